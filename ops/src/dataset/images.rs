@@ -1,0 +1,83 @@
+//! Labelled images, kept as the bytes they come in, with the normalization that turns bytes into numbers.
+//! Knows nothing of files, splits or networks.
+
+use blake3::Hasher;
+
+/// Images of one shape with a label each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Images {
+    /// Channels, height, width.
+    pub shape: [usize; 3],
+    /// Number of classes; every label is below it.
+    pub classes: usize,
+    /// `len() * channels * height * width` bytes, image by image, channel by channel, row by row.
+    pub pixels: Vec<u8>,
+    /// One label per image.
+    pub labels: Vec<u8>,
+    /// Per channel, the number that each of the 256 byte values stands for.
+    pub values: Vec<[f32; 256]>,
+}
+
+impl Images {
+    /// Returns the number of images.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Returns whether there is no image at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Returns the bytes per image: channels × height × width.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Returns the bytes of one image.
+    #[must_use]
+    pub fn image(&self, index: usize) -> &[u8] {
+        &self.pixels[index * self.size()..(index + 1) * self.size()]
+    }
+
+    /// Writes the numbers of one image, channel by channel, into `out`, which holds `size()` numbers.
+    pub fn read(&self, index: usize, out: &mut [f32]) {
+        let plane = self.shape[1] * self.shape[2];
+        for ((from, to), values) in
+            self.image(index).chunks_exact(plane).zip(out.chunks_exact_mut(plane)).zip(&self.values)
+        {
+            for (byte, number) in from.iter().zip(to) {
+                *number = values[usize::from(*byte)];
+            }
+        }
+    }
+
+    /// Returns the images at these places, in this order.
+    #[must_use]
+    pub fn select(&self, places: &[u32]) -> Self {
+        let mut pixels = Vec::with_capacity(places.len() * self.size());
+        for &place in places {
+            pixels.extend_from_slice(self.image(place as usize));
+        }
+        let labels = places.iter().map(|&place| self.labels[place as usize]).collect();
+        Self { shape: self.shape, classes: self.classes, pixels, labels, values: self.values.clone() }
+    }
+
+    /// Returns the blake3 hash of the content: shape, classes, numbers, pixels and labels.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        let mut hasher = Hasher::new_derive_key("fewbits images v1");
+        for number in self.shape.iter().chain([&self.classes, &self.len()]) {
+            hasher.update(&(*number as u64).to_le_bytes());
+        }
+        for value in self.values.iter().flatten() {
+            hasher.update(&value.to_bits().to_le_bytes());
+        }
+        hasher.update(&self.pixels);
+        hasher.update(&self.labels);
+        *hasher.finalize().as_bytes()
+    }
+}

@@ -1,0 +1,2 @@
+//! fewbits.
+fn main() {}

@@ -1,1 +1,13 @@
-//! Placeholder.
+//! The experiment engine of fewbits: text → experiment → graph → plan → run → events → tables.
+//! Knows no op: it is generic over [`ops::Ops`]. Touches no terminal, home directory or environment.
+
+pub mod event;
+pub mod graph;
+pub mod ops;
+pub mod plan;
+pub mod preimage;
+pub mod run;
+pub mod spec;
+pub mod table;
+pub mod text;
+pub mod why;

@@ -1,2 +1,63 @@
-//! fewbits.
-fn main() {}
+//! The binary `fewbits`: parses arguments and hands over.
+
+mod cli;
+mod command;
+mod diagnose;
+mod exit;
+mod render;
+mod session;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::exit::{Exit, code_of};
+use crate::ui::plain::printable;
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(report_panic));
+    let cli = Cli::parse();
+    let global = &cli.global;
+    let result = match &cli.command {
+        Command::Run(args) => command::run::run(args, global),
+        Command::Plan(args) => command::plan::plan(args, global),
+        Command::Check(args) => command::check::check(args, global),
+        Command::Why(args) => command::why::why(args, global),
+        Command::Table(args) => command::table::table(args, global),
+        Command::Runs => command::runs::runs(global),
+        Command::Store(args) => command::store::store(args, global),
+        Command::Data(args) => command::data::data(args, global),
+        Command::Completions { shell } => command::completions::completions(*shell),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        // Who closed our output has seen enough.
+        Err(error) if is_broken_pipe(&error) => Exit::Done.into(),
+        Err(error) => {
+            let text = format!("{error:#}");
+            // Faults of a file come with their colours; everything else may hold names from outside.
+            let faults = text.contains("-->");
+            eprintln!("{}", if faults { text } else { format!("fewbits: {}", printable(&text)) });
+            code_of(&error).into()
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(broken))
+}
+
+/// A panic is a fault of ours: one sentence, not a trace. Those of tasks are caught and become their error.
+fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    if thread.name().is_some_and(|name| name.starts_with("compute") || name.starts_with("job")) {
+        return;
+    }
+    let place =
+        info.location().map_or(String::new(), |place| format!(" at {}:{}", place.file(), place.line()));
+    let text = info.payload_as_str().unwrap_or("no message");
+    eprintln!("fewbits: a fault in fewbits itself{place}: {text}; please report it");
+}

@@ -66,6 +66,22 @@ impl Images {
         Self { shape: self.shape, classes: self.classes, pixels, labels, values: self.values.clone() }
     }
 
+    /// Keeps the images at these ascending places only, without a copy of the rest.
+    pub fn keep(&mut self, places: &[u32]) {
+        let size = self.size();
+        for (to, &from) in places.iter().enumerate() {
+            let from = from as usize;
+            if from != to {
+                self.pixels.copy_within(from * size..(from + 1) * size, to * size);
+                self.labels[to] = self.labels[from];
+            }
+        }
+        self.pixels.truncate(places.len() * size);
+        self.labels.truncate(places.len());
+        self.pixels.shrink_to_fit();
+        self.labels.shrink_to_fit();
+    }
+
     /// Returns the blake3 hash of the content: shape, classes, numbers, pixels and labels.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
@@ -79,5 +95,27 @@ impl Images {
         hasher.update(&self.pixels);
         hasher.update(&self.labels);
         *hasher.finalize().as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeping_is_selecting_in_place() {
+        let images = Images {
+            shape: [1, 1, 2],
+            classes: 3,
+            pixels: vec![1, 2, 3, 4, 5, 6, 7, 8],
+            labels: vec![0, 1, 2, 0],
+            values: Vec::new(),
+        };
+        for places in [&[][..], &[0], &[1, 3], &[0, 2, 3], &[0, 1, 2, 3]] {
+            let mut kept = images.clone();
+            kept.keep(places);
+            assert_eq!(kept, images.select(places));
+        }
+        assert_eq!(images.select(&[1, 3]).pixels, [3, 4, 7, 8]);
     }
 }

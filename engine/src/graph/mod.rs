@@ -1,0 +1,321 @@
+//! The graph of tasks: every node at every point of its axes, with its op resolved and its inputs found.
+//! Knows nothing of what has run.
+
+pub mod name;
+pub mod points;
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::Path;
+
+use crate::ops::{Identity, Ops};
+use crate::spec::experiment::Experiment;
+use crate::spec::node::{Node, order};
+use crate::text::fault::{Fault, Faults, Span};
+use crate::text::read::Fields;
+use crate::text::value::Value;
+use points::{Points, TooMany};
+
+/// The most tasks of one experiment, unless the user says more.
+pub const MOST_TASKS: usize = 100_000;
+
+/// A task: its place among all tasks of the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(u32);
+
+impl TaskId {
+    /// Returns the place as an index.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// All tasks of an experiment.
+pub struct Graph<O: Ops> {
+    /// The experiment they come from.
+    pub experiment: Experiment,
+    /// Its text, as read.
+    pub text: String,
+    /// One step per node, in the order of the file.
+    pub steps: Vec<Step<O>>,
+    /// The steps in an order in which each comes after its inputs.
+    pub order: Vec<usize>,
+}
+
+/// The tasks of one node.
+pub struct Step<O: Ops> {
+    /// The points of the node's axes; the tasks are numbered as they are.
+    pub points: Points,
+    /// The different works of its tasks.
+    pub works: Vec<Work<O>>,
+    first: u32,
+    work_of: Vec<u32>,
+    /// Per task, the points of the inputs, in the order of the node's inputs.
+    inputs: Vec<u32>,
+}
+
+/// An op with its parameters resolved, shared by the tasks that differ in their inputs only.
+pub struct Work<O: Ops> {
+    /// The op.
+    pub op: O::Op,
+    /// What identifies it.
+    pub identity: Identity,
+    /// The identity's parameters as canonical JSON.
+    pub params: String,
+    /// The parts it reads: the input's place and the part's name.
+    pub reads: Vec<(usize, &'static str)>,
+}
+
+impl<O: Ops> Graph<O> {
+    /// Reads an experiment and expands it into tasks; or returns every fault there is.
+    pub fn read(text: &str, ops: &O, most: usize) -> Result<Self, Vec<Fault>> {
+        let mut faults = Faults::default();
+        let Some(experiment) = Experiment::read(text, ops.kinds(), &mut faults) else {
+            return Err(faults.into_sorted());
+        };
+        let steps = expand(&experiment, ops, most, &mut faults);
+        if !faults.is_empty() {
+            return Err(faults.into_sorted());
+        }
+        let order = order(&experiment.nodes);
+        Ok(Self { experiment, text: text.to_owned(), steps, order })
+    }
+
+    /// Returns the number of tasks.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.steps.iter().map(|step| step.points.len()).sum()
+    }
+
+    /// Returns whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns all tasks, node by node.
+    pub fn tasks(&self) -> impl Iterator<Item = TaskId> + use<O> {
+        (0..self.len() as u32).map(TaskId)
+    }
+
+    /// Returns the tasks of a node.
+    pub fn tasks_of(&self, node: usize) -> impl Iterator<Item = TaskId> + use<O> {
+        let Range { start, end } = self.range(node);
+        (start..end).map(TaskId)
+    }
+
+    /// Returns the node of a task.
+    #[must_use]
+    pub fn node(&self, task: TaskId) -> usize {
+        self.steps.partition_point(|step| {
+            step.first <= task.0 && step.first as usize + step.points.len() <= task.index()
+        })
+    }
+
+    /// Returns a task's node and its place among the node's points.
+    #[must_use]
+    pub fn place(&self, task: TaskId) -> (usize, usize) {
+        let node = self.node(task);
+        (node, (task.0 - self.steps[node].first) as usize)
+    }
+
+    /// Returns the task of a node at one of its points.
+    #[must_use]
+    pub fn task(&self, node: usize, point: usize) -> TaskId {
+        TaskId(self.steps[node].first + point as u32)
+    }
+
+    /// Returns the work of a task.
+    #[must_use]
+    pub fn work(&self, task: TaskId) -> &Work<O> {
+        let (node, point) = self.place(task);
+        let step = &self.steps[node];
+        &step.works[step.work_of[point] as usize]
+    }
+
+    /// Returns the tasks that a task reads, in the order of its node's inputs.
+    #[must_use]
+    pub fn inputs(&self, task: TaskId) -> Vec<TaskId> {
+        let (node, point) = self.place(task);
+        let nodes = &self.experiment.nodes[node].inputs;
+        let points = &self.steps[node].inputs[point * nodes.len()..(point + 1) * nodes.len()];
+        nodes.iter().zip(points).map(|(&input, &at)| self.task(input, at as usize)).collect()
+    }
+
+    fn range(&self, node: usize) -> Range<u32> {
+        let step = &self.steps[node];
+        step.first..step.first + step.points.len() as u32
+    }
+}
+
+/// Returns the folder that relative paths in an experiment file start from.
+#[must_use]
+pub fn base_of(file: &Path) -> &Path {
+    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn expand<O: Ops>(experiment: &Experiment, ops: &O, most: usize, faults: &mut Faults) -> Vec<Step<O>> {
+    let mut steps: Vec<Step<O>> = vec![];
+    let mut values: Vec<Vec<Value>> = vec![];
+    let mut total = 0_u64;
+    // With faults in the names there may be no task to speak of, yet parameters are still read: all faults come
+    // together.
+    let named = faults.is_empty();
+    for node in &experiment.nodes {
+        match Points::enumerate(&node.axes, &experiment.axes, &experiment.only, most) {
+            Ok(points) => {
+                total += points.len() as u64;
+                let (works, work_of, written) = read_works(node, &points, experiment, ops, faults);
+                let first = steps.last().map_or(0, |step| step.first + step.points.len() as u32);
+                steps.push(Step { points, works, first, work_of, inputs: vec![] });
+                values.push(written);
+            }
+            Err(TooMany(count)) if named => {
+                report_too_many(node.span, count, most, faults);
+                return vec![];
+            }
+            Err(TooMany(_)) => {}
+        }
+    }
+    if total > most as u64 {
+        let span = experiment.nodes.first().map_or(Span::default(), |node| node.span);
+        report_too_many(span, total, most, faults);
+    }
+    if !faults.is_empty() {
+        return vec![];
+    }
+    for (at, node) in experiment.nodes.iter().enumerate() {
+        steps[at].inputs = find_inputs(node, &steps[at].points, &steps);
+    }
+    check_ports(experiment, &steps, &values, ops, faults);
+    steps
+}
+
+fn report_too_many(span: Span, count: u64, most: usize, faults: &mut Faults) {
+    let least = if count >= 100_000_000 { "more than 100000000".to_owned() } else { count.to_string() };
+    faults.add(
+        span,
+        format!("this experiment has {least} tasks, more than the {most} allowed"),
+        "shorten an axis, add a constraint to `only`, or raise the cap with `--max-tasks`",
+    );
+}
+
+/// Reads the op of each different combination of the axes that the node's own parameters name.
+/// Returns the works, the work of each point, and each work's parameters as written there.
+fn read_works<O: Ops>(
+    node: &Node,
+    points: &Points,
+    experiment: &Experiment,
+    ops: &O,
+    faults: &mut Faults,
+) -> (Vec<Work<O>>, Vec<u32>, Vec<Value>) {
+    let mut seen: HashMap<Vec<usize>, u32> = HashMap::new();
+    let (mut works, mut written) = (vec![], vec![]);
+    let mut work_of = Vec::with_capacity(points.len());
+    for point in 0..points.len() {
+        let levels: Vec<usize> = node.own_axes.iter().filter_map(|&axis| points.level(point, axis)).collect();
+        let work = *seen.entry(levels).or_insert_with(|| {
+            let value = node.value.substitute(&|path| resolve(path, experiment, points, point));
+            // A work with faults keeps the whole graph from being used, so its number does not matter.
+            let number = works.len() as u32;
+            if let Some(work) = read_work(node, &value, ops, faults) {
+                works.push(work);
+                written.push(value);
+            }
+            number
+        });
+        work_of.push(work);
+    }
+    (works, work_of, written)
+}
+
+fn resolve(path: &str, experiment: &Experiment, points: &Points, point: usize) -> Option<Value> {
+    let (root, field) = path.split_once('.').map_or((path, None), |(root, field)| (root, Some(field)));
+    let axis = experiment.axes.iter().position(|axis| axis.name == root)?;
+    let level = &experiment.axes[axis].levels[points.level(point, axis)?];
+    match field {
+        Some(field) => level.field(field).cloned(),
+        None => Some(level.value.clone()),
+    }
+}
+
+fn read_work<O: Ops>(node: &Node, value: &Value, ops: &O, faults: &mut Faults) -> Option<Work<O>> {
+    // An axis that is not there is reported already.
+    let mut unresolved = false;
+    value.walk(&mut |value| unresolved |= value.axis().is_some());
+    if unresolved {
+        return None;
+    }
+    let mut fields = Fields::open(value, node.kind.name, faults)?;
+    for (port, _) in node.kind.inputs {
+        fields.take(port);
+    }
+    fields.take("keep");
+    let op = ops.read(node.kind.name, &mut fields, faults);
+    fields.finish(faults);
+    let op = op?;
+    let identity = ops.identity(&op);
+    match serde_json_canonicalizer::to_string(&identity.params) {
+        Ok(params) => Some(Work { reads: ops.reads(&op), op, identity, params }),
+        Err(error) => {
+            faults.add(value.span, format!("these parameters have no canonical form: {error}"), "");
+            None
+        }
+    }
+}
+
+fn find_inputs<O: Ops>(node: &Node, points: &Points, steps: &[Step<O>]) -> Vec<u32> {
+    let mut inputs = Vec::with_capacity(points.len() * node.inputs.len());
+    for point in 0..points.len() {
+        for &input in &node.inputs {
+            // The input's axes and constraints are among the node's, so its point is there.
+            inputs.push(steps[input].points.project(points, point).unwrap_or_default() as u32);
+        }
+    }
+    inputs
+}
+
+/// Checks every work against what is known of its inputs, once per different combination.
+fn check_ports<O: Ops>(
+    experiment: &Experiment,
+    steps: &[Step<O>],
+    values: &[Vec<Value>],
+    ops: &O,
+    faults: &mut Faults,
+) {
+    let mut ports: Vec<O::Port> = vec![];
+    let mut numbers: HashMap<O::Port, u32> = HashMap::new();
+    let mut of_task: Vec<Vec<Option<u32>>> = steps.iter().map(|step| vec![None; step.points.len()]).collect();
+    for at in order(&experiment.nodes) {
+        let (node, step) = (&experiment.nodes[at], &steps[at]);
+        let mut known: HashMap<(u32, Vec<u32>), Option<u32>> = HashMap::new();
+        for point in 0..step.points.len() {
+            let inputs = node.inputs.iter().enumerate().map(|(place, &input)| {
+                of_task[input][step.inputs[point * node.inputs.len() + place] as usize]
+            });
+            // An input with a fault makes no further ones.
+            let Some(inputs) = inputs.collect::<Option<Vec<u32>>>() else { continue };
+            let work = step.work_of[point];
+            let port = *known.entry((work, inputs)).or_insert_with_key(|(work, inputs)| {
+                let inputs: Vec<&O::Port> = inputs.iter().map(|&port| &ports[port as usize]).collect();
+                match ops.port(&step.works[*work as usize].op, &inputs) {
+                    Ok(port) => Some(*numbers.entry(port).or_insert_with_key(|port| {
+                        ports.push(port.clone());
+                        ports.len() as u32 - 1
+                    })),
+                    Err(misfit) => {
+                        let span = field_span(&values[at][*work as usize], misfit.field);
+                        faults.add(span, misfit.message, misfit.hint);
+                        None
+                    }
+                }
+            });
+            of_task[at][point] = port;
+        }
+    }
+}
+
+fn field_span(value: &Value, field: &'static str) -> Span {
+    Fields::open(value, "", &mut Faults::default()).map_or(value.span, |fields| fields.span_of(field))
+}

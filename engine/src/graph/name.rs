@@ -1,0 +1,104 @@
+//! Names of tasks, `small(e=3,m=0,rounding=Stochastic)`, and finding the task that a person means.
+
+use super::{Graph, TaskId};
+use crate::ops::Ops;
+use crate::text::fault::suggest;
+
+impl<O: Ops> Graph<O> {
+    /// Returns the name of a task: its node, and the values of its axes in the order of the file.
+    #[must_use]
+    pub fn name(&self, task: TaskId) -> String {
+        let (node, _) = self.place(task);
+        let name = &self.experiment.nodes[node].name;
+        let point: Vec<String> = self.point(task).map(|(axis, label)| format!("{axis}={label}")).collect();
+        if point.is_empty() { name.clone() } else { format!("{name}({})", point.join(",")) }
+    }
+
+    /// Returns the axes of a task with the labels of their values.
+    pub fn point(&self, task: TaskId) -> impl Iterator<Item = (&str, &str)> {
+        let (node, point) = self.place(task);
+        let points = &self.steps[node].points;
+        points.axes.iter().filter_map(move |&axis| {
+            let level = points.level(point, axis)?;
+            let axis = &self.experiment.axes[axis];
+            Some((axis.name.as_str(), axis.levels[level].label.as_str()))
+        })
+    }
+
+    /// Finds the one task that a text means: a node's name and any subset of its axes that leaves one task.
+    pub fn find(&self, text: &str) -> Result<TaskId, String> {
+        let (name, rest) = text.split_once('(').map_or((text, ""), |(name, rest)| (name, rest));
+        let name = name.trim();
+        let nodes = &self.experiment.nodes;
+        let Some(node) = nodes.iter().position(|node| node.name == name) else {
+            let hint = suggest(name, nodes.iter().map(|node| node.name.as_str()));
+            return Err(format!("there is no task `{text}`: there is no node `{name}`; {hint}"));
+        };
+        let wanted = split(rest.strip_suffix(')').unwrap_or(rest));
+        let axes = &self.steps[node].points.axes;
+        for pair in &wanted {
+            let Some((axis, _)) = pair.split_once('=') else {
+                return Err(format!("`{pair}`: expected `axis=value`, as in `{name}(e=3)`"));
+            };
+            if !axes.iter().any(|&at| self.experiment.axes[at].name == axis.trim()) {
+                let valid = axes.iter().map(|&at| self.experiment.axes[at].name.as_str());
+                return Err(format!(
+                    "node `{name}` has no axis `{}`; {}",
+                    axis.trim(),
+                    suggest(axis.trim(), valid)
+                ));
+            }
+        }
+        let meant: Vec<TaskId> = self.tasks_of(node).filter(|&task| self.matches(task, &wanted)).collect();
+        match meant.as_slice() {
+            [task] => Ok(*task),
+            [] => Err(format!("there is no task `{text}`: no point of `{name}` has these values")),
+            [first, second, ..] => Err(format!(
+                "`{text}` means {} tasks, `{}` and `{}` among them: name more axes",
+                meant.len(),
+                self.name(*first),
+                self.name(*second)
+            )),
+        }
+    }
+
+    fn matches(&self, task: TaskId, wanted: &[String]) -> bool {
+        wanted.iter().all(|pair| {
+            pair.split_once('=').is_some_and(|(axis, value)| {
+                let squeeze = |text: &str| text.replace(char::is_whitespace, "");
+                self.point(task).any(|(name, label)| name == axis.trim() && squeeze(label) == squeeze(value))
+            })
+        })
+    }
+}
+
+/// Splits at commas and spaces outside of brackets.
+fn split(text: &str) -> Vec<String> {
+    let (mut parts, mut part, mut depth) = (vec![], String::new(), 0_usize);
+    for c in text.chars() {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 && (c == ',' || c.is_whitespace()) {
+            parts.push(std::mem::take(&mut part));
+        } else {
+            part.push(c);
+        }
+    }
+    parts.push(part);
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn values_with_brackets_stay_whole() {
+        assert_eq!(split("e=3, m=0 format=Float(e:2,m:1)"), ["e=3", "m=0", "format=Float(e:2,m:1)"]);
+        assert_eq!(split(""), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,274 @@
+//! What would run, and why: the one planner behind `plan` and `run`, so that they cannot disagree.
+//! Reads the store; runs nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use fewbits_store::{Digest, Hit, Key, SourceState, Stat, Store, StoreError};
+
+use crate::graph::{Graph, TaskId};
+use crate::ops::{Content, OpError, Ops};
+use crate::preimage::preimage;
+
+/// The digests of the parts of a task's artifact, by name.
+pub type Parts = BTreeMap<String, Digest>;
+
+/// What is known of a task before anything runs.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// What will happen to it.
+    pub state: State,
+    /// Its key, once its inputs are known.
+    pub key: Option<Key>,
+    /// Its artifact's parts, once its result is known.
+    pub parts: Option<Parts>,
+}
+
+/// What will happen to a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its result is in the store.
+    Cached,
+    /// Another task has the same key and will run; this one takes its result.
+    SameAs(TaskId),
+    /// It runs: nothing is stored under its key.
+    Run,
+    /// It runs: its result is known, but the artifact it keeps is not there.
+    Lost,
+    /// It runs, and will fail unless what is missing is there by then.
+    Missing(String),
+    /// Its key depends on results that are not known yet.
+    Waiting,
+}
+
+/// How many tasks are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counts {
+    /// All tasks.
+    pub tasks: usize,
+    /// Tasks whose result is stored.
+    pub cached: usize,
+    /// Tasks that run.
+    pub run: usize,
+    /// Tasks whose key is not known yet, or is that of another task that runs.
+    pub waiting: usize,
+}
+
+/// The state of every task of a graph.
+#[derive(Debug)]
+pub struct Plan {
+    /// One entry per task.
+    pub tasks: Vec<Planned>,
+}
+
+impl Plan {
+    /// Returns what is known of a task.
+    #[must_use]
+    pub fn of(&self, task: TaskId) -> &Planned {
+        &self.tasks[task.index()]
+    }
+
+    /// Counts the states of the given tasks.
+    #[must_use]
+    pub fn counts(&self, tasks: impl Iterator<Item = TaskId>) -> Counts {
+        let mut counts = Counts::default();
+        for task in tasks {
+            counts.tasks += 1;
+            match self.of(task).state {
+                State::Cached => counts.cached += 1,
+                State::Run | State::Lost | State::Missing(_) => counts.run += 1,
+                State::Waiting | State::SameAs(_) => counts.waiting += 1,
+            }
+        }
+        counts
+    }
+}
+
+/// Why a plan cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A source file cannot be read.
+    #[error("{path}: {source}")]
+    Source {
+        /// The file.
+        path: String,
+        /// What went wrong.
+        source: std::io::Error,
+    },
+}
+
+/// Finds the state of tasks.
+pub struct Planner<'p, O: Ops> {
+    graph: &'p Graph<O>,
+    ops: &'p O,
+    store: &'p Store,
+    /// Digests of source files read in this invocation, and sentences about files that are gone.
+    sources: Mutex<Sources>,
+}
+
+#[derive(Default)]
+struct Sources {
+    digests: HashMap<PathBuf, Option<Digest>>,
+    notes: Vec<String>,
+}
+
+impl<'p, O: Ops> Planner<'p, O> {
+    /// Makes a planner.
+    pub fn new(graph: &'p Graph<O>, ops: &'p O, store: &'p Store) -> Self {
+        Self { graph, ops, store, sources: Mutex::default() }
+    }
+
+    /// Plans all tasks.
+    pub fn plan(&self) -> Result<Plan, PlanError> {
+        let unknown = Planned { state: State::Waiting, key: None, parts: None };
+        let mut plan = Plan { tasks: vec![unknown; self.graph.len()] };
+        let mut first_with: HashMap<Key, TaskId> = HashMap::new();
+        for &node in &self.graph.order {
+            let mut tasks = vec![];
+            let mut keys = vec![];
+            for task in self.graph.tasks_of(node) {
+                match self.preimage(task, |input| plan.of(input).parts.as_ref())? {
+                    Preimage::Known(text) => {
+                        tasks.push(task);
+                        keys.push(Key::derive(&text));
+                    }
+                    Preimage::Waiting => {}
+                    Preimage::Missing(what) => plan.tasks[task.index()].state = State::Missing(what),
+                }
+            }
+            let hits = self.store.lookup(&keys)?;
+            for ((task, key), hit) in tasks.into_iter().zip(keys).zip(hits) {
+                let mut planned = self.judge(task, key, hit)?;
+                if planned.parts.is_none() {
+                    let first = *first_with.entry(key).or_insert(task);
+                    if first != task {
+                        planned.state = State::SameAs(first);
+                    }
+                }
+                plan.tasks[task.index()] = planned;
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Finds the state of one task whose inputs are all known.
+    pub fn settle<'a>(
+        &self,
+        task: TaskId,
+        parts: impl Fn(TaskId) -> Option<&'a Parts>,
+    ) -> Result<Planned, PlanError> {
+        let key = match self.preimage(task, parts)? {
+            Preimage::Known(text) => Key::derive(&text),
+            Preimage::Waiting => return Ok(Planned { state: State::Waiting, key: None, parts: None }),
+            Preimage::Missing(what) => {
+                return Ok(Planned { state: State::Missing(what), key: None, parts: None });
+            }
+        };
+        let hit = self.store.lookup(&[key])?.into_iter().next().flatten();
+        self.judge(task, key, hit)
+    }
+
+    /// Returns the preimage of a task's key; `parts` gives the results known so far.
+    pub fn preimage<'a>(
+        &self,
+        task: TaskId,
+        parts: impl Fn(TaskId) -> Option<&'a Parts>,
+    ) -> Result<Preimage, PlanError> {
+        let (node, _) = self.graph.place(task);
+        let kind = self.graph.experiment.nodes[node].kind;
+        let work = self.graph.work(task);
+        let mut inputs = BTreeMap::new();
+        let tasks = self.graph.inputs(task);
+        for &(place, part) in &work.reads {
+            let Some(digest) = parts(tasks[place]).and_then(|parts| parts.get(part)) else {
+                return Ok(Preimage::Waiting);
+            };
+            inputs.insert(format!("{}.{part}", kind.inputs[place].0), *digest);
+        }
+        let sources = match self.ops.sources(&work.op) {
+            Ok(sources) => sources,
+            Err(OpError::Cancelled) => return Ok(Preimage::Waiting),
+            Err(OpError::Missing(what) | OpError::Failed(what)) => return Ok(Preimage::Missing(what)),
+        };
+        for source in sources {
+            let digest = match source.content {
+                Content::Embedded(digest) => digest,
+                Content::File { path, missing } => match self.file(&path)? {
+                    Some(digest) => digest,
+                    None => return Ok(Preimage::Missing(missing)),
+                },
+            };
+            inputs.insert(source.name, digest);
+        }
+        Ok(Preimage::Known(preimage(&work.identity, &work.params, &inputs)))
+    }
+
+    /// Returns sentences about source files that are gone but whose results are still known.
+    pub fn notes(&self) -> Vec<String> {
+        self.sources.lock().map(|mut sources| std::mem::take(&mut sources.notes)).unwrap_or_default()
+    }
+
+    fn judge(&self, task: TaskId, key: Key, hit: Option<Hit>) -> Result<Planned, PlanError> {
+        let run = |state| Ok(Planned { state, key: Some(key), parts: None });
+        let Some(hit) = hit else { return run(State::Run) };
+        let (node, _) = self.graph.place(task);
+        let node = &self.graph.experiment.nodes[node];
+        let parts = match (hit.part, node.kind.parts) {
+            (Some(digest), [part]) => Parts::from([((*part).to_owned(), digest)]),
+            (None, []) => Parts::new(),
+            _ => match self.store.record(&key)? {
+                Some(record) => record.parts,
+                None => return run(State::Run),
+            },
+        };
+        if node.keep && !(hit.kept && parts.values().all(|digest| self.store.has_object(digest))) {
+            return run(State::Lost);
+        }
+        Ok(Planned { state: State::Cached, key: Some(key), parts: Some(parts) })
+    }
+
+    /// Returns the digest of a source file: remembered while the file is unchanged, else of its content.
+    fn file(&self, path: &Path) -> Result<Option<Digest>, PlanError> {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = sources.digests.get(&path) {
+            return Ok(*known);
+        }
+        let digest = match self.store.source_digest(&path)? {
+            SourceState::Known(digest) => Some(digest),
+            SourceState::Unknown => {
+                let wrap = |source| PlanError::Source { path: path.display().to_string(), source };
+                let before = Stat::of(&path).map_err(wrap)?;
+                let digest = File::open(&path).and_then(Digest::of_reader).map_err(wrap)?;
+                self.store.remember_source(&path, before, digest)?;
+                Some(digest)
+            }
+            SourceState::Gone(Some(digest)) => {
+                sources.notes.push(format!(
+                    "{}: the file is gone; results made from it are still shown",
+                    path.display()
+                ));
+                Some(digest)
+            }
+            SourceState::Gone(None) => None,
+        };
+        sources.digests.insert(path, digest);
+        Ok(digest)
+    }
+}
+
+/// The preimage of a task's key, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Preimage {
+    /// All inputs are known.
+    Known(String),
+    /// An input's result is not known yet.
+    Waiting,
+    /// Something outside is missing; says what to do.
+    Missing(String),
+}

@@ -1,0 +1,57 @@
+//! The artifacts in memory, by key, each made at most once at a time.
+//! Knows neither how they are made nor when they are no longer needed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fewbits_store::Key;
+
+type Slot<A> = Arc<Mutex<Option<Arc<A>>>>;
+
+/// Artifacts in memory.
+pub struct Artifacts<A> {
+    slots: Mutex<HashMap<Key, Slot<A>>>,
+}
+
+impl<A> Artifacts<A> {
+    /// Makes an empty set.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { slots: Mutex::new(HashMap::new()) }
+    }
+
+    /// Returns an artifact; where it is not there, makes it, while others who want it wait.
+    pub fn get_or_make<E>(&self, key: Key, make: impl FnOnce() -> Result<Arc<A>, E>) -> Result<Arc<A>, E> {
+        let slot = self.slot(key);
+        // A maker that panicked left the slot empty, which is a valid state.
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(artifact) = &*slot {
+            return Ok(Arc::clone(artifact));
+        }
+        let artifact = make()?;
+        *slot = Some(Arc::clone(&artifact));
+        Ok(artifact)
+    }
+
+    /// Adds an artifact.
+    pub fn insert(&self, key: Key, artifact: Arc<A>) {
+        let slot = self.slot(key);
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(artifact);
+    }
+
+    /// Forgets an artifact; who uses it keeps it until done.
+    pub fn remove(&self, key: &Key) {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    fn slot(&self, key: Key) -> Slot<A> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(key).or_default())
+    }
+}
+
+impl<A> Default for Artifacts<A> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,65 @@
+//! What an op can ask of the run it is part of: whether to stop, where to report, what was saved before.
+//! Knows no op and no terminal.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use fewbits_store::{Key, Store};
+
+/// Checkpoints are at least this far apart.
+const BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(30);
+
+/// Called with steps done, steps in all, and what was measured.
+pub type Report = dyn Fn(u64, u64, BTreeMap<String, f64>) + Send + Sync;
+
+/// A task's link to its run.
+pub struct Context {
+    cancelled: Arc<AtomicBool>,
+    report: Box<Report>,
+    /// The store and key that checkpoints go under; none for artifacts made again, which leave no trace.
+    place: Option<(Arc<Store>, Key)>,
+    saved: Mutex<Instant>,
+}
+
+impl Context {
+    /// Makes a context.
+    #[must_use]
+    pub fn new(cancelled: Arc<AtomicBool>, report: Box<Report>, place: Option<(Arc<Store>, Key)>) -> Self {
+        Self { cancelled, report, place, saved: Mutex::new(Instant::now()) }
+    }
+
+    /// Returns whether the work should stop; long work asks after every batch.
+    #[must_use]
+    pub fn cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Reports that `done` of `total` steps are done.
+    pub fn report(&self, done: u64, total: u64, metrics: BTreeMap<String, f64>) {
+        (self.report)(done, total, metrics);
+    }
+
+    /// Returns what an interrupted attempt at the same key saved.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<Vec<u8>> {
+        self.place.as_ref().and_then(|(store, key)| store.checkpoint(key))
+    }
+
+    /// Returns whether enough time has passed since the last checkpoint.
+    #[must_use]
+    pub fn checkpoint_due(&self) -> bool {
+        self.place.is_some() && self.saved.lock().is_ok_and(|saved| saved.elapsed() >= BETWEEN_CHECKPOINTS)
+    }
+
+    /// Saves a checkpoint. One that cannot be saved costs time later and nothing else, so errors are dropped.
+    pub fn save_checkpoint(&self, bytes: &[u8]) {
+        if let Some((store, key)) = &self.place {
+            let _ = store.save_checkpoint(key, bytes);
+        }
+        if let Ok(mut saved) = self.saved.lock() {
+            *saved = Instant::now();
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The unit handed to an executor: a task with its preimage, and for every input the way to get it, back to kept
+//! objects and sources. It needs nothing else of the graph's state, so it could be done elsewhere.
+//! Knows nothing of threads or order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use fewbits_store::{Key, Record, Store, StoreError};
+
+use super::artifacts::Artifacts;
+use super::context::Context;
+use crate::graph::{Graph, TaskId};
+use crate::ops::{OpError, Ops};
+use crate::plan::Parts;
+
+/// A task to be done.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The task.
+    pub task: TaskId,
+    /// Its key.
+    pub key: Key,
+    /// The preimage of its key.
+    pub preimage: String,
+    /// Whether its artifact goes into the store.
+    pub keep: bool,
+    /// How to get its inputs.
+    pub inputs: Vec<Recipe>,
+}
+
+/// How to get an artifact that may not be in memory.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// The task that made it.
+    pub task: TaskId,
+    /// That task's key.
+    pub key: Key,
+    /// The digests its parts must have.
+    pub parts: Parts,
+    /// Where it comes from.
+    pub way: Way,
+}
+
+/// Where an artifact comes from.
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// Its parts are objects of the store.
+    Kept,
+    /// It is made again from these inputs.
+    Made(Vec<Recipe>),
+}
+
+impl Recipe {
+    /// Calls `visit` with this recipe and those of its inputs.
+    pub fn walk(&self, visit: &mut impl FnMut(&Self)) {
+        visit(self);
+        if let Way::Made(inputs) = &self.way {
+            inputs.iter().for_each(|input| input.walk(visit));
+        }
+    }
+}
+
+/// What a job gave.
+pub struct Done<A> {
+    /// What the store keeps.
+    pub record: Record,
+    /// The artifact, for tasks that read it.
+    pub artifact: Option<Arc<A>>,
+    /// The objects to be kept.
+    pub objects: Vec<Vec<u8>>,
+}
+
+/// Why a job gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The op failed or was cancelled.
+    #[error(transparent)]
+    Op(#[from] OpError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A kept artifact of this task is not in the store any more, or damaged.
+    #[error("a kept artifact is lost")]
+    Lost(TaskId),
+    /// An artifact made again is not what was recorded.
+    #[error(
+        "{task}: made again, it came out different from its record, which is dropped; run again to compute it anew"
+    )]
+    Differs {
+        /// The task's name.
+        task: String,
+        /// Its key, whose record is wrong or from another kind of CPU.
+        key: Key,
+    },
+}
+
+/// Does jobs; shared by all threads of an executor.
+pub struct Worker<O: Ops> {
+    /// The graph the jobs are of.
+    pub graph: Arc<Graph<O>>,
+    /// The ops.
+    pub ops: Arc<O>,
+    /// The store that kept artifacts are read from.
+    pub store: Arc<Store>,
+    /// The artifacts in memory.
+    pub artifacts: Arc<Artifacts<O::Artifact>>,
+    /// Told of every artifact that was made again, with the seconds it took.
+    pub rebuilt: Box<dyn Fn(TaskId, f64) + Send + Sync>,
+}
+
+impl<O: Ops> Worker<O> {
+    /// Does a job. `context` is its link to the run, `quiet` that of artifacts made again on the way.
+    pub fn work(&self, job: &Job, context: &Context, quiet: &Context) -> Result<Done<O::Artifact>, JobError> {
+        let inputs =
+            job.inputs.iter().map(|input| self.obtain(input, quiet)).collect::<Result<Vec<_>, _>>()?;
+        let start = Instant::now();
+        let output = self.ops.run(&self.graph.work(job.task).op, &inputs, context)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let objects = match (&output.artifact, job.keep) {
+            (Some(artifact), true) => self.ops.encode(artifact).into_values().collect(),
+            _ => vec![],
+        };
+        let record = Record {
+            preimage: job.preimage.clone(),
+            metrics: output.metrics,
+            series: output.series,
+            parts: output.parts,
+            kept: job.keep,
+            correct: output.correct,
+            seconds,
+            provenance: self.ops.provenance(),
+        };
+        Ok(Done { record, artifact: output.artifact, objects })
+    }
+
+    fn obtain(&self, recipe: &Recipe, quiet: &Context) -> Result<Arc<O::Artifact>, JobError> {
+        self.artifacts.get_or_make(recipe.key, || match &recipe.way {
+            Way::Kept => self.load(recipe),
+            Way::Made(inputs) => self.make_again(recipe, inputs, quiet),
+        })
+    }
+
+    fn load(&self, recipe: &Recipe) -> Result<Arc<O::Artifact>, JobError> {
+        let mut parts = BTreeMap::new();
+        for (name, digest) in &recipe.parts {
+            let bytes = self.store.object(digest)?.ok_or(JobError::Lost(recipe.task))?;
+            parts.insert(name.clone(), bytes);
+        }
+        // The bytes are what their digest says; if they cannot be read, they are of no use.
+        self.ops.decode(parts).map(Arc::new).map_err(|_| JobError::Lost(recipe.task))
+    }
+
+    fn make_again(
+        &self,
+        recipe: &Recipe,
+        inputs: &[Recipe],
+        quiet: &Context,
+    ) -> Result<Arc<O::Artifact>, JobError> {
+        let inputs = inputs.iter().map(|input| self.obtain(input, quiet)).collect::<Result<Vec<_>, _>>()?;
+        let start = Instant::now();
+        let output = self.ops.run(&self.graph.work(recipe.task).op, &inputs, quiet)?;
+        let differs = || JobError::Differs { task: self.graph.name(recipe.task), key: recipe.key };
+        if output.parts != recipe.parts {
+            return Err(differs());
+        }
+        (self.rebuilt)(recipe.task, start.elapsed().as_secs_f64());
+        output.artifact.ok_or_else(differs)
+    }
+}

@@ -1,0 +1,190 @@
+//! Which tasks can run, in which order, and what a finished or failed one means for the others.
+//! Every change of a task's status is one function here. Knows no op, no store and no thread.
+
+use std::collections::{BinaryHeap, HashMap};
+
+use fewbits_store::Key;
+
+use crate::event::Summary;
+use crate::graph::TaskId;
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    /// Waits for this many results.
+    Blocked(u32),
+    /// Its inputs are known; it is judged next.
+    Settling,
+    /// Takes the result of a task with the same key.
+    Following,
+    /// Can run.
+    Ready,
+    /// Runs, or its result is being recorded.
+    Running,
+    /// Its result is recorded.
+    Ran,
+    /// Its result was there, or is another's.
+    Cached,
+    /// Failed.
+    Failed,
+    /// Cannot run, or was left.
+    Skipped,
+}
+
+/// The statuses of all tasks and the order of the ready ones.
+#[derive(Debug)]
+pub struct Schedule {
+    status: Vec<Status>,
+    /// How far from the sources a task is: deeper ones go first, so that a model's evaluations follow it and its
+    /// memory is freed.
+    depth: Vec<u32>,
+    dependents: HashMap<TaskId, Vec<TaskId>>,
+    followers: HashMap<TaskId, Vec<TaskId>>,
+    in_flight: HashMap<Key, TaskId>,
+    ready: BinaryHeap<(u32, std::cmp::Reverse<TaskId>)>,
+    running: usize,
+}
+
+impl Schedule {
+    /// Makes a schedule of tasks of these depths, all cached until said otherwise.
+    #[must_use]
+    pub fn new(depth: Vec<u32>) -> Self {
+        Self {
+            status: vec![Status::Cached; depth.len()],
+            depth,
+            dependents: HashMap::new(),
+            followers: HashMap::new(),
+            in_flight: HashMap::new(),
+            ready: BinaryHeap::new(),
+            running: 0,
+        }
+    }
+
+    /// Makes a task wait for the results of others; with none to wait for, it is to be settled.
+    pub fn wait(&mut self, task: TaskId, inputs: &[TaskId]) {
+        let mut inputs = inputs.to_vec();
+        inputs.sort_unstable();
+        inputs.dedup();
+        self.status[task.index()] =
+            if inputs.is_empty() { Status::Settling } else { Status::Blocked(inputs.len() as u32) };
+        for input in inputs {
+            self.dependents.entry(input).or_default().push(task);
+        }
+    }
+
+    /// Makes a task of this key ready, or lets it follow the task of the same key that runs already, which is
+    /// returned.
+    pub fn make_ready(&mut self, task: TaskId, key: Key) -> Option<TaskId> {
+        let leader = *self.in_flight.entry(key).or_insert(task);
+        if leader != task {
+            self.status[task.index()] = Status::Following;
+            self.followers.entry(leader).or_default().push(task);
+            return Some(leader);
+        }
+        self.status[task.index()] = Status::Ready;
+        self.ready.push((self.depth[task.index()], std::cmp::Reverse(task)));
+        None
+    }
+
+    /// Takes the next task to run.
+    pub fn start_next(&mut self) -> Option<TaskId> {
+        let (_, std::cmp::Reverse(task)) = self.ready.pop()?;
+        self.status[task.index()] = Status::Running;
+        self.running += 1;
+        Some(task)
+    }
+
+    /// A task's result is known: returns the tasks that are to be settled now.
+    pub fn know(&mut self, task: TaskId) -> Vec<TaskId> {
+        let mut free = vec![];
+        for dependent in self.dependents.remove(&task).unwrap_or_default() {
+            if let Status::Blocked(count) = &mut self.status[dependent.index()] {
+                *count -= 1;
+                if *count == 0 {
+                    self.status[dependent.index()] = Status::Settling;
+                    free.push(dependent);
+                }
+            }
+        }
+        free
+    }
+
+    /// A task that ran no longer does; its result, if it has one, is not recorded yet.
+    pub fn stop_running(&mut self) {
+        self.running -= 1;
+    }
+
+    /// A task turned out to have a result.
+    pub fn cache(&mut self, task: TaskId) {
+        self.status[task.index()] = Status::Cached;
+    }
+
+    /// A task's result is recorded.
+    pub fn record(&mut self, task: TaskId) {
+        self.status[task.index()] = Status::Ran;
+    }
+
+    /// Returns the tasks that take this task's result, and forgets them.
+    pub fn take_followers(&mut self, task: TaskId) -> Vec<TaskId> {
+        self.followers.remove(&task).unwrap_or_default()
+    }
+
+    /// A task failed: returns the tasks that cannot run because of it.
+    pub fn fail(&mut self, task: TaskId, key: Option<Key>) -> Vec<TaskId> {
+        self.status[task.index()] = Status::Failed;
+        if let Some(key) = key {
+            self.in_flight.remove(&key);
+        }
+        let mut skipped = vec![];
+        let mut stack = vec![task];
+        while let Some(cause) = stack.pop() {
+            let mut affected = self.dependents.remove(&cause).unwrap_or_default();
+            affected.extend(self.take_followers(cause));
+            for task in affected {
+                let status = &mut self.status[task.index()];
+                if matches!(status, Status::Blocked(_) | Status::Following | Status::Settling) {
+                    *status = Status::Skipped;
+                    skipped.push(task);
+                    stack.push(task);
+                }
+            }
+        }
+        skipped
+    }
+
+    /// A task that was about to run waits again, for a result that has to be made anew.
+    pub fn send_back(&mut self, task: TaskId, key: Key, input: TaskId) {
+        self.in_flight.remove(&key);
+        self.wait(task, &[input]);
+    }
+
+    /// Leaves everything that has not run: what an interrupted run skips.
+    pub fn leave_rest(&mut self) {
+        for status in &mut self.status {
+            if !matches!(status, Status::Ran | Status::Cached | Status::Failed) {
+                *status = Status::Skipped;
+            }
+        }
+    }
+
+    /// Returns how many tasks run.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Returns how many tasks are ready.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Counts how the tasks ended.
+    #[must_use]
+    pub fn summary(&self, seconds: f64) -> Summary {
+        let count = |wanted| self.status.iter().filter(|status| **status == wanted).count();
+        let (ran, cached, failed) = (count(Status::Ran), count(Status::Cached), count(Status::Failed));
+        let tasks = self.status.len();
+        Summary { tasks, ran, cached, failed, skipped: tasks - ran - cached - failed, seconds }
+    }
+}

@@ -1,0 +1,81 @@
+//! Constraints over axes: which combinations of values make tasks.
+//! Knows nothing of nodes.
+
+use super::axis::Axis;
+use super::expression::{Evaluator, Expression};
+use crate::text::fault::{Fault, Faults, Span, suggest};
+
+/// The most combinations one constraint may be evaluated for.
+const MOST_COMBINATIONS: usize = 10_000_000;
+
+/// A constraint, evaluated once per combination of the axes it names.
+#[derive(Debug)]
+pub struct Constraint {
+    /// The axes it names, by their place in the file, ascending.
+    pub axes: Vec<usize>,
+    sizes: Vec<usize>,
+    holds: Vec<bool>,
+}
+
+impl Constraint {
+    /// Compiles and evaluates a constraint, or reports why it cannot be.
+    pub fn read(text: &str, span: Span, axes: &[Axis], faults: &mut Faults) -> Option<Self> {
+        let expression = Expression::compile(text, span, faults)?;
+        let mut named = vec![];
+        for reference in &expression.references {
+            let Some(axis) = axes.iter().position(|axis| axis.name == reference.root) else {
+                let valid = axes.iter().map(|axis| axis.name.as_str());
+                faults.add(
+                    span,
+                    format!("there is no axis `{}`", reference.root),
+                    suggest(&reference.root, valid),
+                );
+                return None;
+            };
+            named.push(axis);
+        }
+        named.sort_unstable();
+        named.dedup();
+        if named.is_empty() {
+            faults.add(span, "this constraint names no axis", "name one, or remove the constraint");
+            return None;
+        }
+        evaluate(&expression, named, axes)
+            .map_err(|fault| faults.add(fault.span, fault.message, fault.hint))
+            .ok()
+    }
+
+    /// Returns whether it holds; `level` gives the level of each axis it names.
+    #[must_use]
+    pub fn holds(&self, level: impl Fn(usize) -> usize) -> bool {
+        let place =
+            self.axes.iter().zip(&self.sizes).fold(0, |place, (&axis, size)| place * size + level(axis));
+        self.holds[place]
+    }
+}
+
+fn evaluate(expression: &Expression, named: Vec<usize>, axes: &[Axis]) -> Result<Constraint, Fault> {
+    let fault = |message: String| Fault { span: expression.span, message, hint: String::new() };
+    let sizes: Vec<usize> = named.iter().map(|&axis| axes[axis].levels.len()).collect();
+    let count = sizes.iter().try_fold(1_usize, |count, size| count.checked_mul(*size));
+    let Some(count) = count.filter(|count| *count <= MOST_COMBINATIONS) else {
+        return Err(fault(format!("this constraint spans more than {MOST_COMBINATIONS} combinations")));
+    };
+    let values: Vec<Vec<cel::Value>> = named
+        .iter()
+        .map(|&axis| (0..axes[axis].levels.len()).map(|level| axes[axis].cel(level)).collect())
+        .collect();
+    let evaluator = Evaluator::new();
+    let mut holds = Vec::with_capacity(count);
+    for place in 0..count {
+        let mut rest = place;
+        let mut variables = Vec::with_capacity(named.len());
+        for (at, size) in sizes.iter().enumerate().rev() {
+            variables.push((axes[named[at]].name.clone(), values[at][rest % size].clone()));
+            rest /= size;
+        }
+        let truth = evaluator.truth(expression, variables);
+        holds.push(truth.map_err(|error| fault(format!("constraint `{}`: {error}", expression.text)))?);
+    }
+    Ok(Constraint { axes: named, sizes, holds })
+}

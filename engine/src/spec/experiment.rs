@@ -1,0 +1,163 @@
+//! An experiment: its name, axes, constraints, nodes and tables, read from the text of a file.
+//! Knows nothing of tasks or parameters; see [`crate::graph`] for both.
+
+use std::collections::HashSet;
+
+use super::axis::Axis;
+use super::constraint::Constraint;
+use super::node::{Node, read_nodes};
+use super::table::{Scope, Table};
+use crate::ops::Kind;
+use crate::text::fault::{Faults, Span};
+use crate::text::read::{Fields, Read, mismatch, variant};
+use crate::text::value::{Kind as ValueKind, Struct, Value};
+
+/// Words that expressions reserve.
+const RESERVED: [&str; 21] = [
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "namespace",
+    "null",
+    "package",
+    "return",
+    "true",
+    "var",
+    "void",
+    "while",
+];
+
+/// One experiment file.
+#[derive(Debug)]
+pub struct Experiment {
+    /// Its name.
+    pub name: String,
+    /// What it is about, in the author's words.
+    pub about: String,
+    /// The axes it sweeps.
+    pub axes: Vec<Axis>,
+    /// What leaves out combinations.
+    pub only: Vec<Constraint>,
+    /// Its nodes, in the order of the file.
+    pub nodes: Vec<Node>,
+    /// Its tables, in the order of the file.
+    pub tables: Vec<Table>,
+}
+
+impl Experiment {
+    /// Reads an experiment. Reports every fault found; what is returned leaves out what had faults.
+    pub fn read(text: &str, kinds: &'static [Kind], faults: &mut Faults) -> Option<Self> {
+        let value = Value::parse(text, faults);
+        if let ValueKind::Struct(Struct { name: Some(_), .. }) = &value.kind {
+            variant(&value, "a file of", &["Experiment"], faults)?;
+        }
+        let mut fields = Fields::open(&value, "Experiment", faults)?;
+        let name = fields.required("name", faults).unwrap_or_default();
+        let about = fields.optional("about", String::new(), faults).unwrap_or_default();
+        let axes = entries(fields.take("axes"), "axis", faults);
+        let axes: Vec<Axis> =
+            axes.iter().filter_map(|(name, span, value)| Axis::read(name, *span, value, faults)).collect();
+        let only = read_only(fields.take("only"), &axes, faults);
+        let drafts: Option<Value> = fields.required("nodes", faults);
+        let drafts = entries(drafts.as_ref(), "node", faults);
+        report_clashes(&axes, &drafts, faults);
+        let nodes = read_nodes(&drafts, &axes, kinds, faults);
+        let tables = entries(fields.take("tables"), "table", faults);
+        // Tables refer to nodes; with nodes missing, their faults would only repeat the nodes'.
+        let whole = nodes.len() == drafts.len();
+        let scope = Scope { axes: &axes, nodes: &nodes };
+        let tables = tables
+            .iter()
+            .filter(|_| whole)
+            .filter_map(|(name, span, value)| scope.read(name, *span, value, faults))
+            .collect();
+        fields.finish(faults);
+        let experiment = Self { name, about, axes, only, nodes, tables };
+        if whole {
+            experiment.report_unused_axes(faults);
+        }
+        Some(experiment)
+    }
+
+    fn report_unused_axes(&self, faults: &mut Faults) {
+        for (at, axis) in self.axes.iter().enumerate() {
+            if !self.nodes.iter().any(|node| node.own_axes.contains(&at)) {
+                let hint = format!("write `Axis(\"{}\")` in a node, or remove the axis", axis.name);
+                faults.add(axis.span, format!("no node uses axis `{}`", axis.name), hint);
+            }
+        }
+    }
+}
+
+/// Returns the entries of a map of names; reports names that are not valid or come twice.
+fn entries(value: Option<&Value>, what: &str, faults: &mut Faults) -> Vec<(String, Span, Value)> {
+    let Some(value) = value else { return vec![] };
+    let ValueKind::Map(map) = &value.kind else {
+        mismatch(value, &format!("a map, `{{\"{what}\": …}}`"), faults);
+        return vec![];
+    };
+    let mut seen = HashSet::new();
+    let mut read = vec![];
+    for (key, value) in map {
+        let Some(name) = String::read(key, faults) else { continue };
+        let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(word) {
+            let hint = "names start with a small letter and go on with small letters, digits and `_`";
+            faults.add(
+                key.span,
+                format!("`{name}` cannot name a{} {what}", if what == "axis" { "n" } else { "" }),
+                hint,
+            );
+        } else if RESERVED.contains(&name.as_str()) {
+            faults.add(
+                key.span,
+                format!("`{name}` is a word of the expression language"),
+                "choose another name",
+            );
+        }
+        if seen.insert(name.clone()) {
+            read.push((name, key.span, value.clone()));
+        } else {
+            faults.add(
+                key.span,
+                format!("there are two {what} entries named `{name}`"),
+                "rename one of the two",
+            );
+        }
+    }
+    read
+}
+
+fn read_only(value: Option<&Value>, axes: &[Axis], faults: &mut Faults) -> Vec<Constraint> {
+    let Some(value) = value else { return vec![] };
+    let ValueKind::List(items) = &value.kind else {
+        mismatch(value, "a list of constraints", faults);
+        return vec![];
+    };
+    items
+        .iter()
+        .filter_map(|item| Constraint::read(&String::read(item, faults)?, item.span, axes, faults))
+        .collect()
+}
+
+fn report_clashes(axes: &[Axis], nodes: &[(String, Span, Value)], faults: &mut Faults) {
+    for (name, span, _) in nodes {
+        if axes.iter().any(|axis| axis.name == *name) {
+            faults.add(
+                *span,
+                format!("`{name}` names an axis and a node"),
+                "rename one: tables could not tell them apart",
+            );
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What an experiment file says, with all names resolved: axes, constraints, nodes and tables.
+
+pub mod axis;
+pub mod constraint;
+pub mod experiment;
+pub mod expression;
+pub mod node;
+pub mod table;

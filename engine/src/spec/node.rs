@@ -1,0 +1,221 @@
+//! The nodes of an experiment: named steps, wired to each other.
+//! Knows the kinds of ops by name only.
+
+use std::collections::BTreeSet;
+
+use petgraph::algo::{tarjan_scc, toposort};
+use petgraph::graph::DiGraph;
+
+use super::axis::Axis;
+use crate::ops::{Keeping, Kind};
+use crate::text::fault::{Faults, Span, suggest};
+use crate::text::read::{Fields, Read, variant};
+use crate::text::value::Value;
+
+/// A named step as written, with its inputs resolved.
+#[derive(Debug)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Where its name is written.
+    pub span: Span,
+    /// What it is.
+    pub kind: &'static Kind,
+    /// Its parameters as written.
+    pub value: Value,
+    /// Whether its artifact is to be kept in the store.
+    pub keep: bool,
+    /// The nodes it reads, in the order of [`Kind::inputs`].
+    pub inputs: Vec<usize>,
+    /// Where each input is named.
+    pub input_spans: Vec<Span>,
+    /// The axes its own parameters name, by their place in the file, ascending.
+    pub own_axes: Vec<usize>,
+    /// Those and the axes of its inputs: what its tasks are the product of.
+    pub axes: Vec<usize>,
+}
+
+/// A node before its inputs are resolved.
+struct Draft {
+    node: Node,
+    wanted: Vec<Option<crate::text::read::Input>>,
+}
+
+/// Reads the nodes and wires them; returns them in the order of the file. Nodes with faults are left out.
+pub fn read_nodes(
+    entries: &[(String, Span, Value)],
+    axes: &[Axis],
+    kinds: &'static [Kind],
+    faults: &mut Faults,
+) -> Vec<Node> {
+    let drafts: Vec<Draft> = entries
+        .iter()
+        .filter_map(|(name, span, value)| read_node(name, *span, value, axes, kinds, faults))
+        .collect();
+    let mut nodes = wire(drafts, entries, faults);
+    spread_axes(&mut nodes);
+    nodes
+}
+
+/// Returns the nodes in an order in which each comes after its inputs; none when they form a circle.
+#[must_use]
+pub fn order(nodes: &[Node]) -> Vec<usize> {
+    toposort(&edges(nodes), None).map_or_else(|_| vec![], |order| order.iter().map(|at| at.index()).collect())
+}
+
+fn read_node(
+    name: &str,
+    span: Span,
+    value: &Value,
+    axes: &[Axis],
+    kinds: &'static [Kind],
+    faults: &mut Faults,
+) -> Option<Draft> {
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
+    let kind_name = variant(value, "an op", &names, faults)?;
+    let kind = kinds.iter().find(|kind| kind.name == kind_name)?;
+    let mut fields = Fields::open(value, kind.name, faults)?;
+    let wanted = kind.inputs.iter().map(|(port, _)| fields.input(port, faults)).collect();
+    let asked = fields.take("keep");
+    let keep = asked.map_or(Some(kind.keeping == Keeping::Always), |value| bool::read(value, faults))?;
+    if let Some(value) = asked.filter(|_| keep && kind.keeping == Keeping::Never) {
+        faults.add(
+            value.span,
+            format!("the result of `{}` cannot be kept", kind.name),
+            "remove `keep`: it is made again when it is needed",
+        );
+    }
+    let own_axes = named_axes(value, axes, faults);
+    let node = Node {
+        name: name.to_owned(),
+        span,
+        kind,
+        value: value.clone(),
+        keep,
+        inputs: vec![],
+        input_spans: vec![],
+        axes: own_axes.clone(),
+        own_axes,
+    };
+    Some(Draft { node, wanted })
+}
+
+/// Returns the axes that a value names, ascending; reports names that are no axis.
+fn named_axes(value: &Value, axes: &[Axis], faults: &mut Faults) -> Vec<usize> {
+    let mut named = BTreeSet::new();
+    value.walk(&mut |value| {
+        let Some(path) = value.axis() else { return };
+        let (root, field) = path.split_once('.').map_or((path, None), |(root, field)| (root, Some(field)));
+        let Some(at) = axes.iter().position(|axis| axis.name == root) else {
+            let valid = axes.iter().map(|axis| axis.name.as_str());
+            faults.add(value.span, format!("there is no axis `{root}`"), suggest(root, valid));
+            return;
+        };
+        if let Some(field) = field
+            && let Some(level) = axes[at].levels.iter().find(|level| level.field(field).is_none())
+        {
+            faults.add(
+                value.span,
+                format!("the value {} of axis `{root}` has no field `{field}`", level.label),
+                suggest(field, axes[at].fields()),
+            );
+        }
+        named.insert(at);
+    });
+    named.into_iter().collect()
+}
+
+fn wire(drafts: Vec<Draft>, entries: &[(String, Span, Value)], faults: &mut Faults) -> Vec<Node> {
+    let names: Vec<(String, Option<&'static str>)> =
+        drafts.iter().map(|draft| (draft.node.name.clone(), draft.node.kind.output)).collect();
+    let mut nodes = vec![];
+    for Draft { mut node, wanted } in drafts {
+        for (input, (_, expected)) in wanted.iter().zip(node.kind.inputs) {
+            let Some(input) = input else { continue };
+            let Some(at) = names.iter().position(|(name, _)| *name == input.node) else {
+                // A node that is there but could not be read has its own fault.
+                if !entries.iter().any(|(name, ..)| *name == input.node) {
+                    let valid =
+                        names.iter().filter(|(name, _)| *name != node.name).map(|(name, _)| name.as_str());
+                    faults.add(
+                        input.span,
+                        format!("there is no node `{}`", input.node),
+                        suggest(&input.node, valid),
+                    );
+                }
+                continue;
+            };
+            if names[at].1 != Some(expected) {
+                let gives =
+                    names[at].1.map_or("nothing that can be read".to_owned(), |output| format!("a {output}"));
+                let valid = names
+                    .iter()
+                    .filter(|(_, output)| *output == Some(expected))
+                    .map(|(name, _)| name.as_str());
+                faults.add(
+                    input.span,
+                    format!(
+                        "`{}` of `{}` needs a {expected}, but `{}` gives {gives}",
+                        input.port, node.name, input.node
+                    ),
+                    suggest(&input.node, valid),
+                );
+            }
+            node.inputs.push(at);
+            node.input_spans.push(input.span);
+        }
+        nodes.push(node);
+    }
+    report_cycles(&nodes, faults);
+    nodes
+}
+
+fn edges(nodes: &[Node]) -> DiGraph<(), ()> {
+    let mut graph = DiGraph::new();
+    let at: Vec<_> = nodes.iter().map(|_| graph.add_node(())).collect();
+    for (to, node) in nodes.iter().enumerate() {
+        for &from in &node.inputs {
+            graph.add_edge(at[from], at[to], ());
+        }
+    }
+    graph
+}
+
+fn report_cycles(nodes: &[Node], faults: &mut Faults) {
+    for component in tarjan_scc(&edges(nodes)) {
+        let members: Vec<usize> = component.iter().map(|at| at.index()).collect();
+        let Some(&first) = members.iter().min() else { continue };
+        if members.len() == 1 && !nodes[first].inputs.contains(&first) {
+            continue;
+        }
+        // Follow inputs within the component until a node comes again, then print the loop in the data's direction.
+        let mut path = vec![first];
+        loop {
+            let last = path[path.len() - 1];
+            let Some(&next) = nodes[last].inputs.iter().find(|input| members.contains(input)) else { break };
+            if let Some(start) = path.iter().position(|&seen| seen == next) {
+                path.drain(..start);
+                path.push(next);
+                break;
+            }
+            path.push(next);
+        }
+        path.reverse();
+        let text: Vec<&str> = path.iter().map(|&at| nodes[at].name.as_str()).collect();
+        faults.add(
+            nodes[first].span,
+            format!("these nodes read each other in a circle: {}", text.join(" → ")),
+            "let one of them read another node",
+        );
+    }
+}
+
+fn spread_axes(nodes: &mut [Node]) {
+    for at in order(nodes) {
+        let mut axes: BTreeSet<usize> = nodes[at].own_axes.iter().copied().collect();
+        for &input in &nodes[at].inputs {
+            axes.extend(&nodes[input].axes);
+        }
+        nodes[at].axes = axes.into_iter().collect();
+    }
+}

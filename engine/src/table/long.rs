@@ -1,0 +1,79 @@
+//! The long table behind all others: one row per point, with every axis and the metrics of every node.
+//! Knows nothing of files or formats of text.
+
+use serde_json::{Map, Value as Json};
+
+use super::results::Results;
+use crate::graph::Graph;
+use crate::graph::points::Points;
+use crate::ops::Ops;
+use crate::spec::axis::Axis;
+use crate::spec::table::SECONDS;
+use crate::text::value::{Kind, Value};
+
+/// Returns the rows as flat objects: keys are axis names, `axis.field` for struct values, and `node.metric`.
+/// For each maximal set of axes among the nodes there is one row per point; a node with fewer axes is repeated over
+/// the others; what is not there is null.
+#[must_use]
+pub fn rows<O: Ops>(graph: &Graph<O>, results: &Results) -> Vec<Map<String, Json>> {
+    let experiment = &graph.experiment;
+    let mut all = vec![];
+    for axes in maximal(experiment.nodes.iter().map(|node| node.axes.as_slice())) {
+        let nodes: Vec<usize> = (0..experiment.nodes.len())
+            .filter(|&node| experiment.nodes[node].axes.iter().all(|axis| axes.contains(axis)))
+            .collect();
+        let Ok(points) = Points::enumerate(axes, &experiment.axes, &experiment.only, usize::MAX) else {
+            continue;
+        };
+        for point in 0..points.len() {
+            let mut row = Map::new();
+            for (at, axis) in experiment.axes.iter().enumerate() {
+                write_axis(axis, points.level(point, at), &mut row);
+            }
+            for &node in &nodes {
+                let task =
+                    graph.steps[node].points.project(&points, point).map(|point| graph.task(node, point));
+                let metrics = task.and_then(|task| results.of(task));
+                for metric in experiment.nodes[node].kind.metrics.iter().copied().chain([SECONDS]) {
+                    let value = metrics.and_then(|metrics| metrics.get(metric));
+                    let name = format!("{}.{metric}", experiment.nodes[node].name);
+                    row.insert(name, value.map_or(Json::Null, |value| Json::from(*value)));
+                }
+            }
+            all.push(row);
+        }
+    }
+    all
+}
+
+fn maximal<'a>(sets: impl Iterator<Item = &'a [usize]> + Clone) -> Vec<&'a [usize]> {
+    let within = |a: &[usize], b: &[usize]| a.iter().all(|axis| b.contains(axis));
+    let mut found: Vec<&[usize]> = vec![];
+    for set in sets.clone() {
+        let larger = sets.clone().any(|other| other.len() > set.len() && within(set, other));
+        if !larger && !found.contains(&set) {
+            found.push(set);
+        }
+    }
+    found
+}
+
+fn write_axis(axis: &Axis, level: Option<usize>, row: &mut Map<String, Json>) {
+    let level = level.map(|level| &axis.levels[level]);
+    row.insert(axis.name.clone(), level.map_or(Json::Null, |level| json(&level.value)));
+    for field in axis.fields() {
+        let value = level.and_then(|level| level.field(field));
+        row.insert(format!("{}.{field}", axis.name), value.map_or(Json::Null, json));
+    }
+}
+
+/// Returns a value as JSON: numbers, truth values and texts as they are, anything else as its text.
+fn json(value: &Value) -> Json {
+    match &value.kind {
+        Kind::Bool(value) => Json::from(*value),
+        Kind::Int(value) => Json::from(*value),
+        Kind::Real(value) => Json::from(*value),
+        Kind::Text(text) => Json::from(text.as_str()),
+        Kind::List(_) | Kind::Map(_) | Kind::Struct(_) | Kind::Unreadable => Json::from(value.to_string()),
+    }
+}

@@ -1,0 +1,8 @@
+//! Tables from results: the long table behind all of them, and the ones an experiment asks for.
+//! Makes cells; knows nothing of how they are shown.
+
+pub mod estimate;
+pub mod frame;
+pub mod long;
+pub mod results;
+pub mod sheet;

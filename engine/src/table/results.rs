@@ -1,0 +1,46 @@
+//! The metrics of the tasks whose results are in the store.
+//! Knows nothing of tables.
+
+use std::collections::BTreeMap;
+
+use fewbits_store::{Store, StoreError};
+
+use crate::graph::{Graph, TaskId};
+use crate::ops::Ops;
+use crate::plan::{Plan, State};
+use crate::spec::table::SECONDS;
+
+/// Metrics by task.
+pub struct Results {
+    metrics: Vec<Option<BTreeMap<String, f64>>>,
+}
+
+impl Results {
+    /// Reads the results of the tasks of these nodes.
+    pub fn read<O: Ops>(
+        graph: &Graph<O>,
+        plan: &Plan,
+        store: &Store,
+        nodes: &[usize],
+    ) -> Result<Self, StoreError> {
+        let mut metrics = vec![None; graph.len()];
+        for &node in nodes {
+            for task in graph.tasks_of(node) {
+                let planned = plan.of(task);
+                if let (State::Cached, Some(key)) = (&planned.state, planned.key)
+                    && let Some(mut record) = store.record(&key)?
+                {
+                    record.metrics.insert(SECONDS.to_owned(), record.seconds);
+                    metrics[task.index()] = Some(record.metrics);
+                }
+            }
+        }
+        Ok(Self { metrics })
+    }
+
+    /// Returns the metrics of a task, if its result is there.
+    #[must_use]
+    pub fn of(&self, task: TaskId) -> Option<&BTreeMap<String, f64>> {
+        self.metrics[task.index()].as_ref()
+    }
+}

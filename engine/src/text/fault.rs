@@ -1,0 +1,103 @@
+//! Faults of an experiment file: each with its place, what is wrong, and what to do.
+//! Knows nothing of how they are shown.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+/// A range of bytes in the text of an experiment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+impl Span {
+    /// Returns the bytes as a range.
+    #[must_use]
+    pub fn range(self) -> Range<usize> {
+        self.start..self.end
+    }
+}
+
+/// One fault at its place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// Where it is.
+    pub span: Span,
+    /// What is wrong, in the user's own names.
+    pub message: String,
+    /// What to do about it; empty when the message says it all.
+    pub hint: String,
+}
+
+/// The faults found so far; reading goes on after each, so that all are reported together.
+#[derive(Debug, Default)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Adds a fault.
+    pub fn add(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {
+        self.0.push(Fault { span, message: message.into(), hint: hint.into() });
+    }
+
+    /// Returns whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the faults by place, each once.
+    #[must_use]
+    pub fn into_sorted(mut self) -> Vec<Fault> {
+        self.0.sort();
+        self.0.dedup();
+        self.0
+    }
+}
+
+/// Says which of the valid names was probably meant, or lists them all.
+#[must_use]
+pub fn suggest<'a>(wrong: &str, valid: impl IntoIterator<Item = &'a str>) -> String {
+    let mut valid: Vec<&str> = valid.into_iter().collect();
+    if let Some(near) = nearest(wrong, &valid) {
+        return format!("did you mean `{near}`?");
+    }
+    valid.sort_unstable();
+    match valid.as_slice() {
+        [] => "there is none here".to_owned(),
+        [only] => format!("only `{only}` is valid here"),
+        [rest @ .., last] => {
+            let mut text = "valid here: ".to_owned();
+            for name in rest {
+                let _ = write!(text, "`{name}`, ");
+            }
+            let _ = write!(text, "`{last}`");
+            text
+        }
+    }
+}
+
+fn nearest<'a>(wrong: &str, valid: &[&'a str]) -> Option<&'a str> {
+    let lower = wrong.to_lowercase();
+    let (distance, name) = valid
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), *name))
+        .min_by_key(|(distance, _)| *distance)?;
+    (distance <= 1.max(wrong.chars().count() / 3)).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_suggested() {
+        let valid = ["hidden", "dropout", "seed"];
+        assert_eq!(suggest("droput", valid), "did you mean `dropout`?");
+        assert_eq!(suggest("Seed", valid), "did you mean `seed`?");
+        assert_eq!(suggest("epochs", valid), "valid here: `dropout`, `hidden`, `seed`");
+        assert_eq!(suggest("x", []), "there is none here");
+    }
+}

@@ -1,0 +1,5 @@
+//! From the text of an experiment to a tree of values with places, and from the tree to typed parameters.
+
+pub mod fault;
+pub mod read;
+pub mod value;

@@ -1,0 +1,297 @@
+//! From values to typed parameters, field by field, so that every fault is reported at its place.
+//! Knows the language's spelling rules; knows no parameter.
+
+use std::ops::RangeInclusive;
+
+use super::fault::{Faults, Span, suggest};
+use super::value::{Field, Kind, Struct, Value};
+
+/// A parameter that can be read from a value.
+pub trait Read: Sized {
+    /// Reads the value, or reports why it cannot.
+    fn read(value: &Value, faults: &mut Faults) -> Option<Self>;
+}
+
+/// The fields of a struct or variant while they are read: first all are asked for, then
+/// [`Fields::finish`] reports those that nobody asked for.
+#[derive(Debug)]
+pub struct Fields<'v> {
+    owner: String,
+    span: Span,
+    /// The unnamed value, which stands for the first field.
+    first: Option<&'v Value>,
+    named: Vec<&'v Field>,
+    asked: Vec<&'static str>,
+}
+
+/// A node's input: the name of another node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// The field that names it.
+    pub port: &'static str,
+    /// The node it names.
+    pub node: String,
+    /// Where it is named.
+    pub span: Span,
+}
+
+impl<'v> Fields<'v> {
+    /// Opens the fields of a struct or variant; `owner` names it in messages.
+    pub fn open(value: &'v Value, owner: &str, faults: &mut Faults) -> Option<Self> {
+        let Kind::Struct(Struct { positional, fields, .. }) = &value.kind else {
+            mismatch(value, &format!("`{owner}(…)`"), faults);
+            return None;
+        };
+        if let Some(second) = positional.get(1) {
+            faults.add(
+                second.span,
+                format!("`{owner}` takes one value without a name"),
+                "give the others their names: `name: value`",
+            );
+        }
+        Some(Self {
+            owner: owner.to_owned(),
+            span: value.span,
+            first: positional.first(),
+            named: fields.iter().collect(),
+            asked: vec![],
+        })
+    }
+
+    /// Returns where the whole struct is written.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.span
+    }
+
+    /// Takes the value of a field as it is written.
+    pub fn take(&mut self, name: &'static str) -> Option<&'v Value> {
+        let first = if self.asked.is_empty() { self.first.take() } else { None };
+        self.asked.push(name);
+        let named = self.named.iter().position(|field| field.name == name);
+        first.or_else(|| named.map(|at| &self.named.remove(at).value))
+    }
+
+    /// Reads a field that must be there.
+    pub fn required<T: Read>(&mut self, name: &'static str, faults: &mut Faults) -> Option<T> {
+        if let Some(value) = self.take(name) {
+            return T::read(value, faults);
+        }
+        // A misspelt name is one fault, not two.
+        if !self.named.iter().any(|field| suggest(&field.name, [name]).starts_with("did you mean")) {
+            faults.add(self.span, format!("`{}` needs `{name}`", self.owner), format!("add `{name}: …`"));
+        }
+        None
+    }
+
+    /// Reads a field that has a default.
+    pub fn optional<T: Read>(&mut self, name: &'static str, default: T, faults: &mut Faults) -> Option<T> {
+        match self.take(name) {
+            Some(value) => T::read(value, faults),
+            None => Some(default),
+        }
+    }
+
+    /// Reads a field that must hold a whole number of a range; `default` is used where it is not given.
+    pub fn whole(
+        &mut self,
+        name: &'static str,
+        range: RangeInclusive<i64>,
+        default: Option<i64>,
+        faults: &mut Faults,
+    ) -> Option<i64> {
+        let words = match (*range.start(), *range.end()) {
+            (least, i64::MAX) => format!("a whole number of at least {least}"),
+            (least, most) => format!("a whole number from {least} to {most}"),
+        };
+        self.such_that(name, default, &words, |value| range.contains(value), faults)
+    }
+
+    /// Reads a field whose value must satisfy `holds`; `words` says what it must be.
+    pub fn such_that<T: Read>(
+        &mut self,
+        name: &'static str,
+        default: Option<T>,
+        words: &str,
+        holds: impl Fn(&T) -> bool,
+        faults: &mut Faults,
+    ) -> Option<T> {
+        let before = self.value_of(name);
+        let read = match default {
+            Some(default) => self.optional(name, default, faults),
+            None => self.required(name, faults),
+        }?;
+        if holds(&read) {
+            return Some(read);
+        }
+        let (span, found) = before.map_or((self.span, String::new()), |v| (v.span, format!(", not {v}")));
+        faults.add(span, format!("`{name}` of `{}` must be {words}{found}", self.owner), "");
+        None
+    }
+
+    /// Reads a field that names the node this one takes its input from.
+    pub fn input(&mut self, port: &'static str, faults: &mut Faults) -> Option<Input> {
+        let span = self.span_of(port);
+        if self.value_of(port).is_some_and(|value| value.axis().is_some()) {
+            self.take(port);
+            faults.add(
+                span,
+                format!("`{port}` names a node and cannot be swept"),
+                "sweep a parameter of the node it names instead, as in `Dataset(source: Axis(\"d\"))`",
+            );
+            return None;
+        }
+        self.required(port, faults).map(|node| Input { port, node, span })
+    }
+
+    /// Returns whether a field is given.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.value_of(name).is_some()
+    }
+
+    /// Returns where the value of a field is written, or the whole struct where it is not given.
+    #[must_use]
+    pub fn span_of(&self, name: &str) -> Span {
+        self.value_of(name).map_or(self.span, |value| value.span)
+    }
+
+    /// Reports the fields that nobody asked for.
+    pub fn finish(self, faults: &mut Faults) {
+        if let Some(value) = self.first {
+            faults.add(value.span, format!("`{}` takes no value", self.owner), "remove it");
+        }
+        for field in self.named {
+            let hint = if self.asked.contains(&field.name.as_str()) {
+                "it is given without its name already: remove one of the two".to_owned()
+            } else {
+                suggest(&field.name, self.asked.iter().copied())
+            };
+            faults.add(field.span, format!("`{}` has no field `{}`", self.owner, field.name), hint);
+        }
+    }
+
+    fn value_of(&self, name: &str) -> Option<&'v Value> {
+        let first = if self.asked.is_empty() { self.first } else { None };
+        first.or_else(|| self.named.iter().find(|field| field.name == name).map(|field| &field.value))
+    }
+}
+
+/// Returns the variant's name if it is one of `valid`, or reports that it is not.
+pub fn variant<'n>(value: &Value, what: &str, valid: &[&'n str], faults: &mut Faults) -> Option<&'n str> {
+    let Kind::Struct(Struct { name: Some(name), .. }) = &value.kind else {
+        mismatch(value, what, faults);
+        return None;
+    };
+    let found = valid.iter().find(|valid| *valid == name).copied();
+    if found.is_none() {
+        let message =
+            format!("there is no {} `{name}`", what.trim_start_matches("a ").trim_start_matches("an "));
+        faults.add(value.span, message, suggest(name, valid.iter().copied()));
+    }
+    found
+}
+
+/// Reports that a value is not what is expected here, unless it is already reported as unreadable.
+pub fn mismatch(value: &Value, expected: &str, faults: &mut Faults) {
+    if matches!(value.kind, Kind::Unreadable) {
+        return;
+    }
+    let hint = match &value.kind {
+        Kind::Text(text) if text.starts_with(|c: char| c.is_ascii_uppercase()) => {
+            format!("names of variants stand without quotes: `{text}`")
+        }
+        _ => String::new(),
+    };
+    faults.add(value.span, format!("expected {expected}, found {}", value.describe()), hint);
+}
+
+/// Reads a value that is nothing but one of these names.
+pub fn choice<T: Copy>(value: &Value, what: &str, choices: &[(&str, T)], faults: &mut Faults) -> Option<T> {
+    let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+    let name = variant(value, what, &names, faults)?;
+    Fields::open(value, name, faults)?.finish(faults);
+    choices.iter().find(|(choice, _)| *choice == name).map(|(_, value)| *value)
+}
+
+impl Read for Value {
+    fn read(value: &Value, _: &mut Faults) -> Option<Self> {
+        Some(value.clone())
+    }
+}
+
+impl Read for bool {
+    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+        if let Kind::Bool(read) = value.kind {
+            return Some(read);
+        }
+        mismatch(value, "`true` or `false`", faults);
+        None
+    }
+}
+
+impl Read for i64 {
+    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+        if let Kind::Int(read) = value.kind {
+            return Some(read);
+        }
+        mismatch(value, "a whole number", faults);
+        None
+    }
+}
+
+impl Read for f64 {
+    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+        match value.kind {
+            Kind::Int(read) => Some(read as f64),
+            // −0 and 0 are one parameter, so they make one key.
+            Kind::Real(read) => Some(read + 0.0),
+            _ => {
+                mismatch(value, "a number", faults);
+                None
+            }
+        }
+    }
+}
+
+impl Read for String {
+    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+        if let Kind::Text(read) = &value.kind {
+            return Some(read.clone());
+        }
+        let hint = value.bare_name().map_or(String::new(), |name| format!("write it in quotes: \"{name}\""));
+        if matches!(value.kind, Kind::Struct(_)) && !hint.is_empty() {
+            faults.add(value.span, format!("expected a text, found {}", value.describe()), hint);
+        } else {
+            mismatch(value, "a text", faults);
+        }
+        None
+    }
+}
+
+impl<T: Read> Read for Vec<T> {
+    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+        let Kind::List(items) = &value.kind else {
+            mismatch(value, "a list", faults);
+            return None;
+        };
+        // Every item is read, so that every fault is found.
+        let read: Vec<Option<T>> = items.iter().map(|item| T::read(item, faults)).collect();
+        read.into_iter().collect()
+    }
+}
+
+/// `None`, `Some(value)` or simply the value.
+impl<T: Read> Read for Option<T> {
+    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+        match &value.kind {
+            Kind::Struct(Struct { name: Some(name), positional, .. })
+                if name == "Some" && positional.len() == 1 =>
+            {
+                T::read(&positional[0], faults).map(Some)
+            }
+            _ if value.bare_name() == Some("None") => Some(None),
+            _ => T::read(value, faults).map(Some),
+        }
+    }
+}

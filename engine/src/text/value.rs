@@ -1,0 +1,320 @@
+//! The tree of an experiment's text: every value with its place and its variant name.
+//! Knows RON, and nothing of what the values mean.
+
+use std::fmt;
+
+use ron2::ast::{Expr, NumberExpr, StructBody, StructExpr, StructField, TupleElement};
+
+use super::fault::{Faults, Span};
+
+/// A value as written, with its place.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// Where it is written.
+    pub span: Span,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// The kinds of values. Two are equal when they mean the same, wherever they are written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any other number.
+    Real(f64),
+    /// `"text"`.
+    Text(String),
+    /// `[a, b]`.
+    List(Vec<Value>),
+    /// `{key: value}`, in the order written.
+    Map(Vec<(Value, Value)>),
+    /// `Name`, `Name()`, `Name(a)`, `Name(field: a)`, and the same without a name.
+    Struct(Struct),
+    /// Something that could not be read; its fault is already reported.
+    Unreadable,
+}
+
+/// A struct or an enum's variant; `Name` and `Name()` are the same.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Struct {
+    /// The name, if there is one.
+    pub name: Option<String>,
+    /// Values without a name.
+    pub positional: Vec<Value>,
+    /// Values with a name, in the order written.
+    pub fields: Vec<Field>,
+}
+
+/// A named value of a struct.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// Where the name is written.
+    pub span: Span,
+    /// Its value.
+    pub value: Value,
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
+}
+
+impl PartialEq for Field {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.value == other.value
+    }
+}
+
+impl Value {
+    /// Reads a text of one value. Reports every fault of its syntax; what cannot be read becomes
+    /// [`Kind::Unreadable`].
+    #[must_use]
+    pub fn parse(text: &str, faults: &mut Faults) -> Self {
+        let (document, errors) = ron2::ast::parse_document_lossy(text);
+        for error in errors {
+            faults.add(span_of(error.span()), lower_first(&error.kind().to_string()), "");
+        }
+        let whole = Span { start: 0, end: text.len() };
+        match &document.value {
+            Some(expression) => convert(expression, faults),
+            None => {
+                if faults.is_empty() {
+                    faults.add(whole, "the file is empty", "write `Experiment(name: …, nodes: {…})`");
+                }
+                Self { span: whole, kind: Kind::Unreadable }
+            }
+        }
+    }
+
+    /// Returns the axis this value stands for: `x` of `Axis("x")`, `x.field` of `Axis("x.field")`.
+    #[must_use]
+    pub fn axis(&self) -> Option<&str> {
+        let Kind::Struct(Struct { name: Some(name), positional, fields }) = &self.kind else { return None };
+        match (name.as_str(), positional.as_slice(), fields.as_slice()) {
+            ("Axis", [Value { kind: Kind::Text(axis), .. }], []) => Some(axis),
+            _ => None,
+        }
+    }
+
+    /// Returns the name of a value that is nothing but a name: `Nearest`, `Nearest()`.
+    #[must_use]
+    pub fn bare_name(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Struct(Struct { name: Some(name), positional, fields })
+                if positional.is_empty() && fields.is_empty() =>
+            {
+                Some(name)
+            }
+            _ => None,
+        }
+    }
+
+    /// Says what kind of value it is, with its article.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match &self.kind {
+            Kind::Bool(_) => "a truth value".to_owned(),
+            Kind::Int(_) => "a whole number".to_owned(),
+            Kind::Real(_) => "a decimal number".to_owned(),
+            Kind::Text(_) => "a text".to_owned(),
+            Kind::List(_) => "a list".to_owned(),
+            Kind::Map(_) => "a map".to_owned(),
+            Kind::Struct(Struct { name: Some(name), .. }) => format!("`{name}`"),
+            Kind::Struct(_) => "a struct without a name".to_owned(),
+            Kind::Unreadable => "something unreadable".to_owned(),
+        }
+    }
+
+    /// Calls `visit` on this value and every value in it, outermost first.
+    pub fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Value)) {
+        visit(self);
+        match &self.kind {
+            Kind::List(items) => items.iter().for_each(|item| item.walk(visit)),
+            Kind::Map(entries) => entries.iter().for_each(|(_, value)| value.walk(visit)),
+            Kind::Struct(body) => {
+                body.positional.iter().for_each(|value| value.walk(visit));
+                body.fields.iter().for_each(|field| field.value.walk(visit));
+            }
+            Kind::Bool(_) | Kind::Int(_) | Kind::Real(_) | Kind::Text(_) | Kind::Unreadable => {}
+        }
+    }
+
+    /// Returns a copy in which every `Axis(…)` is replaced by what `resolve` says it stands for.
+    #[must_use]
+    pub fn substitute(&self, resolve: &impl Fn(&str) -> Option<Value>) -> Self {
+        if let Some(value) = self.axis().and_then(resolve) {
+            return value;
+        }
+        let kind = match &self.kind {
+            Kind::List(items) => Kind::List(items.iter().map(|item| item.substitute(resolve)).collect()),
+            Kind::Map(entries) => {
+                Kind::Map(entries.iter().map(|(key, v)| (key.clone(), v.substitute(resolve))).collect())
+            }
+            Kind::Struct(body) => Kind::Struct(Struct {
+                name: body.name.clone(),
+                positional: body.positional.iter().map(|value| value.substitute(resolve)).collect(),
+                fields: body
+                    .fields
+                    .iter()
+                    .map(|field| Field { value: field.value.substitute(resolve), ..field.clone() })
+                    .collect(),
+            }),
+            other => other.clone(),
+        };
+        Self { span: self.span, kind }
+    }
+}
+
+/// The value as RON text without spaces; numbers in their shortest form.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Bool(value) => write!(f, "{value}"),
+            Kind::Int(value) => write!(f, "{value}"),
+            Kind::Real(value) => write!(f, "{value:?}"),
+            Kind::Text(value) => write!(f, "{value:?}"),
+            Kind::List(items) => {
+                f.write_str("[")?;
+                separated(f, items, |f, item| write!(f, "{item}"))?;
+                f.write_str("]")
+            }
+            Kind::Map(entries) => {
+                f.write_str("{")?;
+                separated(f, entries, |f, (key, value)| write!(f, "{key}:{value}"))?;
+                f.write_str("}")
+            }
+            Kind::Struct(body) => write_struct(f, body),
+            Kind::Unreadable => f.write_str("?"),
+        }
+    }
+}
+
+fn write_struct(f: &mut fmt::Formatter<'_>, body: &Struct) -> fmt::Result {
+    f.write_str(body.name.as_deref().unwrap_or(""))?;
+    if body.name.is_some() && body.positional.is_empty() && body.fields.is_empty() {
+        return Ok(());
+    }
+    f.write_str("(")?;
+    separated(f, &body.positional, |f, value| write!(f, "{value}"))?;
+    separated(f, &body.fields, |f, field| write!(f, "{}:{}", field.name, field.value))?;
+    f.write_str(")")
+}
+
+fn separated<T>(
+    f: &mut fmt::Formatter<'_>,
+    items: &[T],
+    write: impl Fn(&mut fmt::Formatter<'_>, &T) -> fmt::Result,
+) -> fmt::Result {
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            f.write_str(",")?;
+        }
+        write(f, item)?;
+    }
+    Ok(())
+}
+
+fn convert(expression: &Expr<'_>, faults: &mut Faults) -> Value {
+    let span = span_of(expression.span());
+    let kind = match expression {
+        Expr::Unit(_) => Kind::Struct(Struct { name: None, positional: vec![], fields: vec![] }),
+        Expr::Bool(bool) => Kind::Bool(bool.value),
+        Expr::Number(number) => convert_number(number, span, faults),
+        Expr::String(text) => Kind::Text(text.value.clone()),
+        Expr::Option(option) => {
+            let positional: Vec<Value> =
+                option.value.iter().map(|value| convert(&value.expr, faults)).collect();
+            let name = Some(if positional.is_empty() { "None" } else { "Some" }.to_owned());
+            Kind::Struct(Struct { name, positional, fields: vec![] })
+        }
+        Expr::Seq(seq) => Kind::List(seq.items.iter().map(|item| convert(&item.expr, faults)).collect()),
+        Expr::Map(map) => Kind::Map(
+            map.entries
+                .iter()
+                .map(|entry| (convert(&entry.key, faults), convert(&entry.value, faults)))
+                .collect(),
+        ),
+        Expr::Tuple(tuple) => {
+            Kind::Struct(Struct { name: None, positional: elements(&tuple.elements, faults), fields: vec![] })
+        }
+        Expr::AnonStruct(body) => {
+            Kind::Struct(Struct { name: None, positional: vec![], fields: fields(&body.fields, faults) })
+        }
+        Expr::Struct(body) => convert_struct(body, faults),
+        Expr::Char(_) | Expr::Byte(_) | Expr::Bytes(_) => {
+            faults.add(span, "characters and bytes have no use here", "write a text in double quotes");
+            Kind::Unreadable
+        }
+        Expr::Error(_) => Kind::Unreadable,
+    };
+    Value { span, kind }
+}
+
+fn convert_struct(body: &StructExpr<'_>, faults: &mut Faults) -> Kind {
+    let name = Some(body.name.name.to_string());
+    let (positional, fields) = match &body.body {
+        None => (vec![], vec![]),
+        Some(StructBody::Tuple(tuple)) => (elements(&tuple.elements, faults), vec![]),
+        Some(StructBody::Fields(named)) => (vec![], fields(&named.fields, faults)),
+    };
+    Kind::Struct(Struct { name, positional, fields })
+}
+
+fn elements(elements: &[TupleElement<'_>], faults: &mut Faults) -> Vec<Value> {
+    elements.iter().map(|element| convert(&element.expr, faults)).collect()
+}
+
+fn fields(fields: &[StructField<'_>], faults: &mut Faults) -> Vec<Field> {
+    let mut read: Vec<Field> = Vec::with_capacity(fields.len());
+    for field in fields {
+        let name = field.name.name.to_string();
+        let span = span_of(&field.name.span);
+        if read.iter().any(|earlier| earlier.name == name) {
+            faults.add(span, format!("`{name}` is given twice"), "remove one of the two");
+            continue;
+        }
+        read.push(Field { name, span, value: convert(&field.value, faults) });
+    }
+    read
+}
+
+fn convert_number(number: &NumberExpr<'_>, span: Span, faults: &mut Faults) -> Kind {
+    let raw = number.raw.replace('_', "");
+    let (sign, digits) = match raw.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", raw.strip_prefix('+').unwrap_or(&raw)),
+    };
+    let radix = match digits.get(..2) {
+        Some("0x") => 16,
+        Some("0o") => 8,
+        Some("0b") => 2,
+        _ => 10,
+    };
+    let whole = if radix == 10 { digits } else { &digits[2..] };
+    if let Ok(value) = i64::from_str_radix(&format!("{sign}{whole}"), radix) {
+        return Kind::Int(value);
+    }
+    if let Ok(value) = raw.parse::<f64>()
+        && value.is_finite()
+        && !whole.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Kind::Real(value);
+    }
+    faults.add(span, format!("`{}` is not a number that can be used here", number.raw), "");
+    Kind::Unreadable
+}
+
+fn span_of(span: &ron2::error::Span) -> Span {
+    Span { start: span.start_offset, end: span.end_offset }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}

@@ -1,0 +1,176 @@
+//! Why a task runs or does not: which field of its preimage changed, from what to what.
+//! Compares with this experiment's last run, replanned from its text; else with the nearest stored relative.
+
+use std::collections::HashMap;
+
+use fewbits_store::Store;
+use serde::{Deserialize, Serialize};
+
+use crate::graph::{Graph, TaskId};
+use crate::ops::Ops;
+use crate::plan::{Plan, PlanError, Planner, Preimage, State};
+use crate::preimage::{Change, changes};
+
+/// Why a task runs or does not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Reason {
+    /// Its result is in the store.
+    Cached,
+    /// Another task has the same key.
+    SameAs {
+        /// That task.
+        task: String,
+    },
+    /// Nothing like it ran before.
+    New,
+    /// It differs from what ran before.
+    Changed {
+        /// What it is compared with.
+        relative: String,
+        /// The fields that differ.
+        changes: Vec<Change>,
+    },
+    /// It ran before in the same way, but its result or the artifact it keeps is not in the store.
+    Lost,
+    /// Something it needs from outside is missing.
+    Missing {
+        /// What is missing, and what to do.
+        what: String,
+    },
+    /// Its key depends on a result that is not known yet.
+    Waiting {
+        /// The task it waits for.
+        task: String,
+    },
+}
+
+/// The first line of a run's journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunHeader {
+    /// The experiment's name.
+    pub experiment: String,
+    /// The experiment's text.
+    pub text: String,
+}
+
+/// What the tasks of the last run of an experiment were made of, by task name.
+struct History {
+    preimages: HashMap<String, String>,
+}
+
+/// Explains the states of a plan.
+pub struct Explainer<'e, O: Ops> {
+    graph: &'e Graph<O>,
+    plan: &'e Plan,
+    planner: &'e Planner<'e, O>,
+    store: &'e Store,
+    history: Option<History>,
+}
+
+impl<'e, O: Ops> Explainer<'e, O> {
+    /// Makes an explainer; `before` is the run to compare with, the newest of this experiment if none is given.
+    pub fn new(
+        graph: &'e Graph<O>,
+        plan: &'e Plan,
+        planner: &'e Planner<'e, O>,
+        ops: &O,
+        store: &'e Store,
+    ) -> Self {
+        let history =
+            last_text(store, &graph.experiment.name).and_then(|text| History::read(&text, ops, store));
+        Self { graph, plan, planner, store, history }
+    }
+
+    /// Returns why a task is in its state, compared with the last run only.
+    pub fn reason(&self, task: TaskId) -> Result<Reason, PlanError> {
+        Ok(match &self.plan.of(task).state {
+            State::Cached => Reason::Cached,
+            State::SameAs(other) => Reason::SameAs { task: self.graph.name(*other) },
+            State::Lost => Reason::Lost,
+            State::Missing(what) => Reason::Missing { what: what.clone() },
+            State::Waiting => Reason::Waiting { task: self.awaited(task) },
+            State::Run => match self.preimage(task)? {
+                Some(now) => self.compare(task, &now),
+                None => Reason::New,
+            },
+        })
+    }
+
+    /// Returns why a task is in its state; without a namesake in the last run, compares with the stored result of
+    /// the same op that differs in the fewest fields.
+    pub fn closest_reason(&self, task: TaskId) -> Result<Reason, PlanError> {
+        let reason = self.reason(task)?;
+        let Some(now) = (reason == Reason::New).then(|| self.preimage(task)).transpose()?.flatten() else {
+            return Ok(reason);
+        };
+        let op = format!("\"op\":\"{}\"", self.graph.work(task).identity.op);
+        let mut nearest: Option<Vec<Change>> = None;
+        self.store.for_each_record(&mut |_, record| {
+            if record.preimage.contains(&op) {
+                let differing = changes(&record.preimage, &now);
+                if nearest.as_ref().is_none_or(|nearest| differing.len() < nearest.len()) {
+                    nearest = Some(differing);
+                }
+            }
+        })?;
+        let relative = "the nearest stored result of the same op".to_owned();
+        Ok(nearest.map_or(Reason::New, |changes| Reason::Changed { relative, changes }))
+    }
+
+    /// Returns the preimage of a task, if it is known.
+    pub fn preimage(&self, task: TaskId) -> Result<Option<String>, PlanError> {
+        let known = self.planner.preimage(task, |input| self.plan.of(input).parts.as_ref())?;
+        Ok(if let Preimage::Known(text) = known { Some(text) } else { None })
+    }
+
+    fn compare(&self, task: TaskId, now: &str) -> Reason {
+        let before =
+            self.history.as_ref().and_then(|history| history.preimages.get(&sorted_name(self.graph, task)));
+        match before {
+            None => Reason::New,
+            Some(before) if before == now => Reason::Lost,
+            Some(before) => Reason::Changed {
+                relative: "the same task in the last run".to_owned(),
+                changes: changes(before, now),
+            },
+        }
+    }
+
+    fn awaited(&self, task: TaskId) -> String {
+        let waits = |task: &TaskId| self.plan.of(*task).parts.is_none();
+        self.graph.inputs(task).into_iter().find(waits).map_or(String::new(), |input| self.graph.name(input))
+    }
+}
+
+impl History {
+    fn read<O: Ops>(text: &str, ops: &O, store: &Store) -> Option<Self> {
+        let graph = Graph::read(text, ops, usize::MAX).ok()?;
+        let planner = Planner::new(&graph, ops, store);
+        let plan = planner.plan().ok()?;
+        let mut preimages = HashMap::new();
+        for task in graph.tasks() {
+            if let Ok(Preimage::Known(text)) = planner.preimage(task, |input| plan.of(input).parts.as_ref()) {
+                preimages.insert(sorted_name(&graph, task), text);
+            }
+        }
+        Some(Self { preimages })
+    }
+}
+
+/// Returns the name of a task with its axes by name, so that reordered axes make no difference.
+fn sorted_name<O: Ops>(graph: &Graph<O>, task: TaskId) -> String {
+    let (node, _) = graph.place(task);
+    let mut point: Vec<String> = graph.point(task).map(|(axis, label)| format!("{axis}={label}")).collect();
+    point.sort_unstable();
+    format!("{}({})", graph.experiment.nodes[node].name, point.join(","))
+}
+
+/// Returns the text of the newest run of an experiment.
+fn last_text(store: &Store, experiment: &str) -> Option<String> {
+    store.runs().ok()?.into_iter().rev().find_map(|id| {
+        let line = store.open_run(&id).ok()?.next_line().ok()??;
+        let header: RunHeader = serde_json::from_str(&line).ok()?;
+        (header.experiment == experiment).then_some(header.text)
+    })
+}

@@ -1,0 +1,273 @@
+//! Gets the published datasets into the data directory, and says which are there.
+//! Leaves alone what is there already; knows nothing of the reading of images beyond asking whether a file is good.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::download::{self, Wanted, written};
+use super::error::FileError;
+use super::open::Input;
+use super::published::{CIFAR10, FASHION_MNIST, MNIST, Published};
+use super::source::Source;
+use super::{cifar, mnist10k, read};
+
+/// What happens while fetching.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The published file is there already.
+    Present {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Good content is there already that is not the published file; it was left alone.
+    LeftAlone {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A download began.
+    Started {
+        /// Where the file goes.
+        file: PathBuf,
+        /// Where it comes from.
+        url: String,
+    },
+    /// More of a file came.
+    Received {
+        /// Where the file goes.
+        file: PathBuf,
+        /// The bytes there now.
+        received: u64,
+        /// The bytes it will have.
+        bytes: u64,
+    },
+    /// An address failed and the next one is tried.
+    Failed {
+        /// The address.
+        url: String,
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// A file is complete, has the right sum and is in its place.
+    Done {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+/// Why a dataset could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// No such dataset.
+    #[error(
+        "{name}: no dataset of this name; there are mnist, fashion-mnist and cifar10 (mnist-10k is built in)"
+    )]
+    Unknown {
+        /// The name asked for.
+        name: String,
+    },
+    /// Something else has the file's place.
+    #[error("{}: is there, but is not the published file and cannot be used: {reason}; move it away and fetch again", file.display())]
+    Occupied {
+        /// The file.
+        file: PathBuf,
+        /// Why it cannot be used.
+        #[source]
+        reason: Box<FileError>,
+    },
+    /// No answer from the server.
+    #[error("{url}: {source}; check the network, or name another server with --mirror")]
+    Connection {
+        /// The address.
+        url: String,
+        /// What the client said.
+        #[source]
+        source: Box<ureq::Error>,
+    },
+    /// The server refused.
+    #[error("{url}: the server answered {status}; name another server with --mirror")]
+    Status {
+        /// The address.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The server has a file of another length.
+    #[error(
+        "{url}: {found} bytes or more, the published file has {expected}; name another server with --mirror"
+    )]
+    Length {
+        /// The address.
+        url: String,
+        /// The published length.
+        expected: u64,
+        /// The length found.
+        found: u64,
+    },
+    /// The connection broke; what came is kept.
+    #[error(
+        "{url}: the connection broke after {received} of {bytes} bytes: {source}; fetch again to go on from there"
+    )]
+    Interrupted {
+        /// The address.
+        url: String,
+        /// The bytes there.
+        received: u64,
+        /// The bytes wanted.
+        bytes: u64,
+        /// What the client said.
+        #[source]
+        source: io::Error,
+    },
+    /// What came is not the published file; it was removed.
+    #[error(
+        "{url}: SHA-256 is {found}, the published file has {expected}; the download was removed; name another server with --mirror"
+    )]
+    Checksum {
+        /// The address.
+        url: String,
+        /// The published sum.
+        expected: String,
+        /// The sum found.
+        found: String,
+    },
+    /// A file on this machine cannot be read or written.
+    #[error("{}: {source}; check that there is room and that you may write there", file.display())]
+    Disk {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A dataset and what of it is in the data directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Whether all its files are there; their content is not looked at.
+    pub present: bool,
+    /// The files that are there; none if it is built in.
+    pub files: Vec<PathBuf>,
+    /// Bytes on this machine, or to download.
+    pub bytes: u64,
+    /// The licence, and whose.
+    pub licence: &'static str,
+}
+
+/// Lists the datasets and whether they are in the data directory.
+#[must_use]
+pub fn list(data_dir: &Path) -> Vec<Listing> {
+    let sources = [Source::Mnist10k, Source::Mnist, Source::FashionMnist, Source::Cifar10];
+    sources.iter().map(|source| listing(source, data_dir)).collect()
+}
+
+fn listing(source: &Source, data_dir: &Path) -> Listing {
+    let found = source.files(data_dir, data_dir);
+    let present = found.is_ok();
+    let files: Vec<PathBuf> = found.unwrap_or_default().into_iter().map(|(_, path)| path).collect();
+    let bytes = match source.published() {
+        None => mnist10k::BYTES,
+        Some(published) if !present => published.files.iter().map(|file| file.bytes).sum(),
+        Some(_) => files.iter().filter_map(|file| fs::metadata(file).ok()).map(|data| data.len()).sum(),
+    };
+    Listing { name: source.name(), present, files, bytes, licence: source.licence() }
+}
+
+/// Gets the files of a dataset into `data_dir/<name>/`. With a `mirror`, files come from `<mirror>/<file name>`
+/// and from nowhere else. Files that are there and good are left alone.
+pub fn fetch(
+    name: &str,
+    data_dir: &Path,
+    mirror: Option<&str>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), FetchError> {
+    let all = [MNIST, FASHION_MNIST, CIFAR10];
+    match all.iter().find(|published| published.name == name) {
+        Some(published) => {
+            fetch_files(published, &|part, file| usable(published, part, file), data_dir, mirror, progress)
+        }
+        None if name == Source::Mnist10k.name() => Ok(()),
+        None => Err(FetchError::Unknown { name: name.to_owned() }),
+    }
+}
+
+/// Checks whether a file that is not the published one can still be loaded in its place.
+fn usable(published: &Published, part: usize, file: &Path) -> Result<(), FileError> {
+    match published {
+        p if p == &CIFAR10 => cifar::archive(Input::file(file)?).map(drop),
+        p => read::published(p, part, file).map(drop),
+    }
+}
+
+type Check<'a> = &'a dyn Fn(usize, &Path) -> Result<(), FileError>;
+
+fn fetch_files(
+    published: &Published,
+    usable: Check,
+    data_dir: &Path,
+    mirror: Option<&str>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), FetchError> {
+    let folder = data_dir.join(published.name);
+    fs::create_dir_all(&folder).map_err(written(&folder))?;
+    let addresses = mirror.map_or(published.addresses.to_vec(), |mirror| vec![mirror]);
+    for (part, file) in published.files.iter().enumerate() {
+        let target = folder.join(file.name);
+        let wanted = Wanted { target: &target, bytes: file.bytes, sha256: file.sha256 };
+        if target.try_exists().map_err(written(&target))? {
+            progress(present(&wanted, &|file| usable(part, file))?);
+        } else {
+            get(&addresses, file.name, &wanted, progress)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says what is there in a file's place: the file itself, or something as good.
+fn present(wanted: &Wanted, usable: &dyn Fn(&Path) -> Result<(), FileError>) -> Result<Progress, FetchError> {
+    let file = wanted.target.to_owned();
+    let length = fs::metadata(&file).map_err(written(&file))?.len();
+    if length == wanted.bytes && download::sha256(&file).map_err(written(&file))? == wanted.sha256 {
+        return Ok(Progress::Present { file });
+    }
+    match usable(&file) {
+        Ok(()) => Ok(Progress::LeftAlone { file }),
+        Err(reason) => Err(FetchError::Occupied { file, reason: Box::new(reason) }),
+    }
+}
+
+/// Tries the addresses in turn. A fault of this machine's disk ends it, for it is the same for all.
+fn get(
+    addresses: &[&str],
+    name: &str,
+    wanted: &Wanted,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), FetchError> {
+    let file = wanted.target.to_owned();
+    for (index, address) in addresses.iter().enumerate() {
+        let url = format!("{}/{name}", address.trim_end_matches('/'));
+        progress(Progress::Started { file: file.clone(), url: url.clone() });
+        let bytes = wanted.bytes;
+        let mut received = |received| progress(Progress::Received { file: file.clone(), received, bytes });
+        match download::download(&download::agent(is_local(&url)), &url, wanted, &mut received) {
+            Ok(()) => break,
+            Err(error) if index + 1 == addresses.len() || matches!(error, FetchError::Disk { .. }) => {
+                return Err(error);
+            }
+            Err(error) => progress(Progress::Failed { url, reason: error.to_string() }),
+        }
+    }
+    progress(Progress::Done { file });
+    Ok(())
+}
+
+fn is_local(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    ["127.", "localhost", "[::1]"].iter().any(|local| host.starts_with(local))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! Datasets: labelled images from a source, split and normalized.
+//! Knows nothing of keys, tasks or networks; everything it reads it is told where to find.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use images::Images;
+use normalize::Normalize;
+use source::Source;
+use split::{Count, Wanted};
+
+pub mod cifar;
+mod download;
+mod error;
+pub mod fetch;
+pub mod idx;
+pub mod images;
+pub mod mnist10k;
+pub mod normalize;
+pub mod open;
+pub mod published;
+mod read;
+pub mod source;
+pub mod split;
+
+pub use error::{DatasetError, FileError};
+
+/// Which images, how many, and as what numbers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DatasetConfig {
+    /// Where the images come from.
+    pub source: Source,
+    /// Training images, of those that validation leaves.
+    pub train: Count,
+    /// Test images.
+    pub test: Count,
+    /// Validation images, taken from the training images first.
+    pub validation: usize,
+    /// The seed of the choice.
+    pub seed: u64,
+    /// What number a byte stands for.
+    pub normalize: Normalize,
+}
+
+/// The three parts of a dataset.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// Images to train on.
+    pub train: Arc<Images>,
+    /// Images to choose by; can be none.
+    pub validation: Arc<Images>,
+    /// Images to report on.
+    pub test: Arc<Images>,
+}
+
+impl DatasetConfig {
+    /// Makes the configuration of a whole source: all images, no validation, bytes as 0 to 1.
+    #[must_use]
+    pub fn new(source: Source) -> Self {
+        let normalize = Normalize::UnitRange;
+        Self { source, train: Count::All, test: Count::All, validation: 0, seed: 0, normalize }
+    }
+
+    /// Checks all that can be checked without the files.
+    pub fn check(&self) -> Result<(), DatasetError> {
+        if let Some([channels, ..]) = self.source.shape() {
+            self.normalize.values(channels)?;
+        }
+        if let Some(counts) = self.source.counts() {
+            self.wanted().check(counts)?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether the seed can matter: not when all images are taken and none validates.
+    #[must_use]
+    pub fn seed_matters(&self) -> bool {
+        self.validation > 0 || self.train != Count::All || self.test != Count::All
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted { train: self.train, test: self.test, validation: self.validation, seed: self.seed }
+    }
+}
+
+/// Loads a dataset. `data_dir` holds the published datasets, `base_dir` is where relative paths of one's own begin.
+pub fn load(config: &DatasetConfig, data_dir: &Path, base_dir: &Path) -> Result<Dataset, DatasetError> {
+    config.check()?;
+    let [mut train, mut test] = read::source(&config.source, data_dir, base_dir)?;
+    let places = config.wanted().choose(&train.labels, &test.labels)?;
+    train.values = config.normalize.values(train.shape[0])?;
+    test.values.clone_from(&train.values);
+    let validation = Arc::new(train.select(&places.validation));
+    train.keep(&places.train);
+    test.keep(&places.test);
+    Ok(Dataset { train: Arc::new(train), validation, test: Arc::new(test) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! Reads the files of a source into training and test images, and checks that they are the dataset they should be.
+//! Does not look for files, and knows nothing of counts wanted or normalization.
+
+use std::path::{Path, PathBuf};
+
+use super::error::{DatasetError, FileError};
+use super::idx::{Idx, Kind};
+use super::images::Images;
+use super::open::Input;
+use super::published::{FASHION_MNIST, MNIST, MNIST_CONTENT, MNIST_COUNTS, Published};
+use super::source::Source;
+use super::{cifar, mnist10k};
+
+const KINDS: [Kind; 4] = [Kind::Images, Kind::Labels, Kind::Images, Kind::Labels];
+const PLANE: [usize; 2] = [28, 28];
+
+/// Reads training and test images; their `values` are still empty.
+pub fn source(source: &Source, data_dir: &Path, base_dir: &Path) -> Result<[Images; 2], DatasetError> {
+    let paths: Vec<PathBuf> = source.files(data_dir, base_dir)?.into_iter().map(|(_, path)| path).collect();
+    let images = match source {
+        Source::Mnist10k => mnist10k::read(),
+        Source::Mnist => family(&MNIST, &paths),
+        Source::FashionMnist => family(&FASHION_MNIST, &paths),
+        Source::Cifar10 if paths.len() == 1 => cifar::archive(Input::file(&paths[0])?),
+        Source::Cifar10 => cifar::folder(&paths),
+        Source::Idx { .. } => own(&paths),
+    };
+    Ok(images?)
+}
+
+/// Reads one file of MNIST or Fashion-MNIST, the `part`th of its published files.
+pub fn published(of: &Published, part: usize, path: &Path) -> Result<Idx, FileError> {
+    let mut input = Input::file(path)?;
+    let kind = KINDS[part];
+    let idx = Idx::read(&mut input, kind)?;
+    let (file, dataset) = (input.name().to_owned(), of.title);
+    let (found, expected) = (idx.count(), MNIST_COUNTS[part]);
+    if found != expected {
+        return Err(FileError::Count { file, dataset, wanted: kind.noun(), found, expected });
+    }
+    if kind == Kind::Images && idx.plane() != PLANE {
+        let (found, expected) = (show(idx.plane()), show(PLANE));
+        return Err(FileError::Shape { file, dataset, found, expected });
+    }
+    let digest = idx.digest().to_hex();
+    let is_mnist = MNIST_CONTENT.contains(&digest.as_str());
+    let found = match (of == &MNIST, is_mnist) {
+        (true, false) => "this is not MNIST's content (Fashion-MNIST has the same file names)",
+        (false, true) => "this is MNIST, not Fashion-MNIST (the two have the same file names)",
+        (true, true) | (false, false) => return Ok(idx),
+    };
+    Err(FileError::Impostor { file, found, name: of.name })
+}
+
+fn family(of: &Published, paths: &[PathBuf]) -> Result<[Images; 2], FileError> {
+    let read = |part: usize| Ok((paths[part].display().to_string(), published(of, part, &paths[part])?));
+    let train = join(read(0)?, read(1)?, Some(10))?;
+    Ok([train, join(read(2)?, read(3)?, Some(10))?])
+}
+
+fn own(paths: &[PathBuf]) -> Result<[Images; 2], FileError> {
+    let mut train = pair(Input::file(&paths[0])?, Input::file(&paths[1])?, None)?;
+    let mut test = pair(Input::file(&paths[2])?, Input::file(&paths[3])?, None)?;
+    if train.shape != test.shape {
+        let [found, expected] = [&test, &train].map(|images| show([images.shape[1], images.shape[2]]));
+        return Err(FileError::Mixed { file: paths[2].display().to_string(), found, expected });
+    }
+    let classes = train.classes.max(test.classes);
+    (train.classes, test.classes) = (classes, classes);
+    Ok([train, test])
+}
+
+/// Reads a file of images and its file of labels. Without `classes` there are as many as the labels need.
+pub fn pair(mut images: Input, mut labels: Input, classes: Option<usize>) -> Result<Images, FileError> {
+    let pixels = Idx::read(&mut images, Kind::Images)?;
+    let numbers = Idx::read(&mut labels, Kind::Labels)?;
+    join((images.name().to_owned(), pixels), (labels.name().to_owned(), numbers), classes)
+}
+
+fn join(images: (String, Idx), labels: (String, Idx), classes: Option<usize>) -> Result<Images, FileError> {
+    let (image_count, label_count) = (images.1.count(), labels.1.count());
+    if image_count != label_count {
+        let (images, labels) = (images.0, labels.0);
+        return Err(FileError::Unpaired { images, labels, image_count, label_count });
+    }
+    let highest = labels.1.bytes.iter().max().map_or(0, |&label| usize::from(label));
+    let classes = classes.unwrap_or(highest + 1);
+    if highest >= classes {
+        let place = labels.1.bytes.iter().position(|&label| usize::from(label) >= classes).unwrap_or(0);
+        let (offset, label) = ((labels.1.header.len() + place) as u64, labels.1.bytes[place]);
+        return Err(FileError::Label { file: labels.0, offset, label, classes });
+    }
+    let [height, width] = images.1.plane();
+    Ok(Images {
+        shape: [1, height, width],
+        classes,
+        pixels: images.1.bytes,
+        labels: labels.1.bytes,
+        values: Vec::new(),
+    })
+}
+
+fn show(plane: [usize; 2]) -> String {
+    format!("{} × {}", plane[0], plane[1])
+}

@@ -1,0 +1,182 @@
+//! Loading as a whole: one's own files, the embedded images, and the real datasets where they are.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::open::gzip;
+use super::*;
+
+/// The folder of the real datasets, or a printed line that the test is skipped. A relative path begins at the
+/// workspace, wherever the tests run.
+fn data_dir(name: &str) -> Option<PathBuf> {
+    let Some(folder) = std::env::var_os("FEWBITS_DATA_DIR") else {
+        println!("skipped: FEWBITS_DATA_DIR is not set");
+        return None;
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
+    if !folder.join(name).is_dir() {
+        println!("skipped: {name} is not in FEWBITS_DATA_DIR");
+        return None;
+    }
+    Some(folder)
+}
+
+fn idx(magic: u32, dims: &[u32], bytes: &[u8]) -> Vec<u8> {
+    let numbers = [&[magic], dims].concat();
+    numbers.iter().flat_map(|number| number.to_be_bytes()).chain(bytes.iter().copied()).collect()
+}
+
+fn own() -> Source {
+    Source::Idx {
+        train_images: "a".to_owned(),
+        train_labels: "b".to_owned(),
+        test_images: "c".to_owned(),
+        test_labels: "d".to_owned(),
+    }
+}
+
+/// Writes four files of 2 × 1 pixels: labels 0, 2, 1 to train, 3 to test.
+fn write_own(folder: &Path) {
+    fs::write(folder.join("a"), gzip(&idx(0x0803, &[3, 2, 1], &[0, 255, 51, 102, 1, 2]))).unwrap();
+    fs::write(folder.join("b"), idx(0x0801, &[3], &[0, 2, 1])).unwrap();
+    fs::write(folder.join("c"), idx(0x0803, &[1, 2, 1], &[7, 8])).unwrap();
+    fs::write(folder.join("d"), gzip(&idx(0x0801, &[1], &[3]))).unwrap();
+}
+
+#[test]
+fn own_files_are_loaded_and_normalized() {
+    let folder = tempfile::tempdir().unwrap();
+    write_own(folder.path());
+    let dataset = load(&DatasetConfig::new(own()), Path::new("/nowhere"), folder.path()).unwrap();
+    assert_eq!((dataset.train.shape, dataset.train.classes, dataset.test.classes), ([1, 2, 1], 4, 4));
+    assert_eq!((&dataset.train.labels[..], &dataset.test.labels[..]), (&[0, 2, 1][..], &[3][..]));
+    let mut numbers = [0.0; 2];
+    dataset.train.read(1, &mut numbers);
+    assert_eq!(numbers, [0.2, 0.4]);
+}
+
+#[test]
+fn own_files_that_disagree_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |file: &str, bytes: Vec<u8>, expected: &str| {
+        write_own(folder.path());
+        fs::write(folder.path().join(file), bytes).unwrap();
+        let error = load(&DatasetConfig::new(own()), folder.path(), folder.path()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}\nlacks: {expected}");
+    };
+    check("b", idx(0x0801, &[2], &[0, 1]), "a: byte 4: 3 images, but ");
+    check(
+        "c",
+        idx(0x0803, &[1, 1, 2], &[7, 8]),
+        "c: byte 8: images of 1 × 2 pixels, the training images have 2 × 1",
+    );
+    check("d", idx(0x0803, &[1, 1, 1], &[3]), "this is a file of images: are the two files swapped?");
+}
+
+#[test]
+fn the_embedded_images_load_in_parts() {
+    let config = DatasetConfig {
+        train: Count::Exactly(1_000),
+        test: Count::Exactly(500),
+        validation: 800,
+        ..DatasetConfig::new(Source::Mnist10k)
+    };
+    let nowhere = Path::new("/nowhere");
+    let dataset = load(&config, nowhere, nowhere).unwrap();
+    assert_eq!([dataset.train.len(), dataset.validation.len(), dataset.test.len()], [1_000, 800, 500]);
+    let smaller = DatasetConfig { test: Count::Exactly(20), ..config.clone() };
+    let smaller = load(&smaller, nowhere, nowhere).unwrap();
+    assert_eq!((&smaller.train, &smaller.validation), (&dataset.train, &dataset.validation));
+    let fewer = load(&DatasetConfig { train: Count::Exactly(20), ..config }, nowhere, nowhere).unwrap();
+    assert_eq!((&fewer.test, &fewer.validation), (&dataset.test, &dataset.validation));
+}
+
+#[test]
+fn what_needs_no_files_is_checked_before_they_are_looked_for() {
+    let config = |source| DatasetConfig { validation: 60_000, ..DatasetConfig::new(source) };
+    let load = |config| load(&config, Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
+    assert!(matches!(load(config(Source::Mnist)), DatasetError::Split(_)));
+    assert!(matches!(load(DatasetConfig::new(Source::Mnist)), DatasetError::Missing { .. }));
+    let normalize = Normalize::Standard { mean: vec![0.5], std: vec![0.5] };
+    let config = DatasetConfig { normalize, ..DatasetConfig::new(Source::Cifar10) };
+    assert!(matches!(load(config), DatasetError::Normalize(_)));
+}
+
+#[test]
+fn a_small_file_in_mnists_place_is_not_mnist() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("mnist");
+    fs::create_dir(&home).unwrap();
+    for file in published::MNIST.files {
+        let kind =
+            if file.name.contains("images") { (0x0803, &[3, 2, 1][..], 6) } else { (0x0801, &[3][..], 3) };
+        fs::write(home.join(file.name), idx(kind.0, kind.1, &vec![0; kind.2])).unwrap();
+    }
+    let error = load(&DatasetConfig::new(Source::Mnist), folder.path(), folder.path()).unwrap_err();
+    assert!(
+        error.to_string().contains("byte 4: 3 images, MNIST has 60000 here; for files of your own"),
+        "{error}"
+    );
+}
+
+#[test]
+fn real_mnist() {
+    let Some(folder) = data_dir("mnist") else { return };
+    let dataset = load(&DatasetConfig::new(Source::Mnist), &folder, &folder).unwrap();
+    assert_eq!([dataset.train.len(), dataset.test.len()], [60_000, 10_000]);
+    assert_eq!(dataset.train.labels[..10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);
+    assert_eq!(dataset.test.labels[..10], [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]);
+    let first = load(&DatasetConfig::new(Source::Mnist10k), &folder, &folder).unwrap();
+    assert_eq!(dataset.train.image(7_999), first.train.image(7_999));
+    assert_eq!(dataset.train.image(9_999), first.test.image(1_999));
+}
+
+#[test]
+fn real_mnist_in_the_wrong_place_is_refused() {
+    let Some(folder) = data_dir("mnist") else { return };
+    for part in 0..4 {
+        let path = folder.join("mnist").join(published::MNIST.files[part].name);
+        read::published(&published::MNIST, part, &path).unwrap();
+        let error = read::published(&published::FASHION_MNIST, part, &path).unwrap_err().to_string();
+        assert!(error.contains("this is MNIST, not Fashion-MNIST (the two have"), "{error}");
+    }
+    let other = tempfile::NamedTempFile::new().unwrap();
+    fs::write(other.path(), idx(0x0801, &[10_000], &[0; 10_000])).unwrap();
+    let error = read::published(&published::MNIST, 3, other.path()).unwrap_err();
+    assert!(error.to_string().contains("this is not MNIST's content"), "{error}");
+    read::published(&published::FASHION_MNIST, 3, other.path()).unwrap();
+}
+
+#[test]
+fn real_mnist_in_another_wrapping_is_not_fetched_again() {
+    let Some(folder) = data_dir("mnist") else { return };
+    let mut events = Vec::new();
+    fetch::fetch("mnist", &folder, Some("http://127.0.0.1:9"), &mut |event| events.push(event)).unwrap();
+    let there = |event: &fetch::Progress| {
+        matches!(event, fetch::Progress::LeftAlone { .. } | fetch::Progress::Present { .. })
+    };
+    assert!(events.len() == 4 && events.iter().all(there), "{events:?}");
+}
+
+#[test]
+fn real_cifar10() {
+    let Some(folder) = data_dir("cifar10") else { return };
+    let dataset = load(&DatasetConfig::new(Source::Cifar10), &folder, &folder).unwrap();
+    let (train, test) = (&dataset.train, &dataset.test);
+    assert_eq!([train.len(), test.len()], [50_000, 10_000]);
+    let per_class = |labels: &[u8]| {
+        let mut counts = [0; 10];
+        for &label in labels {
+            counts[usize::from(label)] += 1;
+        }
+        counts
+    };
+    assert_eq!((per_class(&train.labels), per_class(&test.labels)), ([5_000; 10], [1_000; 10]));
+    // The channel means that everyone normalizes CIFAR-10 with.
+    for (channel, mean) in [0.4914, 0.4822, 0.4465].into_iter().enumerate() {
+        let planes = train.pixels.chunks_exact(1024).skip(channel).step_by(3);
+        let sum: u64 = planes.map(|plane| plane.iter().map(|&byte| u64::from(byte)).sum::<u64>()).sum();
+        let found = sum as f64 / (255.0 * 1024.0 * 50_000.0);
+        assert!((found - mean).abs() < 5e-5, "channel {channel}: {found}");
+    }
+}

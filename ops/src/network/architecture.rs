@@ -1,0 +1,199 @@
+//! The network as a person writes it: a multilayer perceptron, or a list of layers.
+//! Knows nothing of shapes, weights or training.
+
+use serde::Serialize;
+
+/// A network to train.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Architecture {
+    /// Flatten, then for each hidden layer Linear, Relu and Dropout, then a Linear that gives the classes.
+    Mlp {
+        /// Outputs of each hidden layer.
+        hidden: Vec<usize>,
+        /// Probability of dropping a hidden activation, in [0, 1).
+        dropout: f64,
+    },
+    /// Layers in the order they are applied.
+    Layers(Vec<LayerSpec>),
+}
+
+/// One layer; a layer without a name is named by its kind and its count within the kind (`conv1`).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum LayerSpec {
+    /// Two-dimensional convolution with a square kernel.
+    Conv {
+        /// Output channels.
+        out: usize,
+        /// Height and width of the kernel.
+        kernel: usize,
+        /// Steps between outputs, 1 by default.
+        stride: usize,
+        /// Zeros around the image, 0 by default.
+        padding: usize,
+        /// Steps between the inputs of one output, 1 by default.
+        dilation: usize,
+        /// Groups of channels that do not mix, 1 by default.
+        groups: usize,
+        /// Whether a bias is added, true by default.
+        bias: bool,
+        /// The name in the model.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    /// Affine map of all numbers of an image.
+    Linear {
+        /// Number of outputs.
+        out: usize,
+        /// Whether a bias is added, true by default.
+        bias: bool,
+        /// The name in the model.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    /// Batch normalization per channel (Ioffe & Szegedy 2015).
+    BatchNorm {
+        /// Added to the variance, 1e-5 by default.
+        eps: f64,
+        /// Weight of the newest batch in the running statistics, 0.1 by default.
+        momentum: f64,
+        /// The name in the model.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    /// max(x, 0).
+    Relu,
+    /// The largest number of each square window.
+    MaxPool {
+        /// Height and width of the window.
+        size: usize,
+        /// Steps between windows; the size by default.
+        stride: Option<usize>,
+    },
+    /// An image becomes a row of numbers.
+    Flatten,
+    /// In training, drops numbers at random and scales the others up (Srivastava et al. 2014, inverted).
+    Dropout {
+        /// Probability of dropping a number, in [0, 1).
+        p: f64,
+    },
+}
+
+impl LayerSpec {
+    /// A convolution with every default.
+    #[must_use]
+    pub fn conv(out: usize, kernel: usize) -> Self {
+        Self::Conv { out, kernel, stride: 1, padding: 0, dilation: 1, groups: 1, bias: true, name: None }
+    }
+
+    /// A linear layer with every default.
+    #[must_use]
+    pub fn linear(out: usize) -> Self {
+        Self::Linear { out, bias: true, name: None }
+    }
+
+    /// A batch normalization with every default.
+    #[must_use]
+    pub fn batch_norm() -> Self {
+        Self::BatchNorm { eps: 1e-5, momentum: 0.1, name: None }
+    }
+
+    /// A max-pooling of windows that do not overlap.
+    #[must_use]
+    pub fn max_pool(size: usize) -> Self {
+        Self::MaxPool { size, stride: None }
+    }
+
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Conv { .. } => "conv",
+            Self::Linear { .. } => "linear",
+            Self::BatchNorm { .. } => "batchnorm",
+            Self::Relu => "relu",
+            Self::MaxPool { .. } => "maxpool",
+            Self::Flatten => "flatten",
+            Self::Dropout { .. } => "dropout",
+        }
+    }
+
+    fn name(&mut self) -> Option<&mut Option<String>> {
+        match self {
+            Self::Conv { name, .. } | Self::Linear { name, .. } | Self::BatchNorm { name, .. } => Some(name),
+            Self::Relu | Self::MaxPool { .. } | Self::Flatten | Self::Dropout { .. } => None,
+        }
+    }
+}
+
+impl Architecture {
+    /// Returns the layers this stands for, with every default and name filled in and without Dropout of p = 0: two
+    /// networks that compute the same from the same names are the same list, and serialize alike.
+    #[must_use]
+    pub fn resolved(&self, classes: usize) -> Self {
+        let mut layers: Vec<LayerSpec> = match self {
+            Self::Mlp { hidden, dropout } => mlp(hidden, *dropout, classes),
+            Self::Layers(layers) => layers.clone(),
+        };
+        layers.retain(|layer| !matches!(layer, LayerSpec::Dropout { p: 0.0 }));
+        let mut seen: Vec<&'static str> = Vec::new();
+        for layer in &mut layers {
+            let kind = layer.kind();
+            seen.push(kind);
+            let count = seen.iter().filter(|other| **other == kind).count();
+            if let Some(name) = layer.name() {
+                name.get_or_insert_with(|| format!("{kind}{count}"));
+            }
+            if let LayerSpec::MaxPool { size, stride } = layer {
+                stride.get_or_insert(*size);
+            }
+        }
+        Self::Layers(layers)
+    }
+}
+
+fn mlp(hidden: &[usize], dropout: f64, classes: usize) -> Vec<LayerSpec> {
+    let mut layers = vec![LayerSpec::Flatten];
+    for &out in hidden {
+        layers.extend([LayerSpec::linear(out), LayerSpec::Relu, LayerSpec::Dropout { p: dropout }]);
+    }
+    layers.push(LayerSpec::linear(classes));
+    layers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(architecture: &Architecture) -> String {
+        serde_json::to_string(&architecture.resolved(10)).unwrap()
+    }
+
+    #[test]
+    fn an_mlp_is_the_layers_it_stands_for() {
+        let mlp = Architecture::Mlp { hidden: vec![64], dropout: 0.0 };
+        let layers = Architecture::Layers(vec![
+            LayerSpec::Flatten,
+            LayerSpec::linear(64),
+            LayerSpec::Relu,
+            LayerSpec::Dropout { p: -0.0 },
+            LayerSpec::Linear { out: 10, bias: true, name: Some("linear2".into()) },
+        ]);
+        assert_eq!(json(&mlp), json(&layers));
+        assert_eq!(
+            json(&mlp),
+            r#"{"Layers":["Flatten",{"Linear":{"out":64,"bias":true,"name":"linear1"}},"Relu",{"Linear":{"out":10,"bias":true,"name":"linear2"}}]}"#
+        );
+    }
+
+    #[test]
+    fn what_computes_otherwise_serializes_otherwise() {
+        let mlp = |dropout| json(&Architecture::Mlp { hidden: vec![64], dropout });
+        assert_ne!(mlp(0.0), mlp(0.5));
+        assert!(mlp(0.5).contains(r#""Relu",{"Dropout":{"p":0.5}}"#));
+    }
+
+    #[test]
+    fn a_pool_steps_by_its_size_unless_told() {
+        let pool = |stride| json(&Architecture::Layers(vec![LayerSpec::MaxPool { size: 2, stride }]));
+        assert_eq!(pool(None), pool(Some(2)));
+        assert_ne!(pool(None), pool(Some(1)));
+    }
+}

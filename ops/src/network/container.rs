@@ -1,0 +1,84 @@
+//! Named binary32 tensors and one text as bytes, in the safetensors format: the same content makes the same bytes.
+//! Knows nothing of what the tensors are.
+
+use std::collections::{BTreeMap, HashMap};
+
+use candle_core::Tensor;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use thiserror::Error;
+
+use super::numbers::{from, read};
+
+/// What is wrong with bytes that should hold tensors.
+#[derive(Debug, Error)]
+pub enum ContainerError {
+    /// They are not safetensors.
+    #[error("not a safetensors file")]
+    Format(#[from] SafeTensorError),
+    /// The text is not there.
+    #[error("its metadata has no {key:?}")]
+    NoText {
+        /// The text's key.
+        key: &'static str,
+    },
+    /// A tensor is of another type.
+    #[error("tensor {name:?} is {dtype}, not F32")]
+    Dtype {
+        /// The tensor.
+        name: String,
+        /// Its type.
+        dtype: String,
+    },
+    /// candle refused.
+    #[error("tensor {name:?} cannot be read")]
+    Tensor {
+        /// The tensor.
+        name: String,
+        /// Why.
+        #[source]
+        source: candle_core::Error,
+    },
+}
+
+/// Writes tensors, sorted by name, and a text under a key.
+pub(crate) fn encode<'a>(
+    tensors: impl Iterator<Item = (&'a str, &'a Tensor)>,
+    key: &str,
+    text: String,
+) -> Result<Vec<u8>, ContainerError> {
+    let mut parts = BTreeMap::new();
+    for (name, tensor) in tensors {
+        let numbers = read(tensor).map_err(|source| ContainerError::Tensor { name: name.into(), source })?;
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        parts.insert(name, (tensor.dims().to_vec(), bytes));
+    }
+    let views: Result<Vec<_>, SafeTensorError> = parts
+        .iter()
+        .map(|(name, (shape, bytes))| Ok((*name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .collect();
+    Ok(safetensors::serialize(views?, Some(HashMap::from([(key.to_owned(), text)])))?)
+}
+
+/// Reads what [`encode`] wrote.
+pub(crate) fn decode(
+    bytes: &[u8],
+    key: &'static str,
+) -> Result<(String, BTreeMap<String, Tensor>), ContainerError> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes)?;
+    let text =
+        metadata.metadata().as_ref().and_then(|all| all.get(key)).ok_or(ContainerError::NoText { key })?;
+    let mut tensors = BTreeMap::new();
+    for (name, view) in SafeTensors::deserialize(bytes)?.tensors() {
+        if view.dtype() != Dtype::F32 {
+            return Err(ContainerError::Dtype { name, dtype: format!("{:?}", view.dtype()) });
+        }
+        let (words, _) = view.data().as_chunks::<4>();
+        let numbers = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
+        match from(numbers, view.shape()) {
+            Ok(tensor) => tensors.insert(name, tensor),
+            Err(source) => return Err(ContainerError::Tensor { name, source }),
+        };
+    }
+    Ok((text.clone(), tensors))
+}

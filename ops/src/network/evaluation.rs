@@ -1,0 +1,97 @@
+//! How well a trained network does on labelled images.
+//! Knows nothing of splits or intervals.
+
+use super::inference::{InferenceError, logits};
+use super::loss::Verdict;
+use super::model::Model;
+use crate::dataset::images::Images;
+
+/// How well a network does, image by image and in all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Per image, the class of its largest logit; the lowest of equal ones.
+    pub predictions: Vec<u32>,
+    /// Per image, whether that is its label and every logit is finite.
+    pub correct: Vec<bool>,
+    /// Mean cross-entropy in nats over the images whose logits are all finite; none if there are none.
+    pub loss: Option<f64>,
+    /// Per class, the images of it that are correct.
+    pub class_correct: Vec<u64>,
+    /// Per class, the images of it.
+    pub class_total: Vec<u64>,
+    /// Images with a logit that is not finite; they count as wrong.
+    pub non_finite: u64,
+}
+
+impl Evaluation {
+    /// Returns how many images are correct.
+    #[must_use]
+    pub fn correct_count(&self) -> u64 {
+        self.class_correct.iter().sum()
+    }
+
+    /// Returns the share of images that are correct; none if there are no images.
+    #[must_use]
+    pub fn accuracy(&self) -> Option<f64> {
+        (!self.correct.is_empty()).then(|| self.correct_count() as f64 / self.correct.len() as f64)
+    }
+}
+
+/// Evaluates a network on images; sums are made in the images' order.
+pub fn evaluate(
+    model: &Model,
+    images: &Images,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Evaluation, InferenceError> {
+    let logits = logits(model, images, cancelled)?;
+    Ok(judge(&logits, &images.labels, images.classes))
+}
+
+fn judge(logits: &[f32], labels: &[u8], classes: usize) -> Evaluation {
+    let mut evaluation = Evaluation {
+        predictions: Vec::with_capacity(labels.len()),
+        correct: Vec::with_capacity(labels.len()),
+        loss: None,
+        class_correct: vec![0; classes],
+        class_total: vec![0; classes],
+        non_finite: 0,
+    };
+    let mut loss = 0.0;
+    for (logits, label) in logits.chunks_exact(classes).zip(labels) {
+        let verdict = Verdict::of(logits, *label);
+        let class = usize::from(*label);
+        let correct = verdict.finite && verdict.class == class;
+        evaluation.predictions.push(verdict.class as u32);
+        evaluation.correct.push(correct);
+        evaluation.class_total[class] += 1;
+        evaluation.class_correct[class] += u64::from(correct);
+        evaluation.non_finite += u64::from(!verdict.finite);
+        loss += if verdict.finite { verdict.loss } else { 0.0 };
+    }
+    let finite = labels.len() as u64 - evaluation.non_finite;
+    evaluation.loss = (finite > 0).then(|| loss / finite as f64);
+    evaluation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_go_to_the_lowest_class_and_what_is_not_finite_is_wrong() {
+        let logits = [1.0, 1.0, 0.0, 2.0, f32::NAN, 5.0, f32::INFINITY, 0.0];
+        let evaluation = judge(&logits, &[0, 1, 1, 0], 2);
+        assert_eq!(evaluation.correct, [true, true, false, false]);
+        assert_eq!(
+            (evaluation.class_correct.as_slice(), evaluation.class_total.as_slice()),
+            (&[1, 1][..], &[2, 2][..])
+        );
+        assert_eq!(
+            (evaluation.non_finite, evaluation.correct_count(), evaluation.accuracy()),
+            (2, 2, Some(0.5))
+        );
+        let expected = (2.0_f64.ln() + (1.0 + (-2.0_f64).exp()).ln()) / 2.0;
+        assert!((evaluation.loss.unwrap() - expected).abs() < 1e-12);
+        assert_eq!(judge(&logits[4..], &[1, 0], 2).loss, None);
+    }
+}

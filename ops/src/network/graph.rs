@@ -1,0 +1,330 @@
+//! A network with every shape known: the layers in order, their names, parameters and cost.
+//! Knows nothing of weights' values, or of training.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::architecture::{Architecture, LayerSpec};
+use super::op::{Op, Shape};
+
+/// The name by which the first layer calls the images.
+const INPUT: &str = "input";
+
+/// What is wrong with a network.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{}{what}", place(*layer, kind))]
+pub struct ModelError {
+    /// The layer at fault, counted from 0 as resolved; none if it is the network as a whole.
+    pub layer: Option<usize>,
+    /// The layer's kind.
+    pub kind: &'static str,
+    /// What is wrong, and what to do.
+    pub what: String,
+}
+
+fn place(layer: Option<usize>, kind: &str) -> String {
+    layer.map_or("network: ".into(), |layer| format!("layer {} ({kind}): ", layer + 1))
+}
+
+/// One layer of a [`Graph`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Its name, of which there is one.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// The shape it takes.
+    pub input: Shape,
+    /// The shape it gives.
+    pub output: Shape,
+}
+
+/// What a parameter is to its layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// What inputs are multiplied by.
+    Weight,
+    /// What is added.
+    Bias,
+}
+
+/// One tensor of parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// `layer.weight` or `layer.bias`.
+    pub name: String,
+    /// Its dimensions, outputs first.
+    pub shape: Vec<usize>,
+    /// The layer it belongs to.
+    pub layer: usize,
+    /// What it is there.
+    pub role: Role,
+}
+
+/// A network with every shape known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Graph {
+    /// Channels, height, width of the images.
+    pub input: [usize; 3],
+    /// Number of logits.
+    pub classes: usize,
+    /// The layers, each taking what the one before it gives.
+    pub layers: Vec<Layer>,
+}
+
+/// The stored form.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    input: [usize; 3],
+    classes: usize,
+    layers: Vec<StoredLayer>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredLayer {
+    name: String,
+    inputs: Vec<String>,
+    #[serde(flatten)]
+    op: Op,
+}
+
+impl Graph {
+    /// Finds every shape of a network for images of this shape and this many classes.
+    pub fn resolve(
+        architecture: &Architecture,
+        input: [usize; 3],
+        classes: usize,
+    ) -> Result<Self, ModelError> {
+        let resolved = architecture.resolved(classes);
+        let Architecture::Layers(layers) = &resolved else {
+            return Err(whole("it does not resolve to layers"));
+        };
+        // A fault is reported at its place in the file, where Dropout of p = 0 still stands.
+        let written: Vec<usize> = match architecture {
+            Architecture::Layers(specs) => {
+                (0..specs.len()).filter(|at| !matches!(specs[*at], LayerSpec::Dropout { p: 0.0 })).collect()
+            }
+            Architecture::Mlp { .. } => (0..layers.len()).collect(),
+        };
+        let graph = Self::chain(input, classes, layers.iter().map(Op::of).collect());
+        graph.map_err(|fault| ModelError { layer: fault.layer.map(|at| written[at]), ..fault })
+    }
+
+    /// Finds every shape of a chain of layers; one without a name is named by its kind and count.
+    pub(crate) fn chain(
+        input: [usize; 3],
+        classes: usize,
+        ops: Vec<(Op, Option<String>)>,
+    ) -> Result<Self, ModelError> {
+        let mut shape = Shape::Image(input);
+        if input.iter().try_fold(1_usize, |all, side| all.checked_mul(*side)).is_none_or(|all| all == 0) {
+            return Err(whole(&format!("images of {} x {} x {} hold nothing", input[0], input[1], input[2])));
+        }
+        let mut layers: Vec<Layer> = Vec::with_capacity(ops.len());
+        for (at, (op, name)) in ops.into_iter().enumerate() {
+            let fault = |what: String| ModelError { layer: Some(at), kind: op.kind(), what };
+            let count = layers.iter().filter(|layer| layer.op.kind() == op.kind()).count() + 1;
+            let name = name.unwrap_or_else(|| format!("{}{count}", op.kind()));
+            check_name(&name, &layers).map_err(fault)?;
+            let output = op.output(shape).map_err(fault)?;
+            layers.push(Layer { name, op, input: shape, output });
+            shape = output;
+        }
+        let graph = Self { input, classes, layers };
+        graph.check_end(shape)?;
+        Ok(graph)
+    }
+
+    fn check_end(&self, output: Shape) -> Result<(), ModelError> {
+        let Some(last) = self.layers.last() else {
+            return Err(whole("it has no layers"));
+        };
+        if output != Shape::Row(self.classes) {
+            let what = match output {
+                Shape::Row(n) => {
+                    format!("the last layer gives {n} numbers, but there are {} classes", self.classes)
+                }
+                Shape::Image(_) => {
+                    format!("the last layer gives an image; end with Linear({})", self.classes)
+                }
+            };
+            return Err(ModelError { layer: Some(self.layers.len() - 1), kind: last.op.kind(), what });
+        }
+        if self.parameters().is_empty() {
+            return Err(whole("it has no parameters to train"));
+        }
+        Ok(())
+    }
+
+    /// Returns the parameters, weight before bias, layer by layer.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let mut parameters = Vec::new();
+        for (at, layer) in self.layers.iter().enumerate() {
+            let (weight, bias) = layer.op.parameters(layer.input);
+            for (role, word, shape) in [(Role::Weight, "weight", weight), (Role::Bias, "bias", bias)] {
+                if let Some(shape) = shape {
+                    parameters.push(Parameter {
+                        name: format!("{}.{word}", layer.name),
+                        shape,
+                        layer: at,
+                        role,
+                    });
+                }
+            }
+        }
+        parameters
+    }
+
+    /// Returns how many numbers are parameters.
+    #[must_use]
+    pub fn parameter_count(&self) -> u64 {
+        self.parameters().iter().map(|parameter| parameter.shape.iter().product::<usize>() as u64).sum()
+    }
+
+    /// Returns the multiplications and additions of products for one image.
+    #[must_use]
+    pub fn multiply_accumulates(&self) -> u64 {
+        let costs = self.layers.iter().map(|layer| layer.op.multiply_accumulates(layer.input, layer.output));
+        costs.fold(0, u64::saturating_add)
+    }
+
+    /// Returns the graph as canonical JSON (RFC 8785): input, classes, and a list of layers with named inputs.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        let inputs = std::iter::once(INPUT).chain(self.layers.iter().map(|layer| layer.name.as_str()));
+        let layers = self.layers.iter().zip(inputs).map(|(layer, input)| StoredLayer {
+            name: layer.name.clone(),
+            inputs: vec![input.into()],
+            op: layer.op,
+        });
+        let stored = Stored { input: self.input, classes: self.classes, layers: layers.collect() };
+        serde_json_canonicalizer::to_string(&stored)
+    }
+
+    /// Reads what [`Graph::to_json`] wrote, and nothing else.
+    pub fn from_json(text: &str) -> Result<Self, ModelError> {
+        let stored: Stored = serde_json::from_str(text).map_err(|fault| whole(&fault.to_string()))?;
+        let ops = stored.layers.into_iter().map(|layer| (layer.op, Some(layer.name))).collect();
+        let graph = Self::chain(stored.input, stored.classes, ops)?;
+        match graph.to_json() {
+            Ok(canonical) if canonical == text => Ok(graph),
+            _ => Err(whole("its JSON is not in canonical form, or its layers are not a chain")),
+        }
+    }
+}
+
+fn whole(what: &str) -> ModelError {
+    ModelError { layer: None, kind: "network", what: what.into() }
+}
+
+fn check_name(name: &str, before: &[Layer]) -> Result<(), String> {
+    let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if !name.as_bytes().first().is_some_and(u8::is_ascii_lowercase) || !name.bytes().all(word) {
+        return Err(format!("name {name:?} must be a lowercase letter, then lowercase letters, digits or _"));
+    }
+    if name == INPUT || before.iter().any(|layer| layer.name == name) {
+        return Err(format!("name {name:?} is taken; name each layer differently"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layers(specs: Vec<LayerSpec>) -> Result<Graph, ModelError> {
+        Graph::resolve(&Architecture::Layers(specs), [3, 32, 32], 10)
+    }
+
+    /// The layers of LeNet-5 as in the literature: 61,706 parameters, 416,520 multiply-accumulates.
+    #[test]
+    fn the_cost_of_lenet_5_is_the_known_one() {
+        let lenet = Architecture::Layers(vec![
+            LayerSpec::Conv {
+                out: 6,
+                kernel: 5,
+                stride: 1,
+                padding: 2,
+                dilation: 1,
+                groups: 1,
+                bias: true,
+                name: None,
+            },
+            LayerSpec::Relu,
+            LayerSpec::max_pool(2),
+            LayerSpec::conv(16, 5),
+            LayerSpec::Relu,
+            LayerSpec::max_pool(2),
+            LayerSpec::Flatten,
+            LayerSpec::linear(120),
+            LayerSpec::Relu,
+            LayerSpec::linear(84),
+            LayerSpec::Relu,
+            LayerSpec::linear(10),
+        ]);
+        let graph = Graph::resolve(&lenet, [1, 28, 28], 10).unwrap();
+        assert_eq!((graph.parameter_count(), graph.multiply_accumulates()), (61_706, 416_520));
+        let parameters = graph.parameters();
+        assert_eq!(
+            (parameters[2].name.as_str(), parameters[2].shape.as_slice()),
+            ("conv2.weight", &[16, 6, 5, 5][..])
+        );
+        let text = graph.to_json().unwrap();
+        assert_eq!(Graph::from_json(&text).unwrap(), graph);
+        assert!(
+            text.contains(r#"{"bias":true,"inputs":["flatten1"],"name":"linear1","op":"linear","out":120}"#)
+        );
+    }
+
+    #[test]
+    fn faults_say_the_layer_and_what_to_do() {
+        let check = |specs: Vec<LayerSpec>, expected: &str| {
+            assert_eq!(layers(specs).unwrap_err().to_string(), expected);
+        };
+        let named = |name: &str| LayerSpec::Linear { out: 10, bias: true, name: Some(name.into()) };
+        check(vec![], "network: it has no layers");
+        check(
+            vec![LayerSpec::linear(10)],
+            "layer 1 (linear): its input is an image of 3 x 32 x 32; put Flatten before it",
+        );
+        check(
+            vec![LayerSpec::Dropout { p: 0.0 }, LayerSpec::Flatten, LayerSpec::linear(9)],
+            "layer 3 (linear): the last layer gives 9 numbers, but there are 10 classes",
+        );
+        check(vec![LayerSpec::Relu], "layer 1 (relu): the last layer gives an image; end with Linear(10)");
+        check(
+            vec![LayerSpec::Flatten, named("a"), named("a")],
+            "layer 3 (linear): name \"a\" is taken; name each layer differently",
+        );
+        check(
+            vec![LayerSpec::Flatten, named("linear2"), LayerSpec::linear(10)],
+            "layer 3 (linear): name \"linear2\" is taken; name each layer differently",
+        );
+        check(
+            vec![LayerSpec::Flatten, named("A")],
+            "layer 2 (linear): name \"A\" must be a lowercase letter, then lowercase letters, digits or _",
+        );
+        let bare =
+            Graph::resolve(&Architecture::Layers(vec![LayerSpec::Flatten]), [1, 2, 5], 10).unwrap_err();
+        assert_eq!(bare.to_string(), "network: it has no parameters to train");
+    }
+
+    #[test]
+    fn foreign_json_is_refused() {
+        let graph = layers(vec![LayerSpec::Flatten, LayerSpec::linear(10)]).unwrap();
+        let text = graph.to_json().unwrap();
+        for (from, to) in [
+            ("\"inputs\":[\"flatten1\"]", "\"inputs\":[\"input\"]"),
+            ("\"classes\"", "\"more\":1,\"classes\""),
+            ("\"classes\"", " \"classes\""),
+            ("[3,32,32]", "[3,32,0]"),
+            ("[3,32,32]", "[4294967296,4294967296,4294967296]"),
+            ("\"out\":10", "\"out\":-10"),
+            ("\"op\":\"linear\"", "\"op\":\"linearr\""),
+        ] {
+            let bad = text.replacen(from, to, 1);
+            assert_ne!(bad, text);
+            assert!(Graph::from_json(&bad).is_err(), "{bad}");
+        }
+    }
+}

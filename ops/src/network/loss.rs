@@ -1,0 +1,91 @@
+//! Softmax and cross-entropy: −ln softmax(logits)[label], in binary64, and its gradient at the logits.
+//! Knows nothing of the network that gave the logits.
+
+use rayon::prelude::*;
+
+/// A gradient at the logits that is smaller becomes 0, so that none of what it is multiplied by becomes subnormal:
+/// products of subnormal numbers are a hundred times slower.
+const LEAST_GRADIENT: f32 = 1.0 / (1_u64 << 60) as f32;
+
+/// Rows per piece of work.
+const ROWS: usize = 32;
+
+/// What a row of logits says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Verdict {
+    /// Cross-entropy with the label.
+    pub loss: f64,
+    /// Class of the largest logit, the lowest of equal ones.
+    pub class: usize,
+    /// Whether every logit is finite.
+    pub finite: bool,
+}
+
+impl Verdict {
+    /// Judges a row.
+    pub(crate) fn of(logits: &[f32], label: u8) -> Self {
+        let (class, largest) = largest(logits);
+        let finite = logits.iter().all(|logit| logit.is_finite());
+        let label = logits.get(usize::from(label)).copied().unwrap_or(f32::NAN);
+        Self {
+            loss: libm::log(total(logits, largest)) + f64::from(largest) - f64::from(label),
+            class,
+            finite,
+        }
+    }
+}
+
+/// Judges each row, and writes the gradient of the mean loss over the rows.
+pub(crate) fn backward(classes: usize, logits: &[f32], labels: &[u8], gradient: &mut [f32]) -> Vec<Verdict> {
+    let share = 1.0 / labels.len() as f64;
+    let rows = logits.par_chunks_exact(classes).zip(gradient.par_chunks_exact_mut(classes)).zip(labels);
+    let verdicts = rows.with_min_len(ROWS).map(|((logits, gradient), label)| {
+        let largest = largest(logits).1;
+        let scale = share / total(logits, largest);
+        for (class, (gradient, logit)) in gradient.iter_mut().zip(logits).enumerate() {
+            let expected = if class == usize::from(*label) { share } else { 0.0 };
+            let exact = (exponential(*logit, largest) * scale - expected) as f32;
+            *gradient = if exact.abs() < LEAST_GRADIENT { 0.0 } else { exact };
+        }
+        Verdict::of(logits, *label)
+    });
+    verdicts.collect()
+}
+
+fn largest(logits: &[f32]) -> (usize, f32) {
+    let first = (0, logits.first().copied().unwrap_or(f32::NAN));
+    logits.iter().copied().enumerate().fold(first, |best, next| if next.1 > best.1 { next } else { best })
+}
+
+fn total(logits: &[f32], largest: f32) -> f64 {
+    logits.iter().map(|logit| exponential(*logit, largest)).sum()
+}
+
+fn exponential(logit: f32, largest: f32) -> f64 {
+    libm::exp(f64::from(logit) - f64::from(largest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_meets_the_definition() {
+        let verdict = Verdict::of(&[1.0, 3.0, 3.0], 0);
+        let expected = (1.0_f64.exp() + 2.0 * 3.0_f64.exp()).ln() - 1.0;
+        assert!((verdict.loss - expected).abs() < 1e-12);
+        assert_eq!((verdict.class, verdict.finite), (1, true));
+        assert_eq!(Verdict::of(&[-3e38, 3e38], 1), Verdict { loss: 0.0, class: 1, finite: true });
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            assert!(!Verdict::of(&[0.0, bad], 0).finite);
+        }
+    }
+
+    #[test]
+    fn a_gradient_that_would_become_subnormal_is_zero() {
+        let mut gradient = [9.0; 4];
+        backward(2, &[50.0, 0.0, 0.0, 40.0], &[0, 1], &mut gradient);
+        assert_eq!(gradient[..2], [0.0, 0.0]);
+        assert!((f64::from(gradient[2]) / (0.5 * (-40.0_f64).exp()) - 1.0).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,227 @@
+//! A trained network: its inference graph and its tensors, and their form as bytes.
+//! Knows nothing of training or of number formats: weights are binary32, whatever they were rounded to.
+
+use std::collections::BTreeMap;
+
+use candle_core::Tensor;
+use thiserror::Error;
+
+use super::container::{ContainerError, decode, encode};
+use super::graph::{Graph, ModelError};
+use super::numbers::{from, read};
+use super::op::Op;
+
+/// The metadata key of the graph.
+const GRAPH: &str = "graph";
+
+/// A trained network.
+#[derive(Clone, Debug)]
+pub struct Model {
+    graph: Graph,
+    tensors: BTreeMap<String, Tensor>,
+}
+
+/// What is wrong with a model.
+#[derive(Debug, Error)]
+pub enum ModelFileError {
+    /// The bytes are not tensors.
+    #[error("model: {0}")]
+    Container(#[from] ContainerError),
+    /// The graph is not one.
+    #[error("model: {0}")]
+    Graph(#[from] ModelError),
+    /// The graph cannot be written.
+    #[error("model: its graph cannot be written")]
+    Json(#[from] serde_json::Error),
+    /// A layer is of training only.
+    #[error("model: layer {name:?} is a {kind}, which no trained network has")]
+    Layer {
+        /// The layer.
+        name: String,
+        /// Its kind.
+        kind: &'static str,
+    },
+    /// A tensor is missing.
+    #[error("model: tensor {name:?} is missing")]
+    Missing {
+        /// The tensor.
+        name: String,
+    },
+    /// A tensor belongs to no layer.
+    #[error("model: tensor {name:?} belongs to no layer")]
+    Stray {
+        /// The tensor.
+        name: String,
+    },
+    /// A tensor has another shape than its layer wants.
+    #[error("model: tensor {name:?} has shape {found:?}, its layer wants {expected:?}")]
+    Shape {
+        /// The tensor.
+        name: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape of the layer's parameter.
+        expected: Vec<usize>,
+    },
+    /// candle refused.
+    #[error("model: a tensor cannot be read")]
+    Tensor(#[from] candle_core::Error),
+}
+
+impl Model {
+    /// Puts a network together; every parameter of the graph must be there, in its shape, and nothing else.
+    pub fn new(graph: Graph, tensors: BTreeMap<String, Tensor>) -> Result<Self, ModelFileError> {
+        for layer in &graph.layers {
+            if let Op::BatchNorm { .. } | Op::Dropout { .. } = layer.op {
+                return Err(ModelFileError::Layer { name: layer.name.clone(), kind: layer.op.kind() });
+            }
+        }
+        let parameters = graph.parameters();
+        for parameter in &parameters {
+            let Some(tensor) = tensors.get(&parameter.name) else {
+                return Err(ModelFileError::Missing { name: parameter.name.clone() });
+            };
+            read(tensor)?;
+            if tensor.dims() != parameter.shape {
+                return Err(ModelFileError::Shape {
+                    name: parameter.name.clone(),
+                    found: tensor.dims().to_vec(),
+                    expected: parameter.shape.clone(),
+                });
+            }
+        }
+        match tensors.keys().find(|name| parameters.iter().all(|parameter| parameter.name != **name)) {
+            Some(name) => Err(ModelFileError::Stray { name: name.clone() }),
+            None => Ok(Self { graph, tensors }),
+        }
+    }
+
+    /// Returns the inference graph.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Returns the tensors, by name.
+    #[must_use]
+    pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
+        &self.tensors
+    }
+
+    /// Returns the numbers of one tensor, row by row.
+    pub fn numbers(&self, name: &str) -> Result<Vec<f32>, ModelFileError> {
+        let tensor = self.tensors.get(name).ok_or_else(|| ModelFileError::Missing { name: name.into() })?;
+        Ok(read(tensor)?.to_vec())
+    }
+
+    /// Returns the same network with other numbers in some tensors; the rest is shared, not copied.
+    pub fn with(&self, numbers: BTreeMap<String, Vec<f32>>) -> Result<Self, ModelFileError> {
+        let mut tensors = self.tensors.clone();
+        for (name, numbers) in numbers {
+            let Some(old) = tensors.get(&name) else {
+                return Err(ModelFileError::Missing { name });
+            };
+            let tensor = from(numbers, old.dims())?;
+            tensors.insert(name, tensor);
+        }
+        Ok(Self { graph: self.graph.clone(), tensors })
+    }
+
+    /// Returns the model as safetensors: tensors sorted by name, the graph as canonical JSON in the metadata. The same
+    /// model is always the same bytes.
+    pub fn encode(&self) -> Result<Vec<u8>, ModelFileError> {
+        let tensors = self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
+        Ok(encode(tensors, GRAPH, self.graph.to_json()?)?)
+    }
+
+    /// Reads what [`Model::encode`] wrote, and checks all of it.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ModelFileError> {
+        let (graph, tensors) = decode(bytes, GRAPH)?;
+        Self::new(Graph::from_json(&graph)?, tensors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::architecture::{Architecture, LayerSpec};
+    use super::*;
+
+    fn model() -> Model {
+        let layers = vec![LayerSpec::conv(2, 3), LayerSpec::Relu, LayerSpec::Flatten, LayerSpec::linear(3)];
+        let graph = Graph::resolve(&Architecture::Layers(layers), [1, 5, 5], 3).unwrap();
+        let tensor = |(at, parameter): (usize, super::super::graph::Parameter)| {
+            let numbers = (0..parameter.shape.iter().product()).map(|i| (i + 100 * at) as f32).collect();
+            (parameter.name, from(numbers, &parameter.shape).unwrap())
+        };
+        let tensors = graph.parameters().into_iter().enumerate().map(tensor).collect();
+        Model::new(graph, tensors).unwrap()
+    }
+
+    #[test]
+    fn a_model_comes_back_from_its_bytes() {
+        let (first, bytes) = (model(), model().encode().unwrap());
+        let second = Model::decode(&bytes).unwrap();
+        assert_eq!(first.graph(), second.graph());
+        for name in first.tensors().keys() {
+            assert_eq!(first.numbers(name).unwrap(), second.numbers(name).unwrap());
+        }
+        assert_eq!(second.encode().unwrap(), bytes);
+        assert_eq!(
+            first.tensors().keys().collect::<Vec<_>>(),
+            ["conv1.bias", "conv1.weight", "linear1.bias", "linear1.weight"]
+        );
+    }
+
+    #[test]
+    fn other_numbers_leave_the_rest_as_it_is() {
+        let first = model();
+        let second = first.with(BTreeMap::from([("conv1.bias".into(), vec![7.0, 8.0])])).unwrap();
+        assert_eq!(second.numbers("conv1.bias").unwrap(), [7.0, 8.0]);
+        assert_eq!(second.numbers("conv1.weight").unwrap(), first.numbers("conv1.weight").unwrap());
+        assert!(first.with(BTreeMap::from([("conv1.bias".into(), vec![7.0])])).is_err());
+        assert!(first.with(BTreeMap::from([("conv9.bias".into(), vec![7.0])])).is_err());
+    }
+
+    #[test]
+    fn tensors_that_do_not_fit_the_graph_are_refused() {
+        let good = model();
+        let check = |change: &dyn Fn(&mut BTreeMap<String, Tensor>), expected: &str| {
+            let mut tensors = good.tensors().clone();
+            change(&mut tensors);
+            let error = Model::new(good.graph().clone(), tensors).unwrap_err().to_string();
+            assert_eq!(error, expected);
+        };
+        let ones = |shape: &[usize]| from(vec![1.0; shape.iter().product()], shape).unwrap();
+        check(&|all| drop(all.remove("conv1.bias")), "model: tensor \"conv1.bias\" is missing");
+        check(&|all| drop(all.insert("x".into(), ones(&[1]))), "model: tensor \"x\" belongs to no layer");
+        check(
+            &|all| drop(all.insert("conv1.bias".into(), ones(&[3]))),
+            "model: tensor \"conv1.bias\" has shape [3], its layer wants [2]",
+        );
+        let training = Architecture::Mlp { hidden: vec![], dropout: 0.0 };
+        let Architecture::Layers(mut layers) = training.resolved(3) else { unreachable!() };
+        layers.push(LayerSpec::Dropout { p: 0.5 });
+        let graph = Graph::resolve(&Architecture::Layers(layers), [1, 5, 5], 3).unwrap();
+        let error = Model::new(graph, BTreeMap::new()).unwrap_err().to_string();
+        assert_eq!(error, "model: layer \"dropout1\" is a dropout, which no trained network has");
+    }
+
+    #[test]
+    fn hostile_bytes_are_an_error_and_nothing_else() {
+        let bytes = model().encode().unwrap();
+        for end in 0..bytes.len() {
+            assert!(Model::decode(&bytes[..end]).is_err());
+        }
+        let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        for at in 0..header {
+            for flip in [1, 0x10, 0x80] {
+                let mut bad = bytes.clone();
+                bad[at] ^= flip;
+                let _ = Model::decode(&bad);
+            }
+        }
+        let half =
+            encode([("linear1.weight", &from(vec![1.0], &[1]).unwrap())].into_iter(), "other", "{}".into());
+        assert!(Model::decode(&half.unwrap()).unwrap_err().to_string().contains("no \"graph\""));
+    }
+}

@@ -1,0 +1,288 @@
+//! What one layer computes, what shape it makes of a shape, and what it costs.
+//! Knows nothing of names, weights or the layers around it.
+
+use serde::{Deserialize, Serialize};
+
+use super::architecture::LayerSpec;
+
+/// Numbers per image that a layer may give: more is a mistake, or a hostile file.
+const MOST: usize = 1 << 24;
+
+/// The shape of what lies between two layers, for one image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Channels, height, width.
+    Image([usize; 3]),
+    /// A row of numbers.
+    Row(usize),
+}
+
+impl Shape {
+    /// Returns how many numbers there are.
+    #[must_use]
+    pub fn len(self) -> usize {
+        match self {
+            Self::Image(sides) => sides.iter().product(),
+            Self::Row(n) => n,
+        }
+    }
+
+    /// Returns whether there are none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns channels and numbers per channel; each number of a row is a channel.
+    #[must_use]
+    pub fn channels(self) -> (usize, usize) {
+        match self {
+            Self::Image([channels, height, width]) => (channels, height * width),
+            Self::Row(n) => (n, 1),
+        }
+    }
+}
+
+/// What a layer computes. The fields are those of [`LayerSpec`], all resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Op {
+    Conv {
+        out: usize,
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+        dilation: usize,
+        groups: usize,
+        bias: bool,
+    },
+    Linear {
+        out: usize,
+        bias: bool,
+    },
+    BatchNorm {
+        eps: f64,
+        momentum: f64,
+    },
+    /// A weight and a bias per channel: a batch normalization that had no layer to be folded into.
+    Affine,
+    Relu,
+    MaxPool {
+        size: usize,
+        stride: usize,
+    },
+    Flatten,
+    Dropout {
+        p: f64,
+    },
+}
+
+impl Op {
+    pub(crate) fn of(spec: &LayerSpec) -> (Self, Option<String>) {
+        match spec.clone() {
+            LayerSpec::Conv { out, kernel, stride, padding, dilation, groups, bias, name } => {
+                (Self::Conv { out, kernel, stride, padding, dilation, groups, bias }, name)
+            }
+            LayerSpec::Linear { out, bias, name } => (Self::Linear { out, bias }, name),
+            LayerSpec::BatchNorm { eps, momentum, name } => (Self::BatchNorm { eps, momentum }, name),
+            LayerSpec::Relu => (Self::Relu, None),
+            LayerSpec::MaxPool { size, stride } => {
+                (Self::MaxPool { size, stride: stride.unwrap_or(size) }, None)
+            }
+            LayerSpec::Flatten => (Self::Flatten, None),
+            LayerSpec::Dropout { p } => (Self::Dropout { p }, None),
+        }
+    }
+
+    /// Returns the kind by which layers are counted and named.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Conv { .. } => "conv",
+            Self::Linear { .. } => "linear",
+            Self::BatchNorm { .. } => "batchnorm",
+            Self::Affine => "affine",
+            Self::Relu => "relu",
+            Self::MaxPool { .. } => "maxpool",
+            Self::Flatten => "flatten",
+            Self::Dropout { .. } => "dropout",
+        }
+    }
+
+    /// Returns the shapes of weight and bias, where there are any.
+    #[must_use]
+    pub fn parameters(&self, input: Shape) -> (Option<Vec<usize>>, Option<Vec<usize>>) {
+        let channels = input.channels().0;
+        match *self {
+            Self::Conv { out, kernel, groups, bias, .. } => {
+                (Some(vec![out, channels / groups, kernel, kernel]), bias.then(|| vec![out]))
+            }
+            Self::Linear { out, bias } => (Some(vec![out, input.len()]), bias.then(|| vec![out])),
+            Self::BatchNorm { .. } | Self::Affine => (Some(vec![channels]), Some(vec![channels])),
+            Self::Relu | Self::MaxPool { .. } | Self::Flatten | Self::Dropout { .. } => (None, None),
+        }
+    }
+
+    /// Returns the multiplications and additions of products for one image.
+    #[must_use]
+    pub fn multiply_accumulates(&self, input: Shape, output: Shape) -> u64 {
+        let per_output = match *self {
+            Self::Conv { kernel, groups, .. } => input.channels().0 / groups * kernel * kernel,
+            Self::Linear { .. } => input.len(),
+            _ => 0,
+        };
+        (per_output as u64).saturating_mul(output.len() as u64)
+    }
+
+    /// Returns the shape this makes of a shape, or what is wrong with the two.
+    pub(crate) fn output(&self, input: Shape) -> Result<Shape, String> {
+        let output = match (*self, input) {
+            (Self::Conv { .. }, Shape::Image(sides)) => self.conv(sides)?,
+            (Self::MaxPool { size, stride }, Shape::Image([channels, height, width])) => {
+                positive(&[("size", size), ("stride", stride)])?;
+                Shape::Image([
+                    channels,
+                    windows(height, 0, size, 1, stride)?,
+                    windows(width, 0, size, 1, stride)?,
+                ])
+            }
+            (Self::Conv { .. } | Self::MaxPool { .. }, Shape::Row(n)) => {
+                return Err(format!(
+                    "it takes images, but its input is a row of {n} numbers; put it before Flatten"
+                ));
+            }
+            (Self::Linear { .. }, Shape::Image([channels, height, width])) => {
+                return Err(format!(
+                    "its input is an image of {channels} x {height} x {width}; put Flatten before it"
+                ));
+            }
+            (Self::Linear { out, .. }, Shape::Row(_)) => {
+                positive(&[("out", out)])?;
+                Shape::Row(out)
+            }
+            (Self::BatchNorm { eps, momentum }, _) => {
+                let sound = eps.is_finite() && eps > 0.0 && (0.0..=1.0).contains(&momentum);
+                sound.then_some(input).ok_or("eps must be above 0, momentum from 0 to 1")?
+            }
+            (Self::Dropout { p }, _) => (0.0..1.0)
+                .contains(&p)
+                .then_some(input)
+                .ok_or_else(|| format!("p is {p}; it must be in [0, 1)"))?,
+            (Self::Flatten, _) => Shape::Row(input.len()),
+            (Self::Relu | Self::Affine, _) => input,
+        };
+        bounded(output)?;
+        if let (Some(weight), _) = self.parameters(input) {
+            weight
+                .iter()
+                .try_fold(1_usize, |all, side| all.checked_mul(*side))
+                .ok_or("it has too many weights")?;
+        }
+        Ok(output)
+    }
+
+    fn conv(&self, [channels, height, width]: [usize; 3]) -> Result<Shape, String> {
+        let Self::Conv { out, kernel, stride, padding, dilation, groups, .. } = *self else {
+            return Err("it is not a convolution".into());
+        };
+        let fields = [
+            ("out", out),
+            ("kernel", kernel),
+            ("stride", stride),
+            ("dilation", dilation),
+            ("groups", groups),
+        ];
+        positive(&fields)?;
+        if channels % groups != 0 || out % groups != 0 {
+            return Err(format!(
+                "{groups} groups must divide its {channels} input and {out} output channels"
+            ));
+        }
+        let side = |side| windows(side, padding, kernel, dilation, stride);
+        Ok(Shape::Image([out, side(height)?, side(width)?]))
+    }
+}
+
+/// Returns how many windows of `size`, spread by `dilation`, fit on a side with `padding` at both ends.
+fn windows(
+    side: usize,
+    padding: usize,
+    size: usize,
+    dilation: usize,
+    stride: usize,
+) -> Result<usize, String> {
+    let padded =
+        padding.checked_mul(2).and_then(|both| both.checked_add(side)).ok_or("its padding is too large")?;
+    let reach =
+        (size - 1).checked_mul(dilation).and_then(|reach| reach.checked_add(1)).ok_or("it is too large")?;
+    if reach > padded {
+        return Err(format!("its window of {reach} pixels is larger than the image's {padded}"));
+    }
+    Ok((padded - reach) / stride + 1)
+}
+
+fn positive(fields: &[(&str, usize)]) -> Result<(), String> {
+    fields
+        .iter()
+        .find(|(_, value)| *value == 0)
+        .map_or(Ok(()), |(name, _)| Err(format!("{name} must be at least 1")))
+}
+
+fn bounded(shape: Shape) -> Result<(), String> {
+    let sides = match shape {
+        Shape::Image(sides) => sides,
+        Shape::Row(n) => [n, 1, 1],
+    };
+    let numbers =
+        sides.iter().try_fold(1_usize, |all, side| all.checked_mul(*side)).filter(|all| *all <= MOST);
+    numbers.map(|_| ()).ok_or_else(|| format!("it gives more than {MOST} numbers per image"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_those_of_the_definition() {
+        let conv = |kernel, stride, padding, dilation, groups| Op::Conv {
+            out: 8,
+            kernel,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias: true,
+        };
+        let check = |op: Op, input: [usize; 3], expected: Result<[usize; 3], &str>| match (
+            op.output(Shape::Image(input)),
+            expected,
+        ) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, Shape::Image(expected)),
+            (Err(found), Err(expected)) => assert!(found.contains(expected), "{found}"),
+            (found, expected) => panic!("{op:?}: {found:?}, expected {expected:?}"),
+        };
+        check(conv(3, 1, 1, 1, 1), [3, 32, 32], Ok([8, 32, 32]));
+        check(conv(5, 2, 0, 1, 1), [3, 28, 28], Ok([8, 12, 12]));
+        check(conv(3, 1, 0, 3, 1), [4, 9, 8], Ok([8, 3, 2]));
+        check(conv(5, 1, 0, 1, 1), [1, 4, 9], Err("window of 5 pixels is larger than the image's 4"));
+        check(conv(3, 1, 0, 1, 3), [3, 9, 9], Err("3 groups must divide its 3 input and 8 output channels"));
+        check(conv(0, 1, 0, 1, 1), [3, 9, 9], Err("kernel must be at least 1"));
+        check(conv(3, 1, usize::MAX, 1, 1), [3, 9, 9], Err("padding is too large"));
+        check(conv(3, 1, 1 << 40, 1, 1), [3, 9, 9], Err("numbers per image"));
+        check(conv(3, 1, 0, usize::MAX, 1), [3, 9, 9], Err("too large"));
+        check(Op::MaxPool { size: 2, stride: 2 }, [4, 7, 7], Ok([4, 3, 3]));
+        check(Op::MaxPool { size: 3, stride: 0 }, [4, 7, 7], Err("stride must be at least 1"));
+        check(Op::Linear { out: 10, bias: true }, [4, 7, 7], Err("put Flatten before it"));
+        check(Op::Dropout { p: 1.0 }, [4, 7, 7], Err("p is 1; it must be in [0, 1)"));
+        check(Op::Dropout { p: f64::NAN }, [4, 7, 7], Err("p is NaN"));
+        check(Op::BatchNorm { eps: 0.0, momentum: 0.1 }, [4, 7, 7], Err("eps must be above 0"));
+    }
+
+    #[test]
+    fn rows_go_through_linear_layers_only() {
+        let row = Shape::Row(16);
+        assert_eq!(Op::Linear { out: 10, bias: true }.output(row), Ok(Shape::Row(10)));
+        assert!(Op::MaxPool { size: 2, stride: 2 }.output(row).unwrap_err().contains("before Flatten"));
+    }
+}

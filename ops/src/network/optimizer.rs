@@ -1,0 +1,103 @@
+//! One step of an optimizer, in one pass over parameter, gradient and moments.
+//! Knows nothing of layers or schedules. The formulas are those of `PyTorch`'s SGD and `AdamW`, coefficients in binary64
+//! and rounded once; a moment that would become subnormal in what follows is 0.
+
+use candle_core::{Result, Tensor};
+use rayon::prelude::*;
+
+use super::numbers::{BLOCK, Numbers, read, write};
+use super::recipe::Optimizer;
+use super::state::State;
+
+const BETAS: [f64; 2] = [0.9, 0.999];
+const EPS: f32 = 1e-8;
+
+/// A moment that is smaller becomes 0.
+const LEAST_MOMENT: f32 = 1.0 / (1_u128 << 100) as f32;
+
+/// Moves every parameter by its gradient. `step` counts from 1; `factor` is the schedule's.
+pub(crate) fn step(
+    optimizer: Optimizer,
+    factor: f64,
+    step: usize,
+    state: &State,
+    gradients: &[Tensor],
+) -> Result<()> {
+    for (at, (parameter, gradient)) in state.parameters.iter().zip(gradients).enumerate() {
+        let gradient = read(gradient)?;
+        let (first, second) = (state.first.get(at), state.second.get(at));
+        match (optimizer, first, second) {
+            (Optimizer::Sgd { lr, momentum }, Some(velocity), _) => {
+                let rates = [(lr * factor) as f32, momentum as f32];
+                write(parameter, |w| write(velocity, |v| sgd_with_momentum(rates, w, &gradient, v)))??;
+            }
+            (Optimizer::Sgd { lr, .. }, None, _) => {
+                write(parameter, |w| sgd((lr * factor) as f32, w, &gradient))?
+            }
+            (Optimizer::AdamW { lr, weight_decay }, Some(first), Some(second)) => {
+                let adam = AdamW::at(lr * factor, weight_decay, step);
+                write(parameter, |w| write(first, |m| write(second, |v| adam.apply(w, &gradient, m, v))))???;
+            }
+            (Optimizer::AdamW { .. }, _, _) => {
+                return Err(candle_core::Error::Msg("AdamW has no moments".into()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// w ← w − lr·g.
+fn sgd(lr: f32, w: &mut [f32], g: &Numbers) {
+    w.par_chunks_mut(BLOCK).zip(g.par_chunks(BLOCK)).for_each(|(w, g)| {
+        w.iter_mut().zip(g).for_each(|(w, g)| *w -= lr * g);
+    });
+}
+
+/// v ← momentum·v + g, w ← w − lr·v. `PyTorch`'s first step sets v to g, which is the same as v = 0 before it.
+fn sgd_with_momentum([lr, momentum]: [f32; 2], w: &mut [f32], g: &Numbers, v: &mut [f32]) {
+    w.par_chunks_mut(BLOCK).zip(v.par_chunks_mut(BLOCK)).zip(g.par_chunks(BLOCK)).for_each(|((w, v), g)| {
+        for ((w, v), g) in w.iter_mut().zip(v).zip(g) {
+            *v = normal(momentum * *v + g);
+            *w -= lr * *v;
+        }
+    });
+}
+
+/// The coefficients of one step of `AdamW`.
+struct AdamW {
+    keep: f32,
+    first: f32,
+    second: f32,
+    /// Learning rate over the first moment's bias correction.
+    rate: f32,
+    /// One over the root of the second moment's bias correction.
+    root: f32,
+}
+
+impl AdamW {
+    fn at(lr: f64, weight_decay: f64, step: usize) -> Self {
+        let corrections = BETAS.map(|beta| 1.0 - libm::pow(beta, step as f64));
+        Self {
+            keep: (1.0 - lr * weight_decay) as f32,
+            first: (1.0 - BETAS[0]) as f32,
+            second: (1.0 - BETAS[1]) as f32,
+            rate: (lr / corrections[0]) as f32,
+            root: (1.0 / corrections[1].sqrt()) as f32,
+        }
+    }
+
+    fn apply(&self, w: &mut [f32], g: &Numbers, m: &mut [f32], v: &mut [f32]) {
+        let moments = m.par_chunks_mut(BLOCK).zip(v.par_chunks_mut(BLOCK));
+        w.par_chunks_mut(BLOCK).zip(moments).zip(g.par_chunks(BLOCK)).for_each(|((w, (m, v)), g)| {
+            for ((w, g), (m, v)) in w.iter_mut().zip(g).zip(m.iter_mut().zip(v)) {
+                *m = normal(*m + (g - *m) * self.first);
+                *v = normal(*v + (g * g - *v) * self.second);
+                *w = *w * self.keep - self.rate * *m / (v.sqrt() * self.root + EPS);
+            }
+        });
+    }
+}
+
+fn normal(moment: f32) -> f32 {
+    if moment.abs() < LEAST_MOMENT { 0.0 } else { moment }
+}

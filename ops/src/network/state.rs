@@ -1,0 +1,195 @@
+//! What training changes: parameters, the optimizer's moments, the running statistics of batch normalizations.
+//! Knows nothing of how they change.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Result, Tensor};
+
+use super::graph::{Graph, Layer, Parameter, Role};
+use super::numbers::{read, write, zeros};
+use super::op::Op;
+use super::recipe::{Init, Optimizer};
+use crate::random::Stream;
+
+/// The tensors of one training; every list but `running` is in the order of [`Graph::parameters`].
+#[derive(Debug)]
+pub(crate) struct State {
+    pub parameters: Vec<Tensor>,
+    /// First moment of each gradient; none if the optimizer keeps none.
+    pub first: Vec<Tensor>,
+    /// Second moment of each gradient; none if the optimizer keeps none.
+    pub second: Vec<Tensor>,
+    /// Mean and variance of each batch normalization, by layer.
+    pub running: BTreeMap<usize, [Tensor; 2]>,
+}
+
+impl State {
+    /// The state before the first step.
+    pub(crate) fn new(graph: &Graph, init: Init, optimizer: Optimizer, seed: u64) -> Result<Self> {
+        let specs = graph.parameters();
+        let zeroed = |wanted: bool| -> Result<Vec<Tensor>> {
+            specs.iter().filter(|_| wanted).map(|spec| zeros(&spec.shape)).collect()
+        };
+        let (first, second) = match optimizer {
+            Optimizer::Sgd { momentum, .. } => (zeroed(momentum != 0.0)?, Vec::new()),
+            Optimizer::AdamW { .. } => (zeroed(true)?, zeroed(true)?),
+        };
+        let parameters = specs.iter().map(|spec| begin(graph, spec, init, seed)).collect::<Result<_>>()?;
+        let mut running = BTreeMap::new();
+        for (at, layer) in graph.layers.iter().enumerate() {
+            if let Op::BatchNorm { .. } = layer.op {
+                let statistics = [zeros(&[layer.input.channels().0])?, zeros(&[layer.input.channels().0])?];
+                write(&statistics[1], |variance| variance.fill(1.0))?;
+                running.insert(at, statistics);
+            }
+        }
+        Ok(Self { parameters, first, second, running })
+    }
+
+    /// Returns every tensor under a name of its own.
+    pub(crate) fn named(&self, graph: &Graph) -> Vec<(String, Tensor)> {
+        let names: Vec<String> = graph.parameters().into_iter().map(|spec| spec.name).collect();
+        let mut all = Vec::new();
+        for (kind, tensors) in
+            [("parameter", &self.parameters), ("first", &self.first), ("second", &self.second)]
+        {
+            let tensors = names.iter().zip(tensors);
+            all.extend(tensors.map(|(name, tensor)| (format!("{kind}.{name}"), tensor.clone())));
+        }
+        for (at, [mean, variance]) in &self.running {
+            let name = &graph.layers[*at].name;
+            all.push((format!("running.{name}.mean"), mean.clone()));
+            all.push((format!("running.{name}.variance"), variance.clone()));
+        }
+        all
+    }
+
+    /// Takes over the numbers of tensors that [`State::named`] gave; false, and nothing is changed, if they do not fit.
+    pub(crate) fn restore(&self, graph: &Graph, from: &BTreeMap<String, Tensor>) -> Result<bool> {
+        let own = self.named(graph);
+        let fits = |(name, tensor): &(String, Tensor)| {
+            from.get(name).is_some_and(|other| other.dims() == tensor.dims())
+        };
+        if own.len() != from.len() || !own.iter().all(fits) {
+            return Ok(false);
+        }
+        for (name, tensor) in &own {
+            let numbers = read(&from[name])?;
+            write(tensor, |own| own.copy_from_slice(&numbers))?;
+        }
+        Ok(true)
+    }
+}
+
+/// Makes a parameter as it is before the first step.
+fn begin(graph: &Graph, spec: &Parameter, init: Init, seed: u64) -> Result<Tensor> {
+    let tensor = zeros(&spec.shape)?;
+    let layer = &graph.layers[spec.layer];
+    let (Some(weight), _) = layer.op.parameters(layer.input) else { return Ok(tensor) };
+    if !drawn(layer) {
+        if spec.role == Role::Weight {
+            write(&tensor, |numbers| numbers.fill(1.0))?;
+        }
+        return Ok(tensor);
+    }
+    // Layers are numbered among those that draw, so that no other layer moves their weights.
+    let number = graph.layers[..spec.layer].iter().filter(|layer| drawn(layer)).count();
+    let word = if spec.role == Role::Weight { "weight" } else { "bias" };
+    let stream = Stream::new(seed, "init", &format!("{number}.{word}"));
+    let taps: usize = weight[2..].iter().product();
+    let (fan_in, fan_out) = ((weight[1] * taps) as f64, (weight[0] * taps) as f64);
+    write(&tensor, |numbers| match (init, spec.role) {
+        (Init::KaimingUniform, _) => uniform(stream, 1.0 / fan_in.sqrt(), numbers),
+        (Init::XavierUniform, Role::Weight) => uniform(stream, (6.0 / (fan_in + fan_out)).sqrt(), numbers),
+        (Init::HeNormal, Role::Weight) => normal(stream, (2.0 / fan_in).sqrt(), numbers),
+        (Init::XavierUniform | Init::HeNormal, Role::Bias) => {}
+    })?;
+    Ok(tensor)
+}
+
+fn drawn(layer: &Layer) -> bool {
+    matches!(layer.op, Op::Conv { .. } | Op::Linear { .. })
+}
+
+/// Draws from [-bound, bound).
+fn uniform(stream: Stream, bound: f64, numbers: &mut [f32]) {
+    for (block, part) in numbers.chunks_mut(4).enumerate() {
+        for (number, bits) in part.iter_mut().zip(stream.block(block as u64)) {
+            *number = ((2.0 * unit(bits) - 1.0) * bound) as f32;
+        }
+    }
+}
+
+/// Draws by Box & Muller (1958), two numbers from two.
+fn normal(stream: Stream, deviation: f64, numbers: &mut [f32]) {
+    for (block, part) in numbers.chunks_mut(4).enumerate() {
+        let bits = stream.block(block as u64);
+        let pair = |first: u32, second: u32| {
+            let radius = deviation * (-2.0 * libm::log(1.0 - unit(first))).sqrt();
+            let angle = 2.0 * std::f64::consts::PI * unit(second);
+            [radius * libm::cos(angle), radius * libm::sin(angle)]
+        };
+        let [a, b] = [pair(bits[0], bits[1]), pair(bits[2], bits[3])];
+        part.iter_mut().zip([a[0], a[1], b[0], b[1]]).for_each(|(number, drawn)| *number = drawn as f32);
+    }
+}
+
+/// A number in [0, 1).
+fn unit(bits: u32) -> f64 {
+    f64::from(bits) / 4_294_967_296.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::architecture::{Architecture, LayerSpec};
+    use super::*;
+
+    fn state(layers: Vec<LayerSpec>, init: Init) -> (Graph, State) {
+        let graph = Graph::resolve(&Architecture::Layers(layers), [1, 16, 16], 10).unwrap();
+        let state = State::new(&graph, init, Optimizer::AdamW { lr: 1e-3, weight_decay: 0.01 }, 7).unwrap();
+        (graph, state)
+    }
+
+    fn numbers(tensor: &Tensor) -> Vec<f64> {
+        read(tensor).unwrap().iter().map(|number| f64::from(*number)).collect()
+    }
+
+    fn layers(extra: &[LayerSpec]) -> Vec<LayerSpec> {
+        let mut layers = vec![LayerSpec::conv(8, 3), LayerSpec::Flatten];
+        layers.extend_from_slice(extra);
+        layers.push(LayerSpec::linear(10));
+        layers
+    }
+
+    #[test]
+    fn weights_have_the_spread_of_their_initialization() {
+        let check = |init, fan_deviation: f64, bound: f64, biased: bool| {
+            let (_, state) = state(layers(&[]), init);
+            let weight = numbers(&state.parameters[2]);
+            let n = weight.len() as f64;
+            let mean = weight.iter().sum::<f64>() / n;
+            let deviation = (weight.iter().map(|w| w * w).sum::<f64>() / n).sqrt();
+            assert!(mean.abs() < 4.0 * fan_deviation / n.sqrt(), "{init:?} {mean}");
+            assert!((deviation / fan_deviation - 1.0).abs() < 0.03, "{init:?} {deviation}");
+            assert!(weight.iter().all(|w| w.abs() <= bound));
+            assert_eq!(numbers(&state.parameters[3]).iter().any(|b| *b != 0.0), biased);
+        };
+        let (fan_in, fan_out) = (8.0 * 14.0 * 14.0, 10.0);
+        let uniform = |bound: f64| bound / 3.0_f64.sqrt();
+        let (kaiming, xavier) = (1.0 / f64::sqrt(fan_in), f64::sqrt(6.0 / (fan_in + fan_out)));
+        check(Init::KaimingUniform, uniform(kaiming), kaiming, true);
+        check(Init::XavierUniform, uniform(xavier), xavier, false);
+        check(Init::HeNormal, f64::sqrt(2.0 / fan_in), f64::INFINITY, false);
+    }
+
+    #[test]
+    fn layers_that_draw_nothing_move_no_weight() {
+        let plain = state(layers(&[]), Init::KaimingUniform).1;
+        let more = [LayerSpec::Relu, LayerSpec::Dropout { p: 0.5 }, LayerSpec::batch_norm()];
+        let (graph, more) = state(layers(&more), Init::KaimingUniform);
+        let at = |name: &str| graph.parameters().iter().position(|spec| spec.name == name).unwrap();
+        assert_eq!(numbers(&plain.parameters[2]), numbers(&more.parameters[at("linear1.weight")]));
+        assert_eq!(numbers(&plain.parameters[3]), numbers(&more.parameters[at("linear1.bias")]));
+        assert_ne!(numbers(&plain.parameters[0])[..10], numbers(&plain.parameters[2])[..10]);
+    }
+}

@@ -1,0 +1,246 @@
+//! Training: epochs of steps, from initial weights or a checkpoint to the folded network.
+//! Knows nothing of clocks, files or terminals: whoever asks for a training observes it. The result depends on the
+//! configuration and the images alone, bit for bit, whatever the threads and wherever it was interrupted.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::batch::Epoch;
+use super::checkpoint::{Progress, load, save};
+use super::evaluation::evaluate;
+use super::fold::fold;
+use super::graph::Graph;
+use super::inference::InferenceError;
+use super::loss::backward;
+use super::model::{Model, ModelFileError};
+use super::numbers::{read, write};
+use super::optimizer;
+use super::pass::Pass;
+use super::recipe::TrainConfig;
+use super::state::State;
+use crate::dataset::images::Images;
+
+/// What a training asks of whoever runs it, who has a clock, a place for checkpoints and someone to tell.
+///
+/// The engine's tasks are one implementer, tests are others.
+pub trait Observer {
+    /// Returns whether to stop; asked before every batch.
+    fn cancelled(&self) -> bool;
+    /// Hears of each epoch.
+    fn epoch_ended(&mut self, figures: &EpochFigures);
+    /// Returns whether a checkpoint is wanted; asked after every epoch but the last.
+    fn checkpoint_due(&self) -> bool;
+    /// Takes a checkpoint, to be given back to [`train`].
+    fn checkpoint(&mut self, bytes: Vec<u8>);
+}
+
+/// What is known of an epoch when it ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EpochFigures {
+    /// The epoch, counted from 1.
+    pub epoch: usize,
+    /// Epochs in all.
+    pub epochs: usize,
+    /// Mean loss over the training images, each at its step.
+    pub loss: f64,
+    /// Share of them classified correctly at their step.
+    pub accuracy: f64,
+    /// Mean loss over the validation images, if there are any and their logits are finite.
+    pub validation_loss: Option<f64>,
+    /// Share of the validation images classified correctly, if there are any.
+    pub validation_accuracy: Option<f64>,
+}
+
+/// Curves over epochs; those of validation are empty where there are no validation images.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Series {
+    /// Mean loss over the training images, each at its step.
+    pub loss: Vec<f64>,
+    /// Share of the training images classified correctly at their step.
+    pub accuracy: Vec<f64>,
+    /// Mean loss over the validation images at the end of the epoch.
+    pub validation_loss: Vec<Option<f64>>,
+    /// Share of the validation images classified correctly at the end of the epoch.
+    pub validation_accuracy: Vec<f64>,
+}
+
+/// What a training gives.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// The folded network.
+    pub model: Model,
+    /// Its curves.
+    pub series: Series,
+}
+
+/// Why a training gave nothing.
+#[derive(Debug, Error)]
+pub enum TrainError {
+    /// The observer asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+    /// The loss was not finite; both count from 1.
+    #[error("the loss is not finite at epoch {epoch}, step {step}; try a smaller learning rate")]
+    NotFinite {
+        /// The epoch.
+        epoch: usize,
+        /// The step within it.
+        step: usize,
+    },
+    /// The images or the configuration cannot be trained with.
+    #[error("{what}")]
+    Unusable {
+        /// What is wrong.
+        what: String,
+    },
+    /// The checkpoint is damaged or another training's; a training without it is the way on.
+    #[error("checkpoint: {what}")]
+    Checkpoint {
+        /// What is wrong.
+        what: String,
+    },
+    /// The trained network cannot be put together.
+    #[error(transparent)]
+    Model(#[from] ModelFileError),
+    /// The validation images cannot be evaluated.
+    #[error("validation: {0}")]
+    Validation(InferenceError),
+    /// candle refused.
+    #[error("a tensor of the training cannot be used")]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// Trains a network, which `graph` must be the resolved form of. Runs in the rayon pool it is called in.
+pub fn train(
+    config: &TrainConfig,
+    graph: &Graph,
+    images: &Images,
+    validation: &Images,
+    resume: Option<&[u8]>,
+    observer: &mut dyn Observer,
+) -> Result<Trained, TrainError> {
+    check(config, graph, images)?;
+    let mut training = Training::new(config, graph, images)?;
+    if let Some(bytes) = resume {
+        training.progress = load(bytes, graph, &training.state, config.epochs, training.steps)?;
+    }
+    while training.progress.epoch < config.epochs {
+        let figures = training.epoch(validation, observer)?;
+        observer.epoch_ended(&figures);
+        if training.progress.epoch < config.epochs && observer.checkpoint_due() {
+            observer.checkpoint(save(graph, &training.state, &training.progress)?);
+        }
+    }
+    Ok(Trained { model: fold(graph, &training.state)?, series: training.progress.series })
+}
+
+fn check(config: &TrainConfig, graph: &Graph, images: &Images) -> Result<(), TrainError> {
+    let what = if config.batch == 0 || config.epochs == 0 {
+        "batch and epochs must be at least 1".to_owned()
+    } else if images.is_empty() {
+        "there are no training images".to_owned()
+    } else if images.shape != graph.input || images.classes != graph.classes {
+        format!("the network takes images of {:?}, the training images are {:?}", graph.input, images.shape)
+    } else {
+        return Ok(());
+    };
+    Err(TrainError::Unusable { what })
+}
+
+struct Training<'a> {
+    config: &'a TrainConfig,
+    graph: &'a Graph,
+    images: &'a Images,
+    state: State,
+    pass: Pass,
+    progress: Progress,
+    /// Images per step, but the last one's.
+    batch: usize,
+    /// Steps per epoch.
+    steps: usize,
+}
+
+impl<'a> Training<'a> {
+    fn new(config: &'a TrainConfig, graph: &'a Graph, images: &'a Images) -> Result<Self, TrainError> {
+        let batch = config.batch.min(images.len());
+        let state = State::new(graph, config.init, config.optimizer, config.seed)?;
+        let pass = Pass::new(graph, batch)?;
+        let steps = images.len().div_ceil(batch);
+        Ok(Self { config, graph, images, state, pass, progress: Progress::default(), batch, steps })
+    }
+
+    fn epoch(&mut self, validation: &Images, observer: &dyn Observer) -> Result<EpochFigures, TrainError> {
+        let (mut loss, mut correct) = (0.0, 0);
+        let epoch = Epoch::new(self.images, self.config.augment, self.config.seed, self.progress.epoch);
+        for step in 0..self.steps {
+            if observer.cancelled() {
+                return Err(TrainError::Cancelled);
+            }
+            let (step_loss, step_correct) = self.step(&epoch, step)?;
+            loss += step_loss;
+            correct += step_correct;
+        }
+        self.progress.epoch += 1;
+        let n = self.images.len() as f64;
+        let mut figures = EpochFigures {
+            epoch: self.progress.epoch,
+            epochs: self.config.epochs,
+            loss: loss / n,
+            accuracy: correct as f64 / n,
+            validation_loss: None,
+            validation_accuracy: None,
+        };
+        if !validation.is_empty() {
+            let model = fold(self.graph, &self.state)?;
+            let evaluation =
+                evaluate(&model, validation, &|| observer.cancelled()).map_err(|fault| match fault {
+                    InferenceError::Cancelled => TrainError::Cancelled,
+                    other => TrainError::Validation(other),
+                })?;
+            (figures.validation_loss, figures.validation_accuracy) = (evaluation.loss, evaluation.accuracy());
+        }
+        self.progress.series.push(&figures);
+        Ok(figures)
+    }
+
+    /// Takes one step; returns the sum of the images' losses and how many were correct.
+    fn step(&mut self, epoch: &Epoch, step: usize) -> Result<(f64, usize), TrainError> {
+        let labels = write(self.pass.input(), |input| epoch.gather(step, self.batch, input))?;
+        let (at, classes) = (self.progress.epoch, self.graph.classes);
+        self.pass.forward(&self.state, labels.len(), self.config.seed, &format!("{at}.{step}"))?;
+        let (logits, gradient) = self.pass.output();
+        let size = labels.len() * classes;
+        let verdicts = {
+            let logits = read(logits)?;
+            write(gradient, |gradient| backward(classes, &logits[..size], &labels, &mut gradient[..size]))?
+        };
+        let loss: f64 = verdicts.iter().map(|verdict| verdict.loss).sum();
+        if !loss.is_finite() {
+            return Err(TrainError::NotFinite { epoch: at + 1, step: step + 1 });
+        }
+        self.pass.backward(&self.state, labels.len())?;
+        let factor = self.config.schedule.factor(at, self.progress.step, self.steps * self.config.epochs);
+        self.progress.step += 1;
+        optimizer::step(
+            self.config.optimizer,
+            factor,
+            self.progress.step,
+            &self.state,
+            &self.pass.gradients,
+        )?;
+        let right = |(verdict, label): &(&super::loss::Verdict, &u8)| verdict.class == usize::from(**label);
+        Ok((loss, verdicts.iter().zip(&labels).filter(right).count()))
+    }
+}
+
+impl Series {
+    fn push(&mut self, figures: &EpochFigures) {
+        self.loss.push(figures.loss);
+        self.accuracy.push(figures.accuracy);
+        if let Some(accuracy) = figures.validation_accuracy {
+            self.validation_loss.push(figures.validation_loss);
+            self.validation_accuracy.push(accuracy);
+        }
+    }
+}

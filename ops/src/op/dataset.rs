@@ -1,0 +1,186 @@
+//! `Dataset(source, train: All, test: All, validation: 0, seed: 0, normalize: UnitRange)`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fewbits_engine::ops::{Content, Identity, Keeping, Kind, OpError, Output, Source as Needed};
+use fewbits_engine::text::fault::Faults;
+use fewbits_engine::text::read::{Fields, Read, variant};
+use fewbits_engine::text::value::{Kind as ValueKind, Value};
+use fewbits_store::Digest;
+use serde_json::json;
+
+use crate::dataset::images::Images;
+use crate::dataset::mnist10k;
+use crate::dataset::normalize::Normalize;
+use crate::dataset::source::Source;
+use crate::dataset::split::Count;
+use crate::dataset::{DatasetConfig, load};
+use crate::standard::{Artifact, DatasetPort, StandardOps};
+
+/// How the engine wires it.
+pub const KIND: Kind = Kind {
+    name: "Dataset",
+    inputs: &[],
+    output: Some("dataset"),
+    parts: &["test", "train", "validation"],
+    metrics: &["classes", "test_images", "train_images", "validation_images"],
+    keeping: Keeping::Never,
+};
+
+const VERSION: u32 = 1;
+
+/// A dataset to be loaded.
+#[derive(Debug)]
+pub struct DatasetOp {
+    config: DatasetConfig,
+}
+
+/// Reads its parameters.
+pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DatasetOp> {
+    let span = fields.span();
+    let source: Option<Source> = fields.required("source", faults);
+    let train = fields.optional("train", Count::All, faults);
+    let test = fields.optional("test", Count::All, faults);
+    let validation = fields.whole("validation", 0..=i64::MAX, Some(0), faults);
+    let seed = fields.whole("seed", 0..=i64::MAX, Some(0), faults);
+    let normalize = fields.optional("normalize", Normalize::UnitRange, faults);
+    let config = DatasetConfig {
+        source: source?,
+        train: train?,
+        test: test?,
+        validation: validation? as usize,
+        seed: seed? as u64,
+        normalize: normalize?,
+    };
+    if let Err(error) = config.check() {
+        faults.add(span, error.to_string(), "");
+        return None;
+    }
+    Some(DatasetOp { config })
+}
+
+impl DatasetOp {
+    pub(crate) fn port(&self) -> DatasetPort {
+        let source = &self.config.source;
+        DatasetPort {
+            source: source.kind(),
+            shape: source.shape().zip(source.classes()),
+            validated: self.config.validation > 0,
+        }
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        let config = &self.config;
+        let mut params = json!({
+            "normalize": config.normalize,
+            "source": config.source.kind(),
+            "test": config.test,
+            "train": config.train,
+            "validation": config.validation,
+        });
+        if config.seed_matters() {
+            params["seed"] = json!(config.seed);
+        }
+        Identity { op: "dataset", version: VERSION, params }
+    }
+
+    /// Returns the files it reads; one that is missing is named where it would be.
+    pub(crate) fn sources(&self, ops: &StandardOps) -> Vec<Needed> {
+        let source = &self.config.source;
+        if let Source::Mnist10k = source {
+            let digest = Digest::from_bytes(mnist10k::digest());
+            return vec![Needed { name: "embedded".to_owned(), content: Content::Embedded(digest) }];
+        }
+        let (files, missing) = match source.files(&ops.data_dir, &ops.base_dir) {
+            Ok(files) => (files, String::new()),
+            Err(error) => (source.expected_files(&ops.data_dir, &ops.base_dir), error.to_string()),
+        };
+        let need = |(name, path): (&'static str, _)| Needed {
+            name: format!("file.{name}"),
+            content: Content::File { path, missing: missing.clone() },
+        };
+        files.into_iter().map(need).collect()
+    }
+
+    pub(crate) fn run(&self, ops: &StandardOps) -> Result<Output<Artifact>, OpError> {
+        let data = load(&self.config, &ops.data_dir, &ops.base_dir)
+            .map_err(|error| OpError::Failed(error.to_string()))?;
+        let parts = [("test", &data.test), ("train", &data.train), ("validation", &data.validation)];
+        let count = |images: &Images| images.len() as f64;
+        let metrics = BTreeMap::from([
+            ("classes".to_owned(), data.train.classes as f64),
+            ("test_images".to_owned(), count(&data.test)),
+            ("train_images".to_owned(), count(&data.train)),
+            ("validation_images".to_owned(), count(&data.validation)),
+        ]);
+        Ok(Output {
+            parts: parts
+                .iter()
+                .map(|(name, images)| ((*name).to_owned(), Digest::from_bytes(images.hash())))
+                .collect(),
+            artifact: Some(Arc::new(Artifact::Dataset(data))),
+            metrics,
+            series: BTreeMap::new(),
+            correct: None,
+        })
+    }
+}
+
+impl Read for Source {
+    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+        let kind =
+            variant(value, "a source", &["Mnist10k", "Mnist", "FashionMnist", "Cifar10", "Idx"], faults)?;
+        let mut fields = Fields::open(value, kind, faults)?;
+        let source = match kind {
+            "Mnist10k" => Some(Self::Mnist10k),
+            "Mnist" => Some(Self::Mnist),
+            "FashionMnist" => Some(Self::FashionMnist),
+            "Cifar10" => Some(Self::Cifar10),
+            _ => {
+                let [train_images, train_labels, test_images, test_labels] =
+                    crate::dataset::source::PARTS.map(|part| fields.required::<String>(part, faults));
+                train_images.zip(train_labels).zip(test_images.zip(test_labels)).map(
+                    |((train_images, train_labels), (test_images, test_labels))| Self::Idx {
+                        train_images,
+                        train_labels,
+                        test_images,
+                        test_labels,
+                    },
+                )
+            }
+        };
+        fields.finish(faults);
+        source
+    }
+}
+
+impl Read for Count {
+    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+        match value.kind {
+            ValueKind::Int(count) if count > 0 => Some(Self::Exactly(count as usize)),
+            _ if value.bare_name() == Some("All") => Some(Self::All),
+            _ => {
+                faults.add(value.span, format!("expected `All` or a number of images, found {value}"), "");
+                None
+            }
+        }
+    }
+}
+
+impl Read for Normalize {
+    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+        let kind = variant(value, "a normalization", &["UnitRange", "Standard"], faults)?;
+        let mut fields = Fields::open(value, kind, faults)?;
+        let normalize = match kind {
+            "UnitRange" => Some(Self::UnitRange),
+            _ => {
+                let mean: Option<Vec<f64>> = fields.required("mean", faults);
+                let std: Option<Vec<f64>> = fields.required("std", faults);
+                mean.zip(std).map(|(mean, std)| Self::Standard { mean, std })
+            }
+        };
+        fields.finish(faults);
+        normalize
+    }
+}

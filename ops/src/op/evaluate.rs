@@ -1,0 +1,203 @@
+//! `Evaluate(model, data, split: Test)`.
+
+use std::collections::BTreeMap;
+
+use fewbits_engine::ops::{Identity, Keeping, Kind, Misfit, OpError, Output};
+use fewbits_engine::run::context::Context;
+use fewbits_engine::text::fault::Faults;
+use fewbits_engine::text::read::{Fields, Read, choice};
+use fewbits_engine::text::value::Value;
+use fewbits_store::Series;
+use serde_json::json;
+
+use crate::dataset::Dataset;
+use crate::network::evaluation::{Evaluation, evaluate};
+use crate::network::inference::InferenceError;
+use crate::network::model::Model;
+use crate::standard::{Artifact, DatasetPort, Port};
+
+/// How the engine wires it.
+pub const KIND: Kind = Kind {
+    name: "Evaluate",
+    inputs: &[("model", "model"), ("data", "dataset")],
+    output: None,
+    parts: &[],
+    metrics: &["accuracy", "accuracy_high", "accuracy_low", "correct", "loss", "non_finite", "total"],
+    keeping: Keeping::Never,
+};
+
+const VERSION: u32 = 1;
+
+/// The 97.5 % quantile of the standard normal distribution.
+const NORMAL_QUANTILE: f64 = 1.959_963_984_540_054;
+
+/// An evaluation to be done.
+#[derive(Debug)]
+pub struct EvaluateOp {
+    pub(crate) split: Split,
+}
+
+/// Which images of a dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Split {
+    Train,
+    Validation,
+    Test,
+}
+
+impl Split {
+    /// Returns the name of the dataset's part.
+    pub(crate) fn part(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// Reads its parameters.
+pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<EvaluateOp> {
+    fields.optional("split", Split::Test, faults).map(|split| EvaluateOp { split })
+}
+
+impl EvaluateOp {
+    pub(crate) fn identity(&self) -> Identity {
+        // The split says which part is read, and that part's digest is in the key: equal images, equal result.
+        Identity { op: "evaluate", version: VERSION, params: json!({}) }
+    }
+
+    pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
+        let [Port::Model(trained), Port::Dataset(data)] = inputs else { return Ok(Port::Nothing) };
+        let misfit =
+            |field, message: String, hint: &str| Err(Misfit { field, message, hint: hint.to_owned() });
+        if self.split == Split::Validation && !data.validated {
+            let hint = "set aside some with `validation: 5000` in the Dataset";
+            return misfit("split", "this dataset has no validation images".to_owned(), hint);
+        }
+        if overlapping(trained, data) {
+            return misfit(
+                "data",
+                format!("a model trained on {} cannot be judged on {}", trained.source, data.source),
+                "Mnist10k's images are Mnist's training images: judge a model on the dataset it was trained on",
+            );
+        }
+        if let (Some(takes), Some(gives)) = (trained.shape, data.shape)
+            && takes != gives
+        {
+            let words = |([c, h, w], classes): ([usize; 3], usize)| {
+                format!("{c} x {h} x {w} images in {classes} classes")
+            };
+            return misfit(
+                "data",
+                format!("the model takes {}, this dataset has {}", words(takes), words(gives)),
+                "name the dataset that the model was trained on",
+            );
+        }
+        Ok(Port::Nothing)
+    }
+
+    pub(crate) fn run(
+        &self,
+        model: &Model,
+        data: &Dataset,
+        context: &Context,
+    ) -> Result<Output<Artifact>, OpError> {
+        let images = match self.split {
+            Split::Train => &data.train,
+            Split::Validation => &data.validation,
+            Split::Test => &data.test,
+        };
+        let judged = evaluate(model, images, &|| context.cancelled()).map_err(|error| match error {
+            InferenceError::Cancelled => OpError::Cancelled,
+            other => OpError::Failed(other.to_string()),
+        })?;
+        Ok(Output {
+            artifact: None,
+            parts: BTreeMap::new(),
+            metrics: metrics(&judged),
+            series: series(&judged),
+            correct: Some(bits(&judged.correct)),
+        })
+    }
+}
+
+/// Returns whether a model may have seen the images it is to be judged on.
+fn overlapping(trained: &DatasetPort, data: &DatasetPort) -> bool {
+    matches!((trained.source, data.source), ("Mnist", "Mnist10k") | ("Mnist10k", "Mnist"))
+}
+
+fn metrics(judged: &Evaluation) -> BTreeMap<String, f64> {
+    let total = judged.correct.len() as f64;
+    let interval = judged.accuracy().map(|accuracy| wilson(accuracy, total));
+    let all = [
+        ("accuracy", judged.accuracy()),
+        ("accuracy_high", interval.map(|(_, high)| high)),
+        ("accuracy_low", interval.map(|(low, _)| low)),
+        ("correct", Some(judged.correct_count() as f64)),
+        ("loss", judged.loss),
+        ("non_finite", Some(judged.non_finite as f64)),
+        ("total", Some(total)),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// Returns the 95 % interval of a proportion seen in `n` images (Wilson 1927), which holds for this network alone.
+fn wilson(proportion: f64, n: f64) -> (f64, f64) {
+    let square = NORMAL_QUANTILE * NORMAL_QUANTILE;
+    let center = (proportion + square / (2.0 * n)) / (1.0 + square / n);
+    let half = NORMAL_QUANTILE / (1.0 + square / n)
+        * (proportion * (1.0 - proportion) / n + square / (4.0 * n * n)).sqrt();
+    (center - half, center + half)
+}
+
+fn series(judged: &Evaluation) -> BTreeMap<String, Series> {
+    let of = |counts: &[u64]| Series {
+        along: "class".to_owned(),
+        names: vec![],
+        values: counts.iter().map(|&count| count as f64).collect(),
+    };
+    BTreeMap::from([
+        ("class_correct".to_owned(), of(&judged.class_correct)),
+        ("class_total".to_owned(), of(&judged.class_total)),
+    ])
+}
+
+/// Packs truth values eight to a byte, least significant bit first.
+fn bits(truths: &[bool]) -> Vec<u8> {
+    let byte =
+        |eight: &[bool]| eight.iter().enumerate().fold(0, |byte, (at, truth)| byte | u8::from(*truth) << at);
+    truths.chunks(8).map(byte).collect()
+}
+
+impl Read for Split {
+    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+        let choices = [("Train", Self::Train), ("Validation", Self::Validation), ("Test", Self::Test)];
+        choice(value, "a split", &choices, faults)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values from statsmodels 0.15.0: `proportion_confint(count, n, method="wilson")`.
+    #[test]
+    fn the_interval_is_wilsons() {
+        let check = |count: f64, n: f64, low: f64, high: f64| {
+            let (found_low, found_high) = wilson(count / n, n);
+            assert!(
+                (found_low - low).abs() < 1e-9 && (found_high - high).abs() < 1e-9,
+                "{found_low} {found_high}"
+            );
+        };
+        check(98.0, 100.0, 0.929_988_209_271, 0.994_498_032_450);
+        check(0.0, 50.0, 0.0, 0.071_347_599_133);
+        check(1957.0, 2000.0, 0.971_166_166_261, 0.983_999_219_491);
+    }
+
+    #[test]
+    fn bits_are_packed_least_significant_first() {
+        assert_eq!(bits(&[true, false, false, true, false, false, false, false, true]), [0b1001, 1]);
+    }
+}

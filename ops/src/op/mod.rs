@@ -1,0 +1,8 @@
+//! The ops, one a file: how each is read, what identifies it, what it needs, and how it is done.
+
+pub mod dataset;
+pub mod evaluate;
+pub mod quantize;
+pub mod train;
+
+mod architecture;

@@ -1,0 +1,202 @@
+//! `Train(data, model, optimizer: AdamW(lr: 1e-3), schedule: Constant, init: KaimingUniform, batch: 128, epochs: 10,
+//! augment: None, seed: 0, device: Cpu)`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fewbits_engine::ops::{Identity, Keeping, Kind, Misfit, OpError, Output};
+use fewbits_engine::run::context::Context;
+use fewbits_engine::text::fault::Faults;
+use fewbits_engine::text::read::{Fields, choice};
+use fewbits_store::{Digest, Series};
+use serde_json::{Value as Json, json};
+
+use crate::dataset::Dataset;
+use crate::network::architecture::Architecture;
+use crate::network::graph::Graph;
+use crate::network::model::Model;
+use crate::network::recipe::{Augment, Init, Optimizer, Schedule, TrainConfig};
+use crate::network::train::{self, EpochFigures, Observer, TrainError};
+use crate::standard::{Artifact, Port};
+
+/// How the engine wires it.
+pub const KIND: Kind = Kind {
+    name: "Train",
+    inputs: &[("data", "dataset")],
+    output: Some("model"),
+    parts: &["model"],
+    metrics: &[
+        "multiply_accumulates",
+        "parameters",
+        "train_accuracy",
+        "train_loss",
+        "validation_accuracy",
+        "validation_loss",
+    ],
+    keeping: Keeping::Always,
+};
+
+const VERSION: u32 = 1;
+
+/// A training to be done.
+#[derive(Debug)]
+pub struct TrainOp {
+    config: TrainConfig,
+}
+
+/// Reads its parameters.
+pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TrainOp> {
+    let model: Option<Architecture> = fields.required("model", faults);
+    let optimizer = fields.optional("optimizer", Optimizer::AdamW { lr: 1e-3, weight_decay: 0.01 }, faults);
+    let schedule = fields.optional("schedule", Schedule::Constant, faults);
+    let init = fields.optional("init", Init::KaimingUniform, faults);
+    let batch = fields.whole("batch", 1..=i64::MAX, Some(128), faults);
+    let epochs = fields.whole("epochs", 1..=1_000_000, Some(10), faults);
+    let augment = fields.optional("augment", Augment::None, faults);
+    let seed = fields.whole("seed", 0..=i64::MAX, Some(0), faults);
+    let device = fields.take("device").map(|value| choice(value, "a device", &[("Cpu", ())], faults));
+    device.unwrap_or(Some(()))?;
+    let config = TrainConfig {
+        model: model?,
+        optimizer: optimizer?,
+        schedule: schedule?,
+        init: init?,
+        batch: batch? as usize,
+        epochs: epochs? as usize,
+        augment: augment?.resolved(),
+        seed: seed? as u64,
+    };
+    Some(TrainOp { config })
+}
+
+impl TrainOp {
+    pub(crate) fn identity(&self) -> Identity {
+        // The device is where it runs, not what it computes.
+        let mut params = json!(self.config);
+        params["model"] = canonical(&self.config.model);
+        Identity { op: "train", version: VERSION, params }
+    }
+
+    pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
+        let [Port::Dataset(data)] = inputs else { return Ok(Port::Nothing) };
+        if let Some((shape, classes)) = data.shape {
+            Graph::resolve(&self.config.model, shape, classes).map_err(|error| Misfit {
+                field: "model",
+                message: error.to_string(),
+                hint: format!(
+                    "the images are {} x {} x {} in {classes} classes",
+                    shape[0], shape[1], shape[2]
+                ),
+            })?;
+        }
+        Ok(Port::Model(data.clone()))
+    }
+
+    pub(crate) fn run(&self, data: &Dataset, context: &Context) -> Result<Output<Artifact>, OpError> {
+        let graph =
+            Graph::resolve(&self.config.model, data.train.shape, data.train.classes).map_err(failed)?;
+        let mut watch = Watch { context };
+        let attempt = |resume: Option<&[u8]>, watch: &mut Watch<'_>| {
+            train::train(&self.config, &graph, &data.train, &data.validation, resume, watch)
+        };
+        let mut trained = attempt(context.checkpoint().as_deref(), &mut watch);
+        if let Err(TrainError::Checkpoint { .. }) = trained {
+            trained = attempt(None, &mut watch);
+        }
+        let trained = trained.map_err(|error| match error {
+            TrainError::Cancelled => OpError::Cancelled,
+            other => failed(other),
+        })?;
+        let bytes = trained.model.encode().map_err(failed)?;
+        let series = &trained.series;
+        let last = |values: &[f64]| values.last().copied();
+        let metrics = [
+            ("multiply_accumulates", Some(graph.multiply_accumulates() as f64)),
+            ("parameters", Some(trained.model.graph().parameter_count() as f64)),
+            ("train_accuracy", last(&series.accuracy)),
+            ("train_loss", last(&series.loss)),
+            ("validation_accuracy", last(&series.validation_accuracy)),
+            ("validation_loss", series.validation_loss.last().copied().flatten()),
+        ];
+        Ok(Output {
+            parts: BTreeMap::from([("model".to_owned(), Digest::of(&bytes))]),
+            artifact: Some(Arc::new(Artifact::Model(trained.model))),
+            metrics: metrics
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+                .collect(),
+            series: curves(series),
+            correct: None,
+        })
+    }
+}
+
+/// Returns the network as it enters a key. A perceptron without DropOut says nothing of it, and a list of layers
+/// leaves out layers that do nothing.
+fn canonical(model: &Architecture) -> Json {
+    match model {
+        Architecture::Mlp { hidden, dropout } if *dropout == 0.0 => json!({ "Mlp": { "hidden": hidden } }),
+        Architecture::Mlp { .. } => json!(model),
+        // The number of classes only matters to an Mlp.
+        Architecture::Layers(_) => json!(model.resolved(0)),
+    }
+}
+
+fn curves(series: &train::Series) -> BTreeMap<String, Series> {
+    let losses: Vec<f64> = series.validation_loss.iter().map(|loss| loss.unwrap_or(f64::NAN)).collect();
+    let all = [
+        ("train_loss", &series.loss),
+        ("train_accuracy", &series.accuracy),
+        ("validation_loss", &losses),
+        ("validation_accuracy", &series.validation_accuracy),
+    ];
+    all.into_iter()
+        .filter(|(_, values)| !values.is_empty())
+        .map(|(name, values)| {
+            (name.to_owned(), Series { along: "epoch".to_owned(), names: vec![], values: values.clone() })
+        })
+        .collect()
+}
+
+pub(crate) fn encode(model: &Model) -> BTreeMap<String, Vec<u8>> {
+    // The model was encoded when its digest was taken, so it can be encoded.
+    model.encode().map(|bytes| BTreeMap::from([("model".to_owned(), bytes)])).unwrap_or_default()
+}
+
+pub(crate) fn decode(bytes: &[u8]) -> Result<Model, OpError> {
+    Model::decode(bytes).map_err(failed)
+}
+
+fn failed(error: impl std::fmt::Display) -> OpError {
+    OpError::Failed(error.to_string())
+}
+
+/// Passes a training's news on to the run.
+struct Watch<'c> {
+    context: &'c Context,
+}
+
+impl Observer for Watch<'_> {
+    fn cancelled(&self) -> bool {
+        self.context.cancelled()
+    }
+
+    fn epoch_ended(&mut self, figures: &EpochFigures) {
+        let all = [
+            ("train_loss", Some(figures.loss)),
+            ("train_accuracy", Some(figures.accuracy)),
+            ("validation_loss", figures.validation_loss),
+            ("validation_accuracy", figures.validation_accuracy),
+        ];
+        let metrics = all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        self.context.report(figures.epoch as u64, figures.epochs as u64, metrics);
+    }
+
+    fn checkpoint_due(&self) -> bool {
+        self.context.checkpoint_due()
+    }
+
+    fn checkpoint(&mut self, bytes: Vec<u8>) {
+        self.context.save_checkpoint(&bytes);
+    }
+}

@@ -1,0 +1,165 @@
+//! The ops of fewbits, as the engine sees them: Dataset, Train, Quantize, Evaluate.
+//! Only hands on to the op's own file; knows no number.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fewbits_engine::ops::{Identity, Kind, Misfit, OpError, Ops, Output, Source};
+use fewbits_engine::run::context::Context;
+use fewbits_engine::text::fault::Faults;
+use fewbits_engine::text::read::Fields;
+
+use crate::dataset::Dataset;
+use crate::network::model::Model;
+use crate::op::{dataset, evaluate, quantize, train};
+use crate::provenance;
+
+/// The ops, with the places their data comes from.
+#[derive(Debug)]
+pub struct StandardOps {
+    /// The folder of the published datasets.
+    pub(crate) data_dir: PathBuf,
+    /// The folder that relative paths in the experiment start from.
+    pub(crate) base_dir: PathBuf,
+}
+
+/// A node's work.
+#[derive(Debug)]
+pub enum Op {
+    /// Images and labels, split.
+    Dataset(dataset::DatasetOp),
+    /// A network, trained.
+    Train(train::TrainOp),
+    /// A network's weights, rounded to a number format.
+    Quantize(quantize::QuantizeOp),
+    /// A network, judged on images.
+    Evaluate(evaluate::EvaluateOp),
+}
+
+/// What is known of an artifact before it is made.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Port {
+    /// A dataset.
+    Dataset(DatasetPort),
+    /// A model, and the dataset it was trained on.
+    Model(DatasetPort),
+    /// Nothing that can be read.
+    Nothing,
+}
+
+/// What is known of a dataset before it is read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DatasetPort {
+    /// The kind of its source: `Mnist`.
+    pub source: &'static str,
+    /// Channels, height and width, and the number of classes; none for one's own files.
+    pub shape: Option<([usize; 3], usize)>,
+    /// Whether it has validation images.
+    pub validated: bool,
+}
+
+/// What tasks hand to each other.
+#[derive(Debug)]
+pub enum Artifact {
+    /// A dataset.
+    Dataset(Dataset),
+    /// A model: trained, or trained and quantized.
+    Model(Model),
+}
+
+const KINDS: [Kind; 4] = [dataset::KIND, train::KIND, quantize::KIND, evaluate::KIND];
+
+impl StandardOps {
+    /// Makes the ops. `data_dir` holds the published datasets; `base_dir` is where relative paths start from.
+    #[must_use]
+    pub fn new(data_dir: PathBuf, base_dir: PathBuf) -> Self {
+        Self { data_dir, base_dir }
+    }
+}
+
+impl Ops for StandardOps {
+    type Op = Op;
+    type Port = Port;
+    type Artifact = Artifact;
+
+    fn kinds(&self) -> &'static [Kind] {
+        &KINDS
+    }
+
+    fn read(&self, kind: &str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Op> {
+        match kind {
+            "Dataset" => dataset::read(fields, faults).map(Op::Dataset),
+            "Train" => train::read(fields, faults).map(Op::Train),
+            "Quantize" => quantize::read(fields, faults).map(Op::Quantize),
+            _ => evaluate::read(fields, faults).map(Op::Evaluate),
+        }
+    }
+
+    fn port(&self, op: &Op, inputs: &[&Port]) -> Result<Port, Misfit> {
+        match op {
+            Op::Dataset(op) => Ok(Port::Dataset(op.port())),
+            Op::Train(op) => op.port(inputs),
+            Op::Quantize(_) => Ok(inputs.first().map_or(Port::Nothing, |model| (*model).clone())),
+            Op::Evaluate(op) => op.port(inputs),
+        }
+    }
+
+    fn identity(&self, op: &Op) -> Identity {
+        match op {
+            Op::Dataset(op) => op.identity(),
+            Op::Train(op) => op.identity(),
+            Op::Quantize(op) => op.identity(),
+            Op::Evaluate(op) => op.identity(),
+        }
+    }
+
+    fn reads(&self, op: &Op) -> Vec<(usize, &'static str)> {
+        match op {
+            Op::Dataset(_) => vec![],
+            Op::Train(_) => vec![(0, "train"), (0, "validation")],
+            Op::Quantize(_) => vec![(0, "model")],
+            Op::Evaluate(op) => vec![(0, "model"), (1, op.split.part())],
+        }
+    }
+
+    fn sources(&self, op: &Op) -> Result<Vec<Source>, OpError> {
+        match op {
+            Op::Dataset(op) => Ok(op.sources(self)),
+            Op::Train(_) | Op::Quantize(_) | Op::Evaluate(_) => Ok(vec![]),
+        }
+    }
+
+    fn run(&self, op: &Op, inputs: &[Arc<Artifact>], context: &Context) -> Result<Output<Artifact>, OpError> {
+        let inputs: Vec<&Artifact> = inputs.iter().map(AsRef::as_ref).collect();
+        match (op, inputs.as_slice()) {
+            (Op::Dataset(op), []) => op.run(self),
+            (Op::Train(op), [Artifact::Dataset(data)]) => op.run(data, context),
+            (Op::Quantize(op), [Artifact::Model(model)]) => op.run(model),
+            (Op::Evaluate(op), [Artifact::Model(model), Artifact::Dataset(data)]) => {
+                op.run(model, data, context)
+            }
+            _ => Err(OpError::Failed(
+                "a fault in fewbits itself (inputs of another type); please report it".into(),
+            )),
+        }
+    }
+
+    fn encode(&self, artifact: &Artifact) -> BTreeMap<String, Vec<u8>> {
+        match artifact {
+            // Datasets are never kept.
+            Artifact::Dataset(_) => BTreeMap::new(),
+            Artifact::Model(model) => train::encode(model),
+        }
+    }
+
+    fn decode(&self, parts: BTreeMap<String, Vec<u8>>) -> Result<Artifact, OpError> {
+        let bytes =
+            parts.get("model").ok_or_else(|| OpError::Failed("the kept model has no content".into()))?;
+        train::decode(bytes).map(Artifact::Model)
+    }
+
+    fn provenance(&self) -> BTreeMap<String, String> {
+        provenance::provenance()
+    }
+}

@@ -1,0 +1,86 @@
+//! The statistics of stochastic rounding, and the pairing of its draws. Seeds are fixed, so a test passes or fails
+//! for good; the false-alarm rate stated is the chance that a correct program had been given a seed that fails.
+
+use fewbits_ops::format::{Bias, Draw, Draws, Float, RandomBits, Rounding};
+
+use crate::float;
+
+fn rounded(format: &Float, weights: &[f32], seed: u64, bits: RandomBits) -> Vec<f32> {
+    let mut result = weights.to_vec();
+    format.round_slice(&mut result, 1.0, Rounding::Stochastic, &Draws::new(seed, "w", bits));
+    result
+}
+
+/// The number of draws away from zero is binomial; a deviation of 6.5 standard deviations has a chance of 8e-11, and
+/// 500 cells are looked at: 4e-8 in all.
+#[test]
+fn the_mean_is_the_number_itself() {
+    const N: usize = 1 << 16;
+    let formats = [(0, 3), (2, 1), (3, 0), (3, 2), (1, 2)].map(|(e, m)| float(e, m, Bias::Ieee));
+    for (format, seed) in formats.iter().zip(0..) {
+        let values: Vec<f64> = (0..=format.largest_code()).map(|code| format.value(code)).collect();
+        for pair in values.windows(2) {
+            for position in [0.001, 0.3, 0.5, 0.91] {
+                let weight = (pair[0] + (pair[1] - pair[0]) * position) as f32;
+                let exact = (f64::from(weight) - pair[0]) / (pair[1] - pair[0]);
+                let results = rounded(format, &vec![weight; N], seed, RandomBits::default());
+                let away = results.iter().filter(|result| f64::from(**result) == pair[1]).count();
+                let low = results.iter().filter(|result| f64::from(**result) == pair[0]).count();
+                assert_eq!(away + low, N, "{format:?} {weight}: a result that is no neighbour");
+                let deviation = (away as f64 - N as f64 * exact) / (N as f64 * exact * (1.0 - exact)).sqrt();
+                assert!(deviation.abs() < 6.5, "{format:?} {weight}: {deviation} standard deviations");
+            }
+        }
+    }
+}
+
+/// With r bits the probability is not f but round-half-even(f·2^r) / 2^r; here all draws there are, no sample.
+#[test]
+fn few_random_bits_are_biased_as_stated() {
+    // Positions between 1 and 2 of e3m0, random bits, and how many of the 2^r draws go away from zero.
+    let cases = [
+        (0.25, 1, 0), // 0.5 is a tie, to 0
+        (0.75, 1, 2), // 1.5 is a tie, to 2: always away
+        (0.3, 2, 1),
+        (0.125, 2, 0), // 0.5 again
+        (0.375, 2, 2), // 1.5 again
+        (0.9, 2, 4),
+        (0.3, 5, 10),
+        (0.3, 10, 307),
+        (0.0, 4, 0),
+    ];
+    let format = float(3, 0, Bias::Ieee);
+    for (position, bits, expected) in cases {
+        let bits = RandomBits::new(bits).unwrap();
+        let goes = |number| {
+            format.round(1.0 + position, Rounding::Stochastic, Draw::new(number, bits).unwrap()) == 2.0
+        };
+        let away = (0..1_u32 << bits.get()).filter(|number| goes(*number)).count();
+        assert_eq!(away, expected, "{position} with {bits:?}");
+    }
+}
+
+#[test]
+fn formats_that_agree_on_the_weights_give_the_same_result() {
+    let weights: Vec<f32> = (0..5000).map(|i| (i as f32 * 0.77).sin() * 0.46).collect();
+    let bits = RandomBits::default();
+    // All of them have the codes 0, 0.25, 0.5 and no others up to there, or 0, 0.125, … 0.5.
+    for formats in [[(1, 3), (2, 2), (3, 0)], [(1, 4), (2, 3), (3, 1)]] {
+        let [first, second, third] = formats.map(|(e, m)| float(e, m, Bias::Ieee));
+        let expected = rounded(&first, &weights, 2, bits);
+        assert_eq!(rounded(&second, &weights, 2, bits), expected);
+        assert_eq!(rounded(&third, &weights, 2, bits), expected);
+        assert_ne!(rounded(&first, &weights, 3, bits), expected);
+    }
+}
+
+/// Both formats have 0 and one code above it, at 1 and at 1/8: at the same relative position the same u decides.
+#[test]
+fn draws_are_the_same_for_every_format_and_scale() {
+    let (large, tiny) = (float(0, 1, Bias::Ieee), float(0, 1, Bias::Exactly(3)));
+    let weights: Vec<f32> = (0..1000).map(|i| i as f32 / 1000.0).collect();
+    let small: Vec<f32> = weights.iter().map(|weight| weight / 8.0).collect();
+    let bits = RandomBits::default();
+    let eighth: Vec<f32> = rounded(&tiny, &small, 4, bits).iter().map(|result| result * 8.0).collect();
+    assert_eq!(eighth, rounded(&large, &weights, 4, bits));
+}

@@ -1,0 +1,96 @@
+//! The end of a journal, where its only writer adds entries.
+//!
+//! Knows how to take back what a failed write left. Knows nothing of what entries mean.
+
+use std::{os::unix::fs::FileExt as _, sync::Arc};
+
+use crate::{
+    Key, Record, StoreError,
+    entry::{BODY_LIMIT, Header, Kind},
+    error::At as _,
+    journal::Journal,
+};
+
+/// Holds an entry that has no place yet.
+pub(crate) struct Entry {
+    pub(crate) header: Header,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Entry {
+    /// Makes the entry of a record.
+    pub(crate) fn of_record(key: Key, record: &Record) -> Result<Self, StoreError> {
+        let body = record.encode().map_err(|source| StoreError::Encode { key, source })?;
+        Self::new(Kind::Record, key, record.kept, record.only_part(), body)
+    }
+
+    /// Makes an entry of any kind.
+    pub(crate) fn new(
+        kind: Kind,
+        key: Key,
+        kept: bool,
+        part: Option<crate::Digest>,
+        body: Vec<u8>,
+    ) -> Result<Self, StoreError> {
+        let too_large = StoreError::TooLarge { key, bytes: body.len(), limit: BODY_LIMIT };
+        let header = Header::over(kind, key, kept, part, &body).ok_or(too_large)?;
+        Ok(Self { header, body })
+    }
+}
+
+/// Adds entries to a journal.
+#[derive(Debug)]
+pub(crate) struct Appender {
+    journal: Arc<Journal>,
+    /// The length of what is known to be good.
+    end: u64,
+    /// Bytes of a failed write may follow the end. They must go before the next write, which they could outlast as
+    /// entries that were never reported.
+    soiled: bool,
+}
+
+impl Appender {
+    pub(crate) fn new(journal: Arc<Journal>, end: u64) -> Self {
+        Self { journal, end, soiled: false }
+    }
+
+    /// Adds entries in one write, and with `sync` brings them to the disk; gives their places. On an error none of
+    /// them is in the journal.
+    pub(crate) fn append(&mut self, entries: &[Entry], sync: bool) -> Result<Vec<(u64, Header)>, StoreError> {
+        if self.soiled {
+            self.cut()?;
+        }
+        let mut bytes = Vec::new();
+        let mut places = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let offset = self.end + bytes.len() as u64;
+            bytes.extend_from_slice(&entry.header.encode(&self.journal.seal, offset));
+            bytes.extend_from_slice(&entry.body);
+            places.push((offset, entry.header));
+        }
+        self.soiled = true;
+        let journal = &self.journal;
+        let written = journal.file.write_all_at(&bytes, self.end).at("write", &journal.path);
+        let written = written.and_then(|()| if sync { self.sync() } else { Ok(()) });
+        if let Err(error) = written {
+            // Where even this fails, it is tried again before the next write.
+            let _ = self.cut();
+            return Err(error);
+        }
+        self.soiled = false;
+        self.end += bytes.len() as u64;
+        Ok(places)
+    }
+
+    /// Cuts off whatever follows the end.
+    pub(crate) fn cut(&mut self) -> Result<(), StoreError> {
+        self.journal.file.set_len(self.end).at("cut back", &self.journal.path)?;
+        self.sync()?;
+        self.soiled = false;
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.journal.file.sync_data().at("sync", &self.journal.path)
+    }
+}

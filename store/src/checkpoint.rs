@@ -1,0 +1,73 @@
+//! Checkpoints of computations that have not finished, one per key.
+//!
+//! Knows nothing of what is in them. A damaged one is no checkpoint.
+
+use std::{fs, path::PathBuf};
+
+use crate::{Key, Store, StoreError, durable};
+
+impl Store {
+    /// Reads the checkpoint of a computation, if there is one and it is whole.
+    #[must_use]
+    pub fn checkpoint(&self, key: &Key) -> Option<Vec<u8>> {
+        let bytes = durable::read(&self.checkpoint_path(key)).ok()??;
+        let (owner, rest) = durable::checked(&bytes)?.split_at_checked(32)?;
+        (owner == key.as_bytes()).then(|| rest.to_vec())
+    }
+
+    /// Replaces the checkpoint of a computation.
+    pub fn save_checkpoint(&self, key: &Key, bytes: &[u8]) -> Result<(), StoreError> {
+        self.writer()?;
+        let bytes = durable::with_check(&[key.as_bytes(), bytes].concat());
+        durable::write(self.root(), &self.checkpoint_path(key), &bytes)
+    }
+
+    /// Removes the checkpoint of a computation. One that stays is only of no use: its record is found before it.
+    pub fn remove_checkpoint(&self, key: &Key) {
+        if self.is_writer() {
+            let _ = fs::remove_file(self.checkpoint_path(key));
+        }
+    }
+
+    fn checkpoint_path(&self, key: &Key) -> PathBuf {
+        self.root().join("partial").join(key.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_is_what_was_saved_last_or_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_writer(dir.path()).unwrap();
+        let (key, other) = (Key::derive("one"), Key::derive("two"));
+        assert_eq!(store.checkpoint(&key), None);
+        for text in ["epoch one", "epoch 2"] {
+            store.save_checkpoint(&key, text.as_bytes()).unwrap();
+            assert_eq!(store.checkpoint(&key).as_deref(), Some(text.as_bytes()));
+        }
+        fs::copy(store.checkpoint_path(&key), store.checkpoint_path(&other)).unwrap();
+        assert_eq!(store.checkpoint(&other), None, "of another key");
+        store.remove_checkpoint(&key);
+        assert_eq!(store.checkpoint(&key), None);
+    }
+
+    #[test]
+    fn a_torn_or_flipped_checkpoint_is_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_writer(dir.path()).unwrap();
+        let key = Key::derive("one");
+        store.save_checkpoint(&key, b"state").unwrap();
+        let whole = fs::read(store.checkpoint_path(&key)).unwrap();
+        for at in 0..whole.len() {
+            fs::write(store.checkpoint_path(&key), &whole[..at]).unwrap();
+            assert_eq!(store.checkpoint(&key), None, "cut at {at}");
+            let mut bad = whole.clone();
+            bad[at] ^= 0x10;
+            fs::write(store.checkpoint_path(&key), bad).unwrap();
+            assert_eq!(store.checkpoint(&key), None, "flip at {at}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Files that are whole or absent, whatever happens while they are written.
+//!
+//! Temporary file, fsync, rename, fsync of the directory. Knows nothing of what the files mean.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use crate::{StoreError, error::At as _};
+
+const CHECK: usize = 16;
+
+/// The directory of a store for files that are not whole yet; its content means nothing to anybody.
+pub(crate) fn unfinished(root: &Path) -> PathBuf {
+    root.join("tmp")
+}
+
+/// Writes a file so that `path` has all of `bytes` on the disk, or what it had before.
+pub(crate) fn write(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let unfinished = unfinished(root).join(name);
+    let written = (|| {
+        let mut file = File::create_new(&unfinished)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, path)
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&unfinished);
+    }
+    written.at("write", path)?;
+    path.parent().map_or(Ok(()), sync)
+}
+
+/// Brings a file's content, or a directory's list of names, to the disk.
+pub(crate) fn sync(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|file| file.sync_all()).at("sync", path)
+}
+
+/// Makes a directory, and its name durable; one that exists is fine.
+pub(crate) fn make_dir(path: &Path) -> Result<(), StoreError> {
+    match fs::create_dir(path) {
+        Ok(()) => path.parent().map_or(Ok(()), sync),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error).at("create the directory", path),
+    }
+}
+
+/// Reads a whole file; none if there is no such file.
+pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    present(fs::read(path)).at("read", path)
+}
+
+/// Turns "not found" into none, and so what is not a file where one is expected.
+pub(crate) fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory | IsADirectory) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Renames a damaged file or directory out of the way, into `aside/` under a name that is free there.
+pub(crate) fn set_aside(root: &Path, path: &Path, name: &str) -> Result<PathBuf, StoreError> {
+    let aside = root.join("aside");
+    make_dir(&aside)?;
+    let mut n = 1u32;
+    let mut place = aside.join(format!("{name}-{n}"));
+    while place.symlink_metadata().is_ok() {
+        n += 1;
+        place = aside.join(format!("{name}-{n}"));
+    }
+    fs::rename(path, &place).at("set aside", path)?;
+    Ok(place)
+}
+
+/// Puts a checksum in front of bytes, so that damage to them shows.
+pub(crate) fn with_check(bytes: &[u8]) -> Vec<u8> {
+    [&blake3::hash(bytes).as_bytes()[..CHECK], bytes].concat()
+}
+
+/// Gives the bytes behind their checksum; none if they are damaged.
+pub(crate) fn checked(bytes: &[u8]) -> Option<&[u8]> {
+    let (check, rest) = bytes.split_at_checked(CHECK)?;
+    (blake3::hash(rest).as_bytes()[..CHECK] == *check).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_replaces_the_whole_file_and_leaves_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(unfinished(dir.path())).unwrap();
+        let path = dir.path().join("file");
+        for text in ["a long first text", "short"] {
+            write(dir.path(), &path, text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(fs::read_dir(unfinished(dir.path())).unwrap().count(), 0);
+        assert!(write(dir.path(), &dir.path().join("no/such"), b"").is_err());
+        assert_eq!(fs::read_dir(unfinished(dir.path())).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn checked_bytes_show_every_flip_and_cut() {
+        let whole = with_check(b"bytes");
+        assert_eq!(checked(&whole), Some(&b"bytes"[..]));
+        for at in 0..whole.len() {
+            let mut bad = whole.clone();
+            bad[at] ^= 1;
+            assert_eq!(checked(&bad), None, "flip at {at}");
+            assert_eq!(checked(&whole[..at]), None, "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn things_set_aside_do_not_replace_each_other() {
+        let dir = tempfile::tempdir().unwrap();
+        for n in 1..=3 {
+            fs::write(dir.path().join("bad"), [n]).unwrap();
+            let place = set_aside(dir.path(), &dir.path().join("bad"), "bad").unwrap();
+            assert_eq!(place, dir.path().join(format!("aside/bad-{n}")));
+        }
+    }
+}

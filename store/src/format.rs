@@ -1,0 +1,107 @@
+//! The file `STORE`, which makes a directory a store: its format number and its id.
+//!
+//! Knows nothing of what a format number stands for, only which ones this program reads.
+
+use std::{path::Path, time::SystemTime};
+
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use crate::{StoreError, durable};
+
+/// The newest format this program reads, and the one it writes.
+pub(crate) const FORMAT: u32 = 1;
+
+const TITLE: &str = "fewbits store";
+
+/// Says what the file `STORE` tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// There is no such file.
+    Absent,
+    /// It does not carry its own checksum.
+    Damaged,
+    /// It names a store of a format that can be read.
+    Store([u8; 16]),
+}
+
+/// Reads the file; a format that is too new is an error.
+pub(crate) fn read(root: &Path) -> Result<Found, StoreError> {
+    let Some(bytes) = durable::read(&root.join("STORE"))? else { return Ok(Found::Absent) };
+    let Some((format, id)) = std::str::from_utf8(&bytes).ok().and_then(parse) else {
+        return Ok(Found::Damaged);
+    };
+    refuse_newer(root, format)?;
+    Ok(Found::Store(id))
+}
+
+/// Refuses a format number above the newest one known.
+pub(crate) fn refuse_newer(root: &Path, found: u32) -> Result<(), StoreError> {
+    if found > FORMAT {
+        return Err(StoreError::Newer { path: root.to_owned(), found, supported: FORMAT });
+    }
+    Ok(())
+}
+
+/// Writes the file.
+pub(crate) fn write(root: &Path, id: [u8; 16]) -> Result<(), StoreError> {
+    durable::write(root, &root.join("STORE"), text(FORMAT, id).as_bytes())
+}
+
+/// Makes an id that no other store has.
+pub(crate) fn new_id() -> [u8; 16] {
+    let mut random = [0u8; 16];
+    let filled = getrandom(&mut random, GetRandomFlags::empty()).unwrap_or(0);
+    // Without the system's random numbers, moment and process still tell stores apart.
+    let text = format!("{random:?} {filled} {:?} {}", SystemTime::now(), std::process::id());
+    crate::entry::array(blake3::hash(text.as_bytes()).as_bytes())
+}
+
+fn text(format: u32, id: [u8; 16]) -> String {
+    let text = format!("{TITLE}\nformat {format}\nid {}\n", hex::encode(id));
+    format!("{text}check {}\n", check(&text))
+}
+
+/// Lines between the title and the check that a newer format may add are passed over.
+fn parse(text: &str) -> Option<(u32, [u8; 16])> {
+    let (body, found) = text.strip_suffix('\n')?.rsplit_once("\ncheck ")?;
+    let body = format!("{body}\n");
+    if !body.starts_with(TITLE) || check(&body) != found {
+        return None;
+    }
+    let field = |name: &str| body.lines().find_map(|line| line.strip_prefix(name));
+    let mut id = [0; 16];
+    hex::decode_to_slice(field("id ")?, &mut id).ok()?;
+    Some((field("format ")?.parse().ok()?, id))
+}
+
+fn check(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
+}
+
+/// Gives the content of a `STORE` file of another format, for tests.
+#[cfg(test)]
+pub(crate) fn text_of(format: u32) -> String {
+    text(format, [1; 16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flip_of_the_file_is_damage_and_not_another_format() {
+        let whole = text(FORMAT, [7; 16]);
+        assert_eq!(parse(&whole), Some((FORMAT, [7; 16])));
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone().into_bytes();
+            bytes[at] ^= 1;
+            assert_eq!(std::str::from_utf8(&bytes).ok().and_then(parse), None, "flip at {at}");
+            assert_eq!(parse(&whole[..at]), None, "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn ids_differ() {
+        assert_ne!(new_id(), new_id());
+    }
+}

@@ -1,0 +1,149 @@
+//! One generation's file of a store's journal: where it is, who it belongs to, and reading it by place.
+//!
+//! Knows nothing of which entries count; every read is positional, so a file in use can be read.
+
+use std::{
+    fs::{self, File},
+    io::{self, ErrorKind},
+    os::unix::fs::{FileExt as _, MetadataExt as _},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    StoreError, durable,
+    entry::{HEADER_BYTES, Header, Seal, array},
+    error::{At as _, Warnings},
+    format,
+};
+
+/// Where the first entry begins.
+pub(crate) const START: u64 = 48;
+
+const MAGIC: &[u8; 8] = b"FEWBITSJ";
+
+/// Reads one file of the journal.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    pub(crate) file: File,
+    pub(crate) path: PathBuf,
+    pub(crate) seal: Seal,
+}
+
+impl Journal {
+    /// Finds the newest generation in a store.
+    pub(crate) fn newest(root: &Path) -> Result<Option<(u64, PathBuf)>, StoreError> {
+        let dir = root.join("journal");
+        let Some(files) = durable::present(fs::read_dir(&dir)).at("read", &dir)? else { return Ok(None) };
+        let mut newest = None;
+        for file in files {
+            let path = file.at("read", &dir)?.path();
+            newest = newest.max(generation_of(&path).map(|generation| (generation, path)));
+        }
+        Ok(newest)
+    }
+
+    /// Opens a file that exists. Where its first bytes are damaged, `STORE` and its name say whose it is; none if
+    /// `STORE` does not either. Only a writer mends the first bytes.
+    pub(crate) fn open(
+        root: &Path,
+        (generation, path): (u64, PathBuf),
+        write: bool,
+        warnings: &Warnings,
+    ) -> Result<Option<Self>, StoreError> {
+        let file = File::options().read(true).write(write).open(&path).at("open", &path)?;
+        let mut first = [0; START as usize];
+        let read = read_at_most(&file, &mut first, 0).at("read", &path)?;
+        if let Some((format, seal)) = parse(&first[..read]) {
+            format::refuse_newer(root, format)?;
+            return Ok(Some(Self { file, path, seal }));
+        }
+        let format::Found::Store(store) = format::read(root)? else { return Ok(None) };
+        let seal = Seal { store, generation };
+        if write {
+            warnings.push(format!("{}: its first bytes were damaged and are written again", path.display()));
+            file.write_all_at(&first_bytes(format::FORMAT, &seal), 0)
+                .and_then(|()| file.sync_all())
+                .at("write", &path)?;
+        }
+        Ok(Some(Self { file, path, seal }))
+    }
+
+    /// Starts a new file without entries.
+    pub(crate) fn create(root: &Path, seal: Seal) -> Result<Self, StoreError> {
+        let path = root.join("journal").join(format!("{}.fbj", seal.generation));
+        durable::write(root, &path, &first_bytes(format::FORMAT, &seal))?;
+        let file = File::options().read(true).write(true).open(&path).at("open", &path)?;
+        Ok(Self { file, path, seal })
+    }
+
+    /// Gives the file's length, or none once it is no longer part of the store.
+    pub(crate) fn bytes(&self) -> Result<Option<u64>, StoreError> {
+        let meta = self.file.metadata().at("read", &self.path)?;
+        Ok((meta.nlink() > 0).then_some(meta.len()))
+    }
+
+    /// Reads the header at a place; none if there is no valid one.
+    pub(crate) fn header(&self, offset: u64) -> Result<Option<Header>, StoreError> {
+        let mut bytes = [0; HEADER_BYTES];
+        let read = self.read(&mut bytes, offset)?;
+        Ok((read == HEADER_BYTES).then(|| Header::decode(&bytes, &self.seal, offset)).flatten())
+    }
+
+    /// Reads a whole entry whose body has this length; none if header or body are damaged.
+    pub(crate) fn entry(
+        &self,
+        offset: u64,
+        body_bytes: u32,
+    ) -> Result<Option<(Header, Vec<u8>)>, StoreError> {
+        let mut body = vec![0; HEADER_BYTES + body_bytes as usize];
+        if self.read(&mut body, offset)? < body.len() {
+            return Ok(None);
+        }
+        let header = Header::decode(&array(&body), &self.seal, offset);
+        body.drain(..HEADER_BYTES);
+        Ok(header.filter(|header| header.holds(&body)).map(|header| (header, body)))
+    }
+
+    /// Reads as much of `bytes` as the file has from `offset` on.
+    pub(crate) fn read(&self, bytes: &mut [u8], offset: u64) -> Result<usize, StoreError> {
+        read_at_most(&self.file, bytes, offset).at("read", &self.path)
+    }
+}
+
+fn generation_of(path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.strip_suffix(".fbj")?.parse().ok()
+}
+
+fn read_at_most(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match file.read_at(&mut bytes[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(more) => done += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// Magic, format, reserved, generation, store, checksum; numbers little-endian.
+pub(crate) fn first_bytes(format: u32, seal: &Seal) -> [u8; START as usize] {
+    let mut bytes = [0; START as usize];
+    bytes[..8].copy_from_slice(MAGIC);
+    bytes[8..12].copy_from_slice(&format.to_le_bytes());
+    bytes[16..24].copy_from_slice(&seal.generation.to_le_bytes());
+    bytes[24..40].copy_from_slice(&seal.store);
+    let check = blake3::hash(&bytes[..40]);
+    bytes[40..].copy_from_slice(&check.as_bytes()[..8]);
+    bytes
+}
+
+fn parse(bytes: &[u8]) -> Option<(u32, Seal)> {
+    let whole = bytes.len() == START as usize && bytes.starts_with(MAGIC);
+    if !whole || blake3::hash(&bytes[..40]).as_bytes()[..8] != bytes[40..] {
+        return None;
+    }
+    let generation = u64::from_le_bytes(array(&bytes[16..24]));
+    Some((u32::from_le_bytes(array(&bytes[8..12])), Seal { store: array(&bytes[24..40]), generation }))
+}

@@ -1,0 +1,81 @@
+//! The lock that makes a process the only writer of a store.
+//!
+//! The system's `flock` decides and frees a dead holder's lock at once; the text inside is for people only.
+
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    path::Path,
+};
+
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+    system::uname,
+};
+
+use crate::{StoreError, error::At as _, error::Holder};
+
+/// Holds the lock of a store until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock without waiting for it.
+    pub(crate) fn take(root: &Path) -> Result<Self, StoreError> {
+        let path = root.join("lock");
+        let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = open.at("open", &path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                return Err(StoreError::InUse { path: root.to_owned(), holder: read_holder(&file) });
+            }
+            Err(error) => return Err(error.into()).at("lock", &path),
+        }
+        let text = format!("pid {}\nhost {}\n", std::process::id(), uname().nodename().to_string_lossy());
+        // The lock holds without its text, so a full disk does not keep anybody out.
+        let _ = file.set_len(0).and_then(|()| file.write_all(text.as_bytes()));
+        Ok(Self { _file: file })
+    }
+}
+
+/// Reads who holds the lock, or as much of it as there is.
+fn read_holder(file: &File) -> Holder {
+    let mut bytes = Vec::new();
+    let _ = file.take(1024).read_to_end(&mut bytes);
+    let text = String::from_utf8_lossy(&bytes);
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+    let printable = |host: &str| host.chars().filter(|c| !c.is_control()).collect();
+    Holder { pid: field("pid ").and_then(|pid| pid.parse().ok()), host: field("host ").map(printable) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_told_who_the_first_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Lock::take(dir.path()).unwrap();
+        let second = Lock::take(dir.path()).unwrap_err();
+        let StoreError::InUse { holder, .. } = &second else { panic!("{second}") };
+        assert_eq!(holder.pid, Some(std::process::id()));
+        assert!(
+            second.to_string().contains(&format!("in use by process {} on ", std::process::id())),
+            "{second}"
+        );
+        drop(first);
+        Lock::take(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_strange_text_in_the_lock_does_no_harm() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("lock"), "pid many\nhost a\u{1b}[31mb\n\u{0}").unwrap();
+        let holder = read_holder(&File::open(dir.path().join("lock")).unwrap());
+        assert_eq!(holder, Holder { pid: None, host: Some("a[31mb".into()) });
+    }
+}

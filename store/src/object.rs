@@ -1,0 +1,157 @@
+//! The objects of a store: contents under the name of their digest.
+//!
+//! Knows nothing of records, nor what an object means. A content is checked whenever it is read, and one that exists
+//! is checked before it stands for one that was to be written.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Digest, StoreError, durable,
+    error::{At as _, Warnings},
+};
+
+/// Reads and writes objects.
+#[derive(Debug)]
+pub(crate) struct Objects {
+    root: PathBuf,
+}
+
+/// Says what is under a digest.
+pub(crate) enum Content {
+    Good(Vec<u8>),
+    Bad,
+    Missing,
+}
+
+impl Objects {
+    pub(crate) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// Says where an object is, or would be.
+    pub(crate) fn path(&self, digest: &Digest) -> PathBuf {
+        let name = digest.to_string();
+        self.root.join("objects").join(&name[..2]).join(&name[2..])
+    }
+
+    /// Whether there is something under the digest that may be its content.
+    pub(crate) fn has(&self, digest: &Digest) -> bool {
+        fs::metadata(self.path(digest)).is_ok_and(|meta| meta.is_file() && meta.len() > 0)
+    }
+
+    /// Reads an object and checks it.
+    pub(crate) fn read(&self, digest: &Digest) -> Result<Content, StoreError> {
+        let path = self.path(digest);
+        Ok(match durable::read(&path)? {
+            Some(bytes) if Digest::of(&bytes) == *digest => Content::Good(bytes),
+            None if fs::symlink_metadata(&path).is_err() => Content::Missing,
+            Some(_) | None => Content::Bad,
+        })
+    }
+
+    /// Whether the content on the disk is right, without holding it in memory.
+    pub(crate) fn is_good(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let path = self.path(digest);
+        let file = durable::present(File::open(&path)).at("read", &path)?;
+        let found =
+            file.map(|file| durable::present(Digest::of_reader(file)).at("read", &path)).transpose()?;
+        Ok(found.flatten() == Some(*digest))
+    }
+
+    /// Brings a content to the disk under its digest.
+    pub(crate) fn put(&self, bytes: &[u8], warnings: &Warnings) -> Result<Digest, StoreError> {
+        let digest = Digest::of(bytes);
+        let path = self.path(&digest);
+        if self.is_good(&digest)? {
+            // It may be there without having reached the disk: a killed process renames, but does not sync.
+            durable::sync(&path)?;
+            path.parent().map_or(Ok(()), durable::sync)?;
+            return Ok(digest);
+        }
+        if fs::symlink_metadata(&path).is_ok() {
+            self.set_aside(&digest, warnings)?;
+        }
+        path.parent().map_or(Ok(()), durable::make_dir)?;
+        durable::write(&self.root, &path, bytes)?;
+        Ok(digest)
+    }
+
+    /// Moves a bad object out of the way.
+    pub(crate) fn set_aside(&self, digest: &Digest, warnings: &Warnings) -> Result<(), StoreError> {
+        let path = self.path(digest);
+        let place = durable::set_aside(&self.root, &path, &digest.to_string())?;
+        warnings.push(format!("{}: damaged; set aside as {}", path.display(), place.display()));
+        Ok(())
+    }
+
+    /// Lists all objects with their lengths, sorted.
+    pub(crate) fn list(&self) -> Result<Vec<(Digest, u64)>, StoreError> {
+        let mut objects = Vec::new();
+        for dir in names(&self.root.join("objects"))? {
+            for name in names(&self.root.join("objects").join(&dir))? {
+                let Ok(digest) = format!("{dir}{name}").parse::<Digest>() else { continue };
+                let meta = fs::metadata(self.path(&digest));
+                objects.push((digest, meta.map_or(0, |meta| meta.len())));
+            }
+        }
+        objects.sort_unstable();
+        Ok(objects)
+    }
+}
+
+/// Lists the names in a directory; one that does not exist has none.
+pub(crate) fn names(dir: &Path) -> Result<Vec<String>, StoreError> {
+    let Some(entries) = durable::present(fs::read_dir(dir)).at("read", dir)? else { return Ok(Vec::new()) };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.at("read", dir)?.file_name().into_string());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn objects() -> (tempfile::TempDir, Objects) {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["tmp", "objects"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        let objects = Objects::new(dir.path());
+        (dir, objects)
+    }
+
+    #[test]
+    fn a_damaged_object_is_written_again_and_not_trusted() {
+        let (dir, objects) = objects();
+        let warnings = Warnings::default();
+        let digest = objects.put(b"content", &warnings).unwrap();
+        assert_eq!(objects.put(b"content", &warnings).unwrap(), digest);
+        assert!(warnings.drain().is_empty());
+        for bad in [&b"cOntent"[..], b"", b"conten"] {
+            fs::write(objects.path(&digest), bad).unwrap();
+            assert!(matches!(objects.read(&digest), Ok(Content::Bad)));
+            objects.put(b"content", &warnings).unwrap();
+            assert_eq!(warnings.drain().len(), 1);
+            assert!(matches!(objects.read(&digest), Ok(Content::Good(bytes)) if bytes == b"content"));
+        }
+        assert_eq!(names(&dir.path().join("aside")).unwrap().len(), 3);
+        assert_eq!(objects.list().unwrap(), [(digest, 7)]);
+    }
+
+    #[test]
+    fn a_directory_in_the_place_of_an_object_is_damage() {
+        let (_dir, objects) = objects();
+        let digest = Digest::of(b"content");
+        fs::create_dir_all(objects.path(&digest)).unwrap();
+        assert!(!objects.has(&digest) && !objects.is_good(&digest).unwrap());
+        assert!(matches!(objects.read(&digest), Ok(Content::Bad)));
+        objects.put(b"content", &Warnings::default()).unwrap();
+        assert!(objects.has(&digest) && objects.is_good(&digest).unwrap());
+    }
+}

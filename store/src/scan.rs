@@ -1,0 +1,98 @@
+//! A walk over the headers of a journal, which passes over bodies and over damage.
+//!
+//! Knows nothing of what entries mean. The end is behind the last valid entry: what follows is a torn tail, or an
+//! entry that is being written at this moment.
+
+use std::ops::Range;
+
+use crate::{
+    StoreError,
+    entry::{HEADER_BYTES, Header, MAGIC, array},
+    journal::Journal,
+};
+
+const WINDOW: usize = 64 << 10;
+
+/// Says what a walk found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scan {
+    /// Where the last valid entry ends.
+    pub(crate) end: u64,
+    /// How many stretches between valid entries are damaged.
+    pub(crate) damaged: u64,
+    /// How many bytes they have.
+    pub(crate) damaged_bytes: u64,
+}
+
+/// Calls `each` with place and header of every valid entry that lies within the stretch.
+pub(crate) fn scan(
+    journal: &Journal,
+    Range { start: from, end: bytes }: Range<u64>,
+    each: &mut dyn FnMut(u64, &Header),
+) -> Result<Scan, StoreError> {
+    let mut window = Window { journal, bytes, start: 0, held: Vec::new() };
+    let mut found = Scan { end: from, ..Scan::default() };
+    let mut offset = from;
+    loop {
+        if let Some(header) = window.header(offset)? {
+            if offset > found.end {
+                found.damaged += 1;
+                found.damaged_bytes += offset - found.end;
+            }
+            each(offset, &header);
+            offset += header.entry_bytes();
+            found.end = offset;
+        } else if let Some(next) = window.next_magic(offset + 1)? {
+            offset = next;
+        } else {
+            return Ok(found);
+        }
+    }
+}
+
+/// Holds the stretch of the file that was read last.
+struct Window<'a> {
+    journal: &'a Journal,
+    /// Where the stretch ends.
+    bytes: u64,
+    start: u64,
+    held: Vec<u8>,
+}
+
+impl Window<'_> {
+    /// Gives all that is held from `offset` on, at least `want` bytes unless the stretch ends before.
+    fn at(&mut self, offset: u64, want: usize) -> Result<&[u8], StoreError> {
+        let held = self.start..self.start + self.held.len() as u64;
+        if !held.contains(&offset) || held.end < (offset + want as u64).min(self.bytes) {
+            self.held.resize(self.bytes.saturating_sub(offset).min(WINDOW as u64) as usize, 0);
+            let read = self.journal.read(&mut self.held, offset)?;
+            self.held.truncate(read);
+            self.start = offset;
+        }
+        Ok(&self.held[(offset - self.start) as usize..])
+    }
+
+    /// Gives the entry at `offset`, if it is valid and whole.
+    fn header(&mut self, offset: u64) -> Result<Option<Header>, StoreError> {
+        let seal = self.journal.seal;
+        let bytes = self.at(offset, HEADER_BYTES)?;
+        let header =
+            (bytes.len() >= HEADER_BYTES).then(|| Header::decode(&array(bytes), &seal, offset)).flatten();
+        Ok(header.filter(|header| offset + header.entry_bytes() <= self.bytes))
+    }
+
+    /// Gives the next place at or behind `offset` where an entry may begin.
+    fn next_magic(&mut self, mut offset: u64) -> Result<Option<u64>, StoreError> {
+        loop {
+            let bytes = self.at(offset, MAGIC.len())?;
+            if bytes.len() < MAGIC.len() {
+                return Ok(None);
+            }
+            if let Some(at) = bytes.windows(MAGIC.len()).position(|four| four == MAGIC) {
+                return Ok(Some(offset + at as u64));
+            }
+            // The last three bytes may begin a magic that the next window ends.
+            offset += (bytes.len() - MAGIC.len() + 1) as u64;
+        }
+    }
+}

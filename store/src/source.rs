@@ -1,0 +1,182 @@
+//! The memory of source files: the digest of each by the state it was in when it was read.
+//!
+//! Knows nothing of what the files contain, nor of what reads them.
+
+use std::{
+    fs::{self, Metadata},
+    io,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Digest, Key, Store, StoreError, append::Entry, durable, entry::Kind, error::At as _, place::Slot,
+};
+
+const CONTEXT: &str = "fewbits source path v1";
+/// A file changed this shortly before it was looked at may change again and keep its time.
+const SETTLING_NS: i64 = 2_000_000_000;
+const NS: i64 = 1_000_000_000;
+
+/// Says what is known of a source file's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceState {
+    /// The file is as it was when it had this digest.
+    Known(Digest),
+    /// The file must be read.
+    Unknown,
+    /// The file is not there; its last known digest, if there is one.
+    Gone(Option<Digest>),
+}
+
+/// Holds what tells one state of a file from another, without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stat {
+    size: u64,
+    mtime_ns: i64,
+    ctime_ns: i64,
+    inode: u64,
+    /// When this was taken.
+    taken_ns: i64,
+}
+
+/// The body of a source's entry. The path is for people: the entry's key is derived from the path's own bytes.
+#[derive(Serialize, Deserialize)]
+struct Memo {
+    path: String,
+    stat: Stat,
+}
+
+impl Stat {
+    /// Looks at a file as it is now; links are followed.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        Ok(Self::from_meta(&fs::metadata(path)?, now_ns()))
+    }
+
+    fn from_meta(meta: &Metadata, taken_ns: i64) -> Self {
+        let ns = |seconds: i64, rest: i64| seconds.saturating_mul(NS).saturating_add(rest);
+        let mtime_ns = ns(meta.mtime(), meta.mtime_nsec());
+        let ctime_ns = ns(meta.ctime(), meta.ctime_nsec());
+        Self { size: meta.len(), mtime_ns, ctime_ns, inode: meta.ino(), taken_ns }
+    }
+
+    fn same_file(&self, other: &Self) -> bool {
+        Self { taken_ns: 0, ..*self } == Self { taken_ns: 0, ..*other }
+    }
+
+    /// Whether a later change of the file would have shown in its times.
+    fn settled(&self) -> bool {
+        self.taken_ns.saturating_sub(self.mtime_ns.max(self.ctime_ns)) >= SETTLING_NS
+    }
+}
+
+impl Store {
+    /// Says whether the digest of a source file is known without reading it. The path is taken as it is, so an
+    /// absolute one should be given.
+    pub fn source_digest(&self, path: &Path) -> Result<SourceState, StoreError> {
+        let memo = self.memo(path)?;
+        Ok(match durable::present(Stat::of(path)).at("look at", path)? {
+            None => SourceState::Gone(memo.map(|(_, digest)| digest)),
+            Some(now) => match memo {
+                Some((then, digest)) if then.settled() && then.same_file(&now) => SourceState::Known(digest),
+                _ => SourceState::Unknown,
+            },
+        })
+    }
+
+    /// Remembers what was read from a source file that looked like `stat_before` before it was read. A file that
+    /// looks otherwise by now is not remembered, and a reader remembers nothing.
+    pub fn remember_source(&self, path: &Path, stat_before: Stat, digest: Digest) -> Result<(), StoreError> {
+        let now = durable::present(Stat::of(path)).at("look at", path)?;
+        if !self.is_writer() || now.is_none_or(|now| !now.same_file(&stat_before)) {
+            return Ok(());
+        }
+        // A file whose time never settles would be written down at every run.
+        let same = |(then, known): (Stat, Digest)| {
+            known == digest && then.same_file(&stat_before) && then.settled() == stat_before.settled()
+        };
+        if self.memo(path)?.is_some_and(same) {
+            return Ok(());
+        }
+        let key = key_of(path);
+        let memo = Memo { path: path.to_string_lossy().into_owned(), stat: stat_before };
+        let body = rmp_serde::to_vec_named(&memo).map_err(|source| StoreError::Encode { key, source })?;
+        // Not synced: what is lost is read again, and the next commit brings it to the disk.
+        self.append(&[Entry::new(Kind::Source, key, false, Some(digest), body)?], false)
+    }
+
+    fn memo(&self, path: &Path) -> Result<Option<(Stat, Digest)>, StoreError> {
+        let Some((header, body)) = self.entry(Slot::Source(key_of(path)))? else { return Ok(None) };
+        let memo: Option<Memo> = rmp_serde::from_slice(&body).ok();
+        Ok(memo.map(|memo| memo.stat).zip(header.part))
+    }
+}
+
+fn key_of(path: &Path) -> Key {
+    Key::from_bytes(blake3::derive_key(CONTEXT, path.as_os_str().as_bytes()))
+}
+
+fn now_ns() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As if the file had been looked at long after it was written.
+    fn settled(path: &Path) -> Stat {
+        Stat { taken_ns: now_ns() + 60 * NS, ..Stat::of(path).unwrap() }
+    }
+
+    #[test]
+    fn a_source_is_known_until_it_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("data");
+        let store = Store::open_writer(&dir.path().join("store")).unwrap();
+        assert_eq!(store.source_digest(&file).unwrap(), SourceState::Gone(None));
+        fs::write(&file, "one").unwrap();
+        assert_eq!(store.source_digest(&file).unwrap(), SourceState::Unknown);
+        let one = Digest::of(b"one");
+        store.remember_source(&file, settled(&file), one).unwrap();
+        assert_eq!(store.source_digest(&file).unwrap(), SourceState::Known(one));
+        let reader = Store::open_reader(&dir.path().join("store")).unwrap();
+        assert_eq!(reader.source_digest(&file).unwrap(), SourceState::Known(one));
+        fs::write(&file, "two").unwrap();
+        assert_eq!(store.source_digest(&file).unwrap(), SourceState::Unknown);
+        fs::remove_file(&file).unwrap();
+        assert_eq!(reader.source_digest(&file).unwrap(), SourceState::Gone(Some(one)));
+    }
+
+    #[test]
+    fn a_file_changed_just_now_is_not_trusted() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("data");
+        let store = Store::open_writer(&dir.path().join("store")).unwrap();
+        fs::write(&file, "one").unwrap();
+        let length = || fs::metadata(dir.path().join("store/journal/1.fbj")).unwrap().len();
+        store.remember_source(&file, Stat::of(&file).unwrap(), Digest::of(b"one")).unwrap();
+        let once = length();
+        store.remember_source(&file, Stat::of(&file).unwrap(), Digest::of(b"one")).unwrap();
+        assert_eq!(store.source_digest(&file).unwrap(), SourceState::Unknown);
+        assert_eq!(length(), once);
+    }
+
+    #[test]
+    fn a_file_that_changed_while_it_was_read_is_not_remembered() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("data");
+        let store = Store::open_writer(&dir.path().join("store")).unwrap();
+        fs::write(&file, "one").unwrap();
+        let before = settled(&file);
+        fs::write(&file, "longer").unwrap();
+        store.remember_source(&file, before, Digest::of(b"one")).unwrap();
+        fs::remove_file(&file).unwrap();
+        assert_eq!(store.source_digest(&file).unwrap(), SourceState::Gone(None));
+    }
+}

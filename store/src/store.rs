@@ -1,0 +1,278 @@
+//! The store: opened by one writer or any number of readers, and asked by key.
+//!
+//! Ties journal, catalog, objects and lock together. Knows nothing of what is computed, and reads neither environment
+//! nor home directory: the caller says where the store is.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{
+    Digest, Key, Record, StoreError,
+    append::{Appender, Entry},
+    catalog::{Catalog, Located, WALK_LIMIT},
+    durable,
+    entry::{Header, Kind, Seal},
+    error::{At as _, Warnings},
+    format::{self, Found},
+    journal::Journal,
+    lock::Lock,
+    object::{Content, Objects, names},
+    place::{Place, Slot},
+};
+
+/// Keeps the results of computations under their keys.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    catalog: Catalog,
+    pub(crate) objects: Objects,
+    writer: Option<Writer>,
+    warnings: Arc<Warnings>,
+}
+
+/// Holds what only a writer has.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    appender: Mutex<Appender>,
+    _lock: Lock,
+}
+
+/// Says that a record exists, without its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// The record's key.
+    pub key: Key,
+    /// Whether its parts are objects of the store.
+    pub kept: bool,
+    /// Its only part, when there is exactly one.
+    pub part: Option<Digest>,
+}
+
+impl Store {
+    /// Opens a store to read and write, and makes one where there is none. Damage left by a crash is mended here.
+    pub fn open_writer(root: &Path) -> Result<Self, StoreError> {
+        Self::open_writer_with(root, WALK_LIMIT)
+    }
+
+    pub(crate) fn open_writer_with(root: &Path, walk_limit: u64) -> Result<Self, StoreError> {
+        // A store that is too new is refused before anything is written, the lock included.
+        refuse_newer(root)?;
+        let warnings = Arc::new(Warnings::default());
+        make_root(root)?;
+        let lock = Lock::take(root)?;
+        make_dirs(root)?;
+        let journal = Arc::new(open_journal(root, &warnings)?);
+        let (catalog, end) = Catalog::open_writer(root, journal.clone(), walk_limit, warnings.clone())?;
+        let torn = journal.bytes()?.unwrap_or(end).saturating_sub(end);
+        let mut appender = Appender::new(journal.clone(), end);
+        if torn > 0 {
+            appender.cut()?;
+            warnings.push(format!(
+                "{}: {torn} bytes of an unfinished write were cut off",
+                journal.path.display()
+            ));
+        }
+        let writer = Some(Writer { appender: Mutex::new(appender), _lock: lock });
+        Ok(Self { root: root.to_owned(), catalog, objects: Objects::new(root), writer, warnings })
+    }
+
+    /// Opens a store to read, in use or not, without writing anything. A directory that does not exist is an empty
+    /// store.
+    pub fn open_reader(root: &Path) -> Result<Self, StoreError> {
+        format::read(root)?;
+        let warnings = Arc::new(Warnings::default());
+        let catalog = Catalog::open_reader(root, warnings.clone())?;
+        Ok(Self { root: root.to_owned(), catalog, objects: Objects::new(root), writer: None, warnings })
+    }
+
+    /// Says where the store is.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Looks many keys up at once, without reading their records: a hit whose record proves damaged is a miss later.
+    pub fn lookup(&self, keys: &[Key]) -> Result<Vec<Option<Hit>>, StoreError> {
+        let slots: Vec<Slot> = keys.iter().map(|&key| Slot::Record(key)).collect();
+        let places = self.catalog.find(&slots)?.places;
+        let hit = |(&key, place): (&Key, Option<Place>)| {
+            place.map(|Place { kept, part, .. }| Hit { key, kept, part })
+        };
+        Ok(keys.iter().zip(places).map(hit).collect())
+    }
+
+    /// Reads a record and checks it; a damaged one is none, with a warning.
+    pub fn record(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        let Some((_, body)) = self.entry(Slot::Record(*key))? else { return Ok(None) };
+        let record = Record::decode(&body);
+        if record.is_none() {
+            self.warnings.push(format!(
+                "{}: the record of {} cannot be read",
+                self.root.display(),
+                key.short()
+            ));
+        }
+        Ok(record)
+    }
+
+    /// Calls `each` with every record that counts, in the order they were written. Damaged ones are passed over.
+    pub fn for_each_record(&self, each: &mut dyn FnMut(Key, Record)) -> Result<(), StoreError> {
+        for (slot, _) in self.catalog.all()?.places {
+            if let Slot::Record(key) = slot
+                && let Some(record) = self.record(&key)?
+            {
+                each(key, record);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is an object of this digest, without reading it.
+    #[must_use]
+    pub fn has_object(&self, digest: &Digest) -> bool {
+        self.objects.has(digest)
+    }
+
+    /// Reads an object and checks it; a damaged one is none, with a warning, and a writer moves it out of the way.
+    pub fn object(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.objects.read(digest)? {
+            Content::Good(bytes) => return Ok(Some(bytes)),
+            Content::Missing => {}
+            Content::Bad if self.is_writer() => self.objects.set_aside(digest, &self.warnings)?,
+            Content::Bad => {
+                let path = self.objects.path(digest);
+                self.warnings.push(format!("{}: damaged; the next run makes it again", path.display()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Ends a record: it is no longer found.
+    pub fn drop_record(&self, key: &Key) -> Result<(), StoreError> {
+        self.append(&[Entry::new(Kind::Dropped, *key, false, None, Vec::new())?], true)
+    }
+
+    /// Gives the sentences that people should read, each once.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.drain()
+    }
+
+    /// Brings the index up to date, as dropping the store does; after this its warnings can be asked for.
+    pub fn close(&self) {
+        self.catalog.settle();
+    }
+
+    pub(crate) fn is_writer(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    pub(crate) fn writer(&self) -> Result<&Writer, StoreError> {
+        self.writer.as_ref().ok_or_else(|| StoreError::ReadOnly { path: self.root.clone() })
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    pub(crate) fn put_object(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        self.writer()?;
+        self.objects.put(bytes, &self.warnings)
+    }
+
+    /// Adds entries to the journal; they are found once this returns.
+    pub(crate) fn append(&self, entries: &[Entry], sync: bool) -> Result<(), StoreError> {
+        let mut appender = self.writer()?.appender.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = appender.append(entries, sync)?;
+        self.catalog.note(&places);
+        Ok(())
+    }
+
+    /// Reads the entry of a slot and checks it; a damaged one is forgotten, with a warning.
+    pub(crate) fn entry(&self, slot: Slot) -> Result<Option<(Header, Vec<u8>)>, StoreError> {
+        let Located { journal, places } = self.catalog.find(&[slot])?;
+        let (Some(journal), Some(Some(place))) = (journal, places.first().copied()) else { return Ok(None) };
+        let entry = journal.entry(place.offset, place.body_bytes)?;
+        let entry = entry.filter(|(header, _)| Place::of(place.offset, header) == (slot, Some(place)));
+        if entry.is_none() {
+            let (path, offset) = (journal.path.display(), place.offset);
+            self.warnings
+                .push(format!("{path}: the entry at {offset} is damaged; it will be computed again"));
+            self.catalog.forget(slot, place);
+        }
+        Ok(entry)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Refuses a store of a newer format, whichever of `STORE` and the journal tells.
+fn refuse_newer(root: &Path) -> Result<(), StoreError> {
+    format::read(root)?;
+    if let Some(newest) = Journal::newest(root)? {
+        Journal::open(root, newest, false, &Warnings::default())?;
+    }
+    Ok(())
+}
+
+/// Makes the store's directory, and its name durable.
+fn make_root(root: &Path) -> Result<(), StoreError> {
+    if root.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(root).at("create the directory", root)?;
+    match root.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => durable::sync(parent),
+        _ => durable::sync(Path::new(".")),
+    }
+}
+
+/// Makes the directories below the root, and removes what killed processes left unfinished.
+fn make_dirs(root: &Path) -> Result<(), StoreError> {
+    let unfinished = durable::unfinished(root);
+    for name in names(&unfinished)? {
+        let path = unfinished.join(name);
+        durable::present(fs::remove_file(&path)).at("remove", &path)?;
+    }
+    for dir in ["tmp", "journal", "objects", "partial", "runs"] {
+        durable::make_dir(&root.join(dir))?;
+    }
+    let ignore = root.join(".gitignore");
+    if ignore.exists() { Ok(()) } else { durable::write(root, &ignore, b"*\n") }
+}
+
+/// Opens the newest journal, mends what says whose it is, and starts a new one where there is none to be read.
+fn open_journal(root: &Path, warnings: &Warnings) -> Result<Journal, StoreError> {
+    let found = format::read(root)?;
+    let newest = Journal::newest(root)?;
+    let mut generation = 1;
+    if let Some((number, path)) = newest {
+        if let Some(journal) = Journal::open(root, (number, path.clone()), true, warnings)? {
+            if found != Found::Store(journal.seal.store) {
+                warnings
+                    .push(format!("{}: damaged or lost, and written again", root.join("STORE").display()));
+                format::write(root, journal.seal.store)?;
+            }
+            return Ok(journal);
+        }
+        let place = durable::set_aside(root, &path, "journal")?;
+        let (path, place) = (path.display(), place.display());
+        warnings.push(format!("{path}: not a journal; set aside as {place}, and a new one begun"));
+        generation = number.saturating_add(1);
+    }
+    let store = match found {
+        Found::Store(id) => id,
+        Found::Absent | Found::Damaged => format::new_id(),
+    };
+    if found != Found::Store(store) {
+        format::write(root, store)?;
+    }
+    Journal::create(root, Seal { store, generation })
+}

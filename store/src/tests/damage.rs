@@ -1,0 +1,207 @@
+//! A store in bad health: what is damaged is a miss and a warning, and nothing else is lost.
+
+use std::{fs, path::PathBuf};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Digest, append::Appender, append::Entry, journal, journal::Journal};
+
+type Samples = Vec<(Key, Record)>;
+
+const JOURNAL: &str = "journal/1.fbj";
+
+/// A store of three records with a copy of its journal and where each entry begins and the last one ends.
+fn three() -> (tempfile::TempDir, Samples, Vec<u8>, Vec<usize>) {
+    let dir = tempfile::tempdir().unwrap();
+    let samples = store_of(dir.path(), 0..3);
+    let bytes = fs::read(dir.path().join(JOURNAL)).unwrap();
+    let mut starts = vec![journal::START as usize];
+    for (_, record) in &samples {
+        starts.push(starts.last().unwrap() + 104 + record.encode().unwrap().len());
+    }
+    assert_eq!(starts[3], bytes.len());
+    (dir, samples, bytes, starts)
+}
+
+/// Asserts that of these records exactly those are found, and are right, for which `lost` is false.
+fn assert_lost(store: &Store, samples: &[(Key, Record)], lost: impl Fn(usize) -> bool, what: &str) {
+    for (n, (key, record)) in samples.iter().enumerate() {
+        let expected = (!lost(n)).then_some(record);
+        assert_eq!(store.record(key).unwrap().as_ref(), expected, "record {n}, {what}");
+        assert_eq!(store.lookup(&[*key]).unwrap()[0].is_some(), expected.is_some(), "record {n}, {what}");
+    }
+}
+
+#[test]
+fn a_flip_anywhere_in_the_journal_loses_only_the_record_it_hits() {
+    let (dir, samples, bytes, starts) = three();
+    for at in 0..bytes.len() {
+        let mut bad = bytes.clone();
+        bad[at] ^= 1 << (at % 8);
+        fs::write(dir.path().join(JOURNAL), &bad).unwrap();
+        let lost = |n: usize| (starts[n]..starts[n + 1]).contains(&at);
+        let reader = Store::open_reader(dir.path()).unwrap();
+        assert_lost(&reader, &samples, lost, &format!("reader, flip at {at}"));
+        if at % 13 == 0 {
+            let writer = Arc::new(Store::open_writer(dir.path()).unwrap());
+            assert_lost(&writer, &samples, lost, &format!("writer, flip at {at}"));
+            assert_eq!(writer.warnings().len(), 1, "flip at {at}");
+            commit(&writer, (0..).zip(samples.clone()).map(|(n, sample)| plain(n, sample)).collect());
+            drop(writer);
+            assert_lost(&Store::open_reader(dir.path()).unwrap(), &samples, |_| false, "computed again");
+        }
+    }
+}
+
+#[test]
+fn a_journal_cut_anywhere_keeps_every_record_before() {
+    let (dir, samples, bytes, starts) = three();
+    for at in 0..bytes.len() {
+        fs::write(dir.path().join(JOURNAL), &bytes[..at]).unwrap();
+        let lost = |n: usize| starts[n + 1] > at;
+        let reader = Store::open_reader(dir.path()).unwrap();
+        assert_lost(&reader, &samples, lost, &format!("reader, cut at {at}"));
+        assert_eq!(reader.warnings(), [""; 0]);
+        if at % 13 == 0 {
+            let writer = Arc::new(Store::open_writer(dir.path()).unwrap());
+            assert_lost(&writer, &samples, lost, &format!("writer, cut at {at}"));
+            assert_eq!(writer.warnings().len(), usize::from(!starts.contains(&at)), "cut at {at}");
+            commit(&writer, vec![plain(1, sample("train", 99))]);
+            drop(writer);
+            let reader = Store::open_reader(dir.path()).unwrap();
+            assert_lost(&reader, &samples, lost, "healed");
+            assert_eq!(reader.record(&sample("train", 99).0).unwrap(), Some(sample("train", 99).1));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_cut_and_any_tail_keep_every_earlier_record(
+        count in 1..12u32,
+        cut in 0.0..1.0f64,
+        tail in prop::collection::vec(any::<u8>(), 0..400),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let samples = store_of(dir.path(), 0..count);
+        let mut bytes = fs::read(dir.path().join(JOURNAL)).unwrap();
+        let at = (cut * bytes.len() as f64) as usize;
+        bytes.truncate(at);
+        bytes.extend(tail);
+        fs::write(dir.path().join(JOURNAL), bytes).unwrap();
+        let mut end = journal::START as usize;
+        let ends: Vec<usize> = samples.iter().map(|(_, record)| {
+            end += 104 + record.encode().unwrap().len();
+            end
+        }).collect();
+        assert_lost(&Store::open_reader(dir.path()).unwrap(), &samples, |n| ends[n] > at, "reader");
+        assert_lost(&Store::open_writer(dir.path()).unwrap(), &samples, |n| ends[n] > at, "writer");
+    }
+}
+
+#[test]
+fn whatever_happens_to_the_file_store_the_records_are_found() {
+    let (dir, samples, ..) = three();
+    for bad in [None, Some(""), Some("garbage"), Some("fewbits store\nformat 9\nid 00\ncheck 00\n")] {
+        match bad {
+            None => fs::remove_file(dir.path().join("STORE")).unwrap(),
+            Some(text) => fs::write(dir.path().join("STORE"), text).unwrap(),
+        }
+        assert_lost(&Store::open_reader(dir.path()).unwrap(), &samples, |_| false, "reader");
+        let writer = Store::open_writer(dir.path()).unwrap();
+        assert_lost(&writer, &samples, |_| false, "writer");
+        assert_eq!(writer.warnings().len(), 1);
+        drop(writer);
+        assert_eq!(Store::open_writer(dir.path()).unwrap().warnings(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_journal_that_cannot_be_told_from_garbage_is_set_aside() {
+    let (dir, samples, ..) = three();
+    fs::remove_file(dir.path().join("STORE")).unwrap();
+    fs::write(dir.path().join(JOURNAL), "garbage").unwrap();
+    let reader = Store::open_reader(dir.path()).unwrap();
+    assert_lost(&reader, &samples, |_| true, "reader");
+    assert_eq!(reader.warnings().len(), 1);
+    let writer = Arc::new(Store::open_writer(dir.path()).unwrap());
+    assert_eq!(writer.warnings().len(), 1);
+    assert_eq!(fs::read_to_string(dir.path().join("aside/journal-1")).unwrap(), "garbage");
+    commit(&writer, vec![plain(1, samples[1].clone())]);
+    assert_lost(&reader, &samples, |n| n != 1, "the reader turns to the new journal");
+}
+
+#[test]
+fn a_damaged_object_is_none_and_only_a_writer_moves_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (key, record) = sample("train", 1);
+    let (content, record) = (1u32.to_le_bytes(), Record { kept: true, ..record });
+    let digest = Digest::of(&content);
+    let name = digest.to_string();
+    let path: PathBuf = dir.path().join("objects").join(&name[..2]).join(&name[2..]);
+    let store = Arc::new(Store::open_writer(dir.path()).unwrap());
+    let whole = Commit { objects: vec![content.to_vec()], ..plain(1, (key, record)) };
+    for bad in [&[1, 0, 0, 4][..], &[1, 0, 0], &[]] {
+        commit(&store, vec![whole.clone()]);
+        fs::write(&path, bad).unwrap();
+        assert_eq!(store.has_object(&digest), !bad.is_empty());
+        let reader = Store::open_reader(dir.path()).unwrap();
+        assert_eq!(reader.object(&digest).unwrap(), None);
+        assert_eq!(reader.verify().unwrap().bad_objects, [digest]);
+        assert!(path.exists() && reader.warnings().len() == 1);
+        assert_eq!(store.object(&digest).unwrap(), None);
+        assert!(!path.exists() && store.warnings().len() == 1);
+        assert_eq!(store.object(&digest).unwrap(), None);
+        assert_eq!(store.verify().unwrap().missing_objects, [(key, digest)]);
+        assert_eq!(store.warnings(), [""; 0]);
+    }
+    commit(&store, vec![whole]);
+    assert_eq!(store.object(&digest).unwrap().as_deref(), Some(&content[..]));
+    assert!(store.verify().unwrap().is_good());
+}
+
+#[test]
+fn verify_finds_a_bad_body_a_wrong_key_and_an_orphan() {
+    let (dir, samples, mut bytes, starts) = three();
+    bytes[starts[2] - 1] ^= 1;
+    fs::write(dir.path().join(JOURNAL), bytes).unwrap();
+    let store = Arc::new(Store::open_writer(dir.path()).unwrap());
+    let lie = Commit {
+        objects: vec![b"orphan".to_vec()],
+        ..plain(1, (Key::derive("another"), samples[0].1.clone()))
+    };
+    commit(&store, vec![lie]);
+    let found = store.verify().unwrap();
+    assert_eq!(found.bad_records, [samples[1].0, Key::derive("another")]);
+    assert_eq!((found.records, found.objects, found.damaged), (2, 1, 0));
+    assert_eq!(found.orphans, [Digest::of(b"orphan")]);
+    assert!(!found.is_good());
+}
+
+#[test]
+fn a_failed_write_leaves_the_journal_as_it_was() {
+    let (dir, samples, bytes, _) = three();
+    let (key, record) = sample("train", 4);
+    let path = dir.path().join(JOURNAL);
+    let warnings = crate::error::Warnings::default();
+    // Opened for reading only, so that every write fails.
+    let closed = Journal::open(dir.path(), (1, path.clone()), false, &warnings).unwrap().unwrap();
+    let mut appender = Appender::new(Arc::new(closed), bytes.len() as u64);
+    let entry = Entry::of_record(key, &record).unwrap();
+    for _ in 0..2 {
+        appender.append(std::slice::from_ref(&entry), true).unwrap_err();
+    }
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+    // What an earlier failed write left behind the end is cut off before anything is added.
+    let open = Journal::open(dir.path(), (1, path.clone()), true, &warnings).unwrap().unwrap();
+    fs::write(&path, [&bytes[..], b"half an entry"].concat()).unwrap();
+    let mut appender = Appender::new(Arc::new(open), bytes.len() as u64);
+    appender.cut().unwrap();
+    appender.append(&[entry], true).unwrap();
+    let reader = Store::open_reader(dir.path()).unwrap();
+    assert_lost(&reader, &samples, |_| false, "before");
+    assert_eq!(reader.record(&key).unwrap(), Some(record));
+    assert_eq!(reader.warnings(), [""; 0]);
+}

@@ -1,0 +1,182 @@
+//! The command line: what can be asked, in the words of `--help`.
+//! Knows nothing of how it is done.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// How few bits per weight does a trained network need, in which number format, and what does each bit buy?
+#[derive(Debug, Parser)]
+#[command(name = "fewbits", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Args, Debug)]
+pub struct Global {
+    /// Where results are kept [default: the nearest .fewbits/ in or above this folder, else a new one here]
+    #[arg(long, global = true, value_name = "DIR", env = "FEWBITS_STORE")]
+    pub store: Option<PathBuf>,
+    /// Where datasets are [default: the user's cache]
+    #[arg(long, global = true, value_name = "DIR", env = "FEWBITS_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// How progress is shown
+    #[arg(long, global = true, value_enum, default_value_t = Ui::Auto)]
+    pub ui: Ui,
+    /// Whether output is coloured
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    /// Show results and errors only
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// The most tasks an experiment may have
+    #[arg(long, global = true, value_name = "N", default_value_t = fewbits_engine::graph::MOST_TASKS)]
+    pub max_tasks: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Ui {
+    /// A live view on a terminal, plain lines elsewhere
+    Auto,
+    /// A live view
+    Tui,
+    /// A line per event
+    Plain,
+    /// One JSON event per line on standard output
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run what is not known yet, then show the tables
+    #[command(
+        after_help = "Examples:\n  fewbits run experiments/quickstart.ron\n  fewbits run study.ron --jobs 1 --ui json"
+    )]
+    Run(Run),
+    /// Show what would run, and why
+    #[command(after_help = "Example:\n  fewbits plan study.ron")]
+    Plan(Plan),
+    /// Check a file and count its tasks
+    #[command(after_help = "Example:\n  fewbits check study.ron")]
+    Check(File),
+    /// Explain a task: its key, and which field made it run
+    #[command(
+        after_help = "Examples:\n  fewbits why study.ron 'net(seed=0)'\n  fewbits why study.ron 3f9a12"
+    )]
+    Why(Why),
+    /// Show a table of a file, or all of them
+    #[command(
+        after_help = "Examples:\n  fewbits table study.ron\n  fewbits table study.ron tradeoff --format csv\n  fewbits table study.ron --format json   (every axis and metric, one object per point)"
+    )]
+    Table(Table),
+    /// List past runs
+    Runs,
+    /// Look at the store
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// List or fetch datasets
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Example:\n  fewbits completions bash > ~/.local/share/bash-completion/completions/fewbits"
+    )]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct File {
+    /// The experiment file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Run {
+    #[command(flatten)]
+    pub file: File,
+    /// Tasks at once [default: one per core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Stop at the first failure
+    #[arg(long)]
+    pub fail_fast: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Plan {
+    #[command(flatten)]
+    pub file: File,
+    /// Name every task that would run
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Why {
+    #[command(flatten)]
+    pub file: File,
+    /// The task: `small(e=3,m=0)`, any part of it that means one task, or six or more hex digits of its key
+    pub task: String,
+}
+
+#[derive(Args, Debug)]
+pub struct Table {
+    #[command(flatten)]
+    pub file: File,
+    /// The table
+    pub name: Option<String>,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// Markdown
+    Md,
+    /// Comma-separated values
+    Csv,
+    /// An array of flat objects
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Show what is kept and how much room it takes
+    Info,
+    /// Read every record and object, and report what is damaged
+    Verify,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Show which datasets are there
+    List,
+    /// Download a dataset: mnist, fashion-mnist or cifar10
+    #[command(after_help = "Example:\n  fewbits data fetch mnist")]
+    Fetch {
+        /// The dataset
+        name: String,
+        /// Take the files from here instead of the published addresses
+        #[arg(long, value_name = "URL")]
+        mirror: Option<String>,
+    },
+}

@@ -1,0 +1,28 @@
+//! `check`: reads a file, reports its faults, counts its tasks.
+
+use anyhow::Result;
+
+use super::{count, print};
+use crate::cli::{File, Global};
+use crate::exit::Exit;
+use crate::session::open;
+
+/// Checks a file.
+pub fn check(args: &File, global: &Global) -> Result<Exit> {
+    let graph = open(&args.file, global)?.graph;
+    let experiment = &graph.experiment;
+    let mut text = format!(
+        "{}: {} from {}, {}\n",
+        experiment.name,
+        count(graph.len(), "task"),
+        count(experiment.nodes.len(), "node"),
+        count(experiment.tables.len(), "table")
+    );
+    for (at, node) in experiment.nodes.iter().enumerate() {
+        let axes: Vec<&str> = node.axes.iter().map(|&axis| experiment.axes[axis].name.as_str()).collect();
+        let over = if axes.is_empty() { String::new() } else { format!(" over {}", axes.join(", ")) };
+        text += &format!("  {}: {}{over}\n", node.name, count(graph.steps[at].points.len(), "task"));
+    }
+    print(&text)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,36 @@
+//! The commands, one a file.
+
+pub mod check;
+pub mod completions;
+pub mod data;
+pub mod plan;
+pub mod run;
+pub mod runs;
+pub mod store;
+pub mod table;
+pub mod why;
+
+use std::io::Write;
+
+use anyhow::Result;
+
+/// Writes results to standard output.
+pub fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Writes notes to standard error, where they do not mix with results.
+pub fn note(messages: impl IntoIterator<Item = String>) {
+    for message in messages {
+        eprintln!("warning: {}", crate::ui::plain::printable(&message));
+    }
+}
+
+/// Returns a count with its noun: `1 task`, `2 tasks`.
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}

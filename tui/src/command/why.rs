@@ -1,0 +1,60 @@
+//! `why`: one task's key, state and reason, with what its key is made of.
+
+use anyhow::Result;
+use fewbits_engine::graph::{Graph, TaskId};
+use fewbits_engine::plan::{Plan, Planner};
+use fewbits_engine::why::{Explainer, Reason};
+use fewbits_ops::StandardOps;
+
+use super::plan::describe;
+use super::{note, print};
+use crate::cli::{Global, Why};
+use crate::exit::{Coded, Exit};
+use crate::session::{open, reader};
+use crate::ui::plain::{change, printable};
+
+/// The fewest hex digits that name a key.
+const SHORTEST_PREFIX: usize = 6;
+
+/// Explains a task.
+pub fn why(args: &Why, global: &Global) -> Result<Exit> {
+    let session = open(&args.file.file, global)?;
+    let (graph, store) = (&*session.graph, reader(global)?);
+    let planner = Planner::new(graph, &*session.ops, &store);
+    let plan = planner.plan()?;
+    let task = find(graph, &plan, &args.task)?;
+    let explainer = Explainer::new(graph, &plan, &planner, &*session.ops, &store);
+    let reason = explainer.closest_reason(task)?;
+    let mut text = format!("task    {}\n", graph.name(task));
+    if let Some(key) = plan.of(task).key {
+        text += &format!("key     {key}\n");
+    }
+    match &reason {
+        Reason::Changed { relative, changes } => {
+            text += &format!("state   to run: it differs from {relative}\n");
+            text +=
+                &changes.iter().map(|changed| format!("          {}\n", change(changed))).collect::<String>();
+        }
+        other => text += &format!("state   {}\n", describe(other)),
+    }
+    if let Some(preimage) = explainer.preimage(task)? {
+        let value: serde_json::Value = serde_json::from_str(&preimage)?;
+        text += &format!("made of\n{}\n", serde_json::to_string_pretty(&value)?);
+    }
+    note(planner.notes().into_iter().chain(store.warnings()));
+    print(&printable(&text))?;
+    Ok(Exit::Done)
+}
+
+fn find(graph: &Graph<StandardOps>, plan: &Plan, text: &str) -> Result<TaskId> {
+    let hex = text.len() >= SHORTEST_PREFIX && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if hex {
+        let prefix = text.to_lowercase();
+        let has_key =
+            |task: &TaskId| plan.of(*task).key.is_some_and(|key| key.to_string().starts_with(&prefix));
+        if let Some(task) = graph.tasks().find(has_key) {
+            return Ok(task);
+        }
+    }
+    graph.find(text).map_err(Coded::usage)
+}

@@ -1,0 +1,32 @@
+//! Faults of an experiment file in the manner of rustc: place, caret, what to do.
+//! Knows nothing of how faults are found.
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use fewbits_engine::text::fault::Fault;
+
+/// Returns the faults as text, ready to be printed.
+#[must_use]
+pub fn faults(faults: &[Fault], text: &str, path: &str, color: bool) -> String {
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let renderer = renderer.decor_style(DecorStyle::Ascii);
+    let mut out = String::new();
+    for fault in faults {
+        out += &renderer.render(&[group(fault, text, path)]);
+        out += "\n\n";
+    }
+    let count = faults.len();
+    out + &format!("{path}: {count} {}\n", if count == 1 { "error" } else { "errors" })
+}
+
+fn group<'a>(fault: &'a Fault, text: &'a str, path: &'a str) -> annotate_snippets::Group<'a> {
+    // One line is enough to find the place; a value of many lines would fill the screen.
+    let start = fault.span.start.min(text.len());
+    let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+    let span = start..fault.span.end.clamp(start, line_end);
+    let annotation = AnnotationKind::Primary.span(span);
+    let group = Level::ERROR
+        .primary_title(&fault.message)
+        .element(Snippet::source(text).path(path).annotation(annotation));
+    if fault.hint.is_empty() { group } else { group.element(Level::HELP.message(&fault.hint)) }
+}

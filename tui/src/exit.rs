@@ -1,0 +1,81 @@
+//! Exit codes, and errors that carry one.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use fewbits_engine::plan::PlanError;
+use fewbits_engine::run::coordinator::RunError;
+use fewbits_store::StoreError;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything asked for was done.
+    Done = 0,
+    /// Some tasks failed, or something damaged was found.
+    Failed = 1,
+    /// The file or the usage is wrong.
+    Usage = 2,
+    /// The store is in use by another process.
+    InUse = 3,
+    /// The store is newer than this program, or cannot be read or written.
+    Store = 4,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// An error with the exit code it ends the program with.
+#[derive(Debug)]
+pub struct Coded {
+    /// The code.
+    pub exit: Exit,
+    /// What to tell the user.
+    pub message: String,
+}
+
+impl Coded {
+    /// Makes an error about the file or the usage.
+    pub fn usage(message: impl Into<String>) -> anyhow::Error {
+        Self { exit: Exit::Usage, message: message.into() }.into()
+    }
+}
+
+impl fmt::Display for Coded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Coded {}
+
+/// Returns the exit code that an error ends the program with.
+#[must_use]
+pub fn code_of(error: &anyhow::Error) -> Exit {
+    for cause in error.chain() {
+        if let Some(coded) = cause.downcast_ref::<Coded>() {
+            return coded.exit;
+        }
+        if matches!(cause.downcast_ref::<StoreError>(), Some(StoreError::InUse { .. })) {
+            return Exit::InUse;
+        }
+        if cause.is::<StoreError>()
+            || matches!(cause.downcast_ref::<RunError>(), Some(RunError::Record { .. }))
+        {
+            return Exit::Store;
+        }
+        if matches!(
+            cause.downcast_ref::<RunError>(),
+            Some(RunError::Store(_) | RunError::Plan(PlanError::Store(_)))
+        ) || matches!(cause.downcast_ref::<PlanError>(), Some(PlanError::Store(_)))
+        {
+            return Exit::Store;
+        }
+    }
+    Exit::Failed
+}

@@ -1,0 +1,5 @@
+//! Results as text: tables in the formats people and programs ask for.
+
+pub mod long;
+pub mod number;
+pub mod table;

@@ -1,0 +1,90 @@
+//! A table of an experiment as text, Markdown, CSV or JSON.
+
+use anyhow::Result;
+use comfy_table::{CellAlignment, ContentArrangement, presets};
+use fewbits_engine::table::sheet::{Cell, Made, Sheet};
+use serde_json::{Map, Value as Json};
+
+use super::number::estimate;
+use crate::cli::Format;
+
+/// Returns a table in a format, ending in a newline.
+pub fn render(made: &Made, format: Format) -> Result<String> {
+    Ok(match format {
+        Format::Text => grids(made, false),
+        Format::Md => grids(made, true),
+        Format::Csv => csv(made)?,
+        Format::Json => serde_json::to_string_pretty(&objects(made))? + "\n",
+    })
+}
+
+fn grids(made: &Made, markdown: bool) -> String {
+    let mut out = if markdown {
+        format!("### {}\n\n{}\n", made.name, made.caption)
+    } else {
+        format!("{}: {}\n", made.name, made.caption)
+    };
+    if made.missing > 0 {
+        out += &format!("{} results are not there yet\n", made.missing);
+    }
+    for sheet in &made.sheets {
+        out.push('\n');
+        if !sheet.title.is_empty() {
+            out += &if markdown { format!("**{}**\n\n", sheet.title) } else { format!("{}\n", sheet.title) };
+        }
+        for line in grid(sheet, markdown).lines() {
+            out += line.trim_end();
+            out.push('\n');
+        }
+    }
+    out
+}
+
+fn grid(sheet: &Sheet, markdown: bool) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(if markdown { presets::ASCII_MARKDOWN } else { presets::NOTHING });
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(&sheet.headings);
+    for row in &sheet.rows {
+        table.add_row(row.iter().map(|cell| match cell {
+            Cell::Absent => String::new(),
+            Cell::Missing => "…".to_owned(),
+            Cell::Label(label) => label.clone(),
+            Cell::Value(value) => estimate(value),
+        }));
+    }
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_cell_alignment(if at < sheet.axes { CellAlignment::Left } else { CellAlignment::Right });
+    }
+    table.to_string()
+}
+
+/// Returns a row per point: the axes, then each value with its interval and the number of replications.
+fn objects(made: &Made) -> Vec<Map<String, Json>> {
+    let mut objects = vec![];
+    for sheet in &made.sheets {
+        for row in &sheet.rows {
+            let mut object = Map::new();
+            for (heading, cell) in sheet.headings.iter().zip(row) {
+                match cell {
+                    Cell::Label(label) => drop(object.insert(heading.clone(), Json::from(label.as_str()))),
+                    Cell::Absent | Cell::Missing => drop(object.insert(heading.clone(), Json::Null)),
+                    Cell::Value(value) => {
+                        object.insert(heading.clone(), Json::from(value.mean));
+                        if let Some(half) = value.half_width {
+                            object.insert(format!("{heading}.low"), Json::from(value.mean - half));
+                            object.insert(format!("{heading}.high"), Json::from(value.mean + half));
+                        }
+                        object.insert(format!("{heading}.n"), Json::from(value.n));
+                    }
+                }
+            }
+            objects.push(object);
+        }
+    }
+    objects
+}
+
+fn csv(made: &Made) -> Result<String> {
+    super::long::csv(&objects(made))
+}

@@ -1,0 +1,89 @@
+//! What most commands start with: the experiment file read, the store found, the ops ready.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use fewbits_engine::graph::{Graph, base_of};
+use fewbits_ops::StandardOps;
+use fewbits_store::Store;
+
+use crate::cli::{Color, Global};
+use crate::diagnose;
+use crate::exit::Coded;
+
+/// An experiment with the ops that do its work.
+pub struct Session {
+    pub graph: Arc<Graph<StandardOps>>,
+    pub ops: Arc<StandardOps>,
+}
+
+/// Reads an experiment file; its faults are reported together.
+pub fn open(file: &Path, global: &Global) -> Result<Session> {
+    let path = file.display().to_string();
+    let text = match std::fs::read(file) {
+        Err(error) => {
+            return Err(Coded::usage(format!(
+                "{path}: {error}; name an experiment file, such as experiments/quickstart.ron"
+            )));
+        }
+        Ok(bytes) => {
+            String::from_utf8(bytes).map_err(|_| Coded::usage(format!("{path}: this is not a text file")))?
+        }
+    };
+    let ops = Arc::new(StandardOps::new(data_dir(global), base_of(file).to_path_buf()));
+    match Graph::read(&text, &*ops, global.max_tasks) {
+        Ok(graph) => Ok(Session { graph: Arc::new(graph), ops }),
+        Err(faults) => {
+            let color = colored(global.color, std::io::stderr().is_terminal());
+            Err(Coded::usage(diagnose::faults(&faults, &text, &path, color).trim_end()))
+        }
+    }
+}
+
+/// Opens the store to read.
+pub fn reader(global: &Global) -> Result<Store> {
+    Ok(Store::open_reader(&store_dir(global)?)?)
+}
+
+/// Opens the store to write; it is in use until dropped.
+pub fn writer(global: &Global) -> Result<Store> {
+    Ok(Store::open_writer(&store_dir(global)?)?)
+}
+
+/// Returns the folder of the store: the one asked for, else the nearest `.fewbits/` in or above this folder, else
+/// a new one here.
+fn store_dir(global: &Global) -> Result<PathBuf> {
+    if let Some(dir) = &global.store {
+        return Ok(dir.clone());
+    }
+    let here = std::env::current_dir().context("this folder cannot be read")?;
+    let nearest = here.ancestors().map(|dir| dir.join(".fewbits")).find(|dir| dir.is_dir());
+    Ok(nearest.unwrap_or_else(|| here.join(".fewbits")))
+}
+
+/// Returns the folder of the datasets: the one asked for, else the user's cache.
+pub fn data_dir(global: &Global) -> PathBuf {
+    if let Some(dir) = &global.data_dir {
+        return dir.clone();
+    }
+    let home = |name: &str| std::env::var_os(name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    home("XDG_CACHE_HOME")
+        .or_else(|| home("HOME").map(|home| home.join(".cache")))
+        .unwrap_or_else(|| PathBuf::from(".cache"))
+        .join("fewbits")
+}
+
+/// Returns whether to colour what goes to a stream that is, or is not, a terminal.
+pub fn colored(color: Color, terminal: bool) -> bool {
+    let plain = || {
+        std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+    };
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => terminal && !plain(),
+    }
+}

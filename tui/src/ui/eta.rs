@@ -1,0 +1,119 @@
+//! How long a run still takes: the remaining tasks of each node times the median seconds of those that ran.
+//! Cached tasks take no time and count for nothing.
+
+use std::collections::BTreeMap;
+
+use fewbits_engine::event::Event;
+
+/// What is known of a run's pace.
+#[derive(Debug, Default)]
+pub struct Eta {
+    jobs: usize,
+    nodes: BTreeMap<String, Pace>,
+}
+
+#[derive(Debug, Default)]
+struct Pace {
+    left: usize,
+    seconds: Vec<f64>,
+    /// Running tasks that report steps: their share done.
+    begun: BTreeMap<String, f64>,
+}
+
+impl Eta {
+    /// Makes an estimate for a run with this many tasks at once.
+    #[must_use]
+    pub fn new(jobs: usize) -> Self {
+        Self { jobs: jobs.max(1), nodes: BTreeMap::new() }
+    }
+
+    /// Takes in an event.
+    pub fn update(&mut self, event: &Event) {
+        match event {
+            Event::Planned { nodes, .. } => {
+                for (name, counts) in nodes {
+                    self.nodes.entry(name.clone()).or_default().left = counts.run + counts.waiting;
+                }
+            }
+            Event::Progressed { task, done, total, .. } => {
+                self.pace(task).begun.insert(task.clone(), *done as f64 / (*total).max(1) as f64);
+            }
+            Event::Completed { task, seconds, .. } => {
+                let pace = self.pace(task);
+                let at = pace.seconds.partition_point(|known| known < seconds);
+                pace.seconds.insert(at, *seconds);
+                pace.end(task);
+            }
+            Event::Reused { task, .. } | Event::Failed { task, .. } | Event::Skipped { task, .. } => {
+                self.pace(task).end(task);
+            }
+            Event::Started { .. }
+            | Event::Rebuilt { .. }
+            | Event::Warned { .. }
+            | Event::Interrupted
+            | Event::Finished(_) => {}
+        }
+    }
+
+    /// Returns the seconds still to go; none while a node with tasks left has none done.
+    #[must_use]
+    pub fn seconds(&self) -> Option<f64> {
+        let mut total = 0.0;
+        for pace in self.nodes.values().filter(|pace| pace.left > 0) {
+            let median = pace.seconds.get(pace.seconds.len() / 2)?;
+            total += median * (pace.left as f64 - pace.begun.values().sum::<f64>()).max(0.0);
+        }
+        Some(total / self.jobs as f64)
+    }
+
+    fn pace(&mut self, task: &str) -> &mut Pace {
+        self.nodes.entry(task.split('(').next().unwrap_or(task).to_owned()).or_default()
+    }
+}
+
+impl Pace {
+    fn end(&mut self, task: &str) {
+        self.left = self.left.saturating_sub(1);
+        self.begun.remove(task);
+    }
+}
+
+/// Returns seconds as people say them: `0.8 s`, `3 min 20 s`, `2 h 5 min`.
+#[must_use]
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..10 => format!("{seconds:.1} s"),
+        10..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fewbits_engine::plan::Counts;
+
+    use super::*;
+
+    #[test]
+    fn cached_tasks_take_no_time() {
+        let mut eta = Eta::new(2);
+        let counts = Counts { tasks: 100, cached: 90, run: 10, waiting: 0 };
+        let nodes = vec![("net".to_owned(), counts)];
+        eta.update(&Event::Planned { experiment: String::new(), counts, nodes });
+        assert_eq!(eta.seconds(), None);
+        let task = "net(seed=0)".to_owned();
+        eta.update(&Event::Completed { task, key: String::new(), metrics: BTreeMap::new(), seconds: 4.0 });
+        assert_eq!(eta.seconds(), Some(4.0 * 9.0 / 2.0));
+    }
+
+    #[test]
+    fn durations_read_well() {
+        let check = |seconds, text: &str| assert_eq!(duration(seconds), text);
+        check(0.04, "0.0 s");
+        check(9.4, "9.4 s");
+        check(200.0, "3 min 20 s");
+        check(7500.0, "2 h 5 min");
+    }
+}

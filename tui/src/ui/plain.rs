@@ -1,0 +1,136 @@
+//! A run as lines: one per change of state, with how much is done and how long it still takes.
+
+use std::fmt::Write as _;
+use std::io::Write;
+
+use fewbits_engine::event::{Event, Summary};
+use fewbits_engine::preimage::Change;
+use fewbits_engine::why::Reason;
+
+use super::eta::{Eta, duration};
+
+/// Writes lines to a stream.
+pub struct Plain<W> {
+    out: W,
+    eta: Eta,
+    done: usize,
+    total: usize,
+}
+
+impl<W: Write> Plain<W> {
+    /// Makes the view of a run with this many tasks at once.
+    pub fn new(out: W, jobs: usize) -> Self {
+        Self { out, eta: Eta::new(jobs), done: 0, total: 0 }
+    }
+
+    /// Shows an event.
+    pub fn update(&mut self, event: &Event) {
+        self.eta.update(event);
+        let line = match event {
+            Event::Planned { experiment, counts, .. } => {
+                (self.total, self.done) = (counts.tasks, counts.cached);
+                let known = if counts.cached == counts.tasks { "all" } else { &counts.cached.to_string() };
+                format!(
+                    "{experiment}: {} tasks, {known} cached, {} to run, {} waiting for their inputs",
+                    counts.tasks, counts.run, counts.waiting
+                )
+            }
+            Event::Started { task, reason, .. } => {
+                self.counted(&format!("{task} started{}", because(reason)))
+            }
+            Event::Progressed { task, done, total, metrics } => {
+                let metrics: Vec<String> =
+                    metrics.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
+                self.counted(&format!("{task} {done}/{total} {}", metrics.join(" ")))
+            }
+            Event::Completed { task, metrics, seconds, .. } => {
+                self.done += 1;
+                let accuracy =
+                    metrics.get("accuracy").map_or(String::new(), |value| format!(", accuracy {value:.4}"));
+                self.counted(&format!("{task} done in {}{accuracy}", duration(*seconds)))
+            }
+            Event::Reused { task, same_as } => {
+                self.done += 1;
+                let whose = same_as.as_ref().map_or("cached".to_owned(), |other| format!("same as {other}"));
+                self.counted(&format!("{task} {whose}"))
+            }
+            Event::Rebuilt { task, seconds } => {
+                self.counted(&format!("{task} made again in {}", duration(*seconds)))
+            }
+            Event::Failed { task, error } => {
+                self.done += 1;
+                self.counted(&format!("{task} failed: {error}"))
+            }
+            Event::Skipped { task, because } => {
+                self.done += 1;
+                self.counted(&format!("{task} skipped: {because} failed"))
+            }
+            Event::Warned { message } => format!("warning: {message}"),
+            Event::Interrupted => "interrupted: dropping what is in flight, keeping what is done".to_owned(),
+            Event::Finished(summary) => sentence(summary),
+        };
+        // Progress that cannot be shown must not end the run.
+        let _ = writeln!(self.out, "{}", printable(&line));
+    }
+
+    fn counted(&self, text: &str) -> String {
+        let mut line = format!("[{}/{}] {text}", self.done, self.total);
+        if let Some(seconds) = self.eta.seconds().filter(|seconds| *seconds >= 1.0) {
+            let _ = write!(line, " · {} left", duration(seconds));
+        }
+        line
+    }
+}
+
+/// Says how a run ended.
+#[must_use]
+pub fn sentence(summary: &Summary) -> String {
+    format!(
+        "{} tasks: {} ran, {} cached, {} failed, {} skipped in {}",
+        summary.tasks,
+        summary.ran,
+        summary.cached,
+        summary.failed,
+        summary.skipped,
+        duration(summary.seconds)
+    )
+}
+
+/// Says why a task runs, in a few words.
+fn because(reason: &Reason) -> String {
+    match reason {
+        Reason::Changed { changes, .. } => {
+            let shown: Vec<String> = changes.iter().take(3).map(change).collect();
+            let more =
+                if changes.len() > 3 { format!(" and {} more", changes.len() - 3) } else { String::new() };
+            format!(" ({}{more})", shown.join(", "))
+        }
+        Reason::Lost => " (its result was lost)".to_owned(),
+        Reason::New
+        | Reason::Cached
+        | Reason::SameAs { .. }
+        | Reason::Missing { .. }
+        | Reason::Waiting { .. } => String::new(),
+    }
+}
+
+/// Says what changed in a field.
+#[must_use]
+pub fn change(change: &Change) -> String {
+    let field = change.field.strip_prefix("params.").unwrap_or(&change.field);
+    if let Some(part) = field.strip_prefix("inputs.") {
+        return format!("other content of {part}");
+    }
+    match (&change.from, &change.to) {
+        (Some(from), Some(to)) => format!("{field}: {from} → {to}"),
+        (None, Some(to)) => format!("{field}: {to} is new"),
+        (Some(from), None) => format!("{field}: {from} is gone"),
+        (None, None) => field.to_owned(),
+    }
+}
+
+/// Returns text that does nothing to a terminal: control characters become visible.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}

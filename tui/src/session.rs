@@ -11,7 +11,7 @@ use fewbits_store::Store;
 
 use crate::cli::{Color, Global};
 use crate::diagnose;
-use crate::exit::Coded;
+use crate::exit::{Coded, Exit};
 
 /// An experiment with the ops that do its work.
 pub struct Session {
@@ -56,6 +56,10 @@ pub fn writer(global: &Global) -> Result<Store> {
 /// a new one here.
 fn store_dir(global: &Global) -> Result<PathBuf> {
     if let Some(dir) = &global.store {
+        if dir.is_file() {
+            let message = format!("{}: this is a file; name a folder with --store", dir.display());
+            return Err(Coded { exit: Exit::Store, message }.into());
+        }
         return Ok(dir.clone());
     }
     let here = std::env::current_dir().context("this folder cannot be read")?;

@@ -23,7 +23,7 @@ pub struct Wanted<'a> {
 }
 
 /// How long a server may be silent.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 const BUFFER: usize = 64 * 1024;
 
 /// Makes the client. An address on this machine is never asked for through a proxy.

@@ -129,3 +129,18 @@ impl BatchNorm {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_statistics_take_the_unbiased_variance() {
+        let norm = BatchNorm { channels: 2, plane: 2, eps: 0.0, momentum: 0.25 };
+        let (mut mean, mut variance, mut batch) = ([1.0, 1.0], [1.0, 1.0], Vec::new());
+        // Channel 0 holds 1, 2, 3, 6: mean 3, biased variance 3.5, unbiased 14/3; channel 1 holds 5 only.
+        norm.measure(&[1.0, 2.0, 5.0, 5.0, 3.0, 6.0, 5.0, 5.0], &mut batch, (&mut mean, &mut variance));
+        assert_eq!((mean, variance), ([1.5, 2.0], [0.75 + 14.0 / 12.0, 0.75]));
+        assert_eq!((batch[0].mean, batch[0].inverse), (3.0, (1.0 / 3.5_f64.sqrt()) as f32));
+    }
+}

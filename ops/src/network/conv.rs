@@ -6,9 +6,8 @@ use rayon::prelude::*;
 
 use super::columns::Columns;
 use super::graph::Layer;
-use super::numbers::BLOCK;
 use super::sum::sum;
-use crate::gemm::{Matrix, Output, Work, multiply};
+use crate::gemm::{Matrix, Output, Work, multiply, multiply_apart};
 
 /// Images per block of work.
 pub(crate) const IMAGES: usize = 4;
@@ -31,7 +30,7 @@ impl Conv {
 
     /// Returns how many numbers of scratch an image needs.
     pub(crate) fn scratch(&self) -> usize {
-        self.columns.rows() * self.columns.len()
+        self.columns.scratch()
     }
 
     /// Writes the outputs of one image.
@@ -50,9 +49,20 @@ impl Conv {
         let output = if bias.is_some() { Output::Add } else { Output::Replace };
         let groups = x.chunks_exact(self.columns.size()).zip(y.chunks_exact_mut(self.out * plane));
         for ((x, y), weight) in groups.zip(weight.chunks_exact(self.weights())) {
-            self.columns.gather(x, scratch);
-            let columns = Matrix::new(scratch, self.columns.rows(), plane);
-            multiply(y, self.matrix(weight), columns, output, Work::Alone);
+            for rows in self.columns.tiles() {
+                let pixels = self.columns.pixels(&rows);
+                let scratch = &mut scratch[..self.columns.rows() * pixels.len()];
+                self.columns.gather(x, &rows, scratch);
+                let columns = Matrix::new(scratch, self.columns.rows(), pixels.len());
+                multiply_apart(
+                    &mut y[pixels.start..],
+                    plane,
+                    self.matrix(weight),
+                    columns,
+                    output,
+                    Work::Alone,
+                );
+            }
         }
     }
 
@@ -70,17 +80,7 @@ impl Conv {
         let images = dx.par_chunks_mut(self.inputs()).zip(dy.par_chunks(self.outputs()));
         images.with_min_len(IMAGES).for_each_init(
             || vec![0.0; self.scratch()],
-            |scratch, (dx, dy)| {
-                dx.fill(0.0);
-                let groups = dx
-                    .chunks_exact_mut(self.columns.size())
-                    .zip(dy.chunks_exact(self.out * self.columns.len()));
-                for ((dx, dy), weight) in groups.zip(weight.chunks_exact(self.weights())) {
-                    let dy = Matrix::new(dy, self.out, self.columns.len());
-                    multiply(scratch, self.matrix(weight).transposed(), dy, Output::Replace, Work::Alone);
-                    self.columns.scatter(scratch, dx);
-                }
-            },
+            |scratch, (dx, dy)| self.image_gradient(dy, weight, scratch, dx),
         );
     }
 
@@ -99,10 +99,12 @@ impl Conv {
                 },
             )
             .collect();
-        dw.par_chunks_mut(BLOCK).enumerate().for_each(|(at, dw)| {
+        let inputs = self.columns.rows();
+        dw.par_chunks_exact_mut(inputs).enumerate().for_each(|(out, dw)| {
+            let first = out / self.out * self.weights() + out % self.out;
             dw.fill(0.0);
             for sums in &sums {
-                dw.iter_mut().zip(&sums[at * BLOCK..]).for_each(|(dw, sum)| *dw += sum);
+                dw.iter_mut().zip(sums[first..].iter().step_by(self.out)).for_each(|(dw, sum)| *dw += sum);
             }
         });
     }
@@ -117,13 +119,36 @@ impl Conv {
         });
     }
 
-    fn add_weight_gradient(&self, x: &[f32], dy: &[f32], scratch: &mut [f32], dw: &mut [f32]) {
+    /// Writes the gradient at one image.
+    fn image_gradient(&self, dy: &[f32], weight: &[f32], scratch: &mut [f32], dx: &mut [f32]) {
+        let plane = self.columns.len();
+        dx.fill(0.0);
+        let groups = dx.chunks_exact_mut(self.columns.size()).zip(dy.chunks_exact(self.out * plane));
+        for ((dx, dy), weight) in groups.zip(weight.chunks_exact(self.weights())) {
+            for rows in self.columns.tiles() {
+                let pixels = self.columns.pixels(&rows);
+                let scratch = &mut scratch[..self.columns.rows() * pixels.len()];
+                let dy = Matrix::new(dy, self.out, plane).columns(pixels.start, pixels.len());
+                multiply(scratch, self.matrix(weight).transposed(), dy, Output::Replace, Work::Alone);
+                self.columns.scatter(scratch, &rows, dx);
+            }
+        }
+    }
+
+    /// Adds one image's gradient of the weight, by inputs × outputs: so the columns, the larger operand by far, are read
+    /// in the order they lie in.
+    fn add_weight_gradient(&self, x: &[f32], dy: &[f32], scratch: &mut [f32], sums: &mut [f32]) {
         let plane = self.columns.len();
         let groups = x.chunks_exact(self.columns.size()).zip(dy.chunks_exact(self.out * plane));
-        for ((x, dy), dw) in groups.zip(dw.chunks_exact_mut(self.weights())) {
-            self.columns.gather(x, scratch);
-            let columns = Matrix::new(scratch, self.columns.rows(), plane).transposed();
-            multiply(dw, Matrix::new(dy, self.out, plane), columns, Output::Add, Work::Alone);
+        for ((x, dy), sums) in groups.zip(sums.chunks_exact_mut(self.weights())) {
+            for rows in self.columns.tiles() {
+                let pixels = self.columns.pixels(&rows);
+                let scratch = &mut scratch[..self.columns.rows() * pixels.len()];
+                self.columns.gather(x, &rows, scratch);
+                let columns = Matrix::new(scratch, self.columns.rows(), pixels.len());
+                let dy = Matrix::new(dy, self.out, plane).columns(pixels.start, pixels.len());
+                multiply(sums, columns, dy.transposed(), Output::Add, Work::Alone);
+            }
         }
     }
 

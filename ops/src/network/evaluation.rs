@@ -90,7 +90,7 @@ mod tests {
             (evaluation.non_finite, evaluation.correct_count(), evaluation.accuracy()),
             (2, 2, Some(0.5))
         );
-        let expected = (2.0_f64.ln() + (1.0 + (-2.0_f64).exp()).ln()) / 2.0;
+        let expected = f64::midpoint(2.0_f64.ln(), (1.0 + (-2.0_f64).exp()).ln());
         assert!((evaluation.loss.unwrap() - expected).abs() < 1e-12);
         assert_eq!(judge(&logits[4..], &[1, 0], 2).loss, None);
     }

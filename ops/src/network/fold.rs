@@ -37,7 +37,7 @@ pub(crate) fn fold(graph: &Graph, state: &State) -> Result<Model, ModelFileError
                 let affine = Affine::of(eps, [&weight, &bias], running)?;
                 match layers.last_mut() {
                     Some(last) if matches!(last.op, Op::Conv { .. } | Op::Linear { .. }) => {
-                        affine.fold_into(last)?
+                        affine.fold_into(last)?;
                     }
                     _ => layers.push(affine.alone(layer)?),
                 }

@@ -13,7 +13,7 @@ use super::linear::Linear;
 use super::max_pool::MaxPool;
 use super::model::Model;
 use super::numbers::{Numbers, read};
-use super::op::{Op, Shape};
+use super::op::Op;
 use super::relu;
 use crate::dataset::images::Images;
 
@@ -54,45 +54,46 @@ pub fn logits(
     images: &Images,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Vec<f32>, InferenceError> {
-    let graph = model.graph();
-    if graph.input != images.shape || graph.classes != images.classes {
-        return Err(InferenceError::Images {
-            expected: graph.input,
-            classes: graph.classes,
-            found: images.shape,
-            found_classes: images.classes,
-        });
-    }
+    check(model.graph(), images)?;
     let stages = Stage::all(model)?;
-    let split =
-        graph.layers.iter().position(|layer| matches!(layer.op, Op::Linear { .. })).unwrap_or(stages.len());
-    let (single, batched) = stages.split_at(split);
+    let is_linear = |stage: &Stage| matches!(stage.kernel, Kernel::Linear(_));
+    let (single, batched) = stages.split_at(stages.iter().position(is_linear).unwrap_or(stages.len()));
     let width = single.last().map_or(images.size(), |stage| stage.layer.output.len());
-    let mut buffers = [vec![0.0; ROWS * width], Vec::new()];
-    let mut logits = Vec::with_capacity(images.len() * graph.classes);
+    let (mut now, mut next) = (Vec::new(), Vec::new());
+    let mut logits = Vec::with_capacity(images.len() * images.classes);
     for first in (0..images.len()).step_by(ROWS) {
         if cancelled() {
             return Err(InferenceError::Cancelled);
         }
         let rows = ROWS.min(images.len() - first);
-        let [input, other] = &mut buffers;
-        input.resize(ROWS * width, 0.0);
-        input[rows * width..].fill(0.0);
-        let widest = widest(graph, split);
-        let each = input[..rows * width].par_chunks_exact_mut(width).enumerate().with_min_len(IMAGES);
+        now.resize(ROWS * width, 0.0);
+        now[rows * width..].fill(0.0);
+        let each = now[..rows * width].par_chunks_exact_mut(width).enumerate().with_min_len(IMAGES);
         each.for_each_init(
-            || Scratch::new(single, widest),
+            || Scratch::new(single, images.size()),
             |scratch, (row, out)| {
                 images.read(first + row, &mut scratch.now[..images.size()]);
                 scratch.run(single, out);
             },
         );
         for stage in batched {
-            stage.rows(input, other);
+            stage.rows(&mut now, &mut next);
         }
-        logits.extend_from_slice(&input[..rows * graph.classes]);
+        logits.extend_from_slice(&now[..rows * images.classes]);
     }
     Ok(logits)
+}
+
+fn check(graph: &Graph, images: &Images) -> Result<(), InferenceError> {
+    if graph.input == images.shape && graph.classes == images.classes {
+        return Ok(());
+    }
+    Err(InferenceError::Images {
+        expected: graph.input,
+        classes: graph.classes,
+        found: images.shape,
+        found_classes: images.classes,
+    })
 }
 
 /// A layer with its parameters open.
@@ -120,7 +121,8 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(stages: &[Stage], widest: usize) -> Self {
+    fn new(stages: &[Stage], image: usize) -> Self {
+        let widest = stages.iter().map(|stage| stage.layer.output.len()).fold(image, usize::max);
         let columns = stages
             .iter()
             .map(|stage| if let Kernel::Conv(conv) = &stage.kernel { conv.scratch() } else { 0 });
@@ -203,16 +205,12 @@ impl<'a> Stage<'a> {
                 let plane = self.layer.input.channels().1;
                 let parameters = self.weight().iter().zip(self.bias.as_deref().unwrap_or(&[]));
                 for (x, (weight, bias)) in x.chunks_exact_mut(plane).zip(parameters) {
-                    x.iter_mut().for_each(|x| *x = *x * weight + bias);
+                    for x in x {
+                        *x = *x * weight + bias;
+                    }
                 }
             }
             Kernel::Conv(_) | Kernel::Linear(_) | Kernel::MaxPool(_) | Kernel::Nothing => {}
         }
     }
-}
-
-/// Returns the most numbers an image has before the layer at `split`.
-fn widest(graph: &Graph, split: usize) -> usize {
-    let outputs = graph.layers[..split].iter().map(|layer| layer.output.len());
-    outputs.fold(Shape::Image(graph.input).len(), usize::max)
 }

@@ -31,8 +31,10 @@ impl MaxPool {
     /// Writes the largest numbers of each plane.
     pub(crate) fn forward(&self, x: &[f32], y: &mut [f32]) {
         for (x, y) in x.chunks_exact(self.inputs()).zip(y.chunks_exact_mut(self.outputs())) {
-            for (at, y) in y.iter_mut().enumerate() {
-                *y = x[self.largest(x, at)];
+            for (row, line) in y.chunks_exact_mut(self.output[1]).enumerate() {
+                for (column, y) in line.iter_mut().enumerate() {
+                    *y = self.largest(x, row, column).1;
+                }
             }
         }
     }
@@ -41,9 +43,12 @@ impl MaxPool {
     pub(crate) fn forward_with_places(&self, x: &[f32], y: &mut [f32], places: &mut [u32]) {
         let y = y.par_chunks_exact_mut(self.outputs()).zip(places.par_chunks_exact_mut(self.outputs()));
         y.zip(x.par_chunks_exact(self.inputs())).for_each(|((y, places), x)| {
-            for (at, (y, place)) in y.iter_mut().zip(places).enumerate() {
-                let largest = self.largest(x, at);
-                (*y, *place) = (x[largest], largest as u32);
+            let lines = y.chunks_exact_mut(self.output[1]).zip(places.chunks_exact_mut(self.output[1]));
+            for (row, (line, places)) in lines.enumerate() {
+                for (column, (y, place)) in line.iter_mut().zip(places).enumerate() {
+                    let largest = self.largest(x, row, column);
+                    (*y, *place) = (largest.1, largest.0 as u32);
+                }
             }
         });
     }
@@ -59,16 +64,15 @@ impl MaxPool {
         });
     }
 
-    fn largest(&self, plane: &[f32], output: usize) -> usize {
-        let corner =
-            output / self.output[1] * self.stride * self.input[1] + output % self.output[1] * self.stride;
-        let mut best = corner;
+    /// Returns the place and the value of the largest number of an output's window.
+    fn largest(&self, plane: &[f32], row: usize, column: usize) -> (usize, f32) {
+        let corner = row * self.stride * self.input[1] + column * self.stride;
+        let mut best = (corner, plane[corner]);
         for row in 0..self.size {
             let start = corner + row * self.input[1];
             for (across, number) in plane[start..start + self.size].iter().enumerate() {
-                // A number that is not one stays: nothing is larger than it.
-                if *number > plane[best] || (number.is_nan() && !plane[best].is_nan()) {
-                    best = start + across;
+                if *number > best.1 || (number.is_nan() && !best.1.is_nan()) {
+                    best = (start + across, *number);
                 }
             }
         }

@@ -27,9 +27,13 @@ pub mod model;
 mod numbers;
 pub mod op;
 mod optimizer;
+#[cfg(test)]
+mod oracle;
 mod pass;
 pub mod recipe;
 mod relu;
 mod state;
 mod sum;
 pub mod train;
+#[cfg(test)]
+mod trials;

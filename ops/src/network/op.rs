@@ -137,7 +137,15 @@ impl Op {
 
     /// Returns the shape this makes of a shape, or what is wrong with the two.
     pub(crate) fn output(&self, input: Shape) -> Result<Shape, String> {
-        let output = match (*self, input) {
+        let output = self.shape(input)?;
+        bounded(output)?;
+        let weight = self.parameters(input).0.unwrap_or_default();
+        let weights = weight.iter().try_fold(1_usize, |all, side| all.checked_mul(*side));
+        weights.map(|_| output).ok_or_else(|| "it has too many weights".into())
+    }
+
+    fn shape(&self, input: Shape) -> Result<Shape, String> {
+        Ok(match (*self, input) {
             (Self::Conv { .. }, Shape::Image(sides)) => self.conv(sides)?,
             (Self::MaxPool { size, stride }, Shape::Image([channels, height, width])) => {
                 positive(&[("size", size), ("stride", stride)])?;
@@ -171,15 +179,7 @@ impl Op {
                 .ok_or_else(|| format!("p is {p}; it must be in [0, 1)"))?,
             (Self::Flatten, _) => Shape::Row(input.len()),
             (Self::Relu | Self::Affine, _) => input,
-        };
-        bounded(output)?;
-        if let (Some(weight), _) = self.parameters(input) {
-            weight
-                .iter()
-                .try_fold(1_usize, |all, side| all.checked_mul(*side))
-                .ok_or("it has too many weights")?;
-        }
-        Ok(output)
+        })
     }
 
     fn conv(&self, [channels, height, width]: [usize; 3]) -> Result<Shape, String> {
@@ -200,26 +200,30 @@ impl Op {
             ));
         }
         let side = |side| windows(side, padding, kernel, dilation, stride);
-        Ok(Shape::Image([out, side(height)?, side(width)?]))
+        let (rows, columns) = (side(height)?, side(width)?);
+        // The inputs of one line of outputs are gathered at a time.
+        bounded(Shape::Row(kernel.saturating_mul(kernel).saturating_mul(channels / groups)))?;
+        bounded(Shape::Image([channels / groups, kernel * kernel, columns]))?;
+        Ok(Shape::Image([out, rows, columns]))
     }
 }
 
 /// Returns how many windows of `size`, spread by `dilation`, fit on a side with `padding` at both ends.
 fn windows(
-    side: usize,
+    length: usize,
     padding: usize,
     size: usize,
     dilation: usize,
     stride: usize,
 ) -> Result<usize, String> {
-    let padded =
-        padding.checked_mul(2).and_then(|both| both.checked_add(side)).ok_or("its padding is too large")?;
+    let border = padding.checked_mul(2).ok_or("its padding is too large")?;
+    let pixels = length.checked_add(border).ok_or("its padding is too large")?;
     let reach =
         (size - 1).checked_mul(dilation).and_then(|reach| reach.checked_add(1)).ok_or("it is too large")?;
-    if reach > padded {
-        return Err(format!("its window of {reach} pixels is larger than the image's {padded}"));
+    if reach > pixels {
+        return Err(format!("its window of {reach} pixels is larger than the image's {pixels}"));
     }
-    Ok((padded - reach) / stride + 1)
+    Ok((pixels - reach) / stride + 1)
 }
 
 fn positive(fields: &[(&str, usize)]) -> Result<(), String> {
@@ -270,6 +274,8 @@ mod tests {
         check(conv(0, 1, 0, 1, 1), [3, 9, 9], Err("kernel must be at least 1"));
         check(conv(3, 1, usize::MAX, 1, 1), [3, 9, 9], Err("padding is too large"));
         check(conv(3, 1, 1 << 40, 1, 1), [3, 9, 9], Err("numbers per image"));
+        check(conv(3000, 1, 3000, 1, 1), [3, 9, 9], Err("numbers per image"));
+        check(conv(usize::MAX, 1, 0, 1, 1), [3, 9, 9], Err("is larger than the image"));
         check(conv(3, 1, 0, usize::MAX, 1), [3, 9, 9], Err("too large"));
         check(Op::MaxPool { size: 2, stride: 2 }, [4, 7, 7], Ok([4, 3, 3]));
         check(Op::MaxPool { size: 3, stride: 0 }, [4, 7, 7], Err("stride must be at least 1"));

@@ -32,7 +32,7 @@ pub(crate) fn step(
                 write(parameter, |w| write(velocity, |v| sgd_with_momentum(rates, w, &gradient, v)))??;
             }
             (Optimizer::Sgd { lr, .. }, None, _) => {
-                write(parameter, |w| sgd((lr * factor) as f32, w, &gradient))?
+                write(parameter, |w| sgd((lr * factor) as f32, w, &gradient))?;
             }
             (Optimizer::AdamW { lr, weight_decay }, Some(first), Some(second)) => {
                 let adam = AdamW::at(lr * factor, weight_decay, step);
@@ -100,4 +100,74 @@ impl AdamW {
 
 fn normal(moment: f32) -> f32 {
     if moment.abs() < LEAST_MOMENT { 0.0 } else { moment }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::architecture::{Architecture, LayerSpec};
+    use super::super::graph::Graph;
+    use super::super::numbers::from;
+    use super::super::recipe::Init;
+    use super::*;
+
+    const GRADIENTS: [[f32; 3]; 3] = [[0.5, -2.0, 1e-3], [0.25, 1.0, -3.0], [-1.0, 0.5, 0.125]];
+
+    fn three_weights(optimizer: Optimizer) -> State {
+        let layers = vec![LayerSpec::Flatten, LayerSpec::Linear { out: 1, bias: false, name: None }];
+        let graph = Graph::resolve(&Architecture::Layers(layers), [1, 1, 3], 1).unwrap();
+        let state = State::new(&graph, Init::KaimingUniform, optimizer, 0).unwrap();
+        write(&state.parameters[0], |w| w.copy_from_slice(&[1.0, -0.5, 0.25])).unwrap();
+        state
+    }
+
+    /// The expected numbers are `PyTorch`'s documented formulas in `NumPy` 2.4 at binary64, not `PyTorch` itself:
+    /// w −= lr·wd·w; m = β₁m + (1−β₁)g; v = β₂v + (1−β₂)g²; w −= lr·(m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + eps), and for
+    /// SGD v = momentum·v + g (first v = g); w −= lr·v.
+    #[test]
+    fn three_steps_meet_the_formulas() {
+        let check = |optimizer: Optimizer, expected: [[f32; 3]; 3]| {
+            let state = three_weights(optimizer);
+            for (at, (gradient, expected)) in GRADIENTS.iter().zip(expected).enumerate() {
+                step(optimizer, 1.0, at + 1, &state, &[from(gradient.to_vec(), &[1, 3]).unwrap()]).unwrap();
+                let found = read(&state.parameters[0]).unwrap();
+                assert!(
+                    found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 2e-7),
+                    "{optimizer:?} {at} {:?}",
+                    &*found
+                );
+            }
+        };
+        check(
+            Optimizer::Sgd { lr: 0.1, momentum: 0.0 },
+            [[0.95, -0.3, 0.2499], [0.925, -0.4, 0.5499], [1.025, -0.45, 0.5374]],
+        );
+        check(
+            Optimizer::Sgd { lr: 0.1, momentum: 0.9 },
+            [[0.95, -0.3, 0.2499], [0.88, -0.22, 0.549_81], [0.917, -0.198, 0.807_229]],
+        );
+        check(
+            Optimizer::AdamW { lr: 0.01, weight_decay: 0.1 },
+            [
+                [0.989, -0.4895, 0.239_750_1],
+                [0.978_689_2, -0.486_347_13, 0.246_949_5],
+                [0.979_774_1, -0.485_246_9, 0.252_181_94],
+            ],
+        );
+    }
+
+    #[test]
+    fn no_moment_becomes_subnormal() {
+        for optimizer in
+            [Optimizer::Sgd { lr: 0.1, momentum: 0.5 }, Optimizer::AdamW { lr: 0.1, weight_decay: 0.0 }]
+        {
+            let state = three_weights(optimizer);
+            for at in 0..2000 {
+                let gradient = if at == 0 { [1e-20, -1e-20, 1.0] } else { [0.0; 3] };
+                step(optimizer, 1.0, at + 1, &state, &[from(gradient.to_vec(), &[1, 3]).unwrap()]).unwrap();
+                for moment in state.first.iter().chain(&state.second) {
+                    assert!(read(moment).unwrap().iter().all(|number| *number == 0.0 || number.is_normal()));
+                }
+            }
+        }
+    }
 }

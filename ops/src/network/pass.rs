@@ -161,18 +161,27 @@ impl Stage {
             Kernel::Dropout { p, number, kept } => {
                 let stream = stream(number);
                 return write(&buffers[self.to], |x| {
-                    dropout::forward(*p, stream, &mut x[..to], &mut kept[..to])
+                    dropout::forward(*p, stream, &mut x[..to], &mut kept[..to]);
                 });
             }
             Kernel::Flatten => return Ok(()),
             Kernel::Conv(_) | Kernel::Linear(_) | Kernel::BatchNorm(..) | Kernel::MaxPool(..) => {}
         }
         let x = read(&buffers[self.from])?;
-        let x = &x[..from];
+        self.forward_apart(&x[..from], &buffers[self.to], to, state, rows)
+    }
+
+    /// Computes what does not work in place: `size` numbers into `y`.
+    fn forward_apart(
+        &mut self,
+        x: &[f32],
+        y: &Tensor,
+        size: usize,
+        state: &State,
+        rows: usize,
+    ) -> Result<()> {
         if let Kernel::MaxPool(pool, places) = &mut self.kernel {
-            return write(&buffers[self.to], |y| {
-                pool.forward_with_places(x, &mut y[..to], &mut places[..to])
-            });
+            return write(y, |y| pool.forward_with_places(x, &mut y[..size], &mut places[..size]));
         }
         let weight = read(&state.parameters[self.weight])?;
         let bias = state.parameters.get(self.weight + 1).filter(|_| self.bias).map(read).transpose()?;
@@ -181,8 +190,8 @@ impl Stage {
         {
             write(mean, |mean| write(variance, |variance| norm.measure(x, batch, (mean, variance))))??;
         }
-        write(&buffers[self.to], |y| {
-            let (y, bias) = (&mut y[..to], bias.as_deref());
+        write(y, |y| {
+            let (y, bias) = (&mut y[..size], bias.as_deref());
             match &self.kernel {
                 Kernel::Conv(conv) => conv.forward(x, &weight, bias, y),
                 Kernel::Linear(linear) => linear.forward(rows, x, &weight, bias, y),

@@ -24,7 +24,7 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Random changes to the training images.
     pub augment: Augment,
-    /// Seed of weights, order, DropOut and augmentation.
+    /// Seed of weights, order, `DropOut` and augmentation.
     pub seed: u64,
 }
 

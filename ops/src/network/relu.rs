@@ -12,7 +12,9 @@ pub(crate) fn forward(x: &mut [f32]) {
 
 /// Replaces negative numbers by 0, on the calling thread.
 pub(crate) fn apply(x: &mut [f32]) {
-    x.iter_mut().for_each(|x| *x = if *x < 0.0 { 0.0 } else { *x });
+    for x in x {
+        *x = if *x < 0.0 { 0.0 } else { *x };
+    }
 }
 
 /// Replaces the gradient by 0 where the output is not positive. The output may have gone through Dropout since: a

@@ -41,16 +41,17 @@ impl Read for LayerSpec {
             "Conv" => read_conv(&mut fields, faults),
             "Linear" => {
                 let out = size("out", 1, None, &mut fields, faults);
-                let (bias, name) = bias_and_name(&mut fields, faults);
-                out.zip(bias).zip(name).map(|((out, bias), name)| Self::Linear { out, bias, name })
+                let bias = fields.optional("bias", true, faults);
+                let name = layer_name(&mut fields, faults);
+                out.zip(bias).zip(name).map(|((out, bias), LayerName(name))| Self::Linear { out, bias, name })
             }
             "BatchNorm" => {
                 let eps = fields.such_that("eps", Some(1e-5), "above 0", |eps: &f64| *eps > 0.0, faults);
                 let share = |share: &f64| *share > 0.0 && *share <= 1.0;
                 let momentum =
                     fields.such_that("momentum", Some(0.1), "above 0 and at most 1", share, faults);
-                let name = fields.optional("name", None, faults);
-                eps.zip(momentum).zip(name).map(|((eps, momentum), name)| Self::BatchNorm {
+                let name = layer_name(&mut fields, faults);
+                eps.zip(momentum).zip(name).map(|((eps, momentum), LayerName(name))| Self::BatchNorm {
                     eps,
                     momentum,
                     name,
@@ -78,7 +79,8 @@ fn read_conv(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> 
     let padding = size("padding", 0, Some(0), fields, faults);
     let dilation = size("dilation", 1, Some(1), fields, faults);
     let groups = size("groups", 1, Some(1), fields, faults);
-    let (bias, name) = bias_and_name(fields, faults);
+    let bias = fields.optional("bias", true, faults);
+    let name = layer_name(fields, faults);
     Some(LayerSpec::Conv {
         out: out?,
         kernel: kernel?,
@@ -87,17 +89,24 @@ fn read_conv(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> 
         dilation: dilation?,
         groups: groups?,
         bias: bias?,
-        name: name?,
+        name: name?.0,
     })
 }
 
-fn bias_and_name(fields: &mut Fields<'_>, faults: &mut Faults) -> (Option<bool>, Option<Option<String>>) {
-    let word = |name: &Option<String>| {
-        let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        name.as_ref().is_none_or(|name| !name.is_empty() && name.chars().all(valid))
-    };
-    let bias = fields.optional("bias", true, faults);
-    (bias, fields.such_that("name", Some(None), "letters, digits and `_`", word, faults))
+/// A layer's name; none for the one that its kind and count give it.
+struct LayerName(Option<String>);
+
+impl Read for LayerName {
+    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+        Option::<String>::read(value, faults).map(Self)
+    }
+}
+
+fn layer_name(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerName> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let word =
+        |name: &LayerName| name.0.as_ref().is_none_or(|name| !name.is_empty() && name.chars().all(valid));
+    fields.such_that("name", Some(LayerName(None)), "letters, digits and `_`", word, faults)
 }
 
 fn size(

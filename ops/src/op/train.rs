@@ -131,7 +131,7 @@ impl TrainOp {
     }
 }
 
-/// Returns the network as it enters a key. A perceptron without DropOut says nothing of it, and a list of layers
+/// Returns the network as it enters a key. A perceptron without dropout says nothing of it, and a list of layers
 /// leaves out layers that do nothing.
 fn canonical(model: &Architecture) -> Json {
     match model {

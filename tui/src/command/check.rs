@@ -6,6 +6,7 @@ use super::{count, print};
 use crate::cli::{File, Global};
 use crate::exit::Exit;
 use crate::session::open;
+use crate::ui::plain::printable;
 
 /// Checks a file.
 pub fn check(args: &File, global: &Global) -> Result<Exit> {
@@ -13,7 +14,7 @@ pub fn check(args: &File, global: &Global) -> Result<Exit> {
     let experiment = &graph.experiment;
     let mut text = format!(
         "{}: {} from {}, {}\n",
-        experiment.name,
+        printable(&experiment.name),
         count(graph.len(), "task"),
         count(experiment.nodes.len(), "node"),
         count(experiment.tables.len(), "table")

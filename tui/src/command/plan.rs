@@ -21,7 +21,7 @@ pub fn plan(args: &Plan, global: &Global) -> Result<Exit> {
     let counts = plan.counts(graph.tasks());
     let mut text = format!(
         "{}: {}: {} cached, {} to run, {} waiting for results that decide whether they run\n",
-        graph.experiment.name,
+        printable(&graph.experiment.name),
         count(counts.tasks, "task"),
         counts.cached,
         counts.run,

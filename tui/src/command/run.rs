@@ -1,6 +1,6 @@
 //! `run`: runs what is not known yet, shows it going on, then the tables.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -11,10 +11,11 @@ use fewbits_store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use super::{print, table};
+use super::{note, print, table};
 use crate::cli::{Format, Global, Run, Ui};
 use crate::exit::Exit;
 use crate::session::{Session, open, writer};
+use crate::ui::live::Live;
 use crate::ui::plain::Plain;
 
 /// Runs an experiment.
@@ -110,18 +111,35 @@ fn viewer(global: &Global, jobs: usize) -> Box<dyn FnMut(&Event)> {
                 eprintln!("{task} failed: {error}");
             }
         }),
-        Ui::Auto | Ui::Tui | Ui::Plain => {
-            let mut plain = Plain::new(std::io::stderr(), jobs);
-            Box::new(move |event| plain.update(event))
-        }
+        Ui::Plain => plain(jobs),
+        Ui::Auto if !live_terminal() => plain(jobs),
+        Ui::Auto | Ui::Tui => match Live::open(jobs) {
+            Ok(mut live) => Box::new(move |event| live.update(event)),
+            // A terminal that does not answer still shows lines.
+            Err(_) => plain(jobs),
+        },
     }
+}
+
+fn plain(jobs: usize) -> Box<dyn FnMut(&Event)> {
+    let mut plain = Plain::new(std::io::stderr(), jobs);
+    Box::new(move |event| plain.update(event))
+}
+
+/// Returns whether standard error is a terminal that can be drawn on, watched by a person.
+fn live_terminal() -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    std::io::stderr().is_terminal() && std::io::stdin().is_terminal() && !dumb && !set("CI")
 }
 
 fn show_tables(session: &Session, store: &Arc<Store>) -> Result<()> {
     let graph = &*session.graph;
     let plan = Planner::new(graph, &*session.ops, store).plan()?;
     if !graph.experiment.tables.is_empty() {
-        print(&format!("\n{}", table::all(graph, &plan, store, Format::Text)?))?;
+        let text = table::all(graph, &plan, store, Format::Text)?;
+        note(store.warnings());
+        print(&format!("\n{text}"))?;
     }
     Ok(())
 }

@@ -24,7 +24,6 @@ pub fn table(args: &Table, global: &Global) -> Result<Exit> {
     let (graph, store) = (&*session.graph, reader(global)?);
     let planner = Planner::new(graph, &*session.ops, &store);
     let plan = planner.plan()?;
-    note(planner.notes().into_iter().chain(store.warnings()));
     let text = match (&args.name, args.format) {
         (Some(name), format) => {
             let tables = &graph.experiment.tables;
@@ -37,6 +36,7 @@ pub fn table(args: &Table, global: &Global) -> Result<Exit> {
         (None, format @ (Format::Json | Format::Csv)) => all_rows(graph, &plan, &store, format)?,
         (None, format) => all(graph, &plan, &store, format)?,
     };
+    note(planner.notes().into_iter().chain(store.warnings()));
     print(&text)?;
     Ok(Exit::Done)
 }

@@ -2,11 +2,16 @@
 
 use fewbits_engine::table::estimate::Estimate;
 
+/// Below this, a number is what is left of a difference of equal numbers.
+const NOISE: f64 = 1e-13;
+
 /// Returns a number: whole ones as they are, others with four decimals, very small or large ones with an exponent.
 #[must_use]
 pub fn number(value: f64) -> String {
     let size = value.abs();
-    if value.fract() == 0.0 && size < 1e9 {
+    if size < NOISE {
+        "0".to_owned()
+    } else if value.fract() == 0.0 && size < 1e9 {
         format!("{value:.0}")
     } else if (1e-3..1e6).contains(&size) {
         format!("{value:.4}")
@@ -15,11 +20,17 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// Returns a mean with half the width of its interval, where it has one.
+/// Returns a mean with half the width of its interval, where it has one: that in two digits, the mean no finer.
 #[must_use]
 pub fn estimate(value: &Estimate) -> String {
     match value.half_width {
-        Some(half) if half > 0.0 => format!("{} ±{half:.4}", number(value.mean)),
+        Some(half) if half >= NOISE => {
+            let decimals = (1.0 - half.log10().floor()).clamp(0.0, 6.0) as usize;
+            // A mean that rounds to zero has no sign.
+            let mean =
+                if value.mean.abs() < 0.5 * 10_f64.powi(-(decimals as i32)) { 0.0 } else { value.mean };
+            format!("{mean:.decimals$} ±{half:.decimals$}")
+        }
         Some(_) | None => number(value.mean),
     }
 }
@@ -46,6 +57,22 @@ mod tests {
         check(0.97345, "0.9734");
         check(0.000_012_34, "1.234e-5");
         check(-0.5, "-0.5000");
+        check(-2.776e-15, "0");
         assert_eq!(bytes(1536), "1.5 KiB");
+    }
+
+    #[test]
+    fn a_mean_is_no_finer_than_its_interval() {
+        let check = |mean, half, text: &str| {
+            let value = Estimate { mean, half_width: half, least: mean, most: mean, n: 4 };
+            assert_eq!(estimate(&value), text);
+        };
+        check(0.931_25, Some(0.003_712), "0.9313 ±0.0037");
+        check(82.825, Some(0.3703), "82.83 ±0.37");
+        check(39.0, Some(9.1646), "39.0 ±9.2");
+        check(-0.000_01, Some(0.012), "0.000 ±0.012");
+        check(120.0, Some(133.0), "120 ±133");
+        check(0.098, Some(0.0), "0.0980");
+        check(0.098, None, "0.0980");
     }
 }

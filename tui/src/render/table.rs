@@ -44,7 +44,9 @@ fn grid(sheet: &Sheet, markdown: bool) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(if markdown { presets::ASCII_MARKDOWN } else { presets::NOTHING });
     table.set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(&sheet.headings);
+    // Several axes across would make wide columns: one line each.
+    let heading = |text: &String| if markdown { text.clone() } else { text.replace(", ", "\n") };
+    table.set_header(sheet.headings.iter().map(heading));
     for row in &sheet.rows {
         table.add_row(row.iter().map(|cell| match cell {
             Cell::Absent => String::new(),

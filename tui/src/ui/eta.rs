@@ -78,11 +78,12 @@ impl Pace {
     }
 }
 
-/// Returns seconds as people say them: `0.8 s`, `3 min 20 s`, `2 h 5 min`.
+/// Returns seconds as people say them: `40 ms`, `1.4 s`, `3 min 20 s`, `2 h 5 min`.
 #[must_use]
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
+        _ if seconds < 1.0 => format!("{:.0} ms", seconds * 1000.0),
         0..10 => format!("{seconds:.1} s"),
         10..60 => format!("{whole} s"),
         60..3600 => format!("{} min {} s", whole / 60, whole % 60),
@@ -111,7 +112,7 @@ mod tests {
     #[test]
     fn durations_read_well() {
         let check = |seconds, text: &str| assert_eq!(duration(seconds), text);
-        check(0.04, "0.0 s");
+        check(0.04, "40 ms");
         check(9.4, "9.4 s");
         check(200.0, "3 min 20 s");
         check(7500.0, "2 h 5 min");

@@ -1,0 +1,302 @@
+//! Tests of the gradients and of the folding: candle's own operations and autograd compute the same networks.
+
+use candle_core::{DType, Device, Tensor, Var};
+
+use super::architecture::{Architecture, LayerSpec};
+use super::evaluation::evaluate;
+use super::fold::fold;
+use super::graph::Graph;
+use super::inference::logits;
+use super::loss::backward;
+use super::numbers::{read, write};
+use super::op::{Op, Shape};
+use super::pass::Pass;
+use super::recipe::{Init, Optimizer};
+use super::state::State;
+use crate::dataset::images::Images;
+use crate::random::Stream;
+
+const ROWS: usize = 5;
+const CLASSES: usize = 3;
+
+/// A network with everything that a step needs.
+struct Case {
+    graph: Graph,
+    state: State,
+    pass: Pass,
+    labels: Vec<u8>,
+}
+
+fn numbers(n: usize, name: &str) -> Vec<f32> {
+    let stream = Stream::new(1, "test", name);
+    (0..n as u64).map(|at| 2.0 * stream.unit(at) - 1.0).collect()
+}
+
+fn conv(out: usize, kernel: usize, sides: [usize; 4], bias: bool) -> LayerSpec {
+    let [stride, padding, dilation, groups] = sides;
+    LayerSpec::Conv { out, kernel, stride, padding, dilation, groups, bias, name: None }
+}
+
+impl Case {
+    fn new(layers: &[LayerSpec]) -> Self {
+        let mut layers = layers.to_vec();
+        layers.extend([LayerSpec::Flatten, LayerSpec::linear(CLASSES)]);
+        let graph = Graph::resolve(&Architecture::Layers(layers), [2, 8, 6], CLASSES).unwrap();
+        let optimizer = Optimizer::Sgd { lr: 0.1, momentum: 0.0 };
+        let state = State::new(&graph, Init::KaimingUniform, optimizer, 3).unwrap();
+        for (spec, tensor) in graph.parameters().iter().zip(&state.parameters) {
+            if spec.name.starts_with("batchnorm") {
+                let drawn = numbers(tensor.elem_count(), &spec.name);
+                write(tensor, |own| own.iter_mut().zip(drawn).for_each(|(own, drawn)| *own += 0.3 * drawn))
+                    .unwrap();
+            }
+        }
+        // One row more than is used: a batch may be smaller than its buffers.
+        let pass = Pass::new(&graph, ROWS + 1).unwrap();
+        let labels = (0..ROWS).map(|row| (row % CLASSES) as u8).collect();
+        Self { graph, state, pass, labels }
+    }
+
+    /// Runs a step without its update; returns the mean loss.
+    fn step(&mut self) -> f64 {
+        let images = numbers(ROWS * 96, "images");
+        write(self.pass.input(), |input| input[..images.len()].copy_from_slice(&images)).unwrap();
+        self.pass.forward(&self.state, ROWS, 3, "0.0").unwrap();
+        let (logits, gradient) = self.pass.output();
+        let logits = read(logits).unwrap()[..ROWS * CLASSES].to_vec();
+        let verdicts = write(gradient, |gradient| {
+            backward(CLASSES, &logits, &self.labels, &mut gradient[..ROWS * CLASSES])
+        });
+        self.pass.backward(&self.state, ROWS).unwrap();
+        verdicts.unwrap().iter().map(|verdict| verdict.loss).sum::<f64>() / ROWS as f64
+    }
+
+    /// Computes the mean loss with candle, and its gradient at every parameter.
+    fn by_candle(&self) -> (f64, Vec<Vec<f32>>) {
+        let vars: Vec<Var> = self.state.parameters.iter().map(|p| Var::from_tensor(p).unwrap()).collect();
+        let tensors: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
+        let logits = forward_by_candle(&self.graph, &tensors, None);
+        let largest = logits.max_keepdim(1).unwrap().detach();
+        let shifted = logits.broadcast_sub(&largest).unwrap();
+        let total = shifted.exp().unwrap().sum_keepdim(1).unwrap().log().unwrap();
+        let labels: Vec<u32> = self.labels.iter().map(|label| u32::from(*label)).collect();
+        let labels = Tensor::from_vec(labels, (ROWS, 1), &Device::Cpu).unwrap();
+        let loss = shifted
+            .broadcast_sub(&total)
+            .unwrap()
+            .gather(&labels, 1)
+            .unwrap()
+            .mean_all()
+            .unwrap()
+            .neg()
+            .unwrap();
+        let gradients = loss.backward().unwrap();
+        let gradient =
+            |var: &Var| gradients.get(var).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        (f64::from(loss.to_scalar::<f32>().unwrap()), vars.iter().map(gradient).collect())
+    }
+}
+
+/// Computes the logits with candle; batch normalizations take the statistics of the batch, or the running ones.
+fn forward_by_candle(graph: &Graph, parameters: &[Tensor], running: Option<&State>) -> Tensor {
+    let [channels, height, width] = graph.input;
+    let mut x = Tensor::from_vec(numbers(ROWS * 96, "images"), (ROWS, channels, height, width), &Device::Cpu)
+        .unwrap();
+    let mut parameters = parameters.iter();
+    let mut dropped = 0;
+    for (at, layer) in graph.layers.iter().enumerate() {
+        let (has_weight, has_bias) = layer.op.parameters(layer.input);
+        let weight = has_weight.map(|_| parameters.next().unwrap());
+        let bias = has_bias.map(|_| parameters.next().unwrap());
+        let per_channel = |t: &Tensor| match layer.output {
+            Shape::Image(_) => t.reshape((1, (), 1, 1)).unwrap(),
+            Shape::Row(_) => t.reshape((1, ())).unwrap(),
+        };
+        let add_bias =
+            |x: Tensor| bias.map_or(x.clone(), |bias| x.broadcast_add(&per_channel(bias)).unwrap());
+        x = match layer.op {
+            Op::Conv { stride, padding, dilation, groups, .. } => {
+                add_bias(x.conv2d(weight.unwrap(), padding, stride, dilation, groups).unwrap())
+            }
+            Op::Linear { .. } => add_bias(x.matmul(&weight.unwrap().t().unwrap()).unwrap()),
+            Op::BatchNorm { eps, .. } => {
+                let dims: &[usize] = if x.rank() == 4 { &[0, 2, 3] } else { &[0] };
+                let (mean, variance) = if let Some([mean, variance]) =
+                    running.map(|state| &state.running[&at])
+                {
+                    (per_channel(mean), per_channel(variance))
+                } else {
+                    let mean = x.mean_keepdim(dims).unwrap();
+                    let variance = x.broadcast_sub(&mean).unwrap().sqr().unwrap().mean_keepdim(dims).unwrap();
+                    (mean, variance)
+                };
+                let deviation = (variance + eps).unwrap().sqrt().unwrap();
+                let normal = x.broadcast_sub(&mean).unwrap().broadcast_div(&deviation).unwrap();
+                add_bias(normal.broadcast_mul(&per_channel(weight.unwrap())).unwrap())
+            }
+            Op::Relu => x.relu().unwrap(),
+            Op::MaxPool { size, .. } => max_pool_by_candle(&x, size),
+            Op::Flatten => x.flatten_from(1).unwrap(),
+            Op::Dropout { .. } if running.is_some() => x,
+            Op::Dropout { p } => {
+                let products =
+                    graph.layers[..at].iter().filter(|l| matches!(l.op, Op::Conv { .. } | Op::Linear { .. }));
+                let stream = Stream::new(3, "dropout", &format!("0.0.{}.{dropped}", products.count()));
+                dropped += 1;
+                let kept = |e: u64| if f64::from(stream.unit(e)) >= p { 1.0 / (1.0 - p as f32) } else { 0.0 };
+                let mask: Vec<f32> = (0..x.elem_count() as u64).map(kept).collect();
+                (&x * Tensor::from_vec(mask, x.dims(), &Device::Cpu).unwrap()).unwrap()
+            }
+            Op::Affine => unreachable!("no one trains it"),
+        };
+    }
+    x
+}
+
+/// Windows that do not overlap, by reductions: the gradient of candle's own pooling (0.11.1) is the right one divided by
+/// the size of the window.
+fn max_pool_by_candle(x: &Tensor, size: usize) -> Tensor {
+    let (n, channels, height, width) = x.dims4().unwrap();
+    let (rows, columns) = (height / size, width / size);
+    let x = x.narrow(2, 0, rows * size).unwrap().narrow(3, 0, columns * size).unwrap();
+    let windows = x.reshape(vec![n, channels, rows, size, columns, size]).unwrap();
+    windows.max(5).unwrap().max(3).unwrap()
+}
+
+fn networks() -> Vec<Vec<LayerSpec>> {
+    let dropout = |p| LayerSpec::Dropout { p };
+    vec![
+        vec![],
+        vec![LayerSpec::Flatten, LayerSpec::linear(7), LayerSpec::Relu, dropout(0.4), dropout(0.2)],
+        vec![
+            LayerSpec::Flatten,
+            LayerSpec::linear(7),
+            LayerSpec::batch_norm(),
+            LayerSpec::Relu,
+            LayerSpec::linear(4),
+        ],
+        vec![LayerSpec::conv(4, 3), LayerSpec::Relu, LayerSpec::max_pool(2), conv(3, 2, [1; 4], false)],
+        vec![conv(4, 3, [1, 1, 1, 1], true), LayerSpec::Relu, conv(5, 3, [2, 1, 1, 1], true)],
+        vec![conv(4, 1, [1, 0, 1, 1], true), conv(6, 3, [1, 2, 2, 1], true)],
+        vec![conv(4, 1, [1, 0, 1, 1], true), conv(6, 3, [1, 1, 1, 2], true), conv(6, 2, [2, 1, 1, 6], true)],
+        vec![
+            conv(4, 3, [1; 4], false),
+            LayerSpec::batch_norm(),
+            LayerSpec::Relu,
+            LayerSpec::max_pool(2),
+            dropout(0.3),
+        ],
+        vec![LayerSpec::batch_norm(), LayerSpec::Relu, LayerSpec::conv(2, 2)],
+        vec![LayerSpec::Relu, dropout(0.2), conv(4, 3, [1, 4, 1, 1], true)],
+    ]
+}
+
+#[test]
+fn losses_and_gradients_are_those_of_candles_autograd() {
+    for layers in networks() {
+        let mut case = Case::new(&layers);
+        let loss = case.step();
+        let (expected, gradients) = case.by_candle();
+        assert!((loss - expected).abs() < 1e-5, "{layers:?}: {loss} {expected}");
+        for (spec, (own, theirs)) in
+            case.graph.parameters().iter().zip(case.pass.gradients.iter().zip(gradients))
+        {
+            let own = read(own).unwrap();
+            let scale = theirs.iter().fold(1e-3_f32, |most, g| most.max(g.abs()));
+            for (at, (own, theirs)) in own.iter().zip(&theirs).enumerate() {
+                assert!(
+                    (own - theirs).abs() < 2e-4 * scale,
+                    "{layers:?}: {} {at}: {own} {theirs}",
+                    spec.name
+                );
+            }
+        }
+    }
+}
+
+/// The slope along a direction drawn at random, by central differences: in every network, and through pools that
+/// overlap, which candle's autograd does not know.
+#[test]
+fn gradients_are_slopes() {
+    let pool = |size, stride| LayerSpec::MaxPool { size, stride: Some(stride) };
+    let mut all = networks();
+    all.push(vec![LayerSpec::conv(4, 3), pool(3, 1), conv(3, 2, [1; 4], true)]);
+    all.push(vec![LayerSpec::conv(4, 2), pool(2, 3), LayerSpec::batch_norm()]);
+    for layers in all {
+        let mut case = Case::new(&layers);
+        case.step();
+        for (at, spec) in case.graph.parameters().iter().enumerate() {
+            let gradient = read(&case.pass.gradients[at]).unwrap().to_vec();
+            let direction = numbers(gradient.len(), "direction");
+            let step = 3e-4_f32;
+            let mut moved = |by: f32| {
+                let along = |w: &mut [f32]| w.iter_mut().zip(&direction).for_each(|(w, d)| *w += by * d);
+                write(&case.state.parameters[at], along).unwrap();
+                case.step()
+            };
+            let (above, below) = (moved(step), moved(-2.0 * step));
+            moved(step);
+            let slope = (above - below) / (2.0 * f64::from(step));
+            let expected: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(g * d)).sum();
+            let size: f64 = gradient.iter().map(|g| f64::from(g * g)).sum::<f64>().sqrt();
+            assert!(
+                (slope - expected).abs() < 0.02 * size + 1e-3,
+                "{layers:?}: {}: {slope} {expected}",
+                spec.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_folded_network_is_the_network_in_evaluation() {
+    for layers in networks() {
+        let mut case = Case::new(&layers);
+        for _ in 0..3 {
+            case.step();
+        }
+        let model = fold(&case.graph, &case.state).unwrap();
+        let trained_only = |op: &Op| matches!(op, Op::Dropout { .. } | Op::BatchNorm { .. });
+        assert!(model.graph().layers.iter().all(|layer| !trained_only(&layer.op)));
+        let expected = forward_by_candle(&case.graph, &case.state.parameters, Some(&case.state));
+        let expected = expected.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let images = images();
+        let found = logits(&model, &images, &|| false).unwrap();
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-4, "{layers:?}: {found} {expected}");
+        }
+        let loss = evaluate(&model, &images, &|| false).unwrap().loss.unwrap();
+        assert!(loss > 0.0 && loss.is_finite());
+    }
+}
+
+/// The test's numbers as images: the byte of a number is its place within the channel.
+fn images() -> Images {
+    let drawn = numbers(ROWS * 96, "images");
+    // 5 rows x 48 numbers per channel: fewer than there are bytes.
+    let place = |at: usize| at / 96 * 48 + at % 48;
+    let mut values = vec![[0.0; 256]; 2];
+    for (at, number) in drawn.iter().enumerate() {
+        values[at % 96 / 48][place(at)] = *number;
+    }
+    let pixels = (0..drawn.len()).map(|at| place(at) as u8).collect();
+    Images { shape: [2, 8, 6], classes: CLASSES, pixels, labels: vec![0; ROWS], values }
+}
+
+#[test]
+fn an_images_logits_do_not_depend_on_the_others() {
+    let case = Case::new(&[LayerSpec::conv(4, 3), LayerSpec::Relu, LayerSpec::max_pool(2)]);
+    let model = fold(&case.graph, &case.state).unwrap();
+    let all = logits(&model, &images(), &|| false).unwrap();
+    let order: Vec<u32> = (0..1003).map(|at| (at % ROWS) as u32).collect();
+    let many = logits(&model, &images().select(&order), &|| false).unwrap();
+    let bits = |numbers: &[f32]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    for (at, row) in many.chunks(CLASSES).enumerate() {
+        assert_eq!(bits(row), bits(&all[at % ROWS * CLASSES..][..CLASSES]));
+    }
+    assert!(logits(&model, &images(), &|| true).is_err());
+    let other = Images { shape: [2, 6, 8], ..images() };
+    assert!(logits(&model, &other, &|| false).unwrap_err().to_string().contains("[2, 8, 6]"));
+    assert_eq!(all.len(), ROWS * CLASSES);
+    assert!(case.state.parameters.iter().all(|tensor| tensor.dtype() == DType::F32));
+}

@@ -1,0 +1,190 @@
+//! Tests of whole trainings, on images small enough for an unoptimized build.
+
+use super::architecture::{Architecture, LayerSpec};
+use super::evaluation::evaluate;
+use super::graph::Graph;
+use super::model::Model;
+use super::recipe::{Augment, Init, Optimizer, Schedule, TrainConfig};
+use super::train::{EpochFigures, Observer, TrainError, Trained, train};
+use crate::dataset::images::Images;
+use crate::random::Stream;
+
+/// Notes what it hears, keeps every checkpoint, and stops before batch `stop`.
+#[derive(Default)]
+struct Notes {
+    epochs: Vec<EpochFigures>,
+    checkpoints: Vec<Vec<u8>>,
+    stop: Option<usize>,
+    asked: std::cell::Cell<usize>,
+}
+
+impl Observer for Notes {
+    fn cancelled(&self) -> bool {
+        self.asked.set(self.asked.get() + 1);
+        self.stop.is_some_and(|stop| self.asked.get() > stop)
+    }
+    fn epoch_ended(&mut self, figures: &EpochFigures) {
+        self.epochs.push(*figures);
+    }
+    fn checkpoint_due(&self) -> bool {
+        true
+    }
+    fn checkpoint(&mut self, bytes: Vec<u8>) {
+        self.checkpoints.push(bytes);
+    }
+}
+
+/// Noise with a brighter row, whose place is the label.
+fn images(n: usize, name: &str) -> Images {
+    let noise = Stream::new(5, "test", name);
+    let pixel = |at: usize| {
+        let bright = at % 64 / 8 == 2 * (at / 64 % 4);
+        (noise.bits(at as u64) >> 25) as u8 + if bright { 110 } else { 0 }
+    };
+    let labels = (0..n).map(|at| (at % 4) as u8).collect();
+    let values = vec![std::array::from_fn(|byte| byte as f32 / 255.0)];
+    Images { shape: [1, 8, 8], classes: 4, pixels: (0..n * 64).map(pixel).collect(), labels, values }
+}
+
+fn mlp() -> Architecture {
+    Architecture::Mlp { hidden: vec![24], dropout: 0.25 }
+}
+
+fn cnn() -> Architecture {
+    let mut layers =
+        vec![LayerSpec::conv(6, 3), LayerSpec::batch_norm(), LayerSpec::Relu, LayerSpec::max_pool(2)];
+    layers.extend([LayerSpec::Flatten, LayerSpec::Dropout { p: 0.1 }, LayerSpec::linear(4)]);
+    Architecture::Layers(layers)
+}
+
+fn config(model: Architecture) -> TrainConfig {
+    let augment = if model == cnn() { Augment::Crop { padding: 1 } } else { Augment::None };
+    TrainConfig {
+        model,
+        optimizer: Optimizer::AdamW { lr: 0.01, weight_decay: 0.01 },
+        schedule: Schedule::Cosine,
+        init: Init::KaimingUniform,
+        batch: 16,
+        epochs: 3,
+        augment,
+        seed: 1,
+    }
+}
+
+fn run(config: &TrainConfig, resume: Option<&[u8]>, notes: &mut Notes) -> Result<Trained, TrainError> {
+    let train_images = images(72, "train");
+    let graph = Graph::resolve(&config.model, train_images.shape, train_images.classes).unwrap();
+    train(config, &graph, &train_images, &images(20, "validation"), resume, notes)
+}
+
+fn bytes(model: &Model) -> Vec<u8> {
+    model.encode().unwrap()
+}
+
+#[test]
+fn training_learns_and_tells() {
+    for model in [mlp(), cnn()] {
+        for optimizer in [config(mlp()).optimizer, Optimizer::Sgd { lr: 0.1, momentum: 0.9 }] {
+            let mut notes = Notes::default();
+            let config =
+                TrainConfig { optimizer, augment: Augment::None, epochs: 8, ..config(model.clone()) };
+            let trained = run(&config, None, &mut notes).unwrap();
+            let losses = &trained.series.loss;
+            assert!(losses[7] < 0.5 * losses[0], "{optimizer:?} {losses:?}");
+            let evaluation = evaluate(&trained.model, &images(200, "test"), &|| false).unwrap();
+            assert!(evaluation.accuracy() > Some(0.95), "{optimizer:?} {:?}", evaluation.accuracy());
+            assert_eq!(notes.epochs.iter().map(|e| (e.epoch, e.loss)).collect::<Vec<_>>(), {
+                losses.iter().enumerate().map(|(at, loss)| (at + 1, *loss)).collect::<Vec<_>>()
+            });
+            let last = evaluate(&trained.model, &images(20, "validation"), &|| false).unwrap();
+            assert_eq!(trained.series.validation_accuracy[7], last.accuracy().unwrap());
+            assert_eq!(trained.series.validation_loss[7], last.loss);
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    // Products large enough for gemm to share out, sums and elements of more than one block.
+    let wide = Architecture::Mlp { hidden: vec![300], dropout: 0.25 };
+    for model in [wide, mlp(), cnn()] {
+        let config = TrainConfig { batch: 36, ..config(model) };
+        let trained = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let trained = pool.install(|| run(&config, None, &mut Notes::default()).unwrap());
+            (bytes(&trained.model), trained.series)
+        };
+        let one = trained(1);
+        assert_eq!(one, trained(2));
+        assert_eq!(one, trained(3));
+    }
+}
+
+#[test]
+fn a_resumed_training_ends_in_the_same_bits() {
+    for model in [mlp(), cnn()] {
+        for optimizer in [config(mlp()).optimizer, Optimizer::Sgd { lr: 0.1, momentum: 0.9 }] {
+            let config = TrainConfig { optimizer, ..config(model.clone()) };
+            let mut notes = Notes::default();
+            let whole = run(&config, None, &mut notes).unwrap();
+            assert_eq!(notes.checkpoints.len(), 2);
+            for checkpoint in &notes.checkpoints {
+                let resumed = run(&config, Some(checkpoint), &mut Notes::default()).unwrap();
+                assert_eq!(
+                    (bytes(&resumed.model), resumed.series),
+                    (bytes(&whole.model), whole.series.clone())
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_that_does_not_fit_is_refused() {
+    let mut notes = Notes::default();
+    run(&config(mlp()), None, &mut notes).unwrap();
+    let good = &notes.checkpoints[1];
+    let check = |config: &TrainConfig, bytes: &[u8]| {
+        let error = run(config, Some(bytes), &mut Notes::default()).unwrap_err();
+        assert!(matches!(error, TrainError::Checkpoint { .. }), "{error}");
+    };
+    check(&config(cnn()), good);
+    check(&TrainConfig { epochs: 1, ..config(mlp()) }, good);
+    check(&TrainConfig { batch: 5, ..config(mlp()) }, good);
+    check(&TrainConfig { optimizer: Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, ..config(mlp()) }, good);
+    check(&config(mlp()), &good[..good.len() - 1]);
+    check(&config(mlp()), b"");
+}
+
+#[test]
+fn cancelling_stops_at_the_next_batch() {
+    // 5 batches per epoch, then one question for the single batch of validation.
+    for stop in [0, 3, 5, 6] {
+        let mut notes = Notes { stop: Some(stop), ..Notes::default() };
+        assert!(matches!(run(&config(mlp()), None, &mut notes), Err(TrainError::Cancelled)));
+        assert_eq!((notes.asked.get(), notes.epochs.len()), (stop + 1, usize::from(stop > 5)));
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_says_where() {
+    let config = TrainConfig { optimizer: Optimizer::Sgd { lr: 1e30, momentum: 0.0 }, ..config(mlp()) };
+    let error = run(&config, None, &mut Notes::default()).unwrap_err();
+    assert!(matches!(error, TrainError::NotFinite { epoch: 1, step: 2 | 3 }), "{error}");
+}
+
+#[test]
+fn dropout_moves_neither_weights_nor_order() {
+    // With a learning rate of 0 the network is its initial weights.
+    let still = |dropout, seed| {
+        let model = Architecture::Mlp { hidden: vec![24], dropout };
+        let optimizer = Optimizer::Sgd { lr: 0.0, momentum: 0.0 };
+        bytes(
+            &run(&TrainConfig { optimizer, seed, ..config(model) }, None, &mut Notes::default())
+                .unwrap()
+                .model,
+        )
+    };
+    assert_eq!(still(0.0, 1), still(0.5, 1));
+    assert_ne!(still(0.0, 1), still(0.0, 2));
+}

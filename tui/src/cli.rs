@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -20,10 +21,10 @@ pub struct Cli {
 #[derive(Args, Debug)]
 pub struct Global {
     /// Where results are kept [default: the nearest .fewbits/ in or above this folder, else a new one here]
-    #[arg(long, global = true, value_name = "DIR", env = "FEWBITS_STORE")]
+    #[arg(long, global = true, value_name = "DIR", env = "FEWBITS_STORE", value_parser = folder())]
     pub store: Option<PathBuf>,
     /// Where datasets are [default: the user's cache]
-    #[arg(long, global = true, value_name = "DIR", env = "FEWBITS_DATA_DIR")]
+    #[arg(long, global = true, value_name = "DIR", env = "FEWBITS_DATA_DIR", value_parser = folder())]
     pub data_dir: Option<PathBuf>,
     /// How progress is shown
     #[arg(long, global = true, value_enum, default_value_t = Ui::Auto)]
@@ -37,6 +38,11 @@ pub struct Global {
     /// The most tasks an experiment may have
     #[arg(long, global = true, value_name = "N", default_value_t = fewbits_engine::graph::MOST_TASKS)]
     pub max_tasks: usize,
+}
+
+/// Reads a folder; an empty one is taken as none given, as a variable set to nothing means.
+fn folder() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -55,7 +55,7 @@ pub fn writer(global: &Global) -> Result<Store> {
 /// Returns the folder of the store: the one asked for, else the nearest `.fewbits/` in or above this folder, else
 /// a new one here.
 fn store_dir(global: &Global) -> Result<PathBuf> {
-    if let Some(dir) = &global.store {
+    if let Some(dir) = given(global.store.as_ref()) {
         if dir.is_file() {
             let message = format!("{}: this is a file; name a folder with --store", dir.display());
             return Err(Coded { exit: Exit::Store, message }.into());
@@ -69,7 +69,7 @@ fn store_dir(global: &Global) -> Result<PathBuf> {
 
 /// Returns the folder of the datasets: the one asked for, else the user's cache.
 pub fn data_dir(global: &Global) -> PathBuf {
-    if let Some(dir) = &global.data_dir {
+    if let Some(dir) = given(global.data_dir.as_ref()) {
         return dir.clone();
     }
     let home = |name: &str| std::env::var_os(name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
@@ -77,6 +77,10 @@ pub fn data_dir(global: &Global) -> PathBuf {
         .or_else(|| home("HOME").map(|home| home.join(".cache")))
         .unwrap_or_else(|| PathBuf::from(".cache"))
         .join("fewbits")
+}
+
+fn given(dir: Option<&PathBuf>) -> Option<&PathBuf> {
+    dir.filter(|dir| !dir.as_os_str().is_empty())
 }
 
 /// Returns whether to colour what goes to a stream that is, or is not, a terminal.

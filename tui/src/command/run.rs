@@ -68,9 +68,10 @@ async fn drive(session: &Session, store: &Arc<Store>, settings: Settings, global
     interrupts.abort();
     match summary {
         Ok(summary) => Ok(Ended { summary, interrupted: *cancelled.borrow() && summary.skipped > 0 }),
-        Err(error @ RunError::Record { .. }) => {
-            Err(anyhow::Error::from(error).context("results could not be recorded"))
-        }
+        Err(error @ RunError::Record { .. }) => Err(anyhow::Error::from(error).context(
+            "results could not be recorded; what was recorded before is kept: make room, or give another folder with \
+             --store, and run again",
+        )),
         Err(error) => Err(error.into()),
     }
 }

@@ -156,6 +156,12 @@ pub trait Ops: Send + Sync + 'static {
     /// Makes an artifact from the bytes of its parts.
     fn decode(&self, parts: BTreeMap<String, Vec<u8>>) -> Result<Self::Artifact, OpError>;
 
+    /// Returns what a reader of a table must know of the works behind it, such as that it compares unlike things.
+    fn remark(&self, works: &[&Self::Op]) -> Option<String> {
+        let _ = works;
+        None
+    }
+
     /// Returns what made the numbers, for the provenance of records: versions, instruction sets.
     fn provenance(&self) -> BTreeMap<String, String>;
 }

@@ -31,7 +31,9 @@ pub enum Reason {
         /// The fields that differ.
         changes: Vec<Change>,
     },
-    /// It ran before in the same way, but its result or the artifact it keeps is not in the store.
+    /// The last run had it in the same form and left it without a result: it was interrupted, or the task failed.
+    Unfinished,
+    /// Its result is in the store, but the artifact it keeps is not.
     Lost,
     /// Something it needs from outside is missing.
     Missing {
@@ -55,7 +57,7 @@ pub struct RunHeader {
 }
 
 /// What the tasks of the last run of an experiment were made of, by task name.
-struct History {
+pub struct History {
     preimages: HashMap<String, String>,
 }
 
@@ -77,8 +79,7 @@ impl<'e, O: Ops> Explainer<'e, O> {
         ops: &O,
         store: &'e Store,
     ) -> Self {
-        let history =
-            last_text(store, &graph.experiment.name).and_then(|text| History::read(&text, ops, store));
+        let history = History::last(graph, ops, store);
         Self { graph, plan, planner, store, history }
     }
 
@@ -91,7 +92,9 @@ impl<'e, O: Ops> Explainer<'e, O> {
             State::Missing(what) => Reason::Missing { what: what.clone() },
             State::Waiting => Reason::Waiting { task: self.awaited(task) },
             State::Run => match self.preimage(task)? {
-                Some(now) => self.compare(task, &now),
+                Some(now) => {
+                    self.history.as_ref().map_or(Reason::New, |last| last.compare(self.graph, task, &now))
+                }
                 None => Reason::New,
             },
         })
@@ -124,19 +127,6 @@ impl<'e, O: Ops> Explainer<'e, O> {
         Ok(if let Preimage::Known(text) = known { Some(text) } else { None })
     }
 
-    fn compare(&self, task: TaskId, now: &str) -> Reason {
-        let before =
-            self.history.as_ref().and_then(|history| history.preimages.get(&sorted_name(self.graph, task)));
-        match before {
-            None => Reason::New,
-            Some(before) if before == now => Reason::Lost,
-            Some(before) => Reason::Changed {
-                relative: "the same task in the last run".to_owned(),
-                changes: changes(before, now),
-            },
-        }
-    }
-
     fn awaited(&self, task: TaskId) -> String {
         let waits = |task: &TaskId| self.plan.of(*task).parts.is_none();
         self.graph.inputs(task).into_iter().find(waits).map_or(String::new(), |input| self.graph.name(input))
@@ -144,6 +134,24 @@ impl<'e, O: Ops> Explainer<'e, O> {
 }
 
 impl History {
+    /// Plans the newest run of this experiment again; none if there is none, or its text cannot be read any more.
+    pub fn last<O: Ops>(graph: &Graph<O>, ops: &O, store: &Store) -> Option<Self> {
+        Self::read(&last_text(store, &graph.experiment.name)?, ops, store)
+    }
+
+    /// Returns why a task without a result runs; `now` is its preimage.
+    #[must_use]
+    pub fn compare<O: Ops>(&self, graph: &Graph<O>, task: TaskId, now: &str) -> Reason {
+        match self.preimages.get(&sorted_name(graph, task)) {
+            None => Reason::New,
+            Some(before) if before == now => Reason::Unfinished,
+            Some(before) => Reason::Changed {
+                relative: "the same task in the last run".to_owned(),
+                changes: changes(before, now),
+            },
+        }
+    }
+
     fn read<O: Ops>(text: &str, ops: &O, store: &Store) -> Option<Self> {
         let graph = Graph::read(text, ops, usize::MAX).ok()?;
         let planner = Planner::new(&graph, ops, store);

@@ -159,6 +159,12 @@ impl Ops for StandardOps {
         train::decode(bytes).map(Artifact::Model)
     }
 
+    fn remark(&self, works: &[&Op]) -> Option<String> {
+        let scaled =
+            |wanted: bool| works.iter().any(|op| matches!(op, Op::Quantize(op) if op.is_scaled() == wanted));
+        (scaled(true) && scaled(false)).then(|| "scaled and unscaled formats are side by side".to_owned())
+    }
+
     fn provenance(&self) -> BTreeMap<String, String> {
         provenance::provenance()
     }

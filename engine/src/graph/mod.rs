@@ -4,6 +4,7 @@
 pub mod name;
 pub mod points;
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
@@ -78,7 +79,10 @@ impl<O: Ops> Graph<O> {
         if !faults.is_empty() {
             return Err(faults.into_sorted());
         }
-        let order = order(&experiment.nodes);
+        let mut order = order(&experiment.nodes);
+        let depths = depths(&experiment.nodes, &order);
+        // Beside each other, nodes come as in the file.
+        order.sort_by_key(|&node| (depths[node], node));
         Ok(Self { experiment, text: text.to_owned(), steps, order })
     }
 
@@ -143,6 +147,13 @@ impl<O: Ops> Graph<O> {
         nodes.iter().zip(points).map(|(&input, &at)| self.task(input, at as usize)).collect()
     }
 
+    /// Returns how many steps each task is away from those that read nothing.
+    #[must_use]
+    pub fn depths(&self) -> Vec<u32> {
+        let of_node = depths(&self.experiment.nodes, &self.order);
+        self.tasks().map(|task| of_node[self.node(task)]).collect()
+    }
+
     fn range(&self, node: usize) -> Range<u32> {
         let step = &self.steps[node];
         step.first..step.first + step.points.len() as u32
@@ -155,10 +166,20 @@ pub fn base_of(file: &Path) -> &Path {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+fn depths(nodes: &[Node], order: &[usize]) -> Vec<u32> {
+    let mut depths = vec![0_u32; nodes.len()];
+    for &node in order {
+        let inputs = nodes[node].inputs.iter();
+        depths[node] = inputs.map(|&input| depths[input] + 1).max().unwrap_or(0);
+    }
+    depths
+}
+
 fn expand<O: Ops>(experiment: &Experiment, ops: &O, most: usize, faults: &mut Faults) -> Vec<Step<O>> {
     let mut steps: Vec<Step<O>> = vec![];
     let mut values: Vec<Vec<Value>> = vec![];
     let mut total = 0_u64;
+    let mut largest = None;
     // With faults in the names there may be no task to speak of, yet parameters are still read: all faults come
     // together.
     let named = faults.is_empty();
@@ -171,16 +192,15 @@ fn expand<O: Ops>(experiment: &Experiment, ops: &O, most: usize, faults: &mut Fa
                 steps.push(Step { points, works, first, work_of, inputs: vec![] });
                 values.push(written);
             }
-            Err(TooMany(count)) if named => {
-                report_too_many(node.span, count, most, faults);
-                return vec![];
+            Err(TooMany(count)) => {
+                total = total.saturating_add(count);
+                largest = largest.max(Some((count, Reverse(node.span))));
             }
-            Err(TooMany(_)) => {}
         }
     }
-    if total > most as u64 {
-        let span = experiment.nodes.first().map_or(Span::default(), |node| node.span);
-        report_too_many(span, total, most, faults);
+    if named && total > most as u64 {
+        let first = experiment.nodes.first().map_or(Span::default(), |node| node.span);
+        report_too_many(largest.map_or(first, |(_, span)| span.0), total, most, faults);
     }
     if !faults.is_empty() {
         return vec![];
@@ -241,12 +261,8 @@ fn resolve(path: &str, experiment: &Experiment, points: &Points, point: usize) -
 }
 
 fn read_work<O: Ops>(node: &Node, value: &Value, ops: &O, faults: &mut Faults) -> Option<Work<O>> {
-    // An axis that is not there is reported already.
-    let mut unresolved = false;
-    value.walk(&mut |value| unresolved |= value.axis().is_some());
-    if unresolved {
-        return None;
-    }
+    // An axis that is not there is reported already; what stands beside it is still read.
+    let value = &value.without_axes();
     let mut fields = Fields::open(value, node.kind.name, faults)?;
     for (port, _) in node.kind.inputs {
         fields.take(port);

@@ -25,7 +25,7 @@ impl<O: Ops> Graph<O> {
         })
     }
 
-    /// Finds the one task that a text means: a node's name and any subset of its axes that leaves one task.
+    /// Finds the one task that a text means: its name, or its node's and any subset of its axes that leaves one task.
     pub fn find(&self, text: &str) -> Result<TaskId, String> {
         let (name, rest) = text.split_once('(').map_or((text, ""), |(name, rest)| (name, rest));
         let name = name.trim();
@@ -34,6 +34,10 @@ impl<O: Ops> Graph<O> {
             let hint = suggest(name, nodes.iter().map(|node| node.name.as_str()));
             return Err(format!("there is no task `{text}`: there is no node `{name}`; {hint}"));
         };
+        // A label may hold what otherwise separates.
+        if let Some(task) = self.tasks_of(node).find(|&task| self.name(task) == text.trim()) {
+            return Ok(task);
+        }
         let wanted = split(rest.strip_suffix(')').unwrap_or(rest));
         let axes = &self.steps[node].points.axes;
         for pair in &wanted {

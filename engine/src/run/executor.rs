@@ -2,6 +2,7 @@
 //! Knows nothing of which jobs are ready, or what becomes of their results.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
@@ -26,8 +27,9 @@ pub struct Assignment {
 /// What came of a job.
 pub type Outcome<A> = Result<Done<A>, JobError>;
 
-/// Threads that wait for jobs.
+/// Threads that wait for jobs. Dropping it cancels what still runs.
 pub struct Executor {
+    cancelled: Arc<AtomicBool>,
     queue: Option<mpsc::Sender<Assignment>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -37,9 +39,10 @@ pub struct Executor {
 struct Pools(Mutex<Vec<ThreadPool>>);
 
 impl Executor {
-    /// Starts `jobs` threads; `done` is called on them with what came of each job.
+    /// Starts `jobs` threads; `done` is called on them with what came of each job. Work that sees `cancelled` ends.
     pub fn start<O: Ops>(
         jobs: usize,
+        cancelled: Arc<AtomicBool>,
         worker: Worker<O>,
         done: impl Fn(Job, Outcome<O::Artifact>) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
@@ -59,7 +62,7 @@ impl Executor {
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { queue: Some(queue), threads })
+        Ok(Self { cancelled, queue: Some(queue), threads })
     }
 
     /// Hands over a job.
@@ -73,6 +76,7 @@ impl Executor {
 
 impl Drop for Executor {
     fn drop(&mut self) {
+        self.cancelled.store(true, Ordering::Relaxed);
         self.queue = None;
         for thread in self.threads.drain(..) {
             let _ = thread.join();

@@ -56,7 +56,9 @@ impl Recipe {
     pub fn walk(&self, visit: &mut impl FnMut(&Self)) {
         visit(self);
         if let Way::Made(inputs) = &self.way {
-            inputs.iter().for_each(|input| input.walk(visit));
+            for input in inputs {
+                input.walk(visit);
+            }
         }
     }
 }

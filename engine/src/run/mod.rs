@@ -1,8 +1,11 @@
 //! Running what the plan says: a coordinator that knows states and order, an executor that knows threads.
 
+mod announcer;
 pub mod artifacts;
 pub mod context;
 pub mod coordinator;
+mod course;
 pub mod executor;
 pub mod job;
 mod schedule;
+mod supply;

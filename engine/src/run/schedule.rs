@@ -72,18 +72,16 @@ impl Schedule {
         }
     }
 
-    /// Makes a task of this key ready, or lets it follow the task of the same key that runs already, which is
-    /// returned.
-    pub fn make_ready(&mut self, task: TaskId, key: Key) -> Option<TaskId> {
+    /// Makes a task of this key ready, or lets it follow the task of the same key that is to run already.
+    pub fn make_ready(&mut self, task: TaskId, key: Key) {
         let leader = *self.in_flight.entry(key).or_insert(task);
         if leader != task {
             self.status[task.index()] = Status::Following;
             self.followers.entry(leader).or_default().push(task);
-            return Some(leader);
+            return;
         }
         self.status[task.index()] = Status::Ready;
         self.ready.push((self.depth[task.index()], std::cmp::Reverse(task)));
-        None
     }
 
     /// Takes the next task to run.
@@ -130,32 +128,40 @@ impl Schedule {
     }
 
     /// A task failed: returns the tasks that cannot run because of it.
-    pub fn fail(&mut self, task: TaskId, key: Option<Key>) -> Vec<TaskId> {
+    pub fn fail(&mut self, task: TaskId) -> Vec<TaskId> {
         self.status[task.index()] = Status::Failed;
-        if let Some(key) = key {
-            self.in_flight.remove(&key);
-        }
-        let mut skipped = vec![];
-        let mut stack = vec![task];
-        while let Some(cause) = stack.pop() {
-            let mut affected = self.dependents.remove(&cause).unwrap_or_default();
-            affected.extend(self.take_followers(cause));
-            for task in affected {
-                let status = &mut self.status[task.index()];
-                if matches!(status, Status::Blocked(_) | Status::Following | Status::Settling) {
-                    *status = Status::Skipped;
-                    skipped.push(task);
-                    stack.push(task);
-                }
-            }
-        }
-        skipped
+        self.strand(task)
     }
 
-    /// A task that was about to run waits again, for a result that has to be made anew.
-    pub fn send_back(&mut self, task: TaskId, key: Key, input: TaskId) {
+    /// A task cannot run: returns the tasks that cannot run because of it.
+    pub fn skip(&mut self, task: TaskId) -> Vec<TaskId> {
+        self.status[task.index()] = Status::Skipped;
+        self.strand(task)
+    }
+
+    /// Returns whether a task will not give a result in this run.
+    #[must_use]
+    pub fn is_out(&self, task: TaskId) -> bool {
+        matches!(self.status[task.index()], Status::Failed | Status::Skipped)
+    }
+
+    /// Returns the task that was first to run under a key.
+    #[must_use]
+    pub fn leader(&self, key: &Key) -> Option<TaskId> {
+        self.in_flight.get(key).copied()
+    }
+
+    /// A task no longer leads its key: returns the tasks that followed it, to be settled again.
+    pub fn retire(&mut self, task: TaskId, key: Key) -> Vec<TaskId> {
+        if self.leader(&key) != Some(task) {
+            return vec![];
+        }
         self.in_flight.remove(&key);
-        self.wait(task, &[input]);
+        let followers = self.take_followers(task);
+        for follower in &followers {
+            self.status[follower.index()] = Status::Settling;
+        }
+        followers
     }
 
     /// Leaves everything that has not run: what an interrupted run skips.
@@ -186,5 +192,24 @@ impl Schedule {
         let (ran, cached, failed) = (count(Status::Ran), count(Status::Cached), count(Status::Failed));
         let tasks = self.status.len();
         Summary { tasks, ran, cached, failed, skipped: tasks - ran - cached - failed, seconds }
+    }
+
+    /// Skips what waits for a task's result.
+    fn strand(&mut self, task: TaskId) -> Vec<TaskId> {
+        let mut skipped = vec![];
+        let mut stack = vec![task];
+        while let Some(cause) = stack.pop() {
+            let mut affected = self.dependents.remove(&cause).unwrap_or_default();
+            affected.extend(self.take_followers(cause));
+            for task in affected {
+                let status = &mut self.status[task.index()];
+                if matches!(status, Status::Blocked(_) | Status::Following | Status::Settling) {
+                    *status = Status::Skipped;
+                    skipped.push(task);
+                    stack.push(task);
+                }
+            }
+        }
+        skipped
     }
 }

@@ -47,8 +47,23 @@ enum Typing {
 }
 
 impl Axis {
-    /// Reads an axis: a list, a `Range`, or a map of labels to values.
-    pub fn read(name: &str, span: Span, value: &Value, faults: &mut Faults) -> Option<Self> {
+    /// Reads an axis: a list, a `Range`, or a map of labels to values. One with faults stands for a single value
+    /// that cannot be read, so that nobody who names it is told that it is not there.
+    pub fn read(name: &str, span: Span, value: &Value, faults: &mut Faults) -> Self {
+        Self::read_levels(name, span, value, faults).unwrap_or_else(|| {
+            let unreadable = Value { span: value.span, kind: Kind::Unreadable };
+            let levels = vec![Level { value: unreadable, label: "?".to_owned() }];
+            Self { name: name.to_owned(), span, levels, typing: Typing::Plain }
+        })
+    }
+
+    /// Returns whether all its values could be read.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        !self.levels.iter().any(|level| matches!(level.value.kind, Kind::Unreadable))
+    }
+
+    fn read_levels(name: &str, span: Span, value: &Value, faults: &mut Faults) -> Option<Self> {
         let levels = match &value.kind {
             Kind::List(items) => items.iter().map(|item| Level::new(item, None)).collect(),
             Kind::Map(entries) => entries

@@ -25,11 +25,12 @@ impl Constraint {
         for reference in &expression.references {
             let Some(axis) = axes.iter().position(|axis| axis.name == reference.root) else {
                 let valid = axes.iter().map(|axis| axis.name.as_str());
-                faults.add(
-                    span,
-                    format!("there is no axis `{}`", reference.root),
-                    suggest(&reference.root, valid),
-                );
+                let hint = if reference.root.starts_with(|c: char| c.is_ascii_uppercase()) {
+                    format!("names of variants stand in single quotes here: `'{}'`", reference.root)
+                } else {
+                    suggest(&reference.root, valid)
+                };
+                faults.add(span, format!("there is no axis `{}`", reference.root), hint);
                 return None;
             };
             named.push(axis);
@@ -38,6 +39,9 @@ impl Constraint {
         named.dedup();
         if named.is_empty() {
             faults.add(span, "this constraint names no axis", "name one, or remove the constraint");
+            return None;
+        }
+        if !named.iter().all(|&axis| axes[axis].is_readable()) {
             return None;
         }
         evaluate(&expression, named, axes)

@@ -9,7 +9,7 @@ use super::node::{Node, read_nodes};
 use super::table::{Scope, Table};
 use crate::ops::Kind;
 use crate::text::fault::{Faults, Span};
-use crate::text::read::{Fields, Read, mismatch, variant};
+use crate::text::read::{Fields, Read, mismatch};
 use crate::text::value::{Kind as ValueKind, Struct, Value};
 
 /// Words that expressions reserve.
@@ -58,15 +58,19 @@ impl Experiment {
     /// Reads an experiment. Reports every fault found; what is returned leaves out what had faults.
     pub fn read(text: &str, kinds: &'static [Kind], faults: &mut Faults) -> Option<Self> {
         let value = Value::parse(text, faults);
-        if let ValueKind::Struct(Struct { name: Some(_), .. }) = &value.kind {
-            variant(&value, "a file of", &["Experiment"], faults)?;
+        if let ValueKind::Struct(Struct { name: Some(name), .. }) = &value.kind
+            && name != "Experiment"
+        {
+            let hint = "a file is one `Experiment(name: …, nodes: {…})`";
+            faults.add(value.span, format!("`{name}` is not an experiment"), hint);
+            return None;
         }
         let mut fields = Fields::open(&value, "Experiment", faults)?;
         let name = fields.required("name", faults).unwrap_or_default();
         let about = fields.optional("about", String::new(), faults).unwrap_or_default();
         let axes = entries(fields.take("axes"), "axis", faults);
         let axes: Vec<Axis> =
-            axes.iter().filter_map(|(name, span, value)| Axis::read(name, *span, value, faults)).collect();
+            axes.iter().map(|(name, span, value)| Axis::read(name, *span, value, faults)).collect();
         let only = read_only(fields.take("only"), &axes, faults);
         let drafts: Option<Value> = fields.required("nodes", faults);
         let drafts = entries(drafts.as_ref(), "node", faults);
@@ -90,6 +94,17 @@ impl Experiment {
     }
 
     fn report_unused_axes(&self, faults: &mut Faults) {
+        // An axis whose name is misspelt where it is used is one fault, not two.
+        let known =
+            |path: &str| self.axes.iter().any(|axis| axis.name == path.split('.').next().unwrap_or(path));
+        let mut misspelt = false;
+        for node in &self.nodes {
+            node.value
+                .walk(&mut |value| misspelt |= value.stands_for_axis() && !value.axis().is_some_and(known));
+        }
+        if misspelt {
+            return;
+        }
         for (at, axis) in self.axes.iter().enumerate() {
             if !self.nodes.iter().any(|node| node.own_axes.contains(&at)) {
                 let hint = format!("write `Axis(\"{}\")` in a node, or remove the axis", axis.name);

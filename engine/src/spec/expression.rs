@@ -37,16 +37,13 @@ impl Expression {
                 Some(Self { text: text.to_owned(), span, references, program })
             }
             Err(errors) => {
-                for error in errors.errors {
+                // Those after the first are mostly its consequences.
+                if let Some(error) = errors.errors.into_iter().min_by_key(|error| error.pos.1) {
                     // Columns count from the opening quote.
                     let start = (span.start + error.pos.1.max(1) as usize).min(span.end);
-                    let message = error.msg.lines().next().unwrap_or_default().to_owned();
                     let place = Span { start, end: span.end.max(start) };
-                    faults.add(
-                        place,
-                        format!("not an expression: {message}"),
-                        "expressions are CEL: `e + m <= 8 && rounding == 'Nearest'`",
-                    );
+                    let (message, hint) = translate(error.msg.lines().next().unwrap_or_default());
+                    faults.add(place, format!("not an expression: {message}"), hint);
                 }
                 None
             }
@@ -82,7 +79,7 @@ impl Evaluator {
         for (name, value) in variables {
             scope.add_variable_from_value(name, value);
         }
-        expression.program.execute(&scope).map_err(|error| explain(&error))
+        expression.program.execute(&scope).map_err(|error| explain(&error, expression))
     }
 
     /// Evaluates an expression that must be true or false.
@@ -119,7 +116,20 @@ impl Default for Evaluator {
     }
 }
 
-fn explain(error: &cel::ExecutionError) -> String {
+/// Says in plain words what the parser says in its own, and what to do.
+fn translate(message: &str) -> (String, &'static str) {
+    let example = "expressions are CEL: `e + m <= 8 && rounding == 'Nearest'`";
+    let found = message.split('\'').nth(1).unwrap_or_default().trim();
+    let hint = if found == "=" { "compare with `==`" } else { example };
+    let message = match found {
+        "" => message.to_owned(),
+        "<EOF>" => "it ends too early".to_owned(),
+        _ => format!("`{found}` cannot stand here"),
+    };
+    (message, hint)
+}
+
+fn explain(error: &cel::ExecutionError, expression: &Expression) -> String {
     let text = error.to_string();
     let lower = text.to_lowercase();
     if (lower.contains("int") && lower.contains("double"))
@@ -130,7 +140,9 @@ fn explain(error: &cel::ExecutionError) -> String {
     }
     match error {
         cel::ExecutionError::NoSuchKey(key) => {
-            format!("a value has no field `{key}`: guard it with `has(axis.{key}) && …`")
+            let of = |reference: &&Reference| reference.member.as_deref() == Some(key.as_str());
+            let root = expression.references.iter().find(of).map_or("axis", |reference| &reference.root);
+            format!("a value has no field `{key}`: guard it with `has({root}.{key}) && …`")
         }
         _ => text,
     }

@@ -104,7 +104,12 @@ fn read_node(
 fn named_axes(value: &Value, axes: &[Axis], faults: &mut Faults) -> Vec<usize> {
     let mut named = BTreeSet::new();
     value.walk(&mut |value| {
-        let Some(path) = value.axis() else { return };
+        let Some(path) = value.axis() else {
+            if value.stands_for_axis() {
+                report_bad_axis(value, axes, &mut named, faults);
+            }
+            return;
+        };
         let (root, field) = path.split_once('.').map_or((path, None), |(root, field)| (root, Some(field)));
         let Some(at) = axes.iter().position(|axis| axis.name == root) else {
             let valid = axes.iter().map(|axis| axis.name.as_str());
@@ -112,17 +117,30 @@ fn named_axes(value: &Value, axes: &[Axis], faults: &mut Faults) -> Vec<usize> {
             return;
         };
         if let Some(field) = field
+            && axes[at].is_readable()
             && let Some(level) = axes[at].levels.iter().find(|level| level.field(field).is_none())
         {
-            faults.add(
-                value.span,
-                format!("the value {} of axis `{root}` has no field `{field}`", level.label),
-                suggest(field, axes[at].fields()),
-            );
+            let fields = axes[at].fields();
+            let hint = if fields.contains(&field) {
+                format!("other values of the axis have it: add `{field}: …` to this one")
+            } else {
+                suggest(field, fields)
+            };
+            let message = format!("the value {} of axis `{root}` has no field `{field}`", level.label);
+            faults.add(value.span, message, hint);
         }
         named.insert(at);
     });
     named.into_iter().collect()
+}
+
+/// Reports an `Axis(…)` that is not `Axis("name")`; the axis that was probably meant counts as used.
+fn report_bad_axis(value: &Value, axes: &[Axis], named: &mut BTreeSet<usize>, faults: &mut Faults) {
+    let mut meant = None;
+    value.walk(&mut |value| meant = meant.or_else(|| value.bare_name()));
+    named.extend(axes.iter().position(|axis| Some(axis.name.as_str()) == meant));
+    let name = meant.unwrap_or("name");
+    faults.add(value.span, "`Axis` takes the name of an axis in quotes", format!("write `Axis(\"{name}\")`"));
 }
 
 fn wire(drafts: Vec<Draft>, entries: &[(String, Span, Value)], faults: &mut Faults) -> Vec<Node> {

@@ -120,13 +120,10 @@ impl Scope<'_> {
                 minimize.zip(maximize).map(|(minimize, maximize)| Shape::Pareto { minimize, maximize })
             }
         };
-        let filter = match fields.take("where") {
-            Some(value) => Some(self.compile(value, faults)),
-            None => None,
-        };
+        let filter = fields.take("where").map(|value| self.compile(value, faults));
         let replicate = fields.take("replicate").map(|value| self.axis(value, faults));
         let average = self.axes(&mut fields, "average", faults).unwrap_or_default();
-        fields.finish(faults);
+        let clean = fields.finish(faults);
         let table = Table {
             name: name.to_owned(),
             span,
@@ -135,7 +132,10 @@ impl Scope<'_> {
             replicate: replicate.map_or(Some(None), |axis| axis.map(Some))?,
             average,
         };
-        self.account(&table, value.span, faults);
+        // A misspelt field may be the one that says it.
+        if clean {
+            self.account(&table, value.span, faults);
+        }
         Some(table)
     }
 
@@ -277,7 +277,15 @@ impl Scope<'_> {
         match &table.shape {
             Shape::Table { rows: Some(rows), .. } => said.extend(rows),
             Shape::Pivot { rows, columns, each, .. } => said.extend(rows.iter().chain(columns).chain(each)),
-            Shape::Table { rows: None, .. } | Shape::Pareto { .. } => return,
+            Shape::Table { rows: None, .. } | Shape::Pareto { .. } => {}
+        }
+        if let Some(twice) = (1..said.len()).find(|&at| said[..at].contains(&said[at])) {
+            let name = &self.axes[said[twice]].name;
+            let message = format!("table `{}` names axis `{name}` twice", table.name);
+            faults.add(span, message, "an axis has one place in a table: remove the other");
+        }
+        if matches!(&table.shape, Shape::Table { rows: None, .. } | Shape::Pareto { .. }) {
+            return;
         }
         for axis in spanned(&table.expressions(), self.axes, self.nodes) {
             if !said.contains(&axis) {

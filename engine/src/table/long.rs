@@ -18,7 +18,8 @@ use crate::text::value::{Kind, Value};
 pub fn rows<O: Ops>(graph: &Graph<O>, results: &Results) -> Vec<Map<String, Json>> {
     let experiment = &graph.experiment;
     let mut all = vec![];
-    for axes in maximal(experiment.nodes.iter().map(|node| node.axes.as_slice())) {
+    let sets: Vec<&[usize]> = experiment.nodes.iter().map(|node| node.axes.as_slice()).collect();
+    for axes in maximal(&sets) {
         let nodes: Vec<usize> = (0..experiment.nodes.len())
             .filter(|&node| experiment.nodes[node].axes.iter().all(|axis| axes.contains(axis)))
             .collect();
@@ -46,11 +47,11 @@ pub fn rows<O: Ops>(graph: &Graph<O>, results: &Results) -> Vec<Map<String, Json
     all
 }
 
-fn maximal<'a>(sets: impl Iterator<Item = &'a [usize]> + Clone) -> Vec<&'a [usize]> {
+fn maximal<'a>(sets: &[&'a [usize]]) -> Vec<&'a [usize]> {
     let within = |a: &[usize], b: &[usize]| a.iter().all(|axis| b.contains(axis));
     let mut found: Vec<&[usize]> = vec![];
-    for set in sets.clone() {
-        let larger = sets.clone().any(|other| other.len() > set.len() && within(set, other));
+    for &set in sets {
+        let larger = sets.iter().any(|other| other.len() > set.len() && within(set, other));
         if !larger && !found.contains(&set) {
             found.push(set);
         }

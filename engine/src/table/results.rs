@@ -27,11 +27,17 @@ impl Results {
         for &node in nodes {
             for task in graph.tasks_of(node) {
                 let planned = plan.of(task);
-                if let (State::Cached, Some(key)) = (&planned.state, planned.key)
-                    && let Some(mut record) = store.record(&key)?
-                {
-                    record.metrics.insert(SECONDS.to_owned(), record.seconds);
-                    metrics[task.index()] = Some(record.metrics);
+                let (State::Cached, Some(key)) = (&planned.state, planned.key) else { continue };
+                match store.record(&key)? {
+                    Some(mut record) => {
+                        record.metrics.insert(SECONDS.to_owned(), record.seconds);
+                        metrics[task.index()] = Some(record.metrics);
+                    }
+                    // It was found by its header and cannot be read: the next run computes it again.
+                    None => match store.drop_record(&key) {
+                        Ok(()) | Err(StoreError::ReadOnly { .. }) => {}
+                        Err(error) => return Err(error),
+                    },
                 }
             }
         }

@@ -56,6 +56,9 @@ struct Group {
     values: Vec<Option<Estimate>>,
 }
 
+/// The groups of one grid, by the levels of its rows, then of its columns.
+type Grid<'g> = BTreeMap<&'g [usize], BTreeMap<&'g [usize], &'g Group>>;
+
 /// How a pivot is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
@@ -67,6 +70,7 @@ pub enum Layout {
 
 /// Makes a table from results; the error says which of its expressions does not fit.
 pub fn make<O: Ops>(
+    ops: &O,
     graph: &Graph<O>,
     results: &Results,
     table: &Table,
@@ -101,7 +105,7 @@ pub fn make<O: Ops>(
     };
     Ok(Made {
         name: table.name.clone(),
-        caption: maker.caption(&expressions),
+        caption: maker.caption(&expressions, ops),
         sheets,
         missing: frame.missing,
     })
@@ -162,42 +166,58 @@ impl<O: Ops> Maker<'_, O> {
 
     fn pivot(&self, groups: &[Group], rows: &[usize], columns: &[usize], each: &[usize]) -> Vec<Sheet> {
         // Groups are keyed by each, then rows, then columns.
-        let mut grids: BTreeMap<&[usize], BTreeMap<&[usize], BTreeMap<&[usize], &Group>>> = BTreeMap::new();
+        let mut grids: BTreeMap<&[usize], Grid<'_>> = BTreeMap::new();
         for group in groups {
             let (title, rest) = group.levels.split_at(each.len());
             let (row, column) = rest.split_at(rows.len());
             grids.entry(title).or_default().entry(row).or_default().insert(column, group);
         }
-        let sheet = |(title, grid): (&[usize], BTreeMap<&[usize], BTreeMap<&[usize], &Group>>)| {
-            let mut across: Vec<&[usize]> = grid.values().flat_map(|row| row.keys().copied()).collect();
-            across.sort_unstable();
-            across.dedup();
-            let headings = rows
-                .iter()
-                .map(|&axis| self.axis(axis))
-                .chain(across.iter().map(|levels| self.point(columns, levels)));
-            let row = |(levels, cells): (&&[usize], &BTreeMap<&[usize], &Group>)| {
-                let labels =
-                    rows.iter().zip(*levels).map(|(&axis, &level)| Cell::Label(self.label(axis, level)));
-                let values =
-                    across.iter().map(|column| match cells.get(column).map(|group| group.values[0]) {
-                        None => Cell::Absent,
-                        Some(None) => Cell::Missing,
-                        Some(Some(value)) => Cell::Value(value),
-                    });
-                labels.chain(values).collect()
-            };
-            Sheet {
-                title: self.point(each, title),
-                headings: headings.collect(),
-                axes: rows.len(),
-                rows: grid.iter().map(row).collect(),
-            }
+        let sheet = |(title, grid): (&[usize], Grid<'_>)| Sheet {
+            title: self.point(each, title),
+            ..self.grid(&grid, rows, columns)
         };
         grids.into_iter().map(sheet).collect()
     }
 
-    fn caption(&self, expressions: &[&Expression]) -> String {
+    fn grid(&self, grid: &Grid<'_>, rows: &[usize], columns: &[usize]) -> Sheet {
+        let mut across: Vec<&[usize]> = grid.values().flat_map(|row| row.keys().copied()).collect();
+        across.sort_unstable();
+        across.dedup();
+        let across_headings = across.iter().map(|levels| self.point(columns, levels));
+        let row = |(levels, cells): (&&[usize], &BTreeMap<&[usize], &Group>)| {
+            let labels = rows.iter().zip(*levels).map(|(&axis, &level)| Cell::Label(self.label(axis, level)));
+            let value = |column: &&[usize]| match cells.get(column).map(|group| group.values[0]) {
+                None => Cell::Absent,
+                Some(None) => Cell::Missing,
+                Some(Some(value)) => Cell::Value(value),
+            };
+            labels.chain(across.iter().map(value)).collect()
+        };
+        Sheet {
+            title: String::new(),
+            headings: rows.iter().map(|&axis| self.axis(axis)).chain(across_headings).collect(),
+            axes: rows.len(),
+            rows: grid.iter().map(row).collect(),
+        }
+    }
+
+    /// Returns the works of the nodes that the table mentions and of those behind them.
+    fn works(&self) -> Vec<&O::Op> {
+        let nodes = &self.graph.experiment.nodes;
+        let mut wanted: Vec<usize> = (0..nodes.len())
+            .filter(|&node| self.table.expressions().iter().any(|of| of.mentions(&nodes[node].name)))
+            .collect();
+        let mut at = 0;
+        while at < wanted.len() {
+            let new: Vec<usize> =
+                nodes[wanted[at]].inputs.iter().copied().filter(|input| !wanted.contains(input)).collect();
+            wanted.extend(new);
+            at += 1;
+        }
+        wanted.into_iter().flat_map(|node| &self.graph.steps[node].works).map(|work| &work.op).collect()
+    }
+
+    fn caption(&self, expressions: &[&Expression], ops: &O) -> String {
         let what: Vec<&str> = expressions.iter().map(|expression| expression.text.as_str()).collect();
         let mut text = what.join(", ");
         let names = |axes: &[usize]| axes.iter().map(|&axis| self.axis(axis)).collect::<Vec<_>>().join(", ");
@@ -216,6 +236,9 @@ impl<O: Ops> Maker<'_, O> {
         }
         if matches!(self.table.shape, Shape::Pareto { .. }) {
             text += "; only points that no other beats in both means";
+        }
+        if let Some(remark) = ops.remark(&self.works()) {
+            text += &format!("; {remark}");
         }
         text
     }
@@ -258,7 +281,9 @@ fn sorted(mut groups: Vec<Group>, kept: &[usize], sort: &[(SortKey, bool)]) -> V
 /// Keeps the groups that no other beats: none is smaller in the first value and at least as large in the second,
 /// or equal in the first and larger in the second.
 fn front(mut groups: Vec<Group>) -> Vec<Group> {
-    let means = |group: &Group| Some((group.values[0]?.mean, group.values[1]?.mean));
+    // −0 and 0 are the same cost; a value that is no number is no point.
+    let mean = |value: Option<Estimate>| value.map(|value| value.mean + 0.0).filter(|mean| !mean.is_nan());
+    let means = |group: &Group| Some((mean(group.values[0])?, mean(group.values[1])?));
     groups.retain(|group| means(group).is_some());
     groups.sort_by(|a, b| {
         let ((a_cost, a_gain), (b_cost, b_gain)) =

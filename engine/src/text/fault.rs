@@ -19,6 +19,13 @@ impl Span {
     pub fn range(self) -> Range<usize> {
         self.start..self.end
     }
+
+    /// Returns the range before single bytes were inserted at these places, one after the other.
+    #[must_use]
+    pub fn without(self, inserted: &[usize]) -> Self {
+        let before = |place: usize| inserted.iter().rev().fold(place, |at, new| at - usize::from(at > *new));
+        Self { start: before(self.start), end: before(self.end) }
+    }
 }
 
 /// One fault at its place.
@@ -54,6 +61,12 @@ impl Faults {
         self.0.sort();
         self.0.dedup();
         self.0
+    }
+}
+
+impl Extend<Fault> for Faults {
+    fn extend<I: IntoIterator<Item = Fault>>(&mut self, faults: I) {
+        self.0.extend(faults);
     }
 }
 

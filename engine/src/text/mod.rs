@@ -2,4 +2,5 @@
 
 pub mod fault;
 pub mod read;
+pub mod syntax;
 pub mod value;

@@ -22,6 +22,8 @@ pub struct Fields<'v> {
     first: Option<&'v Value>,
     named: Vec<&'v Field>,
     asked: Vec<&'static str>,
+    /// Whether it holds more values than names; then those that seem to be missing may be there.
+    crowded: bool,
 }
 
 /// A node's input: the name of another node.
@@ -46,7 +48,7 @@ impl<'v> Fields<'v> {
             faults.add(
                 second.span,
                 format!("`{owner}` takes one value without a name"),
-                "give the others their names: `name: value`",
+                "give each its name: `name: value`",
             );
         }
         Some(Self {
@@ -55,6 +57,7 @@ impl<'v> Fields<'v> {
             first: positional.first(),
             named: fields.iter().collect(),
             asked: vec![],
+            crowded: positional.len() > 1,
         })
     }
 
@@ -78,7 +81,9 @@ impl<'v> Fields<'v> {
             return T::read(value, faults);
         }
         // A misspelt name is one fault, not two.
-        if !self.named.iter().any(|field| suggest(&field.name, [name]).starts_with("did you mean")) {
+        if !self.crowded
+            && !self.named.iter().any(|field| suggest(&field.name, [name]).starts_with("did you mean"))
+        {
             faults.add(self.span, format!("`{}` needs `{name}`", self.owner), format!("add `{name}: …`"));
         }
         None
@@ -156,8 +161,9 @@ impl<'v> Fields<'v> {
         self.value_of(name).map_or(self.span, |value| value.span)
     }
 
-    /// Reports the fields that nobody asked for.
-    pub fn finish(self, faults: &mut Faults) {
+    /// Reports the fields that nobody asked for; returns whether there was none.
+    pub fn finish(self, faults: &mut Faults) -> bool {
+        let clean = self.first.is_none() && self.named.is_empty();
         if let Some(value) = self.first {
             faults.add(value.span, format!("`{}` takes no value", self.owner), "remove it");
         }
@@ -169,6 +175,7 @@ impl<'v> Fields<'v> {
             };
             faults.add(field.span, format!("`{}` has no field `{}`", self.owner, field.name), hint);
         }
+        clean
     }
 
     fn value_of(&self, name: &str) -> Option<&'v Value> {
@@ -180,9 +187,13 @@ impl<'v> Fields<'v> {
 /// Returns the variant's name if it is one of `valid`, or reports that it is not.
 pub fn variant<'n>(value: &Value, what: &str, valid: &[&'n str], faults: &mut Faults) -> Option<&'n str> {
     let Kind::Struct(Struct { name: Some(name), .. }) = &value.kind else {
-        mismatch(value, what, faults);
+        mismatch_with(value, what, &suggest("", valid.iter().copied()), faults);
         return None;
     };
+    if value.stands_for_axis() {
+        // Only one that is written wrongly gets here, and that is reported already.
+        return None;
+    }
     let found = valid.iter().find(|valid| *valid == name).copied();
     if found.is_none() {
         let message =
@@ -194,14 +205,18 @@ pub fn variant<'n>(value: &Value, what: &str, valid: &[&'n str], faults: &mut Fa
 
 /// Reports that a value is not what is expected here, unless it is already reported as unreadable.
 pub fn mismatch(value: &Value, expected: &str, faults: &mut Faults) {
-    if matches!(value.kind, Kind::Unreadable) {
+    mismatch_with(value, expected, "", faults);
+}
+
+fn mismatch_with(value: &Value, expected: &str, hint: &str, faults: &mut Faults) {
+    if matches!(value.kind, Kind::Unreadable) || value.stands_for_axis() {
         return;
     }
     let hint = match &value.kind {
         Kind::Text(text) if text.starts_with(|c: char| c.is_ascii_uppercase()) => {
             format!("names of variants stand without quotes: `{text}`")
         }
-        _ => String::new(),
+        _ => hint.to_owned(),
     };
     faults.add(value.span, format!("expected {expected}, found {}", value.describe()), hint);
 }
@@ -260,7 +275,7 @@ impl Read for String {
             return Some(read.clone());
         }
         let hint = value.bare_name().map_or(String::new(), |name| format!("write it in quotes: \"{name}\""));
-        if matches!(value.kind, Kind::Struct(_)) && !hint.is_empty() {
+        if !value.stands_for_axis() && !hint.is_empty() {
             faults.add(value.span, format!("expected a text, found {}", value.describe()), hint);
         } else {
             mismatch(value, "a text", faults);

@@ -5,7 +5,11 @@ use std::fmt;
 
 use ron2::ast::{Expr, NumberExpr, StructBody, StructExpr, StructField, TupleElement};
 
-use super::fault::{Faults, Span};
+use super::fault::{Fault, Faults, Span};
+use super::syntax;
+
+/// So many mistakes of syntax are repaired to find those behind them.
+const MOST_REPAIRS: usize = 20;
 
 /// A value as written, with its place.
 #[derive(Clone, Debug)]
@@ -72,23 +76,63 @@ impl PartialEq for Field {
 }
 
 impl Value {
-    /// Reads a text of one value. Reports every fault of its syntax; what cannot be read becomes
-    /// [`Kind::Unreadable`].
+    /// Reads a text of one value and reports the faults of its syntax. Where they can be repaired, the value is
+    /// that of the repaired text; else only the first is sure to be one, and the value is [`Kind::Unreadable`].
     #[must_use]
     pub fn parse(text: &str, faults: &mut Faults) -> Self {
-        let (document, errors) = ron2::ast::parse_document_lossy(text);
-        for error in errors {
-            faults.add(span_of(error.span()), lower_first(&error.kind().to_string()), "");
-        }
         let whole = Span { start: 0, end: text.len() };
-        match &document.value {
-            Some(expression) => convert(expression, faults),
-            None => {
-                if faults.is_empty() {
+        let unreadable = Self { span: whole, kind: Kind::Unreadable };
+        let mut repaired = text.to_owned();
+        let mut inserted: Vec<usize> = vec![];
+        let mut mistakes: Vec<Fault> = vec![];
+        loop {
+            let (document, errors) = ron2::ast::parse_document_lossy(&repaired);
+            let Some(error) = errors.iter().min_by_key(|error| error.span().start_offset) else {
+                faults.extend(mistakes);
+                let Some(expression) = &document.value else {
                     faults.add(whole, "the file is empty", "write `Experiment(name: …, nodes: {…})`");
-                }
-                Self { span: whole, kind: Kind::Unreadable }
+                    return unreadable;
+                };
+                let mut found = Faults::default();
+                let mut value = convert(expression, &mut found);
+                value.move_back(&inserted);
+                let back = |fault: Fault| Fault { span: fault.span.without(&inserted), ..fault };
+                faults.extend(found.into_sorted().into_iter().map(back));
+                return value;
+            };
+            let mistake = syntax::explain(&repaired, span_of(error.span()), &error.kind().to_string());
+            let mut fault = mistake.fault;
+            fault.span = fault.span.without(&inserted);
+            // A repair that needs another one at its place was half of one.
+            if mistakes.last().is_none_or(|last| last.span.start != fault.span.start) {
+                mistakes.push(fault);
             }
+            let Some((at, c)) = mistake.repair.filter(|_| inserted.len() < MOST_REPAIRS) else {
+                faults.extend(mistakes.into_iter().take(1));
+                return unreadable;
+            };
+            repaired.insert(at, c);
+            inserted.push(at);
+        }
+    }
+
+    /// Moves all places to where they were before the insertions.
+    fn move_back(&mut self, inserted: &[usize]) {
+        self.span = self.span.without(inserted);
+        match &mut self.kind {
+            Kind::List(items) => items.iter_mut().for_each(|item| item.move_back(inserted)),
+            Kind::Map(entries) => entries.iter_mut().for_each(|(key, value)| {
+                key.move_back(inserted);
+                value.move_back(inserted);
+            }),
+            Kind::Struct(body) => {
+                body.positional.iter_mut().for_each(|value| value.move_back(inserted));
+                for field in &mut body.fields {
+                    field.span = field.span.without(inserted);
+                    field.value.move_back(inserted);
+                }
+            }
+            Kind::Bool(_) | Kind::Int(_) | Kind::Real(_) | Kind::Text(_) | Kind::Unreadable => {}
         }
     }
 
@@ -100,6 +144,21 @@ impl Value {
             ("Axis", [Value { kind: Kind::Text(axis), .. }], []) => Some(axis),
             _ => None,
         }
+    }
+
+    /// Returns whether this is an `Axis(…)`, even one that does not say which.
+    #[must_use]
+    pub fn stands_for_axis(&self) -> bool {
+        matches!(&self.kind, Kind::Struct(Struct { name: Some(name), .. }) if name == "Axis")
+    }
+
+    /// Returns a copy in which every `Axis(…)` is unreadable.
+    #[must_use]
+    pub fn without_axes(&self) -> Self {
+        self.replace(&|value| {
+            let gone = Self { span: value.span, kind: Kind::Unreadable };
+            value.stands_for_axis().then_some(gone)
+        })
     }
 
     /// Returns the name of a value that is nothing but a name: `Nearest`, `Nearest()`.
@@ -148,21 +207,26 @@ impl Value {
     /// Returns a copy in which every `Axis(…)` is replaced by what `resolve` says it stands for.
     #[must_use]
     pub fn substitute(&self, resolve: &impl Fn(&str) -> Option<Value>) -> Self {
-        if let Some(value) = self.axis().and_then(resolve) {
+        self.replace(&|value| value.axis().and_then(resolve))
+    }
+
+    /// Returns a copy in which the outermost values for which `with` gives another are replaced by it.
+    fn replace(&self, with: &impl Fn(&Self) -> Option<Self>) -> Self {
+        if let Some(value) = with(self) {
             return value;
         }
         let kind = match &self.kind {
-            Kind::List(items) => Kind::List(items.iter().map(|item| item.substitute(resolve)).collect()),
+            Kind::List(items) => Kind::List(items.iter().map(|item| item.replace(with)).collect()),
             Kind::Map(entries) => {
-                Kind::Map(entries.iter().map(|(key, v)| (key.clone(), v.substitute(resolve))).collect())
+                Kind::Map(entries.iter().map(|(key, v)| (key.clone(), v.replace(with))).collect())
             }
             Kind::Struct(body) => Kind::Struct(Struct {
                 name: body.name.clone(),
-                positional: body.positional.iter().map(|value| value.substitute(resolve)).collect(),
+                positional: body.positional.iter().map(|value| value.replace(with)).collect(),
                 fields: body
                     .fields
                     .iter()
-                    .map(|field| Field { value: field.value.substitute(resolve), ..field.clone() })
+                    .map(|field| Field { value: field.value.replace(with), ..field.clone() })
                     .collect(),
             }),
             other => other.clone(),
@@ -312,9 +376,4 @@ fn convert_number(number: &NumberExpr<'_>, span: Span, faults: &mut Faults) -> K
 
 fn span_of(span: &ron2::error::Span) -> Span {
     Span { start: span.start_offset, end: span.end_offset }
-}
-
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }

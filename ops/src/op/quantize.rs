@@ -96,6 +96,11 @@ impl QuantizeOp {
         })
     }
 
+    /// Returns whether weights are divided by a scale before they are rounded.
+    pub(crate) fn is_scaled(&self) -> bool {
+        self.quantizer.scale != Scale::None
+    }
+
     fn metrics(&self, quantized: &Quantized) -> BTreeMap<String, f64> {
         let (lost, size) = (&quantized.overall, &quantized.size);
         let all = [
@@ -106,7 +111,7 @@ impl QuantizeOp {
             ("max_error", Some(lost.max_error)),
             ("mse", Some(lost.mse)),
             ("saturated", Some(lost.saturated)),
-            ("scaled", Some(f64::from(u8::from(self.quantizer.scale != Scale::None)))),
+            ("scaled", Some(f64::from(u8::from(self.is_scaled())))),
             ("sqnr_db", lost.sqnr_db),
         ];
         all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()

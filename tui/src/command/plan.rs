@@ -58,7 +58,8 @@ pub fn describe(reason: &Reason) -> String {
         Reason::Changed { changes, .. } => {
             format!("to run: {}", changes.iter().map(change).collect::<Vec<_>>().join(", "))
         }
-        Reason::Lost => "to run: the kept object or the record is missing".to_owned(),
+        Reason::Unfinished => "to run: the last run left it without a result".to_owned(),
+        Reason::Lost => "to run: its kept object is missing".to_owned(),
         Reason::Missing { what } => format!("would fail: {what}"),
         Reason::Waiting { task } => format!("waiting for {}", node_of(task)),
     }

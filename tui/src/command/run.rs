@@ -138,7 +138,7 @@ fn show_tables(session: &Session, store: &Arc<Store>) -> Result<()> {
     let graph = &*session.graph;
     let plan = Planner::new(graph, &*session.ops, store).plan()?;
     if !graph.experiment.tables.is_empty() {
-        let text = table::all(graph, &plan, store, Format::Text)?;
+        let text = table::all(&session.ops, graph, &plan, store, Format::Text)?;
         note(store.warnings());
         print(&format!("\n{text}"))?;
     }

@@ -31,10 +31,10 @@ pub fn table(args: &Table, global: &Global) -> Result<Exit> {
                 let hint = suggest(name, tables.iter().map(|table| table.name.as_str()));
                 Coded::usage(format!("{}: there is no table `{name}`; {hint}", args.file.file.display()))
             })?;
-            one(graph, &plan, &store, table, format)?
+            one(&session.ops, graph, &plan, &store, table, format)?
         }
         (None, format @ (Format::Json | Format::Csv)) => all_rows(graph, &plan, &store, format)?,
-        (None, format) => all(graph, &plan, &store, format)?,
+        (None, format) => all(&session.ops, graph, &plan, &store, format)?,
     };
     note(planner.notes().into_iter().chain(store.warnings()));
     print(&text)?;
@@ -42,11 +42,17 @@ pub fn table(args: &Table, global: &Global) -> Result<Exit> {
 }
 
 /// Returns all tables of an experiment, one after the other; the long table where it asks for none.
-pub fn all(graph: &Graph<StandardOps>, plan: &Plan, store: &Store, format: Format) -> Result<String> {
+pub fn all(
+    ops: &StandardOps,
+    graph: &Graph<StandardOps>,
+    plan: &Plan,
+    store: &Store,
+    format: Format,
+) -> Result<String> {
     if graph.experiment.tables.is_empty() {
         return all_rows(graph, plan, store, format);
     }
-    let tables = graph.experiment.tables.iter().map(|table| one(graph, plan, store, table, format));
+    let tables = graph.experiment.tables.iter().map(|table| one(ops, graph, plan, store, table, format));
     Ok(tables.collect::<Result<Vec<_>>>()?.join("\n"))
 }
 
@@ -62,6 +68,7 @@ fn all_rows(graph: &Graph<StandardOps>, plan: &Plan, store: &Store, format: Form
 }
 
 fn one(
+    ops: &StandardOps,
     graph: &Graph<StandardOps>,
     plan: &Plan,
     store: &Store,
@@ -73,8 +80,8 @@ fn one(
     let nodes: Vec<usize> = nodes.filter(|(_, node)| mentioned(&node.name)).map(|(at, _)| at).collect();
     let results = Results::read(graph, plan, store, &nodes)?;
     let layout = if matches!(format, Format::Text | Format::Md) { Layout::Grid } else { Layout::Flat };
-    let made =
-        make(graph, &results, table, layout).map_err(|error| anyhow!("table `{}`: {error}", table.name))?;
+    let made = make(ops, graph, &results, table, layout)
+        .map_err(|error| anyhow!("table `{}`: {error}", table.name))?;
     let text = render::table::render(&made, format)?;
     Ok(if layout == Layout::Grid { printable(&text) } else { text })
 }

@@ -107,6 +107,7 @@ fn because(reason: &Reason) -> String {
         }
         Reason::Lost => " (its result was lost)".to_owned(),
         Reason::New
+        | Reason::Unfinished
         | Reason::Cached
         | Reason::SameAs { .. }
         | Reason::Missing { .. }

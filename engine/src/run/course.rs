@@ -1,0 +1,253 @@
+//! The course of a run: what is known of every task, and what a result, a loss or a failure means for the others.
+//! Every change of a task's state is one function here. Knows neither threads nor commits.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use fewbits_store::Store;
+
+use super::announcer::{Announcer, planned};
+use super::schedule::Schedule;
+use super::supply::Supply;
+use crate::event::Event;
+use crate::graph::{Graph, TaskId};
+use crate::ops::Ops;
+use crate::plan::{PlanError, Planned, Planner, State};
+use crate::why::{History, Reason};
+
+/// A result on its way to the disk.
+pub struct Recording {
+    /// The task that gave it.
+    pub task: TaskId,
+    /// Whether its artifact goes there too.
+    pub kept: bool,
+    /// What is told when it is there.
+    pub completed: Event,
+    /// The tasks that take the result, and what is told of each then.
+    pub reused: Vec<(TaskId, Event)>,
+}
+
+/// The state of a run.
+pub struct Course<'r, O: Ops> {
+    graph: &'r Graph<O>,
+    planner: &'r Planner<'r, O>,
+    store: &'r Store,
+    /// Where every task stands.
+    pub schedule: Schedule,
+    /// What is known of every task.
+    pub supply: Supply<'r, O>,
+    /// What the last run was made of, to say what changed.
+    history: Option<History>,
+    /// Who is told.
+    pub announcer: Announcer,
+    /// Results on their way to the disk, by ticket.
+    pub recording: HashMap<u64, Recording>,
+    /// Tasks whose kept artifact was found lost in this run.
+    lost: HashSet<TaskId>,
+    /// Tasks sent back because of such a loss, with the task that has lost.
+    sent_back: HashSet<(TaskId, TaskId)>,
+    failures: bool,
+}
+
+impl<'r, O: Ops> Course<'r, O> {
+    /// Starts with what is known before anything runs.
+    pub fn new(
+        graph: &'r Graph<O>,
+        planner: &'r Planner<'r, O>,
+        store: &'r Store,
+        supply: Supply<'r, O>,
+        history: Option<History>,
+        announcer: Announcer,
+    ) -> Self {
+        Self {
+            graph,
+            planner,
+            store,
+            schedule: Schedule::new(graph.depths()),
+            supply,
+            history,
+            announcer,
+            recording: HashMap::new(),
+            lost: HashSet::new(),
+            sent_back: HashSet::new(),
+            failures: false,
+        }
+    }
+
+    /// Returns whether a task failed.
+    pub fn has_failures(&self) -> bool {
+        self.failures
+    }
+
+    /// Announces the plan and puts every task that is not cached into the schedule.
+    pub fn begin(&mut self) -> Result<(), PlanError> {
+        self.announcer.tell(planned(self.graph, self.supply.plan()));
+        for message in self.planner.notes().into_iter().chain(self.store.warnings()) {
+            self.announcer.tell(Event::Warned { message });
+        }
+        let pending: Vec<TaskId> =
+            self.graph.tasks().filter(|task| self.supply.of(*task).state != State::Cached).collect();
+        for &task in &pending {
+            self.schedule.wait(task, &self.supply.unknown_inputs(task));
+            self.supply.hold(task);
+        }
+        // Those that take another's result come last, so that the tasks run that the plan says.
+        let takes = |task: &TaskId| matches!(self.supply.of(*task).state, State::SameAs(_));
+        let (taking, others): (Vec<TaskId>, Vec<TaskId>) = pending.into_iter().partition(takes);
+        for task in others.into_iter().chain(taking) {
+            let planned = self.supply.of(task).clone();
+            if planned.state != State::Waiting {
+                let freed = self.settled(task, planned);
+                self.advance(freed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A task's result is known: serves those that take it, settles those that waited for it.
+    pub fn known(&mut self, task: TaskId, planned: Planned) -> Result<(), PlanError> {
+        self.supply.learn(task, planned);
+        let mut freed = self.schedule.know(task);
+        for follower in self.schedule.take_followers(task) {
+            freed.extend(self.serve(follower, task));
+        }
+        self.advance(freed)
+    }
+
+    /// Settles tasks whose inputs have become known, and those that become known because of it.
+    fn advance(&mut self, freed: Vec<TaskId>) -> Result<(), PlanError> {
+        let mut freed = VecDeque::from(freed);
+        while let Some(task) = freed.pop_front() {
+            let planned = self.planner.settle(task, |input| self.supply.parts(input))?;
+            freed.extend(self.settled(task, planned));
+        }
+        Ok(())
+    }
+
+    /// Acts on the state of a task whose inputs are known; returns tasks whose inputs are known because of it.
+    fn settled(&mut self, task: TaskId, planned: Planned) -> Vec<TaskId> {
+        let (state, key) = (planned.state.clone(), planned.key);
+        // Asked before the store, which may or may not have the other's record by now.
+        let leader = key.and_then(|key| self.schedule.leader(&key)).filter(|leader| *leader != task);
+        if let Some(leader) = leader.filter(|leader| self.supply.parts(*leader).is_some()) {
+            return self.serve(task, leader);
+        }
+        self.supply.learn(task, planned);
+        match (state, key) {
+            (State::Cached, _) => {
+                self.schedule.cache(task);
+                self.announcer.tell(Event::Reused { task: self.graph.name(task), same_as: None });
+                self.supply.reuse(task);
+                return self.schedule.know(task);
+            }
+            (State::Missing(what), _) => self.failed(task, what),
+            (State::Run | State::Lost | State::SameAs(_), Some(key)) => self.schedule.make_ready(task, key),
+            (State::Waiting | State::Run | State::Lost | State::SameAs(_), _) => {
+                let unknown = self.supply.unknown_inputs(task);
+                self.postpone(task, &unknown);
+            }
+        }
+        vec![]
+    }
+
+    /// Gives a task the result of one with the same key.
+    fn serve(&mut self, task: TaskId, leader: TaskId) -> Vec<TaskId> {
+        self.supply.learn(task, self.supply.of(leader).clone());
+        self.schedule.cache(task);
+        let reused = Event::Reused { task: self.graph.name(task), same_as: Some(self.graph.name(leader)) };
+        match self.recording.get_mut(&(leader.index() as u64)) {
+            Some(recording) => recording.reused.push((task, reused)),
+            None => self.announcer.tell(reused),
+        }
+        self.supply.reuse(task);
+        self.schedule.know(task)
+    }
+
+    /// A task found that the kept artifact of another is not there: that one runs again, once, and the task after it.
+    pub fn lost(&mut self, task: TaskId, input: TaskId) -> Result<(), PlanError> {
+        if !self.sent_back.insert((task, input)) {
+            let input = self.graph.name(input);
+            self.failed(task, format!("{input}: what was kept of it cannot be read back; check the disk"));
+            return Ok(());
+        }
+        // Others that read the same artifact find the same, even after it was made again.
+        if self.lost.insert(input) {
+            let name = self.graph.name(input);
+            let message = format!("{name}: its kept artifact is gone or damaged; it runs again");
+            self.announcer.tell(Event::Warned { message });
+            self.supply.lose(input);
+            self.supply.hold(input);
+            let mut freed = vec![input];
+            if let Some(key) = self.supply.of(input).key {
+                self.store.drop_record(&key)?;
+                freed.extend(self.schedule.retire(input, key));
+            }
+            self.advance(freed)?;
+        }
+        let unknown = self.supply.parts(input).is_none().then_some(input);
+        self.send_back(task, unknown)
+    }
+
+    /// A task that was about to run is settled again, once a result that is needed is known.
+    pub fn send_back(&mut self, task: TaskId, needed: Option<TaskId>) -> Result<(), PlanError> {
+        let key = self.supply.of(task).key;
+        let mut freed = key.map(|key| self.schedule.retire(task, key)).unwrap_or_default();
+        match needed {
+            Some(needed) => self.postpone(task, &[needed]),
+            None => freed.push(task),
+        }
+        self.advance(freed)
+    }
+
+    /// A task waits for these results.
+    fn postpone(&mut self, task: TaskId, needed: &[TaskId]) {
+        if let Some(&out) = needed.iter().find(|needed| self.schedule.is_out(**needed)) {
+            self.skip(task, out);
+        } else if needed.is_empty() {
+            self.failed(task, "an input has not the part that is read; please report it".to_owned());
+        } else {
+            self.schedule.wait(task, needed);
+        }
+    }
+
+    /// A task failed, and what depends on it cannot run.
+    pub fn failed(&mut self, task: TaskId, error: String) {
+        self.failures = true;
+        self.announcer.tell(Event::Failed { task: self.graph.name(task), error });
+        let skipped = self.schedule.fail(task);
+        self.out(task);
+        self.skipped(&skipped, task);
+    }
+
+    /// A task cannot run because of another.
+    pub fn skip(&mut self, task: TaskId, because: TaskId) {
+        let skipped = self.schedule.skip(task);
+        self.skipped(&[task], because);
+        self.skipped(&skipped, because);
+    }
+
+    fn skipped(&mut self, tasks: &[TaskId], because: TaskId) {
+        for &task in tasks {
+            let because = self.graph.name(because);
+            self.announcer.tell(Event::Skipped { task: self.graph.name(task), because });
+            self.out(task);
+        }
+    }
+
+    /// A task gives no result in this run: nobody takes it, and it needs its inputs no more.
+    fn out(&mut self, task: TaskId) {
+        if let Some(key) = self.supply.of(task).key {
+            // Those that followed are out already.
+            self.schedule.retire(task, key);
+        }
+        self.supply.lose(task);
+        self.supply.let_go(task);
+    }
+
+    /// Returns why a task that is about to start runs.
+    pub fn reason(&self, task: TaskId, preimage: &str) -> Reason {
+        if self.lost.contains(&task) || self.supply.of(task).state == State::Lost {
+            return Reason::Lost;
+        }
+        self.history.as_ref().map_or(Reason::New, |last| last.compare(self.graph, task, preimage))
+    }
+}

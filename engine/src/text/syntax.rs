@@ -1,0 +1,268 @@
+//! Faults of an experiment's syntax: one for each mistake, and the text as it was probably meant, so that reading
+//! goes on behind it.
+//! Knows the brackets, texts and comments of RON; the rest is the parser's.
+
+use super::fault::{Fault, Span};
+
+/// What is wrong at one place, and what to put there to go on.
+pub struct Mistake {
+    /// The fault.
+    pub fault: Fault,
+    /// What makes the text readable when put at a place; none if nothing is sure to.
+    pub repair: Option<(usize, char)>,
+}
+
+/// A bracket that was opened, with its place.
+type Open = (usize, char);
+
+/// What brackets and texts alone show.
+enum Shape {
+    /// Every bracket is closed by its like.
+    Sound,
+    /// A text goes on over its line and ends where the next one should begin, or never.
+    OpenText(usize),
+    /// A bracket is not closed before the place, where another one is closed or the file ends.
+    OpenBracket(Open, usize),
+    /// A bracket closes nothing.
+    Extra(usize, char),
+    /// A comment is not closed.
+    OpenComment(usize),
+}
+
+/// Says what is wrong where the parser met its first error.
+#[must_use]
+pub fn explain(text: &str, place: Span, message: &str) -> Mistake {
+    match shape(text) {
+        Shape::OpenText(at) if at <= place.end => {
+            let end = text[at..].find('\n').map_or(text.len(), |length| at + length);
+            mistake(
+                Span { start: at, end },
+                "this text has no closing quote".to_owned(),
+                "add `\"` where it ends",
+            )
+        }
+        Shape::OpenBracket((at, open), end) if at < place.end => {
+            let start = place.start.min(end);
+            let (line, column) = position(text, at);
+            let found = found(text, start);
+            let mut mistake = mistake(
+                Span { start, end: start + found.len() },
+                format!("expected `{}` before {}", closing(open), quoted(found)),
+                "",
+            );
+            mistake.fault.hint = format!("the `{open}` in line {line}, column {column} is not closed");
+            // Where the bracket belongs is only clear when it was opened not far away.
+            let near = !text[at..start].contains('\n') || start >= text.trim_end().len();
+            mistake.repair = near.then_some((start, closing(open)));
+            mistake
+        }
+        Shape::OpenComment(at) if at <= place.end => {
+            let span = Span { start: at, end: at + 2 };
+            mistake(span, "this comment has no end".to_owned(), "add `*/` where it ends")
+        }
+        Shape::Extra(at, closer) if at <= place.start => {
+            let span = Span { start: at, end: at + 1 };
+            mistake(span, format!("this `{closer}` closes nothing"), "remove it, or open a bracket before it")
+        }
+        Shape::Sound
+        | Shape::OpenText(_)
+        | Shape::OpenBracket(..)
+        | Shape::Extra(..)
+        | Shape::OpenComment(_) => translate(text, place, message),
+    }
+}
+
+/// Says in the words of this language what the parser says in its own.
+fn translate(text: &str, place: Span, message: &str) -> Mistake {
+    let found = found(text, place.start);
+    let span = Span { start: place.start, end: place.start + found.len() };
+    let lower = message.to_lowercase();
+    if found.starts_with('\'') {
+        return mistake(span, "a text stands in double quotes".to_owned(), "write `\"` for `'`");
+    }
+    if lower.contains("trailing") {
+        let hint = "a file is one `Experiment(…)`: remove what follows it";
+        return mistake(span, format!("the experiment has ended before {}", quoted(found)), hint);
+    }
+    if lower.contains("expected comma") || lower.contains("expected closing") {
+        let message = format!("expected `,` or a closing bracket, found {}", quoted(found));
+        if found == ":" {
+            return mistake(span, message, "in one pair of parentheses all values have names, or none has");
+        }
+        if follows_field(&text[..place.start]) {
+            return mistake(span, message, "is a colon missing before it?");
+        }
+        let mut mistake = mistake(span, message, "is a comma missing before it?");
+        mistake.repair = Some((place.start, ','));
+        return mistake;
+    }
+    let mut message = message.to_owned();
+    if let Some(first) = message.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    mistake(place, message, "")
+}
+
+/// Returns whether a text ends with what is probably a field's name.
+fn follows_field(before: &str) -> bool {
+    let before = before.trim_end();
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let last = &before[before.trim_end_matches(word).len()..];
+    last.starts_with(|c: char| c.is_ascii_lowercase()) && !["true", "false"].contains(&last)
+}
+
+fn mistake(span: Span, message: String, hint: &str) -> Mistake {
+    Mistake { fault: Fault { span, message, hint: hint.to_owned() }, repair: None }
+}
+
+/// Returns the word or sign at a place; empty at the end of the text.
+fn found(text: &str, at: usize) -> &str {
+    let rest = &text[at.min(text.len())..];
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let quoted = rest.strip_prefix('"').and_then(|rest| rest.find(['"', '\n'])).map(|end| end + 2);
+    let length = quoted.or_else(|| rest.find(|c| !word(c))).unwrap_or(rest.len());
+    let first = rest.chars().next().map_or(0, char::len_utf8);
+    rest.get(..length.max(first)).unwrap_or(rest)
+}
+
+fn quoted(found: &str) -> String {
+    if found.trim().is_empty() { "the end of the file".to_owned() } else { format!("`{found}`") }
+}
+
+/// Returns line and column, both counted from 1.
+fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..at];
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
+}
+
+fn closing(open: char) -> char {
+    match open {
+        '(' => ')',
+        '[' => ']',
+        _ => '}',
+    }
+}
+
+fn shape(text: &str) -> Shape {
+    let mut stack: Vec<Open> = vec![];
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        let next = at + c.len_utf8();
+        match c {
+            '/' if text[at..].starts_with("//") => at += text[at..].find('\n').unwrap_or(text.len() - at),
+            '/' if text[at..].starts_with("/*") => match end_of_comment(text, at) {
+                Some(end) => at = end,
+                None => return Shape::OpenComment(at),
+            },
+            '"' => match end_of_text(text, at) {
+                Some(end) => at = end,
+                None => return Shape::OpenText(at),
+            },
+            '(' | '[' | '{' => {
+                stack.push((at, c));
+                at = next;
+            }
+            ')' | ']' | '}' => {
+                match stack.pop() {
+                    Some((_, open)) if closing(open) == c => {}
+                    Some(open)
+                        if stack.iter().any(|(_, other)| closing(*other) == c) && !is_extra(text, at) =>
+                    {
+                        return Shape::OpenBracket(open, at);
+                    }
+                    _ => return Shape::Extra(at, c),
+                }
+                at = next;
+            }
+            _ => at = next,
+        }
+    }
+    stack.pop().map_or(Shape::Sound, |open| Shape::OpenBracket(open, text.trim_end().len()))
+}
+
+/// Returns whether without the bracket at a place all is sound.
+fn is_extra(text: &str, at: usize) -> bool {
+    matches!(shape(&format!("{} {}", &text[..at], &text[at + 1..])), Shape::Sound)
+}
+
+/// Returns the end of the comment that begins at a place, and of those in it.
+fn end_of_comment(text: &str, start: usize) -> Option<usize> {
+    let (mut depth, mut at) = (1_usize, start + 2);
+    while depth > 0 {
+        at += text[at..].find(['*', '/'])?;
+        match text[at..].get(..2) {
+            Some("*/") => (depth, at) = (depth - 1, at + 2),
+            Some("/*") => (depth, at) = (depth + 1, at + 2),
+            _ => at += 1,
+        }
+    }
+    Some(at)
+}
+
+/// Returns the end of the text that begins at a place; none if its end is probably the beginning of the next one.
+fn end_of_text(text: &str, start: usize) -> Option<usize> {
+    let raw = text[..start].trim_end_matches('#');
+    if raw.ends_with('r') {
+        let end = format!("\"{}", &text[raw.len()..start]);
+        return text[start + 1..].find(&end).map(|length| start + 1 + length + end.len());
+    }
+    let mut escaped = false;
+    let end = text[start + 1..].find(|c| {
+        let closes = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        closes
+    });
+    let end = start + 2 + end?;
+    let joined = text[end..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    (!joined || !text[start..end].contains('\n')).then_some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fault::Faults;
+    use super::super::value::Value;
+
+    #[test]
+    fn a_mistake_is_told_once_and_reading_goes_on_behind_it() {
+        let check = |text: &str, wanted: &[(usize, &str)]| {
+            let mut faults = Faults::default();
+            let value = Value::parse(text, &mut faults).to_string();
+            let found: Vec<_> = faults.into_sorted().into_iter().map(|f| (f.span.start, f.message)).collect();
+            let wanted: Vec<_> = wanted.iter().map(|(at, message)| (*at, (*message).to_owned())).collect();
+            assert_eq!(found, wanted, "{text}");
+            value
+        };
+        let comma = "expected `,` or a closing bracket, found `c`";
+        let two = "expected `,` or a closing bracket, found `2`";
+        assert_eq!(check("A(b: 1 c: 2)", &[(7, comma)]), "A(b:1,c:2)");
+        assert_eq!(check("A(b: [1 2], d: 3 c: 4)", &[(8, two), (17, comma)]), "A(b:[1,2],d:3,c:4)");
+        assert_eq!(check("A(b: [1, c: 2)", &[(10, "expected `]` before `:`")]), "?");
+        assert_eq!(check("A(b: [1)", &[(7, "expected `]` before `)`")]), "A(b:[1])");
+        assert_eq!(check("A(b: 1", &[(6, "expected `)` before the end of the file")]), "A(b:1)");
+        assert_eq!(check("A(b: 1))", &[(7, "this `)` closes nothing")]), "?");
+        assert_eq!(check("A(b: \"x, c: 1)", &[(5, "this text has no closing quote")]), "?");
+        assert_eq!(check("A(b: 1) /* c", &[(8, "this comment has no end")]), "?");
+        // The places behind a repair are those of the text as written.
+        check("A(b: 1 c: 2, c: 'x')", &[(7, comma), (13, "`c` is given twice")]);
+    }
+
+    #[test]
+    fn no_text_is_too_strange() {
+        for text in [
+            "",
+            "(",
+            ")",
+            "\"",
+            "[(",
+            "\u{e9}(",
+            "A(\u{e9}: 1 \u{e9})",
+            "'",
+            "/*",
+            "A(r#\"x\"# b)",
+            "(((((((((((((((((((((((((",
+        ] {
+            let _ = Value::parse(text, &mut Faults::default());
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Ops that compute with single numbers: the second implementer of the engine's trait.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use fewbits_engine::ops::{Content, Identity, Keeping, Kind, Misfit, OpError, Ops, Output, Source};
+use fewbits_engine::run::context::Context;
+use fewbits_engine::text::fault::Faults;
+use fewbits_engine::text::read::Fields;
+use fewbits_store::Digest;
+use serde_json::json;
+
+const NUMBER: Option<&str> = Some("number");
+const VALUE: &[&str] = &["value"];
+
+const fn number(name: &'static str, inputs: &'static [(&'static str, &'static str)]) -> Kind {
+    Kind { name, inputs, output: NUMBER, parts: VALUE, metrics: VALUE, keeping: Keeping::WhenAsked }
+}
+
+static KINDS: [Kind; 10] = [
+    number("Number", &[]),
+    number("File", &[]),
+    number("Add", &[("left", "number"), ("right", "number")]),
+    number("Scale", &[("of", "number")]),
+    number("Round", &[("of", "number")]),
+    number("Fail", &[("of", "number")]),
+    // Costly, so its artifact is kept.
+    Kind { keeping: Keeping::Always, ..number("Learn", &[("of", "number")]) },
+    // Gives an artifact of two parts.
+    Kind {
+        output: Some("pair"),
+        parts: &["fraction", "whole"],
+        metrics: &["fraction", "whole"],
+        ..number("Split", &[("of", "number")])
+    },
+    // Reads one of the two.
+    number("Whole", &[("of", "pair")]),
+    // Gives no artifact.
+    Kind { output: None, parts: &[], keeping: Keeping::Never, ..number("Show", &[("of", "number")]) },
+];
+
+/// The work of one node.
+pub enum Op {
+    Number { value: f64 },
+    File { path: PathBuf },
+    Add,
+    Scale { by: f64 },
+    Round { to: f64 },
+    Fail { when: f64, panic: bool },
+    Learn { steps: i64, seed: i64, stop_at: Option<i64> },
+    Split,
+    Whole,
+    Show { offset: f64 },
+}
+
+/// A number, or two; counted while it is in memory.
+pub struct Artifact {
+    parts: BTreeMap<&'static str, f64>,
+    live: Arc<Live>,
+}
+
+/// How many artifacts are in memory, and were at most.
+#[derive(Default)]
+pub struct Live {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Live {
+    pub fn now(&self) -> usize {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    pub fn most(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Artifact {
+    fn drop(&mut self) {
+        self.live.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Is called with the kind of every op before it works.
+type Hook = Box<dyn Fn(&'static str) + Send + Sync>;
+
+/// The arithmetic ops, with what tests change about them.
+#[derive(Default)]
+pub struct Arithmetic {
+    /// Where relative paths start.
+    pub base: PathBuf,
+    pub live: Arc<Live>,
+    /// How often each kind worked.
+    pub calls: Mutex<BTreeMap<&'static str, usize>>,
+    /// Added to what `Scale` gives: an op whose numbers change although its key does not.
+    pub drift: Mutex<f64>,
+    pub hook: Mutex<Option<Hook>>,
+}
+
+impl Op {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Number { .. } => "Number",
+            Self::File { .. } => "File",
+            Self::Add => "Add",
+            Self::Scale { .. } => "Scale",
+            Self::Round { .. } => "Round",
+            Self::Fail { .. } => "Fail",
+            Self::Learn { .. } => "Learn",
+            Self::Split => "Split",
+            Self::Whole => "Whole",
+            Self::Show { .. } => "Show",
+        }
+    }
+}
+
+impl Arithmetic {
+    fn artifact(&self, parts: BTreeMap<&'static str, f64>) -> Artifact {
+        let now = self.live.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.live.most.fetch_max(now, Ordering::SeqCst);
+        Artifact { parts, live: Arc::clone(&self.live) }
+    }
+
+    fn compute(&self, op: &Op, inputs: &[f64], context: &Context) -> Result<f64, OpError> {
+        Ok(match op {
+            Op::Number { value } => *value,
+            Op::File { path } => read(&self.base.join(path))?,
+            Op::Add => inputs[0] + inputs[1],
+            Op::Scale { by } => inputs[0] * by + *self.drift.lock().unwrap(),
+            Op::Round { to } => (inputs[0] / to).round() * to,
+            Op::Fail { when, panic } if inputs[0] >= *when => {
+                assert!(!panic, "a bug in the op");
+                return Err(OpError::Failed(format!("{} is too large", inputs[0])));
+            }
+            Op::Learn { steps, seed, stop_at } => learn(*steps, *stop_at, inputs[0] + *seed as f64, context)?,
+            Op::Show { offset } => inputs[0] + offset,
+            Op::Fail { .. } | Op::Whole | Op::Split => inputs[0],
+        })
+    }
+}
+
+fn read(path: &PathBuf) -> Result<f64, OpError> {
+    let text = fs::read_to_string(path).map_err(|error| OpError::Missing(format!("no number: {error}")))?;
+    text.trim().parse().map_err(|error| OpError::Failed(format!("{}: {error}", path.display())))
+}
+
+/// Adds 1 `steps` times. With a step to stop at, each is saved, and the first attempt waits there to be cancelled.
+fn learn(steps: i64, stop_at: Option<i64>, start: f64, context: &Context) -> Result<f64, OpError> {
+    let saved = context.checkpoint().and_then(|bytes| Some(i64::from_le_bytes(bytes.try_into().ok()?)));
+    for step in saved.unwrap_or(0) + 1..=steps {
+        while stop_at == Some(step) && saved.is_none() && !context.cancelled() {
+            std::thread::yield_now();
+        }
+        if context.cancelled() {
+            return Err(OpError::Cancelled);
+        }
+        let metrics = BTreeMap::from([("value".to_owned(), start + step as f64)]);
+        context.report(step as u64, steps as u64, metrics);
+        if stop_at.is_some() {
+            context.save_checkpoint(&step.to_le_bytes());
+        }
+    }
+    Ok(start + steps as f64)
+}
+
+impl Ops for Arithmetic {
+    type Op = Op;
+    type Port = ();
+    type Artifact = Artifact;
+
+    fn kinds(&self) -> &'static [Kind] {
+        &KINDS
+    }
+
+    fn read(&self, kind: &str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Op> {
+        Some(match kind {
+            "Number" => Op::Number { value: fields.required("value", faults)? },
+            "File" => Op::File { path: PathBuf::from(fields.required::<String>("path", faults)?) },
+            "Add" => Op::Add,
+            "Scale" => Op::Scale { by: fields.required("by", faults)? },
+            "Round" => Op::Round { to: fields.optional("to", 1.0, faults)? },
+            "Fail" => {
+                let (when, panic) =
+                    (fields.required("when", faults), fields.optional("panic", false, faults));
+                Op::Fail { when: when?, panic: panic? }
+            }
+            "Learn" => {
+                let steps = fields.whole("steps", 0..=i64::MAX, Some(3), faults);
+                let seed = fields.optional("seed", 0, faults);
+                Op::Learn { steps: steps?, seed: seed?, stop_at: fields.optional("stop_at", None, faults)? }
+            }
+            "Split" => Op::Split,
+            "Whole" => Op::Whole,
+            _ => Op::Show { offset: fields.optional("offset", 0.0, faults)? },
+        })
+    }
+
+    fn port(&self, _: &Op, _: &[&()]) -> Result<(), Misfit> {
+        Ok(())
+    }
+
+    fn identity(&self, op: &Op) -> Identity {
+        let (name, params) = match op {
+            Op::Number { value } => ("number", json!({ "value": value })),
+            Op::File { .. } => ("file", json!({})),
+            Op::Add => ("add", json!({})),
+            Op::Scale { by } => ("scale", json!({ "by": by })),
+            Op::Round { to } => ("round", json!({ "to": to })),
+            Op::Fail { when, panic } => ("fail", json!({ "when": when, "panic": panic })),
+            // Where it stops does not matter to what it gives.
+            Op::Learn { steps, seed, .. } => ("learn", json!({ "steps": steps, "seed": seed })),
+            Op::Split => ("split", json!({})),
+            Op::Whole => ("whole", json!({})),
+            Op::Show { offset } => ("show", json!({ "offset": offset })),
+        };
+        Identity { op: name, version: 1, params }
+    }
+
+    fn reads(&self, op: &Op) -> Vec<(usize, &'static str)> {
+        match op {
+            Op::Number { .. } | Op::File { .. } => vec![],
+            Op::Add => vec![(0, "value"), (1, "value")],
+            Op::Whole => vec![(0, "whole")],
+            _ => vec![(0, "value")],
+        }
+    }
+
+    fn sources(&self, op: &Op) -> Result<Vec<Source>, OpError> {
+        let Op::File { path } = op else { return Ok(vec![]) };
+        let missing = format!("there is no {}: write a number into it", path.display());
+        let content = Content::File { path: self.base.join(path), missing };
+        Ok(vec![Source { name: "file".to_owned(), content }])
+    }
+
+    fn run(&self, op: &Op, inputs: &[Arc<Artifact>], context: &Context) -> Result<Output<Artifact>, OpError> {
+        *self.calls.lock().unwrap().entry(op.kind()).or_default() += 1;
+        if let Some(hook) = &*self.hook.lock().unwrap() {
+            hook(op.kind());
+        }
+        let first = |input: &Arc<Artifact>| input.parts.get("value").or(input.parts.get("whole")).copied();
+        let inputs: Vec<f64> = inputs.iter().map(|input| first(input).unwrap()).collect();
+        let result = self.compute(op, &inputs, context)?;
+        let numbers = match op {
+            Op::Split => BTreeMap::from([("fraction", result.fract()), ("whole", result.trunc())]),
+            _ => BTreeMap::from([("value", result)]),
+        };
+        let artifact = (!matches!(op, Op::Show { .. })).then(|| Arc::new(self.artifact(numbers.clone())));
+        let digest = |(name, bytes): (String, Vec<u8>)| (name, Digest::of(&bytes));
+        let parts = artifact.as_ref().map(|artifact| self.encode(artifact)).unwrap_or_default();
+        Ok(Output {
+            artifact,
+            parts: parts.into_iter().map(digest).collect(),
+            metrics: numbers.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+            series: BTreeMap::new(),
+            correct: None,
+        })
+    }
+
+    fn encode(&self, artifact: &Artifact) -> BTreeMap<String, Vec<u8>> {
+        let bytes = |(name, value): (&&str, &f64)| ((*name).to_owned(), value.to_le_bytes().to_vec());
+        artifact.parts.iter().map(bytes).collect()
+    }
+
+    fn decode(&self, parts: BTreeMap<String, Vec<u8>>) -> Result<Artifact, OpError> {
+        let wrong = |_| OpError::Failed("not a number".to_owned());
+        let mut numbers = BTreeMap::new();
+        for name in ["fraction", "value", "whole"] {
+            if let Some(bytes) = parts.get(name) {
+                numbers.insert(name, f64::from_le_bytes(bytes.clone().try_into().map_err(wrong)?));
+            }
+        }
+        Ok(self.artifact(numbers))
+    }
+
+    fn provenance(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("made_by".to_owned(), "arithmetic".to_owned())])
+    }
+}

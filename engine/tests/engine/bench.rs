@@ -1,0 +1,199 @@
+//! A store in a temporary directory, and runs on it as lists of lines.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use fewbits_engine::event::{Event, Summary};
+use fewbits_engine::graph::{Graph, MOST_TASKS};
+use fewbits_engine::plan::{Plan, Planner};
+use fewbits_engine::run::coordinator::{RunError, Settings, run};
+use fewbits_engine::table::long;
+use fewbits_engine::table::results::Results;
+use fewbits_engine::table::sheet::{Layout, Made, make};
+use fewbits_engine::why::Reason;
+use fewbits_store::Store;
+use tokio::sync::{mpsc, watch};
+
+use crate::arithmetic::Arithmetic;
+
+/// A store with the ops that write to it.
+pub struct Bench {
+    dir: tempfile::TempDir,
+    pub ops: Arc<Arithmetic>,
+    pub jobs: usize,
+    pub fail_fast: bool,
+    runs: AtomicUsize,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let ops = Arc::new(Arithmetic { base: dir.path().to_owned(), ..Arithmetic::default() });
+        Self { dir, ops, jobs: 1, fail_fast: false, runs: AtomicUsize::new(0) }
+    }
+
+    /// Where `File` nodes look.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.path("store")
+    }
+
+    pub fn store(&self) -> Arc<Store> {
+        Arc::new(Store::open_writer(&self.root()).unwrap())
+    }
+
+    pub fn graph(&self, text: &str) -> Arc<Graph<Arithmetic>> {
+        match Graph::read(text, &*self.ops, MOST_TASKS) {
+            Ok(graph) => Arc::new(graph),
+            Err(faults) => panic!("{faults:#?}\n{text}"),
+        }
+    }
+
+    /// Runs a text; returns every event as it came, and how the run ended.
+    pub fn run(&self, text: &str) -> (Vec<Event>, Result<Summary, RunError>) {
+        self.run_until(text, watch::channel(false).1)
+    }
+
+    pub fn run_until(
+        &self,
+        text: &str,
+        cancel: watch::Receiver<bool>,
+    ) -> (Vec<Event>, Result<Summary, RunError>) {
+        let settings = Settings { jobs: self.jobs, threads: 2, fail_fast: self.fail_fast };
+        let id = format!("run-{:03}", self.runs.fetch_add(1, Ordering::SeqCst));
+        let (events, mut told) = mpsc::unbounded_channel();
+        let (graph, store) = (self.graph(text), self.store());
+        let running = run(graph, Arc::clone(&self.ops), Arc::clone(&store), &id, settings, events, cancel);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let result = runtime.block_on(running);
+        let mut all = vec![];
+        while let Ok(event) = told.try_recv() {
+            all.push(event);
+        }
+        if let Some(Event::Finished(summary)) = all.last() {
+            let Summary { tasks, ran, cached, failed, skipped, .. } = *summary;
+            assert_eq!(tasks, ran + cached + failed + skipped, "{summary:?}");
+        }
+        (all, result)
+    }
+
+    /// Runs a text; returns what happened, compactly; see [`lines`].
+    pub fn events(&self, text: &str) -> Vec<String> {
+        lines(&self.run(text).0)
+    }
+
+    /// Runs a text; returns its summary as `ran cached failed skipped`.
+    pub fn summary(&self, text: &str) -> [usize; 4] {
+        let summary = self.run(text).1.unwrap();
+        [summary.ran, summary.cached, summary.failed, summary.skipped]
+    }
+
+    /// Plans a text as a reader of the store does.
+    pub fn plan<T>(&self, text: &str, with: impl FnOnce(&Graph<Arithmetic>, &Plan, &Store) -> T) -> T {
+        let (graph, store) = (self.graph(text), Store::open_reader(&self.root()).unwrap());
+        let plan = Planner::new(&graph, &*self.ops, &store).plan().unwrap();
+        with(&graph, &plan, &store)
+    }
+
+    /// Returns the key and the value of every task whose result is stored, by name.
+    pub fn results(&self, text: &str) -> BTreeMap<String, (String, BTreeMap<String, f64>)> {
+        self.plan(text, |graph, plan, store| {
+            let stored = |task| {
+                let key = plan.of(task).key?;
+                let record = store.record(&key).unwrap()?;
+                Some((graph.name(task), (key.to_string(), record.metrics)))
+            };
+            graph.tasks().filter_map(stored).collect()
+        })
+    }
+
+    /// Makes the only table of a text from what is stored.
+    pub fn table(&self, text: &str, layout: Layout) -> Result<Made, String> {
+        self.plan(text, |graph, plan, store| {
+            let nodes: Vec<usize> = (0..graph.steps.len()).collect();
+            let results = Results::read(graph, plan, store, &nodes).unwrap();
+            make(&*self.ops, graph, &results, &graph.experiment.tables[0], layout)
+        })
+    }
+
+    /// Returns the long table as JSON, without seconds.
+    pub fn long(&self, text: &str) -> serde_json::Value {
+        self.plan(text, |graph, plan, store| {
+            let nodes: Vec<usize> = (0..graph.steps.len()).collect();
+            let results = Results::read(graph, plan, store, &nodes).unwrap();
+            let mut rows = long::rows(graph, &results);
+            for row in &mut rows {
+                row.retain(|name, _| !name.ends_with(".seconds"));
+            }
+            rows.into_iter().map(serde_json::Value::Object).collect()
+        })
+    }
+
+    /// Removes every object from the store; returns how many there were.
+    pub fn lose_objects(&self) -> usize {
+        self.objects().iter().map(|path| fs::remove_file(path).unwrap()).count()
+    }
+
+    /// Overwrites every object with something else; returns how many there were.
+    pub fn damage_objects(&self) -> usize {
+        self.objects().iter().map(|path| fs::write(path, b"rubbish!").unwrap()).count()
+    }
+
+    fn objects(&self) -> Vec<PathBuf> {
+        let list = |dir: &Path| fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        let folders = list(&self.root().join("objects")).filter(|path| path.is_dir());
+        folders.flat_map(|folder| list(&folder).collect::<Vec<_>>()).collect()
+    }
+}
+
+/// Returns the text of an experiment with these axes and nodes.
+pub fn experiment(axes: &str, nodes: &str) -> String {
+    format!("Experiment(name: \"test\", axes: {{{axes}}}, nodes: {{{nodes}}})")
+}
+
+/// Returns what happened, a line per event, in an order that does not depend on when the disk was done: a task that
+/// ran is one line where it started, and those that took its result follow it. The plan and an unremarkable summary
+/// are left out, so that a run with nothing to do is `[]`.
+pub fn lines(events: &[Event]) -> Vec<String> {
+    let mut lines: Vec<String> = vec![];
+    for event in events {
+        match event {
+            Event::Planned { .. } | Event::Progressed { .. } | Event::Finished(_) => {}
+            Event::Started { task, .. } => lines.push(format!("started {task}")),
+            Event::Completed { task, metrics, .. } => {
+                let start = format!("started {task}");
+                let at = lines.iter().rposition(|line| *line == start).expect("started before");
+                let value: Vec<String> = metrics.values().map(ToString::to_string).collect();
+                lines[at] = format!("{task} = {}", value.join(", "));
+            }
+            Event::Reused { task, same_as: Some(other) } => {
+                let (result, takes) = (format!("{other} = "), format!(" same as {other}"));
+                let at = lines.iter().rposition(|line| line.starts_with(&result)).expect("completed before");
+                let after = lines[at + 1..].iter().take_while(|line| line.ends_with(&takes)).count();
+                lines.insert(at + 1 + after, format!("{task}{takes}"));
+            }
+            Event::Reused { task, same_as: None } => lines.push(format!("{task} reused")),
+            Event::Rebuilt { task, .. } => lines.push(format!("{task} rebuilt")),
+            Event::Failed { task, error } => lines.push(format!("{task} failed: {error}")),
+            Event::Skipped { task, because } => lines.push(format!("{task} skipped: {because}")),
+            Event::Warned { message } => lines.push(format!("warned: {message}")),
+            Event::Interrupted => lines.push("interrupted".to_owned()),
+        }
+    }
+    lines
+}
+
+/// Returns why each task that started did.
+pub fn reasons(events: &[Event]) -> Vec<(String, Reason)> {
+    let started = |event: &Event| match event {
+        Event::Started { task, reason, .. } => Some((task.clone(), reason.clone())),
+        _ => None,
+    };
+    events.iter().filter_map(started).collect()
+}

@@ -1,0 +1,130 @@
+//! From axes, constraints and nodes to tasks and their names.
+
+use fewbits_engine::graph::Graph;
+use fewbits_engine::graph::points::Points;
+use proptest::prelude::*;
+
+use crate::arithmetic::Arithmetic;
+use crate::bench::{Bench, experiment};
+
+const NODES: &str =
+    r#""n": Number(value: Axis("x")), "s": Scale(of: "n", by: Axis("y")), "t": Show(of: "s")"#;
+
+fn names(text: &str) -> Vec<String> {
+    let graph = Bench::new().graph(text);
+    graph.tasks().map(|task| graph.name(task)).collect()
+}
+
+#[test]
+fn a_node_has_a_task_for_each_point_of_its_axes_that_no_constraint_leaves_out() {
+    let check = |only: &str, expected: &[&str]| {
+        let text = experiment(r#""y": [3, 4], "x": {"one": 1, "two": 2}"#, NODES);
+        let text = text.replace("nodes:", &format!("only: [{only}], nodes:"));
+        assert_eq!(names(&text), expected, "{only}");
+    };
+    let all = ["n(x=one)", "n(x=two)"];
+    let scaled = ["s(y=3,x=one)", "s(y=3,x=two)", "s(y=4,x=one)", "s(y=4,x=two)"];
+    let shown = ["t(y=3,x=one)", "t(y=3,x=two)", "t(y=4,x=one)", "t(y=4,x=two)"];
+    check("", &[&all[..], &scaled, &shown].concat());
+    check(r#""x + y < 6""#, &[&all[..], &scaled[..3], &shown[..3]].concat());
+    check(r#""x == 2""#, &["n(x=two)", scaled[1], scaled[3], shown[1], shown[3]]);
+    check(r#""x == 2", "y == 4""#, &["n(x=two)", scaled[3], shown[3]]);
+    check(r#""x + y > 100""#, &all);
+}
+
+#[test]
+fn a_task_is_found_by_any_unambiguous_part_of_its_name() {
+    let axes = r#""x": [1, 2], "y": {"half scaled": 0.5, "f(2)": 2}"#;
+    let graph = Bench::new().graph(&experiment(axes, NODES));
+    let find = |text: &str| graph.find(text).map(|task| graph.name(task));
+    for task in graph.tasks() {
+        assert_eq!(graph.find(&graph.name(task)), Ok(task), "{}", graph.name(task));
+    }
+    for (text, expected) in [
+        ("n(x=1)", "n(x=1)"),
+        ("n x=1", "there is no task `n x=1`: there is no node `n x=1`; valid here: `n`, `s`, `t`"),
+        ("s(y=f(2), x=1)", "s(x=1,y=f(2))"),
+        ("s( x = 1 )", "`x`: expected `axis=value`, as in `s(e=3)`"),
+        (
+            "s(x=1",
+            "`s(x=1` means 2 tasks, `s(x=1,y=half scaled)` and `s(x=1,y=f(2))` among them: name more axes",
+        ),
+        ("n", "`n` means 2 tasks, `n(x=1)` and `n(x=2)` among them: name more axes"),
+        ("s(z=1)", "node `s` has no axis `z`; did you mean `x`?"),
+        ("s(x=3)", "there is no task `s(x=3)`: no point of `s` has these values"),
+        ("q", "there is no task `q`: there is no node `q`; did you mean `n`?"),
+    ] {
+        assert_eq!(find(text).unwrap_or_else(|error| error), expected, "{text}");
+    }
+}
+
+#[test]
+fn too_many_tasks_are_counted_and_refused() {
+    let text = experiment(r#""x": Range(1, 100), "y": Range(1, 100)"#, NODES);
+    let most = |most| Graph::read(&text, &Arithmetic::default(), most).map(|graph| graph.len());
+    assert_eq!(most(20_100), Ok(20_100));
+    let faults = most(20_099).unwrap_err();
+    assert!(faults[0].message.contains("20100 tasks"), "{faults:?}");
+}
+
+/// Returns the places of the axes that a number stands for, as bits.
+fn axes_of(bits: u8) -> Vec<usize> {
+    (0..4).filter(|axis| bits >> axis & 1 == 1).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Against the whole product, filtered.
+    #[test]
+    fn points_are_those_of_the_product_that_every_constraint_allows(
+        sizes in prop::array::uniform4(1_usize..4),
+        limits in prop::collection::vec((1_u8..16, 0_i64..7), 0..4),
+        asked in 0_u8..16,
+        within in 0_u8..16,
+    ) {
+        let axes: Vec<String> = (0..4).map(|at| format!("\"a{at}\": Range(0, {})", sizes[at] - 1)).collect();
+        let sum = |bits: u8| axes_of(bits).iter().map(|at| format!("a{at}")).collect::<Vec<_>>().join(" + ");
+        let only: Vec<String> = limits.iter().map(|(bits, most)| format!("\"{} <= {most}\"", sum(*bits))).collect();
+        let nodes: Vec<String> = (0..4).map(|at| format!("\"n{at}\": Number(value: Axis(\"a{at}\"))")).collect();
+        let text = experiment(&axes.join(", "), &nodes.join(", "))
+            .replace("nodes:", &format!("only: [{}], nodes:", only.join(", ")));
+        let graph = Bench::new().graph(&text);
+        let spec = &graph.experiment;
+        let enumerate = |bits: u8, most| Points::enumerate(&axes_of(bits), &spec.axes, &spec.only, most);
+        let levels = |points: &Points, point: usize| -> Vec<Option<usize>> {
+            (0..4).map(|axis| points.level(point, axis)).collect()
+        };
+
+        let mut expected = vec![vec![]];
+        for (axis, &size) in sizes.iter().enumerate() {
+            let choices = if asked >> axis & 1 == 1 { (0..size).map(Some).collect() } else { vec![None] };
+            expected = expected
+                .into_iter()
+                .flat_map(|start: Vec<Option<usize>>| choices.iter().map(move |c| [&start[..], &[*c]].concat()))
+                .collect();
+        }
+        expected.retain(|point| {
+            limits.iter().all(|(bits, most)| {
+                let values: Option<Vec<usize>> = axes_of(*bits).iter().map(|&axis| point[axis]).collect();
+                values.is_none_or(|values| values.iter().sum::<usize>() as i64 <= *most)
+            })
+        });
+        let points = enumerate(asked, usize::MAX).unwrap();
+        let found: Vec<_> = (0..points.len()).map(|point| levels(&points, point)).collect();
+        prop_assert_eq!(&found, &expected);
+        prop_assert!(enumerate(asked, found.len()).is_ok());
+        if let Some(fewer) = found.len().checked_sub(1) {
+            prop_assert_eq!(enumerate(asked, fewer).unwrap_err().0, found.len() as u64);
+        }
+
+        // Every point has one that it stands on in fewer axes, with the same levels there.
+        let fewer = enumerate(asked & within, usize::MAX).unwrap();
+        for (point, found) in found.iter().enumerate() {
+            let below = fewer.project(&points, point).unwrap();
+            for axis in axes_of(asked & within) {
+                prop_assert_eq!(fewer.level(below, axis), found[axis]);
+            }
+        }
+    }
+}

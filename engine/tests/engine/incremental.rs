@@ -1,0 +1,208 @@
+//! After an edit, exactly what the edit touches runs again.
+
+use std::fs;
+
+use fewbits_engine::event::Event;
+use fewbits_engine::preimage::Change;
+use fewbits_engine::why::Reason;
+
+use crate::bench::{Bench, experiment, lines, reasons};
+
+const AXES: &str = r#""by": [1, 2], "to": [1, 10]"#;
+const NODES: &str = r#"
+    "a":     Number(value: 3),
+    "big":   Scale(of: "a", by: Axis("by")),
+    "round": Round(of: "big", to: Axis("to")),
+    "show":  Show(of: "round"),
+"#;
+
+/// Runs a text, then another; checks what the second run does.
+fn check(first: &str, second: &str, expected: &[&str]) {
+    let bench = Bench::new();
+    bench.events(first);
+    assert_eq!(bench.events(second), expected, "after\n{first}\nruns\n{second}");
+    assert_eq!(bench.events(second), [""; 0], "again");
+}
+
+#[test]
+fn everything_runs_once_and_then_nothing() {
+    let (bench, text) = (Bench::new(), experiment(AXES, NODES));
+    let expected = [
+        "a = 3",
+        "big(by=1) = 3",
+        "round(by=1,to=1) = 3",
+        "show(by=1,to=1) = 3",
+        "round(by=1,to=10) = 0",
+        "show(by=1,to=10) = 0",
+        "big(by=2) = 6",
+        "round(by=2,to=1) = 6",
+        "show(by=2,to=1) = 6",
+        "round(by=2,to=10) = 10",
+        "show(by=2,to=10) = 10",
+    ];
+    assert_eq!(bench.events(&text), expected);
+    let (events, summary) = bench.run(&text);
+    assert!(matches!(&*events, [Event::Planned { counts, .. }, Event::Finished(_)] if counts.cached == 11));
+    assert_eq!((summary.unwrap().cached, lines(&events)), (11, vec![]));
+}
+
+#[test]
+fn an_edited_parameter_runs_what_depends_on_it() {
+    let text =
+        experiment("", r#""a": Number(value: 3), "b": Number(value: 5), "c": Add(left: "a", right: "b")"#);
+    check(&text, &text.replace('5', "6"), &["b = 6", "c = 9", "a rebuilt"]);
+    check(&text, &text.replace('5', "6").replace('3', "4"), &["a = 4", "b = 6", "c = 10"]);
+    check(&text, &text.replace("value: 5", "value: 5.0"), &[]);
+}
+
+#[test]
+fn the_same_result_stops_the_change() {
+    let text = experiment("", r#""a": Number(value: 3.2), "r": Round(of: "a"), "s": Show(of: "r")"#);
+    check(&text, &text.replace("3.2", "3.4"), &["a = 3.4", "r = 3", "s reused"]);
+    check(&text, &text.replace("3.2", "3.6"), &["a = 3.6", "r = 4", "s = 4"]);
+}
+
+#[test]
+fn what_does_not_matter_runs_nothing() {
+    let text = experiment(AXES, NODES);
+    let reordered_nodes = r#"
+        "show": Show(of: "round"), "round": Round(to: Axis("to"), of: "big"),
+        "big": Scale(by: Axis("by"), of: "a"), "a": Number(value: 3.0),
+    "#;
+    for same in [
+        experiment(r#""to": [10, 1], "by": [2, 1]"#, NODES),
+        experiment(r#""by": {"once": 1, "twice": 2}, "to": Range(1, 10, 9)"#, NODES),
+        experiment(AXES, reordered_nodes),
+        text.replace("\"test\"", "\"renamed\", about: \"the same\""),
+        text.replace("\"a\": ", "/* a number */ \"a\" : ").replace("[1, 2]", "[ 2 , 1, ] // twice\n"),
+        text.replace("\"a\"", "\"number\"").replace("\"by\"", "\"factor\""),
+    ] {
+        check(&text, &same, &[]);
+    }
+}
+
+#[test]
+fn an_added_value_runs_its_own_tasks() {
+    let text = experiment(AXES, NODES);
+    let added = ["big(by=3) = 9", "a rebuilt", "round(by=3,to=1) = 9", "show(by=3,to=1) = 9"];
+    let same = ["round(by=3,to=10) = 10", "show(by=3,to=10) reused"];
+    check(&text, &text.replace("[1, 2]", "[1, 2, 3]"), &[&added[..], &same].concat());
+    check(&text, &text.replace("[1, 2]", "[2]"), &[]);
+}
+
+#[test]
+fn a_change_of_one_part_leaves_readers_of_the_other() {
+    let text = experiment("", r#""a": Number(value: 3.25), "p": Split(of: "a"), "w": Whole(of: "p")"#);
+    check(&text, &text.replace("3.25", "3.5"), &["a = 3.5", "p = 0.5, 3", "w reused"]);
+    check(&text, &text.replace("3.25", "4.25"), &["a = 4.25", "p = 0.25, 4", "w = 4"]);
+}
+
+#[test]
+fn tasks_of_one_key_run_once() {
+    let two =
+        experiment("", r#""a": Number(value: 3), "b": Number(value: 3.0), "c": Add(left: "a", right: "b")"#);
+    check("Experiment(name: \"test\", nodes: {})", &two, &["a = 3", "b same as a", "c = 6"]);
+    // Written in the other order, the plan's choice of who runs stays the one that is announced.
+    let late = experiment("", r#""s": Show(of: "b"), "b": Number(value: 3), "a": Number(value: 3)"#);
+    check("Experiment(name: \"test\", nodes: {})", &late, &["b = 3", "a same as b", "s = 3"]);
+    // Found only on the way: 3 and 4 round to the same.
+    let text = experiment(
+        r#""x": [3, 4]"#,
+        r#""n": Number(value: Axis("x")), "r": Round(of: "n", to: 9), "s": Show(of: "r")"#,
+    );
+    let expected =
+        ["n(x=3) = 3", "r(x=3) = 0", "s(x=3) = 0", "s(x=4) same as s(x=3)", "n(x=4) = 4", "r(x=4) = 0"];
+    check("Experiment(name: \"test\", nodes: {})", &text, &expected);
+}
+
+#[test]
+fn a_task_with_the_key_of_its_own_input_takes_its_result() {
+    let nodes = r#""a": Number(value: 3), "b": Scale(of: "a", by: 1), "c": Scale(of: "b", by: 1)"#;
+    let text = experiment("", nodes);
+    check("Experiment(name: \"test\", nodes: {})", &text, &["a = 3", "b = 3", "c same as b"]);
+    // Neither is kept, so a new reader of the second has it made again, without waiting for itself.
+    let shown = experiment("", &format!(r#"{nodes}, "s": Show(of: "c")"#));
+    check(&text, &shown, &["s = 3", "a rebuilt", "b rebuilt"]);
+}
+
+#[test]
+fn an_artifact_that_is_not_kept_is_made_again_for_a_new_reader() {
+    let nodes = r#""a": Number(value: 3), "b": Scale(of: "a", by: 2), "s": Show(of: "b")"#;
+    let more = format!(r#"{nodes}, "t": Show(of: "b", offset: 1), "u": Show(of: "b", offset: 2)"#);
+    // Once for both.
+    check(&experiment("", nodes), &experiment("", &more), &["t = 7", "a rebuilt", "b rebuilt", "u = 8"]);
+    let kept = nodes.replace("by: 2", "by: 2, keep: true");
+    check(
+        &experiment("", &kept),
+        &experiment("", &more.replace("by: 2", "by: 2, keep: true")),
+        &["t = 7", "u = 8"],
+    );
+    let bench = Bench::new();
+    bench.events(&experiment("", nodes));
+    assert_eq!(bench.summary(&experiment("", &more)), [2, 3, 0, 0], "what is rebuilt counts as cached");
+}
+
+#[test]
+fn asking_to_keep_runs_the_task_again_and_only_that() {
+    let text = experiment("", r#""a": Number(value: 3), "s": Show(of: "a")"#);
+    check(&text, &text.replace("value: 3", "value: 3, keep: true"), &["a = 3", "s reused"]);
+    check(&text.replace("value: 3", "value: 3, keep: true"), &text, &[]);
+}
+
+#[test]
+fn a_source_file_counts_by_its_content() {
+    let text = experiment("", r#""f": File(path: "number"), "s": Show(of: "f")"#);
+    let bench = Bench::new();
+    let path = bench.path("number");
+    fs::write(&path, "3").unwrap();
+    assert_eq!(bench.events(&text), ["f = 3", "s = 3"]);
+    fs::write(&path, "3").unwrap();
+    assert_eq!(bench.events(&text), [""; 0], "touched");
+    fs::write(&path, "4").unwrap();
+    assert_eq!(bench.events(&text), ["f = 4", "s = 4"], "changed");
+    fs::rename(&path, bench.path("other")).unwrap();
+    assert_eq!(bench.events(&text.replace("\"number\"", "\"other\"")), [""; 0], "moved");
+    let gone = bench.events(&text);
+    assert!(matches!(&*gone, [line] if line.starts_with("warned: ") && line.contains("gone")), "{gone:?}");
+    fs::write(&path, "3").unwrap();
+    assert_eq!(bench.events(&text), [""; 0], "back as it was first");
+}
+
+#[test]
+fn tasks_say_why_they_run() {
+    let text = experiment(r#""x": [1, 2]"#, r#""n": Number(value: Axis("x")), "s": Scale(of: "n", by: 2)"#);
+    let bench = Bench::new();
+    let new = reasons(&bench.run(&text).0);
+    assert_eq!(new.len(), 4);
+    assert!(new.iter().all(|(_, reason)| *reason == Reason::New), "{new:?}");
+    let changed = |changes: &[(&str, &str, &str)]| Reason::Changed {
+        relative: "the same task in the last run".to_owned(),
+        changes: changes
+            .iter()
+            .map(|(field, from, to)| Change {
+                field: (*field).to_owned(),
+                from: Some((*from).to_owned()),
+                to: Some((*to).to_owned()),
+            })
+            .collect(),
+    };
+    let by = changed(&[("params.by", "2", "5")]);
+    let edited = reasons(&bench.run(&text.replace("by: 2", "by: 5")).0);
+    assert_eq!(edited, [("s(x=1)".to_owned(), by.clone()), ("s(x=2)".to_owned(), by)]);
+    // A task that waited for its input says what changed too, whatever the order of the axes.
+    let text = experiment(
+        r#""y": [7], "x": [1]"#,
+        r#""n": Number(value: Axis("x")), "s": Scale(of: "n", by: 5), "z": Number(value: Axis("y"))"#,
+    );
+    bench.events(&text);
+    let edited =
+        reasons(&bench.run(&text.replace("Axis(\"x\")", "Axis(\"y\")").replace(r#", "x": [1]"#, "")).0);
+    assert_eq!(edited, [("s(y=7)".to_owned(), Reason::New)], "another point is another task");
+    let text = experiment("", r#""n": Number(value: 1), "s": Scale(of: "n", by: 5)"#);
+    bench.events(&text);
+    let edited = reasons(&bench.run(&text.replace("value: 1", "value: 9")).0);
+    assert_eq!(edited[0], ("n".to_owned(), changed(&[("params.value", "1", "9")])));
+    assert!(
+        matches!(&edited[1], (task, Reason::Changed { changes, .. }) if task == "s" && changes[0].field == "inputs.of.value")
+    );
+}

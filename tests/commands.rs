@@ -1,0 +1,87 @@
+//! The rest of the command line: progress, completions, usage.
+
+use crate::fixture::{Bench, TINY, end};
+
+#[test]
+fn plain_progress_counts_up_to_the_summary() {
+    let bench = Bench::with(TINY);
+    let told = bench.fewbits(["run", "x.ron", "--jobs", "1"]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let lines: Vec<&str> = told.stderr.lines().collect();
+    assert_eq!(lines[0], "tiny: 13 tasks, 0 cached, 1 to run, 12 waiting for their inputs");
+    assert!(lines.iter().any(|line| line.starts_with("[13/13] ")), "{}", told.stderr);
+    assert!(lines.iter().any(|line| line.contains("net(seed=0) 1/1 ")), "{}", told.stderr);
+    assert!(lines[lines.len() - 1].starts_with("13 tasks: 13 ran, 0 cached, 0 failed, 0 skipped in "));
+    assert!(told.stdout.contains("tradeoff"), "{}", told.stdout);
+}
+
+#[test]
+fn quiet_leaves_the_tables_alone() {
+    let bench = Bench::with(TINY);
+    let told = bench.fewbits(["run", "x.ron", "--quiet"]);
+    assert_eq!((told.code, told.stderr.as_str()), (Some(0), ""));
+    assert!(told.stdout.contains("tradeoff"), "{}", told.stdout);
+}
+
+#[test]
+fn nothing_but_a_terminal_gets_escape_codes() {
+    let bench = Bench::with(TINY);
+    for arguments in [["run", "x.ron"], ["plan", "x.ron"], ["table", "x.ron"], ["check", "missing.ron"]] {
+        let mut command = bench.command(arguments);
+        command.env_remove("NO_COLOR").env("TERM", "xterm-256color").env("COLORTERM", "truecolor");
+        let told = end(&mut command);
+        assert!(!told.stdout.contains('\u{1b}') && !told.stderr.contains('\u{1b}'), "{told:?}");
+    }
+    bench.write("bad.ron", "Experiment(");
+    let mut command = bench.command(["check", "bad.ron"]);
+    assert!(!end(command.env_remove("NO_COLOR")).stderr.contains('\u{1b}'));
+    let colored = bench.fewbits(["check", "bad.ron", "--color", "always"]);
+    assert!(colored.stderr.contains('\u{1b}'), "{colored:?}");
+}
+
+#[test]
+fn names_from_a_file_do_nothing_to_the_terminal() {
+    let bench = Bench::with(TINY);
+    bench.edit("\"tiny\"", "\"\\u{1b}[31mred\"");
+    for command in ["run", "plan", "check", "table"] {
+        let told = bench.fewbits([command, "x.ron"]);
+        assert!(!told.stdout.contains('\u{1b}') && !told.stderr.contains('\u{1b}'), "{command}: {told:?}");
+    }
+}
+
+#[test]
+fn the_last_line_of_json_is_the_summary() {
+    let bench = Bench::with(TINY);
+    let told = bench.run_well();
+    let last = told.events.last().expect("a line").as_object().expect("an object");
+    let names: Vec<&str> = last.keys().map(String::as_str).collect();
+    assert_eq!(names, ["event", "tasks", "ran", "cached", "failed", "skipped", "seconds"]);
+    let [tasks, ran, cached, failed, skipped] = told.counts();
+    assert_eq!(tasks, ran + cached + failed + skipped);
+    assert_eq!(told.stderr, "");
+    assert!(last["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));
+}
+
+#[test]
+fn completions_are_a_script() {
+    let script = Bench::new().stdout(["completions", "bash"]);
+    assert!(script.contains("complete -F _fewbits") && script.contains("--max-tasks"), "{script}");
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    let bench = Bench::with(TINY);
+    let check = |arguments: &[&str], words: &str| {
+        let told = bench.fewbits(arguments);
+        assert_eq!(told.code, Some(2), "{arguments:?}: {told:?}");
+        assert!(told.stderr.contains(words) && told.stdout.is_empty(), "{arguments:?}: {told:?}");
+    };
+    check(&["rnu", "x.ron"], "run");
+    check(&["run"], "FILE");
+    check(&["run", "x.ron", "--jobs", "0"], "--jobs");
+    check(&["run", "nowhere.ron"], "nowhere.ron: ");
+    check(&["run", "."], ".: ");
+    check(&["data", "fetch", "imagenet"], "mnist, fashion-mnist and cifar10");
+    bench.write("binary.ron", [0xff, 0xfe, 0x00]);
+    check(&["check", "binary.ron"], "not a text file");
+}

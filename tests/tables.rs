@@ -1,0 +1,148 @@
+//! The tables in every format, and the long table behind them.
+
+use serde_json::Value as Json;
+
+use crate::fixture::{Bench, TINY};
+
+fn done() -> Bench {
+    let bench = Bench::with(TINY);
+    bench.run_well();
+    bench
+}
+
+fn json(bench: &Bench, arguments: &[&str]) -> Vec<Json> {
+    let text = bench.stdout([&["table", "x.ron"], arguments, &["--format", "json"]].concat());
+    serde_json::from_str(&text).expect(&text)
+}
+
+#[test]
+fn the_long_table_has_every_axis_and_every_metric() {
+    let bench = done();
+    let rows = json(&bench, &[]);
+    assert_eq!(rows.len(), 4);
+    let points: Vec<(Option<i64>, Option<i64>)> =
+        rows.iter().map(|row| (row["seed"].as_i64(), row["e"].as_i64())).collect();
+    assert_eq!(points, [(Some(0), Some(2)), (Some(0), Some(3)), (Some(1), Some(2)), (Some(1), Some(3))]);
+    for row in &rows {
+        for name in ["mnist.train_images", "net.parameters", "full.accuracy", "small.bytes", "accuracy.loss"]
+        {
+            assert!(row[name].is_number(), "{name}: {row}");
+        }
+        for node in ["mnist", "net", "full", "small", "accuracy"] {
+            assert!(row[format!("{node}.seconds")].as_f64().is_some_and(|seconds| seconds >= 0.0), "{row}");
+        }
+        assert_eq!(row["mnist.train_images"], 200.0);
+        // Without validation images there is no such accuracy.
+        assert_eq!(row["net.validation_accuracy"], Json::Null);
+        // 784·8 + 8·10 weights and 18 biases.
+        assert_eq!(row["net.parameters"], 6370.0);
+        assert!(
+            row.as_object().expect("an object").values().all(|value| !value.is_object() && !value.is_array())
+        );
+    }
+    // A node with fewer axes is repeated over the others.
+    assert_eq!(rows[0]["full.loss"], rows[1]["full.loss"]);
+    assert_ne!(rows[0]["full.loss"], rows[2]["full.loss"]);
+}
+
+#[test]
+fn a_pivot_is_the_same_in_all_formats() {
+    let bench = done();
+    let rows = json(&bench, &[]);
+    let value = |seed: i64, e: i64| {
+        let row = rows.iter().find(|row| row["seed"] == seed && row["e"] == e).expect("a row");
+        row["accuracy.accuracy"].as_f64().expect("a number")
+    };
+    let flat = json(&bench, &["tradeoff"]);
+    assert_eq!(flat.len(), 4);
+    let csv = bench.stdout(["table", "x.ron", "tradeoff", "--format", "csv"]);
+    assert_eq!(csv.lines().count(), 5, "{csv}");
+    let cells = |row: &[&str]| format!("| {} |", row.join(" | "));
+    let shown = |seed, e| format!("{:.4}", value(seed, e));
+    let md = bench.stdout(["table", "x.ron", "tradeoff", "--format", "md"]);
+    let text = bench.stdout(["table", "x.ron", "tradeoff"]);
+    assert!(md.contains(&cells(&["e", "seed=0", "seed=1"])), "{md}");
+    for e in [2, 3] {
+        let row = [e.to_string(), shown(0, e), shown(1, e)];
+        assert!(md.contains(&cells(&row.each_ref().map(String::as_str))), "{md}");
+        assert!(text.lines().any(|line| line.split_whitespace().eq(&row)), "{text}");
+        for seed in [0, 1] {
+            assert!(csv.contains(&format!("\n{e},{seed},{},1\n", value(seed, e))), "{csv}");
+            let found = flat.iter().filter(|row| row["accuracy.accuracy"] == value(seed, e));
+            assert!(found.count() > 0, "{flat:?}");
+        }
+    }
+}
+
+#[test]
+fn a_pareto_table_averages_over_its_replication() {
+    let bench = done();
+    let rows = json(&bench, &["pareto"]);
+    assert!((1..=2).contains(&rows.len()), "{rows:?}");
+    let text = bench.stdout(["table", "x.ron", "pareto"]);
+    assert!(text.contains("mean and 95 % t interval over seed"), "{text}");
+}
+
+#[test]
+fn without_a_name_all_tables_are_shown() {
+    let bench = done();
+    let text = bench.stdout(["table", "x.ron"]);
+    assert!(text.contains("tradeoff") && text.contains("pareto"), "{text}");
+    let ran = bench.stdout(["run", "x.ron"]);
+    assert!(ran.contains(&text), "a run ends with the tables: {ran}");
+}
+
+#[test]
+fn a_table_before_the_run_says_what_is_missing() {
+    let bench = Bench::with(TINY);
+    let text = bench.stdout(["table", "x.ron"]);
+    assert!(text.contains("4 results are not there yet"), "{text}");
+    let rows = json(&bench, &[]);
+    assert_eq!(rows.len(), 4);
+    assert!(rows.iter().all(|row| row["accuracy.accuracy"].is_null()));
+}
+
+#[test]
+fn an_unknown_table_is_refused_with_the_nearest_name() {
+    let told = Bench::with(TINY).fewbits(["table", "x.ron", "tradeof"]);
+    assert_eq!(told.code, Some(2));
+    assert!(told.stderr.contains("there is no table `tradeof`; did you mean `tradeoff`?"), "{}", told.stderr);
+}
+
+#[test]
+fn structs_on_an_axis_have_a_column_per_field() {
+    let bench = Bench::with(TINY);
+    bench.edit(
+        "\"seed\": [0, 1]",
+        "\"setting\": {\"short\": (batch: 50, seed: 3), \"long\": (batch: 25, seed: 4)}",
+    );
+    bench.edit(
+        "batch: 50, epochs: 1, seed: Axis(\"seed\")",
+        "batch: Axis(\"setting.batch\"), epochs: 1, seed: Axis(\"setting.seed\")",
+    );
+    bench.edit("[\"seed\"]", "[\"setting\"]");
+    bench.edit("replicate: \"seed\"", "replicate: \"setting\"");
+    let told = bench.run_well();
+    assert!(told.tasks("completed").contains(&"net(setting=long)"), "{told:?}");
+    let rows = json(&bench, &[]);
+    assert_eq!(rows[0]["setting"], "(batch:50,seed:3)");
+    assert_eq!((&rows[0]["setting.batch"], &rows[2]["setting.seed"]), (&Json::from(50), &Json::from(4)));
+    let text = bench.stdout(["table", "x.ron", "tradeoff"]);
+    assert!(text.contains("setting=short"), "{text}");
+}
+
+#[test]
+fn columns_are_sorted_and_filtered() {
+    let bench = Bench::with(TINY);
+    bench.edit(
+        "    tables: {",
+        "    tables: {\n        \"list\": Table(rows: [\"seed\", \"e\"], columns: {\"cost\": \"small.mse\", \"drop\": \"full.loss - accuracy.loss\"}, sort: \"-cost\", where: \"e > 0\"),",
+    );
+    bench.run_well();
+    let rows = json(&bench, &["list"]);
+    let cost: Vec<f64> = rows.iter().filter_map(|row| row["cost"].as_f64()).collect();
+    assert_eq!(cost.len(), 4, "{rows:?}");
+    assert!(cost.is_sorted_by(|a, b| a >= b), "{cost:?}");
+    bench.edit("e > 0", "e == 3");
+    assert_eq!(json(&bench, &["list"]).len(), 2);
+}

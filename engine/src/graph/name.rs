@@ -79,6 +79,7 @@ impl<O: Ops> Graph<O> {
 /// Splits at commas and spaces outside of brackets.
 fn split(text: &str) -> Vec<String> {
     let (mut parts, mut part, mut depth) = (vec![], String::new(), 0_usize);
+    let text = text.replace(" =", "=").replace("= ", "=");
     for c in text.chars() {
         match c {
             '(' | '[' | '{' => depth += 1,
@@ -103,6 +104,7 @@ mod tests {
     #[test]
     fn values_with_brackets_stay_whole() {
         assert_eq!(split("e=3, m=0 format=Float(e:2,m:1)"), ["e=3", "m=0", "format=Float(e:2,m:1)"]);
+        assert_eq!(split("e = 3 m= 0"), ["e=3", "m=0"]);
         assert_eq!(split(""), Vec::<String>::new());
     }
 }

@@ -73,7 +73,17 @@ impl Experiment {
             axes.iter().map(|(name, span, value)| Axis::read(name, *span, value, faults)).collect();
         let only = read_only(fields.take("only"), &axes, faults);
         let drafts: Option<Value> = fields.required("nodes", faults);
-        let drafts = entries(drafts.as_ref(), "node", faults);
+        let drafts = match &drafts {
+            Some(value) if matches!(&value.kind, ValueKind::Map(map) if map.is_empty()) => {
+                faults.add(
+                    value.span,
+                    "this experiment has no node",
+                    "add one: `\"data\": Dataset(source: Mnist10k)`",
+                );
+                vec![]
+            }
+            other => entries(other.as_ref(), "node", faults),
+        };
         report_clashes(&axes, &drafts, faults);
         let nodes = read_nodes(&drafts, &axes, kinds, faults);
         let tables = entries(fields.take("tables"), "table", faults);

@@ -135,7 +135,7 @@ fn explain(error: &cel::ExecutionError, expression: &Expression) -> String {
     if (lower.contains("int") && lower.contains("double"))
         || (lower.contains("int(") && lower.contains("float("))
     {
-        return "it mixes whole and decimal numbers: write decimals where the axis has decimals, `2.0` for `2`, or `double(e)`"
+        return "it mixes whole and decimal numbers: metrics are decimal, and so is an axis with a decimal value; write `2.0` for `2`, or `double(e)`"
             .to_owned();
     }
     match error {

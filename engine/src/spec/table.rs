@@ -1,8 +1,10 @@
 //! The tables of an experiment, as asked for: which expressions, over which axes.
 //! Knows no result; see [`crate::table`] for how they are made.
 
+use std::collections::{BTreeMap, HashMap};
+
 use super::axis::Axis;
-use super::expression::Expression;
+use super::expression::{Evaluator, Expression};
 use super::node::Node;
 use crate::text::fault::{Faults, Span, suggest};
 use crate::text::read::{Fields, Read, mismatch, variant};
@@ -98,6 +100,13 @@ impl Table {
     }
 }
 
+/// What an expression must give.
+#[derive(Clone, Copy)]
+enum Gives {
+    Number,
+    Truth,
+}
+
 /// What names in a table can refer to.
 pub struct Scope<'s> {
     /// The axes of the experiment.
@@ -120,7 +129,7 @@ impl Scope<'_> {
                 minimize.zip(maximize).map(|(minimize, maximize)| Shape::Pareto { minimize, maximize })
             }
         };
-        let filter = fields.take("where").map(|value| self.compile(value, faults));
+        let filter = fields.take("where").map(|value| self.compile(value, Gives::Truth, faults));
         let replicate = fields.take("replicate").map(|value| self.axis(value, faults));
         let average = self.axes(&mut fields, "average", faults).unwrap_or_default();
         let clean = fields.finish(faults);
@@ -140,10 +149,8 @@ impl Scope<'_> {
     }
 
     fn read_table(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Shape> {
-        let columns = fields.take("columns").and_then(|value| self.columns(value, faults));
-        if columns.is_none() {
-            faults.add(fields.span(), "`Table` needs `columns`", "add `columns: [\"node.metric\", …]`");
-        }
+        let columns: Option<Value> = fields.required("columns", faults);
+        let columns = columns.and_then(|value| self.columns(&value, faults));
         let rows = if fields.has("rows") { Some(self.axes(fields, "rows", faults)?) } else { None };
         let columns = columns?;
         let sort = fields.take("sort").map(|value| self.sort(value, &columns, faults)).unwrap_or_default();
@@ -165,11 +172,11 @@ impl Scope<'_> {
         faults: &mut Faults,
     ) -> Option<Expression> {
         let value: Value = fields.required(name, faults)?;
-        self.compile(&value, faults)
+        self.compile(&value, Gives::Number, faults)
     }
 
     /// Compiles an expression and checks every name in it.
-    fn compile(&self, value: &Value, faults: &mut Faults) -> Option<Expression> {
+    fn compile(&self, value: &Value, gives: Gives, faults: &mut Faults) -> Option<Expression> {
         let text = String::read(value, faults)?;
         let expression = Expression::compile(&text, value.span, faults)?;
         let mut known = true;
@@ -196,7 +203,35 @@ impl Scope<'_> {
                 known = false;
             }
         }
+        if known && let Err(error) = self.try_out(&expression, gives) {
+            faults.add(value.span, format!("`{text}`: {error}"), "");
+            known = false;
+        }
         known.then_some(expression)
+    }
+
+    /// Evaluates an expression at the first value of every axis with metrics made up, so that types that do not fit
+    /// show before anything runs.
+    fn try_out(&self, expression: &Expression, gives: Gives) -> Result<(), String> {
+        let mut variables: BTreeMap<&str, cel::Value> = BTreeMap::new();
+        let mut metrics: BTreeMap<&str, HashMap<String, cel::Value>> = BTreeMap::new();
+        for reference in &expression.references {
+            match self.axes.iter().find(|axis| axis.name == reference.root) {
+                // An axis without values is a fault of its own.
+                Some(axis) if axis.levels.is_empty() => return Ok(()),
+                Some(axis) => drop(variables.insert(&reference.root, axis.cel(0))),
+                None => {
+                    let metric = reference.member.clone().unwrap_or_default();
+                    metrics.entry(&reference.root).or_default().insert(metric, cel::Value::Float(0.5));
+                }
+            }
+        }
+        variables.extend(metrics.into_iter().map(|(node, metrics)| (node, cel::Value::from(metrics))));
+        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
+        match gives {
+            Gives::Number => Evaluator::new().number(expression, variables).map(drop),
+            Gives::Truth => Evaluator::new().truth(expression, variables).map(drop),
+        }
     }
 
     fn columns(&self, value: &Value, faults: &mut Faults) -> Option<Vec<(String, Expression)>> {
@@ -204,13 +239,14 @@ impl Scope<'_> {
         match &value.kind {
             Kind::List(items) => {
                 for item in items {
-                    let expression = self.compile(item, faults)?;
+                    let expression = self.compile(item, Gives::Number, faults)?;
                     columns.push((expression.text.clone(), expression));
                 }
             }
             Kind::Map(entries) => {
                 for (heading, item) in entries {
-                    columns.push((String::read(heading, faults)?, self.compile(item, faults)?));
+                    columns
+                        .push((String::read(heading, faults)?, self.compile(item, Gives::Number, faults)?));
                 }
             }
             _ => {

@@ -69,7 +69,7 @@ fn write_axis(axis: &Axis, level: Option<usize>, row: &mut Map<String, Json>) {
 }
 
 /// Returns a value as JSON: numbers, truth values and texts as they are, anything else as its text.
-fn json(value: &Value) -> Json {
+pub(super) fn json(value: &Value) -> Json {
     match &value.kind {
         Kind::Bool(value) => Json::from(*value),
         Kind::Int(value) => Json::from(*value),

@@ -13,10 +13,12 @@ use crate::spec::table::SECONDS;
 /// Metrics by task.
 pub struct Results {
     metrics: Vec<Option<BTreeMap<String, f64>>>,
+    damaged: usize,
 }
 
 impl Results {
-    /// Reads the results of the tasks of these nodes.
+    /// Reads the results of the tasks of these nodes. A record that is damaged is dropped where the store can be
+    /// written, so that its task runs again.
     pub fn read<O: Ops>(
         graph: &Graph<O>,
         plan: &Plan,
@@ -24,6 +26,7 @@ impl Results {
         nodes: &[usize],
     ) -> Result<Self, StoreError> {
         let mut metrics = vec![None; graph.len()];
+        let mut damaged = 0;
         for &node in nodes {
             for task in graph.tasks_of(node) {
                 let planned = plan.of(task);
@@ -33,15 +36,24 @@ impl Results {
                         record.metrics.insert(SECONDS.to_owned(), record.seconds);
                         metrics[task.index()] = Some(record.metrics);
                     }
-                    // It was found by its header and cannot be read: the next run computes it again.
-                    None => match store.drop_record(&key) {
-                        Ok(()) | Err(StoreError::ReadOnly { .. }) => {}
-                        Err(error) => return Err(error),
-                    },
+                    // It was found by its header and cannot be read.
+                    None => {
+                        damaged += 1;
+                        match store.drop_record(&key) {
+                            Ok(()) | Err(StoreError::ReadOnly { .. }) => {}
+                            Err(error) => return Err(error),
+                        }
+                    }
                 }
             }
         }
-        Ok(Self { metrics })
+        Ok(Self { metrics, damaged })
+    }
+
+    /// Returns how many results turned out damaged.
+    #[must_use]
+    pub fn damaged(&self) -> usize {
+        self.damaged
     }
 
     /// Returns the metrics of a task, if its result is there.

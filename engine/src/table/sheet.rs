@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value as Json;
+
 use super::estimate::{Estimate, mean};
 use super::frame::{Frame, Row};
+use super::long::json;
 use super::results::Results;
 use crate::graph::Graph;
 use crate::ops::Ops;
@@ -32,7 +35,12 @@ pub enum Cell {
     /// There is a task, but not its result.
     Missing,
     /// The value of an axis.
-    Label(String),
+    Level {
+        /// Its label.
+        label: String,
+        /// The value: a number, a truth value or a text as it is, anything else as text.
+        value: Json,
+    },
     /// A value over replications.
     Value(Estimate),
 }
@@ -150,8 +158,7 @@ impl<O: Ops> Maker<'_, O> {
     fn list(&self, kept: &[usize], values: Vec<String>, groups: Vec<Group>) -> Sheet {
         let headings = kept.iter().map(|&axis| self.axis(axis)).chain(values).collect();
         let row = |group: Group| {
-            let labels =
-                kept.iter().zip(&group.levels).map(|(&axis, &level)| Cell::Label(self.label(axis, level)));
+            let labels = kept.iter().zip(&group.levels).map(|(&axis, &level)| self.level(axis, level));
             labels
                 .chain(group.values.into_iter().map(|value| value.map_or(Cell::Missing, Cell::Value)))
                 .collect()
@@ -185,7 +192,7 @@ impl<O: Ops> Maker<'_, O> {
         across.dedup();
         let across_headings = across.iter().map(|levels| self.point(columns, levels));
         let row = |(levels, cells): (&&[usize], &BTreeMap<&[usize], &Group>)| {
-            let labels = rows.iter().zip(*levels).map(|(&axis, &level)| Cell::Label(self.label(axis, level)));
+            let labels = rows.iter().zip(*levels).map(|(&axis, &level)| self.level(axis, level));
             let value = |column: &&[usize]| match cells.get(column).map(|group| group.values[0]) {
                 None => Cell::Absent,
                 Some(None) => Cell::Missing,
@@ -245,6 +252,11 @@ impl<O: Ops> Maker<'_, O> {
 
     fn axis(&self, axis: usize) -> String {
         self.graph.experiment.axes[axis].name.clone()
+    }
+
+    fn level(&self, axis: usize, level: usize) -> Cell {
+        let value = json(&self.graph.experiment.axes[axis].levels[level].value);
+        Cell::Level { label: self.label(axis, level), value }
     }
 
     fn label(&self, axis: usize, level: usize) -> String {

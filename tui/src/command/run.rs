@@ -27,12 +27,18 @@ pub fn run(args: &Run, global: &Global) -> Result<Exit> {
     let settings = Settings { jobs, threads, fail_fast: args.fail_fast };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
-    let summary = runtime.block_on(drive(&session, &store, settings, global))?;
-    if global.ui != Ui::Json {
-        show_tables(&session, &store)?;
+    let mut ended = runtime.block_on(drive(&session, &store, settings, global))?;
+    let mut shown = show(&session, &store)?;
+    if shown.damaged > 0 && !ended.interrupted {
+        // What is damaged shows when it is read. It has been dropped, so this computes it again.
+        ended = runtime.block_on(drive(&session, &store, settings, global))?;
+        shown = show(&session, &store)?;
     }
-    Ok(match summary {
-        _ if summary.interrupted => Exit::Interrupted,
+    if global.ui != Ui::Json && !session.graph.experiment.tables.is_empty() {
+        print(&format!("\n{}", shown.text))?;
+    }
+    Ok(match ended {
+        _ if ended.interrupted => Exit::Interrupted,
         Ended { summary: Summary { failed: 0, .. }, .. } => Exit::Done,
         Ended { .. } => Exit::Failed,
     })
@@ -134,13 +140,15 @@ fn live_terminal() -> bool {
     std::io::stderr().is_terminal() && std::io::stdin().is_terminal() && !dumb && !set("CI")
 }
 
-fn show_tables(session: &Session, store: &Arc<Store>) -> Result<()> {
-    let graph = &*session.graph;
-    let plan = Planner::new(graph, &*session.ops, store).plan()?;
-    if !graph.experiment.tables.is_empty() {
-        let text = table::all(&session.ops, graph, &plan, store, Format::Text)?;
-        note(store.warnings());
-        print(&format!("\n{text}"))?;
-    }
-    Ok(())
+/// The tables as text, and how many of the results behind them turned out damaged.
+struct Tables {
+    text: String,
+    damaged: usize,
+}
+
+fn show(session: &Session, store: &Arc<Store>) -> Result<Tables> {
+    let plan = Planner::new(&session.graph, &*session.ops, store).plan()?;
+    let shown = table::Shown::new(session, &plan, store)?;
+    note(store.warnings());
+    Ok(Tables { text: shown.every(Format::Text)?, damaged: shown.damaged() })
 }

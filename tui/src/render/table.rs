@@ -51,7 +51,7 @@ fn grid(sheet: &Sheet, markdown: bool) -> String {
         table.add_row(row.iter().map(|cell| match cell {
             Cell::Absent => String::new(),
             Cell::Missing => "…".to_owned(),
-            Cell::Label(label) => label.clone(),
+            Cell::Level { label, .. } => label.clone(),
             Cell::Value(value) => estimate(value),
         }));
     }
@@ -69,7 +69,7 @@ fn objects(made: &Made) -> Vec<Map<String, Json>> {
             let mut object = Map::new();
             for (heading, cell) in sheet.headings.iter().zip(row) {
                 match cell {
-                    Cell::Label(label) => drop(object.insert(heading.clone(), Json::from(label.as_str()))),
+                    Cell::Level { value, .. } => drop(object.insert(heading.clone(), value.clone())),
                     Cell::Absent | Cell::Missing => drop(object.insert(heading.clone(), Json::Null)),
                     Cell::Value(value) => {
                         object.insert(heading.clone(), Json::from(value.mean));

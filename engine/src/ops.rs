@@ -136,7 +136,8 @@ pub trait Ops: Send + Sync + 'static {
     /// Returns what identifies the op's work.
     fn identity(&self, op: &Self::Op) -> Identity;
 
-    /// Returns the parts of its inputs that the op reads: the input's place and the part's name.
+    /// Returns the parts of its inputs that the op reads: the input's place and the part's name. It reads at least
+    /// one part of every input.
     fn reads(&self, op: &Self::Op) -> Vec<(usize, &'static str)>;
 
     /// Returns what the op reads from outside the experiment.

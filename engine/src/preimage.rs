@@ -118,4 +118,25 @@ mod tests {
         assert_eq!(changes(&example(5), &example(10)), [expected]);
         assert_eq!(changes(&example(5), &example(5)), []);
     }
+
+    #[test]
+    fn changes_go_into_structs_and_lists_of_structs() {
+        let check = |from: Value, to: Value, expected: &[(&str, &str, &str)]| {
+            let text = |value: Option<String>| value.unwrap_or("-".to_owned());
+            let changes =
+                changes(&json!({ "params": from }).to_string(), &json!({ "params": to }).to_string());
+            let found: Vec<_> = changes.into_iter().map(|c| (c.field, text(c.from), text(c.to))).collect();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(f, a, b)| ((*f).to_owned(), (*a).to_owned(), (*b).to_owned()))
+                .collect();
+            assert_eq!(found, expected, "{from} {to}");
+        };
+        check(json!({ "a": { "b": 1 } }), json!({ "a": { "b": 2 } }), &[("params.a.b", "1", "2")]);
+        check(json!({ "a": 1 }), json!({ "b": 1 }), &[("params.a", "1", "-"), ("params.b", "-", "1")]);
+        check(json!({ "h": [64, 32] }), json!({ "h": [64] }), &[("params.h", "[64,32]", "[64]")]);
+        check(json!([{ "k": 3 }, { "k": 5 }]), json!([{ "k": 3 }, { "k": 7 }]), &[("params[1].k", "5", "7")]);
+        check(json!({ "a": {} }), json!({ "a": null }), &[("params.a", "{}", "null")]);
+        check(json!({ "a": "1" }), json!({ "a": 1 }), &[("params.a", "\"1\"", "1")]);
+    }
 }

@@ -25,6 +25,11 @@ pub const MOST_TASKS: usize = 100_000;
 pub struct TaskId(u32);
 
 impl TaskId {
+    #[cfg(test)]
+    pub(crate) fn from_index(index: usize) -> Self {
+        Self(index as u32)
+    }
+
     /// Returns the place as an index.
     #[must_use]
     pub fn index(self) -> usize {

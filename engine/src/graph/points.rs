@@ -51,7 +51,7 @@ impl Points {
         let mut count = 0;
         let mut levels = vec![0; axes.len()];
         points.descend(0, &mut levels, &checks, most as u64, &mut count);
-        if count > most as u64 { Err(TooMany(count)) } else { Ok(points) }
+        if count > most as u64 || count >= MOST_COUNTED { Err(TooMany(count)) } else { Ok(points) }
     }
 
     /// Returns the number of points.

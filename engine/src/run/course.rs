@@ -174,7 +174,6 @@ impl<'r, O: Ops> Course<'r, O> {
             let name = self.graph.name(input);
             let message = format!("{name}: its kept artifact is gone or damaged; it runs again");
             self.announcer.tell(Event::Warned { message });
-            self.supply.lose(input);
             self.supply.hold(input);
             let mut freed = vec![input];
             if let Some(key) = self.supply.of(input).key {

@@ -213,3 +213,70 @@ impl Schedule {
         skipped
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tasks 0 to `depths.len() - 1`, all pending; each waits for those given.
+    fn schedule(depths: &[u32], inputs: &[&[usize]]) -> (Vec<TaskId>, Schedule) {
+        let tasks: Vec<TaskId> = (0..depths.len()).map(TaskId::from_index).collect();
+        let mut schedule = Schedule::new(depths.to_vec());
+        for (task, inputs) in inputs.iter().enumerate() {
+            schedule.wait(tasks[task], &inputs.iter().map(|&input| tasks[input]).collect::<Vec<_>>());
+        }
+        (tasks, schedule)
+    }
+
+    fn key(name: &str) -> Key {
+        Key::derive(name)
+    }
+
+    #[test]
+    fn the_deepest_goes_first_and_beside_each_other_the_first() {
+        let (tasks, mut schedule) = schedule(&[0, 1, 2, 1], &[&[], &[], &[], &[]]);
+        for (task, name) in tasks.iter().zip(["a", "b", "c", "d"]) {
+            schedule.make_ready(*task, key(name));
+        }
+        let order: Vec<TaskId> = std::iter::from_fn(|| schedule.start_next()).collect();
+        assert_eq!(order, [tasks[2], tasks[1], tasks[3], tasks[0]]);
+        assert_eq!((schedule.running(), schedule.ready()), (4, 0));
+    }
+
+    #[test]
+    fn a_task_is_free_when_the_last_of_its_inputs_is_known() {
+        let (tasks, mut schedule) = schedule(&[0, 0, 1], &[&[], &[], &[0, 1, 0]]);
+        assert_eq!(schedule.know(tasks[0]), []);
+        assert_eq!(schedule.know(tasks[0]), [], "known twice is known once");
+        assert_eq!(schedule.know(tasks[1]), [tasks[2]]);
+    }
+
+    #[test]
+    fn a_failure_strands_what_waits_and_what_follows() {
+        let (tasks, mut schedule) = schedule(&[0, 0, 1, 2, 1], &[&[], &[], &[1], &[2], &[]]);
+        schedule.make_ready(tasks[0], key("same"));
+        schedule.make_ready(tasks[1], key("same"));
+        schedule.make_ready(tasks[4], key("other"));
+        assert_eq!((schedule.ready(), schedule.leader(&key("same"))), (2, Some(tasks[0])));
+        let mut skipped = schedule.fail(tasks[0]);
+        skipped.sort_unstable();
+        assert_eq!(skipped, [tasks[1], tasks[2], tasks[3]]);
+        assert!(schedule.is_out(tasks[3]) && !schedule.is_out(tasks[4]));
+        schedule.record(tasks[4]);
+        let Summary { tasks, ran, cached, failed, skipped, .. } = schedule.summary(0.0);
+        assert_eq!((tasks, ran, cached, failed, skipped), (5, 1, 0, 1, 3));
+    }
+
+    #[test]
+    fn who_led_a_key_frees_its_followers() {
+        let (tasks, mut schedule) = schedule(&[0, 0, 0], &[&[], &[], &[]]);
+        schedule.make_ready(tasks[0], key("same"));
+        schedule.make_ready(tasks[1], key("same"));
+        assert_eq!(schedule.retire(tasks[1], key("same")), [], "it does not lead");
+        assert_eq!(schedule.retire(tasks[0], key("same")), [tasks[1]]);
+        schedule.make_ready(tasks[1], key("same"));
+        assert_eq!((schedule.leader(&key("same")), schedule.ready()), (Some(tasks[1]), 2));
+        schedule.leave_rest();
+        assert_eq!(schedule.summary(0.0).skipped, 3);
+    }
+}

@@ -110,7 +110,10 @@ impl<'r, O: Ops> Supply<'r, O> {
     /// Keeps a task's artifact in memory once it is there, until [`Self::unpin`].
     pub fn pin(&mut self, task: TaskId) {
         self.users[task.index()] += 1;
-        self.prepare(task);
+        // What is known and not kept may have to be made again, so its inputs are needed too.
+        if self.of(task).parts.is_some() && !self.is_kept(task) {
+            self.hold(task);
+        }
     }
 
     /// Undoes one [`Self::pin`], of this task or one that it stands for.
@@ -165,14 +168,6 @@ impl<'r, O: Ops> Supply<'r, O> {
         let first = *self.first.entry(key).or_insert(task);
         if first != task {
             self.users[first.index()] += std::mem::take(&mut self.users[task.index()]);
-            self.prepare(first);
-        }
-    }
-
-    /// What is needed, known and not kept may have to be made again, so its inputs are needed too.
-    fn prepare(&mut self, task: TaskId) {
-        if self.users[task.index()] > 0 && self.of(task).parts.is_some() && !self.is_kept(task) {
-            self.hold(task);
         }
     }
 

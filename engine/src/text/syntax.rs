@@ -12,8 +12,11 @@ pub struct Mistake {
     pub repair: Option<(usize, char)>,
 }
 
-/// A bracket that was opened, with its place.
-type Open = (usize, char);
+/// A bracket with its place.
+type Bracket = (usize, char);
+
+/// Deeper values are refused: reading them takes stack.
+const MOST_DEPTH: usize = 100;
 
 /// What brackets and texts alone show.
 enum Shape {
@@ -22,7 +25,7 @@ enum Shape {
     /// A text goes on over its line and ends where the next one should begin, or never.
     OpenText(usize),
     /// A bracket is not closed before the place, where another one is closed or the file ends.
-    OpenBracket(Open, usize),
+    OpenBracket(Bracket, usize),
     /// A bracket closes nothing.
     Extra(usize, char),
     /// A comment is not closed.
@@ -52,7 +55,8 @@ pub fn explain(text: &str, place: Span, message: &str) -> Mistake {
             );
             mistake.fault.hint = format!("the `{open}` in line {line}, column {column} is not closed");
             // Where the bracket belongs is only clear when it was opened not far away.
-            let near = !text[at..start].contains('\n') || start >= text.trim_end().len();
+            let between = text.get(at..start).unwrap_or_default();
+            let near = !between.contains('\n') || start >= text.trim_end().len();
             mistake.repair = near.then_some((start, closing(open)));
             mistake
         }
@@ -70,6 +74,18 @@ pub fn explain(text: &str, place: Span, message: &str) -> Mistake {
         | Shape::Extra(..)
         | Shape::OpenComment(_) => translate(text, place, message),
     }
+}
+
+/// Returns the place where brackets nest too deeply to be read.
+#[must_use]
+pub fn too_deep(text: &str) -> Option<Fault> {
+    let mut depth = 0_usize;
+    let (at, _) = brackets(text).0.into_iter().find(|(_, c)| {
+        depth = if is_opening(*c) { depth + 1 } else { depth.saturating_sub(1) };
+        depth > MOST_DEPTH
+    })?;
+    let message = format!("brackets nest more than {MOST_DEPTH} deep");
+    Some(Fault { span: Span { start: at, end: at + 1 }, message, hint: String::new() })
 }
 
 /// Says in the words of this language what the parser says in its own.
@@ -144,8 +160,35 @@ fn closing(open: char) -> char {
     }
 }
 
+fn is_opening(c: char) -> bool {
+    matches!(c, '(' | '[' | '{')
+}
+
 fn shape(text: &str) -> Shape {
-    let mut stack: Vec<Open> = vec![];
+    let (brackets, end) = brackets(text);
+    let mut stack: Vec<Bracket> = vec![];
+    for (index, &(at, c)) in brackets.iter().enumerate() {
+        if is_opening(c) {
+            stack.push((at, c));
+            continue;
+        }
+        // Without a bracket that closes nothing, all is sound.
+        let is_extra = || end.is_none() && is_sound(brackets[..index].iter().chain(&brackets[index + 1..]));
+        match stack.pop() {
+            Some((_, open)) if closing(open) == c => {}
+            Some(open) if stack.iter().any(|(_, other)| closing(*other) == c) && !is_extra() => {
+                return Shape::OpenBracket(open, at);
+            }
+            _ => return Shape::Extra(at, c),
+        }
+    }
+    let open = |open| Shape::OpenBracket(open, text.trim_end().len());
+    end.or(stack.pop().map(open)).unwrap_or(Shape::Sound)
+}
+
+/// Returns the brackets that are in no text and no comment, and the text or comment without an end behind them.
+fn brackets(text: &str) -> (Vec<Bracket>, Option<Shape>) {
+    let mut brackets = vec![];
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
         let next = at + c.len_utf8();
@@ -153,37 +196,33 @@ fn shape(text: &str) -> Shape {
             '/' if text[at..].starts_with("//") => at += text[at..].find('\n').unwrap_or(text.len() - at),
             '/' if text[at..].starts_with("/*") => match end_of_comment(text, at) {
                 Some(end) => at = end,
-                None => return Shape::OpenComment(at),
+                None => return (brackets, Some(Shape::OpenComment(at))),
             },
             '"' => match end_of_text(text, at) {
                 Some(end) => at = end,
-                None => return Shape::OpenText(at),
+                None => return (brackets, Some(Shape::OpenText(at))),
             },
-            '(' | '[' | '{' => {
-                stack.push((at, c));
-                at = next;
-            }
-            ')' | ']' | '}' => {
-                match stack.pop() {
-                    Some((_, open)) if closing(open) == c => {}
-                    Some(open)
-                        if stack.iter().any(|(_, other)| closing(*other) == c) && !is_extra(text, at) =>
-                    {
-                        return Shape::OpenBracket(open, at);
-                    }
-                    _ => return Shape::Extra(at, c),
+            _ => {
+                if matches!(c, '(' | '[' | '{' | ')' | ']' | '}') {
+                    brackets.push((at, c));
                 }
                 at = next;
             }
-            _ => at = next,
         }
     }
-    stack.pop().map_or(Shape::Sound, |open| Shape::OpenBracket(open, text.trim_end().len()))
+    (brackets, None)
 }
 
-/// Returns whether without the bracket at a place all is sound.
-fn is_extra(text: &str, at: usize) -> bool {
-    matches!(shape(&format!("{} {}", &text[..at], &text[at + 1..])), Shape::Sound)
+fn is_sound<'b>(brackets: impl Iterator<Item = &'b Bracket>) -> bool {
+    let mut stack = vec![];
+    for &(_, c) in brackets {
+        if is_opening(c) {
+            stack.push(closing(c));
+        } else if stack.pop() != Some(c) {
+            return false;
+        }
+    }
+    stack.is_empty()
 }
 
 /// Returns the end of the comment that begins at a place, and of those in it.
@@ -260,7 +299,11 @@ mod tests {
             "'",
             "/*",
             "A(r#\"x\"# b)",
+            "'{ \"a\"",
+            "\"\\\u{11400}\"",
             "(((((((((((((((((((((((((",
+            &"X(".repeat(100_000),
+            &format!("[{}", "(]".repeat(10_000)),
         ] {
             let _ = Value::parse(text, &mut Faults::default());
         }

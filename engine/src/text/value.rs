@@ -82,6 +82,10 @@ impl Value {
     pub fn parse(text: &str, faults: &mut Faults) -> Self {
         let whole = Span { start: 0, end: text.len() };
         let unreadable = Self { span: whole, kind: Kind::Unreadable };
+        if let Some(fault) = syntax::too_deep(text) {
+            faults.extend([fault]);
+            return unreadable;
+        }
         let mut repaired = text.to_owned();
         let mut inserted: Vec<usize> = vec![];
         let mut mistakes: Vec<Fault> = vec![];
@@ -100,7 +104,11 @@ impl Value {
                 faults.extend(found.into_sorted().into_iter().map(back));
                 return value;
             };
-            let mistake = syntax::explain(&repaired, span_of(error.span()), &error.kind().to_string());
+            let mistake = syntax::explain(
+                &repaired,
+                whole_chars(span_of(error.span()), &repaired),
+                &error.kind().to_string(),
+            );
             let mut fault = mistake.fault;
             fault.span = fault.span.without(&inserted);
             // A repair that needs another one at its place was half of one.
@@ -376,4 +384,11 @@ fn convert_number(number: &NumberExpr<'_>, span: Span, faults: &mut Faults) -> K
 
 fn span_of(span: &ron2::error::Span) -> Span {
     Span { start: span.start_offset, end: span.end_offset }
+}
+
+/// The parser's places may be within a character.
+fn whole_chars(span: Span, text: &str) -> Span {
+    let start = (0..=span.start.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let end = (span.end..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    Span { start, end: end.max(start) }
 }

@@ -10,6 +10,7 @@ use fewbits_engine::ops::{Content, Identity, Keeping, Kind, Misfit, OpError, Ops
 use fewbits_engine::run::context::Context;
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::read::Fields;
+use fewbits_engine::text::value::Value;
 use fewbits_store::Digest;
 use serde_json::json;
 
@@ -20,9 +21,11 @@ const fn number(name: &'static str, inputs: &'static [(&'static str, &'static st
     Kind { name, inputs, output: NUMBER, parts: VALUE, metrics: VALUE, keeping: Keeping::WhenAsked }
 }
 
-static KINDS: [Kind; 10] = [
+static KINDS: [Kind; 11] = [
     number("Number", &[]),
     number("File", &[]),
+    // Takes any value; gives the length of its text.
+    number("Length", &[]),
     number("Add", &[("left", "number"), ("right", "number")]),
     number("Scale", &[("of", "number")]),
     number("Round", &[("of", "number")]),
@@ -46,6 +49,7 @@ static KINDS: [Kind; 10] = [
 pub enum Op {
     Number { value: f64 },
     File { path: PathBuf },
+    Length { text: String },
     Add,
     Scale { by: f64 },
     Round { to: f64 },
@@ -106,6 +110,7 @@ impl Op {
         match self {
             Self::Number { .. } => "Number",
             Self::File { .. } => "File",
+            Self::Length { .. } => "Length",
             Self::Add => "Add",
             Self::Scale { .. } => "Scale",
             Self::Round { .. } => "Round",
@@ -129,6 +134,7 @@ impl Arithmetic {
         Ok(match op {
             Op::Number { value } => *value,
             Op::File { path } => read(&self.base.join(path))?,
+            Op::Length { text } => text.len() as f64,
             Op::Add => inputs[0] + inputs[1],
             Op::Scale { by } => inputs[0] * by + *self.drift.lock().unwrap(),
             Op::Round { to } => (inputs[0] / to).round() * to,
@@ -180,6 +186,7 @@ impl Ops for Arithmetic {
         Some(match kind {
             "Number" => Op::Number { value: fields.required("value", faults)? },
             "File" => Op::File { path: PathBuf::from(fields.required::<String>("path", faults)?) },
+            "Length" => Op::Length { text: fields.required::<Value>("of", faults)?.to_string() },
             "Add" => Op::Add,
             "Scale" => Op::Scale { by: fields.required("by", faults)? },
             "Round" => Op::Round { to: fields.optional("to", 1.0, faults)? },
@@ -207,6 +214,7 @@ impl Ops for Arithmetic {
         let (name, params) = match op {
             Op::Number { value } => ("number", json!({ "value": value })),
             Op::File { .. } => ("file", json!({})),
+            Op::Length { text } => ("length", json!({ "of": text })),
             Op::Add => ("add", json!({})),
             Op::Scale { by } => ("scale", json!({ "by": by })),
             Op::Round { to } => ("round", json!({ "to": to })),
@@ -222,7 +230,7 @@ impl Ops for Arithmetic {
 
     fn reads(&self, op: &Op) -> Vec<(usize, &'static str)> {
         match op {
-            Op::Number { .. } | Op::File { .. } => vec![],
+            Op::Number { .. } | Op::File { .. } | Op::Length { .. } => vec![],
             Op::Add => vec![(0, "value"), (1, "value")],
             Op::Whole => vec![(0, "whole")],
             _ => vec![(0, "value")],

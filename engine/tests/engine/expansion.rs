@@ -44,7 +44,8 @@ fn a_task_is_found_by_any_unambiguous_part_of_its_name() {
         ("n(x=1)", "n(x=1)"),
         ("n x=1", "there is no task `n x=1`: there is no node `n x=1`; valid here: `n`, `s`, `t`"),
         ("s(y=f(2), x=1)", "s(x=1,y=f(2))"),
-        ("s( x = 1 )", "`x`: expected `axis=value`, as in `s(e=3)`"),
+        ("s( x = 1  y=f(2) )", "s(x=1,y=f(2))"),
+        ("s(x)", "`x`: expected `axis=value`, as in `s(e=3)`"),
         (
             "s(x=1",
             "`s(x=1` means 2 tasks, `s(x=1,y=half scaled)` and `s(x=1,y=f(2))` among them: name more axes",

@@ -177,12 +177,13 @@ fn results_that_cannot_be_recorded_end_the_run() {
     }));
     let text = experiment(
         r#""x": [1, 2]"#,
-        r#""n": Number(value: 1), "l": Learn(of: "n", seed: Axis("x")), "s": Show(of: "l"), "k": Learn(of: "l")"#,
+        r#""n": Number(value: 1), "l": Learn(of: "n", seed: Axis("x")), "s": Show(of: "l"), "k": Learn(of: "l"), "m": Learn(of: "n", seed: Axis("x"))"#,
     );
     let (events, result) = bench.run(&text);
     let Err(RunError::Record { message, summary }) = result else { panic!("{result:?}") };
     assert!(message.contains("objects"), "{message}");
     assert!(summary.failed >= 1 && summary.ran >= 1, "{summary:?}");
+    assert_eq!(summary.cached, 0, "what takes a result that is not recorded has none: {events:#?}");
     assert!(matches!(events.last(), Some(Event::Finished(_))));
     *bench.ops.hook.lock().unwrap() = None;
     fs::remove_file(bench.root().join("objects")).unwrap();

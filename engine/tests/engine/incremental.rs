@@ -16,6 +16,9 @@ const NODES: &str = r#"
     "show":  Show(of: "round"),
 "#;
 
+/// Has nothing in common with what is tried.
+const OTHER: &str = r#""other": Number(value: -1)"#;
+
 /// Runs a text, then another; checks what the second run does.
 fn check(first: &str, second: &str, expected: &[&str]) {
     let bench = Bench::new();
@@ -101,10 +104,10 @@ fn a_change_of_one_part_leaves_readers_of_the_other() {
 fn tasks_of_one_key_run_once() {
     let two =
         experiment("", r#""a": Number(value: 3), "b": Number(value: 3.0), "c": Add(left: "a", right: "b")"#);
-    check("Experiment(name: \"test\", nodes: {})", &two, &["a = 3", "b same as a", "c = 6"]);
+    check(&experiment("", OTHER), &two, &["a = 3", "b same as a", "c = 6"]);
     // Written in the other order, the plan's choice of who runs stays the one that is announced.
     let late = experiment("", r#""s": Show(of: "b"), "b": Number(value: 3), "a": Number(value: 3)"#);
-    check("Experiment(name: \"test\", nodes: {})", &late, &["b = 3", "a same as b", "s = 3"]);
+    check(&experiment("", OTHER), &late, &["b = 3", "a same as b", "s = 3"]);
     // Found only on the way: 3 and 4 round to the same.
     let text = experiment(
         r#""x": [3, 4]"#,
@@ -112,14 +115,14 @@ fn tasks_of_one_key_run_once() {
     );
     let expected =
         ["n(x=3) = 3", "r(x=3) = 0", "s(x=3) = 0", "s(x=4) same as s(x=3)", "n(x=4) = 4", "r(x=4) = 0"];
-    check("Experiment(name: \"test\", nodes: {})", &text, &expected);
+    check(&experiment("", OTHER), &text, &expected);
 }
 
 #[test]
 fn a_task_with_the_key_of_its_own_input_takes_its_result() {
     let nodes = r#""a": Number(value: 3), "b": Scale(of: "a", by: 1), "c": Scale(of: "b", by: 1)"#;
     let text = experiment("", nodes);
-    check("Experiment(name: \"test\", nodes: {})", &text, &["a = 3", "b = 3", "c same as b"]);
+    check(&experiment("", OTHER), &text, &["a = 3", "b = 3", "c same as b"]);
     // Neither is kept, so a new reader of the second has it made again, without waiting for itself.
     let shown = experiment("", &format!(r#"{nodes}, "s": Show(of: "c")"#));
     check(&text, &shown, &["s = 3", "a rebuilt", "b rebuilt"]);
@@ -140,6 +143,17 @@ fn an_artifact_that_is_not_kept_is_made_again_for_a_new_reader() {
     let bench = Bench::new();
     bench.events(&experiment("", nodes));
     assert_eq!(bench.summary(&experiment("", &more)), [2, 3, 0, 0], "what is rebuilt counts as cached");
+}
+
+#[test]
+fn what_has_just_run_is_there_for_what_is_made_again() {
+    let bench = Bench::new();
+    let text = experiment("", r#""f": File(path: "number"), "b": Scale(of: "f", by: 2)"#);
+    std::fs::write(bench.path("number"), "3").unwrap();
+    bench.events(&text);
+    std::fs::write(bench.path("number"), "3.0").unwrap();
+    let more = text.replace("by: 2)", "by: 2), \"s\": Show(of: \"b\")");
+    assert_eq!(bench.events(&more), ["f = 3", "b reused", "s = 6", "b rebuilt"]);
 }
 
 #[test]

@@ -58,6 +58,8 @@ fn what_cannot_be_made_again_fails_its_readers() {
     let (events, summary) = bench.run(&new);
     let summary = summary.unwrap();
     assert_eq!((summary.ran, summary.failed, summary.skipped), (0, 1, 3), "{events:#?}");
+    let told = crate::bench::lines(&events);
+    assert_eq!(told.iter().filter(|line| line.ends_with("skipped: l")).count(), 3, "{told:#?}");
     std::fs::write(bench.path("f"), "1").unwrap();
     assert_eq!(bench.summary(&new), [4, 4, 0, 0]);
 }

@@ -9,4 +9,6 @@ mod incremental;
 mod losses;
 mod memory;
 mod properties;
+mod spec;
 mod tables;
+mod text;

@@ -54,7 +54,7 @@ fn started(events: &[Event]) -> BTreeSet<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 14, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever ran before and whatever was edited, a run does what the plan says.
     #[test]

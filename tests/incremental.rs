@@ -160,3 +160,31 @@ fn two_experiments_share_their_results() {
     assert!(told.tasks("started").iter().all(|task| task.contains("seed=2")), "{told:?}");
     assert_eq!(told.count("cached"), 13);
 }
+
+/// A node that asks for its artifact to be kept shares a key with one that does not.
+#[test]
+fn a_twin_that_is_kept_runs_with_what_reads_it() {
+    let bench = Bench::with(TINY);
+    bench.run_well();
+    let best = r#"
+        "best": Quantize(model: "net", format: Float(e: Axis("e"), m: 2), scale: PowerOfTwo, keep: true),
+        "judged": Evaluate(model: "best", data: "mnist", split: Train),
+        "small":"#;
+    bench.edit("\"small\":", best.trim_start());
+    let told = bench.run_well();
+    assert_eq!((told.count("failed"), told.count("skipped")), (0, 0), "{told:?}");
+    assert_eq!(told.of("completed").len(), 8, "four kept anew, four judged: {told:?}");
+    assert_eq!(bench.run_well().count("ran"), 0);
+}
+
+#[test]
+fn twins_of_which_one_is_kept_are_trained_once() {
+    let bench = Bench::with(TINY);
+    let twin = r#"
+        "lost": Train(data: "mnist", model: Mlp(hidden: [8]), batch: 50, epochs: 1, seed: Axis("seed"), keep: false),
+        "net":"#;
+    bench.edit("\"net\":", twin.trim_start());
+    let told = bench.run_well();
+    assert_eq!(told.counts(), [15, 13, 2, 0, 0]);
+    assert_eq!(bench.run_well().counts(), [15, 0, 15, 0, 0]);
+}

@@ -86,22 +86,6 @@ impl Plan {
     }
 }
 
-/// Why a plan cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// The store cannot be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A source file cannot be read.
-    #[error("{path}: {source}")]
-    Source {
-        /// The file.
-        path: String,
-        /// What went wrong.
-        source: std::io::Error,
-    },
-}
-
 /// Finds the state of tasks.
 pub struct Planner<'p, O: Ops> {
     graph: &'p Graph<O>,
@@ -113,7 +97,7 @@ pub struct Planner<'p, O: Ops> {
 
 #[derive(Default)]
 struct Sources {
-    digests: HashMap<PathBuf, Option<Digest>>,
+    digests: HashMap<PathBuf, Result<Digest, String>>,
     notes: Vec<String>,
 }
 
@@ -124,7 +108,7 @@ impl<'p, O: Ops> Planner<'p, O> {
     }
 
     /// Plans all tasks.
-    pub fn plan(&self) -> Result<Plan, PlanError> {
+    pub fn plan(&self) -> Result<Plan, StoreError> {
         let unknown = Planned { state: State::Waiting, key: None, parts: None };
         let mut plan = Plan { tasks: vec![unknown; self.graph.len()] };
         let mut first_with: HashMap<Key, TaskId> = HashMap::new();
@@ -161,7 +145,7 @@ impl<'p, O: Ops> Planner<'p, O> {
         &self,
         task: TaskId,
         parts: impl Fn(TaskId) -> Option<&'a Parts>,
-    ) -> Result<Planned, PlanError> {
+    ) -> Result<Planned, StoreError> {
         let key = match self.preimage(task, parts)? {
             Preimage::Known(text) => Key::derive(&text),
             Preimage::Waiting => return Ok(Planned { state: State::Waiting, key: None, parts: None }),
@@ -178,7 +162,7 @@ impl<'p, O: Ops> Planner<'p, O> {
         &self,
         task: TaskId,
         parts: impl Fn(TaskId) -> Option<&'a Parts>,
-    ) -> Result<Preimage, PlanError> {
+    ) -> Result<Preimage, StoreError> {
         let (node, _) = self.graph.place(task);
         let kind = self.graph.experiment.nodes[node].kind;
         let work = self.graph.work(task);
@@ -198,9 +182,9 @@ impl<'p, O: Ops> Planner<'p, O> {
         for source in sources {
             let digest = match source.content {
                 Content::Embedded(digest) => digest,
-                Content::File { path, missing } => match self.file(&path)? {
-                    Some(digest) => digest,
-                    None => return Ok(Preimage::Missing(missing)),
+                Content::File { path, missing } => match self.file(&path, &missing)? {
+                    Ok(digest) => digest,
+                    Err(what) => return Ok(Preimage::Missing(what)),
                 },
             };
             inputs.insert(source.name, digest);
@@ -213,7 +197,7 @@ impl<'p, O: Ops> Planner<'p, O> {
         self.sources.lock().map(|mut sources| std::mem::take(&mut sources.notes)).unwrap_or_default()
     }
 
-    fn judge(&self, task: TaskId, key: Key, hit: Option<Hit>) -> Result<Planned, PlanError> {
+    fn judge(&self, task: TaskId, key: Key, hit: Option<Hit>) -> Result<Planned, StoreError> {
         let run = |state| Ok(Planned { state, key: Some(key), parts: None });
         let Some(hit) = hit else { return run(State::Run) };
         let (node, _) = self.graph.place(task);
@@ -232,33 +216,47 @@ impl<'p, O: Ops> Planner<'p, O> {
         Ok(Planned { state: State::Cached, key: Some(key), parts: Some(parts) })
     }
 
-    /// Returns the digest of a source file: remembered while the file is unchanged, else of its content.
-    fn file(&self, path: &Path) -> Result<Option<Digest>, PlanError> {
+    /// Returns the digest of a source file: remembered while the file is unchanged, else of its content. The inner
+    /// error says what is missing.
+    fn file(&self, path: &Path, missing: &str) -> Result<Result<Digest, String>, StoreError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = sources.digests.get(&path) {
-            return Ok(*known);
+            return Ok(known.clone());
         }
         let digest = match self.store.source_digest(&path)? {
-            SourceState::Known(digest) => Some(digest),
-            SourceState::Unknown => {
-                let wrap = |source| PlanError::Source { path: path.display().to_string(), source };
-                let before = Stat::of(&path).map_err(wrap)?;
-                let digest = File::open(&path).and_then(Digest::of_reader).map_err(wrap)?;
-                self.store.remember_source(&path, before, digest)?;
-                Some(digest)
-            }
+            SourceState::Known(digest) => Ok(digest),
+            SourceState::Unknown => self.read(&path)?,
             SourceState::Gone(Some(digest)) => {
                 sources.notes.push(format!(
                     "{}: the file is gone; results made from it are still shown",
                     path.display()
                 ));
-                Some(digest)
+                Ok(digest)
             }
-            SourceState::Gone(None) => None,
+            SourceState::Gone(None) => Err(missing.to_owned()),
         };
-        sources.digests.insert(path, digest);
+        sources.digests.insert(path, digest.clone());
         Ok(digest)
+    }
+
+    /// Reads a source file for its digest, and remembers it.
+    fn read(&self, path: &Path) -> Result<Result<Digest, String>, StoreError> {
+        // A pipe or a device would be read for ever.
+        if !path.is_file() {
+            return Ok(Err(format!("{}: this is not a file", path.display())));
+        }
+        let read = Stat::of(path).and_then(|before| Ok((before, Digest::of_reader(File::open(path)?)?)));
+        match read {
+            Ok((before, digest)) => {
+                self.store.remember_source(path, before, digest)?;
+                Ok(Ok(digest))
+            }
+            Err(error) => Ok(Err(format!(
+                "{}: the file cannot be read ({error}); check its permissions",
+                path.display()
+            ))),
+        }
     }
 }
 

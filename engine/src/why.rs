@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 
-use fewbits_store::Store;
+use fewbits_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{Graph, TaskId};
 use crate::ops::Ops;
-use crate::plan::{Plan, PlanError, Planner, Preimage, State};
+use crate::plan::{Plan, Planner, Preimage, State};
 use crate::preimage::{Change, changes};
 
 /// Why a task runs or does not.
@@ -84,7 +84,7 @@ impl<'e, O: Ops> Explainer<'e, O> {
     }
 
     /// Returns why a task is in its state, compared with the last run only.
-    pub fn reason(&self, task: TaskId) -> Result<Reason, PlanError> {
+    pub fn reason(&self, task: TaskId) -> Result<Reason, StoreError> {
         Ok(match &self.plan.of(task).state {
             State::Cached => Reason::Cached,
             State::SameAs(other) => Reason::SameAs { task: self.graph.name(*other) },
@@ -102,7 +102,7 @@ impl<'e, O: Ops> Explainer<'e, O> {
 
     /// Returns why a task is in its state; without a namesake in the last run, compares with the stored result of
     /// the same op that differs in the fewest fields.
-    pub fn closest_reason(&self, task: TaskId) -> Result<Reason, PlanError> {
+    pub fn closest_reason(&self, task: TaskId) -> Result<Reason, StoreError> {
         let reason = self.reason(task)?;
         let Some(now) = (reason == Reason::New).then(|| self.preimage(task)).transpose()?.flatten() else {
             return Ok(reason);
@@ -122,7 +122,7 @@ impl<'e, O: Ops> Explainer<'e, O> {
     }
 
     /// Returns the preimage of a task, if it is known.
-    pub fn preimage(&self, task: TaskId) -> Result<Option<String>, PlanError> {
+    pub fn preimage(&self, task: TaskId) -> Result<Option<String>, StoreError> {
         let known = self.planner.preimage(task, |input| self.plan.of(input).parts.as_ref())?;
         Ok(if let Preimage::Known(text) = known { Some(text) } else { None })
     }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use fewbits_engine::plan::PlanError;
 use fewbits_engine::run::coordinator::RunError;
 use fewbits_store::StoreError;
 
@@ -69,11 +68,7 @@ pub fn code_of(error: &anyhow::Error) -> Exit {
         {
             return Exit::Store;
         }
-        if matches!(
-            cause.downcast_ref::<RunError>(),
-            Some(RunError::Store(_) | RunError::Plan(PlanError::Store(_)))
-        ) || matches!(cause.downcast_ref::<PlanError>(), Some(PlanError::Store(_)))
-        {
+        if matches!(cause.downcast_ref::<RunError>(), Some(RunError::Store(_))) {
             return Exit::Store;
         }
     }

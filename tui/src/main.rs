@@ -4,6 +4,7 @@ mod cli;
 mod command;
 mod diagnose;
 mod exit;
+mod interrupt;
 mod render;
 mod session;
 mod ui;

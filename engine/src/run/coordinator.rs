@@ -18,7 +18,7 @@ use super::supply::Supply;
 use crate::event::{Event, Summary};
 use crate::graph::{Graph, TaskId};
 use crate::ops::{OpError, Ops};
-use crate::plan::{PlanError, Planned, Planner, Preimage, State};
+use crate::plan::{Planned, Planner, Preimage, State};
 use crate::why::History;
 
 /// How to run.
@@ -35,9 +35,6 @@ pub struct Settings {
 /// Why a run could not be made or finished.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The plan cannot be made.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
     /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -199,7 +196,9 @@ impl<'r, O: Ops> Coordinator<'r, O> {
             key: key.to_string(),
             reason,
         });
-        let keep = self.graph.experiment.nodes[self.graph.node(task)].keep;
+        // One record serves all tasks of the key: it keeps what any of them wants kept.
+        let keeps = |task: &TaskId| self.graph.experiment.nodes[self.graph.node(*task)].keep;
+        let keep = keeps(&task) || self.course.schedule.followers(task).iter().any(keeps);
         self.assign(Job { task, key, preimage, keep, inputs });
         Ok(())
     }
@@ -266,7 +265,12 @@ impl<'r, O: Ops> Coordinator<'r, O> {
             JobError::Op(OpError::Cancelled) => return Ok(()),
             JobError::Lost(input) => return Ok(self.course.lost(job.task, *input)?),
             JobError::Differs { key, .. } => self.store.drop_record(key)?,
-            JobError::Op(_) | JobError::Store(_) => {}
+            JobError::Store(error) => {
+                // The next task would meet the same.
+                self.store_error.get_or_insert_with(|| error.to_string());
+                self.stop();
+            }
+            JobError::Op(_) => {}
         }
         self.course.failed(job.task, error.to_string());
         Ok(())

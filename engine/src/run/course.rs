@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use fewbits_store::Store;
+use fewbits_store::{Store, StoreError};
 
 use super::announcer::{Announcer, planned};
 use super::schedule::Schedule;
@@ -11,7 +11,7 @@ use super::supply::Supply;
 use crate::event::Event;
 use crate::graph::{Graph, TaskId};
 use crate::ops::Ops;
-use crate::plan::{PlanError, Planned, Planner, State};
+use crate::plan::{Planned, Planner, State};
 use crate::why::{History, Reason};
 
 /// A result on its way to the disk.
@@ -79,7 +79,7 @@ impl<'r, O: Ops> Course<'r, O> {
     }
 
     /// Announces the plan and puts every task that is not cached into the schedule.
-    pub fn begin(&mut self) -> Result<(), PlanError> {
+    pub fn begin(&mut self) -> Result<(), StoreError> {
         self.announcer.tell(planned(self.graph, self.supply.plan()));
         for message in self.planner.notes().into_iter().chain(self.store.warnings()) {
             self.announcer.tell(Event::Warned { message });
@@ -95,16 +95,19 @@ impl<'r, O: Ops> Course<'r, O> {
         let (taking, others): (Vec<TaskId>, Vec<TaskId>) = pending.into_iter().partition(takes);
         for task in others.into_iter().chain(taking) {
             let planned = self.supply.of(task).clone();
-            if planned.state != State::Waiting {
-                let freed = self.settled(task, planned);
-                self.advance(freed)?;
-            }
+            let freed = match planned.state {
+                // What it waits for may be known already, through another task of the same key.
+                State::Waiting if self.supply.unknown_inputs(task).is_empty() => vec![task],
+                State::Waiting => continue,
+                _ => self.settled(task, planned),
+            };
+            self.advance(freed)?;
         }
         Ok(())
     }
 
     /// A task's result is known: serves those that take it, settles those that waited for it.
-    pub fn known(&mut self, task: TaskId, planned: Planned) -> Result<(), PlanError> {
+    pub fn known(&mut self, task: TaskId, planned: Planned) -> Result<(), StoreError> {
         self.supply.learn(task, planned);
         let mut freed = self.schedule.know(task);
         for follower in self.schedule.take_followers(task) {
@@ -114,7 +117,7 @@ impl<'r, O: Ops> Course<'r, O> {
     }
 
     /// Settles tasks whose inputs have become known, and those that become known because of it.
-    fn advance(&mut self, freed: Vec<TaskId>) -> Result<(), PlanError> {
+    fn advance(&mut self, freed: Vec<TaskId>) -> Result<(), StoreError> {
         let mut freed = VecDeque::from(freed);
         while let Some(task) = freed.pop_front() {
             let planned = self.planner.settle(task, |input| self.supply.parts(input))?;
@@ -163,7 +166,7 @@ impl<'r, O: Ops> Course<'r, O> {
     }
 
     /// A task found that the kept artifact of another is not there: that one runs again, once, and the task after it.
-    pub fn lost(&mut self, task: TaskId, input: TaskId) -> Result<(), PlanError> {
+    pub fn lost(&mut self, task: TaskId, input: TaskId) -> Result<(), StoreError> {
         if !self.sent_back.insert((task, input)) {
             let input = self.graph.name(input);
             self.failed(task, format!("{input}: what was kept of it cannot be read back; check the disk"));
@@ -187,7 +190,7 @@ impl<'r, O: Ops> Course<'r, O> {
     }
 
     /// A task that was about to run is settled again, once a result that is needed is known.
-    pub fn send_back(&mut self, task: TaskId, needed: Option<TaskId>) -> Result<(), PlanError> {
+    pub fn send_back(&mut self, task: TaskId, needed: Option<TaskId>) -> Result<(), StoreError> {
         let key = self.supply.of(task).key;
         let mut freed = key.map(|key| self.schedule.retire(task, key)).unwrap_or_default();
         match needed {

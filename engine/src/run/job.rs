@@ -3,15 +3,16 @@
 //! Knows nothing of threads or order.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fewbits_store::{Key, Record, Store, StoreError};
+use fewbits_store::{Digest, Key, Record, SourceState, Store, StoreError};
 
 use super::artifacts::Artifacts;
 use super::context::Context;
 use crate::graph::{Graph, TaskId};
-use crate::ops::{OpError, Ops};
+use crate::ops::{Content, OpError, Ops};
 use crate::plan::Parts;
 
 /// A task to be done.
@@ -119,6 +120,7 @@ impl<O: Ops> Worker<O> {
         let start = Instant::now();
         let output = self.ops.run(&self.graph.work(job.task).op, &inputs, context)?;
         let seconds = start.elapsed().as_secs_f64();
+        self.check_sources(job)?;
         let objects = match (&output.artifact, job.keep) {
             (Some(artifact), true) => self.ops.encode(artifact).into_values().collect(),
             _ => vec![],
@@ -134,6 +136,26 @@ impl<O: Ops> Worker<O> {
             provenance: self.ops.provenance(),
         };
         Ok(Done { record, artifact: output.artifact, objects })
+    }
+
+    /// Makes sure that the files read are still those of the key.
+    fn check_sources(&self, job: &Job) -> Result<(), JobError> {
+        for source in self.ops.sources(&self.graph.work(job.task).op)? {
+            let Content::File { path, .. } = source.content else { continue };
+            let path = std::path::absolute(&path).unwrap_or(path);
+            let now = match self.store.source_digest(&path)? {
+                SourceState::Known(digest) => Some(digest),
+                SourceState::Unknown => File::open(&path).and_then(Digest::of_reader).ok(),
+                SourceState::Gone(_) => None,
+            };
+            let planned =
+                |digest: Digest| job.preimage.contains(&format!("\"{}\":\"{digest}\"", source.name));
+            if !now.is_some_and(planned) {
+                let what = format!("{}: the file changed while it was read; run again", path.display());
+                return Err(OpError::Failed(what).into());
+            }
+        }
+        Ok(())
     }
 
     fn obtain(&self, recipe: &Recipe, quiet: &Context) -> Result<Arc<O::Artifact>, JobError> {

@@ -122,6 +122,12 @@ impl Schedule {
         self.status[task.index()] = Status::Ran;
     }
 
+    /// Returns the tasks that take this task's result.
+    #[must_use]
+    pub fn followers(&self, task: TaskId) -> &[TaskId] {
+        self.followers.get(&task).map_or(&[], Vec::as_slice)
+    }
+
     /// Returns the tasks that take this task's result, and forgets them.
     pub fn take_followers(&mut self, task: TaskId) -> Vec<TaskId> {
         self.followers.remove(&task).unwrap_or_default()

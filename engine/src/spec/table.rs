@@ -320,10 +320,16 @@ impl Scope<'_> {
             let message = format!("table `{}` names axis `{name}` twice", table.name);
             faults.add(span, message, "an axis has one place in a table: remove the other");
         }
+        let depends = spanned(&table.expressions(), self.axes, self.nodes);
+        for axis in table.replicate.iter().chain(&table.average).filter(|axis| !depends.contains(axis)) {
+            let name = &self.axes[*axis].name;
+            let message = format!("no value of table `{}` depends on axis `{name}`", table.name);
+            faults.add(span, message, "pooling over it would repeat one result: remove it from the table");
+        }
         if matches!(&table.shape, Shape::Table { rows: None, .. } | Shape::Pareto { .. }) {
             return;
         }
-        for axis in spanned(&table.expressions(), self.axes, self.nodes) {
+        for axis in depends {
             if !said.contains(&axis) {
                 let name = &self.axes[axis].name;
                 let message = format!("table `{}` does not say what to do with axis `{name}`", table.name);

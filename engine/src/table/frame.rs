@@ -10,6 +10,9 @@ use crate::ops::Ops;
 use crate::spec::expression::{Evaluator, Expression};
 use crate::spec::table::Table;
 
+/// The most points that one table may span.
+pub const MOST_ROWS: usize = 10_000_000;
+
 /// The rows behind a table.
 pub struct Frame {
     /// The points that the rows are for.
@@ -38,8 +41,8 @@ impl Frame {
     ) -> Result<Self, String> {
         let experiment = &graph.experiment;
         let axes = table.axes(&experiment.axes, &experiment.nodes);
-        let points = Points::enumerate(&axes, &experiment.axes, &experiment.only, usize::MAX)
-            .map_err(|_| format!("table `{}` spans too many points", table.name))?;
+        let points = Points::enumerate(&axes, &experiment.axes, &experiment.only, MOST_ROWS)
+            .map_err(|_| format!("table `{}` spans more than {MOST_ROWS} points", table.name))?;
         let evaluator = Evaluator::new();
         let (mut rows, mut missing) = (vec![], 0);
         for point in 0..points.len() {

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value as Json};
 
+use super::frame::MOST_ROWS;
 use super::results::Results;
 use crate::graph::Graph;
 use crate::graph::points::Points;
@@ -23,7 +24,7 @@ pub fn rows<O: Ops>(graph: &Graph<O>, results: &Results) -> Vec<Map<String, Json
         let nodes: Vec<usize> = (0..experiment.nodes.len())
             .filter(|&node| experiment.nodes[node].axes.iter().all(|axis| axes.contains(axis)))
             .collect();
-        let Ok(points) = Points::enumerate(axes, &experiment.axes, &experiment.only, usize::MAX) else {
+        let Ok(points) = Points::enumerate(axes, &experiment.axes, &experiment.only, MOST_ROWS) else {
             continue;
         };
         for point in 0..points.len() {

@@ -189,6 +189,15 @@ impl Graph {
         costs.fold(0, u64::saturating_add)
     }
 
+    /// Returns about how many bytes a training takes: parameters, gradients and two moments, and activations and
+    /// their gradients for a batch.
+    #[must_use]
+    pub fn training_bytes(&self, batch: usize) -> u64 {
+        let add = |all: u64, layer: &Layer| all.saturating_add(layer.output.len() as u64);
+        let activations = self.layers.iter().fold(0, add).saturating_mul(2).saturating_mul(batch as u64);
+        self.parameter_count().saturating_mul(4).saturating_add(activations).saturating_mul(4)
+    }
+
     /// Returns the graph as canonical JSON (RFC 8785): input, classes, and a list of layers with named inputs.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         let inputs = std::iter::once(INPUT).chain(self.layers.iter().map(|layer| layer.name.as_str()));

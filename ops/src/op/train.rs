@@ -38,6 +38,11 @@ pub const KIND: Kind = Kind {
 
 const VERSION: u32 = 1;
 
+/// The most memory that one training may take; more is taken for a mistake.
+const MOST_BYTES: u64 = 8 << 30;
+/// A batch is never larger than the training set, and no published one here is larger than this.
+const MOST_IMAGES: usize = 60_000;
+
 /// A training to be done.
 #[derive(Debug)]
 pub struct TrainOp {
@@ -80,7 +85,7 @@ impl TrainOp {
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
         let [Port::Dataset(data)] = inputs else { return Ok(Port::Nothing) };
         if let Some((shape, classes)) = data.shape {
-            Graph::resolve(&self.config.model, shape, classes).map_err(|error| Misfit {
+            let graph = Graph::resolve(&self.config.model, shape, classes).map_err(|error| Misfit {
                 field: "model",
                 message: error.to_string(),
                 hint: format!(
@@ -88,6 +93,20 @@ impl TrainOp {
                     shape[0], shape[1], shape[2]
                 ),
             })?;
+            let bytes = graph.training_bytes(self.config.batch.min(MOST_IMAGES));
+            if bytes > MOST_BYTES {
+                let (takes, most) = (bytes.div_ceil(1 << 30), MOST_BYTES >> 30);
+                return Err(Misfit {
+                    field: "model",
+                    message: format!(
+                        "training this network in batches of {} takes {takes} GiB",
+                        self.config.batch
+                    ),
+                    hint: format!(
+                        "at most {most} GiB are allowed: take fewer or smaller layers, or a smaller batch"
+                    ),
+                });
+            }
         }
         Ok(Port::Model(data.clone()))
     }

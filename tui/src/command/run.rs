@@ -8,52 +8,67 @@ use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::plan::Planner;
 use fewbits_engine::run::coordinator::{self, RunError, Settings};
 use fewbits_store::Store;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use super::{note, print, table};
+use super::table::Shown;
+use super::{note, print};
 use crate::cli::{Format, Global, Run, Ui};
 use crate::exit::Exit;
+use crate::interrupt;
 use crate::session::{Session, open, writer};
 use crate::ui::live::Live;
 use crate::ui::plain::Plain;
 
 /// Runs an experiment.
 pub fn run(args: &Run, global: &Global) -> Result<Exit> {
+    let cancelled = interrupt::listen()?;
     let session = open(&args.file.file, global)?;
     let store = Arc::new(writer(global)?);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = threads();
     let jobs = args.jobs.map_or(threads, usize::from);
     let settings = Settings { jobs, threads, fail_fast: args.fail_fast };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
-    let mut ended = runtime.block_on(drive(&session, &store, settings, global))?;
-    let mut shown = show(&session, &store)?;
-    if shown.damaged > 0 && !ended.interrupted {
+    let mut view = viewer(global, jobs);
+    let mut summary = drive(&session, &store, settings, &cancelled, &mut view)?;
+    let mut shown = results(&session, &store)?;
+    if shown.damaged() > 0 && !*cancelled.borrow() {
         // What is damaged shows when it is read. It has been dropped, so this computes it again.
-        ended = runtime.block_on(drive(&session, &store, settings, global))?;
-        shown = show(&session, &store)?;
+        summary = both(summary, drive(&session, &store, settings, &cancelled, &mut view)?);
+        shown = results(&session, &store)?;
     }
+    view(&Event::Finished(summary));
     if global.ui != Ui::Json && !session.graph.experiment.tables.is_empty() {
-        print(&format!("\n{}", shown.text))?;
+        print(&format!("\n{}", shown.every(Format::Text)?))?;
     }
-    Ok(match ended {
-        _ if ended.interrupted => Exit::Interrupted,
-        Ended { summary: Summary { failed: 0, .. }, .. } => Exit::Done,
-        Ended { .. } => Exit::Failed,
+    Ok(match summary {
+        Summary { skipped: 1.., .. } if *cancelled.borrow() => Exit::Interrupted,
+        Summary { failed: 0, skipped: 0, .. } => Exit::Done,
+        _ => Exit::Failed,
     })
 }
 
-/// How a run ended.
-struct Ended {
-    summary: Summary,
-    interrupted: bool,
+/// Returns the threads that all tasks share: `RAYON_NUM_THREADS` where it is set, else one per core.
+fn threads() -> usize {
+    let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|threads| threads.parse().ok());
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    asked.filter(|threads| *threads > 0).unwrap_or_else(cores)
 }
 
-async fn drive(session: &Session, store: &Arc<Store>, settings: Settings, global: &Global) -> Result<Ended> {
+/// Returns how a run ended that took two turns.
+fn both(first: Summary, second: Summary) -> Summary {
+    let ran = first.ran + second.ran;
+    let cached = second.tasks - ran.min(second.tasks) - second.failed - second.skipped;
+    Summary { ran, cached, seconds: first.seconds + second.seconds, ..second }
+}
+
+/// Runs what is not known yet and shows every event but the last.
+fn drive(
+    session: &Session,
+    store: &Arc<Store>,
+    settings: Settings,
+    cancelled: &watch::Receiver<bool>,
+    view: &mut dyn FnMut(&Event),
+) -> Result<Summary> {
     let (events, mut inbox) = mpsc::unbounded_channel();
-    let (cancel, cancelled) = watch::channel(false);
-    let interrupts = tokio::spawn(listen(cancel)?);
     let id = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S-%3f").to_string();
     let running = coordinator::run(
         Arc::clone(&session.graph),
@@ -64,45 +79,27 @@ async fn drive(session: &Session, store: &Arc<Store>, settings: Settings, global
         events,
         cancelled.clone(),
     );
-    let mut show = viewer(global, settings.jobs);
     let showing = async {
         while let Some(event) = inbox.recv().await {
-            show(&event);
+            if !matches!(event, Event::Finished(_)) {
+                view(&event);
+            }
         }
     };
-    let (summary, ()) = tokio::join!(running, showing);
-    interrupts.abort();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
+    let (summary, ()) = runtime.block_on(async { tokio::join!(running, showing) });
     match summary {
-        Ok(summary) => Ok(Ended { summary, interrupted: *cancelled.borrow() && summary.skipped > 0 }),
-        Err(error @ RunError::Record { .. }) => Err(anyhow::Error::from(error).context(
-            "results could not be recorded; what was recorded before is kept: make room, or give another folder with \
-             --store, and run again",
-        )),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Returns the future that turns the first interrupt into a cancellation; the second ends the program at once.
-fn listen(cancel: watch::Sender<bool>) -> Result<impl Future<Output = ()>> {
-    let mut kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()]
-        .map(|kind| signal(kind).context("signals cannot be received"))
-        .into_iter()
-        .collect::<Result<Vec<_>>>()?;
-    Ok(async move {
-        for first in [true, false] {
-            let [interrupt, terminate, hangup] = kinds.as_mut_slice() else { return };
-            tokio::select! {
-                _ = interrupt.recv() => (),
-                _ = terminate.recv() => (),
-                _ = hangup.recv() => (),
+        Ok(summary) => Ok(summary),
+        Err(error) => {
+            if let RunError::Record { summary, .. } = &error {
+                view(&Event::Finished(*summary));
             }
-            if first {
-                let _ = cancel.send(true);
-            } else {
-                std::process::exit(Exit::Interrupted as i32);
-            }
+            Err(anyhow::Error::from(error).context(
+                "what was recorded before is kept; make room, or give another folder with --store, and run again",
+            ))
         }
-    })
+    }
 }
 
 /// Returns what shows events, as asked for.
@@ -140,15 +137,9 @@ fn live_terminal() -> bool {
     std::io::stderr().is_terminal() && std::io::stdin().is_terminal() && !dumb && !set("CI")
 }
 
-/// The tables as text, and how many of the results behind them turned out damaged.
-struct Tables {
-    text: String,
-    damaged: usize,
-}
-
-fn show(session: &Session, store: &Arc<Store>) -> Result<Tables> {
+fn results<'s>(session: &'s Session, store: &Arc<Store>) -> Result<Shown<'s>> {
     let plan = Planner::new(&session.graph, &*session.ops, store).plan()?;
-    let shown = table::Shown::new(session, &plan, store)?;
+    let shown = Shown::new(session, &plan, store)?;
     note(store.warnings());
-    Ok(Tables { text: shown.every(Format::Text)?, damaged: shown.damaged() })
+    Ok(shown)
 }

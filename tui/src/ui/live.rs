@@ -46,6 +46,10 @@ impl Live {
     pub fn open(jobs: usize) -> std::io::Result<Self> {
         let options = TerminalOptions { viewport: Viewport::Inline(HEIGHT) };
         let terminal = Terminal::with_options(CrosstermBackend::new(stderr()), options)?;
+        let size = terminal.size()?;
+        if size.width == 0 || size.height == 0 {
+            return Err(std::io::Error::other("the terminal has no size"));
+        }
         Ok(Self { terminal, state: State::new(jobs), drawn: None })
     }
 
@@ -90,6 +94,12 @@ impl Live {
         let _ = self.terminal.clear();
         let _ = self.terminal.show_cursor();
         eprintln!("{}: {}", self.state.experiment, sentence(summary));
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let _ = self.terminal.show_cursor();
     }
 }
 
@@ -139,7 +149,12 @@ impl State {
     fn lines(&self) -> Vec<Line<'_>> {
         let mut head = vec![
             Span::from(self.experiment.as_str()).bold(),
-            Span::from(format!("  {}/{} done, {} cached", self.done, self.total, self.cached)),
+            Span::from(format!(
+                "  {}/{} done, {} cached",
+                self.done.min(self.total),
+                self.total,
+                self.cached
+            )),
         ];
         if self.failed > 0 {
             head.push(Span::styled(

@@ -74,7 +74,7 @@ impl<W: Write> Plain<W> {
     }
 
     fn counted(&self, text: &str) -> String {
-        let mut line = format!("[{}/{}] {text}", self.done, self.total);
+        let mut line = format!("[{}/{}] {text}", self.done.min(self.total), self.total);
         if let Some(seconds) = self.eta.seconds().filter(|seconds| *seconds >= 1.0) {
             let _ = write!(line, " · {} left", duration(seconds));
         }

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
-use crate::exit::{Exit, code_of};
+use crate::exit::code_of;
 use crate::ui::plain::printable;
 
 fn main() -> ExitCode {
@@ -34,8 +34,6 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(exit) => exit.into(),
-        // Who closed our output has seen enough.
-        Err(error) if is_broken_pipe(&error) => Exit::Done.into(),
         Err(error) => {
             let text = format!("{error:#}");
             // Faults of a file come with their colours; everything else may hold names from outside.
@@ -44,11 +42,6 @@ fn main() -> ExitCode {
             code_of(&error).into()
         }
     }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let broken = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::BrokenPipe;
-    error.chain().any(|cause| cause.downcast_ref().is_some_and(broken))
 }
 
 /// A panic is a fault of ours: one sentence, not a trace. Those of tasks are caught and become their error.

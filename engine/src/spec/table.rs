@@ -152,8 +152,9 @@ impl Scope<'_> {
         let columns: Option<Value> = fields.required("columns", faults);
         let columns = columns.and_then(|value| self.columns(&value, faults));
         let rows = if fields.has("rows") { Some(self.axes(fields, "rows", faults)?) } else { None };
+        let sort = fields.take("sort");
         let columns = columns?;
-        let sort = fields.take("sort").map(|value| self.sort(value, &columns, faults)).unwrap_or_default();
+        let sort = sort.map(|value| self.sort(value, &columns, faults)).unwrap_or_default();
         Some(Shape::Table { rows, columns, sort })
     }
 

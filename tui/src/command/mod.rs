@@ -14,12 +14,13 @@ use std::io::Write;
 
 use anyhow::Result;
 
-/// Writes results to standard output.
+/// Writes results to standard output. Who closed it has seen enough, which is no error.
 pub fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
-    Ok(())
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Writes notes to standard error, where they do not mix with results.

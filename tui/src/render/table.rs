@@ -47,11 +47,15 @@ fn grid(sheet: &Sheet, markdown: bool) -> String {
     // Several axes across would make wide columns: one line each.
     let heading = |text: &String| if markdown { text.clone() } else { text.replace(", ", "\n") };
     table.set_header(sheet.headings.iter().map(heading));
+    // A mean over fewer replications than the others must not pass for one of them.
+    let n = |cell: &Cell| if let Cell::Value(value) = cell { value.n } else { 0 };
+    let most = sheet.rows.iter().flatten().map(n).max().unwrap_or(0);
     for row in &sheet.rows {
         table.add_row(row.iter().map(|cell| match cell {
             Cell::Absent => String::new(),
             Cell::Missing => "…".to_owned(),
             Cell::Level { label, .. } => label.clone(),
+            Cell::Value(value) if value.n < most => format!("{} (n={})", estimate(value), value.n),
             Cell::Value(value) => estimate(value),
         }));
     }

@@ -93,7 +93,8 @@ impl Live {
     fn close(&mut self, summary: &Summary) {
         let _ = self.terminal.clear();
         let _ = self.terminal.show_cursor();
-        eprintln!("{}: {}", self.state.experiment, sentence(summary));
+        // The cursor is left where the last task's line ended.
+        eprintln!("\r{}: {}", self.state.experiment, sentence(summary));
     }
 }
 

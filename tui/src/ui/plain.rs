@@ -1,5 +1,6 @@
 //! A run as lines: one per change of state, with how much is done and how long it still takes.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
 
@@ -15,12 +16,14 @@ pub struct Plain<W> {
     eta: Eta,
     done: usize,
     total: usize,
+    /// Tasks skipped, by the failed task.
+    skipped: BTreeMap<String, usize>,
 }
 
 impl<W: Write> Plain<W> {
     /// Makes the view of a run with this many tasks at once.
     pub fn new(out: W, jobs: usize) -> Self {
-        Self { out, eta: Eta::new(jobs), done: 0, total: 0 }
+        Self { out, eta: Eta::new(jobs), done: 0, total: 0, skipped: BTreeMap::new() }
     }
 
     /// Shows an event.
@@ -61,13 +64,21 @@ impl<W: Write> Plain<W> {
                 self.done += 1;
                 self.counted(&format!("{task} failed: {error}"))
             }
-            Event::Skipped { task, because } => {
+            Event::Skipped { because, .. } => {
+                // One line for all that one failure takes with it, at the end.
                 self.done += 1;
-                self.counted(&format!("{task} skipped: {because} failed"))
+                *self.skipped.entry(because.clone()).or_default() += 1;
+                return;
             }
             Event::Warned { message } => format!("warning: {message}"),
             Event::Interrupted => "interrupted: dropping what is in flight, keeping what is done".to_owned(),
-            Event::Finished(summary) => sentence(summary),
+            Event::Finished(summary) => {
+                for (because, count) in std::mem::take(&mut self.skipped) {
+                    let _ =
+                        writeln!(self.out, "{}", printable(&format!("{count} skipped: {because} failed")));
+                }
+                sentence(summary)
+            }
         };
         // Progress that cannot be shown must not end the run.
         let _ = writeln!(self.out, "{}", printable(&line));

@@ -57,6 +57,9 @@ pub enum Event {
     Reused {
         /// The task's name.
         task: String,
+        /// Its key in hex.
+        #[serde(default)]
+        key: String,
         /// The task of this run that made the result; none if it was in the store.
         same_as: Option<String>,
     },
@@ -86,7 +89,9 @@ pub enum Event {
         /// One sentence.
         message: String,
     },
-    /// The run was interrupted.
+    /// The run was asked to end once what is running has ended.
+    Draining,
+    /// The run was interrupted: what was running is dropped.
     Interrupted,
     /// The run ended.
     Finished(Summary),

@@ -3,6 +3,7 @@
 
 pub mod event;
 pub mod graph;
+pub mod journal;
 pub mod ops;
 pub mod plan;
 pub mod preimage;

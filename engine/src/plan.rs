@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use fewbits_store::{Digest, Hit, Key, SourceState, Stat, Store, StoreError};
 
-use crate::graph::{Graph, TaskId};
+use crate::graph::{Graph, TaskId, Work};
+use crate::journal;
 use crate::ops::{Content, OpError, Ops};
 use crate::preimage::preimage;
 
@@ -91,6 +92,8 @@ pub struct Planner<'p, O: Ops> {
     graph: &'p Graph<O>,
     ops: &'p O,
     store: &'p Store,
+    /// What source files held in an earlier run; asked before the files.
+    remembered: journal::Sources,
     /// Digests of source files read in this invocation, and sentences about files that are gone.
     sources: Mutex<Sources>,
 }
@@ -104,7 +107,17 @@ struct Sources {
 impl<'p, O: Ops> Planner<'p, O> {
     /// Makes a planner.
     pub fn new(graph: &'p Graph<O>, ops: &'p O, store: &'p Store) -> Self {
-        Self { graph, ops, store, sources: Mutex::default() }
+        Self::remembering(graph, ops, store, journal::Sources::new())
+    }
+
+    /// Makes a planner of an earlier run, for which source files hold what they held then.
+    pub fn remembering(
+        graph: &'p Graph<O>,
+        ops: &'p O,
+        store: &'p Store,
+        remembered: journal::Sources,
+    ) -> Self {
+        Self { graph, ops, store, remembered, sources: Mutex::default() }
     }
 
     /// Plans all tasks.
@@ -182,14 +195,44 @@ impl<'p, O: Ops> Planner<'p, O> {
         for source in sources {
             let digest = match source.content {
                 Content::Embedded(digest) => digest,
-                Content::File { path, missing } => match self.file(&path, &missing)? {
-                    Ok(digest) => digest,
-                    Err(what) => return Ok(Preimage::Missing(what)),
+                Content::File { path, missing } => match self.remembered(task, &source.name) {
+                    Some(digest) => digest,
+                    None => match self.file(&path, &missing)? {
+                        Ok(digest) => digest,
+                        Err(what) => return Ok(Preimage::Missing(what)),
+                    },
                 },
             };
             inputs.insert(source.name, digest);
         }
         Ok(Preimage::Known(preimage(&work.identity, &work.params, &inputs)))
+    }
+
+    /// Returns what the source files of all tasks hold, as far as they are there.
+    pub fn sources(&self) -> Result<journal::Sources, StoreError> {
+        let mut all = journal::Sources::new();
+        for (node, step) in self.graph.steps.iter().enumerate() {
+            let of = |work: &Work<O>| self.ops.sources(&work.op).unwrap_or_default();
+            if step.works.iter().all(|work| of(work).is_empty()) {
+                continue;
+            }
+            for task in self.graph.tasks_of(node) {
+                for source in of(self.graph.work(task)) {
+                    let Content::File { path, missing } = source.content else { continue };
+                    if let Ok(digest) = self.file(&path, &missing)? {
+                        all.entry(self.graph.sorted_name(task)).or_default().insert(source.name, digest);
+                    }
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    fn remembered(&self, task: TaskId, source: &str) -> Option<Digest> {
+        if self.remembered.is_empty() {
+            return None;
+        }
+        self.remembered.get(&self.graph.sorted_name(task))?.get(source).copied()
     }
 
     /// Returns sentences about source files that are gone but whose results are still known.

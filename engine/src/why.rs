@@ -1,5 +1,5 @@
 //! Why a task runs or does not: which field of its preimage changed, from what to what.
-//! Compares with this experiment's last run, replanned from its text; else with the nearest stored relative.
+//! Compares with this experiment's last run, planned again from its text and what its files held; else with the nearest stored relative.
 
 use std::collections::HashMap;
 
@@ -7,6 +7,7 @@ use fewbits_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{Graph, TaskId};
+use crate::journal::Header;
 use crate::ops::Ops;
 use crate::plan::{Plan, Planner, Preimage, State};
 use crate::preimage::{Change, changes};
@@ -45,15 +46,6 @@ pub enum Reason {
         /// The task it waits for.
         task: String,
     },
-}
-
-/// The first line of a run's journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunHeader {
-    /// The experiment's name.
-    pub experiment: String,
-    /// The experiment's text.
-    pub text: String,
 }
 
 /// What the tasks of the last run of an experiment were made of, by task name.
@@ -136,13 +128,13 @@ impl<'e, O: Ops> Explainer<'e, O> {
 impl History {
     /// Plans the newest run of this experiment again; none if there is none, or its text cannot be read any more.
     pub fn last<O: Ops>(graph: &Graph<O>, ops: &O, store: &Store) -> Option<Self> {
-        Self::read(&last_text(store, &graph.experiment.name)?, ops, store)
+        Self::read(last_header(store, &graph.experiment.name)?, ops, store)
     }
 
     /// Returns why a task without a result runs; `now` is its preimage.
     #[must_use]
     pub fn compare<O: Ops>(&self, graph: &Graph<O>, task: TaskId, now: &str) -> Reason {
-        match self.preimages.get(&sorted_name(graph, task)) {
+        match self.preimages.get(&graph.sorted_name(task)) {
             None => Reason::New,
             Some(before) if before == now => Reason::Unfinished,
             Some(before) => Reason::Changed {
@@ -152,33 +144,25 @@ impl History {
         }
     }
 
-    fn read<O: Ops>(text: &str, ops: &O, store: &Store) -> Option<Self> {
-        let graph = Graph::read(text, ops, usize::MAX).ok()?;
-        let planner = Planner::new(&graph, ops, store);
+    fn read<O: Ops>(header: Header, ops: &O, store: &Store) -> Option<Self> {
+        let graph = Graph::read(&header.text, ops, usize::MAX).ok()?;
+        let planner = Planner::remembering(&graph, ops, store, header.sources);
         let plan = planner.plan().ok()?;
         let mut preimages = HashMap::new();
         for task in graph.tasks() {
             if let Ok(Preimage::Known(text)) = planner.preimage(task, |input| plan.of(input).parts.as_ref()) {
-                preimages.insert(sorted_name(&graph, task), text);
+                preimages.insert(graph.sorted_name(task), text);
             }
         }
         Some(Self { preimages })
     }
 }
 
-/// Returns the name of a task with its axes by name, so that reordered axes make no difference.
-fn sorted_name<O: Ops>(graph: &Graph<O>, task: TaskId) -> String {
-    let (node, _) = graph.place(task);
-    let mut point: Vec<String> = graph.point(task).map(|(axis, label)| format!("{axis}={label}")).collect();
-    point.sort_unstable();
-    format!("{}({})", graph.experiment.nodes[node].name, point.join(","))
-}
-
-/// Returns the text of the newest run of an experiment.
-fn last_text(store: &Store, experiment: &str) -> Option<String> {
+/// Returns the first line of the journal of an experiment's newest run.
+fn last_header(store: &Store, experiment: &str) -> Option<Header> {
     store.runs().ok()?.into_iter().rev().find_map(|id| {
         let line = store.open_run(&id).ok()?.next_line().ok()??;
-        let header: RunHeader = serde_json::from_str(&line).ok()?;
-        (header.experiment == experiment).then_some(header.text)
+        let header: Header = serde_json::from_str(&line).ok()?;
+        (header.experiment == experiment).then_some(header)
     })
 }

@@ -14,6 +14,15 @@ impl<O: Ops> Graph<O> {
         if point.is_empty() { name.clone() } else { format!("{name}({})", point.join(",")) }
     }
 
+    /// Returns the name of a task with its axes by name, which is the same whatever their order in the file.
+    #[must_use]
+    pub fn sorted_name(&self, task: TaskId) -> String {
+        let (node, _) = self.place(task);
+        let mut point: Vec<String> = self.point(task).map(|(axis, label)| format!("{axis}={label}")).collect();
+        point.sort_unstable();
+        format!("{}({})", self.experiment.nodes[node].name, point.join(","))
+    }
+
     /// Returns the axes of a task with the labels of their values.
     pub fn point(&self, task: TaskId) -> impl Iterator<Item = (&str, &str)> {
         let (node, point) = self.place(task);

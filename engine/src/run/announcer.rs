@@ -1,46 +1,50 @@
 //! Tells what happens in a run: to who listens, and to the run's journal.
 //! Knows nothing of what the events mean.
 
+use std::time::Instant;
+
 use fewbits_store::{RunWriter, Store, StoreError};
 use tokio::sync::mpsc;
 
 use crate::event::Event;
 use crate::graph::Graph;
+use crate::journal::{Header, Stamped};
 use crate::ops::Ops;
 use crate::plan::Plan;
-use crate::why::RunHeader;
 
 /// Where events go.
 pub struct Announcer {
     events: mpsc::UnboundedSender<Event>,
     journal: Option<RunWriter>,
+    start: Instant,
 }
 
 impl Announcer {
     /// Starts the journal of a run.
-    pub fn open<O: Ops>(
-        graph: &Graph<O>,
+    pub fn open(
+        header: &Header,
         store: &Store,
         id: &str,
+        start: Instant,
         events: mpsc::UnboundedSender<Event>,
     ) -> Result<Self, StoreError> {
         let mut journal = store.create_run(id)?;
-        let header = RunHeader { experiment: graph.experiment.name.clone(), text: graph.text.clone() };
-        if let Ok(line) = serde_json::to_string(&header) {
+        if let Ok(line) = serde_json::to_string(header) {
             journal.append_line(&line)?;
         }
-        Ok(Self { events, journal: Some(journal) })
+        Ok(Self { events, journal: Some(journal), start })
     }
 
     /// Tells one event.
     pub fn tell(&mut self, event: Event) {
-        if let (Some(journal), Ok(line)) = (&mut self.journal, serde_json::to_string(&event)) {
+        let stamped = Stamped { at: self.start.elapsed().as_secs_f64(), event };
+        if let (Some(journal), Ok(line)) = (&mut self.journal, serde_json::to_string(&stamped)) {
             // A run can do without its journal; the results are elsewhere.
             if journal.append_line(&line).is_err() {
                 self.journal = None;
             }
         }
-        let _ = self.events.send(event);
+        let _ = self.events.send(stamped.event);
     }
 }
 

@@ -13,10 +13,12 @@ use super::artifacts::Artifacts;
 use super::context::{Context, Report};
 use super::course::{Course, Recording};
 use super::executor::{Assignment, Executor, Outcome};
+use super::halt::Halt;
 use super::job::{Done, Job, JobError, Worker};
 use super::supply::Supply;
 use crate::event::{Event, Summary};
 use crate::graph::{Graph, TaskId};
+use crate::journal::Header;
 use crate::ops::{OpError, Ops};
 use crate::plan::{Planned, Planner, Preimage, State};
 use crate::why::History;
@@ -61,8 +63,7 @@ enum Message<A> {
     Reported(Event),
 }
 
-/// Runs what is not in the store yet. Events go to `events` and to the run's journal; when `cancel` becomes true,
-/// what is in flight is dropped and everything done is kept.
+/// Runs what is not in the store yet. Events go to `events` and to the run's journal; `halt` asks it to end early.
 pub async fn run<O: Ops>(
     graph: Arc<Graph<O>>,
     ops: Arc<O>,
@@ -70,7 +71,7 @@ pub async fn run<O: Ops>(
     id: &str,
     settings: Settings,
     events: mpsc::UnboundedSender<Event>,
-    mut cancel: watch::Receiver<bool>,
+    mut halt: watch::Receiver<Halt>,
 ) -> Result<Summary, RunError> {
     let start = Instant::now();
     let planner = Planner::new(&graph, &*ops, &store);
@@ -78,7 +79,8 @@ pub async fn run<O: Ops>(
     // Where nothing runs, nothing is read of the last run, which is looked for before this one has a journal.
     let idle = plan.tasks.iter().all(|planned| planned.state == State::Cached);
     let history = if idle { None } else { History::last(&graph, &*ops, &store) };
-    let announcer = Announcer::open(&graph, &store, id, events)?;
+    let header = Header::new(&graph, &plan, settings.jobs, planner.sources()?);
+    let announcer = Announcer::open(&header, &store, id, start, events)?;
     let artifacts = Arc::new(Artifacts::new());
     let supply = Supply::new(&graph, plan, Arc::clone(&artifacts));
     let course = Course::new(&graph, &planner, &store, supply, history, announcer);
@@ -98,10 +100,9 @@ pub async fn run<O: Ops>(
                 Some(message) => coordinator.receive(message)?,
                 None => break,
             },
-            Ok(()) = cancel.changed(), if !coordinator.interrupted => {
-                if *cancel.borrow_and_update() {
-                    coordinator.interrupt();
-                }
+            Ok(()) = halt.changed(), if coordinator.halted < Halt::Now => {
+                let asked = *halt.borrow_and_update();
+                coordinator.halt(asked);
             }
         }
     }
@@ -121,7 +122,7 @@ struct Coordinator<'r, O: Ops> {
     store_error: Option<String>,
     /// Whether no task is started any more.
     stopping: bool,
-    interrupted: bool,
+    halted: Halt,
 }
 
 impl<'r, O: Ops> Coordinator<'r, O> {
@@ -155,7 +156,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
             messages,
             store_error: None,
             stopping: false,
-            interrupted: false,
+            halted: Halt::No,
         })
     }
 
@@ -311,10 +312,23 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         self.stop();
     }
 
-    fn interrupt(&mut self) {
-        self.interrupted = true;
-        self.course.announcer.tell(Event::Interrupted);
-        self.stop();
+    /// Does what is asked, if it is more than what was asked before.
+    fn halt(&mut self, asked: Halt) {
+        if asked <= self.halted {
+            return;
+        }
+        self.halted = asked;
+        match asked {
+            Halt::No => {}
+            Halt::AfterRunning => {
+                self.course.announcer.tell(Event::Draining);
+                self.stopping = true;
+            }
+            Halt::Now => {
+                self.course.announcer.tell(Event::Interrupted);
+                self.stop();
+            }
+        }
     }
 
     fn stops(&self) -> bool {

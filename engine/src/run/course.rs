@@ -138,7 +138,8 @@ impl<'r, O: Ops> Course<'r, O> {
         match (state, key) {
             (State::Cached, _) => {
                 self.schedule.cache(task);
-                self.announcer.tell(Event::Reused { task: self.graph.name(task), same_as: None });
+                let key = self.supply.key(task);
+                self.announcer.tell(Event::Reused { task: self.graph.name(task), key, same_as: None });
                 self.supply.reuse(task);
                 return self.schedule.know(task);
             }
@@ -156,7 +157,8 @@ impl<'r, O: Ops> Course<'r, O> {
     fn serve(&mut self, task: TaskId, leader: TaskId) -> Vec<TaskId> {
         self.supply.learn(task, self.supply.of(leader).clone());
         self.schedule.cache(task);
-        let reused = Event::Reused { task: self.graph.name(task), same_as: Some(self.graph.name(leader)) };
+        let same_as = Some(self.graph.name(leader));
+        let reused = Event::Reused { task: self.graph.name(task), key: self.supply.key(task), same_as };
         match self.recording.get_mut(&(leader.index() as u64)) {
             Some(recording) => recording.reused.push((task, reused)),
             None => self.announcer.tell(reused),

@@ -6,6 +6,7 @@ pub mod context;
 pub mod coordinator;
 mod course;
 pub mod executor;
+pub mod halt;
 pub mod job;
 mod schedule;
 mod supply;

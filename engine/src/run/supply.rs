@@ -49,6 +49,11 @@ impl<'r, O: Ops> Supply<'r, O> {
         self.plan.of(task)
     }
 
+    /// Returns a task's key in hex; empty while it is not known.
+    pub fn key(&self, task: TaskId) -> String {
+        self.of(task).key.map_or(String::new(), |key| key.to_string())
+    }
+
     /// Returns the parts of a task's artifact, once its result is known.
     pub fn parts(&self, task: TaskId) -> Option<&Parts> {
         self.of(self.stand_in(task)).parts.as_ref()

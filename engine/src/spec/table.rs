@@ -72,14 +72,20 @@ pub enum SortKey {
 }
 
 impl Table {
-    /// Returns the expressions in the table.
+    /// Returns the expressions whose values it shows.
     #[must_use]
-    pub fn expressions(&self) -> Vec<&Expression> {
-        let mut all: Vec<&Expression> = match &self.shape {
+    pub fn values(&self) -> Vec<&Expression> {
+        match &self.shape {
             Shape::Table { columns, .. } => columns.iter().map(|(_, expression)| expression).collect(),
             Shape::Pivot { value, .. } => vec![value],
             Shape::Pareto { minimize, maximize } => vec![minimize, maximize],
-        };
+        }
+    }
+
+    /// Returns the expressions in the table, its filter among them.
+    #[must_use]
+    pub fn expressions(&self) -> Vec<&Expression> {
+        let mut all = self.values();
         all.extend(&self.filter);
         all
     }

@@ -3,6 +3,8 @@
 
 pub mod estimate;
 pub mod frame;
+pub mod front;
+pub mod group;
 pub mod long;
 pub mod results;
 pub mod sheet;

@@ -1,17 +1,18 @@
 //! The tables an experiment asks for, as cells: a grid with headings, what it is of, and what is missing.
 //! Knows nothing of how it is shown.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::estimate::{Estimate, mean};
-use super::frame::{Frame, Row};
+use super::estimate::Estimate;
+use super::front::front;
+use super::group::{Groups, Point};
 use super::long::json;
 use super::results::Results;
 use crate::graph::Graph;
 use crate::ops::Ops;
-use crate::spec::expression::Expression;
 use crate::spec::table::{Shape, SortKey, Table};
 
 /// One grid.
@@ -58,14 +59,8 @@ pub struct Made {
     pub missing: usize,
 }
 
-/// A group of rows at the same levels of some axes.
-struct Group {
-    levels: Vec<usize>,
-    values: Vec<Option<Estimate>>,
-}
-
 /// The groups of one grid, by the levels of its rows, then of its columns.
-type Grid<'g> = BTreeMap<&'g [usize], BTreeMap<&'g [usize], &'g Group>>;
+type Grid<'g> = BTreeMap<&'g [usize], BTreeMap<&'g [usize], &'g Point>>;
 
 /// How a pivot is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,38 +80,22 @@ pub fn make<O: Ops>(
     layout: Layout,
 ) -> Result<Made, String> {
     let maker = Maker { graph, table };
-    let (expressions, kept): (Vec<&Expression>, Vec<usize>) = match &table.shape {
-        Shape::Table { rows, columns, .. } => (
-            columns.iter().map(|(_, expression)| expression).collect(),
-            rows.clone().unwrap_or_else(|| maker.rest()),
-        ),
-        Shape::Pivot { value, rows, columns, each } => {
-            (vec![value], [each, rows, columns].into_iter().flatten().copied().collect())
-        }
-        Shape::Pareto { minimize, maximize } => (vec![minimize, maximize], maker.rest()),
-    };
-    let frame = Frame::new(graph, results, table, &expressions)?;
-    let groups = maker.group(&frame, &kept, expressions.len());
+    let Groups { axes, headings, points, missing } = Groups::of(graph, results, table)?;
     let sheets = match &table.shape {
-        Shape::Table { columns, sort, .. } => {
-            let headings = columns.iter().map(|(heading, _)| heading.clone()).collect();
-            vec![maker.list(&kept, headings, sorted(groups, &kept, sort))]
-        }
-        Shape::Pivot { value, .. } if layout == Layout::Flat => {
-            vec![maker.list(&kept, vec![value.text.clone()], groups)]
-        }
-        Shape::Pivot { rows, columns, each, .. } => maker.pivot(&groups, rows, columns, each),
-        Shape::Pareto { minimize, maximize } => {
-            let headings = vec![minimize.text.clone(), maximize.text.clone()];
-            vec![maker.list(&kept, headings, front(groups))]
+        Shape::Table { sort, .. } => vec![maker.list(&axes, headings, &sorted(points, &axes, sort))],
+        Shape::Pivot { .. } if layout == Layout::Flat => vec![maker.list(&axes, headings, &points)],
+        Shape::Pivot { rows, columns, each, .. } => maker.pivot(&points, rows, columns, each),
+        Shape::Pareto { .. } => {
+            let best: Vec<Point> = front(&points).into_iter().map(|at| points[at].clone()).collect();
+            vec![maker.list(&axes, headings, &best)]
         }
     };
-    Ok(Made {
-        name: table.name.clone(),
-        caption: maker.caption(&expressions, ops),
-        sheets,
-        missing: frame.missing,
-    })
+    Ok(Made { name: table.name.clone(), caption: maker.caption(ops), sheets, missing })
+}
+
+/// Returns what the values of a table are, in one sentence.
+pub fn caption<O: Ops>(ops: &O, graph: &Graph<O>, table: &Table) -> String {
+    Maker { graph, table }.caption(ops)
 }
 
 struct Maker<'m, O: Ops> {
@@ -125,59 +104,23 @@ struct Maker<'m, O: Ops> {
 }
 
 impl<O: Ops> Maker<'_, O> {
-    /// Returns the table's axes that are neither replicated nor averaged.
-    fn rest(&self) -> Vec<usize> {
-        let experiment = &self.graph.experiment;
-        let pooled = |axis: &usize| self.table.replicate == Some(*axis) || self.table.average.contains(axis);
-        let mut axes = self.table.axes(&experiment.axes, &experiment.nodes);
-        axes.retain(|axis| !pooled(axis));
-        axes
-    }
-
-    /// Groups rows by the levels of `kept`; within a group, averages within each unit of replication first.
-    fn group(&self, frame: &Frame, kept: &[usize], width: usize) -> Vec<Group> {
-        let level = |row: &Row, axis: usize| frame.points.level(row.point, axis).unwrap_or_default();
-        let mut groups: BTreeMap<Vec<usize>, BTreeMap<usize, Vec<&Row>>> = BTreeMap::new();
-        for row in &frame.rows {
-            let levels = kept.iter().map(|&axis| level(row, axis)).collect();
-            let unit = self.table.replicate.map_or(0, |axis| level(row, axis));
-            groups.entry(levels).or_default().entry(unit).or_default().push(row);
-        }
-        let estimate = |units: &BTreeMap<usize, Vec<&Row>>, at: usize| {
-            let of_unit =
-                |rows: &Vec<&Row>| mean(&rows.iter().filter_map(|row| row.values[at]).collect::<Vec<_>>());
-            Estimate::of(&units.values().filter_map(of_unit).collect::<Vec<_>>())
-        };
-        let make = |(levels, units): (Vec<usize>, BTreeMap<_, _>)| Group {
-            levels,
-            values: (0..width).map(|at| estimate(&units, at)).collect(),
-        };
-        groups.into_iter().map(make).collect()
-    }
-
-    fn list(&self, kept: &[usize], values: Vec<String>, groups: Vec<Group>) -> Sheet {
+    fn list(&self, kept: &[usize], values: Vec<String>, points: &[Point]) -> Sheet {
         let headings = kept.iter().map(|&axis| self.axis(axis)).chain(values).collect();
-        let row = |group: Group| {
-            let labels = kept.iter().zip(&group.levels).map(|(&axis, &level)| self.level(axis, level));
-            labels
-                .chain(group.values.into_iter().map(|value| value.map_or(Cell::Missing, Cell::Value)))
-                .collect()
+        let row = |point: &Point| {
+            let labels = kept.iter().zip(&point.levels).map(|(&axis, &level)| self.level(axis, level));
+            let values = point.values.iter().map(|value| value.map_or(Cell::Missing, Cell::Value));
+            labels.chain(values).collect()
         };
-        Sheet {
-            title: String::new(),
-            headings,
-            axes: kept.len(),
-            rows: groups.into_iter().map(row).collect(),
-        }
+        Sheet { title: String::new(), headings, axes: kept.len(), rows: points.iter().map(row).collect() }
     }
 
-    fn pivot(&self, groups: &[Group], rows: &[usize], columns: &[usize], each: &[usize]) -> Vec<Sheet> {
-        // Groups are keyed by each, then rows, then columns.
+    fn pivot(&self, points: &[Point], rows: &[usize], columns: &[usize], each: &[usize]) -> Vec<Sheet> {
+        // Points are keyed by each, then rows, then columns.
         let mut grids: BTreeMap<&[usize], Grid<'_>> = BTreeMap::new();
-        for group in groups {
-            let (title, rest) = group.levels.split_at(each.len());
+        for point in points {
+            let (title, rest) = point.levels.split_at(each.len());
             let (row, column) = rest.split_at(rows.len());
-            grids.entry(title).or_default().entry(row).or_default().insert(column, group);
+            grids.entry(title).or_default().entry(row).or_default().insert(column, point);
         }
         let sheet = |(title, grid): (&[usize], Grid<'_>)| Sheet {
             title: self.point(each, title),
@@ -191,9 +134,9 @@ impl<O: Ops> Maker<'_, O> {
         across.sort_unstable();
         across.dedup();
         let across_headings = across.iter().map(|levels| self.point(columns, levels));
-        let row = |(levels, cells): (&&[usize], &BTreeMap<&[usize], &Group>)| {
+        let row = |(levels, cells): (&&[usize], &BTreeMap<&[usize], &Point>)| {
             let labels = rows.iter().zip(*levels).map(|(&axis, &level)| self.level(axis, level));
-            let value = |column: &&[usize]| match cells.get(column).map(|group| group.values[0]) {
+            let value = |column: &&[usize]| match cells.get(column).map(|point| point.values[0]) {
                 None => Cell::Absent,
                 Some(None) => Cell::Missing,
                 Some(Some(value)) => Cell::Value(value),
@@ -224,8 +167,8 @@ impl<O: Ops> Maker<'_, O> {
         wanted.into_iter().flat_map(|node| &self.graph.steps[node].works).map(|work| &work.op).collect()
     }
 
-    fn caption(&self, expressions: &[&Expression], ops: &O) -> String {
-        let what: Vec<&str> = expressions.iter().map(|expression| expression.text.as_str()).collect();
+    fn caption(&self, ops: &O) -> String {
+        let what: Vec<&str> = self.table.values().iter().map(|value| value.text.as_str()).collect();
         let mut text = what.join(", ");
         let names = |axes: &[usize]| axes.iter().map(|&axis| self.axis(axis)).collect::<Vec<_>>().join(", ");
         if let Some(axis) = self.table.replicate {
@@ -270,48 +213,22 @@ impl<O: Ops> Maker<'_, O> {
     }
 }
 
-fn sorted(mut groups: Vec<Group>, kept: &[usize], sort: &[(SortKey, bool)]) -> Vec<Group> {
+fn sorted(mut points: Vec<Point>, kept: &[usize], sort: &[(SortKey, bool)]) -> Vec<Point> {
     // The last key first: sorting is stable.
     for &(key, descending) in sort.iter().rev() {
-        groups.sort_by(|a, b| {
+        points.sort_by(|a, b| {
             let order = match key {
                 SortKey::Axis(axis) => kept
                     .iter()
                     .position(|&kept| kept == axis)
-                    .map_or(std::cmp::Ordering::Equal, |at| a.levels[at].cmp(&b.levels[at])),
+                    .map_or(Ordering::Equal, |at| a.levels[at].cmp(&b.levels[at])),
                 SortKey::Column(at) => {
-                    let number = |group: &Group| group.values[at].map_or(f64::NAN, |value| value.mean);
+                    let number = |point: &Point| point.values[at].map_or(f64::NAN, |value| value.mean);
                     number(a).total_cmp(&number(b))
                 }
             };
             if descending { order.reverse() } else { order }
         });
     }
-    groups
-}
-
-/// Keeps the groups that no other beats: none is smaller in the first value and at least as large in the second,
-/// or equal in the first and larger in the second.
-fn front(mut groups: Vec<Group>) -> Vec<Group> {
-    // −0 and 0 are the same cost; a value that is no number is no point.
-    let mean = |value: Option<Estimate>| value.map(|value| value.mean + 0.0).filter(|mean| !mean.is_nan());
-    let means = |group: &Group| Some((mean(group.values[0])?, mean(group.values[1])?));
-    groups.retain(|group| means(group).is_some());
-    groups.sort_by(|a, b| {
-        let ((a_cost, a_gain), (b_cost, b_gain)) =
-            (means(a).unwrap_or_default(), means(b).unwrap_or_default());
-        a_cost.total_cmp(&b_cost).then(b_gain.total_cmp(&a_gain))
-    });
-    let mut best: Option<(f64, f64)> = None;
-    groups.retain(|group| {
-        let Some((cost, gain)) = means(group) else { return false };
-        let on_front = best.is_none_or(|(best_cost, best_gain)| {
-            gain > best_gain || (gain == best_gain && cost == best_cost)
-        });
-        if on_front {
-            best = Some((cost, gain));
-        }
-        on_front
-    });
-    groups
+    points
 }

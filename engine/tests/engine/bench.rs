@@ -10,6 +10,7 @@ use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::graph::{Graph, MOST_TASKS};
 use fewbits_engine::plan::{Plan, Planner};
 use fewbits_engine::run::coordinator::{RunError, Settings, run};
+use fewbits_engine::run::halt::Halt;
 use fewbits_engine::table::long;
 use fewbits_engine::table::results::Results;
 use fewbits_engine::table::sheet::{Layout, Made, make};
@@ -57,19 +58,19 @@ impl Bench {
 
     /// Runs a text; returns every event as it came, and how the run ended.
     pub fn run(&self, text: &str) -> (Vec<Event>, Result<Summary, RunError>) {
-        self.run_until(text, watch::channel(false).1)
+        self.run_until(text, watch::channel(Halt::No).1)
     }
 
     pub fn run_until(
         &self,
         text: &str,
-        cancel: watch::Receiver<bool>,
+        halt: watch::Receiver<Halt>,
     ) -> (Vec<Event>, Result<Summary, RunError>) {
         let settings = Settings { jobs: self.jobs, threads: 2, fail_fast: self.fail_fast };
         let id = format!("run-{:03}", self.runs.fetch_add(1, Ordering::SeqCst));
         let (events, mut told) = mpsc::unbounded_channel();
         let (graph, store) = (self.graph(text), self.store());
-        let running = run(graph, Arc::clone(&self.ops), Arc::clone(&store), &id, settings, events, cancel);
+        let running = run(graph, Arc::clone(&self.ops), Arc::clone(&store), &id, settings, events, halt);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let result = runtime.block_on(running);
         let mut all = vec![];
@@ -172,17 +173,18 @@ pub fn lines(events: &[Event]) -> Vec<String> {
                 let value: Vec<String> = metrics.values().map(ToString::to_string).collect();
                 lines[at] = format!("{task} = {}", value.join(", "));
             }
-            Event::Reused { task, same_as: Some(other) } => {
+            Event::Reused { task, same_as: Some(other), .. } => {
                 let (result, takes) = (format!("{other} = "), format!(" same as {other}"));
                 let at = lines.iter().rposition(|line| line.starts_with(&result)).expect("completed before");
                 let after = lines[at + 1..].iter().take_while(|line| line.ends_with(&takes)).count();
                 lines.insert(at + 1 + after, format!("{task}{takes}"));
             }
-            Event::Reused { task, same_as: None } => lines.push(format!("{task} reused")),
+            Event::Reused { task, same_as: None, .. } => lines.push(format!("{task} reused")),
             Event::Rebuilt { task, .. } => lines.push(format!("{task} rebuilt")),
             Event::Failed { task, error } => lines.push(format!("{task} failed: {error}")),
             Event::Skipped { task, because } => lines.push(format!("{task} skipped: {because}")),
             Event::Warned { message } => lines.push(format!("warned: {message}")),
+            Event::Draining => lines.push("draining".to_owned()),
             Event::Interrupted => lines.push("interrupted".to_owned()),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use fewbits_engine::event::Event;
 use fewbits_engine::run::coordinator::RunError;
+use fewbits_engine::run::halt::Halt;
 use fewbits_engine::why::Reason;
 use tokio::sync::watch;
 
@@ -83,13 +84,18 @@ fn a_missing_source_says_what_to_do() {
     assert!(events[2].starts_with("n failed: no number"), "{events:?}");
 }
 
-/// Runs a text with as many jobs, and cancels the run when an op of this kind works; returns what happened.
+/// Runs a text with as many jobs, and interrupts the run when an op of this kind works; returns what happened.
 fn interrupted(bench: &Bench, text: &str, kind: &'static str) -> Vec<Event> {
-    let (stop, cancel) = watch::channel(false);
+    halted(bench, text, kind, Halt::Now)
+}
+
+/// Runs a text with as many jobs, and asks this of the run when an op of this kind works; returns what happened.
+fn halted(bench: &Bench, text: &str, kind: &'static str, halt: Halt) -> Vec<Event> {
+    let (stop, cancel) = watch::channel(Halt::No);
     let stop = Mutex::new(Some(stop));
     *bench.ops.hook.lock().unwrap() = Some(Box::new(move |name| {
         if let Some(stop) = stop.lock().unwrap().take_if(|_| name == kind) {
-            stop.send(true).unwrap();
+            stop.send(halt).unwrap();
             drop(stop);
         }
     }));
@@ -133,7 +139,7 @@ fn an_interrupted_run_keeps_what_is_done_and_the_next_one_goes_on() {
 fn a_checkpoint_is_saved_taken_up_and_removed() {
     let bench = Bench::new();
     let text = experiment("", r#""n": Number(value: 1), "l": Learn(of: "n", steps: 5, stop_at: 4)"#);
-    let (stop, cancel) = watch::channel(false);
+    let (stop, cancel) = watch::channel(Halt::No);
     let partial = bench.root().join("partial");
     std::thread::scope(|scope| {
         let saved = || fs::read_dir(&partial).map_or(0, Iterator::count);
@@ -142,7 +148,7 @@ fn a_checkpoint_is_saved_taken_up_and_removed() {
             while saved() == 0 {
                 std::thread::yield_now();
             }
-            stop.send(true).unwrap();
+            stop.send(Halt::Now).unwrap();
         });
         let (events, _) = bench.run_until(&text, cancel);
         let before = steps(&events);
@@ -152,6 +158,22 @@ fn a_checkpoint_is_saved_taken_up_and_removed() {
     });
     assert_eq!(fs::read_dir(&partial).unwrap().count(), 0);
     assert_eq!(bench.results(&text)["l"].1["value"], 6.0);
+}
+
+#[test]
+fn a_run_that_drains_ends_after_what_is_running() {
+    let bench = Bench::new();
+    let text = experiment(r#""x": Range(1, 5)"#, r#""n": Number(value: Axis("x")), "s": Show(of: "n")"#);
+    let events = halted(&bench, &text, "Show", Halt::AfterRunning);
+    let shown = lines(&events);
+    assert!(shown.contains(&"draining".to_owned()), "{shown:?}");
+    assert_eq!(shown.iter().filter(|line| line.starts_with("s(")).count(), 1, "{shown:?}");
+    let Some(Event::Finished(summary)) = events.last() else { panic!("{events:?}") };
+    assert_eq!((summary.failed, summary.ran + summary.skipped), (0, 10), "{summary:?}");
+    assert!(summary.skipped > 0, "{summary:?}");
+    // What had been running counts: it does not run again.
+    let [ran, cached, ..] = bench.summary(&text);
+    assert_eq!((ran, cached), (summary.skipped, summary.ran));
 }
 
 #[test]

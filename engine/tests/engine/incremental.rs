@@ -183,6 +183,26 @@ fn a_source_file_counts_by_its_content() {
 }
 
 #[test]
+fn a_file_that_changed_is_named_as_the_reason() {
+    let bench = Bench::new();
+    let text = experiment("", r#""f": File(path: "number"), "s": Scale(of: "f", by: 1)"#);
+    let path = bench.path("number");
+    fs::write(&path, "3").unwrap();
+    bench.events(&text);
+    // Again with nothing to do: this run too remembers what the file held.
+    bench.events(&text);
+    fs::write(&path, "4").unwrap();
+    let reasons = reasons(&bench.run(&text).0);
+    let fields = |reason: &Reason| match reason {
+        Reason::Changed { changes, .. } => changes.iter().map(|change| change.field.clone()).collect(),
+        _ => vec![],
+    };
+    assert_eq!(fields(&reasons[0].1).len(), 1, "{reasons:?}");
+    assert!(fields(&reasons[0].1)[0].starts_with("inputs."), "{reasons:?}");
+    assert_eq!(fields(&reasons[1].1), ["inputs.of.value"]);
+}
+
+#[test]
 fn tasks_say_why_they_run() {
     let text = experiment(r#""x": [1, 2]"#, r#""n": Number(value: Axis("x")), "s": Scale(of: "n", by: 2)"#);
     let bench = Bench::new();

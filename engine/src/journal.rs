@@ -1,0 +1,95 @@
+//! What the lines of a run's journal say: first what the run set out from, then what happened, and when.
+//! Knows nothing of where the lines are kept.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use fewbits_store::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::event::Event;
+use crate::graph::{Graph, TaskId};
+use crate::ops::Ops;
+use crate::plan::{Plan, State};
+
+/// The digests of the files that tasks read, by the task's name with its axes sorted, then by the source's name.
+pub type Sources = BTreeMap<String, BTreeMap<String, Digest>>;
+
+/// The first line of a run's journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The experiment's name.
+    pub experiment: String,
+    /// The experiment's text.
+    pub text: String,
+    /// Tasks at once.
+    #[serde(default)]
+    pub jobs: usize,
+    /// The tasks that were cached when the run began, as ranges of their places in the graph.
+    #[serde(default)]
+    pub cached: Vec<Range<u32>>,
+    /// What the files that are read held then, so that the run can be planned again when they hold something else.
+    #[serde(default)]
+    pub sources: Sources,
+}
+
+/// Every further line: an event, and the seconds since the run began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stamped {
+    /// Seconds since the run began.
+    #[serde(default)]
+    pub at: f64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl Header {
+    /// Says what a run sets out from.
+    pub fn new<O: Ops>(graph: &Graph<O>, plan: &Plan, jobs: usize, sources: Sources) -> Self {
+        let cached = graph.tasks().filter(|task| plan.of(*task).state == State::Cached);
+        Self {
+            experiment: graph.experiment.name.clone(),
+            text: graph.text.clone(),
+            jobs,
+            cached: ranges(cached),
+            sources,
+        }
+    }
+}
+
+/// Joins ascending tasks into ranges.
+fn ranges(tasks: impl Iterator<Item = TaskId>) -> Vec<Range<u32>> {
+    let mut ranges: Vec<Range<u32>> = vec![];
+    for task in tasks {
+        let at = task.index() as u32;
+        match ranges.last_mut() {
+            Some(range) if range.end == at => range.end += 1,
+            _ => ranges.push(at..at + 1),
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_make_one_range() {
+        let ranges = |tasks: &[usize]| ranges(tasks.iter().map(|&task| TaskId::from_index(task)));
+        assert_eq!(ranges(&[]), []);
+        assert_eq!(ranges(&[0, 1, 2, 5, 7, 8]), [0..3, 5..6, 7..9]);
+    }
+
+    #[test]
+    fn a_line_is_an_event_with_a_time() {
+        let line = r#"{"at":1.5,"event":"rebuilt","task":"net","seconds":0.5}"#;
+        let stamped = Stamped { at: 1.5, event: Event::Rebuilt { task: "net".into(), seconds: 0.5 } };
+        assert_eq!(serde_json::from_str::<Stamped>(line).unwrap(), stamped);
+        assert_eq!(serde_json::to_string(&stamped).unwrap(), line);
+        // Journals of the first version had no times.
+        let old = line.replace(r#""at":1.5,"#, "");
+        assert_eq!(serde_json::from_str::<Stamped>(&old).unwrap().event, stamped.event);
+    }
+}

@@ -1,0 +1,141 @@
+//! What a person types to see less: `e=3 rounding=stochastic`, `state=failed`, `m>=2`, a part of a name.
+//! Knows nothing of what is filtered.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+/// Conditions that must all hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Filter {
+    /// The text as typed.
+    pub text: String,
+    terms: Vec<Term>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Term {
+    /// A part of the name.
+    Word(String),
+    /// A named value that must relate so to one of these.
+    Value { name: String, relation: Relation, values: Vec<String> },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relation {
+    Is,
+    IsNot,
+    Below,
+    Above,
+    AtMost,
+    AtLeast,
+}
+
+/// Longer signs first, so that `>=` is not read as `>`.
+const RELATIONS: [(&str, Relation); 6] = [
+    (">=", Relation::AtLeast),
+    ("<=", Relation::AtMost),
+    ("!=", Relation::IsNot),
+    ("=", Relation::Is),
+    ("<", Relation::Below),
+    (">", Relation::Above),
+];
+
+impl Filter {
+    /// Reads a text; any text is a filter. Terms are separated by spaces, values of one term by commas, and capitals
+    /// make no difference.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        let terms = text.split_whitespace().map(|term| Term::read(&term.to_lowercase())).collect();
+        Self { text: text.trim().to_owned(), terms }
+    }
+
+    /// Returns whether nothing is asked for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// Returns whether something with this name, and these named values, is to be seen. What has no value of a name
+    /// that is asked for is not.
+    pub fn matches<'v>(&self, name: impl Fn() -> String, value: impl Fn(&str) -> Option<Cow<'v, str>>) -> bool {
+        self.terms.iter().all(|term| match term {
+            Term::Word(word) => name().to_lowercase().contains(word),
+            Term::Value { name, relation, values } => {
+                value(name).is_some_and(|found| relation.holds(&found.to_lowercase(), values))
+            }
+        })
+    }
+
+    /// Returns the names whose values are asked for.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.terms.iter().filter_map(|term| match term {
+            Term::Word(_) => None,
+            Term::Value { name, .. } => Some(name.as_str()),
+        })
+    }
+}
+
+impl Term {
+    fn read(text: &str) -> Self {
+        let place = |sign: &str| text.find(sign).filter(|at| *at > 0);
+        let found = RELATIONS.iter().filter_map(|(sign, relation)| Some((place(sign)?, *sign, *relation)));
+        // The first sign counts; of two at the same place, the longer.
+        match found.min_by_key(|(at, sign, _)| (*at, std::cmp::Reverse(sign.len()))) {
+            Some((at, sign, relation)) => {
+                let values = text[at + sign.len()..].split(',').map(str::to_owned).collect();
+                Self::Value { name: text[..at].to_owned(), relation, values }
+            }
+            None => Self::Word(text.to_owned()),
+        }
+    }
+}
+
+impl Relation {
+    fn holds(self, found: &str, values: &[String]) -> bool {
+        let order = |value: &String| match (found.parse::<f64>(), value.parse::<f64>()) {
+            (Ok(found), Ok(value)) => found.partial_cmp(&value),
+            _ => None,
+        };
+        let same = |value: &String| found == value || order(value) == Some(Ordering::Equal);
+        match self {
+            Self::Is => values.iter().any(same),
+            Self::IsNot => !values.iter().any(same),
+            Self::Below => values.iter().any(|value| order(value).is_some_and(Ordering::is_lt)),
+            Self::Above => values.iter().any(|value| order(value).is_some_and(Ordering::is_gt)),
+            Self::AtMost => values.iter().any(|value| order(value).is_some_and(Ordering::is_le)),
+            Self::AtLeast => values.iter().any(|value| order(value).is_some_and(Ordering::is_ge)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_hold_together() {
+        let check = |text: &str, expected: bool| {
+            let value = |name: &str| match name {
+                "e" => Some(Cow::from("3")),
+                "rounding" => Some(Cow::from("Stochastic")),
+                "dropout" => Some(Cow::from("0.0")),
+                _ => None,
+            };
+            let found = Filter::read(text).matches(|| "small(e=3)".to_owned(), value);
+            assert_eq!(found, expected, "{text}");
+        };
+        check("", true);
+        check("e=3", true);
+        check("e=3 rounding=stochastic", true);
+        check("e=3 rounding=nearest", false);
+        check("E=3,4 ROUNDING!=Nearest", true);
+        check("e>=3 e<4", true);
+        check("e>3", false);
+        check("dropout=0", true);
+        check("small", true);
+        check("net", false);
+        check("scale=x", false);
+        check("rounding>2", false);
+        check("=3", false);
+    }
+}

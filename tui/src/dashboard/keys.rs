@@ -1,0 +1,176 @@
+//! The one table of keys: what they do is looked up here, and `?` shows it.
+//! Knows nothing of how an action is done.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::cursor::Motion;
+use super::view::View;
+
+/// What a key asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The view after this one.
+    NextView,
+    /// The view before this one.
+    PreviousView,
+    /// A view.
+    Show(View),
+    /// A move in the list that has the focus.
+    Go(Motion),
+    /// A column or pane to the left.
+    Left,
+    /// A column or pane to the right.
+    Right,
+    /// More about what the cursor is at.
+    Open,
+    /// Back: closes, clears, returns.
+    Back,
+    /// Type a filter.
+    Filter,
+    /// Sort by the next column.
+    Sort,
+    /// Sort the other way round.
+    Reverse,
+    /// Mark or unmark.
+    Mark,
+    /// Pin what others are compared with.
+    Pin,
+    /// Copy the row.
+    Copy,
+    /// Logarithmic axis.
+    LogAxis,
+    /// The next table of the file.
+    NextTable,
+    /// The table before it.
+    PreviousTable,
+    /// Heat map or list.
+    Layout,
+    /// The other measure of size.
+    Cost,
+    /// The keys.
+    Help,
+    /// Leave.
+    Quit,
+    /// Stop the run; again: at once.
+    Interrupt,
+    /// Give the terminal back for a while.
+    Suspend,
+    /// Draw everything anew.
+    Redraw,
+}
+
+/// One row of the table.
+pub struct Binding {
+    /// The keys, as written in the help.
+    pub keys: &'static [&'static str],
+    /// What they do.
+    pub action: Action,
+    /// What they do, in words.
+    pub words: &'static str,
+}
+
+const fn key(keys: &'static [&'static str], action: Action, words: &'static str) -> Binding {
+    Binding { keys, action, words }
+}
+
+/// All keys.
+pub const TABLE: &[Binding] = &[
+    key(&["Tab"], Action::NextView, "next view"),
+    key(&["Shift-Tab"], Action::PreviousView, "previous view"),
+    key(&["1"], Action::Show(View::Run), "the run: progress, nodes, log"),
+    key(&["2"], Action::Show(View::Training), "training curves"),
+    key(&["3"], Action::Show(View::Tradeoff), "the file's tables"),
+    key(&["4"], Action::Show(View::Pareto), "accuracy against size"),
+    key(&["5"], Action::Show(View::Task), "everything about one task"),
+    key(&["6"], Action::Show(View::Runs), "past runs: replay, compare"),
+    key(&["Up", "k"], Action::Go(Motion::Up), "up"),
+    key(&["Down", "j"], Action::Go(Motion::Down), "down"),
+    key(&["Left", "h"], Action::Left, "column or pane to the left"),
+    key(&["Right", "l"], Action::Right, "column or pane to the right"),
+    key(&["PgUp", "Ctrl-U"], Action::Go(Motion::PageUp), "a page up"),
+    key(&["PgDn", "Ctrl-D"], Action::Go(Motion::PageDown), "a page down"),
+    key(&["g", "Home"], Action::Go(Motion::First), "to the top"),
+    key(&["G", "End"], Action::Go(Motion::Last), "to the end; a log follows again"),
+    key(&["Enter"], Action::Open, "open what the cursor is at"),
+    key(&["Esc", "Backspace"], Action::Back, "back; clears a filter"),
+    key(&["/"], Action::Filter, "filter: e=3 rounding=stochastic, m>=2, state=failed, a name"),
+    key(&["s"], Action::Sort, "sort by the next column"),
+    key(&["S"], Action::Reverse, "sort the other way round"),
+    key(&["Space"], Action::Mark, "mark: the curves to show"),
+    key(&["p"], Action::Pin, "pin as baseline: a cell, a point, a past run"),
+    key(&["c"], Action::Copy, "copy the row"),
+    key(&["y"], Action::LogAxis, "logarithmic axis"),
+    key(&["t"], Action::NextTable, "next table"),
+    key(&["T"], Action::PreviousTable, "previous table"),
+    key(&["v"], Action::Layout, "heat map or list"),
+    key(&["b"], Action::Cost, "bits per weight or bytes"),
+    key(&["?"], Action::Help, "these keys"),
+    key(&["q"], Action::Quit, "leave; while running, asks what becomes of the run"),
+    key(&["Ctrl-C"], Action::Interrupt, "stop the run; again: at once"),
+    key(&["Ctrl-Z"], Action::Suspend, "to the shell; fg comes back"),
+    key(&["Ctrl-L"], Action::Redraw, "draw anew"),
+];
+
+/// Returns what a key asks for.
+#[must_use]
+pub fn action(key: KeyEvent) -> Option<Action> {
+    let name = name(key)?;
+    TABLE.iter().find(|binding| binding.keys.contains(&name.as_str())).map(|binding| binding.action)
+}
+
+/// Returns the keys of an action, as written in the help.
+#[must_use]
+pub fn keys_of(action: Action) -> &'static str {
+    TABLE.iter().find(|binding| binding.action == action).map_or("", |binding| binding.keys[0])
+}
+
+/// Returns what a key is called in the table.
+#[must_use]
+pub fn name(key: KeyEvent) -> Option<String> {
+    let plain = match key.code {
+        KeyCode::Char(' ') => "Space".to_owned(),
+        KeyCode::Char(c) if key.modifiers.contains(KeyModifiers::CONTROL) => c.to_uppercase().to_string(),
+        KeyCode::Char(c) => c.to_string(),
+        KeyCode::Tab => "Tab".to_owned(),
+        KeyCode::BackTab => return Some("Shift-Tab".to_owned()),
+        KeyCode::Enter => "Enter".to_owned(),
+        KeyCode::Esc => "Esc".to_owned(),
+        KeyCode::Backspace => "Backspace".to_owned(),
+        KeyCode::Up => "Up".to_owned(),
+        KeyCode::Down => "Down".to_owned(),
+        KeyCode::Left => "Left".to_owned(),
+        KeyCode::Right => "Right".to_owned(),
+        KeyCode::PageUp => "PgUp".to_owned(),
+        KeyCode::PageDown => "PgDn".to_owned(),
+        KeyCode::Home => "Home".to_owned(),
+        KeyCode::End => "End".to_owned(),
+        _ => return None,
+    };
+    Some(if key.modifiers.contains(KeyModifiers::CONTROL) { format!("Ctrl-{plain}") } else { plain })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_stands_once() {
+        let all: Vec<&str> = TABLE.iter().flat_map(|binding| binding.keys).copied().collect();
+        for (at, key) in all.iter().enumerate() {
+            assert!(!all[..at].contains(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn keys_are_found_by_what_the_terminal_sends() {
+        let check = |code, modifiers, expected| {
+            assert_eq!(action(KeyEvent::new(code, modifiers)), expected, "{code:?}");
+        };
+        check(KeyCode::Char('c'), KeyModifiers::CONTROL, Some(Action::Interrupt));
+        check(KeyCode::Char('c'), KeyModifiers::NONE, Some(Action::Copy));
+        check(KeyCode::Char('G'), KeyModifiers::SHIFT, Some(Action::Go(Motion::Last)));
+        check(KeyCode::BackTab, KeyModifiers::SHIFT, Some(Action::PreviousView));
+        check(KeyCode::Char('#'), KeyModifiers::NONE, None);
+        check(KeyCode::F(1), KeyModifiers::NONE, None);
+    }
+}

@@ -1,0 +1,221 @@
+//! How things look: colours as far as the terminal has them, glyphs as far as its font does.
+//! A state is always a glyph and a word; colour only repeats it. Knows nothing of what is shown.
+
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::symbols::Marker;
+
+use super::study::Status;
+
+/// How many colours there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// None: bold, dim and reversed only.
+    None,
+    /// The sixteen that every terminal chooses for itself.
+    Ansi,
+    /// A palette of 256.
+    Indexed,
+    /// All.
+    True,
+}
+
+/// How things look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Theme {
+    /// The colours there are.
+    pub depth: Depth,
+    /// Whether to keep to ASCII.
+    pub ascii: bool,
+}
+
+/// Colours of low to high values: six steps of viridis (van der Walt and Smith, 2015), dark to light.
+const HEAT: [(u8, u8, u8); 6] =
+    [(68, 1, 84), (65, 68, 135), (42, 120, 142), (34, 168, 132), (122, 209, 81), (253, 231, 37)];
+/// The same in the sixteen colours.
+const HEAT_ANSI: [Color; 5] = [Color::Blue, Color::Magenta, Color::Cyan, Color::Green, Color::Yellow];
+const CURVES: [Color; 6] =
+    [Color::Cyan, Color::Magenta, Color::Green, Color::Yellow, Color::Blue, Color::Red];
+
+impl Theme {
+    /// Finds the colours of a terminal from what it says of itself: `TERM` and `COLORTERM`.
+    #[must_use]
+    pub fn of(colored: bool, term: &str, colorterm: &str, ascii: bool) -> Self {
+        let depth = match (colored, colorterm, term) {
+            (false, _, _) => Depth::None,
+            (_, "truecolor" | "24bit", _) => Depth::True,
+            (_, _, term) if term.contains("256color") => Depth::Indexed,
+            _ => Depth::Ansi,
+        };
+        // The Linux console has neither block elements nor Braille.
+        Self { depth, ascii: ascii || term == "linux" }
+    }
+
+    fn color(self, color: Color) -> Style {
+        if self.depth == Depth::None { Style::new() } else { Style::new().fg(color) }
+    }
+
+    /// Headings and what is chosen among others.
+    #[must_use]
+    pub fn strong(self) -> Style {
+        self.color(Color::Cyan).add_modifier(Modifier::BOLD)
+    }
+
+    /// What is less important.
+    #[must_use]
+    pub fn dim(self) -> Style {
+        Style::new().add_modifier(Modifier::DIM)
+    }
+
+    /// What failed.
+    #[must_use]
+    pub fn bad(self) -> Style {
+        self.color(Color::Red)
+    }
+
+    /// What is going well.
+    #[must_use]
+    pub fn good(self) -> Style {
+        self.color(Color::Green)
+    }
+
+    /// What deserves a look.
+    #[must_use]
+    pub fn notice(self) -> Style {
+        self.color(Color::Magenta)
+    }
+
+    /// The row or tab under the cursor.
+    #[must_use]
+    pub fn cursor(self) -> Style {
+        Style::new().add_modifier(Modifier::REVERSED)
+    }
+
+    /// The colour of the n-th curve.
+    #[must_use]
+    pub fn curve(self, n: usize) -> Style {
+        self.color(CURVES[n % CURVES.len()])
+    }
+
+    /// The colour of a state.
+    #[must_use]
+    pub fn status(self, status: Status) -> Style {
+        match status {
+            Status::Done => self.good(),
+            Status::Failed => self.bad(),
+            Status::Running => self.notice(),
+            Status::Waiting | Status::Cached | Status::Skipped => self.dim(),
+        }
+    }
+
+    /// The glyph of a state.
+    #[must_use]
+    pub fn glyph(self, status: Status) -> &'static str {
+        match (status, self.ascii) {
+            (Status::Waiting, false) => "·",
+            (Status::Cached, false) => "≡",
+            (Status::Running, false) => "▶",
+            (Status::Done, false) => "✓",
+            (Status::Failed, false) => "✗",
+            (Status::Skipped, false) => "⊘",
+            (Status::Waiting, true) => ".",
+            (Status::Cached, true) => "=",
+            (Status::Running, true) => ">",
+            (Status::Done, true) => "+",
+            (Status::Failed, true) => "x",
+            (Status::Skipped, true) => "-",
+        }
+    }
+
+    /// Chooses between a glyph and its plain form.
+    #[must_use]
+    pub fn pick(self, glyph: &'static str, plain: &'static str) -> &'static str {
+        if self.ascii { plain } else { glyph }
+    }
+
+    /// What curves are drawn with.
+    #[must_use]
+    pub fn marker(self) -> Marker {
+        if self.ascii { Marker::Dot } else { Marker::Braille }
+    }
+
+    /// A bar of `width` cells, `share` of it full.
+    #[must_use]
+    pub fn bar(self, share: f64, width: usize) -> (String, String) {
+        let full = ((share.clamp(0.0, 1.0) * width as f64) as usize).min(width);
+        let (on, off) = (self.pick("█", "#"), self.pick("░", "."));
+        (on.repeat(full), off.repeat(width - full))
+    }
+
+    /// The ground of a cell whose value lies at `share` between the least and the largest.
+    #[must_use]
+    pub fn heat(self, share: f64) -> Style {
+        let share = share.clamp(0.0, 1.0);
+        let step = |steps: usize| ((share * steps as f64) as usize).min(steps - 1);
+        match self.depth {
+            Depth::None => Style::new(),
+            Depth::Ansi => Style::new().bg(HEAT_ANSI[step(HEAT_ANSI.len())]).fg(Color::Black),
+            Depth::Indexed | Depth::True => {
+                let (red, green, blue) = blend(share);
+                // Dark text on light grounds, by relative luminance.
+                let light = 2 * u32::from(red) + 7 * u32::from(green) + u32::from(blue) > 1300;
+                let text = if light { Color::Black } else { Color::White };
+                let ground = match self.depth {
+                    Depth::True => Color::Rgb(red, green, blue),
+                    _ => Color::Indexed(nearest(red, green, blue)),
+                };
+                Style::new().bg(ground).fg(text)
+            }
+        }
+    }
+
+    /// The same as a glyph, which needs no colour.
+    #[must_use]
+    pub fn level(self, share: f64) -> &'static str {
+        const BARS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+        const PLAIN: [&str; 8] = ["0", "1", "2", "3", "4", "5", "6", "7"];
+        let step = ((share.clamp(0.0, 1.0) * 8.0) as usize).min(7);
+        if self.ascii { PLAIN[step] } else { BARS[step] }
+    }
+}
+
+fn blend(share: f64) -> (u8, u8, u8) {
+    let place = share * (HEAT.len() - 1) as f64;
+    let (from, part) = ((place as usize).min(HEAT.len() - 2), place - place.floor().min(HEAT.len() as f64 - 2.0));
+    let ((r0, g0, b0), (r1, g1, b1)) = (HEAT[from], HEAT[from + 1]);
+    let mix = |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * part).round() as u8;
+    (mix(r0, r1), mix(g0, g1), mix(b0, b1))
+}
+
+/// The nearest colour of the 6×6×6 cube of the palette of 256.
+fn nearest(red: u8, green: u8, blue: u8) -> u8 {
+    let step = |value: u8| (u16::from(value) * 5 + 127) / 255;
+    (16 + 36 * step(red) + 6 * step(green) + step(blue)) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_those_the_terminal_has() {
+        let check = |colored, term, colorterm, depth| {
+            assert_eq!(Theme::of(colored, term, colorterm, false).depth, depth, "{term} {colorterm}");
+        };
+        check(true, "xterm-256color", "truecolor", Depth::True);
+        check(true, "tmux-256color", "", Depth::Indexed);
+        check(true, "xterm", "", Depth::Ansi);
+        check(false, "xterm-256color", "truecolor", Depth::None);
+        assert!(Theme::of(true, "linux", "", false).ascii);
+    }
+
+    #[test]
+    fn heat_runs_from_dark_to_light() {
+        assert_eq!(blend(0.0), HEAT[0]);
+        assert_eq!(blend(1.0), HEAT[5]);
+        assert_eq!(nearest(255, 255, 255), 231);
+        assert_eq!(nearest(0, 0, 0), 16);
+        let theme = Theme { depth: Depth::None, ascii: true };
+        assert_eq!((theme.level(0.0), theme.level(1.0), theme.level(f64::NAN)), ("0", "7", "0"));
+        assert_eq!(theme.bar(0.5, 4), ("##".to_owned(), "..".to_owned()));
+    }
+}

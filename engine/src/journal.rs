@@ -46,6 +46,7 @@ pub struct Stamped {
 
 impl Header {
     /// Says what a run sets out from.
+    #[must_use]
     pub fn new<O: Ops>(graph: &Graph<O>, plan: &Plan, jobs: usize, sources: Sources) -> Self {
         let cached = graph.tasks().filter(|task| plan.of(*task).state == State::Cached);
         Self {

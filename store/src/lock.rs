@@ -11,6 +11,7 @@ use std::{
 use rustix::{
     fs::{FlockOperation, flock},
     io::Errno,
+    process::{Pid, test_kill_process},
     system::uname,
 };
 
@@ -50,6 +51,20 @@ fn read_holder(file: &File) -> Holder {
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
     let printable = |host: &str| host.chars().filter(|c| !c.is_control()).collect();
     Holder { pid: field("pid ").and_then(|pid| pid.parse().ok()), host: field("host ").map(printable) }
+}
+
+/// Returns whether the process that last took the lock seems to be there. A look takes no lock, so it disturbs no
+/// writer that is about to start; the price is that another process of the same number passes for it.
+pub(crate) fn is_held_by_living(root: &Path) -> bool {
+    let Ok(file) = File::open(root.join("lock")) else { return false };
+    let Holder { pid, host } = read_holder(&file);
+    let here = uname().nodename().to_string_lossy().into_owned();
+    match pid.and_then(|pid| Pid::from_raw(pid as i32)) {
+        // Processes of other machines cannot be asked.
+        _ if host.is_some_and(|host| host != here) => true,
+        Some(pid) => matches!(test_kill_process(pid), Ok(()) | Err(Errno::PERM)),
+        None => false,
+    }
 }
 
 #[cfg(test)]

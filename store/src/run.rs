@@ -4,7 +4,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -13,6 +13,8 @@ use crate::{Store, StoreError, error::At as _, object::names};
 const SUFFIX: &str = ".jsonl";
 /// A line longer than this is not waited for.
 const LINE_LIMIT: u64 = 64 << 20;
+/// The last line is looked for in so many bytes.
+const TAIL: u64 = 64 << 10;
 
 /// Writes the journal of one run.
 #[derive(Debug)]
@@ -52,6 +54,23 @@ impl Store {
         check_id(id).at("read", &path)?;
         let file = BufReader::new(File::open(&path).at("read", &path)?);
         Ok(RunReader { path, file, begun: Vec::new() })
+    }
+
+    /// Gives the last whole line of a run's journal, without reading what comes before; none if it has none or it is
+    /// very long.
+    pub fn last_line_of_run(&self, id: &str) -> Result<Option<String>, StoreError> {
+        let path = self.run_path(id);
+        check_id(id).at("read", &path)?;
+        let mut file = File::open(&path).at("read", &path)?;
+        let length = file.metadata().at("read", &path)?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).at("read", &path)?;
+        let mut tail = vec![];
+        file.take(TAIL).read_to_end(&mut tail).at("read", &path)?;
+        let Some(end) = tail.iter().rposition(|&byte| byte == b'\n') else { return Ok(None) };
+        let start = tail[..end].iter().rposition(|&byte| byte == b'\n').map(|at| at + 1);
+        // Where the tail begins within a line, that line is not whole.
+        let start = start.or((length <= TAIL).then_some(0));
+        Ok(start.map(|start| String::from_utf8_lossy(&tail[start..end]).into_owned()))
     }
 
     /// Says where the journal of a run is.
@@ -115,6 +134,25 @@ mod tests {
         run.append_line("2}").unwrap();
         assert_eq!(reader.next_line().unwrap().as_deref(), Some(r#"{"n":2}"#));
         assert_eq!(reader.next_line().unwrap(), None);
+    }
+
+    #[test]
+    fn the_last_line_is_the_last_whole_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_writer(dir.path()).unwrap();
+        let mut run = store.create_run("r").unwrap();
+        let last = || store.last_line_of_run("r").unwrap();
+        assert_eq!(last(), None);
+        run.append_line("one").unwrap();
+        assert_eq!(last().as_deref(), Some("one"));
+        run.append_line("two").unwrap();
+        run.file.write_all(b"torn").unwrap();
+        assert_eq!(last().as_deref(), Some("two"));
+        run.append_line(&"x".repeat(TAIL as usize)).unwrap();
+        assert_eq!(last(), None);
+        run.append_line("three").unwrap();
+        assert_eq!(last().as_deref(), Some("three"));
+        assert!(store.has_living_writer());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::{
     error::{At as _, Warnings},
     format::{self, Found},
     journal::Journal,
-    lock::Lock,
+    lock::{self, Lock},
     object::{Content, Objects, names},
     place::{Place, Slot},
 };
@@ -86,6 +86,12 @@ impl Store {
         let warnings = Arc::new(Warnings::default());
         let catalog = Catalog::open_reader(root, warnings.clone())?;
         Ok(Self { root: root.to_owned(), catalog, objects: Objects::new(root), writer: None, warnings })
+    }
+
+    /// Returns whether the process that last wrote here seems to be there still.
+    #[must_use]
+    pub fn has_living_writer(&self) -> bool {
+        lock::is_held_by_living(&self.root)
     }
 
     /// Says where the store is.

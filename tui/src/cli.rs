@@ -32,12 +32,20 @@ pub struct Global {
     /// Whether output is coloured
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
+    /// Keep to ASCII in the dashboard
+    #[arg(long, global = true)]
+    pub ascii: bool,
     /// Show results and errors only
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// The most tasks an experiment may have
     #[arg(long, global = true, value_name = "N", default_value_t = fewbits_engine::graph::MOST_TASKS)]
     pub max_tasks: usize,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse::<f64>().ok().filter(|speed| speed.is_finite() && *speed > 0.0);
+    speed.ok_or_else(|| "a number above 0, such as 10 or 0.5".to_owned())
 }
 
 /// Reads a folder; an empty one is taken as none given, as a variable set to nothing means.
@@ -47,9 +55,9 @@ fn folder() -> impl TypedValueParser<Value = PathBuf> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Ui {
-    /// A live view on a terminal, plain lines elsewhere
+    /// The dashboard on a terminal, plain lines elsewhere
     Auto,
-    /// A live view
+    /// The dashboard
     Tui,
     /// A line per event
     Plain,
@@ -87,6 +95,11 @@ pub enum Command {
         after_help = "Examples:\n  fewbits table study.ron\n  fewbits table study.ron tradeoff --format csv\n  fewbits table study.ron --format json   (every axis and metric, one object per point)"
     )]
     Table(Table),
+    /// Watch a run that goes on in another process, or replay one that ended
+    #[command(
+        after_help = "Examples:\n  fewbits watch                    (the newest run)\n  fewbits watch 20261124-0915      (the run whose id begins so; `fewbits runs` lists them)\n  fewbits watch --speed 10         (replay ten times as fast as it was)"
+    )]
+    Watch(Watch),
     /// List past runs
     Runs,
     /// Look at the store
@@ -122,6 +135,18 @@ pub struct Run {
     /// Stop at the first failure
     #[arg(long)]
     pub fail_fast: bool,
+    /// Go on with a run that was detached from its terminal
+    #[arg(long, hide = true)]
+    pub detached: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Watch {
+    /// The run, or the beginning of its id [default: the newest]
+    pub run: Option<String>,
+    /// Replay as many times as fast as it was, instead of showing its end at once
+    #[arg(long, value_name = "N", value_parser = speed)]
+    pub speed: Option<f64>,
 }
 
 #[derive(Args, Debug)]

@@ -1,50 +1,102 @@
-//! Signals that ask the program to end: the first is passed on, the second ends it at once.
+//! Signals: the first that asks the program to end is passed on, the second ends it at once; being continued is told.
 //! Listens on a thread of its own, so that it hears them whatever the others do.
 
-use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result};
+use fewbits_engine::run::halt::Halt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::dashboard::terminal::give_back;
 use crate::exit::Exit;
 
-/// Starts to listen; what is returned becomes true at the first signal.
-pub fn listen() -> Result<watch::Receiver<bool>> {
-    let (cancel, cancelled) = watch::channel(false);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
-    // Registered before the thread starts, so that none is missed.
-    let signals = runtime.block_on(async { register() })?;
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || runtime.block_on(pass_on(signals, &cancel)))
-        .context("signals cannot be received")?;
-    Ok(cancelled)
+/// What signals said, and what a person asked for instead of one.
+#[derive(Clone)]
+pub struct Signals {
+    halt: Arc<watch::Sender<Halt>>,
+    continued: Arc<AtomicBool>,
 }
 
-fn register() -> Result<[Signal; 3]> {
-    let on = |kind| signal(kind).context("signals cannot be received");
-    Ok([on(SignalKind::interrupt())?, on(SignalKind::terminate())?, on(SignalKind::hangup())?])
+/// The signals that are listened to.
+struct Heard {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+    resume: Signal,
 }
 
-async fn pass_on([mut interrupt, mut terminate, mut hangup]: [Signal; 3], cancel: &watch::Sender<bool>) {
-    for first in [true, false] {
-        tokio::select! {
-            _ = interrupt.recv() => (),
-            _ = terminate.recv() => (),
-            _ = hangup.recv() => (),
+impl Signals {
+    /// Starts to listen.
+    pub fn listen() -> Result<Self> {
+        let signals = Self { halt: Arc::new(watch::channel(Halt::No).0), continued: Arc::default() };
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
+        // Registered before the thread starts, so that none is missed.
+        let heard = runtime.block_on(async { Heard::register() })?;
+        let told = signals.clone();
+        thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || runtime.block_on(told.pass_on(heard)))
+            .context("signals cannot be received")?;
+        Ok(signals)
+    }
+
+    /// Returns what follows what is asked.
+    #[must_use]
+    pub fn follow(&self) -> watch::Receiver<Halt> {
+        self.halt.subscribe()
+    }
+
+    /// Returns what is asked so far.
+    #[must_use]
+    pub fn asked(&self) -> Halt {
+        *self.halt.borrow()
+    }
+
+    /// Asks the run to end; what was asked before is never taken back.
+    pub fn ask(&self, halt: Halt) {
+        self.halt.send_modify(|asked| *asked = halt.max(*asked));
+    }
+
+    /// Returns whether the process was continued since the last call.
+    #[must_use]
+    pub fn continued(&self) -> bool {
+        self.continued.swap(false, Ordering::SeqCst)
+    }
+
+    async fn pass_on(self, mut heard: Heard) {
+        let mut before = false;
+        loop {
+            tokio::select! {
+                _ = heard.interrupt.recv() => (),
+                _ = heard.terminate.recv() => (),
+                _ = heard.hangup.recv() => (),
+                _ = heard.resume.recv() => {
+                    self.continued.store(true, Ordering::SeqCst);
+                    continue;
+                }
+            }
+            if before {
+                give_back();
+                std::process::exit(Exit::Interrupted as i32);
+            }
+            before = true;
+            self.ask(Halt::Now);
         }
-        if first {
-            let _ = cancel.send(true);
-            continue;
-        }
-        let mut terminal = std::io::stderr();
-        if terminal.is_terminal() {
-            // The live view hides the cursor while it draws.
-            let _ = terminal.write_all(b"\x1b[?25h\n");
-        }
-        std::process::exit(Exit::Interrupted as i32);
+    }
+}
+
+impl Heard {
+    fn register() -> Result<Self> {
+        let on = |kind| signal(kind).context("signals cannot be received");
+        Ok(Self {
+            interrupt: on(SignalKind::interrupt())?,
+            terminate: on(SignalKind::terminate())?,
+            hangup: on(SignalKind::hangup())?,
+            resume: on(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
+        })
     }
 }

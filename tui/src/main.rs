@@ -2,6 +2,7 @@
 
 mod cli;
 mod command;
+mod dashboard;
 mod diagnose;
 mod exit;
 mod interrupt;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Check(args) => command::check::check(args, global),
         Command::Why(args) => command::why::why(args, global),
         Command::Table(args) => command::table::table(args, global),
+        Command::Watch(args) => command::watch::watch(args, global),
         Command::Runs => command::runs::runs(global),
         Command::Store(args) => command::store::store(args, global),
         Command::Data(args) => command::data::data(args, global),
@@ -50,6 +52,7 @@ fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
     if thread.name().is_some_and(|name| name.starts_with("compute") || name.starts_with("job")) {
         return;
     }
+    dashboard::terminal::give_back();
     let place =
         info.location().map_or(String::new(), |place| format!(" at {}:{}", place.file(), place.line()));
     let text = info.payload_as_str().unwrap_or("no message");

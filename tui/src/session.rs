@@ -10,6 +10,7 @@ use fewbits_ops::StandardOps;
 use fewbits_store::Store;
 
 use crate::cli::{Color, Global};
+use crate::dashboard::theme::Theme;
 use crate::diagnose;
 use crate::exit::{Coded, Exit};
 
@@ -21,7 +22,7 @@ pub struct Session {
 
 /// Reads an experiment file; its faults are reported together.
 pub fn open(file: &Path, global: &Global) -> Result<Session> {
-    let path = file.display().to_string();
+    let path = file.display();
     let text = match std::fs::read(file) {
         Err(error) => {
             return Err(Coded::usage(format!(
@@ -32,12 +33,18 @@ pub fn open(file: &Path, global: &Global) -> Result<Session> {
             String::from_utf8(bytes).map_err(|_| Coded::usage(format!("{path}: this is not a text file")))?
         }
     };
+    read(&text, file, global)
+}
+
+/// Reads an experiment's text as if it were in a file.
+pub fn read(text: &str, file: &Path, global: &Global) -> Result<Session> {
+    let path = file.display().to_string();
     let ops = Arc::new(StandardOps::new(data_dir(global), base_of(file).to_path_buf()));
-    match Graph::read(&text, &*ops, global.max_tasks) {
+    match Graph::read(text, &*ops, global.max_tasks) {
         Ok(graph) => Ok(Session { graph: Arc::new(graph), ops }),
         Err(faults) => {
             let color = colored(global.color, std::io::stderr().is_terminal());
-            Err(Coded::usage(diagnose::faults(&faults, &text, &path, color).trim_end()))
+            Err(Coded::usage(diagnose::faults(&faults, text, &path, color).trim_end()))
         }
     }
 }
@@ -54,7 +61,7 @@ pub fn writer(global: &Global) -> Result<Store> {
 
 /// Returns the folder of the store: the one asked for, else the nearest `.fewbits/` in or above this folder, else
 /// a new one here.
-fn store_dir(global: &Global) -> Result<PathBuf> {
+pub fn store_dir(global: &Global) -> Result<PathBuf> {
     if let Some(dir) = given(global.store.as_ref()) {
         if dir.is_file() {
             let message = format!("{}: this is a file; name a folder with --store", dir.display());
@@ -83,12 +90,20 @@ fn given(dir: Option<&PathBuf>) -> Option<&PathBuf> {
     dir.filter(|dir| !dir.as_os_str().is_empty())
 }
 
+/// Returns a variable of the environment; none if it is not set or empty.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Returns how the dashboard looks on this terminal.
+pub fn theme(global: &Global) -> Theme {
+    let [term, colorterm] = ["TERM", "COLORTERM"].map(|name| variable(name).unwrap_or_default());
+    Theme::of(colored(global.color, true), &term, &colorterm, global.ascii)
+}
+
 /// Returns whether to colour what goes to a stream that is, or is not, a terminal.
 pub fn colored(color: Color, terminal: bool) -> bool {
-    let plain = || {
-        std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
-    };
+    let plain = || variable("NO_COLOR").is_some() || variable("TERM").is_some_and(|term| term == "dumb");
     match color {
         Color::Always => true,
         Color::Never => false,

@@ -18,7 +18,8 @@ impl<O: Ops> Graph<O> {
     #[must_use]
     pub fn sorted_name(&self, task: TaskId) -> String {
         let (node, _) = self.place(task);
-        let mut point: Vec<String> = self.point(task).map(|(axis, label)| format!("{axis}={label}")).collect();
+        let mut point: Vec<String> =
+            self.point(task).map(|(axis, label)| format!("{axis}={label}")).collect();
         point.sort_unstable();
         format!("{}({})", self.experiment.nodes[node].name, point.join(","))
     }

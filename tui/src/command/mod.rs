@@ -3,11 +3,13 @@
 pub mod check;
 pub mod completions;
 pub mod data;
+pub mod detach;
 pub mod plan;
 pub mod run;
 pub mod runs;
 pub mod store;
 pub mod table;
+pub mod watch;
 pub mod why;
 
 use std::io::Write;

@@ -1,49 +1,67 @@
 //! `run`: runs what is not known yet, shows it going on, then the tables.
 
-use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::plan::Planner;
 use fewbits_engine::run::coordinator::{self, RunError, Settings};
+use fewbits_engine::run::halt::Halt;
 use fewbits_store::Store;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
+use super::detach;
+use super::print;
 use super::table::Shown;
-use super::{note, print};
-use crate::cli::{Format, Global, Run, Ui};
+use crate::cli::{Format, Global, Run};
+use crate::dashboard::pilot::Setup;
 use crate::exit::Exit;
-use crate::interrupt;
-use crate::session::{Session, open, writer};
-use crate::ui::live::Live;
-use crate::ui::plain::Plain;
+use crate::interrupt::Signals;
+use crate::session::{Session, open, theme, writer};
+use crate::ui::Viewer;
+use crate::ui::plain::sentence;
 
 /// Runs an experiment.
 pub fn run(args: &Run, global: &Global) -> Result<Exit> {
-    let cancelled = interrupt::listen()?;
-    let session = open(&args.file.file, global)?;
+    let signals = Signals::listen()?;
+    let session =
+        if args.detached { detach::take_over(args, global)? } else { open(&args.file.file, global)? };
     let store = Arc::new(writer(global)?);
     let threads = threads();
     let jobs = args.jobs.map_or(threads, usize::from);
     let settings = Settings { jobs, threads, fail_fast: args.fail_fast };
-    let mut view = viewer(global, jobs);
-    let mut summary = drive(&session, &store, settings, &cancelled, &mut view)?;
-    let mut shown = results(&session, &store)?;
-    if shown.damaged() > 0 && !*cancelled.borrow() {
-        // What is damaged shows when it is read. It has been dropped, so this computes it again.
-        summary = both(summary, drive(&session, &store, settings, &cancelled, &mut view)?);
-        shown = results(&session, &store)?;
+    let view = view(&session, &store, &signals, jobs, global);
+    let mut turn = Turn { session: &session, store, settings, signals: &signals, view };
+    let (summary, shown) = turn.run()?;
+    turn.view.update(&Event::Finished(summary));
+    let Turn { view, store, .. } = turn;
+    if view.is_detached() {
+        // The other process needs the store.
+        drop(store);
+        return detach::hand_over(args, global, &session.graph.text);
     }
-    view(&Event::Finished(summary));
-    if global.ui != Ui::Json && !session.graph.experiment.tables.is_empty() {
+    if !view.is_json() && !session.graph.experiment.tables.is_empty() {
         print(&format!("\n{}", shown.every(Format::Text)?))?;
     }
+    if view.had_board() {
+        eprint!("\n{}\n{}", sentence(&summary), shown.best());
+    }
     Ok(match summary {
-        Summary { skipped: 1.., .. } if *cancelled.borrow() => Exit::Interrupted,
+        Summary { skipped: 1.., .. } if signals.asked() > Halt::No => Exit::Interrupted,
         Summary { failed: 0, skipped: 0, .. } => Exit::Done,
         _ => Exit::Failed,
     })
+}
+
+fn view(session: &Session, store: &Arc<Store>, signals: &Signals, jobs: usize, global: &Global) -> Viewer {
+    let setup = Setup {
+        store: Arc::clone(store),
+        ops: Arc::clone(&session.ops),
+        theme: theme(global),
+        signals: signals.clone(),
+        speed: None,
+    };
+    Viewer::new(global, jobs, setup)
 }
 
 /// Returns the threads that all tasks share: `RAYON_NUM_THREADS` where it is set, else one per core.
@@ -60,86 +78,73 @@ fn both(first: Summary, second: Summary) -> Summary {
     Summary { ran, cached, seconds: first.seconds + second.seconds, ..second }
 }
 
-/// Runs what is not known yet and shows every event but the last.
-fn drive(
-    session: &Session,
-    store: &Arc<Store>,
+/// What runs, and who watches.
+struct Turn<'t> {
+    session: &'t Session,
+    store: Arc<Store>,
     settings: Settings,
-    cancelled: &watch::Receiver<bool>,
-    view: &mut dyn FnMut(&Event),
-) -> Result<Summary> {
-    let (events, mut inbox) = mpsc::unbounded_channel();
-    let id = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S-%3f").to_string();
-    let running = coordinator::run(
-        Arc::clone(&session.graph),
-        Arc::clone(&session.ops),
-        Arc::clone(store),
-        &id,
-        settings,
-        events,
-        cancelled.clone(),
-    );
-    let showing = async {
-        while let Some(event) = inbox.recv().await {
-            if !matches!(event, Event::Finished(_)) {
-                view(&event);
+    signals: &'t Signals,
+    view: Viewer,
+}
+
+impl<'t> Turn<'t> {
+    /// Runs what is not known yet; returns how it ended, and the results.
+    fn run(&mut self) -> Result<(Summary, Shown<'t>)> {
+        let summary = self.drive()?;
+        let shown = self.results()?;
+        if shown.damaged() == 0 || self.signals.asked() > Halt::No {
+            return Ok((summary, shown));
+        }
+        // What is damaged shows when it is read. It has been dropped, so this computes it again.
+        let summary = both(summary, self.drive()?);
+        Ok((summary, self.results()?))
+    }
+
+    /// Runs what is not known yet and shows every event but the last.
+    fn drive(&mut self) -> Result<Summary> {
+        let (events, mut inbox) = mpsc::unbounded_channel();
+        let id = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S-%3f").to_string();
+        self.view.begin(&id);
+        let running = coordinator::run(
+            Arc::clone(&self.session.graph),
+            Arc::clone(&self.session.ops),
+            Arc::clone(&self.store),
+            &id,
+            self.settings,
+            events,
+            self.signals.follow(),
+        );
+        let view = &mut self.view;
+        let showing = async {
+            while let Some(event) = inbox.recv().await {
+                if !matches!(event, Event::Finished(_)) {
+                    view.update(&event);
+                }
+            }
+        };
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
+        let (summary, ()) = runtime.block_on(async { tokio::join!(running, showing) });
+        match summary {
+            Ok(summary) => Ok(summary),
+            Err(error) => {
+                if let RunError::Record { summary, .. } = &error {
+                    self.view.update(&Event::Finished(*summary));
+                }
+                Err(anyhow::Error::from(error).context(
+                    "what was recorded before is kept; make room, or give another folder with --store, and run again",
+                ))
             }
         }
-    };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
-    let (summary, ()) = runtime.block_on(async { tokio::join!(running, showing) });
-    match summary {
-        Ok(summary) => Ok(summary),
-        Err(error) => {
-            if let RunError::Record { summary, .. } = &error {
-                view(&Event::Finished(*summary));
-            }
-            Err(anyhow::Error::from(error).context(
-                "what was recorded before is kept; make room, or give another folder with --store, and run again",
-            ))
+    }
+
+    /// Reads the results; warnings go where the run is shown, not over it.
+    fn results(&mut self) -> Result<Shown<'t>> {
+        let plan = Planner::new(&self.session.graph, &*self.session.ops, &self.store).plan()?;
+        let shown = Shown::new(self.session, &plan, &self.store)?;
+        for message in self.store.warnings() {
+            self.view.update(&Event::Warned { message });
         }
+        Ok(shown)
     }
-}
-
-/// Returns what shows events, as asked for.
-fn viewer(global: &Global, jobs: usize) -> Box<dyn FnMut(&Event)> {
-    match global.ui {
-        Ui::Json => Box::new(|event| {
-            if let Ok(line) = serde_json::to_string(event) {
-                let _ = writeln!(std::io::stdout().lock(), "{line}");
-            }
-        }),
-        _ if global.quiet => Box::new(|event| {
-            if let Event::Failed { task, error } = event {
-                eprintln!("{task} failed: {error}");
-            }
-        }),
-        Ui::Plain => plain(jobs),
-        Ui::Auto if !live_terminal() => plain(jobs),
-        Ui::Auto | Ui::Tui => match Live::open(jobs) {
-            Ok(mut live) => Box::new(move |event| live.update(event)),
-            // A terminal that does not answer still shows lines.
-            Err(_) => plain(jobs),
-        },
-    }
-}
-
-fn plain(jobs: usize) -> Box<dyn FnMut(&Event)> {
-    let mut plain = Plain::new(std::io::stderr(), jobs);
-    Box::new(move |event| plain.update(event))
-}
-
-/// Returns whether standard error is a terminal that can be drawn on, watched by a person.
-fn live_terminal() -> bool {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    std::io::stderr().is_terminal() && std::io::stdin().is_terminal() && !dumb && !set("CI")
-}
-
-fn results<'s>(session: &'s Session, store: &Arc<Store>) -> Result<Shown<'s>> {
-    let plan = Planner::new(&session.graph, &*session.ops, store).plan()?;
-    let shown = Shown::new(session, &plan, store)?;
-    note(store.warnings());
-    Ok(shown)
 }

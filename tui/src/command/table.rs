@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use fewbits_engine::plan::{Plan, Planner};
-use fewbits_engine::spec::table::Table as Wanted;
+use fewbits_engine::spec::table::{Shape, Table as Wanted};
 use fewbits_engine::table::long;
 use fewbits_engine::table::results::Results;
 use fewbits_engine::table::sheet::{Layout, make};
@@ -65,6 +65,16 @@ impl<'s> Shown<'s> {
             return self.rows(format);
         }
         Ok(tables.iter().map(|table| self.one(table, format)).collect::<Result<Vec<_>>>()?.join("\n"))
+    }
+
+    /// Returns the best points in a few lines: the front of the first Pareto table; nothing where there is none.
+    pub fn best(&self) -> String {
+        let tables = &self.session.graph.experiment.tables;
+        let pareto = tables.iter().find(|table| matches!(table.shape, Shape::Pareto { .. }));
+        let made = pareto.and_then(|table| {
+            make(&*self.session.ops, &self.session.graph, &self.results, table, Layout::Flat).ok()
+        });
+        printable(&made.map_or(String::new(), |made| render::best::best(&made)))
     }
 
     fn rows(&self, format: Format) -> Result<String> {

@@ -57,7 +57,11 @@ impl Filter {
 
     /// Returns whether something with this name, and these named values, is to be seen. What has no value of a name
     /// that is asked for is not.
-    pub fn matches<'v>(&self, name: impl Fn() -> String, value: impl Fn(&str) -> Option<Cow<'v, str>>) -> bool {
+    pub fn matches<'v>(
+        &self,
+        name: impl Fn() -> String,
+        value: impl Fn(&str) -> Option<Cow<'v, str>>,
+    ) -> bool {
         self.terms.iter().all(|term| match term {
             Term::Word(word) => name().to_lowercase().contains(word),
             Term::Value { name, relation, values } => {

@@ -62,6 +62,7 @@ impl Theme {
 
     /// What is less important.
     #[must_use]
+    #[expect(clippy::unused_self, reason = "all styles are asked of the theme")]
     pub fn dim(self) -> Style {
         Style::new().add_modifier(Modifier::DIM)
     }
@@ -86,6 +87,7 @@ impl Theme {
 
     /// The row or tab under the cursor.
     #[must_use]
+    #[expect(clippy::unused_self, reason = "all styles are asked of the theme")]
     pub fn cursor(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
@@ -180,7 +182,8 @@ impl Theme {
 
 fn blend(share: f64) -> (u8, u8, u8) {
     let place = share * (HEAT.len() - 1) as f64;
-    let (from, part) = ((place as usize).min(HEAT.len() - 2), place - place.floor().min(HEAT.len() as f64 - 2.0));
+    let (from, part) =
+        ((place as usize).min(HEAT.len() - 2), place - place.floor().min(HEAT.len() as f64 - 2.0));
     let ((r0, g0, b0), (r1, g1, b1)) = (HEAT[from], HEAT[from + 1]);
     let mix = |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * part).round() as u8;
     (mix(r0, r1), mix(g0, g1), mix(b0, b1))

@@ -1,5 +1,6 @@
 //! Results as text: tables in the formats people and programs ask for.
 
+pub mod best;
 pub mod long;
 pub mod number;
 pub mod table;

@@ -50,6 +50,7 @@ impl Eta {
             Event::Started { .. }
             | Event::Rebuilt { .. }
             | Event::Warned { .. }
+            | Event::Draining
             | Event::Interrupted
             | Event::Finished(_) => {}
         }

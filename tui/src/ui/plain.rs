@@ -18,12 +18,14 @@ pub struct Plain<W> {
     total: usize,
     /// Tasks skipped, by the failed task.
     skipped: BTreeMap<String, usize>,
+    /// Whether events are followed without a word, while something else shows them.
+    pub muted: bool,
 }
 
 impl<W: Write> Plain<W> {
     /// Makes the view of a run with this many tasks at once.
     pub fn new(out: W, jobs: usize) -> Self {
-        Self { out, eta: Eta::new(jobs), done: 0, total: 0, skipped: BTreeMap::new() }
+        Self { out, eta: Eta::new(jobs), done: 0, total: 0, skipped: BTreeMap::new(), muted: false }
     }
 
     /// Shows an event.
@@ -52,7 +54,7 @@ impl<W: Write> Plain<W> {
                     metrics.get("accuracy").map_or(String::new(), |value| format!(", accuracy {value:.4}"));
                 self.counted(&format!("{task} done in {}{accuracy}", duration(*seconds)))
             }
-            Event::Reused { task, same_as } => {
+            Event::Reused { task, same_as, .. } => {
                 self.done += 1;
                 let whose = same_as.as_ref().map_or("cached".to_owned(), |other| format!("same as {other}"));
                 self.counted(&format!("{task} {whose}"))
@@ -70,18 +72,24 @@ impl<W: Write> Plain<W> {
                 *self.skipped.entry(because.clone()).or_default() += 1;
                 return;
             }
+            Event::Draining => "ending after what is running".to_owned(),
             Event::Warned { message } => format!("warning: {message}"),
             Event::Interrupted => "interrupted: dropping what is in flight, keeping what is done".to_owned(),
             Event::Finished(summary) => {
                 for (because, count) in std::mem::take(&mut self.skipped) {
-                    let _ =
-                        writeln!(self.out, "{}", printable(&format!("{count} skipped: {because} failed")));
+                    self.say(&format!("{count} skipped: {because} failed"));
                 }
                 sentence(summary)
             }
         };
-        // Progress that cannot be shown must not end the run.
-        let _ = writeln!(self.out, "{}", printable(&line));
+        self.say(&line);
+    }
+
+    fn say(&mut self, line: &str) {
+        if !self.muted {
+            // Progress that cannot be shown must not end the run.
+            let _ = writeln!(self.out, "{}", printable(line));
+        }
     }
 
     fn counted(&self, text: &str) -> String {
@@ -108,7 +116,8 @@ pub fn sentence(summary: &Summary) -> String {
 }
 
 /// Says why a task runs, in a few words.
-fn because(reason: &Reason) -> String {
+#[must_use]
+pub fn because(reason: &Reason) -> String {
     match reason {
         Reason::Changed { changes, .. } => {
             let shown: Vec<String> = changes.iter().take(3).map(change).collect();

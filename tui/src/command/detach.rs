@@ -1,0 +1,55 @@
+//! A run that goes on without its terminal: the process that had it ends, another takes over what is not done.
+//! What was running starts again there, from its last checkpoint; everything done is in the store.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::cli::{Global, Run};
+use crate::exit::Exit;
+use crate::session::{Session, read, store_dir};
+
+/// Where the other process says what goes wrong.
+const LOG: &str = "detached.log";
+
+/// Starts the process that goes on. The experiment's text goes along: the file may have been edited since.
+pub fn hand_over(args: &Run, global: &Global, text: &str) -> Result<Exit> {
+    let store = store_dir(global)?;
+    let log = store.join(LOG);
+    let output = File::create(&log).with_context(|| format!("{} cannot be written", log.display()))?;
+    let mut command = Command::new(std::env::current_exe().context("this program cannot be found again")?);
+    command.arg("run").arg(&args.file.file).args(["--detached", "--ui", "plain"]);
+    command.arg("--store").arg(&store).arg("--max-tasks").arg(global.max_tasks.to_string());
+    if let Some(dir) = &global.data_dir {
+        command.arg("--data-dir").arg(dir);
+    }
+    if let Some(jobs) = args.jobs {
+        command.args(["--jobs", &jobs.to_string()]);
+    }
+    if args.fail_fast {
+        command.arg("--fail-fast");
+    }
+    command.stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output);
+    let mut child = command.spawn().context("the run cannot go on in the background")?;
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(text.as_bytes())?;
+    }
+    eprintln!(
+        "the run goes on as process {}: `fewbits watch` shows it, `kill {}` stops it",
+        child.id(),
+        child.id()
+    );
+    Ok(Exit::Done)
+}
+
+/// Takes over: reads the experiment from standard input, and leaves the terminal's session so that closing it ends
+/// nothing.
+pub fn take_over(args: &Run, global: &Global) -> Result<Session> {
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).context("the experiment cannot be read")?;
+    // Fails only where the process leads a group already, which it does not.
+    let _ = rustix::process::setsid();
+    read(&text, &args.file.file, global)
+}

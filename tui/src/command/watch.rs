@@ -1,0 +1,127 @@
+//! `watch`: attaches to a run that goes on in another process, or replays one that ended.
+
+use std::io::{Stdout, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use fewbits_engine::event::Event;
+use fewbits_engine::journal::Stamped;
+use fewbits_engine::run::halt::Halt;
+use fewbits_engine::text::fault::suggest;
+use fewbits_ops::StandardOps;
+use fewbits_store::Store;
+
+use super::{note, print};
+use crate::cli::{Global, Ui, Watch};
+use crate::command::table::Shown;
+use crate::dashboard::clerk::{is_going, open, replan};
+use crate::dashboard::pilot::{Dashboard, Setup};
+use crate::exit::{Coded, Exit};
+use crate::interrupt::Signals;
+use crate::session::{Session, data_dir, reader, theme};
+use crate::ui::is_watched;
+use crate::ui::plain::{Plain, sentence};
+
+/// How often a journal is looked at.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Watches a run.
+pub fn watch(args: &Watch, global: &Global) -> Result<Exit> {
+    let signals = Signals::listen()?;
+    let store = Arc::new(reader(global)?);
+    let ops = Arc::new(StandardOps::new(data_dir(global), PathBuf::from(".")));
+    let run = find(&store, args.run.as_deref())?;
+    let board = match global.ui {
+        Ui::Tui => true,
+        Ui::Auto => is_watched(),
+        Ui::Plain | Ui::Json => false,
+    };
+    if !board {
+        return lines(&store, &ops, &run, global.ui == Ui::Json, &signals);
+    }
+    let setup = Setup {
+        store: Arc::clone(&store),
+        ops: Arc::clone(&ops),
+        theme: theme(global),
+        signals,
+        speed: args.speed,
+    };
+    let open = Dashboard::open(setup, &run, false)
+        .map_err(|error| anyhow!("the terminal cannot be drawn on: {error}; --ui plain shows lines"))?;
+    if open.wait().is_none() {
+        return Ok(Exit::Failed);
+    }
+    print(&farewell(&store, ops, &run)?)?;
+    note(store.warnings());
+    Ok(Exit::Done)
+}
+
+/// Returns the run that is meant: the newest, or the one whose id begins so.
+fn find(store: &Store, wanted: Option<&str>) -> Result<String> {
+    let runs = store.runs()?;
+    let Some(wanted) = wanted else {
+        let none = || Coded::usage("there is no run to watch yet; `fewbits run FILE` makes one");
+        return runs.into_iter().next_back().ok_or_else(none);
+    };
+    let meant: Vec<&String> = runs.iter().filter(|id| id.starts_with(wanted)).collect();
+    match meant.as_slice() {
+        [id] => Ok((*id).clone()),
+        [] => {
+            let hint = suggest(wanted, runs.iter().map(String::as_str));
+            Err(Coded::usage(format!("there is no run `{wanted}`; {hint}; `fewbits runs` lists them")))
+        }
+        [first, ..] => Err(Coded::usage(format!(
+            "`{wanted}` means {} runs, `{first}` among them: give more of its id",
+            meant.len()
+        ))),
+    }
+}
+
+/// Shows a run as lines, until it ends or nobody writes it any more.
+fn lines(store: &Store, ops: &StandardOps, run: &str, json: bool, signals: &Signals) -> Result<Exit> {
+    let (opened, mut journal) = open(store, ops, run)?.map_err(Coded::usage)?;
+    let mut plain = Plain::new(std::io::stdout(), opened.header.jobs);
+    while signals.asked() == Halt::No {
+        let Some(line) = journal.next_line()? else {
+            if is_going(store, run)? {
+                std::thread::sleep(POLL);
+                continue;
+            }
+            eprintln!("the run did not finish: its process is gone; run the experiment again to go on");
+            return Ok(Exit::Done);
+        };
+        let Ok(stamped) = serde_json::from_str::<Stamped>(&line) else { continue };
+        tell(&stamped.event, json, &mut plain);
+        if matches!(stamped.event, Event::Finished(_)) {
+            return Ok(Exit::Done);
+        }
+    }
+    Ok(Exit::Interrupted)
+}
+
+fn tell(event: &Event, json: bool, plain: &mut Plain<Stdout>) {
+    if !json {
+        return plain.update(event);
+    }
+    if let Ok(line) = serde_json::to_string(event) {
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
+    }
+}
+
+/// Says how the run stands, and its best points so far.
+fn farewell(store: &Store, ops: Arc<StandardOps>, run: &str) -> Result<String> {
+    let Ok((opened, _)) = open(store, &ops, run)? else { return Ok(String::new()) };
+    let last = store.last_line_of_run(run)?.and_then(|line| serde_json::from_str::<Stamped>(&line).ok());
+    let name = &opened.header.experiment;
+    let state = match last.map(|line| line.event) {
+        Some(Event::Finished(summary)) => sentence(&summary),
+        _ if is_going(store, run)? => "the run goes on".to_owned(),
+        _ => "the run did not finish".to_owned(),
+    };
+    let plan = replan(store, &ops, &opened)?;
+    let session = Session { graph: Arc::clone(&opened.graph), ops };
+    let best = Shown::new(&session, &plan, store)?.best();
+    Ok(crate::ui::plain::printable(&format!("{name}: {state}\n{best}")))
+}

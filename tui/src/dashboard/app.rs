@@ -1,0 +1,465 @@
+//! The state of the dashboard: a fold over news, with the clock as an input. Views are drawn from it and nothing else.
+//! Does nothing itself: what it wants done it asks for.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use fewbits_engine::event::Summary;
+use fewbits_engine::graph::TaskId;
+use fewbits_engine::run::halt::Halt;
+use fewbits_engine::spec::table::Shape;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::Position;
+
+use super::cursor::Motion;
+use super::filter::Filter;
+use super::keys::{Action, action, keys_of};
+use super::news::{Ask, Baseline, Leave, News, Past, Wanted};
+use super::screen;
+use super::study::{Status, Study};
+use super::tables::{Pin, Shown};
+use super::theme::Theme;
+use super::view::{View, pareto, run, runs, task, tradeoff, training};
+
+/// What lies over the view.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Overlay {
+    /// Nothing.
+    #[default]
+    None,
+    /// The keys, scrolled so far.
+    Help(usize),
+    /// What becomes of the run?
+    Quit,
+    /// A filter is typed; the one before, to go back to.
+    Prompt(String, Filter),
+}
+
+/// All that is shown.
+pub struct App {
+    /// How things look.
+    pub theme: Theme,
+    /// Columns and rows.
+    pub size: (u16, u16),
+    /// Seconds of Unix time.
+    pub now: f64,
+    /// The view that is shown.
+    pub view: View,
+    /// What lies over it.
+    pub overlay: Overlay,
+    /// The run that is shown.
+    pub study: Option<Study>,
+    /// The run of this process, which can be stopped.
+    pub own: Option<String>,
+    /// What the last key did, or what happened; and whether it is bad news.
+    pub status: (String, bool),
+    /// The tables made so far.
+    pub tables: HashMap<Wanted, Result<Shown, String>>,
+    /// The point that others of its table are compared with.
+    pub pin: Option<Pin>,
+    /// The past run that tables are compared with.
+    pub baseline: Option<Baseline>,
+    /// The past runs, newest first; none while they are not read.
+    pub past: Option<Vec<Past>>,
+    /// State of the run view.
+    pub run: run::State,
+    /// State of the training view.
+    pub training: training::State,
+    /// State of the trade-off view.
+    pub tradeoff: tradeoff::State,
+    /// State of the Pareto view.
+    pub pareto: pareto::State,
+    /// State of the task view.
+    pub task: task::State,
+    /// State of the view of runs.
+    pub runs: runs::State,
+    /// Whether a key was pressed: then the dashboard waits to be left.
+    touched: bool,
+    halted: Halt,
+    leave: Option<Leave>,
+    asked: HashSet<TaskId>,
+    table: Option<Wanted>,
+    asks: Vec<Ask>,
+}
+
+impl App {
+    /// Starts with nothing known. `own` is the run of this process, if there is one.
+    #[must_use]
+    pub fn new(theme: Theme, size: (u16, u16), own: Option<String>) -> Self {
+        Self {
+            theme,
+            size,
+            now: 0.0,
+            view: View::Run,
+            overlay: Overlay::None,
+            study: None,
+            own,
+            status: (format!("{} shows the keys", keys_of(Action::Help)), false),
+            tables: HashMap::new(),
+            pin: None,
+            baseline: None,
+            past: None,
+            run: run::State::default(),
+            training: training::State::default(),
+            tradeoff: tradeoff::State::default(),
+            pareto: pareto::State::default(),
+            task: task::State::default(),
+            runs: runs::State::default(),
+            touched: false,
+            halted: Halt::No,
+            leave: None,
+            asked: HashSet::new(),
+            table: None,
+            asks: vec![],
+        }
+    }
+
+    /// Takes in what happened at `now`, in seconds of Unix time; returns what is to be done about it.
+    pub fn update(&mut self, now: f64, news: News) -> Vec<Ask> {
+        self.now = now;
+        match news {
+            News::Key(key) => self.key(key),
+            News::Mouse(mouse) => self.mouse(mouse),
+            News::Size(columns, rows) => self.size = (columns, rows),
+            News::Opened(opened) => self.open(Study::new(*opened)),
+            News::Happened(lines) => {
+                if let Some(study) = &mut self.study {
+                    for line in &lines {
+                        study.update(line);
+                    }
+                }
+            }
+            News::Gone => {
+                if let Some(study) = &mut self.study {
+                    study.gone();
+                }
+            }
+            News::Own(run) => {
+                self.own = Some(run.clone());
+                self.ask(Ask::Open(run));
+            }
+            News::Ended(summary) => self.ended(summary),
+            News::Table(wanted, made) => self.made(wanted, made),
+            News::Record(task, record) => {
+                if let Some(study) = &mut self.study {
+                    study.remember(task, record);
+                }
+            }
+            News::Runs(past) => self.past = Some(past),
+            News::Baseline(baseline) => {
+                self.say(format!("compared with run {}: tables show the differences", baseline.id));
+                self.baseline = Some(*baseline);
+            }
+            News::Trouble(text) => self.status = (text, true),
+        }
+        task::refresh(self);
+        self.want();
+        std::mem::take(&mut self.asks)
+    }
+
+    /// Says what happened.
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.status = (text.into(), false);
+    }
+
+    /// Asks for something.
+    pub fn ask(&mut self, ask: Ask) {
+        self.asks.push(ask);
+    }
+
+    /// Shows a view.
+    pub fn show(&mut self, view: View) {
+        self.view = view;
+        if view == View::Runs {
+            self.ask(Ask::Runs);
+        }
+    }
+
+    /// Returns whether the run that is shown is of this process and goes on.
+    #[must_use]
+    pub fn is_own_going(&self) -> bool {
+        let own = |study: &&Study| self.own.as_deref() == Some(study.opened.id.as_str());
+        self.own.is_some()
+            && self.leave.is_none()
+            && self.study.as_ref().filter(own).is_none_or(Study::is_going)
+    }
+
+    /// Returns the lines that a list shows at once, nearly.
+    #[must_use]
+    pub fn page(&self) -> usize {
+        usize::from(self.size.1.saturating_sub(6)).max(1)
+    }
+
+    fn open(&mut self, study: Study) {
+        let (id, experiment) = (&study.opened.id, &study.opened.header.experiment);
+        self.say(format!("run {id} of {experiment}; {} shows the keys", keys_of(Action::Help)));
+        self.study = Some(study);
+        self.tables.clear();
+        self.asked.clear();
+        self.table = None;
+        (self.pin, self.baseline) = (None, None);
+        self.training.marked.clear();
+        self.tradeoff = tradeoff::State::default();
+        self.pareto = pareto::State::default();
+        self.task = task::State::default();
+    }
+
+    fn ended(&mut self, summary: Summary) {
+        if let Some(study) = &mut self.study {
+            study.ended(summary);
+        }
+        let stopped = self.halted > Halt::No;
+        self.own = None;
+        match self.leave {
+            Some(leave) => self.ask(Ask::Leave(leave)),
+            None if self.touched && !stopped => {
+                self.say(format!("the run is over; {} leaves", keys_of(Action::Quit)));
+            }
+            None => self.ask(Ask::Leave(Leave::Over)),
+        }
+    }
+
+    fn made(&mut self, wanted: Wanted, made: Result<Arc<fewbits_engine::table::group::Groups>, String>) {
+        let Some(study) = &self.study else { return };
+        let Some(table) = study.opened.graph.experiment.tables.get(wanted.table) else { return };
+        let shown = made.map(|groups| match &table.shape {
+            Shape::Pivot { rows, each, .. } => Shown::pivot(groups, each.len(), rows.len()),
+            Shape::Table { .. } | Shape::Pareto { .. } => Shown::list(groups),
+        });
+        self.tables.insert(wanted, shown);
+    }
+
+    fn key(&mut self, key: KeyEvent) {
+        if key.kind == KeyEventKind::Release {
+            return;
+        }
+        self.touched = true;
+        let asked = action(key);
+        if let Some(action @ (Action::Interrupt | Action::Suspend | Action::Redraw)) = asked {
+            return self.act(action);
+        }
+        match std::mem::take(&mut self.overlay) {
+            Overlay::None => match asked {
+                Some(action) => self.act(action),
+                None => {
+                    let name = super::keys::name(key).unwrap_or_else(|| "this key".to_owned());
+                    self.say(format!("{name} does nothing; {} shows the keys", keys_of(Action::Help)));
+                }
+            },
+            Overlay::Help(scrolled) => self.help_key(asked, scrolled),
+            Overlay::Quit => self.quit_key(key),
+            Overlay::Prompt(text, before) => self.prompt_key(key, text, before),
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        let said = match action {
+            Action::NextView => self.turn(self.view.next()),
+            Action::PreviousView => self.turn(self.view.previous()),
+            Action::Show(view) => self.turn(view),
+            Action::Help => {
+                self.overlay = Overlay::Help(0);
+                format!("the keys; {} closes them", keys_of(Action::Back))
+            }
+            Action::Quit => self.quit(),
+            Action::Filter => self.prompt(),
+            Action::Copy => self.copy(),
+            Action::Interrupt => self.interrupt(),
+            Action::Suspend => {
+                self.ask(Ask::Suspend);
+                "back again".to_owned()
+            }
+            Action::Redraw => {
+                self.ask(Ask::Redraw);
+                "drawn anew".to_owned()
+            }
+            other => self.view.act(self, other).unwrap_or_else(|| {
+                format!(
+                    "{} does nothing in this view; {} shows the keys",
+                    keys_of(other),
+                    keys_of(Action::Help)
+                )
+            }),
+        };
+        self.say(said);
+    }
+
+    fn turn(&mut self, view: View) -> String {
+        self.show(view);
+        format!("{}: {}", view.title(), view.about())
+    }
+
+    fn quit(&mut self) -> String {
+        if self.is_own_going() {
+            self.overlay = Overlay::Quit;
+            return "what becomes of the run?".to_owned();
+        }
+        self.ask(Ask::Leave(Leave::Over));
+        "leaving".to_owned()
+    }
+
+    fn interrupt(&mut self) -> String {
+        if !self.is_own_going() && self.leave.is_none() {
+            self.ask(Ask::Leave(Leave::Over));
+            return "leaving".to_owned();
+        }
+        if self.halted == Halt::Now {
+            self.ask(Ask::Abort);
+            return "at once".to_owned();
+        }
+        self.halt(Halt::Now);
+        "stopping: what is running is dropped, what is done is kept; Ctrl-C again ends at once".to_owned()
+    }
+
+    fn halt(&mut self, halt: Halt) {
+        self.halted = self.halted.max(halt);
+        self.ask(Ask::Halt(halt));
+    }
+
+    fn help_key(&mut self, asked: Option<Action>, scrolled: usize) {
+        let most = super::keys::TABLE.len();
+        match asked {
+            Some(Action::Back | Action::Help | Action::Quit | Action::Open) => self.say("keys closed"),
+            Some(Action::Go(motion)) => {
+                let mut cursor = super::cursor::Cursor { at: scrolled };
+                cursor.go(motion, most, self.page());
+                self.overlay = Overlay::Help(cursor.at);
+                self.say("the keys");
+            }
+            _ => {
+                self.overlay = Overlay::Help(scrolled);
+                self.say(format!("{} closes the keys", keys_of(Action::Back)));
+            }
+        }
+    }
+
+    fn quit_key(&mut self, key: KeyEvent) {
+        match key.code {
+            KeyCode::Char('a') => {
+                self.halt(Halt::AfterRunning);
+                self.say("stopping after what is running");
+            }
+            KeyCode::Char('n') => {
+                self.halt(Halt::Now);
+                self.say("stopping now: what is running is dropped, what is done is kept");
+            }
+            KeyCode::Char('d') => {
+                self.leave = Some(Leave::Detach);
+                self.halt(Halt::Now);
+                self.say("handing the run to a process in the background");
+            }
+            KeyCode::Char('l') => {
+                self.ask(Ask::Leave(Leave::Lines));
+                self.say("going on with lines");
+            }
+            KeyCode::Esc | KeyCode::Char('q') => self.say("the run goes on"),
+            _ => {
+                self.overlay = Overlay::Quit;
+                self.say("press a, n, d, l, or Esc to go on");
+            }
+        }
+    }
+
+    fn prompt(&mut self) -> String {
+        let Some(filter) = self.view.filter(self) else {
+            return "there is nothing to filter in this view".to_owned();
+        };
+        let before = filter.clone();
+        self.overlay = Overlay::Prompt(before.text.clone(), before);
+        "type a filter: e=3 rounding=stochastic; Enter keeps it, Esc drops it".to_owned()
+    }
+
+    fn prompt_key(&mut self, key: KeyEvent, mut text: String, before: Filter) {
+        let done = match key.code {
+            KeyCode::Enter => {
+                let words = if text.trim().is_empty() {
+                    "no filter".to_owned()
+                } else {
+                    format!("filter: {}", text.trim())
+                };
+                self.say(words);
+                true
+            }
+            KeyCode::Esc => {
+                text.clone_from(&before.text);
+                self.say("filter as before");
+                true
+            }
+            KeyCode::Backspace => {
+                text.pop();
+                false
+            }
+            KeyCode::Char(c) if !c.is_control() && text.len() < 500 => {
+                text.push(c);
+                false
+            }
+            _ => false,
+        };
+        if let Some(filter) = self.view.filter(self) {
+            *filter = Filter::read(&text);
+        }
+        if !done {
+            self.overlay = Overlay::Prompt(text, before);
+            self.say("Enter keeps the filter, Esc drops it");
+        }
+    }
+
+    fn copy(&mut self) -> String {
+        let Some(row) = self.view.row(self) else { return "there is no row to copy".to_owned() };
+        let text: Vec<String> = row.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let text = text.join("\t");
+        self.ask(Ask::Copy(text.clone()));
+        format!("copied {}", text.replace('\t', " "))
+    }
+
+    fn mouse(&mut self, mouse: MouseEvent) {
+        if self.overlay != Overlay::None {
+            return;
+        }
+        self.touched = true;
+        match mouse.kind {
+            MouseEventKind::ScrollUp => self.act(Action::Go(Motion::Up)),
+            MouseEventKind::ScrollDown => self.act(Action::Go(Motion::Down)),
+            MouseEventKind::Down(MouseButton::Left) => {
+                let at = Position { x: mouse.column, y: mouse.row };
+                if let Some(view) = screen::tab_at(self, at) {
+                    return self.act(Action::Show(view));
+                }
+                let body = screen::areas(self.size).body;
+                let said = if body.contains(at) { self.view.click(self, body, at) } else { None };
+                self.say(said.unwrap_or_else(|| "nothing to select there".to_owned()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks for what the view shows and is not known yet.
+    fn want(&mut self) {
+        let table = match self.view {
+            View::Tradeoff => tradeoff::wanted(self),
+            View::Pareto => pareto::wanted(self),
+            View::Run | View::Training | View::Task | View::Runs => None,
+        };
+        if table != self.table {
+            self.table = table;
+            self.ask(Ask::Table(table));
+        }
+        let tasks: Vec<TaskId> = match self.view {
+            View::Task => task::selected(self).into_iter().collect(),
+            View::Training => training::picked(self),
+            View::Run | View::Tradeoff | View::Pareto | View::Runs => vec![],
+        };
+        for task in tasks {
+            let Some(study) = &self.study else { return };
+            let stored = matches!(study.task(task).status, Status::Done | Status::Cached);
+            if stored && study.record(task).is_none() && self.asked.insert(task) {
+                let detail = study.task(task).detail.as_ref();
+                let key = detail.map_or(String::new(), |detail| detail.key.clone());
+                self.ask(Ask::Record(task, key));
+            }
+        }
+        if self.asked.len() > 4096 {
+            self.asked.clear();
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Lines, lists and panes on a buffer; nothing here writes outside of the area it is given.
+//! Knows nothing of what is shown.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Widget;
+
+use super::cursor::Cursor;
+use super::theme::Theme;
+
+/// Writes a line of at most `width` cells at a place; nothing where there is no room.
+pub fn put(buf: &mut Buffer, x: u16, y: u16, width: u16, line: Line<'_>) {
+    line.render(Rect { x, y, width, height: 1 }.intersection(buf.area), buf);
+}
+
+/// Writes lines from the top of an area, as far as there is room.
+pub fn put_all<'l>(buf: &mut Buffer, area: Rect, lines: impl IntoIterator<Item = Line<'l>>) {
+    for (row, line) in (area.y..area.bottom()).zip(lines) {
+        put(buf, area.x, row, area.width, line);
+    }
+}
+
+/// Takes so many lines from the top of an area; returns them, and what is left.
+#[must_use]
+pub fn top(area: Rect, height: u16) -> (Rect, Rect) {
+    let height = height.min(area.height);
+    (Rect { height, ..area }, Rect { y: area.y + height, height: area.height - height, ..area })
+}
+
+/// Takes so many columns from the left of an area; returns them, and what is left after a column of space.
+#[must_use]
+pub fn left(area: Rect, width: u16) -> (Rect, Rect) {
+    let width = width.min(area.width);
+    let rest = (area.width - width).saturating_sub(1);
+    (Rect { width, ..area }, Rect { x: area.right() - rest, width: rest, ..area })
+}
+
+/// Writes a pane's heading on the first line of an area; returns what is left.
+pub fn heading(buf: &mut Buffer, area: Rect, text: &str, focus: bool, theme: Theme) -> Rect {
+    let (first, rest) = top(area, 1);
+    let style = if focus { theme.strong() } else { theme.dim() };
+    let mark = if focus { theme.pick("▸ ", "> ") } else { "  " };
+    put(buf, first.x, first.y, first.width, Line::from(format!("{mark}{text}")).style(style));
+    rest
+}
+
+/// Writes the part of a list that is seen around a cursor. `line` gives an item's line.
+pub fn list<'l>(
+    buf: &mut Buffer,
+    area: Rect,
+    cursor: Cursor,
+    len: usize,
+    style: Option<ratatui::style::Style>,
+    line: impl Fn(usize) -> Line<'l>,
+) {
+    let seen = cursor.window(len, usize::from(area.height));
+    for (row, item) in (area.y..area.bottom()).zip(seen) {
+        put(buf, area.x, row, area.width, line(item));
+        if let Some(style) = style.filter(|_| item == cursor.within(len)) {
+            buf.set_style(Rect { y: row, height: 1, ..area }, style);
+        }
+    }
+}
+
+/// Returns the item of a list that is seen at a row.
+#[must_use]
+pub fn item_at(area: Rect, cursor: Cursor, len: usize, row: u16) -> Option<usize> {
+    let seen = cursor.window(len, usize::from(area.height));
+    let at = seen.start + usize::from(row.checked_sub(area.y)?);
+    (row < area.bottom() && at < seen.end).then_some(at)
+}
+
+/// Cuts a text to a width, from the middle, so that both ends can be told from others'.
+#[must_use]
+pub fn shorten(text: &str, width: usize, theme: Theme) -> String {
+    let length = text.chars().count();
+    if length <= width {
+        return text.to_owned();
+    }
+    let dots = theme.pick("…", "~");
+    let keep = width.saturating_sub(1);
+    let (head, tail) = (keep - keep / 2, keep / 2);
+    let head: String = text.chars().take(head).collect();
+    let tail: String = text.chars().skip(length - tail).collect();
+    if width == 0 { String::new() } else { format!("{head}{dots}{tail}") }
+}
+
+/// Breaks a text into lines of at most `width` characters, at spaces where there are any.
+#[must_use]
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let mut lines = vec![];
+    for paragraph in text.lines() {
+        let indent = paragraph.len() - paragraph.trim_start_matches(' ').len();
+        let mut line = String::new();
+        for word in paragraph.split_inclusive(' ') {
+            let (used, more) = (line.chars().count(), word.trim_end().chars().count());
+            if used + more > width && used > indent {
+                lines.push(
+                    std::mem::replace(&mut line, " ".repeat(indent.min(width / 2))).trim_end().to_owned(),
+                );
+            }
+            line.push_str(word);
+            while line.chars().count() > width {
+                let head: String = line.chars().take(width).collect();
+                line = line.chars().skip(width).collect();
+                lines.push(head);
+            }
+        }
+        lines.push(line.trim_end().to_owned());
+    }
+    lines
+}
+
+/// Returns spans as a line.
+pub fn line<'s>(spans: impl IntoIterator<Item = Span<'s>>) -> Line<'s> {
+    Line::from(spans.into_iter().collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dashboard::theme::Depth;
+
+    #[test]
+    fn texts_are_cut_in_the_middle() {
+        let theme = Theme { depth: Depth::None, ascii: false };
+        let check = |text, width, expected: &str| assert_eq!(shorten(text, width, theme), expected);
+        check("net(seed=0)", 20, "net(seed=0)");
+        check("net(seed=0)", 7, "net…=0)");
+        check("net(seed=0)", 1, "…");
+        check("net(seed=0)", 0, "");
+    }
+
+    #[test]
+    fn lines_break_at_spaces() {
+        assert_eq!(wrap("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrap("  indented words here", 12), ["  indented", "  words here"]);
+        assert_eq!(wrap("unbreakable", 4), ["unbr", "eaka", "ble"]);
+        assert_eq!(wrap("", 4), Vec::<String>::new());
+    }
+
+    #[test]
+    fn nothing_is_written_outside() {
+        let mut buf = Buffer::empty(Rect::new(0, 0, 4, 2));
+        put(&mut buf, 3, 1, 10, Line::from("abc"));
+        put(&mut buf, 9, 9, 10, Line::from("abc"));
+        assert_eq!(buf, Buffer::with_lines(["    ", "   a"]));
+        assert_eq!(left(Rect::new(0, 0, 4, 2), 9).1.width, 0);
+    }
+}

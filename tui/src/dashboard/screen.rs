@@ -1,0 +1,207 @@
+//! The whole screen: tabs, the view, what lies over it, a status line, the keys that matter here.
+//! A pure function of the state.
+
+use fewbits_engine::event::Summary;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Widget};
+
+use super::app::{App, Overlay};
+use super::keys::{TABLE, keys_of};
+use super::paint::{line, put, put_all, shorten, top};
+use super::study::{Course, Study};
+use super::view::{ALL, View};
+use crate::ui::eta::duration;
+use crate::ui::plain::printable;
+
+/// The parts of the screen.
+pub struct Areas {
+    /// The tabs.
+    pub tabs: Rect,
+    /// The view.
+    pub body: Rect,
+    /// What the last key did.
+    pub status: Rect,
+    /// The keys that matter here; empty where there is no room.
+    pub hints: Rect,
+}
+
+/// Divides a screen of so many columns and rows.
+#[must_use]
+pub fn areas((width, height): (u16, u16)) -> Areas {
+    let (tabs, rest) = top(Rect::new(0, 0, width, height), 1);
+    let below = match rest.height {
+        0 | 1 => 0,
+        2..=7 => 1,
+        _ => 2,
+    };
+    let (body, below) = top(rest, rest.height - below);
+    let (status, hints) = top(below, 1);
+    Areas { tabs, body, status, hints }
+}
+
+/// Draws the screen.
+pub fn draw(app: &App, buf: &mut Buffer) {
+    let areas = areas((buf.area.width, buf.area.height));
+    draw_tabs(app, areas.tabs, buf);
+    app.view.draw(app, areas.body, buf);
+    match &app.overlay {
+        Overlay::None | Overlay::Prompt(..) => {}
+        Overlay::Help(scrolled) => draw_help(app, *scrolled, areas.body, buf),
+        Overlay::Quit => draw_quit(app, areas.body, buf),
+    }
+    draw_status(app, areas.status, buf);
+    draw_hints(app, areas.hints, buf);
+}
+
+/// Returns the view whose tab is at a place.
+#[must_use]
+pub fn tab_at(app: &App, at: Position) -> Option<View> {
+    let tabs = areas(app.size).tabs;
+    if at.y != tabs.y {
+        return None;
+    }
+    let mut end = 0;
+    ALL.into_iter().find(|view| {
+        end += tab(*view, tabs.width).chars().count() as u16;
+        at.x < end
+    })
+}
+
+fn tab(view: View, width: u16) -> String {
+    match width {
+        0..40 => format!(" {} ", view.number()),
+        40..72 => format!(" {} {} ", view.number(), view.title().chars().take(4).collect::<String>()),
+        _ => format!(" {} {} ", view.number(), view.title()),
+    }
+}
+
+fn draw_tabs(app: &App, area: Rect, buf: &mut Buffer) {
+    let spans = ALL.map(|view| {
+        let style = if view == app.view { app.theme.cursor() } else { app.theme.dim() };
+        Span::styled(tab(view, area.width), style)
+    });
+    let tabs = line(spans);
+    let used = tabs.width() as u16;
+    put(buf, area.x, area.y, area.width, tabs);
+    if let Some(study) = &app.study {
+        let room = usize::from(area.width.saturating_sub(used + 2));
+        let text = shorten(&printable(&title(app, study)), room, app.theme);
+        let width = Line::from(text.as_str()).width() as u16;
+        put(
+            buf,
+            area.right().saturating_sub(width),
+            area.y,
+            width,
+            Line::from(text).style(app.theme.strong()),
+        );
+    }
+}
+
+fn title(app: &App, study: &Study) -> String {
+    let name = &study.opened.header.experiment;
+    let total = study.total();
+    match study.course {
+        Course::Planning => format!("{name}: planning"),
+        Course::Going => format!("{name}: {:.0} %", 100.0 * total.share()),
+        Course::Draining => format!("{name}: ending after {} running", total.running),
+        Course::Interrupted => format!("{name}: stopping"),
+        Course::Ended(Summary { skipped: 0, failed: 0, .. }) => {
+            format!("{name}: {} done", app.theme.pick("✓", "+"))
+        }
+        Course::Ended(Summary { failed: 0, .. }) => format!("{name}: interrupted"),
+        Course::Ended(Summary { failed, .. }) => {
+            format!("{name}: {} {failed} failed", app.theme.pick("✗", "x"))
+        }
+        Course::Gone => format!("{name}: its process is gone"),
+    }
+}
+
+fn draw_status(app: &App, area: Rect, buf: &mut Buffer) {
+    let line = match &app.overlay {
+        Overlay::Prompt(text, _) => {
+            Line::from(vec![Span::styled("filter: ", app.theme.strong()), printable(text).into(), "_".into()])
+        }
+        _ => {
+            let (text, bad) = &app.status;
+            let style = if *bad { app.theme.bad() } else { ratatui::style::Style::new() };
+            Line::from(printable(text)).style(style)
+        }
+    };
+    put(buf, area.x, area.y, area.width, line);
+}
+
+fn draw_hints(app: &App, area: Rect, buf: &mut Buffer) {
+    let mut spans = vec![];
+    for (keys, words) in app.view.hints() {
+        spans.push(Span::styled(format!("{keys} "), app.theme.strong()));
+        spans.push(Span::styled(format!("{words}  "), app.theme.dim()));
+    }
+    put(buf, area.x, area.y, area.width, Line::from(spans));
+}
+
+/// Clears a box in the middle of an area, with a title; returns its inside.
+fn open_box(app: &App, area: Rect, width: u16, height: u16, title: &str, buf: &mut Buffer) -> Rect {
+    let (width, height) = (width.min(area.width), height.min(area.height));
+    let frame =
+        Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
+    Clear.render(frame, buf);
+    let set = if app.theme.ascii { ASCII_BORDER } else { ratatui::symbols::border::ROUNDED };
+    let block = ratatui::widgets::Block::bordered()
+        .border_set(set)
+        .border_style(app.theme.strong())
+        .title(Line::from(format!(" {title} ")).style(app.theme.strong()));
+    let inside = block.inner(frame);
+    block.render(frame, buf);
+    inside
+}
+
+const ASCII_BORDER: ratatui::symbols::border::Set<'static> = ratatui::symbols::border::Set {
+    top_left: "+",
+    top_right: "+",
+    bottom_left: "+",
+    bottom_right: "+",
+    vertical_left: "|",
+    vertical_right: "|",
+    horizontal_top: "-",
+    horizontal_bottom: "-",
+};
+
+fn draw_help(app: &App, scrolled: usize, area: Rect, buf: &mut Buffer) {
+    let inside = open_box(app, area, 72, TABLE.len() as u16 + 4, "Keys", buf);
+    let keys = TABLE.iter().map(|binding| {
+        line([
+            Span::styled(format!(" {:<16}", binding.keys.join(" ")), app.theme.strong()),
+            Span::raw(binding.words),
+        ])
+    });
+    let states = "states: ".to_owned()
+        + &super::view::STATUSES
+            .map(|status| format!("{} {}", app.theme.glyph(status), status.word()))
+            .join("  ");
+    let mouse = Line::from(" Mouse: click a tab or a row, the wheel scrolls").style(app.theme.dim());
+    let lines = keys.chain([mouse, Line::from(format!(" {states}")).style(app.theme.dim())]);
+    let most = (TABLE.len() + 2).saturating_sub(usize::from(inside.height));
+    put_all(buf, inside, lines.skip(scrolled.min(most)));
+}
+
+fn draw_quit(app: &App, area: Rect, buf: &mut Buffer) {
+    let inside = open_box(app, area, 66, 9, "The run goes on", buf);
+    let left = app.study.as_ref().and_then(|study| study.eta.seconds());
+    let left = left.map_or(String::new(), |seconds| format!(", {} left", duration(seconds)));
+    let running = app.study.as_ref().map_or(0, |study| study.running.len());
+    let choice = |key: &'static str, words: &'static str| {
+        line([Span::styled(format!(" {key:<5}"), app.theme.strong()), Span::raw(words)])
+    };
+    let lines = [
+        Line::from(format!(" {running} running{left}")),
+        Line::default(),
+        choice("a", "stop after what is running"),
+        choice("n", "stop now: drops what is running, keeps what is done"),
+        choice("d", "keep running, detached: `fewbits watch` shows it"),
+        choice("l", "keep running here, as lines"),
+        choice(keys_of(super::keys::Action::Back), "go on as before"),
+    ];
+    put_all(buf, inside, lines);
+}

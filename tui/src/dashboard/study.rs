@@ -1,0 +1,531 @@
+//! One run as far as it is known: a fold over the lines of its journal, whether it goes on or ended long ago.
+//! Knows nothing of keys, views or the store.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use fewbits_engine::event::{Event, Summary};
+use fewbits_engine::graph::{Graph, TaskId};
+use fewbits_engine::journal::{Header, Stamped};
+use fewbits_engine::plan::Counts;
+use fewbits_engine::spec::experiment::Experiment;
+use fewbits_engine::why::Reason;
+use fewbits_ops::StandardOps;
+use fewbits_store::Record;
+
+use super::paint::shorten;
+use super::theme::Theme;
+use crate::ui::eta::Eta;
+use crate::ui::plain::{printable, sentence};
+
+/// Lines of the log that are remembered.
+const LOG: usize = 10_000;
+/// Records that are remembered.
+const RECORDS: usize = 256;
+
+/// A run, opened: what it set out from.
+#[derive(Clone)]
+pub struct Opened {
+    /// Its id.
+    pub id: String,
+    /// When it began, in seconds of Unix time; none if its id does not tell.
+    pub began: Option<f64>,
+    /// The first line of its journal.
+    pub header: Header,
+    /// Its tasks.
+    pub graph: Arc<Graph<StandardOps>>,
+    /// The tasks by name.
+    pub names: Arc<HashMap<String, TaskId>>,
+}
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// It failed.
+    Failed,
+    /// It runs.
+    Running,
+    /// It waits for its inputs, or for room.
+    Waiting,
+    /// It cannot run, or was left when the run ended.
+    Skipped,
+    /// It ran and is recorded.
+    Done,
+    /// Its result was there, or was another's.
+    Cached,
+}
+
+/// What is known of a task.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Where it stands.
+    pub status: Status,
+    /// When it started and ended, in seconds of the run.
+    pub started: Option<f64>,
+    /// When it ended.
+    pub ended: Option<f64>,
+    /// Seconds of computing.
+    pub seconds: Option<f64>,
+    /// More, once something happened to it.
+    pub detail: Option<Box<Detail>>,
+}
+
+/// What events told of a task.
+#[derive(Clone, Debug, Default)]
+pub struct Detail {
+    /// Its key in hex.
+    pub key: String,
+    /// Why it ran.
+    pub reason: Option<Reason>,
+    /// Steps done and in all.
+    pub progress: Option<(u64, u64)>,
+    /// What was measured at each step reported.
+    pub curve: Vec<(u64, BTreeMap<String, f64>)>,
+    /// Its metrics.
+    pub metrics: BTreeMap<String, f64>,
+    /// The task whose result it took.
+    pub same_as: Option<TaskId>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// The failed task it depends on.
+    pub because: Option<String>,
+}
+
+/// How many tasks stand where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// All tasks.
+    pub tasks: usize,
+    /// Tasks that ran.
+    pub done: usize,
+    /// Tasks whose result was there.
+    pub cached: usize,
+    /// Tasks that run.
+    pub running: usize,
+    /// Tasks that failed.
+    pub failed: usize,
+    /// Tasks that cannot run.
+    pub skipped: usize,
+}
+
+/// One line of the log.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Seconds since the run began.
+    pub at: f64,
+    /// The task it is about.
+    pub task: Option<TaskId>,
+    /// What happened.
+    pub what: What,
+}
+
+/// What a line of the log says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// The task started.
+    Started,
+    /// It ended well.
+    Done,
+    /// It took a result.
+    Reused,
+    /// It was made again, in so many seconds.
+    Rebuilt(f64),
+    /// It failed.
+    Failed,
+    /// This many tasks cannot run because of it.
+    Skips(usize),
+    /// A sentence about the run; whether it is a warning.
+    Note(String, bool),
+}
+
+/// How the run itself stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Course {
+    /// It has not said what it will do.
+    Planning,
+    /// It goes on.
+    Going,
+    /// It ends after what is running.
+    Draining,
+    /// It drops what is running.
+    Interrupted,
+    /// It ended.
+    Ended(Summary),
+    /// Its process is gone.
+    Gone,
+}
+
+/// One run as far as it is known.
+pub struct Study {
+    /// What it set out from.
+    pub opened: Opened,
+    /// What is known of each task.
+    pub tasks: Vec<Task>,
+    /// How many tasks of each node stand where.
+    pub nodes: Vec<Tally>,
+    /// What happened, oldest first.
+    pub log: VecDeque<Entry>,
+    /// How long it still takes.
+    pub eta: Eta,
+    /// How it stands.
+    pub course: Course,
+    /// The time of the newest event, in seconds of the run.
+    pub at: f64,
+    /// Tasks that run.
+    pub running: BTreeSet<TaskId>,
+    /// Counts events, so that what is derived from them knows when it is old.
+    pub version: u64,
+    records: HashMap<TaskId, Option<Arc<Record>>>,
+}
+
+impl Study {
+    /// Starts with what a run set out from.
+    #[must_use]
+    pub fn new(opened: Opened) -> Self {
+        let graph = &opened.graph;
+        let waiting =
+            Task { status: Status::Waiting, started: None, ended: None, seconds: None, detail: None };
+        let mut tasks = vec![waiting; graph.len()];
+        for range in &opened.header.cached {
+            let range = range.start.min(range.end) as usize..range.end as usize;
+            for task in tasks.iter_mut().take(range.end).skip(range.start) {
+                task.status = Status::Cached;
+            }
+        }
+        let nodes = (0..graph.steps.len()).map(|node| tally(&tasks, graph.tasks_of(node))).collect();
+        let eta = Eta::new(opened.header.jobs);
+        Self {
+            tasks,
+            nodes,
+            log: VecDeque::new(),
+            eta,
+            course: Course::Planning,
+            at: 0.0,
+            running: BTreeSet::new(),
+            version: 0,
+            records: HashMap::new(),
+            opened,
+        }
+    }
+
+    /// Takes in a line of the journal.
+    pub fn update(&mut self, stamped: &Stamped) {
+        self.version += 1;
+        self.at = self.at.max(stamped.at);
+        self.eta.update(&stamped.event);
+        let at = stamped.at;
+        match &stamped.event {
+            Event::Planned { counts, .. } => self.planned(at, counts),
+            Event::Started { task, key, reason } => {
+                let Some(id) = self.turn(task, Status::Running) else { return };
+                self.tasks[id.index()].started = Some(at);
+                let detail = self.detail(id);
+                (detail.key, detail.reason) = (key.clone(), Some(reason.clone()));
+                self.enter(at, Some(id), What::Started);
+            }
+            Event::Progressed { task, done, total, metrics } => {
+                let Some(id) = self.find(task) else { return };
+                let detail = self.detail(id);
+                detail.progress = Some((*done, *total));
+                detail.curve.push((*done, metrics.clone()));
+            }
+            Event::Completed { task, key, metrics, seconds } => {
+                let Some(id) = self.turn(task, Status::Done) else { return };
+                self.tasks[id.index()].ended = Some(at);
+                self.tasks[id.index()].seconds = Some(*seconds);
+                let detail = self.detail(id);
+                (detail.key, detail.metrics) = (key.clone(), metrics.clone());
+                self.enter(at, Some(id), What::Done);
+            }
+            Event::Reused { task, key, same_as } => {
+                let Some(id) = self.turn(task, Status::Cached) else { return };
+                let same_as = same_as.as_ref().and_then(|name| self.find(name));
+                self.tasks[id.index()].ended = Some(at);
+                let detail = self.detail(id);
+                (detail.key, detail.same_as) = (key.clone(), same_as);
+                self.enter(at, Some(id), What::Reused);
+            }
+            Event::Rebuilt { task, seconds } => {
+                let id = self.find(task);
+                self.enter(at, id, What::Rebuilt(*seconds));
+            }
+            Event::Failed { task, error } => {
+                let Some(id) = self.turn(task, Status::Failed) else { return };
+                self.tasks[id.index()].ended = Some(at);
+                self.detail(id).error = Some(error.clone());
+                self.enter(at, Some(id), What::Failed);
+            }
+            Event::Skipped { task, because } => self.skipped(at, task, because),
+            Event::Warned { message } => self.enter(at, None, What::Note(message.clone(), true)),
+            Event::Draining => {
+                self.course = Course::Draining;
+                self.note(at, "ending after what is running");
+            }
+            Event::Interrupted => {
+                self.course = Course::Interrupted;
+                self.note(at, "interrupted: dropping what is running, keeping what is done");
+            }
+            Event::Finished(summary) => self.finished(at, *summary),
+        }
+    }
+
+    /// The run ended, as its process says; its journal says so too, unless it could not be written.
+    pub fn ended(&mut self, summary: Summary) {
+        if self.is_going() {
+            self.course = Course::Ended(summary);
+        }
+    }
+
+    /// The run's process is gone without a word.
+    pub fn gone(&mut self) {
+        if !matches!(self.course, Course::Ended(_)) {
+            self.course = Course::Gone;
+            self.leave_rest();
+        }
+    }
+
+    /// Returns its experiment.
+    #[must_use]
+    pub fn experiment(&self) -> &Experiment {
+        &self.opened.graph.experiment
+    }
+
+    /// Returns the task of a name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<TaskId> {
+        self.opened.names.get(name).copied()
+    }
+
+    /// Returns the name of a task in at most `width` characters: whole, else without the names of its axes, else cut.
+    #[must_use]
+    pub fn short_name(&self, task: TaskId, width: usize, theme: Theme) -> String {
+        let graph = &self.opened.graph;
+        let name = printable(&graph.name(task));
+        if name.chars().count() <= width {
+            return name;
+        }
+        let labels: Vec<&str> = graph.point(task).map(|(_, label)| label).collect();
+        let node = &graph.experiment.nodes[graph.node(task)].name;
+        shorten(&printable(&format!("{node}({})", labels.join(","))), width, theme)
+    }
+
+    /// Returns what is known of a task.
+    #[must_use]
+    pub fn task(&self, task: TaskId) -> &Task {
+        &self.tasks[task.index()]
+    }
+
+    /// Returns the counts of all nodes together.
+    #[must_use]
+    pub fn total(&self) -> Tally {
+        self.nodes.iter().fold(Tally::default(), |sum, node| Tally {
+            tasks: sum.tasks + node.tasks,
+            done: sum.done + node.done,
+            cached: sum.cached + node.cached,
+            running: sum.running + node.running,
+            failed: sum.failed + node.failed,
+            skipped: sum.skipped + node.skipped,
+        })
+    }
+
+    /// Returns whether the run goes on.
+    #[must_use]
+    pub fn is_going(&self) -> bool {
+        !matches!(self.course, Course::Ended(_) | Course::Gone)
+    }
+
+    /// Returns the seconds the run has taken by `now`, in seconds of Unix time.
+    #[must_use]
+    pub fn elapsed(&self, now: f64) -> f64 {
+        match (self.course, self.opened.began) {
+            (Course::Ended(summary), _) => summary.seconds,
+            (Course::Gone, _) | (_, None) => self.at,
+            (_, Some(began)) => (now - began).max(self.at),
+        }
+    }
+
+    /// Remembers the record of a task; none if there is none.
+    pub fn remember(&mut self, task: TaskId, record: Option<Arc<Record>>) {
+        if self.records.len() >= RECORDS {
+            self.records.clear();
+        }
+        self.records.insert(task, record);
+        self.version += 1;
+    }
+
+    /// Returns the record of a task, if it was asked for; the inner one is none if the store has none.
+    #[must_use]
+    pub fn record(&self, task: TaskId) -> Option<&Option<Arc<Record>>> {
+        self.records.get(&task)
+    }
+
+    /// Returns the values of a metric by step, from what was reported, else from the record.
+    #[must_use]
+    pub fn curve(&self, task: TaskId, metric: &str) -> Vec<(f64, f64)> {
+        let reported = self.task(task).detail.iter().flat_map(|detail| &detail.curve);
+        let points: Vec<(f64, f64)> =
+            reported.filter_map(|(step, metrics)| Some((*step as f64, *metrics.get(metric)?))).collect();
+        if !points.is_empty() {
+            return points;
+        }
+        let Some(Some(record)) = self.record(task) else { return vec![] };
+        let series = record.series.get(metric).filter(|series| series.along == "epoch");
+        let values = series.into_iter().flat_map(|series| &series.values);
+        values.enumerate().map(|(step, value)| ((step + 1) as f64, *value)).collect()
+    }
+
+    /// Returns the metrics of a task, from what was told, else from the record.
+    #[must_use]
+    pub fn metrics(&self, task: TaskId) -> Option<&BTreeMap<String, f64>> {
+        let of = |task: TaskId| {
+            let told = self.task(task).detail.as_ref().map(|detail| &detail.metrics);
+            told.filter(|metrics| !metrics.is_empty())
+        };
+        let same_as = self.task(task).detail.as_ref().and_then(|detail| detail.same_as);
+        let kept = || self.record(task).and_then(|record| record.as_ref()).map(|record| &record.metrics);
+        of(task).or_else(|| same_as.and_then(of)).or_else(kept)
+    }
+
+    fn planned(&mut self, at: f64, counts: &Counts) {
+        self.course = Course::Going;
+        self.note(
+            at,
+            &format!(
+                "{} tasks: {} cached, {} to run, {} waiting for their inputs",
+                counts.tasks, counts.cached, counts.run, counts.waiting
+            ),
+        );
+    }
+
+    fn skipped(&mut self, at: f64, task: &str, because: &str) {
+        let Some(id) = self.turn(task, Status::Skipped) else { return };
+        self.tasks[id.index()].ended = Some(at);
+        self.detail(id).because = Some(because.to_owned());
+        let culprit = self.find(because);
+        // All that one failure takes with it is one line.
+        match self.log.back_mut() {
+            Some(Entry { task, what: What::Skips(count), .. }) if *task == culprit => *count += 1,
+            _ => self.enter(at, culprit, What::Skips(1)),
+        }
+    }
+
+    fn finished(&mut self, at: f64, summary: Summary) {
+        self.course = Course::Ended(summary);
+        self.leave_rest();
+        self.note(at, &sentence(&summary));
+    }
+
+    /// What has not ended by the end of the run is left.
+    fn leave_rest(&mut self) {
+        for task in &mut self.tasks {
+            if matches!(task.status, Status::Waiting | Status::Running) {
+                task.status = Status::Skipped;
+            }
+        }
+        self.running.clear();
+        let graph = &self.opened.graph;
+        for (node, counts) in self.nodes.iter_mut().enumerate() {
+            *counts = tally(&self.tasks, graph.tasks_of(node));
+        }
+        self.version += 1;
+    }
+
+    /// Every change of a task's status.
+    fn turn(&mut self, name: &str, status: Status) -> Option<TaskId> {
+        let id = self.find(name)?;
+        let node = self.opened.graph.node(id);
+        let before = std::mem::replace(&mut self.tasks[id.index()].status, status);
+        self.nodes[node].count(before, false);
+        self.nodes[node].count(status, true);
+        if status == Status::Running {
+            self.running.insert(id);
+        } else {
+            self.running.remove(&id);
+        }
+        Some(id)
+    }
+
+    fn detail(&mut self, task: TaskId) -> &mut Detail {
+        self.tasks[task.index()].detail.get_or_insert_default()
+    }
+
+    fn note(&mut self, at: f64, text: &str) {
+        self.enter(at, None, What::Note(text.to_owned(), false));
+    }
+
+    fn enter(&mut self, at: f64, task: Option<TaskId>, what: What) {
+        if self.log.len() >= LOG {
+            self.log.pop_front();
+        }
+        self.log.push_back(Entry { at, task, what });
+    }
+}
+
+impl Status {
+    /// Returns the word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Skipped => "skipped",
+            Self::Done => "done",
+            Self::Cached => "cached",
+        }
+    }
+}
+
+impl Tally {
+    /// Returns how many tasks have not started.
+    #[must_use]
+    pub fn waiting(self) -> usize {
+        self.tasks.saturating_sub(self.done + self.cached + self.running + self.failed + self.skipped)
+    }
+
+    /// Returns how many tasks have ended, well or not.
+    #[must_use]
+    pub fn ended(self) -> usize {
+        self.done + self.cached + self.failed + self.skipped
+    }
+
+    /// Returns the share of tasks that have ended.
+    #[must_use]
+    pub fn share(self) -> f64 {
+        if self.tasks == 0 { 1.0 } else { self.ended() as f64 / self.tasks as f64 }
+    }
+
+    /// Returns where the tasks stand, taken together.
+    #[must_use]
+    pub fn status(self) -> Status {
+        match self {
+            Self { failed: 1.., .. } => Status::Failed,
+            Self { running: 1.., .. } => Status::Running,
+            _ if self.waiting() > 0 => Status::Waiting,
+            Self { skipped: 1.., .. } => Status::Skipped,
+            Self { done: 1.., .. } => Status::Done,
+            _ => Status::Cached,
+        }
+    }
+
+    fn count(&mut self, status: Status, more: bool) {
+        let place = match status {
+            Status::Waiting => return,
+            Status::Failed => &mut self.failed,
+            Status::Running => &mut self.running,
+            Status::Skipped => &mut self.skipped,
+            Status::Done => &mut self.done,
+            Status::Cached => &mut self.cached,
+        };
+        *place = if more { *place + 1 } else { place.saturating_sub(1) };
+    }
+}
+
+fn tally(tasks: &[Task], of: impl Iterator<Item = TaskId>) -> Tally {
+    let mut tally = Tally::default();
+    for task in of {
+        tally.tasks += 1;
+        tally.count(tasks[task.index()].status, true);
+    }
+    tally
+}

@@ -1,0 +1,205 @@
+//! A table as the dashboard shows it: its points, laid out as grids where it is a pivot, filtered and sorted as a list.
+//! Knows nothing of colours or keys.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fewbits_engine::spec::experiment::Experiment;
+use fewbits_engine::table::estimate::Estimate;
+use fewbits_engine::table::front::front;
+use fewbits_engine::table::group::{Groups, Point};
+
+use super::filter::Filter;
+use super::news::Wanted;
+use super::study::Study;
+
+/// A table that was made.
+pub struct Shown {
+    /// Its points.
+    pub groups: Arc<Groups>,
+    /// Its grids; none if it is a list.
+    pub sheets: Vec<Sheet>,
+}
+
+/// One grid of a pivot.
+pub struct Sheet {
+    /// The levels of the axes in `each`.
+    pub title: Vec<usize>,
+    /// The levels of each row.
+    pub rows: Vec<Vec<usize>>,
+    /// The levels of each column.
+    pub columns: Vec<Vec<usize>>,
+    cells: BTreeMap<(usize, usize), usize>,
+}
+
+impl Shown {
+    /// Shows points as a list.
+    #[must_use]
+    pub fn list(groups: Arc<Groups>) -> Self {
+        Self { groups, sheets: vec![] }
+    }
+
+    /// Shows points as grids: the first `each` of their levels make grids, the next `rows` rows, the others columns.
+    #[must_use]
+    pub fn pivot(groups: Arc<Groups>, each: usize, rows: usize) -> Self {
+        let mut titles: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
+        for (at, point) in groups.points.iter().enumerate() {
+            titles.entry(point.levels[..each].to_vec()).or_default().push(at);
+        }
+        let sheets = titles.into_iter().map(|(title, points)| {
+            let levels = |from: usize, to: usize| {
+                let mut all: Vec<Vec<usize>> =
+                    points.iter().map(|&at| groups.points[at].levels[from..to].to_vec()).collect();
+                all.sort_unstable();
+                all.dedup();
+                all
+            };
+            let end = groups.axes.len();
+            let (row_levels, column_levels) = (levels(each, each + rows), levels(each + rows, end));
+            let place = |levels: &[usize], all: &[Vec<usize>]| {
+                all.binary_search_by(|other| other.as_slice().cmp(levels)).unwrap_or(0)
+            };
+            let cells = points.iter().map(|&at| {
+                let levels = &groups.points[at].levels;
+                let row = place(&levels[each..each + rows], &row_levels);
+                ((row, place(&levels[each + rows..], &column_levels)), at)
+            });
+            Sheet { title, cells: cells.collect(), rows: row_levels, columns: column_levels }
+        });
+        let sheets = sheets.collect();
+        Self { groups, sheets }
+    }
+
+    /// Returns the least and the largest mean of a column.
+    #[must_use]
+    pub fn range(&self, column: usize) -> Option<(f64, f64)> {
+        let means = self.groups.points.iter().filter_map(|point| mean(point, column));
+        means.fold(None, |range, mean| match range {
+            None => Some((mean, mean)),
+            Some((low, high)) => Some((f64::min(low, mean), f64::max(high, mean))),
+        })
+    }
+
+    /// Returns the points that a filter leaves, sorted by a column: first the axes, then the values.
+    #[must_use]
+    pub fn points(&self, study: &Study, filter: &Filter, sort: Option<(usize, bool)>) -> Vec<usize> {
+        let points = &self.groups.points;
+        let mut seen: Vec<usize> =
+            (0..points.len()).filter(|&at| self.matches(study, filter, &points[at])).collect();
+        if let Some((column, descending)) = sort {
+            seen.sort_by(|&a, &b| {
+                let order = self.order(&points[a], &points[b], column);
+                if descending { order.reverse() } else { order }
+            });
+        }
+        seen
+    }
+
+    /// Returns which of these points no other of them beats, in the order of cost.
+    #[must_use]
+    pub fn front(&self, points: &[usize]) -> Vec<usize> {
+        let chosen: Vec<Point> = points.iter().map(|&at| self.groups.points[at].clone()).collect();
+        front(&chosen).into_iter().map(|at| points[at]).collect()
+    }
+
+    fn matches(&self, study: &Study, filter: &Filter, point: &Point) -> bool {
+        filter.is_empty()
+            || filter.matches(
+                || {
+                    labels(study.experiment(), &self.groups, point)
+                        .into_iter()
+                        .map(|(_, label)| label)
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                },
+                |name| {
+                    let label = labels(study.experiment(), &self.groups, point)
+                        .into_iter()
+                        .find(|(axis, _)| *axis == name);
+                    let value = || {
+                        let column = self
+                            .groups
+                            .headings
+                            .iter()
+                            .position(|heading| heading.eq_ignore_ascii_case(name))?;
+                        Some(Cow::from(mean(point, column)?.to_string()))
+                    };
+                    label.map(|(_, label)| Cow::from(label)).or_else(value)
+                },
+            )
+    }
+
+    fn order(&self, a: &Point, b: &Point, column: usize) -> Ordering {
+        match column.checked_sub(self.groups.axes.len()) {
+            None => a.levels[column].cmp(&b.levels[column]),
+            // What is missing comes first, so that it comes last when the largest are on top.
+            Some(at) => {
+                mean(a, at).unwrap_or(f64::NEG_INFINITY).total_cmp(&mean(b, at).unwrap_or(f64::NEG_INFINITY))
+            }
+        }
+    }
+}
+
+impl Sheet {
+    /// Returns the point in a cell.
+    #[must_use]
+    pub fn cell(&self, row: usize, column: usize) -> Option<usize> {
+        self.cells.get(&(row, column)).copied()
+    }
+}
+
+/// Returns a value of a point.
+#[must_use]
+pub fn value(point: &Point, column: usize) -> Option<Estimate> {
+    point.values.get(column).copied().flatten()
+}
+
+/// Returns the mean of a value of a point.
+#[must_use]
+pub fn mean(point: &Point, column: usize) -> Option<f64> {
+    value(point, column).map(|value| value.mean)
+}
+
+/// Returns the axes of a point with the labels of their values.
+#[must_use]
+pub fn labels<'e>(experiment: &'e Experiment, groups: &Groups, point: &Point) -> Vec<(&'e str, &'e str)> {
+    let axes = &experiment.axes;
+    groups
+        .axes
+        .iter()
+        .zip(&point.levels)
+        .filter_map(|(&axis, &level)| {
+            let axis = axes.get(axis)?;
+            Some((axis.name.as_str(), axis.levels.get(level)?.label.as_str()))
+        })
+        .collect()
+}
+
+/// A point that others are compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pin {
+    /// The table it is of.
+    pub wanted: Wanted,
+    /// Its place among the table's points, which stays the same while results come in.
+    pub point: usize,
+    /// Its axes.
+    pub name: String,
+    /// Its means when it was pinned.
+    pub values: Vec<Option<f64>>,
+}
+
+impl Pin {
+    /// Pins a point of a table.
+    #[must_use]
+    pub fn at(study: Option<&Study>, shown: Option<&Shown>, wanted: Wanted, at: usize) -> Option<Self> {
+        let (study, groups) = (study?, &shown?.groups);
+        let point = groups.points.get(at)?;
+        let name = labels(study.experiment(), groups, point)
+            .into_iter()
+            .map(|(axis, label)| format!("{axis}={label}"));
+        let values = (0..point.values.len()).map(|column| mean(point, column)).collect();
+        Some(Self { wanted, point: at, name: name.collect::<Vec<_>>().join(" "), values })
+    }
+}

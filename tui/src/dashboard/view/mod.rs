@@ -1,0 +1,165 @@
+//! The views: each has a state, what keys do to it, and a drawing that is a function of the state.
+
+mod heat_map;
+pub mod pareto;
+mod rows;
+pub mod run;
+pub mod runs;
+pub mod task;
+pub mod tradeoff;
+pub mod training;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use super::app::App;
+use super::filter::Filter;
+use super::keys::Action;
+use super::study::Status;
+
+/// A view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// Progress, nodes, what runs, the log.
+    Run,
+    /// Curves of trainings.
+    Training,
+    /// The file's tables.
+    Tradeoff,
+    /// Accuracy against size.
+    Pareto,
+    /// Everything about one task.
+    Task,
+    /// Past runs.
+    Runs,
+}
+
+/// All views, in the order of their tabs.
+pub const ALL: [View; 6] = [View::Run, View::Training, View::Tradeoff, View::Pareto, View::Task, View::Runs];
+
+/// All states of tasks, in the order they are counted.
+pub const STATUSES: [Status; 6] =
+    [Status::Done, Status::Cached, Status::Running, Status::Waiting, Status::Failed, Status::Skipped];
+
+/// Keys and what they do, for the last line of the screen.
+pub type Hints = &'static [(&'static str, &'static str)];
+
+impl View {
+    /// Returns its tab's number.
+    #[must_use]
+    pub fn number(self) -> usize {
+        ALL.iter().position(|view| *view == self).unwrap_or(0) + 1
+    }
+
+    /// Returns its name.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Run => "Run",
+            Self::Training => "Training",
+            Self::Tradeoff => "Trade-off",
+            Self::Pareto => "Pareto",
+            Self::Task => "Task",
+            Self::Runs => "Runs",
+        }
+    }
+
+    /// Says what it shows.
+    #[must_use]
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Run => "progress, nodes, what runs, what happened",
+            Self::Training => "curves of the marked trainings",
+            Self::Tradeoff => "the file's tables, as results come in",
+            Self::Pareto => "what each size buys",
+            Self::Task => "everything about one task",
+            Self::Runs => "past runs, to replay or compare with",
+        }
+    }
+
+    /// Returns the view after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        ALL[self.number() % ALL.len()]
+    }
+
+    /// Returns the view before it.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        ALL[(self.number() + ALL.len() - 2) % ALL.len()]
+    }
+
+    /// Does what a key asks for; says what it did, or nothing if it means nothing here.
+    pub fn act(self, app: &mut App, action: Action) -> Option<String> {
+        match self {
+            Self::Run => run::act(app, action),
+            Self::Training => training::act(app, action),
+            Self::Tradeoff => tradeoff::act(app, action),
+            Self::Pareto => pareto::act(app, action),
+            Self::Task => task::act(app, action),
+            Self::Runs => runs::act(app, action),
+        }
+    }
+
+    /// Selects what is at a place; says what it is.
+    pub fn click(self, app: &mut App, area: Rect, at: Position) -> Option<String> {
+        match self {
+            Self::Run => run::click(app, area, at),
+            Self::Training => training::click(app, area, at),
+            Self::Tradeoff => tradeoff::click(app, area, at),
+            Self::Pareto => None,
+            Self::Task => task::click(app, area, at),
+            Self::Runs => runs::click(app, area, at),
+        }
+    }
+
+    /// Draws it.
+    pub fn draw(self, app: &App, area: Rect, buf: &mut Buffer) {
+        match self {
+            Self::Run => run::draw(app, area, buf),
+            Self::Training => training::draw(app, area, buf),
+            Self::Tradeoff => tradeoff::draw(app, area, buf),
+            Self::Pareto => pareto::draw(app, area, buf),
+            Self::Task => task::draw(app, area, buf),
+            Self::Runs => runs::draw(app, area, buf),
+        }
+    }
+
+    /// Returns its filter, if it has one.
+    pub fn filter(self, app: &mut App) -> Option<&mut Filter> {
+        match self {
+            Self::Run => None,
+            Self::Training => Some(&mut app.training.filter),
+            Self::Tradeoff => Some(&mut app.tradeoff.filter),
+            Self::Pareto => Some(&mut app.pareto.filter),
+            Self::Task => Some(&mut app.task.filter),
+            Self::Runs => Some(&mut app.runs.filter),
+        }
+    }
+
+    /// Returns the row under the cursor as named values.
+    #[must_use]
+    pub fn row(self, app: &App) -> Option<Vec<(String, String)>> {
+        match self {
+            Self::Run => run::row(app),
+            Self::Training => training::row(app),
+            Self::Tradeoff => tradeoff::row(app),
+            Self::Pareto => pareto::row(app),
+            Self::Task => task::row(app),
+            Self::Runs => runs::row(app),
+        }
+    }
+
+    /// Returns the keys that matter most in it.
+    #[must_use]
+    pub fn hints(self) -> Hints {
+        match self {
+            Self::Run => run::HINTS,
+            Self::Training => training::HINTS,
+            Self::Tradeoff => tradeoff::HINTS,
+            Self::Pareto => pareto::HINTS,
+            Self::Task => task::HINTS,
+            Self::Runs => runs::HINTS,
+        }
+    }
+}

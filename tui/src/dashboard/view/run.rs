@@ -1,0 +1,423 @@
+//! The run: how far it is, its nodes as a tree, what runs now, and a log that follows.
+
+use fewbits_engine::graph::TaskId;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+
+use super::{Hints, STATUSES, View, task};
+use crate::dashboard::app::App;
+use crate::dashboard::cursor::{Cursor, Motion};
+use crate::dashboard::keys::Action;
+use crate::dashboard::paint::{heading, item_at, left, line, list, put, shorten, top};
+use crate::dashboard::study::{Entry, Status, Study, Tally, What};
+use crate::ui::eta::duration;
+use crate::ui::plain::{because, printable};
+
+/// The keys that matter most here.
+pub const HINTS: Hints = &[
+    ("Tab", "views"),
+    ("←→", "panes"),
+    ("↑↓", "move"),
+    ("Enter", "its tasks"),
+    ("?", "keys"),
+    ("q", "leave"),
+];
+
+/// What is remembered of the view.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct State {
+    pane: Pane,
+    nodes: Cursor,
+    running: Cursor,
+    /// Where the log is read; none follows it.
+    log: Option<Cursor>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Pane {
+    #[default]
+    Nodes,
+    Running,
+    Log,
+}
+
+impl Pane {
+    const ALL: [Self; 3] = [Self::Nodes, Self::Running, Self::Log];
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Nodes => "nodes",
+            Self::Running => "running",
+            Self::Log => "log",
+        }
+    }
+}
+
+/// Does what a key asks for.
+pub fn act(app: &mut App, action: Action) -> Option<String> {
+    let page = app.page();
+    let study = app.study.as_ref()?;
+    let state = &mut app.run;
+    match action {
+        Action::Left | Action::Right => {
+            let at = Pane::ALL.iter().position(|pane| *pane == state.pane).unwrap_or(0);
+            let step = if action == Action::Left { 2 } else { 1 };
+            state.pane = Pane::ALL[(at + step) % 3];
+            Some(state.pane.title().to_owned())
+        }
+        Action::Go(motion) => Some(match state.pane {
+            Pane::Nodes => {
+                state.nodes.go(motion, study.nodes.len(), page);
+                let row = tree(study).into_iter().nth(state.nodes.at);
+                row.map_or(String::new(), |row| {
+                    format!("node {}", study.opened.graph.experiment.nodes[row.node].name)
+                })
+            }
+            Pane::Running => {
+                state.running.go(motion, study.running.len(), page);
+                study
+                    .running
+                    .iter()
+                    .nth(state.running.at)
+                    .map_or("nothing runs".to_owned(), |task| name(study, *task))
+            }
+            Pane::Log => {
+                let len = study.log.len();
+                let mut cursor = state.log.unwrap_or(Cursor { at: len.saturating_sub(1) });
+                cursor.go(motion, len, page);
+                state.log = (motion != Motion::Last && cursor.at + 1 < len).then_some(cursor);
+                if state.log.is_some() {
+                    "the log waits; G follows it".to_owned()
+                } else {
+                    "the log follows".to_owned()
+                }
+            }
+        }),
+        Action::Open => open(app),
+        Action::Back => {
+            state.log = None;
+            Some("the log follows".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn open(app: &mut App) -> Option<String> {
+    let study = app.study.as_ref()?;
+    let selected = match app.run.pane {
+        Pane::Nodes => {
+            let row = tree(study).into_iter().nth(app.run.nodes.at)?;
+            let node = study.opened.graph.experiment.nodes[row.node].name.clone();
+            task::filter_to(app, &format!("node={node}"));
+            app.show(View::Task);
+            return Some(format!("tasks of {node}"));
+        }
+        Pane::Running => study.running.iter().nth(app.run.running.within(study.running.len())).copied(),
+        Pane::Log => entry(app).and_then(|entry| entry.task),
+    };
+    let Some(id) = selected else { return Some("no task there".to_owned()) };
+    let name = name(study, id);
+    task::select(app, id);
+    app.show(View::Task);
+    Some(name)
+}
+
+fn entry(app: &App) -> Option<&Entry> {
+    let study = app.study.as_ref()?;
+    let at = app.run.log.map_or(study.log.len().saturating_sub(1), |cursor| cursor.within(study.log.len()));
+    study.log.get(at)
+}
+
+/// Selects what is at a place.
+pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
+    let panes = panes(app.study.as_ref()?, area, app.run.pane);
+    let (pane, area) = panes.into_iter().find(|(_, area)| area.contains(at))?;
+    app.run.pane = pane;
+    let list = top(area, 1).1;
+    let study = app.study.as_ref()?;
+    match pane {
+        Pane::Nodes => {
+            app.run.nodes.at = item_at(list, app.run.nodes, study.nodes.len(), at.y)?;
+        }
+        Pane::Running => {
+            app.run.running.at = item_at(list, app.run.running, study.running.len(), at.y)?;
+        }
+        Pane::Log => {
+            let cursor = app.run.log.unwrap_or(Cursor { at: study.log.len().saturating_sub(1) });
+            app.run.log = Some(Cursor { at: item_at(list, cursor, study.log.len(), at.y)? });
+        }
+    }
+    Some(format!("selected in {}", pane.title()))
+}
+
+/// Returns what is under the cursor.
+#[must_use]
+pub fn row(app: &App) -> Option<Vec<(String, String)>> {
+    let study = app.study.as_ref()?;
+    match app.run.pane {
+        Pane::Nodes => {
+            let row = tree(study).into_iter().nth(app.run.nodes.at)?;
+            let Tally { tasks, done, cached, running, failed, skipped } = study.nodes[row.node];
+            let counts = [
+                ("tasks", tasks),
+                ("done", done),
+                ("cached", cached),
+                ("running", running),
+                ("failed", failed),
+                ("skipped", skipped),
+            ];
+            let node = study.opened.graph.experiment.nodes[row.node].name.clone();
+            let counts = counts.map(|(name, count)| (name.to_owned(), count.to_string()));
+            Some([("node".to_owned(), node)].into_iter().chain(counts).collect())
+        }
+        Pane::Running => {
+            let task = study.running.iter().nth(app.run.running.within(study.running.len()))?;
+            Some(vec![("task".to_owned(), name(study, *task))])
+        }
+        Pane::Log => Some(vec![("log".to_owned(), words(study, entry(app)?))]),
+    }
+}
+
+/// Draws the view.
+pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
+    let Some(study) = &app.study else {
+        put(buf, area.x, area.y, area.width, Line::from("planning").style(app.theme.dim()));
+        return;
+    };
+    draw_progress(app, study, top(area, 3).0, buf);
+    for (pane, area) in panes(study, area, app.run.pane) {
+        let inside = heading(buf, area, &title(study, pane), app.run.pane == pane, app.theme);
+        match pane {
+            Pane::Nodes => draw_nodes(app, study, inside, buf),
+            Pane::Running => draw_running(app, study, inside, buf),
+            Pane::Log => draw_log(app, study, inside, buf),
+        }
+    }
+}
+
+fn title(study: &Study, pane: Pane) -> String {
+    match pane {
+        Pane::Nodes => "nodes".to_owned(),
+        Pane::Running => format!("running: {}", study.running.len()),
+        Pane::Log => "log".to_owned(),
+    }
+}
+
+/// Divides what is below the progress; where there is little room, only the pane with the focus is shown.
+fn panes(study: &Study, area: Rect, focus: Pane) -> Vec<(Pane, Rect)> {
+    let area = top(area, 3).1;
+    if area.height < 9 {
+        return vec![(focus, area)];
+    }
+    let nodes = study.nodes.len() as u16 + 1;
+    let running = study.opened.header.jobs.clamp(1, 8) as u16 + 1;
+    if area.width >= 110 {
+        let height = nodes.max(running).min(area.height.saturating_sub(5));
+        let (upper, log) = top(area, height);
+        let (nodes, running) = left(upper, area.width * 3 / 5);
+        return vec![(Pane::Nodes, nodes), (Pane::Running, running), (Pane::Log, log)];
+    }
+    let running = running.min(area.height / 3);
+    let (upper, rest) = top(area, nodes.min(area.height.saturating_sub(running + 3)));
+    let (middle, log) = top(rest, running);
+    vec![(Pane::Nodes, upper), (Pane::Running, middle), (Pane::Log, log)]
+}
+
+fn draw_progress(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
+    let (theme, total) = (app.theme, study.total());
+    let percent = format!(" {:.0} % ", 100.0 * total.share());
+    let (on, off) = theme.bar(total.share(), usize::from(area.width).saturating_sub(percent.len()));
+    let bar = line([Span::styled(on, theme.good()), Span::styled(off, theme.dim()), Span::raw(percent)]);
+    let mut counts = vec![];
+    for status in STATUSES {
+        let count = count(total, status);
+        // What there is none of is left out where there is little room.
+        if count > 0 || area.width >= 80 {
+            let style = if count > 0 { theme.status(status) } else { theme.dim() };
+            counts.push(Span::styled(format!("{} {count} {}  ", theme.glyph(status), status.word()), style));
+        }
+    }
+    let left = match study.eta.seconds() {
+        Some(seconds) if study.is_going() => format!("about {} left", duration(seconds)),
+        None if study.is_going() => "no estimate yet".to_owned(),
+        _ => String::new(),
+    };
+    let times = format!("{} tasks  {} so far  {left}", total.tasks, duration(study.elapsed(app.now)));
+    let lines = [bar, Line::from(counts), Line::from(times.trim_end().to_owned())];
+    crate::dashboard::paint::put_all(buf, area, lines);
+}
+
+fn count(tally: Tally, status: Status) -> usize {
+    match status {
+        Status::Failed => tally.failed,
+        Status::Running => tally.running,
+        Status::Waiting => tally.waiting(),
+        Status::Skipped => tally.skipped,
+        Status::Done => tally.done,
+        Status::Cached => tally.cached,
+    }
+}
+
+/// A node in the tree, below the input that comes last.
+struct Row {
+    node: usize,
+    /// For each step from the root, whether more nodes follow there.
+    open: Vec<bool>,
+}
+
+/// Returns the nodes as a tree, each below the input that is furthest from the roots.
+fn tree(study: &Study) -> Vec<Row> {
+    let graph = &study.opened.graph;
+    let nodes = &graph.experiment.nodes;
+    let rank = |node: usize| graph.order.iter().position(|at| *at == node).unwrap_or(0);
+    let parent: Vec<Option<usize>> =
+        nodes.iter().map(|node| node.inputs.iter().copied().max_by_key(|input| rank(*input))).collect();
+    let mut rows = vec![];
+    grow(None, &parent, &[], &mut rows);
+    rows
+}
+
+fn grow(below: Option<usize>, parent: &[Option<usize>], open: &[bool], rows: &mut Vec<Row>) {
+    let children: Vec<usize> = (0..parent.len()).filter(|node| parent[*node] == below).collect();
+    for (at, &node) in children.iter().enumerate() {
+        let mut steps = open.to_vec();
+        if below.is_some() {
+            steps.push(at + 1 < children.len());
+        }
+        rows.push(Row { node, open: steps.clone() });
+        grow(Some(node), parent, &steps, rows);
+    }
+}
+
+fn draw_nodes(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme;
+    let rows = tree(study);
+    let wide = area.width >= 64;
+    let style = (app.run.pane == Pane::Nodes).then(|| theme.cursor());
+    list(buf, area, app.run.nodes, rows.len(), style, |at| {
+        let Row { node, open } = &rows[at];
+        let spec = &study.opened.graph.experiment.nodes[*node];
+        let tally = study.nodes[*node];
+        let status = tally.status();
+        let name = format!("{}{}", branches(open, theme.ascii), spec.name);
+        let width = if wide { 20 } else { 16 };
+        let (on, off) = theme.bar(tally.share(), if wide { 14 } else { 8 });
+        let kind = if wide { format!("{:<9}", spec.kind.name) } else { String::new() };
+        line([
+            Span::raw(format!("{:<width$} ", shorten(&name, width, theme))),
+            Span::styled(kind, theme.dim()),
+            Span::raw(format!("{:>11} ", format!("{}/{}", tally.ended(), tally.tasks))),
+            Span::styled(on, theme.status(status)),
+            Span::styled(off, theme.dim()),
+            Span::styled(format!(" {} {}", theme.glyph(status), state_words(tally)), theme.status(status)),
+        ])
+    });
+}
+
+fn branches(open: &[bool], ascii: bool) -> String {
+    let Some((last, before)) = open.split_last() else { return String::new() };
+    let [through, gap, tee, corner] =
+        if ascii { ["| ", "  ", "+-", "`-"] } else { ["│ ", "  ", "├ ", "└ "] };
+    let mut text: String = before.iter().map(|more| if *more { through } else { gap }).collect();
+    text += if *last { tee } else { corner };
+    text
+}
+
+fn state_words(tally: Tally) -> String {
+    match tally.status() {
+        Status::Failed => format!("{} failed", tally.failed),
+        Status::Running => format!("{} running", tally.running),
+        status => status.word().to_owned(),
+    }
+}
+
+fn draw_running(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme;
+    let running: Vec<TaskId> = study.running.iter().copied().collect();
+    if running.is_empty() {
+        put(buf, area.x, area.y, area.width, Line::from("  nothing").style(theme.dim()));
+    }
+    let style = (app.run.pane == Pane::Running).then(|| theme.cursor());
+    list(buf, area, app.run.running, running.len(), style, |at| {
+        let task = running[at];
+        let progress = progress(study, task);
+        let since = study.task(task).started.map_or(0.0, |start| study.elapsed(app.now) - start);
+        let since = format!(" {:>8} ", duration(since.max(0.0)));
+        let room = usize::from(area.width).saturating_sub(progress.chars().count() + since.len() + 3);
+        line([
+            Span::styled(format!("{} ", theme.glyph(Status::Running)), theme.status(Status::Running)),
+            Span::raw(study.short_name(task, room, theme)),
+            Span::styled(since, theme.dim()),
+            Span::raw(progress),
+        ])
+    });
+}
+
+/// Returns how far a task is: steps, and the loss of the last.
+#[must_use]
+pub fn progress(study: &Study, task: TaskId) -> String {
+    let Some(detail) = &study.task(task).detail else { return String::new() };
+    let Some((done, total)) = detail.progress else { return String::new() };
+    let loss = detail.curve.last().and_then(|(_, metrics)| metrics.get("train_loss"));
+    let loss = loss.map_or(String::new(), |loss| format!(" loss {loss:.4}"));
+    format!("epoch {done}/{total}{loss}")
+}
+
+fn draw_log(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme;
+    let len = study.log.len();
+    let (cursor, style) = match app.run.log {
+        Some(cursor) => (cursor, Some(theme.cursor())),
+        None => (Cursor { at: len.saturating_sub(1) }, None),
+    };
+    let style = style.filter(|_| app.run.pane == Pane::Log);
+    list(buf, area, cursor, len, style, |at| {
+        let entry = &study.log[at];
+        let style = match &entry.what {
+            What::Failed | What::Skips(_) => theme.bad(),
+            What::Note(_, true) => theme.notice(),
+            What::Started | What::Reused | What::Rebuilt(_) => theme.dim(),
+            What::Done | What::Note(_, false) => ratatui::style::Style::new(),
+        };
+        line([
+            Span::styled(format!("{:>9}  ", duration(entry.at)), theme.dim()),
+            Span::styled(printable(&words(study, entry)).replace('\n', " "), style),
+        ])
+    });
+}
+
+/// Says what a line of the log says.
+#[must_use]
+pub fn words(study: &Study, entry: &Entry) -> String {
+    let task = entry.task.map_or(String::new(), |task| name(study, task));
+    let detail = entry.task.and_then(|task| study.task(task).detail.as_deref());
+    match &entry.what {
+        What::Started => {
+            let reason = detail.and_then(|detail| detail.reason.as_ref());
+            format!("{task} started{}", reason.map_or(String::new(), because))
+        }
+        What::Done => {
+            let seconds = entry.task.and_then(|task| study.task(task).seconds).unwrap_or(0.0);
+            let accuracy = detail.and_then(|detail| detail.metrics.get("accuracy"));
+            let accuracy = accuracy.map_or(String::new(), |value| format!(", accuracy {value:.4}"));
+            format!("{task} done in {}{accuracy}", duration(seconds))
+        }
+        What::Reused => match detail.and_then(|detail| detail.same_as) {
+            Some(other) => format!("{task} same as {}", name(study, other)),
+            None => format!("{task} cached"),
+        },
+        What::Rebuilt(seconds) => format!("{task} made again in {}", duration(*seconds)),
+        What::Failed => {
+            let error = detail.and_then(|detail| detail.error.as_deref()).unwrap_or_default();
+            format!("{task} failed: {error}")
+        }
+        What::Skips(count) => format!("{count} skipped: {task} failed"),
+        What::Note(text, true) => format!("warning: {text}"),
+        What::Note(text, false) => text.clone(),
+    }
+}
+
+fn name(study: &Study, task: TaskId) -> String {
+    study.opened.graph.name(task)
+}

@@ -1,0 +1,209 @@
+//! Past runs: one can be replayed, or pinned to compare the one shown with.
+
+use std::borrow::Cow;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+
+use super::Hints;
+use crate::dashboard::app::App;
+use crate::dashboard::cursor::Cursor;
+use crate::dashboard::filter::Filter;
+use crate::dashboard::keys::Action;
+use crate::dashboard::news::{Ask, Past};
+use crate::dashboard::paint::{heading, item_at, line, list, put, put_all, top, wrap};
+use crate::dashboard::study::Status;
+use crate::ui::plain::{printable, sentence};
+
+/// The keys that matter most here.
+pub const HINTS: Hints = &[
+    ("↑↓", "move"),
+    ("Enter", "replay"),
+    ("p", "compare with"),
+    ("/", "filter"),
+    ("?", "keys"),
+    ("q", "leave"),
+];
+
+/// What is remembered of the view.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// Which runs are listed.
+    pub filter: Filter,
+    cursor: Cursor,
+}
+
+fn listed(app: &App) -> Vec<&Past> {
+    let matches = |past: &&Past| {
+        let value = |name: &str| match name {
+            "experiment" => Some(Cow::from(past.experiment.as_str())),
+            "id" => Some(Cow::from(past.id.as_str())),
+            _ => None,
+        };
+        app.runs.filter.matches(|| format!("{} {} {}", past.id, past.experiment, ended(past)), value)
+    };
+    app.past.iter().flatten().filter(matches).collect()
+}
+
+fn selected(app: &App) -> Option<&Past> {
+    let listed = listed(app);
+    listed.get(app.runs.cursor.within(listed.len())).copied()
+}
+
+fn ended(past: &Past) -> String {
+    match &past.summary {
+        Some(summary) => sentence(summary),
+        None if past.going => "going on".to_owned(),
+        None => "not finished".to_owned(),
+    }
+}
+
+/// Does what a key asks for.
+pub fn act(app: &mut App, action: Action) -> Option<String> {
+    let (len, page) = (listed(app).len(), app.page());
+    match action {
+        Action::Go(motion) => {
+            app.runs.cursor.go(motion, len, page);
+            Some(
+                selected(app).map_or("no runs yet".to_owned(), |past| {
+                    format!("run {} of {}", past.id, past.experiment)
+                }),
+            )
+        }
+        Action::Open => {
+            let Some(id) = selected(app).map(|past| past.id.clone()) else {
+                return Some("no runs yet".to_owned());
+            };
+            let said = format!("opening run {id}");
+            app.ask(Ask::Open(id));
+            Some(said)
+        }
+        Action::Pin => {
+            let Some(id) = selected(app).map(|past| past.id.clone()) else {
+                return Some("no runs yet".to_owned());
+            };
+            if app.baseline.take().is_some_and(|baseline| baseline.id == id) {
+                return Some("no baseline".to_owned());
+            }
+            let said = format!("comparing with run {id}");
+            app.ask(Ask::Baseline(id));
+            Some(said)
+        }
+        Action::Back => {
+            app.runs.filter = Filter::default();
+            app.baseline = None;
+            Some("no filter, no baseline".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Selects what is at a place.
+pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
+    let item = item_at(top(areas(app, area).0, 1).1, app.runs.cursor, listed(app).len(), at.y)?;
+    app.runs.cursor.at = item;
+    selected(app).map(|past| format!("run {} of {}", past.id, past.experiment))
+}
+
+/// Returns the run under the cursor.
+#[must_use]
+pub fn row(app: &App) -> Option<Vec<(String, String)>> {
+    let past = selected(app)?;
+    Some(vec![
+        ("run".to_owned(), past.id.clone()),
+        ("experiment".to_owned(), past.experiment.clone()),
+        ("end".to_owned(), ended(past)),
+    ])
+}
+
+/// Divides the view: the list, and the comparison if there is one.
+fn areas(app: &App, area: Rect) -> (Rect, Rect) {
+    if app.baseline.is_some() { top(area, area.height / 2) } else { (area, Rect::default()) }
+}
+
+/// Draws the view.
+pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme;
+    let (upper, lower) = areas(app, area);
+    let listed = listed(app);
+    let title = if app.runs.filter.is_empty() {
+        format!("runs: {}, newest first", listed.len())
+    } else {
+        format!("runs: {} with {}", listed.len(), app.runs.filter.text)
+    };
+    let inside = heading(buf, upper, &title, true, theme);
+    if app.past.is_none() {
+        put(buf, inside.x, inside.y, inside.width, Line::from("reading").style(theme.dim()));
+    }
+    let here = app.study.as_ref().map(|study| study.opened.id.as_str());
+    list(buf, inside, app.runs.cursor, listed.len(), Some(theme.cursor()), |at| {
+        let past = listed[at];
+        let status = status(past);
+        let shown = if here == Some(past.id.as_str()) { theme.pick("► ", "> ") } else { "  " };
+        let baseline = app.baseline.as_ref().is_some_and(|baseline| baseline.id == past.id);
+        line([
+            Span::styled(shown, theme.strong()),
+            Span::styled(format!("{} ", theme.glyph(status)), theme.status(status)),
+            Span::raw(format!("{}  ", when(&past.id))),
+            Span::styled(format!("{:<16}  ", printable(&past.experiment)), theme.strong()),
+            Span::raw(printable(&ended(past))),
+            Span::styled(if baseline { "  baseline" } else { "" }, theme.notice()),
+        ])
+    });
+    draw_comparison(app, lower, buf);
+}
+
+fn status(past: &Past) -> Status {
+    match past.summary {
+        None if past.going => Status::Running,
+        None => Status::Skipped,
+        Some(summary) if summary.failed > 0 => Status::Failed,
+        Some(summary) if summary.skipped > 0 => Status::Skipped,
+        Some(summary) if summary.ran == 0 => Status::Cached,
+        Some(_) => Status::Done,
+    }
+}
+
+/// Returns the time in a run's id as people write it; the id itself if there is none.
+#[must_use]
+pub fn when(id: &str) -> String {
+    let digits =
+        |from: usize, to: usize| id.get(from..to).filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+    let parts = [(0, 4), (4, 6), (6, 8), (9, 11), (11, 13), (13, 15)].map(|(from, to)| digits(from, to));
+    match parts {
+        [Some(year), Some(month), Some(day), Some(hour), Some(minute), Some(second)] => {
+            format!("{year}-{month}-{day} {hour}:{minute}:{second} UTC")
+        }
+        _ => id.to_owned(),
+    }
+}
+
+fn draw_comparison(app: &App, area: Rect, buf: &mut Buffer) {
+    let (Some(baseline), Some(study)) = (&app.baseline, &app.study) else { return };
+    let theme = app.theme;
+    let title = format!("run {} against run {}", study.opened.id, baseline.id);
+    let inside = heading(buf, area, &title, false, theme);
+    let mut lines = vec![format!(
+        "{} tasks of the same name, {} of them made of something else; {} only here, {} only there",
+        baseline.shared, baseline.other, baseline.only_here, baseline.only_there
+    )];
+    if baseline.changes.is_empty() {
+        lines.push("no parameter or input differs".to_owned());
+    }
+    lines.extend(baseline.changes.iter().map(|(change, tasks)| format!("  {change}   in {tasks} tasks")));
+    lines.push("the tables of the trade-off view show the differences in their values".to_owned());
+    let wrapped = lines.iter().flat_map(|text| wrap(&printable(text), usize::from(inside.width)));
+    put_all(buf, inside, wrapped.map(Line::from));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::when;
+
+    #[test]
+    fn an_id_tells_when() {
+        assert_eq!(when("20261124-034332-123"), "2026-11-24 03:43:32 UTC");
+        assert_eq!(when("run-1"), "run-1");
+    }
+}

@@ -1,0 +1,31 @@
+//! The best points of an experiment in a few lines, for those who look no further.
+
+use fewbits_engine::table::sheet::{Cell, Made};
+
+use super::number::estimate;
+
+/// The most points that are named.
+const MOST: usize = 5;
+
+/// Returns the points on the front of a Pareto table, a line each: the one that buys most first.
+#[must_use]
+pub fn best(pareto: &Made) -> String {
+    let Some(sheet) = pareto.sheets.first().filter(|sheet| !sheet.rows.is_empty()) else {
+        return String::new();
+    };
+    let values = sheet.headings[sheet.axes..].join(" → ");
+    let mut text = format!("best of `{}`, {values}:\n", pareto.name);
+    for row in sheet.rows.iter().rev().take(MOST) {
+        let means = row.iter().filter_map(|cell| match cell {
+            Cell::Value(value) => Some(estimate(value)),
+            Cell::Absent | Cell::Missing | Cell::Level { .. } => None,
+        });
+        let place = sheet.headings.iter().zip(row).filter_map(|(heading, cell)| match cell {
+            Cell::Level { label, .. } => Some(format!("{heading}={label}")),
+            Cell::Absent | Cell::Missing | Cell::Value(_) => None,
+        });
+        let (means, place) = (means.collect::<Vec<_>>(), place.collect::<Vec<_>>());
+        text += &format!("  {}  {}\n", means.join(" → "), place.join(" "));
+    }
+    text
+}

@@ -132,6 +132,11 @@ impl App {
             News::Gone => {
                 if let Some(study) = &mut self.study {
                     study.gone();
+                    self.status = (
+                        "the run did not finish: its process is gone; run the experiment again to go on"
+                            .to_owned(),
+                        true,
+                    );
                 }
             }
             News::Own(run) => {

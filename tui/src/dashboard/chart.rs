@@ -182,7 +182,8 @@ impl Plot {
                     && from.symbol() != " "
                     && from.symbol() != "\u{2800}"
                 {
-                    to.set_symbol(from.symbol()).set_style(curve.style);
+                    let symbol = if theme.ascii { "*" } else { from.symbol() };
+                    to.set_symbol(symbol).set_style(curve.style);
                 }
             }
         }

@@ -140,6 +140,7 @@ mod tests {
         check("net", false);
         check("scale=x", false);
         check("rounding>2", false);
-        check("=3", false);
+        // No name, so a part of one.
+        check("=3", true);
     }
 }

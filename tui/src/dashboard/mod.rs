@@ -20,3 +20,6 @@ pub mod tables;
 pub mod terminal;
 pub mod theme;
 pub mod view;
+
+#[cfg(test)]
+mod tests;

@@ -71,8 +71,8 @@ pub fn tab_at(app: &App, at: Position) -> Option<View> {
 
 fn tab(view: View, width: u16) -> String {
     match width {
-        0..40 => format!(" {} ", view.number()),
-        40..72 => format!(" {} {} ", view.number(), view.title().chars().take(4).collect::<String>()),
+        0..56 => format!(" {} ", view.number()),
+        56..72 => format!(" {} {} ", view.number(), view.title().chars().take(4).collect::<String>()),
         _ => format!(" {} {} ", view.number(), view.title()),
     }
 }
@@ -114,7 +114,7 @@ fn title(app: &App, study: &Study) -> String {
         Course::Ended(Summary { failed, .. }) => {
             format!("{name}: {} {failed} failed", app.theme.pick("✗", "x"))
         }
-        Course::Gone => format!("{name}: its process is gone"),
+        Course::Gone => format!("{name}: not finished"),
     }
 }
 
@@ -135,6 +135,11 @@ fn draw_status(app: &App, area: Rect, buf: &mut Buffer) {
 fn draw_hints(app: &App, area: Rect, buf: &mut Buffer) {
     let mut spans = vec![];
     for (keys, words) in app.view.hints() {
+        let keys = if app.theme.ascii {
+            keys.replace("↑↓←→", "arrows").replace("↑↓", "up down").replace("←→", "left right")
+        } else {
+            (*keys).to_owned()
+        };
         spans.push(Span::styled(format!("{keys} "), app.theme.strong()));
         spans.push(Span::styled(format!("{words}  "), app.theme.dim()));
     }
@@ -169,7 +174,7 @@ const ASCII_BORDER: ratatui::symbols::border::Set<'static> = ratatui::symbols::b
 };
 
 fn draw_help(app: &App, scrolled: usize, area: Rect, buf: &mut Buffer) {
-    let inside = open_box(app, area, 72, TABLE.len() as u16 + 4, "Keys", buf);
+    let inside = open_box(app, area, 80, TABLE.len() as u16 + 4, "Keys", buf);
     let keys = TABLE.iter().map(|binding| {
         line([
             Span::styled(format!(" {:<16}", binding.keys.join(" ")), app.theme.strong()),
@@ -187,7 +192,7 @@ fn draw_help(app: &App, scrolled: usize, area: Rect, buf: &mut Buffer) {
 }
 
 fn draw_quit(app: &App, area: Rect, buf: &mut Buffer) {
-    let inside = open_box(app, area, 66, 9, "The run goes on", buf);
+    let inside = open_box(app, area, 66, 8, "The run goes on", buf);
     let left = app.study.as_ref().and_then(|study| study.eta.seconds());
     let left = left.map_or(String::new(), |seconds| format!(", {} left", duration(seconds)));
     let running = app.study.as_ref().map_or(0, |study| study.running.len());
@@ -196,7 +201,6 @@ fn draw_quit(app: &App, area: Rect, buf: &mut Buffer) {
     };
     let lines = [
         Line::from(format!(" {running} running{left}")),
-        Line::default(),
         choice("a", "stop after what is running"),
         choice("n", "stop now: drops what is running, keeps what is done"),
         choice("d", "keep running, detached: `fewbits watch` shows it"),

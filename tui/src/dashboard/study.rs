@@ -483,16 +483,17 @@ impl Tally {
         self.tasks.saturating_sub(self.done + self.cached + self.running + self.failed + self.skipped)
     }
 
-    /// Returns how many tasks have ended, well or not.
+    /// Returns how many tasks will not start any more.
     #[must_use]
     pub fn ended(self) -> usize {
         self.done + self.cached + self.failed + self.skipped
     }
 
-    /// Returns the share of tasks that have ended.
+    /// Returns the share of tasks that are dealt with; those that were left are not.
     #[must_use]
     pub fn share(self) -> f64 {
-        if self.tasks == 0 { 1.0 } else { self.ended() as f64 / self.tasks as f64 }
+        let dealt = self.done + self.cached + self.failed;
+        if self.tasks == 0 { 1.0 } else { dealt as f64 / self.tasks as f64 }
     }
 
     /// Returns where the tasks stand, taken together.

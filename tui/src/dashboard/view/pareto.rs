@@ -215,10 +215,11 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         }
     };
     let points = points(app);
-    let (chart, panel) = if area.width >= 90 {
-        left(area, area.width * 2 / 3)
-    } else {
-        top(area, area.height.saturating_sub(if area.height >= 16 { 8 } else { 3 }))
+    let (chart, panel) = match (area.width, area.height) {
+        // Where there is no room for a chart, the front is a list.
+        (_, 0..11) => top(area, 0),
+        (90.., _) => left(area, area.width * 2 / 3),
+        (_, height) => top(area, height - if height >= 16 { 8 } else { 5 }),
     };
     draw_chart(app, shown, &points, chart, buf);
     draw_panel(app, study, shown, &points, panel, buf);

@@ -307,7 +307,10 @@ fn draw_nodes(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
         line([
             Span::raw(format!("{:<width$} ", shorten(&name, width, theme))),
             Span::styled(kind, theme.dim()),
-            Span::raw(format!("{:>11} ", format!("{}/{}", tally.ended(), tally.tasks))),
+            Span::raw(format!(
+                "{:>11} ",
+                format!("{}/{}", tally.done + tally.cached + tally.failed, tally.tasks)
+            )),
             Span::styled(on, theme.status(status)),
             Span::styled(off, theme.dim()),
             Span::styled(format!(" {} {}", theme.glyph(status), state_words(tally)), theme.status(status)),

@@ -123,7 +123,7 @@ pub fn refresh(app: &mut App) {
     };
     let living = state.sort != Sort::File || !state.filter.names().all(axis);
     // What changes as the run goes on is looked at once a second: thousands of tasks are not sorted at every event.
-    let second = if living && study.version > 0 { app.now as u64 + 1 } else { 0 };
+    let second = if living && study.version > 0 { (app.now as u64).saturating_add(1) } else { 0 };
     let made_for = (state.filter.text.clone(), state.sort, state.reverse, second);
     if state.made_for.as_ref() == Some(&made_for) {
         return;
@@ -261,7 +261,7 @@ fn key(study: &Study, task: TaskId) -> Option<String> {
 /// Divides the view: the list, and the details.
 fn areas(area: Rect) -> (Rect, Rect) {
     if area.width >= 80 {
-        left(area, (area.width * 2 / 5).clamp(30, 70))
+        left(area, (area.width / 2).clamp(30, 64))
     } else {
         top(area, (area.height / 3).max(2))
     }
@@ -301,7 +301,7 @@ fn draw_list(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
     list(buf, inside, state.cursor, shown, Some(theme.cursor()), |at| {
         let task = state.shown[at];
         let status = study.task(task).status;
-        let seconds = study.task(task).seconds.map_or(String::new(), duration);
+        let seconds = study.task(task).seconds.filter(|_| inside.width >= 50).map_or(String::new(), duration);
         let room = usize::from(inside.width).saturating_sub(13 + seconds.len());
         line([
             Span::styled(format!("{} {:<8}", theme.glyph(status), status.word()), theme.status(status)),

@@ -1,0 +1,351 @@
+//! A dashboard on a made-up study: events as a run tells them, and asks answered as the clerk does.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fewbits_engine::event::{Event, Summary};
+use fewbits_engine::graph::{Graph, TaskId};
+use fewbits_engine::journal::{Header, Stamped};
+use fewbits_engine::plan::Counts;
+use fewbits_engine::preimage::Change;
+use fewbits_engine::table::group::Groups;
+use fewbits_engine::table::results::Results;
+use fewbits_engine::why::Reason;
+use fewbits_ops::StandardOps;
+use fewbits_store::{Record, Series};
+use ratatui::buffer::Buffer;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::layout::Rect;
+
+use crate::dashboard::app::App;
+use crate::dashboard::news::{Ask, Baseline, News, Past, Place};
+use crate::dashboard::screen;
+use crate::dashboard::study::Opened;
+use crate::dashboard::theme::{Depth, Theme};
+
+/// 229 tasks: 6 trainings of 9 formats and 2 roundings.
+pub const STUDY: &str = r#"Experiment(
+    name: "study",
+    axes: {
+        "dropout": [0.0, 0.5],
+        "seed": Range(0, 2),
+        "e": Range(1, 3),
+        "m": Range(0, 2),
+        "rounding": [Nearest, Stochastic],
+    },
+    nodes: {
+        "mnist": Dataset(source: Mnist10k),
+        "net": Train(data: "mnist", model: Mlp(hidden: [64], dropout: Axis("dropout")), epochs: 4, seed: Axis("seed")),
+        "full": Evaluate(model: "net", data: "mnist"),
+        "small": Quantize(model: "net", format: Float(e: Axis("e"), m: Axis("m")), rounding: Axis("rounding"), scale: PowerOfTwo),
+        "accuracy": Evaluate(model: "small", data: "mnist"),
+    },
+    tables: {
+        "accuracy": Pivot(value: "accuracy.accuracy", rows: ["e"], columns: ["m"], each: ["dropout", "rounding"], replicate: "seed"),
+        "networks": Table(rows: ["dropout"], columns: {"float32": "full.accuracy"}, replicate: "seed"),
+        "pareto": Pareto(minimize: "small.bits_per_weight", maximize: "accuracy.accuracy", replicate: "seed"),
+    },
+)
+"#;
+
+/// When the study's run began, in seconds of Unix time.
+pub const BEGAN: f64 = 1_800_000_000.0;
+/// The id of the study's run.
+pub const RUN: &str = "20270115-080000-000";
+
+/// A dashboard, and what a clerk would know.
+pub struct Bench {
+    pub app: App,
+    pub graph: Arc<Graph<StandardOps>>,
+    pub asked: Vec<Ask>,
+    results: Results,
+}
+
+/// Reads an experiment.
+pub fn graph(text: &str) -> Arc<Graph<StandardOps>> {
+    let ops = StandardOps::new(PathBuf::new(), PathBuf::new());
+    Arc::new(Graph::read(text, &ops, usize::MAX).unwrap_or_else(|faults| panic!("{faults:#?}")))
+}
+
+/// Returns what the run of an experiment sets out from; its first `cached` tasks were cached.
+pub fn opened(graph: &Arc<Graph<StandardOps>>, cached: u32) -> Opened {
+    let names: HashMap<String, TaskId> = graph.tasks().map(|task| (graph.name(task), task)).collect();
+    let header = Header {
+        experiment: graph.experiment.name.clone(),
+        text: graph.text.clone(),
+        jobs: 2,
+        cached: std::iter::once(0..cached).collect(),
+        ..Header::default()
+    };
+    Opened {
+        id: RUN.to_owned(),
+        began: Some(BEGAN),
+        header,
+        graph: Arc::clone(graph),
+        names: Arc::new(names),
+    }
+}
+
+/// Returns the metrics of a task, made up from its place: more bits are better, up to a point.
+pub fn metrics(graph: &Graph<StandardOps>, task: TaskId) -> BTreeMap<String, f64> {
+    let level = |name: &str| {
+        let label = graph.point(task).find(|(axis, _)| *axis == name).map_or("0", |(_, label)| label);
+        label.parse::<f64>().unwrap_or(0.0)
+    };
+    let bits = 1.0 + level("e") + level("m");
+    let noise = (level("seed") - 1.0) * 0.002;
+    let stochastic = graph.point(task).any(|(_, label)| label == "Stochastic");
+    let lost = 0.5_f64.powf(bits) * if stochastic { 0.8 } else { 1.0 };
+    let pairs: &[(&str, f64)] = match graph.experiment.nodes[graph.node(task)].kind.name {
+        "Train" => {
+            &[("train_loss", 0.08 + noise), ("train_accuracy", 0.98 + noise), ("parameters", 50_890.0)]
+        }
+        "Quantize" => {
+            &[("bits_per_weight", bits + 0.001), ("bytes", (6361.0 * bits).round()), ("mse", lost * 0.01)]
+        }
+        "Evaluate" if level("e") > 0.0 => {
+            &[("accuracy", 0.97 - lost + noise + 0.01 * level("dropout")), ("loss", 0.1 + lost)]
+        }
+        "Evaluate" => &[("accuracy", 0.975 + noise), ("loss", 0.09)],
+        _ => &[("classes", 10.0)],
+    };
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
+}
+
+fn key(task: TaskId) -> String {
+    format!("{:064x}", 0x00c0_ffee_u64 * (task.index() as u64 + 1))
+}
+
+impl Bench {
+    /// A study that has done `done` of its tasks, and runs the next two.
+    pub fn new(size: (u16, u16), done: usize) -> Self {
+        let mut bench = Self::planned(size);
+        let tasks: Vec<TaskId> = bench.graph.tasks().collect();
+        for &task in tasks.iter().take(done) {
+            bench.complete(task);
+        }
+        for &task in tasks.iter().skip(done).take(2) {
+            bench.start(task);
+        }
+        bench
+    }
+
+    /// A study of which the dataset was cached, and all the rest is to be done.
+    pub fn planned(size: (u16, u16)) -> Self {
+        let graph = graph(STUDY);
+        let theme = Theme { depth: Depth::None, ascii: false };
+        let app = App::new(theme, size, Some(RUN.to_owned()));
+        let results = Results::none(graph.len());
+        let mut bench = Self { app, asked: vec![], results, graph };
+        let opened = opened(&bench.graph, 1);
+        bench.tell(News::Opened(Box::new(opened)));
+        let mnist = bench.graph.task(0, 0);
+        let known = metrics(&bench.graph, mnist);
+        bench.results.learn(mnist, known, 0.1);
+        let counts = Counts { tasks: bench.graph.len(), cached: 1, run: 6, waiting: bench.graph.len() - 7 };
+        let of = |node: usize| {
+            let tasks = bench.graph.steps[node].points.len();
+            match node {
+                0 => Counts { tasks, cached: 1, ..Counts::default() },
+                1 => Counts { tasks, run: tasks, ..Counts::default() },
+                _ => Counts { tasks, waiting: tasks, ..Counts::default() },
+            }
+        };
+        let nodes = &bench.graph.experiment.nodes;
+        let nodes = nodes.iter().enumerate().map(|(at, node)| (node.name.clone(), of(at))).collect();
+        bench.happen(0.1, Event::Planned { experiment: "study".to_owned(), counts, nodes });
+        bench
+    }
+
+    /// Seconds of the run at a task: each takes a second.
+    fn at(task: TaskId) -> f64 {
+        1.0 + task.index() as f64
+    }
+
+    pub fn start(&mut self, task: TaskId) {
+        let name = self.graph.name(task);
+        let reason = if name.starts_with("net") {
+            let change = Change {
+                field: "params.epochs".to_owned(),
+                from: Some("3".to_owned()),
+                to: Some("4".to_owned()),
+            };
+            Reason::Changed { relative: "the same task in the last run".to_owned(), changes: vec![change] }
+        } else {
+            Reason::New
+        };
+        self.happen(Self::at(task), Event::Started { task: name.clone(), key: key(task), reason });
+        if name.starts_with("net") {
+            for epoch in 1..=3 {
+                let value = |name: &str, value: f64| (name.to_owned(), value);
+                let e = f64::from(epoch as u32);
+                let metrics = BTreeMap::from([
+                    value("train_loss", 0.8 / (e * e)),
+                    value("train_accuracy", 1.0 - 0.2 / e),
+                ]);
+                let at = Self::at(task) + 0.2 * e;
+                self.happen(at, Event::Progressed { task: name.clone(), done: epoch, total: 4, metrics });
+            }
+        }
+    }
+
+    pub fn complete(&mut self, task: TaskId) {
+        // The dataset was cached.
+        if task.index() == 0 {
+            return;
+        }
+        self.start(task);
+        let (name, metrics) = (self.graph.name(task), metrics(&self.graph, task));
+        self.results.learn(task, metrics.clone(), 0.9);
+        let event = Event::Completed { task: name, key: key(task), metrics, seconds: 0.9 };
+        self.happen(Self::at(task) + 0.9, event);
+    }
+
+    /// The run ends well.
+    pub fn finish(&mut self) {
+        let tasks = self.graph.len();
+        let summary = Summary { tasks, ran: tasks - 1, cached: 1, failed: 0, skipped: 0, seconds: 140.0 };
+        self.happen(140.0, Event::Finished(summary));
+    }
+
+    pub fn happen(&mut self, at: f64, event: Event) {
+        self.app.now = BEGAN + at;
+        self.tell(News::Happened(vec![Stamped { at, event }]));
+    }
+
+    /// Gives news to the state, and answers what it asks for.
+    pub fn tell(&mut self, news: News) {
+        let asks = self.app.update(self.app.now, news);
+        for ask in asks {
+            self.asked.push(ask.clone());
+            if let Some(answer) = self.answer(ask) {
+                self.tell(answer);
+            }
+        }
+    }
+
+    fn answer(&self, ask: Ask) -> Option<News> {
+        match ask {
+            Ask::Table(Some(wanted)) => {
+                let table = &self.graph.experiment.tables[wanted.table];
+                Some(News::Table(wanted, Groups::of(&self.graph, &self.results, table).map(Arc::new)))
+            }
+            Ask::Record(task, _) => Some(News::Record(task, Some(Arc::new(self.record(task))))),
+            Ask::Runs => Some(News::Runs(past())),
+            Ask::Baseline(id) => Some(News::Baseline(Box::new(self.baseline(id)))),
+            Ask::Open(_)
+            | Ask::Table(None)
+            | Ask::Copy(_)
+            | Ask::Halt(_)
+            | Ask::Abort
+            | Ask::Suspend
+            | Ask::Redraw
+            | Ask::Leave(_) => None,
+        }
+    }
+
+    fn record(&self, task: TaskId) -> Record {
+        let series = Series { along: "epoch".to_owned(), names: vec![], values: vec![0.7, 0.3, 0.2, 0.1] };
+        let preimage =
+            format!(r#"{{"inputs":{{"model.model":"{}"}},"op":"x","params":{{}},"version":1}}"#, key(task));
+        Record {
+            preimage,
+            metrics: metrics(&self.graph, task),
+            series: BTreeMap::from([("train_loss".to_owned(), series)]),
+            seconds: 0.9,
+            provenance: BTreeMap::from([("numerics".to_owned(), "x86-64".to_owned())]),
+            ..Record::default()
+        }
+    }
+
+    fn baseline(&self, id: String) -> Baseline {
+        let place = Place::new("networks", [("dropout", "0.0")]);
+        Baseline {
+            id,
+            shared: self.graph.len(),
+            other: 6,
+            only_here: 0,
+            only_there: 2,
+            changes: vec![("net: epochs: 3 → 4".to_owned(), 6)],
+            values: HashMap::from([(place, vec![Some(0.970)])]),
+        }
+    }
+
+    /// Presses keys, as the key table writes them.
+    pub fn press(&mut self, keys: &[&str]) {
+        for key in keys {
+            self.tell(News::Key(key_event(key)));
+        }
+    }
+
+    /// Types a text.
+    pub fn type_text(&mut self, text: &str) {
+        for c in text.chars() {
+            self.tell(News::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)));
+        }
+    }
+
+    /// Returns what is seen.
+    pub fn frame(&self) -> String {
+        let buf = self.buffer();
+        let line = |y: u16| {
+            let cells = (0..buf.area.width).map(|x| buf[(x, y)].symbol().to_owned());
+            cells.collect::<String>().trim_end().to_owned() + "\n"
+        };
+        (0..buf.area.height).map(line).collect()
+    }
+
+    /// Draws a frame.
+    pub fn buffer(&self) -> Buffer {
+        let (width, height) = self.app.size;
+        let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
+        screen::draw(&self.app, &mut buf);
+        buf
+    }
+}
+
+fn past() -> Vec<Past> {
+    let past =
+        |id: &str, summary, going| Past { id: id.to_owned(), experiment: "study".to_owned(), summary, going };
+    let ended = |ran, failed| Summary {
+        tasks: 229,
+        ran,
+        cached: 229 - ran - failed,
+        failed,
+        skipped: 0,
+        seconds: 99.0,
+    };
+    vec![
+        past(RUN, None, true),
+        past("20270114-120000-000", Some(ended(130, 3)), false),
+        past("20270113-090000-000", Some(ended(0, 0)), false),
+        past("20270112-090000-000", None, false),
+    ]
+}
+
+/// Returns what a terminal sends for a key of the table.
+pub fn key_event(name: &str) -> KeyEvent {
+    let (name, modifiers) = match name.strip_prefix("Ctrl-") {
+        Some(name) => (name.to_lowercase(), KeyModifiers::CONTROL),
+        None => (name.to_owned(), KeyModifiers::NONE),
+    };
+    let code = match name.as_str() {
+        "Tab" => KeyCode::Tab,
+        "Shift-Tab" => KeyCode::BackTab,
+        "Enter" => KeyCode::Enter,
+        "Esc" => KeyCode::Esc,
+        "Backspace" => KeyCode::Backspace,
+        "Up" => KeyCode::Up,
+        "Down" => KeyCode::Down,
+        "Left" => KeyCode::Left,
+        "Right" => KeyCode::Right,
+        "PgUp" => KeyCode::PageUp,
+        "PgDn" => KeyCode::PageDown,
+        "Home" => KeyCode::Home,
+        "End" => KeyCode::End,
+        "Space" => KeyCode::Char(' '),
+        other => KeyCode::Char(other.chars().next().expect(other)),
+    };
+    KeyEvent::new(code, modifiers)
+}

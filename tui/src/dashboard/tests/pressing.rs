@@ -1,0 +1,227 @@
+//! Every key in the table, in every view; and what the keys lead to.
+
+use fewbits_engine::event::{Event, Summary};
+use fewbits_engine::run::halt::Halt;
+
+use super::bench::{Bench, RUN};
+use crate::dashboard::keys::TABLE;
+use crate::dashboard::news::{Ask, Leave, News};
+use crate::dashboard::view::{ALL, View};
+
+#[test]
+fn every_key_says_what_it_did_in_every_view() {
+    for done in [0, 60, 229] {
+        for view in ALL {
+            for key in TABLE.iter().flat_map(|binding| binding.keys) {
+                let mut bench = Bench::new((100, 30), done);
+                bench.app.show(view);
+                bench.app.status = ("nothing was said".to_owned(), false);
+                bench.press(&[key]);
+                let (said, _) = &bench.app.status;
+                assert!(!said.is_empty() && said != "nothing was said", "{key} in {view:?}");
+                bench.frame();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_not_in_the_table_says_so() {
+    let mut bench = Bench::new((100, 30), 5);
+    bench.press(&["#"]);
+    assert_eq!(bench.app.status.0, "# does nothing; ? shows the keys");
+}
+
+#[test]
+fn the_help_lists_every_key() {
+    let mut bench = Bench::new((120, 60), 5);
+    bench.press(&["?"]);
+    let frame = bench.frame();
+    for binding in TABLE {
+        assert!(frame.contains(binding.words), "{}", binding.words);
+    }
+    bench.press(&["q"]);
+    assert!(!frame.is_empty() && !bench.frame().contains("these keys"), "closed");
+    assert_eq!(
+        bench.asked.last().map(|ask| matches!(ask, Ask::Leave(_))),
+        Some(false),
+        "q closed the keys only"
+    );
+}
+
+#[test]
+fn views_turn_in_a_circle() {
+    let mut bench = Bench::new((100, 30), 5);
+    let mut seen = vec![];
+    for _ in 0..7 {
+        seen.push(bench.app.view);
+        bench.press(&["Tab"]);
+    }
+    assert_eq!(seen[..6], ALL);
+    assert_eq!(seen[6], View::Run);
+    bench.press(&["Shift-Tab", "Shift-Tab", "Shift-Tab"]);
+    assert_eq!(bench.app.view, View::Task);
+}
+
+#[test]
+fn leaving_a_run_asks_what_becomes_of_it() {
+    let check = |keys: &[&str], halt: Option<Halt>, after: Option<Leave>| {
+        let mut bench = Bench::new((100, 30), 5);
+        bench.press(keys);
+        let halts =
+            bench.asked.iter().filter_map(|ask| if let Ask::Halt(halt) = ask { Some(*halt) } else { None });
+        assert_eq!(halts.max(), halt, "{keys:?}");
+        bench.tell(News::Ended(Summary::default()));
+        let leaves = bench
+            .asked
+            .iter()
+            .filter_map(|ask| if let Ask::Leave(leave) = ask { Some(*leave) } else { None });
+        assert_eq!(leaves.last(), after, "{keys:?}");
+    };
+    check(&["q", "a"], Some(Halt::AfterRunning), Some(Leave::Over));
+    check(&["q", "n"], Some(Halt::Now), Some(Leave::Over));
+    check(&["q", "d"], Some(Halt::Now), Some(Leave::Detach));
+    check(&["q", "Esc"], None, None);
+    check(&["q", "x", "q"], None, None);
+    check(&["Ctrl-C"], Some(Halt::Now), Some(Leave::Over));
+    // Nobody touched a key, so nobody is there to leave it.
+    check(&[], None, Some(Leave::Over));
+}
+
+#[test]
+fn lines_go_on_at_once() {
+    let mut bench = Bench::new((100, 30), 5);
+    bench.press(&["q", "l"]);
+    assert_eq!(bench.asked.last(), Some(&Ask::Leave(Leave::Lines)));
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once() {
+    let mut bench = Bench::new((100, 30), 5);
+    bench.press(&["Ctrl-C", "Ctrl-C"]);
+    assert_eq!(bench.asked.last(), Some(&Ask::Abort));
+}
+
+#[test]
+fn a_run_of_another_process_is_left_without_a_question() {
+    let mut bench = Bench::new((100, 30), 5);
+    bench.app.own = None;
+    bench.press(&["q"]);
+    assert_eq!(bench.asked.last(), Some(&Ask::Leave(Leave::Over)));
+    assert!(!bench.asked.iter().any(|ask| matches!(ask, Ask::Halt(_))));
+}
+
+#[test]
+fn a_run_that_is_over_waits_for_who_used_a_key() {
+    let mut bench = Bench::new((100, 30), 229);
+    bench.press(&["3"]);
+    bench.finish();
+    bench.tell(News::Ended(Summary::default()));
+    assert!(bench.app.status.0.contains("q leaves"), "{:?}", bench.app.status);
+    bench.press(&["q"]);
+    assert_eq!(bench.asked.last(), Some(&Ask::Leave(Leave::Over)));
+}
+
+#[test]
+fn a_filter_leaves_what_it_says() {
+    let mut bench = Bench::new((120, 40), 229);
+    bench.press(&["5", "/"]);
+    bench.type_text("node=small e=2 rounding=STOCHASTIC seed<1");
+    bench.press(&["Enter"]);
+    let frame = bench.frame();
+    assert!(frame.contains("6 of 229 tasks with node=small e=2"), "{frame}");
+    bench.press(&["Esc"]);
+    assert!(bench.frame().contains("229 tasks"));
+    // Esc while typing brings back the filter before.
+    bench.press(&["/"]);
+    bench.type_text("state=failed");
+    assert!(bench.frame().contains("0 of 229 tasks"));
+    bench.press(&["Esc"]);
+    assert!(bench.frame().contains("229 tasks"));
+}
+
+#[test]
+fn sorting_puts_the_largest_on_top_and_turns() {
+    let mut bench = Bench::new((120, 40), 229);
+    bench.press(&["3", "s"]);
+    let first = |bench: &Bench| {
+        let frame = bench.frame();
+        let row = frame.lines().nth(5).unwrap_or_default();
+        row.split_whitespace().take(4).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(first(&bench), "0.5 Stochastic 3 2", "{}", bench.frame());
+    bench.press(&["S"]);
+    assert_eq!(first(&bench), "0.0 Nearest 1 0", "{}", bench.frame());
+    assert_eq!(bench.app.status.0, "smallest on top");
+}
+
+#[test]
+fn a_pinned_cell_is_what_others_differ_from() {
+    let mut bench = Bench::new((120, 40), 229);
+    bench.press(&["3", "p", "Right"]);
+    let frame = bench.frame();
+    assert!(frame.contains("differences from dropout=0.0 rounding=Nearest e=1 m=0"), "{frame}");
+    // 0.97 − 1/8 against 0.97 − 1/4.
+    assert!(frame.contains("+0.1250"), "{frame}");
+    bench.press(&["Left", "p"]);
+    assert!(!bench.frame().contains("differences"), "{}", bench.frame());
+}
+
+#[test]
+fn a_past_run_is_what_tables_differ_from() {
+    let mut bench = Bench::new((120, 40), 229);
+    bench.press(&["6", "Down", "p"]);
+    let frame = bench.frame();
+    assert!(frame.contains("net: epochs: 3 → 4   in 6 tasks"), "{frame}");
+    bench.press(&["3", "t"]);
+    let frame = bench.frame();
+    assert!(frame.contains("differences from run 20270114-120000-000"), "{frame}");
+    assert!(frame.contains("+0.0050"), "{frame}");
+}
+
+#[test]
+fn a_row_is_copied_with_its_names() {
+    let check = |keys: &[&str], expected: &str| {
+        let mut bench = Bench::new((120, 40), 229);
+        bench.press(keys);
+        let Some(Ask::Copy(text)) = bench.asked.last() else { panic!("{keys:?}: {:?}", bench.app.status) };
+        assert!(text.starts_with(expected), "{text}");
+    };
+    check(&["3", "c"], "dropout=0.0\trounding=Nearest\te=1\tm=0\taccuracy.accuracy=0.72");
+    check(&["4", "c"], "dropout=0.5\te=1\tm=0\trounding=Stochastic\tsmall.bits_per_weight=2.001");
+    check(&["5", "Down", "c"], "task=net(dropout=0.0,seed=0)\tstate=done\tkey=");
+    check(&["6", "c"], &format!("run={RUN}\texperiment=study"));
+    check(&["1", "Down", "c"], "node=net\ttasks=6\tdone=6");
+}
+
+#[test]
+fn a_task_says_why_it_ran() {
+    let mut bench = Bench::new((120, 40), 30);
+    bench.press(&["1", "Down", "Enter"]);
+    assert_eq!(bench.app.view, View::Task);
+    let frame = bench.frame();
+    assert!(frame.contains("it ran because it differs from the same task in the last run:"), "{frame}");
+    assert!(frame.contains("epochs: 3 → 4"), "{frame}");
+    // From a cell of a table to the tasks behind it.
+    bench.press(&["3", "Enter"]);
+    assert!(bench.frame().contains("3 of 229 tasks with node=accuracy dropout=0.0"), "{}", bench.frame());
+}
+
+#[test]
+fn a_failure_is_named_with_what_it_takes_along() {
+    let mut bench = Bench::new((120, 40), 7);
+    let net = bench.graph.name(bench.graph.task(1, 5));
+    bench.happen(9.0, Event::Failed { task: net.clone(), error: "loss is not finite in epoch 2".to_owned() });
+    for (node, point) in [(2, 5), (3, 90), (4, 90)] {
+        let task = bench.graph.name(bench.graph.task(node, point));
+        bench.happen(9.1, Event::Skipped { task, because: net.clone() });
+    }
+    let frame = bench.frame();
+    assert!(frame.contains("net(dropout=0.5,seed=2) failed: loss is not finite in epoch 2"), "{frame}");
+    assert!(frame.contains("3 skipped: net(dropout=0.5,seed=2) failed"), "{frame}");
+    assert!(frame.contains("✗ 1 failed") && frame.contains("⊘ 3 skipped"), "{frame}");
+    bench.press(&["5", "/"]);
+    bench.type_text("state=failed");
+    bench.press(&["Enter"]);
+    assert!(bench.frame().contains("error: loss is not finite"), "{}", bench.frame());
+}

@@ -1,0 +1,71 @@
+//! Ten thousand tasks stay smooth.
+
+use std::time::Instant;
+
+use fewbits_engine::event::Event;
+use fewbits_engine::journal::Stamped;
+use fewbits_engine::why::Reason;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::bench::{STUDY, graph, metrics, opened};
+use crate::dashboard::app::App;
+use crate::dashboard::news::{News, Wanted};
+use crate::dashboard::screen;
+use crate::dashboard::theme::{Depth, Theme};
+use crate::dashboard::view::ALL;
+use fewbits_engine::table::group::Groups;
+use fewbits_engine::table::results::Results;
+
+/// A frame takes at most 20 ms where the program is optimized; unoptimized code is given ten times as much, which
+/// still tells what grows with the number of tasks from what does not.
+const FRAME_MS: f64 = if cfg!(debug_assertions) { 200.0 } else { 20.0 };
+
+#[test]
+fn a_frame_of_ten_thousand_tasks_is_fast() {
+    let text = STUDY.replace("Range(0, 2),\n        \"e\"", "Range(0, 129),\n        \"e\"");
+    let graph = graph(&text);
+    assert!(graph.len() > 9_800, "{}", graph.len());
+    let mut app = App::new(Theme { depth: Depth::True, ascii: false }, (200, 60), None);
+    app.update(1.0, News::Opened(Box::new(opened(&graph, 1))));
+    let mut results = Results::none(graph.len());
+    let mut lines = vec![];
+    for task in graph.tasks().skip(1) {
+        let (name, metrics) = (graph.name(task), metrics(&graph, task));
+        results.learn(task, metrics.clone(), 0.01);
+        let at = task.index() as f64 * 0.01;
+        lines.push(Stamped {
+            at,
+            event: Event::Started { task: name.clone(), key: String::new(), reason: Reason::New },
+        });
+        lines.push(Stamped {
+            at,
+            event: Event::Completed { task: name, key: String::new(), metrics, seconds: 0.01 },
+        });
+    }
+    let start = Instant::now();
+    app.update(2.0, News::Happened(lines));
+    println!("folding {} tasks: {:?}", graph.len(), start.elapsed());
+    for table in 0..3 {
+        let wanted = Wanted { table, other_cost: false };
+        let start = Instant::now();
+        let groups = Groups::of(&graph, &results, &graph.experiment.tables[table]).expect("a table");
+        println!("table {table}: {:?}", start.elapsed());
+        app.update(3.0, News::Table(wanted, Ok(std::sync::Arc::new(groups))));
+    }
+    for view in ALL {
+        app.show(view);
+        let key = super::bench::key_event("Down");
+        let mut took = vec![];
+        for second in 0..5 {
+            let start = Instant::now();
+            app.update(10.0 + f64::from(second), News::Key(key));
+            let mut buf = Buffer::empty(Rect::new(0, 0, 200, 60));
+            screen::draw(&app, &mut buf);
+            took.push(start.elapsed().as_secs_f64() * 1000.0);
+        }
+        took.sort_by(f64::total_cmp);
+        println!("{view:?}: key and frame {:.2} ms (median), {:.2} ms (most)", took[2], took[4]);
+        assert!(took[2] < FRAME_MS, "{view:?}: {took:?}");
+    }
+}

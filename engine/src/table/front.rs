@@ -8,9 +8,12 @@ use super::group::Point;
 /// Returns the points on the front, by their place, in the order of cost: none is smaller in the first value and at
 /// least as large in the second, or equal in the first and larger in the second. Points without both values are none.
 #[must_use]
-pub fn front(points: &[Point]) -> Vec<usize> {
-    let mut all: Vec<(f64, f64, usize)> =
-        points.iter().enumerate().filter_map(|(at, point)| means(point).map(|(x, y)| (x, y, at))).collect();
+pub fn front<'p>(points: impl IntoIterator<Item = &'p Point>) -> Vec<usize> {
+    let mut all: Vec<(f64, f64, usize)> = points
+        .into_iter()
+        .enumerate()
+        .filter_map(|(at, point)| means(point).map(|(x, y)| (x, y, at)))
+        .collect();
     all.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2)));
     let mut best: Option<(f64, f64)> = None;
     let on_front = |&(cost, gain, _): &(f64, f64, usize)| {

@@ -100,8 +100,7 @@ impl Shown {
     /// Returns which of these points no other of them beats, in the order of cost.
     #[must_use]
     pub fn front(&self, points: &[usize]) -> Vec<usize> {
-        let chosen: Vec<Point> = points.iter().map(|&at| self.groups.points[at].clone()).collect();
-        front(&chosen).into_iter().map(|at| points[at]).collect()
+        front(points.iter().map(|&at| &self.groups.points[at])).into_iter().map(|at| points[at]).collect()
     }
 
     fn matches(&self, study: &Study, filter: &Filter, point: &Point) -> bool {

@@ -42,11 +42,7 @@ fn the_help_lists_every_key() {
     }
     bench.press(&["q"]);
     assert!(!frame.is_empty() && !bench.frame().contains("these keys"), "closed");
-    assert_eq!(
-        bench.asked.last().map(|ask| matches!(ask, Ask::Leave(_))),
-        Some(false),
-        "q closed the keys only"
-    );
+    assert!(!bench.asked.iter().any(|ask| matches!(ask, Ask::Leave(_))), "q closed the keys only");
 }
 
 #[test]
@@ -200,7 +196,7 @@ fn a_task_says_why_it_ran() {
     bench.press(&["1", "Down", "Enter"]);
     assert_eq!(bench.app.view, View::Task);
     let frame = bench.frame();
-    assert!(frame.contains("it ran because it differs from the same task in the last run:"), "{frame}");
+    assert!(frame.contains("it ran because it differs from the same task in the last"), "{frame}");
     assert!(frame.contains("epochs: 3 → 4"), "{frame}");
     // From a cell of a table to the tasks behind it.
     bench.press(&["3", "Enter"]);

@@ -1,5 +1,6 @@
 //! The views: each has a state, what keys do to it, and a drawing that is a function of the state.
 
+mod front;
 mod heat_map;
 pub mod pareto;
 mod rows;

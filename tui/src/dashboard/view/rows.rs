@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use super::tradeoff::{listed, reference, text};
+use super::tradeoff::{NOTHING, listed, reference, text};
 use crate::dashboard::app::App;
 use crate::dashboard::paint::{list, put, shorten, top};
 use crate::dashboard::study::Study;
@@ -22,11 +22,7 @@ pub fn draw(app: &App, shown: &Shown, area: Rect, buf: &mut Buffer) {
     let (head, body) = top(area, 1);
     put(buf, head.x, head.y, head.width, columns.head(app, shown));
     if rows.is_empty() {
-        let text = if app.tradeoff.filter.is_empty() {
-            "no result yet"
-        } else {
-            "nothing matches: values are matched whole; Esc drops the filter"
-        };
+        let text = if app.tradeoff.filter.is_empty() { "no result yet" } else { NOTHING };
         put(buf, body.x, body.y, body.width, Line::from(text).style(theme.dim()));
     }
     list(buf, body, app.tradeoff.cursor, rows.len(), Some(theme.cursor()), |at| {

@@ -2,6 +2,8 @@
 //! from a pinned cell or a past run.
 
 use fewbits_engine::graph::Graph;
+use fewbits_engine::spec::experiment::Experiment;
+use fewbits_engine::spec::node::Node;
 use fewbits_engine::spec::table::{Shape, Table};
 use fewbits_ops::StandardOps;
 use ratatui::buffer::Buffer;
@@ -224,26 +226,18 @@ fn open(app: &mut App) -> Option<String> {
     let study = app.study.as_ref()?;
     let shown = shown(app)?;
     let point = &shown.groups.points[point(app)?];
-    let nodes: Vec<&str> = study
-        .opened
-        .graph
-        .experiment
-        .nodes
-        .iter()
-        .filter(|node| {
-            table(app).is_some_and(|table| table.values().iter().any(|value| value.mentions(&node.name)))
-        })
-        .map(|node| node.name.as_str())
-        .collect();
-    let filter = task_filter(&nodes, &labels(study.experiment(), &shown.groups, point));
+    let place = labels(study.experiment(), &shown.groups, point);
+    let filter = task_filter(study.experiment(), table(app)?, &place);
     task::filter_to(app, &filter);
     app.show(View::Task);
     Some(format!("tasks with {filter}"))
 }
 
-/// Writes the filter that finds the tasks of these nodes at a point; labels that hold spaces cannot be typed.
+/// Writes the filter that finds the tasks behind a point of a table; labels that hold spaces cannot be typed.
 #[must_use]
-pub fn task_filter(nodes: &[&str], point: &[(&str, &str)]) -> String {
+pub fn task_filter(experiment: &Experiment, table: &Table, point: &[(&str, &str)]) -> String {
+    let named = |node: &&Node| table.values().iter().any(|value| value.mentions(&node.name));
+    let nodes: Vec<&str> = experiment.nodes.iter().filter(named).map(|node| node.name.as_str()).collect();
     let pairs =
         point.iter().filter(|(_, label)| !label.contains(char::is_whitespace) && !label.contains(','));
     let pairs = pairs.map(|(axis, label)| format!("{axis}={label}"));
@@ -310,6 +304,9 @@ pub fn row_of(study: &Study, shown: &Shown, at: usize) -> Option<Vec<(String, St
     }
     Some(row)
 }
+
+/// What is said where a filter leaves nothing.
+pub const NOTHING: &str = "nothing matches: values are matched whole; Esc drops the filter";
 
 /// Lines above the table.
 const HEAD: u16 = 3;

@@ -1,0 +1,158 @@
+//! The picture of a Pareto table: its points on a chart, the front as steps, and the point under the cursor in words.
+//! Knows nothing of keys.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Modifier;
+use ratatui::text::{Line, Span};
+
+use super::pareto::{Picture, pinned};
+use crate::dashboard::app::App;
+use crate::dashboard::chart::{Axis, Curve, Plot};
+use crate::dashboard::cursor::Cursor;
+use crate::dashboard::paint::{heading, left, line, list, put, put_all, top, wrap};
+use crate::dashboard::tables::{mean, value};
+use crate::render::number::{estimate, number};
+use crate::ui::plain::printable;
+
+/// Draws a picture.
+pub fn draw(app: &App, picture: &Picture<'_>, area: Rect, buf: &mut Buffer) {
+    let (chart, panel) = match (area.width, area.height) {
+        // Where there is no room for a chart, the front is a list.
+        (_, 0..11) => top(area, 0),
+        (90.., _) => left(area, area.width * 2 / 3),
+        (_, height) => top(area, height - if height >= 16 { 8 } else { 5 }),
+    };
+    draw_chart(app, picture, chart, buf);
+    draw_panel(app, picture, panel, buf);
+}
+
+fn draw_chart(app: &App, picture: &Picture<'_>, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme;
+    let headings = &picture.shown.groups.headings;
+    let scale = if app.pareto.log { ", logarithmic" } else { "" };
+    let filter = &app.pareto.filter;
+    let only = if filter.is_empty() { String::new() } else { format!("; only {}", filter.text) };
+    let title = format!("{} against {}{scale}{only}", headings[1], headings[0]);
+    let inside = heading(buf, area, &printable(&title), true, theme);
+    let at = |point: usize| picture.means(point).unwrap_or((f64::NAN, f64::NAN));
+    let values: Vec<(f64, f64)> = picture.all.iter().map(|point| at(*point)).collect();
+    if values.is_empty() {
+        let nothing = if filter.is_empty() { "  no point yet" } else { super::tradeoff::NOTHING };
+        put(buf, inside.x, inside.y, inside.width, Line::from(nothing).style(theme.dim()));
+        return;
+    }
+    let x = Axis::fit(values.iter().map(|point| point.0), app.pareto.log, usize::from(inside.width) / 9);
+    let y = Axis::fit(values.iter().map(|point| point.1), false, usize::from(inside.height) / 3 + 1);
+    let Some(plot) = Plot::frame(inside, x, y, theme, buf) else { return };
+    let front: Vec<(f64, f64)> = picture.front.iter().map(|point| at(*point)).collect();
+    plot.draw(&[Curve { points: steps(&front), style: theme.good(), dotted: false }], theme, buf);
+    let mut dot = |(x, y): (f64, f64), glyph: &'static str, style| {
+        if let Some((column, row)) = plot.cell(x, y) {
+            put(buf, column, row, 1, Line::from(glyph).style(style));
+        }
+    };
+    for point in values {
+        dot(point, theme.pick("·", "."), theme.dim());
+    }
+    for point in front {
+        dot(point, theme.pick("●", "o"), theme.good());
+    }
+    if let Some(pin) = pinned(app) {
+        dot(at(pin.point), theme.pick("◆", "P"), theme.notice());
+    }
+    if let Some(selected) = picture.selected {
+        dot(at(selected), theme.pick("◉", "@"), theme.strong().add_modifier(Modifier::REVERSED));
+    }
+}
+
+/// Returns the front as steps: until the next size that buys more, nothing more is bought.
+fn steps(front: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut steps = vec![];
+    for pair in front.windows(2) {
+        steps.extend([pair[0], (pair[1].0, pair[0].1)]);
+    }
+    steps.extend(front.last());
+    steps
+}
+
+fn draw_panel(app: &App, picture: &Picture<'_>, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme;
+    let Some(selected) = picture.selected else { return };
+    let walked = picture.walked(app);
+    let place = walked.iter().position(|other| *other == selected).map_or(0, |at| at + 1);
+    let of = if app.pareto.all { "" } else { " on the front" };
+    let inside = heading(buf, area, &format!("point {place} of {}{of}", walked.len()), false, theme);
+    let (upper, lower) = {
+        let mut lines = values(app, picture, selected);
+        let labels = picture.labels(selected);
+        if inside.height < 7 {
+            let text = labels.iter().map(|(axis, label)| format!("{axis}={label}")).collect::<Vec<_>>();
+            lines.insert(0, Line::from(printable(&text.join(" "))));
+        } else {
+            let pair =
+                |(axis, label): &(&str, &str)| Line::from(format!("  {axis:<12} {}", printable(label)));
+            lines.extend(labels.iter().map(pair));
+        }
+        let better = better(picture, selected).unwrap_or_default();
+        let dim = |text: String| Line::from(text).style(theme.dim());
+        lines.extend(wrap(&printable(&better), usize::from(inside.width)).into_iter().map(dim));
+        let (upper, lower) = top(inside, lines.len() as u16);
+        put_all(buf, upper, lines);
+        (upper, lower)
+    };
+    if lower.height > 2 && upper.height > 0 {
+        draw_front(app, picture, selected, top(lower, 1).1, buf);
+    }
+}
+
+/// Returns the values of a point, and whether it is on the front.
+fn values(app: &App, picture: &Picture<'_>, selected: usize) -> Vec<Line<'static>> {
+    let theme = app.theme;
+    let groups = &picture.shown.groups;
+    let mut lines = vec![];
+    for (column, heading) in groups.headings.iter().enumerate() {
+        let Some(value) = value(&groups.points[selected], column) else { continue };
+        let n = if value.n > 1 { format!("  n={}", value.n) } else { String::new() };
+        let pinned = pinned(app).and_then(|pin| pin.values.get(column).copied().flatten());
+        let difference = pinned.map(|pinned| format!("  {:+.4} from the pinned", value.mean - pinned));
+        lines.push(line([
+            Span::raw(format!("{} ", printable(heading))),
+            Span::styled(format!("{}{n}", estimate(&value)), theme.strong()),
+            Span::styled(difference.unwrap_or_default(), theme.notice()),
+        ]));
+    }
+    lines.push(if picture.front.contains(&selected) {
+        Line::from("on the front: nothing shown beats it").style(theme.good())
+    } else {
+        Line::from("beaten by a point on the front").style(theme.dim())
+    });
+    lines
+}
+
+/// Names the point of the front that is no larger and best, if it is another one.
+fn better(picture: &Picture<'_>, selected: usize) -> Option<String> {
+    if picture.front.contains(&selected) {
+        return None;
+    }
+    let limit = picture.means(selected)?.0;
+    let fits = |at: &usize| picture.means(*at).is_some_and(|(cost, _)| cost <= limit);
+    let better = picture.front.iter().copied().rfind(fits)?;
+    let (cost, gain) = picture.means(better)?;
+    Some(format!("better: {} ({}, {})", picture.place(better), number(cost), number(gain)))
+}
+
+/// Lists the front, the best buy of each size.
+fn draw_front(app: &App, picture: &Picture<'_>, selected: usize, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme;
+    let (title, inside) = top(area, 1);
+    put(buf, title.x, title.y, title.width, Line::from("the front").style(theme.strong()));
+    let place = picture.front.iter().position(|at| *at == selected);
+    let style = place.map(|_| theme.cursor());
+    list(buf, inside, Cursor { at: place.unwrap_or(0) }, picture.front.len(), style, |row| {
+        let at = picture.front[row];
+        let point = &picture.shown.groups.points[at];
+        let means: Vec<String> = (0..2).filter_map(|column| mean(point, column)).map(number).collect();
+        Line::from(printable(&format!("{}  {}", means.join("  "), picture.place(at))))
+    });
+}

@@ -2,6 +2,7 @@
 
 mod commands;
 mod crash;
+mod dashboard;
 mod data;
 mod explain;
 mod faults;
@@ -10,3 +11,4 @@ mod incremental;
 mod same_bits;
 mod store;
 mod tables;
+mod terminal;

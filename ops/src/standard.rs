@@ -22,6 +22,8 @@ pub struct StandardOps {
     pub(crate) data_dir: PathBuf,
     /// The folder that relative paths in the experiment start from.
     pub(crate) base_dir: PathBuf,
+    /// The op that panics instead of working.
+    panics_in: Option<String>,
 }
 
 /// A node's work.
@@ -74,7 +76,13 @@ impl StandardOps {
     /// Makes the ops. `data_dir` holds the published datasets; `base_dir` is where relative paths start from.
     #[must_use]
     pub fn new(data_dir: PathBuf, base_dir: PathBuf) -> Self {
-        Self { data_dir, base_dir }
+        Self { data_dir, base_dir, panics_in: None }
+    }
+
+    /// Lets an op, by its name in preimages, panic instead of working: so tests see what a fault of ours does to a run.
+    #[must_use]
+    pub fn panicking_in(self, op: Option<String>) -> Self {
+        Self { panics_in: op, ..self }
     }
 }
 
@@ -131,6 +139,7 @@ impl Ops for StandardOps {
     }
 
     fn run(&self, op: &Op, inputs: &[Arc<Artifact>], context: &Context) -> Result<Output<Artifact>, OpError> {
+        assert!(self.panics_in.as_deref() != Some(self.identity(op).op), "asked for by a test");
         let inputs: Vec<&Artifact> = inputs.iter().map(AsRef::as_ref).collect();
         match (op, inputs.as_slice()) {
             (Op::Dataset(op), []) => op.run(self),

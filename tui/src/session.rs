@@ -39,7 +39,8 @@ pub fn open(file: &Path, global: &Global) -> Result<Session> {
 /// Reads an experiment's text as if it were in a file.
 pub fn read(text: &str, file: &Path, global: &Global) -> Result<Session> {
     let path = file.display().to_string();
-    let ops = Arc::new(StandardOps::new(data_dir(global), base_of(file).to_path_buf()));
+    let ops = StandardOps::new(data_dir(global), base_of(file).to_path_buf()).panicking_in(panics_in());
+    let ops = Arc::new(ops);
     match Graph::read(text, &*ops, global.max_tasks) {
         Ok(graph) => Ok(Session { graph: Arc::new(graph), ops }),
         Err(faults) => {
@@ -93,6 +94,12 @@ fn given(dir: Option<&PathBuf>) -> Option<&PathBuf> {
 /// Returns a variable of the environment; none if it is not set or empty.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Returns what is to panic, so that tests see what a fault of ours does: an op, or `dashboard`. Released programs
+/// have no such door.
+pub fn panics_in() -> Option<String> {
+    if cfg!(debug_assertions) { variable("FEWBITS_PANIC_IN") } else { None }
 }
 
 /// Returns how the dashboard looks on this terminal.

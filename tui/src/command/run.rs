@@ -17,7 +17,7 @@ use crate::cli::{Format, Global, Run};
 use crate::dashboard::pilot::Setup;
 use crate::exit::Exit;
 use crate::interrupt::Signals;
-use crate::session::{Session, open, theme, writer};
+use crate::session::{Session, open, panics_in, theme, writer};
 use crate::ui::Viewer;
 use crate::ui::plain::sentence;
 
@@ -60,6 +60,7 @@ fn view(session: &Session, store: &Arc<Store>, signals: &Signals, jobs: usize, g
         theme: theme(global),
         signals: signals.clone(),
         speed: None,
+        panics: panics_in().as_deref() == Some("dashboard"),
     };
     Viewer::new(global, jobs, setup)
 }

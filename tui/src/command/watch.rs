@@ -47,6 +47,7 @@ pub fn watch(args: &Watch, global: &Global) -> Result<Exit> {
         theme: theme(global),
         signals,
         speed: args.speed,
+        panics: false,
     };
     let open = Dashboard::open(setup, &run, false)
         .map_err(|error| anyhow!("the terminal cannot be drawn on: {error}; --ui plain shows lines"))?;

@@ -48,6 +48,8 @@ pub struct Setup {
     pub signals: Signals,
     /// How many times faster than it was a finished run is replayed.
     pub speed: Option<f64>,
+    /// Whether the first key makes it panic, for tests.
+    pub panics: bool,
 }
 
 /// An open dashboard.
@@ -70,8 +72,9 @@ impl Dashboard {
         let app = App::new(setup.theme, screen.size()?, own);
         // The clerk lives until the pilot drops its end of the channel.
         let _ = asks.send(Ask::Open(run.to_owned()));
+        let panics = setup.panics;
         let copies = setup.store.root().join("copied.tsv");
-        let pilot = Pilot { screen, app, inbox, asks, signals: setup.signals, copies };
+        let pilot = Pilot { screen, app, inbox, asks, signals: setup.signals, copies, panics };
         let pilot = thread::Builder::new().name("dashboard".to_owned()).spawn(move || pilot.fly())?;
         Ok(Self { news, pilot, clerk })
     }
@@ -110,6 +113,7 @@ struct Pilot {
     signals: Signals,
     /// Where copied rows are collected.
     copies: PathBuf,
+    panics: bool,
 }
 
 /// When the next frame is due.
@@ -140,6 +144,7 @@ impl Pilot {
             let wait = if pace.dirty { pace.wait().min(PATIENCE) } else { PATIENCE };
             let mut news = Self::inputs(wait)?;
             pace.pressed |= !news.is_empty();
+            assert!(!(self.panics && pace.pressed), "asked for by a test");
             news.extend(self.inbox.try_iter().take(BATCH));
             pace.dirty |= !news.is_empty() || pace.drawn.elapsed() >= TICK;
             for news in news {

@@ -483,12 +483,6 @@ impl Tally {
         self.tasks.saturating_sub(self.done + self.cached + self.running + self.failed + self.skipped)
     }
 
-    /// Returns how many tasks will not start any more.
-    #[must_use]
-    pub fn ended(self) -> usize {
-        self.done + self.cached + self.failed + self.skipped
-    }
-
     /// Returns the share of tasks that are dealt with; those that were left are not.
     #[must_use]
     pub fn share(self) -> f64 {

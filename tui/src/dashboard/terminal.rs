@@ -15,6 +15,7 @@ use ratatui::crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
     disable_raw_mode, enable_raw_mode,
 };
+use ratatui::layout::Rect;
 
 /// Whether the terminal is taken. A signal or a panic must be able to give it back from any thread, so this is the
 /// one state that all threads share.
@@ -44,7 +45,9 @@ impl Screen {
         TAKEN.store(true, Ordering::SeqCst);
         enable_raw_mode()?;
         execute!(stderr(), EnterAlternateScreen, EnableMouseCapture, Hide)?;
-        self.terminal.clear()
+        // `clear` would ask the terminal where its cursor is, which not all of them answer.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::new(0, 0, size.width, size.height))
     }
 
     /// Returns columns and rows.

@@ -1,0 +1,182 @@
+//! A shell on a pseudo-terminal, and what a person would see on it.
+
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pty_process::blocking::{Command, Pty, open};
+use rustix::termios::{LocalModes, tcgetattr};
+use vt100::{Callbacks, MouseProtocolMode, Parser, Screen};
+
+use crate::fixture::Bench;
+
+/// How long anything may take, on a machine that does other things too.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What the shell says when it waits for a command.
+const PROMPT: &str = "ready$ ";
+
+/// A shell on a terminal.
+pub struct Terminal {
+    pty: Arc<Pty>,
+    screen: Arc<Mutex<Parser<Clipboard>>>,
+    shell: std::process::Child,
+}
+
+/// What programs put on the clipboard, as base64.
+#[derive(Default)]
+pub struct Clipboard {
+    copied: Vec<String>,
+}
+
+impl Callbacks for Clipboard {
+    fn copy_to_clipboard(&mut self, _: &mut Screen, _: &[u8], data: &[u8]) {
+        self.copied.push(String::from_utf8_lossy(data).into_owned());
+    }
+}
+
+fn cells(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).expect("a size")
+}
+
+impl Terminal {
+    /// Opens a terminal of so many columns and rows with a shell in the folder of a bench.
+    pub fn open(bench: &Bench, columns: u16, rows: u16) -> Self {
+        let (pty, pts) = open().expect("a pseudo-terminal");
+        pty.resize(pty_process::Size::new(rows, columns)).expect("a size");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let shell = Command::new("sh")
+            .arg("-i")
+            .current_dir(bench.path("."))
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", bench.path("."))
+            .env("TERM", "xterm-256color")
+            .env("PS1", PROMPT)
+            .env("FEWBITS_STORE", bench.path("store"))
+            .env("FEWBITS", env!("CARGO_BIN_EXE_fewbits"))
+            .spawn(pts)
+            .expect("a shell");
+        let pty = Arc::new(pty);
+        let parser = Parser::new_with_callbacks(cells(rows), cells(columns), 2000, Clipboard::default());
+        let screen = Arc::new(Mutex::new(parser));
+        let (from, to) = (Arc::clone(&pty), Arc::clone(&screen));
+        thread::spawn(move || {
+            let mut bytes = [0; 65536];
+            while let Ok(count @ 1..) = (&*from).read(&mut bytes) {
+                to.lock().expect("the screen").process(&bytes[..count]);
+            }
+        });
+        let terminal = Self { pty, screen, shell };
+        terminal.wait_for("a prompt", |text| text.contains(PROMPT));
+        terminal
+    }
+
+    /// Types.
+    pub fn send(&self, keys: &str) {
+        (&*self.pty).write_all(keys.as_bytes()).expect("the terminal");
+    }
+
+    /// Types a command of the shell; `fewbits` is the binary.
+    pub fn run(&self, command: &str) {
+        let before = self.text();
+        self.send(&format!("{}\r", command.replace("fewbits", "$FEWBITS")));
+        // From here on, a prompt at the end means that the command has ended.
+        self.wait_for("the command", |text| text != before && !text.trim_end().ends_with(PROMPT.trim_end()));
+    }
+
+    /// Types a key and waits until something is seen.
+    pub fn press(&self, key: &str, seen: &str) -> String {
+        self.send(key);
+        self.wait_for(seen, |text| text.contains(seen))
+    }
+
+    /// Returns what is seen now.
+    pub fn text(&self) -> String {
+        self.with(|screen| screen.contents())
+    }
+
+    /// Returns everything that was seen and scrolled away, and what is seen now.
+    pub fn scrollback(&self) -> String {
+        let mut parser = self.screen.lock().expect("the screen");
+        let screen = parser.screen_mut();
+        let (rows, length) = (usize::from(screen.size().0.get()), screen.scrollback_len());
+        let mut text = String::new();
+        for back in (0..=length).rev().step_by(rows) {
+            screen.set_scrollback(back);
+            text += &screen.contents();
+            text.push('\n');
+        }
+        screen.set_scrollback(0);
+        text + &screen.contents()
+    }
+
+    /// Waits until a text satisfies a condition; returns it.
+    pub fn wait_for(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let start = Instant::now();
+        loop {
+            let text = self.text();
+            if wanted(&text) {
+                return text;
+            }
+            assert!(start.elapsed() < PATIENCE, "waited for {what:?}:\n{text}");
+            thread::sleep(Duration::from_millis(15));
+        }
+    }
+
+    /// Waits for a dashboard to be on the terminal.
+    pub fn wait_for_dashboard(&self) {
+        let start = Instant::now();
+        while !self.with(Screen::alternate_screen) {
+            assert!(start.elapsed() < PATIENCE, "no dashboard:\n{}", self.text());
+            thread::sleep(Duration::from_millis(15));
+        }
+        self.wait_for("the tabs", |text| text.contains(" 1 Run ") || text.contains(" 1 "));
+    }
+
+    /// Waits for the shell to have the terminal back, as it was; returns the exit code of the command.
+    pub fn wait_for_shell(&self) -> i32 {
+        let start = Instant::now();
+        while self.with(Screen::alternate_screen) || !self.text().trim_end().ends_with(PROMPT.trim_end()) {
+            assert!(start.elapsed() < PATIENCE, "the terminal was not given back:\n{}", self.text());
+            thread::sleep(Duration::from_millis(15));
+        }
+        assert!(!self.with(Screen::hide_cursor), "the cursor is hidden");
+        assert_eq!(self.with(|screen| screen.mouse_protocol_mode()), MouseProtocolMode::None);
+        self.send("echo code=$? mode=$(stty -a | tr ' ' '\\n' | grep -cx -e icanon -e echo -e isig)\r");
+        let text = self.wait_for("the code", |text| text.contains("mode=3") || text.contains("mode=2"));
+        assert!(text.contains("mode=3"), "the terminal is raw:\n{text}");
+        let code = text.rsplit("code=").next().and_then(|rest| rest.split(' ').next());
+        code.and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no code:\n{text}"))
+    }
+
+    /// Returns whether lines are edited by the terminal, as a shell expects when a command runs.
+    pub fn is_raw(&self) -> bool {
+        let modes = tcgetattr(&*self.pty).expect("the terminal's modes").local_modes;
+        !modes.contains(LocalModes::ICANON)
+    }
+
+    /// Changes the size.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        self.screen.lock().expect("the screen").set_size(cells(rows), cells(columns));
+        self.pty.resize(pty_process::Size::new(rows, columns)).expect("a size");
+    }
+
+    /// Returns what was put on the clipboard, as base64.
+    pub fn copied(&self) -> Vec<String> {
+        self.screen.lock().expect("the screen").callbacks().copied.clone()
+    }
+
+    /// Returns whether the terminal is on its second screen.
+    pub fn with<T>(&self, look: impl Fn(&Screen) -> T) -> T {
+        look(self.screen.lock().expect("the screen").screen())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +23,8 @@ pub struct Terminal {
     pty: Arc<Pty>,
     screen: Arc<Mutex<Parser<Clipboard>>>,
     shell: std::process::Child,
+    /// How many exit codes were asked for.
+    asked: AtomicUsize,
 }
 
 /// What programs put on the clipboard, as base64.
@@ -68,7 +71,7 @@ impl Terminal {
                 to.lock().expect("the screen").process(&bytes[..count]);
             }
         });
-        let terminal = Self { pty, screen, shell };
+        let terminal = Self { pty, screen, shell, asked: AtomicUsize::new(0) };
         terminal.wait_for("a prompt", |text| text.contains(PROMPT));
         terminal
     }
@@ -80,10 +83,17 @@ impl Terminal {
 
     /// Types a command of the shell; `fewbits` is the binary.
     pub fn run(&self, command: &str) {
-        let before = self.text();
-        self.send(&format!("{}\r", command.replace("fewbits", "$FEWBITS")));
+        let command = command.replace("fewbits", "$FEWBITS");
+        self.send(&format!("{command}\r"));
         // From here on, a prompt at the end means that the command has ended.
-        self.wait_for("the command", |text| text != before && !text.trim_end().ends_with(PROMPT.trim_end()));
+        let echoed = format!("{PROMPT}{command}");
+        self.wait_for("the command", |text| text.contains(&echoed) || self.with(Screen::alternate_screen));
+    }
+
+    /// Clears the screen.
+    pub fn clear(&self) {
+        self.send("clear\r");
+        self.wait_for("nothing", |text| text.trim() == PROMPT.trim());
     }
 
     /// Types a key and waits until something is seen.
@@ -144,11 +154,16 @@ impl Terminal {
         }
         assert!(!self.with(Screen::hide_cursor), "the cursor is hidden");
         assert_eq!(self.with(|screen| screen.mouse_protocol_mode()), MouseProtocolMode::None);
-        self.send("echo code=$? mode=$(stty -a | tr ' ' '\\n' | grep -cx -e icanon -e echo -e isig)\r");
-        let text = self.wait_for("the code", |text| text.contains("mode=3") || text.contains("mode=2"));
-        assert!(text.contains("mode=3"), "the terminal is raw:\n{text}");
-        let code = text.rsplit("code=").next().and_then(|rest| rest.split(' ').next());
-        code.and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no code:\n{text}"))
+        let asked = self.asked.fetch_add(1, Ordering::SeqCst);
+        let modes = "$(stty -a | tr ' ' '\\n' | grep -cx -e icanon -e echo -e isig)";
+        self.send(&format!("echo code{asked}=$? modes={modes} end\r"));
+        let answer = format!("\ncode{asked}=");
+        let text = self
+            .wait_for("the code", |text| text.split(&answer).nth(1).is_some_and(|rest| rest.contains("end")));
+        let words = text.split(&answer).nth(1).unwrap_or_default();
+        assert!(words.contains("modes=3 end"), "the terminal is raw:\n{text}");
+        let code = words.split(' ').next().and_then(|code| code.parse().ok());
+        code.unwrap_or_else(|| panic!("no code:\n{text}"))
     }
 
     /// Returns whether lines are edited by the terminal, as a shell expects when a command runs.

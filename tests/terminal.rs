@@ -14,7 +14,7 @@ use vt100::{Callbacks, MouseProtocolMode, Parser, Screen};
 use crate::fixture::Bench;
 
 /// How long anything may take, on a machine that does other things too.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// What the shell says when it waits for a command.
 const PROMPT: &str = "ready$ ";
 
@@ -66,7 +66,7 @@ impl Terminal {
         let screen = Arc::new(Mutex::new(parser));
         let (from, to) = (Arc::clone(&pty), Arc::clone(&screen));
         thread::spawn(move || {
-            let mut bytes = [0; 65536];
+            let mut bytes = vec![0; 65536];
             while let Ok(count @ 1..) = (&*from).read(&mut bytes) {
                 to.lock().expect("the screen").process(&bytes[..count]);
             }
@@ -104,7 +104,7 @@ impl Terminal {
 
     /// Returns what is seen now.
     pub fn text(&self) -> String {
-        self.with(|screen| screen.contents())
+        self.with(Screen::contents)
     }
 
     /// Returns everything that was seen and scrolled away, and what is seen now.
@@ -153,7 +153,7 @@ impl Terminal {
             thread::sleep(Duration::from_millis(15));
         }
         assert!(!self.with(Screen::hide_cursor), "the cursor is hidden");
-        assert_eq!(self.with(|screen| screen.mouse_protocol_mode()), MouseProtocolMode::None);
+        assert_eq!(self.with(Screen::mouse_protocol_mode), MouseProtocolMode::None);
         let asked = self.asked.fetch_add(1, Ordering::SeqCst);
         let modes = "$(stty -a | tr ' ' '\\n' | grep -cx -e icanon -e echo -e isig)";
         self.send(&format!("echo code{asked}=$? modes={modes} end\r"));

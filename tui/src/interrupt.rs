@@ -18,6 +18,7 @@ use crate::exit::Exit;
 pub struct Signals {
     halt: Arc<watch::Sender<Halt>>,
     continued: Arc<AtomicBool>,
+    came: Arc<AtomicBool>,
 }
 
 /// The signals that are listened to.
@@ -31,7 +32,11 @@ struct Heard {
 impl Signals {
     /// Starts to listen.
     pub fn listen() -> Result<Self> {
-        let signals = Self { halt: Arc::new(watch::channel(Halt::No).0), continued: Arc::default() };
+        let signals = Self {
+            halt: Arc::new(watch::channel(Halt::No).0),
+            continued: Arc::default(),
+            came: Arc::default(),
+        };
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
         // Registered before the thread starts, so that none is missed.
@@ -47,7 +52,16 @@ impl Signals {
     /// Returns what follows what is asked.
     #[must_use]
     pub fn follow(&self) -> watch::Receiver<Halt> {
-        self.halt.subscribe()
+        let mut asked = self.halt.subscribe();
+        // What was asked before counts too.
+        asked.mark_changed();
+        asked
+    }
+
+    /// Returns whether a signal asked, not a key.
+    #[must_use]
+    pub fn came(&self) -> bool {
+        self.came.load(Ordering::SeqCst)
     }
 
     /// Returns what is asked so far.
@@ -84,6 +98,7 @@ impl Signals {
                 std::process::exit(Exit::Interrupted as i32);
             }
             before = true;
+            self.came.store(true, Ordering::SeqCst);
             self.ask(Halt::Now);
         }
     }

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
+            dashboard::terminal::give_back();
             let text = format!("{error:#}");
             // Faults of a file come with their colours; everything else may hold names from outside.
             let faults = text.contains("-->");

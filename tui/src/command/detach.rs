@@ -3,9 +3,12 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use fewbits_store::Store;
 
 use crate::cli::{Global, Run};
 use crate::exit::Exit;
@@ -13,6 +16,9 @@ use crate::session::{Session, read, store_dir};
 
 /// Where the other process says what goes wrong.
 const LOG: &str = "detached.log";
+/// How long it may take to start, and how often it is looked for.
+const PATIENCE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(50);
 
 /// Starts the process that goes on. The experiment's text goes along: the file may have been edited since.
 pub fn hand_over(args: &Run, global: &Global, text: &str) -> Result<Exit> {
@@ -32,9 +38,22 @@ pub fn hand_over(args: &Run, global: &Global, text: &str) -> Result<Exit> {
         command.arg("--fail-fast");
     }
     command.stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output);
+    // A group of its own: what the terminal sends to the one in front does not reach it.
+    command.process_group(0);
+    let reader = Store::open_reader(&store)?;
+    let before = reader.runs()?.last().cloned();
     let mut child = command.spawn().context("the run cannot go on in the background")?;
     if let Some(mut input) = child.stdin.take() {
         input.write_all(text.as_bytes())?;
+    }
+    let start = Instant::now();
+    // It has the store once its run has a journal.
+    while reader.runs()?.last() == before.as_ref() && start.elapsed() < PATIENCE {
+        if let Some(status) = child.try_wait()? {
+            let said = std::fs::read_to_string(&log).unwrap_or_default();
+            bail!("the run cannot go on in the background ({status}): {}", said.trim());
+        }
+        std::thread::sleep(POLL);
     }
     eprintln!(
         "the run goes on as process {}: `fewbits watch` shows it, `kill {}` stops it",
@@ -44,12 +63,9 @@ pub fn hand_over(args: &Run, global: &Global, text: &str) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Takes over: reads the experiment from standard input, and leaves the terminal's session so that closing it ends
-/// nothing.
+/// Takes over: reads the experiment from standard input.
 pub fn take_over(args: &Run, global: &Global) -> Result<Session> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).context("the experiment cannot be read")?;
-    // Fails only where the process leads a group already, which it does not.
-    let _ = rustix::process::setsid();
     read(&text, &args.file.file, global)
 }

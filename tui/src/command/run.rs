@@ -35,7 +35,7 @@ pub fn run(args: &Run, global: &Global) -> Result<Exit> {
     let (summary, shown) = turn.run()?;
     turn.view.update(&Event::Finished(summary));
     let Turn { view, store, .. } = turn;
-    if view.is_detached() {
+    if view.is_detached() && summary.skipped > 0 && !signals.came() {
         // The other process needs the store.
         drop(store);
         return detach::hand_over(args, global, &session.graph.text);
@@ -74,8 +74,9 @@ fn threads() -> usize {
 
 /// Returns how a run ended that took two turns.
 fn both(first: Summary, second: Summary) -> Summary {
-    let ran = first.ran + second.ran;
-    let cached = second.tasks - ran.min(second.tasks) - second.failed - second.skipped;
+    // What was computed again had run before.
+    let ran = (first.ran + second.ran).min(second.tasks - second.failed - second.skipped);
+    let cached = second.tasks.saturating_sub(ran + second.failed + second.skipped);
     Summary { ran, cached, seconds: first.seconds + second.seconds, ..second }
 }
 

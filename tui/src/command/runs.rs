@@ -13,7 +13,7 @@ use crate::ui::plain::{printable, sentence};
 pub fn runs(global: &Global) -> Result<Exit> {
     let store = reader(global)?;
     let mut text = String::new();
-    for past in past(&store)?.into_iter().rev() {
+    for past in past(&store, usize::MAX)?.into_iter().rev() {
         let end = match &past.summary {
             Some(summary) => sentence(summary),
             None if past.going => "going on".to_owned(),

@@ -45,18 +45,19 @@ pub fn watch(args: &Watch, global: &Global) -> Result<Exit> {
         store: Arc::clone(&store),
         ops: Arc::clone(&ops),
         theme: theme(global),
-        signals,
+        signals: signals.clone(),
         speed: args.speed,
         panics: false,
     };
     let open = Dashboard::open(setup, &run, false)
         .map_err(|error| anyhow!("the terminal cannot be drawn on: {error}; --ui plain shows lines"))?;
     if open.wait().is_none() {
+        eprintln!("the dashboard was closed: the terminal cannot be used any more");
         return Ok(Exit::Failed);
     }
     print(&farewell(&store, ops, &run)?)?;
     note(store.warnings());
-    Ok(Exit::Done)
+    Ok(if signals.came() { Exit::Interrupted } else { Exit::Done })
 }
 
 /// Returns the run that is meant: the newest, or the one whose id begins so.
@@ -84,31 +85,38 @@ fn find(store: &Store, wanted: Option<&str>) -> Result<String> {
 fn lines(store: &Store, ops: &StandardOps, run: &str, json: bool, signals: &Signals) -> Result<Exit> {
     let (opened, mut journal) = open(store, ops, run)?.map_err(Coded::usage)?;
     let mut plain = Plain::new(std::io::stdout(), opened.header.jobs);
-    while signals.asked() == Halt::No {
+    let mut gone = false;
+    while signals.asked() == Halt::No && !plain.broken {
         let Some(line) = journal.next_line()? else {
-            if is_going(store, run)? {
-                std::thread::sleep(POLL);
-                continue;
+            if gone {
+                eprintln!("the run did not finish: its process is gone; run the experiment again to go on");
+                return Ok(Exit::Done);
             }
-            eprintln!("the run did not finish: its process is gone; run the experiment again to go on");
-            return Ok(Exit::Done);
+            // It may have said its end just before it was gone, so one more look.
+            gone = !is_going(store, run)?;
+            if !gone {
+                std::thread::sleep(POLL);
+            }
+            continue;
         };
         let Ok(stamped) = serde_json::from_str::<Stamped>(&line) else { continue };
-        tell(&stamped.event, json, &mut plain);
-        if matches!(stamped.event, Event::Finished(_)) {
+        if !tell(&stamped.event, json, &mut plain) || matches!(stamped.event, Event::Finished(_)) {
             return Ok(Exit::Done);
         }
+    }
+    if plain.broken {
+        return Ok(Exit::Done);
     }
     Ok(Exit::Interrupted)
 }
 
-fn tell(event: &Event, json: bool, plain: &mut Plain<Stdout>) {
+/// Shows an event; returns whether somebody still reads.
+fn tell(event: &Event, json: bool, plain: &mut Plain<Stdout>) -> bool {
     if !json {
-        return plain.update(event);
+        plain.update(event);
+        return !plain.broken;
     }
-    if let Ok(line) = serde_json::to_string(event) {
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
-    }
+    serde_json::to_string(event).is_ok_and(|line| writeln!(std::io::stdout().lock(), "{line}").is_ok())
 }
 
 /// Says how the run stands, and its best points so far.

@@ -8,32 +8,19 @@ use fewbits_engine::event::Summary;
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::run::halt::Halt;
 use fewbits_engine::spec::table::Shape;
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::crossterm::event::{KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 
 use super::cursor::Motion;
-use super::filter::Filter;
 use super::keys::{Action, action, keys_of};
 use super::news::{Ask, Baseline, Leave, News, Past, Wanted};
+use super::overlay::Overlay;
 use super::screen;
-use super::study::{Status, Study};
+use super::standing::Status;
+use super::study::Study;
 use super::tables::{Pin, Shown};
 use super::theme::Theme;
 use super::view::{View, pareto, run, runs, task, tradeoff, training};
-
-/// What lies over the view.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Overlay {
-    /// Nothing.
-    #[default]
-    None,
-    /// The keys, scrolled so far.
-    Help(usize),
-    /// What becomes of the run?
-    Quit,
-    /// A filter is typed; the one before, to go back to.
-    Prompt(String, Filter),
-}
 
 /// All that is shown.
 pub struct App {
@@ -76,7 +63,7 @@ pub struct App {
     /// Whether a key was pressed: then the dashboard waits to be left.
     touched: bool,
     halted: Halt,
-    leave: Option<Leave>,
+    pub(super) leave: Option<Leave>,
     asked: HashSet<TaskId>,
     table: Option<Wanted>,
     asks: Vec<Ask>,
@@ -146,6 +133,8 @@ impl App {
             News::Ended(summary) => self.ended(summary),
             News::Table(wanted, made) => self.made(wanted, made),
             News::Record(task, record) => {
+                // It may be forgotten again, and asked for again then.
+                self.asked.remove(&task);
                 if let Some(study) = &mut self.study {
                     study.remember(task, record);
                 }
@@ -155,9 +144,12 @@ impl App {
                 self.say(format!("compared with run {}: tables show the differences", baseline.id));
                 self.baseline = Some(*baseline);
             }
+            News::Close => self.ask(Ask::Leave(Leave::Over)),
             News::Trouble(text) => self.status = (text, true),
         }
-        task::refresh(self);
+        if self.view == View::Task {
+            task::refresh(self);
+        }
         self.want();
         std::mem::take(&mut self.asks)
     }
@@ -180,7 +172,7 @@ impl App {
         }
     }
 
-    /// Returns whether the run that is shown is of this process and goes on.
+    /// Returns whether this process has a run that goes on, whichever run is shown.
     #[must_use]
     pub fn is_own_going(&self) -> bool {
         let own = |study: &&Study| self.own.as_deref() == Some(study.opened.id.as_str());
@@ -210,7 +202,7 @@ impl App {
     }
 
     fn ended(&mut self, summary: Summary) {
-        if let Some(study) = &mut self.study {
+        if let Some(study) = self.study.as_mut().filter(|study| self.own.as_ref() == Some(&study.opened.id)) {
             study.ended(summary);
         }
         let stopped = self.halted > Halt::No;
@@ -316,97 +308,9 @@ impl App {
         "stopping: what is running is dropped, what is done is kept; Ctrl-C again ends at once".to_owned()
     }
 
-    fn halt(&mut self, halt: Halt) {
+    pub(super) fn halt(&mut self, halt: Halt) {
         self.halted = self.halted.max(halt);
         self.ask(Ask::Halt(halt));
-    }
-
-    fn help_key(&mut self, asked: Option<Action>, scrolled: usize) {
-        let most = super::keys::TABLE.len();
-        match asked {
-            Some(Action::Back | Action::Help | Action::Quit | Action::Open) => self.say("keys closed"),
-            Some(Action::Go(motion)) => {
-                let mut cursor = super::cursor::Cursor { at: scrolled };
-                cursor.go(motion, most, self.page());
-                self.overlay = Overlay::Help(cursor.at);
-                self.say("the keys");
-            }
-            _ => {
-                self.overlay = Overlay::Help(scrolled);
-                self.say(format!("{} closes the keys", keys_of(Action::Back)));
-            }
-        }
-    }
-
-    fn quit_key(&mut self, key: KeyEvent) {
-        match key.code {
-            KeyCode::Char('a') => {
-                self.halt(Halt::AfterRunning);
-                self.say("stopping after what is running");
-            }
-            KeyCode::Char('n') => {
-                self.halt(Halt::Now);
-                self.say("stopping now: what is running is dropped, what is done is kept");
-            }
-            KeyCode::Char('d') => {
-                self.leave = Some(Leave::Detach);
-                self.halt(Halt::Now);
-                self.say("handing the run to a process in the background");
-            }
-            KeyCode::Char('l') => {
-                self.ask(Ask::Leave(Leave::Lines));
-                self.say("going on with lines");
-            }
-            KeyCode::Esc | KeyCode::Char('q') => self.say("the run goes on"),
-            _ => {
-                self.overlay = Overlay::Quit;
-                self.say("press a, n, d, l, or Esc to go on");
-            }
-        }
-    }
-
-    fn prompt(&mut self) -> String {
-        let Some(filter) = self.view.filter(self) else {
-            return "there is nothing to filter in this view".to_owned();
-        };
-        let before = filter.clone();
-        self.overlay = Overlay::Prompt(before.text.clone(), before);
-        "type a filter: e=3 rounding=stochastic; Enter keeps it, Esc drops it".to_owned()
-    }
-
-    fn prompt_key(&mut self, key: KeyEvent, mut text: String, before: Filter) {
-        let done = match key.code {
-            KeyCode::Enter => {
-                let words = if text.trim().is_empty() {
-                    "no filter".to_owned()
-                } else {
-                    format!("filter: {}", text.trim())
-                };
-                self.say(words);
-                true
-            }
-            KeyCode::Esc => {
-                text.clone_from(&before.text);
-                self.say("filter as before");
-                true
-            }
-            KeyCode::Backspace => {
-                text.pop();
-                false
-            }
-            KeyCode::Char(c) if !c.is_control() && text.len() < 500 => {
-                text.push(c);
-                false
-            }
-            _ => false,
-        };
-        if let Some(filter) = self.view.filter(self) {
-            *filter = Filter::read(&text);
-        }
-        if !done {
-            self.overlay = Overlay::Prompt(text, before);
-            self.say("Enter keeps the filter, Esc drops it");
-        }
     }
 
     fn copy(&mut self) -> String {
@@ -460,11 +364,9 @@ impl App {
             if stored && study.record(task).is_none() && self.asked.insert(task) {
                 let detail = study.task(task).detail.as_ref();
                 let key = detail.map_or(String::new(), |detail| detail.key.clone());
-                self.ask(Ask::Record(task, key));
+                let run = study.opened.id.clone();
+                self.ask(Ask::Record { run, task, key });
             }
-        }
-        if self.asked.len() > 4096 {
-            self.asked.clear();
         }
     }
 }

@@ -152,9 +152,21 @@ impl Plot {
         Some((column, row))
     }
 
+    fn draw_dots(&self, curve: &Curve, theme: Theme, buf: &mut Buffer) {
+        for &(x, y) in &curve.points {
+            if let Some((column, row)) = self.cell(x, y) {
+                put(buf, column, row, 1, Line::from(theme.pick("•", "o")).style(curve.style));
+            }
+        }
+    }
+
     /// Draws curves.
     pub fn draw(&self, curves: &[Curve], theme: Theme, buf: &mut Buffer) {
         for curve in curves {
+            if curve.dotted {
+                self.draw_dots(curve, theme, buf);
+                continue;
+            }
             let points: Vec<(f64, f64)> = curve
                 .points
                 .iter()
@@ -164,7 +176,7 @@ impl Plot {
             let canvas = Canvas::default().marker(theme.marker()).x_bounds([0.0, 1.0]).y_bounds([0.0, 1.0]);
             let canvas = canvas.paint(|context| {
                 context.draw(&Points { coords: &points, color });
-                for pair in points.windows(2).filter(|_| !curve.dotted) {
+                for pair in points.windows(2) {
                     context.draw(&Stroke {
                         x1: pair[0].0,
                         y1: pair[0].1,

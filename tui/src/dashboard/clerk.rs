@@ -56,6 +56,8 @@ struct Followed {
     results: Results,
     /// The run, planned again: the keys of tasks that were cached. Made when first needed.
     plan: Option<Plan>,
+    /// Whether the results of those tasks were read.
+    cached_read: bool,
     table: Option<Wanted>,
     /// Whether the table is older than the results.
     stale: bool,
@@ -108,8 +110,8 @@ impl Clerk {
                 }
                 Ok(())
             }
-            Ask::Record(task, key) => self.record(task, &key),
-            Ask::Runs => past(&self.store).map(|past| self.tell(News::Runs(past))),
+            Ask::Record { run, task, key } => self.record(&run, task, &key),
+            Ask::Runs => past(&self.store, RUNS).map(|past| self.tell(News::Runs(past))),
             Ask::Baseline(id) => self.baseline(&id),
             // These are the pilot's.
             Ask::Copy(_) | Ask::Halt(_) | Ask::Abort | Ask::Suspend | Ask::Redraw | Ask::Leave(_) => Ok(()),
@@ -121,7 +123,11 @@ impl Clerk {
 
     fn open(&mut self, id: &str) -> Result<(), StoreError> {
         match open(&self.store, &self.ops, id)? {
-            Ok((opened, reader)) => {
+            Ok((mut opened, reader)) => {
+                // The clock counts for a run that goes on, not for one that is replayed.
+                if self.speed.is_some() || !is_going(&self.store, id)? {
+                    opened.began = None;
+                }
                 self.tell(News::Opened(Box::new(opened.clone())));
                 let results = Results::none(opened.graph.len());
                 self.followed = Some(Followed {
@@ -133,6 +139,7 @@ impl Clerk {
                     quiet: 0,
                     results,
                     plan: None,
+                    cached_read: false,
                     table: None,
                     stale: false,
                     made: None,
@@ -145,23 +152,23 @@ impl Clerk {
 
     /// Tells the lines that were added to the journal.
     fn follow(&mut self) -> Result<(), StoreError> {
-        let Some(followed) = &mut self.followed else { return Ok(()) };
-        if followed.ended {
-            return Ok(());
-        }
+        let Some(followed) = self.followed.as_mut().filter(|followed| !followed.ended) else { return Ok(()) };
         let mut lines = vec![];
-        while lines.len() < BATCH {
-            let Some(stamped) = followed.next(self.speed)? else { break };
-            followed.learn(&stamped, &self.store)?;
-            lines.push(stamped);
-        }
-        let waits = followed.ahead.is_some();
+        let read = followed.take(&mut lines, self.speed, &self.store);
         if !lines.is_empty() {
             followed.quiet = 0;
             let _ = self.news.send(News::Happened(lines));
-        } else if !followed.ended && !waits {
-            followed.quiet += 1;
-            if followed.quiet.is_multiple_of(PATIENCE) && !is_going(&self.store, &followed.opened.id)? {
+            return read;
+        }
+        read?;
+        if followed.ended || followed.ahead.is_some() {
+            return Ok(());
+        }
+        followed.quiet += 1;
+        if followed.quiet.is_multiple_of(PATIENCE) && !is_going(&self.store, &followed.opened.id)? {
+            // It may have said its end just before it was gone.
+            followed.ahead = followed.next(None)?;
+            if followed.ahead.is_none() {
                 followed.ended = true;
                 let _ = self.news.send(News::Gone);
             }
@@ -185,8 +192,11 @@ impl Clerk {
         Ok(())
     }
 
-    fn record(&mut self, task: TaskId, key: &str) -> Result<(), StoreError> {
-        let Some(followed) = &mut self.followed else { return Ok(()) };
+    fn record(&mut self, run: &str, task: TaskId, key: &str) -> Result<(), StoreError> {
+        // What was asked of a run that is no longer followed has no answer.
+        let Some(followed) = self.followed.as_mut().filter(|followed| followed.opened.id == run) else {
+            return Ok(());
+        };
         let key = match key.parse::<Key>() {
             Ok(key) => Some(key),
             Err(_) => {
@@ -215,6 +225,23 @@ impl Clerk {
 }
 
 impl Followed {
+    /// Takes the lines whose time has come and learns from them; those taken before a fault are not lost.
+    fn take(
+        &mut self,
+        lines: &mut Vec<Stamped>,
+        speed: Option<f64>,
+        store: &Store,
+    ) -> Result<(), StoreError> {
+        while lines.len() < BATCH {
+            let Some(stamped) = self.next(speed)? else { break };
+            lines.push(stamped);
+            if let Some(stamped) = lines.last() {
+                self.learn(stamped, store)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the next line whose time has come.
     fn next(&mut self, speed: Option<f64>) -> Result<Option<Stamped>, StoreError> {
         let now = speed.map(|speed| self.since.elapsed().as_secs_f64() * speed);
@@ -279,7 +306,7 @@ impl Followed {
 
     /// Reads the results of the tasks that were cached when the run began, the first time.
     fn read_cached(&mut self, store: &Store, ops: &StandardOps) -> Result<(), StoreError> {
-        if self.plan.is_some() {
+        if self.cached_read {
             return Ok(());
         }
         let cached: Vec<u32> = self.opened.header.cached.iter().flat_map(Clone::clone).collect();
@@ -295,6 +322,7 @@ impl Followed {
                 self.results.learn(task, record.metrics, record.seconds);
             }
         }
+        self.cached_read = true;
         Ok(())
     }
 }
@@ -334,7 +362,7 @@ fn began(id: &str) -> Option<f64> {
 
 /// Makes a table from results.
 fn make(graph: &Graph<StandardOps>, results: &Results, wanted: Wanted) -> Result<Groups, String> {
-    let table = &graph.experiment.tables[wanted.table];
+    let table = graph.experiment.tables.get(wanted.table).ok_or("there is no such table")?;
     if !wanted.other_cost {
         return Groups::of(graph, results, table);
     }
@@ -367,10 +395,10 @@ pub fn is_going(store: &Store, id: &str) -> Result<bool, StoreError> {
     Ok(store.runs()?.last().is_some_and(|newest| newest == id) && store.has_living_writer())
 }
 
-/// Lists the past runs, newest first.
-pub fn past(store: &Store) -> Result<Vec<Past>, StoreError> {
+/// Lists the past runs, newest first, at most so many.
+pub fn past(store: &Store, most: usize) -> Result<Vec<Past>, StoreError> {
     let mut all = vec![];
-    for id in store.runs()?.into_iter().rev().take(RUNS) {
+    for id in store.runs()?.into_iter().rev().take(most) {
         let header = store.open_run(&id)?.next_line()?;
         let experiment = header.and_then(|line| serde_json::from_str::<Header>(&line).ok());
         let last = store.last_line_of_run(&id)?.and_then(|line| serde_json::from_str::<Stamped>(&line).ok());

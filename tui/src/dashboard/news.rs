@@ -49,6 +49,8 @@ pub enum News {
     Runs(Vec<Past>),
     /// A past run was read to be compared with.
     Baseline(Box<Baseline>),
+    /// The dashboard must be closed.
+    Close,
     /// Something could not be done.
     Trouble(String),
 }
@@ -61,7 +63,14 @@ pub enum Ask {
     /// Keep this table fresh.
     Table(Option<Wanted>),
     /// Read the record of a task.
-    Record(TaskId, String),
+    Record {
+        /// The run it is of.
+        run: String,
+        /// The task.
+        task: TaskId,
+        /// Its key in hex; empty where it was not told.
+        key: String,
+    },
     /// List the past runs.
     Runs,
     /// Read a past run to compare with.

@@ -13,7 +13,9 @@ use fewbits_engine::event::Summary;
 use fewbits_engine::run::halt::Halt;
 use fewbits_ops::StandardOps;
 use fewbits_store::Store;
-use ratatui::crossterm::event::{self, Event as Input};
+use ratatui::crossterm::event::{self, Event as Input, MouseEventKind};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Signal, kill_current_process_group};
 
 use super::app::App;
@@ -33,6 +35,10 @@ const REST: u32 = 100;
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Times that are shown move once a second.
 const TICK: Duration = Duration::from_secs(1);
+/// How long a stop that was asked for may take to come.
+const STOP: Duration = Duration::from_millis(200);
+/// How long a dashboard may take to close once the process is to end.
+const CLOSING: Duration = Duration::from_secs(2);
 /// News taken in between two frames.
 const BATCH: usize = 1000;
 
@@ -57,6 +63,7 @@ pub struct Dashboard {
     news: Sender<News>,
     pilot: JoinHandle<io::Result<Leave>>,
     clerk: JoinHandle<()>,
+    signals: Signals,
 }
 
 impl Dashboard {
@@ -72,11 +79,11 @@ impl Dashboard {
         let app = App::new(setup.theme, screen.size()?, own);
         // The clerk lives until the pilot drops its end of the channel.
         let _ = asks.send(Ask::Open(run.to_owned()));
-        let panics = setup.panics;
+        let (panics, signals) = (setup.panics, setup.signals.clone());
         let copies = setup.store.root().join("copied.tsv");
         let pilot = Pilot { screen, app, inbox, asks, signals: setup.signals, copies, panics };
         let pilot = thread::Builder::new().name("dashboard".to_owned()).spawn(move || pilot.fly())?;
-        Ok(Self { news, pilot, clerk })
+        Ok(Self { news, pilot, clerk, signals })
     }
 
     /// Shows another run of this process.
@@ -89,6 +96,12 @@ impl Dashboard {
         let _ = self.news.send(News::Ended(summary));
     }
 
+    /// Closes it.
+    pub fn close(self) {
+        let _ = self.news.send(News::Close);
+        let _ = self.wait();
+    }
+
     /// Returns whether it was left, or broke.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -98,6 +111,14 @@ impl Dashboard {
     /// Waits until it is left; none if it broke. Nobody holds the store for it any more then.
     #[must_use]
     pub fn wait(self) -> Option<Leave> {
+        let start = Instant::now();
+        while !self.pilot.is_finished() {
+            // Whoever sits at a terminal that is gone leaves nothing.
+            if self.signals.came() && start.elapsed() > CLOSING {
+                return None;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
         let left = self.pilot.join().ok().and_then(Result::ok);
         // Without the pilot nobody asks the clerk any more, so it ends.
         let _ = self.clerk.join();
@@ -181,16 +202,21 @@ impl Pilot {
     /// Waits for keys, the mouse, or another size; what has come by then is taken together, so that a storm of sizes
     /// makes one frame.
     fn inputs(wait: Duration) -> io::Result<Vec<News>> {
+        wait_for_key(wait)?;
         let mut news = vec![];
-        let mut wait = wait;
-        while news.len() < BATCH && event::poll(wait)? {
+        while news.len() < BATCH && event::poll(Duration::ZERO)? {
             match event::read()? {
                 Input::Key(key) => news.push(News::Key(key)),
-                Input::Mouse(mouse) => news.push(News::Mouse(mouse)),
+                Input::Mouse(mouse) => match mouse.kind {
+                    MouseEventKind::Down(_) | MouseEventKind::ScrollUp | MouseEventKind::ScrollDown => {
+                        news.push(News::Mouse(mouse));
+                    }
+                    // That the mouse moves over the window means nothing.
+                    _ => {}
+                },
                 Input::Resize(columns, rows) => news.push(News::Size(columns, rows)),
                 Input::FocusGained | Input::FocusLost | Input::Paste(_) => {}
             }
-            wait = Duration::ZERO;
         }
         Ok(news)
     }
@@ -205,7 +231,7 @@ impl Pilot {
                     give_back();
                     std::process::exit(Exit::Interrupted as i32);
                 }
-                Ask::Suspend => Self::suspend()?,
+                Ask::Suspend => self.suspend()?,
                 Ask::Redraw => self.screen.retake()?,
                 Ask::Copy(text) => self.copy(&text)?,
                 other => {
@@ -217,11 +243,15 @@ impl Pilot {
     }
 
     /// Stops the process as the shell expects it of Ctrl-Z; goes on when the shell brings it back.
-    fn suspend() -> io::Result<()> {
+    fn suspend(&mut self) -> io::Result<()> {
         give_back();
         kill_current_process_group(Signal::TSTP)?;
-        // Going on is a signal too, and takes the terminal again.
-        Ok(())
+        // The stop may come a moment later; where nobody would continue the process, it does not come at all.
+        let start = Instant::now();
+        while !self.signals.continued() && start.elapsed() < STOP {
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.screen.retake()
     }
 
     fn copy(&mut self, text: &str) -> io::Result<()> {
@@ -235,6 +265,22 @@ impl Pilot {
         self.app.say(said.replace('\t', " "));
         Ok(())
     }
+}
+
+/// Waits until there is something to read from the terminal; an error once it is gone, which crossterm would wait on
+/// for ever.
+fn wait_for_key(wait: Duration) -> io::Result<()> {
+    let input = io::stdin();
+    let mut watched = [PollFd::new(&input, PollFlags::IN)];
+    let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
+    match poll(&mut watched, Some(&wait)) {
+        Err(Errno::INTR) => return Ok(()),
+        other => other?,
+    };
+    if watched[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+        return Err(io::Error::other("the terminal is gone"));
+    }
+    Ok(())
 }
 
 fn now() -> f64 {

@@ -7,8 +7,9 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 
-use super::app::{App, Overlay};
+use super::app::App;
 use super::keys::{TABLE, keys_of};
+use super::overlay::Overlay;
 use super::paint::{line, put, put_all, shorten, top};
 use super::study::{Course, Study};
 use super::view::{ALL, View};
@@ -53,6 +54,24 @@ pub fn draw(app: &App, buf: &mut Buffer) {
     }
     draw_status(app, areas.status, buf);
     draw_hints(app, areas.hints, buf);
+    if app.theme.ascii {
+        keep_to_ascii(buf);
+    }
+}
+
+/// Puts plain characters for those that texts of the file, or of other commands, bring along.
+fn keep_to_ascii(buf: &mut Buffer) {
+    for cell in &mut buf.content {
+        let plain = match cell.symbol() {
+            symbol if symbol.is_ascii() => continue,
+            "→" => ">",
+            "±" | "…" => "~",
+            "–" => "-",
+            "×" => "x",
+            _ => "?",
+        };
+        cell.set_symbol(plain);
+    }
 }
 
 /// Returns the view whose tab is at a place.
@@ -193,17 +212,18 @@ fn draw_help(app: &App, scrolled: usize, area: Rect, buf: &mut Buffer) {
 
 fn draw_quit(app: &App, area: Rect, buf: &mut Buffer) {
     let inside = open_box(app, area, 66, 8, "The run goes on", buf);
-    let left = app.study.as_ref().and_then(|study| study.eta.seconds());
+    let own = app.study.as_ref().filter(|study| app.own.as_ref() == Some(&study.opened.id));
+    let left = own.and_then(|study| study.eta.seconds());
     let left = left.map_or(String::new(), |seconds| format!(", {} left", duration(seconds)));
-    let running = app.study.as_ref().map_or(0, |study| study.running.len());
+    let running = own.map_or(String::new(), |study| format!(" {} running{left}", study.running.len()));
     let choice = |key: &'static str, words: &'static str| {
         line([Span::styled(format!(" {key:<5}"), app.theme.strong()), Span::raw(words)])
     };
     let lines = [
-        Line::from(format!(" {running} running{left}")),
+        Line::from(running),
         choice("a", "stop after what is running"),
         choice("n", "stop now: drops what is running, keeps what is done"),
-        choice("d", "keep running, detached: `fewbits watch` shows it"),
+        choice("d", "go on in the background: what is running starts again"),
         choice("l", "keep running here, as lines"),
         choice(keys_of(super::keys::Action::Back), "go on as before"),
     ];

@@ -9,11 +9,11 @@ use fewbits_engine::graph::{Graph, TaskId};
 use fewbits_engine::journal::{Header, Stamped};
 use fewbits_engine::plan::Counts;
 use fewbits_engine::spec::experiment::Experiment;
-use fewbits_engine::why::Reason;
 use fewbits_ops::StandardOps;
 use fewbits_store::Record;
 
 use super::paint::shorten;
+use super::standing::{Detail, Status, Tally, Task, tally};
 use super::theme::Theme;
 use crate::ui::eta::Eta;
 use crate::ui::plain::{printable, sentence};
@@ -36,76 +36,6 @@ pub struct Opened {
     pub graph: Arc<Graph<StandardOps>>,
     /// The tasks by name.
     pub names: Arc<HashMap<String, TaskId>>,
-}
-
-/// Where a task stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Status {
-    /// It failed.
-    Failed,
-    /// It runs.
-    Running,
-    /// It waits for its inputs, or for room.
-    Waiting,
-    /// It cannot run, or was left when the run ended.
-    Skipped,
-    /// It ran and is recorded.
-    Done,
-    /// Its result was there, or was another's.
-    Cached,
-}
-
-/// What is known of a task.
-#[derive(Clone, Debug)]
-pub struct Task {
-    /// Where it stands.
-    pub status: Status,
-    /// When it started and ended, in seconds of the run.
-    pub started: Option<f64>,
-    /// When it ended.
-    pub ended: Option<f64>,
-    /// Seconds of computing.
-    pub seconds: Option<f64>,
-    /// More, once something happened to it.
-    pub detail: Option<Box<Detail>>,
-}
-
-/// What events told of a task.
-#[derive(Clone, Debug, Default)]
-pub struct Detail {
-    /// Its key in hex.
-    pub key: String,
-    /// Why it ran.
-    pub reason: Option<Reason>,
-    /// Steps done and in all.
-    pub progress: Option<(u64, u64)>,
-    /// What was measured at each step reported.
-    pub curve: Vec<(u64, BTreeMap<String, f64>)>,
-    /// Its metrics.
-    pub metrics: BTreeMap<String, f64>,
-    /// The task whose result it took.
-    pub same_as: Option<TaskId>,
-    /// Why it failed.
-    pub error: Option<String>,
-    /// The failed task it depends on.
-    pub because: Option<String>,
-}
-
-/// How many tasks stand where.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// All tasks.
-    pub tasks: usize,
-    /// Tasks that ran.
-    pub done: usize,
-    /// Tasks whose result was there.
-    pub cached: usize,
-    /// Tasks that run.
-    pub running: usize,
-    /// Tasks that failed.
-    pub failed: usize,
-    /// Tasks that cannot run.
-    pub skipped: usize,
 }
 
 /// One line of the log.
@@ -219,8 +149,9 @@ impl Study {
             Event::Started { task, key, reason } => {
                 let Some(id) = self.turn(task, Status::Running) else { return };
                 self.tasks[id.index()].started = Some(at);
-                let detail = self.detail(id);
-                (detail.key, detail.reason) = (key.clone(), Some(reason.clone()));
+                // A second start in one run begins anew.
+                *self.detail(id) =
+                    Detail { key: key.clone(), reason: Some(reason.clone()), ..Detail::default() };
                 self.enter(at, Some(id), What::Started);
             }
             Event::Progressed { task, done, total, metrics } => {
@@ -273,6 +204,7 @@ impl Study {
     pub fn ended(&mut self, summary: Summary) {
         if self.is_going() {
             self.course = Course::Ended(summary);
+            self.leave_rest();
         }
     }
 
@@ -359,19 +291,20 @@ impl Study {
         self.records.get(&task)
     }
 
-    /// Returns the values of a metric by step, from what was reported, else from the record.
+    /// Returns the values of a metric by step, from what was reported or from the record, whichever has more.
     #[must_use]
     pub fn curve(&self, task: TaskId, metric: &str) -> Vec<(f64, f64)> {
         let reported = self.task(task).detail.iter().flat_map(|detail| &detail.curve);
         let points: Vec<(f64, f64)> =
             reported.filter_map(|(step, metrics)| Some((*step as f64, *metrics.get(metric)?))).collect();
-        if !points.is_empty() {
-            return points;
-        }
-        let Some(Some(record)) = self.record(task) else { return vec![] };
-        let series = record.series.get(metric).filter(|series| series.along == "epoch");
+        let record = self.record(task).and_then(Option::as_ref);
+        let series =
+            record.and_then(|record| record.series.get(metric)).filter(|series| series.along == "epoch");
         let values = series.into_iter().flat_map(|series| &series.values);
-        values.enumerate().map(|(step, value)| ((step + 1) as f64, *value)).collect()
+        let kept: Vec<(f64, f64)> =
+            values.enumerate().map(|(step, value)| ((step + 1) as f64, *value)).collect();
+        // A training that went on from a checkpoint reported its last epochs only.
+        if kept.len() > points.len() { kept } else { points }
     }
 
     /// Returns the metrics of a task, from what was told, else from the record.
@@ -459,68 +392,4 @@ impl Study {
         }
         self.log.push_back(Entry { at, task, what });
     }
-}
-
-impl Status {
-    /// Returns the word for it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::Running => "running",
-            Self::Waiting => "waiting",
-            Self::Skipped => "skipped",
-            Self::Done => "done",
-            Self::Cached => "cached",
-        }
-    }
-}
-
-impl Tally {
-    /// Returns how many tasks have not started.
-    #[must_use]
-    pub fn waiting(self) -> usize {
-        self.tasks.saturating_sub(self.done + self.cached + self.running + self.failed + self.skipped)
-    }
-
-    /// Returns the share of tasks that are dealt with; those that were left are not.
-    #[must_use]
-    pub fn share(self) -> f64 {
-        let dealt = self.done + self.cached + self.failed;
-        if self.tasks == 0 { 1.0 } else { dealt as f64 / self.tasks as f64 }
-    }
-
-    /// Returns where the tasks stand, taken together.
-    #[must_use]
-    pub fn status(self) -> Status {
-        match self {
-            Self { failed: 1.., .. } => Status::Failed,
-            Self { running: 1.., .. } => Status::Running,
-            _ if self.waiting() > 0 => Status::Waiting,
-            Self { skipped: 1.., .. } => Status::Skipped,
-            Self { done: 1.., .. } => Status::Done,
-            _ => Status::Cached,
-        }
-    }
-
-    fn count(&mut self, status: Status, more: bool) {
-        let place = match status {
-            Status::Waiting => return,
-            Status::Failed => &mut self.failed,
-            Status::Running => &mut self.running,
-            Status::Skipped => &mut self.skipped,
-            Status::Done => &mut self.done,
-            Status::Cached => &mut self.cached,
-        };
-        *place = if more { *place + 1 } else { place.saturating_sub(1) };
-    }
-}
-
-fn tally(tasks: &[Task], of: impl Iterator<Item = TaskId>) -> Tally {
-    let mut tally = Tally::default();
-    for task in of {
-        tally.tasks += 1;
-        tally.count(tasks[task.index()].status, true);
-    }
-    tally
 }

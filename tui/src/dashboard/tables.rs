@@ -21,6 +21,7 @@ pub struct Shown {
     pub groups: Arc<Groups>,
     /// Its grids; none if it is a list.
     pub sheets: Vec<Sheet>,
+    ranges: Vec<Option<(f64, f64)>>,
 }
 
 /// One grid of a pivot.
@@ -38,7 +39,7 @@ impl Shown {
     /// Shows points as a list.
     #[must_use]
     pub fn list(groups: Arc<Groups>) -> Self {
-        Self { groups, sheets: vec![] }
+        Self { ranges: ranges(&groups), groups, sheets: vec![] }
     }
 
     /// Shows points as grids: the first `each` of their levels make grids, the next `rows` rows, the others columns.
@@ -69,17 +70,13 @@ impl Shown {
             Sheet { title, cells: cells.collect(), rows: row_levels, columns: column_levels }
         });
         let sheets = sheets.collect();
-        Self { groups, sheets }
+        Self { ranges: ranges(&groups), groups, sheets }
     }
 
     /// Returns the least and the largest mean of a column.
     #[must_use]
     pub fn range(&self, column: usize) -> Option<(f64, f64)> {
-        let means = self.groups.points.iter().filter_map(|point| mean(point, column));
-        means.fold(None, |range, mean| match range {
-            None => Some((mean, mean)),
-            Some((low, high)) => Some((f64::min(low, mean), f64::max(high, mean))),
-        })
+        self.ranges.get(column).copied().flatten()
     }
 
     /// Returns the points that a filter leaves, sorted by a column: first the axes, then the values.
@@ -147,6 +144,18 @@ impl Sheet {
     pub fn cell(&self, row: usize, column: usize) -> Option<usize> {
         self.cells.get(&(row, column)).copied()
     }
+}
+
+/// Returns the least and the largest mean of each column.
+fn ranges(groups: &Groups) -> Vec<Option<(f64, f64)>> {
+    let range = |column: usize| {
+        let means = groups.points.iter().filter_map(|point| mean(point, column));
+        means.fold(None, |range, mean| match range {
+            None => Some((mean, mean)),
+            Some((low, high)) => Some((f64::min(low, mean), f64::max(high, mean))),
+        })
+    };
+    (0..groups.headings.len()).map(range).collect()
 }
 
 /// Returns a value of a point.

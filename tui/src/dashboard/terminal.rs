@@ -2,7 +2,8 @@
 //! Knows nothing of what is drawn.
 
 use std::io::{self, BufWriter, Stderr, Write, stderr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use crossterm::clipboard::CopyToClipboard;
 use ratatui::Terminal;
@@ -17,9 +18,11 @@ use ratatui::crossterm::terminal::{
 };
 use ratatui::layout::Rect;
 
-/// Whether the terminal is taken. A signal or a panic must be able to give it back from any thread, so this is the
-/// one state that all threads share.
-static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether the terminal is taken; locked while something is written to it. A signal or a panic must be able to give it
+/// back from any thread, so this is the one state that all threads share.
+static TAKEN: Mutex<bool> = Mutex::new(false);
+/// How long giving back waits for a frame that is being written.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The terminal, taken.
 pub struct Screen {
@@ -42,7 +45,8 @@ impl Screen {
 
     /// Takes the terminal again after it was given back, and forgets what was on it.
     pub fn retake(&mut self) -> io::Result<()> {
-        TAKEN.store(true, Ordering::SeqCst);
+        let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        *taken = true;
         enable_raw_mode()?;
         execute!(stderr(), EnterAlternateScreen, EnableMouseCapture, Hide)?;
         // `clear` would ask the terminal where its cursor is, which not all of them answer.
@@ -55,18 +59,33 @@ impl Screen {
         self.terminal.size().map(|size| (size.width, size.height))
     }
 
-    /// Draws a frame.
+    /// Draws a frame; an error once the terminal was given back from elsewhere.
     pub fn draw(&mut self, paint: impl FnOnce(&mut Buffer)) -> io::Result<()> {
-        let out = self.terminal.backend_mut();
-        ratatui::crossterm::queue!(out, BeginSynchronizedUpdate)?;
-        self.terminal.draw(|frame| paint(frame.buffer_mut()))?;
-        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+        self.terminal.autoresize()?;
+        // Painted before anything is locked: a panic in a view must be able to give the terminal back.
+        let mut frame = Buffer::empty(self.terminal.get_frame().area());
+        paint(&mut frame);
+        let taken = held()?;
+        ratatui::crossterm::queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        self.terminal.draw(|screen| screen.buffer_mut().merge(&frame))?;
+        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+        drop(taken);
+        Ok(())
     }
 
     /// Puts a text on the clipboard, where the terminal lets programs do that (OSC 52).
     pub fn copy(text: &str) -> io::Result<()> {
-        execute!(stderr(), CopyToClipboard::to_clipboard_from(text))
+        let taken = held()?;
+        execute!(stderr(), CopyToClipboard::to_clipboard_from(text))?;
+        drop(taken);
+        Ok(())
     }
+}
+
+/// Holds the terminal; an error if it is not taken.
+fn held() -> io::Result<MutexGuard<'static, bool>> {
+    let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if *taken { Ok(taken) } else { Err(io::Error::other("the terminal was given back")) }
 }
 
 impl Drop for Screen {
@@ -77,10 +96,24 @@ impl Drop for Screen {
 
 /// Gives the terminal back as it was; does nothing if it is not taken. Safe to call from anywhere, more than once.
 pub fn give_back() {
-    if TAKEN.swap(false, Ordering::SeqCst) {
-        let mut out = stderr();
-        let _ = execute!(out, EndSynchronizedUpdate, DisableMouseCapture, LeaveAlternateScreen, Show);
-        let _ = disable_raw_mode();
-        let _ = out.flush();
+    let start = Instant::now();
+    let mut taken = loop {
+        match TAKEN.try_lock() {
+            Ok(taken) => break Some(taken),
+            Err(TryLockError::Poisoned(taken)) => break Some(taken.into_inner()),
+            // A terminal that takes no more bytes blocks who writes to it; what can be done without, is done.
+            Err(TryLockError::WouldBlock) if start.elapsed() > PATIENCE => break None,
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    };
+    if taken.as_ref().is_some_and(|taken| !**taken) {
+        return;
+    }
+    let mut out = stderr();
+    let _ = execute!(out, EndSynchronizedUpdate, DisableMouseCapture, LeaveAlternateScreen, Show);
+    let _ = disable_raw_mode();
+    let _ = out.flush();
+    if let Some(taken) = &mut taken {
+        **taken = false;
     }
 }

@@ -66,9 +66,6 @@ impl Viewer {
     pub fn begin(&mut self, run: &str) {
         if let Self::Board(board) = self {
             run.clone_into(&mut board.run);
-            if let Some(open) = &board.open {
-                open.follow(run);
-            }
         }
     }
 
@@ -96,10 +93,10 @@ impl Viewer {
         matches!(self, Self::Json)
     }
 
-    /// Returns whether a dashboard was open.
+    /// Returns whether the dashboard was open to the end, so that nothing was said yet of how the run ended.
     #[must_use]
     pub fn had_board(&self) -> bool {
-        matches!(self, Self::Board(board) if board.left.is_some())
+        matches!(self, Self::Board(board) if board.left.is_some_and(|left| left != Leave::Lines))
     }
 
     /// Returns whether the run is to go on in a process of its own.
@@ -113,13 +110,21 @@ impl Board {
     fn update(&mut self, event: &Event) {
         self.keep(event);
         match event {
+            // A second turn: its journal is there by now.
+            Event::Planned { .. } if self.open.is_some() => {
+                if let Some(open) = &self.open {
+                    open.follow(&self.run);
+                }
+            }
             Event::Planned { counts, .. } if counts.cached < counts.tasks => self.show(),
             Event::Finished(summary) => return self.finish(summary),
             _ => {}
         }
         if let Some(open) = self.open.take_if(|open| open.is_closed()) {
-            self.left = open.wait().or(Some(Leave::Lines));
-            self.lines.muted = false;
+            let left = open.wait().unwrap_or(Leave::Lines);
+            self.left = Some(left);
+            self.lines.muted = left != Leave::Lines;
+            self.tell_kept();
         }
         self.lines.update(event);
     }
@@ -137,19 +142,35 @@ impl Board {
         let Some(open) = self.open.take() else { return self.lines.update(&Event::Finished(*summary)) };
         open.ended(*summary);
         self.left = open.wait().or(Some(Leave::Over));
-        for line in self.kept.iter().take(FAILURES) {
+        self.tell_kept();
+    }
+
+    /// Writes what happened while the dashboard hid it.
+    fn tell_kept(&mut self) {
+        let kept = std::mem::take(&mut self.kept);
+        for line in kept.iter().take(FAILURES) {
             eprintln!("{}", printable(line));
         }
-        if let Some(more) = self.kept.len().checked_sub(FAILURES).filter(|more| *more > 0) {
+        if let Some(more) = kept.len().checked_sub(FAILURES).filter(|more| *more > 0) {
             eprintln!("and {more} more");
         }
     }
 
     fn keep(&mut self, event: &Event) {
         match event {
+            _ if self.open.is_none() => {}
             Event::Failed { task, error } => self.kept.push(format!("{task} failed: {error}")),
             Event::Warned { message } => self.kept.push(format!("warning: {message}")),
             _ => {}
+        }
+    }
+}
+
+impl Drop for Board {
+    /// An error ends the run: the terminal is given back before anything is said of it.
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.close();
         }
     }
 }

@@ -20,12 +20,22 @@ pub struct Plain<W> {
     skipped: BTreeMap<String, usize>,
     /// Whether events are followed without a word, while something else shows them.
     pub muted: bool,
+    /// Whether a line could not be written: nobody reads any more.
+    pub broken: bool,
 }
 
 impl<W: Write> Plain<W> {
     /// Makes the view of a run with this many tasks at once.
     pub fn new(out: W, jobs: usize) -> Self {
-        Self { out, eta: Eta::new(jobs), done: 0, total: 0, skipped: BTreeMap::new(), muted: false }
+        Self {
+            out,
+            eta: Eta::new(jobs),
+            done: 0,
+            total: 0,
+            skipped: BTreeMap::new(),
+            muted: false,
+            broken: false,
+        }
     }
 
     /// Shows an event.
@@ -88,7 +98,7 @@ impl<W: Write> Plain<W> {
     fn say(&mut self, line: &str) {
         if !self.muted {
             // Progress that cannot be shown must not end the run.
-            let _ = writeln!(self.out, "{}", printable(line));
+            self.broken |= writeln!(self.out, "{}", printable(line)).is_err();
         }
     }
 

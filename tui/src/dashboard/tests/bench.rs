@@ -231,7 +231,7 @@ impl Bench {
                 let table = &self.graph.experiment.tables[wanted.table];
                 Some(News::Table(wanted, Groups::of(&self.graph, &self.results, table).map(Arc::new)))
             }
-            Ask::Record(task, _) => Some(News::Record(task, Some(Arc::new(self.record(task))))),
+            Ask::Record { task, .. } => Some(News::Record(task, Some(Arc::new(self.record(task))))),
             Ask::Runs => Some(News::Runs(past())),
             Ask::Baseline(id) => Some(News::Baseline(Box::new(self.baseline(id)))),
             Ask::Open(_)

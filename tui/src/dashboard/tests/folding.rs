@@ -4,7 +4,8 @@ use fewbits_engine::event::{Event, Summary};
 
 use super::bench::{BEGAN, Bench};
 use crate::dashboard::news::News;
-use crate::dashboard::study::{Course, Status};
+use crate::dashboard::standing::Status;
+use crate::dashboard::study::Course;
 
 #[test]
 fn counts_follow_the_events() {

@@ -68,11 +68,11 @@ fn leaving_a_run_asks_what_becomes_of_it() {
             bench.asked.iter().filter_map(|ask| if let Ask::Halt(halt) = ask { Some(*halt) } else { None });
         assert_eq!(halts.max(), halt, "{keys:?}");
         bench.tell(News::Ended(Summary::default()));
-        let leaves = bench
+        let mut leaves = bench
             .asked
             .iter()
             .filter_map(|ask| if let Ask::Leave(leave) = ask { Some(*leave) } else { None });
-        assert_eq!(leaves.last(), after, "{keys:?}");
+        assert_eq!(leaves.next_back(), after, "{keys:?}");
     };
     check(&["q", "a"], Some(Halt::AfterRunning), Some(Leave::Over));
     check(&["q", "n"], Some(Halt::Now), Some(Leave::Over));

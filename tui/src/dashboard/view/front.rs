@@ -153,6 +153,11 @@ fn draw_front(app: &App, picture: &Picture<'_>, selected: usize, area: Rect, buf
         let at = picture.front[row];
         let point = &picture.shown.groups.points[at];
         let means: Vec<String> = (0..2).filter_map(|column| mean(point, column)).map(number).collect();
-        Line::from(printable(&format!("{}  {}", means.join("  "), picture.place(at))))
+        let means = means.join("  ");
+        let place = picture.place(at);
+        // Where the names of the axes do not fit, the values alone say it: the details above have the names.
+        let fits = means.len() + 2 + place.chars().count() <= usize::from(inside.width);
+        let values = || picture.labels(at).into_iter().map(|(_, label)| label).collect::<Vec<_>>().join(" ");
+        Line::from(printable(&format!("{means}  {}", if fits { place } else { values() })))
     });
 }

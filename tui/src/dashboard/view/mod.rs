@@ -1,5 +1,6 @@
 //! The views: each has a state, what keys do to it, and a drawing that is a function of the state.
 
+mod detail;
 mod front;
 mod heat_map;
 pub mod pareto;
@@ -9,6 +10,7 @@ pub mod runs;
 pub mod task;
 pub mod tradeoff;
 pub mod training;
+mod tree;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -16,7 +18,7 @@ use ratatui::layout::{Position, Rect};
 use super::app::App;
 use super::filter::Filter;
 use super::keys::Action;
-use super::study::Status;
+use super::standing::Status;
 
 /// A view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,12 +5,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
+use super::tree::{Row, branches, tree};
 use super::{Hints, STATUSES, View, task};
 use crate::dashboard::app::App;
 use crate::dashboard::cursor::{Cursor, Motion};
 use crate::dashboard::keys::Action;
 use crate::dashboard::paint::{heading, item_at, left, line, list, put, shorten, top};
-use crate::dashboard::study::{Entry, Status, Study, Tally, What};
+use crate::dashboard::standing::{Status, Tally};
+use crate::dashboard::study::{Entry, Study, What};
 use crate::ui::eta::duration;
 use crate::ui::plain::{because, printable};
 
@@ -259,37 +261,6 @@ fn count(tally: Tally, status: Status) -> usize {
     }
 }
 
-/// A node in the tree, below the input that comes last.
-struct Row {
-    node: usize,
-    /// For each step from the root, whether more nodes follow there.
-    open: Vec<bool>,
-}
-
-/// Returns the nodes as a tree, each below the input that is furthest from the roots.
-fn tree(study: &Study) -> Vec<Row> {
-    let graph = &study.opened.graph;
-    let nodes = &graph.experiment.nodes;
-    let rank = |node: usize| graph.order.iter().position(|at| *at == node).unwrap_or(0);
-    let parent: Vec<Option<usize>> =
-        nodes.iter().map(|node| node.inputs.iter().copied().max_by_key(|input| rank(*input))).collect();
-    let mut rows = vec![];
-    grow(None, &parent, &[], &mut rows);
-    rows
-}
-
-fn grow(below: Option<usize>, parent: &[Option<usize>], open: &[bool], rows: &mut Vec<Row>) {
-    let children: Vec<usize> = (0..parent.len()).filter(|node| parent[*node] == below).collect();
-    for (at, &node) in children.iter().enumerate() {
-        let mut steps = open.to_vec();
-        if below.is_some() {
-            steps.push(at + 1 < children.len());
-        }
-        rows.push(Row { node, open: steps.clone() });
-        grow(Some(node), parent, &steps, rows);
-    }
-}
-
 fn draw_nodes(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let rows = tree(study);
@@ -316,15 +287,6 @@ fn draw_nodes(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
             Span::styled(format!(" {} {}", theme.glyph(status), state_words(tally)), theme.status(status)),
         ])
     });
-}
-
-fn branches(open: &[bool], ascii: bool) -> String {
-    let Some((last, before)) = open.split_last() else { return String::new() };
-    let [through, gap, tee, corner] =
-        if ascii { ["| ", "  ", "+-", "`-"] } else { ["│ ", "  ", "├ ", "└ "] };
-    let mut text: String = before.iter().map(|more| if *more { through } else { gap }).collect();
-    text += if *last { tee } else { corner };
-    text
 }
 
 fn state_words(tally: Tally) -> String {

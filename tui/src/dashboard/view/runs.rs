@@ -13,7 +13,7 @@ use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
 use crate::dashboard::news::{Ask, Past};
 use crate::dashboard::paint::{heading, item_at, line, list, put, put_all, top, wrap};
-use crate::dashboard::study::Status;
+use crate::dashboard::standing::Status;
 use crate::ui::plain::{printable, sentence};
 
 /// The keys that matter most here.

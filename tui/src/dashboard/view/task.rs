@@ -3,22 +3,20 @@
 use std::borrow::Cow;
 
 use fewbits_engine::graph::TaskId;
-use fewbits_engine::why::Reason;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::Hints;
-use crate::command::plan::describe;
+use super::detail::{details, key};
 use crate::dashboard::app::App;
 use crate::dashboard::cursor::Cursor;
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
 use crate::dashboard::paint::{heading, item_at, left, line, list, put_all, top, wrap};
-use crate::dashboard::study::{Status, Study};
-use crate::render::number::number;
+use crate::dashboard::study::Study;
 use crate::ui::eta::duration;
-use crate::ui::plain::{change, printable};
+use crate::ui::plain::printable;
 
 /// The keys that matter most here.
 pub const HINTS: Hints = &[
@@ -161,7 +159,9 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
     app.study.as_ref()?;
     match action {
         Action::Go(motion) if app.task.reading => {
-            let most = details(app).len();
+            let most = selected(app)
+                .zip(app.study.as_ref())
+                .map_or(0, |(task, study)| details(study, task, app.now, app.theme).len());
             let mut cursor = Cursor { at: app.task.scrolled };
             cursor.go(motion, most, page);
             app.task.scrolled = cursor.at;
@@ -248,16 +248,6 @@ pub fn row_of(study: &Study, task: TaskId) -> Vec<(String, String)> {
     row
 }
 
-fn key(study: &Study, task: TaskId) -> Option<String> {
-    let told =
-        study.task(task).detail.as_ref().map(|detail| detail.key.clone()).filter(|key| !key.is_empty());
-    let kept = || {
-        let record = study.record(task)?.as_ref()?;
-        Some(fewbits_store::Key::derive(&record.preimage).to_string())
-    };
-    told.or_else(kept)
-}
-
 /// Divides the view: the list, and the details.
 fn areas(area: Rect) -> (Rect, Rect) {
     if area.width >= 80 {
@@ -275,7 +265,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let Some(task) = selected(app) else { return };
     let inside =
         heading(buf, detail, &printable(&study.opened.graph.name(task)), app.task.reading, app.theme);
-    let lines = details(app);
+    let lines = details(study, task, app.now, app.theme);
     let wrapped = lines.into_iter().flat_map(|(style, text)| {
         wrap(&printable(&text), usize::from(inside.width))
             .into_iter()
@@ -309,143 +299,4 @@ fn draw_list(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
             Span::styled(seconds, theme.dim()),
         ])
     });
-}
-
-type Styled = (ratatui::style::Style, String);
-
-/// Returns everything about the task under the cursor, as lines.
-fn details(app: &App) -> Vec<Styled> {
-    let (Some(study), Some(task)) = (&app.study, selected(app)) else { return vec![] };
-    let theme = app.theme;
-    let known = study.task(task);
-    let plain = ratatui::style::Style::new();
-    let mut lines = vec![(
-        theme.status(known.status),
-        format!("{} {}", theme.glyph(known.status), state(study, task, app.now)),
-    )];
-    lines.extend(why(study, task).into_iter().map(|text| (plain, text)));
-    if let Some(error) = known.detail.as_ref().and_then(|detail| detail.error.clone()) {
-        lines.push((theme.bad(), format!("error: {error}")));
-    }
-    let section = |title: &str| (theme.strong(), title.to_owned());
-    if let Some(metrics) = study.metrics(task) {
-        lines.push(section("metrics"));
-        lines.extend(metrics.iter().map(|(name, value)| (plain, format!("  {name:<24} {}", number(*value)))));
-    }
-    lines.push(section("parameters"));
-    lines.extend(parameters(study, task).into_iter().map(|text| (plain, text)));
-    lines.push(section("inputs"));
-    lines.extend(inputs(study, task).into_iter().map(|text| (plain, text)));
-    lines.push(section("made of"));
-    if let Some(key) = key(study, task) {
-        lines.push((plain, format!("  key {key}")));
-    }
-    lines.extend(made_of(study, task).into_iter().map(|text| (plain, text)));
-    let log: Vec<Styled> = study
-        .log
-        .iter()
-        .filter(|entry| entry.task == Some(task))
-        .map(|entry| (plain, format!("  {} {}", duration(entry.at), super::run::words(study, entry))))
-        .collect();
-    if !log.is_empty() {
-        lines.push(section("log"));
-        lines.extend(log);
-    }
-    lines
-}
-
-fn state(study: &Study, task: TaskId, now: f64) -> String {
-    let known = study.task(task);
-    let detail = known.detail.as_deref();
-    match known.status {
-        Status::Done => {
-            let seconds = known.seconds.map_or(String::new(), |seconds| format!(" in {}", duration(seconds)));
-            let since =
-                known.started.map_or(String::new(), |at| format!(", started {} into the run", duration(at)));
-            format!("done{seconds}{since}")
-        }
-        Status::Running => {
-            let since = known.started.map_or(0.0, |start| study.elapsed(now) - start);
-            format!("running for {}  {}", duration(since.max(0.0)), super::run::progress(study, task))
-        }
-        Status::Cached => match detail.and_then(|detail| detail.same_as) {
-            Some(other) => format!("cached: the same as {}", study.opened.graph.name(other)),
-            None => "cached: its result was in the store".to_owned(),
-        },
-        Status::Skipped => match detail.and_then(|detail| detail.because.clone()) {
-            Some(because) => format!("skipped: {because} failed"),
-            None => "left: the run ended before it".to_owned(),
-        },
-        Status::Waiting => {
-            let waits = |input: &TaskId| !matches!(study.task(*input).status, Status::Done | Status::Cached);
-            match study.opened.graph.inputs(task).into_iter().find(waits) {
-                Some(input) => format!("waiting for {}", study.opened.graph.name(input)),
-                None => "waiting for its turn".to_owned(),
-            }
-        }
-        Status::Failed => "failed".to_owned(),
-    }
-}
-
-/// Says why a task ran, or was reused.
-fn why(study: &Study, task: TaskId) -> Vec<String> {
-    let known = study.task(task);
-    match known.detail.as_ref().and_then(|detail| detail.reason.as_ref()) {
-        Some(Reason::Changed { relative, changes }) => {
-            let head = format!("it ran because it differs from {relative}:");
-            [head].into_iter().chain(changes.iter().map(|changed| format!("  {}", change(changed)))).collect()
-        }
-        Some(Reason::New) => vec!["it ran because it is new: no earlier run had it".to_owned()],
-        Some(Reason::Unfinished) => vec!["it ran because the last run left it without a result".to_owned()],
-        Some(Reason::Lost) => vec!["it ran because its kept result was lost".to_owned()],
-        Some(other) => vec![describe(other)],
-        None if known.status == Status::Cached => {
-            vec!["it was reused: nothing that it is made of has changed".to_owned()]
-        }
-        None => vec![],
-    }
-}
-
-fn parameters(study: &Study, task: TaskId) -> Vec<String> {
-    let work = study.opened.graph.work(task);
-    let point: Vec<String> =
-        study.opened.graph.point(task).map(|(axis, label)| format!("{axis}={label}")).collect();
-    let mut lines = vec![];
-    if !point.is_empty() {
-        lines.push(format!("  at {}", point.join(", ")));
-    }
-    lines.push(format!("  {} version {}", work.identity.op, work.identity.version));
-    if let serde_json::Value::Object(params) = &work.identity.params {
-        lines.extend(params.iter().map(|(name, value)| format!("  {name}: {value}")));
-    }
-    lines
-}
-
-fn inputs(study: &Study, task: TaskId) -> Vec<String> {
-    let inputs = study.opened.graph.inputs(task);
-    if inputs.is_empty() {
-        return vec!["  none".to_owned()];
-    }
-    let line = |input: &TaskId| {
-        format!("  {}  {}", study.opened.graph.name(*input), study.task(*input).status.word())
-    };
-    inputs.iter().map(line).collect()
-}
-
-/// Returns what the record tells: digests that were read, and what made the numbers.
-fn made_of(study: &Study, task: TaskId) -> Vec<String> {
-    let record = match study.record(task) {
-        Some(Some(record)) => record,
-        Some(None) => return vec!["  the store has no record of it any more".to_owned()],
-        None => return vec![],
-    };
-    let preimage: serde_json::Value = serde_json::from_str(&record.preimage).unwrap_or_default();
-    let digests = preimage.get("inputs").and_then(serde_json::Value::as_object).into_iter().flatten();
-    let digest =
-        |value: &serde_json::Value| value.as_str().unwrap_or_default().chars().take(12).collect::<String>();
-    let mut lines: Vec<String> = digests.map(|(name, value)| format!("  {name} {}", digest(value))).collect();
-    lines.extend(record.parts.iter().map(|(name, part)| format!("  gave {name} {}", part.short())));
-    lines.push(format!("  computed in {}", duration(record.seconds)));
-    lines.extend(record.provenance.iter().map(|(name, value)| format!("  {name}: {value}")));
-    lines
 }

@@ -1,0 +1,144 @@
+//! Where a task stands, what events told of it, and how many tasks stand where.
+//! Knows nothing of when anything happened to the others.
+
+use std::collections::BTreeMap;
+
+use fewbits_engine::graph::TaskId;
+use fewbits_engine::why::Reason;
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// It failed.
+    Failed,
+    /// It runs.
+    Running,
+    /// It waits for its inputs, or for room.
+    Waiting,
+    /// It cannot run, or was left when the run ended.
+    Skipped,
+    /// It ran and is recorded.
+    Done,
+    /// Its result was there, or was another's.
+    Cached,
+}
+
+/// What is known of a task.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Where it stands.
+    pub status: Status,
+    /// When it started and ended, in seconds of the run.
+    pub started: Option<f64>,
+    /// When it ended.
+    pub ended: Option<f64>,
+    /// Seconds of computing.
+    pub seconds: Option<f64>,
+    /// More, once something happened to it.
+    pub detail: Option<Box<Detail>>,
+}
+
+/// What events told of a task.
+#[derive(Clone, Debug, Default)]
+pub struct Detail {
+    /// Its key in hex.
+    pub key: String,
+    /// Why it ran.
+    pub reason: Option<Reason>,
+    /// Steps done and in all.
+    pub progress: Option<(u64, u64)>,
+    /// What was measured at each step reported.
+    pub curve: Vec<(u64, BTreeMap<String, f64>)>,
+    /// Its metrics.
+    pub metrics: BTreeMap<String, f64>,
+    /// The task whose result it took.
+    pub same_as: Option<TaskId>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// The failed task it depends on.
+    pub because: Option<String>,
+}
+
+/// How many tasks stand where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// All tasks.
+    pub tasks: usize,
+    /// Tasks that ran.
+    pub done: usize,
+    /// Tasks whose result was there.
+    pub cached: usize,
+    /// Tasks that run.
+    pub running: usize,
+    /// Tasks that failed.
+    pub failed: usize,
+    /// Tasks that cannot run.
+    pub skipped: usize,
+}
+
+impl Status {
+    /// Returns the word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Skipped => "skipped",
+            Self::Done => "done",
+            Self::Cached => "cached",
+        }
+    }
+}
+
+impl Tally {
+    /// Returns how many tasks have not started.
+    #[must_use]
+    pub fn waiting(self) -> usize {
+        self.tasks.saturating_sub(self.done + self.cached + self.running + self.failed + self.skipped)
+    }
+
+    /// Returns the share of tasks that are dealt with; those that were left are not.
+    #[must_use]
+    pub fn share(self) -> f64 {
+        let dealt = self.done + self.cached + self.failed;
+        if self.tasks == 0 { 1.0 } else { dealt as f64 / self.tasks as f64 }
+    }
+
+    /// Returns where the tasks stand, taken together.
+    #[must_use]
+    pub fn status(self) -> Status {
+        match self {
+            Self { failed: 1.., .. } => Status::Failed,
+            Self { running: 1.., .. } => Status::Running,
+            _ if self.waiting() > 0 => Status::Waiting,
+            Self { skipped: 1.., .. } => Status::Skipped,
+            Self { done: 1.., .. } => Status::Done,
+            _ => Status::Cached,
+        }
+    }
+
+    /// Counts a task more or less in a state.
+    pub fn count(&mut self, status: Status, more: bool) {
+        let place = match status {
+            Status::Waiting => return,
+            Status::Failed => &mut self.failed,
+            Status::Running => &mut self.running,
+            Status::Skipped => &mut self.skipped,
+            Status::Done => &mut self.done,
+            Status::Cached => &mut self.cached,
+        };
+        *place = if more { *place + 1 } else { place.saturating_sub(1) };
+    }
+}
+
+/// Counts tasks.
+#[must_use]
+pub fn tally(tasks: &[Task], of: impl Iterator<Item = TaskId>) -> Tally {
+    let mut tally = Tally::default();
+    for task in of {
+        tally.tasks += 1;
+        tally.count(tasks[task.index()].status, true);
+    }
+    tally
+}

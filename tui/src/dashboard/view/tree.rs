@@ -1,0 +1,48 @@
+//! The nodes of an experiment as a tree: each below the input that comes last.
+//! Knows nothing of how far they are.
+
+use crate::dashboard::study::Study;
+
+/// A node in the tree, below the input that comes last.
+pub struct Row {
+    /// The node.
+    pub node: usize,
+    /// For each step from the root, whether more nodes follow there.
+    pub open: Vec<bool>,
+}
+
+/// Returns the nodes as a tree, each below the input that is furthest from the roots.
+#[must_use]
+pub fn tree(study: &Study) -> Vec<Row> {
+    let graph = &study.opened.graph;
+    let nodes = &graph.experiment.nodes;
+    let rank = |node: usize| graph.order.iter().position(|at| *at == node).unwrap_or(0);
+    let parent: Vec<Option<usize>> =
+        nodes.iter().map(|node| node.inputs.iter().copied().max_by_key(|input| rank(*input))).collect();
+    let mut rows = vec![];
+    grow(None, &parent, &[], &mut rows);
+    rows
+}
+
+fn grow(below: Option<usize>, parent: &[Option<usize>], open: &[bool], rows: &mut Vec<Row>) {
+    let children: Vec<usize> = (0..parent.len()).filter(|node| parent[*node] == below).collect();
+    for (at, &node) in children.iter().enumerate() {
+        let mut steps = open.to_vec();
+        if below.is_some() {
+            steps.push(at + 1 < children.len());
+        }
+        rows.push(Row { node, open: steps.clone() });
+        grow(Some(node), parent, &steps, rows);
+    }
+}
+
+/// Returns what leads to a node.
+#[must_use]
+pub fn branches(open: &[bool], ascii: bool) -> String {
+    let Some((last, before)) = open.split_last() else { return String::new() };
+    let [through, gap, tee, corner] =
+        if ascii { ["| ", "  ", "+-", "`-"] } else { ["│ ", "  ", "├ ", "└ "] };
+    let mut text: String = before.iter().map(|more| if *more { through } else { gap }).collect();
+    text += if *last { tee } else { corner };
+    text
+}

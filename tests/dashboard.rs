@@ -297,3 +297,48 @@ fn a_past_run_can_be_replayed_and_compared_with() {
     terminal.send("q");
     assert_eq!(terminal.wait_for_shell(), 0);
 }
+
+#[test]
+fn tables_hold_what_was_cached_whatever_was_looked_at_before() {
+    let bench = Bench::with(TINY);
+    bench.run_well();
+    bench.edit("\"seed\": [0, 1]", "\"seed\": [0, 1, 2]");
+    bench.run_well();
+    let terminal = Terminal::open(&bench, 120, 40);
+    terminal.run("fewbits watch");
+    terminal.wait_for_dashboard();
+    terminal.press("5", "19 tasks");
+    // The record of a task that was cached is read before the table is made.
+    terminal.press("j", "computed in");
+    let table = terminal.press("3", "e\\seed");
+    assert!(!table.contains("not there yet"), "{table}");
+    assert!(!table.contains('…'), "{table}");
+    terminal.send("q");
+    assert_eq!(terminal.wait_for_shell(), 0);
+}
+
+#[test]
+fn a_terminal_that_goes_away_takes_nothing_with_it() {
+    let bench = endless();
+    let mut terminal = Terminal::open(&bench, 100, 30);
+    terminal.run("fewbits run x.ron");
+    terminal.wait_for_dashboard();
+    terminal.wait_for("a training", |text| text.contains("▶ net("));
+    terminal.close();
+    // The process ends by itself and leaves the store to others.
+    let start = std::time::Instant::now();
+    loop {
+        let runs = bench.stdout(["runs"]);
+        if runs.contains("skipped in") {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(30), "{runs}");
+        sleep(Duration::from_millis(50));
+    }
+    bench.edit("epochs: 100000", "epochs: 1");
+    let start = std::time::Instant::now();
+    while bench.run().code == Some(3) {
+        assert!(start.elapsed() < Duration::from_secs(10), "the store is still in use");
+        sleep(Duration::from_millis(50));
+    }
+}

@@ -58,7 +58,7 @@ fn a_second_writer_is_told_who_the_first_is_and_readers_go_on() {
     assert_eq!(second.stderr.lines().count(), 1, "{}", second.stderr);
     let plan = bench.stdout(["plan", "x.ron"]);
     assert!(plan.contains("13 tasks: 1 cached"), "{plan}");
-    assert!(bench.stdout(["runs"]).contains("tiny  not finished"));
+    assert!(bench.stdout(["runs"]).contains("tiny  going on"));
     first.kill().expect("a kill");
     first.wait().expect("an end");
     drop(pipe);

@@ -166,10 +166,16 @@ impl Terminal {
         code.unwrap_or_else(|| panic!("no code:\n{text}"))
     }
 
-    /// Returns whether lines are edited by the terminal, as a shell expects when a command runs.
+    /// Returns whether keys go to the program as they are pressed.
     pub fn is_raw(&self) -> bool {
         let modes = tcgetattr(&*self.pty).expect("the terminal's modes").local_modes;
         !modes.contains(LocalModes::ICANON)
+    }
+
+    /// Closes the terminal, as a window is closed or a connection lost.
+    pub fn close(&mut self) {
+        self.shell.kill().expect("the shell");
+        self.shell.wait().expect("the shell");
     }
 
     /// Changes the size.
@@ -183,7 +189,7 @@ impl Terminal {
         self.screen.lock().expect("the screen").callbacks().copied.clone()
     }
 
-    /// Returns whether the terminal is on its second screen.
+    /// Looks at the screen.
     pub fn with<T>(&self, look: impl Fn(&Screen) -> T) -> T {
         look(self.screen.lock().expect("the screen").screen())
     }

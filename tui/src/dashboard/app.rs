@@ -62,6 +62,7 @@ pub struct App {
     pub runs: runs::State,
     /// Whether a key was pressed: then the dashboard waits to be left.
     touched: bool,
+    came_from: Option<View>,
     halted: Halt,
     pub(super) leave: Option<Leave>,
     asked: HashSet<TaskId>,
@@ -93,6 +94,7 @@ impl App {
             task: task::State::default(),
             runs: runs::State::default(),
             touched: false,
+            came_from: None,
             halted: Halt::No,
             leave: None,
             asked: HashSet::new(),
@@ -142,7 +144,7 @@ impl App {
             News::Runs(past) => self.past = Some(past),
             News::Baseline(baseline) => {
                 self.say(format!("compared with run {}: tables show the differences", baseline.id));
-                self.baseline = Some(*baseline);
+                (self.baseline, self.pin) = (Some(*baseline), None);
             }
             News::Close => self.ask(Ask::Leave(Leave::Over)),
             News::Trouble(text) => self.status = (text, true),
@@ -164,9 +166,24 @@ impl App {
         self.asks.push(ask);
     }
 
+    /// Shows a view from which the way back leads here.
+    pub fn open_view(&mut self, view: View) {
+        let from = self.view;
+        self.show(view);
+        self.came_from = Some(from);
+    }
+
+    /// Goes back to where a view was opened from, if it was.
+    pub fn go_back(&mut self) -> Option<String> {
+        let from = self.came_from.take()?;
+        self.show(from);
+        Some(format!("back to {}", from.title()))
+    }
+
     /// Shows a view.
     pub fn show(&mut self, view: View) {
         self.view = view;
+        self.came_from = None;
         if view == View::Runs {
             self.ask(Ask::Runs);
         }
@@ -204,6 +221,9 @@ impl App {
     fn ended(&mut self, summary: Summary) {
         if let Some(study) = self.study.as_mut().filter(|study| self.own.as_ref() == Some(&study.opened.id)) {
             study.ended(summary);
+        }
+        if self.overlay == Overlay::Quit {
+            self.overlay = Overlay::None;
         }
         let stopped = self.halted > Halt::No;
         self.own = None;

@@ -153,7 +153,8 @@ fn draw_status(app: &App, area: Rect, buf: &mut Buffer) {
 
 fn draw_hints(app: &App, area: Rect, buf: &mut Buffer) {
     let mut spans = vec![];
-    for (keys, words) in app.view.hints() {
+    // First what always helps, so that it is seen where the line is cut.
+    for (keys, words) in [("?", "keys"), ("q", "leave")].iter().chain(app.view.hints()) {
         let keys = if app.theme.ascii {
             keys.replace("↑↓←→", "arrows").replace("↑↓", "up down").replace("←→", "left right")
         } else {
@@ -193,7 +194,9 @@ const ASCII_BORDER: ratatui::symbols::border::Set<'static> = ratatui::symbols::b
 };
 
 fn draw_help(app: &App, scrolled: usize, area: Rect, buf: &mut Buffer) {
-    let inside = open_box(app, area, 80, TABLE.len() as u16 + 4, "Keys", buf);
+    let height = TABLE.len() as u16 + 4;
+    let title = if area.height < height { "Keys: down shows more" } else { "Keys" };
+    let inside = open_box(app, area, 80, height, title, buf);
     let keys = TABLE.iter().map(|binding| {
         line([
             Span::styled(format!(" {:<16}", binding.keys.join(" ")), app.theme.strong()),

@@ -53,6 +53,8 @@ pub struct Detail {
     pub metrics: BTreeMap<String, f64>,
     /// The task whose result it took.
     pub same_as: Option<TaskId>,
+    /// Whether its artifact was made again for tasks that read it.
+    pub rebuilt: bool,
     /// Why it failed.
     pub error: Option<String>,
     /// The failed task it depends on.

@@ -177,8 +177,9 @@ impl Study {
                 self.enter(at, Some(id), What::Reused);
             }
             Event::Rebuilt { task, seconds } => {
-                let id = self.find(task);
-                self.enter(at, id, What::Rebuilt(*seconds));
+                let Some(id) = self.find(task) else { return };
+                self.detail(id).rebuilt = true;
+                self.enter(at, Some(id), What::Rebuilt(*seconds));
             }
             Event::Failed { task, error } => {
                 let Some(id) = self.turn(task, Status::Failed) else { return };

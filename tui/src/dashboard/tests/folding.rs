@@ -52,11 +52,11 @@ fn the_clock_is_an_input() {
 #[test]
 fn curves_come_from_events_else_from_the_record() {
     let mut bench = Bench::new((120, 40), 2);
-    bench.press(&["2"]);
     let (told, waiting) = (bench.graph.task(1, 0), bench.graph.task(1, 5));
     let study = bench.app.study.as_ref().expect("a study");
     assert_eq!(study.curve(told, "train_loss").len(), 3);
     assert_eq!(study.curve(waiting, "train_loss"), []);
+    bench.press(&["2"]);
     // As in a run in which the training was cached.
     let (record, task) = (bench.graph.task(1, 5), bench.graph.name(waiting));
     bench.happen(5.0, Event::Reused { task, key: String::new(), same_as: None });

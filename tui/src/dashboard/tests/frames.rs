@@ -23,7 +23,7 @@ fn the_run() {
 
 #[test]
 fn training() {
-    check("training", 10, &["2", "Space", "Space", "Down"]);
+    check("training", 10, &["2", "Space", "Down", "Space"]);
 }
 
 #[test]

@@ -221,3 +221,43 @@ fn a_failure_is_named_with_what_it_takes_along() {
     bench.press(&["Enter"]);
     assert!(bench.frame().contains("error: loss is not finite"), "{}", bench.frame());
 }
+
+#[test]
+fn the_way_back_leads_to_where_a_view_was_opened_from() {
+    let mut bench = Bench::new((120, 40), 30);
+    bench.press(&["2", "Enter", "Esc"]);
+    assert_eq!(bench.app.view, View::Training);
+    bench.press(&["5", "Esc"]);
+    assert_eq!(bench.app.view, View::Task, "opened by its own key, there is no way back");
+}
+
+#[test]
+fn a_filter_turns_a_heat_map_into_the_list_that_it_leaves() {
+    let mut bench = Bench::new((120, 40), 229);
+    bench.press(&["3"]);
+    assert!(bench.frame().contains("e\\m"), "{}", bench.frame());
+    bench.press(&["/"]);
+    bench.type_text("e=2 m=1 rounding=nearest");
+    bench.press(&["Enter"]);
+    let frame = bench.frame();
+    assert_eq!(frame.lines().filter(|line| line.contains("  Nearest  ")).count(), 2, "{frame}");
+    bench.press(&["Esc"]);
+    assert!(bench.frame().contains("e\\m"));
+}
+
+#[test]
+fn a_grid_wider_than_the_screen_follows_the_cursor() {
+    let mut bench = Bench::new((26, 20), 229);
+    bench.press(&["3", "Right", "Right"]);
+    let frame = bench.frame();
+    assert!(frame.contains("[") && frame.contains("]"), "{frame}");
+}
+
+#[test]
+fn the_question_goes_when_the_run_does() {
+    let mut bench = Bench::new((100, 30), 229);
+    bench.press(&["q"]);
+    bench.finish();
+    bench.tell(News::Ended(Summary::default()));
+    assert!(!bench.frame().contains("The run goes on"), "{}", bench.frame());
+}

@@ -27,6 +27,11 @@ pub fn details(study: &Study, task: TaskId, now: f64, theme: Theme) -> Vec<Style
         format!("{} {}", theme.glyph(known.status), state(study, task, now)),
     )];
     lines.extend(why(study, task).into_iter().map(|text| (plain, text)));
+    if known.detail.as_ref().is_some_and(|detail| detail.rebuilt) {
+        let text =
+            "what it gave is not kept, so it was made again for tasks that read it: its result is as before";
+        lines.push((plain, text.to_owned()));
+    }
     if let Some(error) = known.detail.as_ref().and_then(|detail| detail.error.clone()) {
         lines.push((theme.bad(), format!("error: {error}")));
     }

@@ -35,10 +35,9 @@ pub fn cell_at(app: &App, area: Rect, at: Position) -> Option<Cell> {
     map.shown.sheets.iter().enumerate().find_map(|(index, sheet)| {
         let (x, line) = map.place(index);
         let row = i32::from(at.y) - i32::from(area.y) - line - 2;
-        let column = at.x.checked_sub(x + map.label)? / map.cell;
-        let inside =
-            row >= 0 && (row as usize) < sheet.rows.len() && usize::from(column) < sheet.columns.len();
-        inside.then_some((index, row as usize, usize::from(column)))
+        let column = usize::from(at.x.checked_sub(x + map.label)? / map.cell) + map.skip;
+        let inside = row >= 0 && (row as usize) < sheet.rows.len() && column < sheet.columns.len();
+        inside.then_some((index, row as usize, column))
     })
 }
 
@@ -53,6 +52,9 @@ struct Map<'a> {
     label: u16,
     cell: u16,
     grid: u16,
+    /// The first column that is seen, and how many are: of a grid that is wider than the area.
+    skip: usize,
+    fit: usize,
     /// Grids beside each other; lines of a row of grids; the first line that is seen.
     beside: usize,
     tall: u16,
@@ -79,11 +81,13 @@ impl<'a> Map<'a> {
         let tall =
             shown.sheets.iter().map(|sheet| sheet.rows.len()).max().unwrap_or(0).min(10_000) as u16 + 3;
         let lines = shown.sheets.len().div_ceil(beside) as i32 * i32::from(tall);
-        let (sheet, row, _) = app.tradeoff.cell;
+        let (sheet, row, column) = app.tradeoff.cell;
+        let fit = usize::from(area.width.saturating_sub(label) / cell).max(1);
+        let skip = (column + 1).saturating_sub(fit);
         let at = (sheet / beside) as i32 * i32::from(tall) + row as i32 + 2;
         let height = i32::from(area.height);
         let first = (at - height / 2).min(lines - height).max(0);
-        Some(Self { app, experiment, shown, area, corner, label, cell, grid, beside, tall, first })
+        Some(Self { app, experiment, shown, area, corner, label, cell, grid, skip, fit, beside, tall, first })
     }
 
     /// Returns where a grid begins: its column, and its line below the top of the area.
@@ -109,10 +113,10 @@ impl<'a> Map<'a> {
             let title = printable(&title(self.experiment, self.shown, &sheet.title));
             self.write(x, y, self.grid - 1, Line::from(title).style(theme.strong()), buf);
         }
-        let start = |column: usize| x + self.label + column as u16 * self.cell;
+        let start = |column: usize| x + self.label + (column - self.skip) as u16 * self.cell;
         if let Some(y) = self.row(line + 1) {
             self.write(x, y, self.label, Line::from(self.corner.as_str()).style(theme.dim()), buf);
-            for (column, levels) in sheet.columns.iter().enumerate() {
+            for (column, levels) in sheet.columns.iter().enumerate().skip(self.skip).take(self.fit) {
                 let text = printable(&join(self.experiment, self.shown, offset + depth, levels));
                 let text = Line::from(text).right_aligned().style(theme.dim());
                 self.write(start(column), y, self.cell - 1, text, buf);
@@ -122,7 +126,7 @@ impl<'a> Map<'a> {
             let Some(y) = self.row(line + 2 + row as i32) else { continue };
             let label = printable(&join(self.experiment, self.shown, offset, levels));
             self.write(x, y, self.label, Line::from(label), buf);
-            for column in 0..sheet.columns.len() {
+            for column in (0..sheet.columns.len()).skip(self.skip).take(self.fit) {
                 if let Some(point) = sheet.cell(row, column) {
                     let here = self.app.tradeoff.cell == (index, row, column);
                     self.draw_cell(point, here, (start(column), y), buf);

@@ -29,7 +29,6 @@ pub const HINTS: Hints = &[
     ("y", "log axis"),
     ("c", "copy"),
     ("Enter", "tasks"),
-    ("?", "keys"),
 ];
 
 /// What is remembered of the view.
@@ -194,7 +193,7 @@ fn open(app: &mut App) -> Option<String> {
     let table = picture.experiment.tables.get(wanted(app)?.table)?;
     let filter = task_filter(picture.experiment, table, &picture.labels(picture.selected?));
     task::filter_to(app, &filter);
-    app.show(View::Task);
+    app.open_view(View::Task);
     Some(format!("tasks with {filter}"))
 }
 

@@ -17,14 +17,7 @@ use crate::ui::eta::duration;
 use crate::ui::plain::{because, printable};
 
 /// The keys that matter most here.
-pub const HINTS: Hints = &[
-    ("Tab", "views"),
-    ("←→", "panes"),
-    ("↑↓", "move"),
-    ("Enter", "its tasks"),
-    ("?", "keys"),
-    ("q", "leave"),
-];
+pub const HINTS: Hints = &[("Tab", "views"), ("←→", "panes"), ("↑↓", "move"), ("Enter", "its tasks")];
 
 /// What is remembered of the view.
 #[derive(Clone, Copy, Debug, Default)]
@@ -112,7 +105,7 @@ fn open(app: &mut App) -> Option<String> {
             let row = tree(study).into_iter().nth(app.run.nodes.at)?;
             let node = study.opened.graph.experiment.nodes[row.node].name.clone();
             task::filter_to(app, &format!("node={node}"));
-            app.show(View::Task);
+            app.open_view(View::Task);
             return Some(format!("tasks of {node}"));
         }
         Pane::Running => study.running.iter().nth(app.run.running.within(study.running.len())).copied(),
@@ -121,7 +114,7 @@ fn open(app: &mut App) -> Option<String> {
     let Some(id) = selected else { return Some("no task there".to_owned()) };
     let name = name(study, id);
     task::select(app, id);
-    app.show(View::Task);
+    app.open_view(View::Task);
     Some(name)
 }
 
@@ -245,7 +238,9 @@ fn draw_progress(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
         None if study.is_going() => "no estimate yet".to_owned(),
         _ => String::new(),
     };
-    let times = format!("{} tasks  {} so far  {left}", total.tasks, duration(study.elapsed(app.now)));
+    let taken = duration(study.elapsed(app.now));
+    let times = if study.is_going() { format!("{taken} so far  {left}") } else { format!("took {taken}") };
+    let times = format!("{} tasks  {times}", total.tasks);
     let lines = [bar, Line::from(counts), Line::from(times.trim_end().to_owned())];
     crate::dashboard::paint::put_all(buf, area, lines);
 }

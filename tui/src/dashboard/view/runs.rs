@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
-use super::Hints;
+use super::{Hints, View};
 use crate::dashboard::app::App;
 use crate::dashboard::cursor::Cursor;
 use crate::dashboard::filter::Filter;
@@ -17,14 +17,7 @@ use crate::dashboard::standing::Status;
 use crate::ui::plain::{printable, sentence};
 
 /// The keys that matter most here.
-pub const HINTS: Hints = &[
-    ("↑↓", "move"),
-    ("Enter", "replay"),
-    ("p", "compare with"),
-    ("/", "filter"),
-    ("?", "keys"),
-    ("q", "leave"),
-];
+pub const HINTS: Hints = &[("↑↓", "move"), ("Enter", "replay"), ("p", "compare with"), ("/", "filter")];
 
 /// What is remembered of the view.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +70,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
             };
             let said = format!("opening run {id}");
             app.ask(Ask::Open(id));
+            app.open_view(View::Run);
             Some(said)
         }
         Action::Pin => {
@@ -85,6 +79,11 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
             };
             if app.baseline.take().is_some_and(|baseline| baseline.id == id) {
                 return Some("no baseline".to_owned());
+            }
+            if app.study.as_ref().is_some_and(|study| study.opened.id == id) {
+                return Some(
+                    "this run is the one that is shown: choose another to compare it with".to_owned(),
+                );
             }
             let said = format!("comparing with run {id}");
             app.ask(Ask::Baseline(id));
@@ -189,7 +188,7 @@ fn draw_comparison(app: &App, area: Rect, buf: &mut Buffer) {
         baseline.shared, baseline.other, baseline.only_here, baseline.only_there
     )];
     if baseline.changes.is_empty() {
-        lines.push("no parameter or input differs".to_owned());
+        lines.push("what the tasks of the same name are made of is the same".to_owned());
     }
     lines.extend(baseline.changes.iter().map(|(change, tasks)| format!("  {change}   in {tasks} tasks")));
     lines.push("the tables of the trade-off view show the differences in their values".to_owned());

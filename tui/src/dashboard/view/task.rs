@@ -19,15 +19,7 @@ use crate::ui::eta::duration;
 use crate::ui::plain::printable;
 
 /// The keys that matter most here.
-pub const HINTS: Hints = &[
-    ("↑↓", "move"),
-    ("←→", "panes"),
-    ("/", "filter"),
-    ("s S", "sort"),
-    ("c", "copy"),
-    ("?", "keys"),
-    ("q", "leave"),
-];
+pub const HINTS: Hints = &[("↑↓", "move"), ("←→", "panes"), ("/", "filter"), ("s S", "sort"), ("c", "copy")];
 
 /// What is remembered of the view.
 #[derive(Clone, Debug, Default)]
@@ -191,6 +183,9 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
         }
         Action::Back => {
             app.task.reading = false;
+            if let Some(said) = app.go_back() {
+                return Some(said);
+            }
             filter_to(app, "");
             return Some("no filter".to_owned());
         }
@@ -263,8 +258,8 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let (listed, detail) = areas(area);
     draw_list(app, study, listed, buf);
     let Some(task) = selected(app) else { return };
-    let inside =
-        heading(buf, detail, &printable(&study.opened.graph.name(task)), app.task.reading, app.theme);
+    let name = study.short_name(task, usize::from(detail.width.saturating_sub(2)), app.theme);
+    let inside = heading(buf, detail, &name, app.task.reading, app.theme);
     let lines = details(study, task, app.now, app.theme);
     let wrapped = lines.into_iter().flat_map(|(style, text)| {
         wrap(&printable(&text), usize::from(inside.width))

@@ -34,7 +34,6 @@ pub const HINTS: Hints = &[
     ("p", "pin"),
     ("c", "copy"),
     ("Enter", "tasks"),
-    ("?", "keys"),
 ];
 
 /// What is remembered of the view.
@@ -75,7 +74,10 @@ pub(super) fn shown(app: &App) -> Option<&Shown> {
 
 /// Returns whether the table is shown as heat maps.
 fn is_map(app: &App) -> bool {
-    !app.tradeoff.list && shown(app).is_some_and(|shown| !shown.sheets.is_empty())
+    // A filter leaves rows, not a grid.
+    !app.tradeoff.list
+        && app.tradeoff.filter.is_empty()
+        && shown(app).is_some_and(|shown| !shown.sheets.is_empty())
 }
 
 /// Returns the points of the list, filtered and sorted; of a Pareto table those on the front.
@@ -229,7 +231,7 @@ fn open(app: &mut App) -> Option<String> {
     let place = labels(study.experiment(), &shown.groups, point);
     let filter = task_filter(study.experiment(), table(app)?, &place);
     task::filter_to(app, &filter);
-    app.show(View::Task);
+    app.open_view(View::Task);
     Some(format!("tasks with {filter}"))
 }
 

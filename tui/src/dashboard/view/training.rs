@@ -18,15 +18,8 @@ use crate::dashboard::paint::{heading, item_at, left, line, list, put, top};
 use crate::dashboard::study::Study;
 
 /// The keys that matter most here.
-pub const HINTS: Hints = &[
-    ("↑↓", "move"),
-    ("Space", "mark"),
-    ("y", "log axis"),
-    ("/", "filter"),
-    ("Enter", "the task"),
-    ("?", "keys"),
-    ("q", "leave"),
-];
+pub const HINTS: Hints =
+    &[("↑↓", "move"), ("Space", "mark"), ("y", "log axis"), ("/", "filter"), ("Enter", "the task")];
 
 /// The most curves at once; more cannot be told apart.
 const MOST: usize = 6;
@@ -89,7 +82,6 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
             }
             Some(task) => {
                 state.marked.insert(task);
-                state.cursor.go(crate::dashboard::cursor::Motion::Down, all.len(), page);
                 format!("marked {}", name(selected))
             }
             None => name(None),
@@ -114,7 +106,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
             let said = name(selected);
             if let Some(task) = selected {
                 task::select(app, task);
-                app.show(View::Task);
+                app.open_view(View::Task);
             }
             said
         }

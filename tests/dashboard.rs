@@ -24,11 +24,22 @@ fn slow() -> Bench {
     bench
 }
 
-/// A run that goes on in another process.
-fn background(bench: &Bench) -> Child {
-    let mut child = bench.start();
-    drop(wait_for(&mut child, |event| event["event"] == "progressed"));
-    child
+/// A run that goes on in another process, and no longer than the test.
+struct Background(Child);
+
+impl Background {
+    fn start(bench: &Bench) -> Self {
+        let mut run = Self(bench.start());
+        drop(wait_for(&mut run.0, |event| event["event"] == "progressed"));
+        run
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
@@ -96,7 +107,7 @@ fn a_run_that_nobody_touches_leaves_by_itself_with_its_results() {
 #[test]
 fn another_process_watches_a_run_and_leaves_it_alone() {
     let bench = endless();
-    let mut run = background(&bench);
+    let mut run = Background::start(&bench);
     let terminal = Terminal::open(&bench, 100, 30);
     terminal.run("fewbits watch");
     terminal.wait_for_dashboard();
@@ -111,12 +122,11 @@ fn another_process_watches_a_run_and_leaves_it_alone() {
     terminal.send("q");
     assert_eq!(terminal.wait_for_shell(), 0);
     assert!(terminal.scrollback().contains("tiny: the run goes on"), "{}", terminal.scrollback());
-    assert!(run.try_wait().expect("the run").is_none(), "the run ended");
+    assert!(run.0.try_wait().expect("the run").is_none(), "the run ended");
     // A run that is killed says nothing more; who watches is told.
     terminal.run("fewbits watch");
     terminal.wait_for_dashboard();
-    run.kill().expect("kill");
-    run.wait().expect("the run");
+    run.0.kill().expect("kill");
     terminal.wait_for("the news", |text| text.contains("its process is gone"));
     terminal.send("q");
     assert_eq!(terminal.wait_for_shell(), 0);

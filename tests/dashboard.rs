@@ -55,7 +55,7 @@ fn every_view_of_a_past_run_can_be_seen_and_used() {
         assert!(run.contains(node), "{node}\n{run}");
     }
     assert!(run.contains("✓ 13 done") && run.contains("13 tasks: 13 ran"), "{run}");
-    terminal.press("2", "epoch 1/1 loss");
+    terminal.press("2", "loss by epoch");
     terminal.press("3", "e\\seed");
     terminal.press("p", "baseline: e=2 seed=0");
     terminal.press("\x1b[C", "e=2 seed=1: accuracy.accuracy");

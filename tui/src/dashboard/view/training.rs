@@ -15,6 +15,7 @@ use crate::dashboard::cursor::Cursor;
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
 use crate::dashboard::paint::{heading, item_at, left, line, list, put, top};
+use crate::dashboard::standing::Status;
 use crate::dashboard::study::Study;
 
 /// The keys that matter most here.
@@ -175,7 +176,14 @@ fn draw_list(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
             Some(n) => Span::styled(theme.pick("━ ", "* "), theme.curve(n)),
             None => Span::raw("  "),
         };
+        let running = status == Status::Running;
+        // Of a training that has ended, only where it came out.
         let progress = super::run::progress(study, task);
+        let progress = if running {
+            progress.as_str()
+        } else {
+            progress.split_once("loss").map_or("", |(_, loss)| loss.trim())
+        };
         let room = usize::from(inside.width).saturating_sub(progress.chars().count() + 5);
         line([
             mark,

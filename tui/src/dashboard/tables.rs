@@ -190,8 +190,8 @@ pub fn labels<'e>(experiment: &'e Experiment, groups: &Groups, point: &Point) ->
 pub struct Pin {
     /// The table it is of.
     pub wanted: Wanted,
-    /// Its place among the table's points, which stays the same while results come in.
-    pub point: usize,
+    /// Its levels: its place among the table's points may change while results come in.
+    levels: Vec<usize>,
     /// Its axes.
     pub name: String,
     /// Its means when it was pinned.
@@ -208,6 +208,12 @@ impl Pin {
             .into_iter()
             .map(|(axis, label)| format!("{axis}={label}"));
         let values = (0..point.values.len()).map(|column| mean(point, column)).collect();
-        Some(Self { wanted, point: at, name: name.collect::<Vec<_>>().join(" "), values })
+        Some(Self { wanted, levels: point.levels.clone(), name: name.collect::<Vec<_>>().join(" "), values })
+    }
+
+    /// Returns where the point is in its table now.
+    #[must_use]
+    pub fn place(&self, shown: &Shown) -> Option<usize> {
+        shown.groups.points.iter().position(|point| point.levels == self.levels)
     }
 }

@@ -2,6 +2,7 @@
 
 use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::run::halt::Halt;
+use ratatui::crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::bench::{Bench, RUN};
 use crate::dashboard::keys::TABLE;
@@ -250,7 +251,7 @@ fn a_grid_wider_than_the_screen_follows_the_cursor() {
     let mut bench = Bench::new((26, 20), 229);
     bench.press(&["3", "Right", "Right"]);
     let frame = bench.frame();
-    assert!(frame.contains("[") && frame.contains("]"), "{frame}");
+    assert!(frame.contains('[') && frame.contains(']'), "{frame}");
 }
 
 #[test]
@@ -260,4 +261,45 @@ fn the_question_goes_when_the_run_does() {
     bench.finish();
     bench.tell(News::Ended(Summary::default()));
     assert!(!bench.frame().contains("The run goes on"), "{}", bench.frame());
+}
+
+#[test]
+fn the_mouse_selects_and_scrolls() {
+    let click = |bench: &mut Bench, column: u16, row: u16| {
+        let kind = MouseEventKind::Down(MouseButton::Left);
+        bench.tell(News::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
+    };
+    // Where a text is on the screen.
+    let find = |bench: &Bench, text: &str| {
+        let frame = bench.frame();
+        let at = frame.lines().enumerate().find_map(|(row, line)| {
+            let before = line.split_once(text)?.0;
+            Some((before.chars().count() as u16, row as u16))
+        });
+        at.unwrap_or_else(|| panic!("{text}\n{frame}"))
+    };
+    let mut bench = Bench::new((120, 40), 229);
+    let tab = find(&bench, "Trade-off");
+    click(&mut bench, tab.0, tab.1);
+    assert_eq!(bench.app.view, View::Tradeoff);
+    let cell = find(&bench, "0.9388");
+    click(&mut bench, cell.0, cell.1);
+    assert!(
+        bench.app.status.0.starts_with("dropout=0.0 rounding=Nearest e=2 m=2: "),
+        "{:?}",
+        bench.app.status
+    );
+    bench.press(&["4"]);
+    let point = find(&bench, "●");
+    click(&mut bench, point.0 + 1, point.1);
+    let first = bench.app.status.0.clone();
+    assert!(first.contains("rounding=Stochastic"), "{first}");
+    bench.press(&["5"]);
+    let task = find(&bench, "full(dropout=0.5,seed=1)");
+    click(&mut bench, task.0, task.1);
+    assert_eq!(bench.app.status.0, "full(dropout=0.5,seed=1)");
+    let wheel =
+        MouseEvent { kind: MouseEventKind::ScrollDown, column: 3, row: 9, modifiers: KeyModifiers::NONE };
+    bench.tell(News::Mouse(wheel));
+    assert_eq!(bench.app.status.0, "full(dropout=0.5,seed=2)");
 }

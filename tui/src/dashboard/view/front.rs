@@ -2,7 +2,7 @@
 //! Knows nothing of keys.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 
@@ -15,16 +15,48 @@ use crate::dashboard::tables::{mean, value};
 use crate::render::number::{estimate, number};
 use crate::ui::plain::printable;
 
-/// Draws a picture.
-pub fn draw(app: &App, picture: &Picture<'_>, area: Rect, buf: &mut Buffer) {
-    let (chart, panel) = match (area.width, area.height) {
+/// A click this near to a point means it, in columns.
+const NEAR: u16 = 6;
+
+/// Divides the view: the chart, and the panel.
+fn areas(area: Rect) -> (Rect, Rect) {
+    match (area.width, area.height) {
         // Where there is no room for a chart, the front is a list.
         (_, 0..11) => top(area, 0),
         (90.., _) => left(area, area.width * 2 / 3),
         (_, height) => top(area, height - if height >= 16 { 8 } else { 5 }),
-    };
+    }
+}
+
+/// Draws a picture.
+pub fn draw(app: &App, picture: &Picture<'_>, area: Rect, buf: &mut Buffer) {
+    let (chart, panel) = areas(area);
     draw_chart(app, picture, chart, buf);
     draw_panel(app, picture, panel, buf);
+}
+
+/// Returns the point that the cursor can walk to and that is nearest to a place on the chart, by its order.
+#[must_use]
+pub fn point_at(app: &App, picture: &Picture<'_>, area: Rect, at: Position) -> Option<usize> {
+    let chart = areas(area).0;
+    let plot = plot(app, picture, top(chart, 1).1, &mut Buffer::empty(chart))?;
+    let distance = |point: usize| {
+        let (x, y) = picture.means(point)?;
+        let (column, row) = plot.cell(x, y)?;
+        // A cell is about twice as high as it is wide.
+        Some(column.abs_diff(at.x) + 2 * row.abs_diff(at.y))
+    };
+    let near =
+        picture.walked(app).iter().enumerate().filter_map(|(order, point)| Some((distance(*point)?, order)));
+    near.filter(|(distance, _)| *distance <= NEAR).min().map(|(_, order)| order)
+}
+
+/// Draws the axes over the points that are shown.
+fn plot(app: &App, picture: &Picture<'_>, area: Rect, buf: &mut Buffer) -> Option<Plot> {
+    let means = || picture.all.iter().filter_map(|point| picture.means(*point));
+    let x = Axis::fit(means().map(|point| point.0), app.pareto.log, usize::from(area.width) / 9);
+    let y = Axis::fit(means().map(|point| point.1), false, usize::from(area.height) / 3 + 1);
+    Plot::frame(area, x, y, app.theme, buf)
 }
 
 fn draw_chart(app: &App, picture: &Picture<'_>, area: Rect, buf: &mut Buffer) {
@@ -42,9 +74,7 @@ fn draw_chart(app: &App, picture: &Picture<'_>, area: Rect, buf: &mut Buffer) {
         put(buf, inside.x, inside.y, inside.width, Line::from(nothing).style(theme.dim()));
         return;
     }
-    let x = Axis::fit(values.iter().map(|point| point.0), app.pareto.log, usize::from(inside.width) / 9);
-    let y = Axis::fit(values.iter().map(|point| point.1), false, usize::from(inside.height) / 3 + 1);
-    let Some(plot) = Plot::frame(inside, x, y, theme, buf) else { return };
+    let Some(plot) = plot(app, picture, inside, buf) else { return };
     let front: Vec<(f64, f64)> = picture.front.iter().map(|point| at(*point)).collect();
     plot.draw(&[Curve { points: steps(&front), style: theme.good(), dotted: false }], theme, buf);
     let mut dot = |(x, y): (f64, f64), glyph: &'static str, style| {
@@ -58,8 +88,8 @@ fn draw_chart(app: &App, picture: &Picture<'_>, area: Rect, buf: &mut Buffer) {
     for point in front {
         dot(point, theme.pick("●", "o"), theme.good());
     }
-    if let Some(pin) = pinned(app) {
-        dot(at(pin.point), theme.pick("◆", "P"), theme.notice());
+    if let Some(pinned) = pinned(app).and_then(|pin| pin.place(picture.shown)) {
+        dot(at(pinned), theme.pick("◆", "P"), theme.notice());
     }
     if let Some(selected) = picture.selected {
         dot(at(selected), theme.pick("◉", "@"), theme.strong().add_modifier(Modifier::REVERSED));

@@ -110,7 +110,7 @@ impl View {
             Self::Run => run::click(app, area, at),
             Self::Training => training::click(app, area, at),
             Self::Tradeoff => tradeoff::click(app, area, at),
-            Self::Pareto => None,
+            Self::Pareto => pareto::click(app, area, at),
             Self::Task => task::click(app, area, at),
             Self::Runs => runs::click(app, area, at),
         }

@@ -4,7 +4,7 @@ use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::table::Shape;
 use fewbits_engine::table::front::means;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 
 use super::tradeoff::{row_of, task_filter};
@@ -180,7 +180,7 @@ fn pin(app: &mut App) -> String {
     let (Some(wanted), Some(at)) = (wanted(app), selected) else {
         return "no point to pin".to_owned();
     };
-    if pinned(app).is_some_and(|pin| pin.point == at) {
+    if pinned(app).and_then(|pin| pin.place(shown(app)?)) == Some(at) {
         app.pin = None;
         return "no baseline".to_owned();
     }
@@ -203,6 +203,13 @@ fn describe(app: &App) -> Option<String> {
     let point = &picture.shown.groups.points[at];
     let values = (0..2).filter_map(|column| value(point, column)).map(|value| estimate(&value));
     Some(format!("{}: {}", picture.place(at), values.collect::<Vec<_>>().join(", ")))
+}
+
+/// Selects the point that is nearest to a place.
+pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
+    let picture = Picture::new(app)?;
+    app.pareto.cursor.at = front::point_at(app, &picture, area, at)?;
+    describe(app)
 }
 
 /// Returns the point under the cursor.

@@ -14,6 +14,7 @@ use crate::dashboard::cursor::Cursor;
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
 use crate::dashboard::paint::{heading, item_at, left, line, list, put_all, top, wrap};
+use crate::dashboard::screen;
 use crate::dashboard::study::Study;
 use crate::ui::eta::duration;
 use crate::ui::plain::printable;
@@ -151,11 +152,10 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
     app.study.as_ref()?;
     match action {
         Action::Go(motion) if app.task.reading => {
-            let most = selected(app)
-                .zip(app.study.as_ref())
-                .map_or(0, |(task, study)| details(study, task, app.now, app.theme).len());
+            let area = top(areas(screen::areas(app.size).body).1, 1).1;
+            let most = lines(app, area.width).len().saturating_sub(usize::from(area.height));
             let mut cursor = Cursor { at: app.task.scrolled };
-            cursor.go(motion, most, page);
+            cursor.go(motion, most + 1, page);
             app.task.scrolled = cursor.at;
             return Some("details".to_owned());
         }
@@ -260,15 +260,19 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let Some(task) = selected(app) else { return };
     let name = study.short_name(task, usize::from(detail.width.saturating_sub(2)), app.theme);
     let inside = heading(buf, detail, &name, app.task.reading, app.theme);
-    let lines = details(study, task, app.now, app.theme);
-    let wrapped = lines.into_iter().flat_map(|(style, text)| {
-        wrap(&printable(&text), usize::from(inside.width))
-            .into_iter()
-            .map(move |line| Line::from(line).style(style))
+    let lines = lines(app, inside.width);
+    let most = lines.len().saturating_sub(usize::from(inside.height));
+    put_all(buf, inside, lines.into_iter().skip(app.task.scrolled.min(most)));
+}
+
+/// Returns everything about the task under the cursor, in lines of this width.
+fn lines(app: &App, width: u16) -> Vec<Line<'static>> {
+    let Some((study, task)) = app.study.as_ref().zip(selected(app)) else { return vec![] };
+    let wrapped = details(study, task, app.now, app.theme).into_iter().flat_map(|(style, text)| {
+        let lines = wrap(&printable(&text), usize::from(width)).into_iter();
+        lines.map(move |line| Line::from(line).style(style))
     });
-    let wrapped: Vec<Line<'_>> = wrapped.collect();
-    let most = wrapped.len().saturating_sub(usize::from(inside.height));
-    put_all(buf, inside, wrapped.into_iter().skip(app.task.scrolled.min(most)));
+    wrapped.collect()
 }
 
 fn draw_list(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {

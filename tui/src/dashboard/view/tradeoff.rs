@@ -211,7 +211,8 @@ fn pin(app: &mut App) -> String {
     let (Some(wanted), Some(at)) = (wanted(app), point(app)) else {
         return "nothing to pin there".to_owned();
     };
-    if app.pin.as_ref().is_some_and(|pin| pin.wanted == wanted && pin.point == at) {
+    let pinned = app.pin.as_ref().filter(|pin| pin.wanted == wanted);
+    if pinned.and_then(|pin| pin.place(shown(app)?)) == Some(at) {
         app.pin = None;
         return "no baseline".to_owned();
     }

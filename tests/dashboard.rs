@@ -100,7 +100,7 @@ fn a_run_that_nobody_touches_leaves_by_itself_with_its_results() {
     // With nothing to do there is nothing to watch.
     terminal.clear();
     terminal.run("fewbits run x.ron; echo over");
-    let again = terminal.wait_for("the end", |text| text.contains("over\n"));
+    let again = terminal.wait_for("the end", |text| text.contains("\nover\n"));
     assert!(again.contains("tradeoff: accuracy.accuracy"), "{again}");
 }
 
@@ -127,6 +127,7 @@ fn another_process_watches_a_run_and_leaves_it_alone() {
     terminal.run("fewbits watch");
     terminal.wait_for_dashboard();
     run.0.kill().expect("kill");
+    run.0.wait().expect("the run");
     terminal.wait_for("the news", |text| text.contains("its process is gone"));
     terminal.send("q");
     assert_eq!(terminal.wait_for_shell(), 0);

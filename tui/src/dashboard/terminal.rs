@@ -67,7 +67,13 @@ impl Screen {
         paint(&mut frame);
         let taken = held()?;
         ratatui::crossterm::queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        self.terminal.draw(|screen| screen.buffer_mut().merge(&frame))?;
+        self.terminal.draw(|screen| {
+            let buffer = screen.buffer_mut();
+            // Where the size changed meanwhile, this frame is of the past: the news of the size brings another.
+            if buffer.area == frame.area {
+                std::mem::swap(buffer, &mut frame);
+            }
+        })?;
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
         drop(taken);
         Ok(())

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::print;
 use crate::cli::Global;
-use crate::dashboard::clerk::past;
+use crate::dashboard::archive::past;
 use crate::exit::Exit;
 use crate::session::reader;
 use crate::ui::plain::{printable, sentence};

@@ -16,7 +16,7 @@ use fewbits_store::Store;
 use super::{note, print};
 use crate::cli::{Global, Ui, Watch};
 use crate::command::table::Shown;
-use crate::dashboard::clerk::{is_going, open, replan};
+use crate::dashboard::archive::{is_going, open, replan};
 use crate::dashboard::pilot::{Dashboard, Setup};
 use crate::exit::{Coded, Exit};
 use crate::interrupt::Signals;

@@ -1,15 +1,14 @@
 //! The clerk: a thread that reads the store for the dashboard and makes its tables, so that no frame waits for either.
 //! Follows one run at a time. Knows nothing of keys, views or terminals.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use fewbits_engine::event::Event;
 use fewbits_engine::graph::{Graph, TaskId};
-use fewbits_engine::journal::{Header, Stamped};
-use fewbits_engine::plan::{Plan, Planner};
+use fewbits_engine::journal::Stamped;
+use fewbits_engine::plan::Plan;
 use fewbits_engine::spec::expression::Expression;
 use fewbits_engine::spec::table::{Shape, Table};
 use fewbits_engine::table::group::Groups;
@@ -18,8 +17,9 @@ use fewbits_engine::text::fault::{Faults, Span};
 use fewbits_ops::StandardOps;
 use fewbits_store::{Key, Record, RunReader, Store, StoreError};
 
+use super::archive::{is_going, open, past, replan};
 use super::comparison;
-use super::news::{Ask, News, Past, Wanted};
+use super::news::{Ask, News, Wanted};
 use super::study::Opened;
 
 /// How often the journal is looked at.
@@ -327,39 +327,6 @@ impl Followed {
     }
 }
 
-/// Plans a run again as it was.
-pub fn replan(store: &Store, ops: &StandardOps, opened: &Opened) -> Result<Plan, StoreError> {
-    Planner::remembering(&opened.graph, ops, store, opened.header.sources.clone()).plan()
-}
-
-/// Opens a run: what it set out from, and its journal. The inner error says why its text cannot be read.
-pub fn open(
-    store: &Store,
-    ops: &StandardOps,
-    id: &str,
-) -> Result<Result<(Opened, RunReader), String>, StoreError> {
-    let mut reader = store.open_run(id)?;
-    let header = reader.next_line()?.and_then(|line| serde_json::from_str::<Header>(&line).ok());
-    let Some(header) = header else { return Ok(Err(format!("run {id} has no beginning: it was cut off"))) };
-    let graph = match Graph::read(&header.text, ops, usize::MAX) {
-        Ok(graph) => Arc::new(graph),
-        Err(faults) => {
-            let first = faults.first().map_or(String::new(), |fault| format!(": {}", fault.message));
-            return Ok(Err(format!("the experiment of run {id} cannot be read by this version{first}")));
-        }
-    };
-    let names: HashMap<String, TaskId> = graph.tasks().map(|task| (graph.name(task), task)).collect();
-    Ok(Ok((Opened { id: id.to_owned(), began: began(id), header, graph, names: Arc::new(names) }, reader)))
-}
-
-/// Returns when a run began, in seconds of Unix time, from its id.
-fn began(id: &str) -> Option<f64> {
-    let time = jiff::civil::DateTime::strptime("%Y%m%d-%H%M%S", id.get(..15)?).ok()?;
-    let seconds = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
-    let millis: f64 = id.get(16..19).and_then(|millis| millis.parse().ok()).unwrap_or(0.0);
-    Some(seconds as f64 + millis / 1000.0)
-}
-
 /// Makes a table from results.
 fn make(graph: &Graph<StandardOps>, results: &Results, wanted: Wanted) -> Result<Groups, String> {
     let table = graph.experiment.tables.get(wanted.table).ok_or("there is no such table")?;
@@ -388,38 +355,4 @@ fn other_cost(table: &Table) -> Option<Table> {
         replicate: table.replicate,
         average: table.average.clone(),
     })
-}
-
-/// Returns whether a run that has not said its end goes on: it is the newest, and the store's writer is there.
-pub fn is_going(store: &Store, id: &str) -> Result<bool, StoreError> {
-    Ok(store.runs()?.last().is_some_and(|newest| newest == id) && store.has_living_writer())
-}
-
-/// Lists the past runs, newest first, at most so many.
-pub fn past(store: &Store, most: usize) -> Result<Vec<Past>, StoreError> {
-    let mut all = vec![];
-    for id in store.runs()?.into_iter().rev().take(most) {
-        let header = store.open_run(&id)?.next_line()?;
-        let experiment = header.and_then(|line| serde_json::from_str::<Header>(&line).ok());
-        let last = store.last_line_of_run(&id)?.and_then(|line| serde_json::from_str::<Stamped>(&line).ok());
-        let summary = match last.map(|line| line.event) {
-            Some(Event::Finished(summary)) => Some(summary),
-            _ => None,
-        };
-        let going = summary.is_none() && is_going(store, &id)?;
-        let experiment = experiment.map_or("?".to_owned(), |header| header.experiment);
-        all.push(Past { id, experiment, summary, going });
-    }
-    Ok(all)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_tells_when_the_run_began() {
-        assert_eq!(began("19700102-000001-500"), Some(86_401.5));
-        assert_eq!(began("run-1"), None);
-    }
 }

@@ -11,7 +11,7 @@ use fewbits_engine::table::results::Results;
 use fewbits_ops::StandardOps;
 use fewbits_store::{Store, StoreError};
 
-use super::clerk::replan;
+use super::archive::replan;
 use super::news::{Baseline, Place};
 use super::study::Opened;
 use super::tables::{labels, mean};

@@ -5,6 +5,7 @@
 //! the terminal. The clock is an input. So every frame can be tested without a terminal, a store or a run.
 
 pub mod app;
+pub mod archive;
 pub mod chart;
 pub mod clerk;
 pub mod comparison;

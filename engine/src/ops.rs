@@ -79,6 +79,8 @@ pub enum Content {
 pub struct Misfit {
     /// The field of the node that it is about.
     pub field: &'static str,
+    /// The entry of that field, where it is a map and only one of its entries does not fit.
+    pub entry: Option<String>,
     /// What does not fit.
     pub message: String,
     /// What to do about it.

@@ -9,6 +9,7 @@ mod op;
 mod provenance;
 pub mod quantize;
 pub mod random;
+pub mod scale;
 mod standard;
 
-pub use standard::{Artifact, DatasetPort, Op, Port, StandardOps};
+pub use standard::{Artifact, DatasetPort, ModelPort, Op, Port, StandardOps};

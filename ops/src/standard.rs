@@ -44,8 +44,8 @@ pub enum Op {
 pub enum Port {
     /// A dataset.
     Dataset(DatasetPort),
-    /// A model, and the dataset it was trained on.
-    Model(DatasetPort),
+    /// A model.
+    Model(ModelPort),
     /// Nothing that can be read.
     Nothing,
 }
@@ -59,6 +59,15 @@ pub struct DatasetPort {
     pub shape: Option<([usize; 3], usize)>,
     /// Whether it has validation images.
     pub validated: bool,
+}
+
+/// What is known of a model before it is trained.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ModelPort {
+    /// The dataset it is trained on.
+    pub data: DatasetPort,
+    /// Its layers with parameters, in order.
+    pub layers: Vec<String>,
 }
 
 /// What tasks hand to each other.
@@ -108,7 +117,7 @@ impl Ops for StandardOps {
         match op {
             Op::Dataset(op) => Ok(Port::Dataset(op.port())),
             Op::Train(op) => op.port(inputs),
-            Op::Quantize(_) => Ok(inputs.first().map_or(Port::Nothing, |model| (*model).clone())),
+            Op::Quantize(op) => op.port(inputs),
             Op::Evaluate(op) => op.port(inputs),
         }
     }

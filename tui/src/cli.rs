@@ -102,6 +102,16 @@ pub enum Command {
     Watch(Watch),
     /// List past runs
     Runs,
+    /// List every code of a number format with its value, and the values on a line
+    #[command(
+        after_help = "Examples:\n  fewbits values 'Float(e: 3, m: 0)'\n  fewbits values 'Posit(n: 6, es: 1)'\n  fewbits values E4M3"
+    )]
+    Values(Values),
+    /// Round numbers from standard input to a number format, one a line
+    #[command(
+        after_help = "Each line is a value, or a value and the random number to round it by.\n\nExamples:\n  echo 0.3 | fewbits round E2M1\n  echo '0.3 200' | fewbits round E2M1 --rounding Stochastic --random-bits 8\n  echo 3e99999a | fewbits round float8_e4m3fn --bits"
+    )]
+    Round(Round),
     /// Look at the store
     #[command(subcommand)]
     Store(StoreCommand),
@@ -147,6 +157,33 @@ pub struct Watch {
     /// Replay as many times as fast as it was, instead of showing its end at once
     #[arg(long, value_name = "N", value_parser = speed)]
     pub speed: Option<f64>,
+}
+
+#[derive(Args, Debug)]
+pub struct Values {
+    /// The format, as in an experiment: 'Float(e: 3, m: 0)', 'Int(4)', E4M3
+    pub format: String,
+}
+
+#[derive(Args, Debug)]
+pub struct Round {
+    /// The format, as in an experiment: 'Float(e: 3, m: 0)', 'Int(4)', E4M3; its numbers, without a scale
+    pub format: String,
+    /// Nearest, NearestAway, TowardZero or Stochastic
+    #[arg(long, value_name = "R", default_value = "Nearest")]
+    pub rounding: String,
+    /// Seed of the random numbers that are not given
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+    /// Name of the tensor whose draws are taken, element by element
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub tensor: String,
+    /// Bits of a random number, 1 to 32
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub random_bits: u32,
+    /// Values are read and written as binary32 bit patterns in hex
+    #[arg(long)]
+    pub bits: bool,
 }
 
 #[derive(Args, Debug)]

@@ -32,6 +32,8 @@ fn main() -> ExitCode {
         Command::Runs => command::runs::runs(global),
         Command::Store(args) => command::store::store(args, global),
         Command::Data(args) => command::data::data(args, global),
+        Command::Values(args) => command::values::values(args, global),
+        Command::Round(args) => command::round::round(args, global),
         Command::Completions { shell } => command::completions::completions(*shell),
     };
     match result {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use fewbits_engine::graph::{Graph, base_of};
+use fewbits_engine::text::fault::Fault;
 use fewbits_ops::StandardOps;
+use fewbits_ops::format::{Codec, Format};
 use fewbits_store::Store;
 
 use crate::cli::{Color, Global};
@@ -43,11 +45,21 @@ pub fn read(text: &str, file: &Path, global: &Global) -> Result<Session> {
     let ops = Arc::new(ops);
     match Graph::read(text, &*ops, global.max_tasks) {
         Ok(graph) => Ok(Session { graph: Arc::new(graph), ops }),
-        Err(faults) => {
-            let color = colored(global.color, std::io::stderr().is_terminal());
-            Err(Coded::usage(diagnose::faults(&faults, text, &path, color).trim_end()))
-        }
+        Err(faults) => Err(faulty(&faults, text, &path, global)),
     }
+}
+
+/// Reads a number format from the command line, and makes its codec.
+pub fn format(text: &str, global: &Global) -> Result<(Format, Codec)> {
+    let format = Format::parse(text).map_err(|faults| faulty(&faults, text, "FORMAT", global))?;
+    let codec = format.codec()?;
+    Ok((format, codec))
+}
+
+/// Returns the error of a text with faults; `path` says where the text is.
+pub fn faulty(faults: &[Fault], text: &str, path: &str, global: &Global) -> anyhow::Error {
+    let color = colored(global.color, std::io::stderr().is_terminal());
+    Coded::usage(diagnose::faults(faults, text, path, color).trim_end())
 }
 
 /// Opens the store to read.

@@ -9,12 +9,12 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::ops::{Identity, Ops};
+use crate::ops::{Identity, Misfit, Ops};
 use crate::spec::experiment::Experiment;
 use crate::spec::node::{Node, order};
 use crate::text::fault::{Fault, Faults, Span};
 use crate::text::read::Fields;
-use crate::text::value::Value;
+use crate::text::value::{self, Value};
 use points::{Points, TooMany};
 
 /// The most tasks of one experiment, unless the user says more.
@@ -326,7 +326,7 @@ fn check_ports<O: Ops>(
                         ports.len() as u32 - 1
                     })),
                     Err(misfit) => {
-                        let span = field_span(&values[at][*work as usize], misfit.field);
+                        let span = misfit_span(&values[at][*work as usize], &misfit);
                         faults.add(span, misfit.message, misfit.hint);
                         None
                     }
@@ -337,6 +337,11 @@ fn check_ports<O: Ops>(
     }
 }
 
-fn field_span(value: &Value, field: &'static str) -> Span {
-    Fields::open(value, "", &mut Faults::default()).map_or(value.span, |fields| fields.span_of(field))
+fn misfit_span(value: &Value, misfit: &Misfit) -> Span {
+    let Some(mut fields) = Fields::open(value, "", &mut Faults::default()) else { return value.span };
+    let span = fields.span_of(misfit.field);
+    let (Some(entry), Some(field)) = (&misfit.entry, fields.take(misfit.field)) else { return span };
+    let value::Kind::Map(entries) = &field.kind else { return span };
+    let is_it = |key: &Value| matches!(&key.kind, value::Kind::Text(text) if text == entry);
+    entries.iter().find(|(key, _)| is_it(key)).map_or(span, |(key, _)| key.span)
 }

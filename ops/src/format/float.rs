@@ -1,13 +1,11 @@
-//! Small floats: one sign bit, e exponent bits, m mantissa bits, every code a finite number.
+//! Small floats: one sign bit, e exponent bits, m mantissa bits, and what of the codes is not a number.
 //! Knows nothing of scales, tensors and of how codes are stored.
 
 use serde::Serialize;
 
 use super::error::FormatError;
-use super::fit::fit;
 use super::grid::{Grid, power};
-use super::rounding::{Draw, Draws, Rounding};
-use super::scale::{Scale, StoredScale};
+use super::rounding::{Draw, Rounding};
 
 /// Exponents of the least and of the greatest power of two that is a binary32.
 const BINARY32: (i32, i32) = (-149, 127);
@@ -21,8 +19,54 @@ pub enum Bias {
     Exactly(i32),
 }
 
+/// Which codes are no finite numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub enum Specials {
+    /// None: every code is a finite number.
+    #[default]
+    None,
+    /// Those of the largest exponent: ±∞ where the mantissa is 0, else NaN (IEEE 754-2019, 3.4; OCP's E5M2).
+    Ieee,
+    /// NaN where exponent and mantissa are all ones, no infinity (OCP's E4M3; `fn` in `ml_dtypes`' names).
+    Ocp,
+    /// NaN in place of −0, no infinity (Noune et al. 2022; `fnuz` in `ml_dtypes`' names).
+    Fnuz,
+    /// NaN in place of −0, ±∞ in place of the largest magnitude (IEEE P3109's extended formats).
+    P3109,
+}
+
+/// What the codes with an exponent field of 0 stand for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub enum Subnormals {
+    /// Numbers below the least binade, in even steps (IEEE 754).
+    #[default]
+    On,
+    /// All of them for zero: between 0 and the least binade there is nothing. Only mantissa 0 is ever written.
+    Flush,
+}
+
+/// What numbers beyond the largest code become.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub enum Overflow {
+    /// The largest number of their sign; infinities too.
+    #[default]
+    Saturate,
+    /// Infinity, or NaN where there is none, if they are rounded to what would be the next number (IEEE 754, 4.3).
+    Special,
+}
+
+/// What NaN becomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum OfNan {
+    /// NaN, though it may have no code.
+    #[default]
+    Nan,
+    /// Zero of the other sign, as in `ml_dtypes` 0.6's types without NaN.
+    OppositeZero,
+}
+
 /// A float of 1 + e + m bits. Exponent field 0 stands for ±(M / 2^m)·2^(1−bias), field E for
-/// ±(1 + M / 2^m)·2^(E−bias); e = 0 is fixed point. No code is kept for infinity or NaN.
+/// ±(1 + M / 2^m)·2^(E−bias); e = 0 is fixed point.
 ///
 /// A code is the bits sign, exponent, mantissa, from the highest of `bits()` down to the lowest; without its sign
 /// it counts the magnitudes from 0 up.
@@ -31,26 +75,63 @@ pub struct Float {
     e: u32,
     m: u32,
     bias: Bias,
+    #[serde(skip_serializing_if = "is_default")]
+    specials: Specials,
+    #[serde(skip_serializing_if = "is_default")]
+    subnormals: Subnormals,
+    #[serde(skip_serializing_if = "is_default")]
+    overflow: Overflow,
+    /// Weights are finite, so it makes no other weights.
+    #[serde(skip)]
+    of_nan: OfNan,
 }
 
 impl Float {
-    /// Makes a format of `e` (0 to 8) exponent and `m` (0 to 23) mantissa bits, not both 0. It is an error if no
-    /// code but zero is a binary32. `Exactly` with the IEEE bias becomes `Ieee`: one format has one description.
+    /// Makes a format of `e` (0 to 8) exponent and `m` (0 to 23) mantissa bits, not both 0, whose codes are all
+    /// finite. It is an error if no code but zero is a binary32. `Exactly` with the IEEE bias becomes `Ieee`: one
+    /// format has one description.
     pub fn new(e: u32, m: u32, bias: Bias) -> Result<Self, FormatError> {
+        Self::with(e, m, bias, Specials::None, Subnormals::On, Overflow::Saturate)
+    }
+
+    /// Makes a format with codes that are no numbers. It is an error if they leave none but zero, or if there is
+    /// none of them for an overflow.
+    pub fn with(
+        e: u32,
+        m: u32,
+        bias: Bias,
+        specials: Specials,
+        subnormals: Subnormals,
+        overflow: Overflow,
+    ) -> Result<Self, FormatError> {
         if e > 8 || m > 23 {
             return Err(FormatError::TooWide { e, m });
         }
         if e + m == 0 {
             return Err(FormatError::SignAlone);
         }
-        let ieee = if e == 0 { 0 } else { (1 << (e - 1)) - 1 };
-        let Bias::Exactly(exactly) = bias else { return Ok(Self { e, m, bias }) };
-        let (least, greatest) = (1 - m as i32 - BINARY32.1, (1 << e) - 1 - BINARY32.0);
-        if exactly < least || exactly > greatest {
-            let side = if exactly < least { "above" } else { "below" };
-            return Err(FormatError::OutOfRange { e, m, bias: exactly, side, least, greatest });
+        let bare = Self { e, m, bias: Bias::Exactly(0), specials, subnormals, overflow, of_nan: OfNan::Nan };
+        if bare.top() < bare.least() {
+            return Err(FormatError::NoNumbers { e, m });
         }
-        Ok(Self { e, m, bias: if exactly == ieee { Bias::Ieee } else { bias } })
+        if specials == Specials::None && overflow == Overflow::Special {
+            return Err(FormatError::NoSpecials { e, m });
+        }
+        let ieee = if e == 0 { 0 } else { (1 << (e - 1)) - 1 };
+        if let Bias::Exactly(exactly) = bias {
+            let [least, top] = [bare.least(), bare.top()].map(|code| exponent(bare.value(code)));
+            let (least, greatest) = (least - BINARY32.1, top - BINARY32.0);
+            if exactly < least || exactly > greatest {
+                let side = if exactly < least { "above" } else { "below" };
+                return Err(FormatError::OutOfRange { e, m, bias: exactly, side, least, greatest });
+            }
+        }
+        Ok(Self { bias: if bias == Bias::Exactly(ieee) { Bias::Ieee } else { bias }, ..bare })
+    }
+
+    /// Returns the format that turns NaN into the zero of the other sign: `ml_dtypes`' rule where NaN has no code.
+    pub(super) fn with_nan_as_opposite_zero(self) -> Self {
+        Self { of_nan: OfNan::OppositeZero, ..self }
     }
 
     /// Returns e, the number of exponent bits.
@@ -94,16 +175,26 @@ impl Float {
         self.code(&grid, grid.largest())
     }
 
-    /// Returns the exact number of a code; bits above `bits()` are ignored. Never infinite: a shifted bias reaches
-    /// down to 2^−426 and up to 2^405.
+    /// Returns the exact number of a code; bits above `bits()` are ignored. A finite one never is too large for
+    /// binary64: a shifted bias reaches down to 2^−426 and up to 2^405.
     #[must_use]
     pub fn value(&self, code: u32) -> f64 {
-        let mantissa = code & mask(self.m);
-        let field = (code >> self.m) & mask(self.e);
-        let significand = if field == 0 { mantissa } else { mantissa | 1 << self.m };
-        let exponent = field.max(1) as i32 - self.bias() - self.m as i32;
-        let sign = if code >> (self.e + self.m) & 1 == 1 { -1.0 } else { 1.0 };
-        sign * f64::from(significand) * power(exponent)
+        let magnitude = code & mask(self.e + self.m);
+        let negative = code >> (self.e + self.m) & 1 == 1;
+        let sign = if negative { -1.0 } else { 1.0 };
+        if magnitude > self.top() {
+            return self.special(magnitude).copysign(sign);
+        }
+        let (mantissa, field) = (magnitude & mask(self.m), magnitude >> self.m);
+        match (field, self.subnormals) {
+            _ if self.has_one_zero() && negative && magnitude == 0 => -f64::NAN.abs(),
+            (0, Subnormals::Flush) => 0.0 * sign,
+            (0, Subnormals::On) => sign * f64::from(mantissa) * power(1 - self.bias() - self.m as i32),
+            (1.., _) => {
+                let significand = f64::from(mantissa | 1 << self.m);
+                sign * significand * power(field as i32 - self.bias() - self.m as i32)
+            }
+        }
     }
 
     /// Returns the number of a code as binary32: exact for every code to which a binary32 is rounded, rounded to
@@ -113,51 +204,42 @@ impl Float {
         self.value(code) as f32
     }
 
-    /// Returns the code to which a number is rounded, and nothing for NaN, which has no code. Infinities saturate.
+    /// Returns the code to which a number is rounded, and nothing for NaN where it has no code.
     #[must_use]
     pub fn encode(&self, value: f64, rounding: Rounding, draw: Draw) -> Option<u32> {
-        if value.is_nan() {
-            return None;
-        }
         let grid = self.grid();
-        let rounded = grid.round(value, rounding, draw);
+        let rounded = self.round(value, rounding, draw);
         let sign = u32::from(rounded.is_sign_negative()) << (self.e + self.m);
-        Some(sign | self.code(&grid, rounded.abs()))
+        if rounded.is_finite() {
+            return Some(sign | self.code(&grid, rounded.abs()));
+        }
+        let (infinity, ones) = (mask(self.e) << self.m, mask(self.e + self.m));
+        match self.specials {
+            Specials::None => None,
+            Specials::Ieee if rounded.is_infinite() => Some(sign | infinity),
+            // The quiet NaN; without a mantissa bit there is none.
+            Specials::Ieee => (self.m > 0).then(|| sign | infinity | 1 << (self.m - 1)),
+            Specials::P3109 if rounded.is_infinite() => Some(sign | ones),
+            Specials::Ocp => Some(sign | ones),
+            Specials::Fnuz | Specials::P3109 => Some(1 << (self.e + self.m)),
+        }
     }
 
-    /// Returns the number to which a number is rounded. Infinities saturate; NaN stays NaN, though it has no code.
+    /// Returns the number to which a number is rounded. NaN stays NaN, even where it has no code.
     #[must_use]
     pub fn round(&self, value: f64, rounding: Rounding, draw: Draw) -> f64 {
-        self.grid().round(value, rounding, draw)
-    }
-
-    /// Replaces every weight w by binary32(round(w ÷ s)·s); division and product are binary64's, and the product is
-    /// exact, so it is rounded once. `scale` is positive and finite; the draw of an element is that of its place.
-    pub fn round_slice(&self, weights: &mut [f32], scale: f32, rounding: Rounding, draws: &Draws) {
-        self.grid().round_slice(weights, scale, rounding, draws);
-    }
-
-    /// Returns the scale for a tensor's finite weights, already rounded to its stored type.
-    #[must_use]
-    pub fn fit(&self, scale: Scale, weights: &[f32]) -> StoredScale {
-        let grid = self.grid();
-        if grid.has_even_steps() {
-            fit(scale, weights, grid.largest(), |quotient| grid.nearest_step(quotient))
-        } else {
-            fit(scale, weights, grid.largest(), |quotient| grid.nearest(quotient))
+        if value.is_nan() && self.of_nan == OfNan::OppositeZero {
+            return 0.0_f64.copysign(-1.0_f64.copysign(value));
         }
+        let rounded = self.grid().round(value, rounding, draw);
+        // The one NaN has the code of −0.
+        if rounded.is_nan() && self.has_one_zero() { -f64::NAN.abs() } else { rounded }
     }
 
-    /// Returns every code, in the order of codes, with its exact number.
-    pub fn values(&self) -> impl Iterator<Item = (u32, f64)> + use<> {
-        let format = *self;
-        (0..1_u64 << self.bits()).map(move |code| (code as u32, format.value(code as u32)))
-    }
-
-    /// Returns the magnitudes as a grid, the largest included.
-    fn grid(&self) -> Grid {
+    /// Returns the numbers as a grid, the largest included.
+    pub(crate) fn grid(&self) -> Grid {
         let least = 1 - self.bias();
-        let top = self.value(mask(self.e + self.m));
+        let top = self.value(self.top());
         let largest = if top > f64::from(f32::MAX) {
             // Above the top code the grid would go on with binades that fixed point does not have; here it does not.
             Grid::new(self.m, least, f64::INFINITY).toward_zero(f64::from(f32::MAX))
@@ -165,7 +247,18 @@ impl Float {
             // Where codes are finer than binary32 every binary32 is a code, so the one at or below the top is.
             f64::from(at_or_below(top))
         };
-        Grid::new(self.m, least, largest)
+        let mut grid = Grid::new(self.m, least, largest);
+        if self.subnormals == Subnormals::Flush {
+            grid = grid.without_subnormals();
+        }
+        if self.has_one_zero() {
+            grid = grid.with_one_zero();
+        }
+        match (self.overflow, self.specials) {
+            (Overflow::Saturate, _) | (_, Specials::None) => grid,
+            (Overflow::Special, Specials::Ieee | Specials::P3109) => grid.overflowing_to(f64::INFINITY),
+            (Overflow::Special, Specials::Ocp | Specials::Fnuz) => grid.overflowing_to(f64::NAN),
+        }
     }
 
     /// Returns the code of a magnitude of the grid.
@@ -176,6 +269,46 @@ impl Float {
         let offset = i64::from(1023 - self.bias()) << self.m;
         ((magnitude.to_bits() >> (52 - self.m)) as i64 - offset) as u32
     }
+
+    fn has_one_zero(&self) -> bool {
+        matches!(self.specials, Specials::Fnuz | Specials::P3109)
+    }
+
+    /// Returns the largest code of a positive number, binary32 or not.
+    fn top(&self) -> u32 {
+        let ones = mask(self.e + self.m);
+        match self.specials {
+            Specials::None | Specials::Fnuz => ones,
+            Specials::Ocp | Specials::P3109 => ones - 1,
+            Specials::Ieee => (mask(self.e) << self.m).saturating_sub(1),
+        }
+    }
+
+    /// Returns the least code of a positive number other than zero.
+    fn least(&self) -> u32 {
+        match self.subnormals {
+            Subnormals::On => 1,
+            Subnormals::Flush => 1 << self.m,
+        }
+    }
+
+    /// Returns what a magnitude above `top` stands for.
+    fn special(&self, magnitude: u32) -> f64 {
+        match self.specials {
+            Specials::P3109 => f64::INFINITY,
+            Specials::Ieee if magnitude & mask(self.m) == 0 => f64::INFINITY,
+            Specials::None | Specials::Ieee | Specials::Ocp | Specials::Fnuz => f64::NAN,
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Returns ⌊log2 x⌋ of a positive binary64 that is not subnormal.
+fn exponent(x: f64) -> i32 {
+    (x.to_bits() >> 52) as i32 - 1023
 }
 
 /// Returns a number with the lowest `bits` (at most 31) set.

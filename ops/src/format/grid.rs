@@ -1,11 +1,12 @@
 //! Rounding to numbers whose steps double from one power of two to the next, below some power of two being even:
-//! the magnitudes of every small float and of fixed point. Knows nothing of codes' bits and of how scales are chosen.
+//! the magnitudes of every small float, of fixed point and of integers. Knows nothing of codes' bits and of how
+//! scales are chosen.
 //!
 //! All of it is exact. A magnitude a in the binade [2^k, 2^(k+1)) lies on steps of 2^(k−m); adding 2^(k+52−m) makes
 //! binary64's own unit in the last place that step, so the addition rounds to nearest even, and subtracting it again
 //! is exact. There is no branch, so that loops over slices become vector code on any processor.
 
-use super::rounding::{Draw, Draws, Rounding};
+use super::rounding::{Draw, Rounding};
 
 /// The exponent field of a binary64.
 const EXPONENT: u64 = 0x7ff << 52;
@@ -13,61 +14,96 @@ const EXPONENT: u64 = 0x7ff << 52;
 /// 2^52, whose unit in the last place is 1.
 const UNITS: f64 = 4_503_599_627_370_496.0;
 
-/// Elements whose draws are made at a time: a multiple of four, few enough to stay in the first cache.
-const LOT: usize = 512;
-
 /// Returns 2^k, for k from −1022 to 1023.
-pub(super) fn power(k: i32) -> f64 {
+pub(crate) fn power(k: i32) -> f64 {
     f64::from_bits(((k + 1023) as u64) << 52)
 }
 
-/// The magnitudes that a format can hold.
+/// The numbers that a format can hold, their signs apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Grid {
-    largest: f64,
-    /// 2^k0: below it steps are 2^(k0−m).
+pub(crate) struct Grid {
+    /// The largest magnitudes of positive and of negative numbers.
+    largest: [f64; 2],
+    /// The magnitudes at which larger ones are cut before they are rounded, positive and negative.
+    cap: [f64; 2],
+    /// A rounded magnitude above this has no code: infinite where numbers saturate.
+    ceiling: f64,
+    /// What such a magnitude becomes: an infinity or NaN.
+    beyond: f64,
+    /// 2^k0: below it steps are even.
     least_binade: f64,
-    /// 2^−m.
+    /// The step below `least_binade`.
+    least_step: f64,
+    /// 2^−m: the step over the binade, at or above `least_binade`.
     step: f64,
-    /// 2^(52−m).
-    shift: f64,
     /// Where there is no mantissa bit: the exponent field, else nothing.
     alternate: u64,
     /// The lowest bit of the exponent field in binades of odd code.
     odd: u64,
+    /// What is added at last: −0 changes nothing, +0 takes the sign from zero.
+    zero: f64,
 }
 
 impl Grid {
     /// Makes the grid of `m` mantissa bits whose first binade starts at 2^`least` and has an odd code if m is 0.
-    pub(super) fn new(m: u32, least: i32, largest: f64) -> Self {
+    /// Larger magnitudes saturate at `largest`, and zero has a sign.
+    pub(crate) fn new(m: u32, least: i32, largest: f64) -> Self {
         Self {
-            largest,
+            largest: [largest; 2],
+            cap: [largest; 2],
+            ceiling: f64::INFINITY,
+            beyond: f64::INFINITY,
             least_binade: power(least),
+            least_step: power(least - m as i32),
             step: power(-(m as i32)),
-            shift: power(52 - m as i32),
             alternate: if m == 0 { EXPONENT } else { 0 },
             odd: (power(least).to_bits() >> 52) & 1,
+            zero: -0.0,
         }
     }
 
-    /// Returns the largest magnitude.
-    pub(super) fn largest(&self) -> f64 {
-        self.largest
+    /// Makes the grid of the multiples of 2^`exponent` from `low` to `high` of them, with one zero; `low` is not
+    /// positive, `high` not negative, and both have at most 30 bits.
+    pub(crate) fn steps(exponent: i32, low: i32, high: i32) -> Self {
+        let [positive, negative] = [high, low].map(|limit| f64::from(limit.abs()) * power(exponent));
+        let limits = [positive, negative];
+        Self { largest: limits, cap: limits, zero: 0.0, ..Self::new(30, exponent + 30, 0.0) }
+    }
+
+    /// Returns the grid without numbers between 0 and the first binade.
+    pub(crate) fn without_subnormals(self) -> Self {
+        Self { least_step: self.least_binade, ..self }
+    }
+
+    /// Returns the grid with one zero, of positive sign.
+    pub(crate) fn with_one_zero(self) -> Self {
+        Self { zero: 0.0, ..self }
+    }
+
+    /// Returns the grid on which what is rounded beyond the largest number becomes `beyond`.
+    pub(crate) fn overflowing_to(self, beyond: f64) -> Self {
+        let [largest, _] = self.largest;
+        Self { cap: [largest + self.unit(largest); 2], ceiling: largest, beyond, ..self }
+    }
+
+    /// Returns the largest positive number.
+    pub(crate) fn largest(&self) -> f64 {
+        self.largest[0]
     }
 
     /// Returns the power of two at which steps begin to double.
-    pub(super) fn least_binade(&self) -> f64 {
+    pub(crate) fn least_binade(&self) -> f64 {
         self.least_binade
     }
 
     /// Returns whether an even number of steps is an even code, so that `nearest_step` is `nearest`: wherever there
     /// are mantissa bits.
-    pub(super) fn has_even_steps(&self) -> bool {
+    pub(crate) fn has_even_steps(&self) -> bool {
         self.alternate == 0
     }
 
-    /// Rounds one number, keeping its sign; NaN stays NaN.
-    pub(super) fn round(&self, value: f64, rounding: Rounding, draw: Draw) -> f64 {
+    /// Rounds one number; NaN stays NaN.
+    pub(crate) fn round(&self, value: f64, rounding: Rounding, draw: Draw) -> f64 {
         match rounding {
             Rounding::Nearest => self.nearest(value),
             Rounding::NearestAway => self.nearest_away(value),
@@ -76,125 +112,105 @@ impl Grid {
         }
     }
 
-    /// Replaces every weight w by binary32(round(w ÷ s)·s), division and product in binary64.
-    pub(super) fn round_slice(&self, weights: &mut [f32], scale: f32, rounding: Rounding, draws: &Draws) {
-        let grid = *self;
-        match rounding {
-            Rounding::Nearest if grid.has_even_steps() => {
-                replace(weights, scale, |value| grid.nearest_step(value));
-            }
-            Rounding::Nearest => replace(weights, scale, |value| grid.nearest(value)),
-            Rounding::NearestAway => replace(weights, scale, |value| grid.nearest_away(value)),
-            Rounding::TowardZero => replace(weights, scale, |value| grid.toward_zero(value)),
-            Rounding::Stochastic => {
-                let round = grid.stochastic(draws.bits().get());
-                let mut numbers = [0; LOT];
-                for (lot, weights) in weights.chunks_mut(LOT).enumerate() {
-                    let numbers = &mut numbers[..weights.len()];
-                    draws.fill((lot * LOT / 4) as u64, numbers);
-                    replace_with(weights, numbers, scale, &round);
-                }
-            }
-        }
-    }
-
-    /// Rounds to the nearest magnitude, ties to the even code.
-    #[inline]
-    pub(super) fn nearest(&self, value: f64) -> f64 {
-        let magnitude = self.saturate(value);
+    /// Rounds to the nearest number, ties to the even code.
+    #[inline(always)]
+    pub(crate) fn nearest(&self, value: f64) -> f64 {
+        let magnitude = self.capped(value);
         let binade = self.binade(magnitude);
         // Without mantissa bits every binade is one code, and 1.5 steps would always go up to 2: one more step in
         // the shift turns ties around in the binades whose code is even.
         let even = (((binade.to_bits() >> 52) ^ self.odd) & 1).wrapping_neg();
-        let shift = binade * self.shift + f64::from_bits(binade.to_bits() & self.alternate & even);
-        ((magnitude + shift) - shift).copysign(value)
+        let shift = self.unit(magnitude) * UNITS + f64::from_bits(binade.to_bits() & self.alternate & even);
+        self.finish((magnitude + shift) - shift, value)
     }
 
-    /// Rounds to the nearest magnitude, ties to the even number of steps; twice as fast as `nearest`.
-    #[inline]
-    pub(super) fn nearest_step(&self, value: f64) -> f64 {
-        let magnitude = self.saturate(value);
-        let shift = self.binade(magnitude) * self.shift;
-        ((magnitude + shift) - shift).copysign(value)
+    /// Rounds to the nearest number, ties to the even number of steps; faster than `nearest`.
+    #[inline(always)]
+    pub(crate) fn nearest_step(&self, value: f64) -> f64 {
+        let magnitude = self.capped(value);
+        let shift = self.unit(magnitude) * UNITS;
+        self.finish((magnitude + shift) - shift, value)
     }
 
-    /// Rounds to the nearest magnitude, ties away from zero.
-    #[inline]
-    fn nearest_away(&self, value: f64) -> f64 {
-        let magnitude = self.saturate(value);
+    /// Rounds to the nearest number, ties away from zero.
+    #[inline(always)]
+    pub(crate) fn nearest_away(&self, value: f64) -> f64 {
+        let magnitude = self.capped(value);
         let (below, step) = self.below(magnitude);
-        let away = (magnitude - below) * 2.0 >= step;
-        (below + if away { step } else { 0.0 }).copysign(value)
+        self.finish(below + only_if((magnitude - below) * 2.0 >= step, step), value)
     }
 
-    /// Rounds toward zero.
-    #[inline]
-    pub(super) fn toward_zero(&self, value: f64) -> f64 {
-        self.below(self.saturate(value)).0.copysign(value)
+    /// Rounds toward zero: never beyond the largest number, unless the value is infinite.
+    #[inline(always)]
+    pub(crate) fn toward_zero(&self, value: f64) -> f64 {
+        let within = cut(value, self.largest);
+        let magnitude = within + only_if(value.abs() == f64::INFINITY, self.capped(value) - within);
+        self.finish(self.below(magnitude).0, value)
     }
 
     /// Returns the function that rounds a value by a draw of `bits` random bits.
-    fn stochastic(self, bits: u32) -> impl Fn(f64, u32) -> f64 {
-        // Both are powers of two, so is 1 / binade (its exponent field is 2046 less the binade's): no product rounds.
-        let one = power(bits as i32) / self.step;
+    #[inline(always)]
+    pub(crate) fn stochastic(self, bits: u32) -> impl Fn(f64, u32) -> f64 + Copy {
+        let one = power(bits as i32);
+        #[inline(always)]
         move |value, number| {
-            let magnitude = self.saturate(value);
+            let magnitude = self.capped(value);
             let (below, step) = self.below(magnitude);
-            let inverse = f64::from_bits((2046_u64 << 52).wrapping_sub(self.binade(magnitude).to_bits()));
+            // Steps are powers of two, so 1 / step is exact: its exponent field is 2046 less the step's.
+            let inverse = f64::from_bits((2046_u64 << 52).wrapping_sub(step.to_bits()));
             // d stands in the low bits of UNITS + d, and d + u is at most 2^(r+1) − 1: its bit r decides.
             let sum = ((magnitude - below) * (inverse * one) + UNITS).to_bits() + u64::from(number);
             let away = ((sum >> bits) & 1).wrapping_neg();
-            (below + f64::from_bits(step.to_bits() & away)).copysign(value)
+            self.finish(below + f64::from_bits(step.to_bits() & away), value)
         }
     }
 
-    /// Returns the magnitude, at most the largest.
-    #[inline]
-    fn saturate(&self, value: f64) -> f64 {
-        let magnitude = value.abs();
-        if magnitude > self.largest { self.largest } else { magnitude }
+    /// Returns the magnitude, at most the cap of its sign.
+    #[inline(always)]
+    fn capped(&self, value: f64) -> f64 {
+        cut(value, self.cap)
+    }
+
+    /// Gives a rounded magnitude its sign, or what stands for one that is too large.
+    #[inline(always)]
+    fn finish(&self, magnitude: f64, value: f64) -> f64 {
+        let magnitude = if magnitude > self.ceiling { self.beyond } else { magnitude };
+        magnitude.copysign(value) + self.zero
     }
 
     /// Returns the power of two that the steps around a magnitude follow.
-    #[inline]
+    #[inline(always)]
     fn binade(&self, magnitude: f64) -> f64 {
         let binade = f64::from_bits(magnitude.to_bits() & EXPONENT);
         if binade > self.least_binade { binade } else { self.least_binade }
     }
 
-    /// Returns the grid's number at or below a magnitude, and the step from it to the next.
-    #[inline]
+    /// Returns the step around a magnitude.
+    #[inline(always)]
+    fn unit(&self, magnitude: f64) -> f64 {
+        let binade = f64::from_bits(magnitude.to_bits() & EXPONENT);
+        if binade < self.least_binade { self.least_step } else { binade * self.step }
+    }
+
+    /// Returns the number at or below a magnitude, and the step from it to the next.
+    #[inline(always)]
     fn below(&self, magnitude: f64) -> (f64, f64) {
-        let binade = self.binade(magnitude);
-        let step = binade * self.step;
-        let shift = binade * self.shift;
+        let step = self.unit(magnitude);
+        let shift = step * UNITS;
         let near = (magnitude + shift) - shift;
-        (if near > magnitude { near - step } else { near }, step)
+        (near - only_if(near > magnitude, step), step)
     }
 }
 
-fn replace(weights: &mut [f32], scale: f32, round: impl Fn(f64) -> f64) {
-    let scale = f64::from(scale);
-    if scale == 1.0 {
-        for weight in weights {
-            *weight = round(f64::from(*weight)) as f32;
-        }
-    } else {
-        for weight in weights {
-            *weight = (round(f64::from(*weight) / scale) * scale) as f32;
-        }
-    }
+/// Returns the value, or 0 if a condition does not hold; a mask, where the compiler would put a branch.
+#[inline(always)]
+fn only_if(holds: bool, value: f64) -> f64 {
+    f64::from_bits(value.to_bits() & u64::from(holds).wrapping_neg())
 }
 
-fn replace_with(weights: &mut [f32], numbers: &[u32], scale: f32, round: impl Fn(f64, u32) -> f64) {
-    let scale = f64::from(scale);
-    if scale == 1.0 {
-        for (weight, &number) in weights.iter_mut().zip(numbers) {
-            *weight = round(f64::from(*weight), number) as f32;
-        }
-    } else {
-        for (weight, &number) in weights.iter_mut().zip(numbers) {
-            *weight = (round(f64::from(*weight) / scale, number) * scale) as f32;
-        }
-    }
+/// Returns the magnitude of a value, at most the limit of its sign; NaN stays NaN.
+#[inline(always)]
+fn cut(value: f64, [positive, negative]: [f64; 2]) -> f64 {
+    let value = if value > positive { positive } else { value };
+    (if value < -negative { -negative } else { value }).abs()
 }

@@ -1,82 +1,275 @@
-//! Number formats: what a weight can be stored as. One variant per kind of format, one file per variant.
-//! Knows nothing of networks and files; a tensor is a slice of binary32.
+//! Number formats: what a weight can be stored as. A [`Format`] is what a person asks for; its [`Codec`] is the
+//! function between bit patterns and numbers. Knows nothing of networks and files; a tensor is a slice of binary32.
 
+mod codebook;
+mod codec;
 mod error;
-mod fit;
 mod float;
-mod grid;
+pub(crate) mod grid;
+mod integer;
+pub(crate) mod k_means;
+mod named;
 pub mod pack;
-mod rounding;
-mod scale;
+mod posit;
+pub(crate) mod rounding;
+mod search;
+pub(crate) mod slice;
 
 use serde::Serialize;
 
+use crate::scale::{Per, PowerFit, RealFit, Scale, Store};
+pub use codebook::{Codebook, MOST_VALUES};
+pub use codec::Codec;
 pub use error::FormatError;
-pub use float::{Bias, Float};
+pub use float::{Bias, Float, Overflow, Specials, Subnormals};
+pub use integer::{Integer, Range};
+pub use named::{Domain, NAMES};
 pub use rounding::{Draw, Draws, RandomBits, Rounding};
-pub use scale::{Percent, PowerFit, RealFit, Scale, StoredScale};
+pub use slice::Group;
+
+/// The 16 numbers of `NF4`, code 0 to 15: quantiles of the normal distribution over the largest of them (Dettmers et
+/// al., *`QLoRA`*, 2023, appendix E).
+pub const NF4: [f32; 16] = [
+    -1.0,
+    -0.696_192_8,
+    -0.525_073_05,
+    -0.394_917_5,
+    -0.284_441_38,
+    -0.184_773_43,
+    -0.091_050_036,
+    0.0,
+    0.079_580_3,
+    0.160_930_2,
+    0.246_112_3,
+    0.337_915_24,
+    0.440_709_83,
+    0.562_617,
+    0.722_956_84,
+    1.0,
+];
 
 /// A number format.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Format {
     /// A small float, or fixed point at e = 0.
     Float(Float),
+    /// Integers of `bits` bits, 2 to 24; they have a scale.
+    Int {
+        /// The bits of a code.
+        bits: u32,
+        /// Which integers they count.
+        range: Range,
+    },
+    /// Two's complement fixed point.
+    Fixed {
+        /// Bits before the point, the sign not counted.
+        int: i32,
+        /// Bits behind the point.
+        frac: i32,
+    },
+    /// A sign and an exponent: 0 and ±2^k, k from 0 down to 2 − 2^(bits−1) (Miyashita et al. 2016; Zhou et al.,
+    /// *INQ*, 2017), 2 to 8 bits.
+    PowerOfTwo {
+        /// The bits of a code.
+        bits: u32,
+    },
+    /// A posit of `n` bits, 2 to 16, `es` of the exponent.
+    Posit {
+        /// The bits of a code.
+        n: u32,
+        /// The exponent bits.
+        es: u32,
+    },
+    /// −1, 0, 1, five to a byte; they have a scale.
+    Ternary,
+    /// −1 and 1; they have a scale. Zero is 1.
+    Binary,
+    /// The 16 numbers of [`NF4`], scaled by the largest magnitude of a block, a binary32 each.
+    Nf4 {
+        /// Weights in a block.
+        block: usize,
+    },
+    /// The 2^bits numbers of least squared error for each tensor, 1 to 8 bits; they are stored with it as binary32.
+    KMeans {
+        /// The bits of a code.
+        bits: u32,
+    },
+    /// Numbers of one's own, their code being their place. The decoder knows them: they are not stored.
+    Values(Vec<f32>),
+    /// A block of elements that share an exponent of 8 bits (OCP Microscaling Formats 1.0).
+    Mx {
+        /// What each element is.
+        element: Element,
+        /// Weights in a block.
+        block: usize,
+    },
+    /// Plain block floating point: a sign and bits − 1 mantissa bits each, and a shared exponent of 8 bits.
+    BlockFloat {
+        /// The bits of a code, 2 to 24.
+        bits: u32,
+        /// Weights in a block.
+        block: usize,
+    },
+}
+
+/// An element of a block with a shared exponent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Element {
+    /// A small float.
+    Float(Float),
+    /// An integer with all but its sign and one bit behind the point: OCP's INT8 for any width, without its least
+    /// number.
+    Int {
+        /// The bits of a code, 2 to 24.
+        bits: u32,
+    },
+}
+
+/// How the codes of a tensor are laid into bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// Codes of so many bits, least significant bit first.
+    Bits(u32),
+    /// Five codes below 3 to a byte, the first the lowest digit.
+    FiveToAByte,
 }
 
 impl Format {
-    /// Returns the nominal width of a code in bits.
+    /// Returns the codec; an error if there is no such format. A format that is fitted to each tensor has that of its
+    /// width: `KMeans` counts from 0, `Asymmetric` integers have their zero point in the middle.
+    pub fn codec(&self) -> Result<Codec, FormatError> {
+        let codebook = |values: &[f32]| Codebook::new(values).map(Box::new).map(Codec::Codebook);
+        match *self {
+            Self::Float(float) | Self::Mx { element: Element::Float(float), .. } => Ok(Codec::Float(float)),
+            Self::Int { bits, range } => Integer::new(bits, range).map(Codec::Integer),
+            Self::Fixed { int, frac } => Integer::fixed(int, frac).map(Codec::Integer),
+            Self::PowerOfTwo { bits } => powers(bits).map(Codec::Float),
+            Self::Posit { n, es } => posit::posit(n, es).map(Box::new).map(Codec::Codebook),
+            Self::Ternary => codebook(&[-1.0, 0.0, 1.0]),
+            // The code is the sign; of equal distances the even one is taken, so zero is 1.
+            Self::Binary => codebook(&[1.0, -1.0]),
+            Self::Nf4 { .. } => codebook(&NF4),
+            Self::KMeans { bits } if !(1..=8).contains(&bits) => Err(FormatError::KMeansBits { bits }),
+            Self::KMeans { bits } => codebook(&(0..1 << bits).map(|code| code as f32).collect::<Vec<f32>>()),
+            Self::Values(ref values) => codebook(values),
+            Self::Mx { element: Element::Int { bits }, .. } => Integer::mx(bits).map(Codec::Integer),
+            Self::BlockFloat { bits, .. } => match bits {
+                // Below 2 in magnitude, so that the exponent of the largest is 0, that of the shared one.
+                2..=24 => Float::new(0, bits - 1, Bias::Exactly(0)).map(Codec::Float),
+                _ => Err(FormatError::IntegerBits { bits }),
+            },
+        }
+    }
+
+    /// Returns whether the codec depends on the tensor.
     #[must_use]
-    pub fn code_bits(&self) -> u32 {
-        match self {
-            Self::Float(float) => float.bits(),
+    pub fn is_fitted(&self) -> bool {
+        matches!(self, Self::KMeans { .. } | Self::Int { range: Range::Asymmetric, .. })
+    }
+
+    /// Returns the scale to use where `asked` is asked for; an error if the format cannot have it.
+    pub fn scale(&self, asked: Option<Scale>) -> Result<Scale, FormatError> {
+        let refused = |why| Err(FormatError::Scale { format: self.name(), why });
+        let own = self.own_scale();
+        match (self, asked) {
+            (Self::Nf4 { .. } | Self::Mx { .. } | Self::BlockFloat { .. }, Some(_)) => refused(
+                "its scale is part of the format; remove `scale`, and give the block inside the format",
+            ),
+            (Self::KMeans { .. }, Some(scale)) if scale != Scale::None => {
+                refused("its codebook is fitted to each tensor and has no scale; remove `scale`")
+            }
+            (Self::Int { .. } | Self::Ternary | Self::Binary, Some(Scale::None)) => {
+                refused("whole numbers need a scale: `Real(…)` or `PowerOfTwo(…)`")
+            }
+            (Self::Ternary | Self::Binary, Some(scale)) => Ok(scale),
+            (_, Some(Scale::Real { fit: RealFit::Mean, .. })) => refused(
+                "`fit: Mean` is for `Ternary` and `Binary`; choose `MaxAbs`, `Percentile` or `LeastSquares`",
+            ),
+            (_, asked) => Ok(asked.unwrap_or(own)),
         }
     }
 
     /// Returns the scale that the format has where none is asked for.
-    #[must_use]
-    pub fn default_scale(&self) -> Scale {
-        match self {
-            Self::Float(_) => Scale::None,
+    fn own_scale(&self) -> Scale {
+        let real = |per, fit| Scale::Real { per, fit, store: Store::F32 };
+        match *self {
+            Self::Float(_)
+            | Self::Fixed { .. }
+            | Self::PowerOfTwo { .. }
+            | Self::Posit { .. }
+            | Self::KMeans { .. }
+            | Self::Values(_) => Scale::None,
+            Self::Int { .. } => real(Per::Tensor, RealFit::MaxAbs),
+            Self::Ternary | Self::Binary => real(Per::Tensor, RealFit::Mean),
+            Self::Nf4 { block } => real(Per::Block(block), RealFit::MaxAbs),
+            Self::Mx { block, .. } | Self::BlockFloat { block, .. } => {
+                Scale::PowerOfTwo { per: Per::Block(block), fit: PowerFit::MaxExponent }
+            }
         }
     }
 
-    /// Returns the largest magnitude that the format rounds to, at a scale of 1.
+    /// Returns how codes are laid into bytes.
     #[must_use]
-    pub fn largest(&self) -> f32 {
-        match self {
-            Self::Float(float) => float.largest(),
+    pub fn packing(&self) -> Packing {
+        match *self {
+            Self::Ternary => Packing::FiveToAByte,
+            Self::Binary => Packing::Bits(1),
+            Self::Nf4 { .. } => Packing::Bits(4),
+            Self::Float(float) | Self::Mx { element: Element::Float(float), .. } => {
+                Packing::Bits(float.bits())
+            }
+            Self::Fixed { int, frac } => Packing::Bits((1 + int + frac) as u32),
+            Self::Posit { n, .. } => Packing::Bits(n),
+            Self::Values(ref values) => {
+                Packing::Bits(usize::BITS - values.len().saturating_sub(1).leading_zeros())
+            }
+            Self::Int { bits, .. }
+            | Self::PowerOfTwo { bits }
+            | Self::KMeans { bits }
+            | Self::Mx { element: Element::Int { bits }, .. }
+            | Self::BlockFloat { bits, .. } => Packing::Bits(bits),
         }
     }
 
-    /// Returns the scale for a tensor's finite weights, already rounded to its stored type.
+    /// Returns the nominal width of a weight in bits: of its code, and of its share of the scale of a full block
+    /// where the format brings that with it.
     #[must_use]
-    pub fn fit(&self, scale: Scale, weights: &[f32]) -> StoredScale {
-        match self {
-            Self::Float(float) => float.fit(scale, weights),
+    pub fn code_bits(&self) -> f64 {
+        let code = match self.packing() {
+            Packing::Bits(bits) => f64::from(bits),
+            Packing::FiveToAByte => 8.0 / 5.0,
+        };
+        match *self {
+            Self::Nf4 { block } => code + 32.0 / block as f64,
+            Self::Mx { block, .. } | Self::BlockFloat { block, .. } => code + 8.0 / block as f64,
+            _ => code,
         }
     }
 
-    /// Replaces every weight w by binary32(round(w ÷ s)·s), the division in binary64; the draw of an element is that
-    /// of its place in the slice.
-    pub fn round_slice(&self, weights: &mut [f32], scale: StoredScale, rounding: Rounding, draws: &Draws) {
-        match self {
-            Self::Float(float) => float.round_slice(weights, scale.value(), rounding, draws),
-        }
-    }
-
-    /// Returns the code to which a number (a weight over its scale) is rounded, and nothing for NaN without a code.
+    /// Returns the name of the variant.
     #[must_use]
-    pub fn encode(&self, quotient: f64, rounding: Rounding, draw: Draw) -> Option<u32> {
+    pub fn name(&self) -> &'static str {
         match self {
-            Self::Float(float) => float.encode(quotient, rounding, draw),
+            Self::Float(_) => "Float",
+            Self::Int { .. } => "Int",
+            Self::Fixed { .. } => "Fixed",
+            Self::PowerOfTwo { .. } => "PowerOfTwo",
+            Self::Posit { .. } => "Posit",
+            Self::Ternary => "Ternary",
+            Self::Binary => "Binary",
+            Self::Nf4 { .. } => "Nf4",
+            Self::KMeans { .. } => "KMeans",
+            Self::Values(_) => "Values",
+            Self::Mx { .. } => "Mx",
+            Self::BlockFloat { .. } => "BlockFloat",
         }
     }
+}
 
-    /// Returns the exact number of a code, at a scale of 1.
-    #[must_use]
-    pub fn value(&self, code: u32) -> f64 {
-        match self {
-            Self::Float(float) => float.value(code),
-        }
+/// Returns zero and the powers of two from 1 down: e = bits − 1, m = 0.
+fn powers(bits: u32) -> Result<Float, FormatError> {
+    if !(2..=8).contains(&bits) {
+        return Err(FormatError::PowerOfTwoBits { bits });
     }
+    Float::new(bits - 1, 0, Bias::Exactly((1 << (bits - 1)) - 1))
 }

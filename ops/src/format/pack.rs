@@ -44,6 +44,19 @@ pub fn unpack(bytes: &[u8], bits: u32, count: usize) -> Vec<u32> {
     codes
 }
 
+/// Packs codes below 3 five to a byte, the first the lowest digit of a number to base 3; missing ones are 0.
+#[must_use]
+pub fn pack_ternary(codes: &[u32]) -> Vec<u8> {
+    codes.chunks(5).map(|five| five.iter().rev().fold(0, |byte, code| 3 * byte + *code as u8)).collect()
+}
+
+/// Returns the first `count` codes that were packed five to a byte; fewer if `bytes` is too short.
+#[must_use]
+pub fn unpack_ternary(bytes: &[u8], count: usize) -> Vec<u32> {
+    let digits = |byte: &u8| [1, 3, 9, 27, 81].map(|power| u32::from(byte / power % 3));
+    bytes.iter().flat_map(digits).take(count).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +69,17 @@ mod tests {
         assert_eq!(pack([0xdead_beef], 32), [0xef, 0xbe, 0xad, 0xde]);
         assert_eq!(unpack(&[0b1101_0001, 0b1000], 3, 4), [1, 2, 3, 4]);
         assert_eq!(unpack(&[0b1101_0001], 3, 4), [1, 2]);
+    }
+
+    /// By hand: 2 + 1·3 + 0·9 + 2·27 + 2·81 = 221, then 1.
+    #[test]
+    fn ternary_codes_lie_lowest_digit_first() {
+        assert_eq!(pack_ternary(&[2, 1, 0, 2, 2, 1]), [221, 1]);
+        assert_eq!(unpack_ternary(&[221, 1], 6), [2, 1, 0, 2, 2, 1]);
+        assert_eq!(unpack_ternary(&[221], 6), [2, 1, 0, 2, 2]);
+        for byte in 0..243 {
+            assert_eq!(pack_ternary(&unpack_ternary(&[byte], 5)), [byte]);
+        }
     }
 
     proptest! {

@@ -79,6 +79,12 @@ impl Draw {
         }
     }
 
+    /// Returns the draw that deterministic roundings are given and ignore: 0 of 32 bits.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { number: 0, bits: RandomBits(32) }
+    }
+
     /// Returns u.
     #[must_use]
     pub fn number(self) -> u32 {
@@ -121,12 +127,14 @@ impl Draws {
         Draw { number: self.stream.bits(element) >> (32 - self.bits.get()), bits: self.bits }
     }
 
-    /// Writes u of the elements from `4 * block` on.
-    pub(super) fn fill(&self, block: u64, out: &mut [u32]) {
+    /// Writes u of the elements from `first` on.
+    #[inline(always)]
+    pub(super) fn fill(&self, first: u64, out: &mut [u32]) {
+        self.stream.fill(first, out);
         let drop = 32 - self.bits.get();
-        for (index, four) in out.chunks_mut(4).enumerate() {
-            for (to, number) in four.iter_mut().zip(self.stream.block(block + index as u64)) {
-                *to = number >> drop;
+        if drop > 0 {
+            for number in out {
+                *number >>= drop;
             }
         }
     }
@@ -141,7 +149,7 @@ mod tests {
         for bits in [1, 5, 32] {
             let draws = Draws::new(3, "linear1.weight", RandomBits::new(bits).unwrap());
             let mut numbers = [0; 10];
-            draws.fill(2, &mut numbers);
+            draws.fill(8, &mut numbers);
             for (index, number) in numbers.iter().enumerate() {
                 assert_eq!(draws.draw(8 + index as u64).number(), *number);
             }

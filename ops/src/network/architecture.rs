@@ -147,6 +147,27 @@ impl Architecture {
         }
         Self::Layers(layers)
     }
+
+    /// Returns the names of the trained network's layers that have parameters, in order: a batch normalization is
+    /// folded into the layer before it, where there is one to fold it into.
+    #[must_use]
+    pub fn parameter_layers(&self, classes: usize) -> Vec<String> {
+        let Self::Layers(mut layers) = self.resolved(classes) else { return vec![] };
+        layers.retain(|layer| !matches!(layer, LayerSpec::Dropout { .. }));
+        let mut names = vec![];
+        let mut folds = false;
+        for layer in &mut layers {
+            let is_norm = matches!(layer, LayerSpec::BatchNorm { .. });
+            if let Some(Some(name)) = layer.name()
+                && !(is_norm && folds)
+            {
+                names.push(name.clone());
+            }
+            // Two in a row both go into the layer before them.
+            folds = matches!(layer, LayerSpec::Conv { .. } | LayerSpec::Linear { .. }) || is_norm && folds;
+        }
+        names
+    }
 }
 
 fn mlp(hidden: &[usize], dropout: f64, classes: usize) -> Vec<LayerSpec> {

@@ -69,20 +69,21 @@ impl EvaluateOp {
 
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
         let [Port::Model(trained), Port::Dataset(data)] = inputs else { return Ok(Port::Nothing) };
-        let misfit =
-            |field, message: String, hint: &str| Err(Misfit { field, message, hint: hint.to_owned() });
+        let misfit = |field, message: String, hint: &str| {
+            Err(Misfit { field, entry: None, message, hint: hint.to_owned() })
+        };
         if self.split == Split::Validation && !data.validated {
             let hint = "set aside some with `validation: 5000` in the Dataset";
             return misfit("split", "this dataset has no validation images".to_owned(), hint);
         }
-        if overlapping(trained, data) {
+        if overlapping(&trained.data, data) {
             return misfit(
                 "data",
-                format!("a model trained on {} cannot be judged on {}", trained.source, data.source),
+                format!("a model trained on {} cannot be judged on {}", trained.data.source, data.source),
                 "Mnist10k's images are Mnist's training images: judge a model on the dataset it was trained on",
             );
         }
-        if let (Some(takes), Some(gives)) = (trained.shape, data.shape)
+        if let (Some(takes), Some(gives)) = (trained.data.shape, data.shape)
             && takes != gives
         {
             let words = |([c, h, w], classes): ([usize; 3], usize)| {

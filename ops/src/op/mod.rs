@@ -2,6 +2,7 @@
 
 pub mod dataset;
 pub mod evaluate;
+mod format;
 pub mod quantize;
 pub mod train;
 

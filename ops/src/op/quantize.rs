@@ -1,22 +1,24 @@
-//! `Quantize(model, format, rounding: Nearest, seed: 0, random_bits: 32, scale, tensors: Weights)`.
+//! `Quantize(model, format, rounding: Nearest, scale, seed: 0, random_bits: 32, tensors: Weights, layers: {}, first,
+//! last)`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fewbits_engine::ops::{Identity, Keeping, Kind, OpError, Output};
-use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::read::{Fields, Read, choice, variant};
-use fewbits_engine::text::value::Value;
+use fewbits_engine::ops::{self, Identity, Keeping, Misfit, OpError, Output};
+use fewbits_engine::text::fault::{Faults, suggest};
+use fewbits_engine::text::read::{Fields, Read, choice, mismatch};
+use fewbits_engine::text::value::{Kind, Value};
 use fewbits_store::{Digest, Series};
 use serde_json::json;
 
-use crate::format::{Bias, Float, Format, Percent, PowerFit, RandomBits, RealFit, Rounding, Scale};
+use crate::format::{Format, RandomBits, Rounding};
 use crate::network::model::Model;
-use crate::quantize::{Distortion, Quantized, Quantizer, Tensor, Tensors};
-use crate::standard::Artifact;
+use crate::quantize::{Distortion, Quantized, Quantizer, Recipe, Tensor, Tensors};
+use crate::scale::Scale;
+use crate::standard::{Artifact, Port};
 
 /// How the engine wires it.
-pub const KIND: Kind = Kind {
+pub const KIND: ops::Kind = ops::Kind {
     name: "Quantize",
     inputs: &[("model", "model")],
     output: Some("model"),
@@ -35,38 +37,127 @@ pub const KIND: Kind = Kind {
     keeping: Keeping::WhenAsked,
 };
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A quantization to be done.
 #[derive(Debug)]
 pub struct QuantizeOp {
     quantizer: Quantizer,
+    /// The recipes of the network's first and last layer, where they have their own.
+    ends: [Option<Recipe>; 2],
 }
 
 /// Reads its parameters.
 pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeOp> {
-    let format: Option<Format> = fields.required("format", faults);
-    let rounding = fields.optional("rounding", Rounding::Nearest, faults);
+    let recipe = read_recipe(fields, None, faults);
     let seed = fields.whole("seed", 0..=i64::MAX, Some(0), faults);
     let random_bits = fields.whole("random_bits", 1..=32, Some(32), faults);
-    let scale = fields.optional("scale", None::<Scale>, faults);
     let tensors = fields.optional("tensors", Tensors::Weights, faults);
-    let format = format?;
-    let quantizer = Quantizer {
-        rounding: rounding?,
-        seed: seed? as u64,
-        random_bits: RandomBits::new(random_bits? as u32).ok()?,
-        scale: scale?.unwrap_or(format.default_scale()),
-        tensors: tensors?,
-        format,
+    let written = ["first", "last", "layers"].map(|name| fields.take(name));
+    // What a layer changes is changed of the recipe of all.
+    let recipe = recipe?;
+    let [first, last, layers] = written;
+    let [first, last] = [first, last].map(|end| end.map(|end| read_override(end, &recipe, faults)));
+    let layers = layers.map_or(Some(BTreeMap::new()), |layers| read_layers(layers, &recipe, faults));
+    Some(QuantizeOp {
+        ends: [first.map_or(Some(None), |end| end.map(Some))?, last.map_or(Some(None), |end| end.map(Some))?],
+        quantizer: Quantizer {
+            recipe,
+            layers: layers?,
+            seed: seed? as u64,
+            random_bits: RandomBits::new(random_bits? as u32).ok()?,
+            tensors: tensors?,
+        },
+    })
+}
+
+/// Reads format, rounding and scale. What is not given is that of `usual`; a format given anew comes with its own
+/// scale.
+fn read_recipe(fields: &mut Fields<'_>, usual: Option<&Recipe>, faults: &mut Faults) -> Option<Recipe> {
+    let owned = usual.cloned();
+    let (has_format, scale_span) = (fields.has("format"), fields.span_of("scale"));
+    let format: Option<Format> = match &owned {
+        Some(usual) => fields.optional("format", usual.format.clone(), faults),
+        None => fields.required("format", faults),
     };
-    Some(QuantizeOp { quantizer })
+    let usual_rounding = owned.as_ref().map_or(Rounding::Nearest, |usual| usual.rounding);
+    let rounding = fields.optional("rounding", usual_rounding, faults);
+    let scale = match fields.take("scale") {
+        Some(value) => Scale::read(value, faults).map(Some),
+        // Its scale was checked with its format.
+        None if !has_format && let Some(usual) = &owned => {
+            return Some(Recipe { format: format?, rounding: rounding?, scale: usual.scale });
+        }
+        None => Some(None),
+    };
+    match Recipe::new(format?, rounding?, scale?) {
+        Ok(recipe) => Some(recipe),
+        Err(error) => {
+            faults.add(scale_span, error.to_string(), "");
+            None
+        }
+    }
+}
+
+/// Reads what one layer does otherwise: `(format: Int(8))`.
+fn read_override(value: &Value, usual: &Recipe, faults: &mut Faults) -> Option<Recipe> {
+    let mut fields = Fields::open(value, "a layer's exception", faults)?;
+    let recipe = read_recipe(&mut fields, Some(usual), faults);
+    fields.finish(faults).then_some(recipe?)
+}
+
+/// Reads `{"conv1": (format: Int(8))}`.
+fn read_layers(value: &Value, usual: &Recipe, faults: &mut Faults) -> Option<BTreeMap<String, Recipe>> {
+    let Kind::Map(entries) = &value.kind else {
+        mismatch(value, "a map from names of layers, `{\"conv1\": (format: …)}`", faults);
+        return None;
+    };
+    let mut layers = BTreeMap::new();
+    let mut whole = true;
+    for (key, value) in entries {
+        let (name, recipe) = (String::read(key, faults), read_override(value, usual, faults));
+        let Some((name, recipe)) = name.zip(recipe) else {
+            whole = false;
+            continue;
+        };
+        if layers.insert(name.clone(), recipe).is_some() {
+            faults.add(key.span, format!("layer `{name}` is there twice"), "remove one of the two");
+            whole = false;
+        }
+    }
+    whole.then_some(layers)
 }
 
 impl QuantizeOp {
     pub(crate) fn identity(&self) -> Identity {
         // The quantizer leaves out seed and random bits where nothing is drawn.
-        Identity { op: "quantize", version: VERSION, params: json!(self.quantizer) }
+        let mut params = json!(self.quantizer);
+        let quantizer = &self.quantizer;
+        let drawn = self.ends.iter().flatten().any(|end| end.rounding.is_random());
+        if drawn {
+            params["seed"] = json!(quantizer.seed);
+            params["random_bits"] = json!(quantizer.random_bits);
+        }
+        for (name, end) in ["first", "last"].into_iter().zip(&self.ends) {
+            if let Some(recipe) = end {
+                params[name] = json!(recipe);
+            }
+        }
+        Identity { op: "quantize", version: VERSION, params }
+    }
+
+    /// Checks the names of layers.
+    pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
+        let [Port::Model(model)] = inputs else { return Ok(Port::Nothing) };
+        match self.quantizer.layers.keys().find(|name| !model.layers.contains(name)) {
+            None => Ok(Port::Model(model.clone())),
+            Some(name) => Err(Misfit {
+                field: "layers",
+                entry: Some(name.clone()),
+                message: format!("the network has no layer `{name}` with weights"),
+                hint: suggest(name, model.layers.iter().map(String::as_str)),
+            }),
+        }
     }
 
     pub(crate) fn run(&self, model: &Model) -> Result<Output<Artifact>, OpError> {
@@ -82,7 +173,8 @@ impl QuantizeOp {
             .zip(&numbers)
             .map(|((name, tensor), data)| Tensor { name, shape: tensor.dims(), data })
             .collect();
-        let mut quantized = self.quantizer.quantize(&tensors).map_err(|error| failed(&error))?;
+        let quantizer = self.of_network(model);
+        let mut quantized = quantizer.quantize(&tensors).map_err(|error| failed(&error))?;
         let data = std::mem::take(&mut quantized.data);
         let replaced = names.into_iter().cloned().zip(data).collect();
         let small = model.with(replaced).map_err(|error| failed(&error))?;
@@ -98,7 +190,22 @@ impl QuantizeOp {
 
     /// Returns whether weights are divided by a scale before they are rounded.
     pub(crate) fn is_scaled(&self) -> bool {
-        self.quantizer.scale != Scale::None
+        self.quantizer.recipe.scale != Scale::None
+    }
+
+    /// Returns the quantizer with the exceptions of this network's first and last layer, unless they are named too.
+    fn of_network(&self, model: &Model) -> Quantizer {
+        let mut quantizer = self.quantizer.clone();
+        let layers = model.graph().layers.iter().map(|layer| &layer.name);
+        let mut weighted = layers.filter(|name| model.tensors().contains_key(&format!("{name}.weight")));
+        let (first, last) = (weighted.next(), weighted.next_back());
+        // In a network of one layer that one is both; it counts as the last.
+        for (name, end) in [last.or(first), first].into_iter().zip(self.ends.iter().rev()) {
+            if let (Some(name), Some(recipe)) = (name, end) {
+                quantizer.layers.entry(name.clone()).or_insert_with(|| recipe.clone());
+            }
+        }
+        quantizer
     }
 
     fn metrics(&self, quantized: &Quantized) -> BTreeMap<String, f64> {
@@ -106,7 +213,7 @@ impl QuantizeOp {
         let all = [
             ("bits_per_weight", Some(size.bits_per_weight)),
             ("bytes", Some(size.bytes as f64)),
-            ("code_bits", Some(f64::from(size.code_bits))),
+            ("code_bits", Some(size.code_bits)),
             ("flushed", Some(lost.flushed)),
             ("max_error", Some(lost.max_error)),
             ("mse", Some(lost.mse)),
@@ -126,7 +233,7 @@ fn series(quantized: &Quantized) -> BTreeMap<String, Series> {
         names: names.clone(),
         values: quantized.reports.iter().map(|report| value(&report.distortion)).collect(),
     };
-    let scales = quantized.reports.iter().map(|report| f64::from(report.scale.value())).collect();
+    let scales = quantized.reports.iter().map(|report| f64::from(report.scale)).collect();
     BTreeMap::from([
         ("flushed".to_owned(), of(|lost| lost.flushed)),
         ("max_error".to_owned(), of(|lost| lost.max_error)),
@@ -137,112 +244,8 @@ fn series(quantized: &Quantized) -> BTreeMap<String, Series> {
     ])
 }
 
-impl Read for Format {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let kind = variant(value, "a format", &["Float"], faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        let e = fields.whole("e", 0..=8, None, faults);
-        let m = fields.whole("m", 0..=23, None, faults);
-        let bias = fields.optional("bias", Bias::Ieee, faults);
-        fields.finish(faults);
-        match Float::new(e? as u32, m? as u32, bias?) {
-            Ok(float) => Some(Self::Float(float)),
-            Err(error) => {
-                faults.add(value.span, error.to_string(), "");
-                None
-            }
-        }
-    }
-}
-
-impl Read for Bias {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let kind = variant(value, "a bias", &["Ieee", "Exactly"], faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        let bias = match kind {
-            "Ieee" => Some(Self::Ieee),
-            _ => fields.whole("bias", -1000..=1000, None, faults).map(|bias| Self::Exactly(bias as i32)),
-        };
-        fields.finish(faults);
-        bias
-    }
-}
-
-impl Read for Rounding {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let choices = [
-            ("Nearest", Self::Nearest),
-            ("NearestAway", Self::NearestAway),
-            ("TowardZero", Self::TowardZero),
-            ("Stochastic", Self::Stochastic),
-        ];
-        choice(value, "a rounding", &choices, faults)
-    }
-}
-
 impl Read for Tensors {
     fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
         choice(value, "a choice of tensors", &[("Weights", Self::Weights), ("All", Self::All)], faults)
-    }
-}
-
-/// Read through `Option`, so that a format's own default stands where none is given; `None` is a scale too.
-impl Read for Scale {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let kind = variant(value, "a scale", &["None", "PowerOfTwo", "Real"], faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        if kind != "None"
-            && let Some(per) = fields.take("per")
-        {
-            choice(per, "a part of a model", &[("Tensor", ())], faults)?;
-        }
-        let scale = match kind {
-            "None" => Some(Self::None),
-            "PowerOfTwo" => {
-                fields.optional("fit", PowerFit::MaxAbs, faults).map(|fit| Self::PowerOfTwo { fit })
-            }
-            _ => {
-                let store =
-                    fields.take("store").map(|value| choice(value, "a stored type", &[("F32", ())], faults));
-                let fit = fields.optional("fit", RealFit::MaxAbs, faults);
-                store.unwrap_or(Some(())).and(fit).map(|fit| Self::Real { fit })
-            }
-        };
-        fields.finish(faults);
-        scale
-    }
-}
-
-impl Read for PowerFit {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let choices = [
-            ("MaxAbs", Self::MaxAbs),
-            ("MaxExponent", Self::MaxExponent),
-            ("LeastSquares", Self::LeastSquares),
-        ];
-        choice(value, "a fit", &choices, faults)
-    }
-}
-
-impl Read for RealFit {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let kind = variant(value, "a fit", &["MaxAbs", "Percentile", "LeastSquares"], faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        let fit = match kind {
-            "MaxAbs" => Some(Self::MaxAbs),
-            "LeastSquares" => Some(Self::LeastSquares),
-            _ => {
-                let percent: Option<f64> = fields.required("p", faults);
-                percent.and_then(|percent| match Percent::new(percent) {
-                    Ok(percent) => Some(Self::Percentile(percent)),
-                    Err(error) => {
-                        faults.add(value.span, error.to_string(), "");
-                        None
-                    }
-                })
-            }
-        };
-        fields.finish(faults);
-        fit
     }
 }

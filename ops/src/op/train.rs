@@ -17,7 +17,7 @@ use crate::network::graph::Graph;
 use crate::network::model::Model;
 use crate::network::recipe::{Augment, Init, Optimizer, Schedule, TrainConfig};
 use crate::network::train::{self, EpochFigures, Observer, TrainError};
-use crate::standard::{Artifact, Port};
+use crate::standard::{Artifact, ModelPort, Port};
 
 /// How the engine wires it.
 pub const KIND: Kind = Kind {
@@ -87,6 +87,7 @@ impl TrainOp {
         if let Some((shape, classes)) = data.shape {
             let graph = Graph::resolve(&self.config.model, shape, classes).map_err(|error| Misfit {
                 field: "model",
+                entry: None,
                 message: error.to_string(),
                 hint: format!(
                     "the images are {} x {} x {} in {classes} classes",
@@ -98,6 +99,7 @@ impl TrainOp {
                 let (takes, most) = (bytes.div_ceil(1 << 30), MOST_BYTES >> 30);
                 return Err(Misfit {
                     field: "model",
+                    entry: None,
                     message: format!(
                         "training this network in batches of {} takes {takes} GiB",
                         self.config.batch
@@ -108,7 +110,9 @@ impl TrainOp {
                 });
             }
         }
-        Ok(Port::Model(data.clone()))
+        // Names do not depend on the number of classes.
+        let layers = self.config.model.parameter_layers(data.shape.map_or(1, |(_, classes)| classes));
+        Ok(Port::Model(ModelPort { data: data.clone(), layers }))
     }
 
     pub(crate) fn run(&self, data: &Dataset, context: &Context) -> Result<Output<Artifact>, OpError> {

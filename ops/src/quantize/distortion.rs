@@ -13,7 +13,7 @@ pub struct Distortion {
     pub sqnr_db: Option<f64>,
     /// The share of the weights other than zero that became zero, 0 to 1; 0 if there are none.
     pub flushed: f64,
-    /// The share of weights with |w| / s beyond the format's largest magnitude, 0 to 1.
+    /// The share of weights beyond the format's largest number of their sign, at their scale, 0 to 1.
     pub saturated: f64,
 }
 
@@ -30,10 +30,9 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Counts one tensor that was rounded at `scale` to magnitudes of at most `largest`.
-    pub(super) fn of(weights: &[f32], rounded: &[f32], scale: f32, largest: f32) -> Self {
+    /// Counts one group that was rounded to numbers from `low` to `high`, the scale included.
+    pub(super) fn of(weights: &[f32], rounded: &[f32], (low, high): (f64, f64)) -> Self {
         let mut tally = Self { count: weights.len() as u64, ..Self::default() };
-        let (scale, largest) = (f64::from(scale), f64::from(largest));
         for (&weight, &used) in weights.iter().zip(rounded) {
             let (weight, used) = (f64::from(weight), f64::from(used));
             let error = weight - used;
@@ -42,7 +41,7 @@ impl Tally {
             tally.max_error = tally.max_error.max(error.abs());
             tally.nonzero += u64::from(weight != 0.0);
             tally.flushed += u64::from(weight != 0.0 && used == 0.0);
-            tally.saturated += u64::from(weight.abs() / scale > largest);
+            tally.saturated += u64::from(weight < low || weight > high);
         }
         tally
     }
@@ -79,7 +78,7 @@ mod tests {
     /// Worked by hand: errors 0.5, 0, 0.25, 1, 0 of weights 2.5, 0, 0.25, 5, 1.
     #[test]
     fn the_measures_meet_a_worked_example() {
-        let tally = Tally::of(&[2.5, 0.0, -0.25, 5.0, -1.0], &[2.0, 0.0, -0.0, 4.0, -1.0], 0.5, 8.0);
+        let tally = Tally::of(&[2.5, 0.0, -0.25, 5.0, -1.0], &[2.0, 0.0, -0.0, 4.0, -1.0], (-4.0, 4.0));
         let distortion = tally.distortion();
         assert_eq!(distortion.mse, 1.3125 / 5.0);
         assert_eq!(distortion.max_error, 1.0);
@@ -92,15 +91,15 @@ mod tests {
     #[test]
     fn tensors_are_counted_as_one() {
         let (weights, rounded) = ([1.5, 0.1, -3.0, 0.0], [1.0, 0.0, -2.0, 0.0]);
-        let mut parts = Tally::of(&weights[..1], &rounded[..1], 1.0, 2.0);
-        parts.add(&Tally::of(&weights[1..], &rounded[1..], 1.0, 2.0));
-        assert_eq!(parts, Tally::of(&weights, &rounded, 1.0, 2.0));
+        let mut parts = Tally::of(&weights[..1], &rounded[..1], (-2.0, 2.0));
+        parts.add(&Tally::of(&weights[1..], &rounded[1..], (-2.0, 2.0)));
+        assert_eq!(parts, Tally::of(&weights, &rounded, (-2.0, 2.0)));
     }
 
     #[test]
     fn no_error_has_no_ratio() {
         for weights in [&[][..], &[0.0, -0.0], &[1.0, 2.0]] {
-            let distortion = Tally::of(weights, weights, 1.0, 2.0).distortion();
+            let distortion = Tally::of(weights, weights, (-2.0, 2.0)).distortion();
             assert_eq!((distortion.sqnr_db, distortion.mse, distortion.flushed), (None, 0.0, 0.0));
         }
     }

@@ -2,14 +2,21 @@
 //! Knows nothing of layers and of where tensors come from; a tensor is a name, a shape and binary32 numbers.
 
 mod distortion;
+mod fitted;
 mod packer;
+mod recipe;
+
+use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
-use crate::format::{Draws, Format, RandomBits, Rounding, Scale, StoredScale, pack::packed_bytes};
+use crate::format::{Codec, Draws, FormatError, RandomBits};
 pub use distortion::Distortion;
 use distortion::Tally;
+use fitted::Fitted;
+pub use fitted::Prepared;
+pub use recipe::Recipe;
 
 /// A tensor to read from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,16 +53,14 @@ impl Tensors {
 /// so that equal descriptions mean equal results.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quantizer {
-    /// What weights are rounded to.
-    pub format: Format,
-    /// How they are rounded.
-    pub rounding: Rounding,
+    /// What tensors are quantized to.
+    pub recipe: Recipe,
+    /// Recipes of the tensors of single layers, by the layer's name.
+    pub layers: BTreeMap<String, Recipe>,
     /// The seed of stochastic rounding's draws.
     pub seed: u64,
     /// The random bits of a draw.
     pub random_bits: RandomBits,
-    /// The scale of each tensor.
-    pub scale: Scale,
     /// Which tensors are quantized.
     pub tensors: Tensors,
 }
@@ -78,8 +83,8 @@ pub struct Quantized {
 pub struct Report {
     /// The tensor's name.
     pub name: String,
-    /// The scale in use.
-    pub scale: StoredScale,
+    /// The greatest scale in use; 1 where there is none.
+    pub scale: f32,
     /// What was lost.
     pub distortion: Distortion,
 }
@@ -87,9 +92,9 @@ pub struct Report {
 /// What a network's tensors take when they are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Size {
-    /// The nominal bits of a code.
-    pub code_bits: u32,
-    /// Bytes of codes, scales, unquantized tensors and padding: as many as the packer writes.
+    /// The nominal bits of a weight, of layers without a recipe of their own.
+    pub code_bits: f64,
+    /// Bytes of codes, scales, codebooks, unquantized tensors and padding: as many as the packer writes.
     pub bytes: u64,
     /// 8·bytes over the elements of all tensors, quantized or not; 0 without elements.
     pub bits_per_weight: f64,
@@ -98,6 +103,9 @@ pub struct Size {
 /// Why tensors cannot be quantized or unpacked.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum QuantizeError {
+    /// A format that there is not.
+    #[error(transparent)]
+    Format(#[from] FormatError),
     /// A weight that is infinite or not a number.
     #[error("{tensor}: element {element} is {value}; only finite weights are quantized")]
     Weight {
@@ -135,46 +143,81 @@ pub enum QuantizeError {
 impl Quantizer {
     /// Quantizes tensors; an error if a weight, quantized or not, or a result is not finite.
     pub fn quantize(&self, tensors: &[Tensor<'_>]) -> Result<Quantized, QuantizeError> {
-        let (mut data, mut reports, mut overall) =
-            (Vec::with_capacity(tensors.len()), Vec::new(), Tally::default());
+        let mut quantized = Quantized {
+            data: Vec::with_capacity(tensors.len()),
+            reports: Vec::new(),
+            overall: Tally::default().distortion(),
+            size: self.size(tensors.iter().map(|tensor| (tensor.name, tensor.shape))),
+        };
+        let mut overall = Tally::default();
+        // A codec can hold a large table, so one is kept from tensor to tensor.
+        let mut last: Option<(&Recipe, Codec)> = None;
         for tensor in tensors {
             refuse_infinite(tensor)?;
             if !self.tensors.include(tensor.shape) {
-                data.push(tensor.data.to_vec());
+                quantized.data.push(tensor.data.to_vec());
                 continue;
             }
-            let scale = self.format.fit(self.scale, tensor.data);
-            let mut rounded = tensor.data.to_vec();
-            self.format.round_slice(&mut rounded, scale, self.rounding, &self.draws(tensor.name));
-            if let Some(element) = rounded.iter().position(|result| !result.is_finite()) {
-                let (value, result) = (tensor.data[element], rounded[element]);
-                return Err(QuantizeError::Result { tensor: tensor.name.to_owned(), element, value, result });
-            }
-            let tally = Tally::of(tensor.data, &rounded, scale.value(), self.format.largest());
+            let recipe = self.recipe_of(tensor.name);
+            let codec = match last.take() {
+                Some((of, codec)) if of == recipe => codec,
+                _ => recipe.format.codec()?,
+            };
+            let (rounded, report, tally) = self.quantize_one(recipe, &codec, tensor)?;
+            last = Some((recipe, codec));
             overall.add(&tally);
-            reports.push(Report { name: tensor.name.to_owned(), scale, distortion: tally.distortion() });
-            data.push(rounded);
+            quantized.reports.push(report);
+            quantized.data.push(rounded);
         }
-        let size = self.size(tensors.iter().map(|tensor| tensor.shape));
-        Ok(Quantized { data, reports, overall: overall.distortion(), size })
+        quantized.overall = overall.distortion();
+        Ok(quantized)
     }
 
-    /// Returns what tensors of these shapes take; it does not depend on their elements.
+    fn quantize_one(
+        &self,
+        recipe: &Recipe,
+        codec: &Codec,
+        tensor: &Tensor<'_>,
+    ) -> Result<(Vec<f32>, Report, Tally), QuantizeError> {
+        let fitted = Fitted::to(recipe, codec, tensor.shape, tensor.data);
+        let mut rounded = tensor.data.to_vec();
+        fitted.round(codec, &mut rounded, recipe.rounding, &self.draws(tensor.name));
+        if let Some(element) = rounded.iter().position(|result| !result.is_finite()) {
+            let (value, result) = (tensor.data[element], rounded[element]);
+            return Err(QuantizeError::Result { tensor: tensor.name.to_owned(), element, value, result });
+        }
+        let mut tally = Tally::default();
+        for (group, range) in fitted.groups.ranges().enumerate() {
+            let limits = fitted.limits(codec, group);
+            tally.add(&Tally::of(&tensor.data[range.clone()], &rounded[range], limits));
+        }
+        let scale = fitted.scales.iter().copied().reduce(f32::max).unwrap_or(1.0);
+        let report = Report { name: tensor.name.to_owned(), scale, distortion: tally.distortion() };
+        Ok((rounded, report, tally))
+    }
+
+    /// Returns what tensors of these names and shapes take; it does not depend on their elements.
     #[must_use]
-    pub fn size<'a>(&self, shapes: impl IntoIterator<Item = &'a [usize]>) -> Size {
-        let code_bits = self.format.code_bits();
+    pub fn size<'a>(&self, tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> Size {
+        let code_bits = self.recipe.format.code_bits();
         let (mut bytes, mut elements) = (0, 0);
-        for shape in shapes {
-            let count = shape.iter().product();
+        for (name, shape) in tensors {
+            let (count, recipe) = (shape.iter().product(), self.recipe_of(name));
             elements += count as u64;
             bytes += if self.tensors.include(shape) {
-                packed_bytes(count, code_bits) + self.scale.bytes()
+                recipe.side_bytes(shape) + recipe.code_bytes(count)
             } else {
                 4 * count as u64
             };
         }
         let bits_per_weight = if elements == 0 { 0.0 } else { 8.0 * bytes as f64 / elements as f64 };
         Size { code_bits, bytes, bits_per_weight }
+    }
+
+    /// Returns the recipe of a tensor: that of its layer, which is its name up to the last point.
+    fn recipe_of(&self, tensor: &str) -> &Recipe {
+        let layer = tensor.rsplit_once('.').map_or(tensor, |(layer, _)| layer);
+        self.layers.get(layer).unwrap_or(&self.recipe)
     }
 
     fn draws(&self, tensor: &str) -> Draws {
@@ -197,22 +240,24 @@ impl Serialize for Quantizer {
         #[derive(Serialize)]
         #[serde(rename = "Quantizer")]
         struct Described<'a> {
-            format: &'a Format,
-            rounding: Rounding,
+            #[serde(flatten)]
+            recipe: &'a Recipe,
+            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+            layers: &'a BTreeMap<String, Recipe>,
             #[serde(skip_serializing_if = "Option::is_none")]
             seed: Option<u64>,
             #[serde(skip_serializing_if = "Option::is_none")]
             random_bits: Option<RandomBits>,
-            scale: Scale,
             tensors: Tensors,
         }
-        let random = self.rounding.is_random();
+        let random = std::iter::once(&self.recipe)
+            .chain(self.layers.values())
+            .any(|recipe| recipe.rounding.is_random());
         Described {
-            format: &self.format,
-            rounding: self.rounding,
+            recipe: &self.recipe,
+            layers: &self.layers,
             seed: random.then_some(self.seed),
             random_bits: random.then_some(self.random_bits),
-            scale: self.scale,
             tensors: self.tensors,
         }
         .serialize(serializer)

@@ -1,9 +1,11 @@
 //! The packer: a network's tensors as the bytes that `Size` counts, and back. In the order given, a quantized tensor
-//! is its scale and its codes, padded to a whole byte; any other is its elements as little-endian binary32.
-//! Knows nothing of names and shapes in a file; who reads has to know them.
+//! is its scales, its zero points and its codebook, then its codes, each part filled to a whole byte; any other is its
+//! elements as little-endian binary32. Knows nothing of names and shapes in a file; who reads has to know them.
 
+use super::fitted::Fitted;
 use super::{QuantizeError, Quantizer, Tensor, refuse_infinite};
-use crate::format::{StoredScale, pack};
+use crate::format::{Format, Packing, Range, pack};
+use crate::scale::Groups;
 
 impl Quantizer {
     /// Packs tensors; an error if a weight is not finite.
@@ -12,9 +14,7 @@ impl Quantizer {
         for tensor in tensors {
             refuse_infinite(tensor)?;
             if self.tensors.include(tensor.shape) {
-                let scale = self.format.fit(self.scale, tensor.data);
-                bytes.extend(scale.to_bytes());
-                bytes.extend(pack::pack(self.codes(tensor, scale), self.format.code_bits()));
+                self.pack_one(tensor, &mut bytes)?;
             } else {
                 bytes.extend(tensor.data.iter().flat_map(|weight| weight.to_le_bytes()));
             }
@@ -22,41 +22,73 @@ impl Quantizer {
         Ok(bytes)
     }
 
-    /// Returns the elements of packed tensors of these shapes, in their order.
-    pub fn unpack(&self, shapes: &[&[usize]], bytes: &[u8]) -> Result<Vec<Vec<f32>>, QuantizeError> {
-        let (expected, found) = (self.size(shapes.iter().copied()).bytes, bytes.len() as u64);
+    /// Returns the elements of packed tensors of these names and shapes, in their order.
+    pub fn unpack(&self, tensors: &[(&str, &[usize])], bytes: &[u8]) -> Result<Vec<Vec<f32>>, QuantizeError> {
+        let (expected, found) = (self.size(tensors.iter().copied()).bytes, bytes.len() as u64);
+        if expected != found {
+            return Err(QuantizeError::Length { expected, found });
+        }
         let mut rest = bytes;
-        let mut data = Vec::with_capacity(shapes.len());
-        for shape in shapes {
-            let Some(tensor) = self.unpack_one(shape, &mut rest) else { break };
-            data.push(tensor);
+        tensors.iter().map(|(name, shape)| self.unpack_one(name, shape, &mut rest)).collect()
+    }
+
+    fn pack_one(&self, tensor: &Tensor<'_>, bytes: &mut Vec<u8>) -> Result<(), QuantizeError> {
+        let recipe = self.recipe_of(tensor.name);
+        let codec = recipe.format.codec()?;
+        let fitted = Fitted::to(recipe, &codec, tensor.shape, tensor.data);
+        if let Some(store) = recipe.scale.store() {
+            fitted.scales.iter().for_each(|scale| store.write(*scale, bytes));
         }
-        if expected == found { Ok(data) } else { Err(QuantizeError::Length { expected, found }) }
+        if let Format::Int { bits, range: Range::Asymmetric } = recipe.format {
+            bytes.extend(pack::pack(fitted.zero_points.iter().copied(), bits));
+        }
+        bytes.extend(fitted.codebook.iter().flat_map(|value| value.to_le_bytes()));
+        let codes = fitted.encode(&codec, tensor.data, recipe.rounding, &self.draws(tensor.name));
+        bytes.extend(match recipe.format.packing() {
+            Packing::Bits(bits) => pack::pack(codes, bits),
+            Packing::FiveToAByte => pack::pack_ternary(&codes),
+        });
+        Ok(())
     }
 
-    fn codes<'a>(&self, tensor: &Tensor<'a>, scale: StoredScale) -> impl Iterator<Item = u32> + use<'_, 'a> {
-        let (draws, scale) = (self.draws(tensor.name), f64::from(scale.value()));
-        tensor.data.iter().zip(0..).map(move |(&weight, element)| {
-            let quotient = f64::from(weight) / scale;
-            // Finite weights have a code in every format.
-            self.format.encode(quotient, self.rounding, draws.draw(element)).unwrap_or(0)
-        })
-    }
-
-    /// Takes one tensor from the front of `rest`; nothing if it is too short.
-    fn unpack_one(&self, shape: &[usize], rest: &mut &[u8]) -> Option<Vec<f32>> {
+    /// Takes one tensor from the front of `rest`, which is long enough.
+    fn unpack_one(&self, name: &str, shape: &[usize], rest: &mut &[u8]) -> Result<Vec<f32>, QuantizeError> {
         let count: usize = shape.iter().product();
-        if !self.tensors.include(shape) {
-            let (front, back) = rest.split_at_checked(4 * count)?;
+        let mut take = |bytes: u64| {
+            let (front, back) = rest.split_at((bytes as usize).min(rest.len()));
             *rest = back;
-            return Some(front.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect());
+            front
+        };
+        let binary32 = |bytes: &[u8]| -> Vec<f32> {
+            bytes.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect()
+        };
+        if !self.tensors.include(shape) {
+            return Ok(binary32(take(4 * count as u64)));
         }
-        let (scale, back) = StoredScale::from_bytes(self.scale, rest)?;
-        let bits = self.format.code_bits();
-        let (front, back) = back.split_at_checked(pack::packed_bytes(count, bits) as usize)?;
-        *rest = back;
-        let scale = f64::from(scale.value());
-        let codes = pack::unpack(front, bits, count);
-        Some(codes.into_iter().map(|code| (self.format.value(code) * scale) as f32).collect())
+        let recipe = self.recipe_of(name);
+        let groups = Groups::of(recipe.scale.per(), shape);
+        let scales = match recipe.scale.store() {
+            Some(store) => {
+                let bytes = take((groups.count() * store.bytes()) as u64);
+                bytes.chunks(store.bytes()).map(|bytes| store.read(bytes)).collect()
+            }
+            None => vec![],
+        };
+        let zero_points = match recipe.format {
+            Format::Int { bits, range: Range::Asymmetric } => {
+                pack::unpack(take(pack::packed_bytes(groups.count(), bits)), bits, groups.count())
+            }
+            _ => vec![],
+        };
+        let codebook = match recipe.format {
+            Format::KMeans { bits } => binary32(take(4 << bits)),
+            _ => vec![],
+        };
+        let codes = match recipe.format.packing() {
+            Packing::Bits(bits) => pack::unpack(take(recipe.code_bytes(count)), bits, count),
+            Packing::FiveToAByte => pack::unpack_ternary(take(recipe.code_bytes(count)), count),
+        };
+        let codec = recipe.format.codec()?;
+        Ok(Fitted::stored(groups, scales, zero_points, codebook).decode(&codec, &codes))
     }
 }

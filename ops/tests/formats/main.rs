@@ -1,14 +1,16 @@
-//! The number formats and the quantizer from outside: against vectors of other programs, against a slow oracle, and
+//! The number formats, the scales and the quantizer from outside: against vectors of other programs, against a slow oracle, and
 //! by their statistics.
 
+mod codecs;
 mod conformance;
+mod equivalences;
 mod exhaustive;
 mod oracle;
 mod quantizing;
 mod scales;
 mod stochastic;
 
-use fewbits_ops::format::{Bias, Draw, Float, RandomBits};
+use fewbits_ops::format::{Bias, Codec, Draw, Draws, Float, Format, Rounding};
 
 /// Returns a format that is known to be valid.
 fn float(e: u32, m: u32, bias: Bias) -> Float {
@@ -17,5 +19,15 @@ fn float(e: u32, m: u32, bias: Bias) -> Float {
 
 /// Returns the draw that deterministic roundings are given and ignore.
 fn no_draw() -> Draw {
-    Draw::new(0, RandomBits::default()).unwrap()
+    Draw::none()
+}
+
+/// Returns the format of a text.
+fn parsed(text: &str) -> Format {
+    Format::parse(text).unwrap_or_else(|faults| panic!("{text}: {}", faults[0].message))
+}
+
+/// Rounds weights over a scale to a float.
+fn round_slice(format: &Float, weights: &mut [f32], scale: f32, rounding: Rounding, draws: &Draws) {
+    Codec::Float(*format).round_slice(weights, scale, rounding, draws);
 }

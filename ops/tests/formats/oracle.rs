@@ -3,7 +3,7 @@
 use fewbits_ops::format::{Bias, Draw, Draws, Float, RandomBits, Rounding};
 use proptest::prelude::*;
 
-use crate::float;
+use crate::{float, round_slice};
 
 const ROUNDINGS: [Rounding; 4] =
     [Rounding::Nearest, Rounding::NearestAway, Rounding::TowardZero, Rounding::Stochastic];
@@ -85,7 +85,7 @@ proptest! {
         let draws = Draws::new(9, "w", RandomBits::default());
         for scale in [1.0, scale] {
             let mut rounded = [weight];
-            format.round_slice(&mut rounded, scale, rounding, &draws);
+            round_slice(&format, &mut rounded, scale, rounding, &draws);
             let quotient = f64::from(weight) / f64::from(scale);
             let magnitude = oracle(&format, quotient.abs(), rounding, draws.draw(0));
             let expected = (magnitude.copysign(quotient) * f64::from(scale)) as f32;
@@ -98,7 +98,7 @@ proptest! {
         let bits = weight.to_bits();
         let (format, draws) = (float(8, 23, Bias::Ieee), Draws::new(0, "w", RandomBits::default()));
         let mut rounded = [weight];
-        format.round_slice(&mut rounded, 1.0, rounding, &draws);
+        round_slice(&format, &mut rounded, 1.0, rounding, &draws);
         prop_assert_eq!(rounded[0].to_bits(), bits);
         prop_assert_eq!(format.encode(f64::from(weight), rounding, draws.draw(0)), Some(bits));
         prop_assert_eq!(format.decode(bits).to_bits(), bits);
@@ -113,7 +113,7 @@ proptest! {
         let format = float(e, m, Bias::Exactly((1 << e) - 1 + 149 - below));
         let draws = Draws::new(1, "w", RandomBits::default());
         let mut rounded = [f32::from_bits(mantissa)];
-        format.round_slice(&mut rounded, 1.0, rounding, &draws);
+        round_slice(&format, &mut rounded, 1.0, rounding, &draws);
         let expected = oracle(&format, f64::from(f32::from_bits(mantissa)), rounding, draws.draw(0));
         prop_assert_eq!(f64::from(rounded[0]), expected);
     }

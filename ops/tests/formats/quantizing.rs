@@ -1,21 +1,29 @@
 //! The quantizer: which tensors, what is reported, and that the packer writes as many bytes as are reported.
 
-use fewbits_ops::format::{Bias, Format, PowerFit, RandomBits, RealFit, Rounding, Scale, StoredScale};
-use fewbits_ops::quantize::{QuantizeError, Quantizer, Tensor, Tensors};
+use std::collections::BTreeMap;
+
+use fewbits_ops::format::{Bias, Format, RandomBits, Rounding};
+use fewbits_ops::quantize::{QuantizeError, Quantizer, Recipe, Tensor, Tensors};
+use fewbits_ops::scale::{Per, Percent, PowerFit, RealFit, Scale, Store};
 use proptest::prelude::*;
 
 use crate::float;
 
 fn quantizer(e: u32, m: u32) -> Quantizer {
+    of(Format::Float(float(e, m, Bias::Ieee)), Rounding::Nearest, None)
+}
+
+fn of(format: Format, rounding: Rounding, scale: Option<Scale>) -> Quantizer {
     Quantizer {
-        format: Format::Float(float(e, m, Bias::Ieee)),
-        rounding: Rounding::Nearest,
+        recipe: Recipe::new(format, rounding, scale).unwrap(),
+        layers: BTreeMap::new(),
         seed: 0,
         random_bits: RandomBits::default(),
-        scale: Scale::None,
         tensors: Tensors::Weights,
     }
 }
+
+const MAX_ABS: Scale = Scale::Real { per: Per::Tensor, fit: RealFit::MaxAbs, store: Store::F32 };
 
 const WEIGHT: Tensor<'_> =
     Tensor { name: "linear1.weight", shape: &[2, 3], data: &[0.1, -0.3, 5.0, 40.0, -0.0, 0.7] };
@@ -26,26 +34,29 @@ const BIAS: Tensor<'_> = Tensor { name: "linear1.bias", shape: &[2], data: &[0.1
 fn weights_are_rounded_and_biases_are_not() {
     let quantized = quantizer(3, 0).quantize(&[WEIGHT, BIAS]).unwrap();
     assert_eq!(quantized.data[0], [0.0, -0.25, 4.0, 16.0, 0.0, 0.5]);
-    assert!(quantized.data[0][4].is_sign_negative());
+    // A zero of the network has no sign.
+    assert!(quantized.data[0][0].is_sign_positive() && quantized.data[0][4].is_sign_positive());
     assert_eq!(quantized.data[1], BIAS.data);
     let [report] = &quantized.reports[..] else { panic!("{:?}", quantized.reports) };
-    assert_eq!((report.name.as_str(), report.scale), ("linear1.weight", StoredScale::None));
+    assert_eq!((report.name.as_str(), report.scale), ("linear1.weight", 1.0));
     assert_eq!(report.distortion, quantized.overall);
     assert_eq!(quantized.overall.max_error, 24.0);
     assert_eq!(quantized.overall.flushed, 1.0 / 5.0);
     assert_eq!(quantized.overall.saturated, 1.0 / 6.0);
     // Six codes of four bits, and two biases of four bytes.
-    assert_eq!((quantized.size.bytes, quantized.size.code_bits), (3 + 8, 4));
+    assert_eq!((quantized.size.bytes, quantized.size.code_bits), (3 + 8, 4.0));
     assert_eq!(quantized.size.bits_per_weight, 88.0 / 8.0);
 }
 
 #[test]
 fn all_means_biases_too_each_its_own_tensor() {
-    let scale = Scale::Real { fit: RealFit::MaxAbs };
-    let all = Quantizer { tensors: Tensors::All, scale, ..quantizer(3, 0) };
+    let all = Quantizer {
+        tensors: Tensors::All,
+        ..of(Format::Float(float(3, 0, Bias::Ieee)), Rounding::Nearest, Some(MAX_ABS))
+    };
     let quantized = all.quantize(&[WEIGHT, BIAS]).unwrap();
-    let scales: Vec<StoredScale> = quantized.reports.iter().map(|report| report.scale).collect();
-    assert_eq!(scales, [StoredScale::Real(2.5), StoredScale::Real(0.26 / 16.0)]);
+    let scales: Vec<f32> = quantized.reports.iter().map(|report| report.scale).collect();
+    assert_eq!(scales, [2.5, 0.26 / 16.0]);
     assert_eq!(quantized.data[1], [0.13, 0.26]);
     assert_eq!(quantized.size.bytes, 3 + 4 + 1 + 4);
 }
@@ -73,9 +84,11 @@ fn weights_that_are_not_finite_are_refused() {
 #[test]
 fn results_that_are_not_finite_are_refused() {
     // f32::MAX lies below 16·2^124, and is nearer to it than to 8·2^124; but 16·2^124 is 2^128.
-    let scale = Scale::PowerOfTwo { fit: PowerFit::MaxAbs };
+    let scale = Scale::PowerOfTwo { per: Per::Tensor, fit: PowerFit::MaxAbs };
     let tensor = Tensor { name: "w", shape: &[1, 1], data: &[f32::MAX] };
-    let error = Quantizer { scale, ..quantizer(3, 0) }.quantize(&[tensor]).unwrap_err();
+    let error = of(Format::Float(float(3, 0, Bias::Ieee)), Rounding::Nearest, Some(scale))
+        .quantize(&[tensor])
+        .unwrap_err();
     assert!(matches!(error, QuantizeError::Result { tensor, element: 0, .. } if tensor == "w"));
 }
 
@@ -83,11 +96,11 @@ fn results_that_are_not_finite_are_refused() {
 fn a_description_without_randomness_has_no_seed() {
     let text = |quantizer: &Quantizer| serde_json::to_string(quantizer).unwrap();
     let nearest = quantizer(3, 0);
-    let stochastic = Quantizer { rounding: Rounding::Stochastic, ..nearest.clone() };
+    let stochastic = of(nearest.recipe.format.clone(), Rounding::Stochastic, None);
     let format = r#""format":{"Float":{"e":3,"m":0,"bias":"Ieee"}}"#;
-    let rest = r#""scale":"None","tensors":"Weights""#;
-    assert_eq!(text(&nearest), format!(r#"{{{format},"rounding":"Nearest",{rest}}}"#));
-    let seed = r#""rounding":"Stochastic","seed":0,"random_bits":32"#;
+    let rest = r#""tensors":"Weights""#;
+    assert_eq!(text(&nearest), format!(r#"{{{format},"rounding":"Nearest","scale":"None",{rest}}}"#));
+    let seed = r#""rounding":"Stochastic","scale":"None","seed":0,"random_bits":32"#;
     assert_eq!(text(&stochastic), format!("{{{format},{seed},{rest}}}"));
     assert_eq!(text(&Quantizer { seed: 7, ..nearest.clone() }), text(&nearest));
 }
@@ -97,30 +110,73 @@ fn packed_bytes_of_another_length_are_refused() {
     let quantizer = quantizer(3, 0);
     let bytes = quantizer.pack(&[WEIGHT, BIAS]).unwrap();
     for found in [0, 2, 10] {
-        let error = quantizer.unpack(&[WEIGHT.shape, BIAS.shape], &bytes[..found]).unwrap_err();
+        let error = quantizer
+            .unpack(&[(WEIGHT.name, WEIGHT.shape), (BIAS.name, BIAS.shape)], &bytes[..found])
+            .unwrap_err();
         assert_eq!(error, QuantizeError::Length { expected: 11, found: found as u64 });
     }
-    assert!(quantizer.unpack(&[WEIGHT.shape], &bytes).is_err());
+    assert!(quantizer.unpack(&[(WEIGHT.name, WEIGHT.shape)], &bytes).is_err());
+}
+
+/// Returns any format; its parameters may be such that there is none.
+fn any_format() -> impl Strategy<Value = Format> {
+    let float = (0_u32..=8, 0_u32..=23).prop_map(|(e, m)| format!("Float(e: {e}, m: {m})"));
+    let special = (2_u32..=5, 1_u32..=4, prop::sample::select(vec!["Ieee", "Ocp", "Fnuz", "P3109"]))
+        .prop_map(|(e, m, specials)| {
+            format!("Float(e: {e}, m: {m}, specials: {specials}, subnormals: Flush)")
+        });
+    let int = (2_u32..=16, prop::sample::select(vec!["Symmetric", "Full", "Asymmetric"]))
+        .prop_map(|(bits, range)| format!("Int(bits: {bits}, range: {range})"));
+    let fixed = (-3_i32..5, 0_i32..9).prop_map(|(int, frac)| format!("Fixed(int: {int}, frac: {frac})"));
+    let posit = (2_u32..=12, 0_u32..3).prop_map(|(n, es)| format!("Posit(n: {n}, es: {es})"));
+    let one = (2_u32..=8, prop::sample::select(vec!["PowerOfTwo", "KMeans", "BlockFloat"]))
+        .prop_map(|(bits, name)| format!("{name}({bits})"));
+    let blocks = (1_usize..9, prop::sample::select(vec!["E2M1", "E4M3", "Int(3)", "Float(e: 0, m: 4)"]))
+        .prop_map(|(block, element)| format!("Mx(element: {element}, block: {block})"));
+    let plain = prop::sample::select(vec!["Ternary", "Binary", "Nf4(block: 3)", "Values([0.5, -1, 0.125])"]);
+    prop_oneof![float, special, int, fixed, posit, one, blocks, plain.prop_map(str::to_owned)]
+        .prop_filter_map("no format", |text| Format::parse(&text).ok())
+}
+
+fn any_scale() -> impl Strategy<Value = Option<Scale>> {
+    let per = prop_oneof![Just(Per::Tensor), Just(Per::Channel), (1_usize..9).prop_map(Per::Block)];
+    let store = prop::sample::select(vec![Store::F32, Store::F16, Store::Bf16, Store::E4M3, Store::E8M0]);
+    let percent = Percent::new(80.0).unwrap();
+    let fits = vec![RealFit::MaxAbs, RealFit::LeastSquares, RealFit::Percentile(percent), RealFit::Mean];
+    let powers = vec![PowerFit::MaxAbs, PowerFit::MaxExponent, PowerFit::LeastSquares];
+    prop_oneof![
+        Just(None),
+        Just(Some(Scale::None)),
+        (per.clone(), prop::sample::select(powers))
+            .prop_map(|(per, fit)| Some(Scale::PowerOfTwo { per, fit })),
+        (per, prop::sample::select(fits), store).prop_map(|(per, fit, store)| Some(Scale::Real {
+            per,
+            fit,
+            store
+        })),
+    ]
+}
+
+/// Returns any recipe; a scale that the format cannot have is left to it.
+fn any_recipe() -> impl Strategy<Value = Recipe> {
+    let roundings = [Rounding::Nearest, Rounding::NearestAway, Rounding::TowardZero, Rounding::Stochastic];
+    (any_format(), prop::sample::select(roundings.to_vec()), any_scale()).prop_map(
+        |(format, rounding, scale)| {
+            Recipe::new(format.clone(), rounding, scale)
+                .unwrap_or_else(|_| Recipe::new(format, rounding, None).unwrap())
+        },
+    )
 }
 
 fn any_quantizer() -> impl Strategy<Value = Quantizer> {
-    let roundings = [Rounding::Nearest, Rounding::NearestAway, Rounding::TowardZero, Rounding::Stochastic];
-    let scales = [
-        Scale::None,
-        Scale::PowerOfTwo { fit: PowerFit::MaxAbs },
-        Scale::PowerOfTwo { fit: PowerFit::LeastSquares },
-        Scale::Real { fit: RealFit::MaxAbs },
-        Scale::Real { fit: RealFit::LeastSquares },
-    ];
-    let float = (0_u32..=8, 0_u32..=23).prop_filter("a sign alone", |(e, m)| e + m > 0);
     let tensors = prop::sample::select(vec![Tensors::Weights, Tensors::All]);
-    (float, prop::sample::select(roundings.to_vec()), prop::sample::select(scales.to_vec()), tensors)
-        .prop_map(|((e, m), rounding, scale, tensors)| Quantizer {
-            rounding,
-            scale,
-            tensors,
-            ..quantizer(e, m)
-        })
+    (any_recipe(), any_recipe(), tensors).prop_map(|(recipe, other, tensors)| Quantizer {
+        recipe,
+        layers: BTreeMap::from([("t1".to_owned(), other)]),
+        seed: 3,
+        random_bits: RandomBits::default(),
+        tensors,
+    })
 }
 
 fn any_tensor() -> impl Strategy<Value = (Vec<usize>, Vec<f32>)> {
@@ -131,17 +187,19 @@ fn any_tensor() -> impl Strategy<Value = (Vec<usize>, Vec<f32>)> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
     #[test]
     fn what_is_packed_is_what_was_quantized_in_as_many_bytes_as_predicted(
         quantizer in any_quantizer(), contents in prop::collection::vec(any_tensor(), 0..4),
     ) {
-        let names: Vec<String> = (0..contents.len()).map(|index| format!("t{index}")).collect();
+        let names: Vec<String> = (0..contents.len()).map(|index| format!("t{index}.weight")).collect();
         let tensors: Vec<Tensor<'_>> = contents.iter().zip(&names)
             .map(|((shape, data), name)| Tensor { name, shape, data }).collect();
         let quantized = quantizer.quantize(&tensors).unwrap();
         let bytes = quantizer.pack(&tensors).unwrap();
         prop_assert_eq!(bytes.len() as u64, quantized.size.bytes);
-        let shapes: Vec<&[usize]> = tensors.iter().map(|tensor| tensor.shape).collect();
+        let shapes: Vec<(&str, &[usize])> = tensors.iter().map(|tensor| (tensor.name, tensor.shape)).collect();
         let unpacked = quantizer.unpack(&shapes, &bytes).unwrap();
         let bits = |data: &[Vec<f32>]| -> Vec<u32> { data.iter().flatten().map(|x| x.to_bits()).collect() };
         prop_assert_eq!(bits(&unpacked), bits(&quantized.data));

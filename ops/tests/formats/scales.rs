@@ -1,36 +1,36 @@
 //! Scales and their fits, against searches written from their definition.
 
-use fewbits_ops::format::{
-    Bias, Draws, Float, Format, Percent, PowerFit, RandomBits, RealFit, Rounding, Scale, StoredScale,
-};
+use fewbits_ops::format::{Bias, Draws, Float, Format, RandomBits, Rounding};
+use fewbits_ops::quantize::{Prepared, Recipe, Tensor};
+use fewbits_ops::scale::{Per, Percent, PowerFit, RealFit, Scale, Store};
 use proptest::prelude::*;
 
-use crate::float;
+use crate::{float, round_slice};
 
 fn error(format: &Float, weights: &[f32], scale: f32) -> f64 {
     let mut rounded = weights.to_vec();
     let draws = Draws::new(0, "unused", RandomBits::default());
-    format.round_slice(&mut rounded, scale, Rounding::Nearest, &draws);
+    round_slice(format, &mut rounded, scale, Rounding::Nearest, &draws);
     let squares = weights.iter().zip(rounded).map(|(w, q)| (f64::from(*w) - f64::from(q)).powi(2));
     squares.fold(0.0, |sum, square| sum + square)
 }
 
-fn fit(format: Float, scale: Scale, weights: &[f32]) -> StoredScale {
-    Format::Float(format).fit(scale, weights)
+fn fit(format: Float, scale: Scale, weights: &[f32]) -> f32 {
+    let recipe = Recipe::new(Format::Float(format), Rounding::Nearest, Some(scale)).unwrap();
+    let tensor = Tensor { name: "w", shape: &[1, weights.len()], data: weights };
+    // A tensor without elements has no group, so no scale.
+    Prepared::of(&recipe, &tensor).unwrap().scales().first().copied().unwrap_or(1.0)
 }
 
 fn power(format: Float, fit_by: PowerFit, weights: &[f32]) -> i32 {
-    match fit(format, Scale::PowerOfTwo { fit: fit_by }, weights) {
-        StoredScale::PowerOfTwo(exponent) => i32::from(exponent),
-        other => panic!("{other:?}"),
-    }
+    let scale = fit(format, Scale::PowerOfTwo { per: Per::Tensor, fit: fit_by }, weights);
+    let exponent = f64::from(scale).log2();
+    assert_eq!(exponent.fract(), 0.0, "{scale} is no power of two");
+    exponent as i32
 }
 
 fn real(format: Float, fit_by: RealFit, weights: &[f32]) -> f32 {
-    match fit(format, Scale::Real { fit: fit_by }, weights) {
-        StoredScale::Real(scale) => scale,
-        other => panic!("{other:?}"),
-    }
+    fit(format, Scale::Real { per: Per::Tensor, fit: fit_by, store: Store::F32 }, weights)
 }
 
 /// Worked by hand: e2m1 reaches 6 = 1.5·2^2.
@@ -105,8 +105,8 @@ fn a_power_of_two_scale_is_a_bias_shift() {
                 [Rounding::Nearest, Rounding::NearestAway, Rounding::TowardZero, Rounding::Stochastic]
             {
                 let (mut scaled, mut plain) = (weights.clone(), weights.clone());
-                format.round_slice(&mut scaled, 2.0_f32.powi(k), rounding, &draws);
-                shifted.round_slice(&mut plain, 1.0, rounding, &draws);
+                round_slice(&format, &mut scaled, 2.0_f32.powi(k), rounding, &draws);
+                round_slice(&shifted, &mut plain, 1.0, rounding, &draws);
                 assert_eq!(scaled, plain, "{format:?} 2^{k} {rounding:?}");
             }
         }
@@ -161,7 +161,7 @@ proptest! {
         }
         let mut codes = weights.clone();
         let draws = Draws::new(0, "unused", RandomBits::default());
-        format.round_slice(&mut codes, scale, Rounding::Nearest, &draws);
+        round_slice(&format, &mut codes, scale, Rounding::Nearest, &draws);
         let sum = |of: &dyn Fn(f64, f64) -> f64| -> f64 {
             weights.iter().zip(&codes).map(|(w, q)| of(f64::from(*w), f64::from(*q))).sum()
         };

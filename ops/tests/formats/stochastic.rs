@@ -3,11 +3,11 @@
 
 use fewbits_ops::format::{Bias, Draw, Draws, Float, RandomBits, Rounding};
 
-use crate::float;
+use crate::{float, round_slice};
 
 fn rounded(format: &Float, weights: &[f32], seed: u64, bits: RandomBits) -> Vec<f32> {
     let mut result = weights.to_vec();
-    format.round_slice(&mut result, 1.0, Rounding::Stochastic, &Draws::new(seed, "w", bits));
+    round_slice(format, &mut result, 1.0, Rounding::Stochastic, &Draws::new(seed, "w", bits));
     result
 }
 

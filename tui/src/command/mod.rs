@@ -5,10 +5,12 @@ pub mod completions;
 pub mod data;
 pub mod detach;
 pub mod plan;
+pub mod round;
 pub mod run;
 pub mod runs;
 pub mod store;
 pub mod table;
+pub mod values;
 pub mod watch;
 pub mod why;
 

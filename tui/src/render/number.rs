@@ -20,6 +20,17 @@ pub fn number(value: f64) -> String {
     }
 }
 
+/// Returns a number in as few digits as tell it from every other binary64, very small or large ones with an exponent.
+#[must_use]
+pub fn exact(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 || !value.is_finite() || (1e-5..1e16).contains(&size) {
+        format!("{value}")
+    } else {
+        format!("{value:e}")
+    }
+}
+
 /// Returns a mean with half the width of its interval, where it has one: that in two digits, the mean no finer.
 #[must_use]
 pub fn estimate(value: &Estimate) -> String {
@@ -49,6 +60,20 @@ pub fn bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exact_numbers_are_read_back() {
+        let check = |value: f64, text: &str| {
+            assert_eq!(exact(value), text);
+            assert!(text.parse::<f64>().unwrap() == value || value.is_nan());
+        };
+        check(0.1, "0.1");
+        check(-0.0, "-0");
+        check(2.0_f64.powi(-20), "9.5367431640625e-7");
+        check(2.0_f64.powi(127), "1.7014118346046923e38");
+        check(f64::NEG_INFINITY, "-inf");
+        check(f64::NAN, "NaN");
+    }
 
     #[test]
     fn numbers_read_well() {

@@ -1,0 +1,286 @@
+//! One tensor in one format: what is fitted to it, its weights rounded, its codes. Fitting and rounding are separate
+//! steps. Knows nothing of names, networks and of the other tensors.
+
+use std::borrow::Cow;
+
+use super::{Recipe, Tensor};
+use crate::format::{
+    Codebook, Codec, Draws, Format, FormatError, Group, Integer, Range, Rounding, k_means, slice,
+};
+use crate::scale::{Groups, RealFit, Scale, fit};
+
+/// A tensor's recipe, its codec and what was fitted to it: ready to round.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    recipe: &'a Recipe,
+    codec: Codec,
+    fitted: Fitted,
+}
+
+impl<'a> Prepared<'a> {
+    /// Fits a recipe to a tensor of finite weights; an error if there is no such format.
+    pub fn of(recipe: &'a Recipe, tensor: &Tensor<'_>) -> Result<Self, FormatError> {
+        let codec = recipe.format.codec()?;
+        let fitted = Fitted::to(recipe, &codec, tensor.shape, tensor.data);
+        Ok(Self { recipe, codec, fitted })
+    }
+
+    /// Returns the scale of every group, as it is stored; none where there is no scale.
+    #[must_use]
+    pub fn scales(&self) -> &[f32] {
+        &self.fitted.scales
+    }
+
+    /// Replaces the tensor's weights by what their codes stand for.
+    pub fn round(&self, weights: &mut [f32], draws: &Draws) {
+        self.fitted.round(&self.codec, weights, self.recipe.rounding, draws);
+    }
+}
+
+/// What stands beside the codes of a tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Fitted {
+    pub(super) groups: Groups,
+    /// One for each group, already as it is stored; none where there is no scale.
+    pub(super) scales: Vec<f32>,
+    /// One for each group of asymmetric integers: the code of zero.
+    pub(super) zero_points: Vec<u32>,
+    /// The fitted codebook, one number for each code.
+    pub(super) codebook: Vec<f32>,
+    /// Within which magnitude ternary weights are zero, for each group; none where the middle decides.
+    thresholds: Vec<f32>,
+}
+
+impl Fitted {
+    /// Fits a recipe to a tensor's finite weights.
+    pub(super) fn to(recipe: &Recipe, codec: &Codec, shape: &[usize], weights: &[f32]) -> Self {
+        let groups = Groups::of(recipe.scale.per(), shape);
+        let mut fitted =
+            Self { groups, scales: vec![], zero_points: vec![], codebook: vec![], thresholds: vec![] };
+        if let Format::KMeans { bits } = recipe.format {
+            fitted.codebook = k_means::centres(weights, 1 << bits);
+            let last = fitted.codebook.last().copied().unwrap_or(0.0);
+            fitted.codebook.resize(1 << bits, last);
+        }
+        if recipe.scale == Scale::None {
+            return fitted;
+        }
+        for range in groups.ranges() {
+            let group = &weights[range];
+            match (&recipe.format, recipe.scale, codec) {
+                (Format::Int { range: Range::Asymmetric, bits }, scale, Codec::Integer(integer)) => {
+                    let (scale, zero_point) = asymmetric(scale, group, *bits, *integer);
+                    fitted.scales.push(scale);
+                    fitted.zero_points.push(zero_point);
+                }
+                (Format::Ternary, Scale::Real { fit: RealFit::Mean, store, .. }, _) => {
+                    let (scale, threshold) = fit::ternary(group, store);
+                    fitted.scales.push(scale);
+                    fitted.thresholds.push(threshold);
+                }
+                (_, scale, _) => fitted.scales.push(symmetric(scale, group, codec)),
+            }
+        }
+        fitted
+    }
+
+    /// Puts together what was read from a file.
+    pub(super) fn stored(
+        groups: Groups,
+        scales: Vec<f32>,
+        zero_points: Vec<u32>,
+        codebook: Vec<f32>,
+    ) -> Self {
+        Self { groups, scales, zero_points, codebook, thresholds: vec![] }
+    }
+
+    /// Replaces weights by what their codes stand for. A zero has no sign, whatever the format: for a network there is
+    /// no difference, and formats that agree on the weights then make the same model.
+    pub(super) fn round(&self, codec: &Codec, weights: &mut [f32], rounding: Rounding, draws: &Draws) {
+        let scales = self.scales.iter().copied().chain(std::iter::repeat(1.0));
+        let groups = self.groups.split(weights).zip(scales);
+        let groups = groups.map(|((first, weights), scale)| Group { weights, first, scale });
+        if matches!(rounding, Rounding::Nearest | Rounding::NearestAway) && !self.thresholds.is_empty() {
+            slice::cut_groups(groups.zip(self.thresholds.iter().copied()));
+        } else if let Codec::Integer(integer) = codec
+            && !self.zero_points.is_empty()
+        {
+            for (group, &zero_point) in groups.zip(&self.zero_points) {
+                let integer = Codec::Integer(integer.with_zero_point(zero_point));
+                integer.round_groups(std::iter::once(group), rounding, draws, 0.0);
+            }
+        } else {
+            self.codec(codec).round_groups(groups, rounding, draws, 0.0);
+        }
+    }
+
+    /// Returns the code of every weight.
+    pub(super) fn encode(
+        &self,
+        codec: &Codec,
+        weights: &[f32],
+        rounding: Rounding,
+        draws: &Draws,
+    ) -> Vec<u32> {
+        let mut codes = Vec::with_capacity(weights.len());
+        let codec = self.codec(codec);
+        for (group, range) in self.groups.ranges().enumerate() {
+            let codec = self.of_group(&codec, group);
+            let scale = f64::from(self.scales.get(group).copied().unwrap_or(1.0));
+            let threshold = self
+                .thresholds
+                .get(group)
+                .filter(|_| !matches!(rounding, Rounding::TowardZero | Rounding::Stochastic));
+            for element in range {
+                let weight = weights[element];
+                let quotient = match threshold {
+                    Some(&threshold) if weight.abs() <= threshold => 0.0,
+                    Some(_) => f64::from(weight.signum()),
+                    None => f64::from(weight) / scale,
+                };
+                // Finite weights have a code in every format, unless they overflow, and that is refused before.
+                codes.push(codec.encode(quotient, rounding, draws.draw(element as u64)).unwrap_or(0));
+            }
+        }
+        codes
+    }
+
+    /// Returns the weights that codes stand for.
+    pub(super) fn decode(&self, codec: &Codec, codes: &[u32]) -> Vec<f32> {
+        let mut weights = vec![0.0; codes.len()];
+        if !self.codebook.is_empty() {
+            for (weight, code) in weights.iter_mut().zip(codes) {
+                *weight = self.codebook.get(*code as usize).copied().unwrap_or(0.0) + 0.0;
+            }
+            return weights;
+        }
+        for (group, range) in self.groups.ranges().enumerate() {
+            let codec = self.of_group(codec, group);
+            let (value, scale) = (codec.decoder(), f64::from(self.scales.get(group).copied().unwrap_or(1.0)));
+            for element in range {
+                weights[element] = (value(codes[element]) * scale) as f32 + 0.0;
+            }
+        }
+        weights
+    }
+
+    /// Returns the lowest and the highest number that a group can hold, at its scale.
+    pub(super) fn limits(&self, codec: &Codec, group: usize) -> (f64, f64) {
+        let scale = f64::from(self.scales.get(group).copied().unwrap_or(1.0));
+        let codec = self.codec(codec);
+        let (low, high) = self.of_group(&codec, group).limits();
+        (low * scale, high * scale)
+    }
+
+    /// Returns the codec with the tensor's own codebook in it.
+    fn codec<'a>(&self, codec: &'a Codec) -> Cow<'a, Codec> {
+        if self.codebook.is_empty() {
+            return Cow::Borrowed(codec);
+        }
+        let mut values = self.codebook.clone();
+        values.dedup();
+        if values.len() == 1 {
+            // A tensor of one number; what is rounded to it is it.
+            values.push(values[0].next_up());
+        }
+        // Different, finite and at least two.
+        Codebook::new(&values)
+            .map_or(Cow::Borrowed(codec), |book| Cow::Owned(Codec::Codebook(Box::new(book))))
+    }
+
+    fn of_group<'a>(&self, codec: &'a Codec, group: usize) -> Cow<'a, Codec> {
+        match (codec, self.zero_points.get(group)) {
+            (Codec::Integer(integer), Some(&zero_point)) => {
+                Cow::Owned(Codec::Integer(integer.with_zero_point(zero_point)))
+            }
+            _ => Cow::Borrowed(codec),
+        }
+    }
+}
+
+/// Returns the scale of a group whose numbers lie around zero.
+fn symmetric(scale: Scale, weights: &[f32], codec: &Codec) -> f32 {
+    let greatest = f64::from(weights.iter().fold(0.0_f32, |greatest, weight| greatest.max(weight.abs())));
+    let reach = codec.reach();
+    match codec {
+        Codec::Float(float) => {
+            let grid = float.grid();
+            if grid.has_even_steps() {
+                fit::fit(
+                    scale,
+                    weights,
+                    greatest,
+                    reach,
+                    #[inline(always)]
+                    |x| grid.nearest_step(x),
+                )
+            } else {
+                fit::fit(
+                    scale,
+                    weights,
+                    greatest,
+                    reach,
+                    #[inline(always)]
+                    |x| grid.nearest(x),
+                )
+            }
+        }
+        Codec::Integer(integer) => {
+            let grid = integer.grid();
+            fit::fit(
+                scale,
+                weights,
+                greatest,
+                reach,
+                #[inline(always)]
+                |x| grid.nearest_step(x),
+            )
+        }
+        Codec::Codebook(book) => fit::fit(
+            scale,
+            weights,
+            greatest,
+            reach,
+            #[inline(always)]
+            |x| book.nearest(x),
+        ),
+    }
+}
+
+/// Returns scale and zero point of a group of asymmetric integers: its range, extended to hold zero, in 2^b − 1 steps.
+fn asymmetric(scale: Scale, weights: &[f32], bits: u32, integer: Integer) -> (f32, u32) {
+    let count = f64::from((1_u32 << bits) - 1);
+    let (mut low, mut high) =
+        weights.iter().fold((0.0_f32, 0.0_f32), |(low, high), weight| (low.min(*weight), high.max(*weight)));
+    let mut scale = scale;
+    if let Scale::Real { fit: RealFit::Percentile(percent), per, store } = scale {
+        let most = fit::percentile(weights, percent);
+        if most > 0.0 {
+            (low, high) = (low.max(-most), high.min(most));
+        }
+        scale = Scale::Real { fit: RealFit::MaxAbs, per, store };
+    }
+    let extent = f64::from(high) - f64::from(low);
+    // Fits that search shrink the range around zero, so the zero point is that of the whole range.
+    let whole = match scale {
+        Scale::Real { per, store, .. } => Scale::Real { fit: RealFit::MaxAbs, per, store },
+        other => other,
+    };
+    let grid = integer.grid();
+    let zero_point =
+        |scale: f32| (-f64::from(low) / f64::from(scale)).round_ties_even().clamp(0.0, count) as u32;
+    let step = fit::fit(whole, weights, extent, count, |x| grid.nearest_step(x));
+    let found = zero_point(step);
+    let grid = integer.with_zero_point(found).grid();
+    (
+        fit::fit(
+            scale,
+            weights,
+            extent,
+            count,
+            #[inline(always)]
+            |x| grid.nearest_step(x),
+        ),
+        found,
+    )
+}

@@ -1,0 +1,51 @@
+//! What a tensor is quantized to, and how. Knows nothing of tensors.
+
+use serde::Serialize;
+
+use crate::format::{Format, FormatError, Packing, Rounding, pack};
+use crate::scale::{Groups, Scale};
+
+/// A format, its scale and the rounding to it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recipe {
+    /// What weights are rounded to.
+    pub format: Format,
+    /// How they are rounded.
+    pub rounding: Rounding,
+    /// The scale of each tensor or part of it.
+    pub scale: Scale,
+}
+
+impl Recipe {
+    /// Makes a recipe; `None` stands for the format's own scale. It is an error if there is no such format, or if it
+    /// cannot have that scale.
+    pub fn new(format: Format, rounding: Rounding, scale: Option<Scale>) -> Result<Self, FormatError> {
+        format.codec()?;
+        let scale = format.scale(scale)?;
+        Ok(Self { format, rounding, scale })
+    }
+
+    /// Returns the bytes of a tensor's scales, zero points and codebook.
+    #[must_use]
+    pub fn side_bytes(&self, shape: &[usize]) -> u64 {
+        let groups = Groups::of(self.scale.per(), shape).count();
+        let scales = self.scale.store().map_or(0, |store| groups * store.bytes()) as u64;
+        scales
+            + match self.format {
+                Format::KMeans { bits } => 4 << bits,
+                Format::Int { bits, range: crate::format::Range::Asymmetric } => {
+                    pack::packed_bytes(groups, bits)
+                }
+                _ => 0,
+            }
+    }
+
+    /// Returns the bytes of so many codes, the last one filled.
+    #[must_use]
+    pub fn code_bytes(&self, count: usize) -> u64 {
+        match self.format.packing() {
+            Packing::Bits(bits) => pack::packed_bytes(count, bits),
+            Packing::FiveToAByte => count.div_ceil(5) as u64,
+        }
+    }
+}

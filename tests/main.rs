@@ -7,6 +7,7 @@ mod data;
 mod explain;
 mod faults;
 mod fixture;
+mod formats;
 mod incremental;
 mod same_bits;
 mod store;

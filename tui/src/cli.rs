@@ -169,8 +169,12 @@ pub struct Values {
 pub struct Round {
     /// The format, as in an experiment: 'Float(e: 3, m: 0)', 'Int(4)', E4M3; its numbers, without a scale
     pub format: String,
-    /// Nearest, NearestAway, TowardZero or Stochastic
-    #[arg(long, value_name = "R", default_value = "Nearest")]
+    #[arg(
+        long,
+        value_name = "R",
+        default_value = "Nearest",
+        help = "Nearest, NearestAway, TowardZero or Stochastic"
+    )]
     pub rounding: String,
     /// Seed of the random numbers that are not given
     #[arg(long, value_name = "S", default_value_t = 0)]

@@ -216,7 +216,7 @@ impl Read for Rounding {
 
 impl Read for Scale {
     fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let kind = variant(value, "a scale", &["None", "PowerOfTwo", "Real"], faults)?;
+        let kind = variant(value, "a scale", &["Own", "None", "PowerOfTwo", "Real"], faults)?;
         let mut fields = Fields::open(value, kind, faults)?;
         let scale = match kind {
             "None" => Some(Self::None),

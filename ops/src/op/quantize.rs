@@ -83,6 +83,8 @@ fn read_recipe(fields: &mut Fields<'_>, usual: Option<&Recipe>, faults: &mut Fau
     let usual_rounding = owned.as_ref().map_or(Rounding::Nearest, |usual| usual.rounding);
     let rounding = fields.optional("rounding", usual_rounding, faults);
     let scale = match fields.take("scale") {
+        // So that an axis can hold formats that bring their scale beside others.
+        Some(value) if value.bare_name() == Some("Own") => Some(None),
         Some(value) => Scale::read(value, faults).map(Some),
         // Its scale was checked with its format.
         None if !has_format && let Some(usual) = &owned => {

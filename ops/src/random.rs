@@ -6,9 +6,6 @@ const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const ROUNDS: usize = 10;
 
-/// Blocks that are computed side by side, so that their words fill vector registers.
-const LANES: usize = 8;
-
 /// A stream of random numbers, addressed by element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
@@ -40,21 +37,17 @@ impl Stream {
     /// Writes the numbers of the elements from `first` on.
     #[inline(always)]
     pub(crate) fn fill(self, first: u64, out: &mut [u32]) {
-        // Up to the next block, then whole lots, then what is left.
+        // Up to the next block, then whole blocks, then what is left.
         let head = ((4 - first % 4) % 4).min(out.len() as u64) as usize;
         let (head, rest) = out.split_at_mut(head);
         for (at, number) in head.iter_mut().enumerate() {
             *number = self.bits(first + at as u64);
         }
         let first = first + head.len() as u64;
-        let (lots, tail) = rest.as_chunks_mut::<{ 4 * LANES }>();
-        for (at, lot) in lots.iter_mut().enumerate() {
-            *lot = philox_lanes(first / 4 + (at * LANES) as u64, self.key);
-        }
-        let first = first + (lots.len() * 4 * LANES) as u64;
-        for (at, block) in tail.chunks_mut(4).enumerate() {
-            block.copy_from_slice(&self.block(first / 4 + at as u64)[..block.len()]);
-        }
+        let (blocks, tail) = rest.as_chunks_mut::<4>();
+        fill_blocks(first / 4, self.key, blocks);
+        let last = self.block(first / 4 + blocks.len() as u64);
+        tail.copy_from_slice(&last[..tail.len()]);
     }
 
     /// Returns the number of one element, uniform over all 32-bit values.
@@ -96,37 +89,29 @@ fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-/// Returns `LANES` blocks in a row, from block `first` on.
+/// Writes the blocks from `first` on. Words of 32 bits stand in 64, of which the upper halves are never read: so
+/// processors multiply, and so the loop over blocks becomes vector code.
 #[inline(always)]
-#[allow(clippy::needless_range_loop, reason = "the same step in every lane is what becomes vector code")]
-fn philox_lanes(first: u64, mut key: [u32; 2]) -> [u32; 4 * LANES] {
-    // Words of 32 bits in lanes of 64, of which the upper halves are never read: that is how processors multiply.
-    let mut words = [[0_u64; LANES]; 4];
-    for lane in 0..LANES {
-        let block = first + lane as u64;
-        (words[0][lane], words[1][lane]) = (block, block >> 32);
-    }
+fn fill_blocks(first: u64, key: [u32; 2], blocks: &mut [[u32; 4]]) {
     let low = |word: u64| word & 0xffff_ffff;
-    for round in 0..ROUNDS {
-        if round > 0 {
-            key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+    for (index, block) in (first..).zip(blocks) {
+        let mut words = [index, index >> 32, 0, 0];
+        let mut key = key;
+        for round in 0..ROUNDS {
+            if round > 0 {
+                key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+            }
+            let first = u64::from(MULTIPLIERS[0]) * low(words[0]);
+            let second = u64::from(MULTIPLIERS[1]) * low(words[2]);
+            words = [
+                second >> 32 ^ words[1] ^ u64::from(key[0]),
+                second,
+                first >> 32 ^ words[3] ^ u64::from(key[1]),
+                first,
+            ];
         }
-        for lane in 0..LANES {
-            let first = u64::from(MULTIPLIERS[0]) * low(words[0][lane]);
-            let second = u64::from(MULTIPLIERS[1]) * low(words[2][lane]);
-            words[0][lane] = second >> 32 ^ words[1][lane] ^ u64::from(key[0]);
-            words[1][lane] = second;
-            words[2][lane] = first >> 32 ^ words[3][lane] ^ u64::from(key[1]);
-            words[3][lane] = first;
-        }
+        *block = words.map(|word| word as u32);
     }
-    let mut out = [0; 4 * LANES];
-    for lane in 0..LANES {
-        for word in 0..4 {
-            out[4 * lane + word] = words[word][lane] as u32;
-        }
-    }
-    out
 }
 
 #[cfg(test)]

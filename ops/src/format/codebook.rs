@@ -26,9 +26,11 @@ pub struct Codebook {
     values: Vec<f64>,
     /// The code of each value.
     codes: Vec<u32>,
-    /// From which number on the next value is the nearest, ties to the even code; and with ties away from zero.
+    /// From which number on the next value is taken: the nearest, ties to the even code; ties away from zero; or the
+    /// one nearer to zero.
     nearest: Search,
     nearest_away: Search,
+    toward_zero: Search,
     /// The values again.
     floor: Search,
     /// The code of NaN and of infinities, where there is one.
@@ -57,6 +59,18 @@ impl Boundary {
     fn threshold(self, tie_goes_up: bool) -> f64 {
         if self.is_tie && !tie_goes_up { self.from.next_up() } else { self.from }
     }
+}
+
+/// Returns from where on a value goes to the upper of two neighbours if it goes to the one nearer to zero, or where
+/// zero is between them to the nearest. What `avoids_zero` leaves zero at once.
+fn toward_zero(values: &[f64], boundaries: &[Boundary], avoids_zero: bool) -> Vec<f64> {
+    let threshold = |(pair, boundary): (&[f64], &Boundary)| match (pair[0], pair[1]) {
+        (low, high) if avoids_zero && (low == 0.0 || high == 0.0) => boundary.from,
+        (low, high) if low >= 0.0 => high,
+        (low, high) if high <= 0.0 => low.next_up(),
+        _ => boundary.threshold(true),
+    };
+    values.windows(2).zip(boundaries).map(threshold).collect()
 }
 
 /// Returns a + b less its binary64 sum, exactly (Knuth, The Art of Computer Programming, 4.2.2).
@@ -101,6 +115,7 @@ impl Codebook {
             bits,
             nearest: thresholds(&|at| codes[at] % 2 == 1),
             nearest_away: thresholds(&|at| values[at + 1] > 0.0),
+            toward_zero: Search::new(toward_zero(&values, boundaries, false), finest, reach),
             floor: Search::new(values.clone(), finest, reach),
             values,
             codes,
@@ -110,8 +125,10 @@ impl Codebook {
     }
 
     /// Returns the codebook with a code for NaN and infinities, in which nothing but zero is rounded to zero.
-    pub(super) fn with_posits_rules(self, nan: u32) -> Self {
-        Self { nan: Some(nan), avoids_zero: true, ..self }
+    pub(super) fn with_posits_rules(self, nan: u32, boundaries: &[Boundary]) -> Self {
+        let (_, reach) = self.limits();
+        let toward_zero = Search::new(toward_zero(&self.values, boundaries, true), 1.0 / reach, reach);
+        Self { nan: Some(nan), avoids_zero: true, toward_zero, ..self }
     }
 
     /// Returns the bits of a code, 1 to 16.
@@ -174,7 +191,7 @@ impl Codebook {
         match rounding {
             Rounding::Nearest => self.nearest.at_or_below(value),
             Rounding::NearestAway => self.nearest_away.at_or_below(value),
-            Rounding::TowardZero => self.place_toward_zero(value),
+            Rounding::TowardZero => self.toward_zero.at_or_below(value),
             Rounding::Stochastic => self.place_stochastic(value, draw.number(), draw.bits().get()),
         }
     }
@@ -192,22 +209,12 @@ impl Codebook {
 
     #[inline(always)]
     pub(super) fn toward_zero(&self, value: f64) -> f64 {
-        self.values[self.place_toward_zero(value)]
+        self.values[self.toward_zero.at_or_below(value)]
     }
 
     #[inline(always)]
     pub(super) fn stochastic(&self, value: f64, number: u32, bits: u32) -> f64 {
         self.values[self.place_stochastic(value, number, bits)]
-    }
-
-    #[inline(always)]
-    fn place_toward_zero(&self, value: f64) -> usize {
-        let (near, far) = self.neighbours(value);
-        let (low, high) = (self.values[near], self.values[far]);
-        if low < 0.0 && high > 0.0 {
-            return self.nearest.at_or_below(value);
-        }
-        select_unpredictable(value == high || self.must_leave_zero(low, value), far, near)
     }
 
     #[inline(always)]

@@ -38,7 +38,7 @@ pub(super) fn posit(n: u32, es: u32) -> Result<Codebook, FormatError> {
     // Every negative number is below zero, every positive one above.
     let around = [Boundary { from: -0.0, is_tie: false }, Boundary { from: least, is_tie: false }];
     let boundaries: Vec<Boundary> = below.chain(around).chain(above.iter().copied()).collect();
-    Ok(Codebook::assembled(n, pairs, &boundaries).with_posits_rules(half))
+    Ok(Codebook::assembled(n, pairs, &boundaries).with_posits_rules(half, &boundaries))
 }
 
 /// Returns the number of a positive code of `n` bits: a run of equal bits ended by its opposite (the regime), `es`

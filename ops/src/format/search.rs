@@ -3,11 +3,11 @@
 
 use std::hint::select_unpredictable;
 
-/// Buckets per binade at most: 2^8.
-const FINEST: u32 = 8;
+/// Buckets per binade at most: 2^10.
+const FINEST: u32 = 10;
 
-/// Buckets at most, so that the table stays in the second cache.
-const MOST_BUCKETS: i64 = 1 << 14;
+/// Buckets at most.
+const MOST_BUCKETS: i64 = 1 << 17;
 
 /// Ascending numbers, and a table from the leading bits of a binary64 (sign, exponent, the first of the mantissa) to
 /// the few of them that have the same.
@@ -32,15 +32,27 @@ impl Search {
     /// and normal, are found fastest.
     pub(super) fn new(mut numbers: Vec<f64>, finest: f64, reach: f64) -> Self {
         let binades = i64::from(exponent(reach) - exponent(finest)) + 2;
-        let fits = |bits: &u32| (2 * binades) << bits <= MOST_BUCKETS;
-        let shift = 52 - (0..=FINEST).rev().find(fits).unwrap_or(0);
+        // As few buckets as tell the numbers apart: a small table stays in the first cache.
+        let mut bits = 0;
+        let (mut search, mut most) = Self::with_buckets(bits, &numbers, finest, reach);
+        while most > 1 && bits < FINEST && (4 * binades) << bits <= MOST_BUCKETS {
+            bits += 1;
+            (search, most) = Self::with_buckets(bits, &numbers, finest, reach);
+        }
+        numbers.extend(std::iter::repeat_n(f64::NAN, 2 * search.step));
+        Self { numbers, ..search }
+    }
+
+    /// Makes the table of 2^`bits` buckets a binade, and returns it with the most numbers in any.
+    fn with_buckets(bits: u32, numbers: &[f64], finest: f64, reach: f64) -> (Self, u32) {
+        let shift = 52 - bits;
         let [first, last] = [finest, reach].map(|magnitude| (magnitude.to_bits() >> shift) as i64);
         // Below `finest` and above `reach` there is one bucket each.
         let (first, last) = (first - 1, last + 1 - (first - 1));
-        let mut search =
-            Self { numbers: vec![], before: vec![0; 2 * last as usize + 2], first, last, shift, step: 0 };
+        let before = vec![0; 2 * last as usize + 2];
+        let mut search = Self { numbers: vec![], before, first, last, shift, step: 0 };
         let mut counts = vec![0_u32; search.before.len()];
-        for number in &numbers {
+        for number in numbers {
             counts[search.bucket(*number)] += 1;
         }
         let mut sum = 0;
@@ -50,8 +62,7 @@ impl Search {
         }
         let most = counts.into_iter().max().unwrap_or(0);
         search.step = (most as usize + 1).next_power_of_two() / 2;
-        numbers.extend(std::iter::repeat_n(f64::NAN, 2 * search.step));
-        Self { numbers, ..search }
+        (search, most)
     }
 
     /// Returns how many of the numbers are at or below `value`; NaN counts as zero or as infinite.

@@ -187,7 +187,7 @@ fn any_tensor() -> impl Strategy<Value = (Vec<usize>, Vec<f32>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn what_is_packed_is_what_was_quantized_in_as_many_bytes_as_predicted(

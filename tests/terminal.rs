@@ -157,10 +157,14 @@ impl Terminal {
         let asked = self.asked.fetch_add(1, Ordering::SeqCst);
         let modes = "$(stty -a | tr ' ' '\\n' | grep -cx -e icanon -e echo -e isig)";
         self.send(&format!("echo code{asked}=$? modes={modes} end\r"));
-        let answer = format!("\ncode{asked}=");
-        let text = self
-            .wait_for("the code", |text| text.split(&answer).nth(1).is_some_and(|rest| rest.contains("end")));
-        let words = text.split(&answer).nth(1).unwrap_or_default();
+        let answer = format!("code{asked}=");
+        // What was typed is echoed too, with `$?` in place of the number; it may be on the answer's own line.
+        let find = |text: &str| {
+            let mut rests = text.match_indices(&answer).map(|(at, _)| text[at + answer.len()..].to_owned());
+            rests.find(|rest| rest.starts_with(|c: char| c.is_ascii_digit()) && rest.contains("end"))
+        };
+        let text = self.wait_for("the code", |text| find(text).is_some());
+        let words = find(&text).unwrap_or_default();
         assert!(words.contains("modes=3 end"), "the terminal is raw:\n{text}");
         let code = words.split(' ').next().and_then(|code| code.parse().ok());
         code.unwrap_or_else(|| panic!("no code:\n{text}"))

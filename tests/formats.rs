@@ -147,7 +147,7 @@ const FORMATS: &str = r#"Experiment(
         "mnist": Dataset(source: Mnist10k, train: 200, test: 100),
         "net": Train(data: "mnist", model: Mlp(hidden: [8, 8]), batch: 50, epochs: 1),
         "small": Quantize(model: "net", format: Axis("kind.format"), scale: Axis("kind.scale"),
-                          first: (format: Int(8)), layers: {"linear2": (rounding: TowardZero)}, last: (format: F32)),
+                          first: Int(8), layers: {"linear2": (rounding: TowardZero)}, last: (format: F32)),
         "accuracy": Evaluate(model: "small", data: "mnist"),
     },
     tables: {
@@ -174,4 +174,39 @@ fn every_kind_of_format_runs_with_exceptions_for_layers() {
     let ternary = 784 * 8 + 4 + 13 + 4 + 4 * 80 + 4 * 26;
     has("Ternary,scale:Own", ternary, "1.6");
     assert_eq!(bench.run_well().counts(), [34, 0, 34, 0, 0]);
+}
+
+const ENDS: &str = r#"Experiment(
+    name: "ends",
+    axes: {
+        "seed": [0, 1],
+    },
+    nodes: {
+        "mnist": Dataset(source: Mnist10k, train: 200, test: 100),
+        "net": Train(data: "mnist", batch: 50, epochs: 1,
+                     model: Layers([BatchNorm, Flatten, Linear(8), Relu, Linear(10)])),
+        "named": Quantize(model: "net", format: E2M1, layers: {"linear1": F32}, last: Int(8)),
+        "first": Quantize(model: "net", format: E2M1, first: F32, last: Int(8)),
+        "both": Quantize(model: "net", format: E2M1, layers: {"linear1": F32}, first: Int(2), last: Int(8)),
+        "random": Quantize(model: "net", format: E2M1, last: (rounding: Stochastic), seed: Axis("seed")),
+        "fixed": Quantize(model: "net", format: E2M1, last: (rounding: TowardZero), seed: Axis("seed")),
+    },
+    tables: {
+        "mse": Table(rows: [], columns: ["named.mse", "first.mse", "both.mse"]),
+    },
+)
+"#;
+
+/// The first layer with a matrix of weights is the first, what `layers` names goes before, and a seed counts only
+/// where something is drawn.
+#[test]
+fn exceptions_for_the_ends_mean_what_they_say() {
+    let bench = Bench::with(ENDS);
+    // Seven quantizations after two: `fixed` is one for both seeds.
+    assert_eq!(bench.run_well().counts(), [9, 8, 1, 0, 0]);
+    let table = bench.stdout(["table", "x.ron", "mse", "--format", "json"]);
+    let rows: serde_json::Value = serde_json::from_str(&table).expect(&table);
+    let of = |name: &str| rows[0][name].as_f64().unwrap_or_else(|| panic!("{name} in {table}"));
+    assert_eq!(of("named.mse"), of("first.mse"));
+    assert_eq!(of("named.mse"), of("both.mse"));
 }

@@ -12,7 +12,7 @@ use fewbits_ops::scale::{Per, PowerFit, RealFit, Scale, Store};
 const SHAPE: [usize; 2] = [1300, 1000];
 
 /// One for each codec and way to bring a scale.
-const FORMATS: [&str; 16] = [
+const FORMATS: [&str; 18] = [
     "E3M2",
     "Float(e: 3, m: 0)",
     "Float(e: 3, m: 2, subnormals: Flush)",
@@ -27,6 +27,8 @@ const FORMATS: [&str; 16] = [
     "Ternary",
     "Binary",
     "Nf4",
+    "Values([-0.2, -0.1, -0.05, -0.02, 0, 0.02, 0.05, 0.1, 0.2])",
+    "KMeans(4)",
     "Mx(E2M1)",
     "BlockFloat(bits: 4, block: 16)",
 ];
@@ -106,7 +108,8 @@ fn round_e3m2_at_scale(bencher: Bencher<'_, '_>, scale: &str) {
     round(bencher, &recipe("E3M2", Some(scale), Rounding::Nearest));
 }
 
-#[divan::bench(args = FORMATS)]
+/// Without those that take seconds: `fit_codebook` has them.
+#[divan::bench(args = FORMATS.into_iter().filter(|format| !format.starts_with("KMeans")))]
 fn fit_own_scale(bencher: Bencher<'_, '_>, format: &str) {
     fit(bencher, &recipe(format, None, Rounding::Nearest));
 }

@@ -162,6 +162,12 @@ impl Float {
         1 + self.e + self.m
     }
 
+    /// Returns whether numbers beyond the largest become infinite or NaN.
+    #[must_use]
+    pub fn overflows(&self) -> bool {
+        self.overflow == Overflow::Special
+    }
+
     /// Returns the largest number to which anything is rounded: the largest code that is a finite binary32.
     #[must_use]
     pub fn largest(&self) -> f32 {

@@ -37,7 +37,7 @@ pub(crate) fn centres(numbers: &[f32], k: usize) -> Vec<f32> {
     centres
 }
 
-/// Different numbers in ascending order, with sums over the first of them: of counts, numbers and squares.
+/// Different numbers in ascending order, with sums up to each of them: of counts, numbers and squares.
 struct Clusters {
     values: Vec<f64>,
     sums: Vec<[f64; 3]>,
@@ -50,18 +50,29 @@ impl Clusters {
         let mut sorted: Vec<f64> = numbers.iter().map(|number| f64::from(*number) + 0.0).collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let middle = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
-        let (mut values, mut sums): (Vec<f64>, Vec<[f64; 3]>) = (vec![], vec![[0.0; 3]]);
-        let mut sum = [0.0; 3];
+        let mut runs: Vec<(f64, f64)> = vec![];
         for number in sorted {
-            let shifted = number - middle;
-            sum = [sum[0] + 1.0, sum[1] + shifted, sum[2] + shifted * shifted];
-            if values.last() == Some(&number) {
-                sums.pop();
-            } else {
-                values.push(number);
+            match runs.last_mut() {
+                Some((value, count)) if *value == number => *count += 1.0,
+                _ => runs.push((number, 1.0)),
             }
-            sums.push(sum);
         }
+        // Sums start in the middle and go both ways, so that far numbers do not drown those between them.
+        let start = runs.partition_point(|(value, _)| *value < middle);
+        let mut sums = vec![[0.0; 3]; runs.len() + 1];
+        let of = |(value, count): (f64, f64)| {
+            let shifted = value - middle;
+            [count, count * shifted, count * shifted * shifted]
+        };
+        for at in start..runs.len() {
+            let (sum, new) = (sums[at], of(runs[at]));
+            sums[at + 1] = [0, 1, 2].map(|part| sum[part] + new[part]);
+        }
+        for at in (0..start).rev() {
+            let (sum, new) = (sums[at + 1], of(runs[at]));
+            sums[at] = [0, 1, 2].map(|part| sum[part] - new[part]);
+        }
+        let values = runs.into_iter().map(|(value, _)| value).collect();
         Self { values, sums, middle }
     }
 
@@ -137,6 +148,16 @@ mod tests {
         assert_eq!(centres(&[11.0, 2.0, 30.0, 10.0, 1.0, 12.0], 3), [1.5, 11.0, 30.0]);
         assert_eq!(centres(&[3.0, 3.0, -1.0], 4), [-1.0, 3.0]);
         assert_eq!(centres(&[], 4), Vec::<f32>::new());
+    }
+
+    /// A far number on either side takes nothing from the others: four clusters of two beside it.
+    #[test]
+    fn far_numbers_do_no_harm() {
+        let near = [0.01, 0.011, 0.02, 0.021, 0.03, 0.031, 0.04, 0.041];
+        for far in [-1e8, 1e8] {
+            let numbers: Vec<f32> = near.into_iter().chain([far]).collect();
+            assert!(error(&numbers, &centres(&numbers, 5)) < 3e-6, "{far}");
+        }
     }
 
     proptest! {

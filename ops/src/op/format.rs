@@ -140,6 +140,12 @@ fn refused<T>(span: Span, error: &FormatError, faults: &mut Faults) -> Option<T>
 impl Read for Element {
     fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
         match Format::read(value, faults)? {
+            Format::Float(float) if float.overflows() => {
+                let hint =
+                    "its scale makes numbers as large as that: take one that saturates, such as `E4M3`";
+                faults.add(value.span, "an element of a block cannot have `overflow: Special`", hint);
+                None
+            }
             Format::Float(float) => Some(Self::Float(float)),
             Format::Int { bits, range: Range::Symmetric } => Some(Self::Int { bits }),
             _ => {
@@ -220,6 +226,11 @@ impl Read for Scale {
         let mut fields = Fields::open(value, kind, faults)?;
         let scale = match kind {
             "None" => Some(Self::None),
+            // Who can have it asks for it before.
+            "Own" => {
+                mismatch(value, "a scale", faults);
+                None
+            }
             "PowerOfTwo" => {
                 let per = fields.optional("per", Per::Tensor, faults);
                 let fit = fields.optional("fit", PowerFit::MaxAbs, faults);

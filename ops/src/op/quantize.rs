@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fewbits_engine::ops::{self, Identity, Keeping, Misfit, OpError, Output};
 use fewbits_engine::text::fault::{Faults, suggest};
 use fewbits_engine::text::read::{Fields, Read, choice, mismatch};
-use fewbits_engine::text::value::{Kind, Value};
+use fewbits_engine::text::value::{Kind, Struct, Value};
 use fewbits_store::{Digest, Series};
 use serde_json::json;
 
@@ -84,7 +84,9 @@ fn read_recipe(fields: &mut Fields<'_>, usual: Option<&Recipe>, faults: &mut Fau
     let rounding = fields.optional("rounding", usual_rounding, faults);
     let scale = match fields.take("scale") {
         // So that an axis can hold formats that bring their scale beside others.
-        Some(value) if value.bare_name() == Some("Own") => Some(None),
+        Some(value) if is_named(value, "Own") => {
+            Fields::open(value, "Own", faults)?.finish(faults).then_some(None)
+        }
         Some(value) => Scale::read(value, faults).map(Some),
         // Its scale was checked with its format.
         None if !has_format && let Some(usual) = &owned => {
@@ -101,8 +103,22 @@ fn read_recipe(fields: &mut Fields<'_>, usual: Option<&Recipe>, faults: &mut Fau
     }
 }
 
-/// Reads what one layer does otherwise: `(format: Int(8))`.
+fn is_named(value: &Value, wanted: &str) -> bool {
+    matches!(&value.kind, Kind::Struct(Struct { name: Some(name), .. }) if name == wanted)
+}
+
+/// Reads what one layer does otherwise: `(format: Int(8), scale: …)`, or simply a format.
 fn read_override(value: &Value, usual: &Recipe, faults: &mut Faults) -> Option<Recipe> {
+    if let Kind::Struct(Struct { name: Some(_), .. }) = &value.kind {
+        let format = Format::read(value, faults)?;
+        return match Recipe::new(format, usual.rounding, None) {
+            Ok(recipe) => Some(recipe),
+            Err(error) => {
+                faults.add(value.span, error.to_string(), "");
+                None
+            }
+        };
+    }
     let mut fields = Fields::open(value, "a layer's exception", faults)?;
     let recipe = read_recipe(&mut fields, Some(usual), faults);
     fields.finish(faults).then_some(recipe?)
@@ -198,8 +214,11 @@ impl QuantizeOp {
     /// Returns the quantizer with the exceptions of this network's first and last layer, unless they are named too.
     fn of_network(&self, model: &Model) -> Quantizer {
         let mut quantizer = self.quantizer.clone();
-        let layers = model.graph().layers.iter().map(|layer| &layer.name);
-        let mut weighted = layers.filter(|name| model.tensors().contains_key(&format!("{name}.weight")));
+        // A batch normalization that stands alone has a weight too, but of one dimension.
+        let is_weighted = |name: &&String| {
+            model.tensors().get(&format!("{name}.weight")).is_some_and(|weight| weight.dims().len() >= 2)
+        };
+        let mut weighted = model.graph().layers.iter().map(|layer| &layer.name).filter(is_weighted);
         let (first, last) = (weighted.next(), weighted.next_back());
         // In a network of one layer that one is both; it counts as the last.
         for (name, end) in [last.or(first), first].into_iter().zip(self.ends.iter().rev()) {

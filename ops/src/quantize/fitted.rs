@@ -7,7 +7,7 @@ use super::{Recipe, Tensor};
 use crate::format::{
     Codebook, Codec, Draws, Format, FormatError, Group, Integer, Range, Rounding, k_means, slice,
 };
-use crate::scale::{Groups, RealFit, Scale, fit};
+use crate::scale::{Groups, PowerFit, RealFit, Scale, fit};
 
 /// A tensor's recipe, its codec and what was fitted to it: ready to round.
 #[derive(Debug)]
@@ -114,6 +114,19 @@ impl Fitted {
         }
     }
 
+    /// Returns the weights that [`Fitted::round`] makes.
+    pub(super) fn rounded(
+        &self,
+        codec: &Codec,
+        weights: &[f32],
+        rounding: Rounding,
+        draws: &Draws,
+    ) -> Vec<f32> {
+        let mut rounded = weights.to_vec();
+        self.round(codec, &mut rounded, rounding, draws);
+        rounded
+    }
+
     /// Returns the code of every weight.
     pub(super) fn encode(
         &self,
@@ -154,11 +167,15 @@ impl Fitted {
             }
             return weights;
         }
+        // A table is made once; only integers with a zero point differ from group to group.
+        let usual = codec.decoder();
         for (group, range) in self.groups.ranges().enumerate() {
-            let codec = self.of_group(codec, group);
-            let (value, scale) = (codec.decoder(), f64::from(self.scales.get(group).copied().unwrap_or(1.0)));
+            let scale = f64::from(self.scales.get(group).copied().unwrap_or(1.0));
+            let shifted = self.zero_points.get(group).map(|_| self.of_group(codec, group));
+            let own = shifted.as_ref().map(|codec| codec.decoder());
             for element in range {
-                weights[element] = (value(codes[element]) * scale) as f32 + 0.0;
+                let value = own.as_ref().map_or_else(|| usual(codes[element]), |own| own(codes[element]));
+                weights[element] = (value * scale) as f32 + 0.0;
             }
         }
         weights
@@ -181,11 +198,13 @@ impl Fitted {
         values.dedup();
         if values.len() == 1 {
             // A tensor of one number; what is rounded to it is it.
-            values.push(values[0].next_up());
+            let other = values[0].next_up();
+            values.push(if other.is_finite() { other } else { values[0].next_down() });
         }
-        // Different, finite and at least two.
-        Codebook::new(&values)
-            .map_or(Cow::Borrowed(codec), |book| Cow::Owned(Codec::Codebook(Box::new(book))))
+        match Codebook::new(&values) {
+            Ok(book) => Cow::Owned(Codec::Codebook(Box::new(book))),
+            Err(error) => unreachable!("centres are finite, different and at least two: {error}"),
+        }
     }
 
     fn of_group<'a>(&self, codec: &'a Codec, group: usize) -> Cow<'a, Codec> {
@@ -264,6 +283,9 @@ fn asymmetric(scale: Scale, weights: &[f32], bits: u32, integer: Integer) -> (f3
     // Fits that search shrink the range around zero, so the zero point is that of the whole range.
     let whole = match scale {
         Scale::Real { per, store, .. } => Scale::Real { fit: RealFit::MaxAbs, per, store },
+        Scale::PowerOfTwo { per, fit: PowerFit::LeastSquares } => {
+            Scale::PowerOfTwo { per, fit: PowerFit::MaxAbs }
+        }
         other => other,
     };
     let grid = integer.grid();

@@ -180,12 +180,8 @@ impl Quantizer {
         tensor: &Tensor<'_>,
     ) -> Result<(Vec<f32>, Report, Tally), QuantizeError> {
         let fitted = Fitted::to(recipe, codec, tensor.shape, tensor.data);
-        let mut rounded = tensor.data.to_vec();
-        fitted.round(codec, &mut rounded, recipe.rounding, &self.draws(tensor.name));
-        if let Some(element) = rounded.iter().position(|result| !result.is_finite()) {
-            let (value, result) = (tensor.data[element], rounded[element]);
-            return Err(QuantizeError::Result { tensor: tensor.name.to_owned(), element, value, result });
-        }
+        let rounded = fitted.rounded(codec, tensor.data, recipe.rounding, &self.draws(tensor.name));
+        refuse_results(tensor, &rounded)?;
         let mut tally = Tally::default();
         for (group, range) in fitted.groups.ranges().enumerate() {
             let limits = fitted.limits(codec, group);
@@ -231,6 +227,16 @@ fn refuse_infinite(tensor: &Tensor<'_>) -> Result<(), QuantizeError> {
         Some(element) => {
             let value = tensor.data[element];
             Err(QuantizeError::Weight { tensor: tensor.name.to_owned(), element, value })
+        }
+    }
+}
+
+fn refuse_results(tensor: &Tensor<'_>, rounded: &[f32]) -> Result<(), QuantizeError> {
+    match rounded.iter().position(|result| !result.is_finite()) {
+        None => Ok(()),
+        Some(element) => {
+            let (value, result) = (tensor.data[element], rounded[element]);
+            Err(QuantizeError::Result { tensor: tensor.name.to_owned(), element, value, result })
         }
     }
 }

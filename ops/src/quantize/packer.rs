@@ -3,12 +3,12 @@
 //! elements as little-endian binary32. Knows nothing of names and shapes in a file; who reads has to know them.
 
 use super::fitted::Fitted;
-use super::{QuantizeError, Quantizer, Tensor, refuse_infinite};
+use super::{QuantizeError, Quantizer, Tensor, refuse_infinite, refuse_results};
 use crate::format::{Format, Packing, Range, pack};
 use crate::scale::Groups;
 
 impl Quantizer {
-    /// Packs tensors; an error if a weight is not finite.
+    /// Packs tensors; an error if a weight or a result is not finite.
     pub fn pack(&self, tensors: &[Tensor<'_>]) -> Result<Vec<u8>, QuantizeError> {
         let mut bytes = Vec::new();
         for tensor in tensors {
@@ -43,6 +43,10 @@ impl Quantizer {
             bytes.extend(pack::pack(fitted.zero_points.iter().copied(), bits));
         }
         bytes.extend(fitted.codebook.iter().flat_map(|value| value.to_le_bytes()));
+        refuse_results(
+            tensor,
+            &fitted.rounded(&codec, tensor.data, recipe.rounding, &self.draws(tensor.name)),
+        )?;
         let codes = fitted.encode(&codec, tensor.data, recipe.rounding, &self.draws(tensor.name));
         bytes.extend(match recipe.format.packing() {
             Packing::Bits(bits) => pack::pack(codes, bits),

@@ -93,7 +93,6 @@ pub(crate) fn percentile(weights: &[f32], percent: Percent) -> f32 {
 /// Searches s·2^(−k/16) for k from −16 to 128, then goes on from the best to the scale that is best for its codes,
 /// ⟨w, q⟩ / ⟨q, q⟩, until the error no longer falls. The error has many local minima, hence the search.
 fn least_squares(weights: &[f32], greatest: f64, store: Store, nearest: impl Fn(f64) -> f64 + Copy) -> f32 {
-    let greatest = f64::from(store.round(greatest));
     let mut scales: Vec<f32> =
         (-16..=128).map(|k| store.round(greatest * libm::exp2(-f64::from(k) / 16.0))).collect();
     scales.dedup();

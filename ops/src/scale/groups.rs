@@ -30,7 +30,7 @@ impl Groups {
         Self { elements, row: row.max(1), block: block.max(1) }
     }
 
-    /// Returns how many there are; none in a tensor without elements, but the one of `Per::Tensor`.
+    /// Returns how many there are; none in a tensor without elements.
     #[must_use]
     pub fn count(&self) -> usize {
         (self.elements / self.row) * self.row.div_ceil(self.block)

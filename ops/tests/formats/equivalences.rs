@@ -60,14 +60,9 @@ fn powers_of_two_are_a_float_without_mantissa() {
     for rounding in ROUNDINGS {
         let float = "Float(e: 3, m: 0, bias: Exactly(7))";
         assert_eq!(rounded("PowerOfTwo(4)", None, rounding), rounded(float, None, rounding));
-        let values = "Values([0, 1, 0.5, 0.25, 0.125, -0.125, -0.25, -0.5, -1])";
         assert_eq!(
             rounded("Float(e: 3, m: 0, bias: Exactly(6), subnormals: Flush)", None, Rounding::TowardZero),
             rounded("Float(e: 3, m: 0, bias: Exactly(6))", None, Rounding::TowardZero),
-        );
-        assert_eq!(
-            rounded("PowerOfTwo(3)", None, Rounding::Nearest).len(),
-            rounded(values, None, rounding).len()
         );
     }
 }
@@ -117,10 +112,41 @@ fn ternary_and_binary_meet_worked_examples() {
     let alpha = ((f64::from(0.4_f32) + f64::from(0.6_f32) + f64::from(0.9_f32)) / 3.0) as f32;
     assert_eq!(of("Ternary", &[0.4, -0.6, 0.1, -0.9]), [alpha, -alpha, 0.0, -alpha]);
     assert_eq!(of("Binary", &[0.5, -0.25, 0.0, -1.25]), [0.5, -0.5, 0.5, -0.5]);
-    // Symmetric integers of 3 bits: s = 0.3, 0.45 is a tie between 1 and 2, to the even one.
-    let int = of("Int(3)", &[0.9, 0.45, -0.2]);
-    assert_eq!(int[0], 0.9);
-    assert!((int[2] + 0.3).abs() < 1e-6);
+    // Symmetric integers of 3 bits: s = 0.25; 0.375 and 0.125 are ties, to the even ones, 2 and 0.
+    assert_eq!(of("Int(3)", &[0.75, 0.375, -0.125, -0.2]), [0.75, 0.5, 0.0, -0.25]);
     // Asymmetric of 2 bits over −1 … 2: s = 1, zero point 1.
     assert_eq!(of("Int(bits: 2, range: Asymmetric)", &[-1.0, 2.0, 0.4, 1.6]), [-1.0, 2.0, 0.0, 2.0]);
+}
+
+#[test]
+fn powers_of_two_are_the_codebook_of_their_numbers() {
+    let values = "Values([0, 1, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, \
+                  -1, -0.5, -0.25, -0.125, -0.0625, -0.03125, -0.015625])";
+    for rounding in [Rounding::NearestAway, Rounding::TowardZero, Rounding::Stochastic] {
+        assert_eq!(rounded("PowerOfTwo(4)", None, rounding), rounded(values, None, rounding), "{rounding:?}");
+    }
+}
+
+/// Whatever the range of the weights, a search does not do worse than the range itself.
+#[test]
+fn asymmetric_integers_lose_no_more_by_least_squares_than_by_their_range() {
+    let error = |low: f32, high: f32, scale: Scale| {
+        let weights: Vec<f32> =
+            (0..1000).map(|i| low + (high - low) * (i as f32 * 0.618_034).fract()).collect();
+        let recipe =
+            Recipe::new(parsed("Int(bits: 4, range: Asymmetric)"), Rounding::Nearest, Some(scale)).unwrap();
+        let tensor = Tensor { name: "w", shape: &[10, 100], data: &weights };
+        let mut rounded = weights.clone();
+        let draws = Draws::new(0, "w", RandomBits::default());
+        Prepared::of(&recipe, &tensor).unwrap().round(&mut rounded, &draws);
+        weights.iter().zip(rounded).map(|(w, q)| (f64::from(*w) - f64::from(q)).powi(2)).sum::<f64>()
+    };
+    for (low, high) in [(-0.85, 0.05), (-0.2, 0.7), (0.1, 0.9), (-1.0, -0.5), (-0.5, 0.5)] {
+        for per in [Per::Tensor, Per::Channel] {
+            let real = |fit| error(low, high, Scale::Real { per, fit, store: Store::F32 });
+            assert!(real(RealFit::LeastSquares) <= real(RealFit::MaxAbs) * (1.0 + 1e-6), "{low} {high}");
+            let power = |fit| error(low, high, Scale::PowerOfTwo { per, fit });
+            assert!(power(PowerFit::LeastSquares) <= power(PowerFit::MaxAbs), "{low} {high} power of two");
+        }
+    }
 }

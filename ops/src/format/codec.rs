@@ -20,7 +20,7 @@ pub enum Codec {
 
 /// The numbers of a codec, ready to be rounded to.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Numbers<'a> {
+pub(crate) enum Numbers<'a> {
     Grid(Grid),
     Table(&'a Codebook),
 }
@@ -110,7 +110,7 @@ impl Codec {
         }
     }
 
-    pub(super) fn numbers(&self) -> Numbers<'_> {
+    pub(crate) fn numbers(&self) -> Numbers<'_> {
         match self {
             Self::Float(float) => Numbers::Grid(float.grid()),
             Self::Integer(integer) => Numbers::Grid(integer.grid()),

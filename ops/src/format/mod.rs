@@ -2,7 +2,7 @@
 //! function between bit patterns and numbers. Knows nothing of networks and files; a tensor is a slice of binary32.
 
 mod codebook;
-mod codec;
+pub(crate) mod codec;
 mod error;
 mod float;
 pub(crate) mod grid;

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::{Recipe, Tensor};
+use crate::format::codec::Numbers;
 use crate::format::{
     Codebook, Codec, Draws, Format, FormatError, Group, Integer, Range, Rounding, k_means, slice,
 };
@@ -65,6 +66,8 @@ impl Fitted {
         if recipe.scale == Scale::None {
             return fitted;
         }
+        // Once, not for every block.
+        let (numbers, reach) = (codec.numbers(), codec.reach());
         for range in groups.ranges() {
             let group = &weights[range];
             match (&recipe.format, recipe.scale, codec) {
@@ -78,7 +81,7 @@ impl Fitted {
                     fitted.scales.push(scale);
                     fitted.thresholds.push(threshold);
                 }
-                (_, scale, _) => fitted.scales.push(symmetric(scale, group, codec)),
+                (_, scale, _) => fitted.scales.push(symmetric(scale, group, reach, numbers)),
             }
         }
         fitted
@@ -181,12 +184,17 @@ impl Fitted {
         weights
     }
 
-    /// Returns the lowest and the highest number that a group can hold, at its scale.
-    pub(super) fn limits(&self, codec: &Codec, group: usize) -> (f64, f64) {
-        let scale = f64::from(self.scales.get(group).copied().unwrap_or(1.0));
-        let codec = self.codec(codec);
-        let (low, high) = self.of_group(&codec, group).limits();
-        (low * scale, high * scale)
+    /// Returns the function to the lowest and the highest number that a group can hold, at its scale.
+    pub(super) fn limits(&self, codec: &Codec) -> impl Fn(usize) -> (f64, f64) {
+        let usual = self.codec(codec).limits();
+        move |group| {
+            let (low, high) = match self.zero_points.get(group) {
+                Some(_) => self.of_group(codec, group).limits(),
+                None => usual,
+            };
+            let scale = f64::from(self.scales.get(group).copied().unwrap_or(1.0));
+            (low * scale, high * scale)
+        }
     }
 
     /// Returns the codec with the tensor's own codebook in it.
@@ -218,51 +226,24 @@ impl Fitted {
 }
 
 /// Returns the scale of a group whose numbers lie around zero.
-fn symmetric(scale: Scale, weights: &[f32], codec: &Codec) -> f32 {
+fn symmetric(scale: Scale, weights: &[f32], reach: f64, numbers: Numbers<'_>) -> f32 {
     let greatest = f64::from(weights.iter().fold(0.0_f32, |greatest, weight| greatest.max(weight.abs())));
-    let reach = codec.reach();
-    match codec {
-        Codec::Float(float) => {
-            let grid = float.grid();
-            if grid.has_even_steps() {
-                fit::fit(
-                    scale,
-                    weights,
-                    greatest,
-                    reach,
-                    #[inline(always)]
-                    |x| grid.nearest_step(x),
-                )
-            } else {
-                fit::fit(
-                    scale,
-                    weights,
-                    greatest,
-                    reach,
-                    #[inline(always)]
-                    |x| grid.nearest(x),
-                )
-            }
-        }
-        Codec::Integer(integer) => {
-            let grid = integer.grid();
+    macro_rules! by {
+        ($value:ident => $nearest:expr) => {
             fit::fit(
                 scale,
                 weights,
                 greatest,
                 reach,
                 #[inline(always)]
-                |x| grid.nearest_step(x),
+                |$value| $nearest,
             )
-        }
-        Codec::Codebook(book) => fit::fit(
-            scale,
-            weights,
-            greatest,
-            reach,
-            #[inline(always)]
-            |x| book.nearest(x),
-        ),
+        };
+    }
+    match numbers {
+        Numbers::Grid(grid) if grid.has_even_steps() => by!(x => grid.nearest_step(x)),
+        Numbers::Grid(grid) => by!(x => grid.nearest(x)),
+        Numbers::Table(book) => by!(x => book.nearest(x)),
     }
 }
 

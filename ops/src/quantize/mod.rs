@@ -183,9 +183,9 @@ impl Quantizer {
         let rounded = fitted.rounded(codec, tensor.data, recipe.rounding, &self.draws(tensor.name));
         refuse_results(tensor, &rounded)?;
         let mut tally = Tally::default();
+        let limits = fitted.limits(codec);
         for (group, range) in fitted.groups.ranges().enumerate() {
-            let limits = fitted.limits(codec, group);
-            tally.add(&Tally::of(&tensor.data[range.clone()], &rounded[range], limits));
+            tally.add(&Tally::of(&tensor.data[range.clone()], &rounded[range], limits(group)));
         }
         let scale = fitted.scales.iter().copied().reduce(f32::max).unwrap_or(1.0);
         let report = Report { name: tensor.name.to_owned(), scale, distortion: tally.distortion() };

@@ -62,13 +62,13 @@ impl Read for Format {
 /// Reads the fields of a format.
 fn fields_of(kind: &str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Format> {
     let span = fields.span();
-    let bits = |name, fields: &mut Fields<'_>, faults: &mut Faults| {
-        fields.whole(name, 1..=32, None, faults).map(|bits| bits as u32)
+    let bits = |name, range, fields: &mut Fields<'_>, faults: &mut Faults| {
+        fields.whole(name, range, None, faults).map(|bits| bits as u32)
     };
     match kind {
         "Float" => float(fields, faults).map(Format::Float),
         "Int" => {
-            let bits = bits("bits", fields, faults);
+            let bits = bits("bits", 2..=24, fields, faults);
             let range = fields.optional("range", Range::Symmetric, faults);
             Some(Format::Int { bits: bits?, range: range? })
         }
@@ -76,16 +76,16 @@ fn fields_of(kind: &str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option
             let [int, frac] = ["int", "frac"].map(|name| fields.whole(name, -200..=200, None, faults));
             Some(Format::Fixed { int: int? as i32, frac: frac? as i32 })
         }
-        "PowerOfTwo" => bits("bits", fields, faults).map(|bits| Format::PowerOfTwo { bits }),
+        "PowerOfTwo" => bits("bits", 2..=8, fields, faults).map(|bits| Format::PowerOfTwo { bits }),
         "Posit" => {
-            let n = bits("n", fields, faults);
+            let n = bits("n", 2..=16, fields, faults);
             let es = fields.whole("es", 0..=32, None, faults);
             Some(Format::Posit { n: n?, es: es? as u32 })
         }
         "Ternary" => Some(Format::Ternary),
         "Binary" => Some(Format::Binary),
         "Nf4" => block(64, fields, faults).map(|block| Format::Nf4 { block }),
-        "KMeans" => bits("bits", fields, faults).map(|bits| Format::KMeans { bits }),
+        "KMeans" => bits("bits", 1..=8, fields, faults).map(|bits| Format::KMeans { bits }),
         "Values" => {
             let values: Option<Vec<f64>> = fields.required("values", faults);
             Some(Format::Values(values?.into_iter().map(|value| value as f32).collect()))
@@ -96,12 +96,12 @@ fn fields_of(kind: &str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option
             Some(Format::Mx { element: element?, block: block? })
         }
         "BlockFloat" => {
-            let bits = bits("bits", fields, faults);
+            let bits = bits("bits", 2..=24, fields, faults);
             let block = block(32, fields, faults);
             Some(Format::BlockFloat { bits: bits?, block: block? })
         }
         "P3109" => {
-            let [bits, precision] = ["bits", "precision"].map(|name| bits(name, fields, faults));
+            let [bits, precision] = ["bits", "precision"].map(|name| bits(name, 1..=15, fields, faults));
             let domain = fields.optional("domain", Domain::Extended, faults);
             let overflow = fields.optional("overflow", Overflow::Saturate, faults);
             checked(Float::p3109(bits?, precision?, domain?, overflow?), span, faults).map(Format::Float)

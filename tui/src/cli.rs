@@ -109,7 +109,7 @@ pub enum Command {
     Values(Values),
     /// Round numbers from standard input to a number format, one a line
     #[command(
-        after_help = "Each line is a value, or a value and the random number to round it by.\n\nExamples:\n  echo 0.3 | fewbits round E2M1\n  echo '0.3 200' | fewbits round E2M1 --rounding Stochastic --random-bits 8\n  echo 3e99999a | fewbits round float8_e4m3fn --bits"
+        after_help = "Each line is a value, or a value and the random number that Stochastic rounds it by: decimal, below 2^N of --random-bits; other roundings ignore it. NaN stays NaN where the format has none.\n\nExamples:\n  echo 0.3 | fewbits round E2M1\n  echo '0.3 200' | fewbits round E2M1 --rounding Stochastic --random-bits 8\n  echo 3e99999a | fewbits round float8_e4m3fn --bits"
     )]
     Round(Round),
     /// Look at the store

@@ -51,6 +51,11 @@ pub fn read(text: &str, file: &Path, global: &Global) -> Result<Session> {
 
 /// Reads a number format from the command line, and makes its codec.
 pub fn format(text: &str, global: &Global) -> Result<(Format, Codec)> {
+    if text.trim().is_empty() {
+        return Err(Coded::usage(
+            "FORMAT is empty; write one as in an experiment, such as E2M1 or 'Float(e: 3, m: 0)'",
+        ));
+    }
     let format = Format::parse(text).map_err(|faults| faulty(&faults, text, "FORMAT", global))?;
     let codec = format.codec()?;
     Ok((format, codec))

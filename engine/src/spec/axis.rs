@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::text::fault::{Faults, Span};
+use super::expression::{Comparison, Expression};
+use crate::text::fault::{Faults, Span, suggest};
 use crate::text::read::{Read, mismatch};
 use crate::text::value::{Kind, Struct, Value};
 
@@ -46,7 +47,44 @@ enum Typing {
     Struct,
 }
 
+/// Reports comparisons that can never be true: of an axis of structs with a text, or with a misspelt value.
+/// Returns whether there was none.
+pub fn check_comparisons(expression: &Expression, axes: &[Axis], faults: &mut Faults) -> bool {
+    let of = |comparison: &Comparison| {
+        let axis = axes.iter().find(|axis| axis.name == comparison.root)?;
+        axis.never_equals(&comparison.text)
+    };
+    let found: Vec<(String, String)> = expression.comparisons.iter().filter_map(of).collect();
+    for (message, hint) in &found {
+        faults.add(expression.span, message.clone(), hint.clone());
+    }
+    found.is_empty()
+}
+
 impl Axis {
+    /// Returns why, and what to do, if no value of the axis can equal a text that seems to be meant for one. A value
+    /// that was taken from the axis is no fault of the expression.
+    fn never_equals(&self, text: &str) -> Option<(String, String)> {
+        let name = &self.name;
+        match self.typing {
+            Typing::Struct => {
+                let message = format!("`{name}` has values with fields, which are never equal to '{text}'");
+                Some((message, format!("compare their name: `{name}.kind == '{text}'`")))
+            }
+            Typing::Int | Typing::Double => None,
+            Typing::Plain => {
+                let texts = self.levels.iter().filter_map(|level| match &level.value.kind {
+                    Kind::Text(text) => Some(text.as_str()),
+                    _ => level.value.bare_name(),
+                });
+                let texts: Vec<&str> = texts.collect();
+                let hint = suggest(text, texts.iter().copied());
+                let is_misspelt = !texts.contains(&text) && hint.starts_with("did you mean");
+                is_misspelt.then(|| (format!("`{name}` has no value '{text}'"), hint))
+            }
+        }
+    }
+
     /// Reads an axis: a list, a `Range`, or a map of labels to values. One with faults stands for a single value
     /// that cannot be read, so that nobody who names it is told that it is not there.
     pub fn read(name: &str, span: Span, value: &Value, faults: &mut Faults) -> Self {

@@ -1,7 +1,7 @@
 //! Constraints over axes: which combinations of values make tasks.
 //! Knows nothing of nodes.
 
-use super::axis::Axis;
+use super::axis::{Axis, check_comparisons};
 use super::expression::{Evaluator, Expression};
 use crate::text::fault::{Fault, Faults, Span, suggest};
 
@@ -41,7 +41,9 @@ impl Constraint {
             faults.add(span, "this constraint names no axis", "name one, or remove the constraint");
             return None;
         }
-        if !named.iter().all(|&axis| axes[axis].is_readable()) {
+        if !named.iter().all(|&axis| axes[axis].is_readable())
+            || !check_comparisons(&expression, axes, faults)
+        {
             return None;
         }
         evaluate(&expression, named, axes)

@@ -1,7 +1,7 @@
 //! Expressions over axes and metrics, in the Common Expression Language (crate `cel`).
 //! Knows nothing of where the values come from.
 
-use cel::common::ast::{EntryExpr, Expr, IdedExpr};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, Program};
 
 use crate::text::fault::{Faults, Span};
@@ -15,6 +15,8 @@ pub struct Expression {
     pub span: Span,
     /// The names it refers to, each once.
     pub references: Vec<Reference>,
+    /// What names alone are compared with: `rounding == 'Stochastic'`.
+    pub comparisons: Vec<Comparison>,
     program: Program,
 }
 
@@ -27,14 +29,23 @@ pub struct Reference {
     pub member: Option<String>,
 }
 
+/// A name that is compared, by `==` or `!=`, with a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison {
+    /// The name.
+    pub root: String,
+    /// The text.
+    pub text: String,
+}
+
 impl Expression {
     /// Compiles an expression, or reports why it cannot be.
     pub fn compile(text: &str, span: Span, faults: &mut Faults) -> Option<Self> {
         match Program::compile(text) {
             Ok(program) => {
-                let mut references = vec![];
-                collect(program.expression(), &mut vec![], &mut references);
-                Some(Self { text: text.to_owned(), span, references, program })
+                let (mut references, mut comparisons) = (vec![], vec![]);
+                collect(program.expression(), &mut vec![], &mut references, &mut comparisons);
+                Some(Self { text: text.to_owned(), span, references, comparisons, program })
             }
             Err(errors) => {
                 // Those after the first are mostly its consequences.
@@ -148,7 +159,30 @@ fn explain(error: &cel::ExecutionError, expression: &Expression) -> String {
     }
 }
 
-fn collect(expression: &IdedExpr, bound: &mut Vec<String>, into: &mut Vec<Reference>) {
+/// Returns the name and the text of a call that compares the two.
+fn comparison(call: &CallExpr) -> Option<Comparison> {
+    if call.func_name != operators::EQUALS && call.func_name != operators::NOT_EQUALS {
+        return None;
+    }
+    match call.args.as_slice() {
+        [
+            IdedExpr { expr: Expr::Ident(root), .. },
+            IdedExpr { expr: Expr::Literal(LiteralValue::String(text)), .. },
+        ]
+        | [
+            IdedExpr { expr: Expr::Literal(LiteralValue::String(text)), .. },
+            IdedExpr { expr: Expr::Ident(root), .. },
+        ] => Some(Comparison { root: root.clone(), text: text.inner().to_owned() }),
+        _ => None,
+    }
+}
+
+fn collect(
+    expression: &IdedExpr,
+    bound: &mut Vec<String>,
+    into: &mut Vec<Reference>,
+    compared: &mut Vec<Comparison>,
+) {
     let mut add = |root: &str, member: Option<&str>, bound: &[String]| {
         let reference = Reference { root: root.to_owned(), member: member.map(str::to_owned) };
         if !root.starts_with('@') && !bound.iter().any(|name| name == root) && !into.contains(&reference) {
@@ -159,27 +193,29 @@ fn collect(expression: &IdedExpr, bound: &mut Vec<String>, into: &mut Vec<Refere
         Expr::Ident(name) => add(name, None, bound),
         Expr::Select(select) => match &select.operand.expr {
             Expr::Ident(name) => add(name, Some(&select.field), bound),
-            _ => collect(&select.operand, bound, into),
+            _ => collect(&select.operand, bound, into, compared),
         },
         Expr::Call(call) => {
-            call.target.iter().for_each(|target| collect(target, bound, into));
-            call.args.iter().for_each(|argument| collect(argument, bound, into));
+            let free = |found: &Comparison| !bound.contains(&found.root);
+            compared.extend(comparison(call).filter(free));
+            call.target.iter().for_each(|target| collect(target, bound, into, compared));
+            call.args.iter().for_each(|argument| collect(argument, bound, into, compared));
         }
-        Expr::List(list) => list.elements.iter().for_each(|element| collect(element, bound, into)),
+        Expr::List(list) => list.elements.iter().for_each(|element| collect(element, bound, into, compared)),
         Expr::Map(map) => map.entries.iter().for_each(|entry| match &entry.expr {
             EntryExpr::MapEntry(entry) => {
-                collect(&entry.key, bound, into);
-                collect(&entry.value, bound, into);
+                collect(&entry.key, bound, into, compared);
+                collect(&entry.value, bound, into, compared);
             }
-            EntryExpr::StructField(field) => collect(&field.value, bound, into),
+            EntryExpr::StructField(field) => collect(&field.value, bound, into, compared),
         }),
         Expr::Comprehension(all) => {
-            collect(&all.iter_range, bound, into);
+            collect(&all.iter_range, bound, into, compared);
             let before = bound.len();
             bound.extend([all.iter_var.clone(), all.accu_var.clone()]);
             bound.extend(all.iter_var2.clone());
             for part in [&all.accu_init, &all.loop_cond, &all.loop_step, &all.result] {
-                collect(part, bound, into);
+                collect(part, bound, into, compared);
             }
             bound.truncate(before);
         }
@@ -207,6 +243,15 @@ mod tests {
         assert_eq!(names("full.accuracy - accuracy.accuracy"), ["full.accuracy", "accuracy.accuracy"]);
         assert_eq!(names("has(format.e) && format.e > 2"), ["format.e"]);
         assert_eq!(names("[1, 2].exists(x, x == e)"), ["e"]);
+    }
+
+    #[test]
+    fn comparisons_of_names_with_texts_are_collected() {
+        let compared = |text: &str| -> Vec<String> {
+            compile(text).comparisons.into_iter().map(|c| format!("{} {}", c.root, c.text)).collect()
+        };
+        assert_eq!(compared("rounding == 'Nearest' || !('A' != s) && e == 1"), ["rounding Nearest", "s A"]);
+        assert_eq!(compared("format.kind == 'Float' || ['a'].exists(x, x == 'a')"), [""; 0]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::axis::Axis;
+use super::axis::{Axis, check_comparisons};
 use super::expression::{Evaluator, Expression};
 use super::node::Node;
 use crate::text::fault::{Faults, Span, suggest};
@@ -186,7 +186,7 @@ impl Scope<'_> {
     fn compile(&self, value: &Value, gives: Gives, faults: &mut Faults) -> Option<Expression> {
         let text = String::read(value, faults)?;
         let expression = Expression::compile(&text, value.span, faults)?;
-        let mut known = true;
+        let mut known = check_comparisons(&expression, self.axes, faults);
         for reference in &expression.references {
             if self.axes.iter().any(|axis| axis.name == reference.root) {
                 continue;

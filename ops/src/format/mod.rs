@@ -173,13 +173,13 @@ impl Format {
         let own = self.own_scale();
         match (self, asked) {
             (Self::Nf4 { .. } | Self::Mx { .. } | Self::BlockFloat { .. }, Some(_)) => refused(
-                "its scale is part of the format; remove `scale`, and give the block inside the format",
+                "its scale is part of the format; remove `scale`, or write `scale: Own` beside other formats",
             ),
             (Self::KMeans { .. }, Some(scale)) if scale != Scale::None => {
                 refused("its codebook is fitted to each tensor and has no scale; remove `scale`")
             }
             (Self::Int { .. } | Self::Ternary | Self::Binary, Some(Scale::None)) => {
-                refused("whole numbers need a scale: `Real(…)` or `PowerOfTwo(…)`")
+                refused("it needs a scale: remove `scale` for its own, or write `Real(…)` or `PowerOfTwo(…)`")
             }
             (Self::Ternary | Self::Binary, Some(scale)) => Ok(scale),
             (_, Some(Scale::Real { fit: RealFit::Mean, .. })) => refused(
@@ -205,6 +205,15 @@ impl Format {
             Self::Mx { block, .. } | Self::BlockFloat { block, .. } => {
                 Scale::PowerOfTwo { per: Per::Block(block), fit: PowerFit::MaxExponent }
             }
+        }
+    }
+
+    /// Returns how a real scale of this format is found where nothing else is asked for.
+    #[must_use]
+    pub fn usual_fit(&self) -> RealFit {
+        match self {
+            Self::Ternary | Self::Binary => RealFit::Mean,
+            _ => RealFit::MaxAbs,
         }
     }
 

@@ -57,10 +57,14 @@ pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeOp> 
     // What a layer changes is changed of the recipe of all.
     let recipe = recipe?;
     let [first, last, layers] = written;
-    let [first, last] = [first, last].map(|end| end.map(|end| read_override(end, &recipe, faults)));
+    let [first, last] = [first, last].map(|end| match end {
+        // No exception: so one can be an axis.
+        Some(value) if value.bare_name() != Some("None") => read_override(value, &recipe, faults).map(Some),
+        Some(_) | None => Some(None),
+    });
     let layers = layers.map_or(Some(BTreeMap::new()), |layers| read_layers(layers, &recipe, faults));
     Some(QuantizeOp {
-        ends: [first.map_or(Some(None), |end| end.map(Some))?, last.map_or(Some(None), |end| end.map(Some))?],
+        ends: [first?, last?],
         quantizer: Quantizer {
             recipe,
             layers: layers?,
@@ -87,7 +91,10 @@ fn read_recipe(fields: &mut Fields<'_>, usual: Option<&Recipe>, faults: &mut Fau
         Some(value) if is_named(value, "Own") => {
             Fields::open(value, "Own", faults)?.finish(faults).then_some(None)
         }
-        Some(value) => Scale::read(value, faults).map(Some),
+        Some(value) => {
+            let scale = Scale::read(value, faults);
+            scale.zip(format.as_ref()).map(|(scale, format)| Some(with_usual_fit(scale, value, format)))
+        }
         // Its scale was checked with its format.
         None if !has_format && let Some(usual) = &owned => {
             return Some(Recipe { format: format?, rounding: rounding?, scale: usual.scale });
@@ -107,6 +114,16 @@ fn is_named(value: &Value, wanted: &str) -> bool {
     matches!(&value.kind, Kind::Struct(Struct { name: Some(name), .. }) if name == wanted)
 }
 
+/// Returns a scale with the fit that is usual for a format, where the text names none.
+fn with_usual_fit(scale: Scale, value: &Value, format: &Format) -> Scale {
+    let is_given =
+        matches!(&value.kind, Kind::Struct(body) if body.fields.iter().any(|field| field.name == "fit"));
+    match scale {
+        Scale::Real { per, store, .. } if !is_given => Scale::Real { per, fit: format.usual_fit(), store },
+        other => other,
+    }
+}
+
 /// Reads what one layer does otherwise: `(format: Int(8), scale: …)`, or simply a format.
 fn read_override(value: &Value, usual: &Recipe, faults: &mut Faults) -> Option<Recipe> {
     if let Kind::Struct(Struct { name: Some(_), .. }) = &value.kind {
@@ -119,7 +136,11 @@ fn read_override(value: &Value, usual: &Recipe, faults: &mut Faults) -> Option<R
             }
         };
     }
-    let mut fields = Fields::open(value, "a layer's exception", faults)?;
+    if !matches!(value.kind, Kind::Struct(_)) {
+        mismatch(value, "a format for this layer, such as `Int(8)`, or `(format: …, scale: …)`", faults);
+        return None;
+    }
+    let mut fields = Fields::open(value, "(…)", faults)?;
     let recipe = read_recipe(&mut fields, Some(usual), faults);
     fields.finish(faults).then_some(recipe?)
 }

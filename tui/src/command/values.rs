@@ -44,12 +44,12 @@ pub fn values(args: &Values, global: &Global) -> Result<Exit> {
     numbers.dedup();
     let mut text = summary(&args.format, &format, &codec, &numbers);
     text += &codes(&codec, &table);
-    text += &line("on a line", &numbers, |value| value);
+    text += &line("on a line; | is one number, a digit so many, # ten or more", &numbers, |value| value);
     let positive: Vec<f64> = numbers.iter().copied().filter(|value| *value > 0.0).collect();
     if let [least, .., largest] = positive[..]
         && largest / least >= WIDE
     {
-        text += &line("the positive ones, each power of two as wide", &positive, f64::log2);
+        text += &line("the positive ones on a logarithmic line", &positive, f64::log2);
     }
     print(&text)?;
     Ok(Exit::Done)

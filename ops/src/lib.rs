@@ -3,7 +3,6 @@
 
 pub mod dataset;
 pub mod format;
-mod gemm;
 pub mod network;
 mod op;
 mod provenance;

@@ -43,18 +43,6 @@ impl Images {
         &self.pixels[index * self.size()..(index + 1) * self.size()]
     }
 
-    /// Writes the numbers of one image, channel by channel, into `out`, which holds `size()` numbers.
-    pub fn read(&self, index: usize, out: &mut [f32]) {
-        let plane = self.shape[1] * self.shape[2];
-        for ((from, to), values) in
-            self.image(index).chunks_exact(plane).zip(out.chunks_exact_mut(plane)).zip(&self.values)
-        {
-            for (byte, number) in from.iter().zip(to) {
-                *number = values[usize::from(*byte)];
-            }
-        }
-    }
-
     /// Returns the images at these places, in this order.
     #[must_use]
     pub fn select(&self, places: &[u32]) -> Self {

@@ -50,8 +50,8 @@ fn own_files_are_loaded_and_normalized() {
     let dataset = load(&DatasetConfig::new(own()), Path::new("/nowhere"), folder.path()).unwrap();
     assert_eq!((dataset.train.shape, dataset.train.classes, dataset.test.classes), ([1, 2, 1], 4, 4));
     assert_eq!((&dataset.train.labels[..], &dataset.test.labels[..]), (&[0, 2, 1][..], &[3][..]));
-    let mut numbers = [0.0; 2];
-    dataset.train.read(1, &mut numbers);
+    let numbers: Vec<f32> =
+        dataset.train.image(1).iter().map(|byte| dataset.train.values[0][usize::from(*byte)]).collect();
     assert_eq!(numbers, [0.2, 0.4]);
 }
 

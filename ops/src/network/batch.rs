@@ -3,12 +3,10 @@
 
 use rayon::prelude::*;
 
+use super::lanes::{LANES, Lanes};
 use super::recipe::Augment;
 use crate::dataset::images::Images;
 use crate::random::Stream;
-
-/// Images that a thread takes at least.
-const IMAGES: usize = 8;
 
 /// One epoch's order and changes.
 pub(crate) struct Epoch<'a> {
@@ -25,46 +23,76 @@ impl<'a> Epoch<'a> {
         Self { images, order, augment, stream: Stream::new(seed, "augment", &epoch.to_string()) }
     }
 
-    /// Writes the numbers of one batch's images and returns their labels; the last batch may have fewer.
-    pub(crate) fn gather(&self, step: usize, batch: usize, out: &mut [f32]) -> Vec<u8> {
+    /// Writes the numbers of one batch's images, block by block, and returns their labels; the last batch may have
+    /// fewer.
+    pub(crate) fn gather(&self, step: usize, batch: usize, out: &mut [Lanes]) -> Vec<u8> {
         let first = (step * batch).min(self.order.len());
         let places = &self.order[first..self.order.len().min(first + batch)];
-        let out = out.par_chunks_exact_mut(self.images.size()).zip(places).with_min_len(IMAGES);
-        out.for_each(|(out, place)| match self.augment {
-            Augment::None => self.images.read(*place as usize, out),
+        let blocks = out.par_chunks_exact_mut(self.images.size()).zip(places.par_chunks(LANES));
+        blocks.for_each(|(block, places)| match self.augment {
+            Augment::None => {
+                let images = places.iter().map(|place| self.images.image(*place as usize));
+                fill(self.images, &images.collect::<Vec<_>>(), block);
+            }
             Augment::Flip | Augment::Crop { .. } | Augment::FlipCrop { .. } => {
-                self.read_changed(*place as usize, out);
+                let images: Vec<Vec<u8>> = places.iter().map(|place| self.changed(*place as usize)).collect();
+                fill(self.images, &images.iter().map(Vec::as_slice).collect::<Vec<_>>(), block);
             }
         });
         places.iter().map(|place| self.images.labels[*place as usize]).collect()
     }
 
-    /// Writes an image mirrored and moved; what comes from outside it is black, the number of byte 0.
-    fn read_changed(&self, place: usize, out: &mut [f32]) {
+    /// Returns an image mirrored and moved; what comes from outside it is black, byte 0.
+    fn changed(&self, place: usize) -> Vec<u8> {
         let [_, height, width] = self.images.shape;
         let [flip, down, right, _] = self.stream.block(place as u64);
         let flip = self.augment.flips() && flip >> 31 == 1;
         let padding = self.augment.padding();
         let drawn = |bits: u32| ((u64::from(bits) * (2 * padding as u64 + 1)) >> 32) as usize;
         let (down, right) = (drawn(down), drawn(right));
-        let planes =
-            self.images.image(place).chunks_exact(height * width).zip(out.chunks_exact_mut(height * width));
-        for ((from, to), values) in planes.zip(&self.images.values) {
-            for (at, number) in to.iter_mut().enumerate() {
+        let mut changed = Vec::with_capacity(self.images.size());
+        for plane in self.images.image(place).chunks_exact(height * width) {
+            for at in 0..plane.len() {
                 let (y, x) = (at / width, at % width);
                 let x = if flip { width - 1 - x } else { x };
                 let y = (y + down).checked_sub(padding).filter(|y| *y < height);
                 let x = (x + right).checked_sub(padding).filter(|x| *x < width);
-                let byte = y.zip(x).map_or(0, |(y, x)| from[y * width + x]);
-                *number = values[usize::from(byte)];
+                changed.push(y.zip(x).map_or(0, |(y, x)| plane[y * width + x]));
             }
+        }
+        changed
+    }
+}
+
+/// Writes the numbers of at most 16 images, given as bytes, into a block; lanes without an image become 0.
+pub(crate) fn fill(images: &Images, bytes: &[&[u8]], block: &mut [Lanes]) {
+    let [channels, height, width] = images.shape;
+    let plane = height * width;
+    for (channel, values) in images.values.iter().enumerate() {
+        for pixel in 0..plane {
+            let line = &mut block[pixel * channels + channel].0;
+            for (number, bytes) in line.iter_mut().zip(bytes) {
+                *number = values[usize::from(bytes[channel * plane + pixel])];
+            }
+            line[bytes.len()..].fill(0.0);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::lanes::{blocks, read_lane, zeros};
     use super::*;
+
+    /// Returns each image of a batch as bytes.
+    fn rows(out: &[Lanes], images: usize) -> Vec<Vec<u8>> {
+        let row = |image: usize| {
+            let mut row = [0.0; 6];
+            read_lane(&out[image / LANES * 6..], image % LANES, &mut row);
+            row.map(|number| number as u8).to_vec()
+        };
+        (0..images).map(row).collect()
+    }
 
     /// Images of 1 × 2 × 3, whose bytes are 1, 2, 3, …; the number of a byte is itself.
     fn images(n: usize) -> Images {
@@ -84,10 +112,10 @@ mod tests {
         let images = images(10);
         let labels = |epoch| {
             let epoch = Epoch::new(&images, Augment::None, 1, epoch);
-            let mut out = [0.0; 24];
+            let mut out = zeros(6);
             let labels: Vec<Vec<u8>> = (0..3).map(|step| epoch.gather(step, 4, &mut out)).collect();
             assert_eq!(labels.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 2]);
-            assert_eq!(out[..6], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+            assert_eq!(rows(&out, 3), [vec![1, 2, 3, 4, 5, 6], vec![1, 2, 3, 4, 5, 6], vec![0; 6]]);
             labels.concat()
         };
         assert_eq!(labels(0).iter().map(|label| u32::from(*label)).sum::<u32>(), 5);
@@ -98,10 +126,9 @@ mod tests {
     fn changed_images_are_the_ones_that_can_be() {
         let images = images(400);
         let seen = |augment| {
-            let mut out = vec![0.0; 400 * 6];
+            let mut out = zeros(6 * blocks(400));
             Epoch::new(&images, augment, 1, 0).gather(0, 400, &mut out);
-            let mut kinds: Vec<Vec<u8>> =
-                out.chunks(6).map(|image| image.iter().map(|x| *x as u8).collect()).collect();
+            let mut kinds = rows(&out, 400);
             kinds.sort_unstable();
             kinds.dedup();
             kinds

@@ -2,12 +2,13 @@
 //! the statistics of the batch. Knows nothing of the layers around it, nor of evaluation, for which it is folded away.
 //!
 //! Conventions are `PyTorch`'s: the batch is divided by its biased variance, the running variance takes the unbiased
-//! one. A batch of a single number per channel, which `PyTorch` refuses, has variance 0.
+//! one. A batch of a single number per channel, which `PyTorch` refuses, has variance 0. Sums are in binary64: lane by
+//! lane over a block's pixels, then over the block's images, then over blocks.
 
 use rayon::prelude::*;
 
 use super::graph::Layer;
-use super::sum::sum_of;
+use super::lanes::{LANES, Lanes};
 
 /// The sizes of a batch normalization.
 #[derive(Clone, Copy, Debug)]
@@ -32,30 +33,30 @@ impl BatchNorm {
         Self { channels, plane, eps, momentum }
     }
 
-    /// Measures the batch and takes it into the running mean and variance.
-    pub(crate) fn measure(&self, x: &[f32], batch: &mut Vec<Statistics>, running: (&mut [f32], &mut [f32])) {
-        let n = (x.len() / self.channels) as f64;
-        let measured: Vec<(f64, f64)> = (0..self.channels)
-            .into_par_iter()
-            .map(|channel| {
-                let mean = self.sum(channel, x, x, |x, _| x) / n;
-                (mean, self.sum(channel, x, x, |x, _| (x - mean) * (x - mean)) / n)
-            })
-            .collect();
+    /// Measures a batch of `rows` images and takes it into the running mean and variance.
+    pub(crate) fn measure(
+        &self,
+        rows: usize,
+        x: &[Lanes],
+        batch: &mut Vec<Statistics>,
+        running: [&mut [f32]; 2],
+    ) {
+        let n = (rows * self.plane) as f64;
+        let means: Vec<f64> = self.sums(rows, x, x, |_, x, _| x).into_iter().map(|sum| sum / n).collect();
+        let squares = self.sums(rows, x, x, |channel, x, _| (x - means[channel]) * (x - means[channel]));
+        let variances: Vec<f64> = squares.into_iter().map(|sum| sum / n).collect();
+        let [old_means, old_variances] = running;
         let blend = |old: &mut f32, new: f64| {
             *old = ((1.0 - self.momentum) * f64::from(*old) + self.momentum * new) as f32;
         };
-        for ((mean, variance), (old_mean, old_variance)) in
-            measured.iter().zip(running.0.iter_mut().zip(running.1))
-        {
-            blend(old_mean, *mean);
-            blend(old_variance, variance * n / (n - 1.0).max(1.0));
-        }
-        let statistics = |(mean, variance): (f64, f64)| Statistics {
-            mean: mean as f32,
+        old_means.iter_mut().zip(&means).for_each(|(old, mean)| blend(old, *mean));
+        let unbiased = n / (n - 1.0).max(1.0);
+        old_variances.iter_mut().zip(&variances).for_each(|(old, variance)| blend(old, variance * unbiased));
+        let statistics = |(mean, variance): (&f64, &f64)| Statistics {
+            mean: *mean as f32,
             inverse: (1.0 / (variance + self.eps).sqrt()) as f32,
         };
-        *batch = measured.into_iter().map(statistics).collect();
+        *batch = means.iter().zip(&variances).map(statistics).collect();
     }
 
     /// Writes the normalized numbers.
@@ -64,68 +65,97 @@ impl BatchNorm {
         batch: &[Statistics],
         weight: &[f32],
         bias: &[f32],
-        x: &[f32],
-        y: &mut [f32],
+        x: &[Lanes],
+        y: &mut [Lanes],
     ) {
-        self.each_image(y, x, |channel, y, x| {
+        self.each_pixel(y, x, |channel, y, x| {
             let Statistics { mean, inverse } = batch[channel];
             let (scale, bias) = (inverse * weight[channel], bias[channel]);
-            y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * scale + bias);
+            y.0.iter_mut().zip(x.0).for_each(|(y, x)| *y = (x - mean) * scale + bias);
         });
     }
 
     /// Writes the gradients of weight and bias.
-    pub(crate) fn parameter_gradient(
+    pub(crate) fn parameter_gradients(
         &self,
+        rows: usize,
         batch: &[Statistics],
-        x: &[f32],
-        dy: &[f32],
-        out: [&mut [f32]; 2],
+        [x, dy]: [&[Lanes]; 2],
+        [weight, bias]: [&mut [f32]; 2],
     ) {
-        let [weight, bias] = out;
-        weight.par_iter_mut().zip(bias).enumerate().for_each(|(channel, (weight, bias))| {
+        let weights = self.sums(rows, x, dy, |channel, x, dy| {
             let Statistics { mean, inverse } = batch[channel];
-            let (mean, inverse) = (f64::from(mean), f64::from(inverse));
-            *weight = self.sum(channel, x, dy, |x, dy| (x - mean) * inverse * dy) as f32;
-            *bias = self.sum(channel, dy, dy, |dy, _| dy) as f32;
+            (x - f64::from(mean)) * f64::from(inverse) * dy
         });
+        weight.iter_mut().zip(weights).for_each(|(weight, sum)| *weight = sum as f32);
+        let biases = self.sums(rows, x, dy, |_, _, dy| dy);
+        bias.iter_mut().zip(biases).for_each(|(bias, sum)| *bias = sum as f32);
     }
 
     /// Writes the gradient at the inputs; `sums` are the gradients of weight and bias:
     /// dx = γ · inverse · (dy − (Σdy + x̂ Σ x̂ dy) / n).
     pub(crate) fn input_gradient(
         &self,
+        rows: usize,
         batch: &[Statistics],
         weight: &[f32],
         sums: [&[f32]; 2],
-        [x, dy]: [&[f32]; 2],
-        dx: &mut [f32],
+        [x, dy]: [&[Lanes]; 2],
+        dx: &mut [Lanes],
     ) {
-        let n = (dx.len() / self.channels) as f32;
+        let n = (rows * self.plane) as f32;
         dx.copy_from_slice(x);
-        self.each_image(dx, dy, |channel, dx, dy| {
+        self.each_pixel(dx, dy, |channel, dx, dy| {
             let Statistics { mean, inverse } = batch[channel];
             let scale = weight[channel] * inverse;
             let (slope, shift) = (sums[0][channel] / n * inverse, sums[1][channel] / n);
-            dx.iter_mut().zip(dy).for_each(|(x, dy)| *x = scale * (dy - shift - (*x - mean) * slope));
+            dx.0.iter_mut().zip(dy.0).for_each(|(x, dy)| *x = scale * (dy - shift - (*x - mean) * slope));
         });
+        // Lanes without an image have no gradient.
+        let last = dx.len().saturating_sub(self.channels * self.plane);
+        let images = rows - last / (self.channels * self.plane) * LANES;
+        dx[last..].iter_mut().for_each(|line| line.0[images..].fill(0.0));
     }
 
-    /// Sums a term over one channel of all images.
-    fn sum(&self, channel: usize, a: &[f32], b: &[f32], term: impl Fn(f64, f64) -> f64) -> f64 {
-        let image = self.channels * self.plane;
-        let range = channel * self.plane..(channel + 1) * self.plane;
-        let images = a.chunks_exact(image).zip(b.chunks_exact(image));
-        images
-            .map(|(a, b)| sum_of(&a[range.clone()], &b[range.clone()], &term))
-            .fold(0.0, |all, one| all + one)
+    /// Sums a term over every channel of all images.
+    fn sums(
+        &self,
+        rows: usize,
+        a: &[Lanes],
+        b: &[Lanes],
+        term: impl Fn(usize, f64, f64) -> f64 + Sync,
+    ) -> Vec<f64> {
+        let size = self.channels * self.plane;
+        let blocks = a.par_chunks_exact(size).zip(b.par_chunks_exact(size)).enumerate();
+        let sums: Vec<Vec<f64>> = blocks
+            .map(|(block, (a, b))| {
+                let mut sums = vec![[0.0; LANES]; self.channels];
+                for (a, b) in a.chunks_exact(self.channels).zip(b.chunks_exact(self.channels)) {
+                    for (channel, (sums, (a, b))) in sums.iter_mut().zip(a.iter().zip(b)).enumerate() {
+                        for (sum, (a, b)) in sums.iter_mut().zip(a.0.iter().zip(b.0)) {
+                            *sum += term(channel, f64::from(*a), f64::from(b));
+                        }
+                    }
+                }
+                let images = LANES.min(rows - block * LANES);
+                sums.iter().map(|sums| sums[..images].iter().fold(0.0, |all, sum| all + sum)).collect()
+            })
+            .collect();
+        (0..self.channels)
+            .map(|channel| sums.iter().map(|block| block[channel]).fold(0.0, |all, sum| all + sum))
+            .collect()
     }
 
-    fn each_image(&self, out: &mut [f32], with: &[f32], each: impl Fn(usize, &mut [f32], &[f32]) + Sync) {
-        let image = self.channels * self.plane;
-        out.par_chunks_exact_mut(image).zip(with.par_chunks_exact(image)).for_each(|(out, with)| {
-            let planes = out.chunks_exact_mut(self.plane).zip(with.chunks_exact(self.plane));
-            planes.enumerate().for_each(|(channel, (out, with))| each(channel, out, with));
+    fn each_pixel(&self, out: &mut [Lanes], with: &[Lanes], each: impl Fn(usize, &mut Lanes, &Lanes) + Sync) {
+        let size = self.channels * self.plane;
+        out.par_chunks_exact_mut(size).zip(with.par_chunks_exact(size)).for_each(|(out, with)| {
+            let pixels = out.chunks_exact_mut(self.channels).zip(with.chunks_exact(self.channels));
+            for (out, with) in pixels {
+                out.iter_mut()
+                    .zip(with)
+                    .enumerate()
+                    .for_each(|(channel, (out, with))| each(channel, out, with));
+            }
         });
     }
 }
@@ -138,8 +168,13 @@ mod tests {
     fn running_statistics_take_the_unbiased_variance() {
         let norm = BatchNorm { channels: 2, plane: 2, eps: 0.0, momentum: 0.25 };
         let (mut mean, mut variance, mut batch) = ([1.0, 1.0], [1.0, 1.0], Vec::new());
-        // Channel 0 holds 1, 2, 3, 6: mean 3, biased variance 3.5, unbiased 14/3; channel 1 holds 5 only.
-        norm.measure(&[1.0, 2.0, 5.0, 5.0, 3.0, 6.0, 5.0, 5.0], &mut batch, (&mut mean, &mut variance));
+        // Channel 0 holds 1, 2, 3, 6: mean 3, biased variance 3.5, unbiased 14/3; channel 1 holds 5 only. The other
+        // lanes have no image.
+        let lanes = |first: f32, second: f32| {
+            Lanes(std::array::from_fn(|lane| [first, second].get(lane).copied().unwrap_or(9.0)))
+        };
+        let x = [lanes(1.0, 3.0), lanes(5.0, 5.0), lanes(2.0, 6.0), lanes(5.0, 5.0)];
+        norm.measure(2, &x, &mut batch, [&mut mean, &mut variance]);
         assert_eq!((mean, variance), ([1.5, 2.0], [0.75 + 14.0 / 12.0, 0.75]));
         assert_eq!((batch[0].mean, batch[0].inverse), (3.0, (1.0 / 3.5_f64.sqrt()) as f32));
     }

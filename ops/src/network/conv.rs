@@ -1,170 +1,306 @@
-//! Convolutions, as one product per image and group: Y = W · columns(X) + b.
-//! Knows nothing of the layers around it. dX = scatter(Wᵀ dY), dW = Σ dY · columns(X)ᵀ, db = Σ dY; sums over images are
-//! made per block of [`IMAGES`], and the blocks added in order, whatever thread made them.
+//! Convolutions, pixel by pixel: a pixel's channels are its taps' weights times the numbers they reach.
+//! Knows nothing of geometry, which is lists of [`taps`](super::taps), or of the layers around it. The gradient at the
+//! inputs is such a sum too; that of the weight is summed over pixels and images, block by block, and the blocks added
+//! in order.
 
+use std::ops::Range;
+
+use pulp::Simd;
 use rayon::prelude::*;
 
-use super::columns::Columns;
 use super::graph::Layer;
-use super::sum::sum;
-use crate::gemm::{Matrix, Output, Work, multiply, multiply_apart};
+use super::lanes::{LANES, Lanes, turn, zeros};
+use super::taps::{Patch, Run, Sums, Taps};
+use super::tile::{Rows, Work, add_products, compute, load_all, splat, store_all, tiles};
 
-/// Images per block of work.
-pub(crate) const IMAGES: usize = 4;
+/// Pixels whose gradient is used up before the next: as many as stay in the nearest cache.
+const STRIP: usize = 16;
 
-/// The sizes of a convolution.
-#[derive(Clone, Copy, Debug)]
+/// A convolution: its sizes and the lists of what it sums.
+#[derive(Clone, Debug)]
 pub(crate) struct Conv {
-    columns: Columns,
-    groups: usize,
-    /// Output channels of one group.
-    out: usize,
+    taps: Taps,
+    forward: Sums,
+    backward: Sums,
+    patches: Vec<Patch>,
 }
+
+/// The weights of a convolution, a row for each output channel, in the order in which they are read.
+pub(crate) struct Packed(Vec<f32>);
 
 impl Conv {
     /// The convolution of a layer; none for any other layer.
     pub(crate) fn of(layer: &Layer) -> Option<Self> {
-        let (columns, groups) = Columns::of(layer)?;
-        Some(Self { columns, groups, out: layer.output.channels().0 / groups })
+        let taps = Taps::of(layer)?;
+        Some(Self { taps, forward: taps.forward(), backward: taps.backward(), patches: taps.patches() })
     }
 
-    /// Returns how many numbers of scratch an image needs.
-    pub(crate) fn scratch(&self) -> usize {
-        self.columns.scratch()
-    }
-
-    /// Writes the outputs of one image.
-    pub(crate) fn image(
-        &self,
-        x: &[f32],
-        weight: &[f32],
-        bias: Option<&[f32]>,
-        scratch: &mut [f32],
-        y: &mut [f32],
-    ) {
-        let plane = self.columns.len();
-        if let Some(bias) = bias {
-            y.chunks_exact_mut(plane).zip(bias).for_each(|(plane, bias)| plane.fill(*bias));
-        }
-        let output = if bias.is_some() { Output::Add } else { Output::Replace };
-        let groups = x.chunks_exact(self.columns.size()).zip(y.chunks_exact_mut(self.out * plane));
-        for ((x, y), weight) in groups.zip(weight.chunks_exact(self.weights())) {
-            for rows in self.columns.tiles() {
-                let pixels = self.columns.pixels(&rows);
-                let scratch = &mut scratch[..self.columns.rows() * pixels.len()];
-                self.columns.gather(x, &rows, scratch);
-                let columns = Matrix::new(scratch, self.columns.rows(), pixels.len());
-                multiply_apart(
-                    &mut y[pixels.start..],
-                    plane,
-                    self.matrix(weight),
-                    columns,
-                    output,
-                    Work::Alone,
-                );
+    /// Orders weights of outputs × inputs × kernel × kernel by output, kernel row, kernel column, input.
+    pub(crate) fn pack(&self, weight: &[f32]) -> Packed {
+        let (inputs, taps) = (self.taps.input[0], self.window());
+        let mut packed = vec![0.0; weight.len()];
+        for (to, from) in packed.chunks_exact_mut(inputs * taps).zip(weight.chunks_exact(inputs * taps)) {
+            for (at, number) in to.iter_mut().enumerate() {
+                *number = from[at % inputs * taps + at / inputs];
             }
         }
+        Packed(packed)
     }
 
-    /// Writes the outputs of every image.
-    pub(crate) fn forward(&self, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-        let images = x.par_chunks(self.inputs()).zip(y.par_chunks_mut(self.outputs()));
-        images.with_min_len(IMAGES).for_each_init(
-            || vec![0.0; self.scratch()],
-            |scratch, (x, y)| self.image(x, weight, bias, scratch, y),
-        );
+    /// Orders weights by input, kernel row, kernel column from right to left, output; groups apart.
+    fn pack_backward(&self, weight: &[f32]) -> Packed {
+        let ([inputs, ..], [outputs, ..], taps) = (self.taps.input, self.taps.output, self.window());
+        let kernel = self.taps.kernel;
+        let mut packed = vec![0.0; weight.len()];
+        let groups = packed.chunks_exact_mut(inputs * outputs * taps);
+        for (to, from) in groups.zip(weight.chunks_exact(inputs * outputs * taps)) {
+            for (input, row) in to.chunks_exact_mut(outputs * taps).enumerate() {
+                for (at, number) in row.iter_mut().enumerate() {
+                    let (output, down, left) = (at % outputs, at / outputs / kernel, at / outputs % kernel);
+                    *number = from[(output * inputs + input) * taps + down * kernel + kernel - 1 - left];
+                }
+            }
+        }
+        Packed(packed)
+    }
+
+    /// Writes the outputs of one block of images, negative ones as 0 if asked to.
+    pub(crate) fn apply(
+        &self,
+        x: &[Lanes],
+        weight: &Packed,
+        bias: Option<&[f32]>,
+        rectify: bool,
+        y: &mut [Lanes],
+    ) {
+        let Taps { input: [inputs, ..], output: [outputs, ..], groups, .. } = self.taps;
+        let (step, rows, width) = (inputs, outputs, inputs * self.window());
+        let (weight, sums) = (&weight.0, &self.forward);
+        compute(Correlation { sums, groups, rows, width, step, weight, start: bias, rectify, x, y });
+    }
+
+    /// Writes the outputs of every block.
+    pub(crate) fn forward(
+        &self,
+        x: &[Lanes],
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        rectify: bool,
+        y: &mut [Lanes],
+    ) {
+        let weight = self.pack(weight);
+        let blocks = x.par_chunks_exact(self.inputs()).zip(y.par_chunks_exact_mut(self.outputs()));
+        blocks.for_each(|(x, y)| self.apply(x, &weight, bias, rectify, y));
     }
 
     /// Writes the gradient at the inputs, from that at the outputs.
-    pub(crate) fn input_gradient(&self, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
-        let images = dx.par_chunks_mut(self.inputs()).zip(dy.par_chunks(self.outputs()));
-        images.with_min_len(IMAGES).for_each_init(
-            || vec![0.0; self.scratch()],
-            |scratch, (dx, dy)| self.image_gradient(dy, weight, scratch, dx),
-        );
-    }
-
-    /// Writes the gradient of the weight.
-    pub(crate) fn weight_gradient(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-        let blocks = x.par_chunks(IMAGES * self.inputs()).zip(dy.par_chunks(IMAGES * self.outputs()));
-        let sums: Vec<Vec<f32>> = blocks
-            .map_init(
-                || vec![0.0; self.scratch()],
-                |scratch, (x, dy)| {
-                    let mut sums = vec![0.0; self.groups * self.weights()];
-                    for (x, dy) in x.chunks_exact(self.inputs()).zip(dy.chunks_exact(self.outputs())) {
-                        self.add_weight_gradient(x, dy, scratch, &mut sums);
-                    }
-                    sums
-                },
-            )
-            .collect();
-        let inputs = self.columns.rows();
-        dw.par_chunks_exact_mut(inputs).enumerate().for_each(|(out, dw)| {
-            let first = out / self.out * self.weights() + out % self.out;
-            dw.fill(0.0);
-            for sums in &sums {
-                dw.iter_mut().zip(sums[first..].iter().step_by(self.out)).for_each(|(dw, sum)| *dw += sum);
-            }
+    pub(crate) fn input_gradient(&self, dy: &[Lanes], weight: &[f32], dx: &mut [Lanes]) {
+        let weight = &self.pack_backward(weight).0;
+        let Taps { input: [inputs, ..], output: [outputs, ..], groups, .. } = self.taps;
+        let (step, rows, width) = (outputs, inputs, outputs * self.window());
+        let (sums, start, rectify) = (&self.backward, None, false);
+        let blocks = dy.par_chunks_exact(self.outputs()).zip(dx.par_chunks_exact_mut(self.inputs()));
+        blocks.for_each(|(x, y)| {
+            compute(Correlation { sums, groups, rows, width, step, weight, start, rectify, x, y });
         });
     }
 
-    /// Writes the gradient of the bias.
-    pub(crate) fn bias_gradient(&self, dy: &[f32], db: &mut [f32]) {
-        let plane = self.columns.len();
-        db.par_iter_mut().enumerate().for_each(|(channel, db)| {
-            let planes =
-                dy.chunks_exact(self.outputs()).map(|image| &image[channel * plane..(channel + 1) * plane]);
-            *db = planes.map(sum).fold(0.0, |all, plane| all + plane);
-        });
-    }
-
-    /// Writes the gradient at one image.
-    fn image_gradient(&self, dy: &[f32], weight: &[f32], scratch: &mut [f32], dx: &mut [f32]) {
-        let plane = self.columns.len();
-        dx.fill(0.0);
-        let groups = dx.chunks_exact_mut(self.columns.size()).zip(dy.chunks_exact(self.out * plane));
-        for ((dx, dy), weight) in groups.zip(weight.chunks_exact(self.weights())) {
-            for rows in self.columns.tiles() {
-                let pixels = self.columns.pixels(&rows);
-                let scratch = &mut scratch[..self.columns.rows() * pixels.len()];
-                let dy = Matrix::new(dy, self.out, plane).columns(pixels.start, pixels.len());
-                multiply(scratch, self.matrix(weight).transposed(), dy, Output::Replace, Work::Alone);
-                self.columns.scatter(scratch, &rows, dx);
+    /// Writes the gradients of weight and bias.
+    pub(crate) fn parameter_gradients(
+        &self,
+        x: &[Lanes],
+        dy: &[Lanes],
+        dw: &mut [f32],
+        db: Option<&mut [f32]>,
+    ) {
+        let ([inputs, ..], [outputs, ..], taps) = (self.taps.input, self.taps.output, self.window());
+        let blocks = x.par_chunks_exact(self.inputs()).zip(dy.par_chunks_exact(self.outputs()));
+        let parts: Vec<[Vec<Lanes>; 2]> = blocks.map(|(x, dy)| self.block_gradients(x, dy)).collect();
+        let sets = outputs.div_ceil(LANES);
+        for (out, dw) in dw.chunks_exact_mut(inputs * taps).enumerate() {
+            let (group, out) = (out / outputs, out % outputs);
+            let first = (group * sets + out / LANES) * inputs * taps;
+            for (at, dw) in dw.iter_mut().enumerate() {
+                let line = first + at % taps * inputs + at / taps;
+                *dw = parts.iter().fold(0.0, |sum, [part, _]| sum + part[line].0[out % LANES]);
             }
+        }
+        for (at, db) in db.into_iter().flatten().enumerate() {
+            let block = |[_, part]: &[Vec<Lanes>; 2]| part[at].0.iter().fold(0.0, |sum, number| sum + number);
+            *db = parts.iter().map(block).fold(0.0, |sum, block| sum + block);
         }
     }
 
-    /// Adds one image's gradient of the weight, by inputs × outputs: so the columns, the larger operand by far, are read
-    /// in the order they lie in.
-    fn add_weight_gradient(&self, x: &[f32], dy: &[f32], scratch: &mut [f32], sums: &mut [f32]) {
-        let plane = self.columns.len();
-        let groups = x.chunks_exact(self.columns.size()).zip(dy.chunks_exact(self.out * plane));
-        for ((x, dy), sums) in groups.zip(sums.chunks_exact_mut(self.weights())) {
-            for rows in self.columns.tiles() {
-                let pixels = self.columns.pixels(&rows);
-                let scratch = &mut scratch[..self.columns.rows() * pixels.len()];
-                self.columns.gather(x, &rows, scratch);
-                let columns = Matrix::new(scratch, self.columns.rows(), pixels.len());
-                let dy = Matrix::new(dy, self.out, plane).columns(pixels.start, pixels.len());
-                multiply(sums, columns, dy.transposed(), Output::Add, Work::Alone);
+    /// Returns one block's gradients: of the weight, a line per group, 16 outputs and place in a row; and of the bias,
+    /// a line per output.
+    fn block_gradients(&self, x: &[Lanes], dy: &[Lanes]) -> [Vec<Lanes>; 2] {
+        let Taps { input: [inputs, ..], output: [outputs, rows, columns], groups, .. } = self.taps;
+        let sets = outputs.div_ceil(LANES);
+        let mut dw = zeros(groups * sets * inputs * self.window());
+        let mut db = zeros(groups * outputs);
+        let (wide, high) = (columns.min(STRIP), (STRIP / columns).clamp(1, rows));
+        let mut turned = zeros(high * wide * groups * sets * LANES);
+        for top in (0..rows).step_by(high) {
+            for left in (0..columns).step_by(wide) {
+                let (turned, dw, db) = (&mut *turned, &mut *dw, &mut *db);
+                let (rows, columns) = (top..rows.min(top + high), left..columns.min(left + wide));
+                compute(Gradient { conv: self, rows, columns, x, dy, turned, dw, db });
             }
         }
+        [dw, db]
     }
 
-    fn matrix<'a>(&self, weight: &'a [f32]) -> Matrix<'a> {
-        Matrix::new(weight, self.out, self.columns.rows())
-    }
-
-    fn weights(&self) -> usize {
-        self.out * self.columns.rows()
+    /// Returns how many taps a kernel has.
+    fn window(&self) -> usize {
+        self.taps.kernel * self.taps.kernel
     }
 
     fn inputs(&self) -> usize {
-        self.groups * self.columns.size()
+        self.taps.groups * self.taps.input.iter().product::<usize>()
     }
 
     fn outputs(&self) -> usize {
-        self.groups * self.out * self.columns.len()
+        self.taps.groups * self.taps.output.iter().product::<usize>()
+    }
+}
+
+/// y = start + Σ over runs of weight · x, for every pixel.
+struct Correlation<'a> {
+    sums: &'a Sums,
+    groups: usize,
+    /// Channels of a group in the target, and weights of one of them.
+    rows: usize,
+    width: usize,
+    /// Channels of a group in the source.
+    step: usize,
+    weight: &'a [f32],
+    start: Option<&'a [f32]>,
+    rectify: bool,
+    x: &'a [Lanes],
+    y: &'a mut [Lanes],
+}
+
+/// One pixel and group of a [`Correlation`].
+struct Pixel<'a> {
+    runs: &'a [Run],
+    width: usize,
+    weight: &'a [f32],
+    start: Option<&'a [f32]>,
+    rectify: bool,
+    x: &'a [Lanes],
+    y: &'a mut [Lanes],
+}
+
+impl Work for Correlation<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(self, simd: S) {
+        let Self { sums, groups, rows, width, step, weight, start, rectify, x, y } = self;
+        for (runs, y) in sums.pixels().zip(y.chunks_exact_mut(groups * rows)) {
+            for (group, y) in y.chunks_exact_mut(rows).enumerate() {
+                let weight = &weight[group * rows * width..(group + 1) * rows * width];
+                let start = start.map(|start| &start[group * rows..(group + 1) * rows]);
+                let x = &x[group * step..];
+                tiles::<S, V>(simd, rows, &mut Pixel { runs, width, weight, start, rectify, x, y });
+            }
+        }
+    }
+}
+
+impl Rows for Pixel<'_> {
+    #[inline(always)]
+    fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, row: usize) {
+        let mut sums = splat::<S, M, V>(simd, |m| self.start.map_or(0.0, |start| start[row + m]));
+        for run in self.runs {
+            let rows: [&[f32]; M] =
+                std::array::from_fn(|m| &self.weight[(row + m) * self.width + run.weight..][..run.len]);
+            add_products(simd, &mut sums, rows, &self.x[run.source..run.source + run.len]);
+        }
+        store_all(simd, sums, self.rectify, &mut self.y[row..row + M]);
+    }
+}
+
+/// Adds to dw and db what a rectangle of one block's outputs gives.
+struct Gradient<'a> {
+    conv: &'a Conv,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    x: &'a [Lanes],
+    dy: &'a [Lanes],
+    turned: &'a mut [Lanes],
+    dw: &'a mut [Lanes],
+    db: &'a mut [Lanes],
+}
+
+/// One patch of a [`Gradient`], for 16 outputs: sums of x over pixels and images.
+struct Sixteen<'a> {
+    patch: &'a Patch,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    steps: [usize; 2],
+    x: &'a [Lanes],
+    /// A line of 16 outputs per image, for every pixel of the rectangle; those of one are `apart` lines from the next.
+    turned: &'a [Lanes],
+    apart: usize,
+    dw: &'a mut [Lanes],
+}
+
+impl Work for Gradient<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(self, simd: S) {
+        let Self { conv, rows, columns, x, dy, turned, dw, db } = self;
+        let Taps { input: [inputs, ..], output: [outputs, _, width], groups, .. } = conv.taps;
+        let all = groups * outputs;
+        let sets = outputs.div_ceil(LANES);
+        let apart = groups * sets * LANES;
+        for (row, turned) in rows.clone().zip(turned.chunks_exact_mut(columns.len() * apart)) {
+            let dy = &dy[(row * width + columns.start) * all..(row * width + columns.end) * all];
+            for pixel in dy.chunks_exact(all) {
+                for (sum, line) in db.iter_mut().zip(pixel) {
+                    sum.0.iter_mut().zip(line.0).for_each(|(sum, number)| *sum += number);
+                }
+            }
+            turn_outputs(dy, outputs, turned);
+        }
+        for (set, dw) in dw.chunks_exact_mut(inputs * conv.window()).enumerate() {
+            let (x, turned) = (&x[set / sets * inputs..], &turned[set * LANES..]);
+            for patch in &conv.patches {
+                let dw = &mut dw[patch.weight..patch.weight + patch.len];
+                let (rows, columns, steps) = (rows.clone(), columns.clone(), conv.taps.steps());
+                let mut sixteen = Sixteen { patch, rows, columns, steps, x, turned, apart, dw };
+                tiles::<S, V>(simd, patch.len, &mut sixteen);
+            }
+        }
+    }
+}
+
+impl Rows for Sixteen<'_> {
+    #[inline(always)]
+    fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, weight: usize) {
+        let patch = self.patch;
+        let inside =
+            |all: &Range<usize>, part: &Range<usize>| all.start.max(part.start)..all.end.min(part.end);
+        let (rows, columns) = (inside(&patch.rows, &self.rows), inside(&patch.columns, &self.columns));
+        let [down, across] = self.steps;
+        let mut sums = load_all::<S, M, V>(&self.dw[weight..]);
+        for row in rows {
+            let source = (patch.source + (row * down) as isize) as usize + weight;
+            let pixels = (row - self.rows.start) * self.columns.len();
+            for column in columns.clone() {
+                let lines = &self.x[source + (column - patch.columns.start) * across..][..M];
+                let rows: [&[f32]; M] = std::array::from_fn(|m| &lines[m].0[..]);
+                let turned = &self.turned[(pixels + column - self.columns.start) * self.apart..][..LANES];
+                add_products(simd, &mut sums, rows, turned);
+            }
+        }
+        store_all(simd, sums, false, &mut self.dw[weight..weight + M]);
+    }
+}
+
+/// Turns every 16 channels of a group from a line per channel to a line per image.
+#[inline(always)]
+fn turn_outputs(dy: &[Lanes], outputs: usize, turned: &mut [Lanes]) {
+    let mut turned = turned.as_chunks_mut::<LANES>().0.iter_mut();
+    for group in dy.chunks_exact(outputs) {
+        group.chunks(LANES).zip(&mut turned).for_each(|(lines, to)| turn(lines, to));
     }
 }

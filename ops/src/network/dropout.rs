@@ -1,35 +1,51 @@
 //! Inverted Dropout (Srivastava et al. 2014), in place: an element stays iff u ≥ p, and is then divided by 1 − p.
 //! Knows nothing of the layers around it. u depends on the stream and the element only, never on p: masks nest.
+//! Elements are counted as they lie: block by block, number by number, image by image.
 
 use rayon::prelude::*;
 
-use super::numbers::BLOCK;
+use super::lanes::{LANES, LINES, Lanes, vectorized, zip_each};
 use crate::random::Stream;
 
 /// Random bits of one u.
 const BITS: u32 = 24;
 
-/// Drops elements, and remembers in `kept` which ones stay.
-pub(crate) fn forward(p: f64, stream: Stream, x: &mut [f32], kept: &mut [bool]) {
+/// Lines whose random numbers are made together.
+const BATCH: usize = 16;
+
+/// Drops elements, and remembers in `factors` what each was multiplied by: 0, or 1 / (1 − p).
+pub(crate) fn forward(p: f64, stream: Stream, x: &mut [Lanes], factors: &mut [Lanes]) {
     let (least, scale) = (threshold(p), scale(p));
-    let blocks = x.par_chunks_mut(BLOCK).zip(kept.par_chunks_mut(BLOCK)).enumerate();
-    blocks.for_each(|(at, (x, kept))| {
-        let first = (at * BLOCK / 4) as u64;
-        for (block, (x, kept)) in (first..).zip(x.chunks_mut(4).zip(kept.chunks_mut(4))) {
-            for ((x, kept), bits) in x.iter_mut().zip(kept).zip(stream.block(block)) {
-                *kept = bits >> (32 - BITS) >= least;
-                *x = if *kept { *x * scale } else { 0.0 };
-            }
-        }
+    let parts = x.par_chunks_mut(LINES).zip(factors.par_chunks_mut(LINES)).enumerate();
+    parts.for_each(|(at, buffers)| {
+        vectorized(
+            buffers,
+            #[inline(always)]
+            |(x, factors): (&mut [Lanes], &mut [Lanes])| {
+                let mut bits = [0; LANES * BATCH];
+                let batches = x.chunks_mut(BATCH).zip(factors.chunks_mut(BATCH));
+                for (batch, (x, factors)) in batches.enumerate() {
+                    let first = at * LINES + batch * BATCH;
+                    stream.fill((first * LANES) as u64, &mut bits[..x.len() * LANES]);
+                    for ((x, factors), bits) in x.iter_mut().zip(factors).zip(bits.as_chunks::<LANES>().0) {
+                        // By values and masks, as branches are not made into vector code.
+                        let factor = |bits: u32| {
+                            let kept = u32::from(bits >> (32 - BITS) >= least).wrapping_neg();
+                            f32::from_bits(scale.to_bits() & kept)
+                        };
+                        let (drawn, numbers) = (bits.map(factor), x.0);
+                        factors.0 = drawn;
+                        x.0 = std::array::from_fn(|lane| numbers[lane] * drawn[lane]);
+                    }
+                }
+            },
+        );
     });
 }
 
 /// Does to the gradient what was done to the numbers.
-pub(crate) fn backward(p: f64, kept: &[bool], gradient: &mut [f32]) {
-    let scale = scale(p);
-    gradient.par_chunks_mut(BLOCK).zip(kept.par_chunks(BLOCK)).for_each(|(gradient, kept)| {
-        gradient.iter_mut().zip(kept).for_each(|(x, kept)| *x = if *kept { *x * scale } else { 0.0 });
-    });
+pub(crate) fn backward(factors: &[Lanes], gradient: &mut [Lanes]) {
+    zip_each(gradient, factors, |gradient, factor| gradient * factor);
 }
 
 fn threshold(p: f64) -> u32 {
@@ -42,12 +58,14 @@ fn scale(p: f64) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lanes::zeros;
     use super::*;
 
     fn kept(p: f64, n: usize) -> Vec<bool> {
-        let mut kept = vec![false; n];
-        forward(p, Stream::new(3, "dropout", "0"), &mut vec![1.0; n], &mut kept);
-        kept
+        let mut factors = zeros(n.div_ceil(LANES));
+        let mut ones = vec![Lanes([1.0; LANES]); factors.len()];
+        forward(p, Stream::new(3, "dropout", "0"), &mut ones, &mut factors);
+        factors.iter().flat_map(|line| line.0).map(|factor| factor != 0.0).collect()
     }
 
     #[test]
@@ -67,13 +85,17 @@ mod tests {
     #[test]
     fn an_element_meets_the_definition_wherever_it_lies() {
         let stream = Stream::new(3, "dropout", "0");
-        let n = BLOCK + 3;
-        let mask = kept(0.3, n);
-        assert!((0..n).all(|at| mask[at] == (f64::from(stream.unit(at as u64)) >= 0.3)));
-        let (mut x, mut mask, mut gradient) = (vec![3.0; n], vec![false; n], vec![5.0; n]);
-        forward(0.75, stream, &mut x, &mut mask);
-        backward(0.75, &mask, &mut gradient);
-        let expected = |at: usize, number: f32| if mask[at] { number * 4.0 } else { 0.0 };
-        assert!((0..n).all(|at| x[at] == expected(at, 3.0) && gradient[at] == expected(at, 5.0)));
+        let lines = LINES + 3;
+        let mask = kept(0.3, lines * LANES);
+        assert!((0..mask.len()).all(|at| mask[at] == (f64::from(stream.unit(at as u64)) >= 0.3)));
+        let (mut x, mut gradient) = (vec![Lanes([3.0; LANES]); lines], vec![Lanes([5.0; LANES]); lines]);
+        let mut factors = zeros(lines);
+        forward(0.75, stream, &mut x, &mut factors);
+        backward(&factors, &mut gradient);
+        for (at, factors) in factors.iter().enumerate() {
+            assert!(factors.0.iter().all(|factor| [0.0, 4.0].contains(factor)));
+            assert_eq!(x[at].0, factors.0.map(|factor| 3.0 * factor));
+            assert_eq!(gradient[at].0, factors.0.map(|factor| 5.0 * factor));
+        }
     }
 }

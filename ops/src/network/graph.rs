@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::architecture::{Architecture, LayerSpec};
+use super::lanes::{LANES, blocks};
 use super::op::{Op, Shape};
 
 /// The name by which the first layer calls the images.
@@ -190,11 +191,12 @@ impl Graph {
     }
 
     /// Returns about how many bytes a training takes: parameters, gradients and two moments, and activations and
-    /// their gradients for a batch.
+    /// their gradients for a batch, filled up to whole blocks.
     #[must_use]
     pub fn training_bytes(&self, batch: usize) -> u64 {
         let add = |all: u64, layer: &Layer| all.saturating_add(layer.output.len() as u64);
-        let activations = self.layers.iter().fold(0, add).saturating_mul(2).saturating_mul(batch as u64);
+        let images = (blocks(batch) * LANES) as u64;
+        let activations = self.layers.iter().fold(0, add).saturating_mul(2).saturating_mul(images);
         self.parameter_count().saturating_mul(4).saturating_add(activations).saturating_mul(4)
     }
 

@@ -1,14 +1,16 @@
 //! The logits of images under a trained network.
-//! Knows nothing of labels. Layers before the first Linear work image by image, so that what is between them stays in
-//! cache; from there on every product has exactly [`ROWS`] rows, because its bits depend on how many there are: an
-//! image's logits are the same wherever it stands and however many there are.
+//! Knows nothing of labels. An image's logits are the same wherever it stands and however many there are, as no sum
+//! goes over images.
 
 use candle_core::Tensor;
 use rayon::prelude::*;
 use thiserror::Error;
 
-use super::conv::Conv;
+use super::batch::fill;
+use super::conv::{Conv, Packed};
+use super::flatten::Flatten;
 use super::graph::{Graph, Layer};
+use super::lanes::{LANES, Lanes, read_lane, zeros};
 use super::linear::Linear;
 use super::max_pool::MaxPool;
 use super::model::Model;
@@ -17,11 +19,12 @@ use super::op::Op;
 use super::relu;
 use crate::dataset::images::Images;
 
-/// Images per batch; the last batch is filled up with zeros.
-pub const ROWS: usize = 1000;
+/// Images that go through the network together: as many as make reading the weights worth it, few enough that what lies
+/// between two layers stays in the cache.
+const GROUP: usize = 4 * LANES;
 
-/// Images that a thread takes at least, so that it can use its buffers again.
-const IMAGES: usize = 8;
+/// Images after which the caller is asked whether to go on.
+const ROUND: usize = 1024;
 
 /// Why there are no logits.
 #[derive(Debug, Error)]
@@ -56,30 +59,18 @@ pub fn logits(
 ) -> Result<Vec<f32>, InferenceError> {
     check(model.graph(), images)?;
     let stages = Stage::all(model)?;
-    let is_linear = |stage: &Stage| matches!(stage.kernel, Kernel::Linear(_));
-    let (single, batched) = stages.split_at(stages.iter().position(is_linear).unwrap_or(stages.len()));
-    let width = single.last().map_or(images.size(), |stage| stage.layer.output.len());
-    let (mut now, mut next) = (Vec::new(), Vec::new());
-    let mut logits = Vec::with_capacity(images.len() * images.classes);
-    for first in (0..images.len()).step_by(ROWS) {
+    let mut logits = vec![0.0; images.len() * images.classes];
+    for (round, logits) in logits.chunks_mut(ROUND * images.classes).enumerate() {
         if cancelled() {
             return Err(InferenceError::Cancelled);
         }
-        let rows = ROWS.min(images.len() - first);
-        now.resize(ROWS * width, 0.0);
-        now[rows * width..].fill(0.0);
-        let each = now[..rows * width].par_chunks_exact_mut(width).enumerate().with_min_len(IMAGES);
-        each.for_each_init(
-            || Scratch::new(single, images.size()),
-            |scratch, (row, out)| {
-                images.read(first + row, &mut scratch.now[..images.size()]);
-                scratch.run(single, out);
+        let groups = logits.par_chunks_mut(GROUP * images.classes).enumerate();
+        groups.for_each_init(
+            || Scratch::new(&stages, images.size()),
+            |scratch, (group, logits)| {
+                scratch.run(&stages, images, round * ROUND + group * GROUP, logits);
             },
         );
-        for stage in batched {
-            stage.rows(&mut now, &mut next);
-        }
-        logits.extend_from_slice(&now[..rows * images.classes]);
     }
     Ok(logits)
 }
@@ -102,56 +93,50 @@ struct Stage<'a> {
     kernel: Kernel,
     weight: Option<Numbers<'a>>,
     bias: Option<Numbers<'a>>,
+    /// Whether a product writes negative outputs as 0.
+    rectify: bool,
 }
 
 enum Kernel {
-    Conv(Conv),
+    Conv(Box<Conv>, Packed),
     Linear(Linear),
+    MaxPool(MaxPool),
+    Flatten(Flatten),
     Affine,
     Relu,
-    MaxPool(MaxPool),
     Nothing,
 }
 
-/// One thread's buffers: an image before and after a layer, and a convolution's columns.
+/// One thread's buffers: a group of images before and after a layer.
 struct Scratch {
-    now: Vec<f32>,
-    next: Vec<f32>,
-    columns: Vec<f32>,
+    now: Vec<Lanes>,
+    next: Vec<Lanes>,
 }
 
 impl Scratch {
     fn new(stages: &[Stage], image: usize) -> Self {
         let widest = stages.iter().map(|stage| stage.layer.output.len()).fold(image, usize::max);
-        let columns = stages
-            .iter()
-            .map(|stage| if let Kernel::Conv(conv) = &stage.kernel { conv.scratch() } else { 0 });
-        Self {
-            now: vec![0.0; widest],
-            next: vec![0.0; widest],
-            columns: vec![0.0; columns.max().unwrap_or(0)],
-        }
+        Self { now: zeros(GROUP / LANES * widest), next: zeros(GROUP / LANES * widest) }
     }
 
-    /// Takes one image, in `now`, through the layers.
-    fn run(&mut self, stages: &[Stage], out: &mut [f32]) {
-        for stage in stages {
-            let (from, to) = (stage.layer.input.len(), stage.layer.output.len());
-            let (x, y) = (&mut self.now[..from], &mut self.next[..to]);
-            match &stage.kernel {
-                Kernel::Conv(conv) => {
-                    let columns = &mut self.columns[..conv.scratch()];
-                    conv.image(x, stage.weight(), stage.bias.as_deref(), columns, y);
-                }
-                Kernel::MaxPool(pool) => pool.forward(x, y),
-                Kernel::Linear(_) | Kernel::Affine | Kernel::Relu | Kernel::Nothing => {
-                    stage.in_place(x);
-                    continue;
-                }
-            }
-            std::mem::swap(&mut self.now, &mut self.next);
+    /// Computes the logits of the images from `first` on, as many as there is room for.
+    fn run(&mut self, stages: &[Stage], images: &Images, first: usize, logits: &mut [f32]) {
+        let count = logits.len() / images.classes;
+        let places: Vec<usize> = (first..first + count).collect();
+        let blocks = places.chunks(LANES).len();
+        for (places, block) in places.chunks(LANES).zip(self.now.chunks_exact_mut(images.size())) {
+            let bytes: Vec<&[u8]> = places.iter().map(|place| images.image(*place)).collect();
+            fill(images, &bytes, block);
         }
-        out.copy_from_slice(&self.now[..out.len()]);
+        for stage in stages {
+            let (from, to) = (blocks * stage.layer.input.len(), blocks * stage.layer.output.len());
+            if stage.run(&mut self.now[..from], &mut self.next[..to]) {
+                std::mem::swap(&mut self.now, &mut self.next);
+            }
+        }
+        for (row, logits) in logits.chunks_exact_mut(images.classes).enumerate() {
+            read_lane(&self.now[row / LANES * images.classes..], row % LANES, logits);
+        }
     }
 }
 
@@ -161,56 +146,66 @@ impl<'a> Stage<'a> {
             let tensor: Option<&'a Tensor> = model.tensors().get(&format!("{}.{word}", layer.name));
             tensor.map(read).transpose()
         };
-        let stage = |layer: &'a Layer| {
+        let layers = &model.graph().layers;
+        let stage = |(at, layer): (usize, &'a Layer)| {
+            let (weight, bias) = (open(layer, "weight")?, open(layer, "bias")?);
+            let is = |at: usize, product: bool| {
+                layers.get(at).is_some_and(|layer| match layer.op {
+                    Op::Conv { .. } | Op::Linear { .. } => product,
+                    Op::Relu => !product,
+                    _ => false,
+                })
+            };
             let kernel = match layer.op {
-                Op::Conv { .. } => Conv::of(layer).map(Kernel::Conv),
+                Op::Conv { .. } => Conv::of(layer).map(|conv| {
+                    let packed = conv.pack(weight.as_deref().unwrap_or(&[]));
+                    Kernel::Conv(Box::new(conv), packed)
+                }),
                 Op::Linear { .. } => Some(Kernel::Linear(Linear::of(layer))),
                 Op::Affine => Some(Kernel::Affine),
+                Op::Relu if at > 0 && is(at - 1, true) => Some(Kernel::Nothing),
                 Op::Relu => Some(Kernel::Relu),
                 Op::MaxPool { .. } => MaxPool::of(layer).map(Kernel::MaxPool),
-                Op::Flatten | Op::Dropout { .. } => Some(Kernel::Nothing),
+                Op::Flatten => Some(Flatten::of(layer).map_or(Kernel::Nothing, Kernel::Flatten)),
+                Op::Dropout { .. } => Some(Kernel::Nothing),
                 Op::BatchNorm { .. } => None,
             };
             let kernel =
                 kernel.ok_or_else(|| candle_core::Error::Msg(format!("layer {} cannot run", layer.name)))?;
-            Ok(Self { layer, kernel, weight: open(layer, "weight")?, bias: open(layer, "bias")? })
+            let rectify = is(at, true) && is(at + 1, false);
+            Ok(Self { layer, kernel, weight, bias, rectify })
         };
-        model.graph().layers.iter().map(stage).collect()
+        layers.iter().enumerate().map(stage).collect()
     }
 
-    fn weight(&self) -> &[f32] {
-        self.weight.as_deref().unwrap_or(&[])
-    }
-
-    /// Takes a whole batch through the layer; the result is in `x`.
-    fn rows(&self, x: &mut Vec<f32>, other: &mut Vec<f32>) {
+    /// Takes blocks of images through the layer; returns whether the result is in `y`, or else in `x`.
+    fn run(&self, x: &mut [Lanes], y: &mut [Lanes]) -> bool {
+        let (weight, bias) = (self.weight.as_deref().unwrap_or(&[]), self.bias.as_deref());
+        let (from, to) = (self.layer.input.len(), self.layer.output.len());
+        let blocks = x.chunks_exact_mut(from).zip(y.chunks_exact_mut(to));
         match &self.kernel {
-            Kernel::Linear(linear) => {
-                other.resize(ROWS * self.layer.output.len(), 0.0);
-                linear.forward(ROWS, x, self.weight(), self.bias.as_deref(), other);
-                std::mem::swap(x, other);
+            Kernel::Conv(conv, packed) => {
+                blocks.for_each(|(x, y)| conv.apply(x, packed, bias, self.rectify, y));
             }
-            Kernel::Relu => relu::forward(x),
-            Kernel::Affine => x.chunks_exact_mut(self.layer.input.len()).for_each(|row| self.in_place(row)),
-            // Images do not come after a Linear layer.
-            Kernel::Nothing | Kernel::Conv(_) | Kernel::MaxPool(_) => {}
-        }
-    }
-
-    /// Changes one image number by number.
-    fn in_place(&self, x: &mut [f32]) {
-        match &self.kernel {
-            Kernel::Relu => relu::apply(x),
+            Kernel::Linear(linear) => linear.apply(x, weight, bias, self.rectify, y),
+            Kernel::MaxPool(pool) => blocks.for_each(|(x, y)| pool.apply(x, y)),
+            Kernel::Flatten(flatten) => flatten.apply(x, y),
             Kernel::Affine => {
-                let plane = self.layer.input.channels().1;
-                let parameters = self.weight().iter().zip(self.bias.as_deref().unwrap_or(&[]));
-                for (x, (weight, bias)) in x.chunks_exact_mut(plane).zip(parameters) {
-                    for x in x {
-                        *x = *x * weight + bias;
+                let channels = self.layer.input.channels().0;
+                for pixel in x.chunks_exact_mut(channels) {
+                    let parameters = weight.iter().zip(bias.unwrap_or(&[]));
+                    for (line, (weight, bias)) in pixel.iter_mut().zip(parameters) {
+                        line.0.iter_mut().for_each(|x| *x = *x * weight + bias);
                     }
                 }
+                return false;
             }
-            Kernel::Conv(_) | Kernel::Linear(_) | Kernel::MaxPool(_) | Kernel::Nothing => {}
+            Kernel::Relu => {
+                relu::apply(x);
+                return false;
+            }
+            Kernel::Nothing => return false,
         }
+        true
     }
 }

@@ -1,13 +1,28 @@
-//! Linear layers: y = x Wᵀ + b, with W of outputs × inputs.
-//! Knows nothing of what comes before or after; the gradients are dx = dy W, dW = dyᵀ x, db = Σ dy over rows.
+//! Linear layers: y = W x + b, with W of outputs × inputs.
+//! Knows nothing of what comes before or after; the gradients are dx = Wᵀ dy, dW = dy xᵀ and db = dy, summed over the
+//! images in their order.
 
+use pulp::Simd;
 use rayon::prelude::*;
 
 use super::graph::Layer;
-use crate::gemm::{Matrix, Output, Work, multiply};
+use super::lanes::{LANES, Lanes, sum, turn, vectorized};
+use super::tile::{Rows, Work, add_products, compute, load_all, splat, store_all, tiles};
 
-/// Columns whose sums one piece of work makes.
-const COLUMNS: usize = 128;
+/// Inputs at most that are summed before the next are looked at: a block's lines and a tile's weights stay in the cache.
+const DEPTH: usize = 400;
+
+/// Rows of the weight's gradient per piece of work.
+const ROWS: usize = 48;
+
+/// Buffers of a layer in training, so that memory is not asked for anew at every step.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// The weight, of inputs × outputs.
+    turned: Vec<f32>,
+    /// The inputs by panels of 16, a line per image: those of one panel behind each other.
+    panels: Vec<Lanes>,
+}
 
 /// The sizes of a linear layer.
 #[derive(Clone, Copy, Debug)]
@@ -21,52 +36,196 @@ impl Linear {
         Self { inputs: layer.input.len(), outputs: layer.output.len() }
     }
 
-    /// Writes the outputs of `rows` rows.
-    pub(crate) fn forward(
+    /// Writes the outputs of blocks of images, negative ones as 0 if asked to, on the calling thread.
+    pub(crate) fn apply(
         &self,
-        rows: usize,
-        x: &[f32],
+        x: &[Lanes],
         weight: &[f32],
         bias: Option<&[f32]>,
-        y: &mut [f32],
+        rectify: bool,
+        y: &mut [Lanes],
     ) {
-        if let Some(bias) = bias {
-            y.chunks_exact_mut(self.outputs).for_each(|row| row.copy_from_slice(bias));
-        }
-        let output = if bias.is_some() { Output::Add } else { Output::Replace };
-        multiply(
-            y,
-            Matrix::new(x, rows, self.inputs),
-            self.weight(weight).transposed(),
-            output,
-            Work::Shared,
-        );
+        let Self { inputs, outputs } = *self;
+        compute(Product { weight, inputs, outputs, start: bias, rectify, source: x, out: y });
+    }
+
+    /// Writes the outputs of blocks of images, negative ones as 0 if asked to.
+    pub(crate) fn forward(
+        &self,
+        x: &[Lanes],
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        rectify: bool,
+        y: &mut [Lanes],
+    ) {
+        // No bit depends on how blocks are shared out.
+        let blocks = share(x.len() / self.inputs);
+        let parts = x.par_chunks(blocks * self.inputs).zip(y.par_chunks_mut(blocks * self.outputs));
+        parts.for_each(|(x, y)| self.apply(x, weight, bias, rectify, y));
     }
 
     /// Writes the gradient at the inputs, from that at the outputs.
-    pub(crate) fn input_gradient(&self, rows: usize, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
-        multiply(dx, Matrix::new(dy, rows, self.outputs), self.weight(weight), Output::Replace, Work::Shared);
+    pub(crate) fn input_gradient(
+        &self,
+        dy: &[Lanes],
+        weight: &[f32],
+        scratch: &mut Scratch,
+        dx: &mut [Lanes],
+    ) {
+        self.turn(weight, &mut scratch.turned);
+        let back = Self { inputs: self.outputs, outputs: self.inputs };
+        back.forward(dy, &scratch.turned, None, false, dx);
     }
 
-    /// Writes the gradient of the weight.
-    pub(crate) fn weight_gradient(&self, rows: usize, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-        let dy = Matrix::new(dy, rows, self.outputs).transposed();
-        multiply(dw, dy, Matrix::new(x, rows, self.inputs), Output::Replace, Work::Shared);
+    /// Writes the gradients of weight and bias.
+    pub(crate) fn parameter_gradients(
+        &self,
+        [x, dy]: [&[Lanes]; 2],
+        scratch: &mut Scratch,
+        dw: &mut [f32],
+        db: Option<&mut [f32]>,
+    ) {
+        let blocks = x.len() / self.inputs;
+        self.cut(x, &mut scratch.panels);
+        let panels = &scratch.panels;
+        dw.par_chunks_mut(ROWS * self.inputs).enumerate().for_each(|(at, dw)| {
+            let outputs = dw.len() / self.inputs;
+            // The gradients of a tile's rows, each in the order of the images.
+            let mut rows = vec![0.0; outputs * blocks * LANES];
+            for (row, out) in rows.chunks_exact_mut(blocks * LANES).zip(at * ROWS..) {
+                for (numbers, block) in row.chunks_exact_mut(LANES).zip(dy.chunks_exact(self.outputs)) {
+                    numbers.copy_from_slice(&block[out].0);
+                }
+            }
+            let depth = blocks * LANES;
+            compute(Gradient { rows: &rows, depth, panels, inputs: self.inputs, dw });
+        });
+        for (output, db) in db.into_iter().flatten().enumerate() {
+            *db = sum(dy.iter().skip(output).step_by(self.outputs));
+        }
     }
 
-    /// Writes the gradient of the bias, adding row after row.
-    pub(crate) fn bias_gradient(&self, dy: &[f32], db: &mut [f32]) {
-        db.par_chunks_mut(COLUMNS).enumerate().for_each(|(at, sums)| {
-            sums.fill(0.0);
-            for row in dy.chunks_exact(self.outputs) {
-                for (sum, number) in sums.iter_mut().zip(&row[at * COLUMNS..]) {
-                    *sum += number;
+    /// Exchanges rows and columns of the weight.
+    fn turn(&self, weight: &[f32], turned: &mut Vec<f32>) {
+        turned.resize(weight.len(), 0.0);
+        // Sixteen rows at a time, so that their ends stay in the cache.
+        turned.par_chunks_mut(LANES * self.outputs).enumerate().for_each(|(at, rows)| {
+            for (output, weights) in weight.chunks_exact(self.inputs).enumerate() {
+                let weights = &weights[at * LANES..];
+                for (row, weight) in rows.chunks_exact_mut(self.outputs).zip(weights) {
+                    row[output] = *weight;
                 }
             }
         });
     }
 
-    fn weight<'a>(&self, weight: &'a [f32]) -> Matrix<'a> {
-        Matrix::new(weight, self.outputs, self.inputs)
+    /// Cuts the inputs into panels.
+    fn cut(&self, x: &[Lanes], panels: &mut Vec<Lanes>) {
+        let depth = x.len() / self.inputs * LANES;
+        panels.resize(self.inputs.div_ceil(LANES) * depth, Lanes::ZERO);
+        panels.par_chunks_exact_mut(depth).enumerate().for_each(|panel| {
+            vectorized(
+                panel,
+                #[inline(always)]
+                |(at, panel): (usize, &mut [Lanes])| {
+                    let blocks = panel.as_chunks_mut::<LANES>().0.iter_mut().zip(x.chunks_exact(self.inputs));
+                    blocks.for_each(|(to, block)| turn(&block[at * LANES..], to));
+                },
+            );
+        });
+    }
+}
+
+/// Returns the blocks for each thread.
+fn share(blocks: usize) -> usize {
+    blocks.div_ceil(rayon::current_num_threads()).max(1)
+}
+
+/// out = start + weight · source, for blocks of images.
+struct Product<'a> {
+    weight: &'a [f32],
+    inputs: usize,
+    outputs: usize,
+    start: Option<&'a [f32]>,
+    rectify: bool,
+    source: &'a [Lanes],
+    out: &'a mut [Lanes],
+}
+
+/// A stretch of inputs of a [`Product`].
+struct Stretch<'a, 'p> {
+    product: &'a mut Product<'p>,
+    first: usize,
+    end: usize,
+}
+
+impl Work for Product<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(mut self, simd: S) {
+        let depth = self.inputs.div_ceil(self.inputs.div_ceil(DEPTH));
+        for first in (0..self.inputs).step_by(depth) {
+            let end = self.inputs.min(first + depth);
+            let outputs = self.outputs;
+            tiles::<S, V>(simd, outputs, &mut Stretch { product: &mut self, first, end });
+        }
+    }
+}
+
+impl Rows for Stretch<'_, '_> {
+    #[inline(always)]
+    fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, row: usize) {
+        let Product { weight, inputs, outputs, start, rectify, source, ref mut out } = *self.product;
+        let rows: [&[f32]; M] = std::array::from_fn(|m| {
+            let row = (row + m) * inputs;
+            &weight[row + self.first..row + self.end]
+        });
+        let blocks = source.chunks_exact(inputs).zip(out.chunks_exact_mut(outputs));
+        for (source, out) in blocks {
+            let out = &mut out[row..row + M];
+            let mut sums = if self.first > 0 {
+                load_all::<S, M, V>(out)
+            } else {
+                splat::<S, M, V>(simd, |m| start.map_or(0.0, |start| start[row + m]))
+            };
+            add_products(simd, &mut sums, rows, &source[self.first..self.end]);
+            store_all(simd, sums, rectify && self.end == inputs, out);
+        }
+    }
+}
+
+/// dw = rows · panels.
+struct Gradient<'a> {
+    rows: &'a [f32],
+    depth: usize,
+    panels: &'a [Lanes],
+    inputs: usize,
+    dw: &'a mut [f32],
+}
+
+impl Work for Gradient<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(mut self, simd: S) {
+        let rows = self.dw.len() / self.inputs;
+        tiles::<S, V>(simd, rows, &mut self);
+    }
+}
+
+impl Rows for Gradient<'_> {
+    #[inline(always)]
+    fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, row: usize) {
+        let rows: [&[f32]; M] =
+            std::array::from_fn(|m| &self.rows[(row + m) * self.depth..(row + m + 1) * self.depth]);
+        for (at, panel) in self.panels.chunks_exact(self.depth).enumerate() {
+            let mut sums = splat::<S, M, V>(simd, |_| 0.0);
+            add_products(simd, &mut sums, rows, panel);
+            let mut lines = [Lanes::ZERO; M];
+            store_all(simd, sums, false, &mut lines);
+            for (m, line) in lines.iter().enumerate() {
+                let dw = &mut self.dw[(row + m) * self.inputs..(row + m + 1) * self.inputs];
+                let dw = &mut dw[at * LANES..];
+                let count = dw.len().min(LANES);
+                dw[..count].copy_from_slice(&line.0[..count]);
+            }
+        }
     }
 }

@@ -3,12 +3,11 @@
 
 use rayon::prelude::*;
 
+use super::lanes::{LANES, Lanes, read_lane};
+
 /// A gradient at the logits that is smaller becomes 0, so that none of what it is multiplied by becomes subnormal:
 /// products of subnormal numbers are a hundred times slower.
 const LEAST_GRADIENT: f32 = 1.0 / (1_u64 << 60) as f32;
-
-/// Rows per piece of work.
-const ROWS: usize = 32;
 
 /// What a row of logits says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,40 +24,54 @@ impl Verdict {
     /// Judges a row.
     pub(crate) fn of(logits: &[f32], label: u8) -> Self {
         let (class, largest) = largest(logits);
+        let total = logits.iter().map(|logit| exponential(*logit, largest)).sum();
+        Self::judge(logits, label, (class, largest), total)
+    }
+
+    fn judge(logits: &[f32], label: u8, (class, largest): (usize, f32), total: f64) -> Self {
         let finite = logits.iter().all(|logit| logit.is_finite());
         let label = logits.get(usize::from(label)).copied().unwrap_or(f32::NAN);
-        Self {
-            loss: libm::log(total(logits, largest)) + f64::from(largest) - f64::from(label),
-            class,
-            finite,
-        }
+        Self { loss: libm::log(total) + f64::from(largest) - f64::from(label), class, finite }
     }
 }
 
-/// Judges each row, and writes the gradient of the mean loss over the rows.
-pub(crate) fn backward(classes: usize, logits: &[f32], labels: &[u8], gradient: &mut [f32]) -> Vec<Verdict> {
+/// Judges the logits of each image, and writes the gradient of the mean loss over the images.
+pub(crate) fn backward(
+    classes: usize,
+    logits: &[Lanes],
+    labels: &[u8],
+    gradient: &mut [Lanes],
+) -> Vec<Verdict> {
     let share = 1.0 / labels.len() as f64;
-    let rows = logits.par_chunks_exact(classes).zip(gradient.par_chunks_exact_mut(classes)).zip(labels);
-    let verdicts = rows.with_min_len(ROWS).map(|((logits, gradient), label)| {
-        let largest = largest(logits).1;
-        let scale = share / total(logits, largest);
-        for (class, (gradient, logit)) in gradient.iter_mut().zip(logits).enumerate() {
-            let expected = if class == usize::from(*label) { share } else { 0.0 };
-            let exact = (exponential(*logit, largest) * scale - expected) as f32;
-            *gradient = if exact.abs() < LEAST_GRADIENT { 0.0 } else { exact };
-        }
-        Verdict::of(logits, *label)
-    });
-    verdicts.collect()
+    let blocks = logits.par_chunks_exact(classes).zip(gradient.par_chunks_exact_mut(classes));
+    let verdicts: Vec<Vec<Verdict>> = blocks
+        .zip(labels.par_chunks(LANES))
+        .map(|((logits, gradient), labels)| {
+            gradient.fill(Lanes::ZERO);
+            let (mut row, mut exponentials) = (vec![0.0; classes], vec![0.0; classes]);
+            let judge = |(lane, label): (usize, &u8)| {
+                read_lane(logits, lane, &mut row);
+                let largest = largest(&row);
+                for (exponential, logit) in exponentials.iter_mut().zip(&row) {
+                    *exponential = self::exponential(*logit, largest.1);
+                }
+                let total = exponentials.iter().sum::<f64>();
+                for (class, (line, exponential)) in gradient.iter_mut().zip(&exponentials).enumerate() {
+                    let expected = if class == usize::from(*label) { share } else { 0.0 };
+                    let exact = (exponential * (share / total) - expected) as f32;
+                    line.0[lane] = if exact.abs() < LEAST_GRADIENT { 0.0 } else { exact };
+                }
+                Verdict::judge(&row, *label, largest, total)
+            };
+            labels.iter().enumerate().map(judge).collect()
+        })
+        .collect();
+    verdicts.concat()
 }
 
 fn largest(logits: &[f32]) -> (usize, f32) {
     let first = (0, logits.first().copied().unwrap_or(f32::NAN));
     logits.iter().copied().enumerate().fold(first, |best, next| if next.1 > best.1 { next } else { best })
-}
-
-fn total(logits: &[f32], largest: f32) -> f64 {
-    logits.iter().map(|logit| exponential(*logit, largest)).sum()
 }
 
 fn exponential(logit: f32, largest: f32) -> f64 {
@@ -83,9 +96,12 @@ mod tests {
 
     #[test]
     fn a_gradient_that_would_become_subnormal_is_zero() {
-        let mut gradient = [9.0; 4];
-        backward(2, &[50.0, 0.0, 0.0, 40.0], &[0, 1], &mut gradient);
-        assert_eq!(gradient[..2], [0.0, 0.0]);
-        assert!((f64::from(gradient[2]) / (0.5 * (-40.0_f64).exp()) - 1.0).abs() < 1e-6);
+        let line = |first: f32, second: f32| {
+            Lanes(std::array::from_fn(|lane| [first, second].get(lane).copied().unwrap_or(f32::NAN)))
+        };
+        let mut gradient = [line(9.0, 9.0); 2];
+        backward(2, &[line(50.0, 0.0), line(0.0, 40.0)], &[0, 1], &mut gradient);
+        assert_eq!([gradient[0].0[0], gradient[1].0[0], gradient[1].0[2]], [0.0; 3]);
+        assert!((f64::from(gradient[0].0[1]) / (0.5 * (-40.0_f64).exp()) - 1.0).abs() < 1e-6);
     }
 }

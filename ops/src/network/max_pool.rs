@@ -4,11 +4,16 @@
 use rayon::prelude::*;
 
 use super::graph::Layer;
+use super::lanes::{LANES, Lanes, vectorized};
 use super::op::{Op, Shape};
+
+/// For each image of a block, the place of its largest number within the window.
+pub(crate) type Places = [u32; LANES];
 
 /// The sizes of a max-pooling.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MaxPool {
+    channels: usize,
     input: [usize; 2],
     output: [usize; 2],
     size: usize,
@@ -21,71 +26,117 @@ impl MaxPool {
         match (layer.op, layer.input, layer.output) {
             (
                 Op::MaxPool { size, stride },
-                Shape::Image([_, height, width]),
+                Shape::Image([channels, height, width]),
                 Shape::Image([_, rows, columns]),
-            ) => Some(Self { input: [height, width], output: [rows, columns], size, stride }),
+            ) => Some(Self { channels, input: [height, width], output: [rows, columns], size, stride }),
             _ => None,
         }
     }
 
-    /// Writes the largest numbers of each plane.
-    pub(crate) fn forward(&self, x: &[f32], y: &mut [f32]) {
-        for (x, y) in x.chunks_exact(self.inputs()).zip(y.chunks_exact_mut(self.outputs())) {
-            for (row, line) in y.chunks_exact_mut(self.output[1]).enumerate() {
-                for (column, y) in line.iter_mut().enumerate() {
-                    *y = self.largest(x, row, column).1;
+    /// Writes the largest numbers of one block of images.
+    pub(crate) fn apply(&self, x: &[Lanes], y: &mut [Lanes]) {
+        vectorized(
+            y,
+            #[inline(always)]
+            |y: &mut [Lanes]| {
+                for (pixel, y) in y.chunks_exact_mut(self.channels).enumerate() {
+                    let window = self.window(pixel);
+                    for (channel, y) in y.iter_mut().enumerate() {
+                        *y = largest(window.clone().map(|first| &x[first + channel])).0;
+                    }
                 }
-            }
-        }
+            },
+        );
     }
 
-    /// Writes the largest numbers of each plane, and their places in it.
-    pub(crate) fn forward_with_places(&self, x: &[f32], y: &mut [f32], places: &mut [u32]) {
+    /// Writes the largest numbers of every block, and their places.
+    pub(crate) fn forward(&self, x: &[Lanes], y: &mut [Lanes], places: &mut [Places]) {
         let y = y.par_chunks_exact_mut(self.outputs()).zip(places.par_chunks_exact_mut(self.outputs()));
-        y.zip(x.par_chunks_exact(self.inputs())).for_each(|((y, places), x)| {
-            let lines = y.chunks_exact_mut(self.output[1]).zip(places.chunks_exact_mut(self.output[1]));
-            for (row, (line, places)) in lines.enumerate() {
-                for (column, (y, place)) in line.iter_mut().zip(places).enumerate() {
-                    let largest = self.largest(x, row, column);
-                    (*y, *place) = (largest.1, largest.0 as u32);
-                }
-            }
+        y.zip(x.par_chunks_exact(self.inputs())).for_each(|block| {
+            vectorized(
+                block,
+                #[inline(always)]
+                |((y, places), x): ((&mut [Lanes], &mut [Places]), &[Lanes])| {
+                    let y = y.chunks_exact_mut(self.channels).zip(places.chunks_exact_mut(self.channels));
+                    for (pixel, (y, places)) in y.enumerate() {
+                        let window = self.window(pixel);
+                        for (channel, (y, places)) in y.iter_mut().zip(places).enumerate() {
+                            (*y, *places) = largest(window.clone().map(|first| &x[first + channel]));
+                        }
+                    }
+                },
+            );
         });
     }
 
     /// Writes the gradient at the inputs, from that at the outputs.
-    pub(crate) fn backward(&self, dy: &[f32], places: &[u32], dx: &mut [f32]) {
+    pub(crate) fn backward(&self, dy: &[Lanes], places: &[Places], dx: &mut [Lanes]) {
         let dy = dy.par_chunks_exact(self.outputs()).zip(places.par_chunks_exact(self.outputs()));
-        dx.par_chunks_exact_mut(self.inputs()).zip(dy).for_each(|(dx, (dy, places))| {
-            dx.fill(0.0);
-            for (dy, place) in dy.iter().zip(places) {
-                dx[*place as usize] += dy;
-            }
+        dx.par_chunks_exact_mut(self.inputs()).zip(dy).for_each(|block| {
+            vectorized(
+                block,
+                #[inline(always)]
+                |(dx, (dy, places)): (&mut [Lanes], (&[Lanes], &[Places]))| {
+                    dx.fill(Lanes::ZERO);
+                    let dy = dy.chunks_exact(self.channels).zip(places.chunks_exact(self.channels));
+                    for (pixel, (dy, places)) in dy.enumerate() {
+                        for (place, first) in (0..).zip(self.window(pixel)) {
+                            let dx = &mut dx[first..first + self.channels];
+                            for (dx, (dy, places)) in dx.iter_mut().zip(dy.iter().zip(places)) {
+                                give(place, dy, places, dx);
+                            }
+                        }
+                    }
+                },
+            );
         });
     }
 
-    /// Returns the place and the value of the largest number of an output's window.
-    fn largest(&self, plane: &[f32], row: usize, column: usize) -> (usize, f32) {
-        let corner = row * self.stride * self.input[1] + column * self.stride;
-        let mut best = (corner, plane[corner]);
-        for row in 0..self.size {
-            let start = corner + row * self.input[1];
-            for (across, number) in plane[start..start + self.size].iter().enumerate() {
-                if *number > best.1 || (number.is_nan() && !best.1.is_nan()) {
-                    best = (start + across, *number);
-                }
-            }
-        }
-        best
+    /// Returns where the pixels of an output's window begin, row by row.
+    #[inline(always)]
+    fn window(&self, pixel: usize) -> impl Iterator<Item = usize> + Clone {
+        let (row, column) = (pixel / self.output[1] * self.stride, pixel % self.output[1] * self.stride);
+        let (size, width, channels) = (self.size, self.input[1], self.channels);
+        let corner = (row * width + column) * channels;
+        let place = move |at: usize| corner + (at / size * width + at % size) * channels;
+        (0..size * size).map(place)
     }
 
     fn inputs(&self) -> usize {
-        self.input[0] * self.input[1]
+        self.channels * self.input[0] * self.input[1]
     }
 
     fn outputs(&self) -> usize {
-        self.output[0] * self.output[1]
+        self.channels * self.output[0] * self.output[1]
     }
+}
+
+/// Returns the largest numbers of some lines, and which line each is from.
+#[inline(always)]
+fn largest<'a>(mut lines: impl Iterator<Item = &'a Lanes>) -> (Lanes, Places) {
+    let (mut best, mut places) = (lines.next().map_or(Lanes::ZERO, |line| *line), [0; LANES]);
+    for (place, line) in (1..).zip(lines) {
+        #[allow(clippy::needless_range_loop)]
+        for lane in 0..LANES {
+            let (number, old) = (line.0[lane], best.0[lane]);
+            let take = (number > old) | (number.is_nan() & !old.is_nan());
+            best.0[lane] = if take { number } else { old };
+            places[lane] = if take { place } else { places[lane] };
+        }
+    }
+    (best, places)
+}
+
+/// Adds the gradient where this is the place that was chosen.
+#[inline(always)]
+fn give(place: u32, dy: &Lanes, places: &Places, dx: &mut Lanes) {
+    // By values and masks, as branches are not made into vector code.
+    let (dy, places, mut sums) = (dy.0, *places, dx.0);
+    for lane in 0..LANES {
+        let mask = u32::from(places[lane] == place).wrapping_neg();
+        sums[lane] += f32::from_bits(dy[lane].to_bits() & mask);
+    }
+    dx.0 = sums;
 }
 
 #[cfg(test)]
@@ -94,12 +145,14 @@ mod tests {
 
     #[test]
     fn ties_go_to_the_first_and_what_is_not_a_number_wins() {
-        let pool = MaxPool { input: [2, 6], output: [1, 3], size: 2, stride: 2 };
+        let pool = MaxPool { channels: 1, input: [2, 6], output: [1, 3], size: 2, stride: 2 };
         let x = [1.0, 3.0, -2.0, -2.0, f32::NAN, 9.0, 3.0, 2.0, -2.0, -5.0, 7.0, f32::NAN];
-        let (mut y, mut places, mut dx) = ([0.0; 3], [0; 3], [9.0; 12]);
-        pool.forward_with_places(&x, &mut y, &mut places);
-        assert_eq!((&y[..2], y[2].is_nan(), places), (&[3.0, -2.0][..], true, [1, 2, 4]));
-        pool.backward(&[1.0, 2.0, 4.0], &places, &mut dx);
-        assert_eq!(dx, [0.0, 1.0, 2.0, 0.0, 4.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        let x = x.map(|number| Lanes([number; LANES]));
+        let (mut y, mut places, mut dx) = ([Lanes::ZERO; 3], [[9; LANES]; 3], [Lanes([9.0; LANES]); 12]);
+        pool.forward(&x, &mut y, &mut places);
+        assert_eq!((y[0].0[0], y[1].0[15], y[2].0[7].is_nan()), (3.0, -2.0, true));
+        assert_eq!(places, [[1; LANES], [0; LANES], [0; LANES]]);
+        pool.backward(&[1.0, 2.0, 4.0].map(|number| Lanes([number; LANES])), &places, &mut dx);
+        assert_eq!(dx.map(|line| line.0[3]), [0.0, 1.0, 2.0, 0.0, 4.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     }
 }

@@ -1,8 +1,9 @@
 //! Networks: how they are written, trained, stored and evaluated.
 //!
 //! [`architecture`] and [`recipe`] are what a person writes; [`graph`] is a network with every shape known; [`train`]
-//! makes a [`model`] of it, which [`inference`] and [`evaluation`] apply to images. Weights, gradients, moments and
-//! activations are candle tensors; what is done with them are kernels over slices, checked against candle's autograd.
+//! makes a [`model`] of it, which [`inference`] and [`evaluation`] apply to images. Weights, gradients and moments are
+//! candle tensors; activations lie sixteen images side by side ([`lanes`]), and what is done with them is checked against
+//! candle's autograd.
 //!
 //! Same configuration, same images, same bits: random numbers are counted, not drawn; work is cut by shape, never by
 //! thread; sums have a fixed order; logarithms and exponentials are `libm`'s; no thread's floating-point environment
@@ -12,14 +13,15 @@ pub mod architecture;
 mod batch;
 mod batch_norm;
 mod checkpoint;
-mod columns;
 pub mod container;
 mod conv;
 mod dropout;
 pub mod evaluation;
+mod flatten;
 mod fold;
 pub mod graph;
 pub mod inference;
+mod lanes;
 mod linear;
 mod loss;
 mod max_pool;
@@ -33,7 +35,8 @@ mod pass;
 pub mod recipe;
 mod relu;
 mod state;
-mod sum;
+mod taps;
+mod tile;
 pub mod train;
 #[cfg(test)]
 mod trials;

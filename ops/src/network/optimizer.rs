@@ -5,6 +5,7 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
+use super::lanes::vectorized;
 use super::numbers::{BLOCK, Numbers, read, write};
 use super::recipe::Optimizer;
 use super::state::State;
@@ -63,6 +64,9 @@ fn sgd_with_momentum([lr, momentum]: [f32; 2], w: &mut [f32], g: &Numbers, v: &m
     });
 }
 
+/// A stretch of a parameter or a moment.
+type Part<'a> = &'a mut [f32];
+
 /// The coefficients of one step of `AdamW`.
 struct AdamW {
     keep: f32,
@@ -88,16 +92,23 @@ impl AdamW {
 
     fn apply(&self, w: &mut [f32], g: &Numbers, m: &mut [f32], v: &mut [f32]) {
         let moments = m.par_chunks_mut(BLOCK).zip(v.par_chunks_mut(BLOCK));
-        w.par_chunks_mut(BLOCK).zip(moments).zip(g.par_chunks(BLOCK)).for_each(|((w, (m, v)), g)| {
-            for ((w, g), (m, v)) in w.iter_mut().zip(g).zip(m.iter_mut().zip(v)) {
-                *m = normal(*m + (g - *m) * self.first);
-                *v = normal(*v + (g * g - *v) * self.second);
-                *w = *w * self.keep - self.rate * *m / (v.sqrt() * self.root + EPS);
-            }
+        w.par_chunks_mut(BLOCK).zip(moments).zip(g.par_chunks(BLOCK)).for_each(|block| {
+            vectorized(
+                block,
+                #[inline(always)]
+                |((w, (m, v)), g): ((Part, (Part, Part)), &[f32])| {
+                    for ((w, g), (m, v)) in w.iter_mut().zip(g).zip(m.iter_mut().zip(v)) {
+                        *m = normal(*m + (g - *m) * self.first);
+                        *v = normal(*v + (g * g - *v) * self.second);
+                        *w = *w * self.keep - self.rate * *m / (v.sqrt() * self.root + EPS);
+                    }
+                },
+            );
         });
     }
 }
 
+#[inline(always)]
 fn normal(moment: f32) -> f32 {
     if moment.abs() < LEAST_MOMENT { 0.0 } else { moment }
 }

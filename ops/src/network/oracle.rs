@@ -3,10 +3,12 @@
 use candle_core::{DType, Device, Tensor, Var};
 
 use super::architecture::{Architecture, LayerSpec};
+use super::batch::fill;
 use super::evaluation::evaluate;
 use super::fold::fold;
 use super::graph::Graph;
 use super::inference::logits;
+use super::lanes::LANES;
 use super::loss::backward;
 use super::numbers::{read, write};
 use super::op::{Op, Shape};
@@ -16,7 +18,7 @@ use super::state::State;
 use crate::dataset::images::Images;
 use crate::random::Stream;
 
-const ROWS: usize = 5;
+const ROWS: usize = 19;
 const CLASSES: usize = 3;
 
 /// A network with everything that a step needs.
@@ -59,16 +61,16 @@ impl Case {
 
     /// Runs a step without its update; returns the mean loss.
     fn step(&mut self) -> f64 {
-        let images = numbers(ROWS * 96, "images");
-        write(self.pass.input(), |input| input[..images.len()].copy_from_slice(&images)).unwrap();
+        let images = images();
+        let places: Vec<&[u8]> = (0..ROWS).map(|at| images.image(at)).collect();
+        for (block, places) in self.pass.input().chunks_mut(96).zip(places.chunks(LANES)) {
+            fill(&images, places, block);
+        }
         self.pass.forward(&self.state, ROWS, 3, "0.0").unwrap();
-        let (logits, gradient) = self.pass.output();
-        let logits = read(logits).unwrap()[..ROWS * CLASSES].to_vec();
-        let verdicts = write(gradient, |gradient| {
-            backward(CLASSES, &logits, &self.labels, &mut gradient[..ROWS * CLASSES])
-        });
+        let (logits, gradient) = self.pass.output(ROWS);
+        let verdicts = backward(CLASSES, logits, &self.labels, gradient);
         self.pass.backward(&self.state, ROWS).unwrap();
-        verdicts.unwrap().iter().map(|verdict| verdict.loss).sum::<f64>() / ROWS as f64
+        verdicts.iter().map(|verdict| verdict.loss).sum::<f64>() / ROWS as f64
     }
 
     /// Computes the mean loss with candle, and its gradient at every parameter.
@@ -100,8 +102,7 @@ impl Case {
 /// Computes the logits with candle; batch normalizations take the statistics of the batch, or the running ones.
 fn forward_by_candle(graph: &Graph, parameters: &[Tensor], running: Option<&State>) -> Tensor {
     let [channels, height, width] = graph.input;
-    let mut x = Tensor::from_vec(numbers(ROWS * 96, "images"), (ROWS, channels, height, width), &Device::Cpu)
-        .unwrap();
+    let mut x = Tensor::from_vec(pixels(), (ROWS, channels, height, width), &Device::Cpu).unwrap();
     let mut parameters = parameters.iter();
     let mut dropped = 0;
     for (at, layer) in graph.layers.iter().enumerate() {
@@ -144,7 +145,15 @@ fn forward_by_candle(graph: &Graph, parameters: &[Tensor], running: Option<&Stat
                 let stream = Stream::new(3, "dropout", &format!("0.0.{}.{dropped}", products.count()));
                 dropped += 1;
                 let kept = |e: u64| if f64::from(stream.unit(e)) >= p { 1.0 / (1.0 - p as f32) } else { 0.0 };
-                let mask: Vec<f32> = (0..x.elem_count() as u64).map(kept).collect();
+                let size = layer.output.len();
+                let (channels, plane) = layer.output.channels();
+                // Elements are counted block by block, pixel by pixel, channel by channel, image by image.
+                let place = |e: usize| {
+                    let (row, number) = (e / size, e % size);
+                    let line = number % plane * channels + number / plane;
+                    ((row / LANES * size + line) * LANES + row % LANES) as u64
+                };
+                let mask: Vec<f32> = (0..x.elem_count()).map(|e| kept(place(e))).collect();
                 (&x * Tensor::from_vec(mask, x.dims(), &Device::Cpu).unwrap()).unwrap()
             }
             Op::Affine => unreachable!("no one trains it"),
@@ -270,17 +279,20 @@ fn a_folded_network_is_the_network_in_evaluation() {
     }
 }
 
-/// The test's numbers as images: the byte of a number is its place within the channel.
+/// Images whose bytes stand for numbers drawn for each channel.
 fn images() -> Images {
-    let drawn = numbers(ROWS * 96, "images");
-    // 5 rows x 48 numbers per channel: fewer than there are bytes.
-    let place = |at: usize| at / 96 * 48 + at % 48;
-    let mut values = vec![[0.0; 256]; 2];
-    for (at, number) in drawn.iter().enumerate() {
-        values[at % 96 / 48][place(at)] = *number;
-    }
-    let pixels = (0..drawn.len()).map(|at| place(at) as u8).collect();
+    let drawn = numbers(512, "values");
+    let values = drawn.chunks(256).map(|channel| std::array::from_fn(|byte| channel[byte])).collect();
+    let bytes = Stream::new(1, "test", "bytes");
+    let pixels = (0..ROWS as u64 * 96).map(|at| (bytes.bits(at) >> 24) as u8).collect();
     Images { shape: [2, 8, 6], classes: CLASSES, pixels, labels: vec![0; ROWS], values }
+}
+
+/// Returns the numbers of those images, image by image, channel by channel.
+fn pixels() -> Vec<f32> {
+    let images = images();
+    let number = |(at, byte): (usize, &u8)| images.values[at % 96 / 48][usize::from(*byte)];
+    images.pixels.iter().enumerate().map(number).collect()
 }
 
 #[test]

@@ -1,16 +1,18 @@
 //! The way through a network and back: activations forward, gradients backward, for one batch in training.
-//! Knows nothing of losses, optimizers or epochs. What changes numbers one by one (Relu, Dropout, Flatten) works in
-//! place, so that only the other layers have buffers of their own; every buffer is used again at each step.
+//! Knows nothing of losses, optimizers or epochs. What changes numbers one by one (Relu, Dropout) works in place, so
+//! that only the other layers have buffers of their own; every buffer is used again at each step.
 
 use candle_core::{Result, Tensor};
 
 use super::batch_norm::{BatchNorm, Statistics};
 use super::conv::Conv;
 use super::dropout;
+use super::flatten::Flatten;
 use super::graph::{Graph, Layer};
-use super::linear::Linear;
-use super::max_pool::MaxPool;
-use super::numbers::{read, write, zeros};
+use super::lanes::{LANES, Lanes, blocks, zeros};
+use super::linear::{Linear, Scratch};
+use super::max_pool::{MaxPool, Places};
+use super::numbers::{read, write};
 use super::op::Op;
 use super::relu;
 use super::state::State;
@@ -19,12 +21,20 @@ use crate::random::Stream;
 /// A layer with what it remembers from forward to backward.
 enum Kernel {
     Conv(Conv),
-    Linear(Linear),
+    Linear(Linear, Scratch),
     BatchNorm(BatchNorm, Vec<Statistics>),
-    Relu,
-    MaxPool(MaxPool, Vec<u32>),
-    Flatten,
-    Dropout { p: f64, number: String, kept: Vec<bool> },
+    MaxPool(MaxPool, Vec<Places>),
+    Flatten(Flatten),
+    /// After a product that has done it, and otherwise not.
+    Relu {
+        done: bool,
+    },
+    Dropout {
+        p: f64,
+        number: String,
+        factors: Vec<Lanes>,
+    },
+    Nothing,
 }
 
 struct Stage {
@@ -36,15 +46,17 @@ struct Stage {
     /// The place of its weight among the parameters; its bias, if any, follows.
     weight: usize,
     bias: bool,
+    /// Whether a product writes negative outputs as 0.
+    rectify: bool,
 }
 
 /// The buffers of a network in training.
 pub(crate) struct Pass {
     stages: Vec<Stage>,
-    /// Numbers per image of each buffer.
+    /// Lines per block of each buffer.
     sizes: Vec<usize>,
-    activations: Vec<Tensor>,
-    deltas: Vec<Tensor>,
+    activations: Vec<Vec<Lanes>>,
+    deltas: Vec<Vec<Lanes>>,
     /// The gradient of each parameter.
     pub gradients: Vec<Tensor>,
 }
@@ -56,57 +68,70 @@ impl Pass {
         let mut stages = Vec::new();
         let specs = graph.parameters();
         for (at, layer) in graph.layers.iter().enumerate() {
-            let kernel = Kernel::of(graph, at, layer, batch)?;
+            let product = |layer: &Layer| matches!(layer.op, Op::Conv { .. } | Op::Linear { .. });
+            let after_product = at > 0 && product(&graph.layers[at - 1]);
+            let kernel = Kernel::of(graph, at, batch, after_product)?;
             let from = sizes.len() - 1;
-            if !matches!(layer.op, Op::Relu | Op::Flatten | Op::Dropout { .. }) {
+            if !matches!(kernel, Kernel::Relu { .. } | Kernel::Dropout { .. } | Kernel::Nothing) {
                 sizes.push(layer.output.len());
             }
             let weight = specs.iter().take_while(|spec| spec.layer < at).count();
             let bias = layer.op.parameters(layer.input).1.is_some();
-            stages.push(Stage { kernel, layer: at, from, to: sizes.len() - 1, weight, bias });
+            let rectify = product(layer) && graph.layers.get(at + 1).is_some_and(|next| next.op == Op::Relu);
+            stages.push(Stage { kernel, layer: at, from, to: sizes.len() - 1, weight, bias, rectify });
         }
-        let buffers = || sizes.iter().map(|size| zeros(&[batch, *size])).collect::<Result<Vec<_>>>();
-        let gradients = specs.iter().map(|spec| zeros(&spec.shape)).collect::<Result<_>>()?;
-        Ok(Self { stages, activations: buffers()?, deltas: buffers()?, sizes, gradients })
+        let buffers = || sizes.iter().map(|size| zeros(blocks(batch) * size)).collect();
+        let gradients = specs.iter().map(|spec| super::numbers::zeros(&spec.shape)).collect::<Result<_>>()?;
+        Ok(Self { stages, activations: buffers(), deltas: buffers(), sizes, gradients })
     }
 
     /// Returns the buffer for the images of a batch.
-    pub(crate) fn input(&self) -> &Tensor {
-        &self.activations[0]
+    pub(crate) fn input(&mut self) -> &mut [Lanes] {
+        &mut self.activations[0]
     }
 
-    /// Returns the buffers of the logits, and of the gradient at them.
-    pub(crate) fn output(&self) -> (&Tensor, &Tensor) {
+    /// Returns the logits of a batch of `rows` images, and the buffer of the gradient at them.
+    pub(crate) fn output(&mut self, rows: usize) -> (&[Lanes], &mut [Lanes]) {
         let last = self.sizes.len() - 1;
-        (&self.activations[last], &self.deltas[last])
+        let size = blocks(rows) * self.sizes[last];
+        (&self.activations[last][..size], &mut self.deltas[last][..size])
     }
 
     /// Computes the logits of the images in the input buffer. `moment` names the step, for Dropout.
     pub(crate) fn forward(&mut self, state: &State, rows: usize, seed: u64, moment: &str) -> Result<()> {
         for stage in &mut self.stages {
-            stage.forward(&self.activations, &self.sizes, state, rows, |number| {
-                Stream::new(seed, "dropout", &format!("{moment}.{number}"))
-            })?;
+            let size = |buffer: usize| blocks(rows) * self.sizes[buffer];
+            let (from, to) = (size(stage.from), size(stage.to));
+            let (before, after) = self.activations.split_at_mut(stage.from + 1);
+            if stage.from == stage.to {
+                let x = &mut before[stage.from][..to];
+                stage.forward_in_place(x, |number| {
+                    Stream::new(seed, "dropout", &format!("{moment}.{number}"))
+                });
+            } else {
+                stage.forward(rows, &before[stage.from][..from], &mut after[0][..to], state)?;
+            }
         }
         Ok(())
     }
 
     /// Computes the gradient of every parameter from that at the logits.
     pub(crate) fn backward(&mut self, state: &State, rows: usize) -> Result<()> {
-        for stage in self.stages.iter().rev() {
-            let size = |buffer: usize| rows * self.sizes[buffer];
+        for stage in self.stages.iter_mut().rev() {
+            let size = |buffer: usize| blocks(rows) * self.sizes[buffer];
             let (from, to) = (size(stage.from), size(stage.to));
+            let (before, after) = self.deltas.split_at_mut(stage.from + 1);
             if stage.from == stage.to {
-                let y = read(&self.activations[stage.to])?;
-                write(&self.deltas[stage.to], |delta| stage.backward_in_place(&y[..to], &mut delta[..to]))?;
+                let y = &self.activations[stage.to][..to];
+                stage.backward_in_place(y, &mut before[stage.from][..to]);
                 continue;
             }
-            let (x, dy) = (read(&self.activations[stage.from])?, read(&self.deltas[stage.to])?);
-            let (x, dy) = (&x[..from], &dy[..to]);
-            stage.parameter_gradients(rows, x, dy, &self.gradients)?;
+            let (x, dy) = (&self.activations[stage.from][..from], &after[0][..to]);
+            stage.parameter_gradients(rows, [x, dy], &self.gradients)?;
             // No one asks for the gradient at the images.
             if stage.from > 0 {
-                stage.input_gradient(rows, [x, dy], state, &self.gradients, &self.deltas[stage.from])?;
+                let dx = &mut before[stage.from][..from];
+                stage.input_gradient(rows, [x, dy], state, &self.gradients, dx)?;
             }
         }
         Ok(())
@@ -114,24 +139,24 @@ impl Pass {
 }
 
 impl Kernel {
-    fn of(graph: &Graph, at: usize, layer: &Layer, batch: usize) -> Result<Self> {
+    fn of(graph: &Graph, at: usize, batch: usize, after_product: bool) -> Result<Self> {
+        let layer = &graph.layers[at];
         let unfit = || candle_core::Error::Msg(format!("layer {} cannot be trained", layer.name));
+        let (inputs, outputs) = (blocks(batch) * layer.input.len(), blocks(batch) * layer.output.len());
         Ok(match layer.op {
             Op::Conv { .. } => Self::Conv(Conv::of(layer).ok_or_else(unfit)?),
-            Op::Linear { .. } => Self::Linear(Linear::of(layer)),
+            Op::Linear { .. } => Self::Linear(Linear::of(layer), Scratch::default()),
             Op::BatchNorm { eps, momentum } => {
                 Self::BatchNorm(BatchNorm::of(layer, eps, momentum), Vec::new())
             }
-            Op::Relu => Self::Relu,
             Op::MaxPool { .. } => {
-                Self::MaxPool(MaxPool::of(layer).ok_or_else(unfit)?, vec![0; batch * layer.output.len()])
+                Self::MaxPool(MaxPool::of(layer).ok_or_else(unfit)?, vec![[0; LANES]; outputs])
             }
-            Op::Flatten => Self::Flatten,
-            Op::Dropout { p } => Self::Dropout {
-                p,
-                number: dropout_number(graph, at),
-                kept: vec![false; batch * layer.input.len()],
-            },
+            Op::Flatten => Flatten::of(layer).map_or(Self::Nothing, Self::Flatten),
+            Op::Relu => Self::Relu { done: after_product },
+            Op::Dropout { p } => {
+                Self::Dropout { p, number: dropout_number(graph, at), factors: zeros(inputs) }
+            }
             Op::Affine => return Err(unfit()),
         })
     }
@@ -146,120 +171,105 @@ fn dropout_number(graph: &Graph, at: usize) -> String {
     format!("{}.{since}", before.iter().filter(|layer| product(layer)).count())
 }
 
+/// Makes the gradients of weight and bias.
+type Make<'a> = &'a mut dyn FnMut(&mut [f32], Option<&mut [f32]>);
+
 impl Stage {
-    fn forward(
-        &mut self,
-        buffers: &[Tensor],
-        sizes: &[usize],
-        state: &State,
-        rows: usize,
-        stream: impl Fn(&str) -> Stream,
-    ) -> Result<()> {
-        let (from, to) = (rows * sizes[self.from], rows * sizes[self.to]);
+    fn forward_in_place(&mut self, x: &mut [Lanes], stream: impl Fn(&str) -> Stream) {
         match &mut self.kernel {
-            Kernel::Relu => return write(&buffers[self.to], |x| relu::forward(&mut x[..to])),
-            Kernel::Dropout { p, number, kept } => {
-                let stream = stream(number);
-                return write(&buffers[self.to], |x| {
-                    dropout::forward(*p, stream, &mut x[..to], &mut kept[..to]);
-                });
+            Kernel::Relu { done: false } => relu::forward(x),
+            Kernel::Dropout { p, number, factors } => {
+                let factors = &mut factors[..x.len()];
+                dropout::forward(*p, stream(number), x, factors);
             }
-            Kernel::Flatten => return Ok(()),
-            Kernel::Conv(_) | Kernel::Linear(_) | Kernel::BatchNorm(..) | Kernel::MaxPool(..) => {}
+            _ => {}
         }
-        let x = read(&buffers[self.from])?;
-        self.forward_apart(&x[..from], &buffers[self.to], to, state, rows)
     }
 
-    /// Computes what does not work in place: `size` numbers into `y`.
-    fn forward_apart(
-        &mut self,
-        x: &[f32],
-        y: &Tensor,
-        size: usize,
-        state: &State,
-        rows: usize,
-    ) -> Result<()> {
-        if let Kernel::MaxPool(pool, places) = &mut self.kernel {
-            return write(y, |y| pool.forward_with_places(x, &mut y[..size], &mut places[..size]));
+    fn forward(&mut self, rows: usize, x: &[Lanes], y: &mut [Lanes], state: &State) -> Result<()> {
+        match &mut self.kernel {
+            Kernel::MaxPool(pool, places) => {
+                pool.forward(x, y, &mut places[..y.len()]);
+                return Ok(());
+            }
+            Kernel::Flatten(flatten) => {
+                flatten.forward(x, y);
+                return Ok(());
+            }
+            _ => {}
         }
         let weight = read(&state.parameters[self.weight])?;
         let bias = state.parameters.get(self.weight + 1).filter(|_| self.bias).map(read).transpose()?;
-        if let (Kernel::BatchNorm(norm, batch), Some([mean, variance])) =
-            (&mut self.kernel, state.running.get(&self.layer))
-        {
-            write(mean, |mean| write(variance, |variance| norm.measure(x, batch, (mean, variance))))??;
-        }
-        write(y, |y| {
-            let (y, bias) = (&mut y[..size], bias.as_deref());
-            match &self.kernel {
-                Kernel::Conv(conv) => conv.forward(x, &weight, bias, y),
-                Kernel::Linear(linear) => linear.forward(rows, x, &weight, bias, y),
-                Kernel::BatchNorm(norm, batch) => norm.forward(batch, &weight, bias.unwrap_or(&[]), x, y),
-                Kernel::Relu | Kernel::Flatten | Kernel::Dropout { .. } | Kernel::MaxPool(..) => {}
+        let bias = bias.as_deref();
+        match (&mut self.kernel, state.running.get(&self.layer)) {
+            (Kernel::Conv(conv), _) => conv.forward(x, &weight, bias, self.rectify, y),
+            (Kernel::Linear(linear, _), _) => linear.forward(x, &weight, bias, self.rectify, y),
+            (Kernel::BatchNorm(norm, batch), Some([mean, variance])) => {
+                write(mean, |mean| {
+                    write(variance, |variance| norm.measure(rows, x, batch, [mean, variance]))
+                })??;
+                norm.forward(batch, &weight, bias.unwrap_or(&[]), x, y);
             }
-        })
+            _ => {}
+        }
+        Ok(())
     }
 
-    fn backward_in_place(&self, y: &[f32], delta: &mut [f32]) {
+    fn backward_in_place(&self, y: &[Lanes], delta: &mut [Lanes]) {
         match &self.kernel {
-            Kernel::Relu => relu::backward(y, delta),
-            Kernel::Dropout { p, kept, .. } => dropout::backward(*p, &kept[..delta.len()], delta),
-            Kernel::Flatten
-            | Kernel::Conv(_)
-            | Kernel::Linear(_)
-            | Kernel::BatchNorm(..)
-            | Kernel::MaxPool(..) => {}
+            Kernel::Relu { .. } => relu::backward(y, delta),
+            Kernel::Dropout { factors, .. } => dropout::backward(&factors[..delta.len()], delta),
+            _ => {}
         }
     }
 
-    fn parameter_gradients(&self, rows: usize, x: &[f32], dy: &[f32], gradients: &[Tensor]) -> Result<()> {
-        let weight = gradients.get(self.weight);
+    fn parameter_gradients(
+        &mut self,
+        rows: usize,
+        [x, dy]: [&[Lanes]; 2],
+        gradients: &[Tensor],
+    ) -> Result<()> {
+        let Some(weight) = gradients.get(self.weight) else { return Ok(()) };
         let bias = gradients.get(self.weight + 1).filter(|_| self.bias);
-        match (&self.kernel, weight, bias) {
-            (Kernel::Conv(conv), Some(weight), bias) => {
-                write(weight, |dw| conv.weight_gradient(x, dy, dw))?;
-                bias.map_or(Ok(()), |bias| write(bias, |db| conv.bias_gradient(dy, db)))
+        // Both gradients are made in one go: the bias is opened within the weight.
+        let both = |make: Make| match bias {
+            Some(bias) => write(weight, |dw| write(bias, |db| make(dw, Some(db))))?,
+            None => write(weight, |dw| make(dw, None)),
+        };
+        match &mut self.kernel {
+            Kernel::Conv(conv) => both(&mut |dw, db| conv.parameter_gradients(x, dy, dw, db)),
+            Kernel::Linear(linear, scratch) => {
+                both(&mut |dw, db| linear.parameter_gradients([x, dy], scratch, dw, db))
             }
-            (Kernel::Linear(linear), Some(weight), bias) => {
-                write(weight, |dw| linear.weight_gradient(rows, x, dy, dw))?;
-                bias.map_or(Ok(()), |bias| write(bias, |db| linear.bias_gradient(dy, db)))
-            }
-            (Kernel::BatchNorm(norm, batch), Some(weight), Some(bias)) => {
-                write(weight, |dw| write(bias, |db| norm.parameter_gradient(batch, x, dy, [dw, db])))?
-            }
+            Kernel::BatchNorm(norm, batch) => both(&mut |dw, db| {
+                norm.parameter_gradients(rows, batch, [x, dy], [dw, db.unwrap_or(&mut [])]);
+            }),
             _ => Ok(()),
         }
     }
 
     fn input_gradient(
-        &self,
+        &mut self,
         rows: usize,
-        [x, dy]: [&[f32]; 2],
+        [x, dy]: [&[Lanes]; 2],
         state: &State,
         gradients: &[Tensor],
-        dx: &Tensor,
+        dx: &mut [Lanes],
     ) -> Result<()> {
-        let size = x.len();
-        match &self.kernel {
-            Kernel::Conv(conv) => {
-                let weight = read(&state.parameters[self.weight])?;
-                write(dx, |dx| conv.input_gradient(dy, &weight, &mut dx[..size]))
-            }
-            Kernel::Linear(linear) => {
-                let weight = read(&state.parameters[self.weight])?;
-                write(dx, |dx| linear.input_gradient(rows, dy, &weight, &mut dx[..size]))
+        match &mut self.kernel {
+            Kernel::Conv(conv) => conv.input_gradient(dy, &read(&state.parameters[self.weight])?, dx),
+            Kernel::Linear(linear, scratch) => {
+                linear.input_gradient(dy, &read(&state.parameters[self.weight])?, scratch, dx);
             }
             Kernel::BatchNorm(norm, batch) => {
                 let weight = read(&state.parameters[self.weight])?;
                 let sums = [read(&gradients[self.weight])?, read(&gradients[self.weight + 1])?];
-                let sums = [&*sums[0], &*sums[1]];
-                write(dx, |dx| norm.input_gradient(batch, &weight, sums, [x, dy], &mut dx[..size]))
+                norm.input_gradient(rows, batch, &weight, [&*sums[0], &*sums[1]], [x, dy], dx);
             }
-            Kernel::MaxPool(pool, places) => {
-                write(dx, |dx| pool.backward(dy, &places[..dy.len()], &mut dx[..size]))
-            }
-            Kernel::Relu | Kernel::Flatten | Kernel::Dropout { .. } => Ok(()),
+            Kernel::MaxPool(pool, places) => pool.backward(dy, &places[..dy.len()], dx),
+            Kernel::Flatten(flatten) => flatten.backward(dy, dx),
+            Kernel::Relu { .. } | Kernel::Dropout { .. } | Kernel::Nothing => {}
         }
+        Ok(())
     }
 }

@@ -13,7 +13,6 @@ use super::graph::Graph;
 use super::inference::InferenceError;
 use super::loss::backward;
 use super::model::{Model, ModelFileError};
-use super::numbers::{read, write};
 use super::optimizer;
 use super::pass::Pass;
 use super::recipe::TrainConfig;
@@ -206,15 +205,11 @@ impl<'a> Training<'a> {
 
     /// Takes one step; returns the sum of the images' losses and how many were correct.
     fn step(&mut self, epoch: &Epoch, step: usize) -> Result<(f64, usize), TrainError> {
-        let labels = write(self.pass.input(), |input| epoch.gather(step, self.batch, input))?;
+        let labels = epoch.gather(step, self.batch, self.pass.input());
         let (at, classes) = (self.progress.epoch, self.graph.classes);
         self.pass.forward(&self.state, labels.len(), self.config.seed, &format!("{at}.{step}"))?;
-        let (logits, gradient) = self.pass.output();
-        let size = labels.len() * classes;
-        let verdicts = {
-            let logits = read(logits)?;
-            write(gradient, |gradient| backward(classes, &logits[..size], &labels, &mut gradient[..size]))?
-        };
+        let (logits, gradient) = self.pass.output(labels.len());
+        let verdicts = backward(classes, logits, &labels, gradient);
         let loss: f64 = verdicts.iter().map(|verdict| verdict.loss).sum();
         if !loss.is_finite() {
             return Err(TrainError::NotFinite { epoch: at + 1, step: step + 1 });

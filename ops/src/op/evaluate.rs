@@ -26,7 +26,7 @@ pub const KIND: Kind = Kind {
     keeping: Keeping::Never,
 };
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The 97.5 % quantile of the standard normal distribution.
 const NORMAL_QUANTILE: f64 = 1.959_963_984_540_054;

@@ -36,7 +36,7 @@ pub const KIND: Kind = Kind {
     keeping: Keeping::Always,
 };
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The most memory that one training may take; more is taken for a mistake.
 const MOST_BYTES: u64 = 8 << 30;

@@ -1,0 +1,44 @@
+//! Flatten: an image's numbers as a row, channel by channel, where they lie pixel by pixel.
+//! Knows nothing of the layers around it.
+
+use rayon::prelude::*;
+
+use super::graph::Layer;
+use super::lanes::Lanes;
+
+/// The sizes of a flattening.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flatten {
+    channels: usize,
+    plane: usize,
+}
+
+impl Flatten {
+    /// The flattening of a layer; none if the numbers lie in the right order already.
+    pub(crate) fn of(layer: &Layer) -> Option<Self> {
+        let (channels, plane) = layer.input.channels();
+        (channels > 1 && plane > 1).then_some(Self { channels, plane })
+    }
+
+    /// Writes the numbers of blocks of images in the order of the row.
+    pub(crate) fn apply(&self, x: &[Lanes], y: &mut [Lanes]) {
+        let size = self.channels * self.plane;
+        for (x, y) in x.chunks_exact(size).zip(y.chunks_exact_mut(size)) {
+            for (channel, y) in y.chunks_exact_mut(self.plane).enumerate() {
+                y.iter_mut().zip(x[channel..].iter().step_by(self.channels)).for_each(|(y, x)| *y = *x);
+            }
+        }
+    }
+
+    /// Writes the numbers of every block in the order of the row.
+    pub(crate) fn forward(&self, x: &[Lanes], y: &mut [Lanes]) {
+        let size = self.channels * self.plane;
+        x.par_chunks_exact(size).zip(y.par_chunks_exact_mut(size)).for_each(|(x, y)| self.apply(x, y));
+    }
+
+    /// Writes the gradient at the inputs, from that at the outputs.
+    pub(crate) fn backward(&self, dy: &[Lanes], dx: &mut [Lanes]) {
+        // The other way round is the same with channels and pixels exchanged.
+        Self { channels: self.plane, plane: self.channels }.forward(dy, dx);
+    }
+}

@@ -1,0 +1,117 @@
+//! Sixteen images side by side: the layout of everything that lies between two layers.
+//! Knows nothing of layers. A batch is cut into blocks of [`LANES`] images; within a block each number of an image is one
+//! [`Lanes`], so that what is done to sixteen images is done by vector instructions whatever the layer's shape, and an
+//! image's numbers never depend on the images beside it. An image of channels × height × width lies row by row, pixel
+//! by pixel, channel by channel. Lanes of the last block that have no image hold zeros where they are read.
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+/// Images of a block.
+pub(crate) const LANES: usize = 16;
+
+/// Lines per piece of work handed to a thread; a piece does not depend on how many threads there are.
+pub(crate) const LINES: usize = 1 << 10;
+
+/// One number of each image of a block; a cache line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C, align(64))]
+pub(crate) struct Lanes(pub [f32; LANES]);
+
+impl Lanes {
+    pub(crate) const ZERO: Self = Self([0.0; LANES]);
+}
+
+/// Returns the blocks that this many images need.
+pub(crate) fn blocks(images: usize) -> usize {
+    images.div_ceil(LANES)
+}
+
+/// Makes lines of zeros.
+pub(crate) fn zeros(lines: usize) -> Vec<Lanes> {
+    vec![Lanes::ZERO; lines]
+}
+
+/// Writes a line per image from at most 16 lines; what is beyond them in a line stays as it was.
+#[inline(always)]
+pub(crate) fn turn(from: &[Lanes], to: &mut [Lanes; LANES]) {
+    if let Some(from) = from.first_chunk::<LANES>() {
+        for (lane, line) in to.iter_mut().enumerate() {
+            line.0 = std::array::from_fn(|row| from[row].0[lane]);
+        }
+        return;
+    }
+    for (lane, line) in to.iter_mut().enumerate() {
+        for (number, from) in line.0.iter_mut().zip(from) {
+            *number = from.0[lane];
+        }
+    }
+}
+
+/// Writes one image's numbers, a line each, as a row.
+pub(crate) fn read_lane(block: &[Lanes], lane: usize, row: &mut [f32]) {
+    row.iter_mut().zip(block).for_each(|(number, line)| *number = line.0[lane]);
+}
+
+/// Returns the sum of all numbers: lane by lane first, in the order of the lines.
+#[inline(always)]
+pub(crate) fn sum<'a>(lines: impl Iterator<Item = &'a Lanes>) -> f32 {
+    let mut sums = Lanes::ZERO;
+    for line in lines {
+        sums.0.iter_mut().zip(line.0).for_each(|(sum, number)| *sum += number);
+    }
+    sums.0.iter().fold(0.0, |all, sum| all + sum)
+}
+
+/// Calls `work` compiled for the instructions of this processor; it must be marked `#[inline(always)]`, and all it calls.
+pub(crate) fn vectorized<T>(with: T, work: impl Fn(T)) {
+    Arch::new().dispatch(Call(with, work));
+}
+
+struct Call<T, F>(T, F);
+
+impl<T, F: Fn(T)> WithSimd for Call<T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        (self.1)(self.0);
+    }
+}
+
+/// Changes every number by its place's number in another buffer, in parallel.
+pub(crate) fn zip_each(out: &mut [Lanes], with: &[Lanes], change: impl Fn(f32, f32) -> f32 + Sync) {
+    out.par_chunks_mut(LINES).zip(with.par_chunks(LINES)).for_each(|pair| {
+        vectorized(
+            pair,
+            #[inline(always)]
+            |(out, with): (&mut [Lanes], &[Lanes])| {
+                for (out, with) in out.iter_mut().zip(with) {
+                    for lane in 0..LANES {
+                        out.0[lane] = change(out.0[lane], with.0[lane]);
+                    }
+                }
+            },
+        );
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turning_twice_is_nothing() {
+        let from: [Lanes; LANES] =
+            std::array::from_fn(|i| Lanes(std::array::from_fn(|j| (16 * i + j) as f32)));
+        let (mut once, mut twice) = ([Lanes::ZERO; LANES], [Lanes::ZERO; LANES]);
+        turn(&from, &mut once);
+        assert_eq!((once[3].0[5], once[0].0[15]), (83.0, 240.0));
+        turn(&once, &mut twice);
+        assert_eq!(twice, from);
+        let mut row = [0.0; 3];
+        read_lane(&from, 2, &mut row);
+        assert_eq!(row, [2.0, 18.0, 34.0]);
+        assert_eq!([0, 1, 16, 17].map(blocks), [0, 1, 1, 2]);
+    }
+}

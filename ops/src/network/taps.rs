@@ -1,0 +1,269 @@
+//! The geometry of a convolution: which numbers of an image each output is made of, and the other way round.
+//! Knows nothing of weights' values or of sums. Stride, padding, dilation and groups are all here: what is outside the
+//! image is in no list, so nobody multiplies by it.
+
+use std::ops::Range;
+
+use super::graph::Layer;
+use super::op::{Op, Shape};
+
+/// Numbers that lie side by side both in a row of weights and in an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// The first one's place in a row of weights.
+    pub weight: usize,
+    /// The first one's place in the image.
+    pub source: usize,
+    /// How many there are.
+    pub len: usize,
+}
+
+/// What every pixel is a sum of, pixel by pixel.
+#[derive(Clone, Debug)]
+pub(crate) struct Sums {
+    runs: Vec<Run>,
+    ends: Vec<usize>,
+}
+
+/// Outputs that use the same weights in the same way: a rectangle of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Patch {
+    /// The first weight's place in a row of weights.
+    pub weight: usize,
+    /// How many weights there are.
+    pub len: usize,
+    /// Rows of the output.
+    pub rows: Range<usize>,
+    /// Columns of the output.
+    pub columns: Range<usize>,
+    /// The place in the image of the first weight's number, for the output at row 0 and the first column; what lies
+    /// above the image is a negative place.
+    pub source: isize,
+}
+
+/// Along one side: for every target the taps that reach it, each with its place in the source.
+type Side = Vec<Vec<[usize; 2]>>;
+
+/// The sizes of a convolution.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taps {
+    /// Channels of one group, height and width of the image.
+    pub input: [usize; 3],
+    /// Channels of one group, height and width of the output.
+    pub output: [usize; 3],
+    pub groups: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    padding: usize,
+    dilation: usize,
+}
+
+impl Sums {
+    /// Returns the runs of each pixel.
+    pub(crate) fn pixels(&self) -> impl Iterator<Item = &[Run]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.runs[start..*end])
+    }
+}
+
+impl Taps {
+    /// The taps of a convolution; none for any other layer.
+    pub(crate) fn of(layer: &Layer) -> Option<Self> {
+        match (layer.op, layer.input, layer.output) {
+            (
+                Op::Conv { kernel, stride, padding, dilation, groups, .. },
+                Shape::Image([channels, height, width]),
+                Shape::Image([out, rows, columns]),
+            ) => Some(Self {
+                input: [channels / groups, height, width],
+                output: [out / groups, rows, columns],
+                groups,
+                kernel,
+                stride,
+                padding,
+                dilation,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Returns what every output pixel is a sum of; a row of weights goes by kernel row, kernel column, channel.
+    pub(crate) fn forward(&self) -> Sums {
+        let [channels, _, width] = self.input;
+        let place = |[down, right]: [usize; 2]| down * self.kernel + right;
+        self.sums(&self.side(0), &self.side(1), channels, width, place)
+    }
+
+    /// Returns what the gradient at every input pixel is a sum of; a row of weights goes by kernel row, kernel column
+    /// from right to left, output channel.
+    pub(crate) fn backward(&self) -> Sums {
+        let [channels, _, width] = self.output;
+        let turned = |side: Side, length: usize| {
+            let mut turned: Side = vec![vec![]; length];
+            for (output, taps) in side.into_iter().enumerate() {
+                for [tap, source] in taps {
+                    turned[source].push([tap, output]);
+                }
+            }
+            turned
+        };
+        let (rows, columns) = (turned(self.side(0), self.input[1]), turned(self.side(1), self.input[2]));
+        let place = |[down, right]: [usize; 2]| down * self.kernel + self.kernel - 1 - right;
+        self.sums(&rows, &columns, channels, width, place)
+    }
+
+    /// Returns the rectangles of outputs by the weights they use; together they hold every use of every weight once.
+    pub(crate) fn patches(&self) -> Vec<Patch> {
+        let [channels, _, width] = self.input;
+        let all = channels * self.groups;
+        let (rows, columns) = (self.side(0), self.side(1));
+        let mut patches = vec![];
+        for down in 0..self.kernel {
+            let reached = |taps: &Vec<[usize; 2]>| taps.iter().any(|[tap, _]| *tap == down);
+            let Some(top) = rows.iter().position(reached) else { continue };
+            let bottom = rows.iter().rposition(reached).map_or(top, |last| last + 1);
+            let above = (down * self.dilation) as isize - self.padding as isize;
+            let mut from = 0;
+            while from < columns.len() {
+                let taps = |column: usize| columns[column].iter().map(|[tap, _]| *tap);
+                let to = (from..columns.len()).find(|to| !taps(*to).eq(taps(from))).unwrap_or(columns.len());
+                let mut runs = vec![];
+                for [right, source] in &columns[from] {
+                    let weight = (down * self.kernel + right) * channels;
+                    self.extend(&mut runs, Run { weight, source: source * all, len: channels });
+                }
+                patches.extend(runs.into_iter().map(|Run { weight, source, len }| Patch {
+                    weight,
+                    len,
+                    rows: top..bottom,
+                    columns: from..to,
+                    source: above * (width * all) as isize + source as isize,
+                }));
+                from = to;
+            }
+        }
+        patches
+    }
+
+    /// Returns how far apart the sources of two outputs are: one below the other, and beside each other.
+    pub(crate) fn steps(&self) -> [usize; 2] {
+        let across = self.stride * self.input[0] * self.groups;
+        [across * self.input[2], across]
+    }
+
+    fn sums(
+        &self,
+        rows: &Side,
+        columns: &Side,
+        channels: usize,
+        width: usize,
+        place: impl Fn([usize; 2]) -> usize,
+    ) -> Sums {
+        let mut sums = Sums { runs: vec![], ends: vec![] };
+        for row in rows {
+            for column in columns {
+                let mut runs = vec![];
+                for [down, y] in row {
+                    for [right, x] in column {
+                        let weight = place([*down, *right]) * channels;
+                        let source = (y * width + x) * channels * self.groups;
+                        self.extend(&mut runs, Run { weight, source, len: channels });
+                    }
+                }
+                sums.runs.append(&mut runs);
+                sums.ends.push(sums.runs.len());
+            }
+        }
+        sums
+    }
+
+    /// Adds a run, to the last one if it goes on there.
+    fn extend(&self, runs: &mut Vec<Run>, next: Run) {
+        match runs.last_mut() {
+            Some(last)
+                if self.groups == 1
+                    && last.weight + last.len == next.weight
+                    && last.source + last.len == next.source =>
+            {
+                last.len += next.len;
+            }
+            _ => runs.push(next),
+        }
+    }
+
+    /// Returns the taps of every output along the height (0) or the width (1), with their places in the image.
+    fn side(&self, side: usize) -> Side {
+        let (input, output) = (self.input[1 + side], self.output[1 + side]);
+        let taps = |output: usize| {
+            let places = (0..self.kernel).map(move |tap| (tap, output * self.stride + tap * self.dilation));
+            places
+                .filter_map(|(tap, place)| Some([tap, place.checked_sub(self.padding)?]))
+                .filter(|[_, place]| *place < input)
+                .collect()
+        };
+        (0..output).map(taps).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taps(input: [usize; 3], output: [usize; 3], kernel: usize, padding: usize) -> Taps {
+        Taps { input, output, groups: 1, kernel, stride: 1, padding, dilation: 1 }
+    }
+
+    #[test]
+    fn taps_side_by_side_are_one_run() {
+        let taps = taps([2, 3, 4], [1, 3, 4], 3, 1);
+        let forward = taps.forward();
+        let pixels: Vec<&[Run]> = forward.pixels().collect();
+        assert_eq!(
+            pixels[0],
+            [Run { weight: 8, source: 0, len: 4 }, Run { weight: 14, source: 8, len: 4 }],
+            "the corner has two taps in two rows"
+        );
+        assert_eq!(pixels[5].len(), 3);
+        assert_eq!(pixels[5][0], Run { weight: 0, source: 0, len: 6 });
+        let backward = taps.backward();
+        assert_eq!(backward.pixels().nth(5).unwrap()[0], Run { weight: 6, source: 0, len: 3 });
+    }
+
+    #[test]
+    fn every_use_of_a_weight_is_in_one_patch() {
+        for (stride, dilation, groups) in [(1, 1, 1), (2, 1, 1), (1, 2, 1), (2, 1, 2), (3, 2, 1)] {
+            let taps = Taps {
+                input: [2, 7, 6],
+                output: [3, (7 + 2 - 2 * dilation - 1) / stride + 1, (6 + 2 - 2 * dilation - 1) / stride + 1],
+                groups,
+                kernel: 3,
+                stride,
+                padding: 1,
+                dilation,
+            };
+            let mut uses: Vec<[usize; 3]> = vec![];
+            for (pixel, runs) in taps.forward().pixels().enumerate() {
+                for run in runs {
+                    uses.extend((0..run.len).map(|at| [pixel, run.weight + at, run.source + at]));
+                }
+            }
+            let [down, across] = taps.steps();
+            let mut found: Vec<[usize; 3]> = vec![];
+            for patch in taps.patches() {
+                for row in patch.rows.clone() {
+                    for column in patch.columns.clone() {
+                        let moved = row * down + (column - patch.columns.start) * across;
+                        let source = patch.source + moved as isize;
+                        let pixel = row * taps.output[2] + column;
+                        found.extend(
+                            (0..patch.len).map(|at| [pixel, patch.weight + at, source as usize + at]),
+                        );
+                    }
+                }
+            }
+            uses.sort_unstable();
+            found.sort_unstable();
+            assert_eq!(uses, found);
+        }
+    }
+}

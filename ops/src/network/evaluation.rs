@@ -1,10 +1,15 @@
 //! How well a trained network does on labelled images.
 //! Knows nothing of splits or intervals.
 
+use rayon::prelude::*;
+
 use super::inference::{InferenceError, logits};
 use super::loss::Verdict;
 use super::model::Model;
 use crate::dataset::images::Images;
+
+/// Images that a thread judges at least.
+const ROWS: usize = 256;
 
 /// How well a network does, image by image and in all.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,9 +61,10 @@ fn judge(logits: &[f32], labels: &[u8], classes: usize) -> Evaluation {
         class_total: vec![0; classes],
         non_finite: 0,
     };
+    let rows = logits.par_chunks_exact(classes).zip(labels).with_min_len(ROWS);
+    let verdicts: Vec<Verdict> = rows.map(|(logits, label)| Verdict::of(logits, *label)).collect();
     let mut loss = 0.0;
-    for (logits, label) in logits.chunks_exact(classes).zip(labels) {
-        let verdict = Verdict::of(logits, *label);
+    for (verdict, label) in verdicts.into_iter().zip(labels) {
         let class = usize::from(*label);
         let correct = verdict.finite && verdict.class == class;
         evaluation.predictions.push(verdict.class as u32);

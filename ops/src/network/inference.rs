@@ -24,7 +24,7 @@ use crate::dataset::images::Images;
 const GROUP: usize = 4 * LANES;
 
 /// Images after which the caller is asked whether to go on.
-const ROUND: usize = 1024;
+const ROUND: usize = 2048;
 
 /// Why there are no logits.
 #[derive(Debug, Error)]

@@ -2,6 +2,8 @@
 //! Knows nothing of what comes before or after; the gradients are dx = Wᵀ dy, dW = dy xᵀ and db = dy, summed over the
 //! images in their order.
 
+use std::ops::Range;
+
 use pulp::Simd;
 use rayon::prelude::*;
 
@@ -11,6 +13,9 @@ use super::tile::{Rows, Work, add_products, compute, load_all, splat, store_all,
 
 /// Inputs at most that are summed before the next are looked at: a block's lines and a tile's weights stay in the cache.
 const DEPTH: usize = 400;
+
+/// Inputs in a row that are left out if they are 0.
+const GAP: usize = 8;
 
 /// Rows of the weight's gradient per piece of work.
 const ROWS: usize = 48;
@@ -155,6 +160,8 @@ struct Product<'a> {
 /// A stretch of inputs of a [`Product`].
 struct Stretch<'a, 'p> {
     product: &'a mut Product<'p>,
+    /// For each block, the inputs that are worth a look.
+    used: &'a [Vec<Range<usize>>],
     first: usize,
     end: usize,
 }
@@ -162,13 +169,38 @@ struct Stretch<'a, 'p> {
 impl Work for Product<'_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(mut self, simd: S) {
+        let mut used: Vec<Vec<Range<usize>>> = self.source.chunks_exact(self.inputs).map(used).collect();
+        // Zero times what is not finite is not zero: then nothing is left out.
+        let all = 0..self.inputs;
+        let skips = used.iter().any(|used| *used != [all.clone()]);
+        // Without a way out before the end, so that it is vector code.
+        if skips && self.weight.iter().fold(false, |any, weight| any | !weight.is_finite()) {
+            used.fill(vec![all]);
+        }
         let depth = self.inputs.div_ceil(self.inputs.div_ceil(DEPTH));
         for first in (0..self.inputs).step_by(depth) {
             let end = self.inputs.min(first + depth);
             let outputs = self.outputs;
-            tiles::<S, V>(simd, outputs, &mut Stretch { product: &mut self, first, end });
+            tiles::<S, V>(simd, outputs, &mut Stretch { product: &mut self, used: &used, first, end });
         }
     }
+}
+
+/// Returns the inputs of a block but for those that are 0 in all its images, as most of a drawing is; a few of these
+/// between others are not worth the trouble.
+#[inline(always)]
+fn used(block: &[Lanes]) -> Vec<Range<usize>> {
+    let mut used: Vec<Range<usize>> = vec![];
+    for (at, line) in block.iter().enumerate() {
+        if line.0 == Lanes::ZERO.0 {
+            continue;
+        }
+        match used.last_mut() {
+            Some(last) if at - last.end < GAP => last.end = at + 1,
+            _ => used.push(at..at + 1),
+        }
+    }
+    used
 }
 
 impl Rows for Stretch<'_, '_> {
@@ -180,14 +212,20 @@ impl Rows for Stretch<'_, '_> {
             &weight[row + self.first..row + self.end]
         });
         let blocks = source.chunks_exact(inputs).zip(out.chunks_exact_mut(outputs));
-        for (source, out) in blocks {
+        for ((source, out), used) in blocks.zip(self.used) {
             let out = &mut out[row..row + M];
             let mut sums = if self.first > 0 {
                 load_all::<S, M, V>(out)
             } else {
                 splat::<S, M, V>(simd, |m| start.map_or(0.0, |start| start[row + m]))
             };
-            add_products(simd, &mut sums, rows, &source[self.first..self.end]);
+            for part in used {
+                let (from, to) = (part.start.max(self.first), part.end.min(self.end));
+                if from < to {
+                    let rows = rows.map(|row| &row[from - self.first..to - self.first]);
+                    add_products(simd, &mut sums, rows, &source[from..to]);
+                }
+            }
             store_all(simd, sums, rectify && self.end == inputs, out);
         }
     }

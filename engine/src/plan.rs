@@ -6,9 +6,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use fewbits_store::{Digest, Hit, Key, SourceState, Stat, Store, StoreError};
+use fewbits_store::{Digest, Hit, Key, KeyMap, SourceState, Stat, Store, StoreError};
+use rayon::prelude::*;
 
-use crate::graph::{Graph, TaskId, Work};
+use crate::graph::{ENOUGH, Graph, TaskId, Work};
 use crate::journal;
 use crate::ops::{Content, OpError, Ops};
 use crate::preimage::preimage;
@@ -124,23 +125,28 @@ impl<'p, O: Ops> Planner<'p, O> {
     pub fn plan(&self) -> Result<Plan, StoreError> {
         let unknown = Planned { state: State::Waiting, key: None, parts: None };
         let mut plan = Plan { tasks: vec![unknown; self.graph.len()] };
-        let mut first_with: HashMap<Key, TaskId> = HashMap::new();
+        let mut first_with: KeyMap<TaskId> = KeyMap::default();
         for &node in &self.graph.order {
-            let mut tasks = vec![];
-            let mut keys = vec![];
-            for task in self.graph.tasks_of(node) {
-                match self.preimage(task, |input| plan.of(input).parts.as_ref())? {
-                    Preimage::Known(text) => {
-                        tasks.push(task);
-                        keys.push(Key::derive(&text));
+            let tasks: Vec<TaskId> = self.graph.tasks_of(node).collect();
+            let parts = |input: TaskId| plan.of(input).parts.as_ref();
+            let keyed = |task: &TaskId| match self.preimage(*task, parts)? {
+                Preimage::Known(text) => Ok(Ok(Key::derive(&text))),
+                Preimage::Waiting => Ok(Err(State::Waiting)),
+                Preimage::Missing(what) => Ok(Err(State::Missing(what))),
+            };
+            let keys: Vec<Result<Key, State>> =
+                tasks.par_iter().with_min_len(ENOUGH).map(keyed).collect::<Result<_, StoreError>>()?;
+            let known: Vec<Key> = keys.iter().filter_map(|key| key.as_ref().ok().copied()).collect();
+            let mut hits = self.store.lookup(&known)?.into_iter();
+            for (task, key) in tasks.into_iter().zip(keys) {
+                let key = match key {
+                    Ok(key) => key,
+                    Err(state) => {
+                        plan.tasks[task.index()].state = state;
+                        continue;
                     }
-                    Preimage::Waiting => {}
-                    Preimage::Missing(what) => plan.tasks[task.index()].state = State::Missing(what),
-                }
-            }
-            let hits = self.store.lookup(&keys)?;
-            for ((task, key), hit) in tasks.into_iter().zip(keys).zip(hits) {
-                let mut planned = self.judge(task, key, hit)?;
+                };
+                let mut planned = self.judge(task, key, hits.next().flatten())?;
                 if planned.parts.is_none() {
                     let first = *first_with.entry(key).or_insert(task);
                     if first != task {
@@ -205,7 +211,7 @@ impl<'p, O: Ops> Planner<'p, O> {
             };
             inputs.insert(source.name, digest);
         }
-        Ok(Preimage::Known(preimage(&work.identity, &work.params, &inputs)))
+        Ok(Preimage::Known(preimage(work.name, work.version, &work.params, &inputs)))
     }
 
     /// Returns what the source files of all tasks hold, as far as they are there.

@@ -7,24 +7,87 @@ use std::fmt::Write as _;
 use fewbits_store::Digest;
 use serde_json::Value;
 
-use crate::ops::Identity;
+/// Whole numbers below this are themselves in binary64, and are written as they are.
+const MOST_EXACT: u64 = 1 << 53;
 
-/// Returns the preimage as text; `params` are the identity's parameters in canonical form.
+/// Returns the preimage of what an op of this version makes of these inputs; `params` are its parameters in canonical
+/// form.
 #[must_use]
-pub fn preimage(identity: &Identity, params: &str, inputs: &BTreeMap<String, Digest>) -> String {
+pub fn preimage(op: &str, version: u32, params: &str, inputs: &BTreeMap<String, Digest>) -> String {
     // Canonical JSON sorts names; these four are in order, and so is the map.
-    let mut text = "{\"inputs\":{".to_owned();
+    let mut text = String::with_capacity(params.len() + 96 * inputs.len() + 64);
+    text.push_str("{\"inputs\":{");
     for (index, (name, digest)) in inputs.iter().enumerate() {
-        let comma = if index > 0 { "," } else { "" };
-        let _ = write!(text, "{comma}{}:\"{digest}\"", Value::from(name.as_str()));
+        if index > 0 {
+            text.push(',');
+        }
+        write_text(name, &mut text);
+        let _ = write!(text, ":\"{digest}\"");
     }
-    let _ = write!(
-        text,
-        "}},\"op\":{},\"params\":{params},\"version\":{}}}",
-        Value::from(identity.op),
-        identity.version
-    );
+    text.push_str("},\"op\":");
+    write_text(op, &mut text);
+    let _ = write!(text, ",\"params\":{params},\"version\":{version}}}");
     text
+}
+
+/// Returns a value as canonical JSON.
+pub fn canonical(value: &Value) -> serde_json::Result<String> {
+    let mut text = String::new();
+    write_canonical(value, &mut text)?;
+    Ok(text)
+}
+
+/// Writes what most parameters are made of; other numbers are left to the crate, whose way to all of it is long.
+fn write_canonical(value: &Value, text: &mut String) -> serde_json::Result<()> {
+    match value {
+        Value::Object(object) => {
+            let mut entries: Vec<(&String, &Value)> = object.iter().collect();
+            // RFC 8785 sorts by UTF-16 units.
+            entries.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+            text.push('{');
+            for (index, (name, value)) in entries.into_iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                write_text(name, text);
+                text.push(':');
+                write_canonical(value, text)?;
+            }
+            text.push('}');
+        }
+        Value::Array(items) => {
+            text.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                write_canonical(item, text)?;
+            }
+            text.push(']');
+        }
+        Value::String(string) => write_text(string, text),
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) if whole.unsigned_abs() < MOST_EXACT => {
+                let _ = write!(text, "{whole}");
+            }
+            _ => text.push_str(&serde_json_canonicalizer::to_string(value)?),
+        },
+        Value::Null | Value::Bool(_) => {
+            let _ = write!(text, "{value}");
+        }
+    }
+    Ok(())
+}
+
+/// Writes a text in quotes.
+fn write_text(string: &str, text: &mut String) {
+    if string.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+        text.push('"');
+        text.push_str(string);
+        text.push('"');
+    } else {
+        let _ = write!(text, "{}", Value::from(string));
+    }
 }
 
 /// One field in which two preimages differ.
@@ -91,11 +154,11 @@ mod tests {
     use super::*;
 
     fn example(epochs: u32) -> String {
-        let identity = Identity { op: "train", version: 1, params: json!({ "lr": 0.001, "epochs": epochs }) };
-        let params = serde_json_canonicalizer::to_string(&identity.params).expect("canonical");
+        let params = canonical(&json!({ "lr": 0.001, "epochs": epochs })).expect("canonical");
         let inputs = ["data.train", "data.validation"];
         preimage(
-            &identity,
+            "train",
+            1,
             &params,
             &inputs.iter().map(|name| ((*name).to_owned(), Digest::of(name.as_bytes()))).collect(),
         )
@@ -106,6 +169,19 @@ mod tests {
         let text = example(5);
         let value: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(serde_json_canonicalizer::to_string(&value).expect("canonical"), text);
+    }
+
+    #[test]
+    fn what_is_written_here_is_what_the_crate_writes() {
+        let values = [
+            json!({ "b": [1, -2, 3.5, 1e21, 1e-7, 0.1, -0.0, 1.0], "a": null, "ab": true, "A": false }),
+            json!({ "q": "a \"quoted\" \\ line\n\u{1}\u{7f}", "é": "ü\u{10ffff}", "\u{e000}": 1, "\u{10000}": 2 }),
+            json!([(1_u64 << 53) - 1, 1_u64 << 53, u64::MAX, i64::MIN, [], {}, ""]),
+        ];
+        for value in values {
+            let theirs = serde_json_canonicalizer::to_string(&value).expect("canonical");
+            assert_eq!(canonical(&value).expect("canonical"), theirs);
+        }
     }
 
     #[test]

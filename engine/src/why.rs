@@ -99,7 +99,7 @@ impl<'e, O: Ops> Explainer<'e, O> {
         let Some(now) = (reason == Reason::New).then(|| self.preimage(task)).transpose()?.flatten() else {
             return Ok(reason);
         };
-        let op = format!("\"op\":\"{}\"", self.graph.work(task).identity.op);
+        let op = format!("\"op\":\"{}\"", self.graph.work(task).name);
         let mut nearest: Option<Vec<Change>> = None;
         self.store.for_each_record(&mut |_, record| {
             if record.preimage.contains(&op) {

@@ -46,7 +46,7 @@ fn made() -> String {
             let Content::Embedded(digest) = source.content else { panic!("{} is a file", source.name) };
             read.insert(source.name, digest);
         }
-        let key = Key::derive(&preimage(&work.identity, &work.params, &read));
+        let key = Key::derive(&preimage(work.name, work.version, &work.params, &read));
         let artifacts: Vec<_> = inputs.iter().map(|input| outputs[input].artifact.clone().unwrap()).collect();
         let output = ops.run(&work.op, &artifacts, &context).unwrap();
         text += &format!("{} key {}\n", node.name, key.short());

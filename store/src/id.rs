@@ -2,9 +2,36 @@
 //!
 //! Knows nothing of what is computed or where it is kept.
 
-use std::{borrow::Cow, fmt, io, str::FromStr};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fmt,
+    hash::{BuildHasherDefault, Hasher},
+    io,
+    str::FromStr,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A map from keys that does not hash them again: they are hashes.
+pub type KeyMap<V> = HashMap<Key, V, BuildHasherDefault<IdHasher>>;
+
+/// Takes the first bytes of an id for its hash. What else is hashed with it is mixed in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let mut first = [0; 8];
+        let count = bytes.len().min(8);
+        first[..count].copy_from_slice(&bytes[..count]);
+        self.0 = self.0.rotate_left(5) ^ u64::from_le_bytes(first);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 const KEY_CONTEXT: &str = "fewbits task key v1";
 

@@ -63,7 +63,7 @@ mod tests;
 pub use self::{
     commit::{Commit, Committer},
     error::{Holder, StoreError},
-    id::{Digest, IdError, Key},
+    id::{Digest, IdError, IdHasher, Key, KeyMap},
     info::{Info, OpInfo},
     record::{Record, Series},
     run::{RunReader, RunWriter},

@@ -2,11 +2,12 @@
 //!
 //! Knows nothing of who remembers it: a map in memory, or the index.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::BuildHasherDefault};
 
 use crate::{
     Digest, Key,
     entry::{Header, Kind, array},
+    id::IdHasher,
 };
 
 /// The length of a place written down.
@@ -80,7 +81,7 @@ impl Place {
 
 /// Remembers places; a dropped record is remembered as none, because an index below may still have it.
 #[derive(Debug, Default)]
-pub(crate) struct Places(HashMap<Slot, Option<Place>>);
+pub(crate) struct Places(HashMap<Slot, Option<Place>, BuildHasherDefault<IdHasher>>);
 
 impl Places {
     /// Takes in an entry; a later one for the same slot wins.

@@ -124,6 +124,11 @@ impl Store {
         Ok(record)
     }
 
+    /// Whether a record is there and undamaged; cheaper than reading it.
+    pub fn is_sound(&self, key: &Key) -> Result<bool, StoreError> {
+        Ok(self.entry(Slot::Record(*key))?.is_some())
+    }
+
     /// Calls `each` with every record that counts, in the order they were written. Damaged ones are passed over.
     pub fn for_each_record(&self, each: &mut dyn FnMut(Key, Record)) -> Result<(), StoreError> {
         for (slot, _) in self.catalog.all()?.places {

@@ -9,7 +9,10 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use crate::ops::{Identity, Misfit, Ops};
+use crate::preimage::canonical;
 use crate::spec::experiment::Experiment;
 use crate::spec::node::{Node, order};
 use crate::text::fault::{Fault, Faults, Span};
@@ -19,6 +22,9 @@ use points::{Points, TooMany};
 
 /// The most tasks of one experiment, unless the user says more.
 pub const MOST_TASKS: usize = 100_000;
+
+/// Things that a thread looks at in one go, at least; fewer are not worth waking another.
+pub(crate) const ENOUGH: usize = 256;
 
 /// A task: its place among all tasks of the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,9 +71,11 @@ pub struct Step<O: Ops> {
 pub struct Work<O: Ops> {
     /// The op.
     pub op: O::Op,
-    /// What identifies it.
-    pub identity: Identity,
-    /// The identity's parameters as canonical JSON.
+    /// The op's name in the preimage.
+    pub name: &'static str,
+    /// The op's version.
+    pub version: u32,
+    /// All parameters that matter, as canonical JSON.
     pub params: String,
     /// The parts it reads: the input's place and the part's name.
     pub reads: Vec<(usize, &'static str)>,
@@ -182,7 +190,6 @@ fn depths(nodes: &[Node], order: &[usize]) -> Vec<u32> {
 
 fn expand<O: Ops>(experiment: &Experiment, ops: &O, most: usize, faults: &mut Faults) -> Vec<Step<O>> {
     let mut steps: Vec<Step<O>> = vec![];
-    let mut values: Vec<Vec<Value>> = vec![];
     let mut total = 0_u64;
     let mut largest = None;
     // With faults in the names there may be no task to speak of, yet parameters are still read: all faults come
@@ -192,10 +199,9 @@ fn expand<O: Ops>(experiment: &Experiment, ops: &O, most: usize, faults: &mut Fa
         match Points::enumerate(&node.axes, &experiment.axes, &experiment.only, most) {
             Ok(points) => {
                 total += points.len() as u64;
-                let (works, work_of, written) = read_works(node, &points, experiment, ops, faults);
+                let (works, work_of) = read_works(node, &points, experiment, ops, faults);
                 let first = steps.last().map_or(0, |step| step.first + step.points.len() as u32);
                 steps.push(Step { points, works, first, work_of, inputs: vec![] });
-                values.push(written);
             }
             Err(TooMany(count)) => {
                 total = total.saturating_add(count);
@@ -213,7 +219,7 @@ fn expand<O: Ops>(experiment: &Experiment, ops: &O, most: usize, faults: &mut Fa
     for (at, node) in experiment.nodes.iter().enumerate() {
         steps[at].inputs = find_inputs(node, &steps[at].points, &steps);
     }
-    check_ports(experiment, &steps, &values, ops, faults);
+    check_ports(experiment, &steps, ops, faults);
     steps
 }
 
@@ -227,32 +233,42 @@ fn report_too_many(span: Span, count: u64, most: usize, faults: &mut Faults) {
 }
 
 /// Reads the op of each different combination of the axes that the node's own parameters name.
-/// Returns the works, the work of each point, and each work's parameters as written there.
+/// Returns the works, and the work of each point.
 fn read_works<O: Ops>(
     node: &Node,
     points: &Points,
     experiment: &Experiment,
     ops: &O,
     faults: &mut Faults,
-) -> (Vec<Work<O>>, Vec<u32>, Vec<Value>) {
+) -> (Vec<Work<O>>, Vec<u32>) {
     let mut seen: HashMap<Vec<usize>, u32> = HashMap::new();
-    let (mut works, mut written) = (vec![], vec![]);
+    let mut first = vec![];
     let mut work_of = Vec::with_capacity(points.len());
     for point in 0..points.len() {
         let levels: Vec<usize> = node.own_axes.iter().filter_map(|&axis| points.level(point, axis)).collect();
-        let work = *seen.entry(levels).or_insert_with(|| {
-            let value = node.value.substitute(&|path| resolve(path, experiment, points, point));
-            // A work with faults keeps the whole graph from being used, so its number does not matter.
-            let number = works.len() as u32;
-            if let Some(work) = read_work(node, &value, ops, faults) {
-                works.push(work);
-                written.push(value);
-            }
-            number
-        });
-        work_of.push(work);
+        work_of.push(*seen.entry(levels).or_insert_with(|| {
+            first.push(point);
+            first.len() as u32 - 1
+        }));
     }
-    (works, work_of, written)
+    let read = |point: &usize| {
+        let mut faults = Faults::default();
+        let work = read_work(node, &written(node, points, *point, experiment), ops, &mut faults);
+        (work, faults)
+    };
+    let read: Vec<(Option<Work<O>>, Faults)> = first.par_iter().with_min_len(ENOUGH).map(read).collect();
+    let mut works = Vec::with_capacity(read.len());
+    for (work, found) in read {
+        // A work with faults keeps the whole graph from being used, so its number does not matter.
+        works.extend(work);
+        faults.extend(found.into_sorted());
+    }
+    (works, work_of)
+}
+
+/// Returns a node as written, with its axes' values at a point.
+fn written(node: &Node, points: &Points, point: usize, experiment: &Experiment) -> Value {
+    node.value.substitute(&|path| resolve(path, experiment, points, point))
 }
 
 fn resolve(path: &str, experiment: &Experiment, points: &Points, point: usize) -> Option<Value> {
@@ -276,9 +292,9 @@ fn read_work<O: Ops>(node: &Node, value: &Value, ops: &O, faults: &mut Faults) -
     let op = ops.read(node.kind.name, &mut fields, faults);
     fields.finish(faults);
     let op = op?;
-    let identity = ops.identity(&op);
-    match serde_json_canonicalizer::to_string(&identity.params) {
-        Ok(params) => Some(Work { reads: ops.reads(&op), op, identity, params }),
+    let Identity { op: name, version, params } = ops.identity(&op);
+    match canonical(&params) {
+        Ok(params) => Some(Work { reads: ops.reads(&op), op, name, version, params }),
         Err(error) => {
             faults.add(value.span, format!("these parameters have no canonical form: {error}"), "");
             None
@@ -301,7 +317,6 @@ fn find_inputs<O: Ops>(node: &Node, points: &Points, steps: &[Step<O>]) -> Vec<u
 fn check_ports<O: Ops>(
     experiment: &Experiment,
     steps: &[Step<O>],
-    values: &[Vec<Value>],
     ops: &O,
     faults: &mut Faults,
 ) {
@@ -326,7 +341,7 @@ fn check_ports<O: Ops>(
                         ports.len() as u32 - 1
                     })),
                     Err(misfit) => {
-                        let span = misfit_span(&values[at][*work as usize], &misfit);
+                        let span = misfit_span(&written(node, &step.points, point, experiment), &misfit);
                         faults.add(span, misfit.message, misfit.hint);
                         None
                     }

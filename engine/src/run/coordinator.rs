@@ -20,7 +20,7 @@ use crate::event::{Event, Summary};
 use crate::graph::{Graph, TaskId};
 use crate::journal::Header;
 use crate::ops::{OpError, Ops};
-use crate::plan::{Planned, Planner, Preimage, State};
+use crate::plan::{Plan, Planned, Planner, Preimage, State};
 use crate::why::History;
 
 /// How to run.
@@ -63,7 +63,8 @@ enum Message<A> {
     Reported(Event),
 }
 
-/// Runs what is not in the store yet. Events go to `events` and to the run's journal; `halt` asks it to end early.
+/// Runs what is not in the store yet; returns how it ended, and what is known of every task then. Events go to `events`
+/// and to the run's journal; `halt` asks it to end early.
 pub async fn run<O: Ops>(
     graph: Arc<Graph<O>>,
     ops: Arc<O>,
@@ -72,7 +73,7 @@ pub async fn run<O: Ops>(
     settings: Settings,
     events: mpsc::UnboundedSender<Event>,
     mut halt: watch::Receiver<Halt>,
-) -> Result<Summary, RunError> {
+) -> Result<(Summary, Plan), RunError> {
     let start = Instant::now();
     let planner = Planner::new(&graph, &*ops, &store);
     let plan = planner.plan()?;
@@ -340,7 +341,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    fn finish(mut self, start: Instant) -> Result<Summary, RunError> {
+    fn finish(mut self, start: Instant) -> Result<(Summary, Plan), RunError> {
         self.course.schedule.leave_rest();
         let summary = self.course.schedule.summary(start.elapsed().as_secs_f64());
         for message in self.store.warnings() {
@@ -350,7 +351,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         self.committer.finish();
         match self.store_error {
             Some(message) => Err(RunError::Record { message, summary }),
-            None => Ok(summary),
+            None => Ok((summary, self.course.supply.into_plan())),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BinaryHeap, HashMap};
 
-use fewbits_store::Key;
+use fewbits_store::{Key, KeyMap};
 
 use crate::event::Summary;
 use crate::graph::TaskId;
@@ -40,7 +40,7 @@ pub struct Schedule {
     depth: Vec<u32>,
     dependents: HashMap<TaskId, Vec<TaskId>>,
     followers: HashMap<TaskId, Vec<TaskId>>,
-    in_flight: HashMap<Key, TaskId>,
+    in_flight: KeyMap<TaskId>,
     ready: BinaryHeap<(u32, std::cmp::Reverse<TaskId>)>,
     running: usize,
 }
@@ -54,7 +54,7 @@ impl Schedule {
             depth,
             dependents: HashMap::new(),
             followers: HashMap::new(),
-            in_flight: HashMap::new(),
+            in_flight: KeyMap::default(),
             ready: BinaryHeap::new(),
             running: 0,
         }

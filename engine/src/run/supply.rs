@@ -1,10 +1,9 @@
 //! What is known of the tasks' results while a run goes on, and which artifacts tasks to come still read.
 //! Knows neither order nor threads, and asks nothing of the store.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use fewbits_store::Key;
+use fewbits_store::{Key, KeyMap};
 
 use super::artifacts::Artifacts;
 use super::job::{Recipe, Way};
@@ -18,7 +17,7 @@ pub struct Supply<'r, O: Ops> {
     plan: Plan,
     /// The first task of each key whose result became known; its artifact serves all tasks of that key. None of its
     /// inputs has the same key, so making it again never waits for itself.
-    first: HashMap<Key, TaskId>,
+    first: KeyMap<TaskId>,
     /// How many hold each task's artifact.
     users: Vec<u32>,
     /// Whether a task holds the artifacts of its inputs: it will run, or may be made again.
@@ -30,7 +29,7 @@ impl<'r, O: Ops> Supply<'r, O> {
     /// Takes over what a plan knows.
     pub fn new(graph: &'r Graph<O>, plan: Plan, artifacts: Arc<Artifacts<O::Artifact>>) -> Self {
         let (users, holds) = (vec![0; graph.len()], vec![false; graph.len()]);
-        let mut supply = Self { graph, plan, first: HashMap::new(), users, holds, artifacts };
+        let mut supply = Self { graph, plan, first: KeyMap::default(), users, holds, artifacts };
         for &node in &graph.order {
             for task in graph.tasks_of(node) {
                 supply.share(task);
@@ -42,6 +41,11 @@ impl<'r, O: Ops> Supply<'r, O> {
     /// Returns what is known of all tasks.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Returns what is known of all tasks, for good.
+    pub fn into_plan(self) -> Plan {
+        self.plan
     }
 
     /// Returns what is known of a task.

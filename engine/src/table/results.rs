@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fewbits_store::{Store, StoreError};
+use fewbits_store::{Key, Record, Store, StoreError};
+use rayon::prelude::*;
 
-use crate::graph::{Graph, TaskId};
+use crate::graph::{ENOUGH, Graph, TaskId};
 use crate::ops::Ops;
 use crate::plan::{Plan, State};
 use crate::spec::table::SECONDS;
@@ -45,24 +46,45 @@ impl Results {
         nodes: &[usize],
     ) -> Result<Self, StoreError> {
         let mut results = Self::none(graph.len());
-        for &node in nodes {
-            for task in graph.tasks_of(node) {
-                let planned = plan.of(task);
-                let (State::Cached, Some(key)) = (&planned.state, planned.key) else { continue };
-                match store.record(&key)? {
-                    Some(record) => results.learn(task, record.metrics, record.seconds),
-                    // It was found by its header and cannot be read.
-                    None => {
-                        results.damaged += 1;
-                        match store.drop_record(&key) {
-                            Ok(()) | Err(StoreError::ReadOnly { .. }) => {}
-                            Err(error) => return Err(error),
-                        }
-                    }
-                }
+        let cached = cached(graph, plan, nodes);
+        let read = |(_, key): &(TaskId, Key)| store.record(key);
+        let records: Vec<Option<Record>> =
+            cached.par_iter().with_min_len(ENOUGH).map(read).collect::<Result<_, _>>()?;
+        for ((task, key), record) in cached.into_iter().zip(records) {
+            match record {
+                Some(record) => results.learn(task, record.metrics, record.seconds),
+                None => results.lose(store, &key)?,
             }
         }
         Ok(results)
+    }
+
+    /// Checks the results of the tasks of these nodes without reading them; those damaged are dropped as by
+    /// [`Self::read`].
+    pub fn check<O: Ops>(
+        &mut self,
+        graph: &Graph<O>,
+        plan: &Plan,
+        store: &Store,
+        nodes: &[usize],
+    ) -> Result<(), StoreError> {
+        let cached = cached(graph, plan, nodes);
+        let check = |(_, key): &(TaskId, Key)| store.is_sound(key);
+        let sound: Vec<bool> =
+            cached.par_iter().with_min_len(ENOUGH).map(check).collect::<Result<_, _>>()?;
+        for ((_, key), _) in cached.iter().zip(sound).filter(|(_, sound)| !sound) {
+            self.lose(store, key)?;
+        }
+        Ok(())
+    }
+
+    /// A record was found by its header and cannot be read.
+    fn lose(&mut self, store: &Store, key: &Key) -> Result<(), StoreError> {
+        self.damaged += 1;
+        match store.drop_record(key) {
+            Ok(()) | Err(StoreError::ReadOnly { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns how many results turned out damaged.
@@ -76,4 +98,14 @@ impl Results {
     pub fn of(&self, task: TaskId) -> Option<&BTreeMap<String, f64>> {
         self.metrics[task.index()].as_deref()
     }
+}
+
+/// Returns the tasks of these nodes whose results are in the store, with their keys.
+fn cached<O: Ops>(graph: &Graph<O>, plan: &Plan, nodes: &[usize]) -> Vec<(TaskId, Key)> {
+    let tasks = nodes.iter().flat_map(|&node| graph.tasks_of(node));
+    let known = |task: TaskId| {
+        let planned = plan.of(task);
+        planned.key.filter(|_| planned.state == State::Cached).map(|key| (task, key))
+    };
+    tasks.filter_map(known).collect()
 }

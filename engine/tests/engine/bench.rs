@@ -72,7 +72,7 @@ impl Bench {
         let (graph, store) = (self.graph(text), self.store());
         let running = run(graph, Arc::clone(&self.ops), Arc::clone(&store), &id, settings, events, halt);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let result = runtime.block_on(running);
+        let result = runtime.block_on(running).map(|(summary, _)| summary);
         let mut all = vec![];
         while let Ok(event) = told.try_recv() {
             all.push(event);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use fewbits_engine::event::{Event, Summary};
-use fewbits_engine::plan::Planner;
+use fewbits_engine::plan::Plan;
 use fewbits_engine::run::coordinator::{self, RunError, Settings};
 use fewbits_engine::run::halt::Halt;
 use fewbits_store::Store;
@@ -46,6 +46,8 @@ pub fn run(args: &Run, global: &Global) -> Result<Exit> {
     if view.had_board() {
         eprint!("\n{}\n{}", sentence(&summary), shown.best());
     }
+    // The process ends: giving back its memory piece by piece would take longer than what it did, where all was known.
+    std::mem::forget(session);
     Ok(match summary {
         Summary { skipped: 1.., .. } if signals.asked() > Halt::No => Exit::Interrupted,
         Summary { failed: 0, skipped: 0, .. } => Exit::Done,
@@ -92,18 +94,18 @@ struct Turn<'t> {
 impl<'t> Turn<'t> {
     /// Runs what is not known yet; returns how it ended, and the results.
     fn run(&mut self) -> Result<(Summary, Shown<'t>)> {
-        let summary = self.drive()?;
-        let shown = self.results()?;
+        let (summary, plan) = self.drive()?;
+        let shown = self.results(&plan)?;
         if shown.damaged() == 0 || self.signals.asked() > Halt::No {
             return Ok((summary, shown));
         }
         // What is damaged shows when it is read. It has been dropped, so this computes it again.
-        let summary = both(summary, self.drive()?);
-        Ok((summary, self.results()?))
+        let (second, plan) = self.drive()?;
+        Ok((both(summary, second), self.results(&plan)?))
     }
 
     /// Runs what is not known yet and shows every event but the last.
-    fn drive(&mut self) -> Result<Summary> {
+    fn drive(&mut self) -> Result<(Summary, Plan)> {
         let (events, mut inbox) = mpsc::unbounded_channel();
         let id = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S-%3f").to_string();
         self.view.begin(&id);
@@ -126,9 +128,9 @@ impl<'t> Turn<'t> {
         };
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
-        let (summary, ()) = runtime.block_on(async { tokio::join!(running, showing) });
-        match summary {
-            Ok(summary) => Ok(summary),
+        let (ended, ()) = runtime.block_on(async { tokio::join!(running, showing) });
+        match ended {
+            Ok(ended) => Ok(ended),
             Err(error) => {
                 if let RunError::Record { summary, .. } = &error {
                     self.view.update(&Event::Finished(*summary));
@@ -141,9 +143,8 @@ impl<'t> Turn<'t> {
     }
 
     /// Reads the results; warnings go where the run is shown, not over it.
-    fn results(&mut self) -> Result<Shown<'t>> {
-        let plan = Planner::new(&self.session.graph, &*self.session.ops, &self.store).plan()?;
-        let shown = Shown::new(self.session, &plan, &self.store)?;
+    fn results(&mut self, plan: &Plan) -> Result<Shown<'t>> {
+        let shown = Shown::tables(self.session, plan, &self.store)?;
         for message in self.store.warnings() {
             self.view.update(&Event::Warned { message });
         }

@@ -53,6 +53,20 @@ impl<'s> Shown<'s> {
         Ok(Self { session, results: Results::read(&session.graph, plan, store, &every)? })
     }
 
+    /// Reads what the experiment's tables show, and checks the rest.
+    pub fn tables(session: &'s Session, plan: &Plan, store: &Store) -> Result<Self> {
+        let graph = &*session.graph;
+        let tables = &graph.experiment.tables;
+        let shown = |node: &usize| {
+            let name = &graph.experiment.nodes[*node].name;
+            tables.iter().flat_map(Wanted::expressions).any(|expression| expression.mentions(name))
+        };
+        let (shown, rest): (Vec<usize>, Vec<usize>) = (0..graph.steps.len()).partition(shown);
+        let mut results = Results::read(graph, plan, store, &shown)?;
+        results.check(graph, plan, store, &rest)?;
+        Ok(Self { session, results })
+    }
+
     /// Returns how many results turned out damaged; what is shown lacks them.
     pub fn damaged(&self) -> usize {
         self.results.damaged()

@@ -126,8 +126,8 @@ fn parameters(study: &Study, task: TaskId) -> Vec<String> {
     if !point.is_empty() {
         lines.push(format!("  at {}", point.join(", ")));
     }
-    lines.push(format!("  {} version {}", work.identity.op, work.identity.version));
-    if let serde_json::Value::Object(params) = &work.identity.params {
+    lines.push(format!("  {} version {}", work.name, work.version));
+    if let Ok(serde_json::Value::Object(params)) = serde_json::from_str(&work.params) {
         lines.extend(params.iter().map(|(name, value)| format!("  {name}: {value}")));
     }
     lines

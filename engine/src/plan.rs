@@ -138,16 +138,17 @@ impl<'p, O: Ops> Planner<'p, O> {
                 tasks.par_iter().with_min_len(ENOUGH).map(keyed).collect::<Result<_, StoreError>>()?;
             let known: Vec<Key> = keys.iter().filter_map(|key| key.as_ref().ok().copied()).collect();
             let mut hits = self.store.lookup(&known)?.into_iter();
-            for (task, key) in tasks.into_iter().zip(keys) {
-                let key = match key {
-                    Ok(key) => key,
-                    Err(state) => {
-                        plan.tasks[task.index()].state = state;
-                        continue;
-                    }
-                };
-                let mut planned = self.judge(task, key, hits.next().flatten())?;
-                if planned.parts.is_none() {
+            let hits: Vec<Option<Hit>> =
+                keys.iter().map(|key| key.as_ref().ok().and_then(|_| hits.next().flatten())).collect();
+            let judged = tasks.par_iter().zip(keys).zip(hits).with_min_len(ENOUGH);
+            let judged: Vec<Planned> = judged
+                .map(|((task, key), hit)| match key {
+                    Ok(key) => self.judge(*task, key, hit),
+                    Err(state) => Ok(Planned { state, key: None, parts: None }),
+                })
+                .collect::<Result<_, StoreError>>()?;
+            for (task, mut planned) in tasks.into_iter().zip(judged) {
+                if let (Some(key), None) = (planned.key, &planned.parts) {
                     let first = *first_with.entry(key).or_insert(task);
                     if first != task {
                         planned.state = State::SameAs(first);

@@ -30,7 +30,7 @@ pub(crate) fn scan(
     Range { start: from, end: bytes }: Range<u64>,
     each: &mut dyn FnMut(u64, &Header),
 ) -> Result<Scan, StoreError> {
-    let mut window = Window { journal, bytes, start: 0, held: Vec::new() };
+    let mut window = Window::new(journal, bytes);
     let mut found = Scan { end: from, ..Scan::default() };
     let mut offset = from;
     loop {
@@ -51,7 +51,7 @@ pub(crate) fn scan(
 }
 
 /// Holds the stretch of the file that was read last.
-struct Window<'a> {
+pub(crate) struct Window<'a> {
     journal: &'a Journal,
     /// Where the stretch ends.
     bytes: u64,
@@ -59,12 +59,18 @@ struct Window<'a> {
     held: Vec<u8>,
 }
 
-impl Window<'_> {
+impl<'a> Window<'a> {
+    /// Holds nothing yet of a journal that has this many bytes.
+    pub(crate) fn new(journal: &'a Journal, bytes: u64) -> Self {
+        Self { journal, bytes, start: 0, held: Vec::new() }
+    }
+
     /// Gives all that is held from `offset` on, at least `want` bytes unless the stretch ends before.
-    fn at(&mut self, offset: u64, want: usize) -> Result<&[u8], StoreError> {
+    pub(crate) fn at(&mut self, offset: u64, want: usize) -> Result<&[u8], StoreError> {
         let held = self.start..self.start + self.held.len() as u64;
         if !held.contains(&offset) || held.end < (offset + want as u64).min(self.bytes) {
-            self.held.resize(self.bytes.saturating_sub(offset).min(WINDOW as u64) as usize, 0);
+            let length = self.bytes.saturating_sub(offset).min(want.max(WINDOW) as u64);
+            self.held.resize(length as usize, 0);
             let read = self.journal.read(&mut self.held, offset)?;
             self.held.truncate(read);
             self.start = offset;

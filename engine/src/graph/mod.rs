@@ -283,7 +283,7 @@ fn resolve(path: &str, experiment: &Experiment, points: &Points, point: usize) -
 
 fn read_work<O: Ops>(node: &Node, value: &Value, ops: &O, faults: &mut Faults) -> Option<Work<O>> {
     // An axis that is not there is reported already; what stands beside it is still read.
-    let value = &value.without_axes();
+    let value = if value.has_axes() { &value.without_axes() } else { value };
     let mut fields = Fields::open(value, node.kind.name, faults)?;
     for (port, _) in node.kind.inputs {
         fields.take(port);
@@ -314,12 +314,7 @@ fn find_inputs<O: Ops>(node: &Node, points: &Points, steps: &[Step<O>]) -> Vec<u
 }
 
 /// Checks every work against what is known of its inputs, once per different combination.
-fn check_ports<O: Ops>(
-    experiment: &Experiment,
-    steps: &[Step<O>],
-    ops: &O,
-    faults: &mut Faults,
-) {
+fn check_ports<O: Ops>(experiment: &Experiment, steps: &[Step<O>], ops: &O, faults: &mut Faults) {
     let mut ports: Vec<O::Port> = vec![];
     let mut numbers: HashMap<O::Port, u32> = HashMap::new();
     let mut of_task: Vec<Vec<Option<u32>>> = steps.iter().map(|step| vec![None; step.points.len()]).collect();

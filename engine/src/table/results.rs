@@ -12,6 +12,9 @@ use crate::ops::Ops;
 use crate::plan::{Plan, State};
 use crate::spec::table::SECONDS;
 
+/// Records that are checked in one go.
+const PART: usize = 2048;
+
 /// Metrics by task.
 #[derive(Clone, Debug)]
 pub struct Results {
@@ -69,10 +72,10 @@ impl Results {
         nodes: &[usize],
     ) -> Result<(), StoreError> {
         let cached = cached(graph, plan, nodes);
-        let check = |(_, key): &(TaskId, Key)| store.is_sound(key);
-        let sound: Vec<bool> =
-            cached.par_iter().with_min_len(ENOUGH).map(check).collect::<Result<_, _>>()?;
-        for ((_, key), _) in cached.iter().zip(sound).filter(|(_, sound)| !sound) {
+        let keys: Vec<Key> = cached.into_iter().map(|(_, key)| key).collect();
+        let parts = keys.par_chunks(PART).map(|keys| store.sound(keys));
+        let sound: Vec<Vec<bool>> = parts.collect::<Result<_, _>>()?;
+        for (key, _) in keys.iter().zip(sound.concat()).filter(|(_, sound)| !sound) {
             self.lose(store, key)?;
         }
         Ok(())

@@ -105,11 +105,17 @@ impl<'v> Fields<'v> {
         default: Option<i64>,
         faults: &mut Faults,
     ) -> Option<i64> {
+        let before = self.value_of(name);
+        let read = self.either(name, default, faults)?;
+        if range.contains(&read) {
+            return Some(read);
+        }
         let words = match (*range.start(), *range.end()) {
             (least, i64::MAX) => format!("a whole number of at least {least}"),
             (least, most) => format!("a whole number from {least} to {most}"),
         };
-        self.such_that(name, default, &words, |value| range.contains(value), faults)
+        self.refuse(name, before, &words, faults);
+        None
     }
 
     /// Reads a field whose value must satisfy `holds`; `words` says what it must be.
@@ -122,16 +128,26 @@ impl<'v> Fields<'v> {
         faults: &mut Faults,
     ) -> Option<T> {
         let before = self.value_of(name);
-        let read = match default {
-            Some(default) => self.optional(name, default, faults),
-            None => self.required(name, faults),
-        }?;
+        let read = self.either(name, default, faults)?;
         if holds(&read) {
             return Some(read);
         }
-        let (span, found) = before.map_or((self.span, String::new()), |v| (v.span, format!(", not {v}")));
-        faults.add(span, format!("`{name}` of `{}` must be {words}{found}", self.owner), "");
+        self.refuse(name, before, words, faults);
         None
+    }
+
+    /// Reads a field that must be there unless it has a default.
+    fn either<T: Read>(&mut self, name: &'static str, default: Option<T>, faults: &mut Faults) -> Option<T> {
+        match default {
+            Some(default) => self.optional(name, default, faults),
+            None => self.required(name, faults),
+        }
+    }
+
+    /// Reports a field whose value is not what it must be.
+    fn refuse(&self, name: &str, value: Option<&Value>, words: &str, faults: &mut Faults) {
+        let (span, found) = value.map_or((self.span, String::new()), |v| (v.span, format!(", not {v}")));
+        faults.add(span, format!("`{name}` of `{}` must be {words}{found}", self.owner), "");
     }
 
     /// Reads a field that names the node this one takes its input from.

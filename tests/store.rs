@@ -229,3 +229,21 @@ fn a_torn_or_damaged_journal_costs_what_it_lost_and_no_more() {
     assert_eq!(bench.long(), table);
     assert_eq!(bench.run_well().count("ran"), 0);
 }
+
+#[test]
+fn what_no_table_shows_is_mended_too() {
+    let start = TINY.find("    tables: {").expect("tables");
+    let bench = Bench::with(&format!("{})", &TINY[..start]));
+    let first = bench.run_well();
+    let journal = bench.path("store/journal/1.fbj");
+    let mut bytes = fs::read(&journal).expect("a journal");
+    let evaluation = b"\"op\":\"evaluate\"";
+    let at = bytes.windows(evaluation.len()).position(|part| part == evaluation).expect("an evaluation");
+    bytes[at] ^= 1;
+    fs::write(&journal, bytes).expect("damage");
+    let mended = bench.run_well();
+    assert_eq!((mended.count("ran"), mended.count("failed")), (1, 0));
+    assert!(mended.kinds().contains(&"warned"), "{mended:?}");
+    assert_eq!(bench.run_well().count("ran"), 0);
+    assert_eq!(first.count("tasks"), mended.count("tasks"));
+}

@@ -5,6 +5,7 @@ pub mod event;
 pub mod graph;
 pub mod journal;
 pub mod ops;
+pub mod parts;
 pub mod plan;
 pub mod preimage;
 pub mod run;

@@ -165,6 +165,6 @@ pub trait Ops: Send + Sync + 'static {
         None
     }
 
-    /// Returns what made the numbers, for the provenance of records: versions, instruction sets.
+    /// Returns what made the numbers, for the provenance of records.
     fn provenance(&self) -> BTreeMap<String, String>;
 }

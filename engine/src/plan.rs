@@ -12,10 +12,8 @@ use rayon::prelude::*;
 use crate::graph::{ENOUGH, Graph, TaskId, Work};
 use crate::journal;
 use crate::ops::{Content, OpError, Ops};
+use crate::parts::Parts;
 use crate::preimage::preimage;
-
-/// The digests of the parts of a task's artifact, by name.
-pub type Parts = BTreeMap<String, Digest>;
 
 /// What is known of a task before anything runs.
 #[derive(Clone, Debug)]
@@ -253,14 +251,14 @@ impl<'p, O: Ops> Planner<'p, O> {
         let (node, _) = self.graph.place(task);
         let node = &self.graph.experiment.nodes[node];
         let parts = match (hit.part, node.kind.parts) {
-            (Some(digest), [part]) => Parts::from([((*part).to_owned(), digest)]),
-            (None, []) => Parts::new(),
+            (Some(digest), [part]) => Parts::only(part, digest),
+            (None, []) => Parts::default(),
             _ => match self.store.record(&key)? {
-                Some(record) => record.parts,
+                Some(record) => Parts::of(node.kind.parts, &record.parts),
                 None => return run(State::Run),
             },
         };
-        if node.keep && !(hit.kept && parts.values().all(|digest| self.store.has_object(digest))) {
+        if node.keep && !(hit.kept && parts.iter().all(|(_, digest)| self.store.has_object(digest))) {
             return run(State::Lost);
         }
         Ok(Planned { state: State::Cached, key: Some(key), parts: Some(parts) })

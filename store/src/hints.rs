@@ -24,6 +24,9 @@ use crate::{
 /// What a question costs, in steps of a walk over headers.
 const STEPS_PER_QUESTION: u64 = 8;
 
+/// Changes that go into the index together.
+const CHANGES: usize = 50_000;
+
 /// Holds a writer's index.
 #[derive(Debug)]
 pub(crate) struct Hints {
@@ -131,16 +134,25 @@ impl Hints {
         end: u64,
     ) -> Result<(), Fault> {
         let (from, mut last) = old.map_or((journal::START, None), |old| (old.applied, Some(old.last)));
-        let mut changes = Vec::new();
+        let (mut changes, mut count) = (Vec::new(), 0);
+        let mut fault = None;
         let mut note = |offset: u64, header: &Header| {
-            last = Some(offset);
+            (last, count) = (Some(offset), count + 1);
             changes.push(Place::of(offset, header));
+            // Not all at once: a large journal's changes would take a large part of the memory.
+            if changes.len() == CHANGES && fault.is_none() {
+                fault = index.apply(&changes).err();
+                changes.clear();
+            }
         };
         let applied = scan(journal, from..end, &mut note)?.end;
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
         index.apply(&changes)?;
         index.close()?;
         let files = imprint::digest_files(&imprint::sled_dir(&self.root), true)?;
-        let entries = old.map_or(0, |old| old.entries) + changes.len() as u64;
+        let entries = old.map_or(0, |old| old.entries) + count;
         let Some(last) = last else { return Ok(()) };
         let Some(Header { body_check: last_check, .. }) = journal.header(last)? else { return Ok(()) };
         Imprint { seal: journal.seal, applied, last, last_check, entries, files }.write(&self.root)?;

@@ -82,7 +82,7 @@ impl Index {
         })
     }
 
-    /// Takes in changes, in order.
+    /// Takes in changes, in order, and lets go of what it held of them.
     pub(crate) fn apply(&self, changes: &[(Slot, Option<Place>)]) -> Result<(), Fault> {
         let mut sorted: Vec<_> = changes.iter().map(|(slot, place)| (slot.to_bytes(), place)).collect();
         // A stable sort keeps the order of changes to one slot, and sled fills its pages better in order.
@@ -97,7 +97,7 @@ impl Index {
             }
             self.ask(move |db| db.apply_batch(batch).map_err(|error| Fault(one_line(&error))))?;
         }
-        Ok(())
+        self.ask(|db| db.flush().map(drop).map_err(|error| Fault(one_line(&error))))
     }
 
     /// Writes everything out and waits until nothing of sled has its files open any more.

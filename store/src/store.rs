@@ -125,26 +125,28 @@ impl Store {
         Ok(record)
     }
 
-    /// Whether each of these records is there and undamaged; much cheaper than reading them, above all if they come in
-    /// the order in which they were written.
+    /// Checks for each of these records whether it is there and undamaged: much cheaper than reading them.
     pub fn sound(&self, keys: &[Key]) -> Result<Vec<bool>, StoreError> {
         let slots: Vec<Slot> = keys.iter().map(|&key| Slot::Record(key)).collect();
         let Located { journal, places } = self.catalog.find(&slots)?;
-        let Some(journal) = journal else { return Ok(vec![false; keys.len()]) };
+        let mut sound = vec![false; keys.len()];
+        let Some(journal) = journal else { return Ok(sound) };
         let mut window = Window::new(&journal, journal.bytes()?.unwrap_or(0));
-        let check = |(slot, place): (Slot, Option<Place>)| {
-            let Some(found) = place else { return Ok(false) };
-            let length = HEADER_BYTES + found.body_bytes as usize;
-            let bytes = window.at(found.offset, length)?;
+        let mut found: Vec<(usize, Place)> =
+            places.into_iter().enumerate().filter_map(|(at, place)| Some((at, place?))).collect();
+        found.sort_unstable_by_key(|(_, place)| place.offset);
+        for (at, place) in found {
+            let length = HEADER_BYTES + place.body_bytes as usize;
+            let bytes = window.at(place.offset, length)?;
             let header = (bytes.len() >= length)
-                .then(|| Header::decode(&array(bytes), &journal.seal, found.offset))
+                .then(|| Header::decode(&array(bytes), &journal.seal, place.offset))
                 .flatten()
-                .filter(|header| Place::of(found.offset, header) == (slot, place));
-            let sound = header.is_some_and(|header| header.holds(&bytes[HEADER_BYTES..length]));
-            // It is read once more to say so, and forgotten.
-            Ok(sound || self.entry(slot)?.is_some())
-        };
-        slots.into_iter().zip(places).map(check).collect()
+                .filter(|header| Place::of(place.offset, header) == (slots[at], Some(place)));
+            sound[at] = header.is_some_and(|header| header.holds(&bytes[HEADER_BYTES..length]))
+                // It is read once more to say so, and forgotten.
+                || self.entry(slots[at])?.is_some();
+        }
+        Ok(sound)
     }
 
     /// Calls `each` with every record that counts, in the order they were written. Damaged ones are passed over.

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use crate::ops::{Identity, Misfit, Ops};
+use crate::ops::{Identity, Kind, Misfit, Ops};
 use crate::preimage::canonical;
 use crate::spec::experiment::Experiment;
 use crate::spec::node::{Node, order};
@@ -143,6 +143,12 @@ impl<O: Ops> Graph<O> {
         TaskId(self.steps[node].first + point as u32)
     }
 
+    /// Returns the kind of a task's node.
+    #[must_use]
+    pub fn kind(&self, task: TaskId) -> &'static Kind {
+        self.experiment.nodes[self.node(task)].kind
+    }
+
     /// Returns the work of a task.
     #[must_use]
     pub fn work(&self, task: TaskId) -> &Work<O> {
@@ -251,9 +257,13 @@ fn read_works<O: Ops>(
             first.len() as u32 - 1
         }));
     }
+    let sane = faults.is_empty();
     let read = |point: &usize| {
         let mut faults = Faults::default();
-        let work = read_work(node, &written(node, points, *point, experiment), ops, &mut faults);
+        let value = written(node, points, *point, experiment);
+        // An axis that is not there is reported already; what stands beside it is still read.
+        let value = if sane { value } else { value.without_axes() };
+        let work = read_work(node, &value, ops, &mut faults);
         (work, faults)
     };
     let read: Vec<(Option<Work<O>>, Faults)> = first.par_iter().with_min_len(ENOUGH).map(read).collect();
@@ -282,8 +292,6 @@ fn resolve(path: &str, experiment: &Experiment, points: &Points, point: usize) -
 }
 
 fn read_work<O: Ops>(node: &Node, value: &Value, ops: &O, faults: &mut Faults) -> Option<Work<O>> {
-    // An axis that is not there is reported already; what stands beside it is still read.
-    let value = if value.has_axes() { &value.without_axes() } else { value };
     let mut fields = Fields::open(value, node.kind.name, faults)?;
     for (port, _) in node.kind.inputs {
         fields.take(port);

@@ -20,6 +20,7 @@ use crate::event::{Event, Summary};
 use crate::graph::{Graph, TaskId};
 use crate::journal::Header;
 use crate::ops::{OpError, Ops};
+use crate::parts::Parts;
 use crate::plan::{Plan, Planned, Planner, Preimage, State};
 use crate::why::History;
 
@@ -245,7 +246,8 @@ impl<'r, O: Ops> Coordinator<'r, O> {
             metrics: record.metrics.clone(),
             seconds: record.seconds,
         };
-        let planned = Planned { state: State::Cached, key: Some(job.key), parts: Some(record.parts.clone()) };
+        let parts = Parts::of(self.graph.kind(task).parts, &record.parts);
+        let planned = Planned { state: State::Cached, key: Some(job.key), parts: Some(parts) };
         let ticket = task.index() as u64;
         self.course.recording.insert(ticket, Recording { task, kept: job.keep, completed, reused: vec![] });
         self.committer.submit(Commit { ticket, key: job.key, record, objects });
@@ -266,7 +268,10 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         match error {
             JobError::Op(OpError::Cancelled) => return Ok(()),
             JobError::Lost(input) => return Ok(self.course.lost(job.task, *input)?),
-            JobError::Differs { key, .. } => self.store.drop_record(key)?,
+            JobError::Differs { key, .. } => {
+                self.store.drop_record(key)?;
+                self.course.dropped = true;
+            }
             JobError::Store(error) => {
                 // The next task would meet the same.
                 self.store_error.get_or_insert_with(|| error.to_string());
@@ -351,6 +356,8 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         self.committer.finish();
         match self.store_error {
             Some(message) => Err(RunError::Record { message, summary }),
+            // Others of a key whose record was dropped still look as if they had a result.
+            None if self.course.dropped => Ok((summary, self.planner.plan()?)),
             None => Ok((summary, self.course.supply.into_plan())),
         }
     }

@@ -46,6 +46,8 @@ pub struct Course<'r, O: Ops> {
     /// Tasks sent back because of such a loss, with the task that has lost.
     sent_back: HashSet<(TaskId, TaskId)>,
     failures: bool,
+    /// Whether a record was dropped in this run.
+    pub dropped: bool,
 }
 
 impl<'r, O: Ops> Course<'r, O> {
@@ -70,6 +72,7 @@ impl<'r, O: Ops> Course<'r, O> {
             lost: HashSet::new(),
             sent_back: HashSet::new(),
             failures: false,
+            dropped: false,
         }
     }
 
@@ -183,6 +186,7 @@ impl<'r, O: Ops> Course<'r, O> {
             let mut freed = vec![input];
             if let Some(key) = self.supply.of(input).key {
                 self.store.drop_record(&key)?;
+                self.dropped = true;
                 freed.extend(self.schedule.retire(input, key));
             }
             self.advance(freed)?;

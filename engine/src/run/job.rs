@@ -13,7 +13,7 @@ use super::artifacts::Artifacts;
 use super::context::Context;
 use crate::graph::{Graph, TaskId};
 use crate::ops::{Content, OpError, Ops};
-use crate::plan::Parts;
+use crate::parts::Parts;
 
 /// A task to be done.
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ pub enum JobError {
     Differs {
         /// The task's name.
         task: String,
-        /// Its key, whose record is wrong or from another kind of CPU.
+        /// Its key, whose record is wrong or from a build with other numbers.
         key: Key,
     },
 }
@@ -167,9 +167,9 @@ impl<O: Ops> Worker<O> {
 
     fn load(&self, recipe: &Recipe) -> Result<Arc<O::Artifact>, JobError> {
         let mut parts = BTreeMap::new();
-        for (name, digest) in &recipe.parts {
+        for (name, digest) in recipe.parts.iter() {
             let bytes = self.store.object(digest)?.ok_or(JobError::Lost(recipe.task))?;
-            parts.insert(name.clone(), bytes);
+            parts.insert(name.to_owned(), bytes);
         }
         // The bytes are what their digest says; if they cannot be read, they are of no use.
         self.ops.decode(parts).map(Arc::new).map_err(|_| JobError::Lost(recipe.task))
@@ -185,7 +185,7 @@ impl<O: Ops> Worker<O> {
         let start = Instant::now();
         let output = self.ops.run(&self.graph.work(recipe.task).op, &inputs, quiet)?;
         let differs = || JobError::Differs { task: self.graph.name(recipe.task), key: recipe.key };
-        if output.parts != recipe.parts {
+        if Parts::of(self.graph.kind(recipe.task).parts, &output.parts) != recipe.parts {
             return Err(differs());
         }
         (self.rebuilt)(recipe.task, start.elapsed().as_secs_f64());

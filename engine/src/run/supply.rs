@@ -9,7 +9,8 @@ use super::artifacts::Artifacts;
 use super::job::{Recipe, Way};
 use crate::graph::{Graph, TaskId};
 use crate::ops::Ops;
-use crate::plan::{Parts, Plan, Planned};
+use crate::parts::Parts;
+use crate::plan::{Plan, Planned};
 
 /// The results known so far, and the artifacts in memory.
 pub struct Supply<'r, O: Ops> {

@@ -160,21 +160,6 @@ impl Value {
         matches!(&self.kind, Kind::Struct(Struct { name: Some(name), .. }) if name == "Axis")
     }
 
-    /// Returns whether an `Axis(…)` stands anywhere in it.
-    #[must_use]
-    pub fn has_axes(&self) -> bool {
-        self.stands_for_axis()
-            || match &self.kind {
-                Kind::List(items) => items.iter().any(Self::has_axes),
-                Kind::Map(entries) => entries.iter().any(|(_, value)| value.has_axes()),
-                Kind::Struct(body) => {
-                    let fields = body.fields.iter().map(|field| &field.value);
-                    body.positional.iter().chain(fields).any(Self::has_axes)
-                }
-                _ => false,
-            }
-    }
-
     /// Returns a copy in which every `Axis(…)` is unreadable.
     #[must_use]
     pub fn without_axes(&self) -> Self {

@@ -59,9 +59,10 @@ impl BatchNorm {
         *batch = means.iter().zip(&variances).map(statistics).collect();
     }
 
-    /// Writes the normalized numbers.
+    /// Writes the normalized numbers of `rows` images.
     pub(crate) fn forward(
         &self,
+        rows: usize,
         batch: &[Statistics],
         weight: &[f32],
         bias: &[f32],
@@ -73,6 +74,7 @@ impl BatchNorm {
             let (scale, bias) = (inverse * weight[channel], bias[channel]);
             y.0.iter_mut().zip(x.0).for_each(|(y, x)| *y = (x - mean) * scale + bias);
         });
+        self.clear(rows, y);
     }
 
     /// Writes the gradients of weight and bias.
@@ -111,10 +113,15 @@ impl BatchNorm {
             let (slope, shift) = (sums[0][channel] / n * inverse, sums[1][channel] / n);
             dx.0.iter_mut().zip(dy.0).for_each(|(x, dy)| *x = scale * (dy - shift - (*x - mean) * slope));
         });
-        // Lanes without an image have no gradient.
-        let last = dx.len().saturating_sub(self.channels * self.plane);
-        let images = rows - last / (self.channels * self.plane) * LANES;
-        dx[last..].iter_mut().for_each(|line| line.0[images..].fill(0.0));
+        self.clear(rows, dx);
+    }
+
+    /// Writes zeros where there is no image: what a small batch makes of them could become infinite layer by layer.
+    fn clear(&self, rows: usize, lines: &mut [Lanes]) {
+        let size = self.channels * self.plane;
+        let last = lines.len().saturating_sub(size);
+        let images = rows - last / size * LANES;
+        lines[last..].iter_mut().for_each(|line| line.0[images..].fill(0.0));
     }
 
     /// Sums a term over every channel of all images.

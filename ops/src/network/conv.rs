@@ -1,6 +1,6 @@
 //! Convolutions, pixel by pixel: a pixel's channels are its taps' weights times the numbers they reach.
 //! Knows nothing of geometry, which is lists of [`taps`](super::taps), or of the layers around it. The gradient at the
-//! inputs is such a sum too; that of the weight is summed over pixels and images, block by block, and the blocks added
+//! inputs is such a sum too; that of the weight is summed over pixels and images, in parts of the batch that are then added
 //! in order.
 
 use std::ops::Range;
@@ -15,6 +15,9 @@ use super::tile::{Rows, Work, add_products, compute, load_all, splat, store_all,
 
 /// Pixels whose gradient is used up before the next: as many as stay in the nearest cache.
 const STRIP: usize = 16;
+
+/// Parts of a batch whose gradients are summed apart, at most: each takes as much memory as the weight.
+pub(crate) const PARTS: usize = 16;
 
 /// A convolution: its sizes and the lists of what it sums.
 #[derive(Clone, Debug)]
@@ -114,37 +117,41 @@ impl Conv {
         db: Option<&mut [f32]>,
     ) {
         let ([inputs, ..], [outputs, ..], taps) = (self.taps.input, self.taps.output, self.window());
-        let blocks = x.par_chunks_exact(self.inputs()).zip(dy.par_chunks_exact(self.outputs()));
-        let parts: Vec<[Vec<Lanes>; 2]> = blocks.map(|(x, dy)| self.block_gradients(x, dy)).collect();
+        // The cut depends on the batch alone, as do the bits.
+        let blocks = (x.len() / self.inputs()).div_ceil(PARTS);
+        let parts = x.par_chunks(blocks * self.inputs()).zip(dy.par_chunks(blocks * self.outputs()));
+        let parts: Vec<[Vec<Lanes>; 2]> = parts.map(|(x, dy)| self.part_gradients(x, dy)).collect();
         let sets = outputs.div_ceil(LANES);
-        for (out, dw) in dw.chunks_exact_mut(inputs * taps).enumerate() {
+        dw.par_chunks_exact_mut(inputs * taps).enumerate().for_each(|(out, dw)| {
             let (group, out) = (out / outputs, out % outputs);
             let first = (group * sets + out / LANES) * inputs * taps;
             for (at, dw) in dw.iter_mut().enumerate() {
                 let line = first + at % taps * inputs + at / taps;
                 *dw = parts.iter().fold(0.0, |sum, [part, _]| sum + part[line].0[out % LANES]);
             }
-        }
+        });
         for (at, db) in db.into_iter().flatten().enumerate() {
             let block = |[_, part]: &[Vec<Lanes>; 2]| part[at].0.iter().fold(0.0, |sum, number| sum + number);
             *db = parts.iter().map(block).fold(0.0, |sum, block| sum + block);
         }
     }
 
-    /// Returns one block's gradients: of the weight, a line per group, 16 outputs and place in a row; and of the bias,
+    /// Returns the gradients of some blocks: of the weight, a line per group, 16 outputs and place in a row; and of the bias,
     /// a line per output.
-    fn block_gradients(&self, x: &[Lanes], dy: &[Lanes]) -> [Vec<Lanes>; 2] {
+    fn part_gradients(&self, x: &[Lanes], dy: &[Lanes]) -> [Vec<Lanes>; 2] {
         let Taps { input: [inputs, ..], output: [outputs, rows, columns], groups, .. } = self.taps;
         let sets = outputs.div_ceil(LANES);
         let mut dw = zeros(groups * sets * inputs * self.window());
         let mut db = zeros(groups * outputs);
         let (wide, high) = (columns.min(STRIP), (STRIP / columns).clamp(1, rows));
         let mut turned = zeros(high * wide * groups * sets * LANES);
-        for top in (0..rows).step_by(high) {
-            for left in (0..columns).step_by(wide) {
-                let (turned, dw, db) = (&mut *turned, &mut *dw, &mut *db);
-                let (rows, columns) = (top..rows.min(top + high), left..columns.min(left + wide));
-                compute(Gradient { conv: self, rows, columns, x, dy, turned, dw, db });
+        for (x, dy) in x.chunks_exact(self.inputs()).zip(dy.chunks_exact(self.outputs())) {
+            for top in (0..rows).step_by(high) {
+                for left in (0..columns).step_by(wide) {
+                    let (turned, dw, db) = (&mut *turned, &mut *dw, &mut *db);
+                    let (rows, columns) = (top..rows.min(top + high), left..columns.min(left + wide));
+                    compute(Gradient { conv: self, rows, columns, x, dy, turned, dw, db });
+                }
             }
         }
         [dw, db]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::architecture::{Architecture, LayerSpec};
+use super::conv::PARTS;
 use super::lanes::{LANES, blocks};
 use super::op::{Op, Shape};
 
@@ -190,14 +191,19 @@ impl Graph {
         costs.fold(0, u64::saturating_add)
     }
 
-    /// Returns about how many bytes a training takes: parameters, gradients and two moments, and activations and
-    /// their gradients for a batch, filled up to whole blocks.
+    /// Returns about how many bytes a training takes: parameters, gradients and two moments, the parts of the gradients of
+    /// convolutions, and activations and their gradients for a batch, filled up to whole blocks.
     #[must_use]
     pub fn training_bytes(&self, batch: usize) -> u64 {
         let add = |all: u64, layer: &Layer| all.saturating_add(layer.output.len() as u64);
         let images = (blocks(batch) * LANES) as u64;
         let activations = self.layers.iter().fold(0, add).saturating_mul(2).saturating_mul(images);
-        self.parameter_count().saturating_mul(4).saturating_add(activations).saturating_mul(4)
+        let weights = self.layers.iter().filter(|layer| matches!(layer.op, Op::Conv { .. }));
+        let weights = weights.filter_map(|layer| Some(layer.op.parameters(layer.input).0?.iter().product()));
+        let weights = weights.fold(0, |all: u64, count: usize| all.saturating_add(count as u64));
+        let parts = weights.saturating_mul(blocks(batch).min(PARTS) as u64);
+        let parameters = self.parameter_count().saturating_mul(4).saturating_add(parts);
+        parameters.saturating_add(activations).saturating_mul(4)
     }
 
     /// Returns the graph as canonical JSON (RFC 8785): input, classes, and a list of layers with named inputs.

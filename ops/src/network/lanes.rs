@@ -2,7 +2,8 @@
 //! Knows nothing of layers. A batch is cut into blocks of [`LANES`] images; within a block each number of an image is one
 //! [`Lanes`], so that what is done to sixteen images is done by vector instructions whatever the layer's shape, and an
 //! image's numbers never depend on the images beside it. An image of channels × height × width lies row by row, pixel
-//! by pixel, channel by channel. Lanes of the last block that have no image hold zeros where they are read.
+//! by pixel, channel by channel. Lanes of the last block that have no image begin as zeros, and what becomes of them
+//! counts nowhere: their gradient is zero.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;

@@ -1,6 +1,6 @@
 //! Linear layers: y = W x + b, with W of outputs × inputs.
-//! Knows nothing of what comes before or after; the gradients are dx = Wᵀ dy, dW = dy xᵀ and db = dy, summed over the
-//! images in their order.
+//! Knows nothing of what comes before or after; the gradients are dx = Wᵀ dy, dW = dy xᵀ, summed over the images in
+//! their order, and db = dy, summed over blocks first.
 
 use std::ops::Range;
 

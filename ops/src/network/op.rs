@@ -201,9 +201,9 @@ impl Op {
         }
         let side = |side| windows(side, padding, kernel, dilation, stride);
         let (rows, columns) = (side(height)?, side(width)?);
-        // The inputs of one line of outputs are gathered at a time.
         bounded(Shape::Row(kernel.saturating_mul(kernel).saturating_mul(channels / groups)))?;
-        bounded(Shape::Image([channels / groups, kernel * kernel, columns]))?;
+        // Every output pixel has a list of its taps.
+        bounded(Shape::Image([kernel * kernel, rows, columns]))?;
         Ok(Shape::Image([out, rows, columns]))
     }
 }

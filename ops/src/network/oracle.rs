@@ -197,6 +197,9 @@ fn networks() -> Vec<Vec<LayerSpec>> {
         ],
         vec![LayerSpec::batch_norm(), LayerSpec::Relu, LayerSpec::conv(2, 2)],
         vec![LayerSpec::Relu, dropout(0.2), conv(4, 3, [1, 4, 1, 1], true)],
+        // More inputs than are summed in one go, and more outputs than a tile, a piece of work and a set have.
+        vec![conv(36, 3, [1, 8, 1, 2], true), LayerSpec::Relu, LayerSpec::Flatten, LayerSpec::linear(53)],
+        vec![conv(20, 3, [1, 7, 1, 1], true), LayerSpec::Relu, conv(18, 2, [1; 4], true)],
     ]
 }
 
@@ -255,6 +258,60 @@ fn gradients_are_slopes() {
             );
         }
     }
+}
+
+/// What a block has no image for begins as zeros, but a bias and a batch of variance 0 make much of that.
+#[test]
+fn lanes_without_an_image_count_nowhere() {
+    let norm = || LayerSpec::BatchNorm { eps: 1e-12, momentum: 0.1, name: None };
+    let mut layers = vec![LayerSpec::Flatten];
+    layers.extend((0..8).flat_map(|_| [LayerSpec::linear(6), norm()]));
+    layers.push(LayerSpec::linear(CLASSES));
+    let graph = Graph::resolve(&Architecture::Layers(layers), [2, 8, 6], CLASSES).unwrap();
+    let state =
+        State::new(&graph, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3).unwrap();
+    let mut pass = Pass::new(&graph, 1).unwrap();
+    fill(&images(), &[images().image(0)], pass.input());
+    pass.forward(&state, 1, 3, "0.0").unwrap();
+    let (logits, gradient) = pass.output(1);
+    backward(CLASSES, logits, &[1], gradient);
+    pass.backward(&state, 1).unwrap();
+    for gradient in &pass.gradients {
+        assert!(read(gradient).unwrap().iter().all(|number| number.is_finite()));
+    }
+}
+
+/// Inputs that are 0 in all images are left out, wherever they lie, unless a weight is not finite.
+#[test]
+fn zeros_left_out_change_nothing() {
+    let inputs = 1000;
+    let layers = vec![LayerSpec::Flatten, LayerSpec::linear(CLASSES)];
+    let graph = Graph::resolve(&Architecture::Layers(layers), [1, 25, 40], CLASSES).unwrap();
+    let state =
+        State::new(&graph, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3).unwrap();
+    let values = vec![std::array::from_fn(|byte| byte as f32 / 255.0)];
+    // Nothing but some stretches, one of them across the place where the sum is put down and taken up.
+    let drawn = |at: usize| matches!(at % inputs, 3..=20 | 29..=31 | 480..=520 | 999);
+    let bytes = Stream::new(1, "test", "bytes");
+    let pixel = |at: usize| if drawn(at) { 1 + (bytes.bits(at as u64) >> 25) as u8 } else { 0 };
+    let pixels = (0..ROWS * inputs).map(pixel).collect();
+    let images = Images { shape: [1, 25, 40], classes: CLASSES, pixels, labels: vec![0; ROWS], values };
+    let check = |finite: bool| {
+        let model = fold(&graph, &state).unwrap();
+        let found = logits(&model, &images, &|| false).unwrap();
+        let (weight, bias) = (read(&state.parameters[0]).unwrap(), read(&state.parameters[1]).unwrap());
+        for (at, found) in found.iter().enumerate() {
+            let (row, class) = (at / CLASSES, at % CLASSES);
+            let numbers = images.image(row).iter().map(|byte| images.values[0][usize::from(*byte)]);
+            let weights = &weight[class * inputs..(class + 1) * inputs];
+            let sum = numbers.zip(weights).fold(bias[class], |sum, (x, w)| w.mul_add(x, sum));
+            assert!(found.to_bits() == sum.to_bits() || (found.is_nan() && sum.is_nan()), "{found} {sum}");
+            assert_eq!(found.is_nan(), !finite && class == 1);
+        }
+    };
+    check(true);
+    write(&state.parameters[0], |w| w[inputs + 100] = f32::INFINITY).unwrap();
+    check(false);
 }
 
 #[test]

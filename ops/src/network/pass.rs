@@ -208,7 +208,7 @@ impl Stage {
                 write(mean, |mean| {
                     write(variance, |variance| norm.measure(rows, x, batch, [mean, variance]))
                 })??;
-                norm.forward(batch, &weight, bias.unwrap_or(&[]), x, y);
+                norm.forward(rows, batch, &weight, bias.unwrap_or(&[]), x, y);
             }
             _ => {}
         }

@@ -105,7 +105,7 @@ fn training_learns_and_tells() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    // Products large enough for gemm to share out, sums and elements of more than one block.
+    // More than one block of images, and layers that are shared out.
     let wide = Architecture::Mlp { hidden: vec![300], dropout: 0.25 };
     for model in [wide, mlp(), cnn()] {
         let config = TrainConfig { batch: 36, ..config(model) };

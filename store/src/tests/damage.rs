@@ -42,6 +42,9 @@ fn a_flip_anywhere_in_the_journal_loses_only_the_record_it_hits() {
         fs::write(dir.path().join(JOURNAL), &bad).unwrap();
         let lost = |n: usize| (starts[n]..starts[n + 1]).contains(&at);
         let reader = Store::open_reader(dir.path()).unwrap();
+        let keys: Vec<Key> = samples.iter().rev().map(|(key, _)| *key).chain([Key::derive("none")]).collect();
+        let sound: Vec<bool> = [2, 1, 0].map(|n| !lost(n)).into_iter().chain([false]).collect();
+        assert_eq!(reader.sound(&keys).unwrap(), sound, "flip at {at}");
         assert_lost(&reader, &samples, lost, &format!("reader, flip at {at}"));
         if at % 13 == 0 {
             let writer = Arc::new(Store::open_writer(dir.path()).unwrap());

@@ -46,7 +46,8 @@ pub fn run(args: &Run, global: &Global) -> Result<Exit> {
     if view.had_board() {
         eprint!("\n{}\n{}", sentence(&summary), shown.best());
     }
-    // The process ends: giving back its memory piece by piece would take longer than what it did, where all was known.
+    // The process ends: giving back the graph piece by piece would take as long as all it did, where all was known. The
+    // store is not in it, and must not be: dropping that settles the index.
     std::mem::forget(session);
     Ok(match summary {
         Summary { skipped: 1.., .. } if signals.asked() > Halt::No => Exit::Interrupted,
@@ -99,7 +100,7 @@ impl<'t> Turn<'t> {
         if shown.damaged() == 0 || self.signals.asked() > Halt::No {
             return Ok((summary, shown));
         }
-        // What is damaged shows when it is read. It has been dropped, so this computes it again.
+        // What is damaged shows when it is read or checked. It has been dropped, so this computes it again.
         let (second, plan) = self.drive()?;
         Ok((both(summary, second), self.results(&plan)?))
     }

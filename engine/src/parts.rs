@@ -1,0 +1,35 @@
+//! The digests of the parts of an artifact, small: there is one for every task that is known.
+//! Knows nothing of where the digests come from.
+
+use std::collections::BTreeMap;
+
+use fewbits_store::Digest;
+
+/// The digests of an artifact's parts, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parts(Box<[(&'static str, Digest)]>);
+
+impl Parts {
+    /// Takes from a record the parts of these names; others are of no use to anybody.
+    #[must_use]
+    pub fn of(names: &[&'static str], record: &BTreeMap<String, Digest>) -> Self {
+        Self(names.iter().filter_map(|name| Some((*name, *record.get(*name)?))).collect())
+    }
+
+    /// Makes the parts of an artifact that has only this one.
+    #[must_use]
+    pub fn only(name: &'static str, digest: Digest) -> Self {
+        Self(Box::new([(name, digest)]))
+    }
+
+    /// Returns the digest of a part.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Digest> {
+        self.0.iter().find(|(part, _)| *part == name).map(|(_, digest)| digest)
+    }
+
+    /// Returns every part.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Digest)> {
+        self.0.iter().map(|(name, digest)| (*name, digest))
+    }
+}

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Times fewbits beside what people run instead, in turns, and prints medians and ratios.
+
+Needs: a release build (`cargo build --release` and the example train_speed of fewbits-ops), MNIST and CIFAR-10 in
+DATASETS_DIR, `pip install torch numpy qtorch setuptools ninja`, and ninja for `noop`.
+
+usage: compare.py WORK DATASETS_DIR [--rounds 5] [--images N] [--peer torch_speed.py]
+
+WORK is mlp, lenet or cnn (one epoch of training, and the test images evaluated; PEER is a script that takes
+`DATASETS_DIR --work WORK --images N` and prints JSON with train_s, evaluate_s and accuracy), sweep (sweep.ron against
+torch_sweep.py, whole processes), or noop (a run with nothing to do against ninja's, whole processes).
+"""
+import argparse, json, os, statistics, subprocess, sys, tempfile, time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+RELEASE = os.path.join(ROOT, "target", "release")
+FEWBITS = os.path.join(RELEASE, "fewbits")
+
+parser = argparse.ArgumentParser()
+parser.add_argument("work", choices=["mlp", "lenet", "cnn", "sweep", "noop"])
+parser.add_argument("datasets")
+parser.add_argument("--rounds", type=int, default=5)
+parser.add_argument("--images", type=int, default=0, help="training images; 0 for all")
+parser.add_argument("--peer", default=os.path.join(ROOT, "..", "shared", "peers", "torch_speed.py"))
+args = parser.parse_args()
+
+
+def seconds(command, **options):
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+    return time.perf_counter() - start
+
+
+def last_line(command):
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(told.strip().splitlines()[-1])
+
+
+def report(what, ours, theirs):
+    ours, theirs = statistics.median(ours), statistics.median(theirs)
+    print(f"{what}: fewbits {ours:.3f} s, the other {theirs:.3f} s, ratio {ours / theirs:.2f}")
+
+
+def train():
+    ours, theirs = [], []
+    own = [os.path.join(RELEASE, "examples", "train_speed"), args.datasets, args.work, "1", "2", str(args.images)]
+    peer = [sys.executable, args.peer, args.datasets, "--work", args.work, "--images", str(args.images)]
+    for _ in range(args.rounds):
+        theirs.append(last_line(peer))
+        ours.append(last_line(own))
+    for key in ("train_s", "evaluate_s"):
+        report(f"{args.work} {key}", [line[key] for line in ours], [line[key] for line in theirs])
+    print(f"accuracy: {ours[0]['accuracy']:.4f} and {theirs[0]['accuracy']:.4f}")
+
+
+def sweep():
+    ours, theirs = [], []
+    for _ in range(args.rounds):
+        theirs.append(seconds([sys.executable, os.path.join(HERE, "torch_sweep.py"), args.datasets]))
+        with tempfile.TemporaryDirectory() as store:
+            command = [FEWBITS, "run", os.path.join(HERE, "sweep.ron"), "--store", store]
+            ours.append(seconds([*command, "--data-dir", args.datasets]))
+    report("sweep, whole processes", ours, theirs)
+
+
+EXPERIMENT = """Experiment(
+    name: "noop",
+    axes: {{ "e": Range(1, 5), "m": Range(1, 5), "draw": Range(1, {draws}) }},
+    nodes: {{
+        "data": Dataset(source: Mnist10k, train: 128, test: 16),
+        "net": Train(data: "data", model: Mlp(hidden: []), epochs: 1),
+        "small": Quantize(
+            model: "net", format: Float(e: Axis("e"), m: Axis("m")), rounding: Stochastic, seed: Axis("draw"),
+        ),
+        "score": Evaluate(model: "small", data: "data"),
+    }},
+)
+"""
+
+
+def noop():
+    for tasks in (10_000, 100_000):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "x.ron"), "w") as file:
+                file.write(EXPERIMENT.format(draws=tasks // 50))
+            with open(os.path.join(folder, "build.ninja"), "w") as file:
+                file.write("rule copy\n  command = cp $in $out\n")
+                file.writelines(f"build out/{n}: copy in\n" for n in range(tasks))
+            open(os.path.join(folder, "in"), "w").close()
+            command = [FEWBITS, "run", "x.ron", "--store", "store", "--max-tasks", str(2 * tasks)]
+            seconds(command, cwd=folder), seconds(["ninja"], cwd=folder)
+            ours, theirs = [], []
+            for _ in range(4 * args.rounds):
+                theirs.append(seconds(["ninja"], cwd=folder))
+                ours.append(seconds(command, cwd=folder))
+            report(f"nothing to do, {tasks} tasks", ours, theirs)
+
+
+{"sweep": sweep, "noop": noop}.get(args.work, train)()

@@ -20,7 +20,7 @@ fn slow() -> Bench {
     let bench = Bench::with(TINY);
     bench.edit("\"seed\": [0, 1]", "\"seed\": Range(0, 5)");
     bench.edit("train: 200", "train: 2000");
-    bench.edit("epochs: 1", "epochs: 20");
+    bench.edit("epochs: 1", "epochs: 120");
     bench
 }
 

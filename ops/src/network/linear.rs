@@ -141,9 +141,9 @@ impl Linear {
     }
 }
 
-/// Returns the blocks for each thread.
+/// Returns the blocks of a piece of work: two for each thread, so that one that is held up does not hold up the others.
 fn share(blocks: usize) -> usize {
-    blocks.div_ceil(rayon::current_num_threads()).max(1)
+    blocks.div_ceil(2 * rayon::current_num_threads()).max(1)
 }
 
 /// out = start + weight · source, for blocks of images.

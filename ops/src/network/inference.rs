@@ -23,8 +23,11 @@ use crate::dataset::images::Images;
 /// between two layers stays in the cache.
 const GROUP: usize = 4 * LANES;
 
-/// Images after which the caller is asked whether to go on.
-const ROUND: usize = 2048;
+/// Multiplications after which the caller is asked whether to go on: less than a second's.
+const ROUND: u64 = 20_000_000_000;
+
+/// Groups that a thread takes at least, so that it can use its buffers again.
+const GROUPS: usize = 8;
 
 /// Why there are no logits.
 #[derive(Debug, Error)]
@@ -60,15 +63,17 @@ pub fn logits(
     check(model.graph(), images)?;
     let stages = Stage::all(model)?;
     let mut logits = vec![0.0; images.len() * images.classes];
-    for (round, logits) in logits.chunks_mut(ROUND * images.classes).enumerate() {
+    let each = (ROUND / model.graph().multiply_accumulates().max(1)).clamp(1, images.len().max(1) as u64);
+    let each = (each as usize).next_multiple_of(GROUPS * GROUP);
+    for (round, logits) in logits.chunks_mut(each * images.classes).enumerate() {
         if cancelled() {
             return Err(InferenceError::Cancelled);
         }
-        let groups = logits.par_chunks_mut(GROUP * images.classes).enumerate();
+        let groups = logits.par_chunks_mut(GROUP * images.classes).enumerate().with_min_len(GROUPS);
         groups.for_each_init(
             || Scratch::new(&stages, images.size()),
             |scratch, (group, logits)| {
-                scratch.run(&stages, images, round * ROUND + group * GROUP, logits);
+                scratch.run(&stages, images, round * each + group * GROUP, logits);
             },
         );
     }

@@ -5,16 +5,20 @@
 use std::{os::unix::fs::FileExt as _, sync::Arc};
 
 use crate::{
-    Key, Record, StoreError,
-    entry::{BODY_LIMIT, Header, Kind},
+    Digest, Key, Record, StoreError,
+    entry::{BODY_LIMIT, Header, Kind, Seal},
     error::At as _,
     journal::Journal,
 };
 
 /// Holds an entry that has no place yet.
 pub(crate) struct Entry {
-    pub(crate) header: Header,
-    pub(crate) body: Vec<u8>,
+    kind: Kind,
+    key: Key,
+    kept: bool,
+    part: Option<Digest>,
+    body: Vec<u8>,
+    body_bytes: u32,
 }
 
 impl Entry {
@@ -29,12 +33,20 @@ impl Entry {
         kind: Kind,
         key: Key,
         kept: bool,
-        part: Option<crate::Digest>,
+        part: Option<Digest>,
         body: Vec<u8>,
     ) -> Result<Self, StoreError> {
-        let too_large = StoreError::TooLarge { key, bytes: body.len(), limit: BODY_LIMIT };
-        let header = Header::over(kind, key, kept, part, &body).ok_or(too_large)?;
-        Ok(Self { header, body })
+        match u32::try_from(body.len()) {
+            Ok(body_bytes) if body_bytes <= BODY_LIMIT => {
+                Ok(Self { kind, key, kept, part, body, body_bytes })
+            }
+            _ => Err(StoreError::TooLarge { key, bytes: body.len(), limit: BODY_LIMIT }),
+        }
+    }
+
+    fn header(&self, seal: &Seal) -> Header {
+        let Self { kind, key, kept, part, body_bytes, .. } = *self;
+        Header { kind, key, kept, part, body_bytes, body_check: seal.check(&self.body) }
     }
 }
 
@@ -64,9 +76,10 @@ impl Appender {
         let mut places = Vec::with_capacity(entries.len());
         for entry in entries {
             let offset = self.end + bytes.len() as u64;
-            bytes.extend_from_slice(&entry.header.encode(&self.journal.seal, offset));
+            let header = entry.header(&self.journal.seal);
+            bytes.extend_from_slice(&header.encode(&self.journal.seal, offset));
             bytes.extend_from_slice(&entry.body);
-            places.push((offset, entry.header));
+            places.push((offset, header));
         }
         self.soiled = true;
         let journal = &self.journal;

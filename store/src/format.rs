@@ -8,8 +8,9 @@ use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::{StoreError, durable};
 
-/// The newest format this program reads, and the one it writes.
-pub(crate) const FORMAT: u32 = 1;
+/// The newest format this program reads, and the one it begins a journal in. A journal begun in an older one goes on
+/// in that, and is read for ever.
+pub(crate) const FORMAT: u32 = 2;
 
 const TITLE: &str = "fewbits store";
 
@@ -20,8 +21,13 @@ pub(crate) enum Found {
     Absent,
     /// It does not carry its own checksum.
     Damaged,
-    /// It names a store of a format that can be read.
-    Store([u8; 16]),
+    /// It names a store.
+    Store {
+        /// Of a format that can be read.
+        format: u32,
+        /// The store's own.
+        id: [u8; 16],
+    },
 }
 
 /// Reads the file; a format that is too new is an error.
@@ -31,7 +37,7 @@ pub(crate) fn read(root: &Path) -> Result<Found, StoreError> {
         return Ok(Found::Damaged);
     };
     refuse_newer(root, format)?;
-    Ok(Found::Store(id))
+    Ok(Found::Store { format, id })
 }
 
 /// Refuses a format number above the newest one known.
@@ -43,8 +49,8 @@ pub(crate) fn refuse_newer(root: &Path, found: u32) -> Result<(), StoreError> {
 }
 
 /// Writes the file.
-pub(crate) fn write(root: &Path, id: [u8; 16]) -> Result<(), StoreError> {
-    durable::write(root, &root.join("STORE"), text(FORMAT, id).as_bytes())
+pub(crate) fn write(root: &Path, format: u32, id: [u8; 16]) -> Result<(), StoreError> {
+    durable::write(root, &root.join("STORE"), text(format, id).as_bytes())
 }
 
 /// Makes an id that no other store has.

@@ -18,7 +18,7 @@ use crate::{
 /// Describes a store.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Info {
-    /// The format number.
+    /// The number of the format its journal is in.
     pub format: u32,
     /// The journal's generation; 0 where there is none.
     pub generation: u64,
@@ -56,7 +56,7 @@ impl Store {
     pub fn info(&self) -> Result<Info, StoreError> {
         let mut info = Info { format: FORMAT, ..Info::default() };
         if let Some((journal, end)) = self.catalog().journal()? {
-            info.generation = journal.seal.generation;
+            (info.format, info.generation) = (journal.seal.format, journal.seal.generation);
             info.journal_bytes = journal.bytes()?.unwrap_or(0);
             let mut count = |_, header: &Header| info.dropped += u64::from(header.kind == Kind::Dropped);
             scan(&journal, journal::START..end, &mut count)?;

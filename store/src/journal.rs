@@ -53,17 +53,15 @@ impl Journal {
         let file = File::options().read(true).write(write).open(&path).at("open", &path)?;
         let mut first = [0; START as usize];
         let read = read_at_most(&file, &mut first, 0).at("read", &path)?;
-        if let Some((format, seal)) = parse(&first[..read]) {
-            format::refuse_newer(root, format)?;
+        if let Some(seal) = parse(&first[..read]) {
+            format::refuse_newer(root, seal.format)?;
             return Ok(Some(Self { file, path, seal }));
         }
-        let format::Found::Store(store) = format::read(root)? else { return Ok(None) };
-        let seal = Seal { store, generation };
+        let format::Found::Store { format, id: store } = format::read(root)? else { return Ok(None) };
+        let seal = Seal { store, generation, format };
         if write {
             warnings.push(format!("{}: its first bytes were damaged and are written again", path.display()));
-            file.write_all_at(&first_bytes(format::FORMAT, &seal), 0)
-                .and_then(|()| file.sync_all())
-                .at("write", &path)?;
+            file.write_all_at(&first_bytes(&seal), 0).and_then(|()| file.sync_all()).at("write", &path)?;
         }
         Ok(Some(Self { file, path, seal }))
     }
@@ -71,7 +69,7 @@ impl Journal {
     /// Starts a new file without entries.
     pub(crate) fn create(root: &Path, seal: Seal) -> Result<Self, StoreError> {
         let path = root.join("journal").join(format!("{}.fbj", seal.generation));
-        durable::write(root, &path, &first_bytes(format::FORMAT, &seal))?;
+        durable::write(root, &path, &first_bytes(&seal))?;
         let file = File::options().read(true).write(true).open(&path).at("open", &path)?;
         Ok(Self { file, path, seal })
     }
@@ -101,7 +99,7 @@ impl Journal {
         }
         let header = Header::decode(&array(&body), &self.seal, offset);
         body.drain(..HEADER_BYTES);
-        Ok(header.filter(|header| header.holds(&body)).map(|header| (header, body)))
+        Ok(header.filter(|header| header.holds(&self.seal, &body)).map(|header| (header, body)))
     }
 
     /// Reads as much of `bytes` as the file has from `offset` on.
@@ -128,10 +126,10 @@ fn read_at_most(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize>
 }
 
 /// Magic, format, reserved, generation, store, checksum; numbers little-endian.
-pub(crate) fn first_bytes(format: u32, seal: &Seal) -> [u8; START as usize] {
+pub(crate) fn first_bytes(seal: &Seal) -> [u8; START as usize] {
     let mut bytes = [0; START as usize];
     bytes[..8].copy_from_slice(MAGIC);
-    bytes[8..12].copy_from_slice(&format.to_le_bytes());
+    bytes[8..12].copy_from_slice(&seal.format.to_le_bytes());
     bytes[16..24].copy_from_slice(&seal.generation.to_le_bytes());
     bytes[24..40].copy_from_slice(&seal.store);
     let check = blake3::hash(&bytes[..40]);
@@ -139,11 +137,12 @@ pub(crate) fn first_bytes(format: u32, seal: &Seal) -> [u8; START as usize] {
     bytes
 }
 
-fn parse(bytes: &[u8]) -> Option<(u32, Seal)> {
+fn parse(bytes: &[u8]) -> Option<Seal> {
     let whole = bytes.len() == START as usize && bytes.starts_with(MAGIC);
     if !whole || blake3::hash(&bytes[..40]).as_bytes()[..8] != bytes[40..] {
         return None;
     }
-    let generation = u64::from_le_bytes(array(&bytes[16..24]));
-    Some((u32::from_le_bytes(array(&bytes[8..12])), Seal { store: array(&bytes[24..40]), generation }))
+    let (format, generation) =
+        (u32::from_le_bytes(array(&bytes[8..12])), u64::from_le_bytes(array(&bytes[16..24])));
+    Some(Seal { store: array(&bytes[24..40]), generation, format })
 }

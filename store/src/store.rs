@@ -142,7 +142,7 @@ impl Store {
                 .then(|| Header::decode(&array(bytes), &journal.seal, place.offset))
                 .flatten()
                 .filter(|header| Place::of(place.offset, header) == (slots[at], Some(place)));
-            sound[at] = header.is_some_and(|header| header.holds(&bytes[HEADER_BYTES..length]))
+            sound[at] = header.is_some_and(|header| header.holds(&journal.seal, &bytes[HEADER_BYTES..length]))
                 // It is read once more to say so, and forgotten.
                 || self.entry(slots[at])?.is_some();
         }
@@ -286,10 +286,11 @@ fn open_journal(root: &Path, warnings: &Warnings) -> Result<Journal, StoreError>
     let mut generation = 1;
     if let Some((number, path)) = newest {
         if let Some(journal) = Journal::open(root, (number, path.clone()), true, warnings)? {
-            if found != Found::Store(journal.seal.store) {
+            let Seal { store: id, format, .. } = journal.seal;
+            if found != (Found::Store { format, id }) {
                 warnings
                     .push(format!("{}: damaged or lost, and written again", root.join("STORE").display()));
-                format::write(root, journal.seal.store)?;
+                format::write(root, format, id)?;
             }
             return Ok(journal);
         }
@@ -298,12 +299,13 @@ fn open_journal(root: &Path, warnings: &Warnings) -> Result<Journal, StoreError>
         warnings.push(format!("{path}: not a journal; set aside as {place}, and a new one begun"));
         generation = number.saturating_add(1);
     }
-    let store = match found {
-        Found::Store(id) => id,
+    let id = match found {
+        Found::Store { id, .. } => id,
         Found::Absent | Found::Damaged => format::new_id(),
     };
-    if found != Found::Store(store) {
-        format::write(root, store)?;
+    let format = format::FORMAT;
+    if found != (Found::Store { format, id }) {
+        format::write(root, format, id)?;
     }
-    Journal::create(root, Seal { store, generation })
+    Journal::create(root, Seal { store: id, generation, format })
 }

@@ -247,12 +247,11 @@ fn read_works<O: Ops>(
     ops: &O,
     faults: &mut Faults,
 ) -> (Vec<Work<O>>, Vec<u32>) {
-    let mut seen: HashMap<Vec<usize>, u32> = HashMap::new();
+    let mut seen: HashMap<u64, u32> = HashMap::new();
     let mut first = vec![];
     let mut work_of = Vec::with_capacity(points.len());
     for point in 0..points.len() {
-        let levels: Vec<usize> = node.own_axes.iter().filter_map(|&axis| points.level(point, axis)).collect();
-        work_of.push(*seen.entry(levels).or_insert_with(|| {
+        work_of.push(*seen.entry(points.agreement(point, &node.own_axes)).or_insert_with(|| {
             first.push(point);
             first.len() as u32 - 1
         }));
@@ -328,28 +327,35 @@ fn check_ports<O: Ops>(experiment: &Experiment, steps: &[Step<O>], ops: &O, faul
     let mut of_task: Vec<Vec<Option<u32>>> = steps.iter().map(|step| vec![None; step.points.len()]).collect();
     for at in order(&experiment.nodes) {
         let (node, step) = (&experiment.nodes[at], &steps[at]);
-        let mut known: HashMap<(u32, Vec<u32>), Option<u32>> = HashMap::new();
+        // The number of the work, and those of its inputs' ports.
+        let mut known: HashMap<Vec<u32>, Option<u32>> = HashMap::new();
+        let mut combination = vec![];
         for point in 0..step.points.len() {
-            let inputs = node.inputs.iter().enumerate().map(|(place, &input)| {
-                of_task[input][step.inputs[point * node.inputs.len() + place] as usize]
-            });
-            // An input with a fault makes no further ones.
-            let Some(inputs) = inputs.collect::<Option<Vec<u32>>>() else { continue };
-            let work = step.work_of[point];
-            let port = *known.entry((work, inputs)).or_insert_with_key(|(work, inputs)| {
-                let inputs: Vec<&O::Port> = inputs.iter().map(|&port| &ports[port as usize]).collect();
-                match ops.port(&step.works[*work as usize].op, &inputs) {
-                    Ok(port) => Some(*numbers.entry(port).or_insert_with_key(|port| {
-                        ports.push(port.clone());
-                        ports.len() as u32 - 1
-                    })),
-                    Err(misfit) => {
-                        let span = misfit_span(&written(node, &step.points, point, experiment), &misfit);
-                        faults.add(span, misfit.message, misfit.hint);
-                        None
-                    }
+            combination.clear();
+            combination.push(step.work_of[point]);
+            let inputs = node.inputs.iter().zip(&step.inputs[point * node.inputs.len()..]);
+            combination.extend(inputs.filter_map(|(&input, &place)| of_task[input][place as usize]));
+            if combination.len() <= node.inputs.len() {
+                // An input with a fault makes no further ones.
+                continue;
+            }
+            if let Some(port) = known.get(&combination) {
+                of_task[at][point] = *port;
+                continue;
+            }
+            let inputs: Vec<&O::Port> = combination[1..].iter().map(|&port| &ports[port as usize]).collect();
+            let port = match ops.port(&step.works[combination[0] as usize].op, &inputs) {
+                Ok(port) => Some(*numbers.entry(port).or_insert_with_key(|port| {
+                    ports.push(port.clone());
+                    ports.len() as u32 - 1
+                })),
+                Err(misfit) => {
+                    let span = misfit_span(&written(node, &step.points, point, experiment), &misfit);
+                    faults.add(span, misfit.message, misfit.hint);
+                    None
                 }
-            });
+            };
+            known.insert(combination.clone(), port);
             of_task[at][point] = port;
         }
     }

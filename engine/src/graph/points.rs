@@ -73,6 +73,16 @@ impl Points {
         Some((self.ranks[point] / self.strides[at] % self.sizes[at]) as usize)
     }
 
+    /// Returns a number that two points share if they agree on these axes; those that the points do not have count for
+    /// nothing.
+    #[must_use]
+    pub fn agreement(&self, point: usize, axes: &[usize]) -> u64 {
+        let places = axes.iter().filter_map(|axis| self.axes.binary_search(axis).ok());
+        places.fold(0, |number, at| {
+            number * self.sizes[at] + self.ranks[point] / self.strides[at] % self.sizes[at]
+        })
+    }
+
     /// Returns the point of `self` that agrees with a point of `other`, which has all axes of `self`.
     #[must_use]
     pub fn project(&self, other: &Self, point: usize) -> Option<usize> {

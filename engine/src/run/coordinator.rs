@@ -8,7 +8,7 @@ use std::time::Instant;
 use fewbits_store::{Commit, Committer, Key, Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
-use super::announcer::Announcer;
+use super::announcer::{Announcer, planned};
 use super::artifacts::Artifacts;
 use super::context::{Context, Report};
 use super::course::{Course, Recording};
@@ -82,7 +82,17 @@ pub async fn run<O: Ops>(
     let idle = plan.tasks.iter().all(|planned| planned.state == State::Cached);
     let history = if idle { None } else { History::last(&graph, &*ops, &store) };
     let header = Header::new(&graph, &plan, settings.jobs, planner.sources()?);
-    let announcer = Announcer::open(&header, &store, id, start, events)?;
+    let mut announcer = Announcer::open(&header, &store, id, start, events)?;
+    announcer.tell(planned(&graph, &plan));
+    for message in planner.notes().into_iter().chain(store.warnings()) {
+        announcer.tell(Event::Warned { message });
+    }
+    if idle {
+        let (tasks, seconds) = (plan.tasks.len(), start.elapsed().as_secs_f64());
+        let summary = Summary { tasks, cached: tasks, seconds, ..Summary::default() };
+        announcer.tell(Event::Finished(summary));
+        return Ok((summary, plan));
+    }
     let artifacts = Arc::new(Artifacts::new());
     let supply = Supply::new(&graph, plan, Arc::clone(&artifacts));
     let course = Course::new(&graph, &planner, &store, supply, history, announcer);

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use fewbits_store::{Store, StoreError};
 
-use super::announcer::{Announcer, planned};
+use super::announcer::Announcer;
 use super::schedule::Schedule;
 use super::supply::Supply;
 use crate::event::Event;
@@ -81,12 +81,8 @@ impl<'r, O: Ops> Course<'r, O> {
         self.failures
     }
 
-    /// Announces the plan and puts every task that is not cached into the schedule.
+    /// Puts every task that is not cached into the schedule.
     pub fn begin(&mut self) -> Result<(), StoreError> {
-        self.announcer.tell(planned(self.graph, self.supply.plan()));
-        for message in self.planner.notes().into_iter().chain(self.store.warnings()) {
-            self.announcer.tell(Event::Warned { message });
-        }
         let pending: Vec<TaskId> =
             self.graph.tasks().filter(|task| self.supply.of(*task).state != State::Cached).collect();
         for &task in &pending {

@@ -39,11 +39,6 @@ impl<'r, O: Ops> Supply<'r, O> {
         supply
     }
 
-    /// Returns what is known of all tasks.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
-
     /// Returns what is known of all tasks, for good.
     pub fn into_plan(self) -> Plan {
         self.plan

@@ -180,18 +180,17 @@ fn everything(root: &Path) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
 #[test]
 fn a_newer_store_is_refused_without_a_write() {
     let newer = format::FORMAT + 1;
-    let seal = Seal { store: [1; 16], generation: 1 };
-    for (file, content) in [
-        ("STORE", format::text_of(newer).into_bytes()),
-        ("journal/1.fbj", first_bytes(newer, &seal).to_vec()),
-    ] {
+    let seal = Seal { store: [1; 16], generation: 1, format: newer };
+    for (file, content) in
+        [("STORE", format::text_of(newer).into_bytes()), ("journal/1.fbj", first_bytes(&seal).to_vec())]
+    {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("journal")).unwrap();
         fs::write(dir.path().join(file), content).unwrap();
         let before = everything(dir.path());
         for refused in [Store::open_writer(dir.path()), Store::open_reader(dir.path())] {
             let refused = refused.unwrap_err();
-            assert!(matches!(refused, StoreError::Newer { found: 2, supported: 1, .. }), "{refused}");
+            assert!(matches!(refused, StoreError::Newer { found: 3, supported: 2, .. }), "{refused}");
             assert!(refused.to_string().ends_with("update fewbits"));
         }
         assert_eq!(everything(dir.path()), before);
@@ -222,7 +221,7 @@ fn info_counts_what_there_is_by_op() {
     store.create_run("r1").unwrap();
     store.save_checkpoint(&Key::derive("x"), b"state").unwrap();
     let info = store.info().unwrap();
-    assert_eq!((info.format, info.generation, info.records, info.dropped), (1, 1, 3, 0));
+    assert_eq!((info.format, info.generation, info.records, info.dropped), (2, 1, 3, 0));
     assert_eq!(info.ops["evaluate"], OpInfo { records: 2, seconds: 3.0 });
     assert_eq!(info.ops["train"], OpInfo { records: 1, seconds: 1.5 });
     assert_eq!((info.objects, info.object_bytes, info.runs, info.partial), (1, 4, 1, 1));

@@ -1,6 +1,7 @@
 //! Tests of the store as a whole, through what it promises.
 
 mod damage;
+mod golden;
 mod index;
 mod life;
 

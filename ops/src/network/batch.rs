@@ -69,12 +69,17 @@ pub(crate) fn fill(images: &Images, bytes: &[&[u8]], block: &mut [Lanes]) {
     let [channels, height, width] = images.shape;
     let plane = height * width;
     for (channel, values) in images.values.iter().enumerate() {
-        for pixel in 0..plane {
-            let line = &mut block[pixel * channels + channel].0;
-            for (number, bytes) in line.iter_mut().zip(bytes) {
-                *number = values[usize::from(bytes[channel * plane + pixel])];
+        let lines = block.iter_mut().skip(channel).step_by(channels);
+        let rows: Vec<&[u8]> = bytes.iter().map(|bytes| &bytes[channel * plane..][..plane]).collect();
+        if let Some(rows) = rows.first_chunk::<LANES>() {
+            for (pixel, line) in lines.take(plane).enumerate() {
+                line.0 = std::array::from_fn(|lane| values[usize::from(rows[lane][pixel])]);
             }
-            line[bytes.len()..].fill(0.0);
+            continue;
+        }
+        for (pixel, line) in lines.take(plane).enumerate() {
+            let row = |lane: usize| rows.get(lane).map_or(0.0, |row| values[usize::from(row[pixel])]);
+            line.0 = std::array::from_fn(row);
         }
     }
 }

@@ -11,7 +11,7 @@ use super::conv::{Conv, Packed};
 use super::flatten::Flatten;
 use super::graph::{Graph, Layer};
 use super::lanes::{LANES, Lanes, read_lane, zeros};
-use super::linear::Linear;
+use super::linear::{Linear, Weight, is_finite};
 use super::max_pool::MaxPool;
 use super::model::Model;
 use super::numbers::{Numbers, read};
@@ -104,7 +104,8 @@ struct Stage<'a> {
 
 enum Kernel {
     Conv(Box<Conv>, Packed),
-    Linear(Linear),
+    /// And whether its weight is finite.
+    Linear(Linear, bool),
     MaxPool(MaxPool),
     Flatten(Flatten),
     Affine,
@@ -166,7 +167,9 @@ impl<'a> Stage<'a> {
                     let packed = conv.pack(weight.as_deref().unwrap_or(&[]));
                     Kernel::Conv(Box::new(conv), packed)
                 }),
-                Op::Linear { .. } => Some(Kernel::Linear(Linear::of(layer))),
+                Op::Linear { .. } => {
+                    Some(Kernel::Linear(Linear::of(layer), is_finite(weight.as_deref().unwrap_or(&[]))))
+                }
                 Op::Affine => Some(Kernel::Affine),
                 Op::Relu if at > 0 && is(at - 1, true) => Some(Kernel::Nothing),
                 Op::Relu => Some(Kernel::Relu),
@@ -192,7 +195,9 @@ impl<'a> Stage<'a> {
             Kernel::Conv(conv, packed) => {
                 blocks.for_each(|(x, y)| conv.apply(x, packed, bias, self.rectify, y));
             }
-            Kernel::Linear(linear) => linear.apply(x, weight, bias, self.rectify, y),
+            Kernel::Linear(linear, finite) => {
+                linear.apply(x, Weight { numbers: weight, finite: *finite }, bias, self.rectify, y);
+            }
             Kernel::MaxPool(pool) => blocks.for_each(|(x, y)| pool.apply(x, y)),
             Kernel::Flatten(flatten) => flatten.apply(x, y),
             Kernel::Affine => {

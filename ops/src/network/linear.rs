@@ -45,7 +45,7 @@ impl Linear {
     pub(crate) fn apply(
         &self,
         x: &[Lanes],
-        weight: &[f32],
+        weight: Weight,
         bias: Option<&[f32]>,
         rectify: bool,
         y: &mut [Lanes],
@@ -63,6 +63,7 @@ impl Linear {
         rectify: bool,
         y: &mut [Lanes],
     ) {
+        let weight = Weight { numbers: weight, finite: is_finite(weight) };
         // No bit depends on how blocks are shared out.
         let blocks = share(x.len() / self.inputs);
         let parts = x.par_chunks(blocks * self.inputs).zip(y.par_chunks_mut(blocks * self.outputs));
@@ -141,6 +142,28 @@ impl Linear {
     }
 }
 
+/// A layer's weight, of outputs × inputs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Weight<'a> {
+    pub(crate) numbers: &'a [f32],
+    /// Whether it [`is_finite`]; if not, nothing is left out, as zero times what is not finite is not zero.
+    pub(crate) finite: bool,
+}
+
+/// Returns whether every number is finite; this takes as long as some images, so it is asked once for many.
+pub(crate) fn is_finite(numbers: &[f32]) -> bool {
+    let mut finite = true;
+    vectorized(
+        &mut finite,
+        #[inline(always)]
+        |finite: &mut bool| {
+            // Without a way out before the end, so that it is vector code.
+            *finite = !numbers.iter().fold(false, |any, number| any | !number.is_finite());
+        },
+    );
+    finite
+}
+
 /// Returns the blocks of a piece of work: two for each thread, so that one that is held up does not hold up the others.
 fn share(blocks: usize) -> usize {
     blocks.div_ceil(2 * rayon::current_num_threads()).max(1)
@@ -148,7 +171,7 @@ fn share(blocks: usize) -> usize {
 
 /// out = start + weight · source, for blocks of images.
 struct Product<'a> {
-    weight: &'a [f32],
+    weight: Weight<'a>,
     inputs: usize,
     outputs: usize,
     start: Option<&'a [f32]>,
@@ -169,19 +192,15 @@ struct Stretch<'a, 'p> {
 impl Work for Product<'_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(mut self, simd: S) {
-        let mut used: Vec<Vec<Range<usize>>> = self.source.chunks_exact(self.inputs).map(used).collect();
-        // Zero times what is not finite is not zero: then nothing is left out.
-        let all = 0..self.inputs;
-        let skips = used.iter().any(|used| *used != [all.clone()]);
-        // Without a way out before the end, so that it is vector code.
-        if skips && self.weight.iter().fold(false, |any, weight| any | !weight.is_finite()) {
-            used.fill(vec![all]);
+        let mut parts: Vec<Vec<Range<usize>>> = vec![];
+        for block in self.source.chunks_exact(self.inputs) {
+            parts.push(if self.weight.finite { used(block) } else { vec![0..self.inputs] });
         }
         let depth = self.inputs.div_ceil(self.inputs.div_ceil(DEPTH));
         for first in (0..self.inputs).step_by(depth) {
             let end = self.inputs.min(first + depth);
             let outputs = self.outputs;
-            tiles::<S, V>(simd, outputs, &mut Stretch { product: &mut self, used: &used, first, end });
+            tiles::<S, V>(simd, outputs, &mut Stretch { product: &mut self, used: &parts, first, end });
         }
     }
 }
@@ -192,7 +211,8 @@ impl Work for Product<'_> {
 fn used(block: &[Lanes]) -> Vec<Range<usize>> {
     let mut used: Vec<Range<usize>> = vec![];
     for (at, line) in block.iter().enumerate() {
-        if line.0 == Lanes::ZERO.0 {
+        // Without their signs, as −0 is 0.
+        if line.0.iter().fold(0, |any, number| any | number.to_bits() << 1) == 0 {
             continue;
         }
         match used.last_mut() {
@@ -209,7 +229,7 @@ impl Rows for Stretch<'_, '_> {
         let Product { weight, inputs, outputs, start, rectify, source, ref mut out } = *self.product;
         let rows: [&[f32]; M] = std::array::from_fn(|m| {
             let row = (row + m) * inputs;
-            &weight[row + self.first..row + self.end]
+            &weight.numbers[row + self.first..row + self.end]
         });
         let blocks = source.chunks_exact(inputs).zip(out.chunks_exact_mut(outputs));
         for ((source, out), used) in blocks.zip(self.used) {

@@ -8,7 +8,8 @@ usage: compare.py WORK DATASETS_DIR [--rounds 5] [--images N] [--peer torch_spee
 
 WORK is mlp, lenet or cnn (one epoch of training, and the test images evaluated; PEER is a script that takes
 `DATASETS_DIR --work WORK --images N` and prints JSON with train_s, evaluate_s and accuracy), sweep (sweep.ron against
-torch_sweep.py, whole processes), or noop (a run with nothing to do against ninja's, whole processes).
+torch_sweep.py, whole processes), noop (a run with nothing to do against ninja's, whole processes), or edit (from
+starting the program to its first task, after a value was added to an axis of an experiment that had run).
 """
 import argparse, json, os, statistics, subprocess, sys, tempfile, time
 
@@ -18,7 +19,7 @@ RELEASE = os.path.join(ROOT, "target", "release")
 FEWBITS = os.path.join(RELEASE, "fewbits")
 
 parser = argparse.ArgumentParser()
-parser.add_argument("work", choices=["mlp", "lenet", "cnn", "sweep", "noop"])
+parser.add_argument("work", choices=["mlp", "lenet", "cnn", "sweep", "noop", "edit"])
 parser.add_argument("datasets")
 parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--images", type=int, default=0, help="training images; 0 for all")
@@ -97,4 +98,23 @@ def noop():
             report(f"nothing to do, {tasks} tasks", ours, theirs)
 
 
-{"sweep": sweep, "noop": noop}.get(args.work, train)()
+def edit():
+    for tasks in (1_000, 10_000, 100_000):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "x.ron")
+            command = [FEWBITS, "run", "x.ron", "--store", "store", "--max-tasks", str(2 * tasks), "--ui", "json"]
+            ours = []
+            for edit in range(args.rounds + 1):
+                with open(path, "w") as file:
+                    file.write(EXPERIMENT.format(draws=tasks // 50 + edit))
+                start = time.perf_counter()
+                run = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                next(line for line in run.stdout if b'"started"' in line)
+                seconds = time.perf_counter() - start
+                run.communicate()
+                if edit > 0:
+                    ours.append(seconds)
+            print(f"first task after an edit, {tasks} tasks: {statistics.median(ours):.3f} s")
+
+
+{"sweep": sweep, "noop": noop, "edit": edit}.get(args.work, train)()

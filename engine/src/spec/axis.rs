@@ -108,7 +108,7 @@ impl Axis {
                 .iter()
                 .filter_map(|(label, item)| Some(Level::new(item, Some(String::read(label, faults)?))))
                 .collect(),
-            Kind::Struct(Struct { name: Some(kind), .. }) if kind == "Range" => read_range(value, faults)?,
+            Kind::Struct(Struct { name: Some(kind), .. }) if &**kind == "Range" => read_range(value, faults)?,
             _ => {
                 mismatch(value, "a list, `Range(first, last)` or a map of labels to values", faults);
                 return None;
@@ -140,7 +140,7 @@ impl Axis {
         for level in &self.levels {
             if let Kind::Struct(body) = &level.value.kind {
                 for field in &body.fields {
-                    if !names.contains(&field.name.as_str()) {
+                    if !names.contains(&&*field.name) {
                         names.push(&field.name);
                     }
                 }
@@ -159,7 +159,7 @@ impl Level {
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Value> {
         let Kind::Struct(body) = &self.value.kind else { return None };
-        body.fields.iter().find(|field| field.name == name).map(|field| &field.value)
+        body.fields.iter().find(|field| *field.name == *name).map(|field| &field.value)
     }
 }
 
@@ -259,7 +259,9 @@ fn cel_value(value: &Value, typing: Typing) -> cel::Value {
 }
 
 fn cel_map(body: &Struct) -> cel::Value {
-    let kind = body.name.iter().map(|name| ("kind".to_owned(), cel::Value::String(Arc::new(name.clone()))));
-    let fields = body.fields.iter().map(|field| (field.name.clone(), cel_value(&field.value, Typing::Plain)));
+    let kind =
+        body.name.iter().map(|name| ("kind".to_owned(), cel::Value::String(Arc::new(name.to_string()))));
+    let fields =
+        body.fields.iter().map(|field| (field.name.to_string(), cel_value(&field.value, Typing::Plain)));
     cel::Value::from(kind.chain(fields).collect::<HashMap<String, cel::Value>>())
 }

@@ -59,7 +59,7 @@ impl Experiment {
     pub fn read(text: &str, kinds: &'static [Kind], faults: &mut Faults) -> Option<Self> {
         let value = Value::parse(text, faults);
         if let ValueKind::Struct(Struct { name: Some(name), .. }) = &value.kind
-            && name != "Experiment"
+            && &**name != "Experiment"
         {
             let hint = "a file is one `Experiment(name: …, nodes: {…})`";
             faults.add(value.span, format!("`{name}` is not an experiment"), hint);

@@ -16,7 +16,7 @@ pub trait Read: Sized {
 /// [`Fields::finish`] reports those that nobody asked for.
 #[derive(Debug)]
 pub struct Fields<'v> {
-    owner: String,
+    owner: &'v str,
     span: Span,
     /// The unnamed value, which stands for the first field.
     first: Option<&'v Value>,
@@ -39,7 +39,7 @@ pub struct Input {
 
 impl<'v> Fields<'v> {
     /// Opens the fields of a struct or variant; `owner` names it in messages.
-    pub fn open(value: &'v Value, owner: &str, faults: &mut Faults) -> Option<Self> {
+    pub fn open(value: &'v Value, owner: &'v str, faults: &mut Faults) -> Option<Self> {
         let Kind::Struct(Struct { positional, fields, .. }) = &value.kind else {
             mismatch(value, &format!("`{owner}(…)`"), faults);
             return None;
@@ -52,7 +52,7 @@ impl<'v> Fields<'v> {
             );
         }
         Some(Self {
-            owner: owner.to_owned(),
+            owner,
             span: value.span,
             first: positional.first(),
             named: fields.iter().collect(),
@@ -71,7 +71,7 @@ impl<'v> Fields<'v> {
     pub fn take(&mut self, name: &'static str) -> Option<&'v Value> {
         let first = if self.asked.is_empty() { self.first.take() } else { None };
         self.asked.push(name);
-        let named = self.named.iter().position(|field| field.name == name);
+        let named = self.named.iter().position(|field| *field.name == *name);
         first.or_else(|| named.map(|at| &self.named.remove(at).value))
     }
 
@@ -184,7 +184,7 @@ impl<'v> Fields<'v> {
             faults.add(value.span, format!("`{}` takes no value", self.owner), "remove it");
         }
         for field in self.named {
-            let hint = if self.asked.contains(&field.name.as_str()) {
+            let hint = if self.asked.contains(&&*field.name) {
                 "it is given without its name already: remove one of the two".to_owned()
             } else {
                 suggest(&field.name, self.asked.iter().copied())
@@ -196,7 +196,7 @@ impl<'v> Fields<'v> {
 
     fn value_of(&self, name: &str) -> Option<&'v Value> {
         let first = if self.asked.is_empty() { self.first } else { None };
-        first.or_else(|| self.named.iter().find(|field| field.name == name).map(|field| &field.value))
+        first.or_else(|| self.named.iter().find(|field| *field.name == *name).map(|field| &field.value))
     }
 }
 
@@ -210,7 +210,7 @@ pub fn variant<'n>(value: &Value, what: &str, valid: &[&'n str], faults: &mut Fa
         // Only one that is written wrongly gets here, and that is reported already.
         return None;
     }
-    let found = valid.iter().find(|valid| *valid == name).copied();
+    let found = valid.iter().find(|valid| ***valid == **name).copied();
     if found.is_none() {
         let message =
             format!("there is no {} `{name}`", what.trim_start_matches("a ").trim_start_matches("an "));
@@ -317,7 +317,7 @@ impl<T: Read> Read for Option<T> {
     fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
         match &value.kind {
             Kind::Struct(Struct { name: Some(name), positional, .. })
-                if name == "Some" && positional.len() == 1 =>
+                if &**name == "Some" && positional.len() == 1 =>
             {
                 T::read(&positional[0], faults).map(Some)
             }

@@ -2,6 +2,7 @@
 //! Knows RON, and nothing of what the values mean.
 
 use std::fmt;
+use std::sync::Arc;
 
 use ron2::ast::{Expr, NumberExpr, StructBody, StructExpr, StructField, TupleElement};
 
@@ -45,7 +46,7 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Struct {
     /// The name, if there is one.
-    pub name: Option<String>,
+    pub name: Option<Arc<str>>,
     /// Values without a name.
     pub positional: Vec<Value>,
     /// Values with a name, in the order written.
@@ -56,7 +57,7 @@ pub struct Struct {
 #[derive(Clone, Debug)]
 pub struct Field {
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Where the name is written.
     pub span: Span,
     /// Its value.
@@ -148,7 +149,7 @@ impl Value {
     #[must_use]
     pub fn axis(&self) -> Option<&str> {
         let Kind::Struct(Struct { name: Some(name), positional, fields }) = &self.kind else { return None };
-        match (name.as_str(), positional.as_slice(), fields.as_slice()) {
+        match (&**name, positional.as_slice(), fields.as_slice()) {
             ("Axis", [Value { kind: Kind::Text(axis), .. }], []) => Some(axis),
             _ => None,
         }
@@ -157,7 +158,7 @@ impl Value {
     /// Returns whether this is an `Axis(…)`, even one that does not say which.
     #[must_use]
     pub fn stands_for_axis(&self) -> bool {
-        matches!(&self.kind, Kind::Struct(Struct { name: Some(name), .. }) if name == "Axis")
+        matches!(&self.kind, Kind::Struct(Struct { name: Some(name), .. }) if &**name == "Axis")
     }
 
     /// Returns a copy in which every `Axis(…)` is unreadable.
@@ -302,7 +303,7 @@ fn convert(expression: &Expr<'_>, faults: &mut Faults) -> Value {
         Expr::Option(option) => {
             let positional: Vec<Value> =
                 option.value.iter().map(|value| convert(&value.expr, faults)).collect();
-            let name = Some(if positional.is_empty() { "None" } else { "Some" }.to_owned());
+            let name = Some(if positional.is_empty() { "None" } else { "Some" }.into());
             Kind::Struct(Struct { name, positional, fields: vec![] })
         }
         Expr::Seq(seq) => Kind::List(seq.items.iter().map(|item| convert(&item.expr, faults)).collect()),
@@ -329,7 +330,7 @@ fn convert(expression: &Expr<'_>, faults: &mut Faults) -> Value {
 }
 
 fn convert_struct(body: &StructExpr<'_>, faults: &mut Faults) -> Kind {
-    let name = Some(body.name.name.to_string());
+    let name = Some(body.name.name.to_string().into());
     let (positional, fields) = match &body.body {
         None => (vec![], vec![]),
         Some(StructBody::Tuple(tuple)) => (elements(&tuple.elements, faults), vec![]),
@@ -345,7 +346,7 @@ fn elements(elements: &[TupleElement<'_>], faults: &mut Faults) -> Vec<Value> {
 fn fields(fields: &[StructField<'_>], faults: &mut Faults) -> Vec<Field> {
     let mut read: Vec<Field> = Vec::with_capacity(fields.len());
     for field in fields {
-        let name = field.name.name.to_string();
+        let name: Arc<str> = field.name.name.to_string().into();
         let span = span_of(&field.name.span);
         if read.iter().any(|earlier| earlier.name == name) {
             faults.add(span, format!("`{name}` is given twice"), "remove one of the two");

@@ -80,26 +80,33 @@ fn any_value() -> impl Strategy<Value = Value> {
         (-1_i64 << 53..1 << 53).prop_map(Kind::Int),
         number.prop_map(Kind::Real),
         any::<String>().prop_map(Kind::Text),
-        name().prop_map(|name| Kind::Struct(Struct { name: Some(name), positional: vec![], fields: vec![] })),
+        name().prop_map(|name| Kind::Struct(Struct {
+            name: Some(name.into()),
+            positional: vec![],
+            fields: vec![]
+        })),
     ];
     leaf.prop_map(value).prop_recursive(4, 32, 4, |inner| {
         let items = prop::collection::vec(inner.clone(), 0..4);
         let fields = prop::collection::btree_map("[a-z][a-z0-9_]{1,5}", inner.clone(), 1..4);
         let texts = prop::collection::btree_map(".{0,5}", inner, 0..4);
-        let field =
-            |(name, value): (String, Value)| Field { name: format!("x{name}"), span: value.span, value };
+        let field = |(name, value): (String, Value)| Field {
+            name: format!("x{name}").into(),
+            span: value.span,
+            value,
+        };
         prop_oneof![
             items.clone().prop_map(Kind::List),
             texts.prop_map(|map| {
                 Kind::Map(map.into_iter().map(|(key, v)| (value(Kind::Text(key)), v)).collect())
             }),
             (prop::option::of(name()), items).prop_map(|(name, positional)| Kind::Struct(Struct {
-                name,
+                name: name.map(Into::into),
                 positional,
                 fields: vec![]
             })),
             (prop::option::of(name()), fields).prop_map(move |(name, fields)| Kind::Struct(Struct {
-                name,
+                name: name.map(Into::into),
                 positional: vec![],
                 fields: fields.into_iter().map(field).collect(),
             })),

@@ -111,13 +111,13 @@ fn read_recipe(fields: &mut Fields<'_>, usual: Option<&Recipe>, faults: &mut Fau
 }
 
 fn is_named(value: &Value, wanted: &str) -> bool {
-    matches!(&value.kind, Kind::Struct(Struct { name: Some(name), .. }) if name == wanted)
+    matches!(&value.kind, Kind::Struct(Struct { name: Some(name), .. }) if **name == *wanted)
 }
 
 /// Returns a scale with the fit that is usual for a format, where the text names none.
 fn with_usual_fit(scale: Scale, value: &Value, format: &Format) -> Scale {
     let is_given =
-        matches!(&value.kind, Kind::Struct(body) if body.fields.iter().any(|field| field.name == "fit"));
+        matches!(&value.kind, Kind::Struct(body) if body.fields.iter().any(|field| &*field.name == "fit"));
     match scale {
         Scale::Real { per, store, .. } if !is_given => Scale::Real { per, fit: format.usual_fit(), store },
         other => other,

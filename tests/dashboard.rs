@@ -273,7 +273,7 @@ fn where_there_is_no_terminal_watching_is_lines() {
     let bench = Bench::with(TINY);
     let none = bench.fewbits(["watch"]);
     assert_eq!(none.code, Some(2), "{none:?}");
-    assert!(none.stderr.contains("no run to watch yet"), "{none:?}");
+    assert!(none.stderr.contains("no run yet"), "{none:?}");
     let told = bench.run_well();
     let lines = bench.stdout(["watch"]);
     assert!(lines.contains("13 tasks: 13 ran, 0 cached, 0 failed, 0 skipped"), "{lines}");

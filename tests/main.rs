@@ -8,6 +8,7 @@ mod explain;
 mod faults;
 mod fixture;
 mod formats;
+mod housekeeping;
 mod incremental;
 mod same_bits;
 mod store;

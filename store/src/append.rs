@@ -2,7 +2,11 @@
 //!
 //! Knows how to take back what a failed write left. Knows nothing of what entries mean.
 
-use std::{os::unix::fs::FileExt as _, sync::Arc};
+use std::{
+    io::{self, Write},
+    os::unix::fs::FileExt as _,
+    sync::Arc,
+};
 
 use crate::{
     Digest, Key, Record, StoreError,
@@ -44,9 +48,13 @@ impl Entry {
         }
     }
 
-    fn header(&self, seal: &Seal) -> Header {
+    /// Writes the entry down for its place in a journal, and gives its header.
+    pub(crate) fn write(&self, seal: &Seal, offset: u64, to: &mut impl Write) -> io::Result<Header> {
         let Self { kind, key, kept, part, body_bytes, .. } = *self;
-        Header { kind, key, kept, part, body_bytes, body_check: seal.check(&self.body) }
+        let header = Header { kind, key, kept, part, body_bytes, body_check: seal.check(&self.body) };
+        to.write_all(&header.encode(seal, offset))?;
+        to.write_all(&self.body)?;
+        Ok(header)
     }
 }
 
@@ -76,9 +84,8 @@ impl Appender {
         let mut places = Vec::with_capacity(entries.len());
         for entry in entries {
             let offset = self.end + bytes.len() as u64;
-            let header = entry.header(&self.journal.seal);
-            bytes.extend_from_slice(&header.encode(&self.journal.seal, offset));
-            bytes.extend_from_slice(&entry.body);
+            let header =
+                entry.write(&self.journal.seal, offset, &mut bytes).at("write", &self.journal.path)?;
             places.push((offset, header));
         }
         self.soiled = true;

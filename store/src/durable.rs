@@ -20,12 +20,21 @@ pub(crate) fn unfinished(root: &Path) -> PathBuf {
 
 /// Writes a file so that `path` has all of `bytes` on the disk, or what it had before.
 pub(crate) fn write(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    write_with(root, path, |file| file.write_all(bytes))
+}
+
+/// Writes a file so that `path` has all that `fill` writes on the disk, or what it had before.
+pub(crate) fn write_with(
+    root: &Path,
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), StoreError> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let unfinished = unfinished(root).join(name);
     let written = (|| {
         let mut file = File::create_new(&unfinished)?;
-        file.write_all(bytes)?;
+        fill(&mut file)?;
         file.sync_all()?;
         fs::rename(&unfinished, path)
     })();
@@ -34,6 +43,15 @@ pub(crate) fn write(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreE
     }
     written.at("write", path)?;
     path.parent().map_or(Ok(()), sync)
+}
+
+/// Gives the length of a file, or of all files in a folder.
+pub(crate) fn bytes(path: &Path) -> io::Result<u64> {
+    let meta = fs::symlink_metadata(path)?;
+    if !meta.is_dir() {
+        return Ok(meta.len());
+    }
+    fs::read_dir(path)?.map(|entry| bytes(&entry?.path())).sum()
 }
 
 /// Brings a file's content, or a directory's list of names, to the disk.

@@ -47,8 +47,18 @@ pub struct Info {
 pub struct OpInfo {
     /// How many there are.
     pub records: u64,
+    /// How many bytes of the journal they take.
+    pub bytes: u64,
     /// What computing them took.
     pub seconds: f64,
+}
+
+impl OpInfo {
+    pub(crate) fn add(&mut self, bytes: u64, seconds: f64) {
+        self.records += 1;
+        self.bytes += bytes;
+        self.seconds += seconds;
+    }
 }
 
 impl Store {
@@ -61,12 +71,10 @@ impl Store {
             let mut count = |_, header: &Header| info.dropped += u64::from(header.kind == Kind::Dropped);
             scan(&journal, journal::START..end, &mut count)?;
         }
-        self.for_each_record(&mut |_, record| {
+        for item in self.contents()? {
             info.records += 1;
-            let op = info.ops.entry(record.op().unwrap_or_else(|| "unknown".into())).or_default();
-            op.records += 1;
-            op.seconds += record.seconds;
-        })?;
+            info.ops.entry(item.op).or_default().add(item.bytes, item.seconds);
+        }
         for (_, bytes) in self.objects.list()? {
             info.objects += 1;
             info.object_bytes += bytes;

@@ -32,14 +32,25 @@ pub(crate) struct Journal {
 impl Journal {
     /// Finds the newest generation in a store.
     pub(crate) fn newest(root: &Path) -> Result<Option<(u64, PathBuf)>, StoreError> {
+        Ok(Self::generations(root)?.pop())
+    }
+
+    /// Finds all generations in a store, the newest last. There are two only where a collection did not end.
+    pub(crate) fn generations(root: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
         let dir = root.join("journal");
-        let Some(files) = durable::present(fs::read_dir(&dir)).at("read", &dir)? else { return Ok(None) };
-        let mut newest = None;
+        let Some(files) = durable::present(fs::read_dir(&dir)).at("read", &dir)? else { return Ok(vec![]) };
+        let mut found = Vec::new();
         for file in files {
             let path = file.at("read", &dir)?.path();
-            newest = newest.max(generation_of(&path).map(|generation| (generation, path)));
+            found.extend(generation_of(&path).map(|generation| (generation, path)));
         }
-        Ok(newest)
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// Says where the file of a generation is.
+    pub(crate) fn path_of(root: &Path, generation: u64) -> PathBuf {
+        root.join("journal").join(format!("{generation}.fbj"))
     }
 
     /// Opens a file that exists. Where its first bytes are damaged, `STORE` and its name say whose it is; none if
@@ -53,7 +64,7 @@ impl Journal {
         let file = File::options().read(true).write(write).open(&path).at("open", &path)?;
         let mut first = [0; START as usize];
         let read = read_at_most(&file, &mut first, 0).at("read", &path)?;
-        if let Some(seal) = parse(&first[..read]) {
+        if let Some(seal) = parse(&first).filter(|_| read == first.len()) {
             format::refuse_newer(root, seal.format)?;
             return Ok(Some(Self { file, path, seal }));
         }
@@ -68,7 +79,7 @@ impl Journal {
 
     /// Starts a new file without entries.
     pub(crate) fn create(root: &Path, seal: Seal) -> Result<Self, StoreError> {
-        let path = root.join("journal").join(format!("{}.fbj", seal.generation));
+        let path = Self::path_of(root, seal.generation);
         durable::write(root, &path, &first_bytes(&seal))?;
         let file = File::options().read(true).write(true).open(&path).at("open", &path)?;
         Ok(Self { file, path, seal })
@@ -137,9 +148,9 @@ pub(crate) fn first_bytes(seal: &Seal) -> [u8; START as usize] {
     bytes
 }
 
-fn parse(bytes: &[u8]) -> Option<Seal> {
-    let whole = bytes.len() == START as usize && bytes.starts_with(MAGIC);
-    if !whole || blake3::hash(&bytes[..40]).as_bytes()[..8] != bytes[40..] {
+/// Reads what [`first_bytes`] wrote; none if it is damaged or something else.
+pub(crate) fn parse(bytes: &[u8; START as usize]) -> Option<Seal> {
+    if !bytes.starts_with(MAGIC) || blake3::hash(&bytes[..40]).as_bytes()[..8] != bytes[40..] {
         return None;
     }
     let (format, generation) =

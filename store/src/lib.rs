@@ -34,9 +34,12 @@
 //! ```
 
 mod append;
+mod archive;
 mod catalog;
 mod checkpoint;
+mod collect;
 mod commit;
+mod contents;
 mod durable;
 mod entry;
 mod error;
@@ -61,7 +64,10 @@ mod verify;
 mod tests;
 
 pub use self::{
+    archive::{Exported, Imported, same_result},
+    collect::{Unwanted, Wanted},
     commit::{Commit, Committer},
+    contents::Item,
     error::{Holder, StoreError},
     id::{Digest, IdError, IdHasher, Key, KeyMap},
     info::{Info, OpInfo},

@@ -5,6 +5,7 @@
 
 use std::{
     fs::{self, File},
+    io::{ErrorKind, Read, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -77,6 +78,38 @@ impl Objects {
         path.parent().map_or(Ok(()), durable::make_dir)?;
         durable::write(&self.root, &path, bytes)?;
         Ok(digest)
+    }
+
+    /// Brings a content to the disk under the digest it is said to have, without holding it in memory; returns whether
+    /// it has it, and else keeps nothing.
+    pub(crate) fn put_from(
+        &self,
+        digest: &Digest,
+        content: &mut impl Read,
+        warnings: &Warnings,
+    ) -> Result<bool, StoreError> {
+        let path = self.path(digest);
+        if fs::symlink_metadata(&path).is_ok() {
+            self.set_aside(digest, warnings)?;
+        }
+        path.parent().map_or(Ok(()), durable::make_dir)?;
+        let mut found = None;
+        let written = durable::write_with(&self.root, &path, |file| {
+            let mut hasher = blake3::Hasher::new();
+            let mut buffer = vec![0; 64 << 10];
+            loop {
+                let read = content.read(&mut buffer)?;
+                if read == 0 {
+                    break;
+                }
+                hasher.update(&buffer[..read]);
+                file.write_all(&buffer[..read])?;
+            }
+            found = Some(Digest::from_bytes(*hasher.finalize().as_bytes()));
+            if found == Some(*digest) { Ok(()) } else { Err(ErrorKind::InvalidData.into()) }
+        });
+        // Its content was read to the end, and is another.
+        if found.is_some_and(|found| found != *digest) { Ok(false) } else { written.map(|()| true) }
     }
 
     /// Moves a bad object out of the way.

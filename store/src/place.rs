@@ -6,7 +6,7 @@ use std::{collections::HashMap, hash::BuildHasherDefault};
 
 use crate::{
     Digest, Key,
-    entry::{Header, Kind, array},
+    entry::{HEADER_BYTES, Header, Kind, array},
     id::IdHasher,
 };
 
@@ -56,6 +56,11 @@ impl Place {
             Kind::Dropped => (Slot::Record(header.key), None),
             Kind::Source => (Slot::Source(header.key), Some(place)),
         }
+    }
+
+    /// The length of the entry, header and body.
+    pub(crate) fn entry_bytes(&self) -> u64 {
+        HEADER_BYTES as u64 + u64::from(self.body_bytes)
     }
 
     pub(crate) fn to_bytes(self) -> [u8; PLACE_BYTES] {

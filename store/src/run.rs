@@ -3,12 +3,12 @@
 //! Knows nothing of what the lines say, except that none has a line break in it.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
-use crate::{Store, StoreError, error::At as _, object::names};
+use crate::{Store, StoreError, durable, error::At as _, object::names};
 
 const SUFFIX: &str = ".jsonl";
 /// A line longer than this is not waited for.
@@ -71,6 +71,35 @@ impl Store {
         // Where the tail begins within a line, that line is not whole.
         let start = start.or((length <= TAIL).then_some(0));
         Ok(start.map(|start| String::from_utf8_lossy(&tail[start..end]).into_owned()))
+    }
+
+    /// Says whether a run is pinned: what it reached is to be kept.
+    #[must_use]
+    pub fn is_pinned(&self, id: &str) -> bool {
+        self.pin_path(id).exists()
+    }
+
+    /// Pins a run.
+    pub fn pin_run(&self, id: &str) -> Result<(), StoreError> {
+        self.writer()?;
+        // A run that is not there cannot be pinned.
+        self.open_run(id)?;
+        durable::write(self.root(), &self.pin_path(id), b"")
+    }
+
+    /// Undoes [`Self::pin_run`].
+    pub fn unpin_run(&self, id: &str) -> Result<(), StoreError> {
+        self.writer()?;
+        let path = self.pin_path(id);
+        check_id(id).at("name a run so", &path)?;
+        match durable::present(fs::remove_file(&path)).at("remove", &path)? {
+            Some(()) => path.parent().map_or(Ok(()), durable::sync),
+            None => Ok(()),
+        }
+    }
+
+    fn pin_path(&self, id: &str) -> PathBuf {
+        self.root().join("runs").join(format!("{id}.pin"))
     }
 
     /// Says where the journal of a run is.

@@ -209,6 +209,10 @@ impl Store {
         &self.catalog
     }
 
+    pub(crate) fn shared_warnings(&self) -> &Warnings {
+        &self.warnings
+    }
+
     pub(crate) fn put_object(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         self.writer()?;
         self.objects.put(bytes, &self.warnings)
@@ -282,22 +286,27 @@ fn make_dirs(root: &Path) -> Result<(), StoreError> {
 /// Opens the newest journal, mends what says whose it is, and starts a new one where there is none to be read.
 fn open_journal(root: &Path, warnings: &Warnings) -> Result<Journal, StoreError> {
     let found = format::read(root)?;
-    let newest = Journal::newest(root)?;
+    let mut generations = Journal::generations(root)?;
     let mut generation = 1;
-    if let Some((number, path)) = newest {
+    while let Some((number, path)) = generations.pop() {
         if let Some(journal) = Journal::open(root, (number, path.clone()), true, warnings)? {
             let Seal { store: id, format, .. } = journal.seal;
-            if found != (Found::Store { format, id }) {
+            // A collection that did not end may have raised its number already.
+            if !matches!(found, Found::Store { format: said, id: same } if same == id && said >= format) {
                 warnings
                     .push(format!("{}: damaged or lost, and written again", root.join("STORE").display()));
                 format::write(root, format, id)?;
+            }
+            // A collection had not ended: it had only to remove them.
+            for (_, path) in generations {
+                durable::present(fs::remove_file(&path)).at("remove", &path)?;
             }
             return Ok(journal);
         }
         let place = durable::set_aside(root, &path, "journal")?;
         let (path, place) = (path.display(), place.display());
-        warnings.push(format!("{path}: not a journal; set aside as {place}, and a new one begun"));
-        generation = number.saturating_add(1);
+        warnings.push(format!("{path}: not a journal; set aside as {place}"));
+        generation = generation.max(number.saturating_add(1));
     }
     let id = match found {
         Found::Store { id, .. } => id,

@@ -48,6 +48,14 @@ fn speed(text: &str) -> Result<f64, String> {
     speed.ok_or_else(|| "a number above 0, such as 10 or 0.5".to_owned())
 }
 
+/// Reads a share, `1%` or `0.01`.
+fn share(text: &str) -> Result<f64, String> {
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    let share = text.strip_suffix('%').map_or_else(|| number(text), |text| number(text).map(|n| n / 100.0));
+    let share = share.filter(|share| *share > 0.0 && *share <= 1.0);
+    share.ok_or_else(|| "a share above 0% and up to 100%, such as 1% or 0.01".to_owned())
+}
+
 /// Reads a folder; an empty one is taken as none given, as a variable set to nothing means.
 fn folder() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
@@ -100,8 +108,9 @@ pub enum Command {
         after_help = "Examples:\n  fewbits watch                    (the newest run)\n  fewbits watch 20261124-0915      (the run whose id begins so; `fewbits runs` lists them)\n  fewbits watch --speed 10         (replay ten times as fast as it was)"
     )]
     Watch(Watch),
-    /// List past runs
-    Runs,
+    /// List past runs, or pin one so that `store gc` keeps what it reached
+    #[command(after_help = "Examples:\n  fewbits runs\n  fewbits runs --pin 20261124-0915")]
+    Runs(Runs),
     /// List every code of a number format with its value, and the values on a line
     #[command(
         after_help = "Examples:\n  fewbits values 'Float(e: 3, m: 0)'\n  fewbits values 'Posit(n: 6, es: 1)'\n  fewbits values E4M3"
@@ -112,7 +121,7 @@ pub enum Command {
         after_help = "Each line is a value, or a value and the random number that Stochastic rounds it by: decimal, below 2^N of --random-bits; other roundings ignore it. NaN stays NaN where the format has none.\n\nExamples:\n  echo 0.3 | fewbits round E2M1\n  echo '0.3 200' | fewbits round E2M1 --rounding Stochastic --random-bits 8\n  echo 3e99999a | fewbits round float8_e4m3fn --bits"
     )]
     Round(Round),
-    /// Look at the store
+    /// Look at the store, clean it, or carry results to another one
     #[command(subcommand)]
     Store(StoreCommand),
     /// List or fetch datasets
@@ -145,6 +154,9 @@ pub struct Run {
     /// Stop at the first failure
     #[arg(long)]
     pub fail_fast: bool,
+    /// Wait while another process writes to the store, instead of giving up
+    #[arg(long)]
+    pub wait: bool,
     /// Go on with a run that was detached from its terminal
     #[arg(long, hide = true)]
     pub detached: bool,
@@ -230,12 +242,84 @@ pub enum Format {
     Json,
 }
 
+#[derive(Args, Debug)]
+pub struct Runs {
+    /// Keep what this run reached; the beginning of its id is enough
+    #[arg(long, value_name = "RUN", conflicts_with = "unpin")]
+    pub pin: Option<String>,
+    /// Undo `--pin`
+    #[arg(long, value_name = "RUN")]
+    pub unpin: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
-    /// Show what is kept and how much room it takes
+    /// Show what is kept and how much room it takes, by op and by experiment
     Info,
     /// Read every record and object, and report what is damaged
-    Verify,
+    #[command(
+        after_help = "Exit code 1 if anything is damaged or differs.\n\nExamples:\n  fewbits store verify\n  fewbits store verify --recompute 1%\n  fewbits store verify --recompute 5% study.ron"
+    )]
+    Verify(Verify),
+    /// Delete what no experiment named here and no pinned run reaches
+    #[command(
+        after_help = "Without --delete, shows what would be deleted and what computing it again would take.\n\nExamples:\n  fewbits store gc study.ron other.ron\n  fewbits store gc study.ron --delete"
+    )]
+    Gc(Gc),
+    /// Write results to a file that another store can import
+    #[command(
+        after_help = "Examples:\n  fewbits store export -o results.tar\n  fewbits store export study.ron -o study.tar"
+    )]
+    Export(Export),
+    /// Take in the results of a file that `store export` wrote; all of it is checked
+    #[command(after_help = "Example:\n  fewbits store import results.tar")]
+    Import(Import),
+}
+
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Do this share of the tasks once more and compare, such as 1%
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub recompute: Option<f64>,
+    /// Which tasks are done once more; another number takes others [default: from the clock]
+    #[arg(long, value_name = "S", requires = "recompute")]
+    pub seed: Option<u64>,
+    /// Experiments whose tasks are done once more [default: those of the newest runs]
+    #[arg(value_name = "FILE", requires = "recompute")]
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Gc {
+    /// The experiments to keep
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Delete, instead of showing what would be deleted
+    #[arg(long)]
+    pub delete: bool,
+    /// Wait while another process writes to the store, instead of giving up
+    #[arg(long)]
+    pub wait: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Export {
+    /// The experiments whose results are written [default: all there is]
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The file to write
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Import {
+    /// The file to read
+    #[arg(value_name = "ARCHIVE")]
+    pub archive: PathBuf,
+    /// Wait while another process writes to the store, instead of giving up
+    #[arg(long)]
+    pub wait: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@ mod dashboard;
 mod diagnose;
 mod exit;
 mod interrupt;
+mod reach;
 mod render;
 mod session;
 mod ui;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
         Command::Why(args) => command::why::why(args, global),
         Command::Table(args) => command::table::table(args, global),
         Command::Watch(args) => command::watch::watch(args, global),
-        Command::Runs => command::runs::runs(global),
+        Command::Runs(args) => command::runs::runs(args, global),
         Command::Store(args) => command::store::store(args, global),
         Command::Data(args) => command::data::data(args, global),
         Command::Values(args) => command::values::values(args, global),

@@ -3,18 +3,23 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fewbits_engine::graph::{Graph, base_of};
 use fewbits_engine::text::fault::Fault;
 use fewbits_ops::StandardOps;
 use fewbits_ops::format::{Codec, Format};
-use fewbits_store::Store;
+use fewbits_store::{Store, StoreError};
 
 use crate::cli::{Color, Global};
 use crate::dashboard::theme::Theme;
 use crate::diagnose;
 use crate::exit::{Coded, Exit};
+use crate::ui::plain::printable;
+
+/// How often it is asked whether the store is free.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// An experiment with the ops that do its work.
 pub struct Session {
@@ -72,9 +77,25 @@ pub fn reader(global: &Global) -> Result<Store> {
     Ok(Store::open_reader(&store_dir(global)?)?)
 }
 
-/// Opens the store to write; it is in use until dropped.
-pub fn writer(global: &Global) -> Result<Store> {
-    Ok(Store::open_writer(&store_dir(global)?)?)
+/// Opens the store to write; it is in use until dropped. With `wait`, waits for who has it, unless `stops` says so.
+pub fn writer(global: &Global, wait: bool, stops: impl Fn() -> bool) -> Result<Store> {
+    let dir = store_dir(global)?;
+    let mut told = false;
+    loop {
+        match Store::open_writer(&dir) {
+            Err(StoreError::InUse { holder, .. }) if wait && !stops() => {
+                if !std::mem::replace(&mut told, true) {
+                    eprintln!(
+                        "waiting for {} to end its work in {}",
+                        printable(&holder.to_string()),
+                        dir.display()
+                    );
+                }
+                std::thread::sleep(BETWEEN_LOOKS);
+            }
+            opened => return Ok(opened?),
+        }
+    }
 }
 
 /// Returns the folder of the store: the one asked for, else the nearest `.fewbits/` in or above this folder, else

@@ -8,5 +8,6 @@ mod course;
 pub mod executor;
 pub mod halt;
 pub mod job;
+pub mod recompute;
 mod schedule;
 mod supply;

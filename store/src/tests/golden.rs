@@ -9,7 +9,7 @@ use crate::{Digest, format::FORMAT};
 
 const MODEL: &[u8] = b"a model";
 
-fn golden(format: u32) -> PathBuf {
+pub(super) fn golden(format: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/tests/golden/format-{format}"))
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the store as a whole, through what it promises.
 
+mod collect;
 mod damage;
 mod golden;
 mod index;

@@ -1,6 +1,8 @@
 //! The commands, one a file.
 
+pub mod archive;
 pub mod check;
+pub mod collect;
 pub mod completions;
 pub mod data;
 pub mod detach;
@@ -11,6 +13,7 @@ pub mod runs;
 pub mod store;
 pub mod table;
 pub mod values;
+pub mod verify;
 pub mod watch;
 pub mod why;
 

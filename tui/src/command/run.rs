@@ -26,7 +26,7 @@ pub fn run(args: &Run, global: &Global) -> Result<Exit> {
     let signals = Signals::listen()?;
     let session =
         if args.detached { detach::take_over(args, global)? } else { open(&args.file.file, global)? };
-    let store = Arc::new(writer(global)?);
+    let store = Arc::new(writer(global, args.wait, || signals.asked() > Halt::No)?);
     let threads = threads();
     let jobs = args.jobs.map_or(threads, usize::from);
     let settings = Settings { jobs, threads, fail_fast: args.fail_fast };

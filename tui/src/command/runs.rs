@@ -1,16 +1,22 @@
-//! `runs`: the past runs of a store, newest last.
+//! `runs`: the past runs of a store, newest last; and pinning them.
 
 use anyhow::Result;
 
 use super::print;
-use crate::cli::Global;
+use super::watch::find;
+use crate::cli::{Global, Runs};
 use crate::dashboard::archive::past;
 use crate::exit::Exit;
-use crate::session::reader;
+use crate::session::{reader, writer};
 use crate::ui::plain::{printable, sentence};
 
-/// Lists runs.
-pub fn runs(global: &Global) -> Result<Exit> {
+/// Lists runs, or pins one.
+pub fn runs(args: &Runs, global: &Global) -> Result<Exit> {
+    if let Some(wanted) = args.pin.as_ref().or(args.unpin.as_ref()) {
+        let run = find(&reader(global)?, Some(wanted))?;
+        let store = writer(global, false, || false)?;
+        if args.pin.is_some() { store.pin_run(&run)? } else { store.unpin_run(&run)? }
+    }
     let store = reader(global)?;
     let mut text = String::new();
     for past in past(&store, usize::MAX)?.into_iter().rev() {
@@ -19,7 +25,8 @@ pub fn runs(global: &Global) -> Result<Exit> {
             None if past.going => "going on".to_owned(),
             None => "not finished".to_owned(),
         };
-        text += &printable(&format!("{}  {}  {end}\n", past.id, past.experiment));
+        let pin = if store.is_pinned(&past.id) { "  (pinned)" } else { "" };
+        text += &printable(&format!("{}  {}  {end}{pin}\n", past.id, past.experiment));
     }
     print(if text.is_empty() { "no runs yet\n" } else { &text })?;
     Ok(Exit::Done)

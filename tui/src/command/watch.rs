@@ -61,10 +61,10 @@ pub fn watch(args: &Watch, global: &Global) -> Result<Exit> {
 }
 
 /// Returns the run that is meant: the newest, or the one whose id begins so.
-fn find(store: &Store, wanted: Option<&str>) -> Result<String> {
+pub fn find(store: &Store, wanted: Option<&str>) -> Result<String> {
     let runs = store.runs()?;
     let Some(wanted) = wanted else {
-        let none = || Coded::usage("there is no run to watch yet; `fewbits run FILE` makes one");
+        let none = || Coded::usage("there is no run yet; `fewbits run FILE` makes one");
         return runs.into_iter().next_back().ok_or_else(none);
     };
     let meant: Vec<&String> = runs.iter().filter(|id| id.starts_with(wanted)).collect();

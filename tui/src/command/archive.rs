@@ -1,0 +1,75 @@
+//! `store export` and `store import`.
+
+use std::collections::HashSet;
+
+use anyhow::Result;
+use fewbits_store::Key;
+
+use super::{count, note, print};
+use crate::cli::{Export, Global, Import};
+use crate::exit::{Coded, Exit};
+use crate::reach::Reach;
+use crate::render::number::bytes;
+use crate::session::{reader, writer};
+use crate::ui::plain::printable;
+
+/// So many refusals are told one by one.
+const TOLD: usize = 20;
+
+/// Writes results to a file.
+pub fn export(args: &Export, global: &Global) -> Result<Exit> {
+    let store = reader(global)?;
+    let mut keys: HashSet<Key> = HashSet::new();
+    for file in &args.files {
+        keys.extend(Reach::of_file(file, &store, global)?.keys());
+    }
+    let wanted = |key: &Key| args.files.is_empty() || keys.contains(key);
+    let done = store.export(&wanted, &args.output)?;
+    note(store.warnings());
+    if done.records == 0 {
+        std::fs::remove_file(&args.output)?;
+        return Err(Coded::usage("there are no results to export: run the experiment first"));
+    }
+    print(&printable(&format!(
+        "{}: {}, {}, {}\n",
+        args.output.display(),
+        count(done.records as usize, "record"),
+        count(done.objects as usize, "object"),
+        bytes(done.bytes)
+    )))?;
+    Ok(Exit::Done)
+}
+
+/// Takes in the results of a file.
+pub fn import(args: &Import, global: &Global) -> Result<Exit> {
+    if !args.archive.is_file() {
+        let message =
+            format!("{}: there is no such file; name one that `store export` wrote", args.archive.display());
+        return Err(Coded::usage(message));
+    }
+    let store = writer(global, args.wait, || false)?;
+    let done = store.import(&args.archive)?;
+    let mut text = format!(
+        "{}: {} and {} taken in, {} were here already\n",
+        args.archive.display(),
+        count(done.records as usize, "record"),
+        count(done.objects as usize, "object"),
+        count(done.present as usize, "record"),
+    );
+    for key in done.differing.iter().take(TOLD) {
+        text += &format!(
+            "record {key}: this store's says something else, and stays; `store verify --recompute` tells which is right\n"
+        );
+    }
+    for what in done.refused.iter().take(TOLD) {
+        text += &format!("refused: {what}\n");
+    }
+    let more = done.differing.len().saturating_sub(TOLD) + done.refused.len().saturating_sub(TOLD);
+    if more > 0 {
+        text += &format!("and {more} more\n");
+    }
+    print(&printable(&text))?;
+    store.close();
+    note(store.warnings());
+    Ok(if done.refused.is_empty() && done.differing.is_empty() { Exit::Done } else { Exit::Failed })
+}

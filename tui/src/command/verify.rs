@@ -1,0 +1,141 @@
+//! `store verify`: whether everything kept is whole, and whether a sample comes out the same once more.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use fewbits_engine::graph::TaskId;
+use fewbits_engine::plan::{Planner, State};
+use fewbits_engine::run::recompute::{Verdict, recompute};
+use fewbits_store::{Digest, Key, Store, Verification};
+
+use super::{count, note, print};
+use crate::cli::{Global, Verify};
+use crate::exit::{Coded, Exit};
+use crate::reach::{Reach, newest_runs};
+use crate::session::reader;
+use crate::ui::plain::printable;
+
+/// Checks the store.
+pub fn verify(args: &Verify, global: &Global) -> Result<Exit> {
+    let store = Arc::new(reader(global)?);
+    let found = store.verify()?;
+    print(&told(&found))?;
+    let same = match args.recompute {
+        Some(share) => sample(share, args, &store, global)?,
+        None => true,
+    };
+    note(store.warnings());
+    Ok(if found.is_good() && same { Exit::Done } else { Exit::Failed })
+}
+
+fn told(found: &Verification) -> String {
+    let mut text = format!(
+        "{} and {} are good\n",
+        count(found.records as usize, "record"),
+        count(found.objects as usize, "object")
+    );
+    for key in &found.bad_records {
+        text += &format!("record {key} is damaged: its task runs again\n");
+    }
+    for digest in &found.bad_objects {
+        text += &format!("object {digest} is damaged: its task runs again\n");
+    }
+    for (key, digest) in &found.missing_objects {
+        text += &format!("object {digest} of record {key} is missing: its task runs again\n");
+    }
+    if found.bad_sources + found.damaged > 0 {
+        let places = count((found.bad_sources + found.damaged) as usize, "place");
+        text +=
+            &format!("the journal is damaged at {places}: what was there is computed again when needed\n");
+    }
+    if !found.orphans.is_empty() {
+        text += &format!(
+            "{} belong to no record and only take space; `store gc` deletes them\n",
+            count(found.orphans.len(), "object")
+        );
+    }
+    text
+}
+
+/// Does a share of the tasks once more; returns whether all came out as recorded.
+fn sample(share: f64, args: &Verify, store: &Arc<Store>, global: &Global) -> Result<bool> {
+    let from_clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let seed = args.seed.unwrap_or_else(from_clock);
+    let mut reached = vec![];
+    for file in &args.files {
+        reached.push(Reach::of_file(file, store, global)?);
+    }
+    if args.files.is_empty() {
+        for run in newest_runs(store)?.into_values() {
+            match Reach::of_run(&run, store, global)? {
+                Ok(reach) => reached.push(reach),
+                Err(why) => note([why]),
+            }
+        }
+    }
+    let chosen = choose(&reached, share, seed);
+    if chosen.is_empty() {
+        return Err(Coded::usage("there is no result to compute once more: run an experiment first"));
+    }
+    let (mut same, mut others, mut text) = (0, 0, String::new());
+    let cancelled = Arc::new(AtomicBool::new(false));
+    for (reach, tasks) in reached.into_iter().zip(chosen.tasks) {
+        let Reach { graph, ops, sources, plan, .. } = reach;
+        let planner = Planner::remembering(&graph, &*ops, store, sources);
+        recompute((&graph, &ops, store), &planner, plan, &tasks, &cancelled, &mut |task, verdict| {
+            let name = graph.name(task);
+            match verdict {
+                Verdict::Same => same += 1,
+                Verdict::OtherNumerics(_) => others += 1,
+                Verdict::Differs(what) => text += &format!("{name} differs: {}\n", what.join("; ")),
+                Verdict::Failed(why) => text += &format!("{name} could not be computed: {why}\n"),
+            }
+        })?;
+    }
+    let tasks = count(chosen.number, "task");
+    let mut told = format!("{tasks} computed once more (--seed {seed}): {same} came out as recorded\n");
+    if others > 0 {
+        told +=
+            &format!("{} recorded by a build with other numbers cannot be compared\n", count(others, "task"));
+    }
+    print(&printable(&(told + &text)))?;
+    Ok(text.is_empty())
+}
+
+/// The tasks to be done once more, per experiment.
+struct Chosen {
+    tasks: Vec<Vec<TaskId>>,
+    number: usize,
+}
+
+impl Chosen {
+    fn is_empty(&self) -> bool {
+        self.number == 0
+    }
+}
+
+/// Chooses a share of the results, at least one, each once.
+fn choose(reached: &[Reach], share: f64, seed: u64) -> Chosen {
+    let mut all: Vec<(Digest, Key, usize, TaskId)> = vec![];
+    for (at, reach) in reached.iter().enumerate() {
+        for task in reach.graph.tasks() {
+            let planned = reach.plan.of(task);
+            if let (State::Cached, Some(key)) = (&planned.state, planned.key) {
+                let rank = [&seed.to_le_bytes()[..], key.as_bytes()].concat();
+                all.push((Digest::of(&rank), key, at, task));
+            }
+        }
+    }
+    all.sort_unstable_by_key(|(rank, ..)| *rank);
+    all.dedup_by_key(|(_, key, ..)| *key);
+    let number = (all.len() as f64 * share).ceil() as usize;
+    let mut tasks = vec![vec![]; reached.len()];
+    for (.., at, task) in &all[..number] {
+        tasks[*at].push(*task);
+    }
+    // In the order of the graph, so that what a model is needed for comes together.
+    tasks.iter_mut().for_each(|tasks| tasks.sort_unstable());
+    Chosen { tasks, number }
+}

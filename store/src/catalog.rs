@@ -52,12 +52,14 @@ struct View {
     seen: u64,
     /// Whether the writer has added entries.
     grown: bool,
+    /// Whether there was damage between entries.
+    damaged: bool,
 }
 
 impl View {
     fn of(journal: Option<Arc<Journal>>) -> Self {
         let (start, end) = (journal::START, journal::START);
-        Self { journal, places: Places::default(), start, end, seen: 0, grown: false }
+        Self { journal, places: Places::default(), start, end, seen: 0, grown: false, damaged: false }
     }
 }
 
@@ -96,6 +98,11 @@ impl Catalog {
         self.follow()?;
         let view = self.view();
         Ok(view.journal.clone().map(|journal| (journal, view.end)))
+    }
+
+    /// Whether damage was met between entries.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.view().damaged
     }
 
     /// Finds the places of many slots.
@@ -205,6 +212,7 @@ impl Catalog {
         let Scan { end, damaged, damaged_bytes } = scan(&journal, view.end..bytes, note)?;
         (view.end, view.seen) = (end, bytes);
         if damaged > 0 {
+            view.damaged = true;
             self.warnings.push(format!(
                 "{}: {damaged_bytes} bytes in {damaged} places are damaged; what they held will be computed again",
                 journal.path.display()

@@ -7,7 +7,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     fs,
-    io::{BufWriter, Write as _},
+    io::{self, BufWriter, Write as _},
+    path::Path,
 };
 
 use serde::Serialize;
@@ -17,7 +18,7 @@ use crate::{
     append::Entry,
     catalog::Located,
     durable,
-    entry::Seal,
+    entry::{Header, Seal},
     error::At as _,
     format, imprint,
     journal::{self, Journal},
@@ -123,7 +124,17 @@ impl Store {
         self.writer()?;
         let found = self.unwanted(wanted)?;
         if found.records() > 0 || found.journal_bytes > 0 {
-            self.compact(wanted)?;
+            self.close();
+            let Located { journal, places } = self.catalog().all()?;
+            if let Some(journal) = journal {
+                let is_wanted = |slot: &Slot| match slot {
+                    Slot::Record(key) => wanted.keys.contains(key),
+                    Slot::Source(_) => true,
+                };
+                rewrite(self.root(), &journal, &places, is_wanted)?;
+                remove(&journal.path)?;
+                journal.path.parent().map_or(Ok(()), durable::sync)?;
+            }
         }
         for digest in &found.objects {
             let path = self.objects.path(digest);
@@ -141,45 +152,6 @@ impl Store {
         Ok(found)
     }
 
-    /// Writes the journal anew with wanted records and all source files.
-    fn compact(&self, wanted: &Wanted) -> Result<(), StoreError> {
-        // What the index knows is of the old journal.
-        self.close();
-        imprint::remove(self.root())?;
-        let Located { journal: Some(old), places } = self.catalog().all()? else { return Ok(()) };
-        let Seal { store, generation, .. } = old.seal;
-        let seal = Seal { store, generation: generation + 1, format: format::FORMAT };
-        if old.seal.format != seal.format {
-            format::write(self.root(), seal.format, store)?;
-        }
-        let path = Journal::path_of(self.root(), generation + 1);
-        durable::write_with(self.root(), &path, |file| {
-            let mut file = BufWriter::new(file);
-            file.write_all(&journal::first_bytes(&seal))?;
-            let mut offset = journal::START;
-            for (slot, place) in places {
-                let is_wanted = match slot {
-                    Slot::Record(key) => wanted.keys.contains(&key),
-                    Slot::Source(_) => true,
-                };
-                let entry = old.entry(place.offset, place.body_bytes).map_err(std::io::Error::other)?;
-                // A damaged one is a miss already.
-                let Some((header, body)) = entry.filter(|(header, _)| {
-                    is_wanted && Place::of(place.offset, header) == (slot, Some(place))
-                }) else {
-                    continue;
-                };
-                let Ok(entry) = Entry::new(header.kind, header.key, header.kept, header.part, body) else {
-                    continue;
-                };
-                offset += entry.write(&seal, offset, &mut file)?.entry_bytes();
-            }
-            file.flush()
-        })?;
-        remove(&old.path)?;
-        old.path.parent().map_or(Ok(()), durable::sync)
-    }
-
     /// The length of all entries of source files.
     fn sources_bytes(&self) -> Result<u64, StoreError> {
         let places = self.catalog().all()?.places.into_iter();
@@ -188,8 +160,39 @@ impl Store {
     }
 }
 
+/// Writes the entries at these places that are wanted and whole as the next generation of a journal, in the newest
+/// format, which counts from here on. The old one is left to be removed.
+pub(crate) fn rewrite(
+    root: &Path,
+    old: &Journal,
+    places: &[(Slot, Place)],
+    is_wanted: impl Fn(&Slot) -> bool,
+) -> Result<(), StoreError> {
+    // What the index knows is of the old journal.
+    imprint::remove(root)?;
+    let Seal { store, generation, format } = old.seal;
+    let seal = Seal { store, generation: generation + 1, format: format::FORMAT };
+    if format != seal.format {
+        format::write(root, seal.format, store)?;
+    }
+    durable::write_with(root, &Journal::path_of(root, seal.generation), |file| {
+        let mut file = BufWriter::new(file);
+        file.write_all(&journal::first_bytes(&seal))?;
+        let mut offset = journal::START;
+        for (slot, place) in places.iter().filter(|(slot, _)| is_wanted(slot)) {
+            let entry = old.entry(place.offset, place.body_bytes).map_err(io::Error::other)?;
+            let is_it = |header: &Header| Place::of(place.offset, header) == (*slot, Some(*place));
+            // A damaged one is a miss already.
+            let Some((header, body)) = entry.filter(|(header, _)| is_it(header)) else { continue };
+            let entry = Entry::new(header.kind, header.key, header.kept, header.part, body);
+            offset += entry.map_err(io::Error::other)?.write(&seal, offset, &mut file)?.entry_bytes();
+        }
+        file.flush()
+    })
+}
+
 /// Removes a file, or a folder with all in it; one that is gone is fine.
-fn remove(path: &std::path::Path) -> Result<(), StoreError> {
+fn remove(path: &Path) -> Result<(), StoreError> {
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     durable::present(removed).at("remove", path).map(drop)
 }

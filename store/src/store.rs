@@ -13,6 +13,7 @@ use crate::{
     Digest, Key, Record, StoreError,
     append::{Appender, Entry},
     catalog::{Catalog, Located, WALK_LIMIT},
+    collect::rewrite,
     durable,
     entry::{HEADER_BYTES, Header, Kind, Seal, array},
     error::{At as _, Warnings},
@@ -58,15 +59,27 @@ impl Store {
         Self::open_writer_with(root, WALK_LIMIT)
     }
 
-    pub(crate) fn open_writer_with(root: &Path, walk_limit: u64) -> Result<Self, StoreError> {
+    /// Opens a store to read and write that asks its index only where the journal has more bytes than `walk_limit`; what
+    /// is found is the same for any.
+    pub fn open_writer_with(root: &Path, walk_limit: u64) -> Result<Self, StoreError> {
         // A store that is too new is refused before anything is written, the lock included.
         refuse_newer(root)?;
         let warnings = Arc::new(Warnings::default());
         make_root(root)?;
         let lock = Lock::take(root)?;
         make_dirs(root)?;
-        let journal = Arc::new(open_journal(root, &warnings)?);
-        let (catalog, end) = Catalog::open_writer(root, journal.clone(), walk_limit, warnings.clone())?;
+        let mut journal = Arc::new(open_journal(root, &warnings)?);
+        let mut opened = Catalog::open_writer(root, journal.clone(), walk_limit, warnings.clone())?;
+        if opened.0.is_damaged() {
+            // Written anew, so that it is met once and not by every writer to come. Without room for that, it is.
+            let places = opened.0.all()?.places;
+            if rewrite(root, &journal, &places, |_| true).is_ok() {
+                durable::set_aside(root, &journal.path, "journal")?;
+                journal = Arc::new(open_journal(root, &warnings)?);
+                opened = Catalog::open_writer(root, journal.clone(), walk_limit, warnings.clone())?;
+            }
+        }
+        let (catalog, end) = opened;
         let torn = journal.bytes()?.unwrap_or(end).saturating_sub(end);
         let mut appender = Appender::new(journal.clone(), end);
         if torn > 0 {

@@ -49,7 +49,9 @@ pub fn recompute<O: Ops>(
         rebuilt: Box::new(|_, _| ()),
     };
     let mut supply = Supply::new(graph, plan, artifacts);
-    tasks.iter().for_each(|task| supply.hold(*task));
+    for &task in tasks {
+        supply.hold(task);
+    }
     for &task in tasks {
         let planned = supply.of(task);
         let (State::Cached, Some(key)) = (&planned.state, planned.key) else { continue };

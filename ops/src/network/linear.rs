@@ -194,7 +194,8 @@ impl Work for Product<'_> {
     fn run<S: Simd, const V: usize>(mut self, simd: S) {
         let mut parts: Vec<Vec<Range<usize>>> = vec![];
         for block in self.source.chunks_exact(self.inputs) {
-            parts.push(if self.weight.finite { used(block) } else { vec![0..self.inputs] });
+            let all = 0..self.inputs;
+            parts.push(if self.weight.finite { used(block) } else { Vec::from([all]) });
         }
         let depth = self.inputs.div_ceil(self.inputs.div_ceil(DEPTH));
         for first in (0..self.inputs).step_by(depth) {

@@ -136,6 +136,8 @@ fn choose(reached: &[Reach], share: f64, seed: u64) -> Chosen {
         tasks[*at].push(*task);
     }
     // In the order of the graph, so that what a model is needed for comes together.
-    tasks.iter_mut().for_each(|tasks| tasks.sort_unstable());
+    for tasks in &mut tasks {
+        tasks.sort_unstable();
+    }
     Chosen { tasks, number }
 }

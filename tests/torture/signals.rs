@@ -1,0 +1,53 @@
+//! Asked to end, in every way, at random moments.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::fixture::{Bench, Ended};
+use crate::promises::{MANY, Random, Tally, Truth, broken, long, manners, reported};
+
+#[test]
+fn by_signals() {
+    let (truth, mut random) = (Truth::of(MANY), Random::new("signals"));
+    let mut tally = Tally::new("interrupted, terminated, hung up");
+    let rounds = if long() { 25 } else { 2 };
+    for round in 0..rounds {
+        for signals in [&["INT"][..], &["INT", "INT"], &["TERM"], &["HUP"]] {
+            let bench = Bench::with(MANY);
+            let child = bench.start();
+            // Later than the program listens: before that a signal is the system's to answer.
+            std::thread::sleep(Duration::from_millis(40 + random.below(120) as u64));
+            for name in signals {
+                let _ = Command::new("sh")
+                    .args(["-c", &format!("kill -{name} {}", child.id())])
+                    .stderr(Stdio::null())
+                    .status();
+            }
+            let ended = Ended::from(child.wait_with_output().expect("an end"));
+            tally.tried();
+            let mut wrong = manners(&ended, &[0, 130]);
+            wrong.extend(broken(&bench, &truth, &reported(&ended.stdout)));
+            tally.note(&format!("round {round}: {signals:?}"), wrong);
+        }
+    }
+    tally.end(4 * rounds);
+}
+
+#[test]
+fn by_a_closed_standard_output() {
+    let (truth, mut random) = (Truth::of(MANY), Random::new("closed"));
+    let mut tally = Tally::new("standard output closed");
+    let rounds = if long() { 25 } else { 2 };
+    for round in 0..rounds {
+        let bench = Bench::with(MANY);
+        let mut child = bench.start();
+        std::thread::sleep(Duration::from_millis(random.below(150) as u64));
+        drop(child.stdout.take());
+        let ended = Ended::from(child.wait_with_output().expect("an end"));
+        tally.tried();
+        let mut wrong = manners(&ended, &[0, 130]);
+        wrong.extend(broken(&bench, &truth, &reported(&ended.stdout)));
+        tally.note(&format!("round {round}"), wrong);
+    }
+    tally.end(rounds);
+}

@@ -120,7 +120,9 @@ fn a_sample_computed_once_more_finds_a_wrong_value() {
     assert!(good.ends_with("13 tasks computed once more (--seed 7): 13 came out as recorded\n"), "{good}");
     let some = bench.stdout(["store", "verify", "--recompute", "20%", "x.ron"]);
     assert!(some.contains("3 tasks computed once more"), "{some}");
-    forge(&bench, |record| drop(record.metrics.insert("accuracy".to_owned(), 0.999)));
+    forge(&bench, |record| {
+        record.metrics.insert("accuracy".to_owned(), 0.999);
+    });
     assert_eq!(bench.stdout(["store", "verify"]), "13 records and 2 objects are good\n", "it is whole");
     let bad = bench.fewbits(["store", "verify", "--recompute", "100%"]);
     assert_eq!(bad.code, Some(1), "{bad:?}");

@@ -50,10 +50,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// A panic is a fault of ours: one sentence, not a trace. Those of tasks are caught and become their error.
+/// A panic is a fault of ours: one sentence, not a trace. Those of tasks are caught and become their error; those of the
+/// index, on its thread or on sled's own, end in a warning that it is built again.
 fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
     let thread = std::thread::current();
-    if thread.name().is_some_and(|name| name.starts_with("compute") || name.starts_with("job")) {
+    let is_caught = |name: &str| ["compute", "job", "fewbits-index"].iter().any(|of| name.starts_with(of));
+    let is_sled = info.location().is_some_and(|place| place.file().contains("/sled-"));
+    if is_sled || thread.name().is_some_and(is_caught) {
         return;
     }
     dashboard::terminal::give_back();

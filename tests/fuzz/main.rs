@@ -1,0 +1,208 @@
+//! Foreign bytes: whatever is in a file, its reader gives an error or a value, soon, and in bounded memory.
+//!
+//! `cargo test -p fewbits --test fuzz` takes half a second for each reader, `FEWBITS_TORTURE=long` a minute;
+//! `BOLERO_RANDOM_SEED` repeats what was printed for a failure. `cargo bolero test --package fewbits TARGET` lets a
+//! fuzzer search by coverage.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use fewbits_engine::graph::Graph;
+use fewbits_engine::journal::{Header, Stamped};
+use fewbits_ops::StandardOps;
+use fewbits_ops::dataset::idx::{Idx, Kind};
+use fewbits_ops::dataset::{cifar, open::Input};
+use fewbits_ops::network::model::Model;
+use fewbits_store::Store;
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+/// All that a reader of such small files may ask for.
+const MEMORY: u64 = 4 << 30;
+/// The longest that one input may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A change of a good input: bytes replaced, the end cut off, or put there; or other bytes altogether.
+type Mutation = (u8, Vec<(u32, u8)>, Option<u32>, Vec<u8>);
+
+fn mutated(seeds: &[Vec<u8>], (which, edits, cut, tail): &Mutation) -> Vec<u8> {
+    let which = usize::from(*which) % (seeds.len() + 1);
+    let Some(seed) = seeds.get(which) else { return tail.clone() };
+    let mut bytes = seed.clone();
+    for (at, byte) in edits {
+        let at = *at as usize % bytes.len().max(1);
+        if let Some(place) = bytes.get_mut(at) {
+            *place = *byte;
+        }
+    }
+    if let Some(cut) = cut {
+        bytes.truncate(*cut as usize % (bytes.len() + 1));
+    }
+    bytes.extend(tail);
+    bytes
+}
+
+/// Gives a reader changed inputs, for as long as is wanted.
+fn fuzz(seeds: &[Vec<u8>], read: impl Fn(&[u8]) + std::panic::RefUnwindSafe) {
+    // What asks for more ends the test.
+    let limit = Rlimit { current: Some(MEMORY), maximum: None };
+    setrlimit(Resource::As, limit).expect("a limit");
+    for seed in seeds {
+        read(seed);
+    }
+    let long = std::env::var_os("FEWBITS_TORTURE").is_some_and(|mode| mode == "long");
+    let time = if long { Duration::from_mins(1) } else { Duration::from_millis(500) };
+    let seeds = seeds.to_vec();
+    // How many there are is the time's to say.
+    let tried = AtomicUsize::new(0);
+    let target = bolero::check!().with_test_time(time).with_iterations(usize::MAX);
+    target.with_type::<Mutation>().for_each(|mutation| {
+        let bytes = mutated(&seeds, mutation);
+        let begin = Instant::now();
+        read(&bytes);
+        assert!(begin.elapsed() < PATIENCE, "{:?} for {} bytes", begin.elapsed(), bytes.len());
+        tried.fetch_add(1, Ordering::Relaxed);
+    });
+    let name = std::thread::current().name().unwrap_or("?").to_owned();
+    println!("{name}: {} inputs", tried.into_inner());
+}
+
+const EXPERIMENT: &str = r#"Experiment(
+    name: "fuzzed",
+    axes: { "e": Range(1, 3), "format": [Float(e: 2, m: 1), Int(bits: 4), E4M3], "x": { "a": 0.5, "b": 1.0 } },
+    only: ["e < 3 || x > 0.7"],
+    nodes: {
+        "data": Dataset(source: Mnist10k, train: 100, test: 50),
+        "net": Train(data: "data", model: Layers([Conv(out: 2, kernel: 3), Relu, Flatten, Linear(10)]), epochs: Axis("e"),
+                      optimizer: AdamW(lr: Axis("x"))),
+        "small": Quantize(model: "net", format: Axis("format"), scale: Real),
+        "score": Evaluate(model: "small", data: "data"),
+    },
+    tables: { "t": Pivot(value: "score.accuracy * 100.0", rows: ["e"], columns: ["format"], average: ["x"]) },
+)
+"#;
+
+/// A small store, made by the program itself.
+fn store() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = r#"Experiment(name: "s", nodes: {
+        "data": Dataset(source: Mnist10k, train: 50, test: 20),
+        "net": Train(data: "data", model: Layers([Conv(out: 2, kernel: 3, stride: 4), Flatten, Linear(10)]), epochs: 1),
+        "score": Evaluate(model: "net", data: "data"),
+    })"#;
+    fs::write(dir.path().join("x.ron"), text).expect("a file");
+    let store = dir.path().join("store");
+    let mut run = Command::new(env!("CARGO_BIN_EXE_fewbits"));
+    run.args(["run", "x.ron", "--quiet", "--store"]).arg(&store).current_dir(dir.path());
+    assert!(run.status().expect("the binary").success());
+    (dir, store)
+}
+
+/// The one file below a folder.
+fn only_file(dir: &Path) -> PathBuf {
+    let path = fs::read_dir(dir).expect("a folder").next().expect("a file").expect("an entry").path();
+    if path.is_dir() { only_file(&path) } else { path }
+}
+
+#[test]
+fn experiment() {
+    let ops = StandardOps::new(PathBuf::from("nowhere"), PathBuf::from("nowhere"));
+    let quick = include_bytes!("../../experiments/quickstart.ron").to_vec();
+    let ops = std::panic::AssertUnwindSafe(ops);
+    fuzz(&[EXPERIMENT.into(), quick], |bytes| {
+        let _ = Graph::read(&String::from_utf8_lossy(bytes), &*ops, 10_000);
+    });
+}
+
+#[test]
+fn idx_plain_and_gzipped() {
+    let images = [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 3][..], &[7; 18]].concat();
+    let labels = vec![0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3];
+    let gzipped = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+        encoder.write_all(bytes).expect("bytes");
+        encoder.finish().expect("bytes")
+    };
+    let bomb =
+        gzipped(&[&[0, 0, 8, 3, 0, 0x10, 0, 0, 0, 0, 0, 16, 0, 0, 0, 16][..], &vec![0; 1 << 20]].concat());
+    fuzz(&[gzipped(&images), gzipped(&labels), images, labels, bomb], |bytes| {
+        for kind in [Kind::Images, Kind::Labels] {
+            let _ = Input::bytes("fuzzed", bytes).and_then(|mut input| Idx::read(&mut input, kind));
+        }
+    });
+}
+
+#[test]
+fn cifar_archive() {
+    let mut archive = tar::Builder::new(vec![]);
+    for name in ["cifar-10-batches-bin/data_batch_1.bin", "cifar-10-batches-bin/batches.meta.txt"] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(3073);
+        archive.append_data(&mut header, name, &[3; 3073][..]).expect("a member");
+    }
+    fuzz(&[archive.into_inner().expect("an archive")], |bytes| {
+        let _ = Input::bytes("fuzzed", bytes).and_then(cifar::archive);
+    });
+}
+
+#[test]
+fn safetensors() {
+    let (_dir, store) = store();
+    let model = fs::read(only_file(&store.join("objects"))).expect("a model");
+    fuzz(&[model], |bytes| drop(Model::decode(bytes)));
+}
+
+#[test]
+fn store_journal() {
+    let (_dir, store) = store();
+    let journal = fs::read(store.join("journal/1.fbj")).expect("a journal");
+    let place = tempfile::tempdir().expect("a folder");
+    fuzz(&[journal], |bytes| {
+        let _ = fs::remove_dir_all(place.path().join("journal"));
+        fs::create_dir_all(place.path().join("journal")).expect("a folder");
+        fs::copy(store.join("STORE"), place.path().join("STORE")).expect("a copy");
+        fs::write(place.path().join("journal/1.fbj"), bytes).expect("a file");
+        let look = |store: &Store| {
+            store.for_each_record(&mut |_, _| {}).expect("records");
+            store.verify().expect("a look");
+        };
+        // A damaged number can be one of a newer program's only with its checksum.
+        look(&Store::open_reader(place.path()).expect("a store"));
+        look(&Store::open_writer_with(place.path(), 0).expect("a store"));
+        let healed = Store::open_reader(place.path()).expect("a store").verify().expect("a look");
+        assert_eq!(healed.damaged, 0, "the writer has written it anew");
+        let _ = fs::remove_dir_all(place.path().join("aside"));
+    });
+}
+
+#[test]
+fn imported_archive() {
+    let (dir, store) = store();
+    let file = dir.path().join("results.tar");
+    Store::open_reader(&store).expect("a store").export(&|_| true, &file).expect("an archive");
+    let archive = fs::read(&file).expect("an archive");
+    let place = tempfile::tempdir().expect("a folder");
+    fuzz(&[archive], |bytes| {
+        fs::write(&file, bytes).expect("a file");
+        let _ = fs::remove_dir_all(place.path().join("journal"));
+        let _ = fs::remove_dir_all(place.path().join("objects"));
+        let store = Store::open_writer(place.path()).expect("a store");
+        store.import(&file).expect("what it is worth");
+        assert!(store.verify().expect("a look").is_good());
+    });
+}
+
+#[test]
+fn run_journal() {
+    let (_dir, store) = store();
+    let lines = fs::read(only_file(&store.join("runs"))).expect("a journal");
+    fuzz(&[lines], |bytes| {
+        for line in String::from_utf8_lossy(bytes).lines() {
+            let _ = serde_json::from_str::<Header>(line);
+            let _ = serde_json::from_str::<Stamped>(line);
+        }
+    });
+}

@@ -26,7 +26,9 @@ fn commits() -> Vec<Commit> {
 fn commit(store: &Arc<Store>, commits: Vec<Commit>) {
     let committer =
         Committer::start(Arc::clone(store), |_, result| result.expect("a commit")).expect("a thread");
-    commits.into_iter().for_each(|commit| committer.submit(commit));
+    for commit in commits {
+        committer.submit(commit);
+    }
     committer.finish();
 }
 
@@ -48,7 +50,9 @@ fn commit_100_one_by_one(bencher: Bencher) {
     let fresh = || (tempfile::tempdir().expect("a folder"), commits());
     bencher.with_inputs(fresh).bench_values(|(dir, commits)| {
         let store = Arc::new(Store::open_writer(dir.path()).expect("a store"));
-        commits.into_iter().take(100).for_each(|one| commit(&store, vec![one]));
+        for one in commits.into_iter().take(100) {
+            commit(&store, vec![one]);
+        }
         dir
     });
 }

@@ -49,13 +49,34 @@ fn a_pinned_run_is_kept_and_nothing_named_is_no_reason_to_delete() {
     assert!(bench.stdout(["runs", "--pin", first]).contains("(pinned)"));
     let shown = bench.stdout(["store", "gc", "x.ron", "--delete"]);
     assert!(
-        shown.contains(&format!("kept: run {first}, 13 tasks")) && shown.ends_with("nothing to delete\n")
+        shown.contains(&format!("kept: run {first}, 13 results")) && shown.ends_with("nothing to delete\n")
     );
     assert!(!bench.stdout(["runs", "--unpin", first]).contains("(pinned)"));
     assert!(bench.stdout(["store", "gc", "x.ron", "--delete"]).ends_with("deleted\n"));
     assert_eq!(bench.stdout(["runs"]).lines().count(), 1, "the run of what is kept");
     let unknown = bench.fewbits(["runs", "--pin", "1999"]);
     assert!(unknown.code == Some(2) && unknown.stderr.contains("there is no run `1999`"), "{unknown:?}");
+}
+
+/// Behind a task without a result nothing is known, so deleting would delete what a run could still use.
+#[test]
+fn what_cannot_be_reached_is_not_deleted_by_mistake() {
+    let bench = two_studies();
+    fs::remove_file(&bench.objects()[0]).expect("a model");
+    let files = ["x.ron", "first.ron"];
+    let shown = bench.stdout(["store", "gc", files[0], files[1]]);
+    assert!(
+        shown.contains(".ron: 6 of 13 tasks have no result; what depends on those is not known"),
+        "{shown}"
+    );
+    let refused = bench.fewbits(["store", "gc", files[0], files[1], "--delete"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("run it first, or add --unfinished"), "{refused:?}");
+    for file in files {
+        assert_eq!(bench.fewbits(["run", file]).code, Some(0));
+    }
+    let ended = bench.stdout(["store", "gc", files[0], files[1], "--delete"]);
+    assert!(!ended.contains("record") && !ended.contains("object"), "only what others left: {ended}");
 }
 
 #[test]
@@ -87,7 +108,12 @@ fn results_are_carried_to_another_store() {
     assert_eq!(bad.code, Some(1), "{bad:?}");
     assert!(bad.stdout.contains("not a tar file, or damaged"), "{bad:?}");
     let none = other.fewbits(["store", "import", "no.tar"]);
-    assert!(none.code == Some(2) && none.stderr.contains("there is no such file"), "{none:?}");
+    assert!(none.code == Some(2) && none.stderr.contains("this is not a file"), "{none:?}");
+    // Nothing to write is no reason to touch what is there.
+    let before = fs::read(bench.path("second.tar")).expect("an archive");
+    let nothing = bench.fewbits(["store", "export", "-o", "second.tar", "--store", "none"]);
+    assert_eq!((nothing.code, fs::read(bench.path("second.tar")).expect("an archive")), (Some(2), before));
+    assert!(!bench.path("second.tar.unfinished").exists());
     let empty = Bench::with(TINY).fewbits(["store", "export", "-o", "x.tar"]);
     assert!(empty.code == Some(2) && empty.stderr.contains("no results to export"), "{empty:?}");
 }
@@ -132,7 +158,15 @@ fn a_sample_computed_once_more_finds_a_wrong_value() {
     );
     forge(&bench, |record| drop(record.provenance.insert("numerics".to_owned(), "another".to_owned())));
     let other = bench.stdout(["store", "verify", "--recompute", "100%"]);
-    assert!(other.contains("1 task recorded by a build with other numbers cannot be compared"), "{other}");
+    assert!(
+        other.contains("1 task cannot be compared: it was recorded by a build with other numbers"),
+        "{other}"
+    );
+    // Rounded without an error, a tensor's signal-to-noise ratio is undefined, and that says the same as itself.
+    bench.edit("m: 2", "m: 23");
+    bench.edit("[2, 3]", "[8]");
+    bench.run_well();
+    bench.stdout(["store", "verify", "--recompute", "100%", "x.ron"]);
     let odd = bench.fewbits(["store", "verify", "--recompute", "0"]);
     assert!(odd.code == Some(2) && odd.stderr.contains("above 0%"), "{odd:?}");
 }
@@ -143,8 +177,13 @@ fn waiting_takes_the_store_when_it_is_free() {
     let store = Store::open_writer(&bench.path("store")).expect("the store");
     let mut command = bench.command(["run", "x.ron", "--wait", "--ui", "json"]);
     let mut waiting = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
+    let mut other = bench.command(["run", "x.ron", "--wait"]);
+    let other = other.stderr(Stdio::piped()).spawn().expect("the binary");
     std::thread::sleep(Duration::from_millis(500));
     assert!(waiting.try_wait().expect("a state").is_none(), "it waits");
+    let interrupt = std::process::Command::new("kill").args(["-INT", &other.id().to_string()]).status();
+    assert!(interrupt.expect("kill").success());
+    assert_eq!(other.wait_with_output().expect("an end").status.code(), Some(130));
     drop(store);
     let output = waiting.wait_with_output().expect("an end");
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,8 +1,8 @@
 //! Results in one file, to be carried to another store.
 //!
 //! A tar file: `records/N`, each a small journal of its own, then `objects/DIGEST`. What is read from one is foreign:
-//! names are compared and never used as paths, nothing is taken in that does not prove itself by its checksum, its key
-//! or its digest, and no more is held in memory than one member of records has.
+//! names are compared and never used as paths, and nothing is taken in that does not prove itself by its checksum, its key
+//! or its digest. Records are held in memory, objects are not.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -14,6 +14,7 @@ use std::{
 use crate::{
     Digest, Key, Record, Store, StoreError,
     append::Entry,
+    durable,
     entry::{BODY_LIMIT, HEADER_BYTES, Header, Kind, Seal, array},
     error::At as _,
     format,
@@ -54,19 +55,27 @@ pub struct Imported {
 }
 
 impl Store {
-    /// Writes the records that `wanted` names, with their objects, to a file. What is damaged is left out.
-    pub fn export(&self, wanted: &dyn Fn(&Key) -> bool, path: &Path) -> Result<Exported, StoreError> {
+    /// Writes the records that `wanted` names, with their objects, to a file. What is damaged is left out; none where
+    /// nothing is left, and then no file is touched.
+    pub fn export(&self, wanted: &dyn Fn(&Key) -> bool, path: &Path) -> Result<Option<Exported>, StoreError> {
         let mut done = Exported::default();
         let unfinished = PathBuf::from(format!("{}.unfinished", path.display()));
         let file = File::create(&unfinished).at("create", &unfinished)?;
         let written = self.write_archive(wanted, file, &unfinished, &mut done);
-        let moved = written.and_then(|()| fs::rename(&unfinished, path).at("write", path));
+        let is_empty = done.records == 0;
+        let finish = || if is_empty { fs::remove_file(&unfinished) } else { fs::rename(&unfinished, path) };
+        let moved = written.and_then(|()| finish().at("write", path));
         if moved.is_err() {
             let _ = fs::remove_file(&unfinished);
         }
         moved?;
+        if is_empty {
+            return Ok(None);
+        }
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        durable::sync(folder.unwrap_or(Path::new(".")))?;
         done.bytes = fs::metadata(path).at("read", path)?.len();
-        Ok(done)
+        Ok(Some(done))
     }
 
     fn write_archive(
@@ -115,7 +124,7 @@ impl Store {
         let mut records: BTreeMap<Key, Record> = BTreeMap::new();
         let mut wanted: HashSet<Digest> = HashSet::new();
         let mut archive = tar::Archive::new(BufReader::new(file));
-        for (at, member) in archive.entries().at("read", path)?.enumerate() {
+        for (at, member) in archive.entries().at("read", path)?.raw(true).enumerate() {
             // What follows a member that cannot be read cannot be found.
             let Ok(mut member) = member else {
                 done.refused.push(format!("what follows member {at}: not a tar file, or damaged"));
@@ -136,6 +145,9 @@ impl Store {
                 done.refused.push(format!("member {at}: neither records nor an object"));
             }
         }
+        if records.is_empty() && done.refused.is_empty() {
+            done.refused.push("it holds no records".into());
+        }
         self.take_in(records, &mut done)?;
         Ok(done)
     }
@@ -146,7 +158,7 @@ impl Store {
         content: &mut impl Read,
         done: &mut Imported,
     ) -> Result<(), StoreError> {
-        if self.objects.is_good(digest)? {
+        if self.objects.sync_if_good(digest)? {
             return Ok(());
         }
         if self.objects.put_from(digest, content, self.shared_warnings())? {
@@ -163,7 +175,7 @@ impl Store {
         for (key, record) in records {
             if let Some(here) = self.record(&key)? {
                 done.present += 1;
-                if !same_result(&here, &record) {
+                if !here.says_the_same_as(&record) {
                     done.differing.push(key);
                 }
                 continue;
@@ -184,18 +196,6 @@ impl Store {
 
 fn objects_of(record: &Record) -> impl Iterator<Item = Digest> + '_ {
     record.parts.values().filter(|_| record.kept).copied()
-}
-
-/// Whether two records say the same, whoever made them and however long it took.
-#[must_use]
-pub fn same_result(one: &Record, other: &Record) -> bool {
-    let bits = |values: &BTreeMap<String, f64>| -> Vec<(String, u64)> {
-        values.iter().map(|(name, value)| (name.clone(), value.to_bits())).collect()
-    };
-    bits(&one.metrics) == bits(&other.metrics)
-        && one.series == other.series
-        && one.parts == other.parts
-        && one.correct == other.correct
 }
 
 /// Holds records on their way into an archive.

@@ -194,12 +194,7 @@ impl Catalog {
 
     fn reopen(&self, view: &mut View) -> Result<(), StoreError> {
         *view = View::of(None);
-        let Some(newest) = Journal::newest(&self.root)? else { return Ok(()) };
-        let path = newest.1.clone();
-        let Some(journal) = Journal::open(&self.root, newest, false, &self.warnings)? else {
-            self.warnings.push(format!("{}: not a journal; the next run sets it aside", path.display()));
-            return Ok(());
-        };
+        let Some(journal) = Journal::open_newest(&self.root, &self.warnings)? else { return Ok(()) };
         let bytes = journal.bytes()?.unwrap_or(0);
         *view = View::of(Some(Arc::new(journal)));
         self.walk(view, bytes)

@@ -74,7 +74,8 @@ impl Unwanted {
     /// What computing the records again would take.
     #[must_use]
     pub fn seconds(&self) -> f64 {
-        self.ops.values().map(|of| of.seconds).sum()
+        // An empty sum would be −0.
+        self.ops.values().fold(0.0, |sum, of| sum + of.seconds)
     }
 }
 
@@ -172,9 +173,6 @@ pub(crate) fn rewrite(
     imprint::remove(root)?;
     let Seal { store, generation, format } = old.seal;
     let seal = Seal { store, generation: generation + 1, format: format::FORMAT };
-    if format != seal.format {
-        format::write(root, seal.format, store)?;
-    }
     durable::write_with(root, &Journal::path_of(root, seal.generation), |file| {
         let mut file = BufWriter::new(file);
         file.write_all(&journal::first_bytes(&seal))?;
@@ -188,7 +186,8 @@ pub(crate) fn rewrite(
             offset += entry.map_err(io::Error::other)?.write(&seal, offset, &mut file)?.entry_bytes();
         }
         file.flush()
-    })
+    })?;
+    if format == seal.format { Ok(()) } else { format::write(root, seal.format, store) }
 }
 
 /// Removes a file, or a folder with all in it; one that is gone is fine.

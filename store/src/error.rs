@@ -97,6 +97,13 @@ impl fmt::Display for Holder {
     }
 }
 
+impl StoreError {
+    /// Whether a file is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// Says where and at what an input or output error happened.
 pub(crate) trait At<T> {
     fn at(self, what: &'static str, path: &Path) -> Result<T, StoreError>;

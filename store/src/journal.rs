@@ -14,12 +14,15 @@ use crate::{
     entry::{HEADER_BYTES, Header, Seal, array},
     error::{At as _, Warnings},
     format,
+    scan::scan,
 };
 
 /// Where the first entry begins.
 pub(crate) const START: u64 = 48;
 
 const MAGIC: &[u8; 8] = b"FEWBITSJ";
+/// How often a file that was replaced is looked for again.
+const TRIES: u32 = 10;
 
 /// Reads one file of the journal.
 #[derive(Debug)]
@@ -30,12 +33,31 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Finds the newest generation in a store.
-    pub(crate) fn newest(root: &Path) -> Result<Option<(u64, PathBuf)>, StoreError> {
-        Ok(Self::generations(root)?.pop())
+    /// Opens the newest generation that is a journal, for reading; none if there is none.
+    pub(crate) fn open_newest(root: &Path, warnings: &Warnings) -> Result<Option<Self>, StoreError> {
+        for _ in 0..TRIES {
+            match Self::try_newest(root, warnings) {
+                // It was replaced after it was listed.
+                Err(error) if error.is_not_found() => {}
+                opened => return opened,
+            }
+        }
+        Self::try_newest(root, warnings)
     }
 
-    /// Finds all generations in a store, the newest last. There are two only where a collection did not end.
+    fn try_newest(root: &Path, warnings: &Warnings) -> Result<Option<Self>, StoreError> {
+        for newest in Self::generations(root)?.into_iter().rev() {
+            let path = newest.1.clone();
+            if let Some(journal) = Self::open(root, newest, false, warnings)? {
+                return Ok(Some(journal));
+            }
+            warnings.push(format!("{}: not a journal; the next run sets it aside", path.display()));
+        }
+        Ok(None)
+    }
+
+    /// Finds all generations in a store, the newest last. There are two only where a writer did not end that wrote the
+    /// journal anew.
     pub(crate) fn generations(root: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
         let dir = root.join("journal");
         let Some(files) = durable::present(fs::read_dir(&dir)).at("read", &dir)? else { return Ok(vec![]) };
@@ -53,8 +75,8 @@ impl Journal {
         root.join("journal").join(format!("{generation}.fbj"))
     }
 
-    /// Opens a file that exists. Where its first bytes are damaged, `STORE` and its name say whose it is; none if
-    /// `STORE` does not either. Only a writer mends the first bytes.
+    /// Opens a file that exists. Where its first bytes are damaged, `STORE` and its name say whose it is, and its entries
+    /// in which format; none if they do not either. Only a writer mends the first bytes.
     pub(crate) fn open(
         root: &Path,
         (generation, path): (u64, PathBuf),
@@ -68,8 +90,15 @@ impl Journal {
             format::refuse_newer(root, seal.format)?;
             return Ok(Some(Self { file, path, seal }));
         }
-        let format::Found::Store { format, id: store } = format::read(root)? else { return Ok(None) };
-        let seal = Seal { store, generation, format };
+        let format::Found::Store { id: store, .. } = format::read(root)? else { return Ok(None) };
+        let mut journal = Self { file, path, seal: Seal { store, generation, format: format::FORMAT } };
+        while !journal.has_entries()? {
+            match journal.seal.format {
+                1 => return Ok(None),
+                format => journal.seal.format = format - 1,
+            }
+        }
+        let Self { file, path, seal } = journal;
         if write {
             warnings.push(format!("{}: its first bytes were damaged and are written again", path.display()));
             file.write_all_at(&first_bytes(&seal), 0).and_then(|()| file.sync_all()).at("write", &path)?;
@@ -85,10 +114,19 @@ impl Journal {
         Ok(Self { file, path, seal })
     }
 
-    /// Gives the file's length, or none once it is no longer part of the store.
+    fn has_entries(&self) -> Result<bool, StoreError> {
+        let length = self.file.metadata().at("read", &self.path)?.len();
+        let mut any = false;
+        scan(self, START..length, &mut |_, _| any = true)?;
+        Ok(any)
+    }
+
+    /// Gives the file's length, or none once it is no longer in its place: it was replaced, or set aside.
     pub(crate) fn bytes(&self) -> Result<Option<u64>, StoreError> {
-        let meta = self.file.metadata().at("read", &self.path)?;
-        Ok((meta.nlink() > 0).then_some(meta.len()))
+        let ours = self.file.metadata().at("read", &self.path)?;
+        let there = durable::present(fs::metadata(&self.path)).at("read", &self.path)?;
+        let is_ours = there.is_some_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()));
+        Ok(is_ours.then_some(ours.len()))
     }
 
     /// Reads the header at a place; none if there is no valid one.

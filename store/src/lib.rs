@@ -64,7 +64,7 @@ mod verify;
 mod tests;
 
 pub use self::{
-    archive::{Exported, Imported, same_result},
+    archive::{Exported, Imported},
     collect::{Unwanted, Wanted},
     commit::{Commit, Committer},
     contents::Item,

@@ -62,14 +62,23 @@ impl Objects {
         Ok(found.flatten() == Some(*digest))
     }
 
+    /// Whether the content on the disk is right; if so, it has reached the disk after this. A killed process renames, but
+    /// does not sync.
+    pub(crate) fn sync_if_good(&self, digest: &Digest) -> Result<bool, StoreError> {
+        if !self.is_good(digest)? {
+            return Ok(false);
+        }
+        let path = self.path(digest);
+        durable::sync(&path)?;
+        path.parent().map_or(Ok(()), durable::sync)?;
+        Ok(true)
+    }
+
     /// Brings a content to the disk under its digest.
     pub(crate) fn put(&self, bytes: &[u8], warnings: &Warnings) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
         let path = self.path(&digest);
-        if self.is_good(&digest)? {
-            // It may be there without having reached the disk: a killed process renames, but does not sync.
-            durable::sync(&path)?;
-            path.parent().map_or(Ok(()), durable::sync)?;
+        if self.sync_if_good(&digest)? {
             return Ok(digest);
         }
         if fs::symlink_metadata(&path).is_ok() {

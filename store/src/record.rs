@@ -2,7 +2,7 @@
 //!
 //! Knows how a record is written down, not where, and nothing of the ops that make records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,36 @@ impl Record {
         parts.next().filter(|_| parts.next().is_none()).copied()
     }
 
+    /// Whether two records say the same to the bit, whoever made them and however long it took.
+    #[must_use]
+    pub fn says_the_same_as(&self, other: &Self) -> bool {
+        same_metrics(&self.metrics, &other.metrics)
+            && same_series(&self.series, &other.series)
+            && self.parts == other.parts
+            && self.correct == other.correct
+    }
+
+    /// Names what two records do not say alike: metrics with both values, series, parts, answers to single images.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.metrics.keys().chain(other.metrics.keys()).collect();
+        let mut found = Vec::new();
+        for name in names {
+            let [one, two] = [self, other].map(|record| record.metrics.get(name));
+            if one.map(|value| value.to_bits()) != two.map(|value| value.to_bits()) {
+                let word = |value: Option<&f64>| value.map_or("none".to_owned(), ToString::to_string);
+                found.push(format!("{name} {} instead of {}", word(two), word(one)));
+            }
+        }
+        let others = [
+            ("series", !same_series(&self.series, &other.series)),
+            ("digests of the artifact", self.parts != other.parts),
+            ("answers to single images", self.correct != other.correct),
+        ];
+        found.extend(others.into_iter().filter(|(_, differ)| *differ).map(|(name, _)| name.to_owned()));
+        found
+    }
+
     /// Gives the name of the op, read from the preimage.
     #[must_use]
     pub fn op(&self) -> Option<String> {
@@ -68,6 +98,23 @@ impl Record {
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         rmp_serde::from_slice(bytes).ok()
     }
+}
+
+/// An undefined value equals itself.
+fn same_bits<'v>(one: impl IntoIterator<Item = &'v f64>, two: impl IntoIterator<Item = &'v f64>) -> bool {
+    let bits = |value: &f64| value.to_bits();
+    one.into_iter().map(bits).eq(two.into_iter().map(bits))
+}
+
+fn same_metrics(one: &BTreeMap<String, f64>, two: &BTreeMap<String, f64>) -> bool {
+    one.keys().eq(two.keys()) && same_bits(one.values(), two.values())
+}
+
+fn same_series(one: &BTreeMap<String, Series>, two: &BTreeMap<String, Series>) -> bool {
+    let same = |(one, two): (&Series, &Series)| {
+        (&one.along, &one.names) == (&two.along, &two.names) && same_bits(&one.values, &two.values)
+    };
+    one.keys().eq(two.keys()) && one.values().zip(two.values()).all(same)
 }
 
 /// Builds small records for the tests of this crate.
@@ -106,6 +153,22 @@ mod tests {
         let (_, with) = sample("evaluate", 1);
         let without = Record { correct: None, ..with.clone() };
         assert!(with.encode().unwrap().len() <= without.encode().unwrap().len() + 25 + 5);
+    }
+
+    #[test]
+    fn an_undefined_value_says_the_same_as_itself() {
+        let (_, mut one) = sample("quantize", 1);
+        one.series
+            .insert("sqnr".into(), Series { along: "tensor".into(), names: vec![], values: vec![f64::NAN] });
+        let later = Record { seconds: 9.0, provenance: BTreeMap::new(), ..one.clone() };
+        assert!(one.says_the_same_as(&later) && one.differences(&later).is_empty());
+        let mut other = one.clone();
+        other.metrics.insert("accuracy".into(), 0.5);
+        other.metrics.remove("loss");
+        other.series.clear();
+        assert!(!one.says_the_same_as(&other));
+        let told = ["accuracy 0.5 instead of 1.25", "loss none instead of 0.1", "series"];
+        assert_eq!(one.differences(&other), told);
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //! Knows nothing of what the lines say, except that none has a line break in it.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
-use crate::{Store, StoreError, durable, error::At as _, object::names};
+use crate::{Key, Store, StoreError, durable, error::At as _, object::names};
 
 const SUFFIX: &str = ".jsonl";
 /// A line longer than this is not waited for.
@@ -79,12 +80,19 @@ impl Store {
         self.pin_path(id).exists()
     }
 
-    /// Pins a run.
-    pub fn pin_run(&self, id: &str) -> Result<(), StoreError> {
+    /// Pins a run: what it reached is kept, whatever a later program makes of its experiment.
+    pub fn pin_run(&self, id: &str, reached: &BTreeSet<Key>) -> Result<(), StoreError> {
         self.writer()?;
         // A run that is not there cannot be pinned.
         self.open_run(id)?;
-        durable::write(self.root(), &self.pin_path(id), b"")
+        let lines: Vec<String> = reached.iter().map(|key| format!("{key}\n")).collect();
+        durable::write(self.root(), &self.pin_path(id), lines.concat().as_bytes())
+    }
+
+    /// Gives the keys that a pin holds; none if the run is not pinned, or a line of its pin is damaged.
+    pub fn pinned(&self, id: &str) -> Result<Option<BTreeSet<Key>>, StoreError> {
+        let Some(bytes) = durable::read(&self.pin_path(id))? else { return Ok(None) };
+        Ok(String::from_utf8_lossy(&bytes).lines().map(|line| line.parse().ok()).collect())
     }
 
     /// Undoes [`Self::pin_run`].

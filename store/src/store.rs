@@ -71,13 +71,12 @@ impl Store {
         let mut journal = Arc::new(open_journal(root, &warnings)?);
         let mut opened = Catalog::open_writer(root, journal.clone(), walk_limit, warnings.clone())?;
         if opened.0.is_damaged() {
-            // Written anew, so that it is met once and not by every writer to come. Without room for that, it is.
-            let places = opened.0.all()?.places;
-            if rewrite(root, &journal, &places, |_| true).is_ok() {
-                durable::set_aside(root, &journal.path, "journal")?;
-                journal = Arc::new(open_journal(root, &warnings)?);
-                opened = Catalog::open_writer(root, journal.clone(), walk_limit, warnings.clone())?;
-            }
+            // Written anew, so that it is met once and not by every writer to come. Nothing may be added to the old one
+            // after that has begun: where it fails halfway, the next writer may find the new one.
+            rewrite(root, &journal, &opened.0.all()?.places, |_| true)?;
+            durable::set_aside(root, &journal.path, "journal")?;
+            journal = Arc::new(open_journal(root, &warnings)?);
+            opened = Catalog::open_writer(root, journal.clone(), walk_limit, warnings.clone())?;
         }
         let (catalog, end) = opened;
         let torn = journal.bytes()?.unwrap_or(end).saturating_sub(end);
@@ -264,10 +263,7 @@ impl Drop for Store {
 /// Refuses a store of a newer format, whichever of `STORE` and the journal tells.
 fn refuse_newer(root: &Path) -> Result<(), StoreError> {
     format::read(root)?;
-    if let Some(newest) = Journal::newest(root)? {
-        Journal::open(root, newest, false, &Warnings::default())?;
-    }
-    Ok(())
+    Journal::open_newest(root, &Warnings::default()).map(drop)
 }
 
 /// Makes the store's directory, and its name durable.
@@ -304,13 +300,15 @@ fn open_journal(root: &Path, warnings: &Warnings) -> Result<Journal, StoreError>
     while let Some((number, path)) = generations.pop() {
         if let Some(journal) = Journal::open(root, (number, path.clone()), true, warnings)? {
             let Seal { store: id, format, .. } = journal.seal;
-            // A collection that did not end may have raised its number already.
-            if !matches!(found, Found::Store { format: said, id: same } if same == id && said >= format) {
-                warnings
-                    .push(format!("{}: damaged or lost, and written again", root.join("STORE").display()));
+            if found != (Found::Store { format, id }) {
+                // Where only the number is another, whoever wrote the journal anew did not come to write it.
+                if !matches!(found, Found::Store { id: same, .. } if same == id) {
+                    let path = root.join("STORE");
+                    warnings.push(format!("{}: damaged or lost, and written again", path.display()));
+                }
                 format::write(root, format, id)?;
             }
-            // A collection had not ended: it had only to remove them.
+            // A writer that wrote the journal anew did not come to remove them.
             for (_, path) in generations {
                 durable::present(fs::remove_file(&path)).at("remove", &path)?;
             }

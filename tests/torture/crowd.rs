@@ -12,6 +12,19 @@ fn start(bench: &Bench) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary")
 }
 
+/// Reads the store in every way until told to stop; returns what was wrong.
+fn read(bench: &Bench, stop: &AtomicBool) -> Vec<String> {
+    let mut wrong = vec![];
+    while !stop.load(Ordering::Relaxed) {
+        for command in [&["table", "x.ron"][..], &["plan", "x.ron"], &["runs"], &["store", "info"]] {
+            wrong.extend(manners(&bench.fewbits(command), &[0]));
+        }
+        // There is no run before the first writer has begun one.
+        wrong.extend(manners(&bench.fewbits(["watch", "--ui", "plain"]), &[0, 2]));
+    }
+    wrong
+}
+
 #[test]
 fn eight_start_at_once_and_the_holder_is_killed() {
     let (truth, mut random) = (Truth::of(MANY), Random::new("crowd"));
@@ -21,19 +34,7 @@ fn eight_start_at_once_and_the_holder_is_killed() {
         let bench = Bench::with(MANY);
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let reader = scope.spawn(|| {
-                let mut wrong = vec![];
-                while !stop.load(Ordering::Relaxed) {
-                    for command in
-                        [&["table", "x.ron"][..], &["plan", "x.ron"], &["runs"], &["store", "info"]]
-                    {
-                        wrong.extend(manners(&bench.fewbits(command), &[0]));
-                    }
-                    // There is no run before the first writer has begun one.
-                    wrong.extend(manners(&bench.fewbits(["watch", "--ui", "plain"]), &[0, 2]));
-                }
-                wrong
-            });
+            let reader = scope.spawn(|| read(&bench, &stop));
             let mut children: Vec<Child> = (0..8).map(|_| start(&bench)).collect();
             std::thread::sleep(Duration::from_millis(30 + random.below(150) as u64));
             // One of them holds the store, if any still runs.

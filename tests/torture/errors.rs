@@ -22,6 +22,7 @@ fn at_every(
     for &call in calls {
         // How often a run makes the call: then it ends without meeting the fault.
         let most = calls_of(&prepare(), call);
+        assert!(most > 0 || call == "truncate", "no {call} was met: does shim.c still stand in its way?");
         let (step, first) = if long() { (1, 1) } else { (11, 1 + random.below(11)) };
         for at in (first..=most).step_by(step) {
             for &deed in deeds {
@@ -71,4 +72,25 @@ fn reading_fails() {
         bench
     };
     at_every("reading fails", &["read", "open"], &[Deed::Fail(EIO), Deed::FailOn(EIO)], prepare, &truth);
+}
+
+/// A journal with damage inside is written anew: where that fails halfway, nothing may be added to the old one.
+#[test]
+fn mending_fails() {
+    let more = THREE.replace("[0]", "[0, 1]");
+    let truth = Truth::of(&more);
+    let prepare = || {
+        let bench = Bench::with(THREE);
+        bench.run_well();
+        let path = bench.path("store/journal/1.fbj");
+        let mut bytes = std::fs::read(&path).expect("a journal");
+        // In the header of the second entry.
+        let second = 48 + 104 + u32::from_le_bytes(bytes[56..60].try_into().expect("four bytes")) as usize;
+        bytes[second + 20] ^= 1;
+        std::fs::write(&path, bytes).expect("a write");
+        bench.write("x.ron", &more);
+        bench
+    };
+    let deeds = [Deed::Fail(EIO), Deed::Fail(ENOSPC), Deed::FailOn(ENOSPC)];
+    at_every("calls fail while damage is mended", &CALLS, &deeds, prepare, &truth);
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fewbits_store::{Key, Record, Store, same_result};
+use fewbits_store::{Key, Record, Store};
 use serde_json::Value as Json;
 
 use crate::fixture::{Bench, end, files};
@@ -259,7 +259,13 @@ fn broken(root: &Path, truth: &BTreeMap<Key, Record>, done: &[Key]) -> Vec<Strin
                     continue;
                 }
             };
-        let hits = store.lookup(done).expect("a look");
+        let hits = match store.lookup(done) {
+            Ok(hits) => hits,
+            Err(error) => {
+                broken.push(format!("promise 3: {who}: {error}"));
+                continue;
+            }
+        };
         for (key, hit) in done.iter().zip(hits) {
             let record = store.record(key).expect("a look");
             let object = |record: &Record| {
@@ -273,7 +279,7 @@ fn broken(root: &Path, truth: &BTreeMap<Key, Record>, done: &[Key]) -> Vec<Strin
             }
         }
         for (key, record) in records(&store) {
-            if !truth.get(&key).is_some_and(|truth| same_result(truth, &record)) {
+            if !truth.get(&key).is_some_and(|truth| truth.says_the_same_as(&record)) {
                 broken.push(format!("promise 2: {who}: {} says something else", key.short()));
             }
         }

@@ -258,7 +258,7 @@ pub enum StoreCommand {
     Info,
     /// Read every record and object, and report what is damaged
     #[command(
-        after_help = "Exit code 1 if anything is damaged or differs.\n\nExamples:\n  fewbits store verify\n  fewbits store verify --recompute 1%\n  fewbits store verify --recompute 5% study.ron"
+        after_help = "Exit code 1 if anything is damaged or differs. Relative paths of a past run's files start from this folder.\n\nExamples:\n  fewbits store verify\n  fewbits store verify --recompute 1%\n  fewbits store verify --recompute 5% study.ron"
     )]
     Verify(Verify),
     /// Delete what no experiment named here and no pinned run reaches
@@ -271,7 +271,7 @@ pub enum StoreCommand {
         after_help = "Examples:\n  fewbits store export -o results.tar\n  fewbits store export study.ron -o study.tar"
     )]
     Export(Export),
-    /// Take in the results of a file that `store export` wrote; all of it is checked
+    /// Take in the results of a file that `store export` wrote; its wholeness is checked, its author is trusted
     #[command(after_help = "Example:\n  fewbits store import results.tar")]
     Import(Import),
 }
@@ -297,6 +297,9 @@ pub struct Gc {
     /// Delete, instead of showing what would be deleted
     #[arg(long)]
     pub delete: bool,
+    /// Delete though experiments named have tasks without a result, and with it what depends on those
+    #[arg(long)]
+    pub unfinished: bool,
     /// Wait while another process writes to the store, instead of giving up
     #[arg(long)]
     pub wait: bool,

@@ -2,7 +2,7 @@
 //! Experiments come from files, or from the journals of past runs.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -13,7 +13,7 @@ use fewbits_ops::StandardOps;
 use fewbits_store::{Key, Store, StoreError};
 
 use crate::cli::Global;
-use crate::session::{Session, open, read};
+use crate::session::{Session, data_dir, open};
 
 /// An experiment, planned.
 pub struct Reach {
@@ -39,9 +39,17 @@ impl Reach {
         let Some(header) = header.and_then(|line| serde_json::from_str::<Header>(&line).ok()) else {
             return Ok(Err(format!("run {id} has no beginning: it was cut off")));
         };
-        match read(&header.text, Path::new("experiment.ron"), global) {
-            Ok(session) => Ok(Ok(Self::of(format!("run {id}"), session, header.sources, store)?)),
-            Err(_) => Ok(Err(format!("the experiment of run {id} cannot be read by this version"))),
+        // Relative paths of its files start from here, as those of a dashboard do.
+        let ops = Arc::new(StandardOps::new(data_dir(global), PathBuf::from(".")));
+        match Graph::read(&header.text, &*ops, usize::MAX) {
+            Ok(graph) => {
+                let session = Session { graph: Arc::new(graph), ops };
+                Ok(Ok(Self::of(format!("run {id}"), session, header.sources, store)?))
+            }
+            Err(faults) => {
+                let first = faults.first().map_or(String::new(), |fault| format!(": {}", fault.message));
+                Ok(Err(format!("the experiment of run {id} cannot be read by this version{first}")))
+            }
         }
     }
 
@@ -56,9 +64,11 @@ impl Reach {
         self.plan.tasks.iter().filter_map(|planned| planned.key).collect()
     }
 
-    /// Returns how many tasks have no result: what depends on them is out of reach.
-    pub fn missing(&self) -> usize {
-        self.plan.tasks.iter().filter(|planned| planned.state != State::Cached).count()
+    /// Says how many tasks have no result, if any: what depends on them is out of reach.
+    pub fn unfinished(&self) -> Option<String> {
+        let missing = self.plan.tasks.iter().filter(|planned| planned.state != State::Cached).count();
+        let all = self.plan.tasks.len();
+        (missing > 0).then(|| format!("{}: {missing} of {all} tasks have no result", self.name))
     }
 }
 

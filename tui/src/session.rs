@@ -83,7 +83,11 @@ pub fn writer(global: &Global, wait: bool, stops: impl Fn() -> bool) -> Result<S
     let mut told = false;
     loop {
         match Store::open_writer(&dir) {
-            Err(StoreError::InUse { holder, .. }) if wait && !stops() => {
+            Err(StoreError::InUse { .. }) if wait && stops() => {
+                let message = "interrupted while it waited for the store".to_owned();
+                return Err(Coded { exit: Exit::Interrupted, message }.into());
+            }
+            Err(StoreError::InUse { holder, .. }) if wait => {
                 if !std::mem::replace(&mut told, true) {
                     eprintln!(
                         "waiting for {} to end its work in {}",

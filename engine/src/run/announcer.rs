@@ -6,7 +6,7 @@ use std::time::Instant;
 use fewbits_store::{RunWriter, Store, StoreError};
 use tokio::sync::mpsc;
 
-use crate::event::Event;
+use crate::event::{Event, Summary};
 use crate::graph::Graph;
 use crate::journal::{Header, Stamped};
 use crate::ops::Ops;
@@ -35,6 +35,22 @@ impl Announcer {
         Ok(Self { events, journal: Some(journal), start })
     }
 
+    /// Announces a plan, and what is to be warned of before anything runs.
+    pub fn begin<O: Ops>(&mut self, graph: &Graph<O>, plan: &Plan, warnings: impl Iterator<Item = String>) {
+        self.tell(planned(graph, plan));
+        for message in warnings {
+            self.tell(Event::Warned { message });
+        }
+    }
+
+    /// Ends a run that had nothing to do.
+    pub fn end_idle(&mut self, plan: &Plan) -> Summary {
+        let (tasks, seconds) = (plan.tasks.len(), self.start.elapsed().as_secs_f64());
+        let summary = Summary { tasks, cached: tasks, seconds, ..Summary::default() };
+        self.tell(Event::Finished(summary));
+        summary
+    }
+
     /// Tells one event.
     pub fn tell(&mut self, event: Event) {
         let stamped = Stamped { at: self.start.elapsed().as_secs_f64(), event };
@@ -48,8 +64,7 @@ impl Announcer {
     }
 }
 
-/// Returns the event that announces a plan.
-pub fn planned<O: Ops>(graph: &Graph<O>, plan: &Plan) -> Event {
+fn planned<O: Ops>(graph: &Graph<O>, plan: &Plan) -> Event {
     let nodes = graph.experiment.nodes.iter().enumerate();
     Event::Planned {
         experiment: graph.experiment.name.clone(),

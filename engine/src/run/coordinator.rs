@@ -8,7 +8,7 @@ use std::time::Instant;
 use fewbits_store::{Commit, Committer, Key, Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
-use super::announcer::{Announcer, planned};
+use super::announcer::Announcer;
 use super::artifacts::Artifacts;
 use super::context::{Context, Report};
 use super::course::{Course, Recording};
@@ -83,15 +83,9 @@ pub async fn run<O: Ops>(
     let history = if idle { None } else { History::last(&graph, &*ops, &store) };
     let header = Header::new(&graph, &plan, settings.jobs, planner.sources()?);
     let mut announcer = Announcer::open(&header, &store, id, start, events)?;
-    announcer.tell(planned(&graph, &plan));
-    for message in planner.notes().into_iter().chain(store.warnings()) {
-        announcer.tell(Event::Warned { message });
-    }
+    announcer.begin(&graph, &plan, planner.notes().into_iter().chain(store.warnings()));
     if idle {
-        let (tasks, seconds) = (plan.tasks.len(), start.elapsed().as_secs_f64());
-        let summary = Summary { tasks, cached: tasks, seconds, ..Summary::default() };
-        announcer.tell(Event::Finished(summary));
-        return Ok((summary, plan));
+        return Ok((announcer.end_idle(&plan), plan));
     }
     let artifacts = Arc::new(Artifacts::new());
     let supply = Supply::new(&graph, plan, Arc::clone(&artifacts));
@@ -287,7 +281,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
                 self.store_error.get_or_insert_with(|| error.to_string());
                 self.stop();
             }
-            JobError::Op(_) => {}
+            JobError::Op(_) | JobError::Changed(_) => {}
         }
         self.course.failed(job.task, error.to_string());
         Ok(())

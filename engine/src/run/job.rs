@@ -83,6 +83,9 @@ pub enum JobError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A file that is read holds something else than planned; says which.
+    #[error("{0}; run again")]
+    Changed(String),
     /// A kept artifact of this task is not in the store any more, or damaged.
     #[error("a kept artifact is lost")]
     Lost(TaskId),
@@ -151,8 +154,8 @@ impl<O: Ops> Worker<O> {
             let planned =
                 |digest: Digest| job.preimage.contains(&format!("\"{}\":\"{digest}\"", source.name));
             if !now.is_some_and(planned) {
-                let what = format!("{}: the file changed while it was read; run again", path.display());
-                return Err(OpError::Failed(what).into());
+                let what = format!("{}: this is not the file that it was when the run began", path.display());
+                return Err(JobError::Changed(what));
             }
         }
         Ok(())

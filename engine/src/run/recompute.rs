@@ -1,10 +1,10 @@
 //! Tasks done once more, to see whether they come out as they were recorded.
 //! Changes nothing in the store.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use fewbits_store::{Record, Store, StoreError, same_result};
+use fewbits_store::{Store, StoreError};
 
 use super::artifacts::Artifacts;
 use super::context::Context;
@@ -12,7 +12,7 @@ use super::job::{Job, JobError, Worker};
 use super::supply::Supply;
 use crate::graph::{Graph, TaskId};
 use crate::ops::{OpError, Ops};
-use crate::plan::{Plan, Planner, Preimage, State};
+use crate::plan::{Plan, Planner, Preimage};
 
 /// The label of a record's provenance that says which builds give the same bits.
 const NUMERICS: &str = "numerics";
@@ -24,20 +24,19 @@ pub enum Verdict {
     Same,
     /// These came out otherwise: metrics, series, parts, or the answers to the images.
     Differs(Vec<String>),
-    /// It was recorded by a build with other numbers, so that bits cannot be compared.
-    OtherNumerics(String),
+    /// It cannot be compared; says why.
+    Unlike(String),
     /// It could not be done.
     Failed(String),
 }
 
 /// Does recorded tasks of a plan once more, one after the other, with all threads of the pool this is called in.
-/// `planner` must be the one that made the plan. Stops where `cancelled` is set.
+/// `planner` must be the one that made the plan. `each` is told what every task showed.
 pub fn recompute<O: Ops>(
     (graph, ops, store): (&Arc<Graph<O>>, &Arc<O>, &Arc<Store>),
     planner: &Planner<'_, O>,
     plan: Plan,
     tasks: &[TaskId],
-    cancelled: &Arc<AtomicBool>,
     each: &mut dyn FnMut(TaskId, &Verdict),
 ) -> Result<(), StoreError> {
     let artifacts = Arc::new(Artifacts::new());
@@ -53,53 +52,52 @@ pub fn recompute<O: Ops>(
         supply.hold(task);
     }
     for &task in tasks {
-        let planned = supply.of(task);
-        let (State::Cached, Some(key)) = (&planned.state, planned.key) else { continue };
-        let Some(recorded) = store.record(&key)? else { continue };
-        let known = planner.preimage(task, |input| supply.parts(input))?;
-        let (Ok(inputs), Preimage::Known(preimage)) = (supply.recipes(task), known) else { continue };
-        let job = Job { task, key, preimage, keep: false, inputs };
-        let context = || Context::new(Arc::clone(cancelled), Box::new(|_, _, _| ()), None);
-        let verdict = match worker.work(&job, &context(), &context()) {
-            Ok(done) => judge(&recorded, &done.record),
-            Err(JobError::Op(OpError::Cancelled)) => return Ok(()),
-            Err(error) => Verdict::Failed(error.to_string()),
+        let verdict = match job(task, &supply, planner)? {
+            Some(job) => {
+                let verdict = again(&job, &worker)?;
+                supply.let_go(task);
+                supply.sweep(&job.inputs);
+                verdict
+            }
+            None => Verdict::Unlike("it or what it reads is not in the store any more".to_owned()),
         };
-        supply.let_go(task);
-        supply.sweep(&job.inputs);
         each(task, &verdict);
     }
     Ok(())
 }
 
-fn judge(recorded: &Record, again: &Record) -> Verdict {
-    let label = |record: &Record| record.provenance.get(NUMERICS).cloned().unwrap_or_default();
-    if same_result(recorded, again) {
-        Verdict::Same
-    } else if label(recorded) == label(again) {
-        Verdict::Differs(differences(recorded, again))
-    } else {
-        Verdict::OtherNumerics(label(recorded))
-    }
+fn job<O: Ops>(
+    task: TaskId,
+    supply: &Supply<'_, O>,
+    planner: &Planner<'_, O>,
+) -> Result<Option<Job>, StoreError> {
+    let known = planner.preimage(task, |input| supply.parts(input))?;
+    let (Some(key), Ok(inputs), Preimage::Known(preimage)) =
+        (supply.of(task).key, supply.recipes(task), known)
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Job { task, key, preimage, keep: false, inputs }))
 }
 
-fn differences(recorded: &Record, again: &Record) -> Vec<String> {
-    let mut found = vec![];
-    for name in
-        recorded.metrics.keys().chain(again.metrics.keys().filter(|n| !recorded.metrics.contains_key(*n)))
-    {
-        let number =
-            |record: &Record| record.metrics.get(name).map_or("none".to_owned(), ToString::to_string);
-        let bits = |record: &Record| record.metrics.get(name).map(|value| value.to_bits());
-        if bits(recorded) != bits(again) {
-            found.push(format!("{name} {} instead of {}", number(again), number(recorded)));
-        }
-    }
-    let others = [
-        ("series", recorded.series != again.series),
-        ("digests of the artifact", recorded.parts != again.parts),
-        ("answers to single images", recorded.correct != again.correct),
-    ];
-    found.extend(others.into_iter().filter(|(_, differ)| *differ).map(|(name, _)| name.to_owned()));
-    found
+fn again<O: Ops>(job: &Job, worker: &Worker<O>) -> Result<Verdict, StoreError> {
+    let Some(recorded) = worker.store.record(&job.key)? else {
+        return Ok(Verdict::Unlike("its record is damaged".to_owned()));
+    };
+    let label = |provenance: &BTreeMap<String, String>| provenance.get(NUMERICS).cloned();
+    let ours = label(&worker.ops.provenance());
+    let other = || Verdict::Unlike("it was recorded by a build with other numbers".to_owned());
+    let context = || Context::new(Arc::default(), Box::new(|_, _, _| ()), None);
+    Ok(match worker.work(job, &context(), &context()) {
+        Ok(done) if recorded.says_the_same_as(&done.record) => Verdict::Same,
+        Ok(_) if label(&recorded.provenance) != ours => other(),
+        Ok(done) => Verdict::Differs(recorded.differences(&done.record)),
+        Err(JobError::Differs { task, key }) => match worker.store.record(&key)? {
+            Some(record) if label(&record.provenance) != ours => other(),
+            _ => Verdict::Differs(vec![format!("{task}, made again for it, is not what was recorded")]),
+        },
+        Err(JobError::Op(OpError::Missing(what)) | JobError::Changed(what)) => Verdict::Unlike(what),
+        Err(JobError::Lost(_)) => Verdict::Unlike("a model that it needs is not in the store".to_owned()),
+        Err(error) => Verdict::Failed(error.to_string()),
+    })
 }

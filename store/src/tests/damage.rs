@@ -62,14 +62,62 @@ fn a_flip_anywhere_in_the_journal_loses_only_the_record_it_hits() {
 }
 
 #[test]
+fn a_reader_follows_a_journal_that_is_written_anew() {
+    let (dir, samples, mut bytes, starts) = three();
+    bytes[starts[1] + 20] ^= 1;
+    fs::write(dir.path().join(JOURNAL), bytes).unwrap();
+    let reader = Store::open_reader(dir.path()).unwrap();
+    assert_lost(&reader, &samples, |n| n == 1, "before");
+    let writer = Arc::new(Store::open_writer(dir.path()).unwrap());
+    assert_lost(&reader, &samples, |n| n == 1, "after it was written anew");
+    commit(&writer, vec![plain(0, samples[1].clone())]);
+    assert_lost(&reader, &samples, |_| false, "after what was lost was added");
+}
+
+#[test]
+fn the_entries_say_in_which_format_a_journal_without_its_first_bytes_is() {
+    for format in [1, 2] {
+        let dir = tempfile::tempdir().unwrap();
+        copy(&golden::golden(format), dir.path());
+        // Whoever wrote `STORE` last was newer.
+        let id = match crate::format::read(dir.path()).unwrap() {
+            crate::format::Found::Store { id, .. } => id,
+            other => panic!("{other:?}"),
+        };
+        fs::create_dir_all(dir.path().join("tmp")).unwrap();
+        crate::format::write(dir.path(), 2, id).unwrap();
+        let path = dir.path().join(JOURNAL);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[..48].fill(0);
+        fs::write(&path, bytes).unwrap();
+        let store = Store::open_writer(dir.path()).unwrap();
+        assert_eq!(store.info().unwrap().format, format);
+        let (key, record) = sample("evaluate", 1);
+        assert_eq!(store.record(&key).unwrap(), Some(record));
+    }
+}
+
+#[test]
+fn an_empty_file_does_not_pass_for_a_newer_journal() {
+    let (dir, samples, ..) = three();
+    fs::write(dir.path().join("journal/2.fbj"), "").unwrap();
+    assert_lost(&Store::open_reader(dir.path()).unwrap(), &samples, |_| false, "reader");
+    assert_lost(&Store::open_writer(dir.path()).unwrap(), &samples, |_| false, "writer");
+    assert_lost(&Store::open_reader(dir.path()).unwrap(), &samples, |_| false, "next reader");
+}
+
+#[test]
 fn a_journal_cut_anywhere_keeps_every_record_before() {
     let (dir, samples, bytes, starts) = three();
     for at in 0..bytes.len() {
+        fs::remove_dir_all(dir.path().join("journal")).unwrap();
+        fs::create_dir(dir.path().join("journal")).unwrap();
         fs::write(dir.path().join(JOURNAL), &bytes[..at]).unwrap();
         let lost = |n: usize| starts[n + 1] > at;
         let reader = Store::open_reader(dir.path()).unwrap();
         assert_lost(&reader, &samples, lost, &format!("reader, cut at {at}"));
-        assert_eq!(reader.warnings(), [""; 0]);
+        // Without its first bytes and without entries it is a file like any other.
+        assert_eq!(reader.warnings().len(), usize::from(at < starts[0]));
         if at % 13 == 0 {
             let writer = Arc::new(Store::open_writer(dir.path()).unwrap());
             assert_lost(&writer, &samples, lost, &format!("writer, cut at {at}"));

@@ -21,15 +21,16 @@ pub fn export(args: &Export, global: &Global) -> Result<Exit> {
     let store = reader(global)?;
     let mut keys: HashSet<Key> = HashSet::new();
     for file in &args.files {
-        keys.extend(Reach::of_file(file, &store, global)?.keys());
+        let reach = Reach::of_file(file, &store, global)?;
+        note(reach.unfinished().map(|unfinished| format!("{unfinished}; what depends on those is left out")));
+        keys.extend(reach.keys());
     }
     let wanted = |key: &Key| args.files.is_empty() || keys.contains(key);
     let done = store.export(&wanted, &args.output)?;
     note(store.warnings());
-    if done.records == 0 {
-        std::fs::remove_file(&args.output)?;
+    let Some(done) = done else {
         return Err(Coded::usage("there are no results to export: run the experiment first"));
-    }
+    };
     print(&printable(&format!(
         "{}: {}, {}, {}\n",
         args.output.display(),
@@ -44,7 +45,7 @@ pub fn export(args: &Export, global: &Global) -> Result<Exit> {
 pub fn import(args: &Import, global: &Global) -> Result<Exit> {
     if !args.archive.is_file() {
         let message =
-            format!("{}: there is no such file; name one that `store export` wrote", args.archive.display());
+            format!("{}: this is not a file; name one that `store export` wrote", args.archive.display());
         return Err(Coded::usage(message));
     }
     let store = writer(global, args.wait, || false)?;

@@ -1,7 +1,5 @@
 //! `store gc`: deletes what nobody reaches any more; shows it first.
 
-use std::collections::{BTreeSet, HashSet};
-
 use anyhow::Result;
 use fewbits_store::{Store, Unwanted, Wanted};
 
@@ -19,12 +17,8 @@ pub fn collect(args: &Gc, global: &Global) -> Result<Exit> {
     // What is wanted is looked up while nobody else can add to it.
     let store = if args.delete { writer(global, args.wait, || false)? } else { reader(global)? };
     let (wanted, mut text) = wanted(args, &store, global)?;
-    let found = if args.delete { None } else { Some(store.unwanted(&wanted)?) };
     note(store.warnings());
-    let found = match found {
-        Some(found) => found,
-        None => store.collect(&wanted)?,
-    };
+    let found = if args.delete { store.collect(&wanted)? } else { store.unwanted(&wanted)? };
     text += &told(&found, args.delete);
     print(&printable(&text))?;
     Ok(Exit::Done)
@@ -32,38 +26,38 @@ pub fn collect(args: &Gc, global: &Global) -> Result<Exit> {
 
 /// Returns what the named experiments and the pinned runs reach, and a line on each.
 fn wanted(args: &Gc, store: &Store, global: &Global) -> Result<(Wanted, String)> {
-    let mut reached = vec![];
+    let (mut wanted, mut text) = (Wanted::default(), String::new());
+    let newest = newest_runs(store)?;
     for file in &args.files {
-        reached.push(Reach::of_file(file, store, global)?);
-    }
-    let pinned: Vec<String> = store.runs()?.into_iter().filter(|run| store.is_pinned(run)).collect();
-    for run in &pinned {
-        match Reach::of_run(run, store, global)? {
-            Ok(reach) => reached.push(reach),
-            Err(why) => {
-                return Err(Coded::usage(format!("{why}, so what it reached is not known; unpin it first")));
+        let reach = Reach::of_file(file, store, global)?;
+        if let Some(unfinished) = reach.unfinished() {
+            let meaning = "what depends on those is not known, and not kept";
+            if args.delete && !args.unfinished {
+                return Err(Coded::usage(format!(
+                    "{unfinished}, and {meaning}: run it first, or add --unfinished"
+                )));
             }
+            text += &format!("{unfinished}; {meaning}\n");
         }
+        text += &format!("kept: {}, {}\n", reach.name, count(reach.plan.tasks.len(), "task"));
+        wanted.keys.extend(reach.keys());
+        // What `why` compares with.
+        wanted.runs.extend(newest.get(&reach.graph.experiment.name).cloned());
     }
-    if reached.is_empty() {
+    for run in store.runs()?.into_iter().filter(|run| store.is_pinned(run)) {
+        let Some(keys) = store.pinned(&run)? else {
+            return Err(Coded::usage(format!("the pin of run {run} is damaged: pin it again, or unpin it")));
+        };
+        text += &format!("kept: run {run}, {}\n", count(keys.len(), "result"));
+        wanted.keys.extend(keys);
+        wanted.runs.insert(run);
+    }
+    if text.is_empty() {
         let message = "name the experiments to keep, or pin runs with `fewbits runs --pin RUN`; \
                        to delete everything, delete the store's folder";
         return Err(Coded::usage(message));
     }
-    let (mut keys, mut text) = (HashSet::new(), String::new());
-    let mut runs: BTreeSet<String> = pinned.into_iter().collect();
-    let newest = newest_runs(store)?;
-    for reach in &reached {
-        let missing = match reach.missing() {
-            0 => String::new(),
-            missing => format!(", {missing} without a result; what depends on those is not kept"),
-        };
-        text += &format!("kept: {}, {}{missing}\n", reach.name, count(reach.plan.tasks.len(), "task"));
-        keys.extend(reach.keys());
-        // What `why` compares with.
-        runs.extend(newest.get(&reach.graph.experiment.name).cloned());
-    }
-    Ok((Wanted { keys, runs }, text))
+    Ok((wanted, text))
 }
 
 fn told(found: &Unwanted, deleted: bool) -> String {
@@ -75,19 +69,17 @@ fn told(found: &Unwanted, deleted: bool) -> String {
         let (records, seconds) = (count(of.records as usize, "record"), duration(of.seconds));
         text += &format!("  {op}: {records}, {}, {seconds} to compute again\n", bytes(of.bytes));
     }
-    let rest = [
-        (found.objects.len(), "object", found.object_bytes),
-        (found.runs.len(), "journal of a run", found.run_bytes),
-        (found.rest.len(), "checkpoint or damaged file", found.rest_bytes),
+    let objects = count(found.objects.len(), "object");
+    let runs = format!("the journals of {}", count(found.runs.len(), "run"));
+    let rest =
+        count(found.rest.len(), "checkpoint or damaged file").replace("checkpoint or", "checkpoints or");
+    let kinds = [
+        (found.objects.len(), objects, found.object_bytes),
+        (found.runs.len(), runs, found.run_bytes),
+        (found.rest.len(), rest, found.rest_bytes),
     ];
-    for (number, noun, size) in rest.into_iter().filter(|(number, ..)| *number > 0) {
-        let noun = match (number, noun) {
-            (1, noun) => noun.to_owned(),
-            (_, "journal of a run") => "journals of runs".to_owned(),
-            (_, "checkpoint or damaged file") => "checkpoints or damaged files".to_owned(),
-            (_, noun) => format!("{noun}s"),
-        };
-        text += &format!("  {number} {noun}, {}\n", bytes(size));
+    for (_, what, size) in kinds.into_iter().filter(|(number, ..)| *number > 0) {
+        text += &format!("  {what}, {}\n", bytes(size));
     }
     let end = if deleted { "deleted" } else { "would be deleted; --delete does it" };
     let again = duration(found.seconds());

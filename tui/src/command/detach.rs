@@ -26,7 +26,7 @@ pub fn hand_over(args: &Run, global: &Global, text: &str) -> Result<Exit> {
     let log = store.join(LOG);
     let output = File::create(&log).with_context(|| format!("{} cannot be written", log.display()))?;
     let mut command = Command::new(std::env::current_exe().context("this program cannot be found again")?);
-    command.arg("run").arg(&args.file.file).args(["--detached", "--ui", "plain"]);
+    command.arg("run").arg(&args.file.file).args(["--detached", "--wait", "--ui", "plain"]);
     command.arg("--store").arg(&store).arg("--max-tasks").arg(global.max_tasks.to_string());
     if let Some(dir) = &global.data_dir {
         command.arg("--data-dir").arg(dir);

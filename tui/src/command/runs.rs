@@ -6,7 +6,8 @@ use super::print;
 use super::watch::find;
 use crate::cli::{Global, Runs};
 use crate::dashboard::archive::past;
-use crate::exit::Exit;
+use crate::exit::{Coded, Exit};
+use crate::reach::Reach;
 use crate::session::{reader, writer};
 use crate::ui::plain::{printable, sentence};
 
@@ -15,7 +16,12 @@ pub fn runs(args: &Runs, global: &Global) -> Result<Exit> {
     if let Some(wanted) = args.pin.as_ref().or(args.unpin.as_ref()) {
         let run = find(&reader(global)?, Some(wanted))?;
         let store = writer(global, false, || false)?;
-        if args.pin.is_some() { store.pin_run(&run)? } else { store.unpin_run(&run)? }
+        if args.pin.is_some() {
+            let reach = Reach::of_run(&run, &store, global)?.map_err(Coded::usage)?;
+            store.pin_run(&run, &reach.keys().into_iter().collect())?;
+        } else {
+            store.unpin_run(&run)?;
+        }
     }
     let store = reader(global)?;
     let mut text = String::new();

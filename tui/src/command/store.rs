@@ -83,7 +83,8 @@ fn size(items: &[&Item], sizes: &BTreeMap<Digest, u64>) -> String {
     let objects: HashSet<&Digest> = items.iter().flat_map(|item| &item.objects).collect();
     let taken: u64 = items.iter().map(|item| item.bytes).sum();
     let kept: u64 = objects.iter().filter_map(|digest| sizes.get(*digest)).sum();
-    let seconds = duration(items.iter().map(|item| item.seconds).sum());
+    // An empty sum would be −0.
+    let seconds = duration(items.iter().fold(0.0, |sum, item| sum + item.seconds));
     format!(
         "{}, {}, {} {}, {seconds} to compute",
         count(items.len(), "record"),

@@ -1,7 +1,7 @@
 //! `store verify`: whether everything kept is whole, and whether a sample comes out the same once more.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
@@ -40,7 +40,7 @@ fn told(found: &Verification) -> String {
         text += &format!("record {key} is damaged: its task runs again\n");
     }
     for digest in &found.bad_objects {
-        text += &format!("object {digest} is damaged: its task runs again\n");
+        text += &format!("object {digest} is damaged: its task runs again when it is needed\n");
     }
     for (key, digest) in &found.missing_objects {
         text += &format!("object {digest} of record {key} is missing: its task runs again\n");
@@ -76,44 +76,60 @@ fn sample(share: f64, args: &Verify, store: &Arc<Store>, global: &Global) -> Res
         }
     }
     let chosen = choose(&reached, share, seed);
-    if chosen.is_empty() {
+    if chosen.number == 0 {
         return Err(Coded::usage("there is no result to compute once more: run an experiment first"));
     }
-    let (mut same, mut others, mut text) = (0, 0, String::new());
-    let cancelled = Arc::new(AtomicBool::new(false));
+    let mut seen = Seen::default();
     for (reach, tasks) in reached.into_iter().zip(chosen.tasks) {
         let Reach { graph, ops, sources, plan, .. } = reach;
         let planner = Planner::remembering(&graph, &*ops, store, sources);
-        recompute((&graph, &ops, store), &planner, plan, &tasks, &cancelled, &mut |task, verdict| {
-            let name = graph.name(task);
-            match verdict {
-                Verdict::Same => same += 1,
-                Verdict::OtherNumerics(_) => others += 1,
-                Verdict::Differs(what) => text += &format!("{name} differs: {}\n", what.join("; ")),
-                Verdict::Failed(why) => text += &format!("{name} could not be computed: {why}\n"),
-            }
+        recompute((&graph, &ops, store), &planner, plan, &tasks, &mut |task, verdict| {
+            seen.take(&graph.name(task), verdict, global.quiet);
         })?;
     }
     let tasks = count(chosen.number, "task");
-    let mut told = format!("{tasks} computed once more (--seed {seed}): {same} came out as recorded\n");
-    if others > 0 {
-        told +=
-            &format!("{} recorded by a build with other numbers cannot be compared\n", count(others, "task"));
+    let mut told =
+        format!("{tasks} computed once more (--seed {seed}): {} came out as recorded\n", seen.same);
+    for (why, number) in &seen.unlike {
+        told += &format!("{} cannot be compared: {why}\n", count(*number, "task"));
     }
-    print(&printable(&(told + &text)))?;
-    Ok(text.is_empty())
+    print(&printable(&told))?;
+    Ok(seen.wrong == 0)
+}
+
+/// What was seen so far.
+#[derive(Default)]
+struct Seen {
+    same: usize,
+    wrong: usize,
+    unlike: BTreeMap<String, usize>,
+}
+
+impl Seen {
+    /// Takes in a verdict; a bad one is told at once, as the whole may take hours.
+    fn take(&mut self, task: &str, verdict: &Verdict, quiet: bool) {
+        let wrong = match verdict {
+            Verdict::Same => {
+                self.same += 1;
+                if !quiet {
+                    eprintln!("{}: as recorded", printable(task));
+                }
+                return;
+            }
+            Verdict::Unlike(why) => return *self.unlike.entry(why.clone()).or_default() += 1,
+            Verdict::Differs(what) => format!("{task} differs: {}\n", what.join("; ")),
+            Verdict::Failed(why) => format!("{task} could not be computed: {why}\n"),
+        };
+        self.wrong += 1;
+        // Who closed the output still gets the exit code.
+        let _ = print(&printable(&wrong));
+    }
 }
 
 /// The tasks to be done once more, per experiment.
 struct Chosen {
     tasks: Vec<Vec<TaskId>>,
     number: usize,
-}
-
-impl Chosen {
-    fn is_empty(&self) -> bool {
-        self.number == 0
-    }
 }
 
 /// Chooses a share of the results, at least one, each once.

@@ -15,18 +15,17 @@ use crate::{Digest, Key};
 #[non_exhaustive]
 pub enum StoreError {
     /// The file system refused: permission, a full disk, a failing device.
-    #[error("{}: cannot {what}: {source}", path.display())]
+    #[error("{}: cannot {what}: {cause}", path.display())]
     Io {
         /// What was attempted, after "cannot".
         what: &'static str,
         /// The file or directory it was attempted on.
         path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
+        /// What the system said. Not a source, which would be told a second time.
+        cause: io::Error,
     },
     /// Another process holds the store for writing.
-    #[error("{}: the store is in use by {holder}; wait for it to end or give another store", path.display())]
+    #[error("{}: the store is in use by {holder}; let it end, wait for it with --wait, or give another store", path.display())]
     InUse {
         /// The store.
         path: PathBuf,
@@ -100,7 +99,7 @@ impl fmt::Display for Holder {
 impl StoreError {
     /// Whether a file is not there.
     pub(crate) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+        matches!(self, Self::Io { cause, .. } if cause.kind() == io::ErrorKind::NotFound)
     }
 }
 
@@ -111,7 +110,7 @@ pub(crate) trait At<T> {
 
 impl<T> At<T> for io::Result<T> {
     fn at(self, what: &'static str, path: &Path) -> Result<T, StoreError> {
-        self.map_err(|source| StoreError::Io { what, path: path.to_owned(), source })
+        self.map_err(|cause| StoreError::Io { what, path: path.to_owned(), cause })
     }
 }
 

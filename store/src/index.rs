@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long the index may think about one question before it counts as hung.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 20 });
 const CACHE_BYTES: u64 = 64 << 20;
 const BATCH: usize = 10_000;
 
@@ -192,6 +192,18 @@ mod tests {
         let fault = index.ask::<()>(|_| panic!("as sled does")).unwrap_err();
         assert_eq!(fault.to_string(), "it has panicked");
         assert!(index.find(vec![change(1).0]).is_err());
+        assert!(index.close().is_err());
+    }
+
+    #[test]
+    fn an_answer_that_does_not_come_is_a_fault() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = Index::open(dir.path()).unwrap();
+        let hang = |_: &sled::Db| {
+            thread::sleep(PATIENCE * 2);
+            Ok(())
+        };
+        assert_eq!(index.ask(hang).unwrap_err().to_string(), "no answer for 2 s");
         assert!(index.close().is_err());
     }
 

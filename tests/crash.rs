@@ -54,7 +54,12 @@ fn an_interrupted_run_keeps_what_is_done_and_goes_on_from_there() {
     seen.extend(completed(&told.events));
     assert!(bench.stdout(["runs"]).contains(&format!("{skipped} skipped")));
     let plan = bench.stdout(["plan", "x.ron"]);
-    assert!(plan.contains("net: 8 tasks to run: the last run left it without a result"), "{plan}");
+    // How many is up to how soon the interrupt came.
+    let left = plan.lines().any(|line| {
+        line.trim_start().starts_with("net: ")
+            && line.ends_with("to run: the last run left it without a result")
+    });
+    assert!(left, "{plan}");
     let after = bench.run_well();
     assert_eq!(after.count("cached"), ran, "what was done is known");
     assert!(seen.is_disjoint(&started(&after.events)));

@@ -1,6 +1,7 @@
 //! Keeping a store small and carrying results: collecting, pinning, archives, and computing a sample once more.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -178,12 +179,15 @@ fn waiting_takes_the_store_when_it_is_free() {
     let mut command = bench.command(["run", "x.ron", "--wait", "--ui", "json"]);
     let mut waiting = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
     let mut other = bench.command(["run", "x.ron", "--wait"]);
-    let other = other.stderr(Stdio::piped()).spawn().expect("the binary");
-    std::thread::sleep(Duration::from_millis(500));
+    let mut other = other.stderr(Stdio::piped()).spawn().expect("the binary");
+    let mut line = String::new();
+    let told = BufReader::new(other.stderr.take().expect("a pipe")).read_line(&mut line);
+    assert!(told.is_ok() && line.starts_with("waiting for process"), "{line}");
+    std::thread::sleep(Duration::from_millis(300));
     assert!(waiting.try_wait().expect("a state").is_none(), "it waits");
     let interrupt = std::process::Command::new("kill").args(["-INT", &other.id().to_string()]).status();
     assert!(interrupt.expect("kill").success());
-    assert_eq!(other.wait_with_output().expect("an end").status.code(), Some(130));
+    assert_eq!(other.wait().expect("an end").code(), Some(130));
     drop(store);
     let output = waiting.wait_with_output().expect("an end");
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();

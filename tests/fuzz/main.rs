@@ -47,9 +47,9 @@ fn mutated(seeds: &[Vec<u8>], (which, edits, cut, tail): &Mutation) -> Vec<u8> {
 
 /// Gives a reader changed inputs, for as long as is wanted.
 fn fuzz(seeds: &[Vec<u8>], read: impl Fn(&[u8]) + std::panic::RefUnwindSafe) {
-    // What asks for more ends the test.
+    // What asks for more ends the test. Of data, not of addresses: each thread reserves some of these.
     let limit = Rlimit { current: Some(MEMORY), maximum: None };
-    setrlimit(Resource::As, limit).expect("a limit");
+    setrlimit(Resource::Data, limit).expect("a limit");
     for seed in seeds {
         read(seed);
     }

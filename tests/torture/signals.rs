@@ -34,18 +34,24 @@ fn by_signals() {
 }
 
 #[test]
-fn by_a_closed_standard_output() {
+fn by_closed_outputs() {
     let (truth, mut random) = (Truth::of(MANY), Random::new("closed"));
-    let mut tally = Tally::new("standard output closed");
+    let mut tally = Tally::new("standard output, or standard error too, closed");
     let rounds = if long() { 25 } else { 2 };
     for round in 0..rounds {
         let bench = Bench::with(MANY);
         let mut child = bench.start();
         std::thread::sleep(Duration::from_millis(random.below(150) as u64));
         drop(child.stdout.take());
+        if round % 2 == 1 {
+            drop(child.stderr.take());
+        }
         let ended = Ended::from(child.wait_with_output().expect("an end"));
         tally.tried();
         let mut wrong = manners(&ended, &[0, 130]);
+        if ended.code.is_none() {
+            wrong.push("promise 6: it was aborted".to_owned());
+        }
         wrong.extend(broken(&bench, &truth, &reported(&ended.stdout)));
         tally.note(&format!("round {round}"), wrong);
     }

@@ -1,5 +1,19 @@
 //! The binary `fewbits`: parses arguments and hands over.
 
+/// Writes to standard error. Who closed it misses what is said, and nothing else happens.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!($($text)*));
+    }};
+}
+
+/// Writes a line to standard error, as `say!` does.
+macro_rules! sayln {
+    ($($text:tt)*) => {
+        say!("{}\n", format_args!($($text)*))
+    };
+}
+
 mod cli;
 mod command;
 mod dashboard;
@@ -44,7 +58,7 @@ fn main() -> ExitCode {
             let text = format!("{error:#}");
             // Faults of a file come with their colours; everything else may hold names from outside.
             let faults = text.contains("-->");
-            eprintln!("{}", if faults { text } else { format!("fewbits: {}", printable(&text)) });
+            sayln!("{}", if faults { text } else { format!("fewbits: {}", printable(&text)) });
             code_of(&error).into()
         }
     }
@@ -63,5 +77,5 @@ fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
     let place =
         info.location().map_or(String::new(), |place| format!(" at {}:{}", place.file(), place.line()));
     let text = info.payload_as_str().unwrap_or("no message");
-    eprintln!("fewbits: a fault in fewbits itself{place}: {text}; please report it");
+    sayln!("fewbits: a fault in fewbits itself{place}: {text}; please report it");
 }

@@ -89,7 +89,7 @@ pub fn writer(global: &Global, wait: bool, stops: impl Fn() -> bool) -> Result<S
             }
             Err(StoreError::InUse { holder, .. }) if wait => {
                 if !std::mem::replace(&mut told, true) {
-                    eprintln!(
+                    sayln!(
                         "waiting for {} to end its work in {}",
                         printable(&holder.to_string()),
                         dir.display()

@@ -53,25 +53,25 @@ impl Show {
         }
         let name = |file: &Path| printable(&file.display().to_string());
         match progress {
-            Progress::Present { file } => eprintln!("{}: already here", name(file)),
+            Progress::Present { file } => sayln!("{}: already here", name(file)),
             Progress::LeftAlone { file } => {
-                eprintln!("{}: already here, packed otherwise than published; left alone", name(file));
+                sayln!("{}: already here, packed otherwise than published; left alone", name(file));
             }
             Progress::Started { file, url } => {
                 self.shown = 0;
-                eprintln!("{}: from {}", name(file), printable(url));
+                sayln!("{}: from {}", name(file), printable(url));
             }
             Progress::Received { file, received, bytes: total } => {
                 // A hundredth at a time is often enough.
                 if self.live && (received - self.shown.min(*received)) * 100 >= *total {
                     self.shown = *received;
-                    eprint!("\r{}: {} of {}  ", name(file), bytes(*received), bytes(*total));
+                    say!("\r{}: {} of {}  ", name(file), bytes(*received), bytes(*total));
                 }
             }
-            Progress::Failed { url, reason } => eprintln!("{}: {}", printable(url), printable(reason)),
+            Progress::Failed { url, reason } => sayln!("{}: {}", printable(url), printable(reason)),
             Progress::Done { file } => {
                 let start = if self.live { "\r" } else { "" };
-                eprintln!("{start}{}: done, checksum right        ", name(file));
+                sayln!("{start}{}: done, checksum right        ", name(file));
             }
         }
     }

@@ -55,7 +55,7 @@ pub fn hand_over(args: &Run, global: &Global, text: &str) -> Result<Exit> {
         }
         std::thread::sleep(POLL);
     }
-    eprintln!(
+    sayln!(
         "the run goes on as process {}: `fewbits watch` shows it, `kill {}` stops it",
         child.id(),
         child.id()

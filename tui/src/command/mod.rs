@@ -33,7 +33,7 @@ pub fn print(text: &str) -> Result<()> {
 /// Writes notes to standard error, where they do not mix with results.
 pub fn note(messages: impl IntoIterator<Item = String>) {
     for message in messages {
-        eprintln!("warning: {}", crate::ui::plain::printable(&message));
+        sayln!("warning: {}", crate::ui::plain::printable(&message));
     }
 }
 

@@ -44,7 +44,7 @@ pub fn run(args: &Run, global: &Global) -> Result<Exit> {
         print(&format!("\n{}", shown.every(Format::Text)?))?;
     }
     if view.had_board() {
-        eprint!("\n{}\n{}", sentence(&summary), shown.best());
+        say!("\n{}\n{}", sentence(&summary), shown.best());
     }
     // The process ends: giving back the graph piece by piece would take as long as all it did, where all was known. The
     // store is not in it, and must not be: dropping that settles the index.

@@ -112,7 +112,7 @@ impl Seen {
             Verdict::Same => {
                 self.same += 1;
                 if !quiet {
-                    eprintln!("{}: as recorded", printable(task));
+                    sayln!("{}: as recorded", printable(task));
                 }
                 return;
             }

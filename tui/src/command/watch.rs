@@ -52,7 +52,7 @@ pub fn watch(args: &Watch, global: &Global) -> Result<Exit> {
     let open = Dashboard::open(setup, &run, false)
         .map_err(|error| anyhow!("the terminal cannot be drawn on: {error}; --ui plain shows lines"))?;
     if open.wait().is_none() {
-        eprintln!("the dashboard was closed: the terminal cannot be used any more");
+        sayln!("the dashboard was closed: the terminal cannot be used any more");
         return Ok(Exit::Failed);
     }
     print(&farewell(&store, ops, &run)?)?;
@@ -89,7 +89,7 @@ fn lines(store: &Store, ops: &StandardOps, run: &str, json: bool, signals: &Sign
     while signals.asked() == Halt::No && !plain.broken {
         let Some(line) = journal.next_line()? else {
             if gone {
-                eprintln!("the run did not finish: its process is gone; run the experiment again to go on");
+                sayln!("the run did not finish: its process is gone; run the experiment again to go on");
                 return Ok(Exit::Done);
             }
             // It may have said its end just before it was gone, so one more look.

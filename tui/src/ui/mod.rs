@@ -79,7 +79,7 @@ impl Viewer {
             }
             Self::Quiet => {
                 if let Event::Failed { task, error } = event {
-                    eprintln!("{}", printable(&format!("{task} failed: {error}")));
+                    sayln!("{}", printable(&format!("{task} failed: {error}")));
                 }
             }
             Self::Lines(lines) => lines.update(event),
@@ -149,10 +149,10 @@ impl Board {
     fn tell_kept(&mut self) {
         let kept = std::mem::take(&mut self.kept);
         for line in kept.iter().take(FAILURES) {
-            eprintln!("{}", printable(line));
+            sayln!("{}", printable(line));
         }
         if let Some(more) = kept.len().checked_sub(FAILURES).filter(|more| *more > 0) {
-            eprintln!("and {more} more");
+            sayln!("and {more} more");
         }
     }
 

@@ -114,3 +114,17 @@ impl Appender {
         self.journal.file.sync_data().at("sync", &self.journal.path)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_over_the_limit_makes_no_entry() {
+        let of = |bytes: u32| {
+            Entry::new(Kind::Record, Key::derive("{}"), false, None, vec![0; bytes as usize]).is_ok()
+        };
+        assert!(of(BODY_LIMIT));
+        assert!(!of(BODY_LIMIT + 1));
+    }
+}

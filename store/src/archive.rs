@@ -90,9 +90,13 @@ impl Store {
         let mut kept = HashSet::new();
         let items = self.contents()?;
         for item in items.iter().filter(|item| wanted(&item.key)) {
-            // An object that is not there would only be refused over there, and its record with it.
             let Some(record) = self.record(&item.key)? else { continue };
-            if !item.objects.iter().all(|digest| self.has_object(digest)) {
+            // Without its objects it would only be refused over there.
+            let mut whole = true;
+            for digest in &item.objects {
+                whole = whole && (kept.contains(digest) || self.objects.is_good(digest)?);
+            }
+            if !whole {
                 continue;
             }
             if member.bytes.len() >= MEMBER_BYTES {

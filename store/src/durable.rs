@@ -85,6 +85,23 @@ pub(crate) fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 
 /// Renames a damaged file or directory out of the way, into `aside/` under a name that is free there.
 pub(crate) fn set_aside(root: &Path, path: &Path, name: &str) -> Result<PathBuf, StoreError> {
+    let place = free_place(root, name)?;
+    fs::rename(path, &place).at("set aside", path)?;
+    Ok(place)
+}
+
+/// Removes a damaged file for good, so that whoever has it open can tell, and leaves a copy in `aside/` where there is
+/// room for one.
+pub(crate) fn remove_leaving_copy(root: &Path, path: &Path, name: &str) -> Result<(), StoreError> {
+    let place = free_place(root, name)?;
+    if fs::copy(path, &place).is_err() {
+        let _ = fs::remove_file(place);
+    }
+    fs::remove_file(path).at("remove", path)?;
+    path.parent().map_or(Ok(()), sync)
+}
+
+fn free_place(root: &Path, name: &str) -> Result<PathBuf, StoreError> {
     let aside = root.join("aside");
     make_dir(&aside)?;
     let mut n = 1u32;
@@ -93,7 +110,6 @@ pub(crate) fn set_aside(root: &Path, path: &Path, name: &str) -> Result<PathBuf,
         n += 1;
         place = aside.join(format!("{name}-{n}"));
     }
-    fs::rename(path, &place).at("set aside", path)?;
     Ok(place)
 }
 

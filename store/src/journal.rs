@@ -121,12 +121,10 @@ impl Journal {
         Ok(any)
     }
 
-    /// Gives the file's length, or none once it is no longer in its place: it was replaced, or set aside.
+    /// Gives the file's length, or none once it was removed, which is how it is replaced. Asked at every look-up.
     pub(crate) fn bytes(&self) -> Result<Option<u64>, StoreError> {
-        let ours = self.file.metadata().at("read", &self.path)?;
-        let there = durable::present(fs::metadata(&self.path)).at("read", &self.path)?;
-        let is_ours = there.is_some_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()));
-        Ok(is_ours.then_some(ours.len()))
+        let meta = self.file.metadata().at("read", &self.path)?;
+        Ok((meta.nlink() > 0).then_some(meta.len()))
     }
 
     /// Reads the header at a place; none if there is no valid one.

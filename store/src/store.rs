@@ -74,7 +74,7 @@ impl Store {
             // Written anew, so that it is met once and not by every writer to come. Nothing may be added to the old one
             // after that has begun: where it fails halfway, the next writer may find the new one.
             rewrite(root, &journal, &opened.0.all()?.places, |_| true)?;
-            durable::set_aside(root, &journal.path, "journal")?;
+            durable::remove_leaving_copy(root, &journal.path, "journal")?;
             journal = Arc::new(open_journal(root, &warnings)?);
             opened = Catalog::open_writer(root, journal.clone(), walk_limit, warnings.clone())?;
         }

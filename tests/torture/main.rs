@@ -15,6 +15,7 @@ mod promises;
 mod shim;
 mod signals;
 
+// Shared with the other tests of the binary, which use the rest of it.
 #[path = "../fixture.rs"]
 #[allow(dead_code)]
 mod fixture;

@@ -52,15 +52,13 @@ pub fn recompute<O: Ops>(
         supply.hold(task);
     }
     for &task in tasks {
-        let verdict = match job(task, &supply, planner)? {
-            Some(job) => {
-                let verdict = again(&job, &worker)?;
-                supply.let_go(task);
-                supply.sweep(&job.inputs);
-                verdict
-            }
+        let job = job(task, &supply, planner)?;
+        let verdict = match &job {
+            Some(job) => again(job, &worker)?,
             None => Verdict::Unlike("it or what it reads is not in the store any more".to_owned()),
         };
+        supply.let_go(task);
+        supply.sweep(job.as_ref().map_or(&[], |job| &job.inputs));
         each(task, &verdict);
     }
     Ok(())

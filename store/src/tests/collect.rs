@@ -154,6 +154,15 @@ fn an_archive_carries_records_and_objects() {
 }
 
 #[test]
+fn a_record_whose_object_is_damaged_is_left_out() {
+    let (dir, _) = furnished();
+    let store = Store::open_reader(dir.path()).unwrap();
+    fs::write(store.objects.path(&Digest::of(MODELS[1])), "damaged").unwrap();
+    let out = store.export(&|_| true, &dir.path().join("results.tar")).unwrap().unwrap();
+    assert_eq!((out.records, out.objects), (11, 1));
+}
+
+#[test]
 fn a_damaged_archive_gives_what_is_whole_and_never_a_wrong_value() {
     let (dir, all) = furnished();
     let file = dir.path().join("results.tar");

@@ -200,7 +200,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let index = Index::open(dir.path()).unwrap();
         let hang = |_: &sled::Db| {
-            thread::sleep(PATIENCE * 2);
+            thread::sleep(PATIENCE * 4);
             Ok(())
         };
         assert_eq!(index.ask(hang).unwrap_err().to_string(), "no answer for 2 s");

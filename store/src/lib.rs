@@ -71,7 +71,7 @@ pub use self::{
     error::{Holder, StoreError},
     id::{Digest, IdError, IdHasher, Key, KeyMap},
     info::{Info, OpInfo},
-    record::{Record, Series},
+    record::{Figures, Record, Series},
     run::{RunReader, RunWriter},
     source::{SourceState, Stat},
     store::{Hit, Store},

@@ -41,6 +41,31 @@ pub struct Record {
     pub provenance: BTreeMap<String, String>,
 }
 
+/// Holds what tables need of a record.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Figures {
+    /// Named scalars.
+    pub metrics: BTreeMap<String, f64>,
+    /// One bit per image, as in the record.
+    #[serde(with = "serde_bytes")]
+    pub correct: Option<Vec<u8>>,
+    /// What the computation took.
+    pub seconds: f64,
+}
+
+impl From<Record> for Figures {
+    fn from(record: Record) -> Self {
+        Self { metrics: record.metrics, correct: record.correct, seconds: record.seconds }
+    }
+}
+
+impl Figures {
+    /// Reads the figures of a record, or nothing if these bytes are not one.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        rmp_serde::from_slice(bytes).ok()
+    }
+}
+
 impl Record {
     /// Gives the digest of the only part, when there is exactly one.
     #[must_use]
@@ -146,6 +171,8 @@ mod tests {
         assert_eq!(Record::decode(&record.encode().unwrap()), Some(record.clone()));
         assert_eq!(record.op().as_deref(), Some("train"));
         assert_eq!(Record::decode(b"\xff\xff garbage"), None);
+        assert_eq!(Figures::decode(&record.encode().unwrap()), Some(Figures::from(record)));
+        assert_eq!(Figures::decode(b"\xff\xff garbage"), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    Digest, Key, Record, StoreError,
+    Digest, Figures, Key, Record, StoreError,
     append::{Appender, Entry},
     catalog::{Catalog, Located, WALK_LIMIT},
     collect::rewrite,
@@ -139,10 +139,39 @@ impl Store {
 
     /// Checks for each of these records whether it is there and undamaged: much cheaper than reading them.
     pub fn sound(&self, keys: &[Key]) -> Result<Vec<bool>, StoreError> {
+        let mut sound = vec![false; keys.len()];
+        self.each_body(keys, |at, body| {
+            // It is read once more to say so, and forgotten.
+            sound[at] = body.is_some() || self.entry(Slot::Record(keys[at]))?.is_some();
+            Ok(())
+        })?;
+        Ok(sound)
+    }
+
+    /// Reads the figures of these records, and checks them; damaged ones are none, with a warning. Cheaper than reading
+    /// records one by one.
+    pub fn figures(&self, keys: &[Key]) -> Result<Vec<Option<Figures>>, StoreError> {
+        let mut figures = vec![None; keys.len()];
+        self.each_body(keys, |at, body| {
+            figures[at] = match body.and_then(Figures::decode) {
+                Some(found) => Some(found),
+                // It is read once more to say what is wrong.
+                None => self.record(&keys[at])?.map(Figures::from),
+            };
+            Ok(())
+        })?;
+        Ok(figures)
+    }
+
+    /// Calls `each` with the place of every key that has a record, and its body; with none where that is damaged.
+    fn each_body(
+        &self,
+        keys: &[Key],
+        mut each: impl FnMut(usize, Option<&[u8]>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let slots: Vec<Slot> = keys.iter().map(|&key| Slot::Record(key)).collect();
         let Located { journal, places } = self.catalog.find(&slots)?;
-        let mut sound = vec![false; keys.len()];
-        let Some(journal) = journal else { return Ok(sound) };
+        let Some(journal) = journal else { return Ok(()) };
         let mut window = Window::new(&journal, journal.bytes()?.unwrap_or(0));
         let mut found: Vec<(usize, Place)> =
             places.into_iter().enumerate().filter_map(|(at, place)| Some((at, place?))).collect();
@@ -154,11 +183,12 @@ impl Store {
                 .then(|| Header::decode(&array(bytes), &journal.seal, place.offset))
                 .flatten()
                 .filter(|header| Place::of(place.offset, header) == (slots[at], Some(place)));
-            sound[at] = header.is_some_and(|header| header.holds(&journal.seal, &bytes[HEADER_BYTES..length]))
-                // It is read once more to say so, and forgotten.
-                || self.entry(slots[at])?.is_some();
+            let body = header
+                .map(|header| (header, &bytes[HEADER_BYTES..length]))
+                .filter(|(header, body)| header.holds(&journal.seal, body));
+            each(at, body.map(|(_, body)| body))?;
         }
-        Ok(sound)
+        Ok(())
     }
 
     /// Calls `each` with every record that counts, in the order they were written. Damaged ones are passed over.

@@ -1,6 +1,8 @@
 //! The experiment engine of fewbits: text → experiment → graph → plan → run → events → tables.
 //! Knows no op: it is generic over [`ops::Ops`]. Touches no terminal, home directory or environment.
 
+pub mod cite;
+pub mod diff;
 pub mod event;
 pub mod graph;
 pub mod journal;
@@ -9,7 +11,9 @@ pub mod parts;
 pub mod plan;
 pub mod preimage;
 pub mod run;
+pub mod schema;
 pub mod spec;
+pub mod statistics;
 pub mod table;
 pub mod text;
 pub mod why;

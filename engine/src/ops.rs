@@ -40,6 +40,18 @@ pub enum Keeping {
     Always,
 }
 
+impl Keeping {
+    /// Says what a node's `keep` is where it is not given.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Never => "false, and nothing else",
+            Self::WhenAsked => "false",
+            Self::Always => "true",
+        }
+    }
+}
+
 /// What identifies a computation besides the content of its inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Identity {

@@ -57,7 +57,7 @@ pub struct Counts {
 }
 
 /// The state of every task of a graph.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// One entry per task.
     pub tasks: Vec<Planned>,

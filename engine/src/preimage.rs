@@ -104,7 +104,7 @@ pub struct Change {
 /// Returns the fields in which two preimages differ, by name.
 #[must_use]
 pub fn changes(from: &str, to: &str) -> Vec<Change> {
-    let (before, after) = (flatten(from), flatten(to));
+    let (before, after) = (fields(from), fields(to));
     let mut fields: Vec<&String> = before.keys().chain(after.keys()).collect();
     fields.sort_unstable();
     fields.dedup();
@@ -119,7 +119,9 @@ pub fn changes(from: &str, to: &str) -> Vec<Change> {
         .collect()
 }
 
-fn flatten(text: &str) -> BTreeMap<String, String> {
+/// Returns the fields of a preimage, with structs and lists of structs opened, each with its value as JSON.
+#[must_use]
+pub fn fields(text: &str) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();
     if let Ok(Value::Object(object)) = serde_json::from_str(text) {
         for (name, value) in object {

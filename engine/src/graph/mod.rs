@@ -295,7 +295,7 @@ fn read_work<O: Ops>(node: &Node, value: &Value, ops: &O, faults: &mut Faults) -
     for (port, _) in node.kind.inputs {
         fields.take(port);
     }
-    fields.take("keep");
+    fields.take_named("keep");
     let op = ops.read(node.kind.name, &mut fields, faults);
     fields.finish(faults);
     let op = op?;

@@ -37,6 +37,18 @@ impl<O: Ops> Graph<O> {
 
     /// Finds the one task that a text means: its name, or its node's and any subset of its axes that leaves one task.
     pub fn find(&self, text: &str) -> Result<TaskId, String> {
+        let meant = self.find_all(text)?;
+        let [first, second, ..] = meant.as_slice() else { return Ok(meant[0]) };
+        Err(format!(
+            "`{text}` means {} tasks, `{}` and `{}` among them: name more axes",
+            meant.len(),
+            self.name(*first),
+            self.name(*second)
+        ))
+    }
+
+    /// Finds the tasks that a text means, at least one: those of a node that have the values it names.
+    pub fn find_all(&self, text: &str) -> Result<Vec<TaskId>, String> {
         let (name, rest) = text.split_once('(').map_or((text, ""), |(name, rest)| (name, rest));
         let name = name.trim();
         let nodes = &self.experiment.nodes;
@@ -46,7 +58,7 @@ impl<O: Ops> Graph<O> {
         };
         // A label may hold what otherwise separates.
         if let Some(task) = self.tasks_of(node).find(|&task| self.name(task) == text.trim()) {
-            return Ok(task);
+            return Ok(vec![task]);
         }
         let wanted = split(rest.strip_suffix(')').unwrap_or(rest));
         let axes = &self.steps[node].points.axes;
@@ -64,16 +76,10 @@ impl<O: Ops> Graph<O> {
             }
         }
         let meant: Vec<TaskId> = self.tasks_of(node).filter(|&task| self.matches(task, &wanted)).collect();
-        match meant.as_slice() {
-            [task] => Ok(*task),
-            [] => Err(format!("there is no task `{text}`: no point of `{name}` has these values")),
-            [first, second, ..] => Err(format!(
-                "`{text}` means {} tasks, `{}` and `{}` among them: name more axes",
-                meant.len(),
-                self.name(*first),
-                self.name(*second)
-            )),
+        if meant.is_empty() {
+            return Err(format!("there is no task `{text}`: no point of `{name}` has these values"));
         }
+        Ok(meant)
     }
 
     fn matches(&self, task: TaskId, wanted: &[String]) -> bool {

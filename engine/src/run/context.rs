@@ -30,6 +30,12 @@ impl Context {
         Self { cancelled, report, place, saved: Mutex::new(Instant::now()) }
     }
 
+    /// Makes a context of work outside a run: nobody stops it, and nobody is told.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self::new(Arc::default(), Box::new(|_, _, _| ()), None)
+    }
+
     /// Returns whether the work should stop; long work asks after every batch.
     #[must_use]
     pub fn cancelled(&self) -> bool {

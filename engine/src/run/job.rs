@@ -116,6 +116,20 @@ pub struct Worker<O: Ops> {
 }
 
 impl<O: Ops> Worker<O> {
+    /// Makes a worker outside a run: nobody is told of what it makes again.
+    pub fn silent(
+        (graph, ops, store): (&Arc<Graph<O>>, &Arc<O>, &Arc<Store>),
+        artifacts: Arc<Artifacts<O::Artifact>>,
+    ) -> Self {
+        Self {
+            graph: Arc::clone(graph),
+            ops: Arc::clone(ops),
+            store: Arc::clone(store),
+            artifacts,
+            rebuilt: Box::new(|_, _| ()),
+        }
+    }
+
     /// Does a job. `context` is its link to the run, `quiet` that of artifacts made again on the way.
     pub fn work(&self, job: &Job, context: &Context, quiet: &Context) -> Result<Done<O::Artifact>, JobError> {
         let inputs =
@@ -161,7 +175,8 @@ impl<O: Ops> Worker<O> {
         Ok(())
     }
 
-    fn obtain(&self, recipe: &Recipe, quiet: &Context) -> Result<Arc<O::Artifact>, JobError> {
+    /// Returns an artifact: from memory, from the store, or made again, with the digests of its recipe.
+    pub fn obtain(&self, recipe: &Recipe, quiet: &Context) -> Result<Arc<O::Artifact>, JobError> {
         self.artifacts.get_or_make(recipe.key, || match &recipe.way {
             Way::Kept => self.load(recipe),
             Way::Made(inputs) => self.make_again(recipe, inputs, quiet),

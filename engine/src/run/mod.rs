@@ -8,6 +8,7 @@ mod course;
 pub mod executor;
 pub mod halt;
 pub mod job;
+pub mod rebuild;
 pub mod recompute;
 mod schedule;
 mod supply;

@@ -40,13 +40,7 @@ pub fn recompute<O: Ops>(
     each: &mut dyn FnMut(TaskId, &Verdict),
 ) -> Result<(), StoreError> {
     let artifacts = Arc::new(Artifacts::new());
-    let worker = Worker {
-        graph: Arc::clone(graph),
-        ops: Arc::clone(ops),
-        store: Arc::clone(store),
-        artifacts: Arc::clone(&artifacts),
-        rebuilt: Box::new(|_, _| ()),
-    };
+    let worker = Worker::silent((graph, ops, store), Arc::clone(&artifacts));
     let mut supply = Supply::new(graph, plan, artifacts);
     for &task in tasks {
         supply.hold(task);
@@ -85,8 +79,7 @@ fn again<O: Ops>(job: &Job, worker: &Worker<O>) -> Result<Verdict, StoreError> {
     let label = |provenance: &BTreeMap<String, String>| provenance.get(NUMERICS).cloned();
     let ours = label(&worker.ops.provenance());
     let other = || Verdict::Unlike("it was recorded by a build with other numbers".to_owned());
-    let context = || Context::new(Arc::default(), Box::new(|_, _, _| ()), None);
-    Ok(match worker.work(job, &context(), &context()) {
+    Ok(match worker.work(job, &Context::silent(), &Context::silent()) {
         Ok(done) if recorded.says_the_same_as(&done.record) => Verdict::Same,
         Ok(_) if label(&recorded.provenance) != ours => other(),
         Ok(done) => Verdict::Differs(recorded.differences(&done.record)),

@@ -155,7 +155,8 @@ impl<'r, O: Ops> Supply<'r, O> {
         }
     }
 
-    fn recipe(&self, task: TaskId) -> Result<Recipe, TaskId> {
+    /// Returns how to get a task's artifact, or a task whose result is needed for that and not known.
+    pub fn recipe(&self, task: TaskId) -> Result<Recipe, TaskId> {
         let task = self.stand_in(task);
         let Planned { key: Some(key), parts: Some(parts), .. } = self.of(task) else { return Err(task) };
         let way = if self.is_kept(task) { Way::Kept } else { Way::Made(self.recipes(task)?) };

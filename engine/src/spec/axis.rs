@@ -158,8 +158,7 @@ impl Level {
     /// Returns one field of a struct value.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Value> {
-        let Kind::Struct(body) = &self.value.kind else { return None };
-        body.fields.iter().find(|field| *field.name == *name).map(|field| &field.value)
+        self.value.field(name)
     }
 }
 

@@ -13,6 +13,8 @@ const MOST_COMBINATIONS: usize = 10_000_000;
 pub struct Constraint {
     /// The axes it names, by their place in the file, ascending.
     pub axes: Vec<usize>,
+    /// The constraint as written.
+    pub text: String,
     sizes: Vec<usize>,
     holds: Vec<bool>,
 }
@@ -83,5 +85,5 @@ fn evaluate(expression: &Expression, named: Vec<usize>, axes: &[Axis]) -> Result
         let truth = evaluator.truth(expression, variables);
         holds.push(truth.map_err(|error| fault(format!("constraint `{}`: {error}", expression.text)))?);
     }
-    Ok(Constraint { axes: named, sizes, holds })
+    Ok(Constraint { axes: named, text: expression.text.clone(), sizes, holds })
 }

@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use super::axis::Axis;
 use super::constraint::Constraint;
 use super::node::{Node, read_nodes};
-use super::table::{Scope, Table};
+use super::scope::Scope;
+use super::table::Table;
 use crate::ops::Kind;
 use crate::text::fault::{Faults, Span};
 use crate::text::read::{Fields, Read, mismatch};
@@ -57,7 +58,11 @@ pub struct Experiment {
 impl Experiment {
     /// Reads an experiment. Reports every fault found; what is returned leaves out what had faults.
     pub fn read(text: &str, kinds: &'static [Kind], faults: &mut Faults) -> Option<Self> {
-        let value = Value::parse(text, faults);
+        Self::of(&Value::parse(text, faults), kinds, faults)
+    }
+
+    /// Reads an experiment from its value, as [`Self::read`] does.
+    pub fn of(value: &Value, kinds: &'static [Kind], faults: &mut Faults) -> Option<Self> {
         if let ValueKind::Struct(Struct { name: Some(name), .. }) = &value.kind
             && &**name != "Experiment"
         {
@@ -65,7 +70,7 @@ impl Experiment {
             faults.add(value.span, format!("`{name}` is not an experiment"), hint);
             return None;
         }
-        let mut fields = Fields::open(&value, "Experiment", faults)?;
+        let mut fields = Fields::open(value, "Experiment", faults)?;
         let name = fields.required("name", faults).unwrap_or_default();
         let about = fields.optional("about", String::new(), faults).unwrap_or_default();
         let axes = entries(fields.take("axes"), "axis", faults);

@@ -1,13 +1,15 @@
 //! Expressions over axes and metrics, in the Common Expression Language (crate `cel`).
 //! Knows nothing of where the values come from.
 
+use std::sync::Arc;
+
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, Program};
 
 use crate::text::fault::{Faults, Span};
 
 /// A compiled expression and the names in it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Expression {
     /// The expression as written.
     pub text: String,
@@ -17,7 +19,7 @@ pub struct Expression {
     pub references: Vec<Reference>,
     /// What names alone are compared with: `rounding == 'Stochastic'`.
     pub comparisons: Vec<Comparison>,
-    program: Program,
+    program: Arc<Program>,
 }
 
 /// A name in an expression: `e`, `accuracy.loss`, `format.e`.
@@ -45,7 +47,13 @@ impl Expression {
             Ok(program) => {
                 let (mut references, mut comparisons) = (vec![], vec![]);
                 collect(program.expression(), &mut vec![], &mut references, &mut comparisons);
-                Some(Self { text: text.to_owned(), span, references, comparisons, program })
+                Some(Self {
+                    text: text.to_owned(),
+                    span,
+                    references,
+                    comparisons,
+                    program: Arc::new(program),
+                })
             }
             Err(errors) => {
                 // Those after the first are mostly its consequences.

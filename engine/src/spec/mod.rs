@@ -5,4 +5,5 @@ pub mod constraint;
 pub mod experiment;
 pub mod expression;
 pub mod node;
+pub mod scope;
 pub mod table;

@@ -9,7 +9,7 @@ use petgraph::graph::DiGraph;
 use super::axis::Axis;
 use crate::ops::{Keeping, Kind};
 use crate::text::fault::{Faults, Span, suggest};
-use crate::text::read::{Fields, Read, variant};
+use crate::text::read::{Fields, Input, Read, variant};
 use crate::text::value::Value;
 
 /// A named step as written, with its inputs resolved.
@@ -38,7 +38,7 @@ pub struct Node {
 /// A node before its inputs are resolved.
 struct Draft {
     node: Node,
-    wanted: Vec<Option<crate::text::read::Input>>,
+    wanted: Vec<Option<Input>>,
 }
 
 /// Reads the nodes and wires them; returns them in the order of the file. Nodes with faults are left out.
@@ -63,6 +63,36 @@ pub fn order(nodes: &[Node]) -> Vec<usize> {
     toposort(&edges(nodes), None).map_or_else(|_| vec![], |order| order.iter().map(|at| at.index()).collect())
 }
 
+/// A node's value opened: what the engine reads itself is taken, the op's own parameters are left.
+pub struct Opened<'v> {
+    /// What it is.
+    pub kind: &'static Kind,
+    /// The parameters that are left.
+    pub fields: Fields<'v>,
+    wanted: Vec<Option<Input>>,
+    keep: Option<bool>,
+}
+
+/// Opens a node's value: reads what kind it is, its inputs and whether it is kept.
+pub fn open<'v>(value: &'v Value, kinds: &'static [Kind], faults: &mut Faults) -> Option<Opened<'v>> {
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
+    let name = variant(value, "an op", &names, faults)?;
+    let kind = kinds.iter().find(|kind| kind.name == name)?;
+    let mut fields = Fields::open(value, kind.name, faults)?;
+    let wanted = kind.inputs.iter().map(|(port, gives)| fields.input(port, gives, faults)).collect();
+    let asked = fields.take_named("keep");
+    fields.otherwise("keep", kind.keeping.words());
+    let keep = asked.map_or(Some(kind.keeping == Keeping::Always), |value| bool::read(value, faults));
+    if let (Some(value), Some(true), Keeping::Never) = (asked, keep, kind.keeping) {
+        faults.add(
+            value.span,
+            format!("the result of `{}` cannot be kept", kind.name),
+            "remove `keep`: it is made again when it is needed",
+        );
+    }
+    Some(Opened { kind, fields, wanted, keep })
+}
+
 fn read_node(
     name: &str,
     span: Span,
@@ -71,20 +101,8 @@ fn read_node(
     kinds: &'static [Kind],
     faults: &mut Faults,
 ) -> Option<Draft> {
-    let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
-    let kind_name = variant(value, "an op", &names, faults)?;
-    let kind = kinds.iter().find(|kind| kind.name == kind_name)?;
-    let mut fields = Fields::open(value, kind.name, faults)?;
-    let wanted = kind.inputs.iter().map(|(port, _)| fields.input(port, faults)).collect();
-    let asked = fields.take("keep");
-    let keep = asked.map_or(Some(kind.keeping == Keeping::Always), |value| bool::read(value, faults))?;
-    if let Some(value) = asked.filter(|_| keep && kind.keeping == Keeping::Never) {
-        faults.add(
-            value.span,
-            format!("the result of `{}` cannot be kept", kind.name),
-            "remove `keep`: it is made again when it is needed",
-        );
-    }
+    let Opened { kind, wanted, keep, .. } = open(value, kinds, faults)?;
+    let keep = keep?;
     let own_axes = named_axes(value, axes, faults);
     let node = Node {
         name: name.to_owned(),

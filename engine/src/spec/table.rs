@@ -1,20 +1,16 @@
 //! The tables of an experiment, as asked for: which expressions, over which axes.
-//! Knows no result; see [`crate::table`] for how they are made.
+//! Knows no result; see [`crate::table`] for how they are made, and [`super::scope`] for how they are read.
 
-use std::collections::{BTreeMap, HashMap};
-
-use super::axis::{Axis, check_comparisons};
-use super::expression::{Evaluator, Expression};
+use super::axis::Axis;
+use super::expression::Expression;
 use super::node::Node;
-use crate::text::fault::{Faults, Span, suggest};
-use crate::text::read::{Fields, Read, mismatch, variant};
-use crate::text::value::{Kind, Value};
+use crate::text::fault::Span;
 
 /// The metric that every node has: seconds of computing when its record was made.
 pub const SECONDS: &str = "seconds";
 
 /// A table as asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Table {
     /// Its name.
     pub name: String,
@@ -28,10 +24,24 @@ pub struct Table {
     pub replicate: Option<usize>,
     /// The axes averaged within a unit of replication first.
     pub average: Vec<usize>,
+    /// What its intervals are over.
+    pub interval: Interval,
+}
+
+/// What the interval of a mean is over: what else could have been drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interval {
+    /// The units of replication: other trainings, judged on these images.
+    #[default]
+    Seeds,
+    /// Images: these very networks, judged on others.
+    Images,
+    /// Other trainings, judged on other images.
+    Both,
 }
 
 /// The shapes of tables.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Shape {
     /// A row per combination of axes, a column per expression.
     Table {
@@ -52,6 +62,8 @@ pub enum Shape {
         columns: Vec<usize>,
         /// Axes of which every combination gets a grid of its own.
         each: Vec<usize>,
+        /// Cells whose true value is below this beyond doubt are marked; none marks nothing.
+        margin: Option<f64>,
     },
     /// The points that nothing else beats in both of two values.
     Pareto {
@@ -60,6 +72,39 @@ pub enum Shape {
         /// The value to be large.
         maximize: Expression,
     },
+    /// What the levels of one or two axes do to a value, and to each other's effect.
+    Contrast {
+        /// The value.
+        value: Expression,
+        /// The axes; the first level of each is what the others are compared with.
+        between: Vec<usize>,
+    },
+    /// The point to choose.
+    Choose(Box<Choose>),
+}
+
+/// The question which point to choose: the smallest that loses little, or the smallest that may be the best.
+#[derive(Clone, Debug)]
+pub struct Choose {
+    /// The value to be small: a size.
+    pub minimize: Expression,
+    /// What the choice is made on.
+    pub select: Judged,
+    /// What is told of the chosen point; the value it was chosen on where none is given.
+    pub report: Option<Judged>,
+    /// How much less than its baseline a point may have, beyond doubt; none asks for one that may be the best.
+    pub max_drop: Option<f64>,
+    /// The most that other values of a point may be.
+    pub at_most: Vec<(Expression, f64)>,
+}
+
+/// A value that is large where things are good, and what it is compared with.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The value.
+    pub value: Expression,
+    /// The same of the network in float32.
+    pub baseline: Option<Expression>,
 }
 
 /// What a table is sorted by.
@@ -72,13 +117,14 @@ pub enum SortKey {
 }
 
 impl Table {
-    /// Returns the expressions whose values it shows.
+    /// Returns the expressions whose values it is made from.
     #[must_use]
     pub fn values(&self) -> Vec<&Expression> {
         match &self.shape {
             Shape::Table { columns, .. } => columns.iter().map(|(_, expression)| expression).collect(),
-            Shape::Pivot { value, .. } => vec![value],
+            Shape::Pivot { value, .. } | Shape::Contrast { value, .. } => vec![value],
             Shape::Pareto { minimize, maximize } => vec![minimize, maximize],
+            Shape::Choose(choose) => choose.values(),
         }
     }
 
@@ -90,268 +136,58 @@ impl Table {
         all
     }
 
+    /// Returns the axes that have a place in the table, as often as it names them.
+    #[must_use]
+    pub fn named(&self) -> Vec<usize> {
+        let mut named: Vec<usize> = self.replicate.iter().chain(&self.average).copied().collect();
+        match &self.shape {
+            Shape::Table { rows, .. } => named.extend(rows.iter().flatten()),
+            Shape::Pivot { rows, columns, each, .. } => named.extend(rows.iter().chain(columns).chain(each)),
+            Shape::Contrast { between, .. } => named.extend(between),
+            Shape::Pareto { .. } | Shape::Choose(_) => {}
+        }
+        named
+    }
+
+    /// Returns whether every axis that the table does not name makes rows of it.
+    #[must_use]
+    pub fn keeps_the_rest(&self) -> bool {
+        !matches!(&self.shape, Shape::Table { rows: Some(_), .. } | Shape::Pivot { .. })
+    }
+
     /// Returns the axes the table spans, ascending: those of its expressions and those it names.
     #[must_use]
     pub fn axes(&self, axes: &[Axis], nodes: &[Node]) -> Vec<usize> {
         let mut all = spanned(&self.expressions(), axes, nodes);
-        match &self.shape {
-            Shape::Table { rows, .. } => all.extend(rows.iter().flatten()),
-            Shape::Pivot { rows, columns, each, .. } => all.extend(rows.iter().chain(columns).chain(each)),
-            Shape::Pareto { .. } => {}
-        }
-        all.extend(self.replicate.iter().chain(&self.average));
+        all.extend(self.named());
         all.sort_unstable();
         all.dedup();
         all
     }
 }
 
-/// What an expression must give.
-#[derive(Clone, Copy)]
-enum Gives {
-    Number,
-    Truth,
-}
+impl Choose {
+    fn values(&self) -> Vec<&Expression> {
+        let judged = std::iter::once(&self.select).chain(&self.report);
+        let judged = judged.flat_map(|judged| std::iter::once(&judged.value).chain(&judged.baseline));
+        let limits = self.at_most.iter().map(|(expression, _)| expression);
+        std::iter::once(&self.minimize).chain(judged).chain(limits).collect()
+    }
 
-/// What names in a table can refer to.
-pub struct Scope<'s> {
-    /// The axes of the experiment.
-    pub axes: &'s [Axis],
-    /// Its nodes.
-    pub nodes: &'s [Node],
-}
-
-impl Scope<'_> {
-    /// Reads one table; none if it has faults.
-    pub fn read(&self, name: &str, span: Span, value: &Value, faults: &mut Faults) -> Option<Table> {
-        let kind = variant(value, "a kind of table", &["Table", "Pivot", "Pareto"], faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        let shape = match kind {
-            "Table" => self.read_table(&mut fields, faults),
-            "Pivot" => self.read_pivot(&mut fields, faults),
-            _ => {
-                let minimize = self.expression(&mut fields, "minimize", faults);
-                let maximize = self.expression(&mut fields, "maximize", faults);
-                minimize.zip(maximize).map(|(minimize, maximize)| Shape::Pareto { minimize, maximize })
-            }
+    /// Returns whether the chosen point is told of by what it was chosen on: by the metrics of one node.
+    #[must_use]
+    pub fn is_optimistic(&self) -> bool {
+        let nodes = |judged: &Judged| {
+            let named = judged.value.references.iter().filter(|reference| reference.member.is_some());
+            named.map(|reference| reference.root.clone()).collect::<Vec<_>>()
         };
-        let filter = fields.take("where").map(|value| self.compile(value, Gives::Truth, faults));
-        let replicate = fields.take("replicate").map(|value| self.axis(value, faults));
-        let average = self.axes(&mut fields, "average", faults).unwrap_or_default();
-        let clean = fields.finish(faults);
-        let table = Table {
-            name: name.to_owned(),
-            span,
-            shape: shape?,
-            filter: filter.map_or(Some(None), |filter| filter.map(Some))?,
-            replicate: replicate.map_or(Some(None), |axis| axis.map(Some))?,
-            average,
-        };
-        // A misspelt field may be the one that says it.
-        if clean {
-            self.account(&table, value.span, faults);
-        }
-        Some(table)
-    }
-
-    fn read_table(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Shape> {
-        let columns: Option<Value> = fields.required("columns", faults);
-        let columns = columns.and_then(|value| self.columns(&value, faults));
-        let rows = if fields.has("rows") { Some(self.axes(fields, "rows", faults)?) } else { None };
-        let sort = fields.take("sort");
-        let columns = columns?;
-        let sort = sort.map(|value| self.sort(value, &columns, faults)).unwrap_or_default();
-        Some(Shape::Table { rows, columns, sort })
-    }
-
-    fn read_pivot(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Shape> {
-        let value = self.expression(fields, "value", faults);
-        let rows = self.axes(fields, "rows", faults);
-        let columns = self.axes(fields, "columns", faults);
-        let each = self.axes(fields, "each", faults);
-        Some(Shape::Pivot { value: value?, rows: rows?, columns: columns?, each: each? })
-    }
-
-    fn expression(
-        &self,
-        fields: &mut Fields<'_>,
-        name: &'static str,
-        faults: &mut Faults,
-    ) -> Option<Expression> {
-        let value: Value = fields.required(name, faults)?;
-        self.compile(&value, Gives::Number, faults)
-    }
-
-    /// Compiles an expression and checks every name in it.
-    fn compile(&self, value: &Value, gives: Gives, faults: &mut Faults) -> Option<Expression> {
-        let text = String::read(value, faults)?;
-        let expression = Expression::compile(&text, value.span, faults)?;
-        let mut known = check_comparisons(&expression, self.axes, faults);
-        for reference in &expression.references {
-            if self.axes.iter().any(|axis| axis.name == reference.root) {
-                continue;
-            }
-            let Some(node) = self.nodes.iter().find(|node| node.name == reference.root) else {
-                let names =
-                    self.nodes.iter().map(|node| &node.name).chain(self.axes.iter().map(|axis| &axis.name));
-                let hint = suggest(&reference.root, names.map(String::as_str));
-                faults.add(value.span, format!("there is no node or axis `{}`", reference.root), hint);
-                known = false;
-                continue;
-            };
-            let metrics = node.kind.metrics.iter().copied().chain([SECONDS]);
-            let member = reference.member.as_deref().unwrap_or("");
-            if !metrics.clone().any(|metric| metric == member) {
-                let message = match &reference.member {
-                    Some(member) => format!("`{}` has no metric `{member}`", node.name),
-                    None => format!("`{}` is a node: name one of its metrics, `{}.…`", node.name, node.name),
-                };
-                faults.add(value.span, message, suggest(member, metrics));
-                known = false;
-            }
-        }
-        if known && let Err(error) = self.try_out(&expression, gives) {
-            faults.add(value.span, format!("`{text}`: {error}"), "");
-            known = false;
-        }
-        known.then_some(expression)
-    }
-
-    /// Evaluates an expression at the first value of every axis with metrics made up, so that types that do not fit
-    /// show before anything runs.
-    fn try_out(&self, expression: &Expression, gives: Gives) -> Result<(), String> {
-        let mut variables: BTreeMap<&str, cel::Value> = BTreeMap::new();
-        let mut metrics: BTreeMap<&str, HashMap<String, cel::Value>> = BTreeMap::new();
-        for reference in &expression.references {
-            match self.axes.iter().find(|axis| axis.name == reference.root) {
-                // An axis without values is a fault of its own.
-                Some(axis) if axis.levels.is_empty() => return Ok(()),
-                Some(axis) => drop(variables.insert(&reference.root, axis.cel(0))),
-                None => {
-                    let metric = reference.member.clone().unwrap_or_default();
-                    metrics.entry(&reference.root).or_default().insert(metric, cel::Value::Float(0.5));
-                }
-            }
-        }
-        variables.extend(metrics.into_iter().map(|(node, metrics)| (node, cel::Value::from(metrics))));
-        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
-        match gives {
-            Gives::Number => Evaluator::new().number(expression, variables).map(drop),
-            Gives::Truth => Evaluator::new().truth(expression, variables).map(drop),
-        }
-    }
-
-    fn columns(&self, value: &Value, faults: &mut Faults) -> Option<Vec<(String, Expression)>> {
-        let mut columns = vec![];
-        match &value.kind {
-            Kind::List(items) => {
-                for item in items {
-                    let expression = self.compile(item, Gives::Number, faults)?;
-                    columns.push((expression.text.clone(), expression));
-                }
-            }
-            Kind::Map(entries) => {
-                for (heading, item) in entries {
-                    columns
-                        .push((String::read(heading, faults)?, self.compile(item, Gives::Number, faults)?));
-                }
-            }
-            _ => {
-                mismatch(value, "a list of expressions, or a map of headings to expressions", faults);
-                return None;
-            }
-        }
-        Some(columns)
-    }
-
-    fn sort(
-        &self,
-        value: &Value,
-        columns: &[(String, Expression)],
-        faults: &mut Faults,
-    ) -> Vec<(SortKey, bool)> {
-        let one = std::slice::from_ref(value);
-        let items = if let Kind::List(items) = &value.kind { items.as_slice() } else { one };
-        let mut keys = vec![];
-        for item in items {
-            let Some(text) = String::read(item, faults) else { continue };
-            let (name, descending) =
-                text.strip_prefix('-').map_or((text.as_str(), false), |name| (name, true));
-            let column = columns.iter().position(|(heading, _)| heading == name).map(SortKey::Column);
-            let axis = self.axes.iter().position(|axis| axis.name == name).map(SortKey::Axis);
-            match column.or(axis) {
-                Some(key) => keys.push((key, descending)),
-                None => {
-                    let valid = columns
-                        .iter()
-                        .map(|(heading, _)| heading)
-                        .chain(self.axes.iter().map(|axis| &axis.name));
-                    let hint = suggest(name, valid.map(String::as_str));
-                    faults.add(item.span, format!("there is no column or axis `{name}` to sort by"), hint);
-                }
-            }
-        }
-        keys
-    }
-
-    fn axis(&self, value: &Value, faults: &mut Faults) -> Option<usize> {
-        let name = String::read(value, faults)?;
-        let found = self.axes.iter().position(|axis| axis.name == name);
-        if found.is_none() {
-            let valid = self.axes.iter().map(|axis| axis.name.as_str());
-            faults.add(value.span, format!("there is no axis `{name}`"), suggest(&name, valid));
-        }
-        found
-    }
-
-    fn axes(&self, fields: &mut Fields<'_>, name: &'static str, faults: &mut Faults) -> Option<Vec<usize>> {
-        let Some(value) = fields.take(name) else { return Some(vec![]) };
-        let Kind::List(items) = &value.kind else {
-            mismatch(value, "a list of axes", faults);
-            return None;
-        };
-        let found: Vec<Option<usize>> = items.iter().map(|item| self.axis(item, faults)).collect();
-        found.into_iter().collect()
-    }
-
-    /// Reports axes that the table's values depend on and the table says nothing about.
-    fn account(&self, table: &Table, span: Span, faults: &mut Faults) {
-        let mut said: Vec<usize> = table.replicate.iter().chain(&table.average).copied().collect();
-        match &table.shape {
-            Shape::Table { rows: Some(rows), .. } => said.extend(rows),
-            Shape::Pivot { rows, columns, each, .. } => said.extend(rows.iter().chain(columns).chain(each)),
-            Shape::Table { rows: None, .. } | Shape::Pareto { .. } => {}
-        }
-        if let Some(twice) = (1..said.len()).find(|&at| said[..at].contains(&said[at])) {
-            let name = &self.axes[said[twice]].name;
-            let message = format!("table `{}` names axis `{name}` twice", table.name);
-            faults.add(span, message, "an axis has one place in a table: remove the other");
-        }
-        let depends = spanned(&table.expressions(), self.axes, self.nodes);
-        for axis in table.replicate.iter().chain(&table.average).filter(|axis| !depends.contains(axis)) {
-            let name = &self.axes[*axis].name;
-            let message = format!("no value of table `{}` depends on axis `{name}`", table.name);
-            faults.add(span, message, "pooling over it would repeat one result: remove it from the table");
-        }
-        if matches!(&table.shape, Shape::Table { rows: None, .. } | Shape::Pareto { .. }) {
-            return;
-        }
-        for axis in depends {
-            if !said.contains(&axis) {
-                let name = &self.axes[axis].name;
-                let message = format!("table `{}` does not say what to do with axis `{name}`", table.name);
-                faults.add(
-                    span,
-                    message,
-                    format!("name `{name}` in `rows`, `columns`, `each`, `replicate` or `average`"),
-                );
-            }
-        }
+        let chose = nodes(&self.select);
+        self.report.as_ref().is_none_or(|report| nodes(report).iter().any(|node| chose.contains(node)))
     }
 }
 
 /// Returns the axes that expressions depend on, ascending.
-fn spanned(expressions: &[&Expression], axes: &[Axis], nodes: &[Node]) -> Vec<usize> {
+pub(super) fn spanned(expressions: &[&Expression], axes: &[Axis], nodes: &[Node]) -> Vec<usize> {
     let mut all = vec![];
     for reference in expressions.iter().flat_map(|expression| &expression.references) {
         all.extend(axes.iter().position(|axis| axis.name == reference.root));

@@ -3,12 +3,25 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use rayon::prelude::*;
+
+use super::answers::Answers;
 use super::results::Results;
-use crate::graph::Graph;
 use crate::graph::points::Points;
+use crate::graph::{ENOUGH, Graph, TaskId};
 use crate::ops::Ops;
 use crate::spec::expression::{Evaluator, Expression};
-use crate::spec::table::Table;
+use crate::spec::scope::ACCURACY;
+use crate::spec::table::{Interval, Table};
+
+/// The metric beside an accuracy that says what answering the most frequent class would reach.
+const CHANCE: &str = "chance";
+
+/// The metric beside an accuracy that says how many images it is of.
+const TOTAL: &str = "total";
+
+/// The share of what lies above chance that a network must have to know something: twice chance, of ten classes.
+const NEAR_CHANCE: f64 = 1.0 / 9.0;
 
 /// The most points that one table may span.
 pub const MOST_ROWS: usize = 10_000_000;
@@ -29,6 +42,12 @@ pub struct Row {
     pub point: usize,
     /// One value per expression; none where it is undefined.
     pub values: Vec<Option<f64>>,
+    /// The same image by image, where intervals are over images and the value is a weighted sum of accuracies.
+    pub answers: Vec<Option<Answers>>,
+    /// For each value whether an accuracy in it is near what chance reaches.
+    pub near_chance: Vec<bool>,
+    /// Whether a result that it needs is not there.
+    pub is_missing: bool,
 }
 
 impl Frame {
@@ -43,36 +62,21 @@ impl Frame {
         let axes = table.axes(&experiment.axes, &experiment.nodes);
         let points = Points::enumerate(&axes, &experiment.axes, &experiment.only, MOST_ROWS)
             .map_err(|_| format!("table `{}` spans more than {MOST_ROWS} points", table.name))?;
-        let evaluator = Evaluator::new();
-        let (mut rows, mut missing) = (vec![], 0);
-        for point in 0..points.len() {
-            let at = At { graph, results, points: &points, point };
-            if let Some(filter) = &table.filter {
-                match at.variables(filter) {
-                    None => {
-                        missing += 1;
-                        continue;
-                    }
-                    Some(variables) => {
-                        let truth = evaluator.truth(filter, variables);
-                        if !truth.map_err(|error| format!("`{}`: {error}", filter.text))? {
-                            continue;
-                        }
-                    }
+        let row = |evaluator: &mut Evaluator, point: usize| {
+            At { graph, results, points: &points, point }.row(table, expressions, evaluator)
+        };
+        let all = (0..points.len()).into_par_iter().with_min_len(ENOUGH);
+        let read: Vec<Found> = all.map_init(Evaluator::new, row).collect::<Result<_, _>>()?;
+        let (mut rows, mut missing) = (Vec::with_capacity(read.len()), 0);
+        for found in read {
+            match found {
+                Found::Row(row) => {
+                    missing += usize::from(row.is_missing);
+                    rows.push(row);
                 }
+                Found::Missing => missing += 1,
+                Found::LeftOut => {}
             }
-            let values = expressions
-                .iter()
-                .map(|expression| match at.variables(expression) {
-                    None => Ok(None),
-                    Some(variables) => {
-                        let number = evaluator.number(expression, variables);
-                        number.map(Some).map_err(|error| format!("`{}`: {error}", expression.text))
-                    }
-                })
-                .collect::<Result<Vec<_>, _>>()?;
-            missing += usize::from(values.iter().all(Option::is_none));
-            rows.push(Row { point, values });
         }
         Ok(Self { points, rows, missing })
     }
@@ -86,9 +90,63 @@ struct At<'a, O: Ops> {
     point: usize,
 }
 
+/// What there is at a point.
+enum Found {
+    /// A row.
+    Row(Row),
+    /// Results are missing that would say whether the filter leaves it.
+    Missing,
+    /// The filter leaves it out.
+    LeftOut,
+}
+
 impl<O: Ops> At<'_, O> {
+    /// Evaluates a table's filter and expressions here.
+    fn row(
+        &self,
+        table: &Table,
+        expressions: &[&Expression],
+        evaluator: &Evaluator,
+    ) -> Result<Found, String> {
+        if let Some(filter) = &table.filter {
+            let Some(variables) = self.variables(filter) else { return Ok(Found::Missing) };
+            let truth = evaluator.truth(filter, variables);
+            if !truth.map_err(|error| format!("`{}`: {error}", filter.text))? {
+                return Ok(Found::LeftOut);
+            }
+        }
+        let value = |expression: &&Expression| match self.variables(expression) {
+            None => Ok(None),
+            Some(variables) => {
+                let number = evaluator.number(expression, variables);
+                number.map(Some).map_err(|error| format!("`{}`: {error}", expression.text))
+            }
+        };
+        let values = expressions.iter().map(value).collect::<Result<Vec<_>, _>>()?;
+        let answers = match table.interval {
+            Interval::Seeds => vec![],
+            Interval::Images | Interval::Both => expressions
+                .iter()
+                .map(|expression| self.answers(expression, evaluator))
+                .collect::<Result<_, _>>()?,
+        };
+        let near_chance = expressions.iter().map(|expression| self.is_near_chance(expression)).collect();
+        // A metric that is undefined is there, and none.
+        let is_missing = values.iter().any(Option::is_none) && expressions.iter().any(|of| self.lacks(of));
+        Ok(Found::Row(Row { point: self.point, values, answers, near_chance, is_missing }))
+    }
+
     /// Returns the values of the names in an expression; none if a metric is not there.
     fn variables(&self, expression: &Expression) -> Option<Vec<(String, cel::Value)>> {
+        self.variables_with(expression, None)
+    }
+
+    /// Returns the same, with the accuracy of each node, by its name, as given.
+    fn variables_with(
+        &self,
+        expression: &Expression,
+        accuracy: Option<&dyn Fn(&str) -> f64>,
+    ) -> Option<Vec<(String, cel::Value)>> {
         let experiment = &self.graph.experiment;
         let mut variables = vec![];
         let mut metrics: BTreeMap<&str, HashMap<String, cel::Value>> = BTreeMap::new();
@@ -98,14 +156,74 @@ impl<O: Ops> At<'_, O> {
                 variables.push((reference.root.clone(), experiment.axes[axis].cel(level)));
                 continue;
             }
-            let node = experiment.nodes.iter().position(|node| node.name == reference.root)?;
-            let point = self.graph.steps[node].points.project(self.points, self.point)?;
             let member = reference.member.clone()?;
-            let value = *self.results.of(self.graph.task(node, point))?.get(&member)?;
+            let value = *self.results.of(self.task(&reference.root)?)?.get(&member)?;
+            let value = accuracy.filter(|_| member == ACCURACY).map_or(value, |given| given(&reference.root));
             metrics.entry(&reference.root).or_default().insert(member, cel::Value::Float(value));
         }
         let nodes = metrics.into_iter().map(|(name, metrics)| (name.to_owned(), cel::Value::from(metrics)));
         variables.extend(nodes);
         Some(variables)
     }
+
+    /// Returns the task of a node here.
+    fn task(&self, node: &str) -> Option<TaskId> {
+        let node = self.graph.experiment.nodes.iter().position(|of| of.name == node)?;
+        let point = self.graph.steps[node].points.project(self.points, self.point)?;
+        Some(self.graph.task(node, point))
+    }
+
+    /// Returns an expression image by image, if it is a weighted sum of accuracies over the same images.
+    fn answers(&self, expression: &Expression, evaluator: &Evaluator) -> Result<Option<Answers>, String> {
+        let of = |accuracy: Option<&dyn Fn(&str) -> f64>| match self.variables_with(expression, accuracy) {
+            None => Ok(None),
+            Some(variables) => evaluator.number(expression, variables).map(Some),
+        };
+        let nodes: Vec<&str> = accuracies(expression).collect();
+        let (Some(actual), Some(constant)) = (of(None)?, of(Some(&|_| 0.0))?) else { return Ok(None) };
+        let (mut terms, mut sum, mut images) = (vec![], constant, None);
+        for node in nodes {
+            let is_it = |other: &str| f64::from(u8::from(other == node));
+            let weight = of(Some(&is_it))?.unwrap_or(f64::NAN) - constant;
+            let Some(task) = self.task(node) else { return Ok(None) };
+            let (Some(metrics), Some(bits)) = (self.results.of(task), self.results.answers(task)) else {
+                return Ok(None);
+            };
+            let total = metrics.get(TOTAL).map_or(0, |total| *total as usize);
+            if *images.get_or_insert(total) != total {
+                return Ok(None);
+            }
+            sum += weight * metrics.get(ACCURACY).copied().unwrap_or(f64::NAN);
+            terms.push((weight, bits.clone()));
+        }
+        // What is not linear in the accuracies is no mean over images.
+        let is_linear = (sum - actual).abs() <= 1e-9 * (1.0 + actual.abs());
+        Ok(images.filter(|_| is_linear).map(|images| Answers { constant, terms, images }))
+    }
+
+    /// Returns whether a task that an expression names has no result.
+    fn lacks(&self, expression: &Expression) -> bool {
+        let nodes = &self.graph.experiment.nodes;
+        let named = expression.references.iter().filter(|of| nodes.iter().any(|node| node.name == of.root));
+        named
+            .map(|of| self.task(&of.root))
+            .any(|task| task.is_none_or(|task| self.results.of(task).is_none()))
+    }
+
+    /// Returns whether a network whose accuracy is in an expression knows next to nothing.
+    fn is_near_chance(&self, expression: &Expression) -> bool {
+        accuracies(expression).any(|node| {
+            let metrics = self.task(node).and_then(|task| self.results.of(task));
+            let value = |name: &str| metrics.and_then(|metrics| metrics.get(name)).copied();
+            let known = value(ACCURACY).zip(value(CHANCE));
+            known.is_some_and(|(accuracy, chance)| accuracy < chance + NEAR_CHANCE * (1.0 - chance))
+        })
+    }
+}
+
+/// Returns the nodes whose accuracy is in an expression.
+fn accuracies(expression: &Expression) -> impl Iterator<Item = &str> {
+    let named = expression.references.iter();
+    let named = named.filter(|reference| reference.member.as_deref() == Some(ACCURACY));
+    named.map(|reference| reference.root.as_str())
 }

@@ -43,8 +43,8 @@ pub fn means(point: &Point) -> Option<(f64, f64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::estimate::Estimate;
     use super::*;
+    use crate::statistics::estimate::Estimate;
 
     #[test]
     fn the_front_is_what_nothing_beats() {

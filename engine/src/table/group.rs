@@ -1,14 +1,16 @@
 //! The points behind a table: one per combination of the axes it keeps, its values over replications.
 //! Knows nothing of how points are laid out.
 
-use std::collections::BTreeMap;
-
-use super::estimate::{Estimate, mean};
-use super::frame::{Frame, Row};
+use super::cell::{Cell, Term, cells, estimate};
+use super::choice;
+use super::contrast::{self, effects};
+use super::frame::Frame;
 use super::results::Results;
 use crate::graph::Graph;
 use crate::ops::Ops;
 use crate::spec::table::{Shape, Table};
+use crate::statistics::estimate::Estimate;
+use crate::statistics::holm::holm;
 
 /// The points behind a table.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,53 +37,79 @@ pub struct Point {
 impl Groups {
     /// Makes the points of a table from results; the error says which of its expressions does not fit.
     pub fn of<O: Ops>(graph: &Graph<O>, results: &Results, table: &Table) -> Result<Self, String> {
-        let expressions = table.values();
-        let headings = match &table.shape {
-            Shape::Table { columns, .. } => columns.iter().map(|(heading, _)| heading.clone()).collect(),
+        let frame = Frame::new(graph, results, table, &table.values())?;
+        Ok(Self::from_frame(graph, &frame, table))
+    }
+
+    pub(super) fn from_frame<O: Ops>(graph: &Graph<O>, frame: &Frame, table: &Table) -> Self {
+        let mut axes = kept(graph, table);
+        let texts = || table.values().into_iter().map(|expression| expression.text.clone()).collect();
+        let all = &graph.experiment.axes;
+        let (headings, mut points) = match &table.shape {
+            Shape::Table { columns, .. } => {
+                let headings = columns.iter().map(|(heading, _)| heading.clone()).collect();
+                (headings, plain(&cells(frame, table, &axes), columns.len(), table))
+            }
             Shape::Pivot { .. } | Shape::Pareto { .. } => {
-                expressions.iter().map(|expression| expression.text.clone()).collect()
+                (texts(), plain(&cells(frame, table, &axes), table.values().len(), table))
+            }
+            Shape::Contrast { between, .. } => {
+                let effects = effects(between, all);
+                let wide: Vec<usize> = axes.iter().chain(between).copied().collect();
+                let points = contrast::points(&cells(frame, table, &wide), between.len(), &effects, table);
+                (effects.into_iter().map(|effect| effect.heading).collect(), points)
+            }
+            Shape::Choose(choose) => {
+                (choice::headings(choose), choice::points(&cells(frame, table, &axes), choose, table))
             }
         };
-        let axes = kept(graph, table);
-        let frame = Frame::new(graph, results, table, &expressions)?;
-        let points = points(&frame, table, &axes, expressions.len());
-        Ok(Self { axes, headings, points, missing: frame.missing })
+        adjust(&mut points, table);
+        axes.shrink_to_fit();
+        Self { axes, headings, points, missing: frame.missing }
     }
 }
 
 /// Returns the axes that a table keeps, in its own order.
-fn kept<O: Ops>(graph: &Graph<O>, table: &Table) -> Vec<usize> {
+pub(super) fn kept<O: Ops>(graph: &Graph<O>, table: &Table) -> Vec<usize> {
     match &table.shape {
         Shape::Table { rows: Some(rows), .. } => rows.clone(),
         Shape::Pivot { rows, columns, each, .. } => {
             [each, rows, columns].into_iter().flatten().copied().collect()
         }
-        Shape::Table { rows: None, .. } | Shape::Pareto { .. } => {
-            let pooled = |axis: &usize| table.replicate == Some(*axis) || table.average.contains(axis);
+        Shape::Table { rows: None, .. }
+        | Shape::Pareto { .. }
+        | Shape::Contrast { .. }
+        | Shape::Choose(_) => {
+            let named = table.named();
             let mut axes = table.axes(&graph.experiment.axes, &graph.experiment.nodes);
-            axes.retain(|axis| !pooled(axis));
+            axes.retain(|axis| !named.contains(axis));
             axes
         }
     }
 }
 
-/// Groups rows by the levels of `kept`; within a group, averages within each unit of replication first.
-fn points(frame: &Frame, table: &Table, kept: &[usize], width: usize) -> Vec<Point> {
-    let level = |row: &Row, axis: usize| frame.points.level(row.point, axis).unwrap_or_default();
-    let mut groups: BTreeMap<Vec<usize>, BTreeMap<usize, Vec<&Row>>> = BTreeMap::new();
-    for row in &frame.rows {
-        let levels = kept.iter().map(|&axis| level(row, axis)).collect();
-        let unit = table.replicate.map_or(0, |axis| level(row, axis));
-        groups.entry(levels).or_default().entry(unit).or_default().push(row);
+fn plain(cells: &[Cell<'_>], width: usize, table: &Table) -> Vec<Point> {
+    let make = |cell: &Cell<'_>| Point {
+        levels: cell.levels.clone(),
+        values: (0..width).map(|value| estimate(&[Term { weight: 1.0, cell, value }], table)).collect(),
+    };
+    cells.iter().map(make).collect()
+}
+
+/// Makes the table's test of every value, and adjusts for their number.
+fn adjust(points: &mut [Point], table: &Table) {
+    let test = |value: &Estimate| match &table.shape {
+        Shape::Pivot { margin: Some(margin), .. } => value.p_at_least(*margin),
+        Shape::Contrast { .. } => value.p_zero(),
+        Shape::Table { .. } | Shape::Pivot { .. } | Shape::Pareto { .. } | Shape::Choose(_) => None,
+    };
+    let mut tested: Vec<(&mut Estimate, f64)> = points
+        .iter_mut()
+        .flat_map(|point| point.values.iter_mut().flatten())
+        .filter_map(|value| test(value).map(|p| (value, p)))
+        .collect();
+    let adjusted = holm(&tested.iter().map(|(_, p)| *p).collect::<Vec<_>>());
+    for ((value, _), p) in tested.iter_mut().zip(adjusted) {
+        value.adjusted = Some(p);
     }
-    let estimate = |units: &BTreeMap<usize, Vec<&Row>>, at: usize| {
-        let of_unit =
-            |rows: &Vec<&Row>| mean(&rows.iter().filter_map(|row| row.values[at]).collect::<Vec<_>>());
-        Estimate::of(&units.values().filter_map(of_unit).collect::<Vec<_>>())
-    };
-    let make = |(levels, units): (Vec<usize>, BTreeMap<_, _>)| Point {
-        levels,
-        values: (0..width).map(|at| estimate(&units, at)).collect(),
-    };
-    groups.into_iter().map(make).collect()
 }

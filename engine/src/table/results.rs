@@ -1,24 +1,26 @@
 //! The metrics of the tasks whose results are in the store.
 //! Knows nothing of tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use fewbits_store::{Key, Record, Store, StoreError};
+use fewbits_store::{Figures, Key, KeyMap, Store, StoreError};
 use rayon::prelude::*;
 
-use crate::graph::{ENOUGH, Graph, TaskId};
+use super::answers::Bits;
+use crate::graph::{Graph, TaskId};
 use crate::ops::Ops;
 use crate::plan::{Plan, State};
-use crate::spec::table::SECONDS;
+use crate::spec::table::{Interval, SECONDS};
 
 /// Records that are checked in one go.
 const PART: usize = 2048;
 
-/// Metrics by task.
+/// Metrics by task; answers to single images, where a table of the experiment is over images.
 #[derive(Clone, Debug)]
 pub struct Results {
     metrics: Vec<Option<Arc<BTreeMap<String, f64>>>>,
+    answers: HashMap<TaskId, Bits>,
     damaged: usize,
 }
 
@@ -26,7 +28,7 @@ impl Results {
     /// Knows nothing yet of this many tasks.
     #[must_use]
     pub fn none(tasks: usize) -> Self {
-        Self { metrics: vec![None; tasks], damaged: 0 }
+        Self { metrics: vec![None; tasks], answers: HashMap::new(), damaged: 0 }
     }
 
     /// Learns the metrics of a task, and the seconds it took.
@@ -35,8 +37,19 @@ impl Results {
         self.metrics[task.index()] = Some(Arc::new(metrics));
     }
 
+    /// Learns a task's result from its record, with its answers to images if asked for.
+    pub fn learn_record(&mut self, task: TaskId, figures: Figures, with_answers: bool) {
+        if let Some(bits) = figures.correct.filter(|_| with_answers) {
+            self.answers.insert(task, bits.into());
+        }
+        self.learn(task, figures.metrics, figures.seconds);
+    }
+
     /// A task has the result of another.
     pub fn share(&mut self, task: TaskId, same_as: TaskId) {
+        if let Some(bits) = self.answers.get(&same_as) {
+            self.answers.insert(task, bits.clone());
+        }
         self.metrics[task.index()] = self.metrics[same_as.index()].clone();
     }
 
@@ -49,14 +62,29 @@ impl Results {
         nodes: &[usize],
     ) -> Result<Self, StoreError> {
         let mut results = Self::none(graph.len());
+        let with_answers = wants_answers(graph);
         let cached = cached(graph, plan, nodes);
-        let read = |(_, key): &(TaskId, Key)| store.record(key);
-        let records: Vec<Option<Record>> =
-            cached.par_iter().with_min_len(ENOUGH).map(read).collect::<Result<_, _>>()?;
-        for ((task, key), record) in cached.into_iter().zip(records) {
-            match record {
-                Some(record) => results.learn(task, record.metrics, record.seconds),
-                None => results.lose(store, &key)?,
+        // Results that tasks share are read once, in the order of tasks, which is about that of the journal.
+        let (mut keys, mut places) = (vec![], KeyMap::default());
+        for (_, key) in &cached {
+            places.entry(*key).or_insert_with(|| {
+                keys.push(*key);
+                keys.len() - 1
+            });
+        }
+        let read: Vec<Vec<Option<Figures>>> =
+            keys.par_chunks(PART).map(|keys| store.figures(keys)).collect::<Result<_, _>>()?;
+        let mut read: Vec<Option<Figures>> = read.into_iter().flatten().collect();
+        let mut first: Vec<Option<TaskId>> = vec![None; keys.len()];
+        for (task, key) in cached {
+            let at = places[&key];
+            match (first[at], read[at].take()) {
+                (Some(same_as), _) => results.share(task, same_as),
+                (None, Some(figures)) => {
+                    first[at] = Some(task);
+                    results.learn_record(task, figures, with_answers);
+                }
+                (None, None) => results.lose(store, &key)?,
             }
         }
         Ok(results)
@@ -101,6 +129,18 @@ impl Results {
     pub fn of(&self, task: TaskId) -> Option<&BTreeMap<String, f64>> {
         self.metrics[task.index()].as_deref()
     }
+
+    /// Returns a task's answers to images, if it has any and they were asked for.
+    #[must_use]
+    pub fn answers(&self, task: TaskId) -> Option<&Bits> {
+        self.answers.get(&task)
+    }
+}
+
+/// Returns whether a table of the experiment is over images.
+#[must_use]
+pub fn wants_answers<O: Ops>(graph: &Graph<O>) -> bool {
+    graph.experiment.tables.iter().any(|table| table.interval != Interval::Seeds)
 }
 
 /// Returns the tasks of these nodes whose results are in the store, with their keys.

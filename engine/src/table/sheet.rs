@@ -6,14 +6,17 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::estimate::Estimate;
+use super::choice::Choice;
+use super::frame::Frame;
 use super::front::front;
 use super::group::{Groups, Point};
 use super::long::json;
 use super::results::Results;
 use crate::graph::Graph;
 use crate::ops::Ops;
-use crate::spec::table::{Shape, SortKey, Table};
+use crate::spec::table::{Choose, Interval, Shape, SortKey, Table};
+use crate::statistics::SIGNIFICANT;
+use crate::statistics::estimate::Estimate;
 
 /// One grid.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +58,8 @@ pub struct Made {
     pub caption: String,
     /// Its grids.
     pub sheets: Vec<Sheet>,
+    /// The answer, where it asks which point to choose.
+    pub choice: Option<Choice>,
     /// Rows left out because results they need are not there.
     pub missing: usize,
 }
@@ -80,17 +85,33 @@ pub fn make<O: Ops>(
     layout: Layout,
 ) -> Result<Made, String> {
     let maker = Maker { graph, table };
-    let Groups { axes, headings, points, missing } = Groups::of(graph, results, table)?;
+    let frame = Frame::new(graph, results, table, &table.values())?;
+    let groups = Groups::from_frame(graph, &frame, table);
+    let choice = Choice::from_frame(graph, &frame, table);
+    let (axes, points) = (&groups.axes, &groups.points);
+    let list = |points: &[Point]| maker.list(&groups, points, layout);
     let sheets = match &table.shape {
-        Shape::Table { sort, .. } => vec![maker.list(&axes, headings, &sorted(points, &axes, sort))],
-        Shape::Pivot { .. } if layout == Layout::Flat => vec![maker.list(&axes, headings, &points)],
-        Shape::Pivot { rows, columns, each, .. } => maker.pivot(&points, rows, columns, each),
+        Shape::Table { sort, .. } => vec![list(&sorted(points.clone(), axes, sort))],
+        Shape::Pivot { .. } if layout == Layout::Flat => vec![list(points)],
+        Shape::Pivot { rows, columns, each, .. } => maker.pivot(points, rows, columns, each),
         Shape::Pareto { .. } => {
-            let best: Vec<Point> = front(&points).into_iter().map(|at| points[at].clone()).collect();
-            vec![maker.list(&axes, headings, &best)]
+            let best: Vec<Point> = front(points).into_iter().map(|at| points[at].clone()).collect();
+            vec![list(&best)]
         }
+        Shape::Contrast { .. } => vec![list(points)],
+        Shape::Choose(_) => match choice.as_ref().filter(|_| layout == Layout::Grid) {
+            Some(choice) => vec![maker.parts(choice, &groups)],
+            None => vec![list(points)],
+        },
     };
-    Ok(Made { name: table.name.clone(), caption: maker.caption(ops), sheets, missing })
+    let mut caption = maker.caption(ops);
+    let near_chance =
+        |cell: &Cell| matches!(cell, Cell::Value(value) if value.near_chance && value.interval.is_some());
+    if sheets.iter().flat_map(|sheet| sheet.rows.iter().flatten()).any(near_chance) {
+        caption += "; a–b is from the least to the largest, near chance";
+    }
+    let missing = groups.missing;
+    Ok(Made { name: table.name.clone(), caption, sheets, choice, missing })
 }
 
 /// Returns what the values of a table are, in one sentence.
@@ -104,14 +125,50 @@ struct Maker<'m, O: Ops> {
 }
 
 impl<O: Ops> Maker<'_, O> {
-    fn list(&self, kept: &[usize], values: Vec<String>, points: &[Point]) -> Sheet {
-        let headings = kept.iter().map(|&axis| self.axis(axis)).chain(values).collect();
+    fn list(&self, groups: &Groups, points: &[Point], layout: Layout) -> Sheet {
+        let (kept, headings) = (&groups.axes, &groups.headings);
+        // With all results there, what is none is undefined, or cannot be.
+        let none = if groups.missing > 0 { Cell::Missing } else { Cell::Absent };
+        // For people, the spread of what is averaged has a column of its own.
+        let apart: Vec<usize> = (0..headings.len())
+            .filter(|&at| layout == Layout::Grid && points.iter().any(|point| spread(point, at).is_some()))
+            .collect();
+        let spreads = apart.iter().map(|&at| format!("{}: {}", headings[at], self.spread()));
+        let headings =
+            kept.iter().map(|&axis| self.axis(axis)).chain(headings.iter().cloned()).chain(spreads);
         let row = |point: &Point| {
             let labels = kept.iter().zip(&point.levels).map(|(&axis, &level)| self.level(axis, level));
-            let values = point.values.iter().map(|value| value.map_or(Cell::Missing, Cell::Value));
-            labels.chain(values).collect()
+            let values = point.values.iter().map(|value| value.map_or(none.clone(), Cell::Value));
+            let spreads = apart.iter().map(|&at| spread(point, at).map_or(Cell::Absent, Cell::Value));
+            labels.chain(values).chain(spreads).collect()
         };
-        Sheet { title: String::new(), headings, axes: kept.len(), rows: points.iter().map(row).collect() }
+        Sheet {
+            title: String::new(),
+            headings: headings.collect(),
+            axes: kept.len(),
+            rows: points.iter().map(row).collect(),
+        }
+    }
+
+    /// Returns the points that an answer is made of, each with its part in it.
+    fn parts(&self, choice: &Choice, groups: &Groups) -> Sheet {
+        let parts = [
+            ("chosen", choice.chosen),
+            ("runner-up", choice.runner_up),
+            ("next smaller", choice.smaller),
+            ("closest", choice.closest),
+        ];
+        let mut sheet = self.list(groups, &[], Layout::Grid);
+        sheet.headings.insert(0, "part".to_owned());
+        sheet.axes += 1;
+        for (part, at) in parts {
+            let Some(levels) = at.map(|at| &choice.candidates[at].levels) else { continue };
+            let Some(point) = groups.points.iter().find(|point| point.levels == *levels) else { continue };
+            let own = self.list(groups, std::slice::from_ref(point), Layout::Flat);
+            let part = Cell::Level { label: part.to_owned(), value: Json::from(part) };
+            sheet.rows.extend(own.rows.into_iter().map(|row| [vec![part.clone()], row].concat()));
+        }
+        sheet
     }
 
     fn pivot(&self, points: &[Point], rows: &[usize], columns: &[usize], each: &[usize]) -> Vec<Sheet> {
@@ -122,21 +179,34 @@ impl<O: Ops> Maker<'_, O> {
             let (row, column) = rest.split_at(rows.len());
             grids.entry(title).or_default().entry(row).or_default().insert(column, point);
         }
-        let sheet = |(title, grid): (&[usize], Grid<'_>)| Sheet {
-            title: self.point(each, title),
-            ..self.grid(&grid, rows, columns)
-        };
-        grids.into_iter().map(sheet).collect()
+        let mut sheets = vec![];
+        for (title, grid) in grids {
+            let title = self.point(each, title);
+            let means = self.grid(&grid, rows, columns, &|point| point.values[0]);
+            sheets.push(Sheet { title: title.clone(), ..means });
+            if grid.values().flat_map(BTreeMap::values).any(|point| spread(point, 0).is_some()) {
+                let spreads = self.grid(&grid, rows, columns, &|point| spread(point, 0));
+                let title = [title, self.spread()].into_iter().filter(|part| !part.is_empty());
+                sheets.push(Sheet { title: title.collect::<Vec<_>>().join("; "), ..spreads });
+            }
+        }
+        sheets
     }
 
-    fn grid(&self, grid: &Grid<'_>, rows: &[usize], columns: &[usize]) -> Sheet {
+    fn grid(
+        &self,
+        grid: &Grid<'_>,
+        rows: &[usize],
+        columns: &[usize],
+        of: &dyn Fn(&Point) -> Option<Estimate>,
+    ) -> Sheet {
         let mut across: Vec<&[usize]> = grid.values().flat_map(|row| row.keys().copied()).collect();
         across.sort_unstable();
         across.dedup();
         let across_headings = across.iter().map(|levels| self.point(columns, levels));
         let row = |(levels, cells): (&&[usize], &BTreeMap<&[usize], &Point>)| {
             let labels = rows.iter().zip(*levels).map(|(&axis, &level)| self.level(axis, level));
-            let value = |column: &&[usize]| match cells.get(column).map(|point| point.values[0]) {
+            let value = |column: &&[usize]| match cells.get(column).map(|point| of(point)) {
                 None => Cell::Absent,
                 Some(None) => Cell::Missing,
                 Some(Some(value)) => Cell::Value(value),
@@ -169,10 +239,30 @@ impl<O: Ops> Maker<'_, O> {
 
     fn caption(&self, ops: &O) -> String {
         let what: Vec<&str> = self.table.values().iter().map(|value| value.text.as_str()).collect();
-        let mut text = what.join(", ");
+        let mut text = match &self.table.shape {
+            Shape::Choose(choose) => choose_caption(choose),
+            _ => what.join(", "),
+        };
+        let named = |axis: usize| format!("`{}`", self.axis(axis));
         let names = |axes: &[usize]| axes.iter().map(|&axis| self.axis(axis)).collect::<Vec<_>>().join(", ");
-        if let Some(axis) = self.table.replicate {
-            text += &format!("; mean and 95 % t interval over {}", self.axis(axis));
+        if let Shape::Contrast { between, .. } = &self.table.shape {
+            let between: Vec<String> = between.iter().map(|&axis| named(axis)).collect();
+            let verb = if between.len() == 1 { "changes" } else { "change" };
+            text += &format!("; what {} {verb}", between.join(" and "));
+        }
+        let over = self.table.replicate.map(|axis| self.axis(axis));
+        match (self.table.interval, over) {
+            (Interval::Seeds, Some(over)) => text += &format!("; mean and 95 % t interval over {over}"),
+            (Interval::Seeds, None) => {}
+            (Interval::Images, None) => text += "; 95 % interval over images, for these networks alone",
+            (Interval::Images, Some(over)) => {
+                text +=
+                    &format!("; mean over {over} and 95 % interval over images, for these networks alone");
+            }
+            (Interval::Both, over) => {
+                let over = over.map_or(String::new(), |over| format!("{over} and "));
+                text += &format!("; mean and 95 % interval over {over}images at once");
+            }
         }
         if !self.table.average.is_empty() {
             let within = self
@@ -184,13 +274,30 @@ impl<O: Ops> Maker<'_, O> {
         if let Some(filter) = &self.table.filter {
             text += &format!("; where {}", filter.text);
         }
-        if matches!(self.table.shape, Shape::Pareto { .. }) {
-            text += "; only points that no other beats in both means";
-        }
+        text += &self.marks();
         if let Some(remark) = ops.remark(&self.works()) {
             text += &format!("; {remark}");
         }
         text
+    }
+
+    /// Returns what marks in the table mean, and which points are left out.
+    fn marks(&self) -> String {
+        let adjusted = format!("Holm-adjusted over the table, {:.0} %", SIGNIFICANT * 100.0);
+        match &self.table.shape {
+            Shape::Pivot { margin: Some(margin), .. } => {
+                format!("; * is below {margin} (one-sided t test, {adjusted})")
+            }
+            Shape::Contrast { .. } => format!("; * is not zero (two-sided t test, {adjusted})"),
+            Shape::Pareto { .. } => "; only points that no other beats in both means".to_owned(),
+            Shape::Table { .. } | Shape::Pivot { .. } | Shape::Choose(_) => String::new(),
+        }
+    }
+
+    /// Returns what the spread of averaged values is called.
+    fn spread(&self) -> String {
+        let names: Vec<String> = self.table.average.iter().map(|&axis| self.axis(axis)).collect();
+        format!("standard deviation over {}", names.join(", "))
     }
 
     fn axis(&self, axis: usize) -> String {
@@ -211,6 +318,31 @@ impl<O: Ops> Maker<'_, O> {
             |(&axis, &level): (&usize, &usize)| format!("{}={}", self.axis(axis), self.label(axis, level));
         axes.iter().zip(levels).map(pair).collect::<Vec<_>>().join(", ")
     }
+}
+
+fn choose_caption(choose: &Choose) -> String {
+    let what = match choose.max_drop {
+        Some(most) => {
+            format!("that loses at most {most} of {} with 95 % confidence", choose.select.value.text)
+        }
+        None => format!("that cannot be told from the best in {}", choose.select.value.text),
+    };
+    let mut text = format!("the smallest {} {what}", choose.minimize.text);
+    for (limit, most) in &choose.at_most {
+        text += &format!("; {} at most {most}", limit.text);
+    }
+    match &choose.report {
+        Some(report) if !choose.is_optimistic() => text += &format!("; reported on {}", report.value.text),
+        Some(_) | None => text += "; optimistic: chosen and reported on the same images",
+    }
+    text
+}
+
+/// Returns the spread of what a value is the mean of, as a value.
+fn spread(point: &Point, at: usize) -> Option<Estimate> {
+    let value = point.values.get(at).copied().flatten()?;
+    let spread = value.spread?;
+    Some(Estimate { n: value.n, ..Estimate::of(&[spread])? })
 }
 
 fn sorted(mut points: Vec<Point>, kept: &[usize], sort: &[(SortKey, bool)]) -> Vec<Point> {

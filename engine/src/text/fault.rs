@@ -4,6 +4,8 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use super::note::Note;
+
 /// A range of bytes in the text of an experiment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
@@ -39,34 +41,62 @@ pub struct Fault {
     pub hint: String,
 }
 
-/// The faults found so far; reading goes on after each, so that all are reported together.
+/// The faults found so far; reading goes on after each, so that all are reported together. For who asks, also notes of
+/// what readers would take.
 #[derive(Debug, Default)]
-pub struct Faults(Vec<Fault>);
+pub struct Faults {
+    found: Vec<Fault>,
+    notes: Option<Vec<(Span, Note)>>,
+}
 
 impl Faults {
+    /// Makes faults that take notes beside.
+    #[must_use]
+    pub fn noting() -> Self {
+        Self { found: vec![], notes: Some(vec![]) }
+    }
+
+    /// Returns whether notes are taken.
+    #[must_use]
+    pub fn is_noting(&self) -> bool {
+        self.notes.is_some()
+    }
+
+    /// Takes a note of a place, if notes are taken.
+    pub fn note(&mut self, span: Span, note: impl FnOnce() -> Note) {
+        if let Some(notes) = &mut self.notes {
+            notes.push((span, note()));
+        }
+    }
+
+    /// Returns the notes of a place, in the order taken.
+    pub fn notes(&self, span: Span) -> impl Iterator<Item = &Note> {
+        self.notes.iter().flatten().filter(move |(of, _)| *of == span).map(|(_, note)| note)
+    }
+
     /// Adds a fault.
     pub fn add(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {
-        self.0.push(Fault { span, message: message.into(), hint: hint.into() });
+        self.found.push(Fault { span, message: message.into(), hint: hint.into() });
     }
 
     /// Returns whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.found.is_empty()
     }
 
     /// Returns the faults by place, each once.
     #[must_use]
     pub fn into_sorted(mut self) -> Vec<Fault> {
-        self.0.sort();
-        self.0.dedup();
-        self.0
+        self.found.sort();
+        self.found.dedup();
+        self.found
     }
 }
 
 impl Extend<Fault> for Faults {
     fn extend<I: IntoIterator<Item = Fault>>(&mut self, faults: I) {
-        self.0.extend(faults);
+        self.found.extend(faults);
     }
 }
 

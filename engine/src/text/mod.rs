@@ -1,6 +1,7 @@
 //! From the text of an experiment to a tree of values with places, and from the tree to typed parameters.
 
 pub mod fault;
+pub mod note;
 pub mod read;
 pub mod syntax;
 pub mod value;

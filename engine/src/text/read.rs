@@ -1,13 +1,15 @@
 //! From values to typed parameters, field by field, so that every fault is reported at its place.
 //! Knows the language's spelling rules; knows no parameter.
 
+use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
 use super::fault::{Faults, Span, suggest};
+use super::note::{Asked, Need, Note};
 use super::value::{Field, Kind, Struct, Value};
 
-/// A parameter that can be read from a value.
-pub trait Read: Sized {
+/// A parameter that can be read from a value. Its `Debug` form is how a default is shown.
+pub trait Read: Debug + Sized {
     /// Reads the value, or reports why it cannot.
     fn read(value: &Value, faults: &mut Faults) -> Option<Self>;
 }
@@ -22,8 +24,12 @@ pub struct Fields<'v> {
     first: Option<&'v Value>,
     named: Vec<&'v Field>,
     asked: Vec<&'static str>,
+    /// Whether a field was taken; after that no unnamed value can be meant.
+    taken: bool,
     /// Whether it holds more values than names; then those that seem to be missing may be there.
     crowded: bool,
+    /// What is said of each field, for who asks.
+    notes: Option<Vec<Asked>>,
 }
 
 /// A node's input: the name of another node.
@@ -57,7 +63,9 @@ impl<'v> Fields<'v> {
             first: positional.first(),
             named: fields.iter().collect(),
             asked: vec![],
+            taken: false,
             crowded: positional.len() > 1,
+            notes: faults.is_noting().then(Vec::new),
         })
     }
 
@@ -69,14 +77,30 @@ impl<'v> Fields<'v> {
 
     /// Takes the value of a field as it is written.
     pub fn take(&mut self, name: &'static str) -> Option<&'v Value> {
-        let first = if self.asked.is_empty() { self.first.take() } else { None };
-        self.asked.push(name);
+        self.ask(name);
+        if !self.taken {
+            self.put_first(name);
+        }
+        let first = if self.taken { None } else { self.first.take() };
+        self.taken = true;
+        first.or_else(|| self.take_named(name))
+    }
+
+    /// Takes the value of a field that is never written without its name.
+    pub fn take_named(&mut self, name: &'static str) -> Option<&'v Value> {
+        self.ask(name);
         let named = self.named.iter().position(|field| *field.name == *name);
-        first.or_else(|| named.map(|at| &self.named.remove(at).value))
+        named.map(|at| &self.named.remove(at).value)
+    }
+
+    /// Says what holds where a field is not given, if that is no value that could be shown.
+    pub fn otherwise(&mut self, name: &'static str, words: &str) {
+        self.note(name, |asked| asked.need = Need::Otherwise(words.to_owned()));
     }
 
     /// Reads a field that must be there.
     pub fn required<T: Read>(&mut self, name: &'static str, faults: &mut Faults) -> Option<T> {
+        self.note(name, |asked| asked.need = Need::Required);
         if let Some(value) = self.take(name) {
             return T::read(value, faults);
         }
@@ -91,6 +115,7 @@ impl<'v> Fields<'v> {
 
     /// Reads a field that has a default.
     pub fn optional<T: Read>(&mut self, name: &'static str, default: T, faults: &mut Faults) -> Option<T> {
+        self.note(name, |asked| asked.need = Need::Default(written(&default)));
         match self.take(name) {
             Some(value) => T::read(value, faults),
             None => Some(default),
@@ -106,15 +131,16 @@ impl<'v> Fields<'v> {
         faults: &mut Faults,
     ) -> Option<i64> {
         let before = self.value_of(name);
+        let words = || match (*range.start(), *range.end()) {
+            (least, i64::MAX) => format!("a whole number of at least {least}"),
+            (least, most) => format!("a whole number from {least} to {most}"),
+        };
+        self.note(name, |asked| asked.must = words());
         let read = self.either(name, default, faults)?;
         if range.contains(&read) {
             return Some(read);
         }
-        let words = match (*range.start(), *range.end()) {
-            (least, i64::MAX) => format!("a whole number of at least {least}"),
-            (least, most) => format!("a whole number from {least} to {most}"),
-        };
-        self.refuse(name, before, &words, faults);
+        self.refuse(name, before, &words(), faults);
         None
     }
 
@@ -128,6 +154,7 @@ impl<'v> Fields<'v> {
         faults: &mut Faults,
     ) -> Option<T> {
         let before = self.value_of(name);
+        self.note(name, |asked| asked.must = words.into());
         let read = self.either(name, default, faults)?;
         if holds(&read) {
             return Some(read);
@@ -150,9 +177,10 @@ impl<'v> Fields<'v> {
         faults.add(span, format!("`{name}` of `{}` must be {words}{found}", self.owner), "");
     }
 
-    /// Reads a field that names the node this one takes its input from.
-    pub fn input(&mut self, port: &'static str, faults: &mut Faults) -> Option<Input> {
+    /// Reads a field that names the node this one takes its input from; `gives` says what that must give.
+    pub fn input(&mut self, port: &'static str, gives: &str, faults: &mut Faults) -> Option<Input> {
         let span = self.span_of(port);
+        self.note(port, |asked| asked.must = format!("the name of a node that gives a {gives}"));
         if self.value_of(port).is_some_and(|value| value.axis().is_some()) {
             self.take(port);
             faults.add(
@@ -166,8 +194,8 @@ impl<'v> Fields<'v> {
     }
 
     /// Returns whether a field is given.
-    #[must_use]
-    pub fn has(&self, name: &str) -> bool {
+    pub fn has(&mut self, name: &'static str) -> bool {
+        self.ask(name);
         self.value_of(name).is_some()
     }
 
@@ -179,6 +207,9 @@ impl<'v> Fields<'v> {
 
     /// Reports the fields that nobody asked for; returns whether there was none.
     pub fn finish(self, faults: &mut Faults) -> bool {
+        if let Some(notes) = self.notes {
+            faults.note(self.span, || Note::Fields(notes));
+        }
         let clean = self.first.is_none() && self.named.is_empty();
         if let Some(value) = self.first {
             faults.add(value.span, format!("`{}` takes no value", self.owner), "remove it");
@@ -195,13 +226,40 @@ impl<'v> Fields<'v> {
     }
 
     fn value_of(&self, name: &str) -> Option<&'v Value> {
-        let first = if self.asked.is_empty() { self.first } else { None };
+        let first = if self.taken { None } else { self.first };
         first.or_else(|| self.named.iter().find(|field| *field.name == *name).map(|field| &field.value))
+    }
+
+    fn ask(&mut self, name: &'static str) {
+        if !self.asked.contains(&name) {
+            self.asked.push(name);
+        }
+        self.note(name, |_| {});
+    }
+
+    /// Notes that an unnamed value stands for this field, by its place among the others.
+    fn put_first(&mut self, name: &str) {
+        let notes = self.notes.as_deref_mut().unwrap_or_default();
+        if let Some(at) = notes.iter().position(|asked| asked.name == name) {
+            notes[..=at].rotate_right(1);
+        }
+    }
+
+    /// Notes what is said of a field, if notes are taken.
+    fn note(&mut self, name: &'static str, say: impl FnOnce(&mut Asked)) {
+        let Some(notes) = &mut self.notes else { return };
+        let at = notes.iter().position(|asked| asked.name == name).unwrap_or_else(|| {
+            notes.push(Asked { name, need: Need::Otherwise(String::new()), must: String::new() });
+            notes.len() - 1
+        });
+        say(&mut notes[at]);
     }
 }
 
 /// Returns the variant's name if it is one of `valid`, or reports that it is not.
 pub fn variant<'n>(value: &Value, what: &str, valid: &[&'n str], faults: &mut Faults) -> Option<&'n str> {
+    let variants = || valid.iter().map(|name| (*name).to_owned()).collect();
+    faults.note(value.span, || Note::Expected { what: what.to_owned(), variants: variants() });
     let Kind::Struct(Struct { name: Some(name), .. }) = &value.kind else {
         mismatch_with(value, what, &suggest("", valid.iter().copied()), faults);
         return None;
@@ -224,7 +282,16 @@ pub fn mismatch(value: &Value, expected: &str, faults: &mut Faults) {
     mismatch_with(value, expected, "", faults);
 }
 
+/// Reports that a value is not what is expected here and shows it, where its kind alone would not say why.
+pub fn unfit(value: &Value, expected: &str, faults: &mut Faults) {
+    faults.note(value.span, || Note::Expected { what: expected.to_owned(), variants: vec![] });
+    if !matches!(value.kind, Kind::Unreadable) {
+        faults.add(value.span, format!("expected {expected}, found {value}"), "");
+    }
+}
+
 fn mismatch_with(value: &Value, expected: &str, hint: &str, faults: &mut Faults) {
+    faults.note(value.span, || Note::Expected { what: expected.to_owned(), variants: vec![] });
     if matches!(value.kind, Kind::Unreadable) || value.stands_for_axis() {
         return;
     }
@@ -235,6 +302,11 @@ fn mismatch_with(value: &Value, expected: &str, hint: &str, faults: &mut Faults)
         _ => hint.to_owned(),
     };
     faults.add(value.span, format!("expected {expected}, found {}", value.describe()), hint);
+}
+
+/// Returns a default as the language writes it.
+fn written(default: &impl Debug) -> String {
+    format!("{default:?}").replace(" { ", "(").replace(" }", ")")
 }
 
 /// Reads a value that is nothing but one of these names.

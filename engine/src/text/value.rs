@@ -170,6 +170,13 @@ impl Value {
         })
     }
 
+    /// Returns one field of a struct.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&Self> {
+        let Kind::Struct(body) = &self.kind else { return None };
+        body.fields.iter().find(|field| *field.name == *name).map(|field| &field.value)
+    }
+
     /// Returns the name of a value that is nothing but a name: `Nearest`, `Nearest()`.
     #[must_use]
     pub fn bare_name(&self) -> Option<&str> {

@@ -21,7 +21,7 @@ const fn number(name: &'static str, inputs: &'static [(&'static str, &'static st
     Kind { name, inputs, output: NUMBER, parts: VALUE, metrics: VALUE, keeping: Keeping::WhenAsked }
 }
 
-static KINDS: [Kind; 11] = [
+static KINDS: [Kind; 12] = [
     number("Number", &[]),
     number("File", &[]),
     // Takes any value; gives the length of its text.
@@ -43,6 +43,14 @@ static KINDS: [Kind; 11] = [
     number("Whole", &[("of", "pair")]),
     // Gives no artifact.
     Kind { output: None, parts: &[], keeping: Keeping::Never, ..number("Show", &[("of", "number")]) },
+    // Answers images: `1` is right.
+    Kind {
+        output: None,
+        parts: &[],
+        metrics: &["accuracy", "chance", "total"],
+        keeping: Keeping::Never,
+        ..number("Judge", &[])
+    },
 ];
 
 /// The work of one node.
@@ -58,6 +66,7 @@ pub enum Op {
     Split,
     Whole,
     Show { offset: f64 },
+    Judge { answers: String },
 }
 
 /// A number, or two; counted while it is in memory.
@@ -80,6 +89,13 @@ impl Live {
 
     pub fn most(&self) -> usize {
         self.most.load(Ordering::SeqCst)
+    }
+}
+
+impl Artifact {
+    /// Returns the number of an artifact of one part.
+    pub fn value(&self) -> f64 {
+        self.parts["value"]
     }
 }
 
@@ -119,6 +135,7 @@ impl Op {
             Self::Split => "Split",
             Self::Whole => "Whole",
             Self::Show { .. } => "Show",
+            Self::Judge { .. } => "Judge",
         }
     }
 }
@@ -145,8 +162,24 @@ impl Arithmetic {
             Op::Learn { steps, seed, stop_at } => learn(*steps, *stop_at, inputs[0] + *seed as f64, context)?,
             Op::Show { offset } => inputs[0] + offset,
             Op::Fail { .. } | Op::Whole | Op::Split => inputs[0],
+            Op::Judge { answers } => {
+                right(answers).filter(|right| *right).count() as f64 / answers.len() as f64
+            }
         })
     }
+}
+
+/// Packs answers eight to a byte, least significant bit first.
+fn bits(answers: &str) -> Vec<u8> {
+    let mut bytes = vec![0; answers.len().div_ceil(8)];
+    for (at, right) in right(answers).enumerate() {
+        bytes[at / 8] |= u8::from(right) << (at % 8);
+    }
+    bytes
+}
+
+fn right(answers: &str) -> impl Iterator<Item = bool> {
+    answers.bytes().map(|answer| answer == b'1')
 }
 
 fn read(path: &PathBuf) -> Result<f64, OpError> {
@@ -202,6 +235,7 @@ impl Ops for Arithmetic {
             }
             "Split" => Op::Split,
             "Whole" => Op::Whole,
+            "Judge" => Op::Judge { answers: fields.required("answers", faults)? },
             _ => Op::Show { offset: fields.optional("offset", 0.0, faults)? },
         })
     }
@@ -224,13 +258,14 @@ impl Ops for Arithmetic {
             Op::Split => ("split", json!({})),
             Op::Whole => ("whole", json!({})),
             Op::Show { offset } => ("show", json!({ "offset": offset })),
+            Op::Judge { answers } => ("judge", json!({ "answers": answers })),
         };
         Identity { op: name, version: 1, params }
     }
 
     fn reads(&self, op: &Op) -> Vec<(usize, &'static str)> {
         match op {
-            Op::Number { .. } | Op::File { .. } | Op::Length { .. } => vec![],
+            Op::Number { .. } | Op::File { .. } | Op::Length { .. } | Op::Judge { .. } => vec![],
             Op::Add => vec![(0, "value"), (1, "value")],
             Op::Whole => vec![(0, "whole")],
             _ => vec![(0, "value")],
@@ -254,9 +289,13 @@ impl Ops for Arithmetic {
         let result = self.compute(op, &inputs, context)?;
         let numbers = match op {
             Op::Split => BTreeMap::from([("fraction", result.fract()), ("whole", result.trunc())]),
+            Op::Judge { answers } => {
+                BTreeMap::from([("accuracy", result), ("chance", 0.1), ("total", answers.len() as f64)])
+            }
             _ => BTreeMap::from([("value", result)]),
         };
-        let artifact = (!matches!(op, Op::Show { .. })).then(|| Arc::new(self.artifact(numbers.clone())));
+        let artifact = (!matches!(op, Op::Show { .. } | Op::Judge { .. }))
+            .then(|| Arc::new(self.artifact(numbers.clone())));
         let digest = |(name, bytes): (String, Vec<u8>)| (name, Digest::of(&bytes));
         let parts = artifact.as_ref().map(|artifact| self.encode(artifact)).unwrap_or_default();
         Ok(Output {
@@ -264,7 +303,10 @@ impl Ops for Arithmetic {
             parts: parts.into_iter().map(digest).collect(),
             metrics: numbers.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
             series: BTreeMap::new(),
-            correct: None,
+            correct: match op {
+                Op::Judge { answers } => Some(bits(answers)),
+                _ => None,
+            },
         })
     }
 

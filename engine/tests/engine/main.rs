@@ -3,12 +3,17 @@
 
 mod arithmetic;
 mod bench;
+mod cite;
+mod decisions;
+mod diff;
 mod expansion;
 mod failures;
 mod incremental;
 mod losses;
 mod memory;
 mod properties;
+mod rebuild;
+mod schema;
 mod spec;
 mod tables;
 mod text;

@@ -24,7 +24,7 @@ fn cells(sheet: &Sheet) -> Vec<String> {
         Cell::Absent => ".".to_owned(),
         Cell::Missing => "-".to_owned(),
         Cell::Level { label, .. } => label.clone(),
-        Cell::Value(value) => match value.half_width {
+        Cell::Value(value) => match value.half_width() {
             Some(half) => format!("{:.3}±{half:.3} of {}", value.mean, value.n),
             None => value.mean.to_string(),
         },
@@ -50,8 +50,8 @@ fn draws_are_averaged_within_a_seed_before_the_interval() {
     // ± 4.30265 · 1.5275 / √3 = 3.7946. Six values as if they were independent would give ± 2.16.
     check(
         r#"Table(columns: ["all.value - 100.0 * 1.0"], rows: ["m"], replicate: "seed", average: ["draw"])"#,
-        &["m", "all.value - 100.0 * 1.0"],
-        &["100 3.833±3.795 of 3", "200 103.833±3.795 of 3"],
+        &["m", "all.value - 100.0 * 1.0", "all.value - 100.0 * 1.0: standard deviation over draw"],
+        &["100 3.833±3.795 of 3 2.1213203435596424", "200 103.833±3.795 of 3 2.1213203435596424"],
     );
 }
 

@@ -1,0 +1,66 @@
+//! The methods of statistics that tables use, so that a text about them can name each with its source.
+//! Knows no source and no word of that text; the module docs of [`crate::statistics`] have the sources.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::spec::table::{Interval, Shape, Table};
+
+/// The metrics that are bounds of Wilson's interval.
+const WILSON: [&str; 4] = ["accuracy_low", "accuracy_high", "agreement_low", "agreement_high"];
+
+/// The metric that is a p-value of the paired test.
+const MCNEMAR: &str = "mcnemar_p";
+
+/// A method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Student's t interval over units of replication.
+    TInterval,
+    /// Wilson's interval of a share of images, for one network.
+    Wilson,
+    /// The interval of a mean over images, for several networks at hand.
+    Images,
+    /// The interval over networks and images at once.
+    NetworksAndImages,
+    /// The one-sided t test that a loss is below a margin.
+    NonInferiority,
+    /// The two-sided t test that an effect is zero.
+    ZeroEffect,
+    /// Holm's adjustment for all tests of a table.
+    Holm,
+    /// The set of points that may be the best.
+    MayBeBest,
+    /// The paired test of two networks on the same images, in its mid-p form.
+    McNemar,
+}
+
+/// Returns the methods that a table uses.
+#[must_use]
+pub fn methods(table: &Table) -> BTreeSet<Method> {
+    let mut found = BTreeSet::new();
+    let expressions = table.expressions();
+    let names = |wanted: &[&str]| {
+        let mut members =
+            expressions.iter().flat_map(|of| &of.references).filter_map(|of| of.member.as_deref());
+        members.any(|member| wanted.contains(&member))
+    };
+    match (table.interval, table.replicate) {
+        (Interval::Seeds, None) => {}
+        (Interval::Seeds, Some(_)) => drop(found.insert(Method::TInterval)),
+        (Interval::Images, _) => drop(found.insert(Method::Images)),
+        (Interval::Both, _) => drop(found.insert(Method::NetworksAndImages)),
+    }
+    match &table.shape {
+        Shape::Pivot { margin: Some(_), .. } => found.extend([Method::NonInferiority, Method::Holm]),
+        Shape::Contrast { .. } => found.extend([Method::ZeroEffect, Method::Holm]),
+        Shape::Choose(choose) if choose.max_drop.is_some() => drop(found.insert(Method::NonInferiority)),
+        Shape::Choose(_) => drop(found.insert(Method::MayBeBest)),
+        Shape::Table { .. } | Shape::Pivot { .. } | Shape::Pareto { .. } => {}
+    }
+    found.extend(names(&WILSON).then_some(Method::Wilson));
+    found.extend(names(&[MCNEMAR]).then_some(Method::McNemar));
+    found
+}

@@ -1,0 +1,171 @@
+//! What a paper must say of an experiment: its methods, what made its numbers, and digests of all that went in and came
+//! out.
+//! Knows no words; runs nothing.
+
+pub mod method;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use fewbits_store::{Digest, Key, Record, Store, StoreError};
+
+use crate::graph::{Graph, TaskId};
+use crate::ops::Ops;
+use crate::plan::{Plan, State};
+use crate::table::results::Results;
+use crate::table::units::Units;
+use method::{Method, methods};
+
+/// What is to be said of an experiment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cite {
+    /// Its name.
+    pub experiment: String,
+    /// What it is about, in the author's words.
+    pub about: String,
+    /// How many nodes it has.
+    pub nodes: usize,
+    /// Its axes, each with the number of its values.
+    pub axes: Vec<(String, usize)>,
+    /// How many tasks it has.
+    pub tasks: usize,
+    /// How many of them have no result.
+    pub missing: usize,
+    /// The units of replication of its tables.
+    pub replications: Vec<Replication>,
+    /// The methods of statistics that its tables use.
+    pub methods: BTreeSet<Method>,
+    /// What a reader must know of what is compared.
+    pub remark: Option<String>,
+    /// The digest of its text.
+    pub text: Digest,
+    /// The digest of the keys that are known: sorted, in hex, each with a line feed.
+    pub keys: Digest,
+    /// How many different keys those are.
+    pub different: usize,
+    /// The digest of the results that are there, in the order of their keys; see [`Cite::of`].
+    pub results: Digest,
+    /// What the records say made them: each name with all values found.
+    pub provenance: BTreeMap<String, BTreeSet<String>>,
+    /// What is read from outside: each task that reads no other, with the digests of its parts.
+    pub data: Vec<(String, Vec<(&'static str, Digest)>)>,
+}
+
+/// A unit of replication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replication {
+    /// Its axis.
+    pub axis: String,
+    /// The axes averaged within it first.
+    pub average: Vec<String>,
+    /// The fewest and the most units that a value is over; none without results.
+    pub units: Option<(usize, usize)>,
+}
+
+impl Cite {
+    /// Gathers what is to be said. The digest of the results is of one text: for each different key, sorted, a line with
+    /// the key; then for each metric by name, indented by a space, its name and the bits of its binary64 in 16 hex
+    /// digits (7ff8000000000000 where it is no number); then for each part by name its name and its digest. Seconds and
+    /// provenance are not in it.
+    pub fn of<O: Ops>(graph: &Graph<O>, ops: &O, plan: &Plan, store: &Store) -> Result<Self, StoreError> {
+        let experiment = &graph.experiment;
+        let keys: BTreeSet<Key> = plan.tasks.iter().filter_map(|planned| planned.key).collect();
+        let read = read(graph, plan, store)?;
+        let works = graph.steps.iter().flat_map(|step| &step.works).map(|work| &work.op).collect::<Vec<_>>();
+        let lines: String = keys.iter().map(|key| format!("{key}\n")).collect();
+        Ok(Self {
+            experiment: experiment.name.clone(),
+            about: experiment.about.clone(),
+            nodes: experiment.nodes.len(),
+            axes: experiment.axes.iter().map(|axis| (axis.name.clone(), axis.levels.len())).collect(),
+            tasks: graph.len(),
+            missing: graph.tasks().filter(|task| read.results.of(*task).is_none()).count(),
+            replications: replications(graph, &read.results),
+            methods: experiment.tables.iter().flat_map(methods).collect(),
+            remark: ops.remark(&works),
+            text: Digest::of(graph.text.as_bytes()),
+            keys: Digest::of(lines.as_bytes()),
+            different: keys.len(),
+            results: Digest::of(read.text.as_bytes()),
+            provenance: read.provenance,
+            data: data(graph, plan),
+        })
+    }
+}
+
+/// What the records of an experiment say.
+struct Said {
+    results: Results,
+    text: String,
+    provenance: BTreeMap<String, BTreeSet<String>>,
+}
+
+fn read<O: Ops>(graph: &Graph<O>, plan: &Plan, store: &Store) -> Result<Said, StoreError> {
+    let mut tasks: BTreeMap<Key, Vec<TaskId>> = BTreeMap::new();
+    for task in graph.tasks().filter(|task| plan.of(*task).state == State::Cached) {
+        if let Some(key) = plan.of(task).key {
+            tasks.entry(key).or_default().push(task);
+        }
+    }
+    let mut said =
+        Said { results: Results::none(graph.len()), text: String::new(), provenance: BTreeMap::new() };
+    for (key, tasks) in tasks {
+        let Some(record) = store.record(&key)? else { continue };
+        write(&key, &record, &mut said.text);
+        for (name, value) in &record.provenance {
+            said.provenance.entry(name.clone()).or_default().insert(value.clone());
+        }
+        for &task in &tasks {
+            said.results.learn(task, record.metrics.clone(), record.seconds);
+        }
+    }
+    Ok(said)
+}
+
+/// Writes what a record says, for its digest.
+fn write(key: &Key, record: &Record, text: &mut String) {
+    // Writing to a text cannot fail.
+    let _ = writeln!(text, "{key}");
+    for (name, value) in &record.metrics {
+        let value = if value.is_nan() { f64::NAN } else { *value };
+        let _ = writeln!(text, " {name} {:016x}", value.to_bits());
+    }
+    for (name, digest) in &record.parts {
+        let _ = writeln!(text, " {name} {digest}");
+    }
+}
+
+fn replications<O: Ops>(graph: &Graph<O>, results: &Results) -> Vec<Replication> {
+    let name = |axis: &usize| graph.experiment.axes[*axis].name.clone();
+    let mut found: Vec<Replication> = vec![];
+    for table in &graph.experiment.tables {
+        let Some(axis) = table.replicate.as_ref().map(name) else { continue };
+        let average: Vec<String> = table.average.iter().map(name).collect();
+        let cells = Units::of(graph, results, table).map_or(vec![], |units| units.cells);
+        let counts =
+            || cells.iter().flat_map(|cell| &cell.values).map(BTreeMap::len).filter(|count| *count > 0);
+        let units = counts().min().zip(counts().max());
+        match found.iter_mut().find(|of| of.axis == axis && of.average == average) {
+            Some(same) => same.units = joined(same.units, units),
+            None => found.push(Replication { axis, average, units }),
+        }
+    }
+    found
+}
+
+fn joined(one: Option<(usize, usize)>, other: Option<(usize, usize)>) -> Option<(usize, usize)> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
+        (one, other) => one.or(other),
+    }
+}
+
+fn data<O: Ops>(graph: &Graph<O>, plan: &Plan) -> Vec<(String, Vec<(&'static str, Digest)>)> {
+    let nodes = graph.experiment.nodes.iter().enumerate().filter(|(_, node)| node.inputs.is_empty());
+    let tasks = nodes.flat_map(|(node, _)| graph.tasks_of(node));
+    let parts = |task: TaskId| {
+        let parts = plan.of(task).parts.as_ref()?;
+        Some((graph.name(task), parts.iter().map(|(name, digest)| (name, *digest)).collect()))
+    };
+    tasks.filter_map(parts).collect()
+}

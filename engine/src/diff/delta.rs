@@ -1,0 +1,114 @@
+//! How much a value differs between two sides, and how sure that is: within each unit of replication where both have
+//! the same units, else between the means.
+//! Knows nothing of tables and tasks.
+
+use std::collections::BTreeMap;
+
+use crate::statistics::estimate::{Estimate, mean};
+use crate::statistics::holm::holm;
+use crate::statistics::welch;
+
+/// A value by unit of replication, each called by the text of its value.
+pub type Units = BTreeMap<String, f64>;
+
+/// A difference.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delta {
+    /// The mean of the first.
+    pub from: f64,
+    /// The mean of the second.
+    pub to: f64,
+    /// The second less the first: Student's interval of the mean paired difference, or Welch's of the difference of
+    /// means.
+    pub change: Estimate,
+    /// Whether it is taken within each unit.
+    pub is_paired: bool,
+    /// How many units each side has.
+    pub units: [usize; 2],
+}
+
+impl Delta {
+    /// Compares two sides; none where one has no value.
+    #[must_use]
+    pub fn between(from: &Units, to: &Units) -> Option<Self> {
+        let [one, other]: [Vec<f64>; 2] = [from, to].map(|units| units.values().copied().collect());
+        let is_paired = from.keys().eq(to.keys());
+        let change = if is_paired {
+            Estimate::of(&one.iter().zip(&other).map(|(from, to)| less(*to, *from)).collect::<Vec<_>>())
+        } else {
+            welch::difference(&one, &other)
+        };
+        let units = [one.len(), other.len()];
+        Some(Self { from: mean(&one)?, to: mean(&other)?, change: change?, is_paired, units })
+    }
+
+    /// Returns whether both sides are equal in every unit; of different units, whether all have one value.
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        let is_nothing = self.change.least == 0.0 && self.change.most == 0.0;
+        let never_varies = self.change.error.is_none() && self.units.iter().all(|units| *units > 1);
+        is_nothing && (self.is_paired || never_varies)
+    }
+}
+
+/// Returns a difference; that of a value from itself is nothing, also where it is no number.
+fn less(to: f64, from: f64) -> f64 {
+    if to == from || (to.is_nan() && from.is_nan()) { 0.0 } else { to - from }
+}
+
+/// Tests of each difference whether it is zero, two-sided, and adjusts for their number.
+pub(super) fn adjust(deltas: &mut [&mut Delta]) {
+    let mut tested: Vec<(&mut Estimate, f64)> =
+        deltas.iter_mut().filter_map(|delta| delta.change.p_zero().map(|p| (&mut delta.change, p))).collect();
+    let adjusted = holm(&tested.iter().map(|(_, p)| *p).collect::<Vec<_>>());
+    for ((change, _), p) in tested.iter_mut().zip(adjusted) {
+        change.adjusted = Some(p);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn units(values: &[(&str, f64)]) -> Units {
+        values.iter().map(|(unit, value)| ((*unit).to_owned(), *value)).collect()
+    }
+
+    /// Values from scipy 1.17.1: `ttest_rel(to, from)` and its `confidence_interval(0.95)`.
+    #[test]
+    fn the_same_units_are_paired() {
+        let from = units(&[("0", 0.91), ("1", 0.95), ("2", 0.93)]);
+        let to = units(&[("2", 0.96), ("0", 0.93), ("1", 0.96)]);
+        let delta = Delta::between(&from, &to).unwrap();
+        let (low, high) = delta.change.interval.unwrap();
+        let found = [low, high, delta.change.p_zero().unwrap()];
+        let expected = [-0.004_841_377_117_503_206, 0.044_841_377_117_503_16, 0.074_179_900_227_448_08];
+        assert!(delta.is_paired && delta.units == [3, 3], "{delta:?}");
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{found:?}");
+    }
+
+    #[test]
+    fn other_units_are_not_paired() {
+        let delta =
+            Delta::between(&units(&[("0", 1.0), ("1", 2.0)]), &units(&[("0", 3.0), ("2", 5.0)])).unwrap();
+        assert_eq!((delta.is_paired, delta.from, delta.to, delta.change.mean), (false, 1.5, 4.0, 2.5));
+        assert!(Delta::between(&units(&[]), &units(&[("0", 1.0)])).is_none());
+    }
+
+    #[test]
+    fn equal_is_what_is_the_same_in_every_unit() {
+        let check = |from: &[(&str, f64)], to: &[(&str, f64)], expected: bool| {
+            assert_eq!(
+                Delta::between(&units(from), &units(to)).unwrap().is_equal(),
+                expected,
+                "{from:?} {to:?}"
+            );
+        };
+        check(&[("0", f64::NAN), ("1", 2.0)], &[("0", f64::NAN), ("1", 2.0)], true);
+        check(&[("0", f64::INFINITY)], &[("0", f64::INFINITY)], true);
+        check(&[("0", 1.0), ("1", 2.0)], &[("0", 2.0), ("1", 1.0)], false);
+        check(&[("0", f64::NAN)], &[("0", 1.0)], false);
+        check(&[("0", 1.0)], &[("1", 1.0)], false);
+        check(&[("0", 1.0), ("1", 1.0)], &[("0", 1.0), ("1", 1.0), ("2", 1.0)], true);
+    }
+}

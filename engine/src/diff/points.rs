@@ -1,0 +1,190 @@
+//! What differs between two points of one experiment: axes, parameters, and the metrics of the tasks there.
+//! A point is what a task's name says, without the unit of replication: its tasks are one for each unit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Side;
+use super::delta::{self, Delta, Units};
+use super::fields::{Field, Tasks, differing};
+use super::structure::NodeFields;
+use crate::graph::{Graph, TaskId};
+use crate::ops::Ops;
+use crate::statistics::estimate::mean;
+
+/// What an axis of replication is called where no table says.
+const SEED: &str = "seed";
+
+/// What differs between two points.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PointsDiff {
+    /// The axes whose values differ.
+    pub axes: Vec<Field>,
+    /// The nodes whose fields differ.
+    pub fields: Vec<NodeFields>,
+    /// The axis that is the unit of replication, if there is one.
+    pub replicate: Option<String>,
+    /// The metrics that differ.
+    pub changed: Vec<MetricDelta>,
+    /// How many metrics are equal in every unit though their tasks are not the same.
+    pub equal: usize,
+    /// Tasks at each point without a result.
+    pub missing: [usize; 2],
+}
+
+/// A metric that differs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricDelta {
+    /// Its name, after that of its node where both points are of one.
+    pub metric: String,
+    /// By how much.
+    pub delta: Delta,
+}
+
+impl PointsDiff {
+    /// Compares two points, each named by a node and its values of axes. With one node for both, the tasks of every
+    /// node whose axes are among its axes are compared, where they are not the same. The error says which name does not
+    /// fit, and what to do.
+    pub fn between<O: Ops>(side: &Side<'_, O>, from: &str, to: &str) -> Result<Self, String> {
+        let [one, other] = [Point::find(side, from)?, Point::find(side, to)?];
+        let (mut fields, mut all, mut missing) = (vec![], vec![], [0, 0]);
+        for (node, to_node) in one.nodes_with(&other) {
+            let [here, there] = [one.tasks_of(node), other.tasks_of(to_node)];
+            // What both points share is no comparison.
+            if here.ids == there.ids {
+                continue;
+            }
+            let name = &side.graph.experiment.nodes[node].name;
+            let differing = differing(&here, &there, &here.replicated(&one, &there));
+            if !differing.is_empty() {
+                fields.push(NodeFields { node: name.clone(), fields: differing });
+            }
+            missing[0] += here.missing();
+            missing[1] += there.missing();
+            let prefix = if one.node == other.node { format!("{name}.") } else { String::new() };
+            for metric in side.graph.experiment.nodes[node].kind.metrics {
+                let [from, to] = [here.units(metric, one.replicate), there.units(metric, other.replicate)];
+                let delta = Delta::between(&from, &to);
+                all.extend(delta.map(|delta| MetricDelta { metric: format!("{prefix}{metric}"), delta }));
+            }
+        }
+        delta::adjust(&mut all.iter_mut().map(|metric| &mut metric.delta).collect::<Vec<_>>());
+        let compared = all.len();
+        all.retain(|metric| !metric.delta.is_equal());
+        Ok(Self {
+            axes: one.axes_apart(&other),
+            fields,
+            replicate: one.replicate.map(|axis| side.graph.experiment.axes[axis].name.clone()),
+            equal: compared - all.len(),
+            changed: all,
+            missing,
+        })
+    }
+}
+
+/// A point: the tasks of one node that differ in their unit of replication, and in what is averaged, only.
+struct Point<'p, O: Ops> {
+    side: &'p Side<'p, O>,
+    node: usize,
+    tasks: Vec<TaskId>,
+    replicate: Option<usize>,
+}
+
+impl<'p, O: Ops> Point<'p, O> {
+    fn find(side: &'p Side<'p, O>, text: &str) -> Result<Self, String> {
+        let tasks = side.graph.find_all(text)?;
+        let (node, _) = side.graph.place(tasks[0]);
+        let (replicate, average) = replication(side.graph, node);
+        let point = Self { side, node, tasks, replicate };
+        let axes = &side.graph.experiment.nodes[node].axes;
+        let is_open = |axis: &&usize| {
+            Some(**axis) != replicate && !average.contains(axis) && point.labels(**axis).len() > 1
+        };
+        let open: Vec<String> = side
+            .names(&axes.iter().filter(is_open).copied().collect::<Vec<_>>())
+            .into_iter()
+            .map(|axis| format!("`{axis}`"))
+            .collect();
+        if open.is_empty() {
+            return Ok(point);
+        }
+        let name = side.graph.name(point.tasks[0]);
+        Err(format!("`{text}` leaves {} open: give a value of each, as in `{name}`", open.join(", ")))
+    }
+
+    /// Returns the labels of an axis at the point.
+    fn labels(&self, axis: usize) -> BTreeSet<&'p str> {
+        let name = &self.side.graph.experiment.axes[axis].name;
+        let of =
+            |&task: &TaskId| self.side.graph.point(task).find(|(of, _)| of == name).map(|(_, label)| label);
+        self.tasks.iter().filter_map(of).collect()
+    }
+
+    fn axes_apart(&self, other: &Self) -> Vec<Field> {
+        let texts = |labels: BTreeSet<&str>| labels.into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let change = |(at, axis): (usize, &crate::spec::axis::Axis)| {
+            let [from, to] = [self, other].map(|point| texts(point.labels(at)));
+            (from != to).then(|| Field { field: axis.name.clone(), from, to })
+        };
+        self.side.graph.experiment.axes.iter().enumerate().filter_map(change).collect()
+    }
+
+    /// Returns the nodes whose tasks are compared, of both points.
+    fn nodes_with(&self, other: &Self) -> Vec<(usize, usize)> {
+        if self.node != other.node {
+            return vec![(self.node, other.node)];
+        }
+        let nodes = &self.side.graph.experiment.nodes;
+        let is_here =
+            |node: &usize| nodes[*node].axes.iter().all(|axis| nodes[self.node].axes.contains(axis));
+        (0..nodes.len()).filter(is_here).map(|node| (node, node)).collect()
+    }
+
+    /// Returns the tasks of a node, whose axes are among the point's, at the point.
+    fn tasks_of(&self, node: usize) -> Tasks<'p, O> {
+        let graph = self.side.graph;
+        let project = |&task: &TaskId| {
+            let (own, point) = graph.place(task);
+            let at = graph.steps[node].points.project(&graph.steps[own].points, point)?;
+            Some(graph.task(node, at))
+        };
+        let tasks: BTreeSet<TaskId> = self.tasks.iter().filter_map(project).collect();
+        Tasks { side: self.side, node, ids: tasks.into_iter().collect() }
+    }
+}
+
+impl<'p, O: Ops> Tasks<'p, O> {
+    /// Returns the unit of replication, if the nodes of both points name it.
+    fn replicated(&self, point: &Point<'p, O>, other: &Self) -> Vec<&'p str> {
+        let unit = point.replicate.map(|axis| point.side.graph.experiment.axes[axis].name.as_str());
+        self.axes_with(other).into_iter().filter(|axis| Some(*axis) == unit).collect()
+    }
+
+    fn missing(&self) -> usize {
+        self.ids.iter().filter(|&&task| self.side.results.of(task).is_none()).count()
+    }
+
+    /// Returns a metric by unit of replication, the mean within each.
+    fn units(&self, metric: &str, replicate: Option<usize>) -> Units {
+        let axis = replicate.map(|axis| self.side.graph.experiment.axes[axis].name.as_str());
+        let mut units: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for &task in &self.ids {
+            if let Some(value) = self.side.results.of(task).and_then(|metrics| metrics.get(metric)) {
+                let unit = axis.and_then(|axis| self.side.value(task, axis)).unwrap_or_default();
+                units.entry(unit).or_default().push(*value);
+            }
+        }
+        units.into_iter().filter_map(|(unit, values)| Some((unit, mean(&values)?))).collect()
+    }
+}
+
+/// Returns a node's unit of replication as the experiment's tables have it, and the axes averaged within; else an axis
+/// named `seed`.
+fn replication<O: Ops>(graph: &Graph<O>, node: usize) -> (Option<usize>, Vec<usize>) {
+    let (axes, own) = (&graph.experiment.axes, &graph.experiment.nodes[node].axes);
+    let table =
+        graph.experiment.tables.iter().find(|table| table.replicate.is_some_and(|axis| own.contains(&axis)));
+    match table {
+        Some(table) => (table.replicate, table.average.clone()),
+        None => (own.iter().copied().find(|&axis| axes[axis].name == SEED), vec![]),
+    }
+}

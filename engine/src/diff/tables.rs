@@ -1,0 +1,144 @@
+//! The tables that two experiments both have, cell by cell.
+//! Cells meet by the values of their axes, whatever their order; knows nothing of tasks.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::Side;
+use super::delta::{self, Delta, Units};
+use crate::ops::Ops;
+use crate::spec::table::{Shape, Table};
+use crate::table::units::{UnitCell, Units as Cells, cell_axes};
+
+/// A table of both.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableDiff {
+    /// Its name.
+    pub name: String,
+    /// The axes of its cells.
+    pub axes: Vec<String>,
+    /// What its values are called.
+    pub values: Vec<String>,
+    /// The axis that is the unit of replication in the first, if there is one.
+    pub replicate: Option<String>,
+    /// The values that differ.
+    pub changed: Vec<CellDelta>,
+    /// How many values are equal in every unit.
+    pub equal: usize,
+    /// How many values only the first has, and only the second.
+    pub apart: [usize; 2],
+    /// Rows of each left out because results they need are not there.
+    pub missing: [usize; 2],
+}
+
+/// A value that differs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CellDelta {
+    /// The label of its cell on each axis.
+    pub labels: Vec<String>,
+    /// Which of the table's values.
+    pub value: usize,
+    /// By how much.
+    pub delta: Delta,
+}
+
+/// A cell for comparing.
+struct Named {
+    /// Its value of each axis, as text.
+    point: Vec<String>,
+    labels: Vec<String>,
+    /// Each value of the table.
+    values: Vec<Units>,
+}
+
+/// Returns whether two tables of one name ask for the same: expressions, filter, axes, and what is pooled.
+pub(super) fn are_alike<O: Ops>(from: (&Side<'_, O>, &Table), to: (&Side<'_, O>, &Table)) -> bool {
+    let asked = |(side, table): (&Side<'_, O>, &Table)| {
+        let texts: Vec<String> = table.expressions().into_iter().map(|of| of.text.clone()).collect();
+        let mut axes =
+            side.names(&cell_axes(side.graph, table)).into_iter().map(str::to_owned).collect::<Vec<_>>();
+        axes.sort_unstable();
+        let names =
+            |axes: &[usize]| axes.iter().map(|&axis| side.names(&[axis]).join("")).collect::<Vec<_>>();
+        let (replicate, average) = (names(table.replicate.as_slice()), names(&table.average));
+        (texts, table.filter.is_some(), axes, replicate, average)
+    };
+    asked(from) == asked(to)
+}
+
+/// Compares the tables that are alike; the error says which expression does not fit.
+pub(super) fn between<O: Ops>(from: &Side<'_, O>, to: &Side<'_, O>) -> Result<Vec<TableDiff>, String> {
+    let mut found = vec![];
+    for table in &from.graph.experiment.tables {
+        let other = to.graph.experiment.tables.iter().find(|other| other.name == table.name);
+        if let Some(other) = other.filter(|other| are_alike((from, table), (to, other))) {
+            let fault = |error: String| format!("table `{}`: {error}", table.name);
+            found.push(compare((from, table), (to, other)).map_err(fault)?);
+        }
+    }
+    Ok(found)
+}
+
+fn compare<O: Ops>(from: (&Side<'_, O>, &Table), to: (&Side<'_, O>, &Table)) -> Result<TableDiff, String> {
+    let (side, table) = from;
+    let axes = side.names(&cell_axes(side.graph, table));
+    let (one, missing_from) = cells(from, &axes)?;
+    let (other, missing_to) = cells(to, &axes)?;
+    let count =
+        |cells: &[Named]| cells.iter().flat_map(|cell| &cell.values).filter(|of| !of.is_empty()).count();
+    let mut apart = [count(&one), count(&other)];
+    let other: HashMap<Vec<String>, Vec<Units>> =
+        other.into_iter().map(|cell| (cell.point, cell.values)).collect();
+    let mut all = vec![];
+    for Named { point, labels, values } in one {
+        for (value, (from, to)) in values.iter().zip(other.get(&point).into_iter().flatten()).enumerate() {
+            if let Some(delta) = Delta::between(from, to) {
+                all.push(CellDelta { labels: labels.clone(), value, delta });
+            }
+        }
+    }
+    // What both have is compared.
+    apart = apart.map(|count| count - all.len());
+    delta::adjust(&mut all.iter_mut().map(|cell| &mut cell.delta).collect::<Vec<_>>());
+    let compared = all.len();
+    all.retain(|cell| !cell.delta.is_equal());
+    Ok(TableDiff {
+        name: table.name.clone(),
+        axes: axes.into_iter().map(str::to_owned).collect(),
+        values: headings(table),
+        replicate: table.replicate.map(|axis| side.graph.experiment.axes[axis].name.clone()),
+        equal: compared - all.len(),
+        changed: all,
+        apart,
+        missing: [missing_from, missing_to],
+    })
+}
+
+/// Returns the cells of a table with their places on these axes, in the order of their levels, and the rows left out.
+fn cells<O: Ops>(
+    (side, table): (&Side<'_, O>, &Table),
+    axes: &[&str],
+) -> Result<(Vec<Named>, usize), String> {
+    let made = Cells::of(side.graph, side.results, table)?;
+    let all = &side.graph.experiment.axes;
+    // The places of the asked axes among those of a cell.
+    let places: Vec<usize> =
+        axes.iter().filter_map(|name| made.axes.iter().position(|&axis| all[axis].name == *name)).collect();
+    let level = |cell: &UnitCell, place: usize| &all[made.axes[place]].levels[cell.levels[place]];
+    let unit = |level: &usize| {
+        table.replicate.map_or(String::new(), |axis| all[axis].levels[*level].value.to_string())
+    };
+    let by_unit = |of: &BTreeMap<usize, f64>| of.iter().map(|(at, value)| (unit(at), *value)).collect();
+    let named = |cell: &UnitCell| Named {
+        point: places.iter().map(|&place| level(cell, place).value.to_string()).collect(),
+        labels: places.iter().map(|&place| level(cell, place).label.clone()).collect(),
+        values: cell.values.iter().map(by_unit).collect(),
+    };
+    Ok((made.cells.iter().map(named).collect(), made.missing))
+}
+
+fn headings(table: &Table) -> Vec<String> {
+    match &table.shape {
+        Shape::Table { columns, .. } => columns.iter().map(|(heading, _)| heading.clone()).collect(),
+        _ => table.values().into_iter().map(|value| value.text.clone()).collect(),
+    }
+}

@@ -1,0 +1,371 @@
+//! The tables of an experiment read from its file: what names in them can refer to, and what they must account for.
+//! Knows no result.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::axis::{Axis, check_comparisons};
+use super::expression::{Evaluator, Expression};
+use super::node::Node;
+use super::table::{Choose, Interval, Judged, SECONDS, Shape, SortKey, Table, spanned};
+use crate::text::fault::{Faults, Span, suggest};
+use crate::text::read::{Fields, Read, choice, mismatch, variant};
+use crate::text::value::{Kind, Struct, Value};
+
+/// The metric that is a share of images, of which the store keeps every one.
+pub(crate) const ACCURACY: &str = "accuracy";
+
+/// What an expression must give.
+#[derive(Clone, Copy)]
+enum Gives {
+    Number,
+    Truth,
+}
+
+/// What names in a table can refer to.
+pub struct Scope<'s> {
+    /// The axes of the experiment.
+    pub axes: &'s [Axis],
+    /// Its nodes.
+    pub nodes: &'s [Node],
+}
+
+impl Scope<'_> {
+    /// Reads one table; none if it has faults.
+    pub fn read(&self, name: &str, span: Span, value: &Value, faults: &mut Faults) -> Option<Table> {
+        let kinds = ["Table", "Pivot", "Pareto", "Contrast", "Choose"];
+        let kind = variant(value, "a kind of table", &kinds, faults)?;
+        let mut fields = Fields::open(value, kind, faults)?;
+        let shape = match kind {
+            "Table" => self.read_table(&mut fields, faults),
+            "Pivot" => self.read_pivot(&mut fields, faults),
+            "Pareto" => {
+                let minimize = self.expression(&mut fields, "minimize", faults);
+                let maximize = self.expression(&mut fields, "maximize", faults);
+                minimize.zip(maximize).map(|(minimize, maximize)| Shape::Pareto { minimize, maximize })
+            }
+            "Contrast" => self.read_contrast(&mut fields, faults),
+            _ => self.read_choose(&mut fields, faults),
+        };
+        let filter = fields.take("where").map(|value| self.compile(value, Gives::Truth, faults));
+        let replicate = fields.take("replicate").map(|value| self.axis(value, faults));
+        let average = self.axes(&mut fields, "average", faults).unwrap_or_default();
+        let interval = fields.take("interval").map(|value| interval(value, shape.as_ref(), faults));
+        let clean = fields.finish(faults);
+        let table = Table {
+            name: name.to_owned(),
+            span,
+            shape: shape?,
+            filter: filter.map_or(Some(None), |filter| filter.map(Some))?,
+            replicate: replicate.map_or(Some(None), |axis| axis.map(Some))?,
+            average,
+            interval: interval.map_or(Some(Interval::default()), |interval| interval)?,
+        };
+        // A misspelt field may be the one that says it.
+        if clean {
+            self.account(&table, value.span, faults);
+        }
+        Some(table)
+    }
+
+    fn read_table(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Shape> {
+        let columns: Option<Value> = fields.required("columns", faults);
+        let columns = columns.and_then(|value| self.columns(&value, faults));
+        let rows = if fields.has("rows") { Some(self.axes(fields, "rows", faults)?) } else { None };
+        let sort = fields.take("sort");
+        let columns = columns?;
+        let sort = sort.map(|value| self.sort(value, &columns, faults)).unwrap_or_default();
+        Some(Shape::Table { rows, columns, sort })
+    }
+
+    fn read_pivot(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Shape> {
+        let value = self.expression(fields, "value", faults);
+        let rows = self.axes(fields, "rows", faults);
+        let columns = self.axes(fields, "columns", faults);
+        let each = self.axes(fields, "each", faults);
+        let margin = fields.optional("margin", None, faults);
+        Some(Shape::Pivot { value: value?, rows: rows?, columns: columns?, each: each?, margin: margin? })
+    }
+
+    fn read_contrast(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Shape> {
+        let value = self.expression(fields, "value", faults);
+        let span = fields.span_of("between");
+        if !fields.has("between") {
+            fields.required::<Value>("between", faults);
+            return None;
+        }
+        let between = self.axes(fields, "between", faults)?;
+        if !(1..=2).contains(&between.len()) {
+            faults.add(
+                span,
+                "a contrast is between the levels of one axis, or of two",
+                "name one or two axes",
+            );
+            return None;
+        }
+        if let Some(axis) = between.iter().map(|&axis| &self.axes[axis]).find(|axis| axis.levels.len() < 2) {
+            let message = format!("axis `{}` has one value, and nothing to compare it with", axis.name);
+            faults.add(span, message, "give it another value, or leave out the contrast");
+            return None;
+        }
+        Some(Shape::Contrast { value: value?, between })
+    }
+
+    fn read_choose(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Shape> {
+        let minimize = self.expression(fields, "minimize", faults);
+        let select: Option<Value> = fields.required("select", faults);
+        let select = select.and_then(|value| self.judged(&value, faults));
+        let report = fields.take("report").map(|value| self.judged(value, faults));
+        let span = fields.span_of("max_drop");
+        let sound = |drop: &Option<f64>| drop.is_none_or(|drop| drop >= 0.0);
+        let max_drop =
+            fields.such_that("max_drop", Some(None), "a number of at least 0, such as 0.01", sound, faults);
+        let at_most = fields.take("at_most").map(|value| self.limits(value, faults));
+        let (select, max_drop) = (select?, max_drop?);
+        if max_drop.is_some() && select.baseline.is_none() {
+            let hint = "write `select: (value: \"accuracy.accuracy\", baseline: \"full.accuracy\")`";
+            faults.add(span, "`max_drop` needs a baseline to lose against", hint);
+            return None;
+        }
+        Some(Shape::Choose(Box::new(Choose {
+            minimize: minimize?,
+            select,
+            report: report.map_or(Some(None), |report| report.map(Some))?,
+            max_drop,
+            at_most: at_most.map_or(Some(vec![]), |limits| limits)?,
+        })))
+    }
+
+    /// Reads `"node.metric"`, or `(value: "node.metric", baseline: "node.metric")`.
+    fn judged(&self, value: &Value, faults: &mut Faults) -> Option<Judged> {
+        if matches!(value.kind, Kind::Text(_)) {
+            return Some(Judged { value: self.compile(value, Gives::Number, faults)?, baseline: None });
+        }
+        let Kind::Struct(Struct { name: None, .. }) = &value.kind else {
+            mismatch(value, "an expression, or `(value: \"…\", baseline: \"…\")`", faults);
+            return None;
+        };
+        let mut fields = Fields::open(value, "(…)", faults)?;
+        let judged = self.expression(&mut fields, "value", faults);
+        let baseline = fields.take("baseline").map(|value| self.compile(value, Gives::Number, faults));
+        let clean = fields.finish(faults);
+        let baseline = baseline.map_or(Some(None), |baseline| baseline.map(Some))?;
+        Some(Judged { value: judged?, baseline }).filter(|_| clean)
+    }
+
+    /// Reads `{"small.bytes": 49152}`.
+    fn limits(&self, value: &Value, faults: &mut Faults) -> Option<Vec<(Expression, f64)>> {
+        let Kind::Map(entries) = &value.kind else {
+            mismatch(
+                value,
+                "a map of expressions to the most they may be, `{\"small.bytes\": 49152}`",
+                faults,
+            );
+            return None;
+        };
+        let mut limits = vec![];
+        for (key, most) in entries {
+            limits.push((self.compile(key, Gives::Number, faults)?, f64::read(most, faults)?));
+        }
+        Some(limits)
+    }
+
+    fn expression(
+        &self,
+        fields: &mut Fields<'_>,
+        name: &'static str,
+        faults: &mut Faults,
+    ) -> Option<Expression> {
+        let value: Value = fields.required(name, faults)?;
+        self.compile(&value, Gives::Number, faults)
+    }
+
+    /// Compiles an expression and checks every name in it.
+    fn compile(&self, value: &Value, gives: Gives, faults: &mut Faults) -> Option<Expression> {
+        let text = String::read(value, faults)?;
+        let expression = Expression::compile(&text, value.span, faults)?;
+        let mut known = check_comparisons(&expression, self.axes, faults);
+        for reference in &expression.references {
+            if self.axes.iter().any(|axis| axis.name == reference.root) {
+                continue;
+            }
+            let Some(node) = self.nodes.iter().find(|node| node.name == reference.root) else {
+                let names =
+                    self.nodes.iter().map(|node| &node.name).chain(self.axes.iter().map(|axis| &axis.name));
+                let hint = suggest(&reference.root, names.map(String::as_str));
+                faults.add(value.span, format!("there is no node or axis `{}`", reference.root), hint);
+                known = false;
+                continue;
+            };
+            let metrics = node.kind.metrics.iter().copied().chain([SECONDS]);
+            let member = reference.member.as_deref().unwrap_or("");
+            if !metrics.clone().any(|metric| metric == member) {
+                let message = match &reference.member {
+                    Some(member) => format!("`{}` has no metric `{member}`", node.name),
+                    None => format!("`{}` is a node: name one of its metrics, `{}.…`", node.name, node.name),
+                };
+                faults.add(value.span, message, suggest(member, metrics));
+                known = false;
+            }
+        }
+        if known && let Err(error) = self.try_out(&expression, gives) {
+            faults.add(value.span, format!("`{text}`: {error}"), "");
+            known = false;
+        }
+        known.then_some(expression)
+    }
+
+    /// Evaluates an expression at the first value of every axis with metrics made up, so that types that do not fit
+    /// show before anything runs.
+    fn try_out(&self, expression: &Expression, gives: Gives) -> Result<(), String> {
+        let mut variables: BTreeMap<&str, cel::Value> = BTreeMap::new();
+        let mut metrics: BTreeMap<&str, HashMap<String, cel::Value>> = BTreeMap::new();
+        for reference in &expression.references {
+            match self.axes.iter().find(|axis| axis.name == reference.root) {
+                // An axis without values is a fault of its own.
+                Some(axis) if axis.levels.is_empty() => return Ok(()),
+                Some(axis) => drop(variables.insert(&reference.root, axis.cel(0))),
+                None => {
+                    let metric = reference.member.clone().unwrap_or_default();
+                    metrics.entry(&reference.root).or_default().insert(metric, cel::Value::Float(0.5));
+                }
+            }
+        }
+        variables.extend(metrics.into_iter().map(|(node, metrics)| (node, cel::Value::from(metrics))));
+        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
+        match gives {
+            Gives::Number => Evaluator::new().number(expression, variables).map(drop),
+            Gives::Truth => Evaluator::new().truth(expression, variables).map(drop),
+        }
+    }
+
+    fn columns(&self, value: &Value, faults: &mut Faults) -> Option<Vec<(String, Expression)>> {
+        let mut columns = vec![];
+        match &value.kind {
+            Kind::List(items) => {
+                for item in items {
+                    let expression = self.compile(item, Gives::Number, faults)?;
+                    columns.push((expression.text.clone(), expression));
+                }
+            }
+            Kind::Map(entries) => {
+                for (heading, item) in entries {
+                    columns
+                        .push((String::read(heading, faults)?, self.compile(item, Gives::Number, faults)?));
+                }
+            }
+            _ => {
+                mismatch(value, "a list of expressions, or a map of headings to expressions", faults);
+                return None;
+            }
+        }
+        Some(columns)
+    }
+
+    fn sort(
+        &self,
+        value: &Value,
+        columns: &[(String, Expression)],
+        faults: &mut Faults,
+    ) -> Vec<(SortKey, bool)> {
+        let one = std::slice::from_ref(value);
+        let items = if let Kind::List(items) = &value.kind { items.as_slice() } else { one };
+        let mut keys = vec![];
+        for item in items {
+            let Some(text) = String::read(item, faults) else { continue };
+            let (name, descending) =
+                text.strip_prefix('-').map_or((text.as_str(), false), |name| (name, true));
+            let column = columns.iter().position(|(heading, _)| heading == name).map(SortKey::Column);
+            let axis = self.axes.iter().position(|axis| axis.name == name).map(SortKey::Axis);
+            match column.or(axis) {
+                Some(key) => keys.push((key, descending)),
+                None => {
+                    let valid = columns
+                        .iter()
+                        .map(|(heading, _)| heading)
+                        .chain(self.axes.iter().map(|axis| &axis.name));
+                    let hint = suggest(name, valid.map(String::as_str));
+                    faults.add(item.span, format!("there is no column or axis `{name}` to sort by"), hint);
+                }
+            }
+        }
+        keys
+    }
+
+    fn axis(&self, value: &Value, faults: &mut Faults) -> Option<usize> {
+        let name = String::read(value, faults)?;
+        let found = self.axes.iter().position(|axis| axis.name == name);
+        if found.is_none() {
+            let valid = self.axes.iter().map(|axis| axis.name.as_str());
+            faults.add(value.span, format!("there is no axis `{name}`"), suggest(&name, valid));
+        }
+        found
+    }
+
+    fn axes(&self, fields: &mut Fields<'_>, name: &'static str, faults: &mut Faults) -> Option<Vec<usize>> {
+        let Some(value) = fields.take(name) else { return Some(vec![]) };
+        let Kind::List(items) = &value.kind else {
+            mismatch(value, "a list of axes", faults);
+            return None;
+        };
+        let found: Vec<Option<usize>> = items.iter().map(|item| self.axis(item, faults)).collect();
+        found.into_iter().collect()
+    }
+
+    /// Reports axes that the table's values depend on and the table says nothing about.
+    fn account(&self, table: &Table, span: Span, faults: &mut Faults) {
+        let said = table.named();
+        if let Some(twice) = (1..said.len()).find(|&at| said[..at].contains(&said[at])) {
+            let name = &self.axes[said[twice]].name;
+            let message = format!("table `{}` names axis `{name}` twice", table.name);
+            faults.add(span, message, "an axis has one place in a table: remove the other");
+        }
+        let depends = spanned(&table.expressions(), self.axes, self.nodes);
+        let between: &[usize] =
+            if let Shape::Contrast { between, .. } = &table.shape { between } else { &[] };
+        let pooled = table.replicate.iter().chain(&table.average).chain(between);
+        for axis in pooled.filter(|axis| !depends.contains(axis)) {
+            let name = &self.axes[*axis].name;
+            let message = format!("no value of table `{}` depends on axis `{name}`", table.name);
+            faults.add(span, message, "pooling over it would repeat one result: remove it from the table");
+        }
+        if table.keeps_the_rest() {
+            return;
+        }
+        for axis in depends {
+            if !said.contains(&axis) {
+                let name = &self.axes[axis].name;
+                let message = format!("table `{}` does not say what to do with axis `{name}`", table.name);
+                faults.add(
+                    span,
+                    message,
+                    format!("name `{name}` in `rows`, `columns`, `each`, `replicate` or `average`"),
+                );
+            }
+        }
+    }
+}
+
+/// Reads what intervals are over; images are, where there is a share of them.
+fn interval(value: &Value, shape: Option<&Shape>, faults: &mut Faults) -> Option<Interval> {
+    let choices = [("Seeds", Interval::Seeds), ("Images", Interval::Images), ("Both", Interval::Both)];
+    let interval = choice(value, "what intervals are over", &choices, faults)?;
+    let values = match shape? {
+        Shape::Pivot { value, .. } | Shape::Contrast { value, .. } => vec![value],
+        Shape::Table { columns, .. } => columns.iter().map(|(_, column)| column).collect(),
+        Shape::Choose(choose) => vec![&choose.select.value],
+        Shape::Pareto { .. } => vec![],
+    };
+    let is_share = |value: &&Expression| {
+        value.references.iter().any(|reference| reference.member.as_deref() == Some(ACCURACY))
+    };
+    if interval != Interval::Seeds && !values.iter().any(is_share) {
+        let message = "an interval over images needs a value made of accuracies";
+        faults.add(
+            value.span,
+            message,
+            "as in `full.accuracy - accuracy.accuracy`, in a Table, Pivot, Contrast or Choose",
+        );
+        return None;
+    }
+    Some(interval)
+}

@@ -1,0 +1,189 @@
+//! A mean over replications, how sure it is, and what it is tested against.
+//! The unit of replication is the caller's: values averaged within a unit come as one.
+
+use super::{LEVEL, student};
+
+/// What is left of a difference of equal numbers, relative to them.
+const NOISE: f64 = 1e-12;
+
+/// A mean of `n` values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The mean.
+    pub mean: f64,
+    /// The smallest value.
+    pub least: f64,
+    /// The largest value.
+    pub most: f64,
+    /// The number of values.
+    pub n: usize,
+    /// The 95 % interval of the mean; none where nothing tells how sure it is.
+    pub interval: Option<(f64, f64)>,
+    /// The standard error of the mean with its degrees of freedom; none below two values, and where values do not vary:
+    /// accuracies are counts of images, and two or three that come out the same prove nothing. Only what is zero every
+    /// time is taken for zero.
+    pub error: Option<Error>,
+    /// The standard deviation of what was averaged within a value; none where nothing was.
+    pub spread: Option<f64>,
+    /// The p-value of the table's test, adjusted for the tests of the whole table; none where nothing is tested.
+    pub adjusted: Option<f64>,
+    /// Whether the networks behind it know next to nothing: an interval for them means little, the range is shown.
+    pub near_chance: bool,
+}
+
+/// How far a mean may be off.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Error {
+    /// The standard error.
+    pub size: f64,
+    /// Its degrees of freedom.
+    pub freedom: f64,
+}
+
+impl Error {
+    /// Returns the standard error of the mean of values, s / √n; none below two of them.
+    pub(super) fn of(values: &[f64]) -> Option<Self> {
+        let (n, mean) = (values.len(), mean(values)?);
+        (n > 1).then(|| {
+            let freedom = (n - 1) as f64;
+            let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / freedom;
+            Self { size: (variance / n as f64).sqrt(), freedom }
+        })
+    }
+
+    /// Returns half the width of the two-sided 95 % interval.
+    #[must_use]
+    pub fn half_width(self) -> f64 {
+        student::quantile(f64::midpoint(1.0, LEVEL), self.freedom) * self.size
+    }
+}
+
+impl Estimate {
+    /// Estimates the mean of what these values are drawn from; none without values. Student's t interval,
+    /// mean ± t(0.975, n − 1) · s / √n.
+    #[must_use]
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let n = values.len();
+        let mean = mean(values)?;
+        let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        let is_known = |error: &Error| error.size > NOISE * largest || largest < NOISE;
+        let error = Error::of(values).filter(is_known);
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let estimate = Self {
+            mean,
+            least,
+            most,
+            n,
+            interval: None,
+            error: None,
+            spread: None,
+            adjusted: None,
+            near_chance: false,
+        };
+        Some(estimate.with(error))
+    }
+
+    /// Returns the estimate with another error of its mean.
+    #[must_use]
+    pub fn with(self, error: Option<Error>) -> Self {
+        let around = |error: Error| {
+            let half = error.half_width();
+            (self.mean - half, self.mean + half)
+        };
+        Self { error, interval: error.map(around), ..self }
+    }
+
+    /// Returns half the width of the 95 % interval.
+    #[must_use]
+    pub fn half_width(&self) -> Option<f64> {
+        self.interval.map(|(low, high)| (high - low) / 2.0)
+    }
+
+    /// Returns what the true mean is below with 95 % confidence: the one-sided upper bound, mean + t(0.95) · error.
+    #[must_use]
+    pub fn upper_bound(&self) -> Option<f64> {
+        self.error.map(|error| self.mean + student::quantile(LEVEL, error.freedom) * error.size)
+    }
+
+    /// Returns the p-value of the one-sided t test that the true mean is at least `margin`. Small ones say that it is
+    /// below: non-inferiority where the mean is a loss (Piaggio et al., JAMA 2012).
+    #[must_use]
+    pub fn p_at_least(&self, margin: f64) -> Option<f64> {
+        self.p(self.mean - margin, 1.0)
+    }
+
+    /// Returns the p-value of the two-sided t test that the true mean is zero.
+    #[must_use]
+    pub fn p_zero(&self) -> Option<f64> {
+        self.p(-self.mean.abs(), 2.0)
+    }
+
+    /// Returns the probability that chance alone makes a difference as low as this, times the number of sides; none
+    /// where it is no number.
+    fn p(&self, difference: f64, sides: f64) -> Option<f64> {
+        let error = self.error?;
+        let ratio = if difference.abs() < NOISE { 0.0 } else { difference / error.size };
+        Some(sides * student::below(ratio, error.freedom)).filter(|p| !p.is_nan())
+    }
+}
+
+/// Returns the mean, none without values.
+#[must_use]
+pub fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values from scipy 1.17.1: `scipy.stats.t.interval(0.95, n - 1, mean, scipy.stats.sem(x))`.
+    #[test]
+    fn the_interval_is_scipys() {
+        let check = |values: &[f64], mean: f64, half: f64| {
+            let estimate = Estimate::of(values).expect("values");
+            assert!((estimate.mean - mean).abs() < 1e-12, "{estimate:?}");
+            assert!((estimate.half_width().expect("two values") - half).abs() < 1e-9, "{estimate:?}");
+        };
+        check(&[0.97, 0.975, 0.98, 0.985], 0.9775, 0.010_271_301_283_8);
+        check(&[1.0, 2.0], 1.5, 6.353_102_368_087_3);
+        assert_eq!(Estimate::of(&[3.0]).and_then(|estimate| estimate.interval), None);
+        assert_eq!(Estimate::of(&[]), None);
+    }
+
+    /// Values from scipy 1.17.1: `t.ppf(0.95, 3)`, `ttest_1samp(x, 1.0, alternative="less")`, `ttest_1samp(x, 0.0)`.
+    #[test]
+    fn bounds_and_tests_are_scipys() {
+        let estimate = Estimate::of(&[0.4, -0.1, 0.3, 0.2]).unwrap();
+        let close = |found: Option<f64>, expected: f64| {
+            assert!((found.unwrap() - expected).abs() < 1e-9, "{found:?} {expected}");
+        };
+        close(estimate.upper_bound(), 0.454_192_303_167_751_5);
+        close(estimate.p_at_least(1.0), 0.002_545_658_564_291_962);
+        close(estimate.p_zero(), 0.161_161_847_213_519_5);
+        close(Estimate::of(&[1.0, 2.0]).unwrap().p_zero(), 0.204_832_764_699_133_45);
+    }
+
+    #[test]
+    fn what_never_varies_proves_nothing() {
+        let same = Estimate::of(&[0.5, 0.5, 0.5]).unwrap();
+        assert_eq!(
+            (same.interval, same.p_at_least(1.0), same.p_zero(), same.upper_bound()),
+            (None, None, None, None)
+        );
+        assert_eq!(Estimate::of(&[0.1 + 0.2, 0.3, 0.3]).unwrap().error, None);
+        // What is zero every time is zero, and no more than that.
+        let zero = Estimate::of(&[0.0, 0.0, 1e-17]).unwrap();
+        assert_eq!(zero.p_zero(), Some(1.0));
+        assert!(zero.p_at_least(1.0).unwrap() < 1e-15);
+        assert!(zero.upper_bound().unwrap() < 1e-15);
+    }
+
+    #[test]
+    fn what_is_no_number_is_not_tested() {
+        let broken = Estimate::of(&[f64::NAN, 1.0]).unwrap();
+        assert_eq!((broken.p_zero(), broken.p_at_least(1.0)), (None, None));
+        assert_eq!(Estimate::of(&[f64::INFINITY, 1.0]).unwrap().p_zero(), None);
+    }
+}

@@ -1,0 +1,70 @@
+//! The difference of two means whose values have nothing in common (Welch 1947; freedom after Satterthwaite 1946).
+//! Knows nothing of what the values are; those of the same units are better compared within each unit.
+
+use super::estimate::{Error, Estimate};
+
+/// Estimates how much larger the mean of `to` is than that of `from`; none where one of them has no value. Its `n` is
+/// the fewer of both; it has an error from two values each, unless neither side varies.
+#[must_use]
+pub fn difference(from: &[f64], to: &[f64]) -> Option<Estimate> {
+    let (one, other) = (Estimate::of(from)?, Estimate::of(to)?);
+    let error = Error::of(from).zip(Error::of(to)).and_then(|(one, other)| joined(one, other));
+    let estimate = Estimate { n: one.n.min(other.n), ..Estimate::of(&[other.mean - one.mean])? };
+    Some(estimate.with(error))
+}
+
+/// Returns the error of a sum or a difference of two independent means.
+fn joined(one: Error, other: Error) -> Option<Error> {
+    let (a, b) = (one.size.powi(2), other.size.powi(2));
+    // What never varies on either side proves nothing.
+    if a + b == 0.0 {
+        return None;
+    }
+    let freedom = (a + b).powi(2) / (a.powi(2) / one.freedom + b.powi(2) / other.freedom);
+    Some(Error { size: (a + b).sqrt(), freedom })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values from scipy 1.17.1: `r = ttest_ind(to, from, equal_var=False)`; `r.df`, `r.pvalue`,
+    /// `r.confidence_interval(0.95)`.
+    #[test]
+    fn the_test_and_the_interval_are_scipys() {
+        let check = |from: &[f64], to: &[f64], freedom: f64, p: f64, low: f64, high: f64| {
+            let found = difference(from, to).unwrap();
+            let interval = found.interval.unwrap();
+            let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{found:?} {b}");
+            close(found.error.unwrap().freedom, freedom);
+            close(found.p_zero().unwrap(), p);
+            close(interval.0, low);
+            close(interval.1, high);
+        };
+        check(
+            &[0.97, 0.975, 0.98, 0.985],
+            &[0.962, 0.981, 0.968],
+            3.302_926_029_724_238_4,
+            0.342_081_576_405_842_6,
+            -0.026_728_965_618_463_05,
+            0.012_395_632_285_129_961,
+        );
+        check(
+            &[1.0, 2.0],
+            &[5.0, 6.0, 9.5],
+            2.483_766_931_842_614,
+            0.047_683_374_075_089_435,
+            0.115_112_976_617_705_7,
+            10.551_553_690_048_96,
+        );
+    }
+
+    #[test]
+    fn single_values_have_a_difference_and_no_error() {
+        let found = difference(&[1.0], &[2.0, 4.0]).unwrap();
+        assert_eq!((found.mean, found.n, found.interval), (2.0, 1, None));
+        assert_eq!(difference(&[], &[1.0]), None);
+        let steady = difference(&[1.0, 1.0], &[2.0, 2.0]).unwrap();
+        assert_eq!((steady.p_zero(), steady.interval), (None, None));
+    }
+}

@@ -1,0 +1,149 @@
+//! The rows of a table gathered by the axes it keeps, and within each by the unit of replication; estimates from them.
+//! Knows nothing of which values are compared.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::frame::{Frame, Row};
+use crate::spec::table::{Interval, Table};
+use crate::statistics::crossed;
+use crate::statistics::estimate::{Estimate, mean};
+use crate::statistics::proportion::wilson;
+
+/// One combination of levels.
+pub(super) struct Cell<'f> {
+    /// The level of each axis that is kept.
+    pub(super) levels: Vec<usize>,
+    /// The rows of each unit of replication, by its level; all of them are one unit where nothing is replicated.
+    units: BTreeMap<usize, Vec<&'f Row>>,
+}
+
+/// A part of a weighted sum: one value of one cell.
+#[derive(Clone, Copy)]
+pub(super) struct Term<'c, 'f> {
+    pub(super) weight: f64,
+    pub(super) cell: &'c Cell<'f>,
+    /// Which of the values.
+    pub(super) value: usize,
+}
+
+/// Gathers rows by the levels of the axes in `kept`, in the order of the levels.
+pub(super) fn cells<'f>(frame: &'f Frame, table: &Table, kept: &[usize]) -> Vec<Cell<'f>> {
+    let level = |row: &Row, axis: usize| frame.points.level(row.point, axis).unwrap_or_default();
+    let mut cells: BTreeMap<Vec<usize>, BTreeMap<usize, Vec<&Row>>> = BTreeMap::new();
+    for row in &frame.rows {
+        let levels = kept.iter().map(|&axis| level(row, axis)).collect();
+        let unit = table.replicate.map_or(0, |axis| level(row, axis));
+        cells.entry(levels).or_default().entry(unit).or_default().push(row);
+    }
+    cells.into_iter().map(|(levels, units)| Cell { levels, units }).collect()
+}
+
+impl Cell<'_> {
+    /// Returns the mean of a value within each unit that has it.
+    pub(super) fn means(&self, value: usize) -> BTreeMap<usize, f64> {
+        let of_unit =
+            |rows: &Vec<&Row>| mean(&rows.iter().filter_map(|row| row.values[value]).collect::<Vec<_>>());
+        self.units.iter().filter_map(|(&unit, rows)| Some((unit, of_unit(rows)?))).collect()
+    }
+
+    /// Returns the standard deviation of a value within units, pooled over them; none where each has one row.
+    fn spread(&self, value: usize) -> Option<f64> {
+        let (mut squares, mut freedom) = (0.0, 0);
+        for rows in self.units.values() {
+            let values: Vec<f64> = rows.iter().filter_map(|row| row.values[value]).collect();
+            let Some(mean) = mean(&values) else { continue };
+            squares += values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+            freedom += values.len() - 1;
+        }
+        (freedom > 0).then(|| (squares / freedom as f64).sqrt())
+    }
+
+    /// Returns a value image by image for each unit, averaged within it; none where it is not known so.
+    fn scores(&self, value: usize) -> Option<BTreeMap<usize, Vec<f64>>> {
+        let mut all = BTreeMap::new();
+        for (&unit, rows) in &self.units {
+            // As with means, rows without a value count for nothing.
+            let rows: Vec<&&Row> = rows.iter().filter(|row| row.values[value].is_some()).collect();
+            let mut sums: Vec<f64> = vec![];
+            for row in &rows {
+                row.answers.get(value)?.as_ref()?.add_to(&mut sums)?;
+            }
+            if !rows.is_empty() {
+                all.insert(unit, sums.into_iter().map(|sum| sum / rows.len() as f64).collect());
+            }
+        }
+        Some(all)
+    }
+
+    fn is_near_chance(&self, value: usize) -> bool {
+        self.units.values().flatten().all(|row| row.near_chance[value])
+    }
+}
+
+/// Estimates a weighted sum from the units that have all of its parts; none without one.
+pub(super) fn estimate(terms: &[Term<'_, '_>], table: &Table) -> Option<Estimate> {
+    let means: Vec<_> = terms.iter().map(|term| term.cell.means(term.value)).collect();
+    let units: BTreeSet<usize> = means.first()?.keys().copied().collect();
+    let sum = |unit: &usize| {
+        let parts = terms.iter().zip(&means).map(|(term, means)| Some(term.weight * means.get(unit)?));
+        parts.sum::<Option<f64>>()
+    };
+    let values: Vec<f64> = units.iter().filter_map(sum).collect();
+    let estimate = Estimate {
+        spread: match terms {
+            [term] if !table.average.is_empty() => term.cell.spread(term.value),
+            _ => None,
+        },
+        // Over images, an interval is good for them, too.
+        near_chance: table.interval == Interval::Seeds
+            && terms.iter().all(|term| term.cell.is_near_chance(term.value)),
+        ..Estimate::of(&values)?
+    };
+    if table.interval == Interval::Seeds {
+        return Some(estimate);
+    }
+    // A value that is no share of images keeps the interval over units.
+    if !terms.iter().all(|term| term.cell.is_made_of_answers(term.value)) {
+        return Some(estimate);
+    }
+    let scores = scores(terms, &units).unwrap_or_default();
+    let error = match table.interval {
+        Interval::Both => crossed::both(&scores),
+        Interval::Images | Interval::Seeds => crossed::images(&scores),
+    };
+    let estimate = estimate.with(error);
+    match (terms, scores.as_slice()) {
+        // One network's accuracy: its interval is known to be Wilson's.
+        ([Term { weight: 1.0, .. }], [scores]) if scores.iter().all(|score| [0.0, 1.0].contains(score)) => {
+            let interval =
+                (table.interval == Interval::Images).then(|| wilson(estimate.mean, scores.len() as f64));
+            Some(Estimate { interval, ..estimate })
+        }
+        _ => Some(estimate),
+    }
+}
+
+impl Cell<'_> {
+    fn is_made_of_answers(&self, value: usize) -> bool {
+        self.units.values().flatten().any(|row| row.answers.get(value).is_some_and(Option::is_some))
+    }
+}
+
+/// Returns a weighted sum image by image for each unit that has all parts; none where parts are over other images.
+fn scores(terms: &[Term<'_, '_>], units: &BTreeSet<usize>) -> Option<Vec<Vec<f64>>> {
+    let parts: Vec<_> = terms.iter().map(|term| term.cell.scores(term.value)).collect::<Option<_>>()?;
+    let mut sums = vec![];
+    for unit in units {
+        let Some(of_unit) = parts.iter().map(|part| part.get(unit)).collect::<Option<Vec<_>>>() else {
+            continue;
+        };
+        let images = of_unit.first()?.len();
+        if of_unit.iter().any(|scores| scores.len() != images) {
+            return None;
+        }
+        let score =
+            |image: usize| of_unit.iter().zip(terms).map(|(scores, term)| term.weight * scores[image]).sum();
+        sums.push((0..images).map(score).collect());
+    }
+    Some(sums)
+}

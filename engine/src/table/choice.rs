@@ -1,0 +1,275 @@
+//! Which point to choose: the smallest that loses little beyond doubt, or the smallest that may be the best.
+//! Chosen on one value, told by another; knows nothing of the words it is told in.
+
+use std::collections::BTreeMap;
+
+use super::cell::{Cell, Term, cells, estimate};
+use super::frame::Frame;
+use super::group::{Point, kept};
+use super::results::Results;
+use crate::graph::Graph;
+use crate::ops::Ops;
+use crate::spec::table::{Choose, Judged, Shape, Table};
+use crate::statistics::best::may_be_best;
+use crate::statistics::estimate::Estimate;
+
+/// Sizes that differ by less than this share count as one: a scale per tensor makes no smaller size.
+const SAME_SIZE: f64 = 0.01;
+
+/// An answer to the question which point to choose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    /// The axes of a candidate's levels, by their place in the file.
+    pub axes: Vec<usize>,
+    /// What could be chosen: every point that has results.
+    pub candidates: Vec<Candidate>,
+    /// The one to choose.
+    pub chosen: Option<usize>,
+    /// The one to choose if that were not there.
+    pub runner_up: Option<usize>,
+    /// The best one of the next smaller size.
+    pub smaller: Option<usize>,
+    /// Where none is to be chosen, the one that misses by least.
+    pub closest: Option<usize>,
+    /// Rows left out because results they need are not there.
+    pub missing: usize,
+}
+
+/// A point that could be chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// The level of each axis.
+    pub levels: Vec<usize>,
+    /// The value to be small.
+    pub size: Estimate,
+    /// What the choice is made on.
+    pub select: Estimate,
+    /// What it lacks to its baseline.
+    pub select_drop: Option<Estimate>,
+    /// What is told of it.
+    pub report: Option<Estimate>,
+    /// What that lacks to its baseline.
+    pub report_drop: Option<Estimate>,
+    /// How many times the most allowed its largest limited value is; at most 1 fits.
+    pub excess: f64,
+    /// Whether it loses little, or may be the best of those that fit.
+    pub is_enough: bool,
+}
+
+impl Choice {
+    /// Makes the choice that a table asks for from results; none if it asks for another thing. The error says which of
+    /// its expressions does not fit.
+    pub fn of<O: Ops>(graph: &Graph<O>, results: &Results, table: &Table) -> Result<Option<Self>, String> {
+        if !matches!(table.shape, Shape::Choose(_)) {
+            return Ok(None);
+        }
+        Ok(Self::from_frame(graph, &Frame::new(graph, results, table, &table.values())?, table))
+    }
+
+    pub(super) fn from_frame<O: Ops>(graph: &Graph<O>, frame: &Frame, table: &Table) -> Option<Self> {
+        let Shape::Choose(choose) = &table.shape else { return None };
+        let axes = kept(graph, table);
+        let cells = cells(frame, table, &axes);
+        let candidates = candidates(&cells, choose, table);
+        Some(Self::among(candidates, axes, frame.missing))
+    }
+
+    fn among(candidates: Vec<Candidate>, axes: Vec<usize>, missing: usize) -> Self {
+        let mut good: Vec<usize> = (0..candidates.len()).filter(|&at| candidates[at].is_good()).collect();
+        good.sort_by(|&a, &b| candidates[a].size.mean.total_cmp(&candidates[b].size.mean).then(a.cmp(&b)));
+        // Of those of one size the best comes first.
+        let mut rest = good.as_mut_slice();
+        while let Some(&first) = rest.first() {
+            let least = candidates[first].size.mean;
+            let is_same = |at: &&mut usize| candidates[**at].size.mean - least <= SAME_SIZE * least.abs();
+            let same = rest.iter_mut().take_while(is_same).count();
+            let (of_one_size, larger) = rest.split_at_mut(same);
+            of_one_size.sort_by(|&a, &b| candidates[b].select.mean.total_cmp(&candidates[a].select.mean));
+            rest = larger;
+        }
+        let chosen = good.first().copied();
+        // Formats that agree on the weights are one network: the second is another one.
+        let runner_up = good
+            .iter()
+            .copied()
+            .find(|&at| chosen.is_some_and(|chosen| !candidates[at].is_twin_of(&candidates[chosen])));
+        let smaller = chosen.and_then(|chosen| smaller(&candidates, candidates[chosen].size.mean));
+        let closest = if chosen.is_some() { None } else { closest(&candidates) };
+        Self { axes, candidates, chosen, runner_up, smaller, closest, missing }
+    }
+}
+
+impl Candidate {
+    fn is_good(&self) -> bool {
+        self.excess <= 1.0 && self.is_enough
+    }
+
+    /// Returns what is small where it is surely good: the most that it may lose, or the value below zero.
+    fn bound(&self) -> f64 {
+        let bound = self.select_drop.map(|drop| drop.upper_bound().unwrap_or(drop.mean));
+        bound.unwrap_or(-self.select.mean)
+    }
+
+    fn is_twin_of(&self, other: &Self) -> bool {
+        self.size == other.size && self.select == other.select && self.report == other.report
+    }
+}
+
+/// Returns the best candidate of the largest size that is less than a size.
+fn smaller(candidates: &[Candidate], size: f64) -> Option<usize> {
+    let below = |most: f64| (0..candidates.len()).filter(move |&at| candidates[at].size.mean < most);
+    let next = below(size * (1.0 - SAME_SIZE)).map(|at| candidates[at].size.mean).fold(f64::NAN, f64::max);
+    below(size * (1.0 - SAME_SIZE))
+        .filter(|&at| candidates[at].size.mean >= next * (1.0 - SAME_SIZE))
+        .max_by(|&a, &b| candidates[a].select.mean.total_cmp(&candidates[b].select.mean).then(b.cmp(&a)))
+}
+
+/// Returns the candidate that fits and loses least; where none fits, the one that comes nearest to it.
+fn closest(candidates: &[Candidate]) -> Option<usize> {
+    let key = |at: usize| (candidates[at].excess.max(1.0), candidates[at].bound());
+    let order = |a: (f64, f64), b: (f64, f64)| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1));
+    (0..candidates.len()).min_by(|&a, &b| order(key(a), key(b)))
+}
+
+fn candidates(cells: &[Cell<'_>], choose: &Choose, table: &Table) -> Vec<Candidate> {
+    let (columns, limits) = columns(choose);
+    let made = |cell: &Cell<'_>| {
+        let value = |column: &Column| column.of(cell, table);
+        let mut drops = [None; 2];
+        let mut judged = [None; 2];
+        for column in &columns[1..] {
+            let place = usize::from(column.is_report);
+            let into = if column.less.is_some() { &mut drops[place] } else { &mut judged[place] };
+            *into = value(column);
+        }
+        let over = |(limit, (_, most)): (usize, &(_, f64))| {
+            estimate(&[Term { weight: 1.0, cell, value: limit }], table)
+                .map_or(f64::INFINITY, |v| excess(v.mean, *most))
+        };
+        let excess = (limits..).zip(&choose.at_most).map(over).fold(0.0, f64::max);
+        let [select_drop, report_drop] = drops;
+        Some(Candidate {
+            levels: cell.levels.clone(),
+            size: value(&columns[0]).filter(|size| size.mean.is_finite())?,
+            select: judged[0].filter(|select| !select.mean.is_nan())?,
+            select_drop,
+            report: judged[1],
+            report_drop,
+            excess,
+            is_enough: false,
+        })
+    };
+    let (mut candidates, of): (Vec<Candidate>, Vec<&Cell<'_>>) =
+        cells.iter().filter_map(|cell| made(cell).map(|made| (made, cell))).unzip();
+    match choose.max_drop {
+        Some(most) => mark_small_losses(&mut candidates, most),
+        None => mark_best(&mut candidates, &of),
+    }
+    candidates
+}
+
+/// Returns how many times the most allowed a value is; what is no number is beyond any limit.
+fn excess(value: f64, most: f64) -> f64 {
+    if value <= most {
+        1.0
+    } else if value.is_finite() && most > 0.0 {
+        value / most
+    } else {
+        f64::INFINITY
+    }
+}
+
+/// Marks the candidates that surely lose no more than `most`. Those replicated less often than others that fit are none:
+/// a bound over few seeds, or none, is no match for one over many.
+fn mark_small_losses(candidates: &mut [Candidate], most: f64) {
+    let fits = candidates.iter().filter(|candidate| candidate.excess <= 1.0);
+    let replications = fits.filter_map(|candidate| Some(candidate.select_drop?.n)).max().unwrap_or(0);
+    for candidate in candidates {
+        candidate.is_enough = candidate.select_drop.is_some_and(|drop| {
+            // Where nothing is replicated there is no bound, and the answer says so; losses that do not vary have none.
+            let bound = if replications == 1 { Some(drop.mean) } else { drop.upper_bound() };
+            drop.n == replications && bound.is_some_and(|bound| bound <= most)
+        });
+    }
+}
+
+/// Marks the candidates that may be the best of those that fit, over the units that all of these have.
+fn mark_best(candidates: &mut [Candidate], cells: &[&Cell<'_>]) {
+    const SELECT: usize = 1;
+    let means: Vec<BTreeMap<usize, f64>> = cells.iter().map(|cell| cell.means(SELECT)).collect();
+    let fitting = || (0..candidates.len()).filter(|&at| candidates[at].excess <= 1.0);
+    let most = fitting().map(|at| means[at].len()).max().unwrap_or(0);
+    let fits: Vec<usize> = fitting().filter(|&at| means[at].len() == most).collect();
+    let shared = |unit: &usize| fits.iter().all(|&at| means[at].contains_key(unit));
+    let units: Vec<usize> =
+        fits.first().map_or(vec![], |&at| means[at].keys().copied().filter(shared).collect());
+    let values: Vec<Vec<f64>> =
+        fits.iter().map(|&at| units.iter().map(|unit| means[at][unit]).collect()).collect();
+    let best = if units.len() > 1 {
+        may_be_best(&values)
+    } else {
+        // One training tells nothing of chance: the largest it is.
+        let mean = |at: &usize| candidates[*at].select.mean;
+        let largest = fits.iter().map(mean).fold(f64::NEG_INFINITY, f64::max);
+        fits.iter().map(|at| mean(at) == largest).collect()
+    };
+    for (&at, best) in fits.iter().zip(best) {
+        candidates[at].is_enough = best;
+    }
+}
+
+/// A column of a choice: a value, or what it lacks to another.
+struct Column {
+    heading: String,
+    value: usize,
+    less: Option<usize>,
+    is_report: bool,
+}
+
+impl Column {
+    fn of(&self, cell: &Cell<'_>, table: &Table) -> Option<Estimate> {
+        let value = Term { weight: 1.0, cell, value: self.value };
+        match self.less {
+            None => estimate(&[value], table),
+            Some(less) => estimate(&[value, Term { weight: -1.0, cell, value: less }], table),
+        }
+    }
+}
+
+/// Returns the columns of a choice, size first, and which of the table's values is the first limit.
+fn columns(choose: &Choose) -> (Vec<Column>, usize) {
+    let plain = |heading: &str, value, is_report| Column {
+        heading: heading.to_owned(),
+        value,
+        less: None,
+        is_report,
+    };
+    let mut columns = vec![plain(&choose.minimize.text, 0, false)];
+    let mut next = 1;
+    for (is_report, judged) in [(false, Some(&choose.select)), (true, choose.report.as_ref())] {
+        let Some(Judged { value, baseline }) = judged else { continue };
+        columns.push(plain(&value.text, next, is_report));
+        if let Some(baseline) = baseline {
+            let heading = format!("{} - {}", baseline.text, value.text);
+            columns.push(Column { heading, value: next + 1, less: Some(next), is_report });
+            next += 1;
+        }
+        next += 1;
+    }
+    (columns, next)
+}
+
+/// Returns what the values of a choice's points are called.
+pub(super) fn headings(choose: &Choose) -> Vec<String> {
+    columns(choose).0.into_iter().map(|column| column.heading).collect()
+}
+
+/// Returns all points that could be chosen.
+pub(super) fn points(cells: &[Cell<'_>], choose: &Choose, table: &Table) -> Vec<Point> {
+    let (columns, _) = columns(choose);
+    let make = |cell: &Cell<'_>| Point {
+        levels: cell.levels.clone(),
+        values: columns.iter().map(|column| column.of(cell, table)).collect(),
+    };
+    cells.iter().map(make).collect()
+}

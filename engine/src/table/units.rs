@@ -1,0 +1,58 @@
+//! The values of a table unit by unit, each as the mean within its unit: what can be paired with another table's.
+//! Knows nothing of intervals and tests.
+
+use std::collections::BTreeMap;
+
+use super::cell::cells;
+use super::frame::Frame;
+use super::group::kept;
+use super::results::Results;
+use crate::graph::Graph;
+use crate::ops::Ops;
+use crate::spec::table::{Shape, Table};
+
+/// The values behind a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Units {
+    /// The axes of the cells, by their place in the file.
+    pub axes: Vec<usize>,
+    /// The cells, by their levels.
+    pub cells: Vec<UnitCell>,
+    /// Rows left out because results they need are not there.
+    pub missing: usize,
+}
+
+/// One cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnitCell {
+    /// The level of each axis.
+    pub levels: Vec<usize>,
+    /// Per value of the table, the mean within each unit of replication, by its level; one unit where there is none.
+    pub values: Vec<BTreeMap<usize, f64>>,
+}
+
+impl Units {
+    /// Gathers the values of a table; the error says which of its expressions does not fit.
+    pub fn of<O: Ops>(graph: &Graph<O>, results: &Results, table: &Table) -> Result<Self, String> {
+        let values = table.values();
+        let frame = Frame::new(graph, results, table, &values)?;
+        let axes = cell_axes(graph, table);
+        let cell = |levels: &[usize], values| UnitCell { levels: levels.to_vec(), values };
+        let cells = cells(&frame, table, &axes);
+        let cells = cells
+            .iter()
+            .map(|of| cell(&of.levels, (0..values.len()).map(|value| of.means(value)).collect()))
+            .collect();
+        Ok(Self { axes, cells, missing: frame.missing })
+    }
+}
+
+/// Returns the axes that tell a table's values apart: those it keeps, and those whose levels it compares.
+#[must_use]
+pub fn cell_axes<O: Ops>(graph: &Graph<O>, table: &Table) -> Vec<usize> {
+    let mut axes = kept(graph, table);
+    if let Shape::Contrast { between, .. } = &table.shape {
+        axes.extend(between);
+    }
+    axes
+}

@@ -1,0 +1,66 @@
+//! What the readers of the arithmetic ops, and the engine's own, say that they take.
+
+use fewbits_engine::schema::{Field, Schema};
+use fewbits_engine::text::note::Need;
+
+use crate::arithmetic::Arithmetic;
+
+fn row(field: &Field) -> String {
+    let need = match &field.need {
+        Need::Required => "required".to_owned(),
+        Need::Default(text) => format!("= {text}"),
+        Need::Otherwise(words) => format!("else {words}"),
+    };
+    format!("{}: {} ({}) {need}", field.name, field.value, field.must)
+}
+
+#[test]
+fn every_field_is_told_with_what_holds_without_it() {
+    let schema = Schema::of(&Arithmetic::default());
+    let check = |name: &str, expected: &[&str]| {
+        let mut variants = schema.choices.iter().flat_map(|choice| &choice.variants);
+        let found = variants.find(|variant| variant.name == name).expect(name);
+        assert_eq!(found.fields.iter().map(row).collect::<Vec<_>>(), expected, "{name}");
+    };
+    check("Number", &["value: a number () required", "keep: `true` or `false` () else false"]);
+    // Its reader stops where one of them cannot be read, and any value will do for the last.
+    check(
+        "Learn",
+        &[
+            "of: a text (the name of a node that gives a number) required",
+            "keep: `true` or `false` () else true",
+            "steps: a whole number (a whole number of at least 0) = 3",
+            "seed: a whole number () = 0",
+            "stop_at: a whole number () = None",
+        ],
+    );
+    check("Length", &["of: a value () required", "keep: `true` or `false` () else false"]);
+    check(
+        "Experiment",
+        &[
+            "name: a text () required",
+            "about: a text () = \"\"",
+            "axes: a map, `{\"axis\": …}` () else ",
+            "only: a list of constraints () else ",
+            "nodes: a map, `{\"node\": …}` () required",
+            "tables: a map, `{\"table\": …}` () else ",
+        ],
+    );
+}
+
+#[test]
+fn a_name_keeps_what_it_means() {
+    let kept = |name: &str| {
+        let mut schema = Schema::of(&Arithmetic::default());
+        schema.keep(name);
+        let variants = schema.choices.iter().flat_map(|choice| &choice.variants);
+        variants.map(|variant| (variant.name.clone(), variant.fields.len())).collect::<Vec<_>>()
+    };
+    assert_eq!(kept("steps"), [("Learn".to_owned(), 1)]);
+    assert_eq!(kept("Learn"), [("Learn".to_owned(), 5)]);
+    assert_eq!(
+        kept("kind of table").iter().filter(|(_, fields)| *fields > 1).count(),
+        kept("kind of table").len()
+    );
+    assert_eq!(kept("nothing"), []);
+}

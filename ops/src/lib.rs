@@ -10,5 +10,6 @@ pub mod quantize;
 pub mod random;
 pub mod scale;
 mod standard;
+pub mod weights;
 
 pub use standard::{Artifact, DatasetPort, ModelPort, Op, Port, StandardOps};

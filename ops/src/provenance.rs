@@ -12,6 +12,7 @@ const NUMERICS: &str = "fma-1 libm-0.2";
 pub fn provenance() -> BTreeMap<String, String> {
     BTreeMap::from([
         ("fewbits".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("machine".to_owned(), format!("{} {}", std::env::consts::ARCH, std::env::consts::OS)),
         ("numerics".to_owned(), NUMERICS.to_owned()),
     ])
 }

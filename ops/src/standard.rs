@@ -1,4 +1,4 @@
-//! The ops of fewbits, as the engine sees them: Dataset, Train, Quantize, Evaluate.
+//! The ops of fewbits, as the engine sees them: Dataset, Train, Quantize, Evaluate, Compare.
 //! Only hands on to the op's own file; knows no number.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use fewbits_engine::text::read::Fields;
 
 use crate::dataset::Dataset;
 use crate::network::model::Model;
-use crate::op::{dataset, evaluate, quantize, train};
+use crate::op::{compare, dataset, evaluate, quantize, train};
 use crate::provenance;
 
 /// The ops, with the places their data comes from.
@@ -37,6 +37,8 @@ pub enum Op {
     Quantize(quantize::QuantizeOp),
     /// A network, judged on images.
     Evaluate(evaluate::EvaluateOp),
+    /// Two networks, compared image by image.
+    Compare(compare::CompareOp),
 }
 
 /// What is known of an artifact before it is made.
@@ -79,7 +81,7 @@ pub enum Artifact {
     Model(Model),
 }
 
-const KINDS: [Kind; 4] = [dataset::KIND, train::KIND, quantize::KIND, evaluate::KIND];
+const KINDS: [Kind; 5] = [dataset::KIND, train::KIND, quantize::KIND, evaluate::KIND, compare::KIND];
 
 impl StandardOps {
     /// Makes the ops. `data_dir` holds the published datasets; `base_dir` is where relative paths start from.
@@ -109,6 +111,7 @@ impl Ops for StandardOps {
             "Dataset" => dataset::read(fields, faults).map(Op::Dataset),
             "Train" => train::read(fields, faults).map(Op::Train),
             "Quantize" => quantize::read(fields, faults).map(Op::Quantize),
+            "Compare" => compare::read(fields, faults).map(Op::Compare),
             _ => evaluate::read(fields, faults).map(Op::Evaluate),
         }
     }
@@ -119,6 +122,7 @@ impl Ops for StandardOps {
             Op::Train(op) => op.port(inputs),
             Op::Quantize(op) => op.port(inputs),
             Op::Evaluate(op) => op.port(inputs),
+            Op::Compare(op) => op.port(inputs),
         }
     }
 
@@ -128,6 +132,7 @@ impl Ops for StandardOps {
             Op::Train(op) => op.identity(),
             Op::Quantize(op) => op.identity(),
             Op::Evaluate(_) => evaluate::EvaluateOp::identity(),
+            Op::Compare(_) => compare::CompareOp::identity(),
         }
     }
 
@@ -137,13 +142,14 @@ impl Ops for StandardOps {
             Op::Train(_) => vec![(0, "train"), (0, "validation")],
             Op::Quantize(_) => vec![(0, "model")],
             Op::Evaluate(op) => vec![(0, "model"), (1, op.split.part())],
+            Op::Compare(op) => vec![(0, "model"), (1, "model"), (2, op.split.part())],
         }
     }
 
     fn sources(&self, op: &Op) -> Result<Vec<Source>, OpError> {
         match op {
             Op::Dataset(op) => Ok(op.sources(self)),
-            Op::Train(_) | Op::Quantize(_) | Op::Evaluate(_) => Ok(vec![]),
+            Op::Train(_) | Op::Quantize(_) | Op::Evaluate(_) | Op::Compare(_) => Ok(vec![]),
         }
     }
 
@@ -157,6 +163,10 @@ impl Ops for StandardOps {
             (Op::Evaluate(op), [Artifact::Model(model), Artifact::Dataset(data)]) => {
                 op.run(model, data, context)
             }
+            (
+                Op::Compare(op),
+                [Artifact::Model(model), Artifact::Model(baseline), Artifact::Dataset(data)],
+            ) => op.run([model, baseline], data, context),
             _ => Err(OpError::Failed(
                 "a fault in fewbits itself (inputs of another type); please report it".into(),
             )),

@@ -23,6 +23,7 @@ Experiment(
         "net":   Train(data: "data", model: Mlp(hidden: [8], dropout: 0.25), batch: 16, epochs: 2, seed: 5),
         "small": Quantize(model: "net", format: Float(e: 2, m: 1), rounding: Stochastic, seed: 7, tensors: All),
         "judge": Evaluate(model: "small", data: "data", split: Validation),
+        "change": Compare(model: "small", baseline: "net", data: "data"),
     },
 )
 "#;
@@ -139,12 +140,24 @@ small mse 0.009391727455708562
 small saturated 0
 small scaled 0
 small sqnr_db -9.61457162229687
-judge key 8efa4d5052de
+judge key 063f5bd2fe69
 judge accuracy 0.15
 judge accuracy_high 0.36041886474075696
 judge accuracy_low 0.052368745896216595
+judge chance 0.1
 judge correct 3
 judge loss 2.4244047959571895
 judge non_finite 0
 judge total 20
+change key 589a80b4b07d
+change agreement 0.26666666666666666
+change agreement_high 0.44447961695188876
+change agreement_low 0.1418266331959632
+change loss_difference 0.03588908259208597
+change loss_difference_high 0.22305803437207575
+change loss_difference_low -0.1512798691879038
+change lost 3
+change mcnemar_p 0.7265624999999993
+change total 30
+change won 4
 ";

@@ -18,6 +18,8 @@ pub struct Evaluation {
     pub predictions: Vec<u32>,
     /// Per image, whether that is its label and every logit is finite.
     pub correct: Vec<bool>,
+    /// Per image, the cross-entropy in nats; none where a logit is not finite.
+    pub losses: Vec<Option<f64>>,
     /// Mean cross-entropy in nats over the images whose logits are all finite; none if there are none.
     pub loss: Option<f64>,
     /// Per class, the images of it that are correct.
@@ -40,6 +42,13 @@ impl Evaluation {
     pub fn accuracy(&self) -> Option<f64> {
         (!self.correct.is_empty()).then(|| self.correct_count() as f64 / self.correct.len() as f64)
     }
+
+    /// Returns the accuracy that always answering the most frequent class would have; none if there are no images.
+    #[must_use]
+    pub fn chance(&self) -> Option<f64> {
+        let most = self.class_total.iter().max().copied()?;
+        (!self.correct.is_empty()).then(|| most as f64 / self.correct.len() as f64)
+    }
 }
 
 /// Evaluates a network on images; sums are made in the images' order.
@@ -56,6 +65,7 @@ fn judge(logits: &[f32], labels: &[u8], classes: usize) -> Evaluation {
     let mut evaluation = Evaluation {
         predictions: Vec::with_capacity(labels.len()),
         correct: Vec::with_capacity(labels.len()),
+        losses: Vec::with_capacity(labels.len()),
         loss: None,
         class_correct: vec![0; classes],
         class_total: vec![0; classes],
@@ -72,6 +82,7 @@ fn judge(logits: &[f32], labels: &[u8], classes: usize) -> Evaluation {
         evaluation.class_total[class] += 1;
         evaluation.class_correct[class] += u64::from(correct);
         evaluation.non_finite += u64::from(!verdict.finite);
+        evaluation.losses.push(verdict.finite.then_some(verdict.loss));
         loss += if verdict.finite { verdict.loss } else { 0.0 };
     }
     let finite = labels.len() as u64 - evaluation.non_finite;

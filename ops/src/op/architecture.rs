@@ -1,5 +1,7 @@
 //! How networks, optimizers, schedules and the rest of a training's parameters are read.
 
+use std::fmt;
+
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::read::{Fields, Read, choice, variant};
 use fewbits_engine::text::value::Value;
@@ -60,6 +62,7 @@ impl Read for LayerSpec {
             "MaxPool" => {
                 let window = size("size", 1, None, &mut fields, faults);
                 let stride = fields.whole("stride", 1..=WIDEST, window.map(|window| window as i64), faults);
+                fields.otherwise("stride", "the same as `size`");
                 let stride = stride.map(|stride| Some(stride as usize));
                 window.zip(stride).map(|(size, stride)| Self::MaxPool { size, stride })
             }
@@ -95,6 +98,12 @@ fn read_conv(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> 
 
 /// A layer's name; none for the one that its kind and count give it.
 struct LayerName(Option<String>);
+
+impl fmt::Debug for LayerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 impl Read for LayerName {
     fn read(value: &Value, faults: &mut Faults) -> Option<Self> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fewbits_engine::ops::{Content, Identity, Keeping, Kind, OpError, Output, Source as Needed};
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::read::{Fields, Read, variant};
+use fewbits_engine::text::read::{Fields, Read, unfit, variant};
 use fewbits_engine::text::value::{Kind as ValueKind, Value};
 use fewbits_store::Digest;
 use serde_json::json;
@@ -161,7 +161,7 @@ impl Read for Count {
             ValueKind::Int(count) if count > 0 => Some(Self::Exactly(count as usize)),
             _ if value.bare_name() == Some("All") => Some(Self::All),
             _ => {
-                faults.add(value.span, format!("expected `All` or a number of images, found {value}"), "");
+                unfit(value, "`All` or a number of images", faults);
                 None
             }
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use fewbits_engine::ops::{Identity, Keeping, Kind, Misfit, OpError, Output};
 use fewbits_engine::run::context::Context;
+use fewbits_engine::statistics::proportion::wilson;
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::read::{Fields, Read, choice};
 use fewbits_engine::text::value::Value;
@@ -11,10 +12,11 @@ use fewbits_store::Series;
 use serde_json::json;
 
 use crate::dataset::Dataset;
+use crate::dataset::images::Images;
 use crate::network::evaluation::{Evaluation, evaluate};
 use crate::network::inference::InferenceError;
 use crate::network::model::Model;
-use crate::standard::{Artifact, DatasetPort, Port};
+use crate::standard::{Artifact, DatasetPort, ModelPort, Port};
 
 /// How the engine wires it.
 pub const KIND: Kind = Kind {
@@ -22,14 +24,20 @@ pub const KIND: Kind = Kind {
     inputs: &[("model", "model"), ("data", "dataset")],
     output: None,
     parts: &[],
-    metrics: &["accuracy", "accuracy_high", "accuracy_low", "correct", "loss", "non_finite", "total"],
+    metrics: &[
+        "accuracy",
+        "accuracy_high",
+        "accuracy_low",
+        "chance",
+        "correct",
+        "loss",
+        "non_finite",
+        "total",
+    ],
     keeping: Keeping::Never,
 };
 
-const VERSION: u32 = 2;
-
-/// The 97.5 % quantile of the standard normal distribution.
-const NORMAL_QUANTILE: f64 = 1.959_963_984_540_054;
+const VERSION: u32 = 3;
 
 /// An evaluation to be done.
 #[derive(Debug)]
@@ -54,25 +62,22 @@ impl Split {
             Self::Test => "test",
         }
     }
-}
 
-/// Reads its parameters.
-pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<EvaluateOp> {
-    fields.optional("split", Split::Test, faults).map(|split| EvaluateOp { split })
-}
-
-impl EvaluateOp {
-    pub(crate) fn identity() -> Identity {
-        // The split says which part is read, and that part's digest is in the key: equal images, equal result.
-        Identity { op: "evaluate", version: VERSION, params: json!({}) }
+    /// Returns its images.
+    pub(crate) fn images(self, data: &Dataset) -> &Images {
+        match self {
+            Self::Train => &data.train,
+            Self::Validation => &data.validation,
+            Self::Test => &data.test,
+        }
     }
 
-    pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
-        let [Port::Model(trained), Port::Dataset(data)] = inputs else { return Ok(Port::Nothing) };
+    /// Checks whether a model can be judged on this split of a dataset.
+    pub(crate) fn check(self, trained: &ModelPort, data: &DatasetPort) -> Result<(), Misfit> {
         let misfit = |field, message: String, hint: &str| {
             Err(Misfit { field, entry: None, message, hint: hint.to_owned() })
         };
-        if self.split == Split::Validation && !data.validated {
+        if self == Self::Validation && !data.validated {
             let hint = "set aside some with `validation: 5000` in the Dataset";
             return misfit("split", "this dataset has no validation images".to_owned(), hint);
         }
@@ -95,7 +100,24 @@ impl EvaluateOp {
                 "name the dataset that the model was trained on",
             );
         }
-        Ok(Port::Nothing)
+        Ok(())
+    }
+}
+
+/// Reads its parameters.
+pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<EvaluateOp> {
+    fields.optional("split", Split::Test, faults).map(|split| EvaluateOp { split })
+}
+
+impl EvaluateOp {
+    pub(crate) fn identity() -> Identity {
+        // The split says which part is read, and that part's digest is in the key: equal images, equal result.
+        Identity { op: "evaluate", version: VERSION, params: json!({}) }
+    }
+
+    pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
+        let [Port::Model(trained), Port::Dataset(data)] = inputs else { return Ok(Port::Nothing) };
+        self.split.check(trained, data).map(|()| Port::Nothing)
     }
 
     pub(crate) fn run(
@@ -104,15 +126,13 @@ impl EvaluateOp {
         data: &Dataset,
         context: &Context,
     ) -> Result<Output<Artifact>, OpError> {
-        let images = match self.split {
-            Split::Train => &data.train,
-            Split::Validation => &data.validation,
-            Split::Test => &data.test,
-        };
-        let judged = evaluate(model, images, &|| context.cancelled()).map_err(|error| match error {
-            InferenceError::Cancelled => OpError::Cancelled,
-            other => OpError::Failed(other.to_string()),
-        })?;
+        let judged =
+            evaluate(model, self.split.images(data), &|| context.cancelled()).map_err(
+                |error| match error {
+                    InferenceError::Cancelled => OpError::Cancelled,
+                    other => OpError::Failed(other.to_string()),
+                },
+            )?;
         Ok(Output {
             artifact: None,
             parts: BTreeMap::new(),
@@ -135,21 +155,13 @@ fn metrics(judged: &Evaluation) -> BTreeMap<String, f64> {
         ("accuracy", judged.accuracy()),
         ("accuracy_high", interval.map(|(_, high)| high)),
         ("accuracy_low", interval.map(|(low, _)| low)),
+        ("chance", judged.chance()),
         ("correct", Some(judged.correct_count() as f64)),
         ("loss", judged.loss),
         ("non_finite", Some(judged.non_finite as f64)),
         ("total", Some(total)),
     ];
     all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-}
-
-/// Returns the 95 % interval of a proportion seen in `n` images (Wilson 1927), which holds for this network alone.
-fn wilson(proportion: f64, n: f64) -> (f64, f64) {
-    let square = NORMAL_QUANTILE * NORMAL_QUANTILE;
-    let center = (proportion + square / (2.0 * n)) / (1.0 + square / n);
-    let half = NORMAL_QUANTILE / (1.0 + square / n)
-        * (proportion * (1.0 - proportion) / n + square / (4.0 * n * n)).sqrt();
-    (center - half, center + half)
 }
 
 fn series(judged: &Evaluation) -> BTreeMap<String, Series> {
@@ -165,7 +177,7 @@ fn series(judged: &Evaluation) -> BTreeMap<String, Series> {
 }
 
 /// Packs truth values eight to a byte, least significant bit first.
-fn bits(truths: &[bool]) -> Vec<u8> {
+pub(super) fn bits(truths: &[bool]) -> Vec<u8> {
     let byte =
         |eight: &[bool]| eight.iter().enumerate().fold(0, |byte, (at, truth)| byte | u8::from(*truth) << at);
     truths.chunks(8).map(byte).collect()
@@ -181,21 +193,6 @@ impl Read for Split {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Values from statsmodels 0.15.0: `proportion_confint(count, n, method="wilson")`.
-    #[test]
-    fn the_interval_is_wilsons() {
-        let check = |count: f64, n: f64, low: f64, high: f64| {
-            let (found_low, found_high) = wilson(count / n, n);
-            assert!(
-                (found_low - low).abs() < 1e-9 && (found_high - high).abs() < 1e-9,
-                "{found_low} {found_high}"
-            );
-        };
-        check(98.0, 100.0, 0.929_988_209_271, 0.994_498_032_450);
-        check(0.0, 50.0, 0.0, 0.071_347_599_133);
-        check(1957.0, 2000.0, 0.971_166_166_261, 0.983_999_219_491);
-    }
 
     #[test]
     fn bits_are_packed_least_significant_first() {

@@ -239,6 +239,8 @@ impl Read for Scale {
             _ => {
                 let per = fields.optional("per", Per::Tensor, faults);
                 let fit = fields.optional("fit", RealFit::MaxAbs, faults);
+                // Who knows the format puts in its usual one.
+                fields.otherwise("fit", "MaxAbs; Mean for Ternary and Binary");
                 let store = fields.optional("store", Store::F32, faults);
                 per.zip(fit).zip(store).map(|((per, fit), store)| Self::Real { per, fit, store })
             }

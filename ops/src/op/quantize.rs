@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::format::{Format, RandomBits, Rounding};
 use crate::network::model::Model;
-use crate::quantize::{Distortion, Quantized, Quantizer, Recipe, Tensor, Tensors};
+use crate::quantize::{Distortion, Encoded, Quantized, Quantizer, Recipe, Tensor, Tensors};
 use crate::scale::Scale;
 use crate::standard::{Artifact, Port};
 
@@ -55,14 +55,18 @@ pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeOp> 
     let tensors = fields.optional("tensors", Tensors::Weights, faults);
     let written = ["first", "last", "layers"].map(|name| fields.take(name));
     // What a layer changes is changed of the recipe of all.
-    let recipe = recipe?;
+    let usual = recipe.as_ref();
     let [first, last, layers] = written;
     let [first, last] = [first, last].map(|end| match end {
         // No exception: so one can be an axis.
-        Some(value) if value.bare_name() != Some("None") => read_override(value, &recipe, faults).map(Some),
+        Some(value) if value.bare_name() != Some("None") => read_override(value, usual, faults).map(Some),
         Some(_) | None => Some(None),
     });
-    let layers = layers.map_or(Some(BTreeMap::new()), |layers| read_layers(layers, &recipe, faults));
+    let layers = layers.map_or(Some(BTreeMap::new()), |layers| read_layers(layers, usual, faults));
+    fields.otherwise("first", "no exception");
+    fields.otherwise("last", "no exception");
+    fields.otherwise("layers", "no exception");
+    let recipe = recipe?;
     Some(QuantizeOp {
         ends: [first?, last?],
         quantizer: Quantizer {
@@ -86,6 +90,7 @@ fn read_recipe(fields: &mut Fields<'_>, usual: Option<&Recipe>, faults: &mut Fau
     };
     let usual_rounding = owned.as_ref().map_or(Rounding::Nearest, |usual| usual.rounding);
     let rounding = fields.optional("rounding", usual_rounding, faults);
+    fields.otherwise("scale", "the format's own");
     let scale = match fields.take("scale") {
         // So that an axis can hold formats that bring their scale beside others.
         Some(value) if is_named(value, "Own") => {
@@ -124,11 +129,12 @@ fn with_usual_fit(scale: Scale, value: &Value, format: &Format) -> Scale {
     }
 }
 
-/// Reads what one layer does otherwise: `(format: Int(8), scale: …)`, or simply a format.
-fn read_override(value: &Value, usual: &Recipe, faults: &mut Faults) -> Option<Recipe> {
+/// Reads what one layer does otherwise: `(format: Int(8), scale: …)`, or simply a format. Where the recipe of all has
+/// faults, finds those that do not depend on it.
+fn read_override(value: &Value, usual: Option<&Recipe>, faults: &mut Faults) -> Option<Recipe> {
     if let Kind::Struct(Struct { name: Some(_), .. }) = &value.kind {
         let format = Format::read(value, faults)?;
-        return match Recipe::new(format, usual.rounding, None) {
+        return match Recipe::new(format, usual?.rounding, None) {
             Ok(recipe) => Some(recipe),
             Err(error) => {
                 faults.add(value.span, error.to_string(), "");
@@ -140,13 +146,18 @@ fn read_override(value: &Value, usual: &Recipe, faults: &mut Faults) -> Option<R
         mismatch(value, "a format for this layer, such as `Int(8)`, or `(format: …, scale: …)`", faults);
         return None;
     }
+    let usual = usual?;
     let mut fields = Fields::open(value, "(…)", faults)?;
     let recipe = read_recipe(&mut fields, Some(usual), faults);
     fields.finish(faults).then_some(recipe?)
 }
 
 /// Reads `{"conv1": (format: Int(8))}`.
-fn read_layers(value: &Value, usual: &Recipe, faults: &mut Faults) -> Option<BTreeMap<String, Recipe>> {
+fn read_layers(
+    value: &Value,
+    usual: Option<&Recipe>,
+    faults: &mut Faults,
+) -> Option<BTreeMap<String, Recipe>> {
     let Kind::Map(entries) = &value.kind else {
         mismatch(value, "a map from names of layers, `{\"conv1\": (format: …)}`", faults);
         return None;
@@ -200,24 +211,13 @@ impl QuantizeOp {
     }
 
     pub(crate) fn run(&self, model: &Model) -> Result<Output<Artifact>, OpError> {
-        let failed = |error: &dyn std::fmt::Display| OpError::Failed(error.to_string());
-        let names: Vec<&String> = model.tensors().keys().collect();
-        let numbers: Vec<Vec<f32>> = names
-            .iter()
-            .map(|name| model.numbers(name).map_err(|error| failed(&error)))
-            .collect::<Result<_, _>>()?;
-        let tensors: Vec<Tensor<'_>> = model
-            .tensors()
-            .iter()
-            .zip(&numbers)
-            .map(|((name, tensor), data)| Tensor { name, shape: tensor.dims(), data })
-            .collect();
+        let numbers = numbers(model)?;
         let quantizer = self.of_network(model);
-        let mut quantized = quantizer.quantize(&tensors).map_err(|error| failed(&error))?;
+        let mut quantized = quantizer.quantize(&tensors(model, &numbers)).map_err(failed)?;
         let data = std::mem::take(&mut quantized.data);
-        let replaced = names.into_iter().cloned().zip(data).collect();
-        let small = model.with(replaced).map_err(|error| failed(&error))?;
-        let bytes = small.encode().map_err(|error| failed(&error))?;
+        let replaced = model.tensors().keys().cloned().zip(data).collect();
+        let small = model.with(replaced).map_err(failed)?;
+        let bytes = small.encode().map_err(failed)?;
         Ok(Output {
             parts: BTreeMap::from([("model".to_owned(), Digest::of(&bytes))]),
             artifact: Some(Arc::new(Artifact::Model(small))),
@@ -225,6 +225,12 @@ impl QuantizeOp {
             series: series(&quantized),
             correct: None,
         })
+    }
+
+    /// Returns the tensors of what [`Self::run`] makes of a model, with their codes.
+    pub(crate) fn encode(&self, model: &Model) -> Result<Vec<Encoded>, OpError> {
+        let numbers = numbers(model)?;
+        self.of_network(model).encode(&tensors(model, &numbers)).map_err(failed)
     }
 
     /// Returns whether weights are divided by a scale before they are rounded.
@@ -265,6 +271,21 @@ impl QuantizeOp {
         ];
         all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
+}
+
+/// Returns the numbers of every tensor of a model.
+fn numbers(model: &Model) -> Result<Vec<Vec<f32>>, OpError> {
+    model.tensors().keys().map(|name| model.numbers(name).map_err(failed)).collect()
+}
+
+/// Returns the tensors of a model with their numbers.
+fn tensors<'m>(model: &'m Model, numbers: &'m [Vec<f32>]) -> Vec<Tensor<'m>> {
+    let tensors = model.tensors().iter().zip(numbers);
+    tensors.map(|((name, tensor), data)| Tensor { name, shape: tensor.dims(), data }).collect()
+}
+
+fn failed(error: impl std::fmt::Display) -> OpError {
+    OpError::Failed(error.to_string())
 }
 
 /// Returns the errors per tensor.

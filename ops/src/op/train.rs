@@ -7,7 +7,8 @@ use std::sync::Arc;
 use fewbits_engine::ops::{Identity, Keeping, Kind, Misfit, OpError, Output};
 use fewbits_engine::run::context::Context;
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::read::{Fields, choice};
+use fewbits_engine::text::read::{Fields, Read, choice};
+use fewbits_engine::text::value::Value;
 use fewbits_store::{Digest, Series};
 use serde_json::{Value as Json, json};
 
@@ -49,6 +50,12 @@ pub struct TrainOp {
     config: TrainConfig,
 }
 
+/// Where it is done.
+#[derive(Clone, Copy, Debug)]
+enum Device {
+    Cpu,
+}
+
 /// Reads its parameters.
 pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TrainOp> {
     let model: Option<Architecture> = fields.required("model", faults);
@@ -59,8 +66,7 @@ pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TrainOp> {
     let epochs = fields.whole("epochs", 1..=1_000_000, Some(10), faults);
     let augment = fields.optional("augment", Augment::None, faults);
     let seed = fields.whole("seed", 0..=i64::MAX, Some(0), faults);
-    let device = fields.take("device").map(|value| choice(value, "a device", &[("Cpu", ())], faults));
-    device.unwrap_or(Some(()))?;
+    fields.optional("device", Device::Cpu, faults)?;
     let config = TrainConfig {
         model: model?,
         optimizer: optimizer?,
@@ -188,6 +194,12 @@ pub(crate) fn encode(model: &Model) -> BTreeMap<String, Vec<u8>> {
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Model, OpError> {
     Model::decode(bytes).map_err(failed)
+}
+
+impl Read for Device {
+    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+        choice(value, "a device", &[("Cpu", Self::Cpu)], faults)
+    }
 }
 
 fn failed(error: impl std::fmt::Display) -> OpError {

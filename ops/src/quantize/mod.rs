@@ -2,6 +2,7 @@
 //! Knows nothing of layers and of where tensors come from; a tensor is a name, a shape and binary32 numbers.
 
 mod distortion;
+mod encoded;
 mod fitted;
 mod packer;
 mod recipe;
@@ -14,6 +15,7 @@ use thiserror::Error;
 use crate::format::{Codec, Draws, FormatError, RandomBits};
 pub use distortion::Distortion;
 use distortion::Tally;
+pub use encoded::{Codes, Encoded};
 use fitted::Fitted;
 pub use fitted::Prepared;
 pub use recipe::Recipe;

@@ -3,7 +3,7 @@
 //! elements as little-endian binary32. Knows nothing of names and shapes in a file; who reads has to know them.
 
 use super::fitted::Fitted;
-use super::{QuantizeError, Quantizer, Tensor, refuse_infinite, refuse_results};
+use super::{QuantizeError, Quantizer, Tensor, refuse_infinite};
 use crate::format::{Format, Packing, Range, pack};
 use crate::scale::Groups;
 
@@ -43,11 +43,7 @@ impl Quantizer {
             bytes.extend(pack::pack(fitted.zero_points.iter().copied(), bits));
         }
         bytes.extend(fitted.codebook.iter().flat_map(|value| value.to_le_bytes()));
-        refuse_results(
-            tensor,
-            &fitted.rounded(&codec, tensor.data, recipe.rounding, &self.draws(tensor.name)),
-        )?;
-        let codes = fitted.encode(&codec, tensor.data, recipe.rounding, &self.draws(tensor.name));
+        let (_, codes) = self.codes_of(recipe, &codec, &fitted, tensor)?;
         bytes.extend(match recipe.format.packing() {
             Packing::Bits(bits) => pack::pack(codes, bits),
             Packing::FiveToAByte => pack::pack_ternary(&codes),

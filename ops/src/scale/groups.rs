@@ -33,7 +33,19 @@ impl Groups {
     /// Returns how many there are; none in a tensor without elements.
     #[must_use]
     pub fn count(&self) -> usize {
-        (self.elements / self.row) * self.row.div_ceil(self.block)
+        self.shape().iter().product()
+    }
+
+    /// Returns how many rows there are, and how many groups in each.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 2] {
+        [self.elements / self.row, self.row.div_ceil(self.block)]
+    }
+
+    /// Returns the elements of a group, but for the last of a row.
+    #[must_use]
+    pub fn block(&self) -> usize {
+        self.block
     }
 
     /// Returns the elements of each group.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use fewbits_ops::format::{Bias, Format, RandomBits, Rounding};
-use fewbits_ops::quantize::{QuantizeError, Quantizer, Recipe, Tensor, Tensors};
+use fewbits_ops::format::{Bias, Format, RandomBits, Range, Rounding};
+use fewbits_ops::quantize::{Codes, QuantizeError, Quantizer, Recipe, Tensor, Tensors};
 use fewbits_ops::scale::{Per, Percent, PowerFit, RealFit, Scale, Store};
 use proptest::prelude::*;
 
@@ -28,6 +28,34 @@ const MAX_ABS: Scale = Scale::Real { per: Per::Tensor, fit: RealFit::MaxAbs, sto
 const WEIGHT: Tensor<'_> =
     Tensor { name: "linear1.weight", shape: &[2, 3], data: &[0.1, -0.3, 5.0, 40.0, -0.0, 0.7] };
 const BIAS: Tensor<'_> = Tensor { name: "linear1.bias", shape: &[2], data: &[0.11, 0.26] };
+
+/// What a code stands for, as documented; nothing for codes too wide for a table.
+fn read(codes: &Codes, group: usize, code: u32) -> Option<f32> {
+    let scale = f64::from(codes.scales.get(group).copied().unwrap_or(1.0));
+    let number = match codes.zero_points.get(group) {
+        Some(zero_point) => f64::from(code) - f64::from(*zero_point),
+        None => *codes.codebook.get(code as usize)?,
+    };
+    Some((number * scale) as f32 + 0.0)
+}
+
+/// Worked by hand: 40 / 7 is the scale of the first row, 0.7 / 7 that of the second; codes are two's complement.
+#[test]
+fn codes_and_scales_stand_beside_the_weights() {
+    let scale = Scale::Real { per: Per::Channel, fit: RealFit::MaxAbs, store: Store::F32 };
+    let format = Format::Int { bits: 4, range: Range::Symmetric };
+    let weight = Tensor { data: &[40.0, -12.0, 0.0, -0.7, 0.21, -0.0], ..WEIGHT };
+    let encoded = of(format, Rounding::Nearest, Some(scale)).encode(&[weight, BIAS]).unwrap();
+    let [weight, bias] = &encoded[..] else { panic!("{encoded:?}") };
+    assert_eq!((bias.weights.as_slice(), &bias.codes), (BIAS.data, &None));
+    let codes = weight.codes.as_ref().unwrap();
+    assert_eq!(codes.codes, [7, 14, 0, 9, 2, 0]);
+    assert_eq!(codes.scales, [40.0 / 7.0, 0.7 / 7.0]);
+    assert_eq!((codes.bits, codes.groups.shape(), codes.groups.block()), (4, [2, 1], 3));
+    assert_eq!(codes.codebook[..8], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+    assert_eq!(codes.codebook[9..], [-7.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.0]);
+    assert_eq!(weight.weights[1], -2.0 * (40.0_f32 / 7.0));
+}
 
 /// Worked by hand with e3m0 = 0 .25 .5 1 2 4 8 16; 0.1 → 0, 5 → 4, 40 → 16, 0.7 → 0.5.
 #[test]
@@ -219,5 +247,32 @@ proptest! {
         let unpacked = quantizer.unpack(&shapes, &bytes).unwrap();
         let bits = |data: &[Vec<f32>]| -> Vec<u32> { data.iter().flatten().map(|x| x.to_bits()).collect() };
         prop_assert_eq!(bits(&unpacked), bits(&quantized.data));
+    }
+
+    #[test]
+    fn codes_are_read_as_the_weights_that_quantizing_gives(
+        quantizer in any_quantizer(), (shape, data) in any_tensor(),
+    ) {
+        let tensor = [Tensor { name: "t.weight", shape: &shape, data: &data }];
+        let (Ok(encoded), Ok(quantized)) = (quantizer.encode(&tensor), quantizer.quantize(&tensor)) else {
+            prop_assert!(quantizer.quantize(&tensor).is_err() && quantizer.encode(&tensor).is_err());
+            return Ok(());
+        };
+        let bits = |data: &[f32]| -> Vec<u32> { data.iter().map(|x| x.to_bits()).collect() };
+        prop_assert_eq!(bits(&encoded[0].weights), bits(&quantized.data[0]));
+        let Some(codes) = &encoded[0].codes else { return Ok(()) };
+        prop_assert_eq!(codes.codes.len(), data.len());
+        prop_assert_eq!(codes.groups.shape()[0] * codes.groups.shape()[1], codes.groups.count());
+        for (group, range) in codes.groups.ranges().enumerate() {
+            for element in range {
+                let code = codes.codes[element];
+                prop_assert!(u64::from(code) < 1 << codes.bits);
+                if let Some(weight) = read(codes, group, code) {
+                    prop_assert_eq!(weight.to_bits(), encoded[0].weights[element].to_bits(), "{}", element);
+                } else {
+                    prop_assert!(codes.bits > 16);
+                }
+            }
+        }
     }
 }

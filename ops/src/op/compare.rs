@@ -1,0 +1,157 @@
+//! `Compare(model, baseline, data, split: Test)`: two networks on the same images, image by image.
+
+use std::collections::BTreeMap;
+
+use fewbits_engine::ops::{Identity, Keeping, Kind, Misfit, OpError, Output};
+use fewbits_engine::run::context::Context;
+use fewbits_engine::statistics::estimate::Estimate;
+use fewbits_engine::statistics::mcnemar::mid_p;
+use fewbits_engine::statistics::proportion::{NORMAL_QUANTILE, wilson};
+use fewbits_engine::text::fault::Faults;
+use fewbits_engine::text::read::Fields;
+use serde_json::json;
+
+use super::evaluate::{Split, bits};
+use crate::dataset::Dataset;
+use crate::network::evaluation::{Evaluation, evaluate};
+use crate::network::inference::InferenceError;
+use crate::network::model::Model;
+use crate::standard::{Artifact, Port};
+
+/// How the engine wires it.
+pub const KIND: Kind = Kind {
+    name: "Compare",
+    inputs: &[("model", "model"), ("baseline", "model"), ("data", "dataset")],
+    output: None,
+    parts: &[],
+    metrics: &[
+        "agreement",
+        "agreement_high",
+        "agreement_low",
+        "loss_difference",
+        "loss_difference_high",
+        "loss_difference_low",
+        "lost",
+        "mcnemar_p",
+        "total",
+        "won",
+    ],
+    keeping: Keeping::Never,
+};
+
+const VERSION: u32 = 1;
+
+/// A comparison to be done.
+#[derive(Debug)]
+pub struct CompareOp {
+    pub(crate) split: Split,
+}
+
+/// Reads its parameters.
+pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<CompareOp> {
+    fields.optional("split", Split::Test, faults).map(|split| CompareOp { split })
+}
+
+impl CompareOp {
+    pub(crate) fn identity() -> Identity {
+        // As with `Evaluate`, the digest of the part that is read says which split it is.
+        Identity { op: "compare", version: VERSION, params: json!({}) }
+    }
+
+    pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
+        let [Port::Model(model), Port::Model(baseline), Port::Dataset(data)] = inputs else {
+            return Ok(Port::Nothing);
+        };
+        self.split.check(model, data)?;
+        self.split.check(baseline, data)?;
+        Ok(Port::Nothing)
+    }
+
+    pub(crate) fn run(
+        &self,
+        [model, baseline]: [&Model; 2],
+        data: &Dataset,
+        context: &Context,
+    ) -> Result<Output<Artifact>, OpError> {
+        let images = self.split.images(data);
+        let judge = |model: &Model| {
+            evaluate(model, images, &|| context.cancelled()).map_err(|error| match error {
+                InferenceError::Cancelled => OpError::Cancelled,
+                other => OpError::Failed(other.to_string()),
+            })
+        };
+        let (model, baseline) = (judge(model)?, judge(baseline)?);
+        let agrees: Vec<bool> =
+            model.predictions.iter().zip(&baseline.predictions).map(|(one, other)| one == other).collect();
+        Ok(Output {
+            artifact: None,
+            parts: BTreeMap::new(),
+            metrics: metrics(&model, &baseline, &agrees),
+            series: BTreeMap::new(),
+            correct: Some(bits(&agrees)),
+        })
+    }
+}
+
+/// Returns how often both say the same, how many images only one of them has right, and how much loss the model adds in
+/// the mean over the images that both have a loss for, with its 95 % interval over images: the normal one, as images are
+/// many, and as it is the same to the bit everywhere.
+fn metrics(model: &Evaluation, baseline: &Evaluation, agrees: &[bool]) -> BTreeMap<String, f64> {
+    let total = agrees.len() as f64;
+    let agreement = (total > 0.0).then(|| agrees.iter().filter(|agrees| **agrees).count() as f64 / total);
+    let only = |one: &Evaluation, other: &Evaluation| {
+        one.correct.iter().zip(&other.correct).filter(|(one, other)| **one && !**other).count() as u64
+    };
+    let (lost, won) = (only(baseline, model), only(model, baseline));
+    let losses = model.losses.iter().zip(&baseline.losses);
+    let added: Vec<f64> = losses.filter_map(|(model, baseline)| Some((*model)? - (*baseline)?)).collect();
+    let added = Estimate::of(&added);
+    let half = added.and_then(|added| added.error).map(|error| NORMAL_QUANTILE * error.size);
+    let end = |sign: f64| Some(added?.mean + sign * half?);
+    let interval = agreement.map(|agreement| wilson(agreement, total));
+    let all = [
+        ("agreement", agreement),
+        ("agreement_high", interval.map(|(_, high)| high)),
+        ("agreement_low", interval.map(|(low, _)| low)),
+        ("loss_difference", added.map(|added| added.mean)),
+        ("loss_difference_high", end(1.0)),
+        ("loss_difference_low", end(-1.0)),
+        ("lost", Some(lost as f64)),
+        ("mcnemar_p", Some(mid_p(lost, won))),
+        ("total", Some(total)),
+        ("won", Some(won as f64)),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(predictions: &[u32], losses: &[Option<f64>], labels: &[u32]) -> Evaluation {
+        Evaluation {
+            predictions: predictions.to_vec(),
+            correct: predictions.iter().zip(labels).map(|(one, other)| one == other).collect(),
+            losses: losses.to_vec(),
+            loss: None,
+            class_correct: vec![],
+            class_total: vec![],
+            non_finite: 0,
+        }
+    }
+
+    #[test]
+    fn two_networks_are_compared_image_by_image() {
+        let labels = [0, 1, 2, 3, 4];
+        let model = judged(&[0, 1, 0, 0, 1], &[Some(0.5), Some(1.0), Some(2.0), None, Some(3.0)], &labels);
+        let full =
+            judged(&[0, 0, 2, 3, 1], &[Some(0.1), Some(1.2), Some(1.0), Some(0.0), Some(3.0)], &labels);
+        let metrics = metrics(&model, &full, &[true, false, false, false, true]);
+        assert_eq!((metrics["agreement"], metrics["lost"], metrics["won"]), (0.4, 2.0, 1.0));
+        // Differences 0.4, −0.2, 1.0, 0.0: scipy 1.17.1, norm.interval(0.95, mean, sem).
+        assert!((metrics["loss_difference"] - 0.3).abs() < 1e-12);
+        assert!((metrics["loss_difference_high"] - 0.818_557_5).abs() < 1e-6, "{metrics:?}");
+        // 2 · P(B(3, ½) ≤ 1) − P(B = 1).
+        assert!((metrics["mcnemar_p"] - 0.625).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,93 @@
+//! Quantized tensors taken apart: the code of every weight, and all that is needed to read codes as weights.
+//! Knows nothing of bytes and files.
+
+use super::fitted::Fitted;
+use super::{QuantizeError, Quantizer, Recipe, Tensor, refuse_infinite, refuse_results};
+use crate::format::{Codec, Format, Range};
+use crate::scale::Groups;
+
+/// Codes of more bits than these have no table of their numbers.
+const MOST_BITS: u32 = 16;
+
+/// A tensor of a quantized network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoded {
+    /// Its name.
+    pub name: String,
+    /// Its dimensions.
+    pub shape: Vec<usize>,
+    /// Its elements as the network uses them, row by row.
+    pub weights: Vec<f32>,
+    /// What stands for them; none where the tensor is not quantized.
+    pub codes: Option<Codes>,
+}
+
+/// The codes of a tensor. A weight is the binary32 number nearest to that of its code times the scale of its group; a
+/// zero has no sign.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Codes {
+    /// What the tensor was quantized to, and how.
+    pub recipe: Recipe,
+    /// The bits of a code, 1 to 32; ternary ones have 2, though five of them are packed into a byte.
+    pub bits: u32,
+    /// One for each element, row by row.
+    pub codes: Vec<u32>,
+    /// Which elements share a scale.
+    pub groups: Groups,
+    /// One for each group, as it is stored; none where there is no scale.
+    pub scales: Vec<f32>,
+    /// One for each group of asymmetric integers: the code of zero, to be taken from the codes. None for others.
+    pub zero_points: Vec<u32>,
+    /// The exact number of every code, NaN for codes that stand for none. Empty where it depends on the group's zero
+    /// point, and for codes of more than 16 bits.
+    pub codebook: Vec<f64>,
+}
+
+impl Quantizer {
+    /// Quantizes tensors as [`Quantizer::quantize`] does, and keeps their codes; an error if a weight or a result is
+    /// not finite.
+    pub fn encode(&self, tensors: &[Tensor<'_>]) -> Result<Vec<Encoded>, QuantizeError> {
+        tensors.iter().map(|tensor| self.encode_one(tensor)).collect()
+    }
+
+    fn encode_one(&self, tensor: &Tensor<'_>) -> Result<Encoded, QuantizeError> {
+        let (name, shape) = (tensor.name.to_owned(), tensor.shape.to_vec());
+        refuse_infinite(tensor)?;
+        if !self.tensors.include(tensor.shape) {
+            return Ok(Encoded { name, shape, weights: tensor.data.to_vec(), codes: None });
+        }
+        let recipe = self.recipe_of(tensor.name);
+        let codec = recipe.format.codec()?;
+        let fitted = Fitted::to(recipe, &codec, tensor.shape, tensor.data);
+        let (weights, codes) = self.codes_of(recipe, &codec, &fitted, tensor)?;
+        let codebook = numbers(recipe, &codec, &fitted);
+        let Fitted { groups, scales, zero_points, .. } = fitted;
+        let bits = codec.bits();
+        let codes = Codes { recipe: recipe.clone(), bits, codes, groups, scales, zero_points, codebook };
+        Ok(Encoded { name, shape, weights, codes: Some(codes) })
+    }
+
+    /// Returns a tensor's weights in a format fitted to it, and the code of each.
+    pub(super) fn codes_of(
+        &self,
+        recipe: &Recipe,
+        codec: &Codec,
+        fitted: &Fitted,
+        tensor: &Tensor<'_>,
+    ) -> Result<(Vec<f32>, Vec<u32>), QuantizeError> {
+        let draws = self.draws(tensor.name);
+        let rounded = fitted.rounded(codec, tensor.data, recipe.rounding, &draws);
+        refuse_results(tensor, &rounded)?;
+        Ok((rounded, fitted.encode(codec, tensor.data, recipe.rounding, &draws)))
+    }
+}
+
+/// Returns the number of every code, where there is one table for the whole tensor.
+fn numbers(recipe: &Recipe, codec: &Codec, fitted: &Fitted) -> Vec<f64> {
+    match recipe.format {
+        Format::Int { range: Range::Asymmetric, .. } => vec![],
+        Format::KMeans { .. } => fitted.codebook.iter().copied().map(f64::from).collect(),
+        _ if codec.bits() > MOST_BITS => vec![],
+        _ => codec.table().into_iter().map(|number| number.unwrap_or(f64::NAN)).collect(),
+    }
+}

@@ -1,15 +1,29 @@
 //! The command line: what can be asked, in the words of `--help`.
 //! Knows nothing of how it is done.
 
+mod compare;
+mod results;
+mod store;
+
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::template;
+pub use compare::{Cite, Diff, Form};
+pub use results::{Choose, Format, Plot, Report, Table, Weights};
+pub use store::{Export, Gc, Import, StoreCommand, Verify};
+
 /// How few bits per weight does a trained network need, in which number format, and what does each bit buy?
 #[derive(Debug, Parser)]
-#[command(name = "fewbits", version, max_term_width = 100)]
+#[command(
+    name = "fewbits",
+    version,
+    max_term_width = 100,
+    after_help = "Examples:\n  fewbits new study.ron     (an experiment to start from)\n  fewbits run study.ron     (runs it and shows its tables)\n  fewbits plan study.ron    (after an edit: what would run, and why)"
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -46,14 +60,6 @@ pub struct Global {
 fn speed(text: &str) -> Result<f64, String> {
     let speed = text.parse::<f64>().ok().filter(|speed| speed.is_finite() && *speed > 0.0);
     speed.ok_or_else(|| "a number above 0, such as 10 or 0.5".to_owned())
-}
-
-/// Reads a share, `1%` or `0.01`.
-fn share(text: &str) -> Result<f64, String> {
-    let number = |text: &str| text.trim().parse::<f64>().ok();
-    let share = text.strip_suffix('%').map_or_else(|| number(text), |text| number(text).map(|n| n / 100.0));
-    let share = share.filter(|share| *share > 0.0 && *share <= 1.0);
-    share.ok_or_else(|| "a share above 0% and up to 100%, such as 1% or 0.01".to_owned())
 }
 
 /// Reads a folder; an empty one is taken as none given, as a variable set to nothing means.
@@ -100,9 +106,33 @@ pub enum Command {
     Why(Why),
     /// Show a table of a file, or all of them
     #[command(
-        after_help = "Examples:\n  fewbits table study.ron\n  fewbits table study.ron tradeoff --format csv\n  fewbits table study.ron --format json   (every axis and metric, one object per point)"
+        after_help = "Examples:\n  fewbits table study.ron\n  fewbits table study.ron tradeoff --format csv\n  fewbits table study.ron --format json   (every axis and metric, one object per point)\n  fewbits table study.ron --format parquet -o study.parquet"
     )]
     Table(Table),
+    /// Say which point to choose: the smallest network that loses little, and how sure that is
+    #[command(
+        after_help = "Asks what the file's first `Choose` table asks; without one, for the smallest quantized network that loses at most a point of accuracy, with 95 % confidence. Exit code 1 if nothing fits.\n\nExamples:\n  fewbits choose study.ron\n  fewbits choose study.ron --max-drop 0.5pp --max-bits 4\n  fewbits choose study.ron --max-bytes 48KiB"
+    )]
+    Choose(Choose),
+    /// Write a report: one HTML file with every table, figures, the recommendation and where it all comes from
+    #[command(
+        after_help = "The file needs nothing else: no network, and no script to be read or printed.\n\nExample:\n  fewbits report study.ron -o study.html"
+    )]
+    Report(Report),
+    /// Write one figure: a table, or the curves of a trained network
+    #[command(
+        after_help = "A Pareto or Choose table becomes points with their front, a Pivot a heat map, other tables values with intervals.\n\nExamples:\n  fewbits plot study.ron pareto -o pareto.svg\n  fewbits plot study.ron tradeoff -o tradeoff.png\n  fewbits plot study.ron net -o training.svg"
+    )]
+    Plot(Plot),
+    /// Write the weights of a task's model, and the codes that stand for them, to an .npz
+    #[command(
+        after_help = "NumPy opens the file: TENSOR/weight, and TENSOR/codes, /scales, /zero_points and /codebook of quantized ones; docs/exports.md says how they belong together.\n\nExamples:\n  fewbits weights study.ron 'net(seed=0)' -o net.npz\n  fewbits weights study.ron 'small(seed=0,e=3)' -o small.npz"
+    )]
+    Weights(Weights),
+    /// Compare two runs, two experiments, or two points of one: parameters, tasks, and metrics with their noise
+    Diff(Diff),
+    /// Say what a paper must say of an experiment: methods with their sources, versions, digests, BibTeX
+    Cite(Cite),
     /// Watch a run that goes on in another process, or replay one that ended
     #[command(
         after_help = "Examples:\n  fewbits watch                    (the newest run)\n  fewbits watch 20261124-0915      (the run whose id begins so; `fewbits runs` lists them)\n  fewbits watch --speed 10         (replay ten times as fast as it was)"
@@ -122,18 +152,35 @@ pub enum Command {
     )]
     Round(Round),
     /// Look at the store, clean it, or carry results to another one
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  fewbits store info\n  fewbits store verify")]
     Store(StoreCommand),
     /// List or fetch datasets
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  fewbits data list\n  fewbits data fetch mnist")]
     Data(DataCommand),
-    /// Print a completion script for a shell
+    /// Write an experiment to start from
     #[command(
-        after_help = "Example:\n  fewbits completions bash > ~/.local/share/bash-completion/completions/fewbits"
+        after_help = "A file that is there is never overwritten.\n\nExamples:\n  fewbits new study.ron\n  fewbits new study.ron --template formats\n  fewbits new --list"
+    )]
+    New(New),
+    /// Show what can be written in an experiment: fields, values, defaults
+    #[command(
+        after_help = "It is told by the code that reads experiments. A value without a name is that of the first field; `Axis(\"x\")` may stand for any value in a node but the name of another.\n\nExamples:\n  fewbits schema                   (everything)\n  fewbits schema Train             (a kind of node, or any other name with its fields)\n  fewbits schema format            (all formats)\n  fewbits schema rounding          (a field, wherever it is)\n  fewbits schema --format json"
+    )]
+    Schema(Schema),
+    /// Print a completion script for a shell; it asks this program for names of tasks, tables and runs
+    #[command(
+        after_help = "Examples:\n  fewbits completions bash > ~/.local/share/bash-completion/completions/fewbits\n  fewbits completions zsh > ~/.zfunc/_fewbits\n  fewbits completions fish > ~/.config/fish/completions/fewbits.fish"
     )]
     Completions {
         /// The shell
         shell: Shell,
+    },
+    /// Print the manual page, or write those of all commands to a folder
+    #[command(after_help = "Examples:\n  fewbits man > fewbits.1\n  fewbits man ~/.local/share/man/man1")]
+    Man {
+        /// The folder, made if it is not there; one page per command
+        #[arg(value_name = "DIR")]
+        dir: Option<PathBuf>,
     },
 }
 
@@ -220,25 +267,32 @@ pub struct Why {
 }
 
 #[derive(Args, Debug)]
-pub struct Table {
-    #[command(flatten)]
-    pub file: File,
-    /// The table
+pub struct New {
+    /// The file to write
+    #[arg(value_name = "FILE", required_unless_present = "list")]
+    pub file: Option<PathBuf>,
+    /// The experiment it begins as
+    #[arg(long, value_name = "NAME", default_value = template::FIRST, value_parser = template::names())]
+    pub template: String,
+    /// List the templates, instead of writing one
+    #[arg(long, conflicts_with = "file")]
+    pub list: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Schema {
+    /// What is shown: a choice (format, model, op), one of its names (Float, Train) or a field [default: all]
     pub name: Option<String>,
     /// How it is written
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = SchemaFormat::Text)]
+    pub format: SchemaFormat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum SchemaFormat {
     /// For people
     Text,
-    /// Markdown
-    Md,
-    /// Comma-separated values
-    Csv,
-    /// An array of flat objects
+    /// One object
     Json,
 }
 
@@ -253,81 +307,9 @@ pub struct Runs {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum StoreCommand {
-    /// Show what is kept and how much room it takes, by op and by experiment
-    Info,
-    /// Read every record and object, and report what is damaged
-    #[command(
-        after_help = "Exit code 1 if anything is damaged or differs. Relative paths of a past run's files start from this folder.\n\nExamples:\n  fewbits store verify\n  fewbits store verify --recompute 1%\n  fewbits store verify --recompute 5% study.ron"
-    )]
-    Verify(Verify),
-    /// Delete what no experiment named here and no pinned run reaches
-    #[command(
-        after_help = "Without --delete, shows what would be deleted and what computing it again would take.\n\nExamples:\n  fewbits store gc study.ron other.ron\n  fewbits store gc study.ron --delete"
-    )]
-    Gc(Gc),
-    /// Write results to a file that another store can import
-    #[command(
-        after_help = "Examples:\n  fewbits store export -o results.tar\n  fewbits store export study.ron -o study.tar"
-    )]
-    Export(Export),
-    /// Take in the results of a file that `store export` wrote; its wholeness is checked, its author is trusted
-    #[command(after_help = "Example:\n  fewbits store import results.tar")]
-    Import(Import),
-}
-
-#[derive(Args, Debug)]
-pub struct Verify {
-    /// Do this share of the tasks once more and compare, such as 1%
-    #[arg(long, value_name = "SHARE", value_parser = share)]
-    pub recompute: Option<f64>,
-    /// Which tasks are done once more; another number takes others [default: from the clock]
-    #[arg(long, value_name = "S", requires = "recompute")]
-    pub seed: Option<u64>,
-    /// Experiments whose tasks are done once more [default: those of the newest runs]
-    #[arg(value_name = "FILE", requires = "recompute")]
-    pub files: Vec<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-pub struct Gc {
-    /// The experiments to keep
-    #[arg(value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    /// Delete, instead of showing what would be deleted
-    #[arg(long)]
-    pub delete: bool,
-    /// Delete though experiments named have tasks without a result, and with it what depends on those
-    #[arg(long)]
-    pub unfinished: bool,
-    /// Wait while another process writes to the store, instead of giving up
-    #[arg(long)]
-    pub wait: bool,
-}
-
-#[derive(Args, Debug)]
-pub struct Export {
-    /// The experiments whose results are written [default: all there is]
-    #[arg(value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    /// The file to write
-    #[arg(long, short, value_name = "FILE")]
-    pub output: PathBuf,
-}
-
-#[derive(Args, Debug)]
-pub struct Import {
-    /// The file to read
-    #[arg(value_name = "ARCHIVE")]
-    pub archive: PathBuf,
-    /// Wait while another process writes to the store, instead of giving up
-    #[arg(long)]
-    pub wait: bool,
-}
-
-#[derive(Debug, Subcommand)]
 pub enum DataCommand {
     /// Show which datasets are there
+    #[command(after_help = "Examples:\n  fewbits data list\n  fewbits data list --data-dir /data")]
     List,
     /// Download a dataset: mnist, fashion-mnist or cifar10
     #[command(after_help = "Example:\n  fewbits data fetch mnist")]
@@ -339,3 +321,6 @@ pub enum DataCommand {
         mirror: Option<String>,
     },
 }
+
+#[cfg(test)]
+mod examples;

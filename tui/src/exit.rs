@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use fewbits_engine::run::coordinator::RunError;
+use fewbits_engine::run::rebuild::RebuildError;
 use fewbits_store::StoreError;
 
 /// How the program ends.
@@ -68,7 +69,9 @@ pub fn code_of(error: &anyhow::Error) -> Exit {
         {
             return Exit::Store;
         }
-        if matches!(cause.downcast_ref::<RunError>(), Some(RunError::Store(_))) {
+        if matches!(cause.downcast_ref::<RunError>(), Some(RunError::Store(_)))
+            || matches!(cause.downcast_ref::<RebuildError>(), Some(RebuildError::Store(_)))
+        {
             return Exit::Store;
         }
     }

@@ -16,13 +16,19 @@ macro_rules! sayln {
 
 mod cli;
 mod command;
+mod complete;
 mod dashboard;
 mod diagnose;
 mod exit;
+mod figure;
 mod interrupt;
+mod output;
+mod question;
 mod reach;
 mod render;
+mod report;
 mod session;
+mod template;
 mod ui;
 
 use std::process::ExitCode;
@@ -34,6 +40,9 @@ use crate::exit::code_of;
 use crate::ui::plain::printable;
 
 fn main() -> ExitCode {
+    if complete::answer() {
+        return ExitCode::SUCCESS;
+    }
     std::panic::set_hook(Box::new(report_panic));
     let cli = Cli::parse();
     let global = &cli.global;
@@ -43,13 +52,22 @@ fn main() -> ExitCode {
         Command::Check(args) => command::check::check(args, global),
         Command::Why(args) => command::why::why(args, global),
         Command::Table(args) => command::table::table(args, global),
+        Command::Choose(args) => command::choose::choose(args, global),
+        Command::Report(args) => command::report::report(args, global),
+        Command::Plot(args) => command::report::plot(args, global),
+        Command::Weights(args) => command::weights::weights(args, global),
+        Command::Diff(args) => command::diff::diff(args, global),
+        Command::Cite(args) => command::cite::cite(args, global),
         Command::Watch(args) => command::watch::watch(args, global),
         Command::Runs(args) => command::runs::runs(args, global),
         Command::Store(args) => command::store::store(args, global),
         Command::Data(args) => command::data::data(args, global),
         Command::Values(args) => command::values::values(args, global),
         Command::Round(args) => command::round::round(args, global),
+        Command::New(args) => command::new::new(args, global),
+        Command::Schema(args) => command::schema::schema(args),
         Command::Completions { shell } => command::completions::completions(*shell),
+        Command::Man { dir } => command::man::man(dir.as_deref()),
     };
     match result {
         Ok(exit) => exit.into(),

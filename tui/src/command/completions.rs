@@ -1,17 +1,14 @@
 //! `completions`: a script for a shell.
 
 use anyhow::Result;
-use clap::CommandFactory;
-use clap_complete::{Shell, generate};
+use clap_complete::Shell;
 
 use super::print;
-use crate::cli::Cli;
+use crate::complete::script;
 use crate::exit::Exit;
 
 /// Prints the completion script.
 pub fn completions(shell: Shell) -> Result<Exit> {
-    let mut script = vec![];
-    generate(shell, &mut Cli::command(), "fewbits", &mut script);
-    print(&String::from_utf8_lossy(&script))?;
+    print(&script(shell)?)?;
     Ok(Exit::Done)
 }

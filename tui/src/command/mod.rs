@@ -2,19 +2,27 @@
 
 pub mod archive;
 pub mod check;
+pub mod choose;
+pub mod cite;
 pub mod collect;
 pub mod completions;
 pub mod data;
 pub mod detach;
+pub mod diff;
+pub mod man;
+pub mod new;
 pub mod plan;
+pub mod report;
 pub mod round;
 pub mod run;
 pub mod runs;
+pub mod schema;
 pub mod store;
 pub mod table;
 pub mod values;
 pub mod verify;
 pub mod watch;
+pub mod weights;
 pub mod why;
 
 use std::io::Write;
@@ -23,8 +31,13 @@ use anyhow::Result;
 
 /// Writes results to standard output. Who closed it has seen enough, which is no error.
 pub fn print(text: &str) -> Result<()> {
+    print_bytes(text.as_bytes())
+}
+
+/// Writes results that are bytes already, as [`print`] does.
+pub fn print_bytes(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         Ok(()) | Err(_) => Ok(()),
     }

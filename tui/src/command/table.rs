@@ -1,42 +1,57 @@
 //! `table`: an experiment's tables from what is in the store; runs nothing.
 
-use anyhow::{Result, anyhow};
+use std::io::Write;
+
+use anyhow::{Context, Result, anyhow};
+use fewbits_engine::graph::Graph;
 use fewbits_engine::plan::{Plan, Planner};
 use fewbits_engine::spec::table::{Shape, Table as Wanted};
 use fewbits_engine::table::long;
 use fewbits_engine::table::results::Results;
-use fewbits_engine::table::sheet::{Layout, make};
+use fewbits_engine::table::sheet::{Layout, Made, make};
 use fewbits_engine::text::fault::suggest;
+use fewbits_ops::StandardOps;
 use fewbits_store::Store;
 
-use super::{note, print};
+use super::{note, print, print_bytes};
 use crate::cli::{Format, Global, Table};
 use crate::exit::{Coded, Exit};
-use crate::render;
+use crate::output;
+use crate::render::{self, number::bytes};
 use crate::session::{Session, open, reader};
 use crate::ui::plain::printable;
 
 /// Shows one table, or all.
 pub fn table(args: &Table, global: &Global) -> Result<Exit> {
+    if let (Format::Parquet, None) = (args.format, &args.output) {
+        return Err(Coded::usage("Parquet is not for reading: name a file to write with -o FILE"));
+    }
     let session = open(&args.file.file, global)?;
     let (graph, store) = (&*session.graph, reader(global)?);
     let planner = Planner::new(graph, &*session.ops, &store);
     let plan = planner.plan()?;
-    let all = Shown::new(&session, &plan, &store)?;
-    let text = match (&args.name, args.format) {
+    let tables = &graph.experiment.tables;
+    let shown = match (&args.name, args.format) {
         (Some(name), format) => {
-            let tables = &graph.experiment.tables;
             let table = tables.iter().find(|table| table.name == *name).ok_or_else(|| {
                 let hint = suggest(name, tables.iter().map(|table| table.name.as_str()));
                 Coded::usage(format!("{}: there is no table `{name}`; {hint}", args.file.file.display()))
             })?;
-            all.one(table, format)?
+            Shown::of(&session, &plan, &store, std::slice::from_ref(table))?.one(table, format)?
         }
-        (None, format @ (Format::Json | Format::Csv)) => all.rows(format)?,
-        (None, format) => all.every(format)?,
+        (None, format @ (Format::Text | Format::Md)) if !tables.is_empty() => {
+            Shown::of(&session, &plan, &store, tables)?.every(format)?.into_bytes()
+        }
+        (None, format) => Shown::new(&session, &plan, &store)?.rows(format)?,
     };
     note(planner.notes().into_iter().chain(store.warnings()));
-    print(&text)?;
+    match &args.output {
+        None => print_bytes(&shown)?,
+        Some(path) => {
+            let size = output::write(path, |file| Ok(file.write_all(&shown)?))?;
+            print(&printable(&format!("{}: {}\n", path.display(), bytes(size))))?;
+        }
+    }
     Ok(Exit::Done)
 }
 
@@ -53,15 +68,17 @@ impl<'s> Shown<'s> {
         Ok(Self { session, results: Results::read(&session.graph, plan, store, &every)? })
     }
 
+    /// Reads what these tables show.
+    fn of(session: &'s Session, plan: &Plan, store: &Store, tables: &[Wanted]) -> Result<Self> {
+        let graph = &*session.graph;
+        let (shown, _) = mentioned(graph, tables);
+        Ok(Self { session, results: Results::read(graph, plan, store, &shown)? })
+    }
+
     /// Reads what the experiment's tables show, and checks the rest.
     pub fn tables(session: &'s Session, plan: &Plan, store: &Store) -> Result<Self> {
         let graph = &*session.graph;
-        let tables = &graph.experiment.tables;
-        let shown = |node: &usize| {
-            let name = &graph.experiment.nodes[*node].name;
-            tables.iter().flat_map(Wanted::expressions).any(|expression| expression.mentions(name))
-        };
-        let (shown, rest): (Vec<usize>, Vec<usize>) = (0..graph.steps.len()).partition(shown);
+        let (shown, rest) = mentioned(graph, &graph.experiment.tables);
         let mut results = Results::read(graph, plan, store, &shown)?;
         results.check(graph, plan, store, &rest)?;
         Ok(Self { session, results })
@@ -72,13 +89,15 @@ impl<'s> Shown<'s> {
         self.results.damaged()
     }
 
-    /// Returns all tables, one after the other; the long table where the experiment asks for none.
+    /// Returns all tables, one after the other, in a format of text; the long table where the experiment asks for none.
     pub fn every(&self, format: Format) -> Result<String> {
         let tables = &self.session.graph.experiment.tables;
-        if tables.is_empty() {
-            return self.rows(format);
-        }
-        Ok(tables.iter().map(|table| self.one(table, format)).collect::<Result<Vec<_>>>()?.join("\n"))
+        let all = if tables.is_empty() {
+            self.rows(format)?
+        } else {
+            tables.iter().map(|table| self.one(table, format)).collect::<Result<Vec<_>>>()?.join(&b'\n')
+        };
+        String::from_utf8(all).context("the tables are no text")
     }
 
     /// Returns the best points in a few lines: the front of the first Pareto table; nothing where there is none.
@@ -91,21 +110,47 @@ impl<'s> Shown<'s> {
         printable(&made.map_or(String::new(), |made| render::best::best(&made)))
     }
 
-    fn rows(&self, format: Format) -> Result<String> {
-        let rows = long::rows(&self.session.graph, &self.results);
-        Ok(match format {
-            Format::Json => serde_json::to_string_pretty(&rows)? + "\n",
-            Format::Csv => render::long::csv(&rows)?,
-            Format::Text => printable(&render::long::text(&rows, false)),
-            Format::Md => printable(&render::long::text(&rows, true)),
-        })
+    fn rows(&self, format: Format) -> Result<Vec<u8>> {
+        render::long::render(&long::rows(&self.session.graph, &self.results), format)
     }
 
-    fn one(&self, table: &Wanted, format: Format) -> Result<String> {
+    fn one(&self, table: &Wanted, format: Format) -> Result<Vec<u8>> {
         let layout = if matches!(format, Format::Text | Format::Md) { Layout::Grid } else { Layout::Flat };
         let made = make(&*self.session.ops, &self.session.graph, &self.results, table, layout)
             .map_err(|error| anyhow!("table `{}`: {error}", table.name))?;
-        let text = render::table::render(&made, format)?;
-        Ok(if layout == Layout::Grid { printable(&text) } else { text })
+        let mut text = render::table::render(&made, format)?;
+        if layout == Layout::Grid {
+            text.extend(self.answer(&made, table).into_bytes());
+        }
+        Ok(text)
     }
+
+    /// Returns what a table answers, in sentences; nothing where it asks nothing.
+    fn answer(&self, made: &Made, table: &Wanted) -> String {
+        let Some(choice) = &made.choice else { return String::new() };
+        let said = render::choice::answer(choice, table, &self.session.graph.experiment);
+        printable(&format!("\n{}\n", said.join("\n")))
+    }
+
+    /// Returns the answer to a question, for people with its figures below, and whether anything fits.
+    pub fn choice(&self, table: &Wanted, format: Format) -> Result<(Vec<u8>, bool)> {
+        let made = make(&*self.session.ops, &self.session.graph, &self.results, table, Layout::Grid)
+            .map_err(|error| anyhow!("table `{}`: {error}", table.name))?;
+        let fits = made.choice.as_ref().is_some_and(|choice| choice.chosen.is_some());
+        let figures = render::table::render(&made, format)?;
+        if !matches!(format, Format::Text | Format::Md) {
+            return Ok((figures, fits));
+        }
+        let said = format!("{}\n", self.answer(&made, table).trim_start());
+        Ok(([said.into_bytes(), figures].concat(), fits))
+    }
+}
+
+/// Returns the nodes that tables show something of, and the others.
+fn mentioned(graph: &Graph<StandardOps>, tables: &[Wanted]) -> (Vec<usize>, Vec<usize>) {
+    let shown = |node: &usize| {
+        let name = &graph.experiment.nodes[*node].name;
+        tables.iter().flat_map(Wanted::expressions).any(|expression| expression.mentions(name))
+    };
+    (0..graph.steps.len()).partition(shown)
 }

@@ -46,15 +46,15 @@ pub fn why(args: &Why, global: &Global) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn find(graph: &Graph<StandardOps>, plan: &Plan, text: &str) -> Result<TaskId> {
+/// Returns the task that a text means: the beginning of a key, or a name.
+pub fn find(graph: &Graph<StandardOps>, plan: &Plan, text: &str) -> Result<TaskId> {
+    by_key(graph, plan, text).map_or_else(|| graph.find(text).map_err(Coded::usage), Ok)
+}
+
+/// Returns the task whose key begins with these hex digits; none if they are too few, or none is known.
+pub fn by_key(graph: &Graph<StandardOps>, plan: &Plan, text: &str) -> Option<TaskId> {
     let hex = text.len() >= SHORTEST_PREFIX && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if hex {
-        let prefix = text.to_lowercase();
-        let has_key =
-            |task: &TaskId| plan.of(*task).key.is_some_and(|key| key.to_string().starts_with(&prefix));
-        if let Some(task) = graph.tasks().find(has_key) {
-            return Ok(task);
-        }
-    }
-    graph.find(text).map_err(Coded::usage)
+    let prefix = text.to_lowercase();
+    let has_key = |task: &TaskId| plan.of(*task).key.is_some_and(|key| key.to_string().starts_with(&prefix));
+    if hex { graph.tasks().find(has_key) } else { None }
 }

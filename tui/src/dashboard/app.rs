@@ -241,7 +241,9 @@ impl App {
         let Some(table) = study.opened.graph.experiment.tables.get(wanted.table) else { return };
         let shown = made.map(|groups| match &table.shape {
             Shape::Pivot { rows, each, .. } => Shown::pivot(groups, each.len(), rows.len()),
-            Shape::Table { .. } | Shape::Pareto { .. } => Shown::list(groups),
+            Shape::Table { .. } | Shape::Pareto { .. } | Shape::Contrast { .. } | Shape::Choose(_) => {
+                Shown::list(groups)
+            }
         });
         self.tables.insert(wanted, shown);
     }

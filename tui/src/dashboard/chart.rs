@@ -1,4 +1,4 @@
-//! Axes with ticks at round values, and curves drawn between them.
+//! Axes in a terminal, and curves drawn between them.
 //! Knows nothing of what is measured.
 
 use ratatui::buffer::Buffer;
@@ -10,19 +10,7 @@ use ratatui::widgets::canvas::{Canvas, Line as Stroke, Points};
 
 use super::paint::put;
 use super::theme::Theme;
-
-/// An axis: where it begins and ends, and its ticks.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Axis {
-    /// The least value, or its logarithm.
-    pub low: f64,
-    /// The largest.
-    pub high: f64,
-    /// Whether places are logarithms.
-    pub log: bool,
-    /// Values with ticks, as places on the axis, and their text.
-    pub ticks: Vec<(f64, String)>,
-}
+use crate::figure::axis::Axis;
 
 /// A line through points.
 pub struct Curve {
@@ -42,58 +30,6 @@ pub struct Plot {
     pub x: Axis,
     /// The vertical axis.
     pub y: Axis,
-}
-
-impl Axis {
-    /// Makes an axis for these values with at most `most` ticks. On a logarithmic axis only positive values count.
-    #[must_use]
-    pub fn fit(values: impl Iterator<Item = f64>, log: bool, most: usize) -> Self {
-        let place = |value: f64| if log { value.log10() } else { value };
-        let usable = values.map(place).filter(|place| place.is_finite());
-        let (low, high) = usable
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), place| (low.min(place), high.max(place)));
-        let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
-        // A single value gets room around it.
-        let room = if high - low > 1e-12 * high.abs().max(1.0) { 0.0 } else { high.abs().max(1.0) * 0.05 };
-        let (low, high) = (low - room, high + room);
-        let step = if log {
-            (high - low).max(1.0).ceil() / (most.max(2) - 1) as f64
-        } else {
-            nice(high - low, most)
-        };
-        let step = if log { step.ceil().max(1.0) } else { step };
-        let (first, last) = ((low / step).floor(), (high / step).ceil());
-        let count = ((last - first) as usize).min(50);
-        let ticks =
-            (0..=count).map(|at| (first + at as f64) * step).map(|place| (place, label(place, step, log)));
-        Self { low: first * step, high: last * step, log, ticks: ticks.collect() }
-    }
-
-    /// Returns where a value lies between the ends of the axis, from 0 to 1; none if it cannot be shown.
-    #[must_use]
-    pub fn share(&self, value: f64) -> Option<f64> {
-        let place = if self.log { value.log10() } else { value };
-        let share = (place - self.low) / (self.high - self.low);
-        (place.is_finite() && (-1e-9..=1.0 + 1e-9).contains(&share)).then(|| share.clamp(0.0, 1.0))
-    }
-}
-
-/// The smallest of 1, 2, 5 times a power of ten that cuts a span into at most so many ticks.
-fn nice(span: f64, most: usize) -> f64 {
-    let raw = span / (most.max(2) - 1) as f64;
-    let power = 10_f64.powf(raw.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].into_iter().find(|factor| factor * power >= raw * (1.0 - 1e-9));
-    step.unwrap_or(10.0) * power
-}
-
-fn label(place: f64, step: f64, log: bool) -> String {
-    if log {
-        let value = 10_f64.powf(place);
-        return if (1e-3..1e5).contains(&value) { format!("{value}") } else { format!("1e{place:.0}") };
-    }
-    let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
-    let place = if place.abs() < step / 2.0 { 0.0 } else { place };
-    if place.abs() >= 1e6 { format!("{place:.1e}") } else { format!("{place:.decimals$}") }
 }
 
 impl Plot {
@@ -199,41 +135,5 @@ impl Plot {
                 }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn texts(axis: &Axis) -> Vec<&str> {
-        axis.ticks.iter().map(|(_, text)| text.as_str()).collect()
-    }
-
-    #[test]
-    fn ticks_are_round_values_around_the_data() {
-        let check = |values: &[f64], most, expected: &[&str]| {
-            assert_eq!(texts(&Axis::fit(values.iter().copied(), false, most)), expected, "{values:?}");
-        };
-        check(&[0.1, 0.93], 6, &["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
-        check(&[2.0, 8.0], 4, &["2", "4", "6", "8"]);
-        check(&[1.0, 20.0], 5, &["0", "5", "10", "15", "20"]);
-        check(&[-0.03, 0.02], 6, &["-0.03", "-0.02", "-0.01", "0.00", "0.01", "0.02"]);
-        check(&[], 3, &["0.0", "0.5", "1.0"]);
-        check(&[f64::NAN, f64::INFINITY], 3, &["0.0", "0.5", "1.0"]);
-    }
-
-    #[test]
-    fn a_logarithmic_axis_has_powers_of_ten() {
-        let axis = Axis::fit([0.02, 3.0, 0.0, -1.0].into_iter(), true, 6);
-        assert_eq!(texts(&axis), ["0.01", "0.1", "1", "10"]);
-        assert_eq!(axis.share(0.0), None);
-        assert!((axis.share(1.0).unwrap() - 2.0 / 3.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn one_value_gets_room() {
-        let axis = Axis::fit([0.5].into_iter(), false, 4);
-        assert!(axis.low < 0.5 && axis.high > 0.5, "{axis:?}");
     }
 }

@@ -12,7 +12,7 @@ use fewbits_engine::plan::Plan;
 use fewbits_engine::spec::expression::Expression;
 use fewbits_engine::spec::table::{Shape, Table};
 use fewbits_engine::table::group::Groups;
-use fewbits_engine::table::results::Results;
+use fewbits_engine::table::results::{Results, wants_answers};
 use fewbits_engine::text::fault::{Faults, Span};
 use fewbits_ops::StandardOps;
 use fewbits_store::{Key, Record, RunReader, Store, StoreError};
@@ -317,9 +317,10 @@ impl Followed {
             .filter(|task| cached.binary_search(&(task.index() as u32)).is_ok())
             .filter_map(|task| Some((task, plan.of(task).key?)))
             .collect();
+        let with_answers = wants_answers(&graph);
         for (task, key) in keys {
             if let Some(record) = store.record(&key)? {
-                self.results.learn(task, record.metrics, record.seconds);
+                self.results.learn_record(task, record.into(), with_answers);
             }
         }
         self.cached_read = true;
@@ -354,5 +355,6 @@ fn other_cost(table: &Table) -> Option<Table> {
         filter: table.filter.as_ref().and_then(|filter| compile(&filter.text)),
         replicate: table.replicate,
         average: table.average.clone(),
+        interval: table.interval,
     })
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fewbits_engine::spec::experiment::Experiment;
-use fewbits_engine::table::estimate::Estimate;
+use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::table::front::front;
 use fewbits_engine::table::group::{Groups, Point};
 

@@ -1,6 +1,7 @@
 //! Numbers as people read them.
 
-use fewbits_engine::table::estimate::Estimate;
+use fewbits_engine::statistics::SIGNIFICANT;
+use fewbits_engine::statistics::estimate::Estimate;
 
 /// Below this, a number is what is left of a difference of equal numbers.
 const NOISE: f64 = 1e-13;
@@ -31,19 +32,39 @@ pub fn exact(value: f64) -> String {
     }
 }
 
-/// Returns a mean with half the width of its interval, where it has one: that in two digits, the mean no finer.
+/// Returns a mean with half the width of its interval, where it has one: that in two digits, the mean no finer. Near
+/// chance, the least and the largest value instead. A star marks what the table's test finds.
 #[must_use]
 pub fn estimate(value: &Estimate) -> String {
-    match value.half_width {
-        Some(half) if half >= NOISE => {
-            let decimals = (1.0 - half.log10().floor()).clamp(0.0, 6.0) as usize;
-            // A mean that rounds to zero has no sign.
-            let mean =
-                if value.mean.abs() < 0.5 * 10_f64.powi(-(decimals as i32)) { 0.0 } else { value.mean };
-            format!("{mean:.decimals$} ±{half:.decimals$}")
+    let mark = if value.adjusted.is_some_and(|p| p < SIGNIFICANT) { " *" } else { "" };
+    let half = value.half_width().filter(|half| *half >= NOISE);
+    let text = match half {
+        Some(_) if value.near_chance && value.least < value.most => {
+            let decimals = decimals(value.most - value.least);
+            format!("{:.decimals$}–{:.decimals$}", value.least, value.most)
         }
-        Some(_) | None => number(value.mean),
+        Some(half) => with_error(value.mean, half),
+        None => number(value.mean),
+    };
+    text + mark
+}
+
+/// Returns a number with its error, both with as many decimals as give the error two digits; very small ones with an
+/// exponent.
+#[must_use]
+pub fn with_error(value: f64, error: f64) -> String {
+    if error < 1e-5 && value.abs() < 1e-3 {
+        return format!("{value:.1e} ±{error:.1e}");
     }
+    let decimals = decimals(error);
+    // A number that rounds to zero has no sign.
+    let value = if value.abs() < 0.5 * 10_f64.powi(-(decimals as i32)) { 0.0 } else { value };
+    format!("{value:.decimals$} ±{error:.decimals$}")
+}
+
+/// Returns how many decimals give a size two digits; four, where there is none.
+fn decimals(size: f64) -> usize {
+    if size < NOISE { 4 } else { (1.0 - size.log10().floor()).clamp(0.0, 6.0) as usize }
 }
 
 /// Returns a count of bytes in the unit that reads best.
@@ -88,16 +109,22 @@ mod tests {
 
     #[test]
     fn a_mean_is_no_finer_than_its_interval() {
-        let check = |mean, half, text: &str| {
-            let value = Estimate { mean, half_width: half, least: mean, most: mean, n: 4 };
+        let check = |mean: f64, half: Option<f64>, text: &str| {
+            let interval = half.map(|half| (mean - half, mean + half));
+            let value = Estimate { interval, n: 4, ..Estimate::of(&[mean]).unwrap() };
             assert_eq!(estimate(&value), text);
         };
         check(0.931_25, Some(0.003_712), "0.9313 ±0.0037");
         check(82.825, Some(0.3703), "82.83 ±0.37");
+        check(-9.5e-8, Some(1.31e-9), "-9.5e-8 ±1.3e-9");
         check(39.0, Some(9.1646), "39.0 ±9.2");
         check(-0.000_01, Some(0.012), "0.000 ±0.012");
         check(120.0, Some(133.0), "120 ±133");
         check(0.098, Some(0.0), "0.0980");
         check(0.098, None, "0.0980");
+        let chance = Estimate { near_chance: true, ..Estimate::of(&[0.098, 0.102]).unwrap() };
+        assert_eq!(estimate(&chance), "0.0980–0.1020");
+        let marked = Estimate { adjusted: Some(0.01), ..Estimate::of(&[0.1, 0.1]).unwrap() };
+        assert_eq!(estimate(&marked), "0.1000 *");
     }
 }

@@ -1,4 +1,4 @@
-//! A table of an experiment as text, Markdown, CSV or JSON.
+//! A table of an experiment as text, Markdown, CSV, JSON or Parquet.
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, ContentArrangement, presets};
@@ -7,15 +7,15 @@ use serde_json::{Map, Value as Json};
 
 use super::number::estimate;
 use crate::cli::Format;
+use crate::ui::plain::printable;
 
-/// Returns a table in a format, ending in a newline.
-pub fn render(made: &Made, format: Format) -> Result<String> {
-    Ok(match format {
-        Format::Text => grids(made, false),
-        Format::Md => grids(made, true),
-        Format::Csv => csv(made)?,
-        Format::Json => serde_json::to_string_pretty(&objects(made))? + "\n",
-    })
+/// Returns a table in a format; text ends in a newline.
+pub fn render(made: &Made, format: Format) -> Result<Vec<u8>> {
+    match format {
+        Format::Text => Ok(printable(&grids(made, false)).into_bytes()),
+        Format::Md => Ok(printable(&grids(made, true)).into_bytes()),
+        Format::Csv | Format::Json | Format::Parquet => super::long::render(&objects(made), format),
+    }
 }
 
 fn grids(made: &Made, markdown: bool) -> String {
@@ -44,8 +44,14 @@ fn grid(sheet: &Sheet, markdown: bool) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(if markdown { presets::ASCII_MARKDOWN } else { presets::NOTHING });
     table.set_content_arrangement(ContentArrangement::Disabled);
-    // Several axes across would make wide columns: one line each.
-    let heading = |text: &String| if markdown { text.clone() } else { text.replace(", ", "\n") };
+    // Several axes across, and differences, would make wide columns: one line each.
+    let heading = |text: &String| {
+        if markdown {
+            text.clone()
+        } else {
+            text.replace(", ", "\n").replace(" - ", "\n- ").replace(" × (", "\n× (")
+        }
+    };
     table.set_header(sheet.headings.iter().map(heading));
     // A mean over fewer replications than the others must not pass for one of them.
     let n = |cell: &Cell| if let Cell::Value(value) = cell { value.n } else { 0 };
@@ -77,9 +83,13 @@ fn objects(made: &Made) -> Vec<Map<String, Json>> {
                     Cell::Absent | Cell::Missing => drop(object.insert(heading.clone(), Json::Null)),
                     Cell::Value(value) => {
                         object.insert(heading.clone(), Json::from(value.mean));
-                        if let Some(half) = value.half_width {
-                            object.insert(format!("{heading}.low"), Json::from(value.mean - half));
-                            object.insert(format!("{heading}.high"), Json::from(value.mean + half));
+                        let (low, high) = value.interval.unzip();
+                        let more =
+                            [("low", low), ("high", high), ("sd", value.spread), ("p", value.adjusted)];
+                        for (name, number) in more {
+                            if let Some(number) = number {
+                                object.insert(format!("{heading}.{name}"), Json::from(number));
+                            }
                         }
                         object.insert(format!("{heading}.n"), Json::from(value.n));
                     }
@@ -89,8 +99,4 @@ fn objects(made: &Made) -> Vec<Map<String, Json>> {
         }
     }
     objects
-}
-
-fn csv(made: &Made) -> Result<String> {
-    super::long::csv(&objects(made))
 }

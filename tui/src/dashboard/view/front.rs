@@ -8,10 +8,11 @@ use ratatui::text::{Line, Span};
 
 use super::pareto::{Picture, pinned};
 use crate::dashboard::app::App;
-use crate::dashboard::chart::{Axis, Curve, Plot};
+use crate::dashboard::chart::{Curve, Plot};
 use crate::dashboard::cursor::Cursor;
 use crate::dashboard::paint::{heading, left, line, list, put, put_all, top, wrap};
 use crate::dashboard::tables::{mean, value};
+use crate::figure::axis::Axis;
 use crate::render::number::{estimate, number};
 use crate::ui::plain::printable;
 

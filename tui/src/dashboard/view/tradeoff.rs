@@ -94,7 +94,7 @@ pub(super) fn listed(app: &App) -> Vec<usize> {
                 points.into_iter().filter(|at| front.contains(at)).collect()
             }
         }
-        Shape::Table { .. } | Shape::Pivot { .. } => points,
+        Shape::Table { .. } | Shape::Pivot { .. } | Shape::Contrast { .. } | Shape::Choose(_) => points,
     }
 }
 
@@ -300,7 +300,7 @@ pub fn row_of(study: &Study, shown: &Shown, at: usize) -> Option<Vec<(String, St
     for (column, heading) in shown.groups.headings.iter().enumerate() {
         let Some(value) = value(point, column) else { continue };
         row.push((heading.clone(), value.mean.to_string()));
-        if let Some(half) = value.half_width {
+        if let Some(half) = value.half_width() {
             row.push((format!("{heading}.half_width"), half.to_string()));
             row.push((format!("{heading}.n"), value.n.to_string()));
         }

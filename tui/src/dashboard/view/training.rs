@@ -10,13 +10,14 @@ use ratatui::text::{Line, Span};
 use super::task::field;
 use super::{Hints, View, task};
 use crate::dashboard::app::App;
-use crate::dashboard::chart::{Axis, Curve, Plot};
+use crate::dashboard::chart::{Curve, Plot};
 use crate::dashboard::cursor::Cursor;
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
 use crate::dashboard::paint::{heading, item_at, left, line, list, put, top};
 use crate::dashboard::standing::Status;
 use crate::dashboard::study::Study;
+use crate::figure::axis::Axis;
 
 /// The keys that matter most here.
 pub const HINTS: Hints =

@@ -1,0 +1,47 @@
+//! What `diff` and `cite` are asked.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::File;
+
+#[derive(Args, Debug)]
+#[command(
+    override_usage = "fewbits diff [OPTIONS] <A> <B>\n       fewbits diff [OPTIONS] <A> <POINT> <POINT>",
+    after_help = "A and B are files, or runs by the beginning of their ids (`fewbits runs` lists them). A point is a task without its seed, of A.\n\nExamples:\n  fewbits diff study.ron other.ron\n  fewbits diff 20261124-0915 study.ron\n  fewbits diff study.ron 'small(e=3)' 'small(e=2)' --format json"
+)]
+pub struct Diff {
+    /// A file, or a run
+    #[arg(value_name = "A")]
+    pub from: PathBuf,
+    /// What it is compared with: a file, a run; or the first of two points of A, such as 'small(e=3,m=0)'
+    #[arg(value_name = "B")]
+    pub to: PathBuf,
+    /// The second point of A
+    #[arg(value_name = "POINT")]
+    pub second: Option<String>,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = Form::Text)]
+    pub format: Form,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The digest of the results is the same on every machine whose numbers are the same.\n\nExamples:\n  fewbits cite study.ron\n  fewbits cite study.ron --format json"
+)]
+pub struct Cite {
+    #[command(flatten)]
+    pub file: File,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = Form::Text)]
+    pub format: Form,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// For people
+    Text,
+    /// One object
+    Json,
+}

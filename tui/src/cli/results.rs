@@ -1,0 +1,109 @@
+//! What `table`, `choose`, `report`, `plot` and `weights` are asked.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::File;
+
+#[derive(Args, Debug)]
+pub struct Table {
+    #[command(flatten)]
+    pub file: File,
+    /// The table
+    pub name: Option<String>,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// The file to write [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// Markdown
+    Md,
+    /// Comma-separated values
+    Csv,
+    /// An array of flat objects
+    Json,
+    /// Typed columns; needs -o FILE
+    Parquet,
+}
+
+#[derive(Args, Debug)]
+pub struct Choose {
+    #[command(flatten)]
+    pub file: File,
+    /// The most that may be lost against float32, in points (0.5pp) or as a share (0.005)
+    #[arg(long, value_name = "DROP", value_parser = drop)]
+    pub max_drop: Option<f64>,
+    /// The most bytes of weights: 32768, 48KiB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_bytes: Option<u64>,
+    /// The most bits of a code, without its share of scales
+    #[arg(long, value_name = "BITS")]
+    pub max_bits: Option<f64>,
+    /// The `Choose` table that is asked
+    #[arg(long, value_name = "NAME")]
+    pub table: Option<String>,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Args, Debug)]
+pub struct Report {
+    #[command(flatten)]
+    pub file: File,
+    /// The file to write
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Plot {
+    #[command(flatten)]
+    pub file: File,
+    /// The table, or the node whose networks are trained
+    pub name: String,
+    /// The file to write: .svg or .png
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Weights {
+    #[command(flatten)]
+    pub file: File,
+    /// The task of a Train or a Quantize, named as for `why`
+    pub task: String,
+    /// The file to write
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// Reads a loss: `0.5pp` in points, `0.005` as a share.
+fn drop(text: &str) -> Result<f64, String> {
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|drop| (0.0..=100.0).contains(drop));
+    let drop = match text.strip_suffix("pp") {
+        Some(points) => number(points).map(|points| points / 100.0),
+        // More than that is rather meant in points.
+        None => number(text).filter(|share| *share <= 0.25),
+    };
+    drop.ok_or_else(|| "a loss in points, such as 0.5pp, or as a share, such as 0.005".to_owned())
+}
+
+/// Reads a number of bytes: `32768`, `48KiB`, `1.5MiB`, `64kB`.
+fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, f64); 6] =
+        [("KiB", 1024.0), ("MiB", 1_048_576.0), ("kB", 1e3), ("KB", 1e3), ("MB", 1e6), ("B", 1.0)];
+    let split = UNITS.iter().find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, *scale)));
+    let (number, scale) = split.unwrap_or((text, 1.0));
+    let bytes = number.trim().parse::<f64>().ok().map(|number| number * scale);
+    let bytes = bytes.filter(|bytes| (0.0..1e18).contains(bytes)).map(|bytes| bytes as u64);
+    bytes.ok_or_else(|| "a number of bytes, such as 32768 or 48KiB".to_owned())
+}

@@ -1,0 +1,107 @@
+//! `diff`: two runs, two experiments, or two points of one, side by side; runs nothing.
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use fewbits_engine::diff::points::PointsDiff;
+use fewbits_engine::diff::{Diff as Differences, Side};
+use fewbits_engine::plan::Planner;
+use fewbits_engine::table::results::Results;
+use fewbits_ops::StandardOps;
+use fewbits_store::Store;
+
+use super::why::by_key;
+use super::{count, note, print, watch};
+use crate::cli::{Diff, Form, Global};
+use crate::exit::{Coded, Exit};
+use crate::reach::Reach;
+use crate::render;
+use crate::session::reader;
+use crate::ui::plain::printable;
+
+/// Shows what differs.
+pub fn diff(args: &Diff, global: &Global) -> Result<Exit> {
+    let store = reader(global)?;
+    let text = match &args.second {
+        Some(second) => points(args, second, &store, global)?,
+        None => experiments(args, &store, global)?,
+    };
+    note(store.warnings());
+    print(&text)?;
+    Ok(Exit::Done)
+}
+
+fn experiments(args: &Diff, store: &Store, global: &Global) -> Result<String> {
+    let (from, to) = (Known::read(&args.from, store, global)?, Known::read(&args.to, store, global)?);
+    let planners = [from.planner(store), to.planner(store)];
+    let found = Differences::between(&from.side(&planners[0]), &to.side(&planners[1]));
+    let found = found.map_err(|error| anyhow!(error))?;
+    note(planners.iter().flat_map(Planner::notes).chain(from.notes()).chain(to.notes()));
+    let names = [from.reach.name, to.reach.name];
+    Ok(match args.format {
+        Form::Json => serde_json::to_string_pretty(&render::diff::json::experiments(&names, &found))? + "\n",
+        Form::Text => printable(&render::diff::experiments(&names, &found)),
+    })
+}
+
+fn points(args: &Diff, second: &str, store: &Store, global: &Global) -> Result<String> {
+    let known = Known::read(&args.from, store, global)?;
+    let planner = known.planner(store);
+    let side = known.side(&planner);
+    let name = |text: &str| {
+        by_key(side.graph, side.plan, text).map_or_else(|| text.to_owned(), |task| side.graph.name(task))
+    };
+    let names = [name(&args.to.to_string_lossy()), name(second)];
+    let found = PointsDiff::between(&side, &names[0], &names[1]).map_err(Coded::usage)?;
+    note(planner.notes().into_iter().chain(known.notes()));
+    Ok(match args.format {
+        Form::Json => serde_json::to_string_pretty(&render::diff::json::points(&names, &found))? + "\n",
+        Form::Text => printable(&render::diff::points(&names, &found)),
+    })
+}
+
+/// An experiment with its results.
+struct Known {
+    reach: Reach,
+    results: Results,
+}
+
+impl Known {
+    /// Reads a file or, where there is no such file, the run whose id begins so.
+    fn read(name: &Path, store: &Store, global: &Global) -> Result<Self> {
+        let reach = match name.to_str().filter(|_| !is_file(name)) {
+            None => Reach::of_file(name, store, global)?,
+            Some(id) => {
+                let hint = |error| anyhow::Error::context(error, format!("`{id}` is no file"));
+                let run = watch::find(store, Some(id)).map_err(hint)?;
+                Reach::of_run(&run, store, global)?.map_err(Coded::usage)?
+            }
+        };
+        let nodes: Vec<usize> = (0..reach.graph.steps.len()).collect();
+        let results = Results::read(&reach.graph, &reach.plan, store, &nodes)?;
+        Ok(Self { reach, results })
+    }
+
+    fn planner<'k>(&'k self, store: &'k Store) -> Planner<'k, StandardOps> {
+        Planner::remembering(&self.reach.graph, &*self.reach.ops, store, self.reach.sources.clone())
+    }
+
+    fn side<'k>(&'k self, planner: &'k Planner<'k, StandardOps>) -> Side<'k, StandardOps> {
+        Side { graph: &self.reach.graph, planner, plan: &self.reach.plan, results: &self.results }
+    }
+
+    /// Says what cannot be compared.
+    fn notes(&self) -> Vec<String> {
+        let damaged = self.results.damaged();
+        let results = count(damaged, "result");
+        let damage = (damaged > 0).then(|| format!("{}: {results} damaged and left out", self.reach.name));
+        self.reach.unfinished().into_iter().chain(damage).collect()
+    }
+}
+
+/// Returns whether a name is rather meant for a file: it is there, or looks like one.
+fn is_file(name: &Path) -> bool {
+    name.exists()
+        || name.extension().is_some_and(|extension| extension == "ron")
+        || name.components().count() > 1
+}

@@ -1,0 +1,105 @@
+//! `report` and `plot`: what is in the store as a page, or one figure of it; runs nothing.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+use fewbits_engine::plan::Planner;
+use fewbits_engine::spec::table::{Shape, Table};
+use fewbits_engine::table::sheet::{Made, Sheet};
+use fewbits_engine::text::fault::suggest;
+
+use super::{note, print};
+use crate::cli::{Global, Plot, Report};
+use crate::exit::{Coded, Exit};
+use crate::figure::picture::{Picture, stack};
+use crate::figure::{forest, heat_map, image};
+use crate::output;
+use crate::render::number::bytes;
+use crate::report::{Material, curves, page, trade_off};
+use crate::session::{open, reader};
+use crate::ui::plain::printable;
+
+/// Writes the report of an experiment.
+pub fn report(args: &Report, global: &Global) -> Result<Exit> {
+    with_material(&args.file.file, global, |material| write(&args.output, page(material)?.as_bytes()))
+}
+
+/// Writes one figure.
+pub fn plot(args: &Plot, global: &Global) -> Result<Exit> {
+    let ending = args.output.extension().and_then(OsStr::to_str).unwrap_or_default().to_lowercase();
+    if !["svg", "png"].contains(&ending.as_str()) {
+        let path = args.output.display();
+        return Err(Coded::usage(format!("{path}: a figure is written as .svg or .png; name such a file")));
+    }
+    with_material(&args.file.file, global, |material| {
+        let svg = picture(material, &args.name, &args.file.file)?.alone();
+        let content = if ending == "png" { image::png(&svg)? } else { svg.into_bytes() };
+        write(&args.output, &content)
+    })
+}
+
+fn with_material(
+    file: &Path,
+    global: &Global,
+    work: impl FnOnce(&Material<'_>) -> Result<()>,
+) -> Result<Exit> {
+    let session = open(file, global)?;
+    let store = Arc::new(reader(global)?);
+    let planner = Planner::new(&session.graph, &*session.ops, &store);
+    let plan = planner.plan()?;
+    let result = work(&Material::new(&session, &plan, &store)?);
+    note(planner.notes().into_iter().chain(store.warnings()));
+    result.map(|()| Exit::Done)
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<()> {
+    let size = output::write(path, |file| Ok(file.write_all(content)?))?;
+    print(&printable(&format!("{}: {}\n", path.display(), bytes(size))))
+}
+
+/// Draws a table, or the curves of a node.
+fn picture(material: &Material<'_>, name: &str, file: &Path) -> Result<Picture> {
+    if let Some((table, made)) = material.tables.iter().find(|(table, _)| table.name == *name) {
+        return drawn(material, table, made).map_err(|error| anyhow!("table `{name}`: {error}"));
+    }
+    let nodes = &material.graph().experiment.nodes;
+    if let Some(node) = nodes.iter().position(|node| node.name == *name) {
+        let pictures = curves(material, node)?;
+        if pictures.is_empty() {
+            return Err(anyhow!("{}: `{name}` has no curves; a trained network has", file.display()));
+        }
+        let pictures: Vec<_> = pictures.into_iter().map(|picture| (String::new(), picture)).collect();
+        return Ok(stack(&pictures));
+    }
+    let names = material.tables.iter().map(|(table, _)| table.name.as_str());
+    let hint = suggest(name, names.chain(nodes.iter().map(|node| node.name.as_str())));
+    Err(Coded::usage(format!("{}: there is no table or node `{name}`; {hint}", file.display())))
+}
+
+fn drawn(material: &Material<'_>, table: &Table, made: &Made) -> Result<Picture> {
+    let rows: usize = made.sheets.iter().map(|sheet| sheet.rows.len()).sum();
+    if rows == 0 {
+        return Err(anyhow!("there are no results to draw yet"));
+    }
+    match &table.shape {
+        Shape::Pareto { .. } | Shape::Choose(_) => trade_off(material, table, made),
+        Shape::Pivot { value, .. } => {
+            let range = heat_map::range(&made.sheets);
+            let map = |sheet: &Sheet| (printable(&sheet.title), heat_map::draw(sheet, range, &value.text));
+            Ok(stack(&made.sheets.iter().map(map).collect::<Vec<_>>()))
+        }
+        Shape::Table { .. } | Shape::Contrast { .. } if rows > forest::MOST_LINES => Err(anyhow!(
+            "{rows} rows are too many for a figure of at most {}; leave some out with `where`",
+            forest::MOST_LINES
+        )),
+        Shape::Table { .. } | Shape::Contrast { .. } => {
+            let sheet = &made.sheets[0];
+            let columns = sheet.axes..sheet.headings.len();
+            let each = columns.map(|column| (String::new(), forest::draw(sheet, column)));
+            Ok(stack(&each.collect::<Vec<_>>()))
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! `schema`: the language of experiments, field by field, from the code that reads it.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use fewbits_engine::schema::{Choice, Field, Schema, Variant};
+use fewbits_engine::text::fault::suggest;
+use fewbits_engine::text::note::Need;
+use fewbits_ops::StandardOps;
+
+use super::print;
+use crate::cli;
+use crate::exit::{Coded, Exit};
+
+/// Values longer than this do not push the defaults of their neighbours to the right.
+const WIDE: usize = 48;
+
+/// Columns of a list of names.
+const WIDTH: usize = 96;
+
+/// Shows the language, or what a name means in it.
+pub fn schema(args: &cli::Schema) -> Result<Exit> {
+    let mut schema = all();
+    if let Some(name) = &args.name {
+        let hint = suggest(name, schema.names());
+        schema.keep(name);
+        if schema.choices.is_empty() {
+            return Err(Coded::usage(format!("`{name}` is no word of the language; {hint}")));
+        }
+    }
+    print(&match args.format {
+        cli::SchemaFormat::Text => schema.choices.iter().map(choice).collect::<Vec<_>>().join("\n"),
+        cli::SchemaFormat::Json => serde_json::to_string_pretty(&schema)? + "\n",
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Returns the language of the ops of this program.
+pub fn all() -> Schema {
+    Schema::of(&StandardOps::new(PathBuf::new(), PathBuf::new()))
+}
+
+fn choice(choice: &Choice) -> String {
+    let words = if choice.words.is_empty() { String::new() } else { format!(": {}", choice.words) };
+    let (bare, rich): (Vec<&Variant>, Vec<&Variant>) =
+        choice.variants.iter().partition(|variant| variant.fields.is_empty());
+    let bare: Vec<&str> = bare.iter().map(|variant| &*variant.name).collect();
+    let rich: String = rich.into_iter().map(variant).collect();
+    format!("{}{words}\n{rich}{}", choice.what, wrapped("  ", &bare))
+}
+
+fn variant(variant: &Variant) -> String {
+    let rows: Vec<[String; 3]> = variant.fields.iter().map(row).collect();
+    let width = |column: usize, most: usize| {
+        let widths = rows.iter().map(|row| row[column].chars().count());
+        widths.filter(|width| *width <= most).max().unwrap_or(0)
+    };
+    let (names, values) = (width(0, usize::MAX), width(1, WIDE));
+    let mut text = format!("  {}\n", variant.name);
+    for [name, value, need] in &rows {
+        text += format!("    {name:names$}  {value:values$}  {need}").trim_end();
+        text.push('\n');
+    }
+    if !variant.metrics.is_empty() {
+        text += &wrapped("    metrics: ", variant.metrics);
+    }
+    text
+}
+
+fn row(field: &Field) -> [String; 3] {
+    let value = field.value.to_string();
+    let value = match &*field.must {
+        "" => value,
+        // Words that say what it is stand for themselves; others come after it.
+        must if must.starts_with("a ") || must.starts_with("the ") => must.to_owned(),
+        must => format!("{value}, {must}"),
+    };
+    let need = match &field.need {
+        Need::Required => "required".to_owned(),
+        Need::Default(text) => format!("default {text}"),
+        Need::Otherwise(words) if words.is_empty() => "optional".to_owned(),
+        Need::Otherwise(words) => format!("default: {words}"),
+    };
+    [field.name.to_owned(), value, need]
+}
+
+/// Returns names in lines that fit a terminal, the first after `start` and the others below.
+fn wrapped(start: &str, names: &[&str]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    let indent = " ".repeat(start.chars().count());
+    let (mut text, mut line) = (String::new(), start.to_owned());
+    for (at, name) in names.iter().enumerate() {
+        let piece = if at + 1 == names.len() { (*name).to_owned() } else { format!("{name}, ") };
+        if line.len() > indent.len() && line.len() + piece.len() > WIDTH {
+            text += &format!("{}\n", line.trim_end());
+            line.clone_from(&indent);
+        }
+        line += &piece;
+    }
+    text + &line + "\n"
+}

@@ -1,0 +1,83 @@
+//! `weights`: the weights of one task's model, with the codes that stand for them, as a file.
+
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+use fewbits_engine::graph::TaskId;
+use fewbits_engine::plan::Planner;
+use fewbits_engine::run::rebuild::Rebuilder;
+use fewbits_ops::quantize::Encoded;
+use fewbits_ops::weights::{encoded, plain};
+use fewbits_ops::{Op, StandardOps};
+use fewbits_store::{Key, Store};
+use serde_json::{Map, Value as Json, json};
+
+use super::why::find;
+use super::{count, note, print};
+use crate::cli::{Global, Weights};
+use crate::exit::{Coded, Exit};
+use crate::output;
+use crate::render::{npz, number::bytes};
+use crate::session::{Session, open, reader};
+use crate::ui::plain::printable;
+
+/// Writes the weights of a task.
+pub fn weights(args: &Weights, global: &Global) -> Result<Exit> {
+    let session = open(&args.file.file, global)?;
+    let Session { graph, ops } = &session;
+    let store = Arc::new(reader(global)?);
+    let planner = Planner::new(graph, &**ops, &store);
+    let plan = planner.plan()?;
+    let task = find(graph, &plan, &args.task)?;
+    let key = plan.of(task).key;
+    if let Op::Dataset(_) | Op::Evaluate(_) = graph.work(task).op {
+        let name = graph.name(task);
+        return Err(Coded::usage(format!("{name}: it has no weights; name a task of a Train or a Quantize")));
+    }
+    let tensors = tensors(task, &Rebuilder::new((graph, ops, &store), plan))?;
+    let meta = meta(&graph.name(task), key, &store, &tensors)?;
+    let size = output::write(&args.output, |file| npz::write(&tensors, &meta, file))?;
+    note(planner.notes().into_iter().chain(store.warnings()));
+    let (path, tensors) = (args.output.display(), count(tensors.len(), "tensor"));
+    print(&printable(&format!("{path}: {tensors} of {}, {}\n", graph.name(task), bytes(size))))?;
+    Ok(Exit::Done)
+}
+
+/// Returns the tensors of a task's model, with their codes where they are quantized.
+fn tensors(task: TaskId, rebuilder: &Rebuilder<'_, StandardOps>) -> Result<Vec<Encoded>> {
+    let graph = rebuilder.graph();
+    let made = plain(&*rebuilder.artifact(task)?)?;
+    let (op, inputs) = (&graph.work(task).op, graph.inputs(task));
+    let (Op::Quantize(_), [model]) = (op, &inputs[..]) else { return Ok(made) };
+    let coded = encoded(op, &*rebuilder.artifact(*model)?)?;
+    let bits = |tensors: &[Encoded]| -> Vec<u32> {
+        tensors.iter().flat_map(|tensor| &tensor.weights).map(|weight| weight.to_bits()).collect()
+    };
+    if bits(&coded) == bits(&made) {
+        return Ok(coded);
+    }
+    Err(anyhow!("a fault in fewbits itself (codes of other weights); please report it"))
+}
+
+/// Returns what the weights are of: the task, what it is made of, and how each tensor is quantized.
+fn meta(task: &str, key: Option<Key>, store: &Store, tensors: &[Encoded]) -> Result<Json> {
+    let record = key.map(|key| store.record(&key)).transpose()?.flatten();
+    let made_of = record.map(|record| serde_json::from_str::<Json>(&record.preimage)).transpose()?;
+    let mut how = Map::new();
+    for Encoded { name, codes, .. } in tensors {
+        let described = codes.as_ref().map(|codes| {
+            let mut described = json!(codes.recipe);
+            described["bits"] = json!(codes.bits);
+            described["block"] = json!(codes.groups.block());
+            described
+        });
+        how.insert(name.clone(), json!(described));
+    }
+    Ok(json!({
+        "fewbits": env!("CARGO_PKG_VERSION"),
+        "task": task,
+        "key": key.map(|key| key.to_string()),
+        "made_of": made_of,
+        "tensors": how,
+    }))
+}

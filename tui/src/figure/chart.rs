@@ -1,0 +1,189 @@
+//! Points and curves between two axes.
+//! Knows nothing of where the values come from.
+
+use maud::{Markup, html};
+
+use super::COLORS;
+use super::axis::Axis;
+use super::picture::{Picture, text};
+
+/// Room for labels around the plot, in pixels: left, top, right, bottom.
+const ROOM: (f64, f64, f64, f64) = (64.0, 12.0, 14.0, 44.0);
+
+/// A chart.
+pub struct Chart {
+    /// What is along the horizontal axis.
+    pub x: String,
+    /// What is along the vertical axis.
+    pub y: String,
+    /// What is shown.
+    pub series: Vec<Series>,
+}
+
+/// Points that belong together.
+pub struct Series {
+    /// What they are called; none leaves them out of the legend, in grey.
+    pub name: Option<String>,
+    /// The points.
+    pub points: Vec<Dot>,
+    /// Whether a line leads through them.
+    pub is_line: bool,
+    /// Whether each has a dot.
+    pub has_dots: bool,
+}
+
+/// A point.
+pub struct Dot {
+    pub x: f64,
+    pub y: f64,
+    /// The ends of its interval.
+    pub interval: Option<(f64, f64)>,
+    /// What is told of it when it is pointed at; may be empty.
+    pub tip: String,
+}
+
+/// The chart with its axes fitted.
+struct Frame<'c> {
+    chart: &'c Chart,
+    x: Axis,
+    y: Axis,
+    width: f64,
+    height: f64,
+}
+
+impl Chart {
+    /// Draws it.
+    #[must_use]
+    pub fn draw(&self, width: f64, height: f64) -> Picture {
+        let dots = || self.series.iter().flat_map(|series| &series.points);
+        let ys = dots().flat_map(|dot| {
+            let (low, high) = dot.interval.unwrap_or((dot.y, dot.y));
+            [dot.y, low, high]
+        });
+        let frame = Frame {
+            chart: self,
+            x: Axis::fit(dots().map(|dot| dot.x), false, 7),
+            y: Axis::fit(ys, false, 6),
+            width,
+            height: height - self.legend_height(width),
+        };
+        let content = html! {
+            (frame.axes())
+            @for (at, series) in self.series.iter().enumerate() { (frame.series(series, self.color(at))) }
+            (self.legend(width, frame.height))
+        };
+        Picture { width, height, label: format!("{} against {}", self.y, self.x), content }
+    }
+
+    /// Returns the colour of a series: grey without a name, else the next of those that tell apart.
+    fn color(&self, at: usize) -> &'static str {
+        if self.series[at].name.is_none() {
+            return "#888888";
+        }
+        let before = self.series[..at].iter().filter(|series| series.name.is_some()).count();
+        COLORS[before % COLORS.len()]
+    }
+
+    fn named(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.series.iter().enumerate().filter_map(|(at, series)| Some((at, series.name.as_deref()?)))
+    }
+
+    /// Returns where each name of the legend stands: column and line.
+    fn places(&self, width: f64) -> Vec<(f64, f64)> {
+        let (mut x, mut line) = (ROOM.0, 0.0);
+        let place = |(_, name): (usize, &str)| {
+            let wide = 26.0 + 6.6 * name.chars().count() as f64;
+            if x > ROOM.0 && x + wide > width {
+                (x, line) = (ROOM.0, line + 1.0);
+            }
+            x += wide;
+            (x - wide, line)
+        };
+        self.named().map(place).collect()
+    }
+
+    fn legend_height(&self, width: f64) -> f64 {
+        self.places(width).last().map_or(0.0, |(_, line)| (line + 1.0) * 16.0)
+    }
+
+    fn legend(&self, width: f64, top: f64) -> Markup {
+        html! {
+            @for ((at, name), (x, line)) in self.named().zip(self.places(width)) {
+                @let y = top + 8.0 + 16.0 * line;
+                circle cx=(px(x + 5.0)) cy=(px(y - 4.0)) r="4" fill=(self.color(at)) {}
+                (text(x + 14.0, y, "start", name))
+            }
+        }
+    }
+}
+
+impl Frame<'_> {
+    /// Returns the pixel of a value, if it can be shown.
+    fn across(&self, x: f64) -> Option<f64> {
+        Some(ROOM.0 + self.x.share(x)? * (self.width - ROOM.0 - ROOM.2))
+    }
+
+    fn down(&self, y: f64) -> Option<f64> {
+        Some(self.height - ROOM.3 - self.y.share(y)? * (self.height - ROOM.1 - ROOM.3))
+    }
+
+    fn axes(&self) -> Markup {
+        let (left, right) = (ROOM.0, self.width - ROOM.2);
+        let (top, bottom) = (ROOM.1, self.height - ROOM.3);
+        let (middle, center) = (f64::midpoint(left, right), f64::midpoint(top, bottom));
+        html! {
+            g stroke="currentColor" stroke-opacity="0.15" {
+                @for (place, _) in &self.y.ticks {
+                    @if let Some(y) = self.down(*place) { line x1=(px(left)) x2=(px(right)) y1=(px(y)) y2=(px(y)) {} }
+                }
+                @for (place, _) in &self.x.ticks {
+                    @if let Some(x) = self.across(*place) { line x1=(px(x)) x2=(px(x)) y1=(px(top)) y2=(px(bottom)) {} }
+                }
+            }
+            @for (place, label) in &self.y.ticks {
+                @if let Some(y) = self.down(*place) { (text(left - 6.0, y + 4.0, "end", label)) }
+            }
+            @for (place, label) in &self.x.ticks {
+                @if let Some(x) = self.across(*place) { (text(x, bottom + 16.0, "middle", label)) }
+            }
+            (text(middle, bottom + 34.0, "middle", &self.chart.x))
+            g transform=(format!("rotate(-90 14 {})", px(center))) { (text(14.0, center, "middle", &self.chart.y)) }
+        }
+    }
+
+    fn series(&self, series: &Series, color: &str) -> Markup {
+        let places: Vec<(f64, f64, &Dot)> = series
+            .points
+            .iter()
+            .filter_map(|dot| Some((self.across(dot.x)?, self.down(dot.y)?, dot)))
+            .collect();
+        let line: Vec<String> = places.iter().map(|(x, y, _)| format!("{},{}", px(*x), px(*y))).collect();
+        let radius = if series.name.is_some() { "3.5" } else { "2.5" };
+        html! {
+            @if series.is_line {
+                polyline points=(line.join(" ")) fill="none" stroke=(color) stroke-width="1.6" {}
+            }
+            @for (x, _, dot) in &places {
+                @if let Some((low, high)) = dot.interval
+                    && let (Some(low), Some(high)) = (self.down(low), self.down(high)) {
+                    line x1=(px(*x)) x2=(px(*x)) y1=(px(low)) y2=(px(high)) stroke=(color) stroke-opacity="0.5" {}
+                }
+            }
+            @if series.has_dots {
+                g fill=(color) {
+                    @for (x, y, dot) in &places {
+                        circle.dot cx=(px(*x)) cy=(px(*y)) r=(radius) {
+                            @if !dot.tip.is_empty() { title { (dot.tip) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Returns a place in pixels, no finer than a tenth.
+pub fn px(value: f64) -> String {
+    let text = format!("{value:.1}");
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}

@@ -1,0 +1,191 @@
+//! The answer to the question which point to choose, in sentences.
+
+use fewbits_engine::spec::experiment::Experiment;
+use fewbits_engine::spec::expression::Expression;
+use fewbits_engine::spec::table::{Choose, Interval, Shape, Table};
+use fewbits_engine::statistics::estimate::Estimate;
+use fewbits_engine::table::choice::{Candidate, Choice};
+
+use super::number::{bytes, estimate, number, with_error};
+
+/// Returns an answer, a sentence each: what to choose and how sure that is, what else, and what less would cost.
+#[must_use]
+pub fn answer(choice: &Choice, table: &Table, experiment: &Experiment) -> Vec<String> {
+    let Shape::Choose(choose) = &table.shape else { return vec![] };
+    let teller = Teller { choice, choose, table, experiment };
+    let mut said = match (choice.chosen, choice.closest) {
+        (Some(chosen), _) => teller.chosen(chosen),
+        (None, Some(closest)) => vec![teller.nothing(closest)],
+        (None, None) => return vec!["Nothing can be chosen yet: there are no results.".to_owned()],
+    };
+    if choice.missing > 0 {
+        said.push(format!("{} results are not there yet: this may change.", choice.missing));
+    }
+    said
+}
+
+struct Teller<'t> {
+    choice: &'t Choice,
+    choose: &'t Choose,
+    table: &'t Table,
+    experiment: &'t Experiment,
+}
+
+impl Teller<'_> {
+    fn chosen(&self, at: usize) -> Vec<String> {
+        let candidate = &self.choice.candidates[at];
+        let mut said = vec![format!(
+            "Choose {}: {}, {}{}.",
+            self.place(at),
+            self.size(candidate),
+            self.value(candidate),
+            self.loss(candidate),
+        )];
+        if self.choose.is_optimistic() {
+            said.push(format!(
+                "This is optimistic: {} chose it and reports on it; give `report` images that chose nothing.",
+                self.choose.select.value.text
+            ));
+        } else if let (Some(most), Some(drop)) = (self.choose.max_drop, candidate.report_drop)
+            && drop.upper_bound().is_some_and(|bound| bound > most)
+        {
+            said.push(format!(
+                "On the images that chose nothing, a loss of more than {} cannot be excluded.",
+                self.amount(most)
+            ));
+        }
+        if let Some(at) = self.choice.runner_up {
+            let other = &self.choice.candidates[at];
+            let (place, size) = (self.place(at), self.size(other));
+            said.push(format!("Runner-up: {place}: {size}{}.", self.short_loss(other)));
+        }
+        if let Some(at) = self.choice.smaller {
+            let other = &self.choice.candidates[at];
+            let (place, size) = (self.place(at), self.size(other));
+            said.push(format!("Next smaller: {size} with {place}{}.", self.short_loss(other)));
+        }
+        said
+    }
+
+    fn nothing(&self, at: usize) -> String {
+        let candidate = &self.choice.candidates[at];
+        let why = if candidate.excess > 1.0 {
+            "no point keeps the limits".to_owned()
+        } else {
+            match self.choose.max_drop {
+                Some(most) => format!("no point surely loses at most {}", self.amount(most)),
+                None => "no point has results".to_owned(),
+            }
+        };
+        format!(
+            "Nothing fits: {why}. Closest is {}: {}{}.",
+            self.place(at),
+            self.size(candidate),
+            self.loss(candidate)
+        )
+    }
+
+    fn place(&self, at: usize) -> String {
+        let levels = self.choice.axes.iter().zip(&self.choice.candidates[at].levels);
+        let words = levels.map(|(&axis, &level)| {
+            let axis = &self.experiment.axes[axis];
+            format!("{}={}", axis.name, axis.levels[level].label)
+        });
+        let words: Vec<String> = words.collect();
+        if words.is_empty() { "the only point".to_owned() } else { words.join(" ") }
+    }
+
+    fn size(&self, candidate: &Candidate) -> String {
+        let (text, size) = (&self.choose.minimize.text, candidate.size.mean);
+        match member(&self.choose.minimize) {
+            Some("bytes") => bytes(size.round() as u64),
+            Some("bits_per_weight") => format!("{size:.2} bits per weight"),
+            _ => format!("{text} {}", number(size)),
+        }
+    }
+
+    /// Says what a candidate is worth, on the images that chose nothing if there are results of them.
+    fn value(&self, candidate: &Candidate) -> String {
+        let told = self.choose.report.as_ref().zip(candidate.report);
+        let (of, value) = told.unwrap_or((&self.choose.select, candidate.select));
+        let early = if told.is_none() && self.choose.report.is_some() { ", not reported yet" } else { "" };
+        format!("{} {}{}{early}", of.value.text, estimate(&value), self.over(value))
+    }
+
+    /// Says what a loss is against.
+    fn baseline(&self, candidate: &Candidate) -> &str {
+        let report = self.choose.report.as_ref().filter(|_| candidate.report_drop.is_some());
+        let baseline = report.unwrap_or(&self.choose.select).baseline.as_ref();
+        baseline.map_or("its baseline", |baseline| &baseline.text)
+    }
+
+    /// Says what the interval is over.
+    fn over(&self, value: Estimate) -> String {
+        let axis = self.table.replicate.map(|axis| self.experiment.axes[axis].name.as_str());
+        let many = axis.map(|axis| format!("{} values of {axis}", value.n));
+        match (self.table.interval, many) {
+            _ if value.interval.is_none() && value.n == 1 => {
+                " (one training: how sure this is, nobody knows)".to_owned()
+            }
+            _ if value.interval.is_none() => format!(" (the same in all {})", value.n),
+            (Interval::Seeds, Some(many)) => format!(" (95 % t interval over {many})"),
+            (Interval::Images, _) => " (95 % interval over images, for this network)".to_owned(),
+            (Interval::Both, Some(many)) => format!(" (95 % interval over {many} and images)"),
+            (Interval::Seeds | Interval::Both, None) => String::new(),
+        }
+    }
+
+    /// Says what a candidate lacks to its baseline, and how sure that is.
+    fn loss(&self, candidate: &Candidate) -> String {
+        let Some(drop) = candidate.report_drop.or(candidate.select_drop) else { return String::new() };
+        let size = match drop.half_width().filter(|half| *half > 0.0) {
+            Some(half) => with_error(self.scale() * drop.mean, self.scale() * half) + self.unit(),
+            None => self.amount(drop.mean),
+        };
+        let bound = drop.upper_bound();
+        let bound = bound.map_or(String::new(), |bound| {
+            format!(", with 95 % confidence at most {}", self.amount(bound.max(0.0)))
+        });
+        format!("; it loses {size} against {}{bound}", self.baseline(candidate))
+    }
+
+    fn short_loss(&self, candidate: &Candidate) -> String {
+        let Some(drop) = candidate.report_drop.or(candidate.select_drop) else {
+            return format!(", {}", self.value(candidate));
+        };
+        let bound = drop
+            .upper_bound()
+            .map_or(String::new(), |bound| format!(", at most {}", self.amount(bound.max(0.0))));
+        format!(", loses {}{bound}", self.amount(drop.mean))
+    }
+
+    /// Returns a loss in the unit that people say it in: points, where the value is a share.
+    fn amount(&self, loss: f64) -> String {
+        let loss = self.scale() * loss;
+        if self.unit().is_empty() {
+            return number(loss);
+        }
+        // A loss that rounds to nothing has no sign.
+        let loss = if loss.abs() < 0.005 { 0.0 } else { loss };
+        format!("{loss:.2}{}", self.unit())
+    }
+
+    fn is_share(&self) -> bool {
+        member(&self.choose.select.value) == Some("accuracy")
+    }
+
+    fn scale(&self) -> f64 {
+        if self.is_share() { 100.0 } else { 1.0 }
+    }
+
+    fn unit(&self) -> &'static str {
+        if self.is_share() { " points" } else { "" }
+    }
+}
+
+/// Returns the metric that an expression is, where it is nothing else.
+fn member(expression: &Expression) -> Option<&str> {
+    let [reference] = expression.references.as_slice() else { return None };
+    let member = reference.member.as_deref()?;
+    (expression.text.trim() == format!("{}.{member}", reference.root)).then_some(member)
+}

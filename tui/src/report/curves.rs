@@ -1,0 +1,72 @@
+//! How trainings went: every curve of every network, epoch by epoch.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use fewbits_engine::spec::node::Node;
+use maud::{Markup, html};
+
+use super::material::Material;
+use crate::figure::chart::{Chart, Dot, Series};
+use crate::figure::picture::Picture;
+use crate::ui::plain::printable;
+
+/// What curves are along.
+const EPOCH: &str = "epoch";
+
+/// The most trainings of one node whose curves are drawn: more cover each other.
+const MOST: usize = 60;
+
+/// Returns the curves of every node that has any.
+pub fn section(material: &Material<'_>) -> Result<Markup> {
+    let mut parts = vec![];
+    for (at, node) in material.graph().experiment.nodes.iter().enumerate() {
+        let pictures = curves(material, at)?;
+        if !pictures.is_empty() {
+            parts.push(html! {
+                h3 { (node.name) (shown(material, at, node)) }
+                div.panels { @for picture in &pictures { figure { (picture.on_page()) } } }
+            });
+        }
+    }
+    Ok(html! { @for part in parts { (part) } })
+}
+
+fn shown(material: &Material<'_>, at: usize, node: &Node) -> Markup {
+    let all = material.graph().tasks_of(at).count();
+    let axes: Vec<&str> =
+        node.axes.iter().map(|&axis| material.graph().experiment.axes[axis].name.as_str()).collect();
+    html! {
+        @if all > MOST { span.dim { ": the first " (MOST) " of " (all) } }
+        @else if !axes.is_empty() { span.dim { ": one line for each of " (axes.join(" × ")) } }
+    }
+}
+
+/// Draws one picture per curve that a node's records have, a line per task.
+pub fn curves(material: &Material<'_>, node: usize) -> Result<Vec<Picture>> {
+    let mut charts: BTreeMap<String, Vec<Series>> = BTreeMap::new();
+    let graph = material.graph();
+    for task in graph.tasks_of(node).take(MOST) {
+        let Some(record) = material.record(task)? else { continue };
+        let name = printable(&graph.name(task));
+        for (curve, series) in record.series.iter().filter(|(_, series)| series.along == EPOCH) {
+            let dots = series.values.iter().enumerate().map(|(epoch, value)| Dot {
+                x: (epoch + 1) as f64,
+                y: *value,
+                interval: None,
+                tip: format!("{name}\nepoch {}: {value:.4}", epoch + 1),
+            });
+            let line =
+                Series { name: Some(name.clone()), points: dots.collect(), is_line: true, has_dots: true };
+            charts.entry(curve.clone()).or_default().push(line);
+        }
+    }
+    let draw = |(curve, series): (String, Vec<Series>)| {
+        // A legend of many names says less than pointing at a line.
+        let many = series.len() > 6;
+        let plain = |line: Series| if many { Series { name: None, ..line } } else { line };
+        Chart { x: EPOCH.to_owned(), y: curve, series: series.into_iter().map(plain).collect() }
+            .draw(420.0, 280.0)
+    };
+    Ok(charts.into_iter().map(draw).collect())
+}

@@ -1,0 +1,153 @@
+//! How the weights of the recommended network are spread, before and after rounding, and how often each code is used.
+
+use anyhow::Result;
+use fewbits_engine::graph::TaskId;
+use fewbits_engine::run::rebuild::{RebuildError, Rebuilder};
+use fewbits_ops::quantize::{Codes, Encoded};
+use fewbits_ops::{Artifact, Op, weights};
+use maud::{Markup, html};
+
+use super::material::Material;
+use crate::figure::COLORS;
+use crate::figure::axis::Axis;
+use crate::figure::chart::px;
+use crate::figure::picture::{Picture, text};
+use crate::render::number::number;
+use crate::ui::plain::printable;
+
+/// Bars of a histogram of weights.
+const BINS: usize = 61;
+
+/// The most codes that have a bar each.
+const MOST_CODES: usize = 256;
+
+/// The size of a histogram, in pixels, and the room around its bars: left, bottom.
+const SIZE: (f64, f64) = (360.0, 170.0);
+const ROOM: (f64, f64) = (8.0, 34.0);
+
+/// Returns the histograms of every quantized tensor of the recommended network.
+pub fn section(material: &Material<'_>) -> Result<Markup> {
+    let Some(task) = material.chosen() else { return Ok(html! {}) };
+    let graph = material.graph();
+    let tensors = match tensors(material, task) {
+        Ok(tensors) => tensors,
+        Err(RebuildError::Store(error)) => return Err(error.into()),
+        Err(error) => return Ok(html! { p.dim { (printable(&error.to_string())) } }),
+    };
+    Ok(html! {
+        p.dim {
+            "Of " (material.title()) ", " (printable(&graph.name(task)))
+            ": the weights as trained and as rounded, and the share of weights that has each code."
+        }
+        @for (trained, rounded) in &tensors {
+            @if let Some(codes) = &rounded.codes {
+                h3 { (printable(&rounded.name)) span.dim { " " (shape(&rounded.shape)) ", " (codes.bits) " bits" } }
+                div.panels {
+                    figure { (spread(&trained.weights, &rounded.weights).on_page()) }
+                    @if let Some(picture) = usage(codes) { figure { (picture.on_page()) } }
+                }
+            }
+        }
+    })
+}
+
+/// Makes a network again: its tensors as trained and as rounded.
+fn tensors(material: &Material<'_>, task: TaskId) -> Result<Vec<(Encoded, Encoded)>, RebuildError> {
+    let (session, graph) = (material.session, material.graph());
+    let failed = |source| RebuildError::Op { task: graph.name(task), source };
+    let op = &graph.work(task).op;
+    let (Op::Quantize(_), Some(&reads)) = (op, graph.inputs(task).first()) else { return Ok(vec![]) };
+    let rebuilder = Rebuilder::new((&session.graph, &session.ops, material.store), material.plan.clone());
+    let model: std::sync::Arc<Artifact> = rebuilder.artifact(reads)?;
+    let (trained, rounded) =
+        (weights::plain(&model).map_err(failed)?, weights::encoded(op, &model).map_err(failed)?);
+    Ok(trained.into_iter().zip(rounded).collect())
+}
+
+fn shape(dims: &[usize]) -> String {
+    dims.iter().map(ToString::to_string).collect::<Vec<_>>().join(" × ")
+}
+
+/// Draws how many weights lie where, before (filled) and after rounding (outlined).
+fn spread(trained: &[f32], rounded: &[f32]) -> Picture {
+    let reach = trained.iter().chain(rounded).map(|weight| f64::from(weight.abs())).fold(0.0, f64::max);
+    let reach = if reach > 0.0 { reach } else { 1.0 };
+    let count = |weights: &[f32]| {
+        let mut counts = vec![0_usize; BINS];
+        for weight in weights {
+            let share = (f64::from(*weight) + reach) / (2.0 * reach);
+            counts[((share * BINS as f64) as usize).min(BINS - 1)] += 1;
+        }
+        counts
+    };
+    let (before, after) = (count(trained), count(rounded));
+    // Rounded weights stand on few places: each kind of bar has its own height.
+    let bars = |counts: &[usize], low: f64, high: f64| {
+        let most = counts.iter().copied().max().unwrap_or(1).max(1) as f64;
+        let wide = (SIZE.0 - 2.0 * ROOM.0) / BINS as f64;
+        let bar = |(at, count): (usize, &usize)| {
+            let x = ROOM.0 + at as f64 * wide;
+            let height = *count as f64 / most * (high - low);
+            (x, high - height, wide, height)
+        };
+        counts.iter().enumerate().filter(|(_, count)| **count > 0).map(bar).collect::<Vec<_>>()
+    };
+    let (middle, bottom) = (SIZE.1 / 2.0 - 10.0, SIZE.1 - ROOM.1);
+    let axis = Axis::fit([-reach, reach].into_iter(), false, 5);
+    let content = html! {
+        @for (counts, low, high, color, name) in
+            [(&before, 4.0, middle, COLORS[0], "as trained"), (&after, middle + 6.0, bottom, COLORS[1], "as rounded")] {
+            g fill=(color) { @for (x, y, wide, height) in bars(counts, low, high) {
+                rect x=(px(x)) y=(px(y)) width=(px(wide)) height=(px(height)) {}
+            } }
+            (text(ROOM.0, low + 12.0, "start", name))
+        }
+        line x1=(px(ROOM.0)) x2=(px(SIZE.0 - ROOM.0)) y1=(px(bottom)) y2=(px(bottom)) stroke="currentColor" {}
+        @for (tick, label) in axis.ticks.iter().filter(|(tick, _)| tick.abs() <= reach) {
+            (text(ROOM.0 + (tick + reach) / (2.0 * reach) * (SIZE.0 - 2.0 * ROOM.0), bottom + 16.0, "middle", label))
+        }
+        (text(SIZE.0 / 2.0, bottom + 31.0, "middle", "weight"))
+    };
+    Picture { width: SIZE.0, height: SIZE.1, label: "weights before and after rounding".to_owned(), content }
+}
+
+/// Draws the share of weights with each code, in the order of their numbers; none where there are too many codes.
+fn usage(codes: &Codes) -> Option<Picture> {
+    let kinds = 1_usize.checked_shl(codes.bits).filter(|kinds| *kinds <= MOST_CODES)?;
+    let mut counts = vec![0_usize; kinds];
+    for code in &codes.codes {
+        *counts.get_mut(*code as usize)? += 1;
+    }
+    // Without numbers, codes stand in their own order.
+    let value = |code: usize| codes.codebook.get(code).copied().unwrap_or(code as f64);
+    let mut order: Vec<usize> = (0..kinds).filter(|&code| !value(code).is_nan()).collect();
+    order.sort_by(|&a, &b| value(a).total_cmp(&value(b)));
+    let all = codes.codes.len().max(1) as f64;
+    let most = counts.iter().copied().max().unwrap_or(1).max(1) as f64;
+    let (wide, bottom) = ((SIZE.0 - 2.0 * ROOM.0) / order.len().max(1) as f64, SIZE.1 - ROOM.1);
+    // As many labels as there is room for.
+    let every = order.len().div_ceil(9).max(1);
+    let content = html! {
+        g fill=(COLORS[2]) {
+            @for (at, &code) in order.iter().enumerate() {
+                @let height = counts[code] as f64 / most * (bottom - 8.0);
+                rect.dot x=(px(ROOM.0 + at as f64 * wide + 0.5)) y=(px(bottom - height)) width=(px((wide - 1.0).max(0.5))) height=(px(height.max(0.5))) {
+                    title { "code " (code) " = " (number(value(code))) "\n" (format!("{:.2} %", 100.0 * counts[code] as f64 / all)) }
+                }
+            }
+        }
+        line x1=(px(ROOM.0)) x2=(px(SIZE.0 - ROOM.0)) y1=(px(bottom)) y2=(px(bottom)) stroke="currentColor" {}
+        @for (at, &code) in order.iter().enumerate().filter(|(at, _)| at % every == 0) {
+            (text(ROOM.0 + (at as f64 + 0.5) * wide, bottom + 16.0, "middle", &short(value(code))))
+        }
+        (text(SIZE.0 / 2.0, bottom + 31.0, "middle", "number of the code, without its scale"))
+    };
+    Some(Picture { width: SIZE.0, height: SIZE.1, label: "how often each code is used".to_owned(), content })
+}
+
+/// Returns a number in few characters.
+fn short(value: f64) -> String {
+    let text = format!("{value:.3}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" || text.is_empty() { "0".to_owned() } else { text.to_owned() }
+}

@@ -1,0 +1,99 @@
+//! What a report is made of: an experiment, its results, its tables as made, and the point it recommends.
+
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+use fewbits_engine::graph::{Graph, TaskId};
+use fewbits_engine::plan::Plan;
+use fewbits_engine::spec::table::{Shape, Table};
+use fewbits_engine::table::choice::Choice;
+use fewbits_engine::table::group::Groups;
+use fewbits_engine::table::results::Results;
+use fewbits_engine::table::sheet::{Layout, Made, make};
+use fewbits_ops::{Op, StandardOps};
+use fewbits_store::{Record, Store, StoreError};
+
+use crate::question::usual;
+use crate::session::Session;
+
+/// All that a report is made of.
+pub struct Material<'m> {
+    pub session: &'m Session,
+    pub plan: &'m Plan,
+    pub store: &'m Arc<Store>,
+    pub results: Results,
+    /// The tables of the file, as made for people.
+    pub tables: Vec<(&'m Table, Made)>,
+    /// The question which point to choose, and its answer; none where the file asks nothing and nothing is usual.
+    pub choice: Option<(Table, Choice)>,
+}
+
+impl<'m> Material<'m> {
+    /// Reads results and makes all tables.
+    pub fn new(session: &'m Session, plan: &'m Plan, store: &'m Arc<Store>) -> Result<Self> {
+        let graph = &*session.graph;
+        let every: Vec<usize> = (0..graph.steps.len()).collect();
+        let results = Results::read(graph, plan, store, &every)?;
+        let fault = |table: &Table, error: String| anyhow!("table `{}`: {error}", table.name);
+        let made = |table: &'m Table| {
+            let made = make(&*session.ops, graph, &results, table, Layout::Grid);
+            made.map(|made| (table, made)).map_err(|error| fault(table, error))
+        };
+        let tables = graph.experiment.tables.iter().map(made).collect::<Result<Vec<_>>>()?;
+        let asked = tables.iter().find_map(|(table, made)| Some(((*table).clone(), made.choice.clone()?)));
+        let choice = match asked {
+            Some(asked) => Some(asked),
+            None => usual(graph).ok().and_then(|table| {
+                let choice = Choice::of(graph, &results, &table).ok().flatten()?;
+                Some((table, choice))
+            }),
+        };
+        Ok(Self { session, plan, store, results, tables, choice })
+    }
+
+    /// Returns the graph.
+    pub fn graph(&self) -> &'m Graph<StandardOps> {
+        &self.session.graph
+    }
+
+    /// Makes the points of a table.
+    pub fn groups(&self, table: &Table) -> Result<Groups> {
+        Groups::of(self.graph(), &self.results, table)
+            .map_err(|error| anyhow!("table `{}`: {error}", table.name))
+    }
+
+    /// Returns a task's record, if it has one.
+    pub fn record(&self, task: TaskId) -> Result<Option<Record>, StoreError> {
+        match self.plan.of(task).key {
+            Some(key) => self.store.record(&key),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns what the network of [`Self::chosen`] is called.
+    pub fn title(&self) -> &'static str {
+        let is_chosen = self.choice.as_ref().is_some_and(|(_, choice)| choice.chosen.is_some());
+        if is_chosen { "the recommended network" } else { "the network that comes closest" }
+    }
+
+    /// Returns the task that quantizes the network that is recommended, or comes closest, in its first replication.
+    pub fn chosen(&self) -> Option<TaskId> {
+        let (table, choice) = self.choice.as_ref()?;
+        let Shape::Choose(choose) = &table.shape else { return None };
+        let candidate = &choice.candidates[choice.chosen.or(choice.closest)?];
+        let graph = self.graph();
+        let of = |name: &str| graph.experiment.nodes.iter().position(|node| node.name == name);
+        let node = choose.minimize.references.iter().find_map(|reference| of(&reference.root))?;
+        let points = &graph.steps[node].points;
+        let agrees = |point: &usize| {
+            let mut pairs = choice.axes.iter().zip(&candidate.levels);
+            pairs.all(|(&axis, &level)| points.level(*point, axis).is_none_or(|own| own == level))
+        };
+        let mut task = (0..points.len()).find(agrees).map(|point| graph.task(node, point))?;
+        // Where the size is of something that reads the network, the network is behind it.
+        while !matches!(graph.work(task).op, Op::Quantize(_)) {
+            task = *graph.inputs(task).first()?;
+        }
+        Some(task)
+    }
+}

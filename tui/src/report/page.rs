@@ -1,0 +1,78 @@
+//! The page: its head, its sections, and where each stands.
+
+use anyhow::Result;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::material::Material;
+use super::{curves, distribution, layers, provenance, tables, wiring};
+use crate::render::choice::answer;
+use crate::ui::plain::printable;
+
+/// Nothing from elsewhere is loaded, whatever the names in it try.
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+
+/// Returns the page of an experiment.
+pub fn page(material: &Material<'_>) -> Result<String> {
+    let experiment = &material.graph().experiment;
+    let sections: Vec<(&str, &str, Markup)> = [
+        ("tables", "Tables", tables::section(material)?),
+        ("training", "Training", curves::section(material)?),
+        ("layers", "Layer by layer", layers::section(material)?),
+        ("weights", "Weights and codes", distribution::section(material)?),
+        ("graph", "What was computed", wiring::section(material)),
+        ("provenance", "Provenance", provenance::section(material)?),
+    ]
+    .into_iter()
+    .filter(|(_, _, content)| !content.0.is_empty())
+    .collect();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="generator" content=(concat!("fewbits ", env!("CARGO_PKG_VERSION")));
+                title { (printable(&experiment.name)) }
+                style { (PreEscaped(include_str!("report.css"))) }
+            }
+            body {
+                header {
+                    h1 { (printable(&experiment.name)) }
+                    p.about { (printable(&experiment.about)) }
+                    nav { ul { @for (id, title, _) in &sections { li { a href=(format!("#{id}")) { (title) } } } } }
+                }
+                main {
+                    (summary(material))
+                    @for (id, title, content) in &sections {
+                        section id=(id) { h2 { (title) } (content) }
+                    }
+                }
+                script { (PreEscaped(include_str!("report.js"))) }
+            }
+        }
+    };
+    Ok(page.into_string() + "\n")
+}
+
+/// Says what to choose, and how much of the experiment is there.
+fn summary(material: &Material<'_>) -> Markup {
+    let graph = material.graph();
+    let counts = material.plan.counts(graph.tasks());
+    let missing = counts.tasks - counts.cached;
+    let said = material.choice.as_ref().map(|(table, choice)| answer(choice, table, &graph.experiment));
+    html! {
+        section id="summary" {
+            @if let Some(said) = said {
+                h2 { "Recommendation" }
+                div.answer { @for sentence in said { p { (printable(&sentence)) } } }
+            }
+            p.dim {
+                (counts.tasks) " tasks"
+                @if missing > 0 { ", " (missing) " of them without a result yet" }
+                "; activations are binary32."
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The experiment's nodes and what each reads, as a drawing and as a table.
+
+use fewbits_engine::spec::node::order;
+use maud::{Markup, html};
+
+use super::material::Material;
+use crate::figure::picture::{Picture, text};
+use crate::ui::plain::printable;
+
+/// The size of a box and of the room around it, in pixels.
+const BOX: (f64, f64) = (150.0, 44.0);
+const GAP: (f64, f64) = (60.0, 18.0);
+
+/// Returns the graph.
+pub fn section(material: &Material<'_>) -> Markup {
+    let graph = material.graph();
+    html! {
+        figure { (drawing(material).on_page()) }
+        figure {
+            div.tools {}
+            table.data {
+                thead { tr {
+                    @for heading in ["node", "what", "reads", "axes"] { th.a scope="col" { (heading) } }
+                    @for heading in ["tasks", "with results", "seconds"] { th scope="col" { (heading) } }
+                } }
+                tbody {
+                    @for (at, node) in graph.experiment.nodes.iter().enumerate() {
+                        @let names = |nodes: &[usize]| nodes.iter().map(|&of| graph.experiment.nodes[of].name.clone()).collect::<Vec<_>>();
+                        @let axes = node.axes.iter().map(|&axis| graph.experiment.axes[axis].name.clone()).collect::<Vec<_>>();
+                        @let seconds = graph.tasks_of(at).filter_map(|task| material.results.of(task)?.get("seconds").copied());
+                        @let known = graph.tasks_of(at).filter(|task| material.results.of(*task).is_some()).count();
+                        tr {
+                            td.a { (node.name) }
+                            td.a { (node.kind.name) }
+                            td.a { (names(&node.inputs).join(", ")) }
+                            td.a { (axes.join(", ")) }
+                            td { (graph.tasks_of(at).count()) }
+                            td { (known) }
+                            td { (format!("{:.1}", seconds.sum::<f64>())) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn drawing(material: &Material<'_>) -> Picture {
+    let nodes = &material.graph().experiment.nodes;
+    let mut depth = vec![0_usize; nodes.len()];
+    for at in order(nodes) {
+        depth[at] = nodes[at].inputs.iter().map(|&input| depth[input] + 1).max().unwrap_or(0);
+    }
+    let mut filled = vec![0_usize; nodes.len() + 1];
+    let mut places = vec![];
+    for &column in &depth {
+        places.push((column as f64 * (BOX.0 + GAP.0) + 2.0, filled[column] as f64 * (BOX.1 + GAP.1) + 2.0));
+        filled[column] += 1;
+    }
+    let (columns, lines) =
+        (depth.iter().max().map_or(0, |most| most + 1), filled.iter().max().copied().unwrap_or(0));
+    let content = html! {
+        @for (at, node) in nodes.iter().enumerate() {
+            @for &input in &node.inputs {
+                @let (from, to) = (places[input], places[at]);
+                @let (x1, y1) = (from.0 + BOX.0, from.1 + BOX.1 / 2.0);
+                @let (x2, y2) = (to.0, to.1 + BOX.1 / 2.0);
+                @let bend = (x2 - x1) / 2.0;
+                path d=(format!("M{x1} {y1} C{} {y1} {} {y2} {x2} {y2}", x1 + bend, x2 - bend)) fill="none"
+                    stroke="currentColor" stroke-opacity="0.4" {}
+            }
+        }
+        @for (at, node) in nodes.iter().enumerate() {
+            @let (x, y) = places[at];
+            @let tasks = material.graph().tasks_of(at).count();
+            rect x=(x) y=(y) width=(BOX.0) height=(BOX.1) rx="6" fill="none" stroke="currentColor" {}
+            (text(x + BOX.0 / 2.0, y + 18.0, "middle", &node.name))
+            (text(x + BOX.0 / 2.0, y + 35.0, "middle", &format!("{} × {tasks}", node.kind.name)))
+        }
+    };
+    Picture {
+        width: columns as f64 * (BOX.0 + GAP.0) - GAP.0 + 4.0,
+        height: lines as f64 * (BOX.1 + GAP.1) - GAP.1 + 4.0,
+        label: printable(&format!("the nodes of {}", material.graph().experiment.name)),
+        content,
+    }
+}

@@ -63,12 +63,6 @@ fn the_last_line_of_json_is_the_summary() {
 }
 
 #[test]
-fn completions_are_a_script() {
-    let script = Bench::new().stdout(["completions", "bash"]);
-    assert!(script.contains("complete -F _fewbits") && script.contains("--max-tasks"), "{script}");
-}
-
-#[test]
 fn wrong_usage_is_exit_code_2() {
     let bench = Bench::with(TINY);
     let check = |arguments: &[&str], words: &str| {

@@ -1,15 +1,21 @@
 //! End-to-end tests: they drive the binary as a user does and look at what it prints, keeps and returns.
 
+mod choose;
+mod cite;
 mod commands;
 mod crash;
 mod dashboard;
 mod data;
+mod diff;
 mod explain;
+mod exports;
 mod faults;
 mod fixture;
 mod formats;
+mod help;
 mod housekeeping;
 mod incremental;
+mod report;
 mod same_bits;
 mod store;
 mod tables;

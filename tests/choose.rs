@@ -1,0 +1,108 @@
+//! `choose`: the answer in sentences, its limits, and what it says when nothing fits.
+
+use serde_json::Value as Json;
+
+use crate::fixture::{Bench, TINY};
+
+/// The experiment with validation images, and a network of both splits judged before and after.
+fn validated() -> Bench {
+    let bench = Bench::with(TINY);
+    bench.edit("train: 200, test: 100", "train: 300, test: 100, validation: 100");
+    bench.edit(
+        "    },\n    tables:",
+        "        \"full_validation\": Evaluate(model: \"net\", data: \"mnist\", split: Validation),\n        \
+         \"validation\": Evaluate(model: \"small\", data: \"mnist\", split: Validation),\n    },\n    tables:",
+    );
+    bench.edit("replicate: \"seed\"),\n    },", "replicate: \"seed\"),\n        // more\n    },");
+    bench
+}
+
+#[test]
+fn without_a_question_the_usual_one_is_asked() {
+    let bench = validated();
+    bench.run_well();
+    let ended = bench.fewbits(["choose", "x.ron", "--max-drop", "0.25"]);
+    let text = &ended.stdout;
+    // Two seeds make wide bounds: whatever comes out, it says how sure it is.
+    assert!(text.contains("95 % confidence"), "{ended:?}");
+    assert!(text.contains("loses at most 0.25 of validation.accuracy"), "{text}");
+    assert!(text.contains("reported on accuracy.accuracy") && !text.contains("optimistic"), "{text}");
+    assert!(text.contains("mean and 95 % t interval over seed"), "{text}");
+    assert_eq!(ended.code, Some(i32::from(!text.starts_with("Choose "))), "{text}");
+    assert_eq!(ended.stdout, bench.fewbits(["choose", "x.ron", "--max-drop", "25pp"]).stdout);
+}
+
+#[test]
+fn a_file_without_validation_images_gets_an_optimistic_answer() {
+    let bench = Bench::with(TINY);
+    bench.run_well();
+    let text = bench.fewbits(["choose", "x.ron"]).stdout;
+    assert!(text.contains("optimistic: chosen and reported on the same images"), "{text}");
+}
+
+#[test]
+fn limits_that_nothing_keeps_name_the_closest() {
+    let bench = Bench::with(TINY);
+    bench.run_well();
+    let ended = bench.fewbits(["choose", "x.ron", "--max-bytes", "1KiB"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.stdout.starts_with("Nothing fits: no point keeps the limits. Closest is e=2: "),
+        "{}",
+        ended.stdout
+    );
+    assert!(ended.stdout.contains("small.bytes at most 1024"), "{}", ended.stdout);
+    let json: Json = serde_json::from_str(
+        &bench.fewbits(["choose", "x.ron", "--max-bytes", "1KiB", "--format", "json"]).stdout,
+    )
+    .expect("JSON");
+    assert_eq!((&json[0]["part"], &json[0]["e"]), (&Json::from("closest"), &Json::from(2)));
+}
+
+#[test]
+fn a_table_asks_and_its_answer_ends_the_run() {
+    let bench = validated();
+    bench.edit(
+        "        // more\n",
+        "        \"choice\": Choose(minimize: \"small.bytes\", select: \"validation.accuracy\", \
+         report: \"accuracy.accuracy\", replicate: \"seed\"),\n",
+    );
+    bench.run_well();
+    let text = bench.stdout(["table", "x.ron", "choice"]);
+    let last = text.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>();
+    assert!(last.iter().any(|line| line.starts_with("Choose e=")), "{text}");
+    assert!(bench.stdout(["run", "x.ron"]).contains(&text));
+    assert!(bench.stdout(["choose", "x.ron"]).starts_with("Choose e="));
+    let ended = bench.fewbits(["choose", "x.ron", "--max-drop", "1pp"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("a drop is from a baseline, and the table names none"), "{}", ended.stderr);
+}
+
+#[test]
+fn before_a_run_there_is_nothing_to_choose() {
+    let ended = Bench::with(TINY).fewbits(["choose", "x.ron"]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stdout.contains("Nothing can be chosen yet: there are no results."), "{ended:?}");
+}
+
+#[test]
+fn what_cannot_be_asked_is_told() {
+    let bench = Bench::with(TINY);
+    let told = |arguments: &[&str]| {
+        let ended = bench.fewbits(arguments);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        ended.stderr
+    };
+    assert!(told(&["choose", "x.ron", "--table", "paret"]).contains("there is no table `paret`"));
+    assert!(told(&["choose", "x.ron", "--table", "pareto"]).contains("table `pareto` is no `Choose` table"));
+    assert!(told(&["choose", "x.ron", "--max-drop", "0.5"]).contains("a loss in points, such as 0.5pp"));
+    assert!(told(&["choose", "x.ron", "--max-bytes", "big"]).contains("such as 32768 or 48KiB"));
+    bench.edit("        \"small\": Quantize(model: \"net\", format: Float(e: Axis(\"e\"), m: 2), scale: PowerOfTwo),\n        \"accuracy\": Evaluate(model: \"small\", data: \"mnist\"),\n", "");
+    bench.edit("        \"e\": [2, 3],\n", "");
+    bench.edit(
+        "        \"tradeoff\": Pivot(value: \"accuracy.accuracy\", rows: [\"e\"], columns: [\"seed\"]),\n        \"pareto\": Pareto(minimize: \"small.bits_per_weight\", maximize: \"accuracy.accuracy\", replicate: \"seed\"),\n",
+        "",
+    );
+    let text = told(&["choose", "x.ron"]);
+    assert!(text.contains("it quantizes no network; add a `Choose` table"), "{text}");
+}

@@ -69,6 +69,15 @@ impl Expression {
         }
     }
 
+    /// Returns the metric or field that the expression is, where it is nothing else.
+    #[must_use]
+    pub fn plain(&self) -> Option<&Reference> {
+        let [reference] = self.references.as_slice() else { return None };
+        let member = reference.member.as_deref()?;
+        let rest = self.text.trim().strip_prefix(&*reference.root)?.strip_prefix('.')?;
+        (rest == member).then_some(reference)
+    }
+
     /// Returns whether the expression uses this name before a dot or alone.
     #[must_use]
     pub fn mentions(&self, root: &str) -> bool {
@@ -260,6 +269,16 @@ mod tests {
         };
         assert_eq!(compared("rounding == 'Nearest' || !('A' != s) && e == 1"), ["rounding Nearest", "s A"]);
         assert_eq!(compared("format.kind == 'Float' || ['a'].exists(x, x == 'a')"), [""; 0]);
+    }
+
+    #[test]
+    fn a_metric_alone_is_plain() {
+        let member = |text: &str| compile(text).plain().and_then(|reference| reference.member.clone());
+        assert_eq!(member(" accuracy.loss ").as_deref(), Some("loss"));
+        for other in ["e", "-accuracy.loss", "accuracy.loss + accuracy.loss", "(accuracy.loss)", "a.b + c.d"]
+        {
+            assert_eq!(member(other), None, "{other}");
+        }
     }
 
     #[test]

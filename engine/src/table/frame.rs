@@ -115,13 +115,7 @@ impl<O: Ops> At<'_, O> {
                 return Ok(Found::LeftOut);
             }
         }
-        let value = |expression: &&Expression| match self.variables(expression) {
-            None => Ok(None),
-            Some(variables) => {
-                let number = evaluator.number(expression, variables);
-                number.map(Some).map_err(|error| format!("`{}`: {error}", expression.text))
-            }
-        };
+        let value = |expression: &&Expression| self.value(expression, evaluator);
         let values = expressions.iter().map(value).collect::<Result<Vec<_>, _>>()?;
         let answers = match table.interval {
             Interval::Seeds => vec![],
@@ -134,6 +128,21 @@ impl<O: Ops> At<'_, O> {
         // A metric that is undefined is there, and none.
         let is_missing = values.iter().any(Option::is_none) && expressions.iter().any(|of| self.lacks(of));
         Ok(Found::Row(Row { point: self.point, values, answers, near_chance, is_missing }))
+    }
+
+    /// Evaluates an expression here; none if a metric is not there.
+    fn value(&self, expression: &Expression, evaluator: &Evaluator) -> Result<Option<f64>, String> {
+        // Most are a metric and nothing else, which needs no evaluation.
+        let plain = expression
+            .plain()
+            .filter(|of| self.graph.experiment.axes.iter().all(|axis| axis.name != of.root));
+        if let Some((task, member)) = plain.and_then(|of| Some((self.task(&of.root)?, of.member.as_deref()?)))
+        {
+            return Ok(self.results.of(task).and_then(|metrics| metrics.get(member)).copied());
+        }
+        let Some(variables) = self.variables(expression) else { return Ok(None) };
+        let number = evaluator.number(expression, variables);
+        number.map(Some).map_err(|error| format!("`{}`: {error}", expression.text))
     }
 
     /// Returns the values of the names in an expression; none if a metric is not there.

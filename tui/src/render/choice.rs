@@ -185,7 +185,5 @@ impl Teller<'_> {
 
 /// Returns the metric that an expression is, where it is nothing else.
 fn member(expression: &Expression) -> Option<&str> {
-    let [reference] = expression.references.as_slice() else { return None };
-    let member = reference.member.as_deref()?;
-    (expression.text.trim() == format!("{}.{member}", reference.root)).then_some(member)
+    expression.plain()?.member.as_deref()
 }

@@ -145,9 +145,27 @@ fn usage(codes: &Codes) -> Option<Picture> {
     Some(Picture { width: SIZE.0, height: SIZE.1, label: "how often each code is used".to_owned(), content })
 }
 
-/// Returns a number in few characters.
+/// Returns a number in few characters; floats have a zero of each sign.
 fn short(value: f64) -> String {
+    if value != 0.0 && value.abs() < 1e-3 {
+        return format!("{value:.0e}");
+    }
     let text = format!("{value:.3}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" || text.is_empty() { "0".to_owned() } else { text.to_owned() }
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_codes_are_short() {
+        let check = |value, text: &str| assert_eq!(short(value), text);
+        check(-0.0, "-0");
+        check(0.0, "0");
+        check(10.0, "10");
+        check(-1.5, "-1.5");
+        check(0.007_812_5, "0.008");
+        check(2.0_f64.powi(-20), "1e-6");
+    }
 }

@@ -73,7 +73,7 @@ fn drawing(material: &Material<'_>) -> Picture {
         @for (at, node) in nodes.iter().enumerate() {
             @let (x, y) = places[at];
             @let tasks = material.graph().tasks_of(at).count();
-            rect x=(x) y=(y) width=(BOX.0) height=(BOX.1) rx="6" fill="none" stroke="currentColor" {}
+            rect.box x=(x) y=(y) width=(BOX.0) height=(BOX.1) rx="6" stroke="currentColor" {}
             (text(x + BOX.0 / 2.0, y + 18.0, "middle", &node.name))
             (text(x + BOX.0 / 2.0, y + 35.0, "middle", &format!("{} × {tasks}", node.kind.name)))
         }

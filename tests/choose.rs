@@ -96,6 +96,7 @@ fn what_cannot_be_asked_is_told() {
     assert!(told(&["choose", "x.ron", "--table", "paret"]).contains("there is no table `paret`"));
     assert!(told(&["choose", "x.ron", "--table", "pareto"]).contains("table `pareto` is no `Choose` table"));
     assert!(told(&["choose", "x.ron", "--max-drop", "0.5"]).contains("a loss in points, such as 0.5pp"));
+    assert!(told(&["choose", "x.ron", "--max-bits", "nan"]).contains("a number of bits above 0"));
     assert!(told(&["choose", "x.ron", "--max-bytes", "big"]).contains("such as 32768 or 48KiB"));
     bench.edit("        \"small\": Quantize(model: \"net\", format: Float(e: Axis(\"e\"), m: 2), scale: PowerOfTwo),\n        \"accuracy\": Evaluate(model: \"small\", data: \"mnist\"),\n", "");
     bench.edit("        \"e\": [2, 3],\n", "");

@@ -186,8 +186,8 @@ fn mark_small_losses(candidates: &mut [Candidate], most: f64) {
     let replications = fits.filter_map(|candidate| Some(candidate.select_drop?.n)).max().unwrap_or(0);
     for candidate in candidates {
         candidate.is_enough = candidate.select_drop.is_some_and(|drop| {
-            // Where nothing is replicated there is no bound, and the answer says so; losses that do not vary have none.
-            let bound = if replications == 1 { Some(drop.mean) } else { drop.upper_bound() };
+            // One training has no bound but over images, and the answer says so; losses that do not vary have none.
+            let bound = drop.upper_bound().or((replications == 1).then_some(drop.mean));
             drop.n == replications && bound.is_some_and(|bound| bound <= most)
         });
     }

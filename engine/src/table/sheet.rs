@@ -240,7 +240,7 @@ impl<O: Ops> Maker<'_, O> {
     fn caption(&self, ops: &O) -> String {
         let what: Vec<&str> = self.table.values().iter().map(|value| value.text.as_str()).collect();
         let mut text = match &self.table.shape {
-            Shape::Choose(choose) => choose_caption(choose),
+            Shape::Choose(choose) => choose_caption(choose, self.table),
             _ => what.join(", "),
         };
         let named = |axis: usize| format!("`{}`", self.axis(axis));
@@ -320,11 +320,11 @@ impl<O: Ops> Maker<'_, O> {
     }
 }
 
-fn choose_caption(choose: &Choose) -> String {
+fn choose_caption(choose: &Choose, table: &Table) -> String {
+    let is_bounded = table.replicate.is_some() || table.interval != Interval::Seeds;
+    let how = if is_bounded { "with 95 % confidence" } else { "in this one training" };
     let what = match choose.max_drop {
-        Some(most) => {
-            format!("that loses at most {most} of {} with 95 % confidence", choose.select.value.text)
-        }
+        Some(most) => format!("that loses at most {most} of {} {how}", choose.select.value.text),
         None => format!("that cannot be told from the best in {}", choose.select.value.text),
     };
     let mut text = format!("the smallest {} {what}", choose.minimize.text);

@@ -247,3 +247,18 @@ fn the_spread_of_draws_is_told_apart() {
     close(values(&made, 0)[1].mean, 2.0_f64.sqrt());
     assert_eq!(values(&made, 0)[0].n, 2);
 }
+
+#[test]
+fn one_training_has_no_confidence() {
+    let table = r#"Choose(minimize: "size.value", select: (value: "small.value", baseline: "full.value"), max_drop: 1)"#;
+    let axes = CHOOSE_AXES.replace("(v: 90, k: 0.5), ", "").replace(", (v: 93, k: 1.5)", "");
+    let made = made(&axes, CHOOSE_NODES, table);
+    let choice = made.choice.clone().unwrap();
+    // The one with the smaller loss of the two of size 3.
+    assert_eq!(choice.candidates[choice.chosen.unwrap()].levels[0], 1);
+    assert!(
+        made.caption.contains("in this one training") && !made.caption.contains("confidence"),
+        "{}",
+        made.caption
+    );
+}

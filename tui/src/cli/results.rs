@@ -45,7 +45,7 @@ pub struct Choose {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_bytes: Option<u64>,
     /// The most bits of a code, without its share of scales
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, value_name = "BITS", value_parser = bits)]
     pub max_bits: Option<f64>,
     /// The `Choose` table that is asked
     #[arg(long, value_name = "NAME")]
@@ -95,6 +95,12 @@ fn drop(text: &str) -> Result<f64, String> {
         None => number(text).filter(|share| *share <= 0.25),
     };
     drop.ok_or_else(|| "a loss in points, such as 0.5pp, or as a share, such as 0.005".to_owned())
+}
+
+/// Reads a number of bits: `4`, `1.6`.
+fn bits(text: &str) -> Result<f64, String> {
+    let bits = text.parse::<f64>().ok().filter(|bits| bits.is_finite() && *bits > 0.0);
+    bits.ok_or_else(|| "a number of bits above 0, such as 4".to_owned())
 }
 
 /// Reads a number of bytes: `32768`, `48KiB`, `1.5MiB`, `64kB`.

@@ -1,6 +1,6 @@
 //! `choose`: which point of an experiment to take, from what is in the store; runs nothing.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use fewbits_engine::graph::Graph;
 use fewbits_engine::plan::Planner;
 use fewbits_engine::spec::expression::Expression;
@@ -62,8 +62,11 @@ fn asked(args: &Choose, graph: &Graph<StandardOps>) -> Result<Table> {
     let limits = [("bytes", args.max_bytes.map(|bytes| bytes as f64)), ("code_bits", args.max_bits)];
     for (metric, most) in limits {
         let Some(most) = most else { continue };
-        let text = limited(&choose.minimize, metric, graph)
-            .ok_or_else(|| anyhow!("{file}: nothing in table `{}` has the metric `{metric}`", table.name))?;
+        let text = limited(&choose.minimize, metric, graph).ok_or_else(|| {
+            let message =
+                format!("the size in table `{}` is of a node without the metric `{metric}`", table.name);
+            Coded::usage(format!("{file}: {message}; write the limit into its `at_most`"))
+        })?;
         let compiled = Expression::compile(&text, Span::default(), &mut Faults::default());
         choose.at_most.extend(compiled.map(|compiled| (compiled, most)));
     }

@@ -30,7 +30,7 @@ pub fn weights(args: &Weights, global: &Global) -> Result<Exit> {
     let plan = planner.plan()?;
     let task = find(graph, &plan, &args.task)?;
     let key = plan.of(task).key;
-    if let Op::Dataset(_) | Op::Evaluate(_) = graph.work(task).op {
+    if !matches!(graph.work(task).op, Op::Train(_) | Op::Quantize(_)) {
         let name = graph.name(task);
         return Err(Coded::usage(format!("{name}: it has no weights; name a task of a Train or a Quantize")));
     }

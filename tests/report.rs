@@ -50,6 +50,8 @@ fn a_report_is_one_file_with_everything_in_it() {
         assert!(!page.contains(outside), "{outside}");
     }
     assert_eq!(page, report(&bench), "the same results, the same bytes");
+    bench.edit("epochs: 1, seed", "epochs: 1, keep: false, seed");
+    assert!(report(&bench).contains("would have to be trained again"));
     // What is not run is not there, and the report says so.
     bench.edit("Range(1, 8)", "Range(0, 8)");
     assert!(report(&bench).contains("4 of them without a result yet"));

@@ -1,10 +1,11 @@
 //! How the weights of the recommended network are spread, before and after rounding, and how often each code is used.
 
 use anyhow::Result;
-use fewbits_engine::graph::TaskId;
+use fewbits_engine::graph::{Graph, TaskId};
+use fewbits_engine::ops::Keeping;
 use fewbits_engine::run::rebuild::{RebuildError, Rebuilder};
 use fewbits_ops::quantize::{Codes, Encoded};
-use fewbits_ops::{Artifact, Op, weights};
+use fewbits_ops::{Artifact, Op, StandardOps, weights};
 use maud::{Markup, html};
 
 use super::material::Material;
@@ -29,6 +30,11 @@ const ROOM: (f64, f64) = (8.0, 34.0);
 pub fn section(material: &Material<'_>) -> Result<Markup> {
     let Some(task) = material.chosen() else { return Ok(html! {}) };
     let graph = material.graph();
+    if is_costly(graph, task) {
+        return Ok(
+            html! { p.dim { "The network as trained is not kept (`keep: false`), and would have to be trained again." } },
+        );
+    }
     let tensors = match tensors(material, task) {
         Ok(tensors) => tensors,
         Err(RebuildError::Store(error)) => return Err(error.into()),
@@ -49,6 +55,19 @@ pub fn section(material: &Material<'_>) -> Result<Markup> {
             }
         }
     })
+}
+
+/// Returns whether a network can only be had by training again: a report runs nothing.
+fn is_costly(graph: &Graph<StandardOps>, task: TaskId) -> bool {
+    let mut behind = graph.inputs(task).first().copied();
+    while let Some(task) = behind {
+        let node = &graph.experiment.nodes[graph.place(task).0];
+        if node.kind.keeping == Keeping::Always {
+            return !node.keep;
+        }
+        behind = graph.inputs(task).first().copied();
+    }
+    false
 }
 
 /// Makes a network again: its tensors as trained and as rounded.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::axis::Axis;
 use super::constraint::Constraint;
-use super::node::{Node, read_nodes};
+use super::node::{Node, misspell_axes, read_nodes};
 use super::scope::Scope;
 use super::table::Table;
 use crate::ops::Kind;
@@ -110,14 +110,7 @@ impl Experiment {
 
     fn report_unused_axes(&self, faults: &mut Faults) {
         // An axis whose name is misspelt where it is used is one fault, not two.
-        let known =
-            |path: &str| self.axes.iter().any(|axis| axis.name == path.split('.').next().unwrap_or(path));
-        let mut misspelt = false;
-        for node in &self.nodes {
-            node.value
-                .walk(&mut |value| misspelt |= value.stands_for_axis() && !value.axis().is_some_and(known));
-        }
-        if misspelt {
+        if misspell_axes(&self.nodes, &self.axes) {
             return;
         }
         for (at, axis) in self.axes.iter().enumerate() {

@@ -57,6 +57,16 @@ pub fn read_nodes(
     nodes
 }
 
+/// Returns whether a node names an axis that there is not: then what seems to depend on no axis may be meant to.
+pub(super) fn misspell_axes(nodes: &[Node], axes: &[Axis]) -> bool {
+    let known = |path: &str| axes.iter().any(|axis| axis.name == path.split('.').next().unwrap_or(path));
+    let mut misspelt = false;
+    for node in nodes {
+        node.value.walk(&mut |value| misspelt |= value.stands_for_axis() && !value.axis().is_some_and(known));
+    }
+    misspelt
+}
+
 /// Returns the nodes in an order in which each comes after its inputs; none when they form a circle.
 #[must_use]
 pub fn order(nodes: &[Node]) -> Vec<usize> {

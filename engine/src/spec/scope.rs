@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::axis::{Axis, check_comparisons};
 use super::expression::{Evaluator, Expression};
-use super::node::Node;
+use super::node::{Node, misspell_axes};
 use super::table::{Choose, Interval, Judged, SECONDS, Shape, SortKey, Table, spanned};
 use crate::text::fault::{Faults, Span, suggest};
 use crate::text::read::{Fields, Read, choice, mismatch, variant};
@@ -323,7 +323,9 @@ impl Scope<'_> {
         let between: &[usize] =
             if let Shape::Contrast { between, .. } = &table.shape { between } else { &[] };
         let pooled = table.replicate.iter().chain(&table.average).chain(between);
-        for axis in pooled.filter(|axis| !depends.contains(axis)) {
+        // An axis whose name is misspelt where it is used is one fault, not two.
+        let is_clear = !misspell_axes(self.nodes, self.axes);
+        for axis in pooled.filter(|axis| is_clear && !depends.contains(axis)) {
             let name = &self.axes[*axis].name;
             let message = format!("no value of table `{}` depends on axis `{name}`", table.name);
             faults.add(span, message, "pooling over it would repeat one result: remove it from the table");

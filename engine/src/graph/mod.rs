@@ -284,10 +284,17 @@ fn resolve(path: &str, experiment: &Experiment, points: &Points, point: usize) -
     let (root, field) = path.split_once('.').map_or((path, None), |(root, field)| (root, Some(field)));
     let axis = experiment.axes.iter().position(|axis| axis.name == root)?;
     let level = &experiment.axes[axis].levels[points.level(point, axis)?];
-    match field {
-        Some(field) => level.field(field).cloned(),
-        None => Some(level.value.clone()),
-    }
+    let value = match field {
+        Some(field) => level.field(field)?,
+        None => &level.value,
+    };
+    // A value may name axes that stand above its own, which ends there.
+    let above = |path: &str| {
+        let root = path.split('.').next().unwrap_or(path);
+        let is_above = experiment.axes[..axis].iter().any(|axis| axis.name == root);
+        is_above.then(|| resolve(path, experiment, points, point)).flatten()
+    };
+    Some(value.substitute(&above))
 }
 
 fn read_work<O: Ops>(node: &Node, value: &Value, ops: &O, faults: &mut Faults) -> Option<Work<O>> {

@@ -133,13 +133,13 @@ impl Axis {
         cel_value(&self.levels[level].value, self.typing)
     }
 
-    /// Returns the names of the fields that the axis's struct values have, each once.
+    /// Returns the names of the fields that the axis's struct values have of their own, each once.
     #[must_use]
     pub fn fields(&self) -> Vec<&str> {
         let mut names: Vec<&str> = vec![];
         for level in &self.levels {
             if let Kind::Struct(body) = &level.value.kind {
-                for field in &body.fields {
+                for field in body.fields.iter().filter(|field| !field.value.stands_for_axis()) {
                     if !names.contains(&&*field.name) {
                         names.push(&field.name);
                     }
@@ -260,7 +260,8 @@ fn cel_value(value: &Value, typing: Typing) -> cel::Value {
 fn cel_map(body: &Struct) -> cel::Value {
     let kind =
         body.name.iter().map(|name| ("kind".to_owned(), cel::Value::String(Arc::new(name.to_string()))));
-    let fields =
-        body.fields.iter().map(|field| (field.name.to_string(), cel_value(&field.value, Typing::Plain)));
+    // What a field takes from another axis is asked of that axis: here it is not there.
+    let fields = body.fields.iter().filter(|field| !field.value.stands_for_axis());
+    let fields = fields.map(|field| (field.name.to_string(), cel_value(&field.value, Typing::Plain)));
     cel::Value::from(kind.chain(fields).collect::<HashMap<String, cel::Value>>())
 }

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 
 use super::axis::Axis;
 use super::constraint::Constraint;
-use super::node::{Node, misspell_axes, read_nodes};
+use super::naming::{check_axes, misspell_axes, nested_axes};
+use super::node::{Node, read_nodes};
 use super::scope::Scope;
 use super::table::Table;
 use crate::ops::Kind;
@@ -76,6 +77,7 @@ impl Experiment {
         let axes = entries(fields.take("axes"), "axis", faults);
         let axes: Vec<Axis> =
             axes.iter().map(|(name, span, value)| Axis::read(name, *span, value, faults)).collect();
+        check_axes(&axes, faults);
         let only = read_only(fields.take("only"), &axes, faults);
         let drafts: Option<Value> = fields.required("nodes", faults);
         let drafts = match &drafts {
@@ -113,8 +115,11 @@ impl Experiment {
         if misspell_axes(&self.nodes, &self.axes) {
             return;
         }
+        // One that a value of another axis names is as unused as that.
+        let nested = nested_axes(&self.axes);
         for (at, axis) in self.axes.iter().enumerate() {
-            if !self.nodes.iter().any(|node| node.own_axes.contains(&at)) {
+            let is_used = self.nodes.iter().any(|node| node.own_axes.contains(&at));
+            if !is_used && !nested.contains(&at) {
                 let hint = format!("write `Axis(\"{}\")` in a node, or remove the axis", axis.name);
                 faults.add(axis.span, format!("no node uses axis `{}`", axis.name), hint);
             }

@@ -4,6 +4,7 @@ pub mod axis;
 pub mod constraint;
 pub mod experiment;
 pub mod expression;
+mod naming;
 pub mod node;
 pub mod scope;
 pub mod table;

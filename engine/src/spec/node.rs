@@ -7,6 +7,7 @@ use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::graph::DiGraph;
 
 use super::axis::Axis;
+use super::naming::named_axes;
 use crate::ops::{Keeping, Kind};
 use crate::text::fault::{Faults, Span, suggest};
 use crate::text::read::{Fields, Input, Read, variant};
@@ -29,7 +30,7 @@ pub struct Node {
     pub inputs: Vec<usize>,
     /// Where each input is named.
     pub input_spans: Vec<Span>,
-    /// The axes its own parameters name, by their place in the file, ascending.
+    /// The axes its own parameters name, and those that their values name, by their place in the file, ascending.
     pub own_axes: Vec<usize>,
     /// Those and the axes of its inputs: what its tasks are the product of.
     pub axes: Vec<usize>,
@@ -55,16 +56,6 @@ pub fn read_nodes(
     let mut nodes = wire(drafts, entries, faults);
     spread_axes(&mut nodes);
     nodes
-}
-
-/// Returns whether a node names an axis that there is not: then what seems to depend on no axis may be meant to.
-pub(super) fn misspell_axes(nodes: &[Node], axes: &[Axis]) -> bool {
-    let known = |path: &str| axes.iter().any(|axis| axis.name == path.split('.').next().unwrap_or(path));
-    let mut misspelt = false;
-    for node in nodes {
-        node.value.walk(&mut |value| misspelt |= value.stands_for_axis() && !value.axis().is_some_and(known));
-    }
-    misspelt
 }
 
 /// Returns the nodes in an order in which each comes after its inputs; none when they form a circle.
@@ -126,49 +117,6 @@ fn read_node(
         own_axes,
     };
     Some(Draft { node, wanted })
-}
-
-/// Returns the axes that a value names, ascending; reports names that are no axis.
-fn named_axes(value: &Value, axes: &[Axis], faults: &mut Faults) -> Vec<usize> {
-    let mut named = BTreeSet::new();
-    value.walk(&mut |value| {
-        let Some(path) = value.axis() else {
-            if value.stands_for_axis() {
-                report_bad_axis(value, axes, &mut named, faults);
-            }
-            return;
-        };
-        let (root, field) = path.split_once('.').map_or((path, None), |(root, field)| (root, Some(field)));
-        let Some(at) = axes.iter().position(|axis| axis.name == root) else {
-            let valid = axes.iter().map(|axis| axis.name.as_str());
-            faults.add(value.span, format!("there is no axis `{root}`"), suggest(root, valid));
-            return;
-        };
-        if let Some(field) = field
-            && axes[at].is_readable()
-            && let Some(level) = axes[at].levels.iter().find(|level| level.field(field).is_none())
-        {
-            let fields = axes[at].fields();
-            let hint = if fields.contains(&field) {
-                format!("other values of the axis have it: add `{field}: …` to this one")
-            } else {
-                suggest(field, fields)
-            };
-            let message = format!("the value {} of axis `{root}` has no field `{field}`", level.label);
-            faults.add(value.span, message, hint);
-        }
-        named.insert(at);
-    });
-    named.into_iter().collect()
-}
-
-/// Reports an `Axis(…)` that is not `Axis("name")`; the axis that was probably meant counts as used.
-fn report_bad_axis(value: &Value, axes: &[Axis], named: &mut BTreeSet<usize>, faults: &mut Faults) {
-    let mut meant = None;
-    value.walk(&mut |value| meant = meant.or_else(|| value.bare_name()));
-    named.extend(axes.iter().position(|axis| Some(axis.name.as_str()) == meant));
-    let name = meant.unwrap_or("name");
-    faults.add(value.span, "`Axis` takes the name of an axis in quotes", format!("write `Axis(\"{name}\")`"));
 }
 
 fn wire(drafts: Vec<Draft>, entries: &[(String, Span, Value)], faults: &mut Faults) -> Vec<Node> {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::axis::{Axis, check_comparisons};
 use super::expression::{Evaluator, Expression};
-use super::node::{Node, misspell_axes};
+use super::naming::misspell_axes;
+use super::node::Node;
 use super::table::{Choose, Interval, Judged, SECONDS, Shape, SortKey, Table, spanned};
 use crate::text::fault::{Faults, Span, suggest};
 use crate::text::read::{Fields, Read, choice, mismatch, variant};

@@ -64,7 +64,7 @@ fn write_axis(axis: &Axis, level: Option<usize>, row: &mut Map<String, Json>) {
     let level = level.map(|level| &axis.levels[level]);
     row.insert(axis.name.clone(), level.map_or(Json::Null, |level| json(&level.value)));
     for field in axis.fields() {
-        let value = level.and_then(|level| level.field(field));
+        let value = level.and_then(|level| level.field(field)).filter(|value| !value.stands_for_axis());
         row.insert(format!("{}.{field}", axis.name), value.map_or(Json::Null, json));
     }
 }

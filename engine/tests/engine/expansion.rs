@@ -33,6 +33,34 @@ fn a_node_has_a_task_for_each_point_of_its_axes_that_no_constraint_leaves_out() 
 }
 
 #[test]
+fn a_value_of_an_axis_may_name_axes_above_it() {
+    let axes = r#""x": [3, 4], "set": {"half": (by: 0.5, of: Axis("x")), "whole": (by: 1, of: 7)}"#;
+    let graph = Bench::new().graph(&experiment(axes, r#""n": Number(value: Axis("set.of"))"#));
+    let made = graph.tasks().map(|task| format!("{} {}", graph.name(task), graph.work(task).params));
+    // What does not depend on it has the same parameters, so the same key.
+    let expected = [
+        r#"n(x=3,set=half) {"value":3}"#,
+        r#"n(x=3,set=whole) {"value":7}"#,
+        r#"n(x=4,set=half) {"value":4}"#,
+        r#"n(x=4,set=whole) {"value":7}"#,
+    ];
+    assert_eq!(made.collect::<Vec<_>>(), expected);
+    // A field is as wide as what it names.
+    let nodes = r#""n": Number(value: Axis("set.by")), "m": Number(value: Axis("set.of"))"#;
+    assert_eq!(
+        names(&experiment(axes, nodes)),
+        [
+            "n(set=half)",
+            "n(set=whole)",
+            "m(x=3,set=half)",
+            "m(x=3,set=whole)",
+            "m(x=4,set=half)",
+            "m(x=4,set=whole)"
+        ]
+    );
+}
+
+#[test]
 fn a_task_is_found_by_any_unambiguous_part_of_its_name() {
     let axes = r#""x": [1, 2], "y": {"half scaled": 0.5, "f(2)": 2}"#;
     let graph = Bench::new().graph(&experiment(axes, NODES));

@@ -76,7 +76,7 @@ pub enum Shape {
     Contrast {
         /// The value.
         value: Expression,
-        /// The axes; the first level of each is what the others are compared with.
+        /// The axes; the first level of each that the filter leaves is what the others are compared with.
         between: Vec<usize>,
     },
     /// The point to choose.

@@ -115,9 +115,11 @@ impl Candidate {
     }
 }
 
-/// Returns the best candidate of the largest size that is less than a size.
+/// Returns the best candidate of the largest size that is less than a size, of those that keep the limits.
 fn smaller(candidates: &[Candidate], size: f64) -> Option<usize> {
-    let below = |most: f64| (0..candidates.len()).filter(move |&at| candidates[at].size.mean < most);
+    let fits = |at: usize| candidates[at].excess <= 1.0;
+    let below =
+        |most: f64| (0..candidates.len()).filter(move |&at| fits(at) && candidates[at].size.mean < most);
     let next = below(size * (1.0 - SAME_SIZE)).map(|at| candidates[at].size.mean).fold(f64::NAN, f64::max);
     below(size * (1.0 - SAME_SIZE))
         .filter(|&at| candidates[at].size.mean >= next * (1.0 - SAME_SIZE))

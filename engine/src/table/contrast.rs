@@ -1,9 +1,10 @@
 //! What the levels of an axis do to a value, and what those of two axes do to each other's effect.
 //! Each effect is taken within a unit of replication first, so that what units have in common cancels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::cell::{Cell, Term, estimate};
+use super::frame::Frame;
 use super::group::Point;
 use crate::spec::axis::Axis;
 use crate::spec::table::Table;
@@ -16,48 +17,63 @@ pub(super) struct Effect {
     weights: Vec<(Vec<usize>, f64)>,
 }
 
-/// Returns the effects of one or two axes: of each level against the first, in the mean over the levels of the other
-/// axis; then how much of an effect is due to both (their interaction).
-pub(super) fn effects(between: &[usize], axes: &[Axis]) -> Vec<Effect> {
-    let levels = |axis: usize| axes[axis].levels.len();
+/// Returns the levels of each axis that the filter leaves, or may leave once all results are there.
+pub(super) fn compared(frame: &Frame, between: &[usize]) -> Vec<Vec<usize>> {
+    let points = || frame.rows.iter().map(|row| row.point).chain(frame.undecided.iter().copied());
+    let of = |&axis: &usize| points().filter_map(|point| frame.points.level(point, axis)).collect();
+    between.iter().map(of).map(|levels: BTreeSet<usize>| levels.into_iter().collect()).collect()
+}
+
+/// Returns the effects of one or two axes, at these levels of each: of every level against the first, in the mean over
+/// the levels of the other axis; then how much of an effect is due to both (their interaction).
+pub(super) fn effects(between: &[usize], levels: &[Vec<usize>], axes: &[Axis]) -> Vec<Effect> {
+    let name = |axis: usize| axes[axis].name.as_str();
     let label = |axis: usize, level: usize| axes[axis].levels[level].label.as_str();
-    let against = |axis: usize, level: usize| format!("{} − {}", label(axis, level), label(axis, 0));
-    let (mut effects, mut both) = (vec![], vec![]);
-    match *between {
-        [one] => {
-            for level in 1..levels(one) {
-                let heading = format!("{}: {}", axes[one].name, against(one, level));
-                effects.push(Effect { heading, weights: vec![(vec![level], 1.0), (vec![0], -1.0)] });
-            }
+    let against = |axis: usize, (level, first): (usize, usize)| {
+        format!("{} − {}", label(axis, level), label(axis, first))
+    };
+    let mut effects = vec![];
+    for (at, (&axis, own)) in between.iter().zip(levels).enumerate() {
+        // With one axis there is one cell a level.
+        let beside = levels.get(1 - at);
+        for pair in against_first(own) {
+            let heading = format!("{}: {}", name(axis), against(axis, pair));
+            effects.push(Effect { heading, weights: main_effect(pair, at, beside) });
         }
-        [one, two] => {
-            for (at, axis, other) in [(0, one, two), (1, two, one)] {
-                let share = 1.0 / levels(other) as f64;
-                let place =
-                    |own: usize, beside: usize| if at == 0 { vec![own, beside] } else { vec![beside, own] };
-                for level in 1..levels(axis) {
-                    let pair = |beside| [(place(level, beside), share), (place(0, beside), -share)];
-                    let heading = format!("{}: {}", axes[axis].name, against(axis, level));
-                    effects.push(Effect { heading, weights: (0..levels(other)).flat_map(pair).collect() });
-                }
-            }
-            for (a, b) in (1..levels(one)).flat_map(|a| (1..levels(two)).map(move |b| (a, b))) {
-                let heading = format!(
-                    "{} × {}: ({}) × ({})",
-                    axes[one].name,
-                    axes[two].name,
-                    against(one, a),
-                    against(two, b)
-                );
-                let weights =
-                    vec![(vec![a, b], 1.0), (vec![0, b], -1.0), (vec![a, 0], -1.0), (vec![0, 0], 1.0)];
-                both.push(Effect { heading, weights });
-            }
-        }
-        _ => {}
     }
-    effects.extend(both);
+    let ([one, two], [of_one, of_two]) = (between, levels) else { return effects };
+    for a in against_first(of_one) {
+        for b in against_first(of_two) {
+            let parts = (against(*one, a), against(*two, b));
+            let heading = format!("{} × {}: ({}) × ({})", name(*one), name(*two), parts.0, parts.1);
+            let weights = vec![
+                (vec![a.0, b.0], 1.0),
+                (vec![a.1, b.0], -1.0),
+                (vec![a.0, b.1], -1.0),
+                (vec![a.1, b.1], 1.0),
+            ];
+            effects.push(Effect { heading, weights });
+        }
+    }
     effects
+}
+
+/// Returns the weights of a level less the first of the axis at a place, in the mean over the levels of the other axis.
+fn main_effect(
+    (level, first): (usize, usize),
+    at: usize,
+    beside: Option<&Vec<usize>>,
+) -> Vec<(Vec<usize>, f64)> {
+    let Some(beside) = beside else { return vec![(vec![level], 1.0), (vec![first], -1.0)] };
+    let share = 1.0 / beside.len() as f64;
+    let place = |own: usize, other: usize| if at == 0 { vec![own, other] } else { vec![other, own] };
+    beside.iter().flat_map(|&other| [(place(level, other), share), (place(first, other), -share)]).collect()
+}
+
+/// Pairs each level with the first.
+fn against_first(levels: &[usize]) -> impl Iterator<Item = (usize, usize)> {
+    let first = levels.first().copied().unwrap_or_default();
+    levels.iter().skip(1).map(move |&level| (level, first))
 }
 
 /// Returns a point for each combination of the other axes. `cells` keep those first, then the `compared` ones.

@@ -32,7 +32,9 @@ pub struct Frame {
     pub points: Points,
     /// The rows left by the table's filter.
     pub rows: Vec<Row>,
-    /// Rows left out because a result they need is not there.
+    /// Points of which nobody knows whether the filter leaves them, because a result is not there.
+    pub undecided: Vec<usize>,
+    /// Rows of which a result is not there, and those points.
     pub missing: usize,
 }
 
@@ -67,18 +69,16 @@ impl Frame {
         };
         let all = (0..points.len()).into_par_iter().with_min_len(ENOUGH);
         let read: Vec<Found> = all.map_init(Evaluator::new, row).collect::<Result<_, _>>()?;
-        let (mut rows, mut missing) = (Vec::with_capacity(read.len()), 0);
-        for found in read {
+        let (mut rows, mut undecided) = (Vec::with_capacity(read.len()), vec![]);
+        for (point, found) in read.into_iter().enumerate() {
             match found {
-                Found::Row(row) => {
-                    missing += usize::from(row.is_missing);
-                    rows.push(row);
-                }
-                Found::Missing => missing += 1,
+                Found::Row(row) => rows.push(row),
+                Found::Missing => undecided.push(point),
                 Found::LeftOut => {}
             }
         }
-        Ok(Self { points, rows, missing })
+        let missing = undecided.len() + rows.iter().filter(|row| row.is_missing).count();
+        Ok(Self { points, rows, undecided, missing })
     }
 }
 

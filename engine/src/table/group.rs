@@ -3,7 +3,7 @@
 
 use super::cell::{Cell, Term, cells, estimate};
 use super::choice;
-use super::contrast::{self, effects};
+use super::contrast::{self, compared, effects};
 use super::frame::Frame;
 use super::results::Results;
 use crate::graph::Graph;
@@ -54,9 +54,10 @@ impl Groups {
                 (texts(), plain(&cells(frame, table, &axes), table.values().len(), table))
             }
             Shape::Contrast { between, .. } => {
-                let effects = effects(between, all);
                 let wide: Vec<usize> = axes.iter().chain(between).copied().collect();
-                let points = contrast::points(&cells(frame, table, &wide), between.len(), &effects, table);
+                let cells = cells(frame, table, &wide);
+                let effects = effects(between, &compared(frame, between), all);
+                let points = contrast::points(&cells, between.len(), &effects, table);
                 (effects.into_iter().map(|effect| effect.heading).collect(), points)
             }
             Shape::Choose(choose) => {

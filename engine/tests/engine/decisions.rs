@@ -59,6 +59,23 @@ fn a_contrast_has_a_row_for_every_other_axis() {
     assert_eq!((means(0), means(1)), (vec![2.0, 5.0], vec![6.0, 15.0]));
 }
 
+/// What a filter leaves out is not compared, and does not count in the mean over the other axis.
+#[test]
+fn a_contrast_compares_the_levels_that_its_filter_leaves() {
+    let axes = r#""a": [0, 2, 5], "b": [1, 3, 7], "seed": [1, 2]"#;
+    let nodes = r#"
+        "x": Number(value: Axis("a")), "s": Number(value: Axis("seed")), "sum": Add(left: "x", right: "s"),
+        "all": Scale(of: "sum", by: Axis("b")),
+    "#;
+    let table =
+        r#"Contrast(value: "all.value", between: ["a", "b"], where: "a != 0 && b != 3", replicate: "seed")"#;
+    let made = made(axes, nodes, table);
+    assert_eq!(made.sheets[0].headings, ["a: 5 − 2", "b: 7 − 1", "a × b: (5 − 2) × (7 − 1)"]);
+    let means: Vec<f64> = values(&made, 0).iter().map(|value| value.mean).collect();
+    // 3 · (1 + 7)/2; 6 · ((2 + 5)/2 + 1.5); 3 · 6.
+    assert_eq!(means, [12.0, 30.0, 18.0]);
+}
+
 const CHOOSE_AXES: &str = r#"
     "f": [(size: 4, drop: 0.1), (size: 3, drop: 0.5), (size: 3, drop: 0.8), (size: 2, drop: 3)],
     "seed": [(v: 90, k: 0.5), (v: 91, k: 1.0), (v: 93, k: 1.5)]

@@ -1,4 +1,4 @@
-//! The ops of fewbits, as the engine sees them: Dataset, Train, Quantize, Evaluate, Compare.
+//! The ops of fewbits, as the engine sees them: Dataset, Train, Quantize, Evaluate, Compare, Describe.
 //! Only hands on to the op's own file; knows no number.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use fewbits_engine::text::read::Fields;
 
 use crate::dataset::Dataset;
 use crate::network::model::Model;
-use crate::op::{compare, dataset, evaluate, quantize, train};
+use crate::op::{compare, dataset, describe, evaluate, quantize, train};
 use crate::provenance;
 
 /// The ops, with the places their data comes from.
@@ -39,6 +39,8 @@ pub enum Op {
     Evaluate(evaluate::EvaluateOp),
     /// Two networks, compared image by image.
     Compare(compare::CompareOp),
+    /// A network's weights, described.
+    Describe(describe::DescribeOp),
 }
 
 /// What is known of an artifact before it is made.
@@ -81,7 +83,8 @@ pub enum Artifact {
     Model(Model),
 }
 
-const KINDS: [Kind; 5] = [dataset::KIND, train::KIND, quantize::KIND, evaluate::KIND, compare::KIND];
+const KINDS: [Kind; 6] =
+    [dataset::KIND, train::KIND, quantize::KIND, evaluate::KIND, compare::KIND, describe::KIND];
 
 impl StandardOps {
     /// Makes the ops. `data_dir` holds the published datasets; `base_dir` is where relative paths start from.
@@ -112,6 +115,7 @@ impl Ops for StandardOps {
             "Train" => train::read(fields, faults).map(Op::Train),
             "Quantize" => quantize::read(fields, faults).map(Op::Quantize),
             "Compare" => compare::read(fields, faults).map(Op::Compare),
+            "Describe" => describe::read(fields, faults).map(Op::Describe),
             _ => evaluate::read(fields, faults).map(Op::Evaluate),
         }
     }
@@ -123,6 +127,7 @@ impl Ops for StandardOps {
             Op::Quantize(op) => op.port(inputs),
             Op::Evaluate(op) => op.port(inputs),
             Op::Compare(op) => op.port(inputs),
+            Op::Describe(op) => op.port(inputs),
         }
     }
 
@@ -133,6 +138,7 @@ impl Ops for StandardOps {
             Op::Quantize(op) => op.identity(),
             Op::Evaluate(_) => evaluate::EvaluateOp::identity(),
             Op::Compare(_) => compare::CompareOp::identity(),
+            Op::Describe(op) => op.identity(),
         }
     }
 
@@ -140,7 +146,7 @@ impl Ops for StandardOps {
         match op {
             Op::Dataset(_) => vec![],
             Op::Train(_) => vec![(0, "train"), (0, "validation")],
-            Op::Quantize(_) => vec![(0, "model")],
+            Op::Quantize(_) | Op::Describe(_) => vec![(0, "model")],
             Op::Evaluate(op) => vec![(0, "model"), (1, op.split.part())],
             Op::Compare(op) => vec![(0, "model"), (1, "model"), (2, op.split.part())],
         }
@@ -149,7 +155,7 @@ impl Ops for StandardOps {
     fn sources(&self, op: &Op) -> Result<Vec<Source>, OpError> {
         match op {
             Op::Dataset(op) => Ok(op.sources(self)),
-            Op::Train(_) | Op::Quantize(_) | Op::Evaluate(_) | Op::Compare(_) => Ok(vec![]),
+            Op::Train(_) | Op::Quantize(_) | Op::Evaluate(_) | Op::Compare(_) | Op::Describe(_) => Ok(vec![]),
         }
     }
 
@@ -160,6 +166,7 @@ impl Ops for StandardOps {
             (Op::Dataset(op), []) => op.run(self),
             (Op::Train(op), [Artifact::Dataset(data)]) => op.run(data, context),
             (Op::Quantize(op), [Artifact::Model(model)]) => op.run(model),
+            (Op::Describe(op), [Artifact::Model(model)]) => op.run(model),
             (Op::Evaluate(op), [Artifact::Model(model), Artifact::Dataset(data)]) => {
                 op.run(model, data, context)
             }

@@ -24,6 +24,8 @@ Experiment(
         "small": Quantize(model: "net", format: Float(e: 2, m: 1), rounding: Stochastic, seed: 7, tensors: All),
         "judge": Evaluate(model: "small", data: "data", split: Validation),
         "change": Compare(model: "small", baseline: "net", data: "data"),
+        "shape": Describe(model: "net", layer: "linear1"),
+        "whole": Describe(model: "net"),
     },
 )
 "#;
@@ -160,4 +162,16 @@ change lost 3
 change mcnemar_p 0.7265624999999993
 change total 30
 change won 4
+shape key a137cdd62aa8
+shape abs_max 0.042129646986722946
+shape abs_p10 0.0033752600895240906
+shape abs_p50 0.017661678604781628
+shape abs_p90 0.0321396641433239
+shape abs_p99 0.03788369622081518
+shape excess_kurtosis -1.1366273217877907
+shape mean -0.000014670798723197633
+shape std 0.02057365584475254
+shape weights 6272
+shape zeros 0
+whole weights 6352
 ";

@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod dataset;
+pub mod describe;
 pub mod evaluate;
 mod format;
 pub mod quantize;

@@ -1,0 +1,182 @@
+//! `Describe(model, layer: All)`: how the weights of a network, or of one of its layers, are spread.
+
+use std::collections::BTreeMap;
+
+use fewbits_engine::ops::{Identity, Keeping, Kind, Misfit, OpError, Output};
+use fewbits_engine::text::fault::{Faults, suggest};
+use fewbits_engine::text::read::{Fields, Read, unfit};
+use fewbits_engine::text::value::{self, Value};
+use serde_json::json;
+
+use crate::network::model::Model;
+use crate::standard::{Artifact, Port};
+
+/// How the engine wires it.
+pub const KIND: Kind = Kind {
+    name: "Describe",
+    inputs: &[("model", "model")],
+    output: None,
+    parts: &[],
+    metrics: &[
+        "abs_max",
+        "abs_p10",
+        "abs_p50",
+        "abs_p90",
+        "abs_p99",
+        "excess_kurtosis",
+        "mean",
+        "std",
+        "weights",
+        "zeros",
+    ],
+    keeping: Keeping::Never,
+};
+
+const VERSION: u32 = 1;
+
+/// A description to be made.
+#[derive(Debug)]
+pub struct DescribeOp {
+    layer: Layer,
+}
+
+/// Which weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Layer {
+    /// All tensors of two or more dimensions, those that `Quantize` rounds by default, taken together.
+    All,
+    /// The weight of one layer.
+    Named(String),
+}
+
+/// Reads its parameters.
+pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DescribeOp> {
+    fields.optional("layer", Layer::All, faults).map(|layer| DescribeOp { layer })
+}
+
+impl DescribeOp {
+    pub(crate) fn identity(&self) -> Identity {
+        let layer = match &self.layer {
+            Layer::All => json!(null),
+            Layer::Named(name) => json!(name),
+        };
+        Identity { op: "describe", version: VERSION, params: json!({"layer": layer}) }
+    }
+
+    /// Checks the name of the layer.
+    pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
+        let (Layer::Named(name), [Port::Model(model)]) = (&self.layer, inputs) else {
+            return Ok(Port::Nothing);
+        };
+        if model.layers.contains(name) {
+            return Ok(Port::Nothing);
+        }
+        Err(Misfit {
+            field: "layer",
+            entry: None,
+            message: format!("the network has no layer `{name}` with weights"),
+            hint: suggest(name, model.layers.iter().map(String::as_str)),
+        })
+    }
+
+    pub(crate) fn run(&self, model: &Model) -> Result<Output<Artifact>, OpError> {
+        let is_asked = |name: &str, dims: usize| match &self.layer {
+            Layer::All => dims >= 2,
+            Layer::Named(layer) => name.strip_suffix(".weight") == Some(layer),
+        };
+        let mut weights = vec![];
+        for (name, tensor) in model.tensors() {
+            if is_asked(name, tensor.dims().len()) {
+                weights.extend(model.numbers(name).map_err(|error| OpError::Failed(error.to_string()))?);
+            }
+        }
+        Ok(Output {
+            artifact: None,
+            parts: BTreeMap::new(),
+            metrics: metrics(&weights),
+            series: BTreeMap::new(),
+            correct: None,
+        })
+    }
+}
+
+/// Returns the moments of the weights and the quantiles of their magnitudes; what is undefined is absent.
+fn metrics(weights: &[f32]) -> BTreeMap<String, f64> {
+    let count = weights.len() as f64;
+    let share = |sum: f64| (count > 0.0).then(|| sum / count);
+    let mean = share(weights.iter().map(|&weight| f64::from(weight)).sum());
+    let squares = || {
+        weights.iter().map(|&weight| {
+            let distance = f64::from(weight) - mean.unwrap_or_default();
+            distance * distance
+        })
+    };
+    let variance = share(squares().sum());
+    let fourth = share(squares().map(|square| square * square).sum());
+    let kurtosis = fourth.zip(variance.filter(|variance| *variance > 0.0));
+    let mut magnitudes: Vec<f32> = weights.iter().map(|weight| weight.abs()).collect();
+    magnitudes.sort_unstable_by(f32::total_cmp);
+    let all = [
+        ("abs_max", quantile(&magnitudes, 1.0)),
+        ("abs_p10", quantile(&magnitudes, 0.1)),
+        ("abs_p50", quantile(&magnitudes, 0.5)),
+        ("abs_p90", quantile(&magnitudes, 0.9)),
+        ("abs_p99", quantile(&magnitudes, 0.99)),
+        ("excess_kurtosis", kurtosis.map(|(fourth, variance)| fourth / (variance * variance) - 3.0)),
+        ("mean", mean),
+        ("std", variance.map(f64::sqrt)),
+        ("weights", Some(count)),
+        ("zeros", share(weights.iter().filter(|weight| **weight == 0.0).count() as f64)),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// Returns a quantile of sorted numbers, on the line between the two nearest, as numpy's default is.
+fn quantile(sorted: &[f32], share: f64) -> Option<f64> {
+    let place = share * sorted.len().checked_sub(1)? as f64;
+    let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+    Some(f64::from(low) + (f64::from(high) - f64::from(low)) * place.fract())
+}
+
+impl Read for Layer {
+    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+        match &value.kind {
+            value::Kind::Text(name) => Some(Self::Named(name.clone())),
+            _ if value.bare_name() == Some("All") => Some(Self::All),
+            _ => {
+                unfit(value, "`All` or the name of a layer in quotes", faults);
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_described_as_numpy_and_scipy_do() {
+        let metrics = metrics(&[-0.5, 0.0, 0.25, 1.0, -2.0, 0.125]);
+        // numpy 2.4: quantile(abs(w), p), w.std(); scipy 1.17: kurtosis(w).
+        let check = |name: &str, value: f64| {
+            assert!((metrics[name] - value).abs() < 1e-12, "{name} {}", metrics[name]);
+        };
+        check("abs_max", 2.0);
+        check("abs_p10", 0.0625);
+        check("abs_p50", 0.375);
+        check("abs_p90", 1.5);
+        check("abs_p99", 1.95);
+        check("mean", -0.1875);
+        check("std", 0.923_506_677_470_895_9);
+        check("excess_kurtosis", -0.058_444_146_611_502_66);
+        check("zeros", 1.0 / 6.0);
+        check("weights", 6.0);
+    }
+
+    #[test]
+    fn what_no_weights_have_is_absent() {
+        assert_eq!(metrics(&[]).into_keys().collect::<Vec<_>>(), ["weights"]);
+        assert!(!metrics(&[0.0, 0.0]).contains_key("excess_kurtosis"));
+    }
+}

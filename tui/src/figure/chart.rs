@@ -10,6 +10,9 @@ use super::picture::{Picture, text};
 /// Room for labels around the plot, in pixels: left, top, right, bottom.
 const ROOM: (f64, f64, f64, f64) = (64.0, 12.0, 14.0, 44.0);
 
+/// The width of a digit, in pixels.
+const DIGIT: f64 = 6.8;
+
 /// A chart.
 pub struct Chart {
     /// What is along the horizontal axis.
@@ -144,11 +147,17 @@ impl Frame<'_> {
                 @if let Some(y) = self.down(*place) { (text(left - 6.0, y + 4.0, "end", label)) }
             }
             @for (place, label) in &self.x.ticks {
-                @if let Some(x) = self.across(*place) { (text(x, bottom + 16.0, "middle", label)) }
+                @if let Some(x) = self.across(*place) { (text(x, bottom + 16.0, self.anchor(x, label), label)) }
             }
             (text(middle, bottom + 34.0, "middle", &self.chart.x))
             g transform=(format!("rotate(-90 14 {})", px(center))) { (text(14.0, center, "middle", &self.chart.y)) }
         }
+    }
+
+    /// Returns how a label stands at a place across: in the middle, unless the picture would cut it.
+    fn anchor(&self, x: f64, label: &str) -> &'static str {
+        let half = label.len() as f64 * DIGIT / 2.0;
+        if x + half > self.width { "end" } else { "middle" }
     }
 
     fn series(&self, series: &Series, color: &str) -> Markup {

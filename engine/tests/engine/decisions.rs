@@ -121,6 +121,11 @@ fn a_stricter_margin_costs_size_and_one_too_strict_leaves_nothing() {
     assert_eq!((nothing.chosen, nothing.candidates[nothing.closest.unwrap()].levels[0]), (None, 0));
     let (limited, _) = choice("max_drop: 1.0, at_most: {\"size.value\": 2}");
     assert_eq!((limited.chosen, limited.candidates[limited.closest.unwrap()].levels[0]), (None, 3));
+    // The one of size 2 is smaller and keeps no such limit: it is no offer.
+    let (coarse, _) = choice("max_drop: 0.9, at_most: {\"4.0 / size.value\": 1.5}");
+    assert_eq!((coarse.chosen, coarse.smaller), (larger.chosen, Some(1)));
+    let (fine, _) = choice("max_drop: 0.9, at_most: {\"4.0 / size.value\": 1.0}");
+    assert_eq!((fine.chosen, fine.smaller), (larger.chosen, None));
 }
 
 #[test]

@@ -6,7 +6,17 @@ use serde_json::Value as Json;
 
 use crate::fixture::{Bench, Ended, TINY, end, files};
 
-const TEMPLATES: [&str; 5] = ["minimal", "quickstart", "formats", "mnist", "cifar10"];
+const TEMPLATES: [&str; 9] = [
+    "minimal",
+    "quickstart",
+    "formats",
+    "mnist",
+    "cifar10",
+    "paper-mnist",
+    "paper-cifar10",
+    "ship-mnist",
+    "ship-cifar10",
+];
 
 #[test]
 fn every_template_is_an_experiment() {
@@ -122,7 +132,7 @@ fn the_schema_has_what_the_readers_take() {
     check("Conv", &["name a text, letters, digits and `_` default None"]);
     check("Pivot", &["value a text required", "replicate a text optional"]);
     check("axis", &["an axis: a list, `Range(first, last)` or a map of labels to values"]);
-    check("op", &["Dataset", "Train", "Quantize", "Evaluate"]);
+    check("op", &["Dataset", "Train", "Quantize", "Evaluate", "Compare", "Describe"]);
     let told = bench.fewbits(["schema", "epoch"]);
     assert_eq!(told.code, Some(2), "{told:?}");
     assert!(told.stderr.contains("did you mean `epochs`?"), "{told:?}");

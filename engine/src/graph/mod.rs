@@ -288,7 +288,7 @@ fn resolve(path: &str, experiment: &Experiment, points: &Points, point: usize) -
         Some(field) => level.field(field)?,
         None => &level.value,
     };
-    // A value may name axes that stand above its own, which ends there.
+    // Values name axes above their own; others are not looked up, so that this ends in a file with faults, too.
     let above = |path: &str| {
         let root = path.split('.').next().unwrap_or(path);
         let is_above = experiment.axes[..axis].iter().any(|axis| axis.name == root);

@@ -133,13 +133,13 @@ impl Axis {
         cel_value(&self.levels[level].value, self.typing)
     }
 
-    /// Returns the names of the fields that the axis's struct values have of their own, each once.
+    /// Returns the names of the fields that the axis's struct values have, each once.
     #[must_use]
     pub fn fields(&self) -> Vec<&str> {
         let mut names: Vec<&str> = vec![];
         for level in &self.levels {
             if let Kind::Struct(body) = &level.value.kind {
-                for field in body.fields.iter().filter(|field| !field.value.stands_for_axis()) {
+                for field in &body.fields {
                     if !names.contains(&&*field.name) {
                         names.push(&field.name);
                     }

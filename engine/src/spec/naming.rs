@@ -27,10 +27,10 @@ pub(super) fn misspell_axes(nodes: &[Node], axes: &[Axis]) -> bool {
         });
         bad
     };
-    let levels =
+    let mut levels =
         axes.iter().enumerate().flat_map(|(at, axis)| axis.levels.iter().map(move |level| (at, level)));
     nodes.iter().any(|node| bad(&node.value, axes))
-        || levels.into_iter().any(|(at, level)| bad(&level.value, &axes[..at]))
+        || levels.any(|(at, level)| bad(&level.value, &axes[..at]))
 }
 
 /// Returns the axes that a value names and those that their values name, ascending; reports names that are no axis.

@@ -8,7 +8,7 @@ use super::results::Results;
 use crate::graph::Graph;
 use crate::graph::points::Points;
 use crate::ops::Ops;
-use crate::spec::axis::Axis;
+use crate::spec::axis::{Axis, Level};
 use crate::spec::table::SECONDS;
 use crate::text::value::{Kind, Value};
 
@@ -63,8 +63,14 @@ fn maximal<'a>(sets: &[&'a [usize]]) -> Vec<&'a [usize]> {
 fn write_axis(axis: &Axis, level: Option<usize>, row: &mut Map<String, Json>) {
     let level = level.map(|level| &axis.levels[level]);
     row.insert(axis.name.clone(), level.map_or(Json::Null, |level| json(&level.value)));
+    // What a field takes from another axis stands in that axis's own column.
+    let is_own =
+        |level: &Level, field: &str| level.field(field).is_some_and(|value| !value.stands_for_axis());
     for field in axis.fields() {
-        let value = level.and_then(|level| level.field(field)).filter(|value| !value.stands_for_axis());
+        if !axis.levels.iter().any(|level| is_own(level, field)) {
+            continue;
+        }
+        let value = level.filter(|level| is_own(level, field)).and_then(|level| level.field(field));
         row.insert(format!("{}.{field}", axis.name), value.map_or(Json::Null, json));
     }
 }

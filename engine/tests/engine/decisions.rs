@@ -25,16 +25,18 @@ fn close(found: f64, expected: f64) {
     assert!((found - expected).abs() < 1e-6, "{found} instead of {expected}");
 }
 
+/// `all` is (a + seed) · b.
+const SUMS: &str = r#"
+    "x": Number(value: Axis("a")), "s": Number(value: Axis("seed")), "sum": Add(left: "x", right: "s"),
+    "all": Scale(of: "sum", by: Axis("b")),
+"#;
+
 /// Values are (a + seed) · b with a of 0, 2, b of 1, 3, and seeds 1, 2, 4. Of b: 4, 6, 10 over seeds; scipy 1.17.1:
 /// `ttest_1samp([4, 6, 10], 0)` has p = 0.0634, and its interval is 6.667 ± 7.589. The others are 4 for every seed.
 #[test]
 fn a_contrast_takes_effects_within_a_seed_first() {
     let axes = r#""a": [0, 2], "b": [1, 3], "seed": [1, 2, 4]"#;
-    let nodes = r#"
-        "x": Number(value: Axis("a")), "s": Number(value: Axis("seed")), "sum": Add(left: "x", right: "s"),
-        "all": Scale(of: "sum", by: Axis("b")),
-    "#;
-    let made = made(axes, nodes, r#"Contrast(value: "all.value", between: ["a", "b"], replicate: "seed")"#);
+    let made = made(axes, SUMS, r#"Contrast(value: "all.value", between: ["a", "b"], replicate: "seed")"#);
     assert_eq!(made.sheets[0].headings, ["a: 2 − 0", "b: 3 − 1", "a × b: (2 − 0) × (3 − 1)"]);
     let [a, b, both] = values(&made, 0)[..] else { panic!("{made:?}") };
     // What is the same in every seed proves nothing, and is not tested.
@@ -49,11 +51,7 @@ fn a_contrast_takes_effects_within_a_seed_first() {
 #[test]
 fn a_contrast_has_a_row_for_every_other_axis() {
     let axes = r#""a": [0, 2, 5], "b": [1, 3], "seed": [1, 2]"#;
-    let nodes = r#"
-        "x": Number(value: Axis("a")), "s": Number(value: Axis("seed")), "sum": Add(left: "x", right: "s"),
-        "all": Scale(of: "sum", by: Axis("b")),
-    "#;
-    let made = made(axes, nodes, r#"Contrast(value: "all.value", between: ["a"], replicate: "seed")"#);
+    let made = made(axes, SUMS, r#"Contrast(value: "all.value", between: ["a"], replicate: "seed")"#);
     assert_eq!(made.sheets[0].headings, ["b", "a: 2 − 0", "a: 5 − 0"]);
     let means = |row| values(&made, row).iter().map(|value| value.mean).collect::<Vec<_>>();
     assert_eq!((means(0), means(1)), (vec![2.0, 5.0], vec![6.0, 15.0]));
@@ -63,13 +61,9 @@ fn a_contrast_has_a_row_for_every_other_axis() {
 #[test]
 fn a_contrast_compares_the_levels_that_its_filter_leaves() {
     let axes = r#""a": [0, 2, 5], "b": [1, 3, 7], "seed": [1, 2]"#;
-    let nodes = r#"
-        "x": Number(value: Axis("a")), "s": Number(value: Axis("seed")), "sum": Add(left: "x", right: "s"),
-        "all": Scale(of: "sum", by: Axis("b")),
-    "#;
     let table =
         r#"Contrast(value: "all.value", between: ["a", "b"], where: "a != 0 && b != 3", replicate: "seed")"#;
-    let made = made(axes, nodes, table);
+    let made = made(axes, SUMS, table);
     assert_eq!(made.sheets[0].headings, ["a: 5 − 2", "b: 7 − 1", "a × b: (5 − 2) × (7 − 1)"]);
     let means: Vec<f64> = values(&made, 0).iter().map(|value| value.mean).collect();
     // 3 · (1 + 7)/2; 6 · ((2 + 5)/2 + 1.5); 3 · 6.

@@ -110,6 +110,18 @@ fn a_failed_task_is_missing_in_a_table_and_null_in_the_long_one() {
 }
 
 #[test]
+fn a_field_that_comes_from_another_axis_has_no_column_of_its_own() {
+    let axes = r#""x": [3, 4], "set": {"half": (by: 0.5, of: Axis("x"))}"#;
+    let text = experiment(axes, r#""n": Number(value: Axis("set.of"))"#);
+    let bench = Bench::new();
+    bench.events(&text);
+    let long = bench.long(&text);
+    let names: Vec<&String> = long[1].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["x", "set", "set.by", "n.value"], "{long}");
+    assert_eq!((&long[1]["x"], &long[1]["n.value"]), (&json!(4), &json!(4.0)));
+}
+
+#[test]
 fn the_long_table_has_a_row_per_point_of_every_maximal_set_of_axes() {
     let axes = r#""x": [1, 2], "y": [(v: 5, w: Half), (v: 6, w: (q: 1))], "z": {"label": 0.5}"#;
     let nodes = r#"

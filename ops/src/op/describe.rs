@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn weights_are_described_as_numpy_and_scipy_do() {
         let metrics = metrics(&[-0.5, 0.0, 0.25, 1.0, -2.0, 0.125]);
-        // numpy 2.4: quantile(abs(w), p), w.std(); scipy 1.17: kurtosis(w).
+        // numpy 2.4.6: quantile(abs(w), p), w.std(); scipy 1.17.1: kurtosis(w).
         let check = |name: &str, value: f64| {
             assert!((metrics[name] - value).abs() < 1e-12, "{name} {}", metrics[name]);
         };

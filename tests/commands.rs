@@ -76,6 +76,15 @@ fn wrong_usage_is_exit_code_2() {
     check(&["run", "nowhere.ron"], "nowhere.ron: ");
     check(&["run", "."], ".: ");
     check(&["data", "fetch", "imagenet"], "mnist, fashion-mnist and cifar10");
-    bench.write("binary.ron", [0xff, 0xfe, 0x00]);
-    check(&["check", "binary.ron"], "not a text file");
+    bench.write("binary.ron", [0x80, 0xfe, 0x00]);
+    check(&["check", "binary.ron"], "not a text file in UTF-8; save it as UTF-8");
+    // As PowerShell's `>` writes.
+    bench.write(
+        "wide.ron",
+        TINY.encode_utf16().fold(vec![0xff, 0xfe], |mut bytes, unit| {
+            bytes.extend(unit.to_le_bytes());
+            bytes
+        }),
+    );
+    check(&["check", "wide.ron"], "a text file in UTF-16; save it as UTF-8");
 }

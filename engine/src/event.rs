@@ -40,6 +40,7 @@ pub enum Event {
         /// Steps in all.
         total: u64,
         /// What was measured at this step.
+        #[serde(with = "crate::metrics")]
         metrics: BTreeMap<String, f64>,
     },
     /// A task's result was recorded and is safe from a crash.
@@ -49,6 +50,7 @@ pub enum Event {
         /// Its key in hex.
         key: String,
         /// Its metrics.
+        #[serde(with = "crate::metrics")]
         metrics: BTreeMap<String, f64>,
         /// Seconds of computing.
         seconds: f64,

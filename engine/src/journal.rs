@@ -89,7 +89,17 @@ mod tests {
         let stamped = Stamped { at: 1.5, event: Event::Rebuilt { task: "net".into(), seconds: 0.5 } };
         assert_eq!(serde_json::from_str::<Stamped>(line).unwrap(), stamped);
         assert_eq!(serde_json::to_string(&stamped).unwrap(), line);
+        // Numbers that are not finite come back, and those of earlier journals, which have null, are left out.
+        let metrics = BTreeMap::from([("a".to_owned(), f64::NEG_INFINITY), ("b".to_owned(), 0.5)]);
+        let event = Event::Progressed { task: "net".into(), done: 1, total: 2, metrics };
+        let line = serde_json::to_string(&Stamped { at: 0.5, event: event.clone() }).unwrap();
+        assert!(line.contains(r#""metrics":{"a":"-Infinity","b":0.5}"#), "{line}");
+        assert_eq!(serde_json::from_str::<Stamped>(&line).unwrap().event, event);
+        let old = line.replace(r#""-Infinity""#, "null");
+        let read = serde_json::from_str::<Stamped>(&old).unwrap().event;
+        assert!(matches!(read, Event::Progressed { metrics, .. } if metrics.len() == 1));
         // Journals of the first version had no times.
+        let line = serde_json::to_string(&stamped).unwrap();
         let old = line.replace(r#""at":1.5,"#, "");
         assert_eq!(serde_json::from_str::<Stamped>(&old).unwrap().event, stamped.event);
     }

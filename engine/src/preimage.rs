@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use fewbits_store::Digest;
 use serde_json::Value;
 
-/// Whole numbers below this are themselves in binary64, and are written as they are.
+/// Every whole number up to this magnitude is a binary64 number, and canonical JSON writes it digit by digit.
 const MOST_EXACT: u64 = 1 << 53;
 
 /// Returns the preimage of what an op of this version makes of these inputs; `params` are its parameters in canonical
@@ -66,9 +66,14 @@ fn write_canonical(value: &Value, text: &mut String) -> serde_json::Result<()> {
             text.push(']');
         }
         Value::String(string) => write_text(string, text),
-        Value::Number(number) => match number.as_i64() {
-            Some(whole) if whole.unsigned_abs() < MOST_EXACT => {
+        Value::Number(number) => match whole(number) {
+            Some(whole) if whole.unsigned_abs() < u128::from(MOST_EXACT) => {
                 let _ = write!(text, "{whole}");
+            }
+            // Canonical JSON rounds numbers to binary64: a whole number that rounding would change is written as a
+            // string, which equals no number, so that different parameters never share a key.
+            Some(whole) if (whole as f64) as i128 != whole => {
+                let _ = write!(text, "\"{whole}\"");
             }
             _ => text.push_str(&serde_json_canonicalizer::to_string(value)?),
         },
@@ -77,6 +82,11 @@ fn write_canonical(value: &Value, text: &mut String) -> serde_json::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Returns a number as a whole number, if it is written as one.
+fn whole(number: &serde_json::Number) -> Option<i128> {
+    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
 }
 
 /// Writes a text in quotes.
@@ -178,11 +188,38 @@ mod tests {
         let values = [
             json!({ "b": [1, -2, 3.5, 1e21, 1e-7, 0.1, -0.0, 1.0], "a": null, "ab": true, "A": false }),
             json!({ "q": "a \"quoted\" \\ line\n\u{1}\u{7f}", "é": "ü\u{10ffff}", "\u{e000}": 1, "\u{10000}": 2 }),
-            json!([(1_u64 << 53) - 1, 1_u64 << 53, u64::MAX, i64::MIN, [], {}, ""]),
+            json!([(1_u64 << 53) - 1, 1_u64 << 53, (1_u64 << 53) + 2, 1_u64 << 60, i64::MIN, [], {}, ""]),
         ];
         for value in values {
             let theirs = serde_json_canonicalizer::to_string(&value).expect("canonical");
             assert_eq!(canonical(&value).expect("canonical"), theirs);
+        }
+    }
+
+    /// Python 3.11: `int(float(n)) == n` holds for the numbers written bare and for no other.
+    #[test]
+    fn whole_numbers_beyond_binary64_are_written_as_strings() {
+        let check =
+            |value: Value, expected: &str| assert_eq!(canonical(&value).expect("canonical"), expected);
+        check(json!(9_007_199_254_740_991_i64), "9007199254740991");
+        check(json!(9_007_199_254_740_992_i64), "9007199254740992");
+        check(json!(9_007_199_254_740_993_i64), "\"9007199254740993\"");
+        check(json!(-9_007_199_254_740_993_i64), "\"-9007199254740993\"");
+        check(json!(9_007_199_254_740_994_i64), "9007199254740994");
+        check(json!(1_732_752_000_000_000_001_i64), "\"1732752000000000001\"");
+        // A multiple of 256 below 2^61 is exact; its shortest digits stand for no other binary64 number.
+        check(json!(1_732_752_000_000_000_000_i64), "1732752000000000000");
+        check(json!(i64::MAX), "\"9223372036854775807\"");
+        check(json!(u64::MAX), "\"18446744073709551615\"");
+        check(json!([1e300, 0.1]), "[1e+300,0.1]");
+    }
+
+    #[test]
+    fn neighbours_beyond_2_53_have_different_texts() {
+        for first in [(1_i64 << 53) - 3, 1_732_752_000_000_000_000, i64::MAX - 3, i64::MIN] {
+            let texts: std::collections::BTreeSet<String> =
+                (0..4).map(|step| canonical(&json!(first + step)).expect("canonical")).collect();
+            assert_eq!(texts.len(), 4, "{texts:?}");
         }
     }
 

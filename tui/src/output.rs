@@ -1,17 +1,57 @@
-//! A file that a command writes: there whole, or not at all.
+//! A file that a command writes: there whole, or not at all, and never in the place of a file that the command reads.
 //! Knows nothing of what is in it.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use crate::exit::Coded;
 
+/// What a command reads, and therefore must not write over.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    /// Files.
+    pub files: Vec<PathBuf>,
+    /// The folder of the store: every file in it.
+    pub store: Option<PathBuf>,
+}
+
+impl Inputs {
+    /// Refuses an output that is one of the inputs, under whatever name: symbolic and hard links lead to one file.
+    pub fn refuse(&self, output: &Path) -> Result<()> {
+        let file = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+        let (place, existing) = (output.display(), file(output));
+        if let Some(input) = self.files.iter().find(|input| existing.is_some() && file(input) == existing) {
+            let input = input.display();
+            let message = format!("{place}: this would replace {input}, which the command reads");
+            return Err(Coded::usage(format!("{message}; name another file with -o FILE")));
+        }
+        // The file itself need not be there yet; a link leads to where it would be.
+        let folder = output.canonicalize().ok().or_else(|| {
+            let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
+            parent.unwrap_or(Path::new(".")).canonicalize().ok()
+        });
+        let store = self.store.as_ref().and_then(|store| store.canonicalize().ok());
+        if folder.zip(store).is_some_and(|(folder, store)| folder.starts_with(store)) {
+            return Err(Coded::usage(format!(
+                "{place}: this is in the store's own folder; name another file with -o FILE"
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// Writes a file under a temporary name beside it and renames it; returns its size in bytes. What was there before
-/// stays until then, also where `fill` fails.
-pub fn write(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<u64> {
+/// stays until then, also where `fill` fails. An output that is one of the inputs is refused.
+pub fn write(
+    path: &Path,
+    inputs: &Inputs,
+    fill: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
+) -> Result<u64> {
+    inputs.refuse(path)?;
     // A link stays one.
     let path = &path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let place = path.display();
@@ -51,8 +91,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.csv");
         let whole = |text: &'static str| move |to: &mut BufWriter<File>| Ok(to.write_all(text.as_bytes())?);
-        assert_eq!(write(&path, whole("first")).unwrap(), 5);
-        let told = write(&path, |to| {
+        let none = Inputs::default();
+        assert_eq!(write(&path, &none, whole("first")).unwrap(), 5);
+        let told = write(&path, &none, |to| {
             to.write_all(b"half")?;
             anyhow::bail!("the disk is full")
         });
@@ -62,17 +103,40 @@ mod tests {
         );
         assert_eq!(fs::read(&path).unwrap(), b"first");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
-        write(&path, whole("second")).unwrap();
+        write(&path, &none, whole("second")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"second");
     }
 
     #[test]
     fn what_is_no_file_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let refused = |path: &Path| write(path, |_| Ok(())).unwrap_err().to_string();
+        let refused = |path: &Path| write(path, &Inputs::default(), |_| Ok(())).unwrap_err().to_string();
         assert!(refused(dir.path()).ends_with("this is not a file; name one with -o FILE"));
         assert!(refused(Path::new("/dev/null")).starts_with("/dev/null: this is not a file"));
         let told = refused(&dir.path().join("no/such/folder.csv"));
         assert!(told.contains("no file can be made here"), "{told}");
+    }
+
+    #[test]
+    fn an_input_is_refused_under_every_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("x.ron"), "the experiment").unwrap();
+        fs::hard_link(at("x.ron"), at("hard.csv")).unwrap();
+        std::os::unix::fs::symlink(at("x.ron"), at("soft.csv")).unwrap();
+        fs::create_dir_all(at("store/journal")).unwrap();
+        std::os::unix::fs::symlink(at("store"), at("way")).unwrap();
+        let inputs = Inputs { files: vec![at("gone.ron"), at("x.ron")], store: Some(at("store")) };
+        let written = |name: &str| write(&at(name), &inputs, |to| Ok(to.write_all(b"new")?));
+        for name in ["x.ron", "hard.csv", "soft.csv"] {
+            let told = written(name).unwrap_err().to_string();
+            assert!(told.contains("this would replace") && told.contains("x.ron, which"), "{told}");
+        }
+        for name in ["store/x.csv", "store/journal/1.fbj", "way/x.csv"] {
+            let told = written(name).unwrap_err().to_string();
+            assert!(told.contains("the store's own folder"), "{told}");
+        }
+        assert_eq!(fs::read(at("x.ron")).unwrap(), b"the experiment");
+        assert_eq!(written("y.csv").unwrap(), 3);
     }
 }

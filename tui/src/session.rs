@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fewbits_engine::graph::{Graph, base_of};
+use fewbits_engine::ops::{Content, Ops};
 use fewbits_engine::text::fault::Fault;
 use fewbits_ops::StandardOps;
 use fewbits_ops::format::{Codec, Format};
@@ -16,6 +17,7 @@ use crate::cli::{Color, Global};
 use crate::dashboard::theme::Theme;
 use crate::diagnose;
 use crate::exit::{Coded, Exit};
+use crate::output::Inputs;
 use crate::ui::plain::printable;
 
 /// How often it is asked whether the store is free.
@@ -36,11 +38,26 @@ pub fn open(file: &Path, global: &Global) -> Result<Session> {
                 "{path}: {error}; name an experiment file, such as experiments/quickstart.ron"
             )));
         }
-        Ok(bytes) => {
-            String::from_utf8(bytes).map_err(|_| Coded::usage(format!("{path}: this is not a text file")))?
-        }
+        Ok(bytes) => String::from_utf8(bytes).map_err(|error| {
+            let is_utf16 = [b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| error.as_bytes().starts_with(*mark));
+            let what = if is_utf16 { "a text file in UTF-16" } else { "not a text file in UTF-8" };
+            Coded::usage(format!("{path}: this is {what}; save it as UTF-8"))
+        })?,
     };
     read(&text, file, global)
+}
+
+/// Returns what a command reads of an experiment: its file, the files of its datasets, and the store.
+pub fn inputs(session: &Session, file: &Path, global: &Global) -> Result<Inputs> {
+    let mut files = vec![file.to_path_buf()];
+    for work in session.graph.steps.iter().flat_map(|step| &step.works) {
+        let sources = session.ops.sources(&work.op).unwrap_or_default();
+        files.extend(sources.into_iter().filter_map(|source| match source.content {
+            Content::File { path, .. } => Some(path),
+            Content::Embedded(_) => None,
+        }));
+    }
+    Ok(Inputs { files, store: Some(store_dir(global)?) })
 }
 
 /// Reads an experiment's text as if it were in a file.

@@ -138,7 +138,7 @@ fn cells<O: Ops>(
 
 fn headings(table: &Table) -> Vec<String> {
     match &table.shape {
-        Shape::Table { columns, .. } => columns.iter().map(|(heading, _)| heading.clone()).collect(),
+        Shape::Table { columns, .. } => columns.iter().map(|column| column.heading.clone()).collect(),
         _ => table.values().into_iter().map(|value| value.text.clone()).collect(),
     }
 }

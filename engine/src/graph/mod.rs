@@ -3,6 +3,7 @@
 
 pub mod name;
 pub mod points;
+mod trial;
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -88,7 +89,13 @@ impl<O: Ops> Graph<O> {
         let Some(experiment) = Experiment::read(text, ops.kinds(), &mut faults) else {
             return Err(faults.into_sorted());
         };
+        // Expressions of tables are tried at the values of axes: with a fault in those, there are none to try.
+        let mut tried = Faults::default();
+        if faults.is_empty() {
+            trial::try_out(&experiment, &mut tried);
+        }
         let steps = expand(&experiment, ops, most, &mut faults);
+        faults.extend(tried.into_sorted());
         if !faults.is_empty() {
             return Err(faults.into_sorted());
         }
@@ -196,7 +203,7 @@ fn depths(nodes: &[Node], order: &[usize]) -> Vec<u32> {
 
 fn expand<O: Ops>(experiment: &Experiment, ops: &O, most: usize, faults: &mut Faults) -> Vec<Step<O>> {
     let mut steps: Vec<Step<O>> = vec![];
-    let mut total = 0_u64;
+    let mut total = 0_u128;
     let mut largest = None;
     // With faults in the names there may be no task to speak of, yet parameters are still read: all faults come
     // together.
@@ -204,20 +211,30 @@ fn expand<O: Ops>(experiment: &Experiment, ops: &O, most: usize, faults: &mut Fa
     for node in &experiment.nodes {
         match Points::enumerate(&node.axes, &experiment.axes, &experiment.only, most) {
             Ok(points) => {
-                total += points.len() as u64;
+                total += points.len() as u128;
                 let (works, work_of) = read_works(node, &points, experiment, ops, faults);
                 let first = steps.last().map_or(0, |step| step.first + step.points.len() as u32);
                 steps.push(Step { points, works, first, work_of, inputs: vec![] });
             }
-            Err(TooMany(count)) => {
+            Err(TooMany::Points(count)) => {
                 total = total.saturating_add(count);
                 largest = largest.max(Some((count, Reverse(node.span))));
             }
+            // Every further node could take as long.
+            Err(TooMany::Combinations(count)) => {
+                if named {
+                    report_combinations(node, count, faults);
+                }
+                return vec![];
+            }
         }
     }
-    if named && total > most as u64 {
+    if named && total > most as u128 {
         let first = experiment.nodes.first().map_or(Span::default(), |node| node.span);
         report_too_many(largest.map_or(first, |(_, span)| span.0), total, most, faults);
+    }
+    if named {
+        report_empty(experiment, &steps, faults);
     }
     if !faults.is_empty() {
         return vec![];
@@ -229,12 +246,35 @@ fn expand<O: Ops>(experiment: &Experiment, ops: &O, most: usize, faults: &mut Fa
     steps
 }
 
-fn report_too_many(span: Span, count: u64, most: usize, faults: &mut Faults) {
-    let least = if count >= 100_000_000 { "more than 100000000".to_owned() } else { count.to_string() };
+fn report_too_many(span: Span, count: u128, most: usize, faults: &mut Faults) {
     faults.add(
         span,
-        format!("this experiment has {least} tasks, more than the {most} allowed"),
+        format!("this experiment has {count} tasks, more than the {most} allowed"),
         "shorten an axis, add a constraint to `only`, or raise the cap with `--max-tasks`",
+    );
+}
+
+fn report_combinations(node: &Node, count: u128, faults: &mut Faults) {
+    faults.add(
+        node.span,
+        format!(
+            "the axes of node `{}` have {count} combinations, too many to look through for those that `only` leaves",
+            node.name
+        ),
+        "shorten an axis, or constrain axes one by one: those constraints are checked first",
+    );
+}
+
+/// Reports nodes without a task: where the constraints leave no combination, the mistake is in them.
+fn report_empty<O: Ops>(experiment: &Experiment, steps: &[Step<O>], faults: &mut Faults) {
+    let nodes = experiment.nodes.iter().zip(steps);
+    let Some((node, _)) = nodes.into_iter().find(|(_, step)| step.points.is_empty()) else { return };
+    let named: Vec<String> =
+        node.axes.iter().map(|&axis| format!("`{}`", experiment.axes[axis].name)).collect();
+    faults.add(
+        experiment.only.first().map_or(node.span, |constraint| constraint.span),
+        format!("`only` leaves no combination of {} for node `{}`", named.join(", "), node.name),
+        "let the constraints hold for some combination of the axes' values",
     );
 }
 

@@ -14,15 +14,20 @@ pub struct Points {
     ranks: Vec<u64>,
 }
 
-/// More points than were allowed: at least this many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooMany(pub u64);
+/// More points than are allowed, or than can be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TooMany {
+    /// So many points.
+    Points(u128),
+    /// So many combinations, too many to look through for those that satisfy the constraints.
+    Combinations(u128),
+}
 
-/// Counting stops here; a larger count teaches nobody anything.
-const MOST_COUNTED: u64 = 100_000_000;
+/// The most combinations that are looked through, about half a second of work.
+const MOST_COMBINATIONS: u64 = 50_000_000;
 
 impl Points {
-    /// Enumerates the points that satisfy every constraint whose axes are all among `axes`.
+    /// Enumerates the points that satisfy every constraint whose axes are all among `axes`; at most `most` are allowed.
     pub fn enumerate(
         axes: &[usize],
         all: &[Axis],
@@ -30,28 +35,38 @@ impl Points {
         most: usize,
     ) -> Result<Self, TooMany> {
         let sizes: Vec<u64> = axes.iter().map(|&axis| all[axis].levels.len() as u64).collect();
-        let product = sizes.iter().try_fold(1_u64, |product, size| product.checked_mul(*size));
-        if product.is_none() {
-            return Err(TooMany(u64::MAX));
-        }
-        let mut strides = vec![1; sizes.len()];
+        let search = Search::new(axes, &sizes, only);
+        let mut strides = vec![1_u64; sizes.len()];
         for at in (1..sizes.len()).rev() {
-            strides[at - 1] = strides[at] * sizes[at];
+            let stride = strides[at].checked_mul(sizes[at]);
+            strides[at - 1] = stride.ok_or(TooMany::Combinations(search.combinations()))?;
         }
-        let mut points = Self { axes: axes.to_vec(), strides, sizes, ranks: vec![] };
-        // A constraint is checked as soon as the last of its axes has a value.
-        let checks: Vec<Vec<&Constraint>> = axes
+        let product = sizes.first().map_or(Some(1), |size| size.checked_mul(strides[0]));
+        product.ok_or(TooMany::Combinations(search.combinations()))?;
+        let parts: Vec<Part> = search
+            .groups()
             .iter()
-            .map(|axis| {
-                let here =
-                    |c: &&Constraint| c.axes.last() == Some(axis) && c.axes.iter().all(|a| axes.contains(a));
-                only.iter().filter(here).collect()
-            })
-            .collect();
-        let mut count = 0;
-        let mut levels = vec![0; axes.len()];
-        points.descend(0, &mut levels, &checks, most as u64, &mut count);
-        if count > most as u64 || count >= MOST_COUNTED { Err(TooMany(count)) } else { Ok(points) }
+            .map(|group| search.part(group, &strides, most))
+            .collect::<Result<_, _>>()?;
+        let free = || (0..axes.len()).filter(|at| search.is_free(*at));
+        let counts = parts.iter().map(|part| u128::from(part.count));
+        let count: u128 = counts.chain(free().map(|at| search.allowed[at].len() as u128)).product();
+        if count > most as u128 {
+            return Err(TooMany::Points(count));
+        }
+        let mut ranks = vec![0];
+        if count == 0 {
+            ranks.clear();
+        }
+        for at in free() {
+            let own: Vec<u64> = search.allowed[at].iter().map(|level| level * strides[at]).collect();
+            ranks = sums(&ranks, &own);
+        }
+        for part in &parts {
+            ranks = sums(&ranks, &part.ranks);
+        }
+        ranks.sort_unstable();
+        Ok(Self { axes: axes.to_vec(), strides, sizes, ranks })
     }
 
     /// Returns the number of points.
@@ -95,31 +110,143 @@ impl Points {
         }
         self.ranks.binary_search(&rank).ok()
     }
+}
 
+/// Returns every sum of one number of each list.
+fn sums(one: &[u64], other: &[u64]) -> Vec<u64> {
+    one.iter().flat_map(|a| other.iter().map(move |b| a + b)).collect()
+}
+
+/// The search for the combinations of some axes' levels that satisfy the constraints. Axes that no constraint connects
+/// are searched apart: the points are the product of the parts.
+struct Search<'s> {
+    axes: &'s [usize],
+    /// The constraints over two of the axes or more.
+    constraints: Vec<&'s Constraint>,
+    /// The levels of each axis that satisfy the constraints over that axis alone.
+    allowed: Vec<Vec<u64>>,
+}
+
+/// The combinations of a group of axes.
+struct Part {
+    /// How many there are.
+    count: u64,
+    /// Their shares of the rank, where they are not more than allowed.
+    ranks: Vec<u64>,
+}
+
+impl<'s> Search<'s> {
+    fn new(axes: &'s [usize], sizes: &[u64], only: &'s [Constraint]) -> Self {
+        let counts = only.iter().filter(|constraint| constraint.axes.iter().all(|axis| axes.contains(axis)));
+        let (single, constraints): (Vec<_>, Vec<_>) =
+            counts.partition(|constraint| constraint.axes.len() == 1);
+        let allowed = |(axis, &size): (&usize, &u64)| {
+            let own: Vec<_> = single.iter().filter(|constraint| constraint.axes[0] == *axis).collect();
+            let holds = |level: &u64| own.iter().all(|constraint| constraint.holds(|_| *level as usize));
+            (0..size).filter(holds).collect()
+        };
+        Self { axes, constraints, allowed: axes.iter().zip(sizes).map(allowed).collect() }
+    }
+
+    /// Returns how many combinations of allowed levels there are.
+    fn combinations(&self) -> u128 {
+        self.allowed.iter().fold(1, |product: u128, levels| product.saturating_mul(levels.len() as u128))
+    }
+
+    /// Returns whether no constraint connects the axis at a place with another.
+    fn is_free(&self, at: usize) -> bool {
+        !self.constraints.iter().any(|constraint| constraint.axes.contains(&self.axes[at]))
+    }
+
+    /// Returns the places of connected axes, group by group, each in the order of search: from the axis with the fewest
+    /// levels on, the next is always one that lets the most constraints be checked.
+    fn groups(&self) -> Vec<Vec<usize>> {
+        let mut left: Vec<usize> = (0..self.axes.len()).filter(|&at| !self.is_free(at)).collect();
+        left.sort_by_key(|&at| (self.allowed[at].len(), at));
+        let mut groups = vec![];
+        while !left.is_empty() {
+            let mut group = vec![left.remove(0)];
+            while let Some(next) = self.next(&group, &left) {
+                group.push(left.remove(next));
+            }
+            groups.push(group);
+        }
+        groups
+    }
+
+    /// Returns which of the axes left to add to a group; none where no constraint connects one with it.
+    fn next(&self, group: &[usize], left: &[usize]) -> Option<usize> {
+        let value = |at: usize| {
+            let with =
+                |axis: &usize| *axis == self.axes[at] || group.iter().any(|&in_it| self.axes[in_it] == *axis);
+            let own =
+                || self.constraints.iter().filter(|constraint| constraint.axes.contains(&self.axes[at]));
+            let connected = own().any(|of| group.iter().any(|&in_it| of.axes.contains(&self.axes[in_it])));
+            connected.then(|| own().filter(|constraint| constraint.axes.iter().all(with)).count())
+        };
+        let valued = left.iter().enumerate().filter_map(|(place, &at)| Some((value(at)?, place)));
+        // Of equals the one with the fewest levels, which comes first.
+        valued.max_by_key(|&(value, place)| (value, std::cmp::Reverse(place))).map(|(_, place)| place)
+    }
+
+    /// Searches a group of axes.
+    fn part(&self, group: &[usize], strides: &[u64], most: usize) -> Result<Part, TooMany> {
+        // A constraint is checked as soon as the last of its axes has a level.
+        let checks = (0..group.len()).map(|depth| {
+            let axis = |place: usize| self.axes[group[place]];
+            let is_due = |constraint: &&&Constraint| {
+                let known = |of: &usize| (0..=depth).any(|place| axis(place) == *of);
+                constraint.axes.contains(&axis(depth)) && constraint.axes.iter().all(known)
+            };
+            self.constraints.iter().filter(is_due).copied().collect()
+        });
+        let checks: Vec<Vec<&Constraint>> = checks.collect();
+        let mut levels = vec![0_usize; self.axes.len()];
+        let mut walk =
+            Walk { search: self, group, checks: &checks, strides, most: most as u64, looked_at: 0 };
+        let mut part = Part { count: 0, ranks: vec![] };
+        walk.descend(0, 0, &mut levels, &mut part)?;
+        Ok(part)
+    }
+}
+
+/// One walk through the combinations of a group.
+struct Walk<'w> {
+    search: &'w Search<'w>,
+    group: &'w [usize],
+    checks: &'w [Vec<&'w Constraint>],
+    strides: &'w [u64],
+    most: u64,
+    looked_at: u64,
+}
+
+impl Walk<'_> {
     fn descend(
         &mut self,
         depth: usize,
-        levels: &mut Vec<usize>,
-        checks: &[Vec<&Constraint>],
-        most: u64,
-        count: &mut u64,
-    ) {
-        if depth == self.axes.len() {
-            *count += 1;
-            if *count <= most {
-                self.ranks.push(
-                    levels.iter().zip(&self.strides).map(|(&level, stride)| level as u64 * stride).sum(),
-                );
+        rank: u64,
+        levels: &mut [usize],
+        part: &mut Part,
+    ) -> Result<(), TooMany> {
+        let Some(&at) = self.group.get(depth) else {
+            part.count += 1;
+            if part.count <= self.most {
+                part.ranks.push(rank);
             }
-            return;
-        }
-        for level in 0..self.sizes[depth] as usize {
-            levels[depth] = level;
-            let axes = &self.axes;
-            let place = |axis: usize| axes.binary_search(&axis).map_or(0, |at| levels[at]);
-            if *count < MOST_COUNTED && checks[depth].iter().all(|constraint| constraint.holds(place)) {
-                self.descend(depth + 1, levels, checks, most, count);
+            return Ok(());
+        };
+        let search = self.search;
+        for &level in &search.allowed[at] {
+            self.looked_at += 1;
+            if self.looked_at > MOST_COMBINATIONS {
+                return Err(TooMany::Combinations(search.combinations()));
+            }
+            levels[at] = level as usize;
+            let place = |axis: usize| search.axes.binary_search(&axis).map_or(0, |at| levels[at]);
+            if self.checks[depth].iter().all(|constraint| constraint.holds(place)) {
+                self.descend(depth + 1, rank + level * self.strides[at], levels, part)?;
             }
         }
+        Ok(())
     }
 }

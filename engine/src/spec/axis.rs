@@ -1,11 +1,11 @@
 //! The axes of an experiment: named lists of values to sweep.
 //! Knows nothing of which node uses them.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::HashSet;
 
 use super::expression::{Comparison, Expression};
-use crate::text::fault::{Faults, Span, suggest};
+use super::typing::Typing;
+use crate::text::fault::{Faults, Span};
 use crate::text::read::{Read, mismatch};
 use crate::text::value::{Kind, Struct, Value};
 
@@ -34,25 +34,13 @@ pub struct Level {
     pub label: String,
 }
 
-/// The type that an axis has in expressions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Typing {
-    /// Whole numbers only.
-    Int,
-    /// Numbers, not all whole.
-    Double,
-    /// Names, texts, truth values, lists: each as it is.
-    Plain,
-    /// At least one struct: maps with `kind` and the fields.
-    Struct,
-}
-
-/// Reports comparisons that can never be true: of an axis of structs with a text, or with a misspelt value.
-/// Returns whether there was none.
+/// Reports comparisons that can never be true: of an axis of structs with a text, of one of numbers with a text, or
+/// with a misspelt value. Returns whether there was none.
 pub fn check_comparisons(expression: &Expression, axes: &[Axis], faults: &mut Faults) -> bool {
     let of = |comparison: &Comparison| {
-        let axis = axes.iter().find(|axis| axis.name == comparison.root)?;
-        axis.never_equals(&comparison.text)
+        let (root, path) = comparison.path.split_first()?;
+        let axis = axes.iter().find(|axis| axis.name == *root)?;
+        axis.typing.never_equals(&comparison.path.join("."), path, &comparison.literal)
     };
     let found: Vec<(String, String)> = expression.comparisons.iter().filter_map(of).collect();
     for (message, hint) in &found {
@@ -62,43 +50,21 @@ pub fn check_comparisons(expression: &Expression, axes: &[Axis], faults: &mut Fa
 }
 
 impl Axis {
-    /// Returns why, and what to do, if no value of the axis can equal a text that seems to be meant for one. A value
-    /// that was taken from the axis is no fault of the expression.
-    fn never_equals(&self, text: &str) -> Option<(String, String)> {
-        let name = &self.name;
-        match self.typing {
-            Typing::Struct => {
-                let message = format!("`{name}` has values with fields, which are never equal to '{text}'");
-                Some((message, format!("compare their name: `{name}.kind == '{text}'`")))
-            }
-            Typing::Int | Typing::Double => None,
-            Typing::Plain => {
-                let texts = self.levels.iter().filter_map(|level| match &level.value.kind {
-                    Kind::Text(text) => Some(text.as_str()),
-                    _ => level.value.bare_name(),
-                });
-                let texts: Vec<&str> = texts.collect();
-                let hint = suggest(text, texts.iter().copied());
-                let is_misspelt = !texts.contains(&text) && hint.starts_with("did you mean");
-                is_misspelt.then(|| (format!("`{name}` has no value '{text}'"), hint))
-            }
-        }
-    }
-
     /// Reads an axis: a list, a `Range`, or a map of labels to values. One with faults stands for a single value
     /// that cannot be read, so that nobody who names it is told that it is not there.
     pub fn read(name: &str, span: Span, value: &Value, faults: &mut Faults) -> Self {
         Self::read_levels(name, span, value, faults).unwrap_or_else(|| {
             let unreadable = Value { span: value.span, kind: Kind::Unreadable };
             let levels = vec![Level { value: unreadable, label: "?".to_owned() }];
-            Self { name: name.to_owned(), span, levels, typing: Typing::Plain }
+            let typing = Typing::of(&[&levels[0].value]);
+            Self { name: name.to_owned(), span, levels, typing }
         })
     }
 
     /// Returns whether all its values could be read.
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        !self.levels.iter().any(|level| matches!(level.value.kind, Kind::Unreadable))
+        self.levels.iter().all(|level| level.value.is_readable())
     }
 
     fn read_levels(name: &str, span: Span, value: &Value, faults: &mut Faults) -> Option<Self> {
@@ -123,14 +89,14 @@ impl Axis {
             return None;
         }
         report_duplicates(name, &levels, faults);
-        let typing = typing(&levels);
+        let typing = Typing::of(&levels.iter().map(|level| &level.value).collect::<Vec<_>>());
         Some(Self { name: name.to_owned(), span, levels, typing })
     }
 
     /// Returns a level's value as expressions see it.
     #[must_use]
     pub fn cel(&self, level: usize) -> cel::Value {
-        cel_value(&self.levels[level].value, self.typing)
+        self.typing.cel(&self.levels[level].value)
     }
 
     /// Returns the names of the fields that the axis's struct values have, each once.
@@ -153,6 +119,16 @@ impl Axis {
 impl Level {
     fn new(value: &Value, label: Option<String>) -> Self {
         Self { value: value.clone(), label: label.unwrap_or_else(|| label_of(value)) }
+    }
+
+    /// Returns the value as a number, if it is one.
+    #[must_use]
+    pub fn number(&self) -> Option<f64> {
+        match self.value.kind {
+            Kind::Int(whole) => Some(whole as f64),
+            Kind::Real(real) => Some(real),
+            _ => None,
+        }
     }
 
     /// Returns one field of a struct value.
@@ -205,17 +181,18 @@ fn read_range(value: &Value, faults: &mut Faults) -> Option<Vec<Level>> {
 }
 
 fn report_duplicates(name: &str, levels: &[Level], faults: &mut Faults) {
-    let mut texts = HashMap::new();
-    let mut labels = HashMap::new();
-    for (index, level) in levels.iter().enumerate() {
-        let text = level.value.to_string();
-        if texts.insert(text.clone(), index).is_some() {
-            faults.add(
-                level.value.span,
-                format!("axis `{name}` has the value {text} twice"),
-                "remove one of the two",
-            );
-        } else if labels.insert(&level.label, index).is_some() {
+    let mut texts = HashSet::new();
+    let mut labels = HashSet::new();
+    for level in levels.iter().filter(|level| level.value.is_readable()) {
+        let (written, text) = (level.value.to_string(), level.value.with_whole_numbers().to_string());
+        let hint = if written == text {
+            "remove one of the two".to_owned()
+        } else {
+            format!("{written} equals {text}: remove one of the two")
+        };
+        if !texts.insert(text.clone()) {
+            faults.add(level.value.span, format!("axis `{name}` has the value {text} twice"), hint);
+        } else if !labels.insert(&level.label) {
             faults.add(
                 level.value.span,
                 format!("axis `{name}` has the label `{}` twice", level.label),
@@ -223,45 +200,4 @@ fn report_duplicates(name: &str, levels: &[Level], faults: &mut Faults) {
             );
         }
     }
-}
-
-fn typing(levels: &[Level]) -> Typing {
-    let kinds = || levels.iter().map(|level| &level.value.kind);
-    let bare = |level: &Level| level.value.bare_name().is_some();
-    if kinds().all(|kind| matches!(kind, Kind::Int(_))) {
-        Typing::Int
-    } else if kinds().all(|kind| matches!(kind, Kind::Int(_) | Kind::Real(_))) {
-        Typing::Double
-    } else if levels.iter().any(|level| matches!(level.value.kind, Kind::Struct(_)) && !bare(level)) {
-        Typing::Struct
-    } else {
-        Typing::Plain
-    }
-}
-
-fn cel_value(value: &Value, typing: Typing) -> cel::Value {
-    match &value.kind {
-        Kind::Bool(value) => cel::Value::Bool(*value),
-        Kind::Int(value) if typing == Typing::Double => cel::Value::Float(*value as f64),
-        Kind::Int(value) => cel::Value::Int(*value),
-        Kind::Real(value) => cel::Value::Float(*value),
-        Kind::Text(text) => cel::Value::String(Arc::new(text.clone())),
-        Kind::List(items) => {
-            cel::Value::List(Arc::new(items.iter().map(|item| cel_value(item, Typing::Plain)).collect()))
-        }
-        Kind::Struct(body) => match value.bare_name() {
-            Some(name) if typing != Typing::Struct => cel::Value::String(Arc::new(name.to_owned())),
-            _ => cel_map(body),
-        },
-        Kind::Map(_) | Kind::Unreadable => cel::Value::Null,
-    }
-}
-
-fn cel_map(body: &Struct) -> cel::Value {
-    let kind =
-        body.name.iter().map(|name| ("kind".to_owned(), cel::Value::String(Arc::new(name.to_string()))));
-    // What a field takes from another axis is asked of that axis: here it is not there.
-    let fields = body.fields.iter().filter(|field| !field.value.stands_for_axis());
-    let fields = fields.map(|field| (field.name.to_string(), cel_value(&field.value, Typing::Plain)));
-    cel::Value::from(kind.chain(fields).collect::<HashMap<String, cel::Value>>())
 }

@@ -15,6 +15,8 @@ pub struct Constraint {
     pub axes: Vec<usize>,
     /// The constraint as written.
     pub text: String,
+    /// Where it is written.
+    pub span: Span,
     sizes: Vec<usize>,
     holds: Vec<bool>,
 }
@@ -48,9 +50,21 @@ impl Constraint {
         {
             return None;
         }
-        evaluate(&expression, named, axes)
-            .map_err(|fault| faults.add(fault.span, fault.message, fault.hint))
-            .ok()
+        let constraint = match evaluate(&expression, named, axes) {
+            Ok(constraint) => constraint,
+            Err(fault) => {
+                faults.add(fault.span, fault.message, fault.hint);
+                return None;
+            }
+        };
+        if !constraint.holds.contains(&true) {
+            let names: Vec<String> =
+                constraint.axes.iter().map(|&axis| format!("`{}`", axes[axis].name)).collect();
+            let message = format!("this constraint holds for no value of {}", names.join(", "));
+            faults.add(span, message, "let it hold for some, or remove the constraint");
+            return None;
+        }
+        Some(constraint)
     }
 
     /// Returns whether it holds; `level` gives the level of each axis it names.
@@ -85,5 +99,5 @@ fn evaluate(expression: &Expression, named: Vec<usize>, axes: &[Axis]) -> Result
         let truth = evaluator.truth(expression, variables);
         holds.push(truth.map_err(|error| fault(format!("constraint `{}`: {error}", expression.text)))?);
     }
-    Ok(Constraint { axes: named, text: expression.text.clone(), sizes, holds })
+    Ok(Constraint { axes: named, text: expression.text.clone(), span: expression.span, sizes, holds })
 }

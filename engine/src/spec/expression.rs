@@ -1,12 +1,19 @@
 //! Expressions over axes and metrics, in the Common Expression Language (crate `cel`).
 //! Knows nothing of where the values come from.
 
+use std::fmt;
 use std::sync::Arc;
 
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, Program};
 
 use crate::text::fault::{Faults, Span};
+
+/// The most operators, brackets and selected fields of an expression.
+const MOST_OPERATORS: usize = 1000;
+
+/// The most brackets of an expression that stand in each other; the parser allows 96 levels of its own grammar.
+const MOST_DEPTH: usize = 50;
 
 /// A compiled expression and the names in it.
 #[derive(Clone, Debug)]
@@ -17,7 +24,7 @@ pub struct Expression {
     pub span: Span,
     /// The names it refers to, each once.
     pub references: Vec<Reference>,
-    /// What names alone are compared with: `rounding == 'Stochastic'`.
+    /// The literals that names and their fields are compared with: `rounding == 'Stochastic'`.
     pub comparisons: Vec<Comparison>,
     program: Arc<Program>,
 }
@@ -31,18 +38,59 @@ pub struct Reference {
     pub member: Option<String>,
 }
 
-/// A name that is compared, by `==` or `!=`, with a text.
+/// A name or a field that is compared, by `==`, `!=` or `in`, with a literal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comparison {
-    /// The name.
-    pub root: String,
-    /// The text.
-    pub text: String,
+    /// The name, and the fields that are selected from it.
+    pub path: Vec<String>,
+    /// The literal.
+    pub literal: Literal,
+}
+
+/// A literal of an expression, numbers as written for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Literal {
+    /// `'text'`.
+    Text(String),
+    /// `3`, `0.5`.
+    Number(String),
+    /// `true`, `false`.
+    Truth(bool),
+}
+
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "'{text}'"),
+            Self::Number(number) => f.write_str(number),
+            Self::Truth(truth) => write!(f, "{truth}"),
+        }
+    }
+}
+
+/// Why an expression has no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Unevaluated {
+    /// The field that a map lacks, if that is the reason.
+    pub lacking: Option<String>,
+    /// What does not fit, and the fix.
+    pub message: String,
+}
+
+impl Unevaluated {
+    fn other(message: String) -> Self {
+        Self { lacking: None, message }
+    }
 }
 
 impl Expression {
     /// Compiles an expression, or reports why it cannot be.
     pub fn compile(text: &str, span: Span, faults: &mut Faults) -> Option<Self> {
+        if let Some((message, hint)) = too_large(text) {
+            faults.add(span, message, hint);
+            return None;
+        }
         match Program::compile(text) {
             Ok(program) => {
                 let (mut references, mut comparisons) = (vec![], vec![]);
@@ -102,7 +150,7 @@ impl Evaluator {
         &self,
         expression: &Expression,
         variables: impl IntoIterator<Item = (String, cel::Value)>,
-    ) -> Result<cel::Value, String> {
+    ) -> Result<cel::Value, Unevaluated> {
         let mut scope = self.root.new_inner_scope();
         for (name, value) in variables {
             scope.add_variable_from_value(name, value);
@@ -115,10 +163,10 @@ impl Evaluator {
         &self,
         expression: &Expression,
         variables: impl IntoIterator<Item = (String, cel::Value)>,
-    ) -> Result<bool, String> {
+    ) -> Result<bool, Unevaluated> {
         match self.value(expression, variables)? {
             cel::Value::Bool(truth) => Ok(truth),
-            other => Err(format!("it gives {}, not true or false", other.type_of())),
+            other => Err(Unevaluated::other(format!("it gives {}, not true or false", other.type_of()))),
         }
     }
 
@@ -127,13 +175,13 @@ impl Evaluator {
         &self,
         expression: &Expression,
         variables: impl IntoIterator<Item = (String, cel::Value)>,
-    ) -> Result<f64, String> {
+    ) -> Result<f64, Unevaluated> {
         match self.value(expression, variables)? {
             cel::Value::Float(number) => Ok(number),
             cel::Value::Int(number) => Ok(number as f64),
             cel::Value::UInt(number) => Ok(number as f64),
             cel::Value::Bool(truth) => Ok(f64::from(u8::from(truth))),
-            other => Err(format!("it gives {}, not a number", other.type_of())),
+            other => Err(Unevaluated::other(format!("it gives {}, not a number", other.type_of()))),
         }
     }
 }
@@ -144,11 +192,49 @@ impl Default for Evaluator {
     }
 }
 
+/// Returns why an expression is too large to be read, and what to do. Parser and evaluator recurse once per bracket,
+/// operator and selected field, so that long chains would overflow the stack of a thread.
+fn too_large(text: &str) -> Option<(String, &'static str)> {
+    let (mut depth, mut operators, mut quote, mut before) = (0_usize, 0_usize, None, ' ');
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(_), '\\') => drop(chars.next()),
+            (Some(open), _) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '(' | '[' | '{') => {
+                (depth, operators) = (depth + 1, operators + 1);
+                if depth > MOST_DEPTH {
+                    let message = format!("brackets nest more than {MOST_DEPTH} deep in this expression");
+                    return Some((message, "take inner brackets apart"));
+                }
+            }
+            (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
+            // A sequence of `!` or `-` is one operator, and a point between digits is none.
+            (None, '!' | '-') if before == c => {}
+            (None, '.') if before.is_ascii_digit() => {}
+            (None, '+' | '-' | '*' | '/' | '%' | '<' | '>' | '=' | '!' | '&' | '|' | '?' | '.') => {
+                operators += 1;
+            }
+            (None, _) => {}
+        }
+        before = c;
+    }
+    let message =
+        || format!("this expression has {operators} operators, more than the {MOST_OPERATORS} allowed");
+    (operators > MOST_OPERATORS).then(|| (message(), "split it over columns or constraints"))
+}
+
 /// Says in plain words what the parser says in its own, and what to do.
 fn translate(message: &str) -> (String, &'static str) {
     let example = "expressions are CEL: `e + m <= 8 && rounding == 'Nearest'`";
     let found = message.split('\'').nth(1).unwrap_or_default().trim();
     let hint = if found == "=" { "compare with `==`" } else { example };
+    if message.contains("Recursion limit") {
+        let message = "it nests more than 96 levels of brackets and conditions".to_owned();
+        return (message, "take inner parts apart, or split the expression over columns");
+    }
     let message = match found {
         "" => message.to_owned(),
         "<EOF>" => "it ends too early".to_owned(),
@@ -157,48 +243,75 @@ fn translate(message: &str) -> (String, &'static str) {
     (message, hint)
 }
 
-fn explain(error: &cel::ExecutionError, expression: &Expression) -> String {
+fn explain(error: &cel::ExecutionError, expression: &Expression) -> Unevaluated {
     let text = error.to_string();
     let lower = text.to_lowercase();
     if (lower.contains("int") && lower.contains("double"))
         || (lower.contains("int(") && lower.contains("float("))
     {
-        return "it mixes whole and decimal numbers: metrics are decimal, and so is an axis with a decimal value; write `2.0` for `2`, or `double(e)`"
-            .to_owned();
+        let message = "it mixes whole and decimal numbers: metrics are decimal, and so is an axis with a decimal value; write `2.0` for `2`, or `double(e)`";
+        return Unevaluated::other(message.to_owned());
     }
     match error {
         cel::ExecutionError::NoSuchKey(key) => {
             let of = |reference: &&Reference| reference.member.as_deref() == Some(key.as_str());
             let root = expression.references.iter().find(of).map_or("axis", |reference| &reference.root);
-            format!("a value has no field `{key}`: guard it with `has({root}.{key}) && …`")
+            let message = format!("a value has no field `{key}`: guard it with `has({root}.{key}) && …`");
+            Unevaluated { lacking: Some(key.to_string()), message }
         }
-        _ => text,
+        cel::ExecutionError::DivisionByZero(_) | cel::ExecutionError::RemainderByZero(_) => {
+            Unevaluated::other("it divides a whole number by zero".to_owned())
+        }
+        _ => Unevaluated::other(text),
     }
 }
 
-/// Returns the name and the text of a call that compares the two.
-fn comparison(call: &CallExpr) -> Option<Comparison> {
-    if call.func_name != operators::EQUALS && call.func_name != operators::NOT_EQUALS {
-        return None;
+/// Returns what a call compares with literals.
+fn compared(call: &CallExpr) -> Vec<Comparison> {
+    let comparison = |path: &IdedExpr, literal: &IdedExpr| {
+        Some(Comparison { path: path_of(&path.expr)?, literal: literal_of(&literal.expr)? })
+    };
+    match (call.func_name.as_str(), call.args.as_slice()) {
+        (operators::EQUALS | operators::NOT_EQUALS, [one, other]) => {
+            comparison(one, other).or_else(|| comparison(other, one)).into_iter().collect()
+        }
+        (operators::IN, [one, IdedExpr { expr: Expr::List(list), .. }]) => {
+            list.elements.iter().filter_map(|element| comparison(one, element)).collect()
+        }
+        _ => vec![],
     }
-    match call.args.as_slice() {
-        [
-            IdedExpr { expr: Expr::Ident(root), .. },
-            IdedExpr { expr: Expr::Literal(LiteralValue::String(text)), .. },
-        ]
-        | [
-            IdedExpr { expr: Expr::Literal(LiteralValue::String(text)), .. },
-            IdedExpr { expr: Expr::Ident(root), .. },
-        ] => Some(Comparison { root: root.clone(), text: text.inner().to_owned() }),
-        _ => None,
+}
+
+/// Returns the names of `a.b.c`.
+fn path_of(expression: &Expr) -> Option<Vec<String>> {
+    let (mut names, mut at) = (vec![], expression);
+    while let Expr::Select(select) = at {
+        names.push(select.field.clone());
+        at = &select.operand.expr;
     }
+    let Expr::Ident(root) = at else { return None };
+    names.push(root.clone());
+    names.reverse();
+    Some(names)
+}
+
+fn literal_of(expression: &Expr) -> Option<Literal> {
+    let Expr::Literal(literal) = expression else { return None };
+    Some(match literal {
+        LiteralValue::String(text) => Literal::Text(text.inner().to_owned()),
+        LiteralValue::Int(number) => Literal::Number(number.inner().to_string()),
+        LiteralValue::UInt(number) => Literal::Number(number.inner().to_string()),
+        LiteralValue::Double(number) => Literal::Number(number.inner().to_string()),
+        LiteralValue::Boolean(truth) => Literal::Truth(*truth.inner()),
+        LiteralValue::Bytes(_) | LiteralValue::Null => return None,
+    })
 }
 
 fn collect(
     expression: &IdedExpr,
     bound: &mut Vec<String>,
     into: &mut Vec<Reference>,
-    compared: &mut Vec<Comparison>,
+    comparisons: &mut Vec<Comparison>,
 ) {
     let mut add = |root: &str, member: Option<&str>, bound: &[String]| {
         let reference = Reference { root: root.to_owned(), member: member.map(str::to_owned) };
@@ -210,29 +323,31 @@ fn collect(
         Expr::Ident(name) => add(name, None, bound),
         Expr::Select(select) => match &select.operand.expr {
             Expr::Ident(name) => add(name, Some(&select.field), bound),
-            _ => collect(&select.operand, bound, into, compared),
+            _ => collect(&select.operand, bound, into, comparisons),
         },
         Expr::Call(call) => {
-            let free = |found: &Comparison| !bound.contains(&found.root);
-            compared.extend(comparison(call).filter(free));
-            call.target.iter().for_each(|target| collect(target, bound, into, compared));
-            call.args.iter().for_each(|argument| collect(argument, bound, into, compared));
+            let is_free = |found: &Comparison| !bound.contains(&found.path[0]);
+            comparisons.extend(compared(call).into_iter().filter(is_free));
+            call.target.iter().for_each(|target| collect(target, bound, into, comparisons));
+            call.args.iter().for_each(|argument| collect(argument, bound, into, comparisons));
         }
-        Expr::List(list) => list.elements.iter().for_each(|element| collect(element, bound, into, compared)),
+        Expr::List(list) => {
+            list.elements.iter().for_each(|element| collect(element, bound, into, comparisons))
+        }
         Expr::Map(map) => map.entries.iter().for_each(|entry| match &entry.expr {
             EntryExpr::MapEntry(entry) => {
-                collect(&entry.key, bound, into, compared);
-                collect(&entry.value, bound, into, compared);
+                collect(&entry.key, bound, into, comparisons);
+                collect(&entry.value, bound, into, comparisons);
             }
-            EntryExpr::StructField(field) => collect(&field.value, bound, into, compared),
+            EntryExpr::StructField(field) => collect(&field.value, bound, into, comparisons),
         }),
         Expr::Comprehension(all) => {
-            collect(&all.iter_range, bound, into, compared);
+            collect(&all.iter_range, bound, into, comparisons);
             let before = bound.len();
             bound.extend([all.iter_var.clone(), all.accu_var.clone()]);
             bound.extend(all.iter_var2.clone());
             for part in [&all.accu_init, &all.loop_cond, &all.loop_step, &all.result] {
-                collect(part, bound, into, compared);
+                collect(part, bound, into, comparisons);
             }
             bound.truncate(before);
         }
@@ -263,12 +378,47 @@ mod tests {
     }
 
     #[test]
-    fn comparisons_of_names_with_texts_are_collected() {
-        let compared = |text: &str| -> Vec<String> {
-            compile(text).comparisons.into_iter().map(|c| format!("{} {}", c.root, c.text)).collect()
+    fn comparisons_with_literals_are_collected() {
+        let check = |text: &str, expected: &[&str]| {
+            let found = compile(text).comparisons.into_iter();
+            let found: Vec<String> = found.map(|c| format!("{} {}", c.path.join("."), c.literal)).collect();
+            assert_eq!(found, expected, "{text}");
         };
-        assert_eq!(compared("rounding == 'Nearest' || !('A' != s) && e == 1"), ["rounding Nearest", "s A"]);
-        assert_eq!(compared("format.kind == 'Float' || ['a'].exists(x, x == 'a')"), [""; 0]);
+        check("rounding == 'Nearest' || !('A' != s) && e == 1", &["rounding 'Nearest'", "s 'A'", "e 1"]);
+        check("a.format.kind == 'Float' || ['a'].exists(x, x == 'a')", &["a.format.kind 'Float'"]);
+        check("r in ['A', 'B'] && !(x in [0.5]) && t == true", &["r 'A'", "r 'B'", "x 0.5", "t true"]);
+    }
+
+    #[test]
+    fn expressions_that_would_overflow_a_stack_are_faults_at_their_place() {
+        let check = |text: &str, expected: &str| {
+            let mut faults = Faults::default();
+            assert!(
+                Expression::compile(text, Span { start: 3, end: 9 }, &mut faults).is_none(),
+                "{expected}"
+            );
+            let [fault] = faults.into_sorted().try_into().expect("one fault");
+            assert!(fault.message.contains(expected), "{}", fault.message);
+            assert!(fault.span.start >= 3 && !fault.message.contains("ParseError"), "{fault:?}");
+        };
+        check(&vec!["a.b"; 9000].join("+"), "17999 operators");
+        check(&vec!["e"; 20_000].join(" && "), "operators");
+        check(&format!("a{}", ".b".repeat(5000)), "operators");
+        check(&format!("a{}", "[0]".repeat(5000)), "operators");
+        check(&"a ? 1 : ".repeat(400), "nests more than");
+        check(&format!("{}1{}", "(".repeat(96), ")".repeat(96)), "brackets nest more than 50 deep");
+        check(&format!("{}1{}", "{1:[".repeat(60), "]}".repeat(60)), "brackets nest more than 50 deep");
+        // A long list, a text, a sequence of `!`, and fifty brackets are read.
+        let list = (0..20_000).map(|n| format!("{n}.5")).collect::<Vec<_>>().join(",");
+        for text in [
+            format!("e in [{list}]"),
+            format!("s == '{}'", "(a+b.c) \\' ".repeat(2000)),
+            format!("{}true", "!".repeat(100_000)),
+            format!("{}e{}", "(".repeat(50), ")".repeat(50)),
+            vec!["a.b"; 500].join("+"),
+        ] {
+            compile(&text);
+        }
     }
 
     #[test]
@@ -285,6 +435,21 @@ mod tests {
     fn whole_and_decimal_numbers_do_not_mix() {
         let variables = [("e".to_owned(), cel::Value::Float(2.5))];
         let error = Evaluator::new().truth(&compile("1 + e <= 8"), variables).expect_err("mixed");
-        assert!(error.contains("2.0"), "{error}");
+        assert!(error.message.contains("2.0"), "{error}");
+    }
+
+    #[test]
+    fn the_longest_expression_is_evaluated_on_a_small_stack() {
+        let sum = vec!["a.b"; 500].join("+");
+        let deep = format!("{}e{}", "(".repeat(50), ")".repeat(50));
+        let evaluate = move || {
+            let metrics = std::collections::HashMap::from([("b".to_owned(), cel::Value::Float(1.0))]);
+            let variables =
+                [("a".to_owned(), cel::Value::from(metrics)), ("e".to_owned(), cel::Value::Int(7))];
+            let of = |text: &str| Evaluator::new().number(&compile(text), variables.clone());
+            (of(&sum), of(&deep))
+        };
+        let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(evaluate).expect("a thread");
+        assert_eq!(thread.join().expect("no overflow"), (Ok(500.0), Ok(7.0)));
     }
 }

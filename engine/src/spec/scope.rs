@@ -1,26 +1,18 @@
 //! The tables of an experiment read from its file: what names in them can refer to, and what they must account for.
 //! Knows no result.
 
-use std::collections::{BTreeMap, HashMap};
-
 use super::axis::{Axis, check_comparisons};
-use super::expression::{Evaluator, Expression};
+use super::expression::Expression;
+use super::heading::report_taken;
 use super::naming::misspell_axes;
 use super::node::Node;
-use super::table::{Choose, Interval, Judged, SECONDS, Shape, SortKey, Table, spanned};
+use super::table::{Choose, Column, Interval, Judged, SECONDS, Shape, SortKey, Table, spanned};
 use crate::text::fault::{Faults, Span, suggest};
 use crate::text::read::{Fields, Read, choice, mismatch, variant};
 use crate::text::value::{Kind, Struct, Value};
 
 /// The metric that is a share of images, of which the store keeps every one.
 pub(crate) const ACCURACY: &str = "accuracy";
-
-/// What an expression must give.
-#[derive(Clone, Copy)]
-enum Gives {
-    Number,
-    Truth,
-}
 
 /// What names in a table can refer to.
 pub struct Scope<'s> {
@@ -47,7 +39,7 @@ impl Scope<'_> {
             "Contrast" => self.read_contrast(&mut fields, faults),
             _ => self.read_choose(&mut fields, faults),
         };
-        let filter = fields.take("where").map(|value| self.compile(value, Gives::Truth, faults));
+        let filter = fields.take("where").map(|value| self.compile(value, faults));
         let replicate = fields.take("replicate").map(|value| self.axis(value, faults));
         let average = self.axes(&mut fields, "average", faults).unwrap_or_default();
         let interval = fields.take("interval").map(|value| interval(value, shape.as_ref(), faults));
@@ -64,6 +56,7 @@ impl Scope<'_> {
         // A misspelt field may be the one that says it.
         if clean {
             self.account(&table, value.span, faults);
+            report_taken(&table, self.axes, self.nodes, faults);
         }
         Some(table)
     }
@@ -139,7 +132,7 @@ impl Scope<'_> {
     /// Reads `"node.metric"`, or `(value: "node.metric", baseline: "node.metric")`.
     fn judged(&self, value: &Value, faults: &mut Faults) -> Option<Judged> {
         if matches!(value.kind, Kind::Text(_)) {
-            return Some(Judged { value: self.compile(value, Gives::Number, faults)?, baseline: None });
+            return Some(Judged { value: self.compile(value, faults)?, baseline: None });
         }
         let Kind::Struct(Struct { name: None, .. }) = &value.kind else {
             mismatch(value, "an expression, or `(value: \"…\", baseline: \"…\")`", faults);
@@ -147,7 +140,7 @@ impl Scope<'_> {
         };
         let mut fields = Fields::open(value, "(…)", faults)?;
         let judged = self.expression(&mut fields, "value", faults);
-        let baseline = fields.take("baseline").map(|value| self.compile(value, Gives::Number, faults));
+        let baseline = fields.take("baseline").map(|value| self.compile(value, faults));
         let clean = fields.finish(faults);
         let baseline = baseline.map_or(Some(None), |baseline| baseline.map(Some))?;
         Some(Judged { value: judged?, baseline }).filter(|_| clean)
@@ -165,7 +158,7 @@ impl Scope<'_> {
         };
         let mut limits = vec![];
         for (key, most) in entries {
-            limits.push((self.compile(key, Gives::Number, faults)?, f64::read(most, faults)?));
+            limits.push((self.compile(key, faults)?, f64::read(most, faults)?));
         }
         Some(limits)
     }
@@ -177,11 +170,11 @@ impl Scope<'_> {
         faults: &mut Faults,
     ) -> Option<Expression> {
         let value: Value = fields.required(name, faults)?;
-        self.compile(&value, Gives::Number, faults)
+        self.compile(&value, faults)
     }
 
     /// Compiles an expression and checks every name in it.
-    fn compile(&self, value: &Value, gives: Gives, faults: &mut Faults) -> Option<Expression> {
+    fn compile(&self, value: &Value, faults: &mut Faults) -> Option<Expression> {
         let text = String::read(value, faults)?;
         let expression = Expression::compile(&text, value.span, faults)?;
         let mut known = check_comparisons(&expression, self.axes, faults);
@@ -208,50 +201,22 @@ impl Scope<'_> {
                 known = false;
             }
         }
-        if known && let Err(error) = self.try_out(&expression, gives) {
-            faults.add(value.span, format!("`{text}`: {error}"), "");
-            known = false;
-        }
         known.then_some(expression)
     }
 
-    /// Evaluates an expression at the first value of every axis with metrics made up, so that types that do not fit
-    /// show before anything runs.
-    fn try_out(&self, expression: &Expression, gives: Gives) -> Result<(), String> {
-        let mut variables: BTreeMap<&str, cel::Value> = BTreeMap::new();
-        let mut metrics: BTreeMap<&str, HashMap<String, cel::Value>> = BTreeMap::new();
-        for reference in &expression.references {
-            match self.axes.iter().find(|axis| axis.name == reference.root) {
-                // An axis without values is a fault of its own.
-                Some(axis) if axis.levels.is_empty() => return Ok(()),
-                Some(axis) => drop(variables.insert(&reference.root, axis.cel(0))),
-                None => {
-                    let metric = reference.member.clone().unwrap_or_default();
-                    metrics.entry(&reference.root).or_default().insert(metric, cel::Value::Float(0.5));
-                }
-            }
-        }
-        variables.extend(metrics.into_iter().map(|(node, metrics)| (node, cel::Value::from(metrics))));
-        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
-        match gives {
-            Gives::Number => Evaluator::new().number(expression, variables).map(drop),
-            Gives::Truth => Evaluator::new().truth(expression, variables).map(drop),
-        }
-    }
-
-    fn columns(&self, value: &Value, faults: &mut Faults) -> Option<Vec<(String, Expression)>> {
+    fn columns(&self, value: &Value, faults: &mut Faults) -> Option<Vec<Column>> {
         let mut columns = vec![];
         match &value.kind {
             Kind::List(items) => {
                 for item in items {
-                    let expression = self.compile(item, Gives::Number, faults)?;
-                    columns.push((expression.text.clone(), expression));
+                    let value = self.compile(item, faults)?;
+                    columns.push(Column { heading: value.text.clone(), span: item.span, value });
                 }
             }
             Kind::Map(entries) => {
                 for (heading, item) in entries {
-                    columns
-                        .push((String::read(heading, faults)?, self.compile(item, Gives::Number, faults)?));
+                    let (text, value) = (String::read(heading, faults)?, self.compile(item, faults)?);
+                    columns.push(Column { heading: text, span: heading.span, value });
                 }
             }
             _ => {
@@ -262,28 +227,26 @@ impl Scope<'_> {
         Some(columns)
     }
 
-    fn sort(
-        &self,
-        value: &Value,
-        columns: &[(String, Expression)],
-        faults: &mut Faults,
-    ) -> Vec<(SortKey, bool)> {
+    fn sort(&self, value: &Value, columns: &[Column], faults: &mut Faults) -> Vec<(SortKey, bool)> {
         let one = std::slice::from_ref(value);
         let items = if let Kind::List(items) = &value.kind { items.as_slice() } else { one };
         let mut keys = vec![];
         for item in items {
             let Some(text) = String::read(item, faults) else { continue };
-            let (name, descending) =
-                text.strip_prefix('-').map_or((text.as_str(), false), |name| (name, true));
-            let column = columns.iter().position(|(heading, _)| heading == name).map(SortKey::Column);
-            let axis = self.axes.iter().position(|axis| axis.name == name).map(SortKey::Axis);
-            match column.or(axis) {
-                Some(key) => keys.push((key, descending)),
+            let key = |name: &str| {
+                let column = columns.iter().position(|column| column.heading == name);
+                let axis = || self.axes.iter().position(|axis| axis.name == name);
+                column.map(SortKey::Column).or_else(|| axis().map(SortKey::Axis))
+            };
+            // A heading may begin with the sign that otherwise asks for descending order.
+            let descending = text.strip_prefix('-');
+            let found = key(&text).map(|key| (key, false));
+            match found.or_else(|| descending.and_then(key).map(|key| (key, true))) {
+                Some(key) => keys.push(key),
                 None => {
-                    let valid = columns
-                        .iter()
-                        .map(|(heading, _)| heading)
-                        .chain(self.axes.iter().map(|axis| &axis.name));
+                    let name = descending.unwrap_or(&text);
+                    let headings = columns.iter().map(|column| &column.heading);
+                    let valid = headings.chain(self.axes.iter().map(|axis| &axis.name));
                     let hint = suggest(name, valid.map(String::as_str));
                     faults.add(item.span, format!("there is no column or axis `{name}` to sort by"), hint);
                 }
@@ -354,7 +317,7 @@ fn interval(value: &Value, shape: Option<&Shape>, faults: &mut Faults) -> Option
     let interval = choice(value, "what intervals are over", &choices, faults)?;
     let values = match shape? {
         Shape::Pivot { value, .. } | Shape::Contrast { value, .. } => vec![value],
-        Shape::Table { columns, .. } => columns.iter().map(|(_, column)| column).collect(),
+        Shape::Table { columns, .. } => columns.iter().map(|column| &column.value).collect(),
         Shape::Choose(choose) => vec![&choose.select.value],
         Shape::Pareto { .. } => vec![],
     };

@@ -47,8 +47,8 @@ pub enum Shape {
     Table {
         /// The axes that make rows; none given means all that the expressions depend on.
         rows: Option<Vec<usize>>,
-        /// Heading and expression.
-        columns: Vec<(String, Expression)>,
+        /// The columns of values.
+        columns: Vec<Column>,
         /// Column or axis to sort by, and whether descending.
         sort: Vec<(SortKey, bool)>,
     },
@@ -81,6 +81,17 @@ pub enum Shape {
     },
     /// The point to choose.
     Choose(Box<Choose>),
+}
+
+/// A column of a table: a value under a heading.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// The heading.
+    pub heading: String,
+    /// Where the heading is written; where the value is, if that is the heading.
+    pub span: Span,
+    /// The value.
+    pub value: Expression,
 }
 
 /// The question which point to choose: the smallest that loses little, or the smallest that may be the best.
@@ -116,12 +127,20 @@ pub enum SortKey {
     Column(usize),
 }
 
+impl Judged {
+    /// Returns what the drop is called: baseline minus value.
+    #[must_use]
+    pub fn drop_heading(&self) -> Option<String> {
+        self.baseline.as_ref().map(|baseline| format!("{} - {}", baseline.text, self.value.text))
+    }
+}
+
 impl Table {
     /// Returns the expressions whose values it is made from.
     #[must_use]
     pub fn values(&self) -> Vec<&Expression> {
         match &self.shape {
-            Shape::Table { columns, .. } => columns.iter().map(|(_, expression)| expression).collect(),
+            Shape::Table { columns, .. } => columns.iter().map(|column| &column.value).collect(),
             Shape::Pivot { value, .. } | Shape::Contrast { value, .. } => vec![value],
             Shape::Pareto { minimize, maximize } => vec![minimize, maximize],
             Shape::Choose(choose) => choose.values(),
@@ -134,6 +153,22 @@ impl Table {
         let mut all = self.values();
         all.extend(&self.filter);
         all
+    }
+
+    /// Returns the headings of its values with their places, as far as they do not depend on results: those of a
+    /// `Contrast` are made from the levels that its filter leaves.
+    #[must_use]
+    pub fn headings(&self) -> Vec<(String, Span)> {
+        let text = |expression: &Expression| (expression.text.clone(), expression.span);
+        match &self.shape {
+            Shape::Table { columns, .. } => {
+                columns.iter().map(|column| (column.heading.clone(), column.span)).collect()
+            }
+            Shape::Pivot { value, .. } => vec![text(value)],
+            Shape::Pareto { minimize, maximize } => vec![text(minimize), text(maximize)],
+            Shape::Contrast { .. } => vec![],
+            Shape::Choose(choose) => choose.headings(),
+        }
     }
 
     /// Returns the axes that have a place in the table, as often as it names them.
@@ -172,6 +207,16 @@ impl Choose {
         let judged = judged.flat_map(|judged| std::iter::once(&judged.value).chain(&judged.baseline));
         let limits = self.at_most.iter().map(|(expression, _)| expression);
         std::iter::once(&self.minimize).chain(judged).chain(limits).collect()
+    }
+
+    /// Returns the headings of a point's values: the size, then each judged value with its drop.
+    fn headings(&self) -> Vec<(String, Span)> {
+        let mut headings = vec![(self.minimize.text.clone(), self.minimize.span)];
+        for judged in std::iter::once(&self.select).chain(&self.report) {
+            headings.push((judged.value.text.clone(), judged.value.span));
+            headings.extend(judged.drop_heading().map(|heading| (heading, judged.value.span)));
+        }
+        headings
     }
 
     /// Returns whether the chosen point is told of by what it was chosen on: by the metrics of one node.

@@ -5,11 +5,8 @@
 //! units are three to five trainings: simulated from the residuals of four, it left out one of forty equally good
 //! points 45 times in 200 instead of 10.
 
-use super::estimate::mean;
-use super::{SIGNIFICANT, student};
-
-/// What is left of equal leads, relative to them.
-const NOISE: f64 = 1e-12;
+use super::estimate::{Error, mean};
+use super::{NOISE, SIGNIFICANT, student};
 
 /// Returns for each point whether it may be the best. A point is one value per unit, larger is better, over the same
 /// two units or more; values that are no number are never the best.
@@ -43,12 +40,13 @@ fn different(points: &[Vec<f64>], means: &[f64]) -> Vec<usize> {
 /// Returns whether the t statistic of one point's lead over another is above a value; a lead that never varies proves
 /// nothing.
 fn is_better(one: &[f64], other: &[f64], critical: f64) -> bool {
-    let n = one.len() as f64;
-    let lead = || one.iter().zip(other).map(|(one, other)| one - other);
-    let mean = lead().sum::<f64>() / n;
-    let squares = lead().map(|value| (value - mean).powi(2)).sum::<f64>();
-    let error = (squares / (n * (n - 1.0))).sqrt();
-    n > 1.0 && error > NOISE * mean && mean > critical * error
+    let lead = |(one, other): (&f64, &f64)| {
+        let lead = one - other;
+        if lead.abs() <= NOISE * one.abs().max(other.abs()) { 0.0 } else { lead }
+    };
+    let leads: Vec<f64> = one.iter().zip(other).map(lead).collect();
+    let known = mean(&leads).zip(Error::of(&leads));
+    known.is_some_and(|(mean, error)| error.size > 0.0 && mean > critical * error.size)
 }
 
 #[cfg(test)]
@@ -70,6 +68,20 @@ mod tests {
         let found = may_be_best(&[chance, best, same, close, worse, noisy, broken]);
         assert_eq!(found, [false, true, true, true, false, true, false]);
         assert_eq!(may_be_best(&[]), [false; 0]);
+    }
+
+    #[test]
+    fn what_may_be_best_does_not_depend_on_the_unit() {
+        let points = [
+            vec![0.95, 0.96, 0.955, 0.965],
+            vec![0.940, 0.9499, 0.9451, 0.9550],
+            vec![0.9, 0.97, 0.94, 0.95],
+        ];
+        for unit in [1e-13, 1e-6, 1.0, 1e12] {
+            let scaled =
+                points.each_ref().map(|point| point.iter().map(|value| value * unit).collect::<Vec<_>>());
+            assert_eq!(may_be_best(&scaled), [true, false, true], "{unit}");
+        }
     }
 
     /// For two points the test is the one-sided paired t test. scipy 1.17.1, `ttest_rel(a, b, alternative="greater")`:

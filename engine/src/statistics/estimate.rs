@@ -1,10 +1,7 @@
 //! A mean over replications, how sure it is, and what it is tested against.
 //! The unit of replication is the caller's: values averaged within a unit come as one.
 
-use super::{LEVEL, student};
-
-/// What is left of a difference of equal numbers, relative to them.
-const NOISE: f64 = 1e-12;
+use super::{LEVEL, NOISE, student};
 
 /// A mean of `n` values.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,14 +38,13 @@ pub struct Error {
 }
 
 impl Error {
-    /// Returns the standard error of the mean of values, s / √n; none below two of them.
+    /// Returns the standard error of the mean of values, s / √n; none below two of them. Values that differ by no more
+    /// than rounding have an error of zero.
     pub(super) fn of(values: &[f64]) -> Option<Self> {
-        let (n, mean) = (values.len(), mean(values)?);
-        (n > 1).then(|| {
-            let freedom = (n - 1) as f64;
-            let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / freedom;
-            Self { size: (variance / n as f64).sqrt(), freedom }
-        })
+        let Squares { sum, unit, largest } = Squares::of(values)?;
+        let (n, freedom) = (values.len() as f64, (values.len() - 1) as f64);
+        let size = (sum / freedom / n).sqrt() * unit;
+        Some(Self { size: if size <= NOISE * largest { 0.0 } else { size }, freedom })
     }
 
     /// Returns half the width of the two-sided 95 % interval.
@@ -65,9 +61,8 @@ impl Estimate {
     pub fn of(values: &[f64]) -> Option<Self> {
         let n = values.len();
         let mean = mean(values)?;
-        let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
-        let is_known = |error: &Error| error.size > NOISE * largest || largest < NOISE;
-        let error = Error::of(values).filter(is_known);
+        let is_zero = values.iter().all(|value| *value == 0.0);
+        let error = Error::of(values).filter(|error| error.size > 0.0 || is_zero);
         let least = values.iter().copied().fold(f64::INFINITY, f64::min);
         let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let estimate = Self {
@@ -123,15 +118,71 @@ impl Estimate {
     /// where it is no number.
     fn p(&self, difference: f64, sides: f64) -> Option<f64> {
         let error = self.error?;
-        let ratio = if difference.abs() < NOISE { 0.0 } else { difference / error.size };
+        // Zero every time is zero, and no error of it.
+        let ratio = if difference == 0.0 { 0.0 } else { difference / error.size };
         Some(sides * student::below(ratio, error.freedom)).filter(|p| !p.is_nan())
     }
 }
 
-/// Returns the mean, none without values.
+/// Returns the mean, none without values. The mean of equal values is that value, to the bit.
 #[must_use]
 pub fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    let first = *values.first()?;
+    if values.iter().all(|value| *value == first) {
+        return Some(first);
+    }
+    Some(values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Returns the standard deviation of what values are drawn from (divisor n − 1); none below two values. It is zero where
+/// values differ by no more than rounding, relative to the largest of them.
+#[must_use]
+pub fn deviation(values: &[f64]) -> Option<f64> {
+    let Squares { sum, unit, largest } = Squares::of(values)?;
+    let deviation = (sum / (values.len() - 1) as f64).sqrt() * unit;
+    Some(if deviation <= NOISE * largest { 0.0 } else { deviation })
+}
+
+/// The squares of the deviations of values from their mean.
+struct Squares {
+    /// Their sum, in units squared.
+    sum: f64,
+    /// A power of two, so that squares of very small and very large values stay within binary64.
+    unit: f64,
+    /// The largest magnitude of the values.
+    largest: f64,
+}
+
+impl Squares {
+    /// Sums squares; none below two values.
+    fn of(values: &[f64]) -> Option<Self> {
+        let mean = mean(values).filter(|_| values.len() > 1)?;
+        let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        let unit = match largest {
+            _ if largest == 0.0 || !largest.is_finite() || (1e-100..1e100).contains(&largest) => 1.0,
+            _ => 2.0_f64.powi(largest.log2().floor() as i32),
+        };
+        let sum = values.iter().map(|value| ((value - mean) / unit).powi(2)).sum::<f64>();
+        Some(Self { sum, unit, largest })
+    }
+}
+
+/// Returns the standard deviation within groups, pooled over them (divisor: values less groups); none where no group has
+/// two values.
+#[must_use]
+pub fn pooled(groups: &[Vec<f64>]) -> Option<f64> {
+    let mut deviations = vec![];
+    for group in groups {
+        deviations.extend(deviation(group).map(|deviation| (deviation, (group.len() - 1) as f64)));
+    }
+    let freedom: f64 = deviations.iter().map(|(_, freedom)| freedom).sum();
+    let largest = deviations.iter().fold(0.0_f64, |largest, (deviation, _)| largest.max(*deviation));
+    if freedom == 0.0 || largest == 0.0 {
+        return (freedom > 0.0).then_some(0.0);
+    }
+    let squares: f64 =
+        deviations.iter().map(|(deviation, freedom)| (deviation / largest).powi(2) * freedom).sum();
+    Some((squares / freedom).sqrt() * largest)
 }
 
 #[cfg(test)]
@@ -174,10 +225,47 @@ mod tests {
         );
         assert_eq!(Estimate::of(&[0.1 + 0.2, 0.3, 0.3]).unwrap().error, None);
         // What is zero every time is zero, and no more than that.
-        let zero = Estimate::of(&[0.0, 0.0, 1e-17]).unwrap();
-        assert_eq!(zero.p_zero(), Some(1.0));
-        assert!(zero.p_at_least(1.0).unwrap() < 1e-15);
-        assert!(zero.upper_bound().unwrap() < 1e-15);
+        let zero = Estimate::of(&[0.0, 0.0, 0.0]).unwrap();
+        assert_eq!(
+            (zero.p_zero(), zero.p_at_least(1.0), zero.upper_bound()),
+            (Some(1.0), Some(0.0), Some(0.0))
+        );
+    }
+
+    #[test]
+    fn equal_values_have_their_value_as_mean_and_no_deviation() {
+        for value in [0.1, 0.3, 0.7, 1e-13, 3e300, -0.123_456_789] {
+            for n in 2..30 {
+                let values = vec![value; n];
+                assert_eq!(
+                    (mean(&values), deviation(&values)),
+                    (Some(value), Some(0.0)),
+                    "{n} times {value}"
+                );
+            }
+        }
+        assert_eq!(mean(&[f64::INFINITY, 1.0]), Some(f64::INFINITY));
+    }
+
+    /// numpy 2.3: `np.std([1, 2, 4], ddof=1)`.
+    #[test]
+    fn no_figure_depends_on_the_unit() {
+        let values = [0.4, -0.1, 0.3, 0.2];
+        let estimate = Estimate::of(&values).unwrap();
+        // Powers of two scale binary64 numbers exactly, so the figures are the same to the bit.
+        for exponent in [-1000, -43, 0, 40, 1000] {
+            let unit = 2.0_f64.powi(exponent);
+            let scaled = Estimate::of(&values.map(|value| value * unit)).unwrap();
+            assert_eq!(scaled.p_zero(), estimate.p_zero(), "{exponent}");
+            assert_eq!(scaled.p_at_least(0.5 * unit), estimate.p_at_least(0.5), "{exponent}");
+            assert_eq!(scaled.interval.map(|(low, high)| (low / unit, high / unit)), estimate.interval);
+            assert_eq!(scaled.upper_bound().map(|bound| bound / unit), estimate.upper_bound());
+        }
+        for unit in [1e-12, 1.0, 1e12] {
+            let found = deviation(&[1.0 * unit, 2.0 * unit, 4.0 * unit]).unwrap() / unit;
+            assert!((found - 1.527_525_231_651_946_7).abs() < 1e-12, "{found}");
+        }
+        assert!(Estimate::of(&[1e-17, 2e-17, 1.5e-17]).unwrap().interval.is_some());
     }
 
     #[test]

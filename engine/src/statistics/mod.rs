@@ -13,5 +13,9 @@ pub mod welch;
 /// The level of intervals and one-sided bounds.
 pub const LEVEL: f64 = 0.95;
 
+/// What rounding may leave of a difference of equal numbers, relative to them. Every comparison with it is relative, so
+/// that no test depends on the unit of a value.
+pub(crate) const NOISE: f64 = 1e-12;
+
 /// What a result must be less likely than, if there were no effect, to be marked.
 pub const SIGNIFICANT: f64 = 1.0 - LEVEL;

@@ -15,13 +15,14 @@ pub fn difference(from: &[f64], to: &[f64]) -> Option<Estimate> {
 
 /// Returns the error of a sum or a difference of two independent means.
 fn joined(one: Error, other: Error) -> Option<Error> {
-    let (a, b) = (one.size.powi(2), other.size.powi(2));
+    let size = one.size.hypot(other.size);
     // What never varies on either side proves nothing.
-    if a + b == 0.0 {
+    if size == 0.0 {
         return None;
     }
-    let freedom = (a + b).powi(2) / (a.powi(2) / one.freedom + b.powi(2) / other.freedom);
-    Some(Error { size: (a + b).sqrt(), freedom })
+    let share = (one.size / size).powi(2);
+    let freedom = 1.0 / (share.powi(2) / one.freedom + (1.0 - share).powi(2) / other.freedom);
+    Some(Error { size, freedom })
 }
 
 #[cfg(test)]

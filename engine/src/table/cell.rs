@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::frame::{Frame, Row};
 use crate::spec::table::{Interval, Table};
+use crate::statistics::NOISE;
 use crate::statistics::crossed;
-use crate::statistics::estimate::{Estimate, mean};
+use crate::statistics::estimate::{Estimate, mean, pooled};
 use crate::statistics::proportion::wilson;
 
 /// One combination of levels.
@@ -48,14 +49,9 @@ impl Cell<'_> {
 
     /// Returns the standard deviation of a value within units, pooled over them; none where each has one row.
     fn spread(&self, value: usize) -> Option<f64> {
-        let (mut squares, mut freedom) = (0.0, 0);
-        for rows in self.units.values() {
-            let values: Vec<f64> = rows.iter().filter_map(|row| row.values[value]).collect();
-            let Some(mean) = mean(&values) else { continue };
-            squares += values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
-            freedom += values.len() - 1;
-        }
-        (freedom > 0).then(|| (squares / freedom as f64).sqrt())
+        let values = |rows: &Vec<&Row>| rows.iter().filter_map(|row| row.values[value]).collect();
+        let units: Vec<Vec<f64>> = self.units.values().map(values).collect();
+        pooled(&units)
     }
 
     /// Returns a value image by image for each unit, averaged within it; none where it is not known so.
@@ -85,8 +81,13 @@ pub(super) fn estimate(terms: &[Term<'_, '_>], table: &Table) -> Option<Estimate
     let means: Vec<_> = terms.iter().map(|term| term.cell.means(term.value)).collect();
     let units: BTreeSet<usize> = means.first()?.keys().copied().collect();
     let sum = |unit: &usize| {
-        let parts = terms.iter().zip(&means).map(|(term, means)| Some(term.weight * means.get(unit)?));
-        parts.sum::<Option<f64>>()
+        let part =
+            |(term, means): (&Term<'_, '_>, &BTreeMap<usize, f64>)| Some(term.weight * means.get(unit)?);
+        let parts: Vec<f64> = terms.iter().zip(&means).map(part).collect::<Option<_>>()?;
+        // What rounding leaves of a difference of equal parts is no difference.
+        let largest = parts.iter().fold(0.0_f64, |largest, part| largest.max(part.abs()));
+        let sum = parts.iter().sum::<f64>();
+        Some(if sum.abs() <= NOISE * largest { 0.0 } else { sum })
     };
     let values: Vec<f64> = units.iter().filter_map(sum).collect();
     let estimate = Estimate {

@@ -9,7 +9,7 @@ use super::group::{Point, kept};
 use super::results::Results;
 use crate::graph::Graph;
 use crate::ops::Ops;
-use crate::spec::table::{Choose, Judged, Shape, Table};
+use crate::spec::table::{Choose, Shape, Table};
 use crate::statistics::best::may_be_best;
 use crate::statistics::estimate::Estimate;
 
@@ -249,10 +249,9 @@ fn columns(choose: &Choose) -> (Vec<Column>, usize) {
     let mut columns = vec![plain(&choose.minimize.text, 0, false)];
     let mut next = 1;
     for (is_report, judged) in [(false, Some(&choose.select)), (true, choose.report.as_ref())] {
-        let Some(Judged { value, baseline }) = judged else { continue };
-        columns.push(plain(&value.text, next, is_report));
-        if let Some(baseline) = baseline {
-            let heading = format!("{} - {}", baseline.text, value.text);
+        let Some(judged) = judged else { continue };
+        columns.push(plain(&judged.value.text, next, is_report));
+        if let Some(heading) = judged.drop_heading() {
             columns.push(Column { heading, value: next + 1, less: Some(next), is_report });
             next += 1;
         }

@@ -10,7 +10,7 @@ use super::results::Results;
 use crate::graph::points::Points;
 use crate::graph::{ENOUGH, Graph, TaskId};
 use crate::ops::Ops;
-use crate::spec::expression::{Evaluator, Expression};
+use crate::spec::expression::{Evaluator, Expression, Unevaluated};
 use crate::spec::scope::ACCURACY;
 use crate::spec::table::{Interval, Table};
 
@@ -100,6 +100,23 @@ enum Found {
     LeftOut,
 }
 
+/// The values of an expression's names at a point.
+struct Names {
+    variables: Vec<(String, cel::Value)>,
+    /// The metrics that are undefined: their task has a result, and the result does not have them.
+    undefined: Vec<String>,
+}
+
+/// What an expression is at a point.
+enum Evaluated<T> {
+    /// It has this value.
+    Value(T),
+    /// It depends on a metric that is undefined.
+    Undefined,
+    /// It depends on a task that has no result yet.
+    Missing,
+}
+
 impl<O: Ops> At<'_, O> {
     /// Evaluates a table's filter and expressions here.
     fn row(
@@ -109,10 +126,10 @@ impl<O: Ops> At<'_, O> {
         evaluator: &Evaluator,
     ) -> Result<Found, String> {
         if let Some(filter) = &table.filter {
-            let Some(variables) = self.variables(filter) else { return Ok(Found::Missing) };
-            let truth = evaluator.truth(filter, variables);
-            if !truth.map_err(|error| format!("`{}`: {error}", filter.text))? {
-                return Ok(Found::LeftOut);
+            match self.evaluated(filter, None, |variables| evaluator.truth(filter, variables))? {
+                Evaluated::Missing => return Ok(Found::Missing),
+                Evaluated::Undefined | Evaluated::Value(false) => return Ok(Found::LeftOut),
+                Evaluated::Value(true) => {}
             }
         }
         let value = |expression: &&Expression| self.value(expression, evaluator);
@@ -125,12 +142,12 @@ impl<O: Ops> At<'_, O> {
                 .collect::<Result<_, _>>()?,
         };
         let near_chance = expressions.iter().map(|expression| self.is_near_chance(expression)).collect();
-        // A metric that is undefined is there, and none.
+        // An undefined metric is a result without a value; a missing result may still come.
         let is_missing = values.iter().any(Option::is_none) && expressions.iter().any(|of| self.lacks(of));
         Ok(Found::Row(Row { point: self.point, values, answers, near_chance, is_missing }))
     }
 
-    /// Evaluates an expression here; none if a metric is not there.
+    /// Evaluates an expression here; none if it is undefined or a result is missing.
     fn value(&self, expression: &Expression, evaluator: &Evaluator) -> Result<Option<f64>, String> {
         // Most are a metric and nothing else, which needs no evaluation.
         let plain = expression
@@ -140,24 +157,36 @@ impl<O: Ops> At<'_, O> {
         {
             return Ok(self.results.of(task).and_then(|metrics| metrics.get(member)).copied());
         }
-        let Some(variables) = self.variables(expression) else { return Ok(None) };
-        let number = evaluator.number(expression, variables);
-        number.map(Some).map_err(|error| format!("`{}`: {error}", expression.text))
+        match self.evaluated(expression, None, |variables| evaluator.number(expression, variables))? {
+            Evaluated::Value(number) => Ok(Some(number)),
+            Evaluated::Undefined | Evaluated::Missing => Ok(None),
+        }
     }
 
-    /// Returns the values of the names in an expression; none if a metric is not there.
-    fn variables(&self, expression: &Expression) -> Option<Vec<(String, cel::Value)>> {
-        self.variables_with(expression, None)
-    }
-
-    /// Returns the same, with the accuracy of each node, by its name, as given.
-    fn variables_with(
+    /// Evaluates an expression here, with the accuracy of each node, by its name, as given where it is. The error names
+    /// the expression.
+    fn evaluated<T>(
         &self,
         expression: &Expression,
         accuracy: Option<&dyn Fn(&str) -> f64>,
-    ) -> Option<Vec<(String, cel::Value)>> {
+        evaluate: impl Fn(Vec<(String, cel::Value)>) -> Result<T, Unevaluated>,
+    ) -> Result<Evaluated<T>, String> {
+        let Some(Names { variables, undefined }) = self.names(expression, accuracy) else {
+            return Ok(Evaluated::Missing);
+        };
+        match evaluate(variables) {
+            Ok(value) => Ok(Evaluated::Value(value)),
+            Err(Unevaluated { lacking: Some(metric), .. }) if undefined.contains(&metric) => {
+                Ok(Evaluated::Undefined)
+            }
+            Err(error) => Err(format!("`{}`: {error}", expression.text)),
+        }
+    }
+
+    /// Returns the values of the names in an expression; none while a result is missing.
+    fn names(&self, expression: &Expression, accuracy: Option<&dyn Fn(&str) -> f64>) -> Option<Names> {
         let experiment = &self.graph.experiment;
-        let mut variables = vec![];
+        let (mut variables, mut undefined) = (vec![], vec![]);
         let mut metrics: BTreeMap<&str, HashMap<String, cel::Value>> = BTreeMap::new();
         for reference in &expression.references {
             if let Some(axis) = experiment.axes.iter().position(|axis| axis.name == reference.root) {
@@ -166,13 +195,19 @@ impl<O: Ops> At<'_, O> {
                 continue;
             }
             let member = reference.member.clone()?;
-            let value = *self.results.of(self.task(&reference.root)?)?.get(&member)?;
+            let result = self.results.of(self.task(&reference.root)?)?;
+            // The map of a node is there even if all its metrics are undefined, so that `has(…)` can ask.
+            let of_node = metrics.entry(&reference.root).or_default();
+            let Some(&value) = result.get(&member) else {
+                undefined.push(member);
+                continue;
+            };
             let value = accuracy.filter(|_| member == ACCURACY).map_or(value, |given| given(&reference.root));
-            metrics.entry(&reference.root).or_default().insert(member, cel::Value::Float(value));
+            of_node.insert(member, cel::Value::Float(value));
         }
         let nodes = metrics.into_iter().map(|(name, metrics)| (name.to_owned(), cel::Value::from(metrics)));
         variables.extend(nodes);
-        Some(variables)
+        Some(Names { variables, undefined })
     }
 
     /// Returns the task of a node here.
@@ -184,13 +219,15 @@ impl<O: Ops> At<'_, O> {
 
     /// Returns an expression image by image, if it is a weighted sum of accuracies over the same images.
     fn answers(&self, expression: &Expression, evaluator: &Evaluator) -> Result<Option<Answers>, String> {
-        let of = |accuracy: Option<&dyn Fn(&str) -> f64>| match self.variables_with(expression, accuracy) {
-            None => Ok(None),
-            Some(variables) => evaluator.number(expression, variables).map(Some),
-        };
+        let number = |variables| evaluator.number(expression, variables);
+        let of =
+            |accuracy: Option<&dyn Fn(&str) -> f64>| match self.evaluated(expression, accuracy, number)? {
+                Evaluated::Value(value) => Ok::<_, String>(Some(value)),
+                Evaluated::Undefined | Evaluated::Missing => Ok(None),
+            };
         let nodes: Vec<&str> = accuracies(expression).collect();
         let (Some(actual), Some(constant)) = (of(None)?, of(Some(&|_| 0.0))?) else { return Ok(None) };
-        let (mut terms, mut sum, mut images) = (vec![], constant, None);
+        let (mut terms, mut sum, mut scale, mut images) = (vec![], constant, constant.abs(), None);
         for node in nodes {
             let is_it = |other: &str| f64::from(u8::from(other == node));
             let weight = of(Some(&is_it))?.unwrap_or(f64::NAN) - constant;
@@ -202,11 +239,12 @@ impl<O: Ops> At<'_, O> {
             if *images.get_or_insert(total) != total {
                 return Ok(None);
             }
-            sum += weight * metrics.get(ACCURACY).copied().unwrap_or(f64::NAN);
+            let term = weight * metrics.get(ACCURACY).copied().unwrap_or(f64::NAN);
+            (sum, scale) = (sum + term, scale + term.abs());
             terms.push((weight, bits.clone()));
         }
         // What is not linear in the accuracies is no mean over images.
-        let is_linear = (sum - actual).abs() <= 1e-9 * (1.0 + actual.abs());
+        let is_linear = (sum - actual).abs() <= 1e-9 * scale.max(actual.abs());
         Ok(images.filter(|_| is_linear).map(|images| Answers { constant, terms, images }))
     }
 

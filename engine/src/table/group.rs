@@ -47,7 +47,7 @@ impl Groups {
         let all = &graph.experiment.axes;
         let (headings, mut points) = match &table.shape {
             Shape::Table { columns, .. } => {
-                let headings = columns.iter().map(|(heading, _)| heading.clone()).collect();
+                let headings = columns.iter().map(|column| column.heading.clone()).collect();
                 (headings, plain(&cells(frame, table, &axes), columns.len(), table))
             }
             Shape::Pivot { .. } | Shape::Pareto { .. } => {

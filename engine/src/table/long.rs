@@ -1,8 +1,7 @@
 //! The long table behind all others: one row per point, with every axis and the metrics of every node.
 //! Knows nothing of files or formats of text.
 
-use serde_json::{Map, Value as Json};
-
+use super::flat::{Datum, Flat, Taken};
 use super::frame::MOST_ROWS;
 use super::results::Results;
 use crate::graph::Graph;
@@ -10,15 +9,13 @@ use crate::graph::points::Points;
 use crate::ops::Ops;
 use crate::spec::axis::{Axis, Level};
 use crate::spec::table::SECONDS;
-use crate::text::value::{Kind, Value};
 
-/// Returns the rows as flat objects: keys are axis names, `axis.field` for struct values, and `node.metric`.
-/// For each maximal set of axes among the nodes there is one row per point; a node with fewer axes is repeated over
-/// the others; what is not there is null.
-#[must_use]
-pub fn rows<O: Ops>(graph: &Graph<O>, results: &Results) -> Vec<Map<String, Json>> {
+/// Returns the long table: columns are the axes, `axis.field` for struct values, and `node.metric`. For each maximal set
+/// of axes among the nodes there is one row per point; a node with fewer axes is repeated over the others; values that
+/// are not there are null.
+pub fn flat<O: Ops>(graph: &Graph<O>, results: &Results) -> Result<Flat, Taken> {
     let experiment = &graph.experiment;
-    let mut all = vec![];
+    let mut all = Flat::default();
     let sets: Vec<&[usize]> = experiment.nodes.iter().map(|node| node.axes.as_slice()).collect();
     for axes in maximal(&sets) {
         let nodes: Vec<usize> = (0..experiment.nodes.len())
@@ -28,7 +25,7 @@ pub fn rows<O: Ops>(graph: &Graph<O>, results: &Results) -> Vec<Map<String, Json
             continue;
         };
         for point in 0..points.len() {
-            let mut row = Map::new();
+            let mut row = vec![];
             for (at, axis) in experiment.axes.iter().enumerate() {
                 write_axis(axis, points.level(point, at), &mut row);
             }
@@ -39,13 +36,13 @@ pub fn rows<O: Ops>(graph: &Graph<O>, results: &Results) -> Vec<Map<String, Json
                 for metric in experiment.nodes[node].kind.metrics.iter().copied().chain([SECONDS]) {
                     let value = metrics.and_then(|metrics| metrics.get(metric));
                     let name = format!("{}.{metric}", experiment.nodes[node].name);
-                    row.insert(name, value.map_or(Json::Null, |value| Json::from(*value)));
+                    row.push((name, Datum::number(value.copied())));
                 }
             }
-            all.push(row);
+            all.add(row)?;
         }
     }
-    all
+    Ok(all)
 }
 
 fn maximal<'a>(sets: &[&'a [usize]]) -> Vec<&'a [usize]> {
@@ -60,9 +57,9 @@ fn maximal<'a>(sets: &[&'a [usize]]) -> Vec<&'a [usize]> {
     found
 }
 
-fn write_axis(axis: &Axis, level: Option<usize>, row: &mut Map<String, Json>) {
+fn write_axis(axis: &Axis, level: Option<usize>, row: &mut Vec<(String, Datum)>) {
     let level = level.map(|level| &axis.levels[level]);
-    row.insert(axis.name.clone(), level.map_or(Json::Null, |level| json(&level.value)));
+    row.push((axis.name.clone(), level.map_or(Datum::Null, |level| Datum::from(&level.value))));
     // What a field takes from another axis stands in that axis's own column.
     let is_own =
         |level: &Level, field: &str| level.field(field).is_some_and(|value| !value.stands_for_axis());
@@ -71,17 +68,6 @@ fn write_axis(axis: &Axis, level: Option<usize>, row: &mut Map<String, Json>) {
             continue;
         }
         let value = level.filter(|level| is_own(level, field)).and_then(|level| level.field(field));
-        row.insert(format!("{}.{field}", axis.name), value.map_or(Json::Null, json));
-    }
-}
-
-/// Returns a value as JSON: numbers, truth values and texts as they are, anything else as its text.
-pub(super) fn json(value: &Value) -> Json {
-    match &value.kind {
-        Kind::Bool(value) => Json::from(*value),
-        Kind::Int(value) => Json::from(*value),
-        Kind::Real(value) => Json::from(*value),
-        Kind::Text(text) => Json::from(text.as_str()),
-        Kind::List(_) | Kind::Map(_) | Kind::Struct(_) | Kind::Unreadable => Json::from(value.to_string()),
+        row.push((format!("{}.{field}", axis.name), value.map_or(Datum::Null, Datum::from)));
     }
 }

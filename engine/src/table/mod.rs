@@ -5,6 +5,7 @@ pub mod answers;
 mod cell;
 pub mod choice;
 mod contrast;
+pub mod flat;
 pub mod frame;
 pub mod front;
 pub mod group;

@@ -4,16 +4,16 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use serde_json::Value as Json;
-
 use super::choice::Choice;
+use super::flat::{Datum, Flat, Taken};
 use super::frame::Frame;
 use super::front::front;
 use super::group::{Groups, Point};
-use super::long::json;
 use super::results::Results;
 use crate::graph::Graph;
 use crate::ops::Ops;
+use crate::spec::axis::Axis;
+use crate::spec::heading::{BESIDE, PART};
 use crate::spec::table::{Choose, Interval, Shape, SortKey, Table};
 use crate::statistics::SIGNIFICANT;
 use crate::statistics::estimate::Estimate;
@@ -42,8 +42,8 @@ pub enum Cell {
     Level {
         /// Its label.
         label: String,
-        /// The value: a number, a truth value or a text as it is, anything else as text.
-        value: Json,
+        /// The value.
+        value: Datum,
     },
     /// A value over replications.
     Value(Estimate),
@@ -91,7 +91,7 @@ pub fn make<O: Ops>(
     let (axes, points) = (&groups.axes, &groups.points);
     let list = |points: &[Point]| maker.list(&groups, points, layout);
     let sheets = match &table.shape {
-        Shape::Table { sort, .. } => vec![list(&sorted(points.clone(), axes, sort))],
+        Shape::Table { sort, .. } => vec![list(&sorted(points.clone(), axes, sort, &graph.experiment.axes))],
         Shape::Pivot { .. } if layout == Layout::Flat => vec![list(points)],
         Shape::Pivot { rows, columns, each, .. } => maker.pivot(points, rows, columns, each),
         Shape::Pareto { .. } => {
@@ -112,6 +112,36 @@ pub fn make<O: Ops>(
     }
     let missing = groups.missing;
     Ok(Made { name: table.name.clone(), caption, sheets, choice, missing })
+}
+
+impl Made {
+    /// Returns the table for other programs: a row per row of each grid, with the values of the axes, then each value
+    /// with its interval, its spread, its p-value and the number of values behind it, as far as it has them.
+    pub fn flat(&self) -> Result<Flat, Taken> {
+        let mut flat = Flat::default();
+        for sheet in &self.sheets {
+            for row in &sheet.rows {
+                let cells = sheet.headings.iter().zip(row);
+                flat.add(cells.flat_map(|(heading, cell)| beside(heading, cell)))?;
+            }
+        }
+        Ok(flat)
+    }
+}
+
+/// Returns what an export has of a cell: its value, and what stands beside that.
+fn beside(heading: &str, cell: &Cell) -> Vec<(String, Datum)> {
+    let value = match cell {
+        Cell::Level { value, .. } => return vec![(heading.to_owned(), value.clone())],
+        Cell::Absent | Cell::Missing => return vec![(heading.to_owned(), Datum::Null)],
+        Cell::Value(value) => value,
+    };
+    let (low, high) = value.interval.unzip();
+    let real = |number: Option<f64>| number.map(Datum::Real);
+    let more = [low, high, value.spread, value.adjusted].map(real).into_iter();
+    let more = more.chain([Some(Datum::Whole(value.n as i64))]).zip(BESIDE);
+    let more = more.filter_map(|(datum, (suffix, _))| Some((format!("{heading}.{suffix}"), datum?)));
+    std::iter::once((heading.to_owned(), Datum::Real(value.mean))).chain(more).collect()
 }
 
 /// Returns what the values of a table are, in one sentence.
@@ -159,13 +189,13 @@ impl<O: Ops> Maker<'_, O> {
             ("closest", choice.closest),
         ];
         let mut sheet = self.list(groups, &[], Layout::Grid);
-        sheet.headings.insert(0, "part".to_owned());
+        sheet.headings.insert(0, PART.to_owned());
         sheet.axes += 1;
         for (part, at) in parts {
             let Some(levels) = at.map(|at| &choice.candidates[at].levels) else { continue };
             let Some(point) = groups.points.iter().find(|point| point.levels == *levels) else { continue };
             let own = self.list(groups, std::slice::from_ref(point), Layout::Flat);
-            let part = Cell::Level { label: part.to_owned(), value: Json::from(part) };
+            let part = Cell::Level { label: part.to_owned(), value: Datum::Text(part.to_owned()) };
             sheet.rows.extend(own.rows.into_iter().map(|row| [vec![part.clone()], row].concat()));
         }
         sheet
@@ -305,7 +335,7 @@ impl<O: Ops> Maker<'_, O> {
     }
 
     fn level(&self, axis: usize, level: usize) -> Cell {
-        let value = json(&self.graph.experiment.axes[axis].levels[level].value);
+        let value = Datum::from(&self.graph.experiment.axes[axis].levels[level].value);
         Cell::Level { label: self.label(axis, level), value }
     }
 
@@ -345,21 +375,27 @@ fn spread(point: &Point, at: usize) -> Option<Estimate> {
     Some(Estimate { n: value.n, ..Estimate::of(&[spread])? })
 }
 
-fn sorted(mut points: Vec<Point>, kept: &[usize], sort: &[(SortKey, bool)]) -> Vec<Point> {
+/// Sorts points. Axes of numbers go by number, other values of axes by their order in the file. Points without a value, or
+/// with one that is no number, come last in both directions.
+fn sorted(mut points: Vec<Point>, kept: &[usize], sort: &[(SortKey, bool)], axes: &[Axis]) -> Vec<Point> {
     // The last key first: sorting is stable.
     for &(key, descending) in sort.iter().rev() {
-        points.sort_by(|a, b| {
-            let order = match key {
-                SortKey::Axis(axis) => kept
-                    .iter()
-                    .position(|&kept| kept == axis)
-                    .map_or(Ordering::Equal, |at| a.levels[at].cmp(&b.levels[at])),
-                SortKey::Column(at) => {
-                    let number = |point: &Point| point.values[at].map_or(f64::NAN, |value| value.mean);
-                    number(a).total_cmp(&number(b))
-                }
-            };
-            if descending { order.reverse() } else { order }
+        let place = |axis: usize| kept.iter().position(|&kept| kept == axis);
+        let number = |point: &Point| match key {
+            SortKey::Axis(axis) => place(axis).and_then(|at| axes[axis].levels[point.levels[at]].number()),
+            SortKey::Column(at) => point.values[at].map(|value| value.mean).filter(|mean| !mean.is_nan()),
+        };
+        // Of an axis, values that are no number are in the order of the file.
+        let other = |point: &Point| match key {
+            SortKey::Axis(axis) => place(axis).map_or(0, |at| point.levels[at]),
+            SortKey::Column(_) => 0,
+        };
+        let directed = |order: Ordering| if descending { order.reverse() } else { order };
+        points.sort_by(|a, b| match (number(a), number(b)) {
+            (Some(a), Some(b)) => directed(a.total_cmp(&b)),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => directed(other(a).cmp(&other(b))),
         });
     }
     points

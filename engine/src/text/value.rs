@@ -12,6 +12,16 @@ use super::syntax;
 /// So many mistakes of syntax are repaired to find those behind them.
 const MOST_REPAIRS: usize = 20;
 
+/// The mark that some editors put at the beginning of a UTF-8 file.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The suffixes with which RON may name a number's type.
+const SUFFIXES: [&str; 12] =
+    ["i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128", "usize"];
+
+/// The suffixes of floating-point types; in a hexadecimal number they are digits.
+const REAL_SUFFIXES: [&str; 2] = ["f32", "f64"];
+
 /// A value as written, with its place.
 #[derive(Clone, Debug)]
 pub struct Value {
@@ -87,7 +97,11 @@ impl Value {
             faults.extend([fault]);
             return unreadable;
         }
-        let mut repaired = text.to_owned();
+        // Editors on Windows begin a file with a byte-order mark. Spaces of the same length keep every place.
+        let mut repaired = match text.strip_prefix(BYTE_ORDER_MARK) {
+            Some(rest) => " ".repeat(BYTE_ORDER_MARK.len_utf8()) + rest,
+            None => text.to_owned(),
+        };
         let mut inserted: Vec<usize> = vec![];
         let mut mistakes: Vec<Fault> = vec![];
         loop {
@@ -204,6 +218,28 @@ impl Value {
             Kind::Struct(_) => "a struct without a name".to_owned(),
             Kind::Unreadable => "something unreadable".to_owned(),
         }
+    }
+
+    /// Returns whether nothing in this value is unreadable.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        let mut is_readable = true;
+        self.walk(&mut |value| is_readable &= !matches!(value.kind, Kind::Unreadable));
+        is_readable
+    }
+
+    /// Returns a copy in which every decimal number that is whole is written as a whole number, so that values that
+    /// mean the same have the same text: `1.0` as `1`, `-0.0` as `0`.
+    #[must_use]
+    pub fn with_whole_numbers(&self) -> Self {
+        // Every binary64 number from −2^63 to below 2^63 that is whole is an `i64`.
+        const BOUND: f64 = 9_223_372_036_854_775_808.0;
+        self.replace(&|value| match value.kind {
+            Kind::Real(real) if real.fract() == 0.0 && (-BOUND..BOUND).contains(&real) => {
+                Some(Self { span: value.span, kind: Kind::Int(real as i64) })
+            }
+            _ => None,
+        })
     }
 
     /// Calls `visit` on this value and every value in it, outermost first.
@@ -386,8 +422,21 @@ fn convert_number(number: &NumberExpr<'_>, span: Span, faults: &mut Faults) -> K
     {
         return Kind::Real(value);
     }
-    faults.add(span, format!("`{}` is not a number that can be used here", number.raw), "");
+    faults.add(span, format!("`{}` is not a number that can be used here", number.raw), number_hint(&raw));
     Kind::Unreadable
+}
+
+/// Says how a number is written that cannot be read as it stands.
+fn number_hint(raw: &str) -> String {
+    let is_decimal = !raw.trim_start_matches(['-', '+']).starts_with('0') || raw.contains('.');
+    let real = REAL_SUFFIXES.iter().filter(|_| is_decimal);
+    match SUFFIXES.iter().chain(real).find_map(|suffix| raw.strip_suffix(suffix)) {
+        Some(bare) => format!("numbers have no type here: write `{bare}`"),
+        None if raw.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-' || byte == b'+') => {
+            format!("whole numbers go from {} to {}", i64::MIN, i64::MAX)
+        }
+        None => String::new(),
+    }
 }
 
 fn span_of(span: &ron2::error::Span) -> Span {

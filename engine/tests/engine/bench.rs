@@ -128,7 +128,7 @@ impl Bench {
         self.plan(text, |graph, plan, store| {
             let nodes: Vec<usize> = (0..graph.steps.len()).collect();
             let results = Results::read(graph, plan, store, &nodes).unwrap();
-            let mut rows = long::rows(graph, &results);
+            let mut rows = long::flat(graph, &results).unwrap().objects();
             for row in &mut rows {
                 row.retain(|name, _| !name.ends_with(".seconds"));
             }

@@ -8,9 +8,10 @@ use fewbits_store::Key;
 use super::{count, note, print};
 use crate::cli::{Export, Global, Import};
 use crate::exit::{Coded, Exit};
+use crate::output::Inputs;
 use crate::reach::Reach;
 use crate::render::number::bytes;
-use crate::session::{reader, writer};
+use crate::session::{reader, store_dir, writer};
 use crate::ui::plain::printable;
 
 /// So many refusals are told one by one.
@@ -26,6 +27,8 @@ pub fn export(args: &Export, global: &Global) -> Result<Exit> {
         keys.extend(reach.keys());
     }
     let wanted = |key: &Key| args.files.is_empty() || keys.contains(key);
+    let inputs = Inputs { files: args.files.clone(), store: Some(store_dir(global)?) };
+    inputs.refuse(&args.output)?;
     let done = store.export(&wanted, &args.output)?;
     note(store.warnings());
     let Some(done) = done else {

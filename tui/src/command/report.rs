@@ -16,15 +16,18 @@ use crate::cli::{Global, Plot, Report};
 use crate::exit::{Coded, Exit};
 use crate::figure::picture::{Picture, stack};
 use crate::figure::{forest, heat_map, image};
-use crate::output;
+use crate::output::{self, Inputs};
 use crate::render::number::bytes;
 use crate::report::{Material, curves, page, trade_off};
-use crate::session::{open, reader};
+use crate::session::{inputs, open, reader};
 use crate::ui::plain::printable;
 
 /// Writes the report of an experiment.
 pub fn report(args: &Report, global: &Global) -> Result<Exit> {
-    with_material(&args.file.file, global, |material| write(&args.output, page(material)?.as_bytes()))
+    with_material(&args.file.file, global, |material| {
+        let inputs = inputs(material.session, &args.file.file, global)?;
+        write(&args.output, &inputs, page(material)?.as_bytes())
+    })
 }
 
 /// Writes one figure.
@@ -37,7 +40,7 @@ pub fn plot(args: &Plot, global: &Global) -> Result<Exit> {
     with_material(&args.file.file, global, |material| {
         let svg = picture(material, &args.name, &args.file.file)?.alone();
         let content = if ending == "png" { image::png(&svg)? } else { svg.into_bytes() };
-        write(&args.output, &content)
+        write(&args.output, &inputs(material.session, &args.file.file, global)?, &content)
     })
 }
 
@@ -50,13 +53,14 @@ fn with_material(
     let store = Arc::new(reader(global)?);
     let planner = Planner::new(&session.graph, &*session.ops, &store);
     let plan = planner.plan()?;
-    let result = work(&Material::new(&session, &plan, &store)?);
-    note(planner.notes().into_iter().chain(store.warnings()));
-    result.map(|()| Exit::Done)
+    let material = Material::new(&session, &plan, &store)?;
+    let result = work(&material);
+    note(planner.notes().into_iter().chain(store.warnings()).chain(material.failures()));
+    result.map(|()| if material.failed.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
-fn write(path: &Path, content: &[u8]) -> Result<()> {
-    let size = output::write(path, |file| Ok(file.write_all(content)?))?;
+fn write(path: &Path, inputs: &Inputs, content: &[u8]) -> Result<()> {
+    let size = output::write(path, inputs, |file| Ok(file.write_all(content)?))?;
     print(&printable(&format!("{}: {}\n", path.display(), bytes(size))))
 }
 
@@ -73,6 +77,9 @@ fn picture(material: &Material<'_>, name: &str, file: &Path) -> Result<Picture> 
         }
         let pictures: Vec<_> = pictures.into_iter().map(|picture| (String::new(), picture)).collect();
         return Ok(stack(&pictures));
+    }
+    if let Some((_, error)) = material.failed.iter().find(|(table, _)| table.name == *name) {
+        return Err(anyhow!("table `{name}`: {error}"));
     }
     let names = material.tables.iter().map(|(table, _)| table.name.as_str());
     let hint = suggest(name, names.chain(nodes.iter().map(|node| node.name.as_str())));

@@ -11,8 +11,8 @@ use fewbits_store::Store;
 use tokio::sync::mpsc;
 
 use super::detach;
-use super::print;
 use super::table::Shown;
+use super::{note, print};
 use crate::cli::{Format, Global, Run};
 use crate::dashboard::pilot::Setup;
 use crate::exit::Exit;
@@ -40,18 +40,23 @@ pub fn run(args: &Run, global: &Global) -> Result<Exit> {
         drop(store);
         return detach::hand_over(args, global, &session.graph.text);
     }
+    let mut failed = vec![];
     if !view.is_json() && !session.graph.experiment.tables.is_empty() {
-        print(&format!("\n{}", shown.every(Format::Text)?))?;
+        let every = shown.every(Format::Text)?;
+        print(&format!("\n{}", every.text))?;
+        failed = every.failed;
     }
     if view.had_board() {
         say!("\n{}\n{}", sentence(&summary), shown.best());
     }
+    let is_whole = failed.is_empty();
+    note(failed);
     // The process ends: giving back the graph piece by piece would take as long as all it did, where all was known. The
     // store is not in it, and must not be: dropping that settles the index.
     std::mem::forget(session);
     Ok(match summary {
         Summary { skipped: 1.., .. } if signals.asked() > Halt::No => Exit::Interrupted,
-        Summary { failed: 0, skipped: 0, .. } => Exit::Done,
+        Summary { failed: 0, skipped: 0, .. } if is_whole => Exit::Done,
         _ => Exit::Failed,
     })
 }

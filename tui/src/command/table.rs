@@ -17,8 +17,8 @@ use super::{note, print, print_bytes};
 use crate::cli::{Format, Global, Table};
 use crate::exit::{Coded, Exit};
 use crate::output;
-use crate::render::{self, number::bytes};
-use crate::session::{Session, open, reader};
+use crate::render::{self, markdown, number::bytes};
+use crate::session::{Session, inputs, open, reader};
 use crate::ui::plain::printable;
 
 /// Shows one table, or all.
@@ -31,6 +31,7 @@ pub fn table(args: &Table, global: &Global) -> Result<Exit> {
     let planner = Planner::new(graph, &*session.ops, &store);
     let plan = planner.plan()?;
     let tables = &graph.experiment.tables;
+    let mut failed = vec![];
     let shown = match (&args.name, args.format) {
         (Some(name), format) => {
             let table = tables.iter().find(|table| table.name == *name).ok_or_else(|| {
@@ -40,19 +41,31 @@ pub fn table(args: &Table, global: &Global) -> Result<Exit> {
             Shown::of(&session, &plan, &store, std::slice::from_ref(table))?.one(table, format)?
         }
         (None, format @ (Format::Text | Format::Md)) if !tables.is_empty() => {
-            Shown::of(&session, &plan, &store, tables)?.every(format)?.into_bytes()
+            let every = Shown::of(&session, &plan, &store, tables)?.every(format)?;
+            failed = every.failed;
+            every.text.into_bytes()
         }
         (None, format) => Shown::new(&session, &plan, &store)?.rows(format)?,
     };
-    note(planner.notes().into_iter().chain(store.warnings()));
     match &args.output {
         None => print_bytes(&shown)?,
         Some(path) => {
-            let size = output::write(path, |file| Ok(file.write_all(&shown)?))?;
+            let inputs = inputs(&session, &args.file.file, global)?;
+            let size = output::write(path, &inputs, |file| Ok(file.write_all(&shown)?))?;
             print(&printable(&format!("{}: {}\n", path.display(), bytes(size))))?;
         }
     }
-    Ok(Exit::Done)
+    let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
+    note(planner.notes().into_iter().chain(store.warnings()).chain(failed));
+    Ok(exit)
+}
+
+/// All tables of an experiment in a format of text.
+pub struct Every {
+    /// Those that can be made, one after the other.
+    pub text: String,
+    /// Why others cannot, a sentence each.
+    pub failed: Vec<String>,
 }
 
 /// The results of an experiment, ready to be shown.
@@ -89,15 +102,22 @@ impl<'s> Shown<'s> {
         self.results.damaged()
     }
 
-    /// Returns all tables, one after the other, in a format of text; the long table where the experiment asks for none.
-    pub fn every(&self, format: Format) -> Result<String> {
+    /// Returns all tables in a format of text; the long table where the experiment asks for none. A table that fails
+    /// does not withhold the others.
+    pub fn every(&self, format: Format) -> Result<Every> {
         let tables = &self.session.graph.experiment.tables;
-        let all = if tables.is_empty() {
-            self.rows(format)?
-        } else {
-            tables.iter().map(|table| self.one(table, format)).collect::<Result<Vec<_>>>()?.join(&b'\n')
-        };
-        String::from_utf8(all).context("the tables are no text")
+        let (mut made, mut failed) = (vec![], vec![]);
+        if tables.is_empty() {
+            made.push(self.rows(format)?);
+        }
+        for table in tables {
+            match self.one(table, format) {
+                Ok(text) => made.push(text),
+                Err(error) => failed.push(format!("{error:#}")),
+            }
+        }
+        let text = String::from_utf8(made.join(&b'\n')).context("the tables are no text")?;
+        Ok(Every { text, failed })
     }
 
     /// Returns the best points in a few lines: the front of the first Pareto table; nothing where there is none.
@@ -111,7 +131,7 @@ impl<'s> Shown<'s> {
     }
 
     fn rows(&self, format: Format) -> Result<Vec<u8>> {
-        render::long::render(&long::rows(&self.session.graph, &self.results), format)
+        render::long::render(&long::flat(&self.session.graph, &self.results)?, format)
     }
 
     fn one(&self, table: &Wanted, format: Format) -> Result<Vec<u8>> {
@@ -120,16 +140,22 @@ impl<'s> Shown<'s> {
             .map_err(|error| anyhow!("table `{}`: {error}", table.name))?;
         let mut text = render::table::render(&made, format)?;
         if layout == Layout::Grid {
-            text.extend(self.answer(&made, table).into_bytes());
+            text.extend(self.answer(&made, table, format).into_bytes());
         }
         Ok(text)
     }
 
     /// Returns what a table answers, in sentences; nothing where it asks nothing.
-    fn answer(&self, made: &Made, table: &Wanted) -> String {
+    fn answer(&self, made: &Made, table: &Wanted, format: Format) -> String {
         let Some(choice) = &made.choice else { return String::new() };
         let said = render::choice::answer(choice, table, &self.session.graph.experiment);
-        printable(&format!("\n{}\n", said.join("\n")))
+        let said = match format {
+            Format::Md => {
+                said.iter().map(|sentence| markdown::line(sentence)).collect::<Vec<_>>().join("\n\n")
+            }
+            _ => said.join("\n"),
+        };
+        printable(&format!("\n{said}\n"))
     }
 
     /// Returns the answer to a question, for people with its figures below, and whether anything fits.
@@ -141,7 +167,7 @@ impl<'s> Shown<'s> {
         if !matches!(format, Format::Text | Format::Md) {
             return Ok((figures, fits));
         }
-        let said = format!("{}\n", self.answer(&made, table).trim_start());
+        let said = format!("{}\n", self.answer(&made, table, format).trim_start());
         Ok(([said.into_bytes(), figures].concat(), fits))
     }
 }

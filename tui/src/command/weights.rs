@@ -18,7 +18,7 @@ use crate::cli::{Global, Weights};
 use crate::exit::{Coded, Exit};
 use crate::output;
 use crate::render::{npz, number::bytes};
-use crate::session::{Session, open, reader};
+use crate::session::{Session, inputs, open, reader};
 use crate::ui::plain::printable;
 
 /// Writes the weights of a task.
@@ -36,7 +36,9 @@ pub fn weights(args: &Weights, global: &Global) -> Result<Exit> {
     }
     let tensors = tensors(task, &Rebuilder::new((graph, ops, &store), plan))?;
     let meta = meta(&graph.name(task), key, &store, &tensors)?;
-    let size = output::write(&args.output, |file| npz::write(&tensors, &meta, file))?;
+    let size = output::write(&args.output, &inputs(&session, &args.file.file, global)?, |file| {
+        npz::write(&tensors, &meta, file)
+    })?;
     note(planner.notes().into_iter().chain(store.warnings()));
     let (path, tensors) = (args.output.display(), count(tensors.len(), "tensor"));
     print(&printable(&format!("{path}: {tensors} of {}, {}\n", graph.name(task), bytes(size))))?;

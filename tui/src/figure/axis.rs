@@ -23,8 +23,13 @@ impl Axis {
         let (low, high) = usable
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), place| (low.min(place), high.max(place)));
         let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
-        // A single value gets room around it.
-        let room = if high - low > 1e-12 * high.abs().max(1.0) { 0.0 } else { high.abs().max(1.0) * 0.05 };
+        // A single value gets room around it. Places on a logarithmic axis are powers of ten, whatever the unit.
+        let largest = match high.abs().max(low.abs()) {
+            largest if log => largest.max(1.0),
+            0.0 => 1.0,
+            largest => largest,
+        };
+        let room = if high - low > 1e-12 * largest { 0.0 } else { largest * 0.05 };
         let (low, high) = (low - room, high + room);
         let step = if log {
             (high - low).max(1.0).ceil() / (most.max(2) - 1) as f64
@@ -61,9 +66,17 @@ fn label(place: f64, step: f64, log: bool) -> String {
         let value = 10_f64.powf(place);
         return if (1e-3..1e5).contains(&value) { format!("{value}") } else { format!("1e{place:.0}") };
     }
-    let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
     let place = if place.abs() < step / 2.0 { 0.0 } else { place };
-    if place.abs() >= 1e6 { format!("{place:.1e}") } else { format!("{place:.decimals$}") }
+    if place == 0.0 && step < 1e-6 {
+        return "0".to_owned();
+    }
+    if place.abs() >= 1e6 || step < 1e-6 {
+        // As many digits as tell a tick from its neighbours.
+        let digits = (place.abs().log10().floor() - step.log10().floor()).clamp(0.0, 15.0) as usize;
+        return format!("{place:.digits$e}");
+    }
+    let decimals = (-step.log10().floor()).clamp(0.0, 6.0) as usize;
+    format!("{place:.decimals$}")
 }
 
 #[cfg(test)]
@@ -83,6 +96,7 @@ mod tests {
         check(&[2.0, 8.0], 4, &["2", "4", "6", "8"]);
         check(&[1.0, 20.0], 5, &["0", "5", "10", "15", "20"]);
         check(&[-0.03, 0.02], 6, &["-0.03", "-0.02", "-0.01", "0.00", "0.01", "0.02"]);
+        check(&[1e-13, 9e-13], 5, &["0", "2e-13", "4e-13", "6e-13", "8e-13", "1.0e-12"]);
         check(&[], 3, &["0.0", "0.5", "1.0"]);
         check(&[f64::NAN, f64::INFINITY], 3, &["0.0", "0.5", "1.0"]);
     }
@@ -99,5 +113,9 @@ mod tests {
     fn one_value_gets_room() {
         let axis = Axis::fit([0.5].into_iter(), false, 4);
         assert!(axis.low < 0.5 && axis.high > 0.5, "{axis:?}");
+        for value in [1e-13, -1e-13, 1e12] {
+            let axis = Axis::fit([value].into_iter(), false, 4);
+            assert!(axis.high - axis.low < value.abs() && axis.share(value).is_some(), "{axis:?}");
+        }
     }
 }

@@ -1,10 +1,11 @@
-//! Flat objects in every format: the long table, and any table for programs.
+//! Exported tables in every format: the long table, and any table for programs.
 //! Knows nothing of axes and metrics.
 
 use anyhow::Result;
 use comfy_table::{ContentArrangement, presets};
-use serde_json::{Map, Value as Json};
+use fewbits_engine::table::flat::{Datum, Flat};
 
+use super::markdown;
 use super::number::number;
 use crate::cli::Format;
 use crate::ui::plain::printable;
@@ -12,27 +13,27 @@ use crate::ui::plain::printable;
 /// What a spreadsheet takes for the beginning of a formula, or skips before one.
 const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
 
-/// Returns objects in a format; text ends in a newline.
-pub fn render(objects: &[Map<String, Json>], format: Format) -> Result<Vec<u8>> {
+/// Returns a table in a format; text ends in a newline.
+pub fn render(flat: &Flat, format: Format) -> Result<Vec<u8>> {
     Ok(match format {
-        Format::Text => printable(&text(objects, false)).into_bytes(),
-        Format::Md => printable(&text(objects, true)).into_bytes(),
-        Format::Csv => csv(objects)?,
-        Format::Json => (serde_json::to_string_pretty(objects)? + "\n").into_bytes(),
-        Format::Parquet => super::parquet::parquet(objects)?,
+        Format::Text => printable(&text(flat, false)).into_bytes(),
+        Format::Md => printable(&text(flat, true)).into_bytes(),
+        Format::Csv => csv(flat)?,
+        Format::Json => (serde_json::to_string_pretty(&flat.objects())? + "\n").into_bytes(),
+        Format::Parquet => super::parquet::parquet(flat)?,
     })
 }
 
-/// Returns objects as comma-separated values; the columns are all keys, in the order they first come.
-fn csv(objects: &[Map<String, Json>]) -> Result<Vec<u8>> {
-    let columns = columns(objects);
+/// Returns a table as comma-separated values. Infinite numbers are `inf` and `-inf`, undefined ones `NaN`.
+fn csv(flat: &Flat) -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(vec![]);
-    writer.write_record(columns.iter().map(|name| harmless(name)))?;
-    for object in objects {
-        writer.write_record(columns.iter().map(|column| match object.get(*column) {
-            None | Some(Json::Null) => String::new(),
-            Some(Json::String(text)) => harmless(text),
-            Some(other) => other.to_string(),
+    writer.write_record(flat.columns().iter().map(|name| harmless(name)))?;
+    for row in flat.rows() {
+        writer.write_record(row.map(|datum| match datum {
+            None | Some(Datum::Null) => String::new(),
+            Some(Datum::Text(text)) => harmless(text),
+            Some(Datum::Real(real)) if !real.is_finite() => real.to_string(),
+            Some(other) => other.json().to_string(),
         }))?;
     }
     Ok(writer.into_inner()?)
@@ -44,33 +45,21 @@ fn harmless(text: &str) -> String {
     format!("{apostrophe}{}", printable(text))
 }
 
-/// Returns objects as a table for people.
-fn text(objects: &[Map<String, Json>], markdown: bool) -> String {
-    let columns = columns(objects);
+/// Returns a table for people.
+fn text(flat: &Flat, is_markdown: bool) -> String {
+    let write = |text: &str| if is_markdown { markdown::cell(text) } else { text.to_owned() };
     let mut table = comfy_table::Table::new();
-    table.load_style(if markdown { presets::ASCII_MARKDOWN } else { presets::NOTHING });
+    table.load_style(if is_markdown { presets::ASCII_MARKDOWN } else { presets::NOTHING });
     table.set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(&columns);
-    for object in objects {
-        table.add_row(columns.iter().map(|column| match object.get(*column) {
-            None | Some(Json::Null) => String::new(),
-            Some(Json::String(text)) => text.clone(),
-            Some(Json::Number(value)) => value.as_f64().map_or_else(|| value.to_string(), number),
-            Some(other) => other.to_string(),
+    table.set_header(flat.columns().iter().map(|name| write(name)));
+    for row in flat.rows() {
+        table.add_row(row.map(|datum| match datum {
+            None | Some(Datum::Null) => String::new(),
+            Some(Datum::Text(text)) => write(text),
+            Some(Datum::Real(real)) => number(*real),
+            Some(Datum::Whole(whole)) => whole.to_string(),
+            Some(Datum::Truth(truth)) => truth.to_string(),
         }));
     }
     table.to_string().lines().map(|line| line.trim_end().to_owned() + "\n").collect()
-}
-
-/// Returns all keys, in the order they first come.
-#[must_use]
-pub fn columns(objects: &[Map<String, Json>]) -> Vec<&str> {
-    let mut columns: Vec<&str> = vec![];
-    let mut seen = std::collections::HashSet::new();
-    for key in objects.iter().flat_map(Map::keys) {
-        if seen.insert(key) {
-            columns.push(key);
-        }
-    }
-    columns
 }

@@ -5,6 +5,7 @@ pub mod choice;
 pub mod cite;
 pub mod diff;
 pub mod long;
+pub mod markdown;
 pub mod npz;
 pub mod number;
 pub mod parquet;

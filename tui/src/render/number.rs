@@ -3,19 +3,27 @@
 use fewbits_engine::statistics::SIGNIFICANT;
 use fewbits_engine::statistics::estimate::Estimate;
 
-/// Below this, a number is what is left of a difference of equal numbers.
-const NOISE: f64 = 1e-13;
+/// Sizes that are written without an exponent.
+const PLAIN: std::ops::Range<f64> = 1e-3..1e6;
 
-/// Returns a number: whole ones as they are, others with four decimals, very small or large ones with an exponent.
+/// Sizes that are written without an exponent beside an error, whose digits say how far a number is known.
+const PLAIN_WITH_ERROR: std::ops::Range<f64> = 1e-3..1e9;
+
+/// Returns a number: whole ones as they are, others with four decimals, or more where four digits need them, and very small
+/// or large ones with four digits and an exponent.
 #[must_use]
 pub fn number(value: f64) -> String {
     let size = value.abs();
-    if size < NOISE {
+    if value == 0.0 {
         "0".to_owned()
-    } else if value.fract() == 0.0 && size < 1e9 {
+    } else if !value.is_finite() || (value.fract() == 0.0 && size < 1e9) {
         format!("{value:.0}")
-    } else if (1e-3..1e6).contains(&size) {
-        format!("{value:.4}")
+    } else if PLAIN.contains(&size) {
+        let digits = (3 - magnitude(size)).max(4) as usize;
+        let text = format!("{value:.digits$}");
+        // More than four decimals only where they say something.
+        let spare = text.len() - text.trim_end_matches('0').len();
+        text[..text.len() - spare.min(digits - 4)].to_owned()
     } else {
         format!("{value:.3e}")
     }
@@ -37,34 +45,72 @@ pub fn exact(value: f64) -> String {
 #[must_use]
 pub fn estimate(value: &Estimate) -> String {
     let mark = if value.adjusted.is_some_and(|p| p < SIGNIFICANT) { " *" } else { "" };
-    let half = value.half_width().filter(|half| *half >= NOISE);
+    let half = value.half_width().filter(|half| *half > 0.0);
     let text = match half {
-        Some(_) if value.near_chance && value.least < value.most => {
-            let decimals = decimals(value.most - value.least);
-            format!("{:.decimals$}–{:.decimals$}", value.least, value.most)
-        }
+        Some(_) if value.near_chance && value.least < value.most => range(value.least, value.most),
         Some(half) => with_error(value.mean, half),
         None => number(value.mean),
     };
     text + mark
 }
 
-/// Returns a number with its error, both with as many decimals as give the error two digits; very small ones with an
-/// exponent.
+/// Returns a number with its error: the error in two digits, the number no finer, very small and large ones with one
+/// exponent for both. So the digits do not depend on the unit.
 #[must_use]
 pub fn with_error(value: f64, error: f64) -> String {
-    if error < 1e-5 && value.abs() < 1e-3 {
-        return format!("{value:.1e} ±{error:.1e}");
+    if !value.is_finite() || !error.is_finite() || error <= 0.0 {
+        return format!("{} ±{}", number(value), number(error));
     }
-    let decimals = decimals(error);
-    // A number that rounds to zero has no sign.
-    let value = if value.abs() < 0.5 * 10_f64.powi(-(decimals as i32)) { 0.0 } else { value };
-    format!("{value:.decimals$} ±{error:.decimals$}")
+    let digits = Digits::of(value.abs().max(error), error);
+    match digits.exponent {
+        0 => format!("{} ±{}", digits.write(value), digits.write(error)),
+        exponent => format!("({} ±{})e{exponent}", digits.write(value), digits.write(error)),
+    }
 }
 
-/// Returns how many decimals give a size two digits; four, where there is none.
-fn decimals(size: f64) -> usize {
-    if size < NOISE { 4 } else { (1.0 - size.log10().floor()).clamp(0.0, 6.0) as usize }
+/// Returns the least and the largest of some numbers, as fine as their difference in two digits.
+fn range(least: f64, most: f64) -> String {
+    if !least.is_finite() || !most.is_finite() {
+        return format!("{}–{}", number(least), number(most));
+    }
+    let digits = Digits::of(least.abs().max(most.abs()), most - least);
+    match digits.exponent {
+        0 => format!("{}–{}", digits.write(least), digits.write(most)),
+        exponent => format!("({}–{})e{exponent}", digits.write(least), digits.write(most)),
+    }
+}
+
+/// How numbers of one figure are written: as multiples of a power of ten, down to the place of a digit.
+struct Digits {
+    /// The power of ten that they are divided by.
+    exponent: i32,
+    /// The power of ten of the last digit.
+    last: i32,
+}
+
+impl Digits {
+    /// Chooses the digits for numbers up to a size, of which `error`, above zero, is told in two digits.
+    fn of(size: f64, error: f64) -> Self {
+        let exponent = if PLAIN_WITH_ERROR.contains(&size) { 0 } else { magnitude(size) };
+        Self { exponent, last: magnitude(error) - 1 }
+    }
+
+    fn write(&self, value: f64) -> String {
+        // Powers of ten below 10^−308 are no normal numbers, so the division is done in two steps.
+        let half = self.exponent / 2;
+        let value = value / 10_f64.powi(half) / 10_f64.powi(self.exponent - half);
+        let last = self.last - self.exponent;
+        let (unit, decimals) = (10_f64.powi(last.max(0)), last.min(0).unsigned_abs() as usize);
+        let value = if last > 0 { (value / unit).round() * unit } else { value };
+        // A number that rounds to zero has no sign.
+        let value = if value.abs() < 0.5 * 10_f64.powi(last) { 0.0 } else { value };
+        format!("{value:.decimals$}")
+    }
+}
+
+/// Returns the power of ten of the first digit of a size above zero.
+fn magnitude(size: f64) -> i32 {
+    size.log10().floor() as i32
 }
 
 /// Returns a count of bytes in the unit that reads best.
@@ -103,7 +149,16 @@ mod tests {
         check(0.97346, "0.9735");
         check(0.000_012_34, "1.234e-5");
         check(-0.5, "-0.5000");
-        check(-2.776e-15, "0");
+        check(-2.776e-15, "-2.776e-15");
+        check(0.0, "0");
+        check(-0.0, "0");
+        check(0.001_234, "0.001234");
+        check(0.098, "0.0980");
+        check(0.012_34, "0.01234");
+        check(12.345_678, "12.3457");
+        check(1e300, "1.000e300");
+        check(f64::INFINITY, "inf");
+        check(f64::NAN, "NaN");
         assert_eq!(bytes(1536), "1.5 KiB");
     }
 
@@ -116,15 +171,37 @@ mod tests {
         };
         check(0.931_25, Some(0.003_712), "0.9313 ±0.0037");
         check(82.825, Some(0.3703), "82.83 ±0.37");
-        check(-9.5e-8, Some(1.31e-9), "-9.5e-8 ±1.3e-9");
+        check(-9.5e-8, Some(1.31e-9), "(-9.50 ±0.13)e-8");
+        check(1.118_37e-14, Some(5.31e-16), "(1.118 ±0.053)e-14");
+        check(3.6e-9, Some(2.4e-8), "(0.4 ±2.4)e-8");
+        check(0.5, Some(1.2e-7), "0.50000000 ±0.00000012");
+        check(1.5e300, Some(1e299), "(1.50 ±0.10)e300");
+        check(1.5e-310, Some(1.2e-311), "(1.50 ±0.12)e-310");
+        check(86_250.4, Some(1310.0), "86300 ±1300");
+        check(0.0, Some(0.0), "0");
         check(39.0, Some(9.1646), "39.0 ±9.2");
         check(-0.000_01, Some(0.012), "0.000 ±0.012");
-        check(120.0, Some(133.0), "120 ±133");
+        check(120.0, Some(133.0), "120 ±130");
         check(0.098, Some(0.0), "0.0980");
         check(0.098, None, "0.0980");
         let chance = Estimate { near_chance: true, ..Estimate::of(&[0.098, 0.102]).unwrap() };
         assert_eq!(estimate(&chance), "0.0980–0.1020");
         let marked = Estimate { adjusted: Some(0.01), ..Estimate::of(&[0.1, 0.1]).unwrap() };
         assert_eq!(estimate(&marked), "0.1000 *");
+    }
+
+    #[test]
+    fn the_digits_of_a_figure_do_not_depend_on_its_unit() {
+        let digits = |text: &str| {
+            let text = text.split(")e").next().unwrap_or(text);
+            let bare = text.replace(['(', '.'], "");
+            let parts =
+                bare.split(" ±").map(|part| part.trim_start_matches('0').trim_end_matches('0').to_owned());
+            parts.collect::<Vec<_>>()
+        };
+        for (mean, half) in [(0.931_27, 0.003_712), (39.0, 9.1646), (1.23e-5, 4.5e-7), (4.2, 17.0)] {
+            let (one, other) = (with_error(mean, half), with_error(mean * 1e12, half * 1e12));
+            assert_eq!(digits(&one), digits(&other), "{one}, {other}");
+        }
     }
 }

@@ -1,24 +1,20 @@
-//! Flat objects as a Parquet file: a column for each key, of one type over all rows.
+//! Exported tables as Parquet files: each column of one type over all rows.
 //! Knows nothing of what they mean.
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use fewbits_engine::table::flat::{Datum, Flat};
 use parquet::basic::{LogicalType, Repetition, Type as Physical};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int64Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::types::Type;
-use serde_json::{Map, Value as Json};
 
-use super::long::columns;
-
-/// Returns objects as the bytes of a Parquet file, uncompressed; the columns are all keys, in the order they first
-/// come. What is null or not there is null.
-pub fn parquet(objects: &[Map<String, Json>]) -> Result<Vec<u8>> {
-    let names = columns(objects);
-    let all: Vec<Column> =
-        names.iter().map(|name| Column::of(objects.iter().map(|row| row.get(*name)))).collect();
+/// Returns a table as the bytes of a Parquet file, uncompressed. Values that are null or not there are null.
+pub fn parquet(flat: &Flat) -> Result<Vec<u8>> {
+    let names = flat.columns();
+    let all: Vec<Column> = (0..names.len()).map(|place| Column::of(flat.column(place))).collect();
     let fields = names.iter().zip(&all).map(|(name, column)| Ok(Arc::new(column.field(name)?)));
     let schema = Type::group_type_builder("table").with_fields(fields.collect::<Result<_>>()?).build()?;
     let made_by = format!("fewbits {}", env!("CARGO_PKG_VERSION"));
@@ -47,18 +43,22 @@ enum Column {
 }
 
 impl Column {
-    fn of<'j>(cells: impl Iterator<Item = Option<&'j Json>>) -> Self {
-        let cells: Vec<Option<&Json>> = cells.map(|cell| cell.filter(|value| !value.is_null())).collect();
+    fn of<'d>(cells: impl Iterator<Item = Option<&'d Datum>>) -> Self {
+        let cells: Vec<Option<&Datum>> =
+            cells.map(|cell| cell.filter(|datum| **datum != Datum::Null)).collect();
         let there = || cells.iter().flatten();
-        let all = |is: fn(&Json) -> bool| there().all(|value| is(value));
-        if there().next().is_some() && all(Json::is_i64) {
-            Self::Whole(cells.iter().map(|cell| (*cell)?.as_i64()).collect())
-        } else if all(Json::is_number) {
-            Self::Real(cells.iter().map(|cell| (*cell)?.as_f64()).collect())
-        } else if all(Json::is_boolean) {
-            Self::Truth(cells.iter().map(|cell| (*cell)?.as_bool()).collect())
+        let all = |is: fn(&Datum) -> bool| there().all(|datum| is(datum));
+        if there().next().is_some() && all(|datum| matches!(datum, Datum::Whole(_))) {
+            Self::Whole(cells.iter().map(|cell| whole(*cell)).collect())
+        } else if all(|datum| matches!(datum, Datum::Whole(_) | Datum::Real(_))) {
+            Self::Real(cells.iter().map(|cell| real(*cell)).collect())
+        } else if all(|datum| matches!(datum, Datum::Truth(_))) {
+            Self::Truth(cells.iter().map(|cell| cell.map(|datum| *datum == Datum::Truth(true))).collect())
         } else {
-            let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let text = |datum: &Datum| match datum {
+                Datum::Text(text) => text.clone(),
+                other => other.json().to_string(),
+            };
             Self::Text(cells.iter().map(|cell| Some(ByteArray::from(text((*cell)?).into_bytes()))).collect())
         }
     }
@@ -81,6 +81,18 @@ impl Column {
             Self::Truth(values) => write::<BoolType>(values, to),
             Self::Text(values) => write::<ByteArrayType>(values, to),
         }
+    }
+}
+
+fn whole(cell: Option<&Datum>) -> Option<i64> {
+    if let Some(Datum::Whole(whole)) = cell { Some(*whole) } else { None }
+}
+
+fn real(cell: Option<&Datum>) -> Option<f64> {
+    match cell? {
+        Datum::Real(real) => Some(*real),
+        Datum::Whole(whole) => Some(*whole as f64),
+        Datum::Null | Datum::Truth(_) | Datum::Text(_) => None,
     }
 }
 

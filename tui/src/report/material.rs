@@ -24,6 +24,8 @@ pub struct Material<'m> {
     pub results: Results,
     /// The tables of the file, as made for people.
     pub tables: Vec<(&'m Table, Made)>,
+    /// The tables that cannot be made, and why.
+    pub failed: Vec<(&'m Table, String)>,
     /// The question which point to choose, and its answer; none where the file asks nothing and nothing is usual.
     pub choice: Option<(Table, Choice)>,
 }
@@ -34,12 +36,13 @@ impl<'m> Material<'m> {
         let graph = &*session.graph;
         let every: Vec<usize> = (0..graph.steps.len()).collect();
         let results = Results::read(graph, plan, store, &every)?;
-        let fault = |table: &Table, error: String| anyhow!("table `{}`: {error}", table.name);
-        let made = |table: &'m Table| {
-            let made = make(&*session.ops, graph, &results, table, Layout::Grid);
-            made.map(|made| (table, made)).map_err(|error| fault(table, error))
-        };
-        let tables = graph.experiment.tables.iter().map(made).collect::<Result<Vec<_>>>()?;
+        let (mut tables, mut failed) = (vec![], vec![]);
+        for table in &graph.experiment.tables {
+            match make(&*session.ops, graph, &results, table, Layout::Grid) {
+                Ok(made) => tables.push((table, made)),
+                Err(error) => failed.push((table, error)),
+            }
+        }
         let asked = tables.iter().find_map(|(table, made)| Some(((*table).clone(), made.choice.clone()?)));
         let choice = match asked {
             Some(asked) => Some(asked),
@@ -48,7 +51,12 @@ impl<'m> Material<'m> {
                 Some((table, choice))
             }),
         };
-        Ok(Self { session, plan, store, results, tables, choice })
+        Ok(Self { session, plan, store, results, tables, failed, choice })
+    }
+
+    /// Returns why tables cannot be made, a sentence each.
+    pub fn failures(&self) -> Vec<String> {
+        self.failed.iter().map(|(table, error)| format!("table `{}`: {error}", table.name)).collect()
     }
 
     /// Returns the graph.

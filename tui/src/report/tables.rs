@@ -30,7 +30,13 @@ pub fn section(material: &Material<'_>) -> Result<Markup> {
     for (table, made) in &material.tables {
         parts.push(one(material, table, made)?);
     }
-    Ok(html! { @for part in parts { (part) } })
+    Ok(html! {
+        @for part in parts { (part) }
+        @for (table, error) in &material.failed {
+            h3 id=(format!("table-{}", table.name)) { (table.name) }
+            p { "This table cannot be made: " (printable(error)) }
+        }
+    })
 }
 
 fn one(material: &Material<'_>, table: &Table, made: &Made) -> Result<Markup> {

@@ -390,6 +390,11 @@ pub(super) fn text(app: &App, shown: &Shown, at: usize, column: usize) -> String
     }
 }
 
+fn signed(value: f64, sign: bool) -> String {
+    let plus = if sign && value > 0.0 { "+" } else { "" };
+    format!("{plus}{}", number(value))
+}
+
 /// Returns a number in few characters: as many decimals as the largest of its table needs.
 fn short(value: f64, range: Option<(f64, f64)>, sign: bool) -> String {
     let size = range.map_or(value.abs(), |(low, high)| low.abs().max(high.abs()));
@@ -397,10 +402,10 @@ fn short(value: f64, range: Option<(f64, f64)>, sign: bool) -> String {
         0.0..10.0 => 4,
         10.0..1e3 => 2,
         1e3..1e7 => 0,
-        _ => return number(value),
+        _ => return signed(value, sign),
     };
     if size < 1e-3 {
-        return number(value);
+        return signed(value, sign);
     }
     // What rounds to zero has no sign.
     let value = if value.abs() < 0.5 * 10_f64.powi(-(decimals as i32)) { 0.0 } else { value };

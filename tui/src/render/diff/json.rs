@@ -4,6 +4,7 @@ use fewbits_engine::diff::Diff;
 use fewbits_engine::diff::delta::Delta;
 use fewbits_engine::diff::points::PointsDiff;
 use fewbits_engine::diff::tables::{CellDelta, TableDiff};
+use fewbits_engine::table::flat::json_number;
 use serde_json::{Map, Value as Json, json};
 
 /// Returns what differs between two experiments.
@@ -61,16 +62,21 @@ fn cell(table: &TableDiff, cell: &CellDelta) -> Json {
     Json::from(object)
 }
 
-/// Returns a difference; what is not known, or no number, is null.
+/// Returns a number, null where there is none.
+fn number(value: Option<f64>) -> Json {
+    value.map_or(Json::Null, json_number)
+}
+
+/// Returns a difference; a figure that is not known is null.
 fn delta(delta: &Delta) -> Map<String, Json> {
     let (low, high) = delta.change.interval.unzip();
     let fields = [
-        ("from", json!(delta.from)),
-        ("to", json!(delta.to)),
-        ("difference", json!(delta.change.mean)),
-        ("low", json!(low)),
-        ("high", json!(high)),
-        ("p", json!(delta.change.adjusted)),
+        ("from", json_number(delta.from)),
+        ("to", json_number(delta.to)),
+        ("difference", json_number(delta.change.mean)),
+        ("low", number(low)),
+        ("high", number(high)),
+        ("p", number(delta.change.adjusted)),
         ("paired", json!(delta.is_paired)),
         ("n", json!(delta.units)),
     ];

@@ -1,0 +1,59 @@
+//! The names of an exported table's columns: axes, headings, and what stands beside each value. Each is used once, so that
+//! no column of CSV, JSON or Parquet takes the place of another.
+//! Knows no result.
+
+use std::collections::HashMap;
+
+use super::axis::Axis;
+use super::node::Node;
+use super::table::{Shape, Table};
+use crate::text::fault::Faults;
+
+/// What exports put beside a value under its heading, and what follows the heading in the column's name.
+pub const BESIDE: [(&str, &str); 5] = [
+    ("low", "lower end"),
+    ("high", "upper end"),
+    ("sd", "standard deviation"),
+    ("p", "p-value"),
+    ("n", "number of values"),
+];
+
+/// The column of a `Choose` table that says which part of the answer a row is.
+pub const PART: &str = "part";
+
+/// Reports headings that are the name of another column of the same table.
+pub(super) fn report_taken(table: &Table, axes: &[Axis], nodes: &[Node], faults: &mut Faults) {
+    let mut taken: HashMap<String, String> = HashMap::new();
+    let pooled: Vec<usize> = table.replicate.iter().chain(&table.average).copied().collect();
+    for axis in table.axes(axes, nodes).into_iter().filter(|axis| !pooled.contains(axis)) {
+        taken.insert(axes[axis].name.clone(), "it is the name of an axis".to_owned());
+    }
+    if matches!(table.shape, Shape::Choose(_)) {
+        let other = taken.insert(PART.to_owned(), "that column says what is chosen".to_owned());
+        if other.is_some() {
+            let message = format!("axis `{PART}` has the name of a column of table `{}`", table.name);
+            faults.add(table.span, message, "rename the axis: that column says which point is chosen");
+        }
+    }
+    let hint = match &table.shape {
+        Shape::Table { .. } => "give each column a heading of its own: `columns: {\"heading\": \"value\"}`",
+        _ => "write one of the two values otherwise, as in `1.0 * value`",
+    };
+    for (heading, span) in table.headings() {
+        if let Some(why) = taken.get(&heading) {
+            faults.add(span, format!("heading `{heading}` is taken: {why}"), hint);
+            continue;
+        }
+        let name = |suffix: &str| format!("{heading}.{suffix}");
+        if let Some((suffix, what)) = BESIDE.iter().find(|(suffix, _)| taken.contains_key(&name(suffix))) {
+            let message =
+                format!("heading `{heading}` needs `{}` for its {what}, which is taken", name(suffix));
+            faults.add(span, message, hint);
+            continue;
+        }
+        for (suffix, what) in BESIDE {
+            taken.insert(name(suffix), format!("exports put the {what} of `{heading}` there"));
+        }
+        taken.insert(heading, "another column has it".to_owned());
+    }
+}

@@ -1,0 +1,182 @@
+//! Tables for other programs: rows of named values, in columns whose names come once.
+//! Knows nothing of files, and only how JSON spells what is no number to it.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value as Json};
+
+use crate::text::value::{Kind, Value};
+
+/// One value of an exported table.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Datum {
+    /// No value: no result yet, an undefined metric, an axis that the row does not have.
+    Null,
+    /// A truth value.
+    Truth(bool),
+    /// A whole number of the file.
+    Whole(i64),
+    /// Any other number; infinite ones and NaN, too.
+    Real(f64),
+    /// A text, or any other value of an axis as its text.
+    Text(String),
+}
+
+/// A table in columns. A row need not have a value in every column: what is not there is not even null.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Flat {
+    columns: Vec<String>,
+    places: HashMap<String, usize>,
+    rows: Vec<Vec<Option<Datum>>>,
+}
+
+/// Two values of a row have one name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("two columns are named `{name}`: give one of them another heading")]
+pub struct Taken {
+    /// The name.
+    pub name: String,
+}
+
+impl Flat {
+    /// Adds a row; columns stand in the order in which their names first come.
+    pub fn add(&mut self, row: impl IntoIterator<Item = (String, Datum)>) -> Result<(), Taken> {
+        let mut values: Vec<Option<Datum>> = vec![None; self.columns.len()];
+        for (name, datum) in row {
+            let place = self.places.get(&name).copied().unwrap_or(self.columns.len());
+            if place == self.columns.len() {
+                self.columns.push(name.clone());
+                self.places.insert(name.clone(), place);
+                values.push(None);
+            }
+            if values[place].replace(datum).is_some() {
+                return Err(Taken { name });
+            }
+        }
+        self.rows.push(values);
+        Ok(())
+    }
+
+    /// Returns the names of the columns.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Returns the rows: for each column, in their order, a value, or none where the row has none.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = impl Iterator<Item = Option<&Datum>> + Clone> {
+        let width = self.columns.len();
+        self.rows.iter().map(move |row| (0..width).map(|place| row.get(place)?.as_ref()))
+    }
+
+    /// Returns the rows as JSON objects: a key for each value that is there.
+    #[must_use]
+    pub fn objects(&self) -> Vec<Map<String, Json>> {
+        let object = |row: &Vec<Option<Datum>>| {
+            let pairs = self.columns.iter().zip(row);
+            pairs.filter_map(|(name, datum)| Some((name.clone(), datum.as_ref()?.json()))).collect()
+        };
+        self.rows.iter().map(object).collect()
+    }
+
+    /// Returns the values of a column, row by row.
+    pub fn column(&self, place: usize) -> impl Iterator<Item = Option<&Datum>> + Clone {
+        self.rows.iter().map(move |row| row.get(place)?.as_ref())
+    }
+}
+
+impl Datum {
+    /// Returns a number, or null where there is none.
+    #[must_use]
+    pub fn number(value: Option<f64>) -> Self {
+        value.map_or(Self::Null, Self::Real)
+    }
+
+    /// Returns the value as JSON.
+    #[must_use]
+    pub fn json(&self) -> Json {
+        match self {
+            Self::Null => Json::Null,
+            Self::Truth(truth) => Json::from(*truth),
+            Self::Whole(whole) => Json::from(*whole),
+            Self::Real(real) => json_number(*real),
+            Self::Text(text) => Json::from(text.as_str()),
+        }
+    }
+}
+
+/// Numbers, truth values and texts as they are, anything else as its text.
+impl From<&Value> for Datum {
+    fn from(value: &Value) -> Self {
+        match &value.kind {
+            Kind::Bool(value) => Self::Truth(*value),
+            Kind::Int(value) => Self::Whole(*value),
+            Kind::Real(value) => Self::Real(*value),
+            Kind::Text(text) => Self::Text(text.clone()),
+            Kind::List(_) | Kind::Map(_) | Kind::Struct(_) | Kind::Unreadable => {
+                Self::Text(value.to_string())
+            }
+        }
+    }
+}
+
+/// Returns a number as JSON, which has no infinite numbers and no NaN: those are the texts `"Infinity"`, `"-Infinity"`
+/// and `"NaN"`, as JavaScript and Protocol Buffers spell them.
+#[must_use]
+pub fn json_number(value: f64) -> Json {
+    match value {
+        _ if value.is_nan() => Json::from("NaN"),
+        f64::INFINITY => Json::from("Infinity"),
+        f64::NEG_INFINITY => Json::from("-Infinity"),
+        _ => Json::from(value),
+    }
+}
+
+/// Reads a number as [`json_number`] writes it; none of anything else.
+#[must_use]
+pub fn number_of(json: &Json) -> Option<f64> {
+    match json.as_str() {
+        Some("NaN") => Some(f64::NAN),
+        Some("Infinity") => Some(f64::INFINITY),
+        Some("-Infinity") => Some(f64::NEG_INFINITY),
+        Some(_) => None,
+        None => json.as_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(pairs: &[(&str, Datum)]) -> Vec<(String, Datum)> {
+        pairs.iter().map(|(name, datum)| ((*name).to_owned(), datum.clone())).collect()
+    }
+
+    #[test]
+    fn columns_are_all_names_in_the_order_they_come() {
+        let mut flat = Flat::default();
+        flat.add(row(&[("a", Datum::Whole(1)), ("b", Datum::Null)])).unwrap();
+        flat.add(row(&[("a", Datum::Whole(2)), ("c", Datum::Real(0.5))])).unwrap();
+        assert_eq!(flat.columns(), ["a", "b", "c"]);
+        let rows: Vec<Vec<Option<&Datum>>> = flat.rows().map(Iterator::collect).collect();
+        assert_eq!(rows[0], [Some(&Datum::Whole(1)), Some(&Datum::Null), None]);
+        assert_eq!(rows[1], [Some(&Datum::Whole(2)), None, Some(&Datum::Real(0.5))]);
+        assert_eq!(flat.column(2).collect::<Vec<_>>(), [None, Some(&Datum::Real(0.5))]);
+    }
+
+    #[test]
+    fn no_value_takes_the_place_of_another() {
+        let twice = row(&[("a", Datum::Whole(1)), ("a", Datum::Whole(2))]);
+        assert_eq!(Flat::default().add(twice), Err(Taken { name: "a".to_owned() }));
+    }
+
+    #[test]
+    fn json_reads_back_every_number() {
+        for value in [0.1, -0.0, 5e-324, f64::MAX, f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+            let text = json_number(value).to_string();
+            let read = number_of(&serde_json::from_str(&text).unwrap()).unwrap();
+            assert_eq!(read.to_bits(), value.to_bits(), "{text}");
+        }
+        assert_eq!(number_of(&Json::from("inf")), None);
+    }
+}

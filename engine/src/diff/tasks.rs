@@ -9,12 +9,16 @@ use serde::Serialize;
 use super::Side;
 use crate::ops::Ops;
 
-/// The tasks of the nodes of one name.
+/// The tasks of a node: of the nodes of one name, or of one that the second experiment calls otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NodeTasks {
-    /// The name of the nodes.
+    /// The name of the node; in the second experiment where only that has it.
     pub node: String,
-    /// Tasks of the first whose key the second has, too; of the second, where only that has the node.
+    /// The node's name in the second experiment, where it is another: a node that only the first has and one that only
+    /// the second has are taken for one if they share tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renamed: Option<String>,
+    /// Tasks of the first whose key the second has, too.
     pub shared: usize,
     /// Tasks whose key only the first has.
     pub only_from: usize,
@@ -24,28 +28,48 @@ pub struct NodeTasks {
     pub unknown: usize,
 }
 
-/// Counts the tasks of each node.
+/// Counts the tasks of each node; a task that both experiments have is counted once.
 pub(super) fn between<O: Ops>(from: &Side<'_, O>, to: &Side<'_, O>) -> Vec<NodeTasks> {
     let [one, other] = [from, to].map(keys);
+    let mut added: Vec<usize> = (0..to.graph.experiment.nodes.len())
+        .filter(|&at| from.node(&to.graph.experiment.nodes[at].name).is_none())
+        .collect();
     let mut found = vec![];
     for (at, node) in from.graph.experiment.nodes.iter().enumerate() {
+        let renamed = || take_renamed((from, at), to, &mut added);
+        let same = to.node(&node.name);
+        let in_to = same.or_else(renamed);
         let (shared, only_from, unknown) = count(from, at, &other);
-        let (_, only_to, more) = to.node(&node.name).map_or((0, 0, 0), |at| count(to, at, &one));
+        let (_, only_to, more) = in_to.map_or((0, 0, 0), |at| count(to, at, &one));
         found.push(NodeTasks {
             node: node.name.clone(),
+            renamed: in_to.filter(|_| same.is_none()).map(|at| to.graph.experiment.nodes[at].name.clone()),
             shared,
             only_from,
             only_to,
             unknown: unknown + more,
         });
     }
-    for (at, node) in to.graph.experiment.nodes.iter().enumerate() {
-        if from.node(&node.name).is_none() {
-            let (shared, only_to, unknown) = count(to, at, &one);
-            found.push(NodeTasks { node: node.name.clone(), shared, only_from: 0, only_to, unknown });
-        }
+    for at in added {
+        // Those that are shared are counted where the first experiment has them.
+        let (_, only_to, unknown) = count(to, at, &one);
+        let node = to.graph.experiment.nodes[at].name.clone();
+        found.push(NodeTasks { node, renamed: None, shared: 0, only_from: 0, only_to, unknown });
     }
     found
+}
+
+/// Takes out of `added`, the nodes that only the second experiment has, the one that shares the most tasks with a node of
+/// the first; none where none shares a task.
+fn take_renamed<O: Ops>(
+    (from, at): (&Side<'_, O>, usize),
+    to: &Side<'_, O>,
+    added: &mut Vec<usize>,
+) -> Option<usize> {
+    let own: HashSet<Key> = from.graph.tasks_of(at).filter_map(|task| from.plan.of(task).key).collect();
+    let shared = |node: usize| count(to, node, &own).0;
+    let (place, most) = (0..added.len()).map(|place| (place, shared(added[place]))).max_by_key(|of| of.1)?;
+    (most > 0).then(|| added.remove(place))
 }
 
 fn keys<O: Ops>(side: &Side<'_, O>) -> HashSet<Key> {

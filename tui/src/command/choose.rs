@@ -4,19 +4,19 @@ use anyhow::Result;
 use fewbits_engine::graph::Graph;
 use fewbits_engine::plan::Planner;
 use fewbits_engine::spec::expression::Expression;
-use fewbits_engine::spec::table::{Shape, Table};
+use fewbits_engine::spec::table::{Choose, Shape, Table};
 use fewbits_engine::text::fault::{Faults, Span, suggest};
 use fewbits_ops::StandardOps;
 
 use super::table::Shown;
 use super::{note, print_bytes};
-use crate::cli::{Choose, Format, Global};
+use crate::cli::{Choose as Args, Format, Global};
 use crate::exit::{Coded, Exit};
 use crate::question::usual;
 use crate::session::{open, reader};
 
 /// Answers which point to choose; exit code 1 if nothing fits.
-pub fn choose(args: &Choose, global: &Global) -> Result<Exit> {
+pub fn choose(args: &Args, global: &Global) -> Result<Exit> {
     if args.format == Format::Parquet {
         return Err(Coded::usage("an answer is not written as Parquet; use text, md, csv or json"));
     }
@@ -33,7 +33,7 @@ pub fn choose(args: &Choose, global: &Global) -> Result<Exit> {
 }
 
 /// Returns the question: that of the file, else the usual one about its quantized networks; with the user's limits.
-fn asked(args: &Choose, graph: &Graph<StandardOps>) -> Result<Table> {
+fn asked(args: &Args, graph: &Graph<StandardOps>) -> Result<Table> {
     let file = args.file.file.display();
     let tables = &graph.experiment.tables;
     let mut asking = tables.iter().filter(|table| matches!(table.shape, Shape::Choose(_)));
@@ -62,22 +62,47 @@ fn asked(args: &Choose, graph: &Graph<StandardOps>) -> Result<Table> {
     let limits = [("bytes", args.max_bytes.map(|bytes| bytes as f64)), ("code_bits", args.max_bits)];
     for (metric, most) in limits {
         let Some(most) = most else { continue };
-        let text = limited(&choose.minimize, metric, graph).ok_or_else(|| {
-            let message =
-                format!("the size in table `{}` is of a node without the metric `{metric}`", table.name);
-            Coded::usage(format!("{file}: {message}; write the limit into its `at_most`"))
-        })?;
-        let compiled = Expression::compile(&text, Span::default(), &mut Faults::default());
-        choose.at_most.extend(compiled.map(|compiled| (compiled, most)));
+        if !limit(choose, metric, most, graph) {
+            let message = format!("no node behind table `{}` has the metric `{metric}`", table.name);
+            return Err(Coded::usage(format!("{file}: {message}; write the limit into its `at_most`")));
+        }
     }
     Ok(table)
 }
 
-/// Returns a metric of the node whose size is to be small.
-fn limited(size: &Expression, metric: &str, graph: &Graph<StandardOps>) -> Option<String> {
-    let node = size
-        .references
-        .iter()
-        .find_map(|reference| graph.experiment.nodes.iter().find(|node| node.name == reference.root))?;
-    node.kind.metrics.contains(&metric).then(|| format!("{}.{metric}", node.name))
+/// Limits a metric in a question: in place of the file's own limits of that metric, else of the network whose size is to
+/// be small, else of the nearest node that has the metric behind the values that are judged. Returns whether there is one.
+fn limit(choose: &mut Choose, metric: &str, most: f64, graph: &Graph<StandardOps>) -> bool {
+    let is_it = |of: &Expression| of.plain().and_then(|of| of.member.as_deref()) == Some(metric);
+    let mut own = choose.at_most.iter_mut().filter(|(limited, _)| is_it(limited)).peekable();
+    if own.peek().is_some() {
+        own.for_each(|(_, limit)| *limit = most);
+        return true;
+    }
+    let values = [&choose.minimize].into_iter().chain(choose.at_most.iter().map(|(limited, _)| limited));
+    let values = values.chain([&choose.select.value]);
+    let Some(node) = values.into_iter().find_map(|value| having(value, metric, graph)) else { return false };
+    let text = format!("{node}.{metric}");
+    let compiled = Expression::compile(&text, Span::default(), &mut Faults::default());
+    choose.at_most.extend(compiled.map(|compiled| (compiled, most)));
+    true
+}
+
+/// Returns the name of the nearest node that has a metric: one that an expression names, or one behind it.
+fn having<'g>(expression: &Expression, metric: &str, graph: &'g Graph<StandardOps>) -> Option<&'g str> {
+    let nodes = &graph.experiment.nodes;
+    let named = expression.references.iter();
+    let mut found: Vec<usize> =
+        named.filter_map(|reference| nodes.iter().position(|node| node.name == reference.root)).collect();
+    let mut at = 0;
+    while let Some(&node) = found.get(at) {
+        if nodes[node].kind.metrics.contains(&metric) {
+            return Some(&nodes[node].name);
+        }
+        found.extend(
+            nodes[node].inputs.iter().filter(|input| !found.contains(input)).copied().collect::<Vec<_>>(),
+        );
+        at += 1;
+    }
+    None
 }

@@ -135,28 +135,35 @@ impl Teller<'_> {
         }
     }
 
-    /// Says what a candidate lacks to its baseline, and how sure that is.
+    /// Says what a candidate loses or gains against its baseline, and how sure that is.
     fn loss(&self, candidate: &Candidate) -> String {
         let Some(drop) = candidate.report_drop.or(candidate.select_drop) else { return String::new() };
+        let (verb, mean) = changed(drop.mean);
         let size = match drop.half_width().filter(|half| *half > 0.0) {
-            Some(half) => with_error(self.scale() * drop.mean, self.scale() * half) + self.unit(),
-            None => self.amount(drop.mean),
+            Some(half) => with_error(self.scale() * mean, self.scale() * half) + self.unit(),
+            None => self.amount(mean),
         };
-        let bound = drop.upper_bound();
-        let bound = bound.map_or(String::new(), |bound| {
-            format!(", with 95 % confidence at most {}", self.amount(bound.max(0.0)))
-        });
-        format!("; it loses {size} against {}{bound}", self.baseline(candidate))
+        let bound = match drop.upper_bound() {
+            None => String::new(),
+            Some(bound) if bound <= 0.0 => ", with 95 % confidence it loses nothing".to_owned(),
+            Some(bound) if verb == LOSES => format!(", with 95 % confidence at most {}", self.amount(bound)),
+            Some(bound) => format!(", with 95 % confidence it loses at most {}", self.amount(bound)),
+        };
+        format!("; it {verb} {size} against {}{bound}", self.baseline(candidate))
     }
 
     fn short_loss(&self, candidate: &Candidate) -> String {
         let Some(drop) = candidate.report_drop.or(candidate.select_drop) else {
             return format!(", {}", self.value(candidate));
         };
-        let bound = drop
-            .upper_bound()
-            .map_or(String::new(), |bound| format!(", at most {}", self.amount(bound.max(0.0))));
-        format!(", loses {}{bound}", self.amount(drop.mean))
+        let (verb, mean) = changed(drop.mean);
+        let bound = match drop.upper_bound() {
+            None => String::new(),
+            Some(bound) if bound <= 0.0 => ", surely loses nothing".to_owned(),
+            Some(bound) if verb == LOSES => format!(", at most {}", self.amount(bound)),
+            Some(bound) => format!(", loses at most {}", self.amount(bound)),
+        };
+        format!(", {verb} {}{bound}", self.amount(mean))
     }
 
     /// Returns a loss in the unit that people say it in: points, where the value is a share.
@@ -165,9 +172,9 @@ impl Teller<'_> {
         if self.unit().is_empty() {
             return number(loss);
         }
-        // A loss that rounds to nothing has no sign.
-        let loss = if loss.abs() < 0.005 { 0.0 } else { loss };
-        format!("{loss:.2}{}", self.unit())
+        // Less than a hundredth of a point is told in two digits, as nothing that is not zero prints as zero.
+        let digits = if loss == 0.0 { 2 } else { (1.0 - loss.abs().log10().floor()).max(2.0) as usize };
+        format!("{loss:.digits$}{}", self.unit())
     }
 
     fn is_share(&self) -> bool {
@@ -181,6 +188,14 @@ impl Teller<'_> {
     fn unit(&self) -> &'static str {
         if self.is_share() { " points" } else { "" }
     }
+}
+
+/// The verb of a value that is below its baseline.
+const LOSES: &str = "loses";
+
+/// Returns what a candidate does with a drop, and how much.
+fn changed(drop: f64) -> (&'static str, f64) {
+    if drop < 0.0 { ("gains", -drop) } else { (LOSES, drop) }
 }
 
 /// Returns the metric that an expression is, where it is nothing else.

@@ -102,6 +102,7 @@ fn tasks(nodes: &[NodeTasks]) -> String {
     let sum = |of: fn(&NodeTasks) -> usize| nodes.iter().map(of).sum();
     let all = NodeTasks {
         node: "all".to_owned(),
+        renamed: None,
         shared: sum(|node| node.shared),
         only_from: sum(|node| node.only_from),
         only_to: sum(|node| node.only_to),
@@ -110,7 +111,8 @@ fn tasks(nodes: &[NodeTasks]) -> String {
     for node in nodes.iter().chain([&all]) {
         let counts = [node.shared, node.only_from, node.only_to, node.unknown];
         let counts = counts.iter().take(3 + usize::from(has_unknown)).map(ToString::to_string);
-        table.add_row(std::iter::once(node.node.clone()).chain(counts));
+        let renamed = node.renamed.as_ref().map_or(String::new(), |name| format!(" → {name}"));
+        table.add_row(std::iter::once(format!("{}{renamed}", node.node)).chain(counts));
     }
     shown(&mut table, 1)
 }

@@ -6,7 +6,7 @@
 //! points 45 times in 200 instead of 10.
 
 use super::estimate::{Error, mean};
-use super::{NOISE, SIGNIFICANT, student};
+use super::{SIGNIFICANT, student, sum_of};
 
 /// Returns for each point whether it may be the best. A point is one value per unit, larger is better, over the same
 /// two units or more; values that are no number are never the best.
@@ -40,11 +40,7 @@ fn different(points: &[Vec<f64>], means: &[f64]) -> Vec<usize> {
 /// Returns whether the t statistic of one point's lead over another is above a value; a lead that never varies proves
 /// nothing.
 fn is_better(one: &[f64], other: &[f64], critical: f64) -> bool {
-    let lead = |(one, other): (&f64, &f64)| {
-        let lead = one - other;
-        if lead.abs() <= NOISE * one.abs().max(other.abs()) { 0.0 } else { lead }
-    };
-    let leads: Vec<f64> = one.iter().zip(other).map(lead).collect();
+    let leads: Vec<f64> = one.iter().zip(other).map(|(one, other)| sum_of(&[*one, -other])).collect();
     let known = mean(&leads).zip(Error::of(&leads));
     known.is_some_and(|(mean, error)| error.size > 0.0 && mean > critical * error.size)
 }

@@ -19,3 +19,26 @@ pub(crate) const NOISE: f64 = 1e-12;
 
 /// What a result must be less likely than, if there were no effect, to be marked.
 pub const SIGNIFICANT: f64 = 1.0 - LEVEL;
+
+/// Returns a sum of which rounding leaves nothing: where the parts cancel up to [`NOISE`], it is zero.
+#[must_use]
+pub(crate) fn sum_of(parts: &[f64]) -> f64 {
+    let largest = parts.iter().fold(0.0_f64, |largest, part| largest.max(part.abs()));
+    let sum = parts.iter().sum::<f64>();
+    if largest.is_finite() && sum.abs() <= NOISE * largest { 0.0 } else { sum }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sum_of;
+
+    #[test]
+    fn what_rounding_leaves_is_nothing_in_every_unit() {
+        for unit in [1e-20, 1.0, 1e20] {
+            assert_eq!(sum_of(&[(0.1 + 0.2) * unit, -0.3 * unit]), 0.0);
+            assert!(sum_of(&[1.0 * unit, -0.999_999 * unit]) > 0.0);
+        }
+        assert_eq!(sum_of(&[f64::INFINITY]), f64::INFINITY);
+        assert!(sum_of(&[f64::INFINITY, f64::NEG_INFINITY]).is_nan() && sum_of(&[f64::NAN]).is_nan());
+    }
+}

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::frame::{Frame, Row};
 use crate::spec::table::{Interval, Table};
-use crate::statistics::NOISE;
 use crate::statistics::crossed;
 use crate::statistics::estimate::{Estimate, mean, pooled};
 use crate::statistics::proportion::wilson;
+use crate::statistics::sum_of;
 
 /// One combination of levels.
 pub(super) struct Cell<'f> {
@@ -84,10 +84,7 @@ pub(super) fn estimate(terms: &[Term<'_, '_>], table: &Table) -> Option<Estimate
         let part =
             |(term, means): (&Term<'_, '_>, &BTreeMap<usize, f64>)| Some(term.weight * means.get(unit)?);
         let parts: Vec<f64> = terms.iter().zip(&means).map(part).collect::<Option<_>>()?;
-        // What rounding leaves of a difference of equal parts is no difference.
-        let largest = parts.iter().fold(0.0_f64, |largest, part| largest.max(part.abs()));
-        let sum = parts.iter().sum::<f64>();
-        Some(if sum.abs() <= NOISE * largest { 0.0 } else { sum })
+        Some(sum_of(&parts))
     };
     let values: Vec<f64> = units.iter().filter_map(sum).collect();
     let estimate = Estimate {

@@ -224,7 +224,8 @@ impl<'a> Training<'a> {
             &self.state,
             &self.pass.gradients,
         )?;
-        let right = |(verdict, label): &(&super::loss::Verdict, &u8)| verdict.class == usize::from(**label);
+        let right =
+            |(verdict, label): &(&super::loss::Verdict, &u8)| verdict.answer() == Some(usize::from(**label));
         Ok((loss, verdicts.iter().zip(&labels).filter(right).count()))
     }
 }

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-/// The numbers do not depend on the processor: products are chains of fused operations in a fixed order, and logarithms
-/// and exponentials are `libm`'s. Raised with whatever changes a bit.
-const NUMERICS: &str = "fma-1 libm-0.2";
+/// The numbers do not depend on the processor: products are chains of fused operations in a fixed order, logarithms
+/// and exponentials are `libm`'s, and Wilson's interval ends exactly at 0 and 1. Raised with whatever changes a bit.
+const NUMERICS: &str = "fma-1 libm-0.2 wilson-2";
 
 /// Returns the provenance of what this program computes.
 #[must_use]

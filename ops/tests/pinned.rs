@@ -72,6 +72,40 @@ fn keys_and_outputs_are_pinned() {
     }
 }
 
+/// Works whose numbers changed have a newer version than the others of their op, and only they.
+#[test]
+fn versions_are_those_of_the_work() {
+    let ops = StandardOps::new(PathBuf::new(), PathBuf::new());
+    let check = |node: &str, expected: u32| {
+        let text = format!(
+            r#"Experiment(name: "v", nodes: {{
+                "data": Dataset(source: Mnist10k), "net": Train(data: "data", model: Mlp(hidden: [8])), "x": {node} }})"#
+        );
+        let graph =
+            Graph::read(&text, &ops, MOST_TASKS).unwrap_or_else(|faults| panic!("{node}: {faults:?}"));
+        assert_eq!(graph.work(graph.task(2, 0)).version, expected, "{node}");
+    };
+    let train = |layers: &str| format!(r#"Train(data: "data", model: Layers([{layers}]))"#);
+    check(r#"Train(data: "data", model: Mlp(hidden: [8]))"#, 2);
+    check(&train("Flatten, Linear(8), Relu, Linear(10)"), 2);
+    check(&train("Conv(out: 4, kernel: 3, padding: 1), BatchNorm, Relu, MaxPool(2), Flatten, Linear(10)"), 2);
+    check(&train("Flatten, Linear(8), BatchNorm, Relu, Linear(10)"), 3);
+    check(&train("Conv(out: 4, kernel: 28), BatchNorm, Flatten, Linear(10)"), 3);
+    let quantize = |fields: &str| format!(r#"Quantize(model: "net", {fields})"#);
+    check(&quantize("format: Int(4)"), 2);
+    check(&quantize("format: Ternary"), 2);
+    check(&quantize("format: Values([-1, 1])"), 2);
+    check(&quantize("format: Int(4), scale: Real(fit: Percentile(99.5))"), 2);
+    check(&quantize("format: Int(4), scale: Real(fit: Percentile(99.9))"), 3);
+    check(&quantize("format: KMeans(2)"), 3);
+    check(&quantize("format: Binary"), 3);
+    check(&quantize("format: Int(4), first: KMeans(2)"), 3);
+    check(&quantize(r#"format: Int(4), layers: {"linear1": Binary}"#), 3);
+    check(r#"Evaluate(model: "net", data: "data")"#, 3);
+    check(r#"Compare(model: "net", baseline: "net", data: "data")"#, 2);
+    check(r#"Describe(model: "net")"#, 1);
+}
+
 /// What weights by a formula become, the same on every machine: one digest over all formats and roundings.
 #[test]
 fn quantized_weights_are_pinned() {
@@ -151,7 +185,7 @@ judge correct 3
 judge loss 2.4244047959571895
 judge non_finite 0
 judge total 20
-change key 589a80b4b07d
+change key 04189bb34fee
 change agreement 0.26666666666666666
 change agreement_high 0.44447961695188876
 change agreement_low 0.1418266331959632
@@ -160,6 +194,7 @@ change loss_difference_high 0.22305803437207575
 change loss_difference_low -0.1512798691879038
 change lost 3
 change mcnemar_p 0.7265624999999993
+change non_finite 0
 change total 30
 change won 4
 shape key a137cdd62aa8

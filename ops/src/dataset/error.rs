@@ -166,6 +166,22 @@ pub enum FileError {
         /// The number of classes.
         classes: usize,
     },
+    /// No training image is of a class below the largest label.
+    #[error(
+        "{file}: byte {offset}: image {image} has label {label}, the largest of all, but no training image has label {missing}; correct the labels: classes are numbered from 0 without gaps"
+    )]
+    Gap {
+        /// The file of labels.
+        file: String,
+        /// Where the largest label first stands.
+        offset: u64,
+        /// The image that has it, counted from 0.
+        image: usize,
+        /// The largest label.
+        label: u8,
+        /// The least class without a training image.
+        missing: usize,
+    },
     /// The content is not that of the dataset whose place the file has.
     #[error(
         "{file}: {found}; move it away and run `fewbits data fetch {name}`, or use source: Idx(…) for files of your own"

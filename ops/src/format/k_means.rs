@@ -1,173 +1,295 @@
-//! The k numbers that stand for many with the least squared error: exact k-means in one dimension.
+//! The k binary32 numbers that stand for many with the least squared error: exact k-means in one dimension.
 //! Knows nothing of tensors and codes.
 //!
 //! The clusters of sorted numbers are intervals, and the least error of the first i numbers in k intervals follows
 //! from those in k − 1 by dynamic programming (Wang, Song: *Ckmeans.1d.dp*, The R Journal 2011). Where the last
 //! interval begins never goes back as i grows, so each row is found by divide and conquer in O(n log n)
-//! (Grønlund et al.: *Fast Exact k-Means in 1D*, 2017).
+//! (Grønlund et al.: *Fast Exact k-Means in 1D*, 2017). Both hold as well where centres are binary32: the nearest to an
+//! interval's mean lies in the interval.
+//!
+//! A sum of squares less the square of a sum loses all digits where numbers are close together and far from zero. So
+//! numbers, sums and errors are whole numbers: multiples of the spacing of binary32 at the least magnitude, and of its
+//! square. binary64 only decides where it surely can.
 
-/// Returns the k centres of least squared error, ascending; fewer if there are fewer different numbers. Of equal
-/// errors the one whose intervals begin first counts. Sums are binary64 over the sorted numbers.
+use std::ops::{Range, RangeInclusive};
+
+use super::wide::Wide;
+
+/// The relative error of binary64 estimates is less than this, also of sums over 256 clusters.
+const DOUBT: f64 = 1.0 / (1_u64 << 43) as f64;
+
+/// Half the distance to the next binary32 number is at most this share of a normal one.
+const HALF_SPACING: f64 = 1.0 / (1_u64 << 24) as f64;
+
+/// Binary32 numbers from 2^24 on are integers.
+const WHOLE: f64 = (1 << 24) as f64;
+
+/// How close to the middle of two binary32 numbers a mean is taken for either, relative to their distance.
+const NEAR_MIDDLE: f64 = 1e-9;
+
+/// Returns the k centres of least squared error, ascending; fewer if there are fewer different numbers. No k binary32
+/// numbers have a smaller error. Of equal errors the one whose intervals begin first counts.
 pub(crate) fn centres(numbers: &[f32], k: usize) -> Vec<f32> {
-    let clusters = Clusters::of(numbers);
-    let n = clusters.values.len();
-    if n <= k {
-        return clusters.values.iter().map(|value| *value as f32).collect();
+    let runs = runs(numbers);
+    let (Some((first, _)), Some((last, _))) = (runs.first(), runs.last()) else { return vec![] };
+    if runs.len() <= k {
+        return runs.into_iter().map(|(value, _)| value).collect();
     }
-    let mut errors: Vec<f64> = (1..=n).map(|end| clusters.error(0, end)).collect();
-    // Where the last interval begins, for every number of intervals above one and every end.
-    let mut begins: Vec<Vec<u32>> = Vec::with_capacity(k - 1);
-    for intervals in 2..=k {
-        let mut row = Row { before: &errors, after: vec![0.0; n], begins: vec![0; n], clusters: &clusters };
-        row.fill(intervals - 1..n, intervals - 1, n - 1);
-        let Row { after, begins: found, .. } = row;
-        errors = after;
-        begins.push(found);
+    let unit = runs.iter().map(|(value, _)| spacing(*value)).fold(f64::INFINITY, f64::min);
+    // No sum of squares around one of the numbers is above count·range², and no sum above count·reach, both in units.
+    let range = (f64::from(*last) - f64::from(*first)) / unit;
+    let reach = f64::from(first.abs().max(last.abs())) / unit;
+    let count = numbers.len() as f64;
+    let most = (count * range * range).max(count * reach);
+    match most {
+        _ if most < 2.0_f64.powi(126) => Clusters::<2>::of(&runs, unit).centres(k),
+        _ if most < 2.0_f64.powi(254) => Clusters::<4>::of(&runs, unit).centres(k),
+        // The largest binary32 number is below 2^277 units, and there are fewer than 2^64 numbers.
+        _ => Clusters::<10>::of(&runs, unit).centres(k),
     }
-    let mut end = n;
-    let mut centres = Vec::with_capacity(k);
-    for found in begins.iter().rev() {
-        let begin = found[end - 1] as usize;
-        centres.push(clusters.mean(begin, end) as f32);
-        end = begin;
-    }
-    centres.push(clusters.mean(0, end) as f32);
-    centres.reverse();
-    centres.dedup();
-    centres
 }
 
-/// Different numbers in ascending order, with sums up to each of them: of counts, numbers and squares.
-struct Clusters {
+/// Returns the different numbers in ascending order, each with how often it comes. A zero has no sign.
+fn runs(numbers: &[f32]) -> Vec<(f32, f64)> {
+    let mut sorted: Vec<f32> = numbers.iter().map(|number| number + 0.0).collect();
+    sorted.sort_unstable_by(f32::total_cmp);
+    let mut runs: Vec<(f32, f64)> = vec![];
+    for number in sorted {
+        match runs.last_mut() {
+            Some((value, count)) if *value == number => *count += 1.0,
+            _ => runs.push((number, 1.0)),
+        }
+    }
+    runs
+}
+
+/// Returns the distance of a binary32 number to the next larger magnitude, infinite for zero: the number is a multiple of it.
+fn spacing(value: f32) -> f64 {
+    let magnitude = value.abs();
+    if magnitude == 0.0 {
+        return f64::INFINITY;
+    }
+    let bits = magnitude.to_bits();
+    // The spacing of a binade is that of its first number, whose successor is always finite.
+    let first = f32::from_bits(bits & !((1 << 23) - 1));
+    f64::from(first.next_up()) - f64::from(first)
+}
+
+/// Different numbers in ascending order, in units, with exact sums up to each of them.
+struct Clusters<const L: usize> {
+    unit: f64,
+    /// The different numbers.
     values: Vec<f64>,
-    sums: Vec<[f64; 3]>,
-    /// What the summed numbers are less by: so they lose least when squares are subtracted.
-    middle: f64,
+    /// The sum of the numbers before each of them and in all, and that of their squares.
+    sums: Vec<[Wide<L>; 2]>,
+    /// How many numbers these are, and the sums again of the numbers less the middle one, from it to both sides, so that
+    /// little is lost in binary64.
+    shifted: Vec<[f64; 3]>,
 }
 
-impl Clusters {
-    fn of(numbers: &[f32]) -> Self {
-        let mut sorted: Vec<f64> = numbers.iter().map(|number| f64::from(*number) + 0.0).collect();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let middle = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
-        let mut runs: Vec<(f64, f64)> = vec![];
-        for number in sorted {
-            match runs.last_mut() {
-                Some((value, count)) if *value == number => *count += 1.0,
-                _ => runs.push((number, 1.0)),
-            }
+/// A squared error in square units: exactly `whole` + `part`. `part` is 0 but for clusters around zero, whose centre can
+/// be finer than the unit; there it is right within 2^−30.
+#[derive(Clone, Copy)]
+struct Cost<const L: usize> {
+    whole: Wide<L>,
+    part: f64,
+}
+
+impl<const L: usize> Cost<L> {
+    fn about(self) -> f64 {
+        self.whole.about() + self.part
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { whole: self.whole + other.whole, part: self.part + other.part }
+    }
+
+    fn is_below(self, other: Self) -> bool {
+        (self.whole - other.whole).about() + (self.part - other.part) < 0.0
+    }
+}
+
+impl<const L: usize> Clusters<L> {
+    fn of(runs: &[(f32, f64)], unit: f64) -> Self {
+        let values: Vec<f64> = runs.iter().map(|(value, _)| f64::from(*value) / unit).collect();
+        let (mut counts, mut sums) = (vec![0.0], vec![[Wide::ZERO; 2]]);
+        let (mut count, mut sum, mut square) = (0.0, Wide::ZERO, Wide::ZERO);
+        for (value, (_, times)) in values.iter().zip(runs) {
+            count += times;
+            sum = sum + Wide::of(*value).times(*times);
+            square = square + Wide::of(*value).times(*value).times(*times);
+            counts.push(count);
+            sums.push([sum, square]);
         }
-        // Sums start in the middle and go both ways, so that far numbers do not drown those between them.
-        let start = runs.partition_point(|(value, _)| *value < middle);
-        let mut sums = vec![[0.0; 3]; runs.len() + 1];
-        let of = |(value, count): (f64, f64)| {
-            let shifted = value - middle;
-            [count, count * shifted, count * shifted * shifted]
+        let start = values.len() / 2;
+        let (middle, [sum, square]) = (values[start], sums[start]);
+        let shift = |(count, sums): (&f64, &[Wide<L>; 2])| {
+            let (sum, square) = (sums[0] - sum, sums[1] - square);
+            let shifted = sum - Wide::product(middle, count - counts[start]);
+            // Σ(x − m)² = Σx² − m·(Σx + Σ(x − m)).
+            [*count, shifted.about(), (square - (sum + shifted).times(middle)).about()]
         };
-        for at in start..runs.len() {
-            let (sum, new) = (sums[at], of(runs[at]));
-            sums[at + 1] = [0, 1, 2].map(|part| sum[part] + new[part]);
-        }
-        for at in (0..start).rev() {
-            let (sum, new) = (sums[at + 1], of(runs[at]));
-            sums[at] = [0, 1, 2].map(|part| sum[part] - new[part]);
-        }
-        let values = runs.into_iter().map(|(value, _)| value).collect();
-        Self { values, sums, middle }
+        let shifted = counts.iter().zip(&sums).map(shift).collect();
+        Self { unit, values, sums, shifted }
     }
 
-    /// Returns the squared error of the numbers `begin..end` around their mean; `begin` is below `end`.
-    fn error(&self, begin: usize, end: usize) -> f64 {
-        let ([n0, s0, q0], [n1, s1, q1]) = (self.sums[begin], self.sums[end]);
-        let sum = s1 - s0;
-        ((q1 - q0) - sum * sum / (n1 - n0)).max(0.0)
+    /// Returns how many numbers `begin..end` are, their sum and the sum of their squares; `begin` is below `end`.
+    #[inline(always)]
+    fn between(&self, begin: usize, end: usize) -> (f64, Wide<L>, Wide<L>) {
+        let ([sum0, square0], [sum1, square1]) = (self.sums[begin], self.sums[end]);
+        (self.shifted[end][0] - self.shifted[begin][0], sum1 - sum0, square1 - square0)
     }
 
-    fn mean(&self, begin: usize, end: usize) -> f64 {
-        let ([n0, s0, _], [n1, s1, _]) = (self.sums[begin], self.sums[end]);
-        self.middle + (s1 - s0) / (n1 - n0)
+    /// Returns about the squared error of the numbers `begin..end` for every `begin` of some.
+    #[inline(always)]
+    fn estimates(&self, begins: &RangeInclusive<usize>, end: usize) -> impl Iterator<Item = f64> {
+        let [count, sum, square] = self.shifted[end];
+        self.shifted[begins.clone()].iter().map(move |[n, s, q]| {
+            let sum = sum - s;
+            (square - q) - sum * sum / (count - n)
+        })
+    }
+
+    /// Returns how much the exact error of `begin..end` may be below the estimate, and how much above, for every `begin` of
+    /// some.
+    fn doubt(&self, begins: &RangeInclusive<usize>, end: usize) -> (f64, f64) {
+        // All of these are largest at one of the ends.
+        let ends = [self.shifted[*begins.start()], self.shifted[*begins.end()], self.shifted[end]];
+        let most = |part: usize| ends.iter().fold(0.0_f64, |most, sums| most.max(sums[part].abs()));
+        let (least, largest) = (self.values[*begins.start()], self.values[end - 1]);
+        let middle = self.values[self.values.len() / 2];
+        let reach = (least - middle).abs().max((largest - middle).abs());
+        let doubt = 4.0 * DOUBT * (most(2) + reach * most(1));
+        // The centre is not the mean but the nearest binary32 number.
+        let off = HALF_SPACING * least.abs().max(largest.abs()) + f64::from(f32::from_bits(1)) / self.unit;
+        (doubt, doubt + (ends[2][0] - ends[0][0]) * off * off)
+    }
+
+    /// Returns the binary32 number of least squared error for the numbers `begin..end`, and that error; `begin` is below
+    /// `end`.
+    fn centre(&self, begin: usize, end: usize) -> (f32, Cost<L>) {
+        let (count, sum, _) = self.between(begin, end);
+        let centre = (sum.about() / count * self.unit) as f32;
+        let (cost, rest) = self.cost(begin, end, centre);
+        let other = if rest > 0.0 { centre.next_up() } else { centre.next_down() };
+        let gap = (f64::from(other) - f64::from(centre)).abs() / self.unit;
+        if 2.0 * rest.abs() < count * gap * (1.0 - NEAR_MIDDLE) {
+            return (centre, cost);
+        }
+        // The mean lies in the middle of the two, or so near to it that its estimate may lie on the wrong side.
+        let (next, _) = self.cost(begin, end, other);
+        if next.is_below(cost) { (other, next) } else { (centre, cost) }
+    }
+
+    /// Returns the squared error of the numbers `begin..end` around a centre, and by how much their sum is above that of as
+    /// many centres.
+    #[inline(always)]
+    fn cost(&self, begin: usize, end: usize, centre: f32) -> (Cost<L>, f64) {
+        let (count, sum, square) = self.between(begin, end);
+        let exact = f64::from(centre) / self.unit;
+        // A binary32 number of so many units is a whole number of them.
+        let whole = if exact.abs() < WHOLE { exact.round_ties_even() } else { exact };
+        let fraction = exact - whole;
+        let rest = sum - Wide::product(whole, count);
+        // With c the whole centre, d its fraction and r = Σ(x − c): Σ(x − c)² = Σx² − c·(Σx + r), and
+        // Σ(x − c − d)² = Σ(x − c)² − 2·d·r + n·d².
+        let cost = square - (sum + rest).times(whole);
+        let rest = rest.about();
+        let part = fraction * (count * fraction - 2.0 * rest);
+        (Cost { whole: cost, part }, rest - count * fraction)
+    }
+
+    /// Returns the k centres of least squared error; there are more than k different numbers.
+    fn centres(&self, k: usize) -> Vec<f32> {
+        let n = self.values.len();
+        let mut costs: Vec<Cost<L>> = (1..=n).map(|end| self.centre(0, end).1).collect();
+        // Where the last interval begins, for every number of intervals above one and every end.
+        let mut begins: Vec<Vec<u32>> = Vec::with_capacity(k - 1);
+        for intervals in 2..=k {
+            let about = costs.iter().map(|cost| cost.about()).collect();
+            let after = costs.clone();
+            let mut row = Row { before: costs, about, after, begins: vec![0; n], clusters: self };
+            row.fill(intervals - 1..n, intervals - 1, n - 1);
+            costs = row.after;
+            begins.push(row.begins);
+        }
+        let mut end = n;
+        let mut centres = Vec::with_capacity(k);
+        for found in begins.iter().rev() {
+            let begin = found[end - 1] as usize;
+            centres.push(self.centre(begin, end).0);
+            end = begin;
+        }
+        centres.push(self.centre(0, end).0);
+        centres.reverse();
+        centres.dedup();
+        centres
     }
 }
 
 /// One row of the table: the least errors with one interval more.
-struct Row<'a> {
-    before: &'a [f64],
-    after: Vec<f64>,
+struct Row<'a, const L: usize> {
+    before: Vec<Cost<L>>,
+    /// The same in binary64.
+    about: Vec<f64>,
+    after: Vec<Cost<L>>,
     begins: Vec<u32>,
-    clusters: &'a Clusters,
+    clusters: &'a Clusters<L>,
 }
 
-impl Row<'_> {
+impl<const L: usize> Row<'_, L> {
     /// Fills the places of `last`, the last number of the last interval, which begins between `least` and `most`.
-    fn fill(&mut self, last: std::ops::Range<usize>, least: usize, most: usize) {
+    fn fill(&mut self, last: Range<usize>, least: usize, most: usize) {
         if last.is_empty() {
             return;
         }
         let middle = last.start.midpoint(last.end - 1);
-        let mut best = (f64::INFINITY, least);
-        for begin in least..=most.min(middle) {
-            let error = self.before[begin - 1] + self.clusters.error(begin, middle + 1);
-            if error < best.0 {
-                best = (error, begin);
+        let (begin, cost) = self.best(middle, least..=most.min(middle));
+        self.after[middle] = cost;
+        self.begins[middle] = begin as u32;
+        self.fill(last.start..middle, least, begin);
+        self.fill(middle + 1..last.end, begin, most);
+    }
+
+    /// Returns which of `begins` is best for the interval that ends with the number `last`, and the error then.
+    fn best(&self, last: usize, begins: RangeInclusive<usize>) -> (usize, Cost<L>) {
+        let end = last + 1;
+        let exact = |begin: usize| self.before[begin - 1].plus(self.clusters.centre(begin, end).1);
+        let first = *begins.start();
+        if begins.end() == begins.start() {
+            return (first, exact(first));
+        }
+        // The errors with one interval less grow with the numbers.
+        let before = &self.about[first - 1..*begins.end()];
+        let (below, above) = self.clusters.doubt(&begins, end);
+        let doubt = below + above + 2.0 * DOUBT * before[before.len() - 1];
+        let estimates = || before.iter().zip(self.clusters.estimates(&begins, end)).zip(first..);
+        let (mut lowest, mut second, mut place) = (f64::INFINITY, f64::INFINITY, first);
+        for ((before, error), begin) in estimates() {
+            if *before > lowest + doubt {
+                break;
+            }
+            let cost = before + error;
+            if cost < lowest {
+                (second, lowest, place) = (lowest, cost, begin);
+            } else if cost < second {
+                second = cost;
             }
         }
-        self.after[middle] = best.0;
-        self.begins[middle] = best.1 as u32;
-        self.fill(last.start..middle, least, best.1);
-        self.fill(middle + 1..last.end, best.1, most);
+        let limit = lowest + doubt;
+        let mut best = (place, exact(place));
+        if second > limit {
+            return best;
+        }
+        for (_, begin) in estimates().filter(|((before, error), _)| *before + error <= limit) {
+            let cost = exact(begin);
+            if cost.is_below(best.1) || begin < best.0 && !best.1.is_below(cost) {
+                best = (begin, cost);
+            }
+        }
+        best
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// Returns the least error by trying every way to cut.
-    fn least_error(numbers: &[f64], k: usize) -> f64 {
-        if k == 1 || numbers.len() <= 1 {
-            let mean = numbers.iter().sum::<f64>() / numbers.len().max(1) as f64;
-            return numbers.iter().map(|number| (number - mean).powi(2)).sum();
-        }
-        (1..=numbers.len())
-            .map(|cut| least_error(&numbers[..cut], 1) + least_error(&numbers[cut..], k - 1))
-            .fold(f64::INFINITY, f64::min)
-    }
-
-    fn error(numbers: &[f32], centres: &[f32]) -> f64 {
-        let to = |number: &f32| {
-            let distances = centres.iter().map(|centre| (f64::from(*number) - f64::from(*centre)).powi(2));
-            distances.fold(f64::INFINITY, f64::min)
-        };
-        numbers.iter().map(to).sum()
-    }
-
-    /// Worked by hand: {1, 2}, {10, 11, 12}, {30}.
-    #[test]
-    fn plain_clusters_are_found() {
-        assert_eq!(centres(&[11.0, 2.0, 30.0, 10.0, 1.0, 12.0], 3), [1.5, 11.0, 30.0]);
-        assert_eq!(centres(&[3.0, 3.0, -1.0], 4), [-1.0, 3.0]);
-        assert_eq!(centres(&[], 4), Vec::<f32>::new());
-    }
-
-    /// A far number on either side takes nothing from the others: four clusters of two beside it.
-    #[test]
-    fn far_numbers_do_no_harm() {
-        let near = [0.01, 0.011, 0.02, 0.021, 0.03, 0.031, 0.04, 0.041];
-        for far in [-1e8, 1e8] {
-            let numbers: Vec<f32> = near.into_iter().chain([far]).collect();
-            assert!(error(&numbers, &centres(&numbers, 5)) < 3e-6, "{far}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_cut_is_better(numbers in prop::collection::vec(-50_i8..50, 1..11), k in 1_usize..5) {
-            let numbers: Vec<f32> = numbers.into_iter().map(|number| f32::from(number) / 8.0).collect();
-            let mut sorted: Vec<f64> = numbers.iter().map(|number| f64::from(*number)).collect();
-            sorted.sort_by(f64::total_cmp);
-            let (found, least) = (error(&numbers, &centres(&numbers, k)), least_error(&sorted, k));
-            prop_assert!(found <= least + 1e-6, "{} > {}", found, least);
-        }
-    }
-}
+mod tests;

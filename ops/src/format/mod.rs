@@ -14,6 +14,7 @@ mod posit;
 pub(crate) mod rounding;
 mod search;
 pub(crate) mod slice;
+mod wide;
 
 use serde::Serialize;
 
@@ -82,7 +83,7 @@ pub enum Format {
     },
     /// −1, 0, 1, five to a byte; they have a scale.
     Ternary,
-    /// −1 and 1; they have a scale. Zero is 1.
+    /// −1 and 1; they have a scale. Zero is 1, but a tensor, channel or block of zeros has a scale of 0.
     Binary,
     /// The 16 numbers of [`NF4`], scaled by the largest magnitude of a block, a binary32 each.
     Nf4 {
@@ -165,6 +166,26 @@ impl Format {
     #[must_use]
     pub fn is_fitted(&self) -> bool {
         matches!(self, Self::KMeans { .. } | Self::Int { range: Range::Asymmetric, .. })
+    }
+
+    /// Returns whether zero is no number of the format, so that only a scale of 0 keeps zeros. Numbers of one's own
+    /// (`Values`) and fitted ones (`KMeans`) are what they are: zeros go to the nearest of them.
+    #[must_use]
+    pub fn lacks_zero(&self) -> bool {
+        match self {
+            Self::Binary => true,
+            Self::Float(_)
+            | Self::Int { .. }
+            | Self::Fixed { .. }
+            | Self::PowerOfTwo { .. }
+            | Self::Posit { .. }
+            | Self::Ternary
+            | Self::Nf4 { .. }
+            | Self::KMeans { .. }
+            | Self::Values(_)
+            | Self::Mx { .. }
+            | Self::BlockFloat { .. } => false,
+        }
     }
 
     /// Returns the scale to use where `asked` is asked for; an error if the format cannot have it.

@@ -1,12 +1,51 @@
 //! The images of one batch as numbers, in the order of an epoch, changed at random if asked to.
 //! Knows nothing of networks. The order depends on (seed, epoch) alone, an image's change on (seed, epoch, image).
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::lanes::{LANES, Lanes};
 use super::recipe::Augment;
 use crate::dataset::images::Images;
 use crate::random::Stream;
+
+/// How the images of an epoch fall into batches: so many to each, and to the last what is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Batches {
+    images: usize,
+    size: usize,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Batches {
+    /// Cuts `images` images, at least 1, into batches of `size`, at least 1. Where `joins`, an image that would be alone in
+    /// the last batch joins the batch before it.
+    pub(crate) fn of(images: usize, size: usize, joins: bool) -> Self {
+        let size = size.min(images);
+        let is_alone = images % size == 1 && images > size;
+        let count = if joins && is_alone { images / size } else { images.div_ceil(size) };
+        Self { images, size, count }
+    }
+
+    /// Returns the places of a batch's images in the order of the epoch.
+    pub(crate) fn range(self, batch: usize) -> Range<usize> {
+        let first = batch * self.size;
+        let is_last = batch + 1 == self.count;
+        first..if is_last { self.images } else { first + self.size }
+    }
+
+    /// Returns how many images the largest batch has.
+    pub(crate) fn largest(self) -> usize {
+        self.size.max(self.range(self.count - 1).len())
+    }
+
+    /// Returns how many images of an epoch joined the batch before theirs: 1 or 0.
+    pub(crate) fn joined(self) -> usize {
+        self.largest() - self.size
+    }
+}
 
 /// One epoch's order and changes.
 pub(crate) struct Epoch<'a> {
@@ -23,11 +62,10 @@ impl<'a> Epoch<'a> {
         Self { images, order, augment, stream: Stream::new(seed, "augment", &epoch.to_string()) }
     }
 
-    /// Writes the numbers of one batch's images, block by block, and returns their labels; the last batch may have
-    /// fewer.
-    pub(crate) fn gather(&self, step: usize, batch: usize, out: &mut [Lanes]) -> Vec<u8> {
-        let first = (step * batch).min(self.order.len());
-        let places = &self.order[first..self.order.len().min(first + batch)];
+    /// Writes the numbers of one batch's images, block by block, and returns their labels. `batch` are the images' places
+    /// in the order of the epoch.
+    pub(crate) fn gather(&self, batch: Range<usize>, out: &mut [Lanes]) -> Vec<u8> {
+        let places = &self.order[batch];
         let blocks = out.par_chunks_exact_mut(self.images.size()).zip(places.par_chunks(LANES));
         blocks.for_each(|(block, places)| match self.augment {
             Augment::None => {
@@ -113,12 +151,36 @@ mod tests {
     }
 
     #[test]
+    fn an_image_that_would_be_alone_joins_the_batch_before_it() {
+        let check = |images, size, joins, expected: &[usize]| {
+            let batches = Batches::of(images, size, joins);
+            let ranges: Vec<_> = (0..batches.count).map(|batch| batches.range(batch)).collect();
+            assert_eq!(ranges.iter().map(ExactSizeIterator::len).collect::<Vec<_>>(), expected);
+            assert_eq!(ranges.into_iter().flatten().collect::<Vec<_>>(), (0..images).collect::<Vec<_>>());
+            assert_eq!(batches.largest(), *expected.iter().max().unwrap());
+            assert_eq!(batches.joined(), usize::from(expected.iter().any(|len| *len > size)));
+        };
+        check(9, 4, false, &[4, 4, 1]);
+        check(9, 4, true, &[4, 5]);
+        check(5, 4, true, &[5]);
+        for joins in [false, true] {
+            check(8, 4, joins, &[4, 4]);
+            check(10, 4, joins, &[4, 4, 2]);
+            check(3, 4, joins, &[3]);
+            check(1, 4, joins, &[1]);
+            check(3, 1, joins, &[1, 1, 1]);
+        }
+    }
+
+    #[test]
     fn every_image_comes_once_per_epoch_in_an_order_of_its_own() {
         let images = images(10);
         let labels = |epoch| {
             let epoch = Epoch::new(&images, Augment::None, 1, epoch);
             let mut out = zeros(6);
-            let labels: Vec<Vec<u8>> = (0..3).map(|step| epoch.gather(step, 4, &mut out)).collect();
+            let batches = Batches::of(10, 4, false);
+            let labels: Vec<Vec<u8>> =
+                (0..batches.count).map(|batch| epoch.gather(batches.range(batch), &mut out)).collect();
             assert_eq!(labels.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 2]);
             assert_eq!(rows(&out, 3), [vec![1, 2, 3, 4, 5, 6], vec![1, 2, 3, 4, 5, 6], vec![0; 6]]);
             labels.concat()
@@ -132,7 +194,7 @@ mod tests {
         let images = images(400);
         let seen = |augment| {
             let mut out = zeros(6 * blocks(400));
-            Epoch::new(&images, augment, 1, 0).gather(0, 400, &mut out);
+            Epoch::new(&images, augment, 1, 0).gather(0..400, &mut out);
             let mut kinds = rows(&out, 400);
             kinds.sort_unstable();
             kinds.dedup();

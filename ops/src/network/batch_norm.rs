@@ -2,8 +2,8 @@
 //! the statistics of the batch. Knows nothing of the layers around it, nor of evaluation, for which it is folded away.
 //!
 //! Conventions are `PyTorch`'s: the batch is divided by its biased variance, the running variance takes the unbiased
-//! one. A batch of a single number per channel, which `PyTorch` refuses, has variance 0. Sums are in binary64: lane by
-//! lane over a block's pixels, then over the block's images, then over blocks.
+//! one. A batch of a single number per channel has no variance: `PyTorch` refuses it, and training makes none. Sums are in
+//! binary64: lane by lane over a block's pixels, then over the block's images, then over blocks.
 
 use rayon::prelude::*;
 

@@ -14,8 +14,8 @@ const ROWS: usize = 256;
 /// How well a network does, image by image and in all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Per image, the class of its largest logit; the lowest of equal ones.
-    pub predictions: Vec<u32>,
+    /// Per image, the class of its largest logit, the lowest of equal ones; none where a logit is not finite.
+    pub predictions: Vec<Option<u32>>,
     /// Per image, whether that is its label and every logit is finite.
     pub correct: Vec<bool>,
     /// Per image, the cross-entropy in nats; none where a logit is not finite.
@@ -76,8 +76,8 @@ fn judge(logits: &[f32], labels: &[u8], classes: usize) -> Evaluation {
     let mut loss = 0.0;
     for (verdict, label) in verdicts.into_iter().zip(labels) {
         let class = usize::from(*label);
-        let correct = verdict.finite && verdict.class == class;
-        evaluation.predictions.push(verdict.class as u32);
+        let correct = verdict.answer() == Some(class);
+        evaluation.predictions.push(verdict.answer().map(|class| class as u32));
         evaluation.correct.push(correct);
         evaluation.class_total[class] += 1;
         evaluation.class_correct[class] += u64::from(correct);
@@ -99,6 +99,7 @@ mod tests {
         let logits = [1.0, 1.0, 0.0, 2.0, f32::NAN, 5.0, f32::INFINITY, 0.0];
         let evaluation = judge(&logits, &[0, 1, 1, 0], 2);
         assert_eq!(evaluation.correct, [true, true, false, false]);
+        assert_eq!(evaluation.predictions, [Some(0), Some(1), None, None]);
         assert_eq!(
             (evaluation.class_correct.as_slice(), evaluation.class_total.as_slice()),
             (&[1, 1][..], &[2, 2][..])

@@ -14,13 +14,18 @@ const LEAST_GRADIENT: f32 = 1.0 / (1_u64 << 60) as f32;
 pub(crate) struct Verdict {
     /// Cross-entropy with the label.
     pub loss: f64,
-    /// Class of the largest logit, the lowest of equal ones.
-    pub class: usize,
+    /// Class of the largest logit, the lowest of equal ones. An answer only where every logit is finite.
+    class: usize,
     /// Whether every logit is finite.
     pub finite: bool,
 }
 
 impl Verdict {
+    /// Returns the class that the network answers; none where a logit is not finite.
+    pub(crate) fn answer(&self) -> Option<usize> {
+        self.finite.then_some(self.class)
+    }
+
     /// Judges a row.
     pub(crate) fn of(logits: &[f32], label: u8) -> Self {
         let (class, largest) = largest(logits);
@@ -87,10 +92,11 @@ mod tests {
         let verdict = Verdict::of(&[1.0, 3.0, 3.0], 0);
         let expected = (1.0_f64.exp() + 2.0 * 3.0_f64.exp()).ln() - 1.0;
         assert!((verdict.loss - expected).abs() < 1e-12);
-        assert_eq!((verdict.class, verdict.finite), (1, true));
+        assert_eq!((verdict.answer(), verdict.finite), (Some(1), true));
         assert_eq!(Verdict::of(&[-3e38, 3e38], 1), Verdict { loss: 0.0, class: 1, finite: true });
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            assert!(!Verdict::of(&[0.0, bad], 0).finite);
+            let verdict = Verdict::of(&[0.0, bad], 0);
+            assert_eq!((verdict.finite, verdict.answer()), (false, None));
         }
     }
 

@@ -34,6 +34,7 @@ mod oracle;
 mod pass;
 pub mod recipe;
 mod relu;
+pub(crate) mod single_number;
 mod state;
 mod taps;
 mod tile;

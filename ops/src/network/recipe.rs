@@ -18,7 +18,8 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     /// How weights begin.
     pub init: Init,
-    /// Images per step, at least 1; the last batch of an epoch may have fewer.
+    /// Images per step, at least 1; the last batch of an epoch may have fewer, or one more in networks with a batch
+    /// normalization that needs more than one image.
     pub batch: usize,
     /// Times every image is seen, at least 1.
     pub epochs: usize,

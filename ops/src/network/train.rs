@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::batch::Epoch;
+use super::batch::{Batches, Epoch};
 use super::checkpoint::{Progress, load, save};
 use super::evaluation::evaluate;
 use super::fold::fold;
@@ -16,6 +16,7 @@ use super::model::{Model, ModelFileError};
 use super::optimizer;
 use super::pass::Pass;
 use super::recipe::TrainConfig;
+use super::single_number::single_number_norm;
 use super::state::State;
 use crate::dataset::images::Images;
 
@@ -71,6 +72,9 @@ pub struct Trained {
     pub model: Model,
     /// Its curves.
     pub series: Series,
+    /// Training images that would be alone in the last batch of an epoch and joined the batch before it, 1 or 0; none for
+    /// networks without a batch normalization that needs more than one image.
+    pub joined: Option<usize>,
 }
 
 /// Why a training gave nothing.
@@ -122,7 +126,7 @@ pub fn train(
     check(config, graph, images)?;
     let mut training = Training::new(config, graph, images)?;
     if let Some(bytes) = resume {
-        training.progress = load(bytes, graph, &training.state, config.epochs, training.steps)?;
+        training.progress = load(bytes, graph, &training.state, config.epochs, training.batches.count)?;
     }
     while training.progress.epoch < config.epochs {
         let figures = training.epoch(validation, observer)?;
@@ -131,7 +135,8 @@ pub fn train(
             observer.checkpoint(save(graph, &training.state, &training.progress)?);
         }
     }
-    Ok(Trained { model: fold(graph, &training.state)?, series: training.progress.series })
+    let joined = single_number_norm(graph).map(|_| training.batches.joined());
+    Ok(Trained { model: fold(graph, &training.state)?, series: training.progress.series, joined })
 }
 
 fn check(config: &TrainConfig, graph: &Graph, images: &Images) -> Result<(), TrainError> {
@@ -141,10 +146,19 @@ fn check(config: &TrainConfig, graph: &Graph, images: &Images) -> Result<(), Tra
         "there are no training images".to_owned()
     } else if images.shape != graph.input || images.classes != graph.classes {
         format!("the network takes images of {:?}, the training images are {:?}", graph.input, images.shape)
+    } else if let (Some(norm), 1) = (single_number_norm(graph), config.batch.min(images.len())) {
+        alone(&norm.name)
     } else {
         return Ok(());
     };
     Err(TrainError::Unusable { what })
+}
+
+/// Says why a network with this batch normalization cannot be trained in batches of one image.
+fn alone(norm: &str) -> String {
+    format!(
+        "{norm} has one number per channel in a batch of one image, and one number has no variance; train on 2 images or more, in batches of 2 or more"
+    )
 }
 
 struct Training<'a> {
@@ -154,25 +168,22 @@ struct Training<'a> {
     state: State,
     pass: Pass,
     progress: Progress,
-    /// Images per step, but the last one's.
-    batch: usize,
-    /// Steps per epoch.
-    steps: usize,
+    /// The images of each step of an epoch.
+    batches: Batches,
 }
 
 impl<'a> Training<'a> {
     fn new(config: &'a TrainConfig, graph: &'a Graph, images: &'a Images) -> Result<Self, TrainError> {
-        let batch = config.batch.min(images.len());
+        let batches = Batches::of(images.len(), config.batch, single_number_norm(graph).is_some());
         let state = State::new(graph, config.init, config.optimizer, config.seed)?;
-        let pass = Pass::new(graph, batch)?;
-        let steps = images.len().div_ceil(batch);
-        Ok(Self { config, graph, images, state, pass, progress: Progress::default(), batch, steps })
+        let pass = Pass::new(graph, batches.largest())?;
+        Ok(Self { config, graph, images, state, pass, progress: Progress::default(), batches })
     }
 
     fn epoch(&mut self, validation: &Images, observer: &dyn Observer) -> Result<EpochFigures, TrainError> {
         let (mut loss, mut correct) = (0.0, 0);
         let epoch = Epoch::new(self.images, self.config.augment, self.config.seed, self.progress.epoch);
-        for step in 0..self.steps {
+        for step in 0..self.batches.count {
             if observer.cancelled() {
                 return Err(TrainError::Cancelled);
             }
@@ -205,7 +216,7 @@ impl<'a> Training<'a> {
 
     /// Takes one step; returns the sum of the images' losses and how many were correct.
     fn step(&mut self, epoch: &Epoch, step: usize) -> Result<(f64, usize), TrainError> {
-        let labels = epoch.gather(step, self.batch, self.pass.input());
+        let labels = epoch.gather(self.batches.range(step), self.pass.input());
         let (at, classes) = (self.progress.epoch, self.graph.classes);
         self.pass.forward(&self.state, labels.len(), self.config.seed, &format!("{at}.{step}"))?;
         let (logits, gradient) = self.pass.output(labels.len());
@@ -215,7 +226,8 @@ impl<'a> Training<'a> {
             return Err(TrainError::NotFinite { epoch: at + 1, step: step + 1 });
         }
         self.pass.backward(&self.state, labels.len())?;
-        let factor = self.config.schedule.factor(at, self.progress.step, self.steps * self.config.epochs);
+        let factor =
+            self.config.schedule.factor(at, self.progress.step, self.batches.count * self.config.epochs);
         self.progress.step += 1;
         optimizer::step(
             self.config.optimizer,
@@ -224,7 +236,8 @@ impl<'a> Training<'a> {
             &self.state,
             &self.pass.gradients,
         )?;
-        let right = |(verdict, label): &(&super::loss::Verdict, &u8)| verdict.class == usize::from(**label);
+        let right =
+            |(verdict, label): &(&super::loss::Verdict, &u8)| verdict.answer() == Some(usize::from(**label));
         Ok((loss, verdicts.iter().zip(&labels).filter(right).count()))
     }
 }

@@ -173,6 +173,33 @@ fn a_loss_that_is_not_finite_says_where() {
     assert!(matches!(error, TrainError::NotFinite { epoch: 1, step: 2 | 3 }), "{error}");
 }
 
+/// 33 images in batches of 32 are one batch of 33 where a batch normalization has one number per channel, to the bit.
+#[test]
+fn an_image_alone_joins_the_batch_before_it_where_it_would_have_no_variance() {
+    let norm = LayerSpec::BatchNorm { eps: 1e-5, momentum: 1.0, name: None };
+    let row = [LayerSpec::Flatten, LayerSpec::linear(8), norm.clone(), LayerSpec::Relu, LayerSpec::linear(4)];
+    let image = [LayerSpec::conv(6, 3), norm, LayerSpec::Relu, LayerSpec::Flatten, LayerSpec::linear(4)];
+    let trained = |layers: &[LayerSpec], count, batch| {
+        let config = TrainConfig { batch, ..config(Architecture::Layers(layers.to_vec())) };
+        let images = images(count, "train");
+        let graph = Graph::resolve(&config.model, images.shape, images.classes).unwrap();
+        train(&config, &graph, &images, &images.select(&[]), None, &mut Notes::default())
+    };
+    let [joined, one] = [32, 33].map(|batch| trained(&row, 33, batch).unwrap());
+    assert_eq!((bytes(&joined.model), &joined.series), (bytes(&one.model), &one.series));
+    assert_eq!((joined.joined, one.joined), (Some(1), Some(0)));
+    assert_eq!(trained(&row, 34, 32).unwrap().joined, Some(0));
+    // An image has a variance of its own: it stays alone, as in every network without such a normalization.
+    let [alone, one] = [32, 33].map(|batch| trained(&image, 33, batch).unwrap());
+    assert_ne!(bytes(&alone.model), bytes(&one.model));
+    assert_eq!((alone.joined, one.joined), (None, None));
+    let error = "batchnorm1 has one number per channel in a batch of one image, and one number has no variance; \
+                 train on 2 images or more, in batches of 2 or more";
+    assert_eq!(trained(&row, 33, 1).unwrap_err().to_string(), error);
+    assert_eq!(trained(&row, 1, 32).unwrap_err().to_string(), error);
+    assert!(trained(&image, 33, 1).is_ok());
+}
+
 #[test]
 fn dropout_moves_neither_weights_nor_order() {
     // With a learning rate of 0 the network is its initial weights.

@@ -33,13 +33,14 @@ pub const KIND: Kind = Kind {
         "loss_difference_low",
         "lost",
         "mcnemar_p",
+        "non_finite",
         "total",
         "won",
     ],
     keeping: Keeping::Never,
 };
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A comparison to be done.
 #[derive(Debug)]
@@ -81,8 +82,7 @@ impl CompareOp {
             })
         };
         let (model, baseline) = (judge(model)?, judge(baseline)?);
-        let agrees: Vec<bool> =
-            model.predictions.iter().zip(&baseline.predictions).map(|(one, other)| one == other).collect();
+        let agrees = agreements(&model, &baseline);
         Ok(Output {
             artifact: None,
             parts: BTreeMap::new(),
@@ -93,9 +93,15 @@ impl CompareOp {
     }
 }
 
-/// Returns how often both say the same, how many images only one of them has right, and how much loss the model adds in
-/// the mean over the images that both have a loss for, with its 95 % interval over images: the normal one, as images are
-/// many, and as it is the same to the bit everywhere.
+/// Returns for each image whether both networks answer, and answer the same.
+fn agreements(model: &Evaluation, baseline: &Evaluation) -> Vec<bool> {
+    let pairs = model.predictions.iter().zip(&baseline.predictions);
+    pairs.map(|(one, other)| one.is_some() && one == other).collect()
+}
+
+/// Returns how often both networks answer the same, how many images only one of them has right, how many images one or
+/// both have no answer to, and how much loss the model adds in the mean over the images that both have a loss for, with
+/// its 95 % interval over images: the normal one, as images are many, and as it is the same to the bit everywhere.
 fn metrics(model: &Evaluation, baseline: &Evaluation, agrees: &[bool]) -> BTreeMap<String, f64> {
     let total = agrees.len() as f64;
     let agreement = (total > 0.0).then(|| agrees.iter().filter(|agrees| **agrees).count() as f64 / total);
@@ -103,6 +109,8 @@ fn metrics(model: &Evaluation, baseline: &Evaluation, agrees: &[bool]) -> BTreeM
         one.correct.iter().zip(&other.correct).filter(|(one, other)| **one && !**other).count() as u64
     };
     let (lost, won) = (only(baseline, model), only(model, baseline));
+    let pairs = model.predictions.iter().zip(&baseline.predictions);
+    let non_finite = pairs.filter(|(one, other)| one.is_none() || other.is_none()).count();
     let losses = model.losses.iter().zip(&baseline.losses);
     let added: Vec<f64> = losses.filter_map(|(model, baseline)| Some((*model)? - (*baseline)?)).collect();
     let added = Estimate::of(&added);
@@ -118,6 +126,7 @@ fn metrics(model: &Evaluation, baseline: &Evaluation, agrees: &[bool]) -> BTreeM
         ("loss_difference_low", end(-1.0)),
         ("lost", Some(lost as f64)),
         ("mcnemar_p", Some(mid_p(lost, won))),
+        ("non_finite", Some(non_finite as f64)),
         ("total", Some(total)),
         ("won", Some(won as f64)),
     ];
@@ -128,10 +137,11 @@ fn metrics(model: &Evaluation, baseline: &Evaluation, agrees: &[bool]) -> BTreeM
 mod tests {
     use super::*;
 
-    fn judged(predictions: &[u32], losses: &[Option<f64>], labels: &[u32]) -> Evaluation {
+    /// Returns an evaluation of answers; a negative one stands for none.
+    fn judged(answers: &[i32], losses: &[Option<f64>], labels: &[i32]) -> Evaluation {
         Evaluation {
-            predictions: predictions.to_vec(),
-            correct: predictions.iter().zip(labels).map(|(one, other)| one == other).collect(),
+            predictions: answers.iter().map(|answer| u32::try_from(*answer).ok()).collect(),
+            correct: answers.iter().zip(labels).map(|(one, other)| one == other).collect(),
             losses: losses.to_vec(),
             loss: None,
             class_correct: vec![],
@@ -143,15 +153,33 @@ mod tests {
     #[test]
     fn two_networks_are_compared_image_by_image() {
         let labels = [0, 1, 2, 3, 4];
-        let model = judged(&[0, 1, 0, 0, 1], &[Some(0.5), Some(1.0), Some(2.0), None, Some(3.0)], &labels);
+        let model = judged(&[0, 1, 0, -1, 1], &[Some(0.5), Some(1.0), Some(2.0), None, Some(3.0)], &labels);
         let full =
             judged(&[0, 0, 2, 3, 1], &[Some(0.1), Some(1.2), Some(1.0), Some(0.0), Some(3.0)], &labels);
-        let metrics = metrics(&model, &full, &[true, false, false, false, true]);
+        assert_eq!(agreements(&model, &full), [true, false, false, false, true]);
+        let metrics = metrics(&model, &full, &agreements(&model, &full));
         assert_eq!((metrics["agreement"], metrics["lost"], metrics["won"]), (0.4, 2.0, 1.0));
+        assert_eq!((metrics["non_finite"], metrics["total"]), (1.0, 5.0));
         // Differences 0.4, −0.2, 1.0, 0.0: scipy 1.17.1, norm.interval(0.95, mean, sem).
         assert!((metrics["loss_difference"] - 0.3).abs() < 1e-12);
         assert!((metrics["loss_difference_high"] - 0.818_557_5).abs() < 1e-6, "{metrics:?}");
         // 2 · P(B(3, ½) ≤ 1) − P(B = 1).
         assert!((metrics["mcnemar_p"] - 0.625).abs() < 1e-12);
+    }
+
+    /// By hand: of four images the networks answer none, both none, one each, and both the same.
+    #[test]
+    fn networks_without_an_answer_do_not_agree() {
+        let labels = [0, 0, 0, 0];
+        let model = judged(&[-1, -1, 0, 0], &[None, None, Some(1.0), Some(1.0)], &labels);
+        let full = judged(&[0, -1, -1, 0], &[Some(1.0), None, None, Some(1.0)], &labels);
+        assert_eq!(agreements(&model, &full), [false, false, false, true]);
+        let found = metrics(&model, &full, &agreements(&model, &full));
+        assert_eq!((found["agreement"], found["non_finite"], found["total"]), (0.25, 3.0, 4.0));
+        assert_eq!((found["lost"], found["won"]), (1.0, 1.0));
+        let silent = judged(&[-1; 4], &[None; 4], &labels);
+        let found = metrics(&silent, &silent, &agreements(&silent, &silent));
+        assert_eq!((found["agreement"], found["agreement_low"], found["non_finite"]), (0.0, 0.0, 4.0));
+        assert!(!found.contains_key("loss_difference"));
     }
 }

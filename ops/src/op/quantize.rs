@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::format::{Format, RandomBits, Rounding};
 use crate::network::model::Model;
 use crate::quantize::{Distortion, Encoded, Quantized, Quantizer, Recipe, Tensor, Tensors};
-use crate::scale::Scale;
+use crate::scale::{RealFit, Scale};
 use crate::standard::{Artifact, Port};
 
 /// How the engine wires it.
@@ -37,7 +37,10 @@ pub const KIND: ops::Kind = ops::Kind {
     keeping: Keeping::WhenAsked,
 };
 
+/// Works with any other recipe.
 const VERSION: u32 = 2;
+/// Works with a recipe whose numbers changed since: see [`is_newer`].
+const NEWER: u32 = 3;
 
 /// A quantization to be done.
 #[derive(Debug)]
@@ -193,7 +196,14 @@ impl QuantizeOp {
                 params[name] = json!(recipe);
             }
         }
-        Identity { op: "quantize", version: VERSION, params }
+        let version = if self.recipes().any(is_newer) { NEWER } else { VERSION };
+        Identity { op: "quantize", version, params }
+    }
+
+    /// Returns every recipe that a tensor may have.
+    fn recipes(&self) -> impl Iterator<Item = &Recipe> {
+        let quantizer = &self.quantizer;
+        std::iter::once(&quantizer.recipe).chain(quantizer.layers.values()).chain(self.ends.iter().flatten())
     }
 
     /// Checks the names of layers.
@@ -271,6 +281,16 @@ impl QuantizeOp {
         ];
         all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
+}
+
+/// Returns whether a recipe may give other numbers than version 2 did: zeros of a format without zero, centres of exact
+/// k-means, and percentiles whose rank binary64 arithmetic can miss.
+fn is_newer(recipe: &Recipe) -> bool {
+    let is_decimal = match recipe.scale {
+        Scale::Real { fit: RealFit::Percentile(percent), .. } => !percent.has_few_bits(),
+        Scale::None | Scale::PowerOfTwo { .. } | Scale::Real { .. } => false,
+    };
+    recipe.format.lacks_zero() || matches!(recipe.format, Format::KMeans { .. }) || is_decimal
 }
 
 /// Returns the numbers of every tensor of a model.

@@ -17,6 +17,7 @@ use crate::network::architecture::Architecture;
 use crate::network::graph::Graph;
 use crate::network::model::Model;
 use crate::network::recipe::{Augment, Init, Optimizer, Schedule, TrainConfig};
+use crate::network::single_number::{may_have_single_number_norm, single_number_norm};
 use crate::network::train::{self, EpochFigures, Observer, TrainError};
 use crate::standard::{Artifact, ModelPort, Port};
 
@@ -27,6 +28,7 @@ pub const KIND: Kind = Kind {
     output: Some("model"),
     parts: &["model"],
     metrics: &[
+        "joined_images",
         "multiply_accumulates",
         "parameters",
         "train_accuracy",
@@ -37,7 +39,11 @@ pub const KIND: Kind = Kind {
     keeping: Keeping::Always,
 };
 
+/// Most networks.
 const VERSION: u32 = 2;
+/// Networks with a batch normalization that may have a single number per channel. How many images there are, and so whether
+/// one joins the batch before it, is not known when the key is made.
+const JOINING: u32 = 3;
 
 /// The most memory that one training may take; more is taken for a mistake.
 const MOST_BYTES: u64 = 8 << 30;
@@ -85,7 +91,8 @@ impl TrainOp {
         // The device is where it runs, not what it computes.
         let mut params = json!(self.config);
         params["model"] = canonical(&self.config.model);
-        Identity { op: "train", version: VERSION, params }
+        let version = if may_have_single_number_norm(&self.config.model) { JOINING } else { VERSION };
+        Identity { op: "train", version, params }
     }
 
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
@@ -100,6 +107,14 @@ impl TrainOp {
                     shape[0], shape[1], shape[2]
                 ),
             })?;
+            if let (Some(norm), 1) = (single_number_norm(&graph), self.config.batch) {
+                return Err(Misfit {
+                    field: "batch",
+                    entry: None,
+                    message: format!("`{}` cannot be trained in batches of one image", norm.name),
+                    hint: "one number per channel has no variance: take batches of 2 or more".to_owned(),
+                });
+            }
             let bytes = graph.training_bytes(self.config.batch.min(MOST_IMAGES));
             if bytes > MOST_BYTES {
                 let (takes, most) = (bytes.div_ceil(1 << 30), MOST_BYTES >> 30);
@@ -140,6 +155,7 @@ impl TrainOp {
         let series = &trained.series;
         let last = |values: &[f64]| values.last().copied();
         let metrics = [
+            ("joined_images", trained.joined.map(|joined| joined as f64)),
             ("multiply_accumulates", Some(graph.multiply_accumulates() as f64)),
             ("parameters", Some(trained.model.graph().parameter_count() as f64)),
             ("train_accuracy", last(&series.accuracy)),

@@ -44,8 +44,7 @@ pub struct Codes {
 }
 
 impl Quantizer {
-    /// Quantizes tensors as [`Quantizer::quantize`] does, and keeps their codes; an error if a weight or a result is
-    /// not finite.
+    /// Quantizes tensors as [`Quantizer::quantize`] does, and keeps their codes; an error where it has one.
     pub fn encode(&self, tensors: &[Tensor<'_>]) -> Result<Vec<Encoded>, QuantizeError> {
         tensors.iter().map(|tensor| self.encode_one(tensor)).collect()
     }
@@ -58,7 +57,7 @@ impl Quantizer {
         }
         let recipe = self.recipe_of(tensor.name);
         let codec = recipe.format.codec()?;
-        let fitted = Fitted::to(recipe, &codec, tensor.shape, tensor.data);
+        let fitted = Fitted::to(recipe, &codec, tensor)?;
         let (weights, codes) = self.codes_of(recipe, &codec, &fitted, tensor)?;
         let codebook = numbers(recipe, &codec, &fitted);
         let Fitted { groups, scales, zero_points, .. } = fitted;

@@ -1,13 +1,11 @@
 //! One tensor in one format: what is fitted to it, its weights rounded, its codes. Fitting and rounding are separate
-//! steps. Knows nothing of names, networks and of the other tensors.
+//! steps. Knows nothing of networks and of the other tensors; a tensor's name is for errors only.
 
 use std::borrow::Cow;
 
-use super::{Recipe, Tensor};
+use super::{QuantizeError, Recipe, Tensor};
 use crate::format::codec::Numbers;
-use crate::format::{
-    Codebook, Codec, Draws, Format, FormatError, Group, Integer, Range, Rounding, k_means, slice,
-};
+use crate::format::{Codebook, Codec, Draws, Format, Group, Integer, Range, Rounding, k_means, slice};
 use crate::scale::{Groups, PowerFit, RealFit, Scale, fit};
 
 /// A tensor's recipe, its codec and what was fitted to it: ready to round.
@@ -19,10 +17,11 @@ pub struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    /// Fits a recipe to a tensor of finite weights; an error if there is no such format.
-    pub fn of(recipe: &'a Recipe, tensor: &Tensor<'_>) -> Result<Self, FormatError> {
+    /// Fits a recipe to a tensor of finite weights; an error if there is no such format, or if the recipe has no zero
+    /// and the tensor needs one.
+    pub fn of(recipe: &'a Recipe, tensor: &Tensor<'_>) -> Result<Self, QuantizeError> {
         let codec = recipe.format.codec()?;
-        let fitted = Fitted::to(recipe, &codec, tensor.shape, tensor.data);
+        let fitted = Fitted::to(recipe, &codec, tensor)?;
         Ok(Self { recipe, codec, fitted })
     }
 
@@ -42,7 +41,8 @@ impl<'a> Prepared<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Fitted {
     pub(super) groups: Groups,
-    /// One for each group, already as it is stored; none where there is no scale.
+    /// One for each group, already as it is stored; none where there is no scale. A scale of 0 belongs to a group of
+    /// zeros whose format has no zero.
     pub(super) scales: Vec<f32>,
     /// One for each group of asymmetric integers: the code of zero.
     pub(super) zero_points: Vec<u32>,
@@ -53,9 +53,11 @@ pub(super) struct Fitted {
 }
 
 impl Fitted {
-    /// Fits a recipe to a tensor's finite weights.
-    pub(super) fn to(recipe: &Recipe, codec: &Codec, shape: &[usize], weights: &[f32]) -> Self {
-        let groups = Groups::of(recipe.scale.per(), shape);
+    /// Fits a recipe to a tensor's finite weights; an error if a group is all zeros and neither the format nor the stored
+    /// type of its scale has a zero.
+    pub(super) fn to(recipe: &Recipe, codec: &Codec, tensor: &Tensor<'_>) -> Result<Self, QuantizeError> {
+        let weights = tensor.data;
+        let groups = Groups::of(recipe.scale.per(), tensor.shape);
         let mut fitted =
             Self { groups, scales: vec![], zero_points: vec![], codebook: vec![], thresholds: vec![] };
         if let Format::KMeans { bits } = recipe.format {
@@ -63,13 +65,24 @@ impl Fitted {
             let last = fitted.codebook.last().copied().unwrap_or(0.0);
             fitted.codebook.resize(1 << bits, last);
         }
-        if recipe.scale == Scale::None {
-            return fitted;
-        }
+        let Some(store) = recipe.scale.store() else { return Ok(fitted) };
         // Once, not for every block.
-        let (numbers, reach) = (codec.numbers(), codec.reach());
+        let (numbers, reach, lacks_zero) = (codec.numbers(), codec.reach(), recipe.format.lacks_zero());
         for range in groups.ranges() {
-            let group = &weights[range];
+            let group = &weights[range.clone()];
+            if lacks_zero && group.iter().all(|weight| *weight == 0.0) {
+                if !store.holds_zero() {
+                    let (tensor, format) = (tensor.name.to_owned(), recipe.format.name());
+                    return Err(QuantizeError::Zeros {
+                        tensor,
+                        first: range.start,
+                        last: range.end - 1,
+                        format,
+                    });
+                }
+                fitted.scales.push(0.0);
+                continue;
+            }
             match (&recipe.format, recipe.scale, codec) {
                 (Format::Int { range: Range::Asymmetric, bits }, scale, Codec::Integer(integer)) => {
                     let (scale, zero_point) = asymmetric(scale, group, *bits, *integer);
@@ -84,7 +97,7 @@ impl Fitted {
                 (_, scale, _) => fitted.scales.push(symmetric(scale, group, reach, numbers)),
             }
         }
-        fitted
+        Ok(fitted)
     }
 
     /// Puts together what was read from a file.
@@ -113,6 +126,14 @@ impl Fitted {
                 integer.round_groups(std::iter::once(group), rounding, draws, 0.0);
             }
         } else {
+            // Nothing can be divided by a scale of 0, and its group holds zeros.
+            let groups = groups.filter_map(|group| {
+                if group.scale > 0.0 {
+                    return Some(group);
+                }
+                group.weights.fill(0.0);
+                None
+            });
             self.codec(codec).round_groups(groups, rounding, draws, 0.0);
         }
     }
@@ -143,6 +164,11 @@ impl Fitted {
         for (group, range) in self.groups.ranges().enumerate() {
             let codec = self.of_group(&codec, group);
             let scale = f64::from(self.scales.get(group).copied().unwrap_or(1.0));
+            if scale == 0.0 {
+                // Every code stands for zero here; the first is taken, whatever the draws.
+                codes.resize(range.end, 0);
+                continue;
+            }
             let threshold = self
                 .thresholds
                 .get(group)

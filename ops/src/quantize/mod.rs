@@ -132,6 +132,20 @@ pub enum QuantizeError {
         /// What it was rounded to.
         result: f32,
     },
+    /// A tensor, channel or block of zeros where neither the format nor the stored type of its scale has a zero.
+    #[error(
+        "{tensor}: elements {first} to {last} are all 0, {format} has no zero, and its scale, stored as E8M0, cannot be 0; store the scale as F32, F16, Bf16 or E4M3 (`scale: Real(…)`), or choose a format with a zero"
+    )]
+    Zeros {
+        /// The tensor.
+        tensor: String,
+        /// The first element of the tensor, channel or block in the flattened tensor.
+        first: usize,
+        /// The last one.
+        last: usize,
+        /// The format.
+        format: &'static str,
+    },
     /// Packed tensors that have another length than their shapes ask for.
     #[error("packed tensors: {found} bytes, but their shapes take {expected}")]
     Length {
@@ -143,7 +157,7 @@ pub enum QuantizeError {
 }
 
 impl Quantizer {
-    /// Quantizes tensors; an error if a weight, quantized or not, or a result is not finite.
+    /// Quantizes tensors; an error if a weight, quantized or not, or a result is not finite, or if zeros cannot stay zero.
     pub fn quantize(&self, tensors: &[Tensor<'_>]) -> Result<Quantized, QuantizeError> {
         let mut quantized = Quantized {
             data: Vec::with_capacity(tensors.len()),
@@ -181,7 +195,7 @@ impl Quantizer {
         codec: &Codec,
         tensor: &Tensor<'_>,
     ) -> Result<(Vec<f32>, Report, Tally), QuantizeError> {
-        let fitted = Fitted::to(recipe, codec, tensor.shape, tensor.data);
+        let fitted = Fitted::to(recipe, codec, tensor)?;
         let rounded = fitted.rounded(codec, tensor.data, recipe.rounding, &self.draws(tensor.name));
         refuse_results(tensor, &rounded)?;
         let mut tally = Tally::default();

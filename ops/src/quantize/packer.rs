@@ -8,7 +8,7 @@ use crate::format::{Format, Packing, Range, pack};
 use crate::scale::Groups;
 
 impl Quantizer {
-    /// Packs tensors; an error if a weight or a result is not finite.
+    /// Packs tensors; an error where [`Quantizer::quantize`] has one.
     pub fn pack(&self, tensors: &[Tensor<'_>]) -> Result<Vec<u8>, QuantizeError> {
         let mut bytes = Vec::new();
         for tensor in tensors {
@@ -35,7 +35,7 @@ impl Quantizer {
     fn pack_one(&self, tensor: &Tensor<'_>, bytes: &mut Vec<u8>) -> Result<(), QuantizeError> {
         let recipe = self.recipe_of(tensor.name);
         let codec = recipe.format.codec()?;
-        let fitted = Fitted::to(recipe, &codec, tensor.shape, tensor.data);
+        let fitted = Fitted::to(recipe, &codec, tensor)?;
         if let Some(store) = recipe.scale.store() {
             fitted.scales.iter().for_each(|scale| store.write(*scale, bytes));
         }

@@ -85,9 +85,8 @@ fn stored_power(k: i32) -> f32 {
 pub(crate) fn percentile(weights: &[f32], percent: Percent) -> f32 {
     // Magnitudes are ordered as their bit patterns are.
     let mut magnitudes: Vec<u32> = weights.iter().map(|weight| weight.abs().to_bits()).collect();
-    let rank = (percent.get() * magnitudes.len() as f64 / 100.0).ceil() as usize;
-    let place = rank.clamp(1, magnitudes.len()) - 1;
-    f32::from_bits(*magnitudes.select_nth_unstable(place).1)
+    let rank = percent.rank(magnitudes.len());
+    f32::from_bits(*magnitudes.select_nth_unstable(rank - 1).1)
 }
 
 /// Searches s·2^(−k/16) for k from −16 to 128, then goes on from the best to the scale that is best for its codes,

@@ -78,7 +78,8 @@ pub enum RealFit {
     Mean,
 }
 
-/// A percentile, above 0 and at most 100, by nearest rank: of n numbers the ⌈n·p/100⌉th in ascending order.
+/// A percentile, above 0 and at most 100, by nearest rank: of n numbers the ⌈n·p/100⌉th in ascending order. p is the
+/// decimal number as people write it, the shortest that reads as the binary64.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Percent(f64);
@@ -97,6 +98,34 @@ impl Percent {
     #[must_use]
     pub fn get(self) -> f64 {
         self.0
+    }
+
+    /// Returns ⌈count·p/100⌉, 1 to `count`, by integer arithmetic on the digits of p: 86.4 % of 375 is the 324th, though
+    /// the binary64 nearest to 86.4 is a little more than it. `count` is at least 1.
+    #[must_use]
+    pub fn rank(self, count: usize) -> usize {
+        let (digits, decimals) = self.decimal();
+        let product = u128::from(digits) * count as u128;
+        // The 100 of the percent are two decimals more. Beyond 10^38 the quotient is below 1.
+        let rank = 10_u128.checked_pow(decimals + 2).map_or(1, |unit| product.div_ceil(unit));
+        (rank as usize).clamp(1, count)
+    }
+
+    /// Returns whether p is a whole number of 1024ths. For such p ⌈count·p/100⌉ is the same in binary64: the product is
+    /// exact, and a quotient that is no integer is further from one than it is rounded by.
+    pub(crate) fn has_few_bits(self) -> bool {
+        (self.0 * 1024.0).fract() == 0.0
+    }
+
+    /// Returns the whole number that p's digits make without the point, below 10^17, and how many of them stand behind it;
+    /// p is digits / 10^decimals. 100 has −2 decimals, which are two zeros in the digits.
+    fn decimal(self) -> (u64, u32) {
+        let text = format!("{:e}", self.0);
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits: u64 = format!("{whole}{fraction}").parse().unwrap_or(0);
+        let decimals = fraction.len() as i32 - exponent.parse::<i32>().unwrap_or(0);
+        (digits * 10_u64.pow((-decimals).max(0) as u32), decimals.max(0) as u32)
     }
 }
 
@@ -140,6 +169,62 @@ mod tests {
             assert!(Percent::new(percent).is_err(), "{percent}");
         }
         assert_eq!(Percent::new(100.0).map(Percent::get), Ok(100.0));
+    }
+
+    /// By hand: n·p/100 in decimal, rounded up.
+    #[test]
+    fn ranks_are_those_of_the_decimal_number() {
+        let check = |percent: f64, count, expected| {
+            assert_eq!(Percent::new(percent).unwrap().rank(count), expected, "{percent} % of {count}");
+        };
+        check(86.4, 375, 324);
+        check(86.4, 374, 324);
+        check(86.4, 376, 325);
+        check(99.9, 1000, 999);
+        check(99.9, 1001, 1000);
+        check(0.1, 1000, 1);
+        check(0.1, 1001, 2);
+        check(8.2, 500, 41);
+        check(16.4, 250, 41);
+        check(99.99, 10_000, 9_999);
+        check(99.999_999_999_999, 1, 1);
+        check(100.0, 7, 7);
+        check(50.0, 7, 4);
+        check(99.5, 200, 199);
+        check(1e-9, 100_000_000_000, 1);
+        check(1e-9, 100_000_000_001, 2);
+        check(f64::MIN_POSITIVE, 1 << 40, 1);
+        check(100.0_f64.next_down(), 1 << 40, 1 << 40);
+    }
+
+    /// Every percentile with one decimal of every count up to 1,000: ⌈count·tenths / 1000⌉.
+    #[test]
+    fn tenths_of_a_percent_have_the_ranks_of_whole_arithmetic() {
+        for tenths in 1..=1000_usize {
+            // The binary64 nearest to the decimal number, as a reader of files gives it.
+            let percent = Percent::new(format!("{}.{}", tenths / 10, tenths % 10).parse().unwrap()).unwrap();
+            for count in 1..=1000 {
+                assert_eq!(percent.rank(count), (count * tenths).div_ceil(1000), "{percent:?} of {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn percentiles_of_few_bits_need_no_decimal_arithmetic() {
+        let of = |percent| Percent::new(percent).unwrap();
+        for few in [100.0, 99.5, 99.25, 0.0625, 1.0 / 1024.0] {
+            assert!(of(few).has_few_bits());
+            for count in (1..100_000).step_by(7) {
+                assert_eq!(
+                    of(few).rank(count),
+                    (few * count as f64 / 100.0).ceil() as usize,
+                    "{few} {count}"
+                );
+            }
+        }
+        for many in [86.4, 99.9, 0.1, 1e-9, 1.0 / 2048.0] {
+            assert!(!of(many).has_few_bits());
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@ use serde::Serialize;
 use crate::format::{Draw, Float, grid::Grid, grid::power, rounding::Rounding};
 
 /// The stored type of a scale. A scale is rounded to the nearest number of it, ties to the even code, but stays
-/// positive and finite: at least the least positive number, at most the largest.
+/// positive and finite: at least the least positive number, at most the largest. The scale of zeros in a format without
+/// zero is 0, where the type has one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub enum Store {
     /// binary32.
@@ -29,6 +30,15 @@ impl Store {
             Self::F32 => 4,
             Self::F16 | Self::Bf16 => 2,
             Self::E4M3 | Self::E8M0 => 1,
+        }
+    }
+
+    /// Returns whether a scale of 0 can be stored.
+    #[must_use]
+    pub fn holds_zero(self) -> bool {
+        match self {
+            Self::F32 | Self::F16 | Self::Bf16 | Self::E4M3 => true,
+            Self::E8M0 => false,
         }
     }
 
@@ -102,5 +112,17 @@ mod tests {
         check(Store::E8M0, 0.7, 0.5);
         check(Store::E8M0, 1e-60, 2.0_f32.powi(-127));
         check(Store::E8M0, 1e60, 2.0_f32.powi(127));
+    }
+
+    /// IEEE 754 and OCP OFP8 1.0: the code of +0 is all zeros. E8M0's code 0 is 2^−127 (OCP Microscaling Formats 1.0).
+    #[test]
+    fn a_scale_of_zero_is_stored_where_there_is_one() {
+        for store in [Store::F32, Store::F16, Store::Bf16, Store::E4M3] {
+            let mut bytes = vec![];
+            store.write(0.0, &mut bytes);
+            assert_eq!((store.holds_zero(), &bytes), (true, &vec![0; store.bytes()]), "{store:?}");
+            assert_eq!(store.read(&bytes).to_bits(), 0);
+        }
+        assert_eq!((Store::E8M0.holds_zero(), Store::E8M0.read(&[0])), (false, 2.0_f32.powi(-127)));
     }
 }

@@ -120,6 +120,100 @@ fn results_that_are_not_finite_are_refused() {
     assert!(matches!(error, QuantizeError::Result { tensor, element: 0, .. } if tensor == "w"));
 }
 
+/// Rastegari et al., *XNOR-Net* (2016), eq. 4: a scale is the mean magnitude, so that of zeros is 0 and they stay zero. By
+/// hand: s = 0.5 of the first row, whose errors are 0, 0.25 and 0.25; Σw² = 0.875.
+#[test]
+fn zeros_of_binary_have_a_scale_of_0_and_stay_zero() {
+    let weight = Tensor { data: &[0.5, -0.25, 0.75, 0.0, -0.0, 0.0], ..WEIGHT };
+    for store in [Store::F32, Store::F16, Store::Bf16, Store::E4M3] {
+        for (per, rounding) in [Per::Channel, Per::Block(3)].into_iter().flat_map(|per| {
+            [Rounding::Nearest, Rounding::NearestAway, Rounding::TowardZero].map(|rounding| (per, rounding))
+        }) {
+            let scale = Scale::Real { per, fit: RealFit::Mean, store };
+            let binary = of(Format::Binary, rounding, Some(scale));
+            let quantized = binary.quantize(&[weight]).unwrap();
+            assert_eq!(quantized.data[0], [0.5, -0.5, 0.5, 0.0, 0.0, 0.0], "{store:?} {rounding:?}");
+            let lost = quantized.overall;
+            assert_eq!((lost.mse, lost.max_error, lost.flushed), (0.125 / 6.0, 0.25, 0.0));
+            assert_eq!(lost.saturated, 1.0 / 6.0);
+            // 10·log10(0.875 / 0.125) = 10·log10(7).
+            assert!((lost.sqnr_db.unwrap() - 8.450_980).abs() < 1e-5);
+            let encoded = binary.encode(&[weight]).unwrap();
+            let codes = encoded[0].codes.as_ref().unwrap();
+            assert_eq!(
+                (codes.scales.as_slice(), codes.codes.as_slice()),
+                (&[0.5, 0.0][..], &[0, 1, 0, 0, 0, 0][..])
+            );
+        }
+    }
+}
+
+#[test]
+fn zeros_of_binary_stay_zero_under_every_fit_and_rounding_and_through_the_packer() {
+    let zeros = Tensor { data: &[0.0, -0.0, 0.0, 0.0, -0.0, 0.0], ..WEIGHT };
+    let fits = [
+        RealFit::MaxAbs,
+        RealFit::Mean,
+        RealFit::LeastSquares,
+        RealFit::Percentile(Percent::new(50.0).unwrap()),
+    ];
+    for (fit, rounding) in fits.into_iter().flat_map(|fit| {
+        [Rounding::Nearest, Rounding::NearestAway, Rounding::TowardZero, Rounding::Stochastic]
+            .map(|rounding| (fit, rounding))
+    }) {
+        for per in [Per::Tensor, Per::Channel, Per::Block(2)] {
+            let scale = Scale::Real { per, fit, store: Store::E4M3 };
+            let binary = Quantizer { seed: 9, ..of(Format::Binary, rounding, Some(scale)) };
+            let quantized = binary.quantize(&[zeros]).unwrap();
+            assert!(quantized.data[0].iter().all(|weight| weight.to_bits() == 0), "{:?}", quantized.data);
+            assert_eq!((quantized.reports[0].scale, quantized.overall.sqnr_db), (0.0, None));
+            assert_eq!((quantized.overall.saturated, quantized.overall.flushed), (0.0, 0.0));
+            // Scales and codes are zeros, too.
+            let bytes = binary.pack(&[zeros]).unwrap();
+            assert!(bytes.iter().all(|byte| *byte == 0), "{bytes:?}");
+            let unpacked = binary.unpack(&[(zeros.name, zeros.shape)], &bytes).unwrap();
+            assert!(unpacked[0].iter().all(|weight| weight.to_bits() == 0), "{unpacked:?}");
+        }
+    }
+}
+
+#[test]
+fn zeros_of_binary_are_refused_where_the_scale_has_no_zero() {
+    let weight = Tensor { data: &[0.5, -0.25, 0.75, 0.0, -0.0, 0.0], ..WEIGHT };
+    let power = |fit| Scale::PowerOfTwo { per: Per::Channel, fit };
+    let real = Scale::Real { per: Per::Channel, fit: RealFit::Mean, store: Store::E8M0 };
+    let expected = "linear1.weight: elements 3 to 5 are all 0, Binary has no zero, and its scale, stored as E8M0, cannot be 0; \
+                    store the scale as F32, F16, Bf16 or E4M3 (`scale: Real(…)`), or choose a format with a zero";
+    for scale in [power(PowerFit::MaxAbs), power(PowerFit::LeastSquares), real] {
+        let binary = of(Format::Binary, Rounding::Nearest, Some(scale));
+        assert_eq!(binary.quantize(&[weight]).unwrap_err().to_string(), expected);
+        assert_eq!(binary.pack(&[weight]).unwrap_err().to_string(), expected);
+        assert_eq!(binary.encode(&[weight]).unwrap_err().to_string(), expected);
+        // Without such a channel there is nothing to refuse.
+        assert!(binary.quantize(&[Tensor { data: &[0.5, 1.0, 1.0, 0.0, 0.0, 1.0], ..WEIGHT }]).is_ok());
+    }
+}
+
+/// Formats with a zero and codebooks of one's own have a scale of 1 for zeros: these go to the nearest number, of two equally
+/// near to that of the even code.
+#[test]
+fn zeros_of_other_formats_have_a_scale_of_1() {
+    let zeros = Tensor { data: &[0.0; 6], ..WEIGHT };
+    let check = |text: &str, expected: f32| {
+        let quantized = of(crate::parsed(text), Rounding::Nearest, Some(MAX_ABS)).quantize(&[zeros]).unwrap();
+        assert_eq!(
+            (quantized.data[0].as_slice(), quantized.reports[0].scale),
+            (&[expected; 6][..], 1.0),
+            "{text}"
+        );
+    };
+    check("Ternary", 0.0);
+    check("Int(2)", 0.0);
+    check("E2M1", 0.0);
+    check("Values([-0.5, 0.5])", -0.5);
+    check("Values([0.25, -0.5])", 0.25);
+}
+
 #[test]
 fn a_description_without_randomness_has_no_seed() {
     let text = |quantizer: &Quantizer| serde_json::to_string(quantizer).unwrap();

@@ -82,6 +82,11 @@ fn percentiles_are_by_nearest_rank() {
     check(&weights, 1e-9, 1.0);
     check(&weights, 100.0, 10.0);
     check(&[0.0, 0.0, 0.0, 12.0], 50.0, 12.0);
+    // 86.4 % of 375 are 324, though in binary64 375·86.4/100 is more; 17.6 % of 875 are 154.
+    let many: Vec<f32> = (1..=876).map(|i| (i * 389 % 877) as f32).collect();
+    let lowest = |count: f32| many.iter().copied().filter(|weight| *weight <= count).collect::<Vec<_>>();
+    check(&lowest(375.0), 86.4, 324.0);
+    check(&lowest(875.0), 17.6, 154.0);
     assert_eq!(real(e2m1, RealFit::MaxAbs, &weights), 10.0 / 6.0);
 }
 

@@ -1,0 +1,106 @@
+//! Batch normalizations that have a single number per channel of an image: behind Flatten or Linear, or on images of
+//! 1 x 1. In a batch of one image such a channel has no variance; `PyTorch` refuses such a batch, and so does training.
+//! Knows nothing of batches.
+
+use super::architecture::{Architecture, LayerSpec};
+use super::graph::{Graph, Layer};
+use super::op::{Op, Shape};
+
+/// Sides of images that are tried; a network that takes none of them takes none at all.
+const SIDES: std::ops::RangeInclusive<usize> = 1..=4096;
+
+/// Returns the first batch normalization with a single number per channel.
+pub(crate) fn single_number_norm(graph: &Graph) -> Option<&Layer> {
+    let is_single = |layer: &&Layer| layer.input.channels().1 == 1;
+    graph.layers.iter().filter(|layer| matches!(layer.op, Op::BatchNorm { .. })).find(is_single)
+}
+
+/// Returns whether images of some size give the network a batch normalization with a single number per channel, for
+/// callers that do not know the images. Sides grow with the image's, so the smallest image that the network takes decides.
+pub(crate) fn may_have_single_number_norm(architecture: &Architecture) -> bool {
+    let Architecture::Layers(layers) = architecture.resolved(1) else { return false };
+    let has_norm = layers.iter().any(|layer| matches!(layer, LayerSpec::BatchNorm { .. }));
+    has_norm && SIDES.into_iter().find_map(|side| has_single(&layers, side)).unwrap_or(false)
+}
+
+/// Returns whether images of this side lead to such a normalization; none if the network does not take them.
+fn has_single(layers: &[LayerSpec], side: usize) -> Option<bool> {
+    let (mut shape, mut found) = (Shape::Image([1, side, side]), false);
+    for layer in layers {
+        let (op, _) = Op::of(layer);
+        // Channels do not matter; those of a convolution must be a multiple of its groups.
+        if let (Op::Conv { groups, .. }, Shape::Image([channels, ..])) = (op, &mut shape) {
+            *channels = groups;
+        }
+        found |= matches!(op, Op::BatchNorm { .. }) && shape.channels().1 == 1;
+        shape = op.output(shape).ok()?;
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(layers: &[LayerSpec], image: [usize; 3], may: bool, has: bool) {
+        let mut layers = layers.to_vec();
+        layers.extend([LayerSpec::Flatten, LayerSpec::linear(10)]);
+        let architecture = Architecture::Layers(layers);
+        let graph = Graph::resolve(&architecture, image, 10).unwrap();
+        assert_eq!(may_have_single_number_norm(&architecture), may, "{architecture:?}");
+        assert_eq!(single_number_norm(&graph).is_some(), has, "{architecture:?}");
+    }
+
+    #[test]
+    fn norms_of_rows_and_of_single_pixels_are_found() {
+        let padded = LayerSpec::Conv {
+            out: 4,
+            kernel: 3,
+            stride: 1,
+            padding: 1,
+            dilation: 1,
+            groups: 1,
+            bias: true,
+            name: None,
+        };
+        let (norm, pool) = (LayerSpec::batch_norm, || LayerSpec::max_pool(2));
+        let mnist = [1, 28, 28];
+        check(&[LayerSpec::Flatten, LayerSpec::linear(8), norm(), LayerSpec::Relu], mnist, true, true);
+        check(&[LayerSpec::Flatten, norm()], mnist, true, true);
+        check(&[LayerSpec::conv(4, 3), LayerSpec::Relu, pool()], mnist, false, false);
+        // A pool behind the normalization needs at least four numbers of a channel.
+        check(&[padded.clone(), norm(), LayerSpec::Relu, pool()], mnist, false, false);
+        // LeNet-5's third convolution leaves 1 x 1 of 28 x 28, and 2 x 2 of 32 x 32 with a window of 4.
+        let deep = |kernel| {
+            [
+                LayerSpec::conv(6, 5),
+                pool(),
+                LayerSpec::conv(16, 5),
+                pool(),
+                LayerSpec::conv(120, kernel),
+                norm(),
+            ]
+        };
+        check(&deep(4), mnist, true, true);
+        check(&deep(4), [3, 32, 32], true, false);
+        // Images of 1 x 1 are images.
+        check(&[padded, norm()], mnist, true, false);
+    }
+
+    #[test]
+    fn perceptrons_and_networks_that_take_no_image_have_none() {
+        assert!(!may_have_single_number_norm(&Architecture::Mlp { hidden: vec![8], dropout: 0.0 }));
+        let grouped = LayerSpec::Conv {
+            out: 4,
+            kernel: 3,
+            stride: 1,
+            padding: 0,
+            dilation: 1,
+            groups: 3,
+            bias: true,
+            name: None,
+        };
+        let none = Architecture::Layers(vec![grouped, LayerSpec::batch_norm()]);
+        assert!(!may_have_single_number_norm(&none));
+    }
+}

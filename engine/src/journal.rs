@@ -89,6 +89,10 @@ mod tests {
         let stamped = Stamped { at: 1.5, event: Event::Rebuilt { task: "net".into(), seconds: 0.5 } };
         assert_eq!(serde_json::from_str::<Stamped>(line).unwrap(), stamped);
         assert_eq!(serde_json::to_string(&stamped).unwrap(), line);
+        let computed = Stamped { at: 2.0, event: Event::Computed { task: "net".into() } };
+        let line_of_it = r#"{"at":2.0,"event":"computed","task":"net"}"#;
+        assert_eq!(serde_json::from_str::<Stamped>(line_of_it).unwrap(), computed);
+        assert!(serde_json::from_str::<Stamped>(r#"{"at":2.0,"event":"of a later version"}"#).is_err());
         // Journals of the first version had no times.
         let old = line.replace(r#""at":1.5,"#, "");
         assert_eq!(serde_json::from_str::<Stamped>(&old).unwrap().event, stamped.event);

@@ -58,6 +58,11 @@ impl<W: Write> Plain<W> {
                     metrics.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
                 self.counted(&format!("{task} {done}/{total} {}", metrics.join(" ")))
             }
+            // A result counts once it is recorded; the line comes then.
+            Event::Computed { .. } => return,
+            Event::Postponed { task, because } => self.counted(&format!(
+                "{task} waits until {because}, whose kept artifact is lost, has run again"
+            )),
             Event::Completed { task, metrics, seconds, .. } => {
                 self.done += 1;
                 let accuracy =

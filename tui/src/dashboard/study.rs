@@ -244,6 +244,12 @@ impl Study {
         !matches!(self.course, Course::Ended(_) | Course::Gone)
     }
 
+    /// Returns whether times of the run move with the clock: not those of a replay, which move with its events.
+    #[must_use]
+    pub fn ticks(&self) -> bool {
+        self.is_going() && self.opened.began.is_some()
+    }
+
     /// Returns the seconds the run has taken by `now`, in seconds of Unix time.
     #[must_use]
     pub fn elapsed(&self, now: f64) -> f64 {

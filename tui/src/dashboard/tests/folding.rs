@@ -188,3 +188,17 @@ fn a_task_whose_input_is_lost_waits_again() {
     let words = format!("{name} waits until {lost}, whose kept artifact is lost, has run again");
     assert!(bench.frame().contains(&words), "{}", bench.frame());
 }
+
+#[test]
+fn only_what_moves_with_the_clock_is_drawn_anew_each_second() {
+    let mut bench = Bench::new((120, 40), 10);
+    for (view, ticks) in [("1", true), ("2", false), ("3", false), ("4", false), ("5", false), ("6", false)] {
+        bench.press(&[view]);
+        assert_eq!(bench.app.ticks(), ticks, "{view}");
+    }
+    bench.press(&["1", "Right", "Enter"]);
+    assert!(bench.app.ticks(), "its elapsed time is shown:\n{}", bench.frame());
+    bench.press(&["1"]);
+    bench.finish();
+    assert!(!bench.app.ticks(), "after the end no time moves");
+}

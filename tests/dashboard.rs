@@ -246,6 +246,7 @@ fn a_panic_in_an_op_leaves_the_terminal_sane_and_names_the_task() {
     let left = terminal.scrollback();
     assert!(left.contains("full(seed=0) failed: a fault in fewbits itself (asked for by a test)"), "{left}");
     assert!(left.contains("13 tasks: 7 ran"), "{left}");
+    assert!(left.contains("failed tasks are not kept: the next `run` runs them again"), "{left}");
 }
 
 #[test]

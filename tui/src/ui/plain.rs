@@ -94,6 +94,9 @@ impl<W: Write> Plain<W> {
                 for (because, count) in std::mem::take(&mut self.skipped) {
                     self.say(&format!("{count} skipped: {because} failed"));
                 }
+                if let Some(advice) = advice(summary) {
+                    self.say(advice);
+                }
                 sentence(summary)
             }
         };
@@ -128,6 +131,12 @@ pub fn sentence(summary: &Summary) -> String {
         summary.skipped,
         duration(summary.seconds)
     )
+}
+
+/// Says what becomes of the failed tasks of a run; nothing where none failed.
+#[must_use]
+pub fn advice(summary: &Summary) -> Option<&'static str> {
+    (summary.failed > 0).then_some("failed tasks are not kept: the next `run` runs them again")
 }
 
 /// Says why a task runs, in a few words.

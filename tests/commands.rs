@@ -1,6 +1,8 @@
 //! The rest of the command line: progress, completions, usage.
 
-use crate::fixture::{Bench, TINY, end};
+use std::collections::BTreeSet;
+
+use crate::fixture::{Bench, TINY, end, events};
 
 #[test]
 fn plain_progress_counts_up_to_the_summary() {
@@ -60,6 +62,30 @@ fn the_last_line_of_json_is_the_summary() {
     assert_eq!(tasks, ran + cached + failed + skipped);
     assert_eq!(told.stderr, "");
     assert!(last["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));
+}
+
+#[test]
+fn at_no_event_do_more_tasks_run_than_there_are_jobs() {
+    let bench = Bench::with(TINY);
+    // Tasks that take a fraction of the time that their results take to the disk.
+    bench.edit("\"e\": [2, 3]", "\"e\": Range(1, 8), \"m\": Range(0, 6)");
+    bench.edit("m: 2", "m: Axis(\"m\")");
+    bench.edit("rows: [\"e\"]", "rows: [\"e\", \"m\"]");
+    let ended = bench.fewbits(["run", "x.ron", "--ui", "json", "--jobs", "2"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let (mut running, mut saving, mut most) = (BTreeSet::new(), BTreeSet::new(), 0);
+    for event in events(&ended.stdout) {
+        let task = event["task"].as_str().unwrap_or_default().to_owned();
+        match event["event"].as_str() {
+            Some("started") => assert!(running.insert(task), "{event}"),
+            Some("computed") => assert!(running.remove(&task) && saving.insert(task), "{event}"),
+            Some("completed") => assert!(saving.remove(&task), "{event}"),
+            _ => {}
+        }
+        most = most.max(running.len());
+        assert!(running.len() <= 2, "{running:?}");
+    }
+    assert_eq!((running.len(), saving.len(), most), (0, 0, 2));
 }
 
 #[test]

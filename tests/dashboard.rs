@@ -16,7 +16,7 @@ fn endless() -> Bench {
 }
 
 /// Six trainings of about a second each, one after the other.
-fn slow() -> Bench {
+pub fn slow() -> Bench {
     let bench = Bench::with(TINY);
     bench.edit("\"seed\": [0, 1]", "\"seed\": Range(0, 5)");
     bench.edit("train: 200", "train: 2000");
@@ -25,7 +25,7 @@ fn slow() -> Bench {
 }
 
 /// A run that goes on in another process, and no longer than the test.
-struct Background(Child);
+pub struct Background(pub Child);
 
 impl Background {
     fn start(bench: &Bench) -> Self {
@@ -102,6 +102,38 @@ fn a_run_that_nobody_touches_leaves_by_itself_with_its_results() {
     terminal.run("fewbits run x.ron; echo over");
     let again = terminal.wait_for("the end", |text| text.contains("\nover\n"));
     assert!(again.contains("tradeoff: accuracy.accuracy"), "{again}");
+}
+
+#[test]
+fn the_list_of_runs_notices_new_runs_while_it_is_looked_at() {
+    let bench = Bench::with(TINY);
+    bench.run_well();
+    let terminal = Terminal::open(&bench, 120, 40);
+    terminal.run("fewbits watch");
+    terminal.wait_for_dashboard();
+    terminal.press("6", "runs: 1");
+    bench.edit("epochs: 1", "epochs: 2");
+    bench.run_well();
+    terminal.wait_for("the new run", |text| text.contains("runs: 2"));
+    terminal.wait_for("its end", |text| text.matches("13 tasks: ").count() == 2);
+    terminal.send("q");
+    assert_eq!(terminal.wait_for_shell(), 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_watcher_that_is_told_to_end_leaves_the_terminal_and_says_that_it_was_interrupted() {
+    let bench = Bench::with(TINY);
+    bench.run_well();
+    let terminal = Terminal::open(&bench, 100, 30);
+    terminal.run("fewbits watch");
+    terminal.wait_for_dashboard();
+    terminal.wait_for("the end", |text| text.contains("tiny: ✓ done"));
+    // The time that a dashboard may take to close counts from the signal, however long it was open before.
+    sleep(Duration::from_millis(2500));
+    let other = Terminal::open(&bench, 80, 24);
+    other.send(&format!("kill -TERM {}\r", terminal.front()));
+    assert_eq!(terminal.wait_for_shell(), 130, "{}", terminal.scrollback());
 }
 
 #[test]
@@ -214,6 +246,7 @@ fn a_panic_in_an_op_leaves_the_terminal_sane_and_names_the_task() {
     let left = terminal.scrollback();
     assert!(left.contains("full(seed=0) failed: a fault in fewbits itself (asked for by a test)"), "{left}");
     assert!(left.contains("13 tasks: 7 ran"), "{left}");
+    assert!(left.contains("failed tasks are not kept: the next `run` runs them again"), "{left}");
 }
 
 #[test]

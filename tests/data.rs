@@ -36,6 +36,16 @@ fn a_missing_dataset_fails_its_task_alone_and_says_what_to_do() {
     let plain = bench.fewbits(["run", "x.ron"]);
     assert_eq!(plain.code, Some(1));
     assert!(plain.stderr.contains("fashion failed: ") && plain.stdout.contains("tradeoff"), "{plain:?}");
+    // Whoever sees a failure is told that it is not remembered; a run without failures says nothing of it.
+    let advice = "failed tasks are not kept: the next `run` runs them again\n";
+    for arguments in [&["run", "x.ron"][..], &["run", "x.ron", "--quiet"]] {
+        let told = bench.fewbits(arguments);
+        assert_eq!(told.stderr.matches(advice).count(), 1, "{told:?}");
+    }
+    assert_eq!(bench.stdout(["watch"]).matches(advice).count(), 1);
+    bench.write("x.ron", TINY);
+    let well = bench.fewbits(["run", "x.ron"]);
+    assert!(well.code == Some(0) && !well.stderr.contains("not kept"), "{well:?}");
 }
 
 #[test]

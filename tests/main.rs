@@ -14,6 +14,8 @@ mod fixture;
 mod formats;
 mod help;
 mod housekeeping;
+#[cfg(target_os = "linux")]
+mod idle;
 mod incremental;
 mod kinds;
 mod report;

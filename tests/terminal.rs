@@ -188,6 +188,20 @@ impl Terminal {
         self.pty.resize(pty_process::Size::new(rows, columns)).expect("a size");
     }
 
+    /// Returns the process that the shell runs in front.
+    #[cfg(target_os = "linux")]
+    pub fn front(&self) -> u32 {
+        let shell = self.shell.id().to_string();
+        let is_child = |process: &u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+            // The name, in parentheses, may hold spaces; the parent is the second field behind it.
+            stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)) == Some(&shell)
+        };
+        let names = std::fs::read_dir("/proc").expect("/proc").flatten().map(|entry| entry.file_name());
+        let mut processes = names.filter_map(|name| name.to_str()?.parse().ok());
+        processes.find(is_child).expect("a process")
+    }
+
     /// Returns what was put on the clipboard, as base64.
     pub fn copied(&self) -> Vec<String> {
         self.screen.lock().expect("the screen").callbacks().copied.clone()

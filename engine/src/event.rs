@@ -43,6 +43,12 @@ pub enum Event {
         #[serde(with = "crate::metrics")]
         metrics: BTreeMap<String, f64>,
     },
+    /// A task's job ended with a result that is not yet recorded: the task no longer runs, and a crash would lose it.
+    /// Journals of older versions lack this event.
+    Computed {
+        /// The task's name.
+        task: String,
+    },
     /// A task's result was recorded and is safe from a crash.
     Completed {
         /// The task's name.
@@ -64,6 +70,14 @@ pub enum Event {
         key: String,
         /// The task of this run that made the result; none if it was in the store.
         same_as: Option<String>,
+    },
+    /// A task's job ended without a result because a kept artifact was lost; the task starts again once the artifact has
+    /// been made again. Journals of older versions lack this event.
+    Postponed {
+        /// The task's name.
+        task: String,
+        /// The task whose artifact was lost.
+        because: String,
     },
     /// An artifact that is not kept was made again for a task that reads it.
     Rebuilt {

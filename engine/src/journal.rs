@@ -98,6 +98,10 @@ mod tests {
         let old = line.replace(r#""-Infinity""#, "null");
         let read = serde_json::from_str::<Stamped>(&old).unwrap().event;
         assert!(matches!(read, Event::Progressed { metrics, .. } if metrics.len() == 1));
+        let computed = Stamped { at: 2.0, event: Event::Computed { task: "net".into() } };
+        let line_of_it = r#"{"at":2.0,"event":"computed","task":"net"}"#;
+        assert_eq!(serde_json::from_str::<Stamped>(line_of_it).unwrap(), computed);
+        assert!(serde_json::from_str::<Stamped>(r#"{"at":2.0,"event":"of a later version"}"#).is_err());
         // Journals of the first version had no times.
         let line = serde_json::to_string(&stamped).unwrap();
         let old = line.replace(r#""at":1.5,"#, "");

@@ -1,8 +1,8 @@
 //! Signals: the first that asks the program to end is passed on, the second ends it at once; being continued is told.
-//! Listens on a thread of its own, so that it hears them whatever the others do.
+//! Listens on a thread of its own, so that it hears them whatever the others do, and wakes the others then.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result};
@@ -19,7 +19,11 @@ pub struct Signals {
     halt: Arc<watch::Sender<Halt>>,
     continued: Arc<AtomicBool>,
     came: Arc<AtomicBool>,
+    listener: Arc<Mutex<Option<Listener>>>,
 }
+
+/// Wakes a thread that sleeps until something happens.
+type Listener = Box<dyn Fn() + Send>;
 
 /// The signals that are listened to.
 struct Heard {
@@ -27,6 +31,7 @@ struct Heard {
     terminate: Signal,
     hangup: Signal,
     resume: Signal,
+    resize: Signal,
 }
 
 impl Signals {
@@ -36,6 +41,7 @@ impl Signals {
             halt: Arc::new(watch::channel(Halt::No).0),
             continued: Arc::default(),
             came: Arc::default(),
+            listener: Arc::default(),
         };
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
@@ -81,6 +87,18 @@ impl Signals {
         self.continued.swap(false, Ordering::SeqCst)
     }
 
+    /// Calls `listener` after every signal, and after a change of the terminal's size, on the thread of the signals. There is
+    /// one listener at a time.
+    pub fn on_signal(&self, listener: impl Fn() + Send + 'static) {
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(listener));
+    }
+
+    fn tell(&self) {
+        if let Some(listener) = &*self.listener.lock().unwrap_or_else(PoisonError::into_inner) {
+            listener();
+        }
+    }
+
     async fn pass_on(self, mut heard: Heard) {
         let mut before = false;
         loop {
@@ -90,6 +108,11 @@ impl Signals {
                 _ = heard.hangup.recv() => (),
                 _ = heard.resume.recv() => {
                     self.continued.store(true, Ordering::SeqCst);
+                    self.tell();
+                    continue;
+                }
+                _ = heard.resize.recv() => {
+                    self.tell();
                     continue;
                 }
             }
@@ -100,6 +123,7 @@ impl Signals {
             before = true;
             self.came.store(true, Ordering::SeqCst);
             self.ask(Halt::Now);
+            self.tell();
         }
     }
 }
@@ -111,6 +135,7 @@ impl Heard {
             interrupt: on(SignalKind::interrupt())?,
             terminate: on(SignalKind::terminate())?,
             hangup: on(SignalKind::hangup())?,
+            resize: on(SignalKind::window_change())?,
             resume: on(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
         })
     }

@@ -180,7 +180,6 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         let inputs = match self.course.supply.recipes(task) {
             Ok(inputs) => inputs,
             Err(lost) => {
-                self.course.schedule.stop_running();
                 self.course.send_back(task, Some(lost))?;
                 return Ok(());
             }
@@ -191,7 +190,6 @@ impl<'r, O: Ops> Coordinator<'r, O> {
                 preimage
             }
             _ => {
-                self.course.schedule.stop_running();
                 self.course.send_back(task, None)?;
                 return Ok(());
             }
@@ -229,7 +227,6 @@ impl<'r, O: Ops> Coordinator<'r, O> {
             Message::Reported(event) => self.course.announcer.tell(event),
             Message::Recorded(tickets, result) => self.recorded(&tickets, &result),
             Message::Ended(job, outcome) => {
-                self.course.schedule.stop_running();
                 match outcome {
                     Ok(done) => self.done(&job, done)?,
                     Err(error) => self.undone(&job, &error)?,
@@ -240,10 +237,11 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         Ok(())
     }
 
-    /// A task gave a result: it goes to the store, and dependents may start from memory.
+    /// A task's job gave a result: it goes to the store, and dependents may start from memory.
     fn done(&mut self, job: &Job, done: Done<O::Artifact>) -> Result<(), RunError> {
         let task = job.task;
         let Done { record, artifact, objects } = done;
+        self.course.computed(task);
         let completed = Event::Completed {
             task: self.graph.name(task),
             key: job.key.to_string(),
@@ -270,7 +268,10 @@ impl<'r, O: Ops> Coordinator<'r, O> {
     /// A job gave no result.
     fn undone(&mut self, job: &Job, error: &JobError) -> Result<(), RunError> {
         match error {
-            JobError::Op(OpError::Cancelled) => return Ok(()),
+            JobError::Op(OpError::Cancelled) => {
+                self.course.schedule.leave(job.task);
+                return Ok(());
+            }
             JobError::Lost(input) => return Ok(self.course.lost(job.task, *input)?),
             JobError::Differs { key, .. } => {
                 self.store.drop_record(key)?;

@@ -105,6 +105,12 @@ impl<'r, O: Ops> Course<'r, O> {
         Ok(())
     }
 
+    /// A task's job ended with a result that is not yet recorded.
+    pub fn computed(&mut self, task: TaskId) {
+        self.schedule.save(task);
+        self.announcer.tell(Event::Computed { task: self.graph.name(task) });
+    }
+
     /// A task's result is known: serves those that take it, settles those that waited for it.
     pub fn known(&mut self, task: TaskId, planned: Planned) -> Result<(), StoreError> {
         self.supply.learn(task, planned);
@@ -173,9 +179,10 @@ impl<'r, O: Ops> Course<'r, O> {
             self.failed(task, format!("{input}: what was kept of it cannot be read back; check the disk"));
             return Ok(());
         }
+        let name = self.graph.name(input);
+        self.announcer.tell(Event::Postponed { task: self.graph.name(task), because: name.clone() });
         // Others that read the same artifact find the same, even after it was made again.
         if self.lost.insert(input) {
-            let name = self.graph.name(input);
             let message = format!("{name}: its kept artifact is gone or damaged; it runs again");
             self.announcer.tell(Event::Warned { message });
             self.supply.hold(input);

@@ -19,8 +19,10 @@ enum Status {
     Following,
     /// Can run.
     Ready,
-    /// Runs, or its result is being recorded.
+    /// A job works on it.
     Running,
+    /// Its job gave a result, which is on its way to the disk.
+    Saving,
     /// Its result is recorded.
     Ran,
     /// Its result was there, or is another's.
@@ -65,8 +67,8 @@ impl Schedule {
         let mut inputs = inputs.to_vec();
         inputs.sort_unstable();
         inputs.dedup();
-        self.status[task.index()] =
-            if inputs.is_empty() { Status::Settling } else { Status::Blocked(inputs.len() as u32) };
+        let blocked = Status::Blocked(inputs.len() as u32);
+        self.turn(task, if inputs.is_empty() { Status::Settling } else { blocked });
         for input in inputs {
             self.dependents.entry(input).or_default().push(task);
         }
@@ -76,19 +78,18 @@ impl Schedule {
     pub fn make_ready(&mut self, task: TaskId, key: Key) {
         let leader = *self.in_flight.entry(key).or_insert(task);
         if leader != task {
-            self.status[task.index()] = Status::Following;
+            self.turn(task, Status::Following);
             self.followers.entry(leader).or_default().push(task);
             return;
         }
-        self.status[task.index()] = Status::Ready;
+        self.turn(task, Status::Ready);
         self.ready.push((self.depth[task.index()], std::cmp::Reverse(task)));
     }
 
     /// Takes the next task to run.
     pub fn start_next(&mut self) -> Option<TaskId> {
         let (_, std::cmp::Reverse(task)) = self.ready.pop()?;
-        self.status[task.index()] = Status::Running;
-        self.running += 1;
+        self.turn(task, Status::Running);
         Some(task)
     }
 
@@ -107,19 +108,19 @@ impl Schedule {
         free
     }
 
-    /// A task that ran no longer does; its result, if it has one, is not recorded yet.
-    pub fn stop_running(&mut self) {
-        self.running -= 1;
+    /// A task's job gave a result, which is now to be recorded.
+    pub fn save(&mut self, task: TaskId) {
+        self.turn(task, Status::Saving);
     }
 
     /// A task turned out to have a result.
     pub fn cache(&mut self, task: TaskId) {
-        self.status[task.index()] = Status::Cached;
+        self.turn(task, Status::Cached);
     }
 
     /// A task's result is recorded.
     pub fn record(&mut self, task: TaskId) {
-        self.status[task.index()] = Status::Ran;
+        self.turn(task, Status::Ran);
     }
 
     /// Returns the tasks that take this task's result.
@@ -135,14 +136,19 @@ impl Schedule {
 
     /// A task failed: returns the tasks that cannot run because of it.
     pub fn fail(&mut self, task: TaskId) -> Vec<TaskId> {
-        self.status[task.index()] = Status::Failed;
+        self.turn(task, Status::Failed);
         self.strand(task)
     }
 
     /// A task cannot run: returns the tasks that cannot run because of it.
     pub fn skip(&mut self, task: TaskId) -> Vec<TaskId> {
-        self.status[task.index()] = Status::Skipped;
+        self.turn(task, Status::Skipped);
         self.strand(task)
+    }
+
+    /// A task's job was cancelled: an interrupted run leaves the task.
+    pub fn leave(&mut self, task: TaskId) {
+        self.turn(task, Status::Skipped);
     }
 
     /// Returns whether a task will not give a result in this run.
@@ -165,7 +171,7 @@ impl Schedule {
         self.in_flight.remove(&key);
         let followers = self.take_followers(task);
         for follower in &followers {
-            self.status[follower.index()] = Status::Settling;
+            self.turn(*follower, Status::Settling);
         }
         followers
     }
@@ -179,7 +185,7 @@ impl Schedule {
         }
     }
 
-    /// Returns how many tasks run.
+    /// Returns how many tasks run: never more than there are jobs.
     #[must_use]
     pub fn running(&self) -> usize {
         self.running
@@ -198,6 +204,13 @@ impl Schedule {
         let (ran, cached, failed) = (count(Status::Ran), count(Status::Cached), count(Status::Failed));
         let tasks = self.status.len();
         Summary { tasks, ran, cached, failed, skipped: tasks - ran - cached - failed, seconds }
+    }
+
+    /// Changes a task's status and counts the tasks that run.
+    fn turn(&mut self, task: TaskId, status: Status) {
+        let before = std::mem::replace(&mut self.status[task.index()], status);
+        self.running += usize::from(status == Status::Running);
+        self.running -= usize::from(before == Status::Running);
     }
 
     /// Skips what waits for a task's result.
@@ -271,6 +284,33 @@ mod tests {
         schedule.record(tasks[4]);
         let Summary { tasks, ran, cached, failed, skipped, .. } = schedule.summary(0.0);
         assert_eq!((tasks, ran, cached, failed, skipped), (5, 1, 0, 1, 3));
+    }
+
+    #[test]
+    fn a_task_runs_while_a_job_works_on_it_and_no_longer() {
+        type Change = fn(&mut Schedule, TaskId);
+        let ends: [Change; 6] = [
+            Schedule::save,
+            Schedule::leave,
+            Schedule::record,
+            |schedule, task| drop(schedule.fail(task)),
+            |schedule, task| drop(schedule.skip(task)),
+            |schedule, task| schedule.wait(task, &[]),
+        ];
+        for end in ends {
+            let (tasks, mut schedule) = schedule(&[0, 0], &[&[], &[]]);
+            schedule.make_ready(tasks[0], key("a"));
+            schedule.make_ready(tasks[1], key("b"));
+            assert_eq!(schedule.running(), 0);
+            schedule.start_next();
+            schedule.start_next();
+            assert_eq!(schedule.running(), 2);
+            end(&mut schedule, tasks[0]);
+            assert_eq!(schedule.running(), 1);
+            schedule.save(tasks[1]);
+            schedule.record(tasks[1]);
+            assert_eq!(schedule.running(), 0, "saving and recording count once");
+        }
     }
 
     #[test]

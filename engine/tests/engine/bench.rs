@@ -1,6 +1,6 @@
 //! A store in a temporary directory, and runs on it as lists of lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,6 +81,9 @@ impl Bench {
             let Summary { tasks, ran, cached, failed, skipped, .. } = *summary;
             assert_eq!(tasks, ran + cached + failed + skipped, "{summary:?}");
         }
+        let left = working(&all, self.jobs);
+        let cut = result.is_err() || all.contains(&Event::Interrupted);
+        assert!(cut || left == 0, "{left} tasks started and never ended: {all:#?}");
         (all, result)
     }
 
@@ -165,7 +168,10 @@ pub fn lines(events: &[Event]) -> Vec<String> {
     let mut lines: Vec<String> = vec![];
     for event in events {
         match event {
-            Event::Planned { .. } | Event::Progressed { .. } | Event::Finished(_) => {}
+            Event::Planned { .. }
+            | Event::Progressed { .. }
+            | Event::Computed { .. }
+            | Event::Finished(_) => {}
             Event::Started { task, .. } => lines.push(format!("started {task}")),
             Event::Completed { task, metrics, .. } => {
                 let start = format!("started {task}");
@@ -180,6 +186,7 @@ pub fn lines(events: &[Event]) -> Vec<String> {
                 lines.insert(at + 1 + after, format!("{task}{takes}"));
             }
             Event::Reused { task, same_as: None, .. } => lines.push(format!("{task} reused")),
+            Event::Postponed { task, because } => lines.push(format!("{task} postponed: {because}")),
             Event::Rebuilt { task, .. } => lines.push(format!("{task} rebuilt")),
             Event::Failed { task, error } => lines.push(format!("{task} failed: {error}")),
             Event::Skipped { task, because } => lines.push(format!("{task} skipped: {because}")),
@@ -189,6 +196,37 @@ pub fn lines(events: &[Event]) -> Vec<String> {
         }
     }
     lines
+}
+
+/// Follows every task from its start to the record of its result: at no event do more tasks run than there are jobs, and
+/// no result is recorded whose job has not ended. Returns how many tasks run after the last event.
+fn working(events: &[Event], jobs: usize) -> usize {
+    let (mut running, mut saving) = (BTreeSet::new(), BTreeSet::new());
+    for event in events {
+        match event {
+            Event::Started { task, .. } => assert!(running.insert(task), "{task} started twice"),
+            Event::Computed { task } => {
+                assert!(running.remove(task) && saving.insert(task), "{task} does not run");
+            }
+            Event::Completed { task, .. } => assert!(saving.remove(task), "{task} is not computed"),
+            Event::Postponed { task, .. } => assert!(running.remove(task), "{task} does not run"),
+            Event::Failed { task, .. } => {
+                running.remove(task);
+                saving.remove(task);
+            }
+            Event::Planned { .. }
+            | Event::Progressed { .. }
+            | Event::Reused { .. }
+            | Event::Rebuilt { .. }
+            | Event::Skipped { .. }
+            | Event::Warned { .. }
+            | Event::Draining
+            | Event::Interrupted
+            | Event::Finished(_) => {}
+        }
+        assert!(running.len() <= jobs, "{running:?} run with {jobs} jobs");
+    }
+    running.len()
 }
 
 /// Returns why each task that started did.

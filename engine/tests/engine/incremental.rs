@@ -50,6 +50,32 @@ fn everything_runs_once_and_then_nothing() {
 }
 
 #[test]
+fn a_task_starts_is_computed_and_then_recorded() {
+    let (mut bench, text) = (Bench::new(), experiment("", r#""a": Number(value: 3), "s": Show(of: "a")"#));
+    let kinds = |events: &[Event], wanted: &str| -> Vec<&'static str> {
+        let kind = |event: &Event| match event {
+            Event::Started { task, .. } if task == wanted => Some("started"),
+            Event::Computed { task } if task == wanted => Some("computed"),
+            Event::Completed { task, .. } if task == wanted => Some("completed"),
+            _ => None,
+        };
+        events.iter().filter_map(kind).collect()
+    };
+    let (events, _) = bench.run(&text);
+    assert_eq!(kinds(&events, "a"), ["started", "computed", "completed"]);
+    assert_eq!(kinds(&events, "s"), ["started", "computed", "completed"]);
+    // Each result takes longer to the disk than to compute, so results wait there while further tasks run.
+    for jobs in [1, 2, 8] {
+        bench.jobs = jobs;
+        let many = format!(r#""x": Range({}, {})"#, 1000 * jobs, 1000 * jobs + 300);
+        let (events, summary) = bench.run(&experiment(&many, r#""n": Number(value: Axis("x"))"#));
+        assert_eq!(summary.unwrap().ran, 301);
+        let computed = events.iter().filter(|event| matches!(event, Event::Computed { .. })).count();
+        assert_eq!(computed, 301, "{jobs}");
+    }
+}
+
+#[test]
 fn an_edited_parameter_runs_what_depends_on_it() {
     let text =
         experiment("", r#""a": Number(value: 3), "b": Number(value: 5), "c": Add(left: "a", right: "b")"#);

@@ -41,6 +41,10 @@ fn a_damaged_object_is_found_by_its_readers_and_made_again_once() {
             let warnings = crate::bench::lines(&events);
             let warnings = warnings.iter().filter(|line| line.starts_with("warned: l:")).count();
             assert_eq!(warnings, 1, "{jobs} {reads}");
+            // The first reader of each damaged artifact starts in vain and waits until `l` has run again.
+            let postponed = crate::bench::lines(&events);
+            let postponed = postponed.iter().filter(|line| line.ends_with(" postponed: l")).count();
+            assert!((1..=jobs).contains(&postponed), "{jobs} {reads} {events:#?}");
             assert_eq!(bench.events(&new), [""; 0], "{jobs} {reads}");
         }
     }

@@ -65,8 +65,10 @@ pub struct App {
     came_from: Option<View>,
     halted: Halt,
     pub(super) leave: Option<Leave>,
-    asked: HashSet<TaskId>,
-    table: Option<Wanted>,
+    /// Tasks whose record was asked for and has not come.
+    pub(super) asked: HashSet<TaskId>,
+    /// The table that is kept fresh.
+    pub(super) table: Option<Wanted>,
     asks: Vec<Ask>,
 }
 
@@ -141,7 +143,7 @@ impl App {
                     study.remember(task, record);
                 }
             }
-            News::Runs(past) => self.past = Some(past),
+            News::Runs(past) => runs::renew(self, past),
             News::Baseline(baseline) => {
                 self.say(format!("compared with run {}: tables show the differences", baseline.id));
                 (self.baseline, self.pin) = (Some(*baseline), None);
@@ -182,10 +184,11 @@ impl App {
 
     /// Shows a view.
     pub fn show(&mut self, view: View) {
+        let (before, now) = (self.view == View::Runs, view == View::Runs);
         self.view = view;
         self.came_from = None;
-        if view == View::Runs {
-            self.ask(Ask::Runs);
+        if before || now {
+            self.ask(Ask::Runs(now));
         }
     }
 
@@ -196,6 +199,17 @@ impl App {
         self.own.is_some()
             && self.leave.is_none()
             && self.study.as_ref().filter(own).is_none_or(Study::is_going)
+    }
+
+    /// Returns whether what is shown changes with the clock alone.
+    #[must_use]
+    pub fn ticks(&self) -> bool {
+        let Some(study) = self.study.as_ref().filter(|study| study.ticks()) else { return false };
+        match self.view {
+            View::Run => true,
+            View::Task => task::selected(self).is_some_and(|task| study.task(task).status == Status::Running),
+            View::Training | View::Tradeoff | View::Pareto | View::Runs => false,
+        }
     }
 
     /// Returns the lines that a list shows at once, nearly.
@@ -361,34 +375,6 @@ impl App {
                 self.say(said.unwrap_or_else(|| "nothing to select there".to_owned()));
             }
             _ => {}
-        }
-    }
-
-    /// Asks for what the view shows and is not known yet.
-    fn want(&mut self) {
-        let table = match self.view {
-            View::Tradeoff => tradeoff::wanted(self),
-            View::Pareto => pareto::wanted(self),
-            View::Run | View::Training | View::Task | View::Runs => None,
-        };
-        if table != self.table {
-            self.table = table;
-            self.ask(Ask::Table(table));
-        }
-        let tasks: Vec<TaskId> = match self.view {
-            View::Task => task::selected(self).into_iter().collect(),
-            View::Training => training::picked(self),
-            View::Run | View::Tradeoff | View::Pareto | View::Runs => vec![],
-        };
-        for task in tasks {
-            let Some(study) = &self.study else { return };
-            let stored = matches!(study.task(task).status, Status::Done | Status::Cached);
-            if stored && study.record(task).is_none() && self.asked.insert(task) {
-                let detail = study.task(task).detail.as_ref();
-                let key = detail.map_or(String::new(), |detail| detail.key.clone());
-                let run = study.opened.id.clone();
-                self.ask(Ask::Record { run, task, key });
-            }
         }
     }
 }

@@ -54,8 +54,20 @@ pub fn is_going(store: &Store, id: &str) -> Result<bool, StoreError> {
 
 /// Lists the past runs, newest first, at most so many.
 pub fn past(store: &Store, most: usize) -> Result<Vec<Past>, StoreError> {
+    past_since(store, most, &[])
+}
+
+/// Lists the past runs like [`past`], and reads only those whose end is not in `known`, an earlier list.
+pub fn past_since(store: &Store, most: usize, known: &[Past]) -> Result<Vec<Past>, StoreError> {
+    let known: HashMap<&str, &Past> = known.iter().map(|past| (past.id.as_str(), past)).collect();
     let mut all = vec![];
-    for id in store.runs()?.into_iter().rev().take(most) {
+    for (at, id) in store.runs()?.into_iter().rev().take(most).enumerate() {
+        // Only the newest run can still go on, and a run that does not has said its end or never will.
+        let is_final = |past: &&&Past| past.summary.is_some() || (at > 0 && !past.going);
+        if let Some(past) = known.get(id.as_str()).filter(is_final) {
+            all.push((*past).clone());
+            continue;
+        }
         let header = store.open_run(&id)?.next_line()?;
         let experiment = header.and_then(|line| serde_json::from_str::<Header>(&line).ok());
         let last = store.last_line_of_run(&id)?.and_then(|line| serde_json::from_str::<Stamped>(&line).ok());

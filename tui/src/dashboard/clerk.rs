@@ -2,66 +2,50 @@
 //! Follows one run at a time. Knows nothing of keys, views or terminals.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use fewbits_engine::event::Event;
 use fewbits_engine::graph::{Graph, TaskId};
-use fewbits_engine::journal::Stamped;
-use fewbits_engine::plan::Plan;
 use fewbits_engine::spec::expression::Expression;
 use fewbits_engine::spec::table::{Shape, Table};
 use fewbits_engine::table::group::Groups;
-use fewbits_engine::table::results::{Results, wants_answers};
+use fewbits_engine::table::results::Results;
 use fewbits_engine::text::fault::{Faults, Span};
 use fewbits_ops::StandardOps;
-use fewbits_store::{Key, Record, RunReader, Store, StoreError};
+use fewbits_store::{Key, Store, StoreError};
 
-use super::archive::{is_going, open, past, replan};
+use super::archive::{is_going, open, past_since};
 use super::comparison;
-use super::news::{Ask, News, Wanted};
-use super::study::Opened;
+use super::followed::Followed;
+use super::mail::Mail;
+use super::news::{Ask, News, Past, Wanted};
+use super::rest::Rest;
 
-/// How often the journal is looked at.
-const POLL: Duration = Duration::from_millis(30);
-/// Lines told at once.
-const BATCH: usize = 4000;
 /// A table is made again when this many times what it took has passed: so it costs at most a hundredth of the run.
 const REST: u32 = 100;
 /// Past runs that are listed.
 const RUNS: usize = 500;
-/// A run whose process is gone is noticed after so many looks at a journal that says nothing new.
-const PATIENCE: u32 = 20;
+/// The list of runs is read again after this long while it is shown.
+const RUNS_AGAIN: Duration = Duration::from_secs(2);
+/// The list of runs takes at most a thousandth of the time.
+const RUNS_REST: u32 = 1000;
 
 /// Reads the store.
 pub struct Clerk {
     store: Arc<Store>,
     ops: Arc<StandardOps>,
     asks: Receiver<Ask>,
-    news: Sender<News>,
+    news: Mail<News>,
     followed: Option<Followed>,
+    listed: Option<Listed>,
     /// How many times faster than it was a finished run is replayed; none shows its end at once.
     speed: Option<f64>,
 }
 
-/// The run that is followed.
-struct Followed {
-    opened: Opened,
-    reader: RunReader,
-    /// A line that was read ahead of its time.
-    ahead: Option<Stamped>,
-    since: Instant,
-    ended: bool,
-    quiet: u32,
-    results: Results,
-    /// The run, planned again: the keys of tasks that were cached. Made when first needed.
-    plan: Option<Plan>,
-    /// Whether the results of those tasks were read.
-    cached_read: bool,
-    table: Option<Wanted>,
-    /// Whether the table is older than the results.
-    stale: bool,
-    made: Option<(Instant, Duration)>,
+/// The past runs as they were read last, while they are shown.
+struct Listed {
+    runs: Vec<Past>,
+    read: Rest,
 }
 
 impl Clerk {
@@ -72,29 +56,48 @@ impl Clerk {
         ops: Arc<StandardOps>,
         speed: Option<f64>,
         asks: Receiver<Ask>,
-        news: Sender<News>,
+        news: Mail<News>,
     ) -> Self {
-        Self { store, ops, asks, news, followed: None, speed }
+        Self { store, ops, asks, news, followed: None, listed: None, speed }
     }
 
     /// Works until nobody asks any more.
     pub fn work(mut self) {
         loop {
-            match self.asks.recv_timeout(POLL) {
+            let asked = match self.patience() {
+                Some(patience) => self.asks.recv_timeout(patience),
+                None => self.asks.recv().map_err(RecvTimeoutError::from),
+            };
+            match asked {
                 Ok(ask) => self.answer(ask),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            let followed = self.follow().and_then(|()| self.refresh());
-            if let Err(error) = followed {
+            let worked = self.follow().and_then(|()| self.refresh()).and_then(|()| self.list_again());
+            if let Err(error) = worked {
                 self.trouble(&error);
             }
         }
     }
 
+    /// Returns how long there is nothing to do unless something is asked; none means for ever.
+    fn patience(&self) -> Option<Duration> {
+        let followed = self.followed.as_ref();
+        let journal = followed.and_then(|followed| followed.patience(self.speed));
+        let table = followed.and_then(Self::until_table);
+        let runs = self.listed.as_ref().map(|listed| listed.read.left(RUNS_AGAIN, RUNS_REST));
+        [journal, table, runs].into_iter().flatten().min()
+    }
+
+    /// Returns how long until the table is to be made again; none if it is fresh.
+    fn until_table(followed: &Followed) -> Option<Duration> {
+        followed.table.filter(|_| followed.stale)?;
+        let rest = followed.made.filter(|_| !followed.ended);
+        Some(rest.map_or(Duration::ZERO, |made| made.left(Duration::ZERO, REST)))
+    }
+
     fn tell(&self, news: News) {
-        // Nobody listens while the dashboard is being closed.
-        let _ = self.news.send(news);
+        self.news.send(news);
     }
 
     fn trouble(&self, error: &StoreError) {
@@ -111,7 +114,11 @@ impl Clerk {
                 Ok(())
             }
             Ask::Record { run, task, key } => self.record(&run, task, &key),
-            Ask::Runs => past(&self.store, RUNS).map(|past| self.tell(News::Runs(past))),
+            Ask::Runs(true) => self.list(),
+            Ask::Runs(false) => {
+                self.listed = None;
+                Ok(())
+            }
             Ask::Baseline(id) => self.baseline(&id),
             // These are the pilot's.
             Ask::Copy(_) | Ask::Halt(_) | Ask::Abort | Ask::Suspend | Ask::Redraw | Ask::Leave(_) => Ok(()),
@@ -129,49 +136,26 @@ impl Clerk {
                     opened.began = None;
                 }
                 self.tell(News::Opened(Box::new(opened.clone())));
-                let results = Results::none(opened.graph.len());
-                self.followed = Some(Followed {
-                    opened,
-                    reader,
-                    ahead: None,
-                    since: Instant::now(),
-                    ended: false,
-                    quiet: 0,
-                    results,
-                    plan: None,
-                    cached_read: false,
-                    table: None,
-                    stale: false,
-                    made: None,
-                });
+                self.followed = Some(Followed::new(opened, reader));
             }
             Err(why) => self.tell(News::Trouble(why)),
         }
         Ok(())
     }
 
-    /// Tells the lines that were added to the journal.
+    /// Tells the lines that were added to the journal, if it is time to look.
     fn follow(&mut self) -> Result<(), StoreError> {
-        let Some(followed) = self.followed.as_mut().filter(|followed| !followed.ended) else { return Ok(()) };
-        let mut lines = vec![];
-        let read = followed.take(&mut lines, self.speed, &self.store);
-        if !lines.is_empty() {
-            followed.quiet = 0;
-            let _ = self.news.send(News::Happened(lines));
-            return read;
-        }
-        read?;
-        if followed.ended || followed.ahead.is_some() {
+        let Some(followed) = &mut self.followed else { return Ok(()) };
+        if followed.patience(self.speed).is_none_or(|patience| !patience.is_zero()) {
             return Ok(());
         }
-        followed.quiet += 1;
-        if followed.quiet.is_multiple_of(PATIENCE) && !is_going(&self.store, &followed.opened.id)? {
-            // It may have said its end just before it was gone.
-            followed.ahead = followed.next(None)?;
-            if followed.ahead.is_none() {
-                followed.ended = true;
-                let _ = self.news.send(News::Gone);
-            }
+        let mut lines = vec![];
+        let looked = followed.look(&mut lines, self.speed, &self.store);
+        if !lines.is_empty() {
+            self.tell(News::Happened(lines));
+        }
+        if looked? {
+            self.tell(News::Gone);
         }
         Ok(())
     }
@@ -179,16 +163,42 @@ impl Clerk {
     /// Makes the table again if it is old, and enough time has passed since the last one.
     fn refresh(&mut self) -> Result<(), StoreError> {
         let Some(followed) = &mut self.followed else { return Ok(()) };
-        let Some(wanted) = followed.table.filter(|_| followed.stale) else { return Ok(()) };
-        if followed.made.is_some_and(|(at, took)| at.elapsed() < took * REST && !followed.ended) {
-            return Ok(());
-        }
+        let is_due = Self::until_table(followed).is_some_and(|rest| rest.is_zero());
+        let Some(wanted) = followed.table.filter(|_| is_due) else { return Ok(()) };
+        // Results that cannot be read are tried again with the next result, and not before.
+        followed.stale = false;
         followed.read_cached(&self.store, &self.ops)?;
         let start = Instant::now();
         let made = make(&followed.opened.graph, &followed.results, wanted);
-        followed.made = Some((Instant::now(), start.elapsed()));
-        followed.stale = false;
+        followed.made = Some(Rest::after(start));
         self.tell(News::Table(wanted, made.map(Arc::new)));
+        Ok(())
+    }
+
+    /// Lists the past runs, and again from time to time until [`Ask::Runs`] says that the list is no longer shown.
+    fn list(&mut self) -> Result<(), StoreError> {
+        let start = Instant::now();
+        let known = self.listed.take().map_or(vec![], |listed| listed.runs);
+        let runs = past_since(&self.store, RUNS, &known)?;
+        self.tell(News::Runs(runs.clone()));
+        self.listed = Some(Listed { runs, read: Rest::after(start) });
+        Ok(())
+    }
+
+    /// Tells the list of runs if it has changed, once it is time to look.
+    fn list_again(&mut self) -> Result<(), StoreError> {
+        let Some(listed) = &mut self.listed else { return Ok(()) };
+        if !listed.read.left(RUNS_AGAIN, RUNS_REST).is_zero() {
+            return Ok(());
+        }
+        let start = Instant::now();
+        let runs = past_since(&self.store, RUNS, &listed.runs);
+        listed.read = Rest::after(start);
+        let runs = runs?;
+        if listed.runs != runs {
+            listed.runs.clone_from(&runs);
+            self.tell(News::Runs(runs));
+        }
         Ok(())
     }
 
@@ -220,110 +230,6 @@ impl Clerk {
             }
             Err(why) => self.tell(News::Trouble(why)),
         }
-        Ok(())
-    }
-}
-
-impl Followed {
-    /// Takes the lines whose time has come and learns from them; those taken before a fault are not lost.
-    fn take(
-        &mut self,
-        lines: &mut Vec<Stamped>,
-        speed: Option<f64>,
-        store: &Store,
-    ) -> Result<(), StoreError> {
-        while lines.len() < BATCH {
-            let Some(stamped) = self.next(speed)? else { break };
-            lines.push(stamped);
-            if let Some(stamped) = lines.last() {
-                self.learn(stamped, store)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns the next line whose time has come.
-    fn next(&mut self, speed: Option<f64>) -> Result<Option<Stamped>, StoreError> {
-        let now = speed.map(|speed| self.since.elapsed().as_secs_f64() * speed);
-        let line = match self.ahead.take() {
-            Some(line) => Some(line),
-            None => loop {
-                // A line that cannot be read is of a newer program, or damaged: the others still count.
-                match self.reader.next_line()? {
-                    None => break None,
-                    Some(line) => {
-                        if let Ok(stamped) = serde_json::from_str(&line) {
-                            break Some(stamped);
-                        }
-                    }
-                }
-            },
-        };
-        let Some(line) = line else { return Ok(None) };
-        if now.is_some_and(|now| line.at > now) {
-            self.ahead = Some(line);
-            return Ok(None);
-        }
-        Ok(Some(line))
-    }
-
-    /// Takes in what a line says of results.
-    fn learn(&mut self, stamped: &Stamped, store: &Store) -> Result<(), StoreError> {
-        let task = |name: &String| self.opened.names.get(name).copied();
-        match &stamped.event {
-            Event::Completed { task: name, metrics, seconds, .. } => {
-                if let Some(task) = task(name) {
-                    self.results.learn(task, metrics.clone(), *seconds);
-                    self.stale = true;
-                }
-            }
-            Event::Reused { task: name, key, same_as } => {
-                let Some(id) = task(name) else { return Ok(()) };
-                match same_as.as_ref().and_then(task) {
-                    Some(other) => self.results.share(id, other),
-                    None => {
-                        let record = key.parse::<Key>().ok().map(|key| store.record(&key)).transpose()?;
-                        if let Some(Record { metrics, seconds, .. }) = record.flatten() {
-                            self.results.learn(id, metrics, seconds);
-                        }
-                    }
-                }
-                self.stale = true;
-            }
-            Event::Finished(_) => self.ended = true,
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn plan(&mut self, store: &Store, ops: &StandardOps) -> Result<&Plan, StoreError> {
-        let plan = match self.plan.take() {
-            Some(plan) => plan,
-            None => replan(store, ops, &self.opened)?,
-        };
-        Ok(self.plan.insert(plan))
-    }
-
-    /// Reads the results of the tasks that were cached when the run began, the first time.
-    fn read_cached(&mut self, store: &Store, ops: &StandardOps) -> Result<(), StoreError> {
-        if self.cached_read {
-            return Ok(());
-        }
-        let cached: Vec<u32> = self.opened.header.cached.iter().flat_map(Clone::clone).collect();
-        let graph = Arc::clone(&self.opened.graph);
-        let plan = self.plan(store, ops)?;
-        let keys: Vec<(TaskId, Key)> = graph
-            .tasks()
-            .filter(|task| cached.binary_search(&(task.index() as u32)).is_ok())
-            .filter_map(|task| Some((task, plan.of(task).key?)))
-            .collect();
-        let with_answers = wants_answers(&graph);
-        for (task, key) in keys {
-            if let Some(record) = store.record(&key)? {
-                self.results.learn_record(task, record.into(), with_answers);
-            }
-        }
-        self.cached_read = true;
         Ok(())
     }
 }

@@ -11,11 +11,17 @@ pub mod clerk;
 pub mod comparison;
 pub mod cursor;
 pub mod filter;
+pub mod followed;
+pub mod jobs;
+pub mod keyboard;
 pub mod keys;
+pub mod log;
+pub mod mail;
 pub mod news;
 pub mod overlay;
 pub mod paint;
 pub mod pilot;
+pub mod rest;
 pub mod screen;
 pub mod standing;
 pub mod study;
@@ -23,6 +29,7 @@ pub mod tables;
 pub mod terminal;
 pub mod theme;
 pub mod view;
+mod want;
 
 #[cfg(test)]
 mod tests;

@@ -71,8 +71,8 @@ pub enum Ask {
         /// Its key in hex; empty where it was not told.
         key: String,
     },
-    /// List the past runs.
-    Runs,
+    /// List the past runs and keep the list fresh; or keep it no longer.
+    Runs(bool),
     /// Read a past run to compare with.
     Baseline(String),
     /// Put a text on the clipboard and into a file.

@@ -1,25 +1,26 @@
 //! The pilot: a thread that gives news to the state, draws it, and does what the state asks for.
-//! It alone touches the terminal while the dashboard is open.
+//! It alone touches the terminal while the dashboard is open. It wakes when there are news, and once a second while what is
+//! shown moves with the clock; the dashboard of a run that ended sleeps until a key is pressed.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant, SystemTime};
 
 use fewbits_engine::event::Summary;
 use fewbits_engine::run::halt::Halt;
 use fewbits_ops::StandardOps;
 use fewbits_store::Store;
-use ratatui::crossterm::event::{self, Event as Input, MouseEventKind};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 use rustix::process::{Signal, kill_current_process_group};
 
 use super::app::App;
 use super::clerk::Clerk;
+use super::keyboard::Keyboard;
+use super::mail::{Mail, Mailbox, mailbox};
 use super::news::{Ask, Leave, News};
 use super::screen;
 use super::terminal::{Screen, give_back};
@@ -31,13 +32,11 @@ use crate::interrupt::Signals;
 const FRAME: Duration = Duration::from_millis(33);
 /// A frame that no key asked for waits this many times what the last one took: drawing costs at most a hundredth.
 const REST: u32 = 100;
-/// How long to wait for a key before looking for other news.
-const PATIENCE: Duration = Duration::from_millis(50);
 /// Times that are shown move once a second.
 const TICK: Duration = Duration::from_secs(1);
 /// How long a stop that was asked for may take to come.
 const STOP: Duration = Duration::from_millis(200);
-/// How long a dashboard may take to close once the process is to end.
+/// How long a dashboard may take to close once a signal asked the process to end.
 const CLOSING: Duration = Duration::from_secs(2);
 /// News taken in between two frames.
 const BATCH: usize = 1000;
@@ -60,20 +59,36 @@ pub struct Setup {
 
 /// An open dashboard.
 pub struct Dashboard {
-    news: Sender<News>,
+    mail: Mail<News>,
     pilot: JoinHandle<io::Result<Leave>>,
     clerk: JoinHandle<()>,
     signals: Signals,
+    landed: Arc<AtomicBool>,
+}
+
+/// Says that the pilot's thread ends, in whatever way, and wakes the thread that waits for it.
+struct Landing {
+    landed: Arc<AtomicBool>,
+    waiter: Thread,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.landed.store(true, Ordering::SeqCst);
+        self.waiter.unpark();
+    }
 }
 
 impl Dashboard {
-    /// Takes the terminal and shows a run; `own` says that it is the run of this process.
+    /// Takes the terminal and shows a run; `own` says that it is the run of this process. The thread that opens a dashboard
+    /// is the one that waits for its end.
     pub fn open(setup: Setup, run: &str, own: bool) -> io::Result<Self> {
+        let keyboard = Keyboard::open()?;
         let screen = Screen::take()?;
-        let (news, inbox) = channel();
+        let (mail, mailbox) = mailbox()?;
         let (asks, desk) = channel();
         let clerk =
-            Clerk::new(Arc::clone(&setup.store), Arc::clone(&setup.ops), setup.speed, desk, news.clone());
+            Clerk::new(Arc::clone(&setup.store), Arc::clone(&setup.ops), setup.speed, desk, mail.clone());
         let clerk = thread::Builder::new().name("clerk".to_owned()).spawn(move || clerk.work())?;
         let own = own.then(|| run.to_owned());
         let app = App::new(setup.theme, screen.size()?, own);
@@ -81,43 +96,60 @@ impl Dashboard {
         let _ = asks.send(Ask::Open(run.to_owned()));
         let (panics, signals) = (setup.panics, setup.signals.clone());
         let copies = setup.store.root().join("copied.tsv");
-        let pilot = Pilot { screen, app, inbox, asks, signals: setup.signals, copies, panics };
-        let pilot = thread::Builder::new().name("dashboard".to_owned()).spawn(move || pilot.fly())?;
-        Ok(Self { news, pilot, clerk, signals })
+        let pilot = Pilot { keyboard, screen, app, mailbox, asks, signals: setup.signals, copies, panics };
+        let landed = Arc::new(AtomicBool::new(false));
+        let landing = Landing { landed: Arc::clone(&landed), waiter: thread::current() };
+        let (bell, waiter) = (mail.bell(), thread::current());
+        signals.on_signal(move || {
+            bell.ring();
+            waiter.unpark();
+        });
+        let fly = move || {
+            let _landing = landing;
+            pilot.fly()
+        };
+        let pilot = thread::Builder::new().name("dashboard".to_owned()).spawn(fly)?;
+        Ok(Self { mail, pilot, clerk, signals, landed })
     }
 
     /// Shows another run of this process.
     pub fn follow(&self, run: &str) {
-        let _ = self.news.send(News::Own(run.to_owned()));
+        self.mail.send(News::Own(run.to_owned()));
     }
 
     /// Says that the run of this process ended.
     pub fn ended(&self, summary: Summary) {
-        let _ = self.news.send(News::Ended(summary));
+        self.mail.send(News::Ended(summary));
     }
 
     /// Closes it.
     pub fn close(self) {
-        let _ = self.news.send(News::Close);
+        self.mail.send(News::Close);
         let _ = self.wait();
     }
 
     /// Returns whether it was left, or broke.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.pilot.is_finished()
+        self.landed.load(Ordering::SeqCst)
     }
 
     /// Waits until it is left; none if it broke. Nobody holds the store for it any more then.
     #[must_use]
     pub fn wait(self) -> Option<Leave> {
-        let start = Instant::now();
-        while !self.pilot.is_finished() {
-            // Whoever sits at a terminal that is gone leaves nothing.
-            if self.signals.came() && start.elapsed() > CLOSING {
+        let mut deadline = None;
+        while !self.is_closed() {
+            if !self.signals.came() {
+                thread::park();
+                continue;
+            }
+            // A pilot that writes to a terminal that is gone may hang.
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + CLOSING);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return None;
             }
-            thread::sleep(Duration::from_millis(5));
+            thread::park_timeout(left);
         }
         let left = self.pilot.join().ok().and_then(Result::ok);
         // Without the pilot nobody asks the clerk any more, so it ends.
@@ -127,9 +159,10 @@ impl Dashboard {
 }
 
 struct Pilot {
+    keyboard: Keyboard,
     screen: Screen,
     app: App,
-    inbox: Receiver<News>,
+    mailbox: Mailbox<News>,
     asks: Sender<Ask>,
     signals: Signals,
     /// Where copied rows are collected.
@@ -155,19 +188,28 @@ impl Pace {
     fn is_due(&self) -> bool {
         self.dirty && self.wait().is_zero()
     }
+
+    /// Returns how long there is nothing to draw if nothing happens; none means for ever.
+    fn patience(&self, ticks: bool) -> Option<Duration> {
+        match (self.dirty, ticks) {
+            (true, _) => Some(self.wait()),
+            (false, true) => Some(TICK.saturating_sub(self.drawn.elapsed())),
+            (false, false) => None,
+        }
+    }
 }
 
 impl Pilot {
     fn fly(mut self) -> io::Result<Leave> {
         let mut pace = Pace { drawn: Instant::now(), took: Duration::ZERO, dirty: true, pressed: true };
         self.draw(&mut pace)?;
+        // Whether there is more than was taken the last time.
+        let mut more = false;
         loop {
-            let wait = if pace.dirty { pace.wait().min(PATIENCE) } else { PATIENCE };
-            let mut news = Self::inputs(wait)?;
-            pace.pressed |= !news.is_empty();
-            assert!(!(self.panics && pace.pressed), "asked for by a test");
-            news.extend(self.inbox.try_iter().take(BATCH));
-            pace.dirty |= !news.is_empty() || pace.drawn.elapsed() >= TICK;
+            let patience = if more { Some(Duration::ZERO) } else { pace.patience(self.app.ticks()) };
+            let news = self.take(patience, &mut pace)?;
+            more = news.len() >= BATCH;
+            pace.dirty |= !news.is_empty() || (self.app.ticks() && pace.drawn.elapsed() >= TICK);
             for news in news {
                 let over = matches!(news, News::Ended(_));
                 if let Some(leave) = self.take_in(news)? {
@@ -199,25 +241,18 @@ impl Pilot {
         Ok(())
     }
 
-    /// Waits for keys, the mouse, or another size; what has come by then is taken together, so that a storm of sizes
-    /// makes one frame.
-    fn inputs(wait: Duration) -> io::Result<Vec<News>> {
-        wait_for_key(wait)?;
-        let mut news = vec![];
-        while news.len() < BATCH && event::poll(Duration::ZERO)? {
-            match event::read()? {
-                Input::Key(key) => news.push(News::Key(key)),
-                Input::Mouse(mouse) => match mouse.kind {
-                    MouseEventKind::Down(_) | MouseEventKind::ScrollUp | MouseEventKind::ScrollDown => {
-                        news.push(News::Mouse(mouse));
-                    }
-                    // That the mouse moves over the window means nothing.
-                    _ => {}
-                },
-                Input::Resize(columns, rows) => news.push(News::Size(columns, rows)),
-                Input::FocusGained | Input::FocusLost | Input::Paste(_) => {}
-            }
+    /// Waits for news, at most so long; what has come by then is taken together, so that a storm of sizes makes one frame.
+    fn take(&mut self, patience: Option<Duration>, pace: &mut Pace) -> io::Result<Vec<News>> {
+        let woken = self.keyboard.wait(&self.mailbox, patience)?;
+        let mut news = self.keyboard.read(woken, BATCH)?;
+        pace.pressed |= !news.is_empty();
+        assert!(!(self.panics && pace.pressed), "asked for by a test");
+        let size = self.screen.size()?;
+        if size != self.app.size {
+            pace.pressed = true;
+            news.push(News::Size(size.0, size.1));
         }
+        news.extend(self.mailbox.take(woken.by_other, BATCH));
         Ok(news)
     }
 
@@ -265,22 +300,6 @@ impl Pilot {
         self.app.say(said.replace('\t', " "));
         Ok(())
     }
-}
-
-/// Waits until there is something to read from the terminal; an error once it is gone, which crossterm would wait on
-/// for ever.
-fn wait_for_key(wait: Duration) -> io::Result<()> {
-    let input = io::stdin();
-    let mut watched = [PollFd::new(&input, PollFlags::IN)];
-    let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
-    match poll(&mut watched, Some(&wait)) {
-        Err(Errno::INTR) => return Ok(()),
-        other => other?,
-    };
-    if watched[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-        return Err(io::Error::other("the terminal is gone"));
-    }
-    Ok(())
 }
 
 fn now() -> f64 {

@@ -218,7 +218,7 @@ fn draw_quit(app: &App, area: Rect, buf: &mut Buffer) {
     let own = app.study.as_ref().filter(|study| app.own.as_ref() == Some(&study.opened.id));
     let left = own.and_then(|study| study.eta.seconds());
     let left = left.map_or(String::new(), |seconds| format!(", {} left", duration(seconds)));
-    let running = own.map_or(String::new(), |study| format!(" {} running{left}", study.running.len()));
+    let running = own.map_or(String::new(), |study| format!(" {} running{left}", study.jobs.running()));
     let choice = |key: &'static str, words: &'static str| {
         line([Span::styled(format!(" {key:<5}"), app.theme.strong()), Span::raw(words)])
     };

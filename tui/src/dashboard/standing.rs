@@ -11,8 +11,10 @@ use fewbits_engine::why::Reason;
 pub enum Status {
     /// It failed.
     Failed,
-    /// It runs.
+    /// A job works on it.
     Running,
+    /// Its job ended with a result, which is on its way to the disk.
+    Saving,
     /// It waits for its inputs, or for room.
     Waiting,
     /// It cannot run, or was left when the run ended.
@@ -28,10 +30,8 @@ pub enum Status {
 pub struct Task {
     /// Where it stands.
     pub status: Status,
-    /// When it started and ended, in seconds of the run.
+    /// When it started, in seconds of the run.
     pub started: Option<f64>,
-    /// When it ended.
-    pub ended: Option<f64>,
     /// Seconds of computing.
     pub seconds: Option<f64>,
     /// More, once something happened to it.
@@ -70,8 +70,10 @@ pub struct Tally {
     pub done: usize,
     /// Tasks whose result was there.
     pub cached: usize,
-    /// Tasks that run.
+    /// Tasks that jobs work on.
     pub running: usize,
+    /// Tasks whose result is on its way to the disk.
+    pub saving: usize,
     /// Tasks that failed.
     pub failed: usize,
     /// Tasks that cannot run.
@@ -85,6 +87,7 @@ impl Status {
         match self {
             Self::Failed => "failed",
             Self::Running => "running",
+            Self::Saving => "saving",
             Self::Waiting => "waiting",
             Self::Skipped => "skipped",
             Self::Done => "done",
@@ -97,7 +100,22 @@ impl Tally {
     /// Returns how many tasks have not started.
     #[must_use]
     pub fn waiting(self) -> usize {
-        self.tasks.saturating_sub(self.done + self.cached + self.running + self.failed + self.skipped)
+        let begun = self.done + self.cached + self.running + self.saving + self.failed + self.skipped;
+        self.tasks.saturating_sub(begun)
+    }
+
+    /// Returns how many tasks stand at a status.
+    #[must_use]
+    pub fn of(self, status: Status) -> usize {
+        match status {
+            Status::Failed => self.failed,
+            Status::Running => self.running,
+            Status::Saving => self.saving,
+            Status::Waiting => self.waiting(),
+            Status::Skipped => self.skipped,
+            Status::Done => self.done,
+            Status::Cached => self.cached,
+        }
     }
 
     /// Returns the share of tasks that are dealt with; those that were left are not.
@@ -113,6 +131,7 @@ impl Tally {
         match self {
             Self { failed: 1.., .. } => Status::Failed,
             Self { running: 1.., .. } => Status::Running,
+            Self { saving: 1.., .. } => Status::Saving,
             _ if self.waiting() > 0 => Status::Waiting,
             Self { skipped: 1.., .. } => Status::Skipped,
             Self { done: 1.., .. } => Status::Done,
@@ -126,6 +145,7 @@ impl Tally {
             Status::Waiting => return,
             Status::Failed => &mut self.failed,
             Status::Running => &mut self.running,
+            Status::Saving => &mut self.saving,
             Status::Skipped => &mut self.skipped,
             Status::Done => &mut self.done,
             Status::Cached => &mut self.cached,

@@ -1,7 +1,7 @@
 //! One run as far as it is known: a fold over the lines of its journal, whether it goes on or ended long ago.
 //! Knows nothing of keys, views or the store.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use fewbits_engine::event::{Event, Summary};
@@ -12,6 +12,8 @@ use fewbits_engine::spec::experiment::Experiment;
 use fewbits_ops::StandardOps;
 use fewbits_store::Record;
 
+use super::jobs::Jobs;
+use super::log::{Entry, What};
 use super::paint::shorten;
 use super::standing::{Detail, Status, Tally, Task, tally};
 use super::theme::Theme;
@@ -36,36 +38,6 @@ pub struct Opened {
     pub graph: Arc<Graph<StandardOps>>,
     /// The tasks by name.
     pub names: Arc<HashMap<String, TaskId>>,
-}
-
-/// One line of the log.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Seconds since the run began.
-    pub at: f64,
-    /// The task it is about.
-    pub task: Option<TaskId>,
-    /// What happened.
-    pub what: What,
-}
-
-/// What a line of the log says.
-#[derive(Clone, Debug, PartialEq)]
-pub enum What {
-    /// The task started.
-    Started,
-    /// It ended well.
-    Done,
-    /// It took a result.
-    Reused,
-    /// It was made again, in so many seconds.
-    Rebuilt(f64),
-    /// It failed.
-    Failed,
-    /// This many tasks cannot run because of it.
-    Skips(usize),
-    /// A sentence about the run; whether it is a warning.
-    Note(String, bool),
 }
 
 /// How the run itself stands.
@@ -101,8 +73,8 @@ pub struct Study {
     pub course: Course,
     /// The time of the newest event, in seconds of the run.
     pub at: f64,
-    /// Tasks that run.
-    pub running: BTreeSet<TaskId>,
+    /// The tasks that run.
+    pub jobs: Jobs,
     /// Counts events, so that what is derived from them knows when it is old.
     pub version: u64,
     records: HashMap<TaskId, Option<Arc<Record>>>,
@@ -113,8 +85,7 @@ impl Study {
     #[must_use]
     pub fn new(opened: Opened) -> Self {
         let graph = &opened.graph;
-        let waiting =
-            Task { status: Status::Waiting, started: None, ended: None, seconds: None, detail: None };
+        let waiting = Task { status: Status::Waiting, started: None, seconds: None, detail: None };
         let mut tasks = vec![waiting; graph.len()];
         for range in &opened.header.cached {
             let range = range.start.min(range.end) as usize..range.end as usize;
@@ -123,7 +94,7 @@ impl Study {
             }
         }
         let nodes = (0..graph.steps.len()).map(|node| tally(&tasks, graph.tasks_of(node))).collect();
-        let eta = Eta::new(opened.header.jobs);
+        let (eta, jobs) = (Eta::new(opened.header.jobs), Jobs::new(opened.header.jobs));
         Self {
             tasks,
             nodes,
@@ -131,7 +102,7 @@ impl Study {
             eta,
             course: Course::Planning,
             at: 0.0,
-            running: BTreeSet::new(),
+            jobs,
             version: 0,
             records: HashMap::new(),
             opened,
@@ -160,9 +131,11 @@ impl Study {
                 detail.progress = Some((*done, *total));
                 detail.curve.push((*done, metrics.clone()));
             }
+            Event::Computed { task } => {
+                self.turn(task, Status::Saving);
+            }
             Event::Completed { task, key, metrics, seconds } => {
                 let Some(id) = self.turn(task, Status::Done) else { return };
-                self.tasks[id.index()].ended = Some(at);
                 self.tasks[id.index()].seconds = Some(*seconds);
                 let detail = self.detail(id);
                 (detail.key, detail.metrics) = (key.clone(), metrics.clone());
@@ -171,10 +144,14 @@ impl Study {
             Event::Reused { task, key, same_as } => {
                 let Some(id) = self.turn(task, Status::Cached) else { return };
                 let same_as = same_as.as_ref().and_then(|name| self.find(name));
-                self.tasks[id.index()].ended = Some(at);
                 let detail = self.detail(id);
                 (detail.key, detail.same_as) = (key.clone(), same_as);
                 self.enter(at, Some(id), What::Reused);
+            }
+            Event::Postponed { task, because } => {
+                let Some(id) = self.turn(task, Status::Waiting) else { return };
+                self.tasks[id.index()].started = None;
+                self.enter(at, Some(id), What::Postponed(self.find(because)));
             }
             Event::Rebuilt { task, seconds } => {
                 let Some(id) = self.find(task) else { return };
@@ -183,7 +160,6 @@ impl Study {
             }
             Event::Failed { task, error } => {
                 let Some(id) = self.turn(task, Status::Failed) else { return };
-                self.tasks[id.index()].ended = Some(at);
                 self.detail(id).error = Some(error.clone());
                 self.enter(at, Some(id), What::Failed);
             }
@@ -256,6 +232,7 @@ impl Study {
             done: sum.done + node.done,
             cached: sum.cached + node.cached,
             running: sum.running + node.running,
+            saving: sum.saving + node.saving,
             failed: sum.failed + node.failed,
             skipped: sum.skipped + node.skipped,
         })
@@ -265,6 +242,12 @@ impl Study {
     #[must_use]
     pub fn is_going(&self) -> bool {
         !matches!(self.course, Course::Ended(_) | Course::Gone)
+    }
+
+    /// Returns whether times of the run move with the clock: not those of a replay, which move with its events.
+    #[must_use]
+    pub fn ticks(&self) -> bool {
+        self.is_going() && self.opened.began.is_some()
     }
 
     /// Returns the seconds the run has taken by `now`, in seconds of Unix time.
@@ -333,7 +316,6 @@ impl Study {
 
     fn skipped(&mut self, at: f64, task: &str, because: &str) {
         let Some(id) = self.turn(task, Status::Skipped) else { return };
-        self.tasks[id.index()].ended = Some(at);
         self.detail(id).because = Some(because.to_owned());
         let culprit = self.find(because);
         // All that one failure takes with it is one line.
@@ -352,11 +334,11 @@ impl Study {
     /// What has not ended by the end of the run is left.
     fn leave_rest(&mut self) {
         for task in &mut self.tasks {
-            if matches!(task.status, Status::Waiting | Status::Running) {
+            if matches!(task.status, Status::Waiting | Status::Running | Status::Saving) {
                 task.status = Status::Skipped;
             }
         }
-        self.running.clear();
+        self.jobs.clear();
         let graph = &self.opened.graph;
         for (node, counts) in self.nodes.iter_mut().enumerate() {
             *counts = tally(&self.tasks, graph.tasks_of(node));
@@ -372,9 +354,9 @@ impl Study {
         self.nodes[node].count(before, false);
         self.nodes[node].count(status, true);
         if status == Status::Running {
-            self.running.insert(id);
+            self.jobs.start(id);
         } else {
-            self.running.remove(&id);
+            self.jobs.end(id);
         }
         Some(id)
     }

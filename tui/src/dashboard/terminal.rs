@@ -2,6 +2,7 @@
 //! Knows nothing of what is drawn.
 
 use std::io::{self, BufWriter, Stderr, Write, stderr};
+use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use ratatui::crossterm::terminal::{
     disable_raw_mode, enable_raw_mode,
 };
 use ratatui::layout::Rect;
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 /// Whether the terminal is taken; locked while something is written to it. A signal or a panic must be able to give it
 /// back from any thread, so this is the one state that all threads share.
@@ -86,6 +88,15 @@ impl Screen {
         drop(taken);
         Ok(())
     }
+}
+
+/// Sets the modes that a terminal has once more: then waits for a change of its readiness end, if there is input.
+/// The lock keeps the modes from being given back between reading and setting them.
+pub fn renew_readiness(terminal: &impl AsFd) -> io::Result<()> {
+    let taken = held()?;
+    tcsetattr(terminal, OptionalActions::Now, &tcgetattr(terminal)?)?;
+    drop(taken);
+    Ok(())
 }
 
 /// Holds the terminal; an error if it is not taken.

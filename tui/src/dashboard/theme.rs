@@ -104,7 +104,7 @@ impl Theme {
         match status {
             Status::Done => self.good(),
             Status::Failed => self.bad(),
-            Status::Running => self.notice(),
+            Status::Running | Status::Saving => self.notice(),
             Status::Waiting | Status::Cached | Status::Skipped => self.dim(),
         }
     }
@@ -116,12 +116,14 @@ impl Theme {
             (Status::Waiting, false) => "·",
             (Status::Cached, false) => "≡",
             (Status::Running, false) => "▶",
+            (Status::Saving, false) => "↓",
             (Status::Done, false) => "✓",
             (Status::Failed, false) => "✗",
             (Status::Skipped, false) => "⊘",
             (Status::Waiting, true) => ".",
             (Status::Cached, true) => "=",
             (Status::Running, true) => ">",
+            (Status::Saving, true) => "v",
             (Status::Done, true) => "+",
             (Status::Failed, true) => "x",
             (Status::Skipped, true) => "-",

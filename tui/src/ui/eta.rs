@@ -16,7 +16,7 @@ pub struct Eta {
 struct Pace {
     left: usize,
     seconds: Vec<f64>,
-    /// Running tasks that report steps: their share done.
+    /// Tasks that are not recorded yet and have reported steps, or are computed: their share done.
     begun: BTreeMap<String, f64>,
 }
 
@@ -37,6 +37,12 @@ impl Eta {
             }
             Event::Progressed { task, done, total, .. } => {
                 self.pace(task).begun.insert(task.clone(), *done as f64 / (*total).max(1) as f64);
+            }
+            Event::Computed { task } => {
+                self.pace(task).begun.insert(task.clone(), 1.0);
+            }
+            Event::Postponed { task, .. } => {
+                self.pace(task).begun.remove(task);
             }
             Event::Completed { task, seconds, .. } => {
                 let pace = self.pace(task);
@@ -108,6 +114,32 @@ mod tests {
         let task = "net(seed=0)".to_owned();
         eta.update(&Event::Completed { task, key: String::new(), metrics: BTreeMap::new(), seconds: 4.0 });
         assert_eq!(eta.seconds(), Some(4.0 * 9.0 / 2.0));
+    }
+
+    #[test]
+    fn a_computed_task_takes_no_more_time() {
+        let mut eta = Eta::new(1);
+        let counts = Counts { tasks: 3, cached: 0, run: 3, waiting: 0 };
+        let nodes = vec![("net".to_owned(), counts)];
+        eta.update(&Event::Planned { experiment: String::new(), counts, nodes });
+        let task = |seed: u32| format!("net(seed={seed})");
+        let completed = |seed: u32| Event::Completed {
+            task: task(seed),
+            key: String::new(),
+            metrics: BTreeMap::new(),
+            seconds: 4.0,
+        };
+        eta.update(&Event::Computed { task: task(0) });
+        eta.update(&completed(0));
+        assert_eq!(eta.seconds(), Some(8.0));
+        eta.update(&Event::Computed { task: task(1) });
+        assert_eq!(eta.seconds(), Some(4.0), "its result waits for the disk");
+        eta.update(&completed(1));
+        assert_eq!(eta.seconds(), Some(4.0), "the record changes nothing");
+        eta.update(&Event::Progressed { task: task(2), done: 3, total: 4, metrics: BTreeMap::new() });
+        assert_eq!(eta.seconds(), Some(1.0));
+        eta.update(&Event::Postponed { task: task(2), because: task(0) });
+        assert_eq!(eta.seconds(), Some(4.0), "it starts again");
     }
 
     #[test]

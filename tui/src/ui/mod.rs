@@ -6,7 +6,7 @@ pub mod plain;
 use std::io::{IsTerminal, Stderr, Write};
 
 use fewbits_engine::event::{Event, Summary};
-use plain::{Plain, printable};
+use plain::{Plain, advice, printable};
 
 use crate::cli::{Global, Ui};
 use crate::dashboard::news::Leave;
@@ -77,11 +77,13 @@ impl Viewer {
                     let _ = writeln!(std::io::stdout().lock(), "{line}");
                 }
             }
-            Self::Quiet => {
-                if let Event::Failed { task, error } = event {
+            Self::Quiet => match event {
+                Event::Failed { task, error } => {
                     sayln!("{}", printable(&format!("{task} failed: {error}")));
                 }
-            }
+                Event::Finished(summary) => tell_advice(summary),
+                _ => {}
+            },
             Self::Lines(lines) => lines.update(event),
             Self::Board(board) => board.update(event),
         }
@@ -143,6 +145,7 @@ impl Board {
         open.ended(*summary);
         self.left = open.wait().or(Some(Leave::Over));
         self.tell_kept();
+        tell_advice(summary);
     }
 
     /// Writes what happened while the dashboard hid it.
@@ -172,6 +175,12 @@ impl Drop for Board {
         if let Some(open) = self.open.take() {
             open.close();
         }
+    }
+}
+
+fn tell_advice(summary: &Summary) {
+    if let Some(advice) = advice(summary) {
+        sayln!("{advice}");
     }
 }
 

@@ -58,6 +58,11 @@ impl<W: Write> Plain<W> {
                     metrics.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
                 self.counted(&format!("{task} {done}/{total} {}", metrics.join(" ")))
             }
+            // A result counts once it is recorded; the line comes then.
+            Event::Computed { .. } => return,
+            Event::Postponed { task, because } => self.counted(&format!(
+                "{task} waits until {because}, whose kept artifact is lost, has run again"
+            )),
             Event::Completed { task, metrics, seconds, .. } => {
                 self.done += 1;
                 let accuracy =
@@ -88,6 +93,9 @@ impl<W: Write> Plain<W> {
             Event::Finished(summary) => {
                 for (because, count) in std::mem::take(&mut self.skipped) {
                     self.say(&format!("{count} skipped: {because} failed"));
+                }
+                if let Some(advice) = advice(summary) {
+                    self.say(advice);
                 }
                 sentence(summary)
             }
@@ -123,6 +131,12 @@ pub fn sentence(summary: &Summary) -> String {
         summary.skipped,
         duration(summary.seconds)
     )
+}
+
+/// Says what becomes of the failed tasks of a run; nothing where none failed.
+#[must_use]
+pub fn advice(summary: &Summary) -> Option<&'static str> {
+    (summary.failed > 0).then_some("failed tasks are not kept: the next `run` runs them again")
 }
 
 /// Says why a task runs, in a few words.

@@ -232,10 +232,11 @@ impl Bench {
                 Some(News::Table(wanted, Groups::of(&self.graph, &self.results, table).map(Arc::new)))
             }
             Ask::Record { task, .. } => Some(News::Record(task, Some(Arc::new(self.record(task))))),
-            Ask::Runs => Some(News::Runs(past())),
+            Ask::Runs(true) => Some(News::Runs(past())),
             Ask::Baseline(id) => Some(News::Baseline(Box::new(self.baseline(id)))),
             Ask::Open(_)
             | Ask::Table(None)
+            | Ask::Runs(false)
             | Ask::Copy(_)
             | Ask::Halt(_)
             | Ask::Abort

@@ -59,6 +59,8 @@ fn event() -> impl Strategy<Value = Event> {
         task().prop_map(|task| Event::Started { task, key: "ab".to_owned(), reason: Reason::New }),
         (task(), any::<u64>(), any::<u64>(), metrics())
             .prop_map(|(task, done, total, metrics)| Event::Progressed { task, done, total, metrics }),
+        task().prop_map(|task| Event::Computed { task }),
+        (task(), task()).prop_map(|(task, because)| Event::Postponed { task, because }),
         (task(), metrics(), number()).prop_map(|(task, metrics, seconds)| Event::Completed {
             task,
             key: String::new(),
@@ -147,8 +149,8 @@ proptest! {
             let total = study.total();
             prop_assert_eq!(total.tasks, 229);
             let ended = total.done + total.cached + total.failed + total.skipped;
-            prop_assert_eq!(ended + total.running + total.waiting(), total.tasks);
-            prop_assert_eq!(study.running.len(), total.running);
+            prop_assert_eq!(ended + total.running + total.saving + total.waiting(), total.tasks);
+            prop_assert_eq!(study.jobs.running(), total.running);
         }
     }
 }

@@ -6,7 +6,7 @@ use ratatui::crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEven
 
 use super::bench::{Bench, RUN};
 use crate::dashboard::keys::TABLE;
-use crate::dashboard::news::{Ask, Leave, News};
+use crate::dashboard::news::{Ask, Leave, News, Past};
 use crate::dashboard::view::{ALL, View};
 
 #[test]
@@ -302,4 +302,24 @@ fn the_mouse_selects_and_scrolls() {
         MouseEvent { kind: MouseEventKind::ScrollDown, column: 3, row: 9, modifiers: KeyModifiers::NONE };
     bench.tell(News::Mouse(wheel));
     assert_eq!(bench.app.status.0, "full(dropout=0.5,seed=2)");
+}
+
+#[test]
+fn the_list_of_runs_is_kept_fresh_while_it_is_shown() {
+    let mut bench = Bench::new((100, 30), 10);
+    let asked = |bench: &mut Bench| -> Vec<bool> {
+        let asked = std::mem::take(&mut bench.asked).into_iter();
+        asked.filter_map(|ask| if let Ask::Runs(fresh) = ask { Some(fresh) } else { None }).collect()
+    };
+    bench.press(&["6"]);
+    assert_eq!(asked(&mut bench), [true]);
+    bench.press(&["1", "2"]);
+    assert_eq!(asked(&mut bench), [false]);
+    bench.press(&["6", "Down"]);
+    let before = bench.app.past.clone().expect("runs");
+    let newer = Past { id: "20270116-080000-000".to_owned(), ..before[0].clone() };
+    bench.tell(News::Runs([vec![newer], before.clone()].concat()));
+    bench.press(&["c"]);
+    let copied = bench.asked.iter().any(|ask| matches!(ask, Ask::Copy(row) if row.contains(&before[1].id)));
+    assert!(copied, "the cursor stays at its run: {:?}", bench.asked);
 }

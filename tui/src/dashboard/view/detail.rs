@@ -76,6 +76,7 @@ fn state(study: &Study, task: TaskId, now: f64) -> String {
             let since = known.started.map_or(0.0, |start| study.elapsed(now) - start);
             format!("running for {}  {}", duration(since.max(0.0)), run::progress(study, task))
         }
+        Status::Saving => "computed: its result is on its way to the disk".to_owned(),
         Status::Cached => match detail.and_then(|detail| detail.same_as) {
             Some(other) => format!("cached: the same as {}", study.opened.graph.name(other)),
             None => "cached: its result was in the store".to_owned(),

@@ -41,8 +41,15 @@ pub enum View {
 pub const ALL: [View; 6] = [View::Run, View::Training, View::Tradeoff, View::Pareto, View::Task, View::Runs];
 
 /// All states of tasks, in the order they are counted.
-pub const STATUSES: [Status; 6] =
-    [Status::Done, Status::Cached, Status::Running, Status::Waiting, Status::Failed, Status::Skipped];
+pub const STATUSES: [Status; 7] = [
+    Status::Done,
+    Status::Cached,
+    Status::Running,
+    Status::Saving,
+    Status::Waiting,
+    Status::Failed,
+    Status::Skipped,
+];
 
 /// Keys and what they do, for the last line of the screen.
 pub type Hints = &'static [(&'static str, &'static str)];

@@ -10,9 +10,11 @@ use super::{Hints, STATUSES, View, task};
 use crate::dashboard::app::App;
 use crate::dashboard::cursor::{Cursor, Motion};
 use crate::dashboard::keys::Action;
+use crate::dashboard::log::{Entry, What};
 use crate::dashboard::paint::{heading, item_at, left, line, list, put, shorten, top};
 use crate::dashboard::standing::{Status, Tally};
-use crate::dashboard::study::{Entry, Study, What};
+use crate::dashboard::study::Study;
+use crate::dashboard::theme::Theme;
 use crate::ui::eta::duration;
 use crate::ui::plain::{because, printable};
 
@@ -24,7 +26,7 @@ pub const HINTS: Hints = &[("Tab", "views"), ("←→", "panes"), ("↑↓", "mo
 pub struct State {
     pane: Pane,
     nodes: Cursor,
-    running: Cursor,
+    job: Cursor,
     /// Where the log is read; none follows it.
     log: Option<Cursor>,
 }
@@ -70,12 +72,12 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
                 })
             }
             Pane::Running => {
-                state.running.go(motion, study.running.len(), page);
-                study
-                    .running
-                    .iter()
-                    .nth(state.running.at)
-                    .map_or("nothing runs".to_owned(), |task| name(study, *task))
+                state.job.go(motion, study.jobs.count(), page);
+                match study.jobs.task(state.job.at) {
+                    Some(task) => name(study, task),
+                    None if study.jobs.running() == 0 => "nothing runs".to_owned(),
+                    None => "this job is idle".to_owned(),
+                }
             }
             Pane::Log => {
                 let len = study.log.len();
@@ -108,7 +110,7 @@ fn open(app: &mut App) -> Option<String> {
             app.open_view(View::Task);
             return Some(format!("tasks of {node}"));
         }
-        Pane::Running => study.running.iter().nth(app.run.running.within(study.running.len())).copied(),
+        Pane::Running => study.jobs.task(app.run.job.within(study.jobs.count())),
         Pane::Log => entry(app).and_then(|entry| entry.task),
     };
     let Some(id) = selected else { return Some("no task there".to_owned()) };
@@ -136,7 +138,7 @@ pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
             app.run.nodes.at = item_at(list, app.run.nodes, study.nodes.len(), at.y)?;
         }
         Pane::Running => {
-            app.run.running.at = item_at(list, app.run.running, study.running.len(), at.y)?;
+            app.run.job.at = item_at(list, app.run.job, study.jobs.count(), at.y)?;
         }
         Pane::Log => {
             let cursor = app.run.log.unwrap_or(Cursor { at: study.log.len().saturating_sub(1) });
@@ -153,12 +155,13 @@ pub fn row(app: &App) -> Option<Vec<(String, String)>> {
     match app.run.pane {
         Pane::Nodes => {
             let row = tree(study).into_iter().nth(app.run.nodes.at)?;
-            let Tally { tasks, done, cached, running, failed, skipped } = study.nodes[row.node];
+            let Tally { tasks, done, cached, running, saving, failed, skipped } = study.nodes[row.node];
             let counts = [
                 ("tasks", tasks),
                 ("done", done),
                 ("cached", cached),
                 ("running", running),
+                ("saving", saving),
                 ("failed", failed),
                 ("skipped", skipped),
             ];
@@ -167,8 +170,8 @@ pub fn row(app: &App) -> Option<Vec<(String, String)>> {
             Some([("node".to_owned(), node)].into_iter().chain(counts).collect())
         }
         Pane::Running => {
-            let task = study.running.iter().nth(app.run.running.within(study.running.len()))?;
-            Some(vec![("task".to_owned(), name(study, *task))])
+            let task = study.jobs.task(app.run.job.within(study.jobs.count()))?;
+            Some(vec![("task".to_owned(), name(study, task))])
         }
         Pane::Log => Some(vec![("log".to_owned(), words(study, entry(app)?))]),
     }
@@ -194,7 +197,13 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 fn title(study: &Study, pane: Pane) -> String {
     match pane {
         Pane::Nodes => "nodes".to_owned(),
-        Pane::Running => format!("running: {}", study.running.len()),
+        // Older journals do not say when a job ended, or not how many jobs there were.
+        Pane::Running => match (study.jobs.running(), study.opened.header.jobs) {
+            (running, jobs @ 1..) if running <= jobs && study.is_going() => {
+                format!("running: {running} of {jobs} jobs")
+            }
+            (running, _) => format!("running: {running}"),
+        },
         Pane::Log => "log".to_owned(),
     }
 }
@@ -224,15 +233,7 @@ fn draw_progress(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
     let percent = format!(" {:.0} % ", 100.0 * total.share());
     let (on, off) = theme.bar(total.share(), usize::from(area.width).saturating_sub(percent.len()));
     let bar = line([Span::styled(on, theme.good()), Span::styled(off, theme.dim()), Span::raw(percent)]);
-    let mut counts = vec![];
-    for status in STATUSES {
-        let count = count(total, status);
-        // What there is none of is left out where there is little room.
-        if count > 0 || area.width >= 80 {
-            let style = if count > 0 { theme.status(status) } else { theme.dim() };
-            counts.push(Span::styled(format!("{} {count} {}  ", theme.glyph(status), status.word()), style));
-        }
-    }
+    let counts = counts(total, theme, area.width);
     let left = match study.eta.seconds() {
         Some(seconds) if study.is_going() => format!("about {} left", duration(seconds)),
         None if study.is_going() => "no estimate yet".to_owned(),
@@ -245,15 +246,16 @@ fn draw_progress(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
     crate::dashboard::paint::put_all(buf, area, lines);
 }
 
-fn count(tally: Tally, status: Status) -> usize {
-    match status {
-        Status::Failed => tally.failed,
-        Status::Running => tally.running,
-        Status::Waiting => tally.waiting(),
-        Status::Skipped => tally.skipped,
-        Status::Done => tally.done,
-        Status::Cached => tally.cached,
-    }
+/// Counts the tasks of each state. Counts of zero are left out where there is little room, and that of results on their way
+/// to the disk always: they are there for an instant.
+fn counts(total: Tally, theme: Theme, width: u16) -> Vec<Span<'static>> {
+    let span = |status: Status| {
+        let count = total.of(status);
+        let style = if count > 0 { theme.status(status) } else { theme.dim() };
+        let text = format!("{} {count} {}  ", theme.glyph(status), status.word());
+        (count > 0 || (status != Status::Saving && width >= 80)).then(|| Span::styled(text, style))
+    };
+    STATUSES.into_iter().filter_map(span).collect()
 }
 
 fn draw_nodes(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
@@ -288,19 +290,19 @@ fn state_words(tally: Tally) -> String {
     match tally.status() {
         Status::Failed => format!("{} failed", tally.failed),
         Status::Running => format!("{} running", tally.running),
+        Status::Saving => format!("{} saving", tally.saving),
         status => status.word().to_owned(),
     }
 }
 
 fn draw_running(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let running: Vec<TaskId> = study.running.iter().copied().collect();
-    if running.is_empty() {
-        put(buf, area.x, area.y, area.width, Line::from("  nothing").style(theme.dim()));
+    if !study.is_going() || study.jobs.count() == 0 {
+        return put(buf, area.x, area.y, area.width, Line::from("  nothing").style(theme.dim()));
     }
     let style = (app.run.pane == Pane::Running).then(|| theme.cursor());
-    list(buf, area, app.run.running, running.len(), style, |at| {
-        let task = running[at];
+    list(buf, area, app.run.job, study.jobs.count(), style, |at| {
+        let Some(task) = study.jobs.task(at) else { return Line::from("  idle").style(theme.dim()) };
         let progress = progress(study, task);
         let since = study.task(task).started.map_or(0.0, |start| study.elapsed(app.now) - start);
         let since = format!(" {:>8} ", duration(since.max(0.0)));
@@ -337,7 +339,7 @@ fn draw_log(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
         let style = match &entry.what {
             What::Failed | What::Skips(_) => theme.bad(),
             What::Note(_, true) => theme.notice(),
-            What::Started | What::Reused | What::Rebuilt(_) => theme.dim(),
+            What::Started | What::Postponed(_) | What::Reused | What::Rebuilt(_) => theme.dim(),
             What::Done | What::Note(_, false) => ratatui::style::Style::new(),
         };
         line([
@@ -362,6 +364,10 @@ pub fn words(study: &Study, entry: &Entry) -> String {
             let accuracy = detail.and_then(|detail| detail.metrics.get("accuracy"));
             let accuracy = accuracy.map_or(String::new(), |value| format!(", accuracy {value:.4}"));
             format!("{task} done in {}{accuracy}", duration(seconds))
+        }
+        What::Postponed(lost) => {
+            let lost = lost.map_or("an input".to_owned(), |lost| name(study, lost));
+            format!("{task} waits until {lost}, whose kept artifact is lost, has run again")
         }
         What::Reused => match detail.and_then(|detail| detail.same_as) {
             Some(other) => format!("{task} same as {}", name(study, other)),

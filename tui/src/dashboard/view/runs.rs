@@ -52,6 +52,16 @@ fn ended(past: &Past) -> String {
     }
 }
 
+/// Takes in a new list of runs; the cursor stays at its run.
+pub fn renew(app: &mut App, past: Vec<Past>) {
+    let kept = selected(app).map(|past| past.id.clone());
+    app.past = Some(past);
+    let place = kept.and_then(|id| listed(app).iter().position(|past| past.id == id));
+    if let Some(at) = place {
+        app.runs.cursor.at = at;
+    }
+}
+
 /// Does what a key asks for.
 pub fn act(app: &mut App, action: Action) -> Option<String> {
     let (len, page) = (listed(app).len(), app.page());

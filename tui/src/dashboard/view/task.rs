@@ -35,7 +35,7 @@ pub struct State {
     scrolled: usize,
     shown: Vec<TaskId>,
     /// What the list was made for; it is made again when this changes.
-    made_for: Option<(String, Sort, bool, u64)>,
+    made_for: Option<(String, Sort, bool, bool, u64)>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,8 +114,14 @@ pub fn refresh(app: &mut App) {
     };
     let living = state.sort != Sort::File || !state.filter.names().all(axis);
     // What changes as the run goes on is looked at once a second: thousands of tasks are not sorted at every event.
-    let second = if living && study.version > 0 { (app.now as u64).saturating_add(1) } else { 0 };
-    let made_for = (state.filter.text.clone(), state.sort, state.reverse, second);
+    let going = study.is_going();
+    let moment = match living {
+        true if going => app.now as u64,
+        // After the end, only records that are read change anything.
+        true => study.version,
+        false => 0,
+    };
+    let made_for = (state.filter.text.clone(), state.sort, state.reverse, going && living, moment);
     if state.made_for.as_ref() == Some(&made_for) {
         return;
     }

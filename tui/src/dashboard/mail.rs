@@ -1,0 +1,136 @@
+//! The mailbox of the pilot: news from other threads, and a bell that wakes the pilot from its wait for keys. The bell is a
+//! pipe, because one `poll` must wait for it and for the terminal. Knows nothing of what the news say.
+
+use std::io::{self, PipeReader, PipeWriter, Read, Write, pipe};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// Sends news to a mailbox.
+pub struct Mail<T> {
+    news: Sender<T>,
+    bell: Bell,
+}
+
+/// Wakes the thread that waits at a mailbox.
+#[derive(Clone)]
+pub struct Bell {
+    rung: Arc<AtomicBool>,
+    pipe: Arc<PipeWriter>,
+}
+
+/// Where news arrive.
+pub struct Mailbox<T> {
+    news: Receiver<T>,
+    rung: Arc<AtomicBool>,
+    pipe: PipeReader,
+}
+
+/// Makes a mailbox, and the first sender to it.
+pub fn mailbox<T>() -> io::Result<(Mail<T>, Mailbox<T>)> {
+    let (news, inbox) = channel();
+    let (reader, writer) = pipe()?;
+    let rung = Arc::new(AtomicBool::new(false));
+    let bell = Bell { rung: Arc::clone(&rung), pipe: Arc::new(writer) };
+    Ok((Mail { news, bell }, Mailbox { news: inbox, rung, pipe: reader }))
+}
+
+impl<T> Mail<T> {
+    /// Sends news and rings. Nobody reads news while the dashboard is being closed: then nothing happens.
+    pub fn send(&self, news: T) {
+        let _ = self.news.send(news);
+        self.bell.ring();
+    }
+
+    /// Returns the bell alone.
+    #[must_use]
+    pub fn bell(&self) -> Bell {
+        self.bell.clone()
+    }
+}
+
+impl<T> Clone for Mail<T> {
+    fn clone(&self) -> Self {
+        Self { news: self.news.clone(), bell: self.bell.clone() }
+    }
+}
+
+impl Bell {
+    /// Rings. The pipe holds one byte at most, so that ringing never waits for the reader.
+    pub fn ring(&self) {
+        if !self.rung.swap(true, Ordering::SeqCst) {
+            let _ = (&*self.pipe).write(&[0]);
+        }
+    }
+}
+
+impl<T> Mailbox<T> {
+    /// Takes the news that have come, at most so many. `rings` says that the mailbox's file is ready to be read.
+    pub fn take(&self, rings: bool, most: usize) -> Vec<T> {
+        // Silenced before the news are taken: what is sent later rings again.
+        if rings && (&self.pipe).read(&mut [0]).is_ok() {
+            self.rung.swap(false, Ordering::SeqCst);
+        }
+        self.news.try_iter().take(most).collect()
+    }
+}
+
+impl<T> AsFd for Mailbox<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Duration;
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    use super::*;
+
+    /// Waits for the bell; returns whether it rang.
+    fn rings<T>(mailbox: &Mailbox<T>, most: Duration) -> bool {
+        let most = Timespec { tv_sec: most.as_secs() as i64, tv_nsec: i64::from(most.subsec_nanos()) };
+        poll(&mut [PollFd::new(mailbox, PollFlags::IN)], Some(&most)).unwrap() > 0
+    }
+
+    #[test]
+    fn news_ring_once_until_they_are_taken() {
+        let (mail, mailbox) = mailbox().unwrap();
+        assert!(!rings(&mailbox, Duration::ZERO));
+        for n in 0..100_000 {
+            mail.send(n);
+        }
+        assert!(rings(&mailbox, Duration::ZERO));
+        assert_eq!(mailbox.take(true, 3), [0, 1, 2]);
+        assert!(!rings(&mailbox, Duration::ZERO));
+        assert_eq!(mailbox.take(false, usize::MAX).len(), 99_997);
+        mail.bell().ring();
+        assert!(rings(&mailbox, Duration::ZERO) && mailbox.take(true, 1).is_empty());
+    }
+
+    #[test]
+    fn no_news_is_left_without_a_ring() {
+        let (mail, mailbox) = mailbox().unwrap();
+        let senders: Vec<_> = (0..4)
+            .map(|_| {
+                let mail = mail.clone();
+                thread::spawn(move || (0..10_000).for_each(|n| mail.send(n)))
+            })
+            .collect();
+        let mut came = 0;
+        while came < 40_000 {
+            // A ring that was lost would leave news in the mailbox and this waiting.
+            assert!(rings(&mailbox, Duration::from_secs(20)), "{came} came");
+            came += mailbox.take(true, usize::MAX).len();
+        }
+        for sender in senders {
+            sender.join().unwrap();
+        }
+        drop(mailbox);
+        mail.send(0);
+    }
+}

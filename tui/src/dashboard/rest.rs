@@ -1,0 +1,41 @@
+//! Work that is done again and again, kept to a share of the time: the longer it took, the longer it rests.
+//! Knows nothing of the work.
+
+use std::time::{Duration, Instant};
+
+/// The last time that work was done.
+#[derive(Clone, Copy, Debug)]
+pub struct Rest {
+    ended: Instant,
+    took: Duration,
+}
+
+impl Rest {
+    /// The work that began at `start` ends now.
+    #[must_use]
+    pub fn after(start: Instant) -> Self {
+        Self { ended: Instant::now(), took: start.elapsed() }
+    }
+
+    /// Returns how long the work still rests if it rests at least `least` and `times` as long as it took.
+    #[must_use]
+    pub fn left(&self, least: Duration, times: u32) -> Duration {
+        least.max(self.took.saturating_mul(times)).saturating_sub(self.ended.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_work_rests_longer() {
+        let rest = |took| Rest { ended: Instant::now(), took: Duration::from_millis(took) };
+        let left = |rest: Rest| rest.left(Duration::from_secs(100), 1000).as_secs_f64().round();
+        assert_eq!((left(rest(1)), left(rest(200))), (100.0, 200.0));
+        let long_ago =
+            Instant::now().checked_sub(Duration::from_secs(2)).expect("a clock that has run for a while");
+        let rest = Rest { ended: long_ago, took: Duration::from_millis(1) };
+        assert_eq!(rest.left(Duration::from_secs(1), 1000), Duration::ZERO);
+    }
+}

@@ -1,0 +1,39 @@
+//! What the view that is shown needs and the state does not have: tables and records are asked for.
+//! Knows nothing of how they are made or read.
+
+use fewbits_engine::graph::TaskId;
+
+use super::app::App;
+use super::news::Ask;
+use super::standing::Status;
+use super::view::{View, pareto, task, tradeoff, training};
+
+impl App {
+    /// Asks for what the view shows and is not known yet.
+    pub(super) fn want(&mut self) {
+        let table = match self.view {
+            View::Tradeoff => tradeoff::wanted(self),
+            View::Pareto => pareto::wanted(self),
+            View::Run | View::Training | View::Task | View::Runs => None,
+        };
+        if table != self.table {
+            self.table = table;
+            self.ask(Ask::Table(table));
+        }
+        let tasks: Vec<TaskId> = match self.view {
+            View::Task => task::selected(self).into_iter().collect(),
+            View::Training => training::picked(self),
+            View::Run | View::Tradeoff | View::Pareto | View::Runs => vec![],
+        };
+        for task in tasks {
+            let Some(study) = &self.study else { return };
+            let stored = matches!(study.task(task).status, Status::Done | Status::Cached);
+            if stored && study.record(task).is_none() && self.asked.insert(task) {
+                let detail = study.task(task).detail.as_ref();
+                let key = detail.map_or(String::new(), |detail| detail.key.clone());
+                let run = study.opened.id.clone();
+                self.ask(Ask::Record { run, task, key });
+            }
+        }
+    }
+}

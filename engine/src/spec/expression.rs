@@ -201,7 +201,6 @@ fn too_large(text: &str) -> Option<(String, &'static str)> {
         match (quote, c) {
             (Some(_), '\\') => drop(chars.next()),
             (Some(open), _) if c == open => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(c),
             (None, '(' | '[' | '{') => {
                 (depth, operators) = (depth + 1, operators + 1);
@@ -211,13 +210,12 @@ fn too_large(text: &str) -> Option<(String, &'static str)> {
                 }
             }
             (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
-            // A sequence of `!` or `-` is one operator, and a point between digits is none.
-            (None, '!' | '-') if before == c => {}
-            (None, '.') if before.is_ascii_digit() => {}
             (None, '+' | '-' | '*' | '/' | '%' | '<' | '>' | '=' | '!' | '&' | '|' | '?' | '.') => {
-                operators += 1;
+                // A sequence of `!` or `-` is one operator, and a point between digits is none.
+                let is_none = (matches!(c, '!' | '-') && before == c) || (c == '.' && before.is_ascii_digit());
+                operators += usize::from(!is_none);
             }
-            (None, _) => {}
+            (Some(_) | None, _) => {}
         }
         before = c;
     }
@@ -332,7 +330,7 @@ fn collect(
             call.args.iter().for_each(|argument| collect(argument, bound, into, comparisons));
         }
         Expr::List(list) => {
-            list.elements.iter().for_each(|element| collect(element, bound, into, comparisons))
+            list.elements.iter().for_each(|element| collect(element, bound, into, comparisons));
         }
         Expr::Map(map) => map.entries.iter().for_each(|entry| match &entry.expr {
             EntryExpr::MapEntry(entry) => {

@@ -64,6 +64,7 @@ impl Flat {
     }
 
     /// Returns the rows: for each column, in their order, a value, or none where the row has none.
+    #[must_use]
     pub fn rows(&self) -> impl ExactSizeIterator<Item = impl Iterator<Item = Option<&Datum>> + Clone> {
         let width = self.columns.len();
         self.rows.iter().map(move |row| (0..width).map(|place| row.get(place)?.as_ref()))

@@ -12,6 +12,7 @@ mod exports;
 mod faults;
 mod fixture;
 mod formats;
+mod golden;
 mod help;
 mod housekeeping;
 #[cfg(target_os = "linux")]

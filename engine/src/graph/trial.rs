@@ -54,8 +54,7 @@ impl Trial<'_> {
         if let Some(filter) = &table.filter {
             let axes = self.axes(filter);
             for point in self.different(&axes) {
-                let tried = self
-                    .try_at(filter, point, Evaluator::truth);
+                let tried = self.try_at(filter, point, Evaluator::truth);
                 match tried {
                     Ok(truths) => drop(kept.insert(self.points.agreement(point, &axes), truths)),
                     Err(error) => return self.report(filter, &axes, point, &error, faults),

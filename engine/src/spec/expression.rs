@@ -212,7 +212,8 @@ fn too_large(text: &str) -> Option<(String, &'static str)> {
             (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
             (None, '+' | '-' | '*' | '/' | '%' | '<' | '>' | '=' | '!' | '&' | '|' | '?' | '.') => {
                 // A sequence of `!` or `-` is one operator, and a point between digits is none.
-                let is_none = (matches!(c, '!' | '-') && before == c) || (c == '.' && before.is_ascii_digit());
+                let is_none =
+                    (matches!(c, '!' | '-') && before == c) || (c == '.' && before.is_ascii_digit());
                 operators += usize::from(!is_none);
             }
             (Some(_) | None, _) => {}

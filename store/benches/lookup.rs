@@ -15,7 +15,7 @@ use fewbits_store::{Commit, Committer, Digest, Key, Record, Series, Store};
 
 /// A journal that is shorter has no index.
 const WALK: u64 = u64::MAX;
-const ASK: u64 = 0;
+const ASK: u64 = 1;
 
 /// Makes the record number `n`, as real experiments leave them: of 100 records, one is of a training, 50 are of
 /// quantizations, and 49 of evaluations on 10,000 images.

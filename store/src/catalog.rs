@@ -118,7 +118,7 @@ impl Catalog {
     }
 
     fn new(root: &Path, walk_limit: u64, is_writer: bool, warnings: Arc<Warnings>) -> Self {
-        let hints = Hints::new(root, is_writer, warnings.clone());
+        let hints = Hints::new(root, is_writer, walk_limit == 0, warnings.clone());
         let view = RwLock::new(View::of(None));
         Self { root: root.to_owned(), view, hints, walk_limit, is_writer, warnings }
     }
@@ -236,7 +236,8 @@ impl Catalog {
     /// Publishes an index that goes further, if the writer has added entries and it pays.
     pub(crate) fn settle(&self) {
         let mut view = self.view_mut();
-        let (journal, end, grown) = (view.journal.clone(), view.end, std::mem::take(&mut view.grown));
+        let (journal, end) = (view.journal.clone(), view.end);
+        let grown = std::mem::take(&mut view.grown) && !view.damaged;
         drop(view);
         if let Some(journal) = journal.filter(|_| grown && end > self.walk_limit) {
             self.hints.settle(&journal, end);

@@ -40,7 +40,9 @@ impl Draft {
         Self { cards, ops, applied: Some(applied), last: 0, dropped }
     }
 
-    /// Takes in what follows, up to `end`; returns whether there was anything. A record that is damaged gets no card.
+    /// Takes in what follows, up to `end`; returns whether there is anything to publish. A record that is damaged gets no
+    /// card. A journal with damage between entries gets no index: the next writer is to meet the damage, and does so in a
+    /// walk.
     pub(crate) fn take_in(&mut self, journal: &Journal, end: u64) -> Result<bool, Fault> {
         let mut places: IdMap<Slot, Option<Place>> = IdMap::default();
         let mut last = None;
@@ -51,7 +53,7 @@ impl Draft {
             last = Some(offset);
             places.insert(slot, place);
         })?;
-        let Some(last) = last else { return Ok(false) };
+        let Some(last) = last.filter(|_| scanned.damaged == 0) else { return Ok(false) };
         (self.applied, self.last) = (Some(scanned.end), last);
         let changes = self.changes(journal, places)?;
         update(&mut self.cards, changes);

@@ -38,6 +38,8 @@ pub(crate) struct Hints {
     root: PathBuf,
     /// Whether this is the writer's.
     mends: bool,
+    /// Whether everything is asked, so that tests need no large index.
+    always: bool,
     state: Mutex<State>,
     warnings: Arc<Warnings>,
 }
@@ -53,16 +55,9 @@ struct State {
     asked: u64,
 }
 
-impl State {
-    fn is_worth(&self, slots: usize) -> bool {
-        let steps = (self.asked + slots as u64).saturating_mul(STEPS_PER_SLOT);
-        self.imprint.as_ref().is_some_and(|imprint| steps <= imprint.cards)
-    }
-}
-
 impl Hints {
-    pub(crate) fn new(root: &Path, mends: bool, warnings: Arc<Warnings>) -> Self {
-        Self { root: root.to_owned(), mends, state: Mutex::default(), warnings }
+    pub(crate) fn new(root: &Path, mends: bool, always: bool, warnings: Arc<Warnings>) -> Self {
+        Self { root: root.to_owned(), mends, always, state: Mutex::default(), warnings }
     }
 
     /// Says up to where an index knows this journal, and how many dropped records it has met; none if there is no index.
@@ -78,7 +73,12 @@ impl Hints {
 
     /// Whether so many more questions cost less than a walk.
     pub(crate) fn is_worth(&self, slots: usize) -> bool {
-        self.state().is_worth(slots)
+        self.pays(&self.state(), slots)
+    }
+
+    fn pays(&self, state: &State, slots: usize) -> bool {
+        let steps = (state.asked + slots as u64).saturating_mul(STEPS_PER_SLOT);
+        state.imprint.as_ref().is_some_and(|imprint| self.always || steps <= imprint.cards)
     }
 
     /// Looks slots up in the index, and checks every answer against the journal; none if a walk costs less or there is no
@@ -89,7 +89,7 @@ impl Hints {
         journal: &Journal,
     ) -> Result<Option<Vec<Option<Place>>>, StoreError> {
         let mut state = self.state();
-        if !state.is_worth(slots.len()) {
+        if !self.pays(&state, slots.len()) {
             return Ok(None);
         }
         state.asked += slots.len() as u64 + SLOTS_PER_QUESTION;

@@ -60,8 +60,8 @@ impl Store {
         Self::open_writer_with(root, WALK_LIMIT)
     }
 
-    /// Opens a store to read and write that has an index only where the journal has more bytes than `walk_limit`; what is
-    /// found is the same for any.
+    /// Opens a store to read and write that has an index only where the journal has more bytes than `walk_limit`, and with a
+    /// limit of 0 asks it for everything; what is found is the same for any.
     pub fn open_writer_with(root: &Path, walk_limit: u64) -> Result<Self, StoreError> {
         // A store that is too new is refused before anything is written, the lock included.
         refuse_newer(root)?;
@@ -72,10 +72,9 @@ impl Store {
         let mut journal = Arc::new(open_journal(root, &warnings)?);
         let mut opened = Catalog::open_writer(root, journal.clone(), walk_limit, warnings.clone())?;
         if opened.0.is_damaged() {
-            // Written anew, so that it is met once and not by every writer to come. Nothing may be added to the old one
+            // Mended here, so that it is met once and not by every writer to come. Nothing may be added to the old journal
             // after that has begun: where it fails halfway, the next writer may find the new one.
-            rewrite(root, &journal, &opened.0.all()?.places, |_| true)?;
-            durable::remove_leaving_copy(root, &journal.path, "journal")?;
+            mend(root, &opened.0)?;
             journal = Arc::new(open_journal(root, &warnings)?);
             opened = Catalog::open_writer(root, journal.clone(), walk_limit, warnings.clone())?;
         }
@@ -99,8 +98,7 @@ impl Store {
         Self::open_reader_with(root, WALK_LIMIT)
     }
 
-    /// Opens a store to read that looks for an index only where the journal has more bytes than `walk_limit`; what is found
-    /// is the same for any.
+    /// Opens a store to read, with a limit as [`Self::open_writer_with`] has it.
     pub fn open_reader_with(root: &Path, walk_limit: u64) -> Result<Self, StoreError> {
         format::read(root)?;
         let warnings = Arc::new(Warnings::default());
@@ -291,7 +289,23 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.close();
+        // Met after the store was opened, where an index knew the entries around it. Nothing is added any more.
+        if self.is_writer() && self.catalog.is_damaged() {
+            // Where this fails, the next writer does it.
+            let _ = mend(&self.root, &self.catalog);
+        }
     }
+}
+
+/// Writes a journal with damage between entries anew, and removes the old one.
+fn mend(root: &Path, catalog: &Catalog) -> Result<(), StoreError> {
+    let Located { journal: Some(journal), places } = catalog.all()? else { return Ok(()) };
+    if journal.bytes()?.is_none() {
+        // A collection has put another in its place.
+        return Ok(());
+    }
+    rewrite(root, &journal, &places, |_| true)?;
+    durable::remove_leaving_copy(root, &journal.path, "journal")
 }
 
 /// Refuses a store of a newer format, whichever of `STORE` and the journal tells.

@@ -9,12 +9,12 @@ const COUNT: u32 = 400;
 
 /// Opens a writer for which every journal is a long one.
 fn writer(root: &Path) -> Arc<Store> {
-    Arc::new(Store::open_writer_with(root, 0).unwrap())
+    Arc::new(Store::open_writer_with(root, 1).unwrap())
 }
 
 /// Opens a reader for which every journal is a long one.
 fn reader(root: &Path) -> Store {
-    Store::open_reader_with(root, 0).unwrap()
+    Store::open_reader_with(root, 1).unwrap()
 }
 
 /// A store with an index, as a writer left it.
@@ -77,6 +77,18 @@ fn few_keys_are_asked_of_the_index_and_many_are_found_by_a_walk() {
     assert!(store.catalog().is_complete(), "many questions are as many keys");
     let store = Store::open_reader(&root).unwrap();
     assert!(store.catalog().is_complete(), "a short journal is walked");
+}
+
+#[test]
+fn with_a_limit_of_0_everything_is_asked() {
+    let (dir, samples) = indexed();
+    let root = dir.path().join("store");
+    for store in [Store::open_reader_with(&root, 0), Store::open_writer_with(&root, 0)] {
+        let store = store.unwrap();
+        store.expect(samples.len()).unwrap();
+        assert_whole(&store, &samples, "asked");
+        assert!(!store.catalog().is_complete());
+    }
 }
 
 #[test]
@@ -273,6 +285,47 @@ fn an_index_that_says_other_than_the_journal_is_set_aside() {
         assert_eq!(warnings.contains("disagrees with the journal"), is_writer, "{warnings}");
         assert!(warnings.contains("are damaged"), "{warnings}");
     }
+    // The writer who met it has written the journal anew.
+    assert!(root.join("journal/2.fbj").exists() && reader(&root).verify().unwrap().is_good());
+}
+
+#[test]
+fn damage_that_the_index_hides_is_mended_by_the_writer_that_meets_it() {
+    let (dir, samples) = indexed();
+    let root = dir.path().join("store");
+    let store = writer(&root);
+    assert_few(&store, &samples, "before");
+    let mut bytes = fs::read(root.join("journal/1.fbj")).unwrap();
+    bytes[48 + 20] ^= 1;
+    fs::write(root.join("journal/1.fbj"), bytes).unwrap();
+    assert!(store.lookup(&[samples[0].0]).unwrap()[0].is_some(), "it is known already");
+    commit(&store, (0..).zip(samples[100..].to_vec()).map(|(n, sample)| plain(n, sample)).collect());
+    drop(store);
+    let store = writer(&root);
+    assert_eq!(store.lookup(&[samples[0].0]).unwrap(), [None]);
+    commit(&store, vec![plain(1, samples[0].clone())]);
+    drop(store);
+    assert!(!root.join("index").exists(), "it was of the journal that is gone");
+    let store = reader(&root);
+    assert!(store.verify().unwrap().is_good());
+    assert_whole(&store, &samples, "mended");
+}
+
+#[test]
+fn a_collection_that_meets_hidden_damage_deletes_what_it_is_to() {
+    let (dir, samples) = indexed();
+    let root = dir.path().join("store");
+    let mut bytes = fs::read(root.join("journal/1.fbj")).unwrap();
+    bytes[48 + 20] ^= 1;
+    fs::write(root.join("journal/1.fbj"), bytes).unwrap();
+    let store = writer(&root);
+    assert_few(&store, &samples[1..], "before");
+    assert_eq!(store.lookup(&[samples[0].0]).unwrap(), [None]);
+    let keys = samples[..300].iter().map(|(key, _)| *key).collect();
+    Arc::into_inner(store).unwrap().collect(&crate::Wanted { keys, ..Default::default() }).unwrap();
+    let store = reader(&root);
+    assert_eq!(store.info().unwrap().records, 299);
+    assert!(store.verify().unwrap().is_good());
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub mod diff;
 pub mod event;
 pub mod graph;
 pub mod journal;
+pub mod nearest;
 pub mod ops;
 pub mod parts;
 pub mod plan;

@@ -2,16 +2,16 @@
 //! Compares with this experiment's last run, planned again from its text and what its files held; else with the nearest stored relative.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 
 use fewbits_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{Graph, TaskId};
 use crate::journal::Header;
+use crate::nearest::Nearest;
 use crate::ops::Ops;
 use crate::plan::{Plan, Planner, Preimage, State};
-use crate::preimage::{Change, changed_fields, changes, fields};
+use crate::preimage::{Change, changes};
 
 /// Why a task runs or does not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -100,19 +100,10 @@ impl<'e, O: Ops> Explainer<'e, O> {
         let Some(now) = (reason == Reason::New).then(|| self.preimage(task)).transpose()?.flatten() else {
             return Ok(reason);
         };
-        let fields_now = fields(&now);
-        let mut nearest: Option<Vec<Change>> = None;
-        self.store.each_preimage(self.graph.work(task).name, &mut |preimage| {
-            let differing = changed_fields(&fields(preimage), &fields_now);
-            if nearest.as_ref().is_none_or(|nearest| differing.len() < nearest.len()) {
-                nearest = Some(differing);
-            }
-            // None can be nearer: without a difference it would be the task's own result.
-            let is_nearest = nearest.as_ref().is_some_and(|nearest| nearest.len() <= 1);
-            if is_nearest { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
+        let mut nearest = Nearest::of(&now);
+        self.store.each_preimage(self.graph.work(task).name, &mut |preimage| nearest.compare(preimage))?;
         let relative = "the nearest stored result of the same op".to_owned();
-        Ok(nearest.map_or(Reason::New, |changes| Reason::Changed { relative, changes }))
+        Ok(nearest.changes.map_or(Reason::New, |changes| Reason::Changed { relative, changes }))
     }
 
     /// Returns the preimage of a task, if it is known.

@@ -65,12 +65,17 @@ impl Store {
         let Some(journal) = journal else { return Ok(()) };
         cards.retain(|card| ops.get(usize::from(card.op)).is_some_and(|name| name == op));
         cards.sort_unstable_by_key(|card| card.offset);
-        let known = cards.iter().map(|card| (card.tag, card.offset, card.body_bytes));
-        let newer = places.iter().map(|(slot, place)| (Tag::of(slot), place.offset, place.body_bytes));
-        let entries = known.chain(newer).map(|(tag, offset, body_bytes)| ((tag, offset), offset, body_bytes));
-        read_bodies(&journal, entries, &mut |(tag, offset), found| {
+        let known = cards.iter().map(|card| ((card.tag, card.offset, true), card.offset, card.body_bytes));
+        let newer = places
+            .iter()
+            .map(|(slot, place)| ((Tag::of(slot), place.offset, false), place.offset, place.body_bytes));
+        // Cheaper than to read the op, which only few of the others are mistaken for.
+        let mention = format!("\"op\":\"{op}\"");
+        read_bodies(&journal, known.chain(newer), &mut |(tag, offset, is_of_op), found| {
             let found = found.filter(|(header, _)| Tag::of(&Place::of(offset, header).0) == tag);
-            let brief = found.and_then(|(_, body)| Brief::decode(body)).filter(|brief| brief.op() == op);
+            let is_wanted =
+                |brief: &Brief<'_>| is_of_op || (brief.preimage.contains(&mention) && brief.op() == op);
+            let brief = found.and_then(|(_, body)| Brief::decode(body)).filter(is_wanted);
             Ok(brief.map_or(ControlFlow::Continue(()), |brief| each(&brief.preimage)))
         })
     }

@@ -1,4 +1,4 @@
-//! The preimage that differs from a given one in the fewest fields, of many.
+//! The search for the preimage that differs from a given preimage in the fewest fields.
 //! Knows nothing of where preimages come from.
 
 use std::collections::BTreeMap;
@@ -9,10 +9,10 @@ use crate::preimage::{Change, changed_fields, fields};
 /// Compares preimages with one.
 pub struct Nearest {
     fields: BTreeMap<String, String>,
-    /// Name and value of each field as they stand in the preimage. A preimage in which some of these do not stand differs in
-    /// as many fields at least, which is found out ten times as fast as in which.
+    /// Name and value of each field, as text of the preimage. The number of pieces that are missing in another preimage's
+    /// text is a lower bound on the number of fields that differ, and much cheaper to find than the fields.
     pieces: Vec<String>,
-    /// Where the nearest one so far differs; of several, the first.
+    /// The fields in which the nearest preimage so far differs; of several nearest, the first counts.
     pub changes: Option<Vec<Change>>,
 }
 
@@ -22,19 +22,19 @@ impl Nearest {
     pub fn of(preimage: &str) -> Self {
         let fields = fields(preimage);
         let piece = |(path, value): (&String, &String)| match path.rsplit('.').next() {
-            // A value in a list has no name.
+            // An item of a list has no name.
             Some(name) if !name.ends_with(']') => format!("\"{name}\":{value}"),
             _ => value.clone(),
         };
         let mut pieces: Vec<String> = fields.iter().map(piece).collect();
         pieces.sort_unstable();
         pieces.dedup();
-        // A number may be written otherwise there.
+        // Canonical JSON may write a number in other digits than the piece.
         pieces.retain(|piece| preimage.contains(piece.as_str()));
         Self { fields, pieces, changes: None }
     }
 
-    /// Compares another preimage; says to stop when none can be nearer.
+    /// Compares another preimage; breaks when no later preimage can be nearer.
     pub fn compare(&mut self, preimage: &str) -> ControlFlow<()> {
         let most = self.changes.as_ref().map_or(usize::MAX, Vec::len);
         let missing = self.pieces.iter().filter(|piece| !preimage.contains(piece.as_str()));
@@ -44,7 +44,7 @@ impl Nearest {
                 self.changes = Some(changes);
             }
         }
-        // The same preimage would be that of the same task.
+        // A preimage without a difference would have the same key.
         let is_nearest = self.changes.as_ref().is_some_and(|changes| changes.len() <= 1);
         if is_nearest { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }

@@ -122,8 +122,8 @@ impl<'p, O: Ops> Planner<'p, O> {
         Self { graph, ops, store, remembered, sources: Mutex::default() }
     }
 
-    /// Plans all tasks, and checks the records of those that are cached: a damaged record is a miss, as it is in the end of a
-    /// run. A run does without this check, because it reads or checks all records for its tables.
+    /// Plans all tasks, and checks the records of cached tasks: a damaged record is a miss, as it is in a run. A run does
+    /// without this check: it reads or checks all records for its tables, and computes a damaged one again.
     pub fn checked_plan(&self) -> Result<Plan, StoreError> {
         loop {
             let plan = self.plan()?;
@@ -134,11 +134,11 @@ impl<'p, O: Ops> Planner<'p, O> {
             if sound.iter().flatten().all(|sound| *sound) {
                 return Ok(plan);
             }
-            // The store has forgotten the damaged records, so that the next plan does not find them.
+            // The store has forgotten the damaged records: the next plan does not find them.
         }
     }
 
-    /// Plans all tasks by what the headers of records say.
+    /// Plans all tasks by the headers of records.
     pub fn plan(&self) -> Result<Plan, StoreError> {
         self.store.expect(self.graph.len())?;
         let unknown = Planned { state: State::Waiting, key: None, parts: None };

@@ -151,8 +151,8 @@ impl History {
     }
 }
 
-/// Returns the first line of the journal of an experiment's newest run: of its file, else of any experiment of its name, as
-/// the file may have been moved.
+/// Returns the first line of the journal of an experiment's newest run: the newest run of the same file, else of the same
+/// name, as the file may have been moved.
 fn last_header<O: Ops>(store: &Store, graph: &Graph<O>) -> Option<Header> {
     let mut namesake = None;
     for id in store.runs().ok()?.into_iter().rev() {

@@ -1,4 +1,4 @@
-//! The little of a record that people are told of it, read without the rest.
+//! A record's preimage, op and seconds, read from its body without the rest.
 //!
 //! Knows nothing of where records are.
 
@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-/// Holds what is read of a record's body; it borrows from the body.
+/// Holds the few fields of a record that totals and comparisons need; borrows from the record's body.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Brief<'b> {
     /// The canonical JSON that the key was derived from.
@@ -28,8 +28,8 @@ impl<'b> Brief<'b> {
         op_of(&self.preimage).unwrap_or(Cow::Borrowed("unknown"))
     }
 
-    /// Says what computing the record took. Totals are sums of these, whether they are read from records or from cards,
-    /// which have no room for more digits.
+    /// Returns the seconds that computing the record took, in the precision that cards have room for: totals are the same
+    /// whether they are summed up from records or from cards.
     pub(crate) fn seconds(&self) -> f32 {
         self.seconds as f32
     }

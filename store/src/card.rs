@@ -1,23 +1,23 @@
-//! What the index knows of each entry that counts, and how that is written down.
+//! The cards of the index, one for each entry that counts, and the bytes that they are written as.
 //!
-//! A card is 26 bytes. Cards whose keys begin with the same bits lie together on a *shelf*, sorted, which is one value of
-//! the index: sled takes a few thousand values of some kilobytes in a hundredth of the time of a million small ones.
-//! Knows nothing of sled.
+//! A card has 26 bytes. Cards whose keys begin with the same bits lie together on a *shelf*, sorted, and a shelf is one
+//! value of the index: sled writes a few thousand values of some kilobytes in a hundredth of the time that it takes for a
+//! million small ones. Knows nothing of sled.
 
 use crate::{entry::array, id::IdMap, place::Slot};
 
 /// The length of a card written down.
 pub(crate) const CARD_BYTES: usize = 26;
 
-/// A full shelf has about this many cards, the emptiest half as many.
+/// Shelves have this many cards on average when they are fullest, and half as many after they have been split.
 const SHELF_CARDS: usize = 512;
 const KEY_BYTES: usize = 10;
 const TAG_BYTES: usize = KEY_BYTES + 1;
 const RECORD: u8 = 0;
 const SOURCE: u8 = 1;
 
-/// Stands for a slot: the first ten bytes of its key, and its kind. Two slots with one tag are so improbable that it is
-/// enough that the journal tells them apart.
+/// Stands for a slot: the first ten bytes of its key, and its kind. The journal's headers have the whole key, so that two
+/// slots of one tag, which nobody will meet, cost a walk and no wrong answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Tag([u8; TAG_BYTES]);
 
@@ -36,21 +36,21 @@ impl Tag {
         self.0[KEY_BYTES] == RECORD
     }
 
-    /// The number of the slot's shelf, where shelves are told apart by so many bits.
+    /// Returns the number of the slot's shelf: the first `bits` bits of its key, 16 at most.
     pub(crate) fn shelf(self, bits: u32) -> u16 {
         u16::from_be_bytes([self.0[0], self.0[1]]).checked_shr(16 - bits).unwrap_or(0)
     }
 }
 
-/// Says where an entry is, and of a record what people are told of it.
+/// Holds the place of an entry, and what `store info` tells of a record.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Card {
     pub(crate) tag: Tag,
     pub(crate) offset: u64,
     pub(crate) body_bytes: u32,
-    /// What computing it took.
+    /// The seconds that computing the record took; 0 for a source file.
     pub(crate) seconds: f32,
-    /// The place of the op's name in the list of names that goes with the cards.
+    /// The position of the op's name in the imprint's list.
     pub(crate) op: u8,
 }
 
@@ -76,12 +76,12 @@ impl Card {
     }
 }
 
-/// By how many bits the shelves of so many cards are told apart.
+/// Returns the number of bits that tell the shelves of so many cards apart.
 pub(crate) fn shelf_bits(cards: usize) -> u32 {
     (cards / (SHELF_CARDS / 2)).max(1).ilog2().min(16)
 }
 
-/// Puts sorted cards on shelves, the shelves in order.
+/// Puts sorted cards on shelves; returns each shelf's number and bytes, in order.
 pub(crate) fn shelves(cards: &[Card], bits: u32) -> impl Iterator<Item = (u16, Vec<u8>)> {
     cards.chunk_by(move |one, next| one.tag.shelf(bits) == next.tag.shelf(bits)).map(move |cards| {
         let mut shelf = Vec::with_capacity(cards.len() * CARD_BYTES);
@@ -92,7 +92,7 @@ pub(crate) fn shelves(cards: &[Card], bits: u32) -> impl Iterator<Item = (u16, V
     })
 }
 
-/// Reads all cards of a shelf; none if its length is not a shelf's.
+/// Reads all cards of a shelf; none if the length is not that of whole cards.
 pub(crate) fn read_shelf(shelf: &[u8]) -> Option<impl Iterator<Item = Card>> {
     shelf.len().is_multiple_of(CARD_BYTES).then(|| shelf.chunks_exact(CARD_BYTES).map(Card::read))
 }
@@ -104,7 +104,7 @@ pub(crate) fn find_on_shelf(shelf: &[u8], tag: Tag) -> Option<Card> {
     Some(Card::read(&cards[at]))
 }
 
-/// Brings cards up to date with what became of slots since, and sorts them.
+/// Replaces, removes or adds the cards of changed slots, and sorts all cards.
 pub(crate) fn update(cards: &mut Vec<Card>, changes: IdMap<Tag, Option<Card>>) {
     if !changes.is_empty() {
         cards.retain(|card| !changes.contains_key(&card.tag));

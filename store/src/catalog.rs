@@ -1,4 +1,4 @@
-//! Where everything in the journal is: what a walk over its headers found, or the index knows.
+//! The places of all entries of the journal: found by a walk over headers, or told by the index.
 //!
 //! Knows nothing of bodies, objects, or how entries get into the journal.
 
@@ -19,8 +19,8 @@ use crate::{
     scan::{Scan, scan},
 };
 
-/// A journal of more bytes has an index. Measured in docs/performance.md: below it, all that an index could save is some
-/// milliseconds.
+/// A longer journal has an index. A shorter one is walked in 4 ms at most, and an index would save half of that
+/// (`benches/lookup.rs`).
 pub(crate) const WALK_LIMIT: u64 = 32 << 20;
 
 /// Knows the places of a store's entries.
@@ -29,9 +29,9 @@ pub(crate) struct Catalog {
     root: PathBuf,
     view: RwLock<View>,
     hints: Hints,
-    /// The length of a journal that is walked whatever is asked.
+    /// The longest journal that is always walked.
     walk_limit: u64,
-    /// Whether this process alone adds entries, so that it need not look for those of others.
+    /// Whether this process is the writer: no other process adds entries then, so that there are none to look for.
     is_writer: bool,
     warnings: Arc<Warnings>,
 }
@@ -42,13 +42,13 @@ pub(crate) struct Located<T> {
     pub(crate) places: T,
 }
 
-/// Holds every record that counts: with its card as far as the index knows the journal, and its place after that.
+/// Holds every record that counts: its card in the part of the journal that the index covers, its place behind that part.
 pub(crate) struct Contents {
     /// In no order.
     pub(crate) cards: Vec<Card>,
-    /// The names of ops that cards give the place of.
+    /// The names of ops; a card holds the position of its op's name.
     pub(crate) ops: Vec<String>,
-    /// In the order of the journal, behind all cards.
+    /// In the order of the journal, all behind the cards' places.
     pub(crate) places: Vec<(Slot, Place)>,
     /// How many records have been dropped since the journal was begun.
     pub(crate) dropped: u64,
@@ -59,7 +59,7 @@ pub(crate) struct Contents {
 struct View {
     journal: Option<Arc<Journal>>,
     places: Places,
-    /// What is before it only the index knows.
+    /// The end of the part of the journal that is left to the index.
     start: u64,
     /// Where the last entry known ends.
     end: u64,
@@ -130,7 +130,7 @@ impl Catalog {
         Ok(view.journal.clone().map(|journal| (journal, view.end)))
     }
 
-    /// Whether nothing is left to the index.
+    /// Whether all places are held in memory, so that the index is not asked.
     #[cfg(test)]
     pub(crate) fn is_complete(&self) -> bool {
         self.view().is_complete()
@@ -181,7 +181,7 @@ impl Catalog {
         Ok(Located { journal: view.journal.clone(), places })
     }
 
-    /// Gives every record that counts, from the index as far as it goes.
+    /// Gives every record that counts, from the index where there is one.
     pub(crate) fn contents(&self) -> Result<Located<Contents>, StoreError> {
         self.follow()?;
         let start = self.view().start;
@@ -209,7 +209,7 @@ impl Catalog {
         Ok(Located { journal: view.journal.clone(), places: contents })
     }
 
-    /// Prepares for looking so many slots up: where a walk costs less than asking the index for them, walks now.
+    /// Prepares for looking up so many slots: walks now if a walk costs less than asking the index.
     pub(crate) fn expect(&self, slots: usize) -> Result<(), StoreError> {
         self.follow()?;
         if self.view().is_complete() || self.hints.is_worth(slots) { Ok(()) } else { self.complete() }
@@ -233,7 +233,7 @@ impl Catalog {
         }
     }
 
-    /// Publishes an index that goes further, if the writer has added entries and it pays.
+    /// Publishes an index that covers the journal to its end, if the writer has added entries and an index pays.
     pub(crate) fn settle(&self) {
         let mut view = self.view_mut();
         let (journal, end) = (view.journal.clone(), view.end);
@@ -269,7 +269,7 @@ impl Catalog {
         self.begin(view, Arc::new(journal))
     }
 
-    /// Turns to a journal: what an index knows of it is left to the index, the rest is walked.
+    /// Turns to a journal: leaves the part that an index covers to the index, and walks over the rest.
     fn begin(&self, view: &mut View, journal: Arc<Journal>) -> Result<(), StoreError> {
         let bytes = journal.bytes()?.unwrap_or(0);
         let known = if bytes > self.walk_limit { self.hints.begin(&journal) } else { None };

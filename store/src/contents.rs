@@ -1,4 +1,4 @@
-//! What each record is and takes: what people are told, what a collection goes by, and what a task is compared with.
+//! Descriptions of records, for people, for collections, and for tasks to be compared with.
 //!
 //! Knows nothing of what is worth keeping.
 
@@ -45,7 +45,7 @@ impl Store {
         self.each_body(keys, |at, body| {
             items[at] = body.and_then(|body| Item::read(keys[at], body));
             if items[at].is_none() {
-                // It is read once more to say what is wrong.
+                // Read once more for the warning that says what is wrong.
                 self.record(&keys[at])?;
             }
             Ok(())
@@ -69,7 +69,7 @@ impl Store {
         let newer = places
             .iter()
             .map(|(slot, place)| ((Tag::of(slot), place.offset, false), place.offset, place.body_bytes));
-        // Cheaper than to read the op, which only few of the others are mistaken for.
+        // Cheaper than parsing every preimage for its op, and only a few preimages of other ops mention this one.
         let mention = format!("\"op\":\"{op}\"");
         read_bodies(&journal, known.chain(newer), &mut |(tag, offset, is_of_op), found| {
             let found = found.filter(|(header, _)| Tag::of(&Place::of(offset, header).0) == tag);

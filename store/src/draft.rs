@@ -1,8 +1,11 @@
-//! An index that is being made: the cards of the old one, brought up to the journal's end.
+//! An index in the making: the cards of the old index, brought up to the journal's end.
 //!
-//! The bodies of new records are read for it, as headers do not tell op and seconds. Knows nothing of when an index pays.
+//! Reads the bodies of new records, because headers hold neither op nor seconds. Knows nothing of when an index pays.
 
-use std::{ops::ControlFlow, path::Path};
+use std::{
+    ops::{ControlFlow, Range},
+    path::Path,
+};
 
 use crate::{
     StoreError,
@@ -17,8 +20,11 @@ use crate::{
     scan::{read_bodies, scan},
 };
 
-/// What sled's files take at most while they are written: its log has some cards twice.
+/// The most bytes per card that sled's files take while they are written: sled's log holds some cards twice.
 const ROOM_PER_CARD: u64 = 96;
+/// The length of the stretch of the journal that is taken in at once: longer than any entry, and short enough to hold the
+/// stretch's places and cards in memory, some 340 bytes a record.
+const STRETCH: u64 = if cfg!(test) { 16 << 10 } else { 512 << 20 };
 /// A card has one byte for its op.
 const OPS: usize = 256;
 
@@ -27,27 +33,42 @@ const OPS: usize = 256;
 pub(crate) struct Draft {
     cards: Vec<Card>,
     ops: Vec<String>,
-    /// The end of what is taken in, and where the last entry in it begins.
+    /// The end of the part of the journal that has been taken in; none if nothing has.
     applied: Option<u64>,
+    /// The place of the last entry in that part.
     last: u64,
+    /// The number of dropped records in that part.
     dropped: u64,
 }
 
 impl Draft {
-    /// Begins with all cards of an index.
+    /// Starts from all cards of an index.
     pub(crate) fn going_on(old: Imprint, cards: Vec<Card>) -> Self {
         let Imprint { ops, applied, dropped, .. } = old;
         Self { cards, ops, applied: Some(applied), last: 0, dropped }
     }
 
-    /// Takes in what follows, up to `end`; returns whether there is anything to publish. A record that is damaged gets no
-    /// card. A journal with damage between entries gets no index: the next writer is to meet the damage, and does so in a
-    /// walk.
+    /// Takes in the journal's entries up to `end`. Returns false if there is nothing to publish: no new entry, or damage
+    /// between entries, which an index would hide from the next writer. A damaged record gets no card.
     pub(crate) fn take_in(&mut self, journal: &Journal, end: u64) -> Result<bool, Fault> {
+        let mut from = self.applied.unwrap_or(journal::START);
+        if from >= end {
+            return Ok(false);
+        }
+        while from < end {
+            let to = end.min(from + STRETCH);
+            if !self.take_in_stretch(journal, from..to)? {
+                return Ok(false);
+            }
+            from = self.applied.unwrap_or(end);
+        }
+        if self.ops.len() > OPS { Err(Fault("there are too many ops for it".into())) } else { Ok(true) }
+    }
+
+    fn take_in_stretch(&mut self, journal: &Journal, stretch: Range<u64>) -> Result<bool, StoreError> {
         let mut places: IdMap<Slot, Option<Place>> = IdMap::default();
         let mut last = None;
-        let from = self.applied.unwrap_or(journal::START);
-        let scanned = scan(journal, from..end, &mut |offset, header| {
+        let scanned = scan(journal, stretch, &mut |offset, header| {
             let (slot, place) = Place::of(offset, header);
             self.dropped += u64::from(header.kind == Kind::Dropped);
             last = Some(offset);
@@ -57,29 +78,29 @@ impl Draft {
         (self.applied, self.last) = (Some(scanned.end), last);
         let changes = self.changes(journal, places)?;
         update(&mut self.cards, changes);
-        if self.ops.len() > OPS { Err(Fault("there are too many ops for it".into())) } else { Ok(true) }
+        Ok(true)
     }
 
-    /// How many bytes sled may take to write it.
+    /// Returns how many bytes sled may take to write the cards.
     pub(crate) fn room(&self) -> u64 {
         self.cards.len() as u64 * ROOM_PER_CARD
     }
 
-    /// Lets sled write it in the new folder `built`, and publishes what that has written.
+    /// Writes the cards with sled in the new folder `built`, and publishes the files.
     pub(crate) fn publish(self, root: &Path, journal: &Journal, built: &Path) -> Result<(), Fault> {
         let shelf_bits = shelf_bits(self.cards.len());
         let index = Index::open(built)?;
         index.fill(&self.cards, shelf_bits)?;
         index.close()?;
-        // When it opens a database that has grown, sled reads all of it and writes a summary. Done here, that is not done
-        // each time a copy is opened.
+        // sled reads all of a database that has grown when it opens it, and writes a summary. Opened once here, no copy has
+        // to do that.
         Index::open(built)?.close()?;
         let (cards, applied) = (self.cards.len() as u64, self.applied.unwrap_or(journal::START));
         let Self { last, dropped, ops, .. } = self;
         Imprint::publish(root, journal, Extent { applied, last, dropped, cards, shelf_bits, ops }, built)
     }
 
-    /// Says what became of slots: the card of each, or none.
+    /// Makes the card of each slot; none where the slot has no place any more, or its entry is damaged.
     fn changes(
         &mut self,
         journal: &Journal,
@@ -106,7 +127,7 @@ impl Draft {
         Ok(changes)
     }
 
-    /// Gives the place of an op's name in the list, where it is added if need be.
+    /// Returns the position of an op's name in the list, and adds the name if it is new.
     fn op(&mut self, name: &str) -> u8 {
         let place = self.ops.iter().position(|op| op == name).unwrap_or_else(|| {
             self.ops.push(name.to_owned());

@@ -1,7 +1,7 @@
-//! The life of the index: when it is worth asking, when it can be trusted, and when it is written.
+//! The life of the index: when asking it costs less than a walk, when it can be trusted, and when it is written.
 //!
-//! Readers and the writer ask a private copy. The writer alone publishes an index, and sets a faulty one aside with a
-//! warning; a reader passes over it, and walks the journal. Knows nothing of what else is held in memory.
+//! Readers and the writer ask a private copy. Only the writer publishes an index, and moves a faulty one aside with a
+//! warning; a reader ignores a faulty index and walks the journal. Knows nothing of the places held in memory.
 
 use std::{
     path::{Path, PathBuf},
@@ -22,36 +22,37 @@ use crate::{
     private::PrivateDir,
 };
 
-/// What looking up one slot costs, in steps of a walk over headers: 0.8 µs against 0.4 µs, and the copy.
+/// The cost of looking up one slot in the index, in steps of a walk over headers: measured 0.8 µs against 0.4 µs, and the
+/// copy is to be paid for too.
 const STEPS_PER_SLOT: u64 = 4;
-/// What asking costs, in slots: another thread has to wake up.
+/// The cost of one question of any length, in slots: another thread has to wake up.
 const SLOTS_PER_QUESTION: u64 = 16;
-/// An index is replaced when what follows it in the journal is more than this share of what it has taken in: 1/8. The
-/// following part is walked by every process that opens the store, and replacing reads all cards.
+/// The index is replaced when the part of the journal behind it is longer than 1/8 of the part that it covers. Every process
+/// that opens the store walks over the part behind the index; replacing the index rewrites all cards.
 const GROWTH: u64 = 8;
-/// What sled writes beside what it was given.
+/// The room that sled takes beside the cards: its files grow in steps of half a megabyte.
 const ROOM_LEAST: u64 = 8 << 20;
 
 /// Asks the index of a store, and writes it.
 #[derive(Debug)]
 pub(crate) struct Hints {
     root: PathBuf,
-    /// Whether this is the writer's.
+    /// Whether this process is the writer, which replaces a faulty index.
     mends: bool,
-    /// Whether everything is asked, so that tests need no large index.
+    /// Whether the index is asked whatever that costs: tests need no large store then.
     always: bool,
     state: Mutex<State>,
     warnings: Arc<Warnings>,
 }
 
-/// Says how the index stands.
+/// The index as far as this process has come to know it.
 #[derive(Debug, Default)]
 struct State {
-    /// Of an index that fits the journal as far as its imprint tells, and that may be asked.
+    /// The imprint of an index that fits the journal; none where there is no index to ask.
     imprint: Option<Imprint>,
-    /// The private copy, once a question was worth it.
+    /// The open private copy; made by the first question.
     index: Option<Index>,
-    /// What was asked of it, in slots.
+    /// The cost of all questions so far, in slots.
     asked: u64,
 }
 
@@ -60,7 +61,8 @@ impl Hints {
         Self { root: root.to_owned(), mends, always, state: Mutex::default(), warnings }
     }
 
-    /// Says up to where an index knows this journal, and how many dropped records it has met; none if there is no index.
+    /// Reads the imprint. Returns the length of the part of the journal that the index covers, and the number of dropped
+    /// records in that part; none if there is no index.
     pub(crate) fn begin(&self, journal: &Journal) -> Option<(u64, u64)> {
         let imprint = Imprint::read(&self.root, journal).unwrap_or_else(|fault| {
             self.set_aside(&fault);
@@ -71,7 +73,7 @@ impl Hints {
         extent
     }
 
-    /// Whether so many more questions cost less than a walk.
+    /// Whether looking up so many more slots costs less than a walk.
     pub(crate) fn is_worth(&self, slots: usize) -> bool {
         self.pays(&self.state(), slots)
     }
@@ -120,13 +122,13 @@ impl Hints {
         Some((cards, state.imprint.as_ref()?.ops.clone()))
     }
 
-    /// Lets go of the copy, which is not asked any more.
+    /// Closes the copy; the index is not asked any more.
     pub(crate) fn let_go(&self) {
         *self.state() = State::default();
     }
 
-    /// Publishes an index of the journal up to `end` if there is none, or the one that is there has become small beside what
-    /// follows it. Where that fails the next processes only have more to walk.
+    /// Publishes an index of the journal up to `end`, if there is none or the journal has outgrown it. Where publishing
+    /// fails, later processes have more to walk.
     pub(crate) fn settle(&self, journal: &Journal, end: u64) {
         self.let_go();
         let old = Imprint::read(&self.root, journal).unwrap_or_else(|fault| {
@@ -144,7 +146,8 @@ impl Hints {
         self.warnings.push(format!("{}: {fault}; the store works without it", dir.display()));
     }
 
-    /// Does something with the copy, which is made if it is not there. None if that fails.
+    /// Calls `what` with the copy, which the first call makes. None if the index cannot be copied, opened or asked: it is
+    /// not tried again.
     fn with<T>(
         &self,
         state: &mut State,
@@ -171,8 +174,8 @@ impl Hints {
         None
     }
 
-    /// Copies the index and opens the copy; none where there is no room for one. sled keeps the file open that it reads, so
-    /// the folder goes at once, and nothing of it can be left behind.
+    /// Copies the index and opens the copy; none where there is no room for a copy. The folder is removed at once: sled
+    /// reads through the file that it has open, and a killed process then leaves nothing behind.
     fn open_copy(&self, imprint: &Imprint) -> Result<Option<Index>, Fault> {
         let Some(dir) = self.private(Imprint::bytes(&self.root)) else { return Ok(None) };
         let copy = dir.path().join("sled");
@@ -182,13 +185,13 @@ impl Hints {
         }
     }
 
-    /// A folder for files of so many bytes; a reader has none but in memory.
+    /// Makes a folder for files of so many bytes: in memory, else, for the writer, in the store.
     fn private(&self, bytes: u64) -> Option<PrivateDir> {
         let otherwise = self.mends.then(|| durable::unfinished(&self.root));
         PrivateDir::make(bytes.saturating_add(ROOM_LEAST), otherwise.as_deref())
     }
 
-    /// Publishes an index that has taken in what follows the old one, or all of the journal.
+    /// Publishes an index made of the old one's cards and of the entries behind it, or of all entries.
     fn replace(&self, old: Option<Imprint>, journal: &Journal, end: u64) -> Result<(), Fault> {
         let mut draft = match old.map(|old| (self.open_copy(&old), old)) {
             Some((Ok(Some(index)), old)) => Draft::going_on(old, index.cards()?),
@@ -201,8 +204,8 @@ impl Hints {
         draft.publish(&self.root, journal, &dir.path().join("sled"))
     }
 
-    /// The writer moves a faulty index out of the way. Only the newest of those stays: on a full disk this happens again
-    /// and again. A reader has met an index that was being replaced, or leaves the matter to the next writer.
+    /// Moves a faulty index out of the way, and removes those moved before: on a full disk this happens again and again. A
+    /// reader does nothing: the index may just have been replaced, and if not, the next writer meets the fault.
     fn set_aside(&self, fault: &Fault) {
         if !self.mends {
             return;
@@ -226,7 +229,7 @@ impl Hints {
     }
 }
 
-/// Gives the place that a card stands for, if the journal has the slot's entry there.
+/// Reads the header at a card's place; returns the place if the header names this slot.
 fn confirm(journal: &Journal, slot: &Slot, card: &Card) -> Result<Option<Place>, StoreError> {
     let header = journal.header(card.offset)?;
     let found = header.map(|header| Place::of(card.offset, &header));

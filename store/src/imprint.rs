@@ -1,8 +1,8 @@
-//! What the index is: whose it is, how far it goes, what its values mean, and the checksum of its files.
+//! The description of a published index: its journal, the part of the journal it covers, and the checksum of its files.
 //!
-//! The files of an index never change: a process copies them and opens its copy, and a newer index takes the place of an
-//! older one as a whole. An index counts only while its files are, byte for byte, those that were published, as sled finds
-//! little of the damage done to them. Knows nothing of sled.
+//! The files of an index never change. Processes copy them and open the copy, and a newer index replaces an older one as a
+//! whole. An index is used only if its files are, byte for byte, those that were published, because sled detects little of
+//! the damage done to its files. Knows nothing of sled.
 
 use std::{
     fs,
@@ -20,39 +20,37 @@ use crate::{
     private::{FilesCheck, copy_files, sync_files},
 };
 
-/// The number of what the index holds and how. An index of another number is passed over, and replaced by the next one.
-/// Those before 2 had one value per entry, and were changed in place.
+/// The version of the index's content. An index of another version is ignored until the next index replaces it. Version 1
+/// had one value per entry, was changed in place, and its imprint did not tell the version.
 const VERSION: u32 = 2;
 
 /// Describes an index.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Imprint {
     version: u32,
-    /// The journal it belongs to.
+    /// The journal that the index belongs to.
     seal: Seal,
-    /// How much of the journal it has taken in.
+    /// The end of the part of the journal that the index covers.
     pub(crate) applied: u64,
-    /// Where the last entry within that is.
+    /// The place of the last entry in that part.
     last: u64,
     /// The checksum of that entry's body.
     last_check: [u8; 16],
-    /// How many records have been dropped within that.
+    /// The number of dropped records in that part.
     pub(crate) dropped: u64,
-    /// How many cards it has.
+    /// The number of cards.
     pub(crate) cards: u64,
-    /// By how many bits of the key its shelves are told apart.
+    /// The number of bits of the key that tell shelves apart.
     pub(crate) shelf_bits: u32,
-    /// The names of ops that cards give the place of.
+    /// The names of ops; a card holds the position of its op's name.
     pub(crate) ops: Vec<String>,
-    /// The checksum of names and contents of its files.
+    /// The checksum of the names and contents of the index's files.
     files: FilesCheck,
 }
 
-/// Says what an index of a journal up to a place is about.
+/// The fields of an imprint that do not depend on its files or its journal's identity.
 pub(crate) struct Extent {
-    /// Where the last entry taken in ends.
     pub(crate) applied: u64,
-    /// Where it begins.
     pub(crate) last: u64,
     pub(crate) dropped: u64,
     pub(crate) cards: u64,
@@ -71,7 +69,7 @@ pub(crate) fn dir(root: &Path) -> PathBuf {
     root.join("index")
 }
 
-/// The folder of what sled wrote.
+/// The folder of sled's files.
 fn sled_dir(root: &Path) -> PathBuf {
     dir(root).join("sled")
 }
@@ -81,7 +79,7 @@ fn path(root: &Path) -> PathBuf {
 }
 
 impl Imprint {
-    /// Reads the imprint of an index that fits the journal; none if there is none that this program knows.
+    /// Reads the imprint and checks that it fits the journal; none if there is no index, or one of another version.
     pub(crate) fn read(root: &Path, journal: &Journal) -> Result<Option<Self>, Fault> {
         let damaged = || Fault("its imprint is damaged".into());
         let Some(bytes) = durable::read(&path(root))? else { return Ok(None) };
@@ -106,8 +104,8 @@ impl Imprint {
         Ok(Some(imprint))
     }
 
-    /// Copies the index's files to the new folder `to`, if they are those that were published. None where there is no room
-    /// for them.
+    /// Copies the index's files to the new folder `to`; none where `to` has no room for them. Files that are not those that
+    /// were published are a fault.
     pub(crate) fn copy(&self, root: &Path, to: &Path) -> Result<Option<()>, Fault> {
         match copy_files(&sled_dir(root), to)? {
             Some(files) if files != self.files => Err(Fault("its files have changed".into())),
@@ -120,13 +118,13 @@ impl Imprint {
         durable::bytes(&sled_dir(root)).unwrap_or(0)
     }
 
-    /// Puts the files that sled wrote in the folder `built` into the place of the index that is there. A crash on the way
-    /// leaves the old index, or none.
+    /// Replaces the index by the files that sled wrote in the folder `built`. A crash meanwhile leaves the old index, or
+    /// none.
     pub(crate) fn publish(root: &Path, journal: &Journal, extent: Extent, built: &Path) -> Result<(), Fault> {
         let new = durable::unfinished(root).join("index");
         let written = Self::write(root, &new, journal, extent, built);
         if written.is_err() {
-            // On a full disk it would take the room that results need.
+            // On a full disk the unfinished index would take the room that results need.
             let _ = durable::remove(&new);
         }
         written
@@ -151,7 +149,7 @@ impl Imprint {
     }
 }
 
-/// Removes the index, its imprint first: what is left of it after a crash does not count.
+/// Removes the index, its imprint first: without an imprint, files that a crash leaves are ignored.
 pub(crate) fn remove(root: &Path) -> Result<(), StoreError> {
     let (path, dir) = (path(root), dir(root));
     if durable::present(fs::remove_file(&path)).at("remove", &path)?.is_some() {

@@ -61,7 +61,7 @@ impl OpInfo {
     }
 }
 
-/// Sums up records. Whole numbers have the same sum in any order, so that it does not matter which records the index knows.
+/// Sums up records. Integers have the same sum in any order, so that totals do not depend on which records have cards.
 #[derive(Default)]
 struct Tally {
     records: u64,
@@ -84,7 +84,8 @@ impl From<Tally> for OpInfo {
 }
 
 impl Store {
-    /// Counts what the store holds. Reads the records that no index knows, and of objects only their lengths.
+    /// Counts records, objects, runs and checkpoints. Reads the bodies of records only where there is no index that has their
+    /// cards, and of objects only the lengths.
     pub fn info(&self) -> Result<Info, StoreError> {
         let mut info = Info { format: FORMAT, ..Info::default() };
         let Located { journal, places: Contents { cards, ops, places, dropped } } =

@@ -1,7 +1,7 @@
-//! A folder of this process alone, where sled works on a copy of the index.
+//! A folder of this process alone, in which sled opens a copy of the index or writes a new one.
 //!
-//! The folder is in memory where the system has a folder for that, because sled syncs when it opens. Knows nothing of
-//! what the files mean.
+//! The folder is in memory where the system has such a place, because sled syncs its files when it opens them. Knows
+//! nothing of the files' meaning.
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -73,14 +73,14 @@ fn remove_orphans(parent: &Path) {
     }
 }
 
-/// Copies all files below `from` into the folder `to`, which is made, and checksums what was read. None where `to` could
+/// Copies all files below `from` into the new folder `to`, and returns the checksum of the bytes read. None if `to` could
 /// not be written.
 pub(crate) fn copy_files(from: &Path, to: &Path) -> Result<Option<FilesCheck>, StoreError> {
     let mut check = Xxh3::new();
     Ok(copy_into(from, to, &mut check)?.ok().map(|()| check.digest128().to_le_bytes()))
 }
 
-/// The inner error is one of writing.
+/// The inner error is an error of writing.
 fn copy_into(from: &Path, to: &Path, check: &mut Xxh3) -> Result<io::Result<()>, StoreError> {
     let written = fs::create_dir(to);
     if written.is_err() {

@@ -55,8 +55,8 @@ pub(crate) type Found<'b> = Option<(Header, &'b [u8])>;
 /// Says whether to go on with the next entry.
 pub(crate) type Step = Result<ControlFlow<()>, StoreError>;
 
-/// Reads entries whose places are known, given in the order of the journal: calls `each` with every one, its header and
-/// its body, or none where that is damaged.
+/// Reads entries at known places, given in the order of the journal. Calls `each` with the entry's label `T` and with its
+/// header and body, or none where the entry is damaged.
 pub(crate) fn read_bodies<T>(
     journal: &Journal,
     entries: impl IntoIterator<Item = (T, u64, u32)>,
@@ -66,7 +66,7 @@ pub(crate) fn read_bodies<T>(
     let mut entries = entries.into_iter().peekable();
     while let Some((what, offset, body_bytes)) = entries.next() {
         let length = HEADER_BYTES + body_bytes as usize;
-        // Where the next entry is far away, what lies between is not read.
+        // The stretch between entries that are far apart is not read.
         let is_next_near = entries.peek().is_some_and(|(_, next, _)| *next < offset + WINDOW as u64);
         let bytes = window.at(offset, length, if is_next_near { WINDOW } else { 0 })?;
         let header = (bytes.len() >= length)

@@ -72,8 +72,8 @@ impl Store {
         let mut journal = Arc::new(open_journal(root, &warnings)?);
         let mut opened = Catalog::open_writer(root, journal.clone(), walk_limit, warnings.clone())?;
         if opened.0.is_damaged() {
-            // Mended here, so that it is met once and not by every writer to come. Nothing may be added to the old journal
-            // after that has begun: where it fails halfway, the next writer may find the new one.
+            // Mended here, so that the damage is met once and not by every later writer. Nothing may be added to the old
+            // journal once that has begun: where mending fails halfway, the next writer may find the new journal.
             mend(root, &opened.0)?;
             journal = Arc::new(open_journal(root, &warnings)?);
             opened = Catalog::open_writer(root, journal.clone(), walk_limit, warnings.clone())?;
@@ -118,7 +118,7 @@ impl Store {
         &self.root
     }
 
-    /// Prepares for looking so many keys up: few keys of a long journal are asked of the index, many are found by one walk.
+    /// Prepares for looking up so many keys: few keys of a long journal are asked of the index, many are found by one walk.
     pub fn expect(&self, keys: usize) -> Result<(), StoreError> {
         self.catalog.expect(keys)
     }
@@ -289,7 +289,8 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.close();
-        // Met after the store was opened, where an index knew the entries around it. Nothing is added any more.
+        // The damage was met after the store was opened, because an index covered that part of the journal. Nothing is added
+        // to the journal any more, so that it can be written anew.
         if self.is_writer() && self.catalog.is_damaged() {
             // Where this fails, the next writer does it.
             let _ = mend(&self.root, &self.catalog);

@@ -93,6 +93,34 @@ fn info_says_what_each_experiment_takes() {
 }
 
 #[test]
+fn info_tells_two_files_of_one_name_apart() {
+    let bench = Bench::with(TINY);
+    bench.run_well();
+    let text = fs::read_to_string(bench.path("x.ron")).expect("x.ron");
+    bench.write("y.ron", text.replace("hidden: [8]", "hidden: [9]").replace("\"e\": [2, 3]", "\"e\": [2]"));
+    assert_eq!(bench.fewbits(["run", "y.ron"]).code, Some(0));
+    let info = bench.stdout(["store", "info"]);
+    assert!(info.contains("experiment tiny (x.ron): 13 records"), "{info}");
+    assert!(info.contains("experiment tiny (y.ron): 9 records"), "{info}");
+    assert!(!info.contains("earlier edits"), "{info}");
+    // Each is compared with its own last run, and not with that of the other.
+    let why = bench.stdout(["why", "y.ron", "net(seed=0)"]);
+    assert!(why.contains("state   cached"), "{why}");
+    bench.edit("epochs: 1", "epochs: 2");
+    let plan = bench.stdout(["plan", "x.ron"]);
+    assert!(plan.contains("net: 2 tasks to run: epochs: 1 → 2\n"), "{plan}");
+    bench.edit("epochs: 2", "epochs: 1");
+    // Collecting for one keeps its last run.
+    bench.stdout(["store", "gc", "x.ron", "--delete"]);
+    assert!(bench.stdout(["store", "info"]).contains("experiment tiny: 13 records"));
+    // A file that has moved is no second experiment.
+    fs::rename(bench.path("x.ron"), bench.path("z.ron")).expect("a move");
+    assert_eq!(bench.fewbits(["run", "z.ron"]).code, Some(0));
+    let info = bench.stdout(["store", "info"]);
+    assert!(info.contains("experiment tiny: 13 records"), "{info}");
+}
+
+#[test]
 fn results_are_carried_to_another_store() {
     let bench = two_studies();
     let told = bench.stdout(["store", "export", "x.ron", "-o", "second.tar"]);

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 
-use crate::fixture::{Bench, TINY, end, files, wait_for};
+use crate::fixture::{Bench, Ended, TINY, Told, end, files, wait_for};
 
 #[test]
 fn a_store_is_made_in_the_working_folder_and_found_from_below() {
@@ -138,19 +138,53 @@ fn a_full_disk_is_exit_code_4_and_what_was_recorded_stays() {
     assert_eq!(after.count("cached"), done, "what was told to be done is there");
 }
 
+/// A store that is small enough has no index, and says nothing of it.
 #[test]
-fn a_deleted_index_is_made_again() {
+fn a_small_store_has_no_index() {
     let bench = Bench::with(TINY);
     bench.run_well();
+    assert!(!bench.path("store/index").exists());
+}
+
+#[test]
+fn a_lost_or_damaged_index_changes_nothing() {
+    let bench = Bench::with(TINY);
+    let with_index = |arguments: &[&str]| {
+        let told = end(bench.command(arguments).env("FEWBITS_INDEX_FROM", "0"));
+        assert_eq!(told.code, Some(0), "{told:?}");
+        told
+    };
+    with_index(&["run", "x.ron"]);
+    let said = |told: &Ended| (told.stdout.replace("2 runs", "1 run"), told.stderr.clone());
+    let commands: [&[&str]; 4] =
+        [&["plan", "x.ron"], &["why", "x.ron", "net(seed=0)"], &["table", "x.ron"], &["store", "info"]];
+    let truth = commands.map(|command| said(&bench.fewbits(command)));
+    let unchanged = |what: &str| {
+        for (command, truth) in commands.iter().zip(&truth) {
+            assert_eq!(&said(&with_index(command)), truth, "{command:?} with {what}");
+        }
+    };
+    assert!(bench.path("store/index/imprint").exists());
+    unchanged("an index");
+    let database = bench.path("store/index/sled/db");
+    let mut bytes = fs::read(&database).expect("an index");
+    bytes[100] ^= 1;
+    fs::write(&database, bytes).expect("damage");
+    unchanged("a damaged index");
+    let told = with_index(&["run", "x.ron", "--ui", "json"]);
+    assert!(Told::from(told).kinds().ends_with(&["warned", "finished"]));
+    unchanged("an index that was set aside");
+    bench.edit("\"e\": [2, 3]", "\"e\": [2, 3, 4]");
+    with_index(&["run", "x.ron"]);
+    assert!(bench.path("store/index/imprint").exists(), "it is built again");
+    // Nonsense in its place.
     fs::remove_dir_all(bench.path("store/index")).expect("an index");
-    assert_eq!(bench.run_well().kinds(), ["planned", "finished"]);
-    // Nonsense in its place is set aside.
-    fs::create_dir_all(bench.path("store/index")).expect("a folder");
-    bench.write("store/index/conf", "nonsense");
-    bench.write("store/index/db", [7; 4096]);
-    let told = bench.run_well();
-    assert_eq!(told.count("ran"), 0);
-    assert_eq!(bench.run_well().kinds(), ["planned", "finished"]);
+    fs::create_dir_all(bench.path("store/index/sled")).expect("a folder");
+    bench.write("store/index/imprint", "nonsense");
+    bench.write("store/index/sled/db", [7; 4096]);
+    bench.edit("[2, 3, 4]", "[2, 3]");
+    assert_eq!(said(&with_index(&["table", "x.ron"])), truth[2]);
+    assert_eq!(bench.run_well().count("ran"), 0);
 }
 
 #[test]
@@ -216,6 +250,10 @@ fn a_torn_or_damaged_journal_costs_what_it_lost_and_no_more() {
     bytes[middle] ^= 0x40;
     fs::write(&journal, bytes).expect("a journal");
     assert_eq!(bench.fewbits(["store", "verify"]).code, Some(1));
+    // A plan says what a run will do.
+    let plan = bench.fewbits(["plan", "x.ron"]);
+    assert!(plan.stdout.contains(" 1 to run, ") && !plan.stdout.contains("13 cached"), "{plan:?}");
+    assert!(plan.stderr.contains("is damaged; it will be computed again"), "{plan:?}");
     // A table shows a hole and says so, never a wrong value.
     let shown = bench.fewbits(["table", "x.ron", "--format", "json"]);
     assert!(shown.stderr.contains("is damaged; it will be computed again"), "{}", shown.stderr);
@@ -242,6 +280,8 @@ fn what_no_table_shows_is_mended_too() {
     let at = bytes.windows(evaluation.len()).position(|part| part == evaluation).expect("an evaluation");
     bytes[at] ^= 1;
     fs::write(&journal, bytes).expect("damage");
+    let plan = bench.fewbits(["plan", "x.ron"]);
+    assert!(plan.stdout.contains("13 tasks: 12 cached, 1 to run, 0 waiting"), "{plan:?}");
     let mended = bench.run_well();
     assert_eq!((mended.count("ran"), mended.count("failed")), (1, 0));
     assert!(mended.kinds().contains(&"warned"), "{mended:?}");

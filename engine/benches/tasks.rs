@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use fewbits_engine::event::Summary;
 use fewbits_engine::graph::Graph;
-use fewbits_engine::plan::Planner;
+use fewbits_engine::plan::{Planner, State};
 use fewbits_engine::run::coordinator::{Settings, run};
 use fewbits_engine::run::halt::Halt;
 use fewbits_engine::table::results::Results;
+use fewbits_engine::why::{Explainer, Reason};
 use fewbits_store::Store;
 use tokio::sync::{mpsc, watch};
 
@@ -48,6 +49,28 @@ fn run_all(graph: &Arc<Graph<Arithmetic>>, ops: &Arc<Arithmetic>, store: &Arc<St
     (ended.expect("a run").0, start.elapsed().as_secs_f64())
 }
 
+/// Returns the seconds that it takes to find the stored result that is most like a task that never ran. It is one of the
+/// last, so that nearly all of the op are read: half of all records.
+fn nearest(tasks: usize, ops: &Arithmetic, store: &Store) -> f64 {
+    let text = format!(
+        r#"Experiment(name: "another", nodes: {{
+            "n": Number(value: 1000050),
+            "scaled": Scale(of: "n", by: {}),
+            "shown": Show(of: "scaled", offset: 7),
+        }})"#,
+        tasks / 100
+    );
+    let graph = Graph::read(&text, ops, usize::MAX).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let planner = Planner::new(&graph, ops, store);
+    let plan = planner.plan().expect("a plan");
+    let task = graph.tasks().find(|task| plan.of(*task).state == State::Run).expect("a task");
+    let explainer = Explainer::new(&graph, &plan, &planner, ops, store);
+    let start = Instant::now();
+    let reason = explainer.closest_reason(task).expect("a reason");
+    assert!(matches!(reason, Reason::Changed { .. }), "{reason:?}");
+    start.elapsed().as_secs_f64()
+}
+
 fn measure(tasks: usize) {
     let dir = tempfile::tempdir().expect("a folder");
     let root = dir.path().join("store");
@@ -71,10 +94,11 @@ fn measure(tasks: usize) {
     let start = Instant::now();
     Results::none(graph.len()).check(&graph, &plan, &store, &[0, 1, 2]).expect("records");
     let checked = start.elapsed().as_secs_f64();
+    let nearest = nearest(tasks, &ops, &store) * 1e3;
     let n = graph.len();
     let micros = |seconds: f64| seconds * 1e6 / n as f64;
     println!(
-        "{n:>9} tasks, each: read {:.2} µs, run {:.1} µs, open {:.2} µs, plan {:.2} µs, run again {:.2} µs, check {:.2} µs",
+        "{n:>9} tasks, each: read {:.2} µs, run {:.1} µs, open {:.2} µs, plan {:.2} µs, run again {:.2} µs, check {:.2} µs; the nearest result in {nearest:.1} ms",
         micros(read),
         micros(cold),
         micros(opened),

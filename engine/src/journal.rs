@@ -22,6 +22,9 @@ pub struct Header {
     pub experiment: String,
     /// The experiment's text.
     pub text: String,
+    /// The file that the text was read from. The first journals did not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Tasks at once.
     #[serde(default)]
     pub jobs: usize,
@@ -52,6 +55,7 @@ impl Header {
         Self {
             experiment: graph.experiment.name.clone(),
             text: graph.text.clone(),
+            file: graph.file.clone(),
             jobs,
             cached: ranges(cached),
             sources,

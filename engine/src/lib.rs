@@ -7,6 +7,7 @@ pub mod event;
 pub mod graph;
 pub mod journal;
 mod metrics;
+pub mod nearest;
 pub mod ops;
 pub mod parts;
 pub mod plan;

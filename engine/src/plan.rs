@@ -15,6 +15,9 @@ use crate::ops::{Content, OpError, Ops};
 use crate::parts::Parts;
 use crate::preimage::preimage;
 
+/// Records that are checked in one go.
+const CHECKED: usize = 2048;
+
 /// What is known of a task before anything runs.
 #[derive(Clone, Debug)]
 pub struct Planned {
@@ -119,8 +122,25 @@ impl<'p, O: Ops> Planner<'p, O> {
         Self { graph, ops, store, remembered, sources: Mutex::default() }
     }
 
-    /// Plans all tasks.
+    /// Plans all tasks, and checks the records of cached tasks: a damaged record is a miss, as it is in a run. A run does
+    /// without this check: it reads or checks all records for its tables, and computes a damaged one again.
+    pub fn checked_plan(&self) -> Result<Plan, StoreError> {
+        loop {
+            let plan = self.plan()?;
+            let cached = plan.tasks.iter().filter(|planned| planned.state == State::Cached);
+            let keys: Vec<Key> = cached.filter_map(|planned| planned.key).collect();
+            let sound = keys.par_chunks(CHECKED).map(|keys| self.store.sound(keys));
+            let sound: Vec<Vec<bool>> = sound.collect::<Result<_, _>>()?;
+            if sound.iter().flatten().all(|sound| *sound) {
+                return Ok(plan);
+            }
+            // The store has forgotten the damaged records: the next plan does not find them.
+        }
+    }
+
+    /// Plans all tasks by the headers of records.
     pub fn plan(&self) -> Result<Plan, StoreError> {
+        self.store.expect(self.graph.len())?;
         let unknown = Planned { state: State::Waiting, key: None, parts: None };
         let mut plan = Plan { tasks: vec![unknown; self.graph.len()] };
         let mut first_with: KeyMap<TaskId> = KeyMap::default();

@@ -114,7 +114,12 @@ pub struct Change {
 /// Returns the fields in which two preimages differ, by name.
 #[must_use]
 pub fn changes(from: &str, to: &str) -> Vec<Change> {
-    let (before, after) = (fields(from), fields(to));
+    changed_fields(&fields(from), &fields(to))
+}
+
+/// Returns where the fields of two preimages differ, by name.
+#[must_use]
+pub fn changed_fields(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Change> {
     let mut fields: Vec<&String> = before.keys().chain(after.keys()).collect();
     fields.sort_unstable();
     fields.dedup();

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::graph::{Graph, TaskId};
 use crate::journal::Header;
+use crate::nearest::Nearest;
 use crate::ops::Ops;
 use crate::plan::{Plan, Planner, Preimage, State};
 use crate::preimage::{Change, changes};
@@ -99,18 +100,10 @@ impl<'e, O: Ops> Explainer<'e, O> {
         let Some(now) = (reason == Reason::New).then(|| self.preimage(task)).transpose()?.flatten() else {
             return Ok(reason);
         };
-        let op = format!("\"op\":\"{}\"", self.graph.work(task).name);
-        let mut nearest: Option<Vec<Change>> = None;
-        self.store.for_each_record(&mut |_, record| {
-            if record.preimage.contains(&op) {
-                let differing = changes(&record.preimage, &now);
-                if nearest.as_ref().is_none_or(|nearest| differing.len() < nearest.len()) {
-                    nearest = Some(differing);
-                }
-            }
-        })?;
+        let mut nearest = Nearest::of(&now);
+        self.store.each_preimage(self.graph.work(task).name, &mut |preimage| nearest.compare(preimage))?;
         let relative = "the nearest stored result of the same op".to_owned();
-        Ok(nearest.map_or(Reason::New, |changes| Reason::Changed { relative, changes }))
+        Ok(nearest.changes.map_or(Reason::New, |changes| Reason::Changed { relative, changes }))
     }
 
     /// Returns the preimage of a task, if it is known.
@@ -128,7 +121,7 @@ impl<'e, O: Ops> Explainer<'e, O> {
 impl History {
     /// Plans the newest run of this experiment again; none if there is none, or its text cannot be read any more.
     pub fn last<O: Ops>(graph: &Graph<O>, ops: &O, store: &Store) -> Option<Self> {
-        Self::read(last_header(store, &graph.experiment.name)?, ops, store)
+        Self::read(last_header(store, graph)?, ops, store)
     }
 
     /// Returns why a task without a result runs; `now` is its preimage.
@@ -158,11 +151,20 @@ impl History {
     }
 }
 
-/// Returns the first line of the journal of an experiment's newest run.
-fn last_header(store: &Store, experiment: &str) -> Option<Header> {
-    store.runs().ok()?.into_iter().rev().find_map(|id| {
-        let line = store.open_run(&id).ok()?.next_line().ok()??;
-        let header: Header = serde_json::from_str(&line).ok()?;
-        (header.experiment == experiment).then_some(header)
-    })
+/// Returns the first line of the journal of an experiment's newest run: the newest run of the same file, else of the same
+/// name, as the file may have been moved.
+fn last_header<O: Ops>(store: &Store, graph: &Graph<O>) -> Option<Header> {
+    let mut namesake = None;
+    for id in store.runs().ok()?.into_iter().rev() {
+        let line = store.open_run(&id).and_then(|mut run| run.next_line()).ok().flatten();
+        let header = line.and_then(|line| serde_json::from_str::<Header>(&line).ok());
+        let Some(header) = header.filter(|header| header.experiment == graph.experiment.name) else {
+            continue;
+        };
+        if header.file.is_none() || graph.file.is_none() || header.file == graph.file {
+            return Some(header);
+        }
+        namesake.get_or_insert(header);
+    }
+    namesake
 }

@@ -1,16 +1,17 @@
-//! Where everything in the journal is: what one walk over its headers found, or the index knows.
+//! The places of all entries of the journal: found by a walk over headers, or told by the index.
 //!
-//! A reader always walks, as sled cannot be opened for reading only. Knows nothing of bodies, objects, or how entries
-//! get into the journal.
+//! Knows nothing of bodies, objects, or how entries get into the journal.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use crate::{
     StoreError,
-    entry::Header,
+    card::{Card, Tag},
+    entry::{Header, Kind},
     error::Warnings,
     hints::Hints,
     journal::{self, Journal},
@@ -18,18 +19,20 @@ use crate::{
     scan::{Scan, scan},
 };
 
-/// Above this length of the journal a writer asks the index. Measured with warm caches: a walk takes 0.3 ms per MiB;
-/// opening an index of the same records takes 0.1 to 0.2, and up to 0.7 in the first sessions after it was filled.
-/// With cold caches the index has a tenth of the bytes to read.
-pub(crate) const WALK_LIMIT: u64 = 128 << 20;
+/// A longer journal has an index. A shorter one is walked in 4 ms at most, and an index would save half of that
+/// (`benches/lookup.rs`).
+pub(crate) const WALK_LIMIT: u64 = 32 << 20;
 
 /// Knows the places of a store's entries.
 #[derive(Debug)]
 pub(crate) struct Catalog {
     root: PathBuf,
     view: RwLock<View>,
-    /// A writer's alone.
-    hints: Option<Hints>,
+    hints: Hints,
+    /// The longest journal that is always walked.
+    walk_limit: u64,
+    /// Whether this process is the writer: no other process adds entries then, so that there are none to look for.
+    is_writer: bool,
     warnings: Arc<Warnings>,
 }
 
@@ -39,17 +42,31 @@ pub(crate) struct Located<T> {
     pub(crate) places: T,
 }
 
+/// Holds every record that counts: its card in the part of the journal that the index covers, its place behind that part.
+pub(crate) struct Contents {
+    /// In no order.
+    pub(crate) cards: Vec<Card>,
+    /// The names of ops; a card holds the position of its op's name.
+    pub(crate) ops: Vec<String>,
+    /// In the order of the journal, all behind the cards' places.
+    pub(crate) places: Vec<(Slot, Place)>,
+    /// How many records have been dropped since the journal was begun.
+    pub(crate) dropped: u64,
+}
+
 /// Holds what is known of one journal.
 #[derive(Debug)]
 struct View {
     journal: Option<Arc<Journal>>,
     places: Places,
-    /// What is before it only the index knows.
+    /// The end of the part of the journal that is left to the index.
     start: u64,
     /// Where the last entry known ends.
     end: u64,
     /// The length the file had when it was walked last.
     seen: u64,
+    /// How many records have been dropped.
+    dropped: u64,
     /// Whether the writer has added entries.
     grown: bool,
     /// Whether there was damage between entries.
@@ -59,15 +76,28 @@ struct View {
 impl View {
     fn of(journal: Option<Arc<Journal>>) -> Self {
         let (start, end) = (journal::START, journal::START);
-        Self { journal, places: Places::default(), start, end, seen: 0, grown: false, damaged: false }
+        let places = Places::default();
+        Self { journal, places, start, end, seen: 0, dropped: 0, grown: false, damaged: false }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.start == journal::START
+    }
+
+    fn note(&mut self, offset: u64, header: &Header) {
+        self.dropped += u64::from(header.kind == Kind::Dropped);
+        self.places.note(offset, header);
     }
 }
 
 impl Catalog {
     /// Opens a reader's catalog; a store without a journal has no entries.
-    pub(crate) fn open_reader(root: &Path, warnings: Arc<Warnings>) -> Result<Self, StoreError> {
-        let view = RwLock::new(View::of(None));
-        let catalog = Self { root: root.to_owned(), view, hints: None, warnings };
+    pub(crate) fn open_reader(
+        root: &Path,
+        walk_limit: u64,
+        warnings: Arc<Warnings>,
+    ) -> Result<Self, StoreError> {
+        let catalog = Self::new(root, walk_limit, false, warnings);
         catalog.follow()?;
         Ok(catalog)
     }
@@ -79,18 +109,18 @@ impl Catalog {
         walk_limit: u64,
         warnings: Arc<Warnings>,
     ) -> Result<(Self, u64), StoreError> {
-        let bytes = journal.bytes()?.unwrap_or(0);
-        let hints = Hints::new(root, warnings.clone());
-        let applied = if bytes > walk_limit { hints.applied(&journal) } else { None };
-        let mut view = View::of(Some(journal));
-        view.start = applied.unwrap_or(view.start);
-        view.end = view.start;
-        let catalog = Self { root: root.to_owned(), view: RwLock::new(view), hints: Some(hints), warnings };
+        let catalog = Self::new(root, walk_limit, true, warnings);
         let mut view = catalog.view_mut();
-        catalog.walk(&mut view, bytes)?;
+        catalog.begin(&mut view, journal)?;
         let end = view.end;
         drop(view);
         Ok((catalog, end))
+    }
+
+    fn new(root: &Path, walk_limit: u64, is_writer: bool, warnings: Arc<Warnings>) -> Self {
+        let hints = Hints::new(root, is_writer, walk_limit == 0, warnings.clone());
+        let view = RwLock::new(View::of(None));
+        Self { root: root.to_owned(), view, hints, walk_limit, is_writer, warnings }
     }
 
     /// Gives the journal, if there is one, as it stands now, with its length as far as it is known.
@@ -98,6 +128,12 @@ impl Catalog {
         self.follow()?;
         let view = self.view();
         Ok(view.journal.clone().map(|journal| (journal, view.end)))
+    }
+
+    /// Whether all places are held in memory, so that the index is not asked.
+    #[cfg(test)]
+    pub(crate) fn is_complete(&self) -> bool {
+        self.view().is_complete()
     }
 
     /// Whether damage was met between entries.
@@ -109,7 +145,7 @@ impl Catalog {
     pub(crate) fn find(&self, slots: &[Slot]) -> Result<Located<Vec<Option<Place>>>, StoreError> {
         self.follow()?;
         let view = self.view();
-        let (journal, complete) = (view.journal.clone(), view.start == journal::START);
+        let (journal, complete) = (view.journal.clone(), view.is_complete());
         let mut places = Vec::with_capacity(slots.len());
         let mut open = Vec::new();
         for (i, slot) in slots.iter().enumerate() {
@@ -120,9 +156,9 @@ impl Catalog {
             }
         }
         drop(view);
-        if let (false, Some(journal), Some(hints)) = (open.is_empty(), &journal, &self.hints) {
+        if let (false, Some(journal)) = (open.is_empty(), &journal) {
             let asked: Vec<Slot> = open.iter().map(|&i| slots[i]).collect();
-            let Some(answers) = hints.ask(&asked, journal)? else {
+            let Some(answers) = self.hints.ask(&asked, journal)? else {
                 self.complete()?;
                 return self.find(slots);
             };
@@ -145,11 +181,45 @@ impl Catalog {
         Ok(Located { journal: view.journal.clone(), places })
     }
 
+    /// Gives every record that counts, from the index where there is one.
+    pub(crate) fn contents(&self) -> Result<Located<Contents>, StoreError> {
+        self.follow()?;
+        let start = self.view().start;
+        let known = if start == journal::START { None } else { self.hints.cards() };
+        let Some((mut cards, ops)) = known else {
+            let Located { journal, mut places } = self.all()?;
+            places.retain(|(slot, _)| matches!(slot, Slot::Record(_)));
+            let contents = Contents { cards: vec![], ops: vec![], places, dropped: self.view().dropped };
+            return Ok(Located { journal, places: contents });
+        };
+        let view = self.view();
+        if view.start != start {
+            // Another thread has turned to a newer journal, or walked.
+            drop(view);
+            return self.contents();
+        }
+        let is_newer = |place: &Option<Place>| place.is_none_or(|place| place.offset >= view.start);
+        let newer = view.places.all().filter(|(_, place)| is_newer(place));
+        let newer: HashSet<Tag> = newer.map(|(slot, _)| Tag::of(&slot)).collect();
+        cards.retain(|card| card.tag.is_record() && !newer.contains(&card.tag));
+        let mut places: Vec<_> = view.places.live().collect();
+        places.retain(|(slot, place)| matches!(slot, Slot::Record(_)) && place.offset >= view.start);
+        places.sort_unstable_by_key(|(_, place)| place.offset);
+        let contents = Contents { cards, ops, places, dropped: view.dropped };
+        Ok(Located { journal: view.journal.clone(), places: contents })
+    }
+
+    /// Prepares for looking up so many slots: walks now if a walk costs less than asking the index.
+    pub(crate) fn expect(&self, slots: usize) -> Result<(), StoreError> {
+        self.follow()?;
+        if self.view().is_complete() || self.hints.is_worth(slots) { Ok(()) } else { self.complete() }
+    }
+
     /// Takes in entries the writer has added.
     pub(crate) fn note(&self, entries: &[(u64, Header)]) {
         let mut view = self.view_mut();
         for (offset, header) in entries {
-            view.places.note(*offset, header);
+            view.note(*offset, header);
             view.end = view.end.max(offset + header.entry_bytes());
             view.grown = true;
         }
@@ -163,19 +233,20 @@ impl Catalog {
         }
     }
 
-    /// Brings the index up to the journal's end and closes it.
+    /// Publishes an index that covers the journal to its end, if the writer has added entries and an index pays.
     pub(crate) fn settle(&self) {
         let mut view = self.view_mut();
-        let (journal, end, grown) = (view.journal.clone(), view.end, std::mem::take(&mut view.grown));
+        let (journal, end) = (view.journal.clone(), view.end);
+        let grown = std::mem::take(&mut view.grown) && !view.damaged;
         drop(view);
-        if let (Some(journal), Some(hints)) = (journal, &self.hints) {
-            hints.settle(&journal, end, grown);
+        if let Some(journal) = journal.filter(|_| grown && end > self.walk_limit) {
+            self.hints.settle(&journal, end);
         }
     }
 
     /// A reader takes in what has been added, and turns to a new journal when there is one.
     fn follow(&self) -> Result<(), StoreError> {
-        if self.hints.is_some() {
+        if self.is_writer {
             return Ok(());
         }
         let view = self.view();
@@ -195,16 +266,26 @@ impl Catalog {
     fn reopen(&self, view: &mut View) -> Result<(), StoreError> {
         *view = View::of(None);
         let Some(journal) = Journal::open_newest(&self.root, &self.warnings)? else { return Ok(()) };
+        self.begin(view, Arc::new(journal))
+    }
+
+    /// Turns to a journal: leaves the part that an index covers to the index, and walks over the rest.
+    fn begin(&self, view: &mut View, journal: Arc<Journal>) -> Result<(), StoreError> {
         let bytes = journal.bytes()?.unwrap_or(0);
-        *view = View::of(Some(Arc::new(journal)));
+        let known = if bytes > self.walk_limit { self.hints.begin(&journal) } else { None };
+        *view = View::of(Some(journal));
+        if let Some((applied, dropped)) = known {
+            (view.start, view.end, view.dropped) = (applied, applied, dropped);
+        }
         self.walk(view, bytes)
     }
 
     /// Takes in every entry from the last known one up to `bytes`.
     fn walk(&self, view: &mut View, bytes: u64) -> Result<(), StoreError> {
         let Some(journal) = view.journal.clone() else { return Ok(()) };
-        let note = &mut |offset, header: &Header| view.places.note(offset, header);
-        let Scan { end, damaged, damaged_bytes } = scan(&journal, view.end..bytes, note)?;
+        let stretch = view.end..bytes;
+        let Scan { end, damaged, damaged_bytes } =
+            scan(&journal, stretch, &mut |offset, header| view.note(offset, header))?;
         (view.end, view.seen) = (end, bytes);
         if damaged > 0 {
             view.damaged = true;
@@ -219,11 +300,12 @@ impl Catalog {
     /// Walks over what only the index knew. What is being added at this moment is left out.
     fn complete(&self) -> Result<(), StoreError> {
         let mut view = self.view_mut();
-        if view.start > journal::START {
+        if !view.is_complete() {
             let (end, grown) = (view.end, view.grown);
             *view = View { grown, ..View::of(view.journal.take()) };
             self.walk(&mut view, end)?;
         }
+        self.hints.let_go();
         Ok(())
     }
 

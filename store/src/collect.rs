@@ -19,7 +19,6 @@ use crate::{
     catalog::Located,
     durable,
     entry::{Header, Seal},
-    error::At as _,
     format, imprint,
     journal::{self, Journal},
     object::names,
@@ -133,22 +132,22 @@ impl Store {
                     Slot::Source(_) => true,
                 };
                 rewrite(self.root(), &journal, &places, is_wanted)?;
-                remove(&journal.path)?;
+                durable::remove(&journal.path)?;
                 journal.path.parent().map_or(Ok(()), durable::sync)?;
             }
         }
         for digest in &found.objects {
             let path = self.objects.path(digest);
-            remove(&path)?;
+            durable::remove(&path)?;
             // Other objects may be beside it.
             let _ = path.parent().map(fs::remove_dir);
         }
         for run in &found.runs {
             self.unpin_run(run)?;
-            remove(&self.run_path(run))?;
+            durable::remove(&self.run_path(run))?;
         }
         for path in &found.rest {
-            remove(&self.root().join(path))?;
+            durable::remove(&self.root().join(path))?;
         }
         Ok(found)
     }
@@ -188,10 +187,4 @@ pub(crate) fn rewrite(
         file.flush()
     })?;
     if format == seal.format { Ok(()) } else { format::write(root, seal.format, store) }
-}
-
-/// Removes a file, or a folder with all in it; one that is gone is fine.
-fn remove(path: &Path) -> Result<(), StoreError> {
-    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    durable::present(removed).at("remove", path).map(drop)
 }

@@ -1,10 +1,18 @@
-//! What each record is and takes: what people are told, and what a collection goes by.
+//! Descriptions of records, for people, for collections, and for tasks to be compared with.
 //!
 //! Knows nothing of what is worth keeping.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
-use crate::{Digest, Key, Store, StoreError, place::Slot};
+use crate::{
+    Digest, Key, Record, Store, StoreError,
+    brief::Brief,
+    card::Tag,
+    catalog::{Contents, Located},
+    entry::HEADER_BYTES,
+    place::{Place, Slot},
+    scan::read_bodies,
+};
 
 /// Describes one record.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,23 +32,70 @@ pub struct Item {
 impl Store {
     /// Describes every record, in the order they were written; reads them all. Damaged ones are passed over.
     pub fn contents(&self) -> Result<Vec<Item>, StoreError> {
-        let mut items = Vec::new();
-        for (slot, place) in self.catalog().all()?.places {
-            let Slot::Record(key) = slot else { continue };
-            let Some(record) = self.record(&key)? else { continue };
-            items.push(Item {
-                key,
-                op: record.op().unwrap_or_else(|| "unknown".into()),
-                bytes: place.entry_bytes(),
-                seconds: record.seconds,
-                objects: record.parts.into_values().filter(|_| record.kept).collect(),
-            });
-        }
+        let places = self.catalog().all()?.places.into_iter();
+        let keys: Vec<Key> = places
+            .filter_map(|(slot, _)| if let Slot::Record(key) = slot { Some(key) } else { None })
+            .collect();
+        Ok(self.items(&keys)?.into_iter().flatten().collect())
+    }
+
+    /// Describes these records; none where there is no record, or a damaged one.
+    pub fn items(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreError> {
+        let mut items = vec![None; keys.len()];
+        self.each_body(keys, |at, body| {
+            items[at] = body.and_then(|body| Item::read(keys[at], body));
+            if items[at].is_none() {
+                // Read once more for the warning that says what is wrong.
+                self.record(&keys[at])?;
+            }
+            Ok(())
+        })?;
         Ok(items)
+    }
+
+    /// Calls `each` with the preimage of every record of an op, in the order they were written, until it says to stop. Damaged
+    /// ones are passed over.
+    pub fn each_preimage(
+        &self,
+        op: &str,
+        each: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let Located { journal, places: Contents { mut cards, ops, places, .. } } =
+            self.catalog().contents()?;
+        let Some(journal) = journal else { return Ok(()) };
+        cards.retain(|card| ops.get(usize::from(card.op)).is_some_and(|name| name == op));
+        cards.sort_unstable_by_key(|card| card.offset);
+        let known = cards.iter().map(|card| ((card.tag, card.offset, true), card.offset, card.body_bytes));
+        let newer = places
+            .iter()
+            .map(|(slot, place)| ((Tag::of(slot), place.offset, false), place.offset, place.body_bytes));
+        // Cheaper than parsing every preimage for its op, and only a few preimages of other ops mention this one.
+        let mention = format!("\"op\":\"{op}\"");
+        read_bodies(&journal, known.chain(newer), &mut |(tag, offset, is_of_op), found| {
+            let found = found.filter(|(header, _)| Tag::of(&Place::of(offset, header).0) == tag);
+            let is_wanted =
+                |brief: &Brief<'_>| is_of_op || (brief.preimage.contains(&mention) && brief.op() == op);
+            let brief = found.and_then(|(_, body)| Brief::decode(body)).filter(is_wanted);
+            Ok(brief.map_or(ControlFlow::Continue(()), |brief| each(&brief.preimage)))
+        })
     }
 
     /// Gives the length of every object.
     pub fn object_bytes(&self) -> Result<BTreeMap<Digest, u64>, StoreError> {
         Ok(self.objects.list()?.into_iter().collect())
+    }
+}
+
+impl Item {
+    fn read(key: Key, body: &[u8]) -> Option<Self> {
+        let brief = Brief::decode(body)?;
+        let parts = if brief.kept { Record::decode(body)?.parts } else { BTreeMap::new() };
+        Some(Self {
+            key,
+            op: brief.op().into_owned(),
+            bytes: (HEADER_BYTES + body.len()) as u64,
+            seconds: f64::from(brief.seconds()),
+            objects: parts.into_values().collect(),
+        })
     }
 }

@@ -73,6 +73,12 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     present(fs::read(path)).at("read", path)
 }
 
+/// Removes a file, or a folder with all in it; one that is gone is fine.
+pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    present(removed).at("remove", path).map(drop)
+}
+
 /// Turns "not found" into none, and so what is not a file where one is expected.
 pub(crate) fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};

@@ -1,42 +1,76 @@
-//! What the index was when it was last closed: whose it is, how far it goes, and the digest of its files.
+//! The description of a published index: its journal, the part of the journal it covers, and the checksum of its files.
 //!
-//! sled may lose what it did not sync, and finds little of the damage done to its files; so an index counts only while
-//! its files are, byte for byte, those that were closed. Removed before sled is opened, written after it is closed
-//! and its files are on the disk. Knows nothing of sled.
+//! The files of an index never change. Processes copy them and open the copy, and a newer index replaces an older one as a
+//! whole. An index is used only if its files are, byte for byte, those that were published, because sled detects little of
+//! the damage done to its files. Knows nothing of sled.
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, StoreError, durable, entry::Seal, error::At as _, index::Fault, journal::Journal};
+use crate::{
+    StoreError, durable,
+    entry::{Header, Seal},
+    error::At as _,
+    index::Fault,
+    journal::Journal,
+    private::{FilesCheck, copy_files, sync_files},
+};
 
-/// Describes a closed index.
+/// The version of the index's content. An index of another version is ignored until the next index replaces it. Version 1
+/// had one value per entry, was changed in place, and its imprint did not tell the version.
+const VERSION: u32 = 2;
+
+/// Describes an index.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Imprint {
-    /// The journal it belongs to.
-    pub(crate) seal: Seal,
-    /// How much of the journal it has taken in.
+    version: u32,
+    /// The journal that the index belongs to.
+    seal: Seal,
+    /// The end of the part of the journal that the index covers.
     pub(crate) applied: u64,
-    /// Where the last entry within that is.
-    pub(crate) last: u64,
+    /// The place of the last entry in that part.
+    last: u64,
     /// The checksum of that entry's body.
-    pub(crate) last_check: [u8; 16],
-    /// How many entries that is: the steps of a walk.
-    pub(crate) entries: u64,
-    /// The digest of names and contents of its files.
-    pub(crate) files: Digest,
+    last_check: [u8; 16],
+    /// The number of dropped records in that part.
+    pub(crate) dropped: u64,
+    /// The number of cards.
+    pub(crate) cards: u64,
+    /// The number of bits of the key that tell shelves apart.
+    pub(crate) shelf_bits: u32,
+    /// The names of ops; a card holds the position of its op's name.
+    pub(crate) ops: Vec<String>,
+    /// The checksum of the names and contents of the index's files.
+    files: FilesCheck,
 }
 
-/// The directory of everything about the index.
+/// The fields of an imprint that do not depend on its files or its journal's identity.
+pub(crate) struct Extent {
+    pub(crate) applied: u64,
+    pub(crate) last: u64,
+    pub(crate) dropped: u64,
+    pub(crate) cards: u64,
+    pub(crate) shelf_bits: u32,
+    pub(crate) ops: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    #[serde(default)]
+    version: u32,
+}
+
+/// The folder of everything about the index.
 pub(crate) fn dir(root: &Path) -> PathBuf {
     root.join("index")
 }
 
-/// The directory that is sled's alone.
-pub(crate) fn sled_dir(root: &Path) -> PathBuf {
+/// The folder of sled's files.
+fn sled_dir(root: &Path) -> PathBuf {
     dir(root).join("sled")
 }
 
@@ -45,75 +79,81 @@ fn path(root: &Path) -> PathBuf {
 }
 
 impl Imprint {
-    /// Reads the imprint of an index that fits the journal; none if the index was not closed, or there is none.
+    /// Reads the imprint and checks that it fits the journal; none if there is no index, or one of another version.
     pub(crate) fn read(root: &Path, journal: &Journal) -> Result<Option<Self>, Fault> {
+        let damaged = || Fault("its imprint is damaged".into());
         let Some(bytes) = durable::read(&path(root))? else { return Ok(None) };
-        let imprint: Option<Self> =
-            durable::checked(&bytes).and_then(|bytes| rmp_serde::from_slice(bytes).ok());
-        let imprint = imprint.ok_or_else(|| Fault("its imprint is damaged".into()))?;
+        let bytes = durable::checked(&bytes).ok_or_else(damaged)?;
+        let Numbered { version } = rmp_serde::from_slice(bytes).map_err(|_| damaged())?;
+        if version != VERSION {
+            return Ok(None);
+        }
+        let imprint: Self = rmp_serde::from_slice(bytes).map_err(|_| damaged())?;
         if imprint.seal != journal.seal {
             return Err(Fault("it belongs to another journal".into()));
         }
         if journal.bytes()?.is_none_or(|bytes| bytes < imprint.applied) {
             return Err(Fault("it is ahead of the journal".into()));
         }
-        let last = journal.header(imprint.last)?;
-        let fits = |last: crate::entry::Header| {
+        let fits = |last: Header| {
             imprint.last + last.entry_bytes() == imprint.applied && last.body_check == imprint.last_check
         };
-        if last.is_none_or(|last| !fits(last)) {
+        if journal.header(imprint.last)?.is_none_or(|last| !fits(last)) {
             return Err(Fault("it knows another journal".into()));
         }
         Ok(Some(imprint))
     }
 
-    /// Checks that the files are those that were closed.
-    pub(crate) fn check_files(&self, root: &Path) -> Result<(), Fault> {
-        let files = digest_files(&sled_dir(root), false)?;
-        if files == self.files { Ok(()) } else { Err(Fault("its files have changed".into())) }
+    /// Copies the index's files to the new folder `to`; none where `to` has no room for them. Files that are not those that
+    /// were published are a fault.
+    pub(crate) fn copy(&self, root: &Path, to: &Path) -> Result<Option<()>, Fault> {
+        match copy_files(&sled_dir(root), to)? {
+            Some(files) if files != self.files => Err(Fault("its files have changed".into())),
+            copied => Ok(copied.map(drop)),
+        }
     }
 
-    /// Writes the imprint.
-    pub(crate) fn write(&self, root: &Path) -> Result<(), StoreError> {
-        // Numbers, bytes and a digest always have an encoding; without one there is no imprint, which is safe.
-        let Ok(bytes) = rmp_serde::to_vec_named(self) else { return Ok(()) };
-        durable::write(root, &path(root), &durable::with_check(&bytes))
+    /// The length of the index's files.
+    pub(crate) fn bytes(root: &Path) -> u64 {
+        durable::bytes(&sled_dir(root)).unwrap_or(0)
+    }
+
+    /// Replaces the index by the files that sled wrote in the folder `built`. A crash meanwhile leaves the old index, or
+    /// none.
+    pub(crate) fn publish(root: &Path, journal: &Journal, extent: Extent, built: &Path) -> Result<(), Fault> {
+        let new = durable::unfinished(root).join("index");
+        let written = Self::write(root, &new, journal, extent, built);
+        if written.is_err() {
+            // On a full disk the unfinished index would take the room that results need.
+            let _ = durable::remove(&new);
+        }
+        written
+    }
+
+    fn write(root: &Path, new: &Path, journal: &Journal, extent: Extent, built: &Path) -> Result<(), Fault> {
+        let Extent { applied, last, dropped, cards, shelf_bits, ops } = extent;
+        durable::remove(new)?;
+        durable::make_dir(new)?;
+        let files = copy_files(built, &new.join("sled"))?;
+        let files = files.ok_or_else(|| Fault("its files cannot be written: is the disk full?".into()))?;
+        sync_files(new)?;
+        let Some(Header { body_check: last_check, .. }) = journal.header(last)? else { return Ok(()) };
+        let seal = journal.seal;
+        let (version, imprint) = (VERSION, new.join("imprint"));
+        let text = Self { version, seal, applied, last, last_check, dropped, cards, shelf_bits, ops, files };
+        let text = rmp_serde::to_vec_named(&text).map_err(|error| Fault(error.to_string()))?;
+        durable::write(root, &imprint, &durable::with_check(&text))?;
+        remove(root)?;
+        fs::rename(new, dir(root)).at("write", &dir(root))?;
+        Ok(durable::sync(root)?)
     }
 }
 
-/// Removes the imprint, for good, before anything can change the index.
+/// Removes the index, its imprint first: without an imprint, files that a crash leaves are ignored.
 pub(crate) fn remove(root: &Path) -> Result<(), StoreError> {
-    let path = path(root);
-    match durable::present(fs::remove_file(&path)).at("remove", &path)? {
-        Some(()) => durable::sync(&dir(root)),
-        None => Ok(()),
+    let (path, dir) = (path(root), dir(root));
+    if durable::present(fs::remove_file(&path)).at("remove", &path)?.is_some() {
+        durable::sync(&dir)?;
     }
-}
-
-/// Digests names and contents of all files below `dir`, and with `sync` brings them to the disk first.
-pub(crate) fn digest_files(dir: &Path, sync: bool) -> Result<Digest, StoreError> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir).at("read", dir)? {
-        names.push(entry.at("read", dir)?.file_name());
-    }
-    names.sort();
-    let mut text = Vec::new();
-    for name in names {
-        let path = dir.join(&name);
-        let digest = if path.is_dir() {
-            digest_files(&path, sync)?
-        } else {
-            let file = File::open(&path).at("read", &path)?;
-            if sync {
-                file.sync_all().at("sync", &path)?;
-            }
-            Digest::of_reader(file).at("read", &path)?
-        };
-        text.extend_from_slice(Digest::of(name.as_encoded_bytes()).as_bytes());
-        text.extend_from_slice(digest.as_bytes());
-    }
-    if sync {
-        durable::sync(dir)?;
-    }
-    Ok(Digest::of(&text))
+    durable::remove(&dir)
 }

@@ -1,7 +1,7 @@
-//! The index: sled, from slots to places. Hints that can be lost at any time, never the truth.
+//! The index: sled, from shelves to cards. Hints that can be lost at any time, never the truth.
 //!
-//! The only place that names sled. It runs on a thread of its own, called `fewbits-index`, so that a panic or a hang
-//! in it is an answer that does not come. Knows nothing of journals.
+//! The only place that names sled. sled runs on a thread called `fewbits-index`, so that a panic or a hang in sled is a
+//! question without an answer and nothing else. Knows nothing of journals, nor of who else has copies of the files.
 
 use std::{
     any::Any,
@@ -16,13 +16,14 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::{
     StoreError,
-    place::{Place, Slot},
+    card::{Card, Tag, find_on_shelf, read_shelf, shelves},
 };
 
 /// How long the index may think about one question before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 20 });
 const CACHE_BYTES: u64 = 64 << 20;
-const BATCH: usize = 10_000;
+/// Shelves that are written with one question.
+const BATCH: usize = 256;
 
 /// Says why the index cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +47,7 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Opens the index in `dir`, or makes an empty one.
+    /// Opens the index in `dir`, or makes an empty one. The folder must be this process's alone.
     pub(crate) fn open(dir: &Path) -> Result<Self, Fault> {
         let (work, queue) = channel::<Work>();
         let (say_opened, opened) = channel();
@@ -68,36 +69,46 @@ impl Index {
         Ok(Self { dir: dir.to_owned(), work, closed })
     }
 
-    /// Looks slots up, one by one.
-    pub(crate) fn find(&self, slots: Vec<Slot>) -> Result<Vec<Option<Place>>, Fault> {
+    /// Looks slots up on shelves that are told apart by `bits`.
+    pub(crate) fn find(&self, tags: Vec<Tag>, bits: u32) -> Result<Vec<Option<Card>>, Fault> {
         self.ask(move |db| {
-            let find = |slot: Slot| {
-                let found = db.get(slot.to_bytes()).map_err(|error| Fault(one_line(&error)))?;
-                let read = |bytes: sled::IVec| Place::from_bytes(&bytes);
-                found
-                    .map(|bytes| read(bytes).ok_or_else(|| Fault("a value has another form".into())))
-                    .transpose()
-            };
-            slots.into_iter().map(find).collect()
+            let mut sorted: Vec<usize> = (0..tags.len()).collect();
+            sorted.sort_unstable_by_key(|&at| tags[at]);
+            let mut cards = vec![None; tags.len()];
+            for group in sorted.chunk_by(|&one, &next| tags[one].shelf(bits) == tags[next].shelf(bits)) {
+                let shelf = db.get(tags[group[0]].shelf(bits).to_be_bytes());
+                let Some(shelf) = shelf.map_err(|error| Fault(one_line(&error)))? else { continue };
+                for &at in group {
+                    cards[at] = find_on_shelf(&shelf, tags[at]);
+                }
+            }
+            Ok(cards)
         })
     }
 
-    /// Takes in changes, in order, and lets go of what it held of them.
-    pub(crate) fn apply(&self, changes: &[(Slot, Option<Place>)]) -> Result<(), Fault> {
-        let mut sorted: Vec<_> = changes.iter().map(|(slot, place)| (slot.to_bytes(), place)).collect();
-        // A stable sort keeps the order of changes to one slot, and sled fills its pages better in order.
-        sorted.sort_by_key(|(slot, _)| *slot);
-        for part in sorted.chunks(BATCH) {
-            let mut batch = sled::Batch::default();
-            for (slot, place) in part {
-                match place {
-                    Some(place) => batch.insert(&slot[..], &place.to_bytes()[..]),
-                    None => batch.remove(&slot[..]),
-                }
+    /// Gives all cards, sorted.
+    pub(crate) fn cards(&self) -> Result<Vec<Card>, Fault> {
+        self.ask(|db| {
+            let mut cards = Vec::new();
+            for entry in db.iter() {
+                let (_, shelf) = entry.map_err(|error| Fault(one_line(&error)))?;
+                cards.extend(read_shelf(&shelf).ok_or_else(|| Fault("a value has another form".into()))?);
             }
-            self.ask(move |db| db.apply_batch(batch).map_err(|error| Fault(one_line(&error))))?;
+            Ok(cards)
+        })
+    }
+
+    /// Takes in sorted cards, on shelves that are told apart by `bits`.
+    pub(crate) fn fill(&self, cards: &[Card], bits: u32) -> Result<(), Fault> {
+        let mut shelves = shelves(cards, bits).peekable();
+        while shelves.peek().is_some() {
+            let some: Vec<(u16, Vec<u8>)> = shelves.by_ref().take(BATCH).collect();
+            self.ask(move |db| {
+                let put = |(shelf, cards): (u16, Vec<u8>)| db.insert(shelf.to_be_bytes(), cards).map(drop);
+                some.into_iter().try_for_each(put).map_err(|error| Fault(one_line(&error)))
+            })?;
         }
-        self.ask(|db| db.flush().map(drop).map_err(|error| Fault(one_line(&error))))
+        Ok(())
     }
 
     /// Writes everything out and waits until nothing of sled has its files open any more.
@@ -162,27 +173,42 @@ fn one_line(error: &impl ToString) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Key;
+    use crate::{Key, place::Slot};
 
-    fn change(n: u32) -> (Slot, Option<Place>) {
-        let place = Place { offset: u64::from(n), body_bytes: n, kept: false, part: None };
-        (Slot::Record(Key::derive(&n.to_string())), Some(place))
+    const BITS: u32 = 3;
+
+    fn card(n: u32) -> Card {
+        let tag = Tag::of(&Slot::Record(Key::derive(&n.to_string())));
+        Card { tag, offset: u64::from(n), body_bytes: n, seconds: 0.5, op: 0 }
     }
 
     #[test]
-    fn what_is_applied_is_found_after_reopening_at_once() {
+    fn what_is_filled_in_is_found_after_reopening_at_once() {
         let dir = tempfile::tempdir().unwrap();
-        for round in 0..5 {
+        let mut cards: Vec<Card> = (0..500).map(card).collect();
+        cards.sort_by_key(|card| card.tag);
+        let index = Index::open(dir.path()).unwrap();
+        index.fill(&cards, BITS).unwrap();
+        index.close().unwrap();
+        for _ in 0..3 {
             let index = Index::open(dir.path()).unwrap();
-            index.apply(&[change(2 * round), change(2 * round + 1)]).unwrap();
-            index.apply(&[(change(2 * round).0, None)]).unwrap();
+            let tags = [7, 900, 3, 499].map(|n| card(n).tag);
+            let found = index.find(tags.to_vec(), BITS).unwrap();
+            assert_eq!(found, [Some(card(7)), None, Some(card(3)), Some(card(499))]);
+            assert_eq!(index.cards().unwrap(), cards);
             index.close().unwrap();
         }
+    }
+
+    #[test]
+    fn what_is_open_is_found_without_its_folder() {
+        let dir = tempfile::tempdir().unwrap();
         let index = Index::open(dir.path()).unwrap();
-        let slots = (0..12).map(|n| change(n).0).collect();
-        let expected: Vec<_> = (0..12).map(|n| change(n).1.filter(|_| n % 2 == 1 && n < 10)).collect();
-        assert_eq!(index.find(slots).unwrap(), expected);
+        index.fill(&[card(1)], BITS).unwrap();
         index.close().unwrap();
+        let index = Index::open(dir.path()).unwrap();
+        std::fs::remove_dir_all(dir.path()).unwrap();
+        assert_eq!(index.find(vec![card(1).tag], BITS).unwrap(), [Some(card(1))]);
     }
 
     #[test]
@@ -191,7 +217,7 @@ mod tests {
         let index = Index::open(dir.path()).unwrap();
         let fault = index.ask::<()>(|_| panic!("as sled does")).unwrap_err();
         assert_eq!(fault.to_string(), "it has panicked");
-        assert!(index.find(vec![change(1).0]).is_err());
+        assert!(index.find(vec![card(1).tag], BITS).is_err());
         assert!(index.close().is_err());
     }
 

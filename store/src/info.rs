@@ -7,12 +7,12 @@ use std::{collections::BTreeMap, fs};
 use serde::Serialize;
 
 use crate::{
-    Store, StoreError,
-    entry::{Header, Kind},
+    Key, Store, StoreError,
+    catalog::{Contents, Located},
+    entry::HEADER_BYTES,
     format::FORMAT,
-    journal,
     object::names,
-    scan::scan,
+    place::Slot,
 };
 
 /// Describes a store.
@@ -61,20 +61,55 @@ impl OpInfo {
     }
 }
 
+/// Sums up records. Integers have the same sum in any order, so that totals do not depend on which records have cards.
+#[derive(Default)]
+struct Tally {
+    records: u64,
+    bytes: u64,
+    nanoseconds: u64,
+}
+
+impl Tally {
+    fn add(&mut self, bytes: u64, seconds: f64) {
+        self.records += 1;
+        self.bytes += bytes;
+        self.nanoseconds += (seconds * 1e9) as u64;
+    }
+}
+
+impl From<Tally> for OpInfo {
+    fn from(Tally { records, bytes, nanoseconds }: Tally) -> Self {
+        Self { records, bytes, seconds: nanoseconds as f64 / 1e9 }
+    }
+}
+
 impl Store {
-    /// Counts what the store holds; reads every record, and of objects only their lengths.
+    /// Counts records, objects, runs and checkpoints. Reads the bodies of records only where there is no index that has their
+    /// cards, and of objects only the lengths.
     pub fn info(&self) -> Result<Info, StoreError> {
         let mut info = Info { format: FORMAT, ..Info::default() };
-        if let Some((journal, end)) = self.catalog().journal()? {
+        let Located { journal, places: Contents { cards, ops, places, dropped } } =
+            self.catalog().contents()?;
+        if let Some(journal) = journal {
             (info.format, info.generation) = (journal.seal.format, journal.seal.generation);
             info.journal_bytes = journal.bytes()?.unwrap_or(0);
-            let mut count = |_, header: &Header| info.dropped += u64::from(header.kind == Kind::Dropped);
-            scan(&journal, journal::START..end, &mut count)?;
+            info.dropped = dropped;
         }
-        for item in self.contents()? {
-            info.records += 1;
-            info.ops.entry(item.op).or_default().add(item.bytes, item.seconds);
+        let mut ops: Vec<(String, Tally)> = ops.into_iter().map(|op| (op, Tally::default())).collect();
+        for card in cards {
+            if let Some((_, tally)) = ops.get_mut(usize::from(card.op)) {
+                tally.add(HEADER_BYTES as u64 + u64::from(card.body_bytes), f64::from(card.seconds));
+            }
         }
+        let mut tallies: BTreeMap<String, Tally> = ops.into_iter().collect();
+        let is_record = |(slot, _)| if let Slot::Record(key) = slot { Some(key) } else { None };
+        let keys: Vec<Key> = places.into_iter().filter_map(is_record).collect();
+        for item in self.items(&keys)?.into_iter().flatten() {
+            tallies.entry(item.op).or_default().add(item.bytes, item.seconds);
+        }
+        tallies.retain(|_, tally| tally.records > 0);
+        info.records = tallies.values().map(|tally| tally.records).sum();
+        info.ops = tallies.into_iter().map(|(op, tally)| (op, tally.into())).collect();
         for (_, bytes) in self.objects.list()? {
             info.objects += 1;
             info.object_bytes += bytes;

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! STORE      format number, id                  objects/ab/cdef…  contents
-//! lock       who writes, for people             index/            sled, and its imprint; can be deleted at any time
+//! lock       who writes, for people             index/            sled's files, and their imprint; can be deleted at any time
 //! journal/   N.fbj, one file per generation     runs/             one file of lines per run
 //! partial/   checkpoints, one per key           aside/            what was damaged
 //! tmp/       files that are not whole yet
@@ -35,11 +35,14 @@
 
 mod append;
 mod archive;
+mod brief;
+mod card;
 mod catalog;
 mod checkpoint;
 mod collect;
 mod commit;
 mod contents;
+mod draft;
 mod durable;
 mod entry;
 mod error;
@@ -53,6 +56,7 @@ mod journal;
 mod lock;
 mod object;
 mod place;
+mod private;
 mod record;
 mod run;
 mod scan;

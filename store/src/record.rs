@@ -2,11 +2,14 @@
 //!
 //! Knows how a record is written down, not where, and nothing of the ops that make records.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Digest;
+use crate::{Digest, brief::op_of};
 
 /// Holds one named curve of a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,11 +110,7 @@ impl Record {
     /// Gives the name of the op, read from the preimage.
     #[must_use]
     pub fn op(&self) -> Option<String> {
-        #[derive(Deserialize)]
-        struct Preimage {
-            op: String,
-        }
-        serde_json::from_str(&self.preimage).ok().map(|Preimage { op }| op)
+        op_of(&self.preimage).map(Cow::into_owned)
     }
 
     /// Writes the record down as a `MessagePack` map with named fields, so that fields can be added.

@@ -3,7 +3,7 @@
 //! Knows nothing of what entries mean. The end is behind the last valid entry: what follows is a torn tail, or an
 //! entry that is being written at this moment.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use crate::{
     StoreError,
@@ -50,8 +50,39 @@ pub(crate) fn scan(
     }
 }
 
+/// An entry's header and body, unless it is damaged.
+pub(crate) type Found<'b> = Option<(Header, &'b [u8])>;
+/// Says whether to go on with the next entry.
+pub(crate) type Step = Result<ControlFlow<()>, StoreError>;
+
+/// Reads entries at known places, given in the order of the journal. Calls `each` with the entry's label `T` and with its
+/// header and body, or none where the entry is damaged.
+pub(crate) fn read_bodies<T>(
+    journal: &Journal,
+    entries: impl IntoIterator<Item = (T, u64, u32)>,
+    each: &mut dyn FnMut(T, Found<'_>) -> Step,
+) -> Result<(), StoreError> {
+    let mut window = Window::new(journal, journal.bytes()?.unwrap_or(0));
+    let mut entries = entries.into_iter().peekable();
+    while let Some((what, offset, body_bytes)) = entries.next() {
+        let length = HEADER_BYTES + body_bytes as usize;
+        // The stretch between entries that are far apart is not read.
+        let is_next_near = entries.peek().is_some_and(|(_, next, _)| *next < offset + WINDOW as u64);
+        let bytes = window.at(offset, length, if is_next_near { WINDOW } else { 0 })?;
+        let header = (bytes.len() >= length)
+            .then(|| Header::decode(&array(bytes), &journal.seal, offset))
+            .flatten()
+            .map(|header| (header, &bytes[HEADER_BYTES..length]))
+            .filter(|(header, body)| header.holds(&journal.seal, body));
+        if each(what, header)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Holds the stretch of the file that was read last.
-pub(crate) struct Window<'a> {
+struct Window<'a> {
     journal: &'a Journal,
     /// Where the stretch ends.
     bytes: u64,
@@ -61,15 +92,16 @@ pub(crate) struct Window<'a> {
 
 impl<'a> Window<'a> {
     /// Holds nothing yet of a journal that has this many bytes.
-    pub(crate) fn new(journal: &'a Journal, bytes: u64) -> Self {
+    fn new(journal: &'a Journal, bytes: u64) -> Self {
         Self { journal, bytes, start: 0, held: Vec::new() }
     }
 
-    /// Gives all that is held from `offset` on, at least `want` bytes unless the stretch ends before.
-    pub(crate) fn at(&mut self, offset: u64, want: usize) -> Result<&[u8], StoreError> {
+    /// Gives all that is held from `offset` on, at least `want` bytes unless the stretch ends before. Where they are not
+    /// held, reads `ahead` bytes if that is more.
+    fn at(&mut self, offset: u64, want: usize, ahead: usize) -> Result<&[u8], StoreError> {
         let held = self.start..self.start + self.held.len() as u64;
         if !held.contains(&offset) || held.end < (offset + want as u64).min(self.bytes) {
-            let length = self.bytes.saturating_sub(offset).min(want.max(WINDOW) as u64);
+            let length = self.bytes.saturating_sub(offset).min(want.max(ahead) as u64);
             self.held.resize(length as usize, 0);
             let read = self.journal.read(&mut self.held, offset)?;
             self.held.truncate(read);
@@ -81,7 +113,7 @@ impl<'a> Window<'a> {
     /// Gives the entry at `offset`, if it is valid and whole.
     fn header(&mut self, offset: u64) -> Result<Option<Header>, StoreError> {
         let seal = self.journal.seal;
-        let bytes = self.at(offset, HEADER_BYTES)?;
+        let bytes = self.at(offset, HEADER_BYTES, WINDOW)?;
         let header =
             (bytes.len() >= HEADER_BYTES).then(|| Header::decode(&array(bytes), &seal, offset)).flatten();
         Ok(header.filter(|header| offset + header.entry_bytes() <= self.bytes))
@@ -90,7 +122,7 @@ impl<'a> Window<'a> {
     /// Gives the next place at or behind `offset` where an entry may begin.
     fn next_magic(&mut self, mut offset: u64) -> Result<Option<u64>, StoreError> {
         loop {
-            let bytes = self.at(offset, MAGIC.len())?;
+            let bytes = self.at(offset, MAGIC.len(), WINDOW)?;
             if bytes.len() < MAGIC.len() {
                 return Ok(None);
             }

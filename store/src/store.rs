@@ -5,6 +5,7 @@
 
 use std::{
     fs,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -15,14 +16,14 @@ use crate::{
     catalog::{Catalog, Located, WALK_LIMIT},
     collect::rewrite,
     durable,
-    entry::{HEADER_BYTES, Header, Kind, Seal, array},
+    entry::{Header, Kind, Seal},
     error::{At as _, Warnings},
     format::{self, Found},
     journal::Journal,
     lock::{self, Lock},
     object::{Content, Objects, names},
     place::{Place, Slot},
-    scan::Window,
+    scan::read_bodies,
 };
 
 /// Keeps the results of computations under their keys.
@@ -59,8 +60,8 @@ impl Store {
         Self::open_writer_with(root, WALK_LIMIT)
     }
 
-    /// Opens a store to read and write that asks its index only where the journal has more bytes than `walk_limit`; what
-    /// is found is the same for any.
+    /// Opens a store to read and write that has an index only where the journal has more bytes than `walk_limit`, and with a
+    /// limit of 0 asks it for everything; what is found is the same for any.
     pub fn open_writer_with(root: &Path, walk_limit: u64) -> Result<Self, StoreError> {
         // A store that is too new is refused before anything is written, the lock included.
         refuse_newer(root)?;
@@ -71,10 +72,9 @@ impl Store {
         let mut journal = Arc::new(open_journal(root, &warnings)?);
         let mut opened = Catalog::open_writer(root, journal.clone(), walk_limit, warnings.clone())?;
         if opened.0.is_damaged() {
-            // Written anew, so that it is met once and not by every writer to come. Nothing may be added to the old one
-            // after that has begun: where it fails halfway, the next writer may find the new one.
-            rewrite(root, &journal, &opened.0.all()?.places, |_| true)?;
-            durable::remove_leaving_copy(root, &journal.path, "journal")?;
+            // Mended here, so that the damage is met once and not by every later writer. Nothing may be added to the old
+            // journal once that has begun: where mending fails halfway, the next writer may find the new journal.
+            mend(root, &opened.0)?;
             journal = Arc::new(open_journal(root, &warnings)?);
             opened = Catalog::open_writer(root, journal.clone(), walk_limit, warnings.clone())?;
         }
@@ -95,9 +95,14 @@ impl Store {
     /// Opens a store to read, in use or not, without writing anything. A directory that does not exist is an empty
     /// store.
     pub fn open_reader(root: &Path) -> Result<Self, StoreError> {
+        Self::open_reader_with(root, WALK_LIMIT)
+    }
+
+    /// Opens a store to read, with a limit as [`Self::open_writer_with`] has it.
+    pub fn open_reader_with(root: &Path, walk_limit: u64) -> Result<Self, StoreError> {
         format::read(root)?;
         let warnings = Arc::new(Warnings::default());
-        let catalog = Catalog::open_reader(root, warnings.clone())?;
+        let catalog = Catalog::open_reader(root, walk_limit, warnings.clone())?;
         Ok(Self { root: root.to_owned(), catalog, objects: Objects::new(root), writer: None, warnings })
     }
 
@@ -111,6 +116,11 @@ impl Store {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Prepares for looking up so many keys: few keys of a long journal are asked of the index, many are found by one walk.
+    pub fn expect(&self, keys: usize) -> Result<(), StoreError> {
+        self.catalog.expect(keys)
     }
 
     /// Looks many keys up at once, without reading their records: a hit whose record proves damaged is a miss later.
@@ -164,7 +174,7 @@ impl Store {
     }
 
     /// Calls `each` with the place of every key that has a record, and its body; with none where that is damaged.
-    fn each_body(
+    pub(crate) fn each_body(
         &self,
         keys: &[Key],
         mut each: impl FnMut(usize, Option<&[u8]>) -> Result<(), StoreError>,
@@ -172,23 +182,15 @@ impl Store {
         let slots: Vec<Slot> = keys.iter().map(|&key| Slot::Record(key)).collect();
         let Located { journal, places } = self.catalog.find(&slots)?;
         let Some(journal) = journal else { return Ok(()) };
-        let mut window = Window::new(&journal, journal.bytes()?.unwrap_or(0));
         let mut found: Vec<(usize, Place)> =
             places.into_iter().enumerate().filter_map(|(at, place)| Some((at, place?))).collect();
         found.sort_unstable_by_key(|(_, place)| place.offset);
-        for (at, place) in found {
-            let length = HEADER_BYTES + place.body_bytes as usize;
-            let bytes = window.at(place.offset, length)?;
-            let header = (bytes.len() >= length)
-                .then(|| Header::decode(&array(bytes), &journal.seal, place.offset))
-                .flatten()
-                .filter(|header| Place::of(place.offset, header) == (slots[at], Some(place)));
-            let body = header
-                .map(|header| (header, &bytes[HEADER_BYTES..length]))
-                .filter(|(header, body)| header.holds(&journal.seal, body));
-            each(at, body.map(|(_, body)| body))?;
-        }
-        Ok(())
+        let entries = found.into_iter().map(|(at, place)| ((at, place), place.offset, place.body_bytes));
+        read_bodies(&journal, entries, &mut |(at, place), found| {
+            let is_it = |header: &Header| Place::of(place.offset, header) == (slots[at], Some(place));
+            each(at, found.filter(|(header, _)| is_it(header)).map(|(_, body)| body))?;
+            Ok(ControlFlow::Continue(()))
+        })
     }
 
     /// Calls `each` with every record that counts, in the order they were written. Damaged ones are passed over.
@@ -234,7 +236,7 @@ impl Store {
         self.warnings.drain()
     }
 
-    /// Brings the index up to date, as dropping the store does; after this its warnings can be asked for.
+    /// Writes the index if that pays, as dropping the store does; after this its warnings can be asked for.
     pub fn close(&self) {
         self.catalog.settle();
     }
@@ -287,7 +289,24 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.close();
+        // The damage was met after the store was opened, because an index covered that part of the journal. Nothing is added
+        // to the journal any more, so that it can be written anew.
+        if self.is_writer() && self.catalog.is_damaged() {
+            // Where this fails, the next writer does it.
+            let _ = mend(&self.root, &self.catalog);
+        }
     }
+}
+
+/// Writes a journal with damage between entries anew, and removes the old one.
+fn mend(root: &Path, catalog: &Catalog) -> Result<(), StoreError> {
+    let Located { journal: Some(journal), places } = catalog.all()? else { return Ok(()) };
+    if journal.bytes()?.is_none() {
+        // A collection has put another in its place.
+        return Ok(());
+    }
+    rewrite(root, &journal, &places, |_| true)?;
+    durable::remove_leaving_copy(root, &journal.path, "journal")
 }
 
 /// Refuses a store of a newer format, whichever of `STORE` and the journal tells.
@@ -312,8 +331,7 @@ fn make_root(root: &Path) -> Result<(), StoreError> {
 fn make_dirs(root: &Path) -> Result<(), StoreError> {
     let unfinished = durable::unfinished(root);
     for name in names(&unfinished)? {
-        let path = unfinished.join(name);
-        durable::present(fs::remove_file(&path)).at("remove", &path)?;
+        durable::remove(&unfinished.join(name))?;
     }
     for dir in ["tmp", "journal", "objects", "partial", "runs"] {
         durable::make_dir(&root.join(dir))?;

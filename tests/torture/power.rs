@@ -251,14 +251,17 @@ fn records(store: &Store) -> BTreeMap<Key, Record> {
 fn broken(root: &Path, truth: &BTreeMap<Key, Record>, done: &[Key]) -> Vec<String> {
     let mut broken = vec![];
     for who in ["reader", "writer", "next reader"] {
-        let store =
-            match if who == "writer" { Store::open_writer_with(root, 0) } else { Store::open_reader(root) } {
-                Ok(store) => store,
-                Err(error) => {
-                    broken.push(format!("promise 3: {who}: {error}"));
-                    continue;
-                }
-            };
+        let store = match if who == "writer" {
+            Store::open_writer_with(root, 0)
+        } else {
+            Store::open_reader_with(root, 0)
+        } {
+            Ok(store) => store,
+            Err(error) => {
+                broken.push(format!("promise 3: {who}: {error}"));
+                continue;
+            }
+        };
         let hits = match store.lookup(done) {
             Ok(hits) => hits,
             Err(error) => {

@@ -1,7 +1,7 @@
 //! What an experiment reaches in the store: the keys of its tasks, as a plan knows them.
 //! Experiments come from files, or from the journals of past runs.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -72,14 +72,38 @@ impl Reach {
     }
 }
 
-/// Returns the newest run of every experiment, by the experiment's name.
-pub fn newest_runs(store: &Store) -> Result<BTreeMap<String, String>, StoreError> {
-    let mut newest = BTreeMap::new();
-    for id in store.runs()? {
-        let header = store.open_run(&id)?.next_line()?;
-        if let Some(header) = header.and_then(|line| serde_json::from_str::<Header>(&line).ok()) {
-            newest.insert(header.experiment, id);
-        }
+/// The newest run of an experiment.
+pub struct NewestRun {
+    /// The experiment's name.
+    pub experiment: String,
+    /// The experiment's file; none if the run's journal does not tell.
+    pub file: Option<String>,
+    pub run: String,
+}
+
+/// Returns the newest run of every experiment, by name. Files of one name are experiments of their own; a file that is gone
+/// counts as moved, and is superseded by a later run of the name.
+pub fn newest_runs(store: &Store) -> Result<Vec<NewestRun>, StoreError> {
+    let mut newest: Vec<NewestRun> = vec![];
+    let is_there = |file: &Option<String>| file.as_ref().is_some_and(|file| Path::new(file).exists());
+    for run in store.runs()? {
+        let header = store.open_run(&run)?.next_line()?;
+        let Some(header) = header.and_then(|line| serde_json::from_str::<Header>(&line).ok()) else {
+            continue;
+        };
+        let Header { experiment, file, .. } = header;
+        newest
+            .retain(|other| other.experiment != experiment || (other.file != file && is_there(&other.file)));
+        newest.push(NewestRun { experiment, file, run });
     }
+    newest.sort_by(|one, other| one.experiment.cmp(&other.experiment));
     Ok(newest)
+}
+
+/// Returns the run that `why` compares an experiment with: the newest of its file, else the newest of its name.
+pub fn newest_run_of<'n>(newest: &'n [NewestRun], graph: &Graph<StandardOps>) -> Option<&'n str> {
+    let mut of_name = newest.iter().rev().filter(|run| run.experiment == graph.experiment.name);
+    let newest_of_name = of_name.clone().max_by_key(|run| &run.run);
+    let run = of_name.find(|run| run.file == graph.file).or(newest_of_name)?;
+    Some(&run.run)
 }

@@ -50,6 +50,8 @@ pub struct Graph<O: Ops> {
     pub experiment: Experiment,
     /// Its text, as read.
     pub text: String,
+    /// The file that the text was read from, where the caller says so: it tells experiments of one name apart.
+    pub file: Option<String>,
     /// One step per node, in the order of the file.
     pub steps: Vec<Step<O>>,
     /// The steps in an order in which each comes after its inputs.
@@ -103,7 +105,7 @@ impl<O: Ops> Graph<O> {
         let depths = depths(&experiment.nodes, &order);
         // Beside each other, nodes come as in the file.
         order.sort_by_key(|&node| (depths[node], node));
-        Ok(Self { experiment, text: text.to_owned(), steps, order })
+        Ok(Self { experiment, text: text.to_owned(), file: None, steps, order })
     }
 
     /// Returns the number of tasks.

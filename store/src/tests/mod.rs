@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use crate::{Commit, Committer, Key, Record, Store, record::sample};
+use crate::{Commit, Committer, Key, Record, Store, durable, record::sample};
 
 /// Commits records as a program does, and fails if one of them fails.
 fn commit(store: &Arc<Store>, commits: Vec<Commit>) {

@@ -6,7 +6,7 @@ use fewbits_store::{Store, Unwanted, Wanted};
 use super::{count, note, print};
 use crate::cli::{Gc, Global};
 use crate::exit::{Coded, Exit};
-use crate::reach::{Reach, newest_runs};
+use crate::reach::{Reach, newest_run_of, newest_runs};
 use crate::render::number::bytes;
 use crate::session::{reader, writer};
 use crate::ui::eta::duration;
@@ -42,7 +42,7 @@ fn wanted(args: &Gc, store: &Store, global: &Global) -> Result<(Wanted, String)>
         text += &format!("kept: {}, {}\n", reach.name, count(reach.plan.tasks.len(), "task"));
         wanted.keys.extend(reach.keys());
         // What `why` compares with.
-        wanted.runs.extend(newest.get(&reach.graph.experiment.name).cloned());
+        wanted.runs.extend(newest_run_of(&newest, &reach.graph).map(str::to_owned));
     }
     for run in store.runs()?.into_iter().filter(|run| store.is_pinned(run)) {
         let Some(keys) = store.pinned(&run)? else {

@@ -17,7 +17,7 @@ pub fn plan(args: &Plan, global: &Global) -> Result<Exit> {
     let session = open(&args.file.file, global)?;
     let (graph, store) = (&*session.graph, reader(global)?);
     let planner = Planner::new(graph, &*session.ops, &store);
-    let plan = planner.plan()?;
+    let plan = planner.checked_plan()?;
     let counts = plan.counts(graph.tasks());
     let mut text = format!(
         "{}: {}: {} cached, {} to run, {} waiting for results that decide whether they run\n",

@@ -1,10 +1,11 @@
 //! `store`: its commands, and `store info` itself.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt::Write;
+use std::fmt::{self, Write};
+use std::path::Path;
 
 use anyhow::Result;
-use fewbits_store::{Digest, Item, Key, Store};
+use fewbits_store::{Digest, Info, Item, Key, Store};
 
 use super::archive::{export, import};
 use super::collect::collect;
@@ -12,7 +13,7 @@ use super::verify::verify;
 use super::{count, note, print};
 use crate::cli::{Global, StoreCommand};
 use crate::exit::Exit;
-use crate::reach::{Reach, newest_runs};
+use crate::reach::{NewestRun, Reach, newest_runs};
 use crate::render::number::bytes;
 use crate::session::reader;
 use crate::ui::eta::duration;
@@ -48,48 +49,107 @@ fn info(global: &Global) -> Result<Exit> {
         let (records, seconds) = (count(of.records as usize, "record"), duration(of.seconds));
         writeln!(text, "  {op}: {records}, {}, {seconds} to compute", bytes(of.bytes))?;
     }
-    text += &by_experiment(&store, global)?;
+    text += &by_experiment(&store, &info, global)?;
     print(&printable(&text))?;
     note(store.warnings());
     Ok(Exit::Done)
 }
 
 /// Says what each experiment takes, as its newest run knew it; what several reach counts for each.
-fn by_experiment(store: &Store, global: &Global) -> Result<String> {
-    let items: HashMap<Key, Item> = store.contents()?.into_iter().map(|item| (item.key, item)).collect();
-    let sizes = store.object_bytes()?;
-    let (mut text, mut reached) = (String::new(), HashSet::new());
-    for (name, run) in newest_runs(store)? {
-        let reach = match Reach::of_run(&run, store, global)? {
+fn by_experiment(store: &Store, info: &Info, global: &Global) -> Result<String> {
+    let objects = store.object_bytes()?;
+    let mut text = String::new();
+    let mut reached: HashMap<Key, Item> = HashMap::new();
+    let newest = newest_runs(store)?;
+    for NewestRun { experiment, file, run } in &newest {
+        let reach = match Reach::of_run(run, store, global)? {
             Ok(reach) => reach,
             Err(why) => {
                 note([why]);
                 continue;
             }
         };
-        let keys = reach.keys();
-        let here: Vec<&Item> = keys.iter().filter_map(|key| items.get(key)).collect();
-        writeln!(text, "  experiment {name}: {}", size(&here, &sizes))?;
-        reached.extend(keys);
+        let keys: Vec<Key> = reach.keys().into_iter().collect();
+        let items: Vec<Item> = store.items(&keys)?.into_iter().flatten().collect();
+        let namesakes = newest.iter().filter(|other| other.experiment == *experiment).count();
+        let beside =
+            if namesakes > 1 { format!(" ({})", place(file.as_deref(), run)) } else { String::new() };
+        writeln!(text, "  experiment {experiment}{beside}: {}", Size::of(items.iter(), &objects))?;
+        reached.extend(items.into_iter().map(|item| (item.key, item)));
     }
-    let rest: Vec<&Item> = items.values().filter(|item| !reached.contains(&item.key)).collect();
-    if !rest.is_empty() {
-        writeln!(text, "  of earlier edits: {}; `store gc FILE…` would delete them", size(&rest, &sizes))?;
+    let rest = Size::of_all(info).without(&Size::of(reached.values(), &objects));
+    if rest.records > 0 {
+        writeln!(text, "  of earlier edits: {rest}; `store gc FILE…` would delete them")?;
     }
     Ok(text)
 }
 
-fn size(items: &[&Item], sizes: &BTreeMap<Digest, u64>) -> String {
-    let objects: HashSet<&Digest> = items.iter().flat_map(|item| &item.objects).collect();
-    let taken: u64 = items.iter().map(|item| item.bytes).sum();
-    let kept: u64 = objects.iter().filter_map(|digest| sizes.get(*digest)).sum();
-    // An empty sum would be −0.
-    let seconds = duration(items.iter().fold(0.0, |sum, item| sum + item.seconds));
-    format!(
-        "{}, {}, {} {}, {seconds} to compute",
-        count(items.len(), "record"),
-        bytes(taken),
-        count(objects.len(), "object"),
-        bytes(kept)
-    )
+/// Says where an experiment is that shares its name with others.
+fn place(file: Option<&str>, run: &str) -> String {
+    let Some(file) = file.map(Path::new) else { return format!("run {run}") };
+    let here = std::env::current_dir().ok();
+    let below = here.and_then(|here| Some(file.strip_prefix(here).ok()?.to_owned()));
+    below.unwrap_or_else(|| file.to_owned()).display().to_string()
+}
+
+/// What records take, with the objects that they keep.
+struct Size {
+    records: u64,
+    bytes: u64,
+    seconds: f64,
+    objects: u64,
+    object_bytes: u64,
+}
+
+impl Size {
+    fn of<'i>(items: impl Iterator<Item = &'i Item>, sizes: &BTreeMap<Digest, u64>) -> Self {
+        let mut size = Self { records: 0, bytes: 0, seconds: 0.0, objects: 0, object_bytes: 0 };
+        let mut objects = HashSet::new();
+        for item in items {
+            size.records += 1;
+            size.bytes += item.bytes;
+            size.seconds += item.seconds;
+            for digest in item.objects.iter().filter(|digest| objects.insert(**digest)) {
+                size.objects += 1;
+                size.object_bytes += sizes.get(digest).copied().unwrap_or(0);
+            }
+        }
+        size
+    }
+
+    fn of_all(info: &Info) -> Self {
+        let ops = info.ops.values();
+        Self {
+            records: info.records,
+            bytes: ops.clone().map(|op| op.bytes).sum(),
+            seconds: ops.map(|op| op.seconds).sum(),
+            objects: info.objects,
+            object_bytes: info.object_bytes,
+        }
+    }
+
+    /// What is left without a part, while others may add to the store.
+    fn without(&self, part: &Self) -> Self {
+        Self {
+            records: self.records.saturating_sub(part.records),
+            bytes: self.bytes.saturating_sub(part.bytes),
+            seconds: (self.seconds - part.seconds).max(0.0),
+            objects: self.objects.saturating_sub(part.objects),
+            object_bytes: self.object_bytes.saturating_sub(part.object_bytes),
+        }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, {}, {} {}, {} to compute",
+            count(self.records as usize, "record"),
+            bytes(self.bytes),
+            count(self.objects as usize, "object"),
+            bytes(self.object_bytes),
+            duration(self.seconds)
+        )
+    }
 }

@@ -13,7 +13,7 @@ use fewbits_store::{Digest, Key, Store, Verification};
 use super::{count, note, print};
 use crate::cli::{Global, Verify};
 use crate::exit::{Coded, Exit};
-use crate::reach::{Reach, newest_runs};
+use crate::reach::{NewestRun, Reach, newest_runs};
 use crate::session::reader;
 use crate::ui::plain::printable;
 
@@ -68,7 +68,7 @@ fn sample(share: f64, args: &Verify, store: &Arc<Store>, global: &Global) -> Res
         reached.push(Reach::of_file(file, store, global)?);
     }
     if args.files.is_empty() {
-        for run in newest_runs(store)?.into_values() {
+        for NewestRun { run, .. } in newest_runs(store)? {
             match Reach::of_run(&run, store, global)? {
                 Ok(reach) => reached.push(reach),
                 Err(why) => note([why]),

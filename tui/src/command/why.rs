@@ -21,7 +21,7 @@ pub fn why(args: &Why, global: &Global) -> Result<Exit> {
     let session = open(&args.file.file, global)?;
     let (graph, store) = (&*session.graph, reader(global)?);
     let planner = Planner::new(graph, &*session.ops, &store);
-    let plan = planner.plan()?;
+    let plan = planner.checked_plan()?;
     let task = find(graph, &plan, &args.task)?;
     let explainer = Explainer::new(graph, &plan, &planner, &*session.ops, &store);
     let reason = explainer.closest_reason(task)?;

@@ -1,0 +1,97 @@
+//! The search for the preimage that differs from a given preimage in the fewest fields.
+//! Knows nothing of where preimages come from.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use crate::preimage::{Change, changed_fields, fields};
+
+/// Compares preimages with one.
+pub struct Nearest {
+    fields: BTreeMap<String, String>,
+    /// Name and value of each field, as text of the preimage. The number of pieces that are missing in another preimage's
+    /// text is a lower bound on the number of fields that differ, and much cheaper to find than the fields.
+    pieces: Vec<String>,
+    /// The fields in which the nearest preimage so far differs; of several nearest, the first counts.
+    pub changes: Option<Vec<Change>>,
+}
+
+impl Nearest {
+    /// Starts with nothing compared to a preimage.
+    #[must_use]
+    pub fn of(preimage: &str) -> Self {
+        let fields = fields(preimage);
+        let piece = |(path, value): (&String, &String)| match path.rsplit('.').next() {
+            // An item of a list has no name.
+            Some(name) if !name.ends_with(']') => format!("\"{name}\":{value}"),
+            _ => value.clone(),
+        };
+        let mut pieces: Vec<String> = fields.iter().map(piece).collect();
+        pieces.sort_unstable();
+        pieces.dedup();
+        // Canonical JSON may write a number in other digits than the piece.
+        pieces.retain(|piece| preimage.contains(piece.as_str()));
+        Self { fields, pieces, changes: None }
+    }
+
+    /// Compares another preimage; breaks when no later preimage can be nearer.
+    pub fn compare(&mut self, preimage: &str) -> ControlFlow<()> {
+        let most = self.changes.as_ref().map_or(usize::MAX, Vec::len);
+        let missing = self.pieces.iter().filter(|piece| !preimage.contains(piece.as_str()));
+        if missing.take(most).count() < most {
+            let changes = changed_fields(&fields(preimage), &self.fields);
+            if changes.len() < most {
+                self.changes = Some(changes);
+            }
+        }
+        // A preimage without a difference would have the same key.
+        let is_nearest = self.changes.as_ref().is_some_and(|changes| changes.len() <= 1);
+        if is_nearest { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::preimage::canonical;
+
+    fn preimage() -> impl Strategy<Value = String> {
+        let number = prop_oneof![Just(0.5), Just(1e-7), Just(1e21), Just(3.0)];
+        let layer = prop_oneof![
+            Just(json!("Relu")),
+            (0..2).prop_map(|size| json!({ "Linear": { "seed": size, "out": [size, 3] } }))
+        ];
+        let layers = prop::collection::vec(layer, 0..3);
+        (0..3, 0..3, number, layers).prop_map(|(seed, inner, lr, layers)| {
+            let params =
+                json!({ "a.b": "c]", "inner": { "seed": inner }, "layers": layers, "lr": lr, "seed": seed });
+            canonical(&json!({ "op": "train", "params": params })).expect("canonical")
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_nearest_is_the_first_with_the_fewest_changes(
+            now in preimage(),
+            others in prop::collection::vec(preimage(), 0..30),
+        ) {
+            let mut nearest = Nearest::of(&now);
+            let mut expected: Option<Vec<Change>> = None;
+            for other in &others {
+                let changes = changed_fields(&fields(other), &fields(&now));
+                if expected.as_ref().is_none_or(|fewest| changes.len() < fewest.len()) {
+                    expected = Some(changes);
+                }
+                let is_nearest = expected.as_ref().is_some_and(|fewest| fewest.len() <= 1);
+                prop_assert_eq!(nearest.compare(other).is_break(), is_nearest);
+                prop_assert_eq!(&nearest.changes, &expected);
+                if is_nearest {
+                    break;
+                }
+            }
+        }
+    }
+}

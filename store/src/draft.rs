@@ -1,0 +1,139 @@
+//! An index in the making: the cards of the old index, brought up to the journal's end.
+//!
+//! Reads the bodies of new records, because headers hold neither op nor seconds. Knows nothing of when an index pays.
+
+use std::{
+    ops::{ControlFlow, Range},
+    path::Path,
+};
+
+use crate::{
+    StoreError,
+    brief::Brief,
+    card::{Card, Tag, shelf_bits, update},
+    entry::Kind,
+    id::IdMap,
+    imprint::{Extent, Imprint},
+    index::{Fault, Index},
+    journal::{self, Journal},
+    place::{Place, Slot},
+    scan::{read_bodies, scan},
+};
+
+/// The most bytes per card that sled's files take while they are written: sled's log holds some cards twice.
+const ROOM_PER_CARD: u64 = 96;
+/// The length of the stretch of the journal that is taken in at once: longer than any entry, and short enough to hold the
+/// stretch's places and cards in memory, some 340 bytes a record.
+const STRETCH: u64 = if cfg!(test) { 16 << 10 } else { 512 << 20 };
+/// A card has one byte for its op.
+const OPS: usize = 256;
+
+/// Holds the cards of a journal up to a place.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    cards: Vec<Card>,
+    ops: Vec<String>,
+    /// The end of the part of the journal that has been taken in; none if nothing has.
+    applied: Option<u64>,
+    /// The place of the last entry in that part.
+    last: u64,
+    /// The number of dropped records in that part.
+    dropped: u64,
+}
+
+impl Draft {
+    /// Starts from all cards of an index.
+    pub(crate) fn going_on(old: Imprint, cards: Vec<Card>) -> Self {
+        let Imprint { ops, applied, dropped, .. } = old;
+        Self { cards, ops, applied: Some(applied), last: 0, dropped }
+    }
+
+    /// Takes in the journal's entries up to `end`. Returns false if there is nothing to publish: no new entry, or damage
+    /// between entries, which an index would hide from the next writer. A damaged record gets no card.
+    pub(crate) fn take_in(&mut self, journal: &Journal, end: u64) -> Result<bool, Fault> {
+        let mut from = self.applied.unwrap_or(journal::START);
+        if from >= end {
+            return Ok(false);
+        }
+        while from < end {
+            let to = end.min(from + STRETCH);
+            if !self.take_in_stretch(journal, from..to)? {
+                return Ok(false);
+            }
+            from = self.applied.unwrap_or(end);
+        }
+        if self.ops.len() > OPS { Err(Fault("there are too many ops for it".into())) } else { Ok(true) }
+    }
+
+    fn take_in_stretch(&mut self, journal: &Journal, stretch: Range<u64>) -> Result<bool, StoreError> {
+        let mut places: IdMap<Slot, Option<Place>> = IdMap::default();
+        let mut last = None;
+        let scanned = scan(journal, stretch, &mut |offset, header| {
+            let (slot, place) = Place::of(offset, header);
+            self.dropped += u64::from(header.kind == Kind::Dropped);
+            last = Some(offset);
+            places.insert(slot, place);
+        })?;
+        let Some(last) = last.filter(|_| scanned.damaged == 0) else { return Ok(false) };
+        (self.applied, self.last) = (Some(scanned.end), last);
+        let changes = self.changes(journal, places)?;
+        update(&mut self.cards, changes);
+        Ok(true)
+    }
+
+    /// Returns how many bytes sled may take to write the cards.
+    pub(crate) fn room(&self) -> u64 {
+        self.cards.len() as u64 * ROOM_PER_CARD
+    }
+
+    /// Writes the cards with sled in the new folder `built`, and publishes the files.
+    pub(crate) fn publish(self, root: &Path, journal: &Journal, built: &Path) -> Result<(), Fault> {
+        let shelf_bits = shelf_bits(self.cards.len());
+        let index = Index::open(built)?;
+        index.fill(&self.cards, shelf_bits)?;
+        index.close()?;
+        // sled reads all of a database that has grown when it opens it, and writes a summary. Opened once here, no copy has
+        // to do that.
+        Index::open(built)?.close()?;
+        let (cards, applied) = (self.cards.len() as u64, self.applied.unwrap_or(journal::START));
+        let Self { last, dropped, ops, .. } = self;
+        Imprint::publish(root, journal, Extent { applied, last, dropped, cards, shelf_bits, ops }, built)
+    }
+
+    /// Makes the card of each slot; none where the slot has no place any more, or its entry is damaged.
+    fn changes(
+        &mut self,
+        journal: &Journal,
+        places: IdMap<Slot, Option<Place>>,
+    ) -> Result<IdMap<Tag, Option<Card>>, StoreError> {
+        let mut changes: IdMap<Tag, Option<Card>> = places.keys().map(|slot| (Tag::of(slot), None)).collect();
+        let live = places.into_iter().filter_map(|(slot, place)| Some((slot, place?)));
+        let mut live: Vec<(Slot, Place)> = live.collect();
+        live.sort_unstable_by_key(|(_, place)| place.offset);
+        let entries =
+            live.into_iter().map(|(slot, place)| ((slot, place.offset), place.offset, place.body_bytes));
+        read_bodies(journal, entries, &mut |(slot, offset), found| {
+            let Some((header, body)) = found else { return Ok(ControlFlow::Continue(())) };
+            let told = match slot {
+                Slot::Record(_) => Brief::decode(body).map(|brief| (self.op(&brief.op()), brief.seconds())),
+                Slot::Source(_) => Some((0, 0.0)),
+            };
+            if let Some((op, seconds)) = told {
+                let (tag, body_bytes) = (Tag::of(&slot), header.body_bytes);
+                changes.insert(tag, Some(Card { tag, offset, body_bytes, seconds, op }));
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(changes)
+    }
+
+    /// Returns the position of an op's name in the list, and adds the name if it is new.
+    fn op(&mut self, name: &str) -> u8 {
+        let place = self.ops.iter().position(|op| op == name).unwrap_or_else(|| {
+            self.ops.push(name.to_owned());
+            self.ops.len() - 1
+        });
+        // With too many names there is no index.
+        place as u8
+    }
+}

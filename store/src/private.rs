@@ -1,0 +1,198 @@
+//! A folder of this process alone, in which sled opens a copy of the index or writes a new one.
+//!
+//! The folder is in memory where the system has such a place, because sled syncs its files when it opens them. Knows
+//! nothing of the files' meaning.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use rustix::{
+    fs::statvfs,
+    process::{Pid, test_kill_process},
+};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::{StoreError, durable, error::At as _, object::names};
+
+/// Linux keeps the files of this folder in memory.
+const MEMORY: &str = "/dev/shm";
+const PREFIX: &str = "fewbits-index-";
+const PIECE: usize = 1 << 20;
+
+/// The checksum of names and contents of all files below a folder.
+pub(crate) type FilesCheck = [u8; 16];
+
+/// Holds a folder until it is dropped.
+#[derive(Debug)]
+pub(crate) struct PrivateDir(PathBuf);
+
+impl PrivateDir {
+    /// Makes a folder with room for `bytes`: in memory, else in `otherwise`. None where neither has the room.
+    pub(crate) fn make(bytes: u64, otherwise: Option<&Path>) -> Option<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let memory = Path::new(MEMORY);
+        remove_orphans(memory);
+        let pid = std::process::id();
+        [Some(memory), otherwise].into_iter().flatten().filter(|parent| has_room(parent, bytes)).find_map(
+            |parent| {
+                let path = parent.join(format!("{PREFIX}{pid}-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+                // A folder that is there already may be another user's.
+                DirBuilder::new().mode(0o700).create(&path).ok().map(|()| Self(path))
+            },
+        )
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for PrivateDir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn has_room(dir: &Path, bytes: u64) -> bool {
+    statvfs(dir).is_ok_and(|file_system| file_system.f_bavail * file_system.f_frsize >= bytes)
+}
+
+/// Removes the folders that killed processes left in memory. The folders of other users stay, as they cannot be removed.
+fn remove_orphans(parent: &Path) {
+    for name in names(parent).unwrap_or_default() {
+        let pid = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse().ok());
+        let is_dead = |pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
+        if pid.and_then(Pid::from_raw).is_some_and(is_dead) {
+            let _ = fs::remove_dir_all(parent.join(name));
+        }
+    }
+}
+
+/// Copies all files below `from` into the new folder `to`, and returns the checksum of the bytes read. None if `to` could
+/// not be written.
+pub(crate) fn copy_files(from: &Path, to: &Path) -> Result<Option<FilesCheck>, StoreError> {
+    let mut check = Xxh3::new();
+    Ok(copy_into(from, to, &mut check)?.ok().map(|()| check.digest128().to_le_bytes()))
+}
+
+/// The inner error is an error of writing.
+fn copy_into(from: &Path, to: &Path, check: &mut Xxh3) -> Result<io::Result<()>, StoreError> {
+    let written = fs::create_dir(to);
+    if written.is_err() {
+        return Ok(written);
+    }
+    for name in names(from)? {
+        let (from, to) = (from.join(&name), to.join(&name));
+        check.update(name.as_bytes());
+        let written = if from.is_dir() {
+            check.update(b"/folder");
+            copy_into(&from, &to, check)?
+        } else {
+            copy_file(&from, &to, check)?
+        };
+        if written.is_err() {
+            return Ok(written);
+        }
+    }
+    check.update(b"/end");
+    Ok(Ok(()))
+}
+
+fn copy_file(from: &Path, to: &Path, check: &mut Xxh3) -> Result<io::Result<()>, StoreError> {
+    let mut source = File::open(from).at("read", from)?;
+    let mut target = match File::create_new(to) {
+        Ok(target) => target,
+        Err(error) => return Ok(Err(error)),
+    };
+    let (mut piece, mut length) = (vec![0; PIECE], 0u64);
+    loop {
+        let read = match source.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error).at("read", from),
+        };
+        check.update(&piece[..read]);
+        length += read as u64;
+        if let Err(error) = target.write_all(&piece[..read]) {
+            return Ok(Err(error));
+        }
+    }
+    // Without the length, bytes could move from one file to the next unseen.
+    check.update(&length.to_le_bytes());
+    Ok(Ok(()))
+}
+
+/// Brings all files below a folder, and the folder, to the disk.
+pub(crate) fn sync_files(dir: &Path) -> Result<(), StoreError> {
+    for name in names(dir)? {
+        let path = dir.join(name);
+        if path.is_dir() { sync_files(&path)? } else { durable::sync(&path)? }
+    }
+    durable::sync(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_has_the_checksum_of_its_source_and_a_changed_file_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let from = dir.path().join("from");
+        fs::create_dir_all(from.join("below")).unwrap();
+        for (name, content) in [("a", "one"), ("b", ""), ("below/c", "three")] {
+            fs::write(from.join(name), content).unwrap();
+        }
+        let copy = |n: u32| copy_files(&from, &dir.path().join(n.to_string())).unwrap();
+        let whole = copy(0);
+        assert_eq!(copy_files(&dir.path().join("0"), &dir.path().join("again")).unwrap(), whole);
+        assert_eq!(fs::read_to_string(dir.path().join("again/below/c")).unwrap(), "three");
+        let changes: [&dyn Fn(); 4] = [
+            &|| fs::write(from.join("a"), "oNe").unwrap(),
+            &|| fs::write(from.join("b"), "one").unwrap(),
+            &|| fs::rename(from.join("below/c"), from.join("c")).unwrap(),
+            &|| fs::remove_dir(from.join("below")).unwrap(),
+        ];
+        let mut seen = vec![whole];
+        for (n, change) in (1..).zip(changes) {
+            change();
+            let changed = copy(n);
+            assert!(!seen.contains(&changed), "change {n}");
+            seen.push(changed);
+        }
+        assert_eq!(copy(1), None, "the folder is there already");
+        let of_nothing = copy_files(&dir.path().join("none"), &dir.path().join("other")).unwrap();
+        assert!(!seen.contains(&of_nothing), "a folder that is gone");
+    }
+
+    #[test]
+    fn a_folder_goes_with_its_holder() {
+        let parent = tempfile::tempdir().unwrap();
+        let held = PrivateDir::make(1, Some(parent.path())).unwrap();
+        let path = held.path().to_owned();
+        assert!(path.is_dir());
+        drop(held);
+        assert!(!path.exists());
+        assert!(PrivateDir::make(u64::MAX, Some(parent.path())).is_none(), "there is not so much room");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_what_a_living_one_has_is_not() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let folders =
+            [child.id(), std::process::id()].map(|pid| parent.path().join(format!("{PREFIX}{pid}-0")));
+        for folder in &folders {
+            fs::create_dir(folder).unwrap();
+        }
+        remove_orphans(parent.path());
+        assert_eq!(folders.map(|folder| folder.exists()), [false, true]);
+    }
+}

@@ -15,6 +15,7 @@ mod formats;
 mod help;
 mod housekeeping;
 mod incremental;
+mod numbers;
 mod report;
 mod same_bits;
 mod store;

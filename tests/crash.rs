@@ -83,11 +83,12 @@ fn the_second_interrupt_ends_at_once() {
     let bench = Bench::with(TINY);
     bench.edit("train: 200", "train: 8000");
     bench.edit("hidden: [8]", "hidden: [2048, 2048]");
+    bench.edit("epochs: 1", "epochs: 1000");
     bench.edit("batch: 50", "batch: 8000");
     let mut child = bench.start();
-    let pipe = wait_for(&mut child, |event| event["event"] == "started" && event["task"] != "mnist");
-    // Its weights are drawn first; an interrupt that comes before the batch ends the run at once.
-    std::thread::sleep(Duration::from_millis(500));
+    // A training stops at once before its first batch; after its first epoch it is in its second one.
+    let pipe = wait_for(&mut child, |event| event["event"] == "progressed");
+    std::thread::sleep(Duration::from_millis(100));
     signal(&child, "INT");
     std::thread::sleep(Duration::from_millis(200));
     assert!(child.try_wait().expect("a state").is_none(), "the first interrupt waits for the batch");

@@ -179,6 +179,22 @@ fn own_files_are_known_by_their_content() {
 }
 
 #[test]
+fn a_stray_label_is_named_with_its_image_and_file() {
+    let bench = own();
+    let path = bench.path("own/train-labels");
+    let mut labels = fs::read(&path).expect("labels");
+    // After a header of 8 bytes, the label of the image 17.
+    labels[8 + 17] = 255;
+    fs::write(&path, labels).expect("a file");
+    let told = bench.run();
+    assert_eq!((told.code, told.tasks("failed")), (Some(1), vec!["mnist"]));
+    let error = told.of("failed")[0]["error"].as_str().expect("a sentence");
+    let expected = "own/train-labels: byte 25: image 17 has label 255, the largest there, but no training image has \
+                    label 3; correct the labels";
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
 fn results_are_shown_when_the_files_are_gone() {
     let bench = own();
     bench.run_well();

@@ -175,6 +175,9 @@ fn a_sample_computed_once_more_finds_a_wrong_value() {
     assert!(good.ends_with("13 tasks computed once more (--seed 7): 13 came out as recorded\n"), "{good}");
     let some = bench.stdout(["store", "verify", "--recompute", "20%", "x.ron"]);
     assert!(some.contains("3 tasks computed once more"), "{some}");
+    // 15 % of 13 tasks are 1.95.
+    let few = bench.stdout(["store", "verify", "--recompute", "0.15", "x.ron"]);
+    assert!(few.contains("2 tasks computed once more"), "{few}");
     forge(&bench, |record| {
         record.metrics.insert("accuracy".to_owned(), 0.999);
     });

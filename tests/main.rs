@@ -19,6 +19,7 @@ mod housekeeping;
 mod idle;
 mod incremental;
 mod kinds;
+mod numbers;
 mod report;
 mod same_bits;
 mod store;

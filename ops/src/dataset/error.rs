@@ -166,9 +166,9 @@ pub enum FileError {
         /// The number of classes.
         classes: usize,
     },
-    /// No training image is of a class below the largest label.
+    /// No image to train on is of a class below the largest label.
     #[error(
-        "{file}: byte {offset}: image {image} has label {label}, the largest of all, but no training image has label {missing}; correct the labels: classes are numbered from 0 without gaps"
+        "{file}: byte {offset}: image {image} has label {label}, the largest there, but no training image has label {missing}; correct the labels: classes are numbered from 0 without gaps"
     )]
     Gap {
         /// The file of labels.

@@ -61,26 +61,28 @@ fn family(of: &Published, paths: &[PathBuf]) -> Result<[Images; 2], FileError> {
 }
 
 fn own(paths: &[PathBuf]) -> Result<[Images; 2], FileError> {
-    let train = pair(Input::file(&paths[0])?, Input::file(&paths[1])?, None)?;
+    let mut train = pair(Input::file(&paths[0])?, Input::file(&paths[1])?, None)?;
     let mut test = pair(Input::file(&paths[2])?, Input::file(&paths[3])?, None)?;
     if train.shape != test.shape {
         let [found, expected] = [&test, &train].map(|images| show([images.shape[1], images.shape[2]]));
         return Err(FileError::Mixed { file: paths[2].display().to_string(), found, expected });
     }
     check_classes([&train, &test], [&paths[1], &paths[3]])?;
-    test.classes = train.classes;
+    let classes = train.classes.max(test.classes);
+    (train.classes, test.classes) = (classes, classes);
     Ok([train, test])
 }
 
-/// Checks that every class up to the largest label has a training image: one stray byte in a file of labels would make
-/// up to 256 classes. Classes without a test image are none the worse. `files` are the two files of labels.
+/// Checks that every class up to the largest training label has a training image, and every class up to the largest label
+/// of all an image: one stray byte in a file of labels would make up to 256 classes. A class may be without test images, and
+/// only in test images if it comes behind the trained ones. `files` are the two files of labels.
 fn check_classes(parts: [&Images; 2], files: [&Path; 2]) -> Result<(), FileError> {
     let [train, test] = parts;
+    let has = |images: &Images, class| images.labels.iter().any(|&label| usize::from(label) == class);
+    let is_missing = |class: &usize| !has(train, *class) && (*class < train.classes || !has(test, *class));
     let classes = train.classes.max(test.classes);
-    let is_missing = |class: &usize| !train.labels.iter().any(|&label| usize::from(label) == *class);
     let Some(missing) = (0..classes).find(is_missing) else { return Ok(()) };
-    // Of equally large labels the training image's is named.
-    let (images, file) = if train.classes >= test.classes { (train, files[0]) } else { (test, files[1]) };
+    let (images, file) = if missing < train.classes { (train, files[0]) } else { (test, files[1]) };
     let label = (images.classes - 1) as u8;
     let image = images.labels.iter().position(|&other| other == label).unwrap_or(0);
     let offset = (LABELS_HEADER + image) as u64;

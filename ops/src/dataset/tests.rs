@@ -35,12 +35,12 @@ fn own() -> Source {
     }
 }
 
-/// Writes four files of 2 × 1 pixels: labels 0, 2, 1 to train, 1 to test.
+/// Writes four files of 2 × 1 pixels: labels 0, 2, 1 to train, 3 to test.
 fn write_own(folder: &Path) {
     fs::write(folder.join("a"), gzip(&idx(0x0803, &[3, 2, 1], &[0, 255, 51, 102, 1, 2]))).unwrap();
     fs::write(folder.join("b"), idx(0x0801, &[3], &[0, 2, 1])).unwrap();
     fs::write(folder.join("c"), idx(0x0803, &[1, 2, 1], &[7, 8])).unwrap();
-    fs::write(folder.join("d"), gzip(&idx(0x0801, &[1], &[1]))).unwrap();
+    fs::write(folder.join("d"), gzip(&idx(0x0801, &[1], &[3]))).unwrap();
 }
 
 #[test]
@@ -48,8 +48,8 @@ fn own_files_are_loaded_and_normalized() {
     let folder = tempfile::tempdir().unwrap();
     write_own(folder.path());
     let dataset = load(&DatasetConfig::new(own()), Path::new("/nowhere"), folder.path()).unwrap();
-    assert_eq!((dataset.train.shape, dataset.train.classes, dataset.test.classes), ([1, 2, 1], 3, 3));
-    assert_eq!((&dataset.train.labels[..], &dataset.test.labels[..]), (&[0, 2, 1][..], &[1][..]));
+    assert_eq!((dataset.train.shape, dataset.train.classes, dataset.test.classes), ([1, 2, 1], 4, 4));
+    assert_eq!((&dataset.train.labels[..], &dataset.test.labels[..]), (&[0, 2, 1][..], &[3][..]));
     let numbers: Vec<f32> =
         dataset.train.image(1).iter().map(|byte| dataset.train.values[0][usize::from(*byte)]).collect();
     assert_eq!(numbers, [0.2, 0.4]);
@@ -71,17 +71,18 @@ fn own_files_that_disagree_are_refused() {
         "c: byte 8: images of 1 × 2 pixels, the training images have 2 × 1",
     );
     check("d", idx(0x0803, &[1, 1, 1], &[3]), "this is a file of images: are the two files swapped?");
-    // A stray label, labels from 1 on, and a test image of a class without training images.
+    // A stray label, labels from 1 on, and a class without training images that test images alone would not miss.
     let gap = |image, label, missing| {
         format!(
-            ": byte {}: image {image} has label {label}, the largest of all, but no training image has label \
+            ": byte {}: image {image} has label {label}, the largest there, but no training image has label \
              {missing}; correct the labels",
             8 + image
         )
     };
     check("b", idx(0x0801, &[3], &[0, 255, 1]), &format!("b{}", gap(1, 255, 2)));
     check("b", idx(0x0801, &[3], &[1, 2, 2]), &format!("b{}", gap(1, 2, 0)));
-    check("d", idx(0x0801, &[1], &[3]), &format!("d{}", gap(0, 3, 3)));
+    check("b", idx(0x0801, &[3], &[0, 3, 1]), &format!("b{}", gap(1, 3, 2)));
+    check("d", idx(0x0801, &[1], &[4]), &format!("d{}", gap(0, 4, 3)));
     check("d", gzip(&idx(0x0801, &[1], &[255])), &format!("d{}", gap(0, 255, 3)));
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use fewbits_ops::scale::Percent;
 
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
@@ -33,7 +34,7 @@ pub enum StoreCommand {
 pub struct Verify {
     /// Do this share of the tasks once more and compare, such as 1%
     #[arg(long, value_name = "SHARE", value_parser = share)]
-    pub recompute: Option<f64>,
+    pub recompute: Option<Percent>,
     /// Which tasks are done once more; another number takes others [default: from the clock]
     #[arg(long, value_name = "S", requires = "recompute")]
     pub seed: Option<u64>,
@@ -79,9 +80,35 @@ pub struct Import {
 }
 
 /// Reads a share, `1%` or `0.01`.
-fn share(text: &str) -> Result<f64, String> {
-    let number = |text: &str| text.trim().parse::<f64>().ok();
-    let share = text.strip_suffix('%').map_or_else(|| number(text), |text| number(text).map(|n| n / 100.0));
-    let share = share.filter(|share| *share > 0.0 && *share <= 1.0);
+fn share(text: &str) -> Result<Percent, String> {
+    // Two places further by the decimal exponent: a product by 100 would be rounded.
+    let percent = match text.strip_suffix('%') {
+        Some(percent) => percent.trim().to_owned(),
+        None => format!("{}e2", text.trim()),
+    };
+    let share = percent.parse().ok().and_then(|percent| Percent::new(percent).ok());
     share.ok_or_else(|| "a share above 0% and up to 100%, such as 1% or 0.01".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By hand: 7 % of 100, and shares that are rounded up. In binary64, 0.07 · 100 is above 7.
+    #[test]
+    fn a_share_is_the_decimal_number() {
+        let check = |text: &str, of: usize, expected: usize| {
+            assert_eq!(share(text).map(|share| share.rank(of)), Ok(expected), "{text} of {of}");
+        };
+        check("7%", 100, 7);
+        check("0.07", 100, 7);
+        check("7 %", 101, 8);
+        check("0.29", 100, 29);
+        check("1%", 1, 1);
+        check("1", 13, 13);
+        check("100%", 13, 13);
+        for bad in ["0", "0%", "1.01", "101%", "-1%", "nan", "inf", "", "%", "few"] {
+            assert!(share(bad).is_err(), "{bad}");
+        }
+    }
 }

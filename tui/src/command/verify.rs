@@ -8,6 +8,7 @@ use anyhow::Result;
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::plan::{Planner, State};
 use fewbits_engine::run::recompute::{Verdict, recompute};
+use fewbits_ops::scale::Percent;
 use fewbits_store::{Digest, Key, Store, Verification};
 
 use super::{count, note, print};
@@ -60,7 +61,7 @@ fn told(found: &Verification) -> String {
 }
 
 /// Does a share of the tasks once more; returns whether all came out as recorded.
-fn sample(share: f64, args: &Verify, store: &Arc<Store>, global: &Global) -> Result<bool> {
+fn sample(share: Percent, args: &Verify, store: &Arc<Store>, global: &Global) -> Result<bool> {
     let from_clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let seed = args.seed.unwrap_or_else(from_clock);
     let mut reached = vec![];
@@ -133,7 +134,7 @@ struct Chosen {
 }
 
 /// Chooses a share of the results, at least one, each once.
-fn choose(reached: &[Reach], share: f64, seed: u64) -> Chosen {
+fn choose(reached: &[Reach], share: Percent, seed: u64) -> Chosen {
     let mut all: Vec<(Digest, Key, usize, TaskId)> = vec![];
     for (at, reach) in reached.iter().enumerate() {
         for task in reach.graph.tasks() {
@@ -146,7 +147,7 @@ fn choose(reached: &[Reach], share: f64, seed: u64) -> Chosen {
     }
     all.sort_unstable_by_key(|(rank, ..)| *rank);
     all.dedup_by_key(|(_, key, ..)| *key);
-    let number = (all.len() as f64 * share).ceil() as usize;
+    let number = if all.is_empty() { 0 } else { share.rank(all.len()) };
     let mut tasks = vec![vec![]; reached.len()];
     for (.., at, task) in &all[..number] {
         tasks[*at].push(*task);

@@ -9,7 +9,7 @@
 //!
 //! A sum of squares less the square of a sum loses all digits where numbers are close together and far from zero. So
 //! numbers, sums and errors are whole numbers: multiples of the spacing of binary32 at the least magnitude, and of its
-//! square. binary64 only decides where it surely can.
+//! square. Estimates in binary64 decide where their bounds leave no doubt.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -24,7 +24,7 @@ const HALF_SPACING: f64 = 1.0 / (1_u64 << 24) as f64;
 /// Binary32 numbers from 2^24 on are integers.
 const WHOLE: f64 = (1 << 24) as f64;
 
-/// How close to the middle of two binary32 numbers a mean is taken for either, relative to their distance.
+/// A mean that is closer to the middle of two binary32 numbers, relative to their distance, may belong to either.
 const NEAR_MIDDLE: f64 = 1e-9;
 
 /// Returns the k centres of least squared error, ascending; fewer if there are fewer different numbers. No k binary32
@@ -140,7 +140,7 @@ impl<const L: usize> Clusters<L> {
         (self.shifted[end][0] - self.shifted[begin][0], sum1 - sum0, square1 - square0)
     }
 
-    /// Returns about the squared error of the numbers `begin..end` for every `begin` of some.
+    /// Returns an estimate of the squared error of the numbers `begin..end` for every `begin` in `begins`.
     #[inline(always)]
     fn estimates(&self, begins: &RangeInclusive<usize>, end: usize) -> impl Iterator<Item = f64> {
         let [count, sum, square] = self.shifted[end];
@@ -150,8 +150,8 @@ impl<const L: usize> Clusters<L> {
         })
     }
 
-    /// Returns how much the exact error of `begin..end` may be below the estimate, and how much above, for every `begin` of
-    /// some.
+    /// Returns the most that the exact error of `begin..end` can be below its estimate, and above, for every `begin` in
+    /// `begins`.
     fn doubt(&self, begins: &RangeInclusive<usize>, end: usize) -> (f64, f64) {
         // All of these are largest at one of the ends.
         let ends = [self.shifted[*begins.start()], self.shifted[*begins.end()], self.shifted[end]];

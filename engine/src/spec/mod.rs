@@ -1,6 +1,7 @@
 //! What an experiment file says, with all names resolved: axes, constraints, nodes and tables.
 
 pub mod axis;
+mod complexity;
 pub mod constraint;
 pub mod experiment;
 pub mod expression;

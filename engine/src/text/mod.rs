@@ -2,6 +2,7 @@
 
 pub mod fault;
 pub mod note;
+mod number;
 pub mod read;
 pub mod syntax;
 pub mod value;

@@ -4,23 +4,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ron2::ast::{Expr, NumberExpr, StructBody, StructExpr, StructField, TupleElement};
+use ron2::ast::{Expr, StructBody, StructExpr, StructField, TupleElement};
 
 use super::fault::{Fault, Faults, Span};
-use super::syntax;
+use super::{number, syntax};
 
 /// So many mistakes of syntax are repaired to find those behind them.
 const MOST_REPAIRS: usize = 20;
 
 /// The mark that some editors put at the beginning of a UTF-8 file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
-
-/// The suffixes with which RON may name a number's type.
-const SUFFIXES: [&str; 12] =
-    ["i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128", "usize"];
-
-/// The suffixes of floating-point types; in a hexadecimal number they are digits.
-const REAL_SUFFIXES: [&str; 2] = ["f32", "f64"];
 
 /// A value as written, with its place.
 #[derive(Clone, Debug)]
@@ -341,7 +334,7 @@ fn convert(expression: &Expr<'_>, faults: &mut Faults) -> Value {
     let kind = match expression {
         Expr::Unit(_) => Kind::Struct(Struct { name: None, positional: vec![], fields: vec![] }),
         Expr::Bool(bool) => Kind::Bool(bool.value),
-        Expr::Number(number) => convert_number(number, span, faults),
+        Expr::Number(number) => number::convert(&number.raw, span, faults),
         Expr::String(text) => Kind::Text(text.value.clone()),
         Expr::Option(option) => {
             let positional: Vec<Value> =
@@ -398,45 +391,6 @@ fn fields(fields: &[StructField<'_>], faults: &mut Faults) -> Vec<Field> {
         read.push(Field { name, span, value: convert(&field.value, faults) });
     }
     read
-}
-
-fn convert_number(number: &NumberExpr<'_>, span: Span, faults: &mut Faults) -> Kind {
-    let raw = number.raw.replace('_', "");
-    let (sign, digits) = match raw.strip_prefix('-') {
-        Some(rest) => ("-", rest),
-        None => ("", raw.strip_prefix('+').unwrap_or(&raw)),
-    };
-    let radix = match digits.get(..2) {
-        Some("0x") => 16,
-        Some("0o") => 8,
-        Some("0b") => 2,
-        _ => 10,
-    };
-    let whole = if radix == 10 { digits } else { &digits[2..] };
-    if let Ok(value) = i64::from_str_radix(&format!("{sign}{whole}"), radix) {
-        return Kind::Int(value);
-    }
-    if let Ok(value) = raw.parse::<f64>()
-        && value.is_finite()
-        && !whole.bytes().all(|byte| byte.is_ascii_digit())
-    {
-        return Kind::Real(value);
-    }
-    faults.add(span, format!("`{}` is not a number that can be used here", number.raw), number_hint(&raw));
-    Kind::Unreadable
-}
-
-/// Says how a number is written that cannot be read as it stands.
-fn number_hint(raw: &str) -> String {
-    let is_decimal = !raw.trim_start_matches(['-', '+']).starts_with('0') || raw.contains('.');
-    let real = REAL_SUFFIXES.iter().filter(|_| is_decimal);
-    match SUFFIXES.iter().chain(real).find_map(|suffix| raw.strip_suffix(suffix)) {
-        Some(bare) => format!("numbers have no type here: write `{bare}`"),
-        None if raw.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-' || byte == b'+') => {
-            format!("whole numbers go from {} to {}", i64::MIN, i64::MAX)
-        }
-        None => String::new(),
-    }
 }
 
 fn span_of(span: &ron2::error::Span) -> Span {

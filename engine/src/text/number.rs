@@ -1,0 +1,52 @@
+//! Numbers as the language writes them: whole ones of 64 bits in four bases, and decimal ones.
+//! Knows nothing of where they stand.
+
+use super::fault::{Faults, Span};
+use super::value::Kind;
+
+/// The suffixes with which RON may name a number's type.
+const SUFFIXES: [&str; 12] =
+    ["i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128", "usize"];
+
+/// The suffixes of floating-point types; in a hexadecimal number they are digits.
+const REAL_SUFFIXES: [&str; 2] = ["f32", "f64"];
+
+/// Returns the number that is written, or reports why it cannot be used.
+pub(super) fn convert(written: &str, span: Span, faults: &mut Faults) -> Kind {
+    let raw = written.replace('_', "");
+    let (sign, digits) = match raw.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", raw.strip_prefix('+').unwrap_or(&raw)),
+    };
+    let radix = match digits.get(..2) {
+        Some("0x") => 16,
+        Some("0o") => 8,
+        Some("0b") => 2,
+        _ => 10,
+    };
+    let whole = if radix == 10 { digits } else { &digits[2..] };
+    if let Ok(value) = i64::from_str_radix(&format!("{sign}{whole}"), radix) {
+        return Kind::Int(value);
+    }
+    if let Ok(value) = raw.parse::<f64>()
+        && value.is_finite()
+        && !whole.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Kind::Real(value);
+    }
+    faults.add(span, format!("`{}` is not a number that can be used here", written), number_hint(&raw));
+    Kind::Unreadable
+}
+
+/// Says how a number is written that cannot be read as it stands.
+fn number_hint(raw: &str) -> String {
+    let is_decimal = !raw.trim_start_matches(['-', '+']).starts_with('0') || raw.contains('.');
+    let real = REAL_SUFFIXES.iter().filter(|_| is_decimal);
+    match SUFFIXES.iter().chain(real).find_map(|suffix| raw.strip_suffix(suffix)) {
+        Some(bare) => format!("numbers have no type here: write `{bare}`"),
+        None if raw.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-' || byte == b'+') => {
+            format!("whole numbers go from {} to {}", i64::MIN, i64::MAX)
+        }
+        None => String::new(),
+    }
+}

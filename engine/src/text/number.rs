@@ -34,7 +34,7 @@ pub(super) fn convert(written: &str, span: Span, faults: &mut Faults) -> Kind {
     {
         return Kind::Real(value);
     }
-    faults.add(span, format!("`{}` is not a number that can be used here", written), number_hint(&raw));
+    faults.add(span, format!("`{written}` is not a number that can be used here"), number_hint(&raw));
     Kind::Unreadable
 }
 

@@ -1,6 +1,7 @@
 //! The preimage of a key: canonical JSON (RFC 8785) of op, version, parameters and the digests of what is read.
 //! The text is stored with the result, so what explains a key is what made it.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -32,7 +33,8 @@ pub fn preimage(op: &str, version: u32, params: &str, inputs: &BTreeMap<String, 
 
 /// Returns a value as canonical JSON.
 pub fn canonical(value: &Value) -> serde_json::Result<String> {
-    let mut text = String::new();
+    // Most parameters of an op fit, so that the text does not move while it grows.
+    let mut text = String::with_capacity(256);
     write_canonical(value, &mut text)?;
     Ok(text)
 }
@@ -42,8 +44,7 @@ fn write_canonical(value: &Value, text: &mut String) -> serde_json::Result<()> {
     match value {
         Value::Object(object) => {
             let mut entries: Vec<(&String, &Value)> = object.iter().collect();
-            // RFC 8785 sorts by UTF-16 units.
-            entries.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+            entries.sort_unstable_by(|(a, _), (b, _)| utf16_order(a, b));
             text.push('{');
             for (index, (name, value)) in entries.into_iter().enumerate() {
                 if index > 0 {
@@ -68,7 +69,8 @@ fn write_canonical(value: &Value, text: &mut String) -> serde_json::Result<()> {
         Value::String(string) => write_text(string, text),
         Value::Number(number) => match whole(number) {
             Some(whole) if whole.unsigned_abs() < u128::from(MOST_EXACT) => {
-                let _ = write!(text, "{whole}");
+                // Digits of an `i128` take several times as long.
+                let _ = write!(text, "{}", whole as i64);
             }
             // Canonical JSON rounds numbers to binary64: a whole number that rounding would change is written as a
             // string, which equals no number, so that different parameters never share a key.
@@ -82,6 +84,12 @@ fn write_canonical(value: &Value, text: &mut String) -> serde_json::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Compares names by their UTF-16 units, the order of RFC 8785.
+fn utf16_order(a: &str, b: &str) -> Ordering {
+    // Among ASCII names it is the order of bytes.
+    if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
 }
 
 /// Returns a number as a whole number, if it is written as one.

@@ -48,8 +48,8 @@ pub enum Op {
 pub enum Port {
     /// A dataset.
     Dataset(DatasetPort),
-    /// A model.
-    Model(ModelPort),
+    /// A model, shared by the works that read it.
+    Model(Arc<ModelPort>),
     /// Nothing that can be read.
     Nothing,
 }

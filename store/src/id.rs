@@ -9,8 +9,10 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
     io,
     str::FromStr,
+    sync::LazyLock,
 };
 
+use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A map from keys that does not hash them again: they are hashes.
@@ -37,6 +39,8 @@ impl Hasher for IdHasher {
 }
 
 const KEY_CONTEXT: &str = "fewbits task key v1";
+/// The hash of the context, which every key starts from.
+static CONTEXT_KEY: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context(KEY_CONTEXT));
 
 /// Reports a text that is not an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -122,7 +126,9 @@ impl Key {
     /// Derives the key of the computation that `preimage`, canonical JSON, describes.
     #[must_use]
     pub fn derive(preimage: &str) -> Self {
-        Self(blake3::derive_key(KEY_CONTEXT, preimage.as_bytes()))
+        let mut hasher = blake3::Hasher::new_from_context_key(&CONTEXT_KEY);
+        hasher.update(preimage.as_bytes());
+        Self(*hasher.finalize().as_bytes())
     }
 }
 

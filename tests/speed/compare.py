@@ -92,7 +92,7 @@ def noop():
             command = [FEWBITS, "run", "x.ron", "--store", "store", "--max-tasks", str(2 * tasks)]
             seconds(command, cwd=folder), seconds(["ninja"], cwd=folder)
             ours, theirs = [], []
-            for _ in range(4 * args.rounds):
+            for _ in range(4 * args.rounds + 1):
                 theirs.append(seconds(["ninja"], cwd=folder))
                 ours.append(seconds(command, cwd=folder))
             report(f"nothing to do, {tasks} tasks", ours, theirs)

@@ -108,6 +108,7 @@ pub fn suggest<'a>(wrong: &str, valid: impl IntoIterator<Item = &'a str>) -> Str
         return format!("did you mean `{near}`?");
     }
     valid.sort_unstable();
+    valid.dedup();
     match valid.as_slice() {
         [] => "there is none here".to_owned(),
         [only] => format!("only `{only}` is valid here"),

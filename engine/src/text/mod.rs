@@ -3,6 +3,7 @@
 pub mod fault;
 pub mod note;
 mod number;
+mod parse;
 pub mod read;
 pub mod syntax;
 pub mod value;

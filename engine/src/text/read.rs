@@ -231,9 +231,7 @@ impl<'v> Fields<'v> {
     }
 
     fn ask(&mut self, name: &'static str) {
-        if !self.asked.contains(&name) {
-            self.asked.push(name);
-        }
+        self.asked.push(name);
         self.note(name, |_| {});
     }
 

@@ -210,7 +210,7 @@ impl QuantizeOp {
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
         let [Port::Model(model)] = inputs else { return Ok(Port::Nothing) };
         match self.quantizer.layers.keys().find(|name| !model.layers.contains(name)) {
-            None => Ok(Port::Model(model.clone())),
+            None => Ok(Port::Model(Arc::clone(model))),
             Some(name) => Err(Misfit {
                 field: "layers",
                 entry: Some(name.clone()),

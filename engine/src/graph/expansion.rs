@@ -1,0 +1,255 @@
+//! The expansion of an experiment: every node at every point of its axes, with its op read once per different
+//! combination of parameters, and its inputs found and checked.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use super::points::{Points, TooMany};
+use super::{ENOUGH, Step, Work};
+use crate::ops::{Identity, Misfit, Ops};
+use crate::preimage::canonical;
+use crate::spec::experiment::Experiment;
+use crate::spec::node::{Node, order};
+use crate::text::fault::{Faults, Span};
+use crate::text::read::Fields;
+use crate::text::value::{self, Value};
+
+/// Expands an experiment into one step per node, and reports every fault of its parameters, sizes and inputs; with a
+/// fault the steps are not whole. At most `most` tasks are allowed.
+pub(super) fn expand<O: Ops>(
+    experiment: &Experiment,
+    ops: &O,
+    most: usize,
+    faults: &mut Faults,
+) -> Vec<Step<O>> {
+    let mut steps: Vec<Step<O>> = vec![];
+    let mut total = 0_u128;
+    let mut largest = None;
+    // With faults in the names there may be no task to speak of, yet parameters are still read: all faults come
+    // together.
+    let named = faults.is_empty();
+    for node in &experiment.nodes {
+        match Points::enumerate(&node.axes, &experiment.axes, &experiment.only, most) {
+            Ok(points) => {
+                total += points.len() as u128;
+                let (works, work_of) = read_works(node, &points, experiment, ops, faults);
+                let first = steps.last().map_or(0, |step| step.first + step.points.len() as u32);
+                steps.push(Step { points, works, first, work_of, inputs: vec![] });
+            }
+            Err(TooMany::Points(count)) => {
+                total = total.saturating_add(count);
+                largest = largest.max(Some((count, Reverse(node.span))));
+            }
+            // Every further node could take as long.
+            Err(TooMany::Combinations(count)) => {
+                if named {
+                    report_combinations(node, count, faults);
+                }
+                return vec![];
+            }
+        }
+    }
+    if named && total > most as u128 {
+        let first = experiment.nodes.first().map_or(Span::default(), |node| node.span);
+        report_too_many(largest.map_or(first, |(_, span)| span.0), total, most, faults);
+    }
+    if named {
+        report_empty(experiment, &steps, faults);
+    }
+    if !faults.is_empty() {
+        return vec![];
+    }
+    for (at, node) in experiment.nodes.iter().enumerate() {
+        steps[at].inputs = find_inputs(node, &steps[at].points, &steps);
+    }
+    check_ports(experiment, &steps, ops, faults);
+    steps
+}
+
+fn report_too_many(span: Span, count: u128, most: usize, faults: &mut Faults) {
+    faults.add(
+        span,
+        format!("this experiment has {count} tasks, more than the {most} allowed"),
+        "shorten an axis, add a constraint to `only`, or raise the cap with `--max-tasks`",
+    );
+}
+
+fn report_combinations(node: &Node, count: u128, faults: &mut Faults) {
+    faults.add(
+        node.span,
+        format!(
+            "the axes of node `{}` have {count} combinations, too many to look through for those that `only` leaves",
+            node.name
+        ),
+        "shorten an axis, or constrain axes one by one: those constraints are checked first",
+    );
+}
+
+/// Reports nodes without a task: where the constraints leave no combination, the mistake is in them.
+fn report_empty<O: Ops>(experiment: &Experiment, steps: &[Step<O>], faults: &mut Faults) {
+    let nodes = experiment.nodes.iter().zip(steps);
+    let Some((node, _)) = nodes.into_iter().find(|(_, step)| step.points.is_empty()) else { return };
+    let named: Vec<String> =
+        node.axes.iter().map(|&axis| format!("`{}`", experiment.axes[axis].name)).collect();
+    faults.add(
+        experiment.only.first().map_or(node.span, |constraint| constraint.span),
+        format!("`only` leaves no combination of {} for node `{}`", named.join(", "), node.name),
+        "let the constraints hold for some combination of the axes' values",
+    );
+}
+
+/// Reads the op of each different combination of the axes that the node's own parameters name.
+/// Returns the works, and the work of each point.
+fn read_works<O: Ops>(
+    node: &Node,
+    points: &Points,
+    experiment: &Experiment,
+    ops: &O,
+    faults: &mut Faults,
+) -> (Vec<Work<O>>, Vec<u32>) {
+    let (first, work_of) = different(node, points);
+    let sane = faults.is_empty();
+    let read = |point: &usize| {
+        let mut faults = Faults::default();
+        let value = written(node, points, *point, experiment);
+        // An axis that is not there is reported already; what stands beside it is still read.
+        let value = if sane { value } else { value.without_axes() };
+        let work = read_work(node, &value, ops, &mut faults);
+        (work, faults)
+    };
+    let read: Vec<(Option<Work<O>>, Faults)> = first.par_iter().with_min_len(ENOUGH).map(read).collect();
+    let mut works = Vec::with_capacity(read.len());
+    for (work, found) in read {
+        // A work with faults keeps the whole graph from being used, so its number does not matter.
+        works.extend(work);
+        faults.extend(found.into_sorted());
+    }
+    (works, work_of)
+}
+
+/// Numbers the different combinations of the axes that the node's own parameters name, in the order in which they come;
+/// returns the first point of each combination, and the combination of each point.
+fn different(node: &Node, points: &Points) -> (Vec<usize>, Vec<u32>) {
+    if node.own_axes == points.axes {
+        // Each point is a combination of its own.
+        return ((0..points.len()).collect(), (0..points.len() as u32).collect());
+    }
+    let mut seen: HashMap<u64, u32> = HashMap::new();
+    let mut first = vec![];
+    let number = |point| {
+        *seen.entry(points.agreement(point, &node.own_axes)).or_insert_with(|| {
+            first.push(point);
+            first.len() as u32 - 1
+        })
+    };
+    let numbers = (0..points.len()).map(number).collect();
+    (first, numbers)
+}
+
+/// Returns a node as written, with its axes' values at a point.
+fn written(node: &Node, points: &Points, point: usize, experiment: &Experiment) -> Value {
+    node.value.substitute(&|path| resolve(path, experiment, points, point))
+}
+
+fn resolve(path: &str, experiment: &Experiment, points: &Points, point: usize) -> Option<Value> {
+    let (root, field) = path.split_once('.').map_or((path, None), |(root, field)| (root, Some(field)));
+    let axis = experiment.axes.iter().position(|axis| axis.name == root)?;
+    let level = &experiment.axes[axis].levels[points.level(point, axis)?];
+    let value = match field {
+        Some(field) => level.field(field)?,
+        None => &level.value,
+    };
+    // Values name axes above their own; others are not looked up, so that this ends in a file with faults, too.
+    let above = |path: &str| {
+        let root = path.split('.').next().unwrap_or(path);
+        let is_above = experiment.axes[..axis].iter().any(|axis| axis.name == root);
+        is_above.then(|| resolve(path, experiment, points, point)).flatten()
+    };
+    Some(value.substitute(&above))
+}
+
+fn read_work<O: Ops>(node: &Node, value: &Value, ops: &O, faults: &mut Faults) -> Option<Work<O>> {
+    let mut fields = Fields::open(value, node.kind.name, faults)?;
+    for (port, _) in node.kind.inputs {
+        fields.take(port);
+    }
+    fields.take_named("keep");
+    let op = ops.read(node.kind.name, &mut fields, faults);
+    fields.finish(faults);
+    let op = op?;
+    let Identity { op: name, version, params } = ops.identity(&op);
+    match canonical(&params) {
+        Ok(params) => Some(Work { reads: ops.reads(&op), op, name, version, params }),
+        Err(error) => {
+            faults.add(value.span, format!("these parameters have no canonical form: {error}"), "");
+            None
+        }
+    }
+}
+
+fn find_inputs<O: Ops>(node: &Node, points: &Points, steps: &[Step<O>]) -> Vec<u32> {
+    let mut inputs = Vec::with_capacity(points.len() * node.inputs.len());
+    for point in 0..points.len() {
+        for &input in &node.inputs {
+            // The input's axes and constraints are among the node's, so its point is there.
+            inputs.push(steps[input].points.project(points, point).unwrap_or_default() as u32);
+        }
+    }
+    inputs
+}
+
+/// Checks every work against what is known of its inputs, once per different combination.
+fn check_ports<O: Ops>(experiment: &Experiment, steps: &[Step<O>], ops: &O, faults: &mut Faults) {
+    let mut ports: Vec<O::Port> = vec![];
+    let mut numbers: HashMap<O::Port, u32> = HashMap::new();
+    let mut of_task: Vec<Vec<Option<u32>>> = steps.iter().map(|step| vec![None; step.points.len()]).collect();
+    for at in order(&experiment.nodes) {
+        let (node, step) = (&experiment.nodes[at], &steps[at]);
+        let is_shared = step.works.len() < step.points.len();
+        // The number of the work, and those of its inputs' ports.
+        let mut known: HashMap<Vec<u32>, Option<u32>> = HashMap::new();
+        let mut combination = vec![];
+        for point in 0..step.points.len() {
+            combination.clear();
+            combination.push(step.work_of[point]);
+            let inputs = node.inputs.iter().zip(&step.inputs[point * node.inputs.len()..]);
+            combination.extend(inputs.filter_map(|(&input, &place)| of_task[input][place as usize]));
+            if combination.len() <= node.inputs.len() {
+                // An input with a fault makes no further ones.
+                continue;
+            }
+            if let Some(port) = known.get(&combination) {
+                of_task[at][point] = *port;
+                continue;
+            }
+            let inputs: Vec<&O::Port> = combination[1..].iter().map(|&port| &ports[port as usize]).collect();
+            let port = match ops.port(&step.works[combination[0] as usize].op, &inputs) {
+                Ok(port) => Some(*numbers.entry(port).or_insert_with_key(|port| {
+                    ports.push(port.clone());
+                    ports.len() as u32 - 1
+                })),
+                Err(misfit) => {
+                    let span = misfit_span(&written(node, &step.points, point, experiment), &misfit);
+                    faults.add(span, misfit.message, misfit.hint);
+                    None
+                }
+            };
+            // A combination with a work that no other point has cannot come again.
+            if is_shared {
+                known.insert(combination.clone(), port);
+            }
+            of_task[at][point] = port;
+        }
+    }
+}
+
+fn misfit_span(value: &Value, misfit: &Misfit) -> Span {
+    let Some(mut fields) = Fields::open(value, "", &mut Faults::default()) else { return value.span };
+    let span = fields.span_of(misfit.field);
+    let (Some(entry), Some(field)) = (&misfit.entry, fields.take(misfit.field)) else { return span };
+    let value::Kind::Map(entries) = &field.kind else { return span };
+    let is_it = |key: &Value| matches!(&key.kind, value::Kind::Text(text) if text == entry);
+    entries.iter().find(|(key, _)| is_it(key)).map_or(span, |(key, _)| key.span)
+}

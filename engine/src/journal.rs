@@ -22,7 +22,7 @@ pub struct Header {
     pub experiment: String,
     /// The experiment's text.
     pub text: String,
-    /// The file that the text was read from. The first journals did not tell.
+    /// The file that the text was read from; absent in journals of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// Tasks at once.

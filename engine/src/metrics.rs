@@ -15,7 +15,7 @@ pub fn serialize<S: Serializer>(metrics: &BTreeMap<String, f64>, to: S) -> Resul
     metrics.serialize(to)
 }
 
-/// Reads metrics. What is no number is left out: earlier journals have null for numbers that are not finite.
+/// Reads metrics. A value that is not a number is skipped: earlier journals have null for infinite numbers and NaN.
 pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, f64>, D::Error> {
     let metrics = BTreeMap::<String, Json>::deserialize(from)?;
     Ok(metrics.into_iter().filter_map(|(name, value)| Some((name, number_of(&value)?))).collect())

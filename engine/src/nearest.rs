@@ -13,7 +13,7 @@ pub struct Nearest {
     /// text is a lower bound on the number of fields that differ, and much cheaper to find than the fields.
     pieces: Vec<String>,
     /// The fields in which the nearest preimage so far differs; of several nearest, the first counts.
-    pub changes: Option<Vec<Change>>,
+    changes: Option<Vec<Change>>,
 }
 
 impl Nearest {
@@ -32,6 +32,12 @@ impl Nearest {
         // Canonical JSON may write a number in other digits than the piece.
         pieces.retain(|piece| preimage.contains(piece.as_str()));
         Self { fields, pieces, changes: None }
+    }
+
+    /// Returns the fields in which the nearest preimage differs; none if nothing was compared.
+    #[must_use]
+    pub fn into_changes(self) -> Option<Vec<Change>> {
+        self.changes
     }
 
     /// Compares another preimage; breaks when no later preimage can be nearer.

@@ -177,6 +177,6 @@ pub trait Ops: Send + Sync + 'static {
         None
     }
 
-    /// Returns what made the numbers, for the provenance of records.
-    fn provenance(&self) -> BTreeMap<String, String>;
+    /// Returns what makes the numbers of works of this name, for the provenance of their records.
+    fn provenance(&self, name: &str) -> BTreeMap<String, String>;
 }

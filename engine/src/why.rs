@@ -103,7 +103,7 @@ impl<'e, O: Ops> Explainer<'e, O> {
         let mut nearest = Nearest::of(&now);
         self.store.each_preimage(self.graph.work(task).name, &mut |preimage| nearest.compare(preimage))?;
         let relative = "the nearest stored result of the same op".to_owned();
-        Ok(nearest.changes.map_or(Reason::New, |changes| Reason::Changed { relative, changes }))
+        Ok(nearest.into_changes().map_or(Reason::New, |changes| Reason::Changed { relative, changes }))
     }
 
     /// Returns the preimage of a task, if it is known.

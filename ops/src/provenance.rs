@@ -4,15 +4,18 @@
 use std::collections::BTreeMap;
 
 /// The numbers do not depend on the processor: products are chains of fused operations in a fixed order, logarithms
-/// and exponentials are `libm`'s, and Wilson's interval ends exactly at 0 and 1. Raised with whatever changes a bit.
-const NUMERICS: &str = "fma-1 libm-0.2 wilson-2";
+/// and exponentials are `libm`'s. Raised with every change of a bit.
+const NUMERICS: &str = "fma-1 libm-0.2";
+/// The label of the ops that give Wilson's intervals: these end exactly at 0 and 1.
+const WILSON_NUMERICS: &str = "fma-1 libm-0.2 wilson-2";
 
-/// Returns the provenance of what this program computes.
+/// Returns the provenance of the results of an op, named as in preimages.
 #[must_use]
-pub fn provenance() -> BTreeMap<String, String> {
+pub fn provenance(op: &str) -> BTreeMap<String, String> {
+    let numerics = if matches!(op, "evaluate" | "compare") { WILSON_NUMERICS } else { NUMERICS };
     BTreeMap::from([
         ("fewbits".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("machine".to_owned(), format!("{} {}", std::env::consts::ARCH, std::env::consts::OS)),
-        ("numerics".to_owned(), NUMERICS.to_owned()),
+        ("numerics".to_owned(), numerics.to_owned()),
     ])
 }

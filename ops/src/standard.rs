@@ -200,7 +200,7 @@ impl Ops for StandardOps {
         (scaled(true) && scaled(false)).then(|| "scaled and unscaled formats are side by side".to_owned())
     }
 
-    fn provenance(&self) -> BTreeMap<String, String> {
-        provenance::provenance()
+    fn provenance(&self, name: &str) -> BTreeMap<String, String> {
+        provenance::provenance(name)
     }
 }

@@ -102,7 +102,8 @@ fn measure(records: u64) {
     let keys: Vec<Key> = (0..records).map(|n| record(n).0).collect();
     println!("{records} records: {made:.0} ms to write, journal {:.1} MiB", mib(&root.join("journal")));
 
-    // What a run pays at its end: one that finds no index, and those that find one and add an eighth, or one record.
+    // Time to close the writer: after the first record with no index, after a quarter more records, and after one more
+    // record.
     for (what, added) in
         [("the first record after that", 1), ("a quarter more", records / 4), ("one more", 1)]
     {

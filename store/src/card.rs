@@ -16,8 +16,9 @@ const TAG_BYTES: usize = KEY_BYTES + 1;
 const RECORD: u8 = 0;
 const SOURCE: u8 = 1;
 
-/// Stands for a slot: the first ten bytes of its key, and its kind. The journal's headers have the whole key, so that two
-/// slots of one tag, which nobody will meet, cost a walk and no wrong answer.
+/// Stands for a slot: the first ten bytes of its key, and its kind. The journal's headers have the whole key: two slots with
+/// equal tags cost a walk over the journal, never a wrong answer. Equal tags of different keys are not expected in practice
+/// (80 bits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Tag([u8; TAG_BYTES]);
 

@@ -1,4 +1,4 @@
-//! The places of all entries of the journal: found by a walk over headers, or told by the index.
+//! The places of all journal entries, from a walk over the headers or from the index.
 //!
 //! Knows nothing of bodies, objects, or how entries get into the journal.
 
@@ -42,7 +42,8 @@ pub(crate) struct Located<T> {
     pub(crate) places: T,
 }
 
-/// Holds every record that counts: its card in the part of the journal that the index covers, its place behind that part.
+/// The records that have not been dropped or replaced: a card for each one in the part of the journal that the index
+/// covers, a place for each one behind that part.
 pub(crate) struct Contents {
     /// In no order.
     pub(crate) cards: Vec<Card>,
@@ -163,9 +164,13 @@ impl Catalog {
                 return self.find(slots);
             };
             let mut view = self.view_mut();
+            // Another thread may have turned to a newer journal, in which these places mean nothing.
+            let is_same = view.journal.as_ref().is_some_and(|now| Arc::ptr_eq(now, journal));
             for (i, place) in open.into_iter().zip(answers) {
                 places[i] = place;
-                view.places.learn(slots[i], place);
+                if is_same {
+                    view.places.learn(slots[i], place);
+                }
             }
         }
         Ok(Located { journal, places })
@@ -209,7 +214,7 @@ impl Catalog {
         Ok(Located { journal: view.journal.clone(), places: contents })
     }
 
-    /// Prepares for looking up so many slots: walks now if a walk costs less than asking the index.
+    /// Prepares lookups of `slots` slots: walks now if a walk costs less than index lookups.
     pub(crate) fn expect(&self, slots: usize) -> Result<(), StoreError> {
         self.follow()?;
         if self.view().is_complete() || self.hints.is_worth(slots) { Ok(()) } else { self.complete() }
@@ -273,11 +278,14 @@ impl Catalog {
     fn begin(&self, view: &mut View, journal: Arc<Journal>) -> Result<(), StoreError> {
         let bytes = journal.bytes()?.unwrap_or(0);
         let known = if bytes > self.walk_limit { self.hints.begin(&journal) } else { None };
-        *view = View::of(Some(journal));
+        let mut new = View::of(Some(journal));
         if let Some((applied, dropped)) = known {
-            (view.start, view.end, view.dropped) = (applied, applied, dropped);
+            (new.start, new.end, new.dropped) = (applied, applied, dropped);
         }
-        self.walk(view, bytes)
+        // A walk that fails must not leave a view that seems complete.
+        self.walk(&mut new, bytes)?;
+        *view = new;
+        Ok(())
     }
 
     /// Takes in every entry from the last known one up to `bytes`.
@@ -301,9 +309,9 @@ impl Catalog {
     fn complete(&self) -> Result<(), StoreError> {
         let mut view = self.view_mut();
         if !view.is_complete() {
-            let (end, grown) = (view.end, view.grown);
-            *view = View { grown, ..View::of(view.journal.take()) };
-            self.walk(&mut view, end)?;
+            let mut new = View { grown: view.grown, ..View::of(view.journal.clone()) };
+            self.walk(&mut new, view.end)?;
+            *view = new;
         }
         self.hints.let_go();
         Ok(())

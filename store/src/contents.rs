@@ -1,4 +1,4 @@
-//! Descriptions of records, for people, for collections, and for tasks to be compared with.
+//! Descriptions of records, for `store info`, for collections, and for `why`.
 //!
 //! Knows nothing of what is worth keeping.
 

@@ -25,8 +25,10 @@ const ROOM_PER_CARD: u64 = 96;
 /// The length of the stretch of the journal that is taken in at once: longer than any entry, and short enough to hold the
 /// stretch's places and cards in memory, some 340 bytes a record.
 const STRETCH: u64 = if cfg!(test) { 16 << 10 } else { 512 << 20 };
-/// A card has one byte for its op.
-const OPS: usize = 256;
+/// A card has one byte for its op. An archive of another program may bring more names: those behind the first 255 count as
+/// [`OTHER`].
+const OPS: usize = 255;
+const OTHER: &str = "other ops";
 
 /// Holds the cards of a journal up to a place.
 #[derive(Debug, Default)]
@@ -62,7 +64,7 @@ impl Draft {
             }
             from = self.applied.unwrap_or(end);
         }
-        if self.ops.len() > OPS { Err(Fault("there are too many ops for it".into())) } else { Ok(true) }
+        Ok(true)
     }
 
     fn take_in_stretch(&mut self, journal: &Journal, stretch: Range<u64>) -> Result<bool, StoreError> {
@@ -93,8 +95,12 @@ impl Draft {
         index.fill(&self.cards, shelf_bits)?;
         index.close()?;
         // sled reads all of a database that has grown when it opens it, and writes a summary. Opened once here, no copy has
-        // to do that.
-        Index::open(built)?.close()?;
+        // to do that. Where the folder was lost meanwhile, sled makes an empty database.
+        let index = Index::open(built)?;
+        if index.cards()?.len() != self.cards.len() {
+            return Err(Fault("cards were lost while it was written".into()));
+        }
+        index.close()?;
         let (cards, applied) = (self.cards.len() as u64, self.applied.unwrap_or(journal::START));
         let Self { last, dropped, ops, .. } = self;
         Imprint::publish(root, journal, Extent { applied, last, dropped, cards, shelf_bits, ops }, built)
@@ -129,11 +135,12 @@ impl Draft {
 
     /// Returns the position of an op's name in the list, and adds the name if it is new.
     fn op(&mut self, name: &str) -> u8 {
+        let is_full = self.ops.len() >= OPS && !self.ops.iter().any(|op| op == name);
+        let name = if is_full { OTHER } else { name };
         let place = self.ops.iter().position(|op| op == name).unwrap_or_else(|| {
             self.ops.push(name.to_owned());
             self.ops.len() - 1
         });
-        // With too many names there is no index.
         place as u8
     }
 }

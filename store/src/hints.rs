@@ -39,7 +39,7 @@ pub(crate) struct Hints {
     root: PathBuf,
     /// Whether this process is the writer, which replaces a faulty index.
     mends: bool,
-    /// Whether the index is asked whatever that costs: tests need no large store then.
+    /// Whether every question goes to the index, whatever its cost, so that tests can use small stores.
     always: bool,
     state: Mutex<State>,
     warnings: Arc<Warnings>,
@@ -146,8 +146,8 @@ impl Hints {
         self.warnings.push(format!("{}: {fault}; the store works without it", dir.display()));
     }
 
-    /// Calls `what` with the copy, which the first call makes. None if the index cannot be copied, opened or asked: it is
-    /// not tried again.
+    /// Runs `what` on the open copy, and makes the copy on the first call. Returns `None` if the index cannot be copied, opened
+    /// or read; later calls then return `None` at once.
     fn with<T>(
         &self,
         state: &mut State,
@@ -193,15 +193,25 @@ impl Hints {
 
     /// Publishes an index made of the old one's cards and of the entries behind it, or of all entries.
     fn replace(&self, old: Option<Imprint>, journal: &Journal, end: u64) -> Result<(), Fault> {
-        let mut draft = match old.map(|old| (self.open_copy(&old), old)) {
-            Some((Ok(Some(index)), old)) => Draft::going_on(old, index.cards()?),
-            _ => Draft::default(),
-        };
+        let mut draft = old.map_or_else(Draft::default, |old| self.draft(old));
         if !draft.take_in(journal, end)? {
             return Ok(());
         }
         let dir = self.private(draft.room()).ok_or_else(|| Fault("there is no room to write it".into()))?;
         draft.publish(&self.root, journal, &dir.path().join("sled"))
+    }
+
+    /// Starts a draft from an index; from nothing if the index cannot be copied or read.
+    fn draft(&self, old: Imprint) -> Draft {
+        let copy = self.open_copy(&old);
+        match copy.and_then(|copy| copy.map(|index| index.cards()).transpose()) {
+            Ok(Some(cards)) => Draft::going_on(old, cards),
+            Ok(None) => Draft::default(),
+            Err(fault) => {
+                self.set_aside(&fault);
+                Draft::default()
+            }
+        }
     }
 
     /// Moves a faulty index out of the way, and removes those moved before: on a full disk this happens again and again. A

@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// A map from keys that does not hash them again: they are hashes.
 pub type KeyMap<V> = IdMap<Key, V>;
 
-/// A map from what begins with a key.
+/// A map whose keys start with the bytes of an id.
 pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
 /// Takes the first bytes of an id for its hash. What else is hashed with it is mixed in.

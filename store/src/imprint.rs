@@ -137,7 +137,8 @@ impl Imprint {
         let files = copy_files(built, &new.join("sled"))?;
         let files = files.ok_or_else(|| Fault("its files cannot be written: is the disk full?".into()))?;
         sync_files(new)?;
-        let Some(Header { body_check: last_check, .. }) = journal.header(last)? else { return Ok(()) };
+        let last_check = journal.header(last)?.map(|header| header.body_check);
+        let last_check = last_check.ok_or_else(|| Fault("the journal's last entry is damaged".into()))?;
         let seal = journal.seal;
         let (version, imprint) = (VERSION, new.join("imprint"));
         let text = Self { version, seal, applied, last, last_check, dropped, cards, shelf_bits, ops, files };

@@ -1,7 +1,7 @@
 //! The index: sled, from shelves to cards. Hints that can be lost at any time, never the truth.
 //!
-//! The only place that names sled. sled runs on a thread called `fewbits-index`, so that a panic or a hang in sled is a
-//! question without an answer and nothing else. Knows nothing of journals, nor of who else has copies of the files.
+//! The only place that names sled. sled runs on a thread called `fewbits-index`. A panic or a hang in sled therefore fails
+//! one question and nothing else. Knows neither journals nor other copies of the files.
 
 use std::{
     any::Any,

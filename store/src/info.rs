@@ -73,7 +73,8 @@ impl Tally {
     fn add(&mut self, bytes: u64, seconds: f64) {
         self.records += 1;
         self.bytes += bytes;
-        self.nanoseconds += (seconds * 1e9) as u64;
+        // Records of a foreign archive may say anything.
+        self.nanoseconds = self.nanoseconds.saturating_add((seconds * 1e9) as u64);
     }
 }
 

@@ -6,15 +6,12 @@
 use std::{
     fs::{self, DirBuilder, File},
     io::{self, Read as _, Write as _},
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use rustix::{
-    fs::statvfs,
-    process::{Pid, test_kill_process},
-};
+use rustix::fs::{FlockOperation, flock, statvfs};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::{StoreError, durable, error::At as _, object::names};
@@ -29,7 +26,12 @@ pub(crate) type FilesCheck = [u8; 16];
 
 /// Holds a folder until it is dropped.
 #[derive(Debug)]
-pub(crate) struct PrivateDir(PathBuf);
+pub(crate) struct PrivateDir {
+    path: PathBuf,
+    /// The folder with its lock, which tells other processes that the folder is in use. The number of a process would not: two
+    /// containers may share the memory and not the numbers.
+    _lock: File,
+}
 
 impl PrivateDir {
     /// Makes a folder with room for `bytes`: in memory, else in `otherwise`. None where neither has the room.
@@ -42,19 +44,22 @@ impl PrivateDir {
             |parent| {
                 let path = parent.join(format!("{PREFIX}{pid}-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
                 // A folder that is there already may be another user's.
-                DirBuilder::new().mode(0o700).create(&path).ok().map(|()| Self(path))
+                DirBuilder::new().mode(0o700).create(&path).ok()?;
+                // Without the lock, another process has taken the folder for one that a killed process left.
+                let lock = locked(&path)?;
+                Some(Self { path, _lock: lock })
             },
         )
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for PrivateDir {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
@@ -65,12 +70,20 @@ fn has_room(dir: &Path, bytes: u64) -> bool {
 /// Removes the folders that killed processes left in memory. The folders of other users stay, as they cannot be removed.
 fn remove_orphans(parent: &Path) {
     for name in names(parent).unwrap_or_default() {
-        let pid = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse().ok());
-        let is_dead = |pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
-        if pid.and_then(Pid::from_raw).is_some_and(is_dead) {
-            let _ = fs::remove_dir_all(parent.join(name));
+        let dir = parent.join(&name);
+        if name.starts_with(PREFIX) && locked(&dir).is_some() {
+            let _ = fs::remove_dir_all(dir);
         }
     }
+}
+
+/// Opens a folder and locks it; none where another process holds the lock, or the folder is gone.
+fn locked(dir: &Path) -> Option<File> {
+    let lock = File::open(dir).ok()?;
+    flock(&lock, FlockOperation::NonBlockingLockExclusive).ok()?;
+    // Its holder may have removed the folder between the two calls.
+    let is_there = fs::metadata(dir).ok()?.ino() == lock.metadata().ok()?.ino();
+    is_there.then_some(lock)
 }
 
 /// Copies all files below `from` into the new folder `to`, and returns the checksum of the bytes read. None if `to` could
@@ -183,16 +196,18 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_removed_and_what_a_living_one_has_is_not() {
+    fn a_folder_without_a_lock_is_removed_and_one_that_is_held_is_not() {
         let parent = tempfile::tempdir().unwrap();
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        child.wait().unwrap();
-        let folders =
-            [child.id(), std::process::id()].map(|pid| parent.path().join(format!("{PREFIX}{pid}-0")));
+        let folders = ["1-0", "1-1"].map(|name| parent.path().join(format!("{PREFIX}{name}")));
         for folder in &folders {
             fs::create_dir(folder).unwrap();
+            fs::write(folder.join("db"), "bytes").unwrap();
         }
+        let held = locked(&folders[1]).unwrap();
         remove_orphans(parent.path());
-        assert_eq!(folders.map(|folder| folder.exists()), [false, true]);
+        assert_eq!(folders.each_ref().map(|folder| folder.exists()), [false, true]);
+        drop(held);
+        remove_orphans(parent.path());
+        assert!(!folders[1].exists());
     }
 }

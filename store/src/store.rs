@@ -61,7 +61,8 @@ impl Store {
     }
 
     /// Opens a store to read and write that has an index only where the journal has more bytes than `walk_limit`, and with a
-    /// limit of 0 asks it for everything; what is found is the same for any.
+    /// limit of 0 asks it for everything. The limit changes no record that is found; [`Self::info`] counts a damaged record
+    /// that has a card until a lookup meets the damage.
     pub fn open_writer_with(root: &Path, walk_limit: u64) -> Result<Self, StoreError> {
         // A store that is too new is refused before anything is written, the lock included.
         refuse_newer(root)?;
@@ -118,7 +119,8 @@ impl Store {
         &self.root
     }
 
-    /// Prepares for looking up so many keys: few keys of a long journal are asked of the index, many are found by one walk.
+    /// Prepares lookups of `keys` keys. For few keys of a long journal the index answers; for many keys the store walks over
+    /// the journal now.
     pub fn expect(&self, keys: usize) -> Result<(), StoreError> {
         self.catalog.expect(keys)
     }

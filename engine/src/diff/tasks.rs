@@ -9,13 +9,13 @@ use serde::Serialize;
 use super::Side;
 use crate::ops::Ops;
 
-/// The tasks of a node: of the nodes of one name, or of one that the second experiment calls otherwise.
+/// The task counts of one node: of two nodes with the same name, or of a node that the second experiment renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NodeTasks {
-    /// The name of the node; in the second experiment where only that has it.
+    /// The node's name in the first experiment; in the second if only that has the node.
     pub node: String,
-    /// The node's name in the second experiment, where it is another: a node that only the first has and one that only
-    /// the second has are taken for one if they share tasks.
+    /// The node's name in the second experiment if it differs. A node only in the first and a node only in the second count
+    /// as one renamed node if they share a task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renamed: Option<String>,
     /// Tasks of the first whose key the second has, too.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::points::{Points, TooMany};
-use super::{ENOUGH, Step, Work};
+use super::{ENOUGH, Step, Work, trial};
 use crate::ops::{Identity, Misfit, Ops};
 use crate::preimage::canonical;
 use crate::spec::experiment::Experiment;
@@ -16,23 +16,51 @@ use crate::text::fault::{Faults, Span};
 use crate::text::read::Fields;
 use crate::text::value::{self, Value};
 
-/// Expands an experiment into one step per node, and reports every fault of its parameters, sizes and inputs; with a
-/// fault the steps are not whole. At most `most` tasks are allowed.
+/// Expands an experiment into one step per node, and reports every fault of its parameters, sizes and inputs; none with a
+/// fault. At most `most` tasks are allowed.
 pub(super) fn expand<O: Ops>(
     experiment: &Experiment,
     ops: &O,
     most: usize,
     faults: &mut Faults,
-) -> Vec<Step<O>> {
+) -> Option<Vec<Step<O>>> {
+    // Expressions of tables are tried at the values of axes: with a fault in those, there are none to try.
+    let is_sane = faults.is_empty();
+    let mut steps = read_steps(experiment, ops, most, faults)?;
+    if is_sane {
+        trial::try_out(experiment, &steps, faults);
+    }
+    if !faults.is_empty() {
+        return None;
+    }
+    for (at, node) in experiment.nodes.iter().enumerate() {
+        steps[at].inputs = find_inputs(node, &steps[at].points, &steps);
+    }
+    check_ports(experiment, &steps, ops, faults);
+    Some(steps)
+}
+
+/// Enumerates the points of every node and reads its works; none where there are too many points.
+fn read_steps<O: Ops>(
+    experiment: &Experiment,
+    ops: &O,
+    most: usize,
+    faults: &mut Faults,
+) -> Option<Vec<Step<O>>> {
     let mut steps: Vec<Step<O>> = vec![];
     let mut total = 0_u128;
-    let mut largest = None;
+    let (mut largest, mut empty) = (None, None);
     // With faults in the names there may be no task to speak of, yet parameters are still read: all faults come
     // together.
     let named = faults.is_empty();
     for node in &experiment.nodes {
-        match Points::enumerate(&node.axes, &experiment.axes, &experiment.only, most) {
+        // Nodes with the same axes have the same points.
+        let known = steps.iter().find(|step| step.points.axes == node.axes).map(|step| step.points.clone());
+        let points =
+            known.map_or_else(|| Points::enumerate(&node.axes, &experiment.axes, &experiment.only, most), Ok);
+        match points {
             Ok(points) => {
+                empty = empty.or(points.is_empty().then_some(node));
                 total += points.len() as u128;
                 let (works, work_of) = read_works(node, &points, experiment, ops, faults);
                 let first = steps.last().map_or(0, |step| step.first + step.points.len() as u32);
@@ -47,25 +75,21 @@ pub(super) fn expand<O: Ops>(
                 if named {
                     report_combinations(node, count, faults);
                 }
-                return vec![];
+                return None;
             }
         }
     }
-    if named && total > most as u128 {
+    if let (true, Some(node)) = (named, empty) {
+        report_empty(experiment, node, faults);
+    }
+    if total <= most as u128 {
+        return Some(steps);
+    }
+    if named {
         let first = experiment.nodes.first().map_or(Span::default(), |node| node.span);
         report_too_many(largest.map_or(first, |(_, span)| span.0), total, most, faults);
     }
-    if named {
-        report_empty(experiment, &steps, faults);
-    }
-    if !faults.is_empty() {
-        return vec![];
-    }
-    for (at, node) in experiment.nodes.iter().enumerate() {
-        steps[at].inputs = find_inputs(node, &steps[at].points, &steps);
-    }
-    check_ports(experiment, &steps, ops, faults);
-    steps
+    None
 }
 
 fn report_too_many(span: Span, count: u128, most: usize, faults: &mut Faults) {
@@ -80,17 +104,15 @@ fn report_combinations(node: &Node, count: u128, faults: &mut Faults) {
     faults.add(
         node.span,
         format!(
-            "the axes of node `{}` have {count} combinations, too many to look through for those that `only` leaves",
+            "the axes of node `{}` have {count} combinations, too many to search for those that `only` leaves",
             node.name
         ),
         "shorten an axis, or constrain axes one by one: those constraints are checked first",
     );
 }
 
-/// Reports nodes without a task: where the constraints leave no combination, the mistake is in them.
-fn report_empty<O: Ops>(experiment: &Experiment, steps: &[Step<O>], faults: &mut Faults) {
-    let nodes = experiment.nodes.iter().zip(steps);
-    let Some((node, _)) = nodes.into_iter().find(|(_, step)| step.points.is_empty()) else { return };
+/// Reports a node without a task: where the constraints leave no combination, the mistake is in them.
+fn report_empty(experiment: &Experiment, node: &Node, faults: &mut Faults) {
     let named: Vec<String> =
         node.axes.iter().map(|&axis| format!("`{}`", experiment.axes[axis].name)).collect();
     faults.add(

@@ -85,16 +85,8 @@ impl<O: Ops> Graph<O> {
         let Some(experiment) = Experiment::read(text, ops.kinds(), &mut faults) else {
             return Err(faults.into_sorted());
         };
-        // Expressions of tables are tried at the values of axes: with a fault in those, there are none to try.
-        let mut tried = Faults::default();
-        if faults.is_empty() {
-            trial::try_out(&experiment, &mut tried);
-        }
         let steps = expansion::expand(&experiment, ops, most, &mut faults);
-        faults.extend(tried.into_sorted());
-        if !faults.is_empty() {
-            return Err(faults.into_sorted());
-        }
+        let Some(steps) = steps.filter(|_| faults.is_empty()) else { return Err(faults.into_sorted()) };
         let mut order = order(&experiment.nodes);
         let depths = depths(&experiment.nodes, &order);
         // Beside each other, nodes come as in the file.

@@ -9,21 +9,25 @@ use crate::spec::constraint::Constraint;
 pub struct Points {
     /// The axes, by their place in the file, ascending; the last varies fastest.
     pub axes: Vec<usize>,
+    /// The levels of each axis that satisfy the constraints over that axis alone, ascending: the same in all points of an
+    /// experiment.
+    allowed: Vec<Vec<u32>>,
+    /// How far apart two points are that differ by one allowed level of an axis.
     strides: Vec<u64>,
-    sizes: Vec<u64>,
+    /// The points, ascending: each is its rank in the product of allowed levels.
     ranks: Vec<u64>,
 }
 
-/// More points than are allowed, or than can be counted.
+/// Why points cannot be enumerated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TooMany {
-    /// So many points.
+    /// The number of points, which is more than allowed.
     Points(u128),
-    /// So many combinations, too many to look through for those that satisfy the constraints.
+    /// The number of combinations, which is too large to search for those that satisfy the constraints.
     Combinations(u128),
 }
 
-/// The most combinations that are looked through, about half a second of work.
+/// The most combinations that are searched, about half a second of work.
 const MOST_COMBINATIONS: u64 = 50_000_000;
 
 impl Points {
@@ -34,14 +38,13 @@ impl Points {
         only: &[Constraint],
         most: usize,
     ) -> Result<Self, TooMany> {
-        let sizes: Vec<u64> = axes.iter().map(|&axis| all[axis].levels.len() as u64).collect();
-        let search = Search::new(axes, &sizes, only);
-        let mut strides = vec![1_u64; sizes.len()];
-        for at in (1..sizes.len()).rev() {
-            let stride = strides[at].checked_mul(sizes[at]);
-            strides[at - 1] = stride.ok_or(TooMany::Combinations(search.combinations()))?;
-        }
-        let product = sizes.first().map_or(Some(1), |size| size.checked_mul(strides[0]));
+        let search = Search::new(axes, all, only);
+        let sizes = search.allowed.iter().map(|levels| levels.len().max(1) as u64);
+        let mut strides = vec![];
+        let product = sizes.rev().try_fold(1_u64, |stride, size| {
+            strides.insert(0, stride);
+            stride.checked_mul(size)
+        });
         product.ok_or(TooMany::Combinations(search.combinations()))?;
         let parts: Vec<Part> = search
             .groups()
@@ -59,14 +62,15 @@ impl Points {
             ranks.clear();
         }
         for at in free() {
-            let own: Vec<u64> = search.allowed[at].iter().map(|level| level * strides[at]).collect();
+            let own: Vec<u64> = (0..search.allowed[at].len() as u64).map(|rank| rank * strides[at]).collect();
             ranks = sums(&ranks, &own);
         }
         for part in &parts {
             ranks = sums(&ranks, &part.ranks);
         }
         ranks.sort_unstable();
-        Ok(Self { axes: axes.to_vec(), strides, sizes, ranks })
+        let Search { allowed, .. } = search;
+        Ok(Self { axes: axes.to_vec(), allowed, strides, ranks })
     }
 
     /// Returns the number of points.
@@ -85,7 +89,12 @@ impl Points {
     #[must_use]
     pub fn level(&self, point: usize, axis: usize) -> Option<usize> {
         let at = self.axes.binary_search(&axis).ok()?;
-        Some((self.ranks[point] / self.strides[at] % self.sizes[at]) as usize)
+        Some(self.allowed[at][self.share(point, at) as usize] as usize)
+    }
+
+    /// Returns the place of a point's level among the allowed levels of the axis at a place.
+    fn share(&self, point: usize, at: usize) -> u64 {
+        self.ranks[point] / self.strides[at] % self.allowed[at].len() as u64
     }
 
     /// Returns a number that two points share if they agree on these axes; those that the points do not have count for
@@ -93,9 +102,7 @@ impl Points {
     #[must_use]
     pub fn agreement(&self, point: usize, axes: &[usize]) -> u64 {
         let places = axes.iter().filter_map(|axis| self.axes.binary_search(axis).ok());
-        places.fold(0, |number, at| {
-            number * self.sizes[at] + self.ranks[point] / self.strides[at] % self.sizes[at]
-        })
+        places.fold(0, |number, at| number * self.allowed[at].len() as u64 + self.share(point, at))
     }
 
     /// Returns the point of `self` that agrees with a point of `other`, which has all axes of `self`.
@@ -106,7 +113,7 @@ impl Points {
         }
         let mut rank = 0;
         for (axis, stride) in self.axes.iter().zip(&self.strides) {
-            rank += other.level(point, *axis)? as u64 * stride;
+            rank += other.share(point, other.axes.binary_search(axis).ok()?) * stride;
         }
         self.ranks.binary_search(&rank).ok()
     }
@@ -124,7 +131,7 @@ struct Search<'s> {
     /// The constraints over two of the axes or more.
     constraints: Vec<&'s Constraint>,
     /// The levels of each axis that satisfy the constraints over that axis alone.
-    allowed: Vec<Vec<u64>>,
+    allowed: Vec<Vec<u32>>,
 }
 
 /// The combinations of a group of axes.
@@ -136,16 +143,16 @@ struct Part {
 }
 
 impl<'s> Search<'s> {
-    fn new(axes: &'s [usize], sizes: &[u64], only: &'s [Constraint]) -> Self {
+    fn new(axes: &'s [usize], all: &[Axis], only: &'s [Constraint]) -> Self {
         let counts = only.iter().filter(|constraint| constraint.axes.iter().all(|axis| axes.contains(axis)));
         let (single, constraints): (Vec<_>, Vec<_>) =
             counts.partition(|constraint| constraint.axes.len() == 1);
-        let allowed = |(axis, &size): (&usize, &u64)| {
-            let own: Vec<_> = single.iter().filter(|constraint| constraint.axes[0] == *axis).collect();
-            let holds = |level: &u64| own.iter().all(|constraint| constraint.holds(|_| *level as usize));
-            (0..size).filter(holds).collect()
+        let allowed = |&axis: &usize| {
+            let own: Vec<_> = single.iter().filter(|constraint| constraint.axes[0] == axis).collect();
+            let holds = |level: &u32| own.iter().all(|constraint| constraint.holds(|_| *level as usize));
+            (0..all[axis].levels.len() as u32).filter(holds).collect()
         };
-        Self { axes, constraints, allowed: axes.iter().zip(sizes).map(allowed).collect() }
+        Self { axes, constraints, allowed: axes.iter().map(allowed).collect() }
     }
 
     /// Returns how many combinations of allowed levels there are.
@@ -236,7 +243,7 @@ impl Walk<'_> {
             return Ok(());
         };
         let search = self.search;
-        for &level in &search.allowed[at] {
+        for (share, &level) in search.allowed[at].iter().enumerate() {
             self.looked_at += 1;
             if self.looked_at > MOST_COMBINATIONS {
                 return Err(TooMany::Combinations(search.combinations()));
@@ -244,7 +251,7 @@ impl Walk<'_> {
             levels[at] = level as usize;
             let place = |axis: usize| search.axes.binary_search(&axis).map_or(0, |at| levels[at]);
             if self.checks[depth].iter().all(|constraint| constraint.holds(place)) {
-                self.descend(depth + 1, rank + level * self.strides[at], levels, part)?;
+                self.descend(depth + 1, rank + share as u64 * self.strides[at], levels, part)?;
             }
         }
         Ok(())

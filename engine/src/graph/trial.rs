@@ -1,40 +1,56 @@
-//! Tries out the expressions of tables before anything runs: at every combination of axis values, with metrics made up.
+//! The trial of table expressions before anything runs: at combinations of axis values, with made-up metrics.
 //! Knows no result.
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::Step;
 use super::points::{Points, TooMany};
+use crate::ops::Ops;
 use crate::spec::experiment::Experiment;
-use crate::spec::expression::{Evaluator, Expression, Unevaluated};
-use crate::spec::table::Table;
-use crate::table::frame::MOST_ROWS;
+use crate::spec::expression::{Cause, Evaluator, Expression, Unevaluated};
+use crate::spec::table::{MOST_ROWS, Table};
 use crate::text::fault::Faults;
 
 /// The most combinations of axis values that one expression is tried at.
 const MOST_COMBINATIONS: usize = 10_000;
 
-/// What metrics are made up to be. An expression that fails with one of them may be one that a condition over metrics
-/// guards; an expression that fails with all of them does not fit.
-const METRICS: [f64; 3] = [0.5, 0.0, 1e6];
+/// The rounds of a trial: each gives the metrics of an expression, by their place from 0 to 1, other values. An expression
+/// over metrics is a fault only if it fails with all of them: with one value, a condition on a metric may guard the failing
+/// part. Equal, unequal, ascending and descending metrics decide most conditions both ways.
+const ROUNDS: [fn(f64) -> f64; 6] =
+    [|_| 0.5, |place| place, |place| 1.0 - place, |_| 0.0, |_| -1e300, |_| 1e300];
 
 /// Reports expressions that have no value at some point of their table, each once, with the point.
-pub(super) fn try_out(experiment: &Experiment, faults: &mut Faults) {
+pub(super) fn try_out<O: Ops>(experiment: &Experiment, steps: &[Step<O>], faults: &mut Faults) {
     if !experiment.axes.iter().all(crate::spec::axis::Axis::is_readable) {
         return;
     }
     for table in &experiment.tables {
         let axes = table.axes(&experiment.axes, &experiment.nodes);
-        match Points::enumerate(&axes, &experiment.axes, &experiment.only, MOST_ROWS) {
-            Ok(points) => Trial { experiment, points, evaluator: Evaluator::new() }.of(table, faults),
-            // Where a node spans as much, its tasks are too many already.
-            Err(_)
-                if experiment.nodes.iter().any(|node| axes.iter().all(|axis| node.axes.contains(axis))) => {}
-            Err(TooMany::Points(count) | TooMany::Combinations(count)) => faults.add(
-                table.span,
-                format!("table `{}` spans {count} points, more than the {MOST_ROWS} allowed", table.name),
+        // Most tables span the axes of one node.
+        let known = steps.iter().map(|step| &step.points).find(|points| points.axes == axes);
+        let points = match known.filter(|points| points.len() <= MOST_ROWS) {
+            Some(points) => Ok(points.clone()),
+            None => Points::enumerate(&axes, &experiment.axes, &experiment.only, MOST_ROWS),
+        };
+        let (message, hint) = match points {
+            Ok(points) => {
+                Trial { experiment, points, evaluator: Evaluator::new() }.of(table, faults);
+                continue;
+            }
+            Err(TooMany::Points(count)) => (
+                format!("table `{}` has {count} rows, more than the {MOST_ROWS} allowed", table.name),
                 "let its values depend on fewer axes",
             ),
-        }
+            Err(TooMany::Combinations(count)) => (
+                format!(
+                    "the axes of table `{}` have {count} combinations, too many to search for those that `only` leaves",
+                    table.name
+                ),
+                "let its values depend on fewer axes, or constrain axes one by one: those constraints are checked first",
+            ),
+        };
+        faults.add(table.span, message, hint);
     }
 }
 
@@ -101,27 +117,43 @@ impl Trial<'_> {
         faults.add(expression.span, format!("`{}`{place}: {error}", expression.text), "");
     }
 
-    /// Evaluates an expression at a point with every made-up metric; the error is that of all of them. Returns whether
-    /// any of them gives `true`.
+    /// Evaluates an expression at a point, in rounds until one gives `true`. Returns whether one does; the error is that of
+    /// the first round, if all fail and no other metric could help.
     fn try_at(
         &self,
         expression: &Expression,
         point: usize,
         evaluate: impl Fn(&Evaluator, &Expression, Vec<(String, cel::Value)>) -> Result<bool, Unevaluated>,
     ) -> Result<bool, Unevaluated> {
-        let tried = METRICS
-            .map(|metric| evaluate(&self.evaluator, expression, self.variables(expression, point, metric)));
-        if let [Err(error), Err(_), Err(_)] = &tried {
-            return Err(error.clone());
+        let axes = &self.experiment.axes;
+        let has_metrics =
+            expression.references.iter().any(|reference| axes.iter().all(|axis| axis.name != reference.root));
+        let rounds = if has_metrics { ROUNDS.as_slice() } else { &ROUNDS[..1] };
+        let mut first = None;
+        let mut is_evaluated = false;
+        for round in rounds {
+            match evaluate(&self.evaluator, expression, self.variables(expression, point, *round)) {
+                Ok(true) => return Ok(true),
+                Ok(false) => is_evaluated = true,
+                Err(error) => drop(first.get_or_insert(error)),
+            }
         }
-        Ok(tried.into_iter().flatten().any(|truth| truth))
+        // Numbers that do not fit may be metrics, which nobody knows yet.
+        let is_fault = |error: &Unevaluated| !is_evaluated && (!has_metrics || error.cause != Cause::Number);
+        first.filter(is_fault).map_or(Ok(false), Err)
     }
 
-    /// Returns the values of the names in an expression.
-    fn variables(&self, expression: &Expression, point: usize, metric: f64) -> Vec<(String, cel::Value)> {
+    /// Returns the values of the names in an expression; `metric` gives the metrics, by their place from 0 to 1.
+    fn variables(
+        &self,
+        expression: &Expression,
+        point: usize,
+        metric: fn(f64) -> f64,
+    ) -> Vec<(String, cel::Value)> {
         let mut variables = vec![];
         let mut metrics: BTreeMap<&str, HashMap<String, cel::Value>> = BTreeMap::new();
-        for reference in &expression.references {
+        let last = expression.references.len().saturating_sub(1).max(1) as f64;
+        for (at, reference) in expression.references.iter().enumerate() {
             match self.experiment.axes.iter().position(|axis| axis.name == reference.root) {
                 Some(axis) => {
                     let level = self.points.level(point, axis).unwrap_or_default();
@@ -129,7 +161,8 @@ impl Trial<'_> {
                 }
                 None => {
                     let member = reference.member.clone().unwrap_or_default();
-                    metrics.entry(&reference.root).or_default().insert(member, cel::Value::Float(metric));
+                    let value = cel::Value::Float(metric(at as f64 / last));
+                    metrics.entry(&reference.root).or_default().insert(member, value);
                 }
             }
         }
@@ -146,8 +179,11 @@ impl Trial<'_> {
 
     /// Returns a point for each combination of these axes' values, up to [`MOST_COMBINATIONS`].
     fn different(&self, axes: &[usize]) -> Vec<usize> {
+        let sizes = axes.iter().map(|&axis| self.experiment.axes[axis].levels.len());
+        let all = sizes.fold(1_usize, usize::saturating_mul).min(MOST_COMBINATIONS);
         let mut seen = std::collections::HashSet::new();
         let new = |point: &usize| seen.insert(self.points.agreement(*point, axes));
-        (0..self.points.len()).filter(new).take(MOST_COMBINATIONS).collect()
+        // There are no more than `all`: the rest of the points is not walked.
+        (0..self.points.len()).filter(new).take(all).collect()
     }
 }

@@ -150,7 +150,7 @@ impl<O: Ops> Worker<O> {
             kept: job.keep,
             correct: output.correct,
             seconds,
-            provenance: self.ops.provenance(),
+            provenance: self.ops.provenance(self.graph.work(job.task).name),
         };
         Ok(Done { record, artifact: output.artifact, objects })
     }

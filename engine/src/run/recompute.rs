@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fewbits_store::{Store, StoreError};
+use fewbits_store::{Record, Store, StoreError};
 
 use super::artifacts::Artifacts;
 use super::context::Context;
@@ -77,14 +77,17 @@ fn again<O: Ops>(job: &Job, worker: &Worker<O>) -> Result<Verdict, StoreError> {
         return Ok(Verdict::Unlike("its record is damaged".to_owned()));
     };
     let label = |provenance: &BTreeMap<String, String>| provenance.get(NUMERICS).cloned();
-    let ours = label(&worker.ops.provenance());
+    let is_others = |record: &Record| {
+        let ours = worker.ops.provenance(&record.op().unwrap_or_default());
+        label(&record.provenance) != label(&ours)
+    };
     let other = || Verdict::Unlike("it was recorded by a build with other numbers".to_owned());
     Ok(match worker.work(job, &Context::silent(), &Context::silent()) {
         Ok(done) if recorded.says_the_same_as(&done.record) => Verdict::Same,
-        Ok(_) if label(&recorded.provenance) != ours => other(),
+        Ok(_) if is_others(&recorded) => other(),
         Ok(done) => Verdict::Differs(recorded.differences(&done.record)),
         Err(JobError::Differs { task, key }) => match worker.store.record(&key)? {
-            Some(record) if label(&record.provenance) != ours => other(),
+            Some(record) if is_others(&record) => other(),
             _ => Verdict::Differs(vec![format!("{task}, made again for it, is not what was recorded")]),
         },
         Err(JobError::Op(OpError::Missing(what)) | JobError::Changed(what)) => Verdict::Unlike(what),

@@ -67,15 +67,27 @@ impl fmt::Display for Literal {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Unevaluated {
-    /// The field that a map lacks, if that is the reason.
-    pub lacking: Option<String>,
+    /// The kind of the reason.
+    pub cause: Cause,
     /// What does not fit, and the fix.
     pub message: String,
 }
 
+/// The kinds of reasons for which an expression has no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A map lacks this field.
+    Lacks(String),
+    /// A number does not fit: a divisor of zero, an index outside a list, a whole number beyond 64 bits. Another number of the
+    /// same type may fit.
+    Number,
+    /// Types do not fit each other.
+    Type,
+}
+
 impl Unevaluated {
-    fn other(message: String) -> Self {
-        Self { lacking: None, message }
+    fn of_type(message: String) -> Self {
+        Self { cause: Cause::Type, message }
     }
 }
 
@@ -161,7 +173,7 @@ impl Evaluator {
     ) -> Result<bool, Unevaluated> {
         match self.value(expression, variables)? {
             cel::Value::Bool(truth) => Ok(truth),
-            other => Err(Unevaluated::other(format!("it gives {}, not true or false", other.type_of()))),
+            other => Err(Unevaluated::of_type(format!("it gives {}, not true or false", other.type_of()))),
         }
     }
 
@@ -176,7 +188,7 @@ impl Evaluator {
             cel::Value::Int(number) => Ok(number as f64),
             cel::Value::UInt(number) => Ok(number as f64),
             cel::Value::Bool(truth) => Ok(f64::from(u8::from(truth))),
-            other => Err(Unevaluated::other(format!("it gives {}, not a number", other.type_of()))),
+            other => Err(Unevaluated::of_type(format!("it gives {}, not a number", other.type_of()))),
         }
     }
 }
@@ -211,19 +223,24 @@ fn explain(error: &cel::ExecutionError, expression: &Expression) -> Unevaluated 
         || (lower.contains("int(") && lower.contains("float("))
     {
         let message = "it mixes whole and decimal numbers: metrics are decimal, and so is an axis with a decimal value; write `2.0` for `2`, or `double(e)`";
-        return Unevaluated::other(message.to_owned());
+        return Unevaluated::of_type(message.to_owned());
     }
     match error {
         cel::ExecutionError::NoSuchKey(key) => {
             let of = |reference: &&Reference| reference.member.as_deref() == Some(key.as_str());
             let root = expression.references.iter().find(of).map_or("axis", |reference| &reference.root);
             let message = format!("a value has no field `{key}`: guard it with `has({root}.{key}) && …`");
-            Unevaluated { lacking: Some(key.to_string()), message }
+            Unevaluated { cause: Cause::Lacks(key.to_string()), message }
         }
         cel::ExecutionError::DivisionByZero(_) | cel::ExecutionError::RemainderByZero(_) => {
-            Unevaluated::other("it divides a whole number by zero".to_owned())
+            let message = "it divides a whole number by zero".to_owned();
+            Unevaluated { cause: Cause::Number, message }
         }
-        _ => Unevaluated::other(text),
+        cel::ExecutionError::Overflow(..)
+        | cel::ExecutionError::IndexOutOfBounds(_)
+        | cel::ExecutionError::DuplicateKey(_)
+        | cel::ExecutionError::FunctionError { .. } => Unevaluated { cause: Cause::Number, message: text },
+        _ => Unevaluated::of_type(text),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The names of an exported table's columns: axes, headings, and what stands beside each value. Each is used once, so that
-//! no column of CSV, JSON or Parquet takes the place of another.
+//! The column names of an exported table: axes, headings, and the columns of interval, deviation, p-value and count. Each
+//! name is used once, so that no column of CSV, JSON or Parquet takes the place of another.
 //! Knows no result.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use super::node::Node;
 use super::table::{Shape, Table};
 use crate::text::fault::Faults;
 
-/// What exports put beside a value under its heading, and what follows the heading in the column's name.
+/// The suffixes of the columns that exports add for each value, and what each column contains.
 pub const BESIDE: [(&str, &str); 5] = [
     ("low", "lower end"),
     ("high", "upper end"),
@@ -29,7 +29,7 @@ pub(super) fn report_taken(table: &Table, axes: &[Axis], nodes: &[Node], faults:
         taken.insert(axes[axis].name.clone(), "it is the name of an axis".to_owned());
     }
     if matches!(table.shape, Shape::Choose(_)) {
-        let other = taken.insert(PART.to_owned(), "that column says what is chosen".to_owned());
+        let other = taken.insert(PART.to_owned(), "`part` says which point is chosen".to_owned());
         if other.is_some() {
             let message = format!("axis `{PART}` has the name of a column of table `{}`", table.name);
             faults.add(table.span, message, "rename the axis: that column says which point is chosen");

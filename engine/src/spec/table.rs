@@ -6,6 +6,9 @@ use super::expression::Expression;
 use super::node::Node;
 use crate::text::fault::Span;
 
+/// The most rows of a table, before any is left out.
+pub const MOST_ROWS: usize = 10_000_000;
+
 /// The metric that every node has: seconds of computing when its record was made.
 pub const SECONDS: &str = "seconds";
 
@@ -128,7 +131,7 @@ pub enum SortKey {
 }
 
 impl Judged {
-    /// Returns what the drop is called: baseline minus value.
+    /// Returns the heading of the drop, baseline minus value; none without a baseline.
     #[must_use]
     pub fn drop_heading(&self) -> Option<String> {
         self.baseline.as_ref().map(|baseline| format!("{} - {}", baseline.text, self.value.text))

@@ -22,12 +22,15 @@ pub enum Typing {
     Text(BTreeSet<String>),
     /// Lists only; the type of their items.
     List(Box<Typing>),
-    /// At least one struct: maps with `kind`, which is the name, and the fields. A name without fields is a map, too.
+    /// At least one struct: maps with `kind`, which is the name, and the fields. A name without fields is a map, too; any
+    /// other value is as it is.
     Struct {
         /// The names.
         kinds: BTreeSet<String>,
         /// The type of each field.
         fields: BTreeMap<String, Typing>,
+        /// Whether all values are structs or names.
+        is_pure: bool,
     },
     /// Anything else: each value as it is. The texts among them.
     Mixed(BTreeSet<String>),
@@ -73,7 +76,8 @@ impl Typing {
             }
         }
         let fields = fields.into_iter().map(|(name, values)| (name, Self::of(&values))).collect();
-        Self::Struct { kinds, fields }
+        let is_pure = values.iter().all(|value| matches!(value.kind, Kind::Struct(_)));
+        Self::Struct { kinds, fields, is_pure }
     }
 
     /// Returns a value of the list as expressions see it.
@@ -116,10 +120,10 @@ impl Typing {
             Some((format!("`{name}` has {what}, which are never equal to {literal}"), hint))
         };
         match (self, literal) {
-            (Self::Struct { .. }, Literal::Text(_)) => {
+            (Self::Struct { is_pure: true, .. }, Literal::Text(_)) => {
                 never("values with fields", format!("compare their name: `{name}.kind == {literal}`"))
             }
-            (Self::Struct { .. }, Literal::Number(_) | Literal::Truth(_)) => {
+            (Self::Struct { is_pure: true, .. }, Literal::Number(_) | Literal::Truth(_)) => {
                 never("values with fields", format!("compare one of the fields: `{name}.field == {literal}`"))
             }
             (Self::Int | Self::Double, Literal::Text(_) | Literal::Truth(_)) => {
@@ -141,12 +145,13 @@ impl Typing {
             (Self::Int | Self::Double, Literal::Number(_))
             | (Self::Truth, Literal::Truth(_))
             | (Self::Mixed(_), Literal::Number(_) | Literal::Truth(_))
-            | (Self::List(_), _) => None,
+            | (Self::Struct { is_pure: false, .. } | Self::List(_), _) => None,
         }
     }
 }
 
-/// Returns the fields of a struct that are not taken from another axis: those are asked of that axis.
+/// Returns the fields that are written in the struct itself; a field that stands for an axis is left out, because
+/// expressions name that axis.
 fn own_fields(body: &Struct) -> impl Iterator<Item = (&str, &Value)> {
     let own = body.fields.iter().filter(|field| !field.value.stands_for_axis());
     own.map(|field| (&*field.name, &field.value))
@@ -240,6 +245,9 @@ mod tests {
         check("[A, B]", &[], number(), Some("`x` has texts, which are never equal to 1"));
         check("[A, B]", &[], text("Zeta"), None);
         check("[Alpha, B]", &[], text("Alphe"), Some("`x` has no value 'Alphe'"));
+        // Beside values with fields, other values are as they are.
+        check("[1, (lr: 0.5)]", &[], number(), None);
+        check("[\"a\", (lr: 0.5)]", &[], text("a"), None);
         check("[true]", &[], text("true"), Some("`x` has truth values, which are never equal to 'true'"));
         check(
             "[A(e: 1), B]",

@@ -118,7 +118,7 @@ impl Estimate {
     /// where it is no number.
     fn p(&self, difference: f64, sides: f64) -> Option<f64> {
         let error = self.error?;
-        // Zero every time is zero, and no error of it.
+        // A difference that is zero in every unit has ratio 0; its error is zero, too.
         let ratio = if difference == 0.0 { 0.0 } else { difference / error.size };
         Some(sides * student::below(ratio, error.freedom)).filter(|p| !p.is_nan())
     }
@@ -134,8 +134,8 @@ pub fn mean(values: &[f64]) -> Option<f64> {
     Some(values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// Returns the standard deviation of what values are drawn from (divisor n − 1); none below two values. It is zero where
-/// values differ by no more than rounding, relative to the largest of them.
+/// Returns the sample standard deviation (divisor n − 1); none below two values. It is zero where values differ by no more
+/// than rounding, relative to the largest of them.
 #[must_use]
 pub fn deviation(values: &[f64]) -> Option<f64> {
     let Squares { sum, unit, largest } = Squares::of(values)?;
@@ -160,7 +160,8 @@ impl Squares {
         let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
         let unit = match largest {
             _ if largest == 0.0 || !largest.is_finite() || (1e-100..1e100).contains(&largest) => 1.0,
-            _ => 2.0_f64.powi(largest.log2().floor() as i32),
+            // The smallest normal number serves all below it: the next power of two would have no reciprocal.
+            _ => 2.0_f64.powi((largest.log2().floor() as i32).max(f64::MIN_EXP - 1)),
         };
         let sum = values.iter().map(|value| ((value - mean) / unit).powi(2)).sum::<f64>();
         Some(Self { sum, unit, largest })
@@ -176,6 +177,9 @@ pub fn pooled(groups: &[Vec<f64>]) -> Option<f64> {
         deviations.extend(deviation(group).map(|deviation| (deviation, (group.len() - 1) as f64)));
     }
     let freedom: f64 = deviations.iter().map(|(_, freedom)| freedom).sum();
+    if deviations.iter().any(|(deviation, _)| deviation.is_nan()) {
+        return Some(f64::NAN);
+    }
     let largest = deviations.iter().fold(0.0_f64, |largest, (deviation, _)| largest.max(*deviation));
     if freedom == 0.0 || largest == 0.0 {
         return (freedom > 0.0).then_some(0.0);
@@ -266,6 +270,18 @@ mod tests {
             assert!((found - 1.527_525_231_651_946_7).abs() < 1e-12, "{found}");
         }
         assert!(Estimate::of(&[1e-17, 2e-17, 1.5e-17]).unwrap().interval.is_some());
+    }
+
+    /// The spread of subnormal numbers, and of values that no spread describes. numpy 2.3: `np.std([1e-310, 2e-310], ddof=1)`
+    /// is 7.0710678118655e-311, and `np.std([np.inf, 1.0], ddof=1)` is nan.
+    #[test]
+    fn deviations_at_the_ends_of_binary64() {
+        assert_eq!(deviation(&[1e-310, 1e-310]), Some(0.0));
+        let ratio = deviation(&[1e-310, 2e-310]).unwrap() / 7.071_067_811_865_5e-311;
+        assert!((ratio - 1.0).abs() < 1e-9, "{ratio}");
+        assert!(deviation(&[f64::INFINITY, 1.0]).unwrap().is_nan());
+        assert!(pooled(&[vec![f64::INFINITY, 1.0], vec![1.0, 2.0]]).unwrap().is_nan());
+        assert_eq!(pooled(&[vec![2.0, 2.0], vec![1.0]]), Some(0.0));
     }
 
     #[test]

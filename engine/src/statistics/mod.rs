@@ -13,14 +13,14 @@ pub mod welch;
 /// The level of intervals and one-sided bounds.
 pub const LEVEL: f64 = 0.95;
 
-/// What rounding may leave of a difference of equal numbers, relative to them. Every comparison with it is relative, so
-/// that no test depends on the unit of a value.
+/// The largest relative difference that counts as rounding error. Every comparison with it is relative, so that no test
+/// depends on the unit of a value.
 pub(crate) const NOISE: f64 = 1e-12;
 
 /// What a result must be less likely than, if there were no effect, to be marked.
 pub const SIGNIFICANT: f64 = 1.0 - LEVEL;
 
-/// Returns a sum of which rounding leaves nothing: where the parts cancel up to [`NOISE`], it is zero.
+/// Returns the sum of the parts, or exactly zero if the parts cancel to within [`NOISE`] of the largest.
 #[must_use]
 pub(crate) fn sum_of(parts: &[f64]) -> f64 {
     let largest = parts.iter().fold(0.0_f64, |largest, part| largest.max(part.abs()));

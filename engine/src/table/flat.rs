@@ -1,5 +1,5 @@
 //! Tables for other programs: rows of named values, in columns whose names come once.
-//! Knows nothing of files, and only how JSON spells what is no number to it.
+//! Knows nothing of files; knows only how JSON writes infinite numbers and NaN.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ pub enum Datum {
     Text(String),
 }
 
-/// A table in columns. A row need not have a value in every column: what is not there is not even null.
+/// A table in columns. A row may lack a column; a lacking value is different from null.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Flat {
     columns: Vec<String>,

@@ -10,9 +10,9 @@ use super::results::Results;
 use crate::graph::points::Points;
 use crate::graph::{ENOUGH, Graph, TaskId};
 use crate::ops::Ops;
-use crate::spec::expression::{Evaluator, Expression, Unevaluated};
+use crate::spec::expression::{Cause, Evaluator, Expression, Unevaluated};
 use crate::spec::scope::ACCURACY;
-use crate::spec::table::{Interval, Table};
+use crate::spec::table::{Interval, MOST_ROWS, Table};
 
 /// The metric beside an accuracy that says what answering the most frequent class would reach.
 const CHANCE: &str = "chance";
@@ -22,9 +22,6 @@ const TOTAL: &str = "total";
 
 /// The share of what lies above chance that a network must have to know something: twice chance, of ten classes.
 const NEAR_CHANCE: f64 = 1.0 / 9.0;
-
-/// The most points that one table may span.
-pub const MOST_ROWS: usize = 10_000_000;
 
 /// The rows behind a table.
 pub struct Frame {
@@ -176,7 +173,7 @@ impl<O: Ops> At<'_, O> {
         };
         match evaluate(variables) {
             Ok(value) => Ok(Evaluated::Value(value)),
-            Err(Unevaluated { lacking: Some(metric), .. }) if undefined.contains(&metric) => {
+            Err(Unevaluated { cause: Cause::Lacks(metric), .. }) if undefined.contains(&metric) => {
                 Ok(Evaluated::Undefined)
             }
             Err(error) => Err(format!("`{}`: {error}", expression.text)),
@@ -220,17 +217,19 @@ impl<O: Ops> At<'_, O> {
     /// Returns an expression image by image, if it is a weighted sum of accuracies over the same images.
     fn answers(&self, expression: &Expression, evaluator: &Evaluator) -> Result<Option<Answers>, String> {
         let number = |variables| evaluator.number(expression, variables);
-        let of =
+        let value =
             |accuracy: Option<&dyn Fn(&str) -> f64>| match self.evaluated(expression, accuracy, number)? {
                 Evaluated::Value(value) => Ok::<_, String>(Some(value)),
                 Evaluated::Undefined | Evaluated::Missing => Ok(None),
             };
+        // An expression without a value at another accuracy is not linear, and no fault.
+        let of = |accuracy: &dyn Fn(&str) -> f64| value(Some(accuracy)).ok().flatten();
         let nodes: Vec<&str> = accuracies(expression).collect();
-        let (Some(actual), Some(constant)) = (of(None)?, of(Some(&|_| 0.0))?) else { return Ok(None) };
+        let (Some(actual), Some(constant)) = (value(None)?, of(&|_| 0.0)) else { return Ok(None) };
         let (mut terms, mut sum, mut scale, mut images) = (vec![], constant, constant.abs(), None);
         for node in nodes {
             let is_it = |other: &str| f64::from(u8::from(other == node));
-            let weight = of(Some(&is_it))?.unwrap_or(f64::NAN) - constant;
+            let weight = of(&is_it).unwrap_or(f64::NAN) - constant;
             let Some(task) = self.task(node) else { return Ok(None) };
             let (Some(metrics), Some(bits)) = (self.results.of(task), self.results.answers(task)) else {
                 return Ok(None);

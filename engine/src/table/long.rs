@@ -2,13 +2,12 @@
 //! Knows nothing of files or formats of text.
 
 use super::flat::{Datum, Flat, Taken};
-use super::frame::MOST_ROWS;
 use super::results::Results;
 use crate::graph::Graph;
 use crate::graph::points::Points;
 use crate::ops::Ops;
 use crate::spec::axis::{Axis, Level};
-use crate::spec::table::SECONDS;
+use crate::spec::table::{MOST_ROWS, SECONDS};
 
 /// Returns the long table: columns are the axes, `axis.field` for struct values, and `node.metric`. For each maximal set
 /// of axes among the nodes there is one row per point; a node with fewer axes is repeated over the others; values that

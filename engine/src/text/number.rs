@@ -40,13 +40,14 @@ pub(super) fn convert(written: &str, span: Span, faults: &mut Faults) -> Kind {
 
 /// Says how a number is written that cannot be read as it stands.
 fn number_hint(raw: &str) -> String {
-    let is_decimal = !raw.trim_start_matches(['-', '+']).starts_with('0') || raw.contains('.');
-    let real = REAL_SUFFIXES.iter().filter(|_| is_decimal);
+    let digits = raw.trim_start_matches(['-', '+']);
+    let is_hex = digits.starts_with("0x");
+    let real = REAL_SUFFIXES.iter().filter(|_| !is_hex);
     match SUFFIXES.iter().chain(real).find_map(|suffix| raw.strip_suffix(suffix)) {
         Some(bare) => format!("numbers have no type here: write `{bare}`"),
-        None if raw.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-' || byte == b'+') => {
-            format!("whole numbers go from {} to {}", i64::MIN, i64::MAX)
+        None if raw.parse().is_ok_and(f64::is_infinite) && digits.contains(['e', 'E', '.']) => {
+            format!("decimal numbers go up to {:e} in magnitude", f64::MAX)
         }
-        None => String::new(),
+        None => format!("whole numbers go from {} to {}", i64::MIN, i64::MAX),
     }
 }

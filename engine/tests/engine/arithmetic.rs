@@ -326,7 +326,7 @@ impl Ops for Arithmetic {
         Ok(self.artifact(numbers))
     }
 
-    fn provenance(&self) -> BTreeMap<String, String> {
+    fn provenance(&self, _: &str) -> BTreeMap<String, String> {
         BTreeMap::from([("made_by".to_owned(), "arithmetic".to_owned())])
     }
 }

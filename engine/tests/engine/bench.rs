@@ -199,7 +199,7 @@ pub fn lines(events: &[Event]) -> Vec<String> {
 }
 
 /// Follows every task from its start to the record of its result: at no event do more tasks run than there are jobs, and
-/// no result is recorded whose job has not ended. Returns how many tasks run after the last event.
+/// no result is recorded whose job has not ended. Returns how many tasks run or wait for the disk after the last event.
 fn working(events: &[Event], jobs: usize) -> usize {
     let (mut running, mut saving) = (BTreeSet::new(), BTreeSet::new());
     for event in events {
@@ -226,7 +226,7 @@ fn working(events: &[Event], jobs: usize) -> usize {
         }
         assert!(running.len() <= jobs, "{running:?} run with {jobs} jobs");
     }
-    running.len()
+    running.len() + saving.len()
 }
 
 /// Returns why each task that started did.

@@ -64,7 +64,7 @@ fn a_task_starts_is_computed_and_then_recorded() {
     let (events, _) = bench.run(&text);
     assert_eq!(kinds(&events, "a"), ["started", "computed", "completed"]);
     assert_eq!(kinds(&events, "s"), ["started", "computed", "completed"]);
-    // Each result takes longer to the disk than to compute, so results wait there while further tasks run.
+    // Whether or not results wait for the disk while further tasks run, every task is computed once.
     for jobs in [1, 2, 8] {
         bench.jobs = jobs;
         let many = format!(r#""x": Range({}, {})"#, 1000 * jobs, 1000 * jobs + 300);

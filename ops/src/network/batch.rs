@@ -10,7 +10,7 @@ use super::recipe::Augment;
 use crate::dataset::images::Images;
 use crate::random::Stream;
 
-/// How the images of an epoch fall into batches: so many to each, and to the last what is left.
+/// How an epoch's images are cut into batches of `size`; the last batch has the remainder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Batches {
     images: usize,

@@ -39,10 +39,10 @@ pub const KIND: Kind = Kind {
     keeping: Keeping::Always,
 };
 
-/// Most networks.
+/// The version of all networks but those of [`JOINING`].
 const VERSION: u32 = 2;
-/// Networks with a batch normalization that may have a single number per channel. How many images there are, and so whether
-/// one joins the batch before it, is not known when the key is made.
+/// The version of networks with a batch normalization that may have one number per channel. The number of images decides
+/// whether one joins the previous batch, and is unknown when the key is made.
 const JOINING: u32 = 3;
 
 /// The most memory that one training may take; more is taken for a mistake.

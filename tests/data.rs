@@ -36,7 +36,7 @@ fn a_missing_dataset_fails_its_task_alone_and_says_what_to_do() {
     let plain = bench.fewbits(["run", "x.ron"]);
     assert_eq!(plain.code, Some(1));
     assert!(plain.stderr.contains("fashion failed: ") && plain.stdout.contains("tradeoff"), "{plain:?}");
-    // Whoever sees a failure is told that it is not remembered; a run without failures says nothing of it.
+    // A run with failures prints the advice once; a run without failures does not print it.
     let advice = "failed tasks are not kept: the next `run` runs them again\n";
     for arguments in [&["run", "x.ron"][..], &["run", "x.ron", "--quiet"]] {
         let told = bench.fewbits(arguments);

@@ -81,7 +81,7 @@ fn networks_without_an_answer_agree_with_none_and_intervals_end_at_the_share() {
     check(images, &[("accuracy", 0.0), ("accuracy.low", 0.0)]);
 }
 
-/// `pruned` has 0 and ±1 times 0.25, most of its blocks of 28 weights only zeros.
+/// Every first-layer weight of `pruned` is 0.
 const DEAD: &str = r#"Experiment(
     name: "dead",
     nodes: {
@@ -98,7 +98,8 @@ const DEAD: &str = r#"Experiment(
 )
 "#;
 
-/// All weights of the first layer are below 0.125 after one epoch of two steps, so they are zeros, and zeros they stay.
+/// After two training steps every first-layer weight is below 0.125, half the smallest nonzero value, so all round to 0; Binary
+/// must keep these zeros.
 #[test]
 fn zeros_of_binary_stay_zero_or_fail_with_the_tensors_name() {
     let bench = Bench::with(DEAD);

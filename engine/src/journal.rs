@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use fewbits_store::Digest;
+use fewbits_store::{Digest, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
@@ -48,6 +48,30 @@ pub struct Stamped {
 }
 
 impl Header {
+    /// Reads the header of a run; none where the run's journal has no beginning.
+    pub fn read(store: &Store, run: &str) -> Result<Option<Self>, StoreError> {
+        let line = store.open_run(run)?.next_line()?;
+        Ok(line.and_then(|line| serde_json::from_str(&line).ok()))
+    }
+
+    /// Finds the newest run of an experiment, which `why` compares it with: of the same file, else of the same name, as the
+    /// file may have been moved. A journal of an earlier version does not tell its file, and counts as one of any file.
+    pub fn newest<O: Ops>(store: &Store, graph: &Graph<O>) -> Result<Option<(String, Self)>, StoreError> {
+        let mut namesake = None;
+        for run in store.runs()?.into_iter().rev() {
+            // Another process may have deleted the run meanwhile.
+            let Ok(Some(header)) = Self::read(store, &run) else { continue };
+            if header.experiment != graph.experiment.name {
+                continue;
+            }
+            if header.file.is_none() || graph.file.is_none() || header.file == graph.file {
+                return Ok(Some((run, header)));
+            }
+            namesake.get_or_insert((run, header));
+        }
+        Ok(namesake)
+    }
+
     /// Says what a run sets out from.
     #[must_use]
     pub fn new<O: Ops>(graph: &Graph<O>, plan: &Plan, jobs: usize, sources: Sources) -> Self {

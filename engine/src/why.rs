@@ -121,7 +121,8 @@ impl<'e, O: Ops> Explainer<'e, O> {
 impl History {
     /// Plans the newest run of this experiment again; none if there is none, or its text cannot be read any more.
     pub fn last<O: Ops>(graph: &Graph<O>, ops: &O, store: &Store) -> Option<Self> {
-        Self::read(last_header(store, graph)?, ops, store)
+        let (_, header) = Header::newest(store, graph).ok()??;
+        Self::read(header, ops, store)
     }
 
     /// Returns why a task without a result runs; `now` is its preimage.
@@ -149,22 +150,4 @@ impl History {
         }
         Some(Self { preimages })
     }
-}
-
-/// Returns the first line of the journal of an experiment's newest run: the newest run of the same file, else of the same
-/// name, as the file may have been moved.
-fn last_header<O: Ops>(store: &Store, graph: &Graph<O>) -> Option<Header> {
-    let mut namesake = None;
-    for id in store.runs().ok()?.into_iter().rev() {
-        let line = store.open_run(&id).and_then(|mut run| run.next_line()).ok().flatten();
-        let header = line.and_then(|line| serde_json::from_str::<Header>(&line).ok());
-        let Some(header) = header.filter(|header| header.experiment == graph.experiment.name) else {
-            continue;
-        };
-        if header.file.is_none() || graph.file.is_none() || header.file == graph.file {
-            return Some(header);
-        }
-        namesake.get_or_insert(header);
-    }
-    namesake
 }

@@ -20,13 +20,17 @@ pub fn faults(faults: &[Fault], text: &str, path: &str, color: bool) -> String {
 }
 
 fn group<'a>(fault: &'a Fault, text: &'a str, path: &'a str) -> annotate_snippets::Group<'a> {
+    // Editors do not count a byte-order mark among a line's columns.
+    let shown = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mark = text.len() - shown.len();
+    let (start, end) = (fault.span.start.saturating_sub(mark), fault.span.end.saturating_sub(mark));
     // One line is enough to find the place; a value of many lines would fill the screen.
-    let start = fault.span.start.min(text.len());
-    let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-    let span = start..fault.span.end.clamp(start, line_end);
+    let start = start.min(shown.len());
+    let line_end = shown[start..].find('\n').map_or(shown.len(), |at| start + at);
+    let span = start..end.clamp(start, line_end);
     let annotation = AnnotationKind::Primary.span(span);
     let group = Level::ERROR
         .primary_title(&fault.message)
-        .element(Snippet::source(text).path(path).annotation(annotation));
+        .element(Snippet::source(shown).path(path).annotation(annotation));
     if fault.hint.is_empty() { group } else { group.element(Level::HELP.message(&fault.hint)) }
 }

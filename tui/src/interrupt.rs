@@ -1,5 +1,5 @@
 //! Signals: the first that asks the program to end is passed on, the second ends it at once; being continued is told.
-//! Listens on a thread of its own, so that it hears them whatever the others do, and wakes the others then.
+//! Listens on its own thread, so signals arrive while other threads are busy, and then calls the listener.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -21,6 +21,7 @@ mod dashboard;
 mod diagnose;
 mod exit;
 mod figure;
+mod inputs;
 mod interrupt;
 mod output;
 mod question;

@@ -3,46 +3,12 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use crate::exit::Coded;
-
-/// What a command reads, and therefore must not write over.
-#[derive(Clone, Debug, Default)]
-pub struct Inputs {
-    /// Files.
-    pub files: Vec<PathBuf>,
-    /// The folder of the store: every file in it.
-    pub store: Option<PathBuf>,
-}
-
-impl Inputs {
-    /// Refuses an output that is one of the inputs, under whatever name: symbolic and hard links lead to one file.
-    pub fn refuse(&self, output: &Path) -> Result<()> {
-        let file = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
-        let (place, existing) = (output.display(), file(output));
-        if let Some(input) = self.files.iter().find(|input| existing.is_some() && file(input) == existing) {
-            let input = input.display();
-            let message = format!("{place}: this would replace {input}, which the command reads");
-            return Err(Coded::usage(format!("{message}; name another file with -o FILE")));
-        }
-        // The file itself need not be there yet; a link leads to where it would be.
-        let folder = output.canonicalize().ok().or_else(|| {
-            let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
-            parent.unwrap_or(Path::new(".")).canonicalize().ok()
-        });
-        let store = self.store.as_ref().and_then(|store| store.canonicalize().ok());
-        if folder.zip(store).is_some_and(|(folder, store)| folder.starts_with(store)) {
-            return Err(Coded::usage(format!(
-                "{place}: this is in the store's own folder; name another file with -o FILE"
-            )));
-        }
-        Ok(())
-    }
-}
+use crate::inputs::Inputs;
 
 /// Writes a file under a temporary name beside it and renames it; returns its size in bytes. What was there before
 /// stays until then, also where `fill` fails. An output that is one of the inputs is refused.

@@ -1,7 +1,7 @@
 //! What an experiment reaches in the store: the keys of its tasks, as a plan knows them.
 //! Experiments come from files, or from the journals of past runs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,8 +35,7 @@ impl Reach {
 
     /// Plans a past run as it was. The inner error says why its text cannot be read.
     pub fn of_run(id: &str, store: &Store, global: &Global) -> Result<Result<Self, String>> {
-        let header = store.open_run(id)?.next_line()?;
-        let Some(header) = header.and_then(|line| serde_json::from_str::<Header>(&line).ok()) else {
+        let Some(header) = Header::read(store, id)? else {
             return Ok(Err(format!("run {id} has no beginning: it was cut off")));
         };
         // Relative paths of its files start from here, as those of a dashboard do.
@@ -84,26 +83,18 @@ pub struct NewestRun {
 /// Returns the newest run of every experiment, by name. Files of one name are experiments of their own; a file that is gone
 /// counts as moved, and is superseded by a later run of the name.
 pub fn newest_runs(store: &Store) -> Result<Vec<NewestRun>, StoreError> {
-    let mut newest: Vec<NewestRun> = vec![];
-    let is_there = |file: &Option<String>| file.as_ref().is_some_and(|file| Path::new(file).exists());
+    let mut newest: HashMap<(String, Option<String>), NewestRun> = HashMap::new();
     for run in store.runs()? {
-        let header = store.open_run(&run)?.next_line()?;
-        let Some(header) = header.and_then(|line| serde_json::from_str::<Header>(&line).ok()) else {
-            continue;
-        };
-        let Header { experiment, file, .. } = header;
-        newest
-            .retain(|other| other.experiment != experiment || (other.file != file && is_there(&other.file)));
-        newest.push(NewestRun { experiment, file, run });
+        let Some(Header { experiment, file, .. }) = Header::read(store, &run)? else { continue };
+        newest.insert((experiment.clone(), file.clone()), NewestRun { experiment, file, run });
     }
+    let mut newest: Vec<NewestRun> = newest.into_values().collect();
+    newest.sort_by(|one, other| one.run.cmp(&other.run));
+    // A later run of the name takes the place of one whose file is gone.
+    let mut last: HashMap<String, String> = HashMap::new();
+    last.extend(newest.iter().map(|of| (of.experiment.clone(), of.run.clone())));
+    let is_there = |of: &NewestRun| of.file.as_ref().is_some_and(|file| Path::new(file).exists());
+    newest.retain(|of| last.get(&of.experiment) == Some(&of.run) || is_there(of));
     newest.sort_by(|one, other| one.experiment.cmp(&other.experiment));
     Ok(newest)
-}
-
-/// Returns the run that `why` compares an experiment with: the newest of its file, else the newest of its name.
-pub fn newest_run_of<'n>(newest: &'n [NewestRun], graph: &Graph<StandardOps>) -> Option<&'n str> {
-    let mut of_name = newest.iter().rev().filter(|run| run.experiment == graph.experiment.name);
-    let newest_of_name = of_name.clone().max_by_key(|run| &run.run);
-    let run = of_name.find(|run| run.file == graph.file).or(newest_of_name)?;
-    Some(&run.run)
 }

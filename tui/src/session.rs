@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fewbits_engine::graph::{Graph, base_of};
-use fewbits_engine::ops::{Content, Ops};
 use fewbits_engine::text::fault::Fault;
 use fewbits_ops::StandardOps;
 use fewbits_ops::format::{Codec, Format};
@@ -17,7 +16,6 @@ use crate::cli::{Color, Global};
 use crate::dashboard::theme::Theme;
 use crate::diagnose;
 use crate::exit::{Coded, Exit};
-use crate::output::Inputs;
 use crate::ui::plain::printable;
 
 /// How often it is asked whether the store is free.
@@ -47,19 +45,6 @@ pub fn open(file: &Path, global: &Global) -> Result<Session> {
     read(&text, file, global)
 }
 
-/// Returns what a command reads of an experiment: its file, the files of its datasets, and the store.
-pub fn inputs(session: &Session, file: &Path, global: &Global) -> Result<Inputs> {
-    let mut files = vec![file.to_path_buf()];
-    for work in session.graph.steps.iter().flat_map(|step| &step.works) {
-        let sources = session.ops.sources(&work.op).unwrap_or_default();
-        files.extend(sources.into_iter().filter_map(|source| match source.content {
-            Content::File { path, .. } => Some(path),
-            Content::Embedded(_) => None,
-        }));
-    }
-    Ok(Inputs { files, store: Some(store_dir(global)?) })
-}
-
 /// Reads an experiment's text as if it were in a file.
 pub fn read(text: &str, file: &Path, global: &Global) -> Result<Session> {
     let path = file.display().to_string();
@@ -67,7 +52,9 @@ pub fn read(text: &str, file: &Path, global: &Global) -> Result<Session> {
     let ops = Arc::new(ops);
     match Graph::read(text, &*ops, global.max_tasks) {
         Ok(mut graph) => {
-            let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+            // One file is one experiment, under whatever path it is named.
+            let file = file.canonicalize().or_else(|_| std::path::absolute(file));
+            let file = file.unwrap_or_else(|_| path.into());
             graph.file = Some(file.to_string_lossy().into_owned());
             Ok(Session { graph: Arc::new(graph), ops })
         }
@@ -173,8 +160,8 @@ pub fn panics_in() -> Option<String> {
     if cfg!(debug_assertions) { variable("FEWBITS_PANIC_IN") } else { None }
 }
 
-/// Returns the length of a journal above which it has an index, so that tests need no long one; with 0 the index is asked for
-/// everything. Released programs have no such door.
+/// Returns the journal length above which the store has an index (`FEWBITS_INDEX_FROM`, debug builds only). With 0, every
+/// lookup uses the index.
 fn index_from() -> Option<u64> {
     if cfg!(debug_assertions) { variable("FEWBITS_INDEX_FROM")?.parse().ok() } else { None }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::expression::{Comparison, Expression};
+use super::expression::{Comparison, Expression, ITEM};
 use super::typing::Typing;
 use crate::text::fault::{Faults, Span};
 use crate::text::read::{Read, mismatch};
@@ -40,7 +40,8 @@ pub fn check_comparisons(expression: &Expression, axes: &[Axis], faults: &mut Fa
     let of = |comparison: &Comparison| {
         let (root, path) = comparison.path.split_first()?;
         let axis = axes.iter().find(|axis| axis.name == *root)?;
-        axis.typing.never_equals(&comparison.path.join("."), path, &comparison.literal)
+        let name = comparison.path.join(".").replace(&format!(".{ITEM}"), ITEM);
+        axis.typing.never_equals(&name, path, &comparison.literal)
     };
     let found: Vec<(String, String)> = expression.comparisons.iter().filter_map(of).collect();
     for (message, hint) in &found {

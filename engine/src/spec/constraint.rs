@@ -60,8 +60,9 @@ impl Constraint {
         if !constraint.holds.contains(&true) {
             let names: Vec<String> =
                 constraint.axes.iter().map(|&axis| format!("`{}`", axes[axis].name)).collect();
-            let message = format!("this constraint holds for no value of {}", names.join(", "));
-            faults.add(span, message, "let it hold for some, or remove the constraint");
+            let every = if names.len() == 1 { "value" } else { "combination" };
+            let message = format!("this constraint is false for every {every} of {}", names.join(", "));
+            faults.add(span, message, "change it so that at least one value satisfies it, or remove it");
             return None;
         }
         Some(constraint)
@@ -78,10 +79,16 @@ impl Constraint {
 
 fn evaluate(expression: &Expression, named: Vec<usize>, axes: &[Axis]) -> Result<Constraint, Fault> {
     let fault = |message: String| Fault { span: expression.span, message, hint: String::new() };
+    let combinations = |count: u128, &axis: &usize| count.saturating_mul(axes[axis].levels.len() as u128);
+    let combinations = named.iter().fold(1_u128, combinations);
     let sizes: Vec<usize> = named.iter().map(|&axis| axes[axis].levels.len()).collect();
     let count = sizes.iter().try_fold(1_usize, |count, size| count.checked_mul(*size));
     let Some(count) = count.filter(|count| *count <= MOST_COMBINATIONS) else {
-        return Err(fault(format!("this constraint spans more than {MOST_COMBINATIONS} combinations")));
+        let message = format!(
+            "this constraint is over {combinations} combinations of values, more than the {MOST_COMBINATIONS} allowed"
+        );
+        let hint = "shorten an axis, or constrain axes one by one".to_owned();
+        return Err(Fault { span: expression.span, message, hint });
     };
     let values: Vec<Vec<cel::Value>> = named
         .iter()

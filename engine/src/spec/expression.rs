@@ -33,10 +33,13 @@ pub struct Reference {
     pub member: Option<String>,
 }
 
+/// The step of a path into a list: `h[0]`.
+pub const ITEM: &str = "[…]";
+
 /// A name or a field that is compared, by `==`, `!=` or `in`, with a literal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comparison {
-    /// The name, and the fields that are selected from it.
+    /// The name, and the fields that are selected from it; [`ITEM`] for an item of a list.
     pub path: Vec<String>,
     /// The literal.
     pub literal: Literal,
@@ -260,17 +263,27 @@ fn compared(call: &CallExpr) -> Vec<Comparison> {
     }
 }
 
-/// Returns the names of `a.b.c`.
+/// Returns the names of `a.b.c`, and [`ITEM`] for each index.
 fn path_of(expression: &Expr) -> Option<Vec<String>> {
     let (mut names, mut at) = (vec![], expression);
-    while let Expr::Select(select) = at {
-        names.push(select.field.clone());
-        at = &select.operand.expr;
+    loop {
+        match at {
+            Expr::Select(select) if !select.test => {
+                names.push(select.field.clone());
+                at = &select.operand.expr;
+            }
+            Expr::Call(call) if call.func_name == operators::INDEX => {
+                names.push(ITEM.to_owned());
+                at = &call.args.first()?.expr;
+            }
+            Expr::Ident(root) => {
+                names.push(root.clone());
+                names.reverse();
+                return Some(names);
+            }
+            _ => return None,
+        }
     }
-    let Expr::Ident(root) = at else { return None };
-    names.push(root.clone());
-    names.reverse();
-    Some(names)
 }
 
 fn literal_of(expression: &Expr) -> Option<Literal> {
@@ -364,6 +377,7 @@ mod tests {
         };
         check("rounding == 'Nearest' || !('A' != s) && e == 1", &["rounding 'Nearest'", "s 'A'", "e 1"]);
         check("a.format.kind == 'Float' || ['a'].exists(x, x == 'a')", &["a.format.kind 'Float'"]);
+        check("h[0] == 'A' && s.sizes[1] != 2", &["h.[…] 'A'", "s.sizes.[…] 2"]);
         check("r in ['A', 'B'] && !(x in [0.5]) && t == true", &["r 'A'", "r 'B'", "x 0.5", "t true"]);
     }
 

@@ -32,12 +32,16 @@ pub(super) fn report_taken(table: &Table, axes: &[Axis], nodes: &[Node], faults:
         let other = taken.insert(PART.to_owned(), "`part` says which point is chosen".to_owned());
         if other.is_some() {
             let message = format!("axis `{PART}` has the name of a column of table `{}`", table.name);
-            faults.add(table.span, message, "rename the axis: that column says which point is chosen");
+            faults.add(
+                table.span,
+                message,
+                "rename the axis: `Choose` has a column `part`, which marks the chosen point",
+            );
         }
     }
     let hint = match &table.shape {
         Shape::Table { .. } => "give each column a heading of its own: `columns: {\"heading\": \"value\"}`",
-        _ => "write one of the two values otherwise, as in `1.0 * value`",
+        _ => "minimize or show another value, or write `1.0 * value` for another heading",
     };
     for (heading, span) in table.headings() {
         if let Some(why) = taken.get(&heading) {
@@ -52,7 +56,7 @@ pub(super) fn report_taken(table: &Table, axes: &[Axis], nodes: &[Node], faults:
             continue;
         }
         for (suffix, what) in BESIDE {
-            taken.insert(name(suffix), format!("exports put the {what} of `{heading}` there"));
+            taken.insert(name(suffix), format!("exports name the {what} of `{heading}` so"));
         }
         taken.insert(heading, "another column has it".to_owned());
     }

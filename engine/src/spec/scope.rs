@@ -2,7 +2,7 @@
 //! Knows no result.
 
 use super::axis::{Axis, check_comparisons};
-use super::expression::Expression;
+use super::expression::{Comparison, Expression, Literal};
 use super::heading::report_taken;
 use super::naming::misspell_axes;
 use super::node::Node;
@@ -178,6 +178,14 @@ impl Scope<'_> {
         let text = String::read(value, faults)?;
         let expression = Expression::compile(&text, value.span, faults)?;
         let mut known = check_comparisons(&expression, self.axes, faults);
+        for Comparison { path, literal } in &expression.comparisons {
+            let is_metric = self.nodes.iter().any(|node| node.name == path[0]);
+            if is_metric && !matches!(literal, Literal::Number(_)) {
+                let message = format!("`{}` is a number, which never equals {literal}", path.join("."));
+                faults.add(value.span, message, "compare it with a number, such as `0.5`");
+                known = false;
+            }
+        }
         for reference in &expression.references {
             if self.axes.iter().any(|axis| axis.name == reference.root) {
                 continue;

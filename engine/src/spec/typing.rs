@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::expression::Literal;
+use super::expression::{ITEM, Literal};
 use crate::text::fault::suggest;
 use crate::text::value::{Kind, Struct, Value};
 
@@ -113,6 +113,7 @@ impl Typing {
                     Self::Text(kinds.clone()).never_equals(name, rest, literal)
                 }
                 Self::Struct { fields, .. } => fields.get(first)?.never_equals(name, rest, literal),
+                Self::List(items) if first == ITEM => items.never_equals(name, rest, literal),
                 _ => None,
             };
         }
@@ -120,6 +121,7 @@ impl Typing {
             Some((format!("`{name}` has {what}, which are never equal to {literal}"), hint))
         };
         match (self, literal) {
+            (Self::List(_), _) => never("lists", format!("compare an item: `{name}[0] == {literal}`")),
             (Self::Struct { is_pure: true, .. }, Literal::Text(_)) => {
                 never("values with fields", format!("compare their name: `{name}.kind == {literal}`"))
             }
@@ -145,7 +147,7 @@ impl Typing {
             (Self::Int | Self::Double, Literal::Number(_))
             | (Self::Truth, Literal::Truth(_))
             | (Self::Mixed(_), Literal::Number(_) | Literal::Truth(_))
-            | (Self::Struct { is_pure: false, .. } | Self::List(_), _) => None,
+            | (Self::Struct { is_pure: false, .. }, _) => None,
         }
     }
 }
@@ -248,6 +250,9 @@ mod tests {
         // Beside values with fields, other values are as they are.
         check("[1, (lr: 0.5)]", &[], number(), None);
         check("[\"a\", (lr: 0.5)]", &[], text("a"), None);
+        check("[[16], [8]]", &[], number(), Some("`x` has lists, which are never equal to 1"));
+        check("[[16], [8]]", &[ITEM], text("x"), Some("`x` has numbers, which are never equal to 'x'"));
+        check("[[16], [8]]", &[ITEM], number(), None);
         check("[true]", &[], text("true"), Some("`x` has truth values, which are never equal to 'true'"));
         check(
             "[A(e: 1), B]",

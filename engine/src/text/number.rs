@@ -30,6 +30,7 @@ pub(super) fn convert(written: &str, span: Span, faults: &mut Faults) -> Kind {
     }
     if let Ok(value) = raw.parse::<f64>()
         && value.is_finite()
+        && !is_lost(value, digits)
         && !whole.bytes().all(|byte| byte.is_ascii_digit())
     {
         return Kind::Real(value);
@@ -38,13 +39,22 @@ pub(super) fn convert(written: &str, span: Span, faults: &mut Faults) -> Kind {
     Kind::Unreadable
 }
 
+/// Returns whether a number that is not zero became zero.
+fn is_lost(value: f64, digits: &str) -> bool {
+    let mantissa = digits.split(['e', 'E']).next().unwrap_or(digits);
+    value == 0.0 && mantissa.contains(|c: char| ('1'..='9').contains(&c))
+}
+
 /// Says how a number is written that cannot be read as it stands.
 fn number_hint(raw: &str) -> String {
     let digits = raw.trim_start_matches(['-', '+']);
     let is_hex = digits.starts_with("0x");
     let real = REAL_SUFFIXES.iter().filter(|_| !is_hex);
     match SUFFIXES.iter().chain(real).find_map(|suffix| raw.strip_suffix(suffix)) {
-        Some(bare) => format!("numbers have no type here: write `{bare}`"),
+        Some(bare) => format!("remove the type suffix: write `{bare}`"),
+        None if raw.parse().is_ok_and(|value| is_lost(value, digits)) => {
+            "it is too small for a number of 64 bits: write `0.0`".to_owned()
+        }
         None if raw.parse().is_ok_and(f64::is_infinite) && digits.contains(['e', 'E', '.']) => {
             format!("decimal numbers go up to {:e} in magnitude", f64::MAX)
         }

@@ -32,7 +32,7 @@ fn a_node_has_a_task_for_each_point_of_its_axes_that_no_constraint_leaves_out() 
     let text = experiment(r#""y": [3, 4], "x": {"one": 1, "two": 2}"#, NODES);
     let text = text.replace("nodes:", "only: [\"x + y > 100\"], nodes:");
     let faults = Graph::read(&text, &Arithmetic::default(), 100).err().expect("faults");
-    assert_eq!(faults[0].message, "this constraint holds for no value of `y`, `x`");
+    assert_eq!(faults[0].message, "this constraint is false for every combination of `y`, `x`");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn large_products_are_counted_or_refused_at_once() {
     let axes = r#""a": Range(1, 100000), "b": Range(1, 100000), "c": Range(1, 100000)"#;
     let sum = r#""n": Number(value: Axis("a")), "m": Add(left: "n", right: "o"), "o": Number(value: Axis("b")),
         "p": Add(left: "m", right: "q"), "q": Number(value: Axis("c"))"#;
-    assert_eq!(faults(axes, r#""b < 0""#, sum), ["this constraint holds for no value of `b`"]);
+    assert_eq!(faults(axes, r#""b < 0""#, sum), ["this constraint is false for every value of `b`"]);
     let many = "this experiment has 1000010000300000 tasks, more than the 1000 allowed";
     assert_eq!(faults(axes, "", sum), [many]);
     assert_eq!(faults(axes, r#""a < 4", "b < 4", "c < 4""#, sum), [""; 0]);

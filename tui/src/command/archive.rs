@@ -8,7 +8,7 @@ use fewbits_store::Key;
 use super::{count, note, print};
 use crate::cli::{Export, Global, Import};
 use crate::exit::{Coded, Exit};
-use crate::output::Inputs;
+use crate::inputs::Inputs;
 use crate::reach::Reach;
 use crate::render::number::bytes;
 use crate::session::{reader, store_dir, writer};
@@ -21,13 +21,14 @@ const TOLD: usize = 20;
 pub fn export(args: &Export, global: &Global) -> Result<Exit> {
     let store = reader(global)?;
     let mut keys: HashSet<Key> = HashSet::new();
+    let mut inputs = Inputs { files: vec![], store: Some(store_dir(global)?) };
     for file in &args.files {
         let reach = Reach::of_file(file, &store, global)?;
         note(reach.unfinished().map(|unfinished| format!("{unfinished}; what depends on those is left out")));
         keys.extend(reach.keys());
+        inputs.files.extend(Inputs::of(&reach.graph, &reach.ops, file, global)?.files);
     }
     let wanted = |key: &Key| args.files.is_empty() || keys.contains(key);
-    let inputs = Inputs { files: args.files.clone(), store: Some(store_dir(global)?) };
     inputs.refuse(&args.output)?;
     let done = store.export(&wanted, &args.output)?;
     note(store.warnings());

@@ -62,34 +62,34 @@ fn asked(args: &Args, graph: &Graph<StandardOps>) -> Result<Table> {
     let limits = [("bytes", args.max_bytes.map(|bytes| bytes as f64)), ("code_bits", args.max_bits)];
     for (metric, most) in limits {
         let Some(most) = most else { continue };
-        if !limit(choose, metric, most, graph) {
+        let Some(node) = limited_node(choose, metric, graph) else {
             let message = format!("no node behind table `{}` has the metric `{metric}`", table.name);
             return Err(Coded::usage(format!("{file}: {message}; write the limit into its `at_most`")));
-        }
+        };
+        let limit = Expression::compile(&format!("{node}.{metric}"), Span::default(), &mut Faults::default());
+        choose.at_most.retain(|(limited, _)| node_of(limited, metric).is_none());
+        choose.at_most.extend(limit.map(|limit| (limit, most)));
     }
     Ok(table)
 }
 
-/// Limits a metric in a question: in place of the file's own limits of that metric, else of the network whose size is to
-/// be small, else of the nearest node that has the metric behind the values that are judged. Returns whether there is one.
-fn limit(choose: &mut Choose, metric: &str, most: f64, graph: &Graph<StandardOps>) -> bool {
-    let is_it = |of: &Expression| of.plain().and_then(|of| of.member.as_deref()) == Some(metric);
-    let mut own = choose.at_most.iter_mut().filter(|(limited, _)| is_it(limited)).peekable();
-    if own.peek().is_some() {
-        own.for_each(|(_, limit)| *limit = most);
-        return true;
-    }
+/// Returns the node whose metric an option limits: the node of the file's own limit of that metric, which the option
+/// replaces; else the network in `minimize`, else the nearest node that has the metric upstream of the values that are judged.
+fn limited_node(choose: &Choose, metric: &str, graph: &Graph<StandardOps>) -> Option<String> {
+    let own = choose.at_most.iter().find_map(|(limited, _)| node_of(limited, metric));
     let values = [&choose.minimize].into_iter().chain(choose.at_most.iter().map(|(limited, _)| limited));
-    let values = values.chain([&choose.select.value]);
-    let Some(node) = values.into_iter().find_map(|value| having(value, metric, graph)) else { return false };
-    let text = format!("{node}.{metric}");
-    let compiled = Expression::compile(&text, Span::default(), &mut Faults::default());
-    choose.at_most.extend(compiled.map(|compiled| (compiled, most)));
-    true
+    let mut values = values.chain([&choose.select.value]);
+    own.or_else(|| values.find_map(|value| nearest_node(value, metric, graph))).map(str::to_owned)
 }
 
-/// Returns the name of the nearest node that has a metric: one that an expression names, or one behind it.
-fn having<'g>(expression: &Expression, metric: &str, graph: &'g Graph<StandardOps>) -> Option<&'g str> {
+/// Returns the node whose metric an expression uses, if it uses this metric.
+fn node_of<'e>(expression: &'e Expression, metric: &str) -> Option<&'e str> {
+    let mut references = expression.references.iter();
+    references.find(|of| of.member.as_deref() == Some(metric)).map(|of| of.root.as_str())
+}
+
+/// Returns the name of the nearest node that has a metric: one that an expression names, or one upstream of it.
+fn nearest_node<'g>(expression: &Expression, metric: &str, graph: &'g Graph<StandardOps>) -> Option<&'g str> {
     let nodes = &graph.experiment.nodes;
     let named = expression.references.iter();
     let mut found: Vec<usize> =

@@ -1,12 +1,13 @@
 //! `store gc`: deletes what nobody reaches any more; shows it first.
 
 use anyhow::Result;
+use fewbits_engine::journal::Header;
 use fewbits_store::{Store, Unwanted, Wanted};
 
 use super::{count, note, print};
 use crate::cli::{Gc, Global};
 use crate::exit::{Coded, Exit};
-use crate::reach::{Reach, newest_run_of, newest_runs};
+use crate::reach::Reach;
 use crate::render::number::bytes;
 use crate::session::{reader, writer};
 use crate::ui::eta::duration;
@@ -27,7 +28,6 @@ pub fn collect(args: &Gc, global: &Global) -> Result<Exit> {
 /// Returns what the named experiments and the pinned runs reach, and a line on each.
 fn wanted(args: &Gc, store: &Store, global: &Global) -> Result<(Wanted, String)> {
     let (mut wanted, mut text) = (Wanted::default(), String::new());
-    let newest = newest_runs(store)?;
     for file in &args.files {
         let reach = Reach::of_file(file, store, global)?;
         if let Some(unfinished) = reach.unfinished() {
@@ -42,7 +42,7 @@ fn wanted(args: &Gc, store: &Store, global: &Global) -> Result<(Wanted, String)>
         text += &format!("kept: {}, {}\n", reach.name, count(reach.plan.tasks.len(), "task"));
         wanted.keys.extend(reach.keys());
         // What `why` compares with.
-        wanted.runs.extend(newest_run_of(&newest, &reach.graph).map(str::to_owned));
+        wanted.runs.extend(Header::newest(store, &*reach.graph)?.map(|(run, _)| run));
     }
     for run in store.runs()?.into_iter().filter(|run| store.is_pinned(run)) {
         let Some(keys) = store.pinned(&run)? else {

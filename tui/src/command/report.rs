@@ -16,18 +16,25 @@ use crate::cli::{Global, Plot, Report};
 use crate::exit::{Coded, Exit};
 use crate::figure::picture::{Picture, stack};
 use crate::figure::{forest, heat_map, image};
-use crate::output::{self, Inputs};
+use crate::inputs::Inputs;
+use crate::output;
 use crate::render::number::bytes;
 use crate::report::{Material, curves, page, trade_off};
-use crate::session::{inputs, open, reader};
+use crate::session::{open, reader};
 use crate::ui::plain::printable;
 
 /// Writes the report of an experiment.
 pub fn report(args: &Report, global: &Global) -> Result<Exit> {
     with_material(&args.file.file, global, |material| {
-        let inputs = inputs(material.session, &args.file.file, global)?;
-        write(&args.output, &inputs, page(material)?.as_bytes())
+        let written =
+            write(&args.output, &of(material, &args.file.file, global)?, page(material)?.as_bytes());
+        note(material.failures());
+        written.map(|()| if material.failed.is_empty() { Exit::Done } else { Exit::Failed })
     })
+}
+
+fn of(material: &Material<'_>, file: &Path, global: &Global) -> Result<Inputs> {
+    Inputs::of(&material.session.graph, &material.session.ops, file, global)
 }
 
 /// Writes one figure.
@@ -40,14 +47,15 @@ pub fn plot(args: &Plot, global: &Global) -> Result<Exit> {
     with_material(&args.file.file, global, |material| {
         let svg = picture(material, &args.name, &args.file.file)?.alone();
         let content = if ending == "png" { image::png(&svg)? } else { svg.into_bytes() };
-        write(&args.output, &inputs(material.session, &args.file.file, global)?, &content)
+        write(&args.output, &of(material, &args.file.file, global)?, &content)?;
+        Ok(Exit::Done)
     })
 }
 
 fn with_material(
     file: &Path,
     global: &Global,
-    work: impl FnOnce(&Material<'_>) -> Result<()>,
+    work: impl FnOnce(&Material<'_>) -> Result<Exit>,
 ) -> Result<Exit> {
     let session = open(file, global)?;
     let store = Arc::new(reader(global)?);
@@ -55,8 +63,8 @@ fn with_material(
     let plan = planner.plan()?;
     let material = Material::new(&session, &plan, &store)?;
     let result = work(&material);
-    note(planner.notes().into_iter().chain(store.warnings()).chain(material.failures()));
-    result.map(|()| if material.failed.is_empty() { Exit::Done } else { Exit::Failed })
+    note(planner.notes().into_iter().chain(store.warnings()));
+    result
 }
 
 fn write(path: &Path, inputs: &Inputs, content: &[u8]) -> Result<()> {

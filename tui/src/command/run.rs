@@ -41,16 +41,21 @@ pub fn run(args: &Run, global: &Global) -> Result<Exit> {
         return detach::hand_over(args, global, &session.graph.text);
     }
     let mut failed = vec![];
-    if !view.is_json() && !session.graph.experiment.tables.is_empty() {
+    let mut printed = Ok(());
+    if !session.graph.experiment.tables.is_empty() {
         let every = shown.every(Format::Text)?;
-        print(&format!("\n{}", every.text))?;
+        if !view.is_json() {
+            printed = print(&format!("\n{}", every.text));
+        }
         failed = every.failed;
     }
     if view.had_board() {
         say!("\n{}\n{}", sentence(&summary), shown.best());
     }
     let is_whole = failed.is_empty();
+    // Failures are told even where the tables cannot be printed.
     note(failed);
+    printed?;
     // The process ends: giving back the graph piece by piece would take as long as all it did, where all was known. The
     // store is not in it, and must not be: dropping that settles the index.
     std::mem::forget(session);

@@ -78,13 +78,13 @@ fn by_experiment(store: &Store, info: &Info, global: &Global) -> Result<String> 
         reached.extend(items.into_iter().map(|item| (item.key, item)));
     }
     let rest = Size::of_all(info).without(&Size::of(reached.values(), &objects));
-    if rest.records > 0 {
+    if rest.records > 0 || rest.objects > 0 {
         writeln!(text, "  of earlier edits: {rest}; `store gc FILE…` would delete them")?;
     }
     Ok(text)
 }
 
-/// Says where an experiment is that shares its name with others.
+/// Returns the place of an experiment whose name another experiment also has: its file, else its run.
 fn place(file: Option<&str>, run: &str) -> String {
     let Some(file) = file.map(Path::new) else { return format!("run {run}") };
     let here = std::env::current_dir().ok();
@@ -128,7 +128,7 @@ impl Size {
         }
     }
 
-    /// What is left without a part, while others may add to the store.
+    /// Returns the difference of two sizes, at least 0, because another process may add records meanwhile.
     fn without(&self, part: &Self) -> Self {
         Self {
             records: self.records.saturating_sub(part.records),

@@ -16,9 +16,10 @@ use fewbits_store::Store;
 use super::{note, print, print_bytes};
 use crate::cli::{Format, Global, Table};
 use crate::exit::{Coded, Exit};
+use crate::inputs::Inputs;
 use crate::output;
 use crate::render::{self, markdown, number::bytes};
-use crate::session::{Session, inputs, open, reader};
+use crate::session::{Session, open, reader};
 use crate::ui::plain::printable;
 
 /// Shows one table, or all.
@@ -47,17 +48,19 @@ pub fn table(args: &Table, global: &Global) -> Result<Exit> {
         }
         (None, format) => Shown::new(&session, &plan, &store)?.rows(format)?,
     };
-    match &args.output {
-        None => print_bytes(&shown)?,
-        Some(path) => {
-            let inputs = inputs(&session, &args.file.file, global)?;
-            let size = output::write(path, &inputs, |file| Ok(file.write_all(&shown)?))?;
-            print(&printable(&format!("{}: {}\n", path.display(), bytes(size))))?;
-        }
-    }
+    let told = tell(&shown, args, &session, global);
     let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
+    // Failures are told even where the output cannot be written.
     note(planner.notes().into_iter().chain(store.warnings()).chain(failed));
-    Ok(exit)
+    told.map(|()| exit)
+}
+
+/// Prints a table, or writes it to the file that the user names.
+fn tell(shown: &[u8], args: &Table, session: &Session, global: &Global) -> Result<()> {
+    let Some(path) = &args.output else { return print_bytes(shown) };
+    let inputs = Inputs::of(&session.graph, &session.ops, &args.file.file, global)?;
+    let size = output::write(path, &inputs, |file| Ok(file.write_all(shown)?))?;
+    print(&printable(&format!("{}: {}\n", path.display(), bytes(size))))
 }
 
 /// All tables of an experiment in a format of text.

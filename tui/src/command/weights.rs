@@ -16,9 +16,10 @@ use super::why::find;
 use super::{count, note, print};
 use crate::cli::{Global, Weights};
 use crate::exit::{Coded, Exit};
+use crate::inputs::Inputs;
 use crate::output;
 use crate::render::{npz, number::bytes};
-use crate::session::{Session, inputs, open, reader};
+use crate::session::{Session, open, reader};
 use crate::ui::plain::printable;
 
 /// Writes the weights of a task.
@@ -36,9 +37,8 @@ pub fn weights(args: &Weights, global: &Global) -> Result<Exit> {
     }
     let tensors = tensors(task, &Rebuilder::new((graph, ops, &store), plan))?;
     let meta = meta(&graph.name(task), key, &store, &tensors)?;
-    let size = output::write(&args.output, &inputs(&session, &args.file.file, global)?, |file| {
-        npz::write(&tensors, &meta, file)
-    })?;
+    let inputs = Inputs::of(&session.graph, &session.ops, &args.file.file, global)?;
+    let size = output::write(&args.output, &inputs, |file| npz::write(&tensors, &meta, file))?;
     note(planner.notes().into_iter().chain(store.warnings()));
     let (path, tensors) = (args.output.display(), count(tensors.len(), "tensor"));
     print(&printable(&format!("{path}: {tensors} of {}, {}\n", graph.name(task), bytes(size))))?;

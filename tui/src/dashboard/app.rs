@@ -207,7 +207,10 @@ impl App {
         let Some(study) = self.study.as_ref().filter(|study| study.ticks()) else { return false };
         match self.view {
             View::Run => true,
-            View::Task => task::selected(self).is_some_and(|task| study.task(task).status == Status::Running),
+            View::Task => {
+                let is_running = |task| study.task(task).status == Status::Running;
+                task::selected(self).is_some_and(is_running) || task::is_old(self)
+            }
             View::Training | View::Tradeoff | View::Pareto | View::Runs => false,
         }
     }

@@ -62,14 +62,13 @@ pub fn past_since(store: &Store, most: usize, known: &[Past]) -> Result<Vec<Past
     let known: HashMap<&str, &Past> = known.iter().map(|past| (past.id.as_str(), past)).collect();
     let mut all = vec![];
     for (at, id) in store.runs()?.into_iter().rev().take(most).enumerate() {
-        // Only the newest run can still go on, and a run that does not has said its end or never will.
+        // Only the newest run can be in progress. An older run without a `finished` event was interrupted and stays so.
         let is_final = |past: &&&Past| past.summary.is_some() || (at > 0 && !past.going);
         if let Some(past) = known.get(id.as_str()).filter(is_final) {
             all.push((*past).clone());
             continue;
         }
-        let header = store.open_run(&id)?.next_line()?;
-        let experiment = header.and_then(|line| serde_json::from_str::<Header>(&line).ok());
+        let experiment = Header::read(store, &id)?;
         let last = store.last_line_of_run(&id)?.and_then(|line| serde_json::from_str::<Stamped>(&line).ok());
         let summary = match last.map(|line| line.event) {
             Some(Event::Finished(summary)) => Some(summary),

@@ -23,6 +23,8 @@ use super::rest::Rest;
 
 /// A table is made again when this many times what it took has passed: so it costs at most a hundredth of the run.
 const REST: u32 = 100;
+/// Results that cannot be read are read again after this long.
+const RETRY: Duration = Duration::from_secs(10);
 /// Past runs that are listed.
 const RUNS: usize = 500;
 /// The list of runs is read again after this long while it is shown.
@@ -80,7 +82,7 @@ impl Clerk {
         }
     }
 
-    /// Returns how long there is nothing to do unless something is asked; none means for ever.
+    /// Returns the time until the next scheduled work; `None` if only a request can cause work.
     fn patience(&self) -> Option<Duration> {
         let followed = self.followed.as_ref();
         let journal = followed.and_then(|followed| followed.patience(self.speed));
@@ -92,6 +94,9 @@ impl Clerk {
     /// Returns how long until the table is to be made again; none if it is fresh.
     fn until_table(followed: &Followed) -> Option<Duration> {
         followed.table.filter(|_| followed.stale)?;
+        if let Some(failed) = &followed.failed {
+            return Some(failed.left(RETRY, REST));
+        }
         let rest = followed.made.filter(|_| !followed.ended);
         Some(rest.map_or(Duration::ZERO, |made| made.left(Duration::ZERO, REST)))
     }
@@ -109,7 +114,8 @@ impl Clerk {
             Ask::Open(id) => self.open(&id),
             Ask::Table(wanted) => {
                 if let Some(followed) = &mut self.followed {
-                    (followed.table, followed.stale, followed.made) = (wanted, true, None);
+                    (followed.table, followed.stale, followed.made, followed.failed) =
+                        (wanted, true, None, None);
                 }
                 Ok(())
             }
@@ -165,9 +171,11 @@ impl Clerk {
         let Some(followed) = &mut self.followed else { return Ok(()) };
         let is_due = Self::until_table(followed).is_some_and(|rest| rest.is_zero());
         let Some(wanted) = followed.table.filter(|_| is_due) else { return Ok(()) };
-        // Results that cannot be read are tried again with the next result, and not before.
+        let start = Instant::now();
+        let read = followed.read_cached(&self.store, &self.ops);
+        followed.failed = read.is_err().then(|| Rest::after(start));
+        read?;
         followed.stale = false;
-        followed.read_cached(&self.store, &self.ops)?;
         let start = Instant::now();
         let made = make(&followed.opened.graph, &followed.results, wanted);
         followed.made = Some(Rest::after(start));

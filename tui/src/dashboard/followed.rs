@@ -30,7 +30,7 @@ const BATCH: usize = 4000;
 
 /// The run that is followed.
 pub struct Followed {
-    /// What the run set out from.
+    /// The run's header, graph and task names.
     pub opened: Opened,
     reader: RunReader,
     /// A line that was read ahead of its time.
@@ -53,6 +53,8 @@ pub struct Followed {
     pub stale: bool,
     /// When the table was made last.
     pub made: Option<Rest>,
+    /// When its results could not be read, if that was the last time.
+    pub failed: Option<Rest>,
 }
 
 impl Followed {
@@ -75,6 +77,7 @@ impl Followed {
             table: None,
             stale: false,
             made: None,
+            failed: None,
         }
     }
 
@@ -102,7 +105,7 @@ impl Followed {
         self.looked = Instant::now();
         self.pause = match lines.len() {
             BATCH.. => Duration::ZERO,
-            // A line that is read ahead says itself when it is due.
+            // A line read ahead has its own due time (`patience`).
             0 if self.ahead.is_none() => (self.pause * 2).clamp(POLL, DOZE),
             _ => POLL,
         };
@@ -117,7 +120,7 @@ impl Followed {
             self.alive = Rest::after(self.looked);
             return Ok(false);
         }
-        // It may have said its end just before it was gone.
+        // The process may have written its last events just before it ended.
         self.ahead = self.next(None)?;
         self.ended = self.ahead.is_none();
         Ok(self.ended)

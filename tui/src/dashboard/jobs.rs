@@ -7,7 +7,7 @@ use fewbits_engine::graph::TaskId;
 #[derive(Clone, Debug, Default)]
 pub struct Jobs {
     slots: Vec<Option<TaskId>>,
-    /// How many tasks run at once by the run's own words; 0 where its journal does not say.
+    /// The number of jobs in the run's header; 0 if the header has none.
     width: usize,
 }
 

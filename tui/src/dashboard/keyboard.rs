@@ -13,10 +13,10 @@ use rustix::io::Errno;
 use super::news::News;
 use super::terminal::renew_readiness;
 
-/// How long input that crossterm does not read is left alone: else waiting for it would not wait.
+/// The pause after input that crossterm leaves unread; without it, `poll` would return at once again and again.
 const PAUSE: Duration = Duration::from_millis(33);
 
-/// The terminal that keys come from: the one crossterm reads, so that waiting and reading are about the same file.
+/// The terminal that keys come from. `poll` and crossterm must use the same file, or the wait would miss keys.
 pub struct Keyboard {
     /// None means standard input.
     file: Option<File>,
@@ -55,8 +55,8 @@ impl Keyboard {
         Ok(Woken { by_input: !input.is_empty(), by_other: !other.is_empty() })
     }
 
-    /// Reads the keys and uses of the mouse that have come, at most so many. crossterm has to look after every wait, whatever
-    /// ended it, so that it has dealt with a change of size before a key comes: of both at once it would miss the key.
+    /// Reads pending keys and mouse events, at most `most`. Call this after every wait: if a size change and a key are pending
+    /// together, crossterm loses the key unless it has handled the size change before.
     pub fn read(&self, woken: Woken, most: usize) -> io::Result<Vec<News>> {
         let mut news = vec![];
         if !take_all(&mut news, most)? && woken.by_input {

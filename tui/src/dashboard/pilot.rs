@@ -1,6 +1,6 @@
 //! The pilot: a thread that gives news to the state, draws it, and does what the state asks for.
-//! It alone touches the terminal while the dashboard is open. It wakes when there are news, and once a second while what is
-//! shown moves with the clock; the dashboard of a run that ended sleeps until a key is pressed.
+//! It alone touches the terminal while the dashboard is open. It wakes for news, and once a second while the view shows
+//! elapsed time. After the run has ended it sleeps until a key is pressed.
 
 use std::fs::File;
 use std::io::{self, Write};

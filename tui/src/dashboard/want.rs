@@ -1,5 +1,5 @@
-//! What the view that is shown needs and the state does not have: tables and records are asked for.
-//! Knows nothing of how they are made or read.
+//! Requests for the tables and records that the current view shows and the state lacks.
+//! Does not know how tables are made or records are read.
 
 use fewbits_engine::graph::TaskId;
 

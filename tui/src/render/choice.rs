@@ -135,7 +135,7 @@ impl Teller<'_> {
         }
     }
 
-    /// Says what a candidate loses or gains against its baseline, and how sure that is.
+    /// Returns a sentence part with the drop or gain against the baseline and its confidence bound.
     fn loss(&self, candidate: &Candidate) -> String {
         let Some(drop) = candidate.report_drop.or(candidate.select_drop) else { return String::new() };
         let (verb, mean) = changed(drop.mean);
@@ -172,7 +172,7 @@ impl Teller<'_> {
         if self.unit().is_empty() {
             return number(loss);
         }
-        // Less than a hundredth of a point is told in two digits, as nothing that is not zero prints as zero.
+        // Below 0.01 points: two significant digits, so that a nonzero drop never prints as zero.
         let digits = if loss == 0.0 { 2 } else { (1.0 - loss.abs().log10().floor()).max(2.0) as usize };
         format!("{loss:.digits$}{}", self.unit())
     }
@@ -193,7 +193,7 @@ impl Teller<'_> {
 /// The verb of a value that is below its baseline.
 const LOSES: &str = "loses";
 
-/// Returns what a candidate does with a drop, and how much.
+/// Returns the verb for a drop and its absolute value.
 fn changed(drop: f64) -> (&'static str, f64) {
     if drop < 0.0 { ("gains", -drop) } else { (LOSES, drop) }
 }

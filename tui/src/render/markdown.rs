@@ -1,4 +1,4 @@
-//! Texts in Markdown (`CommonMark` 0.31, with GitHub's tables): shown as they are, whatever they hold.
+//! Escapes text for Markdown (`CommonMark` 0.31 with GitHub's tables), so that renderers show the text unchanged.
 
 /// Characters that begin markup inside a line, and are escaped wherever they stand.
 const INLINE: [char; 10] = ['\\', '`', '*', '<', '>', '[', ']', '|', '~', '&'];

@@ -92,7 +92,9 @@ impl Digits {
     /// Chooses the digits for numbers up to a size, of which `error`, above zero, is told in two digits.
     fn of(size: f64, error: f64) -> Self {
         let exponent = if PLAIN_WITH_ERROR.contains(&size) { 0 } else { magnitude(size) };
-        Self { exponent, last: magnitude(error) - 1 }
+        // In two digits, 9.97 is 10.
+        let rounded = format!("{error:.1e}").parse().unwrap_or(error);
+        Self { exponent, last: magnitude(rounded) - 1 }
     }
 
     fn write(&self, value: f64) -> String {
@@ -180,6 +182,9 @@ mod tests {
         check(86_250.4, Some(1310.0), "86300 ±1300");
         check(0.0, Some(0.0), "0");
         check(39.0, Some(9.1646), "39.0 ±9.2");
+        check(39.0, Some(9.9701), "39 ±10");
+        check(0.5, Some(0.0996), "0.50 ±0.10");
+        check(0.5, Some(0.000_999_6), "0.5000 ±0.0010");
         check(-0.000_01, Some(0.012), "0.000 ±0.012");
         check(120.0, Some(133.0), "120 ±130");
         check(0.098, Some(0.0), "0.0980");
@@ -192,16 +197,12 @@ mod tests {
 
     #[test]
     fn the_digits_of_a_figure_do_not_depend_on_its_unit() {
-        let digits = |text: &str| {
-            let text = text.split(")e").next().unwrap_or(text);
-            let bare = text.replace(['(', '.'], "");
-            let parts =
-                bare.split(" ±").map(|part| part.trim_start_matches('0').trim_end_matches('0').to_owned());
-            parts.collect::<Vec<_>>()
+        let check = |mean: f64, half: f64, texts: [&str; 3]| {
+            let found = [1e-12, 1.0, 1e12].map(|unit| with_error(mean * unit, half * unit));
+            assert_eq!(found, texts);
         };
-        for (mean, half) in [(0.931_27, 0.003_712), (39.0, 9.1646), (1.23e-5, 4.5e-7), (4.2, 17.0)] {
-            let (one, other) = (with_error(mean, half), with_error(mean * 1e12, half * 1e12));
-            assert_eq!(digits(&one), digits(&other), "{one}, {other}");
-        }
+        check(0.931_27, 0.003_712, ["(9.313 ±0.037)e-13", "0.9313 ±0.0037", "(9.313 ±0.037)e11"]);
+        check(39.0, 9.9701, ["(3.9 ±1.0)e-11", "39 ±10", "(3.9 ±1.0)e13"]);
+        check(4.2, 17.0, ["(0.4 ±1.7)e-11", "4 ±17", "(0.4 ±1.7)e13"]);
     }
 }

@@ -36,6 +36,8 @@ pub struct State {
     shown: Vec<TaskId>,
     /// What the list was made for; it is made again when this changes.
     made_for: Option<(String, Sort, bool, bool, u64)>,
+    /// The version of the run that the list was made of, where the list depends on it.
+    made_at: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,6 +106,12 @@ pub fn selected(app: &App) -> Option<TaskId> {
     app.task.shown.get(app.task.cursor.within(app.task.shown.len())).copied()
 }
 
+/// Returns whether the list was made of earlier news than there are by now.
+#[must_use]
+pub fn is_old(app: &App) -> bool {
+    app.study.as_ref().is_some_and(|study| app.task.made_at.is_some_and(|made| made != study.version))
+}
+
 /// Makes the list again if something it depends on changed.
 pub fn refresh(app: &mut App) {
     let Some(study) = &app.study else { return };
@@ -122,6 +130,7 @@ pub fn refresh(app: &mut App) {
         false => 0,
     };
     let made_for = (state.filter.text.clone(), state.sort, state.reverse, going && living, moment);
+    state.made_at = living.then_some(state.made_at.unwrap_or(study.version));
     if state.made_for.as_ref() == Some(&made_for) {
         return;
     }
@@ -150,6 +159,7 @@ pub fn refresh(app: &mut App) {
     }
     state.shown = shown;
     state.made_for = Some(made_for);
+    state.made_at = living.then_some(study.version);
 }
 
 /// Does what a key asks for.

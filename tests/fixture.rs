@@ -199,7 +199,10 @@ pub fn events(stdout: &str) -> Vec<Json> {
 }
 
 /// Reads the events of a going run up to the first that satisfies `wanted`.
-pub fn wait_for(child: &mut Child, wanted: impl Fn(&Json) -> bool) -> BufReader<std::process::ChildStdout> {
+pub fn wait_for(
+    child: &mut Child,
+    mut wanted: impl FnMut(&Json) -> bool,
+) -> BufReader<std::process::ChildStdout> {
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
     loop {
         let mut line = String::new();

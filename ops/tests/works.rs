@@ -1,17 +1,23 @@
-//! The identity of every work of every experiment in the repository, pinned: op, version and parameters as they enter
-//! preimages. A change here means that stores out there no longer answer for these experiments, so the change must be
+//! The identities of works, pinned: op, version and parameters as they enter preimages, of every variant of the language as
+//! text (`variants.ron`), and of every experiment in the repository as digests. A change here means that stores out there no longer answer for these experiments, so the change must be
 //! meant: then the version is raised for the works whose numbers change, the changelog says so, and
 //! `FEWBITS_BLESS=1` writes the new digests.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fewbits_engine::graph::Graph;
+use fewbits_engine::graph::{Graph, Work};
+use fewbits_engine::schema::{Choice, Schema, Taken};
 use fewbits_ops::StandardOps;
 use fewbits_store::Digest;
 
 /// Tasks of the largest experiment, with room.
 const MOST_TASKS: usize = 1_000_000;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
+}
 
 fn experiments() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments");
@@ -20,16 +26,21 @@ fn experiments() -> Vec<PathBuf> {
     files
 }
 
-/// Returns a line per node of an experiment: file, node, number of works, digest of their identities.
-fn lines(file: &Path) -> String {
+/// Returns the graph of an experiment.
+fn graph(file: &Path) -> Graph<StandardOps> {
     let text = fs::read_to_string(file).unwrap();
-    let ops = StandardOps::new(PathBuf::new(), PathBuf::new());
-    let graph = Graph::read(&text, &ops, MOST_TASKS).unwrap();
+    Graph::read(&text, &StandardOps::new(PathBuf::new(), PathBuf::new()), MOST_TASKS).unwrap()
+}
+
+fn identity(work: &Work<StandardOps>) -> String {
+    format!("{} {} {} {:?}\n", work.name, work.version, work.params, work.reads)
+}
+
+/// Returns a line per node of an experiment: file, node, number of works, digest of their identities.
+fn digests(file: &Path) -> String {
+    let graph = graph(file);
     let mut lines = String::new();
     for (node, step) in graph.experiment.nodes.iter().zip(&graph.steps) {
-        let identity = |work: &fewbits_engine::graph::Work<StandardOps>| {
-            format!("{} {} {} {:?}\n", work.name, work.version, work.params, work.reads)
-        };
         let all: String = step.works.iter().map(identity).collect();
         let name = file.file_stem().unwrap().to_string_lossy();
         lines +=
@@ -38,13 +49,50 @@ fn lines(file: &Path) -> String {
     lines
 }
 
+/// Compares a text with a file of this folder, and writes the file if asked to.
+fn check(found: &str, file: &str) {
+    let file = folder().join(file);
+    if std::env::var_os("FEWBITS_BLESS").is_some() {
+        fs::write(&file, found).unwrap();
+    }
+    let expected = fs::read_to_string(&file).unwrap();
+    for (found, expected) in found.lines().zip(expected.lines()) {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(found.lines().count(), expected.lines().count());
+}
+
 #[test]
 fn works_of_the_experiments_are_pinned() {
-    let found: String = experiments().iter().map(|file| lines(file)).collect();
-    let pinned = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/works.txt");
-    if std::env::var_os("FEWBITS_BLESS").is_some() {
-        fs::write(&pinned, &found).unwrap();
+    let found: String = experiments().iter().map(|file| digests(file)).collect();
+    check(&found, "works.txt");
+}
+
+#[test]
+fn works_of_every_variant_are_pinned() {
+    let graph = graph(&folder().join("variants.ron"));
+    let nodes = graph.experiment.nodes.iter().zip(&graph.steps);
+    let lines = nodes.flat_map(|(node, step)| {
+        step.works.iter().map(|work| format!("{} {}", node.name, identity(work))).collect::<Vec<_>>()
+    });
+    check(&lines.collect::<String>(), "variants.txt");
+}
+
+/// A variant or a field that is added to the language is added to `variants.ron`, too.
+#[test]
+fn every_variant_and_field_of_the_language_is_among_them() {
+    let text = fs::read_to_string(folder().join("variants.ron")).unwrap();
+    let words: BTreeSet<&str> = text.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
+    let schema = Schema::of(&StandardOps::new(PathBuf::new(), PathBuf::new()));
+    // Tables and names enter no preimage.
+    let enters = |choice: &&Choice| choice.what != "a kind of table" && choice.what != "an experiment";
+    for variant in schema.choices.iter().filter(enters).flat_map(|choice| &choice.variants) {
+        assert!(words.contains(&*variant.name), "{}", variant.name);
+        // Fields that stand alone in their variant are written without a name.
+        for field in variant.fields.iter().filter(|_| variant.fields.len() > 1) {
+            assert!(words.contains(field.name), "{} of {}", field.name, variant.name);
+            let Taken::Name(names) = &field.value else { continue };
+            assert!(names.iter().all(|name| words.contains(&**name)), "{} of {}", field.name, variant.name);
+        }
     }
-    let expected = fs::read_to_string(&pinned).unwrap();
-    assert_eq!(found, expected);
 }

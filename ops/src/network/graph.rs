@@ -326,6 +326,26 @@ mod tests {
         assert_eq!(bare.to_string(), "network: it has no parameters to train");
     }
 
+    /// The JSON of models in stores: every layer with every field.
+    #[test]
+    fn the_stored_form_of_every_layer_is_pinned() {
+        let text = concat!(
+            r#"{"classes":10,"input":[1,12,12],"layers":["#,
+            r#"{"bias":false,"dilation":2,"groups":1,"inputs":["input"],"kernel":3,"name":"first","op":"conv","out":4,"padding":1,"stride":2},"#,
+            r#"{"eps":0.001,"inputs":["first"],"momentum":0.5,"name":"norm","op":"batch_norm"},"#,
+            r#"{"inputs":["norm"],"name":"affine1","op":"affine"},"#,
+            r#"{"inputs":["affine1"],"name":"relu1","op":"relu"},"#,
+            r#"{"inputs":["relu1"],"name":"maxpool1","op":"max_pool","size":2,"stride":1},"#,
+            r#"{"inputs":["maxpool1"],"name":"flatten1","op":"flatten"},"#,
+            r#"{"inputs":["flatten1"],"name":"dropout1","op":"dropout","p":0.125},"#,
+            r#"{"bias":true,"inputs":["dropout1"],"name":"last","op":"linear","out":10}]}"#
+        );
+        let graph = Graph::from_json(text).unwrap();
+        assert_eq!(graph.to_json().unwrap(), text);
+        let kinds = graph.layers.iter().map(|layer| layer.op.kind()).collect::<Vec<_>>();
+        assert_eq!(kinds, ["conv", "batchnorm", "affine", "relu", "maxpool", "flatten", "dropout", "linear"]);
+    }
+
     #[test]
     fn foreign_json_is_refused() {
         let graph = layers(vec![LayerSpec::Flatten, LayerSpec::linear(10)]).unwrap();

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fewbits_engine::event::Summary;
-use fewbits_engine::graph::Graph;
-use fewbits_engine::plan::{Planner, State};
+use fewbits_engine::graph::TaskGraph;
+use fewbits_engine::plan::{Planner, TaskState};
 use fewbits_engine::run::coordinator::{Settings, run};
 use fewbits_engine::run::halt::Halt;
 use fewbits_engine::table::results::Results;
@@ -36,7 +36,7 @@ fn experiment(tasks: usize) -> String {
 }
 
 /// Runs all that is not done; returns how it ended and the seconds it took.
-fn run_all(graph: &Arc<Graph<Arithmetic>>, ops: &Arc<Arithmetic>, store: &Arc<Store>) -> (Summary, f64) {
+fn run_all(graph: &Arc<TaskGraph<Arithmetic>>, ops: &Arc<Arithmetic>, store: &Arc<Store>) -> (Summary, f64) {
     let start = Instant::now();
     let (events, mut told) = mpsc::unbounded_channel();
     let settings = Settings { jobs: 2, threads: 2, fail_fast: false };
@@ -60,10 +60,10 @@ fn nearest(tasks: usize, ops: &Arithmetic, store: &Store) -> f64 {
         }})"#,
         tasks / 100
     );
-    let graph = Graph::read(&text, ops, usize::MAX).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let graph = TaskGraph::read(&text, ops, usize::MAX).unwrap_or_else(|faults| panic!("{faults:?}"));
     let planner = Planner::new(&graph, ops, store);
     let plan = planner.plan().expect("a plan");
-    let task = graph.tasks().find(|task| plan.of(*task).state == State::Run).expect("a task");
+    let task = graph.tasks().find(|task| plan.of(*task).state == TaskState::Run).expect("a task");
     let explainer = Explainer::new(&graph, &plan, &planner, ops, store);
     let start = Instant::now();
     let reason = explainer.closest_reason(task).expect("a reason");
@@ -78,7 +78,7 @@ fn measure(tasks: usize) {
     let store = Arc::new(Store::open_writer(&root).expect("a store"));
     let text = experiment(tasks);
     let start = Instant::now();
-    let graph = Graph::read(&text, &*ops, usize::MAX).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let graph = TaskGraph::read(&text, &*ops, usize::MAX).unwrap_or_else(|faults| panic!("{faults:?}"));
     let (graph, read) = (Arc::new(graph), start.elapsed().as_secs_f64());
     let (summary, cold) = run_all(&graph, &ops, &store);
     assert_eq!((summary.ran, summary.tasks), (graph.len(), graph.len()));

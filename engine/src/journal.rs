@@ -8,16 +8,16 @@ use fewbits_store::{Digest, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
-use crate::graph::{Graph, TaskId};
+use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
-use crate::plan::{Plan, State};
+use crate::plan::{Plan, TaskState};
 
 /// The digests of the files that tasks read, by the task's name with its axes sorted, then by the source's name.
-pub type Sources = BTreeMap<String, BTreeMap<String, Digest>>;
+pub type SourceDigests = BTreeMap<String, BTreeMap<String, Digest>>;
 
 /// The first line of a run's journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
+pub struct RunHeader {
     /// The experiment's name.
     pub experiment: String,
     /// The experiment's text.
@@ -33,12 +33,12 @@ pub struct Header {
     pub cached: Vec<Range<u32>>,
     /// What the files that are read held then, so that the run can be planned again when they hold something else.
     #[serde(default)]
-    pub sources: Sources,
+    pub sources: SourceDigests,
 }
 
 /// Every further line: an event, and the seconds since the run began.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Stamped {
+pub struct LoggedEvent {
     /// Seconds since the run began.
     #[serde(default)]
     pub at: f64,
@@ -47,7 +47,7 @@ pub struct Stamped {
     pub event: Event,
 }
 
-impl Header {
+impl RunHeader {
     /// Reads the header of a run; none where the run's journal has no beginning.
     pub fn read(store: &Store, run: &str) -> Result<Option<Self>, StoreError> {
         let line = store.open_run(run)?.next_line()?;
@@ -56,7 +56,7 @@ impl Header {
 
     /// Finds the newest run of an experiment, which `why` compares it with: of the same file, else of the same name, as the
     /// file may have been moved. A journal of an earlier version does not tell its file, and counts as one of any file.
-    pub fn newest<O: Ops>(store: &Store, graph: &Graph<O>) -> Result<Option<(String, Self)>, StoreError> {
+    pub fn newest<O: Ops>(store: &Store, graph: &TaskGraph<O>) -> Result<Option<(String, Self)>, StoreError> {
         let mut namesake = None;
         for run in store.runs()?.into_iter().rev() {
             // Another process may have deleted the run meanwhile.
@@ -74,8 +74,8 @@ impl Header {
 
     /// Says what a run sets out from.
     #[must_use]
-    pub fn new<O: Ops>(graph: &Graph<O>, plan: &Plan, jobs: usize, sources: Sources) -> Self {
-        let cached = graph.tasks().filter(|task| plan.of(*task).state == State::Cached);
+    pub fn new<O: Ops>(graph: &TaskGraph<O>, plan: &Plan, jobs: usize, sources: SourceDigests) -> Self {
+        let cached = graph.tasks().filter(|task| plan.of(*task).state == TaskState::Cached);
         Self {
             experiment: graph.experiment.name.clone(),
             text: graph.text.clone(),
@@ -114,25 +114,25 @@ mod tests {
     #[test]
     fn a_line_is_an_event_with_a_time() {
         let line = r#"{"at":1.5,"event":"rebuilt","task":"net","seconds":0.5}"#;
-        let stamped = Stamped { at: 1.5, event: Event::Rebuilt { task: "net".into(), seconds: 0.5 } };
-        assert_eq!(serde_json::from_str::<Stamped>(line).unwrap(), stamped);
+        let stamped = LoggedEvent { at: 1.5, event: Event::Rebuilt { task: "net".into(), seconds: 0.5 } };
+        assert_eq!(serde_json::from_str::<LoggedEvent>(line).unwrap(), stamped);
         assert_eq!(serde_json::to_string(&stamped).unwrap(), line);
         // Numbers that are not finite come back, and those of earlier journals, which have null, are left out.
         let metrics = BTreeMap::from([("a".to_owned(), f64::NEG_INFINITY), ("b".to_owned(), 0.5)]);
         let event = Event::Progressed { task: "net".into(), done: 1, total: 2, metrics };
-        let line = serde_json::to_string(&Stamped { at: 0.5, event: event.clone() }).unwrap();
+        let line = serde_json::to_string(&LoggedEvent { at: 0.5, event: event.clone() }).unwrap();
         assert!(line.contains(r#""metrics":{"a":"-Infinity","b":0.5}"#), "{line}");
-        assert_eq!(serde_json::from_str::<Stamped>(&line).unwrap().event, event);
+        assert_eq!(serde_json::from_str::<LoggedEvent>(&line).unwrap().event, event);
         let old = line.replace(r#""-Infinity""#, "null");
-        let read = serde_json::from_str::<Stamped>(&old).unwrap().event;
+        let read = serde_json::from_str::<LoggedEvent>(&old).unwrap().event;
         assert!(matches!(read, Event::Progressed { metrics, .. } if metrics.len() == 1));
-        let computed = Stamped { at: 2.0, event: Event::Computed { task: "net".into() } };
+        let computed = LoggedEvent { at: 2.0, event: Event::Computed { task: "net".into() } };
         let line_of_it = r#"{"at":2.0,"event":"computed","task":"net"}"#;
-        assert_eq!(serde_json::from_str::<Stamped>(line_of_it).unwrap(), computed);
-        assert!(serde_json::from_str::<Stamped>(r#"{"at":2.0,"event":"of a later version"}"#).is_err());
+        assert_eq!(serde_json::from_str::<LoggedEvent>(line_of_it).unwrap(), computed);
+        assert!(serde_json::from_str::<LoggedEvent>(r#"{"at":2.0,"event":"of a later version"}"#).is_err());
         // Journals of the first version had no times.
         let line = serde_json::to_string(&stamped).unwrap();
         let old = line.replace(r#""at":1.5,"#, "");
-        assert_eq!(serde_json::from_str::<Stamped>(&old).unwrap().event, stamped.event);
+        assert_eq!(serde_json::from_str::<LoggedEvent>(&old).unwrap().event, stamped.event);
     }
 }

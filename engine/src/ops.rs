@@ -14,7 +14,7 @@ use crate::text::read::Fields;
 
 /// One kind of node: what a file may call it, and how it is wired.
 #[derive(Debug)]
-pub struct Kind {
+pub struct NodeKind {
     /// The variant's name in the file: `Train`.
     pub name: &'static str,
     /// Its inputs: the field that names the node, and the type of artifact that must come from it.
@@ -65,16 +65,16 @@ pub struct Identity {
 
 /// Something outside the experiment that a task reads.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct TaskSource {
     /// Its name in the preimage.
     pub name: String,
     /// Where its content comes from.
-    pub content: Content,
+    pub content: SourceContent,
 }
 
 /// The content of a source.
 #[derive(Clone, Debug)]
-pub enum Content {
+pub enum SourceContent {
     /// Part of the program.
     Embedded(Digest),
     /// A file.
@@ -138,12 +138,12 @@ pub trait Ops: Send + Sync + 'static {
     type Artifact: Send + Sync + 'static;
 
     /// Returns the kinds of nodes there are.
-    fn kinds(&self) -> &'static [Kind];
+    fn kinds(&self) -> &'static [NodeKind];
 
     /// Reads the parameters of a node of this kind; the engine has taken the inputs and `keep` already.
     fn read(&self, kind: &str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Self::Op>;
 
-    /// Checks an op against what is known of its inputs (in the order of [`Kind::inputs`]) and returns what is
+    /// Checks an op against what is known of its inputs (in the order of [`NodeKind::inputs`]) and returns what is
     /// known of its artifact.
     fn port(&self, op: &Self::Op, inputs: &[&Self::Port]) -> Result<Self::Port, Misfit>;
 
@@ -155,7 +155,7 @@ pub trait Ops: Send + Sync + 'static {
     fn reads(&self, op: &Self::Op) -> Vec<(usize, &'static str)>;
 
     /// Returns what the op reads from outside the experiment.
-    fn sources(&self, op: &Self::Op) -> Result<Vec<Source>, OpError>;
+    fn sources(&self, op: &Self::Op) -> Result<Vec<TaskSource>, OpError>;
 
     /// Does the work. Called on a thread of the executor, inside its rayon pool.
     fn run(

@@ -9,9 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use fewbits_store::{Digest, Hit, Key, KeyMap, SourceState, Stat, Store, StoreError};
 use rayon::prelude::*;
 
-use crate::graph::{ENOUGH, Graph, TaskId, Work};
+use crate::graph::{ENOUGH, ResolvedOp, TaskGraph, TaskId};
 use crate::journal;
-use crate::ops::{Content, OpError, Ops};
+use crate::ops::{OpError, Ops, SourceContent};
 use crate::parts::Parts;
 use crate::preimage::preimage;
 
@@ -22,7 +22,7 @@ const CHECKED: usize = 2048;
 #[derive(Clone, Debug)]
 pub struct Planned {
     /// What will happen to it.
-    pub state: State,
+    pub state: TaskState,
     /// Its key, once its inputs are known.
     pub key: Option<Key>,
     /// Its artifact's parts, once its result is known.
@@ -31,7 +31,7 @@ pub struct Planned {
 
 /// What will happen to a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum TaskState {
     /// Its result is in the store.
     Cached,
     /// Another task has the same key and will run; this one takes its result.
@@ -80,9 +80,9 @@ impl Plan {
         for task in tasks {
             counts.tasks += 1;
             match self.of(task).state {
-                State::Cached => counts.cached += 1,
-                State::Run | State::Lost | State::Missing(_) => counts.run += 1,
-                State::Waiting | State::SameAs(_) => counts.waiting += 1,
+                TaskState::Cached => counts.cached += 1,
+                TaskState::Run | TaskState::Lost | TaskState::Missing(_) => counts.run += 1,
+                TaskState::Waiting | TaskState::SameAs(_) => counts.waiting += 1,
             }
         }
         counts
@@ -91,33 +91,33 @@ impl Plan {
 
 /// Finds the state of tasks.
 pub struct Planner<'p, O: Ops> {
-    graph: &'p Graph<O>,
+    graph: &'p TaskGraph<O>,
     ops: &'p O,
     store: &'p Store,
     /// What source files held in an earlier run; asked before the files.
-    remembered: journal::Sources,
+    remembered: journal::SourceDigests,
     /// Digests of source files read in this invocation, and sentences about files that are gone.
-    sources: Mutex<Sources>,
+    sources: Mutex<SourceCache>,
 }
 
 #[derive(Default)]
-struct Sources {
+struct SourceCache {
     digests: HashMap<PathBuf, Result<Digest, String>>,
     notes: Vec<String>,
 }
 
 impl<'p, O: Ops> Planner<'p, O> {
     /// Makes a planner.
-    pub fn new(graph: &'p Graph<O>, ops: &'p O, store: &'p Store) -> Self {
-        Self::remembering(graph, ops, store, journal::Sources::new())
+    pub fn new(graph: &'p TaskGraph<O>, ops: &'p O, store: &'p Store) -> Self {
+        Self::remembering(graph, ops, store, journal::SourceDigests::new())
     }
 
     /// Makes a planner of an earlier run, for which source files hold what they held then.
     pub fn remembering(
-        graph: &'p Graph<O>,
+        graph: &'p TaskGraph<O>,
         ops: &'p O,
         store: &'p Store,
-        remembered: journal::Sources,
+        remembered: journal::SourceDigests,
     ) -> Self {
         Self { graph, ops, store, remembered, sources: Mutex::default() }
     }
@@ -127,7 +127,7 @@ impl<'p, O: Ops> Planner<'p, O> {
     pub fn checked_plan(&self) -> Result<Plan, StoreError> {
         loop {
             let plan = self.plan()?;
-            let cached = plan.tasks.iter().filter(|planned| planned.state == State::Cached);
+            let cached = plan.tasks.iter().filter(|planned| planned.state == TaskState::Cached);
             let keys: Vec<Key> = cached.filter_map(|planned| planned.key).collect();
             let sound = keys.par_chunks(CHECKED).map(|keys| self.store.sound(keys));
             let sound: Vec<Vec<bool>> = sound.collect::<Result<_, _>>()?;
@@ -141,7 +141,7 @@ impl<'p, O: Ops> Planner<'p, O> {
     /// Plans all tasks by the headers of records.
     pub fn plan(&self) -> Result<Plan, StoreError> {
         self.store.expect(self.graph.len())?;
-        let unknown = Planned { state: State::Waiting, key: None, parts: None };
+        let unknown = Planned { state: TaskState::Waiting, key: None, parts: None };
         let mut plan = Plan { tasks: vec![unknown; self.graph.len()] };
         let mut first_with: KeyMap<TaskId> = KeyMap::default();
         for &node in &self.graph.order {
@@ -149,10 +149,10 @@ impl<'p, O: Ops> Planner<'p, O> {
             let parts = |input: TaskId| plan.of(input).parts.as_ref();
             let keyed = |task: &TaskId| match self.preimage(*task, parts)? {
                 Preimage::Known(text) => Ok(Ok(Key::derive(&text))),
-                Preimage::Waiting => Ok(Err(State::Waiting)),
-                Preimage::Missing(what) => Ok(Err(State::Missing(what))),
+                Preimage::Waiting => Ok(Err(TaskState::Waiting)),
+                Preimage::Missing(what) => Ok(Err(TaskState::Missing(what))),
             };
-            let keys: Vec<Result<Key, State>> =
+            let keys: Vec<Result<Key, TaskState>> =
                 tasks.par_iter().with_min_len(ENOUGH).map(keyed).collect::<Result<_, StoreError>>()?;
             let known: Vec<Key> = keys.iter().filter_map(|key| key.as_ref().ok().copied()).collect();
             let mut hits = self.store.lookup(&known)?.into_iter();
@@ -169,7 +169,7 @@ impl<'p, O: Ops> Planner<'p, O> {
                 if let (Some(key), None) = (planned.key, &planned.parts) {
                     let first = *first_with.entry(key).or_insert(task);
                     if first != task {
-                        planned.state = State::SameAs(first);
+                        planned.state = TaskState::SameAs(first);
                     }
                 }
                 plan.tasks[task.index()] = planned;
@@ -186,9 +186,9 @@ impl<'p, O: Ops> Planner<'p, O> {
     ) -> Result<Planned, StoreError> {
         let key = match self.preimage(task, parts)? {
             Preimage::Known(text) => Key::derive(&text),
-            Preimage::Waiting => return Ok(Planned { state: State::Waiting, key: None, parts: None }),
+            Preimage::Waiting => return Ok(Planned { state: TaskState::Waiting, key: None, parts: None }),
             Preimage::Missing(what) => {
-                return Ok(Planned { state: State::Missing(what), key: None, parts: None });
+                return Ok(Planned { state: TaskState::Missing(what), key: None, parts: None });
             }
         };
         let hit = self.store.lookup(&[key])?.into_iter().next().flatten();
@@ -219,8 +219,8 @@ impl<'p, O: Ops> Planner<'p, O> {
         };
         for source in sources {
             let digest = match source.content {
-                Content::Embedded(digest) => digest,
-                Content::File { path, missing } => match self.remembered(task, &source.name) {
+                SourceContent::Embedded(digest) => digest,
+                SourceContent::File { path, missing } => match self.remembered(task, &source.name) {
                     Some(digest) => digest,
                     None => match self.file(&path, &missing)? {
                         Ok(digest) => digest,
@@ -234,16 +234,16 @@ impl<'p, O: Ops> Planner<'p, O> {
     }
 
     /// Returns what the source files of all tasks hold, as far as they are there.
-    pub fn sources(&self) -> Result<journal::Sources, StoreError> {
-        let mut all = journal::Sources::new();
+    pub fn sources(&self) -> Result<journal::SourceDigests, StoreError> {
+        let mut all = journal::SourceDigests::new();
         for (node, step) in self.graph.steps.iter().enumerate() {
-            let of = |work: &Work<O>| self.ops.sources(&work.op).unwrap_or_default();
+            let of = |work: &ResolvedOp<O>| self.ops.sources(&work.op).unwrap_or_default();
             if step.works.iter().all(|work| of(work).is_empty()) {
                 continue;
             }
             for task in self.graph.tasks_of(node) {
                 for source in of(self.graph.work(task)) {
-                    let Content::File { path, missing } = source.content else { continue };
+                    let SourceContent::File { path, missing } = source.content else { continue };
                     if let Ok(digest) = self.file(&path, &missing)? {
                         all.entry(self.graph.sorted_name(task)).or_default().insert(source.name, digest);
                     }
@@ -267,7 +267,7 @@ impl<'p, O: Ops> Planner<'p, O> {
 
     fn judge(&self, task: TaskId, key: Key, hit: Option<Hit>) -> Result<Planned, StoreError> {
         let run = |state| Ok(Planned { state, key: Some(key), parts: None });
-        let Some(hit) = hit else { return run(State::Run) };
+        let Some(hit) = hit else { return run(TaskState::Run) };
         let (node, _) = self.graph.place(task);
         let node = &self.graph.experiment.nodes[node];
         let parts = match (hit.part, node.kind.parts) {
@@ -275,13 +275,13 @@ impl<'p, O: Ops> Planner<'p, O> {
             (None, []) => Parts::default(),
             _ => match self.store.record(&key)? {
                 Some(record) => Parts::of(node.kind.parts, &record.parts),
-                None => return run(State::Run),
+                None => return run(TaskState::Run),
             },
         };
         if node.keep && !(hit.kept && parts.iter().all(|(_, digest)| self.store.has_object(digest))) {
-            return run(State::Lost);
+            return run(TaskState::Lost);
         }
-        Ok(Planned { state: State::Cached, key: Some(key), parts: Some(parts) })
+        Ok(Planned { state: TaskState::Cached, key: Some(key), parts: Some(parts) })
     }
 
     /// Returns the digest of a source file: remembered while the file is unchanged, else of its content. The inner

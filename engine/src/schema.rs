@@ -12,34 +12,34 @@ use crate::spec::node::open;
 use crate::spec::scope::Scope;
 use crate::text::fault::{Faults, Span};
 use crate::text::note::{Asked, Need, Note};
-use crate::text::value::{self, Kind, Struct, Value};
+use crate::text::value::{self, Struct, Value, ValueKind};
 
 /// The language: what can be written where.
 #[derive(Debug, Serialize)]
 pub struct Schema {
     /// What there is to choose from, outer choices before those within.
-    pub choices: Vec<Choice>,
+    pub choices: Vec<ChoiceSchema>,
 }
 
 /// A choice of variants: what an op or a format can be.
 #[derive(Debug, PartialEq, Serialize)]
-pub struct Choice {
+pub struct ChoiceSchema {
     /// What is chosen, with its article: `a format`.
     pub what: String,
     /// What is written, where it is no variant; else empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub words: String,
     /// The variants.
-    pub variants: Vec<Variant>,
+    pub variants: Vec<VariantSchema>,
 }
 
 /// A name with its fields.
 #[derive(Debug, PartialEq, Serialize)]
-pub struct Variant {
+pub struct VariantSchema {
     /// The name.
     pub name: String,
     /// Its fields, in the order read: a value without a name is the first.
-    pub fields: Vec<Field>,
+    pub fields: Vec<FieldSchema>,
     /// The metrics that it may record, if it is a node's.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub metrics: &'static [&'static str],
@@ -47,11 +47,11 @@ pub struct Variant {
 
 /// A field of a variant.
 #[derive(Debug, PartialEq, Serialize)]
-pub struct Field {
+pub struct FieldSchema {
     /// Its name.
     pub name: &'static str,
     /// What its value is.
-    pub value: Taken,
+    pub value: ValueSchema,
     /// What its value must be besides: `above 0`; empty if nothing.
     pub must: String,
     /// What holds where it is not given.
@@ -61,7 +61,7 @@ pub struct Field {
 /// What a place takes.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Taken {
+pub enum ValueSchema {
     /// What these words say.
     Words(String),
     /// One of these names, which have no fields.
@@ -69,11 +69,11 @@ pub enum Taken {
     /// One of the choice that these words name.
     Choice(String),
     /// A list of such.
-    List(Box<Taken>),
+    List(Box<ValueSchema>),
 }
 
 /// A place in a value that is read as a whole.
-struct Place<'r> {
+struct SchemaPosition<'r> {
     /// How many places are around it: what marks it in the notes.
     depth: usize,
     /// Reads the whole with this value at the place.
@@ -86,12 +86,15 @@ impl Schema {
         let kinds = ops.kinds();
         let mut schema = Self { choices: vec![] };
         let read = |value, faults: &mut Faults| drop(Experiment::of(&value, kinds, faults));
-        let fields = schema.fields(&Place { depth: 0, read: &read }, "Experiment");
-        schema.add("an experiment", vec![Variant { name: "Experiment".to_owned(), fields, metrics: &[] }]);
+        let fields = schema.fields(&SchemaPosition { depth: 0, read: &read }, "Experiment");
+        schema.add(
+            "an experiment",
+            vec![VariantSchema { name: "Experiment".to_owned(), fields, metrics: &[] }],
+        );
         let read = |value: Value, faults: &mut Faults| drop(Axis::read("axis", value.span, &value, faults));
-        let words = schema.taken(&Place { depth: 0, read: &read }).to_string();
-        schema.choices.push(Choice { what: "an axis".to_owned(), words, variants: vec![] });
-        schema.taken(&Place {
+        let words = schema.taken(&SchemaPosition { depth: 0, read: &read }).to_string();
+        schema.choices.push(ChoiceSchema { what: "an axis".to_owned(), words, variants: vec![] });
+        schema.taken(&SchemaPosition {
             depth: 0,
             read: &|value, faults| {
                 if let Some(mut node) = open(&value, kinds, faults) {
@@ -102,7 +105,7 @@ impl Schema {
         });
         let scope = Scope { axes: &[], nodes: &[] };
         let read = |value: Value, faults: &mut Faults| drop(scope.read("table", value.span, &value, faults));
-        schema.taken(&Place { depth: 0, read: &read });
+        schema.taken(&SchemaPosition { depth: 0, read: &read });
         for variant in schema.choices.iter_mut().flat_map(|choice| &mut choice.variants) {
             let kind = kinds.iter().find(|kind| kind.name == variant.name);
             variant.metrics = kind.map_or(&[], |kind| kind.metrics);
@@ -113,7 +116,7 @@ impl Schema {
     /// Returns every name in it: of choices without their article, variants and fields, each once.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.choices.iter().map(Choice::noun).collect();
+        let mut names: Vec<&str> = self.choices.iter().map(ChoiceSchema::noun).collect();
         let variants = || self.choices.iter().flat_map(|choice| &choice.variants);
         names.extend(variants().map(|variant| &*variant.name));
         names.extend(variants().flat_map(|variant| &variant.fields).map(|field| field.name));
@@ -134,38 +137,40 @@ impl Schema {
         self.choices.retain(|choice| choice.noun() == name || !choice.variants.is_empty());
     }
 
-    fn add(&mut self, what: &str, variants: Vec<Variant>) {
-        self.choices.push(Choice { what: what.to_owned(), words: String::new(), variants });
+    fn add(&mut self, what: &str, variants: Vec<VariantSchema>) {
+        self.choices.push(ChoiceSchema { what: what.to_owned(), words: String::new(), variants });
     }
 
     /// Finds out what a place takes.
-    fn taken(&mut self, place: &Place<'_>) -> Taken {
-        let faults = place.look(Kind::Unreadable);
+    fn taken(&mut self, place: &SchemaPosition<'_>) -> ValueSchema {
+        let faults = place.look(ValueKind::Unreadable);
         match faults.notes(place.span()).next() {
             Some(Note::Expected { what, variants }) if !variants.is_empty() => {
                 self.choice(place, what, variants)
             }
             Some(Note::Expected { what, .. }) if what == "a list" => {
                 let read = |item, faults: &mut Faults| {
-                    (place.read)(place.value(Kind::List(vec![item])), faults);
+                    (place.read)(place.value(ValueKind::List(vec![item])), faults);
                 };
-                Taken::List(Box::new(self.taken(&Place { depth: place.depth + 1, read: &read })))
+                ValueSchema::List(Box::new(
+                    self.taken(&SchemaPosition { depth: place.depth + 1, read: &read }),
+                ))
             }
-            Some(Note::Expected { what, .. }) => Taken::Words(what.clone()),
-            Some(Note::Fields(_)) | None => Taken::Words("a value".to_owned()),
+            Some(Note::Expected { what, .. }) => ValueSchema::Words(what.clone()),
+            Some(Note::Fields(_)) | None => ValueSchema::Words("a value".to_owned()),
         }
     }
 
-    fn choice(&mut self, place: &Place<'_>, what: &str, names: &[String]) -> Taken {
-        let is_it = |choice: &Choice| {
+    fn choice(&mut self, place: &SchemaPosition<'_>, what: &str, names: &[String]) -> ValueSchema {
+        let is_it = |choice: &ChoiceSchema| {
             choice.what == what && choice.variants.iter().map(|variant| &variant.name).eq(names)
         };
         if self.choices.iter().any(is_it) {
-            return Taken::Choice(what.to_owned());
+            return ValueSchema::Choice(what.to_owned());
         }
         // It stands there before its variants are looked at: they may have it within.
         let at = self.choices.len();
-        let variant = |name: &String| Variant { name: name.clone(), fields: vec![], metrics: &[] };
+        let variant = |name: &String| VariantSchema { name: name.clone(), fields: vec![], metrics: &[] };
         self.add(what, names.iter().map(variant).collect());
         for (number, name) in names.iter().enumerate() {
             let fields = self.fields(place, name);
@@ -173,33 +178,39 @@ impl Schema {
         }
         if self.choices[at].variants.iter().all(|variant| variant.fields.is_empty()) {
             self.choices.remove(at);
-            return Taken::Name(names.to_vec());
+            return ValueSchema::Name(names.to_vec());
         }
-        Taken::Choice(what.to_owned())
+        ValueSchema::Choice(what.to_owned())
     }
 
     /// Finds out the fields of a variant at a place.
-    fn fields(&mut self, place: &Place<'_>, name: &str) -> Vec<Field> {
+    fn fields(&mut self, place: &SchemaPosition<'_>, name: &str) -> Vec<FieldSchema> {
         let asked = place.asked(&place.look(variant(name, vec![])));
         asked.into_iter().map(|asked| self.field(place, name, asked)).collect()
     }
 
     /// Finds out what a field takes. What holds without it was said where it was not given; what it must be may be said
     /// only where it is.
-    fn field(&mut self, place: &Place<'_>, owner: &str, Asked { name, need, must }: Asked) -> Field {
+    fn field(
+        &mut self,
+        place: &SchemaPosition<'_>,
+        owner: &str,
+        Asked { name, need, must }: Asked,
+    ) -> FieldSchema {
         let read = |value, faults: &mut Faults| {
-            let field = value::Field { name: name.into(), span: Span::default(), value };
+            let field = value::NamedValue { name: name.into(), span: Span::default(), value };
             (place.read)(place.value(variant(owner, vec![field])), faults);
         };
-        let within = Place { depth: place.depth + 1, read: &read };
-        let given = place.asked(&within.look(Kind::Unreadable)).into_iter().find(|asked| asked.name == name);
+        let within = SchemaPosition { depth: place.depth + 1, read: &read };
+        let given =
+            place.asked(&within.look(ValueKind::Unreadable)).into_iter().find(|asked| asked.name == name);
         let must = if must.is_empty() { given.map_or(must, |asked| asked.must) } else { must };
         debug_assert!(within.takes(&need), "{owner}.{name}: {need:?} is not written as it is read");
-        Field { name, value: self.taken(&within), must, need }
+        FieldSchema { name, value: self.taken(&within), must, need }
     }
 }
 
-impl Choice {
+impl ChoiceSchema {
     /// Returns what is chosen without its article: `format`.
     #[must_use]
     pub fn noun(&self) -> &str {
@@ -207,17 +218,17 @@ impl Choice {
     }
 }
 
-impl Place<'_> {
+impl SchemaPosition<'_> {
     fn span(&self) -> Span {
         Span { start: self.depth, end: self.depth }
     }
 
-    fn value(&self, kind: Kind) -> Value {
+    fn value(&self, kind: ValueKind) -> Value {
         Value { span: self.span(), kind }
     }
 
     /// Has the whole read with this at the place.
-    fn look(&self, kind: Kind) -> Faults {
+    fn look(&self, kind: ValueKind) -> Faults {
         let mut faults = Faults::noting();
         (self.read)(self.value(kind), &mut faults);
         faults
@@ -238,16 +249,16 @@ impl Place<'_> {
         let mut faults = Faults::default();
         let value = Value::parse(text, &mut faults);
         let messages = |faults: Faults| faults.into_sorted().into_iter().map(|fault| fault.message);
-        let without: Vec<String> = messages(self.look(Kind::Unreadable)).collect();
+        let without: Vec<String> = messages(self.look(ValueKind::Unreadable)).collect();
         faults.is_empty() && messages(self.look(value.kind)).all(|message| without.contains(&message))
     }
 }
 
-fn variant(name: &str, fields: Vec<value::Field>) -> Kind {
-    Kind::Struct(Struct { name: Some(name.into()), positional: vec![], fields })
+fn variant(name: &str, fields: Vec<value::NamedValue>) -> ValueKind {
+    ValueKind::Struct(Struct { name: Some(name.into()), positional: vec![], fields })
 }
 
-impl fmt::Display for Taken {
+impl fmt::Display for ValueSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Words(words) | Self::Choice(words) => f.write_str(words),

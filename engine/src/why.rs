@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use fewbits_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
-use crate::graph::{Graph, TaskId};
-use crate::journal::Header;
+use crate::graph::{TaskGraph, TaskId};
+use crate::journal::RunHeader;
 use crate::nearest::Nearest;
 use crate::ops::Ops;
-use crate::plan::{Plan, Planner, Preimage, State};
+use crate::plan::{Plan, Planner, Preimage, TaskState};
 use crate::preimage::{Change, changes};
 
 /// Why a task runs or does not.
@@ -56,7 +56,7 @@ pub struct History {
 
 /// Explains the states of a plan.
 pub struct Explainer<'e, O: Ops> {
-    graph: &'e Graph<O>,
+    graph: &'e TaskGraph<O>,
     plan: &'e Plan,
     planner: &'e Planner<'e, O>,
     store: &'e Store,
@@ -66,7 +66,7 @@ pub struct Explainer<'e, O: Ops> {
 impl<'e, O: Ops> Explainer<'e, O> {
     /// Makes an explainer; `before` is the run to compare with, the newest of this experiment if none is given.
     pub fn new(
-        graph: &'e Graph<O>,
+        graph: &'e TaskGraph<O>,
         plan: &'e Plan,
         planner: &'e Planner<'e, O>,
         ops: &O,
@@ -79,12 +79,12 @@ impl<'e, O: Ops> Explainer<'e, O> {
     /// Returns why a task is in its state, compared with the last run only.
     pub fn reason(&self, task: TaskId) -> Result<Reason, StoreError> {
         Ok(match &self.plan.of(task).state {
-            State::Cached => Reason::Cached,
-            State::SameAs(other) => Reason::SameAs { task: self.graph.name(*other) },
-            State::Lost => Reason::Lost,
-            State::Missing(what) => Reason::Missing { what: what.clone() },
-            State::Waiting => Reason::Waiting { task: self.awaited(task) },
-            State::Run => match self.preimage(task)? {
+            TaskState::Cached => Reason::Cached,
+            TaskState::SameAs(other) => Reason::SameAs { task: self.graph.name(*other) },
+            TaskState::Lost => Reason::Lost,
+            TaskState::Missing(what) => Reason::Missing { what: what.clone() },
+            TaskState::Waiting => Reason::Waiting { task: self.awaited(task) },
+            TaskState::Run => match self.preimage(task)? {
                 Some(now) => {
                     self.history.as_ref().map_or(Reason::New, |last| last.compare(self.graph, task, &now))
                 }
@@ -120,14 +120,14 @@ impl<'e, O: Ops> Explainer<'e, O> {
 
 impl History {
     /// Plans the newest run of this experiment again; none if there is none, or its text cannot be read any more.
-    pub fn last<O: Ops>(graph: &Graph<O>, ops: &O, store: &Store) -> Option<Self> {
-        let (_, header) = Header::newest(store, graph).ok()??;
+    pub fn last<O: Ops>(graph: &TaskGraph<O>, ops: &O, store: &Store) -> Option<Self> {
+        let (_, header) = RunHeader::newest(store, graph).ok()??;
         Self::read(header, ops, store)
     }
 
     /// Returns why a task without a result runs; `now` is its preimage.
     #[must_use]
-    pub fn compare<O: Ops>(&self, graph: &Graph<O>, task: TaskId, now: &str) -> Reason {
+    pub fn compare<O: Ops>(&self, graph: &TaskGraph<O>, task: TaskId, now: &str) -> Reason {
         match self.preimages.get(&graph.sorted_name(task)) {
             None => Reason::New,
             Some(before) if before == now => Reason::Unfinished,
@@ -138,8 +138,8 @@ impl History {
         }
     }
 
-    fn read<O: Ops>(header: Header, ops: &O, store: &Store) -> Option<Self> {
-        let graph = Graph::read(&header.text, ops, usize::MAX).ok()?;
+    fn read<O: Ops>(header: RunHeader, ops: &O, store: &Store) -> Option<Self> {
+        let graph = TaskGraph::read(&header.text, ops, usize::MAX).ok()?;
         let planner = Planner::remembering(&graph, ops, store, header.sources);
         let plan = planner.plan().ok()?;
         let mut preimages = HashMap::new();

@@ -4,9 +4,9 @@
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use fewbits_ops::format::{Draws, Format, RandomBits, Rounding};
-use fewbits_ops::quantize::{Prepared, Recipe, Tensor};
+use fewbits_ops::quantize::{Prepared, Quantization, Tensor};
 use fewbits_ops::random::Stream;
-use fewbits_ops::scale::{Per, PowerFit, RealFit, Scale, Store};
+use fewbits_ops::scale::{Per, PowerFit, RealFit, Scale, ScaleType};
 
 /// Weights of the tensor, 1.3 million.
 const SHAPE: [usize; 2] = [1300, 1000];
@@ -44,12 +44,12 @@ fn weights() -> Vec<f32> {
     (0..(SHAPE[0] * SHAPE[1]) as u64).map(|i| 0.1 * (0..4).map(|j| uniform(4 * i + j)).sum::<f32>()).collect()
 }
 
-fn recipe(format: &str, scale: Option<Scale>, rounding: Rounding) -> Recipe {
+fn recipe(format: &str, scale: Option<Scale>, rounding: Rounding) -> Quantization {
     let format = Format::parse(format).unwrap_or_else(|faults| panic!("{format}: {}", faults[0].message));
-    Recipe::new(format, rounding, scale).unwrap()
+    Quantization::new(format, rounding, scale).unwrap()
 }
 
-fn round(bencher: Bencher<'_, '_>, recipe: &Recipe) {
+fn round(bencher: Bencher<'_, '_>, recipe: &Quantization) {
     let weights = weights();
     let tensor = Tensor { name: "linear1.weight", shape: &SHAPE, data: &weights };
     let prepared = Prepared::of(recipe, &tensor).unwrap();
@@ -62,7 +62,7 @@ fn round(bencher: Bencher<'_, '_>, recipe: &Recipe) {
     });
 }
 
-fn fit(bencher: Bencher<'_, '_>, recipe: &Recipe) {
+fn fit(bencher: Bencher<'_, '_>, recipe: &Quantization) {
     let weights = weights();
     let tensor = Tensor { name: "linear1.weight", shape: &SHAPE, data: &weights };
     bencher
@@ -96,7 +96,7 @@ fn round_toward_zero(bencher: Bencher<'_, '_>, format: &str) {
 
 #[divan::bench(args = ["real tensor", "real channel", "real block 32", "power tensor", "power block 32"])]
 fn round_e3m2_at_scale(bencher: Bencher<'_, '_>, scale: &str) {
-    let real = |per| Scale::Real { per, fit: RealFit::MaxAbs, store: Store::F32 };
+    let real = |per| Scale::Real { per, fit: RealFit::MaxAbs, store: ScaleType::F32 };
     let power = |per| Scale::PowerOfTwo { per, fit: PowerFit::MaxAbs };
     let scale = match scale {
         "real tensor" => real(Per::Tensor),
@@ -116,7 +116,7 @@ fn fit_own_scale(bencher: Bencher<'_, '_>, format: &str) {
 
 #[divan::bench(args = ["E3M2", "Int(4)", "Posit(n: 4, es: 0)"], sample_count = 3, sample_size = 1)]
 fn fit_least_squares(bencher: Bencher<'_, '_>, format: &str) {
-    let scale = Scale::Real { per: Per::Tensor, fit: RealFit::LeastSquares, store: Store::F32 };
+    let scale = Scale::Real { per: Per::Tensor, fit: RealFit::LeastSquares, store: ScaleType::F32 };
     fit(bencher, &recipe(format, Some(scale), Rounding::Nearest));
 }
 

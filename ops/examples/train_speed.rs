@@ -8,14 +8,14 @@ use std::path::Path;
 use std::time::Instant;
 
 use fewbits_ops::dataset::normalize::Normalize;
-use fewbits_ops::dataset::source::Source;
+use fewbits_ops::dataset::source::DatasetSource;
 use fewbits_ops::dataset::split::Count;
 use fewbits_ops::dataset::{DatasetConfig, load};
 use fewbits_ops::network::architecture::{Architecture, LayerSpec};
+use fewbits_ops::network::definition::Network;
 use fewbits_ops::network::evaluation::evaluate;
-use fewbits_ops::network::graph::Graph;
-use fewbits_ops::network::recipe::{Augment, Init, Optimizer, Schedule, TrainConfig};
-use fewbits_ops::network::train::{EpochFigures, Observer, train};
+use fewbits_ops::network::training::config::{Augment, Init, LearningRateSchedule, Optimizer, TrainConfig};
+use fewbits_ops::network::training::{EpochFigures, Observer, train};
 use serde_json::json;
 
 /// How many times the test images are evaluated; the median counts.
@@ -65,7 +65,7 @@ fn config(model: Architecture, epochs: usize) -> TrainConfig {
     TrainConfig {
         model,
         optimizer: Optimizer::AdamW { lr: 1e-3, weight_decay: 0.01 },
-        schedule: Schedule::Constant,
+        schedule: LearningRateSchedule::Constant,
         init: Init::KaimingUniform,
         batch: 128,
         epochs,
@@ -81,9 +81,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = arguments.first().ok_or("name the folder of the datasets")?;
     let work = arguments.get(1).map_or("mlp", String::as_str);
     let (model, source) = match work {
-        "mlp" => (mlp(), Source::Mnist),
-        "lenet" => (lenet(), Source::Mnist),
-        "cnn" => (cnn(), Source::Cifar10),
+        "mlp" => (mlp(), DatasetSource::Mnist),
+        "lenet" => (lenet(), DatasetSource::Mnist),
+        "cnn" => (cnn(), DatasetSource::Cifar10),
         other => return Err(format!("{other}: name mlp, lenet or cnn").into()),
     };
     let (epochs, threads, images) = (number(2, 1)?, number(3, 2)?, number(4, 0)?);
@@ -99,7 +99,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Path::new(folder),
         Path::new("."),
     )?;
-    let graph = Graph::resolve(&model, data.train.shape, data.train.classes)?;
+    let graph = Network::resolve(&model, data.train.shape, data.train.classes)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let start = Instant::now();
     let config = config(model, epochs);

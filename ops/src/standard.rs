@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fewbits_engine::ops::{Identity, Kind, Misfit, OpError, Ops, Output, Source};
+use fewbits_engine::ops::{Identity, Misfit, NodeKind, OpError, Ops, Output, TaskSource};
 use fewbits_engine::run::context::Context;
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::read::Fields;
@@ -83,7 +83,7 @@ pub enum Artifact {
     Model(Model),
 }
 
-const KINDS: [Kind; 6] =
+const KINDS: [NodeKind; 6] =
     [dataset::KIND, train::KIND, quantize::KIND, evaluate::KIND, compare::KIND, describe::KIND];
 
 impl StandardOps {
@@ -105,7 +105,7 @@ impl Ops for StandardOps {
     type Port = Port;
     type Artifact = Artifact;
 
-    fn kinds(&self) -> &'static [Kind] {
+    fn kinds(&self) -> &'static [NodeKind] {
         &KINDS
     }
 
@@ -152,7 +152,7 @@ impl Ops for StandardOps {
         }
     }
 
-    fn sources(&self, op: &Op) -> Result<Vec<Source>, OpError> {
+    fn sources(&self, op: &Op) -> Result<Vec<TaskSource>, OpError> {
         match op {
             Op::Dataset(op) => Ok(op.sources(self)),
             Op::Train(_) | Op::Quantize(_) | Op::Evaluate(_) | Op::Compare(_) | Op::Describe(_) => Ok(vec![]),

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use fewbits_engine::graph::{Graph, MOST_TASKS, TaskId};
-use fewbits_engine::ops::{Content, Ops, Output};
+use fewbits_engine::graph::{MOST_TASKS, TaskGraph, TaskId};
+use fewbits_engine::ops::{Ops, Output, SourceContent};
 use fewbits_engine::preimage::preimage;
 use fewbits_engine::run::context::Context;
 use fewbits_ops::format::{Format, RandomBits, Rounding};
-use fewbits_ops::quantize::{Quantizer, Recipe, Tensor, Tensors};
+use fewbits_ops::quantize::{Quantization, Quantizer, Tensor, Tensors};
 use fewbits_ops::{Artifact, StandardOps};
 use fewbits_store::{Digest, Key};
 
@@ -33,7 +33,7 @@ Experiment(
 /// Runs every node of the text once, in order; returns a line for each key, part and metric.
 fn made() -> String {
     let ops = StandardOps::new(PathBuf::new(), PathBuf::new());
-    let graph = Graph::read(TEXT, &ops, MOST_TASKS).unwrap();
+    let graph = TaskGraph::read(TEXT, &ops, MOST_TASKS).unwrap();
     let context = Context::new(Arc::new(AtomicBool::new(false)), Box::new(|_, _, _| ()), None);
     let mut outputs: BTreeMap<TaskId, Output<Artifact>> = BTreeMap::new();
     let mut text = String::new();
@@ -46,7 +46,7 @@ fn made() -> String {
             read.insert(format!("{}.{part}", node.kind.inputs[place].0), outputs[&inputs[place]].parts[part]);
         }
         for source in ops.sources(&work.op).unwrap() {
-            let Content::Embedded(digest) = source.content else { panic!("{} is a file", source.name) };
+            let SourceContent::Embedded(digest) = source.content else { panic!("{} is a file", source.name) };
             read.insert(source.name, digest);
         }
         let key = Key::derive(&preimage(work.name, work.version, &work.params, &read));
@@ -82,7 +82,7 @@ fn versions_are_those_of_the_work() {
                 "data": Dataset(source: Mnist10k), "net": Train(data: "data", model: Mlp(hidden: [8])), "x": {node} }})"#
         );
         let graph =
-            Graph::read(&text, &ops, MOST_TASKS).unwrap_or_else(|faults| panic!("{node}: {faults:?}"));
+            TaskGraph::read(&text, &ops, MOST_TASKS).unwrap_or_else(|faults| panic!("{node}: {faults:?}"));
         assert_eq!(graph.work(graph.task(2, 0)).version, expected, "{node}");
     };
     let train = |layers: &str| format!(r#"Train(data: "data", model: Layers([{layers}]))"#);
@@ -114,7 +114,7 @@ fn quantized_weights_are_pinned() {
     for text in FORMATS {
         for rounding in [Rounding::Nearest, Rounding::NearestAway, Rounding::TowardZero, Rounding::Stochastic]
         {
-            let recipe = Recipe::new(Format::parse(text).unwrap(), rounding, None).unwrap();
+            let recipe = Quantization::new(Format::parse(text).unwrap(), rounding, None).unwrap();
             let tensor = Tensor { name: "linear1.weight", shape: &[30, 40], data: &weights };
             let quantizer = Quantizer {
                 recipe,

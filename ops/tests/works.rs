@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fewbits_engine::graph::{Graph, Work};
-use fewbits_engine::schema::{Choice, Schema, Taken};
+use fewbits_engine::graph::{ResolvedOp, TaskGraph};
+use fewbits_engine::schema::{ChoiceSchema, Schema, ValueSchema};
 use fewbits_ops::StandardOps;
 use fewbits_store::Digest;
 
@@ -27,12 +27,12 @@ fn experiments() -> Vec<PathBuf> {
 }
 
 /// Returns the graph of an experiment.
-fn graph(file: &Path) -> Graph<StandardOps> {
+fn graph(file: &Path) -> TaskGraph<StandardOps> {
     let text = fs::read_to_string(file).unwrap();
-    Graph::read(&text, &StandardOps::new(PathBuf::new(), PathBuf::new()), MOST_TASKS).unwrap()
+    TaskGraph::read(&text, &StandardOps::new(PathBuf::new(), PathBuf::new()), MOST_TASKS).unwrap()
 }
 
-fn identity(work: &Work<StandardOps>) -> String {
+fn identity(work: &ResolvedOp<StandardOps>) -> String {
     format!("{} {} {} {:?}\n", work.name, work.version, work.params, work.reads)
 }
 
@@ -85,13 +85,13 @@ fn every_variant_and_field_of_the_language_is_among_them() {
     let words: BTreeSet<&str> = text.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
     let schema = Schema::of(&StandardOps::new(PathBuf::new(), PathBuf::new()));
     // Tables and names enter no preimage.
-    let enters = |choice: &&Choice| choice.what != "a kind of table" && choice.what != "an experiment";
+    let enters = |choice: &&ChoiceSchema| choice.what != "a kind of table" && choice.what != "an experiment";
     for variant in schema.choices.iter().filter(enters).flat_map(|choice| &choice.variants) {
         assert!(words.contains(&*variant.name), "{}", variant.name);
         // Fields that stand alone in their variant are written without a name.
         for field in variant.fields.iter().filter(|_| variant.fields.len() > 1) {
             assert!(words.contains(field.name), "{} of {}", field.name, variant.name);
-            let Taken::Name(names) = &field.value else { continue };
+            let ValueSchema::Name(names) = &field.value else { continue };
             assert!(names.iter().all(|name| words.contains(&**name)), "{} of {}", field.name, variant.name);
         }
     }

@@ -10,14 +10,14 @@ use std::{
 
 use crate::{
     Digest, Key, Record, StoreError,
-    entry::{BODY_LIMIT, Header, Kind, Seal},
-    error::At as _,
+    entry::{BODY_LIMIT, EntryHeader, EntryKind, Seal},
+    error::IoContext as _,
     journal::Journal,
 };
 
 /// Holds an entry that has no place yet.
-pub(crate) struct Entry {
-    kind: Kind,
+pub(crate) struct NewEntry {
+    kind: EntryKind,
     key: Key,
     kept: bool,
     part: Option<Digest>,
@@ -25,16 +25,16 @@ pub(crate) struct Entry {
     body_bytes: u32,
 }
 
-impl Entry {
+impl NewEntry {
     /// Makes the entry of a record.
     pub(crate) fn of_record(key: Key, record: &Record) -> Result<Self, StoreError> {
         let body = record.encode().map_err(|source| StoreError::Encode { key, source })?;
-        Self::new(Kind::Record, key, record.kept, record.only_part(), body)
+        Self::new(EntryKind::Record, key, record.kept, record.only_part(), body)
     }
 
     /// Makes an entry of any kind.
     pub(crate) fn new(
-        kind: Kind,
+        kind: EntryKind,
         key: Key,
         kept: bool,
         part: Option<Digest>,
@@ -49,9 +49,9 @@ impl Entry {
     }
 
     /// Writes the entry down for its place in a journal, and gives its header.
-    pub(crate) fn write(&self, seal: &Seal, offset: u64, to: &mut impl Write) -> io::Result<Header> {
+    pub(crate) fn write(&self, seal: &Seal, offset: u64, to: &mut impl Write) -> io::Result<EntryHeader> {
         let Self { kind, key, kept, part, body_bytes, .. } = *self;
-        let header = Header { kind, key, kept, part, body_bytes, body_check: seal.check(&self.body) };
+        let header = EntryHeader { kind, key, kept, part, body_bytes, body_check: seal.check(&self.body) };
         to.write_all(&header.encode(seal, offset))?;
         to.write_all(&self.body)?;
         Ok(header)
@@ -76,7 +76,11 @@ impl Appender {
 
     /// Adds entries in one write, and with `sync` brings them to the disk; gives their places. On an error none of
     /// them is in the journal.
-    pub(crate) fn append(&mut self, entries: &[Entry], sync: bool) -> Result<Vec<(u64, Header)>, StoreError> {
+    pub(crate) fn append(
+        &mut self,
+        entries: &[NewEntry],
+        sync: bool,
+    ) -> Result<Vec<(u64, EntryHeader)>, StoreError> {
         if self.soiled {
             self.cut()?;
         }
@@ -122,7 +126,7 @@ mod tests {
     #[test]
     fn a_body_over_the_limit_makes_no_entry() {
         let of = |bytes: u32| {
-            Entry::new(Kind::Record, Key::derive("{}"), false, None, vec![0; bytes as usize]).is_ok()
+            NewEntry::new(EntryKind::Record, Key::derive("{}"), false, None, vec![0; bytes as usize]).is_ok()
         };
         assert!(of(BODY_LIMIT));
         assert!(!of(BODY_LIMIT + 1));

@@ -13,10 +13,10 @@ use std::{
 
 use crate::{
     Digest, Key, Record, Store, StoreError,
-    append::Entry,
+    append::NewEntry,
     durable,
-    entry::{BODY_LIMIT, HEADER_BYTES, Header, Kind, Seal, array},
-    error::At as _,
+    entry::{BODY_LIMIT, EntryHeader, EntryKind, HEADER_BYTES, Seal, array},
+    error::IoContext as _,
     format,
     journal::{self, START},
 };
@@ -102,7 +102,7 @@ impl Store {
             if member.bytes.len() >= MEMBER_BYTES {
                 member = member.end(&mut archive).at("write", path)?;
             }
-            member.add(&Entry::of_record(item.key, &record)?).at("write", path)?;
+            member.add(&NewEntry::of_record(item.key, &record)?).at("write", path)?;
             done.records += 1;
             kept.extend(item.objects.iter().copied());
         }
@@ -188,7 +188,7 @@ impl Store {
                 done.refused.push(format!("record {key}: its object {lost} is missing"));
                 continue;
             }
-            entries.push(Entry::of_record(key, &record)?);
+            entries.push(NewEntry::of_record(key, &record)?);
             done.records += 1;
             if entries.len() == BATCH {
                 self.append(&std::mem::take(&mut entries), true)?;
@@ -218,7 +218,7 @@ impl Member {
         Self { seal, bytes: journal::first_bytes(&seal).to_vec() }
     }
 
-    fn add(&mut self, entry: &Entry) -> io::Result<()> {
+    fn add(&mut self, entry: &NewEntry) -> io::Result<()> {
         let offset = self.bytes.len() as u64;
         entry.write(&self.seal, offset, &mut self.bytes).map(drop)
     }
@@ -258,7 +258,9 @@ fn read_member(member: &mut impl Read, refused: &mut Vec<String>) -> io::Result<
         };
         at += HEADER_BYTES + body.len();
         match Record::decode(body) {
-            Some(record) if header.kind == Kind::Record && Key::derive(&record.preimage) == header.key => {
+            Some(record)
+                if header.kind == EntryKind::Record && Key::derive(&record.preimage) == header.key =>
+            {
                 found.push((header.key, record));
             }
             _ => refused.push(format!("record {}: it is not that of its key", header.key)),
@@ -267,9 +269,9 @@ fn read_member(member: &mut impl Read, refused: &mut Vec<String>) -> io::Result<
     Ok(found)
 }
 
-fn entry_at<'b>(bytes: &'b [u8], seal: &Seal, at: usize) -> Option<(Header, &'b [u8])> {
+fn entry_at<'b>(bytes: &'b [u8], seal: &Seal, at: usize) -> Option<(EntryHeader, &'b [u8])> {
     let (header, rest) = bytes.get(at..)?.split_at_checked(HEADER_BYTES)?;
-    let header = Header::decode(&array(header), seal, at as u64)?;
+    let header = EntryHeader::decode(&array(header), seal, at as u64)?;
     let body = rest.get(..header.body_bytes as usize)?;
     header.holds(seal, body).then_some((header, body))
 }

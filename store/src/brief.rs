@@ -38,11 +38,11 @@ impl<'b> Brief<'b> {
 /// Gives the name of the op that a preimage is of.
 pub(crate) fn op_of(preimage: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
-    struct Preimage<'p> {
+    struct PreimageOp<'p> {
         #[serde(borrow)]
         op: Cow<'p, str>,
     }
-    serde_json::from_str(preimage).ok().map(|Preimage { op }| op)
+    serde_json::from_str(preimage).ok().map(|PreimageOp { op }| op)
 }
 
 #[cfg(test)]

@@ -11,11 +11,11 @@ use std::{
 use crate::{
     StoreError,
     card::{Card, Tag},
-    entry::{Header, Kind},
+    entry::{EntryHeader, EntryKind},
     error::Warnings,
-    hints::Hints,
+    hints::IndexAccess,
     journal::{self, Journal},
-    place::{Place, Places, Slot},
+    place::{Location, Locations, Slot},
     scan::{Scan, scan},
 };
 
@@ -27,8 +27,8 @@ pub(crate) const WALK_LIMIT: u64 = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct Catalog {
     root: PathBuf,
-    view: RwLock<View>,
-    hints: Hints,
+    view: RwLock<JournalView>,
+    hints: IndexAccess,
     /// The longest journal that is always walked.
     walk_limit: u64,
     /// Whether this process is the writer: no other process adds entries then, so that there are none to look for.
@@ -50,16 +50,16 @@ pub(crate) struct Contents {
     /// The names of ops; a card holds the position of its op's name.
     pub(crate) ops: Vec<String>,
     /// In the order of the journal, all behind the cards' places.
-    pub(crate) places: Vec<(Slot, Place)>,
+    pub(crate) places: Vec<(Slot, Location)>,
     /// How many records have been dropped since the journal was begun.
     pub(crate) dropped: u64,
 }
 
 /// Holds what is known of one journal.
 #[derive(Debug)]
-struct View {
+struct JournalView {
     journal: Option<Arc<Journal>>,
-    places: Places,
+    places: Locations,
     /// The end of the part of the journal that is left to the index.
     start: u64,
     /// Where the last entry known ends.
@@ -74,10 +74,10 @@ struct View {
     damaged: bool,
 }
 
-impl View {
+impl JournalView {
     fn of(journal: Option<Arc<Journal>>) -> Self {
         let (start, end) = (journal::START, journal::START);
-        let places = Places::default();
+        let places = Locations::default();
         Self { journal, places, start, end, seen: 0, dropped: 0, grown: false, damaged: false }
     }
 
@@ -85,8 +85,8 @@ impl View {
         self.start == journal::START
     }
 
-    fn note(&mut self, offset: u64, header: &Header) {
-        self.dropped += u64::from(header.kind == Kind::Dropped);
+    fn note(&mut self, offset: u64, header: &EntryHeader) {
+        self.dropped += u64::from(header.kind == EntryKind::Dropped);
         self.places.note(offset, header);
     }
 }
@@ -119,8 +119,8 @@ impl Catalog {
     }
 
     fn new(root: &Path, walk_limit: u64, is_writer: bool, warnings: Arc<Warnings>) -> Self {
-        let hints = Hints::new(root, is_writer, walk_limit == 0, warnings.clone());
-        let view = RwLock::new(View::of(None));
+        let hints = IndexAccess::new(root, is_writer, walk_limit == 0, warnings.clone());
+        let view = RwLock::new(JournalView::of(None));
         Self { root: root.to_owned(), view, hints, walk_limit, is_writer, warnings }
     }
 
@@ -143,7 +143,7 @@ impl Catalog {
     }
 
     /// Finds the places of many slots.
-    pub(crate) fn find(&self, slots: &[Slot]) -> Result<Located<Vec<Option<Place>>>, StoreError> {
+    pub(crate) fn find(&self, slots: &[Slot]) -> Result<Located<Vec<Option<Location>>>, StoreError> {
         self.follow()?;
         let view = self.view();
         let (journal, complete) = (view.journal.clone(), view.is_complete());
@@ -177,7 +177,7 @@ impl Catalog {
     }
 
     /// Gives every slot that has a place, in the order of the journal.
-    pub(crate) fn all(&self) -> Result<Located<Vec<(Slot, Place)>>, StoreError> {
+    pub(crate) fn all(&self) -> Result<Located<Vec<(Slot, Location)>>, StoreError> {
         self.follow()?;
         self.complete()?;
         let view = self.view();
@@ -203,7 +203,7 @@ impl Catalog {
             drop(view);
             return self.contents();
         }
-        let is_newer = |place: &Option<Place>| place.is_none_or(|place| place.offset >= view.start);
+        let is_newer = |place: &Option<Location>| place.is_none_or(|place| place.offset >= view.start);
         let newer = view.places.all().filter(|(_, place)| is_newer(place));
         let newer: HashSet<Tag> = newer.map(|(slot, _)| Tag::of(&slot)).collect();
         cards.retain(|card| card.tag.is_record() && !newer.contains(&card.tag));
@@ -221,7 +221,7 @@ impl Catalog {
     }
 
     /// Takes in entries the writer has added.
-    pub(crate) fn note(&self, entries: &[(u64, Header)]) {
+    pub(crate) fn note(&self, entries: &[(u64, EntryHeader)]) {
         let mut view = self.view_mut();
         for (offset, header) in entries {
             view.note(*offset, header);
@@ -231,7 +231,7 @@ impl Catalog {
     }
 
     /// Forgets a place whose entry turned out to be damaged, unless a newer one has come.
-    pub(crate) fn forget(&self, slot: Slot, place: Place) {
+    pub(crate) fn forget(&self, slot: Slot, place: Location) {
         let mut view = self.view_mut();
         if view.places.get(&slot).copied().flatten().is_none_or(|newest| newest.offset == place.offset) {
             view.places.forget(slot);
@@ -268,17 +268,17 @@ impl Catalog {
         }
     }
 
-    fn reopen(&self, view: &mut View) -> Result<(), StoreError> {
-        *view = View::of(None);
+    fn reopen(&self, view: &mut JournalView) -> Result<(), StoreError> {
+        *view = JournalView::of(None);
         let Some(journal) = Journal::open_newest(&self.root, &self.warnings)? else { return Ok(()) };
         self.begin(view, Arc::new(journal))
     }
 
     /// Turns to a journal: leaves the part that an index covers to the index, and walks over the rest.
-    fn begin(&self, view: &mut View, journal: Arc<Journal>) -> Result<(), StoreError> {
+    fn begin(&self, view: &mut JournalView, journal: Arc<Journal>) -> Result<(), StoreError> {
         let bytes = journal.bytes()?.unwrap_or(0);
         let known = if bytes > self.walk_limit { self.hints.begin(&journal) } else { None };
-        let mut new = View::of(Some(journal));
+        let mut new = JournalView::of(Some(journal));
         if let Some((applied, dropped)) = known {
             (new.start, new.end, new.dropped) = (applied, applied, dropped);
         }
@@ -289,7 +289,7 @@ impl Catalog {
     }
 
     /// Takes in every entry from the last known one up to `bytes`.
-    fn walk(&self, view: &mut View, bytes: u64) -> Result<(), StoreError> {
+    fn walk(&self, view: &mut JournalView, bytes: u64) -> Result<(), StoreError> {
         let Some(journal) = view.journal.clone() else { return Ok(()) };
         let stretch = view.end..bytes;
         let Scan { end, damaged, damaged_bytes } =
@@ -309,7 +309,7 @@ impl Catalog {
     fn complete(&self) -> Result<(), StoreError> {
         let mut view = self.view_mut();
         if !view.is_complete() {
-            let mut new = View { grown: view.grown, ..View::of(view.journal.clone()) };
+            let mut new = JournalView { grown: view.grown, ..JournalView::of(view.journal.clone()) };
             self.walk(&mut new, view.end)?;
             *view = new;
         }
@@ -317,11 +317,11 @@ impl Catalog {
         Ok(())
     }
 
-    fn view(&self) -> RwLockReadGuard<'_, View> {
+    fn view(&self) -> RwLockReadGuard<'_, JournalView> {
         self.view.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
+    fn view_mut(&self) -> RwLockWriteGuard<'_, JournalView> {
         self.view.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -15,19 +15,19 @@ use serde::Serialize;
 
 use crate::{
     Digest, Key, OpInfo, Store, StoreError,
-    append::Entry,
+    append::NewEntry,
     catalog::Located,
     durable,
-    entry::{Header, Seal},
+    entry::{EntryHeader, Seal},
     format, imprint,
     journal::{self, Journal},
     object::names,
-    place::{Place, Slot},
+    place::{Location, Slot},
 };
 
 /// Says what is wanted.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct Retained {
     /// The records, and with them their objects and checkpoints.
     pub keys: HashSet<Key>,
     /// The journals of runs.
@@ -36,7 +36,7 @@ pub struct Wanted {
 
 /// Says what is not wanted, and so is deleted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Unwanted {
+pub struct Collectable {
     /// The records by the name of their op.
     pub ops: BTreeMap<String, OpInfo>,
     /// How many records stay.
@@ -57,7 +57,7 @@ pub struct Unwanted {
     pub journal_bytes: u64,
 }
 
-impl Unwanted {
+impl Collectable {
     /// How many records there are.
     #[must_use]
     pub fn records(&self) -> u64 {
@@ -80,8 +80,8 @@ impl Unwanted {
 
 impl Store {
     /// Finds what is not wanted, and changes nothing.
-    pub fn unwanted(&self, wanted: &Wanted) -> Result<Unwanted, StoreError> {
-        let mut found = Unwanted::default();
+    pub fn unwanted(&self, wanted: &Retained) -> Result<Collectable, StoreError> {
+        let mut found = Collectable::default();
         let mut held = HashSet::new();
         let mut entries = 0;
         for item in self.contents()? {
@@ -120,7 +120,7 @@ impl Store {
     }
 
     /// Deletes what is not wanted, and says what that was. The store is closed after it.
-    pub fn collect(self, wanted: &Wanted) -> Result<Unwanted, StoreError> {
+    pub fn collect(self, wanted: &Retained) -> Result<Collectable, StoreError> {
         self.writer()?;
         let found = self.unwanted(wanted)?;
         if found.records() > 0 || found.journal_bytes > 0 {
@@ -165,7 +165,7 @@ impl Store {
 pub(crate) fn rewrite(
     root: &Path,
     old: &Journal,
-    places: &[(Slot, Place)],
+    places: &[(Slot, Location)],
     is_wanted: impl Fn(&Slot) -> bool,
 ) -> Result<(), StoreError> {
     // What the index knows is of the old journal.
@@ -178,10 +178,10 @@ pub(crate) fn rewrite(
         let mut offset = journal::START;
         for (slot, place) in places.iter().filter(|(slot, _)| is_wanted(slot)) {
             let entry = old.entry(place.offset, place.body_bytes).map_err(io::Error::other)?;
-            let is_it = |header: &Header| Place::of(place.offset, header) == (*slot, Some(*place));
+            let is_it = |header: &EntryHeader| Location::of(place.offset, header) == (*slot, Some(*place));
             // A damaged one is a miss already.
             let Some((header, body)) = entry.filter(|(header, _)| is_it(header)) else { continue };
-            let entry = Entry::new(header.kind, header.key, header.kept, header.part, body);
+            let entry = NewEntry::new(header.kind, header.key, header.kept, header.part, body);
             offset += entry.map_err(io::Error::other)?.write(&seal, offset, &mut file)?.entry_bytes();
         }
         file.flush()

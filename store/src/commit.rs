@@ -10,13 +10,13 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use crate::{Key, Record, Store, StoreError, append::Entry, error::At as _};
+use crate::{Key, Record, Store, StoreError, append::NewEntry, error::IoContext as _};
 
 /// The most commits of one batch, so that a report is never long in coming.
 const BATCH: usize = 4096;
 
 /// Is told which tickets have reached the disk, or why they have not.
-type Done = dyn Fn(&[u64], Result<(), &StoreError>);
+type OnCommitted = dyn Fn(&[u64], Result<(), &StoreError>);
 
 /// Holds a finished computation that is to be kept.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ impl Drop for Committer {
     }
 }
 
-fn serve(store: &Store, queued: &Receiver<Commit>, done: &Done) {
+fn serve(store: &Store, queued: &Receiver<Commit>, done: &OnCommitted) {
     while let Ok(first) = queued.recv() {
         let mut tickets = Vec::new();
         let mut entries = Vec::new();
@@ -101,7 +101,7 @@ fn serve(store: &Store, queued: &Receiver<Commit>, done: &Done) {
 }
 
 /// Brings the objects of a commit to the disk and makes its entry.
-fn prepare(store: &Store, commit: &Commit) -> Result<Entry, StoreError> {
+fn prepare(store: &Store, commit: &Commit) -> Result<NewEntry, StoreError> {
     let mut put = Vec::with_capacity(commit.objects.len());
     for bytes in &commit.objects {
         put.push(store.put_object(bytes)?);
@@ -109,6 +109,6 @@ fn prepare(store: &Store, commit: &Commit) -> Result<Entry, StoreError> {
     let lost = commit.record.parts.values().find(|part| !put.contains(part) && !store.has_object(part));
     match lost.filter(|_| commit.record.kept) {
         Some(&digest) => Err(StoreError::PartMissing { key: commit.key, digest }),
-        None => Entry::of_record(commit.key, &commit.record),
+        None => NewEntry::of_record(commit.key, &commit.record),
     }
 }

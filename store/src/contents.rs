@@ -10,7 +10,7 @@ use crate::{
     card::Tag,
     catalog::{Contents, Located},
     entry::HEADER_BYTES,
-    place::{Place, Slot},
+    place::{Location, Slot},
     scan::read_bodies,
 };
 
@@ -72,7 +72,7 @@ impl Store {
         // Cheaper than parsing every preimage for its op, and only a few preimages of other ops mention this one.
         let mention = format!("\"op\":\"{op}\"");
         read_bodies(&journal, known.chain(newer), &mut |(tag, offset, is_of_op), found| {
-            let found = found.filter(|(header, _)| Tag::of(&Place::of(offset, header).0) == tag);
+            let found = found.filter(|(header, _)| Tag::of(&Location::of(offset, header).0) == tag);
             let is_wanted =
                 |brief: &Brief<'_>| is_of_op || (brief.preimage.contains(&mention) && brief.op() == op);
             let brief = found.and_then(|(_, body)| Brief::decode(body)).filter(is_wanted);

@@ -11,12 +11,12 @@ use crate::{
     StoreError,
     brief::Brief,
     card::{Card, Tag, shelf_bits, update},
-    entry::Kind,
+    entry::EntryKind,
     id::IdMap,
     imprint::{Extent, Imprint},
-    index::{Fault, Index},
+    index::{Index, IndexFault},
     journal::{self, Journal},
-    place::{Place, Slot},
+    place::{Location, Slot},
     scan::{read_bodies, scan},
 };
 
@@ -32,7 +32,7 @@ const OTHER: &str = "other ops";
 
 /// Holds the cards of a journal up to a place.
 #[derive(Debug, Default)]
-pub(crate) struct Draft {
+pub(crate) struct IndexDraft {
     cards: Vec<Card>,
     ops: Vec<String>,
     /// The end of the part of the journal that has been taken in; none if nothing has.
@@ -43,7 +43,7 @@ pub(crate) struct Draft {
     dropped: u64,
 }
 
-impl Draft {
+impl IndexDraft {
     /// Starts from all cards of an index.
     pub(crate) fn going_on(old: Imprint, cards: Vec<Card>) -> Self {
         let Imprint { ops, applied, dropped, .. } = old;
@@ -52,7 +52,7 @@ impl Draft {
 
     /// Takes in the journal's entries up to `end`. Returns false if there is nothing to publish: no new entry, or damage
     /// between entries, which an index would hide from the next writer. A damaged record gets no card.
-    pub(crate) fn take_in(&mut self, journal: &Journal, end: u64) -> Result<bool, Fault> {
+    pub(crate) fn take_in(&mut self, journal: &Journal, end: u64) -> Result<bool, IndexFault> {
         let mut from = self.applied.unwrap_or(journal::START);
         if from >= end {
             return Ok(false);
@@ -68,11 +68,11 @@ impl Draft {
     }
 
     fn take_in_stretch(&mut self, journal: &Journal, stretch: Range<u64>) -> Result<bool, StoreError> {
-        let mut places: IdMap<Slot, Option<Place>> = IdMap::default();
+        let mut places: IdMap<Slot, Option<Location>> = IdMap::default();
         let mut last = None;
         let scanned = scan(journal, stretch, &mut |offset, header| {
-            let (slot, place) = Place::of(offset, header);
-            self.dropped += u64::from(header.kind == Kind::Dropped);
+            let (slot, place) = Location::of(offset, header);
+            self.dropped += u64::from(header.kind == EntryKind::Dropped);
             last = Some(offset);
             places.insert(slot, place);
         })?;
@@ -89,7 +89,7 @@ impl Draft {
     }
 
     /// Writes the cards with sled in the new folder `built`, and publishes the files.
-    pub(crate) fn publish(self, root: &Path, journal: &Journal, built: &Path) -> Result<(), Fault> {
+    pub(crate) fn publish(self, root: &Path, journal: &Journal, built: &Path) -> Result<(), IndexFault> {
         let shelf_bits = shelf_bits(self.cards.len());
         let index = Index::open(built)?;
         index.fill(&self.cards, shelf_bits)?;
@@ -98,7 +98,7 @@ impl Draft {
         // to do that. Where the folder was lost meanwhile, sled makes an empty database.
         let index = Index::open(built)?;
         if index.cards()?.len() != self.cards.len() {
-            return Err(Fault("cards were lost while it was written".into()));
+            return Err(IndexFault("cards were lost while it was written".into()));
         }
         index.close()?;
         let (cards, applied) = (self.cards.len() as u64, self.applied.unwrap_or(journal::START));
@@ -110,11 +110,11 @@ impl Draft {
     fn changes(
         &mut self,
         journal: &Journal,
-        places: IdMap<Slot, Option<Place>>,
+        places: IdMap<Slot, Option<Location>>,
     ) -> Result<IdMap<Tag, Option<Card>>, StoreError> {
         let mut changes: IdMap<Tag, Option<Card>> = places.keys().map(|slot| (Tag::of(slot), None)).collect();
         let live = places.into_iter().filter_map(|(slot, place)| Some((slot, place?)));
-        let mut live: Vec<(Slot, Place)> = live.collect();
+        let mut live: Vec<(Slot, Location)> = live.collect();
         live.sort_unstable_by_key(|(_, place)| place.offset);
         let entries =
             live.into_iter().map(|(slot, place)| ((slot, place.offset), place.offset, place.body_bytes));

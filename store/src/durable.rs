@@ -9,7 +9,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::{StoreError, error::At as _};
+use crate::{StoreError, error::IoContext as _};
 
 const CHECK: usize = 16;
 

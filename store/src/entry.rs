@@ -46,7 +46,7 @@ impl Seal {
 
 /// Says what an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum EntryKind {
     /// The result of a computation.
     Record = 1,
     /// The end of an earlier record with the same key.
@@ -57,8 +57,8 @@ pub(crate) enum Kind {
 
 /// Holds what is known of an entry without its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Header {
-    pub(crate) kind: Kind,
+pub(crate) struct EntryHeader {
+    pub(crate) kind: EntryKind,
     pub(crate) key: Key,
     /// The parts are objects of the store.
     pub(crate) kept: bool,
@@ -68,7 +68,7 @@ pub(crate) struct Header {
     pub(crate) body_check: [u8; 16],
 }
 
-impl Header {
+impl EntryHeader {
     /// Whether `body` is the one this header was made over.
     pub(crate) fn holds(&self, seal: &Seal, body: &[u8]) -> bool {
         body.len() == self.body_bytes as usize && seal.check(body) == self.body_check
@@ -102,9 +102,9 @@ impl Header {
             return None;
         }
         let kind = match bytes[4] {
-            1 => Kind::Record,
-            2 => Kind::Dropped,
-            3 => Kind::Source,
+            1 => EntryKind::Record,
+            2 => EntryKind::Dropped,
+            3 => EntryKind::Source,
             _ => return None,
         };
         let body_bytes = u32::from_le_bytes(array(&bytes[8..12]));
@@ -144,11 +144,11 @@ mod tests {
 
     const SEAL: Seal = Seal { store: *b"a store's own id", generation: 3, format: 2 };
 
-    fn header() -> impl Strategy<Value = Header> {
-        let kinds = prop_oneof![Just(Kind::Record), Just(Kind::Dropped), Just(Kind::Source)];
+    fn header() -> impl Strategy<Value = EntryHeader> {
+        let kinds = prop_oneof![Just(EntryKind::Record), Just(EntryKind::Dropped), Just(EntryKind::Source)];
         let ids = (any::<[u8; 32]>(), any::<Option<[u8; 32]>>());
         (kinds, ids, any::<bool>(), prop::collection::vec(any::<u8>(), 0..300)).prop_map(
-            |(kind, (key, part), kept, body)| Header {
+            |(kind, (key, part), kept, body)| EntryHeader {
                 kind,
                 key: Key::from_bytes(key),
                 kept,
@@ -162,24 +162,24 @@ mod tests {
     proptest! {
         #[test]
         fn a_header_survives_its_bytes(header in header(), offset: u64) {
-            prop_assert_eq!(Header::decode(&header.encode(&SEAL, offset), &SEAL, offset), Some(header));
+            prop_assert_eq!(EntryHeader::decode(&header.encode(&SEAL, offset), &SEAL, offset), Some(header));
         }
 
         #[test]
         fn a_changed_header_is_none(header in header(), offset: u64, at in 0..HEADER_BYTES, by in 1..=255u8) {
             let mut bytes = header.encode(&SEAL, offset);
             bytes[at] ^= by;
-            prop_assert_eq!(Header::decode(&bytes, &SEAL, offset), None);
+            prop_assert_eq!(EntryHeader::decode(&bytes, &SEAL, offset), None);
         }
 
         #[test]
         fn a_header_elsewhere_is_none(header in header(), offset: u64, other: u64, store: [u8; 16]) {
             prop_assume!(offset != other && store != SEAL.store);
             let bytes = header.encode(&SEAL, offset);
-            prop_assert_eq!(Header::decode(&bytes, &SEAL, other), None);
-            prop_assert_eq!(Header::decode(&bytes, &Seal { store, ..SEAL }, offset), None);
-            prop_assert_eq!(Header::decode(&bytes, &Seal { generation: 4, ..SEAL }, offset), None);
-            prop_assert_eq!(Header::decode(&bytes, &Seal { format: 1, ..SEAL }, offset), None);
+            prop_assert_eq!(EntryHeader::decode(&bytes, &SEAL, other), None);
+            prop_assert_eq!(EntryHeader::decode(&bytes, &Seal { store, ..SEAL }, offset), None);
+            prop_assert_eq!(EntryHeader::decode(&bytes, &Seal { generation: 4, ..SEAL }, offset), None);
+            prop_assert_eq!(EntryHeader::decode(&bytes, &Seal { format: 1, ..SEAL }, offset), None);
         }
 
         #[test]
@@ -188,7 +188,7 @@ mod tests {
             whole[..52].copy_from_slice(&bytes);
             whole[52..].copy_from_slice(&rest);
             whole[..4].copy_from_slice(&MAGIC);
-            prop_assert_eq!(Header::decode(&whole, &SEAL, 48), None);
+            prop_assert_eq!(EntryHeader::decode(&whole, &SEAL, 48), None);
         }
     }
 
@@ -199,7 +199,8 @@ mod tests {
             let seal = Seal { format, ..SEAL };
             let (key, part) = (Key::derive("{}"), Some(Digest::of(b"part")));
             let body_check = seal.check(b"body");
-            let header = Header { kind: Kind::Record, key, kept: true, part, body_bytes: 4, body_check };
+            let header =
+                EntryHeader { kind: EntryKind::Record, key, kept: true, part, body_bytes: 4, body_check };
             assert_eq!(Digest::of(&header.encode(&seal, 48)).short(), expected);
         }
     }

@@ -104,11 +104,11 @@ impl StoreError {
 }
 
 /// Says where and at what an input or output error happened.
-pub(crate) trait At<T> {
+pub(crate) trait IoContext<T> {
     fn at(self, what: &'static str, path: &Path) -> Result<T, StoreError>;
 }
 
-impl<T> At<T> for io::Result<T> {
+impl<T> IoContext<T> for io::Result<T> {
     fn at(self, what: &'static str, path: &Path) -> Result<T, StoreError> {
         self.map_err(|cause| StoreError::Io { what, path: path.to_owned(), cause })
     }

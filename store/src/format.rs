@@ -16,7 +16,7 @@ const TITLE: &str = "fewbits store";
 
 /// Says what the file `STORE` tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum StoreVersion {
     /// There is no such file.
     Absent,
     /// It does not carry its own checksum.
@@ -31,13 +31,13 @@ pub(crate) enum Found {
 }
 
 /// Reads the file; a format that is too new is an error.
-pub(crate) fn read(root: &Path) -> Result<Found, StoreError> {
-    let Some(bytes) = durable::read(&root.join("STORE"))? else { return Ok(Found::Absent) };
+pub(crate) fn read(root: &Path) -> Result<StoreVersion, StoreError> {
+    let Some(bytes) = durable::read(&root.join("STORE"))? else { return Ok(StoreVersion::Absent) };
     let Some((format, id)) = std::str::from_utf8(&bytes).ok().and_then(parse) else {
-        return Ok(Found::Damaged);
+        return Ok(StoreVersion::Damaged);
     };
     refuse_newer(root, format)?;
-    Ok(Found::Store { format, id })
+    Ok(StoreVersion::Store { format, id })
 }
 
 /// Refuses a format number above the newest one known.

@@ -11,14 +11,14 @@ use std::{
 use crate::{
     StoreError,
     card::{Card, Tag},
-    draft::Draft,
+    draft::IndexDraft,
     durable,
     error::Warnings,
     imprint::{self, Imprint},
-    index::{Fault, Index},
+    index::{Index, IndexFault},
     journal::Journal,
     object::names,
-    place::{Place, Slot},
+    place::{Location, Slot},
     private::PrivateDir,
 };
 
@@ -35,19 +35,19 @@ const ROOM_LEAST: u64 = 8 << 20;
 
 /// Asks the index of a store, and writes it.
 #[derive(Debug)]
-pub(crate) struct Hints {
+pub(crate) struct IndexAccess {
     root: PathBuf,
     /// Whether this process is the writer, which replaces a faulty index.
     mends: bool,
     /// Whether every question goes to the index, whatever its cost, so that tests can use small stores.
     always: bool,
-    state: Mutex<State>,
+    state: Mutex<IndexState>,
     warnings: Arc<Warnings>,
 }
 
 /// The index as far as this process has come to know it.
 #[derive(Debug, Default)]
-struct State {
+struct IndexState {
     /// The imprint of an index that fits the journal; none where there is no index to ask.
     imprint: Option<Imprint>,
     /// The open private copy; made by the first question.
@@ -56,7 +56,7 @@ struct State {
     asked: u64,
 }
 
-impl Hints {
+impl IndexAccess {
     pub(crate) fn new(root: &Path, mends: bool, always: bool, warnings: Arc<Warnings>) -> Self {
         Self { root: root.to_owned(), mends, always, state: Mutex::default(), warnings }
     }
@@ -69,7 +69,7 @@ impl Hints {
             None
         });
         let extent = imprint.as_ref().map(|imprint| (imprint.applied, imprint.dropped));
-        *self.state() = State { imprint, ..State::default() };
+        *self.state() = IndexState { imprint, ..IndexState::default() };
         extent
     }
 
@@ -78,7 +78,7 @@ impl Hints {
         self.pays(&self.state(), slots)
     }
 
-    fn pays(&self, state: &State, slots: usize) -> bool {
+    fn pays(&self, state: &IndexState, slots: usize) -> bool {
         let steps = (state.asked + slots as u64).saturating_mul(STEPS_PER_SLOT);
         state.imprint.as_ref().is_some_and(|imprint| self.always || steps <= imprint.cards)
     }
@@ -89,7 +89,7 @@ impl Hints {
         &self,
         slots: &[Slot],
         journal: &Journal,
-    ) -> Result<Option<Vec<Option<Place>>>, StoreError> {
+    ) -> Result<Option<Vec<Option<Location>>>, StoreError> {
         let mut state = self.state();
         if !self.pays(&state, slots.len()) {
             return Ok(None);
@@ -104,8 +104,8 @@ impl Hints {
                 None => None,
                 Some(card) => match confirm(journal, slot, &card)? {
                     None => {
-                        *state = State::default();
-                        self.set_aside(&Fault("it disagrees with the journal".into()));
+                        *state = IndexState::default();
+                        self.set_aside(&IndexFault("it disagrees with the journal".into()));
                         return Ok(None);
                     }
                     place => place,
@@ -124,7 +124,7 @@ impl Hints {
 
     /// Closes the copy; the index is not asked any more.
     pub(crate) fn let_go(&self) {
-        *self.state() = State::default();
+        *self.state() = IndexState::default();
     }
 
     /// Publishes an index of the journal up to `end`, if there is none or the journal has outgrown it. Where publishing
@@ -150,8 +150,8 @@ impl Hints {
     /// or read; later calls then return `None` at once.
     fn with<T>(
         &self,
-        state: &mut State,
-        what: impl FnOnce(&Index, &Imprint) -> Result<T, Fault>,
+        state: &mut IndexState,
+        what: impl FnOnce(&Index, &Imprint) -> Result<T, IndexFault>,
     ) -> Option<T> {
         let imprint = state.imprint.as_ref()?;
         let opened = match state.index.take() {
@@ -170,13 +170,13 @@ impl Hints {
             Ok(None) => {}
             Err(fault) => self.set_aside(&fault),
         }
-        *state = State::default();
+        *state = IndexState::default();
         None
     }
 
     /// Copies the index and opens the copy; none where there is no room for a copy. The folder is removed at once: sled
     /// reads through the file that it has open, and a killed process then leaves nothing behind.
-    fn open_copy(&self, imprint: &Imprint) -> Result<Option<Index>, Fault> {
+    fn open_copy(&self, imprint: &Imprint) -> Result<Option<Index>, IndexFault> {
         let Some(dir) = self.private(Imprint::bytes(&self.root)) else { return Ok(None) };
         let copy = dir.path().join("sled");
         match imprint.copy(&self.root, &copy)? {
@@ -192,31 +192,32 @@ impl Hints {
     }
 
     /// Publishes an index made of the old one's cards and of the entries behind it, or of all entries.
-    fn replace(&self, old: Option<Imprint>, journal: &Journal, end: u64) -> Result<(), Fault> {
-        let mut draft = old.map_or_else(Draft::default, |old| self.draft(old));
+    fn replace(&self, old: Option<Imprint>, journal: &Journal, end: u64) -> Result<(), IndexFault> {
+        let mut draft = old.map_or_else(IndexDraft::default, |old| self.draft(old));
         if !draft.take_in(journal, end)? {
             return Ok(());
         }
-        let dir = self.private(draft.room()).ok_or_else(|| Fault("there is no room to write it".into()))?;
+        let dir =
+            self.private(draft.room()).ok_or_else(|| IndexFault("there is no room to write it".into()))?;
         draft.publish(&self.root, journal, &dir.path().join("sled"))
     }
 
     /// Starts a draft from an index; from nothing if the index cannot be copied or read.
-    fn draft(&self, old: Imprint) -> Draft {
+    fn draft(&self, old: Imprint) -> IndexDraft {
         let copy = self.open_copy(&old);
         match copy.and_then(|copy| copy.map(|index| index.cards()).transpose()) {
-            Ok(Some(cards)) => Draft::going_on(old, cards),
-            Ok(None) => Draft::default(),
+            Ok(Some(cards)) => IndexDraft::going_on(old, cards),
+            Ok(None) => IndexDraft::default(),
             Err(fault) => {
                 self.set_aside(&fault);
-                Draft::default()
+                IndexDraft::default()
             }
         }
     }
 
     /// Moves a faulty index out of the way, and removes those moved before: on a full disk this happens again and again. A
     /// reader does nothing: the index may just have been replaced, and if not, the next writer meets the fault.
-    fn set_aside(&self, fault: &Fault) {
+    fn set_aside(&self, fault: &IndexFault) {
         if !self.mends {
             return;
         }
@@ -234,14 +235,14 @@ impl Hints {
         self.warnings.push(format!("{}: {fault}; {end}", dir.display()));
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, IndexState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Reads the header at a card's place; returns the place if the header names this slot.
-fn confirm(journal: &Journal, slot: &Slot, card: &Card) -> Result<Option<Place>, StoreError> {
+fn confirm(journal: &Journal, slot: &Slot, card: &Card) -> Result<Option<Location>, StoreError> {
     let header = journal.header(card.offset)?;
-    let found = header.map(|header| Place::of(card.offset, &header));
+    let found = header.map(|header| Location::of(card.offset, &header));
     Ok(found.filter(|(found, _)| found == slot).and_then(|(_, place)| place))
 }

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     StoreError, durable,
-    entry::{Header, Seal},
-    error::At as _,
-    index::Fault,
+    entry::{EntryHeader, Seal},
+    error::IoContext as _,
+    index::IndexFault,
     journal::Journal,
     private::{FilesCheck, copy_files, sync_files},
 };
@@ -80,8 +80,8 @@ fn path(root: &Path) -> PathBuf {
 
 impl Imprint {
     /// Reads the imprint and checks that it fits the journal; none if there is no index, or one of another version.
-    pub(crate) fn read(root: &Path, journal: &Journal) -> Result<Option<Self>, Fault> {
-        let damaged = || Fault("its imprint is damaged".into());
+    pub(crate) fn read(root: &Path, journal: &Journal) -> Result<Option<Self>, IndexFault> {
+        let damaged = || IndexFault("its imprint is damaged".into());
         let Some(bytes) = durable::read(&path(root))? else { return Ok(None) };
         let bytes = durable::checked(&bytes).ok_or_else(damaged)?;
         let Numbered { version } = rmp_serde::from_slice(bytes).map_err(|_| damaged())?;
@@ -90,25 +90,25 @@ impl Imprint {
         }
         let imprint: Self = rmp_serde::from_slice(bytes).map_err(|_| damaged())?;
         if imprint.seal != journal.seal {
-            return Err(Fault("it belongs to another journal".into()));
+            return Err(IndexFault("it belongs to another journal".into()));
         }
         if journal.bytes()?.is_none_or(|bytes| bytes < imprint.applied) {
-            return Err(Fault("it is ahead of the journal".into()));
+            return Err(IndexFault("it is ahead of the journal".into()));
         }
-        let fits = |last: Header| {
+        let fits = |last: EntryHeader| {
             imprint.last + last.entry_bytes() == imprint.applied && last.body_check == imprint.last_check
         };
         if journal.header(imprint.last)?.is_none_or(|last| !fits(last)) {
-            return Err(Fault("it knows another journal".into()));
+            return Err(IndexFault("it knows another journal".into()));
         }
         Ok(Some(imprint))
     }
 
     /// Copies the index's files to the new folder `to`; none where `to` has no room for them. Files that are not those that
     /// were published are a fault.
-    pub(crate) fn copy(&self, root: &Path, to: &Path) -> Result<Option<()>, Fault> {
+    pub(crate) fn copy(&self, root: &Path, to: &Path) -> Result<Option<()>, IndexFault> {
         match copy_files(&sled_dir(root), to)? {
-            Some(files) if files != self.files => Err(Fault("its files have changed".into())),
+            Some(files) if files != self.files => Err(IndexFault("its files have changed".into())),
             copied => Ok(copied.map(drop)),
         }
     }
@@ -120,7 +120,12 @@ impl Imprint {
 
     /// Replaces the index by the files that sled wrote in the folder `built`. A crash meanwhile leaves the old index, or
     /// none.
-    pub(crate) fn publish(root: &Path, journal: &Journal, extent: Extent, built: &Path) -> Result<(), Fault> {
+    pub(crate) fn publish(
+        root: &Path,
+        journal: &Journal,
+        extent: Extent,
+        built: &Path,
+    ) -> Result<(), IndexFault> {
         let new = durable::unfinished(root).join("index");
         let written = Self::write(root, &new, journal, extent, built);
         if written.is_err() {
@@ -130,19 +135,27 @@ impl Imprint {
         written
     }
 
-    fn write(root: &Path, new: &Path, journal: &Journal, extent: Extent, built: &Path) -> Result<(), Fault> {
+    fn write(
+        root: &Path,
+        new: &Path,
+        journal: &Journal,
+        extent: Extent,
+        built: &Path,
+    ) -> Result<(), IndexFault> {
         let Extent { applied, last, dropped, cards, shelf_bits, ops } = extent;
         durable::remove(new)?;
         durable::make_dir(new)?;
         let files = copy_files(built, &new.join("sled"))?;
-        let files = files.ok_or_else(|| Fault("its files cannot be written: is the disk full?".into()))?;
+        let files =
+            files.ok_or_else(|| IndexFault("its files cannot be written: is the disk full?".into()))?;
         sync_files(new)?;
         let last_check = journal.header(last)?.map(|header| header.body_check);
-        let last_check = last_check.ok_or_else(|| Fault("the journal's last entry is damaged".into()))?;
+        let last_check =
+            last_check.ok_or_else(|| IndexFault("the journal's last entry is damaged".into()))?;
         let seal = journal.seal;
         let (version, imprint) = (VERSION, new.join("imprint"));
         let text = Self { version, seal, applied, last, last_check, dropped, cards, shelf_bits, ops, files };
-        let text = rmp_serde::to_vec_named(&text).map_err(|error| Fault(error.to_string()))?;
+        let text = rmp_serde::to_vec_named(&text).map_err(|error| IndexFault(error.to_string()))?;
         durable::write(root, &imprint, &durable::with_check(&text))?;
         remove(root)?;
         fs::rename(new, dir(root)).at("write", &dir(root))?;

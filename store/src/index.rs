@@ -28,28 +28,28 @@ const BATCH: usize = 256;
 /// Says why the index cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Fault(pub(crate) String);
+pub(crate) struct IndexFault(pub(crate) String);
 
-impl From<StoreError> for Fault {
+impl From<StoreError> for IndexFault {
     fn from(error: StoreError) -> Self {
         Self(error.to_string())
     }
 }
 
-type Work = Box<dyn FnOnce(&sled::Db) + Send>;
+type SledWork = Box<dyn FnOnce(&sled::Db) + Send>;
 
 /// Asks and tells the thread that has sled open.
 #[derive(Debug)]
 pub(crate) struct Index {
     dir: PathBuf,
-    work: Sender<Work>,
+    work: Sender<SledWork>,
     closed: Receiver<()>,
 }
 
 impl Index {
     /// Opens the index in `dir`, or makes an empty one. The folder must be this process's alone.
-    pub(crate) fn open(dir: &Path) -> Result<Self, Fault> {
-        let (work, queue) = channel::<Work>();
+    pub(crate) fn open(dir: &Path) -> Result<Self, IndexFault> {
+        let (work, queue) = channel::<SledWork>();
         let (say_opened, opened) = channel();
         let (say_closed, closed) = channel();
         let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
@@ -60,24 +60,24 @@ impl Index {
                     let _ = say_opened.send(Ok(()));
                     serve(db, &queue, &say_closed);
                 }
-                Err(error) => drop(say_opened.send(Err(Fault(one_line(&error))))),
+                Err(error) => drop(say_opened.send(Err(IndexFault(one_line(&error))))),
             }
         };
         let spawned = thread::Builder::new().name("fewbits-index".into()).spawn(body);
-        spawned.map_err(|error| Fault(format!("no thread for it: {error}")))?;
+        spawned.map_err(|error| IndexFault(format!("no thread for it: {error}")))?;
         answer(&opened)??;
         Ok(Self { dir: dir.to_owned(), work, closed })
     }
 
     /// Looks slots up on shelves that are told apart by `bits`.
-    pub(crate) fn find(&self, tags: Vec<Tag>, bits: u32) -> Result<Vec<Option<Card>>, Fault> {
+    pub(crate) fn find(&self, tags: Vec<Tag>, bits: u32) -> Result<Vec<Option<Card>>, IndexFault> {
         self.ask(move |db| {
             let mut sorted: Vec<usize> = (0..tags.len()).collect();
             sorted.sort_unstable_by_key(|&at| tags[at]);
             let mut cards = vec![None; tags.len()];
             for group in sorted.chunk_by(|&one, &next| tags[one].shelf(bits) == tags[next].shelf(bits)) {
                 let shelf = db.get(tags[group[0]].shelf(bits).to_be_bytes());
-                let Some(shelf) = shelf.map_err(|error| Fault(one_line(&error)))? else { continue };
+                let Some(shelf) = shelf.map_err(|error| IndexFault(one_line(&error)))? else { continue };
                 for &at in group {
                     cards[at] = find_on_shelf(&shelf, tags[at]);
                 }
@@ -87,33 +87,34 @@ impl Index {
     }
 
     /// Gives all cards, sorted.
-    pub(crate) fn cards(&self) -> Result<Vec<Card>, Fault> {
+    pub(crate) fn cards(&self) -> Result<Vec<Card>, IndexFault> {
         self.ask(|db| {
             let mut cards = Vec::new();
             for entry in db.iter() {
-                let (_, shelf) = entry.map_err(|error| Fault(one_line(&error)))?;
-                cards.extend(read_shelf(&shelf).ok_or_else(|| Fault("a value has another form".into()))?);
+                let (_, shelf) = entry.map_err(|error| IndexFault(one_line(&error)))?;
+                cards
+                    .extend(read_shelf(&shelf).ok_or_else(|| IndexFault("a value has another form".into()))?);
             }
             Ok(cards)
         })
     }
 
     /// Takes in sorted cards, on shelves that are told apart by `bits`.
-    pub(crate) fn fill(&self, cards: &[Card], bits: u32) -> Result<(), Fault> {
+    pub(crate) fn fill(&self, cards: &[Card], bits: u32) -> Result<(), IndexFault> {
         let mut shelves = shelves(cards, bits).peekable();
         while shelves.peek().is_some() {
             let some: Vec<(u16, Vec<u8>)> = shelves.by_ref().take(BATCH).collect();
             self.ask(move |db| {
                 let put = |(shelf, cards): (u16, Vec<u8>)| db.insert(shelf.to_be_bytes(), cards).map(drop);
-                some.into_iter().try_for_each(put).map_err(|error| Fault(one_line(&error)))
+                some.into_iter().try_for_each(put).map_err(|error| IndexFault(one_line(&error)))
             })?;
         }
         Ok(())
     }
 
     /// Writes everything out and waits until nothing of sled has its files open any more.
-    pub(crate) fn close(self) -> Result<(), Fault> {
-        self.ask(|db| db.flush().map(drop).map_err(|error| Fault(one_line(&error))))?;
+    pub(crate) fn close(self) -> Result<(), IndexFault> {
+        self.ask(|db| db.flush().map(drop).map_err(|error| IndexFault(one_line(&error))))?;
         drop(self.work);
         answer(&self.closed)?;
         wait_for_release(&self.dir.join("db"))
@@ -121,17 +122,17 @@ impl Index {
 
     fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&sled::Db) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
+        question: impl FnOnce(&sled::Db) -> Result<T, IndexFault> + Send + 'static,
+    ) -> Result<T, IndexFault> {
         let (reply, replied) = channel();
         let work = Box::new(move |db: &sled::Db| drop(reply.send(question(db))));
-        self.work.send(work).map_err(|_| Fault("it has stopped".into()))?;
+        self.work.send(work).map_err(|_| IndexFault("it has stopped".into()))?;
         answer(&replied)?
     }
 }
 
 /// Does what is asked until nobody can ask any more. After a panic sled is not touched again, not even to close it.
-fn serve(db: sled::Db, queue: &Receiver<Work>, say_closed: &Sender<()>) {
+fn serve(db: sled::Db, queue: &Receiver<SledWork>, say_closed: &Sender<()>) {
     for work in queue {
         if panics(|| work(&db)).is_some() {
             std::mem::forget(db);
@@ -147,23 +148,23 @@ fn panics(work: impl FnOnce()) -> Option<Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(work)).err()
 }
 
-fn answer<T>(replied: &Receiver<T>) -> Result<T, Fault> {
+fn answer<T>(replied: &Receiver<T>) -> Result<T, IndexFault> {
     replied.recv_timeout(PATIENCE).map_err(|error| match error {
-        RecvTimeoutError::Timeout => Fault(format!("no answer for {} s", PATIENCE.as_secs())),
-        RecvTimeoutError::Disconnected => Fault("it has panicked".into()),
+        RecvTimeoutError::Timeout => IndexFault(format!("no answer for {} s", PATIENCE.as_secs())),
+        RecvTimeoutError::Disconnected => IndexFault("it has panicked".into()),
     })
 }
 
 /// sled gives up its own lock some time after it is dropped; opening it before that fails.
-fn wait_for_release(file: &Path) -> Result<(), Fault> {
-    let file = std::fs::File::open(file).map_err(|error| Fault(one_line(&error)))?;
+fn wait_for_release(file: &Path) -> Result<(), IndexFault> {
+    let file = std::fs::File::open(file).map_err(|error| IndexFault(one_line(&error)))?;
     for _ in 0..1000 {
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
             return Ok(());
         }
         thread::sleep(Duration::from_millis(2));
     }
-    Err(Fault("it does not let go of its files".into()))
+    Err(IndexFault("it does not let go of its files".into()))
 }
 
 fn one_line(error: &impl ToString) -> String {

@@ -63,13 +63,13 @@ impl OpInfo {
 
 /// Sums up records. Integers have the same sum in any order, so that totals do not depend on which records have cards.
 #[derive(Default)]
-struct Tally {
+struct OpTotals {
     records: u64,
     bytes: u64,
     nanoseconds: u64,
 }
 
-impl Tally {
+impl OpTotals {
     fn add(&mut self, bytes: u64, seconds: f64) {
         self.records += 1;
         self.bytes += bytes;
@@ -78,8 +78,8 @@ impl Tally {
     }
 }
 
-impl From<Tally> for OpInfo {
-    fn from(Tally { records, bytes, nanoseconds }: Tally) -> Self {
+impl From<OpTotals> for OpInfo {
+    fn from(OpTotals { records, bytes, nanoseconds }: OpTotals) -> Self {
         Self { records, bytes, seconds: nanoseconds as f64 / 1e9 }
     }
 }
@@ -96,13 +96,13 @@ impl Store {
             info.journal_bytes = journal.bytes()?.unwrap_or(0);
             info.dropped = dropped;
         }
-        let mut ops: Vec<(String, Tally)> = ops.into_iter().map(|op| (op, Tally::default())).collect();
+        let mut ops: Vec<(String, OpTotals)> = ops.into_iter().map(|op| (op, OpTotals::default())).collect();
         for card in cards {
             if let Some((_, tally)) = ops.get_mut(usize::from(card.op)) {
                 tally.add(HEADER_BYTES as u64 + u64::from(card.body_bytes), f64::from(card.seconds));
             }
         }
-        let mut tallies: BTreeMap<String, Tally> = ops.into_iter().collect();
+        let mut tallies: BTreeMap<String, OpTotals> = ops.into_iter().collect();
         let is_record = |(slot, _)| if let Slot::Record(key) = slot { Some(key) } else { None };
         let keys: Vec<Key> = places.into_iter().filter_map(is_record).collect();
         for item in self.items(&keys)?.into_iter().flatten() {

@@ -11,8 +11,8 @@ use std::{
 
 use crate::{
     StoreError, durable,
-    entry::{HEADER_BYTES, Header, Seal, array},
-    error::{At as _, Warnings},
+    entry::{EntryHeader, HEADER_BYTES, Seal, array},
+    error::{IoContext as _, Warnings},
     format,
     scan::scan,
 };
@@ -90,7 +90,7 @@ impl Journal {
             format::refuse_newer(root, seal.format)?;
             return Ok(Some(Self { file, path, seal }));
         }
-        let format::Found::Store { id: store, .. } = format::read(root)? else { return Ok(None) };
+        let format::StoreVersion::Store { id: store, .. } = format::read(root)? else { return Ok(None) };
         let mut journal = Self { file, path, seal: Seal { store, generation, format: format::FORMAT } };
         while !journal.has_entries()? {
             match journal.seal.format {
@@ -128,10 +128,10 @@ impl Journal {
     }
 
     /// Reads the header at a place; none if there is no valid one.
-    pub(crate) fn header(&self, offset: u64) -> Result<Option<Header>, StoreError> {
+    pub(crate) fn header(&self, offset: u64) -> Result<Option<EntryHeader>, StoreError> {
         let mut bytes = [0; HEADER_BYTES];
         let read = self.read(&mut bytes, offset)?;
-        Ok((read == HEADER_BYTES).then(|| Header::decode(&bytes, &self.seal, offset)).flatten())
+        Ok((read == HEADER_BYTES).then(|| EntryHeader::decode(&bytes, &self.seal, offset)).flatten())
     }
 
     /// Reads a whole entry whose body has this length; none if header or body are damaged.
@@ -139,12 +139,12 @@ impl Journal {
         &self,
         offset: u64,
         body_bytes: u32,
-    ) -> Result<Option<(Header, Vec<u8>)>, StoreError> {
+    ) -> Result<Option<(EntryHeader, Vec<u8>)>, StoreError> {
         let mut body = vec![0; HEADER_BYTES + body_bytes as usize];
         if self.read(&mut body, offset)? < body.len() {
             return Ok(None);
         }
-        let header = Header::decode(&array(&body), &self.seal, offset);
+        let header = EntryHeader::decode(&array(&body), &self.seal, offset);
         body.drain(..HEADER_BYTES);
         Ok(header.filter(|header| header.holds(&self.seal, &body)).map(|header| (header, body)))
     }

@@ -69,7 +69,7 @@ mod tests;
 
 pub use self::{
     archive::{Exported, Imported},
-    collect::{Unwanted, Wanted},
+    collect::{Collectable, Retained},
     commit::{Commit, Committer},
     contents::Item,
     error::{Holder, StoreError},

@@ -15,7 +15,7 @@ use rustix::{
     system::uname,
 };
 
-use crate::{StoreError, error::At as _, error::Holder};
+use crate::{StoreError, error::Holder, error::IoContext as _};
 
 /// Holds the lock of a store until it is dropped.
 #[derive(Debug)]

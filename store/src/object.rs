@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     Digest, StoreError, durable,
-    error::{At as _, Warnings},
+    error::{IoContext as _, Warnings},
 };
 
 /// Reads and writes objects.
@@ -21,7 +21,7 @@ pub(crate) struct Objects {
 }
 
 /// Says what is under a digest.
-pub(crate) enum Content {
+pub(crate) enum ObjectState {
     Good(Vec<u8>),
     Bad,
     Missing,
@@ -44,12 +44,12 @@ impl Objects {
     }
 
     /// Reads an object and checks it.
-    pub(crate) fn read(&self, digest: &Digest) -> Result<Content, StoreError> {
+    pub(crate) fn read(&self, digest: &Digest) -> Result<ObjectState, StoreError> {
         let path = self.path(digest);
         Ok(match durable::read(&path)? {
-            Some(bytes) if Digest::of(&bytes) == *digest => Content::Good(bytes),
-            None if fs::symlink_metadata(&path).is_err() => Content::Missing,
-            Some(_) | None => Content::Bad,
+            Some(bytes) if Digest::of(&bytes) == *digest => ObjectState::Good(bytes),
+            None if fs::symlink_metadata(&path).is_err() => ObjectState::Missing,
+            Some(_) | None => ObjectState::Bad,
         })
     }
 
@@ -177,10 +177,10 @@ mod tests {
         assert!(warnings.drain().is_empty());
         for bad in [&b"cOntent"[..], b"", b"conten"] {
             fs::write(objects.path(&digest), bad).unwrap();
-            assert!(matches!(objects.read(&digest), Ok(Content::Bad)));
+            assert!(matches!(objects.read(&digest), Ok(ObjectState::Bad)));
             objects.put(b"content", &warnings).unwrap();
             assert_eq!(warnings.drain().len(), 1);
-            assert!(matches!(objects.read(&digest), Ok(Content::Good(bytes)) if bytes == b"content"));
+            assert!(matches!(objects.read(&digest), Ok(ObjectState::Good(bytes)) if bytes == b"content"));
         }
         assert_eq!(names(&dir.path().join("aside")).unwrap().len(), 3);
         assert_eq!(objects.list().unwrap(), [(digest, 7)]);
@@ -192,7 +192,7 @@ mod tests {
         let digest = Digest::of(b"content");
         fs::create_dir_all(objects.path(&digest)).unwrap();
         assert!(!objects.has(&digest) && !objects.is_good(&digest).unwrap());
-        assert!(matches!(objects.read(&digest), Ok(Content::Bad)));
+        assert!(matches!(objects.read(&digest), Ok(ObjectState::Bad)));
         objects.put(b"content", &Warnings::default()).unwrap();
         assert!(objects.has(&digest) && objects.is_good(&digest).unwrap());
     }

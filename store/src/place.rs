@@ -4,7 +4,7 @@
 
 use crate::{
     Digest, Key,
-    entry::{HEADER_BYTES, Header, Kind},
+    entry::{EntryHeader, EntryKind, HEADER_BYTES},
     id::IdMap,
 };
 
@@ -19,21 +19,21 @@ pub(crate) enum Slot {
 
 /// Says where an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Location {
     pub(crate) offset: u64,
     pub(crate) body_bytes: u32,
     pub(crate) kept: bool,
     pub(crate) part: Option<Digest>,
 }
 
-impl Place {
+impl Location {
     /// Takes from a header what its slot is, and the new place, which is none for a dropped record.
-    pub(crate) fn of(offset: u64, header: &Header) -> (Slot, Option<Self>) {
+    pub(crate) fn of(offset: u64, header: &EntryHeader) -> (Slot, Option<Self>) {
         let place = Self { offset, body_bytes: header.body_bytes, kept: header.kept, part: header.part };
         match header.kind {
-            Kind::Record => (Slot::Record(header.key), Some(place)),
-            Kind::Dropped => (Slot::Record(header.key), None),
-            Kind::Source => (Slot::Source(header.key), Some(place)),
+            EntryKind::Record => (Slot::Record(header.key), Some(place)),
+            EntryKind::Dropped => (Slot::Record(header.key), None),
+            EntryKind::Source => (Slot::Source(header.key), Some(place)),
         }
     }
 
@@ -45,12 +45,12 @@ impl Place {
 
 /// Remembers places; a dropped record is remembered as none, because an index below may still have it.
 #[derive(Debug, Default)]
-pub(crate) struct Places(IdMap<Slot, Option<Place>>);
+pub(crate) struct Locations(IdMap<Slot, Option<Location>>);
 
-impl Places {
+impl Locations {
     /// Takes in an entry; a later one for the same slot wins.
-    pub(crate) fn note(&mut self, offset: u64, header: &Header) {
-        let (slot, place) = Place::of(offset, header);
+    pub(crate) fn note(&mut self, offset: u64, header: &EntryHeader) {
+        let (slot, place) = Location::of(offset, header);
         self.0.insert(slot, place);
     }
 
@@ -60,22 +60,22 @@ impl Places {
     }
 
     /// Takes in what the index says of a slot, unless something newer is known.
-    pub(crate) fn learn(&mut self, slot: Slot, place: Option<Place>) {
+    pub(crate) fn learn(&mut self, slot: Slot, place: Option<Location>) {
         self.0.entry(slot).or_insert(place);
     }
 
     /// Gives what is known of a slot, if anything is.
-    pub(crate) fn get(&self, slot: &Slot) -> Option<&Option<Place>> {
+    pub(crate) fn get(&self, slot: &Slot) -> Option<&Option<Location>> {
         self.0.get(slot)
     }
 
     /// Gives every slot of which something is known.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (Slot, Option<Place>)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Slot, Option<Location>)> {
         self.0.iter().map(|(&slot, &place)| (slot, place))
     }
 
     /// Gives every slot that has a place.
-    pub(crate) fn live(&self) -> impl Iterator<Item = (Slot, Place)> {
+    pub(crate) fn live(&self) -> impl Iterator<Item = (Slot, Location)> {
         self.0.iter().filter_map(|(&slot, &place)| place.map(|place| (slot, place)))
     }
 }

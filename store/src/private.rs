@@ -14,7 +14,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock, statvfs};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::{StoreError, durable, error::At as _, object::names};
+use crate::{StoreError, durable, error::IoContext as _, object::names};
 
 /// Linux keeps the files of this folder in memory.
 const MEMORY: &str = "/dev/shm";

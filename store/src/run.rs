@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Key, Store, StoreError, durable, error::At as _, object::names};
+use crate::{Key, Store, StoreError, durable, error::IoContext as _, object::names};
 
 const SUFFIX: &str = ".jsonl";
 /// A line longer than this is not waited for.

@@ -7,7 +7,7 @@ use std::ops::{ControlFlow, Range};
 
 use crate::{
     StoreError,
-    entry::{HEADER_BYTES, Header, MAGIC, array},
+    entry::{EntryHeader, HEADER_BYTES, MAGIC, array},
     journal::Journal,
 };
 
@@ -28,7 +28,7 @@ pub(crate) struct Scan {
 pub(crate) fn scan(
     journal: &Journal,
     Range { start: from, end: bytes }: Range<u64>,
-    each: &mut dyn FnMut(u64, &Header),
+    each: &mut dyn FnMut(u64, &EntryHeader),
 ) -> Result<Scan, StoreError> {
     let mut window = Window::new(journal, bytes);
     let mut found = Scan { end: from, ..Scan::default() };
@@ -51,16 +51,16 @@ pub(crate) fn scan(
 }
 
 /// An entry's header and body, unless it is damaged.
-pub(crate) type Found<'b> = Option<(Header, &'b [u8])>;
+pub(crate) type ReadEntry<'b> = Option<(EntryHeader, &'b [u8])>;
 /// Says whether to go on with the next entry.
-pub(crate) type Step = Result<ControlFlow<()>, StoreError>;
+pub(crate) type ScanStep = Result<ControlFlow<()>, StoreError>;
 
 /// Reads entries at known places, given in the order of the journal. Calls `each` with the entry's label `T` and with its
 /// header and body, or none where the entry is damaged.
 pub(crate) fn read_bodies<T>(
     journal: &Journal,
     entries: impl IntoIterator<Item = (T, u64, u32)>,
-    each: &mut dyn FnMut(T, Found<'_>) -> Step,
+    each: &mut dyn FnMut(T, ReadEntry<'_>) -> ScanStep,
 ) -> Result<(), StoreError> {
     let mut window = Window::new(journal, journal.bytes()?.unwrap_or(0));
     let mut entries = entries.into_iter().peekable();
@@ -70,7 +70,7 @@ pub(crate) fn read_bodies<T>(
         let is_next_near = entries.peek().is_some_and(|(_, next, _)| *next < offset + WINDOW as u64);
         let bytes = window.at(offset, length, if is_next_near { WINDOW } else { 0 })?;
         let header = (bytes.len() >= length)
-            .then(|| Header::decode(&array(bytes), &journal.seal, offset))
+            .then(|| EntryHeader::decode(&array(bytes), &journal.seal, offset))
             .flatten()
             .map(|header| (header, &bytes[HEADER_BYTES..length]))
             .filter(|(header, body)| header.holds(&journal.seal, body));
@@ -111,11 +111,12 @@ impl<'a> Window<'a> {
     }
 
     /// Gives the entry at `offset`, if it is valid and whole.
-    fn header(&mut self, offset: u64) -> Result<Option<Header>, StoreError> {
+    fn header(&mut self, offset: u64) -> Result<Option<EntryHeader>, StoreError> {
         let seal = self.journal.seal;
         let bytes = self.at(offset, HEADER_BYTES, WINDOW)?;
-        let header =
-            (bytes.len() >= HEADER_BYTES).then(|| Header::decode(&array(bytes), &seal, offset)).flatten();
+        let header = (bytes.len() >= HEADER_BYTES)
+            .then(|| EntryHeader::decode(&array(bytes), &seal, offset))
+            .flatten();
         Ok(header.filter(|header| offset + header.entry_bytes() <= self.bytes))
     }
 

@@ -13,7 +13,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Digest, Key, Store, StoreError, append::Entry, durable, entry::Kind, error::At as _, place::Slot,
+    Digest, Key, Store, StoreError, append::NewEntry, durable, entry::EntryKind, error::IoContext as _,
+    place::Slot,
 };
 
 const CONTEXT: &str = "fewbits source path v1";
@@ -105,7 +106,7 @@ impl Store {
         let memo = Memo { path: path.to_string_lossy().into_owned(), stat: stat_before };
         let body = rmp_serde::to_vec_named(&memo).map_err(|source| StoreError::Encode { key, source })?;
         // Not synced: what is lost is read again, and the next commit brings it to the disk.
-        self.append(&[Entry::new(Kind::Source, key, false, Some(digest), body)?], false)
+        self.append(&[NewEntry::new(EntryKind::Source, key, false, Some(digest), body)?], false)
     }
 
     fn memo(&self, path: &Path) -> Result<Option<(Stat, Digest)>, StoreError> {

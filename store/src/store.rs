@@ -12,17 +12,17 @@ use std::{
 
 use crate::{
     Digest, Figures, Key, Record, StoreError,
-    append::{Appender, Entry},
+    append::{Appender, NewEntry},
     catalog::{Catalog, Located, WALK_LIMIT},
     collect::rewrite,
     durable,
-    entry::{Header, Kind, Seal},
-    error::{At as _, Warnings},
-    format::{self, Found},
+    entry::{EntryHeader, EntryKind, Seal},
+    error::{IoContext as _, Warnings},
+    format::{self, StoreVersion},
     journal::Journal,
     lock::{self, Lock},
-    object::{Content, Objects, names},
-    place::{Place, Slot},
+    object::{ObjectState, Objects, names},
+    place::{Location, Slot},
     scan::read_bodies,
 };
 
@@ -129,8 +129,8 @@ impl Store {
     pub fn lookup(&self, keys: &[Key]) -> Result<Vec<Option<Hit>>, StoreError> {
         let slots: Vec<Slot> = keys.iter().map(|&key| Slot::Record(key)).collect();
         let places = self.catalog.find(&slots)?.places;
-        let hit = |(&key, place): (&Key, Option<Place>)| {
-            place.map(|Place { kept, part, .. }| Hit { key, kept, part })
+        let hit = |(&key, place): (&Key, Option<Location>)| {
+            place.map(|Location { kept, part, .. }| Hit { key, kept, part })
         };
         Ok(keys.iter().zip(places).map(hit).collect())
     }
@@ -184,12 +184,12 @@ impl Store {
         let slots: Vec<Slot> = keys.iter().map(|&key| Slot::Record(key)).collect();
         let Located { journal, places } = self.catalog.find(&slots)?;
         let Some(journal) = journal else { return Ok(()) };
-        let mut found: Vec<(usize, Place)> =
+        let mut found: Vec<(usize, Location)> =
             places.into_iter().enumerate().filter_map(|(at, place)| Some((at, place?))).collect();
         found.sort_unstable_by_key(|(_, place)| place.offset);
         let entries = found.into_iter().map(|(at, place)| ((at, place), place.offset, place.body_bytes));
         read_bodies(&journal, entries, &mut |(at, place), found| {
-            let is_it = |header: &Header| Place::of(place.offset, header) == (slots[at], Some(place));
+            let is_it = |header: &EntryHeader| Location::of(place.offset, header) == (slots[at], Some(place));
             each(at, found.filter(|(header, _)| is_it(header)).map(|(_, body)| body))?;
             Ok(ControlFlow::Continue(()))
         })
@@ -216,10 +216,10 @@ impl Store {
     /// Reads an object and checks it; a damaged one is none, with a warning, and a writer moves it out of the way.
     pub fn object(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         match self.objects.read(digest)? {
-            Content::Good(bytes) => return Ok(Some(bytes)),
-            Content::Missing => {}
-            Content::Bad if self.is_writer() => self.objects.set_aside(digest, &self.warnings)?,
-            Content::Bad => {
+            ObjectState::Good(bytes) => return Ok(Some(bytes)),
+            ObjectState::Missing => {}
+            ObjectState::Bad if self.is_writer() => self.objects.set_aside(digest, &self.warnings)?,
+            ObjectState::Bad => {
                 let path = self.objects.path(digest);
                 self.warnings.push(format!("{}: damaged; the next run makes it again", path.display()));
             }
@@ -229,7 +229,7 @@ impl Store {
 
     /// Ends a record: it is no longer found.
     pub fn drop_record(&self, key: &Key) -> Result<(), StoreError> {
-        self.append(&[Entry::new(Kind::Dropped, *key, false, None, Vec::new())?], true)
+        self.append(&[NewEntry::new(EntryKind::Dropped, *key, false, None, Vec::new())?], true)
     }
 
     /// Gives the sentences that people should read, each once.
@@ -265,7 +265,7 @@ impl Store {
     }
 
     /// Adds entries to the journal; they are found once this returns.
-    pub(crate) fn append(&self, entries: &[Entry], sync: bool) -> Result<(), StoreError> {
+    pub(crate) fn append(&self, entries: &[NewEntry], sync: bool) -> Result<(), StoreError> {
         let mut appender = self.writer()?.appender.lock().unwrap_or_else(PoisonError::into_inner);
         let places = appender.append(entries, sync)?;
         self.catalog.note(&places);
@@ -273,11 +273,11 @@ impl Store {
     }
 
     /// Reads the entry of a slot and checks it; a damaged one is forgotten, with a warning.
-    pub(crate) fn entry(&self, slot: Slot) -> Result<Option<(Header, Vec<u8>)>, StoreError> {
+    pub(crate) fn entry(&self, slot: Slot) -> Result<Option<(EntryHeader, Vec<u8>)>, StoreError> {
         let Located { journal, places } = self.catalog.find(&[slot])?;
         let (Some(journal), Some(Some(place))) = (journal, places.first().copied()) else { return Ok(None) };
         let entry = journal.entry(place.offset, place.body_bytes)?;
-        let entry = entry.filter(|(header, _)| Place::of(place.offset, header) == (slot, Some(place)));
+        let entry = entry.filter(|(header, _)| Location::of(place.offset, header) == (slot, Some(place)));
         if entry.is_none() {
             let (path, offset) = (journal.path.display(), place.offset);
             self.warnings
@@ -350,9 +350,9 @@ fn open_journal(root: &Path, warnings: &Warnings) -> Result<Journal, StoreError>
     while let Some((number, path)) = generations.pop() {
         if let Some(journal) = Journal::open(root, (number, path.clone()), true, warnings)? {
             let Seal { store: id, format, .. } = journal.seal;
-            if found != (Found::Store { format, id }) {
+            if found != (StoreVersion::Store { format, id }) {
                 // Where only the number is another, whoever wrote the journal anew did not come to write it.
-                if !matches!(found, Found::Store { id: same, .. } if same == id) {
+                if !matches!(found, StoreVersion::Store { id: same, .. } if same == id) {
                     let path = root.join("STORE");
                     warnings.push(format!("{}: damaged or lost, and written again", path.display()));
                 }
@@ -370,11 +370,11 @@ fn open_journal(root: &Path, warnings: &Warnings) -> Result<Journal, StoreError>
         generation = generation.max(number.saturating_add(1));
     }
     let id = match found {
-        Found::Store { id, .. } => id,
-        Found::Absent | Found::Damaged => format::new_id(),
+        StoreVersion::Store { id, .. } => id,
+        StoreVersion::Absent | StoreVersion::Damaged => format::new_id(),
     };
     let format = format::FORMAT;
-    if found != (Found::Store { format, id }) {
+    if found != (StoreVersion::Store { format, id }) {
         format::write(root, format, id)?;
     }
     Journal::create(root, Seal { store: id, generation, format })

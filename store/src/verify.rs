@@ -10,7 +10,7 @@ use crate::{
     Digest, Key, Record, Store, StoreError,
     catalog::Located,
     journal,
-    place::{Place, Slot},
+    place::{Location, Slot},
     scan::scan,
 };
 
@@ -100,7 +100,7 @@ impl Store {
         found.damaged = scan(&journal, journal::START..bytes, &mut |_, _| {})?.damaged;
         for (slot, place) in places {
             let entry = journal.entry(place.offset, place.body_bytes)?;
-            let entry = entry.filter(|(header, _)| Place::of(place.offset, header) == (slot, Some(place)));
+            let entry = entry.filter(|(header, _)| Location::of(place.offset, header) == (slot, Some(place)));
             let record = entry.as_ref().and_then(|(_, body)| Record::decode(body));
             match (slot, record) {
                 (Slot::Record(key), Some(record)) if Key::derive(&record.preimage) == key => {

@@ -11,11 +11,11 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use fewbits_engine::graph::Graph;
-use fewbits_engine::journal::{Header, Stamped};
+use fewbits_engine::graph::TaskGraph;
+use fewbits_engine::journal::{LoggedEvent, RunHeader};
 use fewbits_ops::StandardOps;
-use fewbits_ops::dataset::idx::{Idx, Kind};
-use fewbits_ops::dataset::{cifar, open::Input};
+use fewbits_ops::dataset::idx::{Idx, IdxKind};
+use fewbits_ops::dataset::{cifar, open::DatasetFile};
 use fewbits_ops::network::model::Model;
 use fewbits_store::Store;
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -113,7 +113,7 @@ fn experiment() {
     let quick = include_bytes!("../../experiments/quickstart.ron").to_vec();
     let ops = std::panic::AssertUnwindSafe(ops);
     fuzz(&[EXPERIMENT.into(), quick], |bytes| {
-        let _ = Graph::read(&String::from_utf8_lossy(bytes), &*ops, 10_000);
+        let _ = TaskGraph::read(&String::from_utf8_lossy(bytes), &*ops, 10_000);
     });
 }
 
@@ -129,8 +129,8 @@ fn idx_plain_and_gzipped() {
     let bomb =
         gzipped(&[&[0, 0, 8, 3, 0, 0x10, 0, 0, 0, 0, 0, 16, 0, 0, 0, 16][..], &vec![0; 1 << 20]].concat());
     fuzz(&[gzipped(&images), gzipped(&labels), images, labels, bomb], |bytes| {
-        for kind in [Kind::Images, Kind::Labels] {
-            let _ = Input::bytes("fuzzed", bytes).and_then(|mut input| Idx::read(&mut input, kind));
+        for kind in [IdxKind::Images, IdxKind::Labels] {
+            let _ = DatasetFile::bytes("fuzzed", bytes).and_then(|mut input| Idx::read(&mut input, kind));
         }
     });
 }
@@ -144,7 +144,7 @@ fn cifar_archive() {
         archive.append_data(&mut header, name, &[3; 3073][..]).expect("a member");
     }
     fuzz(&[archive.into_inner().expect("an archive")], |bytes| {
-        let _ = Input::bytes("fuzzed", bytes).and_then(cifar::archive);
+        let _ = DatasetFile::bytes("fuzzed", bytes).and_then(cifar::archive);
     });
 }
 
@@ -201,8 +201,8 @@ fn run_journal() {
     let lines = fs::read(only_file(&store.join("runs"))).expect("a journal");
     fuzz(&[lines], |bytes| {
         for line in String::from_utf8_lossy(bytes).lines() {
-            let _ = serde_json::from_str::<Header>(line);
-            let _ = serde_json::from_str::<Stamped>(line);
+            let _ = serde_json::from_str::<RunHeader>(line);
+            let _ = serde_json::from_str::<LoggedEvent>(line);
         }
     });
 }

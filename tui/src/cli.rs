@@ -12,8 +12,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::template;
-pub use compare::{Cite, Diff, Form};
-pub use results::{Choose, Format, Plot, Report, Table, Weights};
+pub use compare::{CiteArgs, DiffArgs, Form};
+pub use results::{ChooseArgs, OutputFormat, PlotArgs, ReportArgs, TableArgs, Weights};
 pub use store::{Export, Gc, Import, StoreCommand, Verify};
 
 /// How few bits per weight does a trained network need, in which number format, and what does each bit buy?
@@ -92,10 +92,10 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n  fewbits run experiments/quickstart.ron\n  fewbits run study.ron --jobs 1 --ui json"
     )]
-    Run(Run),
+    Run(RunArgs),
     /// Show what would run, and why
     #[command(after_help = "Example:\n  fewbits plan study.ron")]
-    Plan(Plan),
+    Plan(PlanArgs),
     /// Check a file and count its tasks
     #[command(after_help = "Example:\n  fewbits check study.ron")]
     Check(File),
@@ -108,36 +108,36 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n  fewbits table study.ron\n  fewbits table study.ron tradeoff --format csv\n  fewbits table study.ron --format json   (every axis and metric, one object per point)\n  fewbits table study.ron --format parquet -o study.parquet"
     )]
-    Table(Table),
+    Table(TableArgs),
     /// Say which point to choose: the smallest network that loses little, and how sure that is
     #[command(
         after_help = "Asks what the file's first `Choose` table asks; without one, for the smallest quantized network that loses at most a point of accuracy, with 95 % confidence. Exit code 1 if nothing fits.\n\nExamples:\n  fewbits choose study.ron\n  fewbits choose study.ron --max-drop 0.5pp --max-bits 4\n  fewbits choose study.ron --max-bytes 48KiB"
     )]
-    Choose(Choose),
+    Choose(ChooseArgs),
     /// Write a report: one HTML file with every table, figures, the recommendation and where it all comes from
     #[command(
         after_help = "The file needs nothing else: no network, and no script to be read or printed.\n\nExample:\n  fewbits report study.ron -o study.html"
     )]
-    Report(Report),
+    Report(ReportArgs),
     /// Write one figure: a table, or the curves of a trained network
     #[command(
         after_help = "A Pareto or Choose table becomes points with their front, a Pivot a heat map, other tables values with intervals.\n\nExamples:\n  fewbits plot study.ron pareto -o pareto.svg\n  fewbits plot study.ron tradeoff -o tradeoff.png\n  fewbits plot study.ron net -o training.svg"
     )]
-    Plot(Plot),
+    Plot(PlotArgs),
     /// Write the weights of a task's model, and the codes that stand for them, to an .npz
     #[command(
         after_help = "NumPy opens the file: TENSOR/weight, and TENSOR/codes, /scales, /zero_points and /codebook of quantized ones; docs/exports.md says how they belong together.\n\nExamples:\n  fewbits weights study.ron 'net(seed=0)' -o net.npz\n  fewbits weights study.ron 'small(seed=0,e=3)' -o small.npz"
     )]
     Weights(Weights),
     /// Compare two runs, two experiments, or two points of one: parameters, tasks, and metrics with their noise
-    Diff(Diff),
+    Diff(DiffArgs),
     /// Say what a paper must say of an experiment: methods with their sources, versions, digests, BibTeX
-    Cite(Cite),
+    Cite(CiteArgs),
     /// Watch a run that goes on in another process, or replay one that ended
     #[command(
         after_help = "Examples:\n  fewbits watch                    (the newest run)\n  fewbits watch 20261124-0915      (the run whose id begins so; `fewbits runs` lists them)\n  fewbits watch --speed 10         (replay ten times as fast as it was)"
     )]
-    Watch(Watch),
+    Watch(WatchArgs),
     /// List past runs, or pin one so that `store gc` keeps what it reached
     #[command(after_help = "Examples:\n  fewbits runs\n  fewbits runs --pin 20261124-0915")]
     Runs(Runs),
@@ -166,7 +166,7 @@ pub enum Command {
     #[command(
         after_help = "It is told by the code that reads experiments. A value without a name is that of the first field; `Axis(\"x\")` may stand for any value in a node but the name of another.\n\nExamples:\n  fewbits schema                   (everything)\n  fewbits schema Train             (a kind of node, or any other name with its fields)\n  fewbits schema format            (all formats)\n  fewbits schema rounding          (a field, wherever it is)\n  fewbits schema --format json"
     )]
-    Schema(Schema),
+    Schema(SchemaArgs),
     /// Print a completion script for a shell; it asks this program for names of tasks, tables and runs
     #[command(
         after_help = "Examples:\n  fewbits completions bash > ~/.local/share/bash-completion/completions/fewbits\n  fewbits completions zsh > ~/.zfunc/_fewbits\n  fewbits completions fish > ~/.config/fish/completions/fewbits.fish"
@@ -192,7 +192,7 @@ pub struct File {
 }
 
 #[derive(Args, Debug)]
-pub struct Run {
+pub struct RunArgs {
     #[command(flatten)]
     pub file: File,
     /// Tasks at once [default: one per core]
@@ -210,7 +210,7 @@ pub struct Run {
 }
 
 #[derive(Args, Debug)]
-pub struct Watch {
+pub struct WatchArgs {
     /// The run, or the beginning of its id [default: the newest]
     pub run: Option<String>,
     /// Replay as many times as fast as it was, instead of showing its end at once
@@ -250,7 +250,7 @@ pub struct Round {
 }
 
 #[derive(Args, Debug)]
-pub struct Plan {
+pub struct PlanArgs {
     #[command(flatten)]
     pub file: File,
     /// Name every task that would run
@@ -280,7 +280,7 @@ pub struct New {
 }
 
 #[derive(Args, Debug)]
-pub struct Schema {
+pub struct SchemaArgs {
     /// What is shown: a choice (format, model, op), one of its names (Float, Train) or a field [default: all]
     pub name: Option<String>,
     /// How it is written

@@ -10,9 +10,9 @@ use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter};
 use clap_complete::env::Shells;
 use clap_complete::{CompleteEnv, Shell};
-use fewbits_engine::graph::{Graph, base_of};
+use fewbits_engine::graph::{TaskGraph, base_of};
 use fewbits_engine::ops::Ops;
-use fewbits_engine::schema::{Choice, Taken};
+use fewbits_engine::schema::{ChoiceSchema, ValueSchema};
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::text::fault::Faults;
 use fewbits_ops::StandardOps;
@@ -104,7 +104,7 @@ impl Typed {
 
     /// Returns the tasks, or the nodes where there are too many or the file has faults.
     fn tasks(&self) -> Vec<String> {
-        let graph = self.text().and_then(|text| Graph::read(&text, &self.ops(), MOST_TASKS).ok());
+        let graph = self.text().and_then(|text| TaskGraph::read(&text, &self.ops(), MOST_TASKS).ok());
         match graph {
             Some(graph) => graph.tasks().map(|task| self.quoted(graph.name(task))).collect(),
             None => {
@@ -159,14 +159,14 @@ fn completing(command: &str, arg: Arg, typed: &Arc<Typed>) -> Arg {
 
 fn formats() -> Vec<String> {
     let choices = schema::all().choices.into_iter().filter(|choice| choice.noun() == "format");
-    choices.flat_map(|choice: Choice| choice.variants).map(|variant| variant.name).collect()
+    choices.flat_map(|choice: ChoiceSchema| choice.variants).map(|variant| variant.name).collect()
 }
 
 fn roundings() -> Vec<String> {
     let variants = schema::all().choices.into_iter().flat_map(|choice| choice.variants);
     let field = variants.flat_map(|variant| variant.fields).find(|field| field.name == "rounding");
     match field.map(|field| field.value) {
-        Some(Taken::Name(names)) => names,
+        Some(ValueSchema::Name(names)) => names,
         Some(_) | None => vec![],
     }
 }

@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use fewbits_engine::graph::Graph;
-use fewbits_engine::ops::{Content, Ops};
+use fewbits_engine::graph::TaskGraph;
+use fewbits_engine::ops::{Ops, SourceContent};
 use fewbits_ops::StandardOps;
 
 use crate::cli::Global;
@@ -25,13 +25,18 @@ pub struct Inputs {
 
 impl Inputs {
     /// Returns what a command reads of an experiment: its file, the files of its datasets, and the store.
-    pub fn of(graph: &Graph<StandardOps>, ops: &StandardOps, file: &Path, global: &Global) -> Result<Self> {
+    pub fn of(
+        graph: &TaskGraph<StandardOps>,
+        ops: &StandardOps,
+        file: &Path,
+        global: &Global,
+    ) -> Result<Self> {
         let mut files = vec![file.to_path_buf()];
         for work in graph.steps.iter().flat_map(|step| &step.works) {
             let sources = ops.sources(&work.op).unwrap_or_default();
             files.extend(sources.into_iter().filter_map(|source| match source.content {
-                Content::File { path, .. } => Some(path),
-                Content::Embedded(_) => None,
+                SourceContent::File { path, .. } => Some(path),
+                SourceContent::Embedded(_) => None,
             }));
         }
         Ok(Self { files, store: Some(store_dir(global)?) })

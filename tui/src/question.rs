@@ -1,7 +1,7 @@
 //! The usual question to an experiment that asks none: which is the smallest quantized network that loses little?
 //! Written as a `Choose` table and read as one.
 
-use fewbits_engine::graph::Graph;
+use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::spec::node::Node;
 use fewbits_engine::spec::scope::Scope;
 use fewbits_engine::spec::table::Table;
@@ -14,7 +14,7 @@ const USUAL_DROP: f64 = 0.01;
 
 /// Makes the usual question: chosen on validation images where there are any, replicated as the file's other tables are.
 /// The error says what is in the way.
-pub fn usual(graph: &Graph<StandardOps>) -> Result<Table, String> {
+pub fn usual(graph: &TaskGraph<StandardOps>) -> Result<Table, String> {
     let nodes = &graph.experiment.nodes;
     let small = quantized(nodes)?;
     let judged = |split: &str| {
@@ -63,7 +63,7 @@ fn judge<'n>(nodes: &'n [Node], model: usize, split: &str) -> Option<&'n str> {
 }
 
 /// Returns what is replicated and averaged: as in the first table that replicates anything, else over `seed`.
-fn pooled(graph: &Graph<StandardOps>, small: &Node) -> Vec<String> {
+fn pooled(graph: &TaskGraph<StandardOps>, small: &Node) -> Vec<String> {
     let axes = &graph.experiment.axes;
     let table = graph.experiment.tables.iter().find(|table| table.replicate.is_some());
     let seed = || axes.iter().position(|axis| axis.name == "seed");
@@ -75,7 +75,7 @@ fn pooled(graph: &Graph<StandardOps>, small: &Node) -> Vec<String> {
     replicate.into_iter().chain([format!("average: [{}]", average.join(", "))]).collect()
 }
 
-fn read(text: &str, graph: &Graph<StandardOps>) -> Result<Table, String> {
+fn read(text: &str, graph: &TaskGraph<StandardOps>) -> Result<Table, String> {
     let mut faults = Faults::default();
     let value = Value::parse(text, &mut faults);
     let scope = Scope { axes: &graph.experiment.axes, nodes: &graph.experiment.nodes };

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use fewbits_engine::graph::Graph;
-use fewbits_engine::journal::{Header, Sources};
-use fewbits_engine::plan::{Plan, Planner, State};
+use fewbits_engine::graph::TaskGraph;
+use fewbits_engine::journal::{RunHeader, SourceDigests};
+use fewbits_engine::plan::{Plan, Planner, TaskState};
 use fewbits_ops::StandardOps;
 use fewbits_store::{Key, Store, StoreError};
 
@@ -19,10 +19,10 @@ use crate::session::{Session, data_dir, open};
 pub struct Reach {
     /// What people call it: the file, or the run.
     pub name: String,
-    pub graph: Arc<Graph<StandardOps>>,
+    pub graph: Arc<TaskGraph<StandardOps>>,
     pub ops: Arc<StandardOps>,
     /// What its source files held.
-    pub sources: Sources,
+    pub sources: SourceDigests,
     pub plan: Plan,
 }
 
@@ -30,17 +30,17 @@ impl Reach {
     /// Plans an experiment file.
     pub fn of_file(file: &Path, store: &Store, global: &Global) -> Result<Self> {
         let session = open(file, global)?;
-        Ok(Self::of(file.display().to_string(), session, Sources::new(), store)?)
+        Ok(Self::of(file.display().to_string(), session, SourceDigests::new(), store)?)
     }
 
     /// Plans a past run as it was. The inner error says why its text cannot be read.
     pub fn of_run(id: &str, store: &Store, global: &Global) -> Result<Result<Self, String>> {
-        let Some(header) = Header::read(store, id)? else {
+        let Some(header) = RunHeader::read(store, id)? else {
             return Ok(Err(format!("run {id} has no beginning: it was cut off")));
         };
         // Relative paths of its files start from here, as those of a dashboard do.
         let ops = Arc::new(StandardOps::new(data_dir(global), PathBuf::from(".")));
-        match Graph::read(&header.text, &*ops, usize::MAX) {
+        match TaskGraph::read(&header.text, &*ops, usize::MAX) {
             Ok(graph) => {
                 let session = Session { graph: Arc::new(graph), ops };
                 Ok(Ok(Self::of(format!("run {id}"), session, header.sources, store)?))
@@ -52,7 +52,7 @@ impl Reach {
         }
     }
 
-    fn of(name: String, session: Session, sources: Sources, store: &Store) -> Result<Self, StoreError> {
+    fn of(name: String, session: Session, sources: SourceDigests, store: &Store) -> Result<Self, StoreError> {
         let Session { graph, ops } = session;
         let plan = Planner::remembering(&graph, &*ops, store, sources.clone()).plan()?;
         Ok(Self { name, graph, ops, sources, plan })
@@ -65,7 +65,7 @@ impl Reach {
 
     /// Says how many tasks have no result, if any: what depends on them is out of reach.
     pub fn unfinished(&self) -> Option<String> {
-        let missing = self.plan.tasks.iter().filter(|planned| planned.state != State::Cached).count();
+        let missing = self.plan.tasks.iter().filter(|planned| planned.state != TaskState::Cached).count();
         let all = self.plan.tasks.len();
         (missing > 0).then(|| format!("{}: {missing} of {all} tasks have no result", self.name))
     }
@@ -85,7 +85,7 @@ pub struct NewestRun {
 pub fn newest_runs(store: &Store) -> Result<Vec<NewestRun>, StoreError> {
     let mut newest: HashMap<(String, Option<String>), NewestRun> = HashMap::new();
     for run in store.runs()? {
-        let Some(Header { experiment, file, .. }) = Header::read(store, &run)? else { continue };
+        let Some(RunHeader { experiment, file, .. }) = RunHeader::read(store, &run)? else { continue };
         newest.insert((experiment.clone(), file.clone()), NewestRun { experiment, file, run });
     }
     let mut newest: Vec<NewestRun> = newest.into_values().collect();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use fewbits_engine::graph::{Graph, base_of};
+use fewbits_engine::graph::{TaskGraph, base_of};
 use fewbits_engine::text::fault::Fault;
 use fewbits_ops::StandardOps;
 use fewbits_ops::format::{Codec, Format};
@@ -23,7 +23,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// An experiment with the ops that do its work.
 pub struct Session {
-    pub graph: Arc<Graph<StandardOps>>,
+    pub graph: Arc<TaskGraph<StandardOps>>,
     pub ops: Arc<StandardOps>,
 }
 
@@ -50,7 +50,7 @@ pub fn read(text: &str, file: &Path, global: &Global) -> Result<Session> {
     let path = file.display().to_string();
     let ops = StandardOps::new(data_dir(global), base_of(file).to_path_buf()).panicking_in(panics_in());
     let ops = Arc::new(ops);
-    match Graph::read(text, &*ops, global.max_tasks) {
+    match TaskGraph::read(text, &*ops, global.max_tasks) {
         Ok(mut graph) => {
             // One file is one experiment, under whatever path it is named.
             let file = file.canonicalize().or_else(|_| std::path::absolute(file));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::spec::table::{Interval, Shape, Table};
+use crate::spec::table::{Interval, Table, TableKind};
 
 /// The metrics that are bounds of Wilson's interval.
 const WILSON: [&str; 4] = ["accuracy_low", "accuracy_high", "agreement_low", "agreement_high"];
@@ -54,11 +54,11 @@ pub fn methods(table: &Table) -> BTreeSet<Method> {
         (Interval::Both, _) => drop(found.insert(Method::NetworksAndImages)),
     }
     match &table.shape {
-        Shape::Pivot { margin: Some(_), .. } => found.extend([Method::NonInferiority, Method::Holm]),
-        Shape::Contrast { .. } => found.extend([Method::ZeroEffect, Method::Holm]),
-        Shape::Choose(choose) if choose.max_drop.is_some() => drop(found.insert(Method::NonInferiority)),
-        Shape::Choose(_) => drop(found.insert(Method::MayBeBest)),
-        Shape::Table { .. } | Shape::Pivot { .. } | Shape::Pareto { .. } => {}
+        TableKind::Pivot { margin: Some(_), .. } => found.extend([Method::NonInferiority, Method::Holm]),
+        TableKind::Contrast { .. } => found.extend([Method::ZeroEffect, Method::Holm]),
+        TableKind::Choose(choose) if choose.max_drop.is_some() => drop(found.insert(Method::NonInferiority)),
+        TableKind::Choose(_) => drop(found.insert(Method::MayBeBest)),
+        TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Pareto { .. } => {}
     }
     found.extend(names(&WILSON).then_some(Method::Wilson));
     found.extend(names(&[MCNEMAR]).then_some(Method::McNemar));

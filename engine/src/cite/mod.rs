@@ -9,16 +9,16 @@ use std::fmt::Write;
 
 use fewbits_store::{Digest, Key, Record, Store, StoreError};
 
-use crate::graph::{Graph, TaskId};
+use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
-use crate::plan::{Plan, State};
+use crate::plan::{Plan, TaskState};
 use crate::table::results::Results;
-use crate::table::units::Units;
+use crate::table::units::ReplicateUnits;
 use method::{Method, methods};
 
 /// What is to be said of an experiment.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Cite {
+pub struct Citation {
     /// Its name.
     pub experiment: String,
     /// What it is about, in the author's words.
@@ -43,7 +43,7 @@ pub struct Cite {
     pub keys: Digest,
     /// How many different keys those are.
     pub different: usize,
-    /// The digest of the results that are there, in the order of their keys; see [`Cite::of`].
+    /// The digest of the results that are there, in the order of their keys; see [`Citation::of`].
     pub results: Digest,
     /// What the records say made them: each name with all values found.
     pub provenance: BTreeMap<String, BTreeSet<String>>,
@@ -62,12 +62,12 @@ pub struct Replication {
     pub units: Option<(usize, usize)>,
 }
 
-impl Cite {
+impl Citation {
     /// Gathers what is to be said. The digest of the results is of one text: for each different key, sorted, a line with
     /// the key; then for each metric by name, indented by a space, its name and the bits of its binary64 in 16 hex
     /// digits (7ff8000000000000 where it is no number); then for each part by name its name and its digest. Seconds and
     /// provenance are not in it.
-    pub fn of<O: Ops>(graph: &Graph<O>, ops: &O, plan: &Plan, store: &Store) -> Result<Self, StoreError> {
+    pub fn of<O: Ops>(graph: &TaskGraph<O>, ops: &O, plan: &Plan, store: &Store) -> Result<Self, StoreError> {
         let experiment = &graph.experiment;
         let keys: BTreeSet<Key> = plan.tasks.iter().filter_map(|planned| planned.key).collect();
         let read = read(graph, plan, store)?;
@@ -100,9 +100,9 @@ struct Said {
     provenance: BTreeMap<String, BTreeSet<String>>,
 }
 
-fn read<O: Ops>(graph: &Graph<O>, plan: &Plan, store: &Store) -> Result<Said, StoreError> {
+fn read<O: Ops>(graph: &TaskGraph<O>, plan: &Plan, store: &Store) -> Result<Said, StoreError> {
     let mut tasks: BTreeMap<Key, Vec<TaskId>> = BTreeMap::new();
-    for task in graph.tasks().filter(|task| plan.of(*task).state == State::Cached) {
+    for task in graph.tasks().filter(|task| plan.of(*task).state == TaskState::Cached) {
         if let Some(key) = plan.of(task).key {
             tasks.entry(key).or_default().push(task);
         }
@@ -135,13 +135,13 @@ fn write(key: &Key, record: &Record, text: &mut String) {
     }
 }
 
-fn replications<O: Ops>(graph: &Graph<O>, results: &Results) -> Vec<Replication> {
+fn replications<O: Ops>(graph: &TaskGraph<O>, results: &Results) -> Vec<Replication> {
     let name = |axis: &usize| graph.experiment.axes[*axis].name.clone();
     let mut found: Vec<Replication> = vec![];
     for table in &graph.experiment.tables {
         let Some(axis) = table.replicate.as_ref().map(name) else { continue };
         let average: Vec<String> = table.average.iter().map(name).collect();
-        let cells = Units::of(graph, results, table).map_or(vec![], |units| units.cells);
+        let cells = ReplicateUnits::of(graph, results, table).map_or(vec![], |units| units.cells);
         let counts =
             || cells.iter().flat_map(|cell| &cell.values).map(BTreeMap::len).filter(|count| *count > 0);
         let units = counts().min().zip(counts().max());
@@ -160,7 +160,7 @@ fn joined(one: Option<(usize, usize)>, other: Option<(usize, usize)>) -> Option<
     }
 }
 
-fn data<O: Ops>(graph: &Graph<O>, plan: &Plan) -> Vec<(String, Vec<(&'static str, Digest)>)> {
+fn data<O: Ops>(graph: &TaskGraph<O>, plan: &Plan) -> Vec<(String, Vec<(&'static str, Digest)>)> {
     let nodes = graph.experiment.nodes.iter().enumerate().filter(|(_, node)| node.inputs.is_empty());
     let tasks = nodes.flat_map(|(node, _)| graph.tasks_of(node));
     let parts = |task: TaskId| {

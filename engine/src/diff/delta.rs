@@ -9,7 +9,7 @@ use crate::statistics::holm::holm;
 use crate::statistics::welch;
 
 /// A value by unit of replication, each called by the text of its value.
-pub type Units = BTreeMap<String, f64>;
+pub type ValuesByUnit = BTreeMap<String, f64>;
 
 /// A difference.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +30,7 @@ pub struct Delta {
 impl Delta {
     /// Compares two sides; none where one has no value.
     #[must_use]
-    pub fn between(from: &Units, to: &Units) -> Option<Self> {
+    pub fn between(from: &ValuesByUnit, to: &ValuesByUnit) -> Option<Self> {
         let [one, other]: [Vec<f64>; 2] = [from, to].map(|units| units.values().copied().collect());
         let is_paired = from.keys().eq(to.keys());
         let change = if is_paired {
@@ -70,7 +70,7 @@ pub(super) fn adjust(deltas: &mut [&mut Delta]) {
 mod tests {
     use super::*;
 
-    fn units(values: &[(&str, f64)]) -> Units {
+    fn units(values: &[(&str, f64)]) -> ValuesByUnit {
         values.iter().map(|(unit, value)| ((*unit).to_owned(), *value)).collect()
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Serialize;
 
-use super::Side;
+use super::ComparedExperiment;
 use crate::graph::TaskId;
 use crate::ops::Ops;
 use crate::plan::Preimage;
@@ -13,7 +13,7 @@ use crate::preimage;
 
 /// A field with its values on both sides, as JSON; none where it is absent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Field {
+pub struct FieldDifference {
     /// Its name: `epochs`, `format.m`.
     pub field: String,
     /// Its values in the first.
@@ -24,7 +24,7 @@ pub struct Field {
 
 /// Some tasks of one node.
 pub(super) struct Tasks<'t, O: Ops> {
-    pub(super) side: &'t Side<'t, O>,
+    pub(super) side: &'t ComparedExperiment<'t, O>,
     pub(super) node: usize,
     pub(super) ids: Vec<TaskId>,
 }
@@ -33,7 +33,11 @@ pub(super) struct Tasks<'t, O: Ops> {
 type Sets = BTreeMap<String, BTreeSet<String>>;
 
 /// Returns the fields that differ between tasks that agree on the axes of these names; where none do, between all.
-pub(super) fn differing<O: Ops>(from: &Tasks<'_, O>, to: &Tasks<'_, O>, axes: &[&str]) -> Vec<Field> {
+pub(super) fn differing<O: Ops>(
+    from: &Tasks<'_, O>,
+    to: &Tasks<'_, O>,
+    axes: &[&str],
+) -> Vec<FieldDifference> {
     let [one, other] = [from, to].map(|tasks| tasks.by_point(axes));
     let pairs: Vec<(&Sets, &Sets)> =
         one.iter().filter_map(|(point, sets)| Some((sets, other.get(point)?))).collect();
@@ -43,13 +47,13 @@ pub(super) fn differing<O: Ops>(from: &Tasks<'_, O>, to: &Tasks<'_, O>, axes: &[
     let names: BTreeSet<&String> =
         pairs.iter().flat_map(|(one, other)| one.keys().chain(other.keys())).collect();
     let differs = |name: &String| pairs.iter().any(|(one, other)| one.get(name) != other.get(name));
-    let field = |name: &String| Field {
+    let field = |name: &String| FieldDifference {
         field: name.clone(),
         from: values(name, pairs.iter().map(|(one, _)| *one)),
         to: values(name, pairs.iter().map(|(_, other)| *other)),
     };
     // A source file that is missing now is no change of the experiment.
-    let is_known = |field: &Field| {
+    let is_known = |field: &FieldDifference| {
         !(field.field.starts_with("inputs.") && (field.from.is_empty() || field.to.is_empty()))
     };
     names.into_iter().filter(|name| differs(name)).map(field).filter(is_known).collect()
@@ -66,7 +70,7 @@ fn values<'s>(name: &str, points: impl Iterator<Item = &'s Sets>) -> Vec<String>
 
 impl<'t, O: Ops> Tasks<'t, O> {
     /// Takes all tasks of a node.
-    pub(super) fn all(side: &'t Side<'t, O>, node: usize) -> Self {
+    pub(super) fn all(side: &'t ComparedExperiment<'t, O>, node: usize) -> Self {
         Self { side, node, ids: side.graph.tasks_of(node).collect() }
     }
 

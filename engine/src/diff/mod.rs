@@ -10,18 +10,18 @@ pub mod tasks;
 
 use serde::Serialize;
 
-use crate::graph::{Graph, TaskId};
+use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::plan::{Plan, Planner};
 use crate::table::results::Results;
 use structure::Structure;
 use tables::TableDiff;
-use tasks::NodeTasks;
+use tasks::NodeTaskCounts;
 
 /// An experiment with what is known of it.
-pub struct Side<'s, O: Ops> {
+pub struct ComparedExperiment<'s, O: Ops> {
     /// Its tasks.
-    pub graph: &'s Graph<O>,
+    pub graph: &'s TaskGraph<O>,
     /// What planned them; it knows what source files hold.
     pub planner: &'s Planner<'s, O>,
     /// Their states.
@@ -41,18 +41,21 @@ pub struct Apart {
 
 /// What differs between two experiments.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Diff {
+pub struct Comparison {
     /// Their parameters.
     pub structure: Structure,
     /// Their tasks, by node.
-    pub tasks: Vec<NodeTasks>,
+    pub tasks: Vec<NodeTaskCounts>,
     /// The tables that both have.
     pub tables: Vec<TableDiff>,
 }
 
-impl Diff {
+impl Comparison {
     /// Compares two experiments; the error says which expression of a table does not fit.
-    pub fn between<O: Ops>(from: &Side<'_, O>, to: &Side<'_, O>) -> Result<Self, String> {
+    pub fn between<O: Ops>(
+        from: &ComparedExperiment<'_, O>,
+        to: &ComparedExperiment<'_, O>,
+    ) -> Result<Self, String> {
         Ok(Self {
             structure: Structure::between(from, to),
             tasks: tasks::between(from, to),
@@ -78,7 +81,7 @@ impl Apart {
     }
 }
 
-impl<O: Ops> Side<'_, O> {
+impl<O: Ops> ComparedExperiment<'_, O> {
     /// Returns a task's value of an axis as text, if its node has that axis.
     fn value(&self, task: TaskId, axis: &str) -> Option<String> {
         let (node, point) = self.graph.place(task);

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Side;
-use super::delta::{self, Delta, Units};
-use super::fields::{Field, Tasks, differing};
+use super::ComparedExperiment;
+use super::delta::{self, Delta, ValuesByUnit};
+use super::fields::{FieldDifference, Tasks, differing};
 use super::structure::NodeFields;
-use crate::graph::{Graph, TaskId};
+use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::statistics::estimate::mean;
 
@@ -18,7 +18,7 @@ const SEED: &str = "seed";
 #[derive(Clone, Debug, PartialEq)]
 pub struct PointsDiff {
     /// The axes whose values differ.
-    pub axes: Vec<Field>,
+    pub axes: Vec<FieldDifference>,
     /// The nodes whose fields differ.
     pub fields: Vec<NodeFields>,
     /// The axis that is the unit of replication, if there is one.
@@ -44,8 +44,8 @@ impl PointsDiff {
     /// Compares two points, each named by a node and its values of axes. With one node for both, the tasks of every
     /// node whose axes are among its axes are compared, where they are not the same. The error says which name does not
     /// fit, and what to do.
-    pub fn between<O: Ops>(side: &Side<'_, O>, from: &str, to: &str) -> Result<Self, String> {
-        let [one, other] = [Point::find(side, from)?, Point::find(side, to)?];
+    pub fn between<O: Ops>(side: &ComparedExperiment<'_, O>, from: &str, to: &str) -> Result<Self, String> {
+        let [one, other] = [PairedPoint::find(side, from)?, PairedPoint::find(side, to)?];
         let (mut fields, mut all, mut missing) = (vec![], vec![], [0, 0]);
         for (node, to_node) in one.nodes_with(&other) {
             let [here, there] = [one.tasks_of(node), other.tasks_of(to_node)];
@@ -82,15 +82,15 @@ impl PointsDiff {
 }
 
 /// A point: the tasks of one node that differ in their unit of replication, and in what is averaged, only.
-struct Point<'p, O: Ops> {
-    side: &'p Side<'p, O>,
+struct PairedPoint<'p, O: Ops> {
+    side: &'p ComparedExperiment<'p, O>,
     node: usize,
     tasks: Vec<TaskId>,
     replicate: Option<usize>,
 }
 
-impl<'p, O: Ops> Point<'p, O> {
-    fn find(side: &'p Side<'p, O>, text: &str) -> Result<Self, String> {
+impl<'p, O: Ops> PairedPoint<'p, O> {
+    fn find(side: &'p ComparedExperiment<'p, O>, text: &str) -> Result<Self, String> {
         let tasks = side.graph.find_all(text)?;
         let (node, _) = side.graph.place(tasks[0]);
         let (replicate, average) = replication(side.graph, node);
@@ -119,11 +119,11 @@ impl<'p, O: Ops> Point<'p, O> {
         self.tasks.iter().filter_map(of).collect()
     }
 
-    fn axes_apart(&self, other: &Self) -> Vec<Field> {
+    fn axes_apart(&self, other: &Self) -> Vec<FieldDifference> {
         let texts = |labels: BTreeSet<&str>| labels.into_iter().map(str::to_owned).collect::<Vec<_>>();
         let change = |(at, axis): (usize, &crate::spec::axis::Axis)| {
             let [from, to] = [self, other].map(|point| texts(point.labels(at)));
-            (from != to).then(|| Field { field: axis.name.clone(), from, to })
+            (from != to).then(|| FieldDifference { field: axis.name.clone(), from, to })
         };
         self.side.graph.experiment.axes.iter().enumerate().filter_map(change).collect()
     }
@@ -154,7 +154,7 @@ impl<'p, O: Ops> Point<'p, O> {
 
 impl<'p, O: Ops> Tasks<'p, O> {
     /// Returns the unit of replication, if the nodes of both points name it.
-    fn replicated(&self, point: &Point<'p, O>, other: &Self) -> Vec<&'p str> {
+    fn replicated(&self, point: &PairedPoint<'p, O>, other: &Self) -> Vec<&'p str> {
         let unit = point.replicate.map(|axis| point.side.graph.experiment.axes[axis].name.as_str());
         self.axes_with(other).into_iter().filter(|axis| Some(*axis) == unit).collect()
     }
@@ -164,7 +164,7 @@ impl<'p, O: Ops> Tasks<'p, O> {
     }
 
     /// Returns a metric by unit of replication, the mean within each.
-    fn units(&self, metric: &str, replicate: Option<usize>) -> Units {
+    fn units(&self, metric: &str, replicate: Option<usize>) -> ValuesByUnit {
         let axis = replicate.map(|axis| self.side.graph.experiment.axes[axis].name.as_str());
         let mut units: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for &task in &self.ids {
@@ -179,7 +179,7 @@ impl<'p, O: Ops> Tasks<'p, O> {
 
 /// Returns a node's unit of replication as the experiment's tables have it, and the axes averaged within; else an axis
 /// named `seed`.
-fn replication<O: Ops>(graph: &Graph<O>, node: usize) -> (Option<usize>, Vec<usize>) {
+fn replication<O: Ops>(graph: &TaskGraph<O>, node: usize) -> (Option<usize>, Vec<usize>) {
     let (axes, own) = (&graph.experiment.axes, &graph.experiment.nodes[node].axes);
     let table =
         graph.experiment.tables.iter().find(|table| table.replicate.is_some_and(|axis| own.contains(&axis)));

@@ -3,9 +3,9 @@
 
 use serde::Serialize;
 
-use super::fields::{Field, Tasks, differing};
+use super::fields::{FieldDifference, Tasks, differing};
 use super::tables::are_alike;
-use super::{Apart, Side};
+use super::{Apart, ComparedExperiment};
 use crate::ops::Ops;
 use crate::spec::axis::Axis;
 
@@ -43,12 +43,12 @@ pub struct NodeFields {
     /// Its name.
     pub node: String,
     /// The fields that differ.
-    pub fields: Vec<Field>,
+    pub fields: Vec<FieldDifference>,
 }
 
 impl Structure {
     /// Compares the parameters of two experiments.
-    pub(super) fn between<O: Ops>(from: &Side<'_, O>, to: &Side<'_, O>) -> Self {
+    pub(super) fn between<O: Ops>(from: &ComparedExperiment<'_, O>, to: &ComparedExperiment<'_, O>) -> Self {
         let [one, other] = [from, to].map(|side| &side.graph.experiment);
         let named = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>();
         let apart = |one: Vec<&String>, other| Apart::between(&named(one), &named(other));
@@ -112,7 +112,7 @@ fn axes(from: &[Axis], to: &[Axis]) -> Vec<AxisChange> {
 }
 
 /// Returns the nodes of both experiments whose fields differ where they agree on the axes that both nodes have.
-fn fields<O: Ops>(from: &Side<'_, O>, to: &Side<'_, O>) -> Vec<NodeFields> {
+fn fields<O: Ops>(from: &ComparedExperiment<'_, O>, to: &ComparedExperiment<'_, O>) -> Vec<NodeFields> {
     let mut found = vec![];
     for (at, node) in from.graph.experiment.nodes.iter().enumerate() {
         let Some(other) = to.node(&node.name) else { continue };

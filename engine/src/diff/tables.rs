@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::Side;
-use super::delta::{self, Delta, Units};
+use super::ComparedExperiment;
+use super::delta::{self, Delta, ValuesByUnit};
 use crate::ops::Ops;
-use crate::spec::table::{Shape, Table};
-use crate::table::units::{UnitCell, Units as Cells, cell_axes};
+use crate::spec::table::{Table, TableKind};
+use crate::table::units::{ReplicateUnits, UnitCell, cell_axes};
 
 /// A table of both.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,12 +47,15 @@ struct Named {
     point: Vec<String>,
     labels: Vec<String>,
     /// Each value of the table.
-    values: Vec<Units>,
+    values: Vec<ValuesByUnit>,
 }
 
 /// Returns whether two tables of one name ask for the same: expressions, filter, axes, and what is pooled.
-pub(super) fn are_alike<O: Ops>(from: (&Side<'_, O>, &Table), to: (&Side<'_, O>, &Table)) -> bool {
-    let asked = |(side, table): (&Side<'_, O>, &Table)| {
+pub(super) fn are_alike<O: Ops>(
+    from: (&ComparedExperiment<'_, O>, &Table),
+    to: (&ComparedExperiment<'_, O>, &Table),
+) -> bool {
+    let asked = |(side, table): (&ComparedExperiment<'_, O>, &Table)| {
         let texts: Vec<String> = table.expressions().into_iter().map(|of| of.text.clone()).collect();
         let mut axes =
             side.names(&cell_axes(side.graph, table)).into_iter().map(str::to_owned).collect::<Vec<_>>();
@@ -66,7 +69,10 @@ pub(super) fn are_alike<O: Ops>(from: (&Side<'_, O>, &Table), to: (&Side<'_, O>,
 }
 
 /// Compares the tables that are alike; the error says which expression does not fit.
-pub(super) fn between<O: Ops>(from: &Side<'_, O>, to: &Side<'_, O>) -> Result<Vec<TableDiff>, String> {
+pub(super) fn between<O: Ops>(
+    from: &ComparedExperiment<'_, O>,
+    to: &ComparedExperiment<'_, O>,
+) -> Result<Vec<TableDiff>, String> {
     let mut found = vec![];
     for table in &from.graph.experiment.tables {
         let other = to.graph.experiment.tables.iter().find(|other| other.name == table.name);
@@ -78,7 +84,10 @@ pub(super) fn between<O: Ops>(from: &Side<'_, O>, to: &Side<'_, O>) -> Result<Ve
     Ok(found)
 }
 
-fn compare<O: Ops>(from: (&Side<'_, O>, &Table), to: (&Side<'_, O>, &Table)) -> Result<TableDiff, String> {
+fn compare<O: Ops>(
+    from: (&ComparedExperiment<'_, O>, &Table),
+    to: (&ComparedExperiment<'_, O>, &Table),
+) -> Result<TableDiff, String> {
     let (side, table) = from;
     let axes = side.names(&cell_axes(side.graph, table));
     let (one, missing_from) = cells(from, &axes)?;
@@ -86,7 +95,7 @@ fn compare<O: Ops>(from: (&Side<'_, O>, &Table), to: (&Side<'_, O>, &Table)) -> 
     let count =
         |cells: &[Named]| cells.iter().flat_map(|cell| &cell.values).filter(|of| !of.is_empty()).count();
     let mut apart = [count(&one), count(&other)];
-    let other: HashMap<Vec<String>, Vec<Units>> =
+    let other: HashMap<Vec<String>, Vec<ValuesByUnit>> =
         other.into_iter().map(|cell| (cell.point, cell.values)).collect();
     let mut all = vec![];
     for Named { point, labels, values } in one {
@@ -115,10 +124,10 @@ fn compare<O: Ops>(from: (&Side<'_, O>, &Table), to: (&Side<'_, O>, &Table)) -> 
 
 /// Returns the cells of a table with their places on these axes, in the order of their levels, and the rows left out.
 fn cells<O: Ops>(
-    (side, table): (&Side<'_, O>, &Table),
+    (side, table): (&ComparedExperiment<'_, O>, &Table),
     axes: &[&str],
 ) -> Result<(Vec<Named>, usize), String> {
-    let made = Cells::of(side.graph, side.results, table)?;
+    let made = ReplicateUnits::of(side.graph, side.results, table)?;
     let all = &side.graph.experiment.axes;
     // The places of the asked axes among those of a cell.
     let places: Vec<usize> =
@@ -138,7 +147,7 @@ fn cells<O: Ops>(
 
 fn headings(table: &Table) -> Vec<String> {
     match &table.shape {
-        Shape::Table { columns, .. } => columns.iter().map(|column| column.heading.clone()).collect(),
+        TableKind::Table { columns, .. } => columns.iter().map(|column| column.heading.clone()).collect(),
         _ => table.values().into_iter().map(|value| value.text.clone()).collect(),
     }
 }

@@ -6,12 +6,12 @@ use std::collections::HashSet;
 use fewbits_store::Key;
 use serde::Serialize;
 
-use super::Side;
+use super::ComparedExperiment;
 use crate::ops::Ops;
 
 /// The task counts of one node: of two nodes with the same name, or of a node that the second experiment renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NodeTasks {
+pub struct NodeTaskCounts {
     /// The node's name in the first experiment; in the second if only that has the node.
     pub node: String,
     /// The node's name in the second experiment if it differs. A node only in the first and a node only in the second count
@@ -29,7 +29,10 @@ pub struct NodeTasks {
 }
 
 /// Counts the tasks of each node; a task that both experiments have is counted once.
-pub(super) fn between<O: Ops>(from: &Side<'_, O>, to: &Side<'_, O>) -> Vec<NodeTasks> {
+pub(super) fn between<O: Ops>(
+    from: &ComparedExperiment<'_, O>,
+    to: &ComparedExperiment<'_, O>,
+) -> Vec<NodeTaskCounts> {
     let [one, other] = [from, to].map(keys);
     let mut added: Vec<usize> = (0..to.graph.experiment.nodes.len())
         .filter(|&at| from.node(&to.graph.experiment.nodes[at].name).is_none())
@@ -41,7 +44,7 @@ pub(super) fn between<O: Ops>(from: &Side<'_, O>, to: &Side<'_, O>) -> Vec<NodeT
         let in_to = same.or_else(renamed);
         let (shared, only_from, unknown) = count(from, at, &other);
         let (_, only_to, more) = in_to.map_or((0, 0, 0), |at| count(to, at, &one));
-        found.push(NodeTasks {
+        found.push(NodeTaskCounts {
             node: node.name.clone(),
             renamed: in_to.filter(|_| same.is_none()).map(|at| to.graph.experiment.nodes[at].name.clone()),
             shared,
@@ -54,7 +57,7 @@ pub(super) fn between<O: Ops>(from: &Side<'_, O>, to: &Side<'_, O>) -> Vec<NodeT
         // Those that are shared are counted where the first experiment has them.
         let (_, only_to, unknown) = count(to, at, &one);
         let node = to.graph.experiment.nodes[at].name.clone();
-        found.push(NodeTasks { node, renamed: None, shared: 0, only_from: 0, only_to, unknown });
+        found.push(NodeTaskCounts { node, renamed: None, shared: 0, only_from: 0, only_to, unknown });
     }
     found
 }
@@ -62,8 +65,8 @@ pub(super) fn between<O: Ops>(from: &Side<'_, O>, to: &Side<'_, O>) -> Vec<NodeT
 /// Takes out of `added`, the nodes that only the second experiment has, the one that shares the most tasks with a node of
 /// the first; none where none shares a task.
 fn take_renamed<O: Ops>(
-    (from, at): (&Side<'_, O>, usize),
-    to: &Side<'_, O>,
+    (from, at): (&ComparedExperiment<'_, O>, usize),
+    to: &ComparedExperiment<'_, O>,
     added: &mut Vec<usize>,
 ) -> Option<usize> {
     let own: HashSet<Key> = from.graph.tasks_of(at).filter_map(|task| from.plan.of(task).key).collect();
@@ -72,12 +75,16 @@ fn take_renamed<O: Ops>(
     (most > 0).then(|| added.remove(place))
 }
 
-fn keys<O: Ops>(side: &Side<'_, O>) -> HashSet<Key> {
+fn keys<O: Ops>(side: &ComparedExperiment<'_, O>) -> HashSet<Key> {
     side.plan.tasks.iter().filter_map(|planned| planned.key).collect()
 }
 
 /// Counts the tasks of a node whose key is among others, is not, and is not known.
-fn count<O: Ops>(side: &Side<'_, O>, node: usize, others: &HashSet<Key>) -> (usize, usize, usize) {
+fn count<O: Ops>(
+    side: &ComparedExperiment<'_, O>,
+    node: usize,
+    others: &HashSet<Key>,
+) -> (usize, usize, usize) {
     let mut counts = (0, 0, 0);
     for task in side.graph.tasks_of(node) {
         match side.plan.of(task).key {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::points::{Points, TooMany};
-use super::{ENOUGH, Step, Work, trial};
+use super::{ENOUGH, NodeTasks, ResolvedOp, trial};
 use crate::ops::{Identity, Misfit, Ops};
 use crate::preimage::canonical;
 use crate::spec::experiment::Experiment;
@@ -23,7 +23,7 @@ pub(super) fn expand<O: Ops>(
     ops: &O,
     most: usize,
     faults: &mut Faults,
-) -> Option<Vec<Step<O>>> {
+) -> Option<Vec<NodeTasks<O>>> {
     // Expressions of tables are tried at the values of axes: with a fault in those, there are none to try.
     let is_sane = faults.is_empty();
     let mut steps = read_steps(experiment, ops, most, faults)?;
@@ -46,8 +46,8 @@ fn read_steps<O: Ops>(
     ops: &O,
     most: usize,
     faults: &mut Faults,
-) -> Option<Vec<Step<O>>> {
-    let mut steps: Vec<Step<O>> = vec![];
+) -> Option<Vec<NodeTasks<O>>> {
+    let mut steps: Vec<NodeTasks<O>> = vec![];
     let mut total = 0_u128;
     let (mut largest, mut empty) = (None, None);
     // With faults in the names there may be no task to speak of, yet parameters are still read: all faults come
@@ -64,7 +64,7 @@ fn read_steps<O: Ops>(
                 total += points.len() as u128;
                 let (works, work_of) = read_works(node, &points, experiment, ops, faults);
                 let first = steps.last().map_or(0, |step| step.first + step.points.len() as u32);
-                steps.push(Step { points, works, first, work_of, inputs: vec![] });
+                steps.push(NodeTasks { points, works, first, work_of, inputs: vec![] });
             }
             Err(TooMany::Points(count)) => {
                 total = total.saturating_add(count);
@@ -130,7 +130,7 @@ fn read_works<O: Ops>(
     experiment: &Experiment,
     ops: &O,
     faults: &mut Faults,
-) -> (Vec<Work<O>>, Vec<u32>) {
+) -> (Vec<ResolvedOp<O>>, Vec<u32>) {
     let (first, work_of) = different(node, points);
     let sane = faults.is_empty();
     let read = |point: &usize| {
@@ -141,7 +141,8 @@ fn read_works<O: Ops>(
         let work = read_work(node, &value, ops, &mut faults);
         (work, faults)
     };
-    let read: Vec<(Option<Work<O>>, Faults)> = first.par_iter().with_min_len(ENOUGH).map(read).collect();
+    let read: Vec<(Option<ResolvedOp<O>>, Faults)> =
+        first.par_iter().with_min_len(ENOUGH).map(read).collect();
     let mut works = Vec::with_capacity(read.len());
     for (work, found) in read {
         // A work with faults keeps the whole graph from being used, so its number does not matter.
@@ -192,7 +193,7 @@ fn resolve(path: &str, experiment: &Experiment, points: &Points, point: usize) -
     Some(value.substitute(&above))
 }
 
-fn read_work<O: Ops>(node: &Node, value: &Value, ops: &O, faults: &mut Faults) -> Option<Work<O>> {
+fn read_work<O: Ops>(node: &Node, value: &Value, ops: &O, faults: &mut Faults) -> Option<ResolvedOp<O>> {
     let mut fields = Fields::open(value, node.kind.name, faults)?;
     for (port, _) in node.kind.inputs {
         fields.take(port);
@@ -203,7 +204,7 @@ fn read_work<O: Ops>(node: &Node, value: &Value, ops: &O, faults: &mut Faults) -
     let op = op?;
     let Identity { op: name, version, params } = ops.identity(&op);
     match canonical(&params) {
-        Ok(params) => Some(Work { reads: ops.reads(&op), op, name, version, params }),
+        Ok(params) => Some(ResolvedOp { reads: ops.reads(&op), op, name, version, params }),
         Err(error) => {
             faults.add(value.span, format!("these parameters have no canonical form: {error}"), "");
             None
@@ -211,7 +212,7 @@ fn read_work<O: Ops>(node: &Node, value: &Value, ops: &O, faults: &mut Faults) -
     }
 }
 
-fn find_inputs<O: Ops>(node: &Node, points: &Points, steps: &[Step<O>]) -> Vec<u32> {
+fn find_inputs<O: Ops>(node: &Node, points: &Points, steps: &[NodeTasks<O>]) -> Vec<u32> {
     let mut inputs = Vec::with_capacity(points.len() * node.inputs.len());
     for point in 0..points.len() {
         for &input in &node.inputs {
@@ -223,7 +224,7 @@ fn find_inputs<O: Ops>(node: &Node, points: &Points, steps: &[Step<O>]) -> Vec<u
 }
 
 /// Checks every work against what is known of its inputs, once per different combination.
-fn check_ports<O: Ops>(experiment: &Experiment, steps: &[Step<O>], ops: &O, faults: &mut Faults) {
+fn check_ports<O: Ops>(experiment: &Experiment, steps: &[NodeTasks<O>], ops: &O, faults: &mut Faults) {
     let mut ports: Vec<O::Port> = vec![];
     let mut numbers: HashMap<O::Port, u32> = HashMap::new();
     let mut of_task: Vec<Vec<Option<u32>>> = steps.iter().map(|step| vec![None; step.points.len()]).collect();
@@ -271,7 +272,7 @@ fn misfit_span(value: &Value, misfit: &Misfit) -> Span {
     let Some(mut fields) = Fields::open(value, "", &mut Faults::default()) else { return value.span };
     let span = fields.span_of(misfit.field);
     let (Some(entry), Some(field)) = (&misfit.entry, fields.take(misfit.field)) else { return span };
-    let value::Kind::Map(entries) = &field.kind else { return span };
-    let is_it = |key: &Value| matches!(&key.kind, value::Kind::Text(text) if text == entry);
+    let value::ValueKind::Map(entries) = &field.kind else { return span };
+    let is_it = |key: &Value| matches!(&key.kind, value::ValueKind::Text(text) if text == entry);
     entries.iter().find(|(key, _)| is_it(key)).map_or(span, |(key, _)| key.span)
 }

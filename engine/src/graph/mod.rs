@@ -9,7 +9,7 @@ mod trial;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::ops::{Kind, Ops};
+use crate::ops::{NodeKind, Ops};
 use crate::spec::experiment::Experiment;
 use crate::spec::node::{Node, order};
 use crate::text::fault::{Fault, Faults};
@@ -39,7 +39,7 @@ impl TaskId {
 }
 
 /// All tasks of an experiment.
-pub struct Graph<O: Ops> {
+pub struct TaskGraph<O: Ops> {
     /// The experiment they come from.
     pub experiment: Experiment,
     /// Its text, as read.
@@ -47,17 +47,17 @@ pub struct Graph<O: Ops> {
     /// The file that the text was read from, where the caller says so: it tells experiments of one name apart.
     pub file: Option<String>,
     /// One step per node, in the order of the file.
-    pub steps: Vec<Step<O>>,
+    pub steps: Vec<NodeTasks<O>>,
     /// The steps in an order in which each comes after its inputs.
     pub order: Vec<usize>,
 }
 
 /// The tasks of one node.
-pub struct Step<O: Ops> {
+pub struct NodeTasks<O: Ops> {
     /// The points of the node's axes; the tasks are numbered as they are.
     pub points: Points,
     /// The different works of its tasks.
-    pub works: Vec<Work<O>>,
+    pub works: Vec<ResolvedOp<O>>,
     first: u32,
     work_of: Vec<u32>,
     /// Per task, the points of the inputs, in the order of the node's inputs.
@@ -65,7 +65,7 @@ pub struct Step<O: Ops> {
 }
 
 /// An op with its parameters resolved, shared by the tasks that differ in their inputs only.
-pub struct Work<O: Ops> {
+pub struct ResolvedOp<O: Ops> {
     /// The op.
     pub op: O::Op,
     /// The op's name in the preimage.
@@ -78,7 +78,7 @@ pub struct Work<O: Ops> {
     pub reads: Vec<(usize, &'static str)>,
 }
 
-impl<O: Ops> Graph<O> {
+impl<O: Ops> TaskGraph<O> {
     /// Reads an experiment and expands it into tasks; or returns every fault there is.
     pub fn read(text: &str, ops: &O, most: usize) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
@@ -140,13 +140,13 @@ impl<O: Ops> Graph<O> {
 
     /// Returns the kind of a task's node.
     #[must_use]
-    pub fn kind(&self, task: TaskId) -> &'static Kind {
+    pub fn kind(&self, task: TaskId) -> &'static NodeKind {
         self.experiment.nodes[self.node(task)].kind
     }
 
     /// Returns the work of a task.
     #[must_use]
-    pub fn work(&self, task: TaskId) -> &Work<O> {
+    pub fn work(&self, task: TaskId) -> &ResolvedOp<O> {
         let (node, point) = self.place(task);
         let step = &self.steps[node];
         &step.works[step.work_of[point] as usize]

@@ -1,10 +1,10 @@
 //! Names of tasks, `small(e=3,m=0,rounding=Stochastic)`, and finding the task that a person means.
 
-use super::{Graph, TaskId};
+use super::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::text::fault::suggest;
 
-impl<O: Ops> Graph<O> {
+impl<O: Ops> TaskGraph<O> {
     /// Returns the name of a task: its node, and the values of its axes in the order of the file.
     #[must_use]
     pub fn name(&self, task: TaskId) -> String {

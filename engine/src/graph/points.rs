@@ -38,7 +38,7 @@ impl Points {
         only: &[Constraint],
         most: usize,
     ) -> Result<Self, TooMany> {
-        let search = Search::new(axes, all, only);
+        let search = PointSearch::new(axes, all, only);
         let sizes = search.allowed.iter().map(|levels| levels.len().max(1) as u64);
         let mut strides = vec![];
         let product = sizes.rev().try_fold(1_u64, |stride, size| {
@@ -46,7 +46,7 @@ impl Points {
             stride.checked_mul(size)
         });
         product.ok_or(TooMany::Combinations(search.combinations()))?;
-        let parts: Vec<Part> = search
+        let parts: Vec<GroupPoints> = search
             .groups()
             .iter()
             .map(|group| search.part(group, &strides, most))
@@ -69,7 +69,7 @@ impl Points {
             ranks = sums(&ranks, &part.ranks);
         }
         ranks.sort_unstable();
-        let Search { allowed, .. } = search;
+        let PointSearch { allowed, .. } = search;
         Ok(Self { axes: axes.to_vec(), allowed, strides, ranks })
     }
 
@@ -126,7 +126,7 @@ fn sums(one: &[u64], other: &[u64]) -> Vec<u64> {
 
 /// The search for the combinations of some axes' levels that satisfy the constraints. Axes that no constraint connects
 /// are searched apart: the points are the product of the parts.
-struct Search<'s> {
+struct PointSearch<'s> {
     axes: &'s [usize],
     /// The constraints over two of the axes or more.
     constraints: Vec<&'s Constraint>,
@@ -135,14 +135,14 @@ struct Search<'s> {
 }
 
 /// The combinations of a group of axes.
-struct Part {
+struct GroupPoints {
     /// How many there are.
     count: u64,
     /// Their shares of the rank, where they are not more than allowed.
     ranks: Vec<u64>,
 }
 
-impl<'s> Search<'s> {
+impl<'s> PointSearch<'s> {
     fn new(axes: &'s [usize], all: &[Axis], only: &'s [Constraint]) -> Self {
         let counts = only.iter().filter(|constraint| constraint.axes.iter().all(|axis| axes.contains(axis)));
         let (single, constraints): (Vec<_>, Vec<_>) =
@@ -197,7 +197,7 @@ impl<'s> Search<'s> {
     }
 
     /// Searches a group of axes.
-    fn part(&self, group: &[usize], strides: &[u64], most: usize) -> Result<Part, TooMany> {
+    fn part(&self, group: &[usize], strides: &[u64], most: usize) -> Result<GroupPoints, TooMany> {
         // A constraint is checked as soon as the last of its axes has a level.
         let checks = (0..group.len()).map(|depth| {
             let axis = |place: usize| self.axes[group[place]];
@@ -211,7 +211,7 @@ impl<'s> Search<'s> {
         let mut levels = vec![0_usize; self.axes.len()];
         let mut walk =
             Walk { search: self, group, checks: &checks, strides, most: most as u64, looked_at: 0 };
-        let mut part = Part { count: 0, ranks: vec![] };
+        let mut part = GroupPoints { count: 0, ranks: vec![] };
         walk.descend(0, 0, &mut levels, &mut part)?;
         Ok(part)
     }
@@ -219,7 +219,7 @@ impl<'s> Search<'s> {
 
 /// One walk through the combinations of a group.
 struct Walk<'w> {
-    search: &'w Search<'w>,
+    search: &'w PointSearch<'w>,
     group: &'w [usize],
     checks: &'w [Vec<&'w Constraint>],
     strides: &'w [u64],
@@ -233,7 +233,7 @@ impl Walk<'_> {
         depth: usize,
         rank: u64,
         levels: &mut [usize],
-        part: &mut Part,
+        part: &mut GroupPoints,
     ) -> Result<(), TooMany> {
         let Some(&at) = self.group.get(depth) else {
             part.count += 1;

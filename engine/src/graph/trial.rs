@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::Step;
+use super::NodeTasks;
 use super::points::{Points, TooMany};
 use crate::ops::Ops;
 use crate::spec::experiment::Experiment;
@@ -21,7 +21,7 @@ const ROUNDS: [fn(f64) -> f64; 6] =
     [|_| 0.5, |place| place, |place| 1.0 - place, |_| 0.0, |_| -1e300, |_| 1e300];
 
 /// Reports expressions that have no value at some point of their table, each once, with the point.
-pub(super) fn try_out<O: Ops>(experiment: &Experiment, steps: &[Step<O>], faults: &mut Faults) {
+pub(super) fn try_out<O: Ops>(experiment: &Experiment, steps: &[NodeTasks<O>], faults: &mut Faults) {
     if !experiment.axes.iter().all(crate::spec::axis::Axis::is_readable) {
         return;
     }

@@ -7,8 +7,8 @@ use fewbits_store::{RunWriter, Store, StoreError};
 use tokio::sync::mpsc;
 
 use crate::event::{Event, Summary};
-use crate::graph::Graph;
-use crate::journal::{Header, Stamped};
+use crate::graph::TaskGraph;
+use crate::journal::{LoggedEvent, RunHeader};
 use crate::ops::Ops;
 use crate::plan::Plan;
 
@@ -22,7 +22,7 @@ pub struct Announcer {
 impl Announcer {
     /// Starts the journal of a run.
     pub fn open(
-        header: &Header,
+        header: &RunHeader,
         store: &Store,
         id: &str,
         start: Instant,
@@ -36,7 +36,12 @@ impl Announcer {
     }
 
     /// Announces a plan, and what is to be warned of before anything runs.
-    pub fn begin<O: Ops>(&mut self, graph: &Graph<O>, plan: &Plan, warnings: impl Iterator<Item = String>) {
+    pub fn begin<O: Ops>(
+        &mut self,
+        graph: &TaskGraph<O>,
+        plan: &Plan,
+        warnings: impl Iterator<Item = String>,
+    ) {
         self.tell(planned(graph, plan));
         for message in warnings {
             self.tell(Event::Warned { message });
@@ -53,7 +58,7 @@ impl Announcer {
 
     /// Tells one event.
     pub fn tell(&mut self, event: Event) {
-        let stamped = Stamped { at: self.start.elapsed().as_secs_f64(), event };
+        let stamped = LoggedEvent { at: self.start.elapsed().as_secs_f64(), event };
         if let (Some(journal), Ok(line)) = (&mut self.journal, serde_json::to_string(&stamped)) {
             // A run can do without its journal; the results are elsewhere.
             if journal.append_line(&line).is_err() {
@@ -64,7 +69,7 @@ impl Announcer {
     }
 }
 
-fn planned<O: Ops>(graph: &Graph<O>, plan: &Plan) -> Event {
+fn planned<O: Ops>(graph: &TaskGraph<O>, plan: &Plan) -> Event {
     let nodes = graph.experiment.nodes.iter().enumerate();
     Event::Planned {
         experiment: graph.experiment.name.clone(),

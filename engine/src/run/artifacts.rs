@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fewbits_store::Key;
 
-type Slot<A> = Arc<Mutex<Option<Arc<A>>>>;
+type ArtifactSlot<A> = Arc<Mutex<Option<Arc<A>>>>;
 
 /// Artifacts in memory.
 pub struct Artifacts<A> {
-    slots: Mutex<HashMap<Key, Slot<A>>>,
+    slots: Mutex<HashMap<Key, ArtifactSlot<A>>>,
 }
 
 impl<A> Artifacts<A> {
@@ -44,7 +44,7 @@ impl<A> Artifacts<A> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
-    fn slot(&self, key: Key) -> Slot<A> {
+    fn slot(&self, key: Key) -> ArtifactSlot<A> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry(key).or_default())
     }

@@ -12,12 +12,12 @@ use fewbits_store::{Key, Store};
 const BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(30);
 
 /// Called with steps done, steps in all, and what was measured.
-pub type Report = dyn Fn(u64, u64, BTreeMap<String, f64>) + Send + Sync;
+pub type OnProgress = dyn Fn(u64, u64, BTreeMap<String, f64>) + Send + Sync;
 
 /// A task's link to its run.
 pub struct Context {
     cancelled: Arc<AtomicBool>,
-    report: Box<Report>,
+    report: Box<OnProgress>,
     /// The store and key that checkpoints go under; none for artifacts made again, which leave no trace.
     place: Option<(Arc<Store>, Key)>,
     saved: Mutex<Instant>,
@@ -26,7 +26,11 @@ pub struct Context {
 impl Context {
     /// Makes a context.
     #[must_use]
-    pub fn new(cancelled: Arc<AtomicBool>, report: Box<Report>, place: Option<(Arc<Store>, Key)>) -> Self {
+    pub fn new(
+        cancelled: Arc<AtomicBool>,
+        report: Box<OnProgress>,
+        place: Option<(Arc<Store>, Key)>,
+    ) -> Self {
         Self { cancelled, report, place, saved: Mutex::new(Instant::now()) }
     }
 

@@ -10,18 +10,18 @@ use tokio::sync::{mpsc, watch};
 
 use super::announcer::Announcer;
 use super::artifacts::Artifacts;
-use super::context::{Context, Report};
-use super::course::{Course, Recording};
+use super::context::{Context, OnProgress};
+use super::course::{Recording, RunState};
 use super::executor::{Assignment, Executor, Outcome};
 use super::halt::Halt;
-use super::job::{Done, Job, JobError, Worker};
+use super::job::{Job, JobError, JobResult, Worker};
 use super::supply::Supply;
 use crate::event::{Event, Summary};
-use crate::graph::{Graph, TaskId};
-use crate::journal::Header;
+use crate::graph::{TaskGraph, TaskId};
+use crate::journal::RunHeader;
 use crate::ops::{OpError, Ops};
 use crate::parts::Parts;
-use crate::plan::{Plan, Planned, Planner, Preimage, State};
+use crate::plan::{Plan, Planned, Planner, Preimage, TaskState};
 use crate::why::History;
 
 /// How to run.
@@ -67,7 +67,7 @@ enum Message<A> {
 /// Runs what is not in the store yet; returns how it ended, and what is known of every task then. Events go to `events`
 /// and to the run's journal; `halt` asks it to end early.
 pub async fn run<O: Ops>(
-    graph: Arc<Graph<O>>,
+    graph: Arc<TaskGraph<O>>,
     ops: Arc<O>,
     store: Arc<Store>,
     id: &str,
@@ -79,9 +79,9 @@ pub async fn run<O: Ops>(
     let planner = Planner::new(&graph, &*ops, &store);
     let plan = planner.plan()?;
     // Where nothing runs, nothing is read of the last run, which is looked for before this one has a journal.
-    let idle = plan.tasks.iter().all(|planned| planned.state == State::Cached);
+    let idle = plan.tasks.iter().all(|planned| planned.state == TaskState::Cached);
     let history = if idle { None } else { History::last(&graph, &*ops, &store) };
-    let header = Header::new(&graph, &plan, settings.jobs, planner.sources()?);
+    let header = RunHeader::new(&graph, &plan, settings.jobs, planner.sources()?);
     let mut announcer = Announcer::open(&header, &store, id, start, events)?;
     announcer.begin(&graph, &plan, planner.notes().into_iter().chain(store.warnings()));
     if idle {
@@ -89,7 +89,7 @@ pub async fn run<O: Ops>(
     }
     let artifacts = Arc::new(Artifacts::new());
     let supply = Supply::new(&graph, plan, Arc::clone(&artifacts));
-    let course = Course::new(&graph, &planner, &store, supply, history, announcer);
+    let course = RunState::new(&graph, &planner, &store, supply, history, announcer);
     let (messages, mut inbox) = mpsc::unbounded_channel();
     let worker = Worker {
         graph: Arc::clone(&graph),
@@ -116,11 +116,11 @@ pub async fn run<O: Ops>(
 }
 
 struct Coordinator<'r, O: Ops> {
-    graph: &'r Arc<Graph<O>>,
+    graph: &'r Arc<TaskGraph<O>>,
     planner: &'r Planner<'r, O>,
     store: &'r Arc<Store>,
     settings: Settings,
-    course: Course<'r, O>,
+    course: RunState<'r, O>,
     executor: Executor,
     committer: Committer,
     cancelled: Arc<AtomicBool>,
@@ -133,9 +133,9 @@ struct Coordinator<'r, O: Ops> {
 
 impl<'r, O: Ops> Coordinator<'r, O> {
     fn new(
-        (graph, store): (&'r Arc<Graph<O>>, &'r Arc<Store>),
+        (graph, store): (&'r Arc<TaskGraph<O>>, &'r Arc<Store>),
         planner: &'r Planner<'r, O>,
-        course: Course<'r, O>,
+        course: RunState<'r, O>,
         settings: Settings,
         worker: Worker<O>,
         messages: mpsc::UnboundedSender<Message<O::Artifact>>,
@@ -238,9 +238,9 @@ impl<'r, O: Ops> Coordinator<'r, O> {
     }
 
     /// A task's job gave a result: it goes to the store, and dependents may start from memory.
-    fn done(&mut self, job: &Job, done: Done<O::Artifact>) -> Result<(), RunError> {
+    fn done(&mut self, job: &Job, done: JobResult<O::Artifact>) -> Result<(), RunError> {
         let task = job.task;
-        let Done { record, artifact, objects } = done;
+        let JobResult { record, artifact, objects } = done;
         self.course.computed(task);
         let completed = Event::Completed {
             task: self.graph.name(task),
@@ -249,7 +249,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
             seconds: record.seconds,
         };
         let parts = Parts::of(self.graph.kind(task).parts, &record.parts);
-        let planned = Planned { state: State::Cached, key: Some(job.key), parts: Some(parts) };
+        let planned = Planned { state: TaskState::Cached, key: Some(job.key), parts: Some(parts) };
         let ticket = task.index() as u64;
         self.course.recording.insert(ticket, Recording { task, kept: job.keep, completed, reused: vec![] });
         self.committer.submit(Commit { ticket, key: job.key, record, objects });
@@ -367,7 +367,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         }
     }
 
-    fn reporter(&self, task: String) -> Box<Report> {
+    fn reporter(&self, task: String) -> Box<OnProgress> {
         let messages = self.messages.clone();
         Box::new(move |done, total, metrics| {
             let event = Event::Progressed { task: task.clone(), done, total, metrics };
@@ -378,7 +378,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
 
 /// Tells of every artifact that is made again.
 fn rebuilt<O: Ops>(
-    graph: &Arc<Graph<O>>,
+    graph: &Arc<TaskGraph<O>>,
     messages: &mpsc::UnboundedSender<Message<O::Artifact>>,
 ) -> Box<dyn Fn(TaskId, f64) + Send + Sync> {
     let (graph, messages) = (Arc::clone(graph), messages.clone());

@@ -6,12 +6,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use fewbits_store::{Store, StoreError};
 
 use super::announcer::Announcer;
-use super::schedule::Schedule;
+use super::schedule::TaskQueue;
 use super::supply::Supply;
 use crate::event::Event;
-use crate::graph::{Graph, TaskId};
+use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
-use crate::plan::{Planned, Planner, State};
+use crate::plan::{Planned, Planner, TaskState};
 use crate::why::{History, Reason};
 
 /// A result on its way to the disk.
@@ -27,12 +27,12 @@ pub struct Recording {
 }
 
 /// The state of a run.
-pub struct Course<'r, O: Ops> {
-    graph: &'r Graph<O>,
+pub struct RunState<'r, O: Ops> {
+    graph: &'r TaskGraph<O>,
     planner: &'r Planner<'r, O>,
     store: &'r Store,
     /// Where every task stands.
-    pub schedule: Schedule,
+    pub schedule: TaskQueue,
     /// What is known of every task.
     pub supply: Supply<'r, O>,
     /// What the last run was made of, to say what changed.
@@ -50,10 +50,10 @@ pub struct Course<'r, O: Ops> {
     pub dropped: bool,
 }
 
-impl<'r, O: Ops> Course<'r, O> {
+impl<'r, O: Ops> RunState<'r, O> {
     /// Starts with what is known before anything runs.
     pub fn new(
-        graph: &'r Graph<O>,
+        graph: &'r TaskGraph<O>,
         planner: &'r Planner<'r, O>,
         store: &'r Store,
         supply: Supply<'r, O>,
@@ -64,7 +64,7 @@ impl<'r, O: Ops> Course<'r, O> {
             graph,
             planner,
             store,
-            schedule: Schedule::new(graph.depths()),
+            schedule: TaskQueue::new(graph.depths()),
             supply,
             history,
             announcer,
@@ -84,20 +84,20 @@ impl<'r, O: Ops> Course<'r, O> {
     /// Puts every task that is not cached into the schedule.
     pub fn begin(&mut self) -> Result<(), StoreError> {
         let pending: Vec<TaskId> =
-            self.graph.tasks().filter(|task| self.supply.of(*task).state != State::Cached).collect();
+            self.graph.tasks().filter(|task| self.supply.of(*task).state != TaskState::Cached).collect();
         for &task in &pending {
             self.schedule.wait(task, &self.supply.unknown_inputs(task));
             self.supply.hold(task);
         }
         // Those that take another's result come last, so that the tasks run that the plan says.
-        let takes = |task: &TaskId| matches!(self.supply.of(*task).state, State::SameAs(_));
+        let takes = |task: &TaskId| matches!(self.supply.of(*task).state, TaskState::SameAs(_));
         let (taking, others): (Vec<TaskId>, Vec<TaskId>) = pending.into_iter().partition(takes);
         for task in others.into_iter().chain(taking) {
             let planned = self.supply.of(task).clone();
             let freed = match planned.state {
                 // What it waits for may be known already, through another task of the same key.
-                State::Waiting if self.supply.unknown_inputs(task).is_empty() => vec![task],
-                State::Waiting => continue,
+                TaskState::Waiting if self.supply.unknown_inputs(task).is_empty() => vec![task],
+                TaskState::Waiting => continue,
                 _ => self.settled(task, planned),
             };
             self.advance(freed)?;
@@ -141,16 +141,18 @@ impl<'r, O: Ops> Course<'r, O> {
         }
         self.supply.learn(task, planned);
         match (state, key) {
-            (State::Cached, _) => {
+            (TaskState::Cached, _) => {
                 self.schedule.cache(task);
                 let key = self.supply.key(task);
                 self.announcer.tell(Event::Reused { task: self.graph.name(task), key, same_as: None });
                 self.supply.reuse(task);
                 return self.schedule.know(task);
             }
-            (State::Missing(what), _) => self.failed(task, what),
-            (State::Run | State::Lost | State::SameAs(_), Some(key)) => self.schedule.make_ready(task, key),
-            (State::Waiting | State::Run | State::Lost | State::SameAs(_), _) => {
+            (TaskState::Missing(what), _) => self.failed(task, what),
+            (TaskState::Run | TaskState::Lost | TaskState::SameAs(_), Some(key)) => {
+                self.schedule.make_ready(task, key);
+            }
+            (TaskState::Waiting | TaskState::Run | TaskState::Lost | TaskState::SameAs(_), _) => {
                 let unknown = self.supply.unknown_inputs(task);
                 self.postpone(task, &unknown);
             }
@@ -256,7 +258,7 @@ impl<'r, O: Ops> Course<'r, O> {
 
     /// Returns why a task that is about to start runs.
     pub fn reason(&self, task: TaskId, preimage: &str) -> Reason {
-        if self.lost.contains(&task) || self.supply.of(task).state == State::Lost {
+        if self.lost.contains(&task) || self.supply.of(task).state == TaskState::Lost {
             return Reason::Lost;
         }
         self.history.as_ref().map_or(Reason::New, |last| last.compare(self.graph, task, preimage))

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use rayon::ThreadPool;
 
 use super::context::Context;
-use super::job::{Done, Job, JobError, Worker};
+use super::job::{Job, JobError, JobResult, Worker};
 use crate::ops::{OpError, Ops};
 
 /// A job and how it is to be done.
@@ -25,7 +25,7 @@ pub struct Assignment {
 }
 
 /// What came of a job.
-pub type Outcome<A> = Result<Done<A>, JobError>;
+pub type Outcome<A> = Result<JobResult<A>, JobError>;
 
 /// Threads that wait for jobs. Dropping it cancels what still runs.
 pub struct Executor {

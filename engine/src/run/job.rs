@@ -11,8 +11,8 @@ use fewbits_store::{Digest, Key, Record, SourceState, Store, StoreError};
 
 use super::artifacts::Artifacts;
 use super::context::Context;
-use crate::graph::{Graph, TaskId};
-use crate::ops::{Content, OpError, Ops};
+use crate::graph::{TaskGraph, TaskId};
+use crate::ops::{OpError, Ops, SourceContent};
 use crate::parts::Parts;
 
 /// A task to be done.
@@ -27,12 +27,12 @@ pub struct Job {
     /// Whether its artifact goes into the store.
     pub keep: bool,
     /// How to get its inputs.
-    pub inputs: Vec<Recipe>,
+    pub inputs: Vec<ArtifactSource>,
 }
 
 /// How to get an artifact that may not be in memory.
 #[derive(Clone, Debug)]
-pub struct Recipe {
+pub struct ArtifactSource {
     /// The task that made it.
     pub task: TaskId,
     /// That task's key.
@@ -49,10 +49,10 @@ pub enum Way {
     /// Its parts are objects of the store.
     Kept,
     /// It is made again from these inputs.
-    Made(Vec<Recipe>),
+    Made(Vec<ArtifactSource>),
 }
 
-impl Recipe {
+impl ArtifactSource {
     /// Calls `visit` with this recipe and those of its inputs.
     pub fn walk(&self, visit: &mut impl FnMut(&Self)) {
         visit(self);
@@ -65,7 +65,7 @@ impl Recipe {
 }
 
 /// What a job gave.
-pub struct Done<A> {
+pub struct JobResult<A> {
     /// What the store keeps.
     pub record: Record,
     /// The artifact, for tasks that read it.
@@ -104,7 +104,7 @@ pub enum JobError {
 /// Does jobs; shared by all threads of an executor.
 pub struct Worker<O: Ops> {
     /// The graph the jobs are of.
-    pub graph: Arc<Graph<O>>,
+    pub graph: Arc<TaskGraph<O>>,
     /// The ops.
     pub ops: Arc<O>,
     /// The store that kept artifacts are read from.
@@ -118,7 +118,7 @@ pub struct Worker<O: Ops> {
 impl<O: Ops> Worker<O> {
     /// Makes a worker outside a run: nobody is told of what it makes again.
     pub fn silent(
-        (graph, ops, store): (&Arc<Graph<O>>, &Arc<O>, &Arc<Store>),
+        (graph, ops, store): (&Arc<TaskGraph<O>>, &Arc<O>, &Arc<Store>),
         artifacts: Arc<Artifacts<O::Artifact>>,
     ) -> Self {
         Self {
@@ -131,7 +131,12 @@ impl<O: Ops> Worker<O> {
     }
 
     /// Does a job. `context` is its link to the run, `quiet` that of artifacts made again on the way.
-    pub fn work(&self, job: &Job, context: &Context, quiet: &Context) -> Result<Done<O::Artifact>, JobError> {
+    pub fn work(
+        &self,
+        job: &Job,
+        context: &Context,
+        quiet: &Context,
+    ) -> Result<JobResult<O::Artifact>, JobError> {
         let inputs =
             job.inputs.iter().map(|input| self.obtain(input, quiet)).collect::<Result<Vec<_>, _>>()?;
         let start = Instant::now();
@@ -152,13 +157,13 @@ impl<O: Ops> Worker<O> {
             seconds,
             provenance: self.ops.provenance(self.graph.work(job.task).name),
         };
-        Ok(Done { record, artifact: output.artifact, objects })
+        Ok(JobResult { record, artifact: output.artifact, objects })
     }
 
     /// Makes sure that the files read are still those of the key.
     fn check_sources(&self, job: &Job) -> Result<(), JobError> {
         for source in self.ops.sources(&self.graph.work(job.task).op)? {
-            let Content::File { path, .. } = source.content else { continue };
+            let SourceContent::File { path, .. } = source.content else { continue };
             let path = std::path::absolute(&path).unwrap_or(path);
             let now = match self.store.source_digest(&path)? {
                 SourceState::Known(digest) => Some(digest),
@@ -176,14 +181,14 @@ impl<O: Ops> Worker<O> {
     }
 
     /// Returns an artifact: from memory, from the store, or made again, with the digests of its recipe.
-    pub fn obtain(&self, recipe: &Recipe, quiet: &Context) -> Result<Arc<O::Artifact>, JobError> {
+    pub fn obtain(&self, recipe: &ArtifactSource, quiet: &Context) -> Result<Arc<O::Artifact>, JobError> {
         self.artifacts.get_or_make(recipe.key, || match &recipe.way {
             Way::Kept => self.load(recipe),
             Way::Made(inputs) => self.make_again(recipe, inputs, quiet),
         })
     }
 
-    fn load(&self, recipe: &Recipe) -> Result<Arc<O::Artifact>, JobError> {
+    fn load(&self, recipe: &ArtifactSource) -> Result<Arc<O::Artifact>, JobError> {
         let mut parts = BTreeMap::new();
         for (name, digest) in recipe.parts.iter() {
             let bytes = self.store.object(digest)?.ok_or(JobError::Lost(recipe.task))?;
@@ -195,8 +200,8 @@ impl<O: Ops> Worker<O> {
 
     fn make_again(
         &self,
-        recipe: &Recipe,
-        inputs: &[Recipe],
+        recipe: &ArtifactSource,
+        inputs: &[ArtifactSource],
         quiet: &Context,
     ) -> Result<Arc<O::Artifact>, JobError> {
         let inputs = inputs.iter().map(|input| self.obtain(input, quiet)).collect::<Result<Vec<_>, _>>()?;

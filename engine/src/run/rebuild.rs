@@ -9,9 +9,9 @@ use super::artifacts::Artifacts;
 use super::context::Context;
 use super::job::{JobError, Worker};
 use super::supply::Supply;
-use crate::graph::{Graph, TaskId};
+use crate::graph::{TaskGraph, TaskId};
 use crate::ops::{OpError, Ops};
-use crate::plan::{Plan, State};
+use crate::plan::{Plan, TaskState};
 
 /// Why an artifact cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +64,7 @@ pub struct Rebuilder<'r, O: Ops> {
 
 impl<'r, O: Ops> Rebuilder<'r, O> {
     /// Takes over what a plan knows of the tasks.
-    pub fn new((graph, ops, store): (&'r Arc<Graph<O>>, &Arc<O>, &Arc<Store>), plan: Plan) -> Self {
+    pub fn new((graph, ops, store): (&'r Arc<TaskGraph<O>>, &Arc<O>, &Arc<Store>), plan: Plan) -> Self {
         let artifacts = Arc::new(Artifacts::new());
         let worker = Worker::silent((graph, ops, store), Arc::clone(&artifacts));
         Self { supply: Supply::new(graph, plan, artifacts), worker }
@@ -72,7 +72,7 @@ impl<'r, O: Ops> Rebuilder<'r, O> {
 
     /// Returns the graph whose artifacts it makes.
     #[must_use]
-    pub fn graph(&self) -> &Graph<O> {
+    pub fn graph(&self) -> &TaskGraph<O> {
         &self.worker.graph
     }
 
@@ -102,9 +102,11 @@ impl<'r, O: Ops> Rebuilder<'r, O> {
         }
         let name = self.graph().name(task);
         match &self.supply.of(task).state {
-            State::Lost => RebuildError::Lost { task: name },
-            State::Missing(what) => RebuildError::Op { task: name, source: OpError::Missing(what.clone()) },
-            State::Cached | State::SameAs(_) | State::Run | State::Waiting => {
+            TaskState::Lost => RebuildError::Lost { task: name },
+            TaskState::Missing(what) => {
+                RebuildError::Op { task: name, source: OpError::Missing(what.clone()) }
+            }
+            TaskState::Cached | TaskState::SameAs(_) | TaskState::Run | TaskState::Waiting => {
                 RebuildError::NoResult { task: name }
             }
         }

@@ -10,7 +10,7 @@ use super::artifacts::Artifacts;
 use super::context::Context;
 use super::job::{Job, JobError, Worker};
 use super::supply::Supply;
-use crate::graph::{Graph, TaskId};
+use crate::graph::{TaskGraph, TaskId};
 use crate::ops::{OpError, Ops};
 use crate::plan::{Plan, Planner, Preimage};
 
@@ -19,7 +19,7 @@ const NUMERICS: &str = "numerics";
 
 /// What doing a task once more showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Recomputed {
     /// It came out as recorded.
     Same,
     /// These came out otherwise: metrics, series, parts, or the answers to the images.
@@ -33,11 +33,11 @@ pub enum Verdict {
 /// Does recorded tasks of a plan once more, one after the other, with all threads of the pool this is called in.
 /// `planner` must be the one that made the plan. `each` is told what every task showed.
 pub fn recompute<O: Ops>(
-    (graph, ops, store): (&Arc<Graph<O>>, &Arc<O>, &Arc<Store>),
+    (graph, ops, store): (&Arc<TaskGraph<O>>, &Arc<O>, &Arc<Store>),
     planner: &Planner<'_, O>,
     plan: Plan,
     tasks: &[TaskId],
-    each: &mut dyn FnMut(TaskId, &Verdict),
+    each: &mut dyn FnMut(TaskId, &Recomputed),
 ) -> Result<(), StoreError> {
     let artifacts = Arc::new(Artifacts::new());
     let worker = Worker::silent((graph, ops, store), Arc::clone(&artifacts));
@@ -49,7 +49,7 @@ pub fn recompute<O: Ops>(
         let job = job(task, &supply, planner)?;
         let verdict = match &job {
             Some(job) => again(job, &worker)?,
-            None => Verdict::Unlike("it or what it reads is not in the store any more".to_owned()),
+            None => Recomputed::Unlike("it or what it reads is not in the store any more".to_owned()),
         };
         supply.let_go(task);
         supply.sweep(job.as_ref().map_or(&[], |job| &job.inputs));
@@ -72,26 +72,26 @@ fn job<O: Ops>(
     Ok(Some(Job { task, key, preimage, keep: false, inputs }))
 }
 
-fn again<O: Ops>(job: &Job, worker: &Worker<O>) -> Result<Verdict, StoreError> {
+fn again<O: Ops>(job: &Job, worker: &Worker<O>) -> Result<Recomputed, StoreError> {
     let Some(recorded) = worker.store.record(&job.key)? else {
-        return Ok(Verdict::Unlike("its record is damaged".to_owned()));
+        return Ok(Recomputed::Unlike("its record is damaged".to_owned()));
     };
     let label = |provenance: &BTreeMap<String, String>| provenance.get(NUMERICS).cloned();
     let is_others = |record: &Record| {
         let ours = worker.ops.provenance(&record.op().unwrap_or_default());
         label(&record.provenance) != label(&ours)
     };
-    let other = || Verdict::Unlike("it was recorded by a build with other numbers".to_owned());
+    let other = || Recomputed::Unlike("it was recorded by a build with other numbers".to_owned());
     Ok(match worker.work(job, &Context::silent(), &Context::silent()) {
-        Ok(done) if recorded.says_the_same_as(&done.record) => Verdict::Same,
+        Ok(done) if recorded.says_the_same_as(&done.record) => Recomputed::Same,
         Ok(_) if is_others(&recorded) => other(),
-        Ok(done) => Verdict::Differs(recorded.differences(&done.record)),
+        Ok(done) => Recomputed::Differs(recorded.differences(&done.record)),
         Err(JobError::Differs { task, key }) => match worker.store.record(&key)? {
             Some(record) if is_others(&record) => other(),
-            _ => Verdict::Differs(vec![format!("{task}, made again for it, is not what was recorded")]),
+            _ => Recomputed::Differs(vec![format!("{task}, made again for it, is not what was recorded")]),
         },
-        Err(JobError::Op(OpError::Missing(what)) | JobError::Changed(what)) => Verdict::Unlike(what),
-        Err(JobError::Lost(_)) => Verdict::Unlike("a model that it needs is not in the store".to_owned()),
-        Err(error) => Verdict::Failed(error.to_string()),
+        Err(JobError::Op(OpError::Missing(what)) | JobError::Changed(what)) => Recomputed::Unlike(what),
+        Err(JobError::Lost(_)) => Recomputed::Unlike("a model that it needs is not in the store".to_owned()),
+        Err(error) => Recomputed::Failed(error.to_string()),
     })
 }

@@ -10,7 +10,7 @@ use crate::graph::TaskId;
 
 /// Where a task stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Status {
+enum QueueStatus {
     /// Waits for this many results.
     Blocked(u32),
     /// Its inputs are known; it is judged next.
@@ -35,8 +35,8 @@ enum Status {
 
 /// The statuses of all tasks and the order of the ready ones.
 #[derive(Debug)]
-pub struct Schedule {
-    status: Vec<Status>,
+pub struct TaskQueue {
+    status: Vec<QueueStatus>,
     /// How far from the sources a task is: deeper ones go first, so that a model's evaluations follow it and its
     /// memory is freed.
     depth: Vec<u32>,
@@ -47,12 +47,12 @@ pub struct Schedule {
     running: usize,
 }
 
-impl Schedule {
+impl TaskQueue {
     /// Makes a schedule of tasks of these depths, all cached until said otherwise.
     #[must_use]
     pub fn new(depth: Vec<u32>) -> Self {
         Self {
-            status: vec![Status::Cached; depth.len()],
+            status: vec![QueueStatus::Cached; depth.len()],
             depth,
             dependents: HashMap::new(),
             followers: HashMap::new(),
@@ -67,8 +67,8 @@ impl Schedule {
         let mut inputs = inputs.to_vec();
         inputs.sort_unstable();
         inputs.dedup();
-        let blocked = Status::Blocked(inputs.len() as u32);
-        self.turn(task, if inputs.is_empty() { Status::Settling } else { blocked });
+        let blocked = QueueStatus::Blocked(inputs.len() as u32);
+        self.turn(task, if inputs.is_empty() { QueueStatus::Settling } else { blocked });
         for input in inputs {
             self.dependents.entry(input).or_default().push(task);
         }
@@ -78,18 +78,18 @@ impl Schedule {
     pub fn make_ready(&mut self, task: TaskId, key: Key) {
         let leader = *self.in_flight.entry(key).or_insert(task);
         if leader != task {
-            self.turn(task, Status::Following);
+            self.turn(task, QueueStatus::Following);
             self.followers.entry(leader).or_default().push(task);
             return;
         }
-        self.turn(task, Status::Ready);
+        self.turn(task, QueueStatus::Ready);
         self.ready.push((self.depth[task.index()], std::cmp::Reverse(task)));
     }
 
     /// Takes the next task to run.
     pub fn start_next(&mut self) -> Option<TaskId> {
         let (_, std::cmp::Reverse(task)) = self.ready.pop()?;
-        self.turn(task, Status::Running);
+        self.turn(task, QueueStatus::Running);
         Some(task)
     }
 
@@ -97,10 +97,10 @@ impl Schedule {
     pub fn know(&mut self, task: TaskId) -> Vec<TaskId> {
         let mut free = vec![];
         for dependent in self.dependents.remove(&task).unwrap_or_default() {
-            if let Status::Blocked(count) = &mut self.status[dependent.index()] {
+            if let QueueStatus::Blocked(count) = &mut self.status[dependent.index()] {
                 *count -= 1;
                 if *count == 0 {
-                    self.status[dependent.index()] = Status::Settling;
+                    self.status[dependent.index()] = QueueStatus::Settling;
                     free.push(dependent);
                 }
             }
@@ -110,17 +110,17 @@ impl Schedule {
 
     /// A task's job gave a result, which is now to be recorded.
     pub fn save(&mut self, task: TaskId) {
-        self.turn(task, Status::Saving);
+        self.turn(task, QueueStatus::Saving);
     }
 
     /// A task turned out to have a result.
     pub fn cache(&mut self, task: TaskId) {
-        self.turn(task, Status::Cached);
+        self.turn(task, QueueStatus::Cached);
     }
 
     /// A task's result is recorded.
     pub fn record(&mut self, task: TaskId) {
-        self.turn(task, Status::Ran);
+        self.turn(task, QueueStatus::Ran);
     }
 
     /// Returns the tasks that take this task's result.
@@ -136,25 +136,25 @@ impl Schedule {
 
     /// A task failed: returns the tasks that cannot run because of it.
     pub fn fail(&mut self, task: TaskId) -> Vec<TaskId> {
-        self.turn(task, Status::Failed);
+        self.turn(task, QueueStatus::Failed);
         self.strand(task)
     }
 
     /// A task cannot run: returns the tasks that cannot run because of it.
     pub fn skip(&mut self, task: TaskId) -> Vec<TaskId> {
-        self.turn(task, Status::Skipped);
+        self.turn(task, QueueStatus::Skipped);
         self.strand(task)
     }
 
     /// A task's job was cancelled: an interrupted run leaves the task.
     pub fn leave(&mut self, task: TaskId) {
-        self.turn(task, Status::Skipped);
+        self.turn(task, QueueStatus::Skipped);
     }
 
     /// Returns whether a task will not give a result in this run.
     #[must_use]
     pub fn is_out(&self, task: TaskId) -> bool {
-        matches!(self.status[task.index()], Status::Failed | Status::Skipped)
+        matches!(self.status[task.index()], QueueStatus::Failed | QueueStatus::Skipped)
     }
 
     /// Returns the task that was first to run under a key.
@@ -171,7 +171,7 @@ impl Schedule {
         self.in_flight.remove(&key);
         let followers = self.take_followers(task);
         for follower in &followers {
-            self.turn(*follower, Status::Settling);
+            self.turn(*follower, QueueStatus::Settling);
         }
         followers
     }
@@ -179,8 +179,8 @@ impl Schedule {
     /// Leaves everything that has not run: what an interrupted run skips.
     pub fn leave_rest(&mut self) {
         for status in &mut self.status {
-            if !matches!(status, Status::Ran | Status::Cached | Status::Failed) {
-                *status = Status::Skipped;
+            if !matches!(status, QueueStatus::Ran | QueueStatus::Cached | QueueStatus::Failed) {
+                *status = QueueStatus::Skipped;
             }
         }
     }
@@ -201,16 +201,17 @@ impl Schedule {
     #[must_use]
     pub fn summary(&self, seconds: f64) -> Summary {
         let count = |wanted| self.status.iter().filter(|status| **status == wanted).count();
-        let (ran, cached, failed) = (count(Status::Ran), count(Status::Cached), count(Status::Failed));
+        let (ran, cached, failed) =
+            (count(QueueStatus::Ran), count(QueueStatus::Cached), count(QueueStatus::Failed));
         let tasks = self.status.len();
         Summary { tasks, ran, cached, failed, skipped: tasks - ran - cached - failed, seconds }
     }
 
     /// Changes a task's status and counts the tasks that run.
-    fn turn(&mut self, task: TaskId, status: Status) {
+    fn turn(&mut self, task: TaskId, status: QueueStatus) {
         let before = std::mem::replace(&mut self.status[task.index()], status);
-        self.running += usize::from(status == Status::Running);
-        self.running -= usize::from(before == Status::Running);
+        self.running += usize::from(status == QueueStatus::Running);
+        self.running -= usize::from(before == QueueStatus::Running);
     }
 
     /// Skips what waits for a task's result.
@@ -222,8 +223,9 @@ impl Schedule {
             affected.extend(self.take_followers(cause));
             for task in affected {
                 let status = &mut self.status[task.index()];
-                if matches!(status, Status::Blocked(_) | Status::Following | Status::Settling) {
-                    *status = Status::Skipped;
+                if matches!(status, QueueStatus::Blocked(_) | QueueStatus::Following | QueueStatus::Settling)
+                {
+                    *status = QueueStatus::Skipped;
                     skipped.push(task);
                     stack.push(task);
                 }
@@ -238,9 +240,9 @@ mod tests {
     use super::*;
 
     /// Tasks 0 to `depths.len() - 1`, all pending; each waits for those given.
-    fn schedule(depths: &[u32], inputs: &[&[usize]]) -> (Vec<TaskId>, Schedule) {
+    fn schedule(depths: &[u32], inputs: &[&[usize]]) -> (Vec<TaskId>, TaskQueue) {
         let tasks: Vec<TaskId> = (0..depths.len()).map(TaskId::from_index).collect();
-        let mut schedule = Schedule::new(depths.to_vec());
+        let mut schedule = TaskQueue::new(depths.to_vec());
         for (task, inputs) in inputs.iter().enumerate() {
             schedule.wait(tasks[task], &inputs.iter().map(|&input| tasks[input]).collect::<Vec<_>>());
         }
@@ -288,11 +290,11 @@ mod tests {
 
     #[test]
     fn a_task_runs_while_a_job_works_on_it_and_no_longer() {
-        type Change = fn(&mut Schedule, TaskId);
+        type Change = fn(&mut TaskQueue, TaskId);
         let ends: [Change; 6] = [
-            Schedule::save,
-            Schedule::leave,
-            Schedule::record,
+            TaskQueue::save,
+            TaskQueue::leave,
+            TaskQueue::record,
             |schedule, task| drop(schedule.fail(task)),
             |schedule, task| drop(schedule.skip(task)),
             |schedule, task| schedule.wait(task, &[]),

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use fewbits_store::{Key, KeyMap};
 
 use super::artifacts::Artifacts;
-use super::job::{Recipe, Way};
-use crate::graph::{Graph, TaskId};
+use super::job::{ArtifactSource, Way};
+use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::parts::Parts;
 use crate::plan::{Plan, Planned};
 
 /// The results known so far, and the artifacts in memory.
 pub struct Supply<'r, O: Ops> {
-    graph: &'r Graph<O>,
+    graph: &'r TaskGraph<O>,
     plan: Plan,
     /// The first task of each key whose result became known; its artifact serves all tasks of that key. None of its
     /// inputs has the same key, so making it again never waits for itself.
@@ -28,7 +28,7 @@ pub struct Supply<'r, O: Ops> {
 
 impl<'r, O: Ops> Supply<'r, O> {
     /// Takes over what a plan knows.
-    pub fn new(graph: &'r Graph<O>, plan: Plan, artifacts: Arc<Artifacts<O::Artifact>>) -> Self {
+    pub fn new(graph: &'r TaskGraph<O>, plan: Plan, artifacts: Arc<Artifacts<O::Artifact>>) -> Self {
         let (users, holds) = (vec![0; graph.len()], vec![false; graph.len()]);
         let mut supply = Self { graph, plan, first: KeyMap::default(), users, holds, artifacts };
         for &node in &graph.order {
@@ -66,7 +66,7 @@ impl<'r, O: Ops> Supply<'r, O> {
     }
 
     /// Returns how to get the artifacts that a task reads, or a task whose result is needed for that and not known.
-    pub fn recipes(&self, task: TaskId) -> Result<Vec<Recipe>, TaskId> {
+    pub fn recipes(&self, task: TaskId) -> Result<Vec<ArtifactSource>, TaskId> {
         self.graph.inputs(task).into_iter().map(|input| self.recipe(input)).collect()
     }
 
@@ -145,7 +145,7 @@ impl<'r, O: Ops> Supply<'r, O> {
     }
 
     /// Removes what was made on the way to these inputs and nobody needs any more.
-    pub fn sweep(&self, inputs: &[Recipe]) {
+    pub fn sweep(&self, inputs: &[ArtifactSource]) {
         for input in inputs {
             input.walk(&mut |recipe| {
                 if self.users[recipe.task.index()] == 0 {
@@ -156,11 +156,11 @@ impl<'r, O: Ops> Supply<'r, O> {
     }
 
     /// Returns how to get a task's artifact, or a task whose result is needed for that and not known.
-    pub fn recipe(&self, task: TaskId) -> Result<Recipe, TaskId> {
+    pub fn recipe(&self, task: TaskId) -> Result<ArtifactSource, TaskId> {
         let task = self.stand_in(task);
         let Planned { key: Some(key), parts: Some(parts), .. } = self.of(task) else { return Err(task) };
         let way = if self.is_kept(task) { Way::Kept } else { Way::Made(self.recipes(task)?) };
-        Ok(Recipe { task, key: *key, parts: parts.clone(), way })
+        Ok(ArtifactSource { task, key: *key, parts: parts.clone(), way })
     }
 
     /// Returns the task whose result stands for this one's: the first of the same key.

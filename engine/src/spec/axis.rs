@@ -3,11 +3,11 @@
 
 use std::collections::HashSet;
 
-use super::expression::{Comparison, Expression, ITEM};
+use super::expression::{Expression, ITEM, LiteralComparison};
 use super::typing::Typing;
 use crate::text::fault::{Faults, Span};
 use crate::text::read::{Read, mismatch};
-use crate::text::value::{Kind, Struct, Value};
+use crate::text::value::{Struct, Value, ValueKind};
 
 /// The longest axis; a longer one is taken for a mistake.
 const MOST_VALUES: usize = 1_000_000;
@@ -37,7 +37,7 @@ pub struct Level {
 /// Reports comparisons that can never be true: of an axis of structs with a text, of one of numbers with a text, or
 /// with a misspelt value. Returns whether there was none.
 pub fn check_comparisons(expression: &Expression, axes: &[Axis], faults: &mut Faults) -> bool {
-    let of = |comparison: &Comparison| {
+    let of = |comparison: &LiteralComparison| {
         let (root, path) = comparison.path.split_first()?;
         let axis = axes.iter().find(|axis| axis.name == *root)?;
         let name = comparison.path.join(".").replace(&format!(".{ITEM}"), ITEM);
@@ -55,7 +55,7 @@ impl Axis {
     /// that cannot be read, so that nobody who names it is told that it is not there.
     pub fn read(name: &str, span: Span, value: &Value, faults: &mut Faults) -> Self {
         Self::read_levels(name, span, value, faults).unwrap_or_else(|| {
-            let unreadable = Value { span: value.span, kind: Kind::Unreadable };
+            let unreadable = Value { span: value.span, kind: ValueKind::Unreadable };
             let levels = vec![Level { value: unreadable, label: "?".to_owned() }];
             let typing = Typing::of(&[&levels[0].value]);
             Self { name: name.to_owned(), span, levels, typing }
@@ -70,12 +70,14 @@ impl Axis {
 
     fn read_levels(name: &str, span: Span, value: &Value, faults: &mut Faults) -> Option<Self> {
         let levels = match &value.kind {
-            Kind::List(items) => items.iter().map(|item| Level::new(item, None)).collect(),
-            Kind::Map(entries) => entries
+            ValueKind::List(items) => items.iter().map(|item| Level::new(item, None)).collect(),
+            ValueKind::Map(entries) => entries
                 .iter()
                 .filter_map(|(label, item)| Some(Level::new(item, Some(String::read(label, faults)?))))
                 .collect(),
-            Kind::Struct(Struct { name: Some(kind), .. }) if &**kind == "Range" => read_range(value, faults)?,
+            ValueKind::Struct(Struct { name: Some(kind), .. }) if &**kind == "Range" => {
+                read_range(value, faults)?
+            }
             _ => {
                 mismatch(value, "a list, `Range(first, last)` or a map of labels to values", faults);
                 return None;
@@ -105,7 +107,7 @@ impl Axis {
     pub fn fields(&self) -> Vec<&str> {
         let mut names: Vec<&str> = vec![];
         for level in &self.levels {
-            if let Kind::Struct(body) = &level.value.kind {
+            if let ValueKind::Struct(body) = &level.value.kind {
                 for field in &body.fields {
                     if !names.contains(&&*field.name) {
                         names.push(&field.name);
@@ -126,8 +128,8 @@ impl Level {
     #[must_use]
     pub fn number(&self) -> Option<f64> {
         match self.value.kind {
-            Kind::Int(whole) => Some(whole as f64),
-            Kind::Real(real) => Some(real),
+            ValueKind::Int(whole) => Some(whole as f64),
+            ValueKind::Real(real) => Some(real),
             _ => None,
         }
     }
@@ -141,13 +143,13 @@ impl Level {
 
 fn label_of(value: &Value) -> String {
     match &value.kind {
-        Kind::Text(text) => text.clone(),
+        ValueKind::Text(text) => text.clone(),
         _ => value.to_string(),
     }
 }
 
 fn read_range(value: &Value, faults: &mut Faults) -> Option<Vec<Level>> {
-    let Kind::Struct(Struct { positional, fields, .. }) = &value.kind else { return None };
+    let ValueKind::Struct(Struct { positional, fields, .. }) = &value.kind else { return None };
     let mut numbers: Vec<i64> = vec![];
     for item in positional {
         numbers.push(i64::read(item, faults)?);
@@ -177,7 +179,7 @@ fn read_range(value: &Value, faults: &mut Faults) -> Option<Vec<Level>> {
         );
         return None;
     }
-    let at = |index: u64| Value { span: value.span, kind: Kind::Int(first + step * index as i64) };
+    let at = |index: u64| Value { span: value.span, kind: ValueKind::Int(first + step * index as i64) };
     Some((0..count).map(|index| Level::new(&at(index), None)).collect())
 }
 

@@ -9,10 +9,10 @@ use super::naming::{check_axes, misspell_axes, nested_axes};
 use super::node::{Node, read_nodes};
 use super::scope::Scope;
 use super::table::Table;
-use crate::ops::Kind;
+use crate::ops::NodeKind;
 use crate::text::fault::{Faults, Span};
 use crate::text::read::{Fields, Read, mismatch};
-use crate::text::value::{Kind as ValueKind, Struct, Value};
+use crate::text::value::{Struct, Value, ValueKind};
 
 /// Words that expressions reserve.
 const RESERVED: [&str; 21] = [
@@ -58,12 +58,12 @@ pub struct Experiment {
 
 impl Experiment {
     /// Reads an experiment. Reports every fault found; what is returned leaves out what had faults.
-    pub fn read(text: &str, kinds: &'static [Kind], faults: &mut Faults) -> Option<Self> {
+    pub fn read(text: &str, kinds: &'static [NodeKind], faults: &mut Faults) -> Option<Self> {
         Self::of(&Value::parse(text, faults), kinds, faults)
     }
 
     /// Reads an experiment from its value, as [`Self::read`] does.
-    pub fn of(value: &Value, kinds: &'static [Kind], faults: &mut Faults) -> Option<Self> {
+    pub fn of(value: &Value, kinds: &'static [NodeKind], faults: &mut Faults) -> Option<Self> {
         if let ValueKind::Struct(Struct { name: Some(name), .. }) = &value.kind
             && &**name != "Experiment"
         {

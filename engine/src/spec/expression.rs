@@ -20,7 +20,7 @@ pub struct Expression {
     /// The names it refers to, each once.
     pub references: Vec<Reference>,
     /// The literals that names and their fields are compared with: `rounding == 'Stochastic'`.
-    pub comparisons: Vec<Comparison>,
+    pub comparisons: Vec<LiteralComparison>,
     program: Arc<Program>,
 }
 
@@ -38,7 +38,7 @@ pub const ITEM: &str = "[…]";
 
 /// A name or a field that is compared, by `==`, `!=` or `in`, with a literal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Comparison {
+pub struct LiteralComparison {
     /// The name, and the fields that are selected from it; [`ITEM`] for an item of a list.
     pub path: Vec<String>,
     /// The literal.
@@ -248,9 +248,9 @@ fn explain(error: &cel::ExecutionError, expression: &Expression) -> Unevaluated 
 }
 
 /// Returns what a call compares with literals.
-fn compared(call: &CallExpr) -> Vec<Comparison> {
+fn compared(call: &CallExpr) -> Vec<LiteralComparison> {
     let comparison = |path: &IdedExpr, literal: &IdedExpr| {
-        Some(Comparison { path: path_of(&path.expr)?, literal: literal_of(&literal.expr)? })
+        Some(LiteralComparison { path: path_of(&path.expr)?, literal: literal_of(&literal.expr)? })
     };
     match (call.func_name.as_str(), call.args.as_slice()) {
         (operators::EQUALS | operators::NOT_EQUALS, [one, other]) => {
@@ -302,7 +302,7 @@ fn collect(
     expression: &IdedExpr,
     bound: &mut Vec<String>,
     into: &mut Vec<Reference>,
-    comparisons: &mut Vec<Comparison>,
+    comparisons: &mut Vec<LiteralComparison>,
 ) {
     let mut add = |root: &str, member: Option<&str>, bound: &[String]| {
         let reference = Reference { root: root.to_owned(), member: member.map(str::to_owned) };
@@ -317,7 +317,7 @@ fn collect(
             _ => collect(&select.operand, bound, into, comparisons),
         },
         Expr::Call(call) => {
-            let is_free = |found: &Comparison| !bound.contains(&found.path[0]);
+            let is_free = |found: &LiteralComparison| !bound.contains(&found.path[0]);
             comparisons.extend(compared(call).into_iter().filter(is_free));
             call.target.iter().for_each(|target| collect(target, bound, into, comparisons));
             call.args.iter().for_each(|argument| collect(argument, bound, into, comparisons));

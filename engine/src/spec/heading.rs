@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::axis::Axis;
 use super::node::Node;
-use super::table::{Shape, Table};
+use super::table::{Table, TableKind};
 use crate::text::fault::Faults;
 
 /// The suffixes of the columns that exports add for each value, and what each column contains.
@@ -28,7 +28,7 @@ pub(super) fn report_taken(table: &Table, axes: &[Axis], nodes: &[Node], faults:
     for axis in table.axes(axes, nodes).into_iter().filter(|axis| !pooled.contains(axis)) {
         taken.insert(axes[axis].name.clone(), "it is the name of an axis".to_owned());
     }
-    if matches!(table.shape, Shape::Choose(_)) {
+    if matches!(table.shape, TableKind::Choose(_)) {
         let other = taken.insert(PART.to_owned(), "`part` says which point is chosen".to_owned());
         if other.is_some() {
             let message = format!("axis `{PART}` has the name of a column of table `{}`", table.name);
@@ -40,7 +40,9 @@ pub(super) fn report_taken(table: &Table, axes: &[Axis], nodes: &[Node], faults:
         }
     }
     let hint = match &table.shape {
-        Shape::Table { .. } => "give each column a heading of its own: `columns: {\"heading\": \"value\"}`",
+        TableKind::Table { .. } => {
+            "give each column a heading of its own: `columns: {\"heading\": \"value\"}`"
+        }
         _ => "minimize or show another value, or write `1.0 * value` for another heading",
     };
     for (heading, span) in table.headings() {

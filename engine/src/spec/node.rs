@@ -8,9 +8,9 @@ use petgraph::graph::DiGraph;
 
 use super::axis::Axis;
 use super::naming::named_axes;
-use crate::ops::{Keeping, Kind};
+use crate::ops::{Keeping, NodeKind};
 use crate::text::fault::{Faults, Span, suggest};
-use crate::text::read::{Fields, Input, Read, variant};
+use crate::text::read::{Fields, InputName, Read, variant};
 use crate::text::value::Value;
 
 /// A named step as written, with its inputs resolved.
@@ -21,12 +21,12 @@ pub struct Node {
     /// Where its name is written.
     pub span: Span,
     /// What it is.
-    pub kind: &'static Kind,
+    pub kind: &'static NodeKind,
     /// Its parameters as written.
     pub value: Value,
     /// Whether its artifact is to be kept in the store.
     pub keep: bool,
-    /// The nodes it reads, in the order of [`Kind::inputs`].
+    /// The nodes it reads, in the order of [`NodeKind::inputs`].
     pub inputs: Vec<usize>,
     /// Where each input is named.
     pub input_spans: Vec<Span>,
@@ -37,19 +37,19 @@ pub struct Node {
 }
 
 /// A node before its inputs are resolved.
-struct Draft {
+struct UnwiredNode {
     node: Node,
-    wanted: Vec<Option<Input>>,
+    wanted: Vec<Option<InputName>>,
 }
 
 /// Reads the nodes and wires them; returns them in the order of the file. Nodes with faults are left out.
 pub fn read_nodes(
     entries: &[(String, Span, Value)],
     axes: &[Axis],
-    kinds: &'static [Kind],
+    kinds: &'static [NodeKind],
     faults: &mut Faults,
 ) -> Vec<Node> {
-    let drafts: Vec<Draft> = entries
+    let drafts: Vec<UnwiredNode> = entries
         .iter()
         .filter_map(|(name, span, value)| read_node(name, *span, value, axes, kinds, faults))
         .collect();
@@ -65,17 +65,17 @@ pub fn order(nodes: &[Node]) -> Vec<usize> {
 }
 
 /// A node's value opened: what the engine reads itself is taken, the op's own parameters are left.
-pub struct Opened<'v> {
+pub struct OpenedNode<'v> {
     /// What it is.
-    pub kind: &'static Kind,
+    pub kind: &'static NodeKind,
     /// The parameters that are left.
     pub fields: Fields<'v>,
-    wanted: Vec<Option<Input>>,
+    wanted: Vec<Option<InputName>>,
     keep: Option<bool>,
 }
 
 /// Opens a node's value: reads what kind it is, its inputs and whether it is kept.
-pub fn open<'v>(value: &'v Value, kinds: &'static [Kind], faults: &mut Faults) -> Option<Opened<'v>> {
+pub fn open<'v>(value: &'v Value, kinds: &'static [NodeKind], faults: &mut Faults) -> Option<OpenedNode<'v>> {
     let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
     let name = variant(value, "an op", &names, faults)?;
     let kind = kinds.iter().find(|kind| kind.name == name)?;
@@ -91,7 +91,7 @@ pub fn open<'v>(value: &'v Value, kinds: &'static [Kind], faults: &mut Faults) -
             "remove `keep`: it is made again when it is needed",
         );
     }
-    Some(Opened { kind, fields, wanted, keep })
+    Some(OpenedNode { kind, fields, wanted, keep })
 }
 
 fn read_node(
@@ -99,10 +99,10 @@ fn read_node(
     span: Span,
     value: &Value,
     axes: &[Axis],
-    kinds: &'static [Kind],
+    kinds: &'static [NodeKind],
     faults: &mut Faults,
-) -> Option<Draft> {
-    let Opened { kind, wanted, keep, .. } = open(value, kinds, faults)?;
+) -> Option<UnwiredNode> {
+    let OpenedNode { kind, wanted, keep, .. } = open(value, kinds, faults)?;
     let keep = keep?;
     let own_axes = named_axes(value, axes, faults);
     let node = Node {
@@ -116,14 +116,14 @@ fn read_node(
         axes: own_axes.clone(),
         own_axes,
     };
-    Some(Draft { node, wanted })
+    Some(UnwiredNode { node, wanted })
 }
 
-fn wire(drafts: Vec<Draft>, entries: &[(String, Span, Value)], faults: &mut Faults) -> Vec<Node> {
+fn wire(drafts: Vec<UnwiredNode>, entries: &[(String, Span, Value)], faults: &mut Faults) -> Vec<Node> {
     let names: Vec<(String, Option<&'static str>)> =
         drafts.iter().map(|draft| (draft.node.name.clone(), draft.node.kind.output)).collect();
     let mut nodes = vec![];
-    for Draft { mut node, wanted } in drafts {
+    for UnwiredNode { mut node, wanted } in drafts {
         for (input, (_, expected)) in wanted.iter().zip(node.kind.inputs) {
             let Some(input) = input else { continue };
             let Some(at) = names.iter().position(|(name, _)| *name == input.node) else {

@@ -2,14 +2,14 @@
 //! Knows no result.
 
 use super::axis::{Axis, check_comparisons};
-use super::expression::{Comparison, Expression, Literal};
+use super::expression::{Expression, Literal, LiteralComparison};
 use super::heading::report_taken;
 use super::naming::misspell_axes;
 use super::node::Node;
-use super::table::{Choose, Column, Interval, Judged, SECONDS, Shape, SortKey, Table, spanned};
+use super::table::{Column, Interval, Judged, Question, SECONDS, SortKey, Table, TableKind, spanned};
 use crate::text::fault::{Faults, Span, suggest};
 use crate::text::read::{Fields, Read, choice, mismatch, variant};
-use crate::text::value::{Kind, Struct, Value};
+use crate::text::value::{Struct, Value, ValueKind};
 
 /// The metric that is a share of images, of which the store keeps every one.
 pub(crate) const ACCURACY: &str = "accuracy";
@@ -34,7 +34,7 @@ impl Scope<'_> {
             "Pareto" => {
                 let minimize = self.expression(&mut fields, "minimize", faults);
                 let maximize = self.expression(&mut fields, "maximize", faults);
-                minimize.zip(maximize).map(|(minimize, maximize)| Shape::Pareto { minimize, maximize })
+                minimize.zip(maximize).map(|(minimize, maximize)| TableKind::Pareto { minimize, maximize })
             }
             "Contrast" => self.read_contrast(&mut fields, faults),
             _ => self.read_choose(&mut fields, faults),
@@ -61,26 +61,26 @@ impl Scope<'_> {
         Some(table)
     }
 
-    fn read_table(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Shape> {
+    fn read_table(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TableKind> {
         let columns: Option<Value> = fields.required("columns", faults);
         let columns = columns.and_then(|value| self.columns(&value, faults));
         let rows = if fields.has("rows") { Some(self.axes(fields, "rows", faults)?) } else { None };
         let sort = fields.take("sort");
         let columns = columns?;
         let sort = sort.map(|value| self.sort(value, &columns, faults)).unwrap_or_default();
-        Some(Shape::Table { rows, columns, sort })
+        Some(TableKind::Table { rows, columns, sort })
     }
 
-    fn read_pivot(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Shape> {
+    fn read_pivot(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TableKind> {
         let value = self.expression(fields, "value", faults);
         let rows = self.axes(fields, "rows", faults);
         let columns = self.axes(fields, "columns", faults);
         let each = self.axes(fields, "each", faults);
         let margin = fields.optional("margin", None, faults);
-        Some(Shape::Pivot { value: value?, rows: rows?, columns: columns?, each: each?, margin: margin? })
+        Some(TableKind::Pivot { value: value?, rows: rows?, columns: columns?, each: each?, margin: margin? })
     }
 
-    fn read_contrast(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Shape> {
+    fn read_contrast(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TableKind> {
         let value = self.expression(fields, "value", faults);
         let span = fields.span_of("between");
         if !fields.has("between") {
@@ -101,10 +101,10 @@ impl Scope<'_> {
             faults.add(span, message, "give it another value, or leave out the contrast");
             return None;
         }
-        Some(Shape::Contrast { value: value?, between })
+        Some(TableKind::Contrast { value: value?, between })
     }
 
-    fn read_choose(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Shape> {
+    fn read_choose(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TableKind> {
         let minimize = self.expression(fields, "minimize", faults);
         let select: Option<Value> = fields.required("select", faults);
         let select = select.and_then(|value| self.judged(&value, faults));
@@ -120,7 +120,7 @@ impl Scope<'_> {
             faults.add(span, "`max_drop` needs a baseline to lose against", hint);
             return None;
         }
-        Some(Shape::Choose(Box::new(Choose {
+        Some(TableKind::Choose(Box::new(Question {
             minimize: minimize?,
             select,
             report: report.map_or(Some(None), |report| report.map(Some))?,
@@ -131,10 +131,10 @@ impl Scope<'_> {
 
     /// Reads `"node.metric"`, or `(value: "node.metric", baseline: "node.metric")`.
     fn judged(&self, value: &Value, faults: &mut Faults) -> Option<Judged> {
-        if matches!(value.kind, Kind::Text(_)) {
+        if matches!(value.kind, ValueKind::Text(_)) {
             return Some(Judged { value: self.compile(value, faults)?, baseline: None });
         }
-        let Kind::Struct(Struct { name: None, .. }) = &value.kind else {
+        let ValueKind::Struct(Struct { name: None, .. }) = &value.kind else {
             mismatch(value, "an expression, or `(value: \"…\", baseline: \"…\")`", faults);
             return None;
         };
@@ -148,7 +148,7 @@ impl Scope<'_> {
 
     /// Reads `{"small.bytes": 49152}`.
     fn limits(&self, value: &Value, faults: &mut Faults) -> Option<Vec<(Expression, f64)>> {
-        let Kind::Map(entries) = &value.kind else {
+        let ValueKind::Map(entries) = &value.kind else {
             mismatch(
                 value,
                 "a map of expressions to the most they may be, `{\"small.bytes\": 49152}`",
@@ -178,7 +178,7 @@ impl Scope<'_> {
         let text = String::read(value, faults)?;
         let expression = Expression::compile(&text, value.span, faults)?;
         let mut known = check_comparisons(&expression, self.axes, faults);
-        for Comparison { path, literal } in &expression.comparisons {
+        for LiteralComparison { path, literal } in &expression.comparisons {
             let is_metric = self.nodes.iter().any(|node| node.name == path[0]);
             if is_metric && !matches!(literal, Literal::Number(_)) {
                 let message = format!("`{}` is a number, which never equals {literal}", path.join("."));
@@ -215,13 +215,13 @@ impl Scope<'_> {
     fn columns(&self, value: &Value, faults: &mut Faults) -> Option<Vec<Column>> {
         let mut columns = vec![];
         match &value.kind {
-            Kind::List(items) => {
+            ValueKind::List(items) => {
                 for item in items {
                     let value = self.compile(item, faults)?;
                     columns.push(Column { heading: value.text.clone(), span: item.span, value });
                 }
             }
-            Kind::Map(entries) => {
+            ValueKind::Map(entries) => {
                 for (heading, item) in entries {
                     let (text, value) = (String::read(heading, faults)?, self.compile(item, faults)?);
                     columns.push(Column { heading: text, span: heading.span, value });
@@ -237,7 +237,7 @@ impl Scope<'_> {
 
     fn sort(&self, value: &Value, columns: &[Column], faults: &mut Faults) -> Vec<(SortKey, bool)> {
         let one = std::slice::from_ref(value);
-        let items = if let Kind::List(items) = &value.kind { items.as_slice() } else { one };
+        let items = if let ValueKind::List(items) = &value.kind { items.as_slice() } else { one };
         let mut keys = vec![];
         for item in items {
             let Some(text) = String::read(item, faults) else { continue };
@@ -275,7 +275,7 @@ impl Scope<'_> {
 
     fn axes(&self, fields: &mut Fields<'_>, name: &'static str, faults: &mut Faults) -> Option<Vec<usize>> {
         let Some(value) = fields.take(name) else { return Some(vec![]) };
-        let Kind::List(items) = &value.kind else {
+        let ValueKind::List(items) = &value.kind else {
             mismatch(value, "a list of axes", faults);
             return None;
         };
@@ -293,7 +293,7 @@ impl Scope<'_> {
         }
         let depends = spanned(&table.expressions(), self.axes, self.nodes);
         let between: &[usize] =
-            if let Shape::Contrast { between, .. } = &table.shape { between } else { &[] };
+            if let TableKind::Contrast { between, .. } = &table.shape { between } else { &[] };
         let pooled = table.replicate.iter().chain(&table.average).chain(between);
         // An axis whose name is misspelt where it is used is one fault, not two.
         let is_clear = !misspell_axes(self.nodes, self.axes);
@@ -320,14 +320,14 @@ impl Scope<'_> {
 }
 
 /// Reads what intervals are over; images are, where there is a share of them.
-fn interval(value: &Value, shape: Option<&Shape>, faults: &mut Faults) -> Option<Interval> {
+fn interval(value: &Value, shape: Option<&TableKind>, faults: &mut Faults) -> Option<Interval> {
     let choices = [("Seeds", Interval::Seeds), ("Images", Interval::Images), ("Both", Interval::Both)];
     let interval = choice(value, "what intervals are over", &choices, faults)?;
     let values = match shape? {
-        Shape::Pivot { value, .. } | Shape::Contrast { value, .. } => vec![value],
-        Shape::Table { columns, .. } => columns.iter().map(|column| &column.value).collect(),
-        Shape::Choose(choose) => vec![&choose.select.value],
-        Shape::Pareto { .. } => vec![],
+        TableKind::Pivot { value, .. } | TableKind::Contrast { value, .. } => vec![value],
+        TableKind::Table { columns, .. } => columns.iter().map(|column| &column.value).collect(),
+        TableKind::Choose(choose) => vec![&choose.select.value],
+        TableKind::Pareto { .. } => vec![],
     };
     let is_share = |value: &&Expression| {
         value.references.iter().any(|reference| reference.member.as_deref() == Some(ACCURACY))

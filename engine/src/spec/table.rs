@@ -20,7 +20,7 @@ pub struct Table {
     /// Where its name is written.
     pub span: Span,
     /// What it shows.
-    pub shape: Shape,
+    pub shape: TableKind,
     /// Which rows count.
     pub filter: Option<Expression>,
     /// The axis that is the unit of replication.
@@ -45,7 +45,7 @@ pub enum Interval {
 
 /// The shapes of tables.
 #[derive(Clone, Debug)]
-pub enum Shape {
+pub enum TableKind {
     /// A row per combination of axes, a column per expression.
     Table {
         /// The axes that make rows; none given means all that the expressions depend on.
@@ -83,7 +83,7 @@ pub enum Shape {
         between: Vec<usize>,
     },
     /// The point to choose.
-    Choose(Box<Choose>),
+    Choose(Box<Question>),
 }
 
 /// A column of a table: a value under a heading.
@@ -99,7 +99,7 @@ pub struct Column {
 
 /// The question which point to choose: the smallest that loses little, or the smallest that may be the best.
 #[derive(Clone, Debug)]
-pub struct Choose {
+pub struct Question {
     /// The value to be small: a size.
     pub minimize: Expression,
     /// What the choice is made on.
@@ -143,10 +143,10 @@ impl Table {
     #[must_use]
     pub fn values(&self) -> Vec<&Expression> {
         match &self.shape {
-            Shape::Table { columns, .. } => columns.iter().map(|column| &column.value).collect(),
-            Shape::Pivot { value, .. } | Shape::Contrast { value, .. } => vec![value],
-            Shape::Pareto { minimize, maximize } => vec![minimize, maximize],
-            Shape::Choose(choose) => choose.values(),
+            TableKind::Table { columns, .. } => columns.iter().map(|column| &column.value).collect(),
+            TableKind::Pivot { value, .. } | TableKind::Contrast { value, .. } => vec![value],
+            TableKind::Pareto { minimize, maximize } => vec![minimize, maximize],
+            TableKind::Choose(choose) => choose.values(),
         }
     }
 
@@ -164,13 +164,13 @@ impl Table {
     pub fn headings(&self) -> Vec<(String, Span)> {
         let text = |expression: &Expression| (expression.text.clone(), expression.span);
         match &self.shape {
-            Shape::Table { columns, .. } => {
+            TableKind::Table { columns, .. } => {
                 columns.iter().map(|column| (column.heading.clone(), column.span)).collect()
             }
-            Shape::Pivot { value, .. } => vec![text(value)],
-            Shape::Pareto { minimize, maximize } => vec![text(minimize), text(maximize)],
-            Shape::Contrast { .. } => vec![],
-            Shape::Choose(choose) => choose.headings(),
+            TableKind::Pivot { value, .. } => vec![text(value)],
+            TableKind::Pareto { minimize, maximize } => vec![text(minimize), text(maximize)],
+            TableKind::Contrast { .. } => vec![],
+            TableKind::Choose(choose) => choose.headings(),
         }
     }
 
@@ -179,10 +179,12 @@ impl Table {
     pub fn named(&self) -> Vec<usize> {
         let mut named: Vec<usize> = self.replicate.iter().chain(&self.average).copied().collect();
         match &self.shape {
-            Shape::Table { rows, .. } => named.extend(rows.iter().flatten()),
-            Shape::Pivot { rows, columns, each, .. } => named.extend(rows.iter().chain(columns).chain(each)),
-            Shape::Contrast { between, .. } => named.extend(between),
-            Shape::Pareto { .. } | Shape::Choose(_) => {}
+            TableKind::Table { rows, .. } => named.extend(rows.iter().flatten()),
+            TableKind::Pivot { rows, columns, each, .. } => {
+                named.extend(rows.iter().chain(columns).chain(each));
+            }
+            TableKind::Contrast { between, .. } => named.extend(between),
+            TableKind::Pareto { .. } | TableKind::Choose(_) => {}
         }
         named
     }
@@ -190,7 +192,7 @@ impl Table {
     /// Returns whether every axis that the table does not name makes rows of it.
     #[must_use]
     pub fn keeps_the_rest(&self) -> bool {
-        !matches!(&self.shape, Shape::Table { rows: Some(_), .. } | Shape::Pivot { .. })
+        !matches!(&self.shape, TableKind::Table { rows: Some(_), .. } | TableKind::Pivot { .. })
     }
 
     /// Returns the axes the table spans, ascending: those of its expressions and those it names.
@@ -204,7 +206,7 @@ impl Table {
     }
 }
 
-impl Choose {
+impl Question {
     fn values(&self) -> Vec<&Expression> {
         let judged = std::iter::once(&self.select).chain(&self.report);
         let judged = judged.flat_map(|judged| std::iter::once(&judged.value).chain(&judged.baseline));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::expression::{ITEM, Literal};
 use crate::text::fault::suggest;
-use crate::text::value::{Kind, Struct, Value};
+use crate::text::value::{Struct, Value, ValueKind};
 
 /// The type that a list of values has in expressions, fields and items included: all values of the list have it, so
 /// that one expression fits all of them.
@@ -42,17 +42,19 @@ impl Typing {
     pub fn of(values: &[&Value]) -> Self {
         let all = |is: fn(&Value) -> bool| values.iter().all(|value| is(value));
         let has_fields = |value: &&&Value| {
-            matches!(value.kind, Kind::Struct(_)) && value.bare_name().is_none() && !value.stands_for_axis()
+            matches!(value.kind, ValueKind::Struct(_))
+                && value.bare_name().is_none()
+                && !value.stands_for_axis()
         };
-        if all(|value| matches!(value.kind, Kind::Int(_))) {
+        if all(|value| matches!(value.kind, ValueKind::Int(_))) {
             Self::Int
-        } else if all(|value| matches!(value.kind, Kind::Int(_) | Kind::Real(_))) {
+        } else if all(|value| matches!(value.kind, ValueKind::Int(_) | ValueKind::Real(_))) {
             Self::Double
-        } else if all(|value| matches!(value.kind, Kind::Bool(_))) {
+        } else if all(|value| matches!(value.kind, ValueKind::Bool(_))) {
             Self::Truth
-        } else if all(|value| matches!(value.kind, Kind::List(_))) {
+        } else if all(|value| matches!(value.kind, ValueKind::List(_))) {
             let items = values.iter().flat_map(|value| match &value.kind {
-                Kind::List(items) => items.as_slice(),
+                ValueKind::List(items) => items.as_slice(),
                 _ => &[],
             });
             Self::List(Box::new(Self::of(&items.collect::<Vec<_>>())))
@@ -69,14 +71,14 @@ impl Typing {
         let mut kinds = BTreeSet::new();
         let mut fields: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
         for value in values {
-            let Kind::Struct(body) = &value.kind else { continue };
+            let ValueKind::Struct(body) = &value.kind else { continue };
             kinds.extend(body.name.iter().map(ToString::to_string));
             for field in own_fields(body) {
                 fields.entry(field.0.to_owned()).or_default().push(field.1);
             }
         }
         let fields = fields.into_iter().map(|(name, values)| (name, Self::of(&values))).collect();
-        let is_pure = values.iter().all(|value| matches!(value.kind, Kind::Struct(_)));
+        let is_pure = values.iter().all(|value| matches!(value.kind, ValueKind::Struct(_)));
         Self::Struct { kinds, fields, is_pure }
     }
 
@@ -84,22 +86,22 @@ impl Typing {
     #[must_use]
     pub fn cel(&self, value: &Value) -> cel::Value {
         match &value.kind {
-            Kind::Bool(value) => cel::Value::Bool(*value),
-            Kind::Int(value) if *self == Self::Double => cel::Value::Float(*value as f64),
-            Kind::Int(value) => cel::Value::Int(*value),
-            Kind::Real(value) => cel::Value::Float(*value),
-            Kind::Text(text) => string(text),
-            Kind::List(items) => {
+            ValueKind::Bool(value) => cel::Value::Bool(*value),
+            ValueKind::Int(value) if *self == Self::Double => cel::Value::Float(*value as f64),
+            ValueKind::Int(value) => cel::Value::Int(*value),
+            ValueKind::Real(value) => cel::Value::Float(*value),
+            ValueKind::Text(text) => string(text),
+            ValueKind::List(items) => {
                 let plain = Self::Mixed(BTreeSet::new());
                 let typing = if let Self::List(typing) = self { typing } else { &plain };
                 cel::Value::List(Arc::new(items.iter().map(|item| typing.cel(item)).collect()))
             }
-            Kind::Struct(body) => match (self, value.bare_name()) {
+            ValueKind::Struct(body) => match (self, value.bare_name()) {
                 (Self::Struct { fields, .. }, _) => map(body, fields),
                 (_, Some(name)) => string(name),
                 _ => map(body, &BTreeMap::new()),
             },
-            Kind::Map(_) | Kind::Unreadable => cel::Value::Null,
+            ValueKind::Map(_) | ValueKind::Unreadable => cel::Value::Null,
         }
     }
 
@@ -162,7 +164,7 @@ fn own_fields(body: &Struct) -> impl Iterator<Item = (&str, &Value)> {
 /// Returns the text of a value that is a string in expressions.
 fn text(value: &Value) -> Option<&str> {
     match &value.kind {
-        Kind::Text(text) => Some(text),
+        ValueKind::Text(text) => Some(text),
         _ => value.bare_name(),
     }
 }
@@ -185,7 +187,9 @@ mod tests {
     use crate::text::fault::Faults;
 
     fn read(text: &str) -> Vec<Value> {
-        let Kind::List(values) = Value::parse(text, &mut Faults::default()).kind else { panic!("{text}") };
+        let ValueKind::List(values) = Value::parse(text, &mut Faults::default()).kind else {
+            panic!("{text}")
+        };
         values
     }
 

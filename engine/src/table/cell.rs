@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::frame::{Frame, Row};
+use super::frame::{Row, Rows};
 use crate::spec::table::{Interval, Table};
 use crate::statistics::crossed;
 use crate::statistics::estimate::{Estimate, mean, pooled};
@@ -11,7 +11,7 @@ use crate::statistics::proportion::wilson;
 use crate::statistics::sum_of;
 
 /// One combination of levels.
-pub(super) struct Cell<'f> {
+pub(super) struct CellValues<'f> {
     /// The level of each axis that is kept.
     pub(super) levels: Vec<usize>,
     /// The rows of each unit of replication, by its level; all of them are one unit where nothing is replicated.
@@ -20,15 +20,15 @@ pub(super) struct Cell<'f> {
 
 /// A part of a weighted sum: one value of one cell.
 #[derive(Clone, Copy)]
-pub(super) struct Term<'c, 'f> {
+pub(super) struct WeightedValue<'c, 'f> {
     pub(super) weight: f64,
-    pub(super) cell: &'c Cell<'f>,
+    pub(super) cell: &'c CellValues<'f>,
     /// Which of the values.
     pub(super) value: usize,
 }
 
 /// Gathers rows by the levels of the axes in `kept`, in the order of the levels.
-pub(super) fn cells<'f>(frame: &'f Frame, table: &Table, kept: &[usize]) -> Vec<Cell<'f>> {
+pub(super) fn cells<'f>(frame: &'f Rows, table: &Table, kept: &[usize]) -> Vec<CellValues<'f>> {
     let level = |row: &Row, axis: usize| frame.points.level(row.point, axis).unwrap_or_default();
     let mut cells: BTreeMap<Vec<usize>, BTreeMap<usize, Vec<&Row>>> = BTreeMap::new();
     for row in &frame.rows {
@@ -36,10 +36,10 @@ pub(super) fn cells<'f>(frame: &'f Frame, table: &Table, kept: &[usize]) -> Vec<
         let unit = table.replicate.map_or(0, |axis| level(row, axis));
         cells.entry(levels).or_default().entry(unit).or_default().push(row);
     }
-    cells.into_iter().map(|(levels, units)| Cell { levels, units }).collect()
+    cells.into_iter().map(|(levels, units)| CellValues { levels, units }).collect()
 }
 
-impl Cell<'_> {
+impl CellValues<'_> {
     /// Returns the mean of a value within each unit that has it.
     pub(super) fn means(&self, value: usize) -> BTreeMap<usize, f64> {
         let of_unit =
@@ -77,12 +77,13 @@ impl Cell<'_> {
 }
 
 /// Estimates a weighted sum from the units that have all of its parts; none without one.
-pub(super) fn estimate(terms: &[Term<'_, '_>], table: &Table) -> Option<Estimate> {
+pub(super) fn estimate(terms: &[WeightedValue<'_, '_>], table: &Table) -> Option<Estimate> {
     let means: Vec<_> = terms.iter().map(|term| term.cell.means(term.value)).collect();
     let units: BTreeSet<usize> = means.first()?.keys().copied().collect();
     let sum = |unit: &usize| {
-        let part =
-            |(term, means): (&Term<'_, '_>, &BTreeMap<usize, f64>)| Some(term.weight * means.get(unit)?);
+        let part = |(term, means): (&WeightedValue<'_, '_>, &BTreeMap<usize, f64>)| {
+            Some(term.weight * means.get(unit)?)
+        };
         let parts: Vec<f64> = terms.iter().zip(&means).map(part).collect::<Option<_>>()?;
         Some(sum_of(&parts))
     };
@@ -112,7 +113,9 @@ pub(super) fn estimate(terms: &[Term<'_, '_>], table: &Table) -> Option<Estimate
     let estimate = estimate.with(error);
     match (terms, scores.as_slice()) {
         // One network's accuracy: its interval is known to be Wilson's.
-        ([Term { weight: 1.0, .. }], [scores]) if scores.iter().all(|score| [0.0, 1.0].contains(score)) => {
+        ([WeightedValue { weight: 1.0, .. }], [scores])
+            if scores.iter().all(|score| [0.0, 1.0].contains(score)) =>
+        {
             let interval =
                 (table.interval == Interval::Images).then(|| wilson(estimate.mean, scores.len() as f64));
             Some(Estimate { interval, ..estimate })
@@ -121,14 +124,14 @@ pub(super) fn estimate(terms: &[Term<'_, '_>], table: &Table) -> Option<Estimate
     }
 }
 
-impl Cell<'_> {
+impl CellValues<'_> {
     fn is_made_of_answers(&self, value: usize) -> bool {
         self.units.values().flatten().any(|row| row.answers.get(value).is_some_and(Option::is_some))
     }
 }
 
 /// Returns a weighted sum image by image for each unit that has all parts; none where parts are over other images.
-fn scores(terms: &[Term<'_, '_>], units: &BTreeSet<usize>) -> Option<Vec<Vec<f64>>> {
+fn scores(terms: &[WeightedValue<'_, '_>], units: &BTreeSet<usize>) -> Option<Vec<Vec<f64>>> {
     let parts: Vec<_> = terms.iter().map(|term| term.cell.scores(term.value)).collect::<Option<_>>()?;
     let mut sums = vec![];
     for unit in units {

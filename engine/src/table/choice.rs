@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::cell::{Cell, Term, cells, estimate};
-use super::frame::Frame;
-use super::group::{Point, kept};
+use super::cell::{CellValues, WeightedValue, cells, estimate};
+use super::frame::Rows;
+use super::group::{TablePoint, kept};
 use super::results::Results;
-use crate::graph::Graph;
+use crate::graph::TaskGraph;
 use crate::ops::Ops;
-use crate::spec::table::{Choose, Shape, Table};
+use crate::spec::table::{Question, Table, TableKind};
 use crate::statistics::best::may_be_best;
 use crate::statistics::estimate::Estimate;
 
@@ -18,7 +18,7 @@ const SAME_SIZE: f64 = 0.01;
 
 /// An answer to the question which point to choose.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Choice {
+pub struct Answer {
     /// The axes of a candidate's levels, by their place in the file.
     pub axes: Vec<usize>,
     /// What could be chosen: every point that has results.
@@ -56,18 +56,22 @@ pub struct Candidate {
     pub is_enough: bool,
 }
 
-impl Choice {
+impl Answer {
     /// Makes the choice that a table asks for from results; none if it asks for another thing. The error says which of
     /// its expressions does not fit.
-    pub fn of<O: Ops>(graph: &Graph<O>, results: &Results, table: &Table) -> Result<Option<Self>, String> {
-        if !matches!(table.shape, Shape::Choose(_)) {
+    pub fn of<O: Ops>(
+        graph: &TaskGraph<O>,
+        results: &Results,
+        table: &Table,
+    ) -> Result<Option<Self>, String> {
+        if !matches!(table.shape, TableKind::Choose(_)) {
             return Ok(None);
         }
-        Ok(Self::from_frame(graph, &Frame::new(graph, results, table, &table.values())?, table))
+        Ok(Self::from_frame(graph, &Rows::new(graph, results, table, &table.values())?, table))
     }
 
-    pub(super) fn from_frame<O: Ops>(graph: &Graph<O>, frame: &Frame, table: &Table) -> Option<Self> {
-        let Shape::Choose(choose) = &table.shape else { return None };
+    pub(super) fn from_frame<O: Ops>(graph: &TaskGraph<O>, frame: &Rows, table: &Table) -> Option<Self> {
+        let TableKind::Choose(choose) = &table.shape else { return None };
         let axes = kept(graph, table);
         let cells = cells(frame, table, &axes);
         let candidates = candidates(&cells, choose, table);
@@ -133,10 +137,10 @@ fn closest(candidates: &[Candidate]) -> Option<usize> {
     (0..candidates.len()).min_by(|&a, &b| order(key(a), key(b)))
 }
 
-fn candidates(cells: &[Cell<'_>], choose: &Choose, table: &Table) -> Vec<Candidate> {
+fn candidates(cells: &[CellValues<'_>], choose: &Question, table: &Table) -> Vec<Candidate> {
     let (columns, limits) = columns(choose);
-    let made = |cell: &Cell<'_>| {
-        let value = |column: &Column| column.of(cell, table);
+    let made = |cell: &CellValues<'_>| {
+        let value = |column: &AnswerColumn| column.of(cell, table);
         let mut drops = [None; 2];
         let mut judged = [None; 2];
         for column in &columns[1..] {
@@ -145,7 +149,7 @@ fn candidates(cells: &[Cell<'_>], choose: &Choose, table: &Table) -> Vec<Candida
             *into = value(column);
         }
         let over = |(limit, (_, most)): (usize, &(_, f64))| {
-            estimate(&[Term { weight: 1.0, cell, value: limit }], table)
+            estimate(&[WeightedValue { weight: 1.0, cell, value: limit }], table)
                 .map_or(f64::INFINITY, |v| excess(v.mean, *most))
         };
         let excess = (limits..).zip(&choose.at_most).map(over).fold(0.0, f64::max);
@@ -161,7 +165,7 @@ fn candidates(cells: &[Cell<'_>], choose: &Choose, table: &Table) -> Vec<Candida
             is_enough: false,
         })
     };
-    let (mut candidates, of): (Vec<Candidate>, Vec<&Cell<'_>>) =
+    let (mut candidates, of): (Vec<Candidate>, Vec<&CellValues<'_>>) =
         cells.iter().filter_map(|cell| made(cell).map(|made| (made, cell))).unzip();
     match choose.max_drop {
         Some(most) => mark_small_losses(&mut candidates, most),
@@ -196,7 +200,7 @@ fn mark_small_losses(candidates: &mut [Candidate], most: f64) {
 }
 
 /// Marks the candidates that may be the best of those that fit, over the units that all of these have.
-fn mark_best(candidates: &mut [Candidate], cells: &[&Cell<'_>]) {
+fn mark_best(candidates: &mut [Candidate], cells: &[&CellValues<'_>]) {
     const SELECT: usize = 1;
     let means: Vec<BTreeMap<usize, f64>> = cells.iter().map(|cell| cell.means(SELECT)).collect();
     let fitting = || (0..candidates.len()).filter(|&at| candidates[at].excess <= 1.0);
@@ -221,26 +225,26 @@ fn mark_best(candidates: &mut [Candidate], cells: &[&Cell<'_>]) {
 }
 
 /// A column of a choice: a value, or what it lacks to another.
-struct Column {
+struct AnswerColumn {
     heading: String,
     value: usize,
     less: Option<usize>,
     is_report: bool,
 }
 
-impl Column {
-    fn of(&self, cell: &Cell<'_>, table: &Table) -> Option<Estimate> {
-        let value = Term { weight: 1.0, cell, value: self.value };
+impl AnswerColumn {
+    fn of(&self, cell: &CellValues<'_>, table: &Table) -> Option<Estimate> {
+        let value = WeightedValue { weight: 1.0, cell, value: self.value };
         match self.less {
             None => estimate(&[value], table),
-            Some(less) => estimate(&[value, Term { weight: -1.0, cell, value: less }], table),
+            Some(less) => estimate(&[value, WeightedValue { weight: -1.0, cell, value: less }], table),
         }
     }
 }
 
 /// Returns the columns of a choice, size first, and which of the table's values is the first limit.
-fn columns(choose: &Choose) -> (Vec<Column>, usize) {
-    let plain = |heading: &str, value, is_report| Column {
+fn columns(choose: &Question) -> (Vec<AnswerColumn>, usize) {
+    let plain = |heading: &str, value, is_report| AnswerColumn {
         heading: heading.to_owned(),
         value,
         less: None,
@@ -252,7 +256,7 @@ fn columns(choose: &Choose) -> (Vec<Column>, usize) {
         let Some(judged) = judged else { continue };
         columns.push(plain(&judged.value.text, next, is_report));
         if let Some(heading) = judged.drop_heading() {
-            columns.push(Column { heading, value: next + 1, less: Some(next), is_report });
+            columns.push(AnswerColumn { heading, value: next + 1, less: Some(next), is_report });
             next += 1;
         }
         next += 1;
@@ -261,14 +265,14 @@ fn columns(choose: &Choose) -> (Vec<Column>, usize) {
 }
 
 /// Returns what the values of a choice's points are called.
-pub(super) fn headings(choose: &Choose) -> Vec<String> {
+pub(super) fn headings(choose: &Question) -> Vec<String> {
     columns(choose).0.into_iter().map(|column| column.heading).collect()
 }
 
 /// Returns all points that could be chosen.
-pub(super) fn points(cells: &[Cell<'_>], choose: &Choose, table: &Table) -> Vec<Point> {
+pub(super) fn points(cells: &[CellValues<'_>], choose: &Question, table: &Table) -> Vec<TablePoint> {
     let (columns, _) = columns(choose);
-    let make = |cell: &Cell<'_>| Point {
+    let make = |cell: &CellValues<'_>| TablePoint {
         levels: cell.levels.clone(),
         values: columns.iter().map(|column| column.of(cell, table)).collect(),
     };

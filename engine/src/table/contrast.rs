@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cell::{Cell, Term, estimate};
-use super::frame::Frame;
-use super::group::Point;
+use super::cell::{CellValues, WeightedValue, estimate};
+use super::frame::Rows;
+use super::group::TablePoint;
 use crate::spec::axis::Axis;
 use crate::spec::table::Table;
 
@@ -18,7 +18,7 @@ pub(super) struct Effect {
 }
 
 /// Returns the levels of each axis that the filter leaves, or may leave once all results are there.
-pub(super) fn compared(frame: &Frame, between: &[usize]) -> Vec<Vec<usize>> {
+pub(super) fn compared(frame: &Rows, between: &[usize]) -> Vec<Vec<usize>> {
     let points = || frame.rows.iter().map(|row| row.point).chain(frame.undecided.iter().copied());
     let of = |&axis: &usize| points().filter_map(|point| frame.points.level(point, axis)).collect();
     between.iter().map(of).map(|levels: BTreeSet<usize>| levels.into_iter().collect()).collect()
@@ -77,20 +77,25 @@ fn against_first(levels: &[usize]) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// Returns a point for each combination of the other axes. `cells` keep those first, then the `compared` ones.
-pub(super) fn points(cells: &[Cell<'_>], compared: usize, effects: &[Effect], table: &Table) -> Vec<Point> {
-    let mut groups: BTreeMap<&[usize], BTreeMap<&[usize], &Cell<'_>>> = BTreeMap::new();
+pub(super) fn points(
+    cells: &[CellValues<'_>],
+    compared: usize,
+    effects: &[Effect],
+    table: &Table,
+) -> Vec<TablePoint> {
+    let mut groups: BTreeMap<&[usize], BTreeMap<&[usize], &CellValues<'_>>> = BTreeMap::new();
     for cell in cells {
         let (rest, levels) = cell.levels.split_at(cell.levels.len() - compared);
         groups.entry(rest).or_default().insert(levels, cell);
     }
-    let value = |group: &BTreeMap<&[usize], &Cell<'_>>, effect: &Effect| {
+    let value = |group: &BTreeMap<&[usize], &CellValues<'_>>, effect: &Effect| {
         let term = |(levels, weight): &(Vec<usize>, f64)| {
-            Some(Term { weight: *weight, cell: group.get(levels.as_slice())?, value: 0 })
+            Some(WeightedValue { weight: *weight, cell: group.get(levels.as_slice())?, value: 0 })
         };
-        let terms: Vec<Term<'_, '_>> = effect.weights.iter().map(term).collect::<Option<_>>()?;
+        let terms: Vec<WeightedValue<'_, '_>> = effect.weights.iter().map(term).collect::<Option<_>>()?;
         estimate(&terms, table)
     };
-    let point = |(levels, group): (&[usize], BTreeMap<_, _>)| Point {
+    let point = |(levels, group): (&[usize], BTreeMap<_, _>)| TablePoint {
         levels: levels.to_vec(),
         values: effects.iter().map(|effect| value(&group, effect)).collect(),
     };

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value as Json};
 
-use crate::text::value::{Kind, Value};
+use crate::text::value::{Value, ValueKind};
 
 /// One value of an exported table.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,14 +33,14 @@ pub struct Flat {
 /// Two values of a row have one name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("two columns are named `{name}`: give one of them another heading")]
-pub struct Taken {
+pub struct DuplicateColumn {
     /// The name.
     pub name: String,
 }
 
 impl Flat {
     /// Adds a row; columns stand in the order in which their names first come.
-    pub fn add(&mut self, row: impl IntoIterator<Item = (String, Datum)>) -> Result<(), Taken> {
+    pub fn add(&mut self, row: impl IntoIterator<Item = (String, Datum)>) -> Result<(), DuplicateColumn> {
         let mut values: Vec<Option<Datum>> = vec![None; self.columns.len()];
         for (name, datum) in row {
             let place = self.places.get(&name).copied().unwrap_or(self.columns.len());
@@ -50,7 +50,7 @@ impl Flat {
                 values.push(None);
             }
             if values[place].replace(datum).is_some() {
-                return Err(Taken { name });
+                return Err(DuplicateColumn { name });
             }
         }
         self.rows.push(values);
@@ -110,11 +110,11 @@ impl Datum {
 impl From<&Value> for Datum {
     fn from(value: &Value) -> Self {
         match &value.kind {
-            Kind::Bool(value) => Self::Truth(*value),
-            Kind::Int(value) => Self::Whole(*value),
-            Kind::Real(value) => Self::Real(*value),
-            Kind::Text(text) => Self::Text(text.clone()),
-            Kind::List(_) | Kind::Map(_) | Kind::Struct(_) | Kind::Unreadable => {
+            ValueKind::Bool(value) => Self::Truth(*value),
+            ValueKind::Int(value) => Self::Whole(*value),
+            ValueKind::Real(value) => Self::Real(*value),
+            ValueKind::Text(text) => Self::Text(text.clone()),
+            ValueKind::List(_) | ValueKind::Map(_) | ValueKind::Struct(_) | ValueKind::Unreadable => {
                 Self::Text(value.to_string())
             }
         }
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn no_value_takes_the_place_of_another() {
         let twice = row(&[("a", Datum::Whole(1)), ("a", Datum::Whole(2))]);
-        assert_eq!(Flat::default().add(twice), Err(Taken { name: "a".to_owned() }));
+        assert_eq!(Flat::default().add(twice), Err(DuplicateColumn { name: "a".to_owned() }));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::answers::Answers;
 use super::results::Results;
 use crate::graph::points::Points;
-use crate::graph::{ENOUGH, Graph, TaskId};
+use crate::graph::{ENOUGH, TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::spec::expression::{Cause, Evaluator, Expression, Unevaluated};
 use crate::spec::scope::ACCURACY;
@@ -24,7 +24,7 @@ const TOTAL: &str = "total";
 const NEAR_CHANCE: f64 = 1.0 / 9.0;
 
 /// The rows behind a table.
-pub struct Frame {
+pub struct Rows {
     /// The points that the rows are for.
     pub points: Points,
     /// The rows left by the table's filter.
@@ -49,10 +49,10 @@ pub struct Row {
     pub is_missing: bool,
 }
 
-impl Frame {
+impl Rows {
     /// Evaluates expressions at every point of a table's axes; the error names the expression that does not fit.
     pub fn new<O: Ops>(
-        graph: &Graph<O>,
+        graph: &TaskGraph<O>,
         results: &Results,
         table: &Table,
         expressions: &[&Expression],
@@ -62,16 +62,16 @@ impl Frame {
         let points = Points::enumerate(&axes, &experiment.axes, &experiment.only, MOST_ROWS)
             .map_err(|_| format!("table `{}` spans more than {MOST_ROWS} points", table.name))?;
         let row = |evaluator: &mut Evaluator, point: usize| {
-            At { graph, results, points: &points, point }.row(table, expressions, evaluator)
+            PointScope { graph, results, points: &points, point }.row(table, expressions, evaluator)
         };
         let all = (0..points.len()).into_par_iter().with_min_len(ENOUGH);
-        let read: Vec<Found> = all.map_init(Evaluator::new, row).collect::<Result<_, _>>()?;
+        let read: Vec<FoundRow> = all.map_init(Evaluator::new, row).collect::<Result<_, _>>()?;
         let (mut rows, mut undecided) = (Vec::with_capacity(read.len()), vec![]);
         for (point, found) in read.into_iter().enumerate() {
             match found {
-                Found::Row(row) => rows.push(row),
-                Found::Missing => undecided.push(point),
-                Found::LeftOut => {}
+                FoundRow::Row(row) => rows.push(row),
+                FoundRow::Missing => undecided.push(point),
+                FoundRow::LeftOut => {}
             }
         }
         let missing = undecided.len() + rows.iter().filter(|row| row.is_missing).count();
@@ -80,15 +80,15 @@ impl Frame {
 }
 
 /// A point with all that expressions may refer to there.
-struct At<'a, O: Ops> {
-    graph: &'a Graph<O>,
+struct PointScope<'a, O: Ops> {
+    graph: &'a TaskGraph<O>,
     results: &'a Results,
     points: &'a Points,
     point: usize,
 }
 
 /// What there is at a point.
-enum Found {
+enum FoundRow {
     /// A row.
     Row(Row),
     /// Results are missing that would say whether the filter leaves it.
@@ -114,18 +114,18 @@ enum Evaluated<T> {
     Missing,
 }
 
-impl<O: Ops> At<'_, O> {
+impl<O: Ops> PointScope<'_, O> {
     /// Evaluates a table's filter and expressions here.
     fn row(
         &self,
         table: &Table,
         expressions: &[&Expression],
         evaluator: &Evaluator,
-    ) -> Result<Found, String> {
+    ) -> Result<FoundRow, String> {
         if let Some(filter) = &table.filter {
             match self.evaluated(filter, None, |variables| evaluator.truth(filter, variables))? {
-                Evaluated::Missing => return Ok(Found::Missing),
-                Evaluated::Undefined | Evaluated::Value(false) => return Ok(Found::LeftOut),
+                Evaluated::Missing => return Ok(FoundRow::Missing),
+                Evaluated::Undefined | Evaluated::Value(false) => return Ok(FoundRow::LeftOut),
                 Evaluated::Value(true) => {}
             }
         }
@@ -141,7 +141,7 @@ impl<O: Ops> At<'_, O> {
         let near_chance = expressions.iter().map(|expression| self.is_near_chance(expression)).collect();
         // An undefined metric is a result without a value; a missing result may still come.
         let is_missing = values.iter().any(Option::is_none) && expressions.iter().any(|of| self.lacks(of));
-        Ok(Found::Row(Row { point: self.point, values, answers, near_chance, is_missing }))
+        Ok(FoundRow::Row(Row { point: self.point, values, answers, near_chance, is_missing }))
     }
 
     /// Evaluates an expression here; none if it is undefined or a result is missing.

@@ -3,12 +3,12 @@
 
 use std::cmp::Ordering;
 
-use super::group::Point;
+use super::group::TablePoint;
 
 /// Returns the points on the front, by their place, in the order of cost: none is smaller in the first value and at
 /// least as large in the second, or equal in the first and larger in the second. Points without both values are none.
 #[must_use]
-pub fn front<'p>(points: impl IntoIterator<Item = &'p Point>) -> Vec<usize> {
+pub fn front<'p>(points: impl IntoIterator<Item = &'p TablePoint>) -> Vec<usize> {
     let mut all: Vec<(f64, f64, usize)> = points
         .into_iter()
         .enumerate()
@@ -32,7 +32,7 @@ pub fn front<'p>(points: impl IntoIterator<Item = &'p Point>) -> Vec<usize> {
 
 /// Returns the cost and the gain of a point; none while one is missing or no number.
 #[must_use]
-pub fn means(point: &Point) -> Option<(f64, f64)> {
+pub fn means(point: &TablePoint) -> Option<(f64, f64)> {
     // −0 and 0 are the same cost.
     let mean = |at: usize| {
         let value = point.values.get(at).copied().flatten()?;
@@ -50,9 +50,9 @@ mod tests {
     fn the_front_is_what_nothing_beats() {
         let check = |points: &[(f64, f64)], expected: &[usize]| {
             let value = |value: f64| Estimate::of(&[value]);
-            let points: Vec<Point> = points
+            let points: Vec<TablePoint> = points
                 .iter()
-                .map(|&(cost, gain)| Point { levels: vec![], values: vec![value(cost), value(gain)] })
+                .map(|&(cost, gain)| TablePoint { levels: vec![], values: vec![value(cost), value(gain)] })
                 .collect();
             assert_eq!(front(&points), expected, "{points:?}");
         };

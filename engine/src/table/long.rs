@@ -1,9 +1,9 @@
 //! The long table behind all others: one row per point, with every axis and the metrics of every node.
 //! Knows nothing of files or formats of text.
 
-use super::flat::{Datum, Flat, Taken};
+use super::flat::{Datum, DuplicateColumn, Flat};
 use super::results::Results;
-use crate::graph::Graph;
+use crate::graph::TaskGraph;
 use crate::graph::points::Points;
 use crate::ops::Ops;
 use crate::spec::axis::{Axis, Level};
@@ -12,7 +12,7 @@ use crate::spec::table::{MOST_ROWS, SECONDS};
 /// Returns the long table: columns are the axes, `axis.field` for struct values, and `node.metric`. For each maximal set
 /// of axes among the nodes there is one row per point; a node with fewer axes is repeated over the others; values that
 /// are not there are null.
-pub fn flat<O: Ops>(graph: &Graph<O>, results: &Results) -> Result<Flat, Taken> {
+pub fn flat<O: Ops>(graph: &TaskGraph<O>, results: &Results) -> Result<Flat, DuplicateColumn> {
     let experiment = &graph.experiment;
     let mut all = Flat::default();
     let sets: Vec<&[usize]> = experiment.nodes.iter().map(|node| node.axes.as_slice()).collect();

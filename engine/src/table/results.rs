@@ -8,9 +8,9 @@ use fewbits_store::{Figures, Key, KeyMap, Store, StoreError};
 use rayon::prelude::*;
 
 use super::answers::Bits;
-use crate::graph::{Graph, TaskId};
+use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
-use crate::plan::{Plan, State};
+use crate::plan::{Plan, TaskState};
 use crate::spec::table::{Interval, SECONDS};
 
 /// Records that are checked in one go.
@@ -56,7 +56,7 @@ impl Results {
     /// Reads the results of the tasks of these nodes. A record that is damaged is dropped where the store can be
     /// written, so that its task runs again.
     pub fn read<O: Ops>(
-        graph: &Graph<O>,
+        graph: &TaskGraph<O>,
         plan: &Plan,
         store: &Store,
         nodes: &[usize],
@@ -94,7 +94,7 @@ impl Results {
     /// [`Self::read`].
     pub fn check<O: Ops>(
         &mut self,
-        graph: &Graph<O>,
+        graph: &TaskGraph<O>,
         plan: &Plan,
         store: &Store,
         nodes: &[usize],
@@ -139,16 +139,16 @@ impl Results {
 
 /// Returns whether a table of the experiment is over images.
 #[must_use]
-pub fn wants_answers<O: Ops>(graph: &Graph<O>) -> bool {
+pub fn wants_answers<O: Ops>(graph: &TaskGraph<O>) -> bool {
     graph.experiment.tables.iter().any(|table| table.interval != Interval::Seeds)
 }
 
 /// Returns the tasks of these nodes whose results are in the store, with their keys.
-fn cached<O: Ops>(graph: &Graph<O>, plan: &Plan, nodes: &[usize]) -> Vec<(TaskId, Key)> {
+fn cached<O: Ops>(graph: &TaskGraph<O>, plan: &Plan, nodes: &[usize]) -> Vec<(TaskId, Key)> {
     let tasks = nodes.iter().flat_map(|&node| graph.tasks_of(node));
     let known = |task: TaskId| {
         let planned = plan.of(task);
-        planned.key.filter(|_| planned.state == State::Cached).map(|key| (task, key))
+        planned.key.filter(|_| planned.state == TaskState::Cached).map(|key| (task, key))
     };
     tasks.filter_map(known).collect()
 }

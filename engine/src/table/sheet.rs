@@ -4,17 +4,17 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::choice::Choice;
-use super::flat::{Datum, Flat, Taken};
-use super::frame::Frame;
+use super::choice::Answer;
+use super::flat::{Datum, DuplicateColumn, Flat};
+use super::frame::Rows;
 use super::front::front;
-use super::group::{Groups, Point};
+use super::group::{TablePoint, TablePoints};
 use super::results::Results;
-use crate::graph::Graph;
+use crate::graph::TaskGraph;
 use crate::ops::Ops;
 use crate::spec::axis::Axis;
 use crate::spec::heading::{BESIDE, PART};
-use crate::spec::table::{Choose, Interval, Shape, SortKey, Table};
+use crate::spec::table::{Interval, Question, SortKey, Table, TableKind};
 use crate::statistics::SIGNIFICANT;
 use crate::statistics::estimate::Estimate;
 
@@ -59,13 +59,13 @@ pub struct Made {
     /// Its grids.
     pub sheets: Vec<Sheet>,
     /// The answer, where it asks which point to choose.
-    pub choice: Option<Choice>,
+    pub choice: Option<Answer>,
     /// Rows left out because results they need are not there.
     pub missing: usize,
 }
 
 /// The groups of one grid, by the levels of its rows, then of its columns.
-type Grid<'g> = BTreeMap<&'g [usize], BTreeMap<&'g [usize], &'g Point>>;
+type Grid<'g> = BTreeMap<&'g [usize], BTreeMap<&'g [usize], &'g TablePoint>>;
 
 /// How a pivot is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,27 +79,29 @@ pub enum Layout {
 /// Makes a table from results; the error says which of its expressions does not fit.
 pub fn make<O: Ops>(
     ops: &O,
-    graph: &Graph<O>,
+    graph: &TaskGraph<O>,
     results: &Results,
     table: &Table,
     layout: Layout,
 ) -> Result<Made, String> {
     let maker = Maker { graph, table };
-    let frame = Frame::new(graph, results, table, &table.values())?;
-    let groups = Groups::from_frame(graph, &frame, table);
-    let choice = Choice::from_frame(graph, &frame, table);
+    let frame = Rows::new(graph, results, table, &table.values())?;
+    let groups = TablePoints::from_frame(graph, &frame, table);
+    let choice = Answer::from_frame(graph, &frame, table);
     let (axes, points) = (&groups.axes, &groups.points);
-    let list = |points: &[Point]| maker.list(&groups, points, layout);
+    let list = |points: &[TablePoint]| maker.list(&groups, points, layout);
     let sheets = match &table.shape {
-        Shape::Table { sort, .. } => vec![list(&sorted(points.clone(), axes, sort, &graph.experiment.axes))],
-        Shape::Pivot { .. } if layout == Layout::Flat => vec![list(points)],
-        Shape::Pivot { rows, columns, each, .. } => maker.pivot(points, rows, columns, each),
-        Shape::Pareto { .. } => {
-            let best: Vec<Point> = front(points).into_iter().map(|at| points[at].clone()).collect();
+        TableKind::Table { sort, .. } => {
+            vec![list(&sorted(points.clone(), axes, sort, &graph.experiment.axes))]
+        }
+        TableKind::Pivot { .. } if layout == Layout::Flat => vec![list(points)],
+        TableKind::Pivot { rows, columns, each, .. } => maker.pivot(points, rows, columns, each),
+        TableKind::Pareto { .. } => {
+            let best: Vec<TablePoint> = front(points).into_iter().map(|at| points[at].clone()).collect();
             vec![list(&best)]
         }
-        Shape::Contrast { .. } => vec![list(points)],
-        Shape::Choose(_) => match choice.as_ref().filter(|_| layout == Layout::Grid) {
+        TableKind::Contrast { .. } => vec![list(points)],
+        TableKind::Choose(_) => match choice.as_ref().filter(|_| layout == Layout::Grid) {
             Some(choice) => vec![maker.parts(choice, &groups)],
             None => vec![list(points)],
         },
@@ -117,7 +119,7 @@ pub fn make<O: Ops>(
 impl Made {
     /// Returns the table for other programs: a row per row of each grid, with the values of the axes, then each value
     /// with its interval, its spread, its p-value and the number of values behind it, as far as it has them.
-    pub fn flat(&self) -> Result<Flat, Taken> {
+    pub fn flat(&self) -> Result<Flat, DuplicateColumn> {
         let mut flat = Flat::default();
         for sheet in &self.sheets {
             for row in &sheet.rows {
@@ -145,17 +147,17 @@ fn beside(heading: &str, cell: &Cell) -> Vec<(String, Datum)> {
 }
 
 /// Returns what the values of a table are, in one sentence.
-pub fn caption<O: Ops>(ops: &O, graph: &Graph<O>, table: &Table) -> String {
+pub fn caption<O: Ops>(ops: &O, graph: &TaskGraph<O>, table: &Table) -> String {
     Maker { graph, table }.caption(ops)
 }
 
 struct Maker<'m, O: Ops> {
-    graph: &'m Graph<O>,
+    graph: &'m TaskGraph<O>,
     table: &'m Table,
 }
 
 impl<O: Ops> Maker<'_, O> {
-    fn list(&self, groups: &Groups, points: &[Point], layout: Layout) -> Sheet {
+    fn list(&self, groups: &TablePoints, points: &[TablePoint], layout: Layout) -> Sheet {
         let (kept, headings) = (&groups.axes, &groups.headings);
         // With all results there, what is none is undefined, or cannot be.
         let none = if groups.missing > 0 { Cell::Missing } else { Cell::Absent };
@@ -166,7 +168,7 @@ impl<O: Ops> Maker<'_, O> {
         let spreads = apart.iter().map(|&at| format!("{}: {}", headings[at], self.spread()));
         let headings =
             kept.iter().map(|&axis| self.axis(axis)).chain(headings.iter().cloned()).chain(spreads);
-        let row = |point: &Point| {
+        let row = |point: &TablePoint| {
             let labels = kept.iter().zip(&point.levels).map(|(&axis, &level)| self.level(axis, level));
             let values = point.values.iter().map(|value| value.map_or(none.clone(), Cell::Value));
             let spreads = apart.iter().map(|&at| spread(point, at).map_or(Cell::Absent, Cell::Value));
@@ -181,7 +183,7 @@ impl<O: Ops> Maker<'_, O> {
     }
 
     /// Returns the points that an answer is made of, each with its part in it.
-    fn parts(&self, choice: &Choice, groups: &Groups) -> Sheet {
+    fn parts(&self, choice: &Answer, groups: &TablePoints) -> Sheet {
         let parts = [
             ("chosen", choice.chosen),
             ("runner-up", choice.runner_up),
@@ -201,7 +203,7 @@ impl<O: Ops> Maker<'_, O> {
         sheet
     }
 
-    fn pivot(&self, points: &[Point], rows: &[usize], columns: &[usize], each: &[usize]) -> Vec<Sheet> {
+    fn pivot(&self, points: &[TablePoint], rows: &[usize], columns: &[usize], each: &[usize]) -> Vec<Sheet> {
         // Points are keyed by each, then rows, then columns.
         let mut grids: BTreeMap<&[usize], Grid<'_>> = BTreeMap::new();
         for point in points {
@@ -228,13 +230,13 @@ impl<O: Ops> Maker<'_, O> {
         grid: &Grid<'_>,
         rows: &[usize],
         columns: &[usize],
-        of: &dyn Fn(&Point) -> Option<Estimate>,
+        of: &dyn Fn(&TablePoint) -> Option<Estimate>,
     ) -> Sheet {
         let mut across: Vec<&[usize]> = grid.values().flat_map(|row| row.keys().copied()).collect();
         across.sort_unstable();
         across.dedup();
         let across_headings = across.iter().map(|levels| self.point(columns, levels));
-        let row = |(levels, cells): (&&[usize], &BTreeMap<&[usize], &Point>)| {
+        let row = |(levels, cells): (&&[usize], &BTreeMap<&[usize], &TablePoint>)| {
             let labels = rows.iter().zip(*levels).map(|(&axis, &level)| self.level(axis, level));
             let value = |column: &&[usize]| match cells.get(column).map(|point| of(point)) {
                 None => Cell::Absent,
@@ -270,12 +272,12 @@ impl<O: Ops> Maker<'_, O> {
     fn caption(&self, ops: &O) -> String {
         let what: Vec<&str> = self.table.values().iter().map(|value| value.text.as_str()).collect();
         let mut text = match &self.table.shape {
-            Shape::Choose(choose) => choose_caption(choose, self.table),
+            TableKind::Choose(choose) => choose_caption(choose, self.table),
             _ => what.join(", "),
         };
         let named = |axis: usize| format!("`{}`", self.axis(axis));
         let names = |axes: &[usize]| axes.iter().map(|&axis| self.axis(axis)).collect::<Vec<_>>().join(", ");
-        if let Shape::Contrast { between, .. } = &self.table.shape {
+        if let TableKind::Contrast { between, .. } = &self.table.shape {
             let between: Vec<String> = between.iter().map(|&axis| named(axis)).collect();
             let verb = if between.len() == 1 { "changes" } else { "change" };
             text += &format!("; what {} {verb}", between.join(" and "));
@@ -315,12 +317,12 @@ impl<O: Ops> Maker<'_, O> {
     fn marks(&self) -> String {
         let adjusted = format!("Holm-adjusted over the table, {:.0} %", SIGNIFICANT * 100.0);
         match &self.table.shape {
-            Shape::Pivot { margin: Some(margin), .. } => {
+            TableKind::Pivot { margin: Some(margin), .. } => {
                 format!("; * is below {margin} (one-sided t test, {adjusted})")
             }
-            Shape::Contrast { .. } => format!("; * is not zero (two-sided t test, {adjusted})"),
-            Shape::Pareto { .. } => "; only points that no other beats in both means".to_owned(),
-            Shape::Table { .. } | Shape::Pivot { .. } | Shape::Choose(_) => String::new(),
+            TableKind::Contrast { .. } => format!("; * is not zero (two-sided t test, {adjusted})"),
+            TableKind::Pareto { .. } => "; only points that no other beats in both means".to_owned(),
+            TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Choose(_) => String::new(),
         }
     }
 
@@ -350,7 +352,7 @@ impl<O: Ops> Maker<'_, O> {
     }
 }
 
-fn choose_caption(choose: &Choose, table: &Table) -> String {
+fn choose_caption(choose: &Question, table: &Table) -> String {
     let is_bounded = table.replicate.is_some() || table.interval != Interval::Seeds;
     let how = if is_bounded { "with 95 % confidence" } else { "in this one training" };
     let what = match choose.max_drop {
@@ -369,7 +371,7 @@ fn choose_caption(choose: &Choose, table: &Table) -> String {
 }
 
 /// Returns the spread of what a value is the mean of, as a value.
-fn spread(point: &Point, at: usize) -> Option<Estimate> {
+fn spread(point: &TablePoint, at: usize) -> Option<Estimate> {
     let value = point.values.get(at).copied().flatten()?;
     let spread = value.spread?;
     Some(Estimate { n: value.n, ..Estimate::of(&[spread])? })
@@ -377,16 +379,21 @@ fn spread(point: &Point, at: usize) -> Option<Estimate> {
 
 /// Sorts points. Axes of numbers go by number, other values of axes by their order in the file. Points without a value, or
 /// with one that is no number, come last in both directions.
-fn sorted(mut points: Vec<Point>, kept: &[usize], sort: &[(SortKey, bool)], axes: &[Axis]) -> Vec<Point> {
+fn sorted(
+    mut points: Vec<TablePoint>,
+    kept: &[usize],
+    sort: &[(SortKey, bool)],
+    axes: &[Axis],
+) -> Vec<TablePoint> {
     // The last key first: sorting is stable.
     for &(key, descending) in sort.iter().rev() {
         let place = |axis: usize| kept.iter().position(|&kept| kept == axis);
-        let number = |point: &Point| match key {
+        let number = |point: &TablePoint| match key {
             SortKey::Axis(axis) => place(axis).and_then(|at| axes[axis].levels[point.levels[at]].number()),
             SortKey::Column(at) => point.values[at].map(|value| value.mean).filter(|mean| !mean.is_nan()),
         };
         // Of an axis, values that are no number are in the order of the file.
-        let other = |point: &Point| match key {
+        let other = |point: &TablePoint| match key {
             SortKey::Axis(axis) => place(axis).map_or(0, |at| point.levels[at]),
             SortKey::Column(_) => 0,
         };

@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 
 use super::cell::cells;
-use super::frame::Frame;
+use super::frame::Rows;
 use super::group::kept;
 use super::results::Results;
-use crate::graph::Graph;
+use crate::graph::TaskGraph;
 use crate::ops::Ops;
-use crate::spec::table::{Shape, Table};
+use crate::spec::table::{Table, TableKind};
 
 /// The values behind a table.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Units {
+pub struct ReplicateUnits {
     /// The axes of the cells, by their place in the file.
     pub axes: Vec<usize>,
     /// The cells, by their levels.
@@ -31,11 +31,11 @@ pub struct UnitCell {
     pub values: Vec<BTreeMap<usize, f64>>,
 }
 
-impl Units {
+impl ReplicateUnits {
     /// Gathers the values of a table; the error says which of its expressions does not fit.
-    pub fn of<O: Ops>(graph: &Graph<O>, results: &Results, table: &Table) -> Result<Self, String> {
+    pub fn of<O: Ops>(graph: &TaskGraph<O>, results: &Results, table: &Table) -> Result<Self, String> {
         let values = table.values();
-        let frame = Frame::new(graph, results, table, &values)?;
+        let frame = Rows::new(graph, results, table, &values)?;
         let axes = cell_axes(graph, table);
         let cell = |levels: &[usize], values| UnitCell { levels: levels.to_vec(), values };
         let cells = cells(&frame, table, &axes);
@@ -49,9 +49,9 @@ impl Units {
 
 /// Returns the axes that tell a table's values apart: those it keeps, and those whose levels it compares.
 #[must_use]
-pub fn cell_axes<O: Ops>(graph: &Graph<O>, table: &Table) -> Vec<usize> {
+pub fn cell_axes<O: Ops>(graph: &TaskGraph<O>, table: &Table) -> Vec<usize> {
     let mut axes = kept(graph, table);
-    if let Shape::Contrast { between, .. } = &table.shape {
+    if let TableKind::Contrast { between, .. } = &table.shape {
         axes.extend(between);
     }
     axes

@@ -2,7 +2,7 @@
 //! Knows nothing of where they stand.
 
 use super::fault::{Faults, Span};
-use super::value::Kind;
+use super::value::ValueKind;
 
 /// The suffixes with which RON may name a number's type.
 const SUFFIXES: [&str; 12] =
@@ -12,7 +12,7 @@ const SUFFIXES: [&str; 12] =
 const REAL_SUFFIXES: [&str; 2] = ["f32", "f64"];
 
 /// Returns the number that is written, or reports why it cannot be used.
-pub(super) fn convert(written: &str, span: Span, faults: &mut Faults) -> Kind {
+pub(super) fn convert(written: &str, span: Span, faults: &mut Faults) -> ValueKind {
     let raw = written.replace('_', "");
     let (sign, digits) = match raw.strip_prefix('-') {
         Some(rest) => ("-", rest),
@@ -26,17 +26,17 @@ pub(super) fn convert(written: &str, span: Span, faults: &mut Faults) -> Kind {
     };
     let whole = if radix == 10 { digits } else { &digits[2..] };
     if let Ok(value) = i64::from_str_radix(&format!("{sign}{whole}"), radix) {
-        return Kind::Int(value);
+        return ValueKind::Int(value);
     }
     if let Ok(value) = raw.parse::<f64>()
         && value.is_finite()
         && !is_lost(value, digits)
         && !whole.bytes().all(|byte| byte.is_ascii_digit())
     {
-        return Kind::Real(value);
+        return ValueKind::Real(value);
     }
     faults.add(span, format!("`{written}` is not a number that can be used here"), number_hint(&raw));
-    Kind::Unreadable
+    ValueKind::Unreadable
 }
 
 /// Returns whether a number that is not zero became zero.

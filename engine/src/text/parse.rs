@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ron2::ast::{Expr, StructBody, StructExpr, StructField, TupleElement};
 
 use super::fault::{Fault, Faults, Span};
-use super::value::{Field, Kind, Struct, Value};
+use super::value::{NamedValue, Struct, Value, ValueKind};
 use super::{number, syntax};
 
 /// The most mistakes of syntax that one parse repairs.
@@ -17,11 +17,11 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 
 impl Value {
     /// Reads a text of one value and reports the faults of its syntax. Where they can be repaired, the value is
-    /// that of the repaired text; else only the first is sure to be one, and the value is [`Kind::Unreadable`].
+    /// that of the repaired text; else only the first is sure to be one, and the value is [`ValueKind::Unreadable`].
     #[must_use]
     pub fn parse(text: &str, faults: &mut Faults) -> Self {
         let whole = Span { start: 0, end: text.len() };
-        let unreadable = Self { span: whole, kind: Kind::Unreadable };
+        let unreadable = Self { span: whole, kind: ValueKind::Unreadable };
         if let Some(fault) = syntax::too_deep(text) {
             faults.extend([fault]);
             return unreadable;
@@ -72,55 +72,57 @@ impl Value {
 fn convert(expression: &Expr<'_>, faults: &mut Faults) -> Value {
     let span = span_of(expression.span());
     let kind = match expression {
-        Expr::Unit(_) => Kind::Struct(Struct { name: None, positional: vec![], fields: vec![] }),
-        Expr::Bool(bool) => Kind::Bool(bool.value),
+        Expr::Unit(_) => ValueKind::Struct(Struct { name: None, positional: vec![], fields: vec![] }),
+        Expr::Bool(bool) => ValueKind::Bool(bool.value),
         Expr::Number(number) => number::convert(&number.raw, span, faults),
-        Expr::String(text) => Kind::Text(text.value.clone()),
+        Expr::String(text) => ValueKind::Text(text.value.clone()),
         Expr::Option(option) => {
             let positional: Vec<Value> =
                 option.value.iter().map(|value| convert(&value.expr, faults)).collect();
             let name = Some(if positional.is_empty() { "None" } else { "Some" }.into());
-            Kind::Struct(Struct { name, positional, fields: vec![] })
+            ValueKind::Struct(Struct { name, positional, fields: vec![] })
         }
-        Expr::Seq(seq) => Kind::List(seq.items.iter().map(|item| convert(&item.expr, faults)).collect()),
-        Expr::Map(map) => Kind::Map(
+        Expr::Seq(seq) => ValueKind::List(seq.items.iter().map(|item| convert(&item.expr, faults)).collect()),
+        Expr::Map(map) => ValueKind::Map(
             map.entries
                 .iter()
                 .map(|entry| (convert(&entry.key, faults), convert(&entry.value, faults)))
                 .collect(),
         ),
-        Expr::Tuple(tuple) => {
-            Kind::Struct(Struct { name: None, positional: elements(&tuple.elements, faults), fields: vec![] })
-        }
+        Expr::Tuple(tuple) => ValueKind::Struct(Struct {
+            name: None,
+            positional: elements(&tuple.elements, faults),
+            fields: vec![],
+        }),
         Expr::AnonStruct(body) => {
-            Kind::Struct(Struct { name: None, positional: vec![], fields: fields(&body.fields, faults) })
+            ValueKind::Struct(Struct { name: None, positional: vec![], fields: fields(&body.fields, faults) })
         }
         Expr::Struct(body) => convert_struct(body, faults),
         Expr::Char(_) | Expr::Byte(_) | Expr::Bytes(_) => {
             faults.add(span, "characters and bytes have no use here", "write a text in double quotes");
-            Kind::Unreadable
+            ValueKind::Unreadable
         }
-        Expr::Error(_) => Kind::Unreadable,
+        Expr::Error(_) => ValueKind::Unreadable,
     };
     Value { span, kind }
 }
 
-fn convert_struct(body: &StructExpr<'_>, faults: &mut Faults) -> Kind {
+fn convert_struct(body: &StructExpr<'_>, faults: &mut Faults) -> ValueKind {
     let name = Some(body.name.name.to_string().into());
     let (positional, fields) = match &body.body {
         None => (vec![], vec![]),
         Some(StructBody::Tuple(tuple)) => (elements(&tuple.elements, faults), vec![]),
         Some(StructBody::Fields(named)) => (vec![], fields(&named.fields, faults)),
     };
-    Kind::Struct(Struct { name, positional, fields })
+    ValueKind::Struct(Struct { name, positional, fields })
 }
 
 fn elements(elements: &[TupleElement<'_>], faults: &mut Faults) -> Vec<Value> {
     elements.iter().map(|element| convert(&element.expr, faults)).collect()
 }
 
-fn fields(fields: &[StructField<'_>], faults: &mut Faults) -> Vec<Field> {
-    let mut read: Vec<Field> = Vec::with_capacity(fields.len());
+fn fields(fields: &[StructField<'_>], faults: &mut Faults) -> Vec<NamedValue> {
+    let mut read: Vec<NamedValue> = Vec::with_capacity(fields.len());
     for field in fields {
         let name: Arc<str> = field.name.name.to_string().into();
         let span = span_of(&field.name.span);
@@ -128,7 +130,7 @@ fn fields(fields: &[StructField<'_>], faults: &mut Faults) -> Vec<Field> {
             faults.add(span, format!("`{name}` is given twice"), "remove one of the two");
             continue;
         }
-        read.push(Field { name, span, value: convert(&field.value, faults) });
+        read.push(NamedValue { name, span, value: convert(&field.value, faults) });
     }
     read
 }

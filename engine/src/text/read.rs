@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use super::fault::{Faults, Span, suggest};
 use super::note::{Asked, Need, Note};
-use super::value::{Field, Kind, Struct, Value};
+use super::value::{NamedValue, Struct, Value, ValueKind};
 
 /// A parameter that can be read from a value. Its `Debug` form is how a default is shown.
 pub trait Read: Debug + Sized {
@@ -22,7 +22,7 @@ pub struct Fields<'v> {
     span: Span,
     /// The unnamed value, which stands for the first field.
     first: Option<&'v Value>,
-    named: Vec<&'v Field>,
+    named: Vec<&'v NamedValue>,
     asked: Vec<&'static str>,
     /// Whether a field was taken; after that no unnamed value can be meant.
     taken: bool,
@@ -34,7 +34,7 @@ pub struct Fields<'v> {
 
 /// A node's input: the name of another node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Input {
+pub struct InputName {
     /// The field that names it.
     pub port: &'static str,
     /// The node it names.
@@ -46,7 +46,7 @@ pub struct Input {
 impl<'v> Fields<'v> {
     /// Opens the fields of a struct or variant; `owner` names it in messages.
     pub fn open(value: &'v Value, owner: &'v str, faults: &mut Faults) -> Option<Self> {
-        let Kind::Struct(Struct { positional, fields, .. }) = &value.kind else {
+        let ValueKind::Struct(Struct { positional, fields, .. }) = &value.kind else {
             mismatch(value, &format!("`{owner}(…)`"), faults);
             return None;
         };
@@ -178,7 +178,7 @@ impl<'v> Fields<'v> {
     }
 
     /// Reads a field that names the node this one takes its input from; `gives` says what that must give.
-    pub fn input(&mut self, port: &'static str, gives: &str, faults: &mut Faults) -> Option<Input> {
+    pub fn input(&mut self, port: &'static str, gives: &str, faults: &mut Faults) -> Option<InputName> {
         let span = self.span_of(port);
         self.note(port, |asked| asked.must = format!("the name of a node that gives a {gives}"));
         if self.value_of(port).is_some_and(|value| value.axis().is_some()) {
@@ -190,7 +190,7 @@ impl<'v> Fields<'v> {
             );
             return None;
         }
-        self.required(port, faults).map(|node| Input { port, node, span })
+        self.required(port, faults).map(|node| InputName { port, node, span })
     }
 
     /// Returns whether a field is given.
@@ -258,7 +258,7 @@ impl<'v> Fields<'v> {
 pub fn variant<'n>(value: &Value, what: &str, valid: &[&'n str], faults: &mut Faults) -> Option<&'n str> {
     let variants = || valid.iter().map(|name| (*name).to_owned()).collect();
     faults.note(value.span, || Note::Expected { what: what.to_owned(), variants: variants() });
-    let Kind::Struct(Struct { name: Some(name), .. }) = &value.kind else {
+    let ValueKind::Struct(Struct { name: Some(name), .. }) = &value.kind else {
         mismatch_with(value, what, &suggest("", valid.iter().copied()), faults);
         return None;
     };
@@ -283,18 +283,18 @@ pub fn mismatch(value: &Value, expected: &str, faults: &mut Faults) {
 /// Reports that a value is not what is expected here and shows it, where its kind alone would not say why.
 pub fn unfit(value: &Value, expected: &str, faults: &mut Faults) {
     faults.note(value.span, || Note::Expected { what: expected.to_owned(), variants: vec![] });
-    if !matches!(value.kind, Kind::Unreadable) {
+    if !matches!(value.kind, ValueKind::Unreadable) {
         faults.add(value.span, format!("expected {expected}, found {value}"), "");
     }
 }
 
 fn mismatch_with(value: &Value, expected: &str, hint: &str, faults: &mut Faults) {
     faults.note(value.span, || Note::Expected { what: expected.to_owned(), variants: vec![] });
-    if matches!(value.kind, Kind::Unreadable) || value.stands_for_axis() {
+    if matches!(value.kind, ValueKind::Unreadable) || value.stands_for_axis() {
         return;
     }
     let hint = match &value.kind {
-        Kind::Text(text) if text.starts_with(|c: char| c.is_ascii_uppercase()) => {
+        ValueKind::Text(text) if text.starts_with(|c: char| c.is_ascii_uppercase()) => {
             format!("names of variants stand without quotes: `{text}`")
         }
         _ => hint.to_owned(),
@@ -323,7 +323,7 @@ impl Read for Value {
 
 impl Read for bool {
     fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
-        if let Kind::Bool(read) = value.kind {
+        if let ValueKind::Bool(read) = value.kind {
             return Some(read);
         }
         mismatch(value, "`true` or `false`", faults);
@@ -333,7 +333,7 @@ impl Read for bool {
 
 impl Read for i64 {
     fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
-        if let Kind::Int(read) = value.kind {
+        if let ValueKind::Int(read) = value.kind {
             return Some(read);
         }
         mismatch(value, "a whole number", faults);
@@ -344,9 +344,9 @@ impl Read for i64 {
 impl Read for f64 {
     fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
         match value.kind {
-            Kind::Int(read) => Some(read as f64),
+            ValueKind::Int(read) => Some(read as f64),
             // −0 and 0 are one parameter, so they make one key.
-            Kind::Real(read) => Some(read + 0.0),
+            ValueKind::Real(read) => Some(read + 0.0),
             _ => {
                 mismatch(value, "a number", faults);
                 None
@@ -357,7 +357,7 @@ impl Read for f64 {
 
 impl Read for String {
     fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
-        if let Kind::Text(read) = &value.kind {
+        if let ValueKind::Text(read) = &value.kind {
             return Some(read.clone());
         }
         let hint = value.bare_name().map_or(String::new(), |name| format!("write it in quotes: \"{name}\""));
@@ -372,7 +372,7 @@ impl Read for String {
 
 impl<T: Read> Read for Vec<T> {
     fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let Kind::List(items) = &value.kind else {
+        let ValueKind::List(items) = &value.kind else {
             mismatch(value, "a list", faults);
             return None;
         };
@@ -386,7 +386,7 @@ impl<T: Read> Read for Vec<T> {
 impl<T: Read> Read for Option<T> {
     fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
         match &value.kind {
-            Kind::Struct(Struct { name: Some(name), positional, .. })
+            ValueKind::Struct(Struct { name: Some(name), positional, .. })
                 if &**name == "Some" && positional.len() == 1 =>
             {
                 T::read(&positional[0], faults).map(Some)

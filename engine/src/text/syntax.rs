@@ -19,7 +19,7 @@ type Bracket = (usize, char);
 const MOST_DEPTH: usize = 100;
 
 /// What brackets and texts alone show.
-enum Shape {
+enum BracketShape {
     /// Every bracket is closed by its like.
     Sound,
     /// A text goes on over its line and ends where the next one should begin, or never.
@@ -36,7 +36,7 @@ enum Shape {
 #[must_use]
 pub fn explain(text: &str, place: Span, message: &str) -> Mistake {
     match shape(text) {
-        Shape::OpenText(at) if at <= place.end => {
+        BracketShape::OpenText(at) if at <= place.end => {
             let end = text[at..].find('\n').map_or(text.len(), |length| at + length);
             mistake(
                 Span { start: at, end },
@@ -44,7 +44,7 @@ pub fn explain(text: &str, place: Span, message: &str) -> Mistake {
                 "add `\"` where it ends",
             )
         }
-        Shape::OpenBracket((at, open), end) if at < place.end => {
+        BracketShape::OpenBracket((at, open), end) if at < place.end => {
             let start = place.start.min(end);
             let (line, column) = position(text, at);
             let found = found(text, start);
@@ -60,19 +60,19 @@ pub fn explain(text: &str, place: Span, message: &str) -> Mistake {
             mistake.repair = near.then_some((start, closing(open)));
             mistake
         }
-        Shape::OpenComment(at) if at <= place.end => {
+        BracketShape::OpenComment(at) if at <= place.end => {
             let span = Span { start: at, end: at + 2 };
             mistake(span, "this comment has no end".to_owned(), "add `*/` where it ends")
         }
-        Shape::Extra(at, closer) if at <= place.start => {
+        BracketShape::Extra(at, closer) if at <= place.start => {
             let span = Span { start: at, end: at + 1 };
             mistake(span, format!("this `{closer}` closes nothing"), "remove it, or open a bracket before it")
         }
-        Shape::Sound
-        | Shape::OpenText(_)
-        | Shape::OpenBracket(..)
-        | Shape::Extra(..)
-        | Shape::OpenComment(_) => translate(text, place, message),
+        BracketShape::Sound
+        | BracketShape::OpenText(_)
+        | BracketShape::OpenBracket(..)
+        | BracketShape::Extra(..)
+        | BracketShape::OpenComment(_) => translate(text, place, message),
     }
 }
 
@@ -164,7 +164,7 @@ fn is_opening(c: char) -> bool {
     matches!(c, '(' | '[' | '{')
 }
 
-fn shape(text: &str) -> Shape {
+fn shape(text: &str) -> BracketShape {
     let (brackets, end) = brackets(text);
     let mut stack: Vec<Bracket> = vec![];
     for (index, &(at, c)) in brackets.iter().enumerate() {
@@ -177,17 +177,17 @@ fn shape(text: &str) -> Shape {
         match stack.pop() {
             Some((_, open)) if closing(open) == c => {}
             Some(open) if stack.iter().any(|(_, other)| closing(*other) == c) && !is_extra() => {
-                return Shape::OpenBracket(open, at);
+                return BracketShape::OpenBracket(open, at);
             }
-            _ => return Shape::Extra(at, c),
+            _ => return BracketShape::Extra(at, c),
         }
     }
-    let open = |open| Shape::OpenBracket(open, text.trim_end().len());
-    end.or(stack.pop().map(open)).unwrap_or(Shape::Sound)
+    let open = |open| BracketShape::OpenBracket(open, text.trim_end().len());
+    end.or(stack.pop().map(open)).unwrap_or(BracketShape::Sound)
 }
 
 /// Returns the brackets that are in no text and no comment, and the text or comment without an end behind them.
-fn brackets(text: &str) -> (Vec<Bracket>, Option<Shape>) {
+fn brackets(text: &str) -> (Vec<Bracket>, Option<BracketShape>) {
     let mut brackets = vec![];
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
@@ -196,11 +196,11 @@ fn brackets(text: &str) -> (Vec<Bracket>, Option<Shape>) {
             '/' if text[at..].starts_with("//") => at += text[at..].find('\n').unwrap_or(text.len() - at),
             '/' if text[at..].starts_with("/*") => match end_of_comment(text, at) {
                 Some(end) => at = end,
-                None => return (brackets, Some(Shape::OpenComment(at))),
+                None => return (brackets, Some(BracketShape::OpenComment(at))),
             },
             '"' => match end_of_text(text, at) {
                 Some(end) => at = end,
-                None => return (brackets, Some(Shape::OpenText(at))),
+                None => return (brackets, Some(BracketShape::OpenText(at))),
             },
             _ => {
                 if matches!(c, '(' | '[' | '{' | ')' | ']' | '}') {

@@ -12,12 +12,12 @@ pub struct Value {
     /// Where it is written.
     pub span: Span,
     /// What it is.
-    pub kind: Kind,
+    pub kind: ValueKind,
 }
 
 /// The kinds of values. Two are equal when they mean the same, wherever they are written.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
+pub enum ValueKind {
     /// `true` or `false`.
     Bool(bool),
     /// A whole number.
@@ -44,12 +44,12 @@ pub struct Struct {
     /// Values without a name.
     pub positional: Vec<Value>,
     /// Values with a name, in the order written.
-    pub fields: Vec<Field>,
+    pub fields: Vec<NamedValue>,
 }
 
 /// A named value of a struct.
 #[derive(Clone, Debug)]
-pub struct Field {
+pub struct NamedValue {
     /// Its name.
     pub name: Arc<str>,
     /// Where the name is written.
@@ -64,7 +64,7 @@ impl PartialEq for Value {
     }
 }
 
-impl PartialEq for Field {
+impl PartialEq for NamedValue {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name && self.value == other.value
     }
@@ -75,28 +75,34 @@ impl Value {
     pub(super) fn move_back(&mut self, inserted: &[usize]) {
         self.span = self.span.without(inserted);
         match &mut self.kind {
-            Kind::List(items) => items.iter_mut().for_each(|item| item.move_back(inserted)),
-            Kind::Map(entries) => entries.iter_mut().for_each(|(key, value)| {
+            ValueKind::List(items) => items.iter_mut().for_each(|item| item.move_back(inserted)),
+            ValueKind::Map(entries) => entries.iter_mut().for_each(|(key, value)| {
                 key.move_back(inserted);
                 value.move_back(inserted);
             }),
-            Kind::Struct(body) => {
+            ValueKind::Struct(body) => {
                 body.positional.iter_mut().for_each(|value| value.move_back(inserted));
                 for field in &mut body.fields {
                     field.span = field.span.without(inserted);
                     field.value.move_back(inserted);
                 }
             }
-            Kind::Bool(_) | Kind::Int(_) | Kind::Real(_) | Kind::Text(_) | Kind::Unreadable => {}
+            ValueKind::Bool(_)
+            | ValueKind::Int(_)
+            | ValueKind::Real(_)
+            | ValueKind::Text(_)
+            | ValueKind::Unreadable => {}
         }
     }
 
     /// Returns the axis this value stands for: `x` of `Axis("x")`, `x.field` of `Axis("x.field")`.
     #[must_use]
     pub fn axis(&self) -> Option<&str> {
-        let Kind::Struct(Struct { name: Some(name), positional, fields }) = &self.kind else { return None };
+        let ValueKind::Struct(Struct { name: Some(name), positional, fields }) = &self.kind else {
+            return None;
+        };
         match (&**name, positional.as_slice(), fields.as_slice()) {
-            ("Axis", [Value { kind: Kind::Text(axis), .. }], []) => Some(axis),
+            ("Axis", [Value { kind: ValueKind::Text(axis), .. }], []) => Some(axis),
             _ => None,
         }
     }
@@ -104,14 +110,14 @@ impl Value {
     /// Returns whether this is an `Axis(…)`, even one that does not say which.
     #[must_use]
     pub fn stands_for_axis(&self) -> bool {
-        matches!(&self.kind, Kind::Struct(Struct { name: Some(name), .. }) if &**name == "Axis")
+        matches!(&self.kind, ValueKind::Struct(Struct { name: Some(name), .. }) if &**name == "Axis")
     }
 
     /// Returns a copy in which every `Axis(…)` is unreadable.
     #[must_use]
     pub fn without_axes(&self) -> Self {
         self.replace(&|value| {
-            let gone = Self { span: value.span, kind: Kind::Unreadable };
+            let gone = Self { span: value.span, kind: ValueKind::Unreadable };
             value.stands_for_axis().then_some(gone)
         })
     }
@@ -119,7 +125,7 @@ impl Value {
     /// Returns one field of a struct.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Self> {
-        let Kind::Struct(body) = &self.kind else { return None };
+        let ValueKind::Struct(body) = &self.kind else { return None };
         body.fields.iter().find(|field| *field.name == *name).map(|field| &field.value)
     }
 
@@ -127,7 +133,7 @@ impl Value {
     #[must_use]
     pub fn bare_name(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Struct(Struct { name: Some(name), positional, fields })
+            ValueKind::Struct(Struct { name: Some(name), positional, fields })
                 if positional.is_empty() && fields.is_empty() =>
             {
                 Some(name)
@@ -140,15 +146,15 @@ impl Value {
     #[must_use]
     pub fn describe(&self) -> String {
         match &self.kind {
-            Kind::Bool(_) => "a truth value".to_owned(),
-            Kind::Int(_) => "a whole number".to_owned(),
-            Kind::Real(_) => "a decimal number".to_owned(),
-            Kind::Text(_) => "a text".to_owned(),
-            Kind::List(_) => "a list".to_owned(),
-            Kind::Map(_) => "a map".to_owned(),
-            Kind::Struct(Struct { name: Some(name), .. }) => format!("`{name}`"),
-            Kind::Struct(_) => "a struct without a name".to_owned(),
-            Kind::Unreadable => "something unreadable".to_owned(),
+            ValueKind::Bool(_) => "a truth value".to_owned(),
+            ValueKind::Int(_) => "a whole number".to_owned(),
+            ValueKind::Real(_) => "a decimal number".to_owned(),
+            ValueKind::Text(_) => "a text".to_owned(),
+            ValueKind::List(_) => "a list".to_owned(),
+            ValueKind::Map(_) => "a map".to_owned(),
+            ValueKind::Struct(Struct { name: Some(name), .. }) => format!("`{name}`"),
+            ValueKind::Struct(_) => "a struct without a name".to_owned(),
+            ValueKind::Unreadable => "something unreadable".to_owned(),
         }
     }
 
@@ -156,7 +162,7 @@ impl Value {
     #[must_use]
     pub fn is_readable(&self) -> bool {
         let mut is_readable = true;
-        self.walk(&mut |value| is_readable &= !matches!(value.kind, Kind::Unreadable));
+        self.walk(&mut |value| is_readable &= !matches!(value.kind, ValueKind::Unreadable));
         is_readable
     }
 
@@ -167,8 +173,8 @@ impl Value {
         // Every binary64 number from −2^63 to below 2^63 that is whole is an `i64`.
         const BOUND: f64 = 9_223_372_036_854_775_808.0;
         self.replace(&|value| match value.kind {
-            Kind::Real(real) if real.fract() == 0.0 && (-BOUND..BOUND).contains(&real) => {
-                Some(Self { span: value.span, kind: Kind::Int(real as i64) })
+            ValueKind::Real(real) if real.fract() == 0.0 && (-BOUND..BOUND).contains(&real) => {
+                Some(Self { span: value.span, kind: ValueKind::Int(real as i64) })
             }
             _ => None,
         })
@@ -178,13 +184,17 @@ impl Value {
     pub fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Value)) {
         visit(self);
         match &self.kind {
-            Kind::List(items) => items.iter().for_each(|item| item.walk(visit)),
-            Kind::Map(entries) => entries.iter().for_each(|(_, value)| value.walk(visit)),
-            Kind::Struct(body) => {
+            ValueKind::List(items) => items.iter().for_each(|item| item.walk(visit)),
+            ValueKind::Map(entries) => entries.iter().for_each(|(_, value)| value.walk(visit)),
+            ValueKind::Struct(body) => {
                 body.positional.iter().for_each(|value| value.walk(visit));
                 body.fields.iter().for_each(|field| field.value.walk(visit));
             }
-            Kind::Bool(_) | Kind::Int(_) | Kind::Real(_) | Kind::Text(_) | Kind::Unreadable => {}
+            ValueKind::Bool(_)
+            | ValueKind::Int(_)
+            | ValueKind::Real(_)
+            | ValueKind::Text(_)
+            | ValueKind::Unreadable => {}
         }
     }
 
@@ -200,17 +210,17 @@ impl Value {
             return value;
         }
         let kind = match &self.kind {
-            Kind::List(items) => Kind::List(items.iter().map(|item| item.replace(with)).collect()),
-            Kind::Map(entries) => {
-                Kind::Map(entries.iter().map(|(key, v)| (key.clone(), v.replace(with))).collect())
+            ValueKind::List(items) => ValueKind::List(items.iter().map(|item| item.replace(with)).collect()),
+            ValueKind::Map(entries) => {
+                ValueKind::Map(entries.iter().map(|(key, v)| (key.clone(), v.replace(with))).collect())
             }
-            Kind::Struct(body) => Kind::Struct(Struct {
+            ValueKind::Struct(body) => ValueKind::Struct(Struct {
                 name: body.name.clone(),
                 positional: body.positional.iter().map(|value| value.replace(with)).collect(),
                 fields: body
                     .fields
                     .iter()
-                    .map(|field| Field {
+                    .map(|field| NamedValue {
                         name: Arc::clone(&field.name),
                         span: field.span,
                         value: field.value.replace(with),
@@ -227,22 +237,22 @@ impl Value {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Bool(value) => write!(f, "{value}"),
-            Kind::Int(value) => write!(f, "{value}"),
-            Kind::Real(value) => write!(f, "{value:?}"),
-            Kind::Text(value) => write!(f, "{value:?}"),
-            Kind::List(items) => {
+            ValueKind::Bool(value) => write!(f, "{value}"),
+            ValueKind::Int(value) => write!(f, "{value}"),
+            ValueKind::Real(value) => write!(f, "{value:?}"),
+            ValueKind::Text(value) => write!(f, "{value:?}"),
+            ValueKind::List(items) => {
                 f.write_str("[")?;
                 separated(f, items, |f, item| write!(f, "{item}"))?;
                 f.write_str("]")
             }
-            Kind::Map(entries) => {
+            ValueKind::Map(entries) => {
                 f.write_str("{")?;
                 separated(f, entries, |f, (key, value)| write!(f, "{key}:{value}"))?;
                 f.write_str("}")
             }
-            Kind::Struct(body) => write_struct(f, body),
-            Kind::Unreadable => f.write_str("?"),
+            ValueKind::Struct(body) => write_struct(f, body),
+            ValueKind::Unreadable => f.write_str("?"),
         }
     }
 }

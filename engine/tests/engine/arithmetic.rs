@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use fewbits_engine::ops::{Content, Identity, Keeping, Kind, Misfit, OpError, Ops, Output, Source};
+use fewbits_engine::ops::{
+    Identity, Keeping, Misfit, NodeKind, OpError, Ops, Output, SourceContent, TaskSource,
+};
 use fewbits_engine::run::context::Context;
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::read::Fields;
@@ -17,11 +19,11 @@ use serde_json::json;
 const NUMBER: Option<&str> = Some("number");
 const VALUE: &[&str] = &["value"];
 
-const fn number(name: &'static str, inputs: &'static [(&'static str, &'static str)]) -> Kind {
-    Kind { name, inputs, output: NUMBER, parts: VALUE, metrics: VALUE, keeping: Keeping::WhenAsked }
+const fn number(name: &'static str, inputs: &'static [(&'static str, &'static str)]) -> NodeKind {
+    NodeKind { name, inputs, output: NUMBER, parts: VALUE, metrics: VALUE, keeping: Keeping::WhenAsked }
 }
 
-static KINDS: [Kind; 12] = [
+static KINDS: [NodeKind; 12] = [
     number("Number", &[]),
     number("File", &[]),
     // Takes any value; gives the length of its text.
@@ -31,9 +33,9 @@ static KINDS: [Kind; 12] = [
     number("Round", &[("of", "number")]),
     number("Fail", &[("of", "number")]),
     // Costly, so its artifact is kept.
-    Kind { keeping: Keeping::Always, ..number("Learn", &[("of", "number")]) },
+    NodeKind { keeping: Keeping::Always, ..number("Learn", &[("of", "number")]) },
     // Gives an artifact of two parts.
-    Kind {
+    NodeKind {
         output: Some("pair"),
         parts: &["fraction", "whole"],
         metrics: &["fraction", "whole"],
@@ -42,9 +44,9 @@ static KINDS: [Kind; 12] = [
     // Reads one of the two.
     number("Whole", &[("of", "pair")]),
     // Gives no artifact.
-    Kind { output: None, parts: &[], keeping: Keeping::Never, ..number("Show", &[("of", "number")]) },
+    NodeKind { output: None, parts: &[], keeping: Keeping::Never, ..number("Show", &[("of", "number")]) },
     // Answers images: `1` is right.
-    Kind {
+    NodeKind {
         output: None,
         parts: &[],
         metrics: &["accuracy", "chance", "total"],
@@ -211,7 +213,7 @@ impl Ops for Arithmetic {
     type Port = ();
     type Artifact = Artifact;
 
-    fn kinds(&self) -> &'static [Kind] {
+    fn kinds(&self) -> &'static [NodeKind] {
         &KINDS
     }
 
@@ -272,11 +274,11 @@ impl Ops for Arithmetic {
         }
     }
 
-    fn sources(&self, op: &Op) -> Result<Vec<Source>, OpError> {
+    fn sources(&self, op: &Op) -> Result<Vec<TaskSource>, OpError> {
         let Op::File { path } = op else { return Ok(vec![]) };
         let missing = format!("there is no {}: write a number into it", path.display());
-        let content = Content::File { path: self.base.join(path), missing };
-        Ok(vec![Source { name: "file".to_owned(), content }])
+        let content = SourceContent::File { path: self.base.join(path), missing };
+        Ok(vec![TaskSource { name: "file".to_owned(), content }])
     }
 
     fn run(&self, op: &Op, inputs: &[Arc<Artifact>], context: &Context) -> Result<Output<Artifact>, OpError> {

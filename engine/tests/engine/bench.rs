@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fewbits_engine::event::{Event, Summary};
-use fewbits_engine::graph::{Graph, MOST_TASKS};
+use fewbits_engine::graph::{MOST_TASKS, TaskGraph};
 use fewbits_engine::plan::{Plan, Planner};
 use fewbits_engine::run::coordinator::{RunError, Settings, run};
 use fewbits_engine::run::halt::Halt;
@@ -49,8 +49,8 @@ impl Bench {
         Arc::new(Store::open_writer(&self.root()).unwrap())
     }
 
-    pub fn graph(&self, text: &str) -> Arc<Graph<Arithmetic>> {
-        match Graph::read(text, &*self.ops, MOST_TASKS) {
+    pub fn graph(&self, text: &str) -> Arc<TaskGraph<Arithmetic>> {
+        match TaskGraph::read(text, &*self.ops, MOST_TASKS) {
             Ok(graph) => Arc::new(graph),
             Err(faults) => panic!("{faults:#?}\n{text}"),
         }
@@ -99,7 +99,7 @@ impl Bench {
     }
 
     /// Plans a text as a reader of the store does.
-    pub fn plan<T>(&self, text: &str, with: impl FnOnce(&Graph<Arithmetic>, &Plan, &Store) -> T) -> T {
+    pub fn plan<T>(&self, text: &str, with: impl FnOnce(&TaskGraph<Arithmetic>, &Plan, &Store) -> T) -> T {
         let (graph, store) = (self.graph(text), Store::open_reader(&self.root()).unwrap());
         let plan = Planner::new(&graph, &*self.ops, &store).plan().unwrap();
         with(&graph, &plan, &store)

@@ -1,7 +1,7 @@
 //! What is said of an experiment: its digests, its units, its methods.
 
 use fewbits_engine::cite::method::Method;
-use fewbits_engine::cite::{Cite, Replication};
+use fewbits_engine::cite::{Citation, Replication};
 use fewbits_store::Digest;
 
 use crate::bench::{Bench, experiment};
@@ -17,8 +17,8 @@ fn with_tables(tables: &str) -> String {
     format!("{}, tables: {{{tables}}})", text.strip_suffix(')').unwrap())
 }
 
-fn cite(bench: &Bench, text: &str) -> Cite {
-    bench.plan(text, |graph, plan, store| Cite::of(graph, &*bench.ops, plan, store).unwrap())
+fn cite(bench: &Bench, text: &str) -> Citation {
+    bench.plan(text, |graph, plan, store| Citation::of(graph, &*bench.ops, plan, store).unwrap())
 }
 
 /// Checks the methods of a table.
@@ -54,7 +54,7 @@ fn units_are_counted_from_results() {
            "u": Table(columns: ["ab.value"], rows: ["m"], replicate: "seed", where: "seed > 1")"#,
     );
     let bench = Bench::new();
-    let units = |found: &Cite| found.replications.iter().map(|of| of.units).collect::<Vec<_>>();
+    let units = |found: &Citation| found.replications.iter().map(|of| of.units).collect::<Vec<_>>();
     assert_eq!(units(&cite(&bench, &text)), [None, None]);
     bench.events(&text);
     let found = cite(&bench, &text);

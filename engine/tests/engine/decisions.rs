@@ -1,7 +1,7 @@
 //! Contrasts, choices and intervals, against what scipy makes of the same numbers.
 
 use fewbits_engine::statistics::estimate::Estimate;
-use fewbits_engine::table::choice::Choice;
+use fewbits_engine::table::choice::Answer;
 use fewbits_engine::table::sheet::{Cell, Layout, Made};
 
 use crate::bench::{Bench, experiment};
@@ -82,7 +82,7 @@ const CHOOSE_NODES: &str = r#"
     "small": Add(left: "full", right: "lost"),
 "#;
 
-fn choice(more: &str) -> (Choice, Made) {
+fn choice(more: &str) -> (Answer, Made) {
     let table = format!(
         "Choose(minimize: \"size.value\", select: (value: \"small.value\", baseline: \"full.value\"), replicate: \"seed\", {more})"
     );

@@ -2,7 +2,7 @@
 
 use fewbits_engine::diff::points::PointsDiff;
 use fewbits_engine::diff::tables::TableDiff;
-use fewbits_engine::diff::{Diff, Side};
+use fewbits_engine::diff::{ComparedExperiment, Comparison};
 use fewbits_engine::plan::Planner;
 use fewbits_engine::table::results::Results;
 use fewbits_store::Store;
@@ -26,21 +26,21 @@ fn study(axes: &str, nodes: &str) -> String {
     format!("{}, tables: {{{TABLES}}})", text.strip_suffix(')').unwrap())
 }
 
-fn with_side<T>(bench: &Bench, text: &str, with: impl FnOnce(&Side<'_, Arithmetic>) -> T) -> T {
+fn with_side<T>(bench: &Bench, text: &str, with: impl FnOnce(&ComparedExperiment<'_, Arithmetic>) -> T) -> T {
     let (graph, store) = (bench.graph(text), Store::open_reader(&bench.root()).unwrap());
     let planner = Planner::new(&graph, &*bench.ops, &store);
     let plan = planner.plan().unwrap();
     let nodes: Vec<usize> = (0..graph.steps.len()).collect();
     let results = Results::read(&graph, &plan, &store, &nodes).unwrap();
-    with(&Side { graph: &graph, planner: &planner, plan: &plan, results: &results })
+    with(&ComparedExperiment { graph: &graph, planner: &planner, plan: &plan, results: &results })
 }
 
-fn diff(bench: &Bench, from: &str, to: &str) -> Diff {
-    with_side(bench, from, |from| with_side(bench, to, |to| Diff::between(from, to).unwrap()))
+fn diff(bench: &Bench, from: &str, to: &str) -> Comparison {
+    with_side(bench, from, |from| with_side(bench, to, |to| Comparison::between(from, to).unwrap()))
 }
 
 /// Runs both, and compares.
-fn diff_of(from: &str, to: &str) -> Diff {
+fn diff_of(from: &str, to: &str) -> Comparison {
     let bench = Bench::new();
     bench.events(from);
     bench.events(to);
@@ -54,23 +54,23 @@ fn points(text: &str, from: &str, to: &str) -> Result<PointsDiff, String> {
 }
 
 /// Returns the fields of nodes as text.
-fn fields(diff: &Diff) -> Vec<String> {
+fn fields(diff: &Comparison) -> Vec<String> {
     let of = diff.structure.fields.iter().flat_map(|node| node.fields.iter().map(move |field| (node, field)));
     of.map(|(node, of)| format!("{}.{}: {} → {}", node.node, of.field, of.from.join(" "), of.to.join(" ")))
         .collect()
 }
 
 /// Returns what the tasks of each node have in common: shared, only here, only there, unknown.
-fn tasks(diff: &Diff) -> Vec<(String, [usize; 4])> {
+fn tasks(diff: &Comparison) -> Vec<(String, [usize; 4])> {
     let counts =
-        |of: &fewbits_engine::diff::tasks::NodeTasks| [of.shared, of.only_from, of.only_to, of.unknown];
-    let name = |of: &fewbits_engine::diff::tasks::NodeTasks| {
+        |of: &fewbits_engine::diff::tasks::NodeTaskCounts| [of.shared, of.only_from, of.only_to, of.unknown];
+    let name = |of: &fewbits_engine::diff::tasks::NodeTaskCounts| {
         [Some(&of.node), of.renamed.as_ref()].into_iter().flatten().cloned().collect::<Vec<_>>().join(" → ")
     };
     diff.tasks.iter().map(|of| (name(of), counts(of))).collect()
 }
 
-fn table<'d>(diff: &'d Diff, name: &str) -> &'d TableDiff {
+fn table<'d>(diff: &'d Comparison, name: &str) -> &'d TableDiff {
     diff.tables.iter().find(|table| table.name == name).unwrap()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use fewbits_engine::event::Event;
-use fewbits_engine::plan::State;
+use fewbits_engine::plan::TaskState;
 use fewbits_store::Key;
 use proptest::prelude::*;
 
@@ -70,12 +70,12 @@ proptest! {
         after.splice(at.., edits.into_iter().take(2).chain(before[at..].iter().skip(1).copied()));
         let edited = text(&after, rows);
         let (cached, run, touched) = bench.plan(&edited, |graph, plan, _| {
-            let of = |wanted: &dyn Fn(&State) -> bool| -> BTreeSet<String> {
+            let of = |wanted: &dyn Fn(&TaskState) -> bool| -> BTreeSet<String> {
                 graph.tasks().filter(|task| wanted(&plan.of(*task).state)).map(|task| graph.name(task)).collect()
             };
             let keys = |task| Some((graph.name(task), plan.of(task).key?.to_string()));
             let keys: BTreeSet<(String, String)> = graph.tasks().filter_map(keys).collect();
-            (of(&|state| *state == State::Cached), of(&|state| matches!(state, State::Run | State::Lost)), keys)
+            (of(&|state| *state == TaskState::Cached), of(&|state| matches!(state, TaskState::Run | TaskState::Lost)), keys)
         });
         let (events, summary) = bench.run(&edited);
         let (started, summary) = (started(&events), summary.unwrap());

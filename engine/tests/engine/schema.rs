@@ -1,11 +1,11 @@
 //! What the readers of the arithmetic ops, and the engine's own, say that they take.
 
-use fewbits_engine::schema::{Field, Schema};
+use fewbits_engine::schema::{FieldSchema, Schema};
 use fewbits_engine::text::note::Need;
 
 use crate::arithmetic::Arithmetic;
 
-fn row(field: &Field) -> String {
+fn row(field: &FieldSchema) -> String {
     let need = match &field.need {
         Need::Required => "required".to_owned(),
         Need::Default(text) => format!("= {text}"),

@@ -1,13 +1,13 @@
 //! The tree of a text, against the crate `ron`, and against texts that nobody means.
 
-use fewbits_engine::graph::{Graph, MOST_TASKS};
+use fewbits_engine::graph::{MOST_TASKS, TaskGraph};
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::value::{Field, Kind, Struct, Value};
+use fewbits_engine::text::value::{NamedValue, Struct, Value, ValueKind};
 use proptest::prelude::*;
 
 use crate::arithmetic::Arithmetic;
 
-fn value(kind: Kind) -> Value {
+fn value(kind: ValueKind) -> Value {
     Value { span: fewbits_engine::text::fault::Span::default(), kind }
 }
 
@@ -21,27 +21,27 @@ fn parse(text: &str) -> Result<Value, String> {
 fn shape(value: &Value) -> String {
     let list = |items: Vec<String>| format!("[{}]", items.join(","));
     match &value.kind {
-        Kind::Bool(value) => value.to_string(),
-        Kind::Int(value) => value.to_string(),
-        Kind::Real(value) => format!("{value:?}"),
-        Kind::Text(value) => format!("{value:?}"),
-        Kind::List(items) => list(items.iter().map(shape).collect()),
-        Kind::Map(entries) => {
+        ValueKind::Bool(value) => value.to_string(),
+        ValueKind::Int(value) => value.to_string(),
+        ValueKind::Real(value) => format!("{value:?}"),
+        ValueKind::Text(value) => format!("{value:?}"),
+        ValueKind::List(items) => list(items.iter().map(shape).collect()),
+        ValueKind::Map(entries) => {
             let mut entries: Vec<String> =
                 entries.iter().map(|(key, value)| format!("{}={}", shape(key), shape(value))).collect();
             entries.sort();
             list(entries)
         }
-        Kind::Struct(Struct { positional, fields, .. }) if fields.is_empty() => {
+        ValueKind::Struct(Struct { positional, fields, .. }) if fields.is_empty() => {
             list(positional.iter().map(shape).collect())
         }
-        Kind::Struct(Struct { fields, .. }) => {
+        ValueKind::Struct(Struct { fields, .. }) => {
             let mut fields: Vec<String> =
                 fields.iter().map(|field| format!("{:?}={}", field.name, shape(&field.value))).collect();
             fields.sort();
             list(fields)
         }
-        Kind::Unreadable => "?".to_owned(),
+        ValueKind::Unreadable => "?".to_owned(),
     }
 }
 
@@ -75,12 +75,12 @@ fn name() -> impl Strategy<Value = String> {
 fn any_value() -> impl Strategy<Value = Value> {
     let number = prop::num::f64::NORMAL | prop::num::f64::ZERO | prop::num::f64::SUBNORMAL;
     let leaf = prop_oneof![
-        any::<bool>().prop_map(Kind::Bool),
+        any::<bool>().prop_map(ValueKind::Bool),
         // ron's value gives whole numbers as doubles here, which are exact so far.
-        (-1_i64 << 53..1 << 53).prop_map(Kind::Int),
-        number.prop_map(Kind::Real),
-        any::<String>().prop_map(Kind::Text),
-        name().prop_map(|name| Kind::Struct(Struct {
+        (-1_i64 << 53..1 << 53).prop_map(ValueKind::Int),
+        number.prop_map(ValueKind::Real),
+        any::<String>().prop_map(ValueKind::Text),
+        name().prop_map(|name| ValueKind::Struct(Struct {
             name: Some(name.into()),
             positional: vec![],
             fields: vec![]
@@ -90,22 +90,22 @@ fn any_value() -> impl Strategy<Value = Value> {
         let items = prop::collection::vec(inner.clone(), 0..4);
         let fields = prop::collection::btree_map("[a-z][a-z0-9_]{1,5}", inner.clone(), 1..4);
         let texts = prop::collection::btree_map(".{0,5}", inner, 0..4);
-        let field = |(name, value): (String, Value)| Field {
+        let field = |(name, value): (String, Value)| NamedValue {
             name: format!("x{name}").into(),
             span: value.span,
             value,
         };
         prop_oneof![
-            items.clone().prop_map(Kind::List),
+            items.clone().prop_map(ValueKind::List),
             texts.prop_map(|map| {
-                Kind::Map(map.into_iter().map(|(key, v)| (value(Kind::Text(key)), v)).collect())
+                ValueKind::Map(map.into_iter().map(|(key, v)| (value(ValueKind::Text(key)), v)).collect())
             }),
-            (prop::option::of(name()), items).prop_map(|(name, positional)| Kind::Struct(Struct {
+            (prop::option::of(name()), items).prop_map(|(name, positional)| ValueKind::Struct(Struct {
                 name: name.map(Into::into),
                 positional,
                 fields: vec![]
             })),
-            (prop::option::of(name()), fields).prop_map(move |(name, fields)| Kind::Struct(Struct {
+            (prop::option::of(name()), fields).prop_map(move |(name, fields)| ValueKind::Struct(Struct {
                 name: name.map(Into::into),
                 positional: vec![],
                 fields: fields.into_iter().map(field).collect(),
@@ -164,7 +164,7 @@ proptest! {
 
     #[test]
     fn no_edit_of_an_experiment_makes_it_panic(text in prop_oneof![mutations(QUICKSTART), mutations(ARITHMETIC)]) {
-        if let Err(faults) = Graph::read(&text, &Arithmetic::default(), MOST_TASKS) {
+        if let Err(faults) = TaskGraph::read(&text, &Arithmetic::default(), MOST_TASKS) {
             prop_assert!(!faults.is_empty());
             for fault in faults {
                 prop_assert!(fault.span.start <= fault.span.end && fault.span.end <= text.len(), "{:?}", fault);

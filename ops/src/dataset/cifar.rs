@@ -8,7 +8,7 @@ use tar::{Archive, Entry, EntryType};
 
 use super::error::FileError;
 use super::images::Images;
-use super::open::Input;
+use super::open::DatasetFile;
 
 /// Images in a published batch.
 pub const RECORDS: usize = 10_000;
@@ -28,7 +28,7 @@ const CLASSES: usize = 10;
 const ARCHIVE_LIMIT: u64 = 1 << 28;
 
 /// Reads an archive, plain or gzipped, into training and test images.
-pub fn archive(input: Input) -> Result<[Images; 2], FileError> {
+pub fn archive(input: DatasetFile) -> Result<[Images; 2], FileError> {
     read_archive(input, RECORDS)
 }
 
@@ -38,9 +38,9 @@ pub fn folder(paths: &[PathBuf]) -> Result<[Images; 2], FileError> {
 }
 
 fn read_folder(paths: &[PathBuf], records: usize) -> Result<[Images; 2], FileError> {
-    let mut batches = Batches::new(records);
+    let mut batches = CifarImages::new(records);
     for (batch, path) in paths.iter().enumerate() {
-        let mut input = Input::file(path)?;
+        let mut input = DatasetFile::file(path)?;
         let name = input.name().to_owned();
         if let Some(length) = input.plain_length() {
             batches.check_length(&name, length)?;
@@ -51,15 +51,15 @@ fn read_folder(paths: &[PathBuf], records: usize) -> Result<[Images; 2], FileErr
     Ok(batches.images)
 }
 
-fn read_archive(input: Input, records: usize) -> Result<[Images; 2], FileError> {
+fn read_archive(input: DatasetFile, records: usize) -> Result<[Images; 2], FileError> {
     let file = input.name().to_owned();
     let mut archive = Archive::new(input.within(ARCHIVE_LIMIT));
-    let mut batches = Batches::new(records);
+    let mut batches = CifarImages::new(records);
     let mut seen = [false; 6];
     if let Err(fault) = each_batch(&mut archive, &file, &mut seen, &mut batches) {
         return Err(match fault {
-            Fault::File(error) => error,
-            Fault::Reader(source) => archive.into_inner().fault(source),
+            CifarFault::File(error) => error,
+            CifarFault::Reader(source) => archive.into_inner().fault(source),
         });
     }
     if let Some(batch) = seen.iter().position(|seen| !seen) {
@@ -70,29 +70,29 @@ fn read_archive(input: Input, records: usize) -> Result<[Images; 2], FileError> 
 }
 
 /// A fault named already, or one that only the input can name.
-enum Fault {
+enum CifarFault {
     File(FileError),
     Reader(std::io::Error),
 }
 
-impl From<FileError> for Fault {
+impl From<FileError> for CifarFault {
     fn from(error: FileError) -> Self {
         Self::File(error)
     }
 }
 
-impl From<std::io::Error> for Fault {
+impl From<std::io::Error> for CifarFault {
     fn from(error: std::io::Error) -> Self {
         Self::Reader(error)
     }
 }
 
 fn each_batch(
-    archive: &mut Archive<Input>,
+    archive: &mut Archive<DatasetFile>,
     file: &str,
     seen: &mut [bool; 6],
-    batches: &mut Batches,
-) -> Result<(), Fault> {
+    batches: &mut CifarImages,
+) -> Result<(), CifarFault> {
     for entry in archive.entries()?.raw(true) {
         let mut entry = entry?;
         let Some(batch) = batch_of(&entry) else { continue };
@@ -105,25 +105,26 @@ fn each_batch(
         }
         let name = format!("{file}: {}", BATCHES[batch]);
         batches.check_length(&name, entry.size())?;
-        batches.read(batch, &name, |out| std::io::Read::read_exact(&mut entry, out).map_err(Fault::from))?;
+        batches
+            .read(batch, &name, |out| std::io::Read::read_exact(&mut entry, out).map_err(CifarFault::from))?;
     }
     Ok(())
 }
 
 /// Returns which batch an entry is, by the last part of its name; the folder in front is not looked at, nor used.
-fn batch_of(entry: &Entry<Input>) -> Option<usize> {
+fn batch_of(entry: &Entry<DatasetFile>) -> Option<usize> {
     let path = entry.path_bytes();
     let name = path.rsplit(|&byte| byte == b'/').next()?;
     BATCHES.iter().position(|batch| batch.as_bytes() == name)
 }
 
 /// The images of all batches, filled in any order.
-struct Batches {
+struct CifarImages {
     records: usize,
     images: [Images; 2],
 }
 
-impl Batches {
+impl CifarImages {
     fn new(records: usize) -> Self {
         let images = [5 * records, records].map(|count| Images {
             shape: SHAPE,
@@ -201,7 +202,7 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Result<[Images; 2], FileError> {
-        read_archive(Input::bytes("a.tar.gz", bytes).unwrap(), 2)
+        read_archive(DatasetFile::bytes("a.tar.gz", bytes).unwrap(), 2)
     }
 
     fn check_images([train, test]: &[Images; 2]) {
@@ -276,10 +277,10 @@ mod tests {
     #[test]
     fn a_bomb_is_stopped_by_the_limit() {
         let bomb = gzip(&[pack(&entries()), vec![0; 2_000_000]].concat());
-        let input = Input::bytes("a.tar.gz", &bomb).unwrap().within(1_000_000);
+        let input = DatasetFile::bytes("a.tar.gz", &bomb).unwrap().within(1_000_000);
         assert!(matches!(read_archive(input, 2), Err(FileError::TooLarge { limit: 1_000_000, .. })));
         let huge_entry = gzip(&pack(&[("other", vec![0; 2_000_000])]));
-        let input = Input::bytes("a.tar.gz", &huge_entry).unwrap().within(1_000_000);
+        let input = DatasetFile::bytes("a.tar.gz", &huge_entry).unwrap().within(1_000_000);
         assert!(matches!(read_archive(input, 2), Err(FileError::TooLarge { limit: 1_000_000, .. })));
     }
 

@@ -13,7 +13,7 @@ use ureq::{Agent, Body};
 use super::fetch::FetchError;
 
 /// A file to get.
-pub struct Wanted<'a> {
+pub struct RemoteFile<'a> {
     /// Where it goes.
     pub target: &'a Path,
     /// Its length.
@@ -43,7 +43,7 @@ pub fn agent(local: bool) -> Agent {
 pub fn download(
     agent: &Agent,
     url: &str,
-    wanted: &Wanted,
+    wanted: &RemoteFile,
     received: &mut dyn FnMut(u64),
 ) -> Result<(), FetchError> {
     let part = part_of(wanted.target);
@@ -72,7 +72,7 @@ pub fn sha256(path: &Path) -> io::Result<String> {
 fn attempt(
     agent: &Agent,
     url: &str,
-    wanted: &Wanted,
+    wanted: &RemoteFile,
     part: &Path,
     had: u64,
     received: &mut dyn FnMut(u64),
@@ -91,7 +91,7 @@ fn attempt(
 }
 
 /// Asks for the file from byte `had` on. Returns the answer and the byte that it begins with.
-fn ask(agent: &Agent, url: &str, wanted: &Wanted, had: u64) -> Result<(Response<Body>, u64), FetchError> {
+fn ask(agent: &Agent, url: &str, wanted: &RemoteFile, had: u64) -> Result<(Response<Body>, u64), FetchError> {
     let mut request = agent.get(url);
     if had > 0 {
         request = request.header(header::RANGE, format!("bytes={had}-"));
@@ -128,7 +128,7 @@ fn content_range(response: &Response<Body>) -> Option<(u64, Option<u64>)> {
 fn receive(
     response: Response<Body>,
     url: &str,
-    wanted: &Wanted,
+    wanted: &RemoteFile,
     part: &Path,
     mut file: File,
     from: u64,

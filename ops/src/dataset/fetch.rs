@@ -5,16 +5,16 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::download::{self, Wanted, written};
+use super::download::{self, RemoteFile, written};
 use super::error::FileError;
-use super::open::Input;
+use super::open::DatasetFile;
 use super::published::{CIFAR10, FASHION_MNIST, MNIST, Published};
-use super::source::Source;
+use super::source::DatasetSource;
 use super::{cifar, mnist10k, read};
 
 /// What happens while fetching.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum FetchProgress {
     /// The published file is there already.
     Present {
         /// The file.
@@ -160,11 +160,12 @@ pub struct Listing {
 /// Lists the datasets and whether they are in the data directory.
 #[must_use]
 pub fn list(data_dir: &Path) -> Vec<Listing> {
-    let sources = [Source::Mnist10k, Source::Mnist, Source::FashionMnist, Source::Cifar10];
+    let sources =
+        [DatasetSource::Mnist10k, DatasetSource::Mnist, DatasetSource::FashionMnist, DatasetSource::Cifar10];
     sources.iter().map(|source| listing(source, data_dir)).collect()
 }
 
-fn listing(source: &Source, data_dir: &Path) -> Listing {
+fn listing(source: &DatasetSource, data_dir: &Path) -> Listing {
     let found = source.files(data_dir, data_dir);
     let present = found.is_ok();
     let files: Vec<PathBuf> = found.unwrap_or_default().into_iter().map(|(_, path)| path).collect();
@@ -182,14 +183,14 @@ pub fn fetch(
     name: &str,
     data_dir: &Path,
     mirror: Option<&str>,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(FetchProgress),
 ) -> Result<(), FetchError> {
     let all = [MNIST, FASHION_MNIST, CIFAR10];
     match all.iter().find(|published| published.name == name) {
         Some(published) => {
             fetch_files(published, &|part, file| usable(published, part, file), data_dir, mirror, progress)
         }
-        None if name == Source::Mnist10k.name() => Ok(()),
+        None if name == DatasetSource::Mnist10k.name() => Ok(()),
         None => Err(FetchError::Unknown { name: name.to_owned() }),
     }
 }
@@ -197,7 +198,7 @@ pub fn fetch(
 /// Checks whether a file that is not the published one can still be loaded in its place.
 fn usable(published: &Published, part: usize, file: &Path) -> Result<(), FileError> {
     match published {
-        p if p == &CIFAR10 => cifar::archive(Input::file(file)?).map(drop),
+        p if p == &CIFAR10 => cifar::archive(DatasetFile::file(file)?).map(drop),
         p => read::published(p, part, file).map(drop),
     }
 }
@@ -209,14 +210,14 @@ fn fetch_files(
     usable: Check,
     data_dir: &Path,
     mirror: Option<&str>,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(FetchProgress),
 ) -> Result<(), FetchError> {
     let folder = data_dir.join(published.name);
     fs::create_dir_all(&folder).map_err(written(&folder))?;
     let addresses = mirror.map_or(published.addresses.to_vec(), |mirror| vec![mirror]);
     for (part, file) in published.files.iter().enumerate() {
         let target = folder.join(file.name);
-        let wanted = Wanted { target: &target, bytes: file.bytes, sha256: file.sha256 };
+        let wanted = RemoteFile { target: &target, bytes: file.bytes, sha256: file.sha256 };
         if target.try_exists().map_err(written(&target))? {
             progress(present(&wanted, &|file| usable(part, file))?);
         } else {
@@ -227,14 +228,17 @@ fn fetch_files(
 }
 
 /// Says what is there in a file's place: the file itself, or something as good.
-fn present(wanted: &Wanted, usable: &dyn Fn(&Path) -> Result<(), FileError>) -> Result<Progress, FetchError> {
+fn present(
+    wanted: &RemoteFile,
+    usable: &dyn Fn(&Path) -> Result<(), FileError>,
+) -> Result<FetchProgress, FetchError> {
     let file = wanted.target.to_owned();
     let length = fs::metadata(&file).map_err(written(&file))?.len();
     if length == wanted.bytes && download::sha256(&file).map_err(written(&file))? == wanted.sha256 {
-        return Ok(Progress::Present { file });
+        return Ok(FetchProgress::Present { file });
     }
     match usable(&file) {
-        Ok(()) => Ok(Progress::LeftAlone { file }),
+        Ok(()) => Ok(FetchProgress::LeftAlone { file }),
         Err(reason) => Err(FetchError::Occupied { file, reason: Box::new(reason) }),
     }
 }
@@ -243,24 +247,25 @@ fn present(wanted: &Wanted, usable: &dyn Fn(&Path) -> Result<(), FileError>) -> 
 fn get(
     addresses: &[&str],
     name: &str,
-    wanted: &Wanted,
-    progress: &mut dyn FnMut(Progress),
+    wanted: &RemoteFile,
+    progress: &mut dyn FnMut(FetchProgress),
 ) -> Result<(), FetchError> {
     let file = wanted.target.to_owned();
     for (index, address) in addresses.iter().enumerate() {
         let url = format!("{}/{name}", address.trim_end_matches('/'));
-        progress(Progress::Started { file: file.clone(), url: url.clone() });
+        progress(FetchProgress::Started { file: file.clone(), url: url.clone() });
         let bytes = wanted.bytes;
-        let mut received = |received| progress(Progress::Received { file: file.clone(), received, bytes });
+        let mut received =
+            |received| progress(FetchProgress::Received { file: file.clone(), received, bytes });
         match download::download(&download::agent(is_local(&url)), &url, wanted, &mut received) {
             Ok(()) => break,
             Err(error) if index + 1 == addresses.len() || matches!(error, FetchError::Disk { .. }) => {
                 return Err(error);
             }
-            Err(error) => progress(Progress::Failed { url, reason: error.to_string() }),
+            Err(error) => progress(FetchProgress::Failed { url, reason: error.to_string() }),
         }
     }
-    progress(Progress::Done { file });
+    progress(FetchProgress::Done { file });
     Ok(())
 }
 

@@ -2,18 +2,18 @@
 //! Format: <http://yann.lecun.com/exdb/mnist/>. Knows nothing of which dataset a file belongs to.
 
 use super::error::FileError;
-use super::open::Input;
+use super::open::DatasetFile;
 
 /// The two kinds of IDX file that datasets are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum IdxKind {
     /// Images × height × width.
     Images,
     /// One label per image.
     Labels,
 }
 
-impl Kind {
+impl IdxKind {
     /// Returns the first four bytes of such a file as a number: type 8 (unsigned byte), then the dimensions.
     #[must_use]
     pub fn magic(self) -> u32 {
@@ -46,7 +46,7 @@ pub struct Idx {
 
 impl Idx {
     /// Reads a file of this kind to its end.
-    pub fn read(input: &mut Input, kind: Kind) -> Result<Self, FileError> {
+    pub fn read(input: &mut DatasetFile, kind: IdxKind) -> Result<Self, FileError> {
         let mut header = input.take(4)?;
         let found = number(&header);
         if found != kind.magic() {
@@ -88,11 +88,11 @@ fn number(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0, |number, &byte| number << 8 | u32::from(byte))
 }
 
-fn hint(found: u32, kind: Kind) -> &'static str {
-    let kinds = [Kind::Images, Kind::Labels];
+fn hint(found: u32, kind: IdxKind) -> &'static str {
+    let kinds = [IdxKind::Images, IdxKind::Labels];
     match kinds.into_iter().find(|other| *other != kind && other.magic() == found) {
-        Some(Kind::Images) => "; this is a file of images: are the two files swapped?",
-        Some(Kind::Labels) => "; this is a file of labels: are the two files swapped?",
+        Some(IdxKind::Images) => "; this is a file of images: are the two files swapped?",
+        Some(IdxKind::Labels) => "; this is a file of labels: are the two files swapped?",
         None if found >> 16 == 0 && found >> 8 != 8 => "; only unsigned bytes (type 8) are read",
         None if found >> 8 == 8 => "; the last byte is the number of dimensions",
         None => "; this is no IDX file",
@@ -111,8 +111,8 @@ mod tests {
         numbers.iter().flat_map(|number| number.to_be_bytes()).chain(bytes.iter().copied()).collect()
     }
 
-    fn read(bytes: &[u8], kind: Kind) -> Result<Idx, FileError> {
-        Idx::read(&mut Input::bytes("f", bytes).unwrap(), kind)
+    fn read(bytes: &[u8], kind: IdxKind) -> Result<Idx, FileError> {
+        Idx::read(&mut DatasetFile::bytes("f", bytes).unwrap(), kind)
     }
 
     #[test]
@@ -120,11 +120,11 @@ mod tests {
         let plain = file(0x0803, &[2, 1, 3], b"abcdef");
         let (head, tail) = plain.split_at(9);
         for bytes in [&plain, &gzip(&plain), &[gzip(head), gzip(tail)].concat()] {
-            let idx = read(bytes, Kind::Images).unwrap();
+            let idx = read(bytes, IdxKind::Images).unwrap();
             assert_eq!((idx.count(), idx.plane(), &idx.bytes[..]), (2, [1, 3], &b"abcdef"[..]));
             assert_eq!(idx.digest(), blake3::hash(&plain));
         }
-        assert_eq!(read(&file(0x0801, &[2], b"\x05\x00"), Kind::Labels).unwrap().bytes, [5, 0]);
+        assert_eq!(read(&file(0x0801, &[2], b"\x05\x00"), IdxKind::Labels).unwrap().bytes, [5, 0]);
     }
 
     #[test]
@@ -163,7 +163,7 @@ mod tests {
             (cut, "the gzip stream is broken"),
         ];
         for (bytes, expected) in cases {
-            let error = read(&bytes, Kind::Images).unwrap_err().to_string();
+            let error = read(&bytes, IdxKind::Images).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}\nlacks: {expected}");
         }
     }
@@ -171,14 +171,14 @@ mod tests {
     #[test]
     fn a_bomb_is_stopped_by_its_header() {
         let bomb = gzip(&[file(0x0801, &[10], &[1; 10]), vec![1; 50_000_000]].concat());
-        assert!(matches!(read(&bomb, Kind::Labels), Err(FileError::Trailing { offset: 18, .. })));
+        assert!(matches!(read(&bomb, IdxKind::Labels), Err(FileError::Trailing { offset: 18, .. })));
     }
 
     #[test]
     fn a_missing_file_and_a_folder_are_read_errors() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(Input::file(&folder.path().join("no")), Err(FileError::Read { .. })));
-        assert!(matches!(Input::file(folder.path()), Err(FileError::Read { .. })));
+        assert!(matches!(DatasetFile::file(&folder.path().join("no")), Err(FileError::Read { .. })));
+        assert!(matches!(DatasetFile::file(folder.path()), Err(FileError::Read { .. })));
     }
 
     proptest! {
@@ -189,7 +189,7 @@ mod tests {
             let place = at % bytes.len();
             bytes[place] = byte;
             bytes.truncate(cut.max(1));
-            if let Ok(idx) = read(&bytes, Kind::Images) {
+            if let Ok(idx) = read(&bytes, IdxKind::Images) {
                 prop_assert_eq!(idx.dims.iter().product::<usize>(), idx.bytes.len());
                 prop_assert_eq!(idx.header.len(), 16);
             }

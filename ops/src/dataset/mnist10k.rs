@@ -3,7 +3,7 @@
 
 use super::error::FileError;
 use super::images::Images;
-use super::open::Input;
+use super::open::DatasetFile;
 use super::read;
 
 const IMAGES: &[u8] = include_bytes!("mnist-10k/images-idx3-ubyte.gz");
@@ -21,8 +21,8 @@ pub fn digest() -> [u8; 32] {
 
 /// Returns the first 8,000 images to train on and the last 2,000 to test on.
 pub fn read() -> Result<[Images; 2], FileError> {
-    let images = Input::bytes("the embedded images", IMAGES)?;
-    let labels = Input::bytes("the embedded labels", LABELS)?;
+    let images = DatasetFile::bytes("the embedded images", IMAGES)?;
+    let labels = DatasetFile::bytes("the embedded labels", LABELS)?;
     let all = read::pair(images, labels, Some(CLASSES))?;
     let count = all.len() as u32;
     let train = TRAIN.min(count);

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use images::Images;
 use normalize::Normalize;
-use source::Source;
-use split::{Count, Wanted};
+use source::DatasetSource;
+use split::{Count, SplitSpec};
 
 pub mod cifar;
 mod download;
@@ -31,7 +31,7 @@ pub use error::{DatasetError, FileError};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DatasetConfig {
     /// Where the images come from.
-    pub source: Source,
+    pub source: DatasetSource,
     /// Training images, of those that validation leaves.
     pub train: Count,
     /// Test images.
@@ -58,7 +58,7 @@ pub struct Dataset {
 impl DatasetConfig {
     /// Makes the configuration of a whole source: all images, no validation, bytes as 0 to 1.
     #[must_use]
-    pub fn new(source: Source) -> Self {
+    pub fn new(source: DatasetSource) -> Self {
         let normalize = Normalize::UnitRange;
         Self { source, train: Count::All, test: Count::All, validation: 0, seed: 0, normalize }
     }
@@ -80,8 +80,8 @@ impl DatasetConfig {
         self.validation > 0 || self.train != Count::All || self.test != Count::All
     }
 
-    fn wanted(&self) -> Wanted {
-        Wanted { train: self.train, test: self.test, validation: self.validation, seed: self.seed }
+    fn wanted(&self) -> SplitSpec {
+        SplitSpec { train: self.train, test: self.test, validation: self.validation, seed: self.seed }
     }
 }
 

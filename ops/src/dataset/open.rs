@@ -19,7 +19,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 const BUFFER: usize = 64 * 1024;
 
 /// A readable file (or bytes in memory) that knows its name, its place and its bound.
-pub struct Input<'a> {
+pub struct DatasetFile<'a> {
     name: String,
     body: Box<dyn Read + 'a>,
     gzipped: bool,
@@ -29,19 +29,19 @@ pub struct Input<'a> {
     broken: bool,
 }
 
-impl Input<'static> {
+impl DatasetFile<'static> {
     /// Opens a file.
     pub fn file(path: &Path) -> Result<Self, FileError> {
         let name = path.display().to_string();
         let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
         match opened {
-            Ok((length, file)) => Input::new(name, length, BufReader::with_capacity(BUFFER, file)),
+            Ok((length, file)) => DatasetFile::new(name, length, BufReader::with_capacity(BUFFER, file)),
             Err(source) => Err(FileError::Read { file: name, offset: 0, source }),
         }
     }
 }
 
-impl<'a> Input<'a> {
+impl<'a> DatasetFile<'a> {
     /// Reads bytes in memory under a name for messages.
     pub fn bytes(name: &str, bytes: &'a [u8]) -> Result<Self, FileError> {
         Self::new(name.to_owned(), bytes.len() as u64, bytes)
@@ -152,7 +152,7 @@ impl<'a> Input<'a> {
     }
 }
 
-impl Read for Input<'_> {
+impl Read for DatasetFile<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let result = if self.offset >= self.limit && !out.is_empty() {
             Err(io::ErrorKind::FileTooLarge.into())

@@ -4,35 +4,35 @@
 use std::path::{Path, PathBuf};
 
 use super::error::{DatasetError, FileError};
-use super::idx::{Idx, Kind};
+use super::idx::{Idx, IdxKind};
 use super::images::Images;
-use super::open::Input;
+use super::open::DatasetFile;
 use super::published::{FASHION_MNIST, MNIST, MNIST_CONTENT, MNIST_COUNTS, Published};
-use super::source::Source;
+use super::source::DatasetSource;
 use super::{cifar, mnist10k};
 
-const KINDS: [Kind; 4] = [Kind::Images, Kind::Labels, Kind::Images, Kind::Labels];
+const KINDS: [IdxKind; 4] = [IdxKind::Images, IdxKind::Labels, IdxKind::Images, IdxKind::Labels];
 const PLANE: [usize; 2] = [28, 28];
 /// Bytes before the labels in an IDX file of labels: the magic number and the count.
 const LABELS_HEADER: usize = 8;
 
 /// Reads training and test images; their `values` are still empty.
-pub fn source(source: &Source, data_dir: &Path, base_dir: &Path) -> Result<[Images; 2], DatasetError> {
+pub fn source(source: &DatasetSource, data_dir: &Path, base_dir: &Path) -> Result<[Images; 2], DatasetError> {
     let paths: Vec<PathBuf> = source.files(data_dir, base_dir)?.into_iter().map(|(_, path)| path).collect();
     let images = match source {
-        Source::Mnist10k => mnist10k::read(),
-        Source::Mnist => family(&MNIST, &paths),
-        Source::FashionMnist => family(&FASHION_MNIST, &paths),
-        Source::Cifar10 if paths.len() == 1 => cifar::archive(Input::file(&paths[0])?),
-        Source::Cifar10 => cifar::folder(&paths),
-        Source::Idx { .. } => own(&paths),
+        DatasetSource::Mnist10k => mnist10k::read(),
+        DatasetSource::Mnist => family(&MNIST, &paths),
+        DatasetSource::FashionMnist => family(&FASHION_MNIST, &paths),
+        DatasetSource::Cifar10 if paths.len() == 1 => cifar::archive(DatasetFile::file(&paths[0])?),
+        DatasetSource::Cifar10 => cifar::folder(&paths),
+        DatasetSource::Idx { .. } => own(&paths),
     };
     Ok(images?)
 }
 
 /// Reads one file of MNIST or Fashion-MNIST, the `part`th of its published files.
 pub fn published(of: &Published, part: usize, path: &Path) -> Result<Idx, FileError> {
-    let mut input = Input::file(path)?;
+    let mut input = DatasetFile::file(path)?;
     let kind = KINDS[part];
     let idx = Idx::read(&mut input, kind)?;
     let (file, dataset) = (input.name().to_owned(), of.title);
@@ -40,7 +40,7 @@ pub fn published(of: &Published, part: usize, path: &Path) -> Result<Idx, FileEr
     if found != expected {
         return Err(FileError::Count { file, dataset, wanted: kind.noun(), found, expected });
     }
-    if kind == Kind::Images && idx.plane() != PLANE {
+    if kind == IdxKind::Images && idx.plane() != PLANE {
         let (found, expected) = (show(idx.plane()), show(PLANE));
         return Err(FileError::Shape { file, dataset, found, expected });
     }
@@ -61,8 +61,8 @@ fn family(of: &Published, paths: &[PathBuf]) -> Result<[Images; 2], FileError> {
 }
 
 fn own(paths: &[PathBuf]) -> Result<[Images; 2], FileError> {
-    let mut train = pair(Input::file(&paths[0])?, Input::file(&paths[1])?, None)?;
-    let mut test = pair(Input::file(&paths[2])?, Input::file(&paths[3])?, None)?;
+    let mut train = pair(DatasetFile::file(&paths[0])?, DatasetFile::file(&paths[1])?, None)?;
+    let mut test = pair(DatasetFile::file(&paths[2])?, DatasetFile::file(&paths[3])?, None)?;
     if train.shape != test.shape {
         let [found, expected] = [&test, &train].map(|images| show([images.shape[1], images.shape[2]]));
         return Err(FileError::Mixed { file: paths[2].display().to_string(), found, expected });
@@ -90,9 +90,13 @@ fn check_classes(parts: [&Images; 2], files: [&Path; 2]) -> Result<(), FileError
 }
 
 /// Reads a file of images and its file of labels. Without `classes` there are as many as the labels need.
-pub fn pair(mut images: Input, mut labels: Input, classes: Option<usize>) -> Result<Images, FileError> {
-    let pixels = Idx::read(&mut images, Kind::Images)?;
-    let numbers = Idx::read(&mut labels, Kind::Labels)?;
+pub fn pair(
+    mut images: DatasetFile,
+    mut labels: DatasetFile,
+    classes: Option<usize>,
+) -> Result<Images, FileError> {
+    let pixels = Idx::read(&mut images, IdxKind::Images)?;
+    let numbers = Idx::read(&mut labels, IdxKind::Labels)?;
     join((images.name().to_owned(), pixels), (labels.name().to_owned(), numbers), classes)
 }
 

@@ -11,7 +11,7 @@ use super::published::{CIFAR10, FASHION_MNIST, MNIST, MNIST_LICENCE, Published};
 
 /// A source of labelled images, already cut into training and test images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub enum Source {
+pub enum DatasetSource {
     /// The first 10,000 MNIST training images, embedded: 8,000 to train, 2,000 to test.
     Mnist10k,
     /// MNIST.
@@ -20,7 +20,7 @@ pub enum Source {
     FashionMnist,
     /// CIFAR-10.
     Cifar10,
-    /// Four IDX files of one's own. Paths do not enter a key: see [`Source::kind`].
+    /// Four IDX files of one's own. Paths do not enter a key: see [`DatasetSource::kind`].
     Idx {
         /// Path of the training images.
         train_images: String,
@@ -39,7 +39,7 @@ pub const PARTS: [&str; 4] = ["train_images", "train_labels", "test_images", "te
 /// The folder that CIFAR-10's archive unpacks to.
 const CIFAR_FOLDER: &str = "cifar-10-batches-bin";
 
-impl Source {
+impl DatasetSource {
     /// Returns what stands for the source in a key: its kind. The files enter by their content's digests.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -227,7 +227,7 @@ mod tests {
         }
     }
 
-    fn names(source: &Source, root: &Path) -> Result<Vec<(&'static str, String)>, String> {
+    fn names(source: &DatasetSource, root: &Path) -> Result<Vec<(&'static str, String)>, String> {
         let files = source.files(root, root).map_err(|error| error.to_string())?;
         let name = |path: &Path| path.strip_prefix(root).unwrap().display().to_string();
         Ok(files.iter().map(|(part, path)| (*part, name(path))).collect())
@@ -237,14 +237,14 @@ mod tests {
     fn published_files_are_found_plain_or_gzipped() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
-        let error = names(&Source::FashionMnist, root).unwrap_err();
+        let error = names(&DatasetSource::FashionMnist, root).unwrap_err();
         let start = "Fashion-MNIST: fashion-mnist/train-images-idx3-ubyte.gz (or without .gz) is not in ";
         assert!(error.starts_with(start), "{error}");
         assert!(error.contains("`fewbits data fetch fashion-mnist`"), "{error}");
         place(root, &["mnist/train-images-idx3-ubyte", "mnist/train-labels-idx1-ubyte.gz"]);
-        assert!(names(&Source::Mnist, root).unwrap_err().contains("mnist/t10k-images-idx3-ubyte.gz"));
+        assert!(names(&DatasetSource::Mnist, root).unwrap_err().contains("mnist/t10k-images-idx3-ubyte.gz"));
         place(root, &["mnist/t10k-images-idx3-ubyte.gz", "mnist/t10k-labels-idx1-ubyte"]);
-        let found = names(&Source::Mnist, root).unwrap();
+        let found = names(&DatasetSource::Mnist, root).unwrap();
         assert_eq!(found[0], ("train_images", "mnist/train-images-idx3-ubyte".to_owned()));
         assert_eq!(found[2], ("test_images", "mnist/t10k-images-idx3-ubyte.gz".to_owned()));
     }
@@ -253,21 +253,21 @@ mod tests {
     fn cifar_is_found_in_each_form() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
-        assert!(names(&Source::Cifar10, root).unwrap_err().contains("cifar10/cifar-10-binary.tar.gz"));
+        assert!(names(&DatasetSource::Cifar10, root).unwrap_err().contains("cifar10/cifar-10-binary.tar.gz"));
         place(root, &["cifar10/cifar-10-batches-bin/data_batch_1.bin"]);
-        assert!(names(&Source::Cifar10, root).unwrap_err().contains("bin/data_batch_2.bin is not in"));
+        assert!(names(&DatasetSource::Cifar10, root).unwrap_err().contains("bin/data_batch_2.bin is not in"));
         let batches = cifar::BATCHES.map(|batch| format!("cifar10/cifar-10-batches-bin/{batch}"));
         place(root, &batches.each_ref().map(String::as_str));
-        let found = names(&Source::Cifar10, root).unwrap();
+        let found = names(&DatasetSource::Cifar10, root).unwrap();
         assert_eq!(found[5], ("test_batch", batches[5].clone()));
         place(root, &["cifar10/cifar-10-binary.tar"]);
-        let found = names(&Source::Cifar10, root).unwrap();
+        let found = names(&DatasetSource::Cifar10, root).unwrap();
         assert_eq!(found, [("archive", "cifar10/cifar-10-binary.tar".to_owned())]);
     }
 
     #[test]
     fn own_paths_begin_at_the_base_and_never_enter_a_key() {
-        let source = Source::Idx {
+        let source = DatasetSource::Idx {
             train_images: "a".to_owned(),
             train_labels: "b".to_owned(),
             test_images: "sub/c".to_owned(),

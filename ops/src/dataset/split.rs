@@ -17,7 +17,7 @@ pub enum Count {
 
 /// The counts wanted, and the seed that says which images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct SplitSpec {
     /// Training images, of those that validation leaves.
     pub train: Count,
     /// Test images.
@@ -59,7 +59,7 @@ pub enum SplitError {
 
 /// Places of the chosen images in their source, in the source's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Places {
+pub struct ImageSelection {
     /// Among the training images.
     pub train: Vec<u32>,
     /// Among the training images, none of them in `train`.
@@ -68,7 +68,7 @@ pub struct Places {
     pub test: Vec<u32>,
 }
 
-impl Wanted {
+impl SplitSpec {
     /// Checks the counts against the numbers of training and test images, and returns how many train and test.
     pub fn check(&self, available: [usize; 2]) -> Result<[usize; 2], SplitError> {
         let [train, test] = available;
@@ -88,7 +88,7 @@ impl Wanted {
 
     /// Chooses the images. Validation depends on seed, `validation` and the training labels alone; test on seed,
     /// `test` and the test labels alone.
-    pub fn choose(&self, train: &[u8], test: &[u8]) -> Result<Places, SplitError> {
+    pub fn choose(&self, train: &[u8], test: &[u8]) -> Result<ImageSelection, SplitError> {
         let [train_count, test_count] = self.check([train.len(), test.len()])?;
         let (validation, rest) =
             Strata::new(train, (0..train.len() as u32).collect(), self.seed, "validation")
@@ -96,7 +96,7 @@ impl Wanted {
         let (train, _) = Strata::new(train, rest, self.seed, "train").cut(train_count);
         let (test, _) =
             Strata::new(test, (0..test.len() as u32).collect(), self.seed, "test").cut(test_count);
-        Ok(Places { train, validation, test })
+        Ok(ImageSelection { train, validation, test })
     }
 }
 
@@ -168,8 +168,8 @@ mod tests {
 
     use super::*;
 
-    fn wanted(train: Count, test: Count, validation: usize) -> Wanted {
-        Wanted { train, test, validation, seed: 3 }
+    fn wanted(train: Count, test: Count, validation: usize) -> SplitSpec {
+        SplitSpec { train, test, validation, seed: 3 }
     }
 
     fn labels(count: usize) -> Vec<u8> {
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn all_is_everything_in_order() {
         let places = wanted(Count::All, Count::All, 0).choose(&[1, 0, 1], &[0, 0]).unwrap();
-        assert_eq!(places, Places { train: vec![0, 1, 2], validation: vec![], test: vec![0, 1] });
+        assert_eq!(places, ImageSelection { train: vec![0, 1, 2], validation: vec![], test: vec![0, 1] });
     }
 
     #[test]
@@ -240,11 +240,11 @@ mod tests {
     fn the_seed_chooses_and_the_choice_is_pinned() {
         let labels = labels(40);
         let choose = |seed| {
-            let wanted = Wanted { train: Count::Exactly(4), test: Count::Exactly(3), validation: 5, seed };
+            let wanted = SplitSpec { train: Count::Exactly(4), test: Count::Exactly(3), validation: 5, seed };
             wanted.choose(&labels, &labels).unwrap()
         };
         assert_ne!(choose(0), choose(1));
-        let pinned = Places {
+        let pinned = ImageSelection {
             train: vec![8, 13, 16, 38],
             validation: vec![10, 14, 15, 18, 20],
             test: vec![3, 21, 28],

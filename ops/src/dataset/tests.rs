@@ -26,8 +26,8 @@ fn idx(magic: u32, dims: &[u32], bytes: &[u8]) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_be_bytes()).chain(bytes.iter().copied()).collect()
 }
 
-fn own() -> Source {
-    Source::Idx {
+fn own() -> DatasetSource {
+    DatasetSource::Idx {
         train_images: "a".to_owned(),
         train_labels: "b".to_owned(),
         test_images: "c".to_owned(),
@@ -92,7 +92,7 @@ fn the_embedded_images_load_in_parts() {
         train: Count::Exactly(1_000),
         test: Count::Exactly(500),
         validation: 800,
-        ..DatasetConfig::new(Source::Mnist10k)
+        ..DatasetConfig::new(DatasetSource::Mnist10k)
     };
     let nowhere = Path::new("/nowhere");
     let dataset = load(&config, nowhere, nowhere).unwrap();
@@ -108,10 +108,10 @@ fn the_embedded_images_load_in_parts() {
 fn what_needs_no_files_is_checked_before_they_are_looked_for() {
     let config = |source| DatasetConfig { validation: 60_000, ..DatasetConfig::new(source) };
     let load = |config| load(&config, Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
-    assert!(matches!(load(config(Source::Mnist)), DatasetError::Split(_)));
-    assert!(matches!(load(DatasetConfig::new(Source::Mnist)), DatasetError::Missing { .. }));
+    assert!(matches!(load(config(DatasetSource::Mnist)), DatasetError::Split(_)));
+    assert!(matches!(load(DatasetConfig::new(DatasetSource::Mnist)), DatasetError::Missing { .. }));
     let normalize = Normalize::Standard { mean: vec![0.5], std: vec![0.5] };
-    let config = DatasetConfig { normalize, ..DatasetConfig::new(Source::Cifar10) };
+    let config = DatasetConfig { normalize, ..DatasetConfig::new(DatasetSource::Cifar10) };
     assert!(matches!(load(config), DatasetError::Normalize(_)));
 }
 
@@ -125,7 +125,7 @@ fn a_small_file_in_mnists_place_is_not_mnist() {
             if file.name.contains("images") { (0x0803, &[3, 2, 1][..], 6) } else { (0x0801, &[3][..], 3) };
         fs::write(home.join(file.name), idx(kind.0, kind.1, &vec![0; kind.2])).unwrap();
     }
-    let error = load(&DatasetConfig::new(Source::Mnist), folder.path(), folder.path()).unwrap_err();
+    let error = load(&DatasetConfig::new(DatasetSource::Mnist), folder.path(), folder.path()).unwrap_err();
     assert!(
         error.to_string().contains("byte 4: 3 images, MNIST has 60000 here; for files of your own"),
         "{error}"
@@ -135,11 +135,11 @@ fn a_small_file_in_mnists_place_is_not_mnist() {
 #[test]
 fn real_mnist() {
     let Some(folder) = data_dir("mnist") else { return };
-    let dataset = load(&DatasetConfig::new(Source::Mnist), &folder, &folder).unwrap();
+    let dataset = load(&DatasetConfig::new(DatasetSource::Mnist), &folder, &folder).unwrap();
     assert_eq!([dataset.train.len(), dataset.test.len()], [60_000, 10_000]);
     assert_eq!(dataset.train.labels[..10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);
     assert_eq!(dataset.test.labels[..10], [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]);
-    let first = load(&DatasetConfig::new(Source::Mnist10k), &folder, &folder).unwrap();
+    let first = load(&DatasetConfig::new(DatasetSource::Mnist10k), &folder, &folder).unwrap();
     assert_eq!(dataset.train.image(7_999), first.train.image(7_999));
     assert_eq!(dataset.train.image(9_999), first.test.image(1_999));
 }
@@ -165,8 +165,8 @@ fn real_mnist_in_another_wrapping_is_not_fetched_again() {
     let Some(folder) = data_dir("mnist") else { return };
     let mut events = Vec::new();
     fetch::fetch("mnist", &folder, Some("http://127.0.0.1:9"), &mut |event| events.push(event)).unwrap();
-    let there = |event: &fetch::Progress| {
-        matches!(event, fetch::Progress::LeftAlone { .. } | fetch::Progress::Present { .. })
+    let there = |event: &fetch::FetchProgress| {
+        matches!(event, fetch::FetchProgress::LeftAlone { .. } | fetch::FetchProgress::Present { .. })
     };
     assert!(events.len() == 4 && events.iter().all(there), "{events:?}");
 }
@@ -174,7 +174,7 @@ fn real_mnist_in_another_wrapping_is_not_fetched_again() {
 #[test]
 fn real_cifar10() {
     let Some(folder) = data_dir("cifar10") else { return };
-    let dataset = load(&DatasetConfig::new(Source::Cifar10), &folder, &folder).unwrap();
+    let dataset = load(&DatasetConfig::new(DatasetSource::Cifar10), &folder, &folder).unwrap();
     let (train, test) = (&dataset.train, &dataset.test);
     assert_eq!([train.len(), test.len()], [50_000, 10_000]);
     let per_class = |labels: &[u8]| {

@@ -4,7 +4,7 @@ use std::hint::select_unpredictable;
 
 use super::error::FormatError;
 use super::rounding::{Draw, Rounding};
-use super::search::Search;
+use super::search::NumberSearch;
 
 /// The most numbers in a codebook: one for each code of 16 bits.
 pub const MOST_VALUES: usize = 1 << 16;
@@ -28,11 +28,11 @@ pub struct Codebook {
     codes: Vec<u32>,
     /// From which number on the next value is taken: the nearest, ties to the even code; ties away from zero; or the
     /// one nearer to zero.
-    nearest: Search,
-    nearest_away: Search,
-    toward_zero: Search,
+    nearest: NumberSearch,
+    nearest_away: NumberSearch,
+    toward_zero: NumberSearch,
     /// The values again.
-    floor: Search,
+    floor: NumberSearch,
     /// The code of NaN and of infinities, where there is one.
     nan: Option<u32>,
     /// Whether nothing but zero is rounded to zero.
@@ -109,14 +109,14 @@ impl Codebook {
         let finest = magnitudes().fold(reach, f64::min) / 4.0;
         let thresholds = |goes_up: &dyn Fn(usize) -> bool| {
             let at = boundaries.iter().enumerate();
-            Search::new(at.map(|(at, between)| between.threshold(goes_up(at))).collect(), finest, reach)
+            NumberSearch::new(at.map(|(at, between)| between.threshold(goes_up(at))).collect(), finest, reach)
         };
         Self {
             bits,
             nearest: thresholds(&|at| codes[at] % 2 == 1),
             nearest_away: thresholds(&|at| values[at + 1] > 0.0),
-            toward_zero: Search::new(toward_zero(&values, boundaries, false), finest, reach),
-            floor: Search::new(values.clone(), finest, reach),
+            toward_zero: NumberSearch::new(toward_zero(&values, boundaries, false), finest, reach),
+            floor: NumberSearch::new(values.clone(), finest, reach),
             values,
             codes,
             nan: None,
@@ -127,7 +127,7 @@ impl Codebook {
     /// Returns the codebook with a code for NaN and infinities, in which nothing but zero is rounded to zero.
     pub(super) fn with_posits_rules(self, nan: u32, boundaries: &[Boundary]) -> Self {
         let (_, reach) = self.limits();
-        let toward_zero = Search::new(toward_zero(&self.values, boundaries, true), 1.0 / reach, reach);
+        let toward_zero = NumberSearch::new(toward_zero(&self.values, boundaries, true), 1.0 / reach, reach);
         Self { nan: Some(nan), avoids_zero: true, toward_zero, ..self }
     }
 

@@ -3,7 +3,7 @@
 
 use super::codebook::Codebook;
 use super::float::Float;
-use super::grid::Grid;
+use super::grid::Magnitudes;
 use super::integer::Integer;
 use super::rounding::{Draw, Rounding};
 
@@ -20,8 +20,8 @@ pub enum Codec {
 
 /// The numbers of a codec, ready to be rounded to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Numbers<'a> {
-    Grid(Grid),
+pub(crate) enum CodecNumbers<'a> {
+    Grid(Magnitudes),
     Table(&'a Codebook),
 }
 
@@ -110,11 +110,11 @@ impl Codec {
         }
     }
 
-    pub(crate) fn numbers(&self) -> Numbers<'_> {
+    pub(crate) fn numbers(&self) -> CodecNumbers<'_> {
         match self {
-            Self::Float(float) => Numbers::Grid(float.grid()),
-            Self::Integer(integer) => Numbers::Grid(integer.grid()),
-            Self::Codebook(codebook) => Numbers::Table(codebook),
+            Self::Float(float) => CodecNumbers::Grid(float.grid()),
+            Self::Integer(integer) => CodecNumbers::Grid(integer.grid()),
+            Self::Codebook(codebook) => CodecNumbers::Table(codebook),
         }
     }
 }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::error::FormatError;
-use super::grid::{Grid, power};
+use super::grid::{Magnitudes, power};
 use super::rounding::{Draw, Rounding};
 
 /// Exponents of the least and of the greatest power of two that is a binary32.
@@ -243,17 +243,17 @@ impl Float {
     }
 
     /// Returns the numbers as a grid, the largest included.
-    pub(crate) fn grid(&self) -> Grid {
+    pub(crate) fn grid(&self) -> Magnitudes {
         let least = 1 - self.bias();
         let top = self.value(self.top());
         let largest = if top > f64::from(f32::MAX) {
             // Above the top code the grid would go on with binades that fixed point does not have; here it does not.
-            Grid::new(self.m, least, f64::INFINITY).toward_zero(f64::from(f32::MAX))
+            Magnitudes::new(self.m, least, f64::INFINITY).toward_zero(f64::from(f32::MAX))
         } else {
             // Where codes are finer than binary32 every binary32 is a code, so the one at or below the top is.
             f64::from(at_or_below(top))
         };
-        let mut grid = Grid::new(self.m, least, largest);
+        let mut grid = Magnitudes::new(self.m, least, largest);
         if self.subnormals == Subnormals::Flush {
             grid = grid.without_subnormals();
         }
@@ -268,7 +268,7 @@ impl Float {
     }
 
     /// Returns the code of a magnitude of the grid.
-    fn code(&self, grid: &Grid, magnitude: f64) -> u32 {
+    fn code(&self, grid: &Magnitudes, magnitude: f64) -> u32 {
         if magnitude < grid.least_binade() {
             return (magnitude * power(self.bias() + self.m as i32 - 1)) as u32;
         }

@@ -21,7 +21,7 @@ pub(crate) fn power(k: i32) -> f64 {
 
 /// The numbers that a format can hold, their signs apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Grid {
+pub(crate) struct Magnitudes {
     /// The largest magnitudes of positive and of negative numbers.
     largest: [f64; 2],
     /// The magnitudes at which larger ones are cut before they are rounded, positive and negative.
@@ -44,7 +44,7 @@ pub(crate) struct Grid {
     zero: f64,
 }
 
-impl Grid {
+impl Magnitudes {
     /// Makes the grid of `m` mantissa bits whose first binade starts at 2^`least` and has an odd code if m is 0.
     /// Larger magnitudes saturate at `largest`, and zero has a sign.
     pub(crate) fn new(m: u32, least: i32, largest: f64) -> Self {

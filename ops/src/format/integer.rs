@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::error::FormatError;
-use super::grid::{Grid, power};
+use super::grid::{Magnitudes, power};
 use super::rounding::{Draw, Rounding};
 
 /// The integers that a symmetric or asymmetric code of b bits counts.
@@ -119,7 +119,7 @@ impl Integer {
     }
 
     /// Returns the numbers as a grid.
-    pub(crate) fn grid(&self) -> Grid {
-        Grid::steps(self.exponent, self.low, self.high)
+    pub(crate) fn grid(&self) -> Magnitudes {
+        Magnitudes::steps(self.exponent, self.low, self.high)
     }
 }

@@ -208,7 +208,7 @@ impl<const L: usize> Clusters<L> {
         for intervals in 2..=k {
             let about = costs.iter().map(|cost| cost.about()).collect();
             let after = costs.clone();
-            let mut row = Row { before: costs, about, after, begins: vec![0; n], clusters: self };
+            let mut row = CostRow { before: costs, about, after, begins: vec![0; n], clusters: self };
             row.fill(intervals - 1..n, intervals - 1, n - 1);
             costs = row.after;
             begins.push(row.begins);
@@ -228,7 +228,7 @@ impl<const L: usize> Clusters<L> {
 }
 
 /// One row of the table: the least errors with one interval more.
-struct Row<'a, const L: usize> {
+struct CostRow<'a, const L: usize> {
     before: Vec<Cost<L>>,
     /// The same in binary64.
     about: Vec<f64>,
@@ -237,7 +237,7 @@ struct Row<'a, const L: usize> {
     clusters: &'a Clusters<L>,
 }
 
-impl<const L: usize> Row<'_, L> {
+impl<const L: usize> CostRow<'_, L> {
     /// Fills the places of `last`, the last number of the last interval, which begins between `least` and `most`.
     fn fill(&mut self, last: Range<usize>, least: usize, most: usize) {
         if last.is_empty() {

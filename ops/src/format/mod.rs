@@ -18,7 +18,7 @@ mod wide;
 
 use serde::Serialize;
 
-use crate::scale::{Per, PowerFit, RealFit, Scale, Store};
+use crate::scale::{Per, PowerFit, RealFit, Scale, ScaleType};
 pub use codebook::{Codebook, MOST_VALUES};
 pub use codec::Codec;
 pub use error::FormatError;
@@ -212,7 +212,7 @@ impl Format {
 
     /// Returns the scale that the format has where none is asked for.
     fn own_scale(&self) -> Scale {
-        let real = |per, fit| Scale::Real { per, fit, store: Store::F32 };
+        let real = |per, fit| Scale::Real { per, fit, store: ScaleType::F32 };
         match *self {
             Self::Float(_)
             | Self::Fixed { .. }

@@ -12,7 +12,7 @@ const MOST_BUCKETS: i64 = 1 << 17;
 /// Ascending numbers, and a table from the leading bits of a binary64 (sign, exponent, the first of the mantissa) to
 /// the few of them that have the same.
 #[derive(Clone, Debug)]
-pub(super) struct Search {
+pub(super) struct NumberSearch {
     /// The numbers, and behind them NaN, at or below nothing: as many as the search may look at beyond the last.
     numbers: Vec<f64>,
     /// Of each bucket how many numbers lie in lower ones.
@@ -27,7 +27,7 @@ pub(super) struct Search {
     step: usize,
 }
 
-impl Search {
+impl NumberSearch {
     /// Makes the search among `numbers`, ascending and finite. Magnitudes between `finest` and `reach`, both positive
     /// and normal, are found fastest.
     pub(super) fn new(mut numbers: Vec<f64>, finest: f64, reach: f64) -> Self {
@@ -113,7 +113,7 @@ mod tests {
         ) {
             numbers.sort_by(f64::total_cmp);
             let (finest, reach) = (2.0_f64.powi(low), 2.0_f64.powi(low + binades));
-            let search = Search::new(numbers.clone(), finest, reach);
+            let search = NumberSearch::new(numbers.clone(), finest, reach);
             for value in values.iter().chain(&numbers).copied().filter(|value| !value.is_nan()) {
                 for value in [value, value.next_up(), value.next_down(), -value] {
                     prop_assert_eq!(search.at_or_below(value), count(&numbers, value), "{}", value);
@@ -128,7 +128,7 @@ mod tests {
             let place = |place: i32| 1.0 + f64::from(place) * 1e-6;
             let mut numbers: Vec<f64> = places.into_iter().map(place).collect();
             numbers.sort_by(f64::total_cmp);
-            let search = Search::new(numbers.clone(), 0.5, 1.5);
+            let search = NumberSearch::new(numbers.clone(), 0.5, 1.5);
             for value in values {
                 prop_assert_eq!(search.at_or_below(place(value)), count(&numbers, place(value)));
             }

@@ -6,7 +6,7 @@
 
 use pulp::Arch;
 
-use super::codec::{Codec, Numbers};
+use super::codec::{Codec, CodecNumbers};
 use super::rounding::{Draws, Rounding};
 
 /// Elements whose draws are made at a time: few enough to stay in the first cache.
@@ -57,23 +57,23 @@ impl Codec {
             };
         }
         match (self.numbers(), rounding) {
-            (Numbers::Grid(grid), Rounding::Nearest) if grid.has_even_steps() => {
+            (CodecNumbers::Grid(grid), Rounding::Nearest) if grid.has_even_steps() => {
                 run!(x => grid.nearest_step(x));
             }
-            (Numbers::Grid(grid), Rounding::Nearest) => run!(x => grid.nearest(x)),
-            (Numbers::Grid(grid), Rounding::NearestAway) => run!(x => grid.nearest_away(x)),
-            (Numbers::Grid(grid), Rounding::TowardZero) => run!(x => grid.toward_zero(x)),
-            (Numbers::Grid(grid), Rounding::Stochastic) => {
+            (CodecNumbers::Grid(grid), Rounding::Nearest) => run!(x => grid.nearest(x)),
+            (CodecNumbers::Grid(grid), Rounding::NearestAway) => run!(x => grid.nearest_away(x)),
+            (CodecNumbers::Grid(grid), Rounding::TowardZero) => run!(x => grid.toward_zero(x)),
+            (CodecNumbers::Grid(grid), Rounding::Stochastic) => {
                 let round = grid.stochastic(draws.bits().get());
                 arch.dispatch(
                     #[inline(always)]
                     || each_drawn(groups, draws, zero, round),
                 );
             }
-            (Numbers::Table(book), Rounding::Nearest) => run!(x => book.nearest(x)),
-            (Numbers::Table(book), Rounding::NearestAway) => run!(x => book.nearest_away(x)),
-            (Numbers::Table(book), Rounding::TowardZero) => run!(x => book.toward_zero(x)),
-            (Numbers::Table(book), Rounding::Stochastic) => {
+            (CodecNumbers::Table(book), Rounding::Nearest) => run!(x => book.nearest(x)),
+            (CodecNumbers::Table(book), Rounding::NearestAway) => run!(x => book.nearest_away(x)),
+            (CodecNumbers::Table(book), Rounding::TowardZero) => run!(x => book.toward_zero(x)),
+            (CodecNumbers::Table(book), Rounding::Stochastic) => {
                 let bits = draws.bits().get();
                 arch.dispatch(
                     #[inline(always)]

@@ -8,7 +8,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use thiserror::Error;
 
-use super::numbers::{from, read};
+use crate::network::kernels::numbers::{from, read};
 
 /// What is wrong with bytes that should hold tensors.
 #[derive(Debug, Error)]

@@ -3,10 +3,10 @@
 
 use rayon::prelude::*;
 
-use super::inference::{InferenceError, logits};
-use super::loss::Verdict;
-use super::model::Model;
 use crate::dataset::images::Images;
+use crate::network::inference::{InferenceError, logits};
+use crate::network::loss::Prediction;
+use crate::network::model::Model;
 
 /// Images that a thread judges at least.
 const ROWS: usize = 256;
@@ -72,7 +72,7 @@ fn judge(logits: &[f32], labels: &[u8], classes: usize) -> Evaluation {
         non_finite: 0,
     };
     let rows = logits.par_chunks_exact(classes).zip(labels).with_min_len(ROWS);
-    let verdicts: Vec<Verdict> = rows.map(|(logits, label)| Verdict::of(logits, *label)).collect();
+    let verdicts: Vec<Prediction> = rows.map(|(logits, label)| Prediction::of(logits, *label)).collect();
     let mut loss = 0.0;
     for (verdict, label) in verdicts.into_iter().zip(labels) {
         let class = usize::from(*label);

@@ -6,18 +6,18 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 use thiserror::Error;
 
-use super::batch::fill;
-use super::conv::{Conv, Packed};
-use super::flatten::Flatten;
-use super::graph::{Graph, Layer};
-use super::lanes::{LANES, Lanes, read_lane, zeros};
-use super::linear::{Linear, Weight, is_finite};
-use super::max_pool::MaxPool;
-use super::model::Model;
-use super::numbers::{Numbers, read};
-use super::op::Op;
-use super::relu;
 use crate::dataset::images::Images;
+use crate::network::definition::{Layer, Network};
+use crate::network::kernels::conv::{Conv, Packed};
+use crate::network::kernels::flatten::Flatten;
+use crate::network::kernels::lanes::fill_block;
+use crate::network::kernels::lanes::{LANES, Lanes, read_lane, zeros};
+use crate::network::kernels::linear::{Linear, Weight, is_finite};
+use crate::network::kernels::max_pool::MaxPool;
+use crate::network::kernels::numbers::{TensorNumbers, read};
+use crate::network::kernels::relu;
+use crate::network::layer::LayerOp;
+use crate::network::model::Model;
 
 /// Images that go through the network together: as many as make reading the weights worth it, few enough that what lies
 /// between two layers stays in the cache.
@@ -61,7 +61,7 @@ pub fn logits(
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Vec<f32>, InferenceError> {
     check(model.graph(), images)?;
-    let stages = Stage::all(model)?;
+    let stages = InferenceStage::all(model)?;
     let mut logits = vec![0.0; images.len() * images.classes];
     let each = (ROUND / model.graph().multiply_accumulates().max(1)).clamp(1, images.len().max(1) as u64);
     let each = (each as usize).next_multiple_of(GROUPS * GROUP);
@@ -71,7 +71,7 @@ pub fn logits(
         }
         let groups = logits.par_chunks_mut(GROUP * images.classes).enumerate().with_min_len(GROUPS);
         groups.for_each_init(
-            || Scratch::new(&stages, images.size()),
+            || InferenceScratch::new(&stages, images.size()),
             |scratch, (group, logits)| {
                 scratch.run(&stages, images, round * each + group * GROUP, logits);
             },
@@ -80,7 +80,7 @@ pub fn logits(
     Ok(logits)
 }
 
-fn check(graph: &Graph, images: &Images) -> Result<(), InferenceError> {
+fn check(graph: &Network, images: &Images) -> Result<(), InferenceError> {
     if graph.input == images.shape && graph.classes == images.classes {
         return Ok(());
     }
@@ -93,16 +93,16 @@ fn check(graph: &Graph, images: &Images) -> Result<(), InferenceError> {
 }
 
 /// A layer with its parameters open.
-struct Stage<'a> {
+struct InferenceStage<'a> {
     layer: &'a Layer,
-    kernel: Kernel,
-    weight: Option<Numbers<'a>>,
-    bias: Option<Numbers<'a>>,
+    kernel: InferenceKernel,
+    weight: Option<TensorNumbers<'a>>,
+    bias: Option<TensorNumbers<'a>>,
     /// Whether a product writes negative outputs as 0.
     rectify: bool,
 }
 
-enum Kernel {
+enum InferenceKernel {
     Conv(Box<Conv>, Packed),
     /// And whether its weight is finite.
     Linear(Linear, bool),
@@ -114,25 +114,25 @@ enum Kernel {
 }
 
 /// One thread's buffers: a group of images before and after a layer.
-struct Scratch {
+struct InferenceScratch {
     now: Vec<Lanes>,
     next: Vec<Lanes>,
 }
 
-impl Scratch {
-    fn new(stages: &[Stage], image: usize) -> Self {
+impl InferenceScratch {
+    fn new(stages: &[InferenceStage], image: usize) -> Self {
         let widest = stages.iter().map(|stage| stage.layer.output.len()).fold(image, usize::max);
         Self { now: zeros(GROUP / LANES * widest), next: zeros(GROUP / LANES * widest) }
     }
 
     /// Computes the logits of the images from `first` on, as many as there is room for.
-    fn run(&mut self, stages: &[Stage], images: &Images, first: usize, logits: &mut [f32]) {
+    fn run(&mut self, stages: &[InferenceStage], images: &Images, first: usize, logits: &mut [f32]) {
         let count = logits.len() / images.classes;
         let places: Vec<usize> = (first..first + count).collect();
         let blocks = places.chunks(LANES).len();
         for (places, block) in places.chunks(LANES).zip(self.now.chunks_exact_mut(images.size())) {
             let bytes: Vec<&[u8]> = places.iter().map(|place| images.image(*place)).collect();
-            fill(images, &bytes, block);
+            fill_block(images, &bytes, block);
         }
         for stage in stages {
             let (from, to) = (blocks * stage.layer.input.len(), blocks * stage.layer.output.len());
@@ -146,9 +146,9 @@ impl Scratch {
     }
 }
 
-impl<'a> Stage<'a> {
+impl<'a> InferenceStage<'a> {
     fn all(model: &'a Model) -> candle_core::Result<Vec<Self>> {
-        let open = |layer: &Layer, word: &str| -> candle_core::Result<Option<Numbers<'a>>> {
+        let open = |layer: &Layer, word: &str| -> candle_core::Result<Option<TensorNumbers<'a>>> {
             let tensor: Option<&'a Tensor> = model.tensors().get(&format!("{}.{word}", layer.name));
             tensor.map(read).transpose()
         };
@@ -157,26 +157,29 @@ impl<'a> Stage<'a> {
             let (weight, bias) = (open(layer, "weight")?, open(layer, "bias")?);
             let is = |at: usize, product: bool| {
                 layers.get(at).is_some_and(|layer| match layer.op {
-                    Op::Conv { .. } | Op::Linear { .. } => product,
-                    Op::Relu => !product,
+                    LayerOp::Conv { .. } | LayerOp::Linear { .. } => product,
+                    LayerOp::Relu => !product,
                     _ => false,
                 })
             };
             let kernel = match layer.op {
-                Op::Conv { .. } => Conv::of(layer).map(|conv| {
+                LayerOp::Conv { .. } => Conv::of(layer).map(|conv| {
                     let packed = conv.pack(weight.as_deref().unwrap_or(&[]));
-                    Kernel::Conv(Box::new(conv), packed)
+                    InferenceKernel::Conv(Box::new(conv), packed)
                 }),
-                Op::Linear { .. } => {
-                    Some(Kernel::Linear(Linear::of(layer), is_finite(weight.as_deref().unwrap_or(&[]))))
+                LayerOp::Linear { .. } => Some(InferenceKernel::Linear(
+                    Linear::of(layer),
+                    is_finite(weight.as_deref().unwrap_or(&[])),
+                )),
+                LayerOp::Affine => Some(InferenceKernel::Affine),
+                LayerOp::Relu if at > 0 && is(at - 1, true) => Some(InferenceKernel::Nothing),
+                LayerOp::Relu => Some(InferenceKernel::Relu),
+                LayerOp::MaxPool { .. } => MaxPool::of(layer).map(InferenceKernel::MaxPool),
+                LayerOp::Flatten => {
+                    Some(Flatten::of(layer).map_or(InferenceKernel::Nothing, InferenceKernel::Flatten))
                 }
-                Op::Affine => Some(Kernel::Affine),
-                Op::Relu if at > 0 && is(at - 1, true) => Some(Kernel::Nothing),
-                Op::Relu => Some(Kernel::Relu),
-                Op::MaxPool { .. } => MaxPool::of(layer).map(Kernel::MaxPool),
-                Op::Flatten => Some(Flatten::of(layer).map_or(Kernel::Nothing, Kernel::Flatten)),
-                Op::Dropout { .. } => Some(Kernel::Nothing),
-                Op::BatchNorm { .. } => None,
+                LayerOp::Dropout { .. } => Some(InferenceKernel::Nothing),
+                LayerOp::BatchNorm { .. } => None,
             };
             let kernel =
                 kernel.ok_or_else(|| candle_core::Error::Msg(format!("layer {} cannot run", layer.name)))?;
@@ -192,15 +195,15 @@ impl<'a> Stage<'a> {
         let (from, to) = (self.layer.input.len(), self.layer.output.len());
         let blocks = x.chunks_exact_mut(from).zip(y.chunks_exact_mut(to));
         match &self.kernel {
-            Kernel::Conv(conv, packed) => {
+            InferenceKernel::Conv(conv, packed) => {
                 blocks.for_each(|(x, y)| conv.apply(x, packed, bias, self.rectify, y));
             }
-            Kernel::Linear(linear, finite) => {
+            InferenceKernel::Linear(linear, finite) => {
                 linear.apply(x, Weight { numbers: weight, finite: *finite }, bias, self.rectify, y);
             }
-            Kernel::MaxPool(pool) => blocks.for_each(|(x, y)| pool.apply(x, y)),
-            Kernel::Flatten(flatten) => flatten.apply(x, y),
-            Kernel::Affine => {
+            InferenceKernel::MaxPool(pool) => blocks.for_each(|(x, y)| pool.apply(x, y)),
+            InferenceKernel::Flatten(flatten) => flatten.apply(x, y),
+            InferenceKernel::Affine => {
                 let channels = self.layer.input.channels().0;
                 for pixel in x.chunks_exact_mut(channels) {
                     let parameters = weight.iter().zip(bias.unwrap_or(&[]));
@@ -210,11 +213,11 @@ impl<'a> Stage<'a> {
                 }
                 return false;
             }
-            Kernel::Relu => {
+            InferenceKernel::Relu => {
                 relu::apply(x);
                 return false;
             }
-            Kernel::Nothing => return false,
+            InferenceKernel::Nothing => return false,
         }
         true
     }

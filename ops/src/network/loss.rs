@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::lanes::{LANES, Lanes, read_lane};
+use crate::network::kernels::lanes::{LANES, Lanes, read_lane};
 
 /// A gradient at the logits that is smaller becomes 0, so that none of what it is multiplied by becomes subnormal:
 /// products of subnormal numbers are a hundred times slower.
@@ -11,7 +11,7 @@ const LEAST_GRADIENT: f32 = 1.0 / (1_u64 << 60) as f32;
 
 /// What a row of logits says.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Verdict {
+pub(crate) struct Prediction {
     /// Cross-entropy with the label.
     pub loss: f64,
     /// Class of the largest logit, the lowest of equal ones. An answer only where every logit is finite.
@@ -20,7 +20,7 @@ pub(crate) struct Verdict {
     pub finite: bool,
 }
 
-impl Verdict {
+impl Prediction {
     /// Returns the class that the network answers; none where a logit is not finite.
     pub(crate) fn answer(&self) -> Option<usize> {
         self.finite.then_some(self.class)
@@ -46,10 +46,10 @@ pub(crate) fn backward(
     logits: &[Lanes],
     labels: &[u8],
     gradient: &mut [Lanes],
-) -> Vec<Verdict> {
+) -> Vec<Prediction> {
     let share = 1.0 / labels.len() as f64;
     let blocks = logits.par_chunks_exact(classes).zip(gradient.par_chunks_exact_mut(classes));
-    let verdicts: Vec<Vec<Verdict>> = blocks
+    let verdicts: Vec<Vec<Prediction>> = blocks
         .zip(labels.par_chunks(LANES))
         .map(|((logits, gradient), labels)| {
             gradient.fill(Lanes::ZERO);
@@ -66,7 +66,7 @@ pub(crate) fn backward(
                     let exact = (exponential * (share / total) - expected) as f32;
                     line.0[lane] = if exact.abs() < LEAST_GRADIENT { 0.0 } else { exact };
                 }
-                Verdict::judge(&row, *label, largest, total)
+                Prediction::judge(&row, *label, largest, total)
             };
             labels.iter().enumerate().map(judge).collect()
         })
@@ -89,13 +89,13 @@ mod tests {
 
     #[test]
     fn a_verdict_meets_the_definition() {
-        let verdict = Verdict::of(&[1.0, 3.0, 3.0], 0);
+        let verdict = Prediction::of(&[1.0, 3.0, 3.0], 0);
         let expected = (1.0_f64.exp() + 2.0 * 3.0_f64.exp()).ln() - 1.0;
         assert!((verdict.loss - expected).abs() < 1e-12);
         assert_eq!((verdict.answer(), verdict.finite), (Some(1), true));
-        assert_eq!(Verdict::of(&[-3e38, 3e38], 1), Verdict { loss: 0.0, class: 1, finite: true });
+        assert_eq!(Prediction::of(&[-3e38, 3e38], 1), Prediction { loss: 0.0, class: 1, finite: true });
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let verdict = Verdict::of(&[0.0, bad], 0);
+            let verdict = Prediction::of(&[0.0, bad], 0);
             assert_eq!((verdict.finite, verdict.answer()), (false, None));
         }
     }

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use candle_core::Tensor;
 use thiserror::Error;
 
-use super::container::{ContainerError, decode, encode};
-use super::graph::{Graph, ModelError};
-use super::numbers::{from, read};
-use super::op::Op;
+use crate::network::container::{ContainerError, decode, encode};
+use crate::network::definition::{ModelError, Network};
+use crate::network::kernels::numbers::{from, read};
+use crate::network::layer::LayerOp;
 
 /// The metadata key of the graph.
 const GRAPH: &str = "graph";
@@ -17,7 +17,7 @@ const GRAPH: &str = "graph";
 /// A trained network.
 #[derive(Clone, Debug)]
 pub struct Model {
-    graph: Graph,
+    graph: Network,
     tensors: BTreeMap<String, Tensor>,
 }
 
@@ -70,9 +70,9 @@ pub enum ModelFileError {
 
 impl Model {
     /// Puts a network together; every parameter of the graph must be there, in its shape, and nothing else.
-    pub fn new(graph: Graph, tensors: BTreeMap<String, Tensor>) -> Result<Self, ModelFileError> {
+    pub fn new(graph: Network, tensors: BTreeMap<String, Tensor>) -> Result<Self, ModelFileError> {
         for layer in &graph.layers {
-            if let Op::BatchNorm { .. } | Op::Dropout { .. } = layer.op {
+            if let LayerOp::BatchNorm { .. } | LayerOp::Dropout { .. } = layer.op {
                 return Err(ModelFileError::Layer { name: layer.name.clone(), kind: layer.op.kind() });
             }
         }
@@ -98,7 +98,7 @@ impl Model {
 
     /// Returns the inference graph.
     #[must_use]
-    pub fn graph(&self) -> &Graph {
+    pub fn graph(&self) -> &Network {
         &self.graph
     }
 
@@ -137,19 +137,19 @@ impl Model {
     /// Reads what [`Model::encode`] wrote, and checks all of it.
     pub fn decode(bytes: &[u8]) -> Result<Self, ModelFileError> {
         let (graph, tensors) = decode(bytes, GRAPH)?;
-        Self::new(Graph::from_json(&graph)?, tensors)
+        Self::new(Network::from_json(&graph)?, tensors)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::architecture::{Architecture, LayerSpec};
     use super::*;
+    use crate::network::architecture::{Architecture, LayerSpec};
 
     fn model() -> Model {
         let layers = vec![LayerSpec::conv(2, 3), LayerSpec::Relu, LayerSpec::Flatten, LayerSpec::linear(3)];
-        let graph = Graph::resolve(&Architecture::Layers(layers), [1, 5, 5], 3).unwrap();
-        let tensor = |(at, parameter): (usize, super::super::graph::Parameter)| {
+        let graph = Network::resolve(&Architecture::Layers(layers), [1, 5, 5], 3).unwrap();
+        let tensor = |(at, parameter): (usize, crate::network::definition::Parameter)| {
             let numbers = (0..parameter.shape.iter().product()).map(|i| (i + 100 * at) as f32).collect();
             (parameter.name, from(numbers, &parameter.shape).unwrap())
         };
@@ -201,7 +201,7 @@ mod tests {
         let training = Architecture::Mlp { hidden: vec![], dropout: 0.0 };
         let Architecture::Layers(mut layers) = training.resolved(3) else { unreachable!() };
         layers.push(LayerSpec::Dropout { p: 0.5 });
-        let graph = Graph::resolve(&Architecture::Layers(layers), [1, 5, 5], 3).unwrap();
+        let graph = Network::resolve(&Architecture::Layers(layers), [1, 5, 5], 3).unwrap();
         let error = Model::new(graph, BTreeMap::new()).unwrap_err().to_string();
         assert_eq!(error, "model: layer \"dropout1\" is a dropout, which no trained network has");
     }

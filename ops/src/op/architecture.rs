@@ -7,7 +7,7 @@ use fewbits_engine::text::read::{Fields, Read, choice, variant};
 use fewbits_engine::text::value::Value;
 
 use crate::network::architecture::{Architecture, LayerSpec};
-use crate::network::recipe::{Augment, Init, Optimizer, Schedule};
+use crate::network::training::config::{Augment, Init, LearningRateSchedule, Optimizer};
 
 /// A layer wider than this is taken for a mistake.
 const WIDEST: i64 = 1 << 20;
@@ -165,7 +165,7 @@ impl Read for Optimizer {
     }
 }
 
-impl Read for Schedule {
+impl Read for LearningRateSchedule {
     fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
         let kind = variant(value, "a schedule", &["Constant", "Step", "Cosine"], faults)?;
         let mut fields = Fields::open(value, kind, faults)?;

@@ -3,23 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fewbits_engine::ops::{Content, Identity, Keeping, Kind, OpError, Output, Source as Needed};
+use fewbits_engine::ops::{Identity, Keeping, NodeKind, OpError, Output, SourceContent, TaskSource};
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::read::{Fields, Read, unfit, variant};
-use fewbits_engine::text::value::{Kind as ValueKind, Value};
+use fewbits_engine::text::value::{Value, ValueKind};
 use fewbits_store::Digest;
 use serde_json::json;
 
 use crate::dataset::images::Images;
 use crate::dataset::mnist10k;
 use crate::dataset::normalize::Normalize;
-use crate::dataset::source::Source;
+use crate::dataset::source::DatasetSource;
 use crate::dataset::split::Count;
 use crate::dataset::{DatasetConfig, load};
 use crate::standard::{Artifact, DatasetPort, StandardOps};
 
 /// How the engine wires it.
-pub const KIND: Kind = Kind {
+pub const KIND: NodeKind = NodeKind {
     name: "Dataset",
     inputs: &[],
     output: Some("dataset"),
@@ -39,7 +39,7 @@ pub struct DatasetOp {
 /// Reads its parameters.
 pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DatasetOp> {
     let span = fields.span();
-    let source: Option<Source> = fields.required("source", faults);
+    let source: Option<DatasetSource> = fields.required("source", faults);
     let train = fields.optional("train", Count::All, faults);
     let test = fields.optional("test", Count::All, faults);
     let validation = fields.whole("validation", 0..=i64::MAX, Some(0), faults);
@@ -86,19 +86,22 @@ impl DatasetOp {
     }
 
     /// Returns the files it reads; one that is missing is named where it would be.
-    pub(crate) fn sources(&self, ops: &StandardOps) -> Vec<Needed> {
+    pub(crate) fn sources(&self, ops: &StandardOps) -> Vec<TaskSource> {
         let source = &self.config.source;
-        if let Source::Mnist10k = source {
+        if let DatasetSource::Mnist10k = source {
             let digest = Digest::from_bytes(mnist10k::digest());
-            return vec![Needed { name: "embedded".to_owned(), content: Content::Embedded(digest) }];
+            return vec![TaskSource {
+                name: "embedded".to_owned(),
+                content: SourceContent::Embedded(digest),
+            }];
         }
         let (files, missing) = match source.files(&ops.data_dir, &ops.base_dir) {
             Ok(files) => (files, String::new()),
             Err(error) => (source.expected_files(&ops.data_dir, &ops.base_dir), error.to_string()),
         };
-        let need = |(name, path): (&'static str, _)| Needed {
+        let need = |(name, path): (&'static str, _)| TaskSource {
             name: format!("file.{name}"),
-            content: Content::File { path, missing: missing.clone() },
+            content: SourceContent::File { path, missing: missing.clone() },
         };
         files.into_iter().map(need).collect()
     }
@@ -127,7 +130,7 @@ impl DatasetOp {
     }
 }
 
-impl Read for Source {
+impl Read for DatasetSource {
     fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
         let kind =
             variant(value, "a source", &["Mnist10k", "Mnist", "FashionMnist", "Cifar10", "Idx"], faults)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fewbits_engine::ops::{Identity, Keeping, Kind, Misfit, OpError, Output};
+use fewbits_engine::ops::{Identity, Keeping, Misfit, NodeKind, OpError, Output};
 use fewbits_engine::text::fault::{Faults, suggest};
 use fewbits_engine::text::read::{Fields, Read, unfit};
 use fewbits_engine::text::value::{self, Value};
@@ -12,7 +12,7 @@ use crate::network::model::Model;
 use crate::standard::{Artifact, Port};
 
 /// How the engine wires it.
-pub const KIND: Kind = Kind {
+pub const KIND: NodeKind = NodeKind {
     name: "Describe",
     inputs: &[("model", "model")],
     output: None,
@@ -37,12 +37,12 @@ const VERSION: u32 = 1;
 /// A description to be made.
 #[derive(Debug)]
 pub struct DescribeOp {
-    layer: Layer,
+    layer: LayerChoice,
 }
 
 /// Which weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Layer {
+enum LayerChoice {
     /// All tensors of two or more dimensions, those that `Quantize` rounds by default, taken together.
     All,
     /// The weight of one layer.
@@ -51,21 +51,21 @@ enum Layer {
 
 /// Reads its parameters.
 pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DescribeOp> {
-    fields.optional("layer", Layer::All, faults).map(|layer| DescribeOp { layer })
+    fields.optional("layer", LayerChoice::All, faults).map(|layer| DescribeOp { layer })
 }
 
 impl DescribeOp {
     pub(crate) fn identity(&self) -> Identity {
         let layer = match &self.layer {
-            Layer::All => json!(null),
-            Layer::Named(name) => json!(name),
+            LayerChoice::All => json!(null),
+            LayerChoice::Named(name) => json!(name),
         };
         Identity { op: "describe", version: VERSION, params: json!({"layer": layer}) }
     }
 
     /// Checks the name of the layer.
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
-        let (Layer::Named(name), [Port::Model(model)]) = (&self.layer, inputs) else {
+        let (LayerChoice::Named(name), [Port::Model(model)]) = (&self.layer, inputs) else {
             return Ok(Port::Nothing);
         };
         if model.layers.contains(name) {
@@ -81,8 +81,8 @@ impl DescribeOp {
 
     pub(crate) fn run(&self, model: &Model) -> Result<Output<Artifact>, OpError> {
         let is_asked = |name: &str, dims: usize| match &self.layer {
-            Layer::All => dims >= 2,
-            Layer::Named(layer) => name.strip_suffix(".weight") == Some(layer),
+            LayerChoice::All => dims >= 2,
+            LayerChoice::Named(layer) => name.strip_suffix(".weight") == Some(layer),
         };
         let mut weights = vec![];
         for (name, tensor) in model.tensors() {
@@ -138,10 +138,10 @@ fn quantile(sorted: &[f32], share: f64) -> Option<f64> {
     Some(f64::from(low) + (f64::from(high) - f64::from(low)) * place.fract())
 }
 
-impl Read for Layer {
+impl Read for LayerChoice {
     fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
         match &value.kind {
-            value::Kind::Text(name) => Some(Self::Named(name.clone())),
+            value::ValueKind::Text(name) => Some(Self::Named(name.clone())),
             _ if value.bare_name() == Some("All") => Some(Self::All),
             _ => {
                 unfit(value, "`All` or the name of a layer in quotes", faults);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fewbits_engine::ops::{Identity, Keeping, Kind, Misfit, OpError, Output};
+use fewbits_engine::ops::{Identity, Keeping, Misfit, NodeKind, OpError, Output};
 use fewbits_engine::run::context::Context;
 use fewbits_engine::statistics::proportion::wilson;
 use fewbits_engine::text::fault::Faults;
@@ -19,7 +19,7 @@ use crate::network::model::Model;
 use crate::standard::{Artifact, DatasetPort, ModelPort, Port};
 
 /// How the engine wires it.
-pub const KIND: Kind = Kind {
+pub const KIND: NodeKind = NodeKind {
     name: "Evaluate",
     inputs: &[("model", "model"), ("data", "dataset")],
     output: None,

@@ -7,7 +7,7 @@ use fewbits_engine::text::value::Value;
 use crate::format::{
     Bias, Domain, Element, Float, Format, FormatError, NAMES, Overflow, Range, Rounding, Specials, Subnormals,
 };
-use crate::scale::{Per, Percent, PowerFit, RealFit, Scale, Store};
+use crate::scale::{Per, Percent, PowerFit, RealFit, Scale, ScaleType};
 
 /// The formats that have fields, or are more than a float with a name.
 const VARIANTS: [&str; 13] = [
@@ -241,7 +241,7 @@ impl Read for Scale {
                 let fit = fields.optional("fit", RealFit::MaxAbs, faults);
                 // Who knows the format puts in its usual one.
                 fields.otherwise("fit", "MaxAbs; Mean for Ternary and Binary");
-                let store = fields.optional("store", Store::F32, faults);
+                let store = fields.optional("store", ScaleType::F32, faults);
                 per.zip(fit).zip(store).map(|((per, fit), store)| Self::Real { per, fit, store })
             }
         };
@@ -267,7 +267,7 @@ impl Read for Per {
     }
 }
 
-impl Read for Store {
+impl Read for ScaleType {
     fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
         let choices = [
             ("F32", Self::F32),

@@ -7,18 +7,18 @@ use std::sync::Arc;
 use fewbits_engine::ops::{self, Identity, Keeping, Misfit, OpError, Output};
 use fewbits_engine::text::fault::{Faults, suggest};
 use fewbits_engine::text::read::{Fields, Read, choice, mismatch};
-use fewbits_engine::text::value::{Kind, Struct, Value};
+use fewbits_engine::text::value::{Struct, Value, ValueKind};
 use fewbits_store::{Digest, Series};
 use serde_json::json;
 
 use crate::format::{Format, RandomBits, Rounding};
 use crate::network::model::Model;
-use crate::quantize::{Distortion, Encoded, Quantized, Quantizer, Recipe, Tensor, Tensors};
+use crate::quantize::{Distortion, Encoded, Quantization, Quantized, Quantizer, Tensor, Tensors};
 use crate::scale::{RealFit, Scale};
 use crate::standard::{Artifact, Port};
 
 /// How the engine wires it.
-pub const KIND: ops::Kind = ops::Kind {
+pub const KIND: ops::NodeKind = ops::NodeKind {
     name: "Quantize",
     inputs: &[("model", "model")],
     output: Some("model"),
@@ -47,7 +47,7 @@ const NEWER: u32 = 3;
 pub struct QuantizeOp {
     quantizer: Quantizer,
     /// The recipes of the network's first and last layer, where they have their own.
-    ends: [Option<Recipe>; 2],
+    ends: [Option<Quantization>; 2],
 }
 
 /// Reads its parameters.
@@ -84,7 +84,11 @@ pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeOp> 
 
 /// Reads format, rounding and scale. What is not given is that of `usual`; a format given anew comes with its own
 /// scale.
-fn read_recipe(fields: &mut Fields<'_>, usual: Option<&Recipe>, faults: &mut Faults) -> Option<Recipe> {
+fn read_recipe(
+    fields: &mut Fields<'_>,
+    usual: Option<&Quantization>,
+    faults: &mut Faults,
+) -> Option<Quantization> {
     let owned = usual.cloned();
     let (has_format, scale_span) = (fields.has("format"), fields.span_of("scale"));
     let format: Option<Format> = match &owned {
@@ -105,11 +109,11 @@ fn read_recipe(fields: &mut Fields<'_>, usual: Option<&Recipe>, faults: &mut Fau
         }
         // Its scale was checked with its format.
         None if !has_format && let Some(usual) = &owned => {
-            return Some(Recipe { format: format?, rounding: rounding?, scale: usual.scale });
+            return Some(Quantization { format: format?, rounding: rounding?, scale: usual.scale });
         }
         None => Some(None),
     };
-    match Recipe::new(format?, rounding?, scale?) {
+    match Quantization::new(format?, rounding?, scale?) {
         Ok(recipe) => Some(recipe),
         Err(error) => {
             faults.add(scale_span, error.to_string(), "");
@@ -119,13 +123,12 @@ fn read_recipe(fields: &mut Fields<'_>, usual: Option<&Recipe>, faults: &mut Fau
 }
 
 fn is_named(value: &Value, wanted: &str) -> bool {
-    matches!(&value.kind, Kind::Struct(Struct { name: Some(name), .. }) if **name == *wanted)
+    matches!(&value.kind, ValueKind::Struct(Struct { name: Some(name), .. }) if **name == *wanted)
 }
 
 /// Returns a scale with the fit that is usual for a format, where the text names none.
 fn with_usual_fit(scale: Scale, value: &Value, format: &Format) -> Scale {
-    let is_given =
-        matches!(&value.kind, Kind::Struct(body) if body.fields.iter().any(|field| &*field.name == "fit"));
+    let is_given = matches!(&value.kind, ValueKind::Struct(body) if body.fields.iter().any(|field| &*field.name == "fit"));
     match scale {
         Scale::Real { per, store, .. } if !is_given => Scale::Real { per, fit: format.usual_fit(), store },
         other => other,
@@ -134,10 +137,10 @@ fn with_usual_fit(scale: Scale, value: &Value, format: &Format) -> Scale {
 
 /// Reads what one layer does otherwise: `(format: Int(8), scale: …)`, or simply a format. Where the recipe of all has
 /// faults, finds those that do not depend on it.
-fn read_override(value: &Value, usual: Option<&Recipe>, faults: &mut Faults) -> Option<Recipe> {
-    if let Kind::Struct(Struct { name: Some(_), .. }) = &value.kind {
+fn read_override(value: &Value, usual: Option<&Quantization>, faults: &mut Faults) -> Option<Quantization> {
+    if let ValueKind::Struct(Struct { name: Some(_), .. }) = &value.kind {
         let format = Format::read(value, faults)?;
-        return match Recipe::new(format, usual?.rounding, None) {
+        return match Quantization::new(format, usual?.rounding, None) {
             Ok(recipe) => Some(recipe),
             Err(error) => {
                 faults.add(value.span, error.to_string(), "");
@@ -145,7 +148,7 @@ fn read_override(value: &Value, usual: Option<&Recipe>, faults: &mut Faults) -> 
             }
         };
     }
-    if !matches!(value.kind, Kind::Struct(_)) {
+    if !matches!(value.kind, ValueKind::Struct(_)) {
         mismatch(value, "a format for this layer, such as `Int(8)`, or `(format: …, scale: …)`", faults);
         return None;
     }
@@ -158,10 +161,10 @@ fn read_override(value: &Value, usual: Option<&Recipe>, faults: &mut Faults) -> 
 /// Reads `{"conv1": (format: Int(8))}`.
 fn read_layers(
     value: &Value,
-    usual: Option<&Recipe>,
+    usual: Option<&Quantization>,
     faults: &mut Faults,
-) -> Option<BTreeMap<String, Recipe>> {
-    let Kind::Map(entries) = &value.kind else {
+) -> Option<BTreeMap<String, Quantization>> {
+    let ValueKind::Map(entries) = &value.kind else {
         mismatch(value, "a map from names of layers, `{\"conv1\": (format: …)}`", faults);
         return None;
     };
@@ -201,7 +204,7 @@ impl QuantizeOp {
     }
 
     /// Returns every recipe that a tensor may have.
-    fn recipes(&self) -> impl Iterator<Item = &Recipe> {
+    fn recipes(&self) -> impl Iterator<Item = &Quantization> {
         let quantizer = &self.quantizer;
         std::iter::once(&quantizer.recipe).chain(quantizer.layers.values()).chain(self.ends.iter().flatten())
     }
@@ -285,7 +288,7 @@ impl QuantizeOp {
 
 /// Returns whether a recipe may give other numbers than version 2 did: zeros of a format without zero, centres of exact
 /// k-means, and percentiles whose rank binary64 arithmetic can miss.
-fn is_newer(recipe: &Recipe) -> bool {
+fn is_newer(recipe: &Quantization) -> bool {
     let is_decimal = match recipe.scale {
         Scale::Real { fit: RealFit::Percentile(percent), .. } => !percent.has_few_bits(),
         Scale::None | Scale::PowerOfTwo { .. } | Scale::Real { .. } => false,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fewbits_engine::ops::{Identity, Keeping, Kind, Misfit, OpError, Output};
+use fewbits_engine::ops::{Identity, Keeping, Misfit, NodeKind, OpError, Output};
 use fewbits_engine::run::context::Context;
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::read::{Fields, Read, choice};
@@ -14,15 +14,15 @@ use serde_json::{Value as Json, json};
 
 use crate::dataset::Dataset;
 use crate::network::architecture::Architecture;
-use crate::network::graph::Graph;
+use crate::network::definition::Network;
 use crate::network::model::Model;
-use crate::network::recipe::{Augment, Init, Optimizer, Schedule, TrainConfig};
-use crate::network::single_number::{may_have_single_number_norm, single_number_norm};
-use crate::network::train::{self, EpochFigures, Observer, TrainError};
+use crate::network::training::config::{Augment, Init, LearningRateSchedule, Optimizer, TrainConfig};
+use crate::network::training::single_number::{may_have_single_number_norm, single_number_norm};
+use crate::network::training::{self, EpochFigures, Observer, TrainError};
 use crate::standard::{Artifact, ModelPort, Port};
 
 /// How the engine wires it.
-pub const KIND: Kind = Kind {
+pub const KIND: NodeKind = NodeKind {
     name: "Train",
     inputs: &[("data", "dataset")],
     output: Some("model"),
@@ -66,7 +66,7 @@ enum Device {
 pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TrainOp> {
     let model: Option<Architecture> = fields.required("model", faults);
     let optimizer = fields.optional("optimizer", Optimizer::AdamW { lr: 1e-3, weight_decay: 0.01 }, faults);
-    let schedule = fields.optional("schedule", Schedule::Constant, faults);
+    let schedule = fields.optional("schedule", LearningRateSchedule::Constant, faults);
     let init = fields.optional("init", Init::KaimingUniform, faults);
     let batch = fields.whole("batch", 1..=i64::MAX, Some(128), faults);
     let epochs = fields.whole("epochs", 1..=1_000_000, Some(10), faults);
@@ -98,7 +98,7 @@ impl TrainOp {
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
         let [Port::Dataset(data)] = inputs else { return Ok(Port::Nothing) };
         if let Some((shape, classes)) = data.shape {
-            let graph = Graph::resolve(&self.config.model, shape, classes).map_err(|error| Misfit {
+            let graph = Network::resolve(&self.config.model, shape, classes).map_err(|error| Misfit {
                 field: "model",
                 entry: None,
                 message: error.to_string(),
@@ -138,10 +138,10 @@ impl TrainOp {
 
     pub(crate) fn run(&self, data: &Dataset, context: &Context) -> Result<Output<Artifact>, OpError> {
         let graph =
-            Graph::resolve(&self.config.model, data.train.shape, data.train.classes).map_err(failed)?;
-        let mut watch = Watch { context };
-        let attempt = |resume: Option<&[u8]>, watch: &mut Watch<'_>| {
-            train::train(&self.config, &graph, &data.train, &data.validation, resume, watch)
+            Network::resolve(&self.config.model, data.train.shape, data.train.classes).map_err(failed)?;
+        let mut watch = TrainingObserver { context };
+        let attempt = |resume: Option<&[u8]>, watch: &mut TrainingObserver<'_>| {
+            training::train(&self.config, &graph, &data.train, &data.validation, resume, watch)
         };
         let mut trained = attempt(context.checkpoint().as_deref(), &mut watch);
         if let Err(TrainError::Checkpoint { .. }) = trained {
@@ -187,7 +187,7 @@ fn canonical(model: &Architecture) -> Json {
     }
 }
 
-fn curves(series: &train::Series) -> BTreeMap<String, Series> {
+fn curves(series: &training::TrainingCurves) -> BTreeMap<String, Series> {
     let losses: Vec<f64> = series.validation_loss.iter().map(|loss| loss.unwrap_or(f64::NAN)).collect();
     let all = [
         ("train_loss", &series.loss),
@@ -223,11 +223,11 @@ fn failed(error: impl std::fmt::Display) -> OpError {
 }
 
 /// Passes a training's news on to the run.
-struct Watch<'c> {
+struct TrainingObserver<'c> {
     context: &'c Context,
 }
 
-impl Observer for Watch<'_> {
+impl Observer for TrainingObserver<'_> {
     fn cancelled(&self) -> bool {
         self.context.cancelled()
     }

@@ -19,7 +19,7 @@ pub struct Distortion {
 
 /// Sums from which a distortion is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Tally {
+pub(super) struct DistortionSums {
     count: u64,
     squared_error: f64,
     squared_weight: f64,
@@ -29,7 +29,7 @@ pub(super) struct Tally {
     saturated: u64,
 }
 
-impl Tally {
+impl DistortionSums {
     /// Counts one group that was rounded to numbers from `low` to `high`, the scale included.
     pub(super) fn of(weights: &[f32], rounded: &[f32], (low, high): (f64, f64)) -> Self {
         let mut tally = Self { count: weights.len() as u64, ..Self::default() };
@@ -78,7 +78,8 @@ mod tests {
     /// Worked by hand: errors 0.5, 0, 0.25, 1, 0 of weights 2.5, 0, 0.25, 5, 1.
     #[test]
     fn the_measures_meet_a_worked_example() {
-        let tally = Tally::of(&[2.5, 0.0, -0.25, 5.0, -1.0], &[2.0, 0.0, -0.0, 4.0, -1.0], (-4.0, 4.0));
+        let tally =
+            DistortionSums::of(&[2.5, 0.0, -0.25, 5.0, -1.0], &[2.0, 0.0, -0.0, 4.0, -1.0], (-4.0, 4.0));
         let distortion = tally.distortion();
         assert_eq!(distortion.mse, 1.3125 / 5.0);
         assert_eq!(distortion.max_error, 1.0);
@@ -91,15 +92,15 @@ mod tests {
     #[test]
     fn tensors_are_counted_as_one() {
         let (weights, rounded) = ([1.5, 0.1, -3.0, 0.0], [1.0, 0.0, -2.0, 0.0]);
-        let mut parts = Tally::of(&weights[..1], &rounded[..1], (-2.0, 2.0));
-        parts.add(&Tally::of(&weights[1..], &rounded[1..], (-2.0, 2.0)));
-        assert_eq!(parts, Tally::of(&weights, &rounded, (-2.0, 2.0)));
+        let mut parts = DistortionSums::of(&weights[..1], &rounded[..1], (-2.0, 2.0));
+        parts.add(&DistortionSums::of(&weights[1..], &rounded[1..], (-2.0, 2.0)));
+        assert_eq!(parts, DistortionSums::of(&weights, &rounded, (-2.0, 2.0)));
     }
 
     #[test]
     fn no_error_has_no_ratio() {
         for weights in [&[][..], &[0.0, -0.0], &[1.0, 2.0]] {
-            let distortion = Tally::of(weights, weights, (-2.0, 2.0)).distortion();
+            let distortion = DistortionSums::of(weights, weights, (-2.0, 2.0)).distortion();
             assert_eq!((distortion.sqnr_db, distortion.mse, distortion.flushed), (None, 0.0, 0.0));
         }
     }

@@ -2,9 +2,9 @@
 //! Knows nothing of bytes and files.
 
 use super::fitted::Fitted;
-use super::{QuantizeError, Quantizer, Recipe, Tensor, refuse_infinite, refuse_results};
+use super::{Quantization, QuantizeError, Quantizer, Tensor, refuse_infinite, refuse_results};
 use crate::format::{Codec, Format, Range};
-use crate::scale::Groups;
+use crate::scale::ScaleGroups;
 
 /// Codes of more bits than these have no table of their numbers.
 const MOST_BITS: u32 = 16;
@@ -27,13 +27,13 @@ pub struct Encoded {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Codes {
     /// What the tensor was quantized to, and how.
-    pub recipe: Recipe,
+    pub recipe: Quantization,
     /// The bits of a code, 1 to 32; ternary ones have 2, though five of them are packed into a byte.
     pub bits: u32,
     /// One for each element, row by row.
     pub codes: Vec<u32>,
     /// Which elements share a scale.
-    pub groups: Groups,
+    pub groups: ScaleGroups,
     /// One for each group, as it is stored; none where there is no scale.
     pub scales: Vec<f32>,
     /// One for each group of asymmetric integers: the code of zero, to be taken from the codes. None for others.
@@ -69,7 +69,7 @@ impl Quantizer {
     /// Returns a tensor's weights in a format fitted to it, and the code of each.
     pub(super) fn codes_of(
         &self,
-        recipe: &Recipe,
+        recipe: &Quantization,
         codec: &Codec,
         fitted: &Fitted,
         tensor: &Tensor<'_>,
@@ -82,7 +82,7 @@ impl Quantizer {
 }
 
 /// Returns the number of every code, where there is one table for the whole tensor.
-fn numbers(recipe: &Recipe, codec: &Codec, fitted: &Fitted) -> Vec<f64> {
+fn numbers(recipe: &Quantization, codec: &Codec, fitted: &Fitted) -> Vec<f64> {
     match recipe.format {
         Format::Int { range: Range::Asymmetric, .. } => vec![],
         Format::KMeans { .. } => fitted.codebook.iter().copied().map(f64::from).collect(),

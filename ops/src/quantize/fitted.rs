@@ -3,15 +3,15 @@
 
 use std::borrow::Cow;
 
-use super::{QuantizeError, Recipe, Tensor};
-use crate::format::codec::Numbers;
+use super::{Quantization, QuantizeError, Tensor};
+use crate::format::codec::CodecNumbers;
 use crate::format::{Codebook, Codec, Draws, Format, Group, Integer, Range, Rounding, k_means, slice};
-use crate::scale::{Groups, PowerFit, RealFit, Scale, fit};
+use crate::scale::{PowerFit, RealFit, Scale, ScaleGroups, fit};
 
 /// A tensor's recipe, its codec and what was fitted to it: ready to round.
 #[derive(Debug)]
 pub struct Prepared<'a> {
-    recipe: &'a Recipe,
+    recipe: &'a Quantization,
     codec: Codec,
     fitted: Fitted,
 }
@@ -19,7 +19,7 @@ pub struct Prepared<'a> {
 impl<'a> Prepared<'a> {
     /// Fits a recipe to a tensor of finite weights; an error if there is no such format, or if the recipe has no zero
     /// and the tensor needs one.
-    pub fn of(recipe: &'a Recipe, tensor: &Tensor<'_>) -> Result<Self, QuantizeError> {
+    pub fn of(recipe: &'a Quantization, tensor: &Tensor<'_>) -> Result<Self, QuantizeError> {
         let codec = recipe.format.codec()?;
         let fitted = Fitted::to(recipe, &codec, tensor)?;
         Ok(Self { recipe, codec, fitted })
@@ -40,7 +40,7 @@ impl<'a> Prepared<'a> {
 /// What stands beside the codes of a tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Fitted {
-    pub(super) groups: Groups,
+    pub(super) groups: ScaleGroups,
     /// One for each group, already as it is stored; none where there is no scale. A scale of 0 belongs to a group of
     /// zeros whose format has no zero.
     pub(super) scales: Vec<f32>,
@@ -55,9 +55,13 @@ pub(super) struct Fitted {
 impl Fitted {
     /// Fits a recipe to a tensor's finite weights; an error if a group is all zeros and neither the format nor the stored
     /// type of its scale has a zero.
-    pub(super) fn to(recipe: &Recipe, codec: &Codec, tensor: &Tensor<'_>) -> Result<Self, QuantizeError> {
+    pub(super) fn to(
+        recipe: &Quantization,
+        codec: &Codec,
+        tensor: &Tensor<'_>,
+    ) -> Result<Self, QuantizeError> {
         let weights = tensor.data;
-        let groups = Groups::of(recipe.scale.per(), tensor.shape);
+        let groups = ScaleGroups::of(recipe.scale.per(), tensor.shape);
         let mut fitted =
             Self { groups, scales: vec![], zero_points: vec![], codebook: vec![], thresholds: vec![] };
         if let Format::KMeans { bits } = recipe.format {
@@ -102,7 +106,7 @@ impl Fitted {
 
     /// Puts together what was read from a file.
     pub(super) fn stored(
-        groups: Groups,
+        groups: ScaleGroups,
         scales: Vec<f32>,
         zero_points: Vec<u32>,
         codebook: Vec<f32>,
@@ -252,7 +256,7 @@ impl Fitted {
 }
 
 /// Returns the scale of a group whose numbers lie around zero.
-fn symmetric(scale: Scale, weights: &[f32], reach: f64, numbers: Numbers<'_>) -> f32 {
+fn symmetric(scale: Scale, weights: &[f32], reach: f64, numbers: CodecNumbers<'_>) -> f32 {
     let greatest = f64::from(weights.iter().fold(0.0_f32, |greatest, weight| greatest.max(weight.abs())));
     macro_rules! by {
         ($value:ident => $nearest:expr) => {
@@ -267,9 +271,9 @@ fn symmetric(scale: Scale, weights: &[f32], reach: f64, numbers: Numbers<'_>) ->
         };
     }
     match numbers {
-        Numbers::Grid(grid) if grid.has_even_steps() => by!(x => grid.nearest_step(x)),
-        Numbers::Grid(grid) => by!(x => grid.nearest(x)),
-        Numbers::Table(book) => by!(x => book.nearest(x)),
+        CodecNumbers::Grid(grid) if grid.has_even_steps() => by!(x => grid.nearest_step(x)),
+        CodecNumbers::Grid(grid) => by!(x => grid.nearest(x)),
+        CodecNumbers::Table(book) => by!(x => book.nearest(x)),
     }
 }
 

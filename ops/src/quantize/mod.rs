@@ -14,11 +14,11 @@ use thiserror::Error;
 
 use crate::format::{Codec, Draws, FormatError, RandomBits};
 pub use distortion::Distortion;
-use distortion::Tally;
+use distortion::DistortionSums;
 pub use encoded::{Codes, Encoded};
 use fitted::Fitted;
 pub use fitted::Prepared;
-pub use recipe::Recipe;
+pub use recipe::Quantization;
 
 /// A tensor to read from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,9 +56,9 @@ impl Tensors {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quantizer {
     /// What tensors are quantized to.
-    pub recipe: Recipe,
+    pub recipe: Quantization,
     /// Recipes of the tensors of single layers, by the layer's name.
-    pub layers: BTreeMap<String, Recipe>,
+    pub layers: BTreeMap<String, Quantization>,
     /// The seed of stochastic rounding's draws.
     pub seed: u64,
     /// The random bits of a draw.
@@ -73,16 +73,16 @@ pub struct Quantized {
     /// The elements of every tensor, in the order given; those not quantized unchanged.
     pub data: Vec<Vec<f32>>,
     /// One report per quantized tensor, in the order given.
-    pub reports: Vec<Report>,
+    pub reports: Vec<TensorReport>,
     /// What was lost over all quantized tensors together.
     pub overall: Distortion,
     /// What all tensors take.
-    pub size: Size,
+    pub size: PackedSize,
 }
 
 /// What became of one quantized tensor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+pub struct TensorReport {
     /// The tensor's name.
     pub name: String,
     /// The greatest scale in use; 1 where there is none.
@@ -93,7 +93,7 @@ pub struct Report {
 
 /// What a network's tensors take when they are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Size {
+pub struct PackedSize {
     /// The nominal bits of a weight, of layers without a recipe of their own.
     pub code_bits: f64,
     /// Bytes of codes, scales, codebooks, unquantized tensors and padding: as many as the packer writes.
@@ -162,12 +162,12 @@ impl Quantizer {
         let mut quantized = Quantized {
             data: Vec::with_capacity(tensors.len()),
             reports: Vec::new(),
-            overall: Tally::default().distortion(),
+            overall: DistortionSums::default().distortion(),
             size: self.size(tensors.iter().map(|tensor| (tensor.name, tensor.shape))),
         };
-        let mut overall = Tally::default();
+        let mut overall = DistortionSums::default();
         // A codec can hold a large table, so one is kept from tensor to tensor.
-        let mut last: Option<(&Recipe, Codec)> = None;
+        let mut last: Option<(&Quantization, Codec)> = None;
         for tensor in tensors {
             refuse_infinite(tensor)?;
             if !self.tensors.include(tensor.shape) {
@@ -191,26 +191,26 @@ impl Quantizer {
 
     fn quantize_one(
         &self,
-        recipe: &Recipe,
+        recipe: &Quantization,
         codec: &Codec,
         tensor: &Tensor<'_>,
-    ) -> Result<(Vec<f32>, Report, Tally), QuantizeError> {
+    ) -> Result<(Vec<f32>, TensorReport, DistortionSums), QuantizeError> {
         let fitted = Fitted::to(recipe, codec, tensor)?;
         let rounded = fitted.rounded(codec, tensor.data, recipe.rounding, &self.draws(tensor.name));
         refuse_results(tensor, &rounded)?;
-        let mut tally = Tally::default();
+        let mut tally = DistortionSums::default();
         let limits = fitted.limits(codec);
         for (group, range) in fitted.groups.ranges().enumerate() {
-            tally.add(&Tally::of(&tensor.data[range.clone()], &rounded[range], limits(group)));
+            tally.add(&DistortionSums::of(&tensor.data[range.clone()], &rounded[range], limits(group)));
         }
         let scale = fitted.scales.iter().copied().reduce(f32::max).unwrap_or(1.0);
-        let report = Report { name: tensor.name.to_owned(), scale, distortion: tally.distortion() };
+        let report = TensorReport { name: tensor.name.to_owned(), scale, distortion: tally.distortion() };
         Ok((rounded, report, tally))
     }
 
     /// Returns what tensors of these names and shapes take; it does not depend on their elements.
     #[must_use]
-    pub fn size<'a>(&self, tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> Size {
+    pub fn size<'a>(&self, tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> PackedSize {
         let code_bits = self.recipe.format.code_bits();
         let (mut bytes, mut elements) = (0, 0);
         for (name, shape) in tensors {
@@ -223,11 +223,11 @@ impl Quantizer {
             };
         }
         let bits_per_weight = if elements == 0 { 0.0 } else { 8.0 * bytes as f64 / elements as f64 };
-        Size { code_bits, bytes, bits_per_weight }
+        PackedSize { code_bits, bytes, bits_per_weight }
     }
 
     /// Returns the recipe of a tensor: that of its layer, which is its name up to the last point.
-    fn recipe_of(&self, tensor: &str) -> &Recipe {
+    fn recipe_of(&self, tensor: &str) -> &Quantization {
         let layer = tensor.rsplit_once('.').map_or(tensor, |(layer, _)| layer);
         self.layers.get(layer).unwrap_or(&self.recipe)
     }
@@ -263,9 +263,9 @@ impl Serialize for Quantizer {
         #[serde(rename = "Quantizer")]
         struct Described<'a> {
             #[serde(flatten)]
-            recipe: &'a Recipe,
+            recipe: &'a Quantization,
             #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-            layers: &'a BTreeMap<String, Recipe>,
+            layers: &'a BTreeMap<String, Quantization>,
             #[serde(skip_serializing_if = "Option::is_none")]
             seed: Option<u64>,
             #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@
 use super::fitted::Fitted;
 use super::{QuantizeError, Quantizer, Tensor, refuse_infinite};
 use crate::format::{Format, Packing, Range, pack};
-use crate::scale::Groups;
+use crate::scale::ScaleGroups;
 
 impl Quantizer {
     /// Packs tensors; an error where [`Quantizer::quantize`] has one.
@@ -66,7 +66,7 @@ impl Quantizer {
             return Ok(binary32(take(4 * count as u64)));
         }
         let recipe = self.recipe_of(name);
-        let groups = Groups::of(recipe.scale.per(), shape);
+        let groups = ScaleGroups::of(recipe.scale.per(), shape);
         let scales = match recipe.scale.store() {
             Some(store) => {
                 let bytes = take((groups.count() * store.bytes()) as u64);

@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use crate::format::{Format, FormatError, Packing, Rounding, pack};
-use crate::scale::{Groups, Scale};
+use crate::scale::{Scale, ScaleGroups};
 
 /// A format, its scale and the rounding to it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Recipe {
+pub struct Quantization {
     /// What weights are rounded to.
     pub format: Format,
     /// How they are rounded.
@@ -16,7 +16,7 @@ pub struct Recipe {
     pub scale: Scale,
 }
 
-impl Recipe {
+impl Quantization {
     /// Makes a recipe; `None` stands for the format's own scale. It is an error if there is no such format, or if it
     /// cannot have that scale.
     pub fn new(format: Format, rounding: Rounding, scale: Option<Scale>) -> Result<Self, FormatError> {
@@ -28,7 +28,7 @@ impl Recipe {
     /// Returns the bytes of a tensor's scales, zero points and codebook.
     #[must_use]
     pub fn side_bytes(&self, shape: &[usize]) -> u64 {
-        let groups = Groups::of(self.scale.per(), shape).count();
+        let groups = ScaleGroups::of(self.scale.per(), shape).count();
         let scales = self.scale.store().map_or(0, |store| groups * store.bytes()) as u64;
         scales
             + match self.format {

@@ -3,7 +3,7 @@
 
 use pulp::Arch;
 
-use super::{Percent, PowerFit, RealFit, Scale, Store};
+use super::{Percent, PowerFit, RealFit, Scale, ScaleType};
 use crate::format::grid::power;
 
 /// Exponents that a stored power of two can have.
@@ -50,7 +50,7 @@ pub(crate) fn fit(
 }
 
 /// Returns the scale of ternary weights, and the threshold: the largest binary32 within 0.7·mean|w|.
-pub(crate) fn ternary(weights: &[f32], store: Store) -> (f32, f32) {
+pub(crate) fn ternary(weights: &[f32], store: ScaleType) -> (f32, f32) {
     let sum = weights.iter().fold(0.0, |sum, weight| sum + f64::from(weight.abs()));
     let threshold = TERNARY_SHARE * sum / weights.len().max(1) as f64;
     mean(weights, threshold, store)
@@ -58,7 +58,7 @@ pub(crate) fn ternary(weights: &[f32], store: Store) -> (f32, f32) {
 
 /// Returns the mean of the magnitudes above a threshold, or 1 if there are none but zeros, and the largest binary32
 /// at or below the threshold.
-fn mean(weights: &[f32], threshold: f64, store: Store) -> (f32, f32) {
+fn mean(weights: &[f32], threshold: f64, store: ScaleType) -> (f32, f32) {
     let near = threshold as f32;
     let cut = if f64::from(near) > threshold { near.next_down() } else { near };
     let beyond = weights.iter().map(|weight| weight.abs()).filter(|weight| *weight > cut || threshold == 0.0);
@@ -91,7 +91,12 @@ pub(crate) fn percentile(weights: &[f32], percent: Percent) -> f32 {
 
 /// Searches s·2^(−k/16) for k from −16 to 128, then goes on from the best to the scale that is best for its codes,
 /// ⟨w, q⟩ / ⟨q, q⟩, until the error no longer falls. The error has many local minima, hence the search.
-fn least_squares(weights: &[f32], greatest: f64, store: Store, nearest: impl Fn(f64) -> f64 + Copy) -> f32 {
+fn least_squares(
+    weights: &[f32],
+    greatest: f64,
+    store: ScaleType,
+    nearest: impl Fn(f64) -> f64 + Copy,
+) -> f32 {
     let mut scales: Vec<f32> =
         (-16..=128).map(|k| store.round(greatest * libm::exp2(-f64::from(k) / 16.0))).collect();
     scales.dedup();

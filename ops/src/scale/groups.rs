@@ -7,13 +7,13 @@ use super::Per;
 
 /// How a tensor of a shape falls into groups: rows, each cut into blocks of which the last may be shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Groups {
+pub struct ScaleGroups {
     elements: usize,
     row: usize,
     block: usize,
 }
 
-impl Groups {
+impl ScaleGroups {
     /// Returns the groups of a tensor.
     #[must_use]
     pub fn of(per: Per, shape: &[usize]) -> Self {
@@ -76,7 +76,7 @@ mod tests {
     #[allow(clippy::single_range_in_vec_init, reason = "one group is a list of one range")]
     fn groups_are_rows_and_blocks_within_them() {
         let check = |per, shape: &[usize], expected: &[Range<usize>]| {
-            let groups = Groups::of(per, shape);
+            let groups = ScaleGroups::of(per, shape);
             assert_eq!(groups.ranges().collect::<Vec<_>>(), expected, "{per:?} of {shape:?}");
             assert_eq!(groups.count(), expected.len());
             let mut slice = vec![0.0; shape.iter().product()];

@@ -8,8 +8,8 @@ mod store;
 use serde::Serialize;
 
 use crate::format::FormatError;
-pub use groups::Groups;
-pub use store::Store;
+pub use groups::ScaleGroups;
+pub use store::ScaleType;
 
 /// The scale asked for: numbers s by which weights are divided before they are rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -33,7 +33,7 @@ pub enum Scale {
         fit: RealFit,
         /// What s is stored as.
         #[serde(skip_serializing_if = "is_f32")]
-        store: Store,
+        store: ScaleType,
     },
 }
 
@@ -141,10 +141,10 @@ impl Scale {
 
     /// Returns what scales are stored as, and nothing where none are stored.
     #[must_use]
-    pub fn store(self) -> Option<Store> {
+    pub fn store(self) -> Option<ScaleType> {
         match self {
             Self::None => None,
-            Self::PowerOfTwo { .. } => Some(Store::E8M0),
+            Self::PowerOfTwo { .. } => Some(ScaleType::E8M0),
             Self::Real { store, .. } => Some(store),
         }
     }
@@ -155,8 +155,8 @@ fn is_tensor(per: &Per) -> bool {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_f32(store: &Store) -> bool {
-    *store == Store::F32
+fn is_f32(store: &ScaleType) -> bool {
+    *store == ScaleType::F32
 }
 
 #[cfg(test)]
@@ -236,9 +236,9 @@ mod tests {
         let power = Scale::PowerOfTwo { per: Per::Tensor, fit: PowerFit::MaxExponent };
         check(power, r#"{"PowerOfTwo":{"fit":"MaxExponent"}}"#);
         let fit = RealFit::Percentile(Percent::new(99.5).unwrap());
-        let real = Scale::Real { per: Per::Tensor, fit, store: Store::F32 };
+        let real = Scale::Real { per: Per::Tensor, fit, store: ScaleType::F32 };
         check(real, r#"{"Real":{"fit":{"Percentile":99.5}}}"#);
-        let blocks = Scale::Real { per: Per::Block(16), fit: RealFit::MaxAbs, store: Store::E4M3 };
+        let blocks = Scale::Real { per: Per::Block(16), fit: RealFit::MaxAbs, store: ScaleType::E4M3 };
         check(blocks, r#"{"Real":{"per":{"Block":16},"fit":"MaxAbs","store":"E4M3"}}"#);
     }
 }

@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use crate::format::{Draw, Float, grid::Grid, grid::power, rounding::Rounding};
+use crate::format::{Draw, Float, grid::Magnitudes, grid::power, rounding::Rounding};
 
 /// The stored type of a scale. A scale is rounded to the nearest number of it, ties to the even code, but stays
 /// positive and finite: at least the least positive number, at most the largest. The scale of zeros in a format without
 /// zero is 0, where the type has one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
-pub enum Store {
+pub enum ScaleType {
     /// binary32.
     #[default]
     F32,
@@ -22,7 +22,7 @@ pub enum Store {
     E8M0,
 }
 
-impl Store {
+impl ScaleType {
     /// Returns the bytes of one scale.
     #[must_use]
     pub fn bytes(self) -> usize {
@@ -50,7 +50,7 @@ impl Store {
                 (rounded as f32).clamp(float.decode(1), float.largest())
             }
             // Of the grid that starts at 2^−128 the codes are E8M0's, one higher: even where those are odd.
-            None => Grid::new(0, -128, power(127)).nearest(scale).max(power(-127)) as f32,
+            None => Magnitudes::new(0, -128, power(127)).nearest(scale).max(power(-127)) as f32,
         }
     }
 
@@ -90,39 +90,39 @@ mod tests {
 
     #[test]
     fn scales_are_rounded_to_what_is_stored() {
-        let check = |store: Store, scale: f64, expected: f32| {
+        let check = |store: ScaleType, scale: f64, expected: f32| {
             assert_eq!(store.round(scale), expected, "{store:?} {scale}");
             let mut bytes = vec![];
             store.write(expected, &mut bytes);
             assert_eq!((bytes.len(), store.read(&bytes)), (store.bytes(), expected), "{store:?}");
         };
-        check(Store::F32, 0.1, 0.1);
-        check(Store::F32, 1e-60, f32::from_bits(1));
-        check(Store::F32, 1e60, f32::MAX);
+        check(ScaleType::F32, 0.1, 0.1);
+        check(ScaleType::F32, 1e-60, f32::from_bits(1));
+        check(ScaleType::F32, 1e60, f32::MAX);
         // numpy.float16(0.1) and ml_dtypes.bfloat16(0.1).
-        check(Store::F16, 0.1, 0.099_975_586);
-        check(Store::F16, 1e9, 65504.0);
-        check(Store::Bf16, 0.1, 0.100_097_656);
-        check(Store::E4M3, 0.1, 0.101_562_5);
-        check(Store::E4M3, 1e-9, 0.001_953_125);
-        check(Store::E4M3, 1e9, 448.0);
+        check(ScaleType::F16, 0.1, 0.099_975_586);
+        check(ScaleType::F16, 1e9, 65504.0);
+        check(ScaleType::Bf16, 0.1, 0.100_097_656);
+        check(ScaleType::E4M3, 0.1, 0.101_562_5);
+        check(ScaleType::E4M3, 1e-9, 0.001_953_125);
+        check(ScaleType::E4M3, 1e9, 448.0);
         // The code of 1 is 127, odd, and that of 2 is even.
-        check(Store::E8M0, 1.5, 2.0);
-        check(Store::E8M0, 3.0, 2.0);
-        check(Store::E8M0, 0.7, 0.5);
-        check(Store::E8M0, 1e-60, 2.0_f32.powi(-127));
-        check(Store::E8M0, 1e60, 2.0_f32.powi(127));
+        check(ScaleType::E8M0, 1.5, 2.0);
+        check(ScaleType::E8M0, 3.0, 2.0);
+        check(ScaleType::E8M0, 0.7, 0.5);
+        check(ScaleType::E8M0, 1e-60, 2.0_f32.powi(-127));
+        check(ScaleType::E8M0, 1e60, 2.0_f32.powi(127));
     }
 
     /// IEEE 754 and OCP OFP8 1.0: the code of +0 is all zeros. E8M0's code 0 is 2^−127 (OCP Microscaling Formats 1.0).
     #[test]
     fn a_scale_of_zero_is_stored_where_there_is_one() {
-        for store in [Store::F32, Store::F16, Store::Bf16, Store::E4M3] {
+        for store in [ScaleType::F32, ScaleType::F16, ScaleType::Bf16, ScaleType::E4M3] {
             let mut bytes = vec![];
             store.write(0.0, &mut bytes);
             assert_eq!((store.holds_zero(), &bytes), (true, &vec![0; store.bytes()]), "{store:?}");
             assert_eq!(store.read(&bytes).to_bits(), 0);
         }
-        assert_eq!((Store::E8M0.holds_zero(), Store::E8M0.read(&[0])), (false, 2.0_f32.powi(-127)));
+        assert_eq!((ScaleType::E8M0.holds_zero(), ScaleType::E8M0.read(&[0])), (false, 2.0_f32.powi(-127)));
     }
 }

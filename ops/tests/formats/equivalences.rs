@@ -1,8 +1,8 @@
 //! Formats that are the same under another name, to the last bit.
 
 use fewbits_ops::format::{Draws, RandomBits, Rounding};
-use fewbits_ops::quantize::{Prepared, Recipe, Tensor};
-use fewbits_ops::scale::{Per, PowerFit, RealFit, Scale, Store};
+use fewbits_ops::quantize::{Prepared, Quantization, Tensor};
+use fewbits_ops::scale::{Per, PowerFit, RealFit, Scale, ScaleType};
 
 use crate::parsed;
 
@@ -13,7 +13,7 @@ fn weights() -> Vec<f32> {
 }
 
 fn rounded(format: &str, scale: Option<Scale>, rounding: Rounding) -> Vec<u32> {
-    let (recipe, weights) = (Recipe::new(parsed(format), rounding, scale).unwrap(), weights());
+    let (recipe, weights) = (Quantization::new(parsed(format), rounding, scale).unwrap(), weights());
     let tensor = Tensor { name: "w", shape: &SHAPE, data: &weights };
     let mut rounded = weights.clone();
     let draws = Draws::new(8, "w", RandomBits::default());
@@ -30,7 +30,7 @@ fn integers_are_fixed_point_at_the_same_scale() {
     for bits in 2..=8 {
         for (fit, rounding) in fits.iter().flat_map(|fit| ROUNDINGS.map(|rounding| (*fit, rounding))) {
             for per in [Per::Tensor, Per::Channel, Per::Block(32)] {
-                let scale = Some(Scale::Real { per, fit, store: Store::F32 });
+                let scale = Some(Scale::Real { per, fit, store: ScaleType::F32 });
                 let [int, float] = [format!("Int({bits})"), format!("Float(e: 0, m: {})", bits - 1)];
                 assert_eq!(
                     rounded(&int, scale, rounding),
@@ -70,7 +70,7 @@ fn powers_of_two_are_a_float_without_mantissa() {
 #[test]
 fn a_codebook_of_a_formats_numbers_is_the_format() {
     let values = "Values([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.5, -1, -1.5, -2, -3, -4, -6])";
-    let scale = Some(Scale::Real { per: Per::Channel, fit: RealFit::MaxAbs, store: Store::F16 });
+    let scale = Some(Scale::Real { per: Per::Channel, fit: RealFit::MaxAbs, store: ScaleType::F16 });
     for rounding in [Rounding::NearestAway, Rounding::TowardZero, Rounding::Stochastic] {
         assert_eq!(rounded(values, scale, rounding), rounded("E2M1", scale, rounding), "{rounding:?}");
     }
@@ -82,7 +82,7 @@ fn a_codebook_of_a_formats_numbers_is_the_format() {
 fn mx_meets_an_example_worked_by_hand() {
     use fewbits_ops::quantize::{Quantizer, Tensors};
     let weights = [0.5, -0.1, 0.025, 0.3125, 0.45];
-    let recipe = Recipe::new(parsed("Mx(E2M1)"), Rounding::Nearest, None).unwrap();
+    let recipe = Quantization::new(parsed("Mx(E2M1)"), Rounding::Nearest, None).unwrap();
     let quantizer = Quantizer {
         recipe,
         layers: std::collections::BTreeMap::new(),
@@ -102,7 +102,7 @@ fn mx_meets_an_example_worked_by_hand() {
 #[test]
 fn ternary_and_binary_meet_worked_examples() {
     let of = |format: &str, weights: &[f32]| {
-        let recipe = Recipe::new(parsed(format), Rounding::Nearest, None).unwrap();
+        let recipe = Quantization::new(parsed(format), Rounding::Nearest, None).unwrap();
         let tensor = Tensor { name: "w", shape: &[1, weights.len()], data: weights };
         let mut rounded = weights.to_vec();
         let draws = Draws::new(0, "w", RandomBits::default());
@@ -134,7 +134,8 @@ fn asymmetric_integers_lose_no_more_by_least_squares_than_by_their_range() {
         let weights: Vec<f32> =
             (0..1000).map(|i| low + (high - low) * (i as f32 * 0.618_034).fract()).collect();
         let recipe =
-            Recipe::new(parsed("Int(bits: 4, range: Asymmetric)"), Rounding::Nearest, Some(scale)).unwrap();
+            Quantization::new(parsed("Int(bits: 4, range: Asymmetric)"), Rounding::Nearest, Some(scale))
+                .unwrap();
         let tensor = Tensor { name: "w", shape: &[10, 100], data: &weights };
         let mut rounded = weights.clone();
         let draws = Draws::new(0, "w", RandomBits::default());
@@ -143,7 +144,7 @@ fn asymmetric_integers_lose_no_more_by_least_squares_than_by_their_range() {
     };
     for (low, high) in [(-0.85, 0.05), (-0.2, 0.7), (0.1, 0.9), (-1.0, -0.5), (-0.5, 0.5)] {
         for per in [Per::Tensor, Per::Channel] {
-            let real = |fit| error(low, high, Scale::Real { per, fit, store: Store::F32 });
+            let real = |fit| error(low, high, Scale::Real { per, fit, store: ScaleType::F32 });
             assert!(real(RealFit::LeastSquares) <= real(RealFit::MaxAbs) * (1.0 + 1e-6), "{low} {high}");
             let power = |fit| error(low, high, Scale::PowerOfTwo { per, fit });
             assert!(power(PowerFit::LeastSquares) <= power(PowerFit::MaxAbs), "{low} {high} power of two");

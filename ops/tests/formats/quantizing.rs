@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use fewbits_ops::format::{Bias, Format, RandomBits, Range, Rounding};
-use fewbits_ops::quantize::{Codes, QuantizeError, Quantizer, Recipe, Tensor, Tensors};
-use fewbits_ops::scale::{Per, Percent, PowerFit, RealFit, Scale, Store};
+use fewbits_ops::quantize::{Codes, Quantization, QuantizeError, Quantizer, Tensor, Tensors};
+use fewbits_ops::scale::{Per, Percent, PowerFit, RealFit, Scale, ScaleType};
 use proptest::prelude::*;
 
 use crate::float;
@@ -15,7 +15,7 @@ fn quantizer(e: u32, m: u32) -> Quantizer {
 
 fn of(format: Format, rounding: Rounding, scale: Option<Scale>) -> Quantizer {
     Quantizer {
-        recipe: Recipe::new(format, rounding, scale).unwrap(),
+        recipe: Quantization::new(format, rounding, scale).unwrap(),
         layers: BTreeMap::new(),
         seed: 0,
         random_bits: RandomBits::default(),
@@ -23,7 +23,7 @@ fn of(format: Format, rounding: Rounding, scale: Option<Scale>) -> Quantizer {
     }
 }
 
-const MAX_ABS: Scale = Scale::Real { per: Per::Tensor, fit: RealFit::MaxAbs, store: Store::F32 };
+const MAX_ABS: Scale = Scale::Real { per: Per::Tensor, fit: RealFit::MaxAbs, store: ScaleType::F32 };
 
 const WEIGHT: Tensor<'_> =
     Tensor { name: "linear1.weight", shape: &[2, 3], data: &[0.1, -0.3, 5.0, 40.0, -0.0, 0.7] };
@@ -42,7 +42,7 @@ fn read(codes: &Codes, group: usize, code: u32) -> Option<f32> {
 /// Worked by hand: 40 / 7 is the scale of the first row, 0.7 / 7 that of the second; codes are two's complement.
 #[test]
 fn codes_and_scales_stand_beside_the_weights() {
-    let scale = Scale::Real { per: Per::Channel, fit: RealFit::MaxAbs, store: Store::F32 };
+    let scale = Scale::Real { per: Per::Channel, fit: RealFit::MaxAbs, store: ScaleType::F32 };
     let format = Format::Int { bits: 4, range: Range::Symmetric };
     let weight = Tensor { data: &[40.0, -12.0, 0.0, -0.7, 0.21, -0.0], ..WEIGHT };
     let encoded = of(format, Rounding::Nearest, Some(scale)).encode(&[weight, BIAS]).unwrap();
@@ -125,7 +125,7 @@ fn results_that_are_not_finite_are_refused() {
 #[test]
 fn zeros_of_binary_have_a_scale_of_0_and_stay_zero() {
     let weight = Tensor { data: &[0.5, -0.25, 0.75, 0.0, -0.0, 0.0], ..WEIGHT };
-    for store in [Store::F32, Store::F16, Store::Bf16, Store::E4M3] {
+    for store in [ScaleType::F32, ScaleType::F16, ScaleType::Bf16, ScaleType::E4M3] {
         for (per, rounding) in [Per::Channel, Per::Block(3)].into_iter().flat_map(|per| {
             [Rounding::Nearest, Rounding::NearestAway, Rounding::TowardZero].map(|rounding| (per, rounding))
         }) {
@@ -162,7 +162,7 @@ fn zeros_of_binary_stay_zero_under_every_fit_and_rounding_and_through_the_packer
             .map(|rounding| (fit, rounding))
     }) {
         for per in [Per::Tensor, Per::Channel, Per::Block(2)] {
-            let scale = Scale::Real { per, fit, store: Store::E4M3 };
+            let scale = Scale::Real { per, fit, store: ScaleType::E4M3 };
             let binary = Quantizer { seed: 9, ..of(Format::Binary, rounding, Some(scale)) };
             let quantized = binary.quantize(&[zeros]).unwrap();
             assert!(quantized.data[0].iter().all(|weight| weight.to_bits() == 0), "{:?}", quantized.data);
@@ -181,7 +181,7 @@ fn zeros_of_binary_stay_zero_under_every_fit_and_rounding_and_through_the_packer
 fn zeros_of_binary_are_refused_where_the_scale_has_no_zero() {
     let weight = Tensor { data: &[0.5, -0.25, 0.75, 0.0, -0.0, 0.0], ..WEIGHT };
     let power = |fit| Scale::PowerOfTwo { per: Per::Channel, fit };
-    let real = Scale::Real { per: Per::Channel, fit: RealFit::Mean, store: Store::E8M0 };
+    let real = Scale::Real { per: Per::Channel, fit: RealFit::Mean, store: ScaleType::E8M0 };
     let expected = "linear1.weight: elements 3 to 5 are all 0, Binary has no zero, and its scale, stored as E8M0, cannot be 0; \
                     store the scale as F32, F16, Bf16 or E4M3 (`scale: Real(…)`), or choose a format with a zero";
     for scale in [power(PowerFit::MaxAbs), power(PowerFit::LeastSquares), real] {
@@ -265,7 +265,13 @@ fn any_format() -> impl Strategy<Value = Format> {
 
 fn any_scale() -> impl Strategy<Value = Option<Scale>> {
     let per = prop_oneof![Just(Per::Tensor), Just(Per::Channel), (1_usize..9).prop_map(Per::Block)];
-    let store = prop::sample::select(vec![Store::F32, Store::F16, Store::Bf16, Store::E4M3, Store::E8M0]);
+    let store = prop::sample::select(vec![
+        ScaleType::F32,
+        ScaleType::F16,
+        ScaleType::Bf16,
+        ScaleType::E4M3,
+        ScaleType::E8M0,
+    ]);
     let percent = Percent::new(80.0).unwrap();
     let fits = vec![RealFit::MaxAbs, RealFit::LeastSquares, RealFit::Percentile(percent), RealFit::Mean];
     let powers = vec![PowerFit::MaxAbs, PowerFit::MaxExponent, PowerFit::LeastSquares];
@@ -283,12 +289,12 @@ fn any_scale() -> impl Strategy<Value = Option<Scale>> {
 }
 
 /// Returns any recipe; a scale that the format cannot have is left to it.
-fn any_recipe() -> impl Strategy<Value = Recipe> {
+fn any_recipe() -> impl Strategy<Value = Quantization> {
     let roundings = [Rounding::Nearest, Rounding::NearestAway, Rounding::TowardZero, Rounding::Stochastic];
     (any_format(), prop::sample::select(roundings.to_vec()), any_scale()).prop_map(
         |(format, rounding, scale)| {
-            Recipe::new(format.clone(), rounding, scale)
-                .unwrap_or_else(|_| Recipe::new(format, rounding, None).unwrap())
+            Quantization::new(format.clone(), rounding, scale)
+                .unwrap_or_else(|_| Quantization::new(format, rounding, None).unwrap())
         },
     )
 }

@@ -1,8 +1,8 @@
 //! Scales and their fits, against searches written from their definition.
 
 use fewbits_ops::format::{Bias, Draws, Float, Format, RandomBits, Rounding};
-use fewbits_ops::quantize::{Prepared, Recipe, Tensor};
-use fewbits_ops::scale::{Per, Percent, PowerFit, RealFit, Scale, Store};
+use fewbits_ops::quantize::{Prepared, Quantization, Tensor};
+use fewbits_ops::scale::{Per, Percent, PowerFit, RealFit, Scale, ScaleType};
 use proptest::prelude::*;
 
 use crate::{float, round_slice};
@@ -16,7 +16,7 @@ fn error(format: &Float, weights: &[f32], scale: f32) -> f64 {
 }
 
 fn fit(format: Float, scale: Scale, weights: &[f32]) -> f32 {
-    let recipe = Recipe::new(Format::Float(format), Rounding::Nearest, Some(scale)).unwrap();
+    let recipe = Quantization::new(Format::Float(format), Rounding::Nearest, Some(scale)).unwrap();
     let tensor = Tensor { name: "w", shape: &[1, weights.len()], data: weights };
     // A tensor without elements has no group, so no scale.
     Prepared::of(&recipe, &tensor).unwrap().scales().first().copied().unwrap_or(1.0)
@@ -30,7 +30,7 @@ fn power(format: Float, fit_by: PowerFit, weights: &[f32]) -> i32 {
 }
 
 fn real(format: Float, fit_by: RealFit, weights: &[f32]) -> f32 {
-    fit(format, Scale::Real { per: Per::Tensor, fit: fit_by, store: Store::F32 }, weights)
+    fit(format, Scale::Real { per: Per::Tensor, fit: fit_by, store: ScaleType::F32 }, weights)
 }
 
 /// Worked by hand: e2m1 reaches 6 = 1.5·2^2.

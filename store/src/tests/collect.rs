@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs};
 
 use super::*;
-use crate::{Digest, Wanted, journal::Journal};
+use crate::{Digest, Retained, journal::Journal};
 
 const MODELS: [&[u8]; 2] = [b"model 0", b"model 1"];
 
@@ -32,9 +32,9 @@ fn furnished() -> (tempfile::TempDir, Vec<(Key, Record)>) {
 }
 
 /// Wants every other evaluation, the first training, and the second run.
-fn some(all: &[(Key, Record)]) -> Wanted {
+fn some(all: &[(Key, Record)]) -> Retained {
     let keys = all.iter().enumerate().filter(|(at, _)| at % 2 == 0).map(|(_, (key, _))| *key).collect();
-    Wanted { keys, runs: ["run-2".to_owned()].into() }
+    Retained { keys, runs: ["run-2".to_owned()].into() }
 }
 
 fn records(store: &Store) -> BTreeMap<Key, Record> {
@@ -43,7 +43,7 @@ fn records(store: &Store) -> BTreeMap<Key, Record> {
     found
 }
 
-fn left(all: &[(Key, Record)], wanted: &Wanted) -> BTreeMap<Key, Record> {
+fn left(all: &[(Key, Record)], wanted: &Retained) -> BTreeMap<Key, Record> {
     all.iter().filter(|(key, _)| wanted.keys.contains(key)).cloned().collect()
 }
 
@@ -125,7 +125,7 @@ fn a_collection_brings_an_old_journal_to_the_newest_format() {
     let dir = tempfile::tempdir().unwrap();
     copy(&golden::golden(1), dir.path());
     let (key, record) = sample("evaluate", 1);
-    let wanted = Wanted { keys: [key].into(), runs: [].into() };
+    let wanted = Retained { keys: [key].into(), runs: [].into() };
     let found = Store::open_writer(dir.path()).unwrap().collect(&wanted).unwrap();
     // Of the three that count: a dropped one is none.
     assert_eq!((found.kept, found.records(), found.objects.len()), (1, 2, 1));

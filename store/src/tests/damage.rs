@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Digest, append::Appender, append::Entry, journal, journal::Journal};
+use crate::{Digest, append::Appender, append::NewEntry, journal, journal::Journal};
 
 type Samples = Vec<(Key, Record)>;
 
@@ -81,7 +81,7 @@ fn the_entries_say_in_which_format_a_journal_without_its_first_bytes_is() {
         copy(&golden::golden(format), dir.path());
         // Whoever wrote `STORE` last was newer.
         let id = match crate::format::read(dir.path()).unwrap() {
-            crate::format::Found::Store { id, .. } => id,
+            crate::format::StoreVersion::Store { id, .. } => id,
             other => panic!("{other:?}"),
         };
         fs::create_dir_all(dir.path().join("tmp")).unwrap();
@@ -244,7 +244,7 @@ fn a_failed_write_leaves_the_journal_as_it_was() {
     // Opened for reading only, so that every write fails.
     let closed = Journal::open(dir.path(), (1, path.clone()), false, &warnings).unwrap().unwrap();
     let mut appender = Appender::new(Arc::new(closed), bytes.len() as u64);
-    let entry = Entry::of_record(key, &record).unwrap();
+    let entry = NewEntry::of_record(key, &record).unwrap();
     for _ in 0..2 {
         appender.append(std::slice::from_ref(&entry), true).unwrap_err();
     }

@@ -322,7 +322,7 @@ fn a_collection_that_meets_hidden_damage_deletes_what_it_is_to() {
     assert_few(&store, &samples[1..], "before");
     assert_eq!(store.lookup(&[samples[0].0]).unwrap(), [None]);
     let keys = samples[..300].iter().map(|(key, _)| *key).collect();
-    Arc::into_inner(store).unwrap().collect(&crate::Wanted { keys, ..Default::default() }).unwrap();
+    Arc::into_inner(store).unwrap().collect(&crate::Retained { keys, ..Default::default() }).unwrap();
     let store = reader(&root);
     assert_eq!(store.info().unwrap().records, 299);
     assert!(store.verify().unwrap().is_good());
@@ -351,7 +351,7 @@ fn a_journal_written_anew_has_no_index_until_one_is_written() {
     let (dir, samples) = indexed();
     let root = dir.path().join("store");
     let wanted =
-        crate::Wanted { keys: samples[..300].iter().map(|(key, _)| *key).collect(), ..Default::default() };
+        crate::Retained { keys: samples[..300].iter().map(|(key, _)| *key).collect(), ..Default::default() };
     Arc::into_inner(writer(&root)).unwrap().collect(&wanted).unwrap();
     assert!(!root.join("index").exists());
     let store = writer(&root);

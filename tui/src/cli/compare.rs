@@ -11,7 +11,7 @@ use super::File;
     override_usage = "fewbits diff [OPTIONS] <A> <B>\n       fewbits diff [OPTIONS] <A> <POINT> <POINT>",
     after_help = "A and B are files, or runs by the beginning of their ids (`fewbits runs` lists them). A point is a task without its seed, of A.\n\nExamples:\n  fewbits diff study.ron other.ron\n  fewbits diff 20261124-0915 study.ron\n  fewbits diff study.ron 'small(e=3)' 'small(e=2)' --format json"
 )]
-pub struct Diff {
+pub struct DiffArgs {
     /// A file, or a run
     #[arg(value_name = "A")]
     pub from: PathBuf,
@@ -30,7 +30,7 @@ pub struct Diff {
 #[command(
     after_help = "The digest of the results is the same on every machine whose numbers are the same.\n\nExamples:\n  fewbits cite study.ron\n  fewbits cite study.ron --format json"
 )]
-pub struct Cite {
+pub struct CiteArgs {
     #[command(flatten)]
     pub file: File,
     /// How it is written

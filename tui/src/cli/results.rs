@@ -7,21 +7,21 @@ use clap::{Args, ValueEnum};
 use super::File;
 
 #[derive(Args, Debug)]
-pub struct Table {
+pub struct TableArgs {
     #[command(flatten)]
     pub file: File,
     /// The table
     pub name: Option<String>,
     /// How it is written
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    pub format: OutputFormat,
     /// The file to write [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum OutputFormat {
     /// For people
     Text,
     /// Markdown
@@ -35,7 +35,7 @@ pub enum Format {
 }
 
 #[derive(Args, Debug)]
-pub struct Choose {
+pub struct ChooseArgs {
     #[command(flatten)]
     pub file: File,
     /// The most that may be lost against float32, in points (0.5pp) or as a share (0.005)
@@ -51,12 +51,12 @@ pub struct Choose {
     #[arg(long, value_name = "NAME")]
     pub table: Option<String>,
     /// How it is written
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    pub format: OutputFormat,
 }
 
 #[derive(Args, Debug)]
-pub struct Report {
+pub struct ReportArgs {
     #[command(flatten)]
     pub file: File,
     /// The file to write
@@ -65,7 +65,7 @@ pub struct Report {
 }
 
 #[derive(Args, Debug)]
-pub struct Plot {
+pub struct PlotArgs {
     #[command(flatten)]
     pub file: File,
     /// The table, or the node whose networks are trained

@@ -1,23 +1,23 @@
 //! `choose`: which point of an experiment to take, from what is in the store; runs nothing.
 
 use anyhow::Result;
-use fewbits_engine::graph::Graph;
+use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::plan::Planner;
 use fewbits_engine::spec::expression::Expression;
-use fewbits_engine::spec::table::{Choose, Shape, Table};
+use fewbits_engine::spec::table::{Question, Table, TableKind};
 use fewbits_engine::text::fault::{Faults, Span, suggest};
 use fewbits_ops::StandardOps;
 
-use super::table::Shown;
+use super::table::ResultTables;
 use super::{note, print_bytes};
-use crate::cli::{Choose as Args, Format, Global};
+use crate::cli::{ChooseArgs, Global, OutputFormat};
 use crate::exit::{Coded, Exit};
 use crate::question::usual;
 use crate::session::{open, reader};
 
 /// Answers which point to choose; exit code 1 if nothing fits.
-pub fn choose(args: &Args, global: &Global) -> Result<Exit> {
-    if args.format == Format::Parquet {
+pub fn choose(args: &ChooseArgs, global: &Global) -> Result<Exit> {
+    if args.format == OutputFormat::Parquet {
         return Err(Coded::usage("an answer is not written as Parquet; use text, md, csv or json"));
     }
     let session = open(&args.file.file, global)?;
@@ -25,7 +25,7 @@ pub fn choose(args: &Args, global: &Global) -> Result<Exit> {
     let store = reader(global)?;
     let planner = Planner::new(&session.graph, &*session.ops, &store);
     let plan = planner.plan()?;
-    let shown = Shown::new(&session, &plan, &store)?;
+    let shown = ResultTables::new(&session, &plan, &store)?;
     let (text, fits) = shown.choice(&table, args.format)?;
     note(planner.notes().into_iter().chain(store.warnings()));
     print_bytes(&text)?;
@@ -33,10 +33,10 @@ pub fn choose(args: &Args, global: &Global) -> Result<Exit> {
 }
 
 /// Returns the question: that of the file, else the usual one about its quantized networks; with the user's limits.
-fn asked(args: &Args, graph: &Graph<StandardOps>) -> Result<Table> {
+fn asked(args: &ChooseArgs, graph: &TaskGraph<StandardOps>) -> Result<Table> {
     let file = args.file.file.display();
     let tables = &graph.experiment.tables;
-    let mut asking = tables.iter().filter(|table| matches!(table.shape, Shape::Choose(_)));
+    let mut asking = tables.iter().filter(|table| matches!(table.shape, TableKind::Choose(_)));
     let found = match &args.table {
         Some(name) => Some(tables.iter().find(|table| table.name == *name).ok_or_else(|| {
             let hint = suggest(name, asking.map(|table| table.name.as_str()));
@@ -47,7 +47,7 @@ fn asked(args: &Args, graph: &Graph<StandardOps>) -> Result<Table> {
     let mut table = found.cloned().map_or_else(|| usual(graph), Ok).map_err(|error| {
         Coded::usage(format!("{file}: {error}; add a `Choose` table that says what to compare"))
     })?;
-    let Shape::Choose(choose) = &mut table.shape else {
+    let TableKind::Choose(choose) = &mut table.shape else {
         return Err(Coded::usage(format!("{file}: table `{}` is no `Choose` table", table.name)));
     };
     if let Some(most) = args.max_drop {
@@ -75,7 +75,7 @@ fn asked(args: &Args, graph: &Graph<StandardOps>) -> Result<Table> {
 
 /// Returns the node whose metric an option limits: the node of the file's own limit of that metric, which the option
 /// replaces; else the network in `minimize`, else the nearest node that has the metric upstream of the values that are judged.
-fn limited_node(choose: &Choose, metric: &str, graph: &Graph<StandardOps>) -> Option<String> {
+fn limited_node(choose: &Question, metric: &str, graph: &TaskGraph<StandardOps>) -> Option<String> {
     let own = choose.at_most.iter().find_map(|(limited, _)| node_of(limited, metric));
     let values = [&choose.minimize].into_iter().chain(choose.at_most.iter().map(|(limited, _)| limited));
     let mut values = values.chain([&choose.select.value]);
@@ -89,7 +89,11 @@ fn node_of<'e>(expression: &'e Expression, metric: &str) -> Option<&'e str> {
 }
 
 /// Returns the name of the nearest node that has a metric: one that an expression names, or one upstream of it.
-fn nearest_node<'g>(expression: &Expression, metric: &str, graph: &'g Graph<StandardOps>) -> Option<&'g str> {
+fn nearest_node<'g>(
+    expression: &Expression,
+    metric: &str,
+    graph: &'g TaskGraph<StandardOps>,
+) -> Option<&'g str> {
     let nodes = &graph.experiment.nodes;
     let named = expression.references.iter();
     let mut found: Vec<usize> =

@@ -1,23 +1,23 @@
 //! `cite`: what a paper says of an experiment, and what proves that its results are these; runs nothing.
 
 use anyhow::Result;
-use fewbits_engine::cite::Cite as Cited;
+use fewbits_engine::cite::Citation;
 use fewbits_engine::plan::Planner;
 
 use super::{note, print};
-use crate::cli::{Cite, Form, Global};
+use crate::cli::{CiteArgs, Form, Global};
 use crate::exit::Exit;
 use crate::render;
 use crate::session::{open, reader};
 use crate::ui::plain::printable;
 
 /// Shows the block.
-pub fn cite(args: &Cite, global: &Global) -> Result<Exit> {
+pub fn cite(args: &CiteArgs, global: &Global) -> Result<Exit> {
     let session = open(&args.file.file, global)?;
     let (graph, store) = (&*session.graph, reader(global)?);
     let planner = Planner::new(graph, &*session.ops, &store);
     let plan = planner.plan()?;
-    let cited = Cited::of(graph, &*session.ops, &plan, &store)?;
+    let cited = Citation::of(graph, &*session.ops, &plan, &store)?;
     note(planner.notes().into_iter().chain(store.warnings()));
     print(&match args.format {
         Form::Json => serde_json::to_string_pretty(&render::cite::json(&cited))? + "\n",

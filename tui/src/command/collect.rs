@@ -1,8 +1,8 @@
 //! `store gc`: deletes what nobody reaches any more; shows it first.
 
 use anyhow::Result;
-use fewbits_engine::journal::Header;
-use fewbits_store::{Store, Unwanted, Wanted};
+use fewbits_engine::journal::RunHeader;
+use fewbits_store::{Collectable, Retained, Store};
 
 use super::{count, note, print};
 use crate::cli::{Gc, Global};
@@ -26,8 +26,8 @@ pub fn collect(args: &Gc, global: &Global) -> Result<Exit> {
 }
 
 /// Returns what the named experiments and the pinned runs reach, and a line on each.
-fn wanted(args: &Gc, store: &Store, global: &Global) -> Result<(Wanted, String)> {
-    let (mut wanted, mut text) = (Wanted::default(), String::new());
+fn wanted(args: &Gc, store: &Store, global: &Global) -> Result<(Retained, String)> {
+    let (mut wanted, mut text) = (Retained::default(), String::new());
     for file in &args.files {
         let reach = Reach::of_file(file, store, global)?;
         if let Some(unfinished) = reach.unfinished() {
@@ -42,7 +42,7 @@ fn wanted(args: &Gc, store: &Store, global: &Global) -> Result<(Wanted, String)>
         text += &format!("kept: {}, {}\n", reach.name, count(reach.plan.tasks.len(), "task"));
         wanted.keys.extend(reach.keys());
         // What `why` compares with.
-        wanted.runs.extend(Header::newest(store, &*reach.graph)?.map(|(run, _)| run));
+        wanted.runs.extend(RunHeader::newest(store, &*reach.graph)?.map(|(run, _)| run));
     }
     for run in store.runs()?.into_iter().filter(|run| store.is_pinned(run)) {
         let Some(keys) = store.pinned(&run)? else {
@@ -60,7 +60,7 @@ fn wanted(args: &Gc, store: &Store, global: &Global) -> Result<(Wanted, String)>
     Ok((wanted, text))
 }
 
-fn told(found: &Unwanted, deleted: bool) -> String {
+fn told(found: &Collectable, deleted: bool) -> String {
     if found.records() == 0 && found.bytes() == 0 {
         return "nothing to delete\n".to_owned();
     }

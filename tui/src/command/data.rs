@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use fewbits_ops::dataset::fetch::{FetchError, Progress, fetch, list};
+use fewbits_ops::dataset::fetch::{FetchError, FetchProgress, fetch, list};
 
 use super::print;
 use crate::cli::{DataCommand, Global};
@@ -47,29 +47,29 @@ struct Show {
 }
 
 impl Show {
-    fn update(&mut self, progress: &Progress) {
+    fn update(&mut self, progress: &FetchProgress) {
         if self.quiet {
             return;
         }
         let name = |file: &Path| printable(&file.display().to_string());
         match progress {
-            Progress::Present { file } => sayln!("{}: already here", name(file)),
-            Progress::LeftAlone { file } => {
+            FetchProgress::Present { file } => sayln!("{}: already here", name(file)),
+            FetchProgress::LeftAlone { file } => {
                 sayln!("{}: already here, packed otherwise than published; left alone", name(file));
             }
-            Progress::Started { file, url } => {
+            FetchProgress::Started { file, url } => {
                 self.shown = 0;
                 sayln!("{}: from {}", name(file), printable(url));
             }
-            Progress::Received { file, received, bytes: total } => {
+            FetchProgress::Received { file, received, bytes: total } => {
                 // A hundredth at a time is often enough.
                 if self.live && (received - self.shown.min(*received)) * 100 >= *total {
                     self.shown = *received;
                     say!("\r{}: {} of {}  ", name(file), bytes(*received), bytes(*total));
                 }
             }
-            Progress::Failed { url, reason } => sayln!("{}: {}", printable(url), printable(reason)),
-            Progress::Done { file } => {
+            FetchProgress::Failed { url, reason } => sayln!("{}: {}", printable(url), printable(reason)),
+            FetchProgress::Done { file } => {
                 let start = if self.live { "\r" } else { "" };
                 sayln!("{start}{}: done, checksum right        ", name(file));
             }

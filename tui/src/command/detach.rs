@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use fewbits_store::Store;
 
-use crate::cli::{Global, Run};
+use crate::cli::{Global, RunArgs};
 use crate::exit::Exit;
 use crate::session::{Session, read, store_dir};
 
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(50);
 
 /// Starts the process that goes on. The experiment's text goes along: the file may have been edited since.
-pub fn hand_over(args: &Run, global: &Global, text: &str) -> Result<Exit> {
+pub fn hand_over(args: &RunArgs, global: &Global, text: &str) -> Result<Exit> {
     let store = store_dir(global)?;
     let log = store.join(LOG);
     let output = File::create(&log).with_context(|| format!("{} cannot be written", log.display()))?;
@@ -64,7 +64,7 @@ pub fn hand_over(args: &Run, global: &Global, text: &str) -> Result<Exit> {
 }
 
 /// Takes over: reads the experiment from standard input.
-pub fn take_over(args: &Run, global: &Global) -> Result<Session> {
+pub fn take_over(args: &RunArgs, global: &Global) -> Result<Session> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).context("the experiment cannot be read")?;
     read(&text, &args.file.file, global)

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use fewbits_engine::diff::points::PointsDiff;
-use fewbits_engine::diff::{Diff as Differences, Side};
+use fewbits_engine::diff::{ComparedExperiment, Comparison};
 use fewbits_engine::plan::Planner;
 use fewbits_engine::table::results::Results;
 use fewbits_ops::StandardOps;
@@ -12,7 +12,7 @@ use fewbits_store::Store;
 
 use super::why::by_key;
 use super::{count, note, print, watch};
-use crate::cli::{Diff, Form, Global};
+use crate::cli::{DiffArgs, Form, Global};
 use crate::exit::{Coded, Exit};
 use crate::reach::Reach;
 use crate::render;
@@ -20,7 +20,7 @@ use crate::session::reader;
 use crate::ui::plain::printable;
 
 /// Shows what differs.
-pub fn diff(args: &Diff, global: &Global) -> Result<Exit> {
+pub fn diff(args: &DiffArgs, global: &Global) -> Result<Exit> {
     let store = reader(global)?;
     let text = match &args.second {
         Some(second) => points(args, second, &store, global)?,
@@ -31,10 +31,10 @@ pub fn diff(args: &Diff, global: &Global) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn experiments(args: &Diff, store: &Store, global: &Global) -> Result<String> {
+fn experiments(args: &DiffArgs, store: &Store, global: &Global) -> Result<String> {
     let (from, to) = (Known::read(&args.from, store, global)?, Known::read(&args.to, store, global)?);
     let planners = [from.planner(store), to.planner(store)];
-    let found = Differences::between(&from.side(&planners[0]), &to.side(&planners[1]));
+    let found = Comparison::between(&from.side(&planners[0]), &to.side(&planners[1]));
     let found = found.map_err(|error| anyhow!(error))?;
     note(planners.iter().flat_map(Planner::notes).chain(from.notes()).chain(to.notes()));
     let names = [from.reach.name, to.reach.name];
@@ -44,7 +44,7 @@ fn experiments(args: &Diff, store: &Store, global: &Global) -> Result<String> {
     })
 }
 
-fn points(args: &Diff, second: &str, store: &Store, global: &Global) -> Result<String> {
+fn points(args: &DiffArgs, second: &str, store: &Store, global: &Global) -> Result<String> {
     let known = Known::read(&args.from, store, global)?;
     let planner = known.planner(store);
     let side = known.side(&planner);
@@ -86,8 +86,13 @@ impl Known {
         Planner::remembering(&self.reach.graph, &*self.reach.ops, store, self.reach.sources.clone())
     }
 
-    fn side<'k>(&'k self, planner: &'k Planner<'k, StandardOps>) -> Side<'k, StandardOps> {
-        Side { graph: &self.reach.graph, planner, plan: &self.reach.plan, results: &self.results }
+    fn side<'k>(&'k self, planner: &'k Planner<'k, StandardOps>) -> ComparedExperiment<'k, StandardOps> {
+        ComparedExperiment {
+            graph: &self.reach.graph,
+            planner,
+            plan: &self.reach.plan,
+            results: &self.results,
+        }
     }
 
     /// Says what cannot be compared.

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use fewbits_engine::plan::{Planner, State};
+use fewbits_engine::plan::{Planner, TaskState};
 use fewbits_engine::why::{Explainer, Reason};
 
 use super::{count, note, print};
-use crate::cli::{Global, Plan};
+use crate::cli::{Global, PlanArgs};
 use crate::exit::Exit;
 use crate::session::{open, reader};
 use crate::ui::plain::{change, printable};
 
 /// Shows the plan of a file.
-pub fn plan(args: &Plan, global: &Global) -> Result<Exit> {
+pub fn plan(args: &PlanArgs, global: &Global) -> Result<Exit> {
     let session = open(&args.file.file, global)?;
     let (graph, store) = (&*session.graph, reader(global)?);
     let planner = Planner::new(graph, &*session.ops, &store);
@@ -31,7 +31,7 @@ pub fn plan(args: &Plan, global: &Global) -> Result<Exit> {
         let explainer = Explainer::new(graph, &plan, &planner, &*session.ops, &store);
         for (at, node) in graph.experiment.nodes.iter().enumerate() {
             let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
-            for task in graph.tasks_of(at).filter(|task| plan.of(*task).state != State::Cached) {
+            for task in graph.tasks_of(at).filter(|task| plan.of(*task).state != TaskState::Cached) {
                 groups.entry(describe(&explainer.reason(task)?)).or_default().push(graph.name(task));
             }
             for (reason, tasks) in groups {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use fewbits_engine::plan::Planner;
-use fewbits_engine::spec::table::{Shape, Table};
+use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::table::sheet::{Made, Sheet};
 use fewbits_engine::text::fault::suggest;
 
 use super::{note, print};
-use crate::cli::{Global, Plot, Report};
+use crate::cli::{Global, PlotArgs, ReportArgs};
 use crate::exit::{Coded, Exit};
 use crate::figure::picture::{Picture, stack};
 use crate::figure::{forest, heat_map, image};
@@ -24,7 +24,7 @@ use crate::session::{open, reader};
 use crate::ui::plain::printable;
 
 /// Writes the report of an experiment.
-pub fn report(args: &Report, global: &Global) -> Result<Exit> {
+pub fn report(args: &ReportArgs, global: &Global) -> Result<Exit> {
     with_material(&args.file.file, global, |material| {
         let written =
             write(&args.output, &of(material, &args.file.file, global)?, page(material)?.as_bytes());
@@ -38,7 +38,7 @@ fn of(material: &Material<'_>, file: &Path, global: &Global) -> Result<Inputs> {
 }
 
 /// Writes one figure.
-pub fn plot(args: &Plot, global: &Global) -> Result<Exit> {
+pub fn plot(args: &PlotArgs, global: &Global) -> Result<Exit> {
     let ending = args.output.extension().and_then(OsStr::to_str).unwrap_or_default().to_lowercase();
     if !["svg", "png"].contains(&ending.as_str()) {
         let path = args.output.display();
@@ -100,17 +100,17 @@ fn drawn(material: &Material<'_>, table: &Table, made: &Made) -> Result<Picture>
         return Err(anyhow!("there are no results to draw yet"));
     }
     match &table.shape {
-        Shape::Pareto { .. } | Shape::Choose(_) => trade_off(material, table, made),
-        Shape::Pivot { value, .. } => {
+        TableKind::Pareto { .. } | TableKind::Choose(_) => trade_off(material, table, made),
+        TableKind::Pivot { value, .. } => {
             let range = heat_map::range(&made.sheets);
             let map = |sheet: &Sheet| (printable(&sheet.title), heat_map::draw(sheet, range, &value.text));
             Ok(stack(&made.sheets.iter().map(map).collect::<Vec<_>>()))
         }
-        Shape::Table { .. } | Shape::Contrast { .. } if rows > forest::MOST_LINES => Err(anyhow!(
+        TableKind::Table { .. } | TableKind::Contrast { .. } if rows > forest::MOST_LINES => Err(anyhow!(
             "{rows} rows are too many for a figure of at most {}; leave some out with `where`",
             forest::MOST_LINES
         )),
-        Shape::Table { .. } | Shape::Contrast { .. } => {
+        TableKind::Table { .. } | TableKind::Contrast { .. } => {
             let sheet = &made.sheets[0];
             let columns = sheet.axes..sheet.headings.len();
             let each = columns.map(|column| (String::new(), forest::draw(sheet, column)));

@@ -11,9 +11,9 @@ use fewbits_store::Store;
 use tokio::sync::mpsc;
 
 use super::detach;
-use super::table::Shown;
+use super::table::ResultTables;
 use super::{note, print};
-use crate::cli::{Format, Global, Run};
+use crate::cli::{Global, OutputFormat, RunArgs};
 use crate::dashboard::pilot::Setup;
 use crate::exit::Exit;
 use crate::interrupt::Signals;
@@ -22,7 +22,7 @@ use crate::ui::Viewer;
 use crate::ui::plain::sentence;
 
 /// Runs an experiment.
-pub fn run(args: &Run, global: &Global) -> Result<Exit> {
+pub fn run(args: &RunArgs, global: &Global) -> Result<Exit> {
     let signals = Signals::listen()?;
     let session =
         if args.detached { detach::take_over(args, global)? } else { open(&args.file.file, global)? };
@@ -43,7 +43,7 @@ pub fn run(args: &Run, global: &Global) -> Result<Exit> {
     let mut failed = vec![];
     let mut printed = Ok(());
     if !session.graph.experiment.tables.is_empty() {
-        let every = shown.every(Format::Text)?;
+        let every = shown.every(OutputFormat::Text)?;
         if !view.is_json() {
             printed = print(&format!("\n{}", every.text));
         }
@@ -104,7 +104,7 @@ struct Turn<'t> {
 
 impl<'t> Turn<'t> {
     /// Runs what is not known yet; returns how it ended, and the results.
-    fn run(&mut self) -> Result<(Summary, Shown<'t>)> {
+    fn run(&mut self) -> Result<(Summary, ResultTables<'t>)> {
         let (summary, plan) = self.drive()?;
         let shown = self.results(&plan)?;
         if shown.damaged() == 0 || self.signals.asked() > Halt::No {
@@ -154,8 +154,8 @@ impl<'t> Turn<'t> {
     }
 
     /// Reads the results; warnings go where the run is shown, not over it.
-    fn results(&mut self, plan: &Plan) -> Result<Shown<'t>> {
-        let shown = Shown::tables(self.session, plan, &self.store)?;
+    fn results(&mut self, plan: &Plan) -> Result<ResultTables<'t>> {
+        let shown = ResultTables::tables(self.session, plan, &self.store)?;
         for message in self.store.warnings() {
             self.view.update(&Event::Warned { message });
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use fewbits_engine::schema::{Choice, Field, Schema, Variant};
+use fewbits_engine::schema::{ChoiceSchema, FieldSchema, Schema, VariantSchema};
 use fewbits_engine::text::fault::suggest;
 use fewbits_engine::text::note::Need;
 use fewbits_ops::StandardOps;
@@ -19,7 +19,7 @@ const WIDE: usize = 48;
 const WIDTH: usize = 96;
 
 /// Shows the language, or what a name means in it.
-pub fn schema(args: &cli::Schema) -> Result<Exit> {
+pub fn schema(args: &cli::SchemaArgs) -> Result<Exit> {
     let mut schema = all();
     if let Some(name) = &args.name {
         let hint = suggest(name, schema.names());
@@ -40,16 +40,16 @@ pub fn all() -> Schema {
     Schema::of(&StandardOps::new(PathBuf::new(), PathBuf::new()))
 }
 
-fn choice(choice: &Choice) -> String {
+fn choice(choice: &ChoiceSchema) -> String {
     let words = if choice.words.is_empty() { String::new() } else { format!(": {}", choice.words) };
-    let (bare, rich): (Vec<&Variant>, Vec<&Variant>) =
+    let (bare, rich): (Vec<&VariantSchema>, Vec<&VariantSchema>) =
         choice.variants.iter().partition(|variant| variant.fields.is_empty());
     let bare: Vec<&str> = bare.iter().map(|variant| &*variant.name).collect();
     let rich: String = rich.into_iter().map(variant).collect();
     format!("{}{words}\n{rich}{}", choice.what, wrapped("  ", &bare))
 }
 
-fn variant(variant: &Variant) -> String {
+fn variant(variant: &VariantSchema) -> String {
     let rows: Vec<[String; 3]> = variant.fields.iter().map(row).collect();
     let width = |column: usize, most: usize| {
         let widths = rows.iter().map(|row| row[column].chars().count());
@@ -67,7 +67,7 @@ fn variant(variant: &Variant) -> String {
     text
 }
 
-fn row(field: &Field) -> [String; 3] {
+fn row(field: &FieldSchema) -> [String; 3] {
     let value = field.value.to_string();
     let value = match &*field.must {
         "" => value,

@@ -74,10 +74,10 @@ fn by_experiment(store: &Store, info: &Info, global: &Global) -> Result<String> 
         let namesakes = newest.iter().filter(|other| other.experiment == *experiment).count();
         let beside =
             if namesakes > 1 { format!(" ({})", place(file.as_deref(), run)) } else { String::new() };
-        writeln!(text, "  experiment {experiment}{beside}: {}", Size::of(items.iter(), &objects))?;
+        writeln!(text, "  experiment {experiment}{beside}: {}", StoredSize::of(items.iter(), &objects))?;
         reached.extend(items.into_iter().map(|item| (item.key, item)));
     }
-    let rest = Size::of_all(info).without(&Size::of(reached.values(), &objects));
+    let rest = StoredSize::of_all(info).without(&StoredSize::of(reached.values(), &objects));
     if rest.records > 0 || rest.objects > 0 {
         writeln!(text, "  of earlier edits: {rest}; `store gc FILE…` would delete them")?;
     }
@@ -93,7 +93,7 @@ fn place(file: Option<&str>, run: &str) -> String {
 }
 
 /// What records take, with the objects that they keep.
-struct Size {
+struct StoredSize {
     records: u64,
     bytes: u64,
     seconds: f64,
@@ -101,7 +101,7 @@ struct Size {
     object_bytes: u64,
 }
 
-impl Size {
+impl StoredSize {
     fn of<'i>(items: impl Iterator<Item = &'i Item>, sizes: &BTreeMap<Digest, u64>) -> Self {
         let mut size = Self { records: 0, bytes: 0, seconds: 0.0, objects: 0, object_bytes: 0 };
         let mut objects = HashSet::new();
@@ -140,7 +140,7 @@ impl Size {
     }
 }
 
-impl fmt::Display for Size {
+impl fmt::Display for StoredSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use anyhow::{Context, Result, anyhow};
-use fewbits_engine::graph::Graph;
+use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::plan::{Plan, Planner};
-use fewbits_engine::spec::table::{Shape, Table as Wanted};
+use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::table::long;
 use fewbits_engine::table::results::Results;
 use fewbits_engine::table::sheet::{Layout, Made, make};
@@ -14,7 +14,7 @@ use fewbits_ops::StandardOps;
 use fewbits_store::Store;
 
 use super::{note, print, print_bytes};
-use crate::cli::{Format, Global, Table};
+use crate::cli::{Global, OutputFormat, TableArgs};
 use crate::exit::{Coded, Exit};
 use crate::inputs::Inputs;
 use crate::output;
@@ -23,8 +23,8 @@ use crate::session::{Session, open, reader};
 use crate::ui::plain::printable;
 
 /// Shows one table, or all.
-pub fn table(args: &Table, global: &Global) -> Result<Exit> {
-    if let (Format::Parquet, None) = (args.format, &args.output) {
+pub fn table(args: &TableArgs, global: &Global) -> Result<Exit> {
+    if let (OutputFormat::Parquet, None) = (args.format, &args.output) {
         return Err(Coded::usage("Parquet is not for reading: name a file to write with -o FILE"));
     }
     let session = open(&args.file.file, global)?;
@@ -39,14 +39,14 @@ pub fn table(args: &Table, global: &Global) -> Result<Exit> {
                 let hint = suggest(name, tables.iter().map(|table| table.name.as_str()));
                 Coded::usage(format!("{}: there is no table `{name}`; {hint}", args.file.file.display()))
             })?;
-            Shown::of(&session, &plan, &store, std::slice::from_ref(table))?.one(table, format)?
+            ResultTables::of(&session, &plan, &store, std::slice::from_ref(table))?.one(table, format)?
         }
-        (None, format @ (Format::Text | Format::Md)) if !tables.is_empty() => {
-            let every = Shown::of(&session, &plan, &store, tables)?.every(format)?;
+        (None, format @ (OutputFormat::Text | OutputFormat::Md)) if !tables.is_empty() => {
+            let every = ResultTables::of(&session, &plan, &store, tables)?.every(format)?;
             failed = every.failed;
             every.text.into_bytes()
         }
-        (None, format) => Shown::new(&session, &plan, &store)?.rows(format)?,
+        (None, format) => ResultTables::new(&session, &plan, &store)?.rows(format)?,
     };
     let told = tell(&shown, args, &session, global);
     let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
@@ -56,7 +56,7 @@ pub fn table(args: &Table, global: &Global) -> Result<Exit> {
 }
 
 /// Prints a table, or writes it to the file that the user names.
-fn tell(shown: &[u8], args: &Table, session: &Session, global: &Global) -> Result<()> {
+fn tell(shown: &[u8], args: &TableArgs, session: &Session, global: &Global) -> Result<()> {
     let Some(path) = &args.output else { return print_bytes(shown) };
     let inputs = Inputs::of(&session.graph, &session.ops, &args.file.file, global)?;
     let size = output::write(path, &inputs, |file| Ok(file.write_all(shown)?))?;
@@ -72,12 +72,12 @@ pub struct Every {
 }
 
 /// The results of an experiment, ready to be shown.
-pub struct Shown<'s> {
+pub struct ResultTables<'s> {
     session: &'s Session,
     results: Results,
 }
 
-impl<'s> Shown<'s> {
+impl<'s> ResultTables<'s> {
     /// Reads what is in the store.
     pub fn new(session: &'s Session, plan: &Plan, store: &Store) -> Result<Self> {
         let every: Vec<usize> = (0..session.graph.steps.len()).collect();
@@ -85,7 +85,7 @@ impl<'s> Shown<'s> {
     }
 
     /// Reads what these tables show.
-    fn of(session: &'s Session, plan: &Plan, store: &Store, tables: &[Wanted]) -> Result<Self> {
+    fn of(session: &'s Session, plan: &Plan, store: &Store, tables: &[Table]) -> Result<Self> {
         let graph = &*session.graph;
         let (shown, _) = mentioned(graph, tables);
         Ok(Self { session, results: Results::read(graph, plan, store, &shown)? })
@@ -107,7 +107,7 @@ impl<'s> Shown<'s> {
 
     /// Returns all tables in a format of text; the long table where the experiment asks for none. A table that fails
     /// does not withhold the others.
-    pub fn every(&self, format: Format) -> Result<Every> {
+    pub fn every(&self, format: OutputFormat) -> Result<Every> {
         let tables = &self.session.graph.experiment.tables;
         let (mut made, mut failed) = (vec![], vec![]);
         if tables.is_empty() {
@@ -126,19 +126,20 @@ impl<'s> Shown<'s> {
     /// Returns the best points in a few lines: the front of the first Pareto table; nothing where there is none.
     pub fn best(&self) -> String {
         let tables = &self.session.graph.experiment.tables;
-        let pareto = tables.iter().find(|table| matches!(table.shape, Shape::Pareto { .. }));
+        let pareto = tables.iter().find(|table| matches!(table.shape, TableKind::Pareto { .. }));
         let made = pareto.and_then(|table| {
             make(&*self.session.ops, &self.session.graph, &self.results, table, Layout::Flat).ok()
         });
         printable(&made.map_or(String::new(), |made| render::best::best(&made)))
     }
 
-    fn rows(&self, format: Format) -> Result<Vec<u8>> {
+    fn rows(&self, format: OutputFormat) -> Result<Vec<u8>> {
         render::long::render(&long::flat(&self.session.graph, &self.results)?, format)
     }
 
-    fn one(&self, table: &Wanted, format: Format) -> Result<Vec<u8>> {
-        let layout = if matches!(format, Format::Text | Format::Md) { Layout::Grid } else { Layout::Flat };
+    fn one(&self, table: &Table, format: OutputFormat) -> Result<Vec<u8>> {
+        let layout =
+            if matches!(format, OutputFormat::Text | OutputFormat::Md) { Layout::Grid } else { Layout::Flat };
         let made = make(&*self.session.ops, &self.session.graph, &self.results, table, layout)
             .map_err(|error| anyhow!("table `{}`: {error}", table.name))?;
         let mut text = render::table::render(&made, format)?;
@@ -149,11 +150,11 @@ impl<'s> Shown<'s> {
     }
 
     /// Returns what a table answers, in sentences; nothing where it asks nothing.
-    fn answer(&self, made: &Made, table: &Wanted, format: Format) -> String {
+    fn answer(&self, made: &Made, table: &Table, format: OutputFormat) -> String {
         let Some(choice) = &made.choice else { return String::new() };
         let said = render::choice::answer(choice, table, &self.session.graph.experiment);
         let said = match format {
-            Format::Md => {
+            OutputFormat::Md => {
                 said.iter().map(|sentence| markdown::line(sentence)).collect::<Vec<_>>().join("\n\n")
             }
             _ => said.join("\n"),
@@ -162,12 +163,12 @@ impl<'s> Shown<'s> {
     }
 
     /// Returns the answer to a question, for people with its figures below, and whether anything fits.
-    pub fn choice(&self, table: &Wanted, format: Format) -> Result<(Vec<u8>, bool)> {
+    pub fn choice(&self, table: &Table, format: OutputFormat) -> Result<(Vec<u8>, bool)> {
         let made = make(&*self.session.ops, &self.session.graph, &self.results, table, Layout::Grid)
             .map_err(|error| anyhow!("table `{}`: {error}", table.name))?;
         let fits = made.choice.as_ref().is_some_and(|choice| choice.chosen.is_some());
         let figures = render::table::render(&made, format)?;
-        if !matches!(format, Format::Text | Format::Md) {
+        if !matches!(format, OutputFormat::Text | OutputFormat::Md) {
             return Ok((figures, fits));
         }
         let said = format!("{}\n", self.answer(&made, table, format).trim_start());
@@ -176,10 +177,10 @@ impl<'s> Shown<'s> {
 }
 
 /// Returns the nodes that tables show something of, and the others.
-fn mentioned(graph: &Graph<StandardOps>, tables: &[Wanted]) -> (Vec<usize>, Vec<usize>) {
+fn mentioned(graph: &TaskGraph<StandardOps>, tables: &[Table]) -> (Vec<usize>, Vec<usize>) {
     let shown = |node: &usize| {
         let name = &graph.experiment.nodes[*node].name;
-        tables.iter().flat_map(Wanted::expressions).any(|expression| expression.mentions(name))
+        tables.iter().flat_map(Table::expressions).any(|expression| expression.mentions(name))
     };
     (0..graph.steps.len()).partition(shown)
 }

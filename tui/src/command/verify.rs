@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use fewbits_engine::graph::TaskId;
-use fewbits_engine::plan::{Planner, State};
-use fewbits_engine::run::recompute::{Verdict, recompute};
+use fewbits_engine::plan::{Planner, TaskState};
+use fewbits_engine::run::recompute::{Recomputed, recompute};
 use fewbits_ops::scale::Percent;
 use fewbits_store::{Digest, Key, Store, Verification};
 
@@ -108,18 +108,18 @@ struct Seen {
 
 impl Seen {
     /// Takes in a verdict; a bad one is told at once, as the whole may take hours.
-    fn take(&mut self, task: &str, verdict: &Verdict, quiet: bool) {
+    fn take(&mut self, task: &str, verdict: &Recomputed, quiet: bool) {
         let wrong = match verdict {
-            Verdict::Same => {
+            Recomputed::Same => {
                 self.same += 1;
                 if !quiet {
                     sayln!("{}: as recorded", printable(task));
                 }
                 return;
             }
-            Verdict::Unlike(why) => return *self.unlike.entry(why.clone()).or_default() += 1,
-            Verdict::Differs(what) => format!("{task} differs: {}\n", what.join("; ")),
-            Verdict::Failed(why) => format!("{task} could not be computed: {why}\n"),
+            Recomputed::Unlike(why) => return *self.unlike.entry(why.clone()).or_default() += 1,
+            Recomputed::Differs(what) => format!("{task} differs: {}\n", what.join("; ")),
+            Recomputed::Failed(why) => format!("{task} could not be computed: {why}\n"),
         };
         self.wrong += 1;
         // Who closed the output still gets the exit code.
@@ -139,7 +139,7 @@ fn choose(reached: &[Reach], share: Percent, seed: u64) -> Chosen {
     for (at, reach) in reached.iter().enumerate() {
         for task in reach.graph.tasks() {
             let planned = reach.plan.of(task);
-            if let (State::Cached, Some(key)) = (&planned.state, planned.key) {
+            if let (TaskState::Cached, Some(key)) = (&planned.state, planned.key) {
                 let rank = [&seed.to_le_bytes()[..], key.as_bytes()].concat();
                 all.push((Digest::of(&rank), key, at, task));
             }

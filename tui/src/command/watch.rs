@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use fewbits_engine::event::Event;
-use fewbits_engine::journal::Stamped;
+use fewbits_engine::journal::LoggedEvent;
 use fewbits_engine::run::halt::Halt;
 use fewbits_engine::text::fault::suggest;
 use fewbits_ops::StandardOps;
 use fewbits_store::Store;
 
 use super::{note, print};
-use crate::cli::{Global, Ui, Watch};
-use crate::command::table::Shown;
+use crate::cli::{Global, Ui, WatchArgs};
+use crate::command::table::ResultTables;
 use crate::dashboard::archive::{is_going, open, replan};
 use crate::dashboard::pilot::{Dashboard, Setup};
 use crate::exit::{Coded, Exit};
@@ -28,7 +28,7 @@ use crate::ui::plain::{Plain, sentence};
 const POLL: Duration = Duration::from_millis(100);
 
 /// Watches a run.
-pub fn watch(args: &Watch, global: &Global) -> Result<Exit> {
+pub fn watch(args: &WatchArgs, global: &Global) -> Result<Exit> {
     let signals = Signals::listen()?;
     let store = Arc::new(reader(global)?);
     let ops = Arc::new(StandardOps::new(data_dir(global), PathBuf::from(".")));
@@ -99,7 +99,7 @@ fn lines(store: &Store, ops: &StandardOps, run: &str, json: bool, signals: &Sign
             }
             continue;
         };
-        let Ok(stamped) = serde_json::from_str::<Stamped>(&line) else { continue };
+        let Ok(stamped) = serde_json::from_str::<LoggedEvent>(&line) else { continue };
         if !tell(&stamped.event, json, &mut plain) || matches!(stamped.event, Event::Finished(_)) {
             return Ok(Exit::Done);
         }
@@ -122,7 +122,7 @@ fn tell(event: &Event, json: bool, plain: &mut Plain<Stdout>) -> bool {
 /// Says how the run stands, and its best points so far.
 fn farewell(store: &Store, ops: Arc<StandardOps>, run: &str) -> Result<String> {
     let Ok((opened, _)) = open(store, &ops, run)? else { return Ok(String::new()) };
-    let last = store.last_line_of_run(run)?.and_then(|line| serde_json::from_str::<Stamped>(&line).ok());
+    let last = store.last_line_of_run(run)?.and_then(|line| serde_json::from_str::<LoggedEvent>(&line).ok());
     let name = &opened.header.experiment;
     let state = match last.map(|line| line.event) {
         Some(Event::Finished(summary)) => sentence(&summary),
@@ -131,6 +131,6 @@ fn farewell(store: &Store, ops: Arc<StandardOps>, run: &str) -> Result<String> {
     };
     let plan = replan(store, &ops, &opened)?;
     let session = Session { graph: Arc::clone(&opened.graph), ops };
-    let best = Shown::new(&session, &plan, store)?.best();
+    let best = ResultTables::new(&session, &plan, store)?.best();
     Ok(crate::ui::plain::printable(&format!("{name}: {state}\n{best}")))
 }

@@ -1,7 +1,7 @@
 //! `why`: one task's key, state and reason, with what its key is made of.
 
 use anyhow::Result;
-use fewbits_engine::graph::{Graph, TaskId};
+use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::plan::{Plan, Planner};
 use fewbits_engine::why::{Explainer, Reason};
 use fewbits_ops::StandardOps;
@@ -47,12 +47,12 @@ pub fn why(args: &Why, global: &Global) -> Result<Exit> {
 }
 
 /// Returns the task that a text means: the beginning of a key, or a name.
-pub fn find(graph: &Graph<StandardOps>, plan: &Plan, text: &str) -> Result<TaskId> {
+pub fn find(graph: &TaskGraph<StandardOps>, plan: &Plan, text: &str) -> Result<TaskId> {
     by_key(graph, plan, text).map_or_else(|| graph.find(text).map_err(Coded::usage), Ok)
 }
 
 /// Returns the task whose key begins with these hex digits; none if they are too few, or none is known.
-pub fn by_key(graph: &Graph<StandardOps>, plan: &Plan, text: &str) -> Option<TaskId> {
+pub fn by_key(graph: &TaskGraph<StandardOps>, plan: &Plan, text: &str) -> Option<TaskId> {
     let hex = text.len() >= SHORTEST_PREFIX && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let prefix = text.to_lowercase();
     let has_key = |task: &TaskId| plan.of(*task).key.is_some_and(|key| key.to_string().starts_with(&prefix));

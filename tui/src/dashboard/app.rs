@@ -7,18 +7,18 @@ use std::sync::Arc;
 use fewbits_engine::event::Summary;
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::run::halt::Halt;
-use fewbits_engine::spec::table::Shape;
+use fewbits_engine::spec::table::TableKind;
 use ratatui::crossterm::event::{KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 
 use super::cursor::Motion;
 use super::keys::{Action, action, keys_of};
-use super::news::{Ask, Baseline, Leave, News, Past, Wanted};
+use super::news::{Ask, Baseline, Leave, News, Past, TableRequest};
 use super::overlay::Overlay;
 use super::screen;
-use super::standing::Status;
+use super::standing::TaskStatus;
 use super::study::Study;
-use super::tables::{Pin, Shown};
+use super::tables::{Pin, ShownTable};
 use super::theme::Theme;
 use super::view::{View, pareto, run, runs, task, tradeoff, training};
 
@@ -41,7 +41,7 @@ pub struct App {
     /// What the last key did, or what happened; and whether it is bad news.
     pub status: (String, bool),
     /// The tables made so far.
-    pub tables: HashMap<Wanted, Result<Shown, String>>,
+    pub tables: HashMap<TableRequest, Result<ShownTable, String>>,
     /// The point that others of its table are compared with.
     pub pin: Option<Pin>,
     /// The past run that tables are compared with.
@@ -49,17 +49,17 @@ pub struct App {
     /// The past runs, newest first; none while they are not read.
     pub past: Option<Vec<Past>>,
     /// State of the run view.
-    pub run: run::State,
+    pub run: run::RunViewState,
     /// State of the training view.
-    pub training: training::State,
+    pub training: training::CurvesState,
     /// State of the trade-off view.
-    pub tradeoff: tradeoff::State,
+    pub tradeoff: tradeoff::TradeoffState,
     /// State of the Pareto view.
-    pub pareto: pareto::State,
+    pub pareto: pareto::ParetoState,
     /// State of the task view.
-    pub task: task::State,
+    pub task: task::TaskViewState,
     /// State of the view of runs.
-    pub runs: runs::State,
+    pub runs: runs::RunsState,
     /// Whether a key was pressed: then the dashboard waits to be left.
     touched: bool,
     came_from: Option<View>,
@@ -68,7 +68,7 @@ pub struct App {
     /// Tasks whose record was asked for and has not come.
     pub(super) asked: HashSet<TaskId>,
     /// The table that is kept fresh.
-    pub(super) table: Option<Wanted>,
+    pub(super) table: Option<TableRequest>,
     asks: Vec<Ask>,
 }
 
@@ -89,12 +89,12 @@ impl App {
             pin: None,
             baseline: None,
             past: None,
-            run: run::State::default(),
-            training: training::State::default(),
-            tradeoff: tradeoff::State::default(),
-            pareto: pareto::State::default(),
-            task: task::State::default(),
-            runs: runs::State::default(),
+            run: run::RunViewState::default(),
+            training: training::CurvesState::default(),
+            tradeoff: tradeoff::TradeoffState::default(),
+            pareto: pareto::ParetoState::default(),
+            task: task::TaskViewState::default(),
+            runs: runs::RunsState::default(),
             touched: false,
             came_from: None,
             halted: Halt::No,
@@ -208,7 +208,7 @@ impl App {
         match self.view {
             View::Run => true,
             View::Task => {
-                let is_running = |task| study.task(task).status == Status::Running;
+                let is_running = |task| study.task(task).status == TaskStatus::Running;
                 task::selected(self).is_some_and(is_running) || task::is_old(self)
             }
             View::Training | View::Tradeoff | View::Pareto | View::Runs => false,
@@ -230,9 +230,9 @@ impl App {
         self.table = None;
         (self.pin, self.baseline) = (None, None);
         self.training.marked.clear();
-        self.tradeoff = tradeoff::State::default();
-        self.pareto = pareto::State::default();
-        self.task = task::State::default();
+        self.tradeoff = tradeoff::TradeoffState::default();
+        self.pareto = pareto::ParetoState::default();
+        self.task = task::TaskViewState::default();
     }
 
     fn ended(&mut self, summary: Summary) {
@@ -253,14 +253,19 @@ impl App {
         }
     }
 
-    fn made(&mut self, wanted: Wanted, made: Result<Arc<fewbits_engine::table::group::Groups>, String>) {
+    fn made(
+        &mut self,
+        wanted: TableRequest,
+        made: Result<Arc<fewbits_engine::table::group::TablePoints>, String>,
+    ) {
         let Some(study) = &self.study else { return };
         let Some(table) = study.opened.graph.experiment.tables.get(wanted.table) else { return };
         let shown = made.map(|groups| match &table.shape {
-            Shape::Pivot { rows, each, .. } => Shown::pivot(groups, each.len(), rows.len()),
-            Shape::Table { .. } | Shape::Pareto { .. } | Shape::Contrast { .. } | Shape::Choose(_) => {
-                Shown::list(groups)
-            }
+            TableKind::Pivot { rows, each, .. } => ShownTable::pivot(groups, each.len(), rows.len()),
+            TableKind::Table { .. }
+            | TableKind::Pareto { .. }
+            | TableKind::Contrast { .. }
+            | TableKind::Choose(_) => ShownTable::list(groups),
         });
         self.tables.insert(wanted, shown);
     }

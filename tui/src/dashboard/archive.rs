@@ -5,17 +5,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fewbits_engine::event::Event;
-use fewbits_engine::graph::{Graph, TaskId};
-use fewbits_engine::journal::{Header, Stamped};
+use fewbits_engine::graph::{TaskGraph, TaskId};
+use fewbits_engine::journal::{LoggedEvent, RunHeader};
 use fewbits_engine::plan::{Plan, Planner};
 use fewbits_ops::StandardOps;
 use fewbits_store::{RunReader, Store, StoreError};
 
 use super::news::Past;
-use super::study::Opened;
+use super::study::OpenedRun;
 
 /// Plans a run again as it was.
-pub fn replan(store: &Store, ops: &StandardOps, opened: &Opened) -> Result<Plan, StoreError> {
+pub fn replan(store: &Store, ops: &StandardOps, opened: &OpenedRun) -> Result<Plan, StoreError> {
     Planner::remembering(&opened.graph, ops, store, opened.header.sources.clone()).plan()
 }
 
@@ -24,11 +24,11 @@ pub fn open(
     store: &Store,
     ops: &StandardOps,
     id: &str,
-) -> Result<Result<(Opened, RunReader), String>, StoreError> {
+) -> Result<Result<(OpenedRun, RunReader), String>, StoreError> {
     let mut reader = store.open_run(id)?;
-    let header = reader.next_line()?.and_then(|line| serde_json::from_str::<Header>(&line).ok());
+    let header = reader.next_line()?.and_then(|line| serde_json::from_str::<RunHeader>(&line).ok());
     let Some(header) = header else { return Ok(Err(format!("run {id} has no beginning: it was cut off"))) };
-    let graph = match Graph::read(&header.text, ops, usize::MAX) {
+    let graph = match TaskGraph::read(&header.text, ops, usize::MAX) {
         Ok(graph) => Arc::new(graph),
         Err(faults) => {
             let first = faults.first().map_or(String::new(), |fault| format!(": {}", fault.message));
@@ -36,7 +36,7 @@ pub fn open(
         }
     };
     let names: HashMap<String, TaskId> = graph.tasks().map(|task| (graph.name(task), task)).collect();
-    Ok(Ok((Opened { id: id.to_owned(), began: began(id), header, graph, names: Arc::new(names) }, reader)))
+    Ok(Ok((OpenedRun { id: id.to_owned(), began: began(id), header, graph, names: Arc::new(names) }, reader)))
 }
 
 /// Returns when a run began, in seconds of Unix time, from its id.
@@ -68,8 +68,9 @@ pub fn past_since(store: &Store, most: usize, known: &[Past]) -> Result<Vec<Past
             all.push((*past).clone());
             continue;
         }
-        let experiment = Header::read(store, &id)?;
-        let last = store.last_line_of_run(&id)?.and_then(|line| serde_json::from_str::<Stamped>(&line).ok());
+        let experiment = RunHeader::read(store, &id)?;
+        let last =
+            store.last_line_of_run(&id)?.and_then(|line| serde_json::from_str::<LoggedEvent>(&line).ok());
         let summary = match last.map(|line| line.event) {
             Some(Event::Finished(summary)) => Some(summary),
             _ => None,

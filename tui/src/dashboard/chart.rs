@@ -10,7 +10,7 @@ use ratatui::widgets::canvas::{Canvas, Line as Stroke, Points};
 
 use super::paint::put;
 use super::theme::Theme;
-use crate::figure::axis::Axis;
+use crate::figure::axis::FigureAxis;
 
 /// A line through points.
 pub struct Curve {
@@ -23,19 +23,19 @@ pub struct Curve {
 }
 
 /// A plot in an area: maps values to cells.
-pub struct Plot {
+pub struct PlotArea {
     /// The area inside the axes.
     pub inside: Rect,
     /// The horizontal axis.
-    pub x: Axis,
+    pub x: FigureAxis,
     /// The vertical axis.
-    pub y: Axis,
+    pub y: FigureAxis,
 }
 
-impl Plot {
+impl PlotArea {
     /// Draws the axes in an area and returns the plot inside; none where there is no room for one.
     #[must_use]
-    pub fn frame(area: Rect, x: Axis, y: Axis, theme: Theme, buf: &mut Buffer) -> Option<Self> {
+    pub fn frame(area: Rect, x: FigureAxis, y: FigureAxis, theme: Theme, buf: &mut Buffer) -> Option<Self> {
         let gutter = y.ticks.iter().map(|(_, text)| text.len()).max().unwrap_or(0) as u16 + 1;
         if area.width < gutter + 8 || area.height < 4 {
             return None;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use fewbits_engine::graph::{Graph, TaskId};
+use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::spec::expression::Expression;
-use fewbits_engine::spec::table::{Shape, Table};
-use fewbits_engine::table::group::Groups;
+use fewbits_engine::spec::table::{Table, TableKind};
+use fewbits_engine::table::group::TablePoints;
 use fewbits_engine::table::results::Results;
 use fewbits_engine::text::fault::{Faults, Span};
 use fewbits_ops::StandardOps;
@@ -18,7 +18,7 @@ use super::archive::{is_going, open, past_since};
 use super::comparison;
 use super::followed::Followed;
 use super::mail::Mail;
-use super::news::{Ask, News, Past, Wanted};
+use super::news::{Ask, News, Past, TableRequest};
 use super::rest::Rest;
 
 /// A table is made again when this many times what it took has passed: so it costs at most a hundredth of the run.
@@ -243,18 +243,22 @@ impl Clerk {
 }
 
 /// Makes a table from results.
-fn make(graph: &Graph<StandardOps>, results: &Results, wanted: Wanted) -> Result<Groups, String> {
+fn make(
+    graph: &TaskGraph<StandardOps>,
+    results: &Results,
+    wanted: TableRequest,
+) -> Result<TablePoints, String> {
     let table = graph.experiment.tables.get(wanted.table).ok_or("there is no such table")?;
     if !wanted.other_cost {
-        return Groups::of(graph, results, table);
+        return TablePoints::of(graph, results, table);
     }
     let other = other_cost(table).ok_or("the size in this table is neither `bits_per_weight` nor `bytes`")?;
-    Groups::of(graph, results, &other)
+    TablePoints::of(graph, results, &other)
 }
 
 /// Returns a Pareto table over bytes instead of bits per weight, or the other way round.
 fn other_cost(table: &Table) -> Option<Table> {
-    let Shape::Pareto { minimize, maximize } = &table.shape else { return None };
+    let TableKind::Pareto { minimize, maximize } = &table.shape else { return None };
     let (bits, bytes) = (".bits_per_weight", ".bytes");
     let text = match (minimize.text.contains(bits), minimize.text.contains(bytes)) {
         (true, _) => minimize.text.replace(bits, bytes),
@@ -265,7 +269,7 @@ fn other_cost(table: &Table) -> Option<Table> {
     Some(Table {
         name: table.name.clone(),
         span: table.span,
-        shape: Shape::Pareto { minimize: compile(&text)?, maximize: compile(&maximize.text)? },
+        shape: TableKind::Pareto { minimize: compile(&text)?, maximize: compile(&maximize.text)? },
         filter: table.filter.as_ref().and_then(|filter| compile(&filter.text)),
         replicate: table.replicate,
         average: table.average.clone(),

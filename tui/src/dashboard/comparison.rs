@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::plan::{Plan, Planner, Preimage};
 use fewbits_engine::preimage::changes;
-use fewbits_engine::table::group::Groups;
+use fewbits_engine::table::group::TablePoints;
 use fewbits_engine::table::results::Results;
 use fewbits_ops::StandardOps;
 use fewbits_store::{Store, StoreError};
 
 use super::archive::replan;
-use super::news::{Baseline, Place};
-use super::study::Opened;
+use super::news::{Baseline, PointName};
+use super::study::OpenedRun;
 use super::tables::{labels, mean};
 use crate::ui::plain::change;
 
@@ -24,14 +24,14 @@ const CHANGES: usize = 20;
 pub fn compare(
     store: &Store,
     ops: &StandardOps,
-    here: &Opened,
-    there: &Opened,
+    here: &OpenedRun,
+    there: &OpenedRun,
 ) -> Result<Baseline, StoreError> {
     let (plan_here, plan_there) = (replan(store, ops, here)?, replan(store, ops, there)?);
     let mut baseline = Baseline { id: there.id.clone(), ..Baseline::default() };
     let namesakes: HashMap<String, TaskId> =
         there.graph.tasks().map(|task| (there.graph.sorted_name(task), task)).collect();
-    let preimage = |opened: &Opened, plan: &Plan, task| {
+    let preimage = |opened: &OpenedRun, plan: &Plan, task| {
         let planner = Planner::remembering(&opened.graph, ops, store, opened.header.sources.clone());
         let known = planner.preimage(task, |input| plan.of(input).parts.as_ref())?;
         Ok::<_, StoreError>(if let Preimage::Known(text) = known { Some(text) } else { None })
@@ -67,19 +67,19 @@ pub fn compare(
 /// Returns the means of a run's tables.
 fn values(
     store: &Store,
-    opened: &Opened,
+    opened: &OpenedRun,
     plan: &Plan,
-) -> Result<HashMap<Place, Vec<Option<f64>>>, StoreError> {
+) -> Result<HashMap<PointName, Vec<Option<f64>>>, StoreError> {
     let graph = &opened.graph;
     let every: Vec<usize> = (0..graph.steps.len()).collect();
     let results = Results::read(graph, plan, store, &every)?;
     let mut values = HashMap::new();
     for table in &graph.experiment.tables {
-        let Ok(groups) = Groups::of(graph, &results, table) else { continue };
+        let Ok(groups) = TablePoints::of(graph, &results, table) else { continue };
         for point in &groups.points {
             let labels = labels(&graph.experiment, &groups, point);
             let means = (0..point.values.len()).map(|column| mean(point, column)).collect();
-            values.insert(Place::new(&table.name, labels), means);
+            values.insert(PointName::new(&table.name, labels), means);
         }
     }
     Ok(values)

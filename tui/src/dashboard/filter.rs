@@ -9,11 +9,11 @@ use std::cmp::Ordering;
 pub struct Filter {
     /// The text as typed.
     pub text: String,
-    terms: Vec<Term>,
+    terms: Vec<FilterTerm>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Term {
+enum FilterTerm {
     /// A part of the name.
     Word(String),
     /// A named value that must relate so to one of these.
@@ -45,7 +45,7 @@ impl Filter {
     /// make no difference.
     #[must_use]
     pub fn read(text: &str) -> Self {
-        let terms = text.split_whitespace().map(|term| Term::read(&term.to_lowercase())).collect();
+        let terms = text.split_whitespace().map(|term| FilterTerm::read(&term.to_lowercase())).collect();
         Self { text: text.trim().to_owned(), terms }
     }
 
@@ -63,8 +63,8 @@ impl Filter {
         value: impl Fn(&str) -> Option<Cow<'v, str>>,
     ) -> bool {
         self.terms.iter().all(|term| match term {
-            Term::Word(word) => name().to_lowercase().contains(word),
-            Term::Value { name, relation, values } => {
+            FilterTerm::Word(word) => name().to_lowercase().contains(word),
+            FilterTerm::Value { name, relation, values } => {
                 value(name).is_some_and(|found| relation.holds(&found.to_lowercase(), values))
             }
         })
@@ -73,13 +73,13 @@ impl Filter {
     /// Returns the names whose values are asked for.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.terms.iter().filter_map(|term| match term {
-            Term::Word(_) => None,
-            Term::Value { name, .. } => Some(name.as_str()),
+            FilterTerm::Word(_) => None,
+            FilterTerm::Value { name, .. } => Some(name.as_str()),
         })
     }
 }
 
-impl Term {
+impl FilterTerm {
     fn read(text: &str) -> Self {
         let place = |sign: &str| text.find(sign).filter(|at| *at > 0);
         let found = RELATIONS.iter().filter_map(|(sign, relation)| Some((place(sign)?, *sign, *relation)));

@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use fewbits_engine::event::Event;
 use fewbits_engine::graph::TaskId;
-use fewbits_engine::journal::Stamped;
+use fewbits_engine::journal::LoggedEvent;
 use fewbits_engine::plan::Plan;
 use fewbits_engine::table::results::{Results, wants_answers};
 use fewbits_ops::StandardOps;
 use fewbits_store::{Key, Record, RunReader, Store, StoreError};
 
 use super::archive::{is_going, replan};
-use super::news::Wanted;
+use super::news::TableRequest;
 use super::rest::Rest;
-use super::study::Opened;
+use super::study::OpenedRun;
 
 /// The pause between looks at a journal that grows. It doubles with every look that finds nothing new, up to [`DOZE`].
 const POLL: Duration = Duration::from_millis(30);
@@ -31,10 +31,10 @@ const BATCH: usize = 4000;
 /// The run that is followed.
 pub struct Followed {
     /// The run's header, graph and task names.
-    pub opened: Opened,
+    pub opened: OpenedRun,
     reader: RunReader,
     /// A line that was read ahead of its time.
-    ahead: Option<Stamped>,
+    ahead: Option<LoggedEvent>,
     since: Instant,
     /// Whether nothing more comes.
     pub ended: bool,
@@ -48,7 +48,7 @@ pub struct Followed {
     /// Whether the results of those tasks were read.
     cached_read: bool,
     /// The table that is kept fresh.
-    pub table: Option<Wanted>,
+    pub table: Option<TableRequest>,
     /// Whether the table is older than the results.
     pub stale: bool,
     /// When the table was made last.
@@ -60,7 +60,7 @@ pub struct Followed {
 impl Followed {
     /// Starts with the first event.
     #[must_use]
-    pub fn new(opened: Opened, reader: RunReader) -> Self {
+    pub fn new(opened: OpenedRun, reader: RunReader) -> Self {
         let now = Instant::now();
         Self {
             results: Results::none(opened.graph.len()),
@@ -97,7 +97,7 @@ impl Followed {
     /// are not lost. Returns whether the run's process is gone without a word.
     pub fn look(
         &mut self,
-        lines: &mut Vec<Stamped>,
+        lines: &mut Vec<LoggedEvent>,
         speed: Option<f64>,
         store: &Store,
     ) -> Result<bool, StoreError> {
@@ -129,7 +129,7 @@ impl Followed {
     /// Takes the lines whose time has come and learns from them; those taken before a fault are not lost.
     fn take(
         &mut self,
-        lines: &mut Vec<Stamped>,
+        lines: &mut Vec<LoggedEvent>,
         speed: Option<f64>,
         store: &Store,
     ) -> Result<(), StoreError> {
@@ -144,7 +144,7 @@ impl Followed {
     }
 
     /// Returns the next line whose time has come.
-    fn next(&mut self, speed: Option<f64>) -> Result<Option<Stamped>, StoreError> {
+    fn next(&mut self, speed: Option<f64>) -> Result<Option<LoggedEvent>, StoreError> {
         let now = speed.map(|speed| self.since.elapsed().as_secs_f64() * speed);
         let line = match self.ahead.take() {
             Some(line) => Some(line),
@@ -169,7 +169,7 @@ impl Followed {
     }
 
     /// Takes in what a line says of results.
-    fn learn(&mut self, stamped: &Stamped, store: &Store) -> Result<(), StoreError> {
+    fn learn(&mut self, stamped: &LoggedEvent, store: &Store) -> Result<(), StoreError> {
         let task = |name: &String| self.opened.names.get(name).copied();
         match &stamped.event {
             Event::Completed { task: name, metrics, seconds, .. } => {

@@ -5,7 +5,7 @@ use fewbits_engine::graph::TaskId;
 
 /// One line of the log.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct LogEntry {
     /// Seconds since the run began.
     pub at: f64,
     /// The task it is about.

@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use fewbits_engine::event::Summary;
 use fewbits_engine::graph::TaskId;
-use fewbits_engine::journal::Stamped;
+use fewbits_engine::journal::LoggedEvent;
 use fewbits_engine::run::halt::Halt;
-use fewbits_engine::table::group::Groups;
+use fewbits_engine::table::group::TablePoints;
 use fewbits_store::Record;
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 
-use super::study::Opened;
+use super::study::OpenedRun;
 
 /// A table to be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Wanted {
+pub struct TableRequest {
     /// Its place in the file.
     pub table: usize,
     /// Whether a Pareto table is wanted over the other measure of size.
@@ -32,9 +32,9 @@ pub enum News {
     /// The terminal has this many columns and rows.
     Size(u16, u16),
     /// A run was opened.
-    Opened(Box<Opened>),
+    Opened(Box<OpenedRun>),
     /// These lines of its journal were read.
-    Happened(Vec<Stamped>),
+    Happened(Vec<LoggedEvent>),
     /// Its process is gone without a word.
     Gone,
     /// This is the run of this process from now on.
@@ -42,7 +42,7 @@ pub enum News {
     /// The run of this process ended.
     Ended(Summary),
     /// A table was made; or what does not fit in it.
-    Table(Wanted, Result<Arc<Groups>, String>),
+    Table(TableRequest, Result<Arc<TablePoints>, String>),
     /// The record of a task was read; none if there is none.
     Record(TaskId, Option<Arc<Record>>),
     /// The past runs, newest first.
@@ -61,7 +61,7 @@ pub enum Ask {
     /// Open a run and follow it.
     Open(String),
     /// Keep this table fresh.
-    Table(Option<Wanted>),
+    Table(Option<TableRequest>),
     /// Read the record of a task.
     Record {
         /// The run it is of.
@@ -129,17 +129,17 @@ pub struct Baseline {
     /// What differs in the preimages of tasks of the same name, from the baseline to here, and in how many.
     pub changes: Vec<(String, usize)>,
     /// The means of its tables.
-    pub values: HashMap<Place, Vec<Option<f64>>>,
+    pub values: HashMap<PointName, Vec<Option<f64>>>,
 }
 
 /// A point of a table, found again in another run: nothing in it depends on an order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct PointName {
     table: String,
     axes: Vec<(String, String)>,
 }
 
-impl Place {
+impl PointName {
     /// Makes the place of a point from its axes and the labels of their values.
     #[must_use]
     pub fn new<'l>(table: &str, labels: impl IntoIterator<Item = (&'l str, &'l str)>) -> Self {

@@ -171,7 +171,7 @@ struct Pilot {
 }
 
 /// When the next frame is due.
-struct Pace {
+struct FrameClock {
     drawn: Instant,
     took: Duration,
     /// Whether something changed; whether a key did it.
@@ -179,7 +179,7 @@ struct Pace {
     pressed: bool,
 }
 
-impl Pace {
+impl FrameClock {
     fn wait(&self) -> Duration {
         let rest = if self.pressed { FRAME } else { FRAME.max(self.took * REST) };
         rest.saturating_sub(self.drawn.elapsed())
@@ -201,7 +201,7 @@ impl Pace {
 
 impl Pilot {
     fn fly(mut self) -> io::Result<Leave> {
-        let mut pace = Pace { drawn: Instant::now(), took: Duration::ZERO, dirty: true, pressed: true };
+        let mut pace = FrameClock { drawn: Instant::now(), took: Duration::ZERO, dirty: true, pressed: true };
         self.draw(&mut pace)?;
         // Whether there is more than was taken the last time.
         let mut more = false;
@@ -232,17 +232,17 @@ impl Pilot {
         }
     }
 
-    fn draw(&mut self, pace: &mut Pace) -> io::Result<()> {
+    fn draw(&mut self, pace: &mut FrameClock) -> io::Result<()> {
         let start = Instant::now();
         self.app.now = now();
         let app = &self.app;
         self.screen.draw(|buffer| screen::draw(app, buffer))?;
-        *pace = Pace { drawn: Instant::now(), took: start.elapsed(), dirty: false, pressed: false };
+        *pace = FrameClock { drawn: Instant::now(), took: start.elapsed(), dirty: false, pressed: false };
         Ok(())
     }
 
     /// Waits for news, at most so long; what has come by then is taken together, so that a storm of sizes makes one frame.
-    fn take(&mut self, patience: Option<Duration>, pace: &mut Pace) -> io::Result<Vec<News>> {
+    fn take(&mut self, patience: Option<Duration>, pace: &mut FrameClock) -> io::Result<Vec<News>> {
         let woken = self.keyboard.wait(&self.mailbox, patience)?;
         let mut news = self.keyboard.read(woken, BATCH)?;
         pace.pressed |= !news.is_empty();

@@ -11,7 +11,7 @@ use super::app::App;
 use super::keys::{TABLE, keys_of};
 use super::overlay::Overlay;
 use super::paint::{line, put, put_all, shorten, top};
-use super::study::{Course, Study};
+use super::study::{RunProgress, Study};
 use super::view::{ALL, View};
 use crate::ui::eta::duration;
 use crate::ui::plain::printable;
@@ -122,18 +122,18 @@ fn title(app: &App, study: &Study) -> String {
     let name = &study.opened.header.experiment;
     let total = study.total();
     match study.course {
-        Course::Planning => format!("{name}: planning"),
-        Course::Going => format!("{name}: {:.0} %", 100.0 * total.share()),
-        Course::Draining => format!("{name}: ending after {} running", total.running),
-        Course::Interrupted => format!("{name}: stopping"),
-        Course::Ended(Summary { skipped: 0, failed: 0, .. }) => {
+        RunProgress::Planning => format!("{name}: planning"),
+        RunProgress::Going => format!("{name}: {:.0} %", 100.0 * total.share()),
+        RunProgress::Draining => format!("{name}: ending after {} running", total.running),
+        RunProgress::Interrupted => format!("{name}: stopping"),
+        RunProgress::Ended(Summary { skipped: 0, failed: 0, .. }) => {
             format!("{name}: {} done", app.theme.pick("✓", "+"))
         }
-        Course::Ended(Summary { failed: 0, .. }) => format!("{name}: interrupted"),
-        Course::Ended(Summary { failed, .. }) => {
+        RunProgress::Ended(Summary { failed: 0, .. }) => format!("{name}: interrupted"),
+        RunProgress::Ended(Summary { failed, .. }) => {
             format!("{name}: {} {failed} failed", app.theme.pick("✗", "x"))
         }
-        Course::Gone => format!("{name}: not finished"),
+        RunProgress::Gone => format!("{name}: not finished"),
     }
 }
 

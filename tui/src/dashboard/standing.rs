@@ -8,7 +8,7 @@ use fewbits_engine::why::Reason;
 
 /// Where a task stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Status {
+pub enum TaskStatus {
     /// It failed.
     Failed,
     /// A job works on it.
@@ -29,7 +29,7 @@ pub enum Status {
 #[derive(Clone, Debug)]
 pub struct Task {
     /// Where it stands.
-    pub status: Status,
+    pub status: TaskStatus,
     /// When it started, in seconds of the run.
     pub started: Option<f64>,
     /// Seconds of computing.
@@ -63,7 +63,7 @@ pub struct Detail {
 
 /// How many tasks stand where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct StatusCounts {
     /// All tasks.
     pub tasks: usize,
     /// Tasks that ran.
@@ -80,7 +80,7 @@ pub struct Tally {
     pub skipped: usize,
 }
 
-impl Status {
+impl TaskStatus {
     /// Returns the word for it.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -96,7 +96,7 @@ impl Status {
     }
 }
 
-impl Tally {
+impl StatusCounts {
     /// Returns how many tasks have not started.
     #[must_use]
     pub fn waiting(self) -> usize {
@@ -106,15 +106,15 @@ impl Tally {
 
     /// Returns how many tasks stand at a status.
     #[must_use]
-    pub fn of(self, status: Status) -> usize {
+    pub fn of(self, status: TaskStatus) -> usize {
         match status {
-            Status::Failed => self.failed,
-            Status::Running => self.running,
-            Status::Saving => self.saving,
-            Status::Waiting => self.waiting(),
-            Status::Skipped => self.skipped,
-            Status::Done => self.done,
-            Status::Cached => self.cached,
+            TaskStatus::Failed => self.failed,
+            TaskStatus::Running => self.running,
+            TaskStatus::Saving => self.saving,
+            TaskStatus::Waiting => self.waiting(),
+            TaskStatus::Skipped => self.skipped,
+            TaskStatus::Done => self.done,
+            TaskStatus::Cached => self.cached,
         }
     }
 
@@ -127,28 +127,28 @@ impl Tally {
 
     /// Returns where the tasks stand, taken together.
     #[must_use]
-    pub fn status(self) -> Status {
+    pub fn status(self) -> TaskStatus {
         match self {
-            Self { failed: 1.., .. } => Status::Failed,
-            Self { running: 1.., .. } => Status::Running,
-            Self { saving: 1.., .. } => Status::Saving,
-            _ if self.waiting() > 0 => Status::Waiting,
-            Self { skipped: 1.., .. } => Status::Skipped,
-            Self { done: 1.., .. } => Status::Done,
-            _ => Status::Cached,
+            Self { failed: 1.., .. } => TaskStatus::Failed,
+            Self { running: 1.., .. } => TaskStatus::Running,
+            Self { saving: 1.., .. } => TaskStatus::Saving,
+            _ if self.waiting() > 0 => TaskStatus::Waiting,
+            Self { skipped: 1.., .. } => TaskStatus::Skipped,
+            Self { done: 1.., .. } => TaskStatus::Done,
+            _ => TaskStatus::Cached,
         }
     }
 
     /// Counts a task more or less in a state.
-    pub fn count(&mut self, status: Status, more: bool) {
+    pub fn count(&mut self, status: TaskStatus, more: bool) {
         let place = match status {
-            Status::Waiting => return,
-            Status::Failed => &mut self.failed,
-            Status::Running => &mut self.running,
-            Status::Saving => &mut self.saving,
-            Status::Skipped => &mut self.skipped,
-            Status::Done => &mut self.done,
-            Status::Cached => &mut self.cached,
+            TaskStatus::Waiting => return,
+            TaskStatus::Failed => &mut self.failed,
+            TaskStatus::Running => &mut self.running,
+            TaskStatus::Saving => &mut self.saving,
+            TaskStatus::Skipped => &mut self.skipped,
+            TaskStatus::Done => &mut self.done,
+            TaskStatus::Cached => &mut self.cached,
         };
         *place = if more { *place + 1 } else { place.saturating_sub(1) };
     }
@@ -156,8 +156,8 @@ impl Tally {
 
 /// Counts tasks.
 #[must_use]
-pub fn tally(tasks: &[Task], of: impl Iterator<Item = TaskId>) -> Tally {
-    let mut tally = Tally::default();
+pub fn tally(tasks: &[Task], of: impl Iterator<Item = TaskId>) -> StatusCounts {
+    let mut tally = StatusCounts::default();
     for task in of {
         tally.tasks += 1;
         tally.count(tasks[task.index()].status, true);

@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use fewbits_engine::event::{Event, Summary};
-use fewbits_engine::graph::{Graph, TaskId};
-use fewbits_engine::journal::{Header, Stamped};
+use fewbits_engine::graph::{TaskGraph, TaskId};
+use fewbits_engine::journal::{LoggedEvent, RunHeader};
 use fewbits_engine::plan::Counts;
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_ops::StandardOps;
 use fewbits_store::Record;
 
 use super::jobs::Jobs;
-use super::log::{Entry, What};
+use super::log::{LogEntry, What};
 use super::paint::shorten;
-use super::standing::{Detail, Status, Tally, Task, tally};
+use super::standing::{Detail, StatusCounts, Task, TaskStatus, tally};
 use super::theme::Theme;
 use crate::ui::eta::Eta;
 use crate::ui::plain::{printable, sentence};
@@ -27,22 +27,22 @@ const RECORDS: usize = 256;
 
 /// A run, opened: what it set out from.
 #[derive(Clone)]
-pub struct Opened {
+pub struct OpenedRun {
     /// Its id.
     pub id: String,
     /// When it began, in seconds of Unix time; none if its id does not tell.
     pub began: Option<f64>,
     /// The first line of its journal.
-    pub header: Header,
+    pub header: RunHeader,
     /// Its tasks.
-    pub graph: Arc<Graph<StandardOps>>,
+    pub graph: Arc<TaskGraph<StandardOps>>,
     /// The tasks by name.
     pub names: Arc<HashMap<String, TaskId>>,
 }
 
 /// How the run itself stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Course {
+pub enum RunProgress {
     /// It has not said what it will do.
     Planning,
     /// It goes on.
@@ -60,17 +60,17 @@ pub enum Course {
 /// One run as far as it is known.
 pub struct Study {
     /// What it set out from.
-    pub opened: Opened,
+    pub opened: OpenedRun,
     /// What is known of each task.
     pub tasks: Vec<Task>,
     /// How many tasks of each node stand where.
-    pub nodes: Vec<Tally>,
+    pub nodes: Vec<StatusCounts>,
     /// What happened, oldest first.
-    pub log: VecDeque<Entry>,
+    pub log: VecDeque<LogEntry>,
     /// How long it still takes.
     pub eta: Eta,
     /// How it stands.
-    pub course: Course,
+    pub course: RunProgress,
     /// The time of the newest event, in seconds of the run.
     pub at: f64,
     /// The tasks that run.
@@ -83,14 +83,14 @@ pub struct Study {
 impl Study {
     /// Starts with what a run set out from.
     #[must_use]
-    pub fn new(opened: Opened) -> Self {
+    pub fn new(opened: OpenedRun) -> Self {
         let graph = &opened.graph;
-        let waiting = Task { status: Status::Waiting, started: None, seconds: None, detail: None };
+        let waiting = Task { status: TaskStatus::Waiting, started: None, seconds: None, detail: None };
         let mut tasks = vec![waiting; graph.len()];
         for range in &opened.header.cached {
             let range = range.start.min(range.end) as usize..range.end as usize;
             for task in tasks.iter_mut().take(range.end).skip(range.start) {
-                task.status = Status::Cached;
+                task.status = TaskStatus::Cached;
             }
         }
         let nodes = (0..graph.steps.len()).map(|node| tally(&tasks, graph.tasks_of(node))).collect();
@@ -100,7 +100,7 @@ impl Study {
             nodes,
             log: VecDeque::new(),
             eta,
-            course: Course::Planning,
+            course: RunProgress::Planning,
             at: 0.0,
             jobs,
             version: 0,
@@ -110,7 +110,7 @@ impl Study {
     }
 
     /// Takes in a line of the journal.
-    pub fn update(&mut self, stamped: &Stamped) {
+    pub fn update(&mut self, stamped: &LoggedEvent) {
         self.version += 1;
         self.at = self.at.max(stamped.at);
         self.eta.update(&stamped.event);
@@ -118,7 +118,7 @@ impl Study {
         match &stamped.event {
             Event::Planned { counts, .. } => self.planned(at, counts),
             Event::Started { task, key, reason } => {
-                let Some(id) = self.turn(task, Status::Running) else { return };
+                let Some(id) = self.turn(task, TaskStatus::Running) else { return };
                 self.tasks[id.index()].started = Some(at);
                 // A second start in one run begins anew.
                 *self.detail(id) =
@@ -132,24 +132,24 @@ impl Study {
                 detail.curve.push((*done, metrics.clone()));
             }
             Event::Computed { task } => {
-                self.turn(task, Status::Saving);
+                self.turn(task, TaskStatus::Saving);
             }
             Event::Completed { task, key, metrics, seconds } => {
-                let Some(id) = self.turn(task, Status::Done) else { return };
+                let Some(id) = self.turn(task, TaskStatus::Done) else { return };
                 self.tasks[id.index()].seconds = Some(*seconds);
                 let detail = self.detail(id);
                 (detail.key, detail.metrics) = (key.clone(), metrics.clone());
                 self.enter(at, Some(id), What::Done);
             }
             Event::Reused { task, key, same_as } => {
-                let Some(id) = self.turn(task, Status::Cached) else { return };
+                let Some(id) = self.turn(task, TaskStatus::Cached) else { return };
                 let same_as = same_as.as_ref().and_then(|name| self.find(name));
                 let detail = self.detail(id);
                 (detail.key, detail.same_as) = (key.clone(), same_as);
                 self.enter(at, Some(id), What::Reused);
             }
             Event::Postponed { task, because } => {
-                let Some(id) = self.turn(task, Status::Waiting) else { return };
+                let Some(id) = self.turn(task, TaskStatus::Waiting) else { return };
                 self.tasks[id.index()].started = None;
                 self.enter(at, Some(id), What::Postponed(self.find(because)));
             }
@@ -159,18 +159,18 @@ impl Study {
                 self.enter(at, Some(id), What::Rebuilt(*seconds));
             }
             Event::Failed { task, error } => {
-                let Some(id) = self.turn(task, Status::Failed) else { return };
+                let Some(id) = self.turn(task, TaskStatus::Failed) else { return };
                 self.detail(id).error = Some(error.clone());
                 self.enter(at, Some(id), What::Failed);
             }
             Event::Skipped { task, because } => self.skipped(at, task, because),
             Event::Warned { message } => self.enter(at, None, What::Note(message.clone(), true)),
             Event::Draining => {
-                self.course = Course::Draining;
+                self.course = RunProgress::Draining;
                 self.note(at, "ending after what is running");
             }
             Event::Interrupted => {
-                self.course = Course::Interrupted;
+                self.course = RunProgress::Interrupted;
                 self.note(at, "interrupted: dropping what is running, keeping what is done");
             }
             Event::Finished(summary) => self.finished(at, *summary),
@@ -180,15 +180,15 @@ impl Study {
     /// The run ended, as its process says; its journal says so too, unless it could not be written.
     pub fn ended(&mut self, summary: Summary) {
         if self.is_going() {
-            self.course = Course::Ended(summary);
+            self.course = RunProgress::Ended(summary);
             self.leave_rest();
         }
     }
 
     /// The run's process is gone without a word.
     pub fn gone(&mut self) {
-        if !matches!(self.course, Course::Ended(_)) {
-            self.course = Course::Gone;
+        if !matches!(self.course, RunProgress::Ended(_)) {
+            self.course = RunProgress::Gone;
             self.leave_rest();
         }
     }
@@ -226,8 +226,8 @@ impl Study {
 
     /// Returns the counts of all nodes together.
     #[must_use]
-    pub fn total(&self) -> Tally {
-        self.nodes.iter().fold(Tally::default(), |sum, node| Tally {
+    pub fn total(&self) -> StatusCounts {
+        self.nodes.iter().fold(StatusCounts::default(), |sum, node| StatusCounts {
             tasks: sum.tasks + node.tasks,
             done: sum.done + node.done,
             cached: sum.cached + node.cached,
@@ -241,7 +241,7 @@ impl Study {
     /// Returns whether the run goes on.
     #[must_use]
     pub fn is_going(&self) -> bool {
-        !matches!(self.course, Course::Ended(_) | Course::Gone)
+        !matches!(self.course, RunProgress::Ended(_) | RunProgress::Gone)
     }
 
     /// Returns whether times of the run move with the clock: not those of a replay, which move with its events.
@@ -254,8 +254,8 @@ impl Study {
     #[must_use]
     pub fn elapsed(&self, now: f64) -> f64 {
         match (self.course, self.opened.began) {
-            (Course::Ended(summary), _) => summary.seconds,
-            (Course::Gone, _) | (_, None) => self.at,
+            (RunProgress::Ended(summary), _) => summary.seconds,
+            (RunProgress::Gone, _) | (_, None) => self.at,
             (_, Some(began)) => (now - began).max(self.at),
         }
     }
@@ -304,7 +304,7 @@ impl Study {
     }
 
     fn planned(&mut self, at: f64, counts: &Counts) {
-        self.course = Course::Going;
+        self.course = RunProgress::Going;
         self.note(
             at,
             &format!(
@@ -315,18 +315,18 @@ impl Study {
     }
 
     fn skipped(&mut self, at: f64, task: &str, because: &str) {
-        let Some(id) = self.turn(task, Status::Skipped) else { return };
+        let Some(id) = self.turn(task, TaskStatus::Skipped) else { return };
         self.detail(id).because = Some(because.to_owned());
         let culprit = self.find(because);
         // All that one failure takes with it is one line.
         match self.log.back_mut() {
-            Some(Entry { task, what: What::Skips(count), .. }) if *task == culprit => *count += 1,
+            Some(LogEntry { task, what: What::Skips(count), .. }) if *task == culprit => *count += 1,
             _ => self.enter(at, culprit, What::Skips(1)),
         }
     }
 
     fn finished(&mut self, at: f64, summary: Summary) {
-        self.course = Course::Ended(summary);
+        self.course = RunProgress::Ended(summary);
         self.leave_rest();
         self.note(at, &sentence(&summary));
     }
@@ -334,8 +334,8 @@ impl Study {
     /// What has not ended by the end of the run is left.
     fn leave_rest(&mut self) {
         for task in &mut self.tasks {
-            if matches!(task.status, Status::Waiting | Status::Running | Status::Saving) {
-                task.status = Status::Skipped;
+            if matches!(task.status, TaskStatus::Waiting | TaskStatus::Running | TaskStatus::Saving) {
+                task.status = TaskStatus::Skipped;
             }
         }
         self.jobs.clear();
@@ -347,13 +347,13 @@ impl Study {
     }
 
     /// Every change of a task's status.
-    fn turn(&mut self, name: &str, status: Status) -> Option<TaskId> {
+    fn turn(&mut self, name: &str, status: TaskStatus) -> Option<TaskId> {
         let id = self.find(name)?;
         let node = self.opened.graph.node(id);
         let before = std::mem::replace(&mut self.tasks[id.index()].status, status);
         self.nodes[node].count(before, false);
         self.nodes[node].count(status, true);
-        if status == Status::Running {
+        if status == TaskStatus::Running {
             self.jobs.start(id);
         } else {
             self.jobs.end(id);
@@ -373,6 +373,6 @@ impl Study {
         if self.log.len() >= LOG {
             self.log.pop_front();
         }
-        self.log.push_back(Entry { at, task, what });
+        self.log.push_back(LogEntry { at, task, what });
     }
 }

@@ -9,23 +9,23 @@ use std::sync::Arc;
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::table::front::front;
-use fewbits_engine::table::group::{Groups, Point};
+use fewbits_engine::table::group::{TablePoint, TablePoints};
 
 use super::filter::Filter;
-use super::news::Wanted;
+use super::news::TableRequest;
 use super::study::Study;
 
 /// A table that was made.
-pub struct Shown {
+pub struct ShownTable {
     /// Its points.
-    pub groups: Arc<Groups>,
+    pub groups: Arc<TablePoints>,
     /// Its grids; none if it is a list.
-    pub sheets: Vec<Sheet>,
+    pub sheets: Vec<PivotGrid>,
     ranges: Vec<Option<(f64, f64)>>,
 }
 
 /// One grid of a pivot.
-pub struct Sheet {
+pub struct PivotGrid {
     /// The levels of the axes in `each`.
     pub title: Vec<usize>,
     /// The levels of each row.
@@ -35,16 +35,16 @@ pub struct Sheet {
     cells: BTreeMap<(usize, usize), usize>,
 }
 
-impl Shown {
+impl ShownTable {
     /// Shows points as a list.
     #[must_use]
-    pub fn list(groups: Arc<Groups>) -> Self {
+    pub fn list(groups: Arc<TablePoints>) -> Self {
         Self { ranges: ranges(&groups), groups, sheets: vec![] }
     }
 
     /// Shows points as grids: the first `each` of their levels make grids, the next `rows` rows, the others columns.
     #[must_use]
-    pub fn pivot(groups: Arc<Groups>, each: usize, rows: usize) -> Self {
+    pub fn pivot(groups: Arc<TablePoints>, each: usize, rows: usize) -> Self {
         let mut titles: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
         for (at, point) in groups.points.iter().enumerate() {
             titles.entry(point.levels[..each].to_vec()).or_default().push(at);
@@ -67,7 +67,7 @@ impl Shown {
                 let row = place(&levels[each..each + rows], &row_levels);
                 ((row, place(&levels[each + rows..], &column_levels)), at)
             });
-            Sheet { title, cells: cells.collect(), rows: row_levels, columns: column_levels }
+            PivotGrid { title, cells: cells.collect(), rows: row_levels, columns: column_levels }
         });
         let sheets = sheets.collect();
         Self { ranges: ranges(&groups), groups, sheets }
@@ -100,7 +100,7 @@ impl Shown {
         front(points.iter().map(|&at| &self.groups.points[at])).into_iter().map(|at| points[at]).collect()
     }
 
-    fn matches(&self, study: &Study, filter: &Filter, point: &Point) -> bool {
+    fn matches(&self, study: &Study, filter: &Filter, point: &TablePoint) -> bool {
         filter.is_empty()
             || filter.matches(
                 || {
@@ -127,7 +127,7 @@ impl Shown {
             )
     }
 
-    fn order(&self, a: &Point, b: &Point, column: usize) -> Ordering {
+    fn order(&self, a: &TablePoint, b: &TablePoint, column: usize) -> Ordering {
         match column.checked_sub(self.groups.axes.len()) {
             None => a.levels[column].cmp(&b.levels[column]),
             // What is missing comes first, so that it comes last when the largest are on top.
@@ -138,7 +138,7 @@ impl Shown {
     }
 }
 
-impl Sheet {
+impl PivotGrid {
     /// Returns the point in a cell.
     #[must_use]
     pub fn cell(&self, row: usize, column: usize) -> Option<usize> {
@@ -147,7 +147,7 @@ impl Sheet {
 }
 
 /// Returns the least and the largest mean of each column.
-fn ranges(groups: &Groups) -> Vec<Option<(f64, f64)>> {
+fn ranges(groups: &TablePoints) -> Vec<Option<(f64, f64)>> {
     let range = |column: usize| {
         let means = groups.points.iter().filter_map(|point| mean(point, column));
         means.fold(None, |range, mean| match range {
@@ -160,19 +160,23 @@ fn ranges(groups: &Groups) -> Vec<Option<(f64, f64)>> {
 
 /// Returns a value of a point.
 #[must_use]
-pub fn value(point: &Point, column: usize) -> Option<Estimate> {
+pub fn value(point: &TablePoint, column: usize) -> Option<Estimate> {
     point.values.get(column).copied().flatten()
 }
 
 /// Returns the mean of a value of a point.
 #[must_use]
-pub fn mean(point: &Point, column: usize) -> Option<f64> {
+pub fn mean(point: &TablePoint, column: usize) -> Option<f64> {
     value(point, column).map(|value| value.mean)
 }
 
 /// Returns the axes of a point with the labels of their values.
 #[must_use]
-pub fn labels<'e>(experiment: &'e Experiment, groups: &Groups, point: &Point) -> Vec<(&'e str, &'e str)> {
+pub fn labels<'e>(
+    experiment: &'e Experiment,
+    groups: &TablePoints,
+    point: &TablePoint,
+) -> Vec<(&'e str, &'e str)> {
     let axes = &experiment.axes;
     groups
         .axes
@@ -189,7 +193,7 @@ pub fn labels<'e>(experiment: &'e Experiment, groups: &Groups, point: &Point) ->
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pin {
     /// The table it is of.
-    pub wanted: Wanted,
+    pub wanted: TableRequest,
     /// Its levels: its place among the table's points may change while results come in.
     levels: Vec<usize>,
     /// Its axes.
@@ -201,7 +205,12 @@ pub struct Pin {
 impl Pin {
     /// Pins a point of a table.
     #[must_use]
-    pub fn at(study: Option<&Study>, shown: Option<&Shown>, wanted: Wanted, at: usize) -> Option<Self> {
+    pub fn at(
+        study: Option<&Study>,
+        shown: Option<&ShownTable>,
+        wanted: TableRequest,
+        at: usize,
+    ) -> Option<Self> {
         let (study, groups) = (study?, &shown?.groups);
         let point = groups.points.get(at)?;
         let name = labels(study.experiment(), groups, point)
@@ -213,7 +222,7 @@ impl Pin {
 
     /// Returns where the point is in its table now.
     #[must_use]
-    pub fn place(&self, shown: &Shown) -> Option<usize> {
+    pub fn place(&self, shown: &ShownTable) -> Option<usize> {
         shown.groups.points.iter().position(|point| point.levels == self.levels)
     }
 }

@@ -4,7 +4,7 @@
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::Marker;
 
-use super::standing::Status;
+use super::standing::TaskStatus;
 
 /// How many colours there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,33 +100,33 @@ impl Theme {
 
     /// The colour of a state.
     #[must_use]
-    pub fn status(self, status: Status) -> Style {
+    pub fn status(self, status: TaskStatus) -> Style {
         match status {
-            Status::Done => self.good(),
-            Status::Failed => self.bad(),
-            Status::Running | Status::Saving => self.notice(),
-            Status::Waiting | Status::Cached | Status::Skipped => self.dim(),
+            TaskStatus::Done => self.good(),
+            TaskStatus::Failed => self.bad(),
+            TaskStatus::Running | TaskStatus::Saving => self.notice(),
+            TaskStatus::Waiting | TaskStatus::Cached | TaskStatus::Skipped => self.dim(),
         }
     }
 
     /// The glyph of a state.
     #[must_use]
-    pub fn glyph(self, status: Status) -> &'static str {
+    pub fn glyph(self, status: TaskStatus) -> &'static str {
         match (status, self.ascii) {
-            (Status::Waiting, false) => "·",
-            (Status::Cached, false) => "≡",
-            (Status::Running, false) => "▶",
-            (Status::Saving, false) => "↓",
-            (Status::Done, false) => "✓",
-            (Status::Failed, false) => "✗",
-            (Status::Skipped, false) => "⊘",
-            (Status::Waiting, true) => ".",
-            (Status::Cached, true) => "=",
-            (Status::Running, true) => ">",
-            (Status::Saving, true) => "v",
-            (Status::Done, true) => "+",
-            (Status::Failed, true) => "x",
-            (Status::Skipped, true) => "-",
+            (TaskStatus::Waiting, false) => "·",
+            (TaskStatus::Cached, false) => "≡",
+            (TaskStatus::Running, false) => "▶",
+            (TaskStatus::Saving, false) => "↓",
+            (TaskStatus::Done, false) => "✓",
+            (TaskStatus::Failed, false) => "✗",
+            (TaskStatus::Skipped, false) => "⊘",
+            (TaskStatus::Waiting, true) => ".",
+            (TaskStatus::Cached, true) => "=",
+            (TaskStatus::Running, true) => ">",
+            (TaskStatus::Saving, true) => "v",
+            (TaskStatus::Done, true) => "+",
+            (TaskStatus::Failed, true) => "x",
+            (TaskStatus::Skipped, true) => "-",
         }
     }
 

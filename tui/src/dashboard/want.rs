@@ -5,7 +5,7 @@ use fewbits_engine::graph::TaskId;
 
 use super::app::App;
 use super::news::Ask;
-use super::standing::Status;
+use super::standing::TaskStatus;
 use super::view::{View, pareto, task, tradeoff, training};
 
 impl App {
@@ -27,7 +27,7 @@ impl App {
         };
         for task in tasks {
             let Some(study) = &self.study else { return };
-            let stored = matches!(study.task(task).status, Status::Done | Status::Cached);
+            let stored = matches!(study.task(task).status, TaskStatus::Done | TaskStatus::Cached);
             if stored && study.record(task).is_none() && self.asked.insert(task) {
                 let detail = study.task(task).detail.as_ref();
                 let key = detail.map_or(String::new(), |detail| detail.key.clone());

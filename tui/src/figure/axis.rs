@@ -3,7 +3,7 @@
 
 /// An axis: where it begins and ends, and its ticks.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Axis {
+pub struct FigureAxis {
     /// The least value, or its logarithm.
     pub low: f64,
     /// The largest.
@@ -14,7 +14,7 @@ pub struct Axis {
     pub ticks: Vec<(f64, String)>,
 }
 
-impl Axis {
+impl FigureAxis {
     /// Makes an axis for these values with at most `most` ticks. On a logarithmic axis only positive values count.
     #[must_use]
     pub fn fit(values: impl Iterator<Item = f64>, log: bool, most: usize) -> Self {
@@ -83,14 +83,14 @@ fn label(place: f64, step: f64, log: bool) -> String {
 mod tests {
     use super::*;
 
-    fn texts(axis: &Axis) -> Vec<&str> {
+    fn texts(axis: &FigureAxis) -> Vec<&str> {
         axis.ticks.iter().map(|(_, text)| text.as_str()).collect()
     }
 
     #[test]
     fn ticks_are_round_values_around_the_data() {
         let check = |values: &[f64], most, expected: &[&str]| {
-            assert_eq!(texts(&Axis::fit(values.iter().copied(), false, most)), expected, "{values:?}");
+            assert_eq!(texts(&FigureAxis::fit(values.iter().copied(), false, most)), expected, "{values:?}");
         };
         check(&[0.1, 0.93], 6, &["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         check(&[2.0, 8.0], 4, &["2", "4", "6", "8"]);
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_logarithmic_axis_has_powers_of_ten() {
-        let axis = Axis::fit([0.02, 3.0, 0.0, -1.0].into_iter(), true, 6);
+        let axis = FigureAxis::fit([0.02, 3.0, 0.0, -1.0].into_iter(), true, 6);
         assert_eq!(texts(&axis), ["0.01", "0.1", "1", "10"]);
         assert_eq!(axis.share(0.0), None);
         assert!((axis.share(1.0).unwrap() - 2.0 / 3.0).abs() < 1e-12);
@@ -111,10 +111,10 @@ mod tests {
 
     #[test]
     fn one_value_gets_room() {
-        let axis = Axis::fit([0.5].into_iter(), false, 4);
+        let axis = FigureAxis::fit([0.5].into_iter(), false, 4);
         assert!(axis.low < 0.5 && axis.high > 0.5, "{axis:?}");
         for value in [1e-13, -1e-13, 1e12] {
-            let axis = Axis::fit([value].into_iter(), false, 4);
+            let axis = FigureAxis::fit([value].into_iter(), false, 4);
             assert!(axis.high - axis.low < value.abs() && axis.share(value).is_some(), "{axis:?}");
         }
     }

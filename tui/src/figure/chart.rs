@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use super::COLORS;
-use super::axis::Axis;
+use super::axis::FigureAxis;
 use super::picture::{Picture, text};
 
 /// Room for labels around the plot, in pixels: left, top, right, bottom.
@@ -20,11 +20,11 @@ pub struct Chart {
     /// What is along the vertical axis.
     pub y: String,
     /// What is shown.
-    pub series: Vec<Series>,
+    pub series: Vec<ChartSeries>,
 }
 
 /// Points that belong together.
-pub struct Series {
+pub struct ChartSeries {
     /// What they are called; none leaves them out of the legend, in grey.
     pub name: Option<String>,
     /// The points.
@@ -46,10 +46,10 @@ pub struct Dot {
 }
 
 /// The chart with its axes fitted.
-struct Frame<'c> {
+struct ChartFrame<'c> {
     chart: &'c Chart,
-    x: Axis,
-    y: Axis,
+    x: FigureAxis,
+    y: FigureAxis,
     width: f64,
     height: f64,
 }
@@ -63,10 +63,10 @@ impl Chart {
             let (low, high) = dot.interval.unwrap_or((dot.y, dot.y));
             [dot.y, low, high]
         });
-        let frame = Frame {
+        let frame = ChartFrame {
             chart: self,
-            x: Axis::fit(dots().map(|dot| dot.x), false, 7),
-            y: Axis::fit(ys, false, 6),
+            x: FigureAxis::fit(dots().map(|dot| dot.x), false, 7),
+            y: FigureAxis::fit(ys, false, 6),
             width,
             height: height - self.legend_height(width),
         };
@@ -120,7 +120,7 @@ impl Chart {
     }
 }
 
-impl Frame<'_> {
+impl ChartFrame<'_> {
     /// Returns the pixel of a value, if it can be shown.
     fn across(&self, x: f64) -> Option<f64> {
         Some(ROOM.0 + self.x.share(x)? * (self.width - ROOM.0 - ROOM.2))
@@ -160,7 +160,7 @@ impl Frame<'_> {
         if x + half > self.width { "end" } else { "middle" }
     }
 
-    fn series(&self, series: &Series, color: &str) -> Markup {
+    fn series(&self, series: &ChartSeries, color: &str) -> Markup {
         let places: Vec<(f64, f64, &Dot)> = series
             .points
             .iter()

@@ -4,7 +4,7 @@ use fewbits_engine::table::sheet::{Cell, Sheet};
 use maud::html;
 
 use super::COLORS;
-use super::axis::Axis;
+use super::axis::FigureAxis;
 use super::chart::px;
 use super::picture::{Picture, text};
 use crate::render::number::estimate;
@@ -35,7 +35,7 @@ pub fn draw(sheet: &Sheet, column: usize) -> Picture {
         let (low, high) = value.interval.unwrap_or((value.mean, value.mean));
         [low, value.mean, high]
     };
-    let axis = Axis::fit(rows.iter().flat_map(ends), false, 5);
+    let axis = FigureAxis::fit(rows.iter().flat_map(ends), false, 5);
     let left = 14.0 + 6.8 * rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0) as f64;
     let place = |value: f64| axis.share(value).map(|share| left + share * PLOT);
     let bottom = rows.len() as f64 * LINE + 8.0;

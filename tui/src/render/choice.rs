@@ -2,16 +2,16 @@
 
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::expression::Expression;
-use fewbits_engine::spec::table::{Choose, Interval, Shape, Table};
+use fewbits_engine::spec::table::{Interval, Question, Table, TableKind};
 use fewbits_engine::statistics::estimate::Estimate;
-use fewbits_engine::table::choice::{Candidate, Choice};
+use fewbits_engine::table::choice::{Answer, Candidate};
 
 use super::number::{bytes, estimate, number, with_error};
 
 /// Returns an answer, a sentence each: what to choose and how sure that is, what else, and what less would cost.
 #[must_use]
-pub fn answer(choice: &Choice, table: &Table, experiment: &Experiment) -> Vec<String> {
-    let Shape::Choose(choose) = &table.shape else { return vec![] };
+pub fn answer(choice: &Answer, table: &Table, experiment: &Experiment) -> Vec<String> {
+    let TableKind::Choose(choose) = &table.shape else { return vec![] };
     let teller = Teller { choice, choose, table, experiment };
     let mut said = match (choice.chosen, choice.closest) {
         (Some(chosen), _) => teller.chosen(chosen),
@@ -25,8 +25,8 @@ pub fn answer(choice: &Choice, table: &Table, experiment: &Experiment) -> Vec<St
 }
 
 struct Teller<'t> {
-    choice: &'t Choice,
-    choose: &'t Choose,
+    choice: &'t Answer,
+    choose: &'t Question,
     table: &'t Table,
     experiment: &'t Experiment,
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fewbits_engine::cite::method::Method;
-use fewbits_engine::cite::{Cite, Replication};
+use fewbits_engine::cite::{Citation, Replication};
 use serde_json::{Value as Json, json};
 
 use crate::command::count;
@@ -37,7 +37,7 @@ const TOSTADO: &str = "@inproceedings{tostado2019,
 
 /// Returns the block for people: method, provenance, sources, BibTeX entries.
 #[must_use]
-pub fn text(cite: &Cite) -> String {
+pub fn text(cite: &Citation) -> String {
     let mut text = cite.experiment.clone();
     if !cite.about.is_empty() {
         text += &format!(": {}", cite.about);
@@ -58,7 +58,7 @@ pub fn text(cite: &Cite) -> String {
 
 /// Returns the same for programs: one object.
 #[must_use]
-pub fn json(cite: &Cite) -> Json {
+pub fn json(cite: &Citation) -> Json {
     let data: BTreeMap<&String, BTreeMap<&str, String>> = cite
         .data
         .iter()
@@ -94,7 +94,7 @@ pub fn json(cite: &Cite) -> Json {
 
 /// Says what was done, a sentence each.
 #[must_use]
-pub fn method(cite: &Cite) -> Vec<String> {
+pub fn method(cite: &Citation) -> Vec<String> {
     let axes: Vec<String> = cite.axes.iter().map(|(axis, values)| format!("{axis} ({values})")).collect();
     let over = if axes.is_empty() { String::new() } else { format!(" over {}", axes.join(", ")) };
     let (tasks, nodes) = (count(cite.tasks, "task"), count(cite.nodes, "node"));
@@ -158,7 +158,7 @@ fn sentence(method: Method) -> &'static str {
 
 /// Returns the sources of the methods that the experiment's tables use.
 #[must_use]
-pub fn sources(cite: &Cite) -> Vec<&'static str> {
+pub fn sources(cite: &Citation) -> Vec<&'static str> {
     let of = |method: &Method| -> &[&'static str] {
         match method {
             Method::TInterval | Method::ZeroEffect => &[STUDENT],
@@ -179,7 +179,7 @@ pub fn sources(cite: &Cite) -> Vec<&'static str> {
 
 /// Returns what made the results, and the digests of what went in and came out, each with its name.
 #[must_use]
-pub fn provenance(cite: &Cite) -> Vec<(String, String)> {
+pub fn provenance(cite: &Citation) -> Vec<(String, String)> {
     let mut facts = vec![("shown by".to_owned(), format!("fewbits {VERSION}"))];
     for (name, values) in &cite.provenance {
         let name = if name == "fewbits" { "made by" } else { name };
@@ -207,7 +207,7 @@ pub fn provenance(cite: &Cite) -> Vec<(String, String)> {
 
 /// Returns BibTeX entries: this program with these results, and the paper that the question comes from.
 #[must_use]
-pub fn bibtex(cite: &Cite) -> String {
+pub fn bibtex(cite: &Citation) -> String {
     let (text, results) = (cite.text, cite.results);
     format!(
         "@software{{fewbits,

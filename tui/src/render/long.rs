@@ -7,20 +7,20 @@ use fewbits_engine::table::flat::{Datum, Flat};
 
 use super::markdown;
 use super::number::number;
-use crate::cli::Format;
+use crate::cli::OutputFormat;
 use crate::ui::plain::printable;
 
 /// What a spreadsheet takes for the beginning of a formula, or skips before one.
 const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
 
 /// Returns a table in a format; text ends in a newline.
-pub fn render(flat: &Flat, format: Format) -> Result<Vec<u8>> {
+pub fn render(flat: &Flat, format: OutputFormat) -> Result<Vec<u8>> {
     Ok(match format {
-        Format::Text => printable(&text(flat, false)).into_bytes(),
-        Format::Md => printable(&text(flat, true)).into_bytes(),
-        Format::Csv => csv(flat)?,
-        Format::Json => (serde_json::to_string_pretty(&flat.objects())? + "\n").into_bytes(),
-        Format::Parquet => super::parquet::parquet(flat)?,
+        OutputFormat::Text => printable(&text(flat, false)).into_bytes(),
+        OutputFormat::Md => printable(&text(flat, true)).into_bytes(),
+        OutputFormat::Csv => csv(flat)?,
+        OutputFormat::Json => (serde_json::to_string_pretty(&flat.objects())? + "\n").into_bytes(),
+        OutputFormat::Parquet => super::parquet::parquet(flat)?,
     })
 }
 

@@ -14,7 +14,8 @@ use parquet::schema::types::Type;
 /// Returns a table as the bytes of a Parquet file, uncompressed. Values that are null or not there are null.
 pub fn parquet(flat: &Flat) -> Result<Vec<u8>> {
     let names = flat.columns();
-    let all: Vec<Column> = (0..names.len()).map(|place| Column::of(flat.column(place))).collect();
+    let all: Vec<ParquetColumn> =
+        (0..names.len()).map(|place| ParquetColumn::of(flat.column(place))).collect();
     let fields = names.iter().zip(&all).map(|(name, column)| Ok(Arc::new(column.field(name)?)));
     let schema = Type::group_type_builder("table").with_fields(fields.collect::<Result<_>>()?).build()?;
     let made_by = format!("fewbits {}", env!("CARGO_PKG_VERSION"));
@@ -31,7 +32,7 @@ pub fn parquet(flat: &Flat) -> Result<Vec<u8>> {
 }
 
 /// The values of a column.
-enum Column {
+enum ParquetColumn {
     /// Whole numbers only.
     Whole(Vec<Option<i64>>),
     /// Numbers; also where there is nothing at all, as that is a metric nobody has.
@@ -42,7 +43,7 @@ enum Column {
     Text(Vec<Option<ByteArray>>),
 }
 
-impl Column {
+impl ParquetColumn {
     fn of<'d>(cells: impl Iterator<Item = Option<&'d Datum>>) -> Self {
         let cells: Vec<Option<&Datum>> =
             cells.map(|cell| cell.filter(|datum| **datum != Datum::Null)).collect();

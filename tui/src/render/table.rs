@@ -6,15 +6,17 @@ use fewbits_engine::table::sheet::{Cell, Made, Sheet};
 
 use super::markdown;
 use super::number::estimate;
-use crate::cli::Format;
+use crate::cli::OutputFormat;
 use crate::ui::plain::printable;
 
 /// Returns a table in a format; text ends in a newline.
-pub fn render(made: &Made, format: Format) -> Result<Vec<u8>> {
+pub fn render(made: &Made, format: OutputFormat) -> Result<Vec<u8>> {
     match format {
-        Format::Text => Ok(printable(&grids(made, false)).into_bytes()),
-        Format::Md => Ok(printable(&grids(made, true)).into_bytes()),
-        Format::Csv | Format::Json | Format::Parquet => super::long::render(&made.flat()?, format),
+        OutputFormat::Text => Ok(printable(&grids(made, false)).into_bytes()),
+        OutputFormat::Md => Ok(printable(&grids(made, true)).into_bytes()),
+        OutputFormat::Csv | OutputFormat::Json | OutputFormat::Parquet => {
+            super::long::render(&made.flat()?, format)
+        }
     }
 }
 

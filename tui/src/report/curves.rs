@@ -7,7 +7,7 @@ use fewbits_engine::spec::node::Node;
 use maud::{Markup, html};
 
 use super::material::Material;
-use crate::figure::chart::{Chart, Dot, Series};
+use crate::figure::chart::{Chart, ChartSeries, Dot};
 use crate::figure::picture::Picture;
 use crate::ui::plain::printable;
 
@@ -44,7 +44,7 @@ fn shown(material: &Material<'_>, at: usize, node: &Node) -> Markup {
 
 /// Draws one picture per curve that a node's records have, a line per task.
 pub fn curves(material: &Material<'_>, node: usize) -> Result<Vec<Picture>> {
-    let mut charts: BTreeMap<String, Vec<Series>> = BTreeMap::new();
+    let mut charts: BTreeMap<String, Vec<ChartSeries>> = BTreeMap::new();
     let graph = material.graph();
     for task in graph.tasks_of(node).take(MOST) {
         let Some(record) = material.record(task)? else { continue };
@@ -56,15 +56,19 @@ pub fn curves(material: &Material<'_>, node: usize) -> Result<Vec<Picture>> {
                 interval: None,
                 tip: format!("{name}\nepoch {}: {value:.4}", epoch + 1),
             });
-            let line =
-                Series { name: Some(name.clone()), points: dots.collect(), is_line: true, has_dots: true };
+            let line = ChartSeries {
+                name: Some(name.clone()),
+                points: dots.collect(),
+                is_line: true,
+                has_dots: true,
+            };
             charts.entry(curve.clone()).or_default().push(line);
         }
     }
-    let draw = |(curve, series): (String, Vec<Series>)| {
+    let draw = |(curve, series): (String, Vec<ChartSeries>)| {
         // A legend of many names says less than pointing at a line.
         let many = series.len() > 6;
-        let plain = |line: Series| if many { Series { name: None, ..line } } else { line };
+        let plain = |line: ChartSeries| if many { ChartSeries { name: None, ..line } } else { line };
         Chart { x: EPOCH.to_owned(), y: curve, series: series.into_iter().map(plain).collect() }
             .draw(420.0, 280.0)
     };

@@ -1,7 +1,7 @@
 //! How the weights of the recommended network are spread, before and after rounding, and how often each code is used.
 
 use anyhow::Result;
-use fewbits_engine::graph::{Graph, TaskId};
+use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::ops::Keeping;
 use fewbits_engine::run::rebuild::{RebuildError, Rebuilder};
 use fewbits_ops::quantize::{Codes, Encoded};
@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use super::material::Material;
 use crate::figure::COLORS;
-use crate::figure::axis::Axis;
+use crate::figure::axis::FigureAxis;
 use crate::figure::chart::px;
 use crate::figure::picture::{Picture, text};
 use crate::render::number::number;
@@ -58,7 +58,7 @@ pub fn section(material: &Material<'_>) -> Result<Markup> {
 }
 
 /// Returns whether a network can only be had by training again: a report runs nothing.
-fn is_costly(graph: &Graph<StandardOps>, task: TaskId) -> bool {
+fn is_costly(graph: &TaskGraph<StandardOps>, task: TaskId) -> bool {
     let mut behind = graph.inputs(task).first().copied();
     while let Some(task) = behind {
         let node = &graph.experiment.nodes[graph.place(task).0];
@@ -112,7 +112,7 @@ fn spread(trained: &[f32], rounded: &[f32]) -> Picture {
         counts.iter().enumerate().filter(|(_, count)| **count > 0).map(bar).collect::<Vec<_>>()
     };
     let (middle, bottom) = (SIZE.1 / 2.0 - 10.0, SIZE.1 - ROOM.1);
-    let axis = Axis::fit([-reach, reach].into_iter(), false, 5);
+    let axis = FigureAxis::fit([-reach, reach].into_iter(), false, 5);
     let content = html! {
         @for (counts, low, high, color, name) in
             [(&before, 4.0, middle, COLORS[0], "as trained"), (&after, middle + 6.0, bottom, COLORS[1], "as rounded")] {

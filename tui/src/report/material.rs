@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use fewbits_engine::graph::{Graph, TaskId};
+use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::plan::Plan;
-use fewbits_engine::spec::table::{Shape, Table};
-use fewbits_engine::table::choice::Choice;
-use fewbits_engine::table::group::Groups;
+use fewbits_engine::spec::table::{Table, TableKind};
+use fewbits_engine::table::choice::Answer;
+use fewbits_engine::table::group::TablePoints;
 use fewbits_engine::table::results::Results;
 use fewbits_engine::table::sheet::{Layout, Made, make};
 use fewbits_ops::{Op, StandardOps};
@@ -27,7 +27,7 @@ pub struct Material<'m> {
     /// The tables that cannot be made, and why.
     pub failed: Vec<(&'m Table, String)>,
     /// The question which point to choose, and its answer; none where the file asks nothing and nothing is usual.
-    pub choice: Option<(Table, Choice)>,
+    pub choice: Option<(Table, Answer)>,
 }
 
 impl<'m> Material<'m> {
@@ -47,7 +47,7 @@ impl<'m> Material<'m> {
         let choice = match asked {
             Some(asked) => Some(asked),
             None => usual(graph).ok().and_then(|table| {
-                let choice = Choice::of(graph, &results, &table).ok().flatten()?;
+                let choice = Answer::of(graph, &results, &table).ok().flatten()?;
                 Some((table, choice))
             }),
         };
@@ -60,13 +60,13 @@ impl<'m> Material<'m> {
     }
 
     /// Returns the graph.
-    pub fn graph(&self) -> &'m Graph<StandardOps> {
+    pub fn graph(&self) -> &'m TaskGraph<StandardOps> {
         &self.session.graph
     }
 
     /// Makes the points of a table.
-    pub fn groups(&self, table: &Table) -> Result<Groups> {
-        Groups::of(self.graph(), &self.results, table)
+    pub fn groups(&self, table: &Table) -> Result<TablePoints> {
+        TablePoints::of(self.graph(), &self.results, table)
             .map_err(|error| anyhow!("table `{}`: {error}", table.name))
     }
 
@@ -87,7 +87,7 @@ impl<'m> Material<'m> {
     /// Returns the task that quantizes the network that is recommended, or comes closest, in its first replication.
     pub fn chosen(&self) -> Option<TaskId> {
         let (table, choice) = self.choice.as_ref()?;
-        let Shape::Choose(choose) = &table.shape else { return None };
+        let TableKind::Choose(choose) = &table.shape else { return None };
         let candidate = &choice.candidates[choice.chosen.or(choice.closest)?];
         let graph = self.graph();
         let of = |name: &str| graph.experiment.nodes.iter().position(|node| node.name == name);

@@ -2,7 +2,7 @@
 //! digests that others can check, and the experiment itself.
 
 use anyhow::Result;
-use fewbits_engine::cite::Cite;
+use fewbits_engine::cite::Citation;
 use maud::{Markup, html};
 
 use super::material::Material;
@@ -12,7 +12,7 @@ use crate::ui::plain::printable;
 /// Returns what made the results.
 pub fn section(material: &Material<'_>) -> Result<Markup> {
     let (session, graph) = (material.session, material.graph());
-    let block = Cite::of(graph, &*session.ops, material.plan, material.store)?;
+    let block = Citation::of(graph, &*session.ops, material.plan, material.store)?;
     let seconds: f64 = graph.tasks().filter_map(|task| material.results.of(task)?.get("seconds")).sum();
     let chosen = material.chosen().and_then(|task| Some((task, material.plan.of(task).key?)));
     Ok(html! {

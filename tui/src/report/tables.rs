@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use fewbits_engine::spec::table::{Shape, Table};
+use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::table::front::{front, means};
-use fewbits_engine::table::group::{Groups, Point};
+use fewbits_engine::table::group::{TablePoint, TablePoints};
 use fewbits_engine::table::sheet::{Cell, Made, Sheet};
 use maud::{Markup, html};
 
 use super::material::Material;
-use crate::figure::chart::{Chart, Dot, Series};
+use crate::figure::chart::{Chart, ChartSeries, Dot};
 use crate::figure::heat_map::range;
 use crate::figure::picture::Picture;
 use crate::figure::shade;
@@ -42,10 +42,10 @@ pub fn section(material: &Material<'_>) -> Result<Markup> {
 fn one(material: &Material<'_>, table: &Table, made: &Made) -> Result<Markup> {
     let experiment = &material.graph().experiment;
     let picture = match &table.shape {
-        Shape::Pareto { .. } | Shape::Choose(_) => Some(trade_off(material, table, made)?),
-        Shape::Table { .. } | Shape::Pivot { .. } | Shape::Contrast { .. } => None,
+        TableKind::Pareto { .. } | TableKind::Choose(_) => Some(trade_off(material, table, made)?),
+        TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Contrast { .. } => None,
     };
-    let is_map = matches!(table.shape, Shape::Pivot { .. });
+    let is_map = matches!(table.shape, TableKind::Pivot { .. });
     let colors = is_map.then(|| range(&made.sheets));
     let rows: usize = made.sheets.iter().map(|sheet| sheet.rows.len()).sum();
     Ok(html! {
@@ -108,13 +108,13 @@ pub fn trade_off(material: &Material<'_>, table: &Table, made: &Made) -> Result<
     let on_front: Vec<Dot> = best.iter().filter_map(|&at| dot(material, &groups, at)).collect();
     let others = (0..groups.points.len()).filter(|at| !best.contains(at));
     let mut series = vec![
-        Series {
+        ChartSeries {
             name: None,
             points: thinned(others.filter_map(|at| dot(material, &groups, at))),
             is_line: false,
             has_dots: true,
         },
-        Series {
+        ChartSeries {
             name: Some("nothing beats these in both".to_owned()),
             points: on_front,
             is_line: true,
@@ -125,13 +125,13 @@ pub fn trade_off(material: &Material<'_>, table: &Table, made: &Made) -> Result<
         let chosen = choice.chosen.map(|at| &choice.candidates[at].levels);
         let place = chosen.and_then(|levels| groups.points.iter().position(|point| point.levels == *levels));
         let points: Vec<Dot> = place.and_then(|at| dot(material, &groups, at)).into_iter().collect();
-        series.push(Series { name: Some("chosen".to_owned()), points, is_line: false, has_dots: true });
+        series.push(ChartSeries { name: Some("chosen".to_owned()), points, is_line: false, has_dots: true });
     }
     let chart = Chart { x: groups.headings[0].clone(), y: groups.headings[1].clone(), series };
     Ok(chart.draw(SIZE.0, SIZE.1))
 }
 
-fn dot(material: &Material<'_>, groups: &Groups, at: usize) -> Option<Dot> {
+fn dot(material: &Material<'_>, groups: &TablePoints, at: usize) -> Option<Dot> {
     let point = &groups.points[at];
     let (x, y) = means(point)?;
     let interval = point.values[1].and_then(|value| value.interval);
@@ -143,7 +143,7 @@ fn dot(material: &Material<'_>, groups: &Groups, at: usize) -> Option<Dot> {
     })
 }
 
-fn tip(material: &Material<'_>, groups: &Groups, point: &Point) -> String {
+fn tip(material: &Material<'_>, groups: &TablePoints, point: &TablePoint) -> String {
     let axes = &material.graph().experiment.axes;
     let levels = groups.axes.iter().zip(&point.levels);
     let levels =

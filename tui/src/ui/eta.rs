@@ -9,11 +9,11 @@ use fewbits_engine::event::Event;
 #[derive(Debug, Default)]
 pub struct Eta {
     jobs: usize,
-    nodes: BTreeMap<String, Pace>,
+    nodes: BTreeMap<String, TaskPace>,
 }
 
 #[derive(Debug, Default)]
-struct Pace {
+struct TaskPace {
     left: usize,
     seconds: Vec<f64>,
     /// Tasks that are not recorded yet and have reported steps, or are computed: their share done.
@@ -73,12 +73,12 @@ impl Eta {
         Some(total / self.jobs as f64)
     }
 
-    fn pace(&mut self, task: &str) -> &mut Pace {
+    fn pace(&mut self, task: &str) -> &mut TaskPace {
         self.nodes.entry(task.split('(').next().unwrap_or(task).to_owned()).or_default()
     }
 }
 
-impl Pace {
+impl TaskPace {
     fn end(&mut self, task: &str) {
         self.left = self.left.saturating_sub(1);
         self.begun.remove(task);

@@ -100,7 +100,7 @@ fn dataset(content: &[u8], addresses: &[&str]) -> Published {
 
 struct Fixture {
     folder: tempfile::TempDir,
-    events: Vec<Progress>,
+    events: Vec<FetchProgress>,
 }
 
 impl Fixture {
@@ -125,7 +125,9 @@ impl Fixture {
         };
         let events = &mut self.events;
         let mut progress = |event| match event {
-            Progress::Received { .. } if matches!(events.last(), Some(Progress::Received { .. })) => {
+            FetchProgress::Received { .. }
+                if matches!(events.last(), Some(FetchProgress::Received { .. })) =>
+            {
                 *events.last_mut().unwrap() = event;
             }
             event => events.push(event),
@@ -143,12 +145,12 @@ fn a_file_is_fetched_once() {
     assert_eq!(fs::read(fixture.target()).unwrap(), content);
     assert!(!fixture.part().exists());
     let (file, url, bytes) = (fixture.target(), format!("{}/a.gz", server.url), content.len() as u64);
-    let started = Progress::Started { file: file.clone(), url };
-    let received = Progress::Received { file: file.clone(), received: bytes, bytes };
-    assert_eq!(fixture.events, [started, received, Progress::Done { file: file.clone() }]);
+    let started = FetchProgress::Started { file: file.clone(), url };
+    let received = FetchProgress::Received { file: file.clone(), received: bytes, bytes };
+    assert_eq!(fixture.events, [started, received, FetchProgress::Done { file: file.clone() }]);
     fixture.events.clear();
     fixture.fetch(&set, Some(&server.url)).unwrap();
-    assert_eq!(fixture.events, [Progress::Present { file }]);
+    assert_eq!(fixture.events, [FetchProgress::Present { file }]);
     assert_eq!(server.asked(), ["/a.gz"]);
 }
 
@@ -225,7 +227,7 @@ fn the_next_address_is_tried() {
     assert_eq!(fs::read(fixture.target()).unwrap(), content);
     let url = format!("{}/a.gz", gone.url);
     let reason = format!("{url}: the server answered 404; name another server with --mirror");
-    assert_eq!(fixture.events[1], Progress::Failed { url, reason });
+    assert_eq!(fixture.events[1], FetchProgress::Failed { url, reason });
 }
 
 #[test]
@@ -247,7 +249,7 @@ fn what_is_there_is_never_overwritten() {
     let set = dataset(&content, &[]);
     fs::write(fixture.target(), b"good, in another wrapping").unwrap();
     fixture.fetch(&set, Some(&server.url)).unwrap();
-    assert_eq!(fixture.events, [Progress::LeftAlone { file: fixture.target() }]);
+    assert_eq!(fixture.events, [FetchProgress::LeftAlone { file: fixture.target() }]);
     fs::write(fixture.target(), b"broken").unwrap();
     let error = fixture.fetch(&set, Some(&server.url)).unwrap_err();
     assert!(matches!(error, FetchError::Occupied { .. }), "{error}");

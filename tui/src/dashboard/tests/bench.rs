@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fewbits_engine::event::{Event, Summary};
-use fewbits_engine::graph::{Graph, TaskId};
-use fewbits_engine::journal::{Header, Stamped};
+use fewbits_engine::graph::{TaskGraph, TaskId};
+use fewbits_engine::journal::{LoggedEvent, RunHeader};
 use fewbits_engine::plan::Counts;
 use fewbits_engine::preimage::Change;
-use fewbits_engine::table::group::Groups;
+use fewbits_engine::table::group::TablePoints;
 use fewbits_engine::table::results::Results;
 use fewbits_engine::why::Reason;
 use fewbits_ops::StandardOps;
@@ -19,9 +19,9 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 
 use crate::dashboard::app::App;
-use crate::dashboard::news::{Ask, Baseline, News, Past, Place};
+use crate::dashboard::news::{Ask, Baseline, News, Past, PointName};
 use crate::dashboard::screen;
-use crate::dashboard::study::Opened;
+use crate::dashboard::study::OpenedRun;
 use crate::dashboard::theme::{Depth, Theme};
 
 /// 229 tasks: 6 trainings of 9 formats and 2 roundings.
@@ -57,28 +57,28 @@ pub const RUN: &str = "20270115-080000-000";
 /// A dashboard, and what a clerk would know.
 pub struct Bench {
     pub app: App,
-    pub graph: Arc<Graph<StandardOps>>,
+    pub graph: Arc<TaskGraph<StandardOps>>,
     pub asked: Vec<Ask>,
     results: Results,
 }
 
 /// Reads an experiment.
-pub fn graph(text: &str) -> Arc<Graph<StandardOps>> {
+pub fn graph(text: &str) -> Arc<TaskGraph<StandardOps>> {
     let ops = StandardOps::new(PathBuf::new(), PathBuf::new());
-    Arc::new(Graph::read(text, &ops, usize::MAX).unwrap_or_else(|faults| panic!("{faults:#?}")))
+    Arc::new(TaskGraph::read(text, &ops, usize::MAX).unwrap_or_else(|faults| panic!("{faults:#?}")))
 }
 
 /// Returns what the run of an experiment sets out from; its first `cached` tasks were cached.
-pub fn opened(graph: &Arc<Graph<StandardOps>>, cached: u32) -> Opened {
+pub fn opened(graph: &Arc<TaskGraph<StandardOps>>, cached: u32) -> OpenedRun {
     let names: HashMap<String, TaskId> = graph.tasks().map(|task| (graph.name(task), task)).collect();
-    let header = Header {
+    let header = RunHeader {
         experiment: graph.experiment.name.clone(),
         text: graph.text.clone(),
         jobs: 2,
         cached: std::iter::once(0..cached).collect(),
-        ..Header::default()
+        ..RunHeader::default()
     };
-    Opened {
+    OpenedRun {
         id: RUN.to_owned(),
         began: Some(BEGAN),
         header,
@@ -88,7 +88,7 @@ pub fn opened(graph: &Arc<Graph<StandardOps>>, cached: u32) -> Opened {
 }
 
 /// Returns the metrics of a task, made up from its place: more bits are better, up to a point.
-pub fn metrics(graph: &Graph<StandardOps>, task: TaskId) -> BTreeMap<String, f64> {
+pub fn metrics(graph: &TaskGraph<StandardOps>, task: TaskId) -> BTreeMap<String, f64> {
     let level = |name: &str| {
         let label = graph.point(task).find(|(axis, _)| *axis == name).map_or("0", |(_, label)| label);
         label.parse::<f64>().unwrap_or(0.0)
@@ -211,7 +211,7 @@ impl Bench {
 
     pub fn happen(&mut self, at: f64, event: Event) {
         self.app.now = BEGAN + at;
-        self.tell(News::Happened(vec![Stamped { at, event }]));
+        self.tell(News::Happened(vec![LoggedEvent { at, event }]));
     }
 
     /// Gives news to the state, and answers what it asks for.
@@ -229,7 +229,7 @@ impl Bench {
         match ask {
             Ask::Table(Some(wanted)) => {
                 let table = &self.graph.experiment.tables[wanted.table];
-                Some(News::Table(wanted, Groups::of(&self.graph, &self.results, table).map(Arc::new)))
+                Some(News::Table(wanted, TablePoints::of(&self.graph, &self.results, table).map(Arc::new)))
             }
             Ask::Record { task, .. } => Some(News::Record(task, Some(Arc::new(self.record(task))))),
             Ask::Runs(true) => Some(News::Runs(past())),
@@ -261,7 +261,7 @@ impl Bench {
     }
 
     fn baseline(&self, id: String) -> Baseline {
-        let place = Place::new("networks", [("dropout", "0.0")]);
+        let place = PointName::new("networks", [("dropout", "0.0")]);
         Baseline {
             id,
             shared: self.graph.len(),

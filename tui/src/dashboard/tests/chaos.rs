@@ -9,7 +9,7 @@ use ratatui::crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEven
 
 use super::bench::{Bench, graph, key_event, opened};
 use crate::dashboard::keys::TABLE;
-use crate::dashboard::news::{News, Wanted};
+use crate::dashboard::news::{News, TableRequest};
 use crate::dashboard::theme::{Depth, Theme};
 
 /// Something that may come.
@@ -119,7 +119,7 @@ fn feed(bench: &mut Bench, thing: Thing) {
             bench.tell(News::Opened(Box::new(opened)));
         }
         Thing::Broken => {
-            let wanted = Wanted { table: 2, other_cost: false };
+            let wanted = TableRequest { table: 2, other_cost: false };
             bench.tell(News::Table(wanted, Err("`e`: it mixes\u{1b}[2J".to_owned())));
         }
         Thing::Ends => bench.tell(News::Ended(Summary::default())),

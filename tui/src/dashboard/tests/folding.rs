@@ -16,8 +16,8 @@ use super::bench::{BEGAN, Bench, RUN, STUDY, graph};
 use crate::dashboard::archive::open;
 use crate::dashboard::jobs::Jobs;
 use crate::dashboard::news::News;
-use crate::dashboard::standing::Status;
-use crate::dashboard::study::Course;
+use crate::dashboard::standing::TaskStatus;
+use crate::dashboard::study::RunProgress;
 
 #[test]
 fn counts_follow_the_events() {
@@ -26,7 +26,7 @@ fn counts_follow_the_events() {
     let total = study.total();
     assert_eq!((total.tasks, total.done, total.cached, total.running, total.waiting()), (229, 9, 1, 2, 217));
     assert_eq!(study.nodes[1].done, 6);
-    assert_eq!(study.task(bench.graph.task(0, 0)).status, Status::Cached);
+    assert_eq!(study.task(bench.graph.task(0, 0)).status, TaskStatus::Cached);
     assert_eq!(study.task(bench.graph.task(1, 0)).seconds, Some(0.9));
 }
 
@@ -38,7 +38,7 @@ fn what_an_interrupt_leaves_is_skipped() {
     bench.happen(31.0, Event::Finished(summary));
     let study = bench.app.study.as_ref().expect("a study");
     assert_eq!((study.total().skipped, study.total().running), (219, 0));
-    assert_eq!(study.course, Course::Ended(summary));
+    assert_eq!(study.course, RunProgress::Ended(summary));
     assert_eq!(study.elapsed(BEGAN + 500.0), 31.0);
     assert!(bench.frame().contains("study: interrupted"), "{}", bench.frame());
 }
@@ -184,7 +184,7 @@ fn a_task_whose_input_is_lost_waits_again() {
     let (name, lost) = (bench.graph.name(task), bench.graph.name(bench.graph.task(1, 0)));
     bench.happen(20.0, Event::Postponed { task: name.clone(), because: lost.clone() });
     let study = bench.app.study.as_ref().expect("a study");
-    assert_eq!((study.total().running, study.task(task).status), (1, Status::Waiting));
+    assert_eq!((study.total().running, study.task(task).status), (1, TaskStatus::Waiting));
     let words = format!("{name} waits until {lost}, whose kept artifact is lost, has run again");
     assert!(bench.frame().contains(&words), "{}", bench.frame());
 }

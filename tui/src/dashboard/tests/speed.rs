@@ -3,18 +3,18 @@
 use std::time::Instant;
 
 use fewbits_engine::event::Event;
-use fewbits_engine::journal::Stamped;
+use fewbits_engine::journal::LoggedEvent;
 use fewbits_engine::why::Reason;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::bench::{STUDY, graph, metrics, opened};
 use crate::dashboard::app::App;
-use crate::dashboard::news::{News, Wanted};
+use crate::dashboard::news::{News, TableRequest};
 use crate::dashboard::screen;
 use crate::dashboard::theme::{Depth, Theme};
 use crate::dashboard::view::ALL;
-use fewbits_engine::table::group::Groups;
+use fewbits_engine::table::group::TablePoints;
 use fewbits_engine::table::results::Results;
 
 /// A frame takes at most 20 ms where the program is optimized; unoptimized code is given ten times as much, which
@@ -36,11 +36,11 @@ fn a_frame_of_ten_thousand_tasks_is_fast() {
         let (name, metrics) = (graph.name(task), metrics(&graph, task));
         results.learn(task, metrics.clone(), 0.01);
         let at = task.index() as f64 * 0.01;
-        lines.push(Stamped {
+        lines.push(LoggedEvent {
             at,
             event: Event::Started { task: name.clone(), key: String::new(), reason: Reason::New },
         });
-        lines.push(Stamped {
+        lines.push(LoggedEvent {
             at,
             event: Event::Completed { task: name, key: String::new(), metrics, seconds: 0.01 },
         });
@@ -49,9 +49,9 @@ fn a_frame_of_ten_thousand_tasks_is_fast() {
     app.update(2.0, News::Happened(lines));
     println!("folding {} tasks: {:?}", graph.len(), start.elapsed());
     for table in 0..3 {
-        let wanted = Wanted { table, other_cost: false };
+        let wanted = TableRequest { table, other_cost: false };
         let start = Instant::now();
-        let groups = Groups::of(&graph, &results, &graph.experiment.tables[table]).expect("a table");
+        let groups = TablePoints::of(&graph, &results, &graph.experiment.tables[table]).expect("a table");
         println!("table {table}: {:?}", start.elapsed());
         app.update(3.0, News::Table(wanted, Ok(std::sync::Arc::new(groups))));
     }

@@ -7,7 +7,7 @@ use ratatui::style::Style;
 
 use super::run;
 use crate::command::plan::describe;
-use crate::dashboard::standing::Status;
+use crate::dashboard::standing::TaskStatus;
 use crate::dashboard::study::Study;
 use crate::dashboard::theme::Theme;
 use crate::render::number::number;
@@ -66,34 +66,35 @@ fn state(study: &Study, task: TaskId, now: f64) -> String {
     let known = study.task(task);
     let detail = known.detail.as_deref();
     match known.status {
-        Status::Done => {
+        TaskStatus::Done => {
             let seconds = known.seconds.map_or(String::new(), |seconds| format!(" in {}", duration(seconds)));
             let since =
                 known.started.map_or(String::new(), |at| format!(", started {} into the run", duration(at)));
             format!("done{seconds}{since}")
         }
-        Status::Running => {
+        TaskStatus::Running => {
             let since = known.started.map_or(0.0, |start| study.elapsed(now) - start);
             format!("running for {}  {}", duration(since.max(0.0)), run::progress(study, task))
         }
-        Status::Saving => "computed: its result is on its way to the disk".to_owned(),
-        Status::Cached => match detail.and_then(|detail| detail.same_as) {
+        TaskStatus::Saving => "computed: its result is on its way to the disk".to_owned(),
+        TaskStatus::Cached => match detail.and_then(|detail| detail.same_as) {
             Some(other) => format!("cached: the same as {}", study.opened.graph.name(other)),
             None => "cached: its result was in the store".to_owned(),
         },
-        Status::Skipped => match detail.and_then(|detail| detail.because.clone()) {
+        TaskStatus::Skipped => match detail.and_then(|detail| detail.because.clone()) {
             Some(because) => format!("skipped: {because} failed"),
             None if known.started.is_some() => "dropped: the run ended while it ran".to_owned(),
             None => "left: the run ended before it".to_owned(),
         },
-        Status::Waiting => {
-            let waits = |input: &TaskId| !matches!(study.task(*input).status, Status::Done | Status::Cached);
+        TaskStatus::Waiting => {
+            let waits =
+                |input: &TaskId| !matches!(study.task(*input).status, TaskStatus::Done | TaskStatus::Cached);
             match study.opened.graph.inputs(task).into_iter().find(waits) {
                 Some(input) => format!("waiting for {}", study.opened.graph.name(input)),
                 None => "waiting for its turn".to_owned(),
             }
         }
-        Status::Failed => "failed".to_owned(),
+        TaskStatus::Failed => "failed".to_owned(),
     }
 }
 
@@ -112,7 +113,7 @@ fn why(study: &Study, task: TaskId) -> Vec<String> {
         None if known.detail.as_ref().is_some_and(|detail| detail.same_as.is_some()) => {
             vec!["it was reused: that task is made of the same, so it has the same key".to_owned()]
         }
-        None if known.status == Status::Cached => {
+        None if known.status == TaskStatus::Cached => {
             vec!["it was reused: nothing that it is made of has changed".to_owned()]
         }
         None => vec![],

@@ -6,13 +6,13 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 
-use super::pareto::{Picture, pinned};
+use super::pareto::{ParetoScene, pinned};
 use crate::dashboard::app::App;
-use crate::dashboard::chart::{Curve, Plot};
+use crate::dashboard::chart::{Curve, PlotArea};
 use crate::dashboard::cursor::Cursor;
 use crate::dashboard::paint::{heading, left, line, list, put, put_all, top, wrap};
 use crate::dashboard::tables::{mean, value};
-use crate::figure::axis::Axis;
+use crate::figure::axis::FigureAxis;
 use crate::render::number::{estimate, number};
 use crate::ui::plain::printable;
 
@@ -30,7 +30,7 @@ fn areas(area: Rect) -> (Rect, Rect) {
 }
 
 /// Draws a picture.
-pub fn draw(app: &App, picture: &Picture<'_>, area: Rect, buf: &mut Buffer) {
+pub fn draw(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) {
     let (chart, panel) = areas(area);
     draw_chart(app, picture, chart, buf);
     draw_panel(app, picture, panel, buf);
@@ -38,7 +38,7 @@ pub fn draw(app: &App, picture: &Picture<'_>, area: Rect, buf: &mut Buffer) {
 
 /// Returns the point that the cursor can walk to and that is nearest to a place on the chart, by its order.
 #[must_use]
-pub fn point_at(app: &App, picture: &Picture<'_>, area: Rect, at: Position) -> Option<usize> {
+pub fn point_at(app: &App, picture: &ParetoScene<'_>, area: Rect, at: Position) -> Option<usize> {
     let chart = areas(area).0;
     let plot = plot(app, picture, top(chart, 1).1, &mut Buffer::empty(chart))?;
     let distance = |point: usize| {
@@ -53,14 +53,14 @@ pub fn point_at(app: &App, picture: &Picture<'_>, area: Rect, at: Position) -> O
 }
 
 /// Draws the axes over the points that are shown.
-fn plot(app: &App, picture: &Picture<'_>, area: Rect, buf: &mut Buffer) -> Option<Plot> {
+fn plot(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) -> Option<PlotArea> {
     let means = || picture.all.iter().filter_map(|point| picture.means(*point));
-    let x = Axis::fit(means().map(|point| point.0), app.pareto.log, usize::from(area.width) / 9);
-    let y = Axis::fit(means().map(|point| point.1), false, usize::from(area.height) / 3 + 1);
-    Plot::frame(area, x, y, app.theme, buf)
+    let x = FigureAxis::fit(means().map(|point| point.0), app.pareto.log, usize::from(area.width) / 9);
+    let y = FigureAxis::fit(means().map(|point| point.1), false, usize::from(area.height) / 3 + 1);
+    PlotArea::frame(area, x, y, app.theme, buf)
 }
 
-fn draw_chart(app: &App, picture: &Picture<'_>, area: Rect, buf: &mut Buffer) {
+fn draw_chart(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let headings = &picture.shown.groups.headings;
     let scale = if app.pareto.log { ", logarithmic" } else { "" };
@@ -107,7 +107,7 @@ fn steps(front: &[(f64, f64)]) -> Vec<(f64, f64)> {
     steps
 }
 
-fn draw_panel(app: &App, picture: &Picture<'_>, area: Rect, buf: &mut Buffer) {
+fn draw_panel(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let Some(selected) = picture.selected else { return };
     let walked = picture.walked(app);
@@ -138,7 +138,7 @@ fn draw_panel(app: &App, picture: &Picture<'_>, area: Rect, buf: &mut Buffer) {
 }
 
 /// Returns the values of a point, and whether it is on the front.
-fn values(app: &App, picture: &Picture<'_>, selected: usize) -> Vec<Line<'static>> {
+fn values(app: &App, picture: &ParetoScene<'_>, selected: usize) -> Vec<Line<'static>> {
     let theme = app.theme;
     let groups = &picture.shown.groups;
     let mut lines = vec![];
@@ -162,7 +162,7 @@ fn values(app: &App, picture: &Picture<'_>, selected: usize) -> Vec<Line<'static
 }
 
 /// Names the point of the front that is no larger and best, if it is another one.
-fn better(picture: &Picture<'_>, selected: usize) -> Option<String> {
+fn better(picture: &ParetoScene<'_>, selected: usize) -> Option<String> {
     if picture.front.contains(&selected) {
         return None;
     }
@@ -174,7 +174,7 @@ fn better(picture: &Picture<'_>, selected: usize) -> Option<String> {
 }
 
 /// Lists the front, the best buy of each size.
-fn draw_front(app: &App, picture: &Picture<'_>, selected: usize, area: Rect, buf: &mut Buffer) {
+fn draw_front(app: &App, picture: &ParetoScene<'_>, selected: usize, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let (title, inside) = top(area, 1);
     put(buf, title.x, title.y, title.width, Line::from("the front").style(theme.strong()));

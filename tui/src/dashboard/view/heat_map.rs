@@ -2,7 +2,7 @@
 //! Knows nothing of keys.
 
 use fewbits_engine::spec::experiment::Experiment;
-use fewbits_engine::spec::table::{Shape, Table};
+use fewbits_engine::spec::table::{Table, TableKind};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Modifier;
@@ -11,11 +11,11 @@ use ratatui::text::Line;
 use super::tradeoff::{shown, table, text};
 use crate::dashboard::app::App;
 use crate::dashboard::paint::put;
-use crate::dashboard::tables::{Sheet, Shown, mean};
+use crate::dashboard::tables::{PivotGrid, ShownTable, mean};
 use crate::ui::plain::printable;
 
 /// A cell: its grid, row and column.
-pub type Cell = (usize, usize, usize);
+pub type CellPosition = (usize, usize, usize);
 
 /// Draws the grids that are seen.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
@@ -30,7 +30,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 
 /// Returns the cell at a place.
 #[must_use]
-pub fn cell_at(app: &App, area: Rect, at: Position) -> Option<Cell> {
+pub fn cell_at(app: &App, area: Rect, at: Position) -> Option<CellPosition> {
     let map = Map::new(app, area)?;
     map.shown.sheets.iter().enumerate().find_map(|(index, sheet)| {
         let (x, line) = map.place(index);
@@ -45,7 +45,7 @@ pub fn cell_at(app: &App, area: Rect, at: Position) -> Option<Cell> {
 struct Map<'a> {
     app: &'a App,
     experiment: &'a Experiment,
-    shown: &'a Shown,
+    shown: &'a ShownTable,
     area: Rect,
     corner: String,
     /// Columns of a row's label, of a cell, of a grid with the space after it.
@@ -66,7 +66,7 @@ impl<'a> Map<'a> {
         let (experiment, shown) = (app.study.as_ref()?.experiment(), shown(app)?);
         let first = shown.sheets.first()?;
         let (offset, depth) = (first.title.len(), first.rows.first().map_or(0, Vec::len));
-        let all = |of: fn(&Sheet) -> &Vec<Vec<usize>>| shown.sheets.iter().flat_map(of);
+        let all = |of: fn(&PivotGrid) -> &Vec<Vec<usize>>| shown.sheets.iter().flat_map(of);
         let corner = corner(experiment, table(app)?);
         let rows = all(|sheet| &sheet.rows).map(|levels| join(experiment, shown, offset, levels));
         let label = widest(rows).max(corner.chars().count() as u16) + 1;
@@ -159,12 +159,12 @@ fn widest(texts: impl Iterator<Item = String>) -> u16 {
 }
 
 /// Returns the labels of some levels, the first of which belongs to the axis at `from` of the points.
-fn join(experiment: &Experiment, shown: &Shown, from: usize, levels: &[usize]) -> String {
+fn join(experiment: &Experiment, shown: &ShownTable, from: usize, levels: &[usize]) -> String {
     let of = shown.groups.axes.iter().skip(from).zip(levels);
     of.map(|(&axis, &level)| experiment.axes[axis].levels[level].label.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-fn title(experiment: &Experiment, shown: &Shown, levels: &[usize]) -> String {
+fn title(experiment: &Experiment, shown: &ShownTable, levels: &[usize]) -> String {
     let of = shown.groups.axes.iter().zip(levels).map(|(&axis, &level)| (&experiment.axes[axis], level));
     of.map(|(axis, level)| format!("{}={}", axis.name, axis.levels[level].label))
         .collect::<Vec<_>>()
@@ -173,7 +173,7 @@ fn title(experiment: &Experiment, shown: &Shown, levels: &[usize]) -> String {
 
 /// Returns the names of the axes down and across.
 fn corner(experiment: &Experiment, table: &Table) -> String {
-    let Shape::Pivot { rows, columns, .. } = &table.shape else { return String::new() };
+    let TableKind::Pivot { rows, columns, .. } = &table.shape else { return String::new() };
     let names = |axes: &[usize]| {
         axes.iter().map(|&axis| experiment.axes[axis].name.as_str()).collect::<Vec<_>>().join(" ")
     };

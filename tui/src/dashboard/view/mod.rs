@@ -18,7 +18,7 @@ use ratatui::layout::{Position, Rect};
 use super::app::App;
 use super::filter::Filter;
 use super::keys::Action;
-use super::standing::Status;
+use super::standing::TaskStatus;
 
 /// A view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,18 +41,18 @@ pub enum View {
 pub const ALL: [View; 6] = [View::Run, View::Training, View::Tradeoff, View::Pareto, View::Task, View::Runs];
 
 /// All states of tasks, in the order they are counted.
-pub const STATUSES: [Status; 7] = [
-    Status::Done,
-    Status::Cached,
-    Status::Running,
-    Status::Saving,
-    Status::Waiting,
-    Status::Failed,
-    Status::Skipped,
+pub const STATUSES: [TaskStatus; 7] = [
+    TaskStatus::Done,
+    TaskStatus::Cached,
+    TaskStatus::Running,
+    TaskStatus::Saving,
+    TaskStatus::Waiting,
+    TaskStatus::Failed,
+    TaskStatus::Skipped,
 ];
 
 /// Keys and what they do, for the last line of the screen.
-pub type Hints = &'static [(&'static str, &'static str)];
+pub type KeyHints = &'static [(&'static str, &'static str)];
 
 impl View {
     /// Returns its tab's number.
@@ -162,7 +162,7 @@ impl View {
 
     /// Returns the keys that matter most in it.
     #[must_use]
-    pub fn hints(self) -> Hints {
+    pub fn hints(self) -> KeyHints {
         match self {
             Self::Run => run::HINTS,
             Self::Training => training::HINTS,

@@ -1,26 +1,26 @@
 //! Accuracy against size: every point of a Pareto table, the front drawn, and a cursor that names the point.
 
 use fewbits_engine::spec::experiment::Experiment;
-use fewbits_engine::spec::table::Shape;
+use fewbits_engine::spec::table::TableKind;
 use fewbits_engine::table::front::means;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 
 use super::tradeoff::{row_of, task_filter};
-use super::{Hints, View, front, task};
+use super::{KeyHints, View, front, task};
 use crate::dashboard::app::App;
 use crate::dashboard::cursor::{Cursor, Motion};
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
-use crate::dashboard::news::Wanted;
+use crate::dashboard::news::TableRequest;
 use crate::dashboard::paint::{put, put_all, wrap};
-use crate::dashboard::tables::{Pin, Shown, labels, value};
+use crate::dashboard::tables::{Pin, ShownTable, labels, value};
 use crate::render::number::estimate;
 use crate::ui::plain::printable;
 
 /// The keys that matter most here.
-pub const HINTS: Hints = &[
+pub const HINTS: KeyHints = &[
     ("↑↓", "points"),
     ("Space", "all/front"),
     ("b", "bits/bytes"),
@@ -33,7 +33,7 @@ pub const HINTS: Hints = &[
 
 /// What is remembered of the view.
 #[derive(Clone, Debug, Default)]
-pub struct State {
+pub struct ParetoState {
     /// Which points are shown.
     pub filter: Filter,
     table: usize,
@@ -47,26 +47,26 @@ pub struct State {
 /// Returns the places of the file's Pareto tables.
 fn tables(app: &App) -> Vec<usize> {
     let tables = app.study.iter().flat_map(|study| study.experiment().tables.iter().enumerate());
-    tables.filter(|(_, table)| matches!(table.shape, Shape::Pareto { .. })).map(|(at, _)| at).collect()
+    tables.filter(|(_, table)| matches!(table.shape, TableKind::Pareto { .. })).map(|(at, _)| at).collect()
 }
 
 /// Returns the table to be made.
 #[must_use]
-pub fn wanted(app: &App) -> Option<Wanted> {
+pub fn wanted(app: &App) -> Option<TableRequest> {
     let tables = tables(app);
     let table = *tables.get(app.pareto.table % tables.len().max(1))?;
-    Some(Wanted { table, other_cost: app.pareto.other_cost })
+    Some(TableRequest { table, other_cost: app.pareto.other_cost })
 }
 
-fn shown(app: &App) -> Option<&Shown> {
+fn shown(app: &App) -> Option<&ShownTable> {
     app.tables.get(&wanted(app)?)?.as_ref().ok()
 }
 
 /// All that is derived from the state, once for a frame or a key.
-pub struct Picture<'a> {
+pub struct ParetoScene<'a> {
     experiment: &'a Experiment,
     /// The table.
-    pub shown: &'a Shown,
+    pub shown: &'a ShownTable,
     /// The points that are shown, in the order of size.
     pub all: Vec<usize>,
     /// Those of them that no other beats.
@@ -75,7 +75,7 @@ pub struct Picture<'a> {
     pub selected: Option<usize>,
 }
 
-impl<'a> Picture<'a> {
+impl<'a> ParetoScene<'a> {
     fn new(app: &'a App) -> Option<Self> {
         let (study, shown) = (app.study.as_ref()?, shown(app)?);
         let mut all = shown.points(study, &app.pareto.filter, Some((shown.groups.axes.len(), false)));
@@ -128,7 +128,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
     let page = app.page();
     match action {
         Action::Go(_) | Action::Left | Action::Right => {
-            let len = Picture::new(app).map_or(0, |picture| picture.walked(app).len());
+            let len = ParetoScene::new(app).map_or(0, |picture| picture.walked(app).len());
             let motion = match action {
                 Action::Go(motion) => motion,
                 Action::Left => Motion::Up,
@@ -176,7 +176,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
 }
 
 fn pin(app: &mut App) -> String {
-    let selected = Picture::new(app).and_then(|picture| picture.selected);
+    let selected = ParetoScene::new(app).and_then(|picture| picture.selected);
     let (Some(wanted), Some(at)) = (wanted(app), selected) else {
         return "no point to pin".to_owned();
     };
@@ -189,7 +189,7 @@ fn pin(app: &mut App) -> String {
 }
 
 fn open(app: &mut App) -> Option<String> {
-    let picture = Picture::new(app)?;
+    let picture = ParetoScene::new(app)?;
     let table = picture.experiment.tables.get(wanted(app)?.table)?;
     let filter = task_filter(picture.experiment, table, &picture.labels(picture.selected?));
     task::filter_to(app, &filter);
@@ -198,7 +198,7 @@ fn open(app: &mut App) -> Option<String> {
 }
 
 fn describe(app: &App) -> Option<String> {
-    let picture = Picture::new(app)?;
+    let picture = ParetoScene::new(app)?;
     let at = picture.selected?;
     let point = &picture.shown.groups.points[at];
     let values = (0..2).filter_map(|column| value(point, column)).map(|value| estimate(&value));
@@ -207,7 +207,7 @@ fn describe(app: &App) -> Option<String> {
 
 /// Selects the point that is nearest to a place.
 pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
-    let picture = Picture::new(app)?;
+    let picture = ParetoScene::new(app)?;
     app.pareto.cursor.at = front::point_at(app, &picture, area, at)?;
     describe(app)
 }
@@ -215,7 +215,7 @@ pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
 /// Returns the point under the cursor.
 #[must_use]
 pub fn row(app: &App) -> Option<Vec<(String, String)>> {
-    let picture = Picture::new(app)?;
+    let picture = ParetoScene::new(app)?;
     row_of(app.study.as_ref()?, picture.shown, picture.selected?)
 }
 
@@ -233,7 +233,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             put(buf, area.x, area.y, area.width, Line::from(printable(error)).style(theme.bad()));
         }
         Some(Ok(_)) => {
-            if let Some(picture) = Picture::new(app) {
+            if let Some(picture) = ParetoScene::new(app) {
                 front::draw(app, &picture, area, buf);
             }
         }

@@ -9,12 +9,12 @@ use super::tradeoff::{NOTHING, listed, reference, text};
 use crate::dashboard::app::App;
 use crate::dashboard::paint::{list, put, shorten, top};
 use crate::dashboard::study::Study;
-use crate::dashboard::tables::{Shown, labels, value};
+use crate::dashboard::tables::{ShownTable, labels, value};
 use crate::render::number::estimate;
 use crate::ui::plain::printable;
 
 /// Draws the list.
-pub fn draw(app: &App, shown: &Shown, area: Rect, buf: &mut Buffer) {
+pub fn draw(app: &App, shown: &ShownTable, area: Rect, buf: &mut Buffer) {
     let Some(study) = app.study.as_ref() else { return };
     let theme = app.theme;
     let rows = listed(app);
@@ -37,7 +37,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn new(app: &App, study: &Study, shown: &Shown) -> Self {
+    fn new(app: &App, study: &Study, shown: &ShownTable) -> Self {
         let experiment = study.experiment();
         let axes = shown.groups.axes.iter().map(|&axis| {
             let axis = &experiment.axes[axis];
@@ -51,7 +51,7 @@ impl Columns {
         Self { axes: axes.collect(), values: values.collect() }
     }
 
-    fn head(&self, app: &App, shown: &Shown) -> Line<'static> {
+    fn head(&self, app: &App, shown: &ShownTable) -> Line<'static> {
         let (theme, state) = (app.theme, &app.tradeoff);
         let arrow = if state.descending { theme.pick("▼", "v") } else { theme.pick("▲", "^") };
         let mark = |at: usize| if state.sort == Some(at) { arrow } else { "" };
@@ -66,7 +66,7 @@ impl Columns {
         Line::from(printable(&axes.chain(values).collect::<String>())).style(theme.dim())
     }
 
-    fn row(&self, app: &App, study: &Study, shown: &Shown, at: usize) -> Line<'static> {
+    fn row(&self, app: &App, study: &Study, shown: &ShownTable, at: usize) -> Line<'static> {
         let point = &shown.groups.points[at];
         let labels = labels(study.experiment(), &shown.groups, point);
         let axes = labels

@@ -5,25 +5,25 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
-use super::tree::{Row, branches, tree};
-use super::{Hints, STATUSES, View, task};
+use super::tree::{TreeRow, branches, tree};
+use super::{KeyHints, STATUSES, View, task};
 use crate::dashboard::app::App;
 use crate::dashboard::cursor::{Cursor, Motion};
 use crate::dashboard::keys::Action;
-use crate::dashboard::log::{Entry, What};
+use crate::dashboard::log::{LogEntry, What};
 use crate::dashboard::paint::{heading, item_at, left, line, list, put, shorten, top};
-use crate::dashboard::standing::{Status, Tally};
+use crate::dashboard::standing::{StatusCounts, TaskStatus};
 use crate::dashboard::study::Study;
 use crate::dashboard::theme::Theme;
 use crate::ui::eta::duration;
 use crate::ui::plain::{because, printable};
 
 /// The keys that matter most here.
-pub const HINTS: Hints = &[("Tab", "views"), ("←→", "panes"), ("↑↓", "move"), ("Enter", "its tasks")];
+pub const HINTS: KeyHints = &[("Tab", "views"), ("←→", "panes"), ("↑↓", "move"), ("Enter", "its tasks")];
 
 /// What is remembered of the view.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct State {
+pub struct RunViewState {
     pane: Pane,
     nodes: Cursor,
     job: Cursor,
@@ -120,7 +120,7 @@ fn open(app: &mut App) -> Option<String> {
     Some(name)
 }
 
-fn entry(app: &App) -> Option<&Entry> {
+fn entry(app: &App) -> Option<&LogEntry> {
     let study = app.study.as_ref()?;
     let at = app.run.log.map_or(study.log.len().saturating_sub(1), |cursor| cursor.within(study.log.len()));
     study.log.get(at)
@@ -155,7 +155,8 @@ pub fn row(app: &App) -> Option<Vec<(String, String)>> {
     match app.run.pane {
         Pane::Nodes => {
             let row = tree(study).into_iter().nth(app.run.nodes.at)?;
-            let Tally { tasks, done, cached, running, saving, failed, skipped } = study.nodes[row.node];
+            let StatusCounts { tasks, done, cached, running, saving, failed, skipped } =
+                study.nodes[row.node];
             let counts = [
                 ("tasks", tasks),
                 ("done", done),
@@ -248,12 +249,12 @@ fn draw_progress(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
 
 /// Counts the tasks of each state. Counts of zero are left out where there is little room, and that of results on their way
 /// to the disk always: they are there for an instant.
-fn counts(total: Tally, theme: Theme, width: u16) -> Vec<Span<'static>> {
-    let span = |status: Status| {
+fn counts(total: StatusCounts, theme: Theme, width: u16) -> Vec<Span<'static>> {
+    let span = |status: TaskStatus| {
         let count = total.of(status);
         let style = if count > 0 { theme.status(status) } else { theme.dim() };
         let text = format!("{} {count} {}  ", theme.glyph(status), status.word());
-        (count > 0 || (status != Status::Saving && width >= 80)).then(|| Span::styled(text, style))
+        (count > 0 || (status != TaskStatus::Saving && width >= 80)).then(|| Span::styled(text, style))
     };
     STATUSES.into_iter().filter_map(span).collect()
 }
@@ -264,7 +265,7 @@ fn draw_nodes(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
     let wide = area.width >= 64;
     let style = (app.run.pane == Pane::Nodes).then(|| theme.cursor());
     list(buf, area, app.run.nodes, rows.len(), style, |at| {
-        let Row { node, open } = &rows[at];
+        let TreeRow { node, open } = &rows[at];
         let spec = &study.opened.graph.experiment.nodes[*node];
         let tally = study.nodes[*node];
         let status = tally.status();
@@ -286,11 +287,11 @@ fn draw_nodes(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
     });
 }
 
-fn state_words(tally: Tally) -> String {
+fn state_words(tally: StatusCounts) -> String {
     match tally.status() {
-        Status::Failed => format!("{} failed", tally.failed),
-        Status::Running => format!("{} running", tally.running),
-        Status::Saving => format!("{} saving", tally.saving),
+        TaskStatus::Failed => format!("{} failed", tally.failed),
+        TaskStatus::Running => format!("{} running", tally.running),
+        TaskStatus::Saving => format!("{} saving", tally.saving),
         status => status.word().to_owned(),
     }
 }
@@ -308,7 +309,7 @@ fn draw_running(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
         let since = format!(" {:>8} ", duration(since.max(0.0)));
         let room = usize::from(area.width).saturating_sub(progress.chars().count() + since.len() + 3);
         line([
-            Span::styled(format!("{} ", theme.glyph(Status::Running)), theme.status(Status::Running)),
+            Span::styled(format!("{} ", theme.glyph(TaskStatus::Running)), theme.status(TaskStatus::Running)),
             Span::raw(study.short_name(task, room, theme)),
             Span::styled(since, theme.dim()),
             Span::raw(progress),
@@ -351,7 +352,7 @@ fn draw_log(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
 
 /// Says what a line of the log says.
 #[must_use]
-pub fn words(study: &Study, entry: &Entry) -> String {
+pub fn words(study: &Study, entry: &LogEntry) -> String {
     let task = entry.task.map_or(String::new(), |task| name(study, task));
     let detail = entry.task.and_then(|task| study.task(task).detail.as_deref());
     match &entry.what {

@@ -6,22 +6,22 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
-use super::{Hints, View};
+use super::{KeyHints, View};
 use crate::dashboard::app::App;
 use crate::dashboard::cursor::Cursor;
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
 use crate::dashboard::news::{Ask, Past};
 use crate::dashboard::paint::{heading, item_at, line, list, put, put_all, top, wrap};
-use crate::dashboard::standing::Status;
+use crate::dashboard::standing::TaskStatus;
 use crate::ui::plain::{printable, sentence};
 
 /// The keys that matter most here.
-pub const HINTS: Hints = &[("↑↓", "move"), ("Enter", "replay"), ("p", "compare with"), ("/", "filter")];
+pub const HINTS: KeyHints = &[("↑↓", "move"), ("Enter", "replay"), ("p", "compare with"), ("/", "filter")];
 
 /// What is remembered of the view.
 #[derive(Clone, Debug, Default)]
-pub struct State {
+pub struct RunsState {
     /// Which runs are listed.
     pub filter: Filter,
     cursor: Cursor,
@@ -163,14 +163,14 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     draw_comparison(app, lower, buf);
 }
 
-fn status(past: &Past) -> Status {
+fn status(past: &Past) -> TaskStatus {
     match past.summary {
-        None if past.going => Status::Running,
-        None => Status::Skipped,
-        Some(summary) if summary.failed > 0 => Status::Failed,
-        Some(summary) if summary.skipped > 0 => Status::Skipped,
-        Some(summary) if summary.ran == 0 => Status::Cached,
-        Some(_) => Status::Done,
+        None if past.going => TaskStatus::Running,
+        None => TaskStatus::Skipped,
+        Some(summary) if summary.failed > 0 => TaskStatus::Failed,
+        Some(summary) if summary.skipped > 0 => TaskStatus::Skipped,
+        Some(summary) if summary.ran == 0 => TaskStatus::Cached,
+        Some(_) => TaskStatus::Done,
     }
 }
 

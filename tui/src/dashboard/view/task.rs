@@ -7,7 +7,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
-use super::Hints;
+use super::KeyHints;
 use super::detail::{details, key};
 use crate::dashboard::app::App;
 use crate::dashboard::cursor::Cursor;
@@ -20,11 +20,12 @@ use crate::ui::eta::duration;
 use crate::ui::plain::printable;
 
 /// The keys that matter most here.
-pub const HINTS: Hints = &[("↑↓", "move"), ("←→", "panes"), ("/", "filter"), ("s S", "sort"), ("c", "copy")];
+pub const HINTS: KeyHints =
+    &[("↑↓", "move"), ("←→", "panes"), ("/", "filter"), ("s S", "sort"), ("c", "copy")];
 
 /// What is remembered of the view.
 #[derive(Clone, Debug, Default)]
-pub struct State {
+pub struct TaskViewState {
     /// Which tasks are listed.
     pub filter: Filter,
     sort: Sort,

@@ -1,31 +1,31 @@
 //! The file's tables, as results come in: pivots as heat maps, all as lists to sort and filter, with the differences
 //! from a pinned cell or a past run.
 
-use fewbits_engine::graph::Graph;
+use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::node::Node;
-use fewbits_engine::spec::table::{Shape, Table};
+use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_ops::StandardOps;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 
-use super::heat_map::{self, Cell};
-use super::{Hints, View, rows, task};
+use super::heat_map::{self, CellPosition};
+use super::{KeyHints, View, rows, task};
 use crate::dashboard::app::App;
 use crate::dashboard::cursor::{Cursor, Motion};
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
-use crate::dashboard::news::{Place, Wanted};
+use crate::dashboard::news::{PointName, TableRequest};
 use crate::dashboard::paint::{item_at, line, put, put_all, top};
 use crate::dashboard::study::Study;
-use crate::dashboard::tables::{Pin, Shown, labels, mean, value};
+use crate::dashboard::tables::{Pin, ShownTable, labels, mean, value};
 use crate::render::number::{estimate, number};
 use crate::ui::plain::printable;
 
 /// The keys that matter most here.
-pub const HINTS: Hints = &[
+pub const HINTS: KeyHints = &[
     ("t", "table"),
     ("v", "map/list"),
     ("↑↓←→", "move"),
@@ -38,7 +38,7 @@ pub const HINTS: Hints = &[
 
 /// What is remembered of the view.
 #[derive(Clone, Debug, Default)]
-pub struct State {
+pub struct TradeoffState {
     /// Which rows are listed.
     pub filter: Filter,
     table: usize,
@@ -49,18 +49,18 @@ pub struct State {
     pub(super) sort: Option<usize>,
     pub(super) descending: bool,
     /// The cell under the cursor of a heat map: grid, row, column.
-    pub(super) cell: Cell,
+    pub(super) cell: CellPosition,
 }
 
 /// Returns the table to be made.
 #[must_use]
-pub fn wanted(app: &App) -> Option<Wanted> {
+pub fn wanted(app: &App) -> Option<TableRequest> {
     let tables = &app.study.as_ref()?.opened.graph.experiment.tables;
     (!tables.is_empty())
-        .then(|| Wanted { table: app.tradeoff.table.min(tables.len() - 1), other_cost: false })
+        .then(|| TableRequest { table: app.tradeoff.table.min(tables.len() - 1), other_cost: false })
 }
 
-fn graph(app: &App) -> Option<&Graph<StandardOps>> {
+fn graph(app: &App) -> Option<&TaskGraph<StandardOps>> {
     Some(&app.study.as_ref()?.opened.graph)
 }
 
@@ -68,7 +68,7 @@ pub(super) fn table(app: &App) -> Option<&Table> {
     graph(app)?.experiment.tables.get(wanted(app)?.table)
 }
 
-pub(super) fn shown(app: &App) -> Option<&Shown> {
+pub(super) fn shown(app: &App) -> Option<&ShownTable> {
     app.tables.get(&wanted(app)?)?.as_ref().ok()
 }
 
@@ -86,7 +86,7 @@ pub(super) fn listed(app: &App) -> Vec<usize> {
     let state = &app.tradeoff;
     let points = shown.points(study, &state.filter, state.sort.map(|column| (column, state.descending)));
     match table.shape {
-        Shape::Pareto { .. } => {
+        TableKind::Pareto { .. } => {
             let front = shown.front(&points);
             if state.sort.is_none() {
                 front
@@ -94,7 +94,10 @@ pub(super) fn listed(app: &App) -> Vec<usize> {
                 points.into_iter().filter(|at| front.contains(at)).collect()
             }
         }
-        Shape::Table { .. } | Shape::Pivot { .. } | Shape::Contrast { .. } | Shape::Choose(_) => points,
+        TableKind::Table { .. }
+        | TableKind::Pivot { .. }
+        | TableKind::Contrast { .. }
+        | TableKind::Choose(_) => points,
     }
 }
 
@@ -118,7 +121,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
         Action::NextTable | Action::PreviousTable => {
             let at = wanted(app)?.table;
             let at = if action == Action::NextTable { at + 1 } else { at + tables - 1 } % tables;
-            app.tradeoff = State { table: at, list: app.tradeoff.list, ..State::default() };
+            app.tradeoff = TradeoffState { table: at, list: app.tradeoff.list, ..TradeoffState::default() };
             Some(format!("table {}", table(app)?.name))
         }
         Action::Layout => {
@@ -292,7 +295,7 @@ pub fn row(app: &App) -> Option<Vec<(String, String)>> {
 
 /// Returns a point as named values: its axes, then its means with their intervals.
 #[must_use]
-pub fn row_of(study: &Study, shown: &Shown, at: usize) -> Option<Vec<(String, String)>> {
+pub fn row_of(study: &Study, shown: &ShownTable, at: usize) -> Option<Vec<(String, String)>> {
     let point = shown.groups.points.get(at)?;
     let axes = labels(study.experiment(), &shown.groups, point).into_iter();
     let mut row: Vec<(String, String)> =
@@ -368,18 +371,24 @@ fn draw_head(app: &App, table: &Table, area: Rect, buf: &mut Buffer) {
 }
 
 /// Returns what a value is compared with.
-pub(super) fn reference(app: &App, shown: &Shown, at: usize, column: usize) -> Option<f64> {
+pub(super) fn reference(app: &App, shown: &ShownTable, at: usize, column: usize) -> Option<f64> {
     let wanted = wanted(app)?;
     if let Some(pin) = app.pin.as_ref().filter(|pin| pin.wanted == wanted) {
         return pin.values.get(column).copied().flatten();
     }
     let experiment = app.study.as_ref()?.experiment();
     let place = labels(experiment, &shown.groups, shown.groups.points.get(at)?);
-    app.baseline.as_ref()?.values.get(&Place::new(&table(app)?.name, place))?.get(column).copied().flatten()
+    app.baseline
+        .as_ref()?
+        .values
+        .get(&PointName::new(&table(app)?.name, place))?
+        .get(column)
+        .copied()
+        .flatten()
 }
 
 /// Returns a value as the cells show it: itself, or the difference from what it is compared with.
-pub(super) fn text(app: &App, shown: &Shown, at: usize, column: usize) -> String {
+pub(super) fn text(app: &App, shown: &ShownTable, at: usize, column: usize) -> String {
     let Some(mean) = shown.groups.points.get(at).and_then(|point| mean(point, column)) else {
         return app.theme.pick("…", "..").to_owned();
     };

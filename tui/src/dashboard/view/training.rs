@@ -8,19 +8,19 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::task::field;
-use super::{Hints, View, task};
+use super::{KeyHints, View, task};
 use crate::dashboard::app::App;
-use crate::dashboard::chart::{Curve, Plot};
+use crate::dashboard::chart::{Curve, PlotArea};
 use crate::dashboard::cursor::Cursor;
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
 use crate::dashboard::paint::{heading, item_at, left, line, list, put, top};
-use crate::dashboard::standing::Status;
+use crate::dashboard::standing::TaskStatus;
 use crate::dashboard::study::Study;
-use crate::figure::axis::Axis;
+use crate::figure::axis::FigureAxis;
 
 /// The keys that matter most here.
-pub const HINTS: Hints =
+pub const HINTS: KeyHints =
     &[("↑↓", "move"), ("Space", "mark"), ("y", "log axis"), ("/", "filter"), ("Enter", "the task")];
 
 /// The most curves at once; more cannot be told apart.
@@ -31,7 +31,7 @@ const CHARTS: [(&str, &str, &str); 2] =
 
 /// What is remembered of the view.
 #[derive(Clone, Debug, Default)]
-pub struct State {
+pub struct CurvesState {
     /// Which trainings are listed.
     pub filter: Filter,
     /// Those whose curves are shown.
@@ -177,7 +177,7 @@ fn draw_list(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
             Some(n) => Span::styled(theme.pick("━ ", "* "), theme.curve(n)),
             None => Span::raw("  "),
         };
-        let running = status == Status::Running;
+        let running = status == TaskStatus::Running;
         // Of a training that has ended, only where it came out.
         let progress = super::run::progress(study, task);
         let progress = if running {
@@ -227,9 +227,10 @@ fn draw_chart(
     }
     // An epoch is a whole number, so ticks are no finer.
     let last = values(|point| point.0).fold(2.0, f64::max);
-    let x = Axis::fit([1.0, last].into_iter(), false, (last as usize).min(usize::from(inside.width) / 8));
-    let y = Axis::fit(values(|point| point.1), log, usize::from(inside.height) / 3 + 1);
-    if let Some(plot) = Plot::frame(inside, x, y, theme, buf) {
+    let x =
+        FigureAxis::fit([1.0, last].into_iter(), false, (last as usize).min(usize::from(inside.width) / 8));
+    let y = FigureAxis::fit(values(|point| point.1), log, usize::from(inside.height) / 3 + 1);
+    if let Some(plot) = PlotArea::frame(inside, x, y, theme, buf) {
         plot.draw(&curves, theme, buf);
     }
 }

@@ -4,7 +4,7 @@
 use crate::dashboard::study::Study;
 
 /// A node in the tree, below the input that comes last.
-pub struct Row {
+pub struct TreeRow {
     /// The node.
     pub node: usize,
     /// For each step from the root, whether more nodes follow there.
@@ -13,7 +13,7 @@ pub struct Row {
 
 /// Returns the nodes as a tree, each below the input that is furthest from the roots.
 #[must_use]
-pub fn tree(study: &Study) -> Vec<Row> {
+pub fn tree(study: &Study) -> Vec<TreeRow> {
     let graph = &study.opened.graph;
     let nodes = &graph.experiment.nodes;
     let rank = |node: usize| graph.order.iter().position(|at| *at == node).unwrap_or(0);
@@ -24,14 +24,14 @@ pub fn tree(study: &Study) -> Vec<Row> {
     rows
 }
 
-fn grow(below: Option<usize>, parent: &[Option<usize>], open: &[bool], rows: &mut Vec<Row>) {
+fn grow(below: Option<usize>, parent: &[Option<usize>], open: &[bool], rows: &mut Vec<TreeRow>) {
     let children: Vec<usize> = (0..parent.len()).filter(|node| parent[*node] == below).collect();
     for (at, &node) in children.iter().enumerate() {
         let mut steps = open.to_vec();
         if below.is_some() {
             steps.push(at + 1 < children.len());
         }
-        rows.push(Row { node, open: steps.clone() });
+        rows.push(TreeRow { node, open: steps.clone() });
         grow(Some(node), parent, &steps, rows);
     }
 }

@@ -1,6 +1,6 @@
 //! Differences for programs: one object.
 
-use fewbits_engine::diff::Diff;
+use fewbits_engine::diff::Comparison;
 use fewbits_engine::diff::delta::Delta;
 use fewbits_engine::diff::points::PointsDiff;
 use fewbits_engine::diff::tables::{CellDelta, TableDiff};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 /// Returns what differs between two experiments.
 #[must_use]
-pub fn experiments(names: &[String; 2], diff: &Diff) -> Json {
+pub fn experiments(names: &[String; 2], diff: &Comparison) -> Json {
     json!({
         "from": names[0],
         "to": names[1],

@@ -4,12 +4,12 @@ pub mod json;
 
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 use fewbits_engine::diff::delta::Delta;
-use fewbits_engine::diff::fields::Field;
+use fewbits_engine::diff::fields::FieldDifference;
 use fewbits_engine::diff::points::PointsDiff;
 use fewbits_engine::diff::structure::{AxisChange, NodeFields, Structure};
 use fewbits_engine::diff::tables::TableDiff;
-use fewbits_engine::diff::tasks::NodeTasks;
-use fewbits_engine::diff::{Apart, Diff};
+use fewbits_engine::diff::tasks::NodeTaskCounts;
+use fewbits_engine::diff::{Apart, Comparison};
 use fewbits_engine::statistics::SIGNIFICANT;
 
 use super::number::{estimate, number};
@@ -17,7 +17,7 @@ use crate::command::count;
 
 /// Says what differs between two experiments.
 #[must_use]
-pub fn experiments(names: &[String; 2], diff: &Diff) -> String {
+pub fn experiments(names: &[String; 2], diff: &Comparison) -> String {
     let parameters = if diff.structure.is_empty() {
         "no parameter differs\n".to_owned()
     } else {
@@ -81,7 +81,7 @@ fn nodes(nodes: &[NodeFields]) -> String {
 }
 
 /// Says what a field was and is, in the words of a plan.
-fn field(of: &Field) -> String {
+fn field(of: &FieldDifference) -> String {
     let name = &of.field;
     if let Some(source) = name.strip_prefix("inputs.") {
         return format!("other content of {source}");
@@ -94,13 +94,13 @@ fn field(of: &Field) -> String {
     }
 }
 
-fn tasks(nodes: &[NodeTasks]) -> String {
+fn tasks(nodes: &[NodeTaskCounts]) -> String {
     let has_unknown = nodes.iter().any(|node| node.unknown > 0);
     let mut table = plain();
     let headings = ["tasks", "shared", "only in A", "only in B", "no key yet"];
     table.set_header(&headings[..4 + usize::from(has_unknown)]);
-    let sum = |of: fn(&NodeTasks) -> usize| nodes.iter().map(of).sum();
-    let all = NodeTasks {
+    let sum = |of: fn(&NodeTaskCounts) -> usize| nodes.iter().map(of).sum();
+    let all = NodeTaskCounts {
         node: "all".to_owned(),
         renamed: None,
         shared: sum(|node| node.shared),

@@ -5,10 +5,10 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::lanes::vectorized;
-use super::numbers::{BLOCK, Numbers, read, write};
-use super::recipe::Optimizer;
-use super::state::State;
+use crate::network::kernels::lanes::vectorized;
+use crate::network::kernels::numbers::{BLOCK, TensorNumbers, read, write};
+use crate::network::training::config::Optimizer;
+use crate::network::training::state::TrainingState;
 
 const BETAS: [f64; 2] = [0.9, 0.999];
 const EPS: f32 = 1e-8;
@@ -21,7 +21,7 @@ pub(crate) fn step(
     optimizer: Optimizer,
     factor: f64,
     step: usize,
-    state: &State,
+    state: &TrainingState,
     gradients: &[Tensor],
 ) -> Result<()> {
     for (at, (parameter, gradient)) in state.parameters.iter().zip(gradients).enumerate() {
@@ -48,14 +48,14 @@ pub(crate) fn step(
 }
 
 /// w ← w − lr·g.
-fn sgd(lr: f32, w: &mut [f32], g: &Numbers) {
+fn sgd(lr: f32, w: &mut [f32], g: &TensorNumbers) {
     w.par_chunks_mut(BLOCK).zip(g.par_chunks(BLOCK)).for_each(|(w, g)| {
         w.iter_mut().zip(g).for_each(|(w, g)| *w -= lr * g);
     });
 }
 
 /// v ← momentum·v + g, w ← w − lr·v. `PyTorch`'s first step sets v to g, which is the same as v = 0 before it.
-fn sgd_with_momentum([lr, momentum]: [f32; 2], w: &mut [f32], g: &Numbers, v: &mut [f32]) {
+fn sgd_with_momentum([lr, momentum]: [f32; 2], w: &mut [f32], g: &TensorNumbers, v: &mut [f32]) {
     w.par_chunks_mut(BLOCK).zip(v.par_chunks_mut(BLOCK)).zip(g.par_chunks(BLOCK)).for_each(|((w, v), g)| {
         for ((w, v), g) in w.iter_mut().zip(v).zip(g) {
             *v = normal(momentum * *v + g);
@@ -65,7 +65,7 @@ fn sgd_with_momentum([lr, momentum]: [f32; 2], w: &mut [f32], g: &Numbers, v: &m
 }
 
 /// A stretch of a parameter or a moment.
-type Part<'a> = &'a mut [f32];
+type ParameterPart<'a> = &'a mut [f32];
 
 /// The coefficients of one step of `AdamW`.
 struct AdamW {
@@ -90,13 +90,13 @@ impl AdamW {
         }
     }
 
-    fn apply(&self, w: &mut [f32], g: &Numbers, m: &mut [f32], v: &mut [f32]) {
+    fn apply(&self, w: &mut [f32], g: &TensorNumbers, m: &mut [f32], v: &mut [f32]) {
         let moments = m.par_chunks_mut(BLOCK).zip(v.par_chunks_mut(BLOCK));
         w.par_chunks_mut(BLOCK).zip(moments).zip(g.par_chunks(BLOCK)).for_each(|block| {
             vectorized(
                 block,
                 #[inline(always)]
-                |((w, (m, v)), g): ((Part, (Part, Part)), &[f32])| {
+                |((w, (m, v)), g): ((ParameterPart, (ParameterPart, ParameterPart)), &[f32])| {
                     for ((w, g), (m, v)) in w.iter_mut().zip(g).zip(m.iter_mut().zip(v)) {
                         *m = normal(*m + (g - *m) * self.first);
                         *v = normal(*v + (g * g - *v) * self.second);
@@ -115,18 +115,18 @@ fn normal(moment: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::architecture::{Architecture, LayerSpec};
-    use super::super::graph::Graph;
-    use super::super::numbers::from;
-    use super::super::recipe::Init;
     use super::*;
+    use crate::network::architecture::{Architecture, LayerSpec};
+    use crate::network::definition::Network;
+    use crate::network::kernels::numbers::from;
+    use crate::network::training::config::Init;
 
     const GRADIENTS: [[f32; 3]; 3] = [[0.5, -2.0, 1e-3], [0.25, 1.0, -3.0], [-1.0, 0.5, 0.125]];
 
-    fn three_weights(optimizer: Optimizer) -> State {
+    fn three_weights(optimizer: Optimizer) -> TrainingState {
         let layers = vec![LayerSpec::Flatten, LayerSpec::Linear { out: 1, bias: false, name: None }];
-        let graph = Graph::resolve(&Architecture::Layers(layers), [1, 1, 3], 1).unwrap();
-        let state = State::new(&graph, Init::KaimingUniform, optimizer, 0).unwrap();
+        let graph = Network::resolve(&Architecture::Layers(layers), [1, 1, 3], 1).unwrap();
+        let state = TrainingState::new(&graph, Init::KaimingUniform, optimizer, 0).unwrap();
         write(&state.parameters[0], |w| w.copy_from_slice(&[1.0, -0.5, 0.25])).unwrap();
         state
     }

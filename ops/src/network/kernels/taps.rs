@@ -4,12 +4,12 @@
 
 use std::ops::Range;
 
-use super::graph::Layer;
-use super::op::{Op, Shape};
+use crate::network::definition::Layer;
+use crate::network::layer::{ActivationShape, LayerOp};
 
 /// Numbers that lie side by side both in a row of weights and in an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Run {
+pub(crate) struct TapRun {
     /// The first one's place in a row of weights.
     pub weight: usize,
     /// The first one's place in the image.
@@ -20,8 +20,8 @@ pub(crate) struct Run {
 
 /// What every pixel is a sum of, pixel by pixel.
 #[derive(Clone, Debug)]
-pub(crate) struct Sums {
-    runs: Vec<Run>,
+pub(crate) struct TapSums {
+    runs: Vec<TapRun>,
     ends: Vec<usize>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Patch {
 }
 
 /// Along one side: for every target the taps that reach it, each with its place in the source.
-type Side = Vec<Vec<[usize; 2]>>;
+type TapSide = Vec<Vec<[usize; 2]>>;
 
 /// The sizes of a convolution.
 #[derive(Clone, Copy, Debug)]
@@ -58,9 +58,9 @@ pub(crate) struct Taps {
     dilation: usize,
 }
 
-impl Sums {
+impl TapSums {
     /// Returns the runs of each pixel.
-    pub(crate) fn pixels(&self) -> impl Iterator<Item = &[Run]> {
+    pub(crate) fn pixels(&self) -> impl Iterator<Item = &[TapRun]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, end)| &self.runs[start..*end])
     }
@@ -71,9 +71,9 @@ impl Taps {
     pub(crate) fn of(layer: &Layer) -> Option<Self> {
         match (layer.op, layer.input, layer.output) {
             (
-                Op::Conv { kernel, stride, padding, dilation, groups, .. },
-                Shape::Image([channels, height, width]),
-                Shape::Image([out, rows, columns]),
+                LayerOp::Conv { kernel, stride, padding, dilation, groups, .. },
+                ActivationShape::Image([channels, height, width]),
+                ActivationShape::Image([out, rows, columns]),
             ) => Some(Self {
                 input: [channels / groups, height, width],
                 output: [out / groups, rows, columns],
@@ -88,7 +88,7 @@ impl Taps {
     }
 
     /// Returns what every output pixel is a sum of; a row of weights goes by kernel row, kernel column, channel.
-    pub(crate) fn forward(&self) -> Sums {
+    pub(crate) fn forward(&self) -> TapSums {
         let [channels, _, width] = self.input;
         let place = |[down, right]: [usize; 2]| down * self.kernel + right;
         self.sums(&self.side(0), &self.side(1), channels, width, place)
@@ -96,10 +96,10 @@ impl Taps {
 
     /// Returns what the gradient at every input pixel is a sum of; a row of weights goes by kernel row, kernel column
     /// from right to left, output channel.
-    pub(crate) fn backward(&self) -> Sums {
+    pub(crate) fn backward(&self) -> TapSums {
         let [channels, _, width] = self.output;
-        let turned = |side: Side, length: usize| {
-            let mut turned: Side = vec![vec![]; length];
+        let turned = |side: TapSide, length: usize| {
+            let mut turned: TapSide = vec![vec![]; length];
             for (output, taps) in side.into_iter().enumerate() {
                 for [tap, source] in taps {
                     turned[source].push([tap, output]);
@@ -130,9 +130,9 @@ impl Taps {
                 let mut runs = vec![];
                 for [right, source] in &columns[from] {
                     let weight = (down * self.kernel + right) * channels;
-                    self.extend(&mut runs, Run { weight, source: source * all, len: channels });
+                    self.extend(&mut runs, TapRun { weight, source: source * all, len: channels });
                 }
-                patches.extend(runs.into_iter().map(|Run { weight, source, len }| Patch {
+                patches.extend(runs.into_iter().map(|TapRun { weight, source, len }| Patch {
                     weight,
                     len,
                     rows: top..bottom,
@@ -153,13 +153,13 @@ impl Taps {
 
     fn sums(
         &self,
-        rows: &Side,
-        columns: &Side,
+        rows: &TapSide,
+        columns: &TapSide,
         channels: usize,
         width: usize,
         place: impl Fn([usize; 2]) -> usize,
-    ) -> Sums {
-        let mut sums = Sums { runs: vec![], ends: vec![] };
+    ) -> TapSums {
+        let mut sums = TapSums { runs: vec![], ends: vec![] };
         for row in rows {
             for column in columns {
                 let mut runs = vec![];
@@ -167,7 +167,7 @@ impl Taps {
                     for [right, x] in column {
                         let weight = place([*down, *right]) * channels;
                         let source = (y * width + x) * channels * self.groups;
-                        self.extend(&mut runs, Run { weight, source, len: channels });
+                        self.extend(&mut runs, TapRun { weight, source, len: channels });
                     }
                 }
                 sums.runs.append(&mut runs);
@@ -178,7 +178,7 @@ impl Taps {
     }
 
     /// Adds a run, to the last one if it goes on there.
-    fn extend(&self, runs: &mut Vec<Run>, next: Run) {
+    fn extend(&self, runs: &mut Vec<TapRun>, next: TapRun) {
         match runs.last_mut() {
             Some(last)
                 if self.groups == 1
@@ -192,7 +192,7 @@ impl Taps {
     }
 
     /// Returns the taps of every output along the height (0) or the width (1), with their places in the image.
-    fn side(&self, side: usize) -> Side {
+    fn side(&self, side: usize) -> TapSide {
         let (input, output) = (self.input[1 + side], self.output[1 + side]);
         let taps = |output: usize| {
             let places = (0..self.kernel).map(move |tap| (tap, output * self.stride + tap * self.dilation));
@@ -217,16 +217,16 @@ mod tests {
     fn taps_side_by_side_are_one_run() {
         let taps = taps([2, 3, 4], [1, 3, 4], 3, 1);
         let forward = taps.forward();
-        let pixels: Vec<&[Run]> = forward.pixels().collect();
+        let pixels: Vec<&[TapRun]> = forward.pixels().collect();
         assert_eq!(
             pixels[0],
-            [Run { weight: 8, source: 0, len: 4 }, Run { weight: 14, source: 8, len: 4 }],
+            [TapRun { weight: 8, source: 0, len: 4 }, TapRun { weight: 14, source: 8, len: 4 }],
             "the corner has two taps in two rows"
         );
         assert_eq!(pixels[5].len(), 3);
-        assert_eq!(pixels[5][0], Run { weight: 0, source: 0, len: 6 });
+        assert_eq!(pixels[5][0], TapRun { weight: 0, source: 0, len: 6 });
         let backward = taps.backward();
-        assert_eq!(backward.pixels().nth(5).unwrap()[0], Run { weight: 6, source: 0, len: 3 });
+        assert_eq!(backward.pixels().nth(5).unwrap()[0], TapRun { weight: 6, source: 0, len: 3 });
     }
 
     #[test]

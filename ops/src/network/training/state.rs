@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 
 use candle_core::{Result, Tensor};
 
-use super::graph::{Graph, Layer, Parameter, Role};
-use super::numbers::{read, write, zeros};
-use super::op::Op;
-use super::recipe::{Init, Optimizer};
+use crate::network::definition::{Layer, Network, Parameter, Role};
+use crate::network::kernels::numbers::{read, write, zeros};
+use crate::network::layer::LayerOp;
+use crate::network::training::config::{Init, Optimizer};
 use crate::random::Stream;
 
-/// The tensors of one training; every list but `running` is in the order of [`Graph::parameters`].
+/// The tensors of one training; every list but `running` is in the order of [`Network::parameters`].
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct TrainingState {
     pub parameters: Vec<Tensor>,
     /// First moment of each gradient; none if the optimizer keeps none.
     pub first: Vec<Tensor>,
@@ -23,9 +23,9 @@ pub(crate) struct State {
     pub running: BTreeMap<usize, [Tensor; 2]>,
 }
 
-impl State {
+impl TrainingState {
     /// The state before the first step.
-    pub(crate) fn new(graph: &Graph, init: Init, optimizer: Optimizer, seed: u64) -> Result<Self> {
+    pub(crate) fn new(graph: &Network, init: Init, optimizer: Optimizer, seed: u64) -> Result<Self> {
         let specs = graph.parameters();
         let zeroed = |wanted: bool| -> Result<Vec<Tensor>> {
             specs.iter().filter(|_| wanted).map(|spec| zeros(&spec.shape)).collect()
@@ -37,7 +37,7 @@ impl State {
         let parameters = specs.iter().map(|spec| begin(graph, spec, init, seed)).collect::<Result<_>>()?;
         let mut running = BTreeMap::new();
         for (at, layer) in graph.layers.iter().enumerate() {
-            if let Op::BatchNorm { .. } = layer.op {
+            if let LayerOp::BatchNorm { .. } = layer.op {
                 let statistics = [zeros(&[layer.input.channels().0])?, zeros(&[layer.input.channels().0])?];
                 write(&statistics[1], |variance| variance.fill(1.0))?;
                 running.insert(at, statistics);
@@ -47,7 +47,7 @@ impl State {
     }
 
     /// Returns every tensor under a name of its own.
-    pub(crate) fn named(&self, graph: &Graph) -> Vec<(String, Tensor)> {
+    pub(crate) fn named(&self, graph: &Network) -> Vec<(String, Tensor)> {
         let names: Vec<String> = graph.parameters().into_iter().map(|spec| spec.name).collect();
         let mut all = Vec::new();
         for (kind, tensors) in
@@ -64,8 +64,8 @@ impl State {
         all
     }
 
-    /// Takes over the numbers of tensors that [`State::named`] gave; false, and nothing is changed, if they do not fit.
-    pub(crate) fn restore(&self, graph: &Graph, from: &BTreeMap<String, Tensor>) -> Result<bool> {
+    /// Takes over the numbers of tensors that [`TrainingState::named`] gave; false, and nothing is changed, if they do not fit.
+    pub(crate) fn restore(&self, graph: &Network, from: &BTreeMap<String, Tensor>) -> Result<bool> {
         let own = self.named(graph);
         let fits = |(name, tensor): &(String, Tensor)| {
             from.get(name).is_some_and(|other| other.dims() == tensor.dims())
@@ -82,7 +82,7 @@ impl State {
 }
 
 /// Makes a parameter as it is before the first step.
-fn begin(graph: &Graph, spec: &Parameter, init: Init, seed: u64) -> Result<Tensor> {
+fn begin(graph: &Network, spec: &Parameter, init: Init, seed: u64) -> Result<Tensor> {
     let tensor = zeros(&spec.shape)?;
     let layer = &graph.layers[spec.layer];
     let (Some(weight), _) = layer.op.parameters(layer.input) else { return Ok(tensor) };
@@ -108,7 +108,7 @@ fn begin(graph: &Graph, spec: &Parameter, init: Init, seed: u64) -> Result<Tenso
 }
 
 fn drawn(layer: &Layer) -> bool {
-    matches!(layer.op, Op::Conv { .. } | Op::Linear { .. })
+    matches!(layer.op, LayerOp::Conv { .. } | LayerOp::Linear { .. })
 }
 
 /// Draws from [-bound, bound).
@@ -141,12 +141,13 @@ fn unit(bits: u32) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::architecture::{Architecture, LayerSpec};
     use super::*;
+    use crate::network::architecture::{Architecture, LayerSpec};
 
-    fn state(layers: Vec<LayerSpec>, init: Init) -> (Graph, State) {
-        let graph = Graph::resolve(&Architecture::Layers(layers), [1, 16, 16], 10).unwrap();
-        let state = State::new(&graph, init, Optimizer::AdamW { lr: 1e-3, weight_decay: 0.01 }, 7).unwrap();
+    fn state(layers: Vec<LayerSpec>, init: Init) -> (Network, TrainingState) {
+        let graph = Network::resolve(&Architecture::Layers(layers), [1, 16, 16], 10).unwrap();
+        let state =
+            TrainingState::new(&graph, init, Optimizer::AdamW { lr: 1e-3, weight_decay: 0.01 }, 7).unwrap();
         (graph, state)
     }
 

@@ -2,20 +2,20 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 
-use super::architecture::{Architecture, LayerSpec};
-use super::batch::fill;
-use super::evaluation::evaluate;
-use super::fold::fold;
-use super::graph::Graph;
-use super::inference::logits;
-use super::lanes::LANES;
-use super::loss::backward;
-use super::numbers::{read, write};
-use super::op::{Op, Shape};
-use super::pass::Pass;
-use super::recipe::{Init, Optimizer};
-use super::state::State;
 use crate::dataset::images::Images;
+use crate::network::architecture::{Architecture, LayerSpec};
+use crate::network::definition::Network;
+use crate::network::evaluation::evaluate;
+use crate::network::inference::logits;
+use crate::network::kernels::lanes::LANES;
+use crate::network::kernels::lanes::fill_block;
+use crate::network::kernels::numbers::{read, write};
+use crate::network::layer::{ActivationShape, LayerOp};
+use crate::network::loss::backward;
+use crate::network::training::config::{Init, Optimizer};
+use crate::network::training::fold::fold;
+use crate::network::training::pass::Pass;
+use crate::network::training::state::TrainingState;
 use crate::random::Stream;
 
 const ROWS: usize = 19;
@@ -23,8 +23,8 @@ const CLASSES: usize = 3;
 
 /// A network with everything that a step needs.
 struct Case {
-    graph: Graph,
-    state: State,
+    graph: Network,
+    state: TrainingState,
     pass: Pass,
     labels: Vec<u8>,
 }
@@ -43,9 +43,9 @@ impl Case {
     fn new(layers: &[LayerSpec]) -> Self {
         let mut layers = layers.to_vec();
         layers.extend([LayerSpec::Flatten, LayerSpec::linear(CLASSES)]);
-        let graph = Graph::resolve(&Architecture::Layers(layers), [2, 8, 6], CLASSES).unwrap();
+        let graph = Network::resolve(&Architecture::Layers(layers), [2, 8, 6], CLASSES).unwrap();
         let optimizer = Optimizer::Sgd { lr: 0.1, momentum: 0.0 };
-        let state = State::new(&graph, Init::KaimingUniform, optimizer, 3).unwrap();
+        let state = TrainingState::new(&graph, Init::KaimingUniform, optimizer, 3).unwrap();
         for (spec, tensor) in graph.parameters().iter().zip(&state.parameters) {
             if spec.name.starts_with("batchnorm") {
                 let drawn = numbers(tensor.elem_count(), &spec.name);
@@ -64,7 +64,7 @@ impl Case {
         let images = images();
         let places: Vec<&[u8]> = (0..ROWS).map(|at| images.image(at)).collect();
         for (block, places) in self.pass.input().chunks_mut(96).zip(places.chunks(LANES)) {
-            fill(&images, places, block);
+            fill_block(&images, places, block);
         }
         self.pass.forward(&self.state, ROWS, 3, "0.0").unwrap();
         let (logits, gradient) = self.pass.output(ROWS);
@@ -100,7 +100,7 @@ impl Case {
 }
 
 /// Computes the logits with candle; batch normalizations take the statistics of the batch, or the running ones.
-fn forward_by_candle(graph: &Graph, parameters: &[Tensor], running: Option<&State>) -> Tensor {
+fn forward_by_candle(graph: &Network, parameters: &[Tensor], running: Option<&TrainingState>) -> Tensor {
     let [channels, height, width] = graph.input;
     let mut x = Tensor::from_vec(pixels(), (ROWS, channels, height, width), &Device::Cpu).unwrap();
     let mut parameters = parameters.iter();
@@ -110,17 +110,17 @@ fn forward_by_candle(graph: &Graph, parameters: &[Tensor], running: Option<&Stat
         let weight = has_weight.map(|_| parameters.next().unwrap());
         let bias = has_bias.map(|_| parameters.next().unwrap());
         let per_channel = |t: &Tensor| match layer.output {
-            Shape::Image(_) => t.reshape((1, (), 1, 1)).unwrap(),
-            Shape::Row(_) => t.reshape((1, ())).unwrap(),
+            ActivationShape::Image(_) => t.reshape((1, (), 1, 1)).unwrap(),
+            ActivationShape::Row(_) => t.reshape((1, ())).unwrap(),
         };
         let add_bias =
             |x: Tensor| bias.map_or(x.clone(), |bias| x.broadcast_add(&per_channel(bias)).unwrap());
         x = match layer.op {
-            Op::Conv { stride, padding, dilation, groups, .. } => {
+            LayerOp::Conv { stride, padding, dilation, groups, .. } => {
                 add_bias(x.conv2d(weight.unwrap(), padding, stride, dilation, groups).unwrap())
             }
-            Op::Linear { .. } => add_bias(x.matmul(&weight.unwrap().t().unwrap()).unwrap()),
-            Op::BatchNorm { eps, .. } => {
+            LayerOp::Linear { .. } => add_bias(x.matmul(&weight.unwrap().t().unwrap()).unwrap()),
+            LayerOp::BatchNorm { eps, .. } => {
                 let dims: &[usize] = if x.rank() == 4 { &[0, 2, 3] } else { &[0] };
                 let (mean, variance) = if let Some([mean, variance]) =
                     running.map(|state| &state.running[&at])
@@ -135,13 +135,14 @@ fn forward_by_candle(graph: &Graph, parameters: &[Tensor], running: Option<&Stat
                 let normal = x.broadcast_sub(&mean).unwrap().broadcast_div(&deviation).unwrap();
                 add_bias(normal.broadcast_mul(&per_channel(weight.unwrap())).unwrap())
             }
-            Op::Relu => x.relu().unwrap(),
-            Op::MaxPool { size, .. } => max_pool_by_candle(&x, size),
-            Op::Flatten => x.flatten_from(1).unwrap(),
-            Op::Dropout { .. } if running.is_some() => x,
-            Op::Dropout { p } => {
-                let products =
-                    graph.layers[..at].iter().filter(|l| matches!(l.op, Op::Conv { .. } | Op::Linear { .. }));
+            LayerOp::Relu => x.relu().unwrap(),
+            LayerOp::MaxPool { size, .. } => max_pool_by_candle(&x, size),
+            LayerOp::Flatten => x.flatten_from(1).unwrap(),
+            LayerOp::Dropout { .. } if running.is_some() => x,
+            LayerOp::Dropout { p } => {
+                let products = graph.layers[..at]
+                    .iter()
+                    .filter(|l| matches!(l.op, LayerOp::Conv { .. } | LayerOp::Linear { .. }));
                 let stream = Stream::new(3, "dropout", &format!("0.0.{}.{dropped}", products.count()));
                 dropped += 1;
                 let kept = |e: u64| if f64::from(stream.unit(e)) >= p { 1.0 / (1.0 - p as f32) } else { 0.0 };
@@ -156,7 +157,7 @@ fn forward_by_candle(graph: &Graph, parameters: &[Tensor], running: Option<&Stat
                 let mask: Vec<f32> = (0..x.elem_count()).map(|e| kept(place(e))).collect();
                 (&x * Tensor::from_vec(mask, x.dims(), &Device::Cpu).unwrap()).unwrap()
             }
-            Op::Affine => unreachable!("no one trains it"),
+            LayerOp::Affine => unreachable!("no one trains it"),
         };
     }
     x
@@ -267,11 +268,12 @@ fn lanes_without_an_image_count_nowhere() {
     let mut layers = vec![LayerSpec::Flatten];
     layers.extend((0..8).flat_map(|_| [LayerSpec::linear(6), norm()]));
     layers.push(LayerSpec::linear(CLASSES));
-    let graph = Graph::resolve(&Architecture::Layers(layers), [2, 8, 6], CLASSES).unwrap();
+    let graph = Network::resolve(&Architecture::Layers(layers), [2, 8, 6], CLASSES).unwrap();
     let state =
-        State::new(&graph, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3).unwrap();
+        TrainingState::new(&graph, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3)
+            .unwrap();
     let mut pass = Pass::new(&graph, 1).unwrap();
-    fill(&images(), &[images().image(0)], pass.input());
+    fill_block(&images(), &[images().image(0)], pass.input());
     pass.forward(&state, 1, 3, "0.0").unwrap();
     let (logits, gradient) = pass.output(1);
     backward(CLASSES, logits, &[1], gradient);
@@ -286,9 +288,10 @@ fn lanes_without_an_image_count_nowhere() {
 fn zeros_left_out_change_nothing() {
     let inputs = 1000;
     let layers = vec![LayerSpec::Flatten, LayerSpec::linear(CLASSES)];
-    let graph = Graph::resolve(&Architecture::Layers(layers), [1, 25, 40], CLASSES).unwrap();
+    let graph = Network::resolve(&Architecture::Layers(layers), [1, 25, 40], CLASSES).unwrap();
     let state =
-        State::new(&graph, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3).unwrap();
+        TrainingState::new(&graph, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3)
+            .unwrap();
     let values = vec![std::array::from_fn(|byte| byte as f32 / 255.0)];
     // Nothing but some stretches, one of them across the place where the sum is put down and taken up.
     let drawn = |at: usize| matches!(at % inputs, 3..=20 | 29..=31 | 480..=520 | 999);
@@ -322,7 +325,7 @@ fn a_folded_network_is_the_network_in_evaluation() {
             case.step();
         }
         let model = fold(&case.graph, &case.state).unwrap();
-        let trained_only = |op: &Op| matches!(op, Op::Dropout { .. } | Op::BatchNorm { .. });
+        let trained_only = |op: &LayerOp| matches!(op, LayerOp::Dropout { .. } | LayerOp::BatchNorm { .. });
         assert!(model.graph().layers.iter().all(|layer| !trained_only(&layer.op)));
         let expected = forward_by_candle(&case.graph, &case.state.parameters, Some(&case.state));
         let expected = expected.flatten_all().unwrap().to_vec1::<f32>().unwrap();

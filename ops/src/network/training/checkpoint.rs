@@ -4,10 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::container::{ContainerError, decode, encode};
-use super::graph::Graph;
-use super::state::State;
-use super::train::{Series, TrainError};
+use crate::network::container::{ContainerError, decode, encode};
+use crate::network::definition::Network;
+use crate::network::training::state::TrainingState;
+use crate::network::training::{TrainError, TrainingCurves};
 
 /// The metadata key of what is not a tensor.
 const PROGRESS: &str = "progress";
@@ -15,17 +15,21 @@ const PROGRESS: &str = "progress";
 /// How far a training has come.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Progress {
+pub(crate) struct TrainingProgress {
     /// Epochs that are complete.
     pub epoch: usize,
     /// Steps taken, over all epochs.
     pub step: usize,
     /// Curves so far.
-    pub series: Series,
+    pub series: TrainingCurves,
 }
 
 /// Writes state and progress.
-pub(crate) fn save(graph: &Graph, state: &State, progress: &Progress) -> Result<Vec<u8>, TrainError> {
+pub(crate) fn save(
+    graph: &Network,
+    state: &TrainingState,
+    progress: &TrainingProgress,
+) -> Result<Vec<u8>, TrainError> {
     let text = serde_json::to_string(progress).map_err(|fault| unfit(&fault.to_string()))?;
     let tensors = state.named(graph);
     let tensors = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
@@ -35,14 +39,15 @@ pub(crate) fn save(graph: &Graph, state: &State, progress: &Progress) -> Result<
 /// Takes over state and progress from what [`save`] wrote, for a training of `epochs` of `steps` each.
 pub(crate) fn load(
     bytes: &[u8],
-    graph: &Graph,
-    state: &State,
+    graph: &Network,
+    state: &TrainingState,
     epochs: usize,
     steps: usize,
-) -> Result<Progress, TrainError> {
+) -> Result<TrainingProgress, TrainError> {
     let (text, tensors) =
         decode(bytes, PROGRESS).map_err(|fault: ContainerError| unfit(&fault.to_string()))?;
-    let progress: Progress = serde_json::from_str(&text).map_err(|fault| unfit(&fault.to_string()))?;
+    let progress: TrainingProgress =
+        serde_json::from_str(&text).map_err(|fault| unfit(&fault.to_string()))?;
     let series = &progress.series;
     let curves = [series.loss.len(), series.accuracy.len()];
     let sound = progress.epoch <= epochs

@@ -1,12 +1,12 @@
 //! Tests of whole trainings, on images small enough for an unoptimized build.
 
-use super::architecture::{Architecture, LayerSpec};
-use super::evaluation::evaluate;
-use super::graph::Graph;
-use super::model::Model;
-use super::recipe::{Augment, Init, Optimizer, Schedule, TrainConfig};
-use super::train::{EpochFigures, Observer, TrainError, Trained, train};
 use crate::dataset::images::Images;
+use crate::network::architecture::{Architecture, LayerSpec};
+use crate::network::definition::Network;
+use crate::network::evaluation::evaluate;
+use crate::network::model::Model;
+use crate::network::training::config::{Augment, Init, LearningRateSchedule, Optimizer, TrainConfig};
+use crate::network::training::{EpochFigures, Observer, TrainError, Trained, train};
 use crate::random::Stream;
 
 /// Notes what it hears, keeps every checkpoint, and stops before batch `stop`.
@@ -62,7 +62,7 @@ fn config(model: Architecture) -> TrainConfig {
     TrainConfig {
         model,
         optimizer: Optimizer::AdamW { lr: 0.01, weight_decay: 0.01 },
-        schedule: Schedule::Cosine,
+        schedule: LearningRateSchedule::Cosine,
         init: Init::KaimingUniform,
         batch: 16,
         epochs: 3,
@@ -73,7 +73,7 @@ fn config(model: Architecture) -> TrainConfig {
 
 fn run(config: &TrainConfig, resume: Option<&[u8]>, notes: &mut Notes) -> Result<Trained, TrainError> {
     let train_images = images(72, "train");
-    let graph = Graph::resolve(&config.model, train_images.shape, train_images.classes).unwrap();
+    let graph = Network::resolve(&config.model, train_images.shape, train_images.classes).unwrap();
     train(config, &graph, &train_images, &images(20, "validation"), resume, notes)
 }
 
@@ -182,7 +182,7 @@ fn an_image_alone_joins_the_batch_before_it_where_it_would_have_no_variance() {
     let trained = |layers: &[LayerSpec], count, batch| {
         let config = TrainConfig { batch, ..config(Architecture::Layers(layers.to_vec())) };
         let images = images(count, "train");
-        let graph = Graph::resolve(&config.model, images.shape, images.classes).unwrap();
+        let graph = Network::resolve(&config.model, images.shape, images.classes).unwrap();
         train(&config, &graph, &images, &images.select(&[]), None, &mut Notes::default())
     };
     let [joined, one] = [32, 33].map(|batch| trained(&row, 33, batch).unwrap());

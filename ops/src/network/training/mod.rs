@@ -2,23 +2,35 @@
 //! Knows nothing of clocks, files or terminals: whoever asks for a training observes it. The result depends on the
 //! configuration and the images alone, bit for bit, whatever the threads and wherever it was interrupted.
 
+mod batch;
+mod checkpoint;
+pub mod config;
+mod fold;
+mod optimizer;
+#[cfg(test)]
+mod oracle;
+mod pass;
+pub(crate) mod single_number;
+mod state;
+#[cfg(test)]
+mod trials;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::batch::{Batches, Epoch};
-use super::checkpoint::{Progress, load, save};
-use super::evaluation::evaluate;
-use super::fold::fold;
-use super::graph::Graph;
-use super::inference::InferenceError;
-use super::loss::backward;
-use super::model::{Model, ModelFileError};
-use super::optimizer;
-use super::pass::Pass;
-use super::recipe::TrainConfig;
-use super::single_number::single_number_norm;
-use super::state::State;
 use crate::dataset::images::Images;
+use crate::network::definition::Network;
+use crate::network::evaluation::evaluate;
+use crate::network::inference::InferenceError;
+use crate::network::loss::backward;
+use crate::network::model::{Model, ModelFileError};
+use crate::network::training::batch::{Batches, Epoch};
+use crate::network::training::checkpoint::{TrainingProgress, load, save};
+use crate::network::training::config::TrainConfig;
+use crate::network::training::fold::fold;
+use crate::network::training::pass::Pass;
+use crate::network::training::single_number::single_number_norm;
+use crate::network::training::state::TrainingState;
 
 /// What a training asks of whoever runs it, who has a clock, a place for checkpoints and someone to tell.
 ///
@@ -54,7 +66,7 @@ pub struct EpochFigures {
 /// Curves over epochs; those of validation are empty where there are no validation images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Series {
+pub struct TrainingCurves {
     /// Mean loss over the training images, each at its step.
     pub loss: Vec<f64>,
     /// Share of the training images classified correctly at their step.
@@ -71,7 +83,7 @@ pub struct Trained {
     /// The folded network.
     pub model: Model,
     /// Its curves.
-    pub series: Series,
+    pub series: TrainingCurves,
     /// Training images that would be alone in the last batch of an epoch and joined the batch before it, 1 or 0; none for
     /// networks without a batch normalization that needs more than one image.
     pub joined: Option<usize>,
@@ -117,7 +129,7 @@ pub enum TrainError {
 /// Trains a network, which `graph` must be the resolved form of. Runs in the rayon pool it is called in.
 pub fn train(
     config: &TrainConfig,
-    graph: &Graph,
+    graph: &Network,
     images: &Images,
     validation: &Images,
     resume: Option<&[u8]>,
@@ -139,7 +151,7 @@ pub fn train(
     Ok(Trained { model: fold(graph, &training.state)?, series: training.progress.series, joined })
 }
 
-fn check(config: &TrainConfig, graph: &Graph, images: &Images) -> Result<(), TrainError> {
+fn check(config: &TrainConfig, graph: &Network, images: &Images) -> Result<(), TrainError> {
     let what = if config.batch == 0 || config.epochs == 0 {
         "batch and epochs must be at least 1".to_owned()
     } else if images.is_empty() {
@@ -163,21 +175,21 @@ fn alone(norm: &str) -> String {
 
 struct Training<'a> {
     config: &'a TrainConfig,
-    graph: &'a Graph,
+    graph: &'a Network,
     images: &'a Images,
-    state: State,
+    state: TrainingState,
     pass: Pass,
-    progress: Progress,
+    progress: TrainingProgress,
     /// The images of each step of an epoch.
     batches: Batches,
 }
 
 impl<'a> Training<'a> {
-    fn new(config: &'a TrainConfig, graph: &'a Graph, images: &'a Images) -> Result<Self, TrainError> {
+    fn new(config: &'a TrainConfig, graph: &'a Network, images: &'a Images) -> Result<Self, TrainError> {
         let batches = Batches::of(images.len(), config.batch, single_number_norm(graph).is_some());
-        let state = State::new(graph, config.init, config.optimizer, config.seed)?;
+        let state = TrainingState::new(graph, config.init, config.optimizer, config.seed)?;
         let pass = Pass::new(graph, batches.largest())?;
-        Ok(Self { config, graph, images, state, pass, progress: Progress::default(), batches })
+        Ok(Self { config, graph, images, state, pass, progress: TrainingProgress::default(), batches })
     }
 
     fn epoch(&mut self, validation: &Images, observer: &dyn Observer) -> Result<EpochFigures, TrainError> {
@@ -236,13 +248,14 @@ impl<'a> Training<'a> {
             &self.state,
             &self.pass.gradients,
         )?;
-        let right =
-            |(verdict, label): &(&super::loss::Verdict, &u8)| verdict.answer() == Some(usize::from(**label));
+        let right = |(verdict, label): &(&crate::network::loss::Prediction, &u8)| {
+            verdict.answer() == Some(usize::from(**label))
+        };
         Ok((loss, verdicts.iter().zip(&labels).filter(right).count()))
     }
 }
 
-impl Series {
+impl TrainingCurves {
     fn push(&mut self, figures: &EpochFigures) {
         self.loss.push(figures.loss);
         self.accuracy.push(figures.accuracy);

@@ -7,9 +7,11 @@ use std::ops::Range;
 use pulp::Simd;
 use rayon::prelude::*;
 
-use super::graph::Layer;
-use super::lanes::{LANES, Lanes, sum, turn, vectorized};
-use super::tile::{Rows, Work, add_products, compute, load_all, splat, store_all, tiles};
+use crate::network::definition::Layer;
+use crate::network::kernels::lanes::{LANES, Lanes, sum, turn, vectorized};
+use crate::network::kernels::tile::{
+    VectorKernel, WeightRows, add_products, compute, load_all, splat, store_all, tiles,
+};
 
 /// Inputs at most that are summed before the next are looked at: a block's lines and a tile's weights stay in the cache.
 const DEPTH: usize = 400;
@@ -22,7 +24,7 @@ const ROWS: usize = 48;
 
 /// Buffers of a layer in training, so that memory is not asked for anew at every step.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch {
+pub(crate) struct LinearScratch {
     /// The weight, of inputs × outputs.
     turned: Vec<f32>,
     /// The inputs by panels of 16, a line per image: those of one panel behind each other.
@@ -75,7 +77,7 @@ impl Linear {
         &self,
         dy: &[Lanes],
         weight: &[f32],
-        scratch: &mut Scratch,
+        scratch: &mut LinearScratch,
         dx: &mut [Lanes],
     ) {
         self.turn(weight, &mut scratch.turned);
@@ -87,7 +89,7 @@ impl Linear {
     pub(crate) fn parameter_gradients(
         &self,
         [x, dy]: [&[Lanes]; 2],
-        scratch: &mut Scratch,
+        scratch: &mut LinearScratch,
         dw: &mut [f32],
         db: Option<&mut [f32]>,
     ) {
@@ -104,7 +106,7 @@ impl Linear {
                 }
             }
             let depth = blocks * LANES;
-            compute(Gradient { rows: &rows, depth, panels, inputs: self.inputs, dw });
+            compute(LinearGradient { rows: &rows, depth, panels, inputs: self.inputs, dw });
         });
         for (output, db) in db.into_iter().flatten().enumerate() {
             *db = sum(dy.iter().skip(output).step_by(self.outputs));
@@ -189,7 +191,7 @@ struct Stretch<'a, 'p> {
     end: usize,
 }
 
-impl Work for Product<'_> {
+impl VectorKernel for Product<'_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(mut self, simd: S) {
         let mut parts: Vec<Vec<Range<usize>>> = vec![];
@@ -224,7 +226,7 @@ fn used(block: &[Lanes]) -> Vec<Range<usize>> {
     used
 }
 
-impl Rows for Stretch<'_, '_> {
+impl WeightRows for Stretch<'_, '_> {
     #[inline(always)]
     fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, row: usize) {
         let Product { weight, inputs, outputs, start, rectify, source, ref mut out } = *self.product;
@@ -253,7 +255,7 @@ impl Rows for Stretch<'_, '_> {
 }
 
 /// dw = rows · panels.
-struct Gradient<'a> {
+struct LinearGradient<'a> {
     rows: &'a [f32],
     depth: usize,
     panels: &'a [Lanes],
@@ -261,7 +263,7 @@ struct Gradient<'a> {
     dw: &'a mut [f32],
 }
 
-impl Work for Gradient<'_> {
+impl VectorKernel for LinearGradient<'_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(mut self, simd: S) {
         let rows = self.dw.len() / self.inputs;
@@ -269,7 +271,7 @@ impl Work for Gradient<'_> {
     }
 }
 
-impl Rows for Gradient<'_> {
+impl WeightRows for LinearGradient<'_> {
     #[inline(always)]
     fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, row: usize) {
         let rows: [&[f32]; M] =

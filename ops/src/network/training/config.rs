@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 
 use serde::Serialize;
 
-use super::architecture::Architecture;
+use crate::network::architecture::Architecture;
 
 /// Everything a training depends on besides the images.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -15,7 +15,7 @@ pub struct TrainConfig {
     /// How a step follows from a gradient.
     pub optimizer: Optimizer,
     /// How the learning rate changes.
-    pub schedule: Schedule,
+    pub schedule: LearningRateSchedule,
     /// How weights begin.
     pub init: Init,
     /// Images per step, at least 1; the last batch of an epoch may have fewer, or one more in networks with a batch
@@ -51,7 +51,7 @@ pub enum Optimizer {
 
 /// How the learning rate changes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub enum Schedule {
+pub enum LearningRateSchedule {
     /// Not at all.
     Constant,
     /// Multiplied by `factor` after each `every` epochs.
@@ -107,7 +107,7 @@ impl Optimizer {
     }
 }
 
-impl Schedule {
+impl LearningRateSchedule {
     /// Returns what the learning rate is multiplied by at `step` of `steps` in all, in `epoch`; both count from 0.
     #[must_use]
     pub fn factor(self, epoch: usize, step: usize, steps: usize) -> f64 {
@@ -156,14 +156,14 @@ mod tests {
 
     #[test]
     fn schedules_begin_at_the_full_rate_and_fall() {
-        let check = |schedule: Schedule, expected: [f64; 4]| {
+        let check = |schedule: LearningRateSchedule, expected: [f64; 4]| {
             let found = [0, 1, 2, 3].map(|epoch| schedule.factor(epoch, epoch * 10, 40));
             assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{schedule:?} {found:?}");
         };
-        check(Schedule::Constant, [1.0; 4]);
-        check(Schedule::Step { every: 2, factor: 0.1 }, [1.0, 1.0, 0.1, 0.1]);
+        check(LearningRateSchedule::Constant, [1.0; 4]);
+        check(LearningRateSchedule::Step { every: 2, factor: 0.1 }, [1.0, 1.0, 0.1, 0.1]);
         let half = 0.5_f64.sqrt() / 2.0;
-        check(Schedule::Cosine, [1.0, 0.5 + half, 0.5, 0.5 - half]);
+        check(LearningRateSchedule::Cosine, [1.0, 0.5 + half, 0.5, 0.5 - half]);
     }
 
     #[test]
@@ -175,8 +175,10 @@ mod tests {
 
     #[test]
     fn a_variant_is_written_with_its_name() {
-        let json =
-            serde_json::to_string(&(Optimizer::AdamW { lr: 1e-3, weight_decay: 0.01 }, Schedule::Constant));
+        let json = serde_json::to_string(&(
+            Optimizer::AdamW { lr: 1e-3, weight_decay: 0.01 },
+            LearningRateSchedule::Constant,
+        ));
         assert_eq!(json.unwrap(), r#"[{"AdamW":{"lr":0.001,"weight_decay":0.01}},"Constant"]"#);
     }
 }

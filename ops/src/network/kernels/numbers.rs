@@ -11,12 +11,12 @@ use candle_core::{CpuStorage, Device, Error, InplaceOp1, Layout, Result, Storage
 pub(crate) const BLOCK: usize = 1 << 13;
 
 /// A tensor's numbers while they are read.
-pub(crate) struct Numbers<'a> {
+pub(crate) struct TensorNumbers<'a> {
     storage: StorageRef<'a>,
     range: Range<usize>,
 }
 
-impl Deref for Numbers<'_> {
+impl Deref for TensorNumbers<'_> {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
@@ -29,11 +29,11 @@ impl Deref for Numbers<'_> {
 }
 
 /// Opens a contiguous binary32 tensor on the CPU for reading.
-pub(crate) fn read(tensor: &Tensor) -> Result<Numbers<'_>> {
+pub(crate) fn read(tensor: &Tensor) -> Result<TensorNumbers<'_>> {
     let (storage, layout) = tensor.storage_and_layout();
     let range = contiguous(layout)?;
     match &*storage {
-        Storage::Cpu(CpuStorage::F32(_)) => Ok(Numbers { storage, range }),
+        Storage::Cpu(CpuStorage::F32(_)) => Ok(TensorNumbers { storage, range }),
         _ => Err(Error::Msg("a tensor of the network is not binary32 on the CPU".into())),
     }
 }

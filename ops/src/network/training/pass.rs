@@ -4,26 +4,26 @@
 
 use candle_core::{Result, Tensor};
 
-use super::batch_norm::{BatchNorm, Statistics};
-use super::conv::Conv;
-use super::dropout;
-use super::flatten::Flatten;
-use super::graph::{Graph, Layer};
-use super::lanes::{LANES, Lanes, blocks, zeros};
-use super::linear::{Linear, Scratch};
-use super::max_pool::{MaxPool, Places};
-use super::numbers::{read, write};
-use super::op::Op;
-use super::relu;
-use super::state::State;
+use crate::network::definition::{Layer, Network};
+use crate::network::kernels::batch_norm::{BatchNorm, Statistics};
+use crate::network::kernels::conv::Conv;
+use crate::network::kernels::dropout;
+use crate::network::kernels::flatten::Flatten;
+use crate::network::kernels::lanes::{LANES, Lanes, blocks, zeros};
+use crate::network::kernels::linear::{Linear, LinearScratch};
+use crate::network::kernels::max_pool::{MaxPool, MaxPositions};
+use crate::network::kernels::numbers::{read, write};
+use crate::network::kernels::relu;
+use crate::network::layer::LayerOp;
+use crate::network::training::state::TrainingState;
 use crate::random::Stream;
 
 /// A layer with what it remembers from forward to backward.
-enum Kernel {
+enum TrainingKernel {
     Conv(Conv),
-    Linear(Linear, Scratch),
+    Linear(Linear, LinearScratch),
     BatchNorm(BatchNorm, Vec<Statistics>),
-    MaxPool(MaxPool, Vec<Places>),
+    MaxPool(MaxPool, Vec<MaxPositions>),
     Flatten(Flatten),
     /// After a product that has done it, and otherwise not.
     Relu {
@@ -37,8 +37,8 @@ enum Kernel {
     Nothing,
 }
 
-struct Stage {
-    kernel: Kernel,
+struct TrainingStage {
+    kernel: TrainingKernel,
     layer: usize,
     /// The buffer it reads, and the one it writes: the same if it works in place.
     from: usize,
@@ -52,7 +52,7 @@ struct Stage {
 
 /// The buffers of a network in training.
 pub(crate) struct Pass {
-    stages: Vec<Stage>,
+    stages: Vec<TrainingStage>,
     /// Lines per block of each buffer.
     sizes: Vec<usize>,
     activations: Vec<Vec<Lanes>>,
@@ -63,25 +63,40 @@ pub(crate) struct Pass {
 
 impl Pass {
     /// Makes the buffers for batches of at most `batch` images.
-    pub(crate) fn new(graph: &Graph, batch: usize) -> Result<Self> {
+    pub(crate) fn new(graph: &Network, batch: usize) -> Result<Self> {
         let mut sizes = vec![graph.input.iter().product()];
         let mut stages = Vec::new();
         let specs = graph.parameters();
         for (at, layer) in graph.layers.iter().enumerate() {
-            let product = |layer: &Layer| matches!(layer.op, Op::Conv { .. } | Op::Linear { .. });
+            let product = |layer: &Layer| matches!(layer.op, LayerOp::Conv { .. } | LayerOp::Linear { .. });
             let after_product = at > 0 && product(&graph.layers[at - 1]);
-            let kernel = Kernel::of(graph, at, batch, after_product)?;
+            let kernel = TrainingKernel::of(graph, at, batch, after_product)?;
             let from = sizes.len() - 1;
-            if !matches!(kernel, Kernel::Relu { .. } | Kernel::Dropout { .. } | Kernel::Nothing) {
+            if !matches!(
+                kernel,
+                TrainingKernel::Relu { .. } | TrainingKernel::Dropout { .. } | TrainingKernel::Nothing
+            ) {
                 sizes.push(layer.output.len());
             }
             let weight = specs.iter().take_while(|spec| spec.layer < at).count();
             let bias = layer.op.parameters(layer.input).1.is_some();
-            let rectify = product(layer) && graph.layers.get(at + 1).is_some_and(|next| next.op == Op::Relu);
-            stages.push(Stage { kernel, layer: at, from, to: sizes.len() - 1, weight, bias, rectify });
+            let rectify =
+                product(layer) && graph.layers.get(at + 1).is_some_and(|next| next.op == LayerOp::Relu);
+            stages.push(TrainingStage {
+                kernel,
+                layer: at,
+                from,
+                to: sizes.len() - 1,
+                weight,
+                bias,
+                rectify,
+            });
         }
         let buffers = || sizes.iter().map(|size| zeros(blocks(batch) * size)).collect();
-        let gradients = specs.iter().map(|spec| super::numbers::zeros(&spec.shape)).collect::<Result<_>>()?;
+        let gradients = specs
+            .iter()
+            .map(|spec| crate::network::kernels::numbers::zeros(&spec.shape))
+            .collect::<Result<_>>()?;
         Ok(Self { stages, activations: buffers(), deltas: buffers(), sizes, gradients })
     }
 
@@ -98,7 +113,13 @@ impl Pass {
     }
 
     /// Computes the logits of the images in the input buffer. `moment` names the step, for Dropout.
-    pub(crate) fn forward(&mut self, state: &State, rows: usize, seed: u64, moment: &str) -> Result<()> {
+    pub(crate) fn forward(
+        &mut self,
+        state: &TrainingState,
+        rows: usize,
+        seed: u64,
+        moment: &str,
+    ) -> Result<()> {
         for stage in &mut self.stages {
             let size = |buffer: usize| blocks(rows) * self.sizes[buffer];
             let (from, to) = (size(stage.from), size(stage.to));
@@ -116,7 +137,7 @@ impl Pass {
     }
 
     /// Computes the gradient of every parameter from that at the logits.
-    pub(crate) fn backward(&mut self, state: &State, rows: usize) -> Result<()> {
+    pub(crate) fn backward(&mut self, state: &TrainingState, rows: usize) -> Result<()> {
         for stage in self.stages.iter_mut().rev() {
             let size = |buffer: usize| blocks(rows) * self.sizes[buffer];
             let (from, to) = (size(stage.from), size(stage.to));
@@ -138,47 +159,47 @@ impl Pass {
     }
 }
 
-impl Kernel {
-    fn of(graph: &Graph, at: usize, batch: usize, after_product: bool) -> Result<Self> {
+impl TrainingKernel {
+    fn of(graph: &Network, at: usize, batch: usize, after_product: bool) -> Result<Self> {
         let layer = &graph.layers[at];
         let unfit = || candle_core::Error::Msg(format!("layer {} cannot be trained", layer.name));
         let (inputs, outputs) = (blocks(batch) * layer.input.len(), blocks(batch) * layer.output.len());
         Ok(match layer.op {
-            Op::Conv { .. } => Self::Conv(Conv::of(layer).ok_or_else(unfit)?),
-            Op::Linear { .. } => Self::Linear(Linear::of(layer), Scratch::default()),
-            Op::BatchNorm { eps, momentum } => {
+            LayerOp::Conv { .. } => Self::Conv(Conv::of(layer).ok_or_else(unfit)?),
+            LayerOp::Linear { .. } => Self::Linear(Linear::of(layer), LinearScratch::default()),
+            LayerOp::BatchNorm { eps, momentum } => {
                 Self::BatchNorm(BatchNorm::of(layer, eps, momentum), Vec::new())
             }
-            Op::MaxPool { .. } => {
+            LayerOp::MaxPool { .. } => {
                 Self::MaxPool(MaxPool::of(layer).ok_or_else(unfit)?, vec![[0; LANES]; outputs])
             }
-            Op::Flatten => Flatten::of(layer).map_or(Self::Nothing, Self::Flatten),
-            Op::Relu => Self::Relu { done: after_product },
-            Op::Dropout { p } => {
+            LayerOp::Flatten => Flatten::of(layer).map_or(Self::Nothing, Self::Flatten),
+            LayerOp::Relu => Self::Relu { done: after_product },
+            LayerOp::Dropout { p } => {
                 Self::Dropout { p, number: dropout_number(graph, at), factors: zeros(inputs) }
             }
-            Op::Affine => return Err(unfit()),
+            LayerOp::Affine => return Err(unfit()),
         })
     }
 }
 
 /// Names a Dropout by the products before it and the Dropouts since: one put elsewhere moves no other's mask.
-fn dropout_number(graph: &Graph, at: usize) -> String {
-    let product = |layer: &Layer| matches!(layer.op, Op::Conv { .. } | Op::Linear { .. });
+fn dropout_number(graph: &Network, at: usize) -> String {
+    let product = |layer: &Layer| matches!(layer.op, LayerOp::Conv { .. } | LayerOp::Linear { .. });
     let before = &graph.layers[..at];
     let last = before.iter().rposition(product).unwrap_or(0);
-    let since = before[last..].iter().filter(|layer| matches!(layer.op, Op::Dropout { .. })).count();
+    let since = before[last..].iter().filter(|layer| matches!(layer.op, LayerOp::Dropout { .. })).count();
     format!("{}.{since}", before.iter().filter(|layer| product(layer)).count())
 }
 
 /// Makes the gradients of weight and bias.
 type Make<'a> = &'a mut dyn FnMut(&mut [f32], Option<&mut [f32]>);
 
-impl Stage {
+impl TrainingStage {
     fn forward_in_place(&mut self, x: &mut [Lanes], stream: impl Fn(&str) -> Stream) {
         match &mut self.kernel {
-            Kernel::Relu { done: false } => relu::forward(x),
-            Kernel::Dropout { p, number, factors } => {
+            TrainingKernel::Relu { done: false } => relu::forward(x),
+            TrainingKernel::Dropout { p, number, factors } => {
                 let factors = &mut factors[..x.len()];
                 dropout::forward(*p, stream(number), x, factors);
             }
@@ -186,13 +207,13 @@ impl Stage {
         }
     }
 
-    fn forward(&mut self, rows: usize, x: &[Lanes], y: &mut [Lanes], state: &State) -> Result<()> {
+    fn forward(&mut self, rows: usize, x: &[Lanes], y: &mut [Lanes], state: &TrainingState) -> Result<()> {
         match &mut self.kernel {
-            Kernel::MaxPool(pool, places) => {
+            TrainingKernel::MaxPool(pool, places) => {
                 pool.forward(x, y, &mut places[..y.len()]);
                 return Ok(());
             }
-            Kernel::Flatten(flatten) => {
+            TrainingKernel::Flatten(flatten) => {
                 flatten.forward(x, y);
                 return Ok(());
             }
@@ -202,9 +223,9 @@ impl Stage {
         let bias = state.parameters.get(self.weight + 1).filter(|_| self.bias).map(read).transpose()?;
         let bias = bias.as_deref();
         match (&mut self.kernel, state.running.get(&self.layer)) {
-            (Kernel::Conv(conv), _) => conv.forward(x, &weight, bias, self.rectify, y),
-            (Kernel::Linear(linear, _), _) => linear.forward(x, &weight, bias, self.rectify, y),
-            (Kernel::BatchNorm(norm, batch), Some([mean, variance])) => {
+            (TrainingKernel::Conv(conv), _) => conv.forward(x, &weight, bias, self.rectify, y),
+            (TrainingKernel::Linear(linear, _), _) => linear.forward(x, &weight, bias, self.rectify, y),
+            (TrainingKernel::BatchNorm(norm, batch), Some([mean, variance])) => {
                 write(mean, |mean| {
                     write(variance, |variance| norm.measure(rows, x, batch, [mean, variance]))
                 })??;
@@ -217,8 +238,8 @@ impl Stage {
 
     fn backward_in_place(&self, y: &[Lanes], delta: &mut [Lanes]) {
         match &self.kernel {
-            Kernel::Relu { .. } => relu::backward(y, delta),
-            Kernel::Dropout { factors, .. } => dropout::backward(&factors[..delta.len()], delta),
+            TrainingKernel::Relu { .. } => relu::backward(y, delta),
+            TrainingKernel::Dropout { factors, .. } => dropout::backward(&factors[..delta.len()], delta),
             _ => {}
         }
     }
@@ -237,11 +258,11 @@ impl Stage {
             None => write(weight, |dw| make(dw, None)),
         };
         match &mut self.kernel {
-            Kernel::Conv(conv) => both(&mut |dw, db| conv.parameter_gradients(x, dy, dw, db)),
-            Kernel::Linear(linear, scratch) => {
+            TrainingKernel::Conv(conv) => both(&mut |dw, db| conv.parameter_gradients(x, dy, dw, db)),
+            TrainingKernel::Linear(linear, scratch) => {
                 both(&mut |dw, db| linear.parameter_gradients([x, dy], scratch, dw, db))
             }
-            Kernel::BatchNorm(norm, batch) => both(&mut |dw, db| {
+            TrainingKernel::BatchNorm(norm, batch) => both(&mut |dw, db| {
                 norm.parameter_gradients(rows, batch, [x, dy], [dw, db.unwrap_or(&mut [])]);
             }),
             _ => Ok(()),
@@ -252,23 +273,23 @@ impl Stage {
         &mut self,
         rows: usize,
         [x, dy]: [&[Lanes]; 2],
-        state: &State,
+        state: &TrainingState,
         gradients: &[Tensor],
         dx: &mut [Lanes],
     ) -> Result<()> {
         match &mut self.kernel {
-            Kernel::Conv(conv) => conv.input_gradient(dy, &read(&state.parameters[self.weight])?, dx),
-            Kernel::Linear(linear, scratch) => {
+            TrainingKernel::Conv(conv) => conv.input_gradient(dy, &read(&state.parameters[self.weight])?, dx),
+            TrainingKernel::Linear(linear, scratch) => {
                 linear.input_gradient(dy, &read(&state.parameters[self.weight])?, scratch, dx);
             }
-            Kernel::BatchNorm(norm, batch) => {
+            TrainingKernel::BatchNorm(norm, batch) => {
                 let weight = read(&state.parameters[self.weight])?;
                 let sums = [read(&gradients[self.weight])?, read(&gradients[self.weight + 1])?];
                 norm.input_gradient(rows, batch, &weight, [&*sums[0], &*sums[1]], [x, dy], dx);
             }
-            Kernel::MaxPool(pool, places) => pool.backward(dy, &places[..dy.len()], dx),
-            Kernel::Flatten(flatten) => flatten.backward(dy, dx),
-            Kernel::Relu { .. } | Kernel::Dropout { .. } | Kernel::Nothing => {}
+            TrainingKernel::MaxPool(pool, places) => pool.backward(dy, &places[..dy.len()], dx),
+            TrainingKernel::Flatten(flatten) => flatten.backward(dy, dx),
+            TrainingKernel::Relu { .. } | TrainingKernel::Dropout { .. } | TrainingKernel::Nothing => {}
         }
         Ok(())
     }

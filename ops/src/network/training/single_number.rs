@@ -2,17 +2,17 @@
 //! 1 x 1. In a batch of one image such a channel has no variance; `PyTorch` refuses such a batch, and so does training.
 //! Knows nothing of batches.
 
-use super::architecture::{Architecture, LayerSpec};
-use super::graph::{Graph, Layer};
-use super::op::{Op, Shape};
+use crate::network::architecture::{Architecture, LayerSpec};
+use crate::network::definition::{Layer, Network};
+use crate::network::layer::{ActivationShape, LayerOp};
 
 /// Sides of images that are tried; a network that takes none of them takes none at all.
 const SIDES: std::ops::RangeInclusive<usize> = 1..=4096;
 
 /// Returns the first batch normalization with a single number per channel.
-pub(crate) fn single_number_norm(graph: &Graph) -> Option<&Layer> {
+pub(crate) fn single_number_norm(graph: &Network) -> Option<&Layer> {
     let is_single = |layer: &&Layer| layer.input.channels().1 == 1;
-    graph.layers.iter().filter(|layer| matches!(layer.op, Op::BatchNorm { .. })).find(is_single)
+    graph.layers.iter().filter(|layer| matches!(layer.op, LayerOp::BatchNorm { .. })).find(is_single)
 }
 
 /// Returns whether images of some size give the network a batch normalization with a single number per channel, for
@@ -25,14 +25,14 @@ pub(crate) fn may_have_single_number_norm(architecture: &Architecture) -> bool {
 
 /// Returns whether images of this side lead to such a normalization; none if the network does not take them.
 fn has_single(layers: &[LayerSpec], side: usize) -> Option<bool> {
-    let (mut shape, mut found) = (Shape::Image([1, side, side]), false);
+    let (mut shape, mut found) = (ActivationShape::Image([1, side, side]), false);
     for layer in layers {
-        let (op, _) = Op::of(layer);
+        let (op, _) = LayerOp::of(layer);
         // Channels do not matter; those of a convolution must be a multiple of its groups.
-        if let (Op::Conv { groups, .. }, Shape::Image([channels, ..])) = (op, &mut shape) {
+        if let (LayerOp::Conv { groups, .. }, ActivationShape::Image([channels, ..])) = (op, &mut shape) {
             *channels = groups;
         }
-        found |= matches!(op, Op::BatchNorm { .. }) && shape.channels().1 == 1;
+        found |= matches!(op, LayerOp::BatchNorm { .. }) && shape.channels().1 == 1;
         shape = op.output(shape).ok()?;
     }
     Some(found)
@@ -46,7 +46,7 @@ mod tests {
         let mut layers = layers.to_vec();
         layers.extend([LayerSpec::Flatten, LayerSpec::linear(10)]);
         let architecture = Architecture::Layers(layers);
-        let graph = Graph::resolve(&architecture, image, 10).unwrap();
+        let graph = Network::resolve(&architecture, image, 10).unwrap();
         assert_eq!(may_have_single_number_norm(&architecture), may, "{architecture:?}");
         assert_eq!(single_number_norm(&graph).is_some(), has, "{architecture:?}");
     }

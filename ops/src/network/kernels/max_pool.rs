@@ -3,12 +3,12 @@
 
 use rayon::prelude::*;
 
-use super::graph::Layer;
-use super::lanes::{LANES, Lanes, vectorized};
-use super::op::{Op, Shape};
+use crate::network::definition::Layer;
+use crate::network::kernels::lanes::{LANES, Lanes, vectorized};
+use crate::network::layer::{ActivationShape, LayerOp};
 
 /// For each image of a block, the place of its largest number within the window.
-pub(crate) type Places = [u32; LANES];
+pub(crate) type MaxPositions = [u32; LANES];
 
 /// The sizes of a max-pooling.
 #[derive(Clone, Copy, Debug)]
@@ -25,9 +25,9 @@ impl MaxPool {
     pub(crate) fn of(layer: &Layer) -> Option<Self> {
         match (layer.op, layer.input, layer.output) {
             (
-                Op::MaxPool { size, stride },
-                Shape::Image([channels, height, width]),
-                Shape::Image([_, rows, columns]),
+                LayerOp::MaxPool { size, stride },
+                ActivationShape::Image([channels, height, width]),
+                ActivationShape::Image([_, rows, columns]),
             ) => Some(Self { channels, input: [height, width], output: [rows, columns], size, stride }),
             _ => None,
         }
@@ -50,13 +50,13 @@ impl MaxPool {
     }
 
     /// Writes the largest numbers of every block, and their places.
-    pub(crate) fn forward(&self, x: &[Lanes], y: &mut [Lanes], places: &mut [Places]) {
+    pub(crate) fn forward(&self, x: &[Lanes], y: &mut [Lanes], places: &mut [MaxPositions]) {
         let y = y.par_chunks_exact_mut(self.outputs()).zip(places.par_chunks_exact_mut(self.outputs()));
         y.zip(x.par_chunks_exact(self.inputs())).for_each(|block| {
             vectorized(
                 block,
                 #[inline(always)]
-                |((y, places), x): ((&mut [Lanes], &mut [Places]), &[Lanes])| {
+                |((y, places), x): ((&mut [Lanes], &mut [MaxPositions]), &[Lanes])| {
                     let y = y.chunks_exact_mut(self.channels).zip(places.chunks_exact_mut(self.channels));
                     for (pixel, (y, places)) in y.enumerate() {
                         let window = self.window(pixel);
@@ -70,13 +70,13 @@ impl MaxPool {
     }
 
     /// Writes the gradient at the inputs, from that at the outputs.
-    pub(crate) fn backward(&self, dy: &[Lanes], places: &[Places], dx: &mut [Lanes]) {
+    pub(crate) fn backward(&self, dy: &[Lanes], places: &[MaxPositions], dx: &mut [Lanes]) {
         let dy = dy.par_chunks_exact(self.outputs()).zip(places.par_chunks_exact(self.outputs()));
         dx.par_chunks_exact_mut(self.inputs()).zip(dy).for_each(|block| {
             vectorized(
                 block,
                 #[inline(always)]
-                |(dx, (dy, places)): (&mut [Lanes], (&[Lanes], &[Places]))| {
+                |(dx, (dy, places)): (&mut [Lanes], (&[Lanes], &[MaxPositions]))| {
                     dx.fill(Lanes::ZERO);
                     let dy = dy.chunks_exact(self.channels).zip(places.chunks_exact(self.channels));
                     for (pixel, (dy, places)) in dy.enumerate() {
@@ -113,7 +113,7 @@ impl MaxPool {
 
 /// Returns the largest numbers of some lines, and which line each is from.
 #[inline(always)]
-fn largest<'a>(mut lines: impl Iterator<Item = &'a Lanes>) -> (Lanes, Places) {
+fn largest<'a>(mut lines: impl Iterator<Item = &'a Lanes>) -> (Lanes, MaxPositions) {
     let (mut best, mut places) = (lines.next().map_or(Lanes::ZERO, |line| *line), [0; LANES]);
     for (place, line) in (1..).zip(lines) {
         #[allow(clippy::needless_range_loop)]
@@ -129,7 +129,7 @@ fn largest<'a>(mut lines: impl Iterator<Item = &'a Lanes>) -> (Lanes, Places) {
 
 /// Adds the gradient where this is the place that was chosen.
 #[inline(always)]
-fn give(place: u32, dy: &Lanes, places: &Places, dx: &mut Lanes) {
+fn give(place: u32, dy: &Lanes, places: &MaxPositions, dx: &mut Lanes) {
     // By values and masks, as branches are not made into vector code.
     let (dy, places, mut sums) = (dy.0, *places, dx.0);
     for lane in 0..LANES {

@@ -5,6 +5,7 @@
 //! by pixel, channel by channel. Lanes of the last block that have no image begin as zeros, and what becomes of them
 //! counts nowhere: their gradient is zero.
 
+use crate::dataset::images::Images;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -95,6 +96,26 @@ pub(crate) fn zip_each(out: &mut [Lanes], with: &[Lanes], change: impl Fn(f32, f
             },
         );
     });
+}
+
+/// Writes the numbers of at most 16 images, given as bytes, into a block; lanes without an image become 0.
+pub(crate) fn fill_block(images: &Images, bytes: &[&[u8]], block: &mut [Lanes]) {
+    let [channels, height, width] = images.shape;
+    let plane = height * width;
+    for (channel, values) in images.values.iter().enumerate() {
+        let lines = block.iter_mut().skip(channel).step_by(channels);
+        let rows: Vec<&[u8]> = bytes.iter().map(|bytes| &bytes[channel * plane..][..plane]).collect();
+        if let Some(rows) = rows.first_chunk::<LANES>() {
+            for (pixel, line) in lines.take(plane).enumerate() {
+                line.0 = std::array::from_fn(|lane| values[usize::from(rows[lane][pixel])]);
+            }
+            continue;
+        }
+        for (pixel, line) in lines.take(plane).enumerate() {
+            let row = |lane: usize| rows.get(lane).map_or(0.0, |row| values[usize::from(row[pixel])]);
+            line.0 = std::array::from_fn(row);
+        }
+    }
 }
 
 #[cfg(test)]

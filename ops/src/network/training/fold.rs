@@ -7,22 +7,22 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 
-use super::graph::{Graph, Layer};
-use super::model::{Model, ModelFileError};
-use super::numbers::{from, read};
-use super::op::Op;
-use super::state::State;
+use crate::network::definition::{Layer, Network};
+use crate::network::kernels::numbers::{from, read};
+use crate::network::layer::LayerOp;
+use crate::network::model::{Model, ModelFileError};
+use crate::network::training::state::TrainingState;
 
 /// A layer of the inference network, with its parameters.
 struct Folded {
     name: String,
-    op: Op,
+    op: LayerOp,
     weight: Option<Tensor>,
     bias: Option<Tensor>,
 }
 
 /// Makes the inference network of a network in training.
-pub(crate) fn fold(graph: &Graph, state: &State) -> Result<Model, ModelFileError> {
+pub(crate) fn fold(graph: &Network, state: &TrainingState) -> Result<Model, ModelFileError> {
     let mut layers: Vec<Folded> = Vec::new();
     let parameters = graph.parameters();
     for (at, layer) in graph.layers.iter().enumerate() {
@@ -32,11 +32,11 @@ pub(crate) fn fold(graph: &Graph, state: &State) -> Result<Model, ModelFileError
             own.map(|(_, tensor)| tensor.copy()).collect::<candle_core::Result<Vec<_>>>()?.into_iter();
         let (weight, bias) = (own.next(), own.next());
         match (layer.op, weight, bias, state.running.get(&at)) {
-            (Op::Dropout { .. }, ..) => {}
-            (Op::BatchNorm { eps, .. }, Some(weight), Some(bias), Some(running)) => {
+            (LayerOp::Dropout { .. }, ..) => {}
+            (LayerOp::BatchNorm { eps, .. }, Some(weight), Some(bias), Some(running)) => {
                 let affine = Affine::of(eps, [&weight, &bias], running)?;
                 match layers.last_mut() {
-                    Some(last) if matches!(last.op, Op::Conv { .. } | Op::Linear { .. }) => {
+                    Some(last) if matches!(last.op, LayerOp::Conv { .. } | LayerOp::Linear { .. }) => {
                         affine.fold_into(last)?;
                     }
                     _ => layers.push(affine.alone(layer)?),
@@ -46,7 +46,7 @@ pub(crate) fn fold(graph: &Graph, state: &State) -> Result<Model, ModelFileError
         }
     }
     let ops = layers.iter().map(|layer| (layer.op, Some(layer.name.clone()))).collect();
-    let graph = Graph::chain(graph.input, graph.classes, ops)?;
+    let graph = Network::chain(graph.input, graph.classes, ops)?;
     let mut tensors = BTreeMap::new();
     for layer in layers {
         for (word, tensor) in [("weight", layer.weight), ("bias", layer.bias)] {
@@ -89,7 +89,7 @@ impl Affine {
         let bias = layer.bias.as_ref().map_or(Ok(vec![0.0; channels]), wide)?;
         layer.bias = Some(self.bias(&bias, channels)?);
         match &mut layer.op {
-            Op::Conv { bias, .. } | Op::Linear { bias, .. } => *bias = true,
+            LayerOp::Conv { bias, .. } | LayerOp::Linear { bias, .. } => *bias = true,
             _ => {}
         }
         Ok(())
@@ -99,7 +99,7 @@ impl Affine {
         let channels = self.scale.len();
         let weight = from(self.scale.iter().map(|scale| *scale as f32).collect(), &[channels])?;
         let bias = self.bias(&vec![0.0; channels], channels)?;
-        Ok(Folded { name: layer.name.clone(), op: Op::Affine, weight: Some(weight), bias: Some(bias) })
+        Ok(Folded { name: layer.name.clone(), op: LayerOp::Affine, weight: Some(weight), bias: Some(bias) })
     }
 
     fn bias(&self, bias: &[f64], channels: usize) -> candle_core::Result<Tensor> {

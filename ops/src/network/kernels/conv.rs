@@ -1,5 +1,5 @@
 //! Convolutions, pixel by pixel: a pixel's channels are its taps' weights times the numbers they reach.
-//! Knows nothing of geometry, which is lists of [`taps`](super::taps), or of the layers around it. The gradient at the
+//! Knows nothing of geometry, which is lists of [`taps`](crate::network::kernels::taps), or of the layers around it. The gradient at the
 //! inputs is such a sum too; that of the weight is summed over pixels and images, in parts of the batch that are then added
 //! in order.
 
@@ -8,10 +8,12 @@ use std::ops::Range;
 use pulp::Simd;
 use rayon::prelude::*;
 
-use super::graph::Layer;
-use super::lanes::{LANES, Lanes, turn, zeros};
-use super::taps::{Patch, Run, Sums, Taps};
-use super::tile::{Rows, Work, add_products, compute, load_all, splat, store_all, tiles};
+use crate::network::definition::Layer;
+use crate::network::kernels::lanes::{LANES, Lanes, turn, zeros};
+use crate::network::kernels::taps::{Patch, TapRun, TapSums, Taps};
+use crate::network::kernels::tile::{
+    VectorKernel, WeightRows, add_products, compute, load_all, splat, store_all, tiles,
+};
 
 /// Pixels whose gradient is used up before the next: as many as stay in the nearest cache.
 const STRIP: usize = 16;
@@ -23,8 +25,8 @@ pub(crate) const PARTS: usize = 16;
 #[derive(Clone, Debug)]
 pub(crate) struct Conv {
     taps: Taps,
-    forward: Sums,
-    backward: Sums,
+    forward: TapSums,
+    backward: TapSums,
     patches: Vec<Patch>,
 }
 
@@ -150,7 +152,7 @@ impl Conv {
                 for left in (0..columns).step_by(wide) {
                     let (turned, dw, db) = (&mut *turned, &mut *dw, &mut *db);
                     let (rows, columns) = (top..rows.min(top + high), left..columns.min(left + wide));
-                    compute(Gradient { conv: self, rows, columns, x, dy, turned, dw, db });
+                    compute(ConvGradient { conv: self, rows, columns, x, dy, turned, dw, db });
                 }
             }
         }
@@ -173,7 +175,7 @@ impl Conv {
 
 /// y = start + Σ over runs of weight · x, for every pixel.
 struct Correlation<'a> {
-    sums: &'a Sums,
+    sums: &'a TapSums,
     groups: usize,
     /// Channels of a group in the target, and weights of one of them.
     rows: usize,
@@ -189,7 +191,7 @@ struct Correlation<'a> {
 
 /// One pixel and group of a [`Correlation`].
 struct Pixel<'a> {
-    runs: &'a [Run],
+    runs: &'a [TapRun],
     width: usize,
     weight: &'a [f32],
     start: Option<&'a [f32]>,
@@ -198,7 +200,7 @@ struct Pixel<'a> {
     y: &'a mut [Lanes],
 }
 
-impl Work for Correlation<'_> {
+impl VectorKernel for Correlation<'_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(self, simd: S) {
         let Self { sums, groups, rows, width, step, weight, start, rectify, x, y } = self;
@@ -213,7 +215,7 @@ impl Work for Correlation<'_> {
     }
 }
 
-impl Rows for Pixel<'_> {
+impl WeightRows for Pixel<'_> {
     #[inline(always)]
     fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, row: usize) {
         let mut sums = splat::<S, M, V>(simd, |m| self.start.map_or(0.0, |start| start[row + m]));
@@ -227,7 +229,7 @@ impl Rows for Pixel<'_> {
 }
 
 /// Adds to dw and db what a rectangle of one block's outputs gives.
-struct Gradient<'a> {
+struct ConvGradient<'a> {
     conv: &'a Conv,
     rows: Range<usize>,
     columns: Range<usize>,
@@ -238,7 +240,7 @@ struct Gradient<'a> {
     db: &'a mut [Lanes],
 }
 
-/// One patch of a [`Gradient`], for 16 outputs: sums of x over pixels and images.
+/// One patch of a [`ConvGradient`], for 16 outputs: sums of x over pixels and images.
 struct Sixteen<'a> {
     patch: &'a Patch,
     rows: Range<usize>,
@@ -251,7 +253,7 @@ struct Sixteen<'a> {
     dw: &'a mut [Lanes],
 }
 
-impl Work for Gradient<'_> {
+impl VectorKernel for ConvGradient<'_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(self, simd: S) {
         let Self { conv, rows, columns, x, dy, turned, dw, db } = self;
@@ -280,7 +282,7 @@ impl Work for Gradient<'_> {
     }
 }
 
-impl Rows for Sixteen<'_> {
+impl WeightRows for Sixteen<'_> {
     #[inline(always)]
     fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, weight: usize) {
         let patch = self.patch;

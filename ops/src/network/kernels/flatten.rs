@@ -3,8 +3,8 @@
 
 use rayon::prelude::*;
 
-use super::graph::Layer;
-use super::lanes::Lanes;
+use crate::network::definition::Layer;
+use crate::network::kernels::lanes::Lanes;
 
 /// The sizes of a flattening.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use super::lanes::{LANES, LINES, Lanes, vectorized, zip_each};
+use crate::network::kernels::lanes::{LANES, LINES, Lanes, vectorized, zip_each};
 use crate::random::Stream;
 
 /// Random bits of one u.
@@ -58,8 +58,8 @@ fn scale(p: f64) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lanes::zeros;
     use super::*;
+    use crate::network::kernels::lanes::zeros;
 
     fn kept(p: f64, n: usize) -> Vec<bool> {
         let mut factors = zeros(n.div_ceil(LANES));

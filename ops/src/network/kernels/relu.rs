@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::lanes::{LINES, Lanes, zip_each};
+use crate::network::kernels::lanes::{LINES, Lanes, zip_each};
 
 /// Replaces negative numbers by 0.
 pub(crate) fn forward(x: &mut [Lanes]) {

@@ -8,31 +8,31 @@
 
 use pulp::{Arch, Simd, WithSimd, bytemuck};
 
-use super::lanes::Lanes;
+use crate::network::kernels::lanes::Lanes;
 
-/// Sums of M rows, each over the [`LANES`](super::lanes::LANES) images of a block in V vectors.
-pub(crate) type Sums<F, const M: usize, const V: usize> = [[F; V]; M];
+/// Sums of M rows, each over the [`LANES`](crate::network::kernels::lanes::LANES) images of a block in V vectors.
+pub(crate) type TileSums<F, const M: usize, const V: usize> = [[F; V]; M];
 
 /// Something to be computed with the widest vectors there are.
-pub(crate) trait Work {
+pub(crate) trait VectorKernel {
     /// Computes it; a line is V vectors. Must be inlined, as must all it calls: only so is it vector code.
     fn run<S: Simd, const V: usize>(self, simd: S);
 }
 
 /// Something to be computed for M rows at once.
-pub(crate) trait Rows {
+pub(crate) trait WeightRows {
     /// Computes the rows from `first` on.
     fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, first: usize);
 }
 
 /// Computes a work with the widest vectors there are.
-pub(crate) fn compute(work: impl Work) {
+pub(crate) fn compute(work: impl VectorKernel) {
     Arch::new().dispatch(Widest(work));
 }
 
 struct Widest<W>(W);
 
-impl<W: Work> WithSimd for Widest<W> {
+impl<W: VectorKernel> WithSimd for Widest<W> {
     type Output = ();
 
     #[inline(always)]
@@ -52,7 +52,7 @@ impl<W: Work> WithSimd for Widest<W> {
 
 /// Computes all rows, in tiles of about equal height that fill the registers: 16 of 8 lanes, or 32 of 16 or 4.
 #[inline(always)]
-pub(crate) fn tiles<S: Simd, const V: usize>(simd: S, rows: usize, each: &mut impl Rows) {
+pub(crate) fn tiles<S: Simd, const V: usize>(simd: S, rows: usize, each: &mut impl WeightRows) {
     let most = if const { V == 1 } { 12 } else { 6 };
     let count = rows.div_ceil(most);
     let mut first = 0;
@@ -90,7 +90,7 @@ pub(crate) fn tiles<S: Simd, const V: usize>(simd: S, rows: usize, each: &mut im
 #[allow(unsafe_code)]
 pub(crate) fn add_products<S: Simd, const M: usize, const V: usize>(
     simd: S,
-    sums: &mut Sums<S::f32s, M, V>,
+    sums: &mut TileSums<S::f32s, M, V>,
     rows: [&[f32]; M],
     source: &[Lanes],
 ) {
@@ -115,13 +115,13 @@ pub(crate) fn add_products<S: Simd, const M: usize, const V: usize>(
 pub(crate) fn splat<S: Simd, const M: usize, const V: usize>(
     simd: S,
     number: impl Fn(usize) -> f32,
-) -> Sums<S::f32s, M, V> {
+) -> TileSums<S::f32s, M, V> {
     std::array::from_fn(|m| [simd.splat_f32s(number(m)); V])
 }
 
 /// Returns sums that start at what the lines hold.
 #[inline(always)]
-pub(crate) fn load_all<S: Simd, const M: usize, const V: usize>(lines: &[Lanes]) -> Sums<S::f32s, M, V> {
+pub(crate) fn load_all<S: Simd, const M: usize, const V: usize>(lines: &[Lanes]) -> TileSums<S::f32s, M, V> {
     let lines = &lines[..M];
     std::array::from_fn(|m| load::<S, V>(&lines[m]))
 }
@@ -130,7 +130,7 @@ pub(crate) fn load_all<S: Simd, const M: usize, const V: usize>(lines: &[Lanes])
 #[inline(always)]
 pub(crate) fn store_all<S: Simd, const M: usize, const V: usize>(
     simd: S,
-    sums: Sums<S::f32s, M, V>,
+    sums: TileSums<S::f32s, M, V>,
     rectify: bool,
     lines: &mut [Lanes],
 ) {
@@ -154,8 +154,8 @@ fn load<S: Simd, const V: usize>(line: &Lanes) -> [S::f32s; V] {
 mod tests {
     use pulp::Scalar;
 
-    use super::super::lanes::LANES;
     use super::*;
+    use crate::network::kernels::lanes::LANES;
 
     /// Products of some rows, as they are defined: one chain of fused operations each.
     fn expected(rows: &[Vec<f32>], start: &[f32], source: &[Lanes]) -> Vec<Lanes> {
@@ -176,7 +176,7 @@ mod tests {
         out: &'a mut [Lanes],
     }
 
-    impl Work for Case<'_> {
+    impl VectorKernel for Case<'_> {
         #[inline(always)]
         fn run<S: Simd, const V: usize>(mut self, simd: S) {
             let rows = self.rows.len();
@@ -184,7 +184,7 @@ mod tests {
         }
     }
 
-    impl Rows for Case<'_> {
+    impl WeightRows for Case<'_> {
         #[inline(always)]
         fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, first: usize) {
             let mut sums = splat::<S, M, V>(simd, |m| self.start[first + m]);

@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::architecture::{Architecture, LayerSpec};
-use super::conv::PARTS;
-use super::lanes::{LANES, blocks};
-use super::op::{Op, Shape};
+use crate::network::architecture::{Architecture, LayerSpec};
+use crate::network::kernels::conv::PARTS;
+use crate::network::kernels::lanes::{LANES, blocks};
+use crate::network::layer::{ActivationShape, LayerOp};
 
 /// The name by which the first layer calls the images.
 const INPUT: &str = "input";
@@ -28,17 +28,17 @@ fn place(layer: Option<usize>, kind: &str) -> String {
     layer.map_or("network: ".into(), |layer| format!("layer {} ({kind}): ", layer + 1))
 }
 
-/// One layer of a [`Graph`].
+/// One layer of a [`Network`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
     /// Its name, of which there is one.
     pub name: String,
     /// What it computes.
-    pub op: Op,
+    pub op: LayerOp,
     /// The shape it takes.
-    pub input: Shape,
+    pub input: ActivationShape,
     /// The shape it gives.
-    pub output: Shape,
+    pub output: ActivationShape,
 }
 
 /// What a parameter is to its layer.
@@ -65,7 +65,7 @@ pub struct Parameter {
 
 /// A network with every shape known.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Graph {
+pub struct Network {
     /// Channels, height, width of the images.
     pub input: [usize; 3],
     /// Number of logits.
@@ -87,10 +87,10 @@ struct StoredLayer {
     name: String,
     inputs: Vec<String>,
     #[serde(flatten)]
-    op: Op,
+    op: LayerOp,
 }
 
-impl Graph {
+impl Network {
     /// Finds every shape of a network for images of this shape and this many classes.
     pub fn resolve(
         architecture: &Architecture,
@@ -108,7 +108,7 @@ impl Graph {
             }
             Architecture::Mlp { .. } => (0..layers.len()).collect(),
         };
-        let graph = Self::chain(input, classes, layers.iter().map(Op::of).collect());
+        let graph = Self::chain(input, classes, layers.iter().map(LayerOp::of).collect());
         graph.map_err(|fault| ModelError { layer: fault.layer.map(|at| written[at]), ..fault })
     }
 
@@ -116,9 +116,9 @@ impl Graph {
     pub(crate) fn chain(
         input: [usize; 3],
         classes: usize,
-        ops: Vec<(Op, Option<String>)>,
+        ops: Vec<(LayerOp, Option<String>)>,
     ) -> Result<Self, ModelError> {
-        let mut shape = Shape::Image(input);
+        let mut shape = ActivationShape::Image(input);
         if input.iter().try_fold(1_usize, |all, side| all.checked_mul(*side)).is_none_or(|all| all == 0) {
             return Err(whole(&format!("images of {} x {} x {} hold nothing", input[0], input[1], input[2])));
         }
@@ -137,16 +137,16 @@ impl Graph {
         Ok(graph)
     }
 
-    fn check_end(&self, output: Shape) -> Result<(), ModelError> {
+    fn check_end(&self, output: ActivationShape) -> Result<(), ModelError> {
         let Some(last) = self.layers.last() else {
             return Err(whole("it has no layers"));
         };
-        if output != Shape::Row(self.classes) {
+        if output != ActivationShape::Row(self.classes) {
             let what = match output {
-                Shape::Row(n) => {
+                ActivationShape::Row(n) => {
                     format!("the last layer gives {n} numbers, but there are {} classes", self.classes)
                 }
-                Shape::Image(_) => {
+                ActivationShape::Image(_) => {
                     format!("the last layer gives an image; end with Linear({})", self.classes)
                 }
             };
@@ -198,7 +198,7 @@ impl Graph {
         let add = |all: u64, layer: &Layer| all.saturating_add(layer.output.len() as u64);
         let images = (blocks(batch) * LANES) as u64;
         let activations = self.layers.iter().fold(0, add).saturating_mul(2).saturating_mul(images);
-        let weights = self.layers.iter().filter(|layer| matches!(layer.op, Op::Conv { .. }));
+        let weights = self.layers.iter().filter(|layer| matches!(layer.op, LayerOp::Conv { .. }));
         let weights = weights.filter_map(|layer| Some(layer.op.parameters(layer.input).0?.iter().product()));
         let weights = weights.fold(0, |all: u64, count: usize| all.saturating_add(count as u64));
         let parts = weights.saturating_mul(blocks(batch).min(PARTS) as u64);
@@ -218,7 +218,7 @@ impl Graph {
         serde_json_canonicalizer::to_string(&stored)
     }
 
-    /// Reads what [`Graph::to_json`] wrote, and nothing else.
+    /// Reads what [`Network::to_json`] wrote, and nothing else.
     pub fn from_json(text: &str) -> Result<Self, ModelError> {
         let stored: Stored = serde_json::from_str(text).map_err(|fault| whole(&fault.to_string()))?;
         let ops = stored.layers.into_iter().map(|layer| (layer.op, Some(layer.name))).collect();
@@ -249,8 +249,8 @@ fn check_name(name: &str, before: &[Layer]) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn layers(specs: Vec<LayerSpec>) -> Result<Graph, ModelError> {
-        Graph::resolve(&Architecture::Layers(specs), [3, 32, 32], 10)
+    fn layers(specs: Vec<LayerSpec>) -> Result<Network, ModelError> {
+        Network::resolve(&Architecture::Layers(specs), [3, 32, 32], 10)
     }
 
     /// The layers of LeNet-5 as in the literature: 61,706 parameters, 416,520 multiply-accumulates.
@@ -279,7 +279,7 @@ mod tests {
             LayerSpec::Relu,
             LayerSpec::linear(10),
         ]);
-        let graph = Graph::resolve(&lenet, [1, 28, 28], 10).unwrap();
+        let graph = Network::resolve(&lenet, [1, 28, 28], 10).unwrap();
         assert_eq!((graph.parameter_count(), graph.multiply_accumulates()), (61_706, 416_520));
         let parameters = graph.parameters();
         assert_eq!(
@@ -287,7 +287,7 @@ mod tests {
             ("conv2.weight", &[16, 6, 5, 5][..])
         );
         let text = graph.to_json().unwrap();
-        assert_eq!(Graph::from_json(&text).unwrap(), graph);
+        assert_eq!(Network::from_json(&text).unwrap(), graph);
         assert!(
             text.contains(r#"{"bias":true,"inputs":["flatten1"],"name":"linear1","op":"linear","out":120}"#)
         );
@@ -322,7 +322,7 @@ mod tests {
             "layer 2 (linear): name \"A\" must be a lowercase letter, then lowercase letters, digits or _",
         );
         let bare =
-            Graph::resolve(&Architecture::Layers(vec![LayerSpec::Flatten]), [1, 2, 5], 10).unwrap_err();
+            Network::resolve(&Architecture::Layers(vec![LayerSpec::Flatten]), [1, 2, 5], 10).unwrap_err();
         assert_eq!(bare.to_string(), "network: it has no parameters to train");
     }
 
@@ -340,7 +340,7 @@ mod tests {
             r#"{"inputs":["flatten1"],"name":"dropout1","op":"dropout","p":0.125},"#,
             r#"{"bias":true,"inputs":["dropout1"],"name":"last","op":"linear","out":10}]}"#
         );
-        let graph = Graph::from_json(text).unwrap();
+        let graph = Network::from_json(text).unwrap();
         assert_eq!(graph.to_json().unwrap(), text);
         let kinds = graph.layers.iter().map(|layer| layer.op.kind()).collect::<Vec<_>>();
         assert_eq!(kinds, ["conv", "batchnorm", "affine", "relu", "maxpool", "flatten", "dropout", "linear"]);
@@ -361,7 +361,7 @@ mod tests {
         ] {
             let bad = text.replacen(from, to, 1);
             assert_ne!(bad, text);
-            assert!(Graph::from_json(&bad).is_err(), "{bad}");
+            assert!(Network::from_json(&bad).is_err(), "{bad}");
         }
     }
 }

@@ -3,21 +3,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::architecture::LayerSpec;
+use crate::network::architecture::LayerSpec;
 
 /// Numbers per image that a layer may give: more is a mistake, or a hostile file.
 const MOST: usize = 1 << 24;
 
 /// The shape of what lies between two layers, for one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum ActivationShape {
     /// Channels, height, width.
     Image([usize; 3]),
     /// A row of numbers.
     Row(usize),
 }
 
-impl Shape {
+impl ActivationShape {
     /// Returns how many numbers there are.
     #[must_use]
     pub fn len(self) -> usize {
@@ -47,7 +47,7 @@ impl Shape {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 #[allow(missing_docs)]
-pub enum Op {
+pub enum LayerOp {
     Conv {
         out: usize,
         kernel: usize,
@@ -78,7 +78,7 @@ pub enum Op {
     },
 }
 
-impl Op {
+impl LayerOp {
     pub(crate) fn of(spec: &LayerSpec) -> (Self, Option<String>) {
         match spec.clone() {
             LayerSpec::Conv { out, kernel, stride, padding, dilation, groups, bias, name } => {
@@ -112,7 +112,7 @@ impl Op {
 
     /// Returns the shapes of weight and bias, where there are any.
     #[must_use]
-    pub fn parameters(&self, input: Shape) -> (Option<Vec<usize>>, Option<Vec<usize>>) {
+    pub fn parameters(&self, input: ActivationShape) -> (Option<Vec<usize>>, Option<Vec<usize>>) {
         let channels = input.channels().0;
         match *self {
             Self::Conv { out, kernel, groups, bias, .. } => {
@@ -126,7 +126,7 @@ impl Op {
 
     /// Returns the multiplications and additions of products for one image.
     #[must_use]
-    pub fn multiply_accumulates(&self, input: Shape, output: Shape) -> u64 {
+    pub fn multiply_accumulates(&self, input: ActivationShape, output: ActivationShape) -> u64 {
         let per_output = match *self {
             Self::Conv { kernel, groups, .. } => input.channels().0 / groups * kernel * kernel,
             Self::Linear { .. } => input.len(),
@@ -136,7 +136,7 @@ impl Op {
     }
 
     /// Returns the shape this makes of a shape, or what is wrong with the two.
-    pub(crate) fn output(&self, input: Shape) -> Result<Shape, String> {
+    pub(crate) fn output(&self, input: ActivationShape) -> Result<ActivationShape, String> {
         let output = self.shape(input)?;
         bounded(output)?;
         let weight = self.parameters(input).0.unwrap_or_default();
@@ -144,30 +144,30 @@ impl Op {
         weights.map(|_| output).ok_or_else(|| "it has too many weights".into())
     }
 
-    fn shape(&self, input: Shape) -> Result<Shape, String> {
+    fn shape(&self, input: ActivationShape) -> Result<ActivationShape, String> {
         Ok(match (*self, input) {
-            (Self::Conv { .. }, Shape::Image(sides)) => self.conv(sides)?,
-            (Self::MaxPool { size, stride }, Shape::Image([channels, height, width])) => {
+            (Self::Conv { .. }, ActivationShape::Image(sides)) => self.conv(sides)?,
+            (Self::MaxPool { size, stride }, ActivationShape::Image([channels, height, width])) => {
                 positive(&[("size", size), ("stride", stride)])?;
-                Shape::Image([
+                ActivationShape::Image([
                     channels,
                     windows(height, 0, size, 1, stride)?,
                     windows(width, 0, size, 1, stride)?,
                 ])
             }
-            (Self::Conv { .. } | Self::MaxPool { .. }, Shape::Row(n)) => {
+            (Self::Conv { .. } | Self::MaxPool { .. }, ActivationShape::Row(n)) => {
                 return Err(format!(
                     "it takes images, but its input is a row of {n} numbers; put it before Flatten"
                 ));
             }
-            (Self::Linear { .. }, Shape::Image([channels, height, width])) => {
+            (Self::Linear { .. }, ActivationShape::Image([channels, height, width])) => {
                 return Err(format!(
                     "its input is an image of {channels} x {height} x {width}; put Flatten before it"
                 ));
             }
-            (Self::Linear { out, .. }, Shape::Row(_)) => {
+            (Self::Linear { out, .. }, ActivationShape::Row(_)) => {
                 positive(&[("out", out)])?;
-                Shape::Row(out)
+                ActivationShape::Row(out)
             }
             (Self::BatchNorm { eps, momentum }, _) => {
                 let sound = eps.is_finite() && eps > 0.0 && (0.0..=1.0).contains(&momentum);
@@ -177,12 +177,12 @@ impl Op {
                 .contains(&p)
                 .then_some(input)
                 .ok_or_else(|| format!("p is {p}; it must be in [0, 1)"))?,
-            (Self::Flatten, _) => Shape::Row(input.len()),
+            (Self::Flatten, _) => ActivationShape::Row(input.len()),
             (Self::Relu | Self::Affine, _) => input,
         })
     }
 
-    fn conv(&self, [channels, height, width]: [usize; 3]) -> Result<Shape, String> {
+    fn conv(&self, [channels, height, width]: [usize; 3]) -> Result<ActivationShape, String> {
         let Self::Conv { out, kernel, stride, padding, dilation, groups, .. } = *self else {
             return Err("it is not a convolution".into());
         };
@@ -201,10 +201,10 @@ impl Op {
         }
         let side = |side| windows(side, padding, kernel, dilation, stride);
         let (rows, columns) = (side(height)?, side(width)?);
-        bounded(Shape::Row(kernel.saturating_mul(kernel).saturating_mul(channels / groups)))?;
+        bounded(ActivationShape::Row(kernel.saturating_mul(kernel).saturating_mul(channels / groups)))?;
         // Every output pixel has a list of its taps.
-        bounded(Shape::Image([kernel * kernel, rows, columns]))?;
-        Ok(Shape::Image([out, rows, columns]))
+        bounded(ActivationShape::Image([kernel * kernel, rows, columns]))?;
+        Ok(ActivationShape::Image([out, rows, columns]))
     }
 }
 
@@ -233,10 +233,10 @@ fn positive(fields: &[(&str, usize)]) -> Result<(), String> {
         .map_or(Ok(()), |(name, _)| Err(format!("{name} must be at least 1")))
 }
 
-fn bounded(shape: Shape) -> Result<(), String> {
+fn bounded(shape: ActivationShape) -> Result<(), String> {
     let sides = match shape {
-        Shape::Image(sides) => sides,
-        Shape::Row(n) => [n, 1, 1],
+        ActivationShape::Image(sides) => sides,
+        ActivationShape::Row(n) => [n, 1, 1],
     };
     let numbers =
         sides.iter().try_fold(1_usize, |all, side| all.checked_mul(*side)).filter(|all| *all <= MOST);
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn shapes_are_those_of_the_definition() {
-        let conv = |kernel, stride, padding, dilation, groups| Op::Conv {
+        let conv = |kernel, stride, padding, dilation, groups| LayerOp::Conv {
             out: 8,
             kernel,
             stride,
@@ -258,11 +258,11 @@ mod tests {
             groups,
             bias: true,
         };
-        let check = |op: Op, input: [usize; 3], expected: Result<[usize; 3], &str>| match (
-            op.output(Shape::Image(input)),
+        let check = |op: LayerOp, input: [usize; 3], expected: Result<[usize; 3], &str>| match (
+            op.output(ActivationShape::Image(input)),
             expected,
         ) {
-            (Ok(found), Ok(expected)) => assert_eq!(found, Shape::Image(expected)),
+            (Ok(found), Ok(expected)) => assert_eq!(found, ActivationShape::Image(expected)),
             (Err(found), Err(expected)) => assert!(found.contains(expected), "{found}"),
             (found, expected) => panic!("{op:?}: {found:?}, expected {expected:?}"),
         };
@@ -277,18 +277,18 @@ mod tests {
         check(conv(3000, 1, 3000, 1, 1), [3, 9, 9], Err("numbers per image"));
         check(conv(usize::MAX, 1, 0, 1, 1), [3, 9, 9], Err("is larger than the image"));
         check(conv(3, 1, 0, usize::MAX, 1), [3, 9, 9], Err("too large"));
-        check(Op::MaxPool { size: 2, stride: 2 }, [4, 7, 7], Ok([4, 3, 3]));
-        check(Op::MaxPool { size: 3, stride: 0 }, [4, 7, 7], Err("stride must be at least 1"));
-        check(Op::Linear { out: 10, bias: true }, [4, 7, 7], Err("put Flatten before it"));
-        check(Op::Dropout { p: 1.0 }, [4, 7, 7], Err("p is 1; it must be in [0, 1)"));
-        check(Op::Dropout { p: f64::NAN }, [4, 7, 7], Err("p is NaN"));
-        check(Op::BatchNorm { eps: 0.0, momentum: 0.1 }, [4, 7, 7], Err("eps must be above 0"));
+        check(LayerOp::MaxPool { size: 2, stride: 2 }, [4, 7, 7], Ok([4, 3, 3]));
+        check(LayerOp::MaxPool { size: 3, stride: 0 }, [4, 7, 7], Err("stride must be at least 1"));
+        check(LayerOp::Linear { out: 10, bias: true }, [4, 7, 7], Err("put Flatten before it"));
+        check(LayerOp::Dropout { p: 1.0 }, [4, 7, 7], Err("p is 1; it must be in [0, 1)"));
+        check(LayerOp::Dropout { p: f64::NAN }, [4, 7, 7], Err("p is NaN"));
+        check(LayerOp::BatchNorm { eps: 0.0, momentum: 0.1 }, [4, 7, 7], Err("eps must be above 0"));
     }
 
     #[test]
     fn rows_go_through_linear_layers_only() {
-        let row = Shape::Row(16);
-        assert_eq!(Op::Linear { out: 10, bias: true }.output(row), Ok(Shape::Row(10)));
-        assert!(Op::MaxPool { size: 2, stride: 2 }.output(row).unwrap_err().contains("before Flatten"));
+        let row = ActivationShape::Row(16);
+        assert_eq!(LayerOp::Linear { out: 10, bias: true }.output(row), Ok(ActivationShape::Row(10)));
+        assert!(LayerOp::MaxPool { size: 2, stride: 2 }.output(row).unwrap_err().contains("before Flatten"));
     }
 }

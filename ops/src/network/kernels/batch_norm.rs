@@ -7,8 +7,8 @@
 
 use rayon::prelude::*;
 
-use super::graph::Layer;
-use super::lanes::{LANES, Lanes};
+use crate::network::definition::Layer;
+use crate::network::kernels::lanes::{LANES, Lanes};
 
 /// The sizes of a batch normalization.
 #[derive(Clone, Copy, Debug)]

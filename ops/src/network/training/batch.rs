@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::lanes::{LANES, Lanes};
-use super::recipe::Augment;
 use crate::dataset::images::Images;
+use crate::network::kernels::lanes::{LANES, Lanes, fill_block};
+use crate::network::training::config::Augment;
 use crate::random::Stream;
 
 /// How an epoch's images are cut into batches of `size`; the last batch has the remainder.
@@ -70,11 +70,11 @@ impl<'a> Epoch<'a> {
         blocks.for_each(|(block, places)| match self.augment {
             Augment::None => {
                 let images = places.iter().map(|place| self.images.image(*place as usize));
-                fill(self.images, &images.collect::<Vec<_>>(), block);
+                fill_block(self.images, &images.collect::<Vec<_>>(), block);
             }
             Augment::Flip | Augment::Crop { .. } | Augment::FlipCrop { .. } => {
                 let images: Vec<Vec<u8>> = places.iter().map(|place| self.changed(*place as usize)).collect();
-                fill(self.images, &images.iter().map(Vec::as_slice).collect::<Vec<_>>(), block);
+                fill_block(self.images, &images.iter().map(Vec::as_slice).collect::<Vec<_>>(), block);
             }
         });
         places.iter().map(|place| self.images.labels[*place as usize]).collect()
@@ -102,30 +102,10 @@ impl<'a> Epoch<'a> {
     }
 }
 
-/// Writes the numbers of at most 16 images, given as bytes, into a block; lanes without an image become 0.
-pub(crate) fn fill(images: &Images, bytes: &[&[u8]], block: &mut [Lanes]) {
-    let [channels, height, width] = images.shape;
-    let plane = height * width;
-    for (channel, values) in images.values.iter().enumerate() {
-        let lines = block.iter_mut().skip(channel).step_by(channels);
-        let rows: Vec<&[u8]> = bytes.iter().map(|bytes| &bytes[channel * plane..][..plane]).collect();
-        if let Some(rows) = rows.first_chunk::<LANES>() {
-            for (pixel, line) in lines.take(plane).enumerate() {
-                line.0 = std::array::from_fn(|lane| values[usize::from(rows[lane][pixel])]);
-            }
-            continue;
-        }
-        for (pixel, line) in lines.take(plane).enumerate() {
-            let row = |lane: usize| rows.get(lane).map_or(0.0, |row| values[usize::from(row[pixel])]);
-            line.0 = std::array::from_fn(row);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::lanes::{blocks, read_lane, zeros};
     use super::*;
+    use crate::network::kernels::lanes::{blocks, read_lane, zeros};
 
     /// Returns each image of a batch as bytes.
     fn rows(out: &[Lanes], images: usize) -> Vec<Vec<u8>> {

@@ -60,10 +60,10 @@ fn nearest(tasks: usize, ops: &Arithmetic, store: &Store) -> f64 {
         }})"#,
         tasks / 100
     );
-    let graph = TaskGraph::read(&text, ops, usize::MAX).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let graph = TaskGraph::parse(&text, ops, usize::MAX).unwrap_or_else(|faults| panic!("{faults:?}"));
     let planner = Planner::new(&graph, ops, store);
     let plan = planner.plan().expect("a plan");
-    let task = graph.tasks().find(|task| plan.of(*task).state == TaskState::Run).expect("a task");
+    let task = graph.tasks().find(|task| plan.planned(*task).state == TaskState::Run).expect("a task");
     let explainer = Explainer::new(&graph, &plan, &planner, ops, store);
     let start = Instant::now();
     let reason = explainer.closest_reason(task).expect("a reason");
@@ -78,7 +78,7 @@ fn measure(tasks: usize) {
     let store = Arc::new(Store::open_writer(&root).expect("a store"));
     let text = experiment(tasks);
     let start = Instant::now();
-    let graph = TaskGraph::read(&text, &*ops, usize::MAX).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let graph = TaskGraph::parse(&text, &*ops, usize::MAX).unwrap_or_else(|faults| panic!("{faults:?}"));
     let (graph, read) = (Arc::new(graph), start.elapsed().as_secs_f64());
     let (summary, cold) = run_all(&graph, &ops, &store);
     assert_eq!((summary.ran, summary.tasks), (graph.len(), graph.len()));

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use crate::preimage::{Change, changed_fields, fields};
 
 /// Compares preimages with one.
-pub struct Nearest {
+pub struct NearestPreimage {
     fields: BTreeMap<String, String>,
     /// Name and value of each field, as text of the preimage. The number of pieces that are missing in another preimage's
     /// text is a lower bound on the number of fields that differ, and much cheaper to find than the fields.
@@ -16,10 +16,10 @@ pub struct Nearest {
     changes: Option<Vec<Change>>,
 }
 
-impl Nearest {
+impl NearestPreimage {
     /// Starts with nothing compared to a preimage.
     #[must_use]
-    pub fn of(preimage: &str) -> Self {
+    pub fn new(preimage: &str) -> Self {
         let fields = fields(preimage);
         let piece = |(path, value): (&String, &String)| match path.rsplit('.').next() {
             // An item of a list has no name.
@@ -84,7 +84,7 @@ mod tests {
             now in preimage(),
             others in prop::collection::vec(preimage(), 0..30),
         ) {
-            let mut nearest = Nearest::of(&now);
+            let mut nearest = NearestPreimage::new(&now);
             let mut expected: Option<Vec<Change>> = None;
             for other in &others {
                 let changes = changed_fields(&fields(other), &fields(&now));

@@ -10,7 +10,7 @@ use fewbits_store::{Digest, Series};
 
 use crate::run::context::Context;
 use crate::text::fault::Faults;
-use crate::text::read::Fields;
+use crate::text::fields::Fields;
 
 /// One kind of node: what a file may call it, and how it is wired.
 #[derive(Debug)]
@@ -141,7 +141,7 @@ pub trait Ops: Send + Sync + 'static {
     fn kinds(&self) -> &'static [NodeKind];
 
     /// Reads the parameters of a node of this kind; the engine has taken the inputs and `keep` already.
-    fn read(&self, kind: &str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Self::Op>;
+    fn read_op(&self, kind: &str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Self::Op>;
 
     /// Checks an op against what is known of its inputs (in the order of [`NodeKind::inputs`]) and returns what is
     /// known of its artifact.

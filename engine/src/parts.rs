@@ -12,7 +12,7 @@ pub struct Parts(Box<[(&'static str, Digest)]>);
 impl Parts {
     /// Takes from a record the parts of these names; others are of no use to anybody.
     #[must_use]
-    pub fn of(names: &[&'static str], record: &BTreeMap<String, Digest>) -> Self {
+    pub fn from_record(names: &[&'static str], record: &BTreeMap<String, Digest>) -> Self {
         Self(names.iter().filter_map(|name| Some((*name, *record.get(*name)?))).collect())
     }
 

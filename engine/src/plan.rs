@@ -10,10 +10,10 @@ use fewbits_store::{Digest, Hit, Key, KeyMap, SourceState, Stat, Store, StoreErr
 use rayon::prelude::*;
 
 use crate::graph::{ENOUGH, ResolvedOp, TaskGraph, TaskId};
-use crate::journal;
 use crate::ops::{OpError, Ops, SourceContent};
 use crate::parts::Parts;
 use crate::preimage::preimage;
+use crate::run_log;
 
 /// Records that are checked in one go.
 const CHECKED: usize = 2048;
@@ -69,7 +69,7 @@ pub struct Plan {
 impl Plan {
     /// Returns what is known of a task.
     #[must_use]
-    pub fn of(&self, task: TaskId) -> &Planned {
+    pub fn planned(&self, task: TaskId) -> &Planned {
         &self.tasks[task.index()]
     }
 
@@ -79,7 +79,7 @@ impl Plan {
         let mut counts = Counts::default();
         for task in tasks {
             counts.tasks += 1;
-            match self.of(task).state {
+            match self.planned(task).state {
                 TaskState::Cached => counts.cached += 1,
                 TaskState::Run | TaskState::Lost | TaskState::Missing(_) => counts.run += 1,
                 TaskState::Waiting | TaskState::SameAs(_) => counts.waiting += 1,
@@ -95,7 +95,7 @@ pub struct Planner<'p, O: Ops> {
     ops: &'p O,
     store: &'p Store,
     /// What source files held in an earlier run; asked before the files.
-    remembered: journal::SourceDigests,
+    remembered: run_log::SourceDigests,
     /// Digests of source files read in this invocation, and sentences about files that are gone.
     sources: Mutex<SourceCache>,
 }
@@ -109,7 +109,7 @@ struct SourceCache {
 impl<'p, O: Ops> Planner<'p, O> {
     /// Makes a planner.
     pub fn new(graph: &'p TaskGraph<O>, ops: &'p O, store: &'p Store) -> Self {
-        Self::remembering(graph, ops, store, journal::SourceDigests::new())
+        Self::remembering(graph, ops, store, run_log::SourceDigests::new())
     }
 
     /// Makes a planner of an earlier run, for which source files hold what they held then.
@@ -117,7 +117,7 @@ impl<'p, O: Ops> Planner<'p, O> {
         graph: &'p TaskGraph<O>,
         ops: &'p O,
         store: &'p Store,
-        remembered: journal::SourceDigests,
+        remembered: run_log::SourceDigests,
     ) -> Self {
         Self { graph, ops, store, remembered, sources: Mutex::default() }
     }
@@ -146,7 +146,7 @@ impl<'p, O: Ops> Planner<'p, O> {
         let mut first_with: KeyMap<TaskId> = KeyMap::default();
         for &node in &self.graph.order {
             let tasks: Vec<TaskId> = self.graph.tasks_of(node).collect();
-            let parts = |input: TaskId| plan.of(input).parts.as_ref();
+            let parts = |input: TaskId| plan.planned(input).parts.as_ref();
             let keyed = |task: &TaskId| match self.preimage(*task, parts)? {
                 Preimage::Known(text) => Ok(Ok(Key::derive(&text))),
                 Preimage::Waiting => Ok(Err(TaskState::Waiting)),
@@ -234,8 +234,8 @@ impl<'p, O: Ops> Planner<'p, O> {
     }
 
     /// Returns what the source files of all tasks hold, as far as they are there.
-    pub fn sources(&self) -> Result<journal::SourceDigests, StoreError> {
-        let mut all = journal::SourceDigests::new();
+    pub fn sources(&self) -> Result<run_log::SourceDigests, StoreError> {
+        let mut all = run_log::SourceDigests::new();
         for (node, step) in self.graph.steps.iter().enumerate() {
             let of = |work: &ResolvedOp<O>| self.ops.sources(&work.op).unwrap_or_default();
             if step.works.iter().all(|work| of(work).is_empty()) {
@@ -274,7 +274,7 @@ impl<'p, O: Ops> Planner<'p, O> {
             (Some(digest), [part]) => Parts::only(part, digest),
             (None, []) => Parts::default(),
             _ => match self.store.record(&key)? {
-                Some(record) => Parts::of(node.kind.parts, &record.parts),
+                Some(record) => Parts::from_record(node.kind.parts, &record.parts),
                 None => return run(TaskState::Run),
             },
         };
@@ -294,7 +294,7 @@ impl<'p, O: Ops> Planner<'p, O> {
         }
         let digest = match self.store.source_digest(&path)? {
             SourceState::Known(digest) => Ok(digest),
-            SourceState::Unknown => self.read(&path)?,
+            SourceState::Unknown => self.digest_file(&path)?,
             SourceState::Gone(Some(digest)) => {
                 sources.notes.push(format!(
                     "{}: the file is gone; results made from it are still shown",
@@ -309,12 +309,13 @@ impl<'p, O: Ops> Planner<'p, O> {
     }
 
     /// Reads a source file for its digest, and remembers it.
-    fn read(&self, path: &Path) -> Result<Result<Digest, String>, StoreError> {
+    fn digest_file(&self, path: &Path) -> Result<Result<Digest, String>, StoreError> {
         // A pipe or a device would be read for ever.
         if !path.is_file() {
             return Ok(Err(format!("{}: this is not a file", path.display())));
         }
-        let read = Stat::of(path).and_then(|before| Ok((before, Digest::of_reader(File::open(path)?)?)));
+        let read =
+            Stat::read_metadata(path).and_then(|before| Ok((before, Digest::of_reader(File::open(path)?)?)));
         match read {
             Ok((before, digest)) => {
                 self.store.remember_source(path, before, digest)?;

@@ -185,7 +185,7 @@ mod tests {
             "train",
             1,
             &params,
-            &inputs.iter().map(|name| ((*name).to_owned(), Digest::of(name.as_bytes()))).collect(),
+            &inputs.iter().map(|name| ((*name).to_owned(), Digest::hash(name.as_bytes()))).collect(),
         )
     }
 

@@ -82,29 +82,31 @@ struct SchemaPosition<'r> {
 
 impl Schema {
     /// Asks the readers of experiments, axes, nodes with their parameters, and tables.
-    pub fn of<O: Ops>(ops: &O) -> Self {
+    pub fn describe<O: Ops>(ops: &O) -> Self {
         let kinds = ops.kinds();
         let mut schema = Self { choices: vec![] };
-        let read = |value, faults: &mut Faults| drop(Experiment::of(&value, kinds, faults));
+        let read = |value, faults: &mut Faults| drop(Experiment::from_value(&value, kinds, faults));
         let fields = schema.fields(&SchemaPosition { depth: 0, read: &read }, "Experiment");
         schema.add(
             "an experiment",
             vec![VariantSchema { name: "Experiment".to_owned(), fields, metrics: &[] }],
         );
-        let read = |value: Value, faults: &mut Faults| drop(Axis::read("axis", value.span, &value, faults));
+        let read =
+            |value: Value, faults: &mut Faults| drop(Axis::from_value("axis", value.span, &value, faults));
         let words = schema.taken(&SchemaPosition { depth: 0, read: &read }).to_string();
         schema.choices.push(ChoiceSchema { what: "an axis".to_owned(), words, variants: vec![] });
         schema.taken(&SchemaPosition {
             depth: 0,
             read: &|value, faults| {
                 if let Some(mut node) = open(&value, kinds, faults) {
-                    ops.read(node.kind.name, &mut node.fields, faults);
+                    ops.read_op(node.kind.name, &mut node.fields, faults);
                     node.fields.finish(faults);
                 }
             },
         });
         let scope = Scope { axes: &[], nodes: &[] };
-        let read = |value: Value, faults: &mut Faults| drop(scope.read("table", value.span, &value, faults));
+        let read =
+            |value: Value, faults: &mut Faults| drop(scope.read_kind("table", value.span, &value, faults));
         schema.taken(&SchemaPosition { depth: 0, read: &read });
         for variant in schema.choices.iter_mut().flat_map(|choice| &mut choice.variants) {
             let kind = kinds.iter().find(|kind| kind.name == variant.name);

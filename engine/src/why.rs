@@ -7,11 +7,11 @@ use fewbits_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{TaskGraph, TaskId};
-use crate::journal::RunHeader;
-use crate::nearest::Nearest;
+use crate::nearest::NearestPreimage;
 use crate::ops::Ops;
 use crate::plan::{Plan, Planner, Preimage, TaskState};
 use crate::preimage::{Change, changes};
+use crate::run_log::RunHeader;
 
 /// Why a task runs or does not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ impl<'e, O: Ops> Explainer<'e, O> {
 
     /// Returns why a task is in its state, compared with the last run only.
     pub fn reason(&self, task: TaskId) -> Result<Reason, StoreError> {
-        Ok(match &self.plan.of(task).state {
+        Ok(match &self.plan.planned(task).state {
             TaskState::Cached => Reason::Cached,
             TaskState::SameAs(other) => Reason::SameAs { task: self.graph.name(*other) },
             TaskState::Lost => Reason::Lost,
@@ -100,7 +100,7 @@ impl<'e, O: Ops> Explainer<'e, O> {
         let Some(now) = (reason == Reason::New).then(|| self.preimage(task)).transpose()?.flatten() else {
             return Ok(reason);
         };
-        let mut nearest = Nearest::of(&now);
+        let mut nearest = NearestPreimage::new(&now);
         self.store.each_preimage(self.graph.work(task).name, &mut |preimage| nearest.compare(preimage))?;
         let relative = "the nearest stored result of the same op".to_owned();
         Ok(nearest.into_changes().map_or(Reason::New, |changes| Reason::Changed { relative, changes }))
@@ -108,12 +108,12 @@ impl<'e, O: Ops> Explainer<'e, O> {
 
     /// Returns the preimage of a task, if it is known.
     pub fn preimage(&self, task: TaskId) -> Result<Option<String>, StoreError> {
-        let known = self.planner.preimage(task, |input| self.plan.of(input).parts.as_ref())?;
+        let known = self.planner.preimage(task, |input| self.plan.planned(input).parts.as_ref())?;
         Ok(if let Preimage::Known(text) = known { Some(text) } else { None })
     }
 
     fn awaited(&self, task: TaskId) -> String {
-        let waits = |task: &TaskId| self.plan.of(*task).parts.is_none();
+        let waits = |task: &TaskId| self.plan.planned(*task).parts.is_none();
         self.graph.inputs(task).into_iter().find(waits).map_or(String::new(), |input| self.graph.name(input))
     }
 }
@@ -122,7 +122,7 @@ impl History {
     /// Plans the newest run of this experiment again; none if there is none, or its text cannot be read any more.
     pub fn last<O: Ops>(graph: &TaskGraph<O>, ops: &O, store: &Store) -> Option<Self> {
         let (_, header) = RunHeader::newest(store, graph).ok()??;
-        Self::read(header, ops, store)
+        Self::from_header(header, ops, store)
     }
 
     /// Returns why a task without a result runs; `now` is its preimage.
@@ -138,13 +138,15 @@ impl History {
         }
     }
 
-    fn read<O: Ops>(header: RunHeader, ops: &O, store: &Store) -> Option<Self> {
-        let graph = TaskGraph::read(&header.text, ops, usize::MAX).ok()?;
+    fn from_header<O: Ops>(header: RunHeader, ops: &O, store: &Store) -> Option<Self> {
+        let graph = TaskGraph::parse(&header.text, ops, usize::MAX).ok()?;
         let planner = Planner::remembering(&graph, ops, store, header.sources);
         let plan = planner.plan().ok()?;
         let mut preimages = HashMap::new();
         for task in graph.tasks() {
-            if let Ok(Preimage::Known(text)) = planner.preimage(task, |input| plan.of(input).parts.as_ref()) {
+            if let Ok(Preimage::Known(text)) =
+                planner.preimage(task, |input| plan.planned(input).parts.as_ref())
+            {
                 preimages.insert(graph.sorted_name(task), text);
             }
         }

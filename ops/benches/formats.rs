@@ -52,7 +52,7 @@ fn recipe(format: &str, scale: Option<Scale>, rounding: Rounding) -> Quantizatio
 fn round(bencher: Bencher<'_, '_>, recipe: &Quantization) {
     let weights = weights();
     let tensor = Tensor { name: "linear1.weight", shape: &SHAPE, data: &weights };
-    let prepared = Prepared::of(recipe, &tensor).unwrap();
+    let prepared = Prepared::fit(recipe, &tensor).unwrap();
     let draws = Draws::new(0, tensor.name, RandomBits::default());
     // Into the same memory every time: what is measured is rounding, not the system's giving of pages.
     let mut rounded = weights.clone();
@@ -67,7 +67,7 @@ fn fit(bencher: Bencher<'_, '_>, recipe: &Quantization) {
     let tensor = Tensor { name: "linear1.weight", shape: &SHAPE, data: &weights };
     bencher
         .counter(ItemsCount::new(weights.len()))
-        .bench_local(|| Prepared::of(recipe, black_box(&tensor)).unwrap());
+        .bench_local(|| Prepared::fit(recipe, black_box(&tensor)).unwrap());
 }
 
 #[divan::bench]

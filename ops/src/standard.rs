@@ -8,7 +8,7 @@ use std::sync::Arc;
 use fewbits_engine::ops::{Identity, Misfit, NodeKind, OpError, Ops, Output, TaskSource};
 use fewbits_engine::run::context::Context;
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::read::Fields;
+use fewbits_engine::text::fields::Fields;
 
 use crate::dataset::Dataset;
 use crate::network::model::Model;
@@ -109,14 +109,14 @@ impl Ops for StandardOps {
         &KINDS
     }
 
-    fn read(&self, kind: &str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Op> {
+    fn read_op(&self, kind: &str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Op> {
         match kind {
-            "Dataset" => dataset::read(fields, faults).map(Op::Dataset),
-            "Train" => train::read(fields, faults).map(Op::Train),
-            "Quantize" => quantize::read(fields, faults).map(Op::Quantize),
-            "Compare" => compare::read(fields, faults).map(Op::Compare),
-            "Describe" => describe::read(fields, faults).map(Op::Describe),
-            _ => evaluate::read(fields, faults).map(Op::Evaluate),
+            "Dataset" => dataset::read_op(fields, faults).map(Op::Dataset),
+            "Train" => train::read_op(fields, faults).map(Op::Train),
+            "Quantize" => quantize::read_op(fields, faults).map(Op::Quantize),
+            "Compare" => compare::read_op(fields, faults).map(Op::Compare),
+            "Describe" => describe::read_op(fields, faults).map(Op::Describe),
+            _ => evaluate::read_op(fields, faults).map(Op::Evaluate),
         }
     }
 

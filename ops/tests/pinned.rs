@@ -33,7 +33,7 @@ Experiment(
 /// Runs every node of the text once, in order; returns a line for each key, part and metric.
 fn made() -> String {
     let ops = StandardOps::new(PathBuf::new(), PathBuf::new());
-    let graph = TaskGraph::read(TEXT, &ops, MOST_TASKS).unwrap();
+    let graph = TaskGraph::parse(TEXT, &ops, MOST_TASKS).unwrap();
     let context = Context::new(Arc::new(AtomicBool::new(false)), Box::new(|_, _, _| ()), None);
     let mut outputs: BTreeMap<TaskId, Output<Artifact>> = BTreeMap::new();
     let mut text = String::new();
@@ -82,7 +82,7 @@ fn versions_are_those_of_the_work() {
                 "data": Dataset(source: Mnist10k), "net": Train(data: "data", model: Mlp(hidden: [8])), "x": {node} }})"#
         );
         let graph =
-            TaskGraph::read(&text, &ops, MOST_TASKS).unwrap_or_else(|faults| panic!("{node}: {faults:?}"));
+            TaskGraph::parse(&text, &ops, MOST_TASKS).unwrap_or_else(|faults| panic!("{node}: {faults:?}"));
         assert_eq!(graph.work(graph.task(2, 0)).version, expected, "{node}");
     };
     let train = |layers: &str| format!(r#"Train(data: "data", model: Layers([{layers}]))"#);
@@ -127,7 +127,7 @@ fn quantized_weights_are_pinned() {
             bytes.extend(quantized.data[0].iter().flat_map(|weight| weight.to_le_bytes()));
         }
     }
-    assert_eq!(Digest::of(&bytes).short(), "2cc65f80fef5");
+    assert_eq!(Digest::hash(&bytes).short(), "2cc65f80fef5");
 }
 
 const FORMATS: [&str; 14] = [

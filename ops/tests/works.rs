@@ -29,7 +29,7 @@ fn experiments() -> Vec<PathBuf> {
 /// Returns the graph of an experiment.
 fn graph(file: &Path) -> TaskGraph<StandardOps> {
     let text = fs::read_to_string(file).unwrap();
-    TaskGraph::read(&text, &StandardOps::new(PathBuf::new(), PathBuf::new()), MOST_TASKS).unwrap()
+    TaskGraph::parse(&text, &StandardOps::new(PathBuf::new(), PathBuf::new()), MOST_TASKS).unwrap()
 }
 
 fn identity(work: &ResolvedOp<StandardOps>) -> String {
@@ -44,7 +44,7 @@ fn digests(file: &Path) -> String {
         let all: String = step.works.iter().map(identity).collect();
         let name = file.file_stem().unwrap().to_string_lossy();
         lines +=
-            &format!("{name} {} {} {}\n", node.name, step.works.len(), Digest::of(all.as_bytes()).short());
+            &format!("{name} {} {} {}\n", node.name, step.works.len(), Digest::hash(all.as_bytes()).short());
     }
     lines
 }
@@ -83,7 +83,7 @@ fn works_of_every_variant_are_pinned() {
 fn every_variant_and_field_of_the_language_is_among_them() {
     let text = fs::read_to_string(folder().join("variants.ron")).unwrap();
     let words: BTreeSet<&str> = text.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
-    let schema = Schema::of(&StandardOps::new(PathBuf::new(), PathBuf::new()));
+    let schema = Schema::describe(&StandardOps::new(PathBuf::new(), PathBuf::new()));
     // Tables and names enter no preimage.
     let enters = |choice: &&ChoiceSchema| choice.what != "a kind of table" && choice.what != "an experiment";
     for variant in schema.choices.iter().filter(enters).flat_map(|choice| &choice.variants) {

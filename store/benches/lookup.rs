@@ -20,7 +20,7 @@ const ASK: u64 = 1;
 /// Makes the record number `n`, as real experiments leave them: of 100 records, one is of a training, 50 are of
 /// quantizations, and 49 of evaluations on 10,000 images.
 fn record(n: u64) -> (Key, Record) {
-    let (own, model) = (Digest::of(&n.to_le_bytes()), Digest::of(&(n / 100).to_le_bytes()));
+    let (own, model) = (Digest::hash(&n.to_le_bytes()), Digest::hash(&(n / 100).to_le_bytes()));
     let place = n % 100;
     let preimage = match place {
         0 => format!(
@@ -33,7 +33,7 @@ fn record(n: u64) -> (Key, Record) {
         ),
         _ => format!(
             r#"{{"inputs":{{"data.test":"{}","model.model":"{own}"}},"op":"evaluate","params":{{}},"version":3}}"#,
-            Digest::of(b"test")
+            Digest::hash(b"test")
         ),
     };
     let is_quantization = !place.is_multiple_of(2);

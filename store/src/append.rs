@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     Digest, Key, Record, StoreError,
-    entry::{BODY_LIMIT, EntryHeader, EntryKind, Seal},
+    entry::{BODY_LIMIT, EntryHeader, EntryKind, JournalSeal},
     error::IoContext as _,
     journal::Journal,
 };
@@ -49,7 +49,12 @@ impl NewEntry {
     }
 
     /// Writes the entry down for its place in a journal, and gives its header.
-    pub(crate) fn write(&self, seal: &Seal, offset: u64, to: &mut impl Write) -> io::Result<EntryHeader> {
+    pub(crate) fn write(
+        &self,
+        seal: &JournalSeal,
+        offset: u64,
+        to: &mut impl Write,
+    ) -> io::Result<EntryHeader> {
         let Self { kind, key, kept, part, body_bytes, .. } = *self;
         let header = EntryHeader { kind, key, kept, part, body_bytes, body_check: seal.check(&self.body) };
         to.write_all(&header.encode(seal, offset))?;

@@ -15,7 +15,7 @@ use crate::{
     Digest, Key, Record, Store, StoreError,
     append::NewEntry,
     durable,
-    entry::{BODY_LIMIT, EntryHeader, EntryKind, HEADER_BYTES, Seal, array},
+    entry::{BODY_LIMIT, EntryHeader, EntryKind, HEADER_BYTES, JournalSeal, array},
     error::IoContext as _,
     format,
     journal::{self, START},
@@ -204,7 +204,7 @@ fn objects_of(record: &Record) -> impl Iterator<Item = Digest> + '_ {
 
 /// Holds records on their way into an archive.
 struct Member {
-    seal: Seal,
+    seal: JournalSeal,
     bytes: Vec<u8>,
 }
 
@@ -214,7 +214,7 @@ impl Member {
     }
 
     fn numbered(id: [u8; 16], number: u64) -> Self {
-        let seal = Seal { store: id, generation: number, format: format::FORMAT };
+        let seal = JournalSeal { store: id, generation: number, format: format::FORMAT };
         Self { seal, bytes: journal::first_bytes(&seal).to_vec() }
     }
 
@@ -225,7 +225,7 @@ impl Member {
 
     /// Writes the member down, and begins the next one.
     fn end(self, archive: &mut tar::Builder<impl Write>) -> io::Result<Self> {
-        let Seal { store, generation, .. } = self.seal;
+        let JournalSeal { store, generation, .. } = self.seal;
         append(archive, &format!("records/{generation}"), &self.bytes)?;
         Ok(Self::numbered(store, generation + 1))
     }
@@ -269,7 +269,7 @@ fn read_member(member: &mut impl Read, refused: &mut Vec<String>) -> io::Result<
     Ok(found)
 }
 
-fn entry_at<'b>(bytes: &'b [u8], seal: &Seal, at: usize) -> Option<(EntryHeader, &'b [u8])> {
+fn entry_at<'b>(bytes: &'b [u8], seal: &JournalSeal, at: usize) -> Option<(EntryHeader, &'b [u8])> {
     let (header, rest) = bytes.get(at..)?.split_at_checked(HEADER_BYTES)?;
     let header = EntryHeader::decode(&array(header), seal, at as u64)?;
     let body = rest.get(..header.body_bytes as usize)?;

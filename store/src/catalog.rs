@@ -10,13 +10,13 @@ use std::{
 
 use crate::{
     StoreError,
-    card::{Card, Tag},
     entry::{EntryHeader, EntryKind},
     error::Warnings,
-    hints::IndexAccess,
+    index_access::IndexAccess,
+    index_card::{Card, Tag},
     journal::{self, Journal},
-    place::{Location, Locations, Slot},
-    scan::{Scan, scan},
+    location::{Location, Locations, Slot},
+    scan::{ScanResult, scan},
 };
 
 /// A longer journal has an index. A shorter one is walked in 4 ms at most, and an index would save half of that
@@ -75,7 +75,7 @@ struct JournalView {
 }
 
 impl JournalView {
-    fn of(journal: Option<Arc<Journal>>) -> Self {
+    fn new(journal: Option<Arc<Journal>>) -> Self {
         let (start, end) = (journal::START, journal::START);
         let places = Locations::default();
         Self { journal, places, start, end, seen: 0, dropped: 0, grown: false, damaged: false }
@@ -120,7 +120,7 @@ impl Catalog {
 
     fn new(root: &Path, walk_limit: u64, is_writer: bool, warnings: Arc<Warnings>) -> Self {
         let hints = IndexAccess::new(root, is_writer, walk_limit == 0, warnings.clone());
-        let view = RwLock::new(JournalView::of(None));
+        let view = RwLock::new(JournalView::new(None));
         Self { root: root.to_owned(), view, hints, walk_limit, is_writer, warnings }
     }
 
@@ -205,7 +205,7 @@ impl Catalog {
         }
         let is_newer = |place: &Option<Location>| place.is_none_or(|place| place.offset >= view.start);
         let newer = view.places.all().filter(|(_, place)| is_newer(place));
-        let newer: HashSet<Tag> = newer.map(|(slot, _)| Tag::of(&slot)).collect();
+        let newer: HashSet<Tag> = newer.map(|(slot, _)| Tag::new(&slot)).collect();
         cards.retain(|card| card.tag.is_record() && !newer.contains(&card.tag));
         let mut places: Vec<_> = view.places.live().collect();
         places.retain(|(slot, place)| matches!(slot, Slot::Record(_)) && place.offset >= view.start);
@@ -269,7 +269,7 @@ impl Catalog {
     }
 
     fn reopen(&self, view: &mut JournalView) -> Result<(), StoreError> {
-        *view = JournalView::of(None);
+        *view = JournalView::new(None);
         let Some(journal) = Journal::open_newest(&self.root, &self.warnings)? else { return Ok(()) };
         self.begin(view, Arc::new(journal))
     }
@@ -278,7 +278,7 @@ impl Catalog {
     fn begin(&self, view: &mut JournalView, journal: Arc<Journal>) -> Result<(), StoreError> {
         let bytes = journal.bytes()?.unwrap_or(0);
         let known = if bytes > self.walk_limit { self.hints.begin(&journal) } else { None };
-        let mut new = JournalView::of(Some(journal));
+        let mut new = JournalView::new(Some(journal));
         if let Some((applied, dropped)) = known {
             (new.start, new.end, new.dropped) = (applied, applied, dropped);
         }
@@ -292,7 +292,7 @@ impl Catalog {
     fn walk(&self, view: &mut JournalView, bytes: u64) -> Result<(), StoreError> {
         let Some(journal) = view.journal.clone() else { return Ok(()) };
         let stretch = view.end..bytes;
-        let Scan { end, damaged, damaged_bytes } =
+        let ScanResult { end, damaged, damaged_bytes } =
             scan(&journal, stretch, &mut |offset, header| view.note(offset, header))?;
         (view.end, view.seen) = (end, bytes);
         if damaged > 0 {
@@ -309,7 +309,7 @@ impl Catalog {
     fn complete(&self) -> Result<(), StoreError> {
         let mut view = self.view_mut();
         if !view.is_complete() {
-            let mut new = JournalView { grown: view.grown, ..JournalView::of(view.journal.clone()) };
+            let mut new = JournalView { grown: view.grown, ..JournalView::new(view.journal.clone()) };
             self.walk(&mut new, view.end)?;
             *view = new;
         }

@@ -10,7 +10,7 @@ impl Store {
     /// Reads the checkpoint of a computation, if there is one and it is whole.
     #[must_use]
     pub fn checkpoint(&self, key: &Key) -> Option<Vec<u8>> {
-        let bytes = durable::read(&self.checkpoint_path(key)).ok()??;
+        let bytes = durable::read_if_present(&self.checkpoint_path(key)).ok()??;
         let (owner, rest) = durable::checked(&bytes)?.split_at_checked(32)?;
         (owner == key.as_bytes()).then(|| rest.to_vec())
     }

@@ -18,11 +18,12 @@ use crate::{
     append::NewEntry,
     catalog::Located,
     durable,
-    entry::{EntryHeader, Seal},
-    format, imprint,
+    entry::{EntryHeader, JournalSeal},
+    format,
     journal::{self, Journal},
+    location::{Location, Slot},
+    manifest,
     object::names,
-    place::{Location, Slot},
 };
 
 /// Says what is wanted.
@@ -169,16 +170,17 @@ pub(crate) fn rewrite(
     is_wanted: impl Fn(&Slot) -> bool,
 ) -> Result<(), StoreError> {
     // What the index knows is of the old journal.
-    imprint::remove(root)?;
-    let Seal { store, generation, format } = old.seal;
-    let seal = Seal { store, generation: generation + 1, format: format::FORMAT };
+    manifest::remove(root)?;
+    let JournalSeal { store, generation, format } = old.seal;
+    let seal = JournalSeal { store, generation: generation + 1, format: format::FORMAT };
     durable::write_with(root, &Journal::path_of(root, seal.generation), |file| {
         let mut file = BufWriter::new(file);
         file.write_all(&journal::first_bytes(&seal))?;
         let mut offset = journal::START;
         for (slot, place) in places.iter().filter(|(slot, _)| is_wanted(slot)) {
             let entry = old.entry(place.offset, place.body_bytes).map_err(io::Error::other)?;
-            let is_it = |header: &EntryHeader| Location::of(place.offset, header) == (*slot, Some(*place));
+            let is_it =
+                |header: &EntryHeader| Location::from_header(place.offset, header) == (*slot, Some(*place));
             // A damaged one is a miss already.
             let Some((header, body)) = entry.filter(|(header, _)| is_it(header)) else { continue };
             let entry = NewEntry::new(header.kind, header.key, header.kept, header.part, body);

@@ -69,7 +69,7 @@ pub(crate) fn make_dir(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Reads a whole file; none if there is no such file.
-pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+pub(crate) fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     present(fs::read(path)).at("read", path)
 }
 

@@ -21,7 +21,7 @@ const PART: u8 = 2;
 
 /// Names the journal that entries belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Seal {
+pub(crate) struct JournalSeal {
     pub(crate) store: [u8; 16],
     pub(crate) generation: u64,
     /// The number of the format that its entries are in. The first indexes did not tell.
@@ -33,7 +33,7 @@ const fn one() -> u32 {
     1
 }
 
-impl Seal {
+impl JournalSeal {
     /// Gives the checksum of bytes that tells damage, and nothing else: keys and digests are blake3. Format 1 has the
     /// first bytes of a blake3 here too, which took a third of the time of a run with nothing to do.
     pub(crate) fn check(&self, bytes: &[u8]) -> [u8; 16] {
@@ -70,7 +70,7 @@ pub(crate) struct EntryHeader {
 
 impl EntryHeader {
     /// Whether `body` is the one this header was made over.
-    pub(crate) fn holds(&self, seal: &Seal, body: &[u8]) -> bool {
+    pub(crate) fn holds(&self, seal: &JournalSeal, body: &[u8]) -> bool {
         body.len() == self.body_bytes as usize && seal.check(body) == self.body_check
     }
 
@@ -80,7 +80,7 @@ impl EntryHeader {
     }
 
     /// Writes the header down for its place.
-    pub(crate) fn encode(&self, seal: &Seal, offset: u64) -> [u8; HEADER_BYTES] {
+    pub(crate) fn encode(&self, seal: &JournalSeal, offset: u64) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..4].copy_from_slice(&MAGIC);
         bytes[4] = self.kind as u8;
@@ -97,7 +97,7 @@ impl EntryHeader {
     }
 
     /// Reads the header at its place; none if these bytes are not one made for it.
-    pub(crate) fn decode(bytes: &[u8; HEADER_BYTES], seal: &Seal, offset: u64) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8; HEADER_BYTES], seal: &JournalSeal, offset: u64) -> Option<Self> {
         if bytes[..4] != MAGIC || bytes[SEALED..] != place_check(seal, offset, bytes) {
             return None;
         }
@@ -127,7 +127,7 @@ pub(crate) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     copy
 }
 
-fn place_check(seal: &Seal, offset: u64, bytes: &[u8; HEADER_BYTES]) -> [u8; CHECK] {
+fn place_check(seal: &JournalSeal, offset: u64, bytes: &[u8; HEADER_BYTES]) -> [u8; CHECK] {
     let mut text = [0; 32 + SEALED];
     text[..16].copy_from_slice(&seal.store);
     text[16..24].copy_from_slice(&seal.generation.to_le_bytes());
@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    const SEAL: Seal = Seal { store: *b"a store's own id", generation: 3, format: 2 };
+    const SEAL: JournalSeal = JournalSeal { store: *b"a store's own id", generation: 3, format: 2 };
 
     fn header() -> impl Strategy<Value = EntryHeader> {
         let kinds = prop_oneof![Just(EntryKind::Record), Just(EntryKind::Dropped), Just(EntryKind::Source)];
@@ -177,9 +177,9 @@ mod tests {
             prop_assume!(offset != other && store != SEAL.store);
             let bytes = header.encode(&SEAL, offset);
             prop_assert_eq!(EntryHeader::decode(&bytes, &SEAL, other), None);
-            prop_assert_eq!(EntryHeader::decode(&bytes, &Seal { store, ..SEAL }, offset), None);
-            prop_assert_eq!(EntryHeader::decode(&bytes, &Seal { generation: 4, ..SEAL }, offset), None);
-            prop_assert_eq!(EntryHeader::decode(&bytes, &Seal { format: 1, ..SEAL }, offset), None);
+            prop_assert_eq!(EntryHeader::decode(&bytes, &JournalSeal { store, ..SEAL }, offset), None);
+            prop_assert_eq!(EntryHeader::decode(&bytes, &JournalSeal { generation: 4, ..SEAL }, offset), None);
+            prop_assert_eq!(EntryHeader::decode(&bytes, &JournalSeal { format: 1, ..SEAL }, offset), None);
         }
 
         #[test]
@@ -196,12 +196,12 @@ mod tests {
     fn the_bytes_of_a_header_never_change() {
         // Reference: the layout above put together with Python's struct, and packages blake3 1.0 and xxhash 3.6.
         for (format, expected) in [(1, "a724552fb87f"), (2, "232c21334cb5")] {
-            let seal = Seal { format, ..SEAL };
-            let (key, part) = (Key::derive("{}"), Some(Digest::of(b"part")));
+            let seal = JournalSeal { format, ..SEAL };
+            let (key, part) = (Key::derive("{}"), Some(Digest::hash(b"part")));
             let body_check = seal.check(b"body");
             let header =
                 EntryHeader { kind: EntryKind::Record, key, kept: true, part, body_bytes: 4, body_check };
-            assert_eq!(Digest::of(&header.encode(&seal, 48)).short(), expected);
+            assert_eq!(Digest::hash(&header.encode(&seal, 48)).short(), expected);
         }
     }
 }

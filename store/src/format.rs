@@ -31,8 +31,8 @@ pub(crate) enum StoreVersion {
 }
 
 /// Reads the file; a format that is too new is an error.
-pub(crate) fn read(root: &Path) -> Result<StoreVersion, StoreError> {
-    let Some(bytes) = durable::read(&root.join("STORE"))? else { return Ok(StoreVersion::Absent) };
+pub(crate) fn read_version(root: &Path) -> Result<StoreVersion, StoreError> {
+    let Some(bytes) = durable::read_if_present(&root.join("STORE"))? else { return Ok(StoreVersion::Absent) };
     let Some((format, id)) = std::str::from_utf8(&bytes).ok().and_then(parse) else {
         return Ok(StoreVersion::Damaged);
     };

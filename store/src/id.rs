@@ -135,7 +135,7 @@ impl Key {
 impl Digest {
     /// Digests bytes in memory.
     #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn hash(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
@@ -162,7 +162,7 @@ mod tests {
     fn a_digest_is_plain_blake3() {
         // Reference: the first of the official blake3 test vectors.
         let empty = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
-        assert_eq!(Digest::of(b"").to_string(), empty);
+        assert_eq!(Digest::hash(b"").to_string(), empty);
         assert_eq!(Digest::of_reader(io::empty()).unwrap().to_string(), empty);
     }
 

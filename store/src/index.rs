@@ -16,7 +16,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::{
     StoreError,
-    card::{Card, Tag, find_on_shelf, read_shelf, shelves},
+    index_card::{Card, Tag, find_on_shelf, read_shelf, shelves},
 };
 
 /// How long the index may think about one question before it counts as hung.
@@ -174,12 +174,12 @@ fn one_line(error: &impl ToString) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Key, place::Slot};
+    use crate::{Key, location::Slot};
 
     const BITS: u32 = 3;
 
     fn card(n: u32) -> Card {
-        let tag = Tag::of(&Slot::Record(Key::derive(&n.to_string())));
+        let tag = Tag::new(&Slot::Record(Key::derive(&n.to_string())));
         Card { tag, offset: u64::from(n), body_bytes: n, seconds: 0.5, op: 0 }
     }
 

@@ -11,8 +11,8 @@ use crate::{
     catalog::{Contents, Located},
     entry::HEADER_BYTES,
     format::FORMAT,
+    location::Slot,
     object::names,
-    place::Slot,
 };
 
 /// Describes a store.

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     StoreError, durable,
-    entry::{EntryHeader, HEADER_BYTES, Seal, array},
+    entry::{EntryHeader, HEADER_BYTES, JournalSeal, array},
     error::{IoContext as _, Warnings},
     format,
     scan::scan,
@@ -29,7 +29,7 @@ const TRIES: u32 = 10;
 pub(crate) struct Journal {
     pub(crate) file: File,
     pub(crate) path: PathBuf,
-    pub(crate) seal: Seal,
+    pub(crate) seal: JournalSeal,
 }
 
 impl Journal {
@@ -90,8 +90,11 @@ impl Journal {
             format::refuse_newer(root, seal.format)?;
             return Ok(Some(Self { file, path, seal }));
         }
-        let format::StoreVersion::Store { id: store, .. } = format::read(root)? else { return Ok(None) };
-        let mut journal = Self { file, path, seal: Seal { store, generation, format: format::FORMAT } };
+        let format::StoreVersion::Store { id: store, .. } = format::read_version(root)? else {
+            return Ok(None);
+        };
+        let mut journal =
+            Self { file, path, seal: JournalSeal { store, generation, format: format::FORMAT } };
         while !journal.has_entries()? {
             match journal.seal.format {
                 1 => return Ok(None),
@@ -107,7 +110,7 @@ impl Journal {
     }
 
     /// Starts a new file without entries.
-    pub(crate) fn create(root: &Path, seal: Seal) -> Result<Self, StoreError> {
+    pub(crate) fn create(root: &Path, seal: JournalSeal) -> Result<Self, StoreError> {
         let path = Self::path_of(root, seal.generation);
         durable::write(root, &path, &first_bytes(&seal))?;
         let file = File::options().read(true).write(true).open(&path).at("open", &path)?;
@@ -130,7 +133,7 @@ impl Journal {
     /// Reads the header at a place; none if there is no valid one.
     pub(crate) fn header(&self, offset: u64) -> Result<Option<EntryHeader>, StoreError> {
         let mut bytes = [0; HEADER_BYTES];
-        let read = self.read(&mut bytes, offset)?;
+        let read = self.read_at(&mut bytes, offset)?;
         Ok((read == HEADER_BYTES).then(|| EntryHeader::decode(&bytes, &self.seal, offset)).flatten())
     }
 
@@ -141,7 +144,7 @@ impl Journal {
         body_bytes: u32,
     ) -> Result<Option<(EntryHeader, Vec<u8>)>, StoreError> {
         let mut body = vec![0; HEADER_BYTES + body_bytes as usize];
-        if self.read(&mut body, offset)? < body.len() {
+        if self.read_at(&mut body, offset)? < body.len() {
             return Ok(None);
         }
         let header = EntryHeader::decode(&array(&body), &self.seal, offset);
@@ -150,7 +153,7 @@ impl Journal {
     }
 
     /// Reads as much of `bytes` as the file has from `offset` on.
-    pub(crate) fn read(&self, bytes: &mut [u8], offset: u64) -> Result<usize, StoreError> {
+    pub(crate) fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<usize, StoreError> {
         read_at_most(&self.file, bytes, offset).at("read", &self.path)
     }
 }
@@ -173,7 +176,7 @@ fn read_at_most(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize>
 }
 
 /// Magic, format, reserved, generation, store, checksum; numbers little-endian.
-pub(crate) fn first_bytes(seal: &Seal) -> [u8; START as usize] {
+pub(crate) fn first_bytes(seal: &JournalSeal) -> [u8; START as usize] {
     let mut bytes = [0; START as usize];
     bytes[..8].copy_from_slice(MAGIC);
     bytes[8..12].copy_from_slice(&seal.format.to_le_bytes());
@@ -185,11 +188,11 @@ pub(crate) fn first_bytes(seal: &Seal) -> [u8; START as usize] {
 }
 
 /// Reads what [`first_bytes`] wrote; none if it is damaged or something else.
-pub(crate) fn parse(bytes: &[u8; START as usize]) -> Option<Seal> {
+pub(crate) fn parse(bytes: &[u8; START as usize]) -> Option<JournalSeal> {
     if !bytes.starts_with(MAGIC) || blake3::hash(&bytes[..40]).as_bytes()[..8] != bytes[40..] {
         return None;
     }
     let (format, generation) =
         (u32::from_le_bytes(array(&bytes[8..12])), u64::from_le_bytes(array(&bytes[16..24])));
-    Some(Seal { store: array(&bytes[24..40]), generation, format })
+    Some(JournalSeal { store: array(&bytes[24..40]), generation, format })
 }

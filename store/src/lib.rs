@@ -35,33 +35,33 @@
 
 mod append;
 mod archive;
-mod brief;
-mod card;
 mod catalog;
 mod checkpoint;
 mod collect;
 mod commit;
-mod contents;
-mod draft;
 mod durable;
 mod entry;
 mod error;
 mod format;
-mod hints;
 mod id;
-mod imprint;
 mod index;
+mod index_access;
+mod index_card;
+mod index_draft;
 mod info;
 mod journal;
+mod location;
 mod lock;
+mod manifest;
 mod object;
-mod place;
 mod private;
 mod record;
+mod record_info;
 mod run;
 mod scan;
 mod source;
 mod store;
+mod summary;
 mod verify;
 
 #[cfg(test)]
@@ -71,11 +71,11 @@ pub use self::{
     archive::{Exported, Imported},
     collect::{Collectable, Retained},
     commit::{Commit, Committer},
-    contents::Item,
     error::{Holder, StoreError},
     id::{Digest, IdError, IdHasher, Key, KeyMap},
     info::{Info, OpInfo},
     record::{Figures, Record, Series},
+    record_info::RecordInfo,
     run::{RunReader, RunWriter},
     source::{SourceState, Stat},
     store::{Hit, Store},

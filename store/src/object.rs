@@ -44,10 +44,10 @@ impl Objects {
     }
 
     /// Reads an object and checks it.
-    pub(crate) fn read(&self, digest: &Digest) -> Result<ObjectState, StoreError> {
+    pub(crate) fn read_object(&self, digest: &Digest) -> Result<ObjectState, StoreError> {
         let path = self.path(digest);
-        Ok(match durable::read(&path)? {
-            Some(bytes) if Digest::of(&bytes) == *digest => ObjectState::Good(bytes),
+        Ok(match durable::read_if_present(&path)? {
+            Some(bytes) if Digest::hash(&bytes) == *digest => ObjectState::Good(bytes),
             None if fs::symlink_metadata(&path).is_err() => ObjectState::Missing,
             Some(_) | None => ObjectState::Bad,
         })
@@ -76,7 +76,7 @@ impl Objects {
 
     /// Brings a content to the disk under its digest.
     pub(crate) fn put(&self, bytes: &[u8], warnings: &Warnings) -> Result<Digest, StoreError> {
-        let digest = Digest::of(bytes);
+        let digest = Digest::hash(bytes);
         let path = self.path(&digest);
         if self.sync_if_good(&digest)? {
             return Ok(digest);
@@ -177,10 +177,12 @@ mod tests {
         assert!(warnings.drain().is_empty());
         for bad in [&b"cOntent"[..], b"", b"conten"] {
             fs::write(objects.path(&digest), bad).unwrap();
-            assert!(matches!(objects.read(&digest), Ok(ObjectState::Bad)));
+            assert!(matches!(objects.read_object(&digest), Ok(ObjectState::Bad)));
             objects.put(b"content", &warnings).unwrap();
             assert_eq!(warnings.drain().len(), 1);
-            assert!(matches!(objects.read(&digest), Ok(ObjectState::Good(bytes)) if bytes == b"content"));
+            assert!(
+                matches!(objects.read_object(&digest), Ok(ObjectState::Good(bytes)) if bytes == b"content")
+            );
         }
         assert_eq!(names(&dir.path().join("aside")).unwrap().len(), 3);
         assert_eq!(objects.list().unwrap(), [(digest, 7)]);
@@ -189,10 +191,10 @@ mod tests {
     #[test]
     fn a_directory_in_the_place_of_an_object_is_damage() {
         let (_dir, objects) = objects();
-        let digest = Digest::of(b"content");
+        let digest = Digest::hash(b"content");
         fs::create_dir_all(objects.path(&digest)).unwrap();
         assert!(!objects.has(&digest) && !objects.is_good(&digest).unwrap());
-        assert!(matches!(objects.read(&digest), Ok(ObjectState::Bad)));
+        assert!(matches!(objects.read_object(&digest), Ok(ObjectState::Bad)));
         objects.put(b"content", &Warnings::default()).unwrap();
         assert!(objects.has(&digest) && objects.is_good(&digest).unwrap());
     }

@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, brief::op_of};
+use crate::{Digest, summary::op_of};
 
 /// Holds one named curve of a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -149,7 +149,7 @@ pub(crate) fn sample(op: &str, n: u32) -> (crate::Key, Record) {
     let record = Record {
         metrics: BTreeMap::from([("accuracy".into(), 0.25 + f64::from(n)), ("loss".into(), 0.1)]),
         series: BTreeMap::from([("loss".into(), curve)]),
-        parts: BTreeMap::from([("model".into(), Digest::of(&n.to_le_bytes()))]),
+        parts: BTreeMap::from([("model".into(), Digest::hash(&n.to_le_bytes()))]),
         correct: Some(vec![0xa5; 25]),
         seconds: 1.5,
         provenance: BTreeMap::from([("numerics".into(), "avx512".into())]),
@@ -200,8 +200,8 @@ mod tests {
     #[test]
     fn only_a_single_part_is_the_only_part() {
         let (_, mut record) = sample("dataset", 1);
-        assert_eq!(record.only_part(), Some(Digest::of(&1u32.to_le_bytes())));
-        record.parts.insert("test".into(), Digest::of(b"test"));
+        assert_eq!(record.only_part(), Some(Digest::hash(&1u32.to_le_bytes())));
+        record.parts.insert("test".into(), Digest::hash(b"test"));
         assert_eq!(record.only_part(), None);
         record.parts.clear();
         assert_eq!(record.only_part(), None);

@@ -91,7 +91,7 @@ impl Store {
 
     /// Gives the keys that a pin holds; none if the run is not pinned, or a line of its pin is damaged.
     pub fn pinned(&self, id: &str) -> Result<Option<BTreeSet<Key>>, StoreError> {
-        let Some(bytes) = durable::read(&self.pin_path(id))? else { return Ok(None) };
+        let Some(bytes) = durable::read_if_present(&self.pin_path(id))? else { return Ok(None) };
         Ok(String::from_utf8_lossy(&bytes).lines().map(|line| line.parse().ok()).collect())
     }
 

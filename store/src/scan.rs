@@ -15,7 +15,7 @@ const WINDOW: usize = 64 << 10;
 
 /// Says what a walk found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Scan {
+pub(crate) struct ScanResult {
     /// Where the last valid entry ends.
     pub(crate) end: u64,
     /// How many stretches between valid entries are damaged.
@@ -29,9 +29,9 @@ pub(crate) fn scan(
     journal: &Journal,
     Range { start: from, end: bytes }: Range<u64>,
     each: &mut dyn FnMut(u64, &EntryHeader),
-) -> Result<Scan, StoreError> {
+) -> Result<ScanResult, StoreError> {
     let mut window = Window::new(journal, bytes);
-    let mut found = Scan { end: from, ..Scan::default() };
+    let mut found = ScanResult { end: from, ..ScanResult::default() };
     let mut offset = from;
     loop {
         if let Some(header) = window.header(offset)? {
@@ -103,7 +103,7 @@ impl<'a> Window<'a> {
         if !held.contains(&offset) || held.end < (offset + want as u64).min(self.bytes) {
             let length = self.bytes.saturating_sub(offset).min(want.max(ahead) as u64);
             self.held.resize(length as usize, 0);
-            let read = self.journal.read(&mut self.held, offset)?;
+            let read = self.journal.read_at(&mut self.held, offset)?;
             self.held.truncate(read);
             self.start = offset;
         }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Digest, Key, Store, StoreError, append::NewEntry, durable, entry::EntryKind, error::IoContext as _,
-    place::Slot,
+    location::Slot,
 };
 
 const CONTEXT: &str = "fewbits source path v1";
@@ -53,7 +53,7 @@ struct Memo {
 
 impl Stat {
     /// Looks at a file as it is now; links are followed.
-    pub fn of(path: &Path) -> io::Result<Self> {
+    pub fn read_metadata(path: &Path) -> io::Result<Self> {
         Ok(Self::from_meta(&fs::metadata(path)?, now_ns()))
     }
 
@@ -79,7 +79,7 @@ impl Store {
     /// absolute one should be given.
     pub fn source_digest(&self, path: &Path) -> Result<SourceState, StoreError> {
         let memo = self.memo(path)?;
-        Ok(match durable::present(Stat::of(path)).at("look at", path)? {
+        Ok(match durable::present(Stat::read_metadata(path)).at("look at", path)? {
             None => SourceState::Gone(memo.map(|(_, digest)| digest)),
             Some(now) => match memo {
                 Some((then, digest)) if then.settled() && then.same_file(&now) => SourceState::Known(digest),
@@ -91,7 +91,7 @@ impl Store {
     /// Remembers what was read from a source file that looked like `stat_before` before it was read. A file that
     /// looks otherwise by now is not remembered, and a reader remembers nothing.
     pub fn remember_source(&self, path: &Path, stat_before: Stat, digest: Digest) -> Result<(), StoreError> {
-        let now = durable::present(Stat::of(path)).at("look at", path)?;
+        let now = durable::present(Stat::read_metadata(path)).at("look at", path)?;
         if !self.is_writer() || now.is_none_or(|now| !now.same_file(&stat_before)) {
             return Ok(());
         }
@@ -132,7 +132,7 @@ mod tests {
 
     /// As if the file had been looked at long after it was written.
     fn settled(path: &Path) -> Stat {
-        Stat { taken_ns: now_ns() + 60 * NS, ..Stat::of(path).unwrap() }
+        Stat { taken_ns: now_ns() + 60 * NS, ..Stat::read_metadata(path).unwrap() }
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(store.source_digest(&file).unwrap(), SourceState::Gone(None));
         fs::write(&file, "one").unwrap();
         assert_eq!(store.source_digest(&file).unwrap(), SourceState::Unknown);
-        let one = Digest::of(b"one");
+        let one = Digest::hash(b"one");
         store.remember_source(&file, settled(&file), one).unwrap();
         assert_eq!(store.source_digest(&file).unwrap(), SourceState::Known(one));
         let reader = Store::open_reader(&dir.path().join("store")).unwrap();
@@ -161,9 +161,9 @@ mod tests {
         let store = Store::open_writer(&dir.path().join("store")).unwrap();
         fs::write(&file, "one").unwrap();
         let length = || fs::metadata(dir.path().join("store/journal/1.fbj")).unwrap().len();
-        store.remember_source(&file, Stat::of(&file).unwrap(), Digest::of(b"one")).unwrap();
+        store.remember_source(&file, Stat::read_metadata(&file).unwrap(), Digest::hash(b"one")).unwrap();
         let once = length();
-        store.remember_source(&file, Stat::of(&file).unwrap(), Digest::of(b"one")).unwrap();
+        store.remember_source(&file, Stat::read_metadata(&file).unwrap(), Digest::hash(b"one")).unwrap();
         assert_eq!(store.source_digest(&file).unwrap(), SourceState::Unknown);
         assert_eq!(length(), once);
     }
@@ -176,7 +176,7 @@ mod tests {
         fs::write(&file, "one").unwrap();
         let before = settled(&file);
         fs::write(&file, "longer").unwrap();
-        store.remember_source(&file, before, Digest::of(b"one")).unwrap();
+        store.remember_source(&file, before, Digest::hash(b"one")).unwrap();
         fs::remove_file(&file).unwrap();
         assert_eq!(store.source_digest(&file).unwrap(), SourceState::Gone(None));
     }

@@ -16,13 +16,13 @@ use crate::{
     catalog::{Catalog, Located, WALK_LIMIT},
     collect::rewrite,
     durable,
-    entry::{EntryHeader, EntryKind, Seal},
+    entry::{EntryHeader, EntryKind, JournalSeal},
     error::{IoContext as _, Warnings},
     format::{self, StoreVersion},
     journal::Journal,
+    location::{Location, Slot},
     lock::{self, Lock},
     object::{ObjectState, Objects, names},
-    place::{Location, Slot},
     scan::read_bodies,
 };
 
@@ -101,7 +101,7 @@ impl Store {
 
     /// Opens a store to read, with a limit as [`Self::open_writer_with`] has it.
     pub fn open_reader_with(root: &Path, walk_limit: u64) -> Result<Self, StoreError> {
-        format::read(root)?;
+        format::read_version(root)?;
         let warnings = Arc::new(Warnings::default());
         let catalog = Catalog::open_reader(root, walk_limit, warnings.clone())?;
         Ok(Self { root: root.to_owned(), catalog, objects: Objects::new(root), writer: None, warnings })
@@ -189,7 +189,9 @@ impl Store {
         found.sort_unstable_by_key(|(_, place)| place.offset);
         let entries = found.into_iter().map(|(at, place)| ((at, place), place.offset, place.body_bytes));
         read_bodies(&journal, entries, &mut |(at, place), found| {
-            let is_it = |header: &EntryHeader| Location::of(place.offset, header) == (slots[at], Some(place));
+            let is_it = |header: &EntryHeader| {
+                Location::from_header(place.offset, header) == (slots[at], Some(place))
+            };
             each(at, found.filter(|(header, _)| is_it(header)).map(|(_, body)| body))?;
             Ok(ControlFlow::Continue(()))
         })
@@ -215,7 +217,7 @@ impl Store {
 
     /// Reads an object and checks it; a damaged one is none, with a warning, and a writer moves it out of the way.
     pub fn object(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.objects.read(digest)? {
+        match self.objects.read_object(digest)? {
             ObjectState::Good(bytes) => return Ok(Some(bytes)),
             ObjectState::Missing => {}
             ObjectState::Bad if self.is_writer() => self.objects.set_aside(digest, &self.warnings)?,
@@ -277,7 +279,8 @@ impl Store {
         let Located { journal, places } = self.catalog.find(&[slot])?;
         let (Some(journal), Some(Some(place))) = (journal, places.first().copied()) else { return Ok(None) };
         let entry = journal.entry(place.offset, place.body_bytes)?;
-        let entry = entry.filter(|(header, _)| Location::of(place.offset, header) == (slot, Some(place)));
+        let entry =
+            entry.filter(|(header, _)| Location::from_header(place.offset, header) == (slot, Some(place)));
         if entry.is_none() {
             let (path, offset) = (journal.path.display(), place.offset);
             self.warnings
@@ -313,7 +316,7 @@ fn mend(root: &Path, catalog: &Catalog) -> Result<(), StoreError> {
 
 /// Refuses a store of a newer format, whichever of `STORE` and the journal tells.
 fn refuse_newer(root: &Path) -> Result<(), StoreError> {
-    format::read(root)?;
+    format::read_version(root)?;
     Journal::open_newest(root, &Warnings::default()).map(drop)
 }
 
@@ -344,12 +347,12 @@ fn make_dirs(root: &Path) -> Result<(), StoreError> {
 
 /// Opens the newest journal, mends what says whose it is, and starts a new one where there is none to be read.
 fn open_journal(root: &Path, warnings: &Warnings) -> Result<Journal, StoreError> {
-    let found = format::read(root)?;
+    let found = format::read_version(root)?;
     let mut generations = Journal::generations(root)?;
     let mut generation = 1;
     while let Some((number, path)) = generations.pop() {
         if let Some(journal) = Journal::open(root, (number, path.clone()), true, warnings)? {
-            let Seal { store: id, format, .. } = journal.seal;
+            let JournalSeal { store: id, format, .. } = journal.seal;
             if found != (StoreVersion::Store { format, id }) {
                 // Where only the number is another, whoever wrote the journal anew did not come to write it.
                 if !matches!(found, StoreVersion::Store { id: same, .. } if same == id) {
@@ -377,5 +380,5 @@ fn open_journal(root: &Path, warnings: &Warnings) -> Result<Journal, StoreError>
     if found != (StoreVersion::Store { format, id }) {
         format::write(root, format, id)?;
     }
-    Journal::create(root, Seal { store: id, generation, format })
+    Journal::create(root, JournalSeal { store: id, generation, format })
 }

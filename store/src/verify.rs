@@ -10,7 +10,7 @@ use crate::{
     Digest, Key, Record, Store, StoreError,
     catalog::Located,
     journal,
-    place::{Location, Slot},
+    location::{Location, Slot},
     scan::scan,
 };
 
@@ -100,7 +100,8 @@ impl Store {
         found.damaged = scan(&journal, journal::START..bytes, &mut |_, _| {})?.damaged;
         for (slot, place) in places {
             let entry = journal.entry(place.offset, place.body_bytes)?;
-            let entry = entry.filter(|(header, _)| Location::of(place.offset, header) == (slot, Some(place)));
+            let entry = entry
+                .filter(|(header, _)| Location::from_header(place.offset, header) == (slot, Some(place)));
             let record = entry.as_ref().and_then(|(_, body)| Record::decode(body));
             match (slot, record) {
                 (Slot::Record(key), Some(record)) if Key::derive(&record.preimage) == key => {

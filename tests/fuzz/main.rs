@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fewbits_engine::graph::TaskGraph;
-use fewbits_engine::journal::{LoggedEvent, RunHeader};
+use fewbits_engine::run_log::{LoggedEvent, RunHeader};
 use fewbits_ops::StandardOps;
 use fewbits_ops::dataset::idx::{Idx, IdxKind};
 use fewbits_ops::dataset::{cifar, open::DatasetFile};
@@ -113,7 +113,7 @@ fn experiment() {
     let quick = include_bytes!("../../experiments/quickstart.ron").to_vec();
     let ops = std::panic::AssertUnwindSafe(ops);
     fuzz(&[EXPERIMENT.into(), quick], |bytes| {
-        let _ = TaskGraph::read(&String::from_utf8_lossy(bytes), &*ops, 10_000);
+        let _ = TaskGraph::parse(&String::from_utf8_lossy(bytes), &*ops, 10_000);
     });
 }
 
@@ -130,7 +130,7 @@ fn idx_plain_and_gzipped() {
         gzipped(&[&[0, 0, 8, 3, 0, 0x10, 0, 0, 0, 0, 0, 16, 0, 0, 0, 16][..], &vec![0; 1 << 20]].concat());
     fuzz(&[gzipped(&images), gzipped(&labels), images, labels, bomb], |bytes| {
         for kind in [IdxKind::Images, IdxKind::Labels] {
-            let _ = DatasetFile::bytes("fuzzed", bytes).and_then(|mut input| Idx::read(&mut input, kind));
+            let _ = DatasetFile::bytes("fuzzed", bytes).and_then(|mut input| Idx::parse(&mut input, kind));
         }
     });
 }

@@ -39,7 +39,7 @@ pub fn answer() -> bool {
     // The shell would mix what is told here with the line that is being typed.
     std::panic::set_hook(Box::new(|_| {}));
     let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
-    let typed = Arc::new(Typed::read(shell, words));
+    let typed = Arc::new(Typed::parse(shell, words));
     let factory = || completed(Cli::command(), &typed);
     let here = std::env::current_dir().ok();
     let _ =
@@ -71,7 +71,7 @@ struct Typed {
 
 impl Typed {
     /// Reads words that may end anywhere.
-    fn read(shell: String, words: impl Iterator<Item = OsString>) -> Self {
+    fn parse(shell: String, words: impl Iterator<Item = OsString>) -> Self {
         let matches = Cli::command().ignore_errors(true).try_get_matches_from(words).ok();
         let mut leaf: Option<&ArgMatches> = matches.as_ref();
         while let Some((_, inner)) = leaf.and_then(ArgMatches::subcommand) {
@@ -94,7 +94,7 @@ impl Typed {
 
     /// Returns the experiment as far as it can be read.
     fn experiment(&self) -> Option<Experiment> {
-        Experiment::read(&self.text()?, self.ops().kinds(), &mut Faults::default())
+        Experiment::parse(&self.text()?, self.ops().kinds(), &mut Faults::default())
     }
 
     fn tables(&self) -> Vec<String> {
@@ -104,7 +104,7 @@ impl Typed {
 
     /// Returns the tasks, or the nodes where there are too many or the file has faults.
     fn tasks(&self) -> Vec<String> {
-        let graph = self.text().and_then(|text| TaskGraph::read(&text, &self.ops(), MOST_TASKS).ok());
+        let graph = self.text().and_then(|text| TaskGraph::parse(&text, &self.ops(), MOST_TASKS).ok());
         match graph {
             Some(graph) => graph.tasks().map(|task| self.quoted(graph.name(task))).collect(),
             None => {

@@ -25,7 +25,7 @@ pub struct Inputs {
 
 impl Inputs {
     /// Returns what a command reads of an experiment: its file, the files of its datasets, and the store.
-    pub fn of(
+    pub fn collect(
         graph: &TaskGraph<StandardOps>,
         ops: &StandardOps,
         file: &Path,

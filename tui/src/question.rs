@@ -33,7 +33,7 @@ pub fn usual(graph: &TaskGraph<StandardOps>) -> Result<Table, String> {
     fields.extend(validation.and(test).map(|test| format!("report: {}", written(test))));
     fields.extend(select.1.map(|_| format!("max_drop: {USUAL_DROP}")));
     fields.extend(pooled(graph, &nodes[small]));
-    read(&format!("Choose({})", fields.join(", ")), graph)
+    parse(&format!("Choose({})", fields.join(", ")), graph)
 }
 
 /// Returns the only node that quantizes.
@@ -75,11 +75,11 @@ fn pooled(graph: &TaskGraph<StandardOps>, small: &Node) -> Vec<String> {
     replicate.into_iter().chain([format!("average: [{}]", average.join(", "))]).collect()
 }
 
-fn read(text: &str, graph: &TaskGraph<StandardOps>) -> Result<Table, String> {
+fn parse(text: &str, graph: &TaskGraph<StandardOps>) -> Result<Table, String> {
     let mut faults = Faults::default();
     let value = Value::parse(text, &mut faults);
     let scope = Scope { axes: &graph.experiment.axes, nodes: &graph.experiment.nodes };
-    let table = scope.read("choice", Span::default(), &value, &mut faults);
+    let table = scope.read_kind("choice", Span::default(), &value, &mut faults);
     let first = faults.into_sorted().into_iter().next();
     table.filter(|_| first.is_none()).ok_or_else(|| first.map_or(String::new(), |fault| fault.message))
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use fewbits_engine::graph::TaskGraph;
-use fewbits_engine::journal::{RunHeader, SourceDigests};
 use fewbits_engine::plan::{Plan, Planner, TaskState};
+use fewbits_engine::run_log::{RunHeader, SourceDigests};
 use fewbits_ops::StandardOps;
 use fewbits_store::{Key, Store, StoreError};
 
@@ -30,20 +30,20 @@ impl Reach {
     /// Plans an experiment file.
     pub fn of_file(file: &Path, store: &Store, global: &Global) -> Result<Self> {
         let session = open(file, global)?;
-        Ok(Self::of(file.display().to_string(), session, SourceDigests::new(), store)?)
+        Ok(Self::plan(file.display().to_string(), session, SourceDigests::new(), store)?)
     }
 
     /// Plans a past run as it was. The inner error says why its text cannot be read.
     pub fn of_run(id: &str, store: &Store, global: &Global) -> Result<Result<Self, String>> {
-        let Some(header) = RunHeader::read(store, id)? else {
+        let Some(header) = RunHeader::load(store, id)? else {
             return Ok(Err(format!("run {id} has no beginning: it was cut off")));
         };
         // Relative paths of its files start from here, as those of a dashboard do.
         let ops = Arc::new(StandardOps::new(data_dir(global), PathBuf::from(".")));
-        match TaskGraph::read(&header.text, &*ops, usize::MAX) {
+        match TaskGraph::parse(&header.text, &*ops, usize::MAX) {
             Ok(graph) => {
                 let session = Session { graph: Arc::new(graph), ops };
-                Ok(Ok(Self::of(format!("run {id}"), session, header.sources, store)?))
+                Ok(Ok(Self::plan(format!("run {id}"), session, header.sources, store)?))
             }
             Err(faults) => {
                 let first = faults.first().map_or(String::new(), |fault| format!(": {}", fault.message));
@@ -52,7 +52,12 @@ impl Reach {
         }
     }
 
-    fn of(name: String, session: Session, sources: SourceDigests, store: &Store) -> Result<Self, StoreError> {
+    fn plan(
+        name: String,
+        session: Session,
+        sources: SourceDigests,
+        store: &Store,
+    ) -> Result<Self, StoreError> {
         let Session { graph, ops } = session;
         let plan = Planner::remembering(&graph, &*ops, store, sources.clone()).plan()?;
         Ok(Self { name, graph, ops, sources, plan })
@@ -85,7 +90,7 @@ pub struct NewestRun {
 pub fn newest_runs(store: &Store) -> Result<Vec<NewestRun>, StoreError> {
     let mut newest: HashMap<(String, Option<String>), NewestRun> = HashMap::new();
     for run in store.runs()? {
-        let Some(RunHeader { experiment, file, .. }) = RunHeader::read(store, &run)? else { continue };
+        let Some(RunHeader { experiment, file, .. }) = RunHeader::load(store, &run)? else { continue };
         newest.insert((experiment.clone(), file.clone()), NewestRun { experiment, file, run });
     }
     let mut newest: Vec<NewestRun> = newest.into_values().collect();

@@ -42,15 +42,15 @@ pub fn open(file: &Path, global: &Global) -> Result<Session> {
             Coded::usage(format!("{path}: this is {what}; save it as UTF-8"))
         })?,
     };
-    read(&text, file, global)
+    parse(&text, file, global)
 }
 
 /// Reads an experiment's text as if it were in a file.
-pub fn read(text: &str, file: &Path, global: &Global) -> Result<Session> {
+pub fn parse(text: &str, file: &Path, global: &Global) -> Result<Session> {
     let path = file.display().to_string();
     let ops = StandardOps::new(data_dir(global), base_of(file).to_path_buf()).panicking_in(panics_in());
     let ops = Arc::new(ops);
-    match TaskGraph::read(text, &*ops, global.max_tasks) {
+    match TaskGraph::parse(text, &*ops, global.max_tasks) {
         Ok(mut graph) => {
             // One file is one experiment, under whatever path it is named.
             let file = file.canonicalize().or_else(|_| std::path::absolute(file));
@@ -169,7 +169,7 @@ fn index_from() -> Option<u64> {
 /// Returns how the dashboard looks on this terminal.
 pub fn theme(global: &Global) -> Theme {
     let [term, colorterm] = ["TERM", "COLORTERM"].map(|name| variable(name).unwrap_or_default());
-    Theme::of(colored(global.color, true), &term, &colorterm, global.ascii)
+    Theme::for_terminal(colored(global.color, true), &term, &colorterm, global.ascii)
 }
 
 /// Returns whether to colour what goes to a stream that is, or is not, a terminal.

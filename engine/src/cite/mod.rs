@@ -43,7 +43,7 @@ pub struct Citation {
     pub keys: Digest,
     /// How many different keys those are.
     pub different: usize,
-    /// The digest of the results that are there, in the order of their keys; see [`Citation::of`].
+    /// The digest of the results that are there, in the order of their keys; see [`Citation::collect`].
     pub results: Digest,
     /// What the records say made them: each name with all values found.
     pub provenance: BTreeMap<String, BTreeSet<String>>,
@@ -67,10 +67,15 @@ impl Citation {
     /// the key; then for each metric by name, indented by a space, its name and the bits of its binary64 in 16 hex
     /// digits (7ff8000000000000 where it is no number); then for each part by name its name and its digest. Seconds and
     /// provenance are not in it.
-    pub fn of<O: Ops>(graph: &TaskGraph<O>, ops: &O, plan: &Plan, store: &Store) -> Result<Self, StoreError> {
+    pub fn collect<O: Ops>(
+        graph: &TaskGraph<O>,
+        ops: &O,
+        plan: &Plan,
+        store: &Store,
+    ) -> Result<Self, StoreError> {
         let experiment = &graph.experiment;
         let keys: BTreeSet<Key> = plan.tasks.iter().filter_map(|planned| planned.key).collect();
-        let read = read(graph, plan, store)?;
+        let read = read_records(graph, plan, store)?;
         let works = graph.steps.iter().flat_map(|step| &step.works).map(|work| &work.op).collect::<Vec<_>>();
         let lines: String = keys.iter().map(|key| format!("{key}\n")).collect();
         Ok(Self {
@@ -79,14 +84,14 @@ impl Citation {
             nodes: experiment.nodes.len(),
             axes: experiment.axes.iter().map(|axis| (axis.name.clone(), axis.levels.len())).collect(),
             tasks: graph.len(),
-            missing: graph.tasks().filter(|task| read.results.of(*task).is_none()).count(),
+            missing: graph.tasks().filter(|task| read.results.metrics(*task).is_none()).count(),
             replications: replications(graph, &read.results),
             methods: experiment.tables.iter().flat_map(methods).collect(),
             remark: ops.remark(&works),
-            text: Digest::of(graph.text.as_bytes()),
-            keys: Digest::of(lines.as_bytes()),
+            text: Digest::hash(graph.text.as_bytes()),
+            keys: Digest::hash(lines.as_bytes()),
             different: keys.len(),
-            results: Digest::of(read.text.as_bytes()),
+            results: Digest::hash(read.text.as_bytes()),
             provenance: read.provenance,
             data: data(graph, plan),
         })
@@ -100,10 +105,10 @@ struct Said {
     provenance: BTreeMap<String, BTreeSet<String>>,
 }
 
-fn read<O: Ops>(graph: &TaskGraph<O>, plan: &Plan, store: &Store) -> Result<Said, StoreError> {
+fn read_records<O: Ops>(graph: &TaskGraph<O>, plan: &Plan, store: &Store) -> Result<Said, StoreError> {
     let mut tasks: BTreeMap<Key, Vec<TaskId>> = BTreeMap::new();
-    for task in graph.tasks().filter(|task| plan.of(*task).state == TaskState::Cached) {
-        if let Some(key) = plan.of(task).key {
+    for task in graph.tasks().filter(|task| plan.planned(*task).state == TaskState::Cached) {
+        if let Some(key) = plan.planned(task).key {
             tasks.entry(key).or_default().push(task);
         }
     }
@@ -141,7 +146,7 @@ fn replications<O: Ops>(graph: &TaskGraph<O>, results: &Results) -> Vec<Replicat
     for table in &graph.experiment.tables {
         let Some(axis) = table.replicate.as_ref().map(name) else { continue };
         let average: Vec<String> = table.average.iter().map(name).collect();
-        let cells = ReplicateUnits::of(graph, results, table).map_or(vec![], |units| units.cells);
+        let cells = ReplicateUnits::gather(graph, results, table).map_or(vec![], |units| units.cells);
         let counts =
             || cells.iter().flat_map(|cell| &cell.values).map(BTreeMap::len).filter(|count| *count > 0);
         let units = counts().min().zip(counts().max());
@@ -164,7 +169,7 @@ fn data<O: Ops>(graph: &TaskGraph<O>, plan: &Plan) -> Vec<(String, Vec<(&'static
     let nodes = graph.experiment.nodes.iter().enumerate().filter(|(_, node)| node.inputs.is_empty());
     let tasks = nodes.flat_map(|(node, _)| graph.tasks_of(node));
     let parts = |task: TaskId| {
-        let parts = plan.of(task).parts.as_ref()?;
+        let parts = plan.planned(task).parts.as_ref()?;
         Some((graph.name(task), parts.iter().map(|(name, digest)| (name, *digest)).collect()))
     };
     tasks.filter_map(parts).collect()

@@ -34,7 +34,9 @@ impl Delta {
         let [one, other]: [Vec<f64>; 2] = [from, to].map(|units| units.values().copied().collect());
         let is_paired = from.keys().eq(to.keys());
         let change = if is_paired {
-            Estimate::of(&one.iter().zip(&other).map(|(from, to)| less(*to, *from)).collect::<Vec<_>>())
+            Estimate::from_values(
+                &one.iter().zip(&other).map(|(from, to)| less(*to, *from)).collect::<Vec<_>>(),
+            )
         } else {
             welch::difference(&one, &other)
         };

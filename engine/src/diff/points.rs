@@ -160,7 +160,7 @@ impl<'p, O: Ops> Tasks<'p, O> {
     }
 
     fn missing(&self) -> usize {
-        self.ids.iter().filter(|&&task| self.side.results.of(task).is_none()).count()
+        self.ids.iter().filter(|&&task| self.side.results.metrics(task).is_none()).count()
     }
 
     /// Returns a metric by unit of replication, the mean within each.
@@ -168,7 +168,7 @@ impl<'p, O: Ops> Tasks<'p, O> {
         let axis = replicate.map(|axis| self.side.graph.experiment.axes[axis].name.as_str());
         let mut units: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for &task in &self.ids {
-            if let Some(value) = self.side.results.of(task).and_then(|metrics| metrics.get(metric)) {
+            if let Some(value) = self.side.results.metrics(task).and_then(|metrics| metrics.get(metric)) {
                 let unit = axis.and_then(|axis| self.side.value(task, axis)).unwrap_or_default();
                 units.entry(unit).or_default().push(*value);
             }

@@ -127,7 +127,7 @@ fn cells<O: Ops>(
     (side, table): (&ComparedExperiment<'_, O>, &Table),
     axes: &[&str],
 ) -> Result<(Vec<Named>, usize), String> {
-    let made = ReplicateUnits::of(side.graph, side.results, table)?;
+    let made = ReplicateUnits::gather(side.graph, side.results, table)?;
     let all = &side.graph.experiment.axes;
     // The places of the asked axes among those of a cell.
     let places: Vec<usize> =

@@ -69,7 +69,7 @@ fn take_renamed<O: Ops>(
     to: &ComparedExperiment<'_, O>,
     added: &mut Vec<usize>,
 ) -> Option<usize> {
-    let own: HashSet<Key> = from.graph.tasks_of(at).filter_map(|task| from.plan.of(task).key).collect();
+    let own: HashSet<Key> = from.graph.tasks_of(at).filter_map(|task| from.plan.planned(task).key).collect();
     let shared = |node: usize| count(to, node, &own).0;
     let (place, most) = (0..added.len()).map(|place| (place, shared(added[place]))).max_by_key(|of| of.1)?;
     (most > 0).then(|| added.remove(place))
@@ -87,7 +87,7 @@ fn count<O: Ops>(
 ) -> (usize, usize, usize) {
     let mut counts = (0, 0, 0);
     for task in side.graph.tasks_of(node) {
-        match side.plan.of(task).key {
+        match side.plan.planned(task).key {
             Some(key) if others.contains(&key) => counts.0 += 1,
             Some(_) => counts.1 += 1,
             None => counts.2 += 1,

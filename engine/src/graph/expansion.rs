@@ -13,7 +13,7 @@ use crate::preimage::canonical;
 use crate::spec::experiment::Experiment;
 use crate::spec::node::{Node, order};
 use crate::text::fault::{Faults, Span};
-use crate::text::read::Fields;
+use crate::text::fields::Fields;
 use crate::text::value::{self, Value};
 
 /// Expands an experiment into one step per node, and reports every fault of its parameters, sizes and inputs; none with a
@@ -199,7 +199,7 @@ fn read_work<O: Ops>(node: &Node, value: &Value, ops: &O, faults: &mut Faults) -
         fields.take(port);
     }
     fields.take_named("keep");
-    let op = ops.read(node.kind.name, &mut fields, faults);
+    let op = ops.read_op(node.kind.name, &mut fields, faults);
     fields.finish(faults);
     let op = op?;
     let Identity { op: name, version, params } = ops.identity(&op);

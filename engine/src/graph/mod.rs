@@ -80,9 +80,9 @@ pub struct ResolvedOp<O: Ops> {
 
 impl<O: Ops> TaskGraph<O> {
     /// Reads an experiment and expands it into tasks; or returns every fault there is.
-    pub fn read(text: &str, ops: &O, most: usize) -> Result<Self, Vec<Fault>> {
+    pub fn parse(text: &str, ops: &O, most: usize) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
-        let Some(experiment) = Experiment::read(text, ops.kinds(), &mut faults) else {
+        let Some(experiment) = Experiment::parse(text, ops.kinds(), &mut faults) else {
             return Err(faults.into_sorted());
         };
         let steps = expansion::expand(&experiment, ops, most, &mut faults);

@@ -35,7 +35,7 @@ pub(super) fn try_out<O: Ops>(experiment: &Experiment, steps: &[NodeTasks<O>], f
         };
         let (message, hint) = match points {
             Ok(points) => {
-                Trial { experiment, points, evaluator: Evaluator::new() }.of(table, faults);
+                Trial { experiment, points, evaluator: Evaluator::new() }.try_table(table, faults);
                 continue;
             }
             Err(TooMany::Points(count)) => (
@@ -65,7 +65,7 @@ struct Trial<'t> {
 type Kept = HashMap<u64, bool>;
 
 impl Trial<'_> {
-    fn of(&self, table: &Table, faults: &mut Faults) {
+    fn try_table(&self, table: &Table, faults: &mut Faults) {
         let mut kept = Kept::new();
         if let Some(filter) = &table.filter {
             let axes = self.axes(filter);

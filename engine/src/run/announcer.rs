@@ -8,9 +8,9 @@ use tokio::sync::mpsc;
 
 use crate::event::{Event, Summary};
 use crate::graph::TaskGraph;
-use crate::journal::{LoggedEvent, RunHeader};
 use crate::ops::Ops;
 use crate::plan::Plan;
+use crate::run_log::{LoggedEvent, RunHeader};
 
 /// Where events go.
 pub struct Announcer {

@@ -11,17 +11,17 @@ use tokio::sync::{mpsc, watch};
 use super::announcer::Announcer;
 use super::artifacts::Artifacts;
 use super::context::{Context, OnProgress};
-use super::course::{Recording, RunState};
 use super::executor::{Assignment, Executor, Outcome};
 use super::halt::Halt;
 use super::job::{Job, JobError, JobResult, Worker};
+use super::state::{Recording, RunState};
 use super::supply::Supply;
 use crate::event::{Event, Summary};
 use crate::graph::{TaskGraph, TaskId};
-use crate::journal::RunHeader;
 use crate::ops::{OpError, Ops};
 use crate::parts::Parts;
 use crate::plan::{Plan, Planned, Planner, Preimage, TaskState};
+use crate::run_log::RunHeader;
 use crate::why::History;
 
 /// How to run.
@@ -186,7 +186,9 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         };
         let known = self.planner.preimage(task, |input| self.course.supply.parts(input))?;
         let preimage = match known {
-            Preimage::Known(preimage) if self.course.supply.of(task).key == Some(Key::derive(&preimage)) => {
+            Preimage::Known(preimage)
+                if self.course.supply.planned(task).key == Some(Key::derive(&preimage)) =>
+            {
                 preimage
             }
             _ => {
@@ -248,7 +250,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
             metrics: record.metrics.clone(),
             seconds: record.seconds,
         };
-        let parts = Parts::of(self.graph.kind(task).parts, &record.parts);
+        let parts = Parts::from_record(self.graph.kind(task).parts, &record.parts);
         let planned = Planned { state: TaskState::Cached, key: Some(job.key), parts: Some(parts) };
         let ticket = task.index() as u64;
         self.course.recording.insert(ticket, Recording { task, kept: job.keep, completed, reused: vec![] });
@@ -302,7 +304,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
     fn safe(&mut self, recording: Recording) {
         let Recording { task, kept, completed, reused } = recording;
         self.course.schedule.record(task);
-        if let Some(key) = self.course.supply.of(task).key {
+        if let Some(key) = self.course.supply.planned(task).key {
             self.store.remove_checkpoint(&key);
         }
         if kept {

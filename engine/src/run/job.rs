@@ -40,12 +40,12 @@ pub struct ArtifactSource {
     /// The digests its parts must have.
     pub parts: Parts,
     /// Where it comes from.
-    pub way: Way,
+    pub way: ArtifactPath,
 }
 
 /// Where an artifact comes from.
 #[derive(Clone, Debug)]
-pub enum Way {
+pub enum ArtifactPath {
     /// Its parts are objects of the store.
     Kept,
     /// It is made again from these inputs.
@@ -56,7 +56,7 @@ impl ArtifactSource {
     /// Calls `visit` with this recipe and those of its inputs.
     pub fn walk(&self, visit: &mut impl FnMut(&Self)) {
         visit(self);
-        if let Way::Made(inputs) = &self.way {
+        if let ArtifactPath::Made(inputs) = &self.way {
             for input in inputs {
                 input.walk(visit);
             }
@@ -183,8 +183,8 @@ impl<O: Ops> Worker<O> {
     /// Returns an artifact: from memory, from the store, or made again, with the digests of its recipe.
     pub fn obtain(&self, recipe: &ArtifactSource, quiet: &Context) -> Result<Arc<O::Artifact>, JobError> {
         self.artifacts.get_or_make(recipe.key, || match &recipe.way {
-            Way::Kept => self.load(recipe),
-            Way::Made(inputs) => self.make_again(recipe, inputs, quiet),
+            ArtifactPath::Kept => self.load(recipe),
+            ArtifactPath::Made(inputs) => self.make_again(recipe, inputs, quiet),
         })
     }
 
@@ -208,7 +208,7 @@ impl<O: Ops> Worker<O> {
         let start = Instant::now();
         let output = self.ops.run(&self.graph.work(recipe.task).op, &inputs, quiet)?;
         let differs = || JobError::Differs { task: self.graph.name(recipe.task), key: recipe.key };
-        if Parts::of(self.graph.kind(recipe.task).parts, &output.parts) != recipe.parts {
+        if Parts::from_record(self.graph.kind(recipe.task).parts, &output.parts) != recipe.parts {
             return Err(differs());
         }
         (self.rebuilt)(recipe.task, start.elapsed().as_secs_f64());

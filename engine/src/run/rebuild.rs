@@ -101,7 +101,7 @@ impl<'r, O: Ops> Rebuilder<'r, O> {
             return self.unknown(input);
         }
         let name = self.graph().name(task);
-        match &self.supply.of(task).state {
+        match &self.supply.planned(task).state {
             TaskState::Lost => RebuildError::Lost { task: name },
             TaskState::Missing(what) => {
                 RebuildError::Op { task: name, source: OpError::Missing(what.clone()) }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fewbits_store::{Key, KeyMap};
 
 use super::artifacts::Artifacts;
-use super::job::{ArtifactSource, Way};
+use super::job::{ArtifactPath, ArtifactSource};
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::parts::Parts;
@@ -45,24 +45,24 @@ impl<'r, O: Ops> Supply<'r, O> {
     }
 
     /// Returns what is known of a task.
-    pub fn of(&self, task: TaskId) -> &Planned {
-        self.plan.of(task)
+    pub fn planned(&self, task: TaskId) -> &Planned {
+        self.plan.planned(task)
     }
 
     /// Returns a task's key in hex; empty while it is not known.
     pub fn key(&self, task: TaskId) -> String {
-        self.of(task).key.map_or(String::new(), |key| key.to_string())
+        self.planned(task).key.map_or(String::new(), |key| key.to_string())
     }
 
     /// Returns the parts of a task's artifact, once its result is known.
     pub fn parts(&self, task: TaskId) -> Option<&Parts> {
-        self.of(self.stand_in(task)).parts.as_ref()
+        self.planned(self.stand_in(task)).parts.as_ref()
     }
 
     /// Returns those tasks a task reads whose results are not known.
     pub fn unknown_inputs(&self, task: TaskId) -> Vec<TaskId> {
         let inputs = self.graph.inputs(task).into_iter().map(|input| self.stand_in(input));
-        inputs.filter(|input| self.of(*input).parts.is_none()).collect()
+        inputs.filter(|input| self.planned(*input).parts.is_none()).collect()
     }
 
     /// Returns how to get the artifacts that a task reads, or a task whose result is needed for that and not known.
@@ -72,7 +72,7 @@ impl<'r, O: Ops> Supply<'r, O> {
 
     /// Notes what has become known of a task.
     pub fn learn(&mut self, task: TaskId, planned: Planned) {
-        let before = self.plan.of(task).key;
+        let before = self.plan.planned(task).key;
         let changed = before.filter(|key| planned.key != Some(*key));
         if let Some(key) = changed.filter(|key| self.first.get(key) == Some(&task)) {
             self.first.remove(&key);
@@ -116,7 +116,7 @@ impl<'r, O: Ops> Supply<'r, O> {
     pub fn pin(&mut self, task: TaskId) {
         self.users[task.index()] += 1;
         // What is known and not kept may have to be made again, so its inputs are needed too.
-        if self.of(task).parts.is_some() && !self.is_kept(task) {
+        if self.planned(task).parts.is_some() && !self.is_kept(task) {
             self.hold(task);
         }
     }
@@ -128,10 +128,10 @@ impl<'r, O: Ops> Supply<'r, O> {
         // A task that came out with another key than before no longer stands for those it stood for.
         *users = users.saturating_sub(1);
         if *users == 0 {
-            if let Some(key) = self.of(task).key {
+            if let Some(key) = self.planned(task).key {
                 self.artifacts.remove(&key);
             }
-            if self.of(task).parts.is_some() {
+            if self.planned(task).parts.is_some() {
                 self.let_go(task);
             }
         }
@@ -158,19 +158,20 @@ impl<'r, O: Ops> Supply<'r, O> {
     /// Returns how to get a task's artifact, or a task whose result is needed for that and not known.
     pub fn recipe(&self, task: TaskId) -> Result<ArtifactSource, TaskId> {
         let task = self.stand_in(task);
-        let Planned { key: Some(key), parts: Some(parts), .. } = self.of(task) else { return Err(task) };
-        let way = if self.is_kept(task) { Way::Kept } else { Way::Made(self.recipes(task)?) };
+        let Planned { key: Some(key), parts: Some(parts), .. } = self.planned(task) else { return Err(task) };
+        let way =
+            if self.is_kept(task) { ArtifactPath::Kept } else { ArtifactPath::Made(self.recipes(task)?) };
         Ok(ArtifactSource { task, key: *key, parts: parts.clone(), way })
     }
 
     /// Returns the task whose result stands for this one's: the first of the same key.
     fn stand_in(&self, task: TaskId) -> TaskId {
-        self.of(task).key.and_then(|key| self.first.get(&key)).copied().unwrap_or(task)
+        self.planned(task).key.and_then(|key| self.first.get(&key)).copied().unwrap_or(task)
     }
 
     /// A task with a result shares it with those of the same key.
     fn share(&mut self, task: TaskId) {
-        let Planned { key: Some(key), parts: Some(_), .. } = *self.of(task) else { return };
+        let Planned { key: Some(key), parts: Some(_), .. } = *self.planned(task) else { return };
         let first = *self.first.entry(key).or_insert(task);
         if first != task {
             self.users[first.index()] += std::mem::take(&mut self.users[task.index()]);

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::expression::{Expression, ITEM, LiteralComparison};
 use super::typing::Typing;
 use crate::text::fault::{Faults, Span};
-use crate::text::read::{Read, mismatch};
+use crate::text::fields::{FromValue, mismatch};
 use crate::text::value::{Struct, Value, ValueKind};
 
 /// The longest axis; a longer one is taken for a mistake.
@@ -53,11 +53,11 @@ pub fn check_comparisons(expression: &Expression, axes: &[Axis], faults: &mut Fa
 impl Axis {
     /// Reads an axis: a list, a `Range`, or a map of labels to values. One with faults stands for a single value
     /// that cannot be read, so that nobody who names it is told that it is not there.
-    pub fn read(name: &str, span: Span, value: &Value, faults: &mut Faults) -> Self {
+    pub fn from_value(name: &str, span: Span, value: &Value, faults: &mut Faults) -> Self {
         Self::read_levels(name, span, value, faults).unwrap_or_else(|| {
             let unreadable = Value { span: value.span, kind: ValueKind::Unreadable };
             let levels = vec![Level { value: unreadable, label: "?".to_owned() }];
-            let typing = Typing::of(&[&levels[0].value]);
+            let typing = Typing::infer(&[&levels[0].value]);
             Self { name: name.to_owned(), span, levels, typing }
         })
     }
@@ -73,7 +73,7 @@ impl Axis {
             ValueKind::List(items) => items.iter().map(|item| Level::new(item, None)).collect(),
             ValueKind::Map(entries) => entries
                 .iter()
-                .filter_map(|(label, item)| Some(Level::new(item, Some(String::read(label, faults)?))))
+                .filter_map(|(label, item)| Some(Level::new(item, Some(String::from_value(label, faults)?))))
                 .collect(),
             ValueKind::Struct(Struct { name: Some(kind), .. }) if &**kind == "Range" => {
                 read_range(value, faults)?
@@ -92,7 +92,7 @@ impl Axis {
             return None;
         }
         report_duplicates(name, &levels, faults);
-        let typing = Typing::of(&levels.iter().map(|level| &level.value).collect::<Vec<_>>());
+        let typing = Typing::infer(&levels.iter().map(|level| &level.value).collect::<Vec<_>>());
         Some(Self { name: name.to_owned(), span, levels, typing })
     }
 
@@ -152,7 +152,7 @@ fn read_range(value: &Value, faults: &mut Faults) -> Option<Vec<Level>> {
     let ValueKind::Struct(Struct { positional, fields, .. }) = &value.kind else { return None };
     let mut numbers: Vec<i64> = vec![];
     for item in positional {
-        numbers.push(i64::read(item, faults)?);
+        numbers.push(i64::from_value(item, faults)?);
     }
     let (first, last, step) = match (numbers.as_slice(), fields.is_empty()) {
         (&[first, last], true) => (first, last, 1),

@@ -23,7 +23,7 @@ pub struct Constraint {
 
 impl Constraint {
     /// Compiles and evaluates a constraint, or reports why it cannot be.
-    pub fn read(text: &str, span: Span, axes: &[Axis], faults: &mut Faults) -> Option<Self> {
+    pub fn compile(text: &str, span: Span, axes: &[Axis], faults: &mut Faults) -> Option<Self> {
         let expression = Expression::compile(text, span, faults)?;
         let mut named = vec![];
         for reference in &expression.references {

@@ -11,7 +11,7 @@ use super::scope::Scope;
 use super::table::Table;
 use crate::ops::NodeKind;
 use crate::text::fault::{Faults, Span};
-use crate::text::read::{Fields, Read, mismatch};
+use crate::text::fields::{Fields, FromValue, mismatch};
 use crate::text::value::{Struct, Value, ValueKind};
 
 /// Words that expressions reserve.
@@ -58,12 +58,12 @@ pub struct Experiment {
 
 impl Experiment {
     /// Reads an experiment. Reports every fault found; what is returned leaves out what had faults.
-    pub fn read(text: &str, kinds: &'static [NodeKind], faults: &mut Faults) -> Option<Self> {
-        Self::of(&Value::parse(text, faults), kinds, faults)
+    pub fn parse(text: &str, kinds: &'static [NodeKind], faults: &mut Faults) -> Option<Self> {
+        Self::from_value(&Value::parse(text, faults), kinds, faults)
     }
 
-    /// Reads an experiment from its value, as [`Self::read`] does.
-    pub fn of(value: &Value, kinds: &'static [NodeKind], faults: &mut Faults) -> Option<Self> {
+    /// Reads an experiment from its value, as [`Self::parse`] does.
+    pub fn from_value(value: &Value, kinds: &'static [NodeKind], faults: &mut Faults) -> Option<Self> {
         if let ValueKind::Struct(Struct { name: Some(name), .. }) = &value.kind
             && &**name != "Experiment"
         {
@@ -76,7 +76,7 @@ impl Experiment {
         let about = fields.optional("about", String::new(), faults).unwrap_or_default();
         let axes = entries(fields.take("axes"), "axis", faults);
         let axes: Vec<Axis> =
-            axes.iter().map(|(name, span, value)| Axis::read(name, *span, value, faults)).collect();
+            axes.iter().map(|(name, span, value)| Axis::from_value(name, *span, value, faults)).collect();
         check_axes(&axes, faults);
         let only = read_only(fields.take("only"), &axes, faults);
         let drafts: Option<Value> = fields.required("nodes", faults);
@@ -100,7 +100,7 @@ impl Experiment {
         let tables = tables
             .iter()
             .filter(|_| whole)
-            .filter_map(|(name, span, value)| scope.read(name, *span, value, faults))
+            .filter_map(|(name, span, value)| scope.read_kind(name, *span, value, faults))
             .collect();
         fields.finish(faults);
         let experiment = Self { name, about, axes, only, nodes, tables };
@@ -137,7 +137,7 @@ fn entries(value: Option<&Value>, what: &str, faults: &mut Faults) -> Vec<(Strin
     let mut seen = HashSet::new();
     let mut read = vec![];
     for (key, value) in map {
-        let Some(name) = String::read(key, faults) else { continue };
+        let Some(name) = String::from_value(key, faults) else { continue };
         let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(word) {
             let hint = "names start with a small letter and go on with small letters, digits and `_`";
@@ -174,7 +174,7 @@ fn read_only(value: Option<&Value>, axes: &[Axis], faults: &mut Faults) -> Vec<C
     };
     items
         .iter()
-        .filter_map(|item| Constraint::read(&String::read(item, faults)?, item.span, axes, faults))
+        .filter_map(|item| Constraint::compile(&String::from_value(item, faults)?, item.span, axes, faults))
         .collect()
 }
 

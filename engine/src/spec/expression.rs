@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, Program};
 
-use super::complexity::too_large;
+use super::size_limit::too_large;
 use crate::text::fault::{Faults, Span};
 
 /// A compiled expression and the names in it.

@@ -1,7 +1,6 @@
 //! What an experiment file says, with all names resolved: axes, constraints, nodes and tables.
 
 pub mod axis;
-mod complexity;
 pub mod constraint;
 pub mod experiment;
 pub mod expression;
@@ -9,5 +8,6 @@ pub(crate) mod heading;
 mod naming;
 pub mod node;
 pub mod scope;
+mod size_limit;
 pub mod table;
 mod typing;

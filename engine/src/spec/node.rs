@@ -10,7 +10,7 @@ use super::axis::Axis;
 use super::naming::named_axes;
 use crate::ops::{Keeping, NodeKind};
 use crate::text::fault::{Faults, Span, suggest};
-use crate::text::read::{Fields, InputName, Read, variant};
+use crate::text::fields::{Fields, FromValue, InputName, variant};
 use crate::text::value::Value;
 
 /// A named step as written, with its inputs resolved.
@@ -83,7 +83,7 @@ pub fn open<'v>(value: &'v Value, kinds: &'static [NodeKind], faults: &mut Fault
     let wanted = kind.inputs.iter().map(|(port, gives)| fields.input(port, gives, faults)).collect();
     let asked = fields.take_named("keep");
     fields.otherwise("keep", kind.keeping.words());
-    let keep = asked.map_or(Some(kind.keeping == Keeping::Always), |value| bool::read(value, faults));
+    let keep = asked.map_or(Some(kind.keeping == Keeping::Always), |value| bool::from_value(value, faults));
     if let (Some(value), Some(true), Keeping::Never) = (asked, keep, kind.keeping) {
         faults.add(
             value.span,

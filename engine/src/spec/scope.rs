@@ -8,7 +8,7 @@ use super::naming::misspell_axes;
 use super::node::Node;
 use super::table::{Column, Interval, Judged, Question, SECONDS, SortKey, Table, TableKind, spanned};
 use crate::text::fault::{Faults, Span, suggest};
-use crate::text::read::{Fields, Read, choice, mismatch, variant};
+use crate::text::fields::{Fields, FromValue, choice, mismatch, variant};
 use crate::text::value::{Struct, Value, ValueKind};
 
 /// The metric that is a share of images, of which the store keeps every one.
@@ -24,7 +24,7 @@ pub struct Scope<'s> {
 
 impl Scope<'_> {
     /// Reads one table; none if it has faults.
-    pub fn read(&self, name: &str, span: Span, value: &Value, faults: &mut Faults) -> Option<Table> {
+    pub fn read_kind(&self, name: &str, span: Span, value: &Value, faults: &mut Faults) -> Option<Table> {
         let kinds = ["Table", "Pivot", "Pareto", "Contrast", "Choose"];
         let kind = variant(value, "a kind of table", &kinds, faults)?;
         let mut fields = Fields::open(value, kind, faults)?;
@@ -158,7 +158,7 @@ impl Scope<'_> {
         };
         let mut limits = vec![];
         for (key, most) in entries {
-            limits.push((self.compile(key, faults)?, f64::read(most, faults)?));
+            limits.push((self.compile(key, faults)?, f64::from_value(most, faults)?));
         }
         Some(limits)
     }
@@ -175,7 +175,7 @@ impl Scope<'_> {
 
     /// Compiles an expression and checks every name in it.
     fn compile(&self, value: &Value, faults: &mut Faults) -> Option<Expression> {
-        let text = String::read(value, faults)?;
+        let text = String::from_value(value, faults)?;
         let expression = Expression::compile(&text, value.span, faults)?;
         let mut known = check_comparisons(&expression, self.axes, faults);
         for LiteralComparison { path, literal } in &expression.comparisons {
@@ -223,7 +223,7 @@ impl Scope<'_> {
             }
             ValueKind::Map(entries) => {
                 for (heading, item) in entries {
-                    let (text, value) = (String::read(heading, faults)?, self.compile(item, faults)?);
+                    let (text, value) = (String::from_value(heading, faults)?, self.compile(item, faults)?);
                     columns.push(Column { heading: text, span: heading.span, value });
                 }
             }
@@ -240,7 +240,7 @@ impl Scope<'_> {
         let items = if let ValueKind::List(items) = &value.kind { items.as_slice() } else { one };
         let mut keys = vec![];
         for item in items {
-            let Some(text) = String::read(item, faults) else { continue };
+            let Some(text) = String::from_value(item, faults) else { continue };
             let key = |name: &str| {
                 let column = columns.iter().position(|column| column.heading == name);
                 let axis = || self.axes.iter().position(|axis| axis.name == name);
@@ -264,7 +264,7 @@ impl Scope<'_> {
     }
 
     fn axis(&self, value: &Value, faults: &mut Faults) -> Option<usize> {
-        let name = String::read(value, faults)?;
+        let name = String::from_value(value, faults)?;
         let found = self.axes.iter().position(|axis| axis.name == name);
         if found.is_none() {
             let valid = self.axes.iter().map(|axis| axis.name.as_str());

@@ -39,7 +39,7 @@ pub enum Typing {
 impl Typing {
     /// Returns the type of a list of values.
     #[must_use]
-    pub fn of(values: &[&Value]) -> Self {
+    pub fn infer(values: &[&Value]) -> Self {
         let all = |is: fn(&Value) -> bool| values.iter().all(|value| is(value));
         let has_fields = |value: &&&Value| {
             matches!(value.kind, ValueKind::Struct(_))
@@ -57,7 +57,7 @@ impl Typing {
                 ValueKind::List(items) => items.as_slice(),
                 _ => &[],
             });
-            Self::List(Box::new(Self::of(&items.collect::<Vec<_>>())))
+            Self::List(Box::new(Self::infer(&items.collect::<Vec<_>>())))
         } else if values.iter().any(|value| has_fields(&value)) {
             Self::of_structs(values)
         } else {
@@ -77,7 +77,7 @@ impl Typing {
                 fields.entry(field.0.to_owned()).or_default().push(field.1);
             }
         }
-        let fields = fields.into_iter().map(|(name, values)| (name, Self::of(&values))).collect();
+        let fields = fields.into_iter().map(|(name, values)| (name, Self::infer(&values))).collect();
         let is_pure = values.iter().all(|value| matches!(value.kind, ValueKind::Struct(_)));
         Self::Struct { kinds, fields, is_pure }
     }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     fn typing(values: &[Value]) -> Typing {
-        Typing::of(&values.iter().collect::<Vec<_>>())
+        Typing::infer(&values.iter().collect::<Vec<_>>())
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn different(points: &[Vec<f64>], means: &[f64]) -> Vec<usize> {
 /// nothing.
 fn is_better(one: &[f64], other: &[f64], critical: f64) -> bool {
     let leads: Vec<f64> = one.iter().zip(other).map(|(one, other)| sum_of(&[*one, -other])).collect();
-    let known = mean(&leads).zip(Error::of(&leads));
+    let known = mean(&leads).zip(Error::from_values(&leads));
     known.is_some_and(|(mean, error)| error.size > 0.0 && mean > critical * error.size)
 }
 

@@ -41,7 +41,7 @@ pub fn both(scores: &[Vec<f64>]) -> Option<Error> {
 /// Returns the error of the mean over images for these very networks; none for fewer than two images.
 #[must_use]
 pub fn images(scores: &[Vec<f64>]) -> Option<Error> {
-    super::estimate::Estimate::of(&over_networks(scores))?.error
+    super::estimate::Estimate::from_values(&over_networks(scores))?.error
 }
 
 /// Returns each image's mean over the networks.

@@ -40,8 +40,8 @@ pub struct Error {
 impl Error {
     /// Returns the standard error of the mean of values, s / √n; none below two of them. Values that differ by no more
     /// than rounding have an error of zero.
-    pub(super) fn of(values: &[f64]) -> Option<Self> {
-        let Squares { sum, unit, largest } = Squares::of(values)?;
+    pub(super) fn from_values(values: &[f64]) -> Option<Self> {
+        let Squares { sum, unit, largest } = Squares::from_values(values)?;
         let (n, freedom) = (values.len() as f64, (values.len() - 1) as f64);
         let size = (sum / freedom / n).sqrt() * unit;
         Some(Self { size: if size <= NOISE * largest { 0.0 } else { size }, freedom })
@@ -58,11 +58,11 @@ impl Estimate {
     /// Estimates the mean of what these values are drawn from; none without values. Student's t interval,
     /// mean ± t(0.975, n − 1) · s / √n.
     #[must_use]
-    pub fn of(values: &[f64]) -> Option<Self> {
+    pub fn from_values(values: &[f64]) -> Option<Self> {
         let n = values.len();
         let mean = mean(values)?;
         let is_zero = values.iter().all(|value| *value == 0.0);
-        let error = Error::of(values).filter(|error| error.size > 0.0 || is_zero);
+        let error = Error::from_values(values).filter(|error| error.size > 0.0 || is_zero);
         let least = values.iter().copied().fold(f64::INFINITY, f64::min);
         let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let estimate = Self {
@@ -138,7 +138,7 @@ pub fn mean(values: &[f64]) -> Option<f64> {
 /// than rounding, relative to the largest of them.
 #[must_use]
 pub fn deviation(values: &[f64]) -> Option<f64> {
-    let Squares { sum, unit, largest } = Squares::of(values)?;
+    let Squares { sum, unit, largest } = Squares::from_values(values)?;
     let deviation = (sum / (values.len() - 1) as f64).sqrt() * unit;
     Some(if deviation <= NOISE * largest { 0.0 } else { deviation })
 }
@@ -155,7 +155,7 @@ struct Squares {
 
 impl Squares {
     /// Sums squares; none below two values.
-    fn of(values: &[f64]) -> Option<Self> {
+    fn from_values(values: &[f64]) -> Option<Self> {
         let mean = mean(values).filter(|_| values.len() > 1)?;
         let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
         let unit = match largest {
@@ -197,39 +197,39 @@ mod tests {
     #[test]
     fn the_interval_is_scipys() {
         let check = |values: &[f64], mean: f64, half: f64| {
-            let estimate = Estimate::of(values).expect("values");
+            let estimate = Estimate::from_values(values).expect("values");
             assert!((estimate.mean - mean).abs() < 1e-12, "{estimate:?}");
             assert!((estimate.half_width().expect("two values") - half).abs() < 1e-9, "{estimate:?}");
         };
         check(&[0.97, 0.975, 0.98, 0.985], 0.9775, 0.010_271_301_283_8);
         check(&[1.0, 2.0], 1.5, 6.353_102_368_087_3);
-        assert_eq!(Estimate::of(&[3.0]).and_then(|estimate| estimate.interval), None);
-        assert_eq!(Estimate::of(&[]), None);
+        assert_eq!(Estimate::from_values(&[3.0]).and_then(|estimate| estimate.interval), None);
+        assert_eq!(Estimate::from_values(&[]), None);
     }
 
     /// Values from scipy 1.17.1: `t.ppf(0.95, 3)`, `ttest_1samp(x, 1.0, alternative="less")`, `ttest_1samp(x, 0.0)`.
     #[test]
     fn bounds_and_tests_are_scipys() {
-        let estimate = Estimate::of(&[0.4, -0.1, 0.3, 0.2]).unwrap();
+        let estimate = Estimate::from_values(&[0.4, -0.1, 0.3, 0.2]).unwrap();
         let close = |found: Option<f64>, expected: f64| {
             assert!((found.unwrap() - expected).abs() < 1e-9, "{found:?} {expected}");
         };
         close(estimate.upper_bound(), 0.454_192_303_167_751_5);
         close(estimate.p_at_least(1.0), 0.002_545_658_564_291_962);
         close(estimate.p_zero(), 0.161_161_847_213_519_5);
-        close(Estimate::of(&[1.0, 2.0]).unwrap().p_zero(), 0.204_832_764_699_133_45);
+        close(Estimate::from_values(&[1.0, 2.0]).unwrap().p_zero(), 0.204_832_764_699_133_45);
     }
 
     #[test]
     fn what_never_varies_proves_nothing() {
-        let same = Estimate::of(&[0.5, 0.5, 0.5]).unwrap();
+        let same = Estimate::from_values(&[0.5, 0.5, 0.5]).unwrap();
         assert_eq!(
             (same.interval, same.p_at_least(1.0), same.p_zero(), same.upper_bound()),
             (None, None, None, None)
         );
-        assert_eq!(Estimate::of(&[0.1 + 0.2, 0.3, 0.3]).unwrap().error, None);
+        assert_eq!(Estimate::from_values(&[0.1 + 0.2, 0.3, 0.3]).unwrap().error, None);
         // What is zero every time is zero, and no more than that.
-        let zero = Estimate::of(&[0.0, 0.0, 0.0]).unwrap();
+        let zero = Estimate::from_values(&[0.0, 0.0, 0.0]).unwrap();
         assert_eq!(
             (zero.p_zero(), zero.p_at_least(1.0), zero.upper_bound()),
             (Some(1.0), Some(0.0), Some(0.0))
@@ -255,11 +255,11 @@ mod tests {
     #[test]
     fn no_figure_depends_on_the_unit() {
         let values = [0.4, -0.1, 0.3, 0.2];
-        let estimate = Estimate::of(&values).unwrap();
+        let estimate = Estimate::from_values(&values).unwrap();
         // Powers of two scale binary64 numbers exactly, so the figures are the same to the bit.
         for exponent in [-1000, -43, 0, 40, 1000] {
             let unit = 2.0_f64.powi(exponent);
-            let scaled = Estimate::of(&values.map(|value| value * unit)).unwrap();
+            let scaled = Estimate::from_values(&values.map(|value| value * unit)).unwrap();
             assert_eq!(scaled.p_zero(), estimate.p_zero(), "{exponent}");
             assert_eq!(scaled.p_at_least(0.5 * unit), estimate.p_at_least(0.5), "{exponent}");
             assert_eq!(scaled.interval.map(|(low, high)| (low / unit, high / unit)), estimate.interval);
@@ -269,7 +269,7 @@ mod tests {
             let found = deviation(&[1.0 * unit, 2.0 * unit, 4.0 * unit]).unwrap() / unit;
             assert!((found - 1.527_525_231_651_946_7).abs() < 1e-12, "{found}");
         }
-        assert!(Estimate::of(&[1e-17, 2e-17, 1.5e-17]).unwrap().interval.is_some());
+        assert!(Estimate::from_values(&[1e-17, 2e-17, 1.5e-17]).unwrap().interval.is_some());
     }
 
     /// The spread of subnormal numbers, and of values that no spread describes. numpy 2.3: `np.std([1e-310, 2e-310], ddof=1)`
@@ -286,8 +286,8 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_not_tested() {
-        let broken = Estimate::of(&[f64::NAN, 1.0]).unwrap();
+        let broken = Estimate::from_values(&[f64::NAN, 1.0]).unwrap();
         assert_eq!((broken.p_zero(), broken.p_at_least(1.0)), (None, None));
-        assert_eq!(Estimate::of(&[f64::INFINITY, 1.0]).unwrap().p_zero(), None);
+        assert_eq!(Estimate::from_values(&[f64::INFINITY, 1.0]).unwrap().p_zero(), None);
     }
 }

@@ -7,9 +7,10 @@ use super::estimate::{Error, Estimate};
 /// the fewer of both; it has an error from two values each, unless neither side varies.
 #[must_use]
 pub fn difference(from: &[f64], to: &[f64]) -> Option<Estimate> {
-    let (one, other) = (Estimate::of(from)?, Estimate::of(to)?);
-    let error = Error::of(from).zip(Error::of(to)).and_then(|(one, other)| joined(one, other));
-    let estimate = Estimate { n: one.n.min(other.n), ..Estimate::of(&[other.mean - one.mean])? };
+    let (one, other) = (Estimate::from_values(from)?, Estimate::from_values(to)?);
+    let error =
+        Error::from_values(from).zip(Error::from_values(to)).and_then(|(one, other)| joined(one, other));
+    let estimate = Estimate { n: one.n.min(other.n), ..Estimate::from_values(&[other.mean - one.mean])? };
     Some(estimate.with(error))
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::frame::{Row, Rows};
+use super::rows::{Row, Rows};
 use crate::spec::table::{Interval, Table};
 use crate::statistics::crossed;
 use crate::statistics::estimate::{Estimate, mean, pooled};
@@ -96,7 +96,7 @@ pub(super) fn estimate(terms: &[WeightedValue<'_, '_>], table: &Table) -> Option
         // Over images, an interval is good for them, too.
         near_chance: table.interval == Interval::Seeds
             && terms.iter().all(|term| term.cell.is_near_chance(term.value)),
-        ..Estimate::of(&values)?
+        ..Estimate::from_values(&values)?
     };
     if table.interval == Interval::Seeds {
         return Some(estimate);

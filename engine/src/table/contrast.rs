@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cell::{CellValues, WeightedValue, estimate};
-use super::frame::Rows;
-use super::group::TablePoint;
+use super::points::TablePoint;
+use super::rows::Rows;
 use crate::spec::axis::Axis;
 use crate::spec::table::Table;
 

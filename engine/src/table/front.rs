@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use super::group::TablePoint;
+use super::points::TablePoint;
 
 /// Returns the points on the front, by their place, in the order of cost: none is smaller in the first value and at
 /// least as large in the second, or equal in the first and larger in the second. Points without both values are none.
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn the_front_is_what_nothing_beats() {
         let check = |points: &[(f64, f64)], expected: &[usize]| {
-            let value = |value: f64| Estimate::of(&[value]);
+            let value = |value: f64| Estimate::from_values(&[value]);
             let points: Vec<TablePoint> = points
                 .iter()
                 .map(|&(cost, gain)| TablePoint { levels: vec![], values: vec![value(cost), value(gain)] })

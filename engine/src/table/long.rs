@@ -31,7 +31,7 @@ pub fn flat<O: Ops>(graph: &TaskGraph<O>, results: &Results) -> Result<Flat, Dup
             for &node in &nodes {
                 let task =
                     graph.steps[node].points.project(&points, point).map(|point| graph.task(node, point));
-                let metrics = task.and_then(|task| results.of(task));
+                let metrics = task.and_then(|task| results.metrics(task));
                 for metric in experiment.nodes[node].kind.metrics.iter().copied().chain([SECONDS]) {
                     let value = metrics.and_then(|metrics| metrics.get(metric));
                     let name = format!("{}.{metric}", experiment.nodes[node].name);

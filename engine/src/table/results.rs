@@ -55,7 +55,7 @@ impl Results {
 
     /// Reads the results of the tasks of these nodes. A record that is damaged is dropped where the store can be
     /// written, so that its task runs again.
-    pub fn read<O: Ops>(
+    pub fn load<O: Ops>(
         graph: &TaskGraph<O>,
         plan: &Plan,
         store: &Store,
@@ -91,7 +91,7 @@ impl Results {
     }
 
     /// Checks the results of the tasks of these nodes without reading them; those damaged are dropped as by
-    /// [`Self::read`].
+    /// [`Self::load`].
     pub fn check<O: Ops>(
         &mut self,
         graph: &TaskGraph<O>,
@@ -126,7 +126,7 @@ impl Results {
 
     /// Returns the metrics of a task, if its result is there.
     #[must_use]
-    pub fn of(&self, task: TaskId) -> Option<&BTreeMap<String, f64>> {
+    pub fn metrics(&self, task: TaskId) -> Option<&BTreeMap<String, f64>> {
         self.metrics[task.index()].as_deref()
     }
 
@@ -147,7 +147,7 @@ pub fn wants_answers<O: Ops>(graph: &TaskGraph<O>) -> bool {
 fn cached<O: Ops>(graph: &TaskGraph<O>, plan: &Plan, nodes: &[usize]) -> Vec<(TaskId, Key)> {
     let tasks = nodes.iter().flat_map(|&node| graph.tasks_of(node));
     let known = |task: TaskId| {
-        let planned = plan.of(task);
+        let planned = plan.planned(task);
         planned.key.filter(|_| planned.state == TaskState::Cached).map(|key| (task, key))
     };
     tasks.filter_map(known).collect()

@@ -4,12 +4,12 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::choice::Answer;
+use super::answer::Answer;
 use super::flat::{Datum, DuplicateColumn, Flat};
-use super::frame::Rows;
 use super::front::front;
-use super::group::{TablePoint, TablePoints};
+use super::points::{TablePoint, TablePoints};
 use super::results::Results;
+use super::rows::Rows;
 use crate::graph::TaskGraph;
 use crate::ops::Ops;
 use crate::spec::axis::Axis;
@@ -51,7 +51,7 @@ pub enum Cell {
 
 /// A table as made.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Made {
+pub struct TableSheets {
     /// Its name.
     pub name: String,
     /// What its values are, in one sentence.
@@ -83,7 +83,7 @@ pub fn make<O: Ops>(
     results: &Results,
     table: &Table,
     layout: Layout,
-) -> Result<Made, String> {
+) -> Result<TableSheets, String> {
     let maker = Maker { graph, table };
     let frame = Rows::new(graph, results, table, &table.values())?;
     let groups = TablePoints::from_frame(graph, &frame, table);
@@ -113,10 +113,10 @@ pub fn make<O: Ops>(
         caption += "; a–b is from the least to the largest, near chance";
     }
     let missing = groups.missing;
-    Ok(Made { name: table.name.clone(), caption, sheets, choice, missing })
+    Ok(TableSheets { name: table.name.clone(), caption, sheets, choice, missing })
 }
 
-impl Made {
+impl TableSheets {
     /// Returns the table for other programs: a row per row of each grid, with the values of the axes, then each value
     /// with its interval, its spread, its p-value and the number of values behind it, as far as it has them.
     pub fn flat(&self) -> Result<Flat, DuplicateColumn> {
@@ -374,7 +374,7 @@ fn choose_caption(choose: &Question, table: &Table) -> String {
 fn spread(point: &TablePoint, at: usize) -> Option<Estimate> {
     let value = point.values.get(at).copied().flatten()?;
     let spread = value.spread?;
-    Some(Estimate { n: value.n, ..Estimate::of(&[spread])? })
+    Some(Estimate { n: value.n, ..Estimate::from_values(&[spread])? })
 }
 
 /// Sorts points. Axes of numbers go by number, other values of axes by their order in the file. Points without a value, or

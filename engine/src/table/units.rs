@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::cell::cells;
-use super::frame::Rows;
-use super::group::kept;
+use super::points::kept;
 use super::results::Results;
+use super::rows::Rows;
 use crate::graph::TaskGraph;
 use crate::ops::Ops;
 use crate::spec::table::{Table, TableKind};
@@ -33,7 +33,7 @@ pub struct UnitCell {
 
 impl ReplicateUnits {
     /// Gathers the values of a table; the error says which of its expressions does not fit.
-    pub fn of<O: Ops>(graph: &TaskGraph<O>, results: &Results, table: &Table) -> Result<Self, String> {
+    pub fn gather<O: Ops>(graph: &TaskGraph<O>, results: &Results, table: &Table) -> Result<Self, String> {
         let values = table.values();
         let frame = Rows::new(graph, results, table, &values)?;
         let axes = cell_axes(graph, table);

@@ -11,7 +11,7 @@ use fewbits_engine::ops::{
 };
 use fewbits_engine::run::context::Context;
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::read::Fields;
+use fewbits_engine::text::fields::Fields;
 use fewbits_engine::text::value::Value;
 use fewbits_store::Digest;
 use serde_json::json;
@@ -217,7 +217,7 @@ impl Ops for Arithmetic {
         &KINDS
     }
 
-    fn read(&self, kind: &str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Op> {
+    fn read_op(&self, kind: &str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Op> {
         Some(match kind {
             "Number" => Op::Number { value: fields.required("value", faults)? },
             "File" => Op::File { path: PathBuf::from(fields.required::<String>("path", faults)?) },
@@ -298,7 +298,7 @@ impl Ops for Arithmetic {
         };
         let artifact = (!matches!(op, Op::Show { .. } | Op::Judge { .. }))
             .then(|| Arc::new(self.artifact(numbers.clone())));
-        let digest = |(name, bytes): (String, Vec<u8>)| (name, Digest::of(&bytes));
+        let digest = |(name, bytes): (String, Vec<u8>)| (name, Digest::hash(&bytes));
         let parts = artifact.as_ref().map(|artifact| self.encode(artifact)).unwrap_or_default();
         Ok(Output {
             artifact,

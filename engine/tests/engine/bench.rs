@@ -13,7 +13,7 @@ use fewbits_engine::run::coordinator::{RunError, Settings, run};
 use fewbits_engine::run::halt::Halt;
 use fewbits_engine::table::long;
 use fewbits_engine::table::results::Results;
-use fewbits_engine::table::sheet::{Layout, Made, make};
+use fewbits_engine::table::sheet::{Layout, TableSheets, make};
 use fewbits_engine::why::Reason;
 use fewbits_store::Store;
 use tokio::sync::{mpsc, watch};
@@ -50,7 +50,7 @@ impl Bench {
     }
 
     pub fn graph(&self, text: &str) -> Arc<TaskGraph<Arithmetic>> {
-        match TaskGraph::read(text, &*self.ops, MOST_TASKS) {
+        match TaskGraph::parse(text, &*self.ops, MOST_TASKS) {
             Ok(graph) => Arc::new(graph),
             Err(faults) => panic!("{faults:#?}\n{text}"),
         }
@@ -109,7 +109,7 @@ impl Bench {
     pub fn results(&self, text: &str) -> BTreeMap<String, (String, BTreeMap<String, f64>)> {
         self.plan(text, |graph, plan, store| {
             let stored = |task| {
-                let key = plan.of(task).key?;
+                let key = plan.planned(task).key?;
                 let record = store.record(&key).unwrap()?;
                 Some((graph.name(task), (key.to_string(), record.metrics)))
             };
@@ -118,10 +118,10 @@ impl Bench {
     }
 
     /// Makes the only table of a text from what is stored.
-    pub fn table(&self, text: &str, layout: Layout) -> Result<Made, String> {
+    pub fn table(&self, text: &str, layout: Layout) -> Result<TableSheets, String> {
         self.plan(text, |graph, plan, store| {
             let nodes: Vec<usize> = (0..graph.steps.len()).collect();
-            let results = Results::read(graph, plan, store, &nodes).unwrap();
+            let results = Results::load(graph, plan, store, &nodes).unwrap();
             make(&*self.ops, graph, &results, &graph.experiment.tables[0], layout)
         })
     }
@@ -130,7 +130,7 @@ impl Bench {
     pub fn long(&self, text: &str) -> serde_json::Value {
         self.plan(text, |graph, plan, store| {
             let nodes: Vec<usize> = (0..graph.steps.len()).collect();
-            let results = Results::read(graph, plan, store, &nodes).unwrap();
+            let results = Results::load(graph, plan, store, &nodes).unwrap();
             let mut rows = long::flat(graph, &results).unwrap().objects();
             for row in &mut rows {
                 row.retain(|name, _| !name.ends_with(".seconds"));

@@ -18,7 +18,7 @@ fn with_tables(tables: &str) -> String {
 }
 
 fn cite(bench: &Bench, text: &str) -> Citation {
-    bench.plan(text, |graph, plan, store| Citation::of(graph, &*bench.ops, plan, store).unwrap())
+    bench.plan(text, |graph, plan, store| Citation::collect(graph, &*bench.ops, plan, store).unwrap())
 }
 
 /// Checks the methods of a table.
@@ -70,16 +70,16 @@ fn digests_can_be_made_by_hand() {
     let bench = Bench::new();
     bench.events(&text);
     let stored = bench.results(&text);
-    let (two, part) = ("4000000000000000", Digest::of(&2.0_f64.to_le_bytes()));
+    let (two, part) = ("4000000000000000", Digest::hash(&2.0_f64.to_le_bytes()));
     let mut keys = [stored["a"].0.clone(), stored["r"].0.clone()];
     keys.sort();
     let lines = keys.clone().map(|key| format!("{key}\n")).concat();
     let results = keys.map(|key| format!("{key}\n value {two}\n value {part}\n")).concat();
     let found = cite(&bench, &text);
     assert_eq!((found.tasks, found.different), (3, 2));
-    assert_eq!(found.text, Digest::of(text.as_bytes()));
-    assert_eq!(found.keys, Digest::of(lines.as_bytes()));
-    assert_eq!(found.results, Digest::of(results.as_bytes()));
+    assert_eq!(found.text, Digest::hash(text.as_bytes()));
+    assert_eq!(found.keys, Digest::hash(lines.as_bytes()));
+    assert_eq!(found.results, Digest::hash(results.as_bytes()));
     assert_eq!(found.data[0], ("a".to_owned(), vec![("value", part)]));
     assert_eq!(found.provenance["made_by"].iter().collect::<Vec<_>>(), ["arithmetic"]);
 }

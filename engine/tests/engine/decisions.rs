@@ -1,13 +1,13 @@
 //! Contrasts, choices and intervals, against what scipy makes of the same numbers.
 
 use fewbits_engine::statistics::estimate::Estimate;
-use fewbits_engine::table::choice::Answer;
-use fewbits_engine::table::sheet::{Cell, Layout, Made};
+use fewbits_engine::table::answer::Answer;
+use fewbits_engine::table::sheet::{Cell, Layout, TableSheets};
 
 use crate::bench::{Bench, experiment};
 
 /// Makes a table of an experiment that was run.
-fn made(axes: &str, nodes: &str, table: &str) -> Made {
+fn made(axes: &str, nodes: &str, table: &str) -> TableSheets {
     let text = experiment(axes, nodes);
     let text = format!("{}, tables: {{\"t\": {table}}})", text.strip_suffix(')').unwrap());
     let bench = Bench::new();
@@ -15,7 +15,7 @@ fn made(axes: &str, nodes: &str, table: &str) -> Made {
     bench.table(&text, Layout::Grid).unwrap()
 }
 
-fn values(made: &Made, row: usize) -> Vec<Estimate> {
+fn values(made: &TableSheets, row: usize) -> Vec<Estimate> {
     let value = |cell: &Cell| if let Cell::Value(value) = cell { Some(*value) } else { None };
     made.sheets[0].rows[row].iter().filter_map(value).collect()
 }
@@ -82,7 +82,7 @@ const CHOOSE_NODES: &str = r#"
     "small": Add(left: "full", right: "lost"),
 "#;
 
-fn choice(more: &str) -> (Answer, Made) {
+fn choice(more: &str) -> (Answer, TableSheets) {
     let table = format!(
         "Choose(minimize: \"size.value\", select: (value: \"small.value\", baseline: \"full.value\"), replicate: \"seed\", {more})"
     );

@@ -31,7 +31,7 @@ fn with_side<T>(bench: &Bench, text: &str, with: impl FnOnce(&ComparedExperiment
     let planner = Planner::new(&graph, &*bench.ops, &store);
     let plan = planner.plan().unwrap();
     let nodes: Vec<usize> = (0..graph.steps.len()).collect();
-    let results = Results::read(&graph, &plan, &store, &nodes).unwrap();
+    let results = Results::load(&graph, &plan, &store, &nodes).unwrap();
     with(&ComparedExperiment { graph: &graph, planner: &planner, plan: &plan, results: &results })
 }
 

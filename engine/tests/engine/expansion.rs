@@ -31,7 +31,7 @@ fn a_node_has_a_task_for_each_point_of_its_axes_that_no_constraint_leaves_out() 
     check(r#""x == 2", "y == 4""#, &["n(x=two)", scaled[3], shown[3]]);
     let text = experiment(r#""y": [3, 4], "x": {"one": 1, "two": 2}"#, NODES);
     let text = text.replace("nodes:", "only: [\"x + y > 100\"], nodes:");
-    let faults = TaskGraph::read(&text, &Arithmetic::default(), 100).err().expect("faults");
+    let faults = TaskGraph::parse(&text, &Arithmetic::default(), 100).err().expect("faults");
     assert_eq!(faults[0].message, "this constraint is false for every combination of `y`, `x`");
 }
 
@@ -93,7 +93,7 @@ fn a_task_is_found_by_any_unambiguous_part_of_its_name() {
 #[test]
 fn too_many_tasks_are_counted_and_refused() {
     let text = experiment(r#""x": Range(1, 100), "y": Range(1, 100)"#, NODES);
-    let most = |most| TaskGraph::read(&text, &Arithmetic::default(), most).map(|graph| graph.len());
+    let most = |most| TaskGraph::parse(&text, &Arithmetic::default(), most).map(|graph| graph.len());
     assert_eq!(most(20_100), Ok(20_100));
     let faults = most(20_099).unwrap_err();
     assert!(faults[0].message.contains("20100 tasks"), "{faults:?}");
@@ -105,7 +105,7 @@ fn large_products_are_counted_or_refused_at_once() {
     let faults = |axes: &str, only: &str, nodes: &str| -> Vec<String> {
         let text = experiment(axes, nodes).replace("nodes:", &format!("only: [{only}], nodes:"));
         let started = std::time::Instant::now();
-        let read = TaskGraph::read(&text, &Arithmetic::default(), 1000);
+        let read = TaskGraph::parse(&text, &Arithmetic::default(), 1000);
         // Half a second of work with optimization, which the tests do without.
         assert!(started.elapsed().as_secs() < 60, "{only}: {:?}", started.elapsed());
         read.err().into_iter().flatten().map(|fault| fault.message).collect()

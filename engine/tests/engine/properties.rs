@@ -71,9 +71,9 @@ proptest! {
         let edited = text(&after, rows);
         let (cached, run, touched) = bench.plan(&edited, |graph, plan, _| {
             let of = |wanted: &dyn Fn(&TaskState) -> bool| -> BTreeSet<String> {
-                graph.tasks().filter(|task| wanted(&plan.of(*task).state)).map(|task| graph.name(task)).collect()
+                graph.tasks().filter(|task| wanted(&plan.planned(*task).state)).map(|task| graph.name(task)).collect()
             };
-            let keys = |task| Some((graph.name(task), plan.of(task).key?.to_string()));
+            let keys = |task| Some((graph.name(task), plan.planned(task).key?.to_string()));
             let keys: BTreeSet<(String, String)> = graph.tasks().filter_map(keys).collect();
             (of(&|state| *state == TaskState::Cached), of(&|state| matches!(state, TaskState::Run | TaskState::Lost)), keys)
         });
@@ -122,7 +122,7 @@ fn the_key_of_a_task_is_pinned() {
     bench.events(&text);
     let (key, metrics) = &bench.results(&text)["s(x=2.5)"];
     assert_eq!(metrics["value"], 7.5);
-    let input = fewbits_store::Digest::of(&3_f64.to_le_bytes());
+    let input = fewbits_store::Digest::hash(&3_f64.to_le_bytes());
     let preimage =
         format!(r#"{{"inputs":{{"of.value":"{input}"}},"op":"scale","params":{{"by":2.5}},"version":1}}"#);
     assert_eq!(*key, Key::derive(&preimage).to_string());

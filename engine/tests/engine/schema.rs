@@ -16,7 +16,7 @@ fn row(field: &FieldSchema) -> String {
 
 #[test]
 fn every_field_is_told_with_what_holds_without_it() {
-    let schema = Schema::of(&Arithmetic::default());
+    let schema = Schema::describe(&Arithmetic::default());
     let check = |name: &str, expected: &[&str]| {
         let mut variants = schema.choices.iter().flat_map(|choice| &choice.variants);
         let found = variants.find(|variant| variant.name == name).expect(name);
@@ -51,7 +51,7 @@ fn every_field_is_told_with_what_holds_without_it() {
 #[test]
 fn a_name_keeps_what_it_means() {
     let kept = |name: &str| {
-        let mut schema = Schema::of(&Arithmetic::default());
+        let mut schema = Schema::describe(&Arithmetic::default());
         schema.keep(name);
         let variants = schema.choices.iter().flat_map(|choice| &choice.variants);
         variants.map(|variant| (variant.name.clone(), variant.fields.len())).collect::<Vec<_>>()

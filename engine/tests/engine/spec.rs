@@ -2,7 +2,7 @@
 
 use fewbits_engine::graph::{MOST_TASKS, TaskGraph};
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::read::{Fields, choice};
+use fewbits_engine::text::fields::{Fields, choice};
 use fewbits_engine::text::value::Value;
 
 use crate::arithmetic::Arithmetic;
@@ -13,7 +13,7 @@ fn check(axis: &str, only: &str, expected: &str) {
     let text = format!(
         "Experiment(name: \"test\", axes: {{\"x\": {axis}}}, only: [{only}], nodes: {{\"n\": Length(of: Axis(\"x\"))}})"
     );
-    let found = match TaskGraph::read(&text, &Arithmetic::default(), MOST_TASKS) {
+    let found = match TaskGraph::parse(&text, &Arithmetic::default(), MOST_TASKS) {
         Ok(graph) => {
             let label = |task| graph.point(task).map(|(_, label)| label.to_owned()).collect::<String>();
             graph.tasks().map(label).collect::<Vec<_>>().join(" ")

@@ -164,7 +164,7 @@ proptest! {
 
     #[test]
     fn no_edit_of_an_experiment_makes_it_panic(text in prop_oneof![mutations(QUICKSTART), mutations(ARITHMETIC)]) {
-        if let Err(faults) = TaskGraph::read(&text, &Arithmetic::default(), MOST_TASKS) {
+        if let Err(faults) = TaskGraph::parse(&text, &Arithmetic::default(), MOST_TASKS) {
             prop_assert!(!faults.is_empty());
             for fault in faults {
                 prop_assert!(fault.span.start <= fault.span.end && fault.span.end <= text.len(), "{:?}", fault);

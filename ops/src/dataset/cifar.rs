@@ -45,7 +45,7 @@ fn read_folder(paths: &[PathBuf], records: usize) -> Result<[Images; 2], FileErr
         if let Some(length) = input.plain_length() {
             batches.check_length(&name, length)?;
         }
-        batches.read(batch, &name, |out| input.fill(out))?;
+        batches.read_archive(batch, &name, |out| input.fill(out))?;
         input.end()?;
     }
     Ok(batches.images)
@@ -105,8 +105,9 @@ fn each_batch(
         }
         let name = format!("{file}: {}", BATCHES[batch]);
         batches.check_length(&name, entry.size())?;
-        batches
-            .read(batch, &name, |out| std::io::Read::read_exact(&mut entry, out).map_err(CifarFault::from))?;
+        batches.read_archive(batch, &name, |out| {
+            std::io::Read::read_exact(&mut entry, out).map_err(CifarFault::from)
+        })?;
     }
     Ok(())
 }
@@ -144,7 +145,7 @@ impl CifarImages {
         Err(FileError::Batch { file: name.to_owned(), found, expected, records: self.records })
     }
 
-    fn read<E: From<FileError>>(
+    fn read_archive<E: From<FileError>>(
         &mut self,
         batch: usize,
         name: &str,

@@ -46,7 +46,7 @@ pub struct Idx {
 
 impl Idx {
     /// Reads a file of this kind to its end.
-    pub fn read(input: &mut DatasetFile, kind: IdxKind) -> Result<Self, FileError> {
+    pub fn parse(input: &mut DatasetFile, kind: IdxKind) -> Result<Self, FileError> {
         let mut header = input.take(4)?;
         let found = number(&header);
         if found != kind.magic() {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     fn read(bytes: &[u8], kind: IdxKind) -> Result<Idx, FileError> {
-        Idx::read(&mut DatasetFile::bytes("f", bytes).unwrap(), kind)
+        Idx::parse(&mut DatasetFile::bytes("f", bytes).unwrap(), kind)
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub fn digest() -> [u8; 32] {
 }
 
 /// Returns the first 8,000 images to train on and the last 2,000 to test on.
-pub fn read() -> Result<[Images; 2], FileError> {
+pub fn read_embedded() -> Result<[Images; 2], FileError> {
     let images = DatasetFile::bytes("the embedded images", IMAGES)?;
     let labels = DatasetFile::bytes("the embedded labels", LABELS)?;
     let all = read::pair(images, labels, Some(CLASSES))?;
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn the_embedded_images_are_mnists() {
-        let [train, test] = read().unwrap();
+        let [train, test] = read_embedded().unwrap();
         assert_eq!((train.len(), test.len(), train.shape, train.classes), (8_000, 2_000, [1, 28, 28], 10));
         // The first labels of MNIST's training set, as every tutorial prints them.
         assert_eq!(train.labels[..10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);

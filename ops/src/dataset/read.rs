@@ -20,7 +20,7 @@ const LABELS_HEADER: usize = 8;
 pub fn source(source: &DatasetSource, data_dir: &Path, base_dir: &Path) -> Result<[Images; 2], DatasetError> {
     let paths: Vec<PathBuf> = source.files(data_dir, base_dir)?.into_iter().map(|(_, path)| path).collect();
     let images = match source {
-        DatasetSource::Mnist10k => mnist10k::read(),
+        DatasetSource::Mnist10k => mnist10k::read_embedded(),
         DatasetSource::Mnist => family(&MNIST, &paths),
         DatasetSource::FashionMnist => family(&FASHION_MNIST, &paths),
         DatasetSource::Cifar10 if paths.len() == 1 => cifar::archive(DatasetFile::file(&paths[0])?),
@@ -34,7 +34,7 @@ pub fn source(source: &DatasetSource, data_dir: &Path, base_dir: &Path) -> Resul
 pub fn published(of: &Published, part: usize, path: &Path) -> Result<Idx, FileError> {
     let mut input = DatasetFile::file(path)?;
     let kind = KINDS[part];
-    let idx = Idx::read(&mut input, kind)?;
+    let idx = Idx::parse(&mut input, kind)?;
     let (file, dataset) = (input.name().to_owned(), of.title);
     let (found, expected) = (idx.count(), MNIST_COUNTS[part]);
     if found != expected {
@@ -95,8 +95,8 @@ pub fn pair(
     mut labels: DatasetFile,
     classes: Option<usize>,
 ) -> Result<Images, FileError> {
-    let pixels = Idx::read(&mut images, IdxKind::Images)?;
-    let numbers = Idx::read(&mut labels, IdxKind::Labels)?;
+    let pixels = Idx::parse(&mut images, IdxKind::Images)?;
+    let numbers = Idx::parse(&mut labels, IdxKind::Labels)?;
     join((images.name().to_owned(), pixels), (labels.name().to_owned(), numbers), classes)
 }
 

@@ -116,8 +116,8 @@ impl<const L: usize> Clusters<L> {
         let (mut count, mut sum, mut square) = (0.0, Wide::ZERO, Wide::ZERO);
         for (value, (_, times)) in values.iter().zip(runs) {
             count += times;
-            sum = sum + Wide::of(*value).times(*times);
-            square = square + Wide::of(*value).times(*value).times(*times);
+            sum = sum + Wide::from_integer(*value).times(*times);
+            square = square + Wide::from_integer(*value).times(*value).times(*times);
             counts.push(count);
             sums.push([sum, square]);
         }

@@ -18,7 +18,7 @@ impl<const L: usize> Wide<L> {
 
     /// Returns an integer that binary64 holds.
     #[inline(always)]
-    pub(super) fn of(integer: f64) -> Self {
+    pub(super) fn from_integer(integer: f64) -> Self {
         let (mantissa, shift) = parts(integer);
         let mut limbs = [(mantissa >> 63) as u64; L];
         limbs[0] = mantissa as u64;
@@ -29,7 +29,7 @@ impl<const L: usize> Wide<L> {
     #[inline(always)]
     pub(super) fn product(one: f64, other: f64) -> Self {
         if one.abs() >= SMALL || other.abs() >= SMALL {
-            return Self::of(one).times(other);
+            return Self::from_integer(one).times(other);
         }
         let product = i128::from(one as i64) * i128::from(other as i64);
         let mut limbs = [(product >> 127) as u64; L];
@@ -150,7 +150,7 @@ mod tests {
         fn two_limbs_are_128_bits(a: i128, b: i128, factor in integer(), small in whole()) {
             prop_assert_eq!(of(a) + of(b), of(a.wrapping_add(b)));
             prop_assert_eq!(of(a) - of(b), of(a.wrapping_sub(b)));
-            prop_assert_eq!(Wide::<2>::of(factor), of(factor as i128));
+            prop_assert_eq!(Wide::<2>::from_integer(factor), of(factor as i128));
             prop_assert_eq!(of(a).times(factor), of(a.wrapping_mul(factor as i128)));
             prop_assert_eq!(Wide::<2>::product(factor, small), of((factor as i128).wrapping_mul(small as i128)));
             prop_assert_eq!(of(small as i128).about(), small);
@@ -160,10 +160,10 @@ mod tests {
         /// (2^200 + a)·f − 2^200·f = a·f, in numbers wide enough for all of it.
         #[test]
         fn wide_numbers_forget_no_bit(a: i64, factor in integer()) {
-            let (large, small) = (Wide::<10>::of(2.0_f64.powi(200)), Wide::<10>::of(1.0).times((a >> 11) as f64));
+            let (large, small) = (Wide::<10>::from_integer(2.0_f64.powi(200)), Wide::<10>::from_integer(1.0).times((a >> 11) as f64));
             let left = (large + small).times(factor) - large.times(factor);
-            prop_assert_eq!(left, Wide::of((a >> 11) as f64).times(factor));
-            prop_assert_eq!(Wide::<4>::of(factor).about(), factor);
+            prop_assert_eq!(left, Wide::from_integer((a >> 11) as f64).times(factor));
+            prop_assert_eq!(Wide::<4>::from_integer(factor).about(), factor);
         }
     }
 }

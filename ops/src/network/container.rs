@@ -8,7 +8,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use thiserror::Error;
 
-use crate::network::kernels::numbers::{from, read};
+use crate::network::kernels::numbers::{from, read_tensor};
 
 /// What is wrong with bytes that should hold tensors.
 #[derive(Debug, Error)]
@@ -49,7 +49,8 @@ pub(crate) fn encode<'a>(
 ) -> Result<Vec<u8>, ContainerError> {
     let mut parts = BTreeMap::new();
     for (name, tensor) in tensors {
-        let numbers = read(tensor).map_err(|source| ContainerError::Tensor { name: name.into(), source })?;
+        let numbers =
+            read_tensor(tensor).map_err(|source| ContainerError::Tensor { name: name.into(), source })?;
         let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         parts.insert(name, (tensor.dims().to_vec(), bytes));
     }

@@ -108,7 +108,7 @@ impl Network {
             }
             Architecture::Mlp { .. } => (0..layers.len()).collect(),
         };
-        let graph = Self::chain(input, classes, layers.iter().map(LayerOp::of).collect());
+        let graph = Self::chain(input, classes, layers.iter().map(LayerOp::from_spec).collect());
         graph.map_err(|fault| ModelError { layer: fault.layer.map(|at| written[at]), ..fault })
     }
 

@@ -72,7 +72,7 @@ fn judge(logits: &[f32], labels: &[u8], classes: usize) -> Evaluation {
         non_finite: 0,
     };
     let rows = logits.par_chunks_exact(classes).zip(labels).with_min_len(ROWS);
-    let verdicts: Vec<Prediction> = rows.map(|(logits, label)| Prediction::of(logits, *label)).collect();
+    let verdicts: Vec<Prediction> = rows.map(|(logits, label)| Prediction::new(logits, *label)).collect();
     let mut loss = 0.0;
     for (verdict, label) in verdicts.into_iter().zip(labels) {
         let class = usize::from(*label);

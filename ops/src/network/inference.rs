@@ -14,7 +14,7 @@ use crate::network::kernels::lanes::fill_block;
 use crate::network::kernels::lanes::{LANES, Lanes, read_lane, zeros};
 use crate::network::kernels::linear::{Linear, Weight, is_finite};
 use crate::network::kernels::max_pool::MaxPool;
-use crate::network::kernels::numbers::{TensorNumbers, read};
+use crate::network::kernels::numbers::{TensorNumbers, read_tensor};
 use crate::network::kernels::relu;
 use crate::network::layer::LayerOp;
 use crate::network::model::Model;
@@ -150,7 +150,7 @@ impl<'a> InferenceStage<'a> {
     fn all(model: &'a Model) -> candle_core::Result<Vec<Self>> {
         let open = |layer: &Layer, word: &str| -> candle_core::Result<Option<TensorNumbers<'a>>> {
             let tensor: Option<&'a Tensor> = model.tensors().get(&format!("{}.{word}", layer.name));
-            tensor.map(read).transpose()
+            tensor.map(read_tensor).transpose()
         };
         let layers = &model.graph().layers;
         let stage = |(at, layer): (usize, &'a Layer)| {
@@ -163,20 +163,20 @@ impl<'a> InferenceStage<'a> {
                 })
             };
             let kernel = match layer.op {
-                LayerOp::Conv { .. } => Conv::of(layer).map(|conv| {
+                LayerOp::Conv { .. } => Conv::new(layer).map(|conv| {
                     let packed = conv.pack(weight.as_deref().unwrap_or(&[]));
                     InferenceKernel::Conv(Box::new(conv), packed)
                 }),
                 LayerOp::Linear { .. } => Some(InferenceKernel::Linear(
-                    Linear::of(layer),
+                    Linear::new(layer),
                     is_finite(weight.as_deref().unwrap_or(&[])),
                 )),
                 LayerOp::Affine => Some(InferenceKernel::Affine),
                 LayerOp::Relu if at > 0 && is(at - 1, true) => Some(InferenceKernel::Nothing),
                 LayerOp::Relu => Some(InferenceKernel::Relu),
-                LayerOp::MaxPool { .. } => MaxPool::of(layer).map(InferenceKernel::MaxPool),
+                LayerOp::MaxPool { .. } => MaxPool::new(layer).map(InferenceKernel::MaxPool),
                 LayerOp::Flatten => {
-                    Some(Flatten::of(layer).map_or(InferenceKernel::Nothing, InferenceKernel::Flatten))
+                    Some(Flatten::new(layer).map_or(InferenceKernel::Nothing, InferenceKernel::Flatten))
                 }
                 LayerOp::Dropout { .. } => Some(InferenceKernel::Nothing),
                 LayerOp::BatchNorm { .. } => None,

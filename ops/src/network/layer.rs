@@ -79,7 +79,7 @@ pub enum LayerOp {
 }
 
 impl LayerOp {
-    pub(crate) fn of(spec: &LayerSpec) -> (Self, Option<String>) {
+    pub(crate) fn from_spec(spec: &LayerSpec) -> (Self, Option<String>) {
         match spec.clone() {
             LayerSpec::Conv { out, kernel, stride, padding, dilation, groups, bias, name } => {
                 (Self::Conv { out, kernel, stride, padding, dilation, groups, bias }, name)

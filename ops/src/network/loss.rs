@@ -27,7 +27,7 @@ impl Prediction {
     }
 
     /// Judges a row.
-    pub(crate) fn of(logits: &[f32], label: u8) -> Self {
+    pub(crate) fn new(logits: &[f32], label: u8) -> Self {
         let (class, largest) = largest(logits);
         let total = logits.iter().map(|logit| exponential(*logit, largest)).sum();
         Self::judge(logits, label, (class, largest), total)
@@ -89,13 +89,13 @@ mod tests {
 
     #[test]
     fn a_verdict_meets_the_definition() {
-        let verdict = Prediction::of(&[1.0, 3.0, 3.0], 0);
+        let verdict = Prediction::new(&[1.0, 3.0, 3.0], 0);
         let expected = (1.0_f64.exp() + 2.0 * 3.0_f64.exp()).ln() - 1.0;
         assert!((verdict.loss - expected).abs() < 1e-12);
         assert_eq!((verdict.answer(), verdict.finite), (Some(1), true));
-        assert_eq!(Prediction::of(&[-3e38, 3e38], 1), Prediction { loss: 0.0, class: 1, finite: true });
+        assert_eq!(Prediction::new(&[-3e38, 3e38], 1), Prediction { loss: 0.0, class: 1, finite: true });
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let verdict = Prediction::of(&[0.0, bad], 0);
+            let verdict = Prediction::new(&[0.0, bad], 0);
             assert_eq!((verdict.finite, verdict.answer()), (false, None));
         }
     }

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::network::container::{ContainerError, decode, encode};
 use crate::network::definition::{ModelError, Network};
-use crate::network::kernels::numbers::{from, read};
+use crate::network::kernels::numbers::{from, read_tensor};
 use crate::network::layer::LayerOp;
 
 /// The metadata key of the graph.
@@ -81,7 +81,7 @@ impl Model {
             let Some(tensor) = tensors.get(&parameter.name) else {
                 return Err(ModelFileError::Missing { name: parameter.name.clone() });
             };
-            read(tensor)?;
+            read_tensor(tensor)?;
             if tensor.dims() != parameter.shape {
                 return Err(ModelFileError::Shape {
                     name: parameter.name.clone(),
@@ -111,7 +111,7 @@ impl Model {
     /// Returns the numbers of one tensor, row by row.
     pub fn numbers(&self, name: &str) -> Result<Vec<f32>, ModelFileError> {
         let tensor = self.tensors.get(name).ok_or_else(|| ModelFileError::Missing { name: name.into() })?;
-        Ok(read(tensor)?.to_vec())
+        Ok(read_tensor(tensor)?.to_vec())
     }
 
     /// Returns the same network with other numbers in some tensors; the rest is shared, not copied.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::read::{Fields, Read, choice, variant};
+use fewbits_engine::text::fields::{Fields, FromValue, choice, variant};
 use fewbits_engine::text::value::Value;
 
 use crate::network::architecture::{Architecture, LayerSpec};
@@ -12,8 +12,8 @@ use crate::network::training::config::{Augment, Init, LearningRateSchedule, Opti
 /// A layer wider than this is taken for a mistake.
 const WIDEST: i64 = 1 << 20;
 
-impl Read for Architecture {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Architecture {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let kind = variant(value, "a model", &["Mlp", "Layers"], faults)?;
         let mut fields = Fields::open(value, kind, faults)?;
         let model = match kind {
@@ -34,8 +34,8 @@ impl Read for Architecture {
     }
 }
 
-impl Read for LayerSpec {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for LayerSpec {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let kinds = ["Conv", "Linear", "BatchNorm", "Relu", "MaxPool", "Flatten", "Dropout"];
         let kind = variant(value, "a layer", &kinds, faults)?;
         let mut fields = Fields::open(value, kind, faults)?;
@@ -105,9 +105,9 @@ impl fmt::Debug for LayerName {
     }
 }
 
-impl Read for LayerName {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
-        Option::<String>::read(value, faults).map(Self)
+impl FromValue for LayerName {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
+        Option::<String>::from_value(value, faults).map(Self)
     }
 }
 
@@ -137,8 +137,8 @@ fn probability(
     fields.such_that(name, default, "at least 0 and less than 1", |p: &f64| (0.0..1.0).contains(p), faults)
 }
 
-impl Read for Optimizer {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Optimizer {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let kind = variant(value, "an optimizer", &["Sgd", "AdamW"], faults)?;
         let mut fields = Fields::open(value, kind, faults)?;
         let positive = |rate: &f64| *rate > 0.0;
@@ -165,8 +165,8 @@ impl Read for Optimizer {
     }
 }
 
-impl Read for LearningRateSchedule {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for LearningRateSchedule {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let kind = variant(value, "a schedule", &["Constant", "Step", "Cosine"], faults)?;
         let mut fields = Fields::open(value, kind, faults)?;
         let schedule = match kind {
@@ -184,8 +184,8 @@ impl Read for LearningRateSchedule {
     }
 }
 
-impl Read for Init {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Init {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let choices = [
             ("KaimingUniform", Self::KaimingUniform),
             ("HeNormal", Self::HeNormal),
@@ -195,8 +195,8 @@ impl Read for Init {
     }
 }
 
-impl Read for Augment {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Augment {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let kind = variant(value, "an augmentation", &["None", "Flip", "Crop", "FlipCrop"], faults)?;
         let mut fields = Fields::open(value, kind, faults)?;
         let augment = match kind {

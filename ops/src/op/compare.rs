@@ -8,7 +8,7 @@ use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::statistics::mcnemar::mid_p;
 use fewbits_engine::statistics::proportion::{NORMAL_QUANTILE, wilson};
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::read::Fields;
+use fewbits_engine::text::fields::Fields;
 use serde_json::json;
 
 use super::evaluate::{Split, bits};
@@ -49,7 +49,7 @@ pub struct CompareOp {
 }
 
 /// Reads its parameters.
-pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<CompareOp> {
+pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<CompareOp> {
     fields.optional("split", Split::Test, faults).map(|split| CompareOp { split })
 }
 
@@ -113,7 +113,7 @@ fn metrics(model: &Evaluation, baseline: &Evaluation, agrees: &[bool]) -> BTreeM
     let non_finite = pairs.filter(|(one, other)| one.is_none() || other.is_none()).count();
     let losses = model.losses.iter().zip(&baseline.losses);
     let added: Vec<f64> = losses.filter_map(|(model, baseline)| Some((*model)? - (*baseline)?)).collect();
-    let added = Estimate::of(&added);
+    let added = Estimate::from_values(&added);
     let half = added.and_then(|added| added.error).map(|error| NORMAL_QUANTILE * error.size);
     let end = |sign: f64| Some(added?.mean + sign * half?);
     let interval = agreement.map(|agreement| wilson(agreement, total));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fewbits_engine::ops::{Identity, Keeping, NodeKind, OpError, Output, SourceContent, TaskSource};
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::read::{Fields, Read, unfit, variant};
+use fewbits_engine::text::fields::{Fields, FromValue, unfit, variant};
 use fewbits_engine::text::value::{Value, ValueKind};
 use fewbits_store::Digest;
 use serde_json::json;
@@ -37,7 +37,7 @@ pub struct DatasetOp {
 }
 
 /// Reads its parameters.
-pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DatasetOp> {
+pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DatasetOp> {
     let span = fields.span();
     let source: Option<DatasetSource> = fields.required("source", faults);
     let train = fields.optional("train", Count::All, faults);
@@ -130,8 +130,8 @@ impl DatasetOp {
     }
 }
 
-impl Read for DatasetSource {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for DatasetSource {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let kind =
             variant(value, "a source", &["Mnist10k", "Mnist", "FashionMnist", "Cifar10", "Idx"], faults)?;
         let mut fields = Fields::open(value, kind, faults)?;
@@ -158,8 +158,8 @@ impl Read for DatasetSource {
     }
 }
 
-impl Read for Count {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Count {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         match value.kind {
             ValueKind::Int(count) if count > 0 => Some(Self::Exactly(count as usize)),
             _ if value.bare_name() == Some("All") => Some(Self::All),
@@ -171,8 +171,8 @@ impl Read for Count {
     }
 }
 
-impl Read for Normalize {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Normalize {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let kind = variant(value, "a normalization", &["UnitRange", "Standard"], faults)?;
         let mut fields = Fields::open(value, kind, faults)?;
         let normalize = match kind {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fewbits_engine::ops::{Identity, Keeping, Misfit, NodeKind, OpError, Output};
 use fewbits_engine::text::fault::{Faults, suggest};
-use fewbits_engine::text::read::{Fields, Read, unfit};
+use fewbits_engine::text::fields::{Fields, FromValue, unfit};
 use fewbits_engine::text::value::{self, Value};
 use serde_json::json;
 
@@ -50,7 +50,7 @@ enum LayerChoice {
 }
 
 /// Reads its parameters.
-pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DescribeOp> {
+pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DescribeOp> {
     fields.optional("layer", LayerChoice::All, faults).map(|layer| DescribeOp { layer })
 }
 
@@ -138,8 +138,8 @@ fn quantile(sorted: &[f32], share: f64) -> Option<f64> {
     Some(f64::from(low) + (f64::from(high) - f64::from(low)) * place.fract())
 }
 
-impl Read for LayerChoice {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for LayerChoice {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         match &value.kind {
             value::ValueKind::Text(name) => Some(Self::Named(name.clone())),
             _ if value.bare_name() == Some("All") => Some(Self::All),

@@ -6,7 +6,7 @@ use fewbits_engine::ops::{Identity, Keeping, Misfit, NodeKind, OpError, Output};
 use fewbits_engine::run::context::Context;
 use fewbits_engine::statistics::proportion::wilson;
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::read::{Fields, Read, choice};
+use fewbits_engine::text::fields::{Fields, FromValue, choice};
 use fewbits_engine::text::value::Value;
 use fewbits_store::Series;
 use serde_json::json;
@@ -105,7 +105,7 @@ impl Split {
 }
 
 /// Reads its parameters.
-pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<EvaluateOp> {
+pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<EvaluateOp> {
     fields.optional("split", Split::Test, faults).map(|split| EvaluateOp { split })
 }
 
@@ -183,8 +183,8 @@ pub(super) fn bits(truths: &[bool]) -> Vec<u8> {
     truths.chunks(8).map(byte).collect()
 }
 
-impl Read for Split {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Split {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let choices = [("Train", Self::Train), ("Validation", Self::Validation), ("Test", Self::Test)];
         choice(value, "a split", &choices, faults)
     }

@@ -1,7 +1,7 @@
 //! Number formats and scales as a person writes them. Knows their spelling, and none of their numbers.
 
 use fewbits_engine::text::fault::{Fault, Faults, Span};
-use fewbits_engine::text::read::{Fields, Read, choice, mismatch, variant};
+use fewbits_engine::text::fields::{Fields, FromValue, choice, mismatch, variant};
 use fewbits_engine::text::value::Value;
 
 use crate::format::{
@@ -34,7 +34,7 @@ impl Format {
     pub fn parse(text: &str) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
         let value = Value::parse(text, &mut faults);
-        let format = if faults.is_empty() { Self::read(&value, &mut faults) } else { None };
+        let format = if faults.is_empty() { Self::from_value(&value, &mut faults) } else { None };
         match format {
             Some(format) if faults.is_empty() => Ok(format),
             _ => Err(faults.into_sorted()),
@@ -42,8 +42,8 @@ impl Format {
     }
 }
 
-impl Read for Format {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Format {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let names: Vec<&str> = VARIANTS.into_iter().chain(NAMES).collect();
         let kind = variant(value, "a format", &names, faults)?;
         let mut fields = Fields::open(value, kind, faults)?;
@@ -137,9 +137,9 @@ fn refused<T>(span: Span, error: &FormatError, faults: &mut Faults) -> Option<T>
     None
 }
 
-impl Read for Element {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
-        match Format::read(value, faults)? {
+impl FromValue for Element {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
+        match Format::from_value(value, faults)? {
             Format::Float(float) if float.overflows() => {
                 let hint =
                     "its scale makes numbers as large as that: take one that saturates, such as `E4M3`";
@@ -156,8 +156,8 @@ impl Read for Element {
     }
 }
 
-impl Read for Bias {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Bias {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let kind = variant(value, "a bias", &["Ieee", "Exactly"], faults)?;
         let mut fields = Fields::open(value, kind, faults)?;
         let bias = match kind {
@@ -169,8 +169,8 @@ impl Read for Bias {
     }
 }
 
-impl Read for Specials {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Specials {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let choices = [
             ("None", Self::None),
             ("Ieee", Self::Ieee),
@@ -182,34 +182,34 @@ impl Read for Specials {
     }
 }
 
-impl Read for Subnormals {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Subnormals {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         choice(value, "a choice of subnormals", &[("On", Self::On), ("Flush", Self::Flush)], faults)
     }
 }
 
-impl Read for Overflow {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Overflow {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         choice(value, "an overflow", &[("Saturate", Self::Saturate), ("Special", Self::Special)], faults)
     }
 }
 
-impl Read for Domain {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Domain {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         choice(value, "a domain", &[("Extended", Self::Extended), ("Finite", Self::Finite)], faults)
     }
 }
 
-impl Read for Range {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Range {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let choices =
             [("Symmetric", Self::Symmetric), ("Full", Self::Full), ("Asymmetric", Self::Asymmetric)];
         choice(value, "a range", &choices, faults)
     }
 }
 
-impl Read for Rounding {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Rounding {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let choices = [
             ("Nearest", Self::Nearest),
             ("NearestAway", Self::NearestAway),
@@ -220,8 +220,8 @@ impl Read for Rounding {
     }
 }
 
-impl Read for Scale {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Scale {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let kind = variant(value, "a scale", &["Own", "None", "PowerOfTwo", "Real"], faults)?;
         let mut fields = Fields::open(value, kind, faults)?;
         let scale = match kind {
@@ -250,8 +250,8 @@ impl Read for Scale {
     }
 }
 
-impl Read for Per {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Per {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let kind = variant(value, "a part of a tensor", &["Tensor", "Channel", "Block"], faults)?;
         let mut fields = Fields::open(value, kind, faults)?;
         let per = match kind {
@@ -267,8 +267,8 @@ impl Read for Per {
     }
 }
 
-impl Read for ScaleType {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for ScaleType {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let choices = [
             ("F32", Self::F32),
             ("F16", Self::F16),
@@ -280,8 +280,8 @@ impl Read for ScaleType {
     }
 }
 
-impl Read for PowerFit {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for PowerFit {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let choices = [
             ("MaxAbs", Self::MaxAbs),
             ("MaxExponent", Self::MaxExponent),
@@ -291,8 +291,8 @@ impl Read for PowerFit {
     }
 }
 
-impl Read for RealFit {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for RealFit {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let kind = variant(value, "a fit", &["MaxAbs", "Percentile", "LeastSquares", "Mean"], faults)?;
         let mut fields = Fields::open(value, kind, faults)?;
         let fit = match kind {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fewbits_engine::ops::{self, Identity, Keeping, Misfit, OpError, Output};
 use fewbits_engine::text::fault::{Faults, suggest};
-use fewbits_engine::text::read::{Fields, Read, choice, mismatch};
+use fewbits_engine::text::fields::{Fields, FromValue, choice, mismatch};
 use fewbits_engine::text::value::{Struct, Value, ValueKind};
 use fewbits_store::{Digest, Series};
 use serde_json::json;
@@ -51,7 +51,7 @@ pub struct QuantizeOp {
 }
 
 /// Reads its parameters.
-pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeOp> {
+pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeOp> {
     let recipe = read_recipe(fields, None, faults);
     let seed = fields.whole("seed", 0..=i64::MAX, Some(0), faults);
     let random_bits = fields.whole("random_bits", 1..=32, Some(32), faults);
@@ -104,7 +104,7 @@ fn read_recipe(
             Fields::open(value, "Own", faults)?.finish(faults).then_some(None)
         }
         Some(value) => {
-            let scale = Scale::read(value, faults);
+            let scale = Scale::from_value(value, faults);
             scale.zip(format.as_ref()).map(|(scale, format)| Some(with_usual_fit(scale, value, format)))
         }
         // Its scale was checked with its format.
@@ -139,7 +139,7 @@ fn with_usual_fit(scale: Scale, value: &Value, format: &Format) -> Scale {
 /// faults, finds those that do not depend on it.
 fn read_override(value: &Value, usual: Option<&Quantization>, faults: &mut Faults) -> Option<Quantization> {
     if let ValueKind::Struct(Struct { name: Some(_), .. }) = &value.kind {
-        let format = Format::read(value, faults)?;
+        let format = Format::from_value(value, faults)?;
         return match Quantization::new(format, usual?.rounding, None) {
             Ok(recipe) => Some(recipe),
             Err(error) => {
@@ -171,7 +171,7 @@ fn read_layers(
     let mut layers = BTreeMap::new();
     let mut whole = true;
     for (key, value) in entries {
-        let (name, recipe) = (String::read(key, faults), read_override(value, usual, faults));
+        let (name, recipe) = (String::from_value(key, faults), read_override(value, usual, faults));
         let Some((name, recipe)) = name.zip(recipe) else {
             whole = false;
             continue;
@@ -232,7 +232,7 @@ impl QuantizeOp {
         let small = model.with(replaced).map_err(failed)?;
         let bytes = small.encode().map_err(failed)?;
         Ok(Output {
-            parts: BTreeMap::from([("model".to_owned(), Digest::of(&bytes))]),
+            parts: BTreeMap::from([("model".to_owned(), Digest::hash(&bytes))]),
             artifact: Some(Arc::new(Artifact::Model(small))),
             metrics: self.metrics(&quantized),
             series: series(&quantized),
@@ -330,8 +330,8 @@ fn series(quantized: &Quantized) -> BTreeMap<String, Series> {
     ])
 }
 
-impl Read for Tensors {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Tensors {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         choice(value, "a choice of tensors", &[("Weights", Self::Weights), ("All", Self::All)], faults)
     }
 }

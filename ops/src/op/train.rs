@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fewbits_engine::ops::{Identity, Keeping, Misfit, NodeKind, OpError, Output};
 use fewbits_engine::run::context::Context;
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::read::{Fields, Read, choice};
+use fewbits_engine::text::fields::{Fields, FromValue, choice};
 use fewbits_engine::text::value::Value;
 use fewbits_store::{Digest, Series};
 use serde_json::{Value as Json, json};
@@ -63,7 +63,7 @@ enum Device {
 }
 
 /// Reads its parameters.
-pub fn read(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TrainOp> {
+pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TrainOp> {
     let model: Option<Architecture> = fields.required("model", faults);
     let optimizer = fields.optional("optimizer", Optimizer::AdamW { lr: 1e-3, weight_decay: 0.01 }, faults);
     let schedule = fields.optional("schedule", LearningRateSchedule::Constant, faults);
@@ -164,7 +164,7 @@ impl TrainOp {
             ("validation_loss", series.validation_loss.last().copied().flatten()),
         ];
         Ok(Output {
-            parts: BTreeMap::from([("model".to_owned(), Digest::of(&bytes))]),
+            parts: BTreeMap::from([("model".to_owned(), Digest::hash(&bytes))]),
             artifact: Some(Arc::new(Artifact::Model(trained.model))),
             metrics: metrics
                 .into_iter()
@@ -212,8 +212,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Model, OpError> {
     Model::decode(bytes).map_err(failed)
 }
 
-impl Read for Device {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for Device {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         choice(value, "a device", &[("Cpu", Self::Cpu)], faults)
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct DistortionSums {
 
 impl DistortionSums {
     /// Counts one group that was rounded to numbers from `low` to `high`, the scale included.
-    pub(super) fn of(weights: &[f32], rounded: &[f32], (low, high): (f64, f64)) -> Self {
+    pub(super) fn measure(weights: &[f32], rounded: &[f32], (low, high): (f64, f64)) -> Self {
         let mut tally = Self { count: weights.len() as u64, ..Self::default() };
         for (&weight, &used) in weights.iter().zip(rounded) {
             let (weight, used) = (f64::from(weight), f64::from(used));
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn the_measures_meet_a_worked_example() {
         let tally =
-            DistortionSums::of(&[2.5, 0.0, -0.25, 5.0, -1.0], &[2.0, 0.0, -0.0, 4.0, -1.0], (-4.0, 4.0));
+            DistortionSums::measure(&[2.5, 0.0, -0.25, 5.0, -1.0], &[2.0, 0.0, -0.0, 4.0, -1.0], (-4.0, 4.0));
         let distortion = tally.distortion();
         assert_eq!(distortion.mse, 1.3125 / 5.0);
         assert_eq!(distortion.max_error, 1.0);
@@ -92,15 +92,15 @@ mod tests {
     #[test]
     fn tensors_are_counted_as_one() {
         let (weights, rounded) = ([1.5, 0.1, -3.0, 0.0], [1.0, 0.0, -2.0, 0.0]);
-        let mut parts = DistortionSums::of(&weights[..1], &rounded[..1], (-2.0, 2.0));
-        parts.add(&DistortionSums::of(&weights[1..], &rounded[1..], (-2.0, 2.0)));
-        assert_eq!(parts, DistortionSums::of(&weights, &rounded, (-2.0, 2.0)));
+        let mut parts = DistortionSums::measure(&weights[..1], &rounded[..1], (-2.0, 2.0));
+        parts.add(&DistortionSums::measure(&weights[1..], &rounded[1..], (-2.0, 2.0)));
+        assert_eq!(parts, DistortionSums::measure(&weights, &rounded, (-2.0, 2.0)));
     }
 
     #[test]
     fn no_error_has_no_ratio() {
         for weights in [&[][..], &[0.0, -0.0], &[1.0, 2.0]] {
-            let distortion = DistortionSums::of(weights, weights, (-2.0, 2.0)).distortion();
+            let distortion = DistortionSums::measure(weights, weights, (-2.0, 2.0)).distortion();
             assert_eq!((distortion.sqnr_db, distortion.mse, distortion.flushed), (None, 0.0, 0.0));
         }
     }

@@ -19,7 +19,7 @@ pub struct Prepared<'a> {
 impl<'a> Prepared<'a> {
     /// Fits a recipe to a tensor of finite weights; an error if there is no such format, or if the recipe has no zero
     /// and the tensor needs one.
-    pub fn of(recipe: &'a Quantization, tensor: &Tensor<'_>) -> Result<Self, QuantizeError> {
+    pub fn fit(recipe: &'a Quantization, tensor: &Tensor<'_>) -> Result<Self, QuantizeError> {
         let codec = recipe.format.codec()?;
         let fitted = Fitted::to(recipe, &codec, tensor)?;
         Ok(Self { recipe, codec, fitted })
@@ -61,7 +61,7 @@ impl Fitted {
         tensor: &Tensor<'_>,
     ) -> Result<Self, QuantizeError> {
         let weights = tensor.data;
-        let groups = ScaleGroups::of(recipe.scale.per(), tensor.shape);
+        let groups = ScaleGroups::new(recipe.scale.per(), tensor.shape);
         let mut fitted =
             Self { groups, scales: vec![], zero_points: vec![], codebook: vec![], thresholds: vec![] };
         if let Format::KMeans { bits } = recipe.format {

@@ -5,7 +5,7 @@ mod distortion;
 mod encoded;
 mod fitted;
 mod packer;
-mod recipe;
+mod quantization;
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use distortion::DistortionSums;
 pub use encoded::{Codes, Encoded};
 use fitted::Fitted;
 pub use fitted::Prepared;
-pub use recipe::Quantization;
+pub use quantization::Quantization;
 
 /// A tensor to read from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -201,7 +201,7 @@ impl Quantizer {
         let mut tally = DistortionSums::default();
         let limits = fitted.limits(codec);
         for (group, range) in fitted.groups.ranges().enumerate() {
-            tally.add(&DistortionSums::of(&tensor.data[range.clone()], &rounded[range], limits(group)));
+            tally.add(&DistortionSums::measure(&tensor.data[range.clone()], &rounded[range], limits(group)));
         }
         let scale = fitted.scales.iter().copied().reduce(f32::max).unwrap_or(1.0);
         let report = TensorReport { name: tensor.name.to_owned(), scale, distortion: tally.distortion() };

@@ -66,11 +66,11 @@ impl Quantizer {
             return Ok(binary32(take(4 * count as u64)));
         }
         let recipe = self.recipe_of(name);
-        let groups = ScaleGroups::of(recipe.scale.per(), shape);
+        let groups = ScaleGroups::new(recipe.scale.per(), shape);
         let scales = match recipe.scale.store() {
             Some(store) => {
                 let bytes = take((groups.count() * store.bytes()) as u64);
-                bytes.chunks(store.bytes()).map(|bytes| store.read(bytes)).collect()
+                bytes.chunks(store.bytes()).map(|bytes| store.decode(bytes)).collect()
             }
             None => vec![],
         };

@@ -16,7 +16,7 @@ pub struct ScaleGroups {
 impl ScaleGroups {
     /// Returns the groups of a tensor.
     #[must_use]
-    pub fn of(per: Per, shape: &[usize]) -> Self {
+    pub fn new(per: Per, shape: &[usize]) -> Self {
         let elements: usize = shape.iter().product();
         let row = match shape {
             [] | [_] => elements,
@@ -76,7 +76,7 @@ mod tests {
     #[allow(clippy::single_range_in_vec_init, reason = "one group is a list of one range")]
     fn groups_are_rows_and_blocks_within_them() {
         let check = |per, shape: &[usize], expected: &[Range<usize>]| {
-            let groups = ScaleGroups::of(per, shape);
+            let groups = ScaleGroups::new(per, shape);
             assert_eq!(groups.ranges().collect::<Vec<_>>(), expected, "{per:?} of {shape:?}");
             assert_eq!(groups.count(), expected.len());
             let mut slice = vec![0.0; shape.iter().product()];

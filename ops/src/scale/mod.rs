@@ -3,13 +3,13 @@
 
 pub(crate) mod fit;
 mod groups;
-mod store;
+mod scale_type;
 
 use serde::Serialize;
 
 use crate::format::FormatError;
 pub use groups::ScaleGroups;
-pub use store::ScaleType;
+pub use scale_type::ScaleType;
 
 /// The scale asked for: numbers s by which weights are divided before they are rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -17,7 +17,7 @@ fn rounded(format: &str, scale: Option<Scale>, rounding: Rounding) -> Vec<u32> {
     let tensor = Tensor { name: "w", shape: &SHAPE, data: &weights };
     let mut rounded = weights.clone();
     let draws = Draws::new(8, "w", RandomBits::default());
-    Prepared::of(&recipe, &tensor).unwrap().round(&mut rounded, &draws);
+    Prepared::fit(&recipe, &tensor).unwrap().round(&mut rounded, &draws);
     rounded.into_iter().map(f32::to_bits).collect()
 }
 
@@ -106,7 +106,7 @@ fn ternary_and_binary_meet_worked_examples() {
         let tensor = Tensor { name: "w", shape: &[1, weights.len()], data: weights };
         let mut rounded = weights.to_vec();
         let draws = Draws::new(0, "w", RandomBits::default());
-        Prepared::of(&recipe, &tensor).unwrap().round(&mut rounded, &draws);
+        Prepared::fit(&recipe, &tensor).unwrap().round(&mut rounded, &draws);
         rounded
     };
     let alpha = ((f64::from(0.4_f32) + f64::from(0.6_f32) + f64::from(0.9_f32)) / 3.0) as f32;
@@ -139,7 +139,7 @@ fn asymmetric_integers_lose_no_more_by_least_squares_than_by_their_range() {
         let tensor = Tensor { name: "w", shape: &[10, 100], data: &weights };
         let mut rounded = weights.clone();
         let draws = Draws::new(0, "w", RandomBits::default());
-        Prepared::of(&recipe, &tensor).unwrap().round(&mut rounded, &draws);
+        Prepared::fit(&recipe, &tensor).unwrap().round(&mut rounded, &draws);
         weights.iter().zip(rounded).map(|(w, q)| (f64::from(*w) - f64::from(q)).powi(2)).sum::<f64>()
     };
     for (low, high) in [(-0.85, 0.05), (-0.2, 0.7), (0.1, 0.9), (-1.0, -0.5), (-0.5, 0.5)] {

@@ -14,7 +14,7 @@ fn furnished() -> (tempfile::TempDir, Vec<(Key, Record)>) {
     let mut all: Vec<_> = (0..10).map(|n| sample("evaluate", n)).collect();
     for (n, model) in (0..).zip(MODELS) {
         let (key, record) = sample("train", n);
-        let parts = BTreeMap::from([("model".to_owned(), Digest::of(model))]);
+        let parts = BTreeMap::from([("model".to_owned(), Digest::hash(model))]);
         all.push((key, Record { parts, kept: true, ..record }));
     }
     let commits = (0..).zip(all.clone()).map(|(ticket, sample)| Commit {
@@ -55,7 +55,7 @@ fn what_is_not_wanted_is_found_and_then_deleted() {
     let reader = Store::open_reader(dir.path()).unwrap();
     let found = reader.unwanted(&wanted).unwrap();
     assert_eq!((found.kept, found.records(), found.ops["evaluate"].records), (6, 6, 5));
-    assert_eq!((found.seconds(), &found.objects), (9.0, &vec![Digest::of(MODELS[1])]));
+    assert_eq!((found.seconds(), &found.objects), (9.0, &vec![Digest::hash(MODELS[1])]));
     assert_eq!((&found.runs, found.rest.len()), (&vec!["run-1".to_owned()], 2));
     assert_eq!(records(&reader).len(), 12, "nothing is deleted by looking");
     let store = Store::open_writer(dir.path()).unwrap();
@@ -70,8 +70,8 @@ fn what_is_not_wanted_is_found_and_then_deleted() {
     );
     for store in [reader, Store::open_reader(dir.path()).unwrap(), Store::open_writer(dir.path()).unwrap()] {
         assert_eq!(records(&store), left(&all, &wanted));
-        assert_eq!(store.object(&Digest::of(MODELS[0])).unwrap().as_deref(), Some(MODELS[0]));
-        assert!(!store.has_object(&Digest::of(MODELS[1])));
+        assert_eq!(store.object(&Digest::hash(MODELS[0])).unwrap().as_deref(), Some(MODELS[0]));
+        assert!(!store.has_object(&Digest::hash(MODELS[1])));
         assert!(store.verify().unwrap().is_good() && store.is_pinned("run-2"));
         assert_eq!(store.warnings(), [""; 0]);
         let nothing = store.unwanted(&wanted).unwrap();
@@ -157,7 +157,7 @@ fn an_archive_carries_records_and_objects() {
 fn a_record_whose_object_is_damaged_is_left_out() {
     let (dir, _) = furnished();
     let store = Store::open_reader(dir.path()).unwrap();
-    fs::write(store.objects.path(&Digest::of(MODELS[1])), "damaged").unwrap();
+    fs::write(store.objects.path(&Digest::hash(MODELS[1])), "damaged").unwrap();
     let out = store.export(&|_| true, &dir.path().join("results.tar")).unwrap().unwrap();
     assert_eq!((out.records, out.objects), (11, 1));
 }
@@ -197,7 +197,7 @@ fn a_hostile_archive_writes_nothing_outside_its_place() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open_writer(&dir.path().join("store")).unwrap();
     let mut archive = tar::Builder::new(vec![]);
-    let digest = Digest::of(b"another");
+    let digest = Digest::hash(b"another");
     for name in ["../evil", "objects/../../evil", &format!("objects/{digest}"), "STORE", "/tmp/evil-archive"]
     {
         let mut header = tar::Header::new_gnu();

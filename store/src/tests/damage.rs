@@ -80,7 +80,7 @@ fn the_entries_say_in_which_format_a_journal_without_its_first_bytes_is() {
         let dir = tempfile::tempdir().unwrap();
         copy(&golden::golden(format), dir.path());
         // Whoever wrote `STORE` last was newer.
-        let id = match crate::format::read(dir.path()).unwrap() {
+        let id = match crate::format::read_version(dir.path()).unwrap() {
             crate::format::StoreVersion::Store { id, .. } => id,
             other => panic!("{other:?}"),
         };
@@ -193,7 +193,7 @@ fn a_damaged_object_is_none_and_only_a_writer_moves_it() {
     let dir = tempfile::tempdir().unwrap();
     let (key, record) = sample("train", 1);
     let (content, record) = (1u32.to_le_bytes(), Record { kept: true, ..record });
-    let digest = Digest::of(&content);
+    let digest = Digest::hash(&content);
     let name = digest.to_string();
     let path: PathBuf = dir.path().join("objects").join(&name[..2]).join(&name[2..]);
     let store = Arc::new(Store::open_writer(dir.path()).unwrap());
@@ -231,7 +231,7 @@ fn verify_finds_a_bad_body_a_wrong_key_and_an_orphan() {
     let found = store.verify().unwrap();
     assert_eq!(found.bad_records, [samples[1].0, Key::derive("another")]);
     assert_eq!((found.records, found.objects, found.damaged), (2, 1, 0));
-    assert_eq!(found.orphans, [Digest::of(b"orphan")]);
+    assert_eq!(found.orphans, [Digest::hash(b"orphan")]);
     assert!(!found.is_good());
 }
 

@@ -16,7 +16,7 @@ pub(super) fn golden(format: u32) -> PathBuf {
 /// A record whose model is kept.
 fn trained() -> (Key, Record) {
     let (key, record) = sample("train", 3);
-    let parts = BTreeMap::from([("model".to_owned(), Digest::of(MODEL))]);
+    let parts = BTreeMap::from([("model".to_owned(), Digest::hash(MODEL))]);
     (key, Record { parts, kept: true, ..record })
 }
 
@@ -40,7 +40,7 @@ fn assert_whole(store: &Store) {
     let mut found = BTreeMap::new();
     store.for_each_record(&mut |key, record| assert!(found.insert(key, record).is_none())).unwrap();
     assert_eq!(found, BTreeMap::from([sample("evaluate", 1), sample("evaluate", 2), trained()]));
-    assert_eq!(store.object(&Digest::of(MODEL)).unwrap().as_deref(), Some(MODEL));
+    assert_eq!(store.object(&Digest::hash(MODEL)).unwrap().as_deref(), Some(MODEL));
     assert_eq!(store.checkpoint(&sample("train", 9).0).as_deref(), Some(&b"epoch 1"[..]));
     assert_eq!(store.runs().unwrap(), ["20260101-000000-000"]);
     assert!(store.verify().unwrap().is_good());

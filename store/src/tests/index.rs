@@ -164,12 +164,12 @@ fn source_files_are_asked_of_the_index_too() {
     let file = dir.path().join("data");
     fs::write(&file, "one").unwrap();
     let store = writer(&root);
-    store.remember_source(&file, crate::Stat::of(&file).unwrap(), Digest::of(b"one")).unwrap();
+    store.remember_source(&file, crate::Stat::read_metadata(&file).unwrap(), Digest::hash(b"one")).unwrap();
     commit(&store, (0..).zip(samples[..100].to_vec()).map(|(n, sample)| plain(n, sample)).collect());
     drop(store);
     fs::remove_file(&file).unwrap();
     let store = reader(&root);
-    let gone = crate::SourceState::Gone(Some(Digest::of(b"one")));
+    let gone = crate::SourceState::Gone(Some(Digest::hash(b"one")));
     assert_eq!(store.source_digest(&file).unwrap(), gone);
     assert!(!store.catalog().is_complete());
 }

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::Arc, thread};
 
 use super::*;
-use crate::{Digest, Hit, OpInfo, StoreError, entry::Seal, format, journal::first_bytes};
+use crate::{Digest, Hit, OpInfo, StoreError, entry::JournalSeal, format, journal::first_bytes};
 
 #[test]
 fn a_committed_record_is_found_at_once_and_after_reopening() {
@@ -140,7 +140,7 @@ fn a_record_keeps_only_parts_that_are_there_and_fails_alone() {
     let reported = report(&store, vec![with.clone(), plain(2, kept(2)), plain(3, sample("train", 3))]);
     assert_eq!((&reported[&1], &reported[&3]), (&Ok(()), &Ok(())));
     assert!(reported[&2].as_ref().unwrap_err().contains("which the store does not hold"));
-    let digest = Digest::of(&1u32.to_le_bytes());
+    let digest = Digest::hash(&1u32.to_le_bytes());
     assert!(store.has_object(&digest));
     assert_eq!(store.object(&digest).unwrap(), Some(1u32.to_le_bytes().to_vec()));
     assert_eq!(store.lookup(&[kept(1).0]).unwrap()[0].unwrap().part, Some(digest));
@@ -180,7 +180,7 @@ fn everything(root: &Path) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
 #[test]
 fn a_newer_store_is_refused_without_a_write() {
     let newer = format::FORMAT + 1;
-    let seal = Seal { store: [1; 16], generation: 1, format: newer };
+    let seal = JournalSeal { store: [1; 16], generation: 1, format: newer };
     for (file, content) in
         [("STORE", format::text_of(newer).into_bytes()), ("journal/1.fbj", first_bytes(&seal).to_vec())]
     {

@@ -26,7 +26,7 @@ pub fn export(args: &Export, global: &Global) -> Result<Exit> {
         let reach = Reach::of_file(file, &store, global)?;
         note(reach.unfinished().map(|unfinished| format!("{unfinished}; what depends on those is left out")));
         keys.extend(reach.keys());
-        inputs.files.extend(Inputs::of(&reach.graph, &reach.ops, file, global)?.files);
+        inputs.files.extend(Inputs::collect(&reach.graph, &reach.ops, file, global)?.files);
     }
     let wanted = |key: &Key| args.files.is_empty() || keys.contains(key);
     inputs.refuse(&args.output)?;

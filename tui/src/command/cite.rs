@@ -17,7 +17,7 @@ pub fn cite(args: &CiteArgs, global: &Global) -> Result<Exit> {
     let (graph, store) = (&*session.graph, reader(global)?);
     let planner = Planner::new(graph, &*session.ops, &store);
     let plan = planner.plan()?;
-    let cited = Citation::of(graph, &*session.ops, &plan, &store)?;
+    let cited = Citation::collect(graph, &*session.ops, &plan, &store)?;
     note(planner.notes().into_iter().chain(store.warnings()));
     print(&match args.format {
         Form::Json => serde_json::to_string_pretty(&render::cite::json(&cited))? + "\n",

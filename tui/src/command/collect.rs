@@ -1,7 +1,7 @@
 //! `store gc`: deletes what nobody reaches any more; shows it first.
 
 use anyhow::Result;
-use fewbits_engine::journal::RunHeader;
+use fewbits_engine::run_log::RunHeader;
 use fewbits_store::{Collectable, Retained, Store};
 
 use super::{count, note, print};

@@ -12,7 +12,7 @@ use fewbits_store::Store;
 
 use crate::cli::{Global, RunArgs};
 use crate::exit::Exit;
-use crate::session::{Session, read, store_dir};
+use crate::session::{Session, parse, store_dir};
 
 /// Where the other process says what goes wrong.
 const LOG: &str = "detached.log";
@@ -67,5 +67,5 @@ pub fn hand_over(args: &RunArgs, global: &Global, text: &str) -> Result<Exit> {
 pub fn take_over(args: &RunArgs, global: &Global) -> Result<Session> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).context("the experiment cannot be read")?;
-    read(&text, &args.file.file, global)
+    parse(&text, &args.file.file, global)
 }

@@ -32,7 +32,7 @@ pub fn diff(args: &DiffArgs, global: &Global) -> Result<Exit> {
 }
 
 fn experiments(args: &DiffArgs, store: &Store, global: &Global) -> Result<String> {
-    let (from, to) = (Known::read(&args.from, store, global)?, Known::read(&args.to, store, global)?);
+    let (from, to) = (Known::load(&args.from, store, global)?, Known::load(&args.to, store, global)?);
     let planners = [from.planner(store), to.planner(store)];
     let found = Comparison::between(&from.side(&planners[0]), &to.side(&planners[1]));
     let found = found.map_err(|error| anyhow!(error))?;
@@ -45,7 +45,7 @@ fn experiments(args: &DiffArgs, store: &Store, global: &Global) -> Result<String
 }
 
 fn points(args: &DiffArgs, second: &str, store: &Store, global: &Global) -> Result<String> {
-    let known = Known::read(&args.from, store, global)?;
+    let known = Known::load(&args.from, store, global)?;
     let planner = known.planner(store);
     let side = known.side(&planner);
     let name = |text: &str| {
@@ -68,7 +68,7 @@ struct Known {
 
 impl Known {
     /// Reads a file or, where there is no such file, the run whose id begins so.
-    fn read(name: &Path, store: &Store, global: &Global) -> Result<Self> {
+    fn load(name: &Path, store: &Store, global: &Global) -> Result<Self> {
         let reach = match name.to_str().filter(|_| !is_file(name)) {
             None => Reach::of_file(name, store, global)?,
             Some(id) => {
@@ -78,7 +78,7 @@ impl Known {
             }
         };
         let nodes: Vec<usize> = (0..reach.graph.steps.len()).collect();
-        let results = Results::read(&reach.graph, &reach.plan, store, &nodes)?;
+        let results = Results::load(&reach.graph, &reach.plan, store, &nodes)?;
         Ok(Self { reach, results })
     }
 

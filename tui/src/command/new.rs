@@ -9,7 +9,7 @@ use anyhow::Result;
 use super::{count, print};
 use crate::cli::{Global, New};
 use crate::exit::{Coded, Exit};
-use crate::session::read;
+use crate::session::parse;
 use crate::template::{TEMPLATES, text};
 use crate::ui::plain::printable;
 
@@ -53,7 +53,7 @@ fn write(file: &Path, text: &str) -> Result<()> {
 fn list(global: &Global) -> Result<String> {
     let mut lines = String::new();
     for (name, text) in TEMPLATES {
-        let graph = read(text, Path::new(name), global)?.graph;
+        let graph = parse(text, Path::new(name), global)?.graph;
         lines += &format!("{name:<12} {:>10}  {}\n", count(graph.len(), "task"), graph.experiment.about);
     }
     Ok(lines)

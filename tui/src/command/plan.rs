@@ -31,7 +31,7 @@ pub fn plan(args: &PlanArgs, global: &Global) -> Result<Exit> {
         let explainer = Explainer::new(graph, &plan, &planner, &*session.ops, &store);
         for (at, node) in graph.experiment.nodes.iter().enumerate() {
             let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
-            for task in graph.tasks_of(at).filter(|task| plan.of(*task).state != TaskState::Cached) {
+            for task in graph.tasks_of(at).filter(|task| plan.planned(*task).state != TaskState::Cached) {
                 groups.entry(describe(&explainer.reason(task)?)).or_default().push(graph.name(task));
             }
             for (reason, tasks) in groups {

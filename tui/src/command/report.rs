@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 use fewbits_engine::plan::Planner;
 use fewbits_engine::spec::table::{Table, TableKind};
-use fewbits_engine::table::sheet::{Made, Sheet};
+use fewbits_engine::table::sheet::{Sheet, TableSheets};
 use fewbits_engine::text::fault::suggest;
 
 use super::{note, print};
@@ -27,14 +27,14 @@ use crate::ui::plain::printable;
 pub fn report(args: &ReportArgs, global: &Global) -> Result<Exit> {
     with_material(&args.file.file, global, |material| {
         let written =
-            write(&args.output, &of(material, &args.file.file, global)?, page(material)?.as_bytes());
+            write(&args.output, &inputs(material, &args.file.file, global)?, page(material)?.as_bytes());
         note(material.failures());
         written.map(|()| if material.failed.is_empty() { Exit::Done } else { Exit::Failed })
     })
 }
 
-fn of(material: &Material<'_>, file: &Path, global: &Global) -> Result<Inputs> {
-    Inputs::of(&material.session.graph, &material.session.ops, file, global)
+fn inputs(material: &Material<'_>, file: &Path, global: &Global) -> Result<Inputs> {
+    Inputs::collect(&material.session.graph, &material.session.ops, file, global)
 }
 
 /// Writes one figure.
@@ -47,7 +47,7 @@ pub fn plot(args: &PlotArgs, global: &Global) -> Result<Exit> {
     with_material(&args.file.file, global, |material| {
         let svg = picture(material, &args.name, &args.file.file)?.alone();
         let content = if ending == "png" { image::png(&svg)? } else { svg.into_bytes() };
-        write(&args.output, &of(material, &args.file.file, global)?, &content)?;
+        write(&args.output, &inputs(material, &args.file.file, global)?, &content)?;
         Ok(Exit::Done)
     })
 }
@@ -94,7 +94,7 @@ fn picture(material: &Material<'_>, name: &str, file: &Path) -> Result<Picture> 
     Err(Coded::usage(format!("{}: there is no table or node `{name}`; {hint}", file.display())))
 }
 
-fn drawn(material: &Material<'_>, table: &Table, made: &Made) -> Result<Picture> {
+fn drawn(material: &Material<'_>, table: &Table, made: &TableSheets) -> Result<Picture> {
     let rows: usize = made.sheets.iter().map(|sheet| sheet.rows.len()).sum();
     if rows == 0 {
         return Err(anyhow!("there are no results to draw yet"));

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufWriter, Write};
 
 use anyhow::{Context, Result};
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::read::Read;
+use fewbits_engine::text::fields::FromValue;
 use fewbits_engine::text::value::Value;
 use fewbits_ops::format::{Draw, Draws, Format, RandomBits, Rounding};
 
@@ -71,6 +71,6 @@ fn number(word: &str, bits: bool) -> Option<f64> {
 fn rounding(text: &str, global: &Global) -> Result<Rounding> {
     let mut faults = Faults::default();
     let value = Value::parse(text, &mut faults);
-    let read = if faults.is_empty() { Rounding::read(&value, &mut faults) } else { None };
+    let read = if faults.is_empty() { Rounding::from_value(&value, &mut faults) } else { None };
     read.ok_or_else(|| faulty(&faults.into_sorted(), text, "--rounding", global))
 }

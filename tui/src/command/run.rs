@@ -14,7 +14,7 @@ use super::detach;
 use super::table::ResultTables;
 use super::{note, print};
 use crate::cli::{Global, OutputFormat, RunArgs};
-use crate::dashboard::pilot::Setup;
+use crate::dashboard::driver::DashboardSetup;
 use crate::exit::Exit;
 use crate::interrupt::Signals;
 use crate::session::{Session, open, panics_in, theme, writer};
@@ -67,7 +67,7 @@ pub fn run(args: &RunArgs, global: &Global) -> Result<Exit> {
 }
 
 fn view(session: &Session, store: &Arc<Store>, signals: &Signals, jobs: usize, global: &Global) -> Viewer {
-    let setup = Setup {
+    let setup = DashboardSetup {
         store: Arc::clone(store),
         ops: Arc::clone(&session.ops),
         theme: theme(global),

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::print;
 use super::watch::find;
 use crate::cli::{Global, Runs};
-use crate::dashboard::archive::past;
+use crate::dashboard::past_runs::past;
 use crate::exit::{Coded, Exit};
 use crate::reach::Reach;
 use crate::session::{reader, writer};

@@ -37,7 +37,7 @@ pub fn schema(args: &cli::SchemaArgs) -> Result<Exit> {
 
 /// Returns the language of the ops of this program.
 pub fn all() -> Schema {
-    Schema::of(&StandardOps::new(PathBuf::new(), PathBuf::new()))
+    Schema::describe(&StandardOps::new(PathBuf::new(), PathBuf::new()))
 }
 
 fn choice(choice: &ChoiceSchema) -> String {

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use std::path::Path;
 
 use anyhow::Result;
-use fewbits_store::{Digest, Info, Item, Key, Store};
+use fewbits_store::{Digest, Info, Key, RecordInfo, Store};
 
 use super::archive::{export, import};
 use super::collect::collect;
@@ -59,7 +59,7 @@ fn info(global: &Global) -> Result<Exit> {
 fn by_experiment(store: &Store, info: &Info, global: &Global) -> Result<String> {
     let objects = store.object_bytes()?;
     let mut text = String::new();
-    let mut reached: HashMap<Key, Item> = HashMap::new();
+    let mut reached: HashMap<Key, RecordInfo> = HashMap::new();
     let newest = newest_runs(store)?;
     for NewestRun { experiment, file, run } in &newest {
         let reach = match Reach::of_run(run, store, global)? {
@@ -70,14 +70,14 @@ fn by_experiment(store: &Store, info: &Info, global: &Global) -> Result<String> 
             }
         };
         let keys: Vec<Key> = reach.keys().into_iter().collect();
-        let items: Vec<Item> = store.items(&keys)?.into_iter().flatten().collect();
+        let items: Vec<RecordInfo> = store.items(&keys)?.into_iter().flatten().collect();
         let namesakes = newest.iter().filter(|other| other.experiment == *experiment).count();
         let beside =
             if namesakes > 1 { format!(" ({})", place(file.as_deref(), run)) } else { String::new() };
-        writeln!(text, "  experiment {experiment}{beside}: {}", StoredSize::of(items.iter(), &objects))?;
+        writeln!(text, "  experiment {experiment}{beside}: {}", StoredSize::sum(items.iter(), &objects))?;
         reached.extend(items.into_iter().map(|item| (item.key, item)));
     }
-    let rest = StoredSize::of_all(info).without(&StoredSize::of(reached.values(), &objects));
+    let rest = StoredSize::of_all(info).without(&StoredSize::sum(reached.values(), &objects));
     if rest.records > 0 || rest.objects > 0 {
         writeln!(text, "  of earlier edits: {rest}; `store gc FILE…` would delete them")?;
     }
@@ -102,7 +102,7 @@ struct StoredSize {
 }
 
 impl StoredSize {
-    fn of<'i>(items: impl Iterator<Item = &'i Item>, sizes: &BTreeMap<Digest, u64>) -> Self {
+    fn sum<'i>(items: impl Iterator<Item = &'i RecordInfo>, sizes: &BTreeMap<Digest, u64>) -> Self {
         let mut size = Self { records: 0, bytes: 0, seconds: 0.0, objects: 0, object_bytes: 0 };
         let mut objects = HashSet::new();
         for item in items {

@@ -8,7 +8,7 @@ use fewbits_engine::plan::{Plan, Planner};
 use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::table::long;
 use fewbits_engine::table::results::Results;
-use fewbits_engine::table::sheet::{Layout, Made, make};
+use fewbits_engine::table::sheet::{Layout, TableSheets, make};
 use fewbits_engine::text::fault::suggest;
 use fewbits_ops::StandardOps;
 use fewbits_store::Store;
@@ -39,10 +39,10 @@ pub fn table(args: &TableArgs, global: &Global) -> Result<Exit> {
                 let hint = suggest(name, tables.iter().map(|table| table.name.as_str()));
                 Coded::usage(format!("{}: there is no table `{name}`; {hint}", args.file.file.display()))
             })?;
-            ResultTables::of(&session, &plan, &store, std::slice::from_ref(table))?.one(table, format)?
+            ResultTables::load(&session, &plan, &store, std::slice::from_ref(table))?.one(table, format)?
         }
         (None, format @ (OutputFormat::Text | OutputFormat::Md)) if !tables.is_empty() => {
-            let every = ResultTables::of(&session, &plan, &store, tables)?.every(format)?;
+            let every = ResultTables::load(&session, &plan, &store, tables)?.every(format)?;
             failed = every.failed;
             every.text.into_bytes()
         }
@@ -58,7 +58,7 @@ pub fn table(args: &TableArgs, global: &Global) -> Result<Exit> {
 /// Prints a table, or writes it to the file that the user names.
 fn tell(shown: &[u8], args: &TableArgs, session: &Session, global: &Global) -> Result<()> {
     let Some(path) = &args.output else { return print_bytes(shown) };
-    let inputs = Inputs::of(&session.graph, &session.ops, &args.file.file, global)?;
+    let inputs = Inputs::collect(&session.graph, &session.ops, &args.file.file, global)?;
     let size = output::write(path, &inputs, |file| Ok(file.write_all(shown)?))?;
     print(&printable(&format!("{}: {}\n", path.display(), bytes(size))))
 }
@@ -81,21 +81,21 @@ impl<'s> ResultTables<'s> {
     /// Reads what is in the store.
     pub fn new(session: &'s Session, plan: &Plan, store: &Store) -> Result<Self> {
         let every: Vec<usize> = (0..session.graph.steps.len()).collect();
-        Ok(Self { session, results: Results::read(&session.graph, plan, store, &every)? })
+        Ok(Self { session, results: Results::load(&session.graph, plan, store, &every)? })
     }
 
     /// Reads what these tables show.
-    fn of(session: &'s Session, plan: &Plan, store: &Store, tables: &[Table]) -> Result<Self> {
+    fn load(session: &'s Session, plan: &Plan, store: &Store, tables: &[Table]) -> Result<Self> {
         let graph = &*session.graph;
         let (shown, _) = mentioned(graph, tables);
-        Ok(Self { session, results: Results::read(graph, plan, store, &shown)? })
+        Ok(Self { session, results: Results::load(graph, plan, store, &shown)? })
     }
 
     /// Reads what the experiment's tables show, and checks the rest.
     pub fn tables(session: &'s Session, plan: &Plan, store: &Store) -> Result<Self> {
         let graph = &*session.graph;
         let (shown, rest) = mentioned(graph, &graph.experiment.tables);
-        let mut results = Results::read(graph, plan, store, &shown)?;
+        let mut results = Results::load(graph, plan, store, &shown)?;
         results.check(graph, plan, store, &rest)?;
         Ok(Self { session, results })
     }
@@ -150,7 +150,7 @@ impl<'s> ResultTables<'s> {
     }
 
     /// Returns what a table answers, in sentences; nothing where it asks nothing.
-    fn answer(&self, made: &Made, table: &Table, format: OutputFormat) -> String {
+    fn answer(&self, made: &TableSheets, table: &Table, format: OutputFormat) -> String {
         let Some(choice) = &made.choice else { return String::new() };
         let said = render::choice::answer(choice, table, &self.session.graph.experiment);
         let said = match format {

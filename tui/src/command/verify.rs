@@ -138,10 +138,10 @@ fn choose(reached: &[Reach], share: Percent, seed: u64) -> Chosen {
     let mut all: Vec<(Digest, Key, usize, TaskId)> = vec![];
     for (at, reach) in reached.iter().enumerate() {
         for task in reach.graph.tasks() {
-            let planned = reach.plan.of(task);
+            let planned = reach.plan.planned(task);
             if let (TaskState::Cached, Some(key)) = (&planned.state, planned.key) {
                 let rank = [&seed.to_le_bytes()[..], key.as_bytes()].concat();
-                all.push((Digest::of(&rank), key, at, task));
+                all.push((Digest::hash(&rank), key, at, task));
             }
         }
     }

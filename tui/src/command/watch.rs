@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use fewbits_engine::event::Event;
-use fewbits_engine::journal::LoggedEvent;
 use fewbits_engine::run::halt::Halt;
+use fewbits_engine::run_log::LoggedEvent;
 use fewbits_engine::text::fault::suggest;
 use fewbits_ops::StandardOps;
 use fewbits_store::Store;
@@ -16,8 +16,8 @@ use fewbits_store::Store;
 use super::{note, print};
 use crate::cli::{Global, Ui, WatchArgs};
 use crate::command::table::ResultTables;
-use crate::dashboard::archive::{is_going, open, replan};
-use crate::dashboard::pilot::{Dashboard, Setup};
+use crate::dashboard::driver::{Dashboard, DashboardSetup};
+use crate::dashboard::past_runs::{is_going, open, replan};
 use crate::exit::{Coded, Exit};
 use crate::interrupt::Signals;
 use crate::session::{Session, data_dir, reader, theme};
@@ -41,7 +41,7 @@ pub fn watch(args: &WatchArgs, global: &Global) -> Result<Exit> {
     if !board {
         return lines(&store, &ops, &run, global.ui == Ui::Json, &signals);
     }
-    let setup = Setup {
+    let setup = DashboardSetup {
         store: Arc::clone(&store),
         ops: Arc::clone(&ops),
         theme: theme(global),

@@ -30,14 +30,14 @@ pub fn weights(args: &Weights, global: &Global) -> Result<Exit> {
     let planner = Planner::new(graph, &**ops, &store);
     let plan = planner.plan()?;
     let task = find(graph, &plan, &args.task)?;
-    let key = plan.of(task).key;
+    let key = plan.planned(task).key;
     if !matches!(graph.work(task).op, Op::Train(_) | Op::Quantize(_)) {
         let name = graph.name(task);
         return Err(Coded::usage(format!("{name}: it has no weights; name a task of a Train or a Quantize")));
     }
     let tensors = tensors(task, &Rebuilder::new((graph, ops, &store), plan))?;
     let meta = meta(&graph.name(task), key, &store, &tensors)?;
-    let inputs = Inputs::of(&session.graph, &session.ops, &args.file.file, global)?;
+    let inputs = Inputs::collect(&session.graph, &session.ops, &args.file.file, global)?;
     let size = output::write(&args.output, &inputs, |file| npz::write(&tensors, &meta, file))?;
     note(planner.notes().into_iter().chain(store.warnings()));
     let (path, tensors) = (args.output.display(), count(tensors.len(), "tensor"));

@@ -26,7 +26,7 @@ pub fn why(args: &Why, global: &Global) -> Result<Exit> {
     let explainer = Explainer::new(graph, &plan, &planner, &*session.ops, &store);
     let reason = explainer.closest_reason(task)?;
     let mut text = format!("task    {}\n", graph.name(task));
-    if let Some(key) = plan.of(task).key {
+    if let Some(key) = plan.planned(task).key {
         text += &format!("key     {key}\n");
     }
     match &reason {
@@ -55,6 +55,7 @@ pub fn find(graph: &TaskGraph<StandardOps>, plan: &Plan, text: &str) -> Result<T
 pub fn by_key(graph: &TaskGraph<StandardOps>, plan: &Plan, text: &str) -> Option<TaskId> {
     let hex = text.len() >= SHORTEST_PREFIX && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let prefix = text.to_lowercase();
-    let has_key = |task: &TaskId| plan.of(*task).key.is_some_and(|key| key.to_string().starts_with(&prefix));
+    let has_key =
+        |task: &TaskId| plan.planned(*task).key.is_some_and(|key| key.to_string().starts_with(&prefix));
     if hex { graph.tasks().find(has_key) } else { None }
 }

@@ -13,12 +13,12 @@ use ratatui::layout::Position;
 
 use super::cursor::Motion;
 use super::keys::{Action, action, keys_of};
-use super::news::{Ask, Baseline, Leave, News, Past, TableRequest};
+use super::messages::{Baseline, Leave, PastRun, Request, TableRequest, Update};
 use super::overlay::Overlay;
+use super::run_model::RunModel;
 use super::screen;
-use super::standing::TaskStatus;
-use super::study::Study;
 use super::tables::{Pin, ShownTable};
+use super::task_status::TaskStatus;
 use super::theme::Theme;
 use super::view::{View, pareto, run, runs, task, tradeoff, training};
 
@@ -35,7 +35,7 @@ pub struct App {
     /// What lies over it.
     pub overlay: Overlay,
     /// The run that is shown.
-    pub study: Option<Study>,
+    pub study: Option<RunModel>,
     /// The run of this process, which can be stopped.
     pub own: Option<String>,
     /// What the last key did, or what happened; and whether it is bad news.
@@ -47,7 +47,7 @@ pub struct App {
     /// The past run that tables are compared with.
     pub baseline: Option<Baseline>,
     /// The past runs, newest first; none while they are not read.
-    pub past: Option<Vec<Past>>,
+    pub past: Option<Vec<PastRun>>,
     /// State of the run view.
     pub run: run::RunViewState,
     /// State of the training view.
@@ -69,7 +69,7 @@ pub struct App {
     pub(super) asked: HashSet<TaskId>,
     /// The table that is kept fresh.
     pub(super) table: Option<TableRequest>,
-    asks: Vec<Ask>,
+    asks: Vec<Request>,
 }
 
 impl App {
@@ -106,21 +106,21 @@ impl App {
     }
 
     /// Takes in what happened at `now`, in seconds of Unix time; returns what is to be done about it.
-    pub fn update(&mut self, now: f64, news: News) -> Vec<Ask> {
+    pub fn update(&mut self, now: f64, news: Update) -> Vec<Request> {
         self.now = now;
         match news {
-            News::Key(key) => self.key(key),
-            News::Mouse(mouse) => self.mouse(mouse),
-            News::Size(columns, rows) => self.size = (columns, rows),
-            News::Opened(opened) => self.open(Study::new(*opened)),
-            News::Happened(lines) => {
+            Update::Key(key) => self.key(key),
+            Update::Mouse(mouse) => self.mouse(mouse),
+            Update::Size(columns, rows) => self.size = (columns, rows),
+            Update::Opened(opened) => self.open(RunModel::new(*opened)),
+            Update::Happened(lines) => {
                 if let Some(study) = &mut self.study {
                     for line in &lines {
                         study.update(line);
                     }
                 }
             }
-            News::Gone => {
+            Update::Gone => {
                 if let Some(study) = &mut self.study {
                     study.gone();
                     self.status = (
@@ -130,26 +130,26 @@ impl App {
                     );
                 }
             }
-            News::Own(run) => {
+            Update::Own(run) => {
                 self.own = Some(run.clone());
-                self.ask(Ask::Open(run));
+                self.ask(Request::Open(run));
             }
-            News::Ended(summary) => self.ended(summary),
-            News::Table(wanted, made) => self.made(wanted, made),
-            News::Record(task, record) => {
+            Update::Ended(summary) => self.ended(summary),
+            Update::Table(wanted, made) => self.made(wanted, made),
+            Update::Record(task, record) => {
                 // It may be forgotten again, and asked for again then.
                 self.asked.remove(&task);
                 if let Some(study) = &mut self.study {
                     study.remember(task, record);
                 }
             }
-            News::Runs(past) => runs::renew(self, past),
-            News::Baseline(baseline) => {
+            Update::Runs(past) => runs::renew(self, past),
+            Update::Baseline(baseline) => {
                 self.say(format!("compared with run {}: tables show the differences", baseline.id));
                 (self.baseline, self.pin) = (Some(*baseline), None);
             }
-            News::Close => self.ask(Ask::Leave(Leave::Over)),
-            News::Trouble(text) => self.status = (text, true),
+            Update::Close => self.ask(Request::Leave(Leave::Over)),
+            Update::Trouble(text) => self.status = (text, true),
         }
         if self.view == View::Task {
             task::refresh(self);
@@ -164,7 +164,7 @@ impl App {
     }
 
     /// Asks for something.
-    pub fn ask(&mut self, ask: Ask) {
+    pub fn ask(&mut self, ask: Request) {
         self.asks.push(ask);
     }
 
@@ -188,17 +188,17 @@ impl App {
         self.view = view;
         self.came_from = None;
         if before || now {
-            self.ask(Ask::Runs(now));
+            self.ask(Request::Runs(now));
         }
     }
 
     /// Returns whether this process has a run that goes on, whichever run is shown.
     #[must_use]
     pub fn is_own_going(&self) -> bool {
-        let own = |study: &&Study| self.own.as_deref() == Some(study.opened.id.as_str());
+        let own = |study: &&RunModel| self.own.as_deref() == Some(study.opened.id.as_str());
         self.own.is_some()
             && self.leave.is_none()
-            && self.study.as_ref().filter(own).is_none_or(Study::is_going)
+            && self.study.as_ref().filter(own).is_none_or(RunModel::is_going)
     }
 
     /// Returns whether what is shown changes with the clock alone.
@@ -221,7 +221,7 @@ impl App {
         usize::from(self.size.1.saturating_sub(6)).max(1)
     }
 
-    fn open(&mut self, study: Study) {
+    fn open(&mut self, study: RunModel) {
         let (id, experiment) = (&study.opened.id, &study.opened.header.experiment);
         self.say(format!("run {id} of {experiment}; {} shows the keys", keys_of(Action::Help)));
         self.study = Some(study);
@@ -245,18 +245,18 @@ impl App {
         let stopped = self.halted > Halt::No;
         self.own = None;
         match self.leave {
-            Some(leave) => self.ask(Ask::Leave(leave)),
+            Some(leave) => self.ask(Request::Leave(leave)),
             None if self.touched && !stopped => {
                 self.say(format!("the run is over; {} leaves", keys_of(Action::Quit)));
             }
-            None => self.ask(Ask::Leave(Leave::Over)),
+            None => self.ask(Request::Leave(Leave::Over)),
         }
     }
 
     fn made(
         &mut self,
         wanted: TableRequest,
-        made: Result<Arc<fewbits_engine::table::group::TablePoints>, String>,
+        made: Result<Arc<fewbits_engine::table::points::TablePoints>, String>,
     ) {
         let Some(study) = &self.study else { return };
         let Some(table) = study.opened.graph.experiment.tables.get(wanted.table) else { return };
@@ -307,11 +307,11 @@ impl App {
             Action::Copy => self.copy(),
             Action::Interrupt => self.interrupt(),
             Action::Suspend => {
-                self.ask(Ask::Suspend);
+                self.ask(Request::Suspend);
                 "back again".to_owned()
             }
             Action::Redraw => {
-                self.ask(Ask::Redraw);
+                self.ask(Request::Redraw);
                 "drawn anew".to_owned()
             }
             other => self.view.act(self, other).unwrap_or_else(|| {
@@ -335,17 +335,17 @@ impl App {
             self.overlay = Overlay::Quit;
             return "what becomes of the run?".to_owned();
         }
-        self.ask(Ask::Leave(Leave::Over));
+        self.ask(Request::Leave(Leave::Over));
         "leaving".to_owned()
     }
 
     fn interrupt(&mut self) -> String {
         if !self.is_own_going() && self.leave.is_none() {
-            self.ask(Ask::Leave(Leave::Over));
+            self.ask(Request::Leave(Leave::Over));
             return "leaving".to_owned();
         }
         if self.halted == Halt::Now {
-            self.ask(Ask::Abort);
+            self.ask(Request::Abort);
             return "at once".to_owned();
         }
         self.halt(Halt::Now);
@@ -354,14 +354,14 @@ impl App {
 
     pub(super) fn halt(&mut self, halt: Halt) {
         self.halted = self.halted.max(halt);
-        self.ask(Ask::Halt(halt));
+        self.ask(Request::Halt(halt));
     }
 
     fn copy(&mut self) -> String {
         let Some(row) = self.view.row(self) else { return "there is no row to copy".to_owned() };
         let text: Vec<String> = row.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         let text = text.join("\t");
-        self.ask(Ask::Copy(text.clone()));
+        self.ask(Request::Copy(text.clone()));
         format!("copied {}", text.replace('\t', " "))
     }
 

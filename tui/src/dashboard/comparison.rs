@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::plan::{Plan, Planner, Preimage};
 use fewbits_engine::preimage::changes;
-use fewbits_engine::table::group::TablePoints;
+use fewbits_engine::table::points::TablePoints;
 use fewbits_engine::table::results::Results;
 use fewbits_ops::StandardOps;
 use fewbits_store::{Store, StoreError};
 
-use super::archive::replan;
-use super::news::{Baseline, PointName};
-use super::study::OpenedRun;
+use super::messages::{Baseline, PointName};
+use super::past_runs::replan;
+use super::run_model::OpenedRun;
 use super::tables::{labels, mean};
 use crate::ui::plain::change;
 
@@ -33,7 +33,7 @@ pub fn compare(
         there.graph.tasks().map(|task| (there.graph.sorted_name(task), task)).collect();
     let preimage = |opened: &OpenedRun, plan: &Plan, task| {
         let planner = Planner::remembering(&opened.graph, ops, store, opened.header.sources.clone());
-        let known = planner.preimage(task, |input| plan.of(input).parts.as_ref())?;
+        let known = planner.preimage(task, |input| plan.planned(input).parts.as_ref())?;
         Ok::<_, StoreError>(if let Preimage::Known(text) = known { Some(text) } else { None })
     };
     let mut counted: BTreeMap<String, usize> = BTreeMap::new();
@@ -43,7 +43,7 @@ pub fn compare(
             continue;
         };
         baseline.shared += 1;
-        if plan_here.of(task).key == plan_there.of(other).key {
+        if plan_here.planned(task).key == plan_there.planned(other).key {
             continue;
         }
         baseline.other += 1;
@@ -72,10 +72,10 @@ fn values(
 ) -> Result<HashMap<PointName, Vec<Option<f64>>>, StoreError> {
     let graph = &opened.graph;
     let every: Vec<usize> = (0..graph.steps.len()).collect();
-    let results = Results::read(graph, plan, store, &every)?;
+    let results = Results::load(graph, plan, store, &every)?;
     let mut values = HashMap::new();
     for table in &graph.experiment.tables {
-        let Ok(groups) = TablePoints::of(graph, &results, table) else { continue };
+        let Ok(groups) = TablePoints::group(graph, &results, table) else { continue };
         for point in &groups.points {
             let labels = labels(&graph.experiment, &groups, point);
             let means = (0..point.values.len()).map(|column| mean(point, column)).collect();

@@ -44,8 +44,8 @@ impl Filter {
     /// Reads a text; any text is a filter. Terms are separated by spaces, values of one term by commas, and capitals
     /// make no difference.
     #[must_use]
-    pub fn read(text: &str) -> Self {
-        let terms = text.split_whitespace().map(|term| FilterTerm::read(&term.to_lowercase())).collect();
+    pub fn parse(text: &str) -> Self {
+        let terms = text.split_whitespace().map(|term| FilterTerm::parse(&term.to_lowercase())).collect();
         Self { text: text.trim().to_owned(), terms }
     }
 
@@ -80,7 +80,7 @@ impl Filter {
 }
 
 impl FilterTerm {
-    fn read(text: &str) -> Self {
+    fn parse(text: &str) -> Self {
         let place = |sign: &str| text.find(sign).filter(|at| *at > 0);
         let found = RELATIONS.iter().filter_map(|(sign, relation)| Some((place(sign)?, *sign, *relation)));
         // The first sign counts; of two at the same place, the longer.
@@ -125,7 +125,7 @@ mod tests {
                 "dropout" => Some(Cow::from("0.0")),
                 _ => None,
             };
-            let found = Filter::read(text).matches(|| "small(e=3)".to_owned(), value);
+            let found = Filter::parse(text).matches(|| "small(e=3)".to_owned(), value);
             assert_eq!(found, expected, "{text}");
         };
         check("", true);

@@ -10,7 +10,7 @@ use ratatui::crossterm::event::{self, Event as Input, MouseEventKind};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::news::News;
+use super::messages::Update;
 use super::terminal::renew_readiness;
 
 /// The pause after input that crossterm leaves unread; without it, `poll` would return at once again and again.
@@ -57,7 +57,7 @@ impl Keyboard {
 
     /// Reads pending keys and mouse events, at most `most`. Call this after every wait: if a size change and a key are pending
     /// together, crossterm loses the key unless it has handled the size change before.
-    pub fn read(&self, woken: Woken, most: usize) -> io::Result<Vec<News>> {
+    pub fn read_pending(&self, woken: Woken, most: usize) -> io::Result<Vec<Update>> {
         let mut news = vec![];
         if !take_all(&mut news, most)? && woken.by_input {
             // crossterm waits for a change of the terminal's readiness. It reads 1 KiB per change, and leaves a key that came
@@ -79,7 +79,7 @@ impl AsFd for Keyboard {
 }
 
 /// Reads inputs until none is left or `most` of them were news; returns whether there were any.
-fn take_all(news: &mut Vec<News>, most: usize) -> io::Result<bool> {
+fn take_all(news: &mut Vec<Update>, most: usize) -> io::Result<bool> {
     let mut any = false;
     while news.len() < most && event::poll(Duration::ZERO)? {
         any = true;
@@ -90,12 +90,12 @@ fn take_all(news: &mut Vec<News>, most: usize) -> io::Result<bool> {
 
 /// Returns what an input means. The size is none: it is read from the terminal itself, because crossterm may hear of a
 /// change later than the signal wakes us.
-fn told(input: &Input) -> Option<News> {
+fn told(input: &Input) -> Option<Update> {
     match input {
-        Input::Key(key) => Some(News::Key(*key)),
+        Input::Key(key) => Some(Update::Key(*key)),
         Input::Mouse(mouse) => match mouse.kind {
             MouseEventKind::Down(_) | MouseEventKind::ScrollUp | MouseEventKind::ScrollDown => {
-                Some(News::Mouse(*mouse))
+                Some(Update::Mouse(*mouse))
             }
             // That the mouse moves over the window means nothing.
             MouseEventKind::Up(_)

@@ -8,7 +8,7 @@ use super::app::App;
 use super::cursor::Cursor;
 use super::filter::Filter;
 use super::keys::{Action, TABLE, keys_of};
-use super::news::{Ask, Leave};
+use super::messages::{Leave, Request};
 
 /// What lies over the view.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,7 +58,7 @@ impl App {
                 self.say("handing the run to a process in the background");
             }
             KeyCode::Char('l') => {
-                self.ask(Ask::Leave(Leave::Lines));
+                self.ask(Request::Leave(Leave::Lines));
                 self.say("going on with lines");
             }
             KeyCode::Esc | KeyCode::Char('q') => self.say("the run goes on"),
@@ -105,7 +105,7 @@ impl App {
             _ => false,
         };
         if let Some(filter) = self.view.filter(self) {
-            *filter = Filter::read(&text);
+            *filter = Filter::parse(&text);
         }
         if !done {
             self.overlay = Overlay::Prompt(text, before);

@@ -11,7 +11,7 @@ use super::app::App;
 use super::keys::{TABLE, keys_of};
 use super::overlay::Overlay;
 use super::paint::{line, put, put_all, shorten, top};
-use super::study::{RunProgress, Study};
+use super::run_model::{RunModel, RunProgress};
 use super::view::{ALL, View};
 use crate::ui::eta::duration;
 use crate::ui::plain::printable;
@@ -118,7 +118,7 @@ fn draw_tabs(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-fn title(app: &App, study: &Study) -> String {
+fn title(app: &App, study: &RunModel) -> String {
     let name = &study.opened.header.experiment;
     let total = study.total();
     match study.course {

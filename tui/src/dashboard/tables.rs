@@ -9,11 +9,11 @@ use std::sync::Arc;
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::table::front::front;
-use fewbits_engine::table::group::{TablePoint, TablePoints};
+use fewbits_engine::table::points::{TablePoint, TablePoints};
 
 use super::filter::Filter;
-use super::news::TableRequest;
-use super::study::Study;
+use super::messages::TableRequest;
+use super::run_model::RunModel;
 
 /// A table that was made.
 pub struct ShownTable {
@@ -81,7 +81,7 @@ impl ShownTable {
 
     /// Returns the points that a filter leaves, sorted by a column: first the axes, then the values.
     #[must_use]
-    pub fn points(&self, study: &Study, filter: &Filter, sort: Option<(usize, bool)>) -> Vec<usize> {
+    pub fn points(&self, study: &RunModel, filter: &Filter, sort: Option<(usize, bool)>) -> Vec<usize> {
         let points = &self.groups.points;
         let mut seen: Vec<usize> =
             (0..points.len()).filter(|&at| self.matches(study, filter, &points[at])).collect();
@@ -100,7 +100,7 @@ impl ShownTable {
         front(points.iter().map(|&at| &self.groups.points[at])).into_iter().map(|at| points[at]).collect()
     }
 
-    fn matches(&self, study: &Study, filter: &Filter, point: &TablePoint) -> bool {
+    fn matches(&self, study: &RunModel, filter: &Filter, point: &TablePoint) -> bool {
         filter.is_empty()
             || filter.matches(
                 || {
@@ -206,7 +206,7 @@ impl Pin {
     /// Pins a point of a table.
     #[must_use]
     pub fn at(
-        study: Option<&Study>,
+        study: Option<&RunModel>,
         shown: Option<&ShownTable>,
         wanted: TableRequest,
         at: usize,

@@ -4,7 +4,7 @@
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::Marker;
 
-use super::standing::TaskStatus;
+use super::task_status::TaskStatus;
 
 /// How many colours there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ const CURVES: [Color; 6] =
 impl Theme {
     /// Finds the colours of a terminal from what it says of itself: `TERM` and `COLORTERM`.
     #[must_use]
-    pub fn of(colored: bool, term: &str, colorterm: &str, ascii: bool) -> Self {
+    pub fn for_terminal(colored: bool, term: &str, colorterm: &str, ascii: bool) -> Self {
         let depth = match (colored, colorterm, term) {
             (false, _, _) => Depth::None,
             (_, "truecolor" | "24bit", _) => Depth::True,
@@ -204,13 +204,17 @@ mod tests {
     #[test]
     fn colours_are_those_the_terminal_has() {
         let check = |colored, term, colorterm, depth| {
-            assert_eq!(Theme::of(colored, term, colorterm, false).depth, depth, "{term} {colorterm}");
+            assert_eq!(
+                Theme::for_terminal(colored, term, colorterm, false).depth,
+                depth,
+                "{term} {colorterm}"
+            );
         };
         check(true, "xterm-256color", "truecolor", Depth::True);
         check(true, "tmux-256color", "", Depth::Indexed);
         check(true, "xterm", "", Depth::Ansi);
         check(false, "xterm-256color", "truecolor", Depth::None);
-        assert!(Theme::of(true, "linux", "", false).ascii);
+        assert!(Theme::for_terminal(true, "linux", "", false).ascii);
     }
 
     #[test]

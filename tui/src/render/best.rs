@@ -1,6 +1,6 @@
 //! The best points of an experiment in a few lines, for those who look no further.
 
-use fewbits_engine::table::sheet::{Cell, Made};
+use fewbits_engine::table::sheet::{Cell, TableSheets};
 
 use super::number::estimate;
 
@@ -9,7 +9,7 @@ const MOST: usize = 5;
 
 /// Returns the points on the front of a Pareto table, a line each: the one that buys most first.
 #[must_use]
-pub fn best(pareto: &Made) -> String {
+pub fn best(pareto: &TableSheets) -> String {
     let Some(sheet) = pareto.sheets.first().filter(|sheet| !sheet.rows.is_empty()) else {
         return String::new();
     };

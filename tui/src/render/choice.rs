@@ -4,7 +4,7 @@ use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::expression::Expression;
 use fewbits_engine::spec::table::{Interval, Question, Table, TableKind};
 use fewbits_engine::statistics::estimate::Estimate;
-use fewbits_engine::table::choice::{Answer, Candidate};
+use fewbits_engine::table::answer::{Answer, Candidate};
 
 use super::number::{bytes, estimate, number, with_error};
 

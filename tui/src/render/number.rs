@@ -61,7 +61,7 @@ pub fn with_error(value: f64, error: f64) -> String {
     if !value.is_finite() || !error.is_finite() || error <= 0.0 {
         return format!("{} ±{}", number(value), number(error));
     }
-    let digits = Digits::of(value.abs().max(error), error);
+    let digits = Digits::choose(value.abs().max(error), error);
     match digits.exponent {
         0 => format!("{} ±{}", digits.write(value), digits.write(error)),
         exponent => format!("({} ±{})e{exponent}", digits.write(value), digits.write(error)),
@@ -73,7 +73,7 @@ fn range(least: f64, most: f64) -> String {
     if !least.is_finite() || !most.is_finite() {
         return format!("{}–{}", number(least), number(most));
     }
-    let digits = Digits::of(least.abs().max(most.abs()), most - least);
+    let digits = Digits::choose(least.abs().max(most.abs()), most - least);
     match digits.exponent {
         0 => format!("{}–{}", digits.write(least), digits.write(most)),
         exponent => format!("({}–{})e{exponent}", digits.write(least), digits.write(most)),
@@ -90,7 +90,7 @@ struct Digits {
 
 impl Digits {
     /// Chooses the digits for numbers up to a size, of which `error`, above zero, is told in two digits.
-    fn of(size: f64, error: f64) -> Self {
+    fn choose(size: f64, error: f64) -> Self {
         let exponent = if PLAIN_WITH_ERROR.contains(&size) { 0 } else { magnitude(size) };
         // In two digits, 9.97 is 10.
         let rounded = format!("{error:.1e}").parse().unwrap_or(error);
@@ -168,7 +168,7 @@ mod tests {
     fn a_mean_is_no_finer_than_its_interval() {
         let check = |mean: f64, half: Option<f64>, text: &str| {
             let interval = half.map(|half| (mean - half, mean + half));
-            let value = Estimate { interval, n: 4, ..Estimate::of(&[mean]).unwrap() };
+            let value = Estimate { interval, n: 4, ..Estimate::from_values(&[mean]).unwrap() };
             assert_eq!(estimate(&value), text);
         };
         check(0.931_25, Some(0.003_712), "0.9313 ±0.0037");
@@ -189,9 +189,9 @@ mod tests {
         check(120.0, Some(133.0), "120 ±130");
         check(0.098, Some(0.0), "0.0980");
         check(0.098, None, "0.0980");
-        let chance = Estimate { near_chance: true, ..Estimate::of(&[0.098, 0.102]).unwrap() };
+        let chance = Estimate { near_chance: true, ..Estimate::from_values(&[0.098, 0.102]).unwrap() };
         assert_eq!(estimate(&chance), "0.0980–0.1020");
-        let marked = Estimate { adjusted: Some(0.01), ..Estimate::of(&[0.1, 0.1]).unwrap() };
+        let marked = Estimate { adjusted: Some(0.01), ..Estimate::from_values(&[0.1, 0.1]).unwrap() };
         assert_eq!(estimate(&marked), "0.1000 *");
     }
 

@@ -15,7 +15,7 @@ use parquet::schema::types::Type;
 pub fn parquet(flat: &Flat) -> Result<Vec<u8>> {
     let names = flat.columns();
     let all: Vec<ParquetColumn> =
-        (0..names.len()).map(|place| ParquetColumn::of(flat.column(place))).collect();
+        (0..names.len()).map(|place| ParquetColumn::collect(flat.column(place))).collect();
     let fields = names.iter().zip(&all).map(|(name, column)| Ok(Arc::new(column.field(name)?)));
     let schema = Type::group_type_builder("table").with_fields(fields.collect::<Result<_>>()?).build()?;
     let made_by = format!("fewbits {}", env!("CARGO_PKG_VERSION"));
@@ -44,7 +44,7 @@ enum ParquetColumn {
 }
 
 impl ParquetColumn {
-    fn of<'d>(cells: impl Iterator<Item = Option<&'d Datum>>) -> Self {
+    fn collect<'d>(cells: impl Iterator<Item = Option<&'d Datum>>) -> Self {
         let cells: Vec<Option<&Datum>> =
             cells.map(|cell| cell.filter(|datum| **datum != Datum::Null)).collect();
         let there = || cells.iter().flatten();

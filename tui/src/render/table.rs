@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, ContentArrangement, presets};
-use fewbits_engine::table::sheet::{Cell, Made, Sheet};
+use fewbits_engine::table::sheet::{Cell, Sheet, TableSheets};
 
 use super::markdown;
 use super::number::estimate;
@@ -10,7 +10,7 @@ use crate::cli::OutputFormat;
 use crate::ui::plain::printable;
 
 /// Returns a table in a format; text ends in a newline.
-pub fn render(made: &Made, format: OutputFormat) -> Result<Vec<u8>> {
+pub fn render(made: &TableSheets, format: OutputFormat) -> Result<Vec<u8>> {
     match format {
         OutputFormat::Text => Ok(printable(&grids(made, false)).into_bytes()),
         OutputFormat::Md => Ok(printable(&grids(made, true)).into_bytes()),
@@ -20,7 +20,7 @@ pub fn render(made: &Made, format: OutputFormat) -> Result<Vec<u8>> {
     }
 }
 
-fn grids(made: &Made, is_markdown: bool) -> String {
+fn grids(made: &TableSheets, is_markdown: bool) -> String {
     let mut out = if is_markdown {
         format!("### {}\n\n{}\n", markdown::line(&made.name), markdown::line(&made.caption))
     } else {

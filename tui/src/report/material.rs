@@ -6,10 +6,10 @@ use anyhow::{Result, anyhow};
 use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::plan::Plan;
 use fewbits_engine::spec::table::{Table, TableKind};
-use fewbits_engine::table::choice::Answer;
-use fewbits_engine::table::group::TablePoints;
+use fewbits_engine::table::answer::Answer;
+use fewbits_engine::table::points::TablePoints;
 use fewbits_engine::table::results::Results;
-use fewbits_engine::table::sheet::{Layout, Made, make};
+use fewbits_engine::table::sheet::{Layout, TableSheets, make};
 use fewbits_ops::{Op, StandardOps};
 use fewbits_store::{Record, Store, StoreError};
 
@@ -23,7 +23,7 @@ pub struct Material<'m> {
     pub store: &'m Arc<Store>,
     pub results: Results,
     /// The tables of the file, as made for people.
-    pub tables: Vec<(&'m Table, Made)>,
+    pub tables: Vec<(&'m Table, TableSheets)>,
     /// The tables that cannot be made, and why.
     pub failed: Vec<(&'m Table, String)>,
     /// The question which point to choose, and its answer; none where the file asks nothing and nothing is usual.
@@ -35,7 +35,7 @@ impl<'m> Material<'m> {
     pub fn new(session: &'m Session, plan: &'m Plan, store: &'m Arc<Store>) -> Result<Self> {
         let graph = &*session.graph;
         let every: Vec<usize> = (0..graph.steps.len()).collect();
-        let results = Results::read(graph, plan, store, &every)?;
+        let results = Results::load(graph, plan, store, &every)?;
         let (mut tables, mut failed) = (vec![], vec![]);
         for table in &graph.experiment.tables {
             match make(&*session.ops, graph, &results, table, Layout::Grid) {
@@ -47,7 +47,7 @@ impl<'m> Material<'m> {
         let choice = match asked {
             Some(asked) => Some(asked),
             None => usual(graph).ok().and_then(|table| {
-                let choice = Answer::of(graph, &results, &table).ok().flatten()?;
+                let choice = Answer::choose(graph, &results, &table).ok().flatten()?;
                 Some((table, choice))
             }),
         };
@@ -66,13 +66,13 @@ impl<'m> Material<'m> {
 
     /// Makes the points of a table.
     pub fn groups(&self, table: &Table) -> Result<TablePoints> {
-        TablePoints::of(self.graph(), &self.results, table)
+        TablePoints::group(self.graph(), &self.results, table)
             .map_err(|error| anyhow!("table `{}`: {error}", table.name))
     }
 
     /// Returns a task's record, if it has one.
     pub fn record(&self, task: TaskId) -> Result<Option<Record>, StoreError> {
-        match self.plan.of(task).key {
+        match self.plan.planned(task).key {
             Some(key) => self.store.record(&key),
             None => Ok(None),
         }

@@ -12,9 +12,9 @@ use crate::ui::plain::printable;
 /// Returns what made the results.
 pub fn section(material: &Material<'_>) -> Result<Markup> {
     let (session, graph) = (material.session, material.graph());
-    let block = Citation::of(graph, &*session.ops, material.plan, material.store)?;
-    let seconds: f64 = graph.tasks().filter_map(|task| material.results.of(task)?.get("seconds")).sum();
-    let chosen = material.chosen().and_then(|task| Some((task, material.plan.of(task).key?)));
+    let block = Citation::collect(graph, &*session.ops, material.plan, material.store)?;
+    let seconds: f64 = graph.tasks().filter_map(|task| material.results.metrics(task)?.get("seconds")).sum();
+    let chosen = material.chosen().and_then(|task| Some((task, material.plan.planned(task).key?)));
     Ok(html! {
         h3 { "Method" }
         @for sentence in cite::method(&block) { p { (printable(&sentence)) } }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::table::front::{front, means};
-use fewbits_engine::table::group::{TablePoint, TablePoints};
-use fewbits_engine::table::sheet::{Cell, Made, Sheet};
+use fewbits_engine::table::points::{TablePoint, TablePoints};
+use fewbits_engine::table::sheet::{Cell, Sheet, TableSheets};
 use maud::{Markup, html};
 
 use super::material::Material;
@@ -39,7 +39,7 @@ pub fn section(material: &Material<'_>) -> Result<Markup> {
     })
 }
 
-fn one(material: &Material<'_>, table: &Table, made: &Made) -> Result<Markup> {
+fn one(material: &Material<'_>, table: &Table, made: &TableSheets) -> Result<Markup> {
     let experiment = &material.graph().experiment;
     let picture = match &table.shape {
         TableKind::Pareto { .. } | TableKind::Choose(_) => Some(trade_off(material, table, made)?),
@@ -102,7 +102,7 @@ fn data(cell: &Cell, most: usize, colors: Option<(f64, f64)>) -> Markup {
 }
 
 /// Draws all points of a table that weighs a size against a gain, and those that nothing beats.
-pub fn trade_off(material: &Material<'_>, table: &Table, made: &Made) -> Result<Picture> {
+pub fn trade_off(material: &Material<'_>, table: &Table, made: &TableSheets) -> Result<Picture> {
     let groups = material.groups(table)?;
     let best = front(&groups.points);
     let on_front: Vec<Dot> = best.iter().filter_map(|&at| dot(material, &groups, at)).collect();

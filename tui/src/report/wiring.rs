@@ -27,8 +27,8 @@ pub fn section(material: &Material<'_>) -> Markup {
                     @for (at, node) in graph.experiment.nodes.iter().enumerate() {
                         @let names = |nodes: &[usize]| nodes.iter().map(|&of| graph.experiment.nodes[of].name.clone()).collect::<Vec<_>>();
                         @let axes = node.axes.iter().map(|&axis| graph.experiment.axes[axis].name.clone()).collect::<Vec<_>>();
-                        @let seconds = graph.tasks_of(at).filter_map(|task| material.results.of(task)?.get("seconds").copied());
-                        @let known = graph.tasks_of(at).filter(|task| material.results.of(*task).is_some()).count();
+                        @let seconds = graph.tasks_of(at).filter_map(|task| material.results.metrics(task)?.get("seconds").copied());
+                        @let known = graph.tasks_of(at).filter(|task| material.results.metrics(*task).is_some()).count();
                         tr {
                             td.a { (node.name) }
                             td.a { (node.kind.name) }

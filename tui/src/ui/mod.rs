@@ -9,8 +9,8 @@ use fewbits_engine::event::{Event, Summary};
 use plain::{Plain, advice, printable};
 
 use crate::cli::{Global, Ui};
-use crate::dashboard::news::Leave;
-use crate::dashboard::pilot::{Dashboard, Setup};
+use crate::dashboard::driver::{Dashboard, DashboardSetup};
+use crate::dashboard::messages::Leave;
 use crate::session::variable;
 
 /// Failures that stay on the screen when the dashboard is left.
@@ -31,7 +31,7 @@ pub enum Viewer {
 /// A run on a terminal: the dashboard while something runs, lines where it cannot be.
 pub struct Board {
     /// What it is opened with; none once it was.
-    setup: Option<Setup>,
+    setup: Option<DashboardSetup>,
     open: Option<Dashboard>,
     run: String,
     /// Follows without a word while the dashboard is open, and speaks when it is left early.
@@ -44,7 +44,7 @@ pub struct Board {
 impl Viewer {
     /// Returns what shows events, as asked for. `setup` is what a dashboard would be opened with.
     #[must_use]
-    pub fn new(global: &Global, jobs: usize, setup: Setup) -> Self {
+    pub fn new(global: &Global, jobs: usize, setup: DashboardSetup) -> Self {
         let lines = Plain::new(std::io::stderr(), jobs);
         match global.ui {
             Ui::Json => Self::Json,

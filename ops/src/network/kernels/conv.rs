@@ -35,8 +35,8 @@ pub(crate) struct Packed(Vec<f32>);
 
 impl Conv {
     /// The convolution of a layer; none for any other layer.
-    pub(crate) fn of(layer: &Layer) -> Option<Self> {
-        let taps = Taps::of(layer)?;
+    pub(crate) fn new(layer: &Layer) -> Option<Self> {
+        let taps = Taps::new(layer)?;
         Some(Self { taps, forward: taps.forward(), backward: taps.backward(), patches: taps.patches() })
     }
 

@@ -15,7 +15,7 @@ pub(crate) struct Flatten {
 
 impl Flatten {
     /// The flattening of a layer; none if the numbers lie in the right order already.
-    pub(crate) fn of(layer: &Layer) -> Option<Self> {
+    pub(crate) fn new(layer: &Layer) -> Option<Self> {
         let (channels, plane) = layer.input.channels();
         (channels > 1 && plane > 1).then_some(Self { channels, plane })
     }

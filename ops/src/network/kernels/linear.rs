@@ -39,7 +39,7 @@ pub(crate) struct Linear {
 }
 
 impl Linear {
-    pub(crate) fn of(layer: &Layer) -> Self {
+    pub(crate) fn new(layer: &Layer) -> Self {
         Self { inputs: layer.input.len(), outputs: layer.output.len() }
     }
 

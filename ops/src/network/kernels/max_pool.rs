@@ -22,7 +22,7 @@ pub(crate) struct MaxPool {
 
 impl MaxPool {
     /// The pooling of a layer; none for any other layer.
-    pub(crate) fn of(layer: &Layer) -> Option<Self> {
+    pub(crate) fn new(layer: &Layer) -> Option<Self> {
         match (layer.op, layer.input, layer.output) {
             (
                 LayerOp::MaxPool { size, stride },

@@ -29,7 +29,7 @@ impl Deref for TensorNumbers<'_> {
 }
 
 /// Opens a contiguous binary32 tensor on the CPU for reading.
-pub(crate) fn read(tensor: &Tensor) -> Result<TensorNumbers<'_>> {
+pub(crate) fn read_tensor(tensor: &Tensor) -> Result<TensorNumbers<'_>> {
     let (storage, layout) = tensor.storage_and_layout();
     let range = contiguous(layout)?;
     match &*storage {
@@ -93,14 +93,14 @@ mod tests {
             numbers.len()
         });
         assert_eq!(sum.unwrap(), 6);
-        assert_eq!(*read(&tensor).unwrap(), [0.0, 0.0, 0.0, 0.0, 2.5, 0.0]);
+        assert_eq!(*read_tensor(&tensor).unwrap(), [0.0, 0.0, 0.0, 0.0, 2.5, 0.0]);
     }
 
     #[test]
     fn other_tensors_are_refused() {
         let whole = zeros(&[2, 3]).unwrap();
-        assert!(read(&whole.t().unwrap()).is_err());
+        assert!(read_tensor(&whole.t().unwrap()).is_err());
         assert!(write(&Tensor::zeros(3, candle_core::DType::F64, &Device::Cpu).unwrap(), |_| ()).is_err());
-        assert_eq!(read(&whole.narrow(0, 1, 1).unwrap()).unwrap().len(), 3);
+        assert_eq!(read_tensor(&whole.narrow(0, 1, 1).unwrap()).unwrap().len(), 3);
     }
 }

@@ -68,7 +68,7 @@ impl TapSums {
 
 impl Taps {
     /// The taps of a convolution; none for any other layer.
-    pub(crate) fn of(layer: &Layer) -> Option<Self> {
+    pub(crate) fn new(layer: &Layer) -> Option<Self> {
         match (layer.op, layer.input, layer.output) {
             (
                 LayerOp::Conv { kernel, stride, padding, dilation, groups, .. },

@@ -22,7 +22,7 @@ pub(crate) struct Batches {
 impl Batches {
     /// Cuts `images` images, at least 1, into batches of `size`, at least 1. Where `joins`, an image that would be alone in
     /// the last batch joins the batch before it.
-    pub(crate) fn of(images: usize, size: usize, joins: bool) -> Self {
+    pub(crate) fn cut(images: usize, size: usize, joins: bool) -> Self {
         let size = size.min(images);
         let is_alone = images % size == 1 && images > size;
         let count = if joins && is_alone { images / size } else { images.div_ceil(size) };
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn an_image_that_would_be_alone_joins_the_batch_before_it() {
         let check = |images, size, joins, expected: &[usize]| {
-            let batches = Batches::of(images, size, joins);
+            let batches = Batches::cut(images, size, joins);
             let ranges: Vec<_> = (0..batches.count).map(|batch| batches.range(batch)).collect();
             assert_eq!(ranges.iter().map(ExactSizeIterator::len).collect::<Vec<_>>(), expected);
             assert_eq!(ranges.into_iter().flatten().collect::<Vec<_>>(), (0..images).collect::<Vec<_>>());
@@ -158,7 +158,7 @@ mod tests {
         let labels = |epoch| {
             let epoch = Epoch::new(&images, Augment::None, 1, epoch);
             let mut out = zeros(6);
-            let batches = Batches::of(10, 4, false);
+            let batches = Batches::cut(10, 4, false);
             let labels: Vec<Vec<u8>> =
                 (0..batches.count).map(|batch| epoch.gather(batches.range(batch), &mut out)).collect();
             assert_eq!(labels.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 2]);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use candle_core::Tensor;
 
 use crate::network::definition::{Layer, Network};
-use crate::network::kernels::numbers::{from, read};
+use crate::network::kernels::numbers::{from, read_tensor};
 use crate::network::layer::LayerOp;
 use crate::network::model::{Model, ModelFileError};
 use crate::network::training::state::TrainingState;
@@ -111,5 +111,5 @@ impl Affine {
 }
 
 fn wide(tensor: &Tensor) -> candle_core::Result<Vec<f64>> {
-    Ok(read(tensor)?.iter().map(|number| f64::from(*number)).collect())
+    Ok(read_tensor(tensor)?.iter().map(|number| f64::from(*number)).collect())
 }

@@ -186,7 +186,7 @@ struct Training<'a> {
 
 impl<'a> Training<'a> {
     fn new(config: &'a TrainConfig, graph: &'a Network, images: &'a Images) -> Result<Self, TrainError> {
-        let batches = Batches::of(images.len(), config.batch, single_number_norm(graph).is_some());
+        let batches = Batches::cut(images.len(), config.batch, single_number_norm(graph).is_some());
         let state = TrainingState::new(graph, config.init, config.optimizer, config.seed)?;
         let pass = Pass::new(graph, batches.largest())?;
         Ok(Self { config, graph, images, state, pass, progress: TrainingProgress::default(), batches })

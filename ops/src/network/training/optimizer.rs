@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
 use crate::network::kernels::lanes::vectorized;
-use crate::network::kernels::numbers::{BLOCK, TensorNumbers, read, write};
+use crate::network::kernels::numbers::{BLOCK, TensorNumbers, read_tensor, write};
 use crate::network::training::config::Optimizer;
 use crate::network::training::state::TrainingState;
 
@@ -25,7 +25,7 @@ pub(crate) fn step(
     gradients: &[Tensor],
 ) -> Result<()> {
     for (at, (parameter, gradient)) in state.parameters.iter().zip(gradients).enumerate() {
-        let gradient = read(gradient)?;
+        let gradient = read_tensor(gradient)?;
         let (first, second) = (state.first.get(at), state.second.get(at));
         match (optimizer, first, second) {
             (Optimizer::Sgd { lr, momentum }, Some(velocity), _) => {
@@ -140,7 +140,7 @@ mod tests {
             let state = three_weights(optimizer);
             for (at, (gradient, expected)) in GRADIENTS.iter().zip(expected).enumerate() {
                 step(optimizer, 1.0, at + 1, &state, &[from(gradient.to_vec(), &[1, 3]).unwrap()]).unwrap();
-                let found = read(&state.parameters[0]).unwrap();
+                let found = read_tensor(&state.parameters[0]).unwrap();
                 assert!(
                     found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 2e-7),
                     "{optimizer:?} {at} {:?}",
@@ -176,7 +176,12 @@ mod tests {
                 let gradient = if at == 0 { [1e-20, -1e-20, 1.0] } else { [0.0; 3] };
                 step(optimizer, 1.0, at + 1, &state, &[from(gradient.to_vec(), &[1, 3]).unwrap()]).unwrap();
                 for moment in state.first.iter().chain(&state.second) {
-                    assert!(read(moment).unwrap().iter().all(|number| *number == 0.0 || number.is_normal()));
+                    assert!(
+                        read_tensor(moment)
+                            .unwrap()
+                            .iter()
+                            .all(|number| *number == 0.0 || number.is_normal())
+                    );
                 }
             }
         }

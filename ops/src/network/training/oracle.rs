@@ -9,7 +9,7 @@ use crate::network::evaluation::evaluate;
 use crate::network::inference::logits;
 use crate::network::kernels::lanes::LANES;
 use crate::network::kernels::lanes::fill_block;
-use crate::network::kernels::numbers::{read, write};
+use crate::network::kernels::numbers::{read_tensor, write};
 use crate::network::layer::{ActivationShape, LayerOp};
 use crate::network::loss::backward;
 use crate::network::training::config::{Init, Optimizer};
@@ -214,7 +214,7 @@ fn losses_and_gradients_are_those_of_candles_autograd() {
         for (spec, (own, theirs)) in
             case.graph.parameters().iter().zip(case.pass.gradients.iter().zip(gradients))
         {
-            let own = read(own).unwrap();
+            let own = read_tensor(own).unwrap();
             let scale = theirs.iter().fold(1e-3_f32, |most, g| most.max(g.abs()));
             for (at, (own, theirs)) in own.iter().zip(&theirs).enumerate() {
                 assert!(
@@ -239,7 +239,7 @@ fn gradients_are_slopes() {
         let mut case = Case::new(&layers);
         case.step();
         for (at, spec) in case.graph.parameters().iter().enumerate() {
-            let gradient = read(&case.pass.gradients[at]).unwrap().to_vec();
+            let gradient = read_tensor(&case.pass.gradients[at]).unwrap().to_vec();
             let direction = numbers(gradient.len(), "direction");
             let step = 3e-4_f32;
             let mut moved = |by: f32| {
@@ -279,7 +279,7 @@ fn lanes_without_an_image_count_nowhere() {
     backward(CLASSES, logits, &[1], gradient);
     pass.backward(&state, 1).unwrap();
     for gradient in &pass.gradients {
-        assert!(read(gradient).unwrap().iter().all(|number| number.is_finite()));
+        assert!(read_tensor(gradient).unwrap().iter().all(|number| number.is_finite()));
     }
 }
 
@@ -302,7 +302,8 @@ fn zeros_left_out_change_nothing() {
     let check = |finite: bool| {
         let model = fold(&graph, &state).unwrap();
         let found = logits(&model, &images, &|| false).unwrap();
-        let (weight, bias) = (read(&state.parameters[0]).unwrap(), read(&state.parameters[1]).unwrap());
+        let (weight, bias) =
+            (read_tensor(&state.parameters[0]).unwrap(), read_tensor(&state.parameters[1]).unwrap());
         for (at, found) in found.iter().enumerate() {
             let (row, class) = (at / CLASSES, at % CLASSES);
             let numbers = images.image(row).iter().map(|byte| images.values[0][usize::from(*byte)]);

@@ -12,7 +12,7 @@ use crate::network::kernels::flatten::Flatten;
 use crate::network::kernels::lanes::{LANES, Lanes, blocks, zeros};
 use crate::network::kernels::linear::{Linear, LinearScratch};
 use crate::network::kernels::max_pool::{MaxPool, MaxPositions};
-use crate::network::kernels::numbers::{read, write};
+use crate::network::kernels::numbers::{read_tensor, write};
 use crate::network::kernels::relu;
 use crate::network::layer::LayerOp;
 use crate::network::training::state::TrainingState;
@@ -165,15 +165,15 @@ impl TrainingKernel {
         let unfit = || candle_core::Error::Msg(format!("layer {} cannot be trained", layer.name));
         let (inputs, outputs) = (blocks(batch) * layer.input.len(), blocks(batch) * layer.output.len());
         Ok(match layer.op {
-            LayerOp::Conv { .. } => Self::Conv(Conv::of(layer).ok_or_else(unfit)?),
-            LayerOp::Linear { .. } => Self::Linear(Linear::of(layer), LinearScratch::default()),
+            LayerOp::Conv { .. } => Self::Conv(Conv::new(layer).ok_or_else(unfit)?),
+            LayerOp::Linear { .. } => Self::Linear(Linear::new(layer), LinearScratch::default()),
             LayerOp::BatchNorm { eps, momentum } => {
-                Self::BatchNorm(BatchNorm::of(layer, eps, momentum), Vec::new())
+                Self::BatchNorm(BatchNorm::new(layer, eps, momentum), Vec::new())
             }
             LayerOp::MaxPool { .. } => {
-                Self::MaxPool(MaxPool::of(layer).ok_or_else(unfit)?, vec![[0; LANES]; outputs])
+                Self::MaxPool(MaxPool::new(layer).ok_or_else(unfit)?, vec![[0; LANES]; outputs])
             }
-            LayerOp::Flatten => Flatten::of(layer).map_or(Self::Nothing, Self::Flatten),
+            LayerOp::Flatten => Flatten::new(layer).map_or(Self::Nothing, Self::Flatten),
             LayerOp::Relu => Self::Relu { done: after_product },
             LayerOp::Dropout { p } => {
                 Self::Dropout { p, number: dropout_number(graph, at), factors: zeros(inputs) }
@@ -219,8 +219,9 @@ impl TrainingStage {
             }
             _ => {}
         }
-        let weight = read(&state.parameters[self.weight])?;
-        let bias = state.parameters.get(self.weight + 1).filter(|_| self.bias).map(read).transpose()?;
+        let weight = read_tensor(&state.parameters[self.weight])?;
+        let bias =
+            state.parameters.get(self.weight + 1).filter(|_| self.bias).map(read_tensor).transpose()?;
         let bias = bias.as_deref();
         match (&mut self.kernel, state.running.get(&self.layer)) {
             (TrainingKernel::Conv(conv), _) => conv.forward(x, &weight, bias, self.rectify, y),
@@ -278,13 +279,15 @@ impl TrainingStage {
         dx: &mut [Lanes],
     ) -> Result<()> {
         match &mut self.kernel {
-            TrainingKernel::Conv(conv) => conv.input_gradient(dy, &read(&state.parameters[self.weight])?, dx),
+            TrainingKernel::Conv(conv) => {
+                conv.input_gradient(dy, &read_tensor(&state.parameters[self.weight])?, dx);
+            }
             TrainingKernel::Linear(linear, scratch) => {
-                linear.input_gradient(dy, &read(&state.parameters[self.weight])?, scratch, dx);
+                linear.input_gradient(dy, &read_tensor(&state.parameters[self.weight])?, scratch, dx);
             }
             TrainingKernel::BatchNorm(norm, batch) => {
-                let weight = read(&state.parameters[self.weight])?;
-                let sums = [read(&gradients[self.weight])?, read(&gradients[self.weight + 1])?];
+                let weight = read_tensor(&state.parameters[self.weight])?;
+                let sums = [read_tensor(&gradients[self.weight])?, read_tensor(&gradients[self.weight + 1])?];
                 norm.input_gradient(rows, batch, &weight, [&*sums[0], &*sums[1]], [x, dy], dx);
             }
             TrainingKernel::MaxPool(pool, places) => pool.backward(dy, &places[..dy.len()], dx),

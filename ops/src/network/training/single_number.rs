@@ -27,7 +27,7 @@ pub(crate) fn may_have_single_number_norm(architecture: &Architecture) -> bool {
 fn has_single(layers: &[LayerSpec], side: usize) -> Option<bool> {
     let (mut shape, mut found) = (ActivationShape::Image([1, side, side]), false);
     for layer in layers {
-        let (op, _) = LayerOp::of(layer);
+        let (op, _) = LayerOp::from_spec(layer);
         // Channels do not matter; those of a convolution must be a multiple of its groups.
         if let (LayerOp::Conv { groups, .. }, ActivationShape::Image([channels, ..])) = (op, &mut shape) {
             *channels = groups;

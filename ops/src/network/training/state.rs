@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use candle_core::{Result, Tensor};
 
 use crate::network::definition::{Layer, Network, Parameter, Role};
-use crate::network::kernels::numbers::{read, write, zeros};
+use crate::network::kernels::numbers::{read_tensor, write, zeros};
 use crate::network::layer::LayerOp;
 use crate::network::training::config::{Init, Optimizer};
 use crate::random::Stream;
@@ -74,7 +74,7 @@ impl TrainingState {
             return Ok(false);
         }
         for (name, tensor) in &own {
-            let numbers = read(&from[name])?;
+            let numbers = read_tensor(&from[name])?;
             write(tensor, |own| own.copy_from_slice(&numbers))?;
         }
         Ok(true)
@@ -152,7 +152,7 @@ mod tests {
     }
 
     fn numbers(tensor: &Tensor) -> Vec<f64> {
-        read(tensor).unwrap().iter().map(|number| f64::from(*number)).collect()
+        read_tensor(tensor).unwrap().iter().map(|number| f64::from(*number)).collect()
     }
 
     fn layers(extra: &[LayerSpec]) -> Vec<LayerSpec> {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::graph::{TaskGraph, TaskId};
-use fewbits_engine::journal::{LoggedEvent, RunHeader};
 use fewbits_engine::plan::Counts;
 use fewbits_engine::preimage::Change;
-use fewbits_engine::table::group::TablePoints;
+use fewbits_engine::run_log::{LoggedEvent, RunHeader};
+use fewbits_engine::table::points::TablePoints;
 use fewbits_engine::table::results::Results;
 use fewbits_engine::why::Reason;
 use fewbits_ops::StandardOps;
@@ -19,9 +19,9 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 
 use crate::dashboard::app::App;
-use crate::dashboard::news::{Ask, Baseline, News, Past, PointName};
+use crate::dashboard::messages::{Baseline, PastRun, PointName, Request, Update};
+use crate::dashboard::run_model::OpenedRun;
 use crate::dashboard::screen;
-use crate::dashboard::study::OpenedRun;
 use crate::dashboard::theme::{Depth, Theme};
 
 /// 229 tasks: 6 trainings of 9 formats and 2 roundings.
@@ -58,14 +58,14 @@ pub const RUN: &str = "20270115-080000-000";
 pub struct Bench {
     pub app: App,
     pub graph: Arc<TaskGraph<StandardOps>>,
-    pub asked: Vec<Ask>,
+    pub asked: Vec<Request>,
     results: Results,
 }
 
 /// Reads an experiment.
 pub fn graph(text: &str) -> Arc<TaskGraph<StandardOps>> {
     let ops = StandardOps::new(PathBuf::new(), PathBuf::new());
-    Arc::new(TaskGraph::read(text, &ops, usize::MAX).unwrap_or_else(|faults| panic!("{faults:#?}")))
+    Arc::new(TaskGraph::parse(text, &ops, usize::MAX).unwrap_or_else(|faults| panic!("{faults:#?}")))
 }
 
 /// Returns what the run of an experiment sets out from; its first `cached` tasks were cached.
@@ -139,7 +139,7 @@ impl Bench {
         let results = Results::none(graph.len());
         let mut bench = Self { app, asked: vec![], results, graph };
         let opened = opened(&bench.graph, 1);
-        bench.tell(News::Opened(Box::new(opened)));
+        bench.tell(Update::Opened(Box::new(opened)));
         let mnist = bench.graph.task(0, 0);
         let known = metrics(&bench.graph, mnist);
         bench.results.learn(mnist, known, 0.1);
@@ -211,11 +211,11 @@ impl Bench {
 
     pub fn happen(&mut self, at: f64, event: Event) {
         self.app.now = BEGAN + at;
-        self.tell(News::Happened(vec![LoggedEvent { at, event }]));
+        self.tell(Update::Happened(vec![LoggedEvent { at, event }]));
     }
 
     /// Gives news to the state, and answers what it asks for.
-    pub fn tell(&mut self, news: News) {
+    pub fn tell(&mut self, news: Update) {
         let asks = self.app.update(self.app.now, news);
         for ask in asks {
             self.asked.push(ask.clone());
@@ -225,24 +225,27 @@ impl Bench {
         }
     }
 
-    fn answer(&self, ask: Ask) -> Option<News> {
+    fn answer(&self, ask: Request) -> Option<Update> {
         match ask {
-            Ask::Table(Some(wanted)) => {
+            Request::Table(Some(wanted)) => {
                 let table = &self.graph.experiment.tables[wanted.table];
-                Some(News::Table(wanted, TablePoints::of(&self.graph, &self.results, table).map(Arc::new)))
+                Some(Update::Table(
+                    wanted,
+                    TablePoints::group(&self.graph, &self.results, table).map(Arc::new),
+                ))
             }
-            Ask::Record { task, .. } => Some(News::Record(task, Some(Arc::new(self.record(task))))),
-            Ask::Runs(true) => Some(News::Runs(past())),
-            Ask::Baseline(id) => Some(News::Baseline(Box::new(self.baseline(id)))),
-            Ask::Open(_)
-            | Ask::Table(None)
-            | Ask::Runs(false)
-            | Ask::Copy(_)
-            | Ask::Halt(_)
-            | Ask::Abort
-            | Ask::Suspend
-            | Ask::Redraw
-            | Ask::Leave(_) => None,
+            Request::Record { task, .. } => Some(Update::Record(task, Some(Arc::new(self.record(task))))),
+            Request::Runs(true) => Some(Update::Runs(past())),
+            Request::Baseline(id) => Some(Update::Baseline(Box::new(self.baseline(id)))),
+            Request::Open(_)
+            | Request::Table(None)
+            | Request::Runs(false)
+            | Request::Copy(_)
+            | Request::Halt(_)
+            | Request::Abort
+            | Request::Suspend
+            | Request::Redraw
+            | Request::Leave(_) => None,
         }
     }
 
@@ -276,14 +279,14 @@ impl Bench {
     /// Presses keys, as the key table writes them.
     pub fn press(&mut self, keys: &[&str]) {
         for key in keys {
-            self.tell(News::Key(key_event(key)));
+            self.tell(Update::Key(key_event(key)));
         }
     }
 
     /// Types a text.
     pub fn type_text(&mut self, text: &str) {
         for c in text.chars() {
-            self.tell(News::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)));
+            self.tell(Update::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)));
         }
     }
 
@@ -306,9 +309,13 @@ impl Bench {
     }
 }
 
-fn past() -> Vec<Past> {
-    let past =
-        |id: &str, summary, going| Past { id: id.to_owned(), experiment: "study".to_owned(), summary, going };
+fn past() -> Vec<PastRun> {
+    let past = |id: &str, summary, going| PastRun {
+        id: id.to_owned(),
+        experiment: "study".to_owned(),
+        summary,
+        going,
+    };
     let ended = |ran, failed| Summary {
         tasks: 229,
         ran,

@@ -9,7 +9,7 @@ use ratatui::crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEven
 
 use super::bench::{Bench, graph, key_event, opened};
 use crate::dashboard::keys::TABLE;
-use crate::dashboard::news::{News, TableRequest};
+use crate::dashboard::messages::{TableRequest, Update};
 use crate::dashboard::theme::{Depth, Theme};
 
 /// Something that may come.
@@ -103,26 +103,26 @@ fn feed(bench: &mut Bench, thing: Thing) {
     match thing {
         Thing::Key(at) => {
             let key = TABLE.iter().flat_map(|binding| binding.keys).nth(at).expect("a key");
-            bench.tell(News::Key(key_event(key)));
+            bench.tell(Update::Key(key_event(key)));
         }
         Thing::Typed(c) => bench.type_text(&c.to_string()),
         Thing::Mouse(column, row, click) => {
             let kind =
                 if click { MouseEventKind::Down(MouseButton::Left) } else { MouseEventKind::ScrollDown };
-            bench.tell(News::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
+            bench.tell(Update::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
         }
-        Thing::Size(width, height) => bench.tell(News::Size(width, height)),
+        Thing::Size(width, height) => bench.tell(Update::Size(width, height)),
         Thing::Happens(at, event) => bench.happen(at, event),
-        Thing::Gone => bench.tell(News::Gone),
+        Thing::Gone => bench.tell(Update::Gone),
         Thing::Reopened => {
             let opened = opened(&bench.graph, 20);
-            bench.tell(News::Opened(Box::new(opened)));
+            bench.tell(Update::Opened(Box::new(opened)));
         }
         Thing::Broken => {
             let wanted = TableRequest { table: 2, other_cost: false };
-            bench.tell(News::Table(wanted, Err("`e`: it mixes\u{1b}[2J".to_owned())));
+            bench.tell(Update::Table(wanted, Err("`e`: it mixes\u{1b}[2J".to_owned())));
         }
-        Thing::Ends => bench.tell(News::Ended(Summary::default())),
+        Thing::Ends => bench.tell(Update::Ended(Summary::default())),
     }
 }
 
@@ -165,7 +165,7 @@ fn every_size_can_be_drawn() {
         let mut bench = Bench::new((80, 24), 229);
         bench.press(&["6", "Down", "p", "3", "p", view]);
         for &size in &sizes {
-            bench.tell(News::Size(size.0, size.1));
+            bench.tell(Update::Size(size.0, size.1));
             bench.frame();
         }
     }
@@ -176,7 +176,7 @@ fn an_empty_experiment_and_one_without_tables_can_be_drawn() {
     let text = r#"Experiment(name: "bare", nodes: { "mnist": Dataset(source: Mnist10k) })"#;
     let bare = graph(text);
     let mut bench = Bench::new((80, 24), 0);
-    bench.tell(News::Opened(Box::new(opened(&bare, 0))));
+    bench.tell(Update::Opened(Box::new(opened(&bare, 0))));
     for view in ["1", "2", "3", "4", "5", "6"] {
         bench.press(&[view, "Down", "Enter", "c", "p", "s", "t"]);
         bench.frame();

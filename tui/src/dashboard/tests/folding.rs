@@ -13,11 +13,11 @@ use fewbits_store::Store;
 use tokio::sync::{mpsc, watch};
 
 use super::bench::{BEGAN, Bench, RUN, STUDY, graph};
-use crate::dashboard::archive::open;
 use crate::dashboard::jobs::Jobs;
-use crate::dashboard::news::News;
-use crate::dashboard::standing::TaskStatus;
-use crate::dashboard::study::RunProgress;
+use crate::dashboard::messages::Update;
+use crate::dashboard::past_runs::open;
+use crate::dashboard::run_model::RunProgress;
+use crate::dashboard::task_status::TaskStatus;
 
 #[test]
 fn counts_follow_the_events() {
@@ -46,7 +46,7 @@ fn what_an_interrupt_leaves_is_skipped() {
 #[test]
 fn a_run_whose_process_is_gone_says_so() {
     let mut bench = Bench::new((80, 24), 10);
-    bench.tell(News::Gone);
+    bench.tell(Update::Gone);
     assert!(bench.frame().contains("study: not finished"), "{}", bench.frame());
     assert!(bench.frame().contains("its process is gone; run the experiment again"), "{}", bench.frame());
     assert_eq!(bench.app.study.as_ref().expect("a study").total().skipped, 219);
@@ -147,10 +147,10 @@ fn a_real_run_never_shows_more_running_tasks_than_jobs() {
     assert_eq!(runtime.block_on(running).expect("a run").0.ran, 75);
     let (opened, mut journal) = open(&store, &ops, RUN).expect("the store").expect("the run");
     let mut bench = Bench::planned((120, 40));
-    bench.tell(News::Opened(Box::new(opened)));
+    bench.tell(Update::Opened(Box::new(opened)));
     let (mut most, mut saving) = (0, 0);
     while let Some(line) = journal.next_line().expect("a line") {
-        bench.tell(News::Happened(vec![serde_json::from_str(&line).expect(&line)]));
+        bench.tell(Update::Happened(vec![serde_json::from_str(&line).expect(&line)]));
         let study = bench.app.study.as_ref().expect("a study");
         let total = study.total();
         assert_eq!((total.running, study.jobs.count()), (study.jobs.running(), 2), "{line}");

@@ -6,7 +6,7 @@ use ratatui::crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEven
 
 use super::bench::{Bench, RUN};
 use crate::dashboard::keys::TABLE;
-use crate::dashboard::news::{Ask, Leave, News, Past};
+use crate::dashboard::messages::{Leave, PastRun, Request, Update};
 use crate::dashboard::view::{ALL, View};
 
 #[test]
@@ -43,7 +43,7 @@ fn the_help_lists_every_key() {
     }
     bench.press(&["q"]);
     assert!(!frame.is_empty() && !bench.frame().contains("these keys"), "closed");
-    assert!(!bench.asked.iter().any(|ask| matches!(ask, Ask::Leave(_))), "q closed the keys only");
+    assert!(!bench.asked.iter().any(|ask| matches!(ask, Request::Leave(_))), "q closed the keys only");
 }
 
 #[test]
@@ -65,14 +65,16 @@ fn leaving_a_run_asks_what_becomes_of_it() {
     let check = |keys: &[&str], halt: Option<Halt>, after: Option<Leave>| {
         let mut bench = Bench::new((100, 30), 5);
         bench.press(keys);
-        let halts =
-            bench.asked.iter().filter_map(|ask| if let Ask::Halt(halt) = ask { Some(*halt) } else { None });
+        let halts = bench
+            .asked
+            .iter()
+            .filter_map(|ask| if let Request::Halt(halt) = ask { Some(*halt) } else { None });
         assert_eq!(halts.max(), halt, "{keys:?}");
-        bench.tell(News::Ended(Summary::default()));
+        bench.tell(Update::Ended(Summary::default()));
         let mut leaves = bench
             .asked
             .iter()
-            .filter_map(|ask| if let Ask::Leave(leave) = ask { Some(*leave) } else { None });
+            .filter_map(|ask| if let Request::Leave(leave) = ask { Some(*leave) } else { None });
         assert_eq!(leaves.next_back(), after, "{keys:?}");
     };
     check(&["q", "a"], Some(Halt::AfterRunning), Some(Leave::Over));
@@ -89,14 +91,14 @@ fn leaving_a_run_asks_what_becomes_of_it() {
 fn lines_go_on_at_once() {
     let mut bench = Bench::new((100, 30), 5);
     bench.press(&["q", "l"]);
-    assert_eq!(bench.asked.last(), Some(&Ask::Leave(Leave::Lines)));
+    assert_eq!(bench.asked.last(), Some(&Request::Leave(Leave::Lines)));
 }
 
 #[test]
 fn a_second_interrupt_ends_at_once() {
     let mut bench = Bench::new((100, 30), 5);
     bench.press(&["Ctrl-C", "Ctrl-C"]);
-    assert_eq!(bench.asked.last(), Some(&Ask::Abort));
+    assert_eq!(bench.asked.last(), Some(&Request::Abort));
 }
 
 #[test]
@@ -104,8 +106,8 @@ fn a_run_of_another_process_is_left_without_a_question() {
     let mut bench = Bench::new((100, 30), 5);
     bench.app.own = None;
     bench.press(&["q"]);
-    assert_eq!(bench.asked.last(), Some(&Ask::Leave(Leave::Over)));
-    assert!(!bench.asked.iter().any(|ask| matches!(ask, Ask::Halt(_))));
+    assert_eq!(bench.asked.last(), Some(&Request::Leave(Leave::Over)));
+    assert!(!bench.asked.iter().any(|ask| matches!(ask, Request::Halt(_))));
 }
 
 #[test]
@@ -113,10 +115,10 @@ fn a_run_that_is_over_waits_for_who_used_a_key() {
     let mut bench = Bench::new((100, 30), 229);
     bench.press(&["3"]);
     bench.finish();
-    bench.tell(News::Ended(Summary::default()));
+    bench.tell(Update::Ended(Summary::default()));
     assert!(bench.app.status.0.contains("q leaves"), "{:?}", bench.app.status);
     bench.press(&["q"]);
-    assert_eq!(bench.asked.last(), Some(&Ask::Leave(Leave::Over)));
+    assert_eq!(bench.asked.last(), Some(&Request::Leave(Leave::Over)));
 }
 
 #[test]
@@ -181,7 +183,9 @@ fn a_row_is_copied_with_its_names() {
     let check = |keys: &[&str], expected: &str| {
         let mut bench = Bench::new((120, 40), 229);
         bench.press(keys);
-        let Some(Ask::Copy(text)) = bench.asked.last() else { panic!("{keys:?}: {:?}", bench.app.status) };
+        let Some(Request::Copy(text)) = bench.asked.last() else {
+            panic!("{keys:?}: {:?}", bench.app.status)
+        };
         assert!(text.starts_with(expected), "{text}");
     };
     check(&["3", "c"], "dropout=0.0\trounding=Nearest\te=1\tm=0\taccuracy.accuracy=0.72");
@@ -259,7 +263,7 @@ fn the_question_goes_when_the_run_does() {
     let mut bench = Bench::new((100, 30), 229);
     bench.press(&["q"]);
     bench.finish();
-    bench.tell(News::Ended(Summary::default()));
+    bench.tell(Update::Ended(Summary::default()));
     assert!(!bench.frame().contains("The run goes on"), "{}", bench.frame());
 }
 
@@ -267,7 +271,7 @@ fn the_question_goes_when_the_run_does() {
 fn the_mouse_selects_and_scrolls() {
     let click = |bench: &mut Bench, column: u16, row: u16| {
         let kind = MouseEventKind::Down(MouseButton::Left);
-        bench.tell(News::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
+        bench.tell(Update::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
     };
     // Where a text is on the screen.
     let find = |bench: &Bench, text: &str| {
@@ -300,7 +304,7 @@ fn the_mouse_selects_and_scrolls() {
     assert_eq!(bench.app.status.0, "full(dropout=0.5,seed=1)");
     let wheel =
         MouseEvent { kind: MouseEventKind::ScrollDown, column: 3, row: 9, modifiers: KeyModifiers::NONE };
-    bench.tell(News::Mouse(wheel));
+    bench.tell(Update::Mouse(wheel));
     assert_eq!(bench.app.status.0, "full(dropout=0.5,seed=2)");
 }
 
@@ -309,7 +313,7 @@ fn the_list_of_runs_is_kept_fresh_while_it_is_shown() {
     let mut bench = Bench::new((100, 30), 10);
     let asked = |bench: &mut Bench| -> Vec<bool> {
         let asked = std::mem::take(&mut bench.asked).into_iter();
-        asked.filter_map(|ask| if let Ask::Runs(fresh) = ask { Some(fresh) } else { None }).collect()
+        asked.filter_map(|ask| if let Request::Runs(fresh) = ask { Some(fresh) } else { None }).collect()
     };
     bench.press(&["6"]);
     assert_eq!(asked(&mut bench), [true]);
@@ -317,9 +321,10 @@ fn the_list_of_runs_is_kept_fresh_while_it_is_shown() {
     assert_eq!(asked(&mut bench), [false]);
     bench.press(&["6", "Down"]);
     let before = bench.app.past.clone().expect("runs");
-    let newer = Past { id: "20270116-080000-000".to_owned(), ..before[0].clone() };
-    bench.tell(News::Runs([vec![newer], before.clone()].concat()));
+    let newer = PastRun { id: "20270116-080000-000".to_owned(), ..before[0].clone() };
+    bench.tell(Update::Runs([vec![newer], before.clone()].concat()));
     bench.press(&["c"]);
-    let copied = bench.asked.iter().any(|ask| matches!(ask, Ask::Copy(row) if row.contains(&before[1].id)));
+    let copied =
+        bench.asked.iter().any(|ask| matches!(ask, Request::Copy(row) if row.contains(&before[1].id)));
     assert!(copied, "the cursor stays at its run: {:?}", bench.asked);
 }

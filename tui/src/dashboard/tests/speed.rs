@@ -3,18 +3,18 @@
 use std::time::Instant;
 
 use fewbits_engine::event::Event;
-use fewbits_engine::journal::LoggedEvent;
+use fewbits_engine::run_log::LoggedEvent;
 use fewbits_engine::why::Reason;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::bench::{STUDY, graph, metrics, opened};
 use crate::dashboard::app::App;
-use crate::dashboard::news::{News, TableRequest};
+use crate::dashboard::messages::{TableRequest, Update};
 use crate::dashboard::screen;
 use crate::dashboard::theme::{Depth, Theme};
 use crate::dashboard::view::ALL;
-use fewbits_engine::table::group::TablePoints;
+use fewbits_engine::table::points::TablePoints;
 use fewbits_engine::table::results::Results;
 
 /// A frame takes at most 20 ms where the program is optimized; unoptimized code is given ten times as much, which
@@ -29,7 +29,7 @@ fn a_frame_of_ten_thousand_tasks_is_fast() {
     let graph = graph(&text);
     assert!(graph.len() > 9_800, "{}", graph.len());
     let mut app = App::new(Theme { depth: Depth::True, ascii: false }, (200, 60), None);
-    app.update(1.0, News::Opened(Box::new(opened(&graph, 1))));
+    app.update(1.0, Update::Opened(Box::new(opened(&graph, 1))));
     let mut results = Results::none(graph.len());
     let mut lines = vec![];
     for task in graph.tasks().skip(1) {
@@ -46,14 +46,14 @@ fn a_frame_of_ten_thousand_tasks_is_fast() {
         });
     }
     let start = Instant::now();
-    app.update(2.0, News::Happened(lines));
+    app.update(2.0, Update::Happened(lines));
     println!("folding {} tasks: {:?}", graph.len(), start.elapsed());
     for table in 0..3 {
         let wanted = TableRequest { table, other_cost: false };
         let start = Instant::now();
-        let groups = TablePoints::of(&graph, &results, &graph.experiment.tables[table]).expect("a table");
+        let groups = TablePoints::group(&graph, &results, &graph.experiment.tables[table]).expect("a table");
         println!("table {table}: {:?}", start.elapsed());
-        app.update(3.0, News::Table(wanted, Ok(std::sync::Arc::new(groups))));
+        app.update(3.0, Update::Table(wanted, Ok(std::sync::Arc::new(groups))));
     }
     for view in ALL {
         app.show(view);
@@ -61,7 +61,7 @@ fn a_frame_of_ten_thousand_tasks_is_fast() {
         let mut took = vec![];
         for second in 0..5 {
             let start = Instant::now();
-            app.update(10.0 + f64::from(second), News::Key(key));
+            app.update(10.0 + f64::from(second), Update::Key(key));
             let mut buf = Buffer::empty(Rect::new(0, 0, 200, 60));
             screen::draw(&app, &mut buf);
             took.push(start.elapsed().as_secs_f64() * 1000.0);

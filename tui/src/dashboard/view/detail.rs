@@ -7,8 +7,8 @@ use ratatui::style::Style;
 
 use super::run;
 use crate::command::plan::describe;
-use crate::dashboard::standing::TaskStatus;
-use crate::dashboard::study::Study;
+use crate::dashboard::run_model::RunModel;
+use crate::dashboard::task_status::TaskStatus;
 use crate::dashboard::theme::Theme;
 use crate::render::number::number;
 use crate::ui::eta::duration;
@@ -19,7 +19,7 @@ pub type Styled = (Style, String);
 
 /// Returns everything about a task, as lines.
 #[must_use]
-pub fn details(study: &Study, task: TaskId, now: f64, theme: Theme) -> Vec<Styled> {
+pub fn details(study: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<Styled> {
     let known = study.task(task);
     let plain = Style::new();
     let mut lines = vec![(
@@ -62,7 +62,7 @@ pub fn details(study: &Study, task: TaskId, now: f64, theme: Theme) -> Vec<Style
     lines
 }
 
-fn state(study: &Study, task: TaskId, now: f64) -> String {
+fn state(study: &RunModel, task: TaskId, now: f64) -> String {
     let known = study.task(task);
     let detail = known.detail.as_deref();
     match known.status {
@@ -99,7 +99,7 @@ fn state(study: &Study, task: TaskId, now: f64) -> String {
 }
 
 /// Says why a task ran, or was reused.
-fn why(study: &Study, task: TaskId) -> Vec<String> {
+fn why(study: &RunModel, task: TaskId) -> Vec<String> {
     let known = study.task(task);
     match known.detail.as_ref().and_then(|detail| detail.reason.as_ref()) {
         Some(Reason::Changed { relative, changes }) => {
@@ -120,7 +120,7 @@ fn why(study: &Study, task: TaskId) -> Vec<String> {
     }
 }
 
-fn parameters(study: &Study, task: TaskId) -> Vec<String> {
+fn parameters(study: &RunModel, task: TaskId) -> Vec<String> {
     let work = study.opened.graph.work(task);
     let point: Vec<String> =
         study.opened.graph.point(task).map(|(axis, label)| format!("{axis}={label}")).collect();
@@ -135,7 +135,7 @@ fn parameters(study: &Study, task: TaskId) -> Vec<String> {
     lines
 }
 
-fn inputs(study: &Study, task: TaskId) -> Vec<String> {
+fn inputs(study: &RunModel, task: TaskId) -> Vec<String> {
     let inputs = study.opened.graph.inputs(task);
     if inputs.is_empty() {
         return vec!["  none".to_owned()];
@@ -147,7 +147,7 @@ fn inputs(study: &Study, task: TaskId) -> Vec<String> {
 }
 
 /// Returns what the record tells: digests that were read, and what made the numbers.
-fn made_of(study: &Study, task: TaskId) -> Vec<String> {
+fn made_of(study: &RunModel, task: TaskId) -> Vec<String> {
     let record = match study.record(task) {
         Some(Some(record)) => record,
         Some(None) => return vec!["  the store has no record of it any more".to_owned()],
@@ -166,7 +166,7 @@ fn made_of(study: &Study, task: TaskId) -> Vec<String> {
 
 /// Returns the key of a task in hex, once it is known.
 #[must_use]
-pub fn key(study: &Study, task: TaskId) -> Option<String> {
+pub fn key(study: &RunModel, task: TaskId) -> Option<String> {
     let told =
         study.task(task).detail.as_ref().map(|detail| detail.key.clone()).filter(|key| !key.is_empty());
     let kept = || {

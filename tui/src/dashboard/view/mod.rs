@@ -18,7 +18,7 @@ use ratatui::layout::{Position, Rect};
 use super::app::App;
 use super::filter::Filter;
 use super::keys::Action;
-use super::standing::TaskStatus;
+use super::task_status::TaskStatus;
 
 /// A view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::dashboard::app::App;
 use crate::dashboard::cursor::{Cursor, Motion};
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
-use crate::dashboard::news::TableRequest;
+use crate::dashboard::messages::TableRequest;
 use crate::dashboard::paint::{put, put_all, wrap};
 use crate::dashboard::tables::{Pin, ShownTable, labels, value};
 use crate::render::number::estimate;

@@ -8,7 +8,7 @@ use ratatui::text::Line;
 use super::tradeoff::{NOTHING, listed, reference, text};
 use crate::dashboard::app::App;
 use crate::dashboard::paint::{list, put, shorten, top};
-use crate::dashboard::study::Study;
+use crate::dashboard::run_model::RunModel;
 use crate::dashboard::tables::{ShownTable, labels, value};
 use crate::render::number::estimate;
 use crate::ui::plain::printable;
@@ -37,7 +37,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn new(app: &App, study: &Study, shown: &ShownTable) -> Self {
+    fn new(app: &App, study: &RunModel, shown: &ShownTable) -> Self {
         let experiment = study.experiment();
         let axes = shown.groups.axes.iter().map(|&axis| {
             let axis = &experiment.axes[axis];
@@ -66,7 +66,7 @@ impl Columns {
         Line::from(printable(&axes.chain(values).collect::<String>())).style(theme.dim())
     }
 
-    fn row(&self, app: &App, study: &Study, shown: &ShownTable, at: usize) -> Line<'static> {
+    fn row(&self, app: &App, study: &RunModel, shown: &ShownTable, at: usize) -> Line<'static> {
         let point = &shown.groups.points[at];
         let labels = labels(study.experiment(), &shown.groups, point);
         let axes = labels

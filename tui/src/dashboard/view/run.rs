@@ -12,8 +12,8 @@ use crate::dashboard::cursor::{Cursor, Motion};
 use crate::dashboard::keys::Action;
 use crate::dashboard::log::{LogEntry, What};
 use crate::dashboard::paint::{heading, item_at, left, line, list, put, shorten, top};
-use crate::dashboard::standing::{StatusCounts, TaskStatus};
-use crate::dashboard::study::Study;
+use crate::dashboard::run_model::RunModel;
+use crate::dashboard::task_status::{StatusCounts, TaskStatus};
 use crate::dashboard::theme::Theme;
 use crate::ui::eta::duration;
 use crate::ui::plain::{because, printable};
@@ -195,7 +195,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-fn title(study: &Study, pane: Pane) -> String {
+fn title(study: &RunModel, pane: Pane) -> String {
     match pane {
         Pane::Nodes => "nodes".to_owned(),
         // Older journals do not say when a job ended, or not how many jobs there were.
@@ -210,7 +210,7 @@ fn title(study: &Study, pane: Pane) -> String {
 }
 
 /// Divides what is below the progress; where there is little room, only the pane with the focus is shown.
-fn panes(study: &Study, area: Rect, focus: Pane) -> Vec<(Pane, Rect)> {
+fn panes(study: &RunModel, area: Rect, focus: Pane) -> Vec<(Pane, Rect)> {
     let area = top(area, 3).1;
     if area.height < 9 {
         return vec![(focus, area)];
@@ -229,7 +229,7 @@ fn panes(study: &Study, area: Rect, focus: Pane) -> Vec<(Pane, Rect)> {
     vec![(Pane::Nodes, upper), (Pane::Running, middle), (Pane::Log, log)]
 }
 
-fn draw_progress(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
+fn draw_progress(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     let (theme, total) = (app.theme, study.total());
     let percent = format!(" {:.0} % ", 100.0 * total.share());
     let (on, off) = theme.bar(total.share(), usize::from(area.width).saturating_sub(percent.len()));
@@ -251,7 +251,7 @@ fn draw_progress(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
 /// to the disk always: they are there for an instant.
 fn counts(total: StatusCounts, theme: Theme, width: u16) -> Vec<Span<'static>> {
     let span = |status: TaskStatus| {
-        let count = total.of(status);
+        let count = total.count(status);
         let style = if count > 0 { theme.status(status) } else { theme.dim() };
         let text = format!("{} {count} {}  ", theme.glyph(status), status.word());
         (count > 0 || (status != TaskStatus::Saving && width >= 80)).then(|| Span::styled(text, style))
@@ -259,7 +259,7 @@ fn counts(total: StatusCounts, theme: Theme, width: u16) -> Vec<Span<'static>> {
     STATUSES.into_iter().filter_map(span).collect()
 }
 
-fn draw_nodes(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
+fn draw_nodes(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let rows = tree(study);
     let wide = area.width >= 64;
@@ -296,7 +296,7 @@ fn state_words(tally: StatusCounts) -> String {
     }
 }
 
-fn draw_running(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
+fn draw_running(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     if !study.is_going() || study.jobs.count() == 0 {
         return put(buf, area.x, area.y, area.width, Line::from("  nothing").style(theme.dim()));
@@ -319,7 +319,7 @@ fn draw_running(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
 
 /// Returns how far a task is: steps, and the loss of the last.
 #[must_use]
-pub fn progress(study: &Study, task: TaskId) -> String {
+pub fn progress(study: &RunModel, task: TaskId) -> String {
     let Some(detail) = &study.task(task).detail else { return String::new() };
     let Some((done, total)) = detail.progress else { return String::new() };
     let loss = detail.curve.last().and_then(|(_, metrics)| metrics.get("train_loss"));
@@ -327,7 +327,7 @@ pub fn progress(study: &Study, task: TaskId) -> String {
     format!("epoch {done}/{total}{loss}")
 }
 
-fn draw_log(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
+fn draw_log(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let len = study.log.len();
     let (cursor, style) = match app.run.log {
@@ -352,7 +352,7 @@ fn draw_log(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
 
 /// Says what a line of the log says.
 #[must_use]
-pub fn words(study: &Study, entry: &LogEntry) -> String {
+pub fn words(study: &RunModel, entry: &LogEntry) -> String {
     let task = entry.task.map_or(String::new(), |task| name(study, task));
     let detail = entry.task.and_then(|task| study.task(task).detail.as_deref());
     match &entry.what {
@@ -385,6 +385,6 @@ pub fn words(study: &Study, entry: &LogEntry) -> String {
     }
 }
 
-fn name(study: &Study, task: TaskId) -> String {
+fn name(study: &RunModel, task: TaskId) -> String {
     study.opened.graph.name(task)
 }

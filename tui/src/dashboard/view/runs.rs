@@ -11,9 +11,9 @@ use crate::dashboard::app::App;
 use crate::dashboard::cursor::Cursor;
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
-use crate::dashboard::news::{Ask, Past};
+use crate::dashboard::messages::{PastRun, Request};
 use crate::dashboard::paint::{heading, item_at, line, list, put, put_all, top, wrap};
-use crate::dashboard::standing::TaskStatus;
+use crate::dashboard::task_status::TaskStatus;
 use crate::ui::plain::{printable, sentence};
 
 /// The keys that matter most here.
@@ -27,8 +27,8 @@ pub struct RunsState {
     cursor: Cursor,
 }
 
-fn listed(app: &App) -> Vec<&Past> {
-    let matches = |past: &&Past| {
+fn listed(app: &App) -> Vec<&PastRun> {
+    let matches = |past: &&PastRun| {
         let value = |name: &str| match name {
             "experiment" => Some(Cow::from(past.experiment.as_str())),
             "id" => Some(Cow::from(past.id.as_str())),
@@ -39,12 +39,12 @@ fn listed(app: &App) -> Vec<&Past> {
     app.past.iter().flatten().filter(matches).collect()
 }
 
-fn selected(app: &App) -> Option<&Past> {
+fn selected(app: &App) -> Option<&PastRun> {
     let listed = listed(app);
     listed.get(app.runs.cursor.within(listed.len())).copied()
 }
 
-fn ended(past: &Past) -> String {
+fn ended(past: &PastRun) -> String {
     match &past.summary {
         Some(summary) => sentence(summary),
         None if past.going => "going on".to_owned(),
@@ -53,7 +53,7 @@ fn ended(past: &Past) -> String {
 }
 
 /// Takes in a new list of runs; the cursor stays at its run.
-pub fn renew(app: &mut App, past: Vec<Past>) {
+pub fn renew(app: &mut App, past: Vec<PastRun>) {
     let kept = selected(app).map(|past| past.id.clone());
     app.past = Some(past);
     let place = kept.and_then(|id| listed(app).iter().position(|past| past.id == id));
@@ -79,7 +79,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
                 return Some("no runs yet".to_owned());
             };
             let said = format!("opening run {id}");
-            app.ask(Ask::Open(id));
+            app.ask(Request::Open(id));
             app.open_view(View::Run);
             Some(said)
         }
@@ -96,7 +96,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
                 );
             }
             let said = format!("comparing with run {id}");
-            app.ask(Ask::Baseline(id));
+            app.ask(Request::Baseline(id));
             Some(said)
         }
         Action::Back => {
@@ -163,7 +163,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     draw_comparison(app, lower, buf);
 }
 
-fn status(past: &Past) -> TaskStatus {
+fn status(past: &PastRun) -> TaskStatus {
     match past.summary {
         None if past.going => TaskStatus::Running,
         None => TaskStatus::Skipped,

@@ -14,8 +14,8 @@ use crate::dashboard::cursor::Cursor;
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
 use crate::dashboard::paint::{heading, item_at, left, line, list, put_all, top, wrap};
+use crate::dashboard::run_model::RunModel;
 use crate::dashboard::screen;
-use crate::dashboard::study::Study;
 use crate::ui::eta::duration;
 use crate::ui::plain::printable;
 
@@ -69,7 +69,7 @@ impl Sort {
 
 /// Returns a named value of a task, as filters see it: an axis, `node`, `op`, `state`, `seconds`, or a metric.
 #[must_use]
-pub fn field<'s>(study: &'s Study, task: TaskId, name: &str) -> Option<Cow<'s, str>> {
+pub fn field<'s>(study: &'s RunModel, task: TaskId, name: &str) -> Option<Cow<'s, str>> {
     let graph = &study.opened.graph;
     if let Some((_, label)) = graph.point(task).find(|(axis, _)| *axis == name) {
         return Some(Cow::from(label));
@@ -86,7 +86,7 @@ pub fn field<'s>(study: &'s Study, task: TaskId, name: &str) -> Option<Cow<'s, s
 
 /// Lists the tasks that a filter leaves.
 pub fn filter_to(app: &mut App, text: &str) {
-    app.task.filter = Filter::read(text);
+    app.task.filter = Filter::parse(text);
     app.task.cursor = Cursor::default();
     refresh(app);
 }
@@ -248,7 +248,7 @@ pub fn row(app: &App) -> Option<Vec<(String, String)>> {
 
 /// Returns a task as named values.
 #[must_use]
-pub fn row_of(study: &Study, task: TaskId) -> Vec<(String, String)> {
+pub fn row_of(study: &RunModel, task: TaskId) -> Vec<(String, String)> {
     let pair = |name: &str, value: String| (name.to_owned(), value);
     let mut row = vec![
         pair("task", study.opened.graph.name(task)),
@@ -292,7 +292,7 @@ fn lines(app: &App, width: u16) -> Vec<Line<'static>> {
     wrapped.collect()
 }
 
-fn draw_list(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
+fn draw_list(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let state = &app.task;
     let (shown, all) = (state.shown.len(), study.tasks.len());

@@ -17,9 +17,9 @@ use crate::dashboard::app::App;
 use crate::dashboard::cursor::{Cursor, Motion};
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
-use crate::dashboard::news::{PointName, TableRequest};
+use crate::dashboard::messages::{PointName, TableRequest};
 use crate::dashboard::paint::{item_at, line, put, put_all, top};
-use crate::dashboard::study::Study;
+use crate::dashboard::run_model::RunModel;
 use crate::dashboard::tables::{Pin, ShownTable, labels, mean, value};
 use crate::render::number::{estimate, number};
 use crate::ui::plain::printable;
@@ -295,7 +295,7 @@ pub fn row(app: &App) -> Option<Vec<(String, String)>> {
 
 /// Returns a point as named values: its axes, then its means with their intervals.
 #[must_use]
-pub fn row_of(study: &Study, shown: &ShownTable, at: usize) -> Option<Vec<(String, String)>> {
+pub fn row_of(study: &RunModel, shown: &ShownTable, at: usize) -> Option<Vec<(String, String)>> {
     let point = shown.groups.points.get(at)?;
     let axes = labels(study.experiment(), &shown.groups, point).into_iter();
     let mut row: Vec<(String, String)> =

@@ -15,8 +15,8 @@ use crate::dashboard::cursor::Cursor;
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
 use crate::dashboard::paint::{heading, item_at, left, line, list, put, top};
-use crate::dashboard::standing::TaskStatus;
-use crate::dashboard::study::Study;
+use crate::dashboard::run_model::RunModel;
+use crate::dashboard::task_status::TaskStatus;
 use crate::figure::axis::FigureAxis;
 
 /// The keys that matter most here.
@@ -158,7 +158,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-fn draw_list(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
+fn draw_list(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let all = trainings(app);
     let filter = &app.training.filter.text;
@@ -197,7 +197,7 @@ fn draw_list(app: &App, study: &Study, area: Rect, buf: &mut Buffer) {
 
 fn draw_chart(
     app: &App,
-    study: &Study,
+    study: &RunModel,
     picked: &[TaskId],
     (title, train, validation): (&str, &str, &str),
     area: Rect,

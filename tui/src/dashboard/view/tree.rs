@@ -1,7 +1,7 @@
 //! The nodes of an experiment as a tree: each below the input that comes last.
 //! Knows nothing of how far they are.
 
-use crate::dashboard::study::Study;
+use crate::dashboard::run_model::RunModel;
 
 /// A node in the tree, below the input that comes last.
 pub struct TreeRow {
@@ -13,7 +13,7 @@ pub struct TreeRow {
 
 /// Returns the nodes as a tree, each below the input that is furthest from the roots.
 #[must_use]
-pub fn tree(study: &Study) -> Vec<TreeRow> {
+pub fn tree(study: &RunModel) -> Vec<TreeRow> {
     let graph = &study.opened.graph;
     let nodes = &graph.experiment.nodes;
     let rank = |node: usize| graph.order.iter().position(|at| *at == node).unwrap_or(0);

@@ -1,11 +1,11 @@
 //! The points behind a table: one per combination of the axes it keeps, its values over replications.
 //! Knows nothing of how points are laid out.
 
+use super::answer;
 use super::cell::{CellValues, WeightedValue, cells, estimate};
-use super::choice;
 use super::contrast::{self, compared, effects};
-use super::frame::Rows;
 use super::results::Results;
+use super::rows::Rows;
 use crate::graph::TaskGraph;
 use crate::ops::Ops;
 use crate::spec::table::{Table, TableKind};
@@ -36,7 +36,7 @@ pub struct TablePoint {
 
 impl TablePoints {
     /// Makes the points of a table from results; the error says which of its expressions does not fit.
-    pub fn of<O: Ops>(graph: &TaskGraph<O>, results: &Results, table: &Table) -> Result<Self, String> {
+    pub fn group<O: Ops>(graph: &TaskGraph<O>, results: &Results, table: &Table) -> Result<Self, String> {
         let frame = Rows::new(graph, results, table, &table.values())?;
         Ok(Self::from_frame(graph, &frame, table))
     }
@@ -61,7 +61,7 @@ impl TablePoints {
                 (effects.into_iter().map(|effect| effect.heading).collect(), points)
             }
             TableKind::Choose(choose) => {
-                (choice::headings(choose), choice::points(&cells(frame, table, &axes), choose, table))
+                (answer::headings(choose), answer::points(&cells(frame, table, &axes), choose, table))
             }
         };
         adjust(&mut points, table);

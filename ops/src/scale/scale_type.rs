@@ -64,7 +64,7 @@ impl ScaleType {
     }
 
     /// Returns the stored number that its bytes stand for.
-    pub(crate) fn read(self, bytes: &[u8]) -> f32 {
+    pub(crate) fn decode(self, bytes: &[u8]) -> f32 {
         let code = bytes.iter().rev().fold(0, |code, byte| code << 8 | u32::from(*byte));
         match self.float() {
             Some(float) => float.decode(code),
@@ -94,7 +94,7 @@ mod tests {
             assert_eq!(store.round(scale), expected, "{store:?} {scale}");
             let mut bytes = vec![];
             store.write(expected, &mut bytes);
-            assert_eq!((bytes.len(), store.read(&bytes)), (store.bytes(), expected), "{store:?}");
+            assert_eq!((bytes.len(), store.decode(&bytes)), (store.bytes(), expected), "{store:?}");
         };
         check(ScaleType::F32, 0.1, 0.1);
         check(ScaleType::F32, 1e-60, f32::from_bits(1));
@@ -121,8 +121,8 @@ mod tests {
             let mut bytes = vec![];
             store.write(0.0, &mut bytes);
             assert_eq!((store.holds_zero(), &bytes), (true, &vec![0; store.bytes()]), "{store:?}");
-            assert_eq!(store.read(&bytes).to_bits(), 0);
+            assert_eq!(store.decode(&bytes).to_bits(), 0);
         }
-        assert_eq!((ScaleType::E8M0.holds_zero(), ScaleType::E8M0.read(&[0])), (false, 2.0_f32.powi(-127)));
+        assert_eq!((ScaleType::E8M0.holds_zero(), ScaleType::E8M0.decode(&[0])), (false, 2.0_f32.powi(-127)));
     }
 }

@@ -9,16 +9,15 @@ use std::{
 };
 
 use crate::{
-    StoreError,
-    card::{Card, Tag},
-    draft::IndexDraft,
-    durable,
+    StoreError, durable,
     error::Warnings,
-    imprint::{self, Imprint},
     index::{Index, IndexFault},
+    index_card::{Card, Tag},
+    index_draft::IndexDraft,
     journal::Journal,
+    location::{Location, Slot},
+    manifest::{self, IndexManifest},
     object::names,
-    place::{Location, Slot},
     private::PrivateDir,
 };
 
@@ -49,7 +48,7 @@ pub(crate) struct IndexAccess {
 #[derive(Debug, Default)]
 struct IndexState {
     /// The imprint of an index that fits the journal; none where there is no index to ask.
-    imprint: Option<Imprint>,
+    imprint: Option<IndexManifest>,
     /// The open private copy; made by the first question.
     index: Option<Index>,
     /// The cost of all questions so far, in slots.
@@ -64,7 +63,7 @@ impl IndexAccess {
     /// Reads the imprint. Returns the length of the part of the journal that the index covers, and the number of dropped
     /// records in that part; none if there is no index.
     pub(crate) fn begin(&self, journal: &Journal) -> Option<(u64, u64)> {
-        let imprint = Imprint::read(&self.root, journal).unwrap_or_else(|fault| {
+        let imprint = IndexManifest::load(&self.root, journal).unwrap_or_else(|fault| {
             self.set_aside(&fault);
             None
         });
@@ -95,7 +94,7 @@ impl IndexAccess {
             return Ok(None);
         }
         state.asked += slots.len() as u64 + SLOTS_PER_QUESTION;
-        let tags = slots.iter().map(Tag::of).collect();
+        let tags = slots.iter().map(Tag::new).collect();
         let cards = self.with(&mut state, |index, imprint| index.find(tags, imprint.shelf_bits));
         let Some(cards) = cards else { return Ok(None) };
         let mut places = Vec::with_capacity(slots.len());
@@ -131,7 +130,7 @@ impl IndexAccess {
     /// fails, later processes have more to walk.
     pub(crate) fn settle(&self, journal: &Journal, end: u64) {
         self.let_go();
-        let old = Imprint::read(&self.root, journal).unwrap_or_else(|fault| {
+        let old = IndexManifest::load(&self.root, journal).unwrap_or_else(|fault| {
             self.set_aside(&fault);
             None
         });
@@ -142,7 +141,7 @@ impl IndexAccess {
             return;
         }
         let Err(fault) = self.replace(old, journal, end) else { return };
-        let dir = imprint::dir(&self.root);
+        let dir = manifest::dir(&self.root);
         self.warnings.push(format!("{}: {fault}; the store works without it", dir.display()));
     }
 
@@ -151,7 +150,7 @@ impl IndexAccess {
     fn with<T>(
         &self,
         state: &mut IndexState,
-        what: impl FnOnce(&Index, &Imprint) -> Result<T, IndexFault>,
+        what: impl FnOnce(&Index, &IndexManifest) -> Result<T, IndexFault>,
     ) -> Option<T> {
         let imprint = state.imprint.as_ref()?;
         let opened = match state.index.take() {
@@ -176,8 +175,8 @@ impl IndexAccess {
 
     /// Copies the index and opens the copy; none where there is no room for a copy. The folder is removed at once: sled
     /// reads through the file that it has open, and a killed process then leaves nothing behind.
-    fn open_copy(&self, imprint: &Imprint) -> Result<Option<Index>, IndexFault> {
-        let Some(dir) = self.private(Imprint::bytes(&self.root)) else { return Ok(None) };
+    fn open_copy(&self, imprint: &IndexManifest) -> Result<Option<Index>, IndexFault> {
+        let Some(dir) = self.private(IndexManifest::bytes(&self.root)) else { return Ok(None) };
         let copy = dir.path().join("sled");
         match imprint.copy(&self.root, &copy)? {
             Some(()) => Index::open(&copy).map(Some),
@@ -192,7 +191,7 @@ impl IndexAccess {
     }
 
     /// Publishes an index made of the old one's cards and of the entries behind it, or of all entries.
-    fn replace(&self, old: Option<Imprint>, journal: &Journal, end: u64) -> Result<(), IndexFault> {
+    fn replace(&self, old: Option<IndexManifest>, journal: &Journal, end: u64) -> Result<(), IndexFault> {
         let mut draft = old.map_or_else(IndexDraft::default, |old| self.draft(old));
         if !draft.take_in(journal, end)? {
             return Ok(());
@@ -203,7 +202,7 @@ impl IndexAccess {
     }
 
     /// Starts a draft from an index; from nothing if the index cannot be copied or read.
-    fn draft(&self, old: Imprint) -> IndexDraft {
+    fn draft(&self, old: IndexManifest) -> IndexDraft {
         let copy = self.open_copy(&old);
         match copy.and_then(|copy| copy.map(|index| index.cards()).transpose()) {
             Ok(Some(cards)) => IndexDraft::going_on(old, cards),
@@ -221,7 +220,7 @@ impl IndexAccess {
         if !self.mends {
             return;
         }
-        let dir = imprint::dir(&self.root);
+        let dir = manifest::dir(&self.root);
         let aside = self.root.join("aside");
         for name in names(&aside).unwrap_or_default() {
             if name.starts_with("index-") {
@@ -243,6 +242,6 @@ impl IndexAccess {
 /// Reads the header at a card's place; returns the place if the header names this slot.
 fn confirm(journal: &Journal, slot: &Slot, card: &Card) -> Result<Option<Location>, StoreError> {
     let header = journal.header(card.offset)?;
-    let found = header.map(|header| Location::of(card.offset, &header));
+    let found = header.map(|header| Location::from_header(card.offset, &header));
     Ok(found.filter(|(found, _)| found == slot).and_then(|(_, place)| place))
 }

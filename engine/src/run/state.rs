@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use fewbits_store::{Store, StoreError};
 
 use super::announcer::Announcer;
-use super::schedule::TaskQueue;
+use super::queue::TaskQueue;
 use super::supply::Supply;
 use crate::event::Event;
 use crate::graph::{TaskGraph, TaskId};
@@ -84,16 +84,16 @@ impl<'r, O: Ops> RunState<'r, O> {
     /// Puts every task that is not cached into the schedule.
     pub fn begin(&mut self) -> Result<(), StoreError> {
         let pending: Vec<TaskId> =
-            self.graph.tasks().filter(|task| self.supply.of(*task).state != TaskState::Cached).collect();
+            self.graph.tasks().filter(|task| self.supply.planned(*task).state != TaskState::Cached).collect();
         for &task in &pending {
             self.schedule.wait(task, &self.supply.unknown_inputs(task));
             self.supply.hold(task);
         }
         // Those that take another's result come last, so that the tasks run that the plan says.
-        let takes = |task: &TaskId| matches!(self.supply.of(*task).state, TaskState::SameAs(_));
+        let takes = |task: &TaskId| matches!(self.supply.planned(*task).state, TaskState::SameAs(_));
         let (taking, others): (Vec<TaskId>, Vec<TaskId>) = pending.into_iter().partition(takes);
         for task in others.into_iter().chain(taking) {
-            let planned = self.supply.of(task).clone();
+            let planned = self.supply.planned(task).clone();
             let freed = match planned.state {
                 // What it waits for may be known already, through another task of the same key.
                 TaskState::Waiting if self.supply.unknown_inputs(task).is_empty() => vec![task],
@@ -162,7 +162,7 @@ impl<'r, O: Ops> RunState<'r, O> {
 
     /// Gives a task the result of one with the same key.
     fn serve(&mut self, task: TaskId, leader: TaskId) -> Vec<TaskId> {
-        self.supply.learn(task, self.supply.of(leader).clone());
+        self.supply.learn(task, self.supply.planned(leader).clone());
         self.schedule.cache(task);
         let same_as = Some(self.graph.name(leader));
         let reused = Event::Reused { task: self.graph.name(task), key: self.supply.key(task), same_as };
@@ -189,7 +189,7 @@ impl<'r, O: Ops> RunState<'r, O> {
             self.announcer.tell(Event::Warned { message });
             self.supply.hold(input);
             let mut freed = vec![input];
-            if let Some(key) = self.supply.of(input).key {
+            if let Some(key) = self.supply.planned(input).key {
                 self.store.drop_record(&key)?;
                 self.dropped = true;
                 freed.extend(self.schedule.retire(input, key));
@@ -202,7 +202,7 @@ impl<'r, O: Ops> RunState<'r, O> {
 
     /// A task that was about to run is settled again, once a result that is needed is known.
     pub fn send_back(&mut self, task: TaskId, needed: Option<TaskId>) -> Result<(), StoreError> {
-        let key = self.supply.of(task).key;
+        let key = self.supply.planned(task).key;
         let mut freed = key.map(|key| self.schedule.retire(task, key)).unwrap_or_default();
         match needed {
             Some(needed) => self.postpone(task, &[needed]),
@@ -248,7 +248,7 @@ impl<'r, O: Ops> RunState<'r, O> {
 
     /// A task gives no result in this run: nobody takes it, and it needs its inputs no more.
     fn out(&mut self, task: TaskId) {
-        if let Some(key) = self.supply.of(task).key {
+        if let Some(key) = self.supply.planned(task).key {
             // Those that followed are out already.
             self.schedule.retire(task, key);
         }
@@ -258,7 +258,7 @@ impl<'r, O: Ops> RunState<'r, O> {
 
     /// Returns why a task that is about to start runs.
     pub fn reason(&self, task: TaskId, preimage: &str) -> Reason {
-        if self.lost.contains(&task) || self.supply.of(task).state == TaskState::Lost {
+        if self.lost.contains(&task) || self.supply.planned(task).state == TaskState::Lost {
             return Reason::Lost;
         }
         self.history.as_ref().map_or(Reason::New, |last| last.compare(self.graph, task, preimage))

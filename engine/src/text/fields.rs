@@ -9,9 +9,9 @@ use super::note::{Asked, Need, Note};
 use super::value::{NamedValue, Struct, Value, ValueKind};
 
 /// A parameter that can be read from a value. Its `Debug` form is how a default is shown.
-pub trait Read: Debug + Sized {
+pub trait FromValue: Debug + Sized {
     /// Reads the value, or reports why it cannot.
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self>;
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self>;
 }
 
 /// The fields of a struct or variant while they are read: first all are asked for, then
@@ -99,10 +99,10 @@ impl<'v> Fields<'v> {
     }
 
     /// Reads a field that must be there.
-    pub fn required<T: Read>(&mut self, name: &'static str, faults: &mut Faults) -> Option<T> {
+    pub fn required<T: FromValue>(&mut self, name: &'static str, faults: &mut Faults) -> Option<T> {
         self.note(name, |asked| asked.need = Need::Required);
         if let Some(value) = self.take(name) {
-            return T::read(value, faults);
+            return T::from_value(value, faults);
         }
         // A misspelt name is one fault, not two.
         if !self.crowded
@@ -114,10 +114,15 @@ impl<'v> Fields<'v> {
     }
 
     /// Reads a field that has a default.
-    pub fn optional<T: Read>(&mut self, name: &'static str, default: T, faults: &mut Faults) -> Option<T> {
+    pub fn optional<T: FromValue>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        faults: &mut Faults,
+    ) -> Option<T> {
         self.note(name, |asked| asked.need = Need::Default(written(&default)));
         match self.take(name) {
-            Some(value) => T::read(value, faults),
+            Some(value) => T::from_value(value, faults),
             None => Some(default),
         }
     }
@@ -145,7 +150,7 @@ impl<'v> Fields<'v> {
     }
 
     /// Reads a field whose value must satisfy `holds`; `words` says what it must be.
-    pub fn such_that<T: Read>(
+    pub fn such_that<T: FromValue>(
         &mut self,
         name: &'static str,
         default: Option<T>,
@@ -164,7 +169,12 @@ impl<'v> Fields<'v> {
     }
 
     /// Reads a field that must be there unless it has a default.
-    fn either<T: Read>(&mut self, name: &'static str, default: Option<T>, faults: &mut Faults) -> Option<T> {
+    fn either<T: FromValue>(
+        &mut self,
+        name: &'static str,
+        default: Option<T>,
+        faults: &mut Faults,
+    ) -> Option<T> {
         match default {
             Some(default) => self.optional(name, default, faults),
             None => self.required(name, faults),
@@ -315,14 +325,14 @@ pub fn choice<T: Copy>(value: &Value, what: &str, choices: &[(&str, T)], faults:
     choices.iter().find(|(choice, _)| *choice == name).map(|(_, value)| *value)
 }
 
-impl Read for Value {
-    fn read(value: &Value, _: &mut Faults) -> Option<Self> {
+impl FromValue for Value {
+    fn from_value(value: &Value, _: &mut Faults) -> Option<Self> {
         Some(value.clone())
     }
 }
 
-impl Read for bool {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for bool {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         if let ValueKind::Bool(read) = value.kind {
             return Some(read);
         }
@@ -331,8 +341,8 @@ impl Read for bool {
     }
 }
 
-impl Read for i64 {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for i64 {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         if let ValueKind::Int(read) = value.kind {
             return Some(read);
         }
@@ -341,8 +351,8 @@ impl Read for i64 {
     }
 }
 
-impl Read for f64 {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for f64 {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         match value.kind {
             ValueKind::Int(read) => Some(read as f64),
             // −0 and 0 are one parameter, so they make one key.
@@ -355,8 +365,8 @@ impl Read for f64 {
     }
 }
 
-impl Read for String {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl FromValue for String {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         if let ValueKind::Text(read) = &value.kind {
             return Some(read.clone());
         }
@@ -370,29 +380,29 @@ impl Read for String {
     }
 }
 
-impl<T: Read> Read for Vec<T> {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl<T: FromValue> FromValue for Vec<T> {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let ValueKind::List(items) = &value.kind else {
             mismatch(value, "a list", faults);
             return None;
         };
         // Every item is read, so that every fault is found.
-        let read: Vec<Option<T>> = items.iter().map(|item| T::read(item, faults)).collect();
+        let read: Vec<Option<T>> = items.iter().map(|item| T::from_value(item, faults)).collect();
         read.into_iter().collect()
     }
 }
 
 /// `None`, `Some(value)` or simply the value.
-impl<T: Read> Read for Option<T> {
-    fn read(value: &Value, faults: &mut Faults) -> Option<Self> {
+impl<T: FromValue> FromValue for Option<T> {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         match &value.kind {
             ValueKind::Struct(Struct { name: Some(name), positional, .. })
                 if &**name == "Some" && positional.len() == 1 =>
             {
-                T::read(&positional[0], faults).map(Some)
+                T::from_value(&positional[0], faults).map(Some)
             }
             _ if value.bare_name() == Some("None") => Some(None),
-            _ => T::read(value, faults).map(Some),
+            _ => T::from_value(value, faults).map(Some),
         }
     }
 }

@@ -4,8 +4,8 @@
 use fewbits_engine::graph::TaskId;
 
 use super::app::App;
-use super::news::Ask;
-use super::standing::TaskStatus;
+use super::messages::Request;
+use super::task_status::TaskStatus;
 use super::view::{View, pareto, task, tradeoff, training};
 
 impl App {
@@ -18,7 +18,7 @@ impl App {
         };
         if table != self.table {
             self.table = table;
-            self.ask(Ask::Table(table));
+            self.ask(Request::Table(table));
         }
         let tasks: Vec<TaskId> = match self.view {
             View::Task => task::selected(self).into_iter().collect(),
@@ -32,7 +32,7 @@ impl App {
                 let detail = study.task(task).detail.as_ref();
                 let key = detail.map_or(String::new(), |detail| detail.key.clone());
                 let run = study.opened.id.clone();
-                self.ask(Ask::Record { run, task, key });
+                self.ask(Request::Record { run, task, key });
             }
         }
     }

@@ -49,7 +49,7 @@ pub struct LoggedEvent {
 
 impl RunHeader {
     /// Reads the header of a run; none where the run's journal has no beginning.
-    pub fn read(store: &Store, run: &str) -> Result<Option<Self>, StoreError> {
+    pub fn load(store: &Store, run: &str) -> Result<Option<Self>, StoreError> {
         let line = store.open_run(run)?.next_line()?;
         Ok(line.and_then(|line| serde_json::from_str(&line).ok()))
     }
@@ -60,7 +60,7 @@ impl RunHeader {
         let mut namesake = None;
         for run in store.runs()?.into_iter().rev() {
             // Another process may have deleted the run meanwhile.
-            let Ok(Some(header)) = Self::read(store, &run) else { continue };
+            let Ok(Some(header)) = Self::load(store, &run) else { continue };
             if header.experiment != graph.experiment.name {
                 continue;
             }
@@ -75,7 +75,7 @@ impl RunHeader {
     /// Says what a run sets out from.
     #[must_use]
     pub fn new<O: Ops>(graph: &TaskGraph<O>, plan: &Plan, jobs: usize, sources: SourceDigests) -> Self {
-        let cached = graph.tasks().filter(|task| plan.of(*task).state == TaskState::Cached);
+        let cached = graph.tasks().filter(|task| plan.planned(*task).state == TaskState::Cached);
         Self {
             experiment: graph.experiment.name.clone(),
             text: graph.text.clone(),

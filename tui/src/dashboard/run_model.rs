@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::graph::{TaskGraph, TaskId};
-use fewbits_engine::journal::{LoggedEvent, RunHeader};
 use fewbits_engine::plan::Counts;
+use fewbits_engine::run_log::{LoggedEvent, RunHeader};
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_ops::StandardOps;
 use fewbits_store::Record;
@@ -15,7 +15,7 @@ use fewbits_store::Record;
 use super::jobs::Jobs;
 use super::log::{LogEntry, What};
 use super::paint::shorten;
-use super::standing::{Detail, StatusCounts, Task, TaskStatus, tally};
+use super::task_status::{Detail, StatusCounts, TaskDetail, TaskStatus, tally};
 use super::theme::Theme;
 use crate::ui::eta::Eta;
 use crate::ui::plain::{printable, sentence};
@@ -58,11 +58,11 @@ pub enum RunProgress {
 }
 
 /// One run as far as it is known.
-pub struct Study {
+pub struct RunModel {
     /// What it set out from.
     pub opened: OpenedRun,
     /// What is known of each task.
-    pub tasks: Vec<Task>,
+    pub tasks: Vec<TaskDetail>,
     /// How many tasks of each node stand where.
     pub nodes: Vec<StatusCounts>,
     /// What happened, oldest first.
@@ -80,12 +80,12 @@ pub struct Study {
     records: HashMap<TaskId, Option<Arc<Record>>>,
 }
 
-impl Study {
+impl RunModel {
     /// Starts with what a run set out from.
     #[must_use]
     pub fn new(opened: OpenedRun) -> Self {
         let graph = &opened.graph;
-        let waiting = Task { status: TaskStatus::Waiting, started: None, seconds: None, detail: None };
+        let waiting = TaskDetail { status: TaskStatus::Waiting, started: None, seconds: None, detail: None };
         let mut tasks = vec![waiting; graph.len()];
         for range in &opened.header.cached {
             let range = range.start.min(range.end) as usize..range.end as usize;
@@ -220,7 +220,7 @@ impl Study {
 
     /// Returns what is known of a task.
     #[must_use]
-    pub fn task(&self, task: TaskId) -> &Task {
+    pub fn task(&self, task: TaskId) -> &TaskDetail {
         &self.tasks[task.index()]
     }
 
@@ -351,8 +351,8 @@ impl Study {
         let id = self.find(name)?;
         let node = self.opened.graph.node(id);
         let before = std::mem::replace(&mut self.tasks[id.index()].status, status);
-        self.nodes[node].count(before, false);
-        self.nodes[node].count(status, true);
+        self.nodes[node].update(before, false);
+        self.nodes[node].update(status, true);
         if status == TaskStatus::Running {
             self.jobs.start(id);
         } else {

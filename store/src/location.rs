@@ -28,7 +28,7 @@ pub(crate) struct Location {
 
 impl Location {
     /// Takes from a header what its slot is, and the new place, which is none for a dropped record.
-    pub(crate) fn of(offset: u64, header: &EntryHeader) -> (Slot, Option<Self>) {
+    pub(crate) fn from_header(offset: u64, header: &EntryHeader) -> (Slot, Option<Self>) {
         let place = Self { offset, body_bytes: header.body_bytes, kept: header.kept, part: header.part };
         match header.kind {
             EntryKind::Record => (Slot::Record(header.key), Some(place)),
@@ -50,7 +50,7 @@ pub(crate) struct Locations(IdMap<Slot, Option<Location>>);
 impl Locations {
     /// Takes in an entry; a later one for the same slot wins.
     pub(crate) fn note(&mut self, offset: u64, header: &EntryHeader) {
-        let (slot, place) = Location::of(offset, header);
+        let (slot, place) = Location::from_header(offset, header);
         self.0.insert(slot, place);
     }
 

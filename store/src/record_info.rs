@@ -6,17 +6,17 @@ use std::{collections::BTreeMap, ops::ControlFlow};
 
 use crate::{
     Digest, Key, Record, Store, StoreError,
-    brief::Brief,
-    card::Tag,
     catalog::{Contents, Located},
     entry::HEADER_BYTES,
-    place::{Location, Slot},
+    index_card::Tag,
+    location::{Location, Slot},
     scan::read_bodies,
+    summary::RecordSummary,
 };
 
 /// Describes one record.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Item {
+pub struct RecordInfo {
     /// Its key.
     pub key: Key,
     /// The name of its op.
@@ -31,7 +31,7 @@ pub struct Item {
 
 impl Store {
     /// Describes every record, in the order they were written; reads them all. Damaged ones are passed over.
-    pub fn contents(&self) -> Result<Vec<Item>, StoreError> {
+    pub fn contents(&self) -> Result<Vec<RecordInfo>, StoreError> {
         let places = self.catalog().all()?.places.into_iter();
         let keys: Vec<Key> = places
             .filter_map(|(slot, _)| if let Slot::Record(key) = slot { Some(key) } else { None })
@@ -40,10 +40,10 @@ impl Store {
     }
 
     /// Describes these records; none where there is no record, or a damaged one.
-    pub fn items(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreError> {
+    pub fn items(&self, keys: &[Key]) -> Result<Vec<Option<RecordInfo>>, StoreError> {
         let mut items = vec![None; keys.len()];
         self.each_body(keys, |at, body| {
-            items[at] = body.and_then(|body| Item::read(keys[at], body));
+            items[at] = body.and_then(|body| RecordInfo::decode(keys[at], body));
             if items[at].is_none() {
                 // Read once more for the warning that says what is wrong.
                 self.record(&keys[at])?;
@@ -68,14 +68,15 @@ impl Store {
         let known = cards.iter().map(|card| ((card.tag, card.offset, true), card.offset, card.body_bytes));
         let newer = places
             .iter()
-            .map(|(slot, place)| ((Tag::of(slot), place.offset, false), place.offset, place.body_bytes));
+            .map(|(slot, place)| ((Tag::new(slot), place.offset, false), place.offset, place.body_bytes));
         // Cheaper than parsing every preimage for its op, and only a few preimages of other ops mention this one.
         let mention = format!("\"op\":\"{op}\"");
         read_bodies(&journal, known.chain(newer), &mut |(tag, offset, is_of_op), found| {
-            let found = found.filter(|(header, _)| Tag::of(&Location::of(offset, header).0) == tag);
-            let is_wanted =
-                |brief: &Brief<'_>| is_of_op || (brief.preimage.contains(&mention) && brief.op() == op);
-            let brief = found.and_then(|(_, body)| Brief::decode(body)).filter(is_wanted);
+            let found = found.filter(|(header, _)| Tag::new(&Location::from_header(offset, header).0) == tag);
+            let is_wanted = |brief: &RecordSummary<'_>| {
+                is_of_op || (brief.preimage.contains(&mention) && brief.op() == op)
+            };
+            let brief = found.and_then(|(_, body)| RecordSummary::decode(body)).filter(is_wanted);
             Ok(brief.map_or(ControlFlow::Continue(()), |brief| each(&brief.preimage)))
         })
     }
@@ -86,9 +87,9 @@ impl Store {
     }
 }
 
-impl Item {
-    fn read(key: Key, body: &[u8]) -> Option<Self> {
-        let brief = Brief::decode(body)?;
+impl RecordInfo {
+    fn decode(key: Key, body: &[u8]) -> Option<Self> {
+        let brief = RecordSummary::decode(body)?;
         let parts = if brief.kept { Record::decode(body)?.parts } else { BTreeMap::new() };
         Some(Self {
             key,

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::cell::{CellValues, WeightedValue, cells, estimate};
-use super::frame::Rows;
-use super::group::{TablePoint, kept};
+use super::points::{TablePoint, kept};
 use super::results::Results;
+use super::rows::Rows;
 use crate::graph::TaskGraph;
 use crate::ops::Ops;
 use crate::spec::table::{Question, Table, TableKind};
@@ -59,7 +59,7 @@ pub struct Candidate {
 impl Answer {
     /// Makes the choice that a table asks for from results; none if it asks for another thing. The error says which of
     /// its expressions does not fit.
-    pub fn of<O: Ops>(
+    pub fn choose<O: Ops>(
         graph: &TaskGraph<O>,
         results: &Results,
         table: &Table,
@@ -140,7 +140,7 @@ fn closest(candidates: &[Candidate]) -> Option<usize> {
 fn candidates(cells: &[CellValues<'_>], choose: &Question, table: &Table) -> Vec<Candidate> {
     let (columns, limits) = columns(choose);
     let made = |cell: &CellValues<'_>| {
-        let value = |column: &AnswerColumn| column.of(cell, table);
+        let value = |column: &AnswerColumn| column.estimate(cell, table);
         let mut drops = [None; 2];
         let mut judged = [None; 2];
         for column in &columns[1..] {
@@ -233,7 +233,7 @@ struct AnswerColumn {
 }
 
 impl AnswerColumn {
-    fn of(&self, cell: &CellValues<'_>, table: &Table) -> Option<Estimate> {
+    fn estimate(&self, cell: &CellValues<'_>, table: &Table) -> Option<Estimate> {
         let value = WeightedValue { weight: 1.0, cell, value: self.value };
         match self.less {
             None => estimate(&[value], table),
@@ -274,7 +274,7 @@ pub(super) fn points(cells: &[CellValues<'_>], choose: &Question, table: &Table)
     let (columns, _) = columns(choose);
     let make = |cell: &CellValues<'_>| TablePoint {
         levels: cell.levels.clone(),
-        values: columns.iter().map(|column| column.of(cell, table)).collect(),
+        values: columns.iter().map(|column| column.estimate(cell, table)).collect(),
     };
     cells.iter().map(make).collect()
 }

@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use fewbits_engine::event::Event;
 use fewbits_engine::graph::TaskId;
-use fewbits_engine::journal::LoggedEvent;
 use fewbits_engine::plan::Plan;
+use fewbits_engine::run_log::LoggedEvent;
 use fewbits_engine::table::results::{Results, wants_answers};
 use fewbits_ops::StandardOps;
 use fewbits_store::{Key, Record, RunReader, Store, StoreError};
 
-use super::archive::{is_going, replan};
-use super::news::TableRequest;
-use super::rest::Rest;
-use super::study::OpenedRun;
+use super::messages::TableRequest;
+use super::past_runs::{is_going, replan};
+use super::rate_limit::RateLimit;
+use super::run_model::OpenedRun;
 
 /// The pause between looks at a journal that grows. It doubles with every look that finds nothing new, up to [`DOZE`].
 const POLL: Duration = Duration::from_millis(30);
@@ -29,7 +29,7 @@ const REST: u32 = 1000;
 const BATCH: usize = 4000;
 
 /// The run that is followed.
-pub struct Followed {
+pub struct FollowedRun {
     /// The run's header, graph and task names.
     pub opened: OpenedRun,
     reader: RunReader,
@@ -40,7 +40,7 @@ pub struct Followed {
     pub ended: bool,
     looked: Instant,
     pause: Duration,
-    alive: Rest,
+    alive: RateLimit,
     /// The results so far.
     pub results: Results,
     /// The run, planned again: the keys of tasks that were cached. Made when first needed.
@@ -52,12 +52,12 @@ pub struct Followed {
     /// Whether the table is older than the results.
     pub stale: bool,
     /// When the table was made last.
-    pub made: Option<Rest>,
+    pub made: Option<RateLimit>,
     /// When its results could not be read, if that was the last time.
-    pub failed: Option<Rest>,
+    pub failed: Option<RateLimit>,
 }
 
-impl Followed {
+impl FollowedRun {
     /// Starts with the first event.
     #[must_use]
     pub fn new(opened: OpenedRun, reader: RunReader) -> Self {
@@ -71,7 +71,7 @@ impl Followed {
             ended: false,
             looked: now,
             pause: Duration::ZERO,
-            alive: Rest::after(now),
+            alive: RateLimit::after(now),
             plan: None,
             cached_read: false,
             table: None,
@@ -117,7 +117,7 @@ impl Followed {
             return Ok(false);
         }
         if is_going(store, &self.opened.id)? {
-            self.alive = Rest::after(self.looked);
+            self.alive = RateLimit::after(self.looked);
             return Ok(false);
         }
         // The process may have written its last events just before it ended.
@@ -217,7 +217,7 @@ impl Followed {
         let keys: Vec<(TaskId, Key)> = graph
             .tasks()
             .filter(|task| cached.binary_search(&(task.index() as u32)).is_ok())
-            .filter_map(|task| Some((task, plan.of(task).key?)))
+            .filter_map(|task| Some((task, plan.planned(task).key?)))
             .collect();
         let with_answers = wants_answers(&graph);
         for (task, key) in keys {

@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::spec::expression::Expression;
 use fewbits_engine::spec::table::{Table, TableKind};
-use fewbits_engine::table::group::TablePoints;
+use fewbits_engine::table::points::TablePoints;
 use fewbits_engine::table::results::Results;
 use fewbits_engine::text::fault::{Faults, Span};
 use fewbits_ops::StandardOps;
 use fewbits_store::{Key, Store, StoreError};
 
-use super::archive::{is_going, open, past_since};
 use super::comparison;
-use super::followed::Followed;
+use super::followed_run::FollowedRun;
 use super::mail::Mail;
-use super::news::{Ask, News, Past, TableRequest};
-use super::rest::Rest;
+use super::messages::{PastRun, Request, TableRequest, Update};
+use super::past_runs::{is_going, open, past_since};
+use super::rate_limit::RateLimit;
 
 /// A table is made again when this many times what it took has passed: so it costs at most a hundredth of the run.
 const REST: u32 = 100;
@@ -33,12 +33,12 @@ const RUNS_AGAIN: Duration = Duration::from_secs(2);
 const RUNS_REST: u32 = 1000;
 
 /// Reads the store.
-pub struct Clerk {
+pub struct Loader {
     store: Arc<Store>,
     ops: Arc<StandardOps>,
-    asks: Receiver<Ask>,
-    news: Mail<News>,
-    followed: Option<Followed>,
+    asks: Receiver<Request>,
+    news: Mail<Update>,
+    followed: Option<FollowedRun>,
     listed: Option<Listed>,
     /// How many times faster than it was a finished run is replayed; none shows its end at once.
     speed: Option<f64>,
@@ -46,19 +46,19 @@ pub struct Clerk {
 
 /// The past runs as they were read last, while they are shown.
 struct Listed {
-    runs: Vec<Past>,
-    read: Rest,
+    runs: Vec<PastRun>,
+    read: RateLimit,
 }
 
-impl Clerk {
+impl Loader {
     /// Makes a clerk that answers asks with news.
     #[must_use]
     pub fn new(
         store: Arc<Store>,
         ops: Arc<StandardOps>,
         speed: Option<f64>,
-        asks: Receiver<Ask>,
-        news: Mail<News>,
+        asks: Receiver<Request>,
+        news: Mail<Update>,
     ) -> Self {
         Self { store, ops, asks, news, followed: None, listed: None, speed }
     }
@@ -92,7 +92,7 @@ impl Clerk {
     }
 
     /// Returns how long until the table is to be made again; none if it is fresh.
-    fn until_table(followed: &Followed) -> Option<Duration> {
+    fn until_table(followed: &FollowedRun) -> Option<Duration> {
         followed.table.filter(|_| followed.stale)?;
         if let Some(failed) = &followed.failed {
             return Some(failed.left(RETRY, REST));
@@ -101,33 +101,38 @@ impl Clerk {
         Some(rest.map_or(Duration::ZERO, |made| made.left(Duration::ZERO, REST)))
     }
 
-    fn tell(&self, news: News) {
+    fn tell(&self, news: Update) {
         self.news.send(news);
     }
 
     fn trouble(&self, error: &StoreError) {
-        self.tell(News::Trouble(error.to_string()));
+        self.tell(Update::Trouble(error.to_string()));
     }
 
-    fn answer(&mut self, ask: Ask) {
+    fn answer(&mut self, ask: Request) {
         let done = match ask {
-            Ask::Open(id) => self.open(&id),
-            Ask::Table(wanted) => {
+            Request::Open(id) => self.open(&id),
+            Request::Table(wanted) => {
                 if let Some(followed) = &mut self.followed {
                     (followed.table, followed.stale, followed.made, followed.failed) =
                         (wanted, true, None, None);
                 }
                 Ok(())
             }
-            Ask::Record { run, task, key } => self.record(&run, task, &key),
-            Ask::Runs(true) => self.list(),
-            Ask::Runs(false) => {
+            Request::Record { run, task, key } => self.record(&run, task, &key),
+            Request::Runs(true) => self.list(),
+            Request::Runs(false) => {
                 self.listed = None;
                 Ok(())
             }
-            Ask::Baseline(id) => self.baseline(&id),
+            Request::Baseline(id) => self.baseline(&id),
             // These are the pilot's.
-            Ask::Copy(_) | Ask::Halt(_) | Ask::Abort | Ask::Suspend | Ask::Redraw | Ask::Leave(_) => Ok(()),
+            Request::Copy(_)
+            | Request::Halt(_)
+            | Request::Abort
+            | Request::Suspend
+            | Request::Redraw
+            | Request::Leave(_) => Ok(()),
         };
         if let Err(error) = done {
             self.trouble(&error);
@@ -141,10 +146,10 @@ impl Clerk {
                 if self.speed.is_some() || !is_going(&self.store, id)? {
                     opened.began = None;
                 }
-                self.tell(News::Opened(Box::new(opened.clone())));
-                self.followed = Some(Followed::new(opened, reader));
+                self.tell(Update::Opened(Box::new(opened.clone())));
+                self.followed = Some(FollowedRun::new(opened, reader));
             }
-            Err(why) => self.tell(News::Trouble(why)),
+            Err(why) => self.tell(Update::Trouble(why)),
         }
         Ok(())
     }
@@ -158,10 +163,10 @@ impl Clerk {
         let mut lines = vec![];
         let looked = followed.look(&mut lines, self.speed, &self.store);
         if !lines.is_empty() {
-            self.tell(News::Happened(lines));
+            self.tell(Update::Happened(lines));
         }
         if looked? {
-            self.tell(News::Gone);
+            self.tell(Update::Gone);
         }
         Ok(())
     }
@@ -173,23 +178,23 @@ impl Clerk {
         let Some(wanted) = followed.table.filter(|_| is_due) else { return Ok(()) };
         let start = Instant::now();
         let read = followed.read_cached(&self.store, &self.ops);
-        followed.failed = read.is_err().then(|| Rest::after(start));
+        followed.failed = read.is_err().then(|| RateLimit::after(start));
         read?;
         followed.stale = false;
         let start = Instant::now();
         let made = make(&followed.opened.graph, &followed.results, wanted);
-        followed.made = Some(Rest::after(start));
-        self.tell(News::Table(wanted, made.map(Arc::new)));
+        followed.made = Some(RateLimit::after(start));
+        self.tell(Update::Table(wanted, made.map(Arc::new)));
         Ok(())
     }
 
-    /// Lists the past runs, and again from time to time until [`Ask::Runs`] says that the list is no longer shown.
+    /// Lists the past runs, and again from time to time until [`Request::Runs`] says that the list is no longer shown.
     fn list(&mut self) -> Result<(), StoreError> {
         let start = Instant::now();
         let known = self.listed.take().map_or(vec![], |listed| listed.runs);
         let runs = past_since(&self.store, RUNS, &known)?;
-        self.tell(News::Runs(runs.clone()));
-        self.listed = Some(Listed { runs, read: Rest::after(start) });
+        self.tell(Update::Runs(runs.clone()));
+        self.listed = Some(Listed { runs, read: RateLimit::after(start) });
         Ok(())
     }
 
@@ -201,11 +206,11 @@ impl Clerk {
         }
         let start = Instant::now();
         let runs = past_since(&self.store, RUNS, &listed.runs);
-        listed.read = Rest::after(start);
+        listed.read = RateLimit::after(start);
         let runs = runs?;
         if listed.runs != runs {
             listed.runs.clone_from(&runs);
-            self.tell(News::Runs(runs));
+            self.tell(Update::Runs(runs));
         }
         Ok(())
     }
@@ -225,7 +230,7 @@ impl Clerk {
             Some(key) => self.store.record(&key)?,
             None => None,
         };
-        self.tell(News::Record(task, record.map(Arc::new)));
+        self.tell(Update::Record(task, record.map(Arc::new)));
         Ok(())
     }
 
@@ -234,9 +239,9 @@ impl Clerk {
         match open(&self.store, &self.ops, id)? {
             Ok((other, _)) => {
                 let baseline = comparison::compare(&self.store, &self.ops, &followed.opened, &other)?;
-                self.tell(News::Baseline(Box::new(baseline)));
+                self.tell(Update::Baseline(Box::new(baseline)));
             }
-            Err(why) => self.tell(News::Trouble(why)),
+            Err(why) => self.tell(Update::Trouble(why)),
         }
         Ok(())
     }
@@ -250,10 +255,10 @@ fn make(
 ) -> Result<TablePoints, String> {
     let table = graph.experiment.tables.get(wanted.table).ok_or("there is no such table")?;
     if !wanted.other_cost {
-        return TablePoints::of(graph, results, table);
+        return TablePoints::group(graph, results, table);
     }
     let other = other_cost(table).ok_or("the size in this table is neither `bits_per_weight` nor `bytes`")?;
-    TablePoints::of(graph, results, &other)
+    TablePoints::group(graph, results, &other)
 }
 
 /// Returns a Pareto table over bytes instead of bits per weight, or the other way round.

@@ -27,7 +27,7 @@ pub enum TaskStatus {
 
 /// What is known of a task.
 #[derive(Clone, Debug)]
-pub struct Task {
+pub struct TaskDetail {
     /// Where it stands.
     pub status: TaskStatus,
     /// When it started, in seconds of the run.
@@ -106,7 +106,7 @@ impl StatusCounts {
 
     /// Returns how many tasks stand at a status.
     #[must_use]
-    pub fn of(self, status: TaskStatus) -> usize {
+    pub fn count(self, status: TaskStatus) -> usize {
         match status {
             TaskStatus::Failed => self.failed,
             TaskStatus::Running => self.running,
@@ -139,8 +139,8 @@ impl StatusCounts {
         }
     }
 
-    /// Counts a task more or less in a state.
-    pub fn count(&mut self, status: TaskStatus, more: bool) {
+    /// Counts a task with this status: one more if `more`, else one less.
+    pub fn update(&mut self, status: TaskStatus, more: bool) {
         let place = match status {
             TaskStatus::Waiting => return,
             TaskStatus::Failed => &mut self.failed,
@@ -156,11 +156,11 @@ impl StatusCounts {
 
 /// Counts tasks.
 #[must_use]
-pub fn tally(tasks: &[Task], of: impl Iterator<Item = TaskId>) -> StatusCounts {
+pub fn tally(tasks: &[TaskDetail], of: impl Iterator<Item = TaskId>) -> StatusCounts {
     let mut tally = StatusCounts::default();
     for task in of {
         tally.tasks += 1;
-        tally.count(tasks[task.index()].status, true);
+        tally.update(tasks[task.index()].status, true);
     }
     tally
 }

@@ -28,7 +28,7 @@ impl Quantization {
     /// Returns the bytes of a tensor's scales, zero points and codebook.
     #[must_use]
     pub fn side_bytes(&self, shape: &[usize]) -> u64 {
-        let groups = ScaleGroups::of(self.scale.per(), shape).count();
+        let groups = ScaleGroups::new(self.scale.per(), shape).count();
         let scales = self.scale.store().map_or(0, |store| groups * store.bytes()) as u64;
         scales
             + match self.format {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     StoreError, durable,
-    entry::{EntryHeader, Seal},
+    entry::{EntryHeader, JournalSeal},
     error::IoContext as _,
     index::IndexFault,
     journal::Journal,
@@ -26,10 +26,10 @@ const VERSION: u32 = 2;
 
 /// Describes an index.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Imprint {
+pub(crate) struct IndexManifest {
     version: u32,
     /// The journal that the index belongs to.
-    seal: Seal,
+    seal: JournalSeal,
     /// The end of the part of the journal that the index covers.
     pub(crate) applied: u64,
     /// The place of the last entry in that part.
@@ -49,7 +49,7 @@ pub(crate) struct Imprint {
 }
 
 /// The fields of an imprint that do not depend on its files or its journal's identity.
-pub(crate) struct Extent {
+pub(crate) struct IndexExtent {
     pub(crate) applied: u64,
     pub(crate) last: u64,
     pub(crate) dropped: u64,
@@ -78,11 +78,11 @@ fn path(root: &Path) -> PathBuf {
     dir(root).join("imprint")
 }
 
-impl Imprint {
+impl IndexManifest {
     /// Reads the imprint and checks that it fits the journal; none if there is no index, or one of another version.
-    pub(crate) fn read(root: &Path, journal: &Journal) -> Result<Option<Self>, IndexFault> {
+    pub(crate) fn load(root: &Path, journal: &Journal) -> Result<Option<Self>, IndexFault> {
         let damaged = || IndexFault("its imprint is damaged".into());
-        let Some(bytes) = durable::read(&path(root))? else { return Ok(None) };
+        let Some(bytes) = durable::read_if_present(&path(root))? else { return Ok(None) };
         let bytes = durable::checked(&bytes).ok_or_else(damaged)?;
         let Numbered { version } = rmp_serde::from_slice(bytes).map_err(|_| damaged())?;
         if version != VERSION {
@@ -123,7 +123,7 @@ impl Imprint {
     pub(crate) fn publish(
         root: &Path,
         journal: &Journal,
-        extent: Extent,
+        extent: IndexExtent,
         built: &Path,
     ) -> Result<(), IndexFault> {
         let new = durable::unfinished(root).join("index");
@@ -139,10 +139,10 @@ impl Imprint {
         root: &Path,
         new: &Path,
         journal: &Journal,
-        extent: Extent,
+        extent: IndexExtent,
         built: &Path,
     ) -> Result<(), IndexFault> {
-        let Extent { applied, last, dropped, cards, shelf_bits, ops } = extent;
+        let IndexExtent { applied, last, dropped, cards, shelf_bits, ops } = extent;
         durable::remove(new)?;
         durable::make_dir(new)?;
         let files = copy_files(built, &new.join("sled"))?;

@@ -18,10 +18,10 @@ use fewbits_store::Store;
 use rustix::process::{Signal, kill_current_process_group};
 
 use super::app::App;
-use super::clerk::Clerk;
 use super::keyboard::Keyboard;
+use super::loader::Loader;
 use super::mail::{Mail, Mailbox, mailbox};
-use super::news::{Ask, Leave, News};
+use super::messages::{Leave, Request, Update};
 use super::screen;
 use super::terminal::{Screen, give_back};
 use super::theme::Theme;
@@ -42,7 +42,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 const BATCH: usize = 1000;
 
 /// What a dashboard is opened with.
-pub struct Setup {
+pub struct DashboardSetup {
     /// Where results are.
     pub store: Arc<Store>,
     /// The ops of the runs shown.
@@ -59,7 +59,7 @@ pub struct Setup {
 
 /// An open dashboard.
 pub struct Dashboard {
-    mail: Mail<News>,
+    mail: Mail<Update>,
     pilot: JoinHandle<io::Result<Leave>>,
     clerk: JoinHandle<()>,
     signals: Signals,
@@ -82,18 +82,18 @@ impl Drop for Landing {
 impl Dashboard {
     /// Takes the terminal and shows a run; `own` says that it is the run of this process. The thread that opens a dashboard
     /// is the one that waits for its end.
-    pub fn open(setup: Setup, run: &str, own: bool) -> io::Result<Self> {
+    pub fn open(setup: DashboardSetup, run: &str, own: bool) -> io::Result<Self> {
         let keyboard = Keyboard::open()?;
         let screen = Screen::take()?;
         let (mail, mailbox) = mailbox()?;
         let (asks, desk) = channel();
         let clerk =
-            Clerk::new(Arc::clone(&setup.store), Arc::clone(&setup.ops), setup.speed, desk, mail.clone());
+            Loader::new(Arc::clone(&setup.store), Arc::clone(&setup.ops), setup.speed, desk, mail.clone());
         let clerk = thread::Builder::new().name("clerk".to_owned()).spawn(move || clerk.work())?;
         let own = own.then(|| run.to_owned());
         let app = App::new(setup.theme, screen.size()?, own);
         // The clerk lives until the pilot drops its end of the channel.
-        let _ = asks.send(Ask::Open(run.to_owned()));
+        let _ = asks.send(Request::Open(run.to_owned()));
         let (panics, signals) = (setup.panics, setup.signals.clone());
         let copies = setup.store.root().join("copied.tsv");
         let pilot = Pilot { keyboard, screen, app, mailbox, asks, signals: setup.signals, copies, panics };
@@ -114,17 +114,17 @@ impl Dashboard {
 
     /// Shows another run of this process.
     pub fn follow(&self, run: &str) {
-        self.mail.send(News::Own(run.to_owned()));
+        self.mail.send(Update::Own(run.to_owned()));
     }
 
     /// Says that the run of this process ended.
     pub fn ended(&self, summary: Summary) {
-        self.mail.send(News::Ended(summary));
+        self.mail.send(Update::Ended(summary));
     }
 
     /// Closes it.
     pub fn close(self) {
-        self.mail.send(News::Close);
+        self.mail.send(Update::Close);
         let _ = self.wait();
     }
 
@@ -162,8 +162,8 @@ struct Pilot {
     keyboard: Keyboard,
     screen: Screen,
     app: App,
-    mailbox: Mailbox<News>,
-    asks: Sender<Ask>,
+    mailbox: Mailbox<Update>,
+    asks: Sender<Request>,
     signals: Signals,
     /// Where copied rows are collected.
     copies: PathBuf,
@@ -211,7 +211,7 @@ impl Pilot {
             more = news.len() >= BATCH;
             pace.dirty |= !news.is_empty() || (self.app.ticks() && pace.drawn.elapsed() >= TICK);
             for news in news {
-                let over = matches!(news, News::Ended(_));
+                let over = matches!(news, Update::Ended(_));
                 if let Some(leave) = self.take_in(news)? {
                     return Ok(leave);
                 }
@@ -242,33 +242,33 @@ impl Pilot {
     }
 
     /// Waits for news, at most so long; what has come by then is taken together, so that a storm of sizes makes one frame.
-    fn take(&mut self, patience: Option<Duration>, pace: &mut FrameClock) -> io::Result<Vec<News>> {
+    fn take(&mut self, patience: Option<Duration>, pace: &mut FrameClock) -> io::Result<Vec<Update>> {
         let woken = self.keyboard.wait(&self.mailbox, patience)?;
-        let mut news = self.keyboard.read(woken, BATCH)?;
+        let mut news = self.keyboard.read_pending(woken, BATCH)?;
         pace.pressed |= !news.is_empty();
         assert!(!(self.panics && pace.pressed), "asked for by a test");
         let size = self.screen.size()?;
         if size != self.app.size {
             pace.pressed = true;
-            news.push(News::Size(size.0, size.1));
+            news.push(Update::Size(size.0, size.1));
         }
         news.extend(self.mailbox.take(woken.by_other, BATCH));
         Ok(news)
     }
 
     /// Gives news to the state and does what it asks for; returns how the dashboard is left, if it is.
-    fn take_in(&mut self, news: News) -> io::Result<Option<Leave>> {
+    fn take_in(&mut self, news: Update) -> io::Result<Option<Leave>> {
         for ask in self.app.update(now(), news) {
             match ask {
-                Ask::Leave(leave) => return Ok(Some(leave)),
-                Ask::Halt(halt) => self.signals.ask(halt),
-                Ask::Abort => {
+                Request::Leave(leave) => return Ok(Some(leave)),
+                Request::Halt(halt) => self.signals.ask(halt),
+                Request::Abort => {
                     give_back();
                     std::process::exit(Exit::Interrupted as i32);
                 }
-                Ask::Suspend => self.suspend()?,
-                Ask::Redraw => self.screen.retake()?,
-                Ask::Copy(text) => self.copy(&text)?,
+                Request::Suspend => self.suspend()?,
+                Request::Redraw => self.screen.retake()?,
+                Request::Copy(text) => self.copy(&text)?,
                 other => {
                     let _ = self.asks.send(other);
                 }

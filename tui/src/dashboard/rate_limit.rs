@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 /// The last time that work was done.
 #[derive(Clone, Copy, Debug)]
-pub struct Rest {
+pub struct RateLimit {
     ended: Instant,
     took: Duration,
 }
 
-impl Rest {
+impl RateLimit {
     /// The work that began at `start` ends now.
     #[must_use]
     pub fn after(start: Instant) -> Self {
@@ -30,12 +30,12 @@ mod tests {
 
     #[test]
     fn long_work_rests_longer() {
-        let rest = |took| Rest { ended: Instant::now(), took: Duration::from_millis(took) };
-        let left = |rest: Rest| rest.left(Duration::from_secs(100), 1000).as_secs_f64().round();
+        let rest = |took| RateLimit { ended: Instant::now(), took: Duration::from_millis(took) };
+        let left = |rest: RateLimit| rest.left(Duration::from_secs(100), 1000).as_secs_f64().round();
         assert_eq!((left(rest(1)), left(rest(200))), (100.0, 200.0));
         let long_ago =
             Instant::now().checked_sub(Duration::from_secs(2)).expect("a clock that has run for a while");
-        let rest = Rest { ended: long_ago, took: Duration::from_millis(1) };
+        let rest = RateLimit { ended: long_ago, took: Duration::from_millis(1) };
         assert_eq!(rest.left(Duration::from_secs(1), 1000), Duration::ZERO);
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 /// Holds the few fields of a record that totals and comparisons need; borrows from the record's body.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Brief<'b> {
+pub(crate) struct RecordSummary<'b> {
     /// The canonical JSON that the key was derived from.
     #[serde(borrow)]
     pub(crate) preimage: Cow<'b, str>,
@@ -17,7 +17,7 @@ pub(crate) struct Brief<'b> {
     pub(crate) kept: bool,
 }
 
-impl<'b> Brief<'b> {
+impl<'b> RecordSummary<'b> {
     /// Reads the body of a record, or nothing if these bytes are not one.
     pub(crate) fn decode(body: &'b [u8]) -> Option<Self> {
         rmp_serde::from_slice(body).ok()
@@ -54,10 +54,10 @@ mod tests {
     fn a_brief_says_what_the_record_says() {
         let (_, record) = sample("evaluate", 7);
         let body = record.encode().unwrap();
-        let brief = Brief::decode(&body).unwrap();
+        let brief = RecordSummary::decode(&body).unwrap();
         assert_eq!((brief.preimage.as_ref(), brief.op().as_ref()), (record.preimage.as_str(), "evaluate"));
         assert_eq!(brief.seconds(), record.seconds as f32);
-        assert!(Brief::decode(b"\xff\xff garbage").is_none());
+        assert!(RecordSummary::decode(b"\xff\xff garbage").is_none());
         assert_eq!(op_of("{}"), None);
     }
 }

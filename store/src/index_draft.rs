@@ -9,15 +9,15 @@ use std::{
 
 use crate::{
     StoreError,
-    brief::Brief,
-    card::{Card, Tag, shelf_bits, update},
     entry::EntryKind,
     id::IdMap,
-    imprint::{Extent, Imprint},
     index::{Index, IndexFault},
+    index_card::{Card, Tag, shelf_bits, update},
     journal::{self, Journal},
-    place::{Location, Slot},
+    location::{Location, Slot},
+    manifest::{IndexExtent, IndexManifest},
     scan::{read_bodies, scan},
+    summary::RecordSummary,
 };
 
 /// The most bytes per card that sled's files take while they are written: sled's log holds some cards twice.
@@ -45,8 +45,8 @@ pub(crate) struct IndexDraft {
 
 impl IndexDraft {
     /// Starts from all cards of an index.
-    pub(crate) fn going_on(old: Imprint, cards: Vec<Card>) -> Self {
-        let Imprint { ops, applied, dropped, .. } = old;
+    pub(crate) fn going_on(old: IndexManifest, cards: Vec<Card>) -> Self {
+        let IndexManifest { ops, applied, dropped, .. } = old;
         Self { cards, ops, applied: Some(applied), last: 0, dropped }
     }
 
@@ -71,7 +71,7 @@ impl IndexDraft {
         let mut places: IdMap<Slot, Option<Location>> = IdMap::default();
         let mut last = None;
         let scanned = scan(journal, stretch, &mut |offset, header| {
-            let (slot, place) = Location::of(offset, header);
+            let (slot, place) = Location::from_header(offset, header);
             self.dropped += u64::from(header.kind == EntryKind::Dropped);
             last = Some(offset);
             places.insert(slot, place);
@@ -103,7 +103,12 @@ impl IndexDraft {
         index.close()?;
         let (cards, applied) = (self.cards.len() as u64, self.applied.unwrap_or(journal::START));
         let Self { last, dropped, ops, .. } = self;
-        Imprint::publish(root, journal, Extent { applied, last, dropped, cards, shelf_bits, ops }, built)
+        IndexManifest::publish(
+            root,
+            journal,
+            IndexExtent { applied, last, dropped, cards, shelf_bits, ops },
+            built,
+        )
     }
 
     /// Makes the card of each slot; none where the slot has no place any more, or its entry is damaged.
@@ -112,7 +117,8 @@ impl IndexDraft {
         journal: &Journal,
         places: IdMap<Slot, Option<Location>>,
     ) -> Result<IdMap<Tag, Option<Card>>, StoreError> {
-        let mut changes: IdMap<Tag, Option<Card>> = places.keys().map(|slot| (Tag::of(slot), None)).collect();
+        let mut changes: IdMap<Tag, Option<Card>> =
+            places.keys().map(|slot| (Tag::new(slot), None)).collect();
         let live = places.into_iter().filter_map(|(slot, place)| Some((slot, place?)));
         let mut live: Vec<(Slot, Location)> = live.collect();
         live.sort_unstable_by_key(|(_, place)| place.offset);
@@ -121,11 +127,13 @@ impl IndexDraft {
         read_bodies(journal, entries, &mut |(slot, offset), found| {
             let Some((header, body)) = found else { return Ok(ControlFlow::Continue(())) };
             let told = match slot {
-                Slot::Record(_) => Brief::decode(body).map(|brief| (self.op(&brief.op()), brief.seconds())),
+                Slot::Record(_) => {
+                    RecordSummary::decode(body).map(|brief| (self.op(&brief.op()), brief.seconds()))
+                }
                 Slot::Source(_) => Some((0, 0.0)),
             };
             if let Some((op, seconds)) = told {
-                let (tag, body_bytes) = (Tag::of(&slot), header.body_bytes);
+                let (tag, body_bytes) = (Tag::new(&slot), header.body_bytes);
                 changes.insert(tag, Some(Card { tag, offset, body_bytes, seconds, op }));
             }
             Ok(ControlFlow::Continue(()))

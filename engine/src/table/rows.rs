@@ -152,7 +152,7 @@ impl<O: Ops> PointScope<'_, O> {
             .filter(|of| self.graph.experiment.axes.iter().all(|axis| axis.name != of.root));
         if let Some((task, member)) = plain.and_then(|of| Some((self.task(&of.root)?, of.member.as_deref()?)))
         {
-            return Ok(self.results.of(task).and_then(|metrics| metrics.get(member)).copied());
+            return Ok(self.results.metrics(task).and_then(|metrics| metrics.get(member)).copied());
         }
         match self.evaluated(expression, None, |variables| evaluator.number(expression, variables))? {
             Evaluated::Value(number) => Ok(Some(number)),
@@ -192,7 +192,7 @@ impl<O: Ops> PointScope<'_, O> {
                 continue;
             }
             let member = reference.member.clone()?;
-            let result = self.results.of(self.task(&reference.root)?)?;
+            let result = self.results.metrics(self.task(&reference.root)?)?;
             // The map of a node is there even if all its metrics are undefined, so that `has(…)` can ask.
             let of_node = metrics.entry(&reference.root).or_default();
             let Some(&value) = result.get(&member) else {
@@ -231,7 +231,7 @@ impl<O: Ops> PointScope<'_, O> {
             let is_it = |other: &str| f64::from(u8::from(other == node));
             let weight = of(&is_it).unwrap_or(f64::NAN) - constant;
             let Some(task) = self.task(node) else { return Ok(None) };
-            let (Some(metrics), Some(bits)) = (self.results.of(task), self.results.answers(task)) else {
+            let (Some(metrics), Some(bits)) = (self.results.metrics(task), self.results.answers(task)) else {
                 return Ok(None);
             };
             let total = metrics.get(TOTAL).map_or(0, |total| *total as usize);
@@ -253,13 +253,13 @@ impl<O: Ops> PointScope<'_, O> {
         let named = expression.references.iter().filter(|of| nodes.iter().any(|node| node.name == of.root));
         named
             .map(|of| self.task(&of.root))
-            .any(|task| task.is_none_or(|task| self.results.of(task).is_none()))
+            .any(|task| task.is_none_or(|task| self.results.metrics(task).is_none()))
     }
 
     /// Returns whether a network whose accuracy is in an expression knows next to nothing.
     fn is_near_chance(&self, expression: &Expression) -> bool {
         accuracies(expression).any(|node| {
-            let metrics = self.task(node).and_then(|task| self.results.of(task));
+            let metrics = self.task(node).and_then(|task| self.results.metrics(task));
             let value = |name: &str| metrics.and_then(|metrics| metrics.get(name)).copied();
             let known = value(ACCURACY).zip(value(CHANCE));
             known.is_some_and(|(accuracy, chance)| accuracy < chance + NEAR_CHANCE * (1.0 - chance))

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use fewbits_engine::event::Event;
 use fewbits_engine::graph::{TaskGraph, TaskId};
-use fewbits_engine::journal::{LoggedEvent, RunHeader};
 use fewbits_engine::plan::{Plan, Planner};
+use fewbits_engine::run_log::{LoggedEvent, RunHeader};
 use fewbits_ops::StandardOps;
 use fewbits_store::{RunReader, Store, StoreError};
 
-use super::news::Past;
-use super::study::OpenedRun;
+use super::messages::PastRun;
+use super::run_model::OpenedRun;
 
 /// Plans a run again as it was.
 pub fn replan(store: &Store, ops: &StandardOps, opened: &OpenedRun) -> Result<Plan, StoreError> {
@@ -28,7 +28,7 @@ pub fn open(
     let mut reader = store.open_run(id)?;
     let header = reader.next_line()?.and_then(|line| serde_json::from_str::<RunHeader>(&line).ok());
     let Some(header) = header else { return Ok(Err(format!("run {id} has no beginning: it was cut off"))) };
-    let graph = match TaskGraph::read(&header.text, ops, usize::MAX) {
+    let graph = match TaskGraph::parse(&header.text, ops, usize::MAX) {
         Ok(graph) => Arc::new(graph),
         Err(faults) => {
             let first = faults.first().map_or(String::new(), |fault| format!(": {}", fault.message));
@@ -53,22 +53,22 @@ pub fn is_going(store: &Store, id: &str) -> Result<bool, StoreError> {
 }
 
 /// Lists the past runs, newest first, at most so many.
-pub fn past(store: &Store, most: usize) -> Result<Vec<Past>, StoreError> {
+pub fn past(store: &Store, most: usize) -> Result<Vec<PastRun>, StoreError> {
     past_since(store, most, &[])
 }
 
 /// Lists the past runs like [`past`], and reads only those whose end is not in `known`, an earlier list.
-pub fn past_since(store: &Store, most: usize, known: &[Past]) -> Result<Vec<Past>, StoreError> {
-    let known: HashMap<&str, &Past> = known.iter().map(|past| (past.id.as_str(), past)).collect();
+pub fn past_since(store: &Store, most: usize, known: &[PastRun]) -> Result<Vec<PastRun>, StoreError> {
+    let known: HashMap<&str, &PastRun> = known.iter().map(|past| (past.id.as_str(), past)).collect();
     let mut all = vec![];
     for (at, id) in store.runs()?.into_iter().rev().take(most).enumerate() {
         // Only the newest run can be in progress. An older run without a `finished` event was interrupted and stays so.
-        let is_final = |past: &&&Past| past.summary.is_some() || (at > 0 && !past.going);
+        let is_final = |past: &&&PastRun| past.summary.is_some() || (at > 0 && !past.going);
         if let Some(past) = known.get(id.as_str()).filter(is_final) {
             all.push((*past).clone());
             continue;
         }
-        let experiment = RunHeader::read(store, &id)?;
+        let experiment = RunHeader::load(store, &id)?;
         let last =
             store.last_line_of_run(&id)?.and_then(|line| serde_json::from_str::<LoggedEvent>(&line).ok());
         let summary = match last.map(|line| line.event) {
@@ -77,7 +77,7 @@ pub fn past_since(store: &Store, most: usize, known: &[Past]) -> Result<Vec<Past
         };
         let going = summary.is_none() && is_going(store, &id)?;
         let experiment = experiment.map_or("?".to_owned(), |header| header.experiment);
-        all.push(Past { id, experiment, summary, going });
+        all.push(PastRun { id, experiment, summary, going });
     }
     Ok(all)
 }

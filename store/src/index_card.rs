@@ -4,7 +4,7 @@
 //! value of the index: sled writes a few thousand values of some kilobytes in a hundredth of the time that it takes for a
 //! million small ones. Knows nothing of sled.
 
-use crate::{entry::array, id::IdMap, place::Slot};
+use crate::{entry::array, id::IdMap, location::Slot};
 
 /// The length of a card written down.
 pub(crate) const CARD_BYTES: usize = 26;
@@ -23,7 +23,7 @@ const SOURCE: u8 = 1;
 pub(crate) struct Tag([u8; TAG_BYTES]);
 
 impl Tag {
-    pub(crate) fn of(slot: &Slot) -> Self {
+    pub(crate) fn new(slot: &Slot) -> Self {
         let (kind, key) = match slot {
             Slot::Record(key) => (RECORD, key),
             Slot::Source(key) => (SOURCE, key),
@@ -64,7 +64,7 @@ impl Card {
         to.push(self.op);
     }
 
-    fn read(bytes: &[u8]) -> Self {
+    fn decode(bytes: &[u8]) -> Self {
         let mut offset = [0; 8];
         offset[..6].copy_from_slice(&bytes[11..17]);
         Self {
@@ -95,14 +95,14 @@ pub(crate) fn shelves(cards: &[Card], bits: u32) -> impl Iterator<Item = (u16, V
 
 /// Reads all cards of a shelf; none if the length is not that of whole cards.
 pub(crate) fn read_shelf(shelf: &[u8]) -> Option<impl Iterator<Item = Card>> {
-    shelf.len().is_multiple_of(CARD_BYTES).then(|| shelf.chunks_exact(CARD_BYTES).map(Card::read))
+    shelf.len().is_multiple_of(CARD_BYTES).then(|| shelf.chunks_exact(CARD_BYTES).map(Card::decode))
 }
 
 /// Looks a slot up on its shelf.
 pub(crate) fn find_on_shelf(shelf: &[u8], tag: Tag) -> Option<Card> {
     let (cards, _) = shelf.as_chunks::<CARD_BYTES>();
     let at = cards.binary_search_by(|card| card[..TAG_BYTES].cmp(&tag.0)).ok()?;
-    Some(Card::read(&cards[at]))
+    Some(Card::decode(&cards[at]))
 }
 
 /// Replaces, removes or adds the cards of changed slots, and sorts all cards.
@@ -122,7 +122,7 @@ mod tests {
     use crate::Key;
 
     fn card(n: u32) -> Card {
-        let tag = Tag::of(&Slot::Record(Key::derive(&n.to_string())));
+        let tag = Tag::new(&Slot::Record(Key::derive(&n.to_string())));
         Card { tag, offset: (1 << 40) + u64::from(n), body_bytes: n, seconds: 0.5 + n as f32, op: 3 }
     }
 
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn a_record_and_a_source_with_the_same_key_have_two_tags() {
         let key = Key::derive("{}");
-        assert_ne!(Tag::of(&Slot::Record(key)), Tag::of(&Slot::Source(key)));
-        assert!(Tag::of(&Slot::Record(key)).is_record() && !Tag::of(&Slot::Source(key)).is_record());
+        assert_ne!(Tag::new(&Slot::Record(key)), Tag::new(&Slot::Source(key)));
+        assert!(Tag::new(&Slot::Record(key)).is_record() && !Tag::new(&Slot::Source(key)).is_record());
     }
 }

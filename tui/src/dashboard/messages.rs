@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use fewbits_engine::event::Summary;
 use fewbits_engine::graph::TaskId;
-use fewbits_engine::journal::LoggedEvent;
 use fewbits_engine::run::halt::Halt;
-use fewbits_engine::table::group::TablePoints;
+use fewbits_engine::run_log::LoggedEvent;
+use fewbits_engine::table::points::TablePoints;
 use fewbits_store::Record;
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 
-use super::study::OpenedRun;
+use super::run_model::OpenedRun;
 
 /// A table to be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +24,7 @@ pub struct TableRequest {
 }
 
 /// What the state is folded over, besides the clock.
-pub enum News {
+pub enum Update {
     /// A key was pressed.
     Key(KeyEvent),
     /// The mouse was used.
@@ -46,7 +46,7 @@ pub enum News {
     /// The record of a task was read; none if there is none.
     Record(TaskId, Option<Arc<Record>>),
     /// The past runs, newest first.
-    Runs(Vec<Past>),
+    Runs(Vec<PastRun>),
     /// A past run was read to be compared with.
     Baseline(Box<Baseline>),
     /// The dashboard must be closed.
@@ -57,7 +57,7 @@ pub enum News {
 
 /// What the state wants of the world.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Ask {
+pub enum Request {
     /// Open a run and follow it.
     Open(String),
     /// Keep this table fresh.
@@ -102,7 +102,7 @@ pub enum Leave {
 
 /// A past run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Past {
+pub struct PastRun {
     /// Its id.
     pub id: String,
     /// Its experiment.

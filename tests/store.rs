@@ -164,7 +164,7 @@ fn a_lost_or_damaged_index_changes_nothing() {
             assert_eq!(&said(&with_index(command)), truth, "{command:?} with {what}");
         }
     };
-    assert!(bench.path("store/index/imprint").exists());
+    assert!(bench.path("store/index/manifest").exists());
     unchanged("an index");
     let database = bench.path("store/index/sled/db");
     let mut bytes = fs::read(&database).expect("an index");
@@ -176,11 +176,11 @@ fn a_lost_or_damaged_index_changes_nothing() {
     unchanged("an index that was set aside");
     bench.edit("\"e\": [2, 3]", "\"e\": [2, 3, 4]");
     with_index(&["run", "x.ron"]);
-    assert!(bench.path("store/index/imprint").exists(), "it is built again");
+    assert!(bench.path("store/index/manifest").exists(), "it is built again");
     // Nonsense in its place.
     fs::remove_dir_all(bench.path("store/index")).expect("an index");
     fs::create_dir_all(bench.path("store/index/sled")).expect("a folder");
-    bench.write("store/index/imprint", "nonsense");
+    bench.write("store/index/manifest", "nonsense");
     bench.write("store/index/sled/db", [7; 4096]);
     bench.edit("[2, 3, 4]", "[2, 3]");
     assert_eq!(said(&with_index(&["table", "x.ron"])), truth[2]);

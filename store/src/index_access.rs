@@ -47,8 +47,8 @@ pub(crate) struct IndexAccess {
 /// The index as far as this process has come to know it.
 #[derive(Debug, Default)]
 struct IndexState {
-    /// The imprint of an index that fits the journal; none where there is no index to ask.
-    imprint: Option<IndexManifest>,
+    /// The manifest of an index that fits the journal; none where there is no index to ask.
+    manifest: Option<IndexManifest>,
     /// The open private copy; made by the first question.
     index: Option<Index>,
     /// The cost of all questions so far, in slots.
@@ -60,15 +60,15 @@ impl IndexAccess {
         Self { root: root.to_owned(), mends, always, state: Mutex::default(), warnings }
     }
 
-    /// Reads the imprint. Returns the length of the part of the journal that the index covers, and the number of dropped
+    /// Reads the manifest. Returns the length of the part of the journal that the index covers, and the number of dropped
     /// records in that part; none if there is no index.
     pub(crate) fn begin(&self, journal: &Journal) -> Option<(u64, u64)> {
-        let imprint = IndexManifest::load(&self.root, journal).unwrap_or_else(|fault| {
+        let manifest = IndexManifest::load(&self.root, journal).unwrap_or_else(|fault| {
             self.set_aside(&fault);
             None
         });
-        let extent = imprint.as_ref().map(|imprint| (imprint.applied, imprint.dropped));
-        *self.state() = IndexState { imprint, ..IndexState::default() };
+        let extent = manifest.as_ref().map(|manifest| (manifest.applied, manifest.dropped));
+        *self.state() = IndexState { manifest, ..IndexState::default() };
         extent
     }
 
@@ -79,7 +79,7 @@ impl IndexAccess {
 
     fn pays(&self, state: &IndexState, slots: usize) -> bool {
         let steps = (state.asked + slots as u64).saturating_mul(STEPS_PER_SLOT);
-        state.imprint.as_ref().is_some_and(|imprint| self.always || steps <= imprint.cards)
+        state.manifest.as_ref().is_some_and(|manifest| self.always || steps <= manifest.cards)
     }
 
     /// Looks slots up in the index, and checks every answer against the journal; none if a walk costs less or there is no
@@ -95,7 +95,7 @@ impl IndexAccess {
         }
         state.asked += slots.len() as u64 + SLOTS_PER_QUESTION;
         let tags = slots.iter().map(Tag::new).collect();
-        let cards = self.with(&mut state, |index, imprint| index.find(tags, imprint.shelf_bits));
+        let cards = self.with(&mut state, |index, manifest| index.find(tags, manifest.shelf_bits));
         let Some(cards) = cards else { return Ok(None) };
         let mut places = Vec::with_capacity(slots.len());
         for (slot, card) in slots.iter().zip(cards) {
@@ -118,7 +118,7 @@ impl IndexAccess {
     pub(crate) fn cards(&self) -> Option<(Vec<Card>, Vec<String>)> {
         let mut state = self.state();
         let cards = self.with(&mut state, |index, _| index.cards())?;
-        Some((cards, state.imprint.as_ref()?.ops.clone()))
+        Some((cards, state.manifest.as_ref()?.ops.clone()))
     }
 
     /// Closes the copy; the index is not asked any more.
@@ -152,13 +152,13 @@ impl IndexAccess {
         state: &mut IndexState,
         what: impl FnOnce(&Index, &IndexManifest) -> Result<T, IndexFault>,
     ) -> Option<T> {
-        let imprint = state.imprint.as_ref()?;
+        let manifest = state.manifest.as_ref()?;
         let opened = match state.index.take() {
             Some(index) => Ok(Some(index)),
-            None => self.open_copy(imprint),
+            None => self.open_copy(manifest),
         };
         let done = opened.and_then(|index| match index {
-            Some(index) => what(&index, imprint).map(|done| Some((index, done))),
+            Some(index) => what(&index, manifest).map(|done| Some((index, done))),
             None => Ok(None),
         });
         match done {
@@ -175,10 +175,10 @@ impl IndexAccess {
 
     /// Copies the index and opens the copy; none where there is no room for a copy. The folder is removed at once: sled
     /// reads through the file that it has open, and a killed process then leaves nothing behind.
-    fn open_copy(&self, imprint: &IndexManifest) -> Result<Option<Index>, IndexFault> {
+    fn open_copy(&self, manifest: &IndexManifest) -> Result<Option<Index>, IndexFault> {
         let Some(dir) = self.private(IndexManifest::bytes(&self.root)) else { return Ok(None) };
         let copy = dir.path().join("sled");
-        match imprint.copy(&self.root, &copy)? {
+        match manifest.copy(&self.root, &copy)? {
             Some(()) => Index::open(&copy).map(Some),
             None => Ok(None),
         }

@@ -51,7 +51,7 @@ pub(crate) struct Card {
     pub(crate) body_bytes: u32,
     /// The seconds that computing the record took; 0 for a source file.
     pub(crate) seconds: f32,
-    /// The position of the op's name in the imprint's list.
+    /// The position of the op's name in the manifest's list.
     pub(crate) op: u8,
 }
 

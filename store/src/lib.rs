@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! STORE      format number, id                  objects/ab/cdef…  contents
-//! lock       who writes, for people             index/            sled's files, and their imprint; can be deleted at any time
+//! lock       who writes, for people             index/            sled's files, and their manifest; can be deleted at any time
 //! journal/   N.fbj, one file per generation     runs/             one file of lines per run
 //! partial/   checkpoints, one per key           aside/            what was damaged
 //! tmp/       files that are not whole yet

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The version of the index's content. An index of another version is ignored until the next index replaces it. Version 1
-/// had one value per entry, was changed in place, and its imprint did not tell the version.
+/// had one value per entry, was changed in place, and its manifest did not tell the version.
 const VERSION: u32 = 2;
 
 /// Describes an index.
@@ -48,7 +48,7 @@ pub(crate) struct IndexManifest {
     files: FilesCheck,
 }
 
-/// The fields of an imprint that do not depend on its files or its journal's identity.
+/// The fields of an manifest that do not depend on its files or its journal's identity.
 pub(crate) struct IndexExtent {
     pub(crate) applied: u64,
     pub(crate) last: u64,
@@ -75,33 +75,33 @@ fn sled_dir(root: &Path) -> PathBuf {
 }
 
 fn path(root: &Path) -> PathBuf {
-    dir(root).join("imprint")
+    dir(root).join("manifest")
 }
 
 impl IndexManifest {
-    /// Reads the imprint and checks that it fits the journal; none if there is no index, or one of another version.
+    /// Reads the manifest and checks that it fits the journal; none if there is no index, or one of another version.
     pub(crate) fn load(root: &Path, journal: &Journal) -> Result<Option<Self>, IndexFault> {
-        let damaged = || IndexFault("its imprint is damaged".into());
+        let damaged = || IndexFault("its manifest is damaged".into());
         let Some(bytes) = durable::read_if_present(&path(root))? else { return Ok(None) };
         let bytes = durable::checked(&bytes).ok_or_else(damaged)?;
         let Numbered { version } = rmp_serde::from_slice(bytes).map_err(|_| damaged())?;
         if version != VERSION {
             return Ok(None);
         }
-        let imprint: Self = rmp_serde::from_slice(bytes).map_err(|_| damaged())?;
-        if imprint.seal != journal.seal {
+        let manifest: Self = rmp_serde::from_slice(bytes).map_err(|_| damaged())?;
+        if manifest.seal != journal.seal {
             return Err(IndexFault("it belongs to another journal".into()));
         }
-        if journal.bytes()?.is_none_or(|bytes| bytes < imprint.applied) {
+        if journal.bytes()?.is_none_or(|bytes| bytes < manifest.applied) {
             return Err(IndexFault("it is ahead of the journal".into()));
         }
         let fits = |last: EntryHeader| {
-            imprint.last + last.entry_bytes() == imprint.applied && last.body_check == imprint.last_check
+            manifest.last + last.entry_bytes() == manifest.applied && last.body_check == manifest.last_check
         };
-        if journal.header(imprint.last)?.is_none_or(|last| !fits(last)) {
+        if journal.header(manifest.last)?.is_none_or(|last| !fits(last)) {
             return Err(IndexFault("it knows another journal".into()));
         }
-        Ok(Some(imprint))
+        Ok(Some(manifest))
     }
 
     /// Copies the index's files to the new folder `to`; none where `to` has no room for them. Files that are not those that
@@ -153,17 +153,17 @@ impl IndexManifest {
         let last_check =
             last_check.ok_or_else(|| IndexFault("the journal's last entry is damaged".into()))?;
         let seal = journal.seal;
-        let (version, imprint) = (VERSION, new.join("imprint"));
+        let (version, manifest) = (VERSION, new.join("manifest"));
         let text = Self { version, seal, applied, last, last_check, dropped, cards, shelf_bits, ops, files };
         let text = rmp_serde::to_vec_named(&text).map_err(|error| IndexFault(error.to_string()))?;
-        durable::write(root, &imprint, &durable::with_check(&text))?;
+        durable::write(root, &manifest, &durable::with_check(&text))?;
         remove(root)?;
         fs::rename(new, dir(root)).at("write", &dir(root))?;
         Ok(durable::sync(root)?)
     }
 }
 
-/// Removes the index, its imprint first: without an imprint, files that a crash leaves are ignored.
+/// Removes the index, its manifest first: without an manifest, files that a crash leaves are ignored.
 pub(crate) fn remove(root: &Path) -> Result<(), StoreError> {
     let (path, dir) = (path(root), dir(root));
     if durable::present(fs::remove_file(&path)).at("remove", &path)?.is_some() {

@@ -24,7 +24,7 @@ fn indexed() -> (tempfile::TempDir, Vec<(Key, Record)>) {
     let store = writer(&dir.path().join("store"));
     commit(&store, (0..).zip(samples.clone()).map(|(ticket, sample)| plain(ticket, sample)).collect());
     drop(store);
-    assert!(dir.path().join("store/index/imprint").exists());
+    assert!(dir.path().join("store/index/manifest").exists());
     (dir, samples)
 }
 
@@ -102,8 +102,8 @@ fn a_short_journal_gets_no_index() {
 fn what_came_after_the_index_counts_and_is_taken_in_when_it_pays() {
     let (dir, mut samples) = indexed();
     let root = dir.path().join("store");
-    let imprint = || fs::read(root.join("index/imprint")).unwrap();
-    let first = imprint();
+    let manifest = || fs::read(root.join("index/manifest")).unwrap();
+    let first = manifest();
     let mut is_replaced = false;
     for round in 0..12 {
         let store = writer(&root);
@@ -131,8 +131,8 @@ fn what_came_after_the_index_counts_and_is_taken_in_when_it_pays() {
         assert!(!by_index.catalog().is_complete() && by_walk.catalog().is_complete());
         store.close();
         assert_eq!(store.warnings(), [""; 0]);
-        assert!(round > 0 || imprint() == first, "a little more is not worth another index");
-        is_replaced |= imprint() != first;
+        assert!(round > 0 || manifest() == first, "a little more is not worth another index");
+        is_replaced |= manifest() != first;
         drop(store);
         assert_whole(&reader(&root), &samples, "reopened");
     }
@@ -178,7 +178,7 @@ fn source_files_are_asked_of_the_index_too() {
 fn an_index_that_was_lost_is_passed_over_and_built_again() {
     let (dir, samples) = indexed();
     let root = dir.path().join("store");
-    for what in ["index", "index/imprint", "index/sled", "index/sled/db", "index/sled/conf"] {
+    for what in ["index", "index/manifest", "index/sled", "index/sled/db", "index/sled/conf"] {
         durable::remove(&root.join(what)).unwrap();
         let store = reader(&root);
         assert_whole(&store, &samples, what);
@@ -187,7 +187,7 @@ fn an_index_that_was_lost_is_passed_over_and_built_again() {
         assert_whole(&store, &samples, what);
         commit(&store, vec![plain(1, samples[0].clone())]);
         store.close();
-        let is_silent = matches!(what, "index" | "index/imprint");
+        let is_silent = matches!(what, "index" | "index/manifest");
         assert_eq!(store.warnings().len(), usize::from(!is_silent), "{what}");
         drop(store);
         let store = reader(&root);
@@ -200,9 +200,9 @@ fn an_index_that_was_lost_is_passed_over_and_built_again() {
 fn an_index_of_another_program_is_replaced_without_a_word() {
     let (dir, samples) = indexed();
     let root = dir.path().join("store");
-    // The first one, whose imprint had no number.
+    // The first one, whose manifest had no number.
     let old = rmp_serde::to_vec_named(&BTreeMap::from([("applied", 48u64), ("entries", 7)])).unwrap();
-    fs::write(root.join("index/imprint"), durable::with_check(&old)).unwrap();
+    fs::write(root.join("index/manifest"), durable::with_check(&old)).unwrap();
     let store = writer(&root);
     assert!(store.catalog().is_complete());
     commit(&store, vec![plain(1, samples[0].clone())]);
@@ -219,7 +219,7 @@ fn a_file_of_the_index_that_changed_loses_nothing() {
     let (dir, samples) = indexed();
     let whole = dir.path().join("store");
     let files = || fs::read_dir(whole.join("index/sled")).unwrap().map(|entry| entry.unwrap().path());
-    let paths = files().filter(|path| path.is_file()).chain([whole.join("index/imprint")]);
+    let paths = files().filter(|path| path.is_file()).chain([whole.join("index/manifest")]);
     for (n, path) in paths.enumerate() {
         let bytes = fs::read(&path).unwrap();
         let mut flipped = bytes.clone();

@@ -25,8 +25,67 @@ pub struct NodeKind {
     pub parts: &'static [&'static str],
     /// The metrics it may record.
     pub metrics: &'static [&'static str],
+    /// The metrics that tables, questions and views treat by their meaning, each with its role.
+    pub roles: &'static [(MetricRole, &'static str)],
+    /// The parameter that seeds independent repetitions, if there is one: the usual unit of replication.
+    pub seed: Option<&'static str>,
     /// Whether its artifact goes into the store.
     pub keeping: Keeping,
+}
+
+/// The meanings of metrics: the engine and the tui know metrics by their roles, never by their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricRole {
+    /// The share of images answered right; the record has one bit per image.
+    Accuracy,
+    /// The number of images that the accuracy is a share of.
+    Total,
+    /// The accuracy of always giving the most frequent class.
+    Chance,
+    /// An end of Wilson's interval of a share of images.
+    WilsonBound,
+    /// The p-value of `McNemar`'s test of two networks on the same images.
+    McNemarP,
+    /// The bytes of a network's tensors as stored.
+    Bytes,
+    /// The stored bits per weight, scales included.
+    BitsPerWeight,
+    /// The bits of a code, scales not included.
+    CodeBits,
+    /// The mean loss over the training images of an epoch.
+    TrainLoss,
+    /// The share of training images answered right in an epoch.
+    TrainAccuracy,
+    /// The mean loss over the validation images after an epoch.
+    ValidationLoss,
+    /// The share of validation images answered right after an epoch.
+    ValidationAccuracy,
+}
+
+impl NodeKind {
+    /// The kind of a node that is not there: it has no metrics.
+    pub(crate) const NONE: Self = Self {
+        name: "",
+        inputs: &[],
+        output: None,
+        parts: &[],
+        metrics: &[],
+        roles: &[],
+        seed: None,
+        keeping: Keeping::Never,
+    };
+
+    /// Returns the metric with a role, the first if several have it.
+    #[must_use]
+    pub fn metric(&self, role: MetricRole) -> Option<&'static str> {
+        self.roles.iter().find(|(of, _)| *of == role).map(|(_, name)| *name)
+    }
+
+    /// Returns whether a metric has a role.
+    #[must_use]
+    pub fn has_role(&self, metric: &str, role: MetricRole) -> bool {
+        self.roles.iter().any(|(of, name)| *of == role && *name == metric)
+    }
 }
 
 /// When an artifact goes into the store.

@@ -2,6 +2,7 @@
 //! Written as a `Choose` table and read as one.
 
 use fewbits_engine::graph::TaskGraph;
+use fewbits_engine::ops::MetricRole;
 use fewbits_engine::spec::node::Node;
 use fewbits_engine::spec::scope::Scope;
 use fewbits_engine::spec::table::Table;
@@ -23,22 +24,23 @@ pub fn usual(graph: &TaskGraph<StandardOps>) -> Result<Table, String> {
         Some((value, baseline))
     };
     let (validation, test) = (judged("Validation"), judged("Test"));
-    let select = validation.or(test).ok_or("it judges no quantized network")?;
-    let written = |(value, baseline): (&str, Option<&str>)| {
-        let baseline = baseline.map_or(String::new(), |of| format!(", baseline: \"{of}.accuracy\""));
-        format!("(value: \"{value}.accuracy\"{baseline})")
+    let select = validation.as_ref().or(test.as_ref()).ok_or("it judges no quantized network")?;
+    let written = |(value, baseline): &(String, Option<String>)| {
+        let baseline = baseline.as_deref();
+        let baseline = baseline.map_or(String::new(), |of| format!(", baseline: \"{of}\""));
+        format!("(value: \"{value}\"{baseline})")
     };
-    let mut fields =
-        vec![format!("minimize: \"{}.bytes\"", nodes[small].name), format!("select: {}", written(select))];
-    fields.extend(validation.and(test).map(|test| format!("report: {}", written(test))));
-    fields.extend(select.1.map(|_| format!("max_drop: {USUAL_DROP}")));
+    let size = metric_of(&nodes[small], MetricRole::Bytes).ok_or("it quantizes no network")?;
+    let mut fields = vec![format!("minimize: \"{size}\""), format!("select: {}", written(select))];
+    fields.extend(validation.as_ref().and(test.as_ref()).map(|test| format!("report: {}", written(test))));
+    fields.extend(select.1.as_ref().map(|_| format!("max_drop: {USUAL_DROP}")));
     fields.extend(pooled(graph, &nodes[small]));
     parse(&format!("Choose({})", fields.join(", ")), graph)
 }
 
 /// Returns the only node that quantizes.
 fn quantized(nodes: &[Node]) -> Result<usize, String> {
-    match having(nodes, "bytes").collect::<Vec<_>>().as_slice() {
+    match having(nodes, MetricRole::Bytes).collect::<Vec<_>>().as_slice() {
         [one] => Ok(*one),
         [] => Err("it quantizes no network".to_owned()),
         several => {
@@ -48,25 +50,36 @@ fn quantized(nodes: &[Node]) -> Result<usize, String> {
     }
 }
 
-fn having<'n>(nodes: &'n [Node], metric: &'static str) -> impl Iterator<Item = usize> + use<'n> {
-    (0..nodes.len()).filter(move |&at| nodes[at].kind.metrics.contains(&metric))
+fn having(nodes: &[Node], role: MetricRole) -> impl Iterator<Item = usize> {
+    (0..nodes.len()).filter(move |&at| nodes[at].kind.metric(role).is_some())
 }
 
-/// Returns the node that judges a model on a split of images, as written.
-fn judge<'n>(nodes: &'n [Node], model: usize, split: &str) -> Option<&'n str> {
+/// Returns the metric of a node with a role, as `node.metric`.
+fn metric_of(node: &Node, role: MetricRole) -> Option<String> {
+    Some(format!("{}.{}", node.name, node.kind.metric(role)?))
+}
+
+/// Returns the accuracy of a model on a split of images, as `node.metric`; none if no node evaluates it.
+fn judge(nodes: &[Node], model: usize, split: &str) -> Option<String> {
     let of = |node: &Node| match node.value.field("split") {
         None => split == "Test",
         Some(written) => written.bare_name() == Some(split),
     };
-    let mut all = having(nodes, "accuracy").map(|at| &nodes[at]);
-    all.find(|node| node.inputs.first() == Some(&model) && of(node)).map(|node| node.name.as_str())
+    let mut all = having(nodes, MetricRole::Accuracy).map(|at| &nodes[at]);
+    let node = all.find(|node| node.inputs.first() == Some(&model) && of(node))?;
+    metric_of(node, MetricRole::Accuracy)
 }
 
-/// Returns what is replicated and averaged: as in the first table that replicates anything, else over `seed`.
+/// Returns the axes that are replicated and averaged: those of the first table that replicates, else the axis of the
+/// trainings' seeds.
 fn pooled(graph: &TaskGraph<StandardOps>, small: &Node) -> Vec<String> {
     let axes = &graph.experiment.axes;
     let table = graph.experiment.tables.iter().find(|table| table.replicate.is_some());
-    let seed = || axes.iter().position(|axis| axis.name == "seed");
+    let seeded = |node: &Node| {
+        let axis = node.value.field(node.kind.seed?)?.axis()?.to_owned();
+        axes.iter().position(|of| of.name == axis)
+    };
+    let seed = || graph.experiment.nodes.iter().find_map(seeded);
     let replicate = table.map_or_else(seed, |table| table.replicate).filter(|axis| small.axes.contains(axis));
     let average =
         table.map_or(&[][..], |table| &table.average).iter().filter(|axis| small.axes.contains(axis));

@@ -5,13 +5,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use crate::ops::MetricRole;
+use crate::spec::node::{Node, with_role};
 use crate::spec::table::{Interval, Table, TableKind};
-
-/// The metrics that are bounds of Wilson's interval.
-const WILSON: [&str; 4] = ["accuracy_low", "accuracy_high", "agreement_low", "agreement_high"];
-
-/// The metric that is a p-value of the paired test.
-const MCNEMAR: &str = "mcnemar_p";
 
 /// A method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -39,14 +35,10 @@ pub enum Method {
 
 /// Returns the methods that a table uses.
 #[must_use]
-pub fn methods(table: &Table) -> BTreeSet<Method> {
+pub fn methods(table: &Table, nodes: &[Node]) -> BTreeSet<Method> {
     let mut found = BTreeSet::new();
     let expressions = table.expressions();
-    let names = |wanted: &[&str]| {
-        let mut members =
-            expressions.iter().flat_map(|of| &of.references).filter_map(|of| of.member.as_deref());
-        members.any(|member| wanted.contains(&member))
-    };
+    let has = |role| expressions.iter().any(|of| with_role(of, nodes, role).next().is_some());
     match (table.interval, table.replicate) {
         (Interval::Seeds, None) => {}
         (Interval::Seeds, Some(_)) => drop(found.insert(Method::TInterval)),
@@ -60,7 +52,7 @@ pub fn methods(table: &Table) -> BTreeSet<Method> {
         TableKind::Choose(_) => drop(found.insert(Method::MayBeBest)),
         TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Pareto { .. } => {}
     }
-    found.extend(names(&WILSON).then_some(Method::Wilson));
-    found.extend(names(&[MCNEMAR]).then_some(Method::McNemar));
+    found.extend(has(MetricRole::WilsonBound).then_some(Method::Wilson));
+    found.extend(has(MetricRole::McNemarP).then_some(Method::McNemar));
     found
 }

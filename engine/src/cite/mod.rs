@@ -86,7 +86,7 @@ impl Citation {
             tasks: graph.len(),
             missing: graph.tasks().filter(|task| read.results.metrics(*task).is_none()).count(),
             replications: replications(graph, &read.results),
-            methods: experiment.tables.iter().flat_map(methods).collect(),
+            methods: experiment.tables.iter().flat_map(|table| methods(table, &experiment.nodes)).collect(),
             remark: ops.remark(&works),
             text: Digest::hash(graph.text.as_bytes()),
             keys: Digest::hash(lines.as_bytes()),

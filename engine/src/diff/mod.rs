@@ -2,12 +2,14 @@
 //! Runs nothing; knows nothing of how it is shown.
 
 pub mod delta;
+pub mod error;
 pub mod fields;
 pub mod points;
 pub mod structure;
 pub mod tables;
 pub mod tasks;
 
+use error::DiffError;
 use serde::Serialize;
 
 use crate::graph::{TaskGraph, TaskId};
@@ -55,7 +57,7 @@ impl Comparison {
     pub fn between<O: Ops>(
         from: &ComparedExperiment<'_, O>,
         to: &ComparedExperiment<'_, O>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, DiffError> {
         Ok(Self {
             structure: Structure::between(from, to),
             tasks: tasks::between(from, to),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ComparedExperiment;
 use super::delta::{self, Delta, ValuesByUnit};
+use super::error::DiffError;
 use super::fields::{FieldDifference, Tasks, differing};
 use super::structure::NodeFields;
 use crate::graph::{TaskGraph, TaskId};
@@ -44,7 +45,11 @@ impl PointsDiff {
     /// Compares two points, each named by a node and its values of axes. With one node for both, the tasks of every
     /// node whose axes are among its axes are compared, where they are not the same. The error says which name does not
     /// fit, and what to do.
-    pub fn between<O: Ops>(side: &ComparedExperiment<'_, O>, from: &str, to: &str) -> Result<Self, String> {
+    pub fn between<O: Ops>(
+        side: &ComparedExperiment<'_, O>,
+        from: &str,
+        to: &str,
+    ) -> Result<Self, DiffError> {
         let [one, other] = [PairedPoint::find(side, from)?, PairedPoint::find(side, to)?];
         let (mut fields, mut all, mut missing) = (vec![], vec![], [0, 0]);
         for (node, to_node) in one.nodes_with(&other) {
@@ -90,7 +95,7 @@ struct PairedPoint<'p, O: Ops> {
 }
 
 impl<'p, O: Ops> PairedPoint<'p, O> {
-    fn find(side: &'p ComparedExperiment<'p, O>, text: &str) -> Result<Self, String> {
+    fn find(side: &'p ComparedExperiment<'p, O>, text: &str) -> Result<Self, DiffError> {
         let tasks = side.graph.find_all(text)?;
         let (node, _) = side.graph.place(tasks[0]);
         let (replicate, average) = replication(side.graph, node);
@@ -107,8 +112,8 @@ impl<'p, O: Ops> PairedPoint<'p, O> {
         if open.is_empty() {
             return Ok(point);
         }
-        let name = side.graph.name(point.tasks[0]);
-        Err(format!("`{text}` leaves {} open: give a value of each, as in `{name}`", open.join(", ")))
+        let example = side.graph.name(point.tasks[0]);
+        Err(DiffError::Open { text: text.to_owned(), open: open.join(", "), example })
     }
 
     /// Returns the labels of an axis at the point.

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::ComparedExperiment;
 use super::delta::{self, Delta, ValuesByUnit};
+use super::error::DiffError;
 use crate::ops::Ops;
 use crate::spec::table::{Table, TableKind};
+use crate::table::error::TableError;
 use crate::table::units::{ReplicateUnits, UnitCell, cell_axes};
 
 /// A table of both.
@@ -72,13 +74,13 @@ pub(super) fn are_alike<O: Ops>(
 pub(super) fn between<O: Ops>(
     from: &ComparedExperiment<'_, O>,
     to: &ComparedExperiment<'_, O>,
-) -> Result<Vec<TableDiff>, String> {
+) -> Result<Vec<TableDiff>, DiffError> {
     let mut found = vec![];
     for table in &from.graph.experiment.tables {
         let other = to.graph.experiment.tables.iter().find(|other| other.name == table.name);
         if let Some(other) = other.filter(|other| are_alike((from, table), (to, other))) {
-            let fault = |error: String| format!("table `{}`: {error}", table.name);
-            found.push(compare((from, table), (to, other)).map_err(fault)?);
+            let error = |error| DiffError::Table { table: table.name.clone(), error };
+            found.push(compare((from, table), (to, other)).map_err(error)?);
         }
     }
     Ok(found)
@@ -87,7 +89,7 @@ pub(super) fn between<O: Ops>(
 fn compare<O: Ops>(
     from: (&ComparedExperiment<'_, O>, &Table),
     to: (&ComparedExperiment<'_, O>, &Table),
-) -> Result<TableDiff, String> {
+) -> Result<TableDiff, TableError> {
     let (side, table) = from;
     let axes = side.names(&cell_axes(side.graph, table));
     let (one, missing_from) = cells(from, &axes)?;
@@ -126,7 +128,7 @@ fn compare<O: Ops>(
 fn cells<O: Ops>(
     (side, table): (&ComparedExperiment<'_, O>, &Table),
     axes: &[&str],
-) -> Result<(Vec<Named>, usize), String> {
+) -> Result<(Vec<Named>, usize), TableError> {
     let made = ReplicateUnits::gather(side.graph, side.results, table)?;
     let all = &side.graph.experiment.axes;
     // The places of the asked axes among those of a cell.

@@ -4,6 +4,59 @@ use super::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::text::fault::suggest;
 
+/// Why a text names no task, or not a single one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TaskNameError {
+    /// The text fits several tasks where one is needed.
+    #[error("`{text}` means {count} tasks, `{first}` and `{second}` among them: name more axes")]
+    Ambiguous {
+        /// The text.
+        text: String,
+        /// The number of tasks that it fits.
+        count: usize,
+        /// The name of one of them.
+        first: String,
+        /// The name of another.
+        second: String,
+    },
+    /// The experiment has no such node.
+    #[error("there is no task `{text}`: there is no node `{node}`; {hint}")]
+    NoNode {
+        /// The text.
+        text: String,
+        /// The node that it names.
+        node: String,
+        /// The name that may be meant, or the valid ones.
+        hint: String,
+    },
+    /// A part between the brackets is no `axis=value`.
+    #[error("`{text}`: expected `axis=value`, as in `{node}(e=3)`")]
+    NotAPair {
+        /// The part.
+        text: String,
+        /// The node.
+        node: String,
+    },
+    /// The node does not have the axis.
+    #[error("node `{node}` has no axis `{axis}`; {hint}")]
+    NoAxis {
+        /// The node.
+        node: String,
+        /// The axis.
+        axis: String,
+        /// The name that may be meant, or the valid ones.
+        hint: String,
+    },
+    /// No point of the node has the values.
+    #[error("there is no task `{text}`: no point of `{node}` has these values")]
+    NoPoint {
+        /// The text.
+        text: String,
+        /// The node.
+        node: String,
+    },
+}
+
 impl<O: Ops> TaskGraph<O> {
     /// Returns the name of a task: its node, and the values of its axes in the order of the file.
     #[must_use]
@@ -36,25 +89,25 @@ impl<O: Ops> TaskGraph<O> {
     }
 
     /// Finds the one task that a text means: its name, or its node's and any subset of its axes that leaves one task.
-    pub fn find(&self, text: &str) -> Result<TaskId, String> {
+    pub fn find(&self, text: &str) -> Result<TaskId, TaskNameError> {
         let meant = self.find_all(text)?;
         let [first, second, ..] = meant.as_slice() else { return Ok(meant[0]) };
-        Err(format!(
-            "`{text}` means {} tasks, `{}` and `{}` among them: name more axes",
-            meant.len(),
-            self.name(*first),
-            self.name(*second)
-        ))
+        Err(TaskNameError::Ambiguous {
+            text: text.to_owned(),
+            count: meant.len(),
+            first: self.name(*first),
+            second: self.name(*second),
+        })
     }
 
     /// Finds the tasks that a text means, at least one: those of a node that have the values it names.
-    pub fn find_all(&self, text: &str) -> Result<Vec<TaskId>, String> {
+    pub fn find_all(&self, text: &str) -> Result<Vec<TaskId>, TaskNameError> {
         let (name, rest) = text.split_once('(').map_or((text, ""), |(name, rest)| (name, rest));
         let name = name.trim();
         let nodes = &self.experiment.nodes;
         let Some(node) = nodes.iter().position(|node| node.name == name) else {
             let hint = suggest(name, nodes.iter().map(|node| node.name.as_str()));
-            return Err(format!("there is no task `{text}`: there is no node `{name}`; {hint}"));
+            return Err(TaskNameError::NoNode { text: text.to_owned(), node: name.to_owned(), hint });
         };
         // A label may hold what otherwise separates.
         if let Some(task) = self.tasks_of(node).find(|&task| self.name(task) == text.trim()) {
@@ -64,20 +117,18 @@ impl<O: Ops> TaskGraph<O> {
         let axes = &self.steps[node].points.axes;
         for pair in &wanted {
             let Some((axis, _)) = pair.split_once('=') else {
-                return Err(format!("`{pair}`: expected `axis=value`, as in `{name}(e=3)`"));
+                return Err(TaskNameError::NotAPair { text: pair.clone(), node: name.to_owned() });
             };
             if !axes.iter().any(|&at| self.experiment.axes[at].name == axis.trim()) {
                 let valid = axes.iter().map(|&at| self.experiment.axes[at].name.as_str());
-                return Err(format!(
-                    "node `{name}` has no axis `{}`; {}",
-                    axis.trim(),
-                    suggest(axis.trim(), valid)
-                ));
+                let hint = suggest(axis.trim(), valid);
+                let (node, axis) = (name.to_owned(), axis.trim().to_owned());
+                return Err(TaskNameError::NoAxis { node, axis, hint });
             }
         }
         let meant: Vec<TaskId> = self.tasks_of(node).filter(|&task| self.matches(task, &wanted)).collect();
         if meant.is_empty() {
-            return Err(format!("there is no task `{text}`: no point of `{name}` has these values"));
+            return Err(TaskNameError::NoPoint { text: text.to_owned(), node: name.to_owned() });
         }
         Ok(meant)
     }

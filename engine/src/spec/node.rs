@@ -7,8 +7,9 @@ use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::graph::DiGraph;
 
 use super::axis::Axis;
+use super::expression::{Expression, Reference};
 use super::naming::named_axes;
-use crate::ops::{Keeping, NodeKind};
+use crate::ops::{Keeping, MetricRole, NodeKind};
 use crate::text::fault::{Faults, Span, suggest};
 use crate::text::fields::{Fields, FromValue, InputName, variant};
 use crate::text::value::Value;
@@ -212,4 +213,16 @@ fn spread_axes(nodes: &mut [Node]) {
         }
         nodes[at].axes = axes.into_iter().collect();
     }
+}
+
+/// Returns the references of an expression to metrics with a role.
+pub fn with_role<'e>(
+    expression: &'e Expression,
+    nodes: &'e [Node],
+    role: MetricRole,
+) -> impl Iterator<Item = &'e Reference> {
+    expression.references.iter().filter(move |reference| {
+        let node = nodes.iter().find(|node| node.name == reference.root);
+        node.zip(reference.member.as_deref()).is_some_and(|(node, metric)| node.kind.has_role(metric, role))
+    })
 }

@@ -5,14 +5,12 @@ use super::axis::{Axis, check_comparisons};
 use super::expression::{Expression, Literal, LiteralComparison};
 use super::heading::report_taken;
 use super::naming::misspell_axes;
-use super::node::Node;
+use super::node::{Node, with_role};
 use super::table::{Column, Interval, Judged, Question, SECONDS, SortKey, Table, TableKind, spanned};
+use crate::ops::MetricRole;
 use crate::text::fault::{Faults, Span, suggest};
 use crate::text::fields::{Fields, FromValue, choice, mismatch, variant};
 use crate::text::value::{Struct, Value, ValueKind};
-
-/// The metric that is a share of images, of which the store keeps every one.
-pub(crate) const ACCURACY: &str = "accuracy";
 
 /// What names in a table can refer to.
 pub struct Scope<'s> {
@@ -42,7 +40,7 @@ impl Scope<'_> {
         let filter = fields.take("where").map(|value| self.compile(value, faults));
         let replicate = fields.take("replicate").map(|value| self.axis(value, faults));
         let average = self.axes(&mut fields, "average", faults).unwrap_or_default();
-        let interval = fields.take("interval").map(|value| interval(value, shape.as_ref(), faults));
+        let interval = fields.take("interval").map(|value| self.interval(value, shape.as_ref(), faults));
         let clean = fields.finish(faults);
         let table = Table {
             name: name.to_owned(),
@@ -161,6 +159,30 @@ impl Scope<'_> {
             limits.push((self.compile(key, faults)?, f64::from_value(most, faults)?));
         }
         Some(limits)
+    }
+
+    /// Reads what intervals are over; images are, where there is a share of them.
+    fn interval(&self, value: &Value, shape: Option<&TableKind>, faults: &mut Faults) -> Option<Interval> {
+        let choices = [("Seeds", Interval::Seeds), ("Images", Interval::Images), ("Both", Interval::Both)];
+        let interval = choice(value, "what intervals are over", &choices, faults)?;
+        let values = match shape? {
+            TableKind::Pivot { value, .. } | TableKind::Contrast { value, .. } => vec![value],
+            TableKind::Table { columns, .. } => columns.iter().map(|column| &column.value).collect(),
+            TableKind::Choose(choose) => vec![&choose.select.value],
+            TableKind::Pareto { .. } => vec![],
+        };
+        let is_share =
+            |value: &&Expression| with_role(value, self.nodes, MetricRole::Accuracy).next().is_some();
+        if interval != Interval::Seeds && !values.iter().any(is_share) {
+            let message = "an interval over images needs a value made of accuracies";
+            faults.add(
+                value.span,
+                message,
+                "as in `full.accuracy - accuracy.accuracy`, in a Table, Pivot, Contrast or Choose",
+            );
+            return None;
+        }
+        Some(interval)
     }
 
     fn expression(
@@ -317,29 +339,4 @@ impl Scope<'_> {
             }
         }
     }
-}
-
-/// Reads what intervals are over; images are, where there is a share of them.
-fn interval(value: &Value, shape: Option<&TableKind>, faults: &mut Faults) -> Option<Interval> {
-    let choices = [("Seeds", Interval::Seeds), ("Images", Interval::Images), ("Both", Interval::Both)];
-    let interval = choice(value, "what intervals are over", &choices, faults)?;
-    let values = match shape? {
-        TableKind::Pivot { value, .. } | TableKind::Contrast { value, .. } => vec![value],
-        TableKind::Table { columns, .. } => columns.iter().map(|column| &column.value).collect(),
-        TableKind::Choose(choose) => vec![&choose.select.value],
-        TableKind::Pareto { .. } => vec![],
-    };
-    let is_share = |value: &&Expression| {
-        value.references.iter().any(|reference| reference.member.as_deref() == Some(ACCURACY))
-    };
-    if interval != Interval::Seeds && !values.iter().any(is_share) {
-        let message = "an interval over images needs a value made of accuracies";
-        faults.add(
-            value.span,
-            message,
-            "as in `full.accuracy - accuracy.accuracy`, in a Table, Pivot, Contrast or Choose",
-        );
-        return None;
-    }
-    Some(interval)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::expression::{ITEM, Literal};
-use crate::text::fault::suggest;
+use crate::text::fault::{is_misspelt, suggest};
 use crate::text::value::{Struct, Value, ValueKind};
 
 /// The type that a list of values has in expressions, fields and items included: all values of the list have it, so
@@ -141,9 +141,9 @@ impl Typing {
                 never("texts", format!("texts stand in single quotes: `{name} == '{example}'`"))
             }
             (Self::Text(texts) | Self::Mixed(texts), Literal::Text(text)) => {
-                let hint = suggest(text, texts.iter().map(String::as_str));
-                let is_misspelt = !texts.contains(text) && hint.starts_with("did you mean");
-                is_misspelt.then(|| (format!("`{name}` has no value '{text}'"), hint))
+                let valid = || texts.iter().map(String::as_str);
+                (!texts.contains(text) && is_misspelt(text, valid()))
+                    .then(|| (format!("`{name}` has no value '{text}'"), suggest(text, valid())))
             }
             // A number that was taken from the axis is no fault of the expression.
             (Self::Int | Self::Double, Literal::Number(_))

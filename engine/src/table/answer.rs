@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::cell::{CellValues, WeightedValue, cells, estimate};
+use super::error::TableError;
 use super::points::{TablePoint, kept};
 use super::results::Results;
 use super::rows::Rows;
@@ -63,7 +64,7 @@ impl Answer {
         graph: &TaskGraph<O>,
         results: &Results,
         table: &Table,
-    ) -> Result<Option<Self>, String> {
+    ) -> Result<Option<Self>, TableError> {
         if !matches!(table.shape, TableKind::Choose(_)) {
             return Ok(None);
         }

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod answers;
 mod cell;
 mod contrast;
+pub mod error;
 pub mod flat;
 pub mod front;
 pub mod long;

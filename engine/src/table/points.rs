@@ -4,6 +4,7 @@
 use super::answer;
 use super::cell::{CellValues, WeightedValue, cells, estimate};
 use super::contrast::{self, compared, effects};
+use super::error::TableError;
 use super::results::Results;
 use super::rows::Rows;
 use crate::graph::TaskGraph;
@@ -36,7 +37,7 @@ pub struct TablePoint {
 
 impl TablePoints {
     /// Makes the points of a table from results; the error says which of its expressions does not fit.
-    pub fn group<O: Ops>(graph: &TaskGraph<O>, results: &Results, table: &Table) -> Result<Self, String> {
+    pub fn group<O: Ops>(graph: &TaskGraph<O>, results: &Results, table: &Table) -> Result<Self, TableError> {
         let frame = Rows::new(graph, results, table, &table.values())?;
         Ok(Self::from_frame(graph, &frame, table))
     }

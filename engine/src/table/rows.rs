@@ -6,19 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use rayon::prelude::*;
 
 use super::answers::Answers;
+use super::error::TableError;
 use super::results::Results;
 use crate::graph::points::Points;
 use crate::graph::{ENOUGH, TaskGraph, TaskId};
-use crate::ops::Ops;
+use crate::ops::{MetricRole, NodeKind, Ops};
 use crate::spec::expression::{Cause, Evaluator, Expression, Unevaluated};
-use crate::spec::scope::ACCURACY;
+use crate::spec::node::with_role;
 use crate::spec::table::{Interval, MOST_ROWS, Table};
-
-/// The metric beside an accuracy that says what answering the most frequent class would reach.
-const CHANCE: &str = "chance";
-
-/// The metric beside an accuracy that says how many images it is of.
-const TOTAL: &str = "total";
 
 /// The share of what lies above chance that a network must have to know something: twice chance, of ten classes.
 const NEAR_CHANCE: f64 = 1.0 / 9.0;
@@ -56,11 +51,11 @@ impl Rows {
         results: &Results,
         table: &Table,
         expressions: &[&Expression],
-    ) -> Result<Self, String> {
+    ) -> Result<Self, TableError> {
         let experiment = &graph.experiment;
         let axes = table.axes(&experiment.axes, &experiment.nodes);
         let points = Points::enumerate(&axes, &experiment.axes, &experiment.only, MOST_ROWS)
-            .map_err(|_| format!("table `{}` spans more than {MOST_ROWS} points", table.name))?;
+            .map_err(|_| TableError::TooManyRows { table: table.name.clone(), most: MOST_ROWS })?;
         let row = |evaluator: &mut Evaluator, point: usize| {
             PointScope { graph, results, points: &points, point }.row(table, expressions, evaluator)
         };
@@ -121,7 +116,7 @@ impl<O: Ops> PointScope<'_, O> {
         table: &Table,
         expressions: &[&Expression],
         evaluator: &Evaluator,
-    ) -> Result<FoundRow, String> {
+    ) -> Result<FoundRow, TableError> {
         if let Some(filter) = &table.filter {
             match self.evaluated(filter, None, |variables| evaluator.truth(filter, variables))? {
                 Evaluated::Missing => return Ok(FoundRow::Missing),
@@ -145,7 +140,7 @@ impl<O: Ops> PointScope<'_, O> {
     }
 
     /// Evaluates an expression here; none if it is undefined or a result is missing.
-    fn value(&self, expression: &Expression, evaluator: &Evaluator) -> Result<Option<f64>, String> {
+    fn value(&self, expression: &Expression, evaluator: &Evaluator) -> Result<Option<f64>, TableError> {
         // Most are a metric and nothing else, which needs no evaluation.
         let plain = expression
             .plain()
@@ -167,7 +162,7 @@ impl<O: Ops> PointScope<'_, O> {
         expression: &Expression,
         accuracy: Option<&dyn Fn(&str) -> f64>,
         evaluate: impl Fn(Vec<(String, cel::Value)>) -> Result<T, Unevaluated>,
-    ) -> Result<Evaluated<T>, String> {
+    ) -> Result<Evaluated<T>, TableError> {
         let Some(Names { variables, undefined }) = self.names(expression, accuracy) else {
             return Ok(Evaluated::Missing);
         };
@@ -176,7 +171,7 @@ impl<O: Ops> PointScope<'_, O> {
             Err(Unevaluated { cause: Cause::Lacks(metric), .. }) if undefined.contains(&metric) => {
                 Ok(Evaluated::Undefined)
             }
-            Err(error) => Err(format!("`{}`: {error}", expression.text)),
+            Err(reason) => Err(TableError::Expression { expression: expression.text.clone(), reason }),
         }
     }
 
@@ -199,7 +194,8 @@ impl<O: Ops> PointScope<'_, O> {
                 undefined.push(member);
                 continue;
             };
-            let value = accuracy.filter(|_| member == ACCURACY).map_or(value, |given| given(&reference.root));
+            let is_accuracy = |_: &_| self.kind(&reference.root).has_role(&member, MetricRole::Accuracy);
+            let value = accuracy.filter(is_accuracy).map_or(value, |given| given(&reference.root));
             of_node.insert(member, cel::Value::Float(value));
         }
         let nodes = metrics.into_iter().map(|(name, metrics)| (name.to_owned(), cel::Value::from(metrics)));
@@ -215,16 +211,16 @@ impl<O: Ops> PointScope<'_, O> {
     }
 
     /// Returns an expression image by image, if it is a weighted sum of accuracies over the same images.
-    fn answers(&self, expression: &Expression, evaluator: &Evaluator) -> Result<Option<Answers>, String> {
+    fn answers(&self, expression: &Expression, evaluator: &Evaluator) -> Result<Option<Answers>, TableError> {
         let number = |variables| evaluator.number(expression, variables);
         let value =
             |accuracy: Option<&dyn Fn(&str) -> f64>| match self.evaluated(expression, accuracy, number)? {
-                Evaluated::Value(value) => Ok::<_, String>(Some(value)),
+                Evaluated::Value(value) => Ok::<_, TableError>(Some(value)),
                 Evaluated::Undefined | Evaluated::Missing => Ok(None),
             };
         // An expression without a value at another accuracy is not linear, and no fault.
         let of = |accuracy: &dyn Fn(&str) -> f64| value(Some(accuracy)).ok().flatten();
-        let nodes: Vec<&str> = accuracies(expression).collect();
+        let nodes: Vec<&str> = self.accuracies(expression).collect();
         let (Some(actual), Some(constant)) = (value(None)?, of(&|_| 0.0)) else { return Ok(None) };
         let (mut terms, mut sum, mut scale, mut images) = (vec![], constant, constant.abs(), None);
         for node in nodes {
@@ -234,11 +230,12 @@ impl<O: Ops> PointScope<'_, O> {
             let (Some(metrics), Some(bits)) = (self.results.metrics(task), self.results.answers(task)) else {
                 return Ok(None);
             };
-            let total = metrics.get(TOTAL).map_or(0, |total| *total as usize);
+            let value = |role| self.kind(node).metric(role).and_then(|name| metrics.get(name)).copied();
+            let total = value(MetricRole::Total).map_or(0, |total| total as usize);
             if *images.get_or_insert(total) != total {
                 return Ok(None);
             }
-            let term = weight * metrics.get(ACCURACY).copied().unwrap_or(f64::NAN);
+            let term = weight * value(MetricRole::Accuracy).unwrap_or(f64::NAN);
             (sum, scale) = (sum + term, scale + term.abs());
             terms.push((weight, bits.clone()));
         }
@@ -258,18 +255,25 @@ impl<O: Ops> PointScope<'_, O> {
 
     /// Returns whether a network whose accuracy is in an expression knows next to nothing.
     fn is_near_chance(&self, expression: &Expression) -> bool {
-        accuracies(expression).any(|node| {
+        self.accuracies(expression).any(|node| {
             let metrics = self.task(node).and_then(|task| self.results.metrics(task));
-            let value = |name: &str| metrics.and_then(|metrics| metrics.get(name)).copied();
-            let known = value(ACCURACY).zip(value(CHANCE));
+            let value = |role| {
+                metrics.zip(self.kind(node).metric(role)).and_then(|(all, name)| all.get(name).copied())
+            };
+            let known = value(MetricRole::Accuracy).zip(value(MetricRole::Chance));
             known.is_some_and(|(accuracy, chance)| accuracy < chance + NEAR_CHANCE * (1.0 - chance))
         })
     }
-}
 
-/// Returns the nodes whose accuracy is in an expression.
-fn accuracies(expression: &Expression) -> impl Iterator<Item = &str> {
-    let named = expression.references.iter();
-    let named = named.filter(|reference| reference.member.as_deref() == Some(ACCURACY));
-    named.map(|reference| reference.root.as_str())
+    /// Returns the kind of a node that an expression names.
+    fn kind(&self, node: &str) -> &'static NodeKind {
+        let nodes = &self.graph.experiment.nodes;
+        nodes.iter().find(|of| of.name == node).map_or(&NodeKind::NONE, |node| node.kind)
+    }
+
+    /// Returns the nodes whose accuracy is in an expression.
+    fn accuracies<'e>(&'e self, expression: &'e Expression) -> impl Iterator<Item = &'e str> {
+        let named = with_role(expression, &self.graph.experiment.nodes, MetricRole::Accuracy);
+        named.map(|reference| reference.root.as_str())
+    }
 }

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::answer::Answer;
+use super::error::TableError;
 use super::flat::{Datum, DuplicateColumn, Flat};
 use super::front::front;
 use super::points::{TablePoint, TablePoints};
@@ -83,7 +84,7 @@ pub fn make<O: Ops>(
     results: &Results,
     table: &Table,
     layout: Layout,
-) -> Result<TableSheets, String> {
+) -> Result<TableSheets, TableError> {
     let maker = Maker { graph, table };
     let frame = Rows::new(graph, results, table, &table.values())?;
     let groups = TablePoints::from_frame(graph, &frame, table);

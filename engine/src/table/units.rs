@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::cell::cells;
+use super::error::TableError;
 use super::points::kept;
 use super::results::Results;
 use super::rows::Rows;
@@ -33,7 +34,11 @@ pub struct UnitCell {
 
 impl ReplicateUnits {
     /// Gathers the values of a table; the error says which of its expressions does not fit.
-    pub fn gather<O: Ops>(graph: &TaskGraph<O>, results: &Results, table: &Table) -> Result<Self, String> {
+    pub fn gather<O: Ops>(
+        graph: &TaskGraph<O>,
+        results: &Results,
+        table: &Table,
+    ) -> Result<Self, TableError> {
         let values = table.values();
         let frame = Rows::new(graph, results, table, &values)?;
         let axes = cell_axes(graph, table);

@@ -123,6 +123,12 @@ pub fn suggest<'a>(wrong: &str, valid: impl IntoIterator<Item = &'a str>) -> Str
     }
 }
 
+/// Returns whether a valid name is so near to the wrong one that [`suggest`] names it.
+#[must_use]
+pub fn is_misspelt<'a>(wrong: &str, valid: impl IntoIterator<Item = &'a str>) -> bool {
+    nearest(wrong, &valid.into_iter().collect::<Vec<_>>()).is_some()
+}
+
 fn nearest<'a>(wrong: &str, valid: &[&'a str]) -> Option<&'a str> {
     let lower = wrong.to_lowercase();
     let (distance, name) = valid

@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
-use super::fault::{Faults, Span, suggest};
+use super::fault::{Faults, Span, is_misspelt, suggest};
 use super::note::{Asked, Need, Note};
 use super::value::{NamedValue, Struct, Value, ValueKind};
 
@@ -105,9 +105,7 @@ impl<'v> Fields<'v> {
             return T::from_value(value, faults);
         }
         // A misspelt name is one fault, not two.
-        if !self.crowded
-            && !self.named.iter().any(|field| suggest(&field.name, [name]).starts_with("did you mean"))
-        {
+        if !self.crowded && !self.named.iter().any(|field| is_misspelt(&field.name, [name])) {
             faults.add(self.span, format!("`{}` needs `{name}`", self.owner), format!("add `{name}: …`"));
         }
         None

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fewbits_engine::ops::{
-    Identity, Keeping, Misfit, NodeKind, OpError, Ops, Output, SourceContent, TaskSource,
+    Identity, Keeping, MetricRole, Misfit, NodeKind, OpError, Ops, Output, SourceContent, TaskSource,
 };
 use fewbits_engine::run::context::Context;
 use fewbits_engine::text::fault::Faults;
@@ -20,7 +20,8 @@ const NUMBER: Option<&str> = Some("number");
 const VALUE: &[&str] = &["value"];
 
 const fn number(name: &'static str, inputs: &'static [(&'static str, &'static str)]) -> NodeKind {
-    NodeKind { name, inputs, output: NUMBER, parts: VALUE, metrics: VALUE, keeping: Keeping::WhenAsked }
+    let (metrics, roles, seed, keeping) = (VALUE, &[], None, Keeping::WhenAsked);
+    NodeKind { name, inputs, output: NUMBER, parts: VALUE, metrics, roles, seed, keeping }
 }
 
 static KINDS: [NodeKind; 12] = [
@@ -50,6 +51,11 @@ static KINDS: [NodeKind; 12] = [
         output: None,
         parts: &[],
         metrics: &["accuracy", "chance", "total"],
+        roles: &[
+            (MetricRole::Accuracy, "accuracy"),
+            (MetricRole::Chance, "chance"),
+            (MetricRole::Total, "total"),
+        ],
         keeping: Keeping::Never,
         ..number("Judge", &[])
     },

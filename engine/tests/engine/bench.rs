@@ -123,6 +123,7 @@ impl Bench {
             let nodes: Vec<usize> = (0..graph.steps.len()).collect();
             let results = Results::load(graph, plan, store, &nodes).unwrap();
             make(&*self.ops, graph, &results, &graph.experiment.tables[0], layout)
+                .map_err(|error| error.to_string())
         })
     }
 

@@ -50,7 +50,7 @@ fn diff_of(from: &str, to: &str) -> Comparison {
 fn points(text: &str, from: &str, to: &str) -> Result<PointsDiff, String> {
     let bench = Bench::new();
     bench.events(text);
-    with_side(&bench, text, |side| PointsDiff::between(side, from, to))
+    with_side(&bench, text, |side| PointsDiff::between(side, from, to).map_err(|error| error.to_string()))
 }
 
 /// Returns the fields of nodes as text.

@@ -86,7 +86,7 @@ fn a_task_is_found_by_any_unambiguous_part_of_its_name() {
         ("s(x=3)", "there is no task `s(x=3)`: no point of `s` has these values"),
         ("q", "there is no task `q`: there is no node `q`; did you mean `n`?"),
     ] {
-        assert_eq!(find(text).unwrap_or_else(|error| error), expected, "{text}");
+        assert_eq!(find(text).unwrap_or_else(|error| error.to_string()), expected, "{text}");
     }
 }
 

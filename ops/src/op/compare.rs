@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fewbits_engine::ops::{Identity, Keeping, Misfit, NodeKind, OpError, Output};
+use fewbits_engine::ops::{Identity, Keeping, MetricRole, Misfit, NodeKind, OpError, Output};
 use fewbits_engine::run::context::Context;
 use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::statistics::mcnemar::mid_p;
@@ -37,6 +37,12 @@ pub const KIND: NodeKind = NodeKind {
         "total",
         "won",
     ],
+    roles: &[
+        (MetricRole::WilsonBound, "agreement_low"),
+        (MetricRole::WilsonBound, "agreement_high"),
+        (MetricRole::McNemarP, "mcnemar_p"),
+    ],
+    seed: None,
     keeping: Keeping::Never,
 };
 

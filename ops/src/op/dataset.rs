@@ -25,6 +25,8 @@ pub const KIND: NodeKind = NodeKind {
     output: Some("dataset"),
     parts: &["test", "train", "validation"],
     metrics: &["classes", "test_images", "train_images", "validation_images"],
+    roles: &[],
+    seed: None,
     keeping: Keeping::Never,
 };
 

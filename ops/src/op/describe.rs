@@ -29,6 +29,8 @@ pub const KIND: NodeKind = NodeKind {
         "weights",
         "zeros",
     ],
+    roles: &[],
+    seed: None,
     keeping: Keeping::Never,
 };
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fewbits_engine::ops::{Identity, Keeping, Misfit, NodeKind, OpError, Output};
+use fewbits_engine::ops::{Identity, Keeping, MetricRole, Misfit, NodeKind, OpError, Output};
 use fewbits_engine::run::context::Context;
 use fewbits_engine::statistics::proportion::wilson;
 use fewbits_engine::text::fault::Faults;
@@ -34,6 +34,14 @@ pub const KIND: NodeKind = NodeKind {
         "non_finite",
         "total",
     ],
+    roles: &[
+        (MetricRole::Accuracy, "accuracy"),
+        (MetricRole::Total, "total"),
+        (MetricRole::Chance, "chance"),
+        (MetricRole::WilsonBound, "accuracy_low"),
+        (MetricRole::WilsonBound, "accuracy_high"),
+    ],
+    seed: None,
     keeping: Keeping::Never,
 };
 

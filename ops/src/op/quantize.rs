@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fewbits_engine::ops::{self, Identity, Keeping, Misfit, OpError, Output};
+use fewbits_engine::ops::{self, Identity, Keeping, MetricRole, Misfit, OpError, Output};
 use fewbits_engine::text::fault::{Faults, suggest};
 use fewbits_engine::text::fields::{Fields, FromValue, choice, mismatch};
 use fewbits_engine::text::value::{Struct, Value, ValueKind};
@@ -34,6 +34,12 @@ pub const KIND: ops::NodeKind = ops::NodeKind {
         "scaled",
         "sqnr_db",
     ],
+    roles: &[
+        (MetricRole::Bytes, "bytes"),
+        (MetricRole::BitsPerWeight, "bits_per_weight"),
+        (MetricRole::CodeBits, "code_bits"),
+    ],
+    seed: None,
     keeping: Keeping::WhenAsked,
 };
 

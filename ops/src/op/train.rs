@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fewbits_engine::ops::{Identity, Keeping, Misfit, NodeKind, OpError, Output};
+use fewbits_engine::ops::{Identity, Keeping, MetricRole, Misfit, NodeKind, OpError, Output};
 use fewbits_engine::run::context::Context;
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::{Fields, FromValue, choice};
@@ -36,6 +36,13 @@ pub const KIND: NodeKind = NodeKind {
         "validation_accuracy",
         "validation_loss",
     ],
+    roles: &[
+        (MetricRole::TrainLoss, "train_loss"),
+        (MetricRole::TrainAccuracy, "train_accuracy"),
+        (MetricRole::ValidationLoss, "validation_loss"),
+        (MetricRole::ValidationAccuracy, "validation_accuracy"),
+    ],
+    seed: Some("seed"),
     keeping: Keeping::Always,
 };
 

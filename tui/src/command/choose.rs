@@ -2,8 +2,10 @@
 
 use anyhow::Result;
 use fewbits_engine::graph::TaskGraph;
+use fewbits_engine::ops::MetricRole;
 use fewbits_engine::plan::Planner;
 use fewbits_engine::spec::expression::Expression;
+use fewbits_engine::spec::node::{Node, with_role};
 use fewbits_engine::spec::table::{Question, Table, TableKind};
 use fewbits_engine::text::fault::{Faults, Span, suggest};
 use fewbits_ops::StandardOps;
@@ -59,53 +61,47 @@ fn asked(args: &ChooseArgs, graph: &TaskGraph<StandardOps>) -> Result<Table> {
         }
         choose.max_drop = Some(most);
     }
-    let limits = [("bytes", args.max_bytes.map(|bytes| bytes as f64)), ("code_bits", args.max_bits)];
-    for (metric, most) in limits {
+    let nodes = &graph.experiment.nodes;
+    let limits = [
+        (MetricRole::Bytes, "--max-bytes", args.max_bytes.map(|bytes| bytes as f64)),
+        (MetricRole::CodeBits, "--max-bits", args.max_bits),
+    ];
+    for (role, option, most) in limits {
         let Some(most) = most else { continue };
-        let Some(node) = limited_node(choose, metric, graph) else {
-            let message = format!("no node behind table `{}` has the metric `{metric}`", table.name);
+        let Some(limited) = limited_metric(choose, role, nodes) else {
+            let message = format!("no node behind table `{}` has a metric that {option} limits", table.name);
             return Err(Coded::usage(format!("{file}: {message}; write the limit into its `at_most`")));
         };
-        let limit = Expression::compile(&format!("{node}.{metric}"), Span::default(), &mut Faults::default());
-        choose.at_most.retain(|(limited, _)| node_of(limited, metric).is_none());
+        let limit = Expression::compile(&limited, Span::default(), &mut Faults::default());
+        choose.at_most.retain(|(limited, _)| with_role(limited, nodes, role).next().is_none());
         choose.at_most.extend(limit.map(|limit| (limit, most)));
     }
     Ok(table)
 }
 
-/// Returns the node whose metric an option limits: the node of the file's own limit of that metric, which the option
-/// replaces; else the network in `minimize`, else the nearest node that has the metric upstream of the values that are judged.
-fn limited_node(choose: &Question, metric: &str, graph: &TaskGraph<StandardOps>) -> Option<String> {
-    let own = choose.at_most.iter().find_map(|(limited, _)| node_of(limited, metric));
+/// Returns the metric that an option limits, as `node.metric`: that of the file's own limit, which the option replaces;
+/// else of the network in `minimize`, else of the nearest node upstream of the values that select.
+fn limited_metric(choose: &Question, role: MetricRole, nodes: &[Node]) -> Option<String> {
+    let own = choose.at_most.iter().find_map(|(limited, _)| with_role(limited, nodes, role).next());
+    let own = own.and_then(|of| nodes.iter().find(|node| node.name == of.root));
     let values = [&choose.minimize].into_iter().chain(choose.at_most.iter().map(|(limited, _)| limited));
     let mut values = values.chain([&choose.select.value]);
-    own.or_else(|| values.find_map(|value| nearest_node(value, metric, graph))).map(str::to_owned)
+    let node = own.or_else(|| values.find_map(|value| nearest_node(value, role, nodes)))?;
+    Some(format!("{}.{}", node.name, node.kind.metric(role)?))
 }
 
-/// Returns the node whose metric an expression uses, if it uses this metric.
-fn node_of<'e>(expression: &'e Expression, metric: &str) -> Option<&'e str> {
-    let mut references = expression.references.iter();
-    references.find(|of| of.member.as_deref() == Some(metric)).map(|of| of.root.as_str())
-}
-
-/// Returns the name of the nearest node that has a metric: one that an expression names, or one upstream of it.
-fn nearest_node<'g>(
-    expression: &Expression,
-    metric: &str,
-    graph: &'g TaskGraph<StandardOps>,
-) -> Option<&'g str> {
-    let nodes = &graph.experiment.nodes;
+/// Returns the nearest node that has a metric with a role: one that an expression names, or one upstream of it.
+fn nearest_node<'n>(expression: &Expression, role: MetricRole, nodes: &'n [Node]) -> Option<&'n Node> {
     let named = expression.references.iter();
     let mut found: Vec<usize> =
         named.filter_map(|reference| nodes.iter().position(|node| node.name == reference.root)).collect();
     let mut at = 0;
     while let Some(&node) = found.get(at) {
-        if nodes[node].kind.metrics.contains(&metric) {
-            return Some(&nodes[node].name);
+        if nodes[node].kind.metric(role).is_some() {
+            return Some(&nodes[node]);
         }
-        found.extend(
-            nodes[node].inputs.iter().filter(|input| !found.contains(input)).copied().collect::<Vec<_>>(),
-        );
+        let inputs = nodes[node].inputs.iter().filter(|input| !found.contains(input));
+        found.extend(inputs.copied().collect::<Vec<_>>());
         at += 1;
     }
     None

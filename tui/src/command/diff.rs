@@ -52,7 +52,8 @@ fn points(args: &DiffArgs, second: &str, store: &Store, global: &Global) -> Resu
         by_key(side.graph, side.plan, text).map_or_else(|| text.to_owned(), |task| side.graph.name(task))
     };
     let names = [name(&args.to.to_string_lossy()), name(second)];
-    let found = PointsDiff::between(&side, &names[0], &names[1]).map_err(Coded::usage)?;
+    let found =
+        PointsDiff::between(&side, &names[0], &names[1]).map_err(|error| Coded::usage(error.to_string()))?;
     note(planner.notes().into_iter().chain(known.notes()));
     Ok(match args.format {
         Form::Json => serde_json::to_string_pretty(&render::diff::json::points(&names, &found))? + "\n",

@@ -48,7 +48,8 @@ pub fn why(args: &Why, global: &Global) -> Result<Exit> {
 
 /// Returns the task that a text means: the beginning of a key, or a name.
 pub fn find(graph: &TaskGraph<StandardOps>, plan: &Plan, text: &str) -> Result<TaskId> {
-    by_key(graph, plan, text).map_or_else(|| graph.find(text).map_err(Coded::usage), Ok)
+    by_key(graph, plan, text)
+        .map_or_else(|| graph.find(text).map_err(|error| Coded::usage(error.to_string())), Ok)
 }
 
 /// Returns the task whose key begins with these hex digits; none if they are too few, or none is known.

@@ -6,7 +6,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use fewbits_engine::graph::{TaskGraph, TaskId};
+use fewbits_engine::ops::MetricRole;
 use fewbits_engine::spec::expression::Expression;
+use fewbits_engine::spec::node::{Node, with_role};
 use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::table::points::TablePoints;
 use fewbits_engine::table::results::Results;
@@ -255,21 +257,24 @@ fn make(
 ) -> Result<TablePoints, String> {
     let table = graph.experiment.tables.get(wanted.table).ok_or("there is no such table")?;
     if !wanted.other_cost {
-        return TablePoints::group(graph, results, table);
+        return TablePoints::group(graph, results, table).map_err(|error| error.to_string());
     }
-    let other = other_cost(table).ok_or("the size in this table is neither `bits_per_weight` nor `bytes`")?;
-    TablePoints::group(graph, results, &other)
+    let other = other_cost(table, &graph.experiment.nodes)
+        .ok_or("the size in this table is neither in bits per weight nor in bytes")?;
+    TablePoints::group(graph, results, &other).map_err(|error| error.to_string())
 }
 
 /// Returns a Pareto table over bytes instead of bits per weight, or the other way round.
-fn other_cost(table: &Table) -> Option<Table> {
+fn other_cost(table: &Table, nodes: &[Node]) -> Option<Table> {
     let TableKind::Pareto { minimize, maximize } = &table.shape else { return None };
-    let (bits, bytes) = (".bits_per_weight", ".bytes");
-    let text = match (minimize.text.contains(bits), minimize.text.contains(bytes)) {
-        (true, _) => minimize.text.replace(bits, bytes),
-        (false, true) => minimize.text.replace(bytes, bits),
-        (false, false) => return None,
+    let costs = [MetricRole::BitsPerWeight, MetricRole::Bytes];
+    let exchanged = |[from, to]: [MetricRole; 2]| {
+        let (root, metric) =
+            with_role(minimize, nodes, from).find_map(|of| Some((&of.root, of.member.as_ref()?)))?;
+        let kind = nodes.iter().find(|node| node.name == *root)?.kind;
+        Some(minimize.text.replace(&format!("{root}.{metric}"), &format!("{root}.{}", kind.metric(to)?)))
     };
+    let text = exchanged(costs).or_else(|| exchanged([costs[1], costs[0]]))?;
     let compile = |text: &str| Expression::compile(text, Span::default(), &mut Faults::default());
     Some(Table {
         name: table.name.clone(),

@@ -1,7 +1,9 @@
 //! The answer to the question which point to choose, in sentences.
 
+use fewbits_engine::ops::MetricRole;
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::expression::Expression;
+use fewbits_engine::spec::node::with_role;
 use fewbits_engine::spec::table::{Interval, Question, Table, TableKind};
 use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::table::answer::{Answer, Candidate};
@@ -97,10 +99,12 @@ impl Teller<'_> {
 
     fn size(&self, candidate: &Candidate) -> String {
         let (text, size) = (&self.choose.minimize.text, candidate.size.mean);
-        match member(&self.choose.minimize) {
-            Some("bytes") => bytes(size.round() as u64),
-            Some("bits_per_weight") => format!("{size:.2} bits per weight"),
-            _ => format!("{text} {}", number(size)),
+        if self.is(&self.choose.minimize, MetricRole::Bytes) {
+            bytes(size.round() as u64)
+        } else if self.is(&self.choose.minimize, MetricRole::BitsPerWeight) {
+            format!("{size:.2} bits per weight")
+        } else {
+            format!("{text} {}", number(size))
         }
     }
 
@@ -178,7 +182,12 @@ impl Teller<'_> {
     }
 
     fn is_share(&self) -> bool {
-        member(&self.choose.select.value) == Some("accuracy")
+        self.is(&self.choose.select.value, MetricRole::Accuracy)
+    }
+
+    /// Returns whether an expression is a metric with a role, and nothing else.
+    fn is(&self, expression: &Expression, role: MetricRole) -> bool {
+        expression.plain().is_some() && with_role(expression, &self.experiment.nodes, role).next().is_some()
     }
 
     fn scale(&self) -> f64 {
@@ -196,9 +205,4 @@ const LOSES: &str = "loses";
 /// Returns the verb for a drop and its absolute value.
 fn changed(drop: f64) -> (&'static str, f64) {
     if drop < 0.0 { ("gains", -drop) } else { (LOSES, drop) }
-}
-
-/// Returns the metric that an expression is, where it is nothing else.
-fn member(expression: &Expression) -> Option<&str> {
-    expression.plain()?.member.as_deref()
 }

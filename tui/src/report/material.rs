@@ -7,6 +7,7 @@ use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::plan::Plan;
 use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::table::answer::Answer;
+use fewbits_engine::table::error::TableError;
 use fewbits_engine::table::points::TablePoints;
 use fewbits_engine::table::results::Results;
 use fewbits_engine::table::sheet::{Layout, TableSheets, make};
@@ -25,7 +26,7 @@ pub struct Material<'m> {
     /// The tables of the file, as made for people.
     pub tables: Vec<(&'m Table, TableSheets)>,
     /// The tables that cannot be made, and why.
-    pub failed: Vec<(&'m Table, String)>,
+    pub failed: Vec<(&'m Table, TableError)>,
     /// The question which point to choose, and its answer; none where the file asks nothing and nothing is usual.
     pub choice: Option<(Table, Answer)>,
 }

@@ -34,7 +34,7 @@ pub fn section(material: &Material<'_>) -> Result<Markup> {
         @for part in parts { (part) }
         @for (table, error) in &material.failed {
             h3 id=(format!("table-{}", table.name)) { (table.name) }
-            p { "This table cannot be made: " (printable(error)) }
+            p { "This table cannot be made: " (printable(&error.to_string())) }
         }
     })
 }

@@ -231,7 +231,9 @@ impl Bench {
                 let table = &self.graph.experiment.tables[wanted.table];
                 Some(Update::Table(
                     wanted,
-                    TablePoints::group(&self.graph, &self.results, table).map(Arc::new),
+                    TablePoints::group(&self.graph, &self.results, table)
+                        .map(Arc::new)
+                        .map_err(|error| error.to_string()),
                 ))
             }
             Request::Record { task, .. } => Some(Update::Record(task, Some(Arc::new(self.record(task))))),

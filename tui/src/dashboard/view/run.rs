@@ -1,6 +1,7 @@
 //! The run: how far it is, its nodes as a tree, what runs now, and a log that follows.
 
 use fewbits_engine::graph::TaskId;
+use fewbits_engine::ops::MetricRole;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
@@ -322,9 +323,16 @@ fn draw_running(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
 pub fn progress(study: &RunModel, task: TaskId) -> String {
     let Some(detail) = &study.task(task).detail else { return String::new() };
     let Some((done, total)) = detail.progress else { return String::new() };
-    let loss = detail.curve.last().and_then(|(_, metrics)| metrics.get("train_loss"));
-    let loss = loss.map_or(String::new(), |loss| format!(" loss {loss:.4}"));
+    let loss = last_loss(study, task).map_or(String::new(), |loss| format!(" loss {loss:.4}"));
     format!("epoch {done}/{total}{loss}")
+}
+
+/// Returns the training loss of a task's last epoch.
+#[must_use]
+pub fn last_loss(study: &RunModel, task: TaskId) -> Option<f64> {
+    let metric = study.opened.graph.kind(task).metric(MetricRole::TrainLoss)?;
+    let (_, metrics) = study.task(task).detail.as_deref()?.curve.last()?;
+    metrics.get(metric).copied()
 }
 
 fn draw_log(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
@@ -362,7 +370,9 @@ pub fn words(study: &RunModel, entry: &LogEntry) -> String {
         }
         What::Done => {
             let seconds = entry.task.and_then(|task| study.task(task).seconds).unwrap_or(0.0);
-            let accuracy = detail.and_then(|detail| detail.metrics.get("accuracy"));
+            let metric =
+                entry.task.and_then(|task| study.opened.graph.kind(task).metric(MetricRole::Accuracy));
+            let accuracy = detail.zip(metric).and_then(|(detail, name)| detail.metrics.get(name));
             let accuracy = accuracy.map_or(String::new(), |value| format!(", accuracy {value:.4}"));
             format!("{task} done in {}{accuracy}", duration(seconds))
         }

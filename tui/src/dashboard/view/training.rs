@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use fewbits_engine::graph::TaskId;
+use fewbits_engine::ops::MetricRole;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
@@ -26,8 +27,10 @@ pub const HINTS: KeyHints =
 /// The most curves at once; more cannot be told apart.
 const MOST: usize = 6;
 /// What is drawn: the heading, the metric as a line, the metric as dots.
-const CHARTS: [(&str, &str, &str); 2] =
-    [("loss", "train_loss", "validation_loss"), ("accuracy", "train_accuracy", "validation_accuracy")];
+const CHARTS: [(&str, MetricRole, MetricRole); 2] = [
+    ("loss", MetricRole::TrainLoss, MetricRole::ValidationLoss),
+    ("accuracy", MetricRole::TrainAccuracy, MetricRole::ValidationAccuracy),
+];
 
 /// What is remembered of the view.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +47,12 @@ pub struct CurvesState {
 fn trainings(app: &App) -> Vec<TaskId> {
     let Some(study) = &app.study else { return vec![] };
     let graph = &study.opened.graph;
-    let nodes = graph.experiment.nodes.iter().enumerate().filter(|(_, node)| node.kind.name == "Train");
+    let nodes = graph
+        .experiment
+        .nodes
+        .iter()
+        .enumerate()
+        .filter(|(_, node)| node.kind.metric(MetricRole::TrainLoss).is_some());
     let tasks = nodes.flat_map(|(node, _)| graph.tasks_of(node));
     tasks
         .filter(|task| {
@@ -179,11 +187,10 @@ fn draw_list(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
         };
         let running = status == TaskStatus::Running;
         // Of a training that has ended, only where it came out.
-        let progress = super::run::progress(study, task);
         let progress = if running {
-            progress.as_str()
+            super::run::progress(study, task)
         } else {
-            progress.split_once("loss").map_or("", |(_, loss)| loss.trim())
+            super::run::last_loss(study, task).map_or(String::new(), |loss| format!("{loss:.4}"))
         };
         let room = usize::from(inside.width).saturating_sub(progress.chars().count() + 5);
         line([
@@ -199,19 +206,20 @@ fn draw_chart(
     app: &App,
     study: &RunModel,
     picked: &[TaskId],
-    (title, train, validation): (&str, &str, &str),
+    (title, train, validation): (&str, MetricRole, MetricRole),
     area: Rect,
     buf: &mut Buffer,
 ) {
     let theme = app.theme;
-    let log = app.training.log && title == "loss";
-    let curve = |n: usize, task: TaskId, metric: &str, dotted: bool| Curve {
-        points: study.curve(task, metric),
+    let log = app.training.log && train == MetricRole::TrainLoss;
+    let metric = |task: TaskId, role| study.opened.graph.kind(task).metric(role).unwrap_or_default();
+    let curve = |n: usize, task: TaskId, role, dotted: bool| Curve {
+        points: study.curve(task, metric(task, role)),
         style: theme.curve(n),
         dotted,
     };
-    let of = |metric: &str, dotted: bool| {
-        let curves = picked.iter().enumerate().map(|(n, task)| curve(n, *task, metric, dotted));
+    let of = |role: MetricRole, dotted: bool| {
+        let curves = picked.iter().enumerate().map(|(n, task)| curve(n, *task, role, dotted));
         curves.filter(|curve| !curve.points.is_empty()).collect::<Vec<_>>()
     };
     let (mut curves, dots) = (of(train, false), of(validation, true));

@@ -1,0 +1,30 @@
+//! Why two experiments, or two points of one, cannot be compared.
+
+use crate::graph::name::TaskNameError;
+use crate::table::error::TableError;
+
+/// The error of a comparison.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DiffError {
+    /// A table that both experiments have cannot be made of one of them.
+    #[error("table `{table}`: {error}")]
+    Table {
+        /// The table's name.
+        table: String,
+        /// The reason.
+        error: TableError,
+    },
+    /// A text names no task.
+    #[error(transparent)]
+    Name(#[from] TaskNameError),
+    /// A text leaves axes open that are neither replicated nor averaged.
+    #[error("`{text}` leaves {open} open: give a value of each, as in `{example}`")]
+    Open {
+        /// The text.
+        text: String,
+        /// The axes, in backquotes.
+        open: String,
+        /// The name of one of the tasks.
+        example: String,
+    },
+}

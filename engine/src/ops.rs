@@ -12,8 +12,8 @@ use crate::run::context::Context;
 use crate::text::fault::Faults;
 use crate::text::fields::Fields;
 
-/// One kind of node: what a file may call it, and how it is wired.
-#[derive(Debug)]
+/// One kind of node: its name in a file, its wiring and its metrics.
+#[derive(Clone, Copy, Debug)]
 pub struct NodeKind {
     /// The variant's name in the file: `Train`.
     pub name: &'static str,

@@ -105,8 +105,7 @@ impl Schema {
             },
         });
         let scope = Scope { axes: &[], nodes: &[] };
-        let read =
-            |value: Value, faults: &mut Faults| drop(scope.read_kind("table", value.span, &value, faults));
+        let read = |value: Value, faults: &mut Faults| drop(scope.read("table", value.span, &value, faults));
         schema.taken(&SchemaPosition { depth: 0, read: &read });
         for variant in schema.choices.iter_mut().flat_map(|choice| &mut choice.variants) {
             let kind = kinds.iter().find(|kind| kind.name == variant.name);

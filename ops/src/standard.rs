@@ -9,6 +9,7 @@ use fewbits_engine::ops::{Identity, Misfit, NodeKind, OpError, Ops, Output, Task
 use fewbits_engine::run::context::Context;
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::Fields;
+use fewbits_engine::text::variant::VariantReader;
 
 use crate::dataset::Dataset;
 use crate::network::model::Model;
@@ -83,8 +84,25 @@ pub enum Artifact {
     Model(Model),
 }
 
-const KINDS: [NodeKind; 6] =
-    [dataset::KIND, train::KIND, quantize::KIND, evaluate::KIND, compare::KIND, describe::KIND];
+/// The kinds of nodes, each with the reader of its op.
+const KINDS_AND_READERS: [(NodeKind, VariantReader<Op>); 6] = [
+    (dataset::KIND, |fields, faults| dataset::read_op(fields, faults).map(Op::Dataset)),
+    (train::KIND, |fields, faults| train::read_op(fields, faults).map(Op::Train)),
+    (quantize::KIND, |fields, faults| quantize::read_op(fields, faults).map(Op::Quantize)),
+    (evaluate::KIND, |fields, faults| evaluate::read_op(fields, faults).map(Op::Evaluate)),
+    (compare::KIND, |fields, faults| compare::read_op(fields, faults).map(Op::Compare)),
+    (describe::KIND, |fields, faults| describe::read_op(fields, faults).map(Op::Describe)),
+];
+
+static KINDS: [NodeKind; KINDS_AND_READERS.len()] = {
+    let mut kinds = [dataset::KIND; KINDS_AND_READERS.len()];
+    let mut at = 0;
+    while at < kinds.len() {
+        kinds[at] = KINDS_AND_READERS[at].0;
+        at += 1;
+    }
+    kinds
+};
 
 impl StandardOps {
     /// Makes the ops. `data_dir` holds the published datasets; `base_dir` is where relative paths start from.
@@ -110,14 +128,8 @@ impl Ops for StandardOps {
     }
 
     fn read_op(&self, kind: &str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Op> {
-        match kind {
-            "Dataset" => dataset::read_op(fields, faults).map(Op::Dataset),
-            "Train" => train::read_op(fields, faults).map(Op::Train),
-            "Quantize" => quantize::read_op(fields, faults).map(Op::Quantize),
-            "Compare" => compare::read_op(fields, faults).map(Op::Compare),
-            "Describe" => describe::read_op(fields, faults).map(Op::Describe),
-            _ => evaluate::read_op(fields, faults).map(Op::Evaluate),
-        }
+        let (_, read) = KINDS_AND_READERS.iter().find(|(of, _)| of.name == kind)?;
+        read(fields, faults)
     }
 
     fn port(&self, op: &Op, inputs: &[&Port]) -> Result<Port, Misfit> {

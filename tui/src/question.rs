@@ -92,7 +92,7 @@ fn parse(text: &str, graph: &TaskGraph<StandardOps>) -> Result<Table, String> {
     let mut faults = Faults::default();
     let value = Value::parse(text, &mut faults);
     let scope = Scope { axes: &graph.experiment.axes, nodes: &graph.experiment.nodes };
-    let table = scope.read_kind("choice", Span::default(), &value, &mut faults);
+    let table = scope.read("choice", Span::default(), &value, &mut faults);
     let first = faults.into_sorted().into_iter().next();
     table.filter(|_| first.is_none()).ok_or_else(|| first.map_or(String::new(), |fault| fault.message))
 }

@@ -6,8 +6,9 @@ use std::collections::HashSet;
 use super::expression::{Expression, ITEM, LiteralComparison};
 use super::typing::Typing;
 use crate::text::fault::{Faults, Span};
-use crate::text::fields::{FromValue, mismatch};
+use crate::text::fields::FromValue;
 use crate::text::value::{Struct, Value, ValueKind};
+use crate::text::variant::mismatch;
 
 /// The longest axis; a longer one is taken for a mistake.
 const MOST_VALUES: usize = 1_000_000;

@@ -11,8 +11,9 @@ use super::scope::Scope;
 use super::table::Table;
 use crate::ops::NodeKind;
 use crate::text::fault::{Faults, Span};
-use crate::text::fields::{Fields, FromValue, mismatch};
+use crate::text::fields::{Fields, FromValue};
 use crate::text::value::{Struct, Value, ValueKind};
+use crate::text::variant::mismatch;
 
 /// Words that expressions reserve.
 const RESERVED: [&str; 21] = [
@@ -100,7 +101,7 @@ impl Experiment {
         let tables = tables
             .iter()
             .filter(|_| whole)
-            .filter_map(|(name, span, value)| scope.read_kind(name, *span, value, faults))
+            .filter_map(|(name, span, value)| scope.read(name, *span, value, faults))
             .collect();
         fields.finish(faults);
         let experiment = Self { name, about, axes, only, nodes, tables };

@@ -11,8 +11,9 @@ use super::expression::{Expression, Reference};
 use super::naming::named_axes;
 use crate::ops::{Keeping, MetricRole, NodeKind};
 use crate::text::fault::{Faults, Span, suggest};
-use crate::text::fields::{Fields, FromValue, InputName, variant};
+use crate::text::fields::{Fields, FromValue, InputName};
 use crate::text::value::Value;
+use crate::text::variant::variant;
 
 /// A named step as written, with its inputs resolved.
 #[derive(Debug)]

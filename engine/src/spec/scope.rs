@@ -9,8 +9,9 @@ use super::node::{Node, with_role};
 use super::table::{Column, Interval, Judged, Question, SECONDS, SortKey, Table, TableKind, spanned};
 use crate::ops::MetricRole;
 use crate::text::fault::{Faults, Span, suggest};
-use crate::text::fields::{Fields, FromValue, choice, mismatch, variant};
+use crate::text::fields::{Fields, FromValue};
 use crate::text::value::{Struct, Value, ValueKind};
+use crate::text::variant::{choice, mismatch, variant};
 
 /// What names in a table can refer to.
 pub struct Scope<'s> {
@@ -20,23 +21,26 @@ pub struct Scope<'s> {
     pub nodes: &'s [Node],
 }
 
+/// The reader of the fields of one kind of table.
+type TableReader = fn(&Scope<'_>, &mut Fields<'_>, &mut Faults) -> Option<TableKind>;
+
+/// The kinds of tables, each with its reader.
+const KINDS: [(&str, TableReader); 5] = [
+    ("Table", |scope, fields, faults| scope.read_table(fields, faults)),
+    ("Pivot", |scope, fields, faults| scope.read_pivot(fields, faults)),
+    ("Pareto", |scope, fields, faults| scope.read_pareto(fields, faults)),
+    ("Contrast", |scope, fields, faults| scope.read_contrast(fields, faults)),
+    ("Choose", |scope, fields, faults| scope.read_choose(fields, faults)),
+];
+
 impl Scope<'_> {
     /// Reads one table; none if it has faults.
-    pub fn read_kind(&self, name: &str, span: Span, value: &Value, faults: &mut Faults) -> Option<Table> {
-        let kinds = ["Table", "Pivot", "Pareto", "Contrast", "Choose"];
-        let kind = variant(value, "a kind of table", &kinds, faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        let shape = match kind {
-            "Table" => self.read_table(&mut fields, faults),
-            "Pivot" => self.read_pivot(&mut fields, faults),
-            "Pareto" => {
-                let minimize = self.expression(&mut fields, "minimize", faults);
-                let maximize = self.expression(&mut fields, "maximize", faults);
-                minimize.zip(maximize).map(|(minimize, maximize)| TableKind::Pareto { minimize, maximize })
-            }
-            "Contrast" => self.read_contrast(&mut fields, faults),
-            _ => self.read_choose(&mut fields, faults),
-        };
+    pub fn read(&self, name: &str, span: Span, value: &Value, faults: &mut Faults) -> Option<Table> {
+        let names = KINDS.map(|(name, _)| name);
+        let name_of_kind = variant(value, "a kind of table", &names, faults)?;
+        let (_, read) = KINDS.iter().find(|(name, _)| *name == name_of_kind)?;
+        let mut fields = Fields::open(value, name_of_kind, faults)?;
+        let shape = read(self, &mut fields, faults);
         let filter = fields.take("where").map(|value| self.compile(value, faults));
         let replicate = fields.take("replicate").map(|value| self.axis(value, faults));
         let average = self.axes(&mut fields, "average", faults).unwrap_or_default();
@@ -57,6 +61,12 @@ impl Scope<'_> {
             report_taken(&table, self.axes, self.nodes, faults);
         }
         Some(table)
+    }
+
+    fn read_pareto(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TableKind> {
+        let minimize = self.expression(fields, "minimize", faults);
+        let maximize = self.expression(fields, "maximize", faults);
+        Some(TableKind::Pareto { minimize: minimize?, maximize: maximize? })
     }
 
     fn read_table(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TableKind> {

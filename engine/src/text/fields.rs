@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use super::fault::{Faults, Span, is_misspelt, suggest};
 use super::note::{Asked, Need, Note};
 use super::value::{NamedValue, Struct, Value, ValueKind};
+use super::variant::mismatch;
 
 /// A parameter that can be read from a value. Its `Debug` form is how a default is shown.
 pub trait FromValue: Debug + Sized {
@@ -262,145 +263,7 @@ impl<'v> Fields<'v> {
     }
 }
 
-/// Returns the variant's name if it is one of `valid`, or reports that it is not.
-pub fn variant<'n>(value: &Value, what: &str, valid: &[&'n str], faults: &mut Faults) -> Option<&'n str> {
-    let variants = || valid.iter().map(|name| (*name).to_owned()).collect();
-    faults.note(value.span, || Note::Expected { what: what.to_owned(), variants: variants() });
-    let ValueKind::Struct(Struct { name: Some(name), .. }) = &value.kind else {
-        mismatch_with(value, what, &suggest("", valid.iter().copied()), faults);
-        return None;
-    };
-    if value.stands_for_axis() {
-        // Only one that is written wrongly gets here, and that is reported already.
-        return None;
-    }
-    let found = valid.iter().find(|valid| ***valid == **name).copied();
-    if found.is_none() {
-        let message =
-            format!("there is no {} `{name}`", what.trim_start_matches("a ").trim_start_matches("an "));
-        faults.add(value.span, message, suggest(name, valid.iter().copied()));
-    }
-    found
-}
-
-/// Reports that a value is not what is expected here, unless it is already reported as unreadable.
-pub fn mismatch(value: &Value, expected: &str, faults: &mut Faults) {
-    mismatch_with(value, expected, "", faults);
-}
-
-/// Reports that a value is not what is expected here and shows it, where its kind alone would not say why.
-pub fn unfit(value: &Value, expected: &str, faults: &mut Faults) {
-    faults.note(value.span, || Note::Expected { what: expected.to_owned(), variants: vec![] });
-    if !matches!(value.kind, ValueKind::Unreadable) {
-        faults.add(value.span, format!("expected {expected}, found {value}"), "");
-    }
-}
-
-fn mismatch_with(value: &Value, expected: &str, hint: &str, faults: &mut Faults) {
-    faults.note(value.span, || Note::Expected { what: expected.to_owned(), variants: vec![] });
-    if matches!(value.kind, ValueKind::Unreadable) || value.stands_for_axis() {
-        return;
-    }
-    let hint = match &value.kind {
-        ValueKind::Text(text) if text.starts_with(|c: char| c.is_ascii_uppercase()) => {
-            format!("names of variants stand without quotes: `{text}`")
-        }
-        _ => hint.to_owned(),
-    };
-    faults.add(value.span, format!("expected {expected}, found {}", value.describe()), hint);
-}
-
 /// Returns a default as the language writes it.
 fn written(default: &impl Debug) -> String {
     format!("{default:?}").replace(" { ", "(").replace(" }", ")")
-}
-
-/// Reads a value that is nothing but one of these names.
-pub fn choice<T: Copy>(value: &Value, what: &str, choices: &[(&str, T)], faults: &mut Faults) -> Option<T> {
-    let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-    let name = variant(value, what, &names, faults)?;
-    Fields::open(value, name, faults)?.finish(faults);
-    choices.iter().find(|(choice, _)| *choice == name).map(|(_, value)| *value)
-}
-
-impl FromValue for Value {
-    fn from_value(value: &Value, _: &mut Faults) -> Option<Self> {
-        Some(value.clone())
-    }
-}
-
-impl FromValue for bool {
-    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        if let ValueKind::Bool(read) = value.kind {
-            return Some(read);
-        }
-        mismatch(value, "`true` or `false`", faults);
-        None
-    }
-}
-
-impl FromValue for i64 {
-    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        if let ValueKind::Int(read) = value.kind {
-            return Some(read);
-        }
-        mismatch(value, "a whole number", faults);
-        None
-    }
-}
-
-impl FromValue for f64 {
-    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        match value.kind {
-            ValueKind::Int(read) => Some(read as f64),
-            // −0 and 0 are one parameter, so they make one key.
-            ValueKind::Real(read) => Some(read + 0.0),
-            _ => {
-                mismatch(value, "a number", faults);
-                None
-            }
-        }
-    }
-}
-
-impl FromValue for String {
-    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        if let ValueKind::Text(read) = &value.kind {
-            return Some(read.clone());
-        }
-        let hint = value.bare_name().map_or(String::new(), |name| format!("write it in quotes: \"{name}\""));
-        if !value.stands_for_axis() && !hint.is_empty() {
-            faults.add(value.span, format!("expected a text, found {}", value.describe()), hint);
-        } else {
-            mismatch(value, "a text", faults);
-        }
-        None
-    }
-}
-
-impl<T: FromValue> FromValue for Vec<T> {
-    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let ValueKind::List(items) = &value.kind else {
-            mismatch(value, "a list", faults);
-            return None;
-        };
-        // Every item is read, so that every fault is found.
-        let read: Vec<Option<T>> = items.iter().map(|item| T::from_value(item, faults)).collect();
-        read.into_iter().collect()
-    }
-}
-
-/// `None`, `Some(value)` or simply the value.
-impl<T: FromValue> FromValue for Option<T> {
-    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        match &value.kind {
-            ValueKind::Struct(Struct { name: Some(name), positional, .. })
-                if &**name == "Some" && positional.len() == 1 =>
-            {
-                T::from_value(&positional[0], faults).map(Some)
-            }
-            _ if value.bare_name() == Some("None") => Some(None),
-            _ => T::from_value(value, faults).map(Some),
-        }
-    }
 }

@@ -5,5 +5,7 @@ pub mod fields;
 pub mod note;
 mod number;
 mod parse;
+mod primitives;
 pub mod syntax;
 pub mod value;
+pub mod variant;

@@ -2,8 +2,9 @@
 
 use fewbits_engine::graph::{MOST_TASKS, TaskGraph};
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::fields::{Fields, choice};
+use fewbits_engine::text::fields::Fields;
 use fewbits_engine::text::value::Value;
+use fewbits_engine::text::variant::choice;
 
 use crate::arithmetic::Arithmetic;
 

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::fields::{Fields, FromValue, choice, variant};
+use fewbits_engine::text::fields::{Fields, FromValue};
 use fewbits_engine::text::value::Value;
+use fewbits_engine::text::variant::{VariantReader, choice, read_variant};
 
 use crate::network::architecture::{Architecture, LayerSpec};
 use crate::network::training::config::{Augment, Init, LearningRateSchedule, Optimizer};
@@ -14,65 +15,58 @@ const WIDEST: i64 = 1 << 20;
 
 impl FromValue for Architecture {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let kind = variant(value, "a model", &["Mlp", "Layers"], faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        let model = match kind {
-            "Mlp" => {
-                let words = format!("a list of layer widths from 1 to {WIDEST}");
-                let within = |hidden: &Vec<i64>| hidden.iter().all(|width| (1..=WIDEST).contains(width));
-                let hidden = fields.such_that("hidden", Some(vec![512, 256]), &words, within, faults);
-                let dropout = probability("dropout", Some(0.0), &mut fields, faults);
-                hidden.zip(dropout).map(|(hidden, dropout)| Self::Mlp {
-                    hidden: hidden.into_iter().map(|width| width as usize).collect(),
-                    dropout,
-                })
-            }
-            _ => fields.required("layers", faults).map(Self::Layers),
-        };
-        fields.finish(faults);
-        model
+        let variants: [(_, VariantReader<Self>); 2] = [
+            ("Mlp", read_mlp),
+            ("Layers", |fields, faults| fields.required("layers", faults).map(Self::Layers)),
+        ];
+        read_variant(value, "a model", &variants, faults)
     }
+}
+
+fn read_mlp(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Architecture> {
+    let words = format!("a list of layer widths from 1 to {WIDEST}");
+    let within = |hidden: &Vec<i64>| hidden.iter().all(|width| (1..=WIDEST).contains(width));
+    let hidden = fields.such_that("hidden", Some(vec![512, 256]), &words, within, faults);
+    let dropout = probability("dropout", Some(0.0), fields, faults);
+    let (hidden, dropout) = hidden.zip(dropout)?;
+    Some(Architecture::Mlp { hidden: hidden.into_iter().map(|width| width as usize).collect(), dropout })
 }
 
 impl FromValue for LayerSpec {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let kinds = ["Conv", "Linear", "BatchNorm", "Relu", "MaxPool", "Flatten", "Dropout"];
-        let kind = variant(value, "a layer", &kinds, faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        let layer = match kind {
-            "Conv" => read_conv(&mut fields, faults),
-            "Linear" => {
-                let out = size("out", 1, None, &mut fields, faults);
-                let bias = fields.optional("bias", true, faults);
-                let name = layer_name(&mut fields, faults);
-                out.zip(bias).zip(name).map(|((out, bias), LayerName(name))| Self::Linear { out, bias, name })
-            }
-            "BatchNorm" => {
-                let eps = fields.such_that("eps", Some(1e-5), "above 0", |eps: &f64| *eps > 0.0, faults);
-                let share = |share: &f64| *share > 0.0 && *share <= 1.0;
-                let momentum =
-                    fields.such_that("momentum", Some(0.1), "above 0 and at most 1", share, faults);
-                let name = layer_name(&mut fields, faults);
-                eps.zip(momentum).zip(name).map(|((eps, momentum), LayerName(name))| Self::BatchNorm {
-                    eps,
-                    momentum,
-                    name,
-                })
-            }
-            "MaxPool" => {
-                let window = size("size", 1, None, &mut fields, faults);
-                let stride = fields.whole("stride", 1..=WIDEST, window.map(|window| window as i64), faults);
-                fields.otherwise("stride", "the same as `size`");
-                let stride = stride.map(|stride| Some(stride as usize));
-                window.zip(stride).map(|(size, stride)| Self::MaxPool { size, stride })
-            }
-            "Dropout" => probability("p", None, &mut fields, faults).map(|p| Self::Dropout { p }),
-            "Relu" => Some(Self::Relu),
-            _ => Some(Self::Flatten),
-        };
-        fields.finish(faults);
-        layer
+        let variants: [(_, VariantReader<Self>); 7] = [
+            ("Conv", read_conv),
+            ("Linear", read_linear),
+            ("BatchNorm", read_batch_norm),
+            ("Relu", |_, _| Some(Self::Relu)),
+            ("MaxPool", read_max_pool),
+            ("Flatten", |_, _| Some(Self::Flatten)),
+            ("Dropout", |fields, faults| probability("p", None, fields, faults).map(|p| Self::Dropout { p })),
+        ];
+        read_variant(value, "a layer", &variants, faults)
     }
+}
+
+fn read_linear(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> {
+    let out = size("out", 1, None, fields, faults);
+    let bias = fields.optional("bias", true, faults);
+    let name = layer_name(fields, faults);
+    Some(LayerSpec::Linear { out: out?, bias: bias?, name: name?.0 })
+}
+
+fn read_batch_norm(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> {
+    let eps = fields.such_that("eps", Some(1e-5), "above 0", |eps: &f64| *eps > 0.0, faults);
+    let share = |share: &f64| *share > 0.0 && *share <= 1.0;
+    let momentum = fields.such_that("momentum", Some(0.1), "above 0 and at most 1", share, faults);
+    let name = layer_name(fields, faults);
+    Some(LayerSpec::BatchNorm { eps: eps?, momentum: momentum?, name: name?.0 })
+}
+
+fn read_max_pool(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> {
+    let size = size("size", 1, None, fields, faults);
+    let stride = fields.whole("stride", 1..=WIDEST, size.map(|size| size as i64), faults);
+    fields.otherwise("stride", "the same as `size`");
+    Some(LayerSpec::MaxPool { size: size?, stride: Some(stride? as usize) })
 }
 
 fn read_conv(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> {
@@ -139,48 +133,37 @@ fn probability(
 
 impl FromValue for Optimizer {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let kind = variant(value, "an optimizer", &["Sgd", "AdamW"], faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        let positive = |rate: &f64| *rate > 0.0;
-        let optimizer = match kind {
-            "Sgd" => {
-                let lr = fields.such_that("lr", None, "above 0", positive, faults);
-                let momentum = probability("momentum", Some(0.0), &mut fields, faults);
-                lr.zip(momentum).map(|(lr, momentum)| Self::Sgd { lr, momentum })
-            }
-            _ => {
-                let lr = fields.such_that("lr", Some(1e-3), "above 0", positive, faults);
-                let decay = fields.such_that(
-                    "weight_decay",
-                    Some(0.01),
-                    "at least 0",
-                    |decay: &f64| *decay >= 0.0,
-                    faults,
-                );
-                lr.zip(decay).map(|(lr, weight_decay)| Self::AdamW { lr, weight_decay })
-            }
-        };
-        fields.finish(faults);
-        optimizer
+        let variants: [(_, VariantReader<Self>); 2] = [("Sgd", read_sgd), ("AdamW", read_adamw)];
+        read_variant(value, "an optimizer", &variants, faults)
     }
+}
+
+fn read_sgd(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Optimizer> {
+    let lr = fields.such_that("lr", None, "above 0", |rate: &f64| *rate > 0.0, faults);
+    let momentum = probability("momentum", Some(0.0), fields, faults);
+    Some(Optimizer::Sgd { lr: lr?, momentum: momentum? })
+}
+
+fn read_adamw(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Optimizer> {
+    let lr = fields.such_that("lr", Some(1e-3), "above 0", |rate: &f64| *rate > 0.0, faults);
+    let decays = |decay: &f64| *decay >= 0.0;
+    let weight_decay = fields.such_that("weight_decay", Some(0.01), "at least 0", decays, faults);
+    Some(Optimizer::AdamW { lr: lr?, weight_decay: weight_decay? })
 }
 
 impl FromValue for LearningRateSchedule {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let kind = variant(value, "a schedule", &["Constant", "Step", "Cosine"], faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        let schedule = match kind {
-            "Step" => {
+        let variants: [(_, VariantReader<Self>); 3] = [
+            ("Constant", |_, _| Some(Self::Constant)),
+            ("Step", |fields, faults| {
                 let every = fields.whole("every", 1..=i64::MAX, None, faults);
                 let factor =
                     fields.such_that("factor", None, "above 0", |factor: &f64| *factor > 0.0, faults);
-                every.zip(factor).map(|(every, factor)| Self::Step { every: every as usize, factor })
-            }
-            "Cosine" => Some(Self::Cosine),
-            _ => Some(Self::Constant),
-        };
-        fields.finish(faults);
-        schedule
+                Some(Self::Step { every: every? as usize, factor: factor? })
+            }),
+            ("Cosine", |_, _| Some(Self::Cosine)),
+        ];
+        read_variant(value, "a schedule", &variants, faults)
     }
 }
 
@@ -197,17 +180,16 @@ impl FromValue for Init {
 
 impl FromValue for Augment {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let kind = variant(value, "an augmentation", &["None", "Flip", "Crop", "FlipCrop"], faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        let augment = match kind {
-            "None" => Some(Self::None),
-            "Flip" => Some(Self::Flip),
-            _ => size("padding", 0, None, &mut fields, faults).map(|padding| match kind {
-                "Crop" => Self::Crop { padding },
-                _ => Self::FlipCrop { padding },
+        let variants: [(_, VariantReader<Self>); 4] = [
+            ("None", |_, _| Some(Self::None)),
+            ("Flip", |_, _| Some(Self::Flip)),
+            ("Crop", |fields, faults| {
+                size("padding", 0, None, fields, faults).map(|padding| Self::Crop { padding })
             }),
-        };
-        fields.finish(faults);
-        augment
+            ("FlipCrop", |fields, faults| {
+                size("padding", 0, None, fields, faults).map(|padding| Self::FlipCrop { padding })
+            }),
+        ];
+        read_variant(value, "an augmentation", &variants, faults)
     }
 }

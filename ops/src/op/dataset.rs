@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use fewbits_engine::ops::{Identity, Keeping, NodeKind, OpError, Output, SourceContent, TaskSource};
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::fields::{Fields, FromValue, unfit, variant};
+use fewbits_engine::text::fields::{Fields, FromValue};
 use fewbits_engine::text::value::{Value, ValueKind};
+use fewbits_engine::text::variant::{VariantReader, read_variant, unfit};
 use fewbits_store::Digest;
 use serde_json::json;
 
@@ -134,29 +135,23 @@ impl DatasetOp {
 
 impl FromValue for DatasetSource {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let kind =
-            variant(value, "a source", &["Mnist10k", "Mnist", "FashionMnist", "Cifar10", "Idx"], faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        let source = match kind {
-            "Mnist10k" => Some(Self::Mnist10k),
-            "Mnist" => Some(Self::Mnist),
-            "FashionMnist" => Some(Self::FashionMnist),
-            "Cifar10" => Some(Self::Cifar10),
-            _ => {
+        let variants: [(_, VariantReader<Self>); 5] = [
+            ("Mnist10k", |_, _| Some(Self::Mnist10k)),
+            ("Mnist", |_, _| Some(Self::Mnist)),
+            ("FashionMnist", |_, _| Some(Self::FashionMnist)),
+            ("Cifar10", |_, _| Some(Self::Cifar10)),
+            ("Idx", |fields, faults| {
                 let [train_images, train_labels, test_images, test_labels] =
                     crate::dataset::source::PARTS.map(|part| fields.required::<String>(part, faults));
-                train_images.zip(train_labels).zip(test_images.zip(test_labels)).map(
-                    |((train_images, train_labels), (test_images, test_labels))| Self::Idx {
-                        train_images,
-                        train_labels,
-                        test_images,
-                        test_labels,
-                    },
-                )
-            }
-        };
-        fields.finish(faults);
-        source
+                Some(Self::Idx {
+                    train_images: train_images?,
+                    train_labels: train_labels?,
+                    test_images: test_images?,
+                    test_labels: test_labels?,
+                })
+            }),
+        ];
+        read_variant(value, "a source", &variants, faults)
     }
 }
 
@@ -175,17 +170,14 @@ impl FromValue for Count {
 
 impl FromValue for Normalize {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let kind = variant(value, "a normalization", &["UnitRange", "Standard"], faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        let normalize = match kind {
-            "UnitRange" => Some(Self::UnitRange),
-            _ => {
+        let variants: [(_, VariantReader<Self>); 2] = [
+            ("UnitRange", |_, _| Some(Self::UnitRange)),
+            ("Standard", |fields, faults| {
                 let mean: Option<Vec<f64>> = fields.required("mean", faults);
                 let std: Option<Vec<f64>> = fields.required("std", faults);
-                mean.zip(std).map(|(mean, std)| Self::Standard { mean, std })
-            }
-        };
-        fields.finish(faults);
-        normalize
+                Some(Self::Standard { mean: mean?, std: std? })
+            }),
+        ];
+        read_variant(value, "a normalization", &variants, faults)
     }
 }

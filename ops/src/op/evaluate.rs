@@ -6,8 +6,9 @@ use fewbits_engine::ops::{Identity, Keeping, MetricRole, Misfit, NodeKind, OpErr
 use fewbits_engine::run::context::Context;
 use fewbits_engine::statistics::proportion::wilson;
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::fields::{Fields, FromValue, choice};
+use fewbits_engine::text::fields::{Fields, FromValue};
 use fewbits_engine::text::value::Value;
+use fewbits_engine::text::variant::choice;
 use fewbits_store::Series;
 use serde_json::json;
 

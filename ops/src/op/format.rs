@@ -1,30 +1,16 @@
 //! Number formats and scales as a person writes them. Knows their spelling, and none of their numbers.
 
+use std::ops::RangeInclusive;
+
 use fewbits_engine::text::fault::{Fault, Faults, Span};
-use fewbits_engine::text::fields::{Fields, FromValue, choice, mismatch, variant};
+use fewbits_engine::text::fields::{Fields, FromValue};
 use fewbits_engine::text::value::Value;
+use fewbits_engine::text::variant::{VariantReader, choice, mismatch, read_variant, variant};
 
 use crate::format::{
     Bias, Domain, Element, Float, Format, FormatError, NAMES, Overflow, Range, Rounding, Specials, Subnormals,
 };
 use crate::scale::{Per, Percent, PowerFit, RealFit, Scale, ScaleType};
-
-/// The formats that have fields, or are more than a float with a name.
-const VARIANTS: [&str; 13] = [
-    "Float",
-    "Int",
-    "Fixed",
-    "PowerOfTwo",
-    "Posit",
-    "Ternary",
-    "Binary",
-    "Nf4",
-    "KMeans",
-    "Values",
-    "Mx",
-    "BlockFloat",
-    "P3109",
-];
 
 /// The most weights in a block.
 const MOST_BLOCK: i64 = 1 << 20;
@@ -42,12 +28,63 @@ impl Format {
     }
 }
 
+/// The variants that are families of formats, with the readers of their parameters.
+const FAMILIES: [(&str, VariantReader<Format>); 13] = [
+    ("Float", |fields, faults| read_float(fields, faults).map(Format::Float)),
+    ("Int", |fields, faults| {
+        let bits = bits("bits", 2..=24, fields, faults);
+        let range = fields.optional("range", Range::Symmetric, faults);
+        Some(Format::Int { bits: bits?, range: range? })
+    }),
+    ("Fixed", |fields, faults| {
+        let [int, frac] = ["int", "frac"].map(|name| fields.whole(name, -200..=200, None, faults));
+        Some(Format::Fixed { int: int? as i32, frac: frac? as i32 })
+    }),
+    ("PowerOfTwo", |fields, faults| {
+        bits("bits", 2..=8, fields, faults).map(|bits| Format::PowerOfTwo { bits })
+    }),
+    ("Posit", |fields, faults| {
+        let n = bits("n", 2..=16, fields, faults);
+        let es = fields.whole("es", 0..=32, None, faults);
+        Some(Format::Posit { n: n?, es: es? as u32 })
+    }),
+    ("Ternary", |_, _| Some(Format::Ternary)),
+    ("Binary", |_, _| Some(Format::Binary)),
+    ("Nf4", |fields, faults| block(64, fields, faults).map(|block| Format::Nf4 { block })),
+    ("KMeans", |fields, faults| bits("bits", 1..=8, fields, faults).map(|bits| Format::KMeans { bits })),
+    ("Values", |fields, faults| {
+        let values: Option<Vec<f64>> = fields.required("values", faults);
+        Some(Format::Values(values?.into_iter().map(|value| value as f32).collect()))
+    }),
+    ("Mx", |fields, faults| {
+        let element = fields.required("element", faults);
+        let block = block(32, fields, faults);
+        Some(Format::Mx { element: element?, block: block? })
+    }),
+    ("BlockFloat", |fields, faults| {
+        let bits = bits("bits", 2..=24, fields, faults);
+        let block = block(32, fields, faults);
+        Some(Format::BlockFloat { bits: bits?, block: block? })
+    }),
+    ("P3109", |fields, faults| {
+        let span = fields.span();
+        let [bits, precision] = ["bits", "precision"].map(|name| bits(name, 1..=15, fields, faults));
+        let domain = fields.optional("domain", Domain::Extended, faults);
+        let overflow = fields.optional("overflow", Overflow::Saturate, faults);
+        checked(Float::p3109(bits?, precision?, domain?, overflow?), span, faults).map(Format::Float)
+    }),
+];
+
 impl FromValue for Format {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let names: Vec<&str> = VARIANTS.into_iter().chain(NAMES).collect();
-        let kind = variant(value, "a format", &names, faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        let format = fields_of(kind, &mut fields, faults);
+        let names: Vec<&str> = FAMILIES.iter().map(|(name, _)| *name).chain(NAMES).collect();
+        let name = variant(value, "a format", &names, faults)?;
+        let mut fields = Fields::open(value, name, faults)?;
+        let family = FAMILIES.iter().find(|(family, _)| *family == name);
+        let format = match family {
+            Some((_, read)) => read(&mut fields, faults),
+            None => Float::named(name).map(Self::Float),
+        };
         if !fields.finish(faults) {
             return None;
         }
@@ -59,58 +96,16 @@ impl FromValue for Format {
     }
 }
 
-/// Reads the fields of a format.
-fn fields_of(kind: &str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Format> {
-    let span = fields.span();
-    let bits = |name, range, fields: &mut Fields<'_>, faults: &mut Faults| {
-        fields.whole(name, range, None, faults).map(|bits| bits as u32)
-    };
-    match kind {
-        "Float" => float(fields, faults).map(Format::Float),
-        "Int" => {
-            let bits = bits("bits", 2..=24, fields, faults);
-            let range = fields.optional("range", Range::Symmetric, faults);
-            Some(Format::Int { bits: bits?, range: range? })
-        }
-        "Fixed" => {
-            let [int, frac] = ["int", "frac"].map(|name| fields.whole(name, -200..=200, None, faults));
-            Some(Format::Fixed { int: int? as i32, frac: frac? as i32 })
-        }
-        "PowerOfTwo" => bits("bits", 2..=8, fields, faults).map(|bits| Format::PowerOfTwo { bits }),
-        "Posit" => {
-            let n = bits("n", 2..=16, fields, faults);
-            let es = fields.whole("es", 0..=32, None, faults);
-            Some(Format::Posit { n: n?, es: es? as u32 })
-        }
-        "Ternary" => Some(Format::Ternary),
-        "Binary" => Some(Format::Binary),
-        "Nf4" => block(64, fields, faults).map(|block| Format::Nf4 { block }),
-        "KMeans" => bits("bits", 1..=8, fields, faults).map(|bits| Format::KMeans { bits }),
-        "Values" => {
-            let values: Option<Vec<f64>> = fields.required("values", faults);
-            Some(Format::Values(values?.into_iter().map(|value| value as f32).collect()))
-        }
-        "Mx" => {
-            let element = fields.required("element", faults);
-            let block = block(32, fields, faults);
-            Some(Format::Mx { element: element?, block: block? })
-        }
-        "BlockFloat" => {
-            let bits = bits("bits", 2..=24, fields, faults);
-            let block = block(32, fields, faults);
-            Some(Format::BlockFloat { bits: bits?, block: block? })
-        }
-        "P3109" => {
-            let [bits, precision] = ["bits", "precision"].map(|name| bits(name, 1..=15, fields, faults));
-            let domain = fields.optional("domain", Domain::Extended, faults);
-            let overflow = fields.optional("overflow", Overflow::Saturate, faults);
-            checked(Float::p3109(bits?, precision?, domain?, overflow?), span, faults).map(Format::Float)
-        }
-        name => Float::named(name).map(Format::Float),
-    }
+fn bits(
+    name: &'static str,
+    range: RangeInclusive<i64>,
+    fields: &mut Fields<'_>,
+    faults: &mut Faults,
+) -> Option<u32> {
+    fields.whole(name, range, None, faults).map(|bits| bits as u32)
 }
 
-fn float(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Float> {
+fn read_float(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Float> {
     let span = fields.span();
     let e = fields.whole("e", 0..=8, None, faults);
     let m = fields.whole("m", 0..=23, None, faults);
@@ -158,14 +153,13 @@ impl FromValue for Element {
 
 impl FromValue for Bias {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let kind = variant(value, "a bias", &["Ieee", "Exactly"], faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        let bias = match kind {
-            "Ieee" => Some(Self::Ieee),
-            _ => fields.whole("bias", -1000..=1000, None, faults).map(|bias| Self::Exactly(bias as i32)),
-        };
-        fields.finish(faults);
-        bias
+        let variants: [(_, VariantReader<Self>); 2] = [
+            ("Ieee", |_, _| Some(Self::Ieee)),
+            ("Exactly", |fields, faults| {
+                fields.whole("bias", -1000..=1000, None, faults).map(|bias| Self::Exactly(bias as i32))
+            }),
+        ];
+        read_variant(value, "a bias", &variants, faults)
     }
 }
 
@@ -222,48 +216,42 @@ impl FromValue for Rounding {
 
 impl FromValue for Scale {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let kind = variant(value, "a scale", &["Own", "None", "PowerOfTwo", "Real"], faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        let scale = match kind {
-            "None" => Some(Self::None),
-            // Who can have it asks for it before.
-            "Own" => {
-                mismatch(value, "a scale", faults);
+        let variants: [(_, VariantReader<Self>); 4] = [
+            // Callers that accept `Own` read it before they call this.
+            ("Own", |fields, faults| {
+                faults.add(fields.span(), "expected a scale, found `Own`", "");
                 None
-            }
-            "PowerOfTwo" => {
+            }),
+            ("None", |_, _| Some(Self::None)),
+            ("PowerOfTwo", |fields, faults| {
                 let per = fields.optional("per", Per::Tensor, faults);
                 let fit = fields.optional("fit", PowerFit::MaxAbs, faults);
-                per.zip(fit).map(|(per, fit)| Self::PowerOfTwo { per, fit })
-            }
-            _ => {
+                Some(Self::PowerOfTwo { per: per?, fit: fit? })
+            }),
+            ("Real", |fields, faults| {
                 let per = fields.optional("per", Per::Tensor, faults);
                 let fit = fields.optional("fit", RealFit::MaxAbs, faults);
-                // Who knows the format puts in its usual one.
+                // Callers that know the format replace this default by the format's usual fit.
                 fields.otherwise("fit", "MaxAbs; Mean for Ternary and Binary");
                 let store = fields.optional("store", ScaleType::F32, faults);
-                per.zip(fit).zip(store).map(|((per, fit), store)| Self::Real { per, fit, store })
-            }
-        };
-        fields.finish(faults);
-        scale
+                Some(Self::Real { per: per?, fit: fit?, store: store? })
+            }),
+        ];
+        read_variant(value, "a scale", &variants, faults)
     }
 }
 
 impl FromValue for Per {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let kind = variant(value, "a part of a tensor", &["Tensor", "Channel", "Block"], faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        let per = match kind {
-            "Tensor" => Some(Self::Tensor),
-            "Channel" => Some(Self::Channel),
-            _ => {
+        let variants: [(_, VariantReader<Self>); 3] = [
+            ("Tensor", |_, _| Some(Self::Tensor)),
+            ("Channel", |_, _| Some(Self::Channel)),
+            ("Block", |fields, faults| {
                 let size = fields.whole("size", 1..=MOST_BLOCK, None, faults);
                 size.map(|size| Self::Block(size as usize))
-            }
-        };
-        fields.finish(faults);
-        per
+            }),
+        ];
+        read_variant(value, "a part of a tensor", &variants, faults)
     }
 }
 
@@ -293,24 +281,22 @@ impl FromValue for PowerFit {
 
 impl FromValue for RealFit {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let kind = variant(value, "a fit", &["MaxAbs", "Percentile", "LeastSquares", "Mean"], faults)?;
-        let mut fields = Fields::open(value, kind, faults)?;
-        let fit = match kind {
-            "MaxAbs" => Some(Self::MaxAbs),
-            "LeastSquares" => Some(Self::LeastSquares),
-            "Mean" => Some(Self::Mean),
-            _ => {
+        let variants: [(_, VariantReader<Self>); 4] = [
+            ("MaxAbs", |_, _| Some(Self::MaxAbs)),
+            ("Percentile", |fields, faults| {
+                let span = fields.span();
                 let percent: Option<f64> = fields.required("p", faults);
-                percent.and_then(|percent| match Percent::new(percent) {
+                match Percent::new(percent?) {
                     Ok(percent) => Some(Self::Percentile(percent)),
                     Err(error) => {
-                        faults.add(value.span, error.to_string(), "");
+                        faults.add(span, error.to_string(), "");
                         None
                     }
-                })
-            }
-        };
-        fields.finish(faults);
-        fit
+                }
+            }),
+            ("LeastSquares", |_, _| Some(Self::LeastSquares)),
+            ("Mean", |_, _| Some(Self::Mean)),
+        ];
+        read_variant(value, "a fit", &variants, faults)
     }
 }

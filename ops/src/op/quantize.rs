@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use fewbits_engine::ops::{self, Identity, Keeping, MetricRole, Misfit, OpError, Output};
 use fewbits_engine::text::fault::{Faults, suggest};
-use fewbits_engine::text::fields::{Fields, FromValue, choice, mismatch};
+use fewbits_engine::text::fields::{Fields, FromValue};
 use fewbits_engine::text::value::{Struct, Value, ValueKind};
+use fewbits_engine::text::variant::{choice, mismatch};
 use fewbits_store::{Digest, Series};
 use serde_json::json;
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use fewbits_engine::ops::{Identity, Keeping, MetricRole, Misfit, NodeKind, OpError, Output};
 use fewbits_engine::run::context::Context;
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::fields::{Fields, FromValue, choice};
+use fewbits_engine::text::fields::{Fields, FromValue};
 use fewbits_engine::text::value::Value;
+use fewbits_engine::text::variant::choice;
 use fewbits_store::{Digest, Series};
 use serde_json::{Value as Json, json};
 

@@ -1,0 +1,82 @@
+//! Values that are one of several variants: the name finds the reader of the variant's fields.
+//! Knows no variant.
+
+use super::fault::{Faults, suggest};
+use super::fields::Fields;
+use super::note::Note;
+use super::value::{Struct, Value, ValueKind};
+
+/// The reader of a variant's fields; it reports its faults and returns none with any.
+pub type VariantReader<T> = fn(&mut Fields<'_>, &mut Faults) -> Option<T>;
+
+/// Reads a value that is one of several variants; `what` names the choice in messages, with its article.
+pub fn read_variant<T>(
+    value: &Value,
+    what: &str,
+    variants: &[(&'static str, VariantReader<T>)],
+    faults: &mut Faults,
+) -> Option<T> {
+    let names: Vec<&str> = variants.iter().map(|(name, _)| *name).collect();
+    let found = variant(value, what, &names, faults)?;
+    let (name, read) = variants.iter().find(|(name, _)| *name == found)?;
+    let mut fields = Fields::open(value, name, faults)?;
+    let read = read(&mut fields, faults);
+    fields.finish(faults);
+    read
+}
+
+/// Returns the variant's name if it is one of `valid`, or reports that it is not.
+pub fn variant<'n>(value: &Value, what: &str, valid: &[&'n str], faults: &mut Faults) -> Option<&'n str> {
+    let variants = || valid.iter().map(|name| (*name).to_owned()).collect();
+    faults.note(value.span, || Note::Expected { what: what.to_owned(), variants: variants() });
+    let ValueKind::Struct(Struct { name: Some(name), .. }) = &value.kind else {
+        mismatch_with(value, what, &suggest("", valid.iter().copied()), faults);
+        return None;
+    };
+    if value.stands_for_axis() {
+        // Only one that is written wrongly gets here, and that is reported already.
+        return None;
+    }
+    let found = valid.iter().find(|valid| ***valid == **name).copied();
+    if found.is_none() {
+        let message =
+            format!("there is no {} `{name}`", what.trim_start_matches("a ").trim_start_matches("an "));
+        faults.add(value.span, message, suggest(name, valid.iter().copied()));
+    }
+    found
+}
+
+/// Reports that a value is not what is expected here, unless it is already reported as unreadable.
+pub fn mismatch(value: &Value, expected: &str, faults: &mut Faults) {
+    mismatch_with(value, expected, "", faults);
+}
+
+/// Reports that a value is not what is expected here and shows it, where its kind alone would not say why.
+pub fn unfit(value: &Value, expected: &str, faults: &mut Faults) {
+    faults.note(value.span, || Note::Expected { what: expected.to_owned(), variants: vec![] });
+    if !matches!(value.kind, ValueKind::Unreadable) {
+        faults.add(value.span, format!("expected {expected}, found {value}"), "");
+    }
+}
+
+fn mismatch_with(value: &Value, expected: &str, hint: &str, faults: &mut Faults) {
+    faults.note(value.span, || Note::Expected { what: expected.to_owned(), variants: vec![] });
+    if matches!(value.kind, ValueKind::Unreadable) || value.stands_for_axis() {
+        return;
+    }
+    let hint = match &value.kind {
+        ValueKind::Text(text) if text.starts_with(|c: char| c.is_ascii_uppercase()) => {
+            format!("names of variants stand without quotes: `{text}`")
+        }
+        _ => hint.to_owned(),
+    };
+    faults.add(value.span, format!("expected {expected}, found {}", value.describe()), hint);
+}
+
+/// Reads a value that is nothing but one of these names.
+pub fn choice<T: Copy>(value: &Value, what: &str, choices: &[(&str, T)], faults: &mut Faults) -> Option<T> {
+    let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+    let name = variant(value, what, &names, faults)?;
+    Fields::open(value, name, faults)?.finish(faults);
+    choices.iter().find(|(choice, _)| *choice == name).map(|(_, value)| *value)
+}

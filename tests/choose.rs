@@ -1,10 +1,11 @@
-//! `choose`: the answer in sentences, its limits, and what it says when nothing fits.
+//! `choose`: the answer in sentences, its limits, and the answer when no point satisfies them.
 
 use serde_json::Value as Json;
 
 use crate::fixture::{Bench, TINY};
 
-/// The experiment with validation images, and a network of both splits judged before and after.
+/// Returns an experiment with validation images, whose networks are evaluated on both splits, before and after
+/// quantization.
 fn validated() -> Bench {
     let bench = Bench::with(TINY);
     bench.edit("train: 200, test: 100", "train: 300, test: 100, validation: 100");
@@ -23,7 +24,7 @@ fn without_a_question_the_usual_one_is_asked() {
     bench.run_well();
     let ended = bench.fewbits(["choose", "x.ron", "--max-drop", "0.25"]);
     let text = &ended.stdout;
-    // Two seeds make wide bounds: whatever comes out, it says how sure it is.
+    // Two seeds give wide bounds, so the choice itself can vary, but its confidence is always stated.
     assert!(text.contains("95 % confidence"), "{ended:?}");
     assert!(text.contains("loses at most 0.25 of validation.accuracy"), "{text}");
     assert!(text.contains("reported on accuracy.accuracy") && !text.contains("optimistic"), "{text}");

@@ -1,4 +1,4 @@
-//! `cite`: what a paper says of an experiment, and digests that others can check.
+//! `cite`: the methods behind an experiment, and digests that readers can check.
 
 use std::fs;
 
@@ -21,7 +21,7 @@ fn done() -> Bench {
 fn the_block_names_methods_versions_digests_and_papers() {
     let bench = done();
     let text = bench.stdout(["cite", "x.ron"]);
-    // Without the spaces that align.
+    // The spaces that align columns are removed.
     let text: Vec<String> =
         text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n").collect();
     let (text, digest) = (text.concat(), blake3::hash(TINY.as_bytes()));
@@ -39,7 +39,7 @@ fn the_block_names_methods_versions_digests_and_papers() {
     ];
     let missing: Vec<&&str> = wanted.iter().filter(|words| !text.contains(**words)).collect();
     assert!(missing.is_empty(), "{missing:?} in {text}");
-    // No test is made, so none is named.
+    // The experiment makes no test, so no test is named.
     assert!(!text.contains("Holm") && !text.contains("unfinished"), "{text}");
 }
 
@@ -71,7 +71,7 @@ fn results_have_one_digest_in_every_store() {
     let [here, there] = [&one, &other].map(|bench| json(bench, "x.ron"));
     assert_eq!(here, there);
     assert_eq!((&here["tasks"], &here["missing"]), (&13.into(), &0.into()));
-    // A name changes the text, and nothing else.
+    // A name is part of the text only, so the other digests stay the same.
     one.edit("\"tiny\"", "\"renamed\"");
     let renamed = json(&one, "x.ron");
     assert_ne!(renamed["blake3"]["text"], here["blake3"]["text"]);
@@ -79,7 +79,7 @@ fn results_have_one_digest_in_every_store() {
         (&renamed["blake3"]["keys"], &renamed["blake3"]["results"]),
         (&here["blake3"]["keys"], &here["blake3"]["results"])
     );
-    // Another parameter changes all.
+    // Another parameter changes the keys and the results.
     one.edit("epochs: 1", "epochs: 2");
     one.run_well();
     let edited = json(&one, "x.ron");

@@ -1,4 +1,4 @@
-//! The rest of the command line: progress, completions, usage.
+//! The rest of the command line: plain progress, JSON events, escape codes, and wrong usage.
 
 use std::collections::BTreeSet;
 
@@ -67,7 +67,7 @@ fn the_last_line_of_json_is_the_summary() {
 #[test]
 fn at_no_event_do_more_tasks_run_than_there_are_jobs() {
     let bench = Bench::with(TINY);
-    // Tasks that take a fraction of the time that their results take to the disk.
+    // Each task computes for a fraction of the time that writing its result takes.
     bench.edit("\"e\": [2, 3]", "\"e\": Range(1, 8), \"m\": Range(0, 6)");
     bench.edit("m: 2", "m: Axis(\"m\")");
     bench.edit("rows: [\"e\"]", "rows: [\"e\", \"m\"]");
@@ -104,7 +104,7 @@ fn wrong_usage_is_exit_code_2() {
     check(&["data", "fetch", "imagenet"], "mnist, fashion-mnist and cifar10");
     bench.write("binary.ron", [0x80, 0xfe, 0x00]);
     check(&["check", "binary.ron"], "not a text file in UTF-8; save it as UTF-8");
-    // As PowerShell's `>` writes.
+    // PowerShell's `>` writes UTF-16 with a byte-order mark.
     bench.write(
         "wide.ron",
         TINY.encode_utf16().fold(vec![0xff, 0xfe], |mut bytes, unit| {

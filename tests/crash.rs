@@ -1,4 +1,4 @@
-//! Interrupts and kills: what was told to be done stays done, and the end is the same.
+//! Interrupts and kills: completed tasks stay completed, and the final results are the same.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::fixture::{Bench, TINY, Told, end, events, wait_for};
 
-/// Ten trainings with all that follows: long enough to be hit in the middle.
+/// Returns an experiment with ten trainings and the tasks after them, long enough to be interrupted in the middle.
 fn long() -> Bench {
     let bench = Bench::with(TINY);
     bench.edit("\"seed\": [0, 1]", "\"seed\": Range(0, 9)");
@@ -54,7 +54,7 @@ fn an_interrupted_run_keeps_what_is_done_and_goes_on_from_there() {
     seen.extend(completed(&told.events));
     assert!(bench.stdout(["runs"]).contains(&format!("{skipped} skipped")));
     let plan = bench.stdout(["plan", "x.ron"]);
-    // How many is up to how soon the interrupt came.
+    // The number of trainings to run depends on the moment of the interrupt, so it is not checked.
     let left = plan.lines().any(|line| {
         line.trim_start().starts_with("net: ")
             && line.ends_with("to run: the last run left it without a result")
@@ -79,14 +79,14 @@ fn terminating_is_interrupting() {
 
 #[test]
 fn the_second_interrupt_ends_at_once() {
-    // One batch of all images through a wide network takes long, and only between batches can a training stop.
+    // A batch of all images takes long in a wide network, and a training can stop only between batches.
     let bench = Bench::with(TINY);
     bench.edit("train: 200", "train: 8000");
     bench.edit("hidden: [8]", "hidden: [2048, 2048]");
     bench.edit("epochs: 1", "epochs: 1000");
     bench.edit("batch: 50", "batch: 8000");
     let mut child = bench.start();
-    // A training stops at once before its first batch; after its first epoch it is in its second one.
+    // Before its first batch a training stops at once, so the interrupt is sent during the second epoch.
     let pipe = wait_for(&mut child, |event| event["event"] == "progressed");
     std::thread::sleep(Duration::from_millis(100));
     signal(&child, "INT");
@@ -112,7 +112,7 @@ fn killed_at_any_moment_it_repeats_nothing_that_was_done() {
     let undisturbed = begin.elapsed();
     let bench = longer();
     let mut done = BTreeSet::new();
-    // Moments spread over the first run, then over what the one before left.
+    // Each run is killed after a random share, 5 % to 45 %, of the time of an undisturbed run.
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     for _ in 0..6 {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

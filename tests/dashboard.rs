@@ -1,4 +1,4 @@
-//! The dashboard of the real binary on a pseudo-terminal: opened, used, left in every way, and broken.
+//! The dashboard of the real binary on a pseudo-terminal: opened, used, left in every way, and interrupted by failures.
 
 use std::process::Child;
 use std::thread::sleep;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::fixture::{Bench, TINY, wait_for};
 use crate::terminal::Terminal;
 
-/// A training that does not end by itself.
+/// Returns an experiment whose training does not end by itself.
 fn endless() -> Bench {
     let bench = Bench::with(TINY);
     bench.edit("train: 200", "train: 2000");
@@ -15,7 +15,7 @@ fn endless() -> Bench {
     bench
 }
 
-/// Six trainings of about a second each, one after the other.
+/// Returns an experiment with six trainings of about a second each.
 pub fn slow() -> Bench {
     let bench = Bench::with(TINY);
     bench.edit("\"seed\": [0, 1]", "\"seed\": Range(0, 5)");
@@ -24,7 +24,7 @@ pub fn slow() -> Bench {
     bench
 }
 
-/// A run that goes on in another process, and no longer than the test.
+/// A run in another process, which is killed at the end of the test.
 pub struct Background(pub Child);
 
 impl Background {
@@ -97,7 +97,7 @@ fn a_run_that_nobody_touches_leaves_by_itself_with_its_results() {
     for text in ["tradeoff: accuracy.accuracy", "37 tasks: 37 ran, 0 cached, 0 failed", "best of `pareto`"] {
         assert!(left.contains(text), "{text}\n{left}");
     }
-    // With nothing to do there is nothing to watch.
+    // If all tasks are cached, no dashboard opens.
     terminal.clear();
     terminal.run("fewbits run x.ron; echo over");
     let again = terminal.wait_for("the end", |text| text.contains("\nover\n"));
@@ -129,7 +129,7 @@ fn a_watcher_that_is_told_to_end_leaves_the_terminal_and_says_that_it_was_interr
     terminal.run("fewbits watch");
     terminal.wait_for_dashboard();
     terminal.wait_for("the end", |text| text.contains("tiny: ✓ done"));
-    // The time that a dashboard may take to close counts from the signal, however long it was open before.
+    // The time limit for closing starts at the signal, even if the dashboard was open for longer before.
     sleep(Duration::from_millis(2500));
     let other = Terminal::open(&bench, 80, 24);
     other.send(&format!("kill -TERM {}\r", terminal.front()));
@@ -155,7 +155,7 @@ fn another_process_watches_a_run_and_leaves_it_alone() {
     assert_eq!(terminal.wait_for_shell(), 0);
     assert!(terminal.scrollback().contains("tiny: the run goes on"), "{}", terminal.scrollback());
     assert!(run.0.try_wait().expect("the run").is_none(), "the run ended");
-    // A run that is killed says nothing more; who watches is told.
+    // A killed run writes no further event, and the watching dashboard reports that.
     terminal.run("fewbits watch");
     terminal.wait_for_dashboard();
     run.0.kill().expect("kill");
@@ -177,11 +177,11 @@ fn a_run_can_be_left_in_every_way() {
         terminal.run("fewbits run x.ron --jobs 1");
         terminal.wait_for_dashboard();
         terminal.wait_for("a training", |text| text.contains("▶ net("));
-        terminal.press("q", "what becomes of the run?");
+        terminal.press("q", "how shall the run go on?");
     };
     open();
     terminal.press("\x1b", "the run goes on");
-    terminal.press("q", "stop after what is running");
+    terminal.press("q", "stop after the running tasks");
     terminal.press("a", "after");
     assert_eq!(terminal.wait_for_shell(), 130);
     let after = bench.stdout(["plan", "x.ron"]);
@@ -202,7 +202,7 @@ fn a_run_can_be_left_in_every_way() {
     terminal.send("d");
     terminal.wait_for("the other process", |text| text.contains("the run goes on as process"));
     assert_eq!(terminal.wait_for_shell(), 0);
-    // It ends without us, and nothing is lost.
+    // The other process finishes the run, and no result is lost.
     terminal.wait_for("its end", |_| {
         sleep(Duration::from_millis(200));
         bench.stdout(["runs"]).lines().last().is_some_and(|line| line.contains("0 failed, 0 skipped"))
@@ -269,14 +269,14 @@ fn the_shell_gets_the_terminal_back_for_a_while() {
     terminal.wait_for_dashboard();
     terminal.wait_for("a training", |text| text.contains("▶ net("));
     terminal.send("\x1a");
-    // The shell names what it stopped; its exit code is that of a stopped process.
+    // The shell names the stopped job, and the exit code is that of a stopped process.
     assert!(terminal.wait_for_shell() > 128);
     assert!(!terminal.is_raw());
     terminal.send("fg\r");
     terminal.wait_for_dashboard();
     terminal.press("5", "everything about one task");
     assert!(terminal.is_raw());
-    terminal.press("q", "what becomes of the run?");
+    terminal.press("q", "how shall the run go on?");
     terminal.send("n");
     assert_eq!(terminal.wait_for_shell(), 130);
 }
@@ -352,7 +352,7 @@ fn tables_hold_what_was_cached_whatever_was_looked_at_before() {
     terminal.run("fewbits watch");
     terminal.wait_for_dashboard();
     terminal.press("5", "19 tasks");
-    // The record of a task that was cached is read before the table is made.
+    // The record of a cached task is read before the table is made.
     terminal.press("j", "computed in");
     let table = terminal.press("3", "e\\seed");
     assert!(!table.contains("not there yet"), "{table}");
@@ -369,7 +369,7 @@ fn a_terminal_that_goes_away_takes_nothing_with_it() {
     terminal.wait_for_dashboard();
     terminal.wait_for("a training", |text| text.contains("▶ net("));
     terminal.close();
-    // The process ends by itself and leaves the store to others.
+    // The process ends by itself and releases the store.
     let start = std::time::Instant::now();
     loop {
         let runs = bench.stdout(["runs"]);

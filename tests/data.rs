@@ -1,4 +1,4 @@
-//! Datasets: what happens when they are not there, not right, one's own, or real.
+//! Datasets: missing files, wrong content, the user's own files, and the real datasets.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -67,7 +67,7 @@ fn datasets_are_listed() {
     assert_eq!(listed.matches("not here").count(), 3, "{listed}");
 }
 
-/// Answers every request with this body; returns the address.
+/// Starts a server that answers every request with this body; returns its address.
 fn serve(body: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = format!("http://{}/files", listener.local_addr().expect("an address"));
@@ -84,7 +84,7 @@ fn serve(body: &'static [u8]) -> String {
     address
 }
 
-/// As long as the published file, so that only its sum tells.
+/// Content of the same length as the published file, so that only the checksum reveals that it is wrong.
 static AS_LONG: [u8; 9_912_422] = [7; 9_912_422];
 
 #[test]
@@ -112,7 +112,8 @@ fn no_server_is_said_in_one_sentence() {
     assert!(told.stderr.contains(&address) && told.stderr.contains("--mirror"), "{}", told.stderr);
 }
 
-/// Images of 4 × 4 pixels in three classes, as `Idx` wants them: bright pixels stand in the row of the class.
+/// Returns images of 4 × 4 pixels in three classes and their labels as IDX files. The bright pixels are in the row of
+/// the class.
 fn idx(count: u8, shift: u8) -> (Vec<u8>, Vec<u8>) {
     let number = |n: u8| [0, 0, 0, n];
     let mut images = [[0, 0, 8, 3], number(count), number(4), number(4)].concat();
@@ -136,7 +137,7 @@ fn write_idx(bench: &Bench, part: &str, count: u8, shift: u8) {
     }
 }
 
-/// Makes a file look old: the digest of one that was just changed is not remembered.
+/// Makes a file look old, because the digest of a recently changed file is not remembered.
 fn age(path: &Path) {
     let file = fs::File::options().append(true).open(path).expect("a file");
     file.set_modified(SystemTime::now() - Duration::from_secs(100)).expect("a time");
@@ -159,20 +160,20 @@ fn own_files_are_known_by_their_content() {
     assert_eq!(bench.run_well().counts(), [13, 13, 0, 0, 0]);
     assert_eq!(bench.long()[0]["full.total"], 60.0);
     assert_eq!(bench.run_well().kinds(), ["planned", "finished"]);
-    // Written again with the same content.
+    // The file is written again with the same content.
     write_idx(&bench, "train", 120, 0);
     assert_eq!(bench.run_well().kinds(), ["planned", "finished"]);
-    // Other test images: the networks stand.
+    // With other test images, the networks do not run again.
     write_idx(&bench, "test", 60, 2);
     let told = bench.run_well();
     assert!(
         told.tasks("completed").iter().all(|task| !task.starts_with("net") && !task.starts_with("small"))
     );
     assert_eq!(told.counts()[..3], [13, 7, 6]);
-    // Other training images: trained again.
+    // With other training images, the networks are trained again.
     write_idx(&bench, "train", 90, 0);
     assert!(bench.run_well().tasks("completed").contains(&"net(seed=1)"));
-    // Moved elsewhere: the path means nothing.
+    // The files are moved; their path is not part of a key.
     fs::rename(bench.path("own"), bench.path("moved")).expect("a folder");
     bench.edit("own/", "moved/");
     assert_eq!(bench.run_well().count("ran"), 0);
@@ -183,7 +184,7 @@ fn a_stray_label_is_named_with_its_image_and_file() {
     let bench = own();
     let path = bench.path("own/train-labels");
     let mut labels = fs::read(&path).expect("labels");
-    // After a header of 8 bytes, the label of the image 17.
+    // The label of image 17 is behind the header of 8 bytes.
     labels[8 + 17] = 255;
     fs::write(&path, labels).expect("a file");
     let told = bench.run();
@@ -240,7 +241,8 @@ fn files_that_are_wrong_are_named_with_what_is_wrong() {
     check(&idx(119, 0).1, "119");
 }
 
-/// Real data, where it is; a relative path starts from the repository.
+/// Runs the experiment with a real dataset if `FEWBITS_DATA_DIR` names the data folder. A relative path starts at the
+/// repository.
 fn real(source: &str, model: &str) -> Option<Told> {
     let Some(dir) = std::env::var_os("FEWBITS_DATA_DIR") else {
         println!("skipped: FEWBITS_DATA_DIR is not set");

@@ -1,4 +1,4 @@
-//! `diff`: files, runs and points side by side.
+//! `diff`: two files, two runs, or two points side by side.
 
 use std::fs;
 
@@ -6,13 +6,14 @@ use serde_json::Value as Json;
 
 use crate::fixture::{Bench, TINY};
 
-/// Three trainings of `TINY`, and a table over them.
+/// Returns `TINY` with three trainings, and with a table that replicates over them.
 fn replicated() -> String {
     let text = TINY.replace("\"seed\": [0, 1]", "\"seed\": [0, 1, 2]");
     text.replace("columns: [\"seed\"]", "columns: [], replicate: \"seed\"")
 }
 
-/// `x.ron`, and `y.ron` with another axis value and another parameter; both run.
+/// Returns a bench with two experiments that have run: `old.ron`, and `new.ron` with another axis value and another
+/// parameter.
 fn edited() -> Bench {
     let bench = Bench::with(&replicated());
     bench.run_well();
@@ -34,7 +35,7 @@ fn runs(bench: &Bench) -> Vec<String> {
     text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
 }
 
-/// Returns a metric of every seed at a point, from the long table.
+/// Returns a metric of every seed at a level of `e`, from the long table.
 fn metric(bench: &Bench, file: &str, name: &str, e: i64) -> Vec<f64> {
     let text = bench.stdout(["table", file, "--format", "json"]);
     let rows: Vec<Json> = serde_json::from_str(&text).expect(&text);
@@ -88,7 +89,7 @@ fn two_files_differ_in_an_axis_a_parameter_and_what_follows() {
 fn runs_are_compared_as_they_were() {
     let bench = edited();
     let runs = runs(&bench);
-    // What the files say now does not matter.
+    // The current content of the files does not matter.
     bench.write("old.ron", "nothing any more");
     let found = json(&bench, &[&runs[0], &runs[1]]);
     assert_eq!(found["from"], format!("run {}", runs[0]));
@@ -121,7 +122,7 @@ fn two_points_show_every_metric_over_the_seeds() {
     let text = bench.stdout(["diff", "new.ron", "small(e=3)", "small(e=5)"]);
     assert!(text.contains("  e: 3 → 5\n  small  format.Float.e: 3 → 5\n"), "{text}");
     assert!(text.contains("small.code_bits") && text.contains("accuracy.loss"), "{text}");
-    // The network is the same at both.
+    // The network is the same at both points.
     assert!(!text.contains("full.") && !text.contains("net."), "{text}");
     let found = json(&bench, &["new.ron", "small(e=3)", "small(e=5)"]);
     let bits =
@@ -132,7 +133,7 @@ fn two_points_show_every_metric_over_the_seeds() {
         found["metrics"].as_array().expect("metrics").iter().find(|of| of["metric"] == "accuracy.loss");
     let [three, five] = [3, 5].map(|e| mean(&metric(&bench, "new.ron", "accuracy.loss", e)));
     close(&loss.expect("loss")["difference"], five - three);
-    // A run has points, too; one task is a point; so is a key.
+    // Points can also come from a run, and a point can be a single task.
     let run = &runs(&bench)[1];
     assert_eq!(json(&bench, &[run, "small(e=3)", "small(e=5)"])["metrics"], found["metrics"]);
     let one = json(&bench, &["new.ron", "full(seed=0)", "accuracy(seed=0,e=3)"]);

@@ -1,4 +1,4 @@
-//! `check`, `plan` and `why`: what would run, and why, before it does.
+//! `check`, `plan` and `why`: the tasks that a run would execute, and the reasons.
 
 use crate::fixture::{Bench, TINY};
 
@@ -86,7 +86,7 @@ fn why_names_the_field_that_changed() {
     assert!(changed.contains("batch: 50 → 40\n"), "{changed}");
     let waiting = why("accuracy(seed=0,e=2)").stdout;
     assert!(waiting.contains("state   waiting for small"), "{waiting}");
-    // A task without a namesake is compared with the stored result that is most like it.
+    // A task without a namesake is compared with the most similar stored result.
     bench.edit("batch: 40", "batch: 50");
     bench.edit("\"e\": [2, 3]", "\"e\": [2, 3, 5]");
     let nearest = why("small(seed=1 e=5)").stdout;

@@ -1,12 +1,12 @@
-//! What other programs open: tables as CSV, JSON and Parquet, weights as `NumPy` archives.
-//! `exports/open.py` opens them as their readers do, where Python has what that takes.
+//! Exports for other programs: tables as CSV, JSON and Parquet, and weights as `NumPy` archives.
+//! `exports/open.py` opens them with their usual readers, if Python has these modules.
 
 use std::fs;
 use std::process::Command;
 
 use crate::fixture::{Bench, TINY};
 
-/// Axes of every type, and formats of every kind.
+/// An experiment with axes of every type and formats of every kind.
 const EVERY_TYPE: &str = r#"Experiment(
     name: "types",
     axes: {
@@ -43,7 +43,7 @@ fn done() -> Bench {
     bench
 }
 
-/// Returns a Python that has what is needed; none, and says so, where there is none.
+/// Returns a Python interpreter with the required modules; `None`, with a message, if there is none.
 fn python() -> Option<String> {
     let python = std::env::var("FEWBITS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let tried = Command::new(&python).args(["-c", MODULES]).output();
@@ -67,7 +67,7 @@ fn their_readers_open_them() {
         let told = bench.stdout(["weights", "x.ron", &task, "-o", &format!("{name}.npz")]);
         assert!(told.starts_with(&format!("{name}.npz: 4 tensors of {task}, ")), "{told}");
     }
-    // The guard of CSV is no part of a name.
+    // The quote in front of a heading protects spreadsheets and is not part of the name, so it is removed.
     let csv = fs::read_to_string(bench.path("list.csv")).expect("list.csv");
     assert!(csv.contains(",'=loss,'=loss.low,"), "{csv}");
     bench.write("list.csv", csv.replace("'=", "="));
@@ -89,7 +89,7 @@ fn the_same_weights_are_the_same_bytes() {
     };
     assert_eq!(write("a.npz"), write("b.npz"));
     assert_eq!(bench.objects(), objects, "nothing is kept of it");
-    // A prefix of the key names the task as well.
+    // A prefix of the key also identifies the task.
     let why = bench.stdout(["why", "x.ron", "small(e=3, seed=0)"]);
     let key = why.lines().find_map(|line| line.strip_prefix("key     ")).expect(&why);
     bench.stdout(["weights", "x.ron", &key[..8], "-o", "c.npz"]);
@@ -114,7 +114,8 @@ fn weights_that_cannot_be_had_are_told_in_a_sentence() {
     for object in bench.objects() {
         fs::remove_file(object).expect("an object");
     }
-    let lost = "net(seed=1): what it kept is not in the store any more; run the experiment to make it again";
+    let lost =
+        "net(seed=1): its kept artifact is not in the store any more; run the experiment to make it again";
     check("small(e=2,seed=1)", 1, lost);
     check("net(seed=1)", 1, lost);
 }
@@ -144,7 +145,7 @@ fn a_table_in_a_file_is_what_would_be_printed() {
     assert_eq!(told.code, Some(2), "{told:?}");
 }
 
-/// Values and headings from outside, of which a spreadsheet or a terminal could take orders.
+/// Texts from a file that a spreadsheet could run as formulas, or a terminal as escape codes.
 #[test]
 fn texts_in_csv_are_harmless() {
     let bench = Bench::with(

@@ -1,4 +1,5 @@
-//! Experiment files with a fault each, and what the user is told. `FEWBITS_BLESS=1` writes what is told now.
+//! Experiment files with one fault each, and the expected messages beside them. `FEWBITS_BLESS=1` writes the current
+//! messages.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/faults")
 }
 
-/// Checks a file from its folder. Its first line may say with which arguments.
+/// Checks a file, from within the folder of the faulty files.
 fn check(name: &str, arguments: &[&str]) -> crate::fixture::Ended {
     end(Bench::new().command(["check", name]).args(arguments).current_dir(folder()))
 }
@@ -37,7 +38,7 @@ fn every_fault_is_told_as_written_beside_it() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// One mistake is one error, unless the file's name says otherwise.
+/// One mistake gives one error, unless the file's name states another number.
 #[test]
 fn one_mistake_is_told_once() {
     for path in files(&folder()) {

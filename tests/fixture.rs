@@ -1,4 +1,4 @@
-//! A folder of its own for each test, and the binary run in it with nothing of the tester's environment.
+//! The fixture of end-to-end tests: a temporary folder for each test, and the binary in it with a clean environment.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-/// Two trainings, each quantized to two formats: 13 tasks in well under a second.
+/// An experiment with two trainings, each quantized to two formats: 13 tasks in well under a second.
 pub const TINY: &str = r#"Experiment(
     name: "tiny",
     axes: {
@@ -30,12 +30,12 @@ pub const TINY: &str = r#"Experiment(
 )
 "#;
 
-/// A folder with a store in it, and the binary.
+/// A temporary folder with a store, and the binary.
 pub struct Bench {
     dir: TempDir,
 }
 
-/// How a command ended.
+/// The exit code and the output of a command.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -43,7 +43,7 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// What a run told with `--ui json`.
+/// The exit code, the errors and the events of a run with `--ui json`.
 #[derive(Debug)]
 pub struct Told {
     pub code: Option<i32>,
@@ -52,12 +52,12 @@ pub struct Told {
 }
 
 impl Bench {
-    /// Makes an empty folder.
+    /// Creates an empty folder.
     pub fn new() -> Self {
         Self { dir: TempDir::new().expect("a temporary folder") }
     }
 
-    /// Makes a folder with an experiment in the file `x.ron`.
+    /// Creates a folder with an experiment in the file `x.ron`.
     pub fn with(experiment: &str) -> Self {
         let bench = Self::new();
         bench.write("x.ron", experiment);
@@ -72,14 +72,14 @@ impl Bench {
         fs::write(self.path(name), content).expect(name);
     }
 
-    /// Replaces a piece of `x.ron`, which must be there.
+    /// Replaces a piece of `x.ron`. Panics if `x.ron` does not contain it.
     pub fn edit(&self, from: &str, to: &str) {
         let text = fs::read_to_string(self.path("x.ron")).expect("x.ron");
         assert!(text.contains(from), "there is no {from:?} in {text}");
         self.write("x.ron", text.replace(from, to));
     }
 
-    /// Returns the binary with these arguments, the store in `store/`.
+    /// Returns a command that runs the binary with these arguments, and with its store in `store/`.
     pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fewbits"));
         command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());
@@ -87,18 +87,18 @@ impl Bench {
         command.env("HOME", self.dir.path()).env("FEWBITS_STORE", self.path("store"));
         command.env("NO_COLOR", "1").env("COLUMNS", "100");
         if env!("CARGO_CRATE_NAME") == "torture" {
-            // Short as they are, its journals are to have an index.
+            // The journals of the torture tests are short, and they must have an index anyway.
             command.env("FEWBITS_INDEX_FROM", "0");
         }
         command
     }
 
-    /// Runs the binary to its end.
+    /// Runs the binary until it exits.
     pub fn fewbits<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ended {
         end(&mut self.command(arguments))
     }
 
-    /// Runs the binary, which must succeed, and returns what it printed.
+    /// Runs the binary, which must succeed, and returns its standard output.
     pub fn stdout<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> String {
         let ended = self.fewbits(arguments);
         assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -117,13 +117,13 @@ impl Bench {
         told
     }
 
-    /// Starts a run of `x.ron` with its events on a pipe.
+    /// Starts a run of `x.ron` with one job and its events on a pipe.
     pub fn start(&self) -> Child {
         let mut command = self.command(["run", "x.ron", "--ui", "json", "--jobs", "1"]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary")
     }
 
-    /// Returns the long table without what differs from run to run.
+    /// Returns the long table without the seconds, which differ from run to run.
     pub fn long(&self) -> Json {
         let text = self.stdout(["table", "x.ron", "--format", "json"]);
         let mut rows: Vec<serde_json::Map<String, Json>> = serde_json::from_str(&text).expect(&text);
@@ -133,7 +133,7 @@ impl Bench {
         Json::from(rows.into_iter().map(Json::Object).collect::<Vec<_>>())
     }
 
-    /// Returns the kept objects, sorted.
+    /// Returns the paths of the kept objects, sorted.
     pub fn objects(&self) -> Vec<PathBuf> {
         let mut all: Vec<PathBuf> =
             files(&self.path("store/objects")).into_iter().flat_map(|shelf| files(&shelf)).collect();
@@ -161,7 +161,7 @@ impl Told {
         self.events.iter().filter_map(|event| event["event"].as_str()).collect()
     }
 
-    /// Returns one of the counts of the summary, which is the last line.
+    /// Returns one of the counts of the summary, which is the last event.
     pub fn count(&self, name: &str) -> u64 {
         let last = self.events.last().expect("a summary");
         assert_eq!(last["event"], "finished", "{last}");
@@ -187,18 +187,18 @@ impl From<Output> for Ended {
     }
 }
 
-/// Runs a command to its end.
+/// Runs a command until it exits.
 pub fn end(command: &mut Command) -> Ended {
     command.output().expect("the binary").into()
 }
 
-/// Reads events, one per line; the last line may be torn off by a kill.
+/// Parses events, one per line. The last line is ignored if a kill has cut it off.
 pub fn events(stdout: &str) -> Vec<Json> {
     let whole = stdout.rfind('\n').map_or("", |end| &stdout[..end]);
     whole.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
 }
 
-/// Reads the events of a going run up to the first that satisfies `wanted`.
+/// Reads the events of a running command up to the first that satisfies `wanted`; returns the rest of its output.
 pub fn wait_for(
     child: &mut Child,
     mut wanted: impl FnMut(&Json) -> bool,
@@ -213,7 +213,7 @@ pub fn wait_for(
     }
 }
 
-/// Returns what is in a folder; nothing if there is none.
+/// Returns the paths in a folder; empty if the folder does not exist.
 pub fn files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten();
     entries.map(|entry| entry.expect("an entry").path()).collect()

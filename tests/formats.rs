@@ -1,11 +1,11 @@
-//! Number formats from the command line and in experiments: `values`, `round`, and every kind of format in a run.
+//! Number formats on the command line (`values` and `round`), and each kind of format in a run.
 
 use std::io::Write;
 use std::process::Stdio;
 
 use crate::fixture::{Bench, Ended, end};
 
-/// Runs a command with this on its standard input.
+/// Runs a command with this text on its standard input.
 fn fed(arguments: &[&str], input: &str) -> Ended {
     let bench = Bench::new();
     let mut command = bench.command(arguments);
@@ -87,10 +87,11 @@ fn round_rounds_a_line_at_a_time() {
     };
     check(&["round", "E2M1"], "0.3\n-5.1\n 2.5 \nnan\ninf\n-0.1\n", "0.5\n-6\n2\nNaN\n6\n-0\n");
     check(&["round", "Float(e: 3, m: 0)", "--rounding", "TowardZero"], "3.99\n", "2\n");
-    // d = 0.6·256 = 153.6 → 154: away from zero from 102 on.
+    // The share of the interval is 0.6, and 0.6·256 = 153.6 rounds to 154, so random numbers from 256 − 154 = 102 on
+    // round away from zero.
     let stochastic = ["round", "E2M1", "--rounding", "Stochastic", "--random-bits", "8"];
     check(&stochastic, "0.3 101\n0.3 102\n-0.3 102\n", "0\n0.5\n-0.5\n");
-    // Rows of the reference vectors.
+    // These rows come from the reference vectors.
     check(
         &["round", "float8_e4m3fn", "--bits"],
         "43efae15\nff800000\n80000000\n",
@@ -156,21 +157,22 @@ const FORMATS: &str = r#"Experiment(
 )
 "#;
 
-/// Two of the formats make the same model, so one evaluation is shared; the first and last layer are exceptions.
+/// Two of the formats produce the same model, so they share one evaluation. The first and last layer are exceptions.
 #[test]
 fn every_kind_of_format_runs_with_exceptions_for_layers() {
     let bench = Bench::with(FORMATS);
-    // Of 16 evaluations one has the weights of another.
+    // One of the 16 evaluations is shared.
     assert_eq!(bench.run_well().counts(), [34, 33, 1, 0, 0]);
     let table = bench.stdout(["table", "x.ron", "bytes", "--format", "csv"]);
-    // 784 × 8 weights of 8 bits and a scale; 8 × 8 of 4 bits and a scale of 2; 8 × 10 of 32; 26 biases.
+    // The sizes in bytes: 784 × 8 weights of 8 bits and a scale, 8 × 8 weights of 4 bits and a scale of 2 bytes, 8 × 10
+    // weights of 32 bits, and 26 biases of 32 bits.
     let int = 784 * 8 + 4 + 32 + 2 + 4 * 80 + 4 * 26;
     let has = |kind: &str, bytes: i32, bits: &str| {
         let row = format!("\"(format:{kind})\",{bytes}.0,1,{bits},1");
         assert!(table.lines().any(|line| line == row), "no {row} in\n{table}");
     };
     has("Int(4),scale:Real(store:F16)", int, "4.0");
-    // Five weights to a byte.
+    // Five ternary weights fit in one byte.
     let ternary = 784 * 8 + 4 + 13 + 4 + 4 * 80 + 4 * 26;
     has("Ternary,scale:Own", ternary, "1.6");
     assert_eq!(bench.run_well().counts(), [34, 0, 34, 0, 0]);
@@ -199,12 +201,12 @@ const ENDS: &str = r#"Experiment(
 )
 "#;
 
-/// The first layer with a matrix of weights is the first, what `layers` names goes before, and a seed counts only
-/// where something is drawn.
+/// `first` means the first layer with a matrix of weights. An entry in `layers` takes precedence over `first`. The seed
+/// is part of the key only if the quantization uses random numbers.
 #[test]
 fn exceptions_for_the_ends_mean_what_they_say() {
     let bench = Bench::with(ENDS);
-    // `fixed` is one for both seeds, and `usual` says in other words what `plain` says.
+    // `fixed` is the same for both seeds, and `usual` writes the same request as `plain` in another way.
     assert_eq!(bench.run_well().counts(), [11, 9, 2, 0, 0]);
     let table = bench.stdout(["table", "x.ron", "mse", "--format", "json"]);
     let rows: serde_json::Value = serde_json::from_str(&table).expect(&table);

@@ -1,4 +1,4 @@
-//! A store that an earlier program made: its results are results of this one, but where a number has changed since.
+//! A store of an earlier version: its records are cache hits, except for ops whose version has changed since.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Returns a bench with an experiment of version 0.1.0 and a store that the program of that version left.
+/// Returns a bench with an experiment of version 0.1.0 and a store that the program of that version wrote.
 fn bench(experiment: &str, store: &str) -> Bench {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
     let bench = Bench::with(&fs::read_to_string(golden.join(experiment)).expect("an experiment"));
@@ -47,7 +47,7 @@ fn a_run_log_is_replayed_event_by_event() {
     assert!(events.len() > 100 && events.iter().any(|event| event["event"] == "interrupted"));
 }
 
-/// The epochs behind the checkpoint come out as in the run that was interrupted, to the bit.
+/// The epochs after the checkpoint have the same metrics as in the interrupted run, to the bit.
 #[test]
 fn a_training_goes_on_from_a_checkpoint() {
     let bench = bench("interrupted.ron", "interrupted");
@@ -74,8 +74,8 @@ fn a_training_goes_on_from_a_checkpoint() {
 fn a_store_of_version_0_1_0_is_used_for_works_whose_version_is_unchanged() {
     let bench = bench("before.ron", "store");
     let plan = bench.stdout(["plan", "x.ron"]);
-    // New versions: a normalization behind a convolution may have one number per channel, k-means is exact, zeros of
-    // Binary stay zero, and networks without an answer do not agree.
+    // These ops have new versions: a normalization after a convolution may have one number per channel, k-means is
+    // exact, zeros of Binary stay zero, and networks without a finite answer do not agree.
     let expected = [
         "before: 74 tasks: 55 cached, 9 to run, 10 waiting for results that decide whether they run",
         "  conv: 1 task to run: new",

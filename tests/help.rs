@@ -1,4 +1,4 @@
-//! What helps a person to write experiments and commands: templates, the schema, completions, manual pages, examples.
+//! Aids for users: templates, the schema, completions, manual pages, and the examples in the help.
 
 use std::collections::HashSet;
 
@@ -62,7 +62,7 @@ fn a_file_that_is_there_is_left_alone() {
     assert!(!bench.path("y.ron").exists());
 }
 
-/// Returns the variants of the schema, each with the choice it belongs to.
+/// Returns the variants of the schema, each with the name of its choice.
 fn variants<'s>(schema: &'s Json) -> Vec<(&'s str, &'s Json)> {
     let of = |choice: &'s Json| {
         let what = choice["what"].as_str().expect("what");
@@ -76,7 +76,7 @@ fn the_schema_and_the_reference_agree() {
     let schema: Json =
         serde_json::from_str(&Bench::new().stdout(["schema", "--format", "json"])).expect("JSON");
     let reference = include_str!("../docs/experiment.md");
-    // Names count where they are code: between backticks, or in a block.
+    // Names count as mentioned only in code: between backticks or in a code block.
     let code: String = reference.split('`').skip(1).step_by(2).collect::<Vec<_>>().join(" ");
     let words: HashSet<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
     let mut fields = 0;
@@ -150,7 +150,7 @@ fn an_unnamed_value_is_the_first_field_that_the_schema_shows() {
     assert_eq!(told.code, Some(2), "{told:?}");
 }
 
-/// Asks for candidates as a shell does, the last word at the cursor.
+/// Requests completions as a shell does, with the cursor at the last word.
 fn candidates(bench: &Bench, shell: &str, words: &[&str]) -> Vec<String> {
     let mut command = bench.command(["--", "fewbits"]);
     command.args(words).env("FEWBITS_COMPLETE", shell);
@@ -188,7 +188,7 @@ fn a_shell_is_told_what_can_stand_at_the_cursor() {
     check("bash", &["schema", "opt"], &["optimizer"]);
     check("bash", &["data", "fetch", ""], &["mnist", "fashion-mnist", "cifar10"]);
     check("bash", &["table", "nowhere.ron", ""], &[]);
-    // What can be read of a file with faults is offered.
+    // A file with faults gives the completions that its readable part contains; after a syntax error there are none.
     bench.edit("epochs: 1", "epochs: 0, ?");
     check("bash", &["table", "x.ron", ""], &[]);
     bench.edit("epochs: 0, ?", "epochs: 0");
@@ -226,7 +226,7 @@ fn the_manual_has_a_page_for_every_command() {
     assert!(told.stderr.contains("the manual pages cannot be written to file/man1: "), "{told:?}");
 }
 
-/// Returns the examples of a command's help and of the commands in it.
+/// Returns the examples of a command's help and, recursively, of its subcommands' help.
 fn examples(bench: &Bench, path: &[&str]) -> Vec<String> {
     let help = bench.stdout(path.iter().copied().chain(["--help"]));
     let (_, shown) = help.split_once("\nExample").expect(&help);
@@ -246,7 +246,7 @@ fn examples_do_what_they_say() {
     let bench = Bench::new();
     let binary = std::path::Path::new(env!("CARGO_BIN_EXE_fewbits"));
     let path = format!("{}:/usr/bin:/bin", binary.parent().expect("a folder").display());
-    // Ids are of the reader's own runs, datasets come from the network, and the file to be written is there already.
+    // These examples need a run or a key of the reader, a download, or a file name that is not in use.
     let skipped = ["20261124", "3f9a12", "fetch", "new study.ron"];
     let mut examples = examples(&bench, &[]);
     examples.retain(|example| !skipped.iter().any(|words| example.contains(words)));
@@ -264,7 +264,7 @@ fn examples_do_what_they_say() {
         command.args(["-c", line]).current_dir(bench.path("")).env_clear();
         command.env("PATH", &path).env("HOME", bench.path("")).env("FEWBITS_STORE", bench.path("store"));
         let told: Ended = end(&mut command);
-        // Of networks this small, none may be good enough.
+        // The networks are so small that `choose` may find none that is good enough.
         let is_answer = line.contains(" choose ") && told.code == Some(1);
         assert!(told.code == Some(0) || is_answer, "`{line}`: {told:?}");
     };

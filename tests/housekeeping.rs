@@ -1,4 +1,4 @@
-//! Keeping a store small and carrying results: collecting, pinning, archives, and computing a sample once more.
+//! Keeping a store small and moving results: `gc`, pins, archives, and recomputing a sample.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,7 +10,7 @@ use fewbits_store::{Commit, Committer, Key, Record, Store};
 
 use crate::fixture::{Bench, TINY, end};
 
-/// Runs `x.ron`, then an edit of it under another name.
+/// Runs `x.ron`, then an edited version of it with another name.
 fn two_studies() -> Bench {
     let bench = Bench::with(TINY);
     bench.run_well();
@@ -59,7 +59,7 @@ fn a_pinned_run_is_kept_and_nothing_named_is_no_reason_to_delete() {
     assert!(unknown.code == Some(2) && unknown.stderr.contains("there is no run `1999`"), "{unknown:?}");
 }
 
-/// Behind a task without a result nothing is known, so deleting would delete what a run could still use.
+/// The keys behind a task without a result are unknown, so `gc` could delete results that a later run would use.
 #[test]
 fn what_cannot_be_reached_is_not_deleted_by_mistake() {
     let bench = two_studies();
@@ -67,7 +67,9 @@ fn what_cannot_be_reached_is_not_deleted_by_mistake() {
     let files = ["x.ron", "first.ron"];
     let shown = bench.stdout(["store", "gc", files[0], files[1]]);
     assert!(
-        shown.contains(".ron: 6 of 13 tasks have no result; what depends on those is not known"),
+        shown.contains(
+            ".ron: 6 of 13 tasks have no result; the results of tasks that depend on them are not known"
+        ),
         "{shown}"
     );
     let refused = bench.fewbits(["store", "gc", files[0], files[1], "--delete"]);
@@ -103,17 +105,17 @@ fn info_tells_two_files_of_one_name_apart() {
     assert!(info.contains("experiment tiny (x.ron): 13 records"), "{info}");
     assert!(info.contains("experiment tiny (y.ron): 9 records"), "{info}");
     assert!(!info.contains("earlier edits"), "{info}");
-    // Each is compared with its own last run, and not with that of the other.
+    // Each file is compared with its own last run.
     let why = bench.stdout(["why", "y.ron", "net(seed=0)"]);
     assert!(why.contains("state   cached"), "{why}");
     bench.edit("epochs: 1", "epochs: 2");
     let plan = bench.stdout(["plan", "x.ron"]);
     assert!(plan.contains("net: 2 tasks to run: epochs: 1 → 2\n"), "{plan}");
     bench.edit("epochs: 2", "epochs: 1");
-    // Collecting for one keeps its last run.
+    // `gc` for one file keeps the last run of that file.
     bench.stdout(["store", "gc", "x.ron", "--delete"]);
     assert!(bench.stdout(["store", "info"]).contains("experiment tiny: 13 records"));
-    // A file that has moved is no second experiment.
+    // A moved file is still the same experiment.
     fs::rename(bench.path("x.ron"), bench.path("z.ron")).expect("a move");
     assert_eq!(bench.fewbits(["run", "z.ron"]).code, Some(0));
     let info = bench.stdout(["store", "info"]);
@@ -138,7 +140,7 @@ fn results_are_carried_to_another_store() {
     assert!(bad.stdout.contains("not a tar file, or damaged"), "{bad:?}");
     let none = other.fewbits(["store", "import", "no.tar"]);
     assert!(none.code == Some(2) && none.stderr.contains("this is not a file"), "{none:?}");
-    // Nothing to write is no reason to touch what is there.
+    // An export without results does not touch the file that exists.
     let before = fs::read(bench.path("second.tar")).expect("an archive");
     let nothing = bench.fewbits(["store", "export", "-o", "second.tar", "--store", "none"]);
     assert_eq!((nothing.code, fs::read(bench.path("second.tar")).expect("an archive")), (Some(2), before));
@@ -147,7 +149,7 @@ fn results_are_carried_to_another_store() {
     assert!(empty.code == Some(2) && empty.stderr.contains("no results to export"), "{empty:?}");
 }
 
-/// Replaces a record by one that says something else, as only a bug or a forger would.
+/// Replaces a record by one with other content, as a bug or a forger could.
 fn forge(bench: &Bench, change: impl FnOnce(&mut Record)) {
     let store = Arc::new(Store::open_writer(&bench.path("store")).expect("the store"));
     let mut evaluations: Vec<(Key, Record)> = vec![];
@@ -157,7 +159,7 @@ fn forge(bench: &Bench, change: impl FnOnce(&mut Record)) {
         }
     };
     store.for_each_record(&mut each).expect("the records");
-    // The same one each time.
+    // The smallest key is taken, so that each call changes the same record.
     evaluations.sort_by_key(|(key, _)| *key);
     let (key, mut record) = evaluations.swap_remove(0);
     change(&mut record);
@@ -175,7 +177,7 @@ fn a_sample_computed_once_more_finds_a_wrong_value() {
     assert!(good.ends_with("13 tasks computed once more (--seed 7): 13 came out as recorded\n"), "{good}");
     let some = bench.stdout(["store", "verify", "--recompute", "20%", "x.ron"]);
     assert!(some.contains("3 tasks computed once more"), "{some}");
-    // 15 % of 13 tasks are 1.95.
+    // 15 % of 13 tasks are 1.95 tasks.
     let few = bench.stdout(["store", "verify", "--recompute", "0.15", "x.ron"]);
     assert!(few.contains("2 tasks computed once more"), "{few}");
     forge(&bench, |record| {
@@ -194,7 +196,8 @@ fn a_sample_computed_once_more_finds_a_wrong_value() {
         other.contains("1 task cannot be compared: it was recorded by a build with other numbers"),
         "{other}"
     );
-    // Rounded without an error, a tensor's signal-to-noise ratio is undefined, and that says the same as itself.
+    // Without a rounding error, the signal-to-noise ratio of a tensor is undefined. Two undefined metrics count as
+    // equal.
     bench.edit("m: 2", "m: 23");
     bench.edit("[2, 3]", "[8]");
     bench.run_well();

@@ -1,4 +1,4 @@
-//! Dashboards that are left open: they sleep until there is a reason to wake, and then they wake. Reads `/proc`.
+//! Idle dashboards: they sleep until there is an update, and wake for it. These tests read `/proc`.
 
 use std::fs::read_to_string;
 use std::path::Path;
@@ -9,7 +9,8 @@ use crate::dashboard::{Background, slow};
 use crate::fixture::{Bench, TINY, files, wait_for};
 use crate::terminal::Terminal;
 
-/// What a process took: how often its threads went to sleep, and ticks of the processor, a hundred a second.
+/// The resources that a process used: the voluntary context switches of its threads, and processor time in ticks, 100
+/// per second.
 #[derive(Clone, Copy, Debug)]
 struct Usage {
     sleeps: u64,
@@ -32,12 +33,12 @@ impl Usage {
         Self { sleeps, ticks }
     }
 
-    /// Returns what a process takes in so many seconds.
+    /// Returns the resources that a process uses during this many seconds.
     fn during(process: u32, seconds: u64) -> Self {
         let before = Self::of(process);
         sleep(Duration::from_secs(seconds));
         let after = Self::of(process);
-        // Threads that end take their count with them.
+        // The total can fall, because the count of a thread disappears when the thread ends.
         Self { sleeps: after.sleeps.saturating_sub(before.sleeps), ticks: after.ticks - before.ticks }
     }
 }
@@ -51,18 +52,18 @@ fn a_dashboard_that_is_left_open_after_the_end_sleeps() {
     terminal.wait_for_dashboard();
     terminal.press("j", "node");
     terminal.wait_for("the end", |text| text.contains("the run is over"));
-    // What the end brings with it is drawn by then.
+    // After two seconds, the frames that the end of the run causes are drawn.
     sleep(Duration::from_secs(2));
     let usage = Usage::during(terminal.front(), 4);
     assert!(usage.sleeps <= 8 && usage.ticks <= 4, "it wakes without a reason: {usage:?} in 4 s");
-    // Asleep, it hears keys and notices another size.
+    // The sleeping dashboard reacts to keys and to a resize.
     terminal.press("3", "e\\seed");
     terminal.resize(90, 30);
-    // The line of keys is the last of the screen: on 30 lines only after the dashboard has drawn itself anew.
+    // The key hints are on the last line of the screen: on line 30 only after a redraw at the new size.
     terminal
         .wait_for("the other size", |text| text.lines().nth(29).is_some_and(|line| line.contains("? keys")));
     terminal.press("1", "13 tasks: 13 ran");
-    // More than crossterm reads at once, and the last key counts.
+    // The input is longer than one read of crossterm, and its last key must still arrive.
     terminal.press(&format!("{}6", "j".repeat(3000)), "runs: 1");
     let usage = Usage::during(terminal.front(), 2);
     assert!(usage.sleeps <= 20, "nothing is left unread: {usage:?} in 2 s");
@@ -90,7 +91,7 @@ fn keys_come_from_the_terminal_where_standard_input_is_none() {
 #[test]
 fn a_dashboard_waits_for_a_long_training_nearly_asleep() {
     let bench = Bench::with(TINY);
-    // An epoch takes longer than the test.
+    // One epoch takes longer than the test.
     bench.edit("train: 200", "train: 8000");
     bench.edit("hidden: [8]", "hidden: [4096, 4096]");
     bench.edit("epochs: 1", "epochs: 1000");
@@ -103,7 +104,7 @@ fn a_dashboard_waits_for_a_long_training_nearly_asleep() {
     sleep(Duration::from_secs(3));
     let usage = Usage::during(terminal.front(), 4);
     assert!(usage.sleeps <= 60, "the journal is looked at four times a second: {usage:?} in 4 s");
-    // The clock still moves, and what is new is still seen.
+    // The elapsed time still advances, and the end of the process is still noticed.
     let seconds = |text: &str| {
         text.split(" so far").next().and_then(|text| text.rsplit("tasks  ").next()).map(str::to_owned)
     };

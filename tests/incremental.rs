@@ -1,4 +1,4 @@
-//! What runs again after an edit: only what the edit touches.
+//! Incremental runs: after an edit, only the tasks that the edit affects run again.
 
 use crate::fixture::{Bench, TINY};
 
@@ -90,7 +90,7 @@ fn more_epochs_retrain_and_what_changes_follows() {
 
 #[test]
 fn a_network_that_comes_out_the_same_reruns_nothing() {
-    // 200 images are one batch whether it may hold 200 or 300.
+    // 200 images make one batch of at most 200, and one batch of at most 300.
     let bench = Bench::with(TINY);
     bench.edit("batch: 50", "batch: 200");
     bench.run_well();
@@ -134,7 +134,7 @@ fn binary32_as_a_format_shares_the_evaluation_of_the_network() {
 
 #[test]
 fn formats_that_agree_on_the_weights_share_an_evaluation() {
-    // All weights are below 0.375: unscaled, both formats know 0 and 0.25 there and nothing else.
+    // All weights are below 0.375: unscaled, both formats have only the values 0 and ±0.25 in that range.
     let bench = Bench::with(TINY);
     bench.edit("\"e\": [2, 3]", "\"format\": [Float(e: 1, m: 3), Float(e: 2, m: 2)]");
     bench.edit("Float(e: Axis(\"e\"), m: 2), scale: PowerOfTwo", "Axis(\"format\")");
@@ -161,7 +161,7 @@ fn two_experiments_share_their_results() {
     assert_eq!(told.count("cached"), 13);
 }
 
-/// A node that asks for its artifact to be kept shares a key with one that does not.
+/// A node with `keep: true` shares its keys with a node without it.
 #[test]
 fn a_twin_that_is_kept_runs_with_what_reads_it() {
     let bench = Bench::with(TINY);

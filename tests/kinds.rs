@@ -1,5 +1,5 @@
-//! Kinds of faults that were met once, each with the input that showed it and another of its kind. Each test states the
-//! right value, from arithmetic or from the file itself.
+//! Regression tests for kinds of faults: each has the input that revealed the fault, and another input of the same
+//! kind. The expected values come from arithmetic or from the experiment file itself.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,10 +8,10 @@ use serde_json::Value as Json;
 
 use crate::fixture::{Bench, Ended};
 
-/// Images few enough for a training in milliseconds.
+/// A dataset with few images, so that a training takes milliseconds.
 const IMAGES: &str = r#""images": Dataset(source: Mnist10k, train: 300, test: 200)"#;
 
-/// Returns an experiment with a network of 16 neurons, these axes, further nodes and tables.
+/// Returns an experiment with a network of 16 neurons, and with these axes, training parameters, nodes and tables.
 fn experiment(axes: &str, train: &str, nodes: &str, tables: &str) -> String {
     format!(
         r#"Experiment(name: "kinds", axes: {{ {axes} }}, nodes: {{
@@ -33,7 +33,7 @@ fn rows(bench: &Bench, table: &str) -> Vec<Json> {
     serde_json::from_str(&text).expect(&text)
 }
 
-/// Returns one column of a table as numbers.
+/// Returns one column of a table as numbers; NaN for cells without a number.
 fn column(bench: &Bench, table: &str, name: &str) -> Vec<f64> {
     rows(bench, table).iter().map(|row| row[name].as_f64().unwrap_or(f64::NAN)).collect()
 }
@@ -64,7 +64,8 @@ fn infinite_numbers_are_exported() {
         "ratio": Table(rows: ["q"], columns: {"x": "acc.accuracy / small.flushed", "nan": "(small.flushed - small.flushed) / small.flushed"})"#;
     let bench = done(&experiment(r#""q": [Values([0.1, 0.2]), Int(4)]"#, "", nodes, tables));
     let csv = |name: &str| bench.stdout(["table", "x.ron", name, "--format", "csv"]);
-    // All weights are 0: 10·log10(0 / error) is −∞ for the first; the second has no error, so it is undefined.
+    // All weights are 0. For the first format the ratio is 10·log10(0 / error) = −∞; the second has no error, so the
+    // ratio is undefined.
     assert!(csv("t").contains(r#""Values([0.1,0.2])",-inf,1"#), "{}", csv("t"));
     assert!(csv("t").contains("Int(4),,\n"), "{}", csv("t"));
     let found = rows(&bench, "t");
@@ -74,11 +75,11 @@ fn infinite_numbers_are_exported() {
     );
     assert_eq!(found[1]["small.sqnr_db"], Json::Null);
     assert!(bench.stdout(["table", "x.ron", "t"]).contains("-inf"));
-    // Nothing is flushed where all weights are 0 already.
+    // No weight is flushed, because all weights are 0 before quantization: both quotients divide by zero.
     let found = rows(&bench, "ratio");
     assert_eq!((&found[0]["x"], &found[0]["nan"]), (&Json::from("Infinity"), &Json::from("NaN")));
     assert!(csv("ratio").contains(",inf,1,NaN,1"), "{}", csv("ratio"));
-    // The events of a run and its journal spell them alike, and the journal is read back.
+    // The events and the run log write infinite numbers the same way, and `watch` reads the run log back.
     let journal = fs::read_dir(bench.path("store/runs")).expect("runs").filter_map(Result::ok);
     let text: String = journal.filter_map(|file| fs::read_to_string(file.path()).ok()).collect();
     assert!(text.contains(r#""sqnr_db":"-Infinity""#), "{text}");
@@ -117,7 +118,7 @@ fn small_numbers_print_as_such() {
 
 #[test]
 fn equal_values_have_no_deviation() {
-    // Four draws that nothing is drawn from: rounding to nearest gives the same accuracy each time.
+    // The draws are equal: rounding to nearest uses no random numbers, so each draw has the same accuracy.
     let nodes = r#""small": Quantize(model: "net", format: Int(8), seed: Axis("draw")),
         "acc": Evaluate(model: "small", data: "images")"#;
     let tables =
@@ -137,7 +138,7 @@ fn an_undefined_metric_answers_a_filter() {
         "guarded": Table(rows: ["f"], columns: {"s": "has(q.sqnr_db) ? q.sqnr_db : 999.0"})"#;
     let axes = r#""f": {"f32": F32, "int4": Int(4), "int8": Int(8)}"#;
     let bench = Bench::with(&experiment(axes, "", nodes, tables));
-    // Before a run, results are missing; after it, none are, whatever is undefined.
+    // Before a run, results are missing. After it, none is missing, although some metrics are undefined.
     assert!(bench.stdout(["table", "x.ron"]).contains("3 results are not there yet"));
     bench.run_well();
     let text = bench.stdout(["table", "x.ron"]);
@@ -145,14 +146,15 @@ fn an_undefined_metric_answers_a_filter() {
     let shown = |name: &str| -> Vec<String> {
         rows(&bench, name).iter().map(|row| row["f"].as_str().unwrap().to_owned()).collect()
     };
-    // F32 has no error, so no ratio to it. 8 bits are above 40 dB, 4 bits are not: 6.02 dB a bit.
+    // F32 has no error, so its signal-to-noise ratio is undefined. At 6.02 dB per bit, 8 bits exceed 40 dB and 4 bits
+    // do not.
     assert_eq!(shown("filtered"), ["Int(4)", "Int(8)"]);
     assert_eq!(shown("validation"), [""; 0]);
     assert_eq!(shown("either"), ["F32", "Int(8)"]);
     assert_eq!(column(&bench, "guarded", "s")[0], 999.0);
 }
 
-/// What made-up metrics say of an expression is not what results say: guards, indices and quotients are for them.
+/// The made-up metrics of `check` do not decide about guards, indices and quotients, because real metrics can differ.
 #[test]
 fn expressions_that_fit_their_results_are_no_faults() {
     let nodes =
@@ -185,11 +187,11 @@ fn axes_are_sorted_as_numbers_and_missing_values_come_last() {
     let order = |name: &str| -> Vec<String> {
         rows(&bench, name).iter().map(|row| row["f"].as_str().unwrap().to_owned()).collect()
     };
-    // F32 has no error, so no value in that column.
+    // F32 has no error, so it has no value in that column.
     assert_eq!(order("up"), ["Int(2)", "Int(4)", "F32"]);
     assert_eq!(order("sign"), ["Int(2)", "Int(4)", "F32"]);
     assert_eq!(order("down"), ["Int(4)", "Int(2)", "F32"]);
-    // Values that are no numbers are in the order of the file, or in that backwards.
+    // Values that are not numbers are sorted in the order of the file, or in the reverse order.
     assert_eq!(order("names"), ["Int(2)", "Int(4)", "F32"]);
 }
 
@@ -239,7 +241,7 @@ fn no_output_takes_the_place_of_an_input() {
     }
     refused(&["plot", "x.ron", "t", "-o", "hard.svg"]);
     assert_eq!(bench.run_well().count("ran"), 0, "the store is as it was");
-    // A file of one's own images is an input, too.
+    // An image file that the experiment names is an input as well.
     let idx = |count: u8, image: bool| {
         let mut bytes = if image {
             vec![0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 2, 0, 0, 0, 2]
@@ -263,7 +265,7 @@ fn no_output_takes_the_place_of_an_input() {
     }
 }
 
-/// One file is one experiment, under whatever path it is named: `gc` keeps its newest run.
+/// A file is the same experiment under every path: `gc` keeps the newest run of the file.
 #[test]
 fn a_file_is_one_experiment_under_every_path() {
     let bench = done(&experiment("", "", "", ""));
@@ -299,7 +301,7 @@ fn options_of_choose_replace_the_limits_of_the_file() {
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert!(ended.stdout.contains(limit) && !ended.stdout.contains("at most 100;"), "{}", ended.stdout);
         assert!(!ended.stdout.contains("at most 0.1"), "{}", ended.stdout);
-        // The limit of bits is one more, of the same network, also where the size is an error.
+        // `--max-bits` adds a limit for the same network, even if the minimized value is an error and not a size.
         let ended = bench.fewbits(["choose", "x.ron", "--max-bytes", "1MiB", "--max-bits", "4"]);
         assert!(ended.stdout.contains("small.code_bits at most 4"), "{ended:?}");
         assert!(ended.stdout.contains("Choose bits=4"), "{ended:?}");
@@ -310,7 +312,7 @@ fn options_of_choose_replace_the_limits_of_the_file() {
 fn a_gain_is_told_as_one() {
     let nodes = r#""full": Evaluate(model: "net", data: "images"),
         "small": Quantize(model: "net", format: Int(Axis("bits"))), "a": Evaluate(model: "small", data: "images")"#;
-    // The baseline is half as good, by arithmetic: every network gains as much as it has.
+    // The baseline is half of the accuracy, so every network gains half of its accuracy.
     let tables = r#""choice": Choose(minimize: "small.bytes", select: (value: "a.accuracy", baseline: "0.5 * a.accuracy"), max_drop: 0.1, replicate: "seed")"#;
     let bench =
         done(&experiment(r#""seed": Range(0, 2), "bits": [4, 8]"#, r#", seed: Axis("seed")"#, nodes, tables));
@@ -320,7 +322,7 @@ fn a_gain_is_told_as_one() {
 
 #[test]
 fn a_table_that_fails_does_not_withhold_the_others() {
-    // The division is reached only for real parameter counts; the made-up metrics of `check` miss it.
+    // The division happens only for the real number of parameters. The made-up metrics of `check` do not reach it.
     let tables = r#""good": Table(rows: ["s"], columns: ["net.train_loss"]),
         "bad": Table(rows: ["s"], columns: {"x": "net.parameters < 2e6 && net.parameters > 1e4 ? 1 / (s - s) : 1"})"#;
     let bench = Bench::with(&experiment(r#""s": [0, 1]"#, r#", seed: Axis("s")"#, "", tables));
@@ -334,11 +336,12 @@ fn a_table_that_fails_does_not_withhold_the_others() {
         );
         assert!(arguments[0] == "report" || ended.stdout.contains("good: net.train_loss"), "{ended:?}");
     }
-    // A reader of events learns of the failure by the exit code and from standard error.
+    // With JSON events, the exit code and standard error report the failure.
     let ended = bench.fewbits(["run", "x.ron", "--ui", "json"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stderr.contains("table `bad`: ") && !ended.stdout.contains("good:"), "{ended:?}");
-    // An output that cannot be written hides no failure; what does not show the table does not fail with it.
+    // The failure of the table is reported even if the output file cannot be written. Commands that do not show the
+    // table succeed.
     let ended = bench.fewbits(["table", "x.ron", "-o", "no/such/folder/x.txt"]);
     assert!(
         ended.stderr.contains("table `bad`: ") && ended.stderr.contains("no file can be made"),
@@ -368,6 +371,6 @@ fn a_byte_order_mark_is_read_and_places_are_those_of_the_editor() {
     bench.run_well();
     let bench = Bench::with("\u{feff}Experiment(name: \"bom\", nodes: {\"d\": Dataset(sorce: Mnist10k)})");
     let told = bench.fewbits(["check", "x.ron"]);
-    // Editors count characters from 1, and no byte-order mark.
+    // Editors count characters from 1 and do not count the byte-order mark.
     assert!(told.stderr.contains("did you mean `source`?") && told.stderr.contains("x.ron:1:46"), "{told:?}");
 }

@@ -1,4 +1,4 @@
-//! End-to-end tests: they drive the binary as a user does and look at what it prints, keeps and returns.
+//! End-to-end tests: they run the binary as a user does, and check its output, its files and its exit codes.
 
 mod choose;
 mod cite;
@@ -20,6 +20,7 @@ mod idle;
 mod incremental;
 mod kinds;
 mod numbers;
+mod picture;
 mod report;
 mod same_bits;
 mod store;

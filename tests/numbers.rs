@@ -1,23 +1,24 @@
-//! Numbers at the edges: networks without an answer, shares of none and all, weights that are all zero, batches of one image.
+//! Edge cases of numbers: networks without a finite answer, shares of 0 and 1, tensors of zeros, and batches of one
+//! image.
 
 use serde_json::Value as Json;
 
 use crate::fixture::Bench;
 
-/// Returns the rows of a table by heading or expression.
+/// Returns the rows of a table as objects.
 fn rows(bench: &Bench, table: &str) -> Vec<Json> {
     let text = bench.stdout(["table", "x.ron", table, "--format", "json"]);
     serde_json::from_str(&text).expect(&text)
 }
 
-/// Checks a row's numbers, bit for bit.
+/// Checks that numbers of a row are equal to the expected ones, bit for bit.
 fn check(row: &Json, expected: &[(&str, f64)]) {
     for (name, number) in expected {
         assert_eq!(row[name].as_f64(), Some(*number), "{name} in {row}");
     }
 }
 
-/// The weights of `a` and `b` make every logit infinite or NaN; `same` answers as `net` does.
+/// The weights of `a` and `b` make every logit infinite or NaN. `same` gives the same answers as `net`.
 const SILENT: &str = r#"Experiment(
     name: "silent",
     nodes: {
@@ -43,7 +44,8 @@ const SILENT: &str = r#"Experiment(
 )
 "#;
 
-/// By hand, with z = 1.96 of 27 images: Wilson's interval is 0 to z²/(27 + z²) of none and 27/(27 + z²) to 1 of all.
+/// The expected bounds are Wilson's interval with z = 1.96 for 27 images: from 0 to z²/(27 + z²) for a share of 0, and
+/// from 27/(27 + z²) to 1 for a share of 1.
 #[test]
 fn networks_without_an_answer_agree_with_none_and_intervals_end_at_the_share() {
     let bench = Bench::with(SILENT);
@@ -81,7 +83,7 @@ fn networks_without_an_answer_agree_with_none_and_intervals_end_at_the_share() {
     check(images, &[("accuracy", 0.0), ("accuracy.low", 0.0)]);
 }
 
-/// Every first-layer weight of `pruned` is 0.
+/// All first-layer weights of `pruned` are 0.
 const DEAD: &str = r#"Experiment(
     name: "dead",
     nodes: {
@@ -98,8 +100,8 @@ const DEAD: &str = r#"Experiment(
 )
 "#;
 
-/// After two training steps every first-layer weight is below 0.125, half the smallest nonzero value, so all round to 0; Binary
-/// must keep these zeros.
+/// After two training steps every first-layer weight is below 0.125, which is half of the smallest nonzero value, so
+/// all of them round to 0. Binary must keep these zeros.
 #[test]
 fn zeros_of_binary_stay_zero_or_fail_with_the_tensors_name() {
     let bench = Bench::with(DEAD);
@@ -131,7 +133,8 @@ const NORM: &str = r#"Experiment(
 )
 "#;
 
-/// The 129th image joins the batch of 128, which is the batch of 129: the network is the same, and judged once.
+/// The 129th image joins the batch of 128 images. That makes the same batch as batch size 129, so both networks are
+/// equal and are evaluated once.
 #[test]
 fn an_image_that_a_batch_normalization_cannot_take_alone_joins_the_batch_before_it() {
     let bench = Bench::with(NORM);
@@ -140,7 +143,7 @@ fn an_image_that_a_batch_normalization_cannot_take_alone_joins_the_batch_before_
     assert_eq!(rows[0]["net.train_loss"], rows[1]["net.train_loss"]);
     check(&rows[0], &[("net.joined_images", 1.0)]);
     check(&rows[1], &[("net.joined_images", 0.0)]);
-    // Images have a variance of their own: such a network takes two steps with 128, and one with 129.
+    // With convolutions, one image alone has a variance, so it does not join: 128 gives two steps, and 129 gives one.
     bench.edit(
         "Flatten, Linear(8), BatchNorm(momentum: 1.0), Relu",
         "Conv(out: 2, kernel: 3), BatchNorm, Relu, MaxPool(2), Flatten",
@@ -149,7 +152,8 @@ fn an_image_that_a_batch_normalization_cannot_take_alone_joins_the_batch_before_
     assert!(self::rows(&bench, "t")[0]["net.joined_images"].is_null());
 }
 
-/// 86.4 % of a block of 375 weights are 324, and in blocks of 34 and 12 the three percentiles have the same rank.
+/// The rank of 86.4 % in a block of 375 weights is 324. In blocks of 34 and 12, the three percentiles have the same
+/// rank.
 #[test]
 fn a_percentile_of_the_file_is_the_decimal_number_written_there() {
     let bench = Bench::with(
@@ -171,7 +175,7 @@ fn a_percentile_of_the_file_is_the_decimal_number_written_there() {
     );
     bench.run_well();
     let rows = rows(&bench, "t");
-    // 323.99996 and 324 are the 324th, 324.00004 is the 325th.
+    // 323.99996 and 324 round up to rank 324, and 324.00004 rounds up to rank 325.
     assert_eq!(rows[0]["small.mse"], rows[1]["small.mse"]);
     assert_ne!(rows[0]["small.mse"], rows[2]["small.mse"]);
 }

@@ -1,4 +1,4 @@
-//! `report` and `plot`: one file that needs nothing else, harmless whatever is in it, and alive in a browser.
+//! `report` and `plot`: a self-contained page, safe against hostile names, and working in a browser.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use crate::fixture::{Bench, TINY};
 
-/// Many points in two tables, and a question.
+/// Returns an experiment that has run, with many points and with several kinds of table.
 fn done() -> Bench {
     let bench = Bench::with(TINY);
     bench.edit("\"e\": [2, 3]", "\"e\": Range(1, 8)");
@@ -52,7 +52,7 @@ fn a_report_is_one_file_with_everything_in_it() {
     assert_eq!(page, report(&bench), "the same results, the same bytes");
     bench.edit("epochs: 1, seed", "epochs: 1, keep: false, seed");
     assert!(report(&bench).contains("would have to be trained again"));
-    // What is not run is not there, and the report says so.
+    // The report counts the tasks without a result.
     bench.edit("Range(1, 8)", "Range(0, 8)");
     assert!(report(&bench).contains("4 of them without a result yet"));
 }
@@ -113,7 +113,7 @@ fn figures_are_files_of_their_own() {
     assert!(told(["plot", "x.ron", "mnist", "-o", "x.svg"]).contains("has no curves"));
 }
 
-/// Presses and points as a reader would, and leaves what came of it in the page.
+/// A script that clicks and points as a reader would, and stores the results in an attribute of the page.
 const READER: &str = r##"<script>
 const rows = (id) => [...document.querySelector(`#${id} ~ figure table.data`).tBodies[0].rows];
 const column = (id, at) => rows(id).map((row) => row.cells[at].textContent);
@@ -140,7 +140,7 @@ setTimeout(() => {
 }, 300);
 </script></body>"##;
 
-/// Returns the browser, if there is one: that of `FEWBITS_BROWSER`, else Chromium.
+/// Returns the browser that `FEWBITS_BROWSER` names, or else Chromium; `None` if there is none.
 fn browser() -> Option<String> {
     let named = std::env::var("FEWBITS_BROWSER").ok();
     let names = named.into_iter().chain(["chromium", "chromium-browser", "google-chrome"].map(str::to_owned));

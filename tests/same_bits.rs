@@ -1,4 +1,4 @@
-//! Same key, same bits: whatever the threads, the jobs and the order.
+//! The same key gives the same bits, independent of threads, jobs and order.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::fixture::{Bench, TINY, Told, end};
 
-/// A perceptron and a convolutional network, both with a share of their values dropped, with stochastic rounding.
+/// A perceptron and a convolutional network, both with dropout, and with rounding to nearest and stochastic rounding.
 const BOTH: &str = r#"Experiment(
     name: "both",
     axes: {
@@ -49,7 +49,7 @@ fn threads_and_jobs_change_no_bit() {
     assert_eq!(one, run("1", "2"));
 }
 
-/// In another process, another folder and another order of the file.
+/// The second run is in another process and another folder, and its axes and levels are in another order.
 #[test]
 fn keys_are_the_same_everywhere() {
     let bench = Bench::with(TINY);

@@ -1,4 +1,4 @@
-//! The store as a user meets it: where it is, who may write, what damage does.
+//! The store from the user's side: its place, its lock, and the effects of damage.
 
 use std::fs::{self, File};
 
@@ -118,7 +118,7 @@ fn a_store_of_a_newer_program_is_left_alone() {
 
 #[test]
 fn a_full_disk_is_exit_code_4_and_what_was_recorded_stays() {
-    // A limit on the size of files stands for a full disk: the journal cannot grow beyond it.
+    // A limit on the size of files stands for a full disk, because the journal cannot grow beyond it.
     let bench = Bench::with(TINY);
     let program = env!("CARGO_BIN_EXE_fewbits");
     let mut command = bench.command(["run"]);
@@ -138,7 +138,7 @@ fn a_full_disk_is_exit_code_4_and_what_was_recorded_stays() {
     assert_eq!(after.count("cached"), done, "what was told to be done is there");
 }
 
-/// A store that is small enough has no index, and says nothing of it.
+/// A small store has no index, and prints no message about it.
 #[test]
 fn a_small_store_has_no_index() {
     let bench = Bench::with(TINY);
@@ -177,7 +177,7 @@ fn a_lost_or_damaged_index_changes_nothing() {
     bench.edit("\"e\": [2, 3]", "\"e\": [2, 3, 4]");
     with_index(&["run", "x.ron"]);
     assert!(bench.path("store/index/manifest").exists(), "it is built again");
-    // Nonsense in its place.
+    // The index is replaced by nonsense.
     fs::remove_dir_all(bench.path("store/index")).expect("an index");
     fs::create_dir_all(bench.path("store/index/sled")).expect("a folder");
     bench.write("store/index/manifest", "nonsense");
@@ -250,11 +250,11 @@ fn a_torn_or_damaged_journal_costs_what_it_lost_and_no_more() {
     bytes[middle] ^= 0x40;
     fs::write(&journal, bytes).expect("a journal");
     assert_eq!(bench.fewbits(["store", "verify"]).code, Some(1));
-    // A plan says what a run will do.
+    // The plan counts the damaged record as a task to run.
     let plan = bench.fewbits(["plan", "x.ron"]);
     assert!(plan.stdout.contains(" 1 to run, ") && !plan.stdout.contains("13 cached"), "{plan:?}");
     assert!(plan.stderr.contains("is damaged; it will be computed again"), "{plan:?}");
-    // A table shows a hole and says so, never a wrong value.
+    // A table leaves the damaged record out and warns about it; it never shows a wrong value.
     let shown = bench.fewbits(["table", "x.ron", "--format", "json"]);
     assert!(shown.stderr.contains("is damaged; it will be computed again"), "{}", shown.stderr);
     for (now, before) in bench.long().as_array().expect("rows").iter().zip(table.as_array().expect("rows")) {
@@ -262,7 +262,7 @@ fn a_torn_or_damaged_journal_costs_what_it_lost_and_no_more() {
             assert!(value.is_null() || *value == before[name], "{name}: {value}");
         }
     }
-    // A run that meets it on the way to its tables computes it again at once.
+    // A run that finds the damage while it makes its tables computes the record again at once.
     let met = bench.fewbits(["run", "x.ron"]);
     assert!(met.stderr.contains("is damaged; it will be computed again"), "{}", met.stderr);
     assert_eq!(bench.long(), table);

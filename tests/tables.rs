@@ -1,4 +1,4 @@
-//! The tables in every format, and the long table behind them.
+//! Tables in every format, and the long table of all results.
 
 use serde_json::Value as Json;
 
@@ -32,15 +32,15 @@ fn the_long_table_has_every_axis_and_every_metric() {
             assert!(row[format!("{node}.seconds")].as_f64().is_some_and(|seconds| seconds >= 0.0), "{row}");
         }
         assert_eq!(row["mnist.train_images"], 200.0);
-        // Without validation images there is no such accuracy.
+        // Without validation images, this metric is undefined.
         assert_eq!(row["net.validation_accuracy"], Json::Null);
-        // 784·8 + 8·10 weights and 18 biases.
+        // The network has 784·8 + 8·10 weights and 18 biases.
         assert_eq!(row["net.parameters"], 6370.0);
         assert!(
             row.as_object().expect("an object").values().all(|value| !value.is_object() && !value.is_array())
         );
     }
-    // A node with fewer axes is repeated over the others.
+    // The values of a node with fewer axes are repeated over the other axes.
     assert_eq!(rows[0]["full.loss"], rows[1]["full.loss"]);
     assert_ne!(rows[0]["full.loss"], rows[2]["full.loss"]);
 }

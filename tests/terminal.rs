@@ -1,4 +1,4 @@
-//! A shell on a pseudo-terminal, and what a person would see on it.
+//! A shell on a pseudo-terminal, and the screen that a user would see.
 
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
@@ -13,9 +13,9 @@ use vt100::{Callbacks, MouseProtocolMode, Parser, Screen};
 
 use crate::fixture::Bench;
 
-/// How long anything may take, on a machine that does other things too.
+/// The longest wait for any event, on a machine that is busy with other work.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// What the shell says when it waits for a command.
+/// The prompt of the shell.
 const PROMPT: &str = "ready$ ";
 
 /// A shell on a terminal.
@@ -23,11 +23,11 @@ pub struct Terminal {
     pty: Arc<Pty>,
     screen: Arc<Mutex<Parser<Clipboard>>>,
     shell: std::process::Child,
-    /// How many exit codes were asked for.
+    /// The number of exit codes requested so far, which tells their outputs apart.
     asked: AtomicUsize,
 }
 
-/// What programs put on the clipboard, as base64.
+/// The texts that programs put on the clipboard, as base64.
 #[derive(Default)]
 pub struct Clipboard {
     copied: Vec<String>,
@@ -44,7 +44,7 @@ fn cells(count: u16) -> NonZeroU16 {
 }
 
 impl Terminal {
-    /// Opens a terminal of so many columns and rows with a shell in the folder of a bench.
+    /// Opens a terminal of this size, with a shell in the folder of a bench.
     pub fn open(bench: &Bench, columns: u16, rows: u16) -> Self {
         let (pty, pts) = open().expect("a pseudo-terminal");
         pty.resize(pty_process::Size::new(rows, columns)).expect("a size");
@@ -76,16 +76,16 @@ impl Terminal {
         terminal
     }
 
-    /// Types.
+    /// Types keys.
     pub fn send(&self, keys: &str) {
         (&*self.pty).write_all(keys.as_bytes()).expect("the terminal");
     }
 
-    /// Types a command of the shell; `fewbits` is the binary.
+    /// Types a shell command, in which `fewbits` stands for the binary.
     pub fn run(&self, command: &str) {
         let command = command.replace("fewbits", "$FEWBITS");
         self.send(&format!("{command}\r"));
-        // From here on, a prompt at the end means that the command has ended.
+        // From here on, a prompt at the end of the screen means that the command has ended.
         let echoed = format!("{PROMPT}{command}");
         self.wait_for("the command", |text| text.contains(&echoed) || self.with(Screen::alternate_screen));
     }
@@ -96,18 +96,18 @@ impl Terminal {
         self.wait_for("nothing", |text| text.trim() == PROMPT.trim());
     }
 
-    /// Types a key and waits until something is seen.
+    /// Types keys and waits until a text appears.
     pub fn press(&self, key: &str, seen: &str) -> String {
         self.send(key);
         self.wait_for(seen, |text| text.contains(seen))
     }
 
-    /// Returns what is seen now.
+    /// Returns the text on the screen.
     pub fn text(&self) -> String {
         self.with(Screen::contents)
     }
 
-    /// Returns everything that was seen and scrolled away, and what is seen now.
+    /// Returns the scrollback and the text on the screen.
     pub fn scrollback(&self) -> String {
         let mut parser = self.screen.lock().expect("the screen");
         let screen = parser.screen_mut();
@@ -122,7 +122,7 @@ impl Terminal {
         text + &screen.contents()
     }
 
-    /// Waits until a text satisfies a condition; returns it.
+    /// Waits until the text on the screen satisfies a condition; returns the text.
     pub fn wait_for(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         let start = Instant::now();
         loop {
@@ -135,7 +135,7 @@ impl Terminal {
         }
     }
 
-    /// Waits for a dashboard to be on the terminal.
+    /// Waits until a dashboard is on the terminal.
     pub fn wait_for_dashboard(&self) {
         let start = Instant::now();
         while !self.with(Screen::alternate_screen) {
@@ -145,7 +145,7 @@ impl Terminal {
         self.wait_for("the tabs", |text| text.contains(" 1 Run ") || text.contains(" 1 "));
     }
 
-    /// Waits for the shell to have the terminal back, as it was; returns the exit code of the command.
+    /// Waits until the shell has the terminal back with its modes restored; returns the exit code of the command.
     pub fn wait_for_shell(&self) -> i32 {
         let start = Instant::now();
         while self.with(Screen::alternate_screen) || !self.text().trim_end().ends_with(PROMPT.trim_end()) {
@@ -158,7 +158,7 @@ impl Terminal {
         let modes = "$(stty -a | tr ' ' '\\n' | grep -cx -e icanon -e echo -e isig)";
         self.send(&format!("echo code{asked}=$? modes={modes} end\r"));
         let answer = format!("code{asked}=");
-        // What was typed is echoed too, with `$?` in place of the number; it may be on the answer's own line.
+        // The typed command is echoed too, with `$?` in place of the number, possibly on the same line as the output.
         let find = |text: &str| {
             let mut rests = text.match_indices(&answer).map(|(at, _)| text[at + answer.len()..].to_owned());
             rests.find(|rest| rest.starts_with(|c: char| c.is_ascii_digit()) && rest.contains("end"))
@@ -170,31 +170,31 @@ impl Terminal {
         code.unwrap_or_else(|| panic!("no code:\n{text}"))
     }
 
-    /// Returns whether keys go to the program as they are pressed.
+    /// Returns whether the terminal is in raw mode.
     pub fn is_raw(&self) -> bool {
         let modes = tcgetattr(&*self.pty).expect("the terminal's modes").local_modes;
         !modes.contains(LocalModes::ICANON)
     }
 
-    /// Closes the terminal, as a window is closed or a connection lost.
+    /// Closes the terminal, as if its window was closed or its connection was lost.
     pub fn close(&mut self) {
         self.shell.kill().expect("the shell");
         self.shell.wait().expect("the shell");
     }
 
-    /// Changes the size.
+    /// Resizes the terminal.
     pub fn resize(&self, columns: u16, rows: u16) {
         self.screen.lock().expect("the screen").set_size(cells(rows), cells(columns));
         self.pty.resize(pty_process::Size::new(rows, columns)).expect("a size");
     }
 
-    /// Returns the process that the shell runs in front.
+    /// Returns the process that the shell runs in the foreground.
     #[cfg(target_os = "linux")]
     pub fn front(&self) -> u32 {
         let shell = self.shell.id().to_string();
         let is_child = |process: &u32| {
             let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-            // The name, in parentheses, may hold spaces; the parent is the second field behind it.
+            // The name in parentheses may contain spaces; the parent is the second field after it.
             stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)) == Some(&shell)
         };
         let names = std::fs::read_dir("/proc").expect("/proc").flatten().map(|entry| entry.file_name());
@@ -202,12 +202,12 @@ impl Terminal {
         processes.find(is_child).expect("a process")
     }
 
-    /// Returns what was put on the clipboard, as base64.
+    /// Returns the texts that were put on the clipboard, as base64.
     pub fn copied(&self) -> Vec<String> {
         self.screen.lock().expect("the screen").callbacks().copied.clone()
     }
 
-    /// Looks at the screen.
+    /// Calls a function with the screen.
     pub fn with<T>(&self, look: impl Fn(&Screen) -> T) -> T {
         look(self.screen.lock().expect("the screen").screen())
     }

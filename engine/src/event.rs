@@ -1,5 +1,5 @@
-//! What happens in a run, in the past tense. A closed set: dashboard, plain lines and tests are folds over it.
-//! Holds no widget type and no store type beyond names and numbers.
+//! The events of a run, in the past tense. The set is closed: dashboard, plain lines and tests are folds over it.
+//! Knows no widget, and of the store only names and numbers.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::plan::Counts;
 use crate::why::Reason;
 
-/// One thing that happened. Tasks that the plan found cached have no event of their own.
+/// An event. Tasks that the plan found cached have no event of their own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -16,35 +16,35 @@ pub enum Event {
     Planned {
         /// The experiment's name.
         experiment: String,
-        /// How many tasks are in which state.
+        /// The number of tasks in each state.
         #[serde(flatten)]
         counts: Counts,
-        /// The same for each node, in the order of the file.
+        /// The same counts for each node, in the order of the file.
         nodes: Vec<(String, Counts)>,
     },
     /// A task began.
     Started {
-        /// The task's name.
+        /// The name of the task.
         task: String,
-        /// Its key in hex.
+        /// The key in hex.
         key: String,
-        /// Why it runs.
+        /// The reason that the task runs.
         reason: Reason,
     },
-    /// A task came further; a training reports each epoch.
+    /// A task made progress; a training reports each epoch.
     Progressed {
         /// The task's name.
         task: String,
-        /// Steps done, epochs for a training.
+        /// The steps done; epochs for a training.
         done: u64,
         /// Steps in all.
         total: u64,
-        /// What was measured at this step.
+        /// The metrics at this step.
         #[serde(with = "crate::metrics")]
         metrics: BTreeMap<String, f64>,
     },
-    /// A task's job ended with a result that is not yet recorded: the task no longer runs, and a crash would lose it.
-    /// Journals of older versions lack this event.
+    /// A task's job ended with a result that is not yet recorded: the task no longer runs, and a crash would lose the
+    /// result. Run logs of older versions lack this event.
     Computed {
         /// The task's name.
         task: String,
@@ -58,21 +58,21 @@ pub enum Event {
         /// Its metrics.
         #[serde(with = "crate::metrics")]
         metrics: BTreeMap<String, f64>,
-        /// Seconds of computing.
+        /// The seconds of computing.
         seconds: f64,
     },
-    /// A task whose key was not known when the plan was made turned out to have a result already.
+    /// A task whose key was not in the plan turned out to have a result already.
     Reused {
         /// The task's name.
         task: String,
         /// Its key in hex.
         #[serde(default)]
         key: String,
-        /// The task of this run that made the result; none if it was in the store.
+        /// The task of this run with the same key; `None` if the result was in the store.
         same_as: Option<String>,
     },
-    /// A task's job ended without a result because a kept artifact was lost; the task starts again once the artifact has
-    /// been made again. Journals of older versions lack this event.
+    /// A task's job ended without a result because a kept artifact was lost; the task starts again once the artifact
+    /// has been made again. Run logs of older versions lack this event.
     Postponed {
         /// The task's name.
         task: String,
@@ -90,7 +90,7 @@ pub enum Event {
     Failed {
         /// The task's name.
         task: String,
-        /// Why, and what to do.
+        /// The error message, with the fix.
         error: String,
     },
     /// A task could not run.
@@ -100,32 +100,32 @@ pub enum Event {
         /// The failed task it depends on.
         because: String,
     },
-    /// Something was healed or is worth knowing.
+    /// The store or the run repaired something, or has a note for the user.
     Warned {
         /// One sentence.
         message: String,
     },
-    /// The run was asked to end once what is running has ended.
+    /// The run was asked to end after the running tasks.
     Draining,
-    /// The run was interrupted: what was running is dropped.
+    /// The run was interrupted: running tasks are dropped.
     Interrupted,
     /// The run ended.
     Finished(Summary),
 }
 
-/// How a run ended. `tasks` is the sum of the four counts after it.
+/// The counts of a finished run. `tasks` is the sum of the four counts after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// All tasks.
     pub tasks: usize,
     /// Tasks that ran and were recorded.
     pub ran: usize,
-    /// Tasks whose result was there already, or was another's.
+    /// Tasks whose result was in the store, or belongs to another task of the same key.
     pub cached: usize,
     /// Tasks that failed.
     pub failed: usize,
     /// Tasks that depend on a failed one, or were left when the run was interrupted.
     pub skipped: usize,
-    /// Seconds the run took.
+    /// The duration of the run in seconds.
     pub seconds: f64,
 }

@@ -1,5 +1,5 @@
-//! Metrics in the lines of a run's journal and in events: JSON, in which infinite numbers and NaN are texts.
-//! For serde's `with`.
+//! The JSON form of metrics in events and run logs, for serde's `with`: infinite numbers and NaN are texts.
+//! Knows no metric by name.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub fn serialize<S: Serializer>(metrics: &BTreeMap<String, f64>, to: S) -> Resul
     metrics.serialize(to)
 }
 
-/// Reads metrics. A value that is not a number is skipped: earlier journals have null for infinite numbers and NaN.
+/// Reads metrics. A value that is no number is skipped: earlier run logs have null for infinite numbers and NaN.
 pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, f64>, D::Error> {
     let metrics = BTreeMap::<String, Json>::deserialize(from)?;
     Ok(metrics.into_iter().filter_map(|(name, value)| Some((name, number_of(&value)?))).collect())

@@ -1,23 +1,23 @@
 //! The search for the preimage that differs from a given preimage in the fewest fields.
-//! Knows nothing of where preimages come from.
+//! Knows nothing of where preimages are stored.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use crate::preimage::{Change, changed_fields, fields};
 
-/// Compares preimages with one.
+/// The search for the preimage nearest to a given one.
 pub struct NearestPreimage {
     fields: BTreeMap<String, String>,
-    /// Name and value of each field, as text of the preimage. The number of pieces that are missing in another preimage's
-    /// text is a lower bound on the number of fields that differ, and much cheaper to find than the fields.
+    /// The name and value of each field, as text in the preimage. The number of pieces that another preimage's text
+    /// lacks is a lower bound on the number of fields that differ, and much cheaper to compute.
     pieces: Vec<String>,
-    /// The fields in which the nearest preimage so far differs; of several nearest, the first counts.
+    /// The changes from the nearest preimage so far; the first of several equally near ones counts.
     changes: Option<Vec<Change>>,
 }
 
 impl NearestPreimage {
-    /// Starts with nothing compared to a preimage.
+    /// Starts a search for the neighbour of a preimage.
     #[must_use]
     pub fn new(preimage: &str) -> Self {
         let fields = fields(preimage);
@@ -34,7 +34,7 @@ impl NearestPreimage {
         Self { fields, pieces, changes: None }
     }
 
-    /// Returns the fields in which the nearest preimage differs; none if nothing was compared.
+    /// Returns the changes from the nearest preimage; `None` if nothing was compared.
     #[must_use]
     pub fn into_changes(self) -> Option<Vec<Change>> {
         self.changes
@@ -50,7 +50,7 @@ impl NearestPreimage {
                 self.changes = Some(changes);
             }
         }
-        // A preimage without a difference would have the same key.
+        // A preimage without a difference has the same key, so one difference is the minimum.
         let is_nearest = self.changes.as_ref().is_some_and(|changes| changes.len() <= 1);
         if is_nearest { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }

@@ -1,6 +1,6 @@
-//! What the engine asks of the ops: the one trait between them.
-//! It has two implementers, so that the engine can be tested without networks: the ops of fewbits and the
-//! arithmetic ops of the engine's own tests.
+//! The trait between the engine and the ops, with the types in its interface.
+//! It has two implementers, so that the engine can be tested without networks: the ops of fewbits and the arithmetic
+//! ops of the engine's own tests. Knows no op.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,32 +17,32 @@ use crate::text::fields::Fields;
 pub struct NodeKind {
     /// The variant's name in the file: `Train`.
     pub name: &'static str,
-    /// Its inputs: the field that names the node, and the type of artifact that must come from it.
+    /// The inputs, as pairs of the field that names the node and the type of artifact that the node must produce.
     pub inputs: &'static [(&'static str, &'static str)],
-    /// The type of its artifact, if other nodes can read it.
+    /// The type of the artifact; `None` if the kind has no artifact for other nodes.
     pub output: Option<&'static str>,
-    /// The parts of its artifact.
+    /// The names of the artifact's parts.
     pub parts: &'static [&'static str],
-    /// The metrics it may record.
+    /// The metrics that a record may have.
     pub metrics: &'static [&'static str],
-    /// The metrics that tables, questions and views treat by their meaning, each with its role.
+    /// The metrics that the engine and the tui treat by their meaning, each with its role.
     pub roles: &'static [(MetricRole, &'static str)],
-    /// The parameter that seeds independent repetitions, if there is one: the usual unit of replication.
+    /// The parameter that seeds independent repetitions, the usual unit of replication; `None` if there is none.
     pub seed: Option<&'static str>,
-    /// Whether its artifact goes into the store.
+    /// Whether the store keeps the artifact.
     pub keeping: Keeping,
 }
 
-/// The meanings of metrics: the engine and the tui know metrics by their roles, never by their names.
+/// The roles of metrics: the engine and the tui know metrics by their roles, never by their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricRole {
-    /// The share of images answered right; the record has one bit per image.
+    /// The share of images classified correctly; the record has one bit per image.
     Accuracy,
     /// The number of images that the accuracy is a share of.
     Total,
-    /// The accuracy of always giving the most frequent class.
+    /// The accuracy of a classifier that always gives the most frequent class.
     Chance,
-    /// An end of Wilson's interval of a share of images.
+    /// A bound of Wilson's confidence interval of a share of images.
     WilsonBound,
     /// The p-value of `McNemar`'s test of two networks on the same images.
     McNemarP,
@@ -54,16 +54,16 @@ pub enum MetricRole {
     CodeBits,
     /// The mean loss over the training images of an epoch.
     TrainLoss,
-    /// The share of training images answered right in an epoch.
+    /// The share of training images classified correctly in an epoch.
     TrainAccuracy,
     /// The mean loss over the validation images after an epoch.
     ValidationLoss,
-    /// The share of validation images answered right after an epoch.
+    /// The share of validation images classified correctly after an epoch.
     ValidationAccuracy,
 }
 
 impl NodeKind {
-    /// The kind of a node that is not there: it has no metrics.
+    /// The kind that stands in for an unknown node: it has no metrics.
     pub(crate) const NONE: Self = Self {
         name: "",
         inputs: &[],
@@ -75,7 +75,7 @@ impl NodeKind {
         keeping: Keeping::Never,
     };
 
-    /// Returns the metric with a role, the first if several have it.
+    /// Returns the metric with a role; the first if several have it.
     #[must_use]
     pub fn metric(&self, role: MetricRole) -> Option<&'static str> {
         self.roles.iter().find(|(of, _)| *of == role).map(|(_, name)| *name)
@@ -88,19 +88,19 @@ impl NodeKind {
     }
 }
 
-/// When an artifact goes into the store.
+/// The rule by which a kind's artifact goes into the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeping {
-    /// Never: there is none, or it is made again from its source at less cost.
+    /// Never: there is no artifact, or it is cheaper to make it again from its source.
     Never,
-    /// When the file says `keep: true`: it is cheap to make again.
+    /// Only if the file says `keep: true`: the artifact is cheap to make again.
     WhenAsked,
-    /// Unless the file says `keep: false`: it is costly to make again.
+    /// Unless the file says `keep: false`: the artifact is costly to make again.
     Always,
 }
 
 impl Keeping {
-    /// Says what a node's `keep` is where it is not given.
+    /// Returns the default of a node's `keep` in words.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -111,112 +111,112 @@ impl Keeping {
     }
 }
 
-/// What identifies a computation besides the content of its inputs.
+/// The identity of a computation, apart from the content of its inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Identity {
     /// The op's name in the preimage.
     pub op: &'static str,
-    /// The op's version, raised when its numbers change.
+    /// The op's version; it is raised when the op's numbers change.
     pub version: u32,
-    /// All parameters that matter, defaults resolved.
+    /// All parameters that affect the result, with defaults resolved.
     pub params: serde_json::Value,
 }
 
-/// Something outside the experiment that a task reads.
+/// A file or embedded content outside the experiment that a task reads.
 #[derive(Clone, Debug)]
 pub struct TaskSource {
     /// Its name in the preimage.
     pub name: String,
-    /// Where its content comes from.
+    /// The origin of its content.
     pub content: SourceContent,
 }
 
 /// The content of a source.
 #[derive(Clone, Debug)]
 pub enum SourceContent {
-    /// Part of the program.
+    /// Content embedded in the program.
     Embedded(Digest),
     /// A file.
     File {
-        /// Where it is, or would be.
+        /// The path of the file, even if it does not exist.
         path: PathBuf,
-        /// What to say when it is not there: what is missing, and what to do.
+        /// The message if the file does not exist: the name of the missing file, and the fix.
         missing: String,
     },
 }
 
-/// Wiring that does not fit, found before anything runs.
+/// A fault of the wiring: an input does not fit the op. It is found before anything runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
-    /// The field of the node that it is about.
+    /// The field of the node at which the fault is reported.
     pub field: &'static str,
-    /// The entry of that field, where it is a map and only one of its entries does not fit.
+    /// The entry of the field, if the field is a map and only one entry does not fit.
     pub entry: Option<String>,
-    /// What does not fit.
+    /// The message.
     pub message: String,
-    /// What to do about it.
+    /// The hint.
     pub hint: String,
 }
 
-/// What a task made.
+/// The output of a task.
 #[derive(Debug)]
 pub struct Output<A> {
-    /// The artifact, if other nodes can read it.
+    /// The artifact; `None` if the kind has no artifact for other nodes.
     pub artifact: Option<Arc<A>>,
     /// The digests of the artifact's parts.
     pub parts: BTreeMap<String, Digest>,
-    /// Named scalars; undefined ones are absent.
+    /// The metrics by name; undefined ones are absent.
     pub metrics: BTreeMap<String, f64>,
-    /// Named curves.
+    /// The series by name.
     pub series: BTreeMap<String, Series>,
-    /// One bit per image, least significant first: whether it was classified correctly.
+    /// One bit per image, least significant first: whether the image was classified correctly.
     pub correct: Option<Vec<u8>>,
 }
 
-/// Why a task failed, in one sentence a user can act on.
+/// The reason that a task failed, in one sentence with a fix.
 #[derive(Debug, thiserror::Error)]
 pub enum OpError {
-    /// The run was cancelled; not a failure.
+    /// The run was cancelled; this is not a failure.
     #[error("cancelled")]
     Cancelled,
-    /// Something outside is missing: the task can run once it is there.
+    /// Something outside the experiment is missing: the task can run once it is there.
     #[error("{0}")]
     Missing(String),
-    /// The work failed.
+    /// The computation failed.
     #[error("{0}")]
     Failed(String),
 }
 
-/// The ops an engine works with.
+/// The ops of an engine: their parameters, keys, computations and artifacts.
 pub trait Ops: Send + Sync + 'static {
-    /// One node's work with its parameters resolved.
+    /// An op with its parameters read.
     type Op: Send + Sync + 'static;
-    /// What is known of an artifact before it is made: shapes, classes, origin.
+    /// The facts about an artifact that are known before it is made: shapes, classes, origin.
     type Port: Clone + Eq + std::hash::Hash + Send + Sync + 'static;
-    /// What tasks hand to each other in memory.
+    /// The artifact that tasks pass to each other in memory.
     type Artifact: Send + Sync + 'static;
 
-    /// Returns the kinds of nodes there are.
+    /// Returns the kinds of nodes.
     fn kinds(&self) -> &'static [NodeKind];
 
-    /// Reads the parameters of a node of this kind; the engine has taken the inputs and `keep` already.
+    /// Reads the parameters of a node of this kind; the engine has already taken the inputs and `keep`.
     fn read_op(&self, kind: &str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Self::Op>;
 
-    /// Checks an op against what is known of its inputs (in the order of [`NodeKind::inputs`]) and returns what is
-    /// known of its artifact.
+    /// Checks an op against the ports of its inputs (in the order of [`NodeKind::inputs`]) and returns the port of
+    /// its artifact.
     fn port(&self, op: &Self::Op, inputs: &[&Self::Port]) -> Result<Self::Port, Misfit>;
 
-    /// Returns what identifies the op's work.
+    /// Returns the identity of the op: name, version and parameters.
     fn identity(&self, op: &Self::Op) -> Identity;
 
-    /// Returns the parts of its inputs that the op reads: the input's place and the part's name. It reads at least
+    /// Returns the parts that the op reads, as pairs of the input's index and the part's name. An op reads at least
     /// one part of every input.
     fn reads(&self, op: &Self::Op) -> Vec<(usize, &'static str)>;
 
-    /// Returns what the op reads from outside the experiment.
+    /// Returns the sources that the op reads.
     fn sources(&self, op: &Self::Op) -> Result<Vec<TaskSource>, OpError>;
 
-    /// Does the work. Called on a thread of the executor, inside its rayon pool.
+    /// Runs the op. The engine calls this on a thread of the executor, inside its rayon pool.
     fn run(
         &self,
         op: &Self::Op,
@@ -224,18 +224,19 @@ pub trait Ops: Send + Sync + 'static {
         context: &Context,
     ) -> Result<Output<Self::Artifact>, OpError>;
 
-    /// Returns the bytes of each part, as kept in the store; their digests are those of [`Output::parts`].
+    /// Returns the bytes of each part, as the store keeps them; their digests are those of [`Output::parts`].
     fn encode(&self, artifact: &Self::Artifact) -> BTreeMap<String, Vec<u8>>;
 
-    /// Makes an artifact from the bytes of its parts.
+    /// Decodes an artifact from the bytes of its parts.
     fn decode(&self, parts: BTreeMap<String, Vec<u8>>) -> Result<Self::Artifact, OpError>;
 
-    /// Returns what a reader of a table must know of the works behind it, such as that it compares unlike things.
+    /// Returns a remark for the readers of a table, such as that it compares unlike things; `None` if there is none.
     fn remark(&self, works: &[&Self::Op]) -> Option<String> {
         let _ = works;
         None
     }
 
-    /// Returns what makes the numbers of works of this name, for the provenance of their records.
+    /// Returns the provenance for records of the op of this name: the libraries and builds that its numbers depend
+    /// on.
     fn provenance(&self, name: &str) -> BTreeMap<String, String>;
 }

@@ -1,5 +1,5 @@
-//! The digests of the parts of an artifact, small: there is one for every task that is known.
-//! Knows nothing of where the digests come from.
+//! The digests of an artifact's parts, in a compact form: there is one for every task with a known result.
+//! Knows nothing of the origin of the digests.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use fewbits_store::Digest;
 pub struct Parts(Box<[(&'static str, Digest)]>);
 
 impl Parts {
-    /// Takes from a record the parts of these names; others are of no use to anybody.
+    /// Takes the digests of the named parts from a record; other parts are ignored.
     #[must_use]
     pub fn from_record(names: &[&'static str], record: &BTreeMap<String, Digest>) -> Self {
         Self(names.iter().filter_map(|name| Some((*name, *record.get(*name)?))).collect())
     }
 
-    /// Makes the parts of an artifact that has only this one.
+    /// Makes the parts of an artifact with a single part.
     #[must_use]
     pub fn only(name: &'static str, digest: Digest) -> Self {
         Self(Box::new([(name, digest)]))
@@ -28,7 +28,7 @@ impl Parts {
         self.0.iter().find(|(part, _)| *part == name).map(|(_, digest)| digest)
     }
 
-    /// Returns every part.
+    /// Returns every part with its digest.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Digest)> {
         self.0.iter().map(|(name, digest)| (*name, digest))
     }

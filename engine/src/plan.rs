@@ -1,4 +1,4 @@
-//! What would run, and why: the one planner behind `plan` and `run`, so that they cannot disagree.
+//! The planner: derives each task's key and its state. `plan` and `run` share it, so that they cannot disagree.
 //! Reads the store; runs nothing.
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,59 +15,59 @@ use crate::parts::Parts;
 use crate::preimage::preimage;
 use crate::run_log;
 
-/// Records that are checked in one go.
+/// The number of records per parallel batch of checks.
 const CHECKED: usize = 2048;
 
-/// What is known of a task before anything runs.
+/// The known facts of a task before it runs.
 #[derive(Clone, Debug)]
 pub struct Planned {
-    /// What will happen to it.
+    /// The state of the task.
     pub state: TaskState,
-    /// Its key, once its inputs are known.
+    /// The key, once the results of all inputs are known.
     pub key: Option<Key>,
-    /// Its artifact's parts, once its result is known.
+    /// The digests of the artifact's parts, once the result is known.
     pub parts: Option<Parts>,
 }
 
-/// What will happen to a task.
+/// The state of a task in a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskState {
-    /// Its result is in the store.
+    /// The result is in the store.
     Cached,
-    /// Another task has the same key and will run; this one takes its result.
+    /// Another task has the same key and will run; this task takes its result.
     SameAs(TaskId),
-    /// It runs: nothing is stored under its key.
+    /// The task runs: the store has no record under its key.
     Run,
-    /// It runs: its result is known, but the artifact it keeps is not there.
+    /// The task runs: the store has its record, but lacks the artifact that the node keeps.
     Lost,
-    /// It runs, and will fail unless what is missing is there by then.
+    /// The task fails if it runs now: something outside the experiment is missing. Contains the error message.
     Missing(String),
-    /// Its key depends on results that are not known yet.
+    /// The key depends on results that are not known yet.
     Waiting,
 }
 
-/// How many tasks are in which state.
+/// The number of tasks in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counts {
     /// All tasks.
     pub tasks: usize,
-    /// Tasks whose result is stored.
+    /// Tasks whose result is in the store.
     pub cached: usize,
     /// Tasks that run.
     pub run: usize,
-    /// Tasks whose key is not known yet, or is that of another task that runs.
+    /// Tasks whose key is not known yet, or equals that of another task that runs.
     pub waiting: usize,
 }
 
 /// The state of every task of a graph.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// One entry per task.
+    /// The facts of each task, by its index.
     pub tasks: Vec<Planned>,
 }
 
 impl Plan {
-    /// Returns what is known of a task.
+    /// Returns the facts of a task.
     #[must_use]
     pub fn planned(&self, task: TaskId) -> &Planned {
         &self.tasks[task.index()]
@@ -89,14 +89,14 @@ impl Plan {
     }
 }
 
-/// Finds the state of tasks.
+/// The planner of a graph's tasks.
 pub struct Planner<'p, O: Ops> {
     graph: &'p TaskGraph<O>,
     ops: &'p O,
     store: &'p Store,
-    /// What source files held in an earlier run; asked before the files.
+    /// The digests of source files in an earlier run; they take precedence over the files.
     remembered: run_log::SourceDigests,
-    /// Digests of source files read in this invocation, and sentences about files that are gone.
+    /// The digests of the source files read so far, and notes about files that are gone.
     sources: Mutex<SourceCache>,
 }
 
@@ -107,12 +107,12 @@ struct SourceCache {
 }
 
 impl<'p, O: Ops> Planner<'p, O> {
-    /// Makes a planner.
+    /// Makes a planner that reads the source files as they are now.
     pub fn new(graph: &'p TaskGraph<O>, ops: &'p O, store: &'p Store) -> Self {
         Self::remembering(graph, ops, store, run_log::SourceDigests::new())
     }
 
-    /// Makes a planner of an earlier run, for which source files hold what they held then.
+    /// Makes a planner of an earlier run, with the digests that source files had then.
     pub fn remembering(
         graph: &'p TaskGraph<O>,
         ops: &'p O,
@@ -122,8 +122,9 @@ impl<'p, O: Ops> Planner<'p, O> {
         Self { graph, ops, store, remembered, sources: Mutex::default() }
     }
 
-    /// Plans all tasks, and checks the records of cached tasks: a damaged record is a miss, as it is in a run. A run does
-    /// without this check: it reads or checks all records for its tables, and computes a damaged one again.
+    /// Plans all tasks and checks the checksums of the records of cached tasks: a damaged record is a cache miss, as
+    /// in a run. A run skips this check: it reads or checks all records for its tables, and computes a damaged one
+    /// again.
     pub fn checked_plan(&self) -> Result<Plan, StoreError> {
         loop {
             let plan = self.plan()?;
@@ -134,11 +135,11 @@ impl<'p, O: Ops> Planner<'p, O> {
             if sound.iter().flatten().all(|sound| *sound) {
                 return Ok(plan);
             }
-            // The store has forgotten the damaged records: the next plan does not find them.
+            // The check dropped the damaged records from the store, so the next plan treats their tasks as misses.
         }
     }
 
-    /// Plans all tasks by the headers of records.
+    /// Plans all tasks by the headers of records; bodies are not read or checked.
     pub fn plan(&self) -> Result<Plan, StoreError> {
         self.store.expect(self.graph.len())?;
         let unknown = Planned { state: TaskState::Waiting, key: None, parts: None };
@@ -178,7 +179,7 @@ impl<'p, O: Ops> Planner<'p, O> {
         Ok(plan)
     }
 
-    /// Finds the state of one task whose inputs are all known.
+    /// Derives the state of one task whose inputs are all known; `parts` returns the known results.
     pub fn settle<'a>(
         &self,
         task: TaskId,
@@ -195,7 +196,7 @@ impl<'p, O: Ops> Planner<'p, O> {
         self.judge(task, key, hit)
     }
 
-    /// Returns the preimage of a task's key; `parts` gives the results known so far.
+    /// Returns the preimage of a task's key; `parts` returns the known results.
     pub fn preimage<'a>(
         &self,
         task: TaskId,
@@ -233,7 +234,7 @@ impl<'p, O: Ops> Planner<'p, O> {
         Ok(Preimage::Known(preimage(work.name, work.version, &work.params, &inputs)))
     }
 
-    /// Returns what the source files of all tasks hold, as far as they are there.
+    /// Returns the digests of the source files of all tasks; missing files have no entry.
     pub fn sources(&self) -> Result<run_log::SourceDigests, StoreError> {
         let mut all = run_log::SourceDigests::new();
         for (node, step) in self.graph.steps.iter().enumerate() {
@@ -260,7 +261,7 @@ impl<'p, O: Ops> Planner<'p, O> {
         self.remembered.get(&self.graph.sorted_name(task))?.get(source).copied()
     }
 
-    /// Returns sentences about source files that are gone but whose results are still known.
+    /// Takes the notes about source files that are gone although the results made from them are still valid.
     pub fn notes(&self) -> Vec<String> {
         self.sources.lock().map(|mut sources| std::mem::take(&mut sources.notes)).unwrap_or_default()
     }
@@ -284,8 +285,8 @@ impl<'p, O: Ops> Planner<'p, O> {
         Ok(Planned { state: TaskState::Cached, key: Some(key), parts: Some(parts) })
     }
 
-    /// Returns the digest of a source file: remembered while the file is unchanged, else of its content. The inner
-    /// error says what is missing.
+    /// Returns the digest of a source file: the remembered digest while the file is unchanged, else the digest of its
+    /// content. The inner error is the message about a missing file.
     fn file(&self, path: &Path, missing: &str) -> Result<Result<Digest, String>, StoreError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
@@ -308,9 +309,9 @@ impl<'p, O: Ops> Planner<'p, O> {
         Ok(digest)
     }
 
-    /// Reads a source file for its digest, and remembers it.
+    /// Computes and remembers the digest of a source file.
     fn digest_file(&self, path: &Path) -> Result<Result<Digest, String>, StoreError> {
-        // A pipe or a device would be read for ever.
+        // Reading a pipe or a device may never end.
         if !path.is_file() {
             return Ok(Err(format!("{}: this is not a file", path.display())));
         }
@@ -336,6 +337,6 @@ pub enum Preimage {
     Known(String),
     /// An input's result is not known yet.
     Waiting,
-    /// Something outside is missing; says what to do.
+    /// Something outside the experiment is missing. Contains the error message.
     Missing(String),
 }

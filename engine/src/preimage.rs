@@ -1,5 +1,5 @@
-//! The preimage of a key: canonical JSON (RFC 8785) of op, version, parameters and the digests of what is read.
-//! The text is stored with the result, so what explains a key is what made it.
+//! The preimage of a key: canonical JSON (RFC 8785) of op, version, parameters and input digests.
+//! The store keeps the text with the record, so the explanation of a key uses the text that was hashed. Knows no op.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -11,11 +11,10 @@ use serde_json::Value;
 /// Every whole number up to this magnitude is a binary64 number, and canonical JSON writes it digit by digit.
 const MOST_EXACT: u64 = 1 << 53;
 
-/// Returns the preimage of what an op of this version makes of these inputs; `params` are its parameters in canonical
-/// form.
+/// Returns the preimage of an op of this version with these inputs; `params` are its parameters in canonical form.
 #[must_use]
 pub fn preimage(op: &str, version: u32, params: &str, inputs: &BTreeMap<String, Digest>) -> String {
-    // Canonical JSON sorts names; these four are in order, and so is the map.
+    // Canonical JSON sorts names; these four are written in sorted order, and the map is sorted.
     let mut text = String::with_capacity(params.len() + 96 * inputs.len() + 64);
     text.push_str("{\"inputs\":{");
     for (index, (name, digest)) in inputs.iter().enumerate() {
@@ -31,15 +30,15 @@ pub fn preimage(op: &str, version: u32, params: &str, inputs: &BTreeMap<String, 
     text
 }
 
-/// Returns a value as canonical JSON.
+/// Returns a value as canonical JSON (RFC 8785).
 pub fn canonical(value: &Value) -> serde_json::Result<String> {
-    // Most parameters of an op fit, so that the text does not move while it grows.
+    // The capacity suffices for most ops, so that the text is not reallocated while it grows.
     let mut text = String::with_capacity(256);
     write_canonical(value, &mut text)?;
     Ok(text)
 }
 
-/// Writes what most parameters are made of; other numbers are left to the crate, whose way to all of it is long.
+/// Writes the common kinds of values directly; other numbers go to the crate, which is slower.
 fn write_canonical(value: &Value, text: &mut String) -> serde_json::Result<()> {
     match value {
         Value::Object(object) => {
@@ -69,7 +68,7 @@ fn write_canonical(value: &Value, text: &mut String) -> serde_json::Result<()> {
         Value::String(string) => write_text(string, text),
         Value::Number(number) => match whole(number) {
             Some(whole) if whole.unsigned_abs() < u128::from(MOST_EXACT) => {
-                // Digits of an `i128` take several times as long.
+                // Writing the digits of an `i128` takes several times as long.
                 let _ = write!(text, "{}", whole as i64);
             }
             // Canonical JSON rounds numbers to binary64: a whole number that rounding would change is written as a
@@ -86,13 +85,13 @@ fn write_canonical(value: &Value, text: &mut String) -> serde_json::Result<()> {
     Ok(())
 }
 
-/// Compares names by their UTF-16 units, the order of RFC 8785.
+/// Compares names by their UTF-16 code units, the order of RFC 8785.
 fn utf16_order(a: &str, b: &str) -> Ordering {
-    // Among ASCII names it is the order of bytes.
+    // For ASCII names this is the order of bytes.
     if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
 }
 
-/// Returns a number as a whole number, if it is written as one.
+/// Returns a number as a whole number; `None` if it is not an integer type.
 fn whole(number: &serde_json::Number) -> Option<i128> {
     number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
 }
@@ -113,19 +112,19 @@ fn write_text(string: &str, text: &mut String) {
 pub struct Change {
     /// The field: `params.epochs`, `inputs.data.train`.
     pub field: String,
-    /// Its value before, as JSON; none where it was absent.
+    /// The value before, as JSON; `None` if the field was absent.
     pub from: Option<String>,
-    /// Its value now, as JSON; none where it is absent.
+    /// The value now, as JSON; `None` if the field is absent.
     pub to: Option<String>,
 }
 
-/// Returns the fields in which two preimages differ, by name.
+/// Returns the fields in which two preimages differ, sorted by name.
 #[must_use]
 pub fn changes(from: &str, to: &str) -> Vec<Change> {
     changed_fields(&fields(from), &fields(to))
 }
 
-/// Returns where the fields of two preimages differ, by name.
+/// Returns the differences between the fields of two preimages, sorted by name.
 #[must_use]
 pub fn changed_fields(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Change> {
     let mut fields: Vec<&String> = before.keys().chain(after.keys()).collect();
@@ -142,7 +141,7 @@ pub fn changed_fields(before: &BTreeMap<String, String>, after: &BTreeMap<String
         .collect()
 }
 
-/// Returns the fields of a preimage, with structs and lists of structs opened, each with its value as JSON.
+/// Returns the fields of a preimage with their values as JSON; structs and lists of structs are flattened.
 #[must_use]
 pub fn fields(text: &str) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();

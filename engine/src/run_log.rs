@@ -1,5 +1,5 @@
-//! What the lines of a run's journal say: first what the run set out from, then what happened, and when.
-//! Knows nothing of where the lines are kept.
+//! The lines of a run log: a header with the state at the start, then events with their times.
+//! Knows nothing of where the lines are stored.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,54 +12,54 @@ use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::plan::{Plan, TaskState};
 
-/// The digests of the files that tasks read, by the task's name with its axes sorted, then by the source's name.
+/// The digests of the source files, by the task's name with its axes sorted, then by the source's name.
 pub type SourceDigests = BTreeMap<String, BTreeMap<String, Digest>>;
 
-/// The first line of a run's journal.
+/// The header: the first line of a run log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunHeader {
-    /// The experiment's name.
+    /// The name of the experiment.
     pub experiment: String,
-    /// The experiment's text.
+    /// The text of the experiment.
     pub text: String,
-    /// The file that the text was read from; absent in journals of earlier versions.
+    /// The file that the text was read from; absent in run logs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// Tasks at once.
+    /// The number of tasks that run at once.
     #[serde(default)]
     pub jobs: usize,
-    /// The tasks that were cached when the run began, as ranges of their places in the graph.
+    /// The tasks that were cached at the start, as ranges of their indices in the graph.
     #[serde(default)]
     pub cached: Vec<Range<u32>>,
-    /// What the files that are read held then, so that the run can be planned again when they hold something else.
+    /// The digests of the source files at the start, so that the run can be planned again after a file has changed.
     #[serde(default)]
     pub sources: SourceDigests,
 }
 
-/// Every further line: an event, and the seconds since the run began.
+/// Every further line: an event with its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LoggedEvent {
     /// Seconds since the run began.
     #[serde(default)]
     pub at: f64,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
 }
 
 impl RunHeader {
-    /// Reads the header of a run; none where the run's journal has no beginning.
+    /// Reads the header of a run; `None` if the first line of its run log is missing or is no header.
     pub fn load(store: &Store, run: &str) -> Result<Option<Self>, StoreError> {
         let line = store.open_run(run)?.next_line()?;
         Ok(line.and_then(|line| serde_json::from_str(&line).ok()))
     }
 
-    /// Finds the newest run of an experiment, which `why` compares it with: of the same file, else of the same name, as the
-    /// file may have been moved. A journal of an earlier version does not tell its file, and counts as one of any file.
+    /// Finds the newest run of an experiment, for `why`: of the same file, else of the same name, as the file may
+    /// have been moved. A run log of an earlier version does not contain its file and counts as one of any file.
     pub fn newest<O: Ops>(store: &Store, graph: &TaskGraph<O>) -> Result<Option<(String, Self)>, StoreError> {
         let mut namesake = None;
         for run in store.runs()?.into_iter().rev() {
-            // Another process may have deleted the run meanwhile.
+            // Another process may have deleted the run in the meantime.
             let Ok(Some(header)) = Self::load(store, &run) else { continue };
             if header.experiment != graph.experiment.name {
                 continue;
@@ -72,7 +72,7 @@ impl RunHeader {
         Ok(namesake)
     }
 
-    /// Says what a run sets out from.
+    /// Makes the header of a run.
     #[must_use]
     pub fn new<O: Ops>(graph: &TaskGraph<O>, plan: &Plan, jobs: usize, sources: SourceDigests) -> Self {
         let cached = graph.tasks().filter(|task| plan.planned(*task).state == TaskState::Cached);
@@ -117,7 +117,7 @@ mod tests {
         let stamped = LoggedEvent { at: 1.5, event: Event::Rebuilt { task: "net".into(), seconds: 0.5 } };
         assert_eq!(serde_json::from_str::<LoggedEvent>(line).unwrap(), stamped);
         assert_eq!(serde_json::to_string(&stamped).unwrap(), line);
-        // Numbers that are not finite come back, and those of earlier journals, which have null, are left out.
+        // Numbers that are not finite survive the round trip; the nulls of earlier run logs are skipped.
         let metrics = BTreeMap::from([("a".to_owned(), f64::NEG_INFINITY), ("b".to_owned(), 0.5)]);
         let event = Event::Progressed { task: "net".into(), done: 1, total: 2, metrics };
         let line = serde_json::to_string(&LoggedEvent { at: 0.5, event: event.clone() }).unwrap();
@@ -130,7 +130,7 @@ mod tests {
         let line_of_it = r#"{"at":2.0,"event":"computed","task":"net"}"#;
         assert_eq!(serde_json::from_str::<LoggedEvent>(line_of_it).unwrap(), computed);
         assert!(serde_json::from_str::<LoggedEvent>(r#"{"at":2.0,"event":"of a later version"}"#).is_err());
-        // Journals of the first version had no times.
+        // Run logs of the first version had no times.
         let line = serde_json::to_string(&stamped).unwrap();
         let old = line.replace(r#""at":1.5,"#, "");
         assert_eq!(serde_json::from_str::<LoggedEvent>(&old).unwrap().event, stamped.event);

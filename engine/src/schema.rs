@@ -1,5 +1,6 @@
-//! The language of experiment files as told by the very code that reads it: every reader is run on values that say
-//! nothing yet, and what it would take is noted. Knows no field by name.
+//! The schema of experiment files, made by the code that reads them: every reader is run on placeholder values while
+//! its notes are recorded, so the schema cannot go stale.
+//! Knows no field by name.
 
 use std::fmt;
 
@@ -14,33 +15,33 @@ use crate::text::fault::{Faults, Span};
 use crate::text::note::{Asked, Need, Note};
 use crate::text::value::{self, Struct, Value, ValueKind};
 
-/// The language: what can be written where.
+/// The schema of the language: every choice with its variants and fields.
 #[derive(Debug, Serialize)]
 pub struct Schema {
-    /// What there is to choose from, outer choices before those within.
+    /// The choices, outer ones before inner ones.
     pub choices: Vec<ChoiceSchema>,
 }
 
-/// A choice of variants: what an op or a format can be.
+/// A choice of variants, such as the ops or the formats.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct ChoiceSchema {
-    /// What is chosen, with its article: `a format`.
+    /// The name of the choice, with its article: `a format`.
     pub what: String,
-    /// What is written, where it is no variant; else empty.
+    /// The description of the value, if it is no variant; else empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub words: String,
     /// The variants.
     pub variants: Vec<VariantSchema>,
 }
 
-/// A name with its fields.
+/// A variant with its fields.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct VariantSchema {
     /// The name.
     pub name: String,
-    /// Its fields, in the order read: a value without a name is the first.
+    /// The fields, in the order read; an unnamed value stands for the first.
     pub fields: Vec<FieldSchema>,
-    /// The metrics that it may record, if it is a node's.
+    /// The metrics that a record of the node may have; empty if the variant is not a node.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub metrics: &'static [&'static str],
 }
@@ -48,40 +49,40 @@ pub struct VariantSchema {
 /// A field of a variant.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct FieldSchema {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// What its value is.
+    /// The type of the value.
     pub value: ValueSchema,
-    /// What its value must be besides: `above 0`; empty if nothing.
+    /// The condition on the value besides its type: `above 0`; empty if there is none.
     pub must: String,
-    /// What holds where it is not given.
+    /// The default, or whether the field must be given.
     pub need: Need,
 }
 
-/// What a place takes.
+/// The type that a reader expects of a value.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ValueSchema {
-    /// What these words say.
+    /// A type described by these words.
     Words(String),
     /// One of these names, which have no fields.
     Name(Vec<String>),
-    /// One of the choice that these words name.
+    /// A variant of the choice of this name.
     Choice(String),
-    /// A list of such.
+    /// A list of this type.
     List(Box<ValueSchema>),
 }
 
-/// A place in a value that is read as a whole.
+/// A position in a value that is read as a whole.
 struct SchemaPosition<'r> {
-    /// How many places are around it: what marks it in the notes.
+    /// The depth of the position, which identifies it in the notes.
     depth: usize,
-    /// Reads the whole with this value at the place.
+    /// Reads the whole value, with this value at the position.
     read: &'r dyn Fn(Value, &mut Faults),
 }
 
 impl Schema {
-    /// Asks the readers of experiments, axes, nodes with their parameters, and tables.
+    /// Describes the language by running the readers of experiments, axes, nodes with their parameters, and tables.
     pub fn describe<O: Ops>(ops: &O) -> Self {
         let kinds = ops.kinds();
         let mut schema = Self { choices: vec![] };
@@ -114,7 +115,7 @@ impl Schema {
         schema
     }
 
-    /// Returns every name in it: of choices without their article, variants and fields, each once.
+    /// Returns every name in the schema, each once: choices (without article), variants and fields.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.choices.iter().map(ChoiceSchema::noun).collect();
@@ -126,7 +127,7 @@ impl Schema {
         names
     }
 
-    /// Keeps what a name means: a choice, variants, or fields and whose they are.
+    /// Keeps only the parts that a name means: a choice, variants, or fields with their owners.
     pub fn keep(&mut self, name: &str) {
         for choice in self.choices.iter_mut().filter(|choice| choice.noun() != name) {
             for variant in choice.variants.iter_mut().filter(|variant| variant.name != name) {
@@ -142,7 +143,7 @@ impl Schema {
         self.choices.push(ChoiceSchema { what: what.to_owned(), words: String::new(), variants });
     }
 
-    /// Finds out what a place takes.
+    /// Finds the type that a reader expects at a position.
     fn taken(&mut self, place: &SchemaPosition<'_>) -> ValueSchema {
         let faults = place.look(ValueKind::Unreadable);
         match faults.notes(place.span()).next() {
@@ -169,7 +170,7 @@ impl Schema {
         if self.choices.iter().any(is_it) {
             return ValueSchema::Choice(what.to_owned());
         }
-        // It stands there before its variants are looked at: they may have it within.
+        // The choice is added before its variants are explored, because they may contain it.
         let at = self.choices.len();
         let variant = |name: &String| VariantSchema { name: name.clone(), fields: vec![], metrics: &[] };
         self.add(what, names.iter().map(variant).collect());
@@ -184,14 +185,14 @@ impl Schema {
         ValueSchema::Choice(what.to_owned())
     }
 
-    /// Finds out the fields of a variant at a place.
+    /// Finds the fields of a variant at a position.
     fn fields(&mut self, place: &SchemaPosition<'_>, name: &str) -> Vec<FieldSchema> {
         let asked = place.asked(&place.look(variant(name, vec![])));
         asked.into_iter().map(|asked| self.field(place, name, asked)).collect()
     }
 
-    /// Finds out what a field takes. What holds without it was said where it was not given; what it must be may be said
-    /// only where it is.
+    /// Finds the schema of a field. Its default was noted while the field was missing; its condition may only be
+    /// noted when the field is given.
     fn field(
         &mut self,
         place: &SchemaPosition<'_>,
@@ -212,7 +213,7 @@ impl Schema {
 }
 
 impl ChoiceSchema {
-    /// Returns what is chosen without its article: `format`.
+    /// Returns the name of the choice without its article: `format`.
     #[must_use]
     pub fn noun(&self) -> &str {
         self.what.split_once(' ').map_or(&*self.what, |(_, noun)| noun)
@@ -228,14 +229,14 @@ impl SchemaPosition<'_> {
         Value { span: self.span(), kind }
     }
 
-    /// Has the whole read with this at the place.
+    /// Runs the reader with this value at the position, and returns the faults with their notes.
     fn look(&self, kind: ValueKind) -> Faults {
         let mut faults = Faults::noting();
         (self.read)(self.value(kind), &mut faults);
         faults
     }
 
-    /// Returns the fields that were asked for at the place.
+    /// Returns the fields that the reader asked for at the position.
     fn asked(&self, faults: &Faults) -> Vec<Asked> {
         let fields = faults.notes(self.span()).find_map(|note| match note {
             Note::Fields(fields) => Some(fields.clone()),
@@ -244,7 +245,7 @@ impl SchemaPosition<'_> {
         fields.unwrap_or_default()
     }
 
-    /// Returns whether a default, written out, is no fault that nothing at the place is not.
+    /// Returns whether a default, as written, parses and causes no fault beyond those of a missing value.
     fn takes(&self, need: &Need) -> bool {
         let Need::Default(text) = need else { return true };
         let mut faults = Faults::default();

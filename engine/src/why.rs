@@ -1,5 +1,7 @@
-//! Why a task runs or does not: which field of its preimage changed, from what to what.
-//! Compares with this experiment's last run, planned again from its text and what its files held; else with the nearest stored relative.
+//! The explanation of a task's state: the fields of its preimage that changed, with their old and new values.
+//! Knows nothing of how the explanation is shown. The comparison is with the same task in the last run of the
+//! experiment, planned again from its text and its source digests, or with the nearest stored preimage of the same
+//! op.
 
 use std::collections::HashMap;
 
@@ -13,48 +15,48 @@ use crate::plan::{Plan, Planner, Preimage, TaskState};
 use crate::preimage::{Change, changes};
 use crate::run_log::RunHeader;
 
-/// Why a task runs or does not.
+/// The reason that a task runs or does not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Reason {
-    /// Its result is in the store.
+    /// The result is in the store.
     Cached,
     /// Another task has the same key.
     SameAs {
-        /// That task.
+        /// The name of that task.
         task: String,
     },
-    /// Nothing like it ran before.
+    /// No earlier result can be compared with the task.
     New,
-    /// It differs from what ran before.
+    /// The task differs from an earlier one.
     Changed {
-        /// What it is compared with.
+        /// The earlier task or result, in words.
         relative: String,
         /// The fields that differ.
         changes: Vec<Change>,
     },
-    /// The last run had it in the same form and left it without a result: it was interrupted, or the task failed.
+    /// The last run had the same task and left it without a result: the run was interrupted, or the task failed.
     Unfinished,
-    /// Its result is in the store, but the artifact it keeps is not.
+    /// The store has the record, but lacks the artifact that the node keeps.
     Lost,
-    /// Something it needs from outside is missing.
+    /// Something outside the experiment is missing.
     Missing {
-        /// What is missing, and what to do.
+        /// The error message.
         what: String,
     },
-    /// Its key depends on a result that is not known yet.
+    /// The key depends on a result that is not known yet.
     Waiting {
-        /// The task it waits for.
+        /// The name of the task that it waits for.
         task: String,
     },
 }
 
-/// What the tasks of the last run of an experiment were made of, by task name.
+/// The preimages of the tasks of an experiment's last run, by task name.
 pub struct History {
     preimages: HashMap<String, String>,
 }
 
-/// Explains the states of a plan.
+/// The explainer of a plan's states.
 pub struct Explainer<'e, O: Ops> {
     graph: &'e TaskGraph<O>,
     plan: &'e Plan,
@@ -64,7 +66,7 @@ pub struct Explainer<'e, O: Ops> {
 }
 
 impl<'e, O: Ops> Explainer<'e, O> {
-    /// Makes an explainer; `before` is the run to compare with, the newest of this experiment if none is given.
+    /// Makes an explainer; it compares with the newest run of this experiment, if there is one.
     pub fn new(
         graph: &'e TaskGraph<O>,
         plan: &'e Plan,
@@ -76,7 +78,7 @@ impl<'e, O: Ops> Explainer<'e, O> {
         Self { graph, plan, planner, store, history }
     }
 
-    /// Returns why a task is in its state, compared with the last run only.
+    /// Returns the reason for a task's state; the comparison is with the last run only.
     pub fn reason(&self, task: TaskId) -> Result<Reason, StoreError> {
         Ok(match &self.plan.planned(task).state {
             TaskState::Cached => Reason::Cached,
@@ -93,8 +95,8 @@ impl<'e, O: Ops> Explainer<'e, O> {
         })
     }
 
-    /// Returns why a task is in its state; without a namesake in the last run, compares with the stored result of
-    /// the same op that differs in the fewest fields.
+    /// Returns the reason for a task's state. If the last run does not have the task, the comparison is with the
+    /// stored preimage of the same op that differs in the fewest fields.
     pub fn closest_reason(&self, task: TaskId) -> Result<Reason, StoreError> {
         let reason = self.reason(task)?;
         let Some(now) = (reason == Reason::New).then(|| self.preimage(task)).transpose()?.flatten() else {
@@ -106,7 +108,7 @@ impl<'e, O: Ops> Explainer<'e, O> {
         Ok(nearest.into_changes().map_or(Reason::New, |changes| Reason::Changed { relative, changes }))
     }
 
-    /// Returns the preimage of a task, if it is known.
+    /// Returns the preimage of a task; `None` while it is not known.
     pub fn preimage(&self, task: TaskId) -> Result<Option<String>, StoreError> {
         let known = self.planner.preimage(task, |input| self.plan.planned(input).parts.as_ref())?;
         Ok(if let Preimage::Known(text) = known { Some(text) } else { None })
@@ -119,13 +121,13 @@ impl<'e, O: Ops> Explainer<'e, O> {
 }
 
 impl History {
-    /// Plans the newest run of this experiment again; none if there is none, or its text cannot be read any more.
+    /// Plans the newest run of this experiment again; `None` if there is none, or its text can no longer be read.
     pub fn last<O: Ops>(graph: &TaskGraph<O>, ops: &O, store: &Store) -> Option<Self> {
         let (_, header) = RunHeader::newest(store, graph).ok()??;
         Self::from_header(header, ops, store)
     }
 
-    /// Returns why a task without a result runs; `now` is its preimage.
+    /// Returns the reason that a task without a result runs; `now` is its preimage.
     #[must_use]
     pub fn compare<O: Ops>(&self, graph: &TaskGraph<O>, task: TaskId, now: &str) -> Reason {
         match self.preimages.get(&graph.sorted_name(task)) {

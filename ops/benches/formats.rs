@@ -1,4 +1,4 @@
-//! Weights per second of every format: how fast scales are fitted and weights are rounded, apart, on one core.
+//! Weights per second of every format on one core: fitting of scales and rounding of weights, measured separately.
 //! `cargo bench -p fewbits-ops --bench formats`, or with a part of a name behind `--`.
 
 use divan::counter::ItemsCount;
@@ -8,10 +8,10 @@ use fewbits_ops::quantize::{Prepared, Quantization, Tensor};
 use fewbits_ops::random::Stream;
 use fewbits_ops::scale::{Per, PowerFit, RealFit, Scale, ScaleType};
 
-/// Weights of the tensor, 1.3 million.
+/// The weights in the tensor, 1.3 million.
 const SHAPE: [usize; 2] = [1300, 1000];
 
-/// One for each codec and way to bring a scale.
+/// One format for each codec and kind of scale.
 const FORMATS: [&str; 18] = [
     "E3M2",
     "Float(e: 3, m: 0)",
@@ -37,7 +37,7 @@ fn main() {
     divan::main();
 }
 
-/// Returns weights as a trained layer has them, a sum of uniform numbers for each, in −0.2 to 0.2.
+/// Returns weights distributed as in a trained layer: sums of uniform numbers, in −0.2 to 0.2.
 fn weights() -> Vec<f32> {
     let stream = Stream::new(1, "bench", "weights");
     let uniform = |element: u64| stream.unit(element) - 0.5;
@@ -54,7 +54,7 @@ fn round(bencher: Bencher<'_, '_>, recipe: &Quantization) {
     let tensor = Tensor { name: "linear1.weight", shape: &SHAPE, data: &weights };
     let prepared = Prepared::fit(recipe, &tensor).unwrap();
     let draws = Draws::new(0, tensor.name, RandomBits::default());
-    // Into the same memory every time: what is measured is rounding, not the system's giving of pages.
+    // Every iteration reuses the same memory, so that the time is rounding, not page allocation by the system.
     let mut rounded = weights.clone();
     bencher.counter(ItemsCount::new(weights.len())).bench_local(|| {
         rounded.copy_from_slice(&weights);
@@ -108,7 +108,7 @@ fn round_e3m2_at_scale(bencher: Bencher<'_, '_>, scale: &str) {
     round(bencher, &recipe("E3M2", Some(scale), Rounding::Nearest));
 }
 
-/// Without those that take seconds: `fit_codebook` has them.
+/// Fits the default scale; `fit_codebook` measures the formats that take seconds.
 #[divan::bench(args = FORMATS.into_iter().filter(|format| !format.starts_with("KMeans")))]
 fn fit_own_scale(bencher: Bencher<'_, '_>, format: &str) {
     fit(bencher, &recipe(format, None, Rounding::Nearest));

@@ -1,4 +1,4 @@
-//! The ops of fewbits and what they compute with: datasets, networks, number formats.
+//! The ops of fewbits and their numerics: datasets, networks, number formats.
 //! The only user of candle. Prints nothing and reads no environment.
 
 pub mod dataset;

@@ -1,12 +1,12 @@
-//! What made the numbers: program version, and the `numerics` label that says which builds give the same bits.
+//! The provenance of results: the program version, and the `numerics` label of builds that give the same bits.
 //! Part of every record, never of a key.
 
 use std::collections::BTreeMap;
 
-/// The numbers do not depend on the processor: products are chains of fused operations in a fixed order, logarithms
-/// and exponentials are `libm`'s. Raised with every change of a bit.
+/// The label of numbers that do not depend on the processor: products are chains of fused operations in a fixed order,
+/// logarithms and exponentials are `libm`'s. Any change of a bit raises it.
 const NUMERICS: &str = "fma-1 libm-0.2";
-/// The label of the ops that give Wilson's intervals: these end exactly at 0 and 1.
+/// The label of the ops with Wilson's intervals, which end exactly at 0 and 1.
 const WILSON_NUMERICS: &str = "fma-1 libm-0.2 wilson-2";
 
 /// Returns the provenance of the results of an op, named as in preimages.

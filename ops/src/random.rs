@@ -1,6 +1,6 @@
 //! Counter-based random numbers: Philox4x32-10 (Salmon et al., *Parallel Random Numbers: As Easy as 1, 2, 3*, 2011).
-//! Knows nothing of what is drawn; a number depends on seed, purpose, name and element alone, so there is no state
-//! and no order.
+//! Knows nothing of the use of the numbers. A number depends on seed, purpose, name and element alone, so there is no
+//! state and no order.
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
@@ -37,7 +37,7 @@ impl Stream {
     /// Writes the numbers of the elements from `first` on.
     #[inline(always)]
     pub(crate) fn fill(self, first: u64, out: &mut [u32]) {
-        // Up to the next block, then whole blocks, then what is left.
+        // Numbers up to the next block, then whole blocks, then the rest.
         let head = ((4 - first % 4) % 4).min(out.len() as u64) as usize;
         let (head, rest) = out.split_at_mut(head);
         for (at, number) in head.iter_mut().enumerate() {
@@ -89,8 +89,8 @@ fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-/// Writes the blocks from `first` on. Words of 32 bits stand in 64, of which the upper halves are never read: so
-/// processors multiply, and so the loop over blocks becomes vector code.
+/// Writes the blocks from `first` on. Each 32-bit word is held in 64 bits, whose upper half is never read: processors
+/// multiply in this layout, so the loop over blocks becomes vector code.
 #[inline(always)]
 fn fill_blocks(first: u64, key: [u32; 2], blocks: &mut [[u32; 4]]) {
     let low = |word: u64| word & 0xffff_ffff;

@@ -1,5 +1,5 @@
-//! The ops of fewbits, as the engine sees them: Dataset, Train, Quantize, Evaluate, Compare, Describe.
-//! Only hands on to the op's own file; knows no number.
+//! The ops of fewbits as the engine sees them: Dataset, Train, Quantize, Evaluate, Compare, Describe.
+//! Only dispatches to each op's own file; computes no numbers.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,66 +16,66 @@ use crate::network::model::Model;
 use crate::op::{compare, dataset, describe, evaluate, quantize, train};
 use crate::provenance;
 
-/// The ops, with the places their data comes from.
+/// The ops, with the folders of their data.
 #[derive(Debug)]
 pub struct StandardOps {
     /// The folder of the published datasets.
     pub(crate) data_dir: PathBuf,
-    /// The folder that relative paths in the experiment start from.
+    /// The folder that relative paths in the experiment are resolved against.
     pub(crate) base_dir: PathBuf,
-    /// The op that panics instead of working.
+    /// The op that panics when it runs, for tests.
     panics_in: Option<String>,
 }
 
-/// A node's work.
+/// The op of a node.
 #[derive(Debug)]
 pub enum Op {
-    /// Images and labels, split.
+    /// Loads and splits images and labels.
     Dataset(dataset::DatasetOp),
-    /// A network, trained.
+    /// Trains a network.
     Train(train::TrainOp),
-    /// A network's weights, rounded to a number format.
+    /// Rounds a network's weights to a number format.
     Quantize(quantize::QuantizeOp),
-    /// A network, judged on images.
+    /// Evaluates a network on images.
     Evaluate(evaluate::EvaluateOp),
-    /// Two networks, compared image by image.
+    /// Compares two networks image by image.
     Compare(compare::CompareOp),
-    /// A network's weights, described.
+    /// Describes a network's weights.
     Describe(describe::DescribeOp),
 }
 
-/// What is known of an artifact before it is made.
+/// The facts about an artifact that are known before its task runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Port {
     /// A dataset.
     Dataset(DatasetPort),
-    /// A model, shared by the works that read it.
+    /// A model, shared by the ops that read it.
     Model(Arc<ModelPort>),
-    /// Nothing that can be read.
+    /// An output that no op reads.
     Nothing,
 }
 
-/// What is known of a dataset before it is read.
+/// The facts about a dataset that are known before it is read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DatasetPort {
-    /// The kind of its source: `Mnist`.
+    /// The kind of the dataset's source: `Mnist`.
     pub source: &'static str,
-    /// Channels, height and width, and the number of classes; none for one's own files.
+    /// Channels, height and width, and the number of classes; `None` for the user's own files.
     pub shape: Option<([usize; 3], usize)>,
-    /// Whether it has validation images.
+    /// Whether the dataset has validation images.
     pub validated: bool,
 }
 
-/// What is known of a model before it is trained.
+/// The facts about a model that are known before its training.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ModelPort {
-    /// The dataset it is trained on.
+    /// The dataset that the model is trained on.
     pub data: DatasetPort,
-    /// Its layers with parameters, in order.
+    /// The model's layers with parameters, in order.
     pub layers: Vec<String>,
 }
 
-/// What tasks hand to each other.
+/// A task's output in memory.
 #[derive(Debug)]
 pub enum Artifact {
     /// A dataset.
@@ -105,13 +105,13 @@ static KINDS: [NodeKind; KINDS_AND_READERS.len()] = {
 };
 
 impl StandardOps {
-    /// Makes the ops. `data_dir` holds the published datasets; `base_dir` is where relative paths start from.
+    /// Makes the ops. `data_dir` holds the published datasets; relative paths are resolved against `base_dir`.
     #[must_use]
     pub fn new(data_dir: PathBuf, base_dir: PathBuf) -> Self {
         Self { data_dir, base_dir, panics_in: None }
     }
 
-    /// Lets an op, by its name in preimages, panic instead of working: so tests see what a fault of ours does to a run.
+    /// Makes the op of this name in preimages panic when it runs, so that tests see the effect of a panic on a run.
     #[must_use]
     pub fn panicking_in(self, op: Option<String>) -> Self {
         Self { panics_in: op, ..self }
@@ -194,7 +194,7 @@ impl Ops for StandardOps {
 
     fn encode(&self, artifact: &Artifact) -> BTreeMap<String, Vec<u8>> {
         match artifact {
-            // Datasets are never kept.
+            // Datasets are never stored as objects.
             Artifact::Dataset(_) => BTreeMap::new(),
             Artifact::Model(model) => train::encode(model),
         }

@@ -1,4 +1,4 @@
-//! The weights of models, for those who look into them: as they are, and with the codes that stand for them.
+//! Access to the weights of models: the plain tensors, and the quantized tensors with their codes.
 //! Knows nothing of files.
 
 use fewbits_engine::ops::OpError;
@@ -7,7 +7,7 @@ use crate::network::model::Model;
 use crate::quantize::Encoded;
 use crate::standard::{Artifact, Op};
 
-/// Returns every tensor of a model, sorted by name, without codes; an error for what is no model.
+/// Returns every tensor of a model, sorted by name, without codes; an error if the artifact is not a model.
 pub fn plain(artifact: &Artifact) -> Result<Vec<Encoded>, OpError> {
     let model = model(artifact)?;
     let tensor = |(name, tensor): (&String, &candle_core::Tensor)| {
@@ -17,11 +17,11 @@ pub fn plain(artifact: &Artifact) -> Result<Vec<Encoded>, OpError> {
     model.tensors().iter().map(tensor).collect()
 }
 
-/// Returns every tensor of what a Quantize makes of the model it reads, sorted by name: its weights are those of the
-/// op's artifact, bit for bit, and the quantized ones have codes. An error for any other op, and for what is no model.
+/// Returns every tensor of the result of a Quantize op, sorted by name. Its weights equal those of the op's artifact,
+/// bit for bit, and quantized tensors have codes. It is an error if the op is not Quantize or the input not a model.
 pub fn encoded(op: &Op, reads: &Artifact) -> Result<Vec<Encoded>, OpError> {
     let Op::Quantize(op) = op else {
-        return Err(OpError::Failed("only what is quantized has codes".to_owned()));
+        return Err(OpError::Failed("only quantized weights have codes".to_owned()));
     };
     op.encode(model(reads)?)
 }

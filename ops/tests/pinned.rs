@@ -1,5 +1,5 @@
-//! Each op's key and output on a tiny input, pinned: a change here means that the op's version must be raised, or
-//! every store out there would answer with numbers this program no longer computes.
+//! Each op's key and output on a tiny input, pinned. A change here means that the op's version must be raised;
+//! otherwise every existing store answers with numbers that this program no longer computes.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -72,7 +72,7 @@ fn keys_and_outputs_are_pinned() {
     }
 }
 
-/// Works whose numbers changed have a newer version than the others of their op, and only they.
+/// Only ops whose numbers changed have a newer version than the others of their kind.
 #[test]
 fn versions_are_those_of_the_work() {
     let ops = StandardOps::new(PathBuf::new(), PathBuf::new());
@@ -106,7 +106,7 @@ fn versions_are_those_of_the_work() {
     check(r#"Describe(model: "net")"#, 1);
 }
 
-/// What weights by a formula become, the same on every machine: one digest over all formats and roundings.
+/// Quantized weights from a formula, the same on every machine: one digest over all formats and roundings.
 #[test]
 fn quantized_weights_are_pinned() {
     let weights: Vec<f32> = (0..1200).map(|i| ((i * 7919 % 2003) as f32 - 1001.0) / 4096.0).collect();
@@ -147,7 +147,7 @@ const FORMATS: [&str; 14] = [
     "Mx(E2M3)",
 ];
 
-/// The same on every machine: products are chains of fused operations, whatever the instruction set.
+/// The results are the same on every machine: products are chains of fused operations on every instruction set.
 const PINNED: &str = "\
 data key 311cf6f261c6
 data test 8a94480e26e4

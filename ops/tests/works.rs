@@ -1,7 +1,7 @@
-//! The identities of works, pinned: op, version and parameters as they enter preimages, of every variant of the language as
-//! text (`variants.ron`), and of every experiment in the repository as digests. A change here means that stores out there no longer answer for these experiments, so the change must be
-//! meant: then the version is raised for the works whose numbers change, the changelog says so, and
-//! `FEWBITS_BLESS=1` writes the new digests.
+//! The identities of ops, pinned: name, version and parameters as they enter preimages. Every variant of the language
+//! is pinned as text (`variants.ron`), and every experiment in the repository as digests. A change here means that
+//! existing stores no longer answer for these experiments, so the change must be intended: then the version is raised
+//! for the ops whose numbers change, the changelog says so, and `FEWBITS_BLESS=1` writes the new digests.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use fewbits_engine::schema::{ChoiceSchema, Schema, ValueSchema};
 use fewbits_ops::StandardOps;
 use fewbits_store::Digest;
 
-/// Tasks of the largest experiment, with room.
+/// The task limit: above the tasks of the largest experiment.
 const MOST_TASKS: usize = 1_000_000;
 
 fn folder() -> PathBuf {
@@ -36,7 +36,7 @@ fn identity(work: &ResolvedOp<StandardOps>) -> String {
     format!("{} {} {} {:?}\n", work.name, work.version, work.params, work.reads)
 }
 
-/// Returns a line per node of an experiment: file, node, number of works, digest of their identities.
+/// Returns a line per node of an experiment: file, node, number of ops, digest of their identities.
 fn digests(file: &Path) -> String {
     let graph = graph(file);
     let mut lines = String::new();
@@ -49,7 +49,7 @@ fn digests(file: &Path) -> String {
     lines
 }
 
-/// Compares a text with a file of this folder, and writes the file if asked to.
+/// Compares a text with a file of this folder, and writes the file if `FEWBITS_BLESS` is set.
 fn check(found: &str, file: &str) {
     let file = folder().join(file);
     if std::env::var_os("FEWBITS_BLESS").is_some() {
@@ -78,7 +78,7 @@ fn works_of_every_variant_are_pinned() {
     check(&lines.collect::<String>(), "variants.txt");
 }
 
-/// A variant or a field that is added to the language is added to `variants.ron`, too.
+/// `variants.ron` covers every variant and field of the language; additions to the language go there too.
 #[test]
 fn every_variant_and_field_of_the_language_is_among_them() {
     let text = fs::read_to_string(folder().join("variants.ron")).unwrap();
@@ -88,7 +88,7 @@ fn every_variant_and_field_of_the_language_is_among_them() {
     let enters = |choice: &&ChoiceSchema| choice.what != "a kind of table" && choice.what != "an experiment";
     for variant in schema.choices.iter().filter(enters).flat_map(|choice| &choice.variants) {
         assert!(words.contains(&*variant.name), "{}", variant.name);
-        // Fields that stand alone in their variant are written without a name.
+        // A variant's only field is written without a name.
         for field in variant.fields.iter().filter(|_| variant.fields.len() > 1) {
             assert!(words.contains(field.name), "{} of {}", field.name, variant.name);
             let ValueSchema::Name(names) = &field.value else { continue };

@@ -1,4 +1,4 @@
-//! What keeping results costs: `cargo bench -p fewbits-store`.
+//! The cost of committing and of finding records: `cargo bench -p fewbits-store`.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ fn main() {
     divan::main();
 }
 
-/// Records as an evaluation leaves them.
+/// Makes commits of records as an evaluation leaves them.
 fn commits() -> Vec<Commit> {
     let commit = |ticket| {
         let preimage = format!(r#"{{"inputs":{{}},"op":"evaluate","params":{{"n":{ticket}}},"version":1}}"#);
@@ -32,7 +32,7 @@ fn commit(store: &Arc<Store>, commits: Vec<Commit>) {
     committer.finish();
 }
 
-/// All of 10,000 records safe on the disk, the index brought up, the store closed.
+/// Measures 10,000 commits in one queue, from opening the store to closing it with every record on the disk.
 #[divan::bench(sample_count = 5)]
 fn commit_10_000(bencher: Bencher) {
     let fresh = || (tempfile::tempdir().expect("a folder"), commits());
@@ -44,7 +44,7 @@ fn commit_10_000(bencher: Bencher) {
     });
 }
 
-/// Each safe before the next is begun, as a run of slow tasks does.
+/// Measures 100 commits, each on the disk before the next one is queued, as in a run of slow tasks.
 #[divan::bench(sample_count = 5)]
 fn commit_100_one_by_one(bencher: Bencher) {
     let fresh = || (tempfile::tempdir().expect("a folder"), commits());
@@ -57,7 +57,7 @@ fn commit_100_one_by_one(bencher: Bencher) {
     });
 }
 
-/// Opening a store of 10,000 records and looking all of them up.
+/// Measures opening a store of 10,000 records and looking all of them up.
 #[divan::bench(sample_count = 20)]
 fn open_and_look_up_10_000(bencher: Bencher) {
     let dir = tempfile::tempdir().expect("a folder");

@@ -1,5 +1,5 @@
-//! What it costs to find records in stores of different sizes: by walking over the journal's headers, and by asking the
-//! index. docs/performance.md has the figures.
+//! The cost of finding records in stores of different sizes, by a walk over the journal's headers and by lookups in the
+//! index. docs/performance.md has the measurements.
 //!
 //! `cargo bench -p fewbits-store --bench lookup [-- RECORDS…]`; a million records take 2 GB of disk and a minute.
 
@@ -13,12 +13,12 @@ use std::{
 
 use fewbits_store::{Commit, Committer, Digest, Key, Record, Series, Store};
 
-/// A journal that is shorter has no index.
+/// With this walk limit every journal counts as short and has no index; with a limit of 1 every journal has one.
 const WALK: u64 = u64::MAX;
 const ASK: u64 = 1;
 
-/// Makes the record number `n`, as real experiments leave them: of 100 records, one is of a training, 50 are of
-/// quantizations, and 49 of evaluations on 10,000 images.
+/// Makes the record number `n`. As in real experiments, one of 100 records is of a training, 50 are of quantizations,
+/// and 49 of evaluations on 10,000 images.
 fn record(n: u64) -> (Key, Record) {
     let (own, model) = (Digest::hash(&n.to_le_bytes()), Digest::hash(&(n / 100).to_le_bytes()));
     let place = n % 100;
@@ -70,7 +70,7 @@ fn commit(store: &Arc<Store>, numbers: Range<u64>) {
     committer.finish();
 }
 
-/// The median of some times, in milliseconds.
+/// Returns the median time of several calls, in milliseconds.
 fn median(records: u64, mut once: impl FnMut()) -> f64 {
     let repeats = if records > 200_000 { 5 } else { 15 };
     let mut all: Vec<f64> = (0..repeats).map(|_| timed(&mut once)).collect();
@@ -102,8 +102,8 @@ fn measure(records: u64) {
     let keys: Vec<Key> = (0..records).map(|n| record(n).0).collect();
     println!("{records} records: {made:.0} ms to write, journal {:.1} MiB", mib(&root.join("journal")));
 
-    // Time to close the writer: after the first record with no index, after a quarter more records, and after one more
-    // record.
+    // Time to close the writer: after the first record in a store without an index, after a quarter more records, and
+    // after one more record.
     for (what, added) in
         [("the first record after that", 1), ("a quarter more", records / 4), ("one more", 1)]
     {
@@ -154,7 +154,7 @@ fn measure(records: u64) {
 }
 
 fn main() {
-    // cargo passes `--bench`.
+    // cargo passes `--bench`, which is no number.
     let asked: Vec<u64> = std::env::args().skip(1).filter_map(|records| records.parse().ok()).collect();
     let all = if asked.is_empty() { vec![1_000, 10_000, 100_000, 1_000_000] } else { asked };
     all.into_iter().for_each(measure);

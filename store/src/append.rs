@@ -1,6 +1,6 @@
-//! The end of a journal, where its only writer adds entries.
+//! The end of a journal, where the store's only writer appends entries.
 //!
-//! Knows how to take back what a failed write left. Knows nothing of what entries mean.
+//! Truncates the bytes that a failed write leaves. Knows nothing of the meaning of entries.
 
 use std::{
     io::{self, Write},
@@ -15,7 +15,7 @@ use crate::{
     journal::Journal,
 };
 
-/// Holds an entry that has no place yet.
+/// Holds an encoded entry that has no offset yet.
 pub(crate) struct NewEntry {
     kind: EntryKind,
     key: Key,
@@ -26,13 +26,13 @@ pub(crate) struct NewEntry {
 }
 
 impl NewEntry {
-    /// Makes the entry of a record.
+    /// Encodes a record as an entry.
     pub(crate) fn of_record(key: Key, record: &Record) -> Result<Self, StoreError> {
         let body = record.encode().map_err(|source| StoreError::Encode { key, source })?;
         Self::new(EntryKind::Record, key, record.kept, record.only_part(), body)
     }
 
-    /// Makes an entry of any kind.
+    /// Makes an entry of any kind. A body longer than [`BODY_LIMIT`] is an error.
     pub(crate) fn new(
         kind: EntryKind,
         key: Key,
@@ -48,7 +48,7 @@ impl NewEntry {
         }
     }
 
-    /// Writes the entry down for its place in a journal, and gives its header.
+    /// Writes the entry for its offset in a journal and returns its header.
     pub(crate) fn write(
         &self,
         seal: &JournalSeal,
@@ -63,14 +63,14 @@ impl NewEntry {
     }
 }
 
-/// Adds entries to a journal.
+/// Appends entries to a journal.
 #[derive(Debug)]
 pub(crate) struct Appender {
     journal: Arc<Journal>,
-    /// The length of what is known to be good.
+    /// The end of the last entry that was written successfully, in bytes from the start of the file.
     end: u64,
-    /// Bytes of a failed write may follow the end. They must go before the next write, which they could outlast as
-    /// entries that were never reported.
+    /// Whether bytes of a failed write may follow `end`. They are truncated before the next write: a shorter write
+    /// would leave some of them behind it, and readers would find entries that were never reported.
     soiled: bool,
 }
 
@@ -79,8 +79,8 @@ impl Appender {
         Self { journal, end, soiled: false }
     }
 
-    /// Adds entries in one write, and with `sync` brings them to the disk; gives their places. On an error none of
-    /// them is in the journal.
+    /// Appends entries in one write, and syncs the file if `sync` is set. Returns each entry's offset and header. After
+    /// an error none of the entries is in the journal.
     pub(crate) fn append(
         &mut self,
         entries: &[NewEntry],
@@ -102,7 +102,7 @@ impl Appender {
         let written = journal.file.write_all_at(&bytes, self.end).at("write", &journal.path);
         let written = written.and_then(|()| if sync { self.sync() } else { Ok(()) });
         if let Err(error) = written {
-            // Where even this fails, it is tried again before the next write.
+            // If truncation fails too, the next append tries it again.
             let _ = self.cut();
             return Err(error);
         }
@@ -111,7 +111,7 @@ impl Appender {
         Ok(places)
     }
 
-    /// Cuts off whatever follows the end.
+    /// Truncates the file at `end`.
     pub(crate) fn cut(&mut self) -> Result<(), StoreError> {
         self.journal.file.set_len(self.end).at("cut back", &self.journal.path)?;
         self.sync()?;

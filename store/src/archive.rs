@@ -1,8 +1,8 @@
-//! Results in one file, to be carried to another store.
+//! Archives: records and objects in one file, for import into another store.
 //!
-//! A tar file: `records/N`, each a small journal of its own, then `objects/DIGEST`. What is read from one is foreign:
-//! names are compared and never used as paths, and nothing is taken in that does not prove itself by its checksum, its key
-//! or its digest. Records are held in memory, objects are not.
+//! An archive is a tar file with members `records/N`, each a small journal, then members `objects/DIGEST`. Its content
+//! is foreign: names are compared and never used as paths, and every entry must match its checksum, every record its
+//! key, every object its digest. Records are held in memory, objects are not. Knows nothing of ops and experiments.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -21,42 +21,42 @@ use crate::{
     journal::{self, START},
 };
 
-/// Records go into a member until it has so many bytes.
+/// The length at which a member of records is complete, in bytes.
 const MEMBER_BYTES: usize = 8 << 20;
-/// A longer member of records is refused: the last record may begin just below [`MEMBER_BYTES`].
+/// The greatest accepted length of a member of records: its last record may begin just below [`MEMBER_BYTES`].
 const MEMBER_LIMIT: u64 = MEMBER_BYTES as u64 + HEADER_BYTES as u64 + BODY_LIMIT as u64;
-/// Records that are appended together.
+/// The number of records that are appended in one batch.
 const BATCH: usize = 4096;
 
-/// Says what was written.
+/// Counts the content of a written archive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
-    /// How many records.
+    /// The number of records.
     pub records: u64,
-    /// How many objects.
+    /// The number of objects.
     pub objects: u64,
-    /// How many bytes the file has.
+    /// The length of the file in bytes.
     pub bytes: u64,
 }
 
-/// Says what was taken in.
+/// Counts the content of an imported archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// How many records are new here.
+    /// The number of records that were added to this store.
     pub records: u64,
-    /// How many objects are new here.
+    /// The number of objects that were added to this store.
     pub objects: u64,
-    /// How many records were here already.
+    /// The number of records that this store already had.
     pub present: u64,
-    /// Records that are here already and say something else, which stays.
+    /// The keys of records that this store already had with other results. The store keeps its own.
     pub differing: Vec<Key>,
-    /// What was refused, in sentences.
+    /// One sentence for each refused part of the archive.
     pub refused: Vec<String>,
 }
 
 impl Store {
-    /// Writes the records that `wanted` names, with their objects, to a file. What is damaged is left out; none where
-    /// nothing is left, and then no file is touched.
+    /// Writes an archive of the records that `wanted` selects and of their objects. Leaves out records that are damaged
+    /// or have a damaged or missing object. Returns `None`, and leaves `path` as it was, if no record remains.
     pub fn export(&self, wanted: &dyn Fn(&Key) -> bool, path: &Path) -> Result<Option<Exported>, StoreError> {
         let mut done = Exported::default();
         let unfinished = PathBuf::from(format!("{}.unfinished", path.display()));
@@ -91,7 +91,7 @@ impl Store {
         let items = self.contents()?;
         for item in items.iter().filter(|item| wanted(&item.key)) {
             let Some(record) = self.record(&item.key)? else { continue };
-            // Without its objects it would only be refused over there.
+            // The import would refuse a record without all of its objects.
             let mut whole = true;
             for digest in &item.objects {
                 whole = whole && (kept.contains(digest) || self.objects.is_good(digest)?);
@@ -118,8 +118,8 @@ impl Store {
         file.sync_all().at("sync", path)
     }
 
-    /// Takes in an archive's records, and their objects before them. What does not prove itself is refused, and the
-    /// rest is taken.
+    /// Imports an archive: first the objects that its records keep, then the records. Content that fails its check is
+    /// refused and reported; the rest is imported.
     pub fn import(&self, path: &Path) -> Result<Imported, StoreError> {
         self.writer()?;
         let file = File::open(path).at("open", path)?;
@@ -129,7 +129,7 @@ impl Store {
         let mut wanted: HashSet<Digest> = HashSet::new();
         let mut archive = tar::Archive::new(BufReader::new(file));
         for (at, member) in archive.entries().at("read", path)?.raw(true).enumerate() {
-            // What follows a member that cannot be read cannot be found.
+            // Without a readable member header, the start of the next member is unknown.
             let Ok(mut member) = member else {
                 done.refused.push(format!("what follows member {at}: not a tar file, or damaged"));
                 break;
@@ -173,7 +173,7 @@ impl Store {
         Ok(())
     }
 
-    /// Appends the records that are new here and whole.
+    /// Appends the records that this store does not have. Refuses records with missing objects.
     fn take_in(&self, records: BTreeMap<Key, Record>, done: &mut Imported) -> Result<(), StoreError> {
         let mut entries = Vec::new();
         for (key, record) in records {
@@ -202,7 +202,7 @@ fn objects_of(record: &Record) -> impl Iterator<Item = Digest> + '_ {
     record.parts.values().filter(|_| record.kept).copied()
 }
 
-/// Holds records on their way into an archive.
+/// Collects records for one member of an archive.
 struct Member {
     seal: JournalSeal,
     bytes: Vec<u8>,
@@ -223,7 +223,7 @@ impl Member {
         entry.write(&self.seal, offset, &mut self.bytes).map(drop)
     }
 
-    /// Writes the member down, and begins the next one.
+    /// Writes the member to the archive and starts the next one.
     fn end(self, archive: &mut tar::Builder<impl Write>) -> io::Result<Self> {
         let JournalSeal { store, generation, .. } = self.seal;
         append(archive, &format!("records/{generation}"), &self.bytes)?;
@@ -231,7 +231,8 @@ impl Member {
     }
 }
 
-/// Adds a file. Without times or owners: the same results make the same bytes, but for the archive's id.
+/// Adds a file to the archive. The header has no times and no owner, so that two archives of the same results differ
+/// only in the archive's id.
 fn append(archive: &mut tar::Builder<impl Write>, name: &str, bytes: &[u8]) -> io::Result<()> {
     let mut header = tar::Header::new_ustar();
     header.set_size(bytes.len() as u64);
@@ -239,7 +240,7 @@ fn append(archive: &mut tar::Builder<impl Write>, name: &str, bytes: &[u8]) -> i
     archive.append_data(&mut header, name, bytes)
 }
 
-/// Reads a member of records. Behind the first entry that is damaged nothing can be found.
+/// Reads a member of records. Stops at the first damaged entry, because the start of the next one is unknown.
 fn read_member(member: &mut impl Read, refused: &mut Vec<String>) -> io::Result<Vec<(Key, Record)>> {
     let mut bytes = Vec::new();
     member.take(MEMBER_LIMIT + 1).read_to_end(&mut bytes)?;

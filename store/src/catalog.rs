@@ -1,6 +1,6 @@
-//! The places of all journal entries, from a walk over the headers or from the index.
+//! The catalog: the locations of all entries of the journal, from a walk over the headers or from the index.
 //!
-//! Knows nothing of bodies, objects, or how entries get into the journal.
+//! Knows nothing of bodies, objects, or the writing of entries.
 
 use std::{
     collections::HashSet,
@@ -19,58 +19,59 @@ use crate::{
     scan::{ScanResult, scan},
 };
 
-/// A longer journal has an index. A shorter one is walked in 4 ms at most, and an index would save half of that
-/// (`benches/lookup.rs`).
+/// The length in bytes above which a journal has an index. A walk over a shorter journal takes at most 4 ms, and an
+/// index would save half of that (`benches/lookup.rs`).
 pub(crate) const WALK_LIMIT: u64 = 32 << 20;
 
-/// Knows the places of a store's entries.
+/// Finds the locations of a store's entries.
 #[derive(Debug)]
 pub(crate) struct Catalog {
     root: PathBuf,
     view: RwLock<JournalView>,
     hints: IndexAccess,
-    /// The longest journal that is always walked.
+    /// The greatest length in bytes of a journal that is always walked.
     walk_limit: u64,
-    /// Whether this process is the writer: no other process adds entries then, so that there are none to look for.
+    /// Whether this process is the writer. Only the writer appends entries, so its catalog never looks for new ones.
     is_writer: bool,
     warnings: Arc<Warnings>,
 }
 
-/// Holds places with the journal they are in, which a reader may exchange for a newer one at any time.
+/// Holds locations together with their journal: a reader may switch to a newer journal at any time, and locations are
+/// valid in one journal only.
 pub(crate) struct Located<T> {
     pub(crate) journal: Option<Arc<Journal>>,
     pub(crate) places: T,
 }
 
-/// The records that have not been dropped or replaced: a card for each one in the part of the journal that the index
-/// covers, a place for each one behind that part.
+/// Lists the live records, that is, the newest record of each key unless it was dropped: as cards in the part of the
+/// journal that the index covers, as locations behind that part.
 pub(crate) struct Contents {
-    /// In no order.
+    /// In no particular order.
     pub(crate) cards: Vec<Card>,
     /// The names of ops; a card holds the position of its op's name.
     pub(crate) ops: Vec<String>,
-    /// In the order of the journal, all behind the cards' places.
+    /// In the order of the journal, all behind the locations of the cards.
     pub(crate) places: Vec<(Slot, Location)>,
-    /// How many records have been dropped since the journal was begun.
+    /// The number of records dropped since the journal was started.
     pub(crate) dropped: u64,
 }
 
-/// Holds what is known of one journal.
+/// Holds the known locations of one journal.
 #[derive(Debug)]
 struct JournalView {
     journal: Option<Arc<Journal>>,
     places: Locations,
-    /// The end of the part of the journal that is left to the index.
+    /// The end of the part of the journal that only the index covers.
     start: u64,
-    /// Where the last entry known ends.
+    /// The end of the last known entry.
     end: u64,
-    /// The length the file had when it was walked last.
+    /// The length of the file at the last walk.
     seen: u64,
-    /// How many records have been dropped.
+    /// The number of dropped records.
     dropped: u64,
-    /// Whether the writer has added entries.
+    /// Whether this process has appended entries.
     grown: bool,
-    /// Whether there was damage between entries.
+    /// Whether a walk found damage between entries.
     damaged: bool,
 }
 
@@ -92,7 +93,7 @@ impl JournalView {
 }
 
 impl Catalog {
-    /// Opens a reader's catalog; a store without a journal has no entries.
+    /// Opens a reader's catalog. A store without a journal has no entries.
     pub(crate) fn open_reader(
         root: &Path,
         walk_limit: u64,
@@ -103,7 +104,7 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// Opens the writer's catalog of a journal, and says where that ends.
+    /// Opens the writer's catalog of a journal, and returns the end of the last valid entry with it.
     pub(crate) fn open_writer(
         root: &Path,
         journal: Arc<Journal>,
@@ -124,25 +125,25 @@ impl Catalog {
         Self { root: root.to_owned(), view, hints, walk_limit, is_writer, warnings }
     }
 
-    /// Gives the journal, if there is one, as it stands now, with its length as far as it is known.
+    /// Returns the current journal and the end of its last known entry; `None` if the store has no journal.
     pub(crate) fn journal(&self) -> Result<Option<(Arc<Journal>, u64)>, StoreError> {
         self.follow()?;
         let view = self.view();
         Ok(view.journal.clone().map(|journal| (journal, view.end)))
     }
 
-    /// Whether all places are held in memory, so that the index is not asked.
+    /// Whether all locations are in memory, so that lookups do not use the index.
     #[cfg(test)]
     pub(crate) fn is_complete(&self) -> bool {
         self.view().is_complete()
     }
 
-    /// Whether damage was met between entries.
+    /// Whether a walk found damage between entries.
     pub(crate) fn is_damaged(&self) -> bool {
         self.view().damaged
     }
 
-    /// Finds the places of many slots.
+    /// Finds the locations of many slots.
     pub(crate) fn find(&self, slots: &[Slot]) -> Result<Located<Vec<Option<Location>>>, StoreError> {
         self.follow()?;
         let view = self.view();
@@ -164,7 +165,7 @@ impl Catalog {
                 return self.find(slots);
             };
             let mut view = self.view_mut();
-            // Another thread may have turned to a newer journal, in which these places mean nothing.
+            // Another thread may have switched to a newer journal, where these locations mean nothing.
             let is_same = view.journal.as_ref().is_some_and(|now| Arc::ptr_eq(now, journal));
             for (i, place) in open.into_iter().zip(answers) {
                 places[i] = place;
@@ -176,7 +177,8 @@ impl Catalog {
         Ok(Located { journal, places })
     }
 
-    /// Gives every slot that has a place, in the order of the journal.
+    /// Returns the locations of all live entries, in the order of the journal. Walks over the part that the index
+    /// covers.
     pub(crate) fn all(&self) -> Result<Located<Vec<(Slot, Location)>>, StoreError> {
         self.follow()?;
         self.complete()?;
@@ -186,7 +188,7 @@ impl Catalog {
         Ok(Located { journal: view.journal.clone(), places })
     }
 
-    /// Gives every record that counts, from the index where there is one.
+    /// Returns all live records: from the index if there is one, else from a walk.
     pub(crate) fn contents(&self) -> Result<Located<Contents>, StoreError> {
         self.follow()?;
         let start = self.view().start;
@@ -199,7 +201,7 @@ impl Catalog {
         };
         let view = self.view();
         if view.start != start {
-            // Another thread has turned to a newer journal, or walked.
+            // Another thread has switched to a newer journal or completed a walk.
             drop(view);
             return self.contents();
         }
@@ -214,13 +216,13 @@ impl Catalog {
         Ok(Located { journal: view.journal.clone(), places: contents })
     }
 
-    /// Prepares lookups of `slots` slots: walks now if a walk costs less than index lookups.
+    /// Prepares lookups of `slots` slots: walks now if a walk costs less than lookups in the index.
     pub(crate) fn expect(&self, slots: usize) -> Result<(), StoreError> {
         self.follow()?;
         if self.view().is_complete() || self.hints.is_worth(slots) { Ok(()) } else { self.complete() }
     }
 
-    /// Takes in entries the writer has added.
+    /// Adds the entries that the writer has appended.
     pub(crate) fn note(&self, entries: &[(u64, EntryHeader)]) {
         let mut view = self.view_mut();
         for (offset, header) in entries {
@@ -230,7 +232,7 @@ impl Catalog {
         }
     }
 
-    /// Forgets a place whose entry turned out to be damaged, unless a newer one has come.
+    /// Forgets the location of a damaged entry, unless the slot has a newer one.
     pub(crate) fn forget(&self, slot: Slot, place: Location) {
         let mut view = self.view_mut();
         if view.places.get(&slot).copied().flatten().is_none_or(|newest| newest.offset == place.offset) {
@@ -238,7 +240,7 @@ impl Catalog {
         }
     }
 
-    /// Publishes an index that covers the journal to its end, if the writer has added entries and an index pays.
+    /// Publishes an index of the whole journal, if the writer has appended entries and an index pays.
     pub(crate) fn settle(&self) {
         let mut view = self.view_mut();
         let (journal, end) = (view.journal.clone(), view.end);
@@ -249,7 +251,7 @@ impl Catalog {
         }
     }
 
-    /// A reader takes in what has been added, and turns to a new journal when there is one.
+    /// Brings a reader's view up to date: adds new entries, and switches to a new journal if there is one.
     fn follow(&self) -> Result<(), StoreError> {
         if self.is_writer {
             return Ok(());
@@ -263,7 +265,7 @@ impl Catalog {
         let mut view = self.view_mut();
         match bytes {
             Some(bytes) if bytes >= view.end => self.walk(&mut view, bytes),
-            // There was none, it was replaced, or it is shorter than what was read of it.
+            // The reader had no journal, or its journal was replaced, or the file is shorter than the known entries.
             _ => self.reopen(&mut view),
         }
     }
@@ -274,7 +276,7 @@ impl Catalog {
         self.begin(view, Arc::new(journal))
     }
 
-    /// Turns to a journal: leaves the part that an index covers to the index, and walks over the rest.
+    /// Switches to a journal: leaves the part that an index covers to the index, and walks over the rest.
     fn begin(&self, view: &mut JournalView, journal: Arc<Journal>) -> Result<(), StoreError> {
         let bytes = journal.bytes()?.unwrap_or(0);
         let known = if bytes > self.walk_limit { self.hints.begin(&journal) } else { None };
@@ -282,13 +284,13 @@ impl Catalog {
         if let Some((applied, dropped)) = known {
             (new.start, new.end, new.dropped) = (applied, applied, dropped);
         }
-        // A walk that fails must not leave a view that seems complete.
+        // If the walk fails, the old view stays: an unfinished one would look complete.
         self.walk(&mut new, bytes)?;
         *view = new;
         Ok(())
     }
 
-    /// Takes in every entry from the last known one up to `bytes`.
+    /// Adds every entry from the last known one to the offset `bytes`.
     fn walk(&self, view: &mut JournalView, bytes: u64) -> Result<(), StoreError> {
         let Some(journal) = view.journal.clone() else { return Ok(()) };
         let stretch = view.end..bytes;
@@ -298,14 +300,15 @@ impl Catalog {
         if damaged > 0 {
             view.damaged = true;
             self.warnings.push(format!(
-                "{}: {damaged_bytes} bytes in {damaged} places are damaged; what they held will be computed again",
+                "{}: {damaged_bytes} bytes in {damaged} places are damaged; their results will be computed again",
                 journal.path.display()
             ));
         }
         Ok(())
     }
 
-    /// Walks over what only the index knew. What is being added at this moment is left out.
+    /// Walks over the part of the journal that only the index covers, up to the last known entry. Lookups then no
+    /// longer use the index.
     fn complete(&self) -> Result<(), StoreError> {
         let mut view = self.view_mut();
         if !view.is_complete() {

@@ -1,13 +1,13 @@
-//! Checkpoints of computations that have not finished, one per key.
+//! Checkpoints: the saved states of unfinished computations, one per key.
 //!
-//! Knows nothing of what is in them. A damaged one is no checkpoint.
+//! Knows nothing of their content. A damaged checkpoint counts as absent.
 
 use std::{fs, path::PathBuf};
 
 use crate::{Key, Store, StoreError, durable};
 
 impl Store {
-    /// Reads the checkpoint of a computation, if there is one and it is whole.
+    /// Reads the checkpoint of a computation. Returns `None` if it is absent, damaged or of another key.
     #[must_use]
     pub fn checkpoint(&self, key: &Key) -> Option<Vec<u8>> {
         let bytes = durable::read_if_present(&self.checkpoint_path(key)).ok()??;
@@ -22,7 +22,8 @@ impl Store {
         durable::write(self.root(), &self.checkpoint_path(key), &bytes)
     }
 
-    /// Removes the checkpoint of a computation. One that stays is only of no use: its record is found before it.
+    /// Removes the checkpoint of a computation. Ignores errors: a checkpoint that stays is never read, because lookups
+    /// find the record first.
     pub fn remove_checkpoint(&self, key: &Key) {
         if self.is_writer() {
             let _ = fs::remove_file(self.checkpoint_path(key));

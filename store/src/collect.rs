@@ -1,8 +1,8 @@
-//! Giving room back: what nobody wants any more is deleted, records before the objects they name.
+//! Garbage collection: deletes records, objects, run logs and checkpoints that are no longer wanted.
 //!
-//! The journal is written anew as its next generation, and takes the old one's place in one step: before it, nothing
-//! has changed; after it, objects without a record are all that a crash can leave. Knows nothing of why a record is
-//! wanted.
+//! Records are deleted before their objects. The live entries are written as the journal's next generation, which
+//! replaces the old one in one step: a crash before that step changes nothing, a crash after it leaves at most objects
+//! without a record. Knows nothing of the reasons to keep a record.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -26,61 +26,61 @@ use crate::{
     object::names,
 };
 
-/// Says what is wanted.
+/// Selects the records and runs that a collection keeps.
 #[derive(Clone, Debug, Default)]
 pub struct Retained {
-    /// The records, and with them their objects and checkpoints.
+    /// The keys of the records to keep, with their objects and checkpoints.
     pub keys: HashSet<Key>,
-    /// The journals of runs.
+    /// The ids of the runs to keep.
     pub runs: BTreeSet<String>,
 }
 
-/// Says what is not wanted, and so is deleted.
+/// Lists the content that a collection deletes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Collectable {
-    /// The records by the name of their op.
+    /// The deleted records, counted by the name of their op.
     pub ops: BTreeMap<String, OpInfo>,
-    /// How many records stay.
+    /// The number of records that stay.
     pub kept: u64,
-    /// Objects that no record keeps then.
+    /// The objects that no remaining record keeps.
     pub objects: Vec<Digest>,
-    /// How many bytes the objects take.
+    /// The total length of those objects in bytes.
     pub object_bytes: u64,
-    /// The journals of runs.
+    /// The ids of the runs.
     pub runs: Vec<String>,
-    /// How many bytes they take.
+    /// The total length of their run logs in bytes.
     pub run_bytes: u64,
-    /// Checkpoints, and what was damaged and set aside, as paths in the store.
+    /// Checkpoints, and the damaged files in `aside/`, as paths relative to the store.
     pub rest: Vec<String>,
-    /// How many bytes these take.
+    /// The total length of those files in bytes.
     pub rest_bytes: u64,
-    /// How many bytes the journal gets shorter by.
+    /// The number of bytes by which the journal gets shorter.
     pub journal_bytes: u64,
 }
 
 impl Collectable {
-    /// How many records there are.
+    /// The number of deleted records.
     #[must_use]
     pub fn records(&self) -> u64 {
         self.ops.values().map(|of| of.records).sum()
     }
 
-    /// How many bytes all of it takes.
+    /// The number of bytes that the collection frees.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.object_bytes + self.run_bytes + self.rest_bytes + self.journal_bytes
     }
 
-    /// What computing the records again would take.
+    /// The seconds that computing the deleted records took.
     #[must_use]
     pub fn seconds(&self) -> f64 {
-        // An empty sum would be −0.
+        // The sum of an empty iterator is −0.
         self.ops.values().fold(0.0, |sum, of| sum + of.seconds)
     }
 }
 
 impl Store {
-    /// Finds what is not wanted, and changes nothing.
+    /// Finds the content that a collection would delete, and changes nothing.
     pub fn unwanted(&self, wanted: &Retained) -> Result<Collectable, StoreError> {
         let mut found = Collectable::default();
         let mut held = HashSet::new();
@@ -120,7 +120,8 @@ impl Store {
         Ok(found)
     }
 
-    /// Deletes what is not wanted, and says what that was. The store is closed after it.
+    /// Deletes everything but the content in `wanted`, and returns the list of deleted content. Consumes the store. An
+    /// error leaves the rest undeleted for the next collection.
     pub fn collect(self, wanted: &Retained) -> Result<Collectable, StoreError> {
         self.writer()?;
         let found = self.unwanted(wanted)?;
@@ -140,7 +141,7 @@ impl Store {
         for digest in &found.objects {
             let path = self.objects.path(digest);
             durable::remove(&path)?;
-            // Other objects may be beside it.
+            // Removing the folder fails if it holds other objects.
             let _ = path.parent().map(fs::remove_dir);
         }
         for run in &found.runs {
@@ -153,7 +154,7 @@ impl Store {
         Ok(found)
     }
 
-    /// The length of all entries of source files.
+    /// Returns the total length of all entries of source files.
     fn sources_bytes(&self) -> Result<u64, StoreError> {
         let places = self.catalog().all()?.places.into_iter();
         let sources = places.filter(|(slot, _)| matches!(slot, Slot::Source(_)));
@@ -161,15 +162,15 @@ impl Store {
     }
 }
 
-/// Writes the entries at these places that are wanted and whole as the next generation of a journal, in the newest
-/// format, which counts from here on. The old one is left to be removed.
+/// Writes the wanted entries at these locations as the next generation of a journal, in the newest format. Leaves out
+/// damaged entries. Does not remove the old generation.
 pub(crate) fn rewrite(
     root: &Path,
     old: &Journal,
     places: &[(Slot, Location)],
     is_wanted: impl Fn(&Slot) -> bool,
 ) -> Result<(), StoreError> {
-    // What the index knows is of the old journal.
+    // The cards of the index hold offsets in the old journal.
     manifest::remove(root)?;
     let JournalSeal { store, generation, format } = old.seal;
     let seal = JournalSeal { store, generation: generation + 1, format: format::FORMAT };
@@ -181,7 +182,7 @@ pub(crate) fn rewrite(
             let entry = old.entry(place.offset, place.body_bytes).map_err(io::Error::other)?;
             let is_it =
                 |header: &EntryHeader| Location::from_header(place.offset, header) == (*slot, Some(*place));
-            // A damaged one is a miss already.
+            // A damaged entry is a cache miss already.
             let Some((header, body)) = entry.filter(|(header, _)| is_it(header)) else { continue };
             let entry = NewEntry::new(header.kind, header.key, header.kept, header.part, body);
             offset += entry.map_err(io::Error::other)?.write(&seal, offset, &mut file)?.entry_bytes();

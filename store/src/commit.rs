@@ -1,6 +1,7 @@
-//! Group commit: what is queued while one batch goes to the disk is the next batch.
+//! Group commit: a thread writes all commits that were queued during one batch as the next batch.
 //!
-//! Objects before their record, records before their report. Knows nothing of who waits for the report.
+//! Objects are on the disk before their record, and records before their report. Knows nothing of the receivers of the
+//! reports.
 
 use std::{
     sync::{
@@ -12,26 +13,26 @@ use std::{
 
 use crate::{Key, Record, Store, StoreError, append::NewEntry, error::IoContext as _};
 
-/// The most commits of one batch, so that a report is never long in coming.
+/// The most commits of one batch. It bounds the delay of a report.
 const BATCH: usize = 4096;
 
-/// Is told which tickets have reached the disk, or why they have not.
+/// Receives the tickets that have reached the disk, or the error that prevented it.
 type OnCommitted = dyn Fn(&[u64], Result<(), &StoreError>);
 
-/// Holds a finished computation that is to be kept.
+/// Holds the result of a finished computation for storing.
 #[derive(Clone, Debug)]
 pub struct Commit {
-    /// What the report calls this commit.
+    /// The number that names this commit in the report.
     pub ticket: u64,
     /// The computation's key.
     pub key: Key,
-    /// Its record; `kept` promises that every part is among `objects` or in the store.
+    /// The record. If `kept` is set, every part must be among `objects` or in the store already, else the commit fails.
     pub record: Record,
-    /// The contents to keep with it.
+    /// The contents to store as objects.
     pub objects: Vec<Vec<u8>>,
 }
 
-/// Commits on a thread of its own.
+/// Commits records on its own thread.
 #[derive(Debug)]
 pub struct Committer {
     queue: Option<Sender<Commit>>,
@@ -39,7 +40,7 @@ pub struct Committer {
 }
 
 impl Committer {
-    /// Starts the thread. `done` is called on it for every ticket exactly once, after its batch has reached the disk
+    /// Starts the thread. It calls `done` with every ticket exactly once, after the ticket's batch has reached the disk
     /// or failed.
     pub fn start(
         store: Arc<Store>,
@@ -52,15 +53,15 @@ impl Committer {
         Ok(Self { queue: Some(queue), thread: Some(thread.at("start a thread for", &root)?) })
     }
 
-    /// Queues a commit; never waits.
+    /// Queues a commit without waiting.
     pub fn submit(&self, commit: Commit) {
-        // The thread ends before the queue only by a panic in `done`, which `finish` passes on.
+        // The receiver is gone only after a panic in `done`, which `finish` passes on.
         if let Some(queue) = &self.queue {
             let _ = queue.send(commit);
         }
     }
 
-    /// Waits until everything queued has been reported. A panic in `done` goes on here.
+    /// Waits until every queued commit has been reported. Resumes a panic of `done` in the calling thread.
     pub fn finish(mut self) {
         if let Err(panic) = self.join() {
             std::panic::resume_unwind(panic);
@@ -83,7 +84,8 @@ fn serve(store: &Store, queued: &Receiver<Commit>, done: &OnCommitted) {
     while let Ok(first) = queued.recv() {
         let mut tickets = Vec::new();
         let mut entries = Vec::new();
-        // Collected first: what comes while objects are written must not hold up the report of these.
+        // The batch is complete before its objects are written: commits that arrive meanwhile must not delay its
+        // report.
         let batch: Vec<Commit> = std::iter::once(first).chain(queued.try_iter().take(BATCH - 1)).collect();
         for commit in batch {
             match prepare(store, &commit) {
@@ -100,7 +102,7 @@ fn serve(store: &Store, queued: &Receiver<Commit>, done: &OnCommitted) {
     }
 }
 
-/// Brings the objects of a commit to the disk and makes its entry.
+/// Writes the objects of a commit to the disk and encodes its record.
 fn prepare(store: &Store, commit: &Commit) -> Result<NewEntry, StoreError> {
     let mut put = Vec::with_capacity(commit.objects.len());
     for bytes in &commit.objects {

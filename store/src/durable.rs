@@ -1,6 +1,7 @@
-//! Files that are whole or absent, whatever happens while they are written.
+//! Durable files: each is whole or absent, also after a crash during a write.
 //!
-//! Temporary file, fsync, rename, fsync of the directory. Knows nothing of what the files mean.
+//! Every write is a temporary file, fsync, rename, and fsync of the directory. Knows nothing of the meaning of the
+//! files.
 
 use std::{
     fs::{self, File},
@@ -13,17 +14,17 @@ use crate::{StoreError, error::IoContext as _};
 
 const CHECK: usize = 16;
 
-/// The directory of a store for files that are not whole yet; its content means nothing to anybody.
+/// Returns the store's directory of unfinished files. The next writer deletes its content.
 pub(crate) fn unfinished(root: &Path) -> PathBuf {
     root.join("tmp")
 }
 
-/// Writes a file so that `path` has all of `bytes` on the disk, or what it had before.
+/// Replaces the file at `path` atomically by one with the content `bytes`, and syncs it.
 pub(crate) fn write(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     write_with(root, path, |file| file.write_all(bytes))
 }
 
-/// Writes a file so that `path` has all that `fill` writes on the disk, or what it had before.
+/// Replaces the file at `path` atomically by one with the content that `fill` writes, and syncs it.
 pub(crate) fn write_with(
     root: &Path,
     path: &Path,
@@ -45,7 +46,7 @@ pub(crate) fn write_with(
     path.parent().map_or(Ok(()), sync)
 }
 
-/// Gives the length of a file, or of all files in a folder.
+/// Returns the length of a file, or of all files below a folder, in bytes.
 pub(crate) fn bytes(path: &Path) -> io::Result<u64> {
     let meta = fs::symlink_metadata(path)?;
     if !meta.is_dir() {
@@ -54,12 +55,12 @@ pub(crate) fn bytes(path: &Path) -> io::Result<u64> {
     fs::read_dir(path)?.map(|entry| bytes(&entry?.path())).sum()
 }
 
-/// Brings a file's content, or a directory's list of names, to the disk.
+/// Syncs a file's content, or a directory's list of names, to the disk.
 pub(crate) fn sync(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|file| file.sync_all()).at("sync", path)
 }
 
-/// Makes a directory, and its name durable; one that exists is fine.
+/// Makes a directory and syncs its parent. A directory that exists is not an error.
 pub(crate) fn make_dir(path: &Path) -> Result<(), StoreError> {
     match fs::create_dir(path) {
         Ok(()) => path.parent().map_or(Ok(()), sync),
@@ -68,18 +69,18 @@ pub(crate) fn make_dir(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Reads a whole file; none if there is no such file.
+/// Reads a whole file. Returns `None` if there is no file at `path`.
 pub(crate) fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     present(fs::read(path)).at("read", path)
 }
 
-/// Removes a file, or a folder with all in it; one that is gone is fine.
+/// Removes a file, or a folder with its content. A missing file is not an error.
 pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     present(removed).at("remove", path).map(drop)
 }
 
-/// Turns "not found" into none, and so what is not a file where one is expected.
+/// Turns the errors of a missing file, and of a directory in the place of a file or the reverse, into `None`.
 pub(crate) fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
     match result {
@@ -89,15 +90,15 @@ pub(crate) fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Renames a damaged file or directory out of the way, into `aside/` under a name that is free there.
+/// Moves a damaged file or directory to a free name in `aside/`, and returns the new path.
 pub(crate) fn set_aside(root: &Path, path: &Path, name: &str) -> Result<PathBuf, StoreError> {
     let place = free_place(root, name)?;
     fs::rename(path, &place).at("set aside", path)?;
     Ok(place)
 }
 
-/// Removes a damaged file for good, so that whoever has it open can tell, and leaves a copy in `aside/` where there is
-/// room for one.
+/// Removes a damaged file, and leaves a copy in `aside/` if there is room for one. The file is removed and not moved,
+/// because readers that have it open detect its replacement by its link count of zero.
 pub(crate) fn remove_leaving_copy(root: &Path, path: &Path, name: &str) -> Result<(), StoreError> {
     let place = free_place(root, name)?;
     if fs::copy(path, &place).is_err() {
@@ -119,12 +120,12 @@ fn free_place(root: &Path, name: &str) -> Result<PathBuf, StoreError> {
     Ok(place)
 }
 
-/// Puts a checksum in front of bytes, so that damage to them shows.
+/// Puts a checksum in front of bytes: the first 16 bytes of their blake3 hash.
 pub(crate) fn with_check(bytes: &[u8]) -> Vec<u8> {
     [&blake3::hash(bytes).as_bytes()[..CHECK], bytes].concat()
 }
 
-/// Gives the bytes behind their checksum; none if they are damaged.
+/// Returns the bytes behind the checksum; `None` if they do not match it.
 pub(crate) fn checked(bytes: &[u8]) -> Option<&[u8]> {
     let (check, rest) = bytes.split_at_checked(CHECK)?;
     (blake3::hash(rest).as_bytes()[..CHECK] == *check).then_some(rest)

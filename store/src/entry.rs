@@ -1,17 +1,17 @@
-//! The fixed header in front of each entry of a journal.
+//! The header of a journal entry: 104 bytes in front of the body.
 //!
-//! A header is bound to its store, generation and offset: the same bytes anywhere else are not an entry, so that a
-//! search after damage cannot take a body, an old block or a copy for one. Knows nothing of files.
+//! The checksum of a header covers its store, generation and offset. The same bytes at any other place are no valid
+//! header, so a search after damage cannot mistake a body, an old block or a copy for an entry. Knows nothing of files.
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{Digest, Key};
 
-/// The length of an entry's header.
+/// The length of a header in bytes.
 pub(crate) const HEADER_BYTES: usize = 104;
-/// The greatest length of a body; checked before anything is allocated.
+/// The greatest length of a body in bytes; checked before memory is allocated for it.
 pub(crate) const BODY_LIMIT: u32 = 64 << 20;
-/// The first bytes of every entry, looked for after damage.
+/// The first bytes of every entry; a walk searches for them after damage.
 pub(crate) const MAGIC: [u8; 4] = *b"\xfbE1\n";
 
 const CHECK: usize = 12;
@@ -19,12 +19,12 @@ const SEALED: usize = HEADER_BYTES - CHECK;
 const KEPT: u8 = 1;
 const PART: u8 = 2;
 
-/// Names the journal that entries belong to.
+/// Identifies the journal that entries belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct JournalSeal {
     pub(crate) store: [u8; 16],
     pub(crate) generation: u64,
-    /// The number of the format that its entries are in. The first indexes did not tell.
+    /// The format of the journal's entries. Manifests of the first indexes lack this field.
     #[serde(default = "one")]
     pub(crate) format: u32,
 }
@@ -34,8 +34,9 @@ const fn one() -> u32 {
 }
 
 impl JournalSeal {
-    /// Gives the checksum of bytes that tells damage, and nothing else: keys and digests are blake3. Format 1 has the
-    /// first bytes of a blake3 here too, which took a third of the time of a run with nothing to do.
+    /// Returns the checksum of bytes. It detects damage and nothing else; keys and digests are blake3. Format 1 uses
+    /// the first 16 bytes of blake3, which took a third of the time of a run with nothing to do; later formats use XXH3
+    /// with 128 bits.
     pub(crate) fn check(&self, bytes: &[u8]) -> [u8; 16] {
         match self.format {
             1 => array(blake3::hash(bytes).as_bytes()),
@@ -44,42 +45,42 @@ impl JournalSeal {
     }
 }
 
-/// Says what an entry is.
+/// Distinguishes the kinds of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EntryKind {
-    /// The result of a computation.
+    /// The record of a computation.
     Record = 1,
-    /// The end of an earlier record with the same key.
+    /// The removal of the earlier record of the same key.
     Dropped = 2,
-    /// The digest of a source file; the key is that of its path.
+    /// The digest of a source file. The key is derived from the file's path.
     Source = 3,
 }
 
-/// Holds what is known of an entry without its body.
+/// Holds the fields of an entry's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EntryHeader {
     pub(crate) kind: EntryKind,
     pub(crate) key: Key,
-    /// The parts are objects of the store.
+    /// Whether the record's parts are objects of the store.
     pub(crate) kept: bool,
-    /// The only part, when there is exactly one; of a source file, its content.
+    /// The digest of the record's only part, if it has exactly one; for a source file, the digest of its content.
     pub(crate) part: Option<Digest>,
     pub(crate) body_bytes: u32,
     pub(crate) body_check: [u8; 16],
 }
 
 impl EntryHeader {
-    /// Whether `body` is the one this header was made over.
+    /// Whether the length and the checksum of `body` match this header.
     pub(crate) fn holds(&self, seal: &JournalSeal, body: &[u8]) -> bool {
         body.len() == self.body_bytes as usize && seal.check(body) == self.body_check
     }
 
-    /// The length of the entry, header and body.
+    /// Returns the length of the entry, header and body, in bytes.
     pub(crate) fn entry_bytes(&self) -> u64 {
         HEADER_BYTES as u64 + u64::from(self.body_bytes)
     }
 
-    /// Writes the header down for its place.
+    /// Encodes the header for its offset.
     pub(crate) fn encode(&self, seal: &JournalSeal, offset: u64) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..4].copy_from_slice(&MAGIC);
@@ -96,7 +97,8 @@ impl EntryHeader {
         bytes
     }
 
-    /// Reads the header at its place; none if these bytes are not one made for it.
+    /// Decodes the header at an offset. Returns `None` unless the bytes are a valid header of this journal and this
+    /// offset.
     pub(crate) fn decode(bytes: &[u8; HEADER_BYTES], seal: &JournalSeal, offset: u64) -> Option<Self> {
         if bytes[..4] != MAGIC || bytes[SEALED..] != place_check(seal, offset, bytes) {
             return None;
@@ -120,7 +122,7 @@ impl EntryHeader {
     }
 }
 
-/// Copies the leading bytes of a slice that is known to be long enough.
+/// Copies the first `N` bytes of a slice. Panics if the slice is shorter.
 pub(crate) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut copy = [0; N];
     copy.copy_from_slice(&bytes[..N]);
@@ -194,7 +196,7 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_header_never_change() {
-        // Reference: the layout above put together with Python's struct, and packages blake3 1.0 and xxhash 3.6.
+        // Reference: the same layout made with Python's struct, and the packages blake3 1.0 and xxhash 3.6.
         for (format, expected) in [(1, "a724552fb87f"), (2, "232c21334cb5")] {
             let seal = JournalSeal { format, ..SEAL };
             let (key, part) = (Key::derive("{}"), Some(Digest::hash(b"part")));

@@ -1,6 +1,6 @@
-//! What can go wrong for good, and what only deserves a sentence.
+//! The errors of the store, and its warnings.
 //!
-//! Damage is not an error here: what is damaged is a miss and a warning. Knows nothing of what the store holds.
+//! Damage is a warning and a cache miss, not an error. Knows nothing of the store's content.
 
 use std::{
     fmt, io,
@@ -10,50 +10,50 @@ use std::{
 
 use crate::{Digest, Key};
 
-/// Reports why the store cannot do what was asked.
+/// Describes the failure of a store operation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The file system refused: permission, a full disk, a failing device.
+    /// The file system reported an error: no permission, a full disk, a failing device.
     #[error("{}: cannot {what}: {cause}", path.display())]
     Io {
-        /// What was attempted, after "cannot".
+        /// The attempted operation, as a verb after "cannot".
         what: &'static str,
-        /// The file or directory it was attempted on.
+        /// The file or directory of the operation.
         path: PathBuf,
-        /// What the system said. Not a source, which would be told a second time.
+        /// The error of the system. It is no `#[source]`, because the message already contains it.
         cause: io::Error,
     },
-    /// Another process holds the store for writing.
+    /// Another process holds the store's lock.
     #[error("{}: the store is in use by {holder}; let it end, wait for it with --wait, or give another store", path.display())]
     InUse {
-        /// The store.
+        /// The root of the store.
         path: PathBuf,
-        /// Who holds it, as far as its lock file tells.
+        /// The process that holds the lock, as far as the lock file names it.
         holder: Holder,
     },
     /// The store was written by a newer program.
     #[error("{}: the store has format {found}, this program knows up to {supported}; update fewbits", path.display())]
     Newer {
-        /// The store.
+        /// The root of the store.
         path: PathBuf,
-        /// The format number found.
+        /// The format number of the store.
         found: u32,
         /// The newest format number this program reads.
         supported: u32,
     },
-    /// A store opened for reading was asked to write.
+    /// A writing operation was called on a store opened for reading.
     #[error("{}: the store was opened for reading", path.display())]
     ReadOnly {
-        /// The store.
+        /// The root of the store.
         path: PathBuf,
     },
-    /// A record claims to keep a part that is not among the objects.
+    /// A record claims to keep a part that is not an object of the store.
     #[error("{key}: the record keeps part {digest}, which the store does not hold")]
     PartMissing {
         /// The record's key.
         key: Key,
-        /// The part that is not there.
+        /// The digest of the missing part.
         digest: Digest,
     },
     /// A record is too large for the journal.
@@ -63,26 +63,26 @@ pub enum StoreError {
         key: Key,
         /// The length of the encoded record.
         bytes: usize,
-        /// The greatest length.
+        /// The greatest length of a record.
         limit: u32,
     },
-    /// A record could not be written down.
+    /// A record could not be encoded.
     #[error("{key}: the record cannot be encoded: {source}")]
     Encode {
         /// The record's key.
         key: Key,
-        /// What the encoder said.
+        /// The error of the encoder.
         #[source]
         source: rmp_serde::encode::Error,
     },
 }
 
-/// Names the process that holds a store, for people only.
+/// Names the process that holds a store's lock, for messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holder {
-    /// Its process id.
+    /// The process id.
     pub pid: Option<u32>,
-    /// The host it runs on.
+    /// The host that the process runs on.
     pub host: Option<String>,
 }
 
@@ -97,13 +97,13 @@ impl fmt::Display for Holder {
 }
 
 impl StoreError {
-    /// Whether a file is not there.
+    /// Whether the error is a missing file.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { cause, .. } if cause.kind() == io::ErrorKind::NotFound)
     }
 }
 
-/// Says where and at what an input or output error happened.
+/// Adds an operation and a path to an input or output error.
 pub(crate) trait IoContext<T> {
     fn at(self, what: &'static str, path: &Path) -> Result<T, StoreError>;
 }
@@ -114,12 +114,12 @@ impl<T> IoContext<T> for io::Result<T> {
     }
 }
 
-/// Collects sentences for people until somebody asks for them.
+/// Collects warnings until the caller drains them.
 #[derive(Debug, Default)]
 pub(crate) struct Warnings(Mutex<Vec<String>>);
 
 impl Warnings {
-    /// Adds a sentence, unless it is waiting already.
+    /// Adds a warning, unless the same one is waiting.
     pub(crate) fn push(&self, sentence: String) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !waiting.contains(&sentence) {

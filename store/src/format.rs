@@ -1,6 +1,6 @@
-//! The file `STORE`, which makes a directory a store: its format number and its id.
+//! The file `STORE`, which makes a directory a store: it holds the format number and the store's id.
 //!
-//! Knows nothing of what a format number stands for, only which ones this program reads.
+//! Knows nothing of the differences between formats, only which ones this program reads.
 
 use std::{path::Path, time::SystemTime};
 
@@ -8,29 +8,29 @@ use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::{StoreError, durable};
 
-/// The newest format this program reads, and the one it begins a journal in. A journal begun in an older one goes on
-/// in that, and is read for ever.
+/// The newest format that this program reads, and the format of new journals. A journal of an older format keeps its
+/// format until it is rewritten; old formats remain readable.
 pub(crate) const FORMAT: u32 = 2;
 
 const TITLE: &str = "fewbits store";
 
-/// Says what the file `STORE` tells.
+/// Describes the state of the file `STORE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StoreVersion {
-    /// There is no such file.
+    /// The file is absent.
     Absent,
-    /// It does not carry its own checksum.
+    /// The content does not match its checksum.
     Damaged,
-    /// It names a store.
+    /// The content is valid.
     Store {
-        /// Of a format that can be read.
+        /// The format number, which this program reads.
         format: u32,
-        /// The store's own.
+        /// The id of the store.
         id: [u8; 16],
     },
 }
 
-/// Reads the file; a format that is too new is an error.
+/// Reads the file. A format above [`FORMAT`] is an error.
 pub(crate) fn read_version(root: &Path) -> Result<StoreVersion, StoreError> {
     let Some(bytes) = durable::read_if_present(&root.join("STORE"))? else { return Ok(StoreVersion::Absent) };
     let Some((format, id)) = std::str::from_utf8(&bytes).ok().and_then(parse) else {
@@ -40,7 +40,7 @@ pub(crate) fn read_version(root: &Path) -> Result<StoreVersion, StoreError> {
     Ok(StoreVersion::Store { format, id })
 }
 
-/// Refuses a format number above the newest one known.
+/// Returns an error for a format number above [`FORMAT`].
 pub(crate) fn refuse_newer(root: &Path, found: u32) -> Result<(), StoreError> {
     if found > FORMAT {
         return Err(StoreError::Newer { path: root.to_owned(), found, supported: FORMAT });
@@ -48,16 +48,16 @@ pub(crate) fn refuse_newer(root: &Path, found: u32) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Writes the file.
+/// Replaces the file `STORE`.
 pub(crate) fn write(root: &Path, format: u32, id: [u8; 16]) -> Result<(), StoreError> {
     durable::write(root, &root.join("STORE"), text(format, id).as_bytes())
 }
 
-/// Makes an id that no other store has.
+/// Makes a new random id.
 pub(crate) fn new_id() -> [u8; 16] {
     let mut random = [0u8; 16];
     let filled = getrandom(&mut random, GetRandomFlags::empty()).unwrap_or(0);
-    // Without the system's random numbers, moment and process still tell stores apart.
+    // If the system has no random numbers, the time and the process id still make the id unique in practice.
     let text = format!("{random:?} {filled} {:?} {}", SystemTime::now(), std::process::id());
     crate::entry::array(blake3::hash(text.as_bytes()).as_bytes())
 }
@@ -67,7 +67,8 @@ fn text(format: u32, id: [u8; 16]) -> String {
     format!("{text}check {}\n", check(&text))
 }
 
-/// Lines between the title and the check that a newer format may add are passed over.
+/// Parses the text of the file. Ignores unknown lines between the title and the checksum, which a newer program may
+/// write.
 fn parse(text: &str) -> Option<(u32, [u8; 16])> {
     let (body, found) = text.strip_suffix('\n')?.rsplit_once("\ncheck ")?;
     let body = format!("{body}\n");
@@ -84,7 +85,7 @@ fn check(text: &str) -> String {
     blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
 }
 
-/// Gives the content of a `STORE` file of another format, for tests.
+/// Returns the content of a `STORE` file of any format, for tests.
 #[cfg(test)]
 pub(crate) fn text_of(format: u32) -> String {
     text(format, [1; 16])

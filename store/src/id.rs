@@ -1,6 +1,6 @@
-//! The two names of things: the key of a computation and the digest of a content.
+//! The two ids: the key of a computation and the digest of a content.
 //!
-//! Knows nothing of what is computed or where it is kept.
+//! Knows nothing of the computations, nor of the place of a content.
 
 use std::{
     borrow::Cow,
@@ -15,13 +15,13 @@ use std::{
 use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A map from keys that does not hash them again: they are hashes.
+/// Maps keys to values without hashing the keys again: a key is a hash already.
 pub type KeyMap<V> = IdMap<Key, V>;
 
-/// A map whose keys start with the bytes of an id.
+/// Maps ids, or types that contain an id, to values, with [`IdHasher`].
 pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
-/// Takes the first bytes of an id for its hash. What else is hashed with it is mixed in.
+/// Takes the first eight bytes of an id as its hash. Further bytes, such as an enum's discriminant, are mixed in.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct IdHasher(u64);
 
@@ -39,10 +39,10 @@ impl Hasher for IdHasher {
 }
 
 const KEY_CONTEXT: &str = "fewbits task key v1";
-/// The hash of the context, which every key starts from.
+/// The hash of the context, which every key starts from; computed once.
 static CONTEXT_KEY: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context(KEY_CONTEXT));
 
-/// Reports a text that is not an id.
+/// The text is not an id of 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an id: 64 hexadecimal digits are expected")]
 pub struct IdError;
@@ -54,19 +54,19 @@ macro_rules! id {
         pub struct $name([u8; 32]);
 
         impl $name {
-            /// Takes the 32 bytes of an id.
+            /// Makes an id of its 32 bytes.
             #[must_use]
             pub const fn from_bytes(bytes: [u8; 32]) -> Self {
                 Self(bytes)
             }
 
-            /// Gives the 32 bytes of the id.
+            /// Returns the 32 bytes of the id.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; 32] {
                 &self.0
             }
 
-            /// Gives the first 12 hexadecimal digits, for people.
+            /// Returns the first 12 hexadecimal digits, for messages.
             #[must_use]
             pub fn short(&self) -> String {
                 hex::encode(&self.0[..6])
@@ -75,7 +75,7 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                // Keys are written by the hundred thousand.
+                // Without an allocation: a run may write a hundred thousand keys.
                 let mut text = [0; 64];
                 hex::encode_to_slice(self.0, &mut text).map_err(|_| fmt::Error)?;
                 f.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
@@ -113,17 +113,17 @@ macro_rules! id {
 }
 
 id! {
-    /// Identifies a computation: blake3 of its preimage, in a context of its own.
+    /// Identifies a computation: the blake3 hash of its preimage, in a key derivation context of its own.
     Key
 }
 
 id! {
-    /// Identifies a content: blake3 of its bytes.
+    /// Identifies a content: the blake3 hash of its bytes.
     Digest
 }
 
 impl Key {
-    /// Derives the key of the computation that `preimage`, canonical JSON, describes.
+    /// Derives the key of a computation from its preimage, which is canonical JSON.
     #[must_use]
     pub fn derive(preimage: &str) -> Self {
         let mut hasher = blake3::Hasher::new_from_context_key(&CONTEXT_KEY);
@@ -133,13 +133,13 @@ impl Key {
 }
 
 impl Digest {
-    /// Digests bytes in memory.
+    /// Computes the digest of bytes in memory.
     #[must_use]
     pub fn hash(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
-    /// Digests everything left in `reader`, without holding it in memory.
+    /// Computes the digest of all remaining bytes of `reader`, without holding them in memory.
     pub fn of_reader(reader: impl io::Read) -> io::Result<Self> {
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(reader)?;

@@ -1,7 +1,8 @@
-//! The index: sled, from shelves to cards. Hints that can be lost at any time, never the truth.
+//! The index: a sled database with one value of sorted cards per shelf. Its cards are hints: the index may be lost at
+//! any time, and callers check every answer against the journal.
 //!
-//! The only place that names sled. sled runs on a thread called `fewbits-index`. A panic or a hang in sled therefore fails
-//! one question and nothing else. Knows neither journals nor other copies of the files.
+//! This module alone uses sled, on a thread called `fewbits-index`. A panic or hang in sled is an [`IndexFault`], after
+//! which callers walk over the journal instead. Knows neither journals nor other copies of the files.
 
 use std::{
     any::Any,
@@ -19,13 +20,13 @@ use crate::{
     index_card::{Card, Tag, find_on_shelf, read_shelf, shelves},
 };
 
-/// How long the index may think about one question before it counts as hung.
+/// The longest wait for one answer; after it sled counts as hung.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 20 });
 const CACHE_BYTES: u64 = 64 << 20;
-/// Shelves that are written with one question.
+/// The number of shelves that are written in one request.
 const BATCH: usize = 256;
 
-/// Says why the index cannot be used.
+/// Describes the reason why the index cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct IndexFault(pub(crate) String);
@@ -38,7 +39,7 @@ impl From<StoreError> for IndexFault {
 
 type SledWork = Box<dyn FnOnce(&sled::Db) + Send>;
 
-/// Asks and tells the thread that has sled open.
+/// Sends work to the thread that has sled open, and waits for the results.
 #[derive(Debug)]
 pub(crate) struct Index {
     dir: PathBuf,
@@ -47,7 +48,7 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Opens the index in `dir`, or makes an empty one. The folder must be this process's alone.
+    /// Opens the index in `dir`, or makes an empty one. No other process may use the folder.
     pub(crate) fn open(dir: &Path) -> Result<Self, IndexFault> {
         let (work, queue) = channel::<SledWork>();
         let (say_opened, opened) = channel();
@@ -69,7 +70,7 @@ impl Index {
         Ok(Self { dir: dir.to_owned(), work, closed })
     }
 
-    /// Looks slots up on shelves that are told apart by `bits`.
+    /// Looks up the cards of tags. `bits` is the number of key bits that distinguish the shelves.
     pub(crate) fn find(&self, tags: Vec<Tag>, bits: u32) -> Result<Vec<Option<Card>>, IndexFault> {
         self.ask(move |db| {
             let mut sorted: Vec<usize> = (0..tags.len()).collect();
@@ -86,7 +87,7 @@ impl Index {
         })
     }
 
-    /// Gives all cards, sorted.
+    /// Returns all cards, sorted.
     pub(crate) fn cards(&self) -> Result<Vec<Card>, IndexFault> {
         self.ask(|db| {
             let mut cards = Vec::new();
@@ -99,7 +100,7 @@ impl Index {
         })
     }
 
-    /// Takes in sorted cards, on shelves that are told apart by `bits`.
+    /// Writes sorted cards. `bits` is the number of key bits that distinguish the shelves.
     pub(crate) fn fill(&self, cards: &[Card], bits: u32) -> Result<(), IndexFault> {
         let mut shelves = shelves(cards, bits).peekable();
         while shelves.peek().is_some() {
@@ -112,7 +113,7 @@ impl Index {
         Ok(())
     }
 
-    /// Writes everything out and waits until nothing of sled has its files open any more.
+    /// Flushes the database, closes it, and waits until sled has released its files.
     pub(crate) fn close(self) -> Result<(), IndexFault> {
         self.ask(|db| db.flush().map(drop).map_err(|error| IndexFault(one_line(&error))))?;
         drop(self.work);
@@ -131,7 +132,8 @@ impl Index {
     }
 }
 
-/// Does what is asked until nobody can ask any more. After a panic sled is not touched again, not even to close it.
+/// Runs the work in the queue until its sender is dropped. After a panic sled is not called again, not even to close
+/// the database.
 fn serve(db: sled::Db, queue: &Receiver<SledWork>, say_closed: &Sender<()>) {
     for work in queue {
         if panics(|| work(&db)).is_some() {
@@ -155,7 +157,8 @@ fn answer<T>(replied: &Receiver<T>) -> Result<T, IndexFault> {
     })
 }
 
-/// sled gives up its own lock some time after it is dropped; opening it before that fails.
+/// Waits for sled's lock on its file. sled releases it some time after the database is dropped, and opening the
+/// database before that fails.
 fn wait_for_release(file: &Path) -> Result<(), IndexFault> {
     let file = std::fs::File::open(file).map_err(|error| IndexFault(one_line(&error)))?;
     for _ in 0..1000 {

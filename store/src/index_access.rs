@@ -1,7 +1,9 @@
-//! The life of the index: when asking it costs less than a walk, when it can be trusted, and when it is written.
+//! The life of the index: decides when a lookup costs less than a walk, whether the index can be trusted, and when it
+//! is written.
 //!
-//! Readers and the writer ask a private copy. Only the writer publishes an index, and moves a faulty one aside with a
-//! warning; a reader ignores a faulty index and walks the journal. Knows nothing of the places held in memory.
+//! Readers and the writer use a private copy. Only the writer publishes an index, and moves a faulty one to `aside/`
+//! with a warning; a reader ignores a faulty index and walks over the journal. Knows nothing of the locations in
+//! memory.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,37 +23,37 @@ use crate::{
     private::PrivateDir,
 };
 
-/// The cost of looking up one slot in the index, in steps of a walk over headers: measured 0.8 µs against 0.4 µs, and the
-/// copy is to be paid for too.
+/// The cost of looking up one slot in the index, in steps of a walk over headers. Measured: 0.8 µs against 0.4 µs; the
+/// factor above that pays for the copy.
 const STEPS_PER_SLOT: u64 = 4;
-/// The cost of one question of any length, in slots: another thread has to wake up.
+/// The cost of a request of any length, in slots: another thread has to wake up.
 const SLOTS_PER_QUESTION: u64 = 16;
-/// The index is replaced when the part of the journal behind it is longer than 1/8 of the part that it covers. Every process
-/// that opens the store walks over the part behind the index; replacing the index rewrites all cards.
+/// The writer replaces the index when the part of the journal behind it is longer than 1/8 of the part that it covers.
+/// Every process that opens the store walks over the part behind the index; replacing the index rewrites all cards.
 const GROWTH: u64 = 8;
-/// The room that sled takes beside the cards: its files grow in steps of half a megabyte.
+/// The space that sled takes besides the cards, in bytes: its files grow in steps of half a megabyte.
 const ROOM_LEAST: u64 = 8 << 20;
 
-/// Asks the index of a store, and writes it.
+/// Looks slots up in the index of a store, and replaces it.
 #[derive(Debug)]
 pub(crate) struct IndexAccess {
     root: PathBuf,
     /// Whether this process is the writer, which replaces a faulty index.
     mends: bool,
-    /// Whether every question goes to the index, whatever its cost, so that tests can use small stores.
+    /// Whether every lookup uses the index at any cost, so that tests can use small stores.
     always: bool,
     state: Mutex<IndexState>,
     warnings: Arc<Warnings>,
 }
 
-/// The index as far as this process has come to know it.
+/// The state of the index in this process.
 #[derive(Debug, Default)]
 struct IndexState {
-    /// The manifest of an index that fits the journal; none where there is no index to ask.
+    /// The manifest of an index that fits the journal; `None` if there is no usable index.
     manifest: Option<IndexManifest>,
-    /// The open private copy; made by the first question.
+    /// The open private copy; made by the first lookup.
     index: Option<Index>,
-    /// The cost of all questions so far, in slots.
+    /// The cost of all lookups so far, in slots.
     asked: u64,
 }
 
@@ -60,8 +62,8 @@ impl IndexAccess {
         Self { root: root.to_owned(), mends, always, state: Mutex::default(), warnings }
     }
 
-    /// Reads the manifest. Returns the length of the part of the journal that the index covers, and the number of dropped
-    /// records in that part; none if there is no index.
+    /// Reads the manifest. Returns the length of the part of the journal that the index covers, and the number of
+    /// dropped records in that part; `None` if there is no usable index.
     pub(crate) fn begin(&self, journal: &Journal) -> Option<(u64, u64)> {
         let manifest = IndexManifest::load(&self.root, journal).unwrap_or_else(|fault| {
             self.set_aside(&fault);
@@ -72,7 +74,7 @@ impl IndexAccess {
         extent
     }
 
-    /// Whether looking up so many more slots costs less than a walk.
+    /// Whether `slots` more lookups, with those before, cost less than a walk.
     pub(crate) fn is_worth(&self, slots: usize) -> bool {
         self.pays(&self.state(), slots)
     }
@@ -82,8 +84,8 @@ impl IndexAccess {
         state.manifest.as_ref().is_some_and(|manifest| self.always || steps <= manifest.cards)
     }
 
-    /// Looks slots up in the index, and checks every answer against the journal; none if a walk costs less or there is no
-    /// index to trust.
+    /// Looks slots up in the index, and checks every location against the journal. Returns `None` if a walk costs less
+    /// or there is no usable index.
     pub(crate) fn ask(
         &self,
         slots: &[Slot],
@@ -114,20 +116,20 @@ impl IndexAccess {
         Ok(Some(places))
     }
 
-    /// Gives all cards, and the names of ops; none if there is no index to trust.
+    /// Returns all cards and the names of ops; `None` if there is no usable index.
     pub(crate) fn cards(&self) -> Option<(Vec<Card>, Vec<String>)> {
         let mut state = self.state();
         let cards = self.with(&mut state, |index, _| index.cards())?;
         Some((cards, state.manifest.as_ref()?.ops.clone()))
     }
 
-    /// Closes the copy; the index is not asked any more.
+    /// Closes the private copy. Later lookups do not use the index.
     pub(crate) fn let_go(&self) {
         *self.state() = IndexState::default();
     }
 
-    /// Publishes an index of the journal up to `end`, if there is none or the journal has outgrown it. Where publishing
-    /// fails, later processes have more to walk.
+    /// Publishes an index of the journal up to `end`, if there is none or the part behind it is longer than an eighth
+    /// of the part that it covers. A failure is a warning: later processes then walk over a longer part.
     pub(crate) fn settle(&self, journal: &Journal, end: u64) {
         self.let_go();
         let old = IndexManifest::load(&self.root, journal).unwrap_or_else(|fault| {
@@ -145,8 +147,8 @@ impl IndexAccess {
         self.warnings.push(format!("{}: {fault}; the store works without it", dir.display()));
     }
 
-    /// Runs `what` on the open copy, and makes the copy on the first call. Returns `None` if the index cannot be copied, opened
-    /// or read; later calls then return `None` at once.
+    /// Runs `what` on the open copy, and makes the copy on the first call. Returns `None` if the index cannot be
+    /// copied, opened or read; later calls then return `None` at once.
     fn with<T>(
         &self,
         state: &mut IndexState,
@@ -173,8 +175,8 @@ impl IndexAccess {
         None
     }
 
-    /// Copies the index and opens the copy; none where there is no room for a copy. The folder is removed at once: sled
-    /// reads through the file that it has open, and a killed process then leaves nothing behind.
+    /// Copies the index and opens the copy. Returns `None` if there is no space for a copy. The folder is removed at
+    /// once: sled reads through its open file, and a killed process leaves nothing behind.
     fn open_copy(&self, manifest: &IndexManifest) -> Result<Option<Index>, IndexFault> {
         let Some(dir) = self.private(IndexManifest::bytes(&self.root)) else { return Ok(None) };
         let copy = dir.path().join("sled");
@@ -184,13 +186,13 @@ impl IndexAccess {
         }
     }
 
-    /// Makes a folder for files of so many bytes: in memory, else, for the writer, in the store.
+    /// Makes a folder for files of this length: in memory, or, for the writer only, in the store.
     fn private(&self, bytes: u64) -> Option<PrivateDir> {
         let otherwise = self.mends.then(|| durable::unfinished(&self.root));
         PrivateDir::make(bytes.saturating_add(ROOM_LEAST), otherwise.as_deref())
     }
 
-    /// Publishes an index made of the old one's cards and of the entries behind it, or of all entries.
+    /// Publishes an index of the old cards and of the entries behind them; of all entries if there is no old index.
     fn replace(&self, old: Option<IndexManifest>, journal: &Journal, end: u64) -> Result<(), IndexFault> {
         let mut draft = old.map_or_else(IndexDraft::default, |old| self.draft(old));
         if !draft.take_in(journal, end)? {
@@ -201,7 +203,7 @@ impl IndexAccess {
         draft.publish(&self.root, journal, &dir.path().join("sled"))
     }
 
-    /// Starts a draft from an index; from nothing if the index cannot be copied or read.
+    /// Starts a draft from the cards of an index. The draft is empty if the index cannot be copied or read.
     fn draft(&self, old: IndexManifest) -> IndexDraft {
         let copy = self.open_copy(&old);
         match copy.and_then(|copy| copy.map(|index| index.cards()).transpose()) {
@@ -214,8 +216,8 @@ impl IndexAccess {
         }
     }
 
-    /// Moves a faulty index out of the way, and removes those moved before: on a full disk this happens again and again. A
-    /// reader does nothing: the index may just have been replaced, and if not, the next writer meets the fault.
+    /// Moves a faulty index to `aside/`, and removes those moved before: on a full disk the fault recurs at every run.
+    /// A reader does nothing: either the index has just been replaced, or the next writer meets the same fault.
     fn set_aside(&self, fault: &IndexFault) {
         if !self.mends {
             return;
@@ -239,7 +241,7 @@ impl IndexAccess {
     }
 }
 
-/// Reads the header at a card's place; returns the place if the header names this slot.
+/// Reads the header at a card's offset. Returns its location if the header belongs to this slot.
 fn confirm(journal: &Journal, slot: &Slot, card: &Card) -> Result<Option<Location>, StoreError> {
     let header = journal.header(card.offset)?;
     let found = header.map(|header| Location::from_header(card.offset, &header));

@@ -1,24 +1,24 @@
-//! The cards of the index, one for each entry that counts, and the bytes that they are written as.
+//! The cards of the index, one for each live entry, and their encoding.
 //!
-//! A card has 26 bytes. Cards whose keys begin with the same bits lie together on a *shelf*, sorted, and a shelf is one
-//! value of the index: sled writes a few thousand values of some kilobytes in a hundredth of the time that it takes for a
-//! million small ones. Knows nothing of sled.
+//! A card has 26 bytes. The cards with the same first bits of the key form a *shelf*, sorted by tag, and each shelf is
+//! one value of the index: sled writes a few thousand values of some kilobytes in a hundredth of the time that it needs
+//! for a million small ones. Knows nothing of sled.
 
 use crate::{entry::array, id::IdMap, location::Slot};
 
-/// The length of a card written down.
+/// The length of an encoded card in bytes.
 pub(crate) const CARD_BYTES: usize = 26;
 
-/// Shelves have this many cards on average when they are fullest, and half as many after they have been split.
+/// The average number of cards on a shelf just before the number of shelves doubles; just after it is half of that.
 const SHELF_CARDS: usize = 512;
 const KEY_BYTES: usize = 10;
 const TAG_BYTES: usize = KEY_BYTES + 1;
 const RECORD: u8 = 0;
 const SOURCE: u8 = 1;
 
-/// Stands for a slot: the first ten bytes of its key, and its kind. The journal's headers have the whole key: two slots with
-/// equal tags cost a walk over the journal, never a wrong answer. Equal tags of different keys are not expected in practice
-/// (80 bits).
+/// Stands for a slot: the first ten bytes of its key, and its kind. Equal tags of different keys are not expected in
+/// practice (80 bits). They cost a walk over the journal and never give a wrong answer, because the journal's headers
+/// have the whole key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Tag([u8; TAG_BYTES]);
 
@@ -37,13 +37,13 @@ impl Tag {
         self.0[KEY_BYTES] == RECORD
     }
 
-    /// Returns the number of the slot's shelf: the first `bits` bits of its key, 16 at most.
+    /// Returns the number of the slot's shelf: the first `bits` bits of its key. `bits` is at most 16.
     pub(crate) fn shelf(self, bits: u32) -> u16 {
         u16::from_be_bytes([self.0[0], self.0[1]]).checked_shr(16 - bits).unwrap_or(0)
     }
 }
 
-/// Holds the place of an entry, and what `store info` tells of a record.
+/// Holds the offset and length of an entry, and the figures that `store info` sums up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Card {
     pub(crate) tag: Tag,
@@ -77,12 +77,12 @@ impl Card {
     }
 }
 
-/// Returns the number of bits that tell the shelves of so many cards apart.
+/// Returns the number of key bits that distinguish the shelves of so many cards.
 pub(crate) fn shelf_bits(cards: usize) -> u32 {
     (cards / (SHELF_CARDS / 2)).max(1).ilog2().min(16)
 }
 
-/// Puts sorted cards on shelves; returns each shelf's number and bytes, in order.
+/// Encodes sorted cards as shelves. Returns the number and bytes of each shelf, in order.
 pub(crate) fn shelves(cards: &[Card], bits: u32) -> impl Iterator<Item = (u16, Vec<u8>)> {
     cards.chunk_by(move |one, next| one.tag.shelf(bits) == next.tag.shelf(bits)).map(move |cards| {
         let mut shelf = Vec::with_capacity(cards.len() * CARD_BYTES);
@@ -93,19 +93,19 @@ pub(crate) fn shelves(cards: &[Card], bits: u32) -> impl Iterator<Item = (u16, V
     })
 }
 
-/// Reads all cards of a shelf; none if the length is not that of whole cards.
+/// Decodes all cards of a shelf. Returns `None` if the length is no multiple of a card's.
 pub(crate) fn read_shelf(shelf: &[u8]) -> Option<impl Iterator<Item = Card>> {
     shelf.len().is_multiple_of(CARD_BYTES).then(|| shelf.chunks_exact(CARD_BYTES).map(Card::decode))
 }
 
-/// Looks a slot up on its shelf.
+/// Finds the card of a tag on its shelf by binary search.
 pub(crate) fn find_on_shelf(shelf: &[u8], tag: Tag) -> Option<Card> {
     let (cards, _) = shelf.as_chunks::<CARD_BYTES>();
     let at = cards.binary_search_by(|card| card[..TAG_BYTES].cmp(&tag.0)).ok()?;
     Some(Card::decode(&cards[at]))
 }
 
-/// Replaces, removes or adds the cards of changed slots, and sorts all cards.
+/// Replaces, removes or adds the cards of changed slots, and sorts all cards. The value `None` removes a card.
 pub(crate) fn update(cards: &mut Vec<Card>, changes: IdMap<Tag, Option<Card>>) {
     if !changes.is_empty() {
         cards.retain(|card| !changes.contains_key(&card.tag));

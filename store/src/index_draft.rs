@@ -1,6 +1,6 @@
-//! An index in the making: the cards of the old index, brought up to the journal's end.
+//! A draft of a new index: the cards of the old index, extended to the end of the journal.
 //!
-//! Reads the bodies of new records, because headers hold neither op nor seconds. Knows nothing of when an index pays.
+//! Reads the bodies of new records, because headers hold neither op nor seconds. Does not know when a new index pays.
 
 use std::{
     ops::{ControlFlow, Range},
@@ -20,24 +20,24 @@ use crate::{
     summary::RecordSummary,
 };
 
-/// The most bytes per card that sled's files take while they are written: sled's log holds some cards twice.
+/// The greatest length of sled's files while they are written, in bytes per card: sled's log holds some cards twice.
 const ROOM_PER_CARD: u64 = 96;
-/// The length of the stretch of the journal that is taken in at once: longer than any entry, and short enough to hold the
-/// stretch's places and cards in memory, some 340 bytes a record.
+/// The length of the stretch of the journal that is read at once, in bytes: longer than any entry, and short enough to
+/// hold the stretch's locations and cards in memory, which take some 340 bytes per record.
 const STRETCH: u64 = if cfg!(test) { 16 << 10 } else { 512 << 20 };
-/// A card has one byte for its op. An archive of another program may bring more names: those behind the first 255 count as
-/// [`OTHER`].
+/// The number of op names that get their own number: a card has one byte for its op. An imported archive may bring more
+/// names; records of ops beyond the first 255 count as [`OTHER`].
 const OPS: usize = 255;
 const OTHER: &str = "other ops";
 
-/// Holds the cards of a journal up to a place.
+/// Holds the cards of a journal up to an offset.
 #[derive(Debug, Default)]
 pub(crate) struct IndexDraft {
     cards: Vec<Card>,
     ops: Vec<String>,
-    /// The end of the part of the journal that has been taken in; none if nothing has.
+    /// The end of the part of the journal that the cards cover; `None` before the first entry.
     applied: Option<u64>,
-    /// The place of the last entry in that part.
+    /// The offset of the last entry in that part.
     last: u64,
     /// The number of dropped records in that part.
     dropped: u64,
@@ -50,8 +50,9 @@ impl IndexDraft {
         Self { cards, ops, applied: Some(applied), last: 0, dropped }
     }
 
-    /// Takes in the journal's entries up to `end`. Returns false if there is nothing to publish: no new entry, or damage
-    /// between entries, which an index would hide from the next writer. A damaged record gets no card.
+    /// Adds the journal's entries up to `end`. A damaged record gets no card. Returns false if there is nothing to
+    /// publish: either there is no new entry, or damage lies between entries, which an index would hide from the next
+    /// writer.
     pub(crate) fn take_in(&mut self, journal: &Journal, end: u64) -> Result<bool, IndexFault> {
         let mut from = self.applied.unwrap_or(journal::START);
         if from >= end {
@@ -83,7 +84,7 @@ impl IndexDraft {
         Ok(true)
     }
 
-    /// Returns how many bytes sled may take to write the cards.
+    /// Returns the greatest length of sled's files for these cards, in bytes.
     pub(crate) fn room(&self) -> u64 {
         self.cards.len() as u64 * ROOM_PER_CARD
     }
@@ -94,8 +95,9 @@ impl IndexDraft {
         let index = Index::open(built)?;
         index.fill(&self.cards, shelf_bits)?;
         index.close()?;
-        // sled reads all of a database that has grown when it opens it, and writes a summary. Opened once here, no copy has
-        // to do that. Where the folder was lost meanwhile, sled makes an empty database.
+        // When sled opens a database that has grown, it reads all of it and writes a summary. Opening the database once
+        // here spares every copy that work. It also detects lost cards: if the folder was removed meanwhile, sled opens
+        // an empty database.
         let index = Index::open(built)?;
         if index.cards()?.len() != self.cards.len() {
             return Err(IndexFault("cards were lost while it was written".into()));
@@ -111,7 +113,7 @@ impl IndexDraft {
         )
     }
 
-    /// Makes the card of each slot; none where the slot has no place any more, or its entry is damaged.
+    /// Makes the card of each slot. A slot maps to `None` if its record was dropped or its entry is damaged.
     fn changes(
         &mut self,
         journal: &Journal,
@@ -141,7 +143,7 @@ impl IndexDraft {
         Ok(changes)
     }
 
-    /// Returns the position of an op's name in the list, and adds the name if it is new.
+    /// Returns the position of an op's name in the list, and adds a new name.
     fn op(&mut self, name: &str) -> u8 {
         let is_full = self.ops.len() >= OPS && !self.ops.iter().any(|op| op == name);
         let name = if is_full { OTHER } else { name };

@@ -1,6 +1,6 @@
-//! What a store holds and what takes its space.
+//! The totals of a store: how many records, objects and runs it has, and how many bytes they take.
 //!
-//! Knows nothing of whether it is right: that is what verifying is for.
+//! Does not check the content; [`Store::verify`] does.
 
 use std::{collections::BTreeMap, fs};
 
@@ -18,38 +18,38 @@ use crate::{
 /// Describes a store.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Info {
-    /// The number of the format its journal is in.
+    /// The format number of the journal.
     pub format: u32,
-    /// The journal's generation; 0 where there is none.
+    /// The journal's generation; 0 if the store has no journal.
     pub generation: u64,
-    /// How many records count.
+    /// The number of live records.
     pub records: u64,
-    /// How many records have been dropped since the journal was begun.
+    /// The number of records dropped since this generation of the journal was started.
     pub dropped: u64,
-    /// The records by the name of their op.
+    /// The live records by the name of their op.
     pub ops: BTreeMap<String, OpInfo>,
-    /// The journal's length.
+    /// The length of the journal in bytes.
     pub journal_bytes: u64,
-    /// How many objects there are.
+    /// The number of objects.
     pub objects: u64,
-    /// How many bytes they take.
+    /// The total length of the objects in bytes.
     pub object_bytes: u64,
-    /// How many runs have a journal.
+    /// The number of run logs.
     pub runs: u64,
-    /// How many computations have a checkpoint.
+    /// The number of checkpoints.
     pub partial: u64,
-    /// How many bytes the checkpoints take.
+    /// The total length of the checkpoints in bytes.
     pub partial_bytes: u64,
 }
 
 /// Describes the records of one op.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct OpInfo {
-    /// How many there are.
+    /// The number of records.
     pub records: u64,
-    /// How many bytes of the journal they take.
+    /// The number of bytes that they take in the journal.
     pub bytes: u64,
-    /// What computing them took.
+    /// The seconds that computing the records took.
     pub seconds: f64,
 }
 
@@ -61,7 +61,8 @@ impl OpInfo {
     }
 }
 
-/// Sums up records. Integers have the same sum in any order, so that totals do not depend on which records have cards.
+/// Sums up records. Time is summed in whole nanoseconds: sums of integers do not depend on the order, and so not on the
+/// set of records that have cards.
 #[derive(Default)]
 struct OpTotals {
     records: u64,
@@ -73,7 +74,7 @@ impl OpTotals {
     fn add(&mut self, bytes: u64, seconds: f64) {
         self.records += 1;
         self.bytes += bytes;
-        // Records of a foreign archive may say anything.
+        // Records of an imported archive may hold any number.
         self.nanoseconds = self.nanoseconds.saturating_add((seconds * 1e9) as u64);
     }
 }
@@ -85,8 +86,8 @@ impl From<OpTotals> for OpInfo {
 }
 
 impl Store {
-    /// Counts records, objects, runs and checkpoints. Reads the bodies of records only where there is no index that has their
-    /// cards, and of objects only the lengths.
+    /// Counts records, objects, runs and checkpoints. Reads the bodies of those records only that the index does not
+    /// cover, and of objects the lengths only.
     pub fn info(&self) -> Result<Info, StoreError> {
         let mut info = Info { format: FORMAT, ..Info::default() };
         let Located { journal, places: Contents { cards, ops, places, dropped } } =

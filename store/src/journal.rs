@@ -1,6 +1,7 @@
-//! One generation's file of a store's journal: where it is, who it belongs to, and reading it by place.
+//! A journal file: one generation of a store's journal, read by offset.
 //!
-//! Knows nothing of which entries count; every read is positional, so a file in use can be read.
+//! Every read is positional, so readers can use the file while the writer appends. Does not know which entries are
+//! live.
 
 use std::{
     fs::{self, File},
@@ -17,11 +18,11 @@ use crate::{
     scan::scan,
 };
 
-/// Where the first entry begins.
+/// The length of the file's header, and so the offset of the first entry.
 pub(crate) const START: u64 = 48;
 
 const MAGIC: &[u8; 8] = b"FEWBITSJ";
-/// How often a file that was replaced is looked for again.
+/// The most attempts to open the newest file while writers replace it, before the last one.
 const TRIES: u32 = 10;
 
 /// Reads one file of the journal.
@@ -33,11 +34,11 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Opens the newest generation that is a journal, for reading; none if there is none.
+    /// Opens the newest generation that is a journal, for reading. Returns `None` if there is none.
     pub(crate) fn open_newest(root: &Path, warnings: &Warnings) -> Result<Option<Self>, StoreError> {
         for _ in 0..TRIES {
             match Self::try_newest(root, warnings) {
-                // It was replaced after it was listed.
+                // The file was replaced after it was listed.
                 Err(error) if error.is_not_found() => {}
                 opened => return opened,
             }
@@ -56,8 +57,8 @@ impl Journal {
         Ok(None)
     }
 
-    /// Finds all generations in a store, the newest last. There are two only where a writer did not end that wrote the
-    /// journal anew.
+    /// Lists all generations of a store's journal, the newest last. Several exist only if a writer was killed while it
+    /// rewrote the journal.
     pub(crate) fn generations(root: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
         let dir = root.join("journal");
         let Some(files) = durable::present(fs::read_dir(&dir)).at("read", &dir)? else { return Ok(vec![]) };
@@ -70,13 +71,14 @@ impl Journal {
         Ok(found)
     }
 
-    /// Says where the file of a generation is.
+    /// Returns the path of a generation's file.
     pub(crate) fn path_of(root: &Path, generation: u64) -> PathBuf {
         root.join("journal").join(format!("{generation}.fbj"))
     }
 
-    /// Opens a file that exists. Where its first bytes are damaged, `STORE` and its name say whose it is, and its entries
-    /// in which format; none if they do not either. Only a writer mends the first bytes.
+    /// Opens a file that exists. If its header is damaged, the store's id comes from `STORE`, the generation from the
+    /// file's name, and the format from the entries, which are valid in one format only. Returns `None` if `STORE` is
+    /// damaged as well or no entry is valid. Only a writer repairs the header.
     pub(crate) fn open(
         root: &Path,
         (generation, path): (u64, PathBuf),
@@ -109,7 +111,7 @@ impl Journal {
         Ok(Some(Self { file, path, seal }))
     }
 
-    /// Starts a new file without entries.
+    /// Creates a file without entries.
     pub(crate) fn create(root: &Path, seal: JournalSeal) -> Result<Self, StoreError> {
         let path = Self::path_of(root, seal.generation);
         durable::write(root, &path, &first_bytes(&seal))?;
@@ -124,20 +126,21 @@ impl Journal {
         Ok(any)
     }
 
-    /// Gives the file's length, or none once it was removed, which is how it is replaced. Asked at every look-up.
+    /// Returns the file's length; `None` if the file was removed, as every replaced journal is. Readers call this at
+    /// every lookup.
     pub(crate) fn bytes(&self) -> Result<Option<u64>, StoreError> {
         let meta = self.file.metadata().at("read", &self.path)?;
         Ok((meta.nlink() > 0).then_some(meta.len()))
     }
 
-    /// Reads the header at a place; none if there is no valid one.
+    /// Reads the header at an offset. Returns `None` if there is no valid one.
     pub(crate) fn header(&self, offset: u64) -> Result<Option<EntryHeader>, StoreError> {
         let mut bytes = [0; HEADER_BYTES];
         let read = self.read_at(&mut bytes, offset)?;
         Ok((read == HEADER_BYTES).then(|| EntryHeader::decode(&bytes, &self.seal, offset)).flatten())
     }
 
-    /// Reads a whole entry whose body has this length; none if header or body are damaged.
+    /// Reads an entry with a body of `body_bytes` bytes. Returns `None` if the header or the body is damaged.
     pub(crate) fn entry(
         &self,
         offset: u64,
@@ -152,7 +155,7 @@ impl Journal {
         Ok(header.filter(|header| header.holds(&self.seal, &body)).map(|header| (header, body)))
     }
 
-    /// Reads as much of `bytes` as the file has from `offset` on.
+    /// Reads bytes from `offset` on until `bytes` is full or the file ends. Returns the number of bytes read.
     pub(crate) fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<usize, StoreError> {
         read_at_most(&self.file, bytes, offset).at("read", &self.path)
     }
@@ -175,7 +178,7 @@ fn read_at_most(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize>
     Ok(done)
 }
 
-/// Magic, format, reserved, generation, store, checksum; numbers little-endian.
+/// Encodes the file's header: magic, format, reserved, generation, store, checksum. Numbers are little-endian.
 pub(crate) fn first_bytes(seal: &JournalSeal) -> [u8; START as usize] {
     let mut bytes = [0; START as usize];
     bytes[..8].copy_from_slice(MAGIC);
@@ -187,7 +190,7 @@ pub(crate) fn first_bytes(seal: &JournalSeal) -> [u8; START as usize] {
     bytes
 }
 
-/// Reads what [`first_bytes`] wrote; none if it is damaged or something else.
+/// Decodes the header that [`first_bytes`] encodes. Returns `None` if the checksum does not match.
 pub(crate) fn parse(bytes: &[u8; START as usize]) -> Option<JournalSeal> {
     if !bytes.starts_with(MAGIC) || blake3::hash(&bytes[..40]).as_bytes()[..8] != bytes[40..] {
         return None;

@@ -1,16 +1,16 @@
-//! A store of results: what was computed, under the key of what made it.
+//! A store of results: records under the keys of the computations that made them.
 //!
-//! One writer, any number of readers, no server. Records are entries of an append-only journal, checksummed one by
-//! one; large contents are objects under their digest; an index that may be lost at any time makes large stores fast
-//! to open. What is damaged is a miss with a warning, never a wrong answer. The store knows nothing of experiments,
-//! tasks or ops: it keeps [`Record`]s under [`Key`]s.
+//! A store has one writer, any number of readers, and no server. Records are entries of an append-only journal, each
+//! with its own checksum. Large contents are objects, named by their digest. An index, which may be lost at any time,
+//! speeds up lookups in long journals. Damage is a cache miss with a warning, never a wrong answer. The store knows
+//! nothing of experiments, tasks or ops: it keeps [`Record`]s under [`Key`]s.
 //!
 //! ```text
 //! STORE      format number, id                  objects/ab/cdef…  contents
-//! lock       who writes, for people             index/            sled's files, and their manifest; can be deleted at any time
-//! journal/   N.fbj, one file per generation     runs/             one file of lines per run
-//! partial/   checkpoints, one per key           aside/            what was damaged
-//! tmp/       files that are not whole yet
+//! lock       the writer's lock and process id   index/            sled's files, their manifest; may be deleted
+//! journal/   N.fbj, one file per generation     runs/             one log per run, and pins
+//! partial/   checkpoints, one per key           aside/            damaged files that were replaced
+//! tmp/       unfinished files
 //! ```
 //!
 //! ```

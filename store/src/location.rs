@@ -1,6 +1,6 @@
-//! Where the newest entry of a key is, and what its header says.
+//! Locations: the offset and the header data of the newest entry of each key.
 //!
-//! Knows nothing of who remembers it: a map in memory, or the index.
+//! Knows nothing of the index.
 
 use crate::{
     Digest, Key,
@@ -8,16 +8,16 @@ use crate::{
     id::IdMap,
 };
 
-/// Names what has a place: records and source files have keys of their own.
+/// Identifies the subject of an entry. Records and source files have separate sets of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Slot {
-    /// A computation's record.
+    /// The record of a computation.
     Record(Key),
-    /// A source file's digest.
+    /// The digest of a source file.
     Source(Key),
 }
 
-/// Says where an entry is.
+/// Describes the offset and the length of an entry, and its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Location {
     pub(crate) offset: u64,
@@ -27,7 +27,7 @@ pub(crate) struct Location {
 }
 
 impl Location {
-    /// Takes from a header what its slot is, and the new place, which is none for a dropped record.
+    /// Returns the slot and the location of an entry. The location of a dropped record is `None`.
     pub(crate) fn from_header(offset: u64, header: &EntryHeader) -> (Slot, Option<Self>) {
         let place = Self { offset, body_bytes: header.body_bytes, kept: header.kept, part: header.part };
         match header.kind {
@@ -37,44 +37,45 @@ impl Location {
         }
     }
 
-    /// The length of the entry, header and body.
+    /// Returns the length of the entry, header and body, in bytes.
     pub(crate) fn entry_bytes(&self) -> u64 {
         HEADER_BYTES as u64 + u64::from(self.body_bytes)
     }
 }
 
-/// Remembers places; a dropped record is remembered as none, because an index below may still have it.
+/// Maps slots to locations in memory. A dropped record is present with the value `None`, because the index may still
+/// have its card.
 #[derive(Debug, Default)]
 pub(crate) struct Locations(IdMap<Slot, Option<Location>>);
 
 impl Locations {
-    /// Takes in an entry; a later one for the same slot wins.
+    /// Adds an entry, which replaces an earlier one of the same slot.
     pub(crate) fn note(&mut self, offset: u64, header: &EntryHeader) {
         let (slot, place) = Location::from_header(offset, header);
         self.0.insert(slot, place);
     }
 
-    /// Forgets where a slot is, as if it had been dropped.
+    /// Treats a slot as dropped.
     pub(crate) fn forget(&mut self, slot: Slot) {
         self.0.insert(slot, None);
     }
 
-    /// Takes in what the index says of a slot, unless something newer is known.
+    /// Adds the index's answer for a slot, unless a newer entry is known.
     pub(crate) fn learn(&mut self, slot: Slot, place: Option<Location>) {
         self.0.entry(slot).or_insert(place);
     }
 
-    /// Gives what is known of a slot, if anything is.
+    /// Returns the known location of a slot: the outer `None` means unknown, the inner one dropped.
     pub(crate) fn get(&self, slot: &Slot) -> Option<&Option<Location>> {
         self.0.get(slot)
     }
 
-    /// Gives every slot of which something is known.
+    /// Iterates over all known slots.
     pub(crate) fn all(&self) -> impl Iterator<Item = (Slot, Option<Location>)> {
         self.0.iter().map(|(&slot, &place)| (slot, place))
     }
 
-    /// Gives every slot that has a place.
+    /// Iterates over the slots that have a location.
     pub(crate) fn live(&self) -> impl Iterator<Item = (Slot, Location)> {
         self.0.iter().filter_map(|(&slot, &place)| place.map(|place| (slot, place)))
     }

@@ -1,6 +1,7 @@
 //! The lock that makes a process the only writer of a store.
 //!
-//! The system's `flock` decides and frees a dead holder's lock at once; the text inside is for people only.
+//! The lock is the system's `flock`, which ends with its process; the text in the file is for messages only. Knows
+//! nothing of the journal.
 
 use std::{
     fs::File,
@@ -37,13 +38,13 @@ impl Lock {
             Err(error) => return Err(error.into()).at("lock", &path),
         }
         let text = format!("pid {}\nhost {}\n", std::process::id(), uname().nodename().to_string_lossy());
-        // The lock holds without its text, so a full disk does not keep anybody out.
+        // The lock holds without its text, so a full disk must not prevent a writer.
         let _ = file.set_len(0).and_then(|()| file.write_all(text.as_bytes()));
         Ok(Self { _file: file })
     }
 }
 
-/// Reads who holds the lock, or as much of it as there is.
+/// Reads the holder of the lock from the text, as far as the text is readable.
 fn read_holder(file: &File) -> Holder {
     let mut bytes = Vec::new();
     let _ = file.take(1024).read_to_end(&mut bytes);
@@ -53,14 +54,14 @@ fn read_holder(file: &File) -> Holder {
     Holder { pid: field("pid ").and_then(|pid| pid.parse().ok()), host: field("host ").map(printable) }
 }
 
-/// Returns whether the process that last took the lock seems to be there. A look takes no lock, so it disturbs no
-/// writer that is about to start; the price is that another process of the same number passes for it.
+/// Returns whether the process that last took the lock seems to exist. Takes no lock, so that it cannot disturb a
+/// writer that is about to start. A later process with the same id is mistaken for the writer.
 pub(crate) fn is_held_by_living(root: &Path) -> bool {
     let Ok(file) = File::open(root.join("lock")) else { return false };
     let Holder { pid, host } = read_holder(&file);
     let here = uname().nodename().to_string_lossy().into_owned();
     match pid.and_then(|pid| Pid::from_raw(pid as i32)) {
-        // Processes of other machines cannot be asked.
+        // The processes of other machines cannot be checked.
         _ if host.is_some_and(|host| host != here) => true,
         Some(pid) => matches!(test_kill_process(pid), Ok(()) | Err(Errno::PERM)),
         None => false,

@@ -1,8 +1,8 @@
-//! The description of a published index: its journal, the part of the journal it covers, and the checksum of its files.
+//! The manifest of an index: its journal, the part of the journal that it covers, and the checksum of its files.
 //!
-//! The files of an index never change. Processes copy them and open the copy, and a newer index replaces an older one as a
-//! whole. An index is used only if its files are, byte for byte, those that were published, because sled detects little of
-//! the damage done to its files. Knows nothing of sled.
+//! The files of an index never change. Processes copy them and open the copy, and a newer index replaces an older one
+//! as a whole. A process uses an index only if its files match the checksum, because sled detects little of the damage
+//! done to its files. Knows nothing of sled.
 
 use std::{
     fs,
@@ -20,8 +20,8 @@ use crate::{
     private::{FilesCheck, copy_files, sync_files},
 };
 
-/// The version of the index's content. An index of another version is ignored until the next index replaces it. Version 1
-/// had one value per entry, was changed in place, and its manifest did not tell the version.
+/// The version of the index's content. An index of another version is ignored until the next index replaces it. Version
+/// 1 had one value per entry and was changed in place; its manifest has no version.
 const VERSION: u32 = 2;
 
 /// Describes an index.
@@ -32,7 +32,7 @@ pub(crate) struct IndexManifest {
     seal: JournalSeal,
     /// The end of the part of the journal that the index covers.
     pub(crate) applied: u64,
-    /// The place of the last entry in that part.
+    /// The offset of the last entry in that part.
     last: u64,
     /// The checksum of that entry's body.
     last_check: [u8; 16],
@@ -40,7 +40,7 @@ pub(crate) struct IndexManifest {
     pub(crate) dropped: u64,
     /// The number of cards.
     pub(crate) cards: u64,
-    /// The number of bits of the key that tell shelves apart.
+    /// The number of key bits that distinguish the shelves.
     pub(crate) shelf_bits: u32,
     /// The names of ops; a card holds the position of its op's name.
     pub(crate) ops: Vec<String>,
@@ -48,7 +48,7 @@ pub(crate) struct IndexManifest {
     files: FilesCheck,
 }
 
-/// The fields of an manifest that do not depend on its files or its journal's identity.
+/// The fields of a manifest that a draft supplies; the others come from the journal and from the files.
 pub(crate) struct IndexExtent {
     pub(crate) applied: u64,
     pub(crate) last: u64,
@@ -64,12 +64,12 @@ struct Numbered {
     version: u32,
 }
 
-/// The folder of everything about the index.
+/// Returns the folder of the index: the manifest and sled's files.
 pub(crate) fn dir(root: &Path) -> PathBuf {
     root.join("index")
 }
 
-/// The folder of sled's files.
+/// Returns the folder of sled's files.
 fn sled_dir(root: &Path) -> PathBuf {
     dir(root).join("sled")
 }
@@ -79,7 +79,8 @@ fn path(root: &Path) -> PathBuf {
 }
 
 impl IndexManifest {
-    /// Reads the manifest and checks that it fits the journal; none if there is no index, or one of another version.
+    /// Reads the manifest and checks that it fits the journal. Returns `None` if there is no index, or one of another
+    /// version.
     pub(crate) fn load(root: &Path, journal: &Journal) -> Result<Option<Self>, IndexFault> {
         let damaged = || IndexFault("its manifest is damaged".into());
         let Some(bytes) = durable::read_if_present(&path(root))? else { return Ok(None) };
@@ -104,8 +105,8 @@ impl IndexManifest {
         Ok(Some(manifest))
     }
 
-    /// Copies the index's files to the new folder `to`; none where `to` has no room for them. Files that are not those that
-    /// were published are a fault.
+    /// Copies the index's files to the new folder `to`. Returns `None` if they cannot be written there. A checksum
+    /// mismatch is a fault.
     pub(crate) fn copy(&self, root: &Path, to: &Path) -> Result<Option<()>, IndexFault> {
         match copy_files(&sled_dir(root), to)? {
             Some(files) if files != self.files => Err(IndexFault("its files have changed".into())),
@@ -113,13 +114,13 @@ impl IndexManifest {
         }
     }
 
-    /// The length of the index's files.
+    /// Returns the total length of the index's files in bytes.
     pub(crate) fn bytes(root: &Path) -> u64 {
         durable::bytes(&sled_dir(root)).unwrap_or(0)
     }
 
-    /// Replaces the index by the files that sled wrote in the folder `built`. A crash meanwhile leaves the old index, or
-    /// none.
+    /// Replaces the index by the files that sled wrote in the folder `built`. A crash during this leaves the old index,
+    /// or none.
     pub(crate) fn publish(
         root: &Path,
         journal: &Journal,
@@ -129,7 +130,7 @@ impl IndexManifest {
         let new = durable::unfinished(root).join("index");
         let written = Self::write(root, &new, journal, extent, built);
         if written.is_err() {
-            // On a full disk the unfinished index would take the room that results need.
+            // On a full disk the unfinished index would take the space that results need.
             let _ = durable::remove(&new);
         }
         written
@@ -163,7 +164,7 @@ impl IndexManifest {
     }
 }
 
-/// Removes the index, its manifest first: without an manifest, files that a crash leaves are ignored.
+/// Removes the index, its manifest first: without a manifest, the files that a crash leaves are ignored.
 pub(crate) fn remove(root: &Path) -> Result<(), StoreError> {
     let (path, dir) = (path(root), dir(root));
     if durable::present(fs::remove_file(&path)).at("remove", &path)?.is_some() {

@@ -1,7 +1,7 @@
-//! The objects of a store: contents under the name of their digest.
+//! The objects of a store: contents in files that are named by their digest.
 //!
-//! Knows nothing of records, nor what an object means. A content is checked whenever it is read, and one that exists
-//! is checked before it stands for one that was to be written.
+//! Every read checks the content against its digest. A write of an existing object first checks the file on the disk,
+//! and keeps it only if it is good. Knows nothing of records or of the meaning of an object.
 
 use std::{
     fs::{self, File},
@@ -20,7 +20,7 @@ pub(crate) struct Objects {
     root: PathBuf,
 }
 
-/// Says what is under a digest.
+/// Describes the file of an object.
 pub(crate) enum ObjectState {
     Good(Vec<u8>),
     Bad,
@@ -32,18 +32,18 @@ impl Objects {
         Self { root: root.to_owned() }
     }
 
-    /// Says where an object is, or would be.
+    /// Returns the path of an object, whether it exists or not.
     pub(crate) fn path(&self, digest: &Digest) -> PathBuf {
         let name = digest.to_string();
         self.root.join("objects").join(&name[..2]).join(&name[2..])
     }
 
-    /// Whether there is something under the digest that may be its content.
+    /// Whether the object's file exists and is not empty. Does not check its content.
     pub(crate) fn has(&self, digest: &Digest) -> bool {
         fs::metadata(self.path(digest)).is_ok_and(|meta| meta.is_file() && meta.len() > 0)
     }
 
-    /// Reads an object and checks it.
+    /// Reads an object and checks it against its digest.
     pub(crate) fn read_object(&self, digest: &Digest) -> Result<ObjectState, StoreError> {
         let path = self.path(digest);
         Ok(match durable::read_if_present(&path)? {
@@ -53,7 +53,7 @@ impl Objects {
         })
     }
 
-    /// Whether the content on the disk is right, without holding it in memory.
+    /// Whether the object's file matches its digest. Does not hold the content in memory.
     pub(crate) fn is_good(&self, digest: &Digest) -> Result<bool, StoreError> {
         let path = self.path(digest);
         let file = durable::present(File::open(&path)).at("read", &path)?;
@@ -62,8 +62,8 @@ impl Objects {
         Ok(found.flatten() == Some(*digest))
     }
 
-    /// Whether the content on the disk is right; if so, it has reached the disk after this. A killed process renames, but
-    /// does not sync.
+    /// Whether the object's file matches its digest; if so, syncs it. A killed process may have renamed the file
+    /// without syncing its folder.
     pub(crate) fn sync_if_good(&self, digest: &Digest) -> Result<bool, StoreError> {
         if !self.is_good(digest)? {
             return Ok(false);
@@ -74,7 +74,7 @@ impl Objects {
         Ok(true)
     }
 
-    /// Brings a content to the disk under its digest.
+    /// Writes a content as an object and syncs it. Returns its digest. Moves a damaged file of that digest to `aside/`.
     pub(crate) fn put(&self, bytes: &[u8], warnings: &Warnings) -> Result<Digest, StoreError> {
         let digest = Digest::hash(bytes);
         let path = self.path(&digest);
@@ -89,8 +89,8 @@ impl Objects {
         Ok(digest)
     }
 
-    /// Brings a content to the disk under the digest it is said to have, without holding it in memory; returns whether
-    /// it has it, and else keeps nothing.
+    /// Writes a content as the object of a claimed digest, without holding it in memory. Returns false, and stores
+    /// nothing, if the content does not match the digest.
     pub(crate) fn put_from(
         &self,
         digest: &Digest,
@@ -117,11 +117,11 @@ impl Objects {
             found = Some(Digest::from_bytes(*hasher.finalize().as_bytes()));
             if found == Some(*digest) { Ok(()) } else { Err(ErrorKind::InvalidData.into()) }
         });
-        // Its content was read to the end, and is another.
+        // The whole content was read, and its digest differs.
         if found.is_some_and(|found| found != *digest) { Ok(false) } else { written.map(|()| true) }
     }
 
-    /// Moves a bad object out of the way.
+    /// Moves a damaged object to `aside/`, with a warning.
     pub(crate) fn set_aside(&self, digest: &Digest, warnings: &Warnings) -> Result<(), StoreError> {
         let path = self.path(digest);
         let place = durable::set_aside(&self.root, &path, &digest.to_string())?;
@@ -129,7 +129,7 @@ impl Objects {
         Ok(())
     }
 
-    /// Lists all objects with their lengths, sorted.
+    /// Lists all objects with their lengths in bytes, sorted by digest.
     pub(crate) fn list(&self) -> Result<Vec<(Digest, u64)>, StoreError> {
         let mut objects = Vec::new();
         for dir in names(&self.root.join("objects"))? {
@@ -144,7 +144,7 @@ impl Objects {
     }
 }
 
-/// Lists the names in a directory; one that does not exist has none.
+/// Lists the names in a directory, sorted. A directory that does not exist has none.
 pub(crate) fn names(dir: &Path) -> Result<Vec<String>, StoreError> {
     let Some(entries) = durable::present(fs::read_dir(dir)).at("read", dir)? else { return Ok(Vec::new()) };
     let mut names = Vec::new();

@@ -1,7 +1,7 @@
-//! A folder of this process alone, in which sled opens a copy of the index or writes a new one.
+//! A private folder of this process, for a copy of the index or a new index.
 //!
-//! The folder is in memory where the system has such a place, because sled syncs its files when it opens them. Knows
-//! nothing of the files' meaning.
+//! The folder is in memory if the system has a memory file system, because sled syncs its files when it opens them.
+//! Knows nothing of the meaning of the files.
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -21,20 +21,21 @@ const MEMORY: &str = "/dev/shm";
 const PREFIX: &str = "fewbits-index-";
 const PIECE: usize = 1 << 20;
 
-/// The checksum of names and contents of all files below a folder.
+/// The checksum of the names and contents of all files below a folder.
 pub(crate) type FilesCheck = [u8; 16];
 
-/// Holds a folder until it is dropped.
+/// Holds a private folder, and removes it when dropped.
 #[derive(Debug)]
 pub(crate) struct PrivateDir {
     path: PathBuf,
-    /// The folder with its lock, which tells other processes that the folder is in use. The number of a process would not: two
-    /// containers may share the memory and not the numbers.
+    /// The locked folder: the lock tells other processes that the folder is in use. A process id could not, because two
+    /// containers may share the memory file system and not their process ids.
     _lock: File,
 }
 
 impl PrivateDir {
-    /// Makes a folder with room for `bytes`: in memory, else in `otherwise`. None where neither has the room.
+    /// Makes a folder with space for `bytes` bytes: in memory, else in `otherwise`. Returns `None` if neither has the
+    /// space.
     pub(crate) fn make(bytes: u64, otherwise: Option<&Path>) -> Option<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let memory = Path::new(MEMORY);
@@ -43,9 +44,10 @@ impl PrivateDir {
         [Some(memory), otherwise].into_iter().flatten().filter(|parent| has_room(parent, bytes)).find_map(
             |parent| {
                 let path = parent.join(format!("{PREFIX}{pid}-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-                // A folder that is there already may be another user's.
+                // A folder that exists already may belong to another user.
                 DirBuilder::new().mode(0o700).create(&path).ok()?;
-                // Without the lock, another process has taken the folder for one that a killed process left.
+                // If the lock is not free, another process takes this folder for one that a killed process left, and
+                // removes it.
                 let lock = locked(&path)?;
                 Some(Self { path, _lock: lock })
             },
@@ -67,7 +69,7 @@ fn has_room(dir: &Path, bytes: u64) -> bool {
     statvfs(dir).is_ok_and(|file_system| file_system.f_bavail * file_system.f_frsize >= bytes)
 }
 
-/// Removes the folders that killed processes left in memory. The folders of other users stay, as they cannot be removed.
+/// Removes the folders that killed processes left in memory. The folders of other users cannot be opened and stay.
 fn remove_orphans(parent: &Path) {
     for name in names(parent).unwrap_or_default() {
         let dir = parent.join(&name);
@@ -77,23 +79,23 @@ fn remove_orphans(parent: &Path) {
     }
 }
 
-/// Opens a folder and locks it; none where another process holds the lock, or the folder is gone.
+/// Opens a folder and locks it. Returns `None` if another process holds the lock, or the folder is gone.
 fn locked(dir: &Path) -> Option<File> {
     let lock = File::open(dir).ok()?;
     flock(&lock, FlockOperation::NonBlockingLockExclusive).ok()?;
-    // Its holder may have removed the folder between the two calls.
+    // The previous holder may have removed the folder between the two calls.
     let is_there = fs::metadata(dir).ok()?.ino() == lock.metadata().ok()?.ino();
     is_there.then_some(lock)
 }
 
-/// Copies all files below `from` into the new folder `to`, and returns the checksum of the bytes read. None if `to` could
-/// not be written.
+/// Copies all files below `from` into the new folder `to`. Returns the checksum of the bytes read, or `None` if `to`
+/// cannot be written.
 pub(crate) fn copy_files(from: &Path, to: &Path) -> Result<Option<FilesCheck>, StoreError> {
     let mut check = Xxh3::new();
     Ok(copy_into(from, to, &mut check)?.ok().map(|()| check.digest128().to_le_bytes()))
 }
 
-/// The inner error is an error of writing.
+/// Errors of reading are the outer result, errors of writing the inner one.
 fn copy_into(from: &Path, to: &Path, check: &mut Xxh3) -> Result<io::Result<()>, StoreError> {
     let written = fs::create_dir(to);
     if written.is_err() {
@@ -136,12 +138,12 @@ fn copy_file(from: &Path, to: &Path, check: &mut Xxh3) -> Result<io::Result<()>,
             return Ok(Err(error));
         }
     }
-    // Without the length, bytes could move from one file to the next unseen.
+    // Without the length in the checksum, bytes could move from one file to the next undetected.
     check.update(&length.to_le_bytes());
     Ok(Ok(()))
 }
 
-/// Brings all files below a folder, and the folder, to the disk.
+/// Syncs all files below a folder, and the folder itself, to the disk.
 pub(crate) fn sync_files(dir: &Path) -> Result<(), StoreError> {
     for name in names(dir)? {
         let path = dir.join(name);

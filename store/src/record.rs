@@ -1,6 +1,6 @@
-//! What the store keeps of a finished computation.
+//! Records: the stored results of computations.
 //!
-//! Knows how a record is written down, not where, and nothing of the ops that make records.
+//! Knows the encoding of a record, but neither its place in the journal nor the ops that make records.
 
 use std::{
     borrow::Cow,
@@ -11,48 +11,49 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Digest, summary::op_of};
 
-/// Holds one named curve of a task.
+/// Holds a named list of numbers along epochs, classes or tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Series {
-    /// What the values are counted along: "epoch", "class", "tensor".
+    /// The name of the axis of the values: "epoch", "class", "tensor".
     pub along: String,
-    /// The name of each step; empty where steps are just 0, 1, 2, ….
+    /// The name of each step; empty if the steps are 0, 1, 2, ….
     pub names: Vec<String>,
     /// One value per step.
     pub values: Vec<f64>,
 }
 
-/// Holds all that is kept of one computation under its key.
+/// Holds the result of one computation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// The canonical JSON the key was derived from.
+    /// The canonical JSON that the key is derived from.
     pub preimage: String,
-    /// Named scalars; one that is undefined is absent.
+    /// The metrics by name. An undefined metric has no entry.
     pub metrics: BTreeMap<String, f64>,
-    /// Named curves.
+    /// The series by name.
     pub series: BTreeMap<String, Series>,
-    /// The digest of each output part.
+    /// The digest of each part of the output, by the part's name.
     pub parts: BTreeMap<String, Digest>,
     /// Whether the parts are objects of this store.
     pub kept: bool,
-    /// One bit per image, least significant bit of each byte first: 1 where the answer was right.
+    /// One bit per image, the least significant bit of each byte first: 1 if the answer was correct. `None` if the
+    /// computation gives no answers.
     #[serde(with = "serde_bytes")]
     pub correct: Option<Vec<u8>>,
-    /// What the computation took.
+    /// The seconds that the computation took.
     pub seconds: f64,
-    /// Where and with what it was made; never part of the key.
+    /// Machine, program and numerics of the computation. They are not part of the key.
     pub provenance: BTreeMap<String, String>,
 }
 
-/// Holds what tables need of a record.
+/// Holds the fields of a record that tables need.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Figures {
-    /// Named scalars.
+    /// The metrics by name.
     pub metrics: BTreeMap<String, f64>,
-    /// One bit per image, as in the record.
+    /// One bit per image, as in [`Record`].
     #[serde(with = "serde_bytes")]
     pub correct: Option<Vec<u8>>,
-    /// What the computation took.
+    /// The seconds that the computation took.
     pub seconds: f64,
 }
 
@@ -63,21 +64,21 @@ impl From<Record> for Figures {
 }
 
 impl Figures {
-    /// Reads the figures of a record, or nothing if these bytes are not one.
+    /// Decodes the figures from a record's body. Returns `None` if the bytes are no record.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         rmp_serde::from_slice(bytes).ok()
     }
 }
 
 impl Record {
-    /// Gives the digest of the only part, when there is exactly one.
+    /// Returns the digest of the only part; `None` if there are several parts or none.
     #[must_use]
     pub fn only_part(&self) -> Option<Digest> {
         let mut parts = self.parts.values();
         parts.next().filter(|_| parts.next().is_none()).copied()
     }
 
-    /// Whether two records say the same to the bit, whoever made them and however long it took.
+    /// Whether the results of two records are equal to the bit. Seconds and provenance may differ.
     #[must_use]
     pub fn says_the_same_as(&self, other: &Self) -> bool {
         same_metrics(&self.metrics, &other.metrics)
@@ -86,7 +87,8 @@ impl Record {
             && self.correct == other.correct
     }
 
-    /// Names what two records do not say alike: metrics with both values, series, parts, answers to single images.
+    /// Describes the differences between the results of two records: each metric with both values, then series, parts
+    /// and answers by name.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let names: BTreeSet<&String> = self.metrics.keys().chain(other.metrics.keys()).collect();
@@ -107,24 +109,24 @@ impl Record {
         found
     }
 
-    /// Gives the name of the op, read from the preimage.
+    /// Returns the name of the op, read from the preimage.
     #[must_use]
     pub fn op(&self) -> Option<String> {
         op_of(&self.preimage).map(Cow::into_owned)
     }
 
-    /// Writes the record down as a `MessagePack` map with named fields, so that fields can be added.
+    /// Encodes the record as a `MessagePack` map with named fields, so that later versions can add fields.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, rmp_serde::encode::Error> {
         rmp_serde::to_vec_named(self)
     }
 
-    /// Reads a record, or nothing if these bytes are not one.
+    /// Decodes a record. Returns `None` if the bytes are no record.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         rmp_serde::from_slice(bytes).ok()
     }
 }
 
-/// An undefined value equals itself.
+/// Compares by bits, so that NaN equals itself.
 fn same_bits<'v>(one: impl IntoIterator<Item = &'v f64>, two: impl IntoIterator<Item = &'v f64>) -> bool {
     let bits = |value: &f64| value.to_bits();
     one.into_iter().map(bits).eq(two.into_iter().map(bits))

@@ -1,6 +1,6 @@
-//! Descriptions of records, for `store info`, for collections, and for `why`.
+//! Descriptions of records, for `store info`, for collections and for `why`.
 //!
-//! Knows nothing of what is worth keeping.
+//! Does not know which records are wanted.
 
 use std::{collections::BTreeMap, ops::ControlFlow};
 
@@ -17,20 +17,20 @@ use crate::{
 /// Describes one record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordInfo {
-    /// Its key.
+    /// The record's key.
     pub key: Key,
-    /// The name of its op.
+    /// The name of the record's op.
     pub op: String,
-    /// Its length in the journal.
+    /// The length of the entry in bytes.
     pub bytes: u64,
-    /// What computing it took.
+    /// The seconds that computing the record took.
     pub seconds: f64,
-    /// The objects that it keeps, which other records may keep too.
+    /// The objects that the record keeps. Other records may keep them too.
     pub objects: Vec<Digest>,
 }
 
 impl Store {
-    /// Describes every record, in the order they were written; reads them all. Damaged ones are passed over.
+    /// Describes all live records, in the order of the journal. Reads all bodies. Leaves out damaged records.
     pub fn contents(&self) -> Result<Vec<RecordInfo>, StoreError> {
         let places = self.catalog().all()?.places.into_iter();
         let keys: Vec<Key> = places
@@ -39,13 +39,13 @@ impl Store {
         Ok(self.items(&keys)?.into_iter().flatten().collect())
     }
 
-    /// Describes these records; none where there is no record, or a damaged one.
+    /// Describes the records of these keys; `None` for a missing or damaged record.
     pub fn items(&self, keys: &[Key]) -> Result<Vec<Option<RecordInfo>>, StoreError> {
         let mut items = vec![None; keys.len()];
         self.each_body(keys, |at, body| {
             items[at] = body.and_then(|body| RecordInfo::decode(keys[at], body));
             if items[at].is_none() {
-                // Read once more for the warning that says what is wrong.
+                // A second read adds a warning that names the damage.
                 self.record(&keys[at])?;
             }
             Ok(())
@@ -53,8 +53,8 @@ impl Store {
         Ok(items)
     }
 
-    /// Calls `each` with the preimage of every record of an op, in the order they were written, until it says to stop. Damaged
-    /// ones are passed over.
+    /// Calls `each` with the preimage of every live record of an op, in the order of the journal, until `each` breaks.
+    /// Leaves out damaged records.
     pub fn each_preimage(
         &self,
         op: &str,
@@ -69,7 +69,7 @@ impl Store {
         let newer = places
             .iter()
             .map(|(slot, place)| ((Tag::new(slot), place.offset, false), place.offset, place.body_bytes));
-        // Cheaper than parsing every preimage for its op, and only a few preimages of other ops mention this one.
+        // This test is cheaper than parsing every preimage for its op, and few preimages of other ops mention this one.
         let mention = format!("\"op\":\"{op}\"");
         read_bodies(&journal, known.chain(newer), &mut |(tag, offset, is_of_op), found| {
             let found = found.filter(|(header, _)| Tag::new(&Location::from_header(offset, header).0) == tag);
@@ -81,7 +81,7 @@ impl Store {
         })
     }
 
-    /// Gives the length of every object.
+    /// Returns the length of every object in bytes.
     pub fn object_bytes(&self) -> Result<BTreeMap<Digest, u64>, StoreError> {
         Ok(self.objects.list()?.into_iter().collect())
     }

@@ -1,6 +1,7 @@
-//! The journals of runs: one file of lines per run, written once and read live or later.
+//! Run logs: one file of lines per run, appended by the writer and read during the run or later. Pins: the lists of
+//! keys that collections keep for a run.
 //!
-//! Knows nothing of what the lines say, except that none has a line break in it.
+//! Knows nothing of the content of a line, except that it has no line break.
 
 use std::{
     collections::BTreeSet,
@@ -12,29 +13,30 @@ use std::{
 use crate::{Key, Store, StoreError, durable, error::IoContext as _, object::names};
 
 const SUFFIX: &str = ".jsonl";
-/// A line longer than this is not waited for.
+/// The longest line that a reader waits for, in bytes. A reader never gets past a longer one.
 const LINE_LIMIT: u64 = 64 << 20;
-/// The last line is looked for in so many bytes.
+/// The number of bytes at the end of the file that are searched for the last line.
 const TAIL: u64 = 64 << 10;
 
-/// Writes the journal of one run.
+/// Appends to the log of one run.
 #[derive(Debug)]
 pub struct RunWriter {
     path: PathBuf,
     file: File,
 }
 
-/// Reads the journal of a run, as far as it has been written.
+/// Reads the log of a run as far as it has been written.
 #[derive(Debug)]
 pub struct RunReader {
     path: PathBuf,
     file: BufReader<File>,
-    /// The beginning of a line whose end is not there yet.
+    /// The start of an unfinished line.
     begun: Vec<u8>,
 }
 
 impl Store {
-    /// Starts the journal of a run. The id names a file, and sorts by time if it begins with one.
+    /// Creates the log of a run. The id is part of the file's name: ASCII letters, digits, `.`, `_` and `-`, no leading
+    /// dot, at most 200 bytes. Ids that start with the time sort by time. An id that exists is an error.
     pub fn create_run(&self, id: &str) -> Result<RunWriter, StoreError> {
         self.writer()?;
         let path = self.run_path(id);
@@ -49,7 +51,7 @@ impl Store {
         Ok(ids.iter().filter_map(|name| name.strip_suffix(SUFFIX)).map(str::to_owned).collect())
     }
 
-    /// Opens the journal of a run for reading, from its first line.
+    /// Opens the log of a run for reading, from its first line.
     pub fn open_run(&self, id: &str) -> Result<RunReader, StoreError> {
         let path = self.run_path(id);
         check_id(id).at("read", &path)?;
@@ -57,8 +59,8 @@ impl Store {
         Ok(RunReader { path, file, begun: Vec::new() })
     }
 
-    /// Gives the last whole line of a run's journal, without reading what comes before; none if it has none or it is
-    /// very long.
+    /// Returns the last whole line of a run's log. Reads the last 64 KiB only; returns `None` if they do not contain a
+    /// whole line.
     pub fn last_line_of_run(&self, id: &str) -> Result<Option<String>, StoreError> {
         let path = self.run_path(id);
         check_id(id).at("read", &path)?;
@@ -69,33 +71,34 @@ impl Store {
         file.take(TAIL).read_to_end(&mut tail).at("read", &path)?;
         let Some(end) = tail.iter().rposition(|&byte| byte == b'\n') else { return Ok(None) };
         let start = tail[..end].iter().rposition(|&byte| byte == b'\n').map(|at| at + 1);
-        // Where the tail begins within a line, that line is not whole.
+        // If the tail does not start at the start of the file, its first line may be cut.
         let start = start.or((length <= TAIL).then_some(0));
         Ok(start.map(|start| String::from_utf8_lossy(&tail[start..end]).into_owned()))
     }
 
-    /// Says whether a run is pinned: what it reached is to be kept.
+    /// Whether a run is pinned: collections keep the records that it reached.
     #[must_use]
     pub fn is_pinned(&self, id: &str) -> bool {
         self.pin_path(id).exists()
     }
 
-    /// Pins a run: what it reached is kept, whatever a later program makes of its experiment.
+    /// Pins a run: collections keep the records of the keys in `reached`, even if later ops have other versions and the
+    /// experiment no longer reaches these keys.
     pub fn pin_run(&self, id: &str, reached: &BTreeSet<Key>) -> Result<(), StoreError> {
         self.writer()?;
-        // A run that is not there cannot be pinned.
+        // Pinning a run that does not exist is an error.
         self.open_run(id)?;
         let lines: Vec<String> = reached.iter().map(|key| format!("{key}\n")).collect();
         durable::write(self.root(), &self.pin_path(id), lines.concat().as_bytes())
     }
 
-    /// Gives the keys that a pin holds; none if the run is not pinned, or a line of its pin is damaged.
+    /// Returns the keys of a run's pin; `None` if the run is not pinned or a line of its pin is damaged.
     pub fn pinned(&self, id: &str) -> Result<Option<BTreeSet<Key>>, StoreError> {
         let Some(bytes) = durable::read_if_present(&self.pin_path(id))? else { return Ok(None) };
         Ok(String::from_utf8_lossy(&bytes).lines().map(|line| line.parse().ok()).collect())
     }
 
-    /// Undoes [`Self::pin_run`].
+    /// Removes the pin that [`Self::pin_run`] made. A run without a pin is not an error.
     pub fn unpin_run(&self, id: &str) -> Result<(), StoreError> {
         self.writer()?;
         let path = self.pin_path(id);
@@ -110,7 +113,7 @@ impl Store {
         self.root().join("runs").join(format!("{id}.pin"))
     }
 
-    /// Says where the journal of a run is.
+    /// Returns the path of a run's log.
     #[must_use]
     pub fn run_path(&self, id: &str) -> PathBuf {
         self.root().join("runs").join(format!("{id}{SUFFIX}"))
@@ -118,7 +121,8 @@ impl Store {
 }
 
 impl RunWriter {
-    /// Adds a line, which readers see at once. It is not brought to the disk: a run's journal is no result.
+    /// Appends a line, which readers see at once. Line breaks within `line` become spaces. The file is not synced: a
+    /// run log is no result.
     pub fn append_line(&mut self, line: &str) -> Result<(), StoreError> {
         let text = format!("{}\n", line.replace(['\n', '\r'], " "));
         self.file.write_all(text.as_bytes()).at("write", &self.path)
@@ -126,8 +130,8 @@ impl RunWriter {
 }
 
 impl RunReader {
-    /// Gives the next whole line; none for now if there is no more. A torn last line is never given, and what a
-    /// killed run left is closed by the end of the file.
+    /// Returns the next whole line; `None` if it is not written yet. An unfinished last line, as a killed run leaves
+    /// it, is never returned.
     pub fn next_line(&mut self) -> Result<Option<String>, StoreError> {
         let room = LINE_LIMIT.saturating_sub(self.begun.len() as u64);
         (&mut self.file).take(room).read_until(b'\n', &mut self.begun).at("read", &self.path)?;
@@ -139,14 +143,14 @@ impl RunReader {
         Ok(Some(line))
     }
 
-    /// Says where the journal is.
+    /// Returns the path of the run log.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// A name that stays in its directory and is no hidden file.
+/// Checks that an id is the name of a visible file in its directory.
 fn check_id(id: &str) -> io::Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let good = !id.is_empty() && id.len() <= 200 && !id.starts_with('.') && id.chars().all(plain);

@@ -1,7 +1,7 @@
-//! A walk over the headers of a journal, which passes over bodies and over damage.
+//! A walk over the headers of a journal, which skips bodies and damage.
 //!
-//! Knows nothing of what entries mean. The end is behind the last valid entry: what follows is a torn tail, or an
-//! entry that is being written at this moment.
+//! The end of a journal is the end of its last valid entry. The bytes behind it are a torn tail, or an entry that is
+//! being written. Knows nothing of the meaning of entries.
 
 use std::ops::{ControlFlow, Range};
 
@@ -13,18 +13,18 @@ use crate::{
 
 const WINDOW: usize = 64 << 10;
 
-/// Says what a walk found.
+/// Describes the result of a walk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ScanResult {
-    /// Where the last valid entry ends.
+    /// The end of the last valid entry.
     pub(crate) end: u64,
-    /// How many stretches between valid entries are damaged.
+    /// The number of damaged stretches between valid entries.
     pub(crate) damaged: u64,
-    /// How many bytes they have.
+    /// The total length of these stretches in bytes.
     pub(crate) damaged_bytes: u64,
 }
 
-/// Calls `each` with place and header of every valid entry that lies within the stretch.
+/// Calls `each` with the offset and the header of every valid entry that lies within the range.
 pub(crate) fn scan(
     journal: &Journal,
     Range { start: from, end: bytes }: Range<u64>,
@@ -50,13 +50,13 @@ pub(crate) fn scan(
     }
 }
 
-/// An entry's header and body, unless it is damaged.
+/// The header and the body of an entry; `None` if the entry is damaged.
 pub(crate) type ReadEntry<'b> = Option<(EntryHeader, &'b [u8])>;
-/// Says whether to go on with the next entry.
+/// Tells whether to continue with the next entry.
 pub(crate) type ScanStep = Result<ControlFlow<()>, StoreError>;
 
-/// Reads entries at known places, given in the order of the journal. Calls `each` with the entry's label `T` and with its
-/// header and body, or none where the entry is damaged.
+/// Reads entries at known offsets, in the order of the journal: label, offset and body length of each. Calls `each`
+/// with the label and with the header and body, or `None` if the entry is damaged.
 pub(crate) fn read_bodies<T>(
     journal: &Journal,
     entries: impl IntoIterator<Item = (T, u64, u32)>,
@@ -66,7 +66,7 @@ pub(crate) fn read_bodies<T>(
     let mut entries = entries.into_iter().peekable();
     while let Some((what, offset, body_bytes)) = entries.next() {
         let length = HEADER_BYTES + body_bytes as usize;
-        // The stretch between entries that are far apart is not read.
+        // The bytes between entries that are far apart are not read.
         let is_next_near = entries.peek().is_some_and(|(_, next, _)| *next < offset + WINDOW as u64);
         let bytes = window.at(offset, length, if is_next_near { WINDOW } else { 0 })?;
         let header = (bytes.len() >= length)
@@ -81,23 +81,23 @@ pub(crate) fn read_bodies<T>(
     Ok(())
 }
 
-/// Holds the stretch of the file that was read last.
+/// Holds the bytes of the file that were read last.
 struct Window<'a> {
     journal: &'a Journal,
-    /// Where the stretch ends.
+    /// The end of the readable part of the file.
     bytes: u64,
     start: u64,
     held: Vec<u8>,
 }
 
 impl<'a> Window<'a> {
-    /// Holds nothing yet of a journal that has this many bytes.
+    /// Makes an empty window on the first `bytes` bytes of a journal.
     fn new(journal: &'a Journal, bytes: u64) -> Self {
         Self { journal, bytes, start: 0, held: Vec::new() }
     }
 
-    /// Gives all that is held from `offset` on, at least `want` bytes unless the stretch ends before. Where they are not
-    /// held, reads `ahead` bytes if that is more.
+    /// Returns the held bytes from `offset` on: at least `want` bytes, or fewer at the end of the readable part. If
+    /// they are not held, reads the greater of `want` and `ahead` bytes.
     fn at(&mut self, offset: u64, want: usize, ahead: usize) -> Result<&[u8], StoreError> {
         let held = self.start..self.start + self.held.len() as u64;
         if !held.contains(&offset) || held.end < (offset + want as u64).min(self.bytes) {
@@ -110,7 +110,7 @@ impl<'a> Window<'a> {
         Ok(&self.held[(offset - self.start) as usize..])
     }
 
-    /// Gives the entry at `offset`, if it is valid and whole.
+    /// Returns the header at `offset`, if it is valid and its entry ends within the readable part.
     fn header(&mut self, offset: u64) -> Result<Option<EntryHeader>, StoreError> {
         let seal = self.journal.seal;
         let bytes = self.at(offset, HEADER_BYTES, WINDOW)?;
@@ -120,7 +120,7 @@ impl<'a> Window<'a> {
         Ok(header.filter(|header| offset + header.entry_bytes() <= self.bytes))
     }
 
-    /// Gives the next place at or behind `offset` where an entry may begin.
+    /// Returns the next offset, from `offset` on, where an entry may begin.
     fn next_magic(&mut self, mut offset: u64) -> Result<Option<u64>, StoreError> {
         loop {
             let bytes = self.at(offset, MAGIC.len(), WINDOW)?;
@@ -130,7 +130,7 @@ impl<'a> Window<'a> {
             if let Some(at) = bytes.windows(MAGIC.len()).position(|four| four == MAGIC) {
                 return Ok(Some(offset + at as u64));
             }
-            // The last three bytes may begin a magic that the next window ends.
+            // The last three bytes may be the start of a magic that continues in the next window.
             offset += (bytes.len() - MAGIC.len() + 1) as u64;
         }
     }

@@ -1,6 +1,6 @@
-//! The memory of source files: the digest of each by the state it was in when it was read.
+//! Digests of source files, remembered by the state that each file had when it was read.
 //!
-//! Knows nothing of what the files contain, nor of what reads them.
+//! Knows nothing of the content of the files, nor of their readers.
 
 use std::{
     fs::{self, Metadata},
@@ -18,33 +18,34 @@ use crate::{
 };
 
 const CONTEXT: &str = "fewbits source path v1";
-/// A file changed this shortly before it was looked at may change again and keep its time.
+/// The age below which a change may be followed by another with the same time, in nanoseconds: file times are coarse.
 const SETTLING_NS: i64 = 2_000_000_000;
 const NS: i64 = 1_000_000_000;
 
-/// Says what is known of a source file's content.
+/// Describes the knowledge of a source file's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceState {
-    /// The file is as it was when it had this digest.
+    /// The file has not changed since its content had this digest.
     Known(Digest),
-    /// The file must be read.
+    /// The digest is not known; the caller must read the file.
     Unknown,
-    /// The file is not there; its last known digest, if there is one.
+    /// The file does not exist. Holds its last known digest, if there is one.
     Gone(Option<Digest>),
 }
 
-/// Holds what tells one state of a file from another, without reading it.
+/// Describes the state of a file without its content: a later change of the file changes one of the fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stat {
     size: u64,
     mtime_ns: i64,
     ctime_ns: i64,
     inode: u64,
-    /// When this was taken.
+    /// The time at which the state was read.
     taken_ns: i64,
 }
 
-/// The body of a source's entry. The path is for people: the entry's key is derived from the path's own bytes.
+/// The body of a source's entry. The path is for people: the key is derived from the path's own bytes, which may be no
+/// UTF-8.
 #[derive(Serialize, Deserialize)]
 struct Memo {
     path: String,
@@ -52,7 +53,7 @@ struct Memo {
 }
 
 impl Stat {
-    /// Looks at a file as it is now; links are followed.
+    /// Reads the current state of a file. Follows links.
     pub fn read_metadata(path: &Path) -> io::Result<Self> {
         Ok(Self::from_meta(&fs::metadata(path)?, now_ns()))
     }
@@ -68,15 +69,15 @@ impl Stat {
         Self { taken_ns: 0, ..*self } == Self { taken_ns: 0, ..*other }
     }
 
-    /// Whether a later change of the file would have shown in its times.
+    /// Whether the times were old enough when they were read that any later change gives the file other times.
     fn settled(&self) -> bool {
         self.taken_ns.saturating_sub(self.mtime_ns.max(self.ctime_ns)) >= SETTLING_NS
     }
 }
 
 impl Store {
-    /// Says whether the digest of a source file is known without reading it. The path is taken as it is, so an
-    /// absolute one should be given.
+    /// Returns the digest of a source file if it is known without reading the file. The path is used as given, so
+    /// callers should pass an absolute one.
     pub fn source_digest(&self, path: &Path) -> Result<SourceState, StoreError> {
         let memo = self.memo(path)?;
         Ok(match durable::present(Stat::read_metadata(path)).at("look at", path)? {
@@ -88,14 +89,14 @@ impl Store {
         })
     }
 
-    /// Remembers what was read from a source file that looked like `stat_before` before it was read. A file that
-    /// looks otherwise by now is not remembered, and a reader remembers nothing.
+    /// Stores the digest of a source file. `stat_before` is the file's state before it was read. Stores nothing if the
+    /// state has changed since, or if this process is a reader.
     pub fn remember_source(&self, path: &Path, stat_before: Stat, digest: Digest) -> Result<(), StoreError> {
         let now = durable::present(Stat::read_metadata(path)).at("look at", path)?;
         if !self.is_writer() || now.is_none_or(|now| !now.same_file(&stat_before)) {
             return Ok(());
         }
-        // A file whose time never settles would be written down at every run.
+        // A file that is always new would otherwise add an entry at every run.
         let same = |(then, known): (Stat, Digest)| {
             known == digest && then.same_file(&stat_before) && then.settled() == stat_before.settled()
         };
@@ -105,7 +106,7 @@ impl Store {
         let key = key_of(path);
         let memo = Memo { path: path.to_string_lossy().into_owned(), stat: stat_before };
         let body = rmp_serde::to_vec_named(&memo).map_err(|source| StoreError::Encode { key, source })?;
-        // Not synced: what is lost is read again, and the next commit brings it to the disk.
+        // Not synced: a lost digest is computed again, and the next commit syncs the journal.
         self.append(&[NewEntry::new(EntryKind::Source, key, false, Some(digest), body)?], false)
     }
 
@@ -130,7 +131,7 @@ fn now_ns() -> i64 {
 mod tests {
     use super::*;
 
-    /// As if the file had been looked at long after it was written.
+    /// Makes the state as if it had been read a minute later.
     fn settled(path: &Path) -> Stat {
         Stat { taken_ns: now_ns() + 60 * NS, ..Stat::read_metadata(path).unwrap() }
     }

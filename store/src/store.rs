@@ -1,7 +1,7 @@
-//! The store: opened by one writer or any number of readers, and asked by key.
+//! The store: opened by one writer or any number of readers, with lookups by key.
 //!
-//! Ties journal, catalog, objects and lock together. Knows nothing of what is computed, and reads neither environment
-//! nor home directory: the caller says where the store is.
+//! Joins journal, catalog, objects and lock. Knows nothing of the computations, and reads neither the environment nor
+//! the home directory: the caller gives the path of the store.
 
 use std::{
     fs,
@@ -36,35 +36,36 @@ pub struct Store {
     warnings: Arc<Warnings>,
 }
 
-/// Holds what only a writer has.
+/// Holds the parts that only a writer has.
 #[derive(Debug)]
 pub(crate) struct Writer {
     appender: Mutex<Appender>,
     _lock: Lock,
 }
 
-/// Says that a record exists, without its body.
+/// Describes a record that exists, without its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hit {
     /// The record's key.
     pub key: Key,
-    /// Whether its parts are objects of the store.
+    /// Whether the record's parts are objects of the store.
     pub kept: bool,
-    /// Its only part, when there is exactly one.
+    /// The digest of the record's only part, if it has exactly one.
     pub part: Option<Digest>,
 }
 
 impl Store {
-    /// Opens a store to read and write, and makes one where there is none. Damage left by a crash is mended here.
+    /// Opens a store for reading and writing, and creates it if it does not exist. Repairs the damage that a crash
+    /// left. Fails with [`StoreError::InUse`] if another process is the writer.
     pub fn open_writer(root: &Path) -> Result<Self, StoreError> {
         Self::open_writer_with(root, WALK_LIMIT)
     }
 
-    /// Opens a store to read and write that has an index only where the journal has more bytes than `walk_limit`, and with a
-    /// limit of 0 asks it for everything. The limit changes no record that is found; [`Self::info`] counts a damaged record
-    /// that has a card until a lookup meets the damage.
+    /// Opens a store for reading and writing. Journals longer than `walk_limit` bytes get an index; with a limit of 0
+    /// every lookup uses the index. The limit changes the result of no lookup. The totals of [`Self::info`] include a
+    /// damaged record that has a card, until a lookup meets the damage.
     pub fn open_writer_with(root: &Path, walk_limit: u64) -> Result<Self, StoreError> {
-        // A store that is too new is refused before anything is written, the lock included.
+        // A store of a newer format is refused before anything is written, even the lock.
         refuse_newer(root)?;
         let warnings = Arc::new(Warnings::default());
         make_root(root)?;
@@ -73,8 +74,9 @@ impl Store {
         let mut journal = Arc::new(open_journal(root, &warnings)?);
         let mut opened = Catalog::open_writer(root, journal.clone(), walk_limit, warnings.clone())?;
         if opened.0.is_damaged() {
-            // Mended here, so that the damage is met once and not by every later writer. Nothing may be added to the old
-            // journal once that has begun: where mending fails halfway, the next writer may find the new journal.
+            // The journal is rewritten here, so that one writer reports the damage and not every later one. From here
+            // on nothing may be appended to the old journal: if the rewriting fails halfway, the next writer may find
+            // the new one.
             mend(root, &opened.0)?;
             journal = Arc::new(open_journal(root, &warnings)?);
             opened = Catalog::open_writer(root, journal.clone(), walk_limit, warnings.clone())?;
@@ -93,13 +95,13 @@ impl Store {
         Ok(Self { root: root.to_owned(), catalog, objects: Objects::new(root), writer, warnings })
     }
 
-    /// Opens a store to read, in use or not, without writing anything. A directory that does not exist is an empty
-    /// store.
+    /// Opens a store for reading, also while a writer uses it. Writes nothing. A directory that does not exist is an
+    /// empty store.
     pub fn open_reader(root: &Path) -> Result<Self, StoreError> {
         Self::open_reader_with(root, WALK_LIMIT)
     }
 
-    /// Opens a store to read, with a limit as [`Self::open_writer_with`] has it.
+    /// Opens a store for reading, with a `walk_limit` as in [`Self::open_writer_with`].
     pub fn open_reader_with(root: &Path, walk_limit: u64) -> Result<Self, StoreError> {
         format::read_version(root)?;
         let warnings = Arc::new(Warnings::default());
@@ -107,25 +109,26 @@ impl Store {
         Ok(Self { root: root.to_owned(), catalog, objects: Objects::new(root), writer: None, warnings })
     }
 
-    /// Returns whether the process that last wrote here seems to be there still.
+    /// Whether the process that last opened the store for writing seems to exist still.
     #[must_use]
     pub fn has_living_writer(&self) -> bool {
         lock::is_held_by_living(&self.root)
     }
 
-    /// Says where the store is.
+    /// Returns the path of the store.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Prepares lookups of `keys` keys. For few keys of a long journal the index answers; for many keys the store walks over
-    /// the journal now.
+    /// Prepares lookups of up to `keys` keys. For few keys in a long journal, lookups use the index; for many keys,
+    /// this walks over the journal now.
     pub fn expect(&self, keys: usize) -> Result<(), StoreError> {
         self.catalog.expect(keys)
     }
 
-    /// Looks many keys up at once, without reading their records: a hit whose record proves damaged is a miss later.
+    /// Looks up many keys at once. Does not read the records: a hit turns into a miss if reading its record shows
+    /// damage.
     pub fn lookup(&self, keys: &[Key]) -> Result<Vec<Option<Hit>>, StoreError> {
         let slots: Vec<Slot> = keys.iter().map(|&key| Slot::Record(key)).collect();
         let places = self.catalog.find(&slots)?.places;
@@ -135,7 +138,7 @@ impl Store {
         Ok(keys.iter().zip(places).map(hit).collect())
     }
 
-    /// Reads a record and checks it; a damaged one is none, with a warning.
+    /// Reads a record and checks it. A damaged record is `None`, with a warning.
     pub fn record(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         let Some((_, body)) = self.entry(Slot::Record(*key))? else { return Ok(None) };
         let record = Record::decode(&body);
@@ -149,25 +152,26 @@ impl Store {
         Ok(record)
     }
 
-    /// Checks for each of these records whether it is there and undamaged: much cheaper than reading them.
+    /// Checks which of these records exist and are undamaged. Much cheaper than decoding them.
     pub fn sound(&self, keys: &[Key]) -> Result<Vec<bool>, StoreError> {
         let mut sound = vec![false; keys.len()];
         self.each_body(keys, |at, body| {
-            // It is read once more to say so, and forgotten.
+            // The second read adds the warning and forgets the location; it succeeds if the journal was replaced
+            // meanwhile.
             sound[at] = body.is_some() || self.entry(Slot::Record(keys[at]))?.is_some();
             Ok(())
         })?;
         Ok(sound)
     }
 
-    /// Reads the figures of these records, and checks them; damaged ones are none, with a warning. Cheaper than reading
-    /// records one by one.
+    /// Reads the figures of these records and checks them. A damaged record is `None`, with a warning. Cheaper than
+    /// reading the records one by one.
     pub fn figures(&self, keys: &[Key]) -> Result<Vec<Option<Figures>>, StoreError> {
         let mut figures = vec![None; keys.len()];
         self.each_body(keys, |at, body| {
             figures[at] = match body.and_then(Figures::decode) {
                 Some(found) => Some(found),
-                // It is read once more to say what is wrong.
+                // The second read adds a warning that names the damage.
                 None => self.record(&keys[at])?.map(Figures::from),
             };
             Ok(())
@@ -175,7 +179,8 @@ impl Store {
         Ok(figures)
     }
 
-    /// Calls `each` with the place of every key that has a record, and its body; with none where that is damaged.
+    /// Calls `each` with the position in `keys` of every key that has a record, and with the record's body, or `None`
+    /// if the entry is damaged. The calls are in the order of the journal.
     pub(crate) fn each_body(
         &self,
         keys: &[Key],
@@ -197,7 +202,7 @@ impl Store {
         })
     }
 
-    /// Calls `each` with every record that counts, in the order they were written. Damaged ones are passed over.
+    /// Calls `each` with every live record, in the order of the journal. Leaves out damaged records.
     pub fn for_each_record(&self, each: &mut dyn FnMut(Key, Record)) -> Result<(), StoreError> {
         for (slot, _) in self.catalog.all()?.places {
             if let Slot::Record(key) = slot
@@ -209,13 +214,13 @@ impl Store {
         Ok(())
     }
 
-    /// Whether there is an object of this digest, without reading it.
+    /// Whether an object exists. Does not check its content.
     #[must_use]
     pub fn has_object(&self, digest: &Digest) -> bool {
         self.objects.has(digest)
     }
 
-    /// Reads an object and checks it; a damaged one is none, with a warning, and a writer moves it out of the way.
+    /// Reads an object and checks it. A damaged object is `None`, with a warning, and a writer moves it to `aside/`.
     pub fn object(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         match self.objects.read_object(digest)? {
             ObjectState::Good(bytes) => return Ok(Some(bytes)),
@@ -229,18 +234,19 @@ impl Store {
         Ok(None)
     }
 
-    /// Ends a record: it is no longer found.
+    /// Drops a record: lookups of its key no longer find it.
     pub fn drop_record(&self, key: &Key) -> Result<(), StoreError> {
         self.append(&[NewEntry::new(EntryKind::Dropped, *key, false, None, Vec::new())?], true)
     }
 
-    /// Gives the sentences that people should read, each once.
+    /// Returns the warnings since the last call, each once.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         self.warnings.drain()
     }
 
-    /// Writes the index if that pays, as dropping the store does; after this its warnings can be asked for.
+    /// Publishes the index if that pays, as dropping the store does. Callers that show warnings call this before
+    /// [`Self::warnings`].
     pub fn close(&self) {
         self.catalog.settle();
     }
@@ -266,7 +272,7 @@ impl Store {
         self.objects.put(bytes, &self.warnings)
     }
 
-    /// Adds entries to the journal; they are found once this returns.
+    /// Appends entries to the journal. Lookups find them as soon as this returns.
     pub(crate) fn append(&self, entries: &[NewEntry], sync: bool) -> Result<(), StoreError> {
         let mut appender = self.writer()?.appender.lock().unwrap_or_else(PoisonError::into_inner);
         let places = appender.append(entries, sync)?;
@@ -274,7 +280,7 @@ impl Store {
         Ok(())
     }
 
-    /// Reads the entry of a slot and checks it; a damaged one is forgotten, with a warning.
+    /// Reads the entry of a slot and checks it. The location of a damaged entry is forgotten, with a warning.
     pub(crate) fn entry(&self, slot: Slot) -> Result<Option<(EntryHeader, Vec<u8>)>, StoreError> {
         let Located { journal, places } = self.catalog.find(&[slot])?;
         let (Some(journal), Some(Some(place))) = (journal, places.first().copied()) else { return Ok(None) };
@@ -294,33 +300,33 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.close();
-        // The damage was met after the store was opened, because an index covered that part of the journal. Nothing is added
-        // to the journal any more, so that it can be written anew.
+        // The damage was found after the store was opened, because an index covered that part of the journal. Nothing
+        // is appended any more, so the journal can be rewritten now.
         if self.is_writer() && self.catalog.is_damaged() {
-            // Where this fails, the next writer does it.
+            // If this fails, the next writer rewrites the journal.
             let _ = mend(&self.root, &self.catalog);
         }
     }
 }
 
-/// Writes a journal with damage between entries anew, and removes the old one.
+/// Rewrites a journal with damage between entries as the next generation, and removes the old one.
 fn mend(root: &Path, catalog: &Catalog) -> Result<(), StoreError> {
     let Located { journal: Some(journal), places } = catalog.all()? else { return Ok(()) };
     if journal.bytes()?.is_none() {
-        // A collection has put another in its place.
+        // A collection has replaced the journal already.
         return Ok(());
     }
     rewrite(root, &journal, &places, |_| true)?;
     durable::remove_leaving_copy(root, &journal.path, "journal")
 }
 
-/// Refuses a store of a newer format, whichever of `STORE` and the journal tells.
+/// Returns an error for a newer format, in `STORE` or in the journal.
 fn refuse_newer(root: &Path) -> Result<(), StoreError> {
     format::read_version(root)?;
     Journal::open_newest(root, &Warnings::default()).map(drop)
 }
 
-/// Makes the store's directory, and its name durable.
+/// Creates the store's directory, and syncs its parent.
 fn make_root(root: &Path) -> Result<(), StoreError> {
     if root.is_dir() {
         return Ok(());
@@ -332,7 +338,7 @@ fn make_root(root: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Makes the directories below the root, and removes what killed processes left unfinished.
+/// Creates the directories below the root, and removes the unfinished files of killed processes.
 fn make_dirs(root: &Path) -> Result<(), StoreError> {
     let unfinished = durable::unfinished(root);
     for name in names(&unfinished)? {
@@ -345,7 +351,7 @@ fn make_dirs(root: &Path) -> Result<(), StoreError> {
     if ignore.exists() { Ok(()) } else { durable::write(root, &ignore, b"*\n") }
 }
 
-/// Opens the newest journal, mends what says whose it is, and starts a new one where there is none to be read.
+/// Opens the newest journal, repairs `STORE` to match it, and creates a journal if there is no readable one.
 fn open_journal(root: &Path, warnings: &Warnings) -> Result<Journal, StoreError> {
     let found = format::read_version(root)?;
     let mut generations = Journal::generations(root)?;
@@ -354,14 +360,15 @@ fn open_journal(root: &Path, warnings: &Warnings) -> Result<Journal, StoreError>
         if let Some(journal) = Journal::open(root, (number, path.clone()), true, warnings)? {
             let JournalSeal { store: id, format, .. } = journal.seal;
             if found != (StoreVersion::Store { format, id }) {
-                // Where only the number is another, whoever wrote the journal anew did not come to write it.
+                // If only the format differs, a writer was killed between rewriting the journal and updating `STORE`:
+                // no damage.
                 if !matches!(found, StoreVersion::Store { id: same, .. } if same == id) {
                     let path = root.join("STORE");
                     warnings.push(format!("{}: damaged or lost, and written again", path.display()));
                 }
                 format::write(root, format, id)?;
             }
-            // A writer that wrote the journal anew did not come to remove them.
+            // A writer was killed after rewriting the journal and before removing the older generations.
             for (_, path) in generations {
                 durable::present(fs::remove_file(&path)).at("remove", &path)?;
             }

@@ -1,12 +1,12 @@
-//! A record's preimage, op and seconds, read from its body without the rest.
+//! Record summaries: preimage, op and seconds, decoded from a record's body without the rest.
 //!
-//! Knows nothing of where records are.
+//! Knows nothing of the journal.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
-/// Holds the few fields of a record that totals and comparisons need; borrows from the record's body.
+/// Holds the few fields of a record that totals and comparisons need. Borrows from the record's body.
 #[derive(Debug, Deserialize)]
 pub(crate) struct RecordSummary<'b> {
     /// The canonical JSON that the key was derived from.
@@ -18,24 +18,24 @@ pub(crate) struct RecordSummary<'b> {
 }
 
 impl<'b> RecordSummary<'b> {
-    /// Reads the body of a record, or nothing if these bytes are not one.
+    /// Decodes a record's body. Returns `None` if the bytes are no record.
     pub(crate) fn decode(body: &'b [u8]) -> Option<Self> {
         rmp_serde::from_slice(body).ok()
     }
 
-    /// Gives the name of the op.
+    /// Returns the name of the op; "unknown" if the preimage has none.
     pub(crate) fn op(&self) -> Cow<'_, str> {
         op_of(&self.preimage).unwrap_or(Cow::Borrowed("unknown"))
     }
 
-    /// Returns the seconds that computing the record took, in the precision that cards have room for: totals are the same
-    /// whether they are summed up from records or from cards.
+    /// Returns the seconds that computing the record took, in the precision of a card: totals are the same from records
+    /// and from cards.
     pub(crate) fn seconds(&self) -> f32 {
         self.seconds as f32
     }
 }
 
-/// Gives the name of the op that a preimage is of.
+/// Returns the name of a preimage's op.
 pub(crate) fn op_of(preimage: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct PreimageOp<'p> {

@@ -1,6 +1,6 @@
-//! A check of everything a store holds.
+//! Verification: a check of every record and object of a store.
 //!
-//! Changes nothing: what is found is mended by those who meet it at work.
+//! Changes nothing: writers repair damage when they meet it. Knows nothing of tasks and does not compute results again.
 
 use std::{collections::BTreeSet, fs};
 
@@ -14,27 +14,27 @@ use crate::{
     scan::scan,
 };
 
-/// How often a check is made while journals are replaced under it.
+/// The most checks while other processes replace the journal, before the last one.
 const TRIES: u32 = 5;
 
-/// Says what a check found.
+/// Describes the result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verification {
-    /// How many records are good.
+    /// The number of good records.
     pub records: u64,
-    /// The records that are damaged, or lie under a key that is not that of their preimage.
+    /// The keys of the records that are damaged or have the preimage of another key.
     pub bad_records: Vec<Key>,
-    /// How many source files' digests are damaged.
+    /// The number of damaged entries of source files.
     pub bad_sources: u64,
-    /// How many stretches of the journal between entries are damaged.
+    /// The number of damaged stretches between the entries of the journal.
     pub damaged: u64,
-    /// How many objects are good.
+    /// The number of good objects.
     pub objects: u64,
-    /// The objects whose content is not that of their digest.
+    /// The objects that do not match their digest.
     pub bad_objects: Vec<Digest>,
-    /// The parts that records keep and that are not there.
+    /// The kept parts without an object, each with the key of its record.
     pub missing_objects: Vec<(Key, Digest)>,
-    /// The good objects that no record keeps. They are no fault, and only take space.
+    /// The good objects that no record keeps. They take space and are no fault.
     pub orphans: Vec<Digest>,
 }
 
@@ -48,8 +48,8 @@ impl Verification {
 }
 
 impl Store {
-    /// Reads and checks every record and every object. Where something is amiss while another process works here, it is
-    /// looked at once more.
+    /// Reads and checks every record and every object. If another process replaced the journal during a check that
+    /// found faults, the check is repeated.
     pub fn verify(&self) -> Result<Verification, StoreError> {
         for _ in 0..TRIES {
             let before = self.generation()?;
@@ -73,7 +73,7 @@ impl Store {
         let mut held = BTreeSet::new();
         for (digest, _) in self.objects.list()? {
             if !self.objects.is_good(&digest)? {
-                // One that has just gone was wanted by nobody, or is missing.
+                // An object that has just been removed is not damaged; if a record keeps it, it counts as missing.
                 if fs::symlink_metadata(self.objects.path(&digest)).is_ok() {
                     held.insert(digest);
                     found.bad_objects.push(digest);

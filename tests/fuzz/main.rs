@@ -1,8 +1,9 @@
-//! Foreign bytes: whatever is in a file, its reader gives an error or a value, soon, and in bounded memory.
+//! Fuzz tests of the readers of foreign files: for any bytes, a reader returns an error or a value, in bounded time and
+//! memory.
 //!
-//! `cargo test -p fewbits --test fuzz` takes half a second for each reader, `FEWBITS_TORTURE=long` a minute;
-//! `BOLERO_RANDOM_SEED` repeats what was printed for a failure. `cargo bolero test --package fewbits TARGET` lets a
-//! fuzzer search by coverage.
+//! `cargo test -p fewbits --test fuzz` takes half a second per reader, and a minute with `FEWBITS_TORTURE=long`.
+//! `BOLERO_RANDOM_SEED` repeats a failure with the seed that it printed. `cargo bolero test --package fewbits TARGET`
+//! runs a coverage-guided fuzzer.
 
 use std::fs;
 use std::io::Write as _;
@@ -20,12 +21,13 @@ use fewbits_ops::network::model::Model;
 use fewbits_store::Store;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// All that a reader of such small files may ask for.
+/// The memory that a reader of such small files may allocate, in bytes.
 const MEMORY: u64 = 4 << 30;
-/// The longest that one input may take.
+/// The longest time that a reader may take for one input.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A change of a good input: bytes replaced, the end cut off, or put there; or other bytes altogether.
+/// A mutation of a valid input: replaced bytes, an optional cut, and appended bytes; or other bytes instead of the
+/// input.
 type Mutation = (u8, Vec<(u32, u8)>, Option<u32>, Vec<u8>);
 
 fn mutated(seeds: &[Vec<u8>], (which, edits, cut, tail): &Mutation) -> Vec<u8> {
@@ -45,9 +47,10 @@ fn mutated(seeds: &[Vec<u8>], (which, edits, cut, tail): &Mutation) -> Vec<u8> {
     bytes
 }
 
-/// Gives a reader changed inputs, for as long as is wanted.
+/// Calls a reader with mutated inputs until the time is over.
 fn fuzz(seeds: &[Vec<u8>], read: impl Fn(&[u8]) + std::panic::RefUnwindSafe) {
-    // What asks for more ends the test. Of data, not of addresses: each thread reserves some of these.
+    // A larger allocation fails and ends the test. The limit is on data and not on address space, because each thread
+    // reserves address space.
     let limit = Rlimit { current: Some(MEMORY), maximum: None };
     setrlimit(Resource::Data, limit).expect("a limit");
     for seed in seeds {
@@ -56,7 +59,7 @@ fn fuzz(seeds: &[Vec<u8>], read: impl Fn(&[u8]) + std::panic::RefUnwindSafe) {
     let long = std::env::var_os("FEWBITS_TORTURE").is_some_and(|mode| mode == "long");
     let time = if long { Duration::from_mins(1) } else { Duration::from_millis(500) };
     let seeds = seeds.to_vec();
-    // How many there are is the time's to say.
+    // The time limits the number of inputs.
     let tried = AtomicUsize::new(0);
     let target = bolero::check!().with_test_time(time).with_iterations(usize::MAX);
     target.with_type::<Mutation>().for_each(|mutation| {
@@ -85,7 +88,7 @@ const EXPERIMENT: &str = r#"Experiment(
 )
 "#;
 
-/// A small store, made by the program itself.
+/// Returns a small store that the binary has written.
 fn store() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().expect("a folder");
     let text = r#"Experiment(name: "s", nodes: {
@@ -101,7 +104,7 @@ fn store() -> (tempfile::TempDir, PathBuf) {
     (dir, store)
 }
 
-/// The one file below a folder.
+/// Returns the first file below a folder.
 fn only_file(dir: &Path) -> PathBuf {
     let path = fs::read_dir(dir).expect("a folder").next().expect("a file").expect("an entry").path();
     if path.is_dir() { only_file(&path) } else { path }
@@ -169,7 +172,7 @@ fn store_journal() {
             store.for_each_record(&mut |_, _| {}).expect("records");
             store.verify().expect("a look");
         };
-        // A damaged number can be one of a newer program's only with its checksum.
+        // Damage is never taken for a newer version, because the version number has a checksum.
         look(&Store::open_reader(place.path()).expect("a store"));
         look(&Store::open_writer_with(place.path(), 0).expect("a store"));
         let healed = Store::open_reader(place.path()).expect("a store").verify().expect("a look");

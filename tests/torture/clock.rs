@@ -1,4 +1,4 @@
-//! A clock that is wrong, or jumps (libfaketime).
+//! A wrong or jumping clock (libfaketime).
 
 use std::path::Path;
 use std::process::Command;
@@ -21,7 +21,7 @@ fn keys_and_hits_do_not_know_the_time() {
     };
     let truth = Truth::of(THREE);
     let mut tally = Tally::new("the clock a year back, ten years ahead, and jumping");
-    // Each number is a store made at one time and run in at the next.
+    // The same store is used at each of these times in turn.
     let times =
         ["-1y", "+0d", "+10y", "-10y", "@2038-01-19 03:14:00", "@1971-01-01 00:00:00 x1000", "+0 x100000"];
     let bench = Bench::with(THREE);

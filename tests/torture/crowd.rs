@@ -1,4 +1,4 @@
-//! Many processes at one store.
+//! Many processes use one store.
 
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,14 +12,14 @@ fn start(bench: &Bench) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary")
 }
 
-/// Reads the store in every way until told to stop; returns what was wrong.
+/// Reads the store with every command until `stop` is set; returns the violations.
 fn read(bench: &Bench, stop: &AtomicBool) -> Vec<String> {
     let mut wrong = vec![];
     while !stop.load(Ordering::Relaxed) {
         for command in [&["table", "x.ron"][..], &["plan", "x.ron"], &["runs"], &["store", "info"]] {
             wrong.extend(manners(&bench.fewbits(command), &[0]));
         }
-        // There is no run before the first writer has begun one.
+        // There is no run until the first writer has started one.
         wrong.extend(manners(&bench.fewbits(["watch", "--ui", "plain"]), &[0, 2]));
     }
     wrong
@@ -37,7 +37,7 @@ fn eight_start_at_once_and_the_holder_is_killed() {
             let reader = scope.spawn(|| read(&bench, &stop));
             let mut children: Vec<Child> = (0..8).map(|_| start(&bench)).collect();
             std::thread::sleep(Duration::from_millis(30 + random.below(150) as u64));
-            // One of them holds the store, if any still runs.
+            // One of the running processes holds the store.
             for child in &mut children {
                 if child.try_wait().expect("a state").is_none() {
                     let _ = child.kill();

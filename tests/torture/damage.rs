@@ -1,4 +1,4 @@
-//! Every file of a store flipped, cut, deleted, exchanged.
+//! Every file of a store is damaged: a bit flipped, the end cut off, the file deleted or exchanged.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use crate::fixture::{Bench, files};
 use crate::kill::copy;
 use crate::promises::{Random, THREE, Tally, Truth, broken_values, long, manners, unsound};
 
-/// All files below a folder, sorted.
+/// Returns all files below a folder, sorted.
 fn all_files(dir: &Path) -> Vec<PathBuf> {
     let mut all = vec![];
     for path in files(dir) {
@@ -18,7 +18,7 @@ fn all_files(dir: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// A whole store, damaged copies of which are looked at, run in, and looked at again.
+/// A whole store and its expected results. Its copies are damaged, read, used by a run, and read again.
 struct Subject {
     whole: Bench,
     truth: Truth,
@@ -47,7 +47,7 @@ impl Subject {
         for command in [["table", "x.ron"], ["plan", "x.ron"]] {
             let ended = bench.fewbits(command);
             let mut wrong = manners(&ended, &[0]);
-            // What a reader shows is right or missing.
+            // A reader shows right values or none.
             if command[0] == "table" && ended.code == Some(0) && !is_right(&ended.stdout, &self.truth.tables)
             {
                 wrong.push(format!("promise 2: {}", ended.stdout));
@@ -55,14 +55,14 @@ impl Subject {
             self.tally.note(&format!("{what}, {}", command[0]), wrong);
         }
         self.tally.note(what, broken_values(&bench, &self.truth, &BTreeSet::new()));
-        // What needs the models meets what is wrong with them.
+        // The new node reads the kept models, so the run finds damage in them.
         bench.edit(
             "\"score\":",
             "\"seen\": Evaluate(model: \"net\", data: \"mnist\", split: Train),\n\"score\":",
         );
         let told = bench.run();
         let mut wrong = if told.code == Some(0) { vec![] } else { vec![format!("promise 3: {told:?}")] };
-        // Another store's records are right, and what they keep is not here.
+        // The records of another store are right, but their kept objects are not in this store.
         if !what.contains("another store's journal") {
             wrong.extend(unsound(&bench));
         }
@@ -70,7 +70,7 @@ impl Subject {
     }
 }
 
-/// Whether every line that has a value is one of the truth's.
+/// Returns whether every line with a value also occurs in the expected tables.
 fn is_right(shown: &str, truth: &str) -> bool {
     let is_value = |word: &str| word.contains('.') && word.parse::<f64>().is_ok();
     let has_value = |line: &&str| line.split_whitespace().any(is_value);

@@ -1,4 +1,4 @@
-//! A real disk that is full, or read-only: a small tmpfs, where this user may mount one.
+//! A real disk that is full or read-only: a small tmpfs, if this user may mount one.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::fixture::{Bench, end};
 use crate::promises::{MANY, Tally, Truth, broken, manners, reported};
 
-/// A tmpfs at the store's place, gone when dropped.
+/// A tmpfs in place of the store; unmounted on drop.
 struct Mount(PathBuf);
 
 impl Mount {
@@ -51,7 +51,7 @@ fn full_and_read_only() {
         if full.code != Some(4) || !full.stderr.contains("No space left") {
             tally.note(&moment, vec![format!("promise 6: {:?} {}", full.code, full.stderr)]);
         }
-        // Read-only, what is there can still be read.
+        // A read-only store can still be read.
         mount.remount("ro");
         tally.note(&format!("{moment}, read-only"), manners(&bench.fewbits(["table", "x.ron"]), &[0]));
         tally.note(&format!("{moment}, read-only"), manners(&bench.fewbits(["run", "x.ron"]), &[4]));

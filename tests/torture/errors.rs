@@ -1,4 +1,4 @@
-//! Calls that fail: a full disk, a failing one, one that cannot be read.
+//! System calls that fail: a full disk, a failing disk, and a disk that cannot be read.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::shim::{CALLS, Deed, struck};
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
-/// Lets the `at`th call fail, for every `at` until there is none.
+/// Runs `x.ron` once for each call of these kinds, or for a sample of them, and makes that call fail.
 fn at_every(
     name: &'static str,
     calls: &[&'static str],
@@ -20,7 +20,7 @@ fn at_every(
     let mut tally = Tally::new(name);
     let mut random = Random::new(name);
     for &call in calls {
-        // How often a run makes the call: then it ends without meeting the fault.
+        // The number of such calls in a run; a fault at a later call would never happen.
         let most = calls_of(&prepare(), call);
         assert!(most > 0 || call == "truncate", "no {call} was met: does shim.c still stand in its way?");
         let (step, first) = if long() { (1, 1) } else { (11, 1 + random.below(11)) };
@@ -41,7 +41,7 @@ fn at_every(
     tally.end(1);
 }
 
-/// Returns how many of these calls a run makes: killing it at one more no longer does.
+/// Returns the number of such calls in a run, by bisection: a kill at a later call does not happen.
 fn calls_of(bench: &Bench, call: &str) -> usize {
     let (mut low, mut high) = (0, 1024);
     while low < high {
@@ -74,7 +74,8 @@ fn reading_fails() {
     at_every("reading fails", &["read", "open"], &[Deed::Fail(EIO), Deed::FailOn(EIO)], prepare, &truth);
 }
 
-/// A journal with damage inside is written anew: where that fails halfway, nothing may be added to the old one.
+/// The writer rewrites a journal that is damaged inside. If the rewriting fails halfway, no entry may be appended to
+/// the old journal.
 #[test]
 fn mending_fails() {
     let more = THREE.replace("[0]", "[0, 1]");
@@ -84,7 +85,7 @@ fn mending_fails() {
         bench.run_well();
         let path = bench.path("store/journal/1.fbj");
         let mut bytes = std::fs::read(&path).expect("a journal");
-        // In the header of the second entry.
+        // The damage is in the header of the second entry.
         let second = 48 + 104 + u32::from_le_bytes(bytes[56..60].try_into().expect("four bytes")) as usize;
         bytes[second + 20] ^= 1;
         std::fs::write(&path, bytes).expect("a write");

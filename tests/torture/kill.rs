@@ -1,4 +1,4 @@
-//! Killed at random moments, and at every call.
+//! Kills at random moments and at every system call.
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;
@@ -51,7 +51,8 @@ fn again_and_again_in_one_store() {
     tally.end(5 * rounds);
 }
 
-/// Kills a run of `x.ron` at every call of some kinds, until one ends by itself. `prepare` makes the store before it.
+/// Kills a run of `x.ron` at each call of each kind, or at a sample of them, until a run ends by itself. `prepare`
+/// makes the store before the run.
 fn at_every_call(name: &'static str, experiment: &str, prepare: impl Fn() -> Bench) {
     let truth = Truth::of(experiment);
     let mut tally = Tally::new(name);
@@ -82,7 +83,7 @@ fn at_every_call_of_a_first_run() {
     at_every_call("killed at every call of a run of three tasks", THREE, || Bench::with(THREE));
 }
 
-/// The second run finds a journal and an index, opens both and adds to them.
+/// The second run opens a journal and an index, and adds to both.
 #[test]
 fn at_every_call_of_a_second_run() {
     let more = THREE.replace("[0]", "[0, 1]");
@@ -94,7 +95,7 @@ fn at_every_call_of_a_second_run() {
     });
 }
 
-/// Collecting rewrites the journal and deletes; what it keeps must be there whenever it is killed.
+/// `gc` rewrites the journal and deletes files. Results that it keeps must survive a kill at any moment.
 #[test]
 fn at_every_call_of_a_collection() {
     let truth = Truth::of(THREE);

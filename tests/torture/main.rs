@@ -1,8 +1,8 @@
-//! The six promises of the store (`docs/store.md`) under every fault that can be made: each test makes one kind of
-//! fault at many moments or places, and counts what it broke. None may.
+//! Tests of the six promises of the store (`docs/store.md`) under every fault that can be made. Each test makes one
+//! kind of fault at many moments or places, and fails if a promise is broken.
 //!
-//! `cargo test -p fewbits --test torture` tries a few of each. `FEWBITS_TORTURE=long` tries all, which takes some ten
-//! minutes, and with `--nocapture` says how many that were; `FEWBITS_TORTURE_SEED=N` takes other random ones.
+//! `cargo test -p fewbits --test torture` tries a few faults of each kind. `FEWBITS_TORTURE=long` tries all of them in
+//! about ten minutes; with `--nocapture` it prints their number. `FEWBITS_TORTURE_SEED=N` selects other random faults.
 
 mod clock;
 mod crowd;
@@ -15,7 +15,7 @@ mod promises;
 mod shim;
 mod signals;
 
-// Shared with the other tests of the binary, which use the rest of it.
+// The fixture is shared with the other end-to-end tests, and this binary uses only a part of it.
 #[path = "../fixture.rs"]
 #[allow(dead_code)]
 mod fixture;

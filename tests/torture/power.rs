@@ -1,8 +1,8 @@
-//! Power loss, simulated: what a run did to its store is written down, call by call, and played back up to every call.
-//! What had not been synced by then is lost, or not, in any combination; the store made of the rest is opened here.
+//! Simulated power loss. A log has every system call that a run makes on its store. The log is replayed up to each
+//! call, changes that are not synced by then are lost in any combination, and the remaining store is opened.
 //!
-//! The disk of this model keeps what was asked of it and no more: a file's bytes by its own sync, a name by its folder's.
-//! Writes that were not synced come through in any selection, whole or in part, and so do names.
+//! The model disk keeps no more than was synced: a file's bytes by a sync of the file, a name by a sync of its folder.
+//! Any selection of the unsynced writes survives, in whole or in half, and any selection of the unsynced names.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -15,7 +15,7 @@ use crate::fixture::{Bench, end, files};
 use crate::promises::{Random, THREE, Tally, long};
 use crate::shim::logged;
 
-/// One call that changed something, or told something.
+/// One logged call: a change of the store, or output on standard output.
 enum Call {
     Create(PathBuf),
     MakeDir(PathBuf),
@@ -27,7 +27,7 @@ enum Call {
     Told(Vec<u8>),
 }
 
-/// Reads what `shim.c` wrote down.
+/// Parses the log of `shim.c`.
 fn read_log(log: &Path) -> Vec<Call> {
     let bytes = fs::read(log).expect("a log");
     let mut rest = &bytes[..];
@@ -63,14 +63,14 @@ fn read_log(log: &Path) -> Vec<Call> {
     calls
 }
 
-/// A change of a file's bytes that is not synced.
+/// An unsynced change of a file's bytes.
 #[derive(Clone)]
 enum Change {
     Write(u64, Vec<u8>),
     Cut(u64),
 }
 
-/// A change of a folder that is not synced.
+/// An unsynced change of a folder.
 #[derive(Clone)]
 enum Naming {
     Is(PathBuf, Node),
@@ -80,7 +80,7 @@ enum Naming {
 #[derive(Clone, Copy)]
 enum Node {
     Dir,
-    /// The place of its bytes.
+    /// The index of the file's bytes in `Disk::files`.
     File(usize),
 }
 
@@ -90,18 +90,18 @@ struct Bytes {
     open: Vec<Change>,
 }
 
-/// What is on the disk for sure, and what may be.
+/// The model disk: the synced state, and the unsynced changes.
 #[derive(Default)]
 struct Disk {
     files: Vec<Bytes>,
     names: BTreeMap<PathBuf, Node>,
     open: Vec<Naming>,
-    /// The file that a path meant last, as whoever has it open still does.
+    /// The file that each path named last. A process that has the file open still writes to it.
     meant: HashMap<PathBuf, usize>,
 }
 
 impl Disk {
-    /// Takes in a store as it is, all of it safe.
+    /// Creates a model disk from a store, with everything synced.
     fn of(root: &Path) -> Self {
         let mut disk = Self::default();
         disk.names.insert(root.to_owned(), Node::Dir);
@@ -143,7 +143,8 @@ impl Disk {
         }
     }
 
-    /// A folder goes elsewhere with all in it, at once: only an index set aside does.
+    /// Renames a folder with all its content; the model makes this durable at once. Only an index that is set aside is
+    /// renamed.
     fn rename_folder(&mut self, from: &Path, to: &Path) {
         let moved: Vec<(PathBuf, Node)> =
             self.names.iter().map(|(path, node)| (path.clone(), *node)).collect();
@@ -173,14 +174,14 @@ impl Disk {
         }
     }
 
-    /// Writes down what is left after the power is gone: what is open comes through as `comes` says.
+    /// Writes the store after a power loss to `to`. `comes` decides which unsynced changes survive.
     fn lose(&self, root: &Path, to: &Path, comes: &mut dyn FnMut() -> bool) {
         let mut names = self.names.clone();
         self.open.iter().filter(|_| comes()).for_each(|naming| self::name(&mut names, naming.clone()));
         for (path, node) in names {
             let Ok(below) = path.strip_prefix(root) else { continue };
             let place = to.join(below);
-            // What is in a folder whose own name was lost is lost.
+            // The content of a folder is lost if the folder's own name is lost.
             if below.parent().is_some_and(|parent| !to.join(parent).is_dir()) {
                 continue;
             }
@@ -191,7 +192,7 @@ impl Disk {
                     for change in &open {
                         match change {
                             change if comes() => apply(&mut safe, change),
-                            // Half of it.
+                            // Half of the write survives.
                             Change::Write(offset, data) if comes() => {
                                 let half = data[..data.len() / 2].to_vec();
                                 apply(&mut safe, &Change::Write(*offset, half));
@@ -226,7 +227,7 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
     }
 }
 
-/// The keys that had been reported done.
+/// Returns the keys of the tasks that were reported as completed.
 fn reported(calls: &[Call]) -> Vec<Key> {
     let told: Vec<u8> = calls
         .iter()
@@ -247,7 +248,8 @@ fn records(store: &Store) -> BTreeMap<Key, Record> {
     all
 }
 
-/// What does not hold in a store that lost its power: as a reader sees it, as a writer who asks the index, and after.
+/// Returns the broken promises of a store after a power loss: for a reader, for a writer that uses the index, and for a
+/// reader after the writer.
 fn broken(root: &Path, truth: &BTreeMap<Key, Record>, done: &[Key]) -> Vec<String> {
     let mut broken = vec![];
     for who in ["reader", "writer", "next reader"] {
@@ -293,7 +295,7 @@ fn broken(root: &Path, truth: &BTreeMap<Key, Record>, done: &[Key]) -> Vec<Strin
     broken
 }
 
-/// Plays a command's calls back up to every one, and loses the power there.
+/// Replays a command's calls up to each one, and simulates a power loss there.
 fn at_every_call(name: &'static str, bench: &Bench, arguments: [&str; 5], before: &[Key]) {
     let root = bench.path("store");
     fs::create_dir_all(&root).expect("a folder");
@@ -343,7 +345,7 @@ fn in_a_second_run() {
     at_every_call("power lost at every call of a second run", &bench, RUN, &before);
 }
 
-/// What is kept by a collection is never lost by it.
+/// A collection never loses a result that it keeps.
 #[test]
 fn in_a_collection() {
     let bench = Bench::with(THREE);

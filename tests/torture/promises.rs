@@ -1,4 +1,4 @@
-//! What must hold after a fault, whatever it was: asked of the binary, as a user would.
+//! The promises that hold after every kind of fault, checked through the binary as a user would.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::fixture::{Bench, Ended, Told, events};
 
-/// 57 tasks in a third of a second.
+/// An experiment with 57 tasks, which run in a third of a second.
 pub const MANY: &str = r#"Experiment(
     name: "many",
     axes: { "seed": Range(0, 7), "e": [2, 3] },
@@ -23,7 +23,7 @@ pub const MANY: &str = r#"Experiment(
 )
 "#;
 
-/// Three tasks.
+/// An experiment with three tasks.
 pub const THREE: &str = r#"Experiment(
     name: "three",
     axes: { "seed": [0] },
@@ -36,7 +36,7 @@ pub const THREE: &str = r#"Experiment(
 )
 "#;
 
-/// What an undisturbed run of an experiment shows.
+/// The results of an undisturbed run of an experiment.
 pub struct Truth {
     pub long: Json,
     pub tables: String,
@@ -51,7 +51,7 @@ impl Truth {
     }
 }
 
-/// What was broken, and how often it was tried.
+/// The number of tries and the violations of a test.
 pub struct Tally {
     name: &'static str,
     tried: usize,
@@ -67,12 +67,12 @@ impl Tally {
         self.tried += 1;
     }
 
-    /// Notes what was broken at a moment, if anything was.
+    /// Adds the violations found at a moment.
     pub fn note(&mut self, moment: &str, broken: Vec<String>) {
         self.broken.extend(broken.into_iter().map(|what| format!("{moment}: {what}")));
     }
 
-    /// Says the count, and fails if anything was broken.
+    /// Prints the counts; panics if there was a violation, or fewer than `least` tries.
     pub fn end(self, least: usize) {
         let Self { name, tried, broken } = self;
         println!("{name}: {tried} tried, {} violations (seed {})", broken.len(), seed());
@@ -85,21 +85,22 @@ impl Tally {
     }
 }
 
-/// The tasks that were reported done.
+/// Returns the tasks that were reported as completed.
 pub fn completed(events: &[Json]) -> BTreeSet<String> {
     let done = events.iter().filter(|event| event["event"] == "completed");
     done.filter_map(|event| event["task"].as_str().map(str::to_owned)).collect()
 }
 
-/// The tasks reported done in what a run wrote before it ended, in whatever way.
+/// Returns the tasks that a run reported as completed before it ended, even if it was killed.
 pub fn reported(stdout: &str) -> BTreeSet<String> {
     completed(&events(stdout))
 }
 
-/// Returns what is wrong with how a command ended: the code must be documented, and the words no panic's.
+/// Returns the violations in a command's end: an exit code that is not in `codes`, the words of a panic, or an error
+/// code without a message.
 pub fn manners(ended: &Ended, codes: &[i32]) -> Vec<String> {
     let mut broken = vec![];
-    // None is a kill.
+    // `None` means that the process was killed.
     if let Some(code) = ended.code.filter(|code| !codes.contains(code)) {
         broken.push(format!("promise 6: exit code {code}: {}", ended.stderr));
     }
@@ -114,22 +115,22 @@ pub fn manners(ended: &Ended, codes: &[i32]) -> Vec<String> {
     broken
 }
 
-/// Runs `x.ron` once more without a fault, and returns what of the promises does not hold. `done` is what was reported
-/// done before.
+/// Runs `x.ron` once more without a fault, and returns the violations of the promises. `done` has the tasks that were
+/// reported as completed before.
 pub fn broken(bench: &Bench, truth: &Truth, done: &BTreeSet<String>) -> Vec<String> {
     let mut broken = broken_values(bench, truth, done);
     broken.extend(unsound(bench));
     broken
 }
 
-/// Returns what is wrong with the store itself.
+/// Returns the violations that `store verify` finds.
 pub fn unsound(bench: &Bench) -> Vec<String> {
     let verified = bench.fewbits(["store", "verify"]);
     let told = format!("promise 3: after the next run, verify says {}", verified.stdout);
     if verified.code == Some(0) { vec![] } else { vec![told] }
 }
 
-/// Like [`broken`], where damage may be left that nobody has met yet.
+/// Like [`broken`], but allows damage that no command has read yet.
 pub fn broken_values(bench: &Bench, truth: &Truth, done: &BTreeSet<String>) -> Vec<String> {
     let ended = bench.fewbits(["run", "x.ron", "--ui", "json"]);
     let mut broken = manners(&ended, &[0]);
@@ -155,21 +156,21 @@ pub fn broken_values(bench: &Bench, truth: &Truth, done: &BTreeSet<String>) -> V
     broken
 }
 
-/// Whether all is to be tried.
+/// Returns whether the tests try all faults.
 pub fn long() -> bool {
     std::env::var_os("FEWBITS_TORTURE").is_some_and(|mode| mode == "long")
 }
 
-/// What random choices begin with.
+/// Returns the seed of random choices.
 pub fn seed() -> u64 {
     std::env::var("FEWBITS_TORTURE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1)
 }
 
-/// Random numbers (splitmix64).
+/// A random number generator (splitmix64).
 pub struct Random(u64);
 
 impl Random {
-    /// Begins a sequence of its own for each name.
+    /// Creates a generator whose sequence depends on the name and the seed.
     pub fn new(name: &str) -> Self {
         Self(name.bytes().fold(seed(), |state, byte| state.wrapping_mul(31).wrapping_add(u64::from(byte))))
     }

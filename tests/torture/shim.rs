@@ -1,4 +1,5 @@
-//! The layer between the binary and the system's files, `shim.c`, compiled and put in place.
+//! The layer `shim.c` between the binary and the C library's file functions: compiling it, and running commands under
+//! it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,7 +7,7 @@ use std::sync::OnceLock;
 
 use crate::fixture::Bench;
 
-/// Returns the compiled layer.
+/// Returns the path of the compiled layer.
 fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
@@ -19,23 +20,23 @@ fn library() -> &'static Path {
     })
 }
 
-/// The calls that a fault can be made at.
+/// The kinds of calls at which a fault can be made.
 pub const CALLS: [&str; 7] = ["open", "write", "fsync", "rename", "unlink", "mkdir", "truncate"];
 
-/// What happens at a call.
+/// A fault at a call.
 #[derive(Clone, Copy, Debug)]
 pub enum Deed {
-    /// The process is killed before it.
+    /// The process is killed before the call.
     Kill,
-    /// The process is killed when half of a write is done.
+    /// The process is killed after half of a write.
     Torn,
-    /// It fails with this errno.
+    /// The call fails with this errno.
     Fail(i32),
-    /// It and all after it fail with this errno.
+    /// The call and all later ones fail with this errno.
     FailOn(i32),
 }
 
-/// Returns a command that meets its fate at the `at`th of these calls that concern its store.
+/// Returns a command with a fault at the `at`th of these calls on its store.
 pub fn struck<const N: usize>(
     bench: &Bench,
     arguments: [&str; N],
@@ -54,7 +55,7 @@ pub fn struck<const N: usize>(
     command
 }
 
-/// Returns a command that writes down in a file what it does to its store.
+/// Returns a command that logs the calls on its store to a file.
 pub fn logged<const N: usize>(bench: &Bench, arguments: [&str; N], log: &Path) -> Command {
     let mut command = under(bench, arguments);
     command.env("SHIM_LOG", log);

@@ -1,4 +1,4 @@
-//! Asked to end, in every way, at random moments.
+//! Signals and closed outputs at random moments.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -15,7 +15,8 @@ fn by_signals() {
         for signals in [&["INT"][..], &["INT", "INT"], &["TERM"], &["HUP"]] {
             let bench = Bench::with(MANY);
             let child = bench.start();
-            // Later than the program listens: before that a signal is the system's to answer.
+            // The signal is sent only after the program has installed its handlers; before that, the default action
+            // would apply.
             std::thread::sleep(Duration::from_millis(40 + random.below(120) as u64));
             for name in signals {
                 let _ = Command::new("sh")

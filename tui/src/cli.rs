@@ -1,5 +1,5 @@
-//! The command line: what can be asked, in the words of `--help`.
-//! Knows nothing of how it is done.
+//! The command line: its commands and options, with the words of `--help`.
+//! Knows nothing of the work behind them.
 
 mod compare;
 mod results;
@@ -34,13 +34,13 @@ pub struct Cli {
 /// Options that every command takes.
 #[derive(Args, Debug)]
 pub struct Global {
-    /// Where results are kept [default: the nearest .fewbits/ in or above this folder, else a new one here]
+    /// The store's folder [default: the nearest .fewbits/ in or above this folder, else a new one here]
     #[arg(long, global = true, value_name = "DIR", env = "FEWBITS_STORE", value_parser = folder())]
     pub store: Option<PathBuf>,
-    /// Where datasets are [default: the user's cache]
+    /// The folder of the datasets [default: the user's cache]
     #[arg(long, global = true, value_name = "DIR", env = "FEWBITS_DATA_DIR", value_parser = folder())]
     pub data_dir: Option<PathBuf>,
-    /// How progress is shown
+    /// The display of progress
     #[arg(long, global = true, value_enum, default_value_t = Ui::Auto)]
     pub ui: Ui,
     /// Whether output is coloured
@@ -62,7 +62,7 @@ fn speed(text: &str) -> Result<f64, String> {
     speed.ok_or_else(|| "a number above 0, such as 10 or 0.5".to_owned())
 }
 
-/// Reads a folder; an empty one is taken as none given, as a variable set to nothing means.
+/// Reads a folder. An empty text means no folder, like a variable set to nothing.
 fn folder() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
@@ -88,18 +88,18 @@ pub enum Color {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run what is not known yet, then show the tables
+    /// Run the tasks that have no result yet, then show the tables
     #[command(
         after_help = "Examples:\n  fewbits run experiments/quickstart.ron\n  fewbits run study.ron --jobs 1 --ui json"
     )]
     Run(RunArgs),
-    /// Show what would run, and why
+    /// Show the tasks that would run, and the reasons
     #[command(after_help = "Example:\n  fewbits plan study.ron")]
     Plan(PlanArgs),
     /// Check a file and count its tasks
     #[command(after_help = "Example:\n  fewbits check study.ron")]
     Check(File),
-    /// Explain a task: its key, and which field made it run
+    /// Explain a task: its key, and the field that made it run
     #[command(
         after_help = "Examples:\n  fewbits why study.ron 'net(seed=0)'\n  fewbits why study.ron 3f9a12"
     )]
@@ -109,12 +109,12 @@ pub enum Command {
         after_help = "Examples:\n  fewbits table study.ron\n  fewbits table study.ron tradeoff --format csv\n  fewbits table study.ron --format json   (every axis and metric, one object per point)\n  fewbits table study.ron --format parquet -o study.parquet"
     )]
     Table(TableArgs),
-    /// Say which point to choose: the smallest network that loses little, and how sure that is
+    /// Recommend a point: the smallest network that loses little, with the confidence of that
     #[command(
         after_help = "Asks what the file's first `Choose` table asks; without one, for the smallest quantized network that loses at most a point of accuracy, with 95 % confidence. Exit code 1 if nothing fits.\n\nExamples:\n  fewbits choose study.ron\n  fewbits choose study.ron --max-drop 0.5pp --max-bits 4\n  fewbits choose study.ron --max-bytes 48KiB"
     )]
     Choose(ChooseArgs),
-    /// Write a report: one HTML file with every table, figures, the recommendation and where it all comes from
+    /// Write a report: one HTML file with every table, figures, the recommendation and the provenance
     #[command(
         after_help = "The file needs nothing else: no network, and no script to be read or printed.\n\nExample:\n  fewbits report study.ron -o study.html"
     )]
@@ -131,14 +131,14 @@ pub enum Command {
     Weights(Weights),
     /// Compare two runs, two experiments, or two points of one: parameters, tasks, and metrics with their noise
     Diff(DiffArgs),
-    /// Say what a paper must say of an experiment: methods with their sources, versions, digests, BibTeX
+    /// Show the facts that a paper needs about an experiment: methods with their sources, versions, digests, BibTeX
     Cite(CiteArgs),
-    /// Watch a run that goes on in another process, or replay one that ended
+    /// Watch a run of another process, or replay one that ended
     #[command(
         after_help = "Examples:\n  fewbits watch                    (the newest run)\n  fewbits watch 20261124-0915      (the run whose id begins so; `fewbits runs` lists them)\n  fewbits watch --speed 10         (replay ten times as fast as it was)"
     )]
     Watch(WatchArgs),
-    /// List past runs, or pin one so that `store gc` keeps what it reached
+    /// List past runs, or pin one so that `store gc` keeps its results
     #[command(after_help = "Examples:\n  fewbits runs\n  fewbits runs --pin 20261124-0915")]
     Runs(Runs),
     /// List every code of a number format with its value, and the values on a line
@@ -162,12 +162,12 @@ pub enum Command {
         after_help = "A file that is there is never overwritten.\n\nExamples:\n  fewbits new study.ron\n  fewbits new study.ron --template formats\n  fewbits new --list"
     )]
     New(New),
-    /// Show what can be written in an experiment: fields, values, defaults
+    /// Show the language of experiments: fields, values, defaults
     #[command(
         after_help = "It is told by the code that reads experiments. A value without a name is that of the first field; `Axis(\"x\")` may stand for any value in a node but the name of another.\n\nExamples:\n  fewbits schema                   (everything)\n  fewbits schema Train             (a kind of node, or any other name with its fields)\n  fewbits schema format            (all formats)\n  fewbits schema rounding          (a field, wherever it is)\n  fewbits schema --format json"
     )]
     Schema(SchemaArgs),
-    /// Print a completion script for a shell; it asks this program for names of tasks, tables and runs
+    /// Print a completion script for a shell; the script asks this program for names of tasks, tables and runs
     #[command(
         after_help = "Examples:\n  fewbits completions bash > ~/.local/share/bash-completion/completions/fewbits\n  fewbits completions zsh > ~/.zfunc/_fewbits\n  fewbits completions fish > ~/.config/fish/completions/fewbits.fish"
     )]
@@ -178,7 +178,7 @@ pub enum Command {
     /// Print the manual page, or write those of all commands to a folder
     #[command(after_help = "Examples:\n  fewbits man > fewbits.1\n  fewbits man ~/.local/share/man/man1")]
     Man {
-        /// The folder, made if it is not there; one page per command
+        /// The folder of the pages, one page per command; created if needed
         #[arg(value_name = "DIR")]
         dir: Option<PathBuf>,
     },
@@ -204,7 +204,7 @@ pub struct RunArgs {
     /// Wait while another process writes to the store, instead of giving up
     #[arg(long)]
     pub wait: bool,
-    /// Go on with a run that was detached from its terminal
+    /// Take over a run that was detached from its terminal
     #[arg(long, hide = true)]
     pub detached: bool,
 }
@@ -213,7 +213,7 @@ pub struct RunArgs {
 pub struct WatchArgs {
     /// The run, or the beginning of its id [default: the newest]
     pub run: Option<String>,
-    /// Replay as many times as fast as it was, instead of showing its end at once
+    /// Replay at N times the speed of the run, instead of showing its end at once
     #[arg(long, value_name = "N", value_parser = speed)]
     pub speed: Option<f64>,
 }
@@ -235,16 +235,16 @@ pub struct Round {
         help = "Nearest, NearestAway, TowardZero or Stochastic"
     )]
     pub rounding: String,
-    /// Seed of the random numbers that are not given
+    /// Seed of the random numbers that the input does not give
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub seed: u64,
-    /// Name of the tensor whose draws are taken, element by element
+    /// Name of the tensor that the draws belong to, element by element
     #[arg(long, value_name = "NAME", default_value = "")]
     pub tensor: String,
     /// Bits of a random number, 1 to 32
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub random_bits: u32,
-    /// Values are read and written as binary32 bit patterns in hex
+    /// Read and write values as binary32 bit patterns in hex
     #[arg(long)]
     pub bits: bool,
 }
@@ -271,7 +271,7 @@ pub struct New {
     /// The file to write
     #[arg(value_name = "FILE", required_unless_present = "list")]
     pub file: Option<PathBuf>,
-    /// The experiment it begins as
+    /// The template of the experiment
     #[arg(long, value_name = "NAME", default_value = template::FIRST, value_parser = template::names())]
     pub template: String,
     /// List the templates, instead of writing one
@@ -281,9 +281,9 @@ pub struct New {
 
 #[derive(Args, Debug)]
 pub struct SchemaArgs {
-    /// What is shown: a choice (format, model, op), one of its names (Float, Train) or a field [default: all]
+    /// A choice (format, model, op), one of its names (Float, Train) or a field [default: all]
     pub name: Option<String>,
-    /// How it is written
+    /// The output format
     #[arg(long, value_enum, default_value_t = SchemaFormat::Text)]
     pub format: SchemaFormat,
 }
@@ -298,7 +298,7 @@ pub enum SchemaFormat {
 
 #[derive(Args, Debug)]
 pub struct Runs {
-    /// Keep what this run reached; the beginning of its id is enough
+    /// Keep the results of this run; the beginning of its id is enough
     #[arg(long, value_name = "RUN", conflicts_with = "unpin")]
     pub pin: Option<String>,
     /// Undo `--pin`
@@ -308,7 +308,7 @@ pub struct Runs {
 
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
-    /// Show which datasets are there
+    /// Show the datasets, and whether each is present
     #[command(after_help = "Examples:\n  fewbits data list\n  fewbits data list --data-dir /data")]
     List,
     /// Download a dataset: mnist, fashion-mnist or cifar10

@@ -1,5 +1,5 @@
-//! Completions: what a shell may offer at the cursor, found in the experiment and the store that the words before name.
-//! Writes, locks and reports nothing: what cannot be read gives no candidates.
+//! Completions: the candidates for a shell, from the experiment and the store that the command line names.
+//! Writes nothing, locks nothing and reports nothing: files that cannot be read give no candidates.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -24,19 +24,19 @@ use crate::command::schema;
 use crate::session::{data_dir, store_dir, variable};
 use crate::ui::plain::printable;
 
-/// What the script sets to ask for candidates: the shell's name.
+/// The environment variable in which the completion script passes the shell's name.
 const VARIABLE: &str = "FEWBITS_COMPLETE";
 
-/// So many tasks are named; of an experiment with more, the nodes alone.
+/// The most tasks that are candidates; a larger experiment gives its nodes.
 const MOST_TASKS: usize = 2_000;
 
-/// A file longer than this is no experiment that a person waits for.
+/// The greatest length of an experiment file, in bytes: parsing a longer one would delay the shell.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// Answers a shell that asks for candidates; returns whether one did.
+/// Answers a shell's request for candidates. Returns whether there was one.
 pub fn answer() -> bool {
     let Some(shell) = variable(VARIABLE) else { return false };
-    // The shell would mix what is told here with the line that is being typed.
+    // The shell would show a panic's message within the line that is being typed.
     std::panic::set_hook(Box::new(|_| {}));
     let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
     let typed = Arc::new(Typed::parse(shell, words));
@@ -47,14 +47,14 @@ pub fn answer() -> bool {
     true
 }
 
-/// Returns the script with which a shell asks.
+/// Returns the completion script of a shell.
 pub fn script(shell: Shell) -> Result<String> {
     let shells = Shells::builtins();
     let completer = shells
         .completer(&shell.to_string())
         .ok_or_else(|| anyhow!("{shell}: there is no script for this shell"))?;
     let program = PathBuf::from(std::env::args_os().next().unwrap_or_else(|| "fewbits".into()));
-    // A program that was called by its path is asked by its path.
+    // If the program was called by a path, the script calls it by its absolute path.
     let is_path = program.components().count() > 1;
     let program = if is_path { std::path::absolute(&program)? } else { program };
     let mut script = vec![];
@@ -62,7 +62,7 @@ pub fn script(shell: Shell) -> Result<String> {
     Ok(String::from_utf8(script)?)
 }
 
-/// What was typed so far, as far as candidates depend on it.
+/// The words typed so far, as far as candidates depend on them.
 struct Typed {
     shell: String,
     file: Option<PathBuf>,
@@ -70,7 +70,7 @@ struct Typed {
 }
 
 impl Typed {
-    /// Reads words that may end anywhere.
+    /// Parses an incomplete command line, ignoring errors.
     fn parse(shell: String, words: impl Iterator<Item = OsString>) -> Self {
         let matches = Cli::command().ignore_errors(true).try_get_matches_from(words).ok();
         let mut leaf: Option<&ArgMatches> = matches.as_ref();
@@ -92,7 +92,7 @@ impl Typed {
         StandardOps::new(self.global.as_ref().map_or_else(PathBuf::new, data_dir), base.to_path_buf())
     }
 
-    /// Returns the experiment as far as it can be read.
+    /// Returns the experiment as far as it can be parsed.
     fn experiment(&self) -> Option<Experiment> {
         Experiment::parse(&self.text()?, self.ops().kinds(), &mut Faults::default())
     }
@@ -102,7 +102,7 @@ impl Typed {
         tables.into_iter().flatten().map(|table| table.name).collect()
     }
 
-    /// Returns the tasks, or the nodes where there are too many or the file has faults.
+    /// Returns the names of the tasks; of the nodes if there are too many tasks or the file has faults.
     fn tasks(&self) -> Vec<String> {
         let graph = self.text().and_then(|text| TaskGraph::parse(&text, &self.ops(), MOST_TASKS).ok());
         match graph {
@@ -114,14 +114,14 @@ impl Typed {
         }
     }
 
-    /// Returns the runs, newest first.
+    /// Returns the ids of the runs, the newest first.
     fn runs(&self) -> Vec<String> {
         let dir = self.global.as_ref().and_then(|global| store_dir(global).ok());
         let runs = dir.and_then(|dir| Store::open_reader(&dir).ok()?.runs().ok());
         runs.into_iter().flatten().rev().collect()
     }
 
-    /// Returns a text as it must stand in a command, for the shells that insert candidates as they are.
+    /// Quotes a text for the shells that insert candidates without quoting them.
     fn quoted(&self, text: String) -> String {
         let is_needed = text.contains(|c: char| !c.is_alphanumeric() && c != '_');
         let inserts = ["bash", "powershell", "pwsh"].contains(&&*self.shell);
@@ -129,14 +129,14 @@ impl Typed {
     }
 }
 
-/// Returns a command whose arguments know their candidates, and so all commands in it.
+/// Adds candidates to the arguments of a command and of its subcommands.
 fn completed(command: clap::Command, typed: &Arc<Typed>) -> clap::Command {
     let name = command.get_name().to_owned();
     let command = command.mut_args(|arg| completing(&name, arg, typed));
     command.mut_subcommands(|inner| completed(inner, typed))
 }
 
-/// Returns an argument that knows its candidates, if there is something to know.
+/// Adds candidates to an argument, if it has any.
 fn completing(command: &str, arg: Arg, typed: &Arc<Typed>) -> Arg {
     let names: fn(&Typed) -> Vec<String> = match (command, arg.get_id().as_str()) {
         ("new", "file") => return arg,
@@ -171,7 +171,7 @@ fn roundings() -> Vec<String> {
     }
 }
 
-/// Returns the names that what is typed can become; those that would do something to a terminal are left out.
+/// Returns the names that start with the typed text. Leaves out names with control characters.
 fn candidates(names: Vec<String>, current: &OsStr) -> Vec<CompletionCandidate> {
     let current = current.to_string_lossy();
     let goes_on =

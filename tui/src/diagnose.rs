@@ -1,11 +1,11 @@
-//! Faults of an experiment file in the manner of rustc: place, caret, what to do.
-//! Knows nothing of how faults are found.
+//! Faults of an experiment file in the style of rustc: place, caret, hint.
+//! Knows nothing of the parser.
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use fewbits_engine::text::fault::Fault;
 
-/// Returns the faults as text, ready to be printed.
+/// Renders the faults as text.
 #[must_use]
 pub fn faults(faults: &[Fault], text: &str, path: &str, color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
@@ -24,7 +24,7 @@ fn group<'a>(fault: &'a Fault, text: &'a str, path: &'a str) -> annotate_snippet
     let shown = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mark = text.len() - shown.len();
     let (start, end) = (fault.span.start.saturating_sub(mark), fault.span.end.saturating_sub(mark));
-    // One line is enough to find the place; a value of many lines would fill the screen.
+    // The mark ends with its first line: a value of many lines would fill the screen.
     let start = start.min(shown.len());
     let line_end = shown[start..].find('\n').map_or(shown.len(), |at| start + at);
     let span = start..end.clamp(start, line_end);

@@ -1,4 +1,5 @@
 //! Exit codes, and errors that carry one.
+//! Knows nothing of the commands.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -7,12 +8,12 @@ use fewbits_engine::run::coordinator::RunError;
 use fewbits_engine::run::rebuild::RebuildError;
 use fewbits_store::StoreError;
 
-/// How the program ends.
+/// The exit codes of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Everything asked for was done.
+    /// The command succeeded.
     Done = 0,
-    /// Some tasks failed, or something damaged was found.
+    /// A task or a table failed, damage was found, or no point fits.
     Failed = 1,
     /// The file or the usage is wrong.
     Usage = 2,
@@ -30,17 +31,17 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An error with the exit code it ends the program with.
+/// An error with an exit code.
 #[derive(Debug)]
 pub struct Coded {
-    /// The code.
+    /// The exit code.
     pub exit: Exit,
-    /// What to tell the user.
+    /// The message for the user.
     pub message: String,
 }
 
 impl Coded {
-    /// Makes an error about the file or the usage.
+    /// Makes an error about the experiment file or the command line.
     pub fn usage(message: impl Into<String>) -> anyhow::Error {
         Self { exit: Exit::Usage, message: message.into() }.into()
     }
@@ -54,7 +55,7 @@ impl fmt::Display for Coded {
 
 impl std::error::Error for Coded {}
 
-/// Returns the exit code that an error ends the program with.
+/// Returns the exit code of an error: that of the first cause that has one.
 #[must_use]
 pub fn code_of(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {

@@ -1,5 +1,5 @@
-//! The files that a command reads, of which no output may take the place.
-//! Knows nothing of what is in them.
+//! The files that a command reads, which its output must not replace.
+//! Knows nothing of their content.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -14,17 +14,17 @@ use crate::cli::Global;
 use crate::exit::Coded;
 use crate::session::store_dir;
 
-/// The files that a command reads; `-o` must not replace them.
+/// Lists the inputs of a command.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs {
-    /// Files.
+    /// The files.
     pub files: Vec<PathBuf>,
-    /// The folder of the store: every file in it.
+    /// The store's folder, which counts with every file in it.
     pub store: Option<PathBuf>,
 }
 
 impl Inputs {
-    /// Returns what a command reads of an experiment: its file, the files of its datasets, and the store.
+    /// Collects the inputs of a command on an experiment: its file, its dataset files, and the store.
     pub fn collect(
         graph: &TaskGraph<StandardOps>,
         ops: &StandardOps,
@@ -42,7 +42,8 @@ impl Inputs {
         Ok(Self { files, store: Some(store_dir(global)?) })
     }
 
-    /// Refuses an output that is one of the inputs, under whatever name: symbolic and hard links lead to one file.
+    /// Returns an error if an output is one of the inputs. Compares devices and inodes, so symbolic and hard links are
+    /// detected.
     pub fn refuse(&self, output: &Path) -> Result<()> {
         let file = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
         let (place, existing) = (output.display(), file(output));
@@ -51,7 +52,7 @@ impl Inputs {
             let message = format!("{place}: this would replace {input}, which the command reads");
             return Err(Coded::usage(format!("{message}; name another file with -o FILE")));
         }
-        // The output may not exist yet: then its folder decides whether it lies in the store.
+        // An output that does not exist yet lies in the store if its folder does.
         let folder = output.canonicalize().ok().or_else(|| {
             let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
             parent.unwrap_or(Path::new(".")).canonicalize().ok()

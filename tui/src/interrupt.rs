@@ -1,5 +1,5 @@
-//! Signals: the first that asks the program to end is passed on, the second ends it at once; being continued is told.
-//! Listens on its own thread, so signals arrive while other threads are busy, and then calls the listener.
+//! Signals: the first one to end is passed to the run, the second ends the process at once.
+//! Its own thread receives them and calls the listener, so they arrive while other threads are busy.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::dashboard::terminal::give_back;
 use crate::exit::Exit;
 
-/// What signals said, and what a person asked for instead of one.
+/// Holds the requests to end, from signals and from the dashboard.
 #[derive(Clone)]
 pub struct Signals {
     halt: Arc<watch::Sender<Halt>>,
@@ -22,10 +22,10 @@ pub struct Signals {
     listener: Arc<Mutex<Option<Listener>>>,
 }
 
-/// Wakes a thread that sleeps until something happens.
+/// Wakes a thread that waits for events.
 type Listener = Box<dyn Fn() + Send>;
 
-/// The signals that are listened to.
+/// The receivers of the signals.
 struct Heard {
     interrupt: Signal,
     terminate: Signal,
@@ -35,7 +35,7 @@ struct Heard {
 }
 
 impl Signals {
-    /// Starts to listen.
+    /// Starts the thread that receives signals.
     pub fn listen() -> Result<Self> {
         let signals = Self {
             halt: Arc::new(watch::channel(Halt::No).0),
@@ -45,7 +45,7 @@ impl Signals {
         };
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
-        // Registered before the thread starts, so that none is missed.
+        // The receivers are registered before the thread starts, so that no signal is missed.
         let heard = runtime.block_on(async { Heard::register() })?;
         let told = signals.clone();
         thread::Builder::new()
@@ -55,40 +55,40 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Returns what follows what is asked.
+    /// Returns a receiver of requests to end.
     #[must_use]
     pub fn follow(&self) -> watch::Receiver<Halt> {
         let mut asked = self.halt.subscribe();
-        // What was asked before counts too.
+        // A request made before this call counts too.
         asked.mark_changed();
         asked
     }
 
-    /// Returns whether a signal asked, not a key.
+    /// Whether a signal asked the process to end; a key in the dashboard does not count.
     #[must_use]
     pub fn came(&self) -> bool {
         self.came.load(Ordering::SeqCst)
     }
 
-    /// Returns what is asked so far.
+    /// Returns the strongest request so far.
     #[must_use]
     pub fn asked(&self) -> Halt {
         *self.halt.borrow()
     }
 
-    /// Asks the run to end; what was asked before is never taken back.
+    /// Asks the run to end. A weaker request does not replace a stronger one.
     pub fn ask(&self, halt: Halt) {
         self.halt.send_modify(|asked| *asked = halt.max(*asked));
     }
 
-    /// Returns whether the process was continued since the last call.
+    /// Whether the process was continued (SIGCONT) since the last call.
     #[must_use]
     pub fn continued(&self) -> bool {
         self.continued.swap(false, Ordering::SeqCst)
     }
 
-    /// Calls `listener` after every signal, and after a change of the terminal's size, on the thread of the signals. There is
-    /// one listener at a time.
+    /// Calls `listener` after every signal, changes of the terminal's size included. The call is on the thread of the
+    /// signals. A new listener replaces the last one.
     pub fn on_signal(&self, listener: impl Fn() + Send + 'static) {
         *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(listener));
     }

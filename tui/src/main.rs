@@ -1,6 +1,7 @@
-//! The binary `fewbits`: parses arguments and hands over.
+//! The binary `fewbits`: parses arguments and calls the command.
+//! Knows nothing of the commands' work.
 
-/// Writes to standard error. Who closed it misses what is said, and nothing else happens.
+/// Writes to standard error. Ignores errors: if the stream is closed, the text is lost.
 macro_rules! say {
     ($($text:tt)*) => {{
         let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!($($text)*));
@@ -26,6 +27,7 @@ mod interrupt;
 mod output;
 mod question;
 mod reach;
+mod recorded;
 mod render;
 mod report;
 mod session;
@@ -75,7 +77,7 @@ fn main() -> ExitCode {
         Err(error) => {
             dashboard::terminal::give_back();
             let text = format!("{error:#}");
-            // Faults of a file come with their colours; everything else may hold names from outside.
+            // Faults have colour codes, which `printable` would replace. Other messages may contain names from outside.
             let faults = text.contains("-->");
             sayln!("{}", if faults { text } else { format!("fewbits: {}", printable(&text)) });
             code_of(&error).into()
@@ -83,8 +85,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// A panic is a fault of ours: one sentence, not a trace. Those of tasks are caught and become their error; those of the
-/// index, on its thread or on sled's own, end in a warning that it is built again.
+/// Reports a panic in one sentence instead of a trace. Panics of tasks are not reported here: they become the error of
+/// the task. Nor are those of the index, on its thread or on sled's own: they become a warning.
 fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let is_caught = |name: &str| ["compute", "job", "fewbits-index"].iter().any(|of| name.starts_with(of));

@@ -1,5 +1,5 @@
-//! A file that a command writes: there whole, or not at all, and never in the place of a file that the command reads.
-//! Knows nothing of what is in it.
+//! Output files: each is whole or absent, and never replaces an input of its command.
+//! Knows nothing of their content.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -10,15 +10,15 @@ use anyhow::{Context, Result};
 use crate::exit::Coded;
 use crate::inputs::Inputs;
 
-/// Writes a file under a temporary name beside it and renames it; returns its size in bytes. What was there before
-/// stays until then, also where `fill` fails. An output that is one of the inputs is refused.
+/// Writes a file under a temporary name beside it and renames it. Returns its length in bytes. An existing file stays
+/// until the rename, also if `fill` fails. An output that is one of `inputs` is an error.
 pub fn write(
     path: &Path,
     inputs: &Inputs,
     fill: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
 ) -> Result<u64> {
     inputs.refuse(path)?;
-    // A link stays one.
+    // If the path is a symbolic link, its target is replaced and the link stays.
     let path = &path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let place = path.display();
     if path.exists() && !path.is_file() {

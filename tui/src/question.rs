@@ -1,5 +1,5 @@
-//! The usual question to an experiment that asks none: which is the smallest quantized network that loses little?
-//! Written as a `Choose` table and read as one.
+//! The usual question about an experiment without a `Choose` table: the smallest quantized network that loses little.
+//! The question is written as a `Choose` table and parsed as one.
 
 use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::ops::MetricRole;
@@ -10,11 +10,11 @@ use fewbits_engine::text::fault::{Faults, Span};
 use fewbits_engine::text::value::Value;
 use fewbits_ops::StandardOps;
 
-/// What may be lost where neither the file nor the user says: a point of accuracy.
+/// The greatest accepted drop if neither the file nor the user gives one: a point of accuracy.
 const USUAL_DROP: f64 = 0.01;
 
-/// Makes the usual question: chosen on validation images where there are any, replicated as the file's other tables are.
-/// The error says what is in the way.
+/// Makes the usual question. It selects on validation images if a node evaluates on them, and replicates and averages
+/// as the file's tables do. The error names the missing part.
 pub fn usual(graph: &TaskGraph<StandardOps>) -> Result<Table, String> {
     let nodes = &graph.experiment.nodes;
     let small = quantized(nodes)?;
@@ -38,7 +38,7 @@ pub fn usual(graph: &TaskGraph<StandardOps>) -> Result<Table, String> {
     parse(&format!("Choose({})", fields.join(", ")), graph)
 }
 
-/// Returns the only node that quantizes.
+/// Returns the only node that quantizes; an error if there is none or several.
 fn quantized(nodes: &[Node]) -> Result<usize, String> {
     match having(nodes, MetricRole::Bytes).collect::<Vec<_>>().as_slice() {
         [one] => Ok(*one),

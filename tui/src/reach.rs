@@ -1,5 +1,5 @@
-//! What an experiment reaches in the store: the keys of its tasks, as a plan knows them.
-//! Experiments come from files, or from the journals of past runs.
+//! The results that an experiment reaches in the store: the keys of its plan.
+//! Experiments come from files or from the run logs of past runs.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -13,15 +13,16 @@ use fewbits_ops::StandardOps;
 use fewbits_store::{Key, Store, StoreError};
 
 use crate::cli::Global;
+use crate::recorded::{self, Unreadable};
 use crate::session::{Session, data_dir, open};
 
-/// An experiment, planned.
+/// Holds a planned experiment.
 pub struct Reach {
-    /// What people call it: the file, or the run.
+    /// The name for messages: the file or the run.
     pub name: String,
     pub graph: Arc<TaskGraph<StandardOps>>,
     pub ops: Arc<StandardOps>,
-    /// What its source files held.
+    /// The digests of the source files at the time of the run; empty for a file.
     pub sources: SourceDigests,
     pub plan: Plan,
 }
@@ -33,22 +34,17 @@ impl Reach {
         Ok(Self::plan(file.display().to_string(), session, SourceDigests::new(), store)?)
     }
 
-    /// Plans a past run as it was. The inner error says why its text cannot be read.
-    pub fn of_run(id: &str, store: &Store, global: &Global) -> Result<Result<Self, String>> {
-        let Some(header) = RunHeader::load(store, id)? else {
-            return Ok(Err(format!("run {id} has no beginning: it was cut off")));
-        };
-        // Relative paths of its files start from here, as those of a dashboard do.
+    /// Plans a past run with the experiment text and the source digests of its log. The inner error says why the text
+    /// cannot be parsed.
+    pub fn of_run(id: &str, store: &Store, global: &Global) -> Result<Result<Self, Unreadable>> {
+        // The log holds no base folder, so relative paths start from the working folder, as in the dashboard.
         let ops = Arc::new(StandardOps::new(data_dir(global), PathBuf::from(".")));
-        match TaskGraph::parse(&header.text, &*ops, usize::MAX) {
-            Ok(graph) => {
+        match recorded::parse(id, RunHeader::load(store, id)?, &ops) {
+            Ok((header, graph)) => {
                 let session = Session { graph: Arc::new(graph), ops };
                 Ok(Ok(Self::plan(format!("run {id}"), session, header.sources, store)?))
             }
-            Err(faults) => {
-                let first = faults.first().map_or(String::new(), |fault| format!(": {}", fault.message));
-                Ok(Err(format!("the experiment of run {id} cannot be read by this version{first}")))
-            }
+            Err(error) => Ok(Err(error)),
         }
     }
 
@@ -63,12 +59,13 @@ impl Reach {
         Ok(Self { name, graph, ops, sources, plan })
     }
 
-    /// Returns the keys that are known.
+    /// Returns the keys of all tasks that have one.
     pub fn keys(&self) -> HashSet<Key> {
         self.plan.tasks.iter().filter_map(|planned| planned.key).collect()
     }
 
-    /// Says how many tasks have no result, if any: what depends on them is out of reach.
+    /// Describes how many tasks have no result; `None` if all have one. The keys of tasks that depend on these are not
+    /// known.
     pub fn unfinished(&self) -> Option<String> {
         let missing = self.plan.tasks.iter().filter(|planned| planned.state != TaskState::Cached).count();
         let all = self.plan.tasks.len();
@@ -76,17 +73,17 @@ impl Reach {
     }
 }
 
-/// The newest run of an experiment.
+/// Identifies the newest run of an experiment.
 pub struct NewestRun {
-    /// The experiment's name.
+    /// The name of the experiment.
     pub experiment: String,
-    /// The experiment's file; none if the run's journal does not tell.
+    /// The file of the experiment; `None` if the run log does not name it.
     pub file: Option<String>,
     pub run: String,
 }
 
-/// Returns the newest run of every experiment, by name. Files of one name are experiments of their own; a file that is gone
-/// counts as moved, and is superseded by a later run of the name.
+/// Returns the newest run of every experiment, sorted by name. Two files with the same name for their experiment are
+/// two experiments. A file that no longer exists counts as moved: a later run of the same name replaces its run.
 pub fn newest_runs(store: &Store) -> Result<Vec<NewestRun>, StoreError> {
     let mut newest: HashMap<(String, Option<String>), NewestRun> = HashMap::new();
     for run in store.runs()? {
@@ -95,7 +92,7 @@ pub fn newest_runs(store: &Store) -> Result<Vec<NewestRun>, StoreError> {
     }
     let mut newest: Vec<NewestRun> = newest.into_values().collect();
     newest.sort_by(|one, other| one.run.cmp(&other.run));
-    // A later run of the name takes the place of one whose file is gone.
+    // A later run of the same name replaces one without a file.
     let mut last: HashMap<String, String> = HashMap::new();
     last.extend(newest.iter().map(|of| (of.experiment.clone(), of.run.clone())));
     let is_there = |of: &NewestRun| of.file.as_ref().is_some_and(|file| Path::new(file).exists());

@@ -1,4 +1,5 @@
-//! What most commands start with: the experiment file read, the store found, the ops ready.
+//! The common start of most commands: parses the experiment, finds the store, makes the ops.
+//! Knows nothing of the commands.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -18,16 +19,16 @@ use crate::diagnose;
 use crate::exit::{Coded, Exit};
 use crate::ui::plain::printable;
 
-/// How often it is asked whether the store is free.
+/// The interval between attempts to open a store in use.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
-/// An experiment with the ops that do its work.
+/// Holds an experiment with its ops.
 pub struct Session {
     pub graph: Arc<TaskGraph<StandardOps>>,
     pub ops: Arc<StandardOps>,
 }
 
-/// Reads an experiment file; its faults are reported together.
+/// Reads an experiment file. All its faults are in one error.
 pub fn open(file: &Path, global: &Global) -> Result<Session> {
     let path = file.display();
     let text = match std::fs::read(file) {
@@ -45,14 +46,14 @@ pub fn open(file: &Path, global: &Global) -> Result<Session> {
     parse(&text, file, global)
 }
 
-/// Reads an experiment's text as if it were in a file.
+/// Parses an experiment's text; `file` is the base of relative paths and the name in messages.
 pub fn parse(text: &str, file: &Path, global: &Global) -> Result<Session> {
     let path = file.display().to_string();
     let ops = StandardOps::new(data_dir(global), base_of(file).to_path_buf()).panicking_in(panics_in());
     let ops = Arc::new(ops);
     match TaskGraph::parse(text, &*ops, global.max_tasks) {
         Ok(mut graph) => {
-            // One file is one experiment, under whatever path it is named.
+            // The canonical path identifies the experiment, under any name of the file.
             let file = file.canonicalize().or_else(|_| std::path::absolute(file));
             let file = file.unwrap_or_else(|_| path.into());
             graph.file = Some(file.to_string_lossy().into_owned());
@@ -62,7 +63,7 @@ pub fn parse(text: &str, file: &Path, global: &Global) -> Result<Session> {
     }
 }
 
-/// Reads a number format from the command line, and makes its codec.
+/// Parses a number format from the command line, and makes its codec.
 pub fn format(text: &str, global: &Global) -> Result<(Format, Codec)> {
     if text.trim().is_empty() {
         return Err(Coded::usage(
@@ -74,13 +75,13 @@ pub fn format(text: &str, global: &Global) -> Result<(Format, Codec)> {
     Ok((format, codec))
 }
 
-/// Returns the error of a text with faults; `path` says where the text is.
+/// Makes the error of a text with faults. `path` names the text in the message.
 pub fn faulty(faults: &[Fault], text: &str, path: &str, global: &Global) -> anyhow::Error {
     let color = colored(global.color, std::io::stderr().is_terminal());
     Coded::usage(diagnose::faults(faults, text, path, color).trim_end())
 }
 
-/// Opens the store to read.
+/// Opens the store for reading.
 pub fn reader(global: &Global) -> Result<Store> {
     let dir = store_dir(global)?;
     Ok(match index_from() {
@@ -89,7 +90,8 @@ pub fn reader(global: &Global) -> Result<Store> {
     })
 }
 
-/// Opens the store to write; it is in use until dropped. With `wait`, waits for who has it, unless `stops` says so.
+/// Opens the store for writing and holds its lock until it is dropped. With `wait`, waits while another process is the
+/// writer, until `stops` returns true.
 pub fn writer(global: &Global, wait: bool, stops: impl Fn() -> bool) -> Result<Store> {
     let dir = store_dir(global)?;
     let mut told = false;
@@ -118,8 +120,8 @@ pub fn writer(global: &Global, wait: bool, stops: impl Fn() -> bool) -> Result<S
     }
 }
 
-/// Returns the folder of the store: the one asked for, else the nearest `.fewbits/` in or above this folder, else
-/// a new one here.
+/// Returns the folder of the store: that of `--store`, else the nearest `.fewbits/` in or above the working folder,
+/// else a new one in it.
 pub fn store_dir(global: &Global) -> Result<PathBuf> {
     if let Some(dir) = given(global.store.as_ref()) {
         if dir.is_file() {
@@ -133,7 +135,7 @@ pub fn store_dir(global: &Global) -> Result<PathBuf> {
     Ok(nearest.unwrap_or_else(|| here.join(".fewbits")))
 }
 
-/// Returns the folder of the datasets: the one asked for, else the user's cache.
+/// Returns the folder of the datasets: that of `--data-dir`, else the user's cache.
 pub fn data_dir(global: &Global) -> PathBuf {
     if let Some(dir) = given(global.data_dir.as_ref()) {
         return dir.clone();
@@ -149,30 +151,29 @@ fn given(dir: Option<&PathBuf>) -> Option<&PathBuf> {
     dir.filter(|dir| !dir.as_os_str().is_empty())
 }
 
-/// Returns a variable of the environment; none if it is not set or empty.
+/// Returns an environment variable; `None` if it is unset or empty.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Returns what is to panic, so that tests see what a fault of ours does: an op, or `dashboard`. Released programs
-/// have no such door.
+/// Returns the op, or `dashboard`, that panics on purpose in tests (`FEWBITS_PANIC_IN`, debug builds only).
 pub fn panics_in() -> Option<String> {
     if cfg!(debug_assertions) { variable("FEWBITS_PANIC_IN") } else { None }
 }
 
-/// Returns the journal length above which the store has an index (`FEWBITS_INDEX_FROM`, debug builds only). With 0, every
-/// lookup uses the index.
+/// Returns the journal length in bytes above which the store has an index (`FEWBITS_INDEX_FROM`, debug builds only).
+/// With 0, every lookup uses the index.
 fn index_from() -> Option<u64> {
     if cfg!(debug_assertions) { variable("FEWBITS_INDEX_FROM")?.parse().ok() } else { None }
 }
 
-/// Returns how the dashboard looks on this terminal.
+/// Returns the colours and symbols of the dashboard for this terminal.
 pub fn theme(global: &Global) -> Theme {
     let [term, colorterm] = ["TERM", "COLORTERM"].map(|name| variable(name).unwrap_or_default());
     Theme::for_terminal(colored(global.color, true), &term, &colorterm, global.ascii)
 }
 
-/// Returns whether to colour what goes to a stream that is, or is not, a terminal.
+/// Whether to colour the output on a stream; `terminal` tells whether the stream is one.
 pub fn colored(color: Color, terminal: bool) -> bool {
     let plain = || variable("NO_COLOR").is_some() || variable("TERM").is_some_and(|term| term == "dumb");
     match color {

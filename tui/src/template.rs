@@ -1,12 +1,12 @@
-//! The experiments that `new` writes: those of `experiments/`, as they are there.
-//! Knows nothing of files.
+//! The templates of `new`: the files of `experiments/`, built in.
+//! Knows nothing of the file that is written.
 
 use clap::builder::PossibleValuesParser;
 
-/// The template that is taken where none is named.
+/// The default template.
 pub const FIRST: &str = TEMPLATES[0].0;
 
-/// Name and text of each template; the first is for who has written none yet.
+/// The name and text of each template; the first is for beginners.
 pub const TEMPLATES: [(&str, &str); 9] = [
     ("minimal", include_str!("../../experiments/minimal.ron")),
     ("quickstart", include_str!("../../experiments/quickstart.ron")),
@@ -19,15 +19,15 @@ pub const TEMPLATES: [(&str, &str); 9] = [
     ("ship-cifar10", include_str!("../../experiments/ship-cifar10.ron")),
 ];
 
-/// Returns a parser of the templates' names.
+/// Returns a parser of template names.
 pub fn names() -> PossibleValuesParser {
     TEMPLATES.map(|(name, _)| name).into()
 }
 
-/// Returns the text of a template for a file, which its comments then name; none if there is no such template.
+/// Returns the text of a template, with `file` as the file name in its comments. `None` if there is no such template.
 pub fn text(name: &str, file: &str) -> Option<String> {
     let (_, text) = TEMPLATES.iter().find(|(template, _)| *template == name)?;
-    // A name that would end the comment it is put in is left out.
+    // A line break in the name would end the comment.
     let file = if file.contains(char::is_control) { "FILE" } else { file };
     Some(text.replace(&format!("experiments/{name}.ron"), file))
 }

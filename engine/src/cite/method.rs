@@ -1,4 +1,4 @@
-//! The methods of statistics that tables use, so that a text about them can name each with its source.
+//! The statistical methods that tables use, so that a text about a table can name each method with its source.
 //! Knows no source and no word of that text; the module docs of [`crate::statistics`] have the sources.
 
 use std::collections::BTreeSet;
@@ -9,27 +9,27 @@ use crate::ops::MetricRole;
 use crate::spec::node::{Node, with_role};
 use crate::spec::table::{Interval, Table, TableKind};
 
-/// A method.
+/// A statistical method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// Student's t interval over units of replication.
     TInterval,
-    /// Wilson's interval of a share of images, for one network.
+    /// Wilson's confidence interval of a share of images, for one network.
     Wilson,
-    /// The interval of a mean over images, for several networks at hand.
+    /// The confidence interval of a mean over images, for the given networks.
     Images,
-    /// The interval over networks and images at once.
+    /// The confidence interval over networks and images at once.
     NetworksAndImages,
-    /// The one-sided t test that a loss is below a margin.
+    /// The one-sided t test that a drop is below a margin.
     NonInferiority,
     /// The two-sided t test that an effect is zero.
     ZeroEffect,
     /// Holm's adjustment for all tests of a table.
     Holm,
-    /// The set of points that may be the best.
+    /// The set of points that are not significantly worse than the best.
     MayBeBest,
-    /// The paired test of two networks on the same images, in its mid-p form.
+    /// The paired test of two networks on the same images (`McNemar`), in its mid-p form.
     McNemar,
 }
 

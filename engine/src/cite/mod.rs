@@ -1,6 +1,6 @@
-//! What a paper must say of an experiment: its methods, what made its numbers, and digests of all that went in and came
-//! out.
-//! Knows no words; runs nothing.
+//! The facts that a paper must state of an experiment: its methods, its provenance, and digests of its inputs and
+//! results.
+//! Knows no words of the text; runs nothing.
 
 pub mod method;
 
@@ -16,57 +16,57 @@ use crate::table::results::Results;
 use crate::table::units::ReplicateUnits;
 use method::{Method, methods};
 
-/// What is to be said of an experiment.
+/// The facts about an experiment for a citation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Citation {
-    /// Its name.
+    /// The name.
     pub experiment: String,
-    /// What it is about, in the author's words.
+    /// The description, in the author's words.
     pub about: String,
-    /// How many nodes it has.
+    /// The number of nodes.
     pub nodes: usize,
-    /// Its axes, each with the number of its values.
+    /// The axes, each with the number of its levels.
     pub axes: Vec<(String, usize)>,
-    /// How many tasks it has.
+    /// The number of tasks.
     pub tasks: usize,
-    /// How many of them have no result.
+    /// The number of tasks without a result.
     pub missing: usize,
     /// The units of replication of its tables.
     pub replications: Vec<Replication>,
-    /// The methods of statistics that its tables use.
+    /// The statistical methods that its tables use.
     pub methods: BTreeSet<Method>,
-    /// What a reader must know of what is compared.
+    /// The ops' remark for the readers of the tables.
     pub remark: Option<String>,
-    /// The digest of its text.
+    /// The digest of the experiment's text.
     pub text: Digest,
-    /// The digest of the keys that are known: sorted, in hex, each with a line feed.
+    /// The digest of the known keys: sorted, in hex, each followed by a line feed.
     pub keys: Digest,
-    /// How many different keys those are.
+    /// The number of different keys.
     pub different: usize,
-    /// The digest of the results that are there, in the order of their keys; see [`Citation::collect`].
+    /// The digest of the results, in the order of their keys; see [`Citation::collect`].
     pub results: Digest,
-    /// What the records say made them: each name with all values found.
+    /// The provenance of the records: each name with all values found.
     pub provenance: BTreeMap<String, BTreeSet<String>>,
-    /// What is read from outside: each task that reads no other, with the digests of its parts.
+    /// The data: each task without inputs, with the digests of its parts.
     pub data: Vec<(String, Vec<(&'static str, Digest)>)>,
 }
 
 /// A unit of replication.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replication {
-    /// Its axis.
+    /// The axis of replication.
     pub axis: String,
-    /// The axes averaged within it first.
+    /// The axes averaged within a unit first.
     pub average: Vec<String>,
-    /// The fewest and the most units that a value is over; none without results.
+    /// The smallest and the largest number of units of a value; `None` without results.
     pub units: Option<(usize, usize)>,
 }
 
 impl Citation {
-    /// Gathers what is to be said. The digest of the results is of one text: for each different key, sorted, a line with
-    /// the key; then for each metric by name, indented by a space, its name and the bits of its binary64 in 16 hex
-    /// digits (7ff8000000000000 where it is no number); then for each part by name its name and its digest. Seconds and
-    /// provenance are not in it.
+    /// Gathers the facts. The digest of the results is the digest of a text with these lines for each different key,
+    /// in sorted order: the key; each metric by name, indented by a space, with its name and the bits of its binary64
+    /// in 16 hex digits (7ff8000000000000 for NaN); each part by name, with its name and its digest. Seconds and
+    /// provenance are not included.
     pub fn collect<O: Ops>(
         graph: &TaskGraph<O>,
         ops: &O,
@@ -98,7 +98,7 @@ impl Citation {
     }
 }
 
-/// What the records of an experiment say.
+/// The contents of an experiment's records.
 struct Said {
     results: Results,
     text: String,
@@ -127,9 +127,9 @@ fn read_records<O: Ops>(graph: &TaskGraph<O>, plan: &Plan, store: &Store) -> Res
     Ok(said)
 }
 
-/// Writes what a record says, for its digest.
+/// Writes the digested part of a record.
 fn write(key: &Key, record: &Record, text: &mut String) {
-    // Writing to a text cannot fail.
+    // Writing to a string cannot fail.
     let _ = writeln!(text, "{key}");
     for (name, value) in &record.metrics {
         let value = if value.is_nan() { f64::NAN } else { *value };

@@ -1,5 +1,5 @@
-//! How much a value differs between two sides, and how sure that is: within each unit of replication where both have
-//! the same units, else between the means.
+//! The difference of a value between two sides with its confidence interval: paired within units of replication if
+//! both sides have the same units, else between the means.
 //! Knows nothing of tables and tasks.
 
 use std::collections::BTreeMap;
@@ -8,27 +8,27 @@ use crate::statistics::estimate::{Estimate, mean};
 use crate::statistics::holm::holm;
 use crate::statistics::welch;
 
-/// A value by unit of replication, each called by the text of its value.
+/// A value by unit of replication; the key is the text of the unit's axis value.
 pub type ValuesByUnit = BTreeMap<String, f64>;
 
-/// A difference.
+/// A difference between two sides.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delta {
-    /// The mean of the first.
+    /// The mean of the first side.
     pub from: f64,
-    /// The mean of the second.
+    /// The mean of the second side.
     pub to: f64,
-    /// The second less the first: Student's interval of the mean paired difference, or Welch's of the difference of
-    /// means.
+    /// The second minus the first: Student's interval of the mean paired difference, or Welch's interval of the
+    /// difference of means.
     pub change: Estimate,
-    /// Whether it is taken within each unit.
+    /// Whether the difference is paired.
     pub is_paired: bool,
-    /// How many units each side has.
+    /// The number of units on each side.
     pub units: [usize; 2],
 }
 
 impl Delta {
-    /// Compares two sides; none where one has no value.
+    /// Compares two sides; `None` if one has no value.
     #[must_use]
     pub fn between(from: &ValuesByUnit, to: &ValuesByUnit) -> Option<Self> {
         let [one, other]: [Vec<f64>; 2] = [from, to].map(|units| units.values().copied().collect());
@@ -44,7 +44,8 @@ impl Delta {
         Some(Self { from: mean(&one)?, to: mean(&other)?, change: change?, is_paired, units })
     }
 
-    /// Returns whether both sides are equal in every unit; of different units, whether all have one value.
+    /// Returns whether both sides are equal in every unit. For different units: whether all units have the same
+    /// value.
     #[must_use]
     pub fn is_equal(&self) -> bool {
         let is_nothing = self.change.least == 0.0 && self.change.most == 0.0;
@@ -53,12 +54,12 @@ impl Delta {
     }
 }
 
-/// Returns a difference; that of a value from itself is nothing, also where it is no number.
+/// Returns a difference; it is zero for equal values, NaN and infinities included.
 fn less(to: f64, from: f64) -> f64 {
     if to == from || (to.is_nan() && from.is_nan()) { 0.0 } else { to - from }
 }
 
-/// Tests of each difference whether it is zero, two-sided, and adjusts for their number.
+/// Tests two-sidedly whether each difference is zero, and adjusts the p-values for their number.
 pub(super) fn adjust(deltas: &mut [&mut Delta]) {
     let mut tested: Vec<(&mut Estimate, f64)> =
         deltas.iter_mut().filter_map(|delta| delta.change.p_zero().map(|p| (&mut delta.change, p))).collect();

@@ -1,4 +1,5 @@
-//! Why two experiments, or two points of one, cannot be compared.
+//! The error of a comparison of two experiments, or of two points of one.
+//! Knows nothing of how a comparison is made.
 
 use crate::graph::name::TaskNameError;
 use crate::table::error::TableError;
@@ -6,7 +7,7 @@ use crate::table::error::TableError;
 /// The error of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DiffError {
-    /// A table that both experiments have cannot be made of one of them.
+    /// A table of both experiments cannot be made from one of them.
     #[error("table `{table}`: {error}")]
     Table {
         /// The table's name.
@@ -17,7 +18,7 @@ pub enum DiffError {
     /// A text names no task.
     #[error(transparent)]
     Name(#[from] TaskNameError),
-    /// A text leaves axes open that are neither replicated nor averaged.
+    /// A text names no single point: it leaves axes open that are neither replicated nor averaged.
     #[error("`{text}` leaves {open} open: give a value of each, as in `{example}`")]
     Open {
         /// The text.

@@ -1,5 +1,5 @@
-//! The fields in which nodes differ: their resolved parameters, their wiring, what their source files hold.
-//! Knows nothing of results; what a node reads from other nodes differs with those and is no field of its own.
+//! The fields in which nodes differ: resolved parameters, wiring, and digests of source files.
+//! Knows nothing of results; a change of an input node's content belongs to the input node.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -11,28 +11,28 @@ use crate::ops::Ops;
 use crate::plan::Preimage;
 use crate::preimage;
 
-/// A field with its values on both sides, as JSON; none where it is absent.
+/// A field with its values on both sides, as JSON; an empty list if the field is absent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldDifference {
-    /// Its name: `epochs`, `format.m`.
+    /// The name: `epochs`, `format.m`.
     pub field: String,
-    /// Its values in the first.
+    /// The values in the first.
     pub from: Vec<String>,
-    /// Its values in the second.
+    /// The values in the second.
     pub to: Vec<String>,
 }
 
-/// Some tasks of one node.
+/// A selection of tasks of one node.
 pub(super) struct Tasks<'t, O: Ops> {
     pub(super) side: &'t ComparedExperiment<'t, O>,
     pub(super) node: usize,
     pub(super) ids: Vec<TaskId>,
 }
 
-/// The values of each field, of all tasks at one point.
+/// The values of each field, over all tasks at one point.
 type Sets = BTreeMap<String, BTreeSet<String>>;
 
-/// Returns the fields that differ between tasks that agree on the axes of these names; where none do, between all.
+/// Returns the fields that differ between tasks that agree on the named axes. If no tasks agree, all are compared.
 pub(super) fn differing<O: Ops>(
     from: &Tasks<'_, O>,
     to: &Tasks<'_, O>,
@@ -59,7 +59,7 @@ pub(super) fn differing<O: Ops>(
     names.into_iter().filter(|name| differs(name)).map(field).filter(is_known).collect()
 }
 
-/// Returns a field's values at all points, each once; numbers by size.
+/// Returns a field's values at all points, without duplicates; numbers are sorted by size.
 fn values<'s>(name: &str, points: impl Iterator<Item = &'s Sets>) -> Vec<String> {
     let all: BTreeSet<&String> = points.filter_map(|sets| sets.get(name)).flatten().collect();
     let mut all: Vec<String> = all.into_iter().cloned().collect();
@@ -69,12 +69,12 @@ fn values<'s>(name: &str, points: impl Iterator<Item = &'s Sets>) -> Vec<String>
 }
 
 impl<'t, O: Ops> Tasks<'t, O> {
-    /// Takes all tasks of a node.
+    /// Selects all tasks of a node.
     pub(super) fn all(side: &'t ComparedExperiment<'t, O>, node: usize) -> Self {
         Self { side, node, ids: side.graph.tasks_of(node).collect() }
     }
 
-    /// Returns the axes that both nodes have and one of them names itself.
+    /// Returns the names of the axes that both nodes have and at least one of them names itself.
     pub(super) fn axes_with(&self, other: &Self) -> Vec<&'t str> {
         let [one, two] = [self, other].map(|of| &of.side.graph.experiment.nodes[of.node]);
         let [(all, own), (other_all, other_own)] = [(self, one), (other, two)]
@@ -90,7 +90,7 @@ impl<'t, O: Ops> Tasks<'t, O> {
         for &task in &self.ids {
             let point: Vec<String> =
                 axes.iter().map(|axis| self.side.value(task, axis).unwrap_or_default()).collect();
-            // Tasks that differ in their inputs only share a work.
+            // Tasks that differ in their inputs only share a resolved op.
             if seen.insert((point.clone(), std::ptr::from_ref(self.side.graph.work(task)))) {
                 let sets = points.entry(point).or_default();
                 for (field, value) in self.fields(task) {

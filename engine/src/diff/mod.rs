@@ -1,5 +1,5 @@
-//! What differs between two experiments, or two points of one: parameters, tasks, and values with their noise.
-//! Runs nothing; knows nothing of how it is shown.
+//! The differences between two experiments, or two points of one: parameters, tasks, and values with intervals.
+//! Runs nothing; knows nothing of how a difference is shown.
 
 pub mod delta;
 pub mod error;
@@ -20,40 +20,40 @@ use structure::Structure;
 use tables::TableDiff;
 use tasks::NodeTaskCounts;
 
-/// An experiment with what is known of it.
+/// An experiment with its plan and its results.
 pub struct ComparedExperiment<'s, O: Ops> {
-    /// Its tasks.
+    /// The graph of its tasks.
     pub graph: &'s TaskGraph<O>,
-    /// What planned them; it knows what source files hold.
+    /// The planner of its plan, which has the digests of source files.
     pub planner: &'s Planner<'s, O>,
-    /// Their states.
+    /// The states of its tasks.
     pub plan: &'s Plan,
-    /// Their metrics.
+    /// The metrics of its tasks.
     pub results: &'s Results,
 }
 
-/// What only one of two experiments has.
+/// The items that only one of two experiments has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Apart {
-    /// Only the first.
+    /// The items in the first only.
     pub from: Vec<String>,
-    /// Only the second.
+    /// The items in the second only.
     pub to: Vec<String>,
 }
 
-/// What differs between two experiments.
+/// The differences between two experiments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    /// Their parameters.
+    /// The differences of the files.
     pub structure: Structure,
-    /// Their tasks, by node.
+    /// The shared tasks, by node.
     pub tasks: Vec<NodeTaskCounts>,
-    /// The tables that both have.
+    /// The tables that both experiments have.
     pub tables: Vec<TableDiff>,
 }
 
 impl Comparison {
-    /// Compares two experiments; the error says which expression of a table does not fit.
+    /// Compares two experiments; the error contains the table and the expression that cannot be evaluated.
     pub fn between<O: Ops>(
         from: &ComparedExperiment<'_, O>,
         to: &ComparedExperiment<'_, O>,
@@ -67,7 +67,7 @@ impl Comparison {
 }
 
 impl Apart {
-    /// Sorts out what only one of two lists has, in the order of the lists.
+    /// Returns the items in only one of two lists, in the order of the lists.
     #[must_use]
     pub fn between(from: &[String], to: &[String]) -> Self {
         let without = |of: &[String], other: &[String]| {
@@ -76,7 +76,7 @@ impl Apart {
         Self { from: without(from, to), to: without(to, from) }
     }
 
-    /// Returns whether both have the same.
+    /// Returns whether both lists have the same items.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.from.is_empty() && self.to.is_empty()
@@ -84,7 +84,7 @@ impl Apart {
 }
 
 impl<O: Ops> ComparedExperiment<'_, O> {
-    /// Returns a task's value of an axis as text, if its node has that axis.
+    /// Returns a task's value of an axis as text; `None` if its node does not have the axis.
     fn value(&self, task: TaskId, axis: &str) -> Option<String> {
         let (node, point) = self.graph.place(task);
         let at = self.graph.experiment.axes.iter().position(|of| of.name == axis)?;
@@ -92,7 +92,7 @@ impl<O: Ops> ComparedExperiment<'_, O> {
         Some(self.graph.experiment.axes[at].levels[level].value.to_string())
     }
 
-    /// Returns the place of a node.
+    /// Returns the index of a node.
     fn node(&self, name: &str) -> Option<usize> {
         self.graph.experiment.nodes.iter().position(|node| node.name == name)
     }

@@ -1,5 +1,6 @@
-//! What differs between two points of one experiment: axes, parameters, and the metrics of the tasks there.
-//! A point is what a task's name says, without the unit of replication: its tasks are one for each unit.
+//! The differences between two points of one experiment: axes, parameters, and the metrics of the tasks there.
+//! A point is a task's name without the unit of replication; it has one task per unit. Knows nothing of tables but
+//! their axes of replication and averaging.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,39 +13,39 @@ use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::statistics::estimate::mean;
 
-/// What an axis of replication is called where no table says.
+/// The name of the axis of replication if no table names one.
 const SEED: &str = "seed";
 
-/// What differs between two points.
+/// The differences between two points.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PointsDiff {
     /// The axes whose values differ.
     pub axes: Vec<FieldDifference>,
     /// The nodes whose fields differ.
     pub fields: Vec<NodeFields>,
-    /// The axis that is the unit of replication, if there is one.
+    /// The axis of replication, if there is one.
     pub replicate: Option<String>,
     /// The metrics that differ.
     pub changed: Vec<MetricDelta>,
-    /// How many metrics are equal in every unit though their tasks are not the same.
+    /// The number of metrics that are equal in every unit although the tasks differ.
     pub equal: usize,
-    /// Tasks at each point without a result.
+    /// The number of tasks without a result, at each point.
     pub missing: [usize; 2],
 }
 
 /// A metric that differs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricDelta {
-    /// Its name, after that of its node where both points are of one.
+    /// The name; if both points are of one node, with the name of the metric's node in front.
     pub metric: String,
-    /// By how much.
+    /// The difference.
     pub delta: Delta,
 }
 
 impl PointsDiff {
-    /// Compares two points, each named by a node and its values of axes. With one node for both, the tasks of every
-    /// node whose axes are among its axes are compared, where they are not the same. The error says which name does not
-    /// fit, and what to do.
+    /// Compares two points, each given by a node and its values of axes. If both are points of the same node, the
+    /// comparison covers every node whose axes are among that node's, where the tasks differ. The error contains the
+    /// name that does not fit, and the fix.
     pub fn between<O: Ops>(
         side: &ComparedExperiment<'_, O>,
         from: &str,
@@ -54,7 +55,7 @@ impl PointsDiff {
         let (mut fields, mut all, mut missing) = (vec![], vec![], [0, 0]);
         for (node, to_node) in one.nodes_with(&other) {
             let [here, there] = [one.tasks_of(node), other.tasks_of(to_node)];
-            // What both points share is no comparison.
+            // Tasks that both points share need no comparison.
             if here.ids == there.ids {
                 continue;
             }
@@ -86,7 +87,7 @@ impl PointsDiff {
     }
 }
 
-/// A point: the tasks of one node that differ in their unit of replication, and in what is averaged, only.
+/// A point: the tasks of one node that differ only in the unit of replication and in averaged axes.
 struct PairedPoint<'p, O: Ops> {
     side: &'p ComparedExperiment<'p, O>,
     node: usize,
@@ -133,7 +134,7 @@ impl<'p, O: Ops> PairedPoint<'p, O> {
         self.side.graph.experiment.axes.iter().enumerate().filter_map(change).collect()
     }
 
-    /// Returns the nodes whose tasks are compared, of both points.
+    /// Returns pairs of nodes, one per point, whose tasks are compared.
     fn nodes_with(&self, other: &Self) -> Vec<(usize, usize)> {
         if self.node != other.node {
             return vec![(self.node, other.node)];
@@ -144,7 +145,7 @@ impl<'p, O: Ops> PairedPoint<'p, O> {
         (0..nodes.len()).filter(is_here).map(|node| (node, node)).collect()
     }
 
-    /// Returns the tasks of a node, whose axes are among the point's, at the point.
+    /// Returns the tasks of a node at the point; the node's axes are among the point's.
     fn tasks_of(&self, node: usize) -> Tasks<'p, O> {
         let graph = self.side.graph;
         let project = |&task: &TaskId| {
@@ -158,7 +159,7 @@ impl<'p, O: Ops> PairedPoint<'p, O> {
 }
 
 impl<'p, O: Ops> Tasks<'p, O> {
-    /// Returns the unit of replication, if the nodes of both points name it.
+    /// Returns the axis of replication, if both nodes have it and one of them names it.
     fn replicated(&self, point: &PairedPoint<'p, O>, other: &Self) -> Vec<&'p str> {
         let unit = point.replicate.map(|axis| point.side.graph.experiment.axes[axis].name.as_str());
         self.axes_with(other).into_iter().filter(|axis| Some(*axis) == unit).collect()
@@ -168,7 +169,7 @@ impl<'p, O: Ops> Tasks<'p, O> {
         self.ids.iter().filter(|&&task| self.side.results.metrics(task).is_none()).count()
     }
 
-    /// Returns a metric by unit of replication, the mean within each.
+    /// Returns a metric by unit of replication, averaged within each unit.
     fn units(&self, metric: &str, replicate: Option<usize>) -> ValuesByUnit {
         let axis = replicate.map(|axis| self.side.graph.experiment.axes[axis].name.as_str());
         let mut units: BTreeMap<String, Vec<f64>> = BTreeMap::new();
@@ -182,7 +183,7 @@ impl<'p, O: Ops> Tasks<'p, O> {
     }
 }
 
-/// Returns a node's unit of replication as the experiment's tables have it, and the axes averaged within; else an axis
+/// Returns a node's axis of replication and the averaged axes, as in the first table that names them; else an axis
 /// named `seed`.
 fn replication<O: Ops>(graph: &TaskGraph<O>, node: usize) -> (Option<usize>, Vec<usize>) {
     let (axes, own) = (&graph.experiment.axes, &graph.experiment.nodes[node].axes);

@@ -1,5 +1,5 @@
-//! What was changed in an experiment's file, as far as it matters: axes, constraints, nodes, tables.
-//! Comments, order, labels and the experiment's name are no changes.
+//! The changes of an experiment's file: axes, constraints, nodes, tables.
+//! Ignores comments, order, labels and the experiment's name. Knows nothing of results.
 
 use serde::Serialize;
 
@@ -9,20 +9,20 @@ use super::{Apart, ComparedExperiment};
 use crate::ops::Ops;
 use crate::spec::axis::Axis;
 
-/// The parameters in which two experiments differ.
+/// The differences between two experiments as written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Structure {
-    /// Axes whose values differ, and those that only one has.
+    /// The axes whose values differ, and those in one experiment only.
     pub axes: Vec<AxisChange>,
-    /// Constraints.
+    /// The constraints in one experiment only.
     pub only: Apart,
-    /// Nodes that only one has.
+    /// The nodes in one experiment only.
     pub nodes: Apart,
-    /// Nodes that both have, where fields differ.
+    /// The nodes of both experiments whose fields differ.
     pub fields: Vec<NodeFields>,
-    /// Tables that only one has.
+    /// The tables in one experiment only.
     pub tables: Apart,
-    /// Tables that ask for something else under the same name.
+    /// The names of tables in both experiments with different contents.
     pub asked_otherwise: Vec<String>,
 }
 
@@ -31,9 +31,9 @@ pub struct Structure {
 pub struct AxisChange {
     /// Its name.
     pub axis: String,
-    /// Whether both experiments have it.
+    /// Whether both experiments have the axis.
     pub is_shared: bool,
-    /// The labels of the values that only one has.
+    /// The labels of the values in one experiment only.
     pub values: Apart,
 }
 
@@ -75,7 +75,7 @@ impl Structure {
         }
     }
 
-    /// Returns whether nothing differs.
+    /// Returns whether there is no difference.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let apart = [&self.only, &self.nodes, &self.tables];
@@ -111,7 +111,7 @@ fn axes(from: &[Axis], to: &[Axis]) -> Vec<AxisChange> {
     found
 }
 
-/// Returns the nodes of both experiments whose fields differ where they agree on the axes that both nodes have.
+/// Returns the nodes of both experiments whose fields differ at points that agree on the common axes.
 fn fields<O: Ops>(from: &ComparedExperiment<'_, O>, to: &ComparedExperiment<'_, O>) -> Vec<NodeFields> {
     let mut found = vec![];
     for (at, node) in from.graph.experiment.nodes.iter().enumerate() {

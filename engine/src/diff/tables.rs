@@ -1,5 +1,5 @@
 //! The tables that two experiments both have, cell by cell.
-//! Cells meet by the values of their axes, whatever their order; knows nothing of tasks.
+//! Matches cells by the values of their axes, in any order; knows nothing of tasks.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,24 +11,24 @@ use crate::spec::table::{Table, TableKind};
 use crate::table::error::TableError;
 use crate::table::units::{ReplicateUnits, UnitCell, cell_axes};
 
-/// A table of both.
+/// A table that both experiments have.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableDiff {
     /// Its name.
     pub name: String,
     /// The axes of its cells.
     pub axes: Vec<String>,
-    /// What its values are called.
+    /// The headings of its values.
     pub values: Vec<String>,
-    /// The axis that is the unit of replication in the first, if there is one.
+    /// The axis of replication in the first experiment, if there is one.
     pub replicate: Option<String>,
     /// The values that differ.
     pub changed: Vec<CellDelta>,
-    /// How many values are equal in every unit.
+    /// The number of values that are equal in every unit.
     pub equal: usize,
-    /// How many values only the first has, and only the second.
+    /// The number of values that only the first has, and that only the second has.
     pub apart: [usize; 2],
-    /// Rows of each left out because results they need are not there.
+    /// The number of rows with missing results, in each experiment.
     pub missing: [usize; 2],
 }
 
@@ -37,22 +37,22 @@ pub struct TableDiff {
 pub struct CellDelta {
     /// The label of its cell on each axis.
     pub labels: Vec<String>,
-    /// Which of the table's values.
+    /// The index of the value in the table.
     pub value: usize,
-    /// By how much.
+    /// The difference.
     pub delta: Delta,
 }
 
-/// A cell for comparing.
+/// A cell with its values by unit of replication, ready for comparison.
 struct Named {
-    /// Its value of each axis, as text.
+    /// The value of each axis, as text.
     point: Vec<String>,
     labels: Vec<String>,
-    /// Each value of the table.
+    /// The values of the table, each by unit.
     values: Vec<ValuesByUnit>,
 }
 
-/// Returns whether two tables of one name ask for the same: expressions, filter, axes, and what is pooled.
+/// Returns whether two tables ask for the same: expressions, filter, axes, replication and averaging.
 pub(super) fn are_alike<O: Ops>(
     from: (&ComparedExperiment<'_, O>, &Table),
     to: (&ComparedExperiment<'_, O>, &Table),
@@ -70,7 +70,7 @@ pub(super) fn are_alike<O: Ops>(
     asked(from) == asked(to)
 }
 
-/// Compares the tables that are alike; the error says which expression does not fit.
+/// Compares the tables that are alike; the error contains the expression that cannot be evaluated.
 pub(super) fn between<O: Ops>(
     from: &ComparedExperiment<'_, O>,
     to: &ComparedExperiment<'_, O>,
@@ -107,7 +107,7 @@ fn compare<O: Ops>(
             }
         }
     }
-    // What both have is compared.
+    // A compared value belongs to both sides.
     apart = apart.map(|count| count - all.len());
     delta::adjust(&mut all.iter_mut().map(|cell| &mut cell.delta).collect::<Vec<_>>());
     let compared = all.len();
@@ -124,14 +124,15 @@ fn compare<O: Ops>(
     })
 }
 
-/// Returns the cells of a table with their places on these axes, in the order of their levels, and the rows left out.
+/// Returns the cells of a table by the values of these axes, in the order of the levels, and the number of rows with
+/// missing results.
 fn cells<O: Ops>(
     (side, table): (&ComparedExperiment<'_, O>, &Table),
     axes: &[&str],
 ) -> Result<(Vec<Named>, usize), TableError> {
     let made = ReplicateUnits::gather(side.graph, side.results, table)?;
     let all = &side.graph.experiment.axes;
-    // The places of the asked axes among those of a cell.
+    // The indices of `axes` among the axes of a cell.
     let places: Vec<usize> =
         axes.iter().filter_map(|name| made.axes.iter().position(|&axis| all[axis].name == *name)).collect();
     let level = |cell: &UnitCell, place: usize| &all[made.axes[place]].levels[cell.levels[place]];

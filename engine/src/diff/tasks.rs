@@ -1,5 +1,5 @@
-//! Which tasks two experiments share: those of equal keys, in whatever node they stand.
-//! Knows nothing of their results.
+//! The tasks that two experiments share: those with equal keys, in any nodes.
+//! Knows nothing of results.
 
 use std::collections::HashSet;
 
@@ -12,19 +12,19 @@ use crate::ops::Ops;
 /// The task counts of one node: of two nodes with the same name, or of a node that the second experiment renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NodeTaskCounts {
-    /// The node's name in the first experiment; in the second if only that has the node.
+    /// The node's name in the first experiment; in the second for a node that only the second has.
     pub node: String,
-    /// The node's name in the second experiment if it differs. A node only in the first and a node only in the second count
-    /// as one renamed node if they share a task.
+    /// The node's name in the second experiment if it differs. A node only in the first and a node only in the second
+    /// count as one renamed node if they share a task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renamed: Option<String>,
-    /// Tasks of the first whose key the second has, too.
+    /// The tasks of the first experiment whose key the second has, too.
     pub shared: usize,
-    /// Tasks whose key only the first has.
+    /// The tasks whose key only the first has.
     pub only_from: usize,
-    /// Tasks whose key only the second has.
+    /// The tasks whose key only the second has.
     pub only_to: usize,
-    /// Tasks of both whose keys are not known: what they read has no result.
+    /// The tasks of both whose keys are not known, because the result of an input is missing.
     pub unknown: usize,
 }
 
@@ -54,7 +54,7 @@ pub(super) fn between<O: Ops>(
         });
     }
     for at in added {
-        // Those that are shared are counted where the first experiment has them.
+        // Shared tasks are counted at the nodes of the first experiment.
         let (_, only_to, unknown) = count(to, at, &one);
         let node = to.graph.experiment.nodes[at].name.clone();
         found.push(NodeTaskCounts { node, renamed: None, shared: 0, only_from: 0, only_to, unknown });
@@ -62,8 +62,8 @@ pub(super) fn between<O: Ops>(
     found
 }
 
-/// Takes out of `added`, the nodes that only the second experiment has, the one that shares the most tasks with a node of
-/// the first; none where none shares a task.
+/// Removes and returns the node of `added` (the nodes in the second experiment only) that shares the most tasks with
+/// a node of the first; `None` if no node shares a task.
 fn take_renamed<O: Ops>(
     (from, at): (&ComparedExperiment<'_, O>, usize),
     to: &ComparedExperiment<'_, O>,
@@ -79,7 +79,7 @@ fn keys<O: Ops>(side: &ComparedExperiment<'_, O>) -> HashSet<Key> {
     side.plan.tasks.iter().filter_map(|planned| planned.key).collect()
 }
 
-/// Counts the tasks of a node whose key is among others, is not, and is not known.
+/// Counts the tasks of a node by their key: among the others' keys, not among them, not known.
 fn count<O: Ops>(
     side: &ComparedExperiment<'_, O>,
     node: usize,

@@ -1,5 +1,6 @@
-//! The expansion of an experiment: every node at every point of its axes, with its op read once per different
-//! combination of parameters, and its inputs found and checked.
+//! The expansion of an experiment into tasks: every node at every point of its axes. Each op is read once per
+//! combination of its parameters; the inputs of each task are found and checked.
+//! Knows no result.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -16,15 +17,15 @@ use crate::text::fault::{Faults, Span};
 use crate::text::fields::Fields;
 use crate::text::value::{self, Value};
 
-/// Expands an experiment into one step per node, and reports every fault of its parameters, sizes and inputs; none with a
-/// fault. At most `most` tasks are allowed.
+/// Expands an experiment into one step per node, and reports every fault of its parameters, sizes and inputs; returns
+/// `None` after a fault. An experiment of more than `most` tasks is a fault.
 pub(super) fn expand<O: Ops>(
     experiment: &Experiment,
     ops: &O,
     most: usize,
     faults: &mut Faults,
 ) -> Option<Vec<NodeTasks<O>>> {
-    // Expressions of tables are tried at the values of axes: with a fault in those, there are none to try.
+    // Table expressions are evaluated at the values of axes, so those must be free of faults.
     let is_sane = faults.is_empty();
     let mut steps = read_steps(experiment, ops, most, faults)?;
     if is_sane {
@@ -40,7 +41,7 @@ pub(super) fn expand<O: Ops>(
     Some(steps)
 }
 
-/// Enumerates the points of every node and reads its works; none where there are too many points.
+/// Enumerates the points of every node and reads its resolved ops; returns `None` if there are too many points.
 fn read_steps<O: Ops>(
     experiment: &Experiment,
     ops: &O,
@@ -50,8 +51,8 @@ fn read_steps<O: Ops>(
     let mut steps: Vec<NodeTasks<O>> = vec![];
     let mut total = 0_u128;
     let (mut largest, mut empty) = (None, None);
-    // With faults in the names there may be no task to speak of, yet parameters are still read: all faults come
-    // together.
+    // With faults in the names, the number of tasks may be wrong and is not reported. Parameters are still read, so
+    // that all their faults come together.
     let named = faults.is_empty();
     for node in &experiment.nodes {
         // Nodes with the same axes have the same points.
@@ -70,7 +71,7 @@ fn read_steps<O: Ops>(
                 total = total.saturating_add(count);
                 largest = largest.max(Some((count, Reverse(node.span))));
             }
-            // Every further node could take as long.
+            // The search is over its limit, and every further node could take as long.
             Err(TooMany::Combinations(count)) => {
                 if named {
                     report_combinations(node, count, faults);
@@ -111,7 +112,7 @@ fn report_combinations(node: &Node, count: u128, faults: &mut Faults) {
     );
 }
 
-/// Reports a node without a task: where the constraints leave no combination, the mistake is in them.
+/// Reports a node without a task. The fault is at the constraints: they leave no combination.
 fn report_empty(experiment: &Experiment, node: &Node, faults: &mut Faults) {
     let named: Vec<String> =
         node.axes.iter().map(|&axis| format!("`{}`", experiment.axes[axis].name)).collect();
@@ -122,8 +123,8 @@ fn report_empty(experiment: &Experiment, node: &Node, faults: &mut Faults) {
     );
 }
 
-/// Reads the op of each different combination of the axes that the node's own parameters name.
-/// Returns the works, and the work of each point.
+/// Reads the op once per combination of the axes that the node's own parameters name. Returns the resolved ops, and
+/// the index of the resolved op of each point.
 fn read_works<O: Ops>(
     node: &Node,
     points: &Points,
@@ -136,7 +137,7 @@ fn read_works<O: Ops>(
     let read = |point: &usize| {
         let mut faults = Faults::default();
         let value = written(node, points, *point, experiment);
-        // An axis that is not there is reported already; what stands beside it is still read.
+        // An unknown axis is already reported; the other parameters are still read.
         let value = if sane { value } else { value.without_axes() };
         let work = read_work(node, &value, ops, &mut faults);
         (work, faults)
@@ -145,15 +146,15 @@ fn read_works<O: Ops>(
         first.par_iter().with_min_len(ENOUGH).map(read).collect();
     let mut works = Vec::with_capacity(read.len());
     for (work, found) in read {
-        // A work with faults keeps the whole graph from being used, so its number does not matter.
+        // A fault prevents the use of the whole graph, so the numbers of the remaining resolved ops do not matter.
         works.extend(work);
         faults.extend(found.into_sorted());
     }
     (works, work_of)
 }
 
-/// Numbers the different combinations of the axes that the node's own parameters name, in the order in which they come;
-/// returns the first point of each combination, and the combination of each point.
+/// Numbers the different combinations of the axes that the node's own parameters name, in the order of their first
+/// points. Returns the first point of each combination, and the combination of each point.
 fn different(node: &Node, points: &Points) -> (Vec<usize>, Vec<u32>) {
     if node.own_axes == points.axes {
         // Each point is a combination of its own.
@@ -171,7 +172,7 @@ fn different(node: &Node, points: &Points) -> (Vec<usize>, Vec<u32>) {
     (first, numbers)
 }
 
-/// Returns a node as written, with its axes' values at a point.
+/// Returns a node's value with every `Axis(…)` replaced by the value of the axis at a point.
 fn written(node: &Node, points: &Points, point: usize, experiment: &Experiment) -> Value {
     node.value.substitute(&|path| resolve(path, experiment, points, point))
 }
@@ -184,7 +185,7 @@ fn resolve(path: &str, experiment: &Experiment, points: &Points, point: usize) -
         Some(field) => level.field(field)?,
         None => &level.value,
     };
-    // Values name axes above their own; others are not looked up, so that this ends in a file with faults, too.
+    // Values name only axes above their own. The restriction makes the recursion end even in a file with faults.
     let above = |path: &str| {
         let root = path.split('.').next().unwrap_or(path);
         let is_above = experiment.axes[..axis].iter().any(|axis| axis.name == root);
@@ -216,14 +217,14 @@ fn find_inputs<O: Ops>(node: &Node, points: &Points, steps: &[NodeTasks<O>]) -> 
     let mut inputs = Vec::with_capacity(points.len() * node.inputs.len());
     for point in 0..points.len() {
         for &input in &node.inputs {
-            // The input's axes and constraints are among the node's, so its point is there.
+            // The node's points have all axes and constraints of the input, so the projected point exists.
             inputs.push(steps[input].points.project(points, point).unwrap_or_default() as u32);
         }
     }
     inputs
 }
 
-/// Checks every work against what is known of its inputs, once per different combination.
+/// Checks every resolved op against the ports of its inputs, once per combination of resolved op and ports.
 fn check_ports<O: Ops>(experiment: &Experiment, steps: &[NodeTasks<O>], ops: &O, faults: &mut Faults) {
     let mut ports: Vec<O::Port> = vec![];
     let mut numbers: HashMap<O::Port, u32> = HashMap::new();
@@ -231,7 +232,7 @@ fn check_ports<O: Ops>(experiment: &Experiment, steps: &[NodeTasks<O>], ops: &O,
     for at in order(&experiment.nodes) {
         let (node, step) = (&experiment.nodes[at], &steps[at]);
         let is_shared = step.works.len() < step.points.len();
-        // The number of the work, and those of its inputs' ports.
+        // The port of each combination: the index of the resolved op, then the indices of its inputs' ports.
         let mut known: HashMap<Vec<u32>, Option<u32>> = HashMap::new();
         let mut combination = vec![];
         for point in 0..step.points.len() {
@@ -240,7 +241,7 @@ fn check_ports<O: Ops>(experiment: &Experiment, steps: &[NodeTasks<O>], ops: &O,
             let inputs = node.inputs.iter().zip(&step.inputs[point * node.inputs.len()..]);
             combination.extend(inputs.filter_map(|(&input, &place)| of_task[input][place as usize]));
             if combination.len() <= node.inputs.len() {
-                // An input with a fault makes no further ones.
+                // An input with a fault causes no further faults.
                 continue;
             }
             if let Some(port) = known.get(&combination) {
@@ -259,7 +260,7 @@ fn check_ports<O: Ops>(experiment: &Experiment, steps: &[NodeTasks<O>], ops: &O,
                     None
                 }
             };
-            // A combination with a work that no other point has cannot come again.
+            // Without shared resolved ops, a combination cannot occur twice.
             if is_shared {
                 known.insert(combination.clone(), port);
             }

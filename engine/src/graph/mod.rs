@@ -1,5 +1,5 @@
-//! The graph of tasks: every node at every point of its axes, with its op resolved and its inputs found.
-//! Knows nothing of what has run.
+//! The graph of tasks: every node at every point of its axes, with its resolved op and its inputs.
+//! Knows nothing of results or runs.
 
 mod expansion;
 pub mod name;
@@ -15,13 +15,13 @@ use crate::spec::node::{Node, order};
 use crate::text::fault::{Fault, Faults};
 use points::Points;
 
-/// The most tasks of one experiment, unless the user says more.
+/// The maximum number of tasks of one experiment, unless the user raises it.
 pub const MOST_TASKS: usize = 100_000;
 
-/// Things that a thread looks at in one go, at least; fewer are not worth waking another.
+/// The minimum number of items per parallel batch; for smaller batches a second thread does not pay.
 pub(crate) const ENOUGH: usize = 256;
 
-/// A task: its place among all tasks of the graph.
+/// A task, as its index among all tasks of the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId(u32);
 
@@ -31,36 +31,36 @@ impl TaskId {
         Self(index as u32)
     }
 
-    /// Returns the place as an index.
+    /// Returns the index.
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// All tasks of an experiment.
+/// The tasks of an experiment.
 pub struct TaskGraph<O: Ops> {
-    /// The experiment they come from.
+    /// The experiment that the tasks belong to.
     pub experiment: Experiment,
-    /// Its text, as read.
+    /// The text of the experiment, as read.
     pub text: String,
-    /// The file that the text was read from, where the caller says so: it tells experiments of one name apart.
+    /// The file that the text was read from, if the caller sets it; it distinguishes experiments of the same name.
     pub file: Option<String>,
     /// One step per node, in the order of the file.
     pub steps: Vec<NodeTasks<O>>,
-    /// The steps in an order in which each comes after its inputs.
+    /// The steps in topological order: each step follows its inputs.
     pub order: Vec<usize>,
 }
 
 /// The tasks of one node.
 pub struct NodeTasks<O: Ops> {
-    /// The points of the node's axes; the tasks are numbered as they are.
+    /// The points of the node's axes; the tasks have the same order.
     pub points: Points,
-    /// The different works of its tasks.
+    /// The resolved ops of the node, each once.
     pub works: Vec<ResolvedOp<O>>,
     first: u32,
     work_of: Vec<u32>,
-    /// Per task, the points of the inputs, in the order of the node's inputs.
+    /// The point of each input, per task, in the order of the node's inputs.
     inputs: Vec<u32>,
 }
 
@@ -72,14 +72,14 @@ pub struct ResolvedOp<O: Ops> {
     pub name: &'static str,
     /// The op's version.
     pub version: u32,
-    /// All parameters that matter, as canonical JSON.
+    /// All parameters that affect the result, as canonical JSON (RFC 8785).
     pub params: String,
-    /// The parts it reads: the input's place and the part's name.
+    /// The parts that the op reads, as pairs of the input's index and the part's name.
     pub reads: Vec<(usize, &'static str)>,
 }
 
 impl<O: Ops> TaskGraph<O> {
-    /// Reads an experiment and expands it into tasks; or returns every fault there is.
+    /// Parses an experiment and expands it into tasks; the error contains every fault found.
     pub fn parse(text: &str, ops: &O, most: usize) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
         let Some(experiment) = Experiment::parse(text, ops.kinds(), &mut faults) else {
@@ -89,7 +89,7 @@ impl<O: Ops> TaskGraph<O> {
         let Some(steps) = steps.filter(|_| faults.is_empty()) else { return Err(faults.into_sorted()) };
         let mut order = order(&experiment.nodes);
         let depths = depths(&experiment.nodes, &order);
-        // Beside each other, nodes come as in the file.
+        // Nodes of the same depth keep the order of the file.
         order.sort_by_key(|&node| (depths[node], node));
         Ok(Self { experiment, text: text.to_owned(), file: None, steps, order })
     }
@@ -100,7 +100,7 @@ impl<O: Ops> TaskGraph<O> {
         self.steps.iter().map(|step| step.points.len()).sum()
     }
 
-    /// Returns whether there is none.
+    /// Returns whether the graph has no task.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -125,7 +125,7 @@ impl<O: Ops> TaskGraph<O> {
         })
     }
 
-    /// Returns a task's node and its place among the node's points.
+    /// Returns a task's node and its point of that node.
     #[must_use]
     pub fn place(&self, task: TaskId) -> (usize, usize) {
         let node = self.node(task);
@@ -144,7 +144,7 @@ impl<O: Ops> TaskGraph<O> {
         self.experiment.nodes[self.node(task)].kind
     }
 
-    /// Returns the work of a task.
+    /// Returns the resolved op of a task.
     #[must_use]
     pub fn work(&self, task: TaskId) -> &ResolvedOp<O> {
         let (node, point) = self.place(task);
@@ -152,7 +152,7 @@ impl<O: Ops> TaskGraph<O> {
         &step.works[step.work_of[point] as usize]
     }
 
-    /// Returns the tasks that a task reads, in the order of its node's inputs.
+    /// Returns the input tasks of a task, in the order of its node's inputs.
     #[must_use]
     pub fn inputs(&self, task: TaskId) -> Vec<TaskId> {
         let (node, point) = self.place(task);
@@ -161,7 +161,7 @@ impl<O: Ops> TaskGraph<O> {
         nodes.iter().zip(points).map(|(&input, &at)| self.task(input, at as usize)).collect()
     }
 
-    /// Returns how many steps each task is away from those that read nothing.
+    /// Returns the depth of each task: the length of the longest path from a task without inputs.
     #[must_use]
     pub fn depths(&self) -> Vec<u32> {
         let of_node = depths(&self.experiment.nodes, &self.order);

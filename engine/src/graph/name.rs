@@ -1,10 +1,11 @@
-//! Names of tasks, `small(e=3,m=0,rounding=Stochastic)`, and finding the task that a person means.
+//! Names of tasks, as in `small(e=3,m=0,rounding=Stochastic)`, and the search for the task that a name means.
+//! Knows nothing of results.
 
 use super::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::text::fault::suggest;
 
-/// Why a text names no task, or not a single one.
+/// The reason that a text does not name a single task.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TaskNameError {
     /// The text fits several tasks where one is needed.
@@ -12,7 +13,7 @@ pub enum TaskNameError {
     Ambiguous {
         /// The text.
         text: String,
-        /// The number of tasks that it fits.
+        /// The number of tasks that the text fits.
         count: usize,
         /// The name of one of them.
         first: String,
@@ -24,15 +25,15 @@ pub enum TaskNameError {
     NoNode {
         /// The text.
         text: String,
-        /// The node that it names.
+        /// The node name in the text.
         node: String,
-        /// The name that may be meant, or the valid ones.
+        /// A hint: the nearest valid name, or all valid names.
         hint: String,
     },
-    /// A part between the brackets is no `axis=value`.
+    /// An argument in the brackets does not have the form `axis=value`.
     #[error("`{text}`: expected `axis=value`, as in `{node}(e=3)`")]
     NotAPair {
-        /// The part.
+        /// The argument.
         text: String,
         /// The node.
         node: String,
@@ -44,10 +45,10 @@ pub enum TaskNameError {
         node: String,
         /// The axis.
         axis: String,
-        /// The name that may be meant, or the valid ones.
+        /// A hint: the nearest valid name, or all valid names.
         hint: String,
     },
-    /// No point of the node has the values.
+    /// No point of the node has these values.
     #[error("there is no task `{text}`: no point of `{node}` has these values")]
     NoPoint {
         /// The text.
@@ -67,7 +68,8 @@ impl<O: Ops> TaskGraph<O> {
         if point.is_empty() { name.clone() } else { format!("{name}({})", point.join(",")) }
     }
 
-    /// Returns the name of a task with its axes by name, which is the same whatever their order in the file.
+    /// Returns the name of a task with its axes sorted by name, so that it does not depend on their order in the
+    /// file.
     #[must_use]
     pub fn sorted_name(&self, task: TaskId) -> String {
         let (node, _) = self.place(task);
@@ -77,7 +79,7 @@ impl<O: Ops> TaskGraph<O> {
         format!("{}({})", self.experiment.nodes[node].name, point.join(","))
     }
 
-    /// Returns the axes of a task with the labels of their values.
+    /// Returns the axes of a task with the labels of their levels.
     pub fn point(&self, task: TaskId) -> impl Iterator<Item = (&str, &str)> {
         let (node, point) = self.place(task);
         let points = &self.steps[node].points;
@@ -88,7 +90,8 @@ impl<O: Ops> TaskGraph<O> {
         })
     }
 
-    /// Finds the one task that a text means: its name, or its node's and any subset of its axes that leaves one task.
+    /// Finds the single task that a text means: a task's name, or a node with a subset of its axes that leaves one
+    /// task.
     pub fn find(&self, text: &str) -> Result<TaskId, TaskNameError> {
         let meant = self.find_all(text)?;
         let [first, second, ..] = meant.as_slice() else { return Ok(meant[0]) };
@@ -100,7 +103,7 @@ impl<O: Ops> TaskGraph<O> {
         })
     }
 
-    /// Finds the tasks that a text means, at least one: those of a node that have the values it names.
+    /// Finds the tasks of a node that have the values in the text; an empty result is an error.
     pub fn find_all(&self, text: &str) -> Result<Vec<TaskId>, TaskNameError> {
         let (name, rest) = text.split_once('(').map_or((text, ""), |(name, rest)| (name, rest));
         let name = name.trim();
@@ -109,7 +112,7 @@ impl<O: Ops> TaskGraph<O> {
             let hint = suggest(name, nodes.iter().map(|node| node.name.as_str()));
             return Err(TaskNameError::NoNode { text: text.to_owned(), node: name.to_owned(), hint });
         };
-        // A label may hold what otherwise separates.
+        // A label may contain separators, so a full name is compared first.
         if let Some(task) = self.tasks_of(node).find(|&task| self.name(task) == text.trim()) {
             return Ok(vec![task]);
         }

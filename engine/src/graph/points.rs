@@ -1,5 +1,6 @@
-//! The points of a node: the combinations of its axes' values that the constraints leave.
-//! A point is its rank in the full product, so that points are ordered and take eight bytes.
+//! The points of a node: the combinations of its axes' levels that satisfy the constraints.
+//! A point is stored as its rank in the full product, so points are ordered and take eight bytes each.
+//! Knows no parameter and no task.
 
 use crate::spec::axis::Axis;
 use crate::spec::constraint::Constraint;
@@ -7,31 +8,32 @@ use crate::spec::constraint::Constraint;
 /// The points of some axes, in order.
 #[derive(Clone, Debug)]
 pub struct Points {
-    /// The axes, by their place in the file, ascending; the last varies fastest.
+    /// The axes, by their index in the file, ascending; the last varies fastest.
     pub axes: Vec<usize>,
-    /// The levels of each axis that satisfy the constraints over that axis alone, ascending: the same in all points of an
-    /// experiment.
+    /// The levels of each axis that satisfy the constraints over that axis alone, ascending; the same in all points
+    /// of an experiment.
     allowed: Vec<Vec<u32>>,
-    /// How far apart two points are that differ by one allowed level of an axis.
+    /// The stride of each axis: the difference in rank between two neighbouring allowed levels.
     strides: Vec<u64>,
-    /// The points, ascending: each is its rank in the product of allowed levels.
+    /// The points, ascending, as ranks in the product of allowed levels.
     ranks: Vec<u64>,
 }
 
-/// Why points cannot be enumerated.
+/// The reason that points cannot be enumerated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TooMany {
     /// The number of points, which is more than allowed.
     Points(u128),
-    /// The number of combinations, which is too large to search for those that satisfy the constraints.
+    /// The number of combinations, which is too large to search for points.
     Combinations(u128),
 }
 
-/// The most combinations that are searched, about half a second of work.
+/// The maximum number of combinations that are searched; it takes about half a second.
 const MOST_COMBINATIONS: u64 = 50_000_000;
 
 impl Points {
-    /// Enumerates the points that satisfy every constraint whose axes are all among `axes`; at most `most` are allowed.
+    /// Enumerates the points that satisfy every constraint whose axes are all among `axes`; more than `most` points
+    /// are an error.
     pub fn enumerate(
         axes: &[usize],
         all: &[Axis],
@@ -79,26 +81,26 @@ impl Points {
         self.ranks.len()
     }
 
-    /// Returns whether there is none.
+    /// Returns whether there is no point.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ranks.is_empty()
     }
 
-    /// Returns the level of an axis at a point, if the points have that axis.
+    /// Returns the level of an axis at a point; `None` if the points do not have that axis.
     #[must_use]
     pub fn level(&self, point: usize, axis: usize) -> Option<usize> {
         let at = self.axes.binary_search(&axis).ok()?;
         Some(self.allowed[at][self.share(point, at) as usize] as usize)
     }
 
-    /// Returns the place of a point's level among the allowed levels of the axis at a place.
+    /// Returns the index of a point's level among the allowed levels; `at` is the index of the axis in these points.
     fn share(&self, point: usize, at: usize) -> u64 {
         self.ranks[point] / self.strides[at] % self.allowed[at].len() as u64
     }
 
-    /// Returns a number that two points share if they agree on these axes; those that the points do not have count for
-    /// nothing.
+    /// Returns a number that two points share if and only if they agree on these axes; axes that the points lack are
+    /// ignored.
     #[must_use]
     pub fn agreement(&self, point: usize, axes: &[usize]) -> u64 {
         let places = axes.iter().filter_map(|axis| self.axes.binary_search(axis).ok());
@@ -119,16 +121,16 @@ impl Points {
     }
 }
 
-/// Returns every sum of one number of each list.
+/// Returns every sum of one number from each list.
 fn sums(one: &[u64], other: &[u64]) -> Vec<u64> {
     one.iter().flat_map(|a| other.iter().map(move |b| a + b)).collect()
 }
 
-/// The search for the combinations of some axes' levels that satisfy the constraints. Axes that no constraint connects
-/// are searched apart: the points are the product of the parts.
+/// The search for the combinations of levels that satisfy the constraints. Groups of axes that no constraint connects
+/// are searched separately: the points are the product of the groups' combinations.
 struct PointSearch<'s> {
     axes: &'s [usize],
-    /// The constraints over two of the axes or more.
+    /// The constraints over two or more of the axes.
     constraints: Vec<&'s Constraint>,
     /// The levels of each axis that satisfy the constraints over that axis alone.
     allowed: Vec<Vec<u32>>,
@@ -136,9 +138,9 @@ struct PointSearch<'s> {
 
 /// The combinations of a group of axes.
 struct GroupPoints {
-    /// How many there are.
+    /// The number of combinations.
     count: u64,
-    /// Their shares of the rank, where they are not more than allowed.
+    /// The contributions of the combinations to the rank; complete only if the number is within the limit.
     ranks: Vec<u64>,
 }
 
@@ -155,18 +157,18 @@ impl<'s> PointSearch<'s> {
         Self { axes, constraints, allowed: axes.iter().map(allowed).collect() }
     }
 
-    /// Returns how many combinations of allowed levels there are.
+    /// Returns the number of combinations of allowed levels.
     fn combinations(&self) -> u128 {
         self.allowed.iter().fold(1, |product: u128, levels| product.saturating_mul(levels.len() as u128))
     }
 
-    /// Returns whether no constraint connects the axis at a place with another.
+    /// Returns whether no constraint connects this axis with another.
     fn is_free(&self, at: usize) -> bool {
         !self.constraints.iter().any(|constraint| constraint.axes.contains(&self.axes[at]))
     }
 
-    /// Returns the places of connected axes, group by group, each in the order of search: from the axis with the fewest
-    /// levels on, the next is always one that lets the most constraints be checked.
+    /// Returns the connected axes, group by group, each in the order of search: the group starts with the axis of the
+    /// fewest levels; each next axis completes the most constraints.
     fn groups(&self) -> Vec<Vec<usize>> {
         let mut left: Vec<usize> = (0..self.axes.len()).filter(|&at| !self.is_free(at)).collect();
         left.sort_by_key(|&at| (self.allowed[at].len(), at));
@@ -181,7 +183,8 @@ impl<'s> PointSearch<'s> {
         groups
     }
 
-    /// Returns which of the axes left to add to a group; none where no constraint connects one with it.
+    /// Returns the next axis for a group, as an index into `left`; `None` if no constraint connects one with the
+    /// group.
     fn next(&self, group: &[usize], left: &[usize]) -> Option<usize> {
         let value = |at: usize| {
             let with =
@@ -192,11 +195,11 @@ impl<'s> PointSearch<'s> {
             connected.then(|| own().filter(|constraint| constraint.axes.iter().all(with)).count())
         };
         let valued = left.iter().enumerate().filter_map(|(place, &at)| Some((value(at)?, place)));
-        // Of equals the one with the fewest levels, which comes first.
+        // Ties go to the axis with the fewest levels, which comes first.
         valued.max_by_key(|&(value, place)| (value, std::cmp::Reverse(place))).map(|(_, place)| place)
     }
 
-    /// Searches a group of axes.
+    /// Searches the combinations of a group of axes.
     fn part(&self, group: &[usize], strides: &[u64], most: usize) -> Result<GroupPoints, TooMany> {
         // A constraint is checked as soon as the last of its axes has a level.
         let checks = (0..group.len()).map(|depth| {
@@ -217,7 +220,7 @@ impl<'s> PointSearch<'s> {
     }
 }
 
-/// One walk through the combinations of a group.
+/// The state of the depth-first search through the combinations of a group.
 struct Walk<'w> {
     search: &'w PointSearch<'w>,
     group: &'w [usize],

@@ -11,16 +11,16 @@ use crate::spec::expression::{Cause, Evaluator, Expression, Unevaluated};
 use crate::spec::table::{MOST_ROWS, Table};
 use crate::text::fault::Faults;
 
-/// The most combinations of axis values that one expression is tried at.
+/// The maximum number of combinations of axis values at which one expression is evaluated.
 const MOST_COMBINATIONS: usize = 10_000;
 
-/// The rounds of a trial: each gives the metrics of an expression, by their place from 0 to 1, other values. An expression
-/// over metrics is a fault only if it fails with all of them: with one value, a condition on a metric may guard the failing
-/// part. Equal, unequal, ascending and descending metrics decide most conditions both ways.
+/// The rounds of a trial: each maps the index of a metric, scaled to 0 to 1, to a made-up value. An expression over
+/// metrics is a fault only if it fails in all rounds, because a condition on a metric may guard the failing part.
+/// Equal, unequal, ascending and descending metrics decide most conditions both ways.
 const ROUNDS: [fn(f64) -> f64; 6] =
     [|_| 0.5, |place| place, |place| 1.0 - place, |_| 0.0, |_| -1e300, |_| 1e300];
 
-/// Reports expressions that have no value at some point of their table, each once, with the point.
+/// Reports each expression that fails at some point of its table, once, with the point.
 pub(super) fn try_out<O: Ops>(experiment: &Experiment, steps: &[NodeTasks<O>], faults: &mut Faults) {
     if !experiment.axes.iter().all(crate::spec::axis::Axis::is_readable) {
         return;
@@ -54,14 +54,14 @@ pub(super) fn try_out<O: Ops>(experiment: &Experiment, steps: &[NodeTasks<O>], f
     }
 }
 
-/// What a trial of an expression needs.
+/// The context of a trial: the experiment, the points of a table, and an evaluator.
 struct Trial<'t> {
     experiment: &'t Experiment,
     points: Points,
     evaluator: Evaluator,
 }
 
-/// Whether a point of a table may have a row.
+/// Whether the filter may keep a point, by the point's [`Points::agreement`] on the filter's axes.
 type Kept = HashMap<u64, bool>;
 
 impl Trial<'_> {
@@ -117,8 +117,8 @@ impl Trial<'_> {
         faults.add(expression.span, format!("`{}`{place}: {error}", expression.text), "");
     }
 
-    /// Evaluates an expression at a point, in rounds until one gives `true`. Returns whether one does; the error is that of
-    /// the first round, if all fail and no other metric could help.
+    /// Evaluates an expression at a point, in rounds until one returns `true`; returns whether one does. The error is
+    /// that of the first round, if all rounds fail and other metrics could not help.
     fn try_at(
         &self,
         expression: &Expression,
@@ -138,12 +138,12 @@ impl Trial<'_> {
                 Err(error) => drop(first.get_or_insert(error)),
             }
         }
-        // Numbers that do not fit may be metrics, which nobody knows yet.
+        // A number that does not fit may depend on a metric, which is unknown before the run.
         let is_fault = |error: &Unevaluated| !is_evaluated && (!has_metrics || error.cause != Cause::Number);
         first.filter(is_fault).map_or(Ok(false), Err)
     }
 
-    /// Returns the values of the names in an expression; `metric` gives the metrics, by their place from 0 to 1.
+    /// Returns the variables of an expression; `metric` maps the scaled index of a metric to its value.
     fn variables(
         &self,
         expression: &Expression,
@@ -177,13 +177,13 @@ impl Trial<'_> {
         (0..axes.len()).filter(|&axis| expression.mentions(&axes[axis].name)).collect()
     }
 
-    /// Returns a point for each combination of these axes' values, up to [`MOST_COMBINATIONS`].
+    /// Returns a point for each combination of these axes' levels, at most [`MOST_COMBINATIONS`].
     fn different(&self, axes: &[usize]) -> Vec<usize> {
         let sizes = axes.iter().map(|&axis| self.experiment.axes[axis].levels.len());
         let all = sizes.fold(1_usize, usize::saturating_mul).min(MOST_COMBINATIONS);
         let mut seen = std::collections::HashSet::new();
         let new = |point: &usize| seen.insert(self.points.agreement(*point, axes));
-        // There are no more than `all`: the rest of the points is not walked.
+        // Once `all` combinations are found, the remaining points cannot add another.
         (0..self.points.len()).filter(new).take(all).collect()
     }
 }

@@ -1,5 +1,5 @@
-//! Tells what happens in a run: to who listens, and to the run's journal.
-//! Knows nothing of what the events mean.
+//! The sender of a run's events: to the listener and to the run log.
+//! Knows nothing of the meaning of events.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::ops::Ops;
 use crate::plan::Plan;
 use crate::run_log::{LoggedEvent, RunHeader};
 
-/// Where events go.
+/// The receivers of events: a channel and the run log.
 pub struct Announcer {
     events: mpsc::UnboundedSender<Event>,
     journal: Option<RunWriter>,
@@ -20,7 +20,7 @@ pub struct Announcer {
 }
 
 impl Announcer {
-    /// Starts the journal of a run.
+    /// Creates the run log and writes its header.
     pub fn open(
         header: &RunHeader,
         store: &Store,
@@ -35,7 +35,7 @@ impl Announcer {
         Ok(Self { events, journal: Some(journal), start })
     }
 
-    /// Announces a plan, and what is to be warned of before anything runs.
+    /// Announces the plan, then warnings that are known before anything runs.
     pub fn begin<O: Ops>(
         &mut self,
         graph: &TaskGraph<O>,
@@ -56,11 +56,11 @@ impl Announcer {
         summary
     }
 
-    /// Tells one event.
+    /// Sends one event.
     pub fn tell(&mut self, event: Event) {
         let stamped = LoggedEvent { at: self.start.elapsed().as_secs_f64(), event };
         if let (Some(journal), Ok(line)) = (&mut self.journal, serde_json::to_string(&stamped)) {
-            // A run can do without its journal; the results are elsewhere.
+            // The results are stored elsewhere, so the run goes on without its log.
             if journal.append_line(&line).is_err() {
                 self.journal = None;
             }

@@ -1,5 +1,5 @@
-//! The artifacts in memory, by key, each made at most once at a time.
-//! Knows neither how they are made nor when they are no longer needed.
+//! The artifacts in memory, by key; each is made by at most one thread at a time.
+//! Knows neither how artifacts are made nor when they are no longer needed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use fewbits_store::Key;
 
 type ArtifactSlot<A> = Arc<Mutex<Option<Arc<A>>>>;
 
-/// Artifacts in memory.
+/// The artifacts in memory, one slot per key.
 pub struct Artifacts<A> {
     slots: Mutex<HashMap<Key, ArtifactSlot<A>>>,
 }
@@ -20,10 +20,10 @@ impl<A> Artifacts<A> {
         Self { slots: Mutex::new(HashMap::new()) }
     }
 
-    /// Returns an artifact; where it is not there, makes it, while others who want it wait.
+    /// Returns an artifact. If it is not in memory, `make` makes it while other callers of the same key wait.
     pub fn get_or_make<E>(&self, key: Key, make: impl FnOnce() -> Result<Arc<A>, E>) -> Result<Arc<A>, E> {
         let slot = self.slot(key);
-        // A maker that panicked left the slot empty, which is a valid state.
+        // A panic in `make` leaves the slot empty, which is a valid state.
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(artifact) = &*slot {
             return Ok(Arc::clone(artifact));
@@ -39,7 +39,7 @@ impl<A> Artifacts<A> {
         *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(artifact);
     }
 
-    /// Forgets an artifact; who uses it keeps it until done.
+    /// Removes an artifact; current users keep their reference.
     pub fn remove(&self, key: &Key) {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }

@@ -1,4 +1,4 @@
-//! What an op can ask of the run it is part of: whether to stop, where to report, what was saved before.
+//! The link of an op to its run: cancellation, progress reports and checkpoints.
 //! Knows no op and no terminal.
 
 use std::collections::BTreeMap;
@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 
 use fewbits_store::{Key, Store};
 
-/// Checkpoints are at least this far apart.
+/// The minimum time between checkpoints.
 const BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(30);
 
-/// Called with steps done, steps in all, and what was measured.
+/// The callback for progress: steps done, steps in all, and the metrics at this step.
 pub type OnProgress = dyn Fn(u64, u64, BTreeMap<String, f64>) + Send + Sync;
 
 /// A task's link to its run.
 pub struct Context {
     cancelled: Arc<AtomicBool>,
     report: Box<OnProgress>,
-    /// The store and key that checkpoints go under; none for artifacts made again, which leave no trace.
+    /// The store and the key of checkpoints; `None` for artifacts made again, which leave no trace.
     place: Option<(Arc<Store>, Key)>,
     saved: Mutex<Instant>,
 }
@@ -34,13 +34,13 @@ impl Context {
         Self { cancelled, report, place, saved: Mutex::new(Instant::now()) }
     }
 
-    /// Makes a context of work outside a run: nobody stops it, and nobody is told.
+    /// Makes a context outside a run: it is never cancelled and reports nothing.
     #[must_use]
     pub fn silent() -> Self {
         Self::new(Arc::default(), Box::new(|_, _, _| ()), None)
     }
 
-    /// Returns whether the work should stop; long work asks after every batch.
+    /// Returns whether the op should stop; long ops check this after every batch.
     #[must_use]
     pub fn cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
@@ -51,7 +51,7 @@ impl Context {
         (self.report)(done, total, metrics);
     }
 
-    /// Returns what an interrupted attempt at the same key saved.
+    /// Returns the checkpoint that an interrupted attempt at the same key saved.
     #[must_use]
     pub fn checkpoint(&self) -> Option<Vec<u8>> {
         self.place.as_ref().and_then(|(store, key)| store.checkpoint(key))
@@ -63,7 +63,7 @@ impl Context {
         self.place.is_some() && self.saved.lock().is_ok_and(|saved| saved.elapsed() >= BETWEEN_CHECKPOINTS)
     }
 
-    /// Saves a checkpoint. One that cannot be saved costs time later and nothing else, so errors are dropped.
+    /// Saves a checkpoint. Errors are dropped: a missing checkpoint only costs time later.
     pub fn save_checkpoint(&self, bytes: &[u8]) {
         if let Some((store, key)) = &self.place {
             let _ = store.save_checkpoint(key, bytes);

@@ -1,5 +1,5 @@
-//! The run: hands ready tasks to the executor, records what comes back, tells what happened.
-//! It alone appends to the store. It computes nothing, so it never blocks for long.
+//! The coordinator of a run: hands ready tasks to the executor, records their results, and sends events.
+//! It alone appends to the store. It computes nothing, so it never blocks for long. Knows no op.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,18 +24,18 @@ use crate::plan::{Plan, Planned, Planner, Preimage, TaskState};
 use crate::run_log::RunHeader;
 use crate::why::History;
 
-/// How to run.
+/// The settings of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Tasks at once.
+    /// The number of tasks that run at once.
     pub jobs: usize,
-    /// Threads that all tasks share.
+    /// The number of threads that all tasks share.
     pub threads: usize,
     /// Whether the first failure stops the run.
     pub fail_fast: bool,
 }
 
-/// Why a run could not be made or finished.
+/// The reason that a run could not start or finish.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The store cannot be read or written.
@@ -44,9 +44,9 @@ pub enum RunError {
     /// Results could not be recorded.
     #[error("{message}")]
     Record {
-        /// What went wrong.
+        /// The error message of the store.
         message: String,
-        /// How far the run came.
+        /// The counts of the tasks up to the error.
         summary: Summary,
     },
     /// Threads cannot be started.
@@ -54,18 +54,18 @@ pub enum RunError {
     Threads(#[from] std::io::Error),
 }
 
-/// What reaches the coordinator from other threads.
+/// The messages from other threads to the coordinator.
 enum Message<A> {
     /// A job ended.
     Ended(Job, Outcome<A>),
-    /// These tasks' records are safe from a crash, or could not be written.
+    /// These tickets' records are safe from a crash, or could not be written.
     Recorded(Vec<u64>, Result<(), String>),
-    /// A task reported.
+    /// A running task reported its progress, or an artifact was made again.
     Reported(Event),
 }
 
-/// Runs what is not in the store yet; returns how it ended, and what is known of every task then. Events go to `events`
-/// and to the run's journal; `halt` asks it to end early.
+/// Runs the tasks whose results are not in the store. Returns the summary and the final state of every task. Events
+/// go to `events` and to the run log; `halt` asks the run to end early.
 pub async fn run<O: Ops>(
     graph: Arc<TaskGraph<O>>,
     ops: Arc<O>,
@@ -78,7 +78,7 @@ pub async fn run<O: Ops>(
     let start = Instant::now();
     let planner = Planner::new(&graph, &*ops, &store);
     let plan = planner.plan()?;
-    // Where nothing runs, nothing is read of the last run, which is looked for before this one has a journal.
+    // The last run is only read if something runs. It must be found before this run's own log exists.
     let idle = plan.tasks.iter().all(|planned| planned.state == TaskState::Cached);
     let history = if idle { None } else { History::last(&graph, &*ops, &store) };
     let header = RunHeader::new(&graph, &plan, settings.jobs, planner.sources()?);
@@ -126,7 +126,7 @@ struct Coordinator<'r, O: Ops> {
     cancelled: Arc<AtomicBool>,
     messages: mpsc::UnboundedSender<Message<O::Artifact>>,
     store_error: Option<String>,
-    /// Whether no task is started any more.
+    /// Whether no further task starts.
     stopping: bool,
     halted: Halt,
 }
@@ -166,7 +166,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         })
     }
 
-    /// Starts ready tasks while there is room; returns whether there is anything to wait for.
+    /// Starts ready tasks up to the number of jobs; returns whether a job or a commit is still under way.
     fn dispatch(&mut self) -> Result<bool, RunError> {
         while !self.stops() && self.course.schedule.running() < self.settings.jobs {
             let Some(task) = self.course.schedule.start_next() else { break };
@@ -175,7 +175,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         Ok(self.course.schedule.running() > 0 || !self.course.recording.is_empty())
     }
 
-    /// Starts a task, unless results were lost since it was settled.
+    /// Starts a task, unless a result that it needs was lost since it was settled.
     fn start(&mut self, task: TaskId) -> Result<(), RunError> {
         let inputs = match self.course.supply.recipes(task) {
             Ok(inputs) => inputs,
@@ -203,7 +203,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
             key: key.to_string(),
             reason,
         });
-        // One record serves all tasks of the key: it keeps what any of them wants kept.
+        // One record serves all tasks of the key, so the artifact is kept if any of their nodes keeps it.
         let keeps = |task: &TaskId| self.graph.experiment.nodes[self.graph.node(*task)].keep;
         let keep = keeps(&task) || self.course.schedule.followers(task).iter().any(keeps);
         self.assign(Job { task, key, preimage, keep, inputs });
@@ -211,7 +211,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
     }
 
     fn assign(&self, job: Job) {
-        // Tasks beside each other use the cores better than threads inside one; a task alone gets them all.
+        // Parallel tasks use the cores better than threads within one task; a single task gets all threads.
         let beside =
             (self.course.schedule.running() + self.course.schedule.ready()).clamp(1, self.settings.jobs);
         let width = (self.settings.threads / beside).max(1);
@@ -239,7 +239,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         Ok(())
     }
 
-    /// A task's job gave a result: it goes to the store, and dependents may start from memory.
+    /// Handles a job's result: submits it to the store; dependent tasks may start from memory.
     fn done(&mut self, job: &Job, done: JobResult<O::Artifact>) -> Result<(), RunError> {
         let task = job.task;
         let JobResult { record, artifact, objects } = done;
@@ -256,7 +256,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         self.course.recording.insert(ticket, Recording { task, kept: job.keep, completed, reused: vec![] });
         self.committer.submit(Commit { ticket, key: job.key, record, objects });
         if job.keep {
-            // Until its objects are on the disk, nobody can read them there.
+            // The objects can only be read once they are on disk; until then the artifact stays in memory.
             self.course.supply.pin(task);
         }
         self.course.known(task, planned)?;
@@ -267,7 +267,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         Ok(())
     }
 
-    /// A job gave no result.
+    /// Handles a job without a result.
     fn undone(&mut self, job: &Job, error: &JobError) -> Result<(), RunError> {
         match error {
             JobError::Op(OpError::Cancelled) => {
@@ -280,7 +280,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
                 self.course.dropped = true;
             }
             JobError::Store(error) => {
-                // The next task would meet the same.
+                // Every further task would fail with the same error.
                 self.store_error.get_or_insert_with(|| error.to_string());
                 self.stop();
             }
@@ -290,7 +290,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         Ok(())
     }
 
-    /// Records reached the disk, or did not: then nothing of them counts and the run stops.
+    /// Handles records that reached the disk or failed to; after a failure their tasks fail and the run stops.
     fn recorded(&mut self, tickets: &[u64], result: &Result<(), String>) {
         for ticket in tickets {
             let Some(recording) = self.course.recording.remove(ticket) else { continue };
@@ -325,7 +325,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         self.stop();
     }
 
-    /// Does what is asked, if it is more than what was asked before.
+    /// Applies a halt request, if it is stronger than the earlier ones.
     fn halt(&mut self, asked: Halt) {
         if asked <= self.halted {
             return;
@@ -363,7 +363,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         self.committer.finish();
         match self.store_error {
             Some(message) => Err(RunError::Record { message, summary }),
-            // Others of a key whose record was dropped still look as if they had a result.
+            // Other tasks of a dropped record's key still count as cached in this state, so the plan is made again.
             None if self.course.dropped => Ok((summary, self.planner.plan()?)),
             None => Ok((summary, self.course.supply.into_plan())),
         }
@@ -378,7 +378,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
     }
 }
 
-/// Tells of every artifact that is made again.
+/// Returns a callback that sends an event for every artifact that is made again.
 fn rebuilt<O: Ops>(
     graph: &Arc<TaskGraph<O>>,
     messages: &mpsc::UnboundedSender<Message<O::Artifact>>,

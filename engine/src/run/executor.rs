@@ -1,5 +1,5 @@
-//! The in-process executor: threads that do jobs, each job inside a rayon pool of the width it is given.
-//! Knows nothing of which jobs are ready, or what becomes of their results.
+//! The in-process executor: threads that do jobs, each job inside a rayon pool of its width.
+//! Knows nothing of which jobs are ready, or how their results are used.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,34 +12,34 @@ use super::context::Context;
 use super::job::{Job, JobError, JobResult, Worker};
 use crate::ops::{OpError, Ops};
 
-/// A job and how it is to be done.
+/// A job with its width and its contexts.
 pub struct Assignment {
     /// The job.
     pub job: Job,
-    /// Threads it may use.
+    /// The number of threads of the job's rayon pool.
     pub width: usize,
-    /// Its link to the run.
+    /// The job's link to the run.
     pub context: Context,
-    /// The link of artifacts made again on the way.
+    /// The context for artifacts that are made again for the job.
     pub quiet: Context,
 }
 
-/// What came of a job.
+/// The outcome of a job.
 pub type Outcome<A> = Result<JobResult<A>, JobError>;
 
-/// Threads that wait for jobs. Dropping it cancels what still runs.
+/// The threads that wait for jobs. Dropping the executor cancels running jobs.
 pub struct Executor {
     cancelled: Arc<AtomicBool>,
     queue: Option<mpsc::Sender<Assignment>>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// The rayon pools that are not in use; the width of a job changes with how many run beside it.
+/// The idle rayon pools. They are reused because the width of jobs changes with the number of parallel jobs.
 #[derive(Default)]
 struct Pools(Mutex<Vec<ThreadPool>>);
 
 impl Executor {
-    /// Starts `jobs` threads; `done` is called on them with what came of each job. Work that sees `cancelled` ends.
+    /// Starts `jobs` threads; each calls `done` with the outcome of a job. Jobs check `cancelled` and end early.
     pub fn start<O: Ops>(
         jobs: usize,
         cancelled: Arc<AtomicBool>,
@@ -65,10 +65,10 @@ impl Executor {
         Ok(Self { cancelled, queue: Some(queue), threads })
     }
 
-    /// Hands over a job.
+    /// Hands over a job to the next idle thread.
     pub fn assign(&self, assignment: Assignment) {
         if let Some(queue) = &self.queue {
-            // The threads live as long as this executor, so the queue has a reader.
+            // The threads live as long as the executor, so the queue has a receiver.
             let _ = queue.send(assignment);
         }
     }

@@ -1,14 +1,14 @@
-//! How a run is asked to end before its time.
-//! Knows nothing of who asks: a signal, a key.
+//! The requests that end a run early.
+//! Knows nothing of their origin: a signal or a key.
 
-/// What is asked of a run; it only ever becomes more.
+/// A halt request; later requests can only be stronger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Halt {
-    /// Go on.
+    /// The run goes on.
     #[default]
     No,
-    /// Start nothing more; what is running ends and counts.
+    /// No further task starts; running tasks end and count.
     AfterRunning,
-    /// Drop what is running; what is done is kept.
+    /// Running tasks are dropped; finished results are kept.
     Now,
 }

@@ -1,5 +1,5 @@
-//! The unit handed to an executor: a task with its preimage, and for every input the way to get it, back to kept
-//! objects and sources. It needs nothing else of the graph's state, so it could be done elsewhere.
+//! The unit handed to an executor: a task with its preimage, and a source for every input artifact that leads back to
+//! kept objects and sources. It needs nothing else of the run's state, so it could run elsewhere.
 //! Knows nothing of threads or order.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::graph::{TaskGraph, TaskId};
 use crate::ops::{OpError, Ops, SourceContent};
 use crate::parts::Parts;
 
-/// A task to be done.
+/// A task to be computed.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// The task.
@@ -26,11 +26,11 @@ pub struct Job {
     pub preimage: String,
     /// Whether its artifact goes into the store.
     pub keep: bool,
-    /// How to get its inputs.
+    /// The sources of its input artifacts.
     pub inputs: Vec<ArtifactSource>,
 }
 
-/// How to get an artifact that may not be in memory.
+/// The source of an artifact that may not be in memory.
 #[derive(Clone, Debug)]
 pub struct ArtifactSource {
     /// The task that made it.
@@ -39,11 +39,11 @@ pub struct ArtifactSource {
     pub key: Key,
     /// The digests its parts must have.
     pub parts: Parts,
-    /// Where it comes from.
+    /// The way to get the artifact.
     pub way: ArtifactPath,
 }
 
-/// Where an artifact comes from.
+/// The way to get an artifact that is not in memory.
 #[derive(Clone, Debug)]
 pub enum ArtifactPath {
     /// Its parts are objects of the store.
@@ -53,7 +53,7 @@ pub enum ArtifactPath {
 }
 
 impl ArtifactSource {
-    /// Calls `visit` with this recipe and those of its inputs.
+    /// Calls `visit` with this source and, recursively, the sources of its inputs.
     pub fn walk(&self, visit: &mut impl FnMut(&Self)) {
         visit(self);
         if let ArtifactPath::Made(inputs) = &self.way {
@@ -64,17 +64,17 @@ impl ArtifactSource {
     }
 }
 
-/// What a job gave.
+/// The result of a job.
 pub struct JobResult<A> {
-    /// What the store keeps.
+    /// The record for the store.
     pub record: Record,
-    /// The artifact, for tasks that read it.
+    /// The artifact, for the tasks that read it.
     pub artifact: Option<Arc<A>>,
-    /// The objects to be kept.
+    /// The bytes of the parts that the store keeps.
     pub objects: Vec<Vec<u8>>,
 }
 
-/// Why a job gave nothing.
+/// The reason that a job has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// The op failed or was cancelled.
@@ -83,40 +83,40 @@ pub enum JobError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A file that is read holds something else than planned; says which.
+    /// A source file has changed since the plan. Contains the message.
     #[error("{0}; run again")]
     Changed(String),
-    /// A kept artifact of this task is not in the store any more, or damaged.
+    /// A kept artifact of this task is missing from the store or damaged.
     #[error("a kept artifact is lost")]
     Lost(TaskId),
-    /// An artifact made again is not what was recorded.
+    /// An artifact that was made again does not match its record.
     #[error(
         "{task}: made again, it came out different from its record, which is dropped; run again to compute it anew"
     )]
     Differs {
         /// The task's name.
         task: String,
-        /// Its key, whose record is wrong or from a build with other numbers.
+        /// The key of a record that is wrong or comes from a build with other numbers.
         key: Key,
     },
 }
 
-/// Does jobs; shared by all threads of an executor.
+/// The worker does jobs; all threads of an executor share it.
 pub struct Worker<O: Ops> {
-    /// The graph the jobs are of.
+    /// The graph of the jobs' tasks.
     pub graph: Arc<TaskGraph<O>>,
     /// The ops.
     pub ops: Arc<O>,
-    /// The store that kept artifacts are read from.
+    /// The store of the kept artifacts.
     pub store: Arc<Store>,
     /// The artifacts in memory.
     pub artifacts: Arc<Artifacts<O::Artifact>>,
-    /// Told of every artifact that was made again, with the seconds it took.
+    /// The callback for every artifact that was made again, with the seconds it took.
     pub rebuilt: Box<dyn Fn(TaskId, f64) + Send + Sync>,
 }
 
 impl<O: Ops> Worker<O> {
-    /// Makes a worker outside a run: nobody is told of what it makes again.
+    /// Makes a worker outside a run, without a callback for artifacts made again.
     pub fn silent(
         (graph, ops, store): (&Arc<TaskGraph<O>>, &Arc<O>, &Arc<Store>),
         artifacts: Arc<Artifacts<O::Artifact>>,
@@ -130,7 +130,7 @@ impl<O: Ops> Worker<O> {
         }
     }
 
-    /// Does a job. `context` is its link to the run, `quiet` that of artifacts made again on the way.
+    /// Does a job. `context` is its link to the run; `quiet` is the context of artifacts that are made again for it.
     pub fn work(
         &self,
         job: &Job,
@@ -160,7 +160,7 @@ impl<O: Ops> Worker<O> {
         Ok(JobResult { record, artifact: output.artifact, objects })
     }
 
-    /// Makes sure that the files read are still those of the key.
+    /// Checks that the source files still have the digests in the preimage.
     fn check_sources(&self, job: &Job) -> Result<(), JobError> {
         for source in self.ops.sources(&self.graph.work(job.task).op)? {
             let SourceContent::File { path, .. } = source.content else { continue };
@@ -180,7 +180,7 @@ impl<O: Ops> Worker<O> {
         Ok(())
     }
 
-    /// Returns an artifact: from memory, from the store, or made again, with the digests of its recipe.
+    /// Returns an artifact: from memory, from the store, or made again. Its digests match the source's.
     pub fn obtain(&self, recipe: &ArtifactSource, quiet: &Context) -> Result<Arc<O::Artifact>, JobError> {
         self.artifacts.get_or_make(recipe.key, || match &recipe.way {
             ArtifactPath::Kept => self.load(recipe),
@@ -194,7 +194,8 @@ impl<O: Ops> Worker<O> {
             let bytes = self.store.object(digest)?.ok_or(JobError::Lost(recipe.task))?;
             parts.insert(name.to_owned(), bytes);
         }
-        // The bytes are what their digest says; if they cannot be read, they are of no use.
+        // The digest of the bytes is right, so bytes that cannot be decoded are of no use: the artifact counts as
+        // lost.
         self.ops.decode(parts).map(Arc::new).map_err(|_| JobError::Lost(recipe.task))
     }
 

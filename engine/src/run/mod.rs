@@ -1,4 +1,5 @@
-//! Running what the plan says: a coordinator that knows states and order, an executor that knows threads.
+//! The execution of a plan: the coordinator knows states and order, the executor knows threads.
+//! Knows nothing of terminals; signals and keys arrive as a halt request.
 
 mod announcer;
 pub mod artifacts;

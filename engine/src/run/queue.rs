@@ -1,4 +1,4 @@
-//! Which tasks can run, in which order, and what a finished or failed one means for the others.
+//! The queue of a run: the status of every task, and the order in which ready tasks start.
 //! Every change of a task's status is one function here. Knows no op, no store and no thread.
 
 use std::collections::{BinaryHeap, HashMap};
@@ -8,28 +8,28 @@ use fewbits_store::{Key, KeyMap};
 use crate::event::Summary;
 use crate::graph::TaskId;
 
-/// Where a task stands.
+/// The status of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum QueueStatus {
-    /// Waits for this many results.
+    /// The task waits for this many results.
     Blocked(u32),
-    /// Its inputs are known; it is judged next.
+    /// The results of all inputs are known; the task's own key is derived next.
     Settling,
-    /// Takes the result of a task with the same key.
+    /// The task takes the result of a task with the same key.
     Following,
-    /// Can run.
+    /// The task can start.
     Ready,
-    /// A job works on it.
+    /// A job computes the task.
     Running,
-    /// Its job gave a result, which is on its way to the disk.
+    /// The job returned a result, which the store is writing.
     Saving,
-    /// Its result is recorded.
+    /// The result is recorded.
     Ran,
-    /// Its result was there, or is another's.
+    /// The result was in the store, or belongs to another task of the same key.
     Cached,
-    /// Failed.
+    /// The task failed.
     Failed,
-    /// Cannot run, or was left.
+    /// The task cannot run, or an interrupted run left it.
     Skipped,
 }
 
@@ -37,8 +37,8 @@ enum QueueStatus {
 #[derive(Debug)]
 pub struct TaskQueue {
     status: Vec<QueueStatus>,
-    /// How far from the sources a task is: deeper ones go first, so that a model's evaluations follow it and its
-    /// memory is freed.
+    /// The depth of each task in the graph. Deeper tasks start first: the evaluations of a model follow it directly,
+    /// so that its memory is freed early.
     depth: Vec<u32>,
     dependents: HashMap<TaskId, Vec<TaskId>>,
     followers: HashMap<TaskId, Vec<TaskId>>,
@@ -48,7 +48,7 @@ pub struct TaskQueue {
 }
 
 impl TaskQueue {
-    /// Makes a schedule of tasks of these depths, all cached until said otherwise.
+    /// Makes a queue of tasks with these depths; all count as cached at first.
     #[must_use]
     pub fn new(depth: Vec<u32>) -> Self {
         Self {
@@ -62,7 +62,7 @@ impl TaskQueue {
         }
     }
 
-    /// Makes a task wait for the results of others; with none to wait for, it is to be settled.
+    /// Blocks a task until these inputs are known; a task without inputs to wait for is settled next.
     pub fn wait(&mut self, task: TaskId, inputs: &[TaskId]) {
         let mut inputs = inputs.to_vec();
         inputs.sort_unstable();
@@ -74,7 +74,7 @@ impl TaskQueue {
         }
     }
 
-    /// Makes a task of this key ready, or lets it follow the task of the same key that is to run already.
+    /// Makes a task of this key ready, or a follower of the task that is already in flight under the key.
     pub fn make_ready(&mut self, task: TaskId, key: Key) {
         let leader = *self.in_flight.entry(key).or_insert(task);
         if leader != task {
@@ -86,14 +86,14 @@ impl TaskQueue {
         self.ready.push((self.depth[task.index()], std::cmp::Reverse(task)));
     }
 
-    /// Takes the next task to run.
+    /// Starts the next task; deeper tasks come first.
     pub fn start_next(&mut self) -> Option<TaskId> {
         let (_, std::cmp::Reverse(task)) = self.ready.pop()?;
         self.turn(task, QueueStatus::Running);
         Some(task)
     }
 
-    /// A task's result is known: returns the tasks that are to be settled now.
+    /// Marks a task's result as known; returns the tasks that have to be settled now.
     pub fn know(&mut self, task: TaskId) -> Vec<TaskId> {
         let mut free = vec![];
         for dependent in self.dependents.remove(&task).unwrap_or_default() {
@@ -108,62 +108,63 @@ impl TaskQueue {
         free
     }
 
-    /// A task's job gave a result, which is now to be recorded.
+    /// Marks a task as computed but not yet recorded.
     pub fn save(&mut self, task: TaskId) {
         self.turn(task, QueueStatus::Saving);
     }
 
-    /// A task turned out to have a result.
+    /// Marks a task as cached.
     pub fn cache(&mut self, task: TaskId) {
         self.turn(task, QueueStatus::Cached);
     }
 
-    /// A task's result is recorded.
+    /// Marks a task's result as recorded.
     pub fn record(&mut self, task: TaskId) {
         self.turn(task, QueueStatus::Ran);
     }
 
-    /// Returns the tasks that take this task's result.
+    /// Returns the followers of a task: they take its result.
     #[must_use]
     pub fn followers(&self, task: TaskId) -> &[TaskId] {
         self.followers.get(&task).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the tasks that take this task's result, and forgets them.
+    /// Removes and returns the followers of a task.
     pub fn take_followers(&mut self, task: TaskId) -> Vec<TaskId> {
         self.followers.remove(&task).unwrap_or_default()
     }
 
-    /// A task failed: returns the tasks that cannot run because of it.
+    /// Marks a task as failed; returns the tasks that cannot run because of it.
     pub fn fail(&mut self, task: TaskId) -> Vec<TaskId> {
         self.turn(task, QueueStatus::Failed);
         self.strand(task)
     }
 
-    /// A task cannot run: returns the tasks that cannot run because of it.
+    /// Marks a task as skipped; returns the tasks that cannot run because of it.
     pub fn skip(&mut self, task: TaskId) -> Vec<TaskId> {
         self.turn(task, QueueStatus::Skipped);
         self.strand(task)
     }
 
-    /// A task's job was cancelled: an interrupted run leaves the task.
+    /// Marks a task as skipped because its job was cancelled; the tasks that depend on it are left to
+    /// [`Self::leave_rest`].
     pub fn leave(&mut self, task: TaskId) {
         self.turn(task, QueueStatus::Skipped);
     }
 
-    /// Returns whether a task will not give a result in this run.
+    /// Returns whether a task gives no result in this run.
     #[must_use]
     pub fn is_out(&self, task: TaskId) -> bool {
         matches!(self.status[task.index()], QueueStatus::Failed | QueueStatus::Skipped)
     }
 
-    /// Returns the task that was first to run under a key.
+    /// Returns the leader of a key: the task that is in flight under it.
     #[must_use]
     pub fn leader(&self, key: &Key) -> Option<TaskId> {
         self.in_flight.get(key).copied()
     }
 
-    /// A task no longer leads its key: returns the tasks that followed it, to be settled again.
+    /// Ends a task's lead of its key; returns its followers, which have to be settled again.
     pub fn retire(&mut self, task: TaskId, key: Key) -> Vec<TaskId> {
         if self.leader(&key) != Some(task) {
             return vec![];
@@ -176,7 +177,7 @@ impl TaskQueue {
         followers
     }
 
-    /// Leaves everything that has not run: what an interrupted run skips.
+    /// Marks every unfinished task as skipped, at the end of a run.
     pub fn leave_rest(&mut self) {
         for status in &mut self.status {
             if !matches!(status, QueueStatus::Ran | QueueStatus::Cached | QueueStatus::Failed) {
@@ -185,19 +186,19 @@ impl TaskQueue {
         }
     }
 
-    /// Returns how many tasks run: never more than there are jobs.
+    /// Returns the number of running tasks, which is at most the number of jobs.
     #[must_use]
     pub fn running(&self) -> usize {
         self.running
     }
 
-    /// Returns how many tasks are ready.
+    /// Returns the number of ready tasks.
     #[must_use]
     pub fn ready(&self) -> usize {
         self.ready.len()
     }
 
-    /// Counts how the tasks ended.
+    /// Counts the tasks by how they ended.
     #[must_use]
     pub fn summary(&self, seconds: f64) -> Summary {
         let count = |wanted| self.status.iter().filter(|status| **status == wanted).count();
@@ -207,14 +208,14 @@ impl TaskQueue {
         Summary { tasks, ran, cached, failed, skipped: tasks - ran - cached - failed, seconds }
     }
 
-    /// Changes a task's status and counts the tasks that run.
+    /// Changes a task's status and keeps the count of running tasks.
     fn turn(&mut self, task: TaskId, status: QueueStatus) {
         let before = std::mem::replace(&mut self.status[task.index()], status);
         self.running += usize::from(status == QueueStatus::Running);
         self.running -= usize::from(before == QueueStatus::Running);
     }
 
-    /// Skips what waits for a task's result.
+    /// Skips the tasks that wait for a task's result, directly or not.
     fn strand(&mut self, task: TaskId) -> Vec<TaskId> {
         let mut skipped = vec![];
         let mut stack = vec![task];
@@ -239,7 +240,7 @@ impl TaskQueue {
 mod tests {
     use super::*;
 
-    /// Tasks 0 to `depths.len() - 1`, all pending; each waits for those given.
+    /// Makes a queue of `depths.len()` pending tasks; each waits for the given inputs.
     fn schedule(depths: &[u32], inputs: &[&[usize]]) -> (Vec<TaskId>, TaskQueue) {
         let tasks: Vec<TaskId> = (0..depths.len()).map(TaskId::from_index).collect();
         let mut schedule = TaskQueue::new(depths.to_vec());

@@ -1,5 +1,5 @@
-//! Artifacts of recorded tasks made again, to be looked into: kept ones are read, others made from what they were made
-//! from. Changes nothing in the store.
+//! Artifacts of recorded tasks, for inspection: kept ones are read, others are made again from their inputs.
+//! Changes nothing in the store.
 
 use std::sync::Arc;
 
@@ -13,42 +13,42 @@ use crate::graph::{TaskGraph, TaskId};
 use crate::ops::{OpError, Ops};
 use crate::plan::{Plan, TaskState};
 
-/// Why an artifact cannot be had.
+/// The reason that an artifact is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
-    /// Tasks of its kind have none.
+    /// The task's kind has no artifact.
     #[error("{task}: it leaves nothing that other tasks read; name one whose kind does")]
     NoArtifact {
-        /// The task's name.
+        /// The name of the task.
         task: String,
     },
-    /// It, or a task it depends on, has not been done.
+    /// The task, or a task it depends on, has no result.
     #[error("{task}: there is no result yet; run the experiment first")]
     NoResult {
-        /// The name of the task that was not done.
+        /// The name of the task without a result.
         task: String,
     },
-    /// What it, or a task it depends on, kept is not there, or damaged.
-    #[error("{task}: what it kept is not in the store any more; run the experiment to make it again")]
+    /// A kept artifact of the task, or of a task it depends on, is missing or damaged.
+    #[error("{task}: its kept artifact is not in the store any more; run the experiment to make it again")]
     Lost {
         /// The name of the task that kept it.
         task: String,
     },
-    /// What came out is not what was recorded.
+    /// The artifact that was made again does not match its record.
     #[error(
         "{task}: made again, it came out different from its record, which may be of a build with other numbers; \
          use that build"
     )]
     Differs {
-        /// The task's name.
+        /// The name of the task.
         task: String,
     },
-    /// Its op, or one it depends on, failed; something outside may be missing.
+    /// The op of the task, or of a task it depends on, failed; something outside may be missing.
     #[error("{task}: {source}")]
     Op {
-        /// The name of the task that was asked for.
+        /// The name of the requested task.
         task: String,
-        /// What the op says.
+        /// The error of the op.
         source: OpError,
     },
     /// The store cannot be read.
@@ -56,28 +56,28 @@ pub enum RebuildError {
     Store(#[from] StoreError),
 }
 
-/// Makes artifacts again. What it made or read stays in memory, for those to come, until it is dropped.
+/// Makes artifacts again. Artifacts stay in memory for later requests until the rebuilder is dropped.
 pub struct Rebuilder<'r, O: Ops> {
     supply: Supply<'r, O>,
     worker: Worker<O>,
 }
 
 impl<'r, O: Ops> Rebuilder<'r, O> {
-    /// Takes over what a plan knows of the tasks.
+    /// Makes a rebuilder from a plan's known results.
     pub fn new((graph, ops, store): (&'r Arc<TaskGraph<O>>, &Arc<O>, &Arc<Store>), plan: Plan) -> Self {
         let artifacts = Arc::new(Artifacts::new());
         let worker = Worker::silent((graph, ops, store), Arc::clone(&artifacts));
         Self { supply: Supply::new(graph, plan, artifacts), worker }
     }
 
-    /// Returns the graph whose artifacts it makes.
+    /// Returns the graph of the tasks.
     #[must_use]
     pub fn graph(&self) -> &TaskGraph<O> {
         &self.worker.graph
     }
 
-    /// Returns a task's artifact, which has the digests of its record. Works with all threads of the pool this is
-    /// called in; whatever is not kept takes as long as it took to make.
+    /// Returns a task's artifact, which matches the digests of its record. It runs on all threads of the caller's
+    /// rayon pool; an artifact that is not kept takes as long as its first computation.
     pub fn artifact(&self, task: TaskId) -> Result<Arc<O::Artifact>, RebuildError> {
         let graph = self.graph();
         if graph.kind(task).output.is_none() {
@@ -95,7 +95,7 @@ impl<'r, O: Ops> Rebuilder<'r, O> {
         })
     }
 
-    /// Says why a task's result is not known: itself, or the first task it waits for.
+    /// Returns the error for a task without a result: about itself, or about the first task that it waits for.
     fn unknown(&self, task: TaskId) -> RebuildError {
         if let Some(&input) = self.supply.unknown_inputs(task).first() {
             return self.unknown(input);

@@ -1,4 +1,4 @@
-//! Tasks done once more, to see whether they come out as they were recorded.
+//! The check that recorded tasks give the same results when they are computed once more.
 //! Changes nothing in the store.
 
 use std::collections::BTreeMap;
@@ -14,24 +14,24 @@ use crate::graph::{TaskGraph, TaskId};
 use crate::ops::{OpError, Ops};
 use crate::plan::{Plan, Planner, Preimage};
 
-/// The label of a record's provenance that says which builds give the same bits.
+/// The provenance label of the builds that produce the same bits.
 const NUMERICS: &str = "numerics";
 
-/// What doing a task once more showed.
+/// The verdict on a task that was computed again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recomputed {
-    /// It came out as recorded.
+    /// The result equals the record.
     Same,
-    /// These came out otherwise: metrics, series, parts, or the answers to the images.
+    /// These fields of the record differ: metrics, series, parts, or the answers to the images.
     Differs(Vec<String>),
-    /// It cannot be compared; says why.
+    /// The results cannot be compared. Contains the reason.
     Unlike(String),
-    /// It could not be done.
+    /// The computation failed. Contains the error message.
     Failed(String),
 }
 
-/// Does recorded tasks of a plan once more, one after the other, with all threads of the pool this is called in.
-/// `planner` must be the one that made the plan. `each` is told what every task showed.
+/// Computes recorded tasks again, one after the other, on all threads of the caller's rayon pool. `planner` must be
+/// the planner of `plan`. `each` is called with the verdict on every task.
 pub fn recompute<O: Ops>(
     (graph, ops, store): (&Arc<TaskGraph<O>>, &Arc<O>, &Arc<Store>),
     planner: &Planner<'_, O>,
@@ -49,7 +49,9 @@ pub fn recompute<O: Ops>(
         let job = job(task, &supply, planner)?;
         let verdict = match &job {
             Some(job) => again(job, &worker)?,
-            None => Recomputed::Unlike("it or what it reads is not in the store any more".to_owned()),
+            None => {
+                Recomputed::Unlike("its record or an input's record is not in the store any more".to_owned())
+            }
         };
         supply.let_go(task);
         supply.sweep(job.as_ref().map_or(&[], |job| &job.inputs));
@@ -88,7 +90,7 @@ fn again<O: Ops>(job: &Job, worker: &Worker<O>) -> Result<Recomputed, StoreError
         Ok(done) => Recomputed::Differs(recorded.differences(&done.record)),
         Err(JobError::Differs { task, key }) => match worker.store.record(&key)? {
             Some(record) if is_others(&record) => other(),
-            _ => Recomputed::Differs(vec![format!("{task}, made again for it, is not what was recorded")]),
+            _ => Recomputed::Differs(vec![format!("{task}, made again for it, differs from its record")]),
         },
         Err(JobError::Op(OpError::Missing(what)) | JobError::Changed(what)) => Recomputed::Unlike(what),
         Err(JobError::Lost(_)) => Recomputed::Unlike("a model that it needs is not in the store".to_owned()),

@@ -1,4 +1,4 @@
-//! The course of a run: what is known of every task, and what a result, a loss or a failure means for the others.
+//! The state of a run: the known facts of every task, and the effects of results, losses and failures on other tasks.
 //! Every change of a task's state is one function here. Knows neither threads nor commits.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -14,15 +14,15 @@ use crate::ops::Ops;
 use crate::plan::{Planned, Planner, TaskState};
 use crate::why::{History, Reason};
 
-/// A result on its way to the disk.
+/// A result that the store is writing.
 pub struct Recording {
-    /// The task that gave it.
+    /// The task that produced it.
     pub task: TaskId,
-    /// Whether its artifact goes there too.
+    /// Whether the store keeps its artifact.
     pub kept: bool,
-    /// What is told when it is there.
+    /// The event to send when the result is recorded.
     pub completed: Event,
-    /// The tasks that take the result, and what is told of each then.
+    /// The tasks that take the result, each with the event to send then.
     pub reused: Vec<(TaskId, Event)>,
 }
 
@@ -31,27 +31,27 @@ pub struct RunState<'r, O: Ops> {
     graph: &'r TaskGraph<O>,
     planner: &'r Planner<'r, O>,
     store: &'r Store,
-    /// Where every task stands.
+    /// The status of every task.
     pub schedule: TaskQueue,
-    /// What is known of every task.
+    /// The known results and the artifacts in memory.
     pub supply: Supply<'r, O>,
-    /// What the last run was made of, to say what changed.
+    /// The preimages of the last run, which the reasons compare with.
     history: Option<History>,
-    /// Who is told.
+    /// The sender of events.
     pub announcer: Announcer,
-    /// Results on their way to the disk, by ticket.
+    /// Results that the store is writing, by ticket.
     pub recording: HashMap<u64, Recording>,
     /// Tasks whose kept artifact was found lost in this run.
     lost: HashSet<TaskId>,
-    /// Tasks sent back because of such a loss, with the task that has lost.
+    /// Pairs of a task that was sent back and the input whose artifact was lost; a repeated pair fails the task.
     sent_back: HashSet<(TaskId, TaskId)>,
     failures: bool,
-    /// Whether a record was dropped in this run.
+    /// Whether a record was dropped from the store in this run.
     pub dropped: bool,
 }
 
 impl<'r, O: Ops> RunState<'r, O> {
-    /// Starts with what is known before anything runs.
+    /// Makes the state of a run that is about to begin.
     pub fn new(
         graph: &'r TaskGraph<O>,
         planner: &'r Planner<'r, O>,
@@ -81,7 +81,7 @@ impl<'r, O: Ops> RunState<'r, O> {
         self.failures
     }
 
-    /// Puts every task that is not cached into the schedule.
+    /// Puts every task that is not cached into the queue.
     pub fn begin(&mut self) -> Result<(), StoreError> {
         let pending: Vec<TaskId> =
             self.graph.tasks().filter(|task| self.supply.planned(*task).state != TaskState::Cached).collect();
@@ -89,13 +89,13 @@ impl<'r, O: Ops> RunState<'r, O> {
             self.schedule.wait(task, &self.supply.unknown_inputs(task));
             self.supply.hold(task);
         }
-        // Those that take another's result come last, so that the tasks run that the plan says.
+        // Tasks that take another's result come last, so that the same tasks run as in the plan.
         let takes = |task: &TaskId| matches!(self.supply.planned(*task).state, TaskState::SameAs(_));
         let (taking, others): (Vec<TaskId>, Vec<TaskId>) = pending.into_iter().partition(takes);
         for task in others.into_iter().chain(taking) {
             let planned = self.supply.planned(task).clone();
             let freed = match planned.state {
-                // What it waits for may be known already, through another task of the same key.
+                // The inputs may be known already, through other tasks of the same keys.
                 TaskState::Waiting if self.supply.unknown_inputs(task).is_empty() => vec![task],
                 TaskState::Waiting => continue,
                 _ => self.settled(task, planned),
@@ -105,13 +105,13 @@ impl<'r, O: Ops> RunState<'r, O> {
         Ok(())
     }
 
-    /// A task's job ended with a result that is not yet recorded.
+    /// Handles a job's result that is not yet recorded.
     pub fn computed(&mut self, task: TaskId) {
         self.schedule.save(task);
         self.announcer.tell(Event::Computed { task: self.graph.name(task) });
     }
 
-    /// A task's result is known: serves those that take it, settles those that waited for it.
+    /// Handles a known result: serves the followers of its task, and settles the tasks that waited for it.
     pub fn known(&mut self, task: TaskId, planned: Planned) -> Result<(), StoreError> {
         self.supply.learn(task, planned);
         let mut freed = self.schedule.know(task);
@@ -121,7 +121,8 @@ impl<'r, O: Ops> RunState<'r, O> {
         self.advance(freed)
     }
 
-    /// Settles tasks whose inputs have become known, and those that become known because of it.
+    /// Settles tasks whose inputs became known, and the tasks that this frees in turn. The early cutoff happens here:
+    /// a task whose key is in the store does not run.
     fn advance(&mut self, freed: Vec<TaskId>) -> Result<(), StoreError> {
         let mut freed = VecDeque::from(freed);
         while let Some(task) = freed.pop_front() {
@@ -131,10 +132,10 @@ impl<'r, O: Ops> RunState<'r, O> {
         Ok(())
     }
 
-    /// Acts on the state of a task whose inputs are known; returns tasks whose inputs are known because of it.
+    /// Acts on the state of a task whose inputs are known; returns the tasks whose inputs are known because of it.
     fn settled(&mut self, task: TaskId, planned: Planned) -> Vec<TaskId> {
         let (state, key) = (planned.state.clone(), planned.key);
-        // Asked before the store, which may or may not have the other's record by now.
+        // The leader is checked before the store: whether the store has its record already depends on timing.
         let leader = key.and_then(|key| self.schedule.leader(&key)).filter(|leader| *leader != task);
         if let Some(leader) = leader.filter(|leader| self.supply.parts(*leader).is_some()) {
             return self.serve(task, leader);
@@ -160,7 +161,7 @@ impl<'r, O: Ops> RunState<'r, O> {
         vec![]
     }
 
-    /// Gives a task the result of one with the same key.
+    /// Gives a task the result of its leader, which has the same key.
     fn serve(&mut self, task: TaskId, leader: TaskId) -> Vec<TaskId> {
         self.supply.learn(task, self.supply.planned(leader).clone());
         self.schedule.cache(task);
@@ -174,16 +175,16 @@ impl<'r, O: Ops> RunState<'r, O> {
         self.schedule.know(task)
     }
 
-    /// A task found that the kept artifact of another is not there: that one runs again, once, and the task after it.
+    /// Handles a kept artifact that a task found lost: the input runs again, once, and the task after it.
     pub fn lost(&mut self, task: TaskId, input: TaskId) -> Result<(), StoreError> {
         if !self.sent_back.insert((task, input)) {
             let input = self.graph.name(input);
-            self.failed(task, format!("{input}: what was kept of it cannot be read back; check the disk"));
+            self.failed(task, format!("{input}: its kept artifact cannot be read back; check the disk"));
             return Ok(());
         }
         let name = self.graph.name(input);
         self.announcer.tell(Event::Postponed { task: self.graph.name(task), because: name.clone() });
-        // Others that read the same artifact find the same, even after it was made again.
+        // Other tasks may find the same loss even after the artifact was made again.
         if self.lost.insert(input) {
             let message = format!("{name}: its kept artifact is gone or damaged; it runs again");
             self.announcer.tell(Event::Warned { message });
@@ -200,7 +201,7 @@ impl<'r, O: Ops> RunState<'r, O> {
         self.send_back(task, unknown)
     }
 
-    /// A task that was about to run is settled again, once a result that is needed is known.
+    /// Settles a task that was about to start again, once a needed result is known.
     pub fn send_back(&mut self, task: TaskId, needed: Option<TaskId>) -> Result<(), StoreError> {
         let key = self.supply.planned(task).key;
         let mut freed = key.map(|key| self.schedule.retire(task, key)).unwrap_or_default();
@@ -211,7 +212,7 @@ impl<'r, O: Ops> RunState<'r, O> {
         self.advance(freed)
     }
 
-    /// A task waits for these results.
+    /// Blocks a task until these results are known; skips or fails it if that is impossible.
     fn postpone(&mut self, task: TaskId, needed: &[TaskId]) {
         if let Some(&out) = needed.iter().find(|needed| self.schedule.is_out(**needed)) {
             self.skip(task, out);
@@ -222,7 +223,7 @@ impl<'r, O: Ops> RunState<'r, O> {
         }
     }
 
-    /// A task failed, and what depends on it cannot run.
+    /// Fails a task, and skips the tasks that depend on it.
     pub fn failed(&mut self, task: TaskId, error: String) {
         self.failures = true;
         self.announcer.tell(Event::Failed { task: self.graph.name(task), error });
@@ -231,7 +232,7 @@ impl<'r, O: Ops> RunState<'r, O> {
         self.skipped(&skipped, task);
     }
 
-    /// A task cannot run because of another.
+    /// Skips a task, and the tasks that depend on it, because of another task.
     pub fn skip(&mut self, task: TaskId, because: TaskId) {
         let skipped = self.schedule.skip(task);
         self.skipped(&[task], because);
@@ -246,17 +247,17 @@ impl<'r, O: Ops> RunState<'r, O> {
         }
     }
 
-    /// A task gives no result in this run: nobody takes it, and it needs its inputs no more.
+    /// Withdraws a task that gives no result in this run: it releases its key and its inputs.
     fn out(&mut self, task: TaskId) {
         if let Some(key) = self.supply.planned(task).key {
-            // Those that followed are out already.
+            // Its followers were skipped before.
             self.schedule.retire(task, key);
         }
         self.supply.lose(task);
         self.supply.let_go(task);
     }
 
-    /// Returns why a task that is about to start runs.
+    /// Returns the reason that a task runs; `preimage` is its preimage.
     pub fn reason(&self, task: TaskId, preimage: &str) -> Reason {
         if self.lost.contains(&task) || self.supply.planned(task).state == TaskState::Lost {
             return Reason::Lost;

@@ -1,5 +1,5 @@
-//! What is known of the tasks' results while a run goes on, and which artifacts tasks to come still read.
-//! Knows neither order nor threads, and asks nothing of the store.
+//! The known results of a run, and the artifacts in memory that tasks still need.
+//! Knows neither order nor threads, and reads nothing from the store.
 
 use std::sync::Arc;
 
@@ -12,22 +12,22 @@ use crate::ops::Ops;
 use crate::parts::Parts;
 use crate::plan::{Plan, Planned};
 
-/// The results known so far, and the artifacts in memory.
+/// The known results of all tasks, and the reference counts of artifacts in memory.
 pub struct Supply<'r, O: Ops> {
     graph: &'r TaskGraph<O>,
     plan: Plan,
-    /// The first task of each key whose result became known; its artifact serves all tasks of that key. None of its
-    /// inputs has the same key, so making it again never waits for itself.
+    /// The first task of each key whose result became known; its artifact serves all tasks of that key. No input of
+    /// it has the same key, so making it again never waits for itself.
     first: KeyMap<TaskId>,
-    /// How many hold each task's artifact.
+    /// The number of users that hold each task's artifact.
     users: Vec<u32>,
-    /// Whether a task holds the artifacts of its inputs: it will run, or may be made again.
+    /// Whether a task holds the artifacts of its inputs, because it will run or may have to be made again.
     holds: Vec<bool>,
     artifacts: Arc<Artifacts<O::Artifact>>,
 }
 
 impl<'r, O: Ops> Supply<'r, O> {
-    /// Takes over what a plan knows.
+    /// Starts with the results that a plan knows.
     pub fn new(graph: &'r TaskGraph<O>, plan: Plan, artifacts: Arc<Artifacts<O::Artifact>>) -> Self {
         let (users, holds) = (vec![0; graph.len()], vec![false; graph.len()]);
         let mut supply = Self { graph, plan, first: KeyMap::default(), users, holds, artifacts };
@@ -39,12 +39,12 @@ impl<'r, O: Ops> Supply<'r, O> {
         supply
     }
 
-    /// Returns what is known of all tasks, for good.
+    /// Returns the final facts of all tasks as a plan.
     pub fn into_plan(self) -> Plan {
         self.plan
     }
 
-    /// Returns what is known of a task.
+    /// Returns the known facts of a task.
     pub fn planned(&self, task: TaskId) -> &Planned {
         self.plan.planned(task)
     }
@@ -54,23 +54,23 @@ impl<'r, O: Ops> Supply<'r, O> {
         self.planned(task).key.map_or(String::new(), |key| key.to_string())
     }
 
-    /// Returns the parts of a task's artifact, once its result is known.
+    /// Returns the parts of a task's artifact; `None` while its result is not known.
     pub fn parts(&self, task: TaskId) -> Option<&Parts> {
         self.planned(self.stand_in(task)).parts.as_ref()
     }
 
-    /// Returns those tasks a task reads whose results are not known.
+    /// Returns the input tasks whose results are not known.
     pub fn unknown_inputs(&self, task: TaskId) -> Vec<TaskId> {
         let inputs = self.graph.inputs(task).into_iter().map(|input| self.stand_in(input));
         inputs.filter(|input| self.planned(*input).parts.is_none()).collect()
     }
 
-    /// Returns how to get the artifacts that a task reads, or a task whose result is needed for that and not known.
+    /// Returns the sources of a task's input artifacts; the error is a task whose result is needed and not known.
     pub fn recipes(&self, task: TaskId) -> Result<Vec<ArtifactSource>, TaskId> {
         self.graph.inputs(task).into_iter().map(|input| self.recipe(input)).collect()
     }
 
-    /// Notes what has become known of a task.
+    /// Stores newly known facts of a task.
     pub fn learn(&mut self, task: TaskId, planned: Planned) {
         let before = self.plan.planned(task).key;
         let changed = before.filter(|key| planned.key != Some(*key));
@@ -86,7 +86,7 @@ impl<'r, O: Ops> Supply<'r, O> {
         self.plan.tasks[task.index()].parts = None;
     }
 
-    /// Keeps the artifacts that a task reads in memory once they are there, until [`Self::let_go`].
+    /// Holds the input artifacts of a task in memory, once they exist, until [`Self::let_go`].
     pub fn hold(&mut self, task: TaskId) {
         if std::mem::replace(&mut self.holds[task.index()], true) {
             return;
@@ -96,7 +96,7 @@ impl<'r, O: Ops> Supply<'r, O> {
         }
     }
 
-    /// A task needs its inputs no more: what nobody else needs leaves memory.
+    /// Releases the input artifacts of a task; those without another user leave memory.
     pub fn let_go(&mut self, task: TaskId) {
         if std::mem::replace(&mut self.holds[task.index()], false) {
             for input in self.graph.inputs(task) {
@@ -105,27 +105,27 @@ impl<'r, O: Ops> Supply<'r, O> {
         }
     }
 
-    /// A task turned out to have a result: it needs its inputs only if others need its artifact made again.
+    /// Handles a task that has a result already: it needs its inputs only if its artifact may have to be made again.
     pub fn reuse(&mut self, task: TaskId) {
         if self.stand_in(task) != task || self.users[task.index()] == 0 || self.is_kept(task) {
             self.let_go(task);
         }
     }
 
-    /// Keeps a task's artifact in memory once it is there, until [`Self::unpin`].
+    /// Holds a task's artifact in memory, once it exists, until [`Self::unpin`].
     pub fn pin(&mut self, task: TaskId) {
         self.users[task.index()] += 1;
-        // What is known and not kept may have to be made again, so its inputs are needed too.
+        // A known artifact that is not kept may have to be made again, so its inputs are needed too.
         if self.planned(task).parts.is_some() && !self.is_kept(task) {
             self.hold(task);
         }
     }
 
-    /// Undoes one [`Self::pin`], of this task or one that it stands for.
+    /// Undoes one [`Self::pin`] of this task, or of a task that it stands in for.
     pub fn unpin(&mut self, task: TaskId) {
         let task = self.stand_in(task);
         let users = &mut self.users[task.index()];
-        // A task that came out with another key than before no longer stands for those it stood for.
+        // The count may be 0 already: a task whose key changed no longer stands in for the others of its former key.
         *users = users.saturating_sub(1);
         if *users == 0 {
             if let Some(key) = self.planned(task).key {
@@ -137,14 +137,14 @@ impl<'r, O: Ops> Supply<'r, O> {
         }
     }
 
-    /// Puts an artifact into memory if anybody needs it.
+    /// Puts an artifact into memory if it has a user.
     pub fn offer(&self, task: TaskId, key: Key, artifact: Arc<O::Artifact>) {
         if self.users[self.stand_in(task).index()] > 0 {
             self.artifacts.insert(key, artifact);
         }
     }
 
-    /// Removes what was made on the way to these inputs and nobody needs any more.
+    /// Removes artifacts that were made on the way to these inputs and have no user.
     pub fn sweep(&self, inputs: &[ArtifactSource]) {
         for input in inputs {
             input.walk(&mut |recipe| {
@@ -155,7 +155,7 @@ impl<'r, O: Ops> Supply<'r, O> {
         }
     }
 
-    /// Returns how to get a task's artifact, or a task whose result is needed for that and not known.
+    /// Returns the source of a task's artifact; the error is a task whose result is needed and not known.
     pub fn recipe(&self, task: TaskId) -> Result<ArtifactSource, TaskId> {
         let task = self.stand_in(task);
         let Planned { key: Some(key), parts: Some(parts), .. } = self.planned(task) else { return Err(task) };
@@ -164,12 +164,12 @@ impl<'r, O: Ops> Supply<'r, O> {
         Ok(ArtifactSource { task, key: *key, parts: parts.clone(), way })
     }
 
-    /// Returns the task whose result stands for this one's: the first of the same key.
+    /// Returns the task whose result serves this task: the first of the same key.
     fn stand_in(&self, task: TaskId) -> TaskId {
         self.planned(task).key.and_then(|key| self.first.get(&key)).copied().unwrap_or(task)
     }
 
-    /// A task with a result shares it with those of the same key.
+    /// Makes a task with a result share the artifact of the first task of its key.
     fn share(&mut self, task: TaskId) {
         let Planned { key: Some(key), parts: Some(_), .. } = *self.planned(task) else { return };
         let first = *self.first.entry(key).or_insert(task);

@@ -1,5 +1,5 @@
 //! The axes of an experiment: named lists of values to sweep.
-//! Knows nothing of which node uses them.
+//! Knows nothing of the nodes that use an axis.
 
 use std::collections::HashSet;
 
@@ -10,19 +10,19 @@ use crate::text::fields::FromValue;
 use crate::text::value::{Struct, Value, ValueKind};
 use crate::text::variant::mismatch;
 
-/// The longest axis; a longer one is taken for a mistake.
+/// The maximum number of values of a `Range`; a longer one is probably a mistake.
 const MOST_VALUES: usize = 1_000_000;
 
 /// A named list of values.
 #[derive(Clone, Debug)]
 pub struct Axis {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Where its name is written.
+    /// The place of the name.
     pub span: Span,
-    /// Its values, in the order written.
+    /// The levels, in the order written.
     pub levels: Vec<Level>,
-    /// How constraints and tables see the values.
+    /// The type of the values in constraints and tables.
     typing: Typing,
 }
 
@@ -31,12 +31,12 @@ pub struct Axis {
 pub struct Level {
     /// The value.
     pub value: Value,
-    /// What headings and task names call it: its label, else the value as text.
+    /// The name of the level in headings and task names: its label, else the value as text.
     pub label: String,
 }
 
-/// Reports comparisons that can never be true: of an axis of structs with a text, of one of numbers with a text, or
-/// with a misspelt value. Returns whether there was none.
+/// Reports comparisons that can never be true: an axis of structs or of numbers with a text, or any axis with a
+/// misspelt value. Returns whether there is none.
 pub fn check_comparisons(expression: &Expression, axes: &[Axis], faults: &mut Faults) -> bool {
     let of = |comparison: &LiteralComparison| {
         let (root, path) = comparison.path.split_first()?;
@@ -52,8 +52,8 @@ pub fn check_comparisons(expression: &Expression, axes: &[Axis], faults: &mut Fa
 }
 
 impl Axis {
-    /// Reads an axis: a list, a `Range`, or a map of labels to values. One with faults stands for a single value
-    /// that cannot be read, so that nobody who names it is told that it is not there.
+    /// Reads an axis: a list, a `Range`, or a map of labels to values. An axis with faults gets a single unreadable
+    /// value, so that references to it are not reported as unknown.
     pub fn from_value(name: &str, span: Span, value: &Value, faults: &mut Faults) -> Self {
         Self::read_levels(name, span, value, faults).unwrap_or_else(|| {
             let unreadable = Value { span: value.span, kind: ValueKind::Unreadable };
@@ -63,7 +63,7 @@ impl Axis {
         })
     }
 
-    /// Returns whether all its values could be read.
+    /// Returns whether all values could be read.
     #[must_use]
     pub fn is_readable(&self) -> bool {
         self.levels.iter().all(|level| level.value.is_readable())
@@ -103,7 +103,7 @@ impl Axis {
         self.typing.cel(&self.levels[level].value)
     }
 
-    /// Returns the names of the fields that the axis's struct values have, each once.
+    /// Returns the field names of the axis's struct values, each once.
     #[must_use]
     pub fn fields(&self) -> Vec<&str> {
         let mut names: Vec<&str> = vec![];
@@ -135,7 +135,7 @@ impl Level {
         }
     }
 
-    /// Returns one field of a struct value.
+    /// Returns the value of a field of a struct.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Value> {
         self.value.field(name)

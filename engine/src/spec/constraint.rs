@@ -1,28 +1,28 @@
-//! Constraints over axes: which combinations of values make tasks.
+//! Constraints over axes: the combinations of levels that make tasks.
 //! Knows nothing of nodes.
 
 use super::axis::{Axis, check_comparisons};
 use super::expression::{Evaluator, Expression};
 use crate::text::fault::{Fault, Faults, Span, suggest};
 
-/// The most combinations one constraint may be evaluated for.
+/// The maximum number of combinations that one constraint is evaluated for.
 const MOST_COMBINATIONS: usize = 10_000_000;
 
 /// A constraint, evaluated once per combination of the axes it names.
 #[derive(Debug)]
 pub struct Constraint {
-    /// The axes it names, by their place in the file, ascending.
+    /// The axes that the constraint names, by their index in the file, ascending.
     pub axes: Vec<usize>,
     /// The constraint as written.
     pub text: String,
-    /// Where it is written.
+    /// The place of the constraint in the text.
     pub span: Span,
     sizes: Vec<usize>,
     holds: Vec<bool>,
 }
 
 impl Constraint {
-    /// Compiles and evaluates a constraint, or reports why it cannot be.
+    /// Compiles a constraint and evaluates it; reports a fault if either fails, or if no combination satisfies it.
     pub fn compile(text: &str, span: Span, axes: &[Axis], faults: &mut Faults) -> Option<Self> {
         let expression = Expression::compile(text, span, faults)?;
         let mut named = vec![];
@@ -68,7 +68,7 @@ impl Constraint {
         Some(constraint)
     }
 
-    /// Returns whether it holds; `level` gives the level of each axis it names.
+    /// Returns whether the constraint holds; `level` returns the level of each axis that it names.
     #[must_use]
     pub fn holds(&self, level: impl Fn(usize) -> usize) -> bool {
         let place =

@@ -15,7 +15,7 @@ use crate::text::fields::{Fields, FromValue};
 use crate::text::value::{Struct, Value, ValueKind};
 use crate::text::variant::mismatch;
 
-/// Words that expressions reserve.
+/// The reserved words of the expression language (CEL).
 const RESERVED: [&str; 21] = [
     "as",
     "break",
@@ -43,22 +43,23 @@ const RESERVED: [&str; 21] = [
 /// One experiment file.
 #[derive(Debug)]
 pub struct Experiment {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What it is about, in the author's words.
+    /// The description, in the author's words.
     pub about: String,
-    /// The axes it sweeps.
+    /// The axes, in the order of the file.
     pub axes: Vec<Axis>,
-    /// What leaves out combinations.
+    /// The constraints that restrict the combinations.
     pub only: Vec<Constraint>,
-    /// Its nodes, in the order of the file.
+    /// The nodes, in the order of the file.
     pub nodes: Vec<Node>,
-    /// Its tables, in the order of the file.
+    /// The tables, in the order of the file.
     pub tables: Vec<Table>,
 }
 
 impl Experiment {
-    /// Reads an experiment. Reports every fault found; what is returned leaves out what had faults.
+    /// Parses an experiment and reports every fault found; the result leaves out the parts with faults. Returns
+    /// `None` if the text is not an `Experiment(…)`.
     pub fn parse(text: &str, kinds: &'static [NodeKind], faults: &mut Faults) -> Option<Self> {
         Self::from_value(&Value::parse(text, faults), kinds, faults)
     }
@@ -95,7 +96,7 @@ impl Experiment {
         report_clashes(&axes, &drafts, faults);
         let nodes = read_nodes(&drafts, &axes, kinds, faults);
         let tables = entries(fields.take("tables"), "table", faults);
-        // Tables refer to nodes; with nodes missing, their faults would only repeat the nodes'.
+        // Tables refer to nodes; if a node is missing, faults of the tables would only repeat the fault of the node.
         let whole = nodes.len() == drafts.len();
         let scope = Scope { axes: &axes, nodes: &nodes };
         let tables = tables
@@ -112,11 +113,12 @@ impl Experiment {
     }
 
     fn report_unused_axes(&self, faults: &mut Faults) {
-        // An axis whose name is misspelt where it is used is one fault, not two.
+        // If the name of an axis is misspelt where it is used, that fault is already reported.
         if misspell_axes(&self.nodes, &self.axes) {
             return;
         }
-        // One that a value of another axis names is as unused as that.
+        // An axis that is named only by the values of an unused axis is not reported: the fault of the unused axis
+        // covers it.
         let nested = nested_axes(&self.axes);
         for (at, axis) in self.axes.iter().enumerate() {
             let is_used = self.nodes.iter().any(|node| node.own_axes.contains(&at));
@@ -128,7 +130,7 @@ impl Experiment {
     }
 }
 
-/// Returns the entries of a map of names; reports names that are not valid or come twice.
+/// Returns the entries of a map of names; reports names that are invalid or occur twice.
 fn entries(value: Option<&Value>, what: &str, faults: &mut Faults) -> Vec<(String, Span, Value)> {
     let Some(value) = value else { return vec![] };
     let ValueKind::Map(map) = &value.kind else {

@@ -15,9 +15,9 @@ use crate::text::fault::{Faults, Span};
 pub struct Expression {
     /// The expression as written.
     pub text: String,
-    /// Where it is written.
+    /// The place of the expression in the text.
     pub span: Span,
-    /// The names it refers to, each once.
+    /// The names in the expression, each once.
     pub references: Vec<Reference>,
     /// The literals that names and their fields are compared with: `rounding == 'Stochastic'`.
     pub comparisons: Vec<LiteralComparison>,
@@ -29,23 +29,23 @@ pub struct Expression {
 pub struct Reference {
     /// The name before the dot.
     pub root: String,
-    /// The name after it.
+    /// The name after the dot.
     pub member: Option<String>,
 }
 
-/// The step of a path into a list: `h[0]`.
+/// The path step that stands for an index into a list, as in `h[0]`.
 pub const ITEM: &str = "[…]";
 
-/// A name or a field that is compared, by `==`, `!=` or `in`, with a literal.
+/// A comparison, by `==`, `!=` or `in`, of a name or one of its fields with a literal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiteralComparison {
-    /// The name, and the fields that are selected from it; [`ITEM`] for an item of a list.
+    /// The name and the fields selected from it; [`ITEM`] for an item of a list.
     pub path: Vec<String>,
     /// The literal.
     pub literal: Literal,
 }
 
-/// A literal of an expression, numbers as written for people.
+/// A literal of an expression; numbers as text, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Literal {
     /// `'text'`.
@@ -66,25 +66,25 @@ impl fmt::Display for Literal {
     }
 }
 
-/// Why an expression has no value.
+/// The reason that an expression has no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Unevaluated {
     /// The kind of the reason.
     pub cause: Cause,
-    /// What does not fit, and the fix.
+    /// The mistake in words, with its fix.
     pub message: String,
 }
 
-/// The kinds of reasons for which an expression has no value.
+/// The kinds of reasons that an expression has no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// A map lacks this field.
     Lacks(String),
-    /// A number does not fit: a divisor of zero, an index outside a list, a whole number beyond 64 bits. Another number of the
-    /// same type may fit.
+    /// A number does not fit: a divisor of zero, an index outside a list, a whole number beyond 64 bits. Another
+    /// number of the same type may fit.
     Number,
-    /// Types do not fit each other.
+    /// The types do not fit each other.
     Type,
 }
 
@@ -95,7 +95,7 @@ impl Unevaluated {
 }
 
 impl Expression {
-    /// Compiles an expression, or reports why it cannot be.
+    /// Compiles an expression; reports a fault if its syntax is wrong or it is too large.
     pub fn compile(text: &str, span: Span, faults: &mut Faults) -> Option<Self> {
         if let Some((message, hint)) = too_large(text) {
             faults.add(span, message, hint);
@@ -114,9 +114,9 @@ impl Expression {
                 })
             }
             Err(errors) => {
-                // Those after the first are mostly its consequences.
+                // Later errors mostly follow from the first.
                 if let Some(error) = errors.errors.into_iter().min_by_key(|error| error.pos.1) {
-                    // Columns count from the opening quote.
+                    // The parser counts columns from 1, which makes up for the opening quote.
                     let start = (span.start + error.pos.1.max(1) as usize).min(span.end);
                     let place = Span { start, end: span.end.max(start) };
                     let (message, hint) = translate(error.msg.lines().next().unwrap_or_default());
@@ -127,7 +127,7 @@ impl Expression {
         }
     }
 
-    /// Returns the metric or field that the expression is, where it is nothing else.
+    /// Returns the reference if the expression consists of nothing but one metric or field.
     #[must_use]
     pub fn plain(&self) -> Option<&Reference> {
         let [reference] = self.references.as_slice() else { return None };
@@ -136,14 +136,14 @@ impl Expression {
         (rest == member).then_some(reference)
     }
 
-    /// Returns whether the expression uses this name before a dot or alone.
+    /// Returns whether the expression uses this name, alone or before a dot.
     #[must_use]
     pub fn mentions(&self, root: &str) -> bool {
         self.references.iter().any(|reference| reference.root == root)
     }
 }
 
-/// Evaluates expressions; what is costly to set up is set up once.
+/// The evaluator of expressions; its context is costly to set up, so it is made once and reused.
 pub struct Evaluator {
     root: Context<'static, 'static>,
 }
@@ -155,7 +155,7 @@ impl Evaluator {
         Self { root: Context::default() }
     }
 
-    /// Evaluates an expression with these variables; the error says what does not fit, and the fix.
+    /// Evaluates an expression with these variables. The error contains the mistake and its fix.
     pub fn value(
         &self,
         expression: &Expression,
@@ -168,7 +168,7 @@ impl Evaluator {
         expression.program.execute(&scope).map_err(|error| explain(&error, expression))
     }
 
-    /// Evaluates an expression that must be true or false.
+    /// Evaluates an expression that must be true or false; any other type is an error.
     pub fn truth(
         &self,
         expression: &Expression,
@@ -202,7 +202,7 @@ impl Default for Evaluator {
     }
 }
 
-/// Says in plain words what the parser says in its own, and what to do.
+/// Translates the parser's message into plain words, with a hint.
 fn translate(message: &str) -> (String, &'static str) {
     let example = "expressions are CEL: `e + m <= 8 && rounding == 'Nearest'`";
     let found = message.split('\'').nth(1).unwrap_or_default().trim();
@@ -247,7 +247,7 @@ fn explain(error: &cel::ExecutionError, expression: &Expression) -> Unevaluated 
     }
 }
 
-/// Returns what a call compares with literals.
+/// Returns the comparisons of a call with literals.
 fn compared(call: &CallExpr) -> Vec<LiteralComparison> {
     let comparison = |path: &IdedExpr, literal: &IdedExpr| {
         Some(LiteralComparison { path: path_of(&path.expr)?, literal: literal_of(&literal.expr)? })
@@ -263,7 +263,7 @@ fn compared(call: &CallExpr) -> Vec<LiteralComparison> {
     }
 }
 
-/// Returns the names of `a.b.c`, and [`ITEM`] for each index.
+/// Returns the names of `a.b.c`, with [`ITEM`] for each index; `None` for any other expression.
 fn path_of(expression: &Expr) -> Option<Vec<String>> {
     let (mut names, mut at) = (vec![], expression);
     loop {

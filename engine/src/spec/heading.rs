@@ -1,5 +1,5 @@
-//! The column names of an exported table: axes, headings, and the columns of interval, deviation, p-value and count. Each
-//! name is used once, so that no column of CSV, JSON or Parquet takes the place of another.
+//! The column names of an exported table: axes, headings, and the columns of interval, deviation, p-value and count.
+//! Each name is used once, so that no two columns of CSV, JSON or Parquet collide.
 //! Knows no result.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use super::node::Node;
 use super::table::{Table, TableKind};
 use crate::text::fault::Faults;
 
-/// The suffixes of the columns that exports add for each value, and what each column contains.
+/// The suffixes of the columns that exports add for each value, with the contents of each column.
 pub const BESIDE: [(&str, &str); 5] = [
     ("low", "lower end"),
     ("high", "upper end"),
@@ -18,10 +18,10 @@ pub const BESIDE: [(&str, &str); 5] = [
     ("n", "number of values"),
 ];
 
-/// The column of a `Choose` table that says which part of the answer a row is.
+/// The column of a `Choose` table that marks the chosen point.
 pub const PART: &str = "part";
 
-/// Reports headings that are the name of another column of the same table.
+/// Reports headings that equal the name of another column of the same table.
 pub(super) fn report_taken(table: &Table, axes: &[Axis], nodes: &[Node], faults: &mut Faults) {
     let mut taken: HashMap<String, String> = HashMap::new();
     let pooled: Vec<usize> = table.replicate.iter().chain(&table.average).copied().collect();

@@ -1,4 +1,5 @@
-//! What an experiment file says, with all names resolved: axes, constraints, nodes and tables.
+//! The specification of an experiment: axes, constraints, nodes and tables, with all names resolved.
+//! Knows no task and no result.
 
 pub mod axis;
 pub mod constraint;

@@ -1,4 +1,5 @@
-//! Which axes a value names: `Axis("x")`, `Axis("x.field")`, and what the values of those axes name in turn.
+//! The axes that a value names with `Axis("x")` or `Axis("x.field")`, directly or through the values of those axes.
+//! Knows no op.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,8 @@ use super::node::Node;
 use crate::text::fault::{Faults, suggest};
 use crate::text::value::Value;
 
-/// Reports values of axes that name what they cannot. Only axes above their own can be named, so that none names itself.
+/// Reports invalid `Axis(…)` in values of axes. An axis can only name axes above its own, so that no axis names
+/// itself.
 pub(super) fn check_axes(axes: &[Axis], faults: &mut Faults) {
     for (at, axis) in axes.iter().enumerate() {
         for level in &axis.levels {
@@ -16,8 +18,8 @@ pub(super) fn check_axes(axes: &[Axis], faults: &mut Faults) {
     }
 }
 
-/// Returns whether a node or a value of an axis names an axis that it cannot: then what seems to depend on no axis may be
-/// meant to.
+/// Returns whether a node or a value of an axis contains an invalid `Axis(…)`. Then an axis that seems unused may be
+/// the one that is misspelt.
 pub(super) fn misspell_axes(nodes: &[Node], axes: &[Axis]) -> bool {
     let bad = |value: &Value, known: &[Axis]| {
         let mut bad = false;
@@ -33,7 +35,7 @@ pub(super) fn misspell_axes(nodes: &[Node], axes: &[Axis]) -> bool {
         || levels.any(|(at, level)| bad(&level.value, &axes[..at]))
 }
 
-/// Returns the axes that a value names and those that their values name, ascending; reports names that are no axis.
+/// Returns the axes that a value names and the axes that their values name, ascending; reports unknown names.
 pub(super) fn named_axes(value: &Value, axes: &[Axis], faults: &mut Faults) -> Vec<usize> {
     check(value, axes, axes.len(), faults);
     let mut named = BTreeSet::new();
@@ -41,7 +43,7 @@ pub(super) fn named_axes(value: &Value, axes: &[Axis], faults: &mut Faults) -> V
     named.into_iter().collect()
 }
 
-/// Returns the axes that values of axes name.
+/// Returns the axes that values of other axes name.
 pub(super) fn nested_axes(axes: &[Axis]) -> BTreeSet<usize> {
     let mut named = BTreeSet::new();
     for (at, axis) in axes.iter().enumerate() {
@@ -50,11 +52,11 @@ pub(super) fn nested_axes(axes: &[Axis]) -> BTreeSet<usize> {
     named
 }
 
-/// Adds the axes that a value names, and those named by what it takes of their values.
+/// Adds the axes that a value names, and the axes named by the values (or their selected fields) of those axes.
 fn reach(value: &Value, axes: &[Axis], named: &mut BTreeSet<usize>) {
     value.walk(&mut |value| {
         let Some(path) = value.axis() else {
-            // The axis that was probably meant counts as used.
+            // An axis in a malformed `Axis(…)` counts as used, so that its fault is not reported twice.
             let meant = Some(value).filter(|value| value.stands_for_axis()).and_then(meant);
             named.extend(meant.and_then(|name| place(name, axes)));
             return;
@@ -70,7 +72,7 @@ fn reach(value: &Value, axes: &[Axis], named: &mut BTreeSet<usize>) {
     });
 }
 
-/// Reports what a value names and is none of the first `known` axes, or has not the field.
+/// Reports every `Axis(…)` that is malformed, names none of the first `known` axes, or selects a missing field.
 fn check(value: &Value, axes: &[Axis], known: usize, faults: &mut Faults) {
     value.walk(&mut |value| match value.axis() {
         Some(path) => check_path(value, path, axes, known, faults),
@@ -120,13 +122,13 @@ fn check_path(value: &Value, path: &str, axes: &[Axis], known: usize, faults: &m
     }
 }
 
-/// Returns the place of the axis that a path starts with.
+/// Returns the index of the axis that a path starts with.
 fn place(path: &str, axes: &[Axis]) -> Option<usize> {
     let root = path.split('.').next().unwrap_or(path);
     axes.iter().position(|axis| axis.name == root)
 }
 
-/// Returns the name that an `Axis(…)` without quotes probably means.
+/// Returns the axis name in an `Axis(…)` without quotes.
 fn meant(value: &Value) -> Option<&str> {
     let mut meant = None;
     value.walk(&mut |value| meant = meant.or_else(|| value.bare_name()));

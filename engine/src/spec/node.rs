@@ -1,5 +1,5 @@
 //! The nodes of an experiment: named steps, wired to each other.
-//! Knows the kinds of ops by name only.
+//! Knows the kinds of nodes, but no parameter of an op.
 
 use std::collections::BTreeSet;
 
@@ -18,23 +18,24 @@ use crate::text::variant::variant;
 /// A named step as written, with its inputs resolved.
 #[derive(Debug)]
 pub struct Node {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Where its name is written.
+    /// The place of the name.
     pub span: Span,
-    /// What it is.
+    /// The kind of the node.
     pub kind: &'static NodeKind,
-    /// Its parameters as written.
+    /// The node as written, parameters included.
     pub value: Value,
-    /// Whether its artifact is to be kept in the store.
+    /// Whether the store keeps the artifact.
     pub keep: bool,
-    /// The nodes it reads, in the order of [`NodeKind::inputs`].
+    /// The input nodes, in the order of [`NodeKind::inputs`].
     pub inputs: Vec<usize>,
-    /// Where each input is named.
+    /// The place where each input is named.
     pub input_spans: Vec<Span>,
-    /// The axes its own parameters name, and those that their values name, by their place in the file, ascending.
+    /// The axes that the node's own parameters name, directly or through values of axes, by their index in the file,
+    /// ascending.
     pub own_axes: Vec<usize>,
-    /// Those and the axes of its inputs: what its tasks are the product of.
+    /// The node's own axes and the axes of its inputs: the tasks are the points of these axes.
     pub axes: Vec<usize>,
 }
 
@@ -44,7 +45,7 @@ struct UnwiredNode {
     wanted: Vec<Option<InputName>>,
 }
 
-/// Reads the nodes and wires them; returns them in the order of the file. Nodes with faults are left out.
+/// Reads the nodes and wires them; returns them in the order of the file, without those that have faults.
 pub fn read_nodes(
     entries: &[(String, Span, Value)],
     axes: &[Axis],
@@ -60,23 +61,23 @@ pub fn read_nodes(
     nodes
 }
 
-/// Returns the nodes in an order in which each comes after its inputs; none when they form a circle.
+/// Returns a topological order of the nodes: each node follows its inputs. Empty if the nodes form a cycle.
 #[must_use]
 pub fn order(nodes: &[Node]) -> Vec<usize> {
     toposort(&edges(nodes), None).map_or_else(|_| vec![], |order| order.iter().map(|at| at.index()).collect())
 }
 
-/// A node's value opened: what the engine reads itself is taken, the op's own parameters are left.
+/// A node's value while it is read: the engine has taken its own fields, the op's parameters are left.
 pub struct OpenedNode<'v> {
-    /// What it is.
+    /// The kind of the node.
     pub kind: &'static NodeKind,
-    /// The parameters that are left.
+    /// The remaining fields: the op's parameters.
     pub fields: Fields<'v>,
     wanted: Vec<Option<InputName>>,
     keep: Option<bool>,
 }
 
-/// Opens a node's value: reads what kind it is, its inputs and whether it is kept.
+/// Opens a node's value: reads its kind, its inputs and `keep`.
 pub fn open<'v>(value: &'v Value, kinds: &'static [NodeKind], faults: &mut Faults) -> Option<OpenedNode<'v>> {
     let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
     let name = variant(value, "an op", &names, faults)?;
@@ -129,7 +130,7 @@ fn wire(drafts: Vec<UnwiredNode>, entries: &[(String, Span, Value)], faults: &mu
         for (input, (_, expected)) in wanted.iter().zip(node.kind.inputs) {
             let Some(input) = input else { continue };
             let Some(at) = names.iter().position(|(name, _)| *name == input.node) else {
-                // A node that is there but could not be read has its own fault.
+                // A node that is in the file but could not be read has its own fault.
                 if !entries.iter().any(|(name, ..)| *name == input.node) {
                     let valid =
                         names.iter().filter(|(name, _)| *name != node.name).map(|(name, _)| name.as_str());
@@ -184,7 +185,8 @@ fn report_cycles(nodes: &[Node], faults: &mut Faults) {
         if members.len() == 1 && !nodes[first].inputs.contains(&first) {
             continue;
         }
-        // Follow inputs within the component until a node comes again, then print the loop in the data's direction.
+        // The walk follows inputs within the component until a node repeats, then prints the loop in the data's
+        // direction.
         let mut path = vec![first];
         loop {
             let last = path[path.len() - 1];
@@ -216,7 +218,7 @@ fn spread_axes(nodes: &mut [Node]) {
     }
 }
 
-/// Returns the references of an expression to metrics with a role.
+/// Returns the references of an expression to metrics with the given role.
 pub fn with_role<'e>(
     expression: &'e Expression,
     nodes: &'e [Node],

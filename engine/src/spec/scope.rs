@@ -1,4 +1,4 @@
-//! The tables of an experiment read from its file: what names in them can refer to, and what they must account for.
+//! The reader of an experiment's tables: resolves the names in them, and checks that every axis has a place.
 //! Knows no result.
 
 use super::axis::{Axis, check_comparisons};
@@ -13,11 +13,11 @@ use crate::text::fields::{Fields, FromValue};
 use crate::text::value::{Struct, Value, ValueKind};
 use crate::text::variant::{choice, mismatch, variant};
 
-/// What names in a table can refer to.
+/// The axes and nodes that names in a table can refer to.
 pub struct Scope<'s> {
     /// The axes of the experiment.
     pub axes: &'s [Axis],
-    /// Its nodes.
+    /// The nodes of the experiment.
     pub nodes: &'s [Node],
 }
 
@@ -34,7 +34,7 @@ const KINDS: [(&str, TableReader); 5] = [
 ];
 
 impl Scope<'_> {
-    /// Reads one table; none if it has faults.
+    /// Reads one table; returns `None` if it has faults.
     pub fn read(&self, name: &str, span: Span, value: &Value, faults: &mut Faults) -> Option<Table> {
         let names = KINDS.map(|(name, _)| name);
         let name_of_kind = variant(value, "a kind of table", &names, faults)?;
@@ -55,7 +55,7 @@ impl Scope<'_> {
             average,
             interval: interval.map_or(Some(Interval::default()), |interval| interval)?,
         };
-        // A misspelt field may be the one that says it.
+        // With a misspelt field, a missing axis may be named in that field.
         if clean {
             self.account(&table, value.span, faults);
             report_taken(&table, self.axes, self.nodes, faults);
@@ -171,10 +171,10 @@ impl Scope<'_> {
         Some(limits)
     }
 
-    /// Reads what intervals are over; images are, where there is a share of them.
+    /// Reads the source of variation of confidence intervals; `Images` and `Both` need a value made of accuracies.
     fn interval(&self, value: &Value, shape: Option<&TableKind>, faults: &mut Faults) -> Option<Interval> {
         let choices = [("Seeds", Interval::Seeds), ("Images", Interval::Images), ("Both", Interval::Both)];
-        let interval = choice(value, "what intervals are over", &choices, faults)?;
+        let interval = choice(value, "a kind of interval", &choices, faults)?;
         let values = match shape? {
             TableKind::Pivot { value, .. } | TableKind::Contrast { value, .. } => vec![value],
             TableKind::Table { columns, .. } => columns.iter().map(|column| &column.value).collect(),
@@ -278,7 +278,8 @@ impl Scope<'_> {
                 let axis = || self.axes.iter().position(|axis| axis.name == name);
                 column.map(SortKey::Column).or_else(|| axis().map(SortKey::Axis))
             };
-            // A heading may begin with the sign that otherwise asks for descending order.
+            // A heading may begin with `-`, which otherwise asks for descending order, so the whole text is tried
+            // first.
             let descending = text.strip_prefix('-');
             let found = key(&text).map(|key| (key, false));
             match found.or_else(|| descending.and_then(key).map(|key| (key, true))) {
@@ -315,7 +316,8 @@ impl Scope<'_> {
         found.into_iter().collect()
     }
 
-    /// Reports axes that the table's values depend on and the table says nothing about.
+    /// Reports axes that a table names twice, pools over without effect, or does not mention although its values
+    /// depend on them.
     fn account(&self, table: &Table, span: Span, faults: &mut Faults) {
         let said = table.named();
         if let Some(twice) = (1..said.len()).find(|&at| said[..at].contains(&said[at])) {
@@ -327,7 +329,7 @@ impl Scope<'_> {
         let between: &[usize] =
             if let TableKind::Contrast { between, .. } = &table.shape { between } else { &[] };
         let pooled = table.replicate.iter().chain(&table.average).chain(between);
-        // An axis whose name is misspelt where it is used is one fault, not two.
+        // If the name of an axis is misspelt where it is used, that fault is already reported.
         let is_clear = !misspell_axes(self.nodes, self.axes);
         for axis in pooled.filter(|axis| is_clear && !depends.contains(axis)) {
             let name = &self.axes[*axis].name;

@@ -1,14 +1,14 @@
-//! How large an expression may be, so that parsing and evaluating it never overflows the stack of a thread.
-//! Knows brackets, texts and signs, and nothing of what they mean.
+//! The limit on the size of an expression, so that parsing and evaluating it never overflows the stack of a thread.
+//! Knows the tokens of CEL, not their meaning.
 
-/// The most operators, brackets and selected fields of an expression.
+/// The maximum number of operators, brackets and selected fields of an expression.
 const MOST_OPERATORS: usize = 1000;
 
-/// The most brackets of an expression that stand in each other; the parser allows 96 levels of its own grammar.
+/// The maximum depth of brackets; the parser allows 96 levels of its own grammar.
 const MOST_DEPTH: usize = 50;
 
-/// Returns why an expression is too large to be read, and what to do. Parser and evaluator recurse once per bracket,
-/// operator and selected field, so that long chains would overflow the stack of a thread.
+/// Returns a message and a hint if an expression is too large. The parser and the evaluator recurse once per bracket,
+/// operator and selected field, so long chains would overflow the stack of a thread.
 pub(super) fn too_large(text: &str) -> Option<(String, &'static str)> {
     let (mut depth, mut operators, mut before) = (0_usize, 0_usize, Token::Value);
     for token in Tokens(text) {
@@ -33,21 +33,21 @@ pub(super) fn too_large(text: &str) -> Option<(String, &'static str)> {
     (operators > MOST_OPERATORS).then(|| (message(), "split it over columns or constraints"))
 }
 
-/// The kinds of tokens that tell how large an expression is.
+/// The kinds of tokens that matter for the size of an expression.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Token<'t> {
     /// `(`, `[`, `{`.
     Open,
     /// `)`, `]`, `}`.
     Close,
-    /// An operator, or the point before a field.
+    /// An operator, or the dot before a field.
     Operator(&'t str),
-    /// A name, a number, a text, or a sign without a meaning here.
+    /// A name, a number, a text, or any other sign.
     Value,
 }
 
-/// The tokens of an expression that are left to be read, as CEL's grammar divides it (`CEL.g4`). A text that the grammar does
-/// not allow is read as the parser reads it after an error: its quote alone, then what follows.
+/// The remaining tokens of an expression, as CEL's grammar divides it (`CEL.g4`). An invalid text is divided as by
+/// the parser's error recovery: the quote alone, then the rest.
 struct Tokens<'t>(&'t str);
 
 impl<'t> Iterator for Tokens<'t> {
@@ -84,7 +84,7 @@ impl<'t> Tokens<'t> {
     }
 }
 
-/// Returns the length of the name, number or text at the beginning; none if there is none.
+/// Returns the length of the name, number or text at the beginning; `None` if there is none.
 fn value_bytes(text: &str) -> Option<usize> {
     let word = text.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
     let (prefix, rest) = text.split_at(word);
@@ -114,8 +114,8 @@ fn number_bytes(text: &str) -> usize {
     if has_exponent && rest.starts_with(['+', '-']) { bytes + 1 + digits(&rest[1..]) } else { bytes }
 }
 
-/// Returns the length of the text in single, double or tripled quotes at the beginning; none if there is none that the
-/// grammar allows. A raw text has no escapes.
+/// Returns the length of the text in single, double or tripled quotes at the beginning; `None` if there is no valid
+/// text. A raw text has no escapes.
 fn text_bytes(text: &str, is_raw: bool) -> Option<usize> {
     let quote = ["'''", "\"\"\"", "'", "\""].into_iter().find(|quote| text.starts_with(quote))?;
     let mut at = quote.len();
@@ -132,7 +132,7 @@ fn text_bytes(text: &str, is_raw: bool) -> Option<usize> {
     }
 }
 
-/// Returns the length of what follows the backslash of an escape; none if there is no such escape.
+/// Returns the length of an escape without its backslash; `None` if the escape is invalid.
 fn escape_bytes(text: &str) -> Option<usize> {
     let digits =
         |count: usize, is: fn(&u8) -> bool| text.bytes().skip(1).take(count).filter(is).count() == count;
@@ -182,7 +182,7 @@ mod tests {
         check(&"a ? 1 : ".repeat(400), "nests more than");
         check(&format!("{}1{}", "(".repeat(96), ")".repeat(96)), "brackets nest more than 50 deep");
         check(&format!("{}1{}", "{1:[".repeat(60), "]}".repeat(60)), "brackets nest more than 50 deep");
-        // A long list, a text, a sequence of `!`, and fifty brackets are read.
+        // A long list, a text, a sequence of `!`, and fifty nested brackets are within the limits.
         let list = (0..20_000).map(|n| format!("{n}.5")).collect::<Vec<_>>().join(",");
         for text in [
             format!("e in [{list}]"),

@@ -1,88 +1,88 @@
-//! The tables of an experiment, as asked for: which expressions, over which axes.
-//! Knows no result; see [`crate::table`] for how they are made, and [`super::scope`] for how they are read.
+//! The tables of an experiment as asked for: the expressions and the axes that arrange them.
+//! Knows no result; see [`crate::table`] for how tables are made, and [`super::scope`] for how they are read.
 
 use super::axis::Axis;
 use super::expression::Expression;
 use super::node::Node;
 use crate::text::fault::Span;
 
-/// The most rows of a table, before any is left out.
+/// The maximum number of rows of a table, before the filter.
 pub const MOST_ROWS: usize = 10_000_000;
 
-/// The metric that every node has: seconds of computing when its record was made.
+/// The metric that every node has: the seconds that the computation of its record took.
 pub const SECONDS: &str = "seconds";
 
 /// A table as asked for.
 #[derive(Clone, Debug)]
 pub struct Table {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Where its name is written.
+    /// The place of the name.
     pub span: Span,
-    /// What it shows.
+    /// The kind of table with its values and axes.
     pub shape: TableKind,
-    /// Which rows count.
+    /// The filter: rows that do not satisfy it are left out.
     pub filter: Option<Expression>,
     /// The axis that is the unit of replication.
     pub replicate: Option<usize>,
     /// The axes averaged within a unit of replication first.
     pub average: Vec<usize>,
-    /// What its intervals are over.
+    /// The source of variation that its confidence intervals cover.
     pub interval: Interval,
 }
 
-/// What the interval of a mean is over: what else could have been drawn.
+/// The source of variation that the confidence interval of a mean covers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Interval {
-    /// The units of replication: other trainings, judged on these images.
+    /// The units of replication: the interval is for other trainings, evaluated on the same images.
     #[default]
     Seeds,
-    /// Images: these very networks, judged on others.
+    /// The images: the interval is for the same networks, evaluated on other images.
     Images,
-    /// Other trainings, judged on other images.
+    /// Both: the interval is for other trainings, evaluated on other images.
     Both,
 }
 
-/// The shapes of tables.
+/// The kinds of tables.
 #[derive(Clone, Debug)]
 pub enum TableKind {
     /// A row per combination of axes, a column per expression.
     Table {
-        /// The axes that make rows; none given means all that the expressions depend on.
+        /// The axes that make rows; `None` means all axes that the expressions depend on.
         rows: Option<Vec<usize>>,
         /// The columns of values.
         columns: Vec<Column>,
-        /// Column or axis to sort by, and whether descending.
+        /// The columns or axes to sort by, each with whether the order is descending.
         sort: Vec<(SortKey, bool)>,
     },
-    /// One value over two groups of axes, once for each combination of a third.
+    /// One value over two groups of axes, in one grid per combination of a third group.
     Pivot {
         /// The value in each cell.
         value: Expression,
-        /// Axes down.
+        /// The axes that make rows.
         rows: Vec<usize>,
-        /// Axes across.
+        /// The axes that make columns.
         columns: Vec<usize>,
-        /// Axes of which every combination gets a grid of its own.
+        /// The axes that make separate grids, one per combination.
         each: Vec<usize>,
-        /// Cells whose true value is below this beyond doubt are marked; none marks nothing.
+        /// Cells are marked if their true value is significantly below this; `None` marks no cell.
         margin: Option<f64>,
     },
-    /// The points that nothing else beats in both of two values.
+    /// The points that no other point beats in both of two values.
     Pareto {
-        /// The value to be small.
+        /// The value to minimize.
         minimize: Expression,
-        /// The value to be large.
+        /// The value to maximize.
         maximize: Expression,
     },
-    /// What the levels of one or two axes do to a value, and to each other's effect.
+    /// The effects of the levels of one or two axes on a value, with their interaction.
     Contrast {
         /// The value.
         value: Expression,
-        /// The axes; the first level of each that the filter leaves is what the others are compared with.
+        /// The axes; the first level of each axis that the filter leaves is the baseline of the others.
         between: Vec<usize>,
     },
-    /// The point to choose.
+    /// The best point under a limit.
     Choose(Box<Question>),
 }
 
@@ -91,47 +91,49 @@ pub enum TableKind {
 pub struct Column {
     /// The heading.
     pub heading: String,
-    /// Where the heading is written; where the value is, if that is the heading.
+    /// The place of the heading; of the value if the value is its own heading.
     pub span: Span,
     /// The value.
     pub value: Expression,
 }
 
-/// The question which point to choose: the smallest that loses little, or the smallest that may be the best.
+/// The question for the best point: the smallest one with a limited drop, or the smallest that is not significantly
+/// worse than the best.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// The value to be small: a size.
+    /// The value to minimize: a size.
     pub minimize: Expression,
-    /// What the choice is made on.
+    /// The value that the choice is based on.
     pub select: Judged,
-    /// What is told of the chosen point; the value it was chosen on where none is given.
+    /// The value reported for the chosen point; `None` reports the value that the choice is based on.
     pub report: Option<Judged>,
-    /// How much less than its baseline a point may have, beyond doubt; none asks for one that may be the best.
+    /// The drop that a point must be significantly below; `None` asks for the smallest point that is not
+    /// significantly worse than the best.
     pub max_drop: Option<f64>,
-    /// The most that other values of a point may be.
+    /// Upper limits on other values of a point.
     pub at_most: Vec<(Expression, f64)>,
 }
 
-/// A value that is large where things are good, and what it is compared with.
+/// A value of which larger is better, with its baseline.
 #[derive(Clone, Debug)]
 pub struct Judged {
     /// The value.
     pub value: Expression,
-    /// The same of the network in float32.
+    /// The same value of the float32 network.
     pub baseline: Option<Expression>,
 }
 
-/// What a table is sorted by.
+/// A sort key of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SortKey {
-    /// An axis, in the order of its values.
+    /// An axis, in the order of its levels.
     Axis(usize),
-    /// A column, by number.
+    /// A column, by its index.
     Column(usize),
 }
 
 impl Judged {
-    /// Returns the heading of the drop, baseline minus value; none without a baseline.
+    /// Returns the heading of the drop, baseline minus value; `None` without a baseline.
     #[must_use]
     pub fn drop_heading(&self) -> Option<String> {
         self.baseline.as_ref().map(|baseline| format!("{} - {}", baseline.text, self.value.text))
@@ -139,7 +141,7 @@ impl Judged {
 }
 
 impl Table {
-    /// Returns the expressions whose values it is made from.
+    /// Returns the expressions of the table's values.
     #[must_use]
     pub fn values(&self) -> Vec<&Expression> {
         match &self.shape {
@@ -150,7 +152,7 @@ impl Table {
         }
     }
 
-    /// Returns the expressions in the table, its filter among them.
+    /// Returns all expressions of the table, its filter included.
     #[must_use]
     pub fn expressions(&self) -> Vec<&Expression> {
         let mut all = self.values();
@@ -158,8 +160,8 @@ impl Table {
         all
     }
 
-    /// Returns the headings of its values with their places, as far as they do not depend on results: those of a
-    /// `Contrast` are made from the levels that its filter leaves.
+    /// Returns the headings of the values with their places. A `Contrast` has none here: its headings depend on the
+    /// levels that its filter leaves.
     #[must_use]
     pub fn headings(&self) -> Vec<(String, Span)> {
         let text = |expression: &Expression| (expression.text.clone(), expression.span);
@@ -174,7 +176,7 @@ impl Table {
         }
     }
 
-    /// Returns the axes that have a place in the table, as often as it names them.
+    /// Returns the axes that the table names, with repetitions.
     #[must_use]
     pub fn named(&self) -> Vec<usize> {
         let mut named: Vec<usize> = self.replicate.iter().chain(&self.average).copied().collect();
@@ -195,7 +197,8 @@ impl Table {
         !matches!(&self.shape, TableKind::Table { rows: Some(_), .. } | TableKind::Pivot { .. })
     }
 
-    /// Returns the axes the table spans, ascending: those of its expressions and those it names.
+    /// Returns the axes that the table spans, ascending: the axes that its expressions depend on, and the axes it
+    /// names.
     #[must_use]
     pub fn axes(&self, axes: &[Axis], nodes: &[Node]) -> Vec<usize> {
         let mut all = spanned(&self.expressions(), axes, nodes);
@@ -224,7 +227,8 @@ impl Question {
         headings
     }
 
-    /// Returns whether the chosen point is told of by what it was chosen on: by the metrics of one node.
+    /// Returns whether the report value comes from the same images as the selection value: both use metrics of one
+    /// node.
     #[must_use]
     pub fn is_optimistic(&self) -> bool {
         let nodes = |judged: &Judged| {

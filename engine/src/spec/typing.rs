@@ -1,5 +1,5 @@
-//! The types that written values have in expressions, and their CEL values.
-//! Knows nothing of axes and metrics; a list of values is enough.
+//! The types that written values have in expressions, and the conversion to CEL values.
+//! Knows nothing of axes and metrics, only lists of values.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -8,36 +8,36 @@ use super::expression::{ITEM, Literal};
 use crate::text::fault::{is_misspelt, suggest};
 use crate::text::value::{Struct, Value, ValueKind};
 
-/// The type that a list of values has in expressions, fields and items included: all values of the list have it, so
-/// that one expression fits all of them.
+/// The common type of a list of values in expressions, with its fields and items: one expression must fit all values
+/// of the list.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Typing {
     /// Whole numbers only.
     Int,
-    /// Numbers, not all whole: whole ones among them are doubles, too.
+    /// Numbers with at least one decimal: the whole ones become doubles, too.
     Double,
     /// Truth values only.
     Truth,
     /// Texts and names of variants without fields only: strings.
     Text(BTreeSet<String>),
-    /// Lists only; the type of their items.
+    /// Lists only, with the type of their items.
     List(Box<Typing>),
-    /// At least one struct: maps with `kind`, which is the name, and the fields. A name without fields is a map, too; any
-    /// other value is as it is.
+    /// At least one struct. Structs and names without fields become maps of the fields and `kind`, the name; other
+    /// values are converted one by one.
     Struct {
-        /// The names.
+        /// The names of the structs.
         kinds: BTreeSet<String>,
         /// The type of each field.
         fields: BTreeMap<String, Typing>,
         /// Whether all values are structs or names.
         is_pure: bool,
     },
-    /// Anything else: each value as it is. The texts among them.
+    /// Any other mixture: each value is converted on its own. Contains the texts among the values.
     Mixed(BTreeSet<String>),
 }
 
 impl Typing {
-    /// Returns the type of a list of values.
+    /// Infers the type of a list of values.
     #[must_use]
     pub fn infer(values: &[&Value]) -> Self {
         let all = |is: fn(&Value) -> bool| values.iter().all(|value| is(value));
@@ -82,7 +82,7 @@ impl Typing {
         Self::Struct { kinds, fields, is_pure }
     }
 
-    /// Returns a value of the list as expressions see it.
+    /// Converts a value of the list to its CEL value.
     #[must_use]
     pub fn cel(&self, value: &Value) -> cel::Value {
         match &value.kind {
@@ -105,8 +105,8 @@ impl Typing {
         }
     }
 
-    /// Returns why no value can equal a literal that seems to be meant for one, and what to do; `path` are the names
-    /// of the fields that lead to the values, and `name` is how the expression calls them.
+    /// Returns a message and a hint if no value can equal a literal although the comparison seems to intend it.
+    /// `path` contains the names of the fields that lead to the values; `name` is the expression as written.
     #[must_use]
     pub fn never_equals(&self, name: &str, path: &[String], literal: &Literal) -> Option<(String, String)> {
         if let Some((first, rest)) = path.split_first() {
@@ -145,7 +145,7 @@ impl Typing {
                 (!texts.contains(text) && is_misspelt(text, valid()))
                     .then(|| (format!("`{name}` has no value '{text}'"), suggest(text, valid())))
             }
-            // A number that was taken from the axis is no fault of the expression.
+            // A number that is not a value of the axis is no fault: a constraint may compare with any number.
             (Self::Int | Self::Double, Literal::Number(_))
             | (Self::Truth, Literal::Truth(_))
             | (Self::Mixed(_), Literal::Number(_) | Literal::Truth(_))
@@ -154,7 +154,7 @@ impl Typing {
     }
 }
 
-/// Returns the fields that are written in the struct itself; a field that stands for an axis is left out, because
+/// Returns the fields that are written in the struct itself. A field that stands for an axis is left out, because
 /// expressions name that axis.
 fn own_fields(body: &Struct) -> impl Iterator<Item = (&str, &Value)> {
     let own = body.fields.iter().filter(|field| !field.value.stands_for_axis());
@@ -233,7 +233,7 @@ mod tests {
         assert!(is_struct(of("[[Ternary], [Int(4), F32]]", &["items"])));
         assert_eq!(of("[(lr: 1), (lr: 0.5)]", &["lr"]), Typing::Double);
         assert!(matches!(of("[(r: Nearest), (r: Stochastic)]", &["r"]), Typing::Text(_)));
-        // A field that some values lack is typed by the others.
+        // A field that some values lack takes its type from the others.
         assert_eq!(of("[A(e: 1), B]", &["e"]), Typing::Int);
     }
 
@@ -251,7 +251,7 @@ mod tests {
         check("[A, B]", &[], number(), Some("`x` has texts, which are never equal to 1"));
         check("[A, B]", &[], text("Zeta"), None);
         check("[Alpha, B]", &[], text("Alphe"), Some("`x` has no value 'Alphe'"));
-        // Beside values with fields, other values are as they are.
+        // Values beside structs are converted one by one.
         check("[1, (lr: 0.5)]", &[], number(), None);
         check("[\"a\", (lr: 0.5)]", &[], text("a"), None);
         check("[[16], [8]]", &[], number(), Some("`x` has lists, which are never equal to 1"));

@@ -1,22 +1,22 @@
-//! The points that cannot be told from the best one, by paired values over the same units.
+//! The points that are not significantly worse than the best, by paired values over the same units.
 //!
-//! A point is left out if another is better beyond doubt: by a one-sided paired t test at 5 % over the number of other
-//! points (comparison with the best, Hsu 1996, with Bonferroni's bound). A bootstrap of the maximum is no help where
-//! units are three to five trainings: simulated from the residuals of four, it left out one of forty equally good
-//! points 45 times in 200 instead of 10.
+//! A point is dropped if some other is significantly better: paired one-sided t test, 5 % divided by the number of
+//! other points (comparison with the best, Hsu 1996, with Bonferroni's bound). A bootstrap of the maximum does not
+//! work with three to five trainings: in a simulation from the residuals of four trainings, it dropped one of forty
+//! equally good points 45 times in 200 instead of 10. Knows nothing of tables.
 
 use super::estimate::{Error, mean};
 use super::{SIGNIFICANT, student, sum_of};
 
-/// Returns for each point whether it may be the best. A point is one value per unit, larger is better, over the same
-/// two units or more; values that are no number are never the best.
+/// Returns for each point whether it is not significantly worse than the best. A point is one value per unit, larger
+/// is better; all points have the same units, at least two. Points with a NaN are never among the best.
 #[must_use]
 pub fn may_be_best(points: &[Vec<f64>]) -> Vec<bool> {
     let means: Vec<f64> = points.iter().map(|values| mean(values).unwrap_or(f64::NAN)).collect();
     let different = different(points, &means);
     let units = points.first().map_or(0, Vec::len);
     let tests = different.len().saturating_sub(1).max(1) as f64;
-    // Tests of all points are compared with one value.
+    // All tests have the same critical value.
     let critical = student::quantile(1.0 - SIGNIFICANT / tests, units.saturating_sub(1).max(1) as f64);
     let decide = |(values, mean): (&Vec<f64>, &f64)| {
         let mut better = different.iter().take_while(|&&other| means[other] > *mean);
@@ -25,7 +25,7 @@ pub fn may_be_best(points: &[Vec<f64>]) -> Vec<bool> {
     points.iter().zip(&means).map(decide).collect()
 }
 
-/// Returns the points that differ from each other in some value, the largest mean first.
+/// Returns the indices of distinct points, the largest mean first.
 fn different(points: &[Vec<f64>], means: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..points.len()).filter(|&at| !means[at].is_nan()).collect();
     let by_values = |a: &usize, b: &usize| {
@@ -37,8 +37,8 @@ fn different(points: &[Vec<f64>], means: &[f64]) -> Vec<usize> {
     order
 }
 
-/// Returns whether the t statistic of one point's lead over another is above a value; a lead that never varies proves
-/// nothing.
+/// Returns whether the t statistic of the paired difference exceeds the critical value. A difference that never
+/// varies gives no estimate of the error, so it is not significant.
 fn is_better(one: &[f64], other: &[f64], critical: f64) -> bool {
     let leads: Vec<f64> = one.iter().zip(other).map(|(one, other)| sum_of(&[*one, -other])).collect();
     let known = mean(&leads).zip(Error::from_values(&leads));
@@ -56,7 +56,7 @@ mod tests {
         let close = vec![0.951, 0.958, 0.956, 0.963];
         let worse = vec![0.940, 0.9499, 0.9451, 0.9550];
         let shifted: Vec<f64> = best.iter().map(|value| value - 0.01).collect();
-        // A lead that is the same every time proves nothing.
+        // A difference that is the same in every unit is not significant.
         assert_eq!(may_be_best(&[best.clone(), shifted]), [true, true]);
         let noisy = vec![0.90, 0.97, 0.94, 0.95];
         let chance = vec![0.1, 0.12, 0.09, 0.11];
@@ -80,8 +80,8 @@ mod tests {
         }
     }
 
-    /// For two points the test is the one-sided paired t test. scipy 1.17.1, `ttest_rel(a, b, alternative="greater")`:
-    /// p = 0.0358 and 0.0549.
+    /// For two points the test is the one-sided paired t test. scipy 1.17.1,
+    /// `ttest_rel(a, b, alternative="greater")`: p = 0.0358 and 0.0549.
     #[test]
     fn two_points_are_a_paired_t_test() {
         let other = vec![0.0; 4];
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(may_be_best(&[vec![0.03, 0.01, 0.05, 0.004], other]), [true, true]);
     }
 
-    /// Of 40 points equally good, the best seen is by luck ahead of the others; nearly all must stay.
+    /// Of 40 equally good points, the best is ahead by chance; nearly all others must remain.
     #[test]
     fn luck_is_no_merit() {
         let mut state = 7_u64;
@@ -104,7 +104,7 @@ mod tests {
                 (0..6).map(|_| uniform()).sum::<f64>()
             };
             let points: Vec<Vec<f64>> = (0..40).map(|_| (0..4).map(|_| value()).collect()).collect();
-            // The first point is as good as any: how often is it left out?
+            // The first point is as good as any other: the test counts how often it is dropped.
             left_out += usize::from(!may_be_best(&points)[0]);
         }
         assert!((1..=20).contains(&left_out), "left out {left_out} of 200 times");

@@ -1,11 +1,12 @@
-//! The error of a mean over networks and images at once, both drawn from more: every network is judged on every image.
-//! The random-effects analysis of readers and cases (Dorfman, Berbaum and Metz 1992), with Hillis's degrees of freedom
-//! (2007), where networks are the readers.
+//! The error of a mean over networks and images at once, both random samples: every network is evaluated on every
+//! image.
+//! The random-effects analysis of readers and cases (Dorfman, Berbaum and Metz 1992) with Hillis's degrees of freedom
+//! (2007); networks are the readers. Knows nothing of tables.
 
 use super::estimate::{Error, mean};
 
-/// Returns the error of the mean of scores, a list per network, all over the same images; none for fewer than two
-/// networks, or two images.
+/// Returns the error of the mean of all scores. `scores` has one list per network, all over the same images. `None`
+/// for fewer than two networks or two images.
 #[must_use]
 pub fn both(scores: &[Vec<f64>]) -> Option<Error> {
     let (n, m) = (scores.len(), scores.first()?.len());
@@ -27,18 +28,19 @@ pub fn both(scores: &[Vec<f64>]) -> Option<Error> {
         })
         .sum();
     let rest = rest / ((n - 1) * (m - 1)) as f64;
-    // Images add what they vary beyond what single answers do; estimates below nothing are nothing.
+    // Images add their variance beyond the residual; a negative variance estimate counts as zero.
     let total = of_networks + (of_images - rest).max(0.0);
     if total == 0.0 {
         return Some(Error { size: 0.0, freedom: (n - 1) as f64 });
     }
-    // Networks that do not differ leave the images alone to vary.
+    // If the networks do not differ, this is infinite: only the images vary, and their degrees of freedom are the
+    // limit.
     let freedom = (total / of_networks).powi(2) * (n - 1) as f64;
     let freedom = freedom.min((m - 1).max(n - 1) as f64);
     Some(Error { size: (total / (n * m) as f64).sqrt(), freedom })
 }
 
-/// Returns the error of the mean over images for these very networks; none for fewer than two images.
+/// Returns the error of the mean over images, for the given networks; `None` for fewer than two images.
 #[must_use]
 pub fn images(scores: &[Vec<f64>]) -> Option<Error> {
     super::estimate::Estimate::from_values(&over_networks(scores))?.error

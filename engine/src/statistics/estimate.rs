@@ -1,5 +1,5 @@
-//! A mean over replications, how sure it is, and what it is tested against.
-//! The unit of replication is the caller's: values averaged within a unit come as one.
+//! The mean over replicates with its confidence interval and t tests.
+//! Knows nothing of tables; the caller chooses the unit of replication and averages within it first.
 
 use super::{LEVEL, NOISE, student};
 
@@ -14,32 +14,32 @@ pub struct Estimate {
     pub most: f64,
     /// The number of values.
     pub n: usize,
-    /// The 95 % interval of the mean; none where nothing tells how sure it is.
+    /// The 95 % confidence interval of the mean; `None` without an estimate of the error.
     pub interval: Option<(f64, f64)>,
-    /// The standard error of the mean with its degrees of freedom; none below two values, and where values do not vary:
-    /// accuracies are counts of images, and two or three that come out the same prove nothing. Only what is zero every
-    /// time is taken for zero.
+    /// The standard error of the mean with its degrees of freedom. It is `None` below two values, and for values that
+    /// are all equal but not zero: accuracies are counts of images, so two or three equal ones are no evidence that
+    /// they never vary. Values that are all zero have an error of zero.
     pub error: Option<Error>,
-    /// The standard deviation of what was averaged within a value; none where nothing was.
+    /// The standard deviation of the repetitions that were averaged within a value; `None` without averaging.
     pub spread: Option<f64>,
-    /// The p-value of the table's test, adjusted for the tests of the whole table; none where nothing is tested.
+    /// The p-value of the table's test, adjusted for all tests of the table; `None` without a test.
     pub adjusted: Option<f64>,
-    /// Whether the networks behind it know next to nothing: an interval for them means little, the range is shown.
+    /// Whether the accuracies are near chance: an interval means little there, so tables show the range instead.
     pub near_chance: bool,
 }
 
-/// How far a mean may be off.
+/// The error of a mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Error {
     /// The standard error.
     pub size: f64,
-    /// Its degrees of freedom.
+    /// The degrees of freedom.
     pub freedom: f64,
 }
 
 impl Error {
-    /// Returns the standard error of the mean of values, s / √n; none below two of them. Values that differ by no more
-    /// than rounding have an error of zero.
+    /// Returns the standard error of the mean, s / √n; `None` below two values. It is zero if the values differ by no
+    /// more than rounding.
     pub(super) fn from_values(values: &[f64]) -> Option<Self> {
         let Squares { sum, unit, largest } = Squares::from_values(values)?;
         let (n, freedom) = (values.len() as f64, (values.len() - 1) as f64);
@@ -47,7 +47,7 @@ impl Error {
         Some(Self { size: if size <= NOISE * largest { 0.0 } else { size }, freedom })
     }
 
-    /// Returns half the width of the two-sided 95 % interval.
+    /// Returns half the width of the two-sided 95 % confidence interval.
     #[must_use]
     pub fn half_width(self) -> f64 {
         student::quantile(f64::midpoint(1.0, LEVEL), self.freedom) * self.size
@@ -55,8 +55,8 @@ impl Error {
 }
 
 impl Estimate {
-    /// Estimates the mean of what these values are drawn from; none without values. Student's t interval,
-    /// mean ± t(0.975, n − 1) · s / √n.
+    /// Estimates the mean of the distribution of the values; `None` without values. The confidence interval is
+    /// Student's, `mean ± t(0.975, n − 1) · s / √n`.
     #[must_use]
     pub fn from_values(values: &[f64]) -> Option<Self> {
         let n = values.len();
@@ -79,7 +79,7 @@ impl Estimate {
         Some(estimate.with(error))
     }
 
-    /// Returns the estimate with another error of its mean.
+    /// Returns the estimate with another error, and the interval that follows from it.
     #[must_use]
     pub fn with(self, error: Option<Error>) -> Self {
         let around = |error: Error| {
@@ -89,20 +89,21 @@ impl Estimate {
         Self { error, interval: error.map(around), ..self }
     }
 
-    /// Returns half the width of the 95 % interval.
+    /// Returns half the width of the 95 % confidence interval.
     #[must_use]
     pub fn half_width(&self) -> Option<f64> {
         self.interval.map(|(low, high)| (high - low) / 2.0)
     }
 
-    /// Returns what the true mean is below with 95 % confidence: the one-sided upper bound, mean + t(0.95) · error.
+    /// Returns the one-sided 95 % upper confidence bound of the mean, mean + t(0.95) · error.
     #[must_use]
     pub fn upper_bound(&self) -> Option<f64> {
         self.error.map(|error| self.mean + student::quantile(LEVEL, error.freedom) * error.size)
     }
 
-    /// Returns the p-value of the one-sided t test that the true mean is at least `margin`. Small ones say that it is
-    /// below: non-inferiority where the mean is a loss (Piaggio et al., JAMA 2012).
+    /// Returns the p-value of the one-sided t test of the null hypothesis that the true mean is at least `margin`. A
+    /// small value is evidence that the mean is below: non-inferiority if the mean is a drop (Piaggio et al., JAMA
+    /// 2012).
     #[must_use]
     pub fn p_at_least(&self, margin: f64) -> Option<f64> {
         self.p(self.mean - margin, 1.0)
@@ -114,17 +115,17 @@ impl Estimate {
         self.p(-self.mean.abs(), 2.0)
     }
 
-    /// Returns the probability that chance alone makes a difference as low as this, times the number of sides; none
-    /// where it is no number.
+    /// Returns the probability under the null hypothesis of a difference this low, times the number of sides; `None`
+    /// for NaN.
     fn p(&self, difference: f64, sides: f64) -> Option<f64> {
         let error = self.error?;
-        // A difference that is zero in every unit has ratio 0; its error is zero, too.
+        // A difference that is zero in every unit has an error of zero, too; its ratio is 0.
         let ratio = if difference == 0.0 { 0.0 } else { difference / error.size };
         Some(sides * student::below(ratio, error.freedom)).filter(|p| !p.is_nan())
     }
 }
 
-/// Returns the mean, none without values. The mean of equal values is that value, to the bit.
+/// Returns the mean; `None` without values. The mean of equal values is that value, to the bit.
 #[must_use]
 pub fn mean(values: &[f64]) -> Option<f64> {
     let first = *values.first()?;
@@ -134,8 +135,8 @@ pub fn mean(values: &[f64]) -> Option<f64> {
     Some(values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// Returns the sample standard deviation (divisor n − 1); none below two values. It is zero where values differ by no more
-/// than rounding, relative to the largest of them.
+/// Returns the sample standard deviation (divisor n − 1); `None` below two values. It is zero if the values differ by
+/// no more than rounding, relative to the largest of them.
 #[must_use]
 pub fn deviation(values: &[f64]) -> Option<f64> {
     let Squares { sum, unit, largest } = Squares::from_values(values)?;
@@ -143,24 +144,25 @@ pub fn deviation(values: &[f64]) -> Option<f64> {
     Some(if deviation <= NOISE * largest { 0.0 } else { deviation })
 }
 
-/// The squares of the deviations of values from their mean.
+/// The sum of squared deviations of values from their mean.
 struct Squares {
-    /// Their sum, in units squared.
+    /// The sum, in units squared.
     sum: f64,
-    /// A power of two, so that squares of very small and very large values stay within binary64.
+    /// The unit: a power of two, so that squares of very small and very large values stay within binary64.
     unit: f64,
     /// The largest magnitude of the values.
     largest: f64,
 }
 
 impl Squares {
-    /// Sums squares; none below two values.
+    /// Sums the squared deviations; `None` below two values.
     fn from_values(values: &[f64]) -> Option<Self> {
         let mean = mean(values).filter(|_| values.len() > 1)?;
         let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
         let unit = match largest {
             _ if largest == 0.0 || !largest.is_finite() || (1e-100..1e100).contains(&largest) => 1.0,
-            // The smallest normal number serves all below it: the next power of two would have no reciprocal.
+            // The smallest normal number is the least unit: smaller powers of two are subnormal, and the reciprocal
+            // of most of them overflows.
             _ => 2.0_f64.powi((largest.log2().floor() as i32).max(f64::MIN_EXP - 1)),
         };
         let sum = values.iter().map(|value| ((value - mean) / unit).powi(2)).sum::<f64>();
@@ -168,8 +170,8 @@ impl Squares {
     }
 }
 
-/// Returns the standard deviation within groups, pooled over them (divisor: values less groups); none where no group has
-/// two values.
+/// Returns the standard deviation within groups, pooled over them (divisor: values minus groups); `None` if no group
+/// has two values.
 #[must_use]
 pub fn pooled(groups: &[Vec<f64>]) -> Option<f64> {
     let mut deviations = vec![];
@@ -228,7 +230,7 @@ mod tests {
             (None, None, None, None)
         );
         assert_eq!(Estimate::from_values(&[0.1 + 0.2, 0.3, 0.3]).unwrap().error, None);
-        // What is zero every time is zero, and no more than that.
+        // Values that are all zero have an error of zero; equal values other than zero have none.
         let zero = Estimate::from_values(&[0.0, 0.0, 0.0]).unwrap();
         assert_eq!(
             (zero.p_zero(), zero.p_at_least(1.0), zero.upper_bound()),
@@ -272,8 +274,8 @@ mod tests {
         assert!(Estimate::from_values(&[1e-17, 2e-17, 1.5e-17]).unwrap().interval.is_some());
     }
 
-    /// The spread of subnormal numbers, and of values that no spread describes. numpy 2.3: `np.std([1e-310, 2e-310], ddof=1)`
-    /// is 7.0710678118655e-311, and `np.std([np.inf, 1.0], ddof=1)` is nan.
+    /// The standard deviation of subnormal numbers, and of values with an infinite one. numpy 2.3:
+    /// `np.std([1e-310, 2e-310], ddof=1)` is 7.0710678118655e-311, and `np.std([np.inf, 1.0], ddof=1)` is nan.
     #[test]
     fn deviations_at_the_ends_of_binary64() {
         assert_eq!(deviation(&[1e-310, 1e-310]), Some(0.0));

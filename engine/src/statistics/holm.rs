@@ -1,8 +1,9 @@
-//! Holm's adjustment of the p-values of several tests (Holm 1979): the probability that any true hypothesis among them
-//! is rejected at a level stays below that level, however they depend on each other.
+//! Holm's adjustment of the p-values of several tests (Holm 1979): the probability that any true hypothesis among
+//! them is rejected stays below the significance level, however the tests depend on each other.
+//! Knows nothing of the tests.
 
-/// Returns the adjusted p-values in the order given: of the sorted ones, the i-th (from 0) of k times k − i, at least
-/// the one before, at most 1.
+/// Returns the adjusted p-values in the order of the input: of k sorted values, the i-th (from 0) times k − i, at
+/// least its predecessor, at most 1.
 #[must_use]
 pub fn holm(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();

@@ -1,9 +1,12 @@
-//! The test of `McNemar` (1947) for two networks on the same images, in its mid-p form (Fagerland, Lydersen and Laake 2013).
-//! It speaks of these two networks alone, not of networks trained like them. The result is kept in records, so it is the
-//! same to the bit everywhere: logarithms and exponentials are `libm`'s.
+//! The test of `McNemar` (1947) for two networks on the same images, in its mid-p form (Fagerland, Lydersen and Laake
+//! 2013).
+//! Its conclusion holds for these two networks, not for networks trained like them. Records contain the result, so it
+//! has the same bits on every machine: logarithms and exponentials come from `libm`. Knows nothing of networks and
+//! images, only counts.
 
-/// Returns the two-sided mid-p value of as many images being right under one network only, and under the other only:
-/// twice the lower tail of a fair coin, less the probability of what was seen.
+/// Returns the two-sided mid-p value. `one` is the number of images that only the first network classifies correctly,
+/// `other` the number for the second. The value is twice the lower tail of a fair binomial, minus the probability of
+/// the observed count.
 #[must_use]
 pub fn mid_p(one: u64, other: u64) -> f64 {
     let n = (one + other) as f64;

@@ -1,5 +1,5 @@
-//! The statistics behind every table: intervals, tests and sets, each with its source.
-//! Knows nothing of tables, tasks and networks; a value is a number, a unit its place in a list.
+//! The statistics of every table: confidence intervals, tests and sets, each with its source.
+//! Knows nothing of tables, tasks and networks; a value is a number, a unit is its index in a list.
 
 pub mod best;
 pub mod crossed;
@@ -10,14 +10,14 @@ pub mod proportion;
 pub mod student;
 pub mod welch;
 
-/// The level of intervals and one-sided bounds.
+/// The confidence level of intervals and one-sided bounds.
 pub const LEVEL: f64 = 0.95;
 
-/// The largest relative difference that counts as rounding error. Every comparison with it is relative, so that no test
-/// depends on the unit of a value.
+/// The largest relative difference that counts as rounding error. Every comparison with it is relative, so that no
+/// test depends on the unit of a value.
 pub(crate) const NOISE: f64 = 1e-12;
 
-/// What a result must be less likely than, if there were no effect, to be marked.
+/// The significance level of tests.
 pub const SIGNIFICANT: f64 = 1.0 - LEVEL;
 
 /// Returns the sum of the parts, or exactly zero if the parts cancel to within [`NOISE`] of the largest.

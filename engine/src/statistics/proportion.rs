@@ -1,17 +1,19 @@
-//! The interval of a share of images, for one network (Wilson 1927).
+//! The confidence interval of a share of images, for one network (Wilson 1927).
+//! Knows nothing of networks.
 
 /// The 97.5 % quantile of the standard normal distribution.
 pub const NORMAL_QUANTILE: f64 = 1.959_963_984_540_054;
 
-/// Returns the 95 % interval of a share that was seen in `n` > 0 images. The interval lies within 0 to 1 and contains the
-/// share; its lower end is 0 where the share is 0, its upper end 1 where the share is 1.
+/// Returns the 95 % confidence interval of a share observed in `n` > 0 images. The interval lies within 0 to 1 and
+/// contains the share; its lower end is 0 if the share is 0, its upper end 1 if the share is 1.
 #[must_use]
 pub fn wilson(share: f64, n: f64) -> (f64, f64) {
     let square = NORMAL_QUANTILE * NORMAL_QUANTILE;
     let center = (share + square / (2.0 * n)) / (1.0 + square / n);
     let half =
         NORMAL_QUANTILE / (1.0 + square / n) * (share * (1.0 - share) / n + square / (4.0 * n * n)).sqrt();
-    // At a share of 0 or 1 one end is the share itself: there `center` and `half` cancel, and rounding leaves an end beside it.
+    // At a share of 0 or 1 one end equals the share: there `center` and `half` cancel, and rounding would leave an
+    // error.
     let low = if share > 0.0 { (center - half).clamp(0.0, share) } else { 0.0 };
     let high = if share < 1.0 { (center + half).clamp(share, 1.0) } else { 1.0 };
     (low, high)
@@ -33,8 +35,9 @@ mod tests {
         check(1957.0, 2000.0, 0.971_166_166_261, 0.983_999_219_491);
     }
 
-    /// Of 0 images the interval is 0 to z²/(n + z²), of all n/(n + z²) to 1 (Wilson's formula at a share of 0 and of 1); at
-    /// 27, 2,000 and 5,000 images rounding takes an end out of 0 to 1, or away from the share.
+    /// The interval of 0 images is 0 to z²/(n + z²), the interval of all n images n/(n + z²) to 1 (Wilson's formula
+    /// at a share of 0 and of 1). At 27, 2,000 and 5,000 images, rounding moves an end out of 0 to 1, or away from
+    /// the share.
     #[test]
     fn none_and_all_of_the_images_have_exact_ends() {
         let square = 1.959_963_984_540_054_f64.powi(2);

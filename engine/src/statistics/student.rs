@@ -1,13 +1,14 @@
 //! Student's t distribution (Student 1908).
+//! Knows nothing of tests and intervals.
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
-/// Beyond as many degrees of freedom the normal distribution is the better approximation: the search for quantiles loses
-/// digits, and ends no more.
+/// The number of degrees of freedom above which the normal distribution is used: there the search for quantiles loses
+/// digits, and may not end.
 const MANY: f64 = 1e5;
 
-/// Returns the value that a t variable of so many degrees of freedom (above 0, not necessarily whole) stays below
-/// with a probability between 0 and 1.
+/// Returns the quantile of the t distribution at a probability between 0 and 1; the degrees of freedom are above 0,
+/// not necessarily whole.
 #[must_use]
 pub fn quantile(probability: f64, freedom: f64) -> f64 {
     if freedom > MANY {
@@ -18,8 +19,7 @@ pub fn quantile(probability: f64, freedom: f64) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |t| t.inverse_cdf(probability))
 }
 
-/// Returns the probability that a t variable of so many degrees of freedom stays below a value; infinite values are
-/// limits.
+/// Returns the cumulative distribution function of the t distribution at a value, which may be infinite.
 #[must_use]
 pub fn below(value: f64, freedom: f64) -> f64 {
     match value {

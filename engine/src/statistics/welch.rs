@@ -1,10 +1,11 @@
-//! The difference of two means whose values have nothing in common (Welch 1947; freedom after Satterthwaite 1946).
-//! Knows nothing of what the values are; those of the same units are better compared within each unit.
+//! Welch's confidence interval and t test for the difference of two independent means (Welch 1947; degrees of
+//! freedom: Satterthwaite 1946).
+//! Knows nothing of the values; values of the same units are better compared as pairs.
 
 use super::estimate::{Error, Estimate};
 
-/// Estimates how much larger the mean of `to` is than that of `from`; none where one of them has no value. Its `n` is
-/// the fewer of both; it has an error from two values each, unless neither side varies.
+/// Estimates the mean of `to` minus the mean of `from`; `None` if one side has no value. `n` is the smaller count.
+/// The error exists if each side has two values, unless neither side varies.
 #[must_use]
 pub fn difference(from: &[f64], to: &[f64]) -> Option<Estimate> {
     let (one, other) = (Estimate::from_values(from)?, Estimate::from_values(to)?);
@@ -17,7 +18,7 @@ pub fn difference(from: &[f64], to: &[f64]) -> Option<Estimate> {
 /// Returns the error of a sum or a difference of two independent means.
 fn joined(one: Error, other: Error) -> Option<Error> {
     let size = one.size.hypot(other.size);
-    // What never varies on either side proves nothing.
+    // If neither side varies, the values give no estimate of the error.
     if size == 0.0 {
         return None;
     }

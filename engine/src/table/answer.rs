@@ -1,5 +1,6 @@
-//! Which point to choose: the smallest that loses little beyond doubt, or the smallest that may be the best.
-//! Chosen on one value, told by another; knows nothing of the words it is told in.
+//! The answer of a `Choose` table: the smallest point with a limited drop, or the smallest that is not significantly
+//! worse than the best. The choice uses one value, the report may use another.
+//! Knows nothing of the words in which an answer is shown.
 
 use std::collections::BTreeMap;
 
@@ -14,52 +15,53 @@ use crate::spec::table::{Question, Table, TableKind};
 use crate::statistics::best::may_be_best;
 use crate::statistics::estimate::Estimate;
 
-/// Sizes that differ by less than this share count as one: a scale per tensor makes no smaller size.
+/// Sizes within this relative difference count as equal: the bytes of a scale per tensor do not make a format larger.
 const SAME_SIZE: f64 = 0.01;
 
-/// An answer to the question which point to choose.
+/// An answer to the question for the best point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// The axes of a candidate's levels, by their place in the file.
+    /// The axes of a candidate's levels, by their index in the file.
     pub axes: Vec<usize>,
-    /// What could be chosen: every point that has results.
+    /// The candidates: every point that has results.
     pub candidates: Vec<Candidate>,
-    /// The one to choose.
+    /// The chosen candidate; `None` if no candidate is good enough.
     pub chosen: Option<usize>,
-    /// The one to choose if that were not there.
+    /// The runner-up: the candidate that would be chosen instead. It differs from the chosen one in some value.
     pub runner_up: Option<usize>,
-    /// The best one of the next smaller size.
+    /// The best candidate of the next smaller size.
     pub smaller: Option<usize>,
-    /// Where none is to be chosen, the one that misses by least.
+    /// The candidate that comes closest to the limits; only if none is chosen.
     pub closest: Option<usize>,
-    /// Rows left out because results they need are not there.
+    /// The number of rows with missing results.
     pub missing: usize,
 }
 
-/// A point that could be chosen.
+/// A point that can be chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// The level of each axis.
     pub levels: Vec<usize>,
-    /// The value to be small.
+    /// The value to minimize.
     pub size: Estimate,
-    /// What the choice is made on.
+    /// The value that the choice is based on.
     pub select: Estimate,
-    /// What it lacks to its baseline.
+    /// The drop of the selection value: baseline minus value.
     pub select_drop: Option<Estimate>,
-    /// What is told of it.
+    /// The value that is reported.
     pub report: Option<Estimate>,
-    /// What that lacks to its baseline.
+    /// The drop of the reported value: baseline minus value.
     pub report_drop: Option<Estimate>,
-    /// How many times the most allowed its largest limited value is; at most 1 fits.
+    /// The largest ratio of a limited value to its limit; the limits hold if it is at most 1.
     pub excess: f64,
-    /// Whether it loses little, or may be the best of those that fit.
+    /// Whether the drop is significantly within its limit; without such a limit, whether the candidate is not
+    /// significantly worse than the best.
     pub is_enough: bool,
 }
 
 impl Answer {
-    /// Makes the choice that a table asks for from results; none if it asks for another thing. The error says which of
-    /// its expressions does not fit.
+    /// Answers the question of a `Choose` table; returns `None` for the other kinds. The error contains the
+    /// expression that cannot be evaluated.
     pub fn choose<O: Ops>(
         graph: &TaskGraph<O>,
         results: &Results,
@@ -82,7 +84,7 @@ impl Answer {
     fn among(candidates: Vec<Candidate>, axes: Vec<usize>, missing: usize) -> Self {
         let mut good: Vec<usize> = (0..candidates.len()).filter(|&at| candidates[at].is_good()).collect();
         good.sort_by(|&a, &b| candidates[a].size.mean.total_cmp(&candidates[b].size.mean).then(a.cmp(&b)));
-        // Of those of one size the best comes first.
+        // Among candidates of one size, the best comes first.
         let mut rest = good.as_mut_slice();
         while let Some(&first) = rest.first() {
             let least = candidates[first].size.mean;
@@ -93,7 +95,7 @@ impl Answer {
             rest = larger;
         }
         let chosen = good.first().copied();
-        // Formats that agree on the weights are one network: the second is another one.
+        // Formats that agree on all weights make one network, so the runner-up must differ in some value.
         let runner_up = good
             .iter()
             .copied()
@@ -109,7 +111,8 @@ impl Candidate {
         self.excess <= 1.0 && self.is_enough
     }
 
-    /// Returns what is small where it is surely good: the most that it may lose, or the value below zero.
+    /// Returns a number that is smaller for better candidates: the upper bound of the drop, or minus the selection
+    /// value.
     fn bound(&self) -> f64 {
         let bound = self.select_drop.map(|drop| drop.upper_bound().unwrap_or(drop.mean));
         bound.unwrap_or(-self.select.mean)
@@ -120,7 +123,7 @@ impl Candidate {
     }
 }
 
-/// Returns the best candidate of the largest size that is less than a size, of those that keep the limits.
+/// Returns the best candidate of the next smaller size, among those that satisfy the limits.
 fn smaller(candidates: &[Candidate], size: f64) -> Option<usize> {
     let fits = |at: usize| candidates[at].excess <= 1.0;
     let below =
@@ -131,7 +134,8 @@ fn smaller(candidates: &[Candidate], size: f64) -> Option<usize> {
         .max_by(|&a, &b| candidates[a].select.mean.total_cmp(&candidates[b].select.mean).then(b.cmp(&a)))
 }
 
-/// Returns the candidate that fits and loses least; where none fits, the one that comes nearest to it.
+/// Returns the candidate with the smallest excess over the limits; among those within the limits, the one with the
+/// smallest bound.
 fn closest(candidates: &[Candidate]) -> Option<usize> {
     let key = |at: usize| (candidates[at].excess.max(1.0), candidates[at].bound());
     let order = |a: (f64, f64), b: (f64, f64)| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1));
@@ -175,7 +179,8 @@ fn candidates(cells: &[CellValues<'_>], choose: &Question, table: &Table) -> Vec
     candidates
 }
 
-/// Returns how many times the most allowed a value is; what is no number is beyond any limit.
+/// Returns the ratio of a value to its limit, and 1 within the limit; infinite for NaN, and for other values above a
+/// limit of 0 or less.
 fn excess(value: f64, most: f64) -> f64 {
     if value <= most {
         1.0
@@ -186,21 +191,24 @@ fn excess(value: f64, most: f64) -> f64 {
     }
 }
 
-/// Marks the candidates that surely lose no more than `most`. Those replicated less often than others that fit are none:
-/// a bound over few seeds, or none, is no match for one over many.
+/// Marks the candidates whose drop is at most `most` with 95 % confidence. A candidate with fewer units of
+/// replication than another within the limits is not marked: a bound over few seeds, or no bound, is not comparable
+/// with one over many.
 fn mark_small_losses(candidates: &mut [Candidate], most: f64) {
     let fits = candidates.iter().filter(|candidate| candidate.excess <= 1.0);
     let replications = fits.filter_map(|candidate| Some(candidate.select_drop?.n)).max().unwrap_or(0);
     for candidate in candidates {
         candidate.is_enough = candidate.select_drop.is_some_and(|drop| {
-            // One training has no bound but over images, and the answer says so; losses that do not vary have none.
+            // With one training, only an interval over images gives a bound; without it the mean counts, and the
+            // answer says so. Drops that do not vary have no bound.
             let bound = drop.upper_bound().or((replications == 1).then_some(drop.mean));
             drop.n == replications && bound.is_some_and(|bound| bound <= most)
         });
     }
 }
 
-/// Marks the candidates that may be the best of those that fit, over the units that all of these have.
+/// Marks the candidates within the limits that are not significantly worse than the best, over the units that all of
+/// them have.
 fn mark_best(candidates: &mut [Candidate], cells: &[&CellValues<'_>]) {
     const SELECT: usize = 1;
     let means: Vec<BTreeMap<usize, f64>> = cells.iter().map(|cell| cell.means(SELECT)).collect();
@@ -215,7 +223,7 @@ fn mark_best(candidates: &mut [Candidate], cells: &[&CellValues<'_>]) {
     let best = if units.len() > 1 {
         may_be_best(&values)
     } else {
-        // One training tells nothing of chance: the largest it is.
+        // One training gives no estimate of the variation: the largest mean wins.
         let mean = |at: &usize| candidates[*at].select.mean;
         let largest = fits.iter().map(mean).fold(f64::NEG_INFINITY, f64::max);
         fits.iter().map(|at| mean(at) == largest).collect()
@@ -225,7 +233,7 @@ fn mark_best(candidates: &mut [Candidate], cells: &[&CellValues<'_>]) {
     }
 }
 
-/// A column of a choice: a value, or what it lacks to another.
+/// A column of a `Choose` table: a value, or the drop to its baseline.
 struct AnswerColumn {
     heading: String,
     value: usize,
@@ -243,7 +251,7 @@ impl AnswerColumn {
     }
 }
 
-/// Returns the columns of a choice, size first, and which of the table's values is the first limit.
+/// Returns the columns of a `Choose` table, size first, and the index of the first limit among the table's values.
 fn columns(choose: &Question) -> (Vec<AnswerColumn>, usize) {
     let plain = |heading: &str, value, is_report| AnswerColumn {
         heading: heading.to_owned(),
@@ -265,12 +273,12 @@ fn columns(choose: &Question) -> (Vec<AnswerColumn>, usize) {
     (columns, next)
 }
 
-/// Returns what the values of a choice's points are called.
+/// Returns the headings of the columns.
 pub(super) fn headings(choose: &Question) -> Vec<String> {
     columns(choose).0.into_iter().map(|column| column.heading).collect()
 }
 
-/// Returns all points that could be chosen.
+/// Returns a point for every candidate.
 pub(super) fn points(cells: &[CellValues<'_>], choose: &Question, table: &Table) -> Vec<TablePoint> {
     let (columns, _) = columns(choose);
     let make = |cell: &CellValues<'_>| TablePoint {

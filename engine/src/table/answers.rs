@@ -1,24 +1,24 @@
-//! A value that is a weighted sum of accuracies, image by image: so intervals can be over images.
+//! A value as a weighted sum of accuracies, image by image; confidence intervals over images are computed from it.
 //! Knows nothing of tables.
 
 use std::sync::Arc;
 
-/// The answers of a network to images: one bit for each, least significant first, 1 where it was right.
+/// The answers of a network, one bit per image, least significant first: 1 if the image is classified correctly.
 pub type Bits = Arc<[u8]>;
 
 /// A weighted sum of answers.
 #[derive(Clone, Debug)]
 pub struct Answers {
-    /// What is added for every image.
+    /// The constant that is added for every image.
     pub constant: f64,
-    /// The weight of a right answer, and the answers.
+    /// The terms: the weight of a correct answer, with the answers of a network.
     pub terms: Vec<(f64, Bits)>,
     /// The number of images.
     pub images: usize,
 }
 
 impl Answers {
-    /// Adds the value of each image to sums; none if they are sums over another number of images.
+    /// Adds the value of each image to `sums`; returns `None` if the number of images differs.
     pub(super) fn add_to(&self, sums: &mut Vec<f64>) -> Option<()> {
         if sums.is_empty() {
             sums.resize(self.images, 0.0);

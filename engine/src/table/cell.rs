@@ -1,4 +1,4 @@
-//! The rows of a table gathered by the axes it keeps, and within each by the unit of replication; estimates from them.
+//! The rows of a table gathered by the axes it keeps and by unit of replication, with estimates from them.
 //! Knows nothing of which values are compared.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,20 +10,20 @@ use crate::statistics::estimate::{Estimate, mean, pooled};
 use crate::statistics::proportion::wilson;
 use crate::statistics::sum_of;
 
-/// One combination of levels.
+/// One cell: a combination of levels of the axes that the table keeps.
 pub(super) struct CellValues<'f> {
-    /// The level of each axis that is kept.
+    /// The level of each of those axes.
     pub(super) levels: Vec<usize>,
-    /// The rows of each unit of replication, by its level; all of them are one unit where nothing is replicated.
+    /// The rows of each unit of replication, by its level. Without replication all rows are one unit.
     units: BTreeMap<usize, Vec<&'f Row>>,
 }
 
-/// A part of a weighted sum: one value of one cell.
+/// A term of a weighted sum: one value of one cell with its weight.
 #[derive(Clone, Copy)]
 pub(super) struct WeightedValue<'c, 'f> {
     pub(super) weight: f64,
     pub(super) cell: &'c CellValues<'f>,
-    /// Which of the values.
+    /// The index of the value.
     pub(super) value: usize,
 }
 
@@ -47,18 +47,18 @@ impl CellValues<'_> {
         self.units.iter().filter_map(|(&unit, rows)| Some((unit, of_unit(rows)?))).collect()
     }
 
-    /// Returns the standard deviation of a value within units, pooled over them; none where each has one row.
+    /// Returns the standard deviation of a value within units, pooled over them; `None` if each unit has one row.
     fn spread(&self, value: usize) -> Option<f64> {
         let values = |rows: &Vec<&Row>| rows.iter().filter_map(|row| row.values[value]).collect();
         let units: Vec<Vec<f64>> = self.units.values().map(values).collect();
         pooled(&units)
     }
 
-    /// Returns a value image by image for each unit, averaged within it; none where it is not known so.
+    /// Returns a value image by image for each unit, averaged within the unit; `None` if a row lacks the answers.
     fn scores(&self, value: usize) -> Option<BTreeMap<usize, Vec<f64>>> {
         let mut all = BTreeMap::new();
         for (&unit, rows) in &self.units {
-            // As with means, rows without a value count for nothing.
+            // As in means, rows without a value are ignored.
             let rows: Vec<&&Row> = rows.iter().filter(|row| row.values[value].is_some()).collect();
             let mut sums: Vec<f64> = vec![];
             for row in &rows {
@@ -76,7 +76,7 @@ impl CellValues<'_> {
     }
 }
 
-/// Estimates a weighted sum from the units that have all of its parts; none without one.
+/// Estimates a weighted sum from the units that have all of its terms; `None` if there is no such unit.
 pub(super) fn estimate(terms: &[WeightedValue<'_, '_>], table: &Table) -> Option<Estimate> {
     let means: Vec<_> = terms.iter().map(|term| term.cell.means(term.value)).collect();
     let units: BTreeSet<usize> = means.first()?.keys().copied().collect();
@@ -93,7 +93,7 @@ pub(super) fn estimate(terms: &[WeightedValue<'_, '_>], table: &Table) -> Option
             [term] if !table.average.is_empty() => term.cell.spread(term.value),
             _ => None,
         },
-        // Over images, an interval is good for them, too.
+        // An interval over images is valid near chance, too.
         near_chance: table.interval == Interval::Seeds
             && terms.iter().all(|term| term.cell.is_near_chance(term.value)),
         ..Estimate::from_values(&values)?
@@ -101,7 +101,7 @@ pub(super) fn estimate(terms: &[WeightedValue<'_, '_>], table: &Table) -> Option
     if table.interval == Interval::Seeds {
         return Some(estimate);
     }
-    // A value that is no share of images keeps the interval over units.
+    // A value that is not made of accuracies keeps the interval over units.
     if !terms.iter().all(|term| term.cell.is_made_of_answers(term.value)) {
         return Some(estimate);
     }
@@ -112,7 +112,7 @@ pub(super) fn estimate(terms: &[WeightedValue<'_, '_>], table: &Table) -> Option
     };
     let estimate = estimate.with(error);
     match (terms, scores.as_slice()) {
-        // One network's accuracy: its interval is known to be Wilson's.
+        // The accuracy of a single network has Wilson's interval.
         ([WeightedValue { weight: 1.0, .. }], [scores])
             if scores.iter().all(|score| [0.0, 1.0].contains(score)) =>
         {
@@ -130,7 +130,7 @@ impl CellValues<'_> {
     }
 }
 
-/// Returns a weighted sum image by image for each unit that has all parts; none where parts are over other images.
+/// Returns a weighted sum image by image for each unit that has all terms; `None` if the number of images differs.
 fn scores(terms: &[WeightedValue<'_, '_>], units: &BTreeSet<usize>) -> Option<Vec<Vec<f64>>> {
     let parts: Vec<_> = terms.iter().map(|term| term.cell.scores(term.value)).collect::<Option<_>>()?;
     let mut sums = vec![];

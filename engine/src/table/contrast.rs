@@ -1,5 +1,6 @@
-//! What the levels of an axis do to a value, and what those of two axes do to each other's effect.
-//! Each effect is taken within a unit of replication first, so that what units have in common cancels.
+//! The effects of the levels of one or two axes on a value, and their interactions.
+//! Each effect is computed within each unit of replication first, so that the common part of a unit cancels. Knows
+//! nothing of how effects are shown.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,21 +12,21 @@ use crate::spec::table::Table;
 
 /// A weighted sum over the levels of the axes that are compared.
 pub(super) struct Effect {
-    /// What it is called.
+    /// The heading of the effect.
     pub(super) heading: String,
-    /// The levels of those axes, in their order, and the weight of the cell there.
+    /// The levels of the compared axes, in their order, with the weight of that cell.
     weights: Vec<(Vec<usize>, f64)>,
 }
 
-/// Returns the levels of each axis that the filter leaves, or may leave once all results are there.
+/// Returns the levels of each axis that the filter leaves, or may leave once all results are known.
 pub(super) fn compared(frame: &Rows, between: &[usize]) -> Vec<Vec<usize>> {
     let points = || frame.rows.iter().map(|row| row.point).chain(frame.undecided.iter().copied());
     let of = |&axis: &usize| points().filter_map(|point| frame.points.level(point, axis)).collect();
     between.iter().map(of).map(|levels: BTreeSet<usize>| levels.into_iter().collect()).collect()
 }
 
-/// Returns the effects of one or two axes, at these levels of each: of every level against the first, in the mean over
-/// the levels of the other axis; then how much of an effect is due to both (their interaction).
+/// Returns the effects of one or two axes at these levels: the main effects of every level against the first,
+/// averaged over the levels of the other axis, then the interactions.
 pub(super) fn effects(between: &[usize], levels: &[Vec<usize>], axes: &[Axis]) -> Vec<Effect> {
     let name = |axis: usize| axes[axis].name.as_str();
     let label = |axis: usize, level: usize| axes[axis].levels[level].label.as_str();
@@ -34,7 +35,7 @@ pub(super) fn effects(between: &[usize], levels: &[Vec<usize>], axes: &[Axis]) -
     };
     let mut effects = vec![];
     for (at, (&axis, own)) in between.iter().zip(levels).enumerate() {
-        // With one axis there is one cell a level.
+        // With one axis there is one cell per level.
         let beside = levels.get(1 - at);
         for pair in against_first(own) {
             let heading = format!("{}: {}", name(axis), against(axis, pair));
@@ -58,7 +59,8 @@ pub(super) fn effects(between: &[usize], levels: &[Vec<usize>], axes: &[Axis]) -
     effects
 }
 
-/// Returns the weights of a level less the first of the axis at a place, in the mean over the levels of the other axis.
+/// Returns the weights of the difference between a level and the first, averaged over the levels of the other axis;
+/// `at` is the index of the axis.
 fn main_effect(
     (level, first): (usize, usize),
     at: usize,
@@ -76,7 +78,8 @@ fn against_first(levels: &[usize]) -> impl Iterator<Item = (usize, usize)> {
     levels.iter().skip(1).map(move |&level| (level, first))
 }
 
-/// Returns a point for each combination of the other axes. `cells` keep those first, then the `compared` ones.
+/// Returns a point for each combination of the other axes. The levels of `cells` start with those axes and end with
+/// the `compared` ones.
 pub(super) fn points(
     cells: &[CellValues<'_>],
     compared: usize,

@@ -1,4 +1,5 @@
-//! Why a table cannot be made from results.
+//! The error of a table that cannot be made from results.
+//! Knows nothing of how a table is made.
 
 use crate::spec::expression::Unevaluated;
 
@@ -10,15 +11,15 @@ pub enum TableError {
     TooManyRows {
         /// The table's name.
         table: String,
-        /// The most rows that a table may have.
+        /// The maximum number of rows.
         most: usize,
     },
-    /// An expression has no value at some point.
+    /// An expression cannot be evaluated at some point.
     #[error("`{expression}`: {reason}")]
     Expression {
         /// The expression as written.
         expression: String,
-        /// The reason, and what to do.
+        /// The reason, with its fix.
         reason: Unevaluated,
     },
 }

@@ -1,5 +1,5 @@
-//! Tables for other programs: rows of named values, in columns whose names come once.
-//! Knows nothing of files; knows only how JSON writes infinite numbers and NaN.
+//! Tables for other programs: rows of named values, in columns with unique names.
+//! Knows nothing of files, and only JSON's spelling of infinite numbers and NaN.
 
 use std::collections::HashMap;
 
@@ -10,19 +10,19 @@ use crate::text::value::{Value, ValueKind};
 /// One value of an exported table.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Datum {
-    /// No value: no result yet, an undefined metric, an axis that the row does not have.
+    /// No value: the result is missing, the metric is undefined, or the row does not have the axis.
     Null,
     /// A truth value.
     Truth(bool),
-    /// A whole number of the file.
+    /// A whole number.
     Whole(i64),
-    /// Any other number; infinite ones and NaN, too.
+    /// Any other number, infinite ones and NaN included.
     Real(f64),
-    /// A text, or any other value of an axis as its text.
+    /// A text; also the text of a value of any other kind.
     Text(String),
 }
 
-/// A table in columns. A row may lack a column; a lacking value is different from null.
+/// A table in columns. A row may lack a column, which differs from null.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Flat {
     columns: Vec<String>,
@@ -30,7 +30,7 @@ pub struct Flat {
     rows: Vec<Vec<Option<Datum>>>,
 }
 
-/// Two values of a row have one name.
+/// The error of a row with two values of the same name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("two columns are named `{name}`: give one of them another heading")]
 pub struct DuplicateColumn {
@@ -39,7 +39,7 @@ pub struct DuplicateColumn {
 }
 
 impl Flat {
-    /// Adds a row; columns stand in the order in which their names first come.
+    /// Adds a row; the columns are in the order in which their names first occur.
     pub fn add(&mut self, row: impl IntoIterator<Item = (String, Datum)>) -> Result<(), DuplicateColumn> {
         let mut values: Vec<Option<Datum>> = vec![None; self.columns.len()];
         for (name, datum) in row {
@@ -63,14 +63,15 @@ impl Flat {
         &self.columns
     }
 
-    /// Returns the rows: for each column, in their order, a value, or none where the row has none.
+    /// Returns the rows. Each row has one entry per column, in the order of [`Flat::columns`]; an entry is `None` if
+    /// the row lacks the column.
     #[must_use]
     pub fn rows(&self) -> impl ExactSizeIterator<Item = impl Iterator<Item = Option<&Datum>> + Clone> {
         let width = self.columns.len();
         self.rows.iter().map(move |row| (0..width).map(|place| row.get(place)?.as_ref()))
     }
 
-    /// Returns the rows as JSON objects: a key for each value that is there.
+    /// Returns the rows as JSON objects with a key for each value of the row.
     #[must_use]
     pub fn objects(&self) -> Vec<Map<String, Json>> {
         let object = |row: &Vec<Option<Datum>>| {
@@ -80,14 +81,14 @@ impl Flat {
         self.rows.iter().map(object).collect()
     }
 
-    /// Returns the values of a column, row by row.
+    /// Returns the entries of a column, row by row; `place` is the index of the column.
     pub fn column(&self, place: usize) -> impl Iterator<Item = Option<&Datum>> + Clone {
         self.rows.iter().map(move |row| row.get(place)?.as_ref())
     }
 }
 
 impl Datum {
-    /// Returns a number, or null where there is none.
+    /// Returns a number as a datum; `Null` for `None`.
     #[must_use]
     pub fn number(value: Option<f64>) -> Self {
         value.map_or(Self::Null, Self::Real)
@@ -106,7 +107,7 @@ impl Datum {
     }
 }
 
-/// Numbers, truth values and texts as they are, anything else as its text.
+/// Converts numbers, truth values and texts as they are, and any other value to its text.
 impl From<&Value> for Datum {
     fn from(value: &Value) -> Self {
         match &value.kind {
@@ -121,8 +122,8 @@ impl From<&Value> for Datum {
     }
 }
 
-/// Returns a number as JSON, which has no infinite numbers and no NaN: those are the texts `"Infinity"`, `"-Infinity"`
-/// and `"NaN"`, as JavaScript and Protocol Buffers spell them.
+/// Returns a number as JSON. JSON has no infinite numbers and no NaN: they become the texts `"Infinity"`,
+/// `"-Infinity"` and `"NaN"`, as in JavaScript and Protocol Buffers.
 #[must_use]
 pub fn json_number(value: f64) -> Json {
     match value {
@@ -133,7 +134,7 @@ pub fn json_number(value: f64) -> Json {
     }
 }
 
-/// Reads a number as [`json_number`] writes it; none of anything else.
+/// Reads a number written by [`json_number`]; returns `None` for any other value.
 #[must_use]
 pub fn number_of(json: &Json) -> Option<f64> {
     match json.as_str() {

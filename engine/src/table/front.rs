@@ -1,12 +1,13 @@
-//! The Pareto front: the points that no other beats in two means.
-//! Knows nothing of what the values are.
+//! The Pareto front: the points that no other point beats in both means.
+//! Knows nothing of the meaning of the values.
 
 use std::cmp::Ordering;
 
 use super::points::TablePoint;
 
-/// Returns the points on the front, by their place, in the order of cost: none is smaller in the first value and at
-/// least as large in the second, or equal in the first and larger in the second. Points without both values are none.
+/// Returns the indices of the points on the front, by ascending cost (the first value). A point is on the front if no
+/// other has a smaller cost with at least its gain (the second value), or an equal cost with a larger gain. Points
+/// without both values are left out.
 #[must_use]
 pub fn front<'p>(points: impl IntoIterator<Item = &'p TablePoint>) -> Vec<usize> {
     let mut all: Vec<(f64, f64, usize)> = points
@@ -30,10 +31,10 @@ pub fn front<'p>(points: impl IntoIterator<Item = &'p TablePoint>) -> Vec<usize>
     all.into_iter().filter(on_front).map(|(_, _, at)| at).collect()
 }
 
-/// Returns the cost and the gain of a point; none while one is missing or no number.
+/// Returns the cost and the gain of a point; `None` if one is missing or NaN.
 #[must_use]
 pub fn means(point: &TablePoint) -> Option<(f64, f64)> {
-    // −0 and 0 are the same cost.
+    // Adding 0 turns −0 into 0, so that both are the same cost.
     let mean = |at: usize| {
         let value = point.values.get(at).copied().flatten()?;
         Some(value.mean + 0.0).filter(|mean| !mean.is_nan())
@@ -58,7 +59,7 @@ mod tests {
         };
         check(&[], &[]);
         check(&[(4.0, 0.9), (2.0, 0.5), (3.0, 0.4)], &[1, 0]);
-        // Twins are both on it; a point that costs more for the same gain is not.
+        // Equal points are both on the front; a point of higher cost with the same gain is not.
         check(&[(2.0, 0.5), (2.0, 0.5), (3.0, 0.5)], &[0, 1]);
         check(&[(0.0, 0.5), (-0.0, 0.6), (1.0, f64::NAN)], &[1]);
     }

@@ -1,5 +1,5 @@
-//! The long table behind all others: one row per point, with every axis and the metrics of every node.
-//! Knows nothing of files or formats of text.
+//! The long table: one row per point, with every axis and the metrics of every node.
+//! Knows nothing of files or text formats.
 
 use super::flat::{Datum, DuplicateColumn, Flat};
 use super::results::Results;
@@ -9,9 +9,9 @@ use crate::ops::Ops;
 use crate::spec::axis::{Axis, Level};
 use crate::spec::table::{MOST_ROWS, SECONDS};
 
-/// Returns the long table: columns are the axes, `axis.field` for struct values, and `node.metric`. For each maximal set
-/// of axes among the nodes there is one row per point; a node with fewer axes is repeated over the others; values that
-/// are not there are null.
+/// Returns the long table. Its columns are the axes, `axis.field` for struct values, and `node.metric`. For each
+/// maximal set of axes among the nodes there is one row per point; a node with fewer axes is repeated over the
+/// others. Missing and undefined values are null.
 pub fn flat<O: Ops>(graph: &TaskGraph<O>, results: &Results) -> Result<Flat, DuplicateColumn> {
     let experiment = &graph.experiment;
     let mut all = Flat::default();
@@ -59,7 +59,7 @@ fn maximal<'a>(sets: &[&'a [usize]]) -> Vec<&'a [usize]> {
 fn write_axis(axis: &Axis, level: Option<usize>, row: &mut Vec<(String, Datum)>) {
     let level = level.map(|level| &axis.levels[level]);
     row.push((axis.name.clone(), level.map_or(Datum::Null, |level| Datum::from(&level.value))));
-    // What a field takes from another axis stands in that axis's own column.
+    // A field that stands for another axis is in that axis's own column.
     let is_own =
         |level: &Level, field: &str| level.field(field).is_some_and(|value| !value.stands_for_axis());
     for field in axis.fields() {

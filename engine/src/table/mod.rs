@@ -1,5 +1,5 @@
-//! Tables from results: the long table behind all of them, and the ones an experiment asks for.
-//! Makes cells; knows nothing of how they are shown.
+//! Tables from results: the long table of all metrics, and the tables that an experiment asks for.
+//! Knows nothing of how cells are shown.
 
 pub mod answer;
 pub mod answers;

@@ -1,4 +1,4 @@
-//! The points behind a table: one per combination of the axes it keeps, its values over replications.
+//! The points of a table: one per combination of the axes it keeps, with values estimated over replicates.
 //! Knows nothing of how points are laid out.
 
 use super::answer;
@@ -16,27 +16,27 @@ use crate::statistics::holm::holm;
 /// The points behind a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TablePoints {
-    /// The axes that are kept, by their place in the file, in the order of the levels.
+    /// The axes that the table keeps, by their index in the file, in the order of the levels.
     pub axes: Vec<usize>,
-    /// What the values are called.
+    /// The headings of the values.
     pub headings: Vec<String>,
-    /// The points, by their levels.
+    /// The points, ordered by their levels.
     pub points: Vec<TablePoint>,
-    /// Rows left out because results they need are not there.
+    /// The number of rows with missing results.
     pub missing: usize,
 }
 
 /// One point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TablePoint {
-    /// The level of each axis that is kept.
+    /// The level of each axis that the table keeps.
     pub levels: Vec<usize>,
-    /// One value per heading; none while no result is there.
+    /// One value per heading; `None` without a result.
     pub values: Vec<Option<Estimate>>,
 }
 
 impl TablePoints {
-    /// Makes the points of a table from results; the error says which of its expressions does not fit.
+    /// Makes the points of a table from results; the error contains the expression that cannot be evaluated.
     pub fn group<O: Ops>(graph: &TaskGraph<O>, results: &Results, table: &Table) -> Result<Self, TableError> {
         let frame = Rows::new(graph, results, table, &table.values())?;
         Ok(Self::from_frame(graph, &frame, table))

@@ -1,4 +1,4 @@
-//! The metrics of the tasks whose results are in the store.
+//! The results of tasks: their metrics, and their answers to images if a table needs them.
 //! Knows nothing of tables.
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,10 +13,10 @@ use crate::ops::Ops;
 use crate::plan::{Plan, TaskState};
 use crate::spec::table::{Interval, SECONDS};
 
-/// Records that are checked in one go.
+/// The number of records per parallel batch.
 const PART: usize = 2048;
 
-/// Metrics by task; answers to single images, where a table of the experiment is over images.
+/// The metrics by task, and the answers to images where a table has intervals over images.
 #[derive(Clone, Debug)]
 pub struct Results {
     metrics: Vec<Option<Arc<BTreeMap<String, f64>>>>,
@@ -25,19 +25,19 @@ pub struct Results {
 }
 
 impl Results {
-    /// Knows nothing yet of this many tasks.
+    /// Makes empty results for this many tasks.
     #[must_use]
     pub fn none(tasks: usize) -> Self {
         Self { metrics: vec![None; tasks], answers: HashMap::new(), damaged: 0 }
     }
 
-    /// Learns the metrics of a task, and the seconds it took.
+    /// Adds the metrics of a task, and the seconds it took.
     pub fn learn(&mut self, task: TaskId, mut metrics: BTreeMap<String, f64>, seconds: f64) {
         metrics.insert(SECONDS.to_owned(), seconds);
         self.metrics[task.index()] = Some(Arc::new(metrics));
     }
 
-    /// Learns a task's result from its record, with its answers to images if asked for.
+    /// Adds a task's result from its record, with its answers to images if asked for.
     pub fn learn_record(&mut self, task: TaskId, figures: Figures, with_answers: bool) {
         if let Some(bits) = figures.correct.filter(|_| with_answers) {
             self.answers.insert(task, bits.into());
@@ -45,7 +45,7 @@ impl Results {
         self.learn(task, figures.metrics, figures.seconds);
     }
 
-    /// A task has the result of another.
+    /// Copies the result of a task to another of the same key.
     pub fn share(&mut self, task: TaskId, same_as: TaskId) {
         if let Some(bits) = self.answers.get(&same_as) {
             self.answers.insert(task, bits.clone());
@@ -53,8 +53,8 @@ impl Results {
         self.metrics[task.index()] = self.metrics[same_as.index()].clone();
     }
 
-    /// Reads the results of the tasks of these nodes. A record that is damaged is dropped where the store can be
-    /// written, so that its task runs again.
+    /// Reads the results of these nodes' tasks. A damaged record is dropped if the store is writable, so that its
+    /// task runs again.
     pub fn load<O: Ops>(
         graph: &TaskGraph<O>,
         plan: &Plan,
@@ -64,7 +64,8 @@ impl Results {
         let mut results = Self::none(graph.len());
         let with_answers = wants_answers(graph);
         let cached = cached(graph, plan, nodes);
-        // Results that tasks share are read once, in the order of tasks, which is about that of the journal.
+        // A shared record is read once. The keys are in the order of tasks, which is close to the order of the
+        // journal.
         let (mut keys, mut places) = (vec![], KeyMap::default());
         for (_, key) in &cached {
             places.entry(*key).or_insert_with(|| {
@@ -90,7 +91,7 @@ impl Results {
         Ok(results)
     }
 
-    /// Checks the results of the tasks of these nodes without reading them; those damaged are dropped as by
+    /// Checks the records of these nodes' tasks without loading them; damaged records are dropped as in
     /// [`Self::load`].
     pub fn check<O: Ops>(
         &mut self,
@@ -109,7 +110,7 @@ impl Results {
         Ok(())
     }
 
-    /// A record was found by its header and cannot be read.
+    /// Counts a damaged record and drops it from the store, unless the store is read-only.
     fn lose(&mut self, store: &Store, key: &Key) -> Result<(), StoreError> {
         self.damaged += 1;
         match store.drop_record(key) {
@@ -118,13 +119,13 @@ impl Results {
         }
     }
 
-    /// Returns how many results turned out damaged.
+    /// Returns the number of damaged records.
     #[must_use]
     pub fn damaged(&self) -> usize {
         self.damaged
     }
 
-    /// Returns the metrics of a task, if its result is there.
+    /// Returns the metrics of a task; `None` while its result is missing.
     #[must_use]
     pub fn metrics(&self, task: TaskId) -> Option<&BTreeMap<String, f64>> {
         self.metrics[task.index()].as_deref()
@@ -137,13 +138,13 @@ impl Results {
     }
 }
 
-/// Returns whether a table of the experiment is over images.
+/// Returns whether a table of the experiment has intervals over images.
 #[must_use]
 pub fn wants_answers<O: Ops>(graph: &TaskGraph<O>) -> bool {
     graph.experiment.tables.iter().any(|table| table.interval != Interval::Seeds)
 }
 
-/// Returns the tasks of these nodes whose results are in the store, with their keys.
+/// Returns the cached tasks of these nodes, with their keys.
 fn cached<O: Ops>(graph: &TaskGraph<O>, plan: &Plan, nodes: &[usize]) -> Vec<(TaskId, Key)> {
     let tasks = nodes.iter().flat_map(|&node| graph.tasks_of(node));
     let known = |task: TaskId| {

@@ -1,4 +1,4 @@
-//! The rows behind a table: one per point of its axes, with the values of its expressions.
+//! The rows of a table: one per point of its axes, with the values of its expressions.
 //! Knows nothing of how rows are grouped.
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,37 +15,40 @@ use crate::spec::expression::{Cause, Evaluator, Expression, Unevaluated};
 use crate::spec::node::with_role;
 use crate::spec::table::{Interval, MOST_ROWS, Table};
 
-/// The share of what lies above chance that a network must have to know something: twice chance, of ten classes.
+/// The share of the range from chance to 1 below which an accuracy counts as near chance. With ten classes the
+/// threshold is twice the chance accuracy.
 const NEAR_CHANCE: f64 = 1.0 / 9.0;
 
 /// The rows behind a table.
 pub struct Rows {
     /// The points that the rows are for.
     pub points: Points,
-    /// The rows left by the table's filter.
+    /// The rows that satisfy the table's filter.
     pub rows: Vec<Row>,
-    /// Points of which nobody knows whether the filter leaves them, because a result is not there.
+    /// The points at which the filter cannot be evaluated because a result is missing.
     pub undecided: Vec<usize>,
-    /// Rows of which a result is not there, and those points.
+    /// The number of rows with a missing result, undecided points included.
     pub missing: usize,
 }
 
 /// One row.
 pub struct Row {
-    /// Its point.
+    /// The point of the row.
     pub point: usize,
-    /// One value per expression; none where it is undefined.
+    /// One value per expression; `None` if it is undefined or a result is missing.
     pub values: Vec<Option<f64>>,
-    /// The same image by image, where intervals are over images and the value is a weighted sum of accuracies.
+    /// The values image by image, for tables with intervals over images; `None` for a value that is not a weighted
+    /// sum of accuracies.
     pub answers: Vec<Option<Answers>>,
-    /// For each value whether an accuracy in it is near what chance reaches.
+    /// For each value, whether an accuracy in it is near chance.
     pub near_chance: Vec<bool>,
-    /// Whether a result that it needs is not there.
+    /// Whether a result that the row needs is missing.
     pub is_missing: bool,
 }
 
 impl Rows {
-    /// Evaluates expressions at every point of a table's axes; the error names the expression that does not fit.
+    /// Evaluates expressions at every point of a table's axes; the error contains the expression that cannot be
+    /// evaluated.
     pub fn new<O: Ops>(
         graph: &TaskGraph<O>,
         results: &Results,
@@ -74,7 +77,7 @@ impl Rows {
     }
 }
 
-/// A point with all that expressions may refer to there.
+/// A point, with the graph and the results that expressions refer to.
 struct PointScope<'a, O: Ops> {
     graph: &'a TaskGraph<O>,
     results: &'a Results,
@@ -82,35 +85,35 @@ struct PointScope<'a, O: Ops> {
     point: usize,
 }
 
-/// What there is at a point.
+/// The outcome of a table's filter and expressions at a point.
 enum FoundRow {
-    /// A row.
+    /// A row that the filter keeps.
     Row(Row),
-    /// Results are missing that would say whether the filter leaves it.
+    /// The filter depends on a missing result.
     Missing,
-    /// The filter leaves it out.
+    /// The filter excludes the point.
     LeftOut,
 }
 
 /// The values of an expression's names at a point.
 struct Names {
     variables: Vec<(String, cel::Value)>,
-    /// The metrics that are undefined: their task has a result, and the result does not have them.
+    /// The undefined metrics: their task has a result, which does not contain them.
     undefined: Vec<String>,
 }
 
-/// What an expression is at a point.
+/// The outcome of an expression at a point.
 enum Evaluated<T> {
-    /// It has this value.
+    /// The value.
     Value(T),
-    /// It depends on a metric that is undefined.
+    /// The expression depends on an undefined metric.
     Undefined,
-    /// It depends on a task that has no result yet.
+    /// The expression depends on a task without a result.
     Missing,
 }
 
 impl<O: Ops> PointScope<'_, O> {
-    /// Evaluates a table's filter and expressions here.
+    /// Evaluates a table's filter and expressions at this point.
     fn row(
         &self,
         table: &Table,
@@ -134,14 +137,14 @@ impl<O: Ops> PointScope<'_, O> {
                 .collect::<Result<_, _>>()?,
         };
         let near_chance = expressions.iter().map(|expression| self.is_near_chance(expression)).collect();
-        // An undefined metric is a result without a value; a missing result may still come.
+        // An undefined metric will not get a value; a missing result may still come.
         let is_missing = values.iter().any(Option::is_none) && expressions.iter().any(|of| self.lacks(of));
         Ok(FoundRow::Row(Row { point: self.point, values, answers, near_chance, is_missing }))
     }
 
-    /// Evaluates an expression here; none if it is undefined or a result is missing.
+    /// Evaluates an expression at this point; `None` if it is undefined or a result is missing.
     fn value(&self, expression: &Expression, evaluator: &Evaluator) -> Result<Option<f64>, TableError> {
-        // Most are a metric and nothing else, which needs no evaluation.
+        // Most expressions are a single metric and need no evaluation.
         let plain = expression
             .plain()
             .filter(|of| self.graph.experiment.axes.iter().all(|axis| axis.name != of.root));
@@ -155,8 +158,8 @@ impl<O: Ops> PointScope<'_, O> {
         }
     }
 
-    /// Evaluates an expression here, with the accuracy of each node, by its name, as given where it is. The error names
-    /// the expression.
+    /// Evaluates an expression at this point. `accuracy`, if given, replaces the accuracy of each node, by the node's
+    /// name. The error contains the expression.
     fn evaluated<T>(
         &self,
         expression: &Expression,
@@ -175,7 +178,7 @@ impl<O: Ops> PointScope<'_, O> {
         }
     }
 
-    /// Returns the values of the names in an expression; none while a result is missing.
+    /// Returns the values of the names in an expression; `None` while a result is missing.
     fn names(&self, expression: &Expression, accuracy: Option<&dyn Fn(&str) -> f64>) -> Option<Names> {
         let experiment = &self.graph.experiment;
         let (mut variables, mut undefined) = (vec![], vec![]);
@@ -188,7 +191,7 @@ impl<O: Ops> PointScope<'_, O> {
             }
             let member = reference.member.clone()?;
             let result = self.results.metrics(self.task(&reference.root)?)?;
-            // The map of a node is there even if all its metrics are undefined, so that `has(…)` can ask.
+            // The map of a node exists even if all its metrics are undefined, so that `has(…)` works.
             let of_node = metrics.entry(&reference.root).or_default();
             let Some(&value) = result.get(&member) else {
                 undefined.push(member);
@@ -203,14 +206,14 @@ impl<O: Ops> PointScope<'_, O> {
         Some(Names { variables, undefined })
     }
 
-    /// Returns the task of a node here.
+    /// Returns the task of a node at this point.
     fn task(&self, node: &str) -> Option<TaskId> {
         let node = self.graph.experiment.nodes.iter().position(|of| of.name == node)?;
         let point = self.graph.steps[node].points.project(self.points, self.point)?;
         Some(self.graph.task(node, point))
     }
 
-    /// Returns an expression image by image, if it is a weighted sum of accuracies over the same images.
+    /// Returns an expression image by image; `None` if it is not a weighted sum of accuracies over the same images.
     fn answers(&self, expression: &Expression, evaluator: &Evaluator) -> Result<Option<Answers>, TableError> {
         let number = |variables| evaluator.number(expression, variables);
         let value =
@@ -218,7 +221,7 @@ impl<O: Ops> PointScope<'_, O> {
                 Evaluated::Value(value) => Ok::<_, TableError>(Some(value)),
                 Evaluated::Undefined | Evaluated::Missing => Ok(None),
             };
-        // An expression without a value at another accuracy is not linear, and no fault.
+        // An expression that cannot be evaluated at other accuracies is not linear; this is not an error.
         let of = |accuracy: &dyn Fn(&str) -> f64| value(Some(accuracy)).ok().flatten();
         let nodes: Vec<&str> = self.accuracies(expression).collect();
         let (Some(actual), Some(constant)) = (value(None)?, of(&|_| 0.0)) else { return Ok(None) };
@@ -239,7 +242,7 @@ impl<O: Ops> PointScope<'_, O> {
             (sum, scale) = (sum + term, scale + term.abs());
             terms.push((weight, bits.clone()));
         }
-        // What is not linear in the accuracies is no mean over images.
+        // An expression that is not linear in the accuracies is not a mean over images.
         let is_linear = (sum - actual).abs() <= 1e-9 * scale.max(actual.abs());
         Ok(images.filter(|_| is_linear).map(|images| Answers { constant, terms, images }))
     }
@@ -253,7 +256,7 @@ impl<O: Ops> PointScope<'_, O> {
             .any(|task| task.is_none_or(|task| self.results.metrics(task).is_none()))
     }
 
-    /// Returns whether a network whose accuracy is in an expression knows next to nothing.
+    /// Returns whether an accuracy in the expression is near chance.
     fn is_near_chance(&self, expression: &Expression) -> bool {
         self.accuracies(expression).any(|node| {
             let metrics = self.task(node).and_then(|task| self.results.metrics(task));
@@ -271,7 +274,7 @@ impl<O: Ops> PointScope<'_, O> {
         nodes.iter().find(|of| of.name == node).map_or(&NodeKind::NONE, |node| node.kind)
     }
 
-    /// Returns the nodes whose accuracy is in an expression.
+    /// Returns the nodes whose accuracy occurs in an expression.
     fn accuracies<'e>(&'e self, expression: &'e Expression) -> impl Iterator<Item = &'e str> {
         let named = with_role(expression, &self.graph.experiment.nodes, MetricRole::Accuracy);
         named.map(|reference| reference.root.as_str())

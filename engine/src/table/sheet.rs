@@ -1,5 +1,5 @@
-//! The tables an experiment asks for, as cells: a grid with headings, what it is of, and what is missing.
-//! Knows nothing of how it is shown.
+//! The sheets of a table: grids of cells with headings and a caption.
+//! Knows nothing of how a sheet is shown.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -22,11 +22,11 @@ use crate::statistics::estimate::Estimate;
 /// One grid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sheet {
-    /// What it is a grid of: the point of the axes in `each`.
+    /// The title: the combination of the axes in `each`; empty for a single grid.
     pub title: String,
-    /// Headings: first of the axes, then of the values.
+    /// The headings: first the axes, then the values.
     pub headings: Vec<String>,
-    /// How many of the headings are axes.
+    /// The number of headings that are axes.
     pub axes: usize,
     /// The rows.
     pub rows: Vec<Vec<Cell>>,
@@ -35,49 +35,49 @@ pub struct Sheet {
 /// One cell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
-    /// There is no such task.
+    /// The task does not exist, or a metric is undefined while no result is missing.
     Absent,
-    /// There is a task, but not its result.
+    /// A result is missing; in a pivot, or beside missing results, also an undefined metric.
     Missing,
-    /// The value of an axis.
+    /// A level of an axis.
     Level {
-        /// Its label.
+        /// The label of the level.
         label: String,
-        /// The value.
+        /// The value of the level.
         value: Datum,
     },
-    /// A value over replications.
+    /// A value with its estimate over replicates.
     Value(Estimate),
 }
 
-/// A table as made.
+/// A table in its made form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableSheets {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What its values are, in one sentence.
+    /// The caption: one sentence about the values, intervals, tests and the filter.
     pub caption: String,
-    /// Its grids.
+    /// The grids.
     pub sheets: Vec<Sheet>,
-    /// The answer, where it asks which point to choose.
+    /// The answer of a `Choose` table; `None` for the other kinds.
     pub choice: Option<Answer>,
-    /// Rows left out because results they need are not there.
+    /// The number of rows with missing results.
     pub missing: usize,
 }
 
-/// The groups of one grid, by the levels of its rows, then of its columns.
+/// The points of one grid, by the levels of its rows, then of its columns.
 type Grid<'g> = BTreeMap<&'g [usize], BTreeMap<&'g [usize], &'g TablePoint>>;
 
-/// How a pivot is laid out.
+/// The layout of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// As grids, for people.
     Grid,
-    /// A row per value, for programs.
+    /// As one list with a row per point, for programs.
     Flat,
 }
 
-/// Makes a table from results; the error says which of its expressions does not fit.
+/// Makes a table from results; the error contains the expression that cannot be evaluated.
 pub fn make<O: Ops>(
     ops: &O,
     graph: &TaskGraph<O>,
@@ -118,8 +118,8 @@ pub fn make<O: Ops>(
 }
 
 impl TableSheets {
-    /// Returns the table for other programs: a row per row of each grid, with the values of the axes, then each value
-    /// with its interval, its spread, its p-value and the number of values behind it, as far as it has them.
+    /// Returns the table for other programs, with a row per row of each grid. A row has the values of the axes, then
+    /// each value with its interval, standard deviation, p-value and count, as far as they exist.
     pub fn flat(&self) -> Result<Flat, DuplicateColumn> {
         let mut flat = Flat::default();
         for sheet in &self.sheets {
@@ -132,7 +132,7 @@ impl TableSheets {
     }
 }
 
-/// Returns what an export has of a cell: its value, and what stands beside that.
+/// Returns the exported columns of a cell: its value, interval, standard deviation, p-value and count.
 fn beside(heading: &str, cell: &Cell) -> Vec<(String, Datum)> {
     let value = match cell {
         Cell::Level { value, .. } => return vec![(heading.to_owned(), value.clone())],
@@ -147,7 +147,7 @@ fn beside(heading: &str, cell: &Cell) -> Vec<(String, Datum)> {
     std::iter::once((heading.to_owned(), Datum::Real(value.mean))).chain(more).collect()
 }
 
-/// Returns what the values of a table are, in one sentence.
+/// Returns the caption of a table, in one sentence.
 pub fn caption<O: Ops>(ops: &O, graph: &TaskGraph<O>, table: &Table) -> String {
     Maker { graph, table }.caption(ops)
 }
@@ -160,9 +160,9 @@ struct Maker<'m, O: Ops> {
 impl<O: Ops> Maker<'_, O> {
     fn list(&self, groups: &TablePoints, points: &[TablePoint], layout: Layout) -> Sheet {
         let (kept, headings) = (&groups.axes, &groups.headings);
-        // With all results there, what is none is undefined, or cannot be.
+        // If no result is missing, an absent value is undefined or its task does not exist.
         let none = if groups.missing > 0 { Cell::Missing } else { Cell::Absent };
-        // For people, the spread of what is averaged has a column of its own.
+        // In grids, the standard deviation of averaged values has a column of its own.
         let apart: Vec<usize> = (0..headings.len())
             .filter(|&at| layout == Layout::Grid && points.iter().any(|point| spread(point, at).is_some()))
             .collect();
@@ -183,7 +183,7 @@ impl<O: Ops> Maker<'_, O> {
         }
     }
 
-    /// Returns the points that an answer is made of, each with its part in it.
+    /// Returns a sheet of the points in an answer, each with its part in it.
     fn parts(&self, choice: &Answer, groups: &TablePoints) -> Sheet {
         let parts = [
             ("chosen", choice.chosen),
@@ -205,7 +205,7 @@ impl<O: Ops> Maker<'_, O> {
     }
 
     fn pivot(&self, points: &[TablePoint], rows: &[usize], columns: &[usize], each: &[usize]) -> Vec<Sheet> {
-        // Points are keyed by each, then rows, then columns.
+        // The levels of a point are those of `each`, then the rows, then the columns.
         let mut grids: BTreeMap<&[usize], Grid<'_>> = BTreeMap::new();
         for point in points {
             let (title, rest) = point.levels.split_at(each.len());
@@ -254,7 +254,7 @@ impl<O: Ops> Maker<'_, O> {
         }
     }
 
-    /// Returns the works of the nodes that the table mentions and of those behind them.
+    /// Returns the ops of the nodes in the table's expressions and of all nodes upstream.
     fn works(&self) -> Vec<&O::Op> {
         let nodes = &self.graph.experiment.nodes;
         let mut wanted: Vec<usize> = (0..nodes.len())
@@ -314,7 +314,7 @@ impl<O: Ops> Maker<'_, O> {
         text
     }
 
-    /// Returns what marks in the table mean, and which points are left out.
+    /// Returns the meaning of the marks in the table, and the rule by which points are left out.
     fn marks(&self) -> String {
         let adjusted = format!("Holm-adjusted over the table, {:.0} %", SIGNIFICANT * 100.0);
         match &self.table.shape {
@@ -327,7 +327,7 @@ impl<O: Ops> Maker<'_, O> {
         }
     }
 
-    /// Returns what the spread of averaged values is called.
+    /// Returns the heading of the standard deviation of averaged values.
     fn spread(&self) -> String {
         let names: Vec<String> = self.table.average.iter().map(|&axis| self.axis(axis)).collect();
         format!("standard deviation over {}", names.join(", "))
@@ -371,29 +371,29 @@ fn choose_caption(choose: &Question, table: &Table) -> String {
     text
 }
 
-/// Returns the spread of what a value is the mean of, as a value.
+/// Returns the standard deviation of averaged values as an estimate of its own, for display.
 fn spread(point: &TablePoint, at: usize) -> Option<Estimate> {
     let value = point.values.get(at).copied().flatten()?;
     let spread = value.spread?;
     Some(Estimate { n: value.n, ..Estimate::from_values(&[spread])? })
 }
 
-/// Sorts points. Axes of numbers go by number, other values of axes by their order in the file. Points without a value, or
-/// with one that is no number, come last in both directions.
+/// Sorts points. Axis values that are numbers sort by number, other axis values by their order in the file. Points
+/// without a value, or with NaN, come last in both directions.
 fn sorted(
     mut points: Vec<TablePoint>,
     kept: &[usize],
     sort: &[(SortKey, bool)],
     axes: &[Axis],
 ) -> Vec<TablePoint> {
-    // The last key first: sorting is stable.
+    // Sorting is stable, so the last key is applied first.
     for &(key, descending) in sort.iter().rev() {
         let place = |axis: usize| kept.iter().position(|&kept| kept == axis);
         let number = |point: &TablePoint| match key {
             SortKey::Axis(axis) => place(axis).and_then(|at| axes[axis].levels[point.levels[at]].number()),
             SortKey::Column(at) => point.values[at].map(|value| value.mean).filter(|mean| !mean.is_nan()),
         };
-        // Of an axis, values that are no number are in the order of the file.
+        // Axis values that are not numbers keep the order of the file.
         let other = |point: &TablePoint| match key {
             SortKey::Axis(axis) => place(axis).map_or(0, |at| point.levels[at]),
             SortKey::Column(_) => 0,

@@ -1,4 +1,5 @@
-//! The values of a table unit by unit, each as the mean within its unit: what can be paired with another table's.
+//! The values of a table by unit of replication, each the mean within its unit; they can be paired with another
+//! table's.
 //! Knows nothing of intervals and tests.
 
 use std::collections::BTreeMap;
@@ -12,14 +13,14 @@ use crate::graph::TaskGraph;
 use crate::ops::Ops;
 use crate::spec::table::{Table, TableKind};
 
-/// The values behind a table.
+/// The values of a table by unit of replication.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReplicateUnits {
-    /// The axes of the cells, by their place in the file.
+    /// The axes of the cells, by their index in the file.
     pub axes: Vec<usize>,
     /// The cells, by their levels.
     pub cells: Vec<UnitCell>,
-    /// Rows left out because results they need are not there.
+    /// The number of rows with missing results.
     pub missing: usize,
 }
 
@@ -28,12 +29,13 @@ pub struct ReplicateUnits {
 pub struct UnitCell {
     /// The level of each axis.
     pub levels: Vec<usize>,
-    /// Per value of the table, the mean within each unit of replication, by its level; one unit where there is none.
+    /// One map per value of the table: from the level of the unit to the mean within it. Without replication there is
+    /// one unit.
     pub values: Vec<BTreeMap<usize, f64>>,
 }
 
 impl ReplicateUnits {
-    /// Gathers the values of a table; the error says which of its expressions does not fit.
+    /// Gathers the values of a table; the error contains the expression that cannot be evaluated.
     pub fn gather<O: Ops>(
         graph: &TaskGraph<O>,
         results: &Results,
@@ -52,7 +54,7 @@ impl ReplicateUnits {
     }
 }
 
-/// Returns the axes that tell a table's values apart: those it keeps, and those whose levels it compares.
+/// Returns the axes that distinguish a table's cells: the axes it keeps, and the axes whose levels it compares.
 #[must_use]
 pub fn cell_axes<O: Ops>(graph: &TaskGraph<O>, table: &Table) -> Vec<usize> {
     let mut axes = kept(graph, table);

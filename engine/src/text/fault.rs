@@ -1,5 +1,5 @@
-//! Faults of an experiment file: each with its place, what is wrong, and what to do.
-//! Knows nothing of how they are shown.
+//! Faults of an experiment file: each has its place, a message and a hint.
+//! Knows nothing of how faults are shown.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -16,13 +16,13 @@ pub struct Span {
 }
 
 impl Span {
-    /// Returns the bytes as a range.
+    /// Returns the span as a range of bytes.
     #[must_use]
     pub fn range(self) -> Range<usize> {
         self.start..self.end
     }
 
-    /// Returns the range before single bytes were inserted at these places, one after the other.
+    /// Returns the span before single bytes were inserted at these places, one after the other.
     #[must_use]
     pub fn without(self, inserted: &[usize]) -> Self {
         let before = |place: usize| inserted.iter().rev().fold(place, |at, new| at - usize::from(at > *new));
@@ -33,16 +33,16 @@ impl Span {
 /// One fault at its place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
-    /// Where it is.
+    /// The place of the fault in the text.
     pub span: Span,
-    /// What is wrong, in the user's own names.
+    /// The message: the mistake, in the user's own names.
     pub message: String,
-    /// What to do about it; empty when the message says it all.
+    /// The hint: how to correct the mistake; empty when the message already says it.
     pub hint: String,
 }
 
-/// The faults found so far; reading goes on after each, so that all are reported together. For who asks, also notes of
-/// what readers would take.
+/// The faults found so far; reading goes on after each fault, so that one check reports all of them. The schema also
+/// lets it collect the notes of parameter readers.
 #[derive(Debug, Default)]
 pub struct Faults {
     found: Vec<Fault>,
@@ -50,7 +50,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Makes faults that take notes beside.
+    /// Makes an empty collection that also takes the readers' notes.
     #[must_use]
     pub fn noting() -> Self {
         Self { found: vec![], notes: Some(vec![]) }
@@ -62,14 +62,14 @@ impl Faults {
         self.notes.is_some()
     }
 
-    /// Takes a note of a place, if notes are taken.
+    /// Adds a note about the value at a place, if notes are taken.
     pub fn note(&mut self, span: Span, note: impl FnOnce() -> Note) {
         if let Some(notes) = &mut self.notes {
             notes.push((span, note()));
         }
     }
 
-    /// Returns the notes of a place, in the order taken.
+    /// Returns the notes about the value at a place, in the order taken.
     pub fn notes(&self, span: Span) -> impl Iterator<Item = &Note> {
         self.notes.iter().flatten().filter(move |(of, _)| *of == span).map(|(_, note)| note)
     }
@@ -79,13 +79,13 @@ impl Faults {
         self.found.push(Fault { span, message: message.into(), hint: hint.into() });
     }
 
-    /// Returns whether there is none.
+    /// Returns whether there is no fault.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// Returns the faults by place, each once.
+    /// Returns the faults in the order of their places, without duplicates.
     #[must_use]
     pub fn into_sorted(mut self) -> Vec<Fault> {
         self.found.sort();
@@ -100,7 +100,7 @@ impl Extend<Fault> for Faults {
     }
 }
 
-/// Says which of the valid names was probably meant, or lists them all.
+/// Returns a hint: the nearest valid name, or a list of all valid names.
 #[must_use]
 pub fn suggest<'a>(wrong: &str, valid: impl IntoIterator<Item = &'a str>) -> String {
     let mut valid: Vec<&str> = valid.into_iter().collect();

@@ -1,5 +1,5 @@
-//! From values to typed parameters, field by field, so that every fault is reported at its place.
-//! Knows the language's spelling rules; knows no parameter.
+//! Reads typed parameters from values, field by field, so that every fault is reported at its place.
+//! Knows the language's spelling rules, but no parameter.
 
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
@@ -9,14 +9,14 @@ use super::note::{Asked, Need, Note};
 use super::value::{NamedValue, Struct, Value, ValueKind};
 use super::variant::mismatch;
 
-/// A parameter that can be read from a value. Its `Debug` form is how a default is shown.
+/// A parameter that can be read from a value. The schema shows its `Debug` form as a default.
 pub trait FromValue: Debug + Sized {
-    /// Reads the value, or reports why it cannot.
+    /// Reads the value; returns `None` after a fault is reported.
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self>;
 }
 
-/// The fields of a struct or variant while they are read: first all are asked for, then
-/// [`Fields::finish`] reports those that nobody asked for.
+/// The fields of a struct or variant while they are read: a reader asks for each field it knows, then
+/// [`Fields::finish`] reports the fields that were not asked for.
 #[derive(Debug)]
 pub struct Fields<'v> {
     owner: &'v str,
@@ -25,22 +25,23 @@ pub struct Fields<'v> {
     first: Option<&'v Value>,
     named: Vec<&'v NamedValue>,
     asked: Vec<&'static str>,
-    /// Whether a field was taken; after that no unnamed value can be meant.
+    /// Whether a field was taken; after the first field, an unnamed value has no meaning.
     taken: bool,
-    /// Whether it holds more values than names; then those that seem to be missing may be there.
+    /// Whether the struct has two or more unnamed values. Then a field that seems to be missing is not reported: an
+    /// unnamed value may be meant for it.
     crowded: bool,
-    /// What is said of each field, for who asks.
+    /// The notes about each field, for the schema.
     notes: Option<Vec<Asked>>,
 }
 
 /// A node's input: the name of another node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputName {
-    /// The field that names it.
+    /// The field that contains the name.
     pub port: &'static str,
-    /// The node it names.
+    /// The name of the node.
     pub node: String,
-    /// Where it is named.
+    /// Where the name is written.
     pub span: Span,
 }
 
@@ -76,7 +77,7 @@ impl<'v> Fields<'v> {
         self.span
     }
 
-    /// Takes the value of a field as it is written.
+    /// Takes the value of a field; an unnamed value counts as the first field.
     pub fn take(&mut self, name: &'static str) -> Option<&'v Value> {
         self.ask(name);
         if !self.taken {
@@ -94,12 +95,12 @@ impl<'v> Fields<'v> {
         named.map(|at| &self.named.remove(at).value)
     }
 
-    /// Says what holds where a field is not given, if that is no value that could be shown.
+    /// Notes in words how the reader treats a missing field whose default is not a value of the language.
     pub fn otherwise(&mut self, name: &'static str, words: &str) {
         self.note(name, |asked| asked.need = Need::Otherwise(words.to_owned()));
     }
 
-    /// Reads a field that must be there.
+    /// Reads a field that must be given.
     pub fn required<T: FromValue>(&mut self, name: &'static str, faults: &mut Faults) -> Option<T> {
         self.note(name, |asked| asked.need = Need::Required);
         if let Some(value) = self.take(name) {
@@ -126,7 +127,7 @@ impl<'v> Fields<'v> {
         }
     }
 
-    /// Reads a field that must hold a whole number of a range; `default` is used where it is not given.
+    /// Reads a whole number within a range; `default` is used where the field is not given.
     pub fn whole(
         &mut self,
         name: &'static str,
@@ -148,7 +149,7 @@ impl<'v> Fields<'v> {
         None
     }
 
-    /// Reads a field whose value must satisfy `holds`; `words` says what it must be.
+    /// Reads a field whose value must satisfy `holds`; `words` describes the condition in messages.
     pub fn such_that<T: FromValue>(
         &mut self,
         name: &'static str,
@@ -167,7 +168,7 @@ impl<'v> Fields<'v> {
         None
     }
 
-    /// Reads a field that must be there unless it has a default.
+    /// Reads a field that must be given unless it has a default.
     fn either<T: FromValue>(
         &mut self,
         name: &'static str,
@@ -180,13 +181,13 @@ impl<'v> Fields<'v> {
         }
     }
 
-    /// Reports a field whose value is not what it must be.
+    /// Reports a field whose value does not satisfy its condition.
     fn refuse(&self, name: &str, value: Option<&Value>, words: &str, faults: &mut Faults) {
         let (span, found) = value.map_or((self.span, String::new()), |v| (v.span, format!(", not {v}")));
         faults.add(span, format!("`{name}` of `{}` must be {words}{found}", self.owner), "");
     }
 
-    /// Reads a field that names the node this one takes its input from; `gives` says what that must give.
+    /// Reads a field that names an input node; `gives` is the type of artifact that the input node must produce.
     pub fn input(&mut self, port: &'static str, gives: &str, faults: &mut Faults) -> Option<InputName> {
         let span = self.span_of(port);
         self.note(port, |asked| asked.must = format!("the name of a node that gives a {gives}"));
@@ -214,7 +215,7 @@ impl<'v> Fields<'v> {
         self.value_of(name).map_or(self.span, |value| value.span)
     }
 
-    /// Reports the fields that nobody asked for; returns whether there was none.
+    /// Reports the fields that were not asked for; returns whether there was none.
     pub fn finish(self, faults: &mut Faults) -> bool {
         if let Some(notes) = self.notes {
             faults.note(self.span, || Note::Fields(notes));
@@ -244,7 +245,7 @@ impl<'v> Fields<'v> {
         self.note(name, |_| {});
     }
 
-    /// Notes that an unnamed value stands for this field, by its place among the others.
+    /// Moves the note of this field before the earlier ones: an unnamed value stands for this field.
     fn put_first(&mut self, name: &str) {
         let notes = self.notes.as_deref_mut().unwrap_or_default();
         if let Some(at) = notes.iter().position(|asked| asked.name == name) {
@@ -252,7 +253,7 @@ impl<'v> Fields<'v> {
         }
     }
 
-    /// Notes what is said of a field, if notes are taken.
+    /// Changes the note of a field, if notes are taken.
     fn note(&mut self, name: &'static str, say: impl FnOnce(&mut Asked)) {
         let Some(notes) = &mut self.notes else { return };
         let at = notes.iter().position(|asked| asked.name == name).unwrap_or_else(|| {
@@ -263,7 +264,7 @@ impl<'v> Fields<'v> {
     }
 }
 
-/// Returns a default as the language writes it.
+/// Returns a default as it is written in the language.
 fn written(default: &impl Debug) -> String {
     format!("{default:?}").replace(" { ", "(").replace(" }", ")")
 }

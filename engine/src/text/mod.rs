@@ -1,4 +1,5 @@
-//! From the text of an experiment to a tree of values with places, and from the tree to typed parameters.
+//! The text layer: parses an experiment's text into a tree of values with places, and reads typed parameters from it.
+//! Knows no parameter and no op.
 
 pub mod fault;
 pub mod fields;

@@ -1,41 +1,41 @@
-//! What readers note of a place for who asks how the language is written: what they would take there.
-//! Knows nothing of who asks; see [`crate::schema`].
+//! The schema notes that parameter readers record: the expected types, the fields and their defaults.
+//! Knows nothing of how the notes are shown; see [`crate::schema`].
 
 use serde::Serialize;
 
-/// What a reader notes of the value at a place.
+/// A reader's note about the value at a place.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Note {
-    /// It takes this.
+    /// The reader expects a value of this type.
     Expected {
-        /// In words, with the article: `a rounding`.
+        /// The name of the type in messages, with its article: `a rounding`.
         what: String,
-        /// The names it must have one of; none if it is not a choice of names.
+        /// The valid variant names; empty if the type is not a choice of names.
         variants: Vec<String>,
     },
-    /// It is a struct or variant of which these fields are asked for, in this order.
+    /// The reader asks for these fields of a struct or variant, in this order.
     Fields(Vec<Asked>),
 }
 
-/// A field that was asked for.
+/// A field that a reader asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
     /// Its name.
     pub name: &'static str,
-    /// What holds where it is not given.
+    /// How the reader treats a missing field.
     pub need: Need,
-    /// What its value must be besides its type, in the words of the message: `above 0`; empty if nothing.
+    /// The condition on the value besides its type, in the words of the message: `above 0`; empty if there is none.
     pub must: String,
 }
 
-/// What holds where a field is not given.
+/// How a reader treats a missing field.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Need {
-    /// It must be given.
+    /// The field must be given.
     Required,
-    /// It has this value, as the language writes it.
+    /// The field has this default, as it is written in the language.
     Default(String),
-    /// What these words say; nothing in particular where they are empty.
+    /// These words describe the default; empty if there is nothing to say.
     Otherwise(String),
 }

@@ -1,5 +1,5 @@
-//! Numbers as the language writes them: whole ones of 64 bits in four bases, and decimal ones.
-//! Knows nothing of where they stand.
+//! Numbers as the language writes them: whole numbers of 64 bits in four bases, and decimal numbers.
+//! Knows nothing of the fields that the numbers belong to.
 
 use super::fault::{Faults, Span};
 use super::value::ValueKind;
@@ -11,7 +11,7 @@ const SUFFIXES: [&str; 12] =
 /// The suffixes of floating-point types; in a hexadecimal number they are digits.
 const REAL_SUFFIXES: [&str; 2] = ["f32", "f64"];
 
-/// Returns the number that is written, or reports why it cannot be used.
+/// Converts a number as written; reports a number that cannot be used, and returns `Unreadable` for it.
 pub(super) fn convert(written: &str, span: Span, faults: &mut Faults) -> ValueKind {
     let raw = written.replace('_', "");
     let (sign, digits) = match raw.strip_prefix('-') {
@@ -39,13 +39,13 @@ pub(super) fn convert(written: &str, span: Span, faults: &mut Faults) -> ValueKi
     ValueKind::Unreadable
 }
 
-/// Returns whether a number that is not zero became zero.
+/// Returns whether a nonzero number underflowed to zero.
 fn is_lost(value: f64, digits: &str) -> bool {
     let mantissa = digits.split(['e', 'E']).next().unwrap_or(digits);
     value == 0.0 && mantissa.contains(|c: char| ('1'..='9').contains(&c))
 }
 
-/// Says how a number is written that cannot be read as it stands.
+/// Returns a hint on how to write a number that cannot be read.
 fn number_hint(raw: &str) -> String {
     let digits = raw.trim_start_matches(['-', '+']);
     let is_hex = digits.starts_with("0x");

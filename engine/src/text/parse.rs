@@ -1,5 +1,6 @@
-//! The parser of an experiment's text: from RON to the tree of values, with mistakes of syntax repaired to find those
-//! behind them.
+//! The parser of an experiment's text: from RON to the tree of values. It repairs syntax mistakes, so that one check
+//! also finds the mistakes behind them.
+//! Knows no experiment, only values.
 
 use std::sync::Arc;
 
@@ -9,15 +10,16 @@ use super::fault::{Fault, Faults, Span};
 use super::value::{NamedValue, Struct, Value, ValueKind};
 use super::{number, syntax};
 
-/// The most mistakes of syntax that one parse repairs.
+/// The maximum number of syntax mistakes that one parse repairs.
 const MOST_REPAIRS: usize = 20;
 
-/// The mark that some editors put at the beginning of a UTF-8 file.
+/// The byte-order mark that some editors put at the beginning of a UTF-8 file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 impl Value {
-    /// Reads a text of one value and reports the faults of its syntax. Where they can be repaired, the value is
-    /// that of the repaired text; else only the first is sure to be one, and the value is [`ValueKind::Unreadable`].
+    /// Parses a text of one value and reports the faults of its syntax. If all mistakes can be repaired, the result
+    /// is the value of the repaired text. Otherwise the result is [`ValueKind::Unreadable`] and only the first
+    /// mistake is reported, because the later ones may follow from it.
     #[must_use]
     pub fn parse(text: &str, faults: &mut Faults) -> Self {
         let whole = Span { start: 0, end: text.len() };
@@ -55,7 +57,7 @@ impl Value {
             );
             let mut fault = mistake.fault;
             fault.span = fault.span.without(&inserted);
-            // A repair that needs another one at its place was half of one.
+            // A second mistake at the same place belongs to the first one: the repair there was incomplete.
             if mistakes.last().is_none_or(|last| last.span.start != fault.span.start) {
                 mistakes.push(fault);
             }
@@ -139,7 +141,7 @@ fn span_of(span: &ron2::error::Span) -> Span {
     Span { start: span.start_offset, end: span.end_offset }
 }
 
-/// The parser's places may be within a character.
+/// Widens a span to whole characters; the parser's offsets may be within a character.
 fn whole_chars(span: Span, text: &str) -> Span {
     let start = (0..=span.start.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     let end = (span.end..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());

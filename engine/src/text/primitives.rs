@@ -1,4 +1,5 @@
-//! The readers of plain values: truth values, numbers, texts, lists, and values that may be absent.
+//! The readers of plain values: truth values, numbers, texts, lists, and optional values.
+//! Knows no parameter.
 
 use super::fault::Faults;
 use super::fields::FromValue;
@@ -35,7 +36,7 @@ impl FromValue for f64 {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         match value.kind {
             ValueKind::Int(read) => Some(read as f64),
-            // −0 and 0 are one parameter, so they make one key.
+            // −0 and 0 are the same parameter: adding 0 makes both +0, so that they have the same key.
             ValueKind::Real(read) => Some(read + 0.0),
             _ => {
                 mismatch(value, "a number", faults);
@@ -66,13 +67,13 @@ impl<T: FromValue> FromValue for Vec<T> {
             mismatch(value, "a list", faults);
             return None;
         };
-        // Every item is read, so that every fault is found.
+        // Reads every item before it fails, so that every fault is found.
         let read: Vec<Option<T>> = items.iter().map(|item| T::from_value(item, faults)).collect();
         read.into_iter().collect()
     }
 }
 
-/// `None`, `Some(value)` or simply the value.
+/// Reads `None`, `Some(value)` or a bare value.
 impl<T: FromValue> FromValue for Option<T> {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         match &value.kind {

@@ -1,38 +1,37 @@
-//! Faults of an experiment's syntax: one for each mistake, and the text as it was probably meant, so that reading
-//! goes on behind it.
-//! Knows the brackets, texts and comments of RON; the rest is the parser's.
+//! Faults of an experiment's syntax: one per mistake, with a repair that lets the parser go on.
+//! Knows the brackets, texts and comments of RON; the parser knows the rest.
 
 use super::fault::{Fault, Span};
 
-/// What is wrong at one place, and what to put there to go on.
+/// A syntax mistake and its repair.
 pub struct Mistake {
     /// The fault.
     pub fault: Fault,
-    /// What makes the text readable when put at a place; none if nothing is sure to.
+    /// The place and the character whose insertion repairs the text; `None` if no repair is likely to be right.
     pub repair: Option<(usize, char)>,
 }
 
 /// A bracket with its place.
 type Bracket = (usize, char);
 
-/// Deeper values are refused: reading them takes stack.
+/// The maximum depth of brackets; the parser recurses once per level, so deeper values could overflow the stack.
 const MOST_DEPTH: usize = 100;
 
-/// What brackets and texts alone show.
+/// The first mistake that brackets and quotes alone reveal.
 enum BracketShape {
-    /// Every bracket is closed by its like.
+    /// Every bracket is closed by the matching bracket.
     Sound,
-    /// A text goes on over its line and ends where the next one should begin, or never.
+    /// The text at this place spans lines up to the quote that probably opens the next text, or has no end.
     OpenText(usize),
-    /// A bracket is not closed before the place, where another one is closed or the file ends.
+    /// The bracket is not closed before the given place, where an outer bracket is closed or the file ends.
     OpenBracket(Bracket, usize),
-    /// A bracket closes nothing.
+    /// The bracket at this place closes nothing.
     Extra(usize, char),
-    /// A comment is not closed.
+    /// The comment at this place is not closed.
     OpenComment(usize),
 }
 
-/// Says what is wrong where the parser met its first error.
+/// Explains the mistake at the place of the parser's first error; `message` is the parser's message.
 #[must_use]
 pub fn explain(text: &str, place: Span, message: &str) -> Mistake {
     match shape(text) {
@@ -54,7 +53,8 @@ pub fn explain(text: &str, place: Span, message: &str) -> Mistake {
                 "",
             );
             mistake.fault.hint = format!("the `{open}` in line {line}, column {column} is not closed");
-            // Where the bracket belongs is only clear when it was opened not far away.
+            // The place of the missing bracket is only clear when the open bracket is near: on the same line, or the
+            // file ends here.
             let between = text.get(at..start).unwrap_or_default();
             let near = !between.contains('\n') || start >= text.trim_end().len();
             mistake.repair = near.then_some((start, closing(open)));
@@ -76,7 +76,7 @@ pub fn explain(text: &str, place: Span, message: &str) -> Mistake {
     }
 }
 
-/// Returns the place where brackets nest too deeply to be read.
+/// Returns a fault at the first bracket that nests deeper than the maximum depth.
 #[must_use]
 pub fn too_deep(text: &str) -> Option<Fault> {
     let mut depth = 0_usize;
@@ -88,7 +88,7 @@ pub fn too_deep(text: &str) -> Option<Fault> {
     Some(Fault { span: Span { start: at, end: at + 1 }, message, hint: String::new() })
 }
 
-/// Says in the words of this language what the parser says in its own.
+/// Translates the parser's message into the words of this language.
 fn translate(text: &str, place: Span, message: &str) -> Mistake {
     let found = found(text, place.start);
     let span = Span { start: place.start, end: place.start + found.len() };
@@ -97,7 +97,7 @@ fn translate(text: &str, place: Span, message: &str) -> Mistake {
         return mistake(span, "a text stands in double quotes".to_owned(), "write `\"` for `'`");
     }
     if lower.contains("trailing") {
-        let hint = "a file is one `Experiment(…)`: remove what follows it";
+        let hint = "a file is one `Experiment(…)`: remove the text behind it";
         return mistake(span, format!("the experiment has ended before {}", quoted(found)), hint);
     }
     if lower.contains("expected comma") || lower.contains("expected closing") {
@@ -119,7 +119,7 @@ fn translate(text: &str, place: Span, message: &str) -> Mistake {
     mistake(place, message, "")
 }
 
-/// Returns whether a text ends with what is probably a field's name.
+/// Returns whether a text probably ends with a field's name.
 fn follows_field(before: &str) -> bool {
     let before = before.trim_end();
     let word = |c: char| c.is_alphanumeric() || c == '_';
@@ -131,7 +131,7 @@ fn mistake(span: Span, message: String, hint: &str) -> Mistake {
     Mistake { fault: Fault { span, message, hint: hint.to_owned() }, repair: None }
 }
 
-/// Returns the word or sign at a place; empty at the end of the text.
+/// Returns the word, text or sign at a place; empty at the end of the file.
 fn found(text: &str, at: usize) -> &str {
     let rest = &text[at.min(text.len())..];
     let word = |c: char| c.is_alphanumeric() || c == '_';
@@ -145,7 +145,7 @@ fn quoted(found: &str) -> String {
     if found.trim().is_empty() { "the end of the file".to_owned() } else { format!("`{found}`") }
 }
 
-/// Returns line and column, both counted from 1.
+/// Returns the line and column of a place, both counted from 1.
 fn position(text: &str, at: usize) -> (usize, usize) {
     let before = &text[..at];
     let line = before.rsplit('\n').next().unwrap_or_default();
@@ -172,7 +172,7 @@ fn shape(text: &str) -> BracketShape {
             stack.push((at, c));
             continue;
         }
-        // Without a bracket that closes nothing, all is sound.
+        // A closing bracket is superfluous if the text is balanced without it.
         let is_extra = || end.is_none() && is_sound(brackets[..index].iter().chain(&brackets[index + 1..]));
         match stack.pop() {
             Some((_, open)) if closing(open) == c => {}
@@ -186,7 +186,7 @@ fn shape(text: &str) -> BracketShape {
     end.or(stack.pop().map(open)).unwrap_or(BracketShape::Sound)
 }
 
-/// Returns the brackets that are in no text and no comment, and the text or comment without an end behind them.
+/// Returns the brackets outside of texts and comments, and the unclosed text or comment that ends the search, if any.
 fn brackets(text: &str) -> (Vec<Bracket>, Option<BracketShape>) {
     let mut brackets = vec![];
     let mut at = 0;
@@ -225,7 +225,7 @@ fn is_sound<'b>(brackets: impl Iterator<Item = &'b Bracket>) -> bool {
     stack.is_empty()
 }
 
-/// Returns the end of the comment that begins at a place, and of those in it.
+/// Returns the end of the comment that begins at a place; comments nest.
 fn end_of_comment(text: &str, start: usize) -> Option<usize> {
     let (mut depth, mut at) = (1_usize, start + 2);
     while depth > 0 {
@@ -239,7 +239,7 @@ fn end_of_comment(text: &str, start: usize) -> Option<usize> {
     Some(at)
 }
 
-/// Returns the end of the text that begins at a place; none if its end is probably the beginning of the next one.
+/// Returns the end of the text that begins at a place; `None` if the closing quote probably opens the next text.
 fn end_of_text(text: &str, start: usize) -> Option<usize> {
     let raw = text[..start].trim_end_matches('#');
     if raw.ends_with('r') {
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(check("A(b: 1))", &[(7, "this `)` closes nothing")]), "?");
         assert_eq!(check("A(b: \"x, c: 1)", &[(5, "this text has no closing quote")]), "?");
         assert_eq!(check("A(b: 1) /* c", &[(8, "this comment has no end")]), "?");
-        // The places behind a repair are those of the text as written.
+        // Places behind a repair refer to the text as written.
         check("A(b: 1 c: 2, c: 'x')", &[(7, comma), (13, "`c` is given twice")]);
     }
 

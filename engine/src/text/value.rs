@@ -1,5 +1,5 @@
-//! The tree of an experiment's text: every value with its place and its variant name.
-//! Knows how values are written as RON, not how RON is parsed, and nothing of what the values mean.
+//! The tree of values of an experiment's text, each with its place and its variant name.
+//! Knows how values are written as RON; does not know how RON is parsed or how values are used.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use super::fault::Span;
 /// A value as written, with its place.
 #[derive(Clone, Debug)]
 pub struct Value {
-    /// Where it is written.
+    /// The place of the value in the text.
     pub span: Span,
-    /// What it is.
+    /// The value without its place.
     pub kind: ValueKind,
 }
 
-/// The kinds of values. Two are equal when they mean the same, wherever they are written.
+/// The kinds of values. Equality ignores places.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ValueKind {
     /// `true` or `false`.
@@ -32,18 +32,18 @@ pub enum ValueKind {
     Map(Vec<(Value, Value)>),
     /// `Name`, `Name()`, `Name(a)`, `Name(field: a)`, and the same without a name.
     Struct(Struct),
-    /// Something that could not be read; its fault is already reported.
+    /// A value that could not be read; its fault is already reported.
     Unreadable,
 }
 
 /// A struct or an enum's variant; `Name` and `Name()` are the same.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Struct {
-    /// The name, if there is one.
+    /// The name, if the struct has one.
     pub name: Option<Arc<str>>,
-    /// Values without a name.
+    /// The values without a name.
     pub positional: Vec<Value>,
-    /// Values with a name, in the order written.
+    /// The values with a name, in the order written.
     pub fields: Vec<NamedValue>,
 }
 
@@ -71,7 +71,7 @@ impl PartialEq for NamedValue {
 }
 
 impl Value {
-    /// Moves all places to where they were before the insertions.
+    /// Moves all places back to the text before the insertions.
     pub(super) fn move_back(&mut self, inserted: &[usize]) {
         self.span = self.span.without(inserted);
         match &mut self.kind {
@@ -95,7 +95,7 @@ impl Value {
         }
     }
 
-    /// Returns the axis this value stands for: `x` of `Axis("x")`, `x.field` of `Axis("x.field")`.
+    /// Returns the path of an `Axis(…)`: `x` of `Axis("x")`, `x.field` of `Axis("x.field")`.
     #[must_use]
     pub fn axis(&self) -> Option<&str> {
         let ValueKind::Struct(Struct { name: Some(name), positional, fields }) = &self.kind else {
@@ -107,13 +107,13 @@ impl Value {
         }
     }
 
-    /// Returns whether this is an `Axis(…)`, even one that does not say which.
+    /// Returns whether the value is an `Axis(…)`, even one without a valid axis name.
     #[must_use]
     pub fn stands_for_axis(&self) -> bool {
         matches!(&self.kind, ValueKind::Struct(Struct { name: Some(name), .. }) if &**name == "Axis")
     }
 
-    /// Returns a copy in which every `Axis(…)` is unreadable.
+    /// Returns a copy in which every `Axis(…)` is replaced by [`ValueKind::Unreadable`].
     #[must_use]
     pub fn without_axes(&self) -> Self {
         self.replace(&|value| {
@@ -122,14 +122,14 @@ impl Value {
         })
     }
 
-    /// Returns one field of a struct.
+    /// Returns the value of a struct's field.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Self> {
         let ValueKind::Struct(body) = &self.kind else { return None };
         body.fields.iter().find(|field| *field.name == *name).map(|field| &field.value)
     }
 
-    /// Returns the name of a value that is nothing but a name: `Nearest`, `Nearest()`.
+    /// Returns the name of a value that is only a name: `Nearest`, `Nearest()`.
     #[must_use]
     pub fn bare_name(&self) -> Option<&str> {
         match &self.kind {
@@ -142,7 +142,7 @@ impl Value {
         }
     }
 
-    /// Says what kind of value it is, with its article.
+    /// Returns the kind of the value in words, with its article.
     #[must_use]
     pub fn describe(&self) -> String {
         match &self.kind {
@@ -158,7 +158,7 @@ impl Value {
         }
     }
 
-    /// Returns whether nothing in this value is unreadable.
+    /// Returns whether the whole value could be read.
     #[must_use]
     pub fn is_readable(&self) -> bool {
         let mut is_readable = true;
@@ -166,8 +166,8 @@ impl Value {
         is_readable
     }
 
-    /// Returns a copy in which every decimal number that is whole is written as a whole number, so that values that
-    /// mean the same have the same text: `1.0` as `1`, `-0.0` as `0`.
+    /// Returns a copy in which every decimal number with a whole value is written as a whole number, so that equal
+    /// values have the same text: `1.0` as `1`, `-0.0` as `0`.
     #[must_use]
     pub fn with_whole_numbers(&self) -> Self {
         // Every binary64 number from −2^63 to below 2^63 that is whole is an `i64`.
@@ -180,7 +180,7 @@ impl Value {
         })
     }
 
-    /// Calls `visit` on this value and every value in it, outermost first.
+    /// Calls `visit` on this value and every value in it, outermost first; keys of maps are not visited.
     pub fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Value)) {
         visit(self);
         match &self.kind {
@@ -198,13 +198,14 @@ impl Value {
         }
     }
 
-    /// Returns a copy in which every `Axis(…)` is replaced by what `resolve` says it stands for.
+    /// Returns a copy in which every `Axis(…)` is replaced by the value that `resolve` returns for its path; without
+    /// one it stays.
     #[must_use]
     pub fn substitute(&self, resolve: &impl Fn(&str) -> Option<Value>) -> Self {
         self.replace(&|value| value.axis().and_then(resolve))
     }
 
-    /// Returns a copy in which the outermost values for which `with` gives another are replaced by it.
+    /// Returns a copy in which each outermost value with a replacement from `with` is replaced.
     fn replace(&self, with: &impl Fn(&Self) -> Option<Self>) -> Self {
         if let Some(value) = with(self) {
             return value;
@@ -233,7 +234,7 @@ impl Value {
     }
 }
 
-/// The value as RON text without spaces; numbers in their shortest form.
+/// Writes the value as RON text without spaces, with numbers in their shortest form.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {

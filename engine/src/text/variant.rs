@@ -1,4 +1,4 @@
-//! Values that are one of several variants: the name finds the reader of the variant's fields.
+//! Readers of values that are one of several variants: the variant's name selects the reader of its fields.
 //! Knows no variant.
 
 use super::fault::{Faults, suggest};
@@ -6,7 +6,7 @@ use super::fields::Fields;
 use super::note::Note;
 use super::value::{Struct, Value, ValueKind};
 
-/// The reader of a variant's fields; it reports its faults and returns none with any.
+/// The reader of a variant's fields; it reports faults and returns `None` if there is one.
 pub type VariantReader<T> = fn(&mut Fields<'_>, &mut Faults) -> Option<T>;
 
 /// Reads a value that is one of several variants; `what` names the choice in messages, with its article.
@@ -25,7 +25,7 @@ pub fn read_variant<T>(
     read
 }
 
-/// Returns the variant's name if it is one of `valid`, or reports that it is not.
+/// Returns the name of the variant if it is one of `valid`, else reports a fault.
 pub fn variant<'n>(value: &Value, what: &str, valid: &[&'n str], faults: &mut Faults) -> Option<&'n str> {
     let variants = || valid.iter().map(|name| (*name).to_owned()).collect();
     faults.note(value.span, || Note::Expected { what: what.to_owned(), variants: variants() });
@@ -34,7 +34,7 @@ pub fn variant<'n>(value: &Value, what: &str, valid: &[&'n str], faults: &mut Fa
         return None;
     };
     if value.stands_for_axis() {
-        // Only one that is written wrongly gets here, and that is reported already.
+        // Only an invalid `Axis(…)` is left here, and its fault is already reported.
         return None;
     }
     let found = valid.iter().find(|valid| ***valid == **name).copied();
@@ -46,12 +46,13 @@ pub fn variant<'n>(value: &Value, what: &str, valid: &[&'n str], faults: &mut Fa
     found
 }
 
-/// Reports that a value is not what is expected here, unless it is already reported as unreadable.
+/// Reports a value of the wrong kind, unless its fault is already reported.
 pub fn mismatch(value: &Value, expected: &str, faults: &mut Faults) {
     mismatch_with(value, expected, "", faults);
 }
 
-/// Reports that a value is not what is expected here and shows it, where its kind alone would not say why.
+/// Reports a value that does not fit and shows the value itself; for values whose kind alone does not explain the
+/// fault.
 pub fn unfit(value: &Value, expected: &str, faults: &mut Faults) {
     faults.note(value.span, || Note::Expected { what: expected.to_owned(), variants: vec![] });
     if !matches!(value.kind, ValueKind::Unreadable) {
@@ -73,7 +74,7 @@ fn mismatch_with(value: &Value, expected: &str, hint: &str, faults: &mut Faults)
     faults.add(value.span, format!("expected {expected}, found {}", value.describe()), hint);
 }
 
-/// Reads a value that is nothing but one of these names.
+/// Reads a value that is only a name, one of `choices`.
 pub fn choice<T: Copy>(value: &Value, what: &str, choices: &[(&str, T)], faults: &mut Faults) -> Option<T> {
     let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
     let name = variant(value, what, &names, faults)?;

@@ -1,4 +1,4 @@
-//! Ops that compute with single numbers: the second implementer of the engine's trait.
+//! Ops that compute with single numbers: the second implementation of the engine's trait.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,26 +27,26 @@ const fn number(name: &'static str, inputs: &'static [(&'static str, &'static st
 static KINDS: [NodeKind; 12] = [
     number("Number", &[]),
     number("File", &[]),
-    // Takes any value; gives the length of its text.
+    // This kind accepts any value; its number is the length of the value's text.
     number("Length", &[]),
     number("Add", &[("left", "number"), ("right", "number")]),
     number("Scale", &[("of", "number")]),
     number("Round", &[("of", "number")]),
     number("Fail", &[("of", "number")]),
-    // Costly, so its artifact is kept.
+    // This kind stands for costly work, so its artifact is kept.
     NodeKind { keeping: Keeping::Always, ..number("Learn", &[("of", "number")]) },
-    // Gives an artifact of two parts.
+    // The artifact has two parts.
     NodeKind {
         output: Some("pair"),
         parts: &["fraction", "whole"],
         metrics: &["fraction", "whole"],
         ..number("Split", &[("of", "number")])
     },
-    // Reads one of the two.
+    // This kind reads one of the two parts.
     number("Whole", &[("of", "pair")]),
-    // Gives no artifact.
+    // This kind has no artifact.
     NodeKind { output: None, parts: &[], keeping: Keeping::Never, ..number("Show", &[("of", "number")]) },
-    // Answers images: `1` is right.
+    // This kind has the answers for images as text, in which `1` is a correct answer.
     NodeKind {
         output: None,
         parts: &[],
@@ -77,13 +77,13 @@ pub enum Op {
     Judge { answers: String },
 }
 
-/// A number, or two; counted while it is in memory.
+/// An artifact with one or two numbers, counted while it is in memory.
 pub struct Artifact {
     parts: BTreeMap<&'static str, f64>,
     live: Arc<Live>,
 }
 
-/// How many artifacts are in memory, and were at most.
+/// The number of artifacts in memory, and its maximum so far.
 #[derive(Default)]
 pub struct Live {
     now: AtomicUsize,
@@ -101,7 +101,7 @@ impl Live {
 }
 
 impl Artifact {
-    /// Returns the number of an artifact of one part.
+    /// Returns the number of an artifact with one part.
     pub fn value(&self) -> f64 {
         self.parts["value"]
     }
@@ -113,18 +113,18 @@ impl Drop for Artifact {
     }
 }
 
-/// Is called with the kind of every op before it works.
+/// A function that is called with the kind of every op before the op computes.
 type Hook = Box<dyn Fn(&'static str) + Send + Sync>;
 
-/// The arithmetic ops, with what tests change about them.
+/// The arithmetic ops, with settings for tests.
 #[derive(Default)]
 pub struct Arithmetic {
-    /// Where relative paths start.
+    /// The folder at which relative paths start.
     pub base: PathBuf,
     pub live: Arc<Live>,
-    /// How often each kind worked.
+    /// The number of calls of each kind.
     pub calls: Mutex<BTreeMap<&'static str, usize>>,
-    /// Added to what `Scale` gives: an op whose numbers change although its key does not.
+    /// A number added to the results of `Scale`, which simulates an op whose numbers change although its key does not.
     pub drift: Mutex<f64>,
     pub hook: Mutex<Option<Hook>>,
 }
@@ -177,7 +177,7 @@ impl Arithmetic {
     }
 }
 
-/// Packs answers eight to a byte, least significant bit first.
+/// Packs answers into bits, least significant bit first.
 fn bits(answers: &str) -> Vec<u8> {
     let mut bytes = vec![0; answers.len().div_ceil(8)];
     for (at, right) in right(answers).enumerate() {
@@ -195,7 +195,8 @@ fn read(path: &PathBuf) -> Result<f64, OpError> {
     text.trim().parse().map_err(|error| OpError::Failed(format!("{}: {error}", path.display())))
 }
 
-/// Adds 1 `steps` times. With a step to stop at, each is saved, and the first attempt waits there to be cancelled.
+/// Adds 1 `steps` times. With `stop_at`, every step is saved in a checkpoint, and a run without a checkpoint waits at
+/// that step until it is cancelled.
 fn learn(steps: i64, stop_at: Option<i64>, start: f64, context: &Context) -> Result<f64, OpError> {
     let saved = context.checkpoint().and_then(|bytes| Some(i64::from_le_bytes(bytes.try_into().ok()?)));
     for step in saved.unwrap_or(0) + 1..=steps {
@@ -261,7 +262,7 @@ impl Ops for Arithmetic {
             Op::Scale { by } => ("scale", json!({ "by": by })),
             Op::Round { to } => ("round", json!({ "to": to })),
             Op::Fail { when, panic } => ("fail", json!({ "when": when, "panic": panic })),
-            // Where it stops does not matter to what it gives.
+            // The step at which it stops does not affect its result.
             Op::Learn { steps, seed, .. } => ("learn", json!({ "steps": steps, "seed": seed })),
             Op::Split => ("split", json!({})),
             Op::Whole => ("whole", json!({})),

@@ -1,4 +1,4 @@
-//! A store in a temporary directory, and runs on it as lists of lines.
+//! A test bench: a store in a temporary folder, and its runs as lists of lines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::arithmetic::Arithmetic;
 
-/// A store with the ops that write to it.
+/// A store and the arithmetic ops that write to it.
 pub struct Bench {
     dir: tempfile::TempDir,
     pub ops: Arc<Arithmetic>,
@@ -36,7 +36,7 @@ impl Bench {
         Self { dir, ops, jobs: 1, fail_fast: false, runs: AtomicUsize::new(0) }
     }
 
-    /// Where `File` nodes look.
+    /// Returns a path in the folder in which `File` nodes look for their files.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -56,7 +56,7 @@ impl Bench {
         }
     }
 
-    /// Runs a text; returns every event as it came, and how the run ended.
+    /// Runs a text; returns the events in order, and the result of the run.
     pub fn run(&self, text: &str) -> (Vec<Event>, Result<Summary, RunError>) {
         self.run_until(text, watch::channel(Halt::No).1)
     }
@@ -87,7 +87,7 @@ impl Bench {
         (all, result)
     }
 
-    /// Runs a text; returns what happened, compactly; see [`lines`].
+    /// Runs a text; returns its events as compact text, as [`lines`] does.
     pub fn events(&self, text: &str) -> Vec<String> {
         lines(&self.run(text).0)
     }
@@ -98,14 +98,14 @@ impl Bench {
         [summary.ran, summary.cached, summary.failed, summary.skipped]
     }
 
-    /// Plans a text as a reader of the store does.
+    /// Plans a text as a reader of the store.
     pub fn plan<T>(&self, text: &str, with: impl FnOnce(&TaskGraph<Arithmetic>, &Plan, &Store) -> T) -> T {
         let (graph, store) = (self.graph(text), Store::open_reader(&self.root()).unwrap());
         let plan = Planner::new(&graph, &*self.ops, &store).plan().unwrap();
         with(&graph, &plan, &store)
     }
 
-    /// Returns the key and the value of every task whose result is stored, by name.
+    /// Returns the key and the metrics of every task whose result is stored, by name.
     pub fn results(&self, text: &str) -> BTreeMap<String, (String, BTreeMap<String, f64>)> {
         self.plan(text, |graph, plan, store| {
             let stored = |task| {
@@ -117,7 +117,7 @@ impl Bench {
         })
     }
 
-    /// Makes the only table of a text from what is stored.
+    /// Makes the first table of a text from the stored results.
     pub fn table(&self, text: &str, layout: Layout) -> Result<TableSheets, String> {
         self.plan(text, |graph, plan, store| {
             let nodes: Vec<usize> = (0..graph.steps.len()).collect();
@@ -140,12 +140,12 @@ impl Bench {
         })
     }
 
-    /// Removes every object from the store; returns how many there were.
+    /// Removes every object from the store; returns their number.
     pub fn lose_objects(&self) -> usize {
         self.objects().iter().map(|path| fs::remove_file(path).unwrap()).count()
     }
 
-    /// Overwrites every object with something else; returns how many there were.
+    /// Overwrites every object with other content; returns their number.
     pub fn damage_objects(&self) -> usize {
         self.objects().iter().map(|path| fs::write(path, b"rubbish!").unwrap()).count()
     }
@@ -162,9 +162,9 @@ pub fn experiment(axes: &str, nodes: &str) -> String {
     format!("Experiment(name: \"test\", axes: {{{axes}}}, nodes: {{{nodes}}})")
 }
 
-/// Returns what happened, a line per event, in an order that does not depend on when the disk was done: a task that
-/// ran is one line where it started, and those that took its result follow it. The plan and an unremarkable summary
-/// are left out, so that a run with nothing to do is `[]`.
+/// Returns the events as lines, in an order that does not depend on the speed of the disk. A task that ran is one line
+/// at its start, and the tasks that share its result follow it. The plan and the summary are left out, so that a run
+/// with nothing to do is `[]`.
 pub fn lines(events: &[Event]) -> Vec<String> {
     let mut lines: Vec<String> = vec![];
     for event in events {
@@ -199,8 +199,9 @@ pub fn lines(events: &[Event]) -> Vec<String> {
     lines
 }
 
-/// Follows every task from its start to the record of its result: at no event do more tasks run than there are jobs, and
-/// no result is recorded whose job has not ended. Returns how many tasks run or wait for the disk after the last event.
+/// Follows every task from its start to the record of its result. Panics if more tasks run than there are jobs, or if a
+/// result is recorded whose job has not ended. Returns the number of tasks that run or wait for the disk after the last
+/// event.
 fn working(events: &[Event], jobs: usize) -> usize {
     let (mut running, mut saving) = (BTreeSet::new(), BTreeSet::new());
     for event in events {
@@ -230,7 +231,7 @@ fn working(events: &[Event], jobs: usize) -> usize {
     running.len() + saving.len()
 }
 
-/// Returns why each task that started did.
+/// Returns the reason of each task that started.
 pub fn reasons(events: &[Event]) -> Vec<(String, Reason)> {
     let started = |event: &Event| match event {
         Event::Started { task, reason, .. } => Some((task.clone(), reason.clone())),

@@ -1,4 +1,4 @@
-//! What is said of an experiment: its digests, its units, its methods.
+//! Citations of an experiment: its digests, its units of replication, and its methods.
 
 use fewbits_engine::cite::method::Method;
 use fewbits_engine::cite::{Citation, Replication};
@@ -63,7 +63,7 @@ fn units_are_counted_from_results() {
     assert_eq!((found.tasks, found.missing, found.nodes), (2 + 3 + 2 + 6 + 12, 0, 5));
 }
 
-/// The digests are of what the documentation says, made here by hand.
+/// The expected digests are computed from their definition in the documentation.
 #[test]
 fn digests_can_be_made_by_hand() {
     let text = experiment("", r#""a": Number(value: 2), "twin": Number(value: 2), "r": Round(of: "a")"#);
@@ -93,7 +93,7 @@ fn results_digest_alike_wherever_they_were_made() {
     });
     assert_eq!(one, other);
     let bench = Bench::new();
-    // An op whose numbers change although its key does not.
+    // The op's numbers change although its key does not.
     let scaled = experiment("", r#""a": Number(value: 2), "s": Scale(of: "a", by: 3)"#);
     bench.events(&scaled);
     let drifting = Bench::new();

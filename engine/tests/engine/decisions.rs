@@ -1,4 +1,4 @@
-//! Contrasts, choices and intervals, against what scipy makes of the same numbers.
+//! Contrasts, choices and intervals, compared with scipy's values for the same numbers.
 
 use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::table::answer::Answer;
@@ -6,7 +6,7 @@ use fewbits_engine::table::sheet::{Cell, Layout, TableSheets};
 
 use crate::bench::{Bench, experiment};
 
-/// Makes a table of an experiment that was run.
+/// Runs an experiment and makes a table of its results.
 fn made(axes: &str, nodes: &str, table: &str) -> TableSheets {
     let text = experiment(axes, nodes);
     let text = format!("{}, tables: {{\"t\": {table}}})", text.strip_suffix(')').unwrap());
@@ -31,15 +31,16 @@ const SUMS: &str = r#"
     "all": Scale(of: "sum", by: Axis("b")),
 "#;
 
-/// Values are (a + seed) · b with a of 0, 2, b of 1, 3, and seeds 1, 2, 4. Of b: 4, 6, 10 over seeds; scipy 1.17.1:
-/// `ttest_1samp([4, 6, 10], 0)` has p = 0.0634, and its interval is 6.667 ± 7.589. The others are 4 for every seed.
+/// The values are (a + seed) · b, with a of 0 and 2, b of 1 and 3, and seeds 1, 2 and 4. The effect of b is 4, 6 and 10
+/// for the seeds; in scipy 1.17.1, `ttest_1samp([4, 6, 10], 0)` has p = 0.0634 and the interval 6.667 ± 7.589. The
+/// other effects are 4 for every seed.
 #[test]
 fn a_contrast_takes_effects_within_a_seed_first() {
     let axes = r#""a": [0, 2], "b": [1, 3], "seed": [1, 2, 4]"#;
     let made = made(axes, SUMS, r#"Contrast(value: "all.value", between: ["a", "b"], replicate: "seed")"#);
     assert_eq!(made.sheets[0].headings, ["a: 2 − 0", "b: 3 − 1", "a × b: (2 − 0) × (3 − 1)"]);
     let [a, b, both] = values(&made, 0)[..] else { panic!("{made:?}") };
-    // What is the same in every seed proves nothing, and is not tested.
+    // An effect that is equal in every seed has a standard error of zero, so it is not tested.
     assert_eq!((a.mean, a.adjusted, both.mean, both.adjusted), (4.0, None, 4.0, None));
     close(b.mean, 20.0 / 3.0);
     close(b.half_width().unwrap(), 7.589_166);
@@ -47,7 +48,7 @@ fn a_contrast_takes_effects_within_a_seed_first() {
     assert!(made.caption.contains("two-sided t test, Holm-adjusted over the table, 5 %"), "{}", made.caption);
 }
 
-/// One contrast a row, for every other axis.
+/// Each row has the contrasts at one combination of the other axes.
 #[test]
 fn a_contrast_has_a_row_for_every_other_axis() {
     let axes = r#""a": [0, 2, 5], "b": [1, 3], "seed": [1, 2]"#;
@@ -57,7 +58,7 @@ fn a_contrast_has_a_row_for_every_other_axis() {
     assert_eq!((means(0), means(1)), (vec![2.0, 5.0], vec![6.0, 15.0]));
 }
 
-/// What a filter leaves out is not compared, and does not count in the mean over the other axis.
+/// Levels that the filter leaves out are not compared, and do not count in the means over the other axis.
 #[test]
 fn a_contrast_compares_the_levels_that_its_filter_leaves() {
     let axes = r#""a": [0, 2, 5], "b": [1, 3, 7], "seed": [1, 2]"#;
@@ -66,7 +67,7 @@ fn a_contrast_compares_the_levels_that_its_filter_leaves() {
     let made = made(axes, SUMS, table);
     assert_eq!(made.sheets[0].headings, ["a: 5 − 2", "b: 7 − 1", "a × b: (5 − 2) × (7 − 1)"]);
     let means: Vec<f64> = values(&made, 0).iter().map(|value| value.mean).collect();
-    // 3 · (1 + 7)/2; 6 · ((2 + 5)/2 + 1.5); 3 · 6.
+    // The effects are 3 · (1 + 7)/2, 6 · ((2 + 5)/2 + 1.5) and 3 · 6.
     assert_eq!(means, [12.0, 30.0, 18.0]);
 }
 
@@ -75,7 +76,7 @@ const CHOOSE_AXES: &str = r#"
     "seed": [(v: 90, k: 0.5), (v: 91, k: 1.0), (v: 93, k: 1.5)]
 "#;
 
-/// A network's value is that of its seed less drop · k.
+/// `small` is the value of the seed minus drop · k.
 const CHOOSE_NODES: &str = r#"
     "full": Number(value: Axis("seed.v")), "q": Number(value: Axis("f.drop")), "size": Number(value: Axis("f.size")),
     "noisy": Scale(of: "q", by: Axis("seed.k")), "lost": Scale(of: "noisy", by: -1),
@@ -90,7 +91,7 @@ fn choice(more: &str) -> (Answer, TableSheets) {
     (made.choice.clone().unwrap(), made)
 }
 
-/// A drop of 0.5 · (0.5, 1, 1.5): scipy 1.17.1, `mean + t.ppf(0.95, 2) * sem` = 0.921464.
+/// The drops are 0.5 · (0.5, 1, 1.5); in scipy 1.17.1, `mean + t.ppf(0.95, 2) * sem` = 0.921464.
 #[test]
 fn the_smallest_that_surely_loses_little_is_chosen() {
     let (choice, made) = choice("max_drop: 1.0");
@@ -98,7 +99,7 @@ fn the_smallest_that_surely_loses_little_is_chosen() {
     assert_eq!((chosen.levels[0], chosen.size.mean), (1, 3.0));
     close(chosen.select_drop.unwrap().mean, 0.5);
     close(chosen.select_drop.unwrap().upper_bound().unwrap(), 0.921_464);
-    // The other of that size loses too much; the runner-up is the larger one.
+    // The other point of this size loses too much. The runner-up is the larger point.
     assert_eq!(choice.candidates[choice.runner_up.unwrap()].levels[0], 0);
     assert_eq!(choice.candidates[choice.smaller.unwrap()].levels[0], 3);
     assert_eq!(choice.closest, None);
@@ -115,7 +116,7 @@ fn a_stricter_margin_costs_size_and_one_too_strict_leaves_nothing() {
     assert_eq!((nothing.chosen, nothing.candidates[nothing.closest.unwrap()].levels[0]), (None, 0));
     let (limited, _) = choice("max_drop: 1.0, at_most: {\"size.value\": 2}");
     assert_eq!((limited.chosen, limited.candidates[limited.closest.unwrap()].levels[0]), (None, 3));
-    // The one of size 2 is smaller and keeps no such limit: it is no offer.
+    // The point of size 2 is smaller but violates the limit, so it is not offered as the smaller alternative.
     let (coarse, _) = choice("max_drop: 0.9, at_most: {\"4.0 / size.value\": 1.5}");
     assert_eq!((coarse.chosen, coarse.smaller), (larger.chosen, Some(1)));
     let (fine, _) = choice("max_drop: 0.9, at_most: {\"4.0 / size.value\": 1.0}");
@@ -124,15 +125,15 @@ fn a_stricter_margin_costs_size_and_one_too_strict_leaves_nothing() {
 
 #[test]
 fn without_a_margin_the_smallest_that_may_be_the_best_is_chosen() {
-    // Drops are the same share of 0.1, 0.5, 0.8, 3 in every seed: all are worse than the first, at 5 % over three tests
-    // none is surely; the last one's t is 3.46 with 2 degrees of freedom.
+    // The drops are k times 0.1, 0.5, 0.8 and 3. Each other point is worse than the first, but none significantly: t is
+    // 3.46 with 2 degrees of freedom, and the level is 5 % divided by three tests.
     let (choice, _) = choice("");
     assert_eq!(choice.candidates[choice.chosen.unwrap()].levels[0], 3);
 }
 
 #[test]
 fn a_choice_reported_on_what_chose_nothing_is_not_optimistic() {
-    // `tested` is the same numbers from another node, as test images are from another evaluation.
+    // `tested` has the same numbers from another node, as an evaluation on test images would be another node.
     let nodes = format!("{CHOOSE_NODES} \"tested\": Add(left: \"full\", right: \"lost\"),");
     let of = |report: &str| {
         let select = r#"(value: "small.value", baseline: "full.value")"#;
@@ -148,12 +149,12 @@ fn a_choice_reported_on_what_chose_nothing_is_not_optimistic() {
         told.caption
     );
     assert_eq!(told.sheets[0].headings.len(), 1 + 1 + 5, "{:?}", told.sheets[0].headings);
-    // The same node in another unit chose, too.
+    // The reported value is in another unit, but comes from the node that the choice used.
     assert!(of(r#""100.0 * small.value""#).caption.contains("optimistic"));
 }
 
-/// Sixty points 0.3 % of size apart, better the larger they are: those of the smallest size count as one, and the best of
-/// them is chosen, whatever their order.
+/// Sixty points whose sizes are 0.3 % apart and whose values grow with the size. Sizes close to the smallest count as
+/// equal, and the best point among those is chosen, in any order of the points.
 #[test]
 fn sizes_that_are_nearly_the_same_are_one() {
     let levels: Vec<String> = (0..60)
@@ -185,7 +186,7 @@ fn what_is_no_number_is_never_chosen_nor_tested() {
     assert_eq!((value.adjusted, value.mean.is_nan()), (None, true));
 }
 
-/// A point with one seed less is no match for those with all: its mean may be luck.
+/// A point with one seed less is not comparable with the others: its mean may be better by chance.
 #[test]
 fn a_point_replicated_less_often_is_not_chosen() {
     let text = experiment(CHOOSE_AXES, CHOOSE_NODES)
@@ -200,7 +201,7 @@ fn a_point_replicated_less_often_is_not_chosen() {
 
 const JUDGE: &str = r#""seed": ["00111111", "10111000", "11111101"]"#;
 
-/// The numbers of `crossed.rs`, from statsmodels and scipy, through records and tables.
+/// The expected values of `crossed.rs`, from statsmodels and scipy, here computed from records and tables.
 #[test]
 fn intervals_are_over_what_the_table_says() {
     let nodes = r#""judge": Judge(answers: Axis("seed"))"#;
@@ -215,12 +216,12 @@ fn intervals_are_over_what_the_table_says() {
     close(both.mean, 70.833_333);
     close(both.half_width().unwrap(), 41.516_288);
     assert!(caption.contains("over seed and images at once"), "{caption}");
-    // scipy 1.17.1: t.ppf(0.975, 2) * sem([75, 50, 87.5]); t.ppf(0.975, 7) * sem(means of the images).
+    // In scipy 1.17.1: t.ppf(0.975, 2) * sem([75, 50, 87.5]), and t.ppf(0.975, 7) * sem(means of the images).
     close(of("Seeds").0.half_width().unwrap(), 47.432_288);
     close(of("Images").0.half_width().unwrap(), 23.255_955);
 }
 
-/// statsmodels 0.15.0: `proportion_confint(6, 8, method="wilson")`.
+/// Expected values from statsmodels 0.15.0: `proportion_confint(6, 8, method="wilson")`.
 #[test]
 fn one_networks_accuracy_has_wilsons_interval() {
     let nodes = r#""judge": Judge(answers: Axis("seed"))"#;
@@ -246,7 +247,8 @@ fn what_is_below_a_margin_beyond_doubt_is_marked() {
     "#;
     let table = r#"Pivot(value: "all.value", rows: ["m"], replicate: "seed", margin: 6)"#;
     let made = made(axes, nodes, table);
-    // scipy 1.17.1: `ttest_1samp([1, 2, 4], 6, alternative="less").pvalue` = 0.026635, times two tests; 0.865148 of the other.
+    // In scipy 1.17.1, `ttest_1samp([1, 2, 4], 6, alternative="less").pvalue` = 0.026635, times two tests. The other
+    // p-value is 0.865148.
     close(values(&made, 0)[0].adjusted.unwrap(), 0.053_271);
     close(values(&made, 1)[0].adjusted.unwrap(), 0.865_148);
 }
@@ -270,7 +272,7 @@ fn one_training_has_no_confidence() {
     let axes = CHOOSE_AXES.replace("(v: 90, k: 0.5), ", "").replace(", (v: 93, k: 1.5)", "");
     let made = made(&axes, CHOOSE_NODES, table);
     let choice = made.choice.clone().unwrap();
-    // The one with the smaller loss of the two of size 3.
+    // Of the two points of size 3, the one with the smaller drop is chosen.
     assert_eq!(choice.candidates[choice.chosen.unwrap()].levels[0], 1);
     assert!(
         made.caption.contains("in this one training") && !made.caption.contains("confidence"),

@@ -1,4 +1,4 @@
-//! What differs between experiments and between points, against what is computed by hand and by scipy.
+//! Differences between experiments and between points, compared with values computed by hand and by scipy.
 
 use fewbits_engine::diff::points::PointsDiff;
 use fewbits_engine::diff::tables::TableDiff;
@@ -10,7 +10,7 @@ use fewbits_store::Store;
 use crate::arithmetic::Arithmetic;
 use crate::bench::{Bench, experiment};
 
-/// For seeds 1, 2 and 4: `s` is 2, 4 and 8, and `sum` that plus m.
+/// For seeds 1, 2 and 4, `s` is 2, 4 and 8; `sum` is `s` plus m.
 const AXES: &str = r#""m": [0, 100], "seed": [1, 2, 4]"#;
 const NODES: &str = r#"
     "b": Number(value: Axis("seed")), "s": Scale(of: "b", by: 2), "c": Number(value: Axis("m")),
@@ -39,7 +39,7 @@ fn diff(bench: &Bench, from: &str, to: &str) -> Comparison {
     with_side(bench, from, |from| with_side(bench, to, |to| Comparison::between(from, to).unwrap()))
 }
 
-/// Runs both, and compares.
+/// Runs both experiments and compares them.
 fn diff_of(from: &str, to: &str) -> Comparison {
     let bench = Bench::new();
     bench.events(from);
@@ -53,14 +53,14 @@ fn points(text: &str, from: &str, to: &str) -> Result<PointsDiff, String> {
     with_side(&bench, text, |side| PointsDiff::between(side, from, to).map_err(|error| error.to_string()))
 }
 
-/// Returns the fields of nodes as text.
+/// Returns the differing fields of nodes as text.
 fn fields(diff: &Comparison) -> Vec<String> {
     let of = diff.structure.fields.iter().flat_map(|node| node.fields.iter().map(move |field| (node, field)));
     of.map(|(node, of)| format!("{}.{}: {} → {}", node.node, of.field, of.from.join(" "), of.to.join(" ")))
         .collect()
 }
 
-/// Returns what the tasks of each node have in common: shared, only here, only there, unknown.
+/// Returns the counts of the tasks of each node: shared, only in the first experiment, only in the second, and unknown.
 fn tasks(diff: &Comparison) -> Vec<(String, [usize; 4])> {
     let counts =
         |of: &fewbits_engine::diff::tasks::NodeTaskCounts| [of.shared, of.only_from, of.only_to, of.unknown];
@@ -81,7 +81,7 @@ fn close(found: f64, expected: f64) {
 #[test]
 fn the_same_experiment_differs_in_nothing() {
     let text = study(AXES, NODES);
-    // Neither order nor names of experiments matter.
+    // Neither the order of axes nor the name of the experiment matters.
     let other = study(r#""seed": [1, 2, 4], "m": [100, 0]"#, NODES).replace("\"test\"", "\"other\"");
     let diff = diff_of(&text, &other);
     assert!(diff.structure.is_empty(), "{diff:?}");
@@ -113,7 +113,7 @@ fn parameters_are_compared_where_the_axes_agree() {
         (diff.structure.nodes.to.as_slice(), diff.structure.only.to.as_slice()),
         (&["r".to_owned()][..], &["k > seed".to_owned()][..])
     );
-    // Its cells have an axis more.
+    // The cells of `t` have one more axis in the other experiment.
     assert_eq!(diff.structure.asked_otherwise, ["t"]);
 }
 
@@ -146,7 +146,7 @@ fn a_source_file_is_compared_by_what_it_holds() {
     std::fs::write(bench.path("two"), "22").unwrap();
     let found = fields(&diff(&bench, &text, &other));
     assert!(found.len() == 1 && found[0].starts_with("f.inputs.file: "), "{found:?}");
-    // What is missing now is no change.
+    // A file that is missing is not reported as a change.
     std::fs::remove_file(bench.path("two")).unwrap();
     assert_eq!(fields(&diff(&bench, &text, &other)), Vec::<String>::new());
 }
@@ -160,7 +160,7 @@ fn tasks_are_shared_by_key_whatever_the_node() {
     let expected = [
         ("b", [2, 1, 0, 0]),
         ("s", [2, 1, 0, 0]),
-        // Under its other name the node is the same one, and no task is counted twice.
+        // The renamed node is recognized as the same node, and no task is counted twice.
         ("c → d", [2, 0, 1, 0]),
         ("sum", [4, 2, 2, 0]),
     ];
@@ -177,8 +177,8 @@ fn what_was_never_run_has_no_keys_and_no_values() {
     assert_eq!((table(&diff, "t").apart, table(&diff, "t").missing), ([2, 0], [0, 6]));
 }
 
-/// Values from scipy 1.17.1: `ttest_1samp([1, 2, 4], 0)` and its interval; Holm's adjustment doubles the smaller of two
-/// equal p-values, and the other follows.
+/// Expected values from scipy 1.17.1: `ttest_1samp([1, 2, 4], 0)` and its interval. Holm's adjustment doubles both of
+/// two equal p-values.
 #[test]
 fn the_same_seeds_are_paired() {
     let diff = diff_of(&study(AXES, NODES), &study(AXES, &NODES.replace("by: 2", "by: 3")));
@@ -196,7 +196,7 @@ fn the_same_seeds_are_paired() {
     assert_eq!((table(&diff, "u").changed.len(), table(&diff, "u").equal), (0, 2));
 }
 
-/// Values from scipy 1.17.1: `ttest_ind([3, 6], [2, 4, 8], equal_var=False)`.
+/// Expected values from scipy 1.17.1: `ttest_ind([3, 6], [2, 4, 8], equal_var=False)`.
 #[test]
 fn other_seeds_are_two_samples() {
     let to = study(&AXES.replace("1, 2, 4", "1, 2"), &NODES.replace("by: 2", "by: 3"));
@@ -226,7 +226,7 @@ fn two_points_differ_in_axes_parameters_and_metrics() {
     assert_eq!(nodes, [("c", "value")]);
     let metrics: Vec<_> =
         found.changed.iter().map(|of| (of.metric.as_str(), of.delta.change.mean, of.delta.units)).collect();
-    // What does not vary with the seed is one value.
+    // A metric that does not depend on the seed counts as one value.
     assert_eq!(metrics, [("c.value", 100.0, [1, 1]), ("sum.value", 100.0, [3, 3])]);
     assert_eq!((found.equal, found.missing, found.replicate.as_deref()), (0, [0, 0], Some("seed")));
     assert_eq!(found.changed[1].delta.change.interval, None, "what is the same every time proves nothing");

@@ -1,4 +1,4 @@
-//! From axes, constraints and nodes to tasks and their names.
+//! The expansion of axes, constraints and nodes to tasks, and the names of tasks.
 
 use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::graph::points::{Points, TooMany};
@@ -40,7 +40,7 @@ fn a_value_of_an_axis_may_name_axes_above_it() {
     let axes = r#""x": [3, 4], "set": {"half": (by: 0.5, of: Axis("x")), "whole": (by: 1, of: 7)}"#;
     let graph = Bench::new().graph(&experiment(axes, r#""n": Number(value: Axis("set.of"))"#));
     let made = graph.tasks().map(|task| format!("{} {}", graph.name(task), graph.work(task).params));
-    // What does not depend on it has the same parameters, so the same key.
+    // Tasks that do not depend on `x` have the same parameters, so they share a key.
     let expected = [
         r#"n(x=3,set=half) {"value":3}"#,
         r#"n(x=3,set=whole) {"value":7}"#,
@@ -48,7 +48,7 @@ fn a_value_of_an_axis_may_name_axes_above_it() {
         r#"n(x=4,set=whole) {"value":7}"#,
     ];
     assert_eq!(made.collect::<Vec<_>>(), expected);
-    // A field is as wide as what it names.
+    // A node spans the axes that its field uses: `set.of` uses `x`, and `set.by` does not.
     let nodes = r#""n": Number(value: Axis("set.by")), "m": Number(value: Axis("set.of"))"#;
     assert_eq!(
         names(&experiment(axes, nodes)),
@@ -99,14 +99,15 @@ fn too_many_tasks_are_counted_and_refused() {
     assert!(faults[0].message.contains("20100 tasks"), "{faults:?}");
 }
 
-/// Products that no machine walks through: what constraints leave is found without it, or the size is told.
+/// Products of axes that are too large to enumerate: the points that the constraints allow are found without
+/// enumerating the product, or its size is reported.
 #[test]
 fn large_products_are_counted_or_refused_at_once() {
     let faults = |axes: &str, only: &str, nodes: &str| -> Vec<String> {
         let text = experiment(axes, nodes).replace("nodes:", &format!("only: [{only}], nodes:"));
         let started = std::time::Instant::now();
         let read = TaskGraph::parse(&text, &Arithmetic::default(), 1000);
-        // Half a second of work with optimization, which the tests do without.
+        // The work takes half a second in optimized code, and the tests are not optimized.
         assert!(started.elapsed().as_secs() < 60, "{only}: {:?}", started.elapsed());
         read.err().into_iter().flatten().map(|fault| fault.message).collect()
     };
@@ -120,14 +121,14 @@ fn large_products_are_counted_or_refused_at_once() {
     let apart = r#""a > 5", "a < 3""#;
     let leaves = "`only` leaves no combination of `a` for node `n`";
     assert_eq!(faults(axes, apart, sum)[0], leaves);
-    // A node with too many points before the empty one takes no place of it.
+    // A node with too many points does not hide the fault of a later node without points.
     let before = r#""o": Number(value: Axis("b")), "n": Number(value: Axis("a"))"#;
     let too_many = "this experiment has 100000 tasks, more than the 1000 allowed";
     let two = r#""a": Range(1, 100000), "b": Range(1, 100000)"#;
     let mut both = faults(two, apart, before);
     both.sort_unstable();
     assert_eq!(both, [leaves, too_many]);
-    // Constraints axis by axis make a product small that has more combinations than 64 bits count.
+    // Constraints on single axes make this product small, although its number of combinations exceeds 64 bits.
     let four =
         r#""a": Range(1, 100000), "b": Range(1, 100000), "c": Range(1, 100000), "d": Range(1, 100000)"#;
     let sum_of_four = format!(r#"{sum}, "r": Add(left: "p", right: "s"), "s": Number(value: Axis("d"))"#);
@@ -136,14 +137,14 @@ fn large_products_are_counted_or_refused_at_once() {
     let table = sum_of_four.clone()
         + r#"}, tables: {"t": Table(rows: ["a", "b", "c", "d"], columns: {"v": "p.value + s.value"})"#;
     assert_eq!(faults(four, small, &table), [""; 0]);
-    // Constraints over two axes each: the one between leaves few, in whatever order the file has them.
+    // Each constraint is over two axes. Together they leave few points, in any order of the constraints.
     let axes = r#""a": Range(1, 200), "b": Range(1, 200), "c": Range(1, 200)"#;
     let few = r#""a == c", "b == c", "a > 10""#;
     let tasks = faults(axes, few, sum);
     assert_eq!(tasks, ["this experiment has 38780 tasks, more than the 1000 allowed"]);
-    // Free axes are not walked through.
+    // The levels of an unconstrained axis are not enumerated.
     let loose = faults(axes, r#""a + b > 390""#, sum);
-    // 55 pairs of a and b leave 11,000 points, and 200 + 200 + 200 nodes with an axis of their own.
+    // 55 pairs of `a` and `b` give 55 tasks, and 11,000 tasks together with `c`. The nodes with one axis add 3 · 200.
     assert_eq!(loose, ["this experiment has 11655 tasks, more than the 1000 allowed"]);
     let axes = r#""a": Range(1, 120), "b": Range(1, 120), "c": Range(1, 120), "d": Range(1, 120)"#;
     let sum = format!(r#"{sum}, "r": Add(left: "p", right: "s"), "s": Number(value: Axis("d"))"#);
@@ -152,7 +153,7 @@ fn large_products_are_counted_or_refused_at_once() {
     assert!(told[0].starts_with("the axes of node `r` have 207360000 combinations"), "{told:?}");
 }
 
-/// Returns the places of the axes that a number stands for, as bits.
+/// Returns the indices of the axes whose bits are set.
 fn axes_of(bits: u8) -> Vec<usize> {
     (0..4).filter(|axis| bits >> axis & 1 == 1).collect()
 }
@@ -160,7 +161,7 @@ fn axes_of(bits: u8) -> Vec<usize> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Against the whole product, filtered.
+    /// Compares the enumeration with the filtered product of all levels.
     #[test]
     fn points_are_those_of_the_product_that_every_constraint_allows(
         sizes in prop::array::uniform4(1_usize..4),
@@ -203,7 +204,7 @@ proptest! {
             prop_assert_eq!(enumerate(asked, fewer).unwrap_err(), TooMany::Points(found.len() as u128));
         }
 
-        // Every point has one that it stands on in fewer axes, with the same levels there.
+        // Each point projects to a point over fewer axes, which has the same levels on those.
         let fewer = enumerate(asked & within, usize::MAX).unwrap();
         for (point, found) in found.iter().enumerate() {
             let below = fewer.project(&points, point).unwrap();

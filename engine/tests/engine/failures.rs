@@ -1,4 +1,4 @@
-//! What fails takes nothing with it but what depends on it.
+//! Failures: a failed task affects only the tasks that depend on it.
 
 use std::fs;
 use std::sync::Mutex;
@@ -36,7 +36,8 @@ fn a_failure_skips_its_dependents_and_the_others_go_on() {
         "t(x=3) = 4",
     ];
     assert_eq!(bench.events(&text), expected);
-    // A failure is not remembered, what succeeded is; 2 and 3 are made again for those that failed.
+    // Failures are not recorded, but results are. The artifacts of `n(x=2)` and `n(x=3)` are made again for the tasks
+    // that failed.
     assert_eq!(bench.summary(&text), [0, 8, 2, 2]);
     assert_eq!(bench.summary(&text.replace("when: 2", "when: 5")), [5, 7, 0, 0]);
 }
@@ -76,7 +77,7 @@ fn a_missing_source_says_what_to_do() {
     assert_eq!(bench.events(&text), expected);
     fs::write(bench.path("nowhere"), "5").unwrap();
     assert_eq!(bench.events(&text), ["f = 5", "s = 5"]);
-    // Its numbers are known, but a new reader needs the file.
+    // The metrics of `f` are recorded, but a new reader of its artifact needs the file.
     fs::remove_file(bench.path("nowhere")).unwrap();
     let more = text.replace("Number(value: 1)", "Show(of: \"f\", offset: 1)");
     let events = bench.events(&more);
@@ -84,12 +85,12 @@ fn a_missing_source_says_what_to_do() {
     assert!(events[2].starts_with("n failed: no number"), "{events:?}");
 }
 
-/// Runs a text with as many jobs, and interrupts the run when an op of this kind works; returns what happened.
+/// Runs a text and interrupts the run when an op of this kind starts; returns the events.
 fn interrupted(bench: &Bench, text: &str, kind: &'static str) -> Vec<Event> {
     halted(bench, text, kind, Halt::Now)
 }
 
-/// Runs a text with as many jobs, and asks this of the run when an op of this kind works; returns what happened.
+/// Runs a text and halts the run in this way when an op of this kind starts; returns the events.
 fn halted(bench: &Bench, text: &str, kind: &'static str, halt: Halt) -> Vec<Event> {
     let (stop, cancel) = watch::channel(Halt::No);
     let stop = Mutex::new(Some(stop));
@@ -105,7 +106,7 @@ fn halted(bench: &Bench, text: &str, kind: &'static str, halt: Halt) -> Vec<Even
     events
 }
 
-/// Returns the steps that were reported.
+/// Returns the reported steps.
 fn steps(events: &[Event]) -> Vec<u64> {
     let step = |event: &Event| match event {
         Event::Progressed { done, .. } => Some(*done),
@@ -144,7 +145,8 @@ fn a_checkpoint_is_saved_taken_up_and_removed() {
     std::thread::scope(|scope| {
         let saved = || fs::read_dir(&partial).map_or(0, Iterator::count);
         scope.spawn(move || {
-            // Until the third step is saved, the file is there; then the work waits to be cancelled.
+            // The file of the checkpoint exists from the first saved step on. At the fourth step the op waits until it
+            // is cancelled.
             while saved() == 0 {
                 std::thread::yield_now();
             }
@@ -171,7 +173,7 @@ fn a_run_that_drains_ends_after_what_is_running() {
     let Some(Event::Finished(summary)) = events.last() else { panic!("{events:?}") };
     assert_eq!((summary.failed, summary.ran + summary.skipped), (0, 10), "{summary:?}");
     assert!(summary.skipped > 0, "{summary:?}");
-    // What had been running counts: it does not run again.
+    // Results of tasks that were running at the halt are kept: these tasks do not run again.
     let [ran, cached, ..] = bench.summary(&text);
     assert_eq!((ran, cached), (summary.skipped, summary.ran));
 }
@@ -191,7 +193,7 @@ fn results_that_cannot_be_recorded_end_the_run() {
     let root = bench.root();
     let broken = Mutex::new(false);
     *bench.ops.hook.lock().unwrap() = Some(Box::new(move |kind| {
-        // Where objects would go there is a file.
+        // A file takes the place of the folder of objects.
         if kind == "Learn" && !std::mem::replace(&mut *broken.lock().unwrap(), true) {
             fs::remove_dir_all(root.join("objects")).unwrap();
             fs::write(root.join("objects"), "").unwrap();

@@ -1,4 +1,4 @@
-//! After an edit, exactly what the edit touches runs again.
+//! Incremental runs: after an edit, exactly the affected tasks run again.
 
 use std::fs;
 
@@ -16,10 +16,10 @@ const NODES: &str = r#"
     "show":  Show(of: "round"),
 "#;
 
-/// Has nothing in common with what is tried.
+/// A node that the tested experiments do not have.
 const OTHER: &str = r#""other": Number(value: -1)"#;
 
-/// Runs a text, then another; checks what the second run does.
+/// Runs one text and then another; checks the events of the second run, and that a third run does nothing.
 fn check(first: &str, second: &str, expected: &[&str]) {
     let bench = Bench::new();
     bench.events(first);
@@ -64,7 +64,7 @@ fn a_task_starts_is_computed_and_then_recorded() {
     let (events, _) = bench.run(&text);
     assert_eq!(kinds(&events, "a"), ["started", "computed", "completed"]);
     assert_eq!(kinds(&events, "s"), ["started", "computed", "completed"]);
-    // Whether or not results wait for the disk while further tasks run, every task is computed once.
+    // Every task has one `computed` event, even if results wait for the disk while other tasks run.
     for jobs in [1, 2, 8] {
         bench.jobs = jobs;
         let many = format!(r#""x": Range({}, {})"#, 1000 * jobs, 1000 * jobs + 300);
@@ -131,10 +131,10 @@ fn tasks_of_one_key_run_once() {
     let two =
         experiment("", r#""a": Number(value: 3), "b": Number(value: 3.0), "c": Add(left: "a", right: "b")"#);
     check(&experiment("", OTHER), &two, &["a = 3", "b same as a", "c = 6"]);
-    // Written in the other order, the plan's choice of who runs stays the one that is announced.
+    // With the nodes in another order, the task that runs is still the one that the plan chose.
     let late = experiment("", r#""s": Show(of: "b"), "b": Number(value: 3), "a": Number(value: 3)"#);
     check(&experiment("", OTHER), &late, &["b = 3", "a same as b", "s = 3"]);
-    // Found only on the way: 3 and 4 round to the same.
+    // The shared key is known only during the run: 3 and 4 round to the same number.
     let text = experiment(
         r#""x": [3, 4]"#,
         r#""n": Number(value: Axis("x")), "r": Round(of: "n", to: 9), "s": Show(of: "r")"#,
@@ -149,7 +149,8 @@ fn a_task_with_the_key_of_its_own_input_takes_its_result() {
     let nodes = r#""a": Number(value: 3), "b": Scale(of: "a", by: 1), "c": Scale(of: "b", by: 1)"#;
     let text = experiment("", nodes);
     check(&experiment("", OTHER), &text, &["a = 3", "b = 3", "c same as b"]);
-    // Neither is kept, so a new reader of the second has it made again, without waiting for itself.
+    // Neither artifact is kept. A new reader of `c` has its artifact made again once, as `b`; `c` does not wait for its
+    // own key.
     let shown = experiment("", &format!(r#"{nodes}, "s": Show(of: "c")"#));
     check(&text, &shown, &["s = 3", "a rebuilt", "b rebuilt"]);
 }
@@ -158,7 +159,7 @@ fn a_task_with_the_key_of_its_own_input_takes_its_result() {
 fn an_artifact_that_is_not_kept_is_made_again_for_a_new_reader() {
     let nodes = r#""a": Number(value: 3), "b": Scale(of: "a", by: 2), "s": Show(of: "b")"#;
     let more = format!(r#"{nodes}, "t": Show(of: "b", offset: 1), "u": Show(of: "b", offset: 2)"#);
-    // Once for both.
+    // The artifacts are made again once for both readers.
     check(&experiment("", nodes), &experiment("", &more), &["t = 7", "a rebuilt", "b rebuilt", "u = 8"]);
     let kept = nodes.replace("by: 2", "by: 2, keep: true");
     check(
@@ -215,7 +216,7 @@ fn a_file_that_changed_is_named_as_the_reason() {
     let path = bench.path("number");
     fs::write(&path, "3").unwrap();
     bench.events(&text);
-    // Again with nothing to do: this run too remembers what the file held.
+    // A run with nothing to do also stores the digest of the file.
     bench.events(&text);
     fs::write(&path, "4").unwrap();
     let reasons = reasons(&bench.run(&text).0);
@@ -249,7 +250,7 @@ fn tasks_say_why_they_run() {
     let by = changed(&[("params.by", "2", "5")]);
     let edited = reasons(&bench.run(&text.replace("by: 2", "by: 5")).0);
     assert_eq!(edited, [("s(x=1)".to_owned(), by.clone()), ("s(x=2)".to_owned(), by)]);
-    // A task that waited for its input says what changed too, whatever the order of the axes.
+    // A task that waited for its input also reports the change, in any order of the axes.
     let text = experiment(
         r#""y": [7], "x": [1]"#,
         r#""n": Number(value: Axis("x")), "s": Scale(of: "n", by: 5), "z": Number(value: Axis("y"))"#,

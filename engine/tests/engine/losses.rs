@@ -1,4 +1,4 @@
-//! What the store has lost is made again, once.
+//! Losses: artifacts that the store has lost are made again, once.
 
 use crate::bench::{Bench, experiment};
 
@@ -20,7 +20,7 @@ fn a_lost_object_runs_its_task_and_nothing_else() {
     assert_eq!(bench.events(&text), [""; 0]);
 }
 
-/// The plan sees that an object is there, not that it is damaged: the first reader does.
+/// The plan finds only that an object exists. The first reader finds that it is damaged.
 #[test]
 fn a_damaged_object_is_found_by_its_readers_and_made_again_once() {
     for jobs in [1, 2, 8] {
@@ -41,7 +41,8 @@ fn a_damaged_object_is_found_by_its_readers_and_made_again_once() {
             let warnings = crate::bench::lines(&events);
             let warnings = warnings.iter().filter(|line| line.starts_with("warned: l:")).count();
             assert_eq!(warnings, 1, "{jobs} {reads}");
-            // The first reader of each damaged artifact starts in vain and waits until `l` has run again.
+            // Readers that start before the damage is known are postponed until `l` has run again: at least one, and at
+            // most one per job.
             let postponed = crate::bench::lines(&events);
             let postponed = postponed.iter().filter(|line| line.ends_with(" postponed: l")).count();
             assert!((1..=jobs).contains(&postponed), "{jobs} {reads} {events:#?}");

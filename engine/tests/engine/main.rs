@@ -1,5 +1,4 @@
-//! The engine as a whole, with ops that compute with single numbers.
-//! What a run does is asserted as the list of what happened.
+//! Tests of the whole engine, with ops that compute with single numbers. Each run is checked by its list of events.
 
 mod arithmetic;
 mod bench;

@@ -1,4 +1,4 @@
-//! Artifacts leave memory when nobody needs them any more.
+//! Artifacts are dropped from memory once no task needs them.
 
 use crate::bench::{Bench, experiment};
 
@@ -12,7 +12,7 @@ fn nothing_stays_and_little_is_there_at_once() {
     let bench = Bench::new();
     assert_eq!(bench.summary(&experiment(&axes, nodes)), [40 + 40 + 240, 0, 0, 0]);
     assert_eq!(bench.ops.live.now(), 0);
-    // With no disk to wait for, what a task reads and what it gives.
+    // Without kept artifacts no result waits for the disk, so at most a task's input and its output are in memory.
     let bench = Bench::new();
     assert_eq!(bench.summary(&experiment(&axes, &nodes.replace("Learn", "Round"))), [40 + 40 + 240, 0, 0, 0]);
     assert_eq!((bench.ops.live.now(), bench.ops.live.most()), (0, 2));
@@ -37,7 +37,7 @@ fn what_turns_out_to_have_no_reader_goes_too() {
     let text = experiment(r#""x": Range(1, 30)"#, nodes);
     let bench = Bench::new();
     bench.events(&text);
-    // All are rounded to what they were.
+    // Every result rounds to the same number as before.
     assert_eq!(bench.summary(&text.replace("1.001", "1.002")), [60, 60, 0, 0]);
     assert_eq!((bench.ops.live.now(), bench.ops.live.most()), (0, 2));
 }
@@ -55,7 +55,7 @@ fn what_is_made_again_goes_too() {
 
 #[test]
 fn an_artifact_stays_for_those_that_take_its_result() {
-    // `b` has the key of `a`; the readers of both find it in memory.
+    // `b` has the key of `a`. The readers of both find the artifact in memory.
     let nodes = r#"
         "a": Number(value: 3), "b": Number(value: 3), "p": Show(of: "a"), "q": Show(of: "b", offset: 1),
         "r": Scale(of: "b", by: 2), "s": Show(of: "r"), "t": Show(of: "r", offset: 2),

@@ -1,4 +1,4 @@
-//! What holds for every small graph and every edit.
+//! Properties that hold for every small graph and every edit.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use proptest::prelude::*;
 
 use crate::bench::{Bench, experiment};
 
-/// One node of a random graph: what it is, what it reads, and a number.
+/// A node of a random graph: its kind, its two possible inputs, and a number.
 type Draft = (u8, usize, usize, i64);
 
-/// Returns a text of these nodes over two axes; each reads earlier ones.
+/// Returns the text of an experiment with these nodes over two axes; each node reads earlier ones.
 fn text(drafts: &[Draft], rows: usize) -> String {
     let mut nodes = String::from(r#""n0": Number(value: 1.5), "#);
     let mut readable = vec![0];
@@ -35,7 +35,7 @@ fn text(drafts: &[Draft], rows: usize) -> String {
         nodes.push_str(&format!("\"n{at}\": {node}, "));
     }
     let x = (0..=rows).map(|row| row.to_string()).collect::<Vec<_>>().join(", ");
-    // Both axes are always used.
+    // Two further nodes ensure that both axes are used.
     let used = r#""ux": Number(value: Axis("x")), "uy": Number(value: Axis("y"))"#;
     experiment(&format!(r#""x": [{x}], "y": [0, 1]"#), &format!("{nodes}{used}"))
 }
@@ -44,7 +44,7 @@ fn drafts() -> impl Strategy<Value = Vec<Draft>> {
     prop::collection::vec((0_u8..7, 0_usize..8, 0_usize..8, 0_i64..4), 1..7)
 }
 
-/// Runs a text and returns the tasks that started and those whose key was the plan's.
+/// Returns the names of the tasks that started.
 fn started(events: &[Event]) -> BTreeSet<String> {
     let name = |event: &Event| match event {
         Event::Started { task, .. } => Some(task.clone()),
@@ -56,7 +56,7 @@ fn started(events: &[Event]) -> BTreeSet<String> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 14, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever ran before and whatever was edited, a run does what the plan says.
+    /// After any earlier run and any edit, a run does as planned.
     #[test]
     fn plan_and_run_agree(before in drafts(), edits in drafts(), at in 0_usize..6, rows in 0_usize..3, lose in any::<bool>()) {
         let bench = Bench::new();
@@ -89,14 +89,14 @@ proptest! {
                 prop_assert_eq!(key, planned);
             }
         }
-        // Then nothing is left but what fails. A task with the key of one that fails is skipped with it where both keys
-        // are known at once, and fails by itself where its own became known later.
+        // In the next run only failing tasks are left. A task that shares its key with a failing task is skipped with
+        // it if both keys are known at once, and fails by itself if its own key becomes known later.
         let [ran, _, failed, skipped] = bench.summary(&edited);
         prop_assert_eq!([ran, failed + skipped], [0, summary.failed + summary.skipped]);
         prop_assert_eq!(bench.ops.live.now(), 0);
     }
 
-    /// Keys and results are those of a fresh store with one job, whatever the jobs and whatever was there before.
+    /// Keys and results equal those of a fresh store with one job, for any number of jobs and any earlier runs.
     #[test]
     fn jobs_and_history_change_no_result(before in drafts(), drafts in drafts()) {
         let text_of = |drafts: &[Draft]| text(drafts, 2);
@@ -114,7 +114,7 @@ proptest! {
     }
 }
 
-/// The key of a task is its identity for all time: if this test fails, every store in the world is cold.
+/// The key of a task must never change. If this test fails, no existing store has cache hits any more.
 #[test]
 fn the_key_of_a_task_is_pinned() {
     let text = experiment(r#""x": [2.5]"#, r#""n": Number(value: 3), "s": Scale(of: "n", by: Axis("x"))"#);

@@ -1,4 +1,4 @@
-//! Artifacts of recorded tasks, made again outside a run.
+//! Rebuilding the artifacts of recorded tasks outside a run.
 
 use std::fs;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn text() -> String {
     experiment(AXES, NODES)
 }
 
-/// A bench where the text was run: the file holds 1, `l` is 4.
+/// Returns a bench on which the text has run: the file contains 1, and `l` is 4.
 fn done() -> Bench {
     let bench = Bench::new();
     fs::write(bench.path("f"), "1").unwrap();
@@ -26,7 +26,7 @@ fn done() -> Bench {
     bench
 }
 
-/// Makes these tasks' artifacts again with one rebuilder, as a reader of the store.
+/// Makes the artifacts of these tasks again with one rebuilder, as a reader of the store.
 fn rebuild(bench: &Bench, text: &str, tasks: &[&str]) -> Vec<Result<f64, String>> {
     let (graph, store) = (bench.graph(text), Arc::new(Store::open_reader(&bench.root()).unwrap()));
     let plan = Planner::new(&graph, &*bench.ops, &store).plan().unwrap();
@@ -76,7 +76,7 @@ fn what_cannot_be_had_is_told_by_the_task_that_is_the_reason() {
         assert_eq!(rebuild(&bench, &text(), &[task]), [Err(expected.to_owned())]);
     };
     let nothing = |_: &Bench| ();
-    let lost = "l: what it kept is not in the store any more; run the experiment to make it again";
+    let lost = "l: its kept artifact is not in the store any more; run the experiment to make it again";
     check(&nothing, "s(x=2)", "s(x=2): it leaves nothing that other tasks read; name one whose kind does");
     check(&|bench| assert_eq!(bench.lose_objects(), 1), "b(x=2)", lost);
     check(&|bench| assert_eq!(bench.damage_objects(), 1), "b(x=2)", lost);

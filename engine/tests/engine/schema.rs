@@ -1,4 +1,4 @@
-//! What the readers of the arithmetic ops, and the engine's own, say that they take.
+//! The schema of the arithmetic ops and of the engine's own readers.
 
 use fewbits_engine::schema::{FieldSchema, Schema};
 use fewbits_engine::text::note::Need;
@@ -23,7 +23,8 @@ fn every_field_is_told_with_what_holds_without_it() {
         assert_eq!(found.fields.iter().map(row).collect::<Vec<_>>(), expected, "{name}");
     };
     check("Number", &["value: a number () required", "keep: `true` or `false` () else false"]);
-    // Its reader stops where one of them cannot be read, and any value will do for the last.
+    // The reader of `Learn` returns early if `steps` or `seed` cannot be read, and the schema has all its fields
+    // anyway.
     check(
         "Learn",
         &[

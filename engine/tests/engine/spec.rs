@@ -1,4 +1,4 @@
-//! Axes, constraints and parameters as they are read: their types in expressions, their labels, their faults.
+//! Reading axes, constraints and parameters: their types in expressions, their labels, and their faults.
 
 use fewbits_engine::graph::{MOST_TASKS, TaskGraph};
 use fewbits_engine::text::fault::Faults;
@@ -8,7 +8,7 @@ use fewbits_engine::text::variant::choice;
 
 use crate::arithmetic::Arithmetic;
 
-/// Checks which labels a constraint leaves of an axis, or what its fault says.
+/// Checks the labels that a constraint allows on an axis, or the message of the fault.
 fn check(axis: &str, only: &str, expected: &str) {
     let only = if only.is_empty() { String::new() } else { format!("{only:?}") };
     let text = format!(
@@ -82,7 +82,7 @@ fn an_axis_is_a_list_a_range_or_a_map_of_labels() {
     }
 }
 
-/// Reads `Sample(count, rate, name, list, maybe, mode)` as an op would; returns what was read and every fault.
+/// Reads `Sample(count, rate, name, list, maybe, mode)` as an op's reader would; returns the values and the faults.
 fn read(text: &str) -> (String, Vec<String>) {
     let mut faults = Faults::default();
     let value = Value::parse(text, &mut faults);

@@ -1,4 +1,4 @@
-//! Tables from results, against what is computed by hand.
+//! Tables of results, compared with values computed by hand.
 
 use fewbits_engine::table::sheet::{Cell, Layout, Sheet};
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::bench::{Bench, experiment};
 
-/// A value for each of method, seed and draw: m + 10·(seed-th number) + draw.
+/// `all` is m + seed + draw.
 const AXES: &str = r#""m": [100, 200], "seed": [1, 2, 4], "draw": [0, 3]"#;
 const NODES: &str = r#"
     "a": Number(value: Axis("m")), "b": Number(value: Axis("seed")), "c": Number(value: Axis("draw")),
@@ -17,8 +17,8 @@ fn with_table(text: &str, table: &str) -> String {
     format!("{}, tables: {{\"t\": {table}}})", text.strip_suffix(')').unwrap())
 }
 
-/// Returns cells as text: means with the half width of their interval, `-` where a result is missing, `.` where there
-/// is no task.
+/// Returns cells as text: means with the half width of their interval, `-` for a missing result, and `.` for a cell
+/// without a task.
 fn cells(sheet: &Sheet) -> Vec<String> {
     let cell = |cell: &Cell| match cell {
         Cell::Absent => ".".to_owned(),
@@ -46,8 +46,8 @@ fn check(table: &str, headings: &[&str], rows: &[&str]) {
 
 #[test]
 fn draws_are_averaged_within_a_seed_before_the_interval() {
-    // Means over draws are 2.5, 3.5, 5.5: mean 3.8333, s = 1.5275; t(0.975, 2) = 4.30265 (R 4.5: qt(0.975, 2)), so
-    // ± 4.30265 · 1.5275 / √3 = 3.7946. Six values as if they were independent would give ± 2.16.
+    // The means over draws are 2.5, 3.5 and 5.5: mean 3.8333, s = 1.5275. With t(0.975, 2) = 4.30265 (R 4.5: qt(0.975,
+    // 2)), the half width is 4.30265 · 1.5275 / √3 = 3.7946. Treating the six values as independent would give ± 2.16.
     check(
         r#"Table(columns: ["all.value - 100.0 * 1.0"], rows: ["m"], replicate: "seed", average: ["draw"])"#,
         &["m", "all.value - 100.0 * 1.0", "all.value - 100.0 * 1.0: standard deviation over draw"],
@@ -149,7 +149,7 @@ fn the_long_table_has_a_row_per_point_of_every_maximal_set_of_axes() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Against every pair of points.
+    /// Compares the front with a check of every pair of points.
     #[test]
     fn the_pareto_front_is_what_no_other_point_beats(points in prop::collection::btree_set((0_u8..6, 0_u8..6), 1..12)) {
         let points: Vec<(u8, u8)> = points.into_iter().collect();

@@ -1,4 +1,4 @@
-//! The tree of a text, against the crate `ron`, and against texts that nobody means.
+//! The parser, compared with the crate `ron` and tested on random texts.
 
 use fewbits_engine::graph::{MOST_TASKS, TaskGraph};
 use fewbits_engine::text::fault::Faults;
@@ -17,7 +17,8 @@ fn parse(text: &str) -> Result<Value, String> {
     if faults.is_empty() { Ok(value) } else { Err(format!("{:?}", faults.into_sorted())) }
 }
 
-/// A value as the crate `ron` gives it, which keeps neither the names of structs nor an empty one apart from none.
+/// Returns a value as text, in the form that the crate `ron` represents: without struct names, and with empty structs
+/// equal to empty lists.
 fn shape(value: &Value) -> String {
     let list = |items: Vec<String>| format!("[{}]", items.join(","));
     match &value.kind {
@@ -68,7 +69,7 @@ fn shape_of_ron(value: &ron::Value) -> String {
 }
 
 fn name() -> impl Strategy<Value = String> {
-    // `Some` and `None` mean something else to ron, and `r`, `b` begin texts.
+    // `Some` and `None` have another meaning in ron, and the letters `r` and `b` can begin string literals.
     "[A-Z][a-z0-9_]{1,5}".prop_filter("a name", |name| !["Some", "None"].contains(&name.as_str()))
 }
 
@@ -76,7 +77,7 @@ fn any_value() -> impl Strategy<Value = Value> {
     let number = prop::num::f64::NORMAL | prop::num::f64::ZERO | prop::num::f64::SUBNORMAL;
     let leaf = prop_oneof![
         any::<bool>().prop_map(ValueKind::Bool),
-        // ron's value gives whole numbers as doubles here, which are exact so far.
+        // The comparison converts ron's whole numbers to doubles, which are exact in this range.
         (-1_i64 << 53..1 << 53).prop_map(ValueKind::Int),
         number.prop_map(ValueKind::Real),
         any::<String>().prop_map(ValueKind::Text),
@@ -117,7 +118,7 @@ fn any_value() -> impl Strategy<Value = Value> {
 
 const QUICKSTART: &str = include_str!("../../../experiments/quickstart.ron");
 
-/// Texts near one that means something: a few bytes of it changed, left out or doubled.
+/// Returns mutations of a valid text: a few pieces replaced, left out or doubled.
 fn mutations(text: &'static str) -> impl Strategy<Value = String> {
     let edit =
         (0..text.len(), 0_usize..40, prop::option::of("[\\PC\n\"'(){}\\[\\]:,/*#]{0,3}"), any::<bool>());
@@ -144,7 +145,7 @@ proptest! {
         prop_assert_eq!(ours.as_ref(), Ok(&value), "{}", text);
         let rons: ron::Value = ron::from_str(&text).map_err(|error| TestCaseError::fail(format!("{error}: {text}")))?;
         prop_assert_eq!(shape(&value), shape_of_ron(&rons), "{}", text);
-        // As ron lays it out over many lines, it is still the same.
+        // ron's layout over several lines parses to the same value.
         let pretty = ron::ser::to_string_pretty(&rons, ron::ser::PrettyConfig::default()).unwrap();
         let again = parse(&pretty).map_err(TestCaseError::fail)?;
         let shape = shape_of_ron(&ron::from_str(&pretty).unwrap());

@@ -1,6 +1,6 @@
 //! The binary version of CIFAR-10: six batches of 10,000 records, each a label byte and 3,072 bytes of
 //! red, green and blue planes (Krizhevsky 2009). Read from the archive without unpacking it, or from its folder.
-//! Knows nothing of where the files are looked for.
+//! Knows nothing of the search for the files.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ pub const BATCHES: [&str; 6] = [
 const SHAPE: [usize; 3] = [3, 32, 32];
 const PIXELS: usize = 3 * 32 * 32;
 const CLASSES: usize = 10;
-/// More than the published archive unpacked (184,380,060 bytes and headers), less than a bomb.
+/// The read limit: more than the published archive unpacked (184,380,060 bytes and headers), less than a gzip bomb.
 const ARCHIVE_LIMIT: u64 = 1 << 28;
 
 /// Reads an archive, plain or gzipped, into training and test images.
@@ -69,7 +69,7 @@ fn read_archive(input: DatasetFile, records: usize) -> Result<[Images; 2], FileE
     Ok(batches.images)
 }
 
-/// A fault named already, or one that only the input can name.
+/// An error that already names its file, or a reader's error that only the input can convert.
 enum CifarFault {
     File(FileError),
     Reader(std::io::Error),
@@ -112,7 +112,7 @@ fn each_batch(
     Ok(())
 }
 
-/// Returns which batch an entry is, by the last part of its name; the folder in front is not looked at, nor used.
+/// Returns the batch of an entry by the last part of its name; the folder is ignored.
 fn batch_of(entry: &Entry<DatasetFile>) -> Option<usize> {
     let path = entry.path_bytes();
     let name = path.rsplit(|&byte| byte == b'/').next()?;

@@ -1,5 +1,5 @@
-//! One file from one address: resumed, counted, summed, and put in its place only when it is right.
-//! Knows nothing of datasets, nor of which addresses there are.
+//! The download of one file from one address: resumable, counted, and moved into place only after its checksum matches.
+//! Knows nothing of datasets and of the choice of addresses.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -12,21 +12,21 @@ use ureq::{Agent, Body};
 
 use super::fetch::FetchError;
 
-/// A file to get.
+/// A file to download.
 pub struct RemoteFile<'a> {
-    /// Where it goes.
+    /// The destination.
     pub target: &'a Path,
-    /// Its length.
+    /// The file's length in bytes.
     pub bytes: u64,
-    /// Its SHA-256, in lower-case hexadecimal digits.
+    /// The file's SHA-256, in lower-case hexadecimal digits.
     pub sha256: &'a str,
 }
 
-/// How long a server may be silent.
+/// The time that a server may stay silent.
 const SILENCE: Duration = Duration::from_mins(1);
 const BUFFER: usize = 64 * 1024;
 
-/// Makes the client. An address on this machine is never asked for through a proxy.
+/// Makes the client. Addresses on this machine bypass any proxy.
 pub fn agent(local: bool) -> Agent {
     let config = Agent::config_builder()
         .http_status_as_error(false)
@@ -38,8 +38,8 @@ pub fn agent(local: bool) -> Agent {
     if local { config.proxy(None).build().into() } else { config.build().into() }
 }
 
-/// Gets a file, going on from what an earlier call left beside the target. `received` hears how far it is.
-/// A broken connection leaves what has come for the next call; a wrong sum removes it.
+/// Downloads a file, resuming from the partial file of an earlier call. `received` is called with the progress.
+/// After a broken connection the partial file stays for the next call; after a checksum mismatch it is removed.
 pub fn download(
     agent: &Agent,
     url: &str,
@@ -50,7 +50,7 @@ pub fn download(
     let had = fs::metadata(&part).map_or(0, |metadata| metadata.len());
     let had = if had > wanted.bytes { 0 } else { had };
     let mut result = attempt(agent, url, wanted, &part, had, received);
-    // What lay there may have been of another file: once more, from nothing.
+    // The partial file may belong to another file: download once more from the start.
     if had > 0 && matches!(result, Err(FetchError::Checksum { .. })) {
         result = attempt(agent, url, wanted, &part, 0, received);
     }
@@ -90,7 +90,7 @@ fn attempt(
     install(part, wanted.target).map_err(written(wanted.target))
 }
 
-/// Asks for the file from byte `had` on. Returns the answer and the byte that it begins with.
+/// Requests the file from byte `had` on. Returns the response and the offset of its first byte.
 fn ask(agent: &Agent, url: &str, wanted: &RemoteFile, had: u64) -> Result<(Response<Body>, u64), FetchError> {
     let mut request = agent.get(url);
     if had > 0 {
@@ -165,14 +165,14 @@ fn receive(
     Err(FetchError::Interrupted { url: url.to_owned(), received: have, bytes: wanted.bytes, source })
 }
 
-/// Opens the partial file with exactly `from` bytes in it, to go on after them.
+/// Opens the partial file, cut to `from` bytes, for appending.
 fn open(part: &Path, from: u64) -> io::Result<File> {
     let file = OpenOptions::new().create(true).append(true).open(part)?;
     file.set_len(from)?;
     Ok(file)
 }
 
-/// Puts the finished file in its place, so that it is there whole or not at all.
+/// Moves the finished file into place, so that the file is either whole or absent.
 fn install(part: &Path, target: &Path) -> io::Result<()> {
     fs::rename(part, target)?;
     match target.parent() {

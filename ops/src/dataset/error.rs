@@ -1,5 +1,5 @@
-//! What can be wrong with a dataset and its files.
-//! Knows the words for it, not the reading.
+//! Errors of datasets and their files.
+//! Knows the messages, not the reading.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::normalize::NormalizeError;
 use super::split::SplitError;
 
-/// What is wrong with one file. Offsets count decompressed bytes.
+/// An error in one file. Offsets count decompressed bytes.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The file cannot be opened or read.
@@ -15,9 +15,9 @@ pub enum FileError {
     Read {
         /// The file.
         file: String,
-        /// How far reading came.
+        /// The offset that reading reached.
         offset: u64,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -28,13 +28,13 @@ pub enum FileError {
     Gzip {
         /// The file.
         file: String,
-        /// How many decompressed bytes were good.
+        /// The number of decompressed bytes before the damage.
         offset: u64,
-        /// What the decoder said.
+        /// The decoder's error.
         #[source]
         source: io::Error,
     },
-    /// The first four bytes are not those of the kind of IDX file wanted.
+    /// The first four bytes are not the magic number of the expected kind of IDX file.
     #[error(
         "{file}: byte 0: the magic number is 0x{found:08x}, an IDX file of {wanted} begins with 0x{expected:08x}{hint}"
     )]
@@ -43,11 +43,11 @@ pub enum FileError {
         file: String,
         /// The number found.
         found: u32,
-        /// The number wanted.
+        /// The number expected.
         expected: u32,
         /// "images" or "labels".
         wanted: &'static str,
-        /// What it seems to be instead, beginning with "; ", or nothing.
+        /// A guess at the file's actual kind, beginning with "; ", or empty.
         hint: &'static str,
     },
     /// A dimension is zero.
@@ -58,14 +58,14 @@ pub enum FileError {
         /// Where the dimension stands.
         offset: u64,
     },
-    /// The header or the archive asks for more than is ever read.
+    /// The header or the archive asks for more bytes than the read limit.
     #[error("{file}: {needed} bytes or more; fewbits reads at most {limit} from one file")]
     TooLarge {
         /// The file.
         file: String,
         /// The bytes asked for.
         needed: u64,
-        /// The most that is read.
+        /// The read limit.
         limit: u64,
     },
     /// The header promises more than a compressed file of this size can hold.
@@ -80,24 +80,24 @@ pub enum FileError {
         /// The most the file can hold.
         bound: u64,
     },
-    /// The file ends before it should.
+    /// The file ends too early.
     #[error("{file}: byte {offset}: the file ends here, {needed} bytes were to come; get the file again")]
     Short {
         /// The file.
         file: String,
-        /// Where it ends.
+        /// The offset of the end.
         offset: u64,
-        /// The full length it should have.
+        /// The expected length.
         needed: u64,
     },
-    /// There is more after the end.
+    /// The file has bytes after its expected end.
     #[error(
         "{file}: byte {offset}: the data end here by the header, and more bytes follow; get the file again"
     )]
     Trailing {
         /// The file.
         file: String,
-        /// Where it should end.
+        /// The offset of the expected end.
         offset: u64,
     },
     /// A published file does not have its published number of images or labels.
@@ -130,7 +130,7 @@ pub enum FileError {
         /// Height × width published.
         expected: String,
     },
-    /// A file of images and its file of labels disagree.
+    /// A file of images and its file of labels have different counts.
     #[error(
         "{images}: byte 4: {image_count} images, but {labels} has {label_count} labels; do the two belong together?"
     )]
@@ -159,37 +159,37 @@ pub enum FileError {
     Label {
         /// The file.
         file: String,
-        /// Where the label stands.
+        /// The offset of the label.
         offset: u64,
         /// The label.
         label: u8,
         /// The number of classes.
         classes: usize,
     },
-    /// No image to train on is of a class below the largest label.
+    /// A class below the largest label has no training image.
     #[error(
         "{file}: byte {offset}: image {image} has label {label}, the largest there, but no training image has label {missing}; correct the labels: classes are numbered from 0 without gaps"
     )]
     Gap {
         /// The file of labels.
         file: String,
-        /// Where the largest label first stands.
+        /// The offset of the first occurrence of the largest label.
         offset: u64,
-        /// The image that has it, counted from 0.
+        /// The image with that label, counted from 0.
         image: usize,
         /// The largest label.
         label: u8,
         /// The least class without a training image.
         missing: usize,
     },
-    /// The content is not that of the dataset whose place the file has.
+    /// The file holds the content of another dataset.
     #[error(
         "{file}: {found}; move it away and run `fewbits data fetch {name}`, or use source: Idx(…) for files of your own"
     )]
     Impostor {
         /// The file.
         file: String,
-        /// What it is instead, as a sentence.
+        /// The actual content, as a sentence.
         found: &'static str,
         /// The dataset's name on the command line.
         name: &'static str,
@@ -215,51 +215,51 @@ pub enum FileError {
     Tar {
         /// The archive.
         file: String,
-        /// How far reading came.
+        /// The offset that reading reached.
         offset: u64,
-        /// What the reader said.
+        /// The reader's error.
         #[source]
         source: io::Error,
     },
-    /// An entry of the archive is missing, there twice, or no plain file.
+    /// An entry of the archive is missing, duplicated, or not a plain file.
     #[error("{file}: {entry}: {fault}; get the archive again")]
     Entry {
         /// The archive.
         file: String,
         /// The entry.
         entry: String,
-        /// What is wrong with it.
+        /// The problem of the entry.
         fault: &'static str,
     },
 }
 
-/// Why a dataset could not be loaded.
+/// An error in loading a dataset.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// A file of a published dataset is not in the data directory.
     #[error("{dataset}: {wanted} is not in {}; run `fewbits data fetch {name}`, or say with --data-dir or FEWBITS_DATA_DIR where the data are", folder.display())]
     Missing {
-        /// The dataset as people call it.
+        /// The common name of the dataset.
         dataset: &'static str,
         /// The dataset's name on the command line.
         name: &'static str,
-        /// The file looked for, with its other forms.
+        /// The expected file, with its other forms.
         wanted: String,
-        /// Where it was looked for: the data directory.
+        /// The data directory searched.
         folder: PathBuf,
     },
-    /// A file of one's own is not there.
+    /// One of the user's own files is missing.
     #[error("{part}: {} is not there; a path is taken from the experiment file's folder", path.display())]
     MissingOwn {
         /// The field that names it: `train_images`, …
         part: &'static str,
-        /// The file looked for.
+        /// The expected file.
         path: PathBuf,
     },
-    /// A file is there but not good.
+    /// A file is invalid.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The counts cannot be met.
+    /// The image counts cannot be met.
     #[error(transparent)]
     Split(#[from] SplitError),
     /// The normalization does not fit the images.

@@ -1,5 +1,5 @@
-//! Gets the published datasets into the data directory, and says which are there.
-//! Leaves alone what is there already; knows nothing of the reading of images beyond asking whether a file is good.
+//! Downloads the published datasets into the data directory, and lists the datasets present.
+//! Leaves existing files alone; knows nothing of the reading of images except the check that a file is valid.
 
 use std::fs;
 use std::io;
@@ -12,79 +12,79 @@ use super::published::{CIFAR10, FASHION_MNIST, MNIST, Published};
 use super::source::DatasetSource;
 use super::{cifar, mnist10k, read};
 
-/// What happens while fetching.
+/// An event of a fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FetchProgress {
-    /// The published file is there already.
+    /// The published file is already present.
     Present {
         /// The file.
         file: PathBuf,
     },
-    /// Good content is there already that is not the published file; it was left alone.
+    /// A valid file other than the published one is present and is left alone.
     LeftAlone {
         /// The file.
         file: PathBuf,
     },
     /// A download began.
     Started {
-        /// Where the file goes.
+        /// The destination of the file.
         file: PathBuf,
-        /// Where it comes from.
+        /// The address of the file.
         url: String,
     },
-    /// More of a file came.
+    /// More bytes of a file arrived.
     Received {
-        /// Where the file goes.
+        /// The destination of the file.
         file: PathBuf,
-        /// The bytes there now.
+        /// The bytes received so far.
         received: u64,
-        /// The bytes it will have.
+        /// The total bytes of the file.
         bytes: u64,
     },
-    /// An address failed and the next one is tried.
+    /// An address failed; the next one is tried.
     Failed {
         /// The address.
         url: String,
-        /// Why, as a sentence.
+        /// The reason, as a sentence.
         reason: String,
     },
-    /// A file is complete, has the right sum and is in its place.
+    /// A file is complete, has the right checksum and is in its place.
     Done {
         /// The file.
         file: PathBuf,
     },
 }
 
-/// Why a dataset could not be fetched.
+/// An error in fetching a dataset.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// No such dataset.
+    /// The dataset does not exist.
     #[error(
         "{name}: no dataset of this name; there are mnist, fashion-mnist and cifar10 (mnist-10k is built in)"
     )]
     Unknown {
-        /// The name asked for.
+        /// The requested name.
         name: String,
     },
-    /// Something else has the file's place.
+    /// Another file occupies the destination.
     #[error("{}: is there, but is not the published file and cannot be used: {reason}; move it away and fetch again", file.display())]
     Occupied {
         /// The file.
         file: PathBuf,
-        /// Why it cannot be used.
+        /// The reason why the file cannot be used.
         #[source]
         reason: Box<FileError>,
     },
-    /// No answer from the server.
+    /// The server does not answer.
     #[error("{url}: {source}; check the network, or name another server with --mirror")]
     Connection {
         /// The address.
         url: String,
-        /// What the client said.
+        /// The client's error.
         #[source]
         source: Box<ureq::Error>,
     },
-    /// The server refused.
+    /// The server refused the request.
     #[error("{url}: the server answered {status}; name another server with --mirror")]
     Status {
         /// The address.
@@ -104,31 +104,31 @@ pub enum FetchError {
         /// The length found.
         found: u64,
     },
-    /// The connection broke; what came is kept.
+    /// The connection broke; the received bytes are kept.
     #[error(
         "{url}: the connection broke after {received} of {bytes} bytes: {source}; fetch again to go on from there"
     )]
     Interrupted {
         /// The address.
         url: String,
-        /// The bytes there.
+        /// The bytes received.
         received: u64,
-        /// The bytes wanted.
+        /// The bytes expected.
         bytes: u64,
-        /// What the client said.
+        /// The client's error.
         #[source]
         source: io::Error,
     },
-    /// What came is not the published file; it was removed.
+    /// Checksum mismatch: the downloaded file is not the published one; it was removed.
     #[error(
         "{url}: SHA-256 is {found}, the published file has {expected}; the download was removed; name another server with --mirror"
     )]
     Checksum {
         /// The address.
         url: String,
-        /// The published sum.
+        /// The published checksum.
         expected: String,
-        /// The sum found.
+        /// The checksum found.
         found: String,
     },
     /// A file on this machine cannot be read or written.
@@ -136,24 +136,24 @@ pub enum FetchError {
     Disk {
         /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
 }
 
-/// A dataset and what of it is in the data directory.
+/// A dataset and its files in the data directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
-    /// Its name on the command line.
+    /// The dataset's name on the command line.
     pub name: &'static str,
-    /// Whether all its files are there; their content is not looked at.
+    /// Whether all files of the dataset are present; their content is not checked.
     pub present: bool,
-    /// The files that are there; none if it is built in.
+    /// The files present; empty for a built-in dataset.
     pub files: Vec<PathBuf>,
     /// Bytes on this machine, or to download.
     pub bytes: u64,
-    /// The licence, and whose.
+    /// The licence and its holders.
     pub licence: &'static str,
 }
 
@@ -177,8 +177,8 @@ fn listing(source: &DatasetSource, data_dir: &Path) -> Listing {
     Listing { name: source.name(), present, files, bytes, licence: source.licence() }
 }
 
-/// Gets the files of a dataset into `data_dir/<name>/`. With a `mirror`, files come from `<mirror>/<file name>`
-/// and from nowhere else. Files that are there and good are left alone.
+/// Downloads the files of a dataset into `data_dir/<name>/`. With a `mirror`, files come only from
+/// `<mirror>/<file name>`. Valid files that are present are left alone.
 pub fn fetch(
     name: &str,
     data_dir: &Path,
@@ -195,7 +195,7 @@ pub fn fetch(
     }
 }
 
-/// Checks whether a file that is not the published one can still be loaded in its place.
+/// Checks whether a file other than the published one can still be loaded in its place.
 fn usable(published: &Published, part: usize, file: &Path) -> Result<(), FileError> {
     match published {
         p if p == &CIFAR10 => cifar::archive(DatasetFile::file(file)?).map(drop),
@@ -227,7 +227,7 @@ fn fetch_files(
     Ok(())
 }
 
-/// Says what is there in a file's place: the file itself, or something as good.
+/// Reports the file in a destination: the published file, or a valid substitute.
 fn present(
     wanted: &RemoteFile,
     usable: &dyn Fn(&Path) -> Result<(), FileError>,
@@ -243,7 +243,7 @@ fn present(
     }
 }
 
-/// Tries the addresses in turn. A fault of this machine's disk ends it, for it is the same for all.
+/// Tries the addresses in turn. A disk error ends the loop, because it is the same for every address.
 fn get(
     addresses: &[&str],
     name: &str,

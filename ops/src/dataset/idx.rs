@@ -1,10 +1,10 @@
 //! The IDX format of the MNIST family: a magic number, big-endian dimensions, then one unsigned byte per element.
-//! Format: <http://yann.lecun.com/exdb/mnist/>. Knows nothing of which dataset a file belongs to.
+//! Format: <http://yann.lecun.com/exdb/mnist/>. Does not know the dataset of a file.
 
 use super::error::FileError;
 use super::open::DatasetFile;
 
-/// The two kinds of IDX file that datasets are made of.
+/// The two kinds of IDX file in a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdxKind {
     /// Images × height × width.
@@ -23,7 +23,7 @@ impl IdxKind {
         }
     }
 
-    /// Returns the word for what such a file holds.
+    /// Returns the word for the content of such a file.
     #[must_use]
     pub fn noun(self) -> &'static str {
         match self {
@@ -33,7 +33,7 @@ impl IdxKind {
     }
 }
 
-/// A file read whole.
+/// The content of an IDX file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Idx {
     /// The bytes before the data.

@@ -1,4 +1,4 @@
-//! Labelled images, kept as the bytes they come in, with the normalization that turns bytes into numbers.
+//! Labelled images, kept as bytes, with the normalization that turns bytes into numbers.
 //! Knows nothing of files, splits or networks.
 
 use blake3::Hasher;
@@ -43,7 +43,7 @@ impl Images {
         &self.pixels[index * self.size()..(index + 1) * self.size()]
     }
 
-    /// Returns the images at these places, in this order.
+    /// Returns the images at these positions, in this order.
     #[must_use]
     pub fn select(&self, places: &[u32]) -> Self {
         let mut pixels = Vec::with_capacity(places.len() * self.size());
@@ -54,7 +54,7 @@ impl Images {
         Self { shape: self.shape, classes: self.classes, pixels, labels, values: self.values.clone() }
     }
 
-    /// Keeps the images at these ascending places only, without a copy of the rest.
+    /// Keeps only the images at these ascending positions, without copying the rest.
     pub fn keep(&mut self, places: &[u32]) {
         let size = self.size();
         for (to, &from) in places.iter().enumerate() {

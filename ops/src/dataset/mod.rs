@@ -1,5 +1,5 @@
 //! Datasets: labelled images from a source, split and normalized.
-//! Knows nothing of keys, tasks or networks; everything it reads it is told where to find.
+//! Knows nothing of keys, tasks or networks; callers pass every path.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,12 +27,12 @@ pub mod split;
 
 pub use error::{DatasetError, FileError};
 
-/// Which images, how many, and as what numbers.
+/// The configuration of a dataset: source, split and normalization.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DatasetConfig {
-    /// Where the images come from.
+    /// The source of the images.
     pub source: DatasetSource,
-    /// Training images, of those that validation leaves.
+    /// Training images, out of those left after validation.
     pub train: Count,
     /// Test images.
     pub test: Count,
@@ -40,7 +40,7 @@ pub struct DatasetConfig {
     pub validation: usize,
     /// The seed of the choice.
     pub seed: u64,
-    /// What number a byte stands for.
+    /// The number that each byte stands for.
     pub normalize: Normalize,
 }
 
@@ -49,7 +49,7 @@ pub struct DatasetConfig {
 pub struct Dataset {
     /// Images to train on.
     pub train: Arc<Images>,
-    /// Images to choose by; can be none.
+    /// Images for choices such as a format; can be empty.
     pub validation: Arc<Images>,
     /// Images to report on.
     pub test: Arc<Images>,
@@ -63,7 +63,7 @@ impl DatasetConfig {
         Self { source, train: Count::All, test: Count::All, validation: 0, seed: 0, normalize }
     }
 
-    /// Checks all that can be checked without the files.
+    /// Checks the configuration without reading files.
     pub fn check(&self) -> Result<(), DatasetError> {
         if let Some([channels, ..]) = self.source.shape() {
             self.normalize.values(channels)?;
@@ -74,7 +74,7 @@ impl DatasetConfig {
         Ok(())
     }
 
-    /// Returns whether the seed can matter: not when all images are taken and none validates.
+    /// Returns whether the seed affects the choice: it does not if all images are used and none validates.
     #[must_use]
     pub fn seed_matters(&self) -> bool {
         self.validation > 0 || self.train != Count::All || self.test != Count::All
@@ -85,7 +85,7 @@ impl DatasetConfig {
     }
 }
 
-/// Loads a dataset. `data_dir` holds the published datasets, `base_dir` is where relative paths of one's own begin.
+/// Loads a dataset. `data_dir` holds the published datasets; the user's relative paths are resolved against `base_dir`.
 pub fn load(config: &DatasetConfig, data_dir: &Path, base_dir: &Path) -> Result<Dataset, DatasetError> {
     config.check()?;
     let [mut train, mut test] = read::source(&config.source, data_dir, base_dir)?;

@@ -1,9 +1,9 @@
-//! What number a byte stands for.
+//! The normalization of pixels: the number that each byte stands for.
 //! Knows nothing of images; computes one table of 256 numbers per channel.
 
 use serde::Serialize;
 
-/// How bytes become numbers. Computed in binary64, rounded to binary32 once.
+/// The mapping from bytes to numbers. Computed in binary64, rounded to binary32 once.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub enum Normalize {
     /// p / 255: 0 to 1.
@@ -18,20 +18,20 @@ pub enum Normalize {
     },
 }
 
-/// Why a normalization does not fit.
+/// An invalid normalization.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum NormalizeError {
-    /// Not one number per channel.
+    /// The count of numbers differs from the number of channels.
     #[error("normalize.{field}: {found} numbers for images of {channels} channel(s); give one per channel")]
     Channels {
         /// `mean` or `std`.
         field: &'static str,
         /// The numbers given.
         found: usize,
-        /// The channels there are.
+        /// The number of channels.
         channels: usize,
     },
-    /// A number that cannot be used.
+    /// An unusable mean or standard deviation.
     #[error(
         "normalize.{field}: {value} for channel {channel} cannot be used; means are finite, standard deviations positive, in units where a byte is 0 to 1"
     )]
@@ -68,7 +68,7 @@ fn standard(channel: usize, mean: f64, std: f64) -> Result<[f32; 256], Normalize
         return Err(NormalizeError::Value { field: "mean", channel, value: mean });
     }
     let values = table(mean, std);
-    // A positive standard deviation can still be so small, or so large, that nothing of the image is left.
+    // A positive standard deviation can still be so small or so large that the image is lost.
     if !std.is_finite()
         || std <= 0.0
         || !values.iter().all(|value| value.is_finite())

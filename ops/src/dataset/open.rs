@@ -1,6 +1,6 @@
-//! One file of data, opened: plain or gzipped, told apart by its first bytes, never by its name.
-//! Counts and bounds what it hands out, so that no header can ask for more memory than the file can fill.
-//! Does not know what the bytes mean.
+//! An open data file, plain or gzipped; the first bytes decide, never the name.
+//! Counts and bounds the bytes it returns, so that no header can ask for more memory than the file can fill.
+//! Does not know the meaning of the bytes.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -10,15 +10,15 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::error::FileError;
 
-/// The most bytes ever read from one file, unless less is said.
+/// The default limit of bytes read from one file.
 const LIMIT: u64 = 1 << 32;
-/// The most that deflate can expand: 258 bytes from 2 bits, with room for nothing else.
+/// The maximum expansion of deflate: 258 bytes from 2 bits, without any overhead.
 const EXPANSION: u64 = 1032;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// The size of the buffers between file, decoder and reader.
 const BUFFER: usize = 64 * 1024;
 
-/// A readable file (or bytes in memory) that knows its name, its place and its bound.
+/// A readable file (or bytes in memory) with its name, offset and limit.
 pub struct DatasetFile<'a> {
     name: String,
     body: Box<dyn Read + 'a>,
@@ -42,7 +42,7 @@ impl DatasetFile<'static> {
 }
 
 impl<'a> DatasetFile<'a> {
-    /// Reads bytes in memory under a name for messages.
+    /// Opens bytes in memory; messages use the name.
     pub fn bytes(name: &str, bytes: &'a [u8]) -> Result<Self, FileError> {
         Self::new(name.to_owned(), bytes.len() as u64, bytes)
     }
@@ -62,7 +62,7 @@ impl<'a> DatasetFile<'a> {
         Ok(Self { name, body, gzipped, offset: 0, bound, limit: LIMIT, broken: false })
     }
 
-    /// Lowers the most bytes that are ever read from it.
+    /// Lowers the limit of bytes read from the file.
     #[must_use]
     pub fn within(mut self, limit: u64) -> Self {
         self.limit = self.limit.min(limit);
@@ -100,7 +100,7 @@ impl<'a> DatasetFile<'a> {
         Ok(bytes)
     }
 
-    /// Fills `out`, or says where the file ends.
+    /// Fills `out`; an error with the offset of the end if the file is too short.
     pub fn fill(&mut self, out: &mut [u8]) -> Result<(), FileError> {
         let needed = self.offset + out.len() as u64;
         let mut done = 0;
@@ -117,7 +117,7 @@ impl<'a> DatasetFile<'a> {
         Ok(())
     }
 
-    /// Checks that nothing follows; for a gzip file this also checks its checksum.
+    /// Checks that the file ends here; for a gzip file this also checks its checksum.
     pub fn end(&mut self) -> Result<(), FileError> {
         let offset = self.offset;
         match self.read(&mut [0]) {
@@ -127,13 +127,13 @@ impl<'a> DatasetFile<'a> {
         }
     }
 
-    /// Reads to the end, whatever it holds; for a gzip file this also checks its checksum.
+    /// Reads and discards the rest of the file; for a gzip file this also checks its checksum.
     pub fn drain(&mut self) -> Result<(), FileError> {
         io::copy(self, &mut io::sink()).map(drop).map_err(|error| self.fault(error))
     }
 
-    /// Returns the words for an error that a reader got, whether from the bytes beneath or from its own reading.
-    /// The latter is a fault of the archive, the only structure that others read for us.
+    /// Converts the error of a reader on top of this file, whether it comes from the file or from the reader itself.
+    /// The latter is an error of the archive, the only structure that an external reader parses.
     #[must_use]
     pub fn fault(&self, source: io::Error) -> FileError {
         let (file, offset) = (self.name.clone(), self.offset);

@@ -1,14 +1,14 @@
-//! The published datasets: their files, sizes, check sums, addresses and licences.
-//! Plain facts; knows nothing of what is on this machine.
+//! The published datasets: their files, sizes, checksums, addresses and licences.
+//! Constants only; knows nothing of the files on this machine.
 
-/// A dataset that others publish.
+/// A published dataset.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Published {
     /// Name on the command line and of the folder in the data directory.
     pub name: &'static str,
-    /// The dataset as people call it.
+    /// The common name of the dataset.
     pub title: &'static str,
-    /// The licence, and whose.
+    /// The licence and its holders.
     pub licence: &'static str,
     /// Addresses of the folder that holds the files, tried in turn.
     pub addresses: &'static [&'static str],
@@ -19,11 +19,11 @@ pub struct Published {
 /// A published file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PublishedFile {
-    /// Its name.
+    /// The file's name.
     pub name: &'static str,
-    /// Its length.
+    /// The file's length in bytes.
     pub bytes: u64,
-    /// Its SHA-256, in lower-case hexadecimal digits.
+    /// The file's SHA-256, in lower-case hexadecimal digits.
     pub sha256: &'static str,
 }
 

@@ -1,5 +1,5 @@
-//! Reads the files of a source into training and test images, and checks that they are the dataset they should be.
-//! Does not look for files, and knows nothing of counts wanted or normalization.
+//! Reads the files of a source into training and test images, and checks that they hold the expected dataset.
+//! Does not search for files, and knows nothing of splits or normalization.
 
 use std::path::{Path, PathBuf};
 
@@ -73,9 +73,10 @@ fn own(paths: &[PathBuf]) -> Result<[Images; 2], FileError> {
     Ok([train, test])
 }
 
-/// Checks that every class up to the largest training label has a training image, and every class up to the largest label
-/// of all an image: one stray byte in a file of labels would make up to 256 classes. A class may be without test images, and
-/// only in test images if it comes behind the trained ones. `files` are the two files of labels.
+/// Checks the classes: every class up to the largest training label has a training image, and every class up to the
+/// largest label of all has an image, because one stray byte in a file of labels would make up to 256 classes. A class
+/// may lack test images; a class only in test images must come after the trained classes. `files` are the two files of
+/// labels.
 fn check_classes(parts: [&Images; 2], files: [&Path; 2]) -> Result<(), FileError> {
     let [train, test] = parts;
     let has = |images: &Images, class| images.labels.iter().any(|&label| usize::from(label) == class);
@@ -89,7 +90,7 @@ fn check_classes(parts: [&Images; 2], files: [&Path; 2]) -> Result<(), FileError
     Err(FileError::Gap { file: file.display().to_string(), offset, image, label, missing })
 }
 
-/// Reads a file of images and its file of labels. Without `classes` there are as many as the labels need.
+/// Reads a file of images and its file of labels. Without `classes` the labels determine the number of classes.
 pub fn pair(
     mut images: DatasetFile,
     mut labels: DatasetFile,

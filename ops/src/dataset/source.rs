@@ -1,5 +1,5 @@
-//! Where images come from, and the files of each source in the data directory.
-//! Looks whether files are there; does not read them.
+//! The sources of images, and the files of each source in the data directory.
+//! Checks whether files exist; does not read them.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub enum DatasetSource {
     FashionMnist,
     /// CIFAR-10.
     Cifar10,
-    /// Four IDX files of one's own. Paths do not enter a key: see [`DatasetSource::kind`].
+    /// The user's own four IDX files. Paths do not enter a key: see [`DatasetSource::kind`].
     Idx {
         /// Path of the training images.
         train_images: String,
@@ -36,11 +36,11 @@ pub enum DatasetSource {
 /// The parts of a source of IDX files.
 pub const PARTS: [&str; 4] = ["train_images", "train_labels", "test_images", "test_labels"];
 
-/// The folder that CIFAR-10's archive unpacks to.
+/// The folder inside CIFAR-10's archive.
 const CIFAR_FOLDER: &str = "cifar-10-batches-bin";
 
 impl DatasetSource {
-    /// Returns what stands for the source in a key: its kind. The files enter by their content's digests.
+    /// Returns the kind of the source, which stands for it in a key. Files enter a key by the digests of their content.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -52,7 +52,7 @@ impl DatasetSource {
         }
     }
 
-    /// Returns the name on the command line, which is that of the folder in the data directory.
+    /// Returns the name on the command line, which is also the folder in the data directory.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -72,7 +72,7 @@ impl DatasetSource {
         }
     }
 
-    /// Returns channels, height and width, where the source alone says them.
+    /// Returns channels, height and width; `None` for a source whose files determine them.
     #[must_use]
     pub fn shape(&self) -> Option<[usize; 3]> {
         match self {
@@ -82,7 +82,7 @@ impl DatasetSource {
         }
     }
 
-    /// Returns the number of classes, where the source alone says it.
+    /// Returns the number of classes; `None` for a source whose files determine it.
     #[must_use]
     pub fn classes(&self) -> Option<usize> {
         match self {
@@ -91,7 +91,7 @@ impl DatasetSource {
         }
     }
 
-    /// Returns the numbers of training and test images, where the source alone says them.
+    /// Returns the numbers of training and test images; `None` for a source whose files determine them.
     #[must_use]
     pub fn counts(&self) -> Option<[usize; 2]> {
         match self {
@@ -102,8 +102,8 @@ impl DatasetSource {
         }
     }
 
-    /// Returns the files and what each holds: `train_images`, …; for CIFAR-10 `archive`, or the six batches.
-    /// Paths of `Idx` are taken from `base_dir`, the experiment file's folder. A file that is not there is an error.
+    /// Returns the files with their contents: `train_images`, …; for CIFAR-10 `archive`, or the six batches.
+    /// Paths of `Idx` are relative to `base_dir`, the experiment file's folder. A missing file is an error.
     pub fn files(
         &self,
         data_dir: &Path,
@@ -125,7 +125,7 @@ impl DatasetSource {
         }
     }
 
-    /// Returns where the files are looked for first, whether they are there or not.
+    /// Returns the first paths searched for the files, whether the files exist or not.
     #[must_use]
     pub fn expected_files(&self, data_dir: &Path, base_dir: &Path) -> Vec<(&'static str, PathBuf)> {
         let published = |of: &Published, parts: &[&'static str]| {

@@ -1,11 +1,11 @@
-//! Which images train, validate and test: stratified, seeded, and nested: a smaller count is a part of a larger one.
-//! Knows labels and counts, no pixels.
+//! The choice of training, validation and test images: stratified, seeded and nested (a smaller count is a subset of a
+//! larger one). Knows labels and counts, no pixels.
 
 use serde::Serialize;
 
 use crate::random::Stream;
 
-/// How many images of those there are.
+/// The number of images to choose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Count {
     /// All of them.
@@ -15,10 +15,10 @@ pub enum Count {
     Exactly(usize),
 }
 
-/// The counts wanted, and the seed that says which images.
+/// The numbers of images to choose, and the seed of the choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SplitSpec {
-    /// Training images, of those that validation leaves.
+    /// Training images, out of those left after validation.
     pub train: Count,
     /// Test images.
     pub test: Count,
@@ -28,10 +28,10 @@ pub struct SplitSpec {
     pub seed: u64,
 }
 
-/// Why the counts cannot be met.
+/// An error in the counts of a split.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SplitError {
-    /// More images are wanted than there are.
+    /// A count exceeds the images available.
     #[error("{part}: {wanted} images wanted, there are {available}{}; ask for fewer", if *part == "train" { " after validation" } else { "" })]
     TooMany {
         /// `train` or `test`.
@@ -49,7 +49,7 @@ pub enum SplitError {
         /// Training images there are.
         available: usize,
     },
-    /// No image is wanted.
+    /// A count is zero.
     #[error("{part}: 0 images wanted; ask for 1 or more, or All")]
     Zero {
         /// `train` or `test`.
@@ -57,19 +57,19 @@ pub enum SplitError {
     },
 }
 
-/// Places of the chosen images in their source, in the source's order.
+/// The positions of the chosen images in their source, in the source's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageSelection {
-    /// Among the training images.
+    /// Positions among the training images.
     pub train: Vec<u32>,
-    /// Among the training images, none of them in `train`.
+    /// Positions among the training images, disjoint from `train`.
     pub validation: Vec<u32>,
-    /// Among the test images.
+    /// Positions among the test images.
     pub test: Vec<u32>,
 }
 
 impl SplitSpec {
-    /// Checks the counts against the numbers of training and test images, and returns how many train and test.
+    /// Checks the counts against the available training and test images, and returns the numbers to train and test on.
     pub fn check(&self, available: [usize; 2]) -> Result<[usize; 2], SplitError> {
         let [train, test] = available;
         if self.validation >= train {
@@ -100,13 +100,13 @@ impl SplitSpec {
     }
 }
 
-/// Images by class, each class in its order of being chosen.
+/// Images by class, each class in the order of choice.
 struct Strata {
     classes: Vec<Vec<u32>>,
 }
 
 impl Strata {
-    /// Orders the images `among`. An image's turn in its class depends on seed, purpose, class and place only.
+    /// Orders the images `among`. An image's rank in its class depends on seed, purpose, class and position only.
     fn new(labels: &[u8], among: Vec<u32>, seed: u64, purpose: &str) -> Self {
         let mut classes = vec![Vec::new(); 256];
         for place in among {
@@ -120,7 +120,7 @@ impl Strata {
         Self { classes }
     }
 
-    /// Returns the places of `count` images and of the others, both in ascending order.
+    /// Returns the positions of `count` images and of the others, both ascending.
     fn cut(self, count: usize) -> (Vec<u32>, Vec<u32>) {
         let sizes: Vec<usize> = self.classes.iter().map(Vec::len).collect();
         let (mut chosen, mut rest) = (Vec::with_capacity(count), Vec::new());

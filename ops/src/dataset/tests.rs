@@ -1,4 +1,4 @@
-//! Loading as a whole: one's own files, the embedded images, and the real datasets where they are.
+//! Loading end to end: the user's own files, the embedded images, and the real datasets if present.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::open::gzip;
 use super::*;
 
-/// The folder of the real datasets, or a printed line that the test is skipped. A relative path begins at the
-/// workspace, wherever the tests run.
+/// Returns the folder of the real datasets, or prints that the test is skipped. A relative path starts at the
+/// workspace, in any working directory.
 fn data_dir(name: &str) -> Option<PathBuf> {
     let Some(folder) = std::env::var_os("FEWBITS_DATA_DIR") else {
         println!("skipped: FEWBITS_DATA_DIR is not set");

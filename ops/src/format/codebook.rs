@@ -1,4 +1,4 @@
-//! Codebooks: any numbers at all, each with a code. Knows nothing of how the numbers were chosen.
+//! Codebooks: any list of numbers, each with a code. Knows nothing of the choice of the numbers.
 
 use std::hint::select_unpredictable;
 
@@ -12,13 +12,13 @@ pub const MOST_VALUES: usize = 1 << 16;
 /// 2^52, whose unit in the last place is 1.
 const UNITS: f64 = 4_503_599_627_370_496.0;
 
-/// Some finite numbers, each with a code, and one zero at most.
+/// Finite numbers, each with a code, and at most one zero.
 ///
-/// A tie of `Nearest` goes to the upper number if the code of the lower is odd: to the even code, where neighbours have
-/// one each. Below the least number lies the least, above the greatest the greatest. Between two numbers of one sign, or of
-/// which one is zero, roundings work on the magnitude; between the two around zero where zero is none of them,
-/// `TowardZero` takes the nearer, and away from zero means up. The position between two numbers is computed in
-/// binary64: (x − low) / (high − low), each operation rounded once.
+/// A tie of `Nearest` goes to the upper number if the code of the lower is odd, so to the even code where the codes of
+/// neighbours differ in parity. Numbers outside the range saturate. Between two numbers of one sign, or with zero as
+/// one of them, rounding works on the magnitude. Between the least positive and the greatest negative number of a
+/// codebook without zero, `TowardZero` takes the nearer, and "away from zero" means up. The position between two
+/// numbers is computed in binary64: (x − low) / (high − low), each operation rounded once.
 #[derive(Clone, Debug)]
 pub struct Codebook {
     bits: u32,
@@ -26,20 +26,21 @@ pub struct Codebook {
     values: Vec<f64>,
     /// The code of each value.
     codes: Vec<u32>,
-    /// From which number on the next value is taken: the nearest, ties to the even code; ties away from zero; or the
-    /// one nearer to zero.
+    /// The thresholds from which the next value is taken: to nearest with ties to the even code, to nearest with ties
+    /// away from zero, and toward zero.
     nearest: NumberSearch,
     nearest_away: NumberSearch,
     toward_zero: NumberSearch,
-    /// The values again.
+    /// The values themselves.
     floor: NumberSearch,
-    /// The code of NaN and of infinities, where there is one.
+    /// The code of NaN and of infinities, in codebooks with such a code.
     nan: Option<u32>,
-    /// Whether nothing but zero is rounded to zero.
+    /// Whether only zero rounds to zero.
     avoids_zero: bool,
 }
 
-/// What separates two neighbours: the least binary64 not nearer to the lower one, and whether it is exactly between.
+/// The boundary between two neighbours: the least binary64 that is not nearer to the lower one, and whether it is a
+/// tie.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Boundary {
     pub(super) from: f64,
@@ -50,19 +51,19 @@ impl Boundary {
     /// Returns the arithmetic middle of two binary32, `low` below `high`.
     fn middle(low: f64, high: f64) -> Self {
         let middle = f64::midpoint(low, high);
-        // The two differences tell on which side of a middle that is no binary64 the rounded one is.
+        // An inexact middle is rounded; the error's sign tells on which side of the exact middle it lies.
         let error = two_sum_error(low, high);
         Self { from: if error > 0.0 { middle.next_up() } else { middle }, is_tie: error == 0.0 }
     }
 
-    /// Returns from where on the upper neighbour is taken, if ties go up or not.
+    /// Returns the least number that goes to the upper neighbour, given the direction of ties.
     fn threshold(self, tie_goes_up: bool) -> f64 {
         if self.is_tie && !tie_goes_up { self.from.next_up() } else { self.from }
     }
 }
 
-/// Returns from where on a value goes to the upper of two neighbours if it goes to the one nearer to zero, or where
-/// zero is between them to the nearest. What `avoids_zero` leaves zero at once.
+/// Returns the thresholds of rounding toward zero; between neighbours around zero, of rounding to nearest. With
+/// `avoids_zero` no number but zero itself rounds to zero.
 fn toward_zero(values: &[f64], boundaries: &[Boundary], avoids_zero: bool) -> Vec<f64> {
     let threshold = |(pair, boundary): (&[f64], &Boundary)| match (pair[0], pair[1]) {
         (low, high) if avoids_zero && (low == 0.0 || high == 0.0) => boundary.from,
@@ -81,7 +82,7 @@ fn two_sum_error(a: f64, b: f64) -> f64 {
 }
 
 impl Codebook {
-    /// Makes a codebook of 2 to 65,536 different finite numbers; their codes are their places in the list.
+    /// Makes a codebook of 2 to 65,536 distinct finite numbers; a number's code is its position in the list.
     pub fn new(values: &[f32]) -> Result<Self, FormatError> {
         if !(2..=MOST_VALUES).contains(&values.len()) {
             return Err(FormatError::Values { count: values.len() });
@@ -101,7 +102,7 @@ impl Codebook {
         Ok(Self::assembled(bits, pairs, &middles))
     }
 
-    /// Makes a codebook of two or more ascending numbers with their codes and what separates each from the next.
+    /// Makes a codebook of two or more ascending numbers with their codes and the boundaries between neighbours.
     pub(super) fn assembled(bits: u32, pairs: Vec<(f64, u32)>, boundaries: &[Boundary]) -> Self {
         let (values, codes): (Vec<f64>, Vec<u32>) = pairs.into_iter().unzip();
         let magnitudes = || values.iter().map(|value| value.abs()).filter(|magnitude| *magnitude > 0.0);
@@ -124,7 +125,7 @@ impl Codebook {
         }
     }
 
-    /// Returns the codebook with a code for NaN and infinities, in which nothing but zero is rounded to zero.
+    /// Returns the codebook with a code for NaN and infinities, in which only zero rounds to zero.
     pub(super) fn with_posits_rules(self, nan: u32, boundaries: &[Boundary]) -> Self {
         let (_, reach) = self.limits();
         let toward_zero = NumberSearch::new(toward_zero(&self.values, boundaries, true), 1.0 / reach, reach);
@@ -155,7 +156,7 @@ impl Codebook {
         (self.values[0], self.values[self.values.len() - 1])
     }
 
-    /// Returns the number of each code, in the order of codes, and nothing for codes that stand for no number.
+    /// Returns the number of each code, in the order of codes; `None` for unused codes.
     #[must_use]
     pub fn table(&self) -> Vec<Option<f64>> {
         let mut table = vec![None; 1 << self.bits];
@@ -168,7 +169,7 @@ impl Codebook {
         table
     }
 
-    /// Returns the code to which a number is rounded, and nothing for one without a code.
+    /// Returns the code that a number rounds to, or `None` for NaN without a code.
     #[must_use]
     pub fn encode(&self, value: f64, rounding: Rounding, draw: Draw) -> Option<u32> {
         if value.is_nan() || value.is_infinite() && self.nan.is_some() {
@@ -177,8 +178,8 @@ impl Codebook {
         Some(self.codes[self.place(value, rounding, draw)])
     }
 
-    /// Returns the number to which a number is rounded. NaN stays NaN; an infinity saturates, or becomes NaN where
-    /// that has a code.
+    /// Rounds a number to the codebook. NaN stays NaN. An infinity saturates, or becomes NaN in codebooks with a code
+    /// for NaN.
     #[must_use]
     pub fn round(&self, value: f64, rounding: Rounding, draw: Draw) -> f64 {
         if value.is_nan() || value.is_infinite() && self.nan.is_some() {
@@ -225,14 +226,14 @@ impl Codebook {
             return far;
         }
         let position = (value - low) / (high - low);
-        // As in `Grid::stochastic`: d stands in the low bits of UNITS + d.
+        // As in `Magnitudes::stochastic`: the low bits of UNITS + d hold d.
         let one = super::grid::power(bits as i32);
         let sum = (position * one + UNITS).to_bits() + u64::from(number);
         select_unpredictable((sum >> bits) & 1 == 1, far, near)
     }
 
-    /// Returns the places of the two numbers around a finite one, the nearer to zero first (the lower, around zero);
-    /// both the same beyond the ends.
+    /// Returns the positions of the two numbers around a finite one, the nearer to zero first (around zero, the lower).
+    /// Beyond the ends both are the last number.
     #[inline(always)]
     fn neighbours(&self, value: f64) -> (usize, usize) {
         let last = self.values.len() - 1;

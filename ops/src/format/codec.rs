@@ -1,5 +1,5 @@
-//! The codec of a format: bits to numbers and numbers to bits, at a scale of 1. Knows nothing of what a person calls
-//! the format, nor of where scales come from.
+//! The codec of a format: bits to numbers and numbers to bits, at a scale of 1. Knows nothing of the names of formats
+//! and of the choice of scales.
 
 use super::codebook::Codebook;
 use super::float::Float;
@@ -7,7 +7,7 @@ use super::grid::Magnitudes;
 use super::integer::Integer;
 use super::rounding::{Draw, Rounding};
 
-/// What codes stand for.
+/// A mapping from codes to numbers.
 #[derive(Clone, Debug)]
 pub enum Codec {
     /// Sign, exponent, mantissa.
@@ -18,7 +18,7 @@ pub enum Codec {
     Codebook(Box<Codebook>),
 }
 
-/// The numbers of a codec, ready to be rounded to.
+/// The numbers of a codec, prepared for rounding.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum CodecNumbers<'a> {
     Grid(Magnitudes),
@@ -36,7 +36,7 @@ impl Codec {
         }
     }
 
-    /// Returns the largest magnitude to which anything is rounded.
+    /// Returns the largest magnitude that numbers round to.
     #[must_use]
     pub fn largest(&self) -> f64 {
         match self {
@@ -46,7 +46,8 @@ impl Codec {
         }
     }
 
-    /// Returns the largest magnitude that a scale is to reach: for integers that of positive ones.
+    /// Returns the largest magnitude that a scale maps to the group's maximum: for integers the largest positive
+    /// number.
     #[must_use]
     pub fn reach(&self) -> f64 {
         match self {
@@ -55,7 +56,7 @@ impl Codec {
         }
     }
 
-    /// Returns the lowest and the highest number to which anything is rounded.
+    /// Returns the lowest and the highest number that numbers round to.
     #[must_use]
     pub fn limits(&self) -> (f64, f64) {
         match self {
@@ -65,8 +66,8 @@ impl Codec {
         }
     }
 
-    /// Returns the exact number of every code, in the order of codes, with infinities and NaN; nothing for codes that
-    /// stand for nothing. For codes of at most 16 bits.
+    /// Returns the exact number of every code, in the order of codes, including infinities and NaN; `None` for unused
+    /// codes. Codes have at most 16 bits here.
     #[must_use]
     pub fn table(&self) -> Vec<Option<f64>> {
         let codes = 0..1_u32 << self.bits().min(16);
@@ -77,7 +78,7 @@ impl Codec {
         }
     }
 
-    /// Returns the code to which a number is rounded, and nothing for NaN where it has no code.
+    /// Returns the code that a number rounds to, or `None` for NaN without a code.
     #[must_use]
     pub fn encode(&self, value: f64, rounding: Rounding, draw: Draw) -> Option<u32> {
         match self {
@@ -87,7 +88,7 @@ impl Codec {
         }
     }
 
-    /// Returns the number to which a number is rounded: that of its code.
+    /// Rounds a number to the number of its code.
     #[must_use]
     pub fn round(&self, value: f64, rounding: Rounding, draw: Draw) -> f64 {
         match self {

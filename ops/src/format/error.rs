@@ -1,23 +1,23 @@
-//! What is wrong with a number format, a scale or a draw as it was asked for.
-//! Knows nothing of files and places; the text names the parameters as the user writes them.
+//! Errors in the parameters of a number format, a scale or a draw.
+//! Knows nothing of files and positions; the text names the parameters as the user writes them.
 
 use thiserror::Error;
 
-/// A format, scale or draw that cannot be.
+/// An invalid format, scale or draw.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum FormatError {
     /// More exponent or mantissa bits than binary32 has.
     #[error("Float(e: {e}, m: {m}): more bits than binary32 has; e can be 0 to 8, m 0 to 23")]
     TooWide {
-        /// Exponent bits asked for.
+        /// Requested exponent bits.
         e: u32,
-        /// Mantissa bits asked for.
+        /// Requested mantissa bits.
         m: u32,
     },
-    /// A sign and nothing else.
+    /// A float of a sign bit only.
     #[error("Float(e: 0, m: 0): a sign alone has no value but 0; give it an exponent or a mantissa bit")]
     SignAlone,
-    /// Specials that take every code.
+    /// Specials that use up every code.
     #[error("Float(e: {e}, m: {m}): no code is left for a number; choose `specials: None` or more bits")]
     NoNumbers {
         /// Exponent bits.
@@ -25,7 +25,7 @@ pub enum FormatError {
         /// Mantissa bits.
         m: u32,
     },
-    /// An overflow that has no code.
+    /// `overflow: Special` in a format without infinity or NaN.
     #[error(
         "Float(e: {e}, m: {m}, overflow: Special): every code is a finite number; \
          choose `specials`, or let it saturate"
@@ -46,7 +46,7 @@ pub enum FormatError {
         e: u32,
         /// Mantissa bits.
         m: u32,
-        /// The bias asked for.
+        /// The requested bias.
         bias: i32,
         /// `above` or `below`.
         side: &'static str,
@@ -55,69 +55,69 @@ pub enum FormatError {
         /// The greatest bias that works.
         greatest: i32,
     },
-    /// A width or precision that IEEE P3109 does not have.
+    /// A width or precision that IEEE P3109 does not define.
     #[error(
         "P3109(bits: {bits}, precision: {precision}): bits can be 2 to 15, precision 1 to bits − 1 and at least \
          bits − 8"
     )]
     P3109 {
-        /// Bits asked for.
+        /// Requested bits.
         bits: u32,
-        /// Significant bits asked for.
+        /// Requested significant bits.
         precision: u32,
     },
-    /// A width that an integer cannot have.
+    /// An integer width outside 2 to 24 bits.
     #[error("Int(bits: {bits}): an integer has 2 to 24 bits, the sign among them")]
     IntegerBits {
-        /// Bits asked for.
+        /// Requested bits.
         bits: u32,
     },
-    /// Fixed point of no or too many bits.
+    /// A fixed-point width outside 2 to 24 bits, or a range outside binary32.
     #[error(
         "Fixed(int: {int}, frac: {frac}): a sign, int and frac are together 2 to 24 bits, within binary32's range"
     )]
     Fixed {
-        /// Integer bits asked for.
+        /// Requested integer bits.
         int: i32,
-        /// Fraction bits asked for.
+        /// Requested fraction bits.
         frac: i32,
     },
-    /// A width that a power of two cannot have.
+    /// A power-of-two width outside 2 to 8 bits.
     #[error("PowerOfTwo(bits: {bits}): a sign and an exponent are 2 to 8 bits")]
     PowerOfTwoBits {
-        /// Bits asked for.
+        /// Requested bits.
         bits: u32,
     },
-    /// A width that a posit cannot have.
+    /// A posit width outside 2 to 16 bits.
     #[error("Posit(n: {n}): a posit has 2 to 16 bits")]
     PositBits {
-        /// Bits asked for.
+        /// Requested bits.
         n: u32,
     },
-    /// As many exponent bits as bits.
+    /// A posit with at least as many exponent bits as bits.
     #[error("Posit(n: {n}, es: {es}): es must be less than n")]
     PositExponent {
-        /// Bits asked for.
+        /// Requested bits.
         n: u32,
-        /// Exponent bits asked for.
+        /// Requested exponent bits.
         es: u32,
     },
-    /// A posit beyond binary32.
+    /// A posit format that exceeds the range of binary32.
     #[error(
         "Posit(n: {n}, es: {es}): its largest number is beyond binary32's range; es can be 0 to {most} there"
     )]
     PositRange {
-        /// Bits asked for.
+        /// Requested bits.
         n: u32,
-        /// Exponent bits asked for.
+        /// Requested exponent bits.
         es: u32,
         /// The most exponent bits that work.
         most: u32,
     },
-    /// A codebook of no or too many values.
+    /// A codebook with too few or too many values.
     #[error("Values([…]): {count} values; a codebook has 2 to 65536")]
     Values {
-        /// How many there are.
+        /// The number of values.
         count: usize,
     },
     /// A value that is infinite or not a number.
@@ -126,22 +126,22 @@ pub enum FormatError {
         /// The value.
         value: f32,
     },
-    /// A value given twice.
+    /// A value that appears twice.
     #[error("Values([…]): {value} is there twice")]
     SameValue {
         /// The value.
         value: f32,
     },
-    /// More centres than a codebook is searched for.
+    /// A codebook width that k-means does not fit.
     #[error("KMeans(bits: {bits}): a codebook of 1 to 8 bits is fitted")]
     KMeansBits {
-        /// Bits asked for.
+        /// Requested bits.
         bits: u32,
     },
     /// A number of random bits that stochastic rounding cannot use.
     #[error("random_bits: {bits}: stochastic rounding draws 1 to 32 random bits")]
     RandomBits {
-        /// The number asked for.
+        /// The requested number of random bits.
         bits: u32,
     },
     /// A random number that needs more bits than were asked for.
@@ -152,18 +152,18 @@ pub enum FormatError {
         /// The random bits in use.
         bits: u32,
     },
-    /// A percentile that is none.
+    /// A percentile outside its range.
     #[error("Percentile({percent}): a percentile is above 0 and at most 100")]
     Percentile {
-        /// The percentile asked for.
+        /// The requested percentile.
         percent: f64,
     },
-    /// A scale for a format that brings its own, or none for one that needs it.
+    /// A scale for a format that includes its own, or no scale for a format that needs one.
     #[error("{format}: {why}")]
     Scale {
         /// The format.
         format: &'static str,
-        /// What does not fit, and what to do.
+        /// The conflict, and its fix.
         why: &'static str,
     },
 }

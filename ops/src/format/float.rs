@@ -1,5 +1,5 @@
-//! Small floats: one sign bit, e exponent bits, m mantissa bits, and what of the codes is not a number.
-//! Knows nothing of scales, tensors and of how codes are stored.
+//! Small floats: one sign bit, e exponent bits, m mantissa bits, and optional codes for infinity and NaN.
+//! Knows nothing of scales, tensors and the storage of codes.
 
 use serde::Serialize;
 
@@ -7,10 +7,10 @@ use super::error::FormatError;
 use super::grid::{Magnitudes, power};
 use super::rounding::{Draw, Rounding};
 
-/// Exponents of the least and of the greatest power of two that is a binary32.
+/// The exponents of the least and of the greatest power of two in binary32.
 const BINARY32: (i32, i32) = (-149, 127);
 
-/// What is subtracted from the exponent field.
+/// The exponent bias: the number subtracted from the exponent field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Bias {
     /// 2^(e−1) − 1, and 0 at e = 0 (IEEE 754-2019, 3.4).
@@ -19,13 +19,13 @@ pub enum Bias {
     Exactly(i32),
 }
 
-/// Which codes are no finite numbers.
+/// The codes that stand for infinity or NaN.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub enum Specials {
     /// None: every code is a finite number.
     #[default]
     None,
-    /// Those of the largest exponent: ±∞ where the mantissa is 0, else NaN (IEEE 754-2019, 3.4; OCP's E5M2).
+    /// The codes of the largest exponent: ±∞ where the mantissa is 0, else NaN (IEEE 754-2019, 3.4; OCP's E5M2).
     Ieee,
     /// NaN where exponent and mantissa are all ones, no infinity (OCP's E4M3; `fn` in `ml_dtypes`' names).
     Ocp,
@@ -35,41 +35,41 @@ pub enum Specials {
     P3109,
 }
 
-/// What the codes with an exponent field of 0 stand for.
+/// The meaning of codes with an exponent field of 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub enum Subnormals {
     /// Numbers below the least binade, in even steps (IEEE 754).
     #[default]
     On,
-    /// All of them for zero: between 0 and the least binade there is nothing. Only mantissa 0 is ever written.
+    /// All of them mean zero: no code lies between 0 and the least binade. The encoder writes mantissa 0 only.
     Flush,
 }
 
-/// What numbers beyond the largest code become.
+/// The rounding of numbers beyond the largest code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub enum Overflow {
-    /// The largest number of their sign; infinities too.
+    /// Numbers and infinities saturate at the largest number of their sign.
     #[default]
     Saturate,
-    /// Infinity, or NaN where there is none, if they are rounded to what would be the next number (IEEE 754, 4.3).
+    /// A number that rounds past the largest becomes infinity, or NaN in formats without infinity (IEEE 754, 4.3).
     Special,
 }
 
-/// What NaN becomes.
+/// The rounding of NaN.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 enum OfNan {
-    /// NaN, though it may have no code.
+    /// NaN stays NaN, even in formats without a code for it.
     #[default]
     Nan,
-    /// Zero of the other sign, as in `ml_dtypes` 0.6's types without NaN.
+    /// NaN becomes the zero of the other sign, as in `ml_dtypes` 0.6's types without NaN.
     OppositeZero,
 }
 
-/// A float of 1 + e + m bits. Exponent field 0 stands for ±(M / 2^m)·2^(1−bias), field E for
+/// A float of 1 + e + m bits. Exponent field 0 stands for ±(M / 2^m)·2^(1−bias), exponent field E for
 /// ±(1 + M / 2^m)·2^(E−bias); e = 0 is fixed point.
 ///
-/// A code is the bits sign, exponent, mantissa, from the highest of `bits()` down to the lowest; without its sign
-/// it counts the magnitudes from 0 up.
+/// A code holds sign, exponent and mantissa, from the highest of `bits()` down to the lowest. Without its sign bit, a
+/// code is the rank of its magnitude, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Float {
     e: u32,
@@ -81,21 +81,21 @@ pub struct Float {
     subnormals: Subnormals,
     #[serde(skip_serializing_if = "is_default")]
     overflow: Overflow,
-    /// Weights are finite, so it makes no other weights.
+    /// Not serialized: weights are finite, so this field never changes a weight.
     #[serde(skip)]
     of_nan: OfNan,
 }
 
 impl Float {
-    /// Makes a format of `e` (0 to 8) exponent and `m` (0 to 23) mantissa bits, not both 0, whose codes are all
-    /// finite. It is an error if no code but zero is a binary32. `Exactly` with the IEEE bias becomes `Ieee`: one
-    /// format has one description.
+    /// Makes a format of `e` (0 to 8) exponent and `m` (0 to 23) mantissa bits, not both 0, in which every code is
+    /// finite. It is an error if zero is the only code in binary32. `Exactly` with the IEEE bias becomes `Ieee`, so
+    /// that one format has one description.
     pub fn new(e: u32, m: u32, bias: Bias) -> Result<Self, FormatError> {
         Self::with(e, m, bias, Specials::None, Subnormals::On, Overflow::Saturate)
     }
 
-    /// Makes a format with codes that are no numbers. It is an error if they leave none but zero, or if there is
-    /// none of them for an overflow.
+    /// Makes a format with codes for infinity or NaN. It is an error if those codes leave no number but zero, or if
+    /// `Overflow::Special` has no such code to use.
     pub fn with(
         e: u32,
         m: u32,
@@ -129,7 +129,7 @@ impl Float {
         Ok(Self { bias: if bias == Bias::Exactly(ieee) { Bias::Ieee } else { bias }, ..bare })
     }
 
-    /// Returns the format that turns NaN into the zero of the other sign: `ml_dtypes`' rule where NaN has no code.
+    /// Returns the format that rounds NaN to the zero of the other sign: `ml_dtypes`' rule for types without NaN.
     pub(super) fn with_nan_as_opposite_zero(self) -> Self {
         Self { of_nan: OfNan::OppositeZero, ..self }
     }
@@ -156,7 +156,7 @@ impl Float {
         }
     }
 
-    /// Returns the bits of a code: 1 + e + m, so 2 to 32.
+    /// Returns the bits of a code: 1 + e + m, from 2 to 32.
     #[must_use]
     pub fn bits(&self) -> u32 {
         1 + self.e + self.m
@@ -168,7 +168,7 @@ impl Float {
         self.overflow == Overflow::Special
     }
 
-    /// Returns the largest number to which anything is rounded: the largest code that is a finite binary32.
+    /// Returns the largest result of rounding: the number of the largest code that is a finite binary32.
     #[must_use]
     pub fn largest(&self) -> f32 {
         self.grid().largest() as f32
@@ -181,8 +181,8 @@ impl Float {
         self.code(&grid, grid.largest())
     }
 
-    /// Returns the exact number of a code; bits above `bits()` are ignored. A finite one never is too large for
-    /// binary64: a shifted bias reaches down to 2^−426 and up to 2^405.
+    /// Returns the exact number of a code; bits above `bits()` are ignored. Every finite number fits binary64: with a
+    /// shifted bias the magnitudes range from 2^−426 to 2^405.
     #[must_use]
     pub fn value(&self, code: u32) -> f64 {
         let magnitude = code & mask(self.e + self.m);
@@ -203,14 +203,14 @@ impl Float {
         }
     }
 
-    /// Returns the number of a code as binary32: exact for every code to which a binary32 is rounded, rounded to
-    /// nearest even for codes finer than binary32, infinite for codes above it.
+    /// Returns the number of a code as binary32. It is exact for every code that a binary32 number rounds to. Codes
+    /// finer than binary32 round to nearest even, and codes above binary32 become infinite.
     #[must_use]
     pub fn decode(&self, code: u32) -> f32 {
         self.value(code) as f32
     }
 
-    /// Returns the code to which a number is rounded, and nothing for NaN where it has no code.
+    /// Returns the code that a number rounds to, or `None` for NaN without a code.
     #[must_use]
     pub fn encode(&self, value: f64, rounding: Rounding, draw: Draw) -> Option<u32> {
         let grid = self.grid();
@@ -223,7 +223,7 @@ impl Float {
         match self.specials {
             Specials::None => None,
             Specials::Ieee if rounded.is_infinite() => Some(sign | infinity),
-            // The quiet NaN; without a mantissa bit there is none.
+            // The quiet NaN; with m = 0 the format has no NaN.
             Specials::Ieee => (self.m > 0).then(|| sign | infinity | 1 << (self.m - 1)),
             Specials::P3109 if rounded.is_infinite() => Some(sign | ones),
             Specials::Ocp => Some(sign | ones),
@@ -231,26 +231,26 @@ impl Float {
         }
     }
 
-    /// Returns the number to which a number is rounded. NaN stays NaN, even where it has no code.
+    /// Rounds a number to the format. NaN stays NaN, even without a code for it.
     #[must_use]
     pub fn round(&self, value: f64, rounding: Rounding, draw: Draw) -> f64 {
         if value.is_nan() && self.of_nan == OfNan::OppositeZero {
             return 0.0_f64.copysign(-1.0_f64.copysign(value));
         }
         let rounded = self.grid().round(value, rounding, draw);
-        // The one NaN has the code of −0.
+        // The only NaN has the code of −0, so its sign is negative.
         if rounded.is_nan() && self.has_one_zero() { -f64::NAN.abs() } else { rounded }
     }
 
-    /// Returns the numbers as a grid, the largest included.
+    /// Returns the numbers as a grid that ends at the largest.
     pub(crate) fn grid(&self) -> Magnitudes {
         let least = 1 - self.bias();
         let top = self.value(self.top());
         let largest = if top > f64::from(f32::MAX) {
-            // Above the top code the grid would go on with binades that fixed point does not have; here it does not.
+            // Above the top code an unbounded grid has binades that fixed point lacks; this branch never reaches them.
             Magnitudes::new(self.m, least, f64::INFINITY).toward_zero(f64::from(f32::MAX))
         } else {
-            // Where codes are finer than binary32 every binary32 is a code, so the one at or below the top is.
+            // Codes finer than binary32 include every binary32 number, so the binary32 at or below the top has a code.
             f64::from(at_or_below(top))
         };
         let mut grid = Magnitudes::new(self.m, least, largest);
@@ -280,7 +280,7 @@ impl Float {
         matches!(self.specials, Specials::Fnuz | Specials::P3109)
     }
 
-    /// Returns the largest code of a positive number, binary32 or not.
+    /// Returns the largest code of a finite positive number, in binary32 or beyond it.
     fn top(&self) -> u32 {
         let ones = mask(self.e + self.m);
         match self.specials {
@@ -298,7 +298,7 @@ impl Float {
         }
     }
 
-    /// Returns what a magnitude above `top` stands for.
+    /// Returns the infinity or NaN of a magnitude code above `top`.
     fn special(&self, magnitude: u32) -> f64 {
         match self.specials {
             Specials::P3109 => f64::INFINITY,

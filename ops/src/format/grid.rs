@@ -1,6 +1,5 @@
-//! Rounding to numbers whose steps double from one power of two to the next, below some power of two being even:
-//! the magnitudes of every small float, of fixed point and of integers. Knows nothing of codes' bits and of how
-//! scales are chosen.
+//! Rounding to grids whose steps double at each power of two, and are even below the first binade: the magnitudes
+//! of every small float, of fixed point and of integers. Knows nothing of the bits of codes and the choice of scales.
 //!
 //! All of it is exact. A magnitude a in the binade [2^k, 2^(k+1)) lies on steps of 2^(k−m); adding 2^(k+52−m) makes
 //! binary64's own unit in the last place that step, so the addition rounds to nearest even, and subtracting it again
@@ -19,28 +18,28 @@ pub(crate) fn power(k: i32) -> f64 {
     f64::from_bits(((k + 1023) as u64) << 52)
 }
 
-/// The numbers that a format can hold, their signs apart.
+/// The magnitudes that a format represents.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Magnitudes {
     /// The largest magnitudes of positive and of negative numbers.
     largest: [f64; 2],
-    /// The magnitudes at which larger ones are cut before they are rounded, positive and negative.
+    /// The magnitudes, positive and negative, to which larger ones are clamped before rounding.
     cap: [f64; 2],
-    /// A rounded magnitude above this has no code: infinite where numbers saturate.
+    /// A rounded magnitude above this has no code; infinite in formats that saturate.
     ceiling: f64,
-    /// What such a magnitude becomes: an infinity or NaN.
+    /// The result for a magnitude above `ceiling`: an infinity or NaN.
     beyond: f64,
     /// 2^k0: below it steps are even.
     least_binade: f64,
     /// The step below `least_binade`.
     least_step: f64,
-    /// 2^−m: the step over the binade, at or above `least_binade`.
+    /// 2^−m: the ratio of step to binade, at or above `least_binade`.
     step: f64,
-    /// Where there is no mantissa bit: the exponent field, else nothing.
+    /// The exponent field's mask in grids without mantissa bits, else 0.
     alternate: u64,
     /// The lowest bit of the exponent field in binades of odd code.
     odd: u64,
-    /// What is added at last: −0 changes nothing, +0 takes the sign from zero.
+    /// The number added last: −0 changes nothing, and +0 removes the sign of zero.
     zero: f64,
 }
 
@@ -62,8 +61,8 @@ impl Magnitudes {
         }
     }
 
-    /// Makes the grid of the multiples of 2^`exponent` from `low` to `high` of them, with one zero; `low` is not
-    /// positive, `high` not negative, and both have at most 30 bits.
+    /// Makes the grid of the multiples of 2^`exponent` from `low` to `high`, with one zero; `low` is not positive,
+    /// `high` not negative, and both have at most 30 bits.
     pub(crate) fn steps(exponent: i32, low: i32, high: i32) -> Self {
         let [positive, negative] = [high, low].map(|limit| f64::from(limit.abs()) * power(exponent));
         let limits = [positive, negative];
@@ -80,7 +79,7 @@ impl Magnitudes {
         Self { zero: 0.0, ..self }
     }
 
-    /// Returns the grid on which what is rounded beyond the largest number becomes `beyond`.
+    /// Returns the grid on which numbers that round past the largest become `beyond`.
     pub(crate) fn overflowing_to(self, beyond: f64) -> Self {
         let [largest, _] = self.largest;
         Self { cap: [largest + self.unit(largest); 2], ceiling: largest, beyond, ..self }
@@ -96,8 +95,8 @@ impl Magnitudes {
         self.least_binade
     }
 
-    /// Returns whether an even number of steps is an even code, so that `nearest_step` is `nearest`: wherever there
-    /// are mantissa bits.
+    /// Returns whether every even number of steps has an even code, so that `nearest_step` equals `nearest`. This holds
+    /// for grids with mantissa bits.
     pub(crate) fn has_even_steps(&self) -> bool {
         self.alternate == 0
     }
@@ -117,8 +116,8 @@ impl Magnitudes {
     pub(crate) fn nearest(&self, value: f64) -> f64 {
         let magnitude = self.capped(value);
         let binade = self.binade(magnitude);
-        // Without mantissa bits every binade is one code, and 1.5 steps would always go up to 2: one more step in
-        // the shift turns ties around in the binades whose code is even.
+        // Without mantissa bits every binade is one code, and 1.5 steps would always round up to 2. One more step in
+        // the shift reverses ties in the binades of even code.
         let even = (((binade.to_bits() >> 52) ^ self.odd) & 1).wrapping_neg();
         let shift = self.unit(magnitude) * UNITS + f64::from_bits(binade.to_bits() & self.alternate & even);
         self.finish((magnitude + shift) - shift, value)
@@ -171,14 +170,14 @@ impl Magnitudes {
         cut(value, self.cap)
     }
 
-    /// Gives a rounded magnitude its sign, or what stands for one that is too large.
+    /// Gives a rounded magnitude the sign of `value`, and replaces a magnitude above the ceiling by `beyond`.
     #[inline(always)]
     fn finish(&self, magnitude: f64, value: f64) -> f64 {
         let magnitude = if magnitude > self.ceiling { self.beyond } else { magnitude };
         magnitude.copysign(value) + self.zero
     }
 
-    /// Returns the power of two that the steps around a magnitude follow.
+    /// Returns the power of two that sets the steps around a magnitude.
     #[inline(always)]
     fn binade(&self, magnitude: f64) -> f64 {
         let binade = f64::from_bits(magnitude.to_bits() & EXPONENT);
@@ -202,7 +201,7 @@ impl Magnitudes {
     }
 }
 
-/// Returns the value, or 0 if a condition does not hold; a mask, where the compiler would put a branch.
+/// Returns the value, or 0 if the condition is false; the bit mask keeps the compiler from using a branch.
 #[inline(always)]
 fn only_if(holds: bool, value: f64) -> f64 {
     f64::from_bits(value.to_bits() & u64::from(holds).wrapping_neg())

@@ -1,5 +1,5 @@
 //! Integers and fixed point: the multiples of a power of two between two limits, with one zero.
-//! Knows nothing of scales and of how a zero point is found.
+//! Knows nothing of scales and of the fit of a zero point.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use super::error::FormatError;
 use super::grid::{Magnitudes, power};
 use super::rounding::{Draw, Rounding};
 
-/// The integers that a symmetric or asymmetric code of b bits counts.
+/// The range of integers that b bits represent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub enum Range {
     /// −(2^(b−1) − 1) to 2^(b−1) − 1; the code of −2^(b−1) is not used.
@@ -15,12 +15,12 @@ pub enum Range {
     Symmetric,
     /// −2^(b−1) to 2^(b−1) − 1: two's complement.
     Full,
-    /// 2^b integers around a zero point that is found for each tensor.
+    /// 2^b integers around a zero point that is fitted to each tensor.
     Asymmetric,
 }
 
-/// Multiples of 2^`exponent`, `low` to `high` of them. A code is their number in two's complement, or, where there is
-/// a zero point, their number above `low`.
+/// The multiples of 2^`exponent` from `low` to `high`. A code is the multiple in two's complement, or, with a zero
+/// point, its distance above `low`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Integer {
     bits: u32,
@@ -32,8 +32,8 @@ pub struct Integer {
 }
 
 impl Integer {
-    /// Makes signed integers of `bits` bits, 2 to 24. `Asymmetric` has its zero point in the middle until one is
-    /// found.
+    /// Makes signed integers of `bits` bits, 2 to 24. `Asymmetric` has its zero point in the middle until
+    /// `with_zero_point` sets one.
     pub fn new(bits: u32, range: Range) -> Result<Self, FormatError> {
         if !(2..=24).contains(&bits) {
             return Err(FormatError::IntegerBits { bits });
@@ -57,12 +57,12 @@ impl Integer {
         Ok(Self { bits: bits as u32, exponent: -frac, low: -half, high: half - 1, offset: false })
     }
 
-    /// Makes OCP's element `INT8` for any width: symmetric, with `bits` − 2 fraction bits, so below 2 in magnitude.
+    /// Makes OCP's element `INT8` at any width: symmetric, with `bits` − 2 fraction bits, so magnitudes are below 2.
     pub fn mx(bits: u32) -> Result<Self, FormatError> {
         Self::new(bits, Range::Symmetric).map(|integer| Self { exponent: 2 - bits as i32, ..integer })
     }
 
-    /// Returns the same width with `zero_point` of the integers below zero.
+    /// Returns the same width with `zero_point` integers below zero.
     pub(crate) fn with_zero_point(self, zero_point: u32) -> Self {
         let count = (1 << self.bits) - 1;
         Self { low: -(zero_point as i32), high: count - zero_point as i32, ..self }
@@ -99,7 +99,7 @@ impl Integer {
         f64::from(count) * power(self.exponent)
     }
 
-    /// Returns the code to which a number is rounded, and nothing for NaN.
+    /// Returns the code that a number rounds to, or `None` for NaN.
     #[must_use]
     pub fn encode(&self, value: f64, rounding: Rounding, draw: Draw) -> Option<u32> {
         let rounded = self.round(value, rounding, draw);
@@ -111,8 +111,7 @@ impl Integer {
         Some(code as u32 & ((1 << self.bits) - 1))
     }
 
-    /// Returns the number to which a number is rounded; ties of `Nearest` go to the even multiple. Infinities
-    /// saturate, NaN stays NaN.
+    /// Rounds a number to a multiple; ties of `Nearest` go to the even multiple. Infinities saturate, NaN stays NaN.
     #[must_use]
     pub fn round(&self, value: f64, rounding: Rounding, draw: Draw) -> f64 {
         self.grid().round(value, rounding, draw)

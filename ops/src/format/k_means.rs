@@ -1,34 +1,34 @@
-//! The k binary32 numbers that stand for many with the least squared error: exact k-means in one dimension.
+//! The k binary32 centres of least squared error for a set of numbers: exact k-means in one dimension.
 //! Knows nothing of tensors and codes.
 //!
 //! The clusters of sorted numbers are intervals, and the least error of the first i numbers in k intervals follows
-//! from those in k − 1 by dynamic programming (Wang, Song: *Ckmeans.1d.dp*, The R Journal 2011). Where the last
-//! interval begins never goes back as i grows, so each row is found by divide and conquer in O(n log n)
-//! (Grønlund et al.: *Fast Exact k-Means in 1D*, 2017). Both hold as well where centres are binary32: the nearest to an
-//! interval's mean lies in the interval.
+//! from the least errors in k − 1 intervals by dynamic programming (Wang, Song: *Ckmeans.1d.dp*, The R Journal 2011).
+//! The start of the last interval never moves back as i grows, so divide and conquer finds each row in O(n log n)
+//! (Grønlund et al.: *Fast Exact k-Means in 1D*, 2017). Both results also hold for binary32 centres: the binary32
+//! number nearest to an interval's mean lies in the interval.
 //!
-//! A sum of squares less the square of a sum loses all digits where numbers are close together and far from zero. So
-//! numbers, sums and errors are whole numbers: multiples of the spacing of binary32 at the least magnitude, and of its
-//! square. Estimates in binary64 decide where their bounds leave no doubt.
+//! The difference of a sum of squares and a squared sum loses all digits for numbers that are close together and far
+//! from zero. So numbers, sums and errors are integers: multiples of the spacing of binary32 at the least magnitude,
+//! and of its square. Estimates in binary64 decide wherever their error bounds are narrow enough.
 
 use std::ops::{Range, RangeInclusive};
 
 use super::wide::Wide;
 
-/// The relative error of binary64 estimates is less than this, also of sums over 256 clusters.
+/// The bound on the relative error of binary64 estimates, also of sums over 256 clusters.
 const DOUBT: f64 = 1.0 / (1_u64 << 43) as f64;
 
-/// Half the distance to the next binary32 number is at most this share of a normal one.
+/// Half the distance to the next binary32 number is at most this share of a normal number.
 const HALF_SPACING: f64 = 1.0 / (1_u64 << 24) as f64;
 
 /// Binary32 numbers from 2^24 on are integers.
 const WHOLE: f64 = (1 << 24) as f64;
 
-/// A mean that is closer to the middle of two binary32 numbers, relative to their distance, may belong to either.
+/// A mean closer than this to the middle of two binary32 numbers, relative to their distance, may belong to either.
 const NEAR_MIDDLE: f64 = 1e-9;
 
-/// Returns the k centres of least squared error, ascending; fewer if there are fewer different numbers. No k binary32
-/// numbers have a smaller error. Of equal errors the one whose intervals begin first counts.
+/// Returns the k centres of least squared error, ascending; fewer if there are fewer distinct numbers. No k binary32
+/// numbers have a smaller error. Among equal errors the earliest interval starts win.
 pub(crate) fn centres(numbers: &[f32], k: usize) -> Vec<f32> {
     let runs = runs(numbers);
     let (Some((first, _)), Some((last, _))) = (runs.first(), runs.last()) else { return vec![] };
@@ -49,7 +49,7 @@ pub(crate) fn centres(numbers: &[f32], k: usize) -> Vec<f32> {
     }
 }
 
-/// Returns the different numbers in ascending order, each with how often it comes. A zero has no sign.
+/// Returns the distinct numbers in ascending order, each with its count. Every zero is +0.
 fn runs(numbers: &[f32]) -> Vec<(f32, f64)> {
     let mut sorted: Vec<f32> = numbers.iter().map(|number| number + 0.0).collect();
     sorted.sort_unstable_by(f32::total_cmp);
@@ -63,7 +63,8 @@ fn runs(numbers: &[f32]) -> Vec<(f32, f64)> {
     runs
 }
 
-/// Returns the distance of a binary32 number to the next larger magnitude, infinite for zero: the number is a multiple of it.
+/// Returns the distance from a binary32 number to the next larger magnitude, of which the number is a multiple;
+/// infinite for zero.
 fn spacing(value: f32) -> f64 {
     let magnitude = value.abs();
     if magnitude == 0.0 {
@@ -75,20 +76,20 @@ fn spacing(value: f32) -> f64 {
     f64::from(first.next_up()) - f64::from(first)
 }
 
-/// Different numbers in ascending order, in units, with exact sums up to each of them.
+/// Distinct numbers in ascending order, in units, with exact sums up to each of them.
 struct Clusters<const L: usize> {
     unit: f64,
     /// The different numbers.
     values: Vec<f64>,
-    /// The sum of the numbers before each of them and in all, and that of their squares.
+    /// The sum of the numbers before each of them, and of their squares; the last entry is the total.
     sums: Vec<[Wide<L>; 2]>,
-    /// How many numbers these are, and the sums again of the numbers less the middle one, from it to both sides, so that
-    /// little is lost in binary64.
+    /// Per entry of `sums`: the count, and the same sums of the numbers minus the middle number. They start at the
+    /// middle number in both directions, so that binary64 loses little.
     shifted: Vec<[f64; 3]>,
 }
 
-/// A squared error in square units: exactly `whole` + `part`. `part` is 0 but for clusters around zero, whose centre can
-/// be finer than the unit; there it is right within 2^−30.
+/// A squared error in square units: exactly `whole` + `part`. `part` is 0 except for clusters around zero, whose
+/// centre can be finer than the unit; there `part` is accurate within 2^−30.
 #[derive(Clone, Copy)]
 struct Cost<const L: usize> {
     whole: Wide<L>,
@@ -133,7 +134,7 @@ impl<const L: usize> Clusters<L> {
         Self { unit, values, sums, shifted }
     }
 
-    /// Returns how many numbers `begin..end` are, their sum and the sum of their squares; `begin` is below `end`.
+    /// Returns the count, the sum and the sum of squares of the numbers `begin..end`; `begin` is below `end`.
     #[inline(always)]
     fn between(&self, begin: usize, end: usize) -> (f64, Wide<L>, Wide<L>) {
         let ([sum0, square0], [sum1, square1]) = (self.sums[begin], self.sums[end]);
@@ -150,8 +151,8 @@ impl<const L: usize> Clusters<L> {
         })
     }
 
-    /// Returns the most that the exact error of `begin..end` can be below its estimate, and above, for every `begin` in
-    /// `begins`.
+    /// Returns the largest amounts by which the exact error of `begin..end` can lie below and above its estimate, for
+    /// every `begin` in `begins`.
     fn doubt(&self, begins: &RangeInclusive<usize>, end: usize) -> (f64, f64) {
         // All of these are largest at one of the ends.
         let ends = [self.shifted[*begins.start()], self.shifted[*begins.end()], self.shifted[end]];
@@ -160,13 +161,13 @@ impl<const L: usize> Clusters<L> {
         let middle = self.values[self.values.len() / 2];
         let reach = (least - middle).abs().max((largest - middle).abs());
         let doubt = 4.0 * DOUBT * (most(2) + reach * most(1));
-        // The centre is not the mean but the nearest binary32 number.
+        // The centre is not the mean but the binary32 number nearest to it.
         let off = HALF_SPACING * least.abs().max(largest.abs()) + f64::from(f32::from_bits(1)) / self.unit;
         (doubt, doubt + (ends[2][0] - ends[0][0]) * off * off)
     }
 
-    /// Returns the binary32 number of least squared error for the numbers `begin..end`, and that error; `begin` is below
-    /// `end`.
+    /// Returns the binary32 number of least squared error for the numbers `begin..end`, and that error; `begin` is
+    /// below `end`.
     fn centre(&self, begin: usize, end: usize) -> (f32, Cost<L>) {
         let (count, sum, _) = self.between(begin, end);
         let centre = (sum.about() / count * self.unit) as f32;
@@ -176,18 +177,18 @@ impl<const L: usize> Clusters<L> {
         if 2.0 * rest.abs() < count * gap * (1.0 - NEAR_MIDDLE) {
             return (centre, cost);
         }
-        // The mean lies in the middle of the two, or so near to it that its estimate may lie on the wrong side.
+        // The mean lies in the middle of the two candidates, or so near that its estimate may be on the wrong side.
         let (next, _) = self.cost(begin, end, other);
         if next.is_below(cost) { (other, next) } else { (centre, cost) }
     }
 
-    /// Returns the squared error of the numbers `begin..end` around a centre, and by how much their sum is above that of as
-    /// many centres.
+    /// Returns the squared error of the numbers `begin..end` around a centre, and their sum minus the centre times
+    /// their count.
     #[inline(always)]
     fn cost(&self, begin: usize, end: usize, centre: f32) -> (Cost<L>, f64) {
         let (count, sum, square) = self.between(begin, end);
         let exact = f64::from(centre) / self.unit;
-        // A binary32 number of so many units is a whole number of them.
+        // A binary32 number of at least this many units is an integer number of units.
         let whole = if exact.abs() < WHOLE { exact.round_ties_even() } else { exact };
         let fraction = exact - whole;
         let rest = sum - Wide::product(whole, count);
@@ -199,11 +200,11 @@ impl<const L: usize> Clusters<L> {
         (Cost { whole: cost, part }, rest - count * fraction)
     }
 
-    /// Returns the k centres of least squared error; there are more than k different numbers.
+    /// Returns the k centres of least squared error; there are more than k distinct numbers.
     fn centres(&self, k: usize) -> Vec<f32> {
         let n = self.values.len();
         let mut costs: Vec<Cost<L>> = (1..=n).map(|end| self.centre(0, end).1).collect();
-        // Where the last interval begins, for every number of intervals above one and every end.
+        // The start of the last interval, for every number of intervals above one and every end.
         let mut begins: Vec<Vec<u32>> = Vec::with_capacity(k - 1);
         for intervals in 2..=k {
             let about = costs.iter().map(|cost| cost.about()).collect();
@@ -227,10 +228,10 @@ impl<const L: usize> Clusters<L> {
     }
 }
 
-/// One row of the table: the least errors with one interval more.
+/// One row of the dynamic-programming table: the least errors with one more interval.
 struct CostRow<'a, const L: usize> {
     before: Vec<Cost<L>>,
-    /// The same in binary64.
+    /// `before` in binary64.
     about: Vec<f64>,
     after: Vec<Cost<L>>,
     begins: Vec<u32>,
@@ -238,7 +239,7 @@ struct CostRow<'a, const L: usize> {
 }
 
 impl<const L: usize> CostRow<'_, L> {
-    /// Fills the places of `last`, the last number of the last interval, which begins between `least` and `most`.
+    /// Fills the row for every `last`, the last number of the last interval, which starts between `least` and `most`.
     fn fill(&mut self, last: Range<usize>, least: usize, most: usize) {
         if last.is_empty() {
             return;
@@ -251,7 +252,7 @@ impl<const L: usize> CostRow<'_, L> {
         self.fill(middle + 1..last.end, begin, most);
     }
 
-    /// Returns which of `begins` is best for the interval that ends with the number `last`, and the error then.
+    /// Returns the best start in `begins` of the interval that ends with the number `last`, and its error.
     fn best(&self, last: usize, begins: RangeInclusive<usize>) -> (usize, Cost<L>) {
         let end = last + 1;
         let exact = |begin: usize| self.before[begin - 1].plus(self.clusters.centre(begin, end).1);
@@ -259,7 +260,7 @@ impl<const L: usize> CostRow<'_, L> {
         if begins.end() == begins.start() {
             return (first, exact(first));
         }
-        // The errors with one interval less grow with the numbers.
+        // The errors with one interval less increase with the number of elements.
         let before = &self.about[first - 1..*begins.end()];
         let (below, above) = self.clusters.doubt(&begins, end);
         let doubt = below + above + 2.0 * DOUBT * before[before.len() - 1];

@@ -1,4 +1,4 @@
-//! Number formats: what a weight can be stored as. A [`Format`] is what a person asks for; its [`Codec`] is the
+//! Number formats for weights. A [`Format`] is the format as the user writes it; its [`Codec`] is the
 //! function between bit patterns and numbers. Knows nothing of networks and files; a tensor is a slice of binary32.
 
 mod codebook;
@@ -28,8 +28,8 @@ pub use named::{Domain, NAMES};
 pub use rounding::{Draw, Draws, RandomBits, Rounding};
 pub use slice::Group;
 
-/// The 16 numbers of `NF4`, code 0 to 15: quantiles of the normal distribution over the largest of them (Dettmers et
-/// al., *`QLoRA`*, 2023, appendix E).
+/// The 16 numbers of `NF4`, code 0 to 15: quantiles of the normal distribution, divided by the largest quantile
+/// (Dettmers et al., *`QLoRA`*, 2023, appendix E).
 pub const NF4: [f32; 16] = [
     -1.0,
     -0.696_192_8,
@@ -54,18 +54,18 @@ pub const NF4: [f32; 16] = [
 pub enum Format {
     /// A small float, or fixed point at e = 0.
     Float(Float),
-    /// Integers of `bits` bits, 2 to 24; they have a scale.
+    /// Integers of `bits` bits, 2 to 24, with a scale.
     Int {
         /// The bits of a code.
         bits: u32,
-        /// Which integers they count.
+        /// The integers that the codes stand for.
         range: Range,
     },
     /// Two's complement fixed point.
     Fixed {
-        /// Bits before the point, the sign not counted.
+        /// Bits before the binary point, without the sign.
         int: i32,
-        /// Bits behind the point.
+        /// Bits after the binary point.
         frac: i32,
     },
     /// A sign and an exponent: 0 and ±2^k, k from 0 down to 2 − 2^(bits−1) (Miyashita et al. 2016; Zhou et al.,
@@ -74,37 +74,37 @@ pub enum Format {
         /// The bits of a code.
         bits: u32,
     },
-    /// A posit of `n` bits, 2 to 16, `es` of the exponent.
+    /// A posit of `n` bits, 2 to 16, with `es` exponent bits.
     Posit {
         /// The bits of a code.
         n: u32,
         /// The exponent bits.
         es: u32,
     },
-    /// −1, 0, 1, five to a byte; they have a scale.
+    /// −1, 0 and 1, packed five to a byte, with a scale.
     Ternary,
-    /// −1 and 1; they have a scale. Zero is 1, but a tensor, channel or block of zeros has a scale of 0.
+    /// −1 and 1, with a scale. Zero becomes 1, but a tensor, channel or block of zeros has a scale of 0.
     Binary,
-    /// The 16 numbers of [`NF4`], scaled by the largest magnitude of a block, a binary32 each.
+    /// The 16 numbers of [`NF4`] with a block scale: the largest magnitude of the block, as binary32.
     Nf4 {
         /// Weights in a block.
         block: usize,
     },
-    /// The 2^bits numbers of least squared error for each tensor, 1 to 8 bits; they are stored with it as binary32.
+    /// The codebook of 2^bits numbers with the least squared error for each tensor, 1 to 8 bits, stored as binary32.
     KMeans {
         /// The bits of a code.
         bits: u32,
     },
-    /// Numbers of one's own, their code being their place. The decoder knows them: they are not stored.
+    /// A codebook given by the user; a code is a position in the list. The decoder knows the list, so it is not stored.
     Values(Vec<f32>),
     /// A block of elements that share an exponent of 8 bits (OCP Microscaling Formats 1.0).
     Mx {
-        /// What each element is.
+        /// The format of each element.
         element: Element,
         /// Weights in a block.
         block: usize,
     },
-    /// Plain block floating point: a sign and bits − 1 mantissa bits each, and a shared exponent of 8 bits.
+    /// Block floating point: a sign and bits − 1 mantissa bits per weight, and a shared exponent of 8 bits per block.
     BlockFloat {
         /// The bits of a code, 2 to 24.
         bits: u32,
@@ -118,26 +118,26 @@ pub enum Format {
 pub enum Element {
     /// A small float.
     Float(Float),
-    /// An integer with all but its sign and one bit behind the point: OCP's INT8 for any width, without its least
-    /// number.
+    /// An integer with a sign, one bit before the binary point and the rest after it: OCP's INT8 at any width, without
+    /// its least number.
     Int {
         /// The bits of a code, 2 to 24.
         bits: u32,
     },
 }
 
-/// How the codes of a tensor are laid into bytes.
+/// The layout of a tensor's codes in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
-    /// Codes of so many bits, least significant bit first.
+    /// Codes of this many bits, least significant bit first.
     Bits(u32),
-    /// Five codes below 3 to a byte, the first the lowest digit.
+    /// Five codes below 3 in each byte, the first code as the lowest base-3 digit.
     FiveToAByte,
 }
 
 impl Format {
-    /// Returns the codec; an error if there is no such format. A format that is fitted to each tensor has that of its
-    /// width: `KMeans` counts from 0, `Asymmetric` integers have their zero point in the middle.
+    /// Returns the codec; an error if the format's parameters are invalid. A format that is fitted to each tensor gets
+    /// a codec of its width: `KMeans` counts from 0, and `Asymmetric` integers have their zero point in the middle.
     pub fn codec(&self) -> Result<Codec, FormatError> {
         let codebook = |values: &[f32]| Codebook::new(values).map(Box::new).map(Codec::Codebook);
         match *self {
@@ -147,7 +147,7 @@ impl Format {
             Self::PowerOfTwo { bits } => powers(bits).map(Codec::Float),
             Self::Posit { n, es } => posit::posit(n, es).map(Box::new).map(Codec::Codebook),
             Self::Ternary => codebook(&[-1.0, 0.0, 1.0]),
-            // The code is the sign; of equal distances the even one is taken, so zero is 1.
+            // The code is the sign bit. A tie goes to the even code, so zero becomes 1.
             Self::Binary => codebook(&[1.0, -1.0]),
             Self::Nf4 { .. } => codebook(&NF4),
             Self::KMeans { bits } if !(1..=8).contains(&bits) => Err(FormatError::KMeansBits { bits }),
@@ -155,7 +155,7 @@ impl Format {
             Self::Values(ref values) => codebook(values),
             Self::Mx { element: Element::Int { bits }, .. } => Integer::mx(bits).map(Codec::Integer),
             Self::BlockFloat { bits, .. } => match bits {
-                // Below 2 in magnitude, so that the exponent of the largest is 0, that of the shared one.
+                // Magnitudes are below 2, so the shared exponent is the exponent of the block's largest weight.
                 2..=24 => Float::new(0, bits - 1, Bias::Exactly(0)).map(Codec::Float),
                 _ => Err(FormatError::IntegerBits { bits }),
             },
@@ -168,8 +168,8 @@ impl Format {
         matches!(self, Self::KMeans { .. } | Self::Int { range: Range::Asymmetric, .. })
     }
 
-    /// Returns whether zero is no number of the format, so that only a scale of 0 keeps zeros. Numbers of one's own
-    /// (`Values`) and fitted ones (`KMeans`) are what they are: zeros go to the nearest of them.
+    /// Returns whether the format has no zero, so that only a scale of 0 keeps zeros. Codebooks that the user gives
+    /// (`Values`) or that are fitted (`KMeans`) do not count: their zeros go to the nearest number.
     #[must_use]
     pub fn lacks_zero(&self) -> bool {
         match self {
@@ -188,7 +188,7 @@ impl Format {
         }
     }
 
-    /// Returns the scale to use where `asked` is asked for; an error if the format cannot have it.
+    /// Returns the scale to use, given the scale the user asks for; an error if the format does not accept it.
     pub fn scale(&self, asked: Option<Scale>) -> Result<Scale, FormatError> {
         let refused = |why| Err(FormatError::Scale { format: self.name(), why });
         let own = self.own_scale();
@@ -210,7 +210,7 @@ impl Format {
         }
     }
 
-    /// Returns the scale that the format has where none is asked for.
+    /// Returns the scale that the format uses by default.
     fn own_scale(&self) -> Scale {
         let real = |per, fit| Scale::Real { per, fit, store: ScaleType::F32 };
         match *self {
@@ -229,7 +229,7 @@ impl Format {
         }
     }
 
-    /// Returns how a real scale of this format is found where nothing else is asked for.
+    /// Returns the default fit of a real scale of this format.
     #[must_use]
     pub fn usual_fit(&self) -> RealFit {
         match self {
@@ -238,7 +238,7 @@ impl Format {
         }
     }
 
-    /// Returns how codes are laid into bytes.
+    /// Returns the layout of codes in bytes.
     #[must_use]
     pub fn packing(&self) -> Packing {
         match *self {
@@ -261,8 +261,8 @@ impl Format {
         }
     }
 
-    /// Returns the nominal width of a weight in bits: of its code, and of its share of the scale of a full block
-    /// where the format brings that with it.
+    /// Returns the nominal width of a weight in bits: its code, plus its share of the block scale (of a full block) for
+    /// formats that include a scale.
     #[must_use]
     pub fn code_bits(&self) -> f64 {
         let code = match self.packing() {

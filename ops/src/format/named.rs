@@ -1,10 +1,10 @@
-//! Floats that have a name: OCP's, `ml_dtypes`', IEEE P3109's and those of hardware. A name is a shorthand for a
+//! Named floats: OCP's, `ml_dtypes`', IEEE P3109's and those of hardware. A name is a shorthand for a
 //! [`Float`] with all its fields.
 
 use super::error::FormatError;
 use super::float::{Bias, Float, Overflow, Specials, Subnormals};
 
-/// The names a format can be given by, without fields.
+/// The names of formats without fields.
 pub const NAMES: [&str; 21] = [
     "E2M1",
     "E3M2",
@@ -29,7 +29,7 @@ pub const NAMES: [&str; 21] = [
     "float32",
 ];
 
-/// What of the numbers beyond the largest IEEE P3109's formats have.
+/// The domain of an IEEE P3109 format: with or without infinities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Domain {
     /// Finite numbers and infinities.
@@ -39,17 +39,17 @@ pub enum Domain {
 }
 
 impl Float {
-    /// Returns the float of a name, and nothing if there is none of that name.
+    /// Returns the float of a name, or `None` for an unknown name.
     ///
-    /// OCP's (OFP8 1.0, Microscaling Formats 1.0), `F16` (IEEE 754 binary16), `Bf16` and `F32` saturate, for weights
-    /// should not become infinite; `ml_dtypes`' names are bit-equal to `ml_dtypes`, overflow and NaN included. `F32` is
-    /// binary32 as it is.
+    /// OCP's formats (OFP8 1.0, Microscaling Formats 1.0), `F16` (IEEE 754 binary16), `Bf16` and `F32` saturate,
+    /// because weights should not become infinite. `ml_dtypes`' names are bit-equal to `ml_dtypes`, overflow and NaN
+    /// included. `F32` is binary32.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         use Overflow::{Saturate, Special};
         use Specials::{Fnuz, Ieee, None as Finite, Ocp};
         let float = |e, m, specials, overflow| {
-            // Every row below is a format that can be.
+            // Every row below is a valid format.
             Self::with(e, m, Bias::Ieee, specials, Subnormals::On, overflow).ok()
         };
         let shifted = |e, m, bias| Self::with(e, m, Bias::Exactly(bias), Fnuz, Subnormals::On, Special).ok();
@@ -80,7 +80,7 @@ impl Float {
     }
 
     /// Makes IEEE P3109's signed format of `bits` (2 to 15) bits and `precision` (1 to bits − 1) significant bits, the
-    /// hidden one counted: bias 2^(bits − precision − 1), one zero, one NaN.
+    /// hidden bit included: bias 2^(bits − precision − 1), one zero, one NaN.
     pub fn p3109(bits: u32, precision: u32, domain: Domain, overflow: Overflow) -> Result<Self, FormatError> {
         if !(2..=15).contains(&bits) || !(1..bits).contains(&precision) || bits - precision > 8 {
             return Err(FormatError::P3109 { bits, precision });

@@ -1,5 +1,5 @@
 //! Codes of any width packed into bytes, least significant bit first: bit i of the stream is bit i mod 8 of byte
-//! ⌊i / 8⌋, and a code's lowest bit comes first. Knows nothing of what codes stand for.
+//! ⌊i / 8⌋, and a code's lowest bit comes first. Knows nothing of the numbers that codes stand for.
 
 /// Returns the bytes that `count` codes of `bits` bits take, the last byte padded.
 #[must_use]
@@ -44,7 +44,7 @@ pub fn unpack(bytes: &[u8], bits: u32, count: usize) -> Vec<u32> {
     codes
 }
 
-/// Packs codes below 3 five to a byte, the first the lowest digit of a number to base 3; missing ones are 0.
+/// Packs codes below 3 five to a byte, the first as the lowest base-3 digit; missing codes are 0.
 #[must_use]
 pub fn pack_ternary(codes: &[u32]) -> Vec<u8> {
     codes.chunks(5).map(|five| five.iter().rev().fold(0, |byte, code| 3 * byte + *code as u8)).collect()

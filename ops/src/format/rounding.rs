@@ -1,25 +1,25 @@
-//! How a number between two codes goes to one of them, and the random draws that stochastic rounding takes.
-//! Knows nothing of formats and scales, so that one draw serves every format: draws are paired.
+//! Rounding modes for numbers between two codes, and the random draws of stochastic rounding.
+//! Knows nothing of formats and scales, so every format gets the same draws: comparisons are paired.
 
 use serde::Serialize;
 
 use super::error::FormatError;
 use crate::random::Stream;
 
-/// The purpose under which rounding draws from the streams of its seed.
+/// The purpose of rounding's streams of random numbers.
 const PURPOSE: &str = "round";
 
-/// The rule by which a number between two codes goes to one of them. All rules work on the magnitude and keep the
-/// sign, that of zero included; at or beyond the largest code all of them give the largest code.
+/// The rounding mode of a number between two codes. All modes work on the magnitude and keep the sign, also of zero;
+/// at or beyond the largest code all of them give the largest code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Rounding {
-    /// To the nearer code, ties to the one whose code is even (also where there is no mantissa bit).
+    /// To the nearer code, ties to the even code (also in formats without mantissa bits).
     Nearest,
     /// To the nearer code, ties away from zero.
     NearestAway,
     /// To the code nearer to zero.
     TowardZero,
-    /// Away from zero with the probability of the linear position between the two codes.
+    /// Away from zero, with a probability equal to the linear position between the two codes.
     Stochastic,
 }
 
@@ -79,7 +79,7 @@ impl Draw {
         }
     }
 
-    /// Returns the draw that deterministic roundings are given and ignore: 0 of 32 bits.
+    /// Returns the draw that callers pass to deterministic roundings, which ignore it: 0 of 32 bits.
     #[must_use]
     pub fn none() -> Self {
         Self { number: 0, bits: RandomBits(32) }
@@ -100,8 +100,8 @@ impl Draw {
 
 /// The draws of one tensor, one per element.
 ///
-/// u is the top r bits of the element's 32-bit number in the stream of (seed, "round", tensor): fewer random bits
-/// are a prefix of more, and nothing of format or scale enters.
+/// u is the top r bits of the element's 32-bit number in the stream of (seed, "round", tensor). So fewer random bits
+/// are a prefix of more, and the draws do not depend on format or scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draws {
     stream: Stream,
@@ -121,7 +121,7 @@ impl Draws {
         self.bits
     }
 
-    /// Returns the draw of one element, counted over the flattened tensor.
+    /// Returns the draw of one element, numbered in the flattened tensor.
     #[must_use]
     pub fn draw(&self, element: u64) -> Draw {
         Draw { number: self.stream.bits(element) >> (32 - self.bits.get()), bits: self.bits }

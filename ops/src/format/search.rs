@@ -1,29 +1,29 @@
-//! How many of some ascending numbers are at or below a number: the search behind every codebook.
-//! Knows nothing of formats; which table it uses changes its speed and never its answer.
+//! Search for the count of ascending numbers at or below a number; every codebook uses it.
+//! Knows nothing of formats; the size of the table changes the speed and never the answer.
 
 use std::hint::select_unpredictable;
 
-/// Buckets per binade at most: 2^10.
+/// The maximum number of buckets per binade, as a power of two: 2^10.
 const FINEST: u32 = 10;
 
-/// Buckets at most.
+/// The maximum number of buckets.
 const MOST_BUCKETS: i64 = 1 << 17;
 
-/// Ascending numbers, and a table from the leading bits of a binary64 (sign, exponent, the first of the mantissa) to
-/// the few of them that have the same.
+/// Ascending numbers, and a table from the leading bits of a binary64 (sign, exponent, top of the mantissa) to the few
+/// numbers with the same leading bits.
 #[derive(Clone, Debug)]
 pub(super) struct NumberSearch {
-    /// The numbers, and behind them NaN, at or below nothing: as many as the search may look at beyond the last.
+    /// The numbers, padded with NaN (at or below no value) for the places past the last that the search can read.
     numbers: Vec<f64>,
-    /// Of each bucket how many numbers lie in lower ones.
+    /// For each bucket, the count of numbers in lower buckets.
     before: Vec<u32>,
-    /// What of a magnitude's leading bits is the bucket 0 of its sign; lower ones are in it too.
+    /// The leading bits of the magnitudes in bucket 0 of each sign; lower magnitudes share that bucket.
     first: i64,
-    /// The buckets of one sign, less one.
+    /// The number of buckets of one sign, minus one.
     last: i64,
-    /// The bits of a binary64 behind those that choose a bucket.
+    /// The number of low bits of a binary64 that do not affect its bucket.
     shift: u32,
-    /// The first step of the search in a bucket: a power of two, and 2·step − 1 numbers at most are in any.
+    /// The first step of the search in a bucket: a power of two. No bucket has more than 2·step − 1 numbers.
     step: usize,
 }
 
@@ -32,7 +32,7 @@ impl NumberSearch {
     /// and normal, are found fastest.
     pub(super) fn new(mut numbers: Vec<f64>, finest: f64, reach: f64) -> Self {
         let binades = i64::from(exponent(reach) - exponent(finest)) + 2;
-        // As few buckets as tell the numbers apart: a small table stays in the first cache.
+        // The fewest buckets that tell the numbers apart, so that the table stays in the L1 cache.
         let mut bits = 0;
         let (mut search, mut most) = Self::with_buckets(bits, &numbers, finest, reach);
         while most > 1 && bits < FINEST && (4 * binades) << bits <= MOST_BUCKETS {
@@ -43,7 +43,7 @@ impl NumberSearch {
         Self { numbers, ..search }
     }
 
-    /// Makes the table of 2^`bits` buckets a binade, and returns it with the most numbers in any.
+    /// Makes the table of 2^`bits` buckets per binade, and returns it with the largest count in a bucket.
     fn with_buckets(bits: u32, numbers: &[f64], finest: f64, reach: f64) -> (Self, u32) {
         let shift = 52 - bits;
         let [first, last] = [finest, reach].map(|magnitude| (magnitude.to_bits() >> shift) as i64);
@@ -65,12 +65,12 @@ impl NumberSearch {
         (search, most)
     }
 
-    /// Returns how many of the numbers are at or below `value`; NaN counts as zero or as infinite.
+    /// Returns the count of numbers at or below `value`; NaN counts as zero or as infinite.
     #[inline(always)]
     pub(super) fn at_or_below(&self, value: f64) -> usize {
         let mut place = self.before[self.bucket(value)] as usize;
         let mut step = self.step;
-        // What lies in higher buckets is above the value, so it does no harm to look at it.
+        // Numbers in higher buckets are above the value, so reading past the bucket is harmless.
         while step > 0 {
             let is_above = self.numbers[place + step - 1] <= value;
             place = select_unpredictable(is_above, place + step, place);
@@ -79,7 +79,8 @@ impl NumberSearch {
         place
     }
 
-    /// Returns the bucket of a number. It grows with the number: sign and magnitude become one line of integers.
+    /// Returns the bucket of a number. Buckets increase with the number: sign and magnitude map to one range of
+    /// integers.
     #[inline(always)]
     fn bucket(&self, value: f64) -> usize {
         let magnitude = (value.abs().to_bits() >> self.shift) as i64 - self.first;

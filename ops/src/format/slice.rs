@@ -1,7 +1,7 @@
-//! Rounding of whole slices of weights, at the speed of the processor's vectors. Knows no format: only numbers to round
-//! to, and scales that are already there.
+//! Vectorized rounding of slices of weights. Knows no particular format: only the numbers of a codec, and scales
+//! that the caller has computed.
 //!
-//! Every loop is compiled for several instruction sets, and the best that the processor has is chosen at run time.
+//! Every loop is compiled for several instruction sets, and the best one of the processor is selected at run time.
 //! All of them compute the same bits: no operation is fused or reordered.
 
 use pulp::Arch;
@@ -9,29 +9,29 @@ use pulp::Arch;
 use super::codec::{Codec, CodecNumbers};
 use super::rounding::{Draws, Rounding};
 
-/// Elements whose draws are made at a time: few enough to stay in the first cache.
+/// The number of elements per batch of draws: few enough to stay in the L1 cache.
 const LOT: usize = 512;
 
-/// Consecutive weights that have a scale of their own.
+/// Consecutive weights that share a scale.
 #[derive(Debug)]
 pub struct Group<'a> {
     /// The weights.
     pub weights: &'a mut [f32],
-    /// The place of the first in its tensor.
+    /// The position of the first weight in its tensor.
     pub first: u64,
-    /// What they are divided by: positive and finite.
+    /// The divisor of the weights: positive and finite.
     pub scale: f32,
 }
 
 impl Codec {
-    /// Replaces every weight w by binary32(round(w ÷ s)·s), division and product in binary64; the draw of a weight is
-    /// that of its place in the tensor.
+    /// Replaces every weight w by binary32(round(w ÷ s)·s), with division and product in binary64. A weight's draw is
+    /// the draw of its position in the tensor.
     pub fn round_slice(&self, weights: &mut [f32], scale: f32, rounding: Rounding, draws: &Draws) {
         self.round_groups(std::iter::once(Group { weights, first: 0, scale }), rounding, draws, -0.0);
     }
 
-    /// Rounds every group as [`Codec::round_slice`] does and adds `zero` at last: −0 changes nothing, +0 takes the sign
-    /// from zeros.
+    /// Rounds every group as [`Codec::round_slice`] does, then adds `zero`: −0 changes nothing, and +0 removes the sign
+    /// of zeros.
     pub fn round_groups<'a>(
         &self,
         groups: impl Iterator<Item = Group<'a>>,
@@ -40,7 +40,7 @@ impl Codec {
         zero: f32,
     ) {
         let arch = Arch::new();
-        // Each closure is inlined into the loop, and that into the function for an instruction set.
+        // Each closure is inlined into the loop, and the loop into the function for one instruction set.
         macro_rules! run {
             ($value:ident => $rounded:expr) => {
                 arch.dispatch(
@@ -92,8 +92,8 @@ impl Codec {
     }
 }
 
-/// Replaces every weight w of ternary weights by binary32(q·s), q being the sign of w where |w| is above the group's
-/// threshold, else 0.
+/// Replaces every ternary weight w by binary32(q·s), where q is the sign of w if |w| is above the group's threshold,
+/// else 0.
 pub(crate) fn cut_groups<'a>(groups: impl Iterator<Item = (Group<'a>, f32)>) {
     for (group, threshold) in groups {
         for weight in group.weights {
@@ -146,7 +146,7 @@ fn each_drawn<'a>(
     }
 }
 
-/// Returns 1 / s where s is a power of two: then a product with it is the quotient, to the bit, for binary32 numbers.
+/// Returns 1 / s if s is a power of two: for binary32 numbers the product with it equals the quotient, to the bit.
 #[inline(always)]
 fn exact_inverse(scale: f64) -> Option<f64> {
     let mantissa = scale.to_bits() & ((1 << 52) - 1);

@@ -1,22 +1,22 @@
-//! Whole numbers of a fixed width beyond 64 bits. Knows nothing of where they come from.
+//! Integers of a fixed width beyond 64 bits. Knows nothing of their use.
 
 use std::ops::{Add, Sub};
 
 /// 2^62: magnitudes below it fit a signed 64-bit number.
 const SMALL: f64 = 4_611_686_018_427_387_904.0;
 
-/// 2^64, what one limb more is worth.
+/// 2^64: the weight of the next limb.
 const LIMB: f64 = 18_446_744_073_709_551_616.0;
 
-/// A number of 64·L bits in two's complement, its least significant limb first. Results are taken modulo 2^(64·L), so a
-/// sum is right if it fits, though its terms or parts of it do not.
+/// An integer of 64·L bits in two's complement, least significant limb first. Results are modulo 2^(64·L), so a sum
+/// that fits is correct even if its terms or partial sums do not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wide<const L: usize>([u64; L]);
 
 impl<const L: usize> Wide<L> {
     pub(super) const ZERO: Self = Self([0; L]);
 
-    /// Returns an integer that binary64 holds.
+    /// Converts an integer that binary64 represents exactly.
     #[inline(always)]
     pub(super) fn from_integer(integer: f64) -> Self {
         let (mantissa, shift) = parts(integer);
@@ -25,7 +25,7 @@ impl<const L: usize> Wide<L> {
         Self(limbs).shifted(shift)
     }
 
-    /// Returns the product of two integers that binary64 holds.
+    /// Returns the product of two integers that binary64 represents exactly.
     #[inline(always)]
     pub(super) fn product(one: f64, other: f64) -> Self {
         if one.abs() >= SMALL || other.abs() >= SMALL {
@@ -38,7 +38,7 @@ impl<const L: usize> Wide<L> {
         Self(limbs)
     }
 
-    /// Returns the product with an integer that binary64 holds.
+    /// Returns the product with an integer that binary64 represents exactly.
     #[inline(always)]
     pub(super) fn times(self, integer: f64) -> Self {
         let (mantissa, shift) = parts(integer);
@@ -49,7 +49,7 @@ impl<const L: usize> Wide<L> {
             *product = carry as u64;
             carry >>= 64;
         }
-        // A negative mantissa was taken for one that is 2^64 larger.
+        // The loop reads a negative mantissa as unsigned, which is 2^64 too large.
         let excess = if mantissa < 0 { self.shifted(64) } else { Self::ZERO };
         (Self(product) - excess).shifted(shift)
     }
@@ -64,12 +64,12 @@ impl<const L: usize> Wide<L> {
         let at = |place: Option<usize>| place.and_then(|place| self.0.get(place)).copied().unwrap_or(0);
         Self(std::array::from_fn(|place| {
             let high = at(place.checked_sub(limbs)) << bits;
-            // In two steps, as a shift by 64 is none.
+            // Two shifts, because a shift by 64 overflows.
             high | at(place.checked_sub(limbs + 1)) >> 1 >> (63 - bits)
         }))
     }
 
-    /// Returns the number in binary64, within 2^−50 of itself.
+    /// Returns the number in binary64, with a relative error of at most 2^−50.
     #[inline(always)]
     pub(super) fn about(self) -> f64 {
         let low = self.0[0] as i64;
@@ -134,7 +134,7 @@ mod tests {
         Wide([number as u64, (number >> 64) as u64])
     }
 
-    /// Integers of any size that binary64 holds.
+    /// Integers of any size that binary64 represents exactly.
     fn integer() -> impl Strategy<Value = f64> {
         (-(1_i64 << 53)..1 << 53, 0_i32..70)
             .prop_map(|(mantissa, shift)| mantissa as f64 * 2.0_f64.powi(shift))
@@ -157,7 +157,7 @@ mod tests {
             prop_assert!((of(a).about() - a as f64).abs() <= (a as f64).abs() * 2.0_f64.powi(-50));
         }
 
-        /// (2^200 + a)·f − 2^200·f = a·f, in numbers wide enough for all of it.
+        /// (2^200 + a)·f − 2^200·f = a·f, in integers wide enough for every term.
         #[test]
         fn wide_numbers_forget_no_bit(a: i64, factor in integer()) {
             let (large, small) = (Wide::<10>::from_integer(2.0_f64.powi(200)), Wide::<10>::from_integer(1.0).times((a >> 11) as f64));

@@ -1,42 +1,43 @@
-//! The network as a person writes it: a multilayer perceptron, or a list of layers.
-//! Knows nothing of shapes, weights or training.
+//! The network as an experiment file writes it: a multilayer perceptron, or a list of layers. Knows nothing
+//! of shapes, weights or training.
 
 use serde::Serialize;
 
 /// A network to train.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Architecture {
-    /// Flatten, then for each hidden layer Linear, Relu and Dropout, then a Linear that gives the classes.
+    /// A multilayer perceptron: Flatten; for each hidden layer Linear, Relu and Dropout; a Linear layer for
+    /// the logits.
     Mlp {
-        /// Outputs of each hidden layer.
+        /// Number of outputs of each hidden layer.
         hidden: Vec<usize>,
         /// Probability of dropping a hidden activation, in [0, 1).
         dropout: f64,
     },
-    /// Layers in the order they are applied.
+    /// Layers in the order in which they are applied.
     Layers(Vec<LayerSpec>),
 }
 
-/// One layer; a layer without a name is named by its kind and its count within the kind (`conv1`).
+/// One layer. The default name of a layer is its kind and its count within that kind, such as `conv1`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum LayerSpec {
     /// Two-dimensional convolution with a square kernel.
     Conv {
-        /// Output channels.
+        /// Number of output channels.
         out: usize,
         /// Height and width of the kernel.
         kernel: usize,
-        /// Steps between outputs, 1 by default.
+        /// Input pixels between neighbouring output pixels, 1 by default.
         stride: usize,
-        /// Zeros around the image, 0 by default.
+        /// Pixels of zero padding on each side, 0 by default.
         padding: usize,
-        /// Steps between the inputs of one output, 1 by default.
+        /// Input pixels between neighbouring kernel taps, 1 by default.
         dilation: usize,
-        /// Groups of channels that do not mix, 1 by default.
+        /// Number of channel groups, 1 by default; each group has its own inputs and outputs.
         groups: usize,
-        /// Whether a bias is added, true by default.
+        /// Whether the layer adds a bias, true by default.
         bias: bool,
-        /// The name in the model.
+        /// Name of the layer in the model.
         #[serde(skip_serializing_if = "Option::is_none")]
         name: Option<String>,
     },
@@ -44,34 +45,34 @@ pub enum LayerSpec {
     Linear {
         /// Number of outputs.
         out: usize,
-        /// Whether a bias is added, true by default.
+        /// Whether the layer adds a bias, true by default.
         bias: bool,
-        /// The name in the model.
+        /// Name of the layer in the model.
         #[serde(skip_serializing_if = "Option::is_none")]
         name: Option<String>,
     },
     /// Batch normalization per channel (Ioffe & Szegedy 2015).
     BatchNorm {
-        /// Added to the variance, 1e-5 by default.
+        /// Constant added to the variance, 1e-5 by default.
         eps: f64,
-        /// Weight of the newest batch in the running statistics, 0.1 by default.
+        /// Weight of the newest batch in the running statistics, in [0, 1], 0.1 by default.
         momentum: f64,
-        /// The name in the model.
+        /// Name of the layer in the model.
         #[serde(skip_serializing_if = "Option::is_none")]
         name: Option<String>,
     },
-    /// max(x, 0).
+    /// Rectified linear unit: max(x, 0).
     Relu,
-    /// The largest number of each square window.
+    /// Max-pooling: the largest number of each square window.
     MaxPool {
         /// Height and width of the window.
         size: usize,
-        /// Steps between windows; the size by default.
+        /// Input pixels between neighbouring windows; the window size by default.
         stride: Option<usize>,
     },
-    /// An image becomes a row of numbers.
+    /// Reshapes an image to a row of numbers.
     Flatten,
-    /// In training, drops numbers at random and scales the others up (Srivastava et al. 2014, inverted).
+    /// Inverted dropout (Srivastava et al. 2014): training drops numbers at random and scales up the others.
     Dropout {
         /// Probability of dropping a number, in [0, 1).
         p: f64,
@@ -79,25 +80,25 @@ pub enum LayerSpec {
 }
 
 impl LayerSpec {
-    /// A convolution with every default.
+    /// Makes a convolution with every default.
     #[must_use]
     pub fn conv(out: usize, kernel: usize) -> Self {
         Self::Conv { out, kernel, stride: 1, padding: 0, dilation: 1, groups: 1, bias: true, name: None }
     }
 
-    /// A linear layer with every default.
+    /// Makes a linear layer with every default.
     #[must_use]
     pub fn linear(out: usize) -> Self {
         Self::Linear { out, bias: true, name: None }
     }
 
-    /// A batch normalization with every default.
+    /// Makes a batch normalization with every default.
     #[must_use]
     pub fn batch_norm() -> Self {
         Self::BatchNorm { eps: 1e-5, momentum: 0.1, name: None }
     }
 
-    /// A max-pooling of windows that do not overlap.
+    /// Makes a max-pooling layer whose windows do not overlap.
     #[must_use]
     pub fn max_pool(size: usize) -> Self {
         Self::MaxPool { size, stride: None }
@@ -124,8 +125,9 @@ impl LayerSpec {
 }
 
 impl Architecture {
-    /// Returns the layers this stands for, with every default and name filled in and without Dropout of p = 0: two
-    /// networks that compute the same from the same names are the same list, and serialize alike.
+    /// Returns this architecture as a list of layers with every default and name filled in and without
+    /// Dropout layers of p = 0. Two networks that compute the same function under the same names resolve to
+    /// the same list, so they serialize to the same text and share a key.
     #[must_use]
     pub fn resolved(&self, classes: usize) -> Self {
         let mut layers: Vec<LayerSpec> = match self {
@@ -148,8 +150,8 @@ impl Architecture {
         Self::Layers(layers)
     }
 
-    /// Returns the names of the trained network's layers that have parameters, in order: a batch normalization is
-    /// folded into the layer before it, where there is one to fold it into.
+    /// Returns the names of the layers with parameters in the trained network, in order. A batch
+    /// normalization directly after a convolution or linear layer is folded into that layer and has no entry.
     #[must_use]
     pub fn parameter_layers(&self, classes: usize) -> Vec<String> {
         let Self::Layers(mut layers) = self.resolved(classes) else { return vec![] };
@@ -163,7 +165,7 @@ impl Architecture {
             {
                 names.push(name.clone());
             }
-            // Two in a row both go into the layer before them.
+            // A second batch normalization in a row is folded into the same layer as the first.
             folds = matches!(layer, LayerSpec::Conv { .. } | LayerSpec::Linear { .. }) || is_norm && folds;
         }
         names

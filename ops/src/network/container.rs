@@ -1,5 +1,5 @@
-//! Named binary32 tensors and one text as bytes, in the safetensors format: the same content makes the same bytes.
-//! Knows nothing of what the tensors are.
+//! Named binary32 tensors and one text in the safetensors format; equal content gives equal bytes. Knows
+//! nothing of the meaning of the tensors or of the text.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,38 +10,38 @@ use thiserror::Error;
 
 use crate::network::kernels::numbers::{from, read_tensor};
 
-/// What is wrong with bytes that should hold tensors.
+/// An error in the bytes of a container.
 #[derive(Debug, Error)]
 pub enum ContainerError {
-    /// They are not safetensors.
+    /// The bytes are not a safetensors file.
     #[error("not a safetensors file")]
     Format(#[from] SafeTensorError),
-    /// The text is not there.
+    /// The metadata does not have the text.
     #[error("its metadata has no {key:?}")]
     NoText {
-        /// The text's key.
+        /// Metadata key of the text.
         key: &'static str,
     },
-    /// A tensor is of another type.
+    /// The element type of a tensor is not binary32.
     #[error("tensor {name:?} is {dtype}, not F32")]
     Dtype {
-        /// The tensor.
+        /// Name of the tensor.
         name: String,
-        /// Its type.
+        /// Element type of the tensor.
         dtype: String,
     },
-    /// candle refused.
+    /// candle returned an error.
     #[error("tensor {name:?} cannot be read")]
     Tensor {
-        /// The tensor.
+        /// Name of the tensor.
         name: String,
-        /// Why.
+        /// Error from candle.
         #[source]
         source: candle_core::Error,
     },
 }
 
-/// Writes tensors, sorted by name, and a text under a key.
+/// Writes tensors, sorted by name, and a text under a metadata key.
 pub(crate) fn encode<'a>(
     tensors: impl Iterator<Item = (&'a str, &'a Tensor)>,
     key: &str,
@@ -61,7 +61,7 @@ pub(crate) fn encode<'a>(
     Ok(safetensors::serialize(views?, Some(HashMap::from([(key.to_owned(), text)])))?)
 }
 
-/// Reads what [`encode`] wrote.
+/// Reads the output of [`encode`].
 pub(crate) fn decode(
     bytes: &[u8],
     key: &'static str,

@@ -1,5 +1,5 @@
-//! A network with every shape known: the layers in order, their names, parameters and cost.
-//! Knows nothing of weights' values, or of training.
+//! A network with every shape known: the layers in order, their names, parameters and cost. Knows nothing of
+//! weight values or of training.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -9,18 +9,19 @@ use crate::network::kernels::conv::PARTS;
 use crate::network::kernels::lanes::{LANES, blocks};
 use crate::network::layer::{ActivationShape, LayerOp};
 
-/// The name by which the first layer calls the images.
+/// The name of the images in the input list of the first layer.
 const INPUT: &str = "input";
 
-/// What is wrong with a network.
+/// An error in the definition of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{}{what}", place(*layer, kind))]
 pub struct ModelError {
-    /// The layer at fault, counted from 0 as resolved; none if it is the network as a whole.
+    /// Index of the faulty layer in the resolved list, from 0; `None` if the fault is in the network as a
+    /// whole.
     pub layer: Option<usize>,
-    /// The layer's kind.
+    /// Kind of the layer.
     pub kind: &'static str,
-    /// What is wrong, and what to do.
+    /// Description of the fault and of its repair.
     pub what: String,
 }
 
@@ -31,50 +32,50 @@ fn place(layer: Option<usize>, kind: &str) -> String {
 /// One layer of a [`Network`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// Its name, of which there is one.
+    /// Name of the layer, unique in the network.
     pub name: String,
-    /// What it computes.
+    /// Operation of the layer.
     pub op: LayerOp,
-    /// The shape it takes.
+    /// Shape of the input.
     pub input: ActivationShape,
-    /// The shape it gives.
+    /// Shape of the output.
     pub output: ActivationShape,
 }
 
-/// What a parameter is to its layer.
+/// The role of a parameter in its layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// What inputs are multiplied by.
+    /// Factor of the inputs.
     Weight,
-    /// What is added.
+    /// Term added to the outputs.
     Bias,
 }
 
 /// One tensor of parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
-    /// `layer.weight` or `layer.bias`.
+    /// Name: `layer.weight` or `layer.bias`.
     pub name: String,
-    /// Its dimensions, outputs first.
+    /// Dimensions, outputs first.
     pub shape: Vec<usize>,
-    /// The layer it belongs to.
+    /// Index of the layer that has the parameter.
     pub layer: usize,
-    /// What it is there.
+    /// Role in the layer.
     pub role: Role,
 }
 
 /// A network with every shape known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
-    /// Channels, height, width of the images.
+    /// Channels, height and width of the images.
     pub input: [usize; 3],
     /// Number of logits.
     pub classes: usize,
-    /// The layers, each taking what the one before it gives.
+    /// Layers in order; the input of each layer is the output of the layer before it.
     pub layers: Vec<Layer>,
 }
 
-/// The stored form.
+/// The form of a network in a model file.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     input: [usize; 3],
@@ -91,7 +92,7 @@ struct StoredLayer {
 }
 
 impl Network {
-    /// Finds every shape of a network for images of this shape and this many classes.
+    /// Computes every shape of a network for images of shape `input` and `classes` classes.
     pub fn resolve(
         architecture: &Architecture,
         input: [usize; 3],
@@ -101,7 +102,7 @@ impl Network {
         let Architecture::Layers(layers) = &resolved else {
             return Err(whole("it does not resolve to layers"));
         };
-        // A fault is reported at its place in the file, where Dropout of p = 0 still stands.
+        // A fault names the index in the experiment file, where Dropout layers of p = 0 still count.
         let written: Vec<usize> = match architecture {
             Architecture::Layers(specs) => {
                 (0..specs.len()).filter(|at| !matches!(specs[*at], LayerSpec::Dropout { p: 0.0 })).collect()
@@ -112,7 +113,8 @@ impl Network {
         graph.map_err(|fault| ModelError { layer: fault.layer.map(|at| written[at]), ..fault })
     }
 
-    /// Finds every shape of a chain of layers; one without a name is named by its kind and count.
+    /// Computes every shape of a chain of layers. The default name of a layer is its kind and its count
+    /// within that kind.
     pub(crate) fn chain(
         input: [usize; 3],
         classes: usize,
@@ -158,7 +160,7 @@ impl Network {
         Ok(())
     }
 
-    /// Returns the parameters, weight before bias, layer by layer.
+    /// Returns the parameters, layer by layer, each weight before its bias.
     #[must_use]
     pub fn parameters(&self) -> Vec<Parameter> {
         let mut parameters = Vec::new();
@@ -178,21 +180,22 @@ impl Network {
         parameters
     }
 
-    /// Returns how many numbers are parameters.
+    /// Returns the total number of trainable numbers.
     #[must_use]
     pub fn parameter_count(&self) -> u64 {
         self.parameters().iter().map(|parameter| parameter.shape.iter().product::<usize>() as u64).sum()
     }
 
-    /// Returns the multiplications and additions of products for one image.
+    /// Returns the number of multiply-accumulates of convolutions and linear layers for one image.
     #[must_use]
     pub fn multiply_accumulates(&self) -> u64 {
         let costs = self.layers.iter().map(|layer| layer.op.multiply_accumulates(layer.input, layer.output));
         costs.fold(0, u64::saturating_add)
     }
 
-    /// Returns about how many bytes a training takes: parameters, gradients and two moments, the parts of the gradients of
-    /// convolutions, and activations and their gradients for a batch, filled up to whole blocks.
+    /// Returns an estimate of the memory of a training, in bytes: parameters, gradients and two moments; the
+    /// partial weight gradients of convolutions; activations and their gradients for a batch, rounded up to
+    /// whole blocks.
     #[must_use]
     pub fn training_bytes(&self, batch: usize) -> u64 {
         let add = |all: u64, layer: &Layer| all.saturating_add(layer.output.len() as u64);
@@ -206,7 +209,8 @@ impl Network {
         parameters.saturating_add(activations).saturating_mul(4)
     }
 
-    /// Returns the graph as canonical JSON (RFC 8785): input, classes, and a list of layers with named inputs.
+    /// Returns the network as canonical JSON (RFC 8785): input, classes, and a list of layers with named
+    /// inputs.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         let inputs = std::iter::once(INPUT).chain(self.layers.iter().map(|layer| layer.name.as_str()));
         let layers = self.layers.iter().zip(inputs).map(|(layer, input)| StoredLayer {
@@ -218,7 +222,8 @@ impl Network {
         serde_json_canonicalizer::to_string(&stored)
     }
 
-    /// Reads what [`Network::to_json`] wrote, and nothing else.
+    /// Reads the output of [`Network::to_json`]; any other text is an error, even if it describes the same
+    /// network.
     pub fn from_json(text: &str) -> Result<Self, ModelError> {
         let stored: Stored = serde_json::from_str(text).map_err(|fault| whole(&fault.to_string()))?;
         let ops = stored.layers.into_iter().map(|layer| (layer.op, Some(layer.name))).collect();
@@ -253,7 +258,7 @@ mod tests {
         Network::resolve(&Architecture::Layers(specs), [3, 32, 32], 10)
     }
 
-    /// The layers of LeNet-5 as in the literature: 61,706 parameters, 416,520 multiply-accumulates.
+    /// Sizes of LeNet-5 from the literature: 61,706 parameters, 416,520 multiply-accumulates.
     #[test]
     fn the_cost_of_lenet_5_is_the_known_one() {
         let lenet = Architecture::Layers(vec![
@@ -326,7 +331,7 @@ mod tests {
         assert_eq!(bare.to_string(), "network: it has no parameters to train");
     }
 
-    /// The JSON of models in stores: every layer with every field.
+    /// Models in stores have this JSON: every layer with every field.
     #[test]
     fn the_stored_form_of_every_layer_is_pinned() {
         let text = concat!(

@@ -1,5 +1,4 @@
-//! How well a trained network does on labelled images.
-//! Knows nothing of splits or intervals.
+//! The accuracy and the loss of a trained network on labelled images. Knows nothing of splits or intervals.
 
 use rayon::prelude::*;
 
@@ -8,42 +7,43 @@ use crate::network::inference::{InferenceError, logits};
 use crate::network::loss::Prediction;
 use crate::network::model::Model;
 
-/// Images that a thread judges at least.
+/// The fewest images that one thread evaluates.
 const ROWS: usize = 256;
 
-/// How well a network does, image by image and in all.
+/// Results of a network for each image and for all images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Per image, the class of its largest logit, the lowest of equal ones; none where a logit is not finite.
+    /// For each image the class of the largest logit, the lowest class of equal logits; `None` if a logit is
+    /// not finite.
     pub predictions: Vec<Option<u32>>,
-    /// Per image, whether that is its label and every logit is finite.
+    /// For each image whether the prediction is the label; false if a logit is not finite.
     pub correct: Vec<bool>,
-    /// Per image, the cross-entropy in nats; none where a logit is not finite.
+    /// For each image the cross-entropy in nats; `None` if a logit is not finite.
     pub losses: Vec<Option<f64>>,
-    /// Mean cross-entropy in nats over the images whose logits are all finite; none if there are none.
+    /// Mean cross-entropy in nats over the images with finite logits; `None` without such images.
     pub loss: Option<f64>,
-    /// Per class, the images of it that are correct.
+    /// For each class the number of its images that are correct.
     pub class_correct: Vec<u64>,
-    /// Per class, the images of it.
+    /// For each class the number of its images.
     pub class_total: Vec<u64>,
-    /// Images with a logit that is not finite; they count as wrong.
+    /// Number of images with a logit that is not finite; such images count as wrong.
     pub non_finite: u64,
 }
 
 impl Evaluation {
-    /// Returns how many images are correct.
+    /// Returns the number of correct images.
     #[must_use]
     pub fn correct_count(&self) -> u64 {
         self.class_correct.iter().sum()
     }
 
-    /// Returns the share of images that are correct; none if there are no images.
+    /// Returns the share of correct images; `None` without images.
     #[must_use]
     pub fn accuracy(&self) -> Option<f64> {
         (!self.correct.is_empty()).then(|| self.correct_count() as f64 / self.correct.len() as f64)
     }
 
-    /// Returns the accuracy that always answering the most frequent class would have; none if there are no images.
+    /// Returns the accuracy of always answering the most frequent class; `None` without images.
     #[must_use]
     pub fn chance(&self) -> Option<f64> {
         let most = self.class_total.iter().max().copied()?;
@@ -51,7 +51,8 @@ impl Evaluation {
     }
 }
 
-/// Evaluates a network on images; sums are made in the images' order.
+/// Evaluates a network on images. Sums have the order of the images. An error if the caller cancels or if the
+/// images do not fit the network.
 pub fn evaluate(
     model: &Model,
     images: &Images,

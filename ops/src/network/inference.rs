@@ -1,6 +1,5 @@
-//! The logits of images under a trained network.
-//! Knows nothing of labels. An image's logits are the same wherever it stands and however many there are, as no sum
-//! goes over images.
+//! The logits of images under a trained network. Knows nothing of labels. The logits of an image do not
+//! depend on its position or on the other images, because no sum runs over images.
 
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -19,42 +18,43 @@ use crate::network::kernels::relu;
 use crate::network::layer::LayerOp;
 use crate::network::model::Model;
 
-/// Images that go through the network together: as many as make reading the weights worth it, few enough that what lies
-/// between two layers stays in the cache.
+/// Images that one thread computes together: enough to amortize reading the weights, few enough that the
+/// activations stay in the cache.
 const GROUP: usize = 4 * LANES;
 
-/// Multiplications after which the caller is asked whether to go on: less than a second's.
+/// Multiply-accumulates between two calls of `cancelled`: less than a second of work.
 const ROUND: u64 = 20_000_000_000;
 
-/// Groups that a thread takes at least, so that it can use its buffers again.
+/// The fewest groups that a thread computes in a row, so that it reuses its buffers.
 const GROUPS: usize = 8;
 
-/// Why there are no logits.
+/// An error during inference.
 #[derive(Debug, Error)]
 pub enum InferenceError {
-    /// The caller asked to stop.
+    /// The caller cancelled.
     #[error("cancelled")]
     Cancelled,
-    /// The images are of another shape or number of classes.
+    /// The shape or the number of classes of the images differs from the network's.
     #[error(
         "the network takes images of {expected:?} in {classes} classes, these are {found:?} in {found_classes}"
     )]
     Images {
-        /// Channels, height, width the network takes.
+        /// Channels, height and width that the network takes.
         expected: [usize; 3],
-        /// Classes of the network.
+        /// Number of classes of the network.
         classes: usize,
         /// Shape of the images.
         found: [usize; 3],
-        /// Classes of the images.
+        /// Number of classes of the images.
         found_classes: usize,
     },
-    /// candle refused.
+    /// candle returned an error.
     #[error("a tensor of the network cannot be used")]
     Tensor(#[from] candle_core::Error),
 }
 
-/// Returns the logits of every image, `classes` numbers each, in order.
+/// Returns the logits of every image, `classes` numbers each, in the order of the images. Calls `cancelled`
+/// from time to time and stops if it returns true.
 pub fn logits(
     model: &Model,
     images: &Images,
@@ -92,19 +92,19 @@ fn check(graph: &Network, images: &Images) -> Result<(), InferenceError> {
     })
 }
 
-/// A layer with its parameters open.
+/// A layer with its kernel, and with its parameters open for reading.
 struct InferenceStage<'a> {
     layer: &'a Layer,
     kernel: InferenceKernel,
     weight: Option<TensorNumbers<'a>>,
     bias: Option<TensorNumbers<'a>>,
-    /// Whether a product writes negative outputs as 0.
+    /// Whether the kernel also applies the Relu layer that follows it.
     rectify: bool,
 }
 
 enum InferenceKernel {
     Conv(Box<Conv>, Packed),
-    /// And whether its weight is finite.
+    /// The flag tells whether every weight is finite.
     Linear(Linear, bool),
     MaxPool(MaxPool),
     Flatten(Flatten),
@@ -113,7 +113,7 @@ enum InferenceKernel {
     Nothing,
 }
 
-/// One thread's buffers: a group of images before and after a layer.
+/// Buffers of one thread: the activations of a group of images before and after a layer.
 struct InferenceScratch {
     now: Vec<Lanes>,
     next: Vec<Lanes>,
@@ -125,7 +125,7 @@ impl InferenceScratch {
         Self { now: zeros(GROUP / LANES * widest), next: zeros(GROUP / LANES * widest) }
     }
 
-    /// Computes the logits of the images from `first` on, as many as there is room for.
+    /// Computes the logits of the images from index `first` on, as many as `logits` has room for.
     fn run(&mut self, stages: &[InferenceStage], images: &Images, first: usize, logits: &mut [f32]) {
         let count = logits.len() / images.classes;
         let places: Vec<usize> = (first..first + count).collect();
@@ -189,7 +189,8 @@ impl<'a> InferenceStage<'a> {
         layers.iter().enumerate().map(stage).collect()
     }
 
-    /// Takes blocks of images through the layer; returns whether the result is in `y`, or else in `x`.
+    /// Applies the layer to blocks of images. Returns true if the output is in `y`, false if the layer worked
+    /// in place in `x`.
     fn run(&self, x: &mut [Lanes], y: &mut [Lanes]) -> bool {
         let (weight, bias) = (self.weight.as_deref().unwrap_or(&[]), self.bias.as_deref());
         let (from, to) = (self.layer.input.len(), self.layer.output.len());

@@ -1,24 +1,24 @@
-//! What one layer computes, what shape it makes of a shape, and what it costs.
-//! Knows nothing of names, weights or the layers around it.
+//! One layer: its operation, the output shape for an input shape, and its cost. Knows nothing of names,
+//! weight values or the layers around it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::network::architecture::LayerSpec;
 
-/// Numbers per image that a layer may give: more is a mistake, or a hostile file.
+/// The most numbers per image that a layer may produce. A larger number is a mistake or a hostile file.
 const MOST: usize = 1 << 24;
 
-/// The shape of what lies between two layers, for one image.
+/// The shape of the activations of one image between two layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActivationShape {
-    /// Channels, height, width.
+    /// An image: channels, height, width.
     Image([usize; 3]),
     /// A row of numbers.
     Row(usize),
 }
 
 impl ActivationShape {
-    /// Returns how many numbers there are.
+    /// Returns the number of elements.
     #[must_use]
     pub fn len(self) -> usize {
         match self {
@@ -27,13 +27,13 @@ impl ActivationShape {
         }
     }
 
-    /// Returns whether there are none.
+    /// Returns whether the shape has no elements.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 
-    /// Returns channels and numbers per channel; each number of a row is a channel.
+    /// Returns the number of channels and the numbers per channel; each number of a row is a channel.
     #[must_use]
     pub fn channels(self) -> (usize, usize) {
         match self {
@@ -43,7 +43,7 @@ impl ActivationShape {
     }
 }
 
-/// What a layer computes. The fields are those of [`LayerSpec`], all resolved.
+/// The operation of a layer. The fields are the fields of [`LayerSpec`], with every default filled in.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 #[allow(missing_docs)]
@@ -65,7 +65,8 @@ pub enum LayerOp {
         eps: f64,
         momentum: f64,
     },
-    /// A weight and a bias per channel: a batch normalization that had no layer to be folded into.
+    /// A weight and a bias per channel: a batch normalization that follows neither a convolution nor a linear
+    /// layer, after folding.
     Affine,
     Relu,
     MaxPool {
@@ -110,7 +111,7 @@ impl LayerOp {
         }
     }
 
-    /// Returns the shapes of weight and bias, where there are any.
+    /// Returns the shapes of the weight and of the bias; `None` for a parameter that the layer does not have.
     #[must_use]
     pub fn parameters(&self, input: ActivationShape) -> (Option<Vec<usize>>, Option<Vec<usize>>) {
         let channels = input.channels().0;
@@ -124,7 +125,7 @@ impl LayerOp {
         }
     }
 
-    /// Returns the multiplications and additions of products for one image.
+    /// Returns the number of multiply-accumulates of convolutions and linear layers for one image.
     #[must_use]
     pub fn multiply_accumulates(&self, input: ActivationShape, output: ActivationShape) -> u64 {
         let per_output = match *self {
@@ -135,7 +136,7 @@ impl LayerOp {
         (per_output as u64).saturating_mul(output.len() as u64)
     }
 
-    /// Returns the shape this makes of a shape, or what is wrong with the two.
+    /// Returns the output shape for an input shape; an error explains why the layer cannot take the input.
     pub(crate) fn output(&self, input: ActivationShape) -> Result<ActivationShape, String> {
         let output = self.shape(input)?;
         bounded(output)?;
@@ -202,13 +203,14 @@ impl LayerOp {
         let side = |side| windows(side, padding, kernel, dilation, stride);
         let (rows, columns) = (side(height)?, side(width)?);
         bounded(ActivationShape::Row(kernel.saturating_mul(kernel).saturating_mul(channels / groups)))?;
-        // Every output pixel has a list of its taps.
+        // The kernel keeps a list of taps for every output pixel, so the number of taps has a limit too.
         bounded(ActivationShape::Image([kernel * kernel, rows, columns]))?;
         Ok(ActivationShape::Image([out, rows, columns]))
     }
 }
 
-/// Returns how many windows of `size`, spread by `dilation`, fit on a side with `padding` at both ends.
+/// Returns the number of windows of `size`, spread by `dilation`, that fit on a side with `padding` at both
+/// ends.
 fn windows(
     length: usize,
     padding: usize,

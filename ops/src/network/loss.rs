@@ -1,32 +1,32 @@
-//! Softmax and cross-entropy: −ln softmax(logits)[label], in binary64, and its gradient at the logits.
-//! Knows nothing of the network that gave the logits.
+//! Softmax cross-entropy, −ln softmax(logits)[label], in binary64, and its gradient at the logits. Knows
+//! nothing of the network that computed the logits.
 
 use rayon::prelude::*;
 
 use crate::network::kernels::lanes::{LANES, Lanes, read_lane};
 
-/// A gradient at the logits that is smaller becomes 0, so that none of what it is multiplied by becomes subnormal:
-/// products of subnormal numbers are a hundred times slower.
+/// A gradient at a logit of smaller magnitude becomes 0, so that the backward pass makes no subnormal
+/// numbers: arithmetic on subnormal numbers is a hundred times slower.
 const LEAST_GRADIENT: f32 = 1.0 / (1_u64 << 60) as f32;
 
-/// What a row of logits says.
+/// The prediction and the loss of one row of logits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Prediction {
-    /// Cross-entropy with the label.
+    /// Cross-entropy with the label, in nats.
     pub loss: f64,
-    /// Class of the largest logit, the lowest of equal ones. An answer only where every logit is finite.
+    /// Class of the largest logit, the lowest class of equal logits; valid only if `finite`.
     class: usize,
     /// Whether every logit is finite.
     pub finite: bool,
 }
 
 impl Prediction {
-    /// Returns the class that the network answers; none where a logit is not finite.
+    /// Returns the predicted class; `None` if a logit is not finite.
     pub(crate) fn answer(&self) -> Option<usize> {
         self.finite.then_some(self.class)
     }
 
-    /// Judges a row.
+    /// Computes the prediction and the loss of a row.
     pub(crate) fn new(logits: &[f32], label: u8) -> Self {
         let (class, largest) = largest(logits);
         let total = logits.iter().map(|logit| exponential(*logit, largest)).sum();
@@ -40,7 +40,8 @@ impl Prediction {
     }
 }
 
-/// Judges the logits of each image, and writes the gradient of the mean loss over the images.
+/// Returns the prediction of each image and writes the gradient of the mean loss over the images to
+/// `gradient`.
 pub(crate) fn backward(
     classes: usize,
     logits: &[Lanes],

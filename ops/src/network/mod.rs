@@ -1,13 +1,16 @@
-//! Networks: what they are, how they are trained, stored and evaluated.
+//! Neural networks: their definition, training, storage, inference and evaluation. Knows nothing of
+//! experiments, number formats or the engine.
 //!
-//! A person writes an [`architecture`]; [`layer`] has what one layer computes, its shapes and its cost, and [`definition`] the
-//! network with every shape known. [`training`] makes a [`model`] of it, which [`inference`] and [`evaluation`] apply to images.
-//! `kernels` computes; weights, gradients and moments are candle tensors, and every kernel is checked against candle's
-//! autograd.
+//! An experiment file describes an [`architecture`]. [`layer`] defines the operation, shapes and cost of one
+//! layer, and [`definition`] holds the network with every shape known. [`training`] turns a definition into a
+//! [`model`]; [`inference`] and [`evaluation`] apply a model to images. `kernels` computes the forward and
+//! backward passes. Weights, gradients and moments are candle tensors, and tests compare every kernel with
+//! candle's autograd.
 //!
-//! Same configuration, same images, same bits: random numbers are addressed by element, not drawn in turn; work is cut by
-//! shape, never by thread; sums have a fixed order; logarithms and exponentials are `libm`'s; no thread's floating-point
-//! environment is touched. Everything runs in the rayon pool of its caller.
+//! The same configuration and the same images give the same bits. Random numbers are addressed by element,
+//! not drawn in sequence; work is divided by shape, never by thread; sums have a fixed order; logarithms and
+//! exponentials come from `libm`; no function changes a thread's floating-point environment. All work runs in
+//! the rayon pool of the caller.
 
 pub mod architecture;
 pub mod container;

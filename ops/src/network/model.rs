@@ -1,5 +1,5 @@
-//! A trained network: its inference graph and its tensors, and their form as bytes.
-//! Knows nothing of training or of number formats: weights are binary32, whatever they were rounded to.
+//! A trained network: its layers and tensors, and their encoding as bytes. Knows nothing of training or of
+//! number formats: weights are binary32, even after quantization.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::network::definition::{ModelError, Network};
 use crate::network::kernels::numbers::{from, read_tensor};
 use crate::network::layer::LayerOp;
 
-/// The metadata key of the graph.
+/// The metadata key of the network's JSON.
 const GRAPH: &str = "graph";
 
 /// A trained network.
@@ -21,55 +21,56 @@ pub struct Model {
     tensors: BTreeMap<String, Tensor>,
 }
 
-/// What is wrong with a model.
+/// An error in a model or in its encoding.
 #[derive(Debug, Error)]
 pub enum ModelFileError {
-    /// The bytes are not tensors.
+    /// The bytes are not a safetensors file.
     #[error("model: {0}")]
     Container(#[from] ContainerError),
-    /// The graph is not one.
+    /// The definition of the network has a fault.
     #[error("model: {0}")]
     Graph(#[from] ModelError),
-    /// The graph cannot be written.
+    /// The network cannot be written as JSON.
     #[error("model: its graph cannot be written")]
     Json(#[from] serde_json::Error),
-    /// A layer is of training only.
+    /// A layer occurs in training only.
     #[error("model: layer {name:?} is a {kind}, which no trained network has")]
     Layer {
-        /// The layer.
+        /// Name of the layer.
         name: String,
-        /// Its kind.
+        /// Kind of the layer.
         kind: &'static str,
     },
     /// A tensor is missing.
     #[error("model: tensor {name:?} is missing")]
     Missing {
-        /// The tensor.
+        /// Name of the tensor.
         name: String,
     },
     /// A tensor belongs to no layer.
     #[error("model: tensor {name:?} belongs to no layer")]
     Stray {
-        /// The tensor.
+        /// Name of the tensor.
         name: String,
     },
-    /// A tensor has another shape than its layer wants.
+    /// The shape of a tensor differs from the shape of its parameter.
     #[error("model: tensor {name:?} has shape {found:?}, its layer wants {expected:?}")]
     Shape {
-        /// The tensor.
+        /// Name of the tensor.
         name: String,
-        /// Its shape.
+        /// Shape of the tensor.
         found: Vec<usize>,
-        /// The shape of the layer's parameter.
+        /// Shape of the parameter.
         expected: Vec<usize>,
     },
-    /// candle refused.
+    /// candle returned an error.
     #[error("model: a tensor cannot be read")]
     Tensor(#[from] candle_core::Error),
 }
 
 impl Model {
-    /// Puts a network together; every parameter of the graph must be there, in its shape, and nothing else.
+    /// Makes a model. It is an error if a parameter of the network is missing or has another shape, or if a
+    /// tensor is no parameter.
     pub fn new(graph: Network, tensors: BTreeMap<String, Tensor>) -> Result<Self, ModelFileError> {
         for layer in &graph.layers {
             if let LayerOp::BatchNorm { .. } | LayerOp::Dropout { .. } = layer.op {
@@ -96,25 +97,25 @@ impl Model {
         }
     }
 
-    /// Returns the inference graph.
+    /// Returns the inference network.
     #[must_use]
     pub fn graph(&self) -> &Network {
         &self.graph
     }
 
-    /// Returns the tensors, by name.
+    /// Returns the tensors by name.
     #[must_use]
     pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
         &self.tensors
     }
 
-    /// Returns the numbers of one tensor, row by row.
+    /// Returns the numbers of one tensor in row-major order.
     pub fn numbers(&self, name: &str) -> Result<Vec<f32>, ModelFileError> {
         let tensor = self.tensors.get(name).ok_or_else(|| ModelFileError::Missing { name: name.into() })?;
         Ok(read_tensor(tensor)?.to_vec())
     }
 
-    /// Returns the same network with other numbers in some tensors; the rest is shared, not copied.
+    /// Returns the same network with new numbers in some tensors. The other tensors are shared, not copied.
     pub fn with(&self, numbers: BTreeMap<String, Vec<f32>>) -> Result<Self, ModelFileError> {
         let mut tensors = self.tensors.clone();
         for (name, numbers) in numbers {
@@ -127,14 +128,14 @@ impl Model {
         Ok(Self { graph: self.graph.clone(), tensors })
     }
 
-    /// Returns the model as safetensors: tensors sorted by name, the graph as canonical JSON in the metadata. The same
-    /// model is always the same bytes.
+    /// Returns the model as safetensors: tensors sorted by name, and the network as canonical JSON in the
+    /// metadata. Equal models have equal bytes.
     pub fn encode(&self) -> Result<Vec<u8>, ModelFileError> {
         let tensors = self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
         Ok(encode(tensors, GRAPH, self.graph.to_json()?)?)
     }
 
-    /// Reads what [`Model::encode`] wrote, and checks all of it.
+    /// Reads and checks the output of [`Model::encode`].
     pub fn decode(bytes: &[u8]) -> Result<Self, ModelFileError> {
         let (graph, tensors) = decode(bytes, GRAPH)?;
         Self::new(Network::from_json(&graph)?, tensors)

@@ -1,4 +1,4 @@
-//! How networks, optimizers, schedules and the rest of a training's parameters are read.
+//! Readers of networks, optimizers, schedules and the other parameters of a training.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use fewbits_engine::text::variant::{VariantReader, choice, read_variant};
 use crate::network::architecture::{Architecture, LayerSpec};
 use crate::network::training::config::{Augment, Init, LearningRateSchedule, Optimizer};
 
-/// A layer wider than this is taken for a mistake.
+/// The maximum width of a layer; a larger width counts as a mistake.
 const WIDEST: i64 = 1 << 20;
 
 impl FromValue for Architecture {
@@ -90,7 +90,7 @@ fn read_conv(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> 
     })
 }
 
-/// A layer's name; none for the one that its kind and count give it.
+/// A layer's name, or the absence of one, which leaves the name to the layer's kind and number.
 struct LayerName(Option<String>);
 
 impl fmt::Debug for LayerName {

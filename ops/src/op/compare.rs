@@ -18,7 +18,7 @@ use crate::network::inference::InferenceError;
 use crate::network::model::Model;
 use crate::standard::{Artifact, Port};
 
-/// How the engine wires it.
+/// The node kind that the engine reads.
 pub const KIND: NodeKind = NodeKind {
     name: "Compare",
     inputs: &[("model", "model"), ("baseline", "model"), ("data", "dataset")],
@@ -48,20 +48,20 @@ pub const KIND: NodeKind = NodeKind {
 
 const VERSION: u32 = 2;
 
-/// A comparison to be done.
+/// A comparison of two networks on a split.
 #[derive(Debug)]
 pub struct CompareOp {
     pub(crate) split: Split,
 }
 
-/// Reads its parameters.
+/// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<CompareOp> {
     fields.optional("split", Split::Test, faults).map(|split| CompareOp { split })
 }
 
 impl CompareOp {
     pub(crate) fn identity() -> Identity {
-        // As with `Evaluate`, the digest of the part that is read says which split it is.
+        // As with `Evaluate`, the digest of the dataset's part identifies the split.
         Identity { op: "compare", version: VERSION, params: json!({}) }
     }
 
@@ -99,15 +99,15 @@ impl CompareOp {
     }
 }
 
-/// Returns for each image whether both networks answer, and answer the same.
+/// Returns for each image whether both networks answer, and give the same answer.
 fn agreements(model: &Evaluation, baseline: &Evaluation) -> Vec<bool> {
     let pairs = model.predictions.iter().zip(&baseline.predictions);
     pairs.map(|(one, other)| one.is_some() && one == other).collect()
 }
 
-/// Returns how often both networks answer the same, how many images only one of them has right, how many images one or
-/// both have no answer to, and how much loss the model adds in the mean over the images that both have a loss for, with
-/// its 95 % interval over images: the normal one, as images are many, and as it is the same to the bit everywhere.
+/// Returns the metrics: how often both networks give the same answer, the images that only one network has right, the
+/// images without an answer from one or both, and the mean loss that the model adds over images with both losses. The
+/// added loss has a 95 % normal interval over images: images are many, and the formula gives the same bits everywhere.
 fn metrics(model: &Evaluation, baseline: &Evaluation, agrees: &[bool]) -> BTreeMap<String, f64> {
     let total = agrees.len() as f64;
     let agreement = (total > 0.0).then(|| agrees.iter().filter(|agrees| **agrees).count() as f64 / total);
@@ -143,7 +143,7 @@ fn metrics(model: &Evaluation, baseline: &Evaluation, agrees: &[bool]) -> BTreeM
 mod tests {
     use super::*;
 
-    /// Returns an evaluation of answers; a negative one stands for none.
+    /// Returns an evaluation with these answers; a negative answer stands for none.
     fn judged(answers: &[i32], losses: &[Option<f64>], labels: &[i32]) -> Evaluation {
         Evaluation {
             predictions: answers.iter().map(|answer| u32::try_from(*answer).ok()).collect(),

@@ -19,7 +19,7 @@ use crate::dataset::split::Count;
 use crate::dataset::{DatasetConfig, load};
 use crate::standard::{Artifact, DatasetPort, StandardOps};
 
-/// How the engine wires it.
+/// The node kind that the engine reads.
 pub const KIND: NodeKind = NodeKind {
     name: "Dataset",
     inputs: &[],
@@ -33,13 +33,13 @@ pub const KIND: NodeKind = NodeKind {
 
 const VERSION: u32 = 1;
 
-/// A dataset to be loaded.
+/// A dataset to load.
 #[derive(Debug)]
 pub struct DatasetOp {
     config: DatasetConfig,
 }
 
-/// Reads its parameters.
+/// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DatasetOp> {
     let span = fields.span();
     let source: Option<DatasetSource> = fields.required("source", faults);
@@ -88,7 +88,7 @@ impl DatasetOp {
         Identity { op: "dataset", version: VERSION, params }
     }
 
-    /// Returns the files it reads; one that is missing is named where it would be.
+    /// Returns the files that the op reads; a missing file is named by its expected path.
     pub(crate) fn sources(&self, ops: &StandardOps) -> Vec<TaskSource> {
         let source = &self.config.source;
         if let DatasetSource::Mnist10k = source {

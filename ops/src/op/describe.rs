@@ -1,4 +1,4 @@
-//! `Describe(model, layer: All)`: how the weights of a network, or of one of its layers, are spread.
+//! `Describe(model, layer: All)`: the distribution of the weights of a network, or of one of its layers.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::network::model::Model;
 use crate::standard::{Artifact, Port};
 
-/// How the engine wires it.
+/// The node kind that the engine reads.
 pub const KIND: NodeKind = NodeKind {
     name: "Describe",
     inputs: &[("model", "model")],
@@ -37,22 +37,22 @@ pub const KIND: NodeKind = NodeKind {
 
 const VERSION: u32 = 1;
 
-/// A description to be made.
+/// A description of weights.
 #[derive(Debug)]
 pub struct DescribeOp {
     layer: LayerChoice,
 }
 
-/// Which weights.
+/// The weights to describe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum LayerChoice {
-    /// All tensors of two or more dimensions, those that `Quantize` rounds by default, taken together.
+    /// All tensors of two or more dimensions together: the tensors that `Quantize` rounds by default.
     All,
     /// The weight of one layer.
     Named(String),
 }
 
-/// Reads its parameters.
+/// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DescribeOp> {
     fields.optional("layer", LayerChoice::All, faults).map(|layer| DescribeOp { layer })
 }
@@ -103,7 +103,7 @@ impl DescribeOp {
     }
 }
 
-/// Returns the moments of the weights and the quantiles of their magnitudes; what is undefined is absent.
+/// Returns the moments of the weights and the quantiles of their magnitudes; undefined metrics are absent.
 fn metrics(weights: &[f32]) -> BTreeMap<String, f64> {
     let count = weights.len() as f64;
     let share = |sum: f64| (count > 0.0).then(|| sum / count);
@@ -134,7 +134,7 @@ fn metrics(weights: &[f32]) -> BTreeMap<String, f64> {
     all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
-/// Returns a quantile of sorted numbers, on the line between the two nearest, as numpy's default is.
+/// Returns a quantile of sorted numbers, interpolated linearly between the two nearest, as numpy does by default.
 fn quantile(sorted: &[f32], share: f64) -> Option<f64> {
     let place = share * sorted.len().checked_sub(1)? as f64;
     let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);

@@ -19,7 +19,7 @@ use crate::network::inference::InferenceError;
 use crate::network::model::Model;
 use crate::standard::{Artifact, DatasetPort, ModelPort, Port};
 
-/// How the engine wires it.
+/// The node kind that the engine reads.
 pub const KIND: NodeKind = NodeKind {
     name: "Evaluate",
     inputs: &[("model", "model"), ("data", "dataset")],
@@ -48,13 +48,13 @@ pub const KIND: NodeKind = NodeKind {
 
 const VERSION: u32 = 3;
 
-/// An evaluation to be done.
+/// An evaluation on a split.
 #[derive(Debug)]
 pub struct EvaluateOp {
     pub(crate) split: Split,
 }
 
-/// Which images of a dataset.
+/// The split of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Split {
     Train,
@@ -72,7 +72,7 @@ impl Split {
         }
     }
 
-    /// Returns its images.
+    /// Returns the images of the split.
     pub(crate) fn images(self, data: &Dataset) -> &Images {
         match self {
             Self::Train => &data.train,
@@ -81,7 +81,7 @@ impl Split {
         }
     }
 
-    /// Checks whether a model can be judged on this split of a dataset.
+    /// Checks whether a model can be evaluated on this split of a dataset.
     pub(crate) fn check(self, trained: &ModelPort, data: &DatasetPort) -> Result<(), Misfit> {
         let misfit = |field, message: String, hint: &str| {
             Err(Misfit { field, entry: None, message, hint: hint.to_owned() })
@@ -113,14 +113,14 @@ impl Split {
     }
 }
 
-/// Reads its parameters.
+/// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<EvaluateOp> {
     fields.optional("split", Split::Test, faults).map(|split| EvaluateOp { split })
 }
 
 impl EvaluateOp {
     pub(crate) fn identity() -> Identity {
-        // The split says which part is read, and that part's digest is in the key: equal images, equal result.
+        // The split selects a part, and that part's digest is in the key: equal images, equal result.
         Identity { op: "evaluate", version: VERSION, params: json!({}) }
     }
 
@@ -152,7 +152,7 @@ impl EvaluateOp {
     }
 }
 
-/// Returns whether a model may have seen the images it is to be judged on.
+/// Returns whether the evaluation images may include the model's training images.
 fn overlapping(trained: &DatasetPort, data: &DatasetPort) -> bool {
     matches!((trained.source, data.source), ("Mnist", "Mnist10k") | ("Mnist10k", "Mnist"))
 }

@@ -1,4 +1,4 @@
-//! Number formats and scales as a person writes them. Knows their spelling, and none of their numbers.
+//! Readers of number formats and scales as the user writes them. Knows their spelling, and none of their numbers.
 
 use std::ops::RangeInclusive;
 
@@ -12,11 +12,11 @@ use crate::format::{
 };
 use crate::scale::{Per, Percent, PowerFit, RealFit, Scale, ScaleType};
 
-/// The most weights in a block.
+/// The maximum number of weights in a block.
 const MOST_BLOCK: i64 = 1 << 20;
 
 impl Format {
-    /// Reads a format from a text such as `Float(e: 2, m: 1)`; its faults have places in the text.
+    /// Reads a format from a text such as `Float(e: 2, m: 1)`; faults carry positions in the text.
     pub fn parse(text: &str) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
         let value = Value::parse(text, &mut faults);

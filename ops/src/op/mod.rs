@@ -1,4 +1,4 @@
-//! The ops, one a file: how each is read, what identifies it, what it needs, and how it is done.
+//! The ops, one per file: parameter reader, identity, inputs and execution.
 
 pub mod compare;
 pub mod dataset;

@@ -18,7 +18,7 @@ use crate::quantize::{Distortion, Encoded, Quantization, Quantized, Quantizer, T
 use crate::scale::{RealFit, Scale};
 use crate::standard::{Artifact, Port};
 
-/// How the engine wires it.
+/// The node kind that the engine reads.
 pub const KIND: ops::NodeKind = ops::NodeKind {
     name: "Quantize",
     inputs: &[("model", "model")],
@@ -44,31 +44,31 @@ pub const KIND: ops::NodeKind = ops::NodeKind {
     keeping: Keeping::WhenAsked,
 };
 
-/// Works with any other recipe.
+/// The version of ops with any other recipe.
 const VERSION: u32 = 2;
-/// Works with a recipe whose numbers changed since: see [`is_newer`].
+/// The version of ops with a recipe whose numbers changed since: see [`is_newer`].
 const NEWER: u32 = 3;
 
-/// A quantization to be done.
+/// A quantization of a network.
 #[derive(Debug)]
 pub struct QuantizeOp {
     quantizer: Quantizer,
-    /// The recipes of the network's first and last layer, where they have their own.
+    /// The recipes of the network's first and last layer; `None` leaves a layer to the general recipe.
     ends: [Option<Quantization>; 2],
 }
 
-/// Reads its parameters.
+/// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeOp> {
     let recipe = read_recipe(fields, None, faults);
     let seed = fields.whole("seed", 0..=i64::MAX, Some(0), faults);
     let random_bits = fields.whole("random_bits", 1..=32, Some(32), faults);
     let tensors = fields.optional("tensors", Tensors::Weights, faults);
     let written = ["first", "last", "layers"].map(|name| fields.take(name));
-    // What a layer changes is changed of the recipe of all.
+    // A layer's override changes the general recipe.
     let usual = recipe.as_ref();
     let [first, last, layers] = written;
     let [first, last] = [first, last].map(|end| match end {
-        // No exception: so one can be an axis.
+        // `None` means no override, so that an axis can include it.
         Some(value) if value.bare_name() != Some("None") => read_override(value, usual, faults).map(Some),
         Some(_) | None => Some(None),
     });
@@ -89,8 +89,7 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeO
     })
 }
 
-/// Reads format, rounding and scale. What is not given is that of `usual`; a format given anew comes with its own
-/// scale.
+/// Reads format, rounding and scale. Missing fields come from `usual`; a new format comes with its own scale.
 fn read_recipe(
     fields: &mut Fields<'_>,
     usual: Option<&Quantization>,
@@ -106,7 +105,7 @@ fn read_recipe(
     let rounding = fields.optional("rounding", usual_rounding, faults);
     fields.otherwise("scale", "the format's own");
     let scale = match fields.take("scale") {
-        // So that an axis can hold formats that bring their scale beside others.
+        // `Own` lets one axis hold formats that include a scale and formats that take one.
         Some(value) if is_named(value, "Own") => {
             Fields::open(value, "Own", faults)?.finish(faults).then_some(None)
         }
@@ -114,7 +113,7 @@ fn read_recipe(
             let scale = Scale::from_value(value, faults);
             scale.zip(format.as_ref()).map(|(scale, format)| Some(with_usual_fit(scale, value, format)))
         }
-        // Its scale was checked with its format.
+        // The usual scale was checked together with its format.
         None if !has_format && let Some(usual) = &owned => {
             return Some(Quantization { format: format?, rounding: rounding?, scale: usual.scale });
         }
@@ -133,7 +132,7 @@ fn is_named(value: &Value, wanted: &str) -> bool {
     matches!(&value.kind, ValueKind::Struct(Struct { name: Some(name), .. }) if **name == *wanted)
 }
 
-/// Returns a scale with the fit that is usual for a format, where the text names none.
+/// Returns a scale with the usual fit of a format, if the text names no fit.
 fn with_usual_fit(scale: Scale, value: &Value, format: &Format) -> Scale {
     let is_given = matches!(&value.kind, ValueKind::Struct(body) if body.fields.iter().any(|field| &*field.name == "fit"));
     match scale {
@@ -142,8 +141,8 @@ fn with_usual_fit(scale: Scale, value: &Value, format: &Format) -> Scale {
     }
 }
 
-/// Reads what one layer does otherwise: `(format: Int(8), scale: …)`, or simply a format. Where the recipe of all has
-/// faults, finds those that do not depend on it.
+/// Reads a layer's override: `(format: Int(8), scale: …)`, or only a format. If the general recipe has faults, reports
+/// the override's faults that do not depend on it.
 fn read_override(value: &Value, usual: Option<&Quantization>, faults: &mut Faults) -> Option<Quantization> {
     if let ValueKind::Struct(Struct { name: Some(_), .. }) = &value.kind {
         let format = Format::from_value(value, faults)?;
@@ -193,7 +192,7 @@ fn read_layers(
 
 impl QuantizeOp {
     pub(crate) fn identity(&self) -> Identity {
-        // The quantizer leaves out seed and random bits where nothing is drawn.
+        // The quantizer omits seed and random bits without stochastic rounding.
         let mut params = json!(self.quantizer);
         let quantizer = &self.quantizer;
         let drawn = self.ends.iter().flatten().any(|end| end.rounding.is_random());
@@ -210,7 +209,7 @@ impl QuantizeOp {
         Identity { op: "quantize", version, params }
     }
 
-    /// Returns every recipe that a tensor may have.
+    /// Returns every recipe that can apply to a tensor.
     fn recipes(&self) -> impl Iterator<Item = &Quantization> {
         let quantizer = &self.quantizer;
         std::iter::once(&quantizer.recipe).chain(quantizer.layers.values()).chain(self.ends.iter().flatten())
@@ -247,27 +246,28 @@ impl QuantizeOp {
         })
     }
 
-    /// Returns the tensors of what [`Self::run`] makes of a model, with their codes.
+    /// Returns the tensors that [`Self::run`] makes of a model, with their codes.
     pub(crate) fn encode(&self, model: &Model) -> Result<Vec<Encoded>, OpError> {
         let numbers = numbers(model)?;
         self.of_network(model).encode(&tensors(model, &numbers)).map_err(failed)
     }
 
-    /// Returns whether weights are divided by a scale before they are rounded.
+    /// Returns whether weights are divided by a scale before rounding.
     pub(crate) fn is_scaled(&self) -> bool {
         self.quantizer.recipe.scale != Scale::None
     }
 
-    /// Returns the quantizer with the exceptions of this network's first and last layer, unless they are named too.
+    /// Returns the quantizer with the overrides of the network's first and last layer; an override by name has
+    /// priority.
     fn of_network(&self, model: &Model) -> Quantizer {
         let mut quantizer = self.quantizer.clone();
-        // A batch normalization that stands alone has a weight too, but of one dimension.
+        // A standalone batch normalization has a weight too, but of one dimension.
         let is_weighted = |name: &&String| {
             model.tensors().get(&format!("{name}.weight")).is_some_and(|weight| weight.dims().len() >= 2)
         };
         let mut weighted = model.graph().layers.iter().map(|layer| &layer.name).filter(is_weighted);
         let (first, last) = (weighted.next(), weighted.next_back());
-        // In a network of one layer that one is both; it counts as the last.
+        // The only layer of a network is both first and last; it counts as the last.
         for (name, end) in [last.or(first), first].into_iter().zip(self.ends.iter().rev()) {
             if let (Some(name), Some(recipe)) = (name, end) {
                 quantizer.layers.entry(name.clone()).or_insert_with(|| recipe.clone());
@@ -293,8 +293,8 @@ impl QuantizeOp {
     }
 }
 
-/// Returns whether a recipe may give other numbers than version 2 did: zeros of a format without zero, centres of exact
-/// k-means, and percentiles whose rank binary64 arithmetic can miss.
+/// Returns whether a recipe can give other numbers than version 2: zeros of a format without zero, centres of exact
+/// k-means, and percentiles whose rank binary64 arithmetic can get wrong.
 fn is_newer(recipe: &Quantization) -> bool {
     let is_decimal = match recipe.scale {
         Scale::Real { fit: RealFit::Percentile(percent), .. } => !percent.has_few_bits(),

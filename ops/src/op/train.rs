@@ -22,7 +22,7 @@ use crate::network::training::single_number::{may_have_single_number_norm, singl
 use crate::network::training::{self, EpochFigures, Observer, TrainError};
 use crate::standard::{Artifact, ModelPort, Port};
 
-/// How the engine wires it.
+/// The node kind that the engine reads.
 pub const KIND: NodeKind = NodeKind {
     name: "Train",
     inputs: &[("data", "dataset")],
@@ -47,30 +47,30 @@ pub const KIND: NodeKind = NodeKind {
     keeping: Keeping::Always,
 };
 
-/// The version of all networks but those of [`JOINING`].
+/// The version of all networks except those of [`JOINING`].
 const VERSION: u32 = 2;
-/// The version of networks with a batch normalization that may have one number per channel. The number of images decides
-/// whether one joins the previous batch, and is unknown when the key is made.
+/// The version of networks with a batch normalization that may see one number per channel. The number of images decides
+/// whether such a last batch joins the previous one, and is unknown when the key is made.
 const JOINING: u32 = 3;
 
-/// The most memory that one training may take; more is taken for a mistake.
+/// The maximum memory of one training; a larger need counts as a mistake.
 const MOST_BYTES: u64 = 8 << 30;
-/// A batch is never larger than the training set, and no published one here is larger than this.
+/// The size of the largest published training set, which bounds the batch.
 const MOST_IMAGES: usize = 60_000;
 
-/// A training to be done.
+/// A training of a network.
 #[derive(Debug)]
 pub struct TrainOp {
     config: TrainConfig,
 }
 
-/// Where it is done.
+/// The device of the training.
 #[derive(Clone, Copy, Debug)]
 enum Device {
     Cpu,
 }
 
-/// Reads its parameters.
+/// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TrainOp> {
     let model: Option<Architecture> = fields.required("model", faults);
     let optimizer = fields.optional("optimizer", Optimizer::AdamW { lr: 1e-3, weight_decay: 0.01 }, faults);
@@ -96,7 +96,7 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TrainOp> 
 
 impl TrainOp {
     pub(crate) fn identity(&self) -> Identity {
-        // The device is where it runs, not what it computes.
+        // The device affects where a training runs, not its result.
         let mut params = json!(self.config);
         params["model"] = canonical(&self.config.model);
         let version = if may_have_single_number_norm(&self.config.model) { JOINING } else { VERSION };
@@ -139,7 +139,7 @@ impl TrainOp {
                 });
             }
         }
-        // Names do not depend on the number of classes.
+        // Layer names do not depend on the number of classes.
         let layers = self.config.model.parameter_layers(data.shape.map_or(1, |(_, classes)| classes));
         Ok(Port::Model(Arc::new(ModelPort { data: data.clone(), layers })))
     }
@@ -184,13 +184,13 @@ impl TrainOp {
     }
 }
 
-/// Returns the network as it enters a key. A perceptron without dropout says nothing of it, and a list of layers
-/// leaves out layers that do nothing.
+/// Returns the network as it enters a key. A perceptron without dropout omits the field, and a list of layers omits
+/// layers that do nothing.
 fn canonical(model: &Architecture) -> Json {
     match model {
         Architecture::Mlp { hidden, dropout } if *dropout == 0.0 => json!({ "Mlp": { "hidden": hidden } }),
         Architecture::Mlp { .. } => json!(model),
-        // The number of classes only matters to an Mlp.
+        // Only an Mlp depends on the number of classes.
         Architecture::Layers(_) => json!(model.resolved(0)),
     }
 }
@@ -212,7 +212,7 @@ fn curves(series: &training::TrainingCurves) -> BTreeMap<String, Series> {
 }
 
 pub(crate) fn encode(model: &Model) -> BTreeMap<String, Vec<u8>> {
-    // The model was encoded when its digest was taken, so it can be encoded.
+    // The model was already encoded for its digest, so encoding succeeds.
     model.encode().map(|bytes| BTreeMap::from([("model".to_owned(), bytes)])).unwrap_or_default()
 }
 
@@ -230,7 +230,7 @@ fn failed(error: impl std::fmt::Display) -> OpError {
     OpError::Failed(error.to_string())
 }
 
-/// Passes a training's news on to the run.
+/// Forwards a training's progress to the run.
 struct TrainingObserver<'c> {
     context: &'c Context,
 }

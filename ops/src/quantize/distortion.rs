@@ -1,23 +1,23 @@
-//! What rounding does to numbers, counted. Knows nothing of formats; sums are binary64, in the order of elements.
+//! The error that rounding adds to numbers. Knows nothing of formats; sums are binary64, in the order of elements.
 
 use serde::Serialize;
 
-/// What was lost between weights w and the weights ŵ used in their place.
+/// The distortion between weights w and the quantized weights ŵ.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Distortion {
     /// The mean of (w − ŵ)².
     pub mse: f64,
     /// The greatest |w − ŵ|.
     pub max_error: f64,
-    /// 10·log10(Σw² / Σ(w − ŵ)²) in decibels, and nothing if there is no error at all.
+    /// 10·log10(Σw² / Σ(w − ŵ)²) in decibels; `None` without any error.
     pub sqnr_db: Option<f64>,
-    /// The share of the weights other than zero that became zero, 0 to 1; 0 if there are none.
+    /// The share of the nonzero weights that became zero, 0 to 1; 0 without nonzero weights.
     pub flushed: f64,
-    /// The share of weights beyond the format's largest number of their sign, at their scale, 0 to 1.
+    /// The share of weights beyond the format's largest number of their sign, times their scale, 0 to 1.
     pub saturated: f64,
 }
 
-/// Sums from which a distortion is made.
+/// The sums behind a distortion.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct DistortionSums {
     count: u64,
@@ -30,7 +30,7 @@ pub(super) struct DistortionSums {
 }
 
 impl DistortionSums {
-    /// Counts one group that was rounded to numbers from `low` to `high`, the scale included.
+    /// Measures one group that was rounded to numbers from `low` to `high`, the scale included.
     pub(super) fn measure(weights: &[f32], rounded: &[f32], (low, high): (f64, f64)) -> Self {
         let mut tally = Self { count: weights.len() as u64, ..Self::default() };
         for (&weight, &used) in weights.iter().zip(rounded) {
@@ -46,7 +46,7 @@ impl DistortionSums {
         tally
     }
 
-    /// Adds another tensor's tally.
+    /// Adds the sums of another group or tensor.
     pub(super) fn add(&mut self, other: &Self) {
         self.count += other.count;
         self.squared_error += other.squared_error;
@@ -57,7 +57,7 @@ impl DistortionSums {
         self.saturated += other.saturated;
     }
 
-    /// Returns the distortion over all that was counted.
+    /// Returns the distortion over all groups measured.
     pub(super) fn distortion(&self) -> Distortion {
         let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
         let decibels = || 10.0 * libm::log10(self.squared_weight / self.squared_error);

@@ -1,4 +1,4 @@
-//! Quantized tensors taken apart: the code of every weight, and all that is needed to read codes as weights.
+//! Quantized tensors as codes: the code of every weight, and the scales, zero points and codebook that decode it.
 //! Knows nothing of bytes and files.
 
 use super::fitted::Fitted;
@@ -6,45 +6,46 @@ use super::{Quantization, QuantizeError, Quantizer, Tensor, refuse_infinite, ref
 use crate::format::{Codec, Format, Range};
 use crate::scale::ScaleGroups;
 
-/// Codes of more bits than these have no table of their numbers.
+/// The widest codes with a codebook table; wider codes have none.
 const MOST_BITS: u32 = 16;
 
 /// A tensor of a quantized network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Encoded {
-    /// Its name.
+    /// The tensor's name.
     pub name: String,
-    /// Its dimensions.
+    /// The tensor's dimensions.
     pub shape: Vec<usize>,
-    /// Its elements as the network uses them, row by row.
+    /// The elements as the network uses them, row by row.
     pub weights: Vec<f32>,
-    /// What stands for them; none where the tensor is not quantized.
+    /// The codes of the elements; `None` for a tensor that is not quantized.
     pub codes: Option<Codes>,
 }
 
-/// The codes of a tensor. A weight is the binary32 number nearest to that of its code times the scale of its group; a
-/// zero has no sign.
+/// The codes of a tensor. A weight is the binary32 number nearest to the product of its code's number and its group's
+/// scale; every zero is +0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Codes {
-    /// What the tensor was quantized to, and how.
+    /// The format, rounding and scale of the tensor.
     pub recipe: Quantization,
-    /// The bits of a code, 1 to 32; ternary ones have 2, though five of them are packed into a byte.
+    /// The bits of a code, 1 to 32; ternary codes have 2, although five of them are packed into a byte.
     pub bits: u32,
-    /// One for each element, row by row.
+    /// The code of each element, row by row.
     pub codes: Vec<u32>,
-    /// Which elements share a scale.
+    /// The groups of elements that share a scale.
     pub groups: ScaleGroups,
-    /// One for each group, as it is stored; none where there is no scale.
+    /// The scale of each group, as stored; empty for a format without scale.
     pub scales: Vec<f32>,
-    /// One for each group of asymmetric integers: the code of zero, to be taken from the codes. None for others.
+    /// The zero point of each group of asymmetric integers: the code of zero, subtracted from the codes. Empty for
+    /// other formats.
     pub zero_points: Vec<u32>,
-    /// The exact number of every code, NaN for codes that stand for none. Empty where it depends on the group's zero
-    /// point, and for codes of more than 16 bits.
+    /// The exact number of every code, NaN for unused codes. Empty for formats with zero points, and for codes of more
+    /// than 16 bits.
     pub codebook: Vec<f64>,
 }
 
 impl Quantizer {
-    /// Quantizes tensors as [`Quantizer::quantize`] does, and keeps their codes; an error where it has one.
+    /// Quantizes tensors as [`Quantizer::quantize`] does, and keeps their codes; errors are the same.
     pub fn encode(&self, tensors: &[Tensor<'_>]) -> Result<Vec<Encoded>, QuantizeError> {
         tensors.iter().map(|tensor| self.encode_one(tensor)).collect()
     }
@@ -66,7 +67,7 @@ impl Quantizer {
         Ok(Encoded { name, shape, weights, codes: Some(codes) })
     }
 
-    /// Returns a tensor's weights in a format fitted to it, and the code of each.
+    /// Returns a tensor's weights in a format fitted to it, and the code of each weight.
     pub(super) fn codes_of(
         &self,
         recipe: &Quantization,
@@ -81,7 +82,7 @@ impl Quantizer {
     }
 }
 
-/// Returns the number of every code, where there is one table for the whole tensor.
+/// Returns the number of every code, for formats with one table for the whole tensor.
 fn numbers(recipe: &Quantization, codec: &Codec, fitted: &Fitted) -> Vec<f64> {
     match recipe.format {
         Format::Int { range: Range::Asymmetric, .. } => vec![],

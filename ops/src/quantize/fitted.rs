@@ -1,5 +1,5 @@
-//! One tensor in one format: what is fitted to it, its weights rounded, its codes. Fitting and rounding are separate
-//! steps. Knows nothing of networks and of the other tensors; a tensor's name is for errors only.
+//! One tensor in one format: the fit of its scales and codebook, its rounded weights, its codes. Fitting and rounding
+//! are separate steps. Knows nothing of networks and of the other tensors; a tensor's name is for errors only.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use crate::format::codec::CodecNumbers;
 use crate::format::{Codebook, Codec, Draws, Format, Group, Integer, Range, Rounding, k_means, slice};
 use crate::scale::{PowerFit, RealFit, Scale, ScaleGroups, fit};
 
-/// A tensor's recipe, its codec and what was fitted to it: ready to round.
+/// A tensor's recipe, its codec and its fit, ready to round.
 #[derive(Debug)]
 pub struct Prepared<'a> {
     recipe: &'a Quantization,
@@ -17,44 +17,44 @@ pub struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    /// Fits a recipe to a tensor of finite weights; an error if there is no such format, or if the recipe has no zero
-    /// and the tensor needs one.
+    /// Fits a recipe to a tensor of finite weights. It is an error if the format is invalid, or if a group is all zeros
+    /// and neither the format nor the stored type of its scale has a zero.
     pub fn fit(recipe: &'a Quantization, tensor: &Tensor<'_>) -> Result<Self, QuantizeError> {
         let codec = recipe.format.codec()?;
         let fitted = Fitted::to(recipe, &codec, tensor)?;
         Ok(Self { recipe, codec, fitted })
     }
 
-    /// Returns the scale of every group, as it is stored; none where there is no scale.
+    /// Returns the scale of every group, as stored; empty for a format without scale.
     #[must_use]
     pub fn scales(&self) -> &[f32] {
         &self.fitted.scales
     }
 
-    /// Replaces the tensor's weights by what their codes stand for.
+    /// Replaces the tensor's weights by the numbers of their codes.
     pub fn round(&self, weights: &mut [f32], draws: &Draws) {
         self.fitted.round(&self.codec, weights, self.recipe.rounding, draws);
     }
 }
 
-/// What stands beside the codes of a tensor.
+/// The fit of a tensor: its scales, zero points and codebook, stored beside the codes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Fitted {
     pub(super) groups: ScaleGroups,
-    /// One for each group, already as it is stored; none where there is no scale. A scale of 0 belongs to a group of
-    /// zeros whose format has no zero.
+    /// The scale of each group, as stored; empty for a format without scale. A scale of 0 belongs to a group of zeros
+    /// in a format without zero.
     pub(super) scales: Vec<f32>,
-    /// One for each group of asymmetric integers: the code of zero.
+    /// The zero point of each group of asymmetric integers: the code of zero.
     pub(super) zero_points: Vec<u32>,
     /// The fitted codebook, one number for each code.
     pub(super) codebook: Vec<f32>,
-    /// Within which magnitude ternary weights are zero, for each group; none where the middle decides.
+    /// The threshold of each group below which ternary weights are zero; empty where rounding decides instead.
     thresholds: Vec<f32>,
 }
 
 impl Fitted {
-    /// Fits a recipe to a tensor's finite weights; an error if a group is all zeros and neither the format nor the stored
-    /// type of its scale has a zero.
+    /// Fits a recipe to a tensor's finite weights; an error if a group is all zeros and neither the format nor the
+    /// stored type of its scale has a zero.
     pub(super) fn to(
         recipe: &Quantization,
         codec: &Codec,
@@ -70,7 +70,7 @@ impl Fitted {
             fitted.codebook.resize(1 << bits, last);
         }
         let Some(store) = recipe.scale.store() else { return Ok(fitted) };
-        // Once, not for every block.
+        // Computed once, not per block.
         let (numbers, reach, lacks_zero) = (codec.numbers(), codec.reach(), recipe.format.lacks_zero());
         for range in groups.ranges() {
             let group = &weights[range.clone()];
@@ -104,7 +104,7 @@ impl Fitted {
         Ok(fitted)
     }
 
-    /// Puts together what was read from a file.
+    /// Makes the fit from the scales, zero points and codebook of a file.
     pub(super) fn stored(
         groups: ScaleGroups,
         scales: Vec<f32>,
@@ -114,8 +114,8 @@ impl Fitted {
         Self { groups, scales, zero_points, codebook, thresholds: vec![] }
     }
 
-    /// Replaces weights by what their codes stand for. A zero has no sign, whatever the format: for a network there is
-    /// no difference, and formats that agree on the weights then make the same model.
+    /// Replaces weights by the numbers of their codes. Every zero is +0, in any format: a network computes the same
+    /// with either zero, and formats that agree on the weights then make the same model.
     pub(super) fn round(&self, codec: &Codec, weights: &mut [f32], rounding: Rounding, draws: &Draws) {
         let scales = self.scales.iter().copied().chain(std::iter::repeat(1.0));
         let groups = self.groups.split(weights).zip(scales);
@@ -130,7 +130,7 @@ impl Fitted {
                 integer.round_groups(std::iter::once(group), rounding, draws, 0.0);
             }
         } else {
-            // Nothing can be divided by a scale of 0, and its group holds zeros.
+            // A group of zeros can have a scale of 0, which cannot be a divisor.
             let groups = groups.filter_map(|group| {
                 if group.scale > 0.0 {
                     return Some(group);
@@ -169,7 +169,7 @@ impl Fitted {
             let codec = self.of_group(&codec, group);
             let scale = f64::from(self.scales.get(group).copied().unwrap_or(1.0));
             if scale == 0.0 {
-                // Every code stands for zero here; the first is taken, whatever the draws.
+                // Every code decodes to zero here; the first code is used, so that draws do not matter.
                 codes.resize(range.end, 0);
                 continue;
             }
@@ -184,14 +184,14 @@ impl Fitted {
                     Some(_) => f64::from(weight.signum()),
                     None => f64::from(weight) / scale,
                 };
-                // Finite weights have a code in every format, unless they overflow, and that is refused before.
+                // Finite weights have a code in every format unless they overflow, and overflow is refused earlier.
                 codes.push(codec.encode(quotient, rounding, draws.draw(element as u64)).unwrap_or(0));
             }
         }
         codes
     }
 
-    /// Returns the weights that codes stand for.
+    /// Returns the weights of codes.
     pub(super) fn decode(&self, codec: &Codec, codes: &[u32]) -> Vec<f32> {
         let mut weights = vec![0.0; codes.len()];
         if !self.codebook.is_empty() {
@@ -200,7 +200,7 @@ impl Fitted {
             }
             return weights;
         }
-        // A table is made once; only integers with a zero point differ from group to group.
+        // The usual decoder is made once; only integers with a zero point need a decoder per group.
         let usual = codec.decoder();
         for (group, range) in self.groups.ranges().enumerate() {
             let scale = f64::from(self.scales.get(group).copied().unwrap_or(1.0));
@@ -214,7 +214,7 @@ impl Fitted {
         weights
     }
 
-    /// Returns the function to the lowest and the highest number that a group can hold, at its scale.
+    /// Returns a function from a group to the lowest and the highest number of the format, times the group's scale.
     pub(super) fn limits(&self, codec: &Codec) -> impl Fn(usize) -> (f64, f64) {
         let usual = self.codec(codec).limits();
         move |group| {
@@ -227,7 +227,7 @@ impl Fitted {
         }
     }
 
-    /// Returns the codec with the tensor's own codebook in it.
+    /// Returns the codec with the tensor's fitted codebook.
     fn codec<'a>(&self, codec: &'a Codec) -> Cow<'a, Codec> {
         if self.codebook.is_empty() {
             return Cow::Borrowed(codec);
@@ -235,7 +235,7 @@ impl Fitted {
         let mut values = self.codebook.clone();
         values.dedup();
         if values.len() == 1 {
-            // A tensor of one number; what is rounded to it is it.
+            // A tensor with a single distinct number: the second codebook value is never used by that tensor.
             let other = values[0].next_up();
             values.push(if other.is_finite() { other } else { values[0].next_down() });
         }
@@ -255,7 +255,7 @@ impl Fitted {
     }
 }
 
-/// Returns the scale of a group whose numbers lie around zero.
+/// Returns the scale of a group in a format without zero point.
 fn symmetric(scale: Scale, weights: &[f32], reach: f64, numbers: CodecNumbers<'_>) -> f32 {
     let greatest = f64::from(weights.iter().fold(0.0_f32, |greatest, weight| greatest.max(weight.abs())));
     macro_rules! by {
@@ -277,7 +277,7 @@ fn symmetric(scale: Scale, weights: &[f32], reach: f64, numbers: CodecNumbers<'_
     }
 }
 
-/// Returns scale and zero point of a group of asymmetric integers: its range, extended to hold zero, in 2^b − 1 steps.
+/// Returns the scale and zero point of a group of asymmetric integers: its range, extended to zero, in 2^b − 1 steps.
 fn asymmetric(scale: Scale, weights: &[f32], bits: u32, integer: Integer) -> (f32, u32) {
     let count = f64::from((1_u32 << bits) - 1);
     let (mut low, mut high) =
@@ -291,7 +291,7 @@ fn asymmetric(scale: Scale, weights: &[f32], bits: u32, integer: Integer) -> (f3
         scale = Scale::Real { fit: RealFit::MaxAbs, per, store };
     }
     let extent = f64::from(high) - f64::from(low);
-    // Fits that search shrink the range around zero, so the zero point is that of the whole range.
+    // Fits that search shrink the range around zero, so the zero point comes from the whole range.
     let whole = match scale {
         Scale::Real { per, store, .. } => Scale::Real { fit: RealFit::MaxAbs, per, store },
         Scale::PowerOfTwo { per, fit: PowerFit::LeastSquares } => {

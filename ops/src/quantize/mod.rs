@@ -1,5 +1,5 @@
-//! Quantization of a network's tensors: which of them are rounded, to what, what that costs and what it saves.
-//! Knows nothing of layers and of where tensors come from; a tensor is a name, a shape and binary32 numbers.
+//! Quantization of a network's tensors: the choice of tensors, their rounding, the error it adds and the bytes it
+//! saves. Knows nothing of layers and of the source of tensors; a tensor is a name, a shape and binary32 numbers.
 
 mod distortion;
 mod encoded;
@@ -20,7 +20,7 @@ use fitted::Fitted;
 pub use fitted::Prepared;
 pub use quantization::Quantization;
 
-/// A tensor to read from.
+/// A borrowed tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tensor<'a> {
     /// The name, unique in its network; it addresses the draws.
@@ -31,12 +31,12 @@ pub struct Tensor<'a> {
     pub data: &'a [f32],
 }
 
-/// Which tensors are quantized; the others stay binary32.
+/// The tensors to quantize; all others stay binary32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Tensors {
-    /// Those of two or more dimensions.
+    /// The tensors of two or more dimensions.
     Weights,
-    /// All.
+    /// All tensors.
     All,
 }
 
@@ -51,11 +51,11 @@ impl Tensors {
     }
 }
 
-/// How the tensors of a network are quantized. Serialized without seed and random bits where rounding draws nothing,
-/// so that equal descriptions mean equal results.
+/// The quantization of a network's tensors. Serialization omits seed and random bits if no rounding is stochastic, so
+/// equal descriptions mean equal results.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quantizer {
-    /// What tensors are quantized to.
+    /// The recipe of every tensor without a recipe of its own.
     pub recipe: Quantization,
     /// Recipes of the tensors of single layers, by the layer's name.
     pub layers: BTreeMap<String, Quantization>,
@@ -63,49 +63,49 @@ pub struct Quantizer {
     pub seed: u64,
     /// The random bits of a draw.
     pub random_bits: RandomBits,
-    /// Which tensors are quantized.
+    /// The tensors to quantize.
     pub tensors: Tensors,
 }
 
-/// Quantized tensors, with what was lost and what they take.
+/// Quantized tensors, with their distortion and packed size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quantized {
-    /// The elements of every tensor, in the order given; those not quantized unchanged.
+    /// The elements of every tensor, in the order given; tensors that are not quantized are unchanged.
     pub data: Vec<Vec<f32>>,
     /// One report per quantized tensor, in the order given.
     pub reports: Vec<TensorReport>,
-    /// What was lost over all quantized tensors together.
+    /// The distortion over all quantized tensors together.
     pub overall: Distortion,
-    /// What all tensors take.
+    /// The packed size of all tensors.
     pub size: PackedSize,
 }
 
-/// What became of one quantized tensor.
+/// The report on one quantized tensor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TensorReport {
     /// The tensor's name.
     pub name: String,
-    /// The greatest scale in use; 1 where there is none.
+    /// The greatest scale of the tensor; 1 for a format without scale.
     pub scale: f32,
-    /// What was lost.
+    /// The tensor's distortion.
     pub distortion: Distortion,
 }
 
-/// What a network's tensors take when they are packed.
+/// The packed size of a network's tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct PackedSize {
-    /// The nominal bits of a weight, of layers without a recipe of their own.
+    /// The nominal bits of a weight, for layers without a recipe of their own.
     pub code_bits: f64,
-    /// Bytes of codes, scales, codebooks, unquantized tensors and padding: as many as the packer writes.
+    /// The bytes of codes, scales, codebooks, unquantized tensors and padding: exactly the packer's output.
     pub bytes: u64,
     /// 8·bytes over the elements of all tensors, quantized or not; 0 without elements.
     pub bits_per_weight: f64,
 }
 
-/// Why tensors cannot be quantized or unpacked.
+/// An error in quantizing or unpacking tensors.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum QuantizeError {
-    /// A format that there is not.
+    /// An invalid format.
     #[error(transparent)]
     Format(#[from] FormatError),
     /// A weight that is infinite or not a number.
@@ -115,7 +115,7 @@ pub enum QuantizeError {
         tensor: String,
         /// The element in the flattened tensor.
         element: usize,
-        /// Its value.
+        /// The element's value.
         value: f32,
     },
     /// A result that is infinite or not a number.
@@ -127,12 +127,12 @@ pub enum QuantizeError {
         tensor: String,
         /// The element in the flattened tensor.
         element: usize,
-        /// Its value.
+        /// The element's value.
         value: f32,
-        /// What it was rounded to.
+        /// The result of rounding.
         result: f32,
     },
-    /// A tensor, channel or block of zeros where neither the format nor the stored type of its scale has a zero.
+    /// A tensor, channel or block of zeros, although neither the format nor the stored type of its scale has a zero.
     #[error(
         "{tensor}: elements {first} to {last} are all 0, {format} has no zero, and its scale, stored as E8M0, cannot be 0; store the scale as F32, F16, Bf16 or E4M3 (`scale: Real(…)`), or choose a format with a zero"
     )]
@@ -141,23 +141,24 @@ pub enum QuantizeError {
         tensor: String,
         /// The first element of the tensor, channel or block in the flattened tensor.
         first: usize,
-        /// The last one.
+        /// The last element.
         last: usize,
         /// The format.
         format: &'static str,
     },
-    /// Packed tensors that have another length than their shapes ask for.
+    /// Packed tensors whose length differs from the length of their shapes.
     #[error("packed tensors: {found} bytes, but their shapes take {expected}")]
     Length {
-        /// Bytes that the shapes take.
+        /// The bytes that the shapes take.
         expected: u64,
-        /// Bytes there are.
+        /// The bytes given.
         found: u64,
     },
 }
 
 impl Quantizer {
-    /// Quantizes tensors; an error if a weight, quantized or not, or a result is not finite, or if zeros cannot stay zero.
+    /// Quantizes tensors; an error if a weight, quantized or not, or a result is not finite, or if zeros cannot stay
+    /// zero.
     pub fn quantize(&self, tensors: &[Tensor<'_>]) -> Result<Quantized, QuantizeError> {
         let mut quantized = Quantized {
             data: Vec::with_capacity(tensors.len()),
@@ -166,7 +167,7 @@ impl Quantizer {
             size: self.size(tensors.iter().map(|tensor| (tensor.name, tensor.shape))),
         };
         let mut overall = DistortionSums::default();
-        // A codec can hold a large table, so one is kept from tensor to tensor.
+        // A codec can hold a large table, so consecutive tensors reuse it.
         let mut last: Option<(&Quantization, Codec)> = None;
         for tensor in tensors {
             refuse_infinite(tensor)?;
@@ -208,7 +209,7 @@ impl Quantizer {
         Ok((rounded, report, tally))
     }
 
-    /// Returns what tensors of these names and shapes take; it does not depend on their elements.
+    /// Returns the packed size of tensors of these names and shapes; it does not depend on their elements.
     #[must_use]
     pub fn size<'a>(&self, tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> PackedSize {
         let code_bits = self.recipe.format.code_bits();
@@ -226,7 +227,7 @@ impl Quantizer {
         PackedSize { code_bits, bytes, bits_per_weight }
     }
 
-    /// Returns the recipe of a tensor: that of its layer, which is its name up to the last point.
+    /// Returns the recipe of a tensor: the recipe of its layer, whose name is the tensor's name up to the last dot.
     fn recipe_of(&self, tensor: &str) -> &Quantization {
         let layer = tensor.rsplit_once('.').map_or(tensor, |(layer, _)| layer);
         self.layers.get(layer).unwrap_or(&self.recipe)

@@ -1,6 +1,6 @@
-//! The packer: a network's tensors as the bytes that `Size` counts, and back. In the order given, a quantized tensor
-//! is its scales, its zero points and its codebook, then its codes, each part filled to a whole byte; any other is its
-//! elements as little-endian binary32. Knows nothing of names and shapes in a file; who reads has to know them.
+//! The packer: a network's tensors to and from the bytes that `Size` counts. In the order given, a quantized tensor
+//! is its scales, its zero points and its codebook, then its codes, each part padded to a whole byte; any other tensor
+//! is its elements as little-endian binary32. Stores no names and shapes: a reader must know them.
 
 use super::fitted::Fitted;
 use super::{QuantizeError, Quantizer, Tensor, refuse_infinite};
@@ -8,7 +8,7 @@ use crate::format::{Format, Packing, Range, pack};
 use crate::scale::ScaleGroups;
 
 impl Quantizer {
-    /// Packs tensors; an error where [`Quantizer::quantize`] has one.
+    /// Packs tensors; errors are those of [`Quantizer::quantize`].
     pub fn pack(&self, tensors: &[Tensor<'_>]) -> Result<Vec<u8>, QuantizeError> {
         let mut bytes = Vec::new();
         for tensor in tensors {
@@ -51,7 +51,7 @@ impl Quantizer {
         Ok(())
     }
 
-    /// Takes one tensor from the front of `rest`, which is long enough.
+    /// Reads one tensor from the front of `rest`, which is long enough.
     fn unpack_one(&self, name: &str, shape: &[usize], rest: &mut &[u8]) -> Result<Vec<f32>, QuantizeError> {
         let count: usize = shape.iter().product();
         let mut take = |bytes: u64| {

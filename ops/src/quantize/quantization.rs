@@ -1,24 +1,24 @@
-//! What a tensor is quantized to, and how. Knows nothing of tensors.
+//! The quantization of a tensor: format, rounding and scale. Knows nothing of tensors.
 
 use serde::Serialize;
 
 use crate::format::{Format, FormatError, Packing, Rounding, pack};
 use crate::scale::{Scale, ScaleGroups};
 
-/// A format, its scale and the rounding to it.
+/// A format with its rounding and scale.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Quantization {
-    /// What weights are rounded to.
+    /// The number format of the weights.
     pub format: Format,
-    /// How they are rounded.
+    /// The rounding mode.
     pub rounding: Rounding,
-    /// The scale of each tensor or part of it.
+    /// The scale of each tensor, channel or block.
     pub scale: Scale,
 }
 
 impl Quantization {
-    /// Makes a recipe; `None` stands for the format's own scale. It is an error if there is no such format, or if it
-    /// cannot have that scale.
+    /// Makes a recipe; `None` stands for the format's own scale. It is an error if the format is invalid, or if it does
+    /// not accept the scale.
     pub fn new(format: Format, rounding: Rounding, scale: Option<Scale>) -> Result<Self, FormatError> {
         format.codec()?;
         let scale = format.scale(scale)?;
@@ -40,7 +40,7 @@ impl Quantization {
             }
     }
 
-    /// Returns the bytes of so many codes, the last one filled.
+    /// Returns the bytes of `count` codes, the last byte padded.
     #[must_use]
     pub fn code_bytes(&self, count: usize) -> u64 {
         match self.format.packing() {

@@ -1,22 +1,22 @@
-//! Finding the scale of a group of weights. Knows a format only by its largest magnitude and by its rounding to
-//! nearest, which the fits use whatever rounding the weights then get. All sums are binary64, in the order of elements.
+//! Fits the scale of a group of weights. Knows a format only by its largest magnitude and its rounding to nearest,
+//! which the fits use even if the weights are rounded in another mode. Sums are binary64, in the order of elements.
 
 use pulp::Arch;
 
 use super::{Percent, PowerFit, RealFit, Scale, ScaleType};
 use crate::format::grid::power;
 
-/// Exponents that a stored power of two can have.
+/// The exponents of a stored power of two.
 const EXPONENTS: (i32, i32) = (-127, 127);
 
-/// Candidates whose errors are summed side by side.
+/// The number of candidates whose errors are summed side by side.
 const LANES: usize = 8;
 
-/// The share of mean|w| within which ternary weights are zero (Li et al. 2016, eq. 6).
+/// The threshold of ternary weights as a share of mean|w| (Li et al. 2016, eq. 6); weights within it are zero.
 const TERNARY_SHARE: f64 = 0.7;
 
-/// Returns the scale of finite weights; 1 if all of them are zero. `extent` is what has to fit into `largest`:
-/// max|w|, or a wider range where zero is not in the middle of it. `RealFit::Mean` is that of `mean`.
+/// Returns the scale of finite weights; 1 if all of them are zero. The scale maps `extent` to `largest`: `extent` is
+/// max|w|, or a wider range if zero is not its middle. `RealFit::Mean` returns the scale of `mean`.
 pub(crate) fn fit(
     scale: Scale,
     weights: &[f32],
@@ -56,7 +56,7 @@ pub(crate) fn ternary(weights: &[f32], store: ScaleType) -> (f32, f32) {
     mean(weights, threshold, store)
 }
 
-/// Returns the mean of the magnitudes above a threshold, or 1 if there are none but zeros, and the largest binary32
+/// Returns the mean of the magnitudes above a threshold, or 1 if all magnitudes are zero, and the largest binary32
 /// at or below the threshold.
 fn mean(weights: &[f32], threshold: f64, store: ScaleType) -> (f32, f32) {
     let near = threshold as f32;
@@ -66,7 +66,7 @@ fn mean(weights: &[f32], threshold: f64, store: ScaleType) -> (f32, f32) {
     (if sum == 0.0 { 1.0 } else { store.round(sum / count) }, cut)
 }
 
-/// Returns ⌊log2 x⌋ of a positive binary64 that is not subnormal, as every binary32 is.
+/// Returns ⌊log2 x⌋ of a positive normal binary64, which every positive binary32 is.
 fn exponent(x: f64) -> i32 {
     (x.to_bits() >> 52) as i32 - 1023
 }
@@ -83,14 +83,14 @@ fn stored_power(k: i32) -> f32 {
 
 /// Returns the percentile of the magnitudes by nearest rank; `weights` is not empty.
 pub(crate) fn percentile(weights: &[f32], percent: Percent) -> f32 {
-    // Magnitudes are ordered as their bit patterns are.
+    // Magnitudes have the order of their bit patterns.
     let mut magnitudes: Vec<u32> = weights.iter().map(|weight| weight.abs().to_bits()).collect();
     let rank = percent.rank(magnitudes.len());
     f32::from_bits(*magnitudes.select_nth_unstable(rank - 1).1)
 }
 
-/// Searches s·2^(−k/16) for k from −16 to 128, then goes on from the best to the scale that is best for its codes,
-/// ⟨w, q⟩ / ⟨q, q⟩, until the error no longer falls. The error has many local minima, hence the search.
+/// Searches s·2^(−k/16) for k from −16 to 128, then improves the best: ⟨w, q⟩ / ⟨q, q⟩ is the best scale for given
+/// codes, and the step repeats until the error stops falling. The error has many local minima, hence the search.
 fn least_squares(
     weights: &[f32],
     greatest: f64,
@@ -137,7 +137,7 @@ fn least_error(weights: &[f32], scales: &[f32], nearest: impl Fn(f64) -> f64 + C
     best
 }
 
-/// Returns Σ(w − ŵ)² for each scale. Each sum is in the order of elements; scales are side by side for speed.
+/// Returns Σ(w − ŵ)² for each scale. Each sum is in the order of elements; scales run side by side for speed.
 fn errors<const N: usize>(
     weights: &[f32],
     scales: [f32; N],

@@ -1,11 +1,11 @@
-//! The groups of a tensor that have a scale of their own: consecutive elements, in their order.
+//! The groups of a tensor that share a scale: consecutive elements, in their order.
 //! Knows nothing of scales and weights.
 
 use std::ops::Range;
 
 use super::Per;
 
-/// How a tensor of a shape falls into groups: rows, each cut into blocks of which the last may be shorter.
+/// The division of a tensor into groups: rows, each cut into blocks; the last block of a row may be shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScaleGroups {
     elements: usize,
@@ -30,25 +30,25 @@ impl ScaleGroups {
         Self { elements, row: row.max(1), block: block.max(1) }
     }
 
-    /// Returns how many there are; none in a tensor without elements.
+    /// Returns the number of groups; 0 for a tensor without elements.
     #[must_use]
     pub fn count(&self) -> usize {
         self.shape().iter().product()
     }
 
-    /// Returns how many rows there are, and how many groups in each.
+    /// Returns the number of rows, and the number of groups in each.
     #[must_use]
     pub fn shape(&self) -> [usize; 2] {
         [self.elements / self.row, self.row.div_ceil(self.block)]
     }
 
-    /// Returns the elements of a group, but for the last of a row.
+    /// Returns the number of elements in a group; the last group of a row may have fewer.
     #[must_use]
     pub fn block(&self) -> usize {
         self.block
     }
 
-    /// Returns the elements of each group.
+    /// Returns the range of elements of each group.
     pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let Self { elements, row, block } = *self;
         (0..elements).step_by(row).flat_map(move |start| {
@@ -56,7 +56,7 @@ impl ScaleGroups {
         })
     }
 
-    /// Returns the groups of a slice that holds the tensor, each with the place of its first element.
+    /// Returns the groups of a slice that holds the tensor, each with the position of its first element.
     pub(crate) fn split<'a>(
         &self,
         slice: &'a mut [f32],

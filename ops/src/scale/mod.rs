@@ -1,4 +1,4 @@
-//! The scale that stands beside the codes of a tensor: how it is asked for and over what it is taken.
+//! The scale of a tensor's codes: its choice, its granularity and its stored type.
 //! Knows formats by their numbers only.
 
 pub(crate) mod fit;
@@ -11,46 +11,46 @@ use crate::format::FormatError;
 pub use groups::ScaleGroups;
 pub use scale_type::ScaleType;
 
-/// The scale asked for: numbers s by which weights are divided before they are rounded.
+/// A scale as the user asks for it: weights are divided by numbers s before rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum Scale {
     /// s = 1, and nothing is stored.
     None,
     /// s = 2^k, stored as `E8M0`.
     PowerOfTwo {
-        /// What has a scale of its own.
+        /// The part of the tensor that shares a scale.
         #[serde(skip_serializing_if = "is_tensor")]
         per: Per,
-        /// How k is chosen.
+        /// The rule that chooses k.
         fit: PowerFit,
     },
-    /// Any s that its stored type can hold.
+    /// Any s that the stored type holds.
     Real {
-        /// What has a scale of its own.
+        /// The part of the tensor that shares a scale.
         #[serde(skip_serializing_if = "is_tensor")]
         per: Per,
-        /// How s is chosen.
+        /// The rule that chooses s.
         fit: RealFit,
-        /// What s is stored as.
+        /// The stored type of s.
         #[serde(skip_serializing_if = "is_f32")]
         store: ScaleType,
     },
 }
 
-/// What of a tensor has a scale of its own.
+/// The part of a tensor that shares a scale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub enum Per {
-    /// All of it.
+    /// The whole tensor.
     #[default]
     Tensor,
-    /// Each place in its first dimension; all of it, if it has only one dimension.
+    /// Each index of the first dimension (per-channel scale); the whole tensor if it has only one dimension.
     Channel,
-    /// So many weights in a row of the flattened dimensions behind the first, at least 1; a row's last block may be
-    /// shorter. A tensor of one dimension is one row.
+    /// Each block of this many weights, at least 1, in a row of the flattened dimensions after the first. A row's last
+    /// block may be shorter. A tensor of one dimension is one row.
     Block(usize),
 }
 
-/// How the exponent k of a power-of-two scale is chosen.
+/// The rule that chooses the exponent k of a power-of-two scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum PowerFit {
     /// The least 2^k with max|w| ≤ 2^k·largest: nothing saturates.
@@ -58,28 +58,28 @@ pub enum PowerFit {
     /// ⌊log2 max|w|⌋ − ⌊log2 largest⌋: the rule of OCP's Microscaling Formats 1.0, 6.3. The largest weights may
     /// saturate.
     MaxExponent,
-    /// The least squared error under rounding to nearest, from one octave above `MaxAbs` to eight below; of equals
-    /// the larger.
+    /// The least squared error under rounding to nearest, from one octave above `MaxAbs` to eight below; ties go to the
+    /// larger scale.
     LeastSquares,
 }
 
-/// How a real scale is chosen.
+/// The rule that chooses a real scale.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum RealFit {
     /// max|w| / largest.
     MaxAbs,
-    /// This percentile of |w| over largest; larger weights saturate. A percentile of 0 gives `MaxAbs`.
+    /// This percentile of |w| / largest; larger weights saturate. A percentile whose value is 0 falls back to `MaxAbs`.
     Percentile(Percent),
-    /// The least squared error under rounding to nearest, of 145 candidates around `MaxAbs`, then improved step by
-    /// step; of equals the larger.
+    /// The least squared error under rounding to nearest, of 145 candidates around `MaxAbs`, then improved iteratively;
+    /// ties go to the larger scale.
     LeastSquares,
-    /// For `Binary` mean|w| (Rastegari et al., *XNOR-Net*, 2016); for `Ternary` mean|w| over the weights beyond the
-    /// threshold 0.7·mean|w|, within which weights are zero (Li et al., *Ternary Weight Networks*, 2016).
+    /// For `Binary` mean|w| (Rastegari et al., *XNOR-Net*, 2016). For `Ternary` mean|w| over the weights beyond the
+    /// threshold 0.7·mean|w|; the other weights are zero (Li et al., *Ternary Weight Networks*, 2016).
     Mean,
 }
 
-/// A percentile, above 0 and at most 100, by nearest rank: of n numbers the ⌈n·p/100⌉th in ascending order. p is the
-/// decimal number as people write it, the shortest that reads as the binary64.
+/// A percentile, above 0 and at most 100, by nearest rank: of n numbers the ⌈n·p/100⌉th in ascending order. p is a
+/// decimal number: the shortest one that parses to the binary64.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Percent(f64);
@@ -100,8 +100,8 @@ impl Percent {
         self.0
     }
 
-    /// Returns ⌈count·p/100⌉, 1 to `count`, by integer arithmetic on the digits of p: 86.4 % of 375 is the 324th, though
-    /// the binary64 nearest to 86.4 is a little more than it. `count` is at least 1.
+    /// Returns ⌈count·p/100⌉, 1 to `count`, by integer arithmetic on the digits of p: 86.4 % of 375 is the 324th,
+    /// although the binary64 nearest to 86.4 is slightly larger. `count` is at least 1.
     #[must_use]
     pub fn rank(self, count: usize) -> usize {
         let (digits, decimals) = self.decimal();
@@ -111,14 +111,14 @@ impl Percent {
         (rank as usize).clamp(1, count)
     }
 
-    /// Returns whether p is a whole number of 1024ths. For such p ⌈count·p/100⌉ is the same in binary64: the product is
-    /// exact, and a quotient that is no integer is further from one than it is rounded by.
+    /// Returns whether p is a multiple of 1/1024. For such p ⌈count·p/100⌉ is the same in binary64: the product is
+    /// exact, and a non-integer quotient is further from an integer than the rounding error.
     pub(crate) fn has_few_bits(self) -> bool {
         (self.0 * 1024.0).fract() == 0.0
     }
 
-    /// Returns the whole number that p's digits make without the point, below 10^17, and how many of them stand behind it;
-    /// p is digits / 10^decimals. 100 has −2 decimals, which are two zeros in the digits.
+    /// Returns p's digits as an integer below 10^17, and the number of decimals: p is digits / 10^decimals. 100 has −2
+    /// decimals, which stand for its two zeros.
     fn decimal(self) -> (u64, u32) {
         let text = format!("{:e}", self.0);
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
@@ -130,7 +130,7 @@ impl Percent {
 }
 
 impl Scale {
-    /// Returns what has a scale of its own.
+    /// Returns the part of the tensor that shares a scale.
     #[must_use]
     pub fn per(self) -> Per {
         match self {
@@ -139,7 +139,7 @@ impl Scale {
         }
     }
 
-    /// Returns what scales are stored as, and nothing where none are stored.
+    /// Returns the stored type of scales; `None` if no scale is stored.
     #[must_use]
     pub fn store(self) -> Option<ScaleType> {
         match self {

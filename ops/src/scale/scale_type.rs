@@ -1,12 +1,12 @@
-//! What scales are stored as. Knows nothing of how a scale is found.
+//! The stored types of scales. Knows nothing of the fit of a scale.
 
 use serde::Serialize;
 
 use crate::format::{Draw, Float, grid::Magnitudes, grid::power, rounding::Rounding};
 
-/// The stored type of a scale. A scale is rounded to the nearest number of it, ties to the even code, but stays
-/// positive and finite: at least the least positive number, at most the largest. The scale of zeros in a format without
-/// zero is 0, where the type has one.
+/// The stored type of a scale. A scale rounds to the nearest number of the type, ties to the even code, but stays
+/// positive and finite: at least the least positive number, at most the largest. A group of zeros in a format without
+/// zero has the scale 0, in types that have a zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub enum ScaleType {
     /// binary32.
@@ -33,7 +33,7 @@ impl ScaleType {
         }
     }
 
-    /// Returns whether a scale of 0 can be stored.
+    /// Returns whether the type has a zero.
     #[must_use]
     pub fn holds_zero(self) -> bool {
         match self {
@@ -49,7 +49,7 @@ impl ScaleType {
                 let rounded = float.round(scale, Rounding::Nearest, Draw::none());
                 (rounded as f32).clamp(float.decode(1), float.largest())
             }
-            // Of the grid that starts at 2^−128 the codes are E8M0's, one higher: even where those are odd.
+            // On the grid that starts at 2^−128 every code is E8M0's plus two, so ties go to the same even codes.
             None => Magnitudes::new(0, -128, power(127)).nearest(scale).max(power(-127)) as f32,
         }
     }
@@ -63,7 +63,7 @@ impl ScaleType {
         bytes.extend(&code.to_le_bytes()[..self.bytes()]);
     }
 
-    /// Returns the stored number that its bytes stand for.
+    /// Returns the number of stored bytes.
     pub(crate) fn decode(self, bytes: &[u8]) -> f32 {
         let code = bytes.iter().rev().fold(0, |code, byte| code << 8 | u32::from(*byte));
         match self.float() {

@@ -1,4 +1,4 @@
-//! Every format of at most 8 bits, whatever its kind: all codes, all neighbours, all midpoints.
+//! Every format of at most 8 bits, of every kind: all codes, all neighbours, all midpoints.
 
 use fewbits_ops::format::{Codec, Format, NF4, Rounding};
 
@@ -7,7 +7,7 @@ use crate::{no_draw, parsed};
 const ROUNDINGS: [Rounding; 4] =
     [Rounding::Nearest, Rounding::NearestAway, Rounding::TowardZero, Rounding::Stochastic];
 
-/// Returns every format of at most 8 bits that is not a plain float: those are in `exhaustive`.
+/// Returns every format of at most 8 bits except plain floats, which `exhaustive` covers.
 fn formats() -> Vec<String> {
     let mut formats: Vec<String> =
         ["Ternary", "Binary", "Nf4", "Values([3.0, -1.0, 0.25])", "Values([-2.0, -0.5])"]
@@ -48,7 +48,7 @@ fn formats() -> Vec<String> {
     formats
 }
 
-/// Returns the finite numbers of a codec in ascending order, each with the code that is written for it.
+/// Returns the finite numbers of a codec in ascending order, each with the code that the encoder writes.
 fn numbers(codec: &Codec) -> Vec<(f64, u32)> {
     let table = codec.table();
     let mut numbers: Vec<(f64, u32)> = table
@@ -85,7 +85,7 @@ fn every_code_is_rounded_to_itself_and_stands_for_one_number() {
                 assert_eq!(rounded.to_bits(), value.to_bits(), "{text} {value} {rounding:?}");
             }
         }
-        // What is never written stands for nothing, for something special, or for what another code is written for.
+        // A code that the encoder never writes is unused, is special, or duplicates the number of another code.
         for (code, value) in codec.table().into_iter().enumerate() {
             let Some(value) = value else { continue };
             let written = numbers.iter().any(|(_, other)| *other as usize == code);
@@ -97,7 +97,7 @@ fn every_code_is_rounded_to_itself_and_stands_for_one_number() {
     }
 }
 
-/// Posits are rounded by their bit string: that is `conformance`'s matter.
+/// Posits round by their bit string; `conformance` tests them.
 #[test]
 fn midpoints_and_their_neighbours_go_to_the_nearer_number() {
     for text in formats().iter().filter(|text| !text.starts_with("Posit")) {
@@ -120,19 +120,20 @@ fn midpoints_and_their_neighbours_go_to_the_nearer_number() {
                 Rounding::NearestAway,
                 if low >= 0.0 || high > 0.0 && low < 0.0 { high } else { low },
             );
-            // The even code; of integers around a zero point the even integer, and of a float that flushes zero.
+            // Ties go to the even code; for integers to the even integer, and in a float that flushes subnormals to
+            // zero.
             let (low_is_even, high_is_even) = match codec {
                 Codec::Integer(_) => {
                     let unit = high - low;
                     ((low / unit) % 2.0 == 0.0, (high / unit) % 2.0 == 0.0)
                 }
-                // Codes of one's own may both be even: the lower's decides.
+                // Neighbouring codes of a user's codebook may both be even: the lower code decides.
                 Codec::Codebook(_) => (low_code % 2 == 0, low_code % 2 == 1),
                 _ if text.contains("Flush") && low == 0.0 => (true, false),
                 _ if text.contains("Flush") && high == 0.0 => (false, true),
                 Codec::Float(_) => (low_code % 2 == 0, high_code % 2 == 0),
             };
-            // Without a code of −0 the greatest negative number has an even neighbour in 0.
+            // Without a code for −0 the even neighbour of the greatest negative number is 0.
             assert_ne!(low_is_even, high_is_even, "{text} {low} {high}");
             check(middle, Rounding::Nearest, if low_is_even { low } else { high });
             let toward = if low >= 0.0 {
@@ -164,7 +165,7 @@ fn rounding_never_turns_two_numbers_around() {
     }
 }
 
-/// Dettmers et al., `QLoRA` (2023), appendix E; the digits are those of bitsandbytes 0.50.2, functional.py.
+/// Dettmers et al., `QLoRA` (2023), appendix E; the digits are from bitsandbytes 0.50.2, functional.py.
 #[test]
 #[allow(clippy::unreadable_literal, reason = "as published")]
 fn nf4_has_its_published_values() {
@@ -189,7 +190,7 @@ fn nf4_has_its_published_values() {
     assert_eq!(NF4.map(f64::from), published);
 }
 
-/// The Standard for Posit Arithmetic (2022) for 8 bits of es 2, and the table that is in every introduction.
+/// The Standard for Posit Arithmetic (2022) for 8 bits and es 2, and the well-known table of introductions.
 #[test]
 fn posits_have_their_published_ends() {
     let limits = |text: &str| parsed(text).codec().unwrap().limits();
@@ -198,7 +199,7 @@ fn posits_have_their_published_ends() {
     let codec = parsed("Posit(n: 4, es: 0)").codec().unwrap();
     let positive: Vec<f64> = codec.table().into_iter().flatten().take(8).collect();
     assert_eq!(positive, [0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0]);
-    // Never to zero, at either end; beyond the largest the largest.
+    // Nonzero numbers never round to zero; numbers beyond the largest saturate.
     for rounding in ROUNDINGS {
         assert_eq!(codec.round(1e-30, rounding, no_draw()), 0.25);
         assert_eq!(codec.round(-1e-30, rounding, no_draw()), -0.25);

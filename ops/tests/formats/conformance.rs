@@ -1,4 +1,4 @@
-//! Every row of the reference vectors, bit for bit. `conformance/README.md` says which programs made them.
+//! Every row of the reference vectors, bit for bit. `conformance/README.md` names the programs that made them.
 
 use std::io::Read;
 
@@ -82,7 +82,7 @@ fn check_named(compressed: &[u8]) -> usize {
     text.lines().count() - 1
 }
 
-/// Checks the number and, where it has one, that its code stands for it.
+/// Checks the number and, if it has a code, that the code decodes to it.
 fn check_nearest(format: &Float, input: f32, output: f32, line: &str) {
     let rounded = format.round(f64::from(input), Rounding::Nearest, no_draw());
     assert_eq!((rounded as f32).to_bits(), output.to_bits(), "{line}");
@@ -118,7 +118,7 @@ fn p3109_formats_meet_gfloat() {
         let overflow = if fields[3] == "1" { Overflow::Saturate } else { Overflow::Special };
         let (input, output) = (hex(fields[4]), hex(fields[5]));
         let rounded = p3109(&fields, overflow).round(f64::from(input), Rounding::Nearest, no_draw()) as f32;
-        // gfloat's NaN has no sign, ours that of its code.
+        // gfloat's NaN has no sign; our NaN has the sign of its code.
         let same = rounded.to_bits() == output.to_bits() || rounded.is_nan() && output.is_nan();
         assert!(same, "{line}: {rounded}");
         rows += 1;
@@ -155,7 +155,7 @@ fn codes_stand_for_what_gfloat_and_ml_dtypes_say() {
     }
 }
 
-/// Every number of a code and of a code of one bit more among them: the ties, and what lies around them.
+/// The rows hold every number of a code and of a code of one more bit: the ties, and their neighbours.
 #[test]
 fn posits_meet_sgposit_and_softposit() {
     let text = read(include_bytes!("../conformance/posit.csv.gz"));

@@ -1,4 +1,4 @@
-//! Formats that are the same under another name, to the last bit.
+//! Formats that equal another format, to the last bit.
 
 use fewbits_ops::format::{Draws, RandomBits, Rounding};
 use fewbits_ops::quantize::{Prepared, Quantization, Tensor};
@@ -93,12 +93,13 @@ fn mx_meets_an_example_worked_by_hand() {
     let tensor = Tensor { name: "w", shape: &[1, 5], data: &weights };
     let quantized = quantizer.quantize(&[tensor]).unwrap();
     assert_eq!(quantized.data[0], [0.5, -0.125, 0.0, 0.25, 0.5]);
-    // Codes 6, 10, 0, 4, 6, lowest first.
+    // Codes 6, 10, 0, 4, 6, lowest bits first.
     assert_eq!(quantizer.pack(&[tensor]).unwrap(), [124, 0xa6, 0x40, 0x06]);
     assert_eq!(quantized.size.code_bits, 4.25);
 }
 
-/// Li et al. (2016): Δ = 0.7·mean|w|, α the mean beyond it. By hand: mean 0.5, Δ = 0.35, α = (0.4 + 0.6 + 0.9)/3.
+/// Li et al. (2016): Δ = 0.7·mean|w|, α the mean magnitude beyond Δ. By hand: mean 0.5, Δ = 0.35,
+/// α = (0.4 + 0.6 + 0.9)/3.
 #[test]
 fn ternary_and_binary_meet_worked_examples() {
     let of = |format: &str, weights: &[f32]| {
@@ -112,9 +113,9 @@ fn ternary_and_binary_meet_worked_examples() {
     let alpha = ((f64::from(0.4_f32) + f64::from(0.6_f32) + f64::from(0.9_f32)) / 3.0) as f32;
     assert_eq!(of("Ternary", &[0.4, -0.6, 0.1, -0.9]), [alpha, -alpha, 0.0, -alpha]);
     assert_eq!(of("Binary", &[0.5, -0.25, 0.0, -1.25]), [0.5, -0.5, 0.5, -0.5]);
-    // Symmetric integers of 3 bits: s = 0.25; 0.375 and 0.125 are ties, to the even ones, 2 and 0.
+    // Symmetric integers of 3 bits: s = 0.25; 0.375 and 0.125 are ties and round to even, 2 and 0.
     assert_eq!(of("Int(3)", &[0.75, 0.375, -0.125, -0.2]), [0.75, 0.5, 0.0, -0.25]);
-    // Asymmetric of 2 bits over −1 … 2: s = 1, zero point 1.
+    // Asymmetric integers of 2 bits over −1 … 2: s = 1, zero point 1.
     assert_eq!(of("Int(bits: 2, range: Asymmetric)", &[-1.0, 2.0, 0.4, 1.6]), [-1.0, 2.0, 0.0, 2.0]);
 }
 
@@ -127,7 +128,7 @@ fn powers_of_two_are_the_codebook_of_their_numbers() {
     }
 }
 
-/// Whatever the range of the weights, a search does not do worse than the range itself.
+/// For any range of weights, the least-squares search is at least as good as the range itself.
 #[test]
 fn asymmetric_integers_lose_no_more_by_least_squares_than_by_their_range() {
     let error = |low: f32, high: f32, scale: Scale| {

@@ -1,4 +1,4 @@
-//! Every code of every format of at most 8 bits, with known values and the limits of what a format can be.
+//! Every code of every format of at most 8 bits, with known values and the limits of valid parameters.
 
 use fewbits_ops::format::{Bias, Draws, Float, Format, FormatError, RandomBits, Rounding};
 
@@ -14,7 +14,8 @@ pub fn small_formats() -> Vec<Float> {
     formats
 }
 
-/// The definition, written as in the reference: (M / 2^m)·2^(1−bias) or (1 + M / 2^m)·2^(E−bias).
+/// Computes a number by its definition, written as in the reference: (M / 2^m)·2^(1−bias) or
+/// (1 + M / 2^m)·2^(E−bias).
 fn defined(format: &Float, magnitude: u32) -> f64 {
     let (m, two) = (format.mantissa_bits() as i32, 2.0_f64);
     let fraction = f64::from(magnitude % (1 << m)) / two.powi(m);
@@ -50,7 +51,7 @@ fn known_formats_have_their_known_values() {
     check(3, 0, &[0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0]);
     check(1, 2, &[0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5]);
     check(0, 2, &[0.0, 0.5, 1.0, 1.5]);
-    // The largest of OCP's E3M2, E2M3, and of e4m3 and e5m2 with every code finite.
+    // The largest numbers of OCP's E3M2 and E2M3, and of e4m3 and e5m2 with every code finite.
     for (e, m, largest) in [(3, 2, 28.0), (2, 3, 7.5), (4, 3, 480.0), (5, 2, 114_688.0)] {
         assert_eq!(float(e, m, Bias::Ieee).largest(), largest);
     }
@@ -127,7 +128,7 @@ fn nan_has_no_code_and_stays() {
     }
 }
 
-/// Where a shifted bias leaves binary32's range, the largest number is the largest code that is a binary32.
+/// If a shifted bias exceeds binary32's range, the largest number is the number of the largest code in binary32.
 #[test]
 fn the_largest_number_is_a_finite_binary32() {
     let check = |e, m, bias, code, largest: f32| {
@@ -141,7 +142,7 @@ fn the_largest_number_is_a_finite_binary32() {
     check(8, 23, Bias::Ieee, 0x7f7f_ffff, f32::MAX);
     check(8, 7, Bias::Ieee, 0x7f7f, f32::from_bits(0x7f7f_0000));
     check(4, 1, Bias::Exactly(-120), 15, 1.5 * two(127));
-    // Only one code above zero is a binary32: at 2^127, and at 2^−149, the least there is.
+    // Only one code above zero is a binary32: at 2^127, and at 2^−149, the least binary32.
     check(3, 2, Bias::Exactly(-128), 1, two(127));
     check(0, 4, Bias::Exactly(-130), 1, two(127));
     check(3, 0, Bias::Exactly(156), 7, two(-149));

@@ -1,4 +1,4 @@
-//! Any format against a slow oracle: a search over the format's numbers, and a decision in binary64.
+//! Every format against a slow oracle: a search over the format's numbers, and a decision in binary64.
 
 use fewbits_ops::format::{Bias, Draw, Draws, Float, RandomBits, Rounding};
 use proptest::prelude::*;
@@ -8,12 +8,12 @@ use crate::{float, round_slice};
 const ROUNDINGS: [Rounding; 4] =
     [Rounding::Nearest, Rounding::NearestAway, Rounding::TowardZero, Rounding::Stochastic];
 
-/// Returns the number to which a magnitude goes. It knows the format only by its values, which
+/// Returns the number that a magnitude rounds to. The oracle knows a format only by its values, which
 /// `values_are_those_of_the_definition` checks.
 fn oracle(format: &Float, magnitude: f64, rounding: Rounding, draw: Draw) -> f64 {
     let is_binary32 = |value: f64| f64::from(value as f32) == value && value.is_finite();
     let mut top = (1_u32 << (format.bits() - 1)) - 1;
-    // At most 2^23 codes are skipped, and only under a bias that leaves binary32's range.
+    // The loop skips at most 2^23 codes, and only under a bias that exceeds binary32's range.
     while !is_binary32(format.value(top)) {
         top -= 1;
     }
@@ -51,8 +51,8 @@ fn any_finite() -> impl Strategy<Value = f32> {
     POSITIVE | NEGATIVE | NORMAL | SUBNORMAL | ZERO
 }
 
-/// Returns a number `place` 256ths of a step above a code, give or take `off` units in the last place; beyond the
-/// largest code too.
+/// Returns a number `place` 256ths of a step above a code, plus `off` units in the last place; also beyond the largest
+/// code.
 fn near(format: &Float, code: u32, place: u32, off: i64) -> f64 {
     let code = code % format.largest_code();
     let (low, high) = (format.value(code), format.value(code + 1));
@@ -109,7 +109,7 @@ proptest! {
         e in 3_u32..=8, m in 0_u32..=12, below in 0..20, mantissa in 0_u32..0x80_0000,
         rounding in prop::sample::select(&ROUNDINGS),
     ) {
-        // The greatest exponent is −149 + m + `below`, so everything happens among binary32's subnormals.
+        // The greatest exponent is −149 + m + `below`, so every number is a binary32 subnormal.
         let format = float(e, m, Bias::Exactly((1 << e) - 1 + 149 - below));
         let draws = Draws::new(1, "w", RandomBits::default());
         let mut rounded = [f32::from_bits(mantissa)];

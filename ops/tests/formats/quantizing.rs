@@ -1,4 +1,4 @@
-//! The quantizer: which tensors, what is reported, and that the packer writes as many bytes as are reported.
+//! The quantizer: the choice of tensors, the reports, and the packer's output, whose length matches the reported bytes.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ const WEIGHT: Tensor<'_> =
     Tensor { name: "linear1.weight", shape: &[2, 3], data: &[0.1, -0.3, 5.0, 40.0, -0.0, 0.7] };
 const BIAS: Tensor<'_> = Tensor { name: "linear1.bias", shape: &[2], data: &[0.11, 0.26] };
 
-/// What a code stands for, as documented; nothing for codes too wide for a table.
+/// Decodes a code as documented; `None` for codes too wide for a table.
 fn read(codes: &Codes, group: usize, code: u32) -> Option<f32> {
     let scale = f64::from(codes.scales.get(group).copied().unwrap_or(1.0));
     let number = match codes.zero_points.get(group) {
@@ -39,7 +39,7 @@ fn read(codes: &Codes, group: usize, code: u32) -> Option<f32> {
     Some((number * scale) as f32 + 0.0)
 }
 
-/// Worked by hand: 40 / 7 is the scale of the first row, 0.7 / 7 that of the second; codes are two's complement.
+/// Worked by hand: the first row's scale is 40 / 7, the second row's is 0.7 / 7; codes are two's complement.
 #[test]
 fn codes_and_scales_stand_beside_the_weights() {
     let scale = Scale::Real { per: Per::Channel, fit: RealFit::MaxAbs, store: ScaleType::F32 };
@@ -62,7 +62,7 @@ fn codes_and_scales_stand_beside_the_weights() {
 fn weights_are_rounded_and_biases_are_not() {
     let quantized = quantizer(3, 0).quantize(&[WEIGHT, BIAS]).unwrap();
     assert_eq!(quantized.data[0], [0.0, -0.25, 4.0, 16.0, 0.0, 0.5]);
-    // A zero of the network has no sign.
+    // Every zero of the network is +0.
     assert!(quantized.data[0][0].is_sign_positive() && quantized.data[0][4].is_sign_positive());
     assert_eq!(quantized.data[1], BIAS.data);
     let [report] = &quantized.reports[..] else { panic!("{:?}", quantized.reports) };
@@ -111,7 +111,7 @@ fn weights_that_are_not_finite_are_refused() {
 
 #[test]
 fn results_that_are_not_finite_are_refused() {
-    // f32::MAX lies below 16·2^124, and is nearer to it than to 8·2^124; but 16·2^124 is 2^128.
+    // f32::MAX lies below 16·2^124, and is nearer to that number than to 8·2^124; but 16·2^124 is 2^128.
     let scale = Scale::PowerOfTwo { per: Per::Tensor, fit: PowerFit::MaxAbs };
     let tensor = Tensor { name: "w", shape: &[1, 1], data: &[f32::MAX] };
     let error = of(Format::Float(float(3, 0, Bias::Ieee)), Rounding::Nearest, Some(scale))
@@ -120,8 +120,8 @@ fn results_that_are_not_finite_are_refused() {
     assert!(matches!(error, QuantizeError::Result { tensor, element: 0, .. } if tensor == "w"));
 }
 
-/// Rastegari et al., *XNOR-Net* (2016), eq. 4: a scale is the mean magnitude, so that of zeros is 0 and they stay zero. By
-/// hand: s = 0.5 of the first row, whose errors are 0, 0.25 and 0.25; Σw² = 0.875.
+/// Rastegari et al., *XNOR-Net* (2016), eq. 4: a scale is the mean magnitude, so zeros have the scale 0 and stay zero.
+/// By hand: the first row has s = 0.5 and the errors 0, 0.25 and 0.25; Σw² = 0.875.
 #[test]
 fn zeros_of_binary_have_a_scale_of_0_and_stay_zero() {
     let weight = Tensor { data: &[0.5, -0.25, 0.75, 0.0, -0.0, 0.0], ..WEIGHT };
@@ -189,13 +189,13 @@ fn zeros_of_binary_are_refused_where_the_scale_has_no_zero() {
         assert_eq!(binary.quantize(&[weight]).unwrap_err().to_string(), expected);
         assert_eq!(binary.pack(&[weight]).unwrap_err().to_string(), expected);
         assert_eq!(binary.encode(&[weight]).unwrap_err().to_string(), expected);
-        // Without such a channel there is nothing to refuse.
+        // Without the channel of zeros the quantizer has no error.
         assert!(binary.quantize(&[Tensor { data: &[0.5, 1.0, 1.0, 0.0, 0.0, 1.0], ..WEIGHT }]).is_ok());
     }
 }
 
-/// Formats with a zero and codebooks of one's own have a scale of 1 for zeros: these go to the nearest number, of two equally
-/// near to that of the even code.
+/// Formats with a zero and the user's own codebooks have a scale of 1 for zeros. Zeros round to the nearest number, and
+/// ties go to the even code.
 #[test]
 fn zeros_of_other_formats_have_a_scale_of_1() {
     let zeros = Tensor { data: &[0.0; 6], ..WEIGHT };
@@ -240,7 +240,7 @@ fn packed_bytes_of_another_length_are_refused() {
     assert!(quantizer.unpack(&[(WEIGHT.name, WEIGHT.shape)], &bytes).is_err());
 }
 
-/// Returns any format; its parameters may be such that there is none.
+/// Returns any format; its parameters may be invalid.
 fn any_format() -> impl Strategy<Value = Format> {
     let float = (0_u32..=8, 0_u32..=23).prop_map(|(e, m)| format!("Float(e: {e}, m: {m})"));
     let special = (
@@ -288,7 +288,7 @@ fn any_scale() -> impl Strategy<Value = Option<Scale>> {
     ]
 }
 
-/// Returns any recipe; a scale that the format cannot have is left to it.
+/// Returns any recipe; a scale that the format does not accept is dropped.
 fn any_recipe() -> impl Strategy<Value = Quantization> {
     let roundings = [Rounding::Nearest, Rounding::NearestAway, Rounding::TowardZero, Rounding::Stochastic];
     (any_format(), prop::sample::select(roundings.to_vec()), any_scale()).prop_map(
@@ -310,7 +310,7 @@ fn any_quantizer() -> impl Strategy<Value = Quantizer> {
     })
 }
 
-/// Returns a tensor of any shape: of ordinary weights, or of tiny, huge, equal or no other numbers than zero.
+/// Returns a tensor of any shape with ordinary, tiny, huge, equal or zero weights.
 fn any_tensor() -> impl Strategy<Value = (Vec<usize>, Vec<f32>)> {
     let size = prop::sample::select(vec![1.0_f32, 1.0, 1.0, 0.0, 1e-30, 1e-44, 1e30, f32::MAX / 2.0]);
     (prop::collection::vec(0_usize..6, 1..4), size, any::<bool>()).prop_flat_map(|(shape, size, equal)| {
@@ -335,7 +335,7 @@ proptest! {
             .map(|((shape, data), name)| Tensor { name, shape, data }).collect();
         let bytes = match quantizer.pack(&tensors) {
             Ok(bytes) => bytes,
-            // Some numbers are too large for some formats: both say so.
+            // Some numbers are too large for some formats: quantizer and packer then give the same error.
             Err(error) => {
                 prop_assert_eq!(quantizer.quantize(&tensors).unwrap_err().to_string(), error.to_string());
                 return Ok(());

@@ -1,4 +1,4 @@
-//! Scales and their fits, against searches written from their definition.
+//! Scales and their fits, against searches that follow their definition.
 
 use fewbits_ops::format::{Bias, Draws, Float, Format, RandomBits, Rounding};
 use fewbits_ops::quantize::{Prepared, Quantization, Tensor};
@@ -90,14 +90,14 @@ fn percentiles_are_by_nearest_rank() {
     assert_eq!(real(e2m1, RealFit::MaxAbs, &weights), 10.0 / 6.0);
 }
 
-/// The greatest over the largest code can lie outside binary32: the scale stays positive and finite.
+/// The greatest weight over the largest code can be outside binary32: the scale stays positive and finite.
 #[test]
 fn a_real_scale_stays_in_binary32() {
     assert_eq!(real(float(8, 23, Bias::Ieee), RealFit::MaxAbs, &[1e-20]), f32::from_bits(1));
     assert_eq!(real(float(3, 0, Bias::Exactly(150)), RealFit::MaxAbs, &[1e30]), f32::MAX);
 }
 
-/// NUMERICS' bias shift: numbers of bias b at scale 2^k are those of bias b − k unscaled.
+/// NUMERICS' bias shift: numbers of bias b at scale 2^k equal unscaled numbers of bias b − k.
 #[test]
 fn a_power_of_two_scale_is_a_bias_shift() {
     let weights: Vec<f32> = (0..3000).map(|i| (i as f32 * 1.3).sin() * 0.3).collect();
@@ -157,7 +157,7 @@ proptest! {
         prop_assume!(weights.iter().any(|w| *w != 0.0));
         let scale = real(format, RealFit::LeastSquares, &weights);
         let found = error(&format, &weights, scale).sqrt();
-        // Scales one unit in the last place apart give weights that differ by at most 2^−22 of themselves.
+        // Scales that differ by one unit in the last place give weights with a relative difference of at most 2^−22.
         let slack = 2.0_f64.powi(-22) * weights.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>().sqrt();
         let greatest = f64::from(real(format, RealFit::MaxAbs, &weights));
         for k in -16..=128 {

@@ -1,5 +1,5 @@
-//! The statistics of stochastic rounding, and the pairing of its draws. Seeds are fixed, so a test passes or fails
-//! for good; the false-alarm rate stated is the chance that a correct program had been given a seed that fails.
+//! The statistics of stochastic rounding, and the pairing of its draws. Seeds are fixed, so a test always passes or
+//! always fails; the stated false-alarm rate is the chance that a correct program fails for a random seed.
 
 use fewbits_ops::format::{Bias, Draw, Draws, Float, RandomBits, Rounding};
 
@@ -11,8 +11,8 @@ fn rounded(format: &Float, weights: &[f32], seed: u64, bits: RandomBits) -> Vec<
     result
 }
 
-/// The number of draws away from zero is binomial; a deviation of 6.5 standard deviations has a chance of 8e-11, and
-/// 500 cells are looked at: 4e-8 in all.
+/// The number of draws away from zero is binomial. A deviation of 6.5 standard deviations has a chance of 8e-11, and
+/// the test checks 500 cells: 4e-8 in all.
 #[test]
 fn the_mean_is_the_number_itself() {
     const N: usize = 1 << 16;
@@ -34,10 +34,10 @@ fn the_mean_is_the_number_itself() {
     }
 }
 
-/// With r bits the probability is not f but round-half-even(f·2^r) / 2^r; here all draws there are, no sample.
+/// With r bits the probability is not f but round-half-even(f·2^r) / 2^r; the test uses all draws, no sample.
 #[test]
 fn few_random_bits_are_biased_as_stated() {
-    // Positions between 1 and 2 of e3m0, random bits, and how many of the 2^r draws go away from zero.
+    // Positions between 1 and 2 of e3m0, random bits, and the number of the 2^r draws that round away from zero.
     let cases = [
         (0.25, 1, 0), // 0.5 is a tie, to 0
         (0.75, 1, 2), // 1.5 is a tie, to 2: always away
@@ -64,7 +64,7 @@ fn few_random_bits_are_biased_as_stated() {
 fn formats_that_agree_on_the_weights_give_the_same_result() {
     let weights: Vec<f32> = (0..5000).map(|i| (i as f32 * 0.77).sin() * 0.46).collect();
     let bits = RandomBits::default();
-    // All of them have the codes 0, 0.25, 0.5 and no others up to there, or 0, 0.125, … 0.5.
+    // All of these formats have 0, 0.25 and 0.5 as their first numbers, or 0, 0.125, … 0.5.
     for formats in [[(1, 3), (2, 2), (3, 0)], [(1, 4), (2, 3), (3, 1)]] {
         let [first, second, third] = formats.map(|(e, m)| float(e, m, Bias::Ieee));
         let expected = rounded(&first, &weights, 2, bits);
@@ -85,8 +85,8 @@ fn draws_are_the_same_for_every_format_and_scale() {
     assert_eq!(eighth, rounded(&large, &weights, 4, bits));
 }
 
-/// As `the_mean_is_the_number_itself`, for codecs that are no floats: the same false-alarm rate of 8e-11 for each of 320
-/// cells, 3e-8 in all. What lies between zero and the least posit is left out: it never becomes zero, by design.
+/// Like `the_mean_is_the_number_itself`, for integers and codebooks: the same false-alarm rate of 8e-11 for each of 320
+/// cells, 3e-8 in all. Numbers between zero and the least posit are left out: by design they never round to zero.
 #[test]
 fn the_mean_is_the_number_itself_in_integers_and_codebooks() {
     const N: usize = 1 << 14;
@@ -125,7 +125,7 @@ fn the_mean_is_the_number_itself_in_integers_and_codebooks() {
     }
 }
 
-/// In a codebook d = round-half-even(f·2^r) draws of 2^r go away from zero, of either sign; all draws there are.
+/// In a codebook round-half-even(f·2^r) of the 2^r draws go away from zero, for either sign; the test uses all draws.
 #[test]
 fn few_random_bits_are_biased_as_stated_in_codebooks() {
     let codec = parsed("Values([-4, -1, 0, 1, 4])").codec().unwrap();

@@ -1,4 +1,4 @@
-//! Giving room back, and carrying results to another store.
+//! Tests of collections and archives.
 
 use std::{collections::BTreeMap, fs};
 
@@ -7,7 +7,8 @@ use crate::{Digest, Retained, journal::Journal};
 
 const MODELS: [&[u8]; 2] = [b"model 0", b"model 1"];
 
-/// Two trainings that keep their model, ten evaluations, a checkpoint, two runs, something set aside.
+/// Makes a store of two trainings that keep their model, ten evaluations, a checkpoint, two runs and a file in
+/// `aside/`.
 fn furnished() -> (tempfile::TempDir, Vec<(Key, Record)>) {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open_writer(dir.path()).unwrap());
@@ -31,7 +32,7 @@ fn furnished() -> (tempfile::TempDir, Vec<(Key, Record)>) {
     (dir, all)
 }
 
-/// Wants every other evaluation, the first training, and the second run.
+/// Selects every other evaluation, the first training, and the second run.
 fn some(all: &[(Key, Record)]) -> Retained {
     let keys = all.iter().enumerate().filter(|(at, _)| at % 2 == 0).map(|(_, (key, _))| *key).collect();
     Retained { keys, runs: ["run-2".to_owned()].into() }
@@ -84,7 +85,7 @@ fn an_index_of_the_old_journal_is_replaced_without_a_word() {
     let (dir, all) = furnished();
     let wanted = some(&all);
     let store = Store::open_writer_with(dir.path(), 0).unwrap();
-    // Through the index, so that it is open.
+    // The lookup opens the index.
     assert!(store.lookup(&[all[0].0]).unwrap()[0].is_some());
     store.collect(&wanted).unwrap();
     for _ in 0..2 {
@@ -103,7 +104,7 @@ fn a_collection_that_was_cut_off_is_ended_by_the_next_writer() {
     let wanted = some(&all);
     let old = fs::read(dir.path().join("journal/1.fbj")).unwrap();
     Store::open_writer(dir.path()).unwrap().collect(&wanted).unwrap();
-    // Killed between the new journal's coming and the old one's going.
+    // As after a crash between creating the new journal and removing the old one.
     fs::write(dir.path().join("journal/1.fbj"), &old).unwrap();
     assert_eq!(records(&Store::open_reader(dir.path()).unwrap()), left(&all, &wanted));
     let store = Store::open_writer(dir.path()).unwrap();
@@ -111,7 +112,7 @@ fn a_collection_that_was_cut_off_is_ended_by_the_next_writer() {
     assert_eq!(store.warnings(), [""; 0]);
     assert_eq!(Journal::generations(dir.path()).unwrap().len(), 1);
     drop(store);
-    // Where the new one is no journal, the old one still is.
+    // If the new file is no journal, the old one is used.
     fs::write(dir.path().join("journal/1.fbj"), &old).unwrap();
     fs::write(dir.path().join("journal/2.fbj"), "").unwrap();
     fs::remove_file(dir.path().join("STORE")).unwrap();
@@ -127,7 +128,7 @@ fn a_collection_brings_an_old_journal_to_the_newest_format() {
     let (key, record) = sample("evaluate", 1);
     let wanted = Retained { keys: [key].into(), runs: [].into() };
     let found = Store::open_writer(dir.path()).unwrap().collect(&wanted).unwrap();
-    // Of the three that count: a dropped one is none.
+    // One of the three evaluations was dropped.
     assert_eq!((found.kept, found.records(), found.objects.len()), (1, 2, 1));
     let store = Store::open_writer(dir.path()).unwrap();
     assert_eq!((store.record(&key).unwrap(), store.info().unwrap().format), (Some(record), 2));
@@ -202,7 +203,7 @@ fn a_hostile_archive_writes_nothing_outside_its_place() {
     {
         let mut header = tar::Header::new_gnu();
         header.set_size(4);
-        // Builders refuse such names, so it is written by hand.
+        // The builder refuses such names, so the header is written directly.
         header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
         header.set_cksum();
         archive.append(&header, &b"evil"[..]).unwrap();

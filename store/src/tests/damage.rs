@@ -1,4 +1,4 @@
-//! A store in bad health: what is damaged is a miss and a warning, and nothing else is lost.
+//! Tests of damaged stores: damage is a miss and a warning, and nothing else is lost.
 
 use std::{fs, path::PathBuf};
 
@@ -11,7 +11,8 @@ type Samples = Vec<(Key, Record)>;
 
 const JOURNAL: &str = "journal/1.fbj";
 
-/// A store of three records with a copy of its journal and where each entry begins and the last one ends.
+/// Makes a store of three records. Returns also the bytes of its journal, and the start of each entry followed by the
+/// end of the last one.
 fn three() -> (tempfile::TempDir, Samples, Vec<u8>, Vec<usize>) {
     let dir = tempfile::tempdir().unwrap();
     let samples = store_of(dir.path(), 0..3);
@@ -24,7 +25,7 @@ fn three() -> (tempfile::TempDir, Samples, Vec<u8>, Vec<usize>) {
     (dir, samples, bytes, starts)
 }
 
-/// Asserts that of these records exactly those are found, and are right, for which `lost` is false.
+/// Asserts that lookups find exactly the records for which `lost` is false, with the right content.
 fn assert_lost(store: &Store, samples: &[(Key, Record)], lost: impl Fn(usize) -> bool, what: &str) {
     for (n, (key, record)) in samples.iter().enumerate() {
         let expected = (!lost(n)).then_some(record);
@@ -79,7 +80,7 @@ fn the_entries_say_in_which_format_a_journal_without_its_first_bytes_is() {
     for format in [1, 2] {
         let dir = tempfile::tempdir().unwrap();
         copy(&golden::golden(format), dir.path());
-        // Whoever wrote `STORE` last was newer.
+        // As if a newer program had written `STORE` last.
         let id = match crate::format::read_version(dir.path()).unwrap() {
             crate::format::StoreVersion::Store { id, .. } => id,
             other => panic!("{other:?}"),
@@ -116,7 +117,7 @@ fn a_journal_cut_anywhere_keeps_every_record_before() {
         let lost = |n: usize| starts[n + 1] > at;
         let reader = Store::open_reader(dir.path()).unwrap();
         assert_lost(&reader, &samples, lost, &format!("reader, cut at {at}"));
-        // Without its first bytes and without entries it is a file like any other.
+        // A file without a valid header and without entries is no journal.
         assert_eq!(reader.warnings().len(), usize::from(at < starts[0]));
         if at % 13 == 0 {
             let writer = Arc::new(Store::open_writer(dir.path()).unwrap());
@@ -241,7 +242,7 @@ fn a_failed_write_leaves_the_journal_as_it_was() {
     let (key, record) = sample("train", 4);
     let path = dir.path().join(JOURNAL);
     let warnings = crate::error::Warnings::default();
-    // Opened for reading only, so that every write fails.
+    // The journal is opened for reading only, so every write fails.
     let closed = Journal::open(dir.path(), (1, path.clone()), false, &warnings).unwrap().unwrap();
     let mut appender = Appender::new(Arc::new(closed), bytes.len() as u64);
     let entry = NewEntry::of_record(key, &record).unwrap();
@@ -249,7 +250,7 @@ fn a_failed_write_leaves_the_journal_as_it_was() {
         appender.append(std::slice::from_ref(&entry), true).unwrap_err();
     }
     assert_eq!(fs::read(&path).unwrap(), bytes);
-    // What an earlier failed write left behind the end is cut off before anything is added.
+    // The appender truncates the bytes of an earlier failed write before it appends.
     let open = Journal::open(dir.path(), (1, path.clone()), true, &warnings).unwrap().unwrap();
     fs::write(&path, [&bytes[..], b"half an entry"].concat()).unwrap();
     let mut appender = Appender::new(Arc::new(open), bytes.len() as u64);

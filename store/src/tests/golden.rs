@@ -1,6 +1,6 @@
-//! Stores of every format there has been, as the program of their time left them: they are read for ever.
+//! Tests of old formats: stores that programs of each format wrote remain readable.
 //!
-//! `FEWBITS_BLESS=1` makes that of a new format, once.
+//! `FEWBITS_BLESS=1` makes the store of a new format, once.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -13,14 +13,14 @@ pub(super) fn golden(format: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/tests/golden/format-{format}"))
 }
 
-/// A record whose model is kept.
+/// Makes a record that keeps its model.
 fn trained() -> (Key, Record) {
     let (key, record) = sample("train", 3);
     let parts = BTreeMap::from([("model".to_owned(), Digest::hash(MODEL))]);
     (key, Record { parts, kept: true, ..record })
 }
 
-/// Makes the store that every format has a copy of.
+/// Makes the content that the golden store of each format has.
 fn make(root: &Path) {
     let store = Arc::new(Store::open_writer(root).unwrap());
     let (key, record) = trained();
@@ -31,11 +31,11 @@ fn make(root: &Path) {
     store.save_checkpoint(&sample("train", 9).0, b"epoch 1").unwrap();
     store.create_run("20260101-000000-000").unwrap().append_line("{}").unwrap();
     drop(store);
-    // It would keep the copy from being committed.
+    // The file would keep git from committing the copy.
     fs::remove_file(root.join(".gitignore")).unwrap();
 }
 
-/// Asserts that a store holds what was put into the golden one.
+/// Asserts that a store has the content of [`make`].
 fn assert_whole(store: &Store) {
     let mut found = BTreeMap::new();
     store.for_each_record(&mut |key, record| assert!(found.insert(key, record).is_none())).unwrap();

@@ -1,4 +1,4 @@
-//! The index: asked when it is worth it, written when it pays, never believed, and lost without loss.
+//! Tests of the index: used and written only when that pays, checked against the journal, and lost without harm.
 
 use std::{fs, ops::ControlFlow};
 
@@ -7,17 +7,17 @@ use crate::Digest;
 
 const COUNT: u32 = 400;
 
-/// Opens a writer for which every journal is a long one.
+/// Opens a writer that treats every journal as long.
 fn writer(root: &Path) -> Arc<Store> {
     Arc::new(Store::open_writer_with(root, 1).unwrap())
 }
 
-/// Opens a reader for which every journal is a long one.
+/// Opens a reader that treats every journal as long.
 fn reader(root: &Path) -> Store {
     Store::open_reader_with(root, 1).unwrap()
 }
 
-/// A store with an index, as a writer left it.
+/// Makes a store with an index, as a writer leaves it.
 fn indexed() -> (tempfile::TempDir, Vec<(Key, Record)>) {
     let dir = tempfile::tempdir().unwrap();
     let samples: Vec<_> = (0..COUNT).map(|n| sample("evaluate", n)).collect();
@@ -28,7 +28,7 @@ fn indexed() -> (tempfile::TempDir, Vec<(Key, Record)>) {
     (dir, samples)
 }
 
-/// Asks for a few keys, one of which is not there.
+/// Looks up a few keys and one that is missing.
 fn assert_few(store: &Store, samples: &[(Key, Record)], what: &str) {
     let few: Vec<&(Key, Record)> = samples.iter().step_by(samples.len() / 6).collect();
     let keys: Vec<Key> = few.iter().map(|(key, _)| *key).chain([sample("none", 0).0]).collect();
@@ -37,14 +37,14 @@ fn assert_few(store: &Store, samples: &[(Key, Record)], what: &str) {
     assert_eq!(store.record(&few[1].0).unwrap().as_ref(), Some(&few[1].1), "{what}");
 }
 
-/// Asks for a few keys, and then for all.
+/// Looks up a few keys, and then all keys.
 fn assert_whole(store: &Store, samples: &[(Key, Record)], what: &str) {
     assert_few(store, samples, what);
     let keys: Vec<Key> = samples.iter().map(|(key, _)| *key).collect();
     assert!(store.lookup(&keys).unwrap().iter().all(Option::is_some), "{what}");
 }
 
-/// What readers are told of a store, whichever way it is found.
+/// Returns the totals of a store and the preimages of an op, which must not depend on the index.
 fn told(store: &Store, op: &str) -> (crate::Info, Vec<String>) {
     let mut preimages = vec![];
     let each = &mut |preimage: &str| {
@@ -109,7 +109,7 @@ fn what_came_after_the_index_counts_and_is_taken_in_when_it_pays() {
         let store = writer(&root);
         let new: Vec<_> = (0..10).map(|n| sample("train", 100 * round + n)).collect();
         commit(&store, (0..).zip(new.clone()).map(|(ticket, sample)| plain(ticket, sample)).collect());
-        // One that the index knows is written once more, one is dropped, and one is dropped and written again.
+        // A record that the index covers is written again, one is dropped, and one is dropped and written again.
         let [once, gone, back] = [1, 2, 3].map(|n| samples[n + 3 * round as usize].clone());
         commit(&store, vec![plain(0, once)]);
         store.drop_record(&gone.0).unwrap();
@@ -200,7 +200,7 @@ fn an_index_that_was_lost_is_passed_over_and_built_again() {
 fn an_index_of_another_program_is_replaced_without_a_word() {
     let (dir, samples) = indexed();
     let root = dir.path().join("store");
-    // The first one, whose manifest had no number.
+    // The manifest of version 1, which has no version field.
     let old = rmp_serde::to_vec_named(&BTreeMap::from([("applied", 48u64), ("entries", 7)])).unwrap();
     fs::write(root.join("index/manifest"), durable::with_check(&old)).unwrap();
     let store = writer(&root);
@@ -273,7 +273,7 @@ fn an_index_ahead_of_its_journal_is_set_aside() {
 fn an_index_that_says_other_than_the_journal_is_set_aside() {
     let (dir, samples) = indexed();
     let root = dir.path().join("store");
-    // A damaged header, which only a walk passes over.
+    // A walk skips the damaged header, while the index still has its card.
     let mut bytes = fs::read(root.join("journal/1.fbj")).unwrap();
     bytes[48 + 20] ^= 1;
     fs::write(root.join("journal/1.fbj"), bytes).unwrap();
@@ -285,7 +285,7 @@ fn an_index_that_says_other_than_the_journal_is_set_aside() {
         assert_eq!(warnings.contains("disagrees with the journal"), is_writer, "{warnings}");
         assert!(warnings.contains("are damaged"), "{warnings}");
     }
-    // The writer who met it has written the journal anew.
+    // The writer that found the damage has rewritten the journal.
     assert!(root.join("journal/2.fbj").exists() && reader(&root).verify().unwrap().is_good());
 }
 

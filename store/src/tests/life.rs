@@ -1,4 +1,4 @@
-//! A store in good health: what is committed is found, by whom, and when.
+//! Tests of undamaged stores: which records the writer and readers find, and when.
 
 use std::{fs, path::Path, sync::Arc, thread};
 

@@ -1,4 +1,4 @@
-//! Tests of the store as a whole, through what it promises.
+//! Tests of the store as a whole, against its promises in docs/store.md.
 
 mod collect;
 mod damage;
@@ -14,7 +14,7 @@ use std::{
 
 use crate::{Commit, Committer, Key, Record, Store, durable, record::sample};
 
-/// Commits records as a program does, and fails if one of them fails.
+/// Commits records through a [`Committer`], and panics if a commit fails.
 fn commit(store: &Arc<Store>, commits: Vec<Commit>) {
     let committer = Committer::start(store.clone(), |_, result| result.unwrap()).unwrap();
     for commit in commits {
@@ -35,7 +35,7 @@ fn store_of(root: &Path, records: std::ops::Range<u32>) -> Vec<(Key, Record)> {
     samples
 }
 
-/// Commits and gives what was reported, by ticket, in the words of the error.
+/// Commits records and returns the result of each ticket, errors as text.
 fn report(store: &Arc<Store>, commits: Vec<Commit>) -> BTreeMap<u64, Result<(), String>> {
     let reported = Arc::new(Mutex::new(BTreeMap::new()));
     let done = {
@@ -55,7 +55,7 @@ fn report(store: &Arc<Store>, commits: Vec<Commit>) -> BTreeMap<u64, Result<(), 
     std::mem::take(&mut reported.lock().unwrap())
 }
 
-/// Copies a store, so that one fault at a time can be made in it.
+/// Copies a store, so that each test can damage its own copy.
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {

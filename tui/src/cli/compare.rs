@@ -1,4 +1,5 @@
-//! What `diff` and `cite` are asked.
+//! The arguments of `diff` and `cite`.
+//! Knows nothing of the comparison.
 
 use std::path::PathBuf;
 
@@ -15,13 +16,13 @@ pub struct DiffArgs {
     /// A file, or a run
     #[arg(value_name = "A")]
     pub from: PathBuf,
-    /// What it is compared with: a file, a run; or the first of two points of A, such as 'small(e=3,m=0)'
+    /// The second file or run; or the first of two points of A, such as 'small(e=3,m=0)'
     #[arg(value_name = "B")]
     pub to: PathBuf,
     /// The second point of A
     #[arg(value_name = "POINT")]
     pub second: Option<String>,
-    /// How it is written
+    /// The output format
     #[arg(long, value_enum, default_value_t = Form::Text)]
     pub format: Form,
 }
@@ -33,7 +34,7 @@ pub struct DiffArgs {
 pub struct CiteArgs {
     #[command(flatten)]
     pub file: File,
-    /// How it is written
+    /// The output format
     #[arg(long, value_enum, default_value_t = Form::Text)]
     pub format: Form,
 }

@@ -1,4 +1,4 @@
-//! Every command has examples in its help, and they are commands.
+//! Tests that every command's help has examples, and that clap accepts them.
 
 use clap::{Command, CommandFactory, Parser};
 
@@ -11,7 +11,8 @@ fn walk(command: &Command, path: &str, look: &mut dyn FnMut(&str, &str)) {
     command.get_subcommands().for_each(|inner| walk(inner, &path, look));
 }
 
-/// Returns the words of an example as a shell makes them: comments in brackets, redirections and what is piped in aside.
+/// Splits an example into words as a shell does. Leaves out comments in parentheses, redirections, and the commands of
+/// a pipe before the last one.
 fn words(example: &str) -> Vec<String> {
     let command = example.split("   (").next().unwrap_or(example);
     let command = command.rsplit(" | ").next().unwrap_or(command);

@@ -1,4 +1,5 @@
-//! What `table`, `choose`, `report`, `plot` and `weights` are asked.
+//! The arguments of `table`, `choose`, `report`, `plot` and `weights`.
+//! Knows nothing of tables and figures.
 
 use std::path::PathBuf;
 
@@ -12,7 +13,7 @@ pub struct TableArgs {
     pub file: File,
     /// The table
     pub name: Option<String>,
-    /// How it is written
+    /// The output format
     #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
     pub format: OutputFormat,
     /// The file to write [default: standard output]
@@ -38,7 +39,7 @@ pub enum OutputFormat {
 pub struct ChooseArgs {
     #[command(flatten)]
     pub file: File,
-    /// The most that may be lost against float32, in points (0.5pp) or as a share (0.005)
+    /// The greatest accepted drop from the baseline, in points (0.5pp) or as a share (0.005)
     #[arg(long, value_name = "DROP", value_parser = drop)]
     pub max_drop: Option<f64>,
     /// The most bytes of weights: 32768, 48KiB
@@ -47,10 +48,10 @@ pub struct ChooseArgs {
     /// The most bits of a code, without its share of scales
     #[arg(long, value_name = "BITS", value_parser = bits)]
     pub max_bits: Option<f64>,
-    /// The `Choose` table that is asked
+    /// The `Choose` table to answer
     #[arg(long, value_name = "NAME")]
     pub table: Option<String>,
-    /// How it is written
+    /// The output format
     #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
     pub format: OutputFormat,
 }
@@ -68,7 +69,7 @@ pub struct ReportArgs {
 pub struct PlotArgs {
     #[command(flatten)]
     pub file: File,
-    /// The table, or the node whose networks are trained
+    /// The table, or the node of trained networks
     pub name: String,
     /// The file to write: .svg or .png
     #[arg(long, short, value_name = "FILE")]
@@ -86,12 +87,12 @@ pub struct Weights {
     pub output: PathBuf,
 }
 
-/// Reads a loss: `0.5pp` in points, `0.005` as a share.
+/// Reads a drop: `0.5pp` in points, `0.005` as a share. Returns a share.
 fn drop(text: &str) -> Result<f64, String> {
     let number = |text: &str| text.trim().parse::<f64>().ok().filter(|drop| (0.0..=100.0).contains(drop));
     let drop = match text.strip_suffix("pp") {
         Some(points) => number(points).map(|points| points / 100.0),
-        // More than that is rather meant in points.
+        // A larger number is probably meant in points.
         None => number(text).filter(|share| *share <= 0.25),
     };
     drop.ok_or_else(|| "a loss in points, such as 0.5pp, or as a share, such as 0.005".to_owned())

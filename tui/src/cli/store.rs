@@ -1,4 +1,5 @@
-//! What the commands of `store` are asked.
+//! The arguments of the commands of `store`.
+//! Knows nothing of the store.
 
 use std::path::PathBuf;
 
@@ -7,17 +8,17 @@ use fewbits_ops::scale::Percent;
 
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
-    /// Show what is kept and how much room it takes, by op and by experiment
+    /// Show the number and size of the results, by op and by experiment
     #[command(after_help = "Examples:\n  fewbits store info\n  fewbits store info --store other/.fewbits")]
     Info,
-    /// Read every record and object, and report what is damaged
+    /// Read every record and object, and report damage
     #[command(
         after_help = "Exit code 1 if anything is damaged or differs. Relative paths of a past run's files start from this folder.\n\nExamples:\n  fewbits store verify\n  fewbits store verify --recompute 1%\n  fewbits store verify --recompute 5% study.ron"
     )]
     Verify(Verify),
-    /// Delete what no experiment named here and no pinned run reaches
+    /// Delete the results that no experiment named here and no pinned run reaches
     #[command(
-        after_help = "Without --delete, shows what would be deleted and what computing it again would take.\n\nExamples:\n  fewbits store gc study.ron other.ron\n  fewbits store gc study.ron --delete"
+        after_help = "Without --delete, lists the results that would be deleted and the time to compute them again.\n\nExamples:\n  fewbits store gc study.ron other.ron\n  fewbits store gc study.ron --delete"
     )]
     Gc(Gc),
     /// Write results to a file that another store can import
@@ -25,20 +26,20 @@ pub enum StoreCommand {
         after_help = "Examples:\n  fewbits store export -o results.tar\n  fewbits store export study.ron -o study.tar"
     )]
     Export(Export),
-    /// Take in the results of a file that `store export` wrote; its wholeness is checked, its author is trusted
+    /// Import the results of a file that `store export` wrote; checksums detect damage, the author is trusted
     #[command(after_help = "Example:\n  fewbits store import results.tar")]
     Import(Import),
 }
 
 #[derive(Args, Debug)]
 pub struct Verify {
-    /// Do this share of the tasks once more and compare, such as 1%
+    /// Compute this share of the tasks again and compare, such as 1%
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub recompute: Option<Percent>,
-    /// Which tasks are done once more; another number takes others [default: from the clock]
+    /// Seed that selects the tasks to compute again [default: from the clock]
     #[arg(long, value_name = "S", requires = "recompute")]
     pub seed: Option<u64>,
-    /// Experiments whose tasks are done once more [default: those of the newest runs]
+    /// Experiments to select tasks from [default: those of the newest runs]
     #[arg(value_name = "FILE", requires = "recompute")]
     pub files: Vec<PathBuf>,
 }
@@ -48,10 +49,10 @@ pub struct Gc {
     /// The experiments to keep
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Delete, instead of showing what would be deleted
+    /// Delete, instead of only listing the results to delete
     #[arg(long)]
     pub delete: bool,
-    /// Delete though experiments named have tasks without a result, and with it what depends on those
+    /// Delete even if a named experiment has tasks without a result; results that depend on those are deleted too
     #[arg(long)]
     pub unfinished: bool,
     /// Wait while another process writes to the store, instead of giving up
@@ -61,7 +62,7 @@ pub struct Gc {
 
 #[derive(Args, Debug)]
 pub struct Export {
-    /// The experiments whose results are written [default: all there is]
+    /// The experiments to export [default: every result]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// The file to write
@@ -81,7 +82,7 @@ pub struct Import {
 
 /// Reads a share, `1%` or `0.01`.
 fn share(text: &str) -> Result<Percent, String> {
-    // Two places further by the decimal exponent: a product by 100 would be rounded.
+    // The decimal exponent moves the point by two digits exactly; a product by 100 would be rounded.
     let percent = match text.strip_suffix('%') {
         Some(percent) => percent.trim().to_owned(),
         None => format!("{}e2", text.trim()),
@@ -94,7 +95,7 @@ fn share(text: &str) -> Result<Percent, String> {
 mod tests {
     use super::*;
 
-    /// By hand: 7 % of 100, and shares that are rounded up. In binary64, 0.07 · 100 is above 7.
+    /// Expected values by hand: 7 % of 100, and shares that are rounded up. In binary64, 0.07 · 100 is above 7.
     #[test]
     fn a_share_is_the_decimal_number() {
         let check = |text: &str, of: usize, expected: usize| {

@@ -1,4 +1,5 @@
 //! `store export` and `store import`.
+//! Knows nothing of the archive's format.
 
 use std::collections::HashSet;
 
@@ -14,17 +15,21 @@ use crate::render::number::bytes;
 use crate::session::{reader, store_dir, writer};
 use crate::ui::plain::printable;
 
-/// So many refusals are told one by one.
+/// The most refusals, and the most differing records, that are listed.
 const TOLD: usize = 20;
 
-/// Writes results to a file.
+/// Exports results to a file.
 pub fn export(args: &Export, global: &Global) -> Result<Exit> {
     let store = reader(global)?;
     let mut keys: HashSet<Key> = HashSet::new();
     let mut inputs = Inputs { files: vec![], store: Some(store_dir(global)?) };
     for file in &args.files {
         let reach = Reach::of_file(file, &store, global)?;
-        note(reach.unfinished().map(|unfinished| format!("{unfinished}; what depends on those is left out")));
+        note(
+            reach
+                .unfinished()
+                .map(|unfinished| format!("{unfinished}; tasks that depend on them are left out")),
+        );
         keys.extend(reach.keys());
         inputs.files.extend(Inputs::collect(&reach.graph, &reach.ops, file, global)?.files);
     }
@@ -45,7 +50,7 @@ pub fn export(args: &Export, global: &Global) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Takes in the results of a file.
+/// Imports the results of a file. Exit code 1 if a part was refused or a record differs.
 pub fn import(args: &Import, global: &Global) -> Result<Exit> {
     if !args.archive.is_file() {
         let message =

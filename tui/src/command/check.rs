@@ -1,4 +1,5 @@
 //! `check`: reads a file, reports its faults, counts its tasks.
+//! Uses no store.
 
 use anyhow::Result;
 

@@ -1,4 +1,5 @@
-//! `choose`: which point of an experiment to take, from what is in the store; runs nothing.
+//! `choose`: recommends a point of an experiment from the results in the store.
+//! Runs nothing.
 
 use anyhow::Result;
 use fewbits_engine::graph::TaskGraph;
@@ -17,7 +18,7 @@ use crate::exit::{Coded, Exit};
 use crate::question::usual;
 use crate::session::{open, reader};
 
-/// Answers which point to choose; exit code 1 if nothing fits.
+/// Answers a `Choose` question. Exit code 1 if no point fits.
 pub fn choose(args: &ChooseArgs, global: &Global) -> Result<Exit> {
     if args.format == OutputFormat::Parquet {
         return Err(Coded::usage("an answer is not written as Parquet; use text, md, csv or json"));
@@ -34,7 +35,8 @@ pub fn choose(args: &ChooseArgs, global: &Global) -> Result<Exit> {
     Ok(if fits { Exit::Done } else { Exit::Failed })
 }
 
-/// Returns the question: that of the file, else the usual one about its quantized networks; with the user's limits.
+/// Returns the question, with the limits of the command line: the file's `Choose` table, else the usual question about
+/// its quantized networks.
 fn asked(args: &ChooseArgs, graph: &TaskGraph<StandardOps>) -> Result<Table> {
     let file = args.file.file.display();
     let tables = &graph.experiment.tables;
@@ -47,7 +49,7 @@ fn asked(args: &ChooseArgs, graph: &TaskGraph<StandardOps>) -> Result<Table> {
         None => asking.next(),
     };
     let mut table = found.cloned().map_or_else(|| usual(graph), Ok).map_err(|error| {
-        Coded::usage(format!("{file}: {error}; add a `Choose` table that says what to compare"))
+        Coded::usage(format!("{file}: {error}; add a `Choose` table that names the values to compare"))
     })?;
     let TableKind::Choose(choose) = &mut table.shape else {
         return Err(Coded::usage(format!("{file}: table `{}` is no `Choose` table", table.name)));

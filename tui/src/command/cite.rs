@@ -1,4 +1,5 @@
-//! `cite`: what a paper says of an experiment, and what proves that its results are these; runs nothing.
+//! `cite`: the facts that a paper needs about an experiment, with digests that identify its results.
+//! Runs nothing.
 
 use anyhow::Result;
 use fewbits_engine::cite::Citation;
@@ -11,7 +12,7 @@ use crate::render;
 use crate::session::{open, reader};
 use crate::ui::plain::printable;
 
-/// Shows the block.
+/// Shows the facts as text or JSON.
 pub fn cite(args: &CiteArgs, global: &Global) -> Result<Exit> {
     let session = open(&args.file.file, global)?;
     let (graph, store) = (&*session.graph, reader(global)?);

@@ -1,4 +1,5 @@
-//! `store gc`: deletes what nobody reaches any more; shows it first.
+//! `store gc`: deletes the results that no named experiment and no pinned run reaches.
+//! Without `--delete`, only lists them.
 
 use anyhow::Result;
 use fewbits_engine::run_log::RunHeader;
@@ -13,9 +14,9 @@ use crate::session::{reader, writer};
 use crate::ui::eta::duration;
 use crate::ui::plain::printable;
 
-/// Collects, or shows what would be.
+/// Deletes unreached results, or lists them.
 pub fn collect(args: &Gc, global: &Global) -> Result<Exit> {
-    // What is wanted is looked up while nobody else can add to it.
+    // With `--delete`, the lock is taken before planning, so that no other process can add results in between.
     let store = if args.delete { writer(global, args.wait, || false)? } else { reader(global)? };
     let (wanted, mut text) = wanted(args, &store, global)?;
     note(store.warnings());
@@ -25,13 +26,13 @@ pub fn collect(args: &Gc, global: &Global) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Returns what the named experiments and the pinned runs reach, and a line on each.
+/// Returns the results that the named experiments and the pinned runs reach, and one line for each.
 fn wanted(args: &Gc, store: &Store, global: &Global) -> Result<(Retained, String)> {
     let (mut wanted, mut text) = (Retained::default(), String::new());
     for file in &args.files {
         let reach = Reach::of_file(file, store, global)?;
         if let Some(unfinished) = reach.unfinished() {
-            let meaning = "what depends on those is not known, and not kept";
+            let meaning = "the results of tasks that depend on them are not known, and not kept";
             if args.delete && !args.unfinished {
                 return Err(Coded::usage(format!(
                     "{unfinished}, and {meaning}: run it first, or add --unfinished"
@@ -41,7 +42,7 @@ fn wanted(args: &Gc, store: &Store, global: &Global) -> Result<(Retained, String
         }
         text += &format!("kept: {}, {}\n", reach.name, count(reach.plan.tasks.len(), "task"));
         wanted.keys.extend(reach.keys());
-        // What `why` compares with.
+        // `why` compares tasks with this run.
         wanted.runs.extend(RunHeader::newest(store, &*reach.graph)?.map(|(run, _)| run));
     }
     for run in store.runs()?.into_iter().filter(|run| store.is_pinned(run)) {

@@ -1,4 +1,5 @@
-//! `completions`: a script for a shell.
+//! `completions`: prints a completion script for a shell.
+//! The candidates come from `complete.rs`.
 
 use anyhow::Result;
 use clap_complete::Shell;

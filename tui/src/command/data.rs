@@ -1,4 +1,5 @@
 //! `data list` and `data fetch`.
+//! Knows nothing of the content of a dataset, and takes no lock.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -13,7 +14,7 @@ use crate::render::number::bytes;
 use crate::session::data_dir;
 use crate::ui::plain::printable;
 
-/// Looks at the datasets, or fetches one.
+/// Lists the datasets, or fetches one.
 pub fn data(command: &DataCommand, global: &Global) -> Result<Exit> {
     let dir = data_dir(global);
     match command {
@@ -39,7 +40,7 @@ pub fn data(command: &DataCommand, global: &Global) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Shows a download going on: a line per step, and on a terminal how far it is.
+/// Shows a download: one line per step, and on a terminal the number of bytes received.
 struct Show {
     live: bool,
     quiet: bool,
@@ -62,7 +63,7 @@ impl Show {
                 sayln!("{}: from {}", name(file), printable(url));
             }
             FetchProgress::Received { file, received, bytes: total } => {
-                // A hundredth at a time is often enough.
+                // Updates the line at steps of one percent.
                 if self.live && (received - self.shown.min(*received)) * 100 >= *total {
                     self.shown = *received;
                     say!("\r{}: {} of {}  ", name(file), bytes(*received), bytes(*total));

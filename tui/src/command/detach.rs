@@ -1,5 +1,5 @@
-//! A run that goes on without its terminal: the process that had it ends, another takes over what is not done.
-//! What was running starts again there, from its last checkpoint; everything done is in the store.
+//! Detaching: a run continues in another process, so that its terminal can be closed.
+//! Running tasks start again there from their last checkpoint; finished tasks are in the store.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -14,13 +14,14 @@ use crate::cli::{Global, RunArgs};
 use crate::exit::Exit;
 use crate::session::{Session, parse, store_dir};
 
-/// Where the other process says what goes wrong.
+/// The file for the output of the detached process, in the store's folder.
 const LOG: &str = "detached.log";
-/// How long it may take to start, and how often it is looked for.
+/// The time limit for the start of the detached process, and the interval of the checks.
 const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Starts the process that goes on. The experiment's text goes along: the file may have been edited since.
+/// Starts the process that continues the run. It gets the experiment's text on standard input, because the file may
+/// have been edited since.
 pub fn hand_over(args: &RunArgs, global: &Global, text: &str) -> Result<Exit> {
     let store = store_dir(global)?;
     let log = store.join(LOG);
@@ -38,7 +39,7 @@ pub fn hand_over(args: &RunArgs, global: &Global, text: &str) -> Result<Exit> {
         command.arg("--fail-fast");
     }
     command.stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output);
-    // A group of its own: what the terminal sends to the one in front does not reach it.
+    // In its own process group, the child does not receive the signals that the terminal sends to the foreground.
     command.process_group(0);
     let reader = Store::open_reader(&store)?;
     let before = reader.runs()?.last().cloned();
@@ -47,7 +48,7 @@ pub fn hand_over(args: &RunArgs, global: &Global, text: &str) -> Result<Exit> {
         input.write_all(text.as_bytes())?;
     }
     let start = Instant::now();
-    // It has the store once its run has a journal.
+    // The child has taken the store's lock once its run log exists.
     while reader.runs()?.last() == before.as_ref() && start.elapsed() < PATIENCE {
         if let Some(status) = child.try_wait()? {
             let said = std::fs::read_to_string(&log).unwrap_or_default();
@@ -63,7 +64,7 @@ pub fn hand_over(args: &RunArgs, global: &Global, text: &str) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Takes over: reads the experiment from standard input.
+/// Takes over a run: reads the experiment from standard input.
 pub fn take_over(args: &RunArgs, global: &Global) -> Result<Session> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).context("the experiment cannot be read")?;

@@ -1,4 +1,5 @@
-//! `diff`: two runs, two experiments, or two points of one, side by side; runs nothing.
+//! `diff`: compares two runs, two experiments, or two points of one.
+//! Runs nothing.
 
 use std::path::Path;
 
@@ -19,7 +20,7 @@ use crate::render;
 use crate::session::reader;
 use crate::ui::plain::printable;
 
-/// Shows what differs.
+/// Shows the differences.
 pub fn diff(args: &DiffArgs, global: &Global) -> Result<Exit> {
     let store = reader(global)?;
     let text = match &args.second {
@@ -61,21 +62,21 @@ fn points(args: &DiffArgs, second: &str, store: &Store, global: &Global) -> Resu
     })
 }
 
-/// An experiment with its results.
+/// Holds an experiment with its results.
 struct Known {
     reach: Reach,
     results: Results,
 }
 
 impl Known {
-    /// Reads a file or, where there is no such file, the run whose id begins so.
+    /// Loads an experiment file, or the run with this id prefix if there is no such file.
     fn load(name: &Path, store: &Store, global: &Global) -> Result<Self> {
         let reach = match name.to_str().filter(|_| !is_file(name)) {
             None => Reach::of_file(name, store, global)?,
             Some(id) => {
                 let hint = |error| anyhow::Error::context(error, format!("`{id}` is no file"));
                 let run = watch::find(store, Some(id)).map_err(hint)?;
-                Reach::of_run(&run, store, global)?.map_err(Coded::usage)?
+                Reach::of_run(&run, store, global)?.map_err(|error| Coded::usage(error.to_string()))?
             }
         };
         let nodes: Vec<usize> = (0..reach.graph.steps.len()).collect();
@@ -96,7 +97,7 @@ impl Known {
         }
     }
 
-    /// Says what cannot be compared.
+    /// Describes the results that cannot be compared, because they are missing or damaged.
     fn notes(&self) -> Vec<String> {
         let damaged = self.results.damaged();
         let results = count(damaged, "result");
@@ -105,7 +106,7 @@ impl Known {
     }
 }
 
-/// Returns whether a name is rather meant for a file: it is there, or looks like one.
+/// Whether a name means a file: the file exists, or the name ends in `.ron` or has a folder.
 fn is_file(name: &Path) -> bool {
     name.exists()
         || name.extension().is_some_and(|extension| extension == "ron")

@@ -1,4 +1,5 @@
 //! `man`: manual pages, made from the same words as `--help`.
+//! Knows nothing of the commands themselves.
 
 use std::path::Path;
 

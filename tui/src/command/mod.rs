@@ -1,4 +1,5 @@
-//! The commands, one a file.
+//! The commands, one per file.
+//! Knows nothing of the arguments' syntax.
 
 pub mod archive;
 pub mod check;
@@ -29,12 +30,12 @@ use std::io::Write;
 
 use anyhow::Result;
 
-/// Writes results to standard output. Who closed it has seen enough, which is no error.
+/// Writes results to standard output. A reader that has closed it (`| head`) is no error.
 pub fn print(text: &str) -> Result<()> {
     print_bytes(text.as_bytes())
 }
 
-/// Writes results that are bytes already, as [`print`] does.
+/// Writes results that are bytes to standard output, like [`print`].
 pub fn print_bytes(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -43,7 +44,7 @@ pub fn print_bytes(bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// Writes notes to standard error, where they do not mix with results.
+/// Writes warnings to standard error, apart from the results.
 pub fn note(messages: impl IntoIterator<Item = String>) {
     for message in messages {
         sayln!("warning: {}", crate::ui::plain::printable(&message));

@@ -1,4 +1,5 @@
-//! `new`: writes an experiment to start from.
+//! `new`: writes a new experiment from a template.
+//! Never replaces a file.
 
 use std::fs::{File, remove_file};
 use std::io::Write;
@@ -29,7 +30,7 @@ pub fn new(args: &New, global: &Global) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Writes a file that must not be there.
+/// Writes a file that does not exist yet.
 fn write(file: &Path, text: &str) -> Result<()> {
     let told = |error: std::io::Error| {
         let path = file.display();
@@ -44,7 +45,7 @@ fn write(file: &Path, text: &str) -> Result<()> {
     };
     let mut new = File::create_new(file).map_err(told)?;
     new.write_all(text.as_bytes()).map_err(|error| {
-        // Half a file would be in the way of the next try.
+        // A partial file would make the next attempt fail.
         let _ = remove_file(file);
         told(error)
     })
@@ -59,7 +60,7 @@ fn list(global: &Global) -> Result<String> {
     Ok(lines)
 }
 
-/// Returns a file's name as a shell takes it.
+/// Quotes a file name for a shell.
 fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "._-/+,@".contains(c);
     if name.chars().all(plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }

@@ -1,4 +1,5 @@
-//! `plan`: what would run, and why; the planner is the one that `run` uses.
+//! `plan`: shows the tasks that would run, and the reasons.
+//! Uses the planner of `run`; runs nothing.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +49,7 @@ pub fn plan(args: &PlanArgs, global: &Global) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Says in a few words why a task is in its state.
+/// Describes a task's state and its reason in a few words.
 #[must_use]
 pub fn describe(reason: &Reason) -> String {
     match reason {

@@ -1,4 +1,5 @@
-//! `report` and `plot`: what is in the store as a page, or one figure of it; runs nothing.
+//! `report` and `plot`: the results in the store as a page, or as one figure.
+//! Computes no new results.
 
 use std::ffi::OsStr;
 use std::io::Write;

@@ -1,4 +1,5 @@
-//! `round`: numbers from standard input, rounded to a number format, one a line.
+//! `round`: rounds numbers from standard input to a number format, one per line.
+//! Uses no store and no experiment.
 
 use std::io::{BufRead, BufWriter, Write};
 
@@ -47,7 +48,7 @@ pub fn round(args: &Round, global: &Global) -> Result<Exit> {
         let rounded = codec.round(value, rounding, draw);
         let text = if args.bits { format!("{:08x}", (rounded as f32).to_bits()) } else { exact(rounded) };
         match writeln!(out, "{text}") {
-            // Who closed it has seen enough.
+            // The reader has closed standard output (`| head`): stop without an error.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(Exit::Done),
             written => written.context("standard output")?,
         }
@@ -67,7 +68,7 @@ fn number(word: &str, bits: bool) -> Option<f64> {
     word.parse().ok()
 }
 
-/// Reads a rounding as experiments write it.
+/// Reads a rounding mode as experiments write it.
 fn rounding(text: &str, global: &Global) -> Result<Rounding> {
     let mut faults = Faults::default();
     let value = Value::parse(text, &mut faults);

@@ -1,4 +1,5 @@
-//! `run`: runs what is not known yet, shows it going on, then the tables.
+//! `run`: runs the tasks without a result, shows progress, then prints the tables.
+//! Knows nothing of scheduling.
 
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ pub fn run(args: &RunArgs, global: &Global) -> Result<Exit> {
     turn.view.update(&Event::Finished(summary));
     let Turn { view, store, .. } = turn;
     if view.is_detached() && summary.skipped > 0 && !signals.came() {
-        // The other process needs the store.
+        // The detached process needs the store's lock.
         drop(store);
         return detach::hand_over(args, global, &session.graph.text);
     }
@@ -53,11 +54,11 @@ pub fn run(args: &RunArgs, global: &Global) -> Result<Exit> {
         say!("\n{}\n{}", sentence(&summary), shown.best());
     }
     let is_whole = failed.is_empty();
-    // Failures are told even where the tables cannot be printed.
+    // Failed tables are reported even if the others cannot be printed.
     note(failed);
     printed?;
-    // The process ends: giving back the graph piece by piece would take as long as all it did, where all was known. The
-    // store is not in it, and must not be: dropping that settles the index.
+    // The process ends here. If all tasks are cached, freeing the graph takes as long as the rest of the command. The
+    // store is no part of the session: it must be dropped, because that publishes the index.
     std::mem::forget(session);
     Ok(match summary {
         Summary { skipped: 1.., .. } if signals.asked() > Halt::No => Exit::Interrupted,
@@ -78,22 +79,22 @@ fn view(session: &Session, store: &Arc<Store>, signals: &Signals, jobs: usize, g
     Viewer::new(global, jobs, setup)
 }
 
-/// Returns the threads that all tasks share: `RAYON_NUM_THREADS` where it is set, else one per core.
+/// Returns the number of threads that all tasks share: `RAYON_NUM_THREADS` if set, else one per core.
 fn threads() -> usize {
     let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|threads| threads.parse().ok());
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     asked.filter(|threads| *threads > 0).unwrap_or_else(cores)
 }
 
-/// Returns how a run ended that took two turns.
+/// Combines the summaries of two turns of one run.
 fn both(first: Summary, second: Summary) -> Summary {
-    // What was computed again had run before.
+    // A task may run in both turns; it counts once.
     let ran = (first.ran + second.ran).min(second.tasks - second.failed - second.skipped);
     let cached = second.tasks.saturating_sub(ran + second.failed + second.skipped);
     Summary { ran, cached, seconds: first.seconds + second.seconds, ..second }
 }
 
-/// What runs, and who watches.
+/// One or two turns of the coordinator, with the viewer of their events.
 struct Turn<'t> {
     session: &'t Session,
     store: Arc<Store>,
@@ -103,19 +104,19 @@ struct Turn<'t> {
 }
 
 impl<'t> Turn<'t> {
-    /// Runs what is not known yet; returns how it ended, and the results.
+    /// Runs the tasks without a result. Returns the summary and the results.
     fn run(&mut self) -> Result<(Summary, ResultTables<'t>)> {
         let (summary, plan) = self.drive()?;
         let shown = self.results(&plan)?;
         if shown.damaged() == 0 || self.signals.asked() > Halt::No {
             return Ok((summary, shown));
         }
-        // What is damaged shows when it is read or checked. It has been dropped, so this computes it again.
+        // Reading and checking the results found damaged records and dropped them. A second turn computes them again.
         let (second, plan) = self.drive()?;
         Ok((both(summary, second), self.results(&plan)?))
     }
 
-    /// Runs what is not known yet and shows every event but the last.
+    /// Runs the tasks without a result once, and shows every event except the last.
     fn drive(&mut self) -> Result<(Summary, Plan)> {
         let (events, mut inbox) = mpsc::unbounded_channel();
         let id = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S-%3f").to_string();
@@ -147,13 +148,13 @@ impl<'t> Turn<'t> {
                     self.view.update(&Event::Finished(*summary));
                 }
                 Err(anyhow::Error::from(error).context(
-                    "what was recorded before is kept; make room, or give another folder with --store, and run again",
+                    "results recorded before are kept; make room, or give another folder with --store, and run again",
                 ))
             }
         }
     }
 
-    /// Reads the results; warnings go where the run is shown, not over it.
+    /// Reads the results. Warnings go to the viewer, because text on the terminal would overwrite a dashboard.
     fn results(&mut self, plan: &Plan) -> Result<ResultTables<'t>> {
         let shown = ResultTables::tables(self.session, plan, &self.store)?;
         for message in self.store.warnings() {

@@ -1,4 +1,5 @@
-//! `runs`: the past runs of a store, newest last; and pinning them.
+//! `runs`: lists the runs of a store, the newest last, and pins them.
+//! Knows nothing of their results.
 
 use anyhow::Result;
 
@@ -11,13 +12,14 @@ use crate::reach::Reach;
 use crate::session::{reader, writer};
 use crate::ui::plain::{printable, sentence};
 
-/// Lists runs, or pins one.
+/// Lists the runs, after pinning or unpinning one.
 pub fn runs(args: &Runs, global: &Global) -> Result<Exit> {
     if let Some(wanted) = args.pin.as_ref().or(args.unpin.as_ref()) {
         let run = find(&reader(global)?, Some(wanted))?;
         let store = writer(global, false, || false)?;
         if args.pin.is_some() {
-            let reach = Reach::of_run(&run, &store, global)?.map_err(Coded::usage)?;
+            let reach =
+                Reach::of_run(&run, &store, global)?.map_err(|error| Coded::usage(error.to_string()))?;
             store.pin_run(&run, &reach.keys().into_iter().collect())?;
         } else {
             store.unpin_run(&run)?;

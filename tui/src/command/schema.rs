@@ -1,4 +1,5 @@
 //! `schema`: the language of experiments, field by field, from the code that reads it.
+//! Knows no field by name.
 
 use std::path::PathBuf;
 
@@ -12,13 +13,13 @@ use super::print;
 use crate::cli;
 use crate::exit::{Coded, Exit};
 
-/// Values longer than this do not push the defaults of their neighbours to the right.
+/// The greatest length of a value that widens the column of values.
 const WIDE: usize = 48;
 
-/// Columns of a list of names.
+/// The width of a list of names, in characters.
 const WIDTH: usize = 96;
 
-/// Shows the language, or what a name means in it.
+/// Shows the whole language, or the part that a name belongs to.
 pub fn schema(args: &cli::SchemaArgs) -> Result<Exit> {
     let mut schema = all();
     if let Some(name) = &args.name {
@@ -35,7 +36,7 @@ pub fn schema(args: &cli::SchemaArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Returns the language of the ops of this program.
+/// Describes the language of this program's ops.
 pub fn all() -> Schema {
     Schema::describe(&StandardOps::new(PathBuf::new(), PathBuf::new()))
 }
@@ -71,7 +72,7 @@ fn row(field: &FieldSchema) -> [String; 3] {
     let value = field.value.to_string();
     let value = match &*field.must {
         "" => value,
-        // Words that say what it is stand for themselves; others come after it.
+        // A requirement that starts with an article replaces the type; any other follows it.
         must if must.starts_with("a ") || must.starts_with("the ") => must.to_owned(),
         must => format!("{value}, {must}"),
     };
@@ -84,7 +85,8 @@ fn row(field: &FieldSchema) -> [String; 3] {
     [field.name.to_owned(), value, need]
 }
 
-/// Returns names in lines that fit a terminal, the first after `start` and the others below.
+/// Breaks a list of names into lines of at most [`WIDTH`] characters. The first line starts with `start`, the others
+/// are indented to it.
 fn wrapped(start: &str, names: &[&str]) -> String {
     if names.is_empty() {
         return String::new();

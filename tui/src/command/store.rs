@@ -1,4 +1,5 @@
-//! `store`: its commands, and `store info` itself.
+//! The commands of `store`, and `store info`.
+//! Knows nothing of the files of a store.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::{self, Write};
@@ -19,7 +20,7 @@ use crate::session::reader;
 use crate::ui::eta::duration;
 use crate::ui::plain::printable;
 
-/// Does one of them.
+/// Runs one of the commands.
 pub fn store(command: &StoreCommand, global: &Global) -> Result<Exit> {
     match command {
         StoreCommand::Info => info(global),
@@ -55,7 +56,8 @@ fn info(global: &Global) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Says what each experiment takes, as its newest run knew it; what several reach counts for each.
+/// Lists the records and objects that each experiment reaches, as of its newest run. Shared ones count for each
+/// experiment.
 fn by_experiment(store: &Store, info: &Info, global: &Global) -> Result<String> {
     let objects = store.object_bytes()?;
     let mut text = String::new();
@@ -65,7 +67,7 @@ fn by_experiment(store: &Store, info: &Info, global: &Global) -> Result<String> 
         let reach = match Reach::of_run(run, store, global)? {
             Ok(reach) => reach,
             Err(why) => {
-                note([why]);
+                note([why.to_string()]);
                 continue;
             }
         };
@@ -84,7 +86,7 @@ fn by_experiment(store: &Store, info: &Info, global: &Global) -> Result<String> 
     Ok(text)
 }
 
-/// Returns the place of an experiment whose name another experiment also has: its file, else its run.
+/// Returns text that tells experiments of the same name apart: the file, else the run.
 fn place(file: Option<&str>, run: &str) -> String {
     let Some(file) = file.map(Path::new) else { return format!("run {run}") };
     let here = std::env::current_dir().ok();
@@ -92,7 +94,7 @@ fn place(file: Option<&str>, run: &str) -> String {
     below.unwrap_or_else(|| file.to_owned()).display().to_string()
 }
 
-/// What records take, with the objects that they keep.
+/// The totals of some records and of the objects that they keep.
 struct StoredSize {
     records: u64,
     bytes: u64,
@@ -128,7 +130,7 @@ impl StoredSize {
         }
     }
 
-    /// Returns the difference of two sizes, at least 0, because another process may add records meanwhile.
+    /// Subtracts a part. No figure gets negative, even if another process adds records meanwhile.
     fn without(&self, part: &Self) -> Self {
         Self {
             records: self.records.saturating_sub(part.records),

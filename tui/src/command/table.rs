@@ -1,4 +1,5 @@
-//! `table`: an experiment's tables from what is in the store; runs nothing.
+//! `table`: an experiment's tables from the results in the store.
+//! Runs nothing.
 
 use std::io::Write;
 
@@ -50,7 +51,7 @@ pub fn table(args: &TableArgs, global: &Global) -> Result<Exit> {
     };
     let told = tell(&shown, args, &session, global);
     let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
-    // Failures are told even where the output cannot be written.
+    // Failed tables are reported even if the output cannot be written.
     note(planner.notes().into_iter().chain(store.warnings()).chain(failed));
     told.map(|()| exit)
 }
@@ -63,35 +64,35 @@ fn tell(shown: &[u8], args: &TableArgs, session: &Session, global: &Global) -> R
     print(&printable(&format!("{}: {}\n", path.display(), bytes(size))))
 }
 
-/// All tables of an experiment in a format of text.
+/// Holds all tables of an experiment as text.
 pub struct Every {
-    /// Those that can be made, one after the other.
+    /// The tables, one after the other.
     pub text: String,
-    /// Why others cannot, a sentence each.
+    /// One sentence for each table that failed.
     pub failed: Vec<String>,
 }
 
-/// The results of an experiment, ready to be shown.
+/// Holds the results of an experiment, for its tables.
 pub struct ResultTables<'s> {
     session: &'s Session,
     results: Results,
 }
 
 impl<'s> ResultTables<'s> {
-    /// Reads what is in the store.
+    /// Reads all results of the experiment.
     pub fn new(session: &'s Session, plan: &Plan, store: &Store) -> Result<Self> {
         let every: Vec<usize> = (0..session.graph.steps.len()).collect();
         Ok(Self { session, results: Results::load(&session.graph, plan, store, &every)? })
     }
 
-    /// Reads what these tables show.
+    /// Reads the results that these tables use.
     fn load(session: &'s Session, plan: &Plan, store: &Store, tables: &[Table]) -> Result<Self> {
         let graph = &*session.graph;
         let (shown, _) = mentioned(graph, tables);
         Ok(Self { session, results: Results::load(graph, plan, store, &shown)? })
     }
 
-    /// Reads what the experiment's tables show, and checks the rest.
+    /// Reads the results that the experiment's tables use, and checks the others for damage.
     pub fn tables(session: &'s Session, plan: &Plan, store: &Store) -> Result<Self> {
         let graph = &*session.graph;
         let (shown, rest) = mentioned(graph, &graph.experiment.tables);
@@ -100,13 +101,13 @@ impl<'s> ResultTables<'s> {
         Ok(Self { session, results })
     }
 
-    /// Returns how many results turned out damaged; what is shown lacks them.
+    /// Returns the number of damaged results; they count as missing.
     pub fn damaged(&self) -> usize {
         self.results.damaged()
     }
 
-    /// Returns all tables in a format of text; the long table where the experiment asks for none. A table that fails
-    /// does not withhold the others.
+    /// Renders all tables in a text format; the long table if the experiment has none. A table that fails does not
+    /// affect the others.
     pub fn every(&self, format: OutputFormat) -> Result<Every> {
         let tables = &self.session.graph.experiment.tables;
         let (mut made, mut failed) = (vec![], vec![]);
@@ -123,7 +124,7 @@ impl<'s> ResultTables<'s> {
         Ok(Every { text, failed })
     }
 
-    /// Returns the best points in a few lines: the front of the first Pareto table; nothing where there is none.
+    /// Returns a few lines with the best points: the front of the first Pareto table. Empty without such a table.
     pub fn best(&self) -> String {
         let tables = &self.session.graph.experiment.tables;
         let pareto = tables.iter().find(|table| matches!(table.shape, TableKind::Pareto { .. }));
@@ -149,7 +150,7 @@ impl<'s> ResultTables<'s> {
         Ok(text)
     }
 
-    /// Returns what a table answers, in sentences; nothing where it asks nothing.
+    /// Returns the answer of a `Choose` table in sentences; empty for other tables.
     fn answer(&self, made: &TableSheets, table: &Table, format: OutputFormat) -> String {
         let Some(choice) = &made.choice else { return String::new() };
         let said = render::choice::answer(choice, table, &self.session.graph.experiment);
@@ -162,7 +163,8 @@ impl<'s> ResultTables<'s> {
         printable(&format!("\n{said}\n"))
     }
 
-    /// Returns the answer to a question, for people with its figures below, and whether anything fits.
+    /// Returns the answer to a question, and whether a point fits. Text and Markdown have the sentences above the
+    /// figures.
     pub fn choice(&self, table: &Table, format: OutputFormat) -> Result<(Vec<u8>, bool)> {
         let made = make(&*self.session.ops, &self.session.graph, &self.results, table, Layout::Grid)
             .map_err(|error| anyhow!("table `{}`: {error}", table.name))?;
@@ -176,7 +178,7 @@ impl<'s> ResultTables<'s> {
     }
 }
 
-/// Returns the nodes that tables show something of, and the others.
+/// Returns the nodes that the tables use, and the other nodes.
 fn mentioned(graph: &TaskGraph<StandardOps>, tables: &[Table]) -> (Vec<usize>, Vec<usize>) {
     let shown = |node: &usize| {
         let name = &graph.experiment.nodes[*node].name;

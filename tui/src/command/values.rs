@@ -1,4 +1,5 @@
-//! `values`: every code of a number format with what it stands for, and the numbers on a line.
+//! `values`: lists every code of a number format with its value, and draws the values on a line.
+//! Uses no store and no experiment.
 
 use anyhow::Result;
 use fewbits_ops::format::{Codec, Draw, Format, Packing, Rounding};
@@ -10,13 +11,13 @@ use crate::exit::{Coded, Exit};
 use crate::render::number::exact;
 use crate::session::format;
 
-/// Codes of more bits than these make no list that anyone reads.
+/// The most bits of a code in a list.
 const MOST_BITS: u32 = 16;
 
-/// Columns of the number lines.
+/// The width of the number lines, in characters.
 const WIDTH: usize = 73;
 
-/// Where the largest number is so many times the least, the linear line shows little.
+/// The ratio of the largest to the least positive number from which on a logarithmic line is drawn too.
 const WIDE: f64 = 32.0;
 
 /// Shows a format.
@@ -77,7 +78,7 @@ fn summary(name: &str, format: &Format, codec: &Codec, numbers: &[f64]) -> Strin
     )
 }
 
-/// Returns a line for each code.
+/// Lists the codes, one per line.
 fn codes(codec: &Codec, table: &[Option<f64>]) -> String {
     let bits = codec.bits() as usize;
     let places = (table.len() - 1).to_string().len();
@@ -101,12 +102,12 @@ fn codes(codec: &Codec, table: &[Option<f64>]) -> String {
     text
 }
 
-/// Returns whether anything is rounded to a code.
+/// Whether some number is encoded as this code: an infinity or NaN, or the code that its value rounds to.
 fn is_written(codec: &Codec, code: u32, value: f64) -> bool {
     !value.is_finite() || codec.encode(value, Rounding::Nearest, Draw::none()) == Some(code)
 }
 
-/// Returns numbers as marks on a line: `|` for one, a digit for so many at one place, `#` for ten and more.
+/// Draws numbers as marks on a line: `|` for one, a digit for two to nine at one place, `#` for more.
 fn line(title: &str, numbers: &[f64], scale: impl Fn(f64) -> f64) -> String {
     let [first, .., last] = numbers else { return String::new() };
     let (low, high) = (scale(*first), scale(*last));

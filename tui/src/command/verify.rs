@@ -1,4 +1,5 @@
-//! `store verify`: whether everything kept is whole, and whether a sample comes out the same once more.
+//! `store verify`: checks every record and object, and computes a sample of the results again.
+//! Repairs nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,7 +50,7 @@ fn told(found: &Verification) -> String {
     if found.bad_sources + found.damaged > 0 {
         let places = count((found.bad_sources + found.damaged) as usize, "place");
         text +=
-            &format!("the journal is damaged at {places}: what was there is computed again when needed\n");
+            &format!("the journal is damaged at {places}: the lost results are computed again when needed\n");
     }
     if !found.orphans.is_empty() {
         text += &format!(
@@ -60,7 +61,7 @@ fn told(found: &Verification) -> String {
     text
 }
 
-/// Does a share of the tasks once more; returns whether all came out as recorded.
+/// Computes a share of the tasks again. Returns whether none differs from its record or fails.
 fn sample(share: Percent, args: &Verify, store: &Arc<Store>, global: &Global) -> Result<bool> {
     let from_clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let seed = args.seed.unwrap_or_else(from_clock);
@@ -72,7 +73,7 @@ fn sample(share: Percent, args: &Verify, store: &Arc<Store>, global: &Global) ->
         for NewestRun { run, .. } in newest_runs(store)? {
             match Reach::of_run(&run, store, global)? {
                 Ok(reach) => reached.push(reach),
-                Err(why) => note([why]),
+                Err(why) => note([why.to_string()]),
             }
         }
     }
@@ -98,7 +99,7 @@ fn sample(share: Percent, args: &Verify, store: &Arc<Store>, global: &Global) ->
     Ok(seen.wrong == 0)
 }
 
-/// What was seen so far.
+/// Counts the verdicts so far.
 #[derive(Default)]
 struct Seen {
     same: usize,
@@ -107,7 +108,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Takes in a verdict; a bad one is told at once, as the whole may take hours.
+    /// Adds a verdict. A bad one is printed at once, because the whole sample may take hours.
     fn take(&mut self, task: &str, verdict: &Recomputed, quiet: bool) {
         let wrong = match verdict {
             Recomputed::Same => {
@@ -122,18 +123,18 @@ impl Seen {
             Recomputed::Failed(why) => format!("{task} could not be computed: {why}\n"),
         };
         self.wrong += 1;
-        // Who closed the output still gets the exit code.
+        // If standard output is closed, the exit code still reports the difference.
         let _ = print(&printable(&wrong));
     }
 }
 
-/// The tasks to be done once more, per experiment.
+/// The tasks to compute again, per experiment.
 struct Chosen {
     tasks: Vec<Vec<TaskId>>,
     number: usize,
 }
 
-/// Chooses a share of the results, at least one, each once.
+/// Selects a share of the results: at least one, and each key once.
 fn choose(reached: &[Reach], share: Percent, seed: u64) -> Chosen {
     let mut all: Vec<(Digest, Key, usize, TaskId)> = vec![];
     for (at, reach) in reached.iter().enumerate() {
@@ -152,7 +153,7 @@ fn choose(reached: &[Reach], share: Percent, seed: u64) -> Chosen {
     for (.., at, task) in &all[..number] {
         tasks[*at].push(*task);
     }
-    // In the order of the graph, so that what a model is needed for comes together.
+    // In the order of the graph, tasks that read the same model are neighbours.
     for tasks in &mut tasks {
         tasks.sort_unstable();
     }

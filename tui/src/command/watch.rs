@@ -1,4 +1,5 @@
-//! `watch`: attaches to a run that goes on in another process, or replays one that ended.
+//! `watch`: follows a run of another process, or replays one that ended.
+//! Takes no lock.
 
 use std::io::{Stdout, Write};
 use std::path::PathBuf;
@@ -24,7 +25,7 @@ use crate::session::{Session, data_dir, reader, theme};
 use crate::ui::is_watched;
 use crate::ui::plain::{Plain, sentence};
 
-/// How often a journal is looked at.
+/// The interval between reads of the run log.
 const POLL: Duration = Duration::from_millis(100);
 
 /// Watches a run.
@@ -60,7 +61,7 @@ pub fn watch(args: &WatchArgs, global: &Global) -> Result<Exit> {
     Ok(if signals.came() { Exit::Interrupted } else { Exit::Done })
 }
 
-/// Returns the run that is meant: the newest, or the one whose id begins so.
+/// Returns the newest run, or the one with this id prefix.
 pub fn find(store: &Store, wanted: Option<&str>) -> Result<String> {
     let runs = store.runs()?;
     let Some(wanted) = wanted else {
@@ -81,9 +82,9 @@ pub fn find(store: &Store, wanted: Option<&str>) -> Result<String> {
     }
 }
 
-/// Shows a run as lines, until it ends or nobody writes it any more.
+/// Shows a run as lines, until it ends, its process is gone, or standard output is closed.
 fn lines(store: &Store, ops: &StandardOps, run: &str, json: bool, signals: &Signals) -> Result<Exit> {
-    let (opened, mut journal) = open(store, ops, run)?.map_err(Coded::usage)?;
+    let (opened, mut journal) = open(store, ops, run)?.map_err(|error| Coded::usage(error.to_string()))?;
     let mut plain = Plain::new(std::io::stdout(), opened.header.jobs);
     let mut gone = false;
     while signals.asked() == Halt::No && !plain.broken {
@@ -92,7 +93,7 @@ fn lines(store: &Store, ops: &StandardOps, run: &str, json: bool, signals: &Sign
                 sayln!("the run did not finish: its process is gone; run the experiment again to go on");
                 return Ok(Exit::Done);
             }
-            // It may have said its end just before it was gone, so one more look.
+            // The process may have logged its end just before it ended, so the log is read once more.
             gone = !is_going(store, run)?;
             if !gone {
                 std::thread::sleep(POLL);
@@ -110,7 +111,7 @@ fn lines(store: &Store, ops: &StandardOps, run: &str, json: bool, signals: &Sign
     Ok(Exit::Interrupted)
 }
 
-/// Shows an event; returns whether somebody still reads.
+/// Shows an event. Returns whether standard output is still open.
 fn tell(event: &Event, json: bool, plain: &mut Plain<Stdout>) -> bool {
     if !json {
         plain.update(event);
@@ -119,7 +120,7 @@ fn tell(event: &Event, json: bool, plain: &mut Plain<Stdout>) -> bool {
     serde_json::to_string(event).is_ok_and(|line| writeln!(std::io::stdout().lock(), "{line}").is_ok())
 }
 
-/// Says how the run stands, and its best points so far.
+/// Returns the state of the run, and its best points so far.
 fn farewell(store: &Store, ops: Arc<StandardOps>, run: &str) -> Result<String> {
     let Ok((opened, _)) = open(store, &ops, run)? else { return Ok(String::new()) };
     let last = store.last_line_of_run(run)?.and_then(|line| serde_json::from_str::<LoggedEvent>(&line).ok());

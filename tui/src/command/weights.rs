@@ -1,4 +1,5 @@
-//! `weights`: the weights of one task's model, with the codes that stand for them, as a file.
+//! `weights`: writes the weights of one task's model, and their codes, to a file.
+//! Knows nothing of the file's format.
 
 use std::sync::Arc;
 
@@ -45,7 +46,7 @@ pub fn weights(args: &Weights, global: &Global) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Returns the tensors of a task's model, with their codes where they are quantized.
+/// Returns the tensors of a task's model, with their codes if they are quantized.
 fn tensors(task: TaskId, rebuilder: &Rebuilder<'_, StandardOps>) -> Result<Vec<Encoded>> {
     let graph = rebuilder.graph();
     let made = plain(&*rebuilder.artifact(task)?)?;
@@ -61,7 +62,7 @@ fn tensors(task: TaskId, rebuilder: &Rebuilder<'_, StandardOps>) -> Result<Vec<E
     Err(anyhow!("a fault in fewbits itself (codes of other weights); please report it"))
 }
 
-/// Returns what the weights are of: the task, what it is made of, and how each tensor is quantized.
+/// Describes the weights: the task, its preimage, and the quantization of each tensor.
 fn meta(task: &str, key: Option<Key>, store: &Store, tensors: &[Encoded]) -> Result<Json> {
     let record = key.map(|key| store.record(&key)).transpose()?.flatten();
     let made_of = record.map(|record| serde_json::from_str::<Json>(&record.preimage)).transpose()?;

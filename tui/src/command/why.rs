@@ -1,4 +1,5 @@
-//! `why`: one task's key, state and reason, with what its key is made of.
+//! `why`: shows one task's key, state and reason, and the preimage of its key.
+//! Runs nothing.
 
 use anyhow::Result;
 use fewbits_engine::graph::{TaskGraph, TaskId};
@@ -13,7 +14,7 @@ use crate::exit::{Coded, Exit};
 use crate::session::{open, reader};
 use crate::ui::plain::{change, printable};
 
-/// The fewest hex digits that name a key.
+/// The least number of hex digits that name a key.
 const SHORTEST_PREFIX: usize = 6;
 
 /// Explains a task.
@@ -46,13 +47,13 @@ pub fn why(args: &Why, global: &Global) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Returns the task that a text means: the beginning of a key, or a name.
+/// Returns the task with this key prefix or this name.
 pub fn find(graph: &TaskGraph<StandardOps>, plan: &Plan, text: &str) -> Result<TaskId> {
     by_key(graph, plan, text)
         .map_or_else(|| graph.find(text).map_err(|error| Coded::usage(error.to_string())), Ok)
 }
 
-/// Returns the task whose key begins with these hex digits; none if they are too few, or none is known.
+/// Returns the first task with this key prefix; `None` if the text is too short or no hex number, or if no key matches.
 pub fn by_key(graph: &TaskGraph<StandardOps>, plan: &Plan, text: &str) -> Option<TaskId> {
     let hex = text.len() >= SHORTEST_PREFIX && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let prefix = text.to_lowercase();

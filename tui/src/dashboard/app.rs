@@ -1,5 +1,5 @@
-//! The state of the dashboard: a fold over news, with the clock as an input. Views are drawn from it and nothing else.
-//! Does nothing itself: what it wants done it asks for.
+//! The state of the dashboard. Updates and the clock change it, and frames are drawn from it alone.
+//! Does no input or output: it returns requests, which the loader and the driver carry out.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use ratatui::layout::Position;
 
 use super::cursor::Motion;
 use super::keys::{Action, action, keys_of};
-use super::messages::{Baseline, Leave, PastRun, Request, TableRequest, Update};
+use super::messages::{Baseline, Leave, PastRun, Request, TableFailure, TableRequest, Update};
 use super::overlay::Overlay;
 use super::run_model::RunModel;
 use super::screen;
@@ -22,31 +22,31 @@ use super::task_status::TaskStatus;
 use super::theme::Theme;
 use super::view::{View, pareto, run, runs, task, tradeoff, training};
 
-/// All that is shown.
+/// The state of the dashboard.
 pub struct App {
-    /// How things look.
+    /// Colours and glyphs.
     pub theme: Theme,
-    /// Columns and rows.
+    /// The size of the terminal in columns and rows.
     pub size: (u16, u16),
-    /// Seconds of Unix time.
+    /// The current time in seconds of Unix time.
     pub now: f64,
-    /// The view that is shown.
+    /// The current view.
     pub view: View,
-    /// What lies over it.
+    /// The overlay above the view.
     pub overlay: Overlay,
-    /// The run that is shown.
+    /// The run that the views show; `None` until it is opened.
     pub study: Option<RunModel>,
-    /// The run of this process, which can be stopped.
+    /// The id of the run of this process, which can be stopped.
     pub own: Option<String>,
-    /// What the last key did, or what happened; and whether it is bad news.
+    /// The text of the status line, and whether it reports a problem.
     pub status: (String, bool),
-    /// The tables made so far.
-    pub tables: HashMap<TableRequest, Result<ShownTable, String>>,
-    /// The point that others of its table are compared with.
+    /// The tables made so far, or the reason why a table cannot be made.
+    pub tables: HashMap<TableRequest, Result<ShownTable, TableFailure>>,
+    /// The point whose values the other points of its table are compared with.
     pub pin: Option<Pin>,
     /// The past run that tables are compared with.
     pub baseline: Option<Baseline>,
-    /// The past runs, newest first; none while they are not read.
+    /// The past runs, newest first; `None` until they are read.
     pub past: Option<Vec<PastRun>>,
     /// State of the run view.
     pub run: run::RunViewState,
@@ -60,20 +60,20 @@ pub struct App {
     pub task: task::TaskViewState,
     /// State of the view of runs.
     pub runs: runs::RunsState,
-    /// Whether a key was pressed: then the dashboard waits to be left.
+    /// Whether a key was pressed or the mouse used. If so, the dashboard stays open when the run ends.
     touched: bool,
     came_from: Option<View>,
     halted: Halt,
     pub(super) leave: Option<Leave>,
-    /// Tasks whose record was asked for and has not come.
+    /// The tasks whose record was requested and has not arrived.
     pub(super) asked: HashSet<TaskId>,
-    /// The table that is kept fresh.
+    /// The table that the loader keeps up to date.
     pub(super) table: Option<TableRequest>,
     asks: Vec<Request>,
 }
 
 impl App {
-    /// Starts with nothing known. `own` is the run of this process, if there is one.
+    /// Creates the state before any update. `own` is the id of the run of this process, if there is one.
     #[must_use]
     pub fn new(theme: Theme, size: (u16, u16), own: Option<String>) -> Self {
         Self {
@@ -105,7 +105,7 @@ impl App {
         }
     }
 
-    /// Takes in what happened at `now`, in seconds of Unix time; returns what is to be done about it.
+    /// Applies an update that arrived at `now`, in seconds of Unix time, and returns the requests that follow from it.
     pub fn update(&mut self, now: f64, news: Update) -> Vec<Request> {
         self.now = now;
         match news {
@@ -137,7 +137,7 @@ impl App {
             Update::Ended(summary) => self.ended(summary),
             Update::Table(wanted, made) => self.made(wanted, made),
             Update::Record(task, record) => {
-                // It may be forgotten again, and asked for again then.
+                // The record may be dropped from memory later; then it is requested again.
                 self.asked.remove(&task);
                 if let Some(study) = &mut self.study {
                     study.remember(task, record);
@@ -158,31 +158,31 @@ impl App {
         std::mem::take(&mut self.asks)
     }
 
-    /// Says what happened.
+    /// Sets the text of the status line.
     pub fn say(&mut self, text: impl Into<String>) {
         self.status = (text.into(), false);
     }
 
-    /// Asks for something.
+    /// Adds a request for the loader or the driver.
     pub fn ask(&mut self, ask: Request) {
         self.asks.push(ask);
     }
 
-    /// Shows a view from which the way back leads here.
+    /// Switches to a view and remembers the current view, so that [`App::go_back`] returns to it.
     pub fn open_view(&mut self, view: View) {
         let from = self.view;
         self.show(view);
         self.came_from = Some(from);
     }
 
-    /// Goes back to where a view was opened from, if it was.
+    /// Returns to the view that the current view was opened from; `None` if it was not opened from another view.
     pub fn go_back(&mut self) -> Option<String> {
         let from = self.came_from.take()?;
         self.show(from);
         Some(format!("back to {}", from.title()))
     }
 
-    /// Shows a view.
+    /// Switches to a view.
     pub fn show(&mut self, view: View) {
         let (before, now) = (self.view == View::Runs, view == View::Runs);
         self.view = view;
@@ -192,7 +192,7 @@ impl App {
         }
     }
 
-    /// Returns whether this process has a run that goes on, whichever run is shown.
+    /// Returns whether this process has a run that is not finished, even if another run is shown.
     #[must_use]
     pub fn is_own_going(&self) -> bool {
         let own = |study: &&RunModel| self.own.as_deref() == Some(study.opened.id.as_str());
@@ -201,7 +201,7 @@ impl App {
             && self.study.as_ref().filter(own).is_none_or(RunModel::is_going)
     }
 
-    /// Returns whether what is shown changes with the clock alone.
+    /// Returns whether the frame changes with the clock alone.
     #[must_use]
     pub fn ticks(&self) -> bool {
         let Some(study) = self.study.as_ref().filter(|study| study.ticks()) else { return false };
@@ -215,7 +215,7 @@ impl App {
         }
     }
 
-    /// Returns the lines that a list shows at once, nearly.
+    /// Returns the approximate number of lines that a list shows at once.
     #[must_use]
     pub fn page(&self) -> usize {
         usize::from(self.size.1.saturating_sub(6)).max(1)
@@ -256,7 +256,7 @@ impl App {
     fn made(
         &mut self,
         wanted: TableRequest,
-        made: Result<Arc<fewbits_engine::table::points::TablePoints>, String>,
+        made: Result<Arc<fewbits_engine::table::points::TablePoints>, TableFailure>,
     ) {
         let Some(study) = &self.study else { return };
         let Some(table) = study.opened.graph.experiment.tables.get(wanted.table) else { return };
@@ -333,7 +333,7 @@ impl App {
     fn quit(&mut self) -> String {
         if self.is_own_going() {
             self.overlay = Overlay::Quit;
-            return "what becomes of the run?".to_owned();
+            return "how shall the run go on?".to_owned();
         }
         self.ask(Request::Leave(Leave::Over));
         "leaving".to_owned()
@@ -349,7 +349,7 @@ impl App {
             return "at once".to_owned();
         }
         self.halt(Halt::Now);
-        "stopping: what is running is dropped, what is done is kept; Ctrl-C again ends at once".to_owned()
+        "stopping: running tasks are dropped, finished results are kept; Ctrl-C again ends at once".to_owned()
     }
 
     pub(super) fn halt(&mut self, halt: Halt) {

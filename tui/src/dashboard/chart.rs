@@ -1,5 +1,5 @@
-//! Axes in a terminal, and curves drawn between them.
-//! Knows nothing of what is measured.
+//! Charts in the terminal: axes, and curves between them.
+//! Knows nothing of the values that it draws.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -12,17 +12,17 @@ use super::paint::put;
 use super::theme::Theme;
 use crate::figure::axis::FigureAxis;
 
-/// A line through points.
+/// A curve through points.
 pub struct Curve {
-    /// The points, ascending in x.
+    /// The points, in ascending order of x.
     pub points: Vec<(f64, f64)>,
-    /// Its colour.
+    /// The curve's colour.
     pub style: Style,
-    /// Whether only the points are drawn.
+    /// Whether only the points are drawn, without lines between them.
     pub dotted: bool,
 }
 
-/// A plot in an area: maps values to cells.
+/// The area of a plot, which maps values to cells.
 pub struct PlotArea {
     /// The area inside the axes.
     pub inside: Rect,
@@ -33,7 +33,7 @@ pub struct PlotArea {
 }
 
 impl PlotArea {
-    /// Draws the axes in an area and returns the plot inside; none where there is no room for one.
+    /// Draws the axes in an area and returns the plot inside; `None` if the area is too small.
     #[must_use]
     pub fn frame(area: Rect, x: FigureAxis, y: FigureAxis, theme: Theme, buf: &mut Buffer) -> Option<Self> {
         let gutter = y.ticks.iter().map(|(_, text)| text.len()).max().unwrap_or(0) as u16 + 1;
@@ -69,7 +69,7 @@ impl PlotArea {
             let column = left + (share * f64::from(width - 1)).round() as u16;
             let size = text.len() as u16;
             let start = column.saturating_sub(size / 2).max(left - 1).min(left + width - size.min(width));
-            // A label that would touch the one before is left out.
+            // A label that would touch the label before it is left out.
             if start >= free {
                 put(buf, start, top + height + 1, size, Line::from(text.as_str()).style(theme.dim()));
                 put(buf, column, top + height, 1, Line::from(theme.pick("┴", "+")).style(theme.dim()));
@@ -78,7 +78,7 @@ impl PlotArea {
         }
     }
 
-    /// Returns the cell of a point, if it is inside.
+    /// Returns the cell of a point; `None` if the point is outside the axes.
     #[must_use]
     pub fn cell(&self, x: f64, y: f64) -> Option<(u16, u16)> {
         let (x, y) = (self.x.share(x)?, self.y.share(y)?);
@@ -122,7 +122,7 @@ impl PlotArea {
                     });
                 }
             });
-            // A canvas clears what it covers, so each is laid over the others.
+            // A canvas clears its whole area, so each curve is drawn on its own canvas and copied over the others.
             let mut layer = Buffer::empty(self.inside);
             canvas.render(self.inside, &mut layer);
             for position in self.inside.positions() {

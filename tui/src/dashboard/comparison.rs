@@ -1,5 +1,5 @@
-//! Two runs compared: the tasks they share, what those are made of, and the values of their tables.
-//! Reads the store; knows nothing of how it is shown.
+//! The comparison of two runs: their common tasks, the differing preimages, and the values of their tables.
+//! Reads the store. Knows nothing of how the comparison is shown.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,7 +17,7 @@ use super::run_model::OpenedRun;
 use super::tables::{labels, mean};
 use crate::ui::plain::change;
 
-/// The most kinds of change that are told.
+/// The most kinds of change in a comparison.
 const CHANGES: usize = 20;
 
 /// Compares a run with an earlier one.
@@ -64,7 +64,7 @@ pub fn compare(
     Ok(baseline)
 }
 
-/// Returns the means of a run's tables.
+/// Returns the means of a run's tables by the names of their points.
 fn values(
     store: &Store,
     opened: &OpenedRun,

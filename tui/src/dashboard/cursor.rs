@@ -1,25 +1,25 @@
-//! A place in a list, and the part of the list that is seen around it.
-//! Knows nothing of what is listed.
+//! The cursor of a list, and the window of the list around it.
+//! Knows nothing of the items.
 
 use std::ops::Range;
 
-/// A place in a list.
+/// The cursor of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// The item it is at; at most the last one.
+    /// The index of the selected item.
     pub at: usize,
 }
 
-/// A move in a list.
+/// A movement of a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Motion {
-    /// Towards the first item by one.
+    /// One item towards the first.
     Up,
-    /// Towards the last item by one.
+    /// One item towards the last.
     Down,
-    /// Towards the first item by a page.
+    /// One page towards the first item.
     PageUp,
-    /// Towards the last item by a page.
+    /// One page towards the last item.
     PageDown,
     /// To the first item.
     First,
@@ -28,7 +28,7 @@ pub enum Motion {
 }
 
 impl Cursor {
-    /// Moves in a list of `len` items of which `page` are seen at once.
+    /// Moves the cursor in a list of `len` items that shows `page` items at once.
     pub fn go(&mut self, motion: Motion, len: usize, page: usize) {
         let last = len.saturating_sub(1);
         let page = page.max(1);
@@ -43,13 +43,13 @@ impl Cursor {
         .min(last);
     }
 
-    /// Returns the place in a list of `len` items, which may have become shorter.
+    /// Returns the cursor's index in a list of `len` items, which may have become shorter since the last movement.
     #[must_use]
     pub fn within(self, len: usize) -> usize {
         self.at.min(len.saturating_sub(1))
     }
 
-    /// Returns the items that are seen in `height` lines: those around the place.
+    /// Returns the items that are visible in `height` lines, with the cursor near the middle.
     #[must_use]
     pub fn window(self, len: usize, height: usize) -> Range<usize> {
         let first = self.within(len).saturating_sub(height / 2).min(len.saturating_sub(height));

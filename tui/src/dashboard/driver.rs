@@ -1,6 +1,6 @@
-//! The pilot: a thread that gives news to the state, draws it, and does what the state asks for.
-//! It alone touches the terminal while the dashboard is open. It wakes for news, and once a second while the view shows
-//! elapsed time. After the run has ended it sleeps until a key is pressed.
+//! The driver: a thread that applies updates to the state, draws it, and carries out requests.
+//! No other thread touches the terminal while the dashboard is open. It wakes for updates, and once a second while the
+//! view shows elapsed time. After the run has ended it sleeps until a key is pressed. It does not read the store.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -28,32 +28,33 @@ use super::theme::Theme;
 use crate::exit::Exit;
 use crate::interrupt::Signals;
 
-/// Frames are at least this far apart: 30 a second.
+/// The least time between two frames, for at most 30 frames a second.
 const FRAME: Duration = Duration::from_millis(33);
-/// A frame that no key asked for waits this many times what the last one took: drawing costs at most a hundredth.
+/// The wait before a frame that no key caused, as a multiple of the time of the last frame. So drawing takes at most a
+/// hundredth of the time.
 const REST: u32 = 100;
-/// Times that are shown move once a second.
+/// The time between two frames while the view shows elapsed time.
 const TICK: Duration = Duration::from_secs(1);
-/// How long a stop that was asked for may take to come.
+/// The longest wait for the stop signal of a suspension to arrive.
 const STOP: Duration = Duration::from_millis(200);
-/// How long a dashboard may take to close once a signal asked the process to end.
+/// The longest wait for the dashboard to close after a signal asked the process to end.
 const CLOSING: Duration = Duration::from_secs(2);
-/// News taken in between two frames.
+/// The most updates applied between two frames.
 const BATCH: usize = 1000;
 
-/// What a dashboard is opened with.
+/// The inputs of a dashboard.
 pub struct DashboardSetup {
-    /// Where results are.
+    /// The store that holds the results.
     pub store: Arc<Store>,
     /// The ops of the runs shown.
     pub ops: Arc<StandardOps>,
-    /// How things look.
+    /// Colours and glyphs.
     pub theme: Theme,
-    /// Signals, and the way to ask the run of this process to end.
+    /// The signals, and the means to stop the run of this process.
     pub signals: Signals,
-    /// How many times faster than it was a finished run is replayed.
+    /// The speed of a replay, as a multiple of the run's own speed; `None` shows a finished run without a replay.
     pub speed: Option<f64>,
-    /// Whether the first key makes it panic, for tests.
+    /// Whether the first key causes a panic, for tests.
     pub panics: bool,
 }
 
@@ -66,7 +67,7 @@ pub struct Dashboard {
     landed: Arc<AtomicBool>,
 }
 
-/// Says that the pilot's thread ends, in whatever way, and wakes the thread that waits for it.
+/// A guard that reports the end of the driver's thread, even by a panic, and wakes the thread that waits for it.
 struct Landing {
     landed: Arc<AtomicBool>,
     waiter: Thread,
@@ -80,8 +81,8 @@ impl Drop for Landing {
 }
 
 impl Dashboard {
-    /// Takes the terminal and shows a run; `own` says that it is the run of this process. The thread that opens a dashboard
-    /// is the one that waits for its end.
+    /// Takes the terminal and shows a run; `own` marks the run of this process. The thread that calls this function
+    /// must also be the one that calls [`Dashboard::wait`].
     pub fn open(setup: DashboardSetup, run: &str, own: bool) -> io::Result<Self> {
         let keyboard = Keyboard::open()?;
         let screen = Screen::take()?;
@@ -92,7 +93,7 @@ impl Dashboard {
         let clerk = thread::Builder::new().name("clerk".to_owned()).spawn(move || clerk.work())?;
         let own = own.then(|| run.to_owned());
         let app = App::new(setup.theme, screen.size()?, own);
-        // The clerk lives until the pilot drops its end of the channel.
+        // The loader lives until the driver drops its end of the channel.
         let _ = asks.send(Request::Open(run.to_owned()));
         let (panics, signals) = (setup.panics, setup.signals.clone());
         let copies = setup.store.root().join("copied.tsv");
@@ -117,24 +118,25 @@ impl Dashboard {
         self.mail.send(Update::Own(run.to_owned()));
     }
 
-    /// Says that the run of this process ended.
+    /// Reports that the run of this process ended.
     pub fn ended(&self, summary: Summary) {
         self.mail.send(Update::Ended(summary));
     }
 
-    /// Closes it.
+    /// Closes the dashboard.
     pub fn close(self) {
         self.mail.send(Update::Close);
         let _ = self.wait();
     }
 
-    /// Returns whether it was left, or broke.
+    /// Returns whether the dashboard was closed or failed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.landed.load(Ordering::SeqCst)
     }
 
-    /// Waits until it is left; none if it broke. Nobody holds the store for it any more then.
+    /// Waits until the dashboard is closed; `None` if it failed. After that, both threads have released the store,
+    /// unless the driver hangs after a signal.
     #[must_use]
     pub fn wait(self) -> Option<Leave> {
         let mut deadline = None;
@@ -143,7 +145,7 @@ impl Dashboard {
                 thread::park();
                 continue;
             }
-            // A pilot that writes to a terminal that is gone may hang.
+            // A driver that writes to a terminal that is gone may hang.
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + CLOSING);
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -152,7 +154,7 @@ impl Dashboard {
             thread::park_timeout(left);
         }
         let left = self.pilot.join().ok().and_then(Result::ok);
-        // Without the pilot nobody asks the clerk any more, so it ends.
+        // The driver held the only sender of requests, so the loader ends.
         let _ = self.clerk.join();
         left
     }
@@ -165,16 +167,16 @@ struct Pilot {
     mailbox: Mailbox<Update>,
     asks: Sender<Request>,
     signals: Signals,
-    /// Where copied rows are collected.
+    /// The file that collects copied rows.
     copies: PathBuf,
     panics: bool,
 }
 
-/// When the next frame is due.
+/// The times that decide when the next frame is due.
 struct FrameClock {
     drawn: Instant,
     took: Duration,
-    /// Whether something changed; whether a key did it.
+    /// Whether the state changed since the last frame, and whether a key caused the change.
     dirty: bool,
     pressed: bool,
 }
@@ -189,7 +191,7 @@ impl FrameClock {
         self.dirty && self.wait().is_zero()
     }
 
-    /// Returns how long there is nothing to draw if nothing happens; none means for ever.
+    /// Returns the time until the next frame if no update comes; `None` if no frame is due without an update.
     fn patience(&self, ticks: bool) -> Option<Duration> {
         match (self.dirty, ticks) {
             (true, _) => Some(self.wait()),
@@ -203,7 +205,7 @@ impl Pilot {
     fn fly(mut self) -> io::Result<Leave> {
         let mut pace = FrameClock { drawn: Instant::now(), took: Duration::ZERO, dirty: true, pressed: true };
         self.draw(&mut pace)?;
-        // Whether there is more than was taken the last time.
+        // Whether the last batch was full, so that more updates may be pending.
         let mut more = false;
         loop {
             let patience = if more { Some(Duration::ZERO) } else { pace.patience(self.app.ticks()) };
@@ -241,7 +243,8 @@ impl Pilot {
         Ok(())
     }
 
-    /// Waits for news, at most so long; what has come by then is taken together, so that a storm of sizes makes one frame.
+    /// Waits for updates, at most for `patience`. All pending updates are returned together, so that a series of
+    /// resizes makes one frame.
     fn take(&mut self, patience: Option<Duration>, pace: &mut FrameClock) -> io::Result<Vec<Update>> {
         let woken = self.keyboard.wait(&self.mailbox, patience)?;
         let mut news = self.keyboard.read_pending(woken, BATCH)?;
@@ -256,7 +259,7 @@ impl Pilot {
         Ok(news)
     }
 
-    /// Gives news to the state and does what it asks for; returns how the dashboard is left, if it is.
+    /// Applies an update and carries out the requests that follow; returns how the dashboard closes, if it does.
     fn take_in(&mut self, news: Update) -> io::Result<Option<Leave>> {
         for ask in self.app.update(now(), news) {
             match ask {
@@ -277,11 +280,13 @@ impl Pilot {
         Ok(None)
     }
 
-    /// Stops the process as the shell expects it of Ctrl-Z; goes on when the shell brings it back.
+    /// Suspends the process as a shell expects for Ctrl-Z, and takes the terminal again when the shell continues the
+    /// process.
     fn suspend(&mut self) -> io::Result<()> {
         give_back();
         kill_current_process_group(Signal::TSTP)?;
-        // The stop may come a moment later; where nobody would continue the process, it does not come at all.
+        // The stop may come a moment later. In an orphaned process group, which no shell would continue, it does not
+        // come at all.
         let start = Instant::now();
         while !self.signals.continued() && start.elapsed() < STOP {
             thread::sleep(Duration::from_millis(5));

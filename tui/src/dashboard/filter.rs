@@ -1,10 +1,10 @@
-//! What a person types to see less: `e=3 rounding=stochastic`, `state=failed`, `m>=2`, a part of a name.
-//! Knows nothing of what is filtered.
+//! A filter that the user types: `e=3 rounding=stochastic`, `state=failed`, `m>=2`, a part of a name.
+//! Knows nothing of the items that it filters.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-/// Conditions that must all hold.
+/// A filter: terms that an item must all satisfy.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     /// The text as typed.
@@ -16,7 +16,7 @@ pub struct Filter {
 enum FilterTerm {
     /// A part of the name.
     Word(String),
-    /// A named value that must relate so to one of these.
+    /// A named value, and its relation to at least one of these values.
     Value { name: String, relation: Relation, values: Vec<String> },
 }
 
@@ -30,7 +30,7 @@ enum Relation {
     AtLeast,
 }
 
-/// Longer signs first, so that `>=` is not read as `>`.
+/// Longer signs come first, so that `>=` is not read as `>`.
 const RELATIONS: [(&str, Relation); 6] = [
     (">=", Relation::AtLeast),
     ("<=", Relation::AtMost),
@@ -41,22 +41,22 @@ const RELATIONS: [(&str, Relation); 6] = [
 ];
 
 impl Filter {
-    /// Reads a text; any text is a filter. Terms are separated by spaces, values of one term by commas, and capitals
-    /// make no difference.
+    /// Parses a filter; every text is valid. Spaces separate terms, commas separate the values of one term, and case
+    /// does not matter.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let terms = text.split_whitespace().map(|term| FilterTerm::parse(&term.to_lowercase())).collect();
         Self { text: text.trim().to_owned(), terms }
     }
 
-    /// Returns whether nothing is asked for.
+    /// Returns whether the filter has no terms.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.terms.is_empty()
     }
 
-    /// Returns whether something with this name, and these named values, is to be seen. What has no value of a name
-    /// that is asked for is not.
+    /// Returns whether an item with this name and these named values satisfies the filter. An item that lacks a named
+    /// value of the filter does not.
     pub fn matches<'v>(
         &self,
         name: impl Fn() -> String,
@@ -70,7 +70,7 @@ impl Filter {
         })
     }
 
-    /// Returns the names whose values are asked for.
+    /// Returns the names of the values in the filter.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.terms.iter().filter_map(|term| match term {
             FilterTerm::Word(_) => None,
@@ -83,7 +83,7 @@ impl FilterTerm {
     fn parse(text: &str) -> Self {
         let place = |sign: &str| text.find(sign).filter(|at| *at > 0);
         let found = RELATIONS.iter().filter_map(|(sign, relation)| Some((place(sign)?, *sign, *relation)));
-        // The first sign counts; of two at the same place, the longer.
+        // The first sign counts, and the longest of those at the same place.
         match found.min_by_key(|(at, sign, _)| (*at, std::cmp::Reverse(sign.len()))) {
             Some((at, sign, relation)) => {
                 let values = text[at + sign.len()..].split(',').map(str::to_owned).collect();
@@ -140,7 +140,7 @@ mod tests {
         check("net", false);
         check("scale=x", false);
         check("rounding>2", false);
-        // No name, so a part of one.
+        // Nothing stands before the sign, so the term is a part of a name.
         check("=3", true);
     }
 }

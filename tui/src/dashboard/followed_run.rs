@@ -1,5 +1,5 @@
-//! The run that the clerk follows: its journal read line by line, and the results that its tables are made from.
-//! Knows nothing of the dashboard that the lines go to.
+//! The run that the loader follows: its run log, read line by line, and the results for its tables.
+//! Knows nothing of the state that the lines update.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,48 +17,49 @@ use super::past_runs::{is_going, replan};
 use super::rate_limit::RateLimit;
 use super::run_model::OpenedRun;
 
-/// The pause between looks at a journal that grows. It doubles with every look that finds nothing new, up to [`DOZE`].
+/// The least pause between two looks at a run log. It doubles with every look that finds no new line, up to [`DOZE`].
 const POLL: Duration = Duration::from_millis(30);
-/// The pause between looks at a journal that has not grown for a while.
+/// The longest pause between two looks at a run log.
 const DOZE: Duration = Duration::from_millis(250);
-/// The least time between two looks for the process of a run whose journal does not grow.
+/// The least time between two checks of the run's process, while the run log does not grow.
 const ALIVE: Duration = Duration::from_secs(1);
-/// A look for the process takes at most a thousandth of the time.
+/// The wait before the next check of the process, as a multiple of the time of the last one: at most a thousandth of
+/// the time.
 const REST: u32 = 1000;
-/// Lines told at once.
+/// The most lines per look.
 const BATCH: usize = 4000;
 
-/// The run that is followed.
+/// The run that the loader follows.
 pub struct FollowedRun {
     /// The run's header, graph and task names.
     pub opened: OpenedRun,
     reader: RunReader,
-    /// A line that was read ahead of its time.
+    /// A line that was read before it is due in the replay.
     ahead: Option<LoggedEvent>,
     since: Instant,
-    /// Whether nothing more comes.
+    /// Whether the run log is complete: no more lines will come.
     pub ended: bool,
     looked: Instant,
     pause: Duration,
     alive: RateLimit,
-    /// The results so far.
+    /// The results of the events so far.
     pub results: Results,
-    /// The run, planned again: the keys of tasks that were cached. Made when first needed.
+    /// The plan of the run, which has the keys of cached tasks; made when it is first needed.
     plan: Option<Plan>,
-    /// Whether the results of those tasks were read.
+    /// Whether the results of cached tasks were read.
     cached_read: bool,
-    /// The table that is kept fresh.
+    /// The table that is kept up to date.
     pub table: Option<TableRequest>,
-    /// Whether the table is older than the results.
+    /// Whether results have arrived since the table was made.
     pub stale: bool,
-    /// When the table was made last.
+    /// The time at which the table was last made.
     pub made: Option<RateLimit>,
-    /// When its results could not be read, if that was the last time.
+    /// The time at which reading the table's results failed; `None` if the last read succeeded.
     pub failed: Option<RateLimit>,
 }
 
 impl FollowedRun {
-    /// Starts with the first event.
+    /// Starts before the first event.
     #[must_use]
     pub fn new(opened: OpenedRun, reader: RunReader) -> Self {
         let now = Instant::now();
@@ -81,7 +82,7 @@ impl FollowedRun {
         }
     }
 
-    /// Returns how long there is nothing to look for in the journal; none once nothing more comes.
+    /// Returns the time until the next look at the run log is due; `None` once the run log is complete.
     #[must_use]
     pub fn patience(&self, speed: Option<f64>) -> Option<Duration> {
         if self.ended {
@@ -93,8 +94,8 @@ impl FollowedRun {
         Some(due.saturating_sub(self.since.elapsed()).max(pause))
     }
 
-    /// Looks at the journal: adds the lines whose time has come to `lines`, and learns from them; those added before a fault
-    /// are not lost. Returns whether the run's process is gone without a word.
+    /// Reads the run log: appends the lines that are due to `lines`, and takes over their results. Lines that were
+    /// appended before an error stay there. Returns whether the run's process ended without finishing the run.
     pub fn look(
         &mut self,
         lines: &mut Vec<LoggedEvent>,
@@ -120,13 +121,14 @@ impl FollowedRun {
             self.alive = RateLimit::after(self.looked);
             return Ok(false);
         }
-        // The process may have written its last events just before it ended.
+        // The process may have written its last events just before it ended, after they were looked for above.
         self.ahead = self.next(None)?;
         self.ended = self.ahead.is_none();
         Ok(self.ended)
     }
 
-    /// Takes the lines whose time has come and learns from them; those taken before a fault are not lost.
+    /// Appends the lines that are due to `lines`, and takes over their results. Lines appended before an error stay
+    /// there.
     fn take(
         &mut self,
         lines: &mut Vec<LoggedEvent>,
@@ -143,13 +145,14 @@ impl FollowedRun {
         Ok(())
     }
 
-    /// Returns the next line whose time has come.
+    /// Returns the next line that is due.
     fn next(&mut self, speed: Option<f64>) -> Result<Option<LoggedEvent>, StoreError> {
         let now = speed.map(|speed| self.since.elapsed().as_secs_f64() * speed);
         let line = match self.ahead.take() {
             Some(line) => Some(line),
             None => loop {
-                // A line that cannot be read is of a newer program, or damaged: the others still count.
+                // A line that cannot be parsed comes from a newer version or is damaged. The other lines are still
+                // valid.
                 match self.reader.next_line()? {
                     None => break None,
                     Some(line) => {
@@ -168,7 +171,7 @@ impl FollowedRun {
         Ok(Some(line))
     }
 
-    /// Takes in what a line says of results.
+    /// Takes over the results that a line reports.
     fn learn(&mut self, stamped: &LoggedEvent, store: &Store) -> Result<(), StoreError> {
         let task = |name: &String| self.opened.names.get(name).copied();
         match &stamped.event {
@@ -197,7 +200,7 @@ impl FollowedRun {
         Ok(())
     }
 
-    /// Returns the run planned again.
+    /// Returns the plan of the run, and makes it when it is first needed.
     pub fn plan(&mut self, store: &Store, ops: &StandardOps) -> Result<&Plan, StoreError> {
         let plan = match self.plan.take() {
             Some(plan) => plan,
@@ -206,7 +209,7 @@ impl FollowedRun {
         Ok(self.plan.insert(plan))
     }
 
-    /// Reads the results of the tasks that were cached when the run began, the first time.
+    /// Reads the results of the tasks that were cached when the run began, unless that is done already.
     pub fn read_cached(&mut self, store: &Store, ops: &StandardOps) -> Result<(), StoreError> {
         if self.cached_read {
             return Ok(());

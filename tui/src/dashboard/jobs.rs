@@ -1,26 +1,27 @@
-//! The jobs of a run and the task that each of them works on. A task keeps its job from its start to its end, so that its
-//! line on the screen stays where it is. Knows nothing of results or time.
+//! The job slots of a run, and the task that runs in each. A task keeps its slot from its start to its end, so that its
+//! line on the screen does not move.
+//! Knows nothing of results or time.
 
 use fewbits_engine::graph::TaskId;
 
-/// The jobs of a run, by number.
+/// The job slots of a run, by number.
 #[derive(Clone, Debug, Default)]
 pub struct Jobs {
     slots: Vec<Option<TaskId>>,
-    /// The number of jobs in the run's header; 0 if the header has none.
+    /// The number of jobs in the run's header; 0 if the header does not have it.
     width: usize,
 }
 
 impl Jobs {
-    /// Makes `width` idle jobs.
+    /// Creates `width` idle slots.
     #[must_use]
     pub fn new(width: usize) -> Self {
-        // The number comes from a journal, which may be damaged: slots are made when tasks start.
+        // The number comes from a run log, which may be damaged, so memory is allocated only when tasks start.
         Self { slots: vec![], width }
     }
 
-    /// A task starts: the first idle job works on it. Journals of older versions do not say when a job ends, so more tasks
-    /// than jobs may appear to run; those get further slots.
+    /// Puts a task into the first idle slot. Run logs of older versions do not report the end of a job, so more tasks
+    /// than slots may appear to run; the surplus tasks get further slots.
     pub fn start(&mut self, task: TaskId) {
         if self.slots.contains(&Some(task)) {
             return;
@@ -31,7 +32,7 @@ impl Jobs {
         }
     }
 
-    /// A task does not run any more: its job is idle.
+    /// Frees the slot of a task that no longer runs.
     pub fn end(&mut self, task: TaskId) {
         for slot in self.slots.iter_mut().filter(|slot| **slot == Some(task)) {
             *slot = None;
@@ -41,24 +42,24 @@ impl Jobs {
         }
     }
 
-    /// All jobs become idle.
+    /// Frees all slots.
     pub fn clear(&mut self) {
         self.slots.clear();
     }
 
-    /// Returns how many jobs there are, idle or not.
+    /// Returns the number of slots, idle or not.
     #[must_use]
     pub fn count(&self) -> usize {
         self.width.max(self.slots.len())
     }
 
-    /// Returns the task of a job; none if the job is idle.
+    /// Returns the task in a slot; `None` if the slot is idle.
     #[must_use]
     pub fn task(&self, job: usize) -> Option<TaskId> {
         self.slots.get(job).copied().flatten()
     }
 
-    /// Returns how many tasks run.
+    /// Returns the number of running tasks.
     #[must_use]
     pub fn running(&self) -> usize {
         self.slots.iter().flatten().count()

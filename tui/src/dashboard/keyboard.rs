@@ -1,5 +1,5 @@
-//! Keys and the mouse: waits for them beside the mailbox, and reads what has come.
-//! Knows nothing of what a key does.
+//! The keyboard and the mouse: waits for input and for the mailbox at the same time, and reads pending input.
+//! Does not know the action of a key.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, stdin};
@@ -13,33 +13,33 @@ use rustix::io::Errno;
 use super::messages::Update;
 use super::terminal::renew_readiness;
 
-/// The pause after input that crossterm leaves unread; without it, `poll` would return at once again and again.
+/// The pause after input that crossterm leaves unread. Without it, `poll` would return at once in a loop.
 const PAUSE: Duration = Duration::from_millis(33);
 
-/// The terminal that keys come from. `poll` and crossterm must use the same file, or the wait would miss keys.
+/// The terminal that input comes from. `poll` and crossterm must use the same file, or the wait would miss keys.
 pub struct Keyboard {
-    /// None means standard input.
+    /// `None` means standard input.
     file: Option<File>,
 }
 
-/// What ended a wait.
+/// The causes that ended a wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Woken {
-    /// Input is there.
+    /// Input is pending.
     pub by_input: bool,
-    /// The other file is ready to be read.
+    /// The other file is readable.
     pub by_other: bool,
 }
 
 impl Keyboard {
-    /// Opens the keyboard; an error where the process has no terminal.
+    /// Opens the keyboard. Returns an error if the process has no terminal.
     pub fn open() -> io::Result<Self> {
         let file = if stdin().is_terminal() { None } else { Some(File::open("/dev/tty")?) };
         Ok(Self { file })
     }
 
-    /// Waits for input or another file, or until `most` has passed; an error once the terminal is gone, which crossterm
-    /// would wait on for ever.
+    /// Waits for input or for another file, at most for `most`. Returns an error if the terminal is gone, because
+    /// crossterm would then block for ever.
     pub fn wait(&self, other: &impl AsFd, most: Option<Duration>) -> io::Result<Woken> {
         let mut watched = [PollFd::new(self, PollFlags::IN), PollFd::new(other, PollFlags::IN)];
         let most = most
@@ -55,13 +55,13 @@ impl Keyboard {
         Ok(Woken { by_input: !input.is_empty(), by_other: !other.is_empty() })
     }
 
-    /// Reads pending keys and mouse events, at most `most`. Call this after every wait: if a size change and a key are pending
-    /// together, crossterm loses the key unless it has handled the size change before.
+    /// Reads at most `most` pending keys and mouse events. Call this after every wait: if a resize and a key are
+    /// pending together, crossterm loses the key unless it has handled the resize before.
     pub fn read_pending(&self, woken: Woken, most: usize) -> io::Result<Vec<Update>> {
         let mut news = vec![];
         if !take_all(&mut news, most)? && woken.by_input {
-            // crossterm waits for a change of the terminal's readiness. It reads 1 KiB per change, and leaves a key that came
-            // together with a change of size: both stay unread until it sees another change.
+            // crossterm waits for a change of the terminal's readiness (edge-triggered). It reads 1 KiB per change, and
+            // it leaves a key that came together with a resize. Both stay unread until the next change.
             renew_readiness(self)?;
             if !take_all(&mut news, most)? {
                 std::thread::sleep(PAUSE);
@@ -78,7 +78,7 @@ impl AsFd for Keyboard {
     }
 }
 
-/// Reads inputs until none is left or `most` of them were news; returns whether there were any.
+/// Reads input until none is left or `most` updates are collected; returns whether there was any input.
 fn take_all(news: &mut Vec<Update>, most: usize) -> io::Result<bool> {
     let mut any = false;
     while news.len() < most && event::poll(Duration::ZERO)? {
@@ -88,8 +88,8 @@ fn take_all(news: &mut Vec<Update>, most: usize) -> io::Result<bool> {
     Ok(any)
 }
 
-/// Returns what an input means. The size is none: it is read from the terminal itself, because crossterm may hear of a
-/// change later than the signal wakes us.
+/// Returns the update that an input event causes. A resize causes none: the driver reads the size from the terminal,
+/// because crossterm may report a resize later than the signal wakes the driver.
 fn told(input: &Input) -> Option<Update> {
     match input {
         Input::Key(key) => Some(Update::Key(*key)),
@@ -97,7 +97,7 @@ fn told(input: &Input) -> Option<Update> {
             MouseEventKind::Down(_) | MouseEventKind::ScrollUp | MouseEventKind::ScrollDown => {
                 Some(Update::Mouse(*mouse))
             }
-            // That the mouse moves over the window means nothing.
+            // Mouse movement without a click has no meaning here.
             MouseEventKind::Up(_)
             | MouseEventKind::Drag(_)
             | MouseEventKind::Moved

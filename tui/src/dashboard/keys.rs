@@ -1,71 +1,71 @@
-//! The one table of keys: what they do is looked up here, and `?` shows it.
-//! Knows nothing of how an action is done.
+//! The table of all keys. The dashboard looks actions up in it, and the help shows it.
+//! Does not know how an action is carried out.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::cursor::Motion;
 use super::view::View;
 
-/// What a key asks for.
+/// The action of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// The view after this one.
+    /// Show the next view.
     NextView,
-    /// The view before this one.
+    /// Show the previous view.
     PreviousView,
-    /// A view.
+    /// Show this view.
     Show(View),
-    /// A move in the list that has the focus.
+    /// Move the cursor in the focused list.
     Go(Motion),
-    /// A column or pane to the left.
+    /// Move one column or pane to the left.
     Left,
-    /// A column or pane to the right.
+    /// Move one column or pane to the right.
     Right,
-    /// More about what the cursor is at.
+    /// Open the item under the cursor.
     Open,
-    /// Back: closes, clears, returns.
+    /// Go back: close the overlay, clear the filter or return to the view before.
     Back,
     /// Type a filter.
     Filter,
     /// Sort by the next column.
     Sort,
-    /// Sort the other way round.
+    /// Reverse the sort order.
     Reverse,
-    /// Mark or unmark.
+    /// Mark or unmark the item under the cursor.
     Mark,
-    /// Pin what others are compared with.
+    /// Pin the item under the cursor as the baseline of comparisons.
     Pin,
-    /// Copy the row.
+    /// Copy the row under the cursor.
     Copy,
-    /// Logarithmic axis.
+    /// Switch between a linear and a logarithmic axis.
     LogAxis,
-    /// The next table of the file.
+    /// Show the next table of the experiment.
     NextTable,
-    /// The table before it.
+    /// Show the previous table of the experiment.
     PreviousTable,
-    /// Heat map or list.
+    /// Switch between heat map and list.
     Layout,
-    /// The other measure of size.
+    /// Switch between bits per weight and bytes.
     Cost,
-    /// The keys.
+    /// Show the keys.
     Help,
-    /// Leave.
+    /// Leave the dashboard.
     Quit,
-    /// Stop the run; again: at once.
+    /// Stop the run; a second time, exit at once.
     Interrupt,
-    /// Give the terminal back for a while.
+    /// Suspend the process.
     Suspend,
-    /// Draw everything anew.
+    /// Redraw the whole frame.
     Redraw,
 }
 
 /// One row of the table.
 pub struct Binding {
-    /// The keys, as written in the help.
+    /// The names of the keys, as the help shows them.
     pub keys: &'static [&'static str],
-    /// What they do.
+    /// Their action.
     pub action: Action,
-    /// What they do, in words.
+    /// The action in words.
     pub words: &'static str,
 }
 
@@ -73,7 +73,7 @@ const fn key(keys: &'static [&'static str], action: Action, words: &'static str)
     Binding { keys, action, words }
 }
 
-/// All keys.
+/// All key bindings.
 pub const TABLE: &[Binding] = &[
     key(&["Tab"], Action::NextView, "next view"),
     key(&["Shift-Tab"], Action::PreviousView, "previous view"),
@@ -91,7 +91,7 @@ pub const TABLE: &[Binding] = &[
     key(&["PgDn", "Ctrl-D"], Action::Go(Motion::PageDown), "a page down"),
     key(&["g", "Home"], Action::Go(Motion::First), "to the top"),
     key(&["G", "End"], Action::Go(Motion::Last), "to the end; a log follows again"),
-    key(&["Enter"], Action::Open, "open what the cursor is at"),
+    key(&["Enter"], Action::Open, "open the item at the cursor"),
     key(&["Esc", "Backspace"], Action::Back, "back; clears a filter"),
     key(&["/"], Action::Filter, "filter: e=3 rounding=stochastic, m>=2, state=failed, a name"),
     key(&["s"], Action::Sort, "sort by the next column"),
@@ -105,26 +105,26 @@ pub const TABLE: &[Binding] = &[
     key(&["v"], Action::Layout, "heat map or list"),
     key(&["b"], Action::Cost, "bits per weight or bytes"),
     key(&["?"], Action::Help, "these keys"),
-    key(&["q"], Action::Quit, "leave; while running, asks what becomes of the run"),
+    key(&["q"], Action::Quit, "leave; while running, asks how the run goes on"),
     key(&["Ctrl-C"], Action::Interrupt, "stop the run; again: at once"),
     key(&["Ctrl-Z"], Action::Suspend, "to the shell; fg comes back"),
     key(&["Ctrl-L"], Action::Redraw, "draw anew"),
 ];
 
-/// Returns what a key asks for.
+/// Returns the action of a key; `None` if the key has none.
 #[must_use]
 pub fn action(key: KeyEvent) -> Option<Action> {
     let name = name(key)?;
     TABLE.iter().find(|binding| binding.keys.contains(&name.as_str())).map(|binding| binding.action)
 }
 
-/// Returns the keys of an action, as written in the help.
+/// Returns the name of an action's first key, as the help shows it; empty if it has no key.
 #[must_use]
 pub fn keys_of(action: Action) -> &'static str {
     TABLE.iter().find(|binding| binding.action == action).map_or("", |binding| binding.keys[0])
 }
 
-/// Returns what a key is called in the table.
+/// Returns the name of a key in the table; `None` for a key that no binding can name.
 #[must_use]
 pub fn name(key: KeyEvent) -> Option<String> {
     let plain = match key.code {

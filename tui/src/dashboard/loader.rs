@@ -1,4 +1,4 @@
-//! The clerk: a thread that reads the store for the dashboard and makes its tables, so that no frame waits for either.
+//! The loader: a thread that reads the store for the dashboard and makes its tables, so that no frame waits for them.
 //! Follows one run at a time. Knows nothing of keys, views or terminals.
 
 use std::sync::Arc;
@@ -19,22 +19,23 @@ use fewbits_store::{Key, Store, StoreError};
 use super::comparison;
 use super::followed_run::FollowedRun;
 use super::mail::Mail;
-use super::messages::{PastRun, Request, TableRequest, Update};
+use super::messages::{PastRun, Request, TableFailure, TableRequest, Update};
 use super::past_runs::{is_going, open, past_since};
 use super::rate_limit::RateLimit;
 
-/// A table is made again when this many times what it took has passed: so it costs at most a hundredth of the run.
+/// The wait before a table is made again, as a multiple of the time it took. So tables take at most a hundredth of the
+/// time.
 const REST: u32 = 100;
-/// Results that cannot be read are read again after this long.
+/// The wait before results that could not be read are read again.
 const RETRY: Duration = Duration::from_secs(10);
-/// Past runs that are listed.
+/// The most past runs in the list.
 const RUNS: usize = 500;
-/// The list of runs is read again after this long while it is shown.
+/// The wait before the list of past runs is read again while it is shown.
 const RUNS_AGAIN: Duration = Duration::from_secs(2);
-/// The list of runs takes at most a thousandth of the time.
+/// The wait before the list is read again, as a multiple of the time it took: at most a thousandth of the time.
 const RUNS_REST: u32 = 1000;
 
-/// Reads the store.
+/// Carries out the requests that need the store.
 pub struct Loader {
     store: Arc<Store>,
     ops: Arc<StandardOps>,
@@ -42,18 +43,18 @@ pub struct Loader {
     news: Mail<Update>,
     followed: Option<FollowedRun>,
     listed: Option<Listed>,
-    /// How many times faster than it was a finished run is replayed; none shows its end at once.
+    /// The speed of a replay, as a multiple of the run's own speed; `None` reads all events of a finished run at once.
     speed: Option<f64>,
 }
 
-/// The past runs as they were read last, while they are shown.
+/// The past runs as last read, while the list is shown.
 struct Listed {
     runs: Vec<PastRun>,
     read: RateLimit,
 }
 
 impl Loader {
-    /// Makes a clerk that answers asks with news.
+    /// Creates a loader that receives requests and sends updates.
     #[must_use]
     pub fn new(
         store: Arc<Store>,
@@ -65,7 +66,7 @@ impl Loader {
         Self { store, ops, asks, news, followed: None, listed: None, speed }
     }
 
-    /// Works until nobody asks any more.
+    /// Carries out requests until the driver has dropped the sender of requests.
     pub fn work(mut self) {
         loop {
             let asked = match self.patience() {
@@ -93,7 +94,7 @@ impl Loader {
         [journal, table, runs].into_iter().flatten().min()
     }
 
-    /// Returns how long until the table is to be made again; none if it is fresh.
+    /// Returns the time until the table must be made again; `None` if the table is up to date.
     fn until_table(followed: &FollowedRun) -> Option<Duration> {
         followed.table.filter(|_| followed.stale)?;
         if let Some(failed) = &followed.failed {
@@ -128,7 +129,7 @@ impl Loader {
                 Ok(())
             }
             Request::Baseline(id) => self.baseline(&id),
-            // These are the pilot's.
+            // The driver carries out these requests.
             Request::Copy(_)
             | Request::Halt(_)
             | Request::Abort
@@ -144,19 +145,19 @@ impl Loader {
     fn open(&mut self, id: &str) -> Result<(), StoreError> {
         match open(&self.store, &self.ops, id)? {
             Ok((mut opened, reader)) => {
-                // The clock counts for a run that goes on, not for one that is replayed.
+                // The elapsed time moves with the clock only if the run is going on and is not replayed.
                 if self.speed.is_some() || !is_going(&self.store, id)? {
                     opened.began = None;
                 }
                 self.tell(Update::Opened(Box::new(opened.clone())));
                 self.followed = Some(FollowedRun::new(opened, reader));
             }
-            Err(why) => self.tell(Update::Trouble(why)),
+            Err(why) => self.tell(Update::Trouble(why.to_string())),
         }
         Ok(())
     }
 
-    /// Tells the lines that were added to the journal, if it is time to look.
+    /// Sends the lines that were added to the run log, if a look at it is due.
     fn follow(&mut self) -> Result<(), StoreError> {
         let Some(followed) = &mut self.followed else { return Ok(()) };
         if followed.patience(self.speed).is_none_or(|patience| !patience.is_zero()) {
@@ -173,7 +174,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Makes the table again if it is old, and enough time has passed since the last one.
+    /// Makes the table again if it is out of date and enough time has passed since the last time.
     fn refresh(&mut self) -> Result<(), StoreError> {
         let Some(followed) = &mut self.followed else { return Ok(()) };
         let is_due = Self::until_table(followed).is_some_and(|rest| rest.is_zero());
@@ -190,7 +191,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Lists the past runs, and again from time to time until [`Request::Runs`] says that the list is no longer shown.
+    /// Lists the past runs, and starts refreshing the list until [`Request::Runs`] stops that.
     fn list(&mut self) -> Result<(), StoreError> {
         let start = Instant::now();
         let known = self.listed.take().map_or(vec![], |listed| listed.runs);
@@ -200,7 +201,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Tells the list of runs if it has changed, once it is time to look.
+    /// Refreshes the list of runs if that is due, and sends it if it has changed.
     fn list_again(&mut self) -> Result<(), StoreError> {
         let Some(listed) = &mut self.listed else { return Ok(()) };
         if !listed.read.left(RUNS_AGAIN, RUNS_REST).is_zero() {
@@ -218,7 +219,7 @@ impl Loader {
     }
 
     fn record(&mut self, run: &str, task: TaskId, key: &str) -> Result<(), StoreError> {
-        // What was asked of a run that is no longer followed has no answer.
+        // A request about a run that is no longer followed gets no answer.
         let Some(followed) = self.followed.as_mut().filter(|followed| followed.opened.id == run) else {
             return Ok(());
         };
@@ -243,7 +244,7 @@ impl Loader {
                 let baseline = comparison::compare(&self.store, &self.ops, &followed.opened, &other)?;
                 self.tell(Update::Baseline(Box::new(baseline)));
             }
-            Err(why) => self.tell(Update::Trouble(why)),
+            Err(why) => self.tell(Update::Trouble(why.to_string())),
         }
         Ok(())
     }
@@ -254,14 +255,13 @@ fn make(
     graph: &TaskGraph<StandardOps>,
     results: &Results,
     wanted: TableRequest,
-) -> Result<TablePoints, String> {
-    let table = graph.experiment.tables.get(wanted.table).ok_or("there is no such table")?;
+) -> Result<TablePoints, TableFailure> {
+    let table = graph.experiment.tables.get(wanted.table).ok_or(TableFailure::NoTable)?;
     if !wanted.other_cost {
-        return TablePoints::group(graph, results, table).map_err(|error| error.to_string());
+        return TablePoints::group(graph, results, table).map_err(TableFailure::Results);
     }
-    let other = other_cost(table, &graph.experiment.nodes)
-        .ok_or("the size in this table is neither in bits per weight nor in bytes")?;
-    TablePoints::group(graph, results, &other).map_err(|error| error.to_string())
+    let other = other_cost(table, &graph.experiment.nodes).ok_or(TableFailure::NoOtherSize)?;
+    TablePoints::group(graph, results, &other).map_err(TableFailure::Results)
 }
 
 /// Returns a Pareto table over bytes instead of bits per weight, or the other way round.

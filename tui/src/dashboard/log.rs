@@ -1,36 +1,36 @@
-//! The lines of a run's log: what happened to which task, and when.
-//! Knows nothing of how a line is worded.
+//! The log that the run view shows: entries about tasks and the run, with their times.
+//! Does not know the wording of an entry.
 
 use fewbits_engine::graph::TaskId;
 
-/// One line of the log.
+/// One entry of the log.
 #[derive(Clone, Debug)]
 pub struct LogEntry {
     /// Seconds since the run began.
     pub at: f64,
-    /// The task it is about.
+    /// The task of the entry; `None` if the entry is about the run.
     pub task: Option<TaskId>,
-    /// What happened.
+    /// The event that the entry reports.
     pub what: What,
 }
 
-/// What a line of the log says.
+/// The event that a log entry reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
     /// The task started.
     Started,
-    /// It ended well.
+    /// The task ended with a result.
     Done,
-    /// It waits again, as the kept artifact of this task is lost.
+    /// The task waits again because the kept artifact of this other task is lost.
     Postponed(Option<TaskId>),
-    /// It took a result.
+    /// The task reused a result.
     Reused,
-    /// It was made again, in so many seconds.
+    /// The task's artifact was made again, in this many seconds.
     Rebuilt(f64),
-    /// It failed.
+    /// The task failed.
     Failed,
-    /// This many tasks cannot run because of it.
+    /// This many tasks are skipped because the task failed.
     Skips(usize),
-    /// A sentence about the run; whether it is a warning.
+    /// A sentence about the run, and whether it is a warning.
     Note(String, bool),
 }

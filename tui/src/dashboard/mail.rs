@@ -1,5 +1,6 @@
-//! The mailbox of the pilot: news from other threads, and a bell that wakes the pilot from its wait for keys. The bell is a
-//! pipe, because one `poll` must wait for it and for the terminal. Knows nothing of what the news say.
+//! The mailbox of the driver: updates from other threads, and a bell that wakes the driver while it waits for keys. The
+//! bell is a pipe, because one `poll` must wait for both the bell and the terminal.
+//! Knows nothing of the content of updates.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write, pipe};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// Sends news to a mailbox.
+/// Sends updates to a mailbox.
 pub struct Mail<T> {
     news: Sender<T>,
     bell: Bell,
@@ -20,14 +21,14 @@ pub struct Bell {
     pipe: Arc<PipeWriter>,
 }
 
-/// Where news arrive.
+/// The receiving end of a mailbox.
 pub struct Mailbox<T> {
     news: Receiver<T>,
     rung: Arc<AtomicBool>,
     pipe: PipeReader,
 }
 
-/// Makes a mailbox, and the first sender to it.
+/// Creates a mailbox and its first sender.
 pub fn mailbox<T>() -> io::Result<(Mail<T>, Mailbox<T>)> {
     let (news, inbox) = channel();
     let (reader, writer) = pipe()?;
@@ -37,13 +38,13 @@ pub fn mailbox<T>() -> io::Result<(Mail<T>, Mailbox<T>)> {
 }
 
 impl<T> Mail<T> {
-    /// Sends news and rings. Nobody reads news while the dashboard is being closed: then nothing happens.
+    /// Sends an update and rings the bell. Does nothing if the mailbox is gone, as while the dashboard closes.
     pub fn send(&self, news: T) {
         let _ = self.news.send(news);
         self.bell.ring();
     }
 
-    /// Returns the bell alone.
+    /// Returns the bell alone, which wakes the driver without an update.
     #[must_use]
     pub fn bell(&self) -> Bell {
         self.bell.clone()
@@ -57,7 +58,7 @@ impl<T> Clone for Mail<T> {
 }
 
 impl Bell {
-    /// Rings. The pipe holds one byte at most, so that ringing never waits for the reader.
+    /// Rings the bell. At most one byte is in the pipe, so a writer never blocks.
     pub fn ring(&self) {
         if !self.rung.swap(true, Ordering::SeqCst) {
             let _ = (&*self.pipe).write(&[0]);
@@ -66,9 +67,9 @@ impl Bell {
 }
 
 impl<T> Mailbox<T> {
-    /// Takes the news that have come, at most so many. `rings` says that the mailbox's file is ready to be read.
+    /// Takes at most `most` pending updates. `rings` says whether `poll` found the pipe readable.
     pub fn take(&self, rings: bool, most: usize) -> Vec<T> {
-        // Silenced before the news are taken: what is sent later rings again.
+        // The bell is reset before updates are taken, so that an update sent meanwhile rings again.
         if rings && (&self.pipe).read(&mut [0]).is_ok() {
             self.rung.swap(false, Ordering::SeqCst);
         }
@@ -123,7 +124,7 @@ mod tests {
             .collect();
         let mut came = 0;
         while came < 40_000 {
-            // A ring that was lost would leave news in the mailbox and this waiting.
+            // A lost ring would leave an update in the mailbox, and this wait would time out.
             assert!(rings(&mailbox, Duration::from_secs(20)), "{came} came");
             came += mailbox.take(true, usize::MAX).len();
         }

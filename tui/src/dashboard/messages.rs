@@ -1,29 +1,54 @@
-//! What goes between the dashboard's state and the world: news come in, asks go out.
-//! Holds data only; the clerk and the pilot act on it.
+//! The messages of the dashboard: updates to its state, and requests from its state to the loader and the driver.
+//! Holds data only.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use fewbits_engine::event::Summary;
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::run::halt::Halt;
 use fewbits_engine::run_log::LoggedEvent;
+use fewbits_engine::table::error::TableError;
 use fewbits_engine::table::points::TablePoints;
 use fewbits_store::Record;
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 
 use super::run_model::OpenedRun;
 
-/// A table to be shown.
+/// A table to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TableRequest {
-    /// Its place in the file.
+    /// The table's position in the experiment file.
     pub table: usize,
-    /// Whether a Pareto table is wanted over the other measure of size.
+    /// Whether a Pareto table uses the other measure of size: bytes instead of bits per weight, or the reverse.
     pub other_cost: bool,
 }
 
-/// What the state is folded over, besides the clock.
+/// The reason why a requested table is not shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableFailure {
+    /// The experiment has no table at the requested place.
+    NoTable,
+    /// The size in the table is neither in bits per weight nor in bytes, so it has no counterpart.
+    NoOtherSize,
+    /// The table does not fit the results.
+    Results(TableError),
+}
+
+impl fmt::Display for TableFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTable => f.write_str("there is no such table"),
+            Self::NoOtherSize => {
+                f.write_str("the size in this table is neither in bits per weight nor in bytes")
+            }
+            Self::Results(error) => error.fmt(f),
+        }
+    }
+}
+
+/// An update to the dashboard's state.
 pub enum Update {
     /// A key was pressed.
     Key(KeyEvent),
@@ -33,106 +58,108 @@ pub enum Update {
     Size(u16, u16),
     /// A run was opened.
     Opened(Box<OpenedRun>),
-    /// These lines of its journal were read.
+    /// Lines of the run log were read.
     Happened(Vec<LoggedEvent>),
-    /// Its process is gone without a word.
+    /// The run's process ended without finishing the run.
     Gone,
-    /// This is the run of this process from now on.
+    /// This process started this run; the dashboard shows it from now on.
     Own(String),
     /// The run of this process ended.
     Ended(Summary),
-    /// A table was made; or what does not fit in it.
-    Table(TableRequest, Result<Arc<TablePoints>, String>),
-    /// The record of a task was read; none if there is none.
+    /// A table was made; an error says why it cannot be made.
+    Table(TableRequest, Result<Arc<TablePoints>, TableFailure>),
+    /// The record of a task was read; `None` if the store has no record of it.
     Record(TaskId, Option<Arc<Record>>),
-    /// The past runs, newest first.
+    /// The past runs were listed, newest first.
     Runs(Vec<PastRun>),
-    /// A past run was read to be compared with.
+    /// A past run was read for comparison.
     Baseline(Box<Baseline>),
     /// The dashboard must be closed.
     Close,
-    /// Something could not be done.
+    /// A request failed; the text says why.
     Trouble(String),
 }
 
-/// What the state wants of the world.
+/// A request from the dashboard's state to the loader or the driver.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    /// Open a run and follow it.
+    /// Open a run and follow its run log.
     Open(String),
-    /// Keep this table fresh.
+    /// Keep this table up to date; `None` stops the updates.
     Table(Option<TableRequest>),
     /// Read the record of a task.
     Record {
-        /// The run it is of.
+        /// The id of the task's run.
         run: String,
         /// The task.
         task: TaskId,
-        /// Its key in hex; empty where it was not told.
+        /// Its key in hex; empty if the run log has not named the key.
         key: String,
     },
-    /// List the past runs and keep the list fresh; or keep it no longer.
+    /// List the past runs and refresh the list regularly (`true`), or stop doing so (`false`).
     Runs(bool),
-    /// Read a past run to compare with.
+    /// Read a past run for comparison.
     Baseline(String),
     /// Put a text on the clipboard and into a file.
     Copy(String),
-    /// Ask the run of this process to end.
+    /// Stop the run of this process.
     Halt(Halt),
-    /// End the process at once.
+    /// Exit the process at once.
     Abort,
-    /// Give the terminal to the shell until it is given back.
+    /// Suspend the process, as Ctrl-Z does in a shell.
     Suspend,
-    /// Draw everything anew.
+    /// Clear the terminal and redraw the whole frame.
     Redraw,
     /// Close the dashboard.
     Leave(Leave),
 }
 
-/// How the dashboard is left.
+/// How the dashboard closes, and how the run continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leave {
-    /// The run is over, or not ours.
+    /// The run is finished, or belongs to another process.
     Over,
-    /// The run goes on with plain lines.
+    /// The run continues and prints plain lines.
     Lines,
-    /// The run goes on in a process of its own.
+    /// The run continues in a background process.
     Detach,
 }
 
-/// A past run.
+/// An entry of the list of past runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PastRun {
-    /// Its id.
+    /// The run's id.
     pub id: String,
-    /// Its experiment.
+    /// The name of its experiment.
     pub experiment: String,
-    /// How it ended; none if it did not, or has not yet.
+    /// The summary of a finished run; `None` if the run is going on or its process died.
     pub summary: Option<Summary>,
-    /// Whether its process is there.
+    /// Whether the run is going on.
     pub going: bool,
 }
 
-/// A past run to compare with.
+/// A past run that the current run is compared with.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Baseline {
-    /// Its id.
+    /// The past run's id.
     pub id: String,
-    /// Tasks of this name in both runs.
+    /// The number of tasks whose name occurs in both runs.
     pub shared: usize,
-    /// Those of them with another key.
+    /// The number of those tasks whose keys differ.
     pub other: usize,
-    /// Tasks that only the run shown has.
+    /// The number of tasks that only the shown run has.
     pub only_here: usize,
-    /// Tasks that only the baseline has.
+    /// The number of tasks that only the baseline has.
     pub only_there: usize,
-    /// What differs in the preimages of tasks of the same name, from the baseline to here, and in how many.
+    /// The differences between the preimages of tasks with the same name, from the baseline to the shown run, each with
+    /// the number of tasks that have it.
     pub changes: Vec<(String, usize)>,
-    /// The means of its tables.
+    /// The means of the baseline's tables, one value per column; `None` for a column without a mean.
     pub values: HashMap<PointName, Vec<Option<f64>>>,
 }
 
-/// A point of a table, found again in another run: nothing in it depends on an order.
+/// The name of a point of a table. It does not depend on the order of axes and points, so it finds the point in another
+/// run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PointName {
     table: String,
@@ -140,7 +167,7 @@ pub struct PointName {
 }
 
 impl PointName {
-    /// Makes the place of a point from its axes and the labels of their values.
+    /// Creates the name of a point from its axes and their labels.
     #[must_use]
     pub fn new<'l>(table: &str, labels: impl IntoIterator<Item = (&'l str, &'l str)>) -> Self {
         let axes = labels.into_iter().map(|(axis, label)| (axis.to_owned(), label.to_owned()));

@@ -1,8 +1,8 @@
 //! The dashboard: a run shown on a terminal from its run log, while the run goes on or later.
 //!
-//! [`app::App`] is the state. Updates change it (keys, lines of the run log, tables), the views draw it, and it sends requests to
-//! two threads: the [`loader`] reads the store and makes tables, the [`driver`] has the terminal. The clock is an input. So
-//! every frame can be tested without a terminal, a store or a run.
+//! [`app::App`] is the state. Updates (keys, lines of the run log, tables) change it, the views draw it, and it sends
+//! requests to two threads: the [`loader`] reads the store and makes tables, the [`driver`] has the terminal. The clock
+//! is an input. So every frame can be tested without a terminal, a store or a run.
 
 pub mod app;
 pub mod chart;

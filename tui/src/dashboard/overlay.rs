@@ -1,5 +1,5 @@
-//! What may lie over a view: the keys, the question what becomes of the run, a filter being typed. While it does, keys
-//! are its own.
+//! The overlays above a view: the list of keys, the question about the run, and the prompt for a filter.
+//! An open overlay receives all keys except interrupt, suspend and redraw. Does not draw.
 
 use fewbits_engine::run::halt::Halt;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
@@ -10,17 +10,17 @@ use super::filter::Filter;
 use super::keys::{Action, TABLE, keys_of};
 use super::messages::{Leave, Request};
 
-/// What lies over the view.
+/// The overlay above the view.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Overlay {
-    /// Nothing.
+    /// No overlay.
     #[default]
     None,
-    /// The keys, scrolled so far.
+    /// The list of keys, with its scroll offset in lines.
     Help(usize),
-    /// What becomes of the run?
+    /// The question whether to stop the run, detach it or continue.
     Quit,
-    /// A filter is typed; the one before, to go back to.
+    /// The prompt for a filter: the text so far, and the filter before, which Esc restores.
     Prompt(String, Filter),
 }
 
@@ -46,11 +46,11 @@ impl App {
         match key.code {
             KeyCode::Char('a') => {
                 self.halt(Halt::AfterRunning);
-                self.say("stopping after what is running");
+                self.say("stopping after the running tasks");
             }
             KeyCode::Char('n') => {
                 self.halt(Halt::Now);
-                self.say("stopping now: what is running is dropped, what is done is kept");
+                self.say("stopping now: running tasks are dropped, finished results are kept");
             }
             KeyCode::Char('d') => {
                 self.leave = Some(Leave::Detach);

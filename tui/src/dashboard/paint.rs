@@ -1,5 +1,5 @@
-//! Lines, lists and panes on a buffer; nothing here writes outside of the area it is given.
-//! Knows nothing of what is shown.
+//! Lines, lists and panes in a buffer. Functions here write only to the area they are given.
+//! Knows nothing of the content.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -9,26 +9,26 @@ use ratatui::widgets::Widget;
 use super::cursor::Cursor;
 use super::theme::Theme;
 
-/// Writes a line of at most `width` cells at a place; nothing where there is no room.
+/// Writes a line of at most `width` cells at a position; cells outside the buffer are left out.
 pub fn put(buf: &mut Buffer, x: u16, y: u16, width: u16, line: Line<'_>) {
     line.render(Rect { x, y, width, height: 1 }.intersection(buf.area), buf);
 }
 
-/// Writes lines from the top of an area, as far as there is room.
+/// Writes lines from the top of an area, as many as fit.
 pub fn put_all<'l>(buf: &mut Buffer, area: Rect, lines: impl IntoIterator<Item = Line<'l>>) {
     for (row, line) in (area.y..area.bottom()).zip(lines) {
         put(buf, area.x, row, area.width, line);
     }
 }
 
-/// Takes so many lines from the top of an area; returns them, and what is left.
+/// Splits at most `height` lines off the top of an area; returns them and the rest.
 #[must_use]
 pub fn top(area: Rect, height: u16) -> (Rect, Rect) {
     let height = height.min(area.height);
     (Rect { height, ..area }, Rect { y: area.y + height, height: area.height - height, ..area })
 }
 
-/// Takes so many columns from the left of an area; returns them, and what is left after a column of space.
+/// Splits at most `width` columns off the left of an area; returns them, and the rest after one empty column.
 #[must_use]
 pub fn left(area: Rect, width: u16) -> (Rect, Rect) {
     let width = width.min(area.width);
@@ -36,7 +36,7 @@ pub fn left(area: Rect, width: u16) -> (Rect, Rect) {
     (Rect { width, ..area }, Rect { x: area.right() - rest, width: rest, ..area })
 }
 
-/// Writes a pane's heading on the first line of an area; returns what is left.
+/// Writes a pane's heading on the first line of an area; returns the rest of the area.
 pub fn heading(buf: &mut Buffer, area: Rect, text: &str, focus: bool, theme: Theme) -> Rect {
     let (first, rest) = top(area, 1);
     let style = if focus { theme.strong() } else { theme.dim() };
@@ -45,7 +45,8 @@ pub fn heading(buf: &mut Buffer, area: Rect, text: &str, focus: bool, theme: The
     rest
 }
 
-/// Writes the part of a list that is seen around a cursor. `line` gives an item's line.
+/// Writes the visible part of a list around a cursor. `line` returns the line of an item, and `style` marks the
+/// selected one.
 pub fn list<'l>(
     buf: &mut Buffer,
     area: Rect,
@@ -63,7 +64,7 @@ pub fn list<'l>(
     }
 }
 
-/// Returns the item of a list that is seen at a row.
+/// Returns the item of a list that is visible at a row.
 #[must_use]
 pub fn item_at(area: Rect, cursor: Cursor, len: usize, row: u16) -> Option<usize> {
     let seen = cursor.window(len, usize::from(area.height));
@@ -71,7 +72,7 @@ pub fn item_at(area: Rect, cursor: Cursor, len: usize, row: u16) -> Option<usize
     (row < area.bottom() && at < seen.end).then_some(at)
 }
 
-/// Cuts a text to a width, from the middle, so that both ends can be told from others'.
+/// Shortens a text to a width by cutting its middle, because names differ at both ends.
 #[must_use]
 pub fn shorten(text: &str, width: usize, theme: Theme) -> String {
     let length = text.chars().count();
@@ -86,7 +87,7 @@ pub fn shorten(text: &str, width: usize, theme: Theme) -> String {
     if width == 0 { String::new() } else { format!("{head}{dots}{tail}") }
 }
 
-/// Breaks a text into lines of at most `width` characters, at spaces where there are any.
+/// Breaks a text into lines of at most `width` characters, at spaces where possible.
 #[must_use]
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
@@ -113,7 +114,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Returns spans as a line.
+/// Joins spans into a line.
 pub fn line<'s>(spans: impl IntoIterator<Item = Span<'s>>) -> Line<'s> {
     Line::from(spans.into_iter().collect::<Vec<_>>())
 }

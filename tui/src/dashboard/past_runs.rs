@@ -1,11 +1,11 @@
-//! Runs as the store keeps them: listed, opened, planned again as they were.
-//! Knows nothing of who asks.
+//! Past runs in the store: listing them, opening them, and planning them again with their original sources.
+//! Knows nothing of the dashboard's threads.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use fewbits_engine::event::Event;
-use fewbits_engine::graph::{TaskGraph, TaskId};
+use fewbits_engine::graph::TaskId;
 use fewbits_engine::plan::{Plan, Planner};
 use fewbits_engine::run_log::{LoggedEvent, RunHeader};
 use fewbits_ops::StandardOps;
@@ -13,33 +13,29 @@ use fewbits_store::{RunReader, Store, StoreError};
 
 use super::messages::PastRun;
 use super::run_model::OpenedRun;
+use crate::recorded::{self, Unreadable};
 
-/// Plans a run again as it was.
+/// Plans a run again, with the digests of sources that its header has.
 pub fn replan(store: &Store, ops: &StandardOps, opened: &OpenedRun) -> Result<Plan, StoreError> {
     Planner::remembering(&opened.graph, ops, store, opened.header.sources.clone()).plan()
 }
 
-/// Opens a run: what it set out from, and its journal. The inner error says why its text cannot be read.
+/// Opens a run and its run log. The inner error says why the run log's header or the experiment in it cannot be read.
 pub fn open(
     store: &Store,
     ops: &StandardOps,
     id: &str,
-) -> Result<Result<(OpenedRun, RunReader), String>, StoreError> {
+) -> Result<Result<(OpenedRun, RunReader), Unreadable>, StoreError> {
     let mut reader = store.open_run(id)?;
     let header = reader.next_line()?.and_then(|line| serde_json::from_str::<RunHeader>(&line).ok());
-    let Some(header) = header else { return Ok(Err(format!("run {id} has no beginning: it was cut off"))) };
-    let graph = match TaskGraph::parse(&header.text, ops, usize::MAX) {
-        Ok(graph) => Arc::new(graph),
-        Err(faults) => {
-            let first = faults.first().map_or(String::new(), |fault| format!(": {}", fault.message));
-            return Ok(Err(format!("the experiment of run {id} cannot be read by this version{first}")));
-        }
-    };
-    let names: HashMap<String, TaskId> = graph.tasks().map(|task| (graph.name(task), task)).collect();
-    Ok(Ok((OpenedRun { id: id.to_owned(), began: began(id), header, graph, names: Arc::new(names) }, reader)))
+    Ok(recorded::parse(id, header, ops).map(|(header, graph)| {
+        let graph = Arc::new(graph);
+        let names: HashMap<String, TaskId> = graph.tasks().map(|task| (graph.name(task), task)).collect();
+        (OpenedRun { id: id.to_owned(), began: began(id), header, graph, names: Arc::new(names) }, reader)
+    }))
 }
 
-/// Returns when a run began, in seconds of Unix time, from its id.
+/// Returns the start of a run in seconds of Unix time, which its id encodes.
 fn began(id: &str) -> Option<f64> {
     let time = jiff::civil::DateTime::strptime("%Y%m%d-%H%M%S", id.get(..15)?).ok()?;
     let seconds = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
@@ -47,17 +43,17 @@ fn began(id: &str) -> Option<f64> {
     Some(seconds as f64 + millis / 1000.0)
 }
 
-/// Returns whether a run that has not said its end goes on: it is the newest, and the store's writer is there.
+/// Returns whether a run without a `finished` event is going on: it is the newest, and the store's writer is alive.
 pub fn is_going(store: &Store, id: &str) -> Result<bool, StoreError> {
     Ok(store.runs()?.last().is_some_and(|newest| newest == id) && store.has_living_writer())
 }
 
-/// Lists the past runs, newest first, at most so many.
+/// Lists at most `most` past runs, newest first.
 pub fn past(store: &Store, most: usize) -> Result<Vec<PastRun>, StoreError> {
     past_since(store, most, &[])
 }
 
-/// Lists the past runs like [`past`], and reads only those whose end is not in `known`, an earlier list.
+/// Lists the past runs like [`past`], and takes those that can no longer change from `known`, an earlier list.
 pub fn past_since(store: &Store, most: usize, known: &[PastRun]) -> Result<Vec<PastRun>, StoreError> {
     let known: HashMap<&str, &PastRun> = known.iter().map(|past| (past.id.as_str(), past)).collect();
     let mut all = vec![];

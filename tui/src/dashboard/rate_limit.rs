@@ -1,9 +1,9 @@
-//! Work that is done again and again, kept to a share of the time: the longer it took, the longer it rests.
+//! A rate limit that keeps repeated work to a share of the time: the longer the work takes, the longer the pause.
 //! Knows nothing of the work.
 
 use std::time::{Duration, Instant};
 
-/// The last time that work was done.
+/// The end and the duration of the last repetition.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimit {
     ended: Instant,
@@ -11,13 +11,13 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// The work that began at `start` ends now.
+    /// Records that work which began at `start` ends now.
     #[must_use]
     pub fn after(start: Instant) -> Self {
         Self { ended: Instant::now(), took: start.elapsed() }
     }
 
-    /// Returns how long the work still rests if it rests at least `least` and `times` as long as it took.
+    /// Returns the rest of the pause, which lasts at least `least` and at least `times` as long as the work took.
     #[must_use]
     pub fn left(&self, least: Duration, times: u32) -> Duration {
         least.max(self.took.saturating_mul(times)).saturating_sub(self.ended.elapsed())

@@ -9,7 +9,7 @@ use super::task_status::TaskStatus;
 use super::view::{View, pareto, task, tradeoff, training};
 
 impl App {
-    /// Asks for what the view shows and is not known yet.
+    /// Requests the table and the records that the current view shows and the state lacks.
     pub(super) fn want(&mut self) {
         let table = match self.view {
             View::Tradeoff => tradeoff::wanted(self),

@@ -1,4 +1,4 @@
-//! One run as far as it is known: a fold over the lines of its journal, whether it goes on or ended long ago.
+//! The state of one run, built from the lines of its run log, whether the run is going on or ended long ago.
 //! Knows nothing of keys, views or the store.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -20,68 +20,68 @@ use super::theme::Theme;
 use crate::ui::eta::Eta;
 use crate::ui::plain::{printable, sentence};
 
-/// Lines of the log that are remembered.
+/// The number of log entries that are kept.
 const LOG: usize = 10_000;
-/// Records that are remembered.
+/// The number of records that are kept.
 const RECORDS: usize = 256;
 
-/// A run, opened: what it set out from.
+/// A run as it is opened: the data that does not change while the run goes on.
 #[derive(Clone)]
 pub struct OpenedRun {
-    /// Its id.
+    /// The run's id.
     pub id: String,
-    /// When it began, in seconds of Unix time; none if its id does not tell.
+    /// The start in seconds of Unix time; `None` if the run is replayed, or its id has no time.
     pub began: Option<f64>,
-    /// The first line of its journal.
+    /// The header of its run log.
     pub header: RunHeader,
-    /// Its tasks.
+    /// The experiment's tasks.
     pub graph: Arc<TaskGraph<StandardOps>>,
     /// The tasks by name.
     pub names: Arc<HashMap<String, TaskId>>,
 }
 
-/// How the run itself stands.
+/// The progress of the run as a whole.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RunProgress {
-    /// It has not said what it will do.
+    /// The plan is not made yet.
     Planning,
-    /// It goes on.
+    /// The run is going on.
     Going,
-    /// It ends after what is running.
+    /// The run stops after the running tasks.
     Draining,
-    /// It drops what is running.
+    /// The run drops the running tasks and stops.
     Interrupted,
-    /// It ended.
+    /// The run ended.
     Ended(Summary),
-    /// Its process is gone.
+    /// The run's process ended without finishing the run.
     Gone,
 }
 
-/// One run as far as it is known.
+/// The state of one run.
 pub struct RunModel {
-    /// What it set out from.
+    /// The data that does not change.
     pub opened: OpenedRun,
-    /// What is known of each task.
+    /// The details of each task.
     pub tasks: Vec<TaskDetail>,
-    /// How many tasks of each node stand where.
+    /// The counts of task statuses for each node.
     pub nodes: Vec<StatusCounts>,
-    /// What happened, oldest first.
+    /// The log, oldest entry first.
     pub log: VecDeque<LogEntry>,
-    /// How long it still takes.
+    /// The estimate of the remaining time.
     pub eta: Eta,
-    /// How it stands.
+    /// The progress of the run as a whole.
     pub course: RunProgress,
-    /// The time of the newest event, in seconds of the run.
+    /// The time of the newest event, in seconds since the start of the run.
     pub at: f64,
-    /// The tasks that run.
+    /// The jobs and their running tasks.
     pub jobs: Jobs,
-    /// Counts events, so that what is derived from them knows when it is old.
+    /// The number of changes so far. A value derived from the model is out of date when this number differs.
     pub version: u64,
     records: HashMap<TaskId, Option<Arc<Record>>>,
 }
 
 impl RunModel {
-    /// Starts with what a run set out from.
+    /// Creates the state of a run before its first event.
     #[must_use]
     pub fn new(opened: OpenedRun) -> Self {
         let graph = &opened.graph;
@@ -109,7 +109,7 @@ impl RunModel {
         }
     }
 
-    /// Takes in a line of the journal.
+    /// Applies a line of the run log.
     pub fn update(&mut self, stamped: &LoggedEvent) {
         self.version += 1;
         self.at = self.at.max(stamped.at);
@@ -120,7 +120,7 @@ impl RunModel {
             Event::Started { task, key, reason } => {
                 let Some(id) = self.turn(task, TaskStatus::Running) else { return };
                 self.tasks[id.index()].started = Some(at);
-                // A second start in one run begins anew.
+                // A task that starts a second time in one run starts from nothing.
                 *self.detail(id) =
                     Detail { key: key.clone(), reason: Some(reason.clone()), ..Detail::default() };
                 self.enter(at, Some(id), What::Started);
@@ -167,17 +167,17 @@ impl RunModel {
             Event::Warned { message } => self.enter(at, None, What::Note(message.clone(), true)),
             Event::Draining => {
                 self.course = RunProgress::Draining;
-                self.note(at, "ending after what is running");
+                self.note(at, "ending after the running tasks");
             }
             Event::Interrupted => {
                 self.course = RunProgress::Interrupted;
-                self.note(at, "interrupted: dropping what is running, keeping what is done");
+                self.note(at, "interrupted: running tasks are dropped, finished results are kept");
             }
             Event::Finished(summary) => self.finished(at, *summary),
         }
     }
 
-    /// The run ended, as its process says; its journal says so too, unless it could not be written.
+    /// Marks the run as ended, as its process reports. The run log reports the same, unless it could not be written.
     pub fn ended(&mut self, summary: Summary) {
         if self.is_going() {
             self.course = RunProgress::Ended(summary);
@@ -185,7 +185,7 @@ impl RunModel {
         }
     }
 
-    /// The run's process is gone without a word.
+    /// Marks the run as gone: its process ended without finishing the run.
     pub fn gone(&mut self) {
         if !matches!(self.course, RunProgress::Ended(_)) {
             self.course = RunProgress::Gone;
@@ -193,19 +193,20 @@ impl RunModel {
         }
     }
 
-    /// Returns its experiment.
+    /// Returns the run's experiment.
     #[must_use]
     pub fn experiment(&self) -> &Experiment {
         &self.opened.graph.experiment
     }
 
-    /// Returns the task of a name.
+    /// Returns the task with a name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<TaskId> {
         self.opened.names.get(name).copied()
     }
 
-    /// Returns the name of a task in at most `width` characters: whole, else without the names of its axes, else cut.
+    /// Returns the name of a task in at most `width` characters: in full, else without axis names, else cut in the
+    /// middle.
     #[must_use]
     pub fn short_name(&self, task: TaskId, width: usize, theme: Theme) -> String {
         let graph = &self.opened.graph;
@@ -218,13 +219,13 @@ impl RunModel {
         shorten(&printable(&format!("{node}({})", labels.join(","))), width, theme)
     }
 
-    /// Returns what is known of a task.
+    /// Returns the details of a task.
     #[must_use]
     pub fn task(&self, task: TaskId) -> &TaskDetail {
         &self.tasks[task.index()]
     }
 
-    /// Returns the counts of all nodes together.
+    /// Returns the counts of all nodes added up.
     #[must_use]
     pub fn total(&self) -> StatusCounts {
         self.nodes.iter().fold(StatusCounts::default(), |sum, node| StatusCounts {
@@ -238,19 +239,19 @@ impl RunModel {
         })
     }
 
-    /// Returns whether the run goes on.
+    /// Returns whether the run is going on.
     #[must_use]
     pub fn is_going(&self) -> bool {
         !matches!(self.course, RunProgress::Ended(_) | RunProgress::Gone)
     }
 
-    /// Returns whether times of the run move with the clock: not those of a replay, which move with its events.
+    /// Returns whether the run's times move with the clock. The times of a replay move with its events instead.
     #[must_use]
     pub fn ticks(&self) -> bool {
         self.is_going() && self.opened.began.is_some()
     }
 
-    /// Returns the seconds the run has taken by `now`, in seconds of Unix time.
+    /// Returns the duration of the run in seconds up to `now`, which is in seconds of Unix time.
     #[must_use]
     pub fn elapsed(&self, now: f64) -> f64 {
         match (self.course, self.opened.began) {
@@ -260,7 +261,7 @@ impl RunModel {
         }
     }
 
-    /// Remembers the record of a task; none if there is none.
+    /// Stores the record of a task; `None` if the store has no record of it.
     pub fn remember(&mut self, task: TaskId, record: Option<Arc<Record>>) {
         if self.records.len() >= RECORDS {
             self.records.clear();
@@ -269,13 +270,14 @@ impl RunModel {
         self.version += 1;
     }
 
-    /// Returns the record of a task, if it was asked for; the inner one is none if the store has none.
+    /// Returns the stored record of a task. The outer option is `None` if no record was read, the inner one if the
+    /// store has none.
     #[must_use]
     pub fn record(&self, task: TaskId) -> Option<&Option<Arc<Record>>> {
         self.records.get(&task)
     }
 
-    /// Returns the values of a metric by step, from what was reported or from the record, whichever has more.
+    /// Returns the values of a metric by step, from the progress events or from the record: the longer of the two.
     #[must_use]
     pub fn curve(&self, task: TaskId, metric: &str) -> Vec<(f64, f64)> {
         let reported = self.task(task).detail.iter().flat_map(|detail| &detail.curve);
@@ -287,11 +289,11 @@ impl RunModel {
         let values = series.into_iter().flat_map(|series| &series.values);
         let kept: Vec<(f64, f64)> =
             values.enumerate().map(|(step, value)| ((step + 1) as f64, *value)).collect();
-        // A training that went on from a checkpoint reported its last epochs only.
+        // A training that resumed from a checkpoint reported only its last epochs.
         if kept.len() > points.len() { kept } else { points }
     }
 
-    /// Returns the metrics of a task, from what was told, else from the record.
+    /// Returns the metrics of a task, from its event in the run log, else from its record.
     #[must_use]
     pub fn metrics(&self, task: TaskId) -> Option<&BTreeMap<String, f64>> {
         let of = |task: TaskId| {
@@ -318,7 +320,7 @@ impl RunModel {
         let Some(id) = self.turn(task, TaskStatus::Skipped) else { return };
         self.detail(id).because = Some(because.to_owned());
         let culprit = self.find(because);
-        // All that one failure takes with it is one line.
+        // All tasks that are skipped because of the same failure share one log entry.
         match self.log.back_mut() {
             Some(LogEntry { task, what: What::Skips(count), .. }) if *task == culprit => *count += 1,
             _ => self.enter(at, culprit, What::Skips(1)),
@@ -331,7 +333,7 @@ impl RunModel {
         self.note(at, &sentence(&summary));
     }
 
-    /// What has not ended by the end of the run is left.
+    /// Marks every task without a result as skipped.
     fn leave_rest(&mut self) {
         for task in &mut self.tasks {
             if matches!(task.status, TaskStatus::Waiting | TaskStatus::Running | TaskStatus::Saving) {
@@ -346,7 +348,7 @@ impl RunModel {
         self.version += 1;
     }
 
-    /// Every change of a task's status.
+    /// Changes a task's status, and keeps the counts and the jobs in step with it.
     fn turn(&mut self, name: &str, status: TaskStatus) -> Option<TaskId> {
         let id = self.find(name)?;
         let node = self.opened.graph.node(id);

@@ -1,4 +1,4 @@
-//! The whole screen: tabs, the view, what lies over it, a status line, the keys that matter here.
+//! The whole screen: tabs, the view, the overlay, a status line and key hints.
 //! A pure function of the state.
 
 use fewbits_engine::event::Summary;
@@ -22,13 +22,13 @@ pub struct Areas {
     pub tabs: Rect,
     /// The view.
     pub body: Rect,
-    /// What the last key did.
+    /// The status line.
     pub status: Rect,
-    /// The keys that matter here; empty where there is no room.
+    /// The key hints; empty on a low screen.
     pub hints: Rect,
 }
 
-/// Divides a screen of so many columns and rows.
+/// Divides a screen of `width` columns and `height` rows.
 #[must_use]
 pub fn areas((width, height): (u16, u16)) -> Areas {
     let (tabs, rest) = top(Rect::new(0, 0, width, height), 1);
@@ -59,7 +59,7 @@ pub fn draw(app: &App, buf: &mut Buffer) {
     }
 }
 
-/// Puts plain characters for those that texts of the file, or of other commands, bring along.
+/// Replaces characters outside ASCII, which come from texts of the experiment file and from shared wording.
 fn keep_to_ascii(buf: &mut Buffer) {
     for cell in &mut buf.content {
         let plain = match cell.symbol() {
@@ -74,7 +74,7 @@ fn keep_to_ascii(buf: &mut Buffer) {
     }
 }
 
-/// Returns the view whose tab is at a place.
+/// Returns the view whose tab is at a position.
 #[must_use]
 pub fn tab_at(app: &App, at: Position) -> Option<View> {
     let tabs = areas(app.size).tabs;
@@ -153,7 +153,7 @@ fn draw_status(app: &App, area: Rect, buf: &mut Buffer) {
 
 fn draw_hints(app: &App, area: Rect, buf: &mut Buffer) {
     let mut spans = vec![];
-    // First what always helps, so that it is seen where the line is cut.
+    // The keys that work in every view come first, so that they are seen where the line is cut.
     for (keys, words) in [("?", "keys"), ("q", "leave")].iter().chain(app.view.hints()) {
         let keys = if app.theme.ascii {
             keys.replace("↑↓←→", "arrows").replace("↑↓", "up down").replace("←→", "left right")
@@ -166,7 +166,7 @@ fn draw_hints(app: &App, area: Rect, buf: &mut Buffer) {
     put(buf, area.x, area.y, area.width, Line::from(spans));
 }
 
-/// Clears a box in the middle of an area, with a title; returns its inside.
+/// Clears a box in the middle of an area and draws its border and title; returns the area inside.
 fn open_box(app: &App, area: Rect, width: u16, height: u16, title: &str, buf: &mut Buffer) -> Rect {
     let (width, height) = (width.min(area.width), height.min(area.height));
     let frame =
@@ -224,9 +224,9 @@ fn draw_quit(app: &App, area: Rect, buf: &mut Buffer) {
     };
     let lines = [
         Line::from(running),
-        choice("a", "stop after what is running"),
-        choice("n", "stop now: drops what is running, keeps what is done"),
-        choice("d", "go on in the background: what is running starts again"),
+        choice("a", "stop after the running tasks"),
+        choice("n", "stop now: drops running tasks, keeps finished results"),
+        choice("d", "go on in the background: running tasks start again"),
         choice("l", "keep running here, as lines"),
         choice(keys_of(super::keys::Action::Back), "go on as before"),
     ];

@@ -1,4 +1,4 @@
-//! A table as the dashboard shows it: its points, laid out as grids where it is a pivot, filtered and sorted as a list.
+//! A table as the dashboard shows it: its points as grids (for a pivot), or filtered and sorted as a list.
 //! Knows nothing of colours or keys.
 
 use std::borrow::Cow;
@@ -15,11 +15,11 @@ use super::filter::Filter;
 use super::messages::TableRequest;
 use super::run_model::RunModel;
 
-/// A table that was made.
+/// A table that the loader has made.
 pub struct ShownTable {
-    /// Its points.
+    /// The table's points.
     pub groups: Arc<TablePoints>,
-    /// Its grids; none if it is a list.
+    /// The table's grids; empty if it is shown as a list.
     pub sheets: Vec<PivotGrid>,
     ranges: Vec<Option<(f64, f64)>>,
 }
@@ -36,13 +36,14 @@ pub struct PivotGrid {
 }
 
 impl ShownTable {
-    /// Shows points as a list.
+    /// Arranges points as a list.
     #[must_use]
     pub fn list(groups: Arc<TablePoints>) -> Self {
         Self { ranges: ranges(&groups), groups, sheets: vec![] }
     }
 
-    /// Shows points as grids: the first `each` of their levels make grids, the next `rows` rows, the others columns.
+    /// Arranges points as grids. Of each point's levels, the first `each` select the grid, the next `rows` the row, and
+    /// the rest the column.
     #[must_use]
     pub fn pivot(groups: Arc<TablePoints>, each: usize, rows: usize) -> Self {
         let mut titles: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
@@ -73,13 +74,14 @@ impl ShownTable {
         Self { ranges: ranges(&groups), groups, sheets }
     }
 
-    /// Returns the least and the largest mean of a column.
+    /// Returns the smallest and the largest mean of a column.
     #[must_use]
     pub fn range(&self, column: usize) -> Option<(f64, f64)> {
         self.ranges.get(column).copied().flatten()
     }
 
-    /// Returns the points that a filter leaves, sorted by a column: first the axes, then the values.
+    /// Returns the points that satisfy a filter, sorted by a column if `sort` has one. The columns of axes come before
+    /// those of values.
     #[must_use]
     pub fn points(&self, study: &RunModel, filter: &Filter, sort: Option<(usize, bool)>) -> Vec<usize> {
         let points = &self.groups.points;
@@ -94,7 +96,7 @@ impl ShownTable {
         seen
     }
 
-    /// Returns which of these points no other of them beats, in the order of cost.
+    /// Returns the Pareto front of these points, in the order of cost.
     #[must_use]
     pub fn front(&self, points: &[usize]) -> Vec<usize> {
         front(points.iter().map(|&at| &self.groups.points[at])).into_iter().map(|at| points[at]).collect()
@@ -130,7 +132,7 @@ impl ShownTable {
     fn order(&self, a: &TablePoint, b: &TablePoint, column: usize) -> Ordering {
         match column.checked_sub(self.groups.axes.len()) {
             None => a.levels[column].cmp(&b.levels[column]),
-            // What is missing comes first, so that it comes last when the largest are on top.
+            // A point without a value sorts lowest, so it comes last when the largest values are on top.
             Some(at) => {
                 mean(a, at).unwrap_or(f64::NEG_INFINITY).total_cmp(&mean(b, at).unwrap_or(f64::NEG_INFINITY))
             }
@@ -146,7 +148,7 @@ impl PivotGrid {
     }
 }
 
-/// Returns the least and the largest mean of each column.
+/// Returns the smallest and the largest mean of each column.
 fn ranges(groups: &TablePoints) -> Vec<Option<(f64, f64)>> {
     let range = |column: usize| {
         let means = groups.points.iter().filter_map(|point| mean(point, column));
@@ -158,19 +160,19 @@ fn ranges(groups: &TablePoints) -> Vec<Option<(f64, f64)>> {
     (0..groups.headings.len()).map(range).collect()
 }
 
-/// Returns a value of a point.
+/// Returns the estimate of a point in a column.
 #[must_use]
 pub fn value(point: &TablePoint, column: usize) -> Option<Estimate> {
     point.values.get(column).copied().flatten()
 }
 
-/// Returns the mean of a value of a point.
+/// Returns the mean of a point in a column.
 #[must_use]
 pub fn mean(point: &TablePoint, column: usize) -> Option<f64> {
     value(point, column).map(|value| value.mean)
 }
 
-/// Returns the axes of a point with the labels of their values.
+/// Returns the axes of a point, each with the label of its level.
 #[must_use]
 pub fn labels<'e>(
     experiment: &'e Experiment,
@@ -189,16 +191,16 @@ pub fn labels<'e>(
         .collect()
 }
 
-/// A point that others are compared with.
+/// A point that other points are compared with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pin {
-    /// The table it is of.
+    /// The point's table.
     pub wanted: TableRequest,
-    /// Its levels: its place among the table's points may change while results come in.
+    /// The point's levels identify it, because its index changes while results arrive.
     levels: Vec<usize>,
-    /// Its axes.
+    /// The point's axes and labels, as text.
     pub name: String,
-    /// Its means when it was pinned.
+    /// The point's means when it was pinned.
     pub values: Vec<Option<f64>>,
 }
 
@@ -220,7 +222,7 @@ impl Pin {
         Some(Self { wanted, levels: point.levels.clone(), name: name.collect::<Vec<_>>().join(" "), values })
     }
 
-    /// Returns where the point is in its table now.
+    /// Returns the point's current index in its table.
     #[must_use]
     pub fn place(&self, shown: &ShownTable) -> Option<usize> {
         shown.groups.points.iter().position(|point| point.levels == self.levels)

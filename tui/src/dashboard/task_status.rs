@@ -1,87 +1,87 @@
-//! Where a task stands, what events told of it, and how many tasks stand where.
-//! Knows nothing of when anything happened to the others.
+//! The status and the details of a task, and the counts of tasks by status.
+//! Knows nothing of the graph between tasks.
 
 use std::collections::BTreeMap;
 
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::why::Reason;
 
-/// Where a task stands.
+/// The status of a task, ordered by how much attention it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TaskStatus {
-    /// It failed.
+    /// The task failed.
     Failed,
-    /// A job works on it.
+    /// A job works on the task.
     Running,
-    /// Its job ended with a result, which is on its way to the disk.
+    /// The job ended, and its result is being written to the store.
     Saving,
-    /// It waits for its inputs, or for room.
+    /// The task waits for its inputs or for a free job.
     Waiting,
-    /// It cannot run, or was left when the run ended.
+    /// The task depends on a failed task, or had no result when the run ended.
     Skipped,
-    /// It ran and is recorded.
+    /// The task ran, and its record is in the store.
     Done,
-    /// Its result was there, or was another's.
+    /// The task's result was in the store, or it shares the result of another task.
     Cached,
 }
 
-/// What is known of a task.
+/// The status and the times of a task, which views of all tasks need.
 #[derive(Clone, Debug)]
 pub struct TaskDetail {
-    /// Where it stands.
+    /// The task's status.
     pub status: TaskStatus,
-    /// When it started, in seconds of the run.
+    /// The time of the task's start, in seconds since the start of the run.
     pub started: Option<f64>,
-    /// Seconds of computing.
+    /// The computing time in seconds.
     pub seconds: Option<f64>,
-    /// More, once something happened to it.
+    /// The details; `None` until an event names the task.
     pub detail: Option<Box<Detail>>,
 }
 
-/// What events told of a task.
+/// The details of a task, from the events that name it.
 #[derive(Clone, Debug, Default)]
 pub struct Detail {
-    /// Its key in hex.
+    /// The task's key in hex; empty while it is unknown.
     pub key: String,
-    /// Why it ran.
+    /// The reason why the task ran.
     pub reason: Option<Reason>,
-    /// Steps done and in all.
+    /// The number of completed steps, and of all steps.
     pub progress: Option<(u64, u64)>,
-    /// What was measured at each step reported.
+    /// The metrics at each reported step.
     pub curve: Vec<(u64, BTreeMap<String, f64>)>,
-    /// Its metrics.
+    /// The task's metrics.
     pub metrics: BTreeMap<String, f64>,
-    /// The task whose result it took.
+    /// The other task whose result this task shares.
     pub same_as: Option<TaskId>,
-    /// Whether its artifact was made again for tasks that read it.
+    /// Whether the task's artifact was made again for tasks that read it.
     pub rebuilt: bool,
-    /// Why it failed.
+    /// The error of a failed task.
     pub error: Option<String>,
-    /// The failed task it depends on.
+    /// The name of the failed task that caused this one to be skipped.
     pub because: Option<String>,
 }
 
-/// How many tasks stand where.
+/// The counts of tasks by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatusCounts {
-    /// All tasks.
+    /// The number of all tasks.
     pub tasks: usize,
-    /// Tasks that ran.
+    /// The number of tasks that ran.
     pub done: usize,
-    /// Tasks whose result was there.
+    /// The number of cached tasks.
     pub cached: usize,
-    /// Tasks that jobs work on.
+    /// The number of running tasks.
     pub running: usize,
-    /// Tasks whose result is on its way to the disk.
+    /// The number of tasks whose result is being written to the store.
     pub saving: usize,
-    /// Tasks that failed.
+    /// The number of failed tasks.
     pub failed: usize,
-    /// Tasks that cannot run.
+    /// The number of skipped tasks.
     pub skipped: usize,
 }
 
 impl TaskStatus {
-    /// Returns the word for it.
+    /// Returns the word for a status.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -97,14 +97,14 @@ impl TaskStatus {
 }
 
 impl StatusCounts {
-    /// Returns how many tasks have not started.
+    /// Returns the number of waiting tasks.
     #[must_use]
     pub fn waiting(self) -> usize {
         let begun = self.done + self.cached + self.running + self.saving + self.failed + self.skipped;
         self.tasks.saturating_sub(begun)
     }
 
-    /// Returns how many tasks stand at a status.
+    /// Returns the number of tasks with a status.
     #[must_use]
     pub fn count(self, status: TaskStatus) -> usize {
         match status {
@@ -118,14 +118,14 @@ impl StatusCounts {
         }
     }
 
-    /// Returns the share of tasks that are dealt with; those that were left are not.
+    /// Returns the share of tasks that are done, cached or failed, from 0 to 1; 1 if there are no tasks.
     #[must_use]
     pub fn share(self) -> f64 {
         let dealt = self.done + self.cached + self.failed;
         if self.tasks == 0 { 1.0 } else { dealt as f64 / self.tasks as f64 }
     }
 
-    /// Returns where the tasks stand, taken together.
+    /// Returns one status for all tasks together: the one that needs most attention.
     #[must_use]
     pub fn status(self) -> TaskStatus {
         match self {
@@ -139,7 +139,7 @@ impl StatusCounts {
         }
     }
 
-    /// Counts a task with this status: one more if `more`, else one less.
+    /// Adds a task with this status to the counts, or removes it if `more` is false.
     pub fn update(&mut self, status: TaskStatus, more: bool) {
         let place = match status {
             TaskStatus::Waiting => return,
@@ -154,7 +154,7 @@ impl StatusCounts {
     }
 }
 
-/// Counts tasks.
+/// Counts tasks by status.
 #[must_use]
 pub fn tally(tasks: &[TaskDetail], of: impl Iterator<Item = TaskId>) -> StatusCounts {
     let mut tally = StatusCounts::default();

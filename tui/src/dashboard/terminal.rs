@@ -1,5 +1,5 @@
-//! The terminal while the dashboard has it: taken, given back whatever happens, and taken again.
-//! Knows nothing of what is drawn.
+//! The terminal while the dashboard uses it: taken, given back in every case, and taken again.
+//! Knows nothing of the frames that it shows.
 
 use std::io::{self, BufWriter, Stderr, Write, stderr};
 use std::os::fd::AsFd;
@@ -20,19 +20,19 @@ use ratatui::crossterm::terminal::{
 use ratatui::layout::Rect;
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-/// Whether the terminal is taken; locked while something is written to it. A signal or a panic must be able to give it
-/// back from any thread, so this is the one state that all threads share.
+/// Whether the terminal is taken; locked during writes to the terminal. A signal or a panic must be able to give the
+/// terminal back from any thread, so this is the only state that all threads share.
 static TAKEN: Mutex<bool> = Mutex::new(false);
-/// How long giving back waits for a frame that is being written.
+/// The longest time that giving back waits for a frame that is being written.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// The terminal, taken.
+/// The terminal, taken by the dashboard.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stderr>>>,
 }
 
 impl Screen {
-    /// Takes the terminal on standard error; an error where it cannot be drawn on.
+    /// Takes the terminal on standard error. Returns an error if it cannot be drawn on.
     pub fn take() -> io::Result<Self> {
         let backend = CrosstermBackend::new(BufWriter::with_capacity(1 << 16, stderr()));
         let terminal = Terminal::new(backend)?;
@@ -45,33 +45,33 @@ impl Screen {
         Ok(screen)
     }
 
-    /// Takes the terminal again after it was given back, and forgets what was on it.
+    /// Takes the terminal again after it was given back, and redraws it from an empty screen.
     pub fn retake(&mut self) -> io::Result<()> {
         let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
         *taken = true;
         enable_raw_mode()?;
         execute!(stderr(), EnterAlternateScreen, EnableMouseCapture, Hide)?;
-        // `clear` would ask the terminal where its cursor is, which not all of them answer.
+        // `clear` would query the cursor position, and some terminals do not answer that.
         let size = self.terminal.size()?;
         self.terminal.resize(Rect::new(0, 0, size.width, size.height))
     }
 
-    /// Returns columns and rows.
+    /// Returns the size in columns and rows.
     pub fn size(&self) -> io::Result<(u16, u16)> {
         self.terminal.size().map(|size| (size.width, size.height))
     }
 
-    /// Draws a frame; an error once the terminal was given back from elsewhere.
+    /// Draws a frame. Returns an error if the terminal was given back.
     pub fn draw(&mut self, paint: impl FnOnce(&mut Buffer)) -> io::Result<()> {
         self.terminal.autoresize()?;
-        // Painted before anything is locked: a panic in a view must be able to give the terminal back.
+        // The frame is painted before the lock is taken, so that a panic in a view can give the terminal back.
         let mut frame = Buffer::empty(self.terminal.get_frame().area());
         paint(&mut frame);
         let taken = held()?;
         ratatui::crossterm::queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         self.terminal.draw(|screen| {
             let buffer = screen.buffer_mut();
-            // Where the size changed meanwhile, this frame is of the past: the news of the size brings another.
+            // If the terminal was resized meanwhile, this frame is out of date. The resize causes another frame.
             if buffer.area == frame.area {
                 std::mem::swap(buffer, &mut frame);
             }
@@ -81,7 +81,7 @@ impl Screen {
         Ok(())
     }
 
-    /// Puts a text on the clipboard, where the terminal lets programs do that (OSC 52).
+    /// Puts a text on the clipboard with OSC 52, if the terminal supports it.
     pub fn copy(text: &str) -> io::Result<()> {
         let taken = held()?;
         execute!(stderr(), CopyToClipboard::to_clipboard_from(text))?;
@@ -90,8 +90,8 @@ impl Screen {
     }
 }
 
-/// Sets the modes that a terminal has once more: then waits for a change of its readiness end, if there is input.
-/// The lock keeps the modes from being given back between reading and setting them.
+/// Sets the terminal's current modes again. With pending input, this reports the terminal as ready once more, which
+/// ends an edge-triggered wait. The lock keeps the modes from being restored between reading and setting them.
 pub fn renew_readiness(terminal: &impl AsFd) -> io::Result<()> {
     let taken = held()?;
     tcsetattr(terminal, OptionalActions::Now, &tcgetattr(terminal)?)?;
@@ -99,7 +99,7 @@ pub fn renew_readiness(terminal: &impl AsFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Holds the terminal; an error if it is not taken.
+/// Locks the terminal. Returns an error if it is not taken.
 fn held() -> io::Result<MutexGuard<'static, bool>> {
     let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
     if *taken { Ok(taken) } else { Err(io::Error::other("the terminal was given back")) }
@@ -111,14 +111,15 @@ impl Drop for Screen {
     }
 }
 
-/// Gives the terminal back as it was; does nothing if it is not taken. Safe to call from anywhere, more than once.
+/// Restores the terminal; does nothing if it is not taken. It can be called from any thread, more than once.
 pub fn give_back() {
     let start = Instant::now();
     let mut taken = loop {
         match TAKEN.try_lock() {
             Ok(taken) => break Some(taken),
             Err(TryLockError::Poisoned(taken)) => break Some(taken.into_inner()),
-            // A terminal that takes no more bytes blocks who writes to it; what can be done without, is done.
+            // A terminal that accepts no more bytes blocks the thread that holds the lock. Then the terminal is
+            // restored without the lock.
             Err(TryLockError::WouldBlock) if start.elapsed() > PATIENCE => break None,
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
         }

@@ -1,43 +1,44 @@
-//! How things look: colours as far as the terminal has them, glyphs as far as its font does.
-//! A state is always a glyph and a word; colour only repeats it. Knows nothing of what is shown.
+//! Colours and glyphs, as far as the terminal supports them. A task status is always shown as a glyph or a word; colour
+//! only repeats it.
+//! Knows nothing of the views.
 
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::Marker;
 
 use super::task_status::TaskStatus;
 
-/// How many colours there are.
+/// The colours that a terminal supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// None: bold, dim and reversed only.
+    /// No colours: bold, dim and reversed only.
     None,
-    /// The sixteen that every terminal chooses for itself.
+    /// The sixteen colours whose values the terminal chooses.
     Ansi,
-    /// A palette of 256.
+    /// The palette of 256 colours.
     Indexed,
-    /// All.
+    /// 24-bit colours.
     True,
 }
 
-/// How things look.
+/// The colours and glyphs to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme {
-    /// The colours there are.
+    /// The supported colours.
     pub depth: Depth,
-    /// Whether to keep to ASCII.
+    /// Whether only ASCII characters are used.
     pub ascii: bool,
 }
 
-/// Colours of low to high values: six steps of viridis (van der Walt and Smith, 2015), dark to light.
+/// The colours from low to high values: six steps of viridis (van der Walt and Smith, 2015), dark to light.
 const HEAT: [(u8, u8, u8); 6] =
     [(68, 1, 84), (65, 68, 135), (42, 120, 142), (34, 168, 132), (122, 209, 81), (253, 231, 37)];
-/// The same in the sixteen colours.
+/// The colours from low to high values, for terminals with sixteen colours.
 const HEAT_ANSI: [Color; 5] = [Color::Blue, Color::Magenta, Color::Cyan, Color::Green, Color::Yellow];
 const CURVES: [Color; 6] =
     [Color::Cyan, Color::Magenta, Color::Green, Color::Yellow, Color::Blue, Color::Red];
 
 impl Theme {
-    /// Finds the colours of a terminal from what it says of itself: `TERM` and `COLORTERM`.
+    /// Chooses the colours of a terminal from its environment variables `TERM` and `COLORTERM`.
     #[must_use]
     pub fn for_terminal(colored: bool, term: &str, colorterm: &str, ascii: bool) -> Self {
         let depth = match (colored, colorterm, term) {
@@ -54,51 +55,51 @@ impl Theme {
         if self.depth == Depth::None { Style::new() } else { Style::new().fg(color) }
     }
 
-    /// Headings and what is chosen among others.
+    /// Returns the style of headings and of the focused pane.
     #[must_use]
     pub fn strong(self) -> Style {
         self.color(Color::Cyan).add_modifier(Modifier::BOLD)
     }
 
-    /// What is less important.
+    /// Returns the style of less important text.
     #[must_use]
     #[expect(clippy::unused_self, reason = "all styles are asked of the theme")]
     pub fn dim(self) -> Style {
         Style::new().add_modifier(Modifier::DIM)
     }
 
-    /// What failed.
+    /// Returns the style of failures and problems.
     #[must_use]
     pub fn bad(self) -> Style {
         self.color(Color::Red)
     }
 
-    /// What is going well.
+    /// Returns the style of success.
     #[must_use]
     pub fn good(self) -> Style {
         self.color(Color::Green)
     }
 
-    /// What deserves a look.
+    /// Returns the style of items that need attention.
     #[must_use]
     pub fn notice(self) -> Style {
         self.color(Color::Magenta)
     }
 
-    /// The row or tab under the cursor.
+    /// Returns the style of the row or tab under the cursor.
     #[must_use]
     #[expect(clippy::unused_self, reason = "all styles are asked of the theme")]
     pub fn cursor(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
-    /// The colour of the n-th curve.
+    /// Returns the style of the n-th curve; colours repeat after six curves.
     #[must_use]
     pub fn curve(self, n: usize) -> Style {
         self.color(CURVES[n % CURVES.len()])
     }
 
-    /// The colour of a state.
+    /// Returns the style of a task status.
     #[must_use]
     pub fn status(self, status: TaskStatus) -> Style {
         match status {
@@ -109,7 +110,7 @@ impl Theme {
         }
     }
 
-    /// The glyph of a state.
+    /// Returns the glyph of a task status.
     #[must_use]
     pub fn glyph(self, status: TaskStatus) -> &'static str {
         match (status, self.ascii) {
@@ -130,19 +131,19 @@ impl Theme {
         }
     }
 
-    /// Chooses between a glyph and its plain form.
+    /// Returns the glyph, or its plain form in ASCII mode.
     #[must_use]
     pub fn pick(self, glyph: &'static str, plain: &'static str) -> &'static str {
         if self.ascii { plain } else { glyph }
     }
 
-    /// What curves are drawn with.
+    /// Returns the marker that curves are drawn with.
     #[must_use]
     pub fn marker(self) -> Marker {
         if self.ascii { Marker::Dot } else { Marker::Braille }
     }
 
-    /// A bar of `width` cells, `share` of it full.
+    /// Returns the full and the empty part of a progress bar of `width` cells, of which `share` (0 to 1) is full.
     #[must_use]
     pub fn bar(self, share: f64, width: usize) -> (String, String) {
         let full = ((share.clamp(0.0, 1.0) * width as f64) as usize).min(width);
@@ -150,7 +151,7 @@ impl Theme {
         (on.repeat(full), off.repeat(width - full))
     }
 
-    /// The ground of a cell whose value lies at `share` between the least and the largest.
+    /// Returns the style of a heat map cell whose value lies at `share` (0 to 1) between the smallest and the largest.
     #[must_use]
     pub fn heat(self, share: f64) -> Style {
         let share = share.clamp(0.0, 1.0);
@@ -160,7 +161,7 @@ impl Theme {
             Depth::Ansi => Style::new().bg(HEAT_ANSI[step(HEAT_ANSI.len())]).fg(Color::Black),
             Depth::Indexed | Depth::True => {
                 let (red, green, blue) = blend(share);
-                // Dark text on light grounds, by relative luminance.
+                // A light background gets dark text; relative luminance decides.
                 let light = 2 * u32::from(red) + 7 * u32::from(green) + u32::from(blue) > 1300;
                 let text = if light { Color::Black } else { Color::White };
                 let ground = match self.depth {
@@ -172,7 +173,7 @@ impl Theme {
         }
     }
 
-    /// The same as a glyph, which needs no colour.
+    /// Returns a glyph for `share` (0 to 1), for heat maps without colours.
     #[must_use]
     pub fn level(self, share: f64) -> &'static str {
         const BARS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
@@ -191,7 +192,7 @@ fn blend(share: f64) -> (u8, u8, u8) {
     (mix(r0, r1), mix(g0, g1), mix(b0, b1))
 }
 
-/// The nearest colour of the 6×6×6 cube of the palette of 256.
+/// Returns the nearest colour of the 6×6×6 cube in the palette of 256.
 fn nearest(red: u8, green: u8, blue: u8) -> u8 {
     let step = |value: u8| (u16::from(value) * 5 + 127) / 255;
     (16 + 36 * step(red) + 6 * step(green) + step(blue)) as u8

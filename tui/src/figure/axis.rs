@@ -1,21 +1,22 @@
 //! Axes with ticks at round values.
-//! Knows nothing of what is measured and of where it is drawn.
+//! Knows nothing of the meaning of the values, nor of pixels.
 
-/// An axis: where it begins and ends, and its ticks.
+/// The range of an axis, and its ticks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FigureAxis {
-    /// The least value, or its logarithm.
+    /// The start of the axis; its logarithm to base 10 if `log` is set.
     pub low: f64,
-    /// The largest.
+    /// The end of the axis, as for `low`.
     pub high: f64,
-    /// Whether places are logarithms.
+    /// Whether positions are logarithms to base 10.
     pub log: bool,
-    /// Values with ticks, as places on the axis, and their text.
+    /// The position and the label of each tick.
     pub ticks: Vec<(f64, String)>,
 }
 
 impl FigureAxis {
-    /// Makes an axis for these values with at most `most` ticks. On a logarithmic axis only positive values count.
+    /// Fits an axis to values, with about `most` ticks: at multiples of 1, 2 or 5 times a power of ten, or at powers of
+    /// ten on a logarithmic axis. A logarithmic axis ignores values that are not positive.
     #[must_use]
     pub fn fit(values: impl Iterator<Item = f64>, log: bool, most: usize) -> Self {
         let place = |value: f64| if log { value.log10() } else { value };
@@ -23,7 +24,8 @@ impl FigureAxis {
         let (low, high) = usable
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), place| (low.min(place), high.max(place)));
         let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
-        // A single value gets room around it. Places on a logarithmic axis are powers of ten, whatever the unit.
+        // A single value gets space around it, in proportion to its size. Logarithmic positions are powers of ten, so
+        // there the space does not depend on the unit.
         let largest = match high.abs().max(low.abs()) {
             largest if log => largest.max(1.0),
             0.0 => 1.0,
@@ -44,7 +46,8 @@ impl FigureAxis {
         Self { low: first * step, high: last * step, log, ticks: ticks.collect() }
     }
 
-    /// Returns where a value lies between the ends of the axis, from 0 to 1; none if it cannot be shown.
+    /// Returns the position of a value between the ends of the axis, from 0 to 1; `None` if it is outside or has no
+    /// logarithm.
     #[must_use]
     pub fn share(&self, value: f64) -> Option<f64> {
         let place = if self.log { value.log10() } else { value };
@@ -53,7 +56,7 @@ impl FigureAxis {
     }
 }
 
-/// The smallest of 1, 2, 5 times a power of ten that cuts a span into at most so many ticks.
+/// Returns the least step of 1, 2 or 5 times a power of ten that divides a span into at most `most` − 1 parts.
 fn nice(span: f64, most: usize) -> f64 {
     let raw = span / (most.max(2) - 1) as f64;
     let power = 10_f64.powf(raw.log10().floor());
@@ -71,7 +74,7 @@ fn label(place: f64, step: f64, log: bool) -> String {
         return "0".to_owned();
     }
     if place.abs() >= 1e6 || step < 1e-6 {
-        // As many digits as tell a tick from its neighbours.
+        // Enough digits to distinguish a tick from its neighbours.
         let digits = (place.abs().log10().floor() - step.log10().floor()).clamp(0.0, 15.0) as usize;
         return format!("{place:.digits$e}");
     }

@@ -1,5 +1,5 @@
-//! Points and curves between two axes.
-//! Knows nothing of where the values come from.
+//! Charts: points and curves between two axes.
+//! Knows nothing of the origin of the values.
 
 use maud::{Markup, html};
 
@@ -7,45 +7,45 @@ use super::COLORS;
 use super::axis::FigureAxis;
 use super::picture::{Picture, text};
 
-/// Room for labels around the plot, in pixels: left, top, right, bottom.
+/// The margins for labels around the plot, in pixels: left, top, right, bottom.
 const ROOM: (f64, f64, f64, f64) = (64.0, 12.0, 14.0, 44.0);
 
 /// The width of a digit, in pixels.
 const DIGIT: f64 = 6.8;
 
-/// A chart.
+/// Holds the content of a chart.
 pub struct Chart {
-    /// What is along the horizontal axis.
+    /// The label of the horizontal axis.
     pub x: String,
-    /// What is along the vertical axis.
+    /// The label of the vertical axis.
     pub y: String,
-    /// What is shown.
+    /// The series, drawn in this order.
     pub series: Vec<ChartSeries>,
 }
 
-/// Points that belong together.
+/// Holds points that share a colour and a name.
 pub struct ChartSeries {
-    /// What they are called; none leaves them out of the legend, in grey.
+    /// The name in the legend. Without a name, the series is grey and not in the legend.
     pub name: Option<String>,
     /// The points.
     pub points: Vec<Dot>,
-    /// Whether a line leads through them.
+    /// Whether a line connects the points.
     pub is_line: bool,
-    /// Whether each has a dot.
+    /// Whether each point has a dot.
     pub has_dots: bool,
 }
 
-/// A point.
+/// Holds one point.
 pub struct Dot {
     pub x: f64,
     pub y: f64,
-    /// The ends of its interval.
+    /// The ends of the vertical interval.
     pub interval: Option<(f64, f64)>,
-    /// What is told of it when it is pointed at; may be empty.
+    /// The tooltip; may be empty.
     pub tip: String,
 }
 
-/// The chart with its axes fitted.
+/// A chart with fitted axes and its size in pixels.
 struct ChartFrame<'c> {
     chart: &'c Chart,
     x: FigureAxis,
@@ -55,7 +55,7 @@ struct ChartFrame<'c> {
 }
 
 impl Chart {
-    /// Draws it.
+    /// Draws the chart with this size in pixels.
     #[must_use]
     pub fn draw(&self, width: f64, height: f64) -> Picture {
         let dots = || self.series.iter().flat_map(|series| &series.points);
@@ -78,7 +78,7 @@ impl Chart {
         Picture { width, height, label: format!("{} against {}", self.y, self.x), content }
     }
 
-    /// Returns the colour of a series: grey without a name, else the next of those that tell apart.
+    /// Returns the colour of a series: grey without a name, else the next of [`COLORS`].
     fn color(&self, at: usize) -> &'static str {
         if self.series[at].name.is_none() {
             return "#888888";
@@ -91,7 +91,7 @@ impl Chart {
         self.series.iter().enumerate().filter_map(|(at, series)| Some((at, series.name.as_deref()?)))
     }
 
-    /// Returns where each name of the legend stands: column and line.
+    /// Returns the position of each name of the legend: pixels from the left, and line.
     fn places(&self, width: f64) -> Vec<(f64, f64)> {
         let (mut x, mut line) = (ROOM.0, 0.0);
         let place = |(_, name): (usize, &str)| {
@@ -121,7 +121,7 @@ impl Chart {
 }
 
 impl ChartFrame<'_> {
-    /// Returns the pixel of a value, if it can be shown.
+    /// Returns the horizontal pixel of a value; `None` if it is outside the axis.
     fn across(&self, x: f64) -> Option<f64> {
         Some(ROOM.0 + self.x.share(x)? * (self.width - ROOM.0 - ROOM.2))
     }
@@ -154,7 +154,8 @@ impl ChartFrame<'_> {
         }
     }
 
-    /// Returns how a label stands at a place across: in the middle, unless the picture would cut it.
+    /// Returns the text anchor of a label on the horizontal axis: its middle, or its end if the right edge would cut
+    /// it.
     fn anchor(&self, x: f64, label: &str) -> &'static str {
         let half = label.len() as f64 * DIGIT / 2.0;
         if x + half > self.width { "end" } else { "middle" }
@@ -191,7 +192,7 @@ impl ChartFrame<'_> {
     }
 }
 
-/// Returns a place in pixels, no finer than a tenth.
+/// Writes a pixel coordinate with at most one decimal.
 pub fn px(value: f64) -> String {
     let text = format!("{value:.1}");
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)

@@ -1,4 +1,5 @@
-//! A list's values with their intervals, a line each: what differs from what, at a glance.
+//! Forest plots: a list's values with their intervals, one line per row.
+//! Knows nothing of the statistics.
 
 use fewbits_engine::table::sheet::{Cell, Sheet};
 use maud::html;
@@ -10,17 +11,17 @@ use super::picture::{Picture, text};
 use crate::render::number::estimate;
 use crate::ui::plain::printable;
 
-/// The height of a line, in pixels.
+/// The height of a line in pixels.
 const LINE: f64 = 18.0;
 
-/// The width of the plot, and of the figures beside it, in pixels.
+/// The widths of the plot and of the numbers beside it, in pixels.
 const PLOT: f64 = 300.0;
 const FIGURES: f64 = 130.0;
 
-/// The most lines of one figure.
+/// The most lines of a figure.
 pub const MOST_LINES: usize = 200;
 
-/// Draws one column of a list against its axes' values.
+/// Draws one column of a list, each row labelled by its axis values.
 #[must_use]
 pub fn draw(sheet: &Sheet, column: usize) -> Picture {
     let rows: Vec<(String, _)> = sheet

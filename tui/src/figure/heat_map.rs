@@ -1,4 +1,5 @@
-//! A pivot's grid as coloured cells.
+//! Heat maps: the grid of a pivot as coloured cells.
+//! Knows nothing of the colours' scale; `shade.rs` has it.
 
 use fewbits_engine::table::sheet::{Cell, Sheet};
 use maud::{Markup, html};
@@ -8,10 +9,10 @@ use super::picture::{Picture, text};
 use super::shade::{colors, step};
 use crate::render::number::estimate;
 
-/// The height of a line, in pixels.
+/// The height of a line in pixels.
 const LINE: f64 = 22.0;
 
-/// Draws a grid; `range` is the least and the largest value of all that are to be compared by colour.
+/// Draws a grid. `range` is the least and the greatest value of the colour scale, which several grids may share.
 #[must_use]
 pub fn draw(sheet: &Sheet, range: (f64, f64), label: &str) -> Picture {
     let texts: Vec<Vec<String>> = sheet.rows.iter().map(|row| row.iter().map(word).collect()).collect();
@@ -61,7 +62,7 @@ fn word(cell: &Cell) -> String {
     }
 }
 
-/// Returns the least and the largest mean in grids.
+/// Returns the least and the greatest finite mean of all grids.
 #[must_use]
 pub fn range(sheets: &[Sheet]) -> (f64, f64) {
     let cells = sheets.iter().flat_map(|sheet| sheet.rows.iter().flatten());

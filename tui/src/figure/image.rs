@@ -1,4 +1,5 @@
-//! A picture as a PNG file: drawn by resvg with the font that is built in, so that it is the same on every machine.
+//! Figures as PNG files, drawn by resvg with the built-in font: the same bytes on every machine.
+//! Knows nothing of the content of a figure.
 
 use std::sync::Arc;
 
@@ -9,13 +10,13 @@ use resvg::usvg::{Options, Tree, fontdb};
 /// The font of all text.
 const FONT: &[u8] = include_bytes!("font/Roboto-subset.ttf");
 
-/// Pixels of the image for each pixel of the picture: 288 dots per inch, as journals ask.
+/// The number of image pixels per pixel of the picture: 288 dots per inch, for print.
 const SCALE: f32 = 3.0;
 
-/// The most pixels along a side.
+/// The most image pixels along a side. Larger pictures are scaled down.
 const MOST: f32 = 20_000.0;
 
-/// Returns the bytes of a PNG file.
+/// Returns an SVG picture as the bytes of a PNG file.
 pub fn png(svg: &str) -> Result<Vec<u8>> {
     let mut fonts = fontdb::Database::new();
     fonts.load_font_data(FONT.to_vec());

@@ -9,5 +9,5 @@ pub mod image;
 pub mod picture;
 pub mod shade;
 
-/// Colours of series that people with any colour vision tell apart, on light and on dark ground (Okabe and Ito 2008).
+/// The colours of series, which all kinds of colour vision distinguish on light and dark ground (Okabe and Ito 2008).
 pub const COLORS: [&str; 6] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];

@@ -1,27 +1,28 @@
-//! A drawing of a size: part of a page, or a file of its own.
+//! Pictures: SVG drawings of a known size, as a part of a page or as a file.
+//! Knows nothing of charts.
 
 use maud::{Markup, PreEscaped, html};
 
 use super::chart::px;
 use crate::ui::plain::printable;
 
-/// Families in which text is set: the one that images are drawn with, then what a reader may have.
+/// The font families of text: first the font of PNG images, then fonts that a reader may have.
 const FONTS: &str = "Roboto, 'Helvetica Neue', Arial, sans-serif";
 
-/// A drawing.
+/// Holds a drawing.
 pub struct Picture {
-    /// Its width in pixels.
+    /// The width in pixels.
     pub width: f64,
-    /// Its height in pixels.
+    /// The height in pixels.
     pub height: f64,
-    /// What it shows, for those who cannot see it.
+    /// The description for screen readers.
     pub label: String,
-    /// The elements in it.
+    /// The SVG elements.
     pub content: Markup,
 }
 
 impl Picture {
-    /// Returns it as part of a page, as wide as there is room for.
+    /// Returns the picture as an element of an HTML page, scaled down if the page is narrower.
     #[must_use]
     pub fn on_page(&self) -> Markup {
         html! {
@@ -30,7 +31,7 @@ impl Picture {
         }
     }
 
-    /// Returns it as a file, black on white.
+    /// Returns the picture as an SVG file, black on white.
     #[must_use]
     pub fn alone(&self) -> String {
         let picture = html! {
@@ -50,7 +51,7 @@ impl Picture {
     }
 }
 
-/// Puts pictures below each other, each under its title.
+/// Stacks pictures, each below its title.
 #[must_use]
 pub fn stack(pictures: &[(String, Picture)]) -> Picture {
     const TITLE: f64 = 24.0;
@@ -69,7 +70,7 @@ pub fn stack(pictures: &[(String, Picture)]) -> Picture {
     Picture { width, height: top, label, content }
 }
 
-/// Sets a line of text, its anchor at a place. Names come from files: what is no text in them is made visible.
+/// Sets a line of text at an anchor. Control characters become visible, because names come from files.
 #[must_use]
 pub fn text(x: f64, y: f64, anchor: &str, content: &str) -> Markup {
     html! { text x=(px(x)) y=(px(y)) text-anchor=(anchor) fill="currentColor" { (printable(content)) } }

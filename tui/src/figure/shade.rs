@@ -1,10 +1,10 @@
-//! Colours of heat maps: cividis (Nuñez, Anderton and Renslow 2018), which is even in lightness and the same for all
-//! colour vision, in sixteen steps.
+//! The colours of heat maps: cividis (Nuñez, Anderton and Renslow 2018) in sixteen steps. Its lightness is even, and it
+//! reads the same with and without a colour vision deficiency.
 
-/// The number of steps.
+/// The number of steps of the scale.
 pub const STEPS: usize = 16;
 
-/// Ground and ink of each step.
+/// The background and text colours of each step.
 const SHADES: [(&str, &str); STEPS] = [
     ("#00224e", "#fff"),
     ("#002f6f", "#fff"),
@@ -24,14 +24,14 @@ const SHADES: [(&str, &str); STEPS] = [
     ("#fee838", "#000"),
 ];
 
-/// Returns the step of a value between the least and the largest.
+/// Returns the step of a value in a range.
 #[must_use]
 pub fn step(value: f64, (low, high): (f64, f64)) -> usize {
     let share = if high > low { (value - low) / (high - low) } else { 1.0 };
     ((share * STEPS as f64) as usize).min(STEPS - 1)
 }
 
-/// Returns ground and ink of a step.
+/// Returns the background and text colours of a step.
 #[must_use]
 pub fn colors(step: usize) -> (&'static str, &'static str) {
     SHADES[step.min(STEPS - 1)]

@@ -1,13 +1,14 @@
-//! The best points of an experiment in a few lines, for those who look no further.
+//! The best points of an experiment in a few lines, for the end of a run.
+//! Knows nothing of the front's computation.
 
 use fewbits_engine::table::sheet::{Cell, TableSheets};
 
 use super::number::estimate;
 
-/// The most points that are named.
+/// The most points in the list.
 const MOST: usize = 5;
 
-/// Returns the points on the front of a Pareto table, a line each: the one that buys most first.
+/// Lists the points on the front of a Pareto table, one per line, from the last row on, which has the greatest gain.
 #[must_use]
 pub fn best(pareto: &TableSheets) -> String {
     let Some(sheet) = pareto.sheets.first().filter(|sheet| !sheet.rows.is_empty()) else {

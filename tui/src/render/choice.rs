@@ -1,4 +1,5 @@
-//! The answer to the question which point to choose, in sentences.
+//! The answer to a `Choose` question, in sentences.
+//! Knows nothing of the statistics behind it.
 
 use fewbits_engine::ops::MetricRole;
 use fewbits_engine::spec::experiment::Experiment;
@@ -10,7 +11,8 @@ use fewbits_engine::table::answer::{Answer, Candidate};
 
 use super::number::{bytes, estimate, number, with_error};
 
-/// Returns an answer, a sentence each: what to choose and how sure that is, what else, and what less would cost.
+/// Writes an answer, one sentence per element: the chosen point with its confidence, the runner-up, the next smaller
+/// point.
 #[must_use]
 pub fn answer(choice: &Answer, table: &Table, experiment: &Experiment) -> Vec<String> {
     let TableKind::Choose(choose) = &table.shape else { return vec![] };
@@ -108,7 +110,7 @@ impl Teller<'_> {
         }
     }
 
-    /// Says what a candidate is worth, on the images that chose nothing if there are results of them.
+    /// Writes the value of a candidate: the report value, else the selection value.
     fn value(&self, candidate: &Candidate) -> String {
         let told = self.choose.report.as_ref().zip(candidate.report);
         let (of, value) = told.unwrap_or((&self.choose.select, candidate.select));
@@ -116,14 +118,14 @@ impl Teller<'_> {
         format!("{} {}{}{early}", of.value.text, estimate(&value), self.over(value))
     }
 
-    /// Says what a loss is against.
+    /// Returns the text of the baseline that a drop is measured from.
     fn baseline(&self, candidate: &Candidate) -> &str {
         let report = self.choose.report.as_ref().filter(|_| candidate.report_drop.is_some());
         let baseline = report.unwrap_or(&self.choose.select).baseline.as_ref();
         baseline.map_or("its baseline", |baseline| &baseline.text)
     }
 
-    /// Says what the interval is over.
+    /// Describes the unit of the interval: seeds, images, or both.
     fn over(&self, value: Estimate) -> String {
         let axis = self.table.replicate.map(|axis| self.experiment.axes[axis].name.as_str());
         let many = axis.map(|axis| format!("{} values of {axis}", value.n));
@@ -139,7 +141,7 @@ impl Teller<'_> {
         }
     }
 
-    /// Returns a sentence part with the drop or gain against the baseline and its confidence bound.
+    /// Writes the drop or gain from the baseline and its confidence bound.
     fn loss(&self, candidate: &Candidate) -> String {
         let Some(drop) = candidate.report_drop.or(candidate.select_drop) else { return String::new() };
         let (verb, mean) = changed(drop.mean);
@@ -170,13 +172,13 @@ impl Teller<'_> {
         format!(", {verb} {}{bound}", self.amount(mean))
     }
 
-    /// Returns a loss in the unit that people say it in: points, where the value is a share.
+    /// Writes a drop; a drop in accuracy in points.
     fn amount(&self, loss: f64) -> String {
         let loss = self.scale() * loss;
         if self.unit().is_empty() {
             return number(loss);
         }
-        // Below 0.01 points: two significant digits, so that a nonzero drop never prints as zero.
+        // At least two decimals and two significant digits, so that a nonzero drop never prints as zero.
         let digits = if loss == 0.0 { 2 } else { (1.0 - loss.abs().log10().floor()).max(2.0) as usize };
         format!("{loss:.digits$}{}", self.unit())
     }
@@ -199,7 +201,7 @@ impl Teller<'_> {
     }
 }
 
-/// The verb of a value that is below its baseline.
+/// The verb for a value below its baseline.
 const LOSES: &str = "loses";
 
 /// Returns the verb for a drop and its absolute value.

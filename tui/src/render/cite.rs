@@ -1,4 +1,5 @@
-//! What a paper says of an experiment, in sentences, and what proves that its results are these.
+//! The description of an experiment for a paper: methods, provenance, sources, BibTeX.
+//! Knows nothing of the tables' content.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +27,7 @@ const HILLIS: &str = "Hillis, S. L. (2007). A comparison of denominator degrees 
                       observer ROC analysis. Statistics in Medicine 26(3), 596–619";
 const HSU: &str = "Hsu, J. C. (1996). Multiple Comparisons: Theory and Methods. Chapman and Hall";
 
-/// The paper that the question comes from.
+/// The paper that asks fewbits' question.
 const TOSTADO: &str = "@inproceedings{tostado2019,
   author    = {Tostado and Pedroni and Cauwenberghs},
   title     = {Performance Trade-offs in Weight Quantization for Memory-Efficient Inference},
@@ -35,7 +36,7 @@ const TOSTADO: &str = "@inproceedings{tostado2019,
 }
 ";
 
-/// Returns the block for people: method, provenance, sources, BibTeX entries.
+/// Renders the description as text: method, provenance, sources, BibTeX entries.
 #[must_use]
 pub fn text(cite: &Citation) -> String {
     let mut text = cite.experiment.clone();
@@ -56,7 +57,7 @@ pub fn text(cite: &Citation) -> String {
     text + "\n" + &bibtex(cite)
 }
 
-/// Returns the same for programs: one object.
+/// Renders the same description as a JSON object.
 #[must_use]
 pub fn json(cite: &Citation) -> Json {
     let data: BTreeMap<&String, BTreeMap<&str, String>> = cite
@@ -92,7 +93,7 @@ pub fn json(cite: &Citation) -> Json {
     })
 }
 
-/// Says what was done, a sentence each.
+/// Describes the methods, one sentence per element.
 #[must_use]
 pub fn method(cite: &Citation) -> Vec<String> {
     let axes: Vec<String> = cite.axes.iter().map(|(axis, values)| format!("{axis} ({values})")).collect();
@@ -126,7 +127,7 @@ fn replication(of: &Replication) -> String {
 fn sentence(method: Method) -> &'static str {
     match method {
         Method::TInterval => {
-            "Means over units have 95 % t intervals (Student 1908); what is paired is subtracted within units first."
+            "Means over units have 95 % t intervals (Student 1908); paired values are subtracted within units first."
         }
         Method::Wilson => "Shares of images for one network have 95 % intervals over images (Wilson 1927).",
         Method::Images => {
@@ -177,7 +178,8 @@ pub fn sources(cite: &Citation) -> Vec<&'static str> {
     all
 }
 
-/// Returns what made the results, and the digests of what went in and came out, each with its name.
+/// Returns names and values: the programs and machines that made the results, and the digests of experiment, keys,
+/// results and data.
 #[must_use]
 pub fn provenance(cite: &Citation) -> Vec<(String, String)> {
     let mut facts = vec![("shown by".to_owned(), format!("fewbits {VERSION}"))];
@@ -205,7 +207,7 @@ pub fn provenance(cite: &Citation) -> Vec<(String, String)> {
     facts
 }
 
-/// Returns BibTeX entries: this program with these results, and the paper that the question comes from.
+/// Returns BibTeX entries for this program with these results, and for the paper that asks its question.
 #[must_use]
 pub fn bibtex(cite: &Citation) -> String {
     let (text, results) = (cite.text, cite.results);

@@ -1,4 +1,4 @@
-//! Exported tables in every format: the long table, and any table for programs.
+//! Exports: tables of plain rows in every format.
 //! Knows nothing of axes and metrics.
 
 use anyhow::Result;
@@ -10,10 +10,10 @@ use super::number::number;
 use crate::cli::OutputFormat;
 use crate::ui::plain::printable;
 
-/// What a spreadsheet takes for the beginning of a formula, or skips before one.
+/// The first characters that make a spreadsheet treat a cell as a formula, or that it skips before one.
 const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
 
-/// Returns a table in a format; text ends in a newline.
+/// Renders a table in a format. Text ends in a newline.
 pub fn render(flat: &Flat, format: OutputFormat) -> Result<Vec<u8>> {
     Ok(match format {
         OutputFormat::Text => printable(&text(flat, false)).into_bytes(),
@@ -24,7 +24,7 @@ pub fn render(flat: &Flat, format: OutputFormat) -> Result<Vec<u8>> {
     })
 }
 
-/// Returns a table as comma-separated values. Infinite numbers are `inf` and `-inf`, undefined ones `NaN`.
+/// Renders a table as CSV. Infinite numbers are `inf` and `-inf`, undefined ones `NaN`.
 fn csv(flat: &Flat) -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(vec![]);
     writer.write_record(flat.columns().iter().map(|name| harmless(name)))?;
@@ -39,13 +39,13 @@ fn csv(flat: &Flat) -> Result<Vec<u8>> {
     Ok(writer.into_inner()?)
 }
 
-/// Returns a text as a cell in which no spreadsheet finds a formula, and no terminal an order.
+/// Escapes a text so that spreadsheets do not run it as a formula and terminals do not obey its control characters.
 fn harmless(text: &str) -> String {
     let apostrophe = if text.starts_with(FORMULA) { "'" } else { "" };
     format!("{apostrophe}{}", printable(text))
 }
 
-/// Returns a table for people.
+/// Renders a table as text or Markdown.
 fn text(flat: &Flat, is_markdown: bool) -> String {
     let write = |text: &str| if is_markdown { markdown::cell(text) } else { text.to_owned() };
     let mut table = comfy_table::Table::new();

@@ -1,13 +1,13 @@
 //! Escapes text for Markdown (`CommonMark` 0.31 with GitHub's tables), so that renderers show the text unchanged.
 
-/// Characters that begin markup inside a line, and are escaped wherever they stand.
+/// The characters that start markup inside a line; always escaped.
 const INLINE: [char; 10] = ['\\', '`', '*', '<', '>', '[', ']', '|', '~', '&'];
 
-/// Returns a text as a piece of a paragraph or a heading; its line breaks become spaces.
+/// Escapes a text for a paragraph or a heading. Line breaks become spaces.
 #[must_use]
 pub fn line(text: &str) -> String {
     let escaped = escape(&text.replace(['\r', '\n'], " "));
-    // At the beginning of a line, these begin a heading, a list, a rule or a code block.
+    // At the start of a line, these characters start a heading, a list, a rule or a code block.
     let body = escaped.trim_start();
     let digits = body.len() - body.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let mut next = body[digits..].chars();
@@ -20,7 +20,7 @@ pub fn line(text: &str) -> String {
     }
 }
 
-/// Returns a text as the cell of a table; its line breaks are kept.
+/// Escapes a text for a table cell. Line breaks become `<br>`.
 #[must_use]
 pub fn cell(text: &str) -> String {
     escape(&text.replace("\r\n", "\n")).replace(['\r', '\n'], "<br>")
@@ -31,7 +31,7 @@ fn escape(text: &str) -> String {
     let mut before = ' ';
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
-        // Within a word an underscore is one.
+        // An underscore within a word is no markup.
         let in_word = before.is_alphanumeric() && rest.peek().is_some_and(|c| c.is_alphanumeric());
         if INLINE.contains(&c) || (c == '_' && !in_word) {
             escaped.push('\\');

@@ -1,4 +1,5 @@
-//! Results as people and programs ask for them: tables in their formats, tensors.
+//! Renderers of results: tables, answers, differences and tensors in their formats.
+//! They compute nothing.
 
 pub mod best;
 pub mod choice;

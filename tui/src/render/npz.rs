@@ -1,4 +1,4 @@
-//! Tensors as a `NumPy` archive: a zip of arrays, and what they are of as JSON.
+//! `NumPy` archives of tensors: a zip of arrays, with a JSON description.
 //! Knows nothing of tasks and stores.
 
 use std::io::{Seek, Write};
@@ -10,11 +10,11 @@ use serde_json::Value as Json;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-/// The entry that says what the arrays are of.
+/// The entry that holds the description.
 const META: &str = "meta.json";
 
-/// Writes tensors as arrays called `TENSOR/weight`, and `TENSOR/codes`, `/scales`, `/zero_points` and `/codebook` where
-/// there are such. The same tensors are always the same bytes.
+/// Writes each tensor as the array `TENSOR/weight`, and, if it has them, `TENSOR/codes`, `/scales`, `/zero_points` and
+/// `/codebook`. The same tensors always give the same bytes.
 pub fn write(tensors: &[Encoded], meta: &Json, to: impl Write + Seek) -> Result<()> {
     let mut archive = Archive { zip: ZipWriter::new(to) };
     archive.member(META, &serde_json::to_vec_pretty(meta)?)?;
@@ -48,7 +48,7 @@ impl<W: Write + Seek> Archive<W> {
         Ok(())
     }
 
-    /// Adds an array of numbers of so many bits, in the smallest type that holds them.
+    /// Adds an array of whole numbers of `bits` bits, in the smallest type that holds them.
     fn unsigned(&mut self, name: &str, shape: &[usize], values: &[u32], bits: u32) -> Result<()> {
         match bits {
             0..=8 => self.array(name, shape, &values.iter().map(|value| *value as u8).collect::<Vec<_>>()),
@@ -67,7 +67,7 @@ impl<W: Write + Seek> Archive<W> {
         self.member(&format!("{name}.npy"), &bytes)
     }
 
-    /// Adds an entry, uncompressed, and without the time of day.
+    /// Adds an uncompressed entry without a time.
     fn member(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         let is_large = u32::try_from(bytes.len()).is_err();
         self.zip.start_file(name, SimpleFileOptions::default().large_file(is_large))?;

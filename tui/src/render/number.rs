@@ -1,16 +1,17 @@
-//! Numbers as people read them.
+//! Numbers as text.
+//! Knows nothing of the statistics.
 
 use fewbits_engine::statistics::SIGNIFICANT;
 use fewbits_engine::statistics::estimate::Estimate;
 
-/// Sizes that are written without an exponent.
+/// The absolute values that are written without an exponent.
 const PLAIN: std::ops::Range<f64> = 1e-3..1e6;
 
-/// Sizes that are written without an exponent beside an error, whose digits say how far a number is known.
+/// The absolute values that are written without an exponent if an error follows: the error's digits show the precision.
 const PLAIN_WITH_ERROR: std::ops::Range<f64> = 1e-3..1e9;
 
-/// Returns a number: whole ones as they are, others with four decimals, or more where four digits need them, and very small
-/// or large ones with four digits and an exponent.
+/// Writes a number: whole ones below 10^9 without decimals; others with four decimals, or more if four significant
+/// digits need them; very small or large ones with four significant digits and an exponent.
 #[must_use]
 pub fn number(value: f64) -> String {
     let size = value.abs();
@@ -21,7 +22,7 @@ pub fn number(value: f64) -> String {
     } else if PLAIN.contains(&size) {
         let digits = (3 - magnitude(size)).max(4) as usize;
         let text = format!("{value:.digits$}");
-        // More than four decimals only where they say something.
+        // Zeros beyond four decimals are dropped.
         let spare = text.len() - text.trim_end_matches('0').len();
         text[..text.len() - spare.min(digits - 4)].to_owned()
     } else {
@@ -29,7 +30,8 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// Returns a number in as few digits as tell it from every other binary64, very small or large ones with an exponent.
+/// Writes a number with the fewest digits that distinguish it from every other binary64 number; very small or large
+/// ones with an exponent.
 #[must_use]
 pub fn exact(value: f64) -> String {
     let size = value.abs();
@@ -40,8 +42,8 @@ pub fn exact(value: f64) -> String {
     }
 }
 
-/// Returns a mean with half the width of its interval, where it has one: that in two digits, the mean no finer. Near
-/// chance, the least and the largest value instead. A star marks what the table's test finds.
+/// Writes a mean with half the width of its interval: the half width with two digits, the mean with the same last
+/// decimal. Near chance, writes the least and the greatest value instead. A star marks a significant test.
 #[must_use]
 pub fn estimate(value: &Estimate) -> String {
     let mark = if value.adjusted.is_some_and(|p| p < SIGNIFICANT) { " *" } else { "" };
@@ -54,8 +56,8 @@ pub fn estimate(value: &Estimate) -> String {
     text + mark
 }
 
-/// Returns a number with its error: the error in two digits, the number no finer, very small and large ones with one
-/// exponent for both. So the digits do not depend on the unit.
+/// Writes a number with its error: the error with two digits, the number with the same last decimal. Very small and
+/// large numbers have one exponent for both. The digits do not depend on the unit.
 #[must_use]
 pub fn with_error(value: f64, error: f64) -> String {
     if !value.is_finite() || !error.is_finite() || error <= 0.0 {
@@ -68,7 +70,7 @@ pub fn with_error(value: f64, error: f64) -> String {
     }
 }
 
-/// Returns the least and the largest of some numbers, as fine as their difference in two digits.
+/// Writes the least and the greatest of some numbers, with two digits of their difference.
 fn range(least: f64, most: f64) -> String {
     if !least.is_finite() || !most.is_finite() {
         return format!("{}–{}", number(least), number(most));
@@ -80,25 +82,25 @@ fn range(least: f64, most: f64) -> String {
     }
 }
 
-/// How numbers of one figure are written: as multiples of a power of ten, down to the place of a digit.
+/// The notation of the numbers of a figure: multiples of a power of ten, down to a last digit.
 struct Digits {
-    /// The power of ten that they are divided by.
+    /// The power of ten that the numbers are divided by.
     exponent: i32,
     /// The power of ten of the last digit.
     last: i32,
 }
 
 impl Digits {
-    /// Chooses the digits for numbers up to a size, of which `error`, above zero, is told in two digits.
+    /// Chooses the notation for numbers up to `size`, so that `error`, which is above zero, has two digits.
     fn choose(size: f64, error: f64) -> Self {
         let exponent = if PLAIN_WITH_ERROR.contains(&size) { 0 } else { magnitude(size) };
-        // In two digits, 9.97 is 10.
+        // The error is rounded to two digits first: 9.97 becomes 10 and needs one decimal less.
         let rounded = format!("{error:.1e}").parse().unwrap_or(error);
         Self { exponent, last: magnitude(rounded) - 1 }
     }
 
     fn write(&self, value: f64) -> String {
-        // Powers of ten below 10^−308 are no normal numbers, so the division is done in two steps.
+        // A power of ten below 10^−308 is subnormal, so the division takes two steps.
         let half = self.exponent / 2;
         let value = value / 10_f64.powi(half) / 10_f64.powi(self.exponent - half);
         let last = self.last - self.exponent;
@@ -110,12 +112,12 @@ impl Digits {
     }
 }
 
-/// Returns the power of ten of the first digit of a size above zero.
+/// Returns the power of ten of the first digit of a number above zero.
 fn magnitude(size: f64) -> i32 {
     size.log10().floor() as i32
 }
 
-/// Returns a count of bytes in the unit that reads best.
+/// Writes a count of bytes in the largest unit that gives at least 1.
 #[must_use]
 pub fn bytes(count: u64) -> String {
     match count {

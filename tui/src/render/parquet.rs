@@ -1,5 +1,5 @@
-//! Exported tables as Parquet files: each column of one type over all rows.
-//! Knows nothing of what they mean.
+//! Parquet files of exported tables: each column has one type over all rows.
+//! Knows nothing of the columns' meaning.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::types::Type;
 
-/// Returns a table as the bytes of a Parquet file, uncompressed. Values that are null or not there are null.
+/// Renders a table as the bytes of an uncompressed Parquet file. Null and missing values are null.
 pub fn parquet(flat: &Flat) -> Result<Vec<u8>> {
     let names = flat.columns();
     let all: Vec<ParquetColumn> =
@@ -31,15 +31,15 @@ pub fn parquet(flat: &Flat) -> Result<Vec<u8>> {
     Ok(file.into_inner()?)
 }
 
-/// The values of a column.
+/// The values of a column in one type.
 enum ParquetColumn {
     /// Whole numbers only.
     Whole(Vec<Option<i64>>),
-    /// Numbers; also where there is nothing at all, as that is a metric nobody has.
+    /// Numbers; also the type of an empty column, which is a metric that no row has.
     Real(Vec<Option<f64>>),
     /// Truth values only.
     Truth(Vec<Option<bool>>),
-    /// Texts, or a mixture, of which all are texts then.
+    /// Texts. In a mixed column, the other values become their JSON text.
     Text(Vec<Option<ByteArray>>),
 }
 

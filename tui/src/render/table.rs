@@ -1,4 +1,5 @@
-//! A table of an experiment as text, Markdown, CSV, JSON or Parquet.
+//! Tables of an experiment as text, Markdown, CSV, JSON or Parquet.
+//! Knows nothing of the statistics.
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, ContentArrangement, presets};
@@ -9,7 +10,7 @@ use super::number::estimate;
 use crate::cli::OutputFormat;
 use crate::ui::plain::printable;
 
-/// Returns a table in a format; text ends in a newline.
+/// Renders a table in a format. Text ends in a newline.
 pub fn render(made: &TableSheets, format: OutputFormat) -> Result<Vec<u8>> {
     match format {
         OutputFormat::Text => Ok(printable(&grids(made, false)).into_bytes()),
@@ -50,7 +51,7 @@ fn grid(sheet: &Sheet, is_markdown: bool) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(if is_markdown { presets::ASCII_MARKDOWN } else { presets::NOTHING });
     table.set_content_arrangement(ContentArrangement::Disabled);
-    // Several axes across, and differences, would make wide columns: one line each.
+    // Each axis and each term of a difference gets its own line, because one line would make wide columns.
     let heading = |text: &String| {
         if is_markdown {
             markdown::cell(text)
@@ -59,7 +60,7 @@ fn grid(sheet: &Sheet, is_markdown: bool) -> String {
         }
     };
     table.set_header(sheet.headings.iter().map(heading));
-    // A mean over fewer replications than the others must not pass for one of them.
+    // A mean over fewer replicates than the others shows its number of replicates.
     let n = |cell: &Cell| if let Cell::Value(value) = cell { value.n } else { 0 };
     let most = sheet.rows.iter().flatten().map(n).max().unwrap_or(0);
     for row in &sheet.rows {

@@ -1,4 +1,5 @@
-//! How trainings went: every curve of every network, epoch by epoch.
+//! Training curves: one chart per series of a node, one line per task.
+//! Knows nothing of the metrics.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +12,13 @@ use crate::figure::chart::{Chart, ChartSeries, Dot};
 use crate::figure::picture::Picture;
 use crate::ui::plain::printable;
 
-/// What curves are along.
+/// The axis of the series that are drawn.
 const EPOCH: &str = "epoch";
 
-/// The most trainings of one node whose curves are drawn: more cover each other.
+/// The most trainings of a node that are drawn: more lines cover each other.
 const MOST: usize = 60;
 
-/// Returns the curves of every node that has any.
+/// Returns the curves of every node that has series along epochs.
 pub fn section(material: &Material<'_>) -> Result<Markup> {
     let mut parts = vec![];
     for (at, node) in material.graph().experiment.nodes.iter().enumerate() {
@@ -42,7 +43,7 @@ fn shown(material: &Material<'_>, at: usize, node: &Node) -> Markup {
     }
 }
 
-/// Draws one picture per curve that a node's records have, a line per task.
+/// Draws one picture per series of a node's records, with one line per task.
 pub fn curves(material: &Material<'_>, node: usize) -> Result<Vec<Picture>> {
     let mut charts: BTreeMap<String, Vec<ChartSeries>> = BTreeMap::new();
     let graph = material.graph();
@@ -66,7 +67,7 @@ pub fn curves(material: &Material<'_>, node: usize) -> Result<Vec<Picture>> {
         }
     }
     let draw = |(curve, series): (String, Vec<ChartSeries>)| {
-        // A legend of many names says less than pointing at a line.
+        // With many lines, tooltips identify a line better than a legend.
         let many = series.len() > 6;
         let plain = |line: ChartSeries| if many { ChartSeries { name: None, ..line } } else { line };
         Chart { x: EPOCH.to_owned(), y: curve, series: series.into_iter().map(plain).collect() }

@@ -1,4 +1,5 @@
-//! How the weights of the recommended network are spread, before and after rounding, and how often each code is used.
+//! Histograms of the recommended network's weights before and after rounding, and the share of each code.
+//! Trains nothing again.
 
 use anyhow::Result;
 use fewbits_engine::graph::{TaskGraph, TaskId};
@@ -16,13 +17,13 @@ use crate::figure::picture::{Picture, text};
 use crate::render::number::number;
 use crate::ui::plain::printable;
 
-/// Bars of a histogram of weights.
+/// The number of bars of a histogram of weights.
 const BINS: usize = 61;
 
-/// The most codes that have a bar each.
+/// The most codes that get a bar each.
 const MOST_CODES: usize = 256;
 
-/// The size of a histogram, in pixels, and the room around its bars: left, bottom.
+/// The size of a histogram, and the margins left and right of its bars and below them, in pixels.
 const SIZE: (f64, f64) = (360.0, 170.0);
 const ROOM: (f64, f64) = (8.0, 34.0);
 
@@ -57,7 +58,7 @@ pub fn section(material: &Material<'_>) -> Result<Markup> {
     })
 }
 
-/// Returns whether a network can only be had by training again: a report runs nothing.
+/// Whether the network would have to be trained again, which a report does not do.
 fn is_costly(graph: &TaskGraph<StandardOps>, task: TaskId) -> bool {
     let mut behind = graph.inputs(task).first().copied();
     while let Some(task) = behind {
@@ -70,7 +71,7 @@ fn is_costly(graph: &TaskGraph<StandardOps>, task: TaskId) -> bool {
     false
 }
 
-/// Makes a network again: its tensors as trained and as rounded.
+/// Rebuilds a network. Returns its tensors as trained and as rounded.
 fn tensors(material: &Material<'_>, task: TaskId) -> Result<Vec<(Encoded, Encoded)>, RebuildError> {
     let (session, graph) = (material.session, material.graph());
     let failed = |source| RebuildError::Op { task: graph.name(task), source };
@@ -87,7 +88,7 @@ fn shape(dims: &[usize]) -> String {
     dims.iter().map(ToString::to_string).collect::<Vec<_>>().join(" × ")
 }
 
-/// Draws how many weights lie where, before (filled) and after rounding (outlined).
+/// Draws two histograms: the weights as trained above, as rounded below.
 fn spread(trained: &[f32], rounded: &[f32]) -> Picture {
     let reach = trained.iter().chain(rounded).map(|weight| f64::from(weight.abs())).fold(0.0, f64::max);
     let reach = if reach > 0.0 { reach } else { 1.0 };
@@ -100,7 +101,7 @@ fn spread(trained: &[f32], rounded: &[f32]) -> Picture {
         counts
     };
     let (before, after) = (count(trained), count(rounded));
-    // Rounded weights stand on few places: each kind of bar has its own height.
+    // Rounded weights have few different values, so each histogram is scaled to its own highest bar.
     let bars = |counts: &[usize], low: f64, high: f64| {
         let most = counts.iter().copied().max().unwrap_or(1).max(1) as f64;
         let wide = (SIZE.0 - 2.0 * ROOM.0) / BINS as f64;
@@ -130,21 +131,21 @@ fn spread(trained: &[f32], rounded: &[f32]) -> Picture {
     Picture { width: SIZE.0, height: SIZE.1, label: "weights before and after rounding".to_owned(), content }
 }
 
-/// Draws the share of weights with each code, in the order of their numbers; none where there are too many codes.
+/// Draws the share of weights with each code, sorted by the codes' values. Returns `None` if there are too many codes.
 fn usage(codes: &Codes) -> Option<Picture> {
     let kinds = 1_usize.checked_shl(codes.bits).filter(|kinds| *kinds <= MOST_CODES)?;
     let mut counts = vec![0_usize; kinds];
     for code in &codes.codes {
         *counts.get_mut(*code as usize)? += 1;
     }
-    // Without numbers, codes stand in their own order.
+    // If the format has no codebook, codes are sorted by their own number.
     let value = |code: usize| codes.codebook.get(code).copied().unwrap_or(code as f64);
     let mut order: Vec<usize> = (0..kinds).filter(|&code| !value(code).is_nan()).collect();
     order.sort_by(|&a, &b| value(a).total_cmp(&value(b)));
     let all = codes.codes.len().max(1) as f64;
     let most = counts.iter().copied().max().unwrap_or(1).max(1) as f64;
     let (wide, bottom) = ((SIZE.0 - 2.0 * ROOM.0) / order.len().max(1) as f64, SIZE.1 - ROOM.1);
-    // As many labels as there is room for.
+    // At most nine labels fit below the bars.
     let every = order.len().div_ceil(9).max(1);
     let content = html! {
         g fill=(COLORS[2]) {
@@ -164,7 +165,7 @@ fn usage(codes: &Codes) -> Option<Picture> {
     Some(Picture { width: SIZE.0, height: SIZE.1, label: "how often each code is used".to_owned(), content })
 }
 
-/// Returns a number in few characters; floats have a zero of each sign.
+/// Writes a number in few characters. Keeps the sign of zero, because float formats have two zeros.
 fn short(value: f64) -> String {
     if value != 0.0 && value.abs() < 1e-3 {
         return format!("{value:.0e}");

@@ -1,4 +1,5 @@
-//! What rounding did to each tensor of the network that is recommended.
+//! The rounding errors of the recommended network, tensor by tensor.
+//! Knows nothing of the metrics.
 
 use anyhow::Result;
 use maud::{Markup, html};
@@ -7,7 +8,7 @@ use super::material::Material;
 use crate::render::number::number;
 use crate::ui::plain::printable;
 
-/// What errors are along.
+/// The axis of the series that are shown.
 const TENSOR: &str = "tensor";
 
 /// Returns the errors of the recommended network, a row per tensor.

@@ -1,4 +1,5 @@
-//! What a report is made of: an experiment, its results, its tables as made, and the point it recommends.
+//! The material of a report: an experiment, its results, its tables, and the recommended point.
+//! Knows nothing of HTML.
 
 use std::sync::Arc;
 
@@ -17,22 +18,23 @@ use fewbits_store::{Record, Store, StoreError};
 use crate::question::usual;
 use crate::session::Session;
 
-/// All that a report is made of.
+/// Holds everything that the sections of a report read.
 pub struct Material<'m> {
     pub session: &'m Session,
     pub plan: &'m Plan,
     pub store: &'m Arc<Store>,
     pub results: Results,
-    /// The tables of the file, as made for people.
+    /// The tables of the file that could be made, as grids.
     pub tables: Vec<(&'m Table, TableSheets)>,
-    /// The tables that cannot be made, and why.
+    /// The tables that could not be made, with the error.
     pub failed: Vec<(&'m Table, TableError)>,
-    /// The question which point to choose, and its answer; none where the file asks nothing and nothing is usual.
+    /// The question and its answer: that of the first `Choose` table, else the usual question. `None` if the experiment
+    /// has neither.
     pub choice: Option<(Table, Answer)>,
 }
 
 impl<'m> Material<'m> {
-    /// Reads results and makes all tables.
+    /// Reads the results and makes all tables.
     pub fn new(session: &'m Session, plan: &'m Plan, store: &'m Arc<Store>) -> Result<Self> {
         let graph = &*session.graph;
         let every: Vec<usize> = (0..graph.steps.len()).collect();
@@ -55,7 +57,7 @@ impl<'m> Material<'m> {
         Ok(Self { session, plan, store, results, tables, failed, choice })
     }
 
-    /// Returns why tables cannot be made, a sentence each.
+    /// Returns one sentence for each table that failed.
     pub fn failures(&self) -> Vec<String> {
         self.failed.iter().map(|(table, error)| format!("table `{}`: {error}", table.name)).collect()
     }
@@ -79,13 +81,13 @@ impl<'m> Material<'m> {
         }
     }
 
-    /// Returns what the network of [`Self::chosen`] is called.
+    /// Returns the phrase for the network of [`Self::chosen`].
     pub fn title(&self) -> &'static str {
         let is_chosen = self.choice.as_ref().is_some_and(|(_, choice)| choice.chosen.is_some());
         if is_chosen { "the recommended network" } else { "the network that comes closest" }
     }
 
-    /// Returns the task that quantizes the network that is recommended, or comes closest, in its first replication.
+    /// Returns the task that quantizes the recommended network, else the closest one, in its first replicate.
     pub fn chosen(&self) -> Option<TaskId> {
         let (table, choice) = self.choice.as_ref()?;
         let TableKind::Choose(choose) = &table.shape else { return None };
@@ -99,7 +101,7 @@ impl<'m> Material<'m> {
             pairs.all(|(&axis, &level)| points.level(*point, axis).is_none_or(|own| own == level))
         };
         let mut task = (0..points.len()).find(agrees).map(|point| graph.task(node, point))?;
-        // Where the size is of something that reads the network, the network is behind it.
+        // If `minimize` names a node that reads the network, follow its inputs to the quantization.
         while !matches!(graph.work(task).op, Op::Quantize(_)) {
             task = *graph.inputs(task).first()?;
         }

@@ -1,5 +1,5 @@
-//! The report of an experiment: one HTML file that needs nothing else, neither network nor script.
-//! Reads what is in the store and runs nothing; knows no file name.
+//! The report of an experiment: one HTML file that needs no other file, no network and no script.
+//! Computes no results and knows no file name.
 
 mod curves;
 mod distribution;

@@ -1,4 +1,5 @@
-//! The page: its head, its sections, and where each stands.
+//! The HTML page: head, summary and sections.
+//! Knows nothing of a section's content.
 
 use anyhow::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -8,7 +9,7 @@ use super::{curves, distribution, layers, provenance, tables, wiring};
 use crate::render::choice::answer;
 use crate::ui::plain::printable;
 
-/// Nothing from elsewhere is loaded, whatever the names in it try.
+/// The content security policy: the page loads nothing from elsewhere, even if a name in it contains markup.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
@@ -20,7 +21,7 @@ pub fn page(material: &Material<'_>) -> Result<String> {
         ("training", "Training", curves::section(material)?),
         ("layers", "Layer by layer", layers::section(material)?),
         ("weights", "Weights and codes", distribution::section(material)?),
-        ("graph", "What was computed", wiring::section(material)),
+        ("graph", "Computed results", wiring::section(material)),
         ("provenance", "Provenance", provenance::section(material)?),
     ]
     .into_iter()
@@ -56,7 +57,7 @@ pub fn page(material: &Material<'_>) -> Result<String> {
     Ok(page.into_string() + "\n")
 }
 
-/// Says what to choose, and how much of the experiment is there.
+/// Shows the recommendation and the number of tasks without a result.
 fn summary(material: &Material<'_>) -> Markup {
     let graph = material.graph();
     let counts = material.plan.counts(graph.tasks());

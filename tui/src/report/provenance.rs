@@ -1,5 +1,5 @@
-//! How the figures were made and where they come from: methods with their sources, the programs that made the records,
-//! digests that others can check, and the experiment itself.
+//! The provenance of the figures: methods with their sources, programs, digests, and the experiment's text.
+//! Knows nothing of the figures themselves.
 
 use anyhow::Result;
 use fewbits_engine::cite::Citation;
@@ -9,7 +9,7 @@ use super::material::Material;
 use crate::render::cite;
 use crate::ui::plain::printable;
 
-/// Returns what made the results.
+/// Returns the methods, the origin of the results, the BibTeX entries and the experiment's text.
 pub fn section(material: &Material<'_>) -> Result<Markup> {
     let (session, graph) = (material.session, material.graph());
     let block = Citation::collect(graph, &*session.ops, material.plan, material.store)?;

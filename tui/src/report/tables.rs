@@ -1,4 +1,5 @@
-//! The tables: lists that can be sorted and filtered, pivots as heat maps, fronts with their figure.
+//! The tables of a report: sortable lists, pivots as heat maps, fronts with their figure.
+//! Knows nothing of the statistics.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +19,10 @@ use crate::render::choice::answer;
 use crate::render::number::estimate;
 use crate::ui::plain::printable;
 
-/// Cells of one pivot that are still read at a glance; more are cut off by nothing, but scroll.
+/// A table with more rows may be split between printed pages. A figure with more points has no intervals.
 const LONG: usize = 40;
 
-/// The size of a figure, in pixels.
+/// The size of a figure in pixels.
 const SIZE: (f64, f64) = (720.0, 380.0);
 
 /// Returns all tables of the file.
@@ -88,7 +89,7 @@ fn data(cell: &Cell, most: usize, colors: Option<(f64, f64)>) -> Markup {
         Cell::Level { label, .. } => html! { td.a { (printable(label)) } },
         Cell::Value(value) => {
             let text = estimate(value);
-            // A mean over fewer replications than the others must not pass for one of them.
+            // A mean over fewer replicates than the others shows its number of replicates.
             let text = if value.n < most { format!("{text} (n={})", value.n) } else { text };
             match colors {
                 None => html! { td { (text) } },
@@ -101,7 +102,7 @@ fn data(cell: &Cell, most: usize, colors: Option<(f64, f64)>) -> Markup {
     }
 }
 
-/// Draws all points of a table that weighs a size against a gain, and those that nothing beats.
+/// Draws all points of a table of a size against a gain, and marks the front and the chosen point.
 pub fn trade_off(material: &Material<'_>, table: &Table, made: &TableSheets) -> Result<Picture> {
     let groups = material.groups(table)?;
     let best = front(&groups.points);
@@ -155,7 +156,7 @@ fn tip(material: &Material<'_>, groups: &TablePoints, point: &TablePoint) -> Str
     lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// Leaves one of the points that would cover each other.
+/// Keeps one dot in each square of two by two pixels, and adds the number of the others to its tooltip.
 fn thinned(dots: impl Iterator<Item = Dot>) -> Vec<Dot> {
     let dots: Vec<Dot> = dots.collect();
     let ends = |of: fn(&Dot) -> f64| {

@@ -1,4 +1,5 @@
-//! The experiment's nodes and what each reads, as a drawing and as a table.
+//! The nodes of an experiment and their inputs, as a drawing and as a table.
+//! Knows nothing of the results' values.
 
 use fewbits_engine::spec::node::order;
 use maud::{Markup, html};
@@ -7,11 +8,11 @@ use super::material::Material;
 use crate::figure::picture::{Picture, text};
 use crate::ui::plain::printable;
 
-/// The size of a box and of the room around it, in pixels.
+/// The size of a box, and the gaps between boxes, in pixels.
 const BOX: (f64, f64) = (150.0, 44.0);
 const GAP: (f64, f64) = (60.0, 18.0);
 
-/// Returns the graph.
+/// Returns the drawing and the table.
 pub fn section(material: &Material<'_>) -> Markup {
     let graph = material.graph();
     html! {

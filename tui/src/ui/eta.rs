@@ -1,11 +1,12 @@
-//! How long a run still takes: the remaining tasks of each node times the median seconds of those that ran.
-//! Cached tasks take no time and count for nothing.
+//! The estimated time to the end of a run: for each node, the remaining tasks times the median seconds of its finished
+//! tasks.
+//! Ignores cached tasks, which take no time.
 
 use std::collections::BTreeMap;
 
 use fewbits_engine::event::Event;
 
-/// What is known of a run's pace.
+/// Holds the pace of each node of a run.
 #[derive(Debug, Default)]
 pub struct Eta {
     jobs: usize,
@@ -16,18 +17,18 @@ pub struct Eta {
 struct TaskPace {
     left: usize,
     seconds: Vec<f64>,
-    /// Tasks that are not recorded yet and have reported steps, or are computed: their share done.
+    /// The finished share of tasks that are running or wait for their record to reach the disk.
     begun: BTreeMap<String, f64>,
 }
 
 impl Eta {
-    /// Makes an estimate for a run with this many tasks at once.
+    /// Makes an estimate for a run with `jobs` tasks at once.
     #[must_use]
     pub fn new(jobs: usize) -> Self {
         Self { jobs: jobs.max(1), nodes: BTreeMap::new() }
     }
 
-    /// Takes in an event.
+    /// Adds an event.
     pub fn update(&mut self, event: &Event) {
         match event {
             Event::Planned { nodes, .. } => {
@@ -62,7 +63,7 @@ impl Eta {
         }
     }
 
-    /// Returns the seconds still to go; none while a node with tasks left has none done.
+    /// Returns the remaining seconds; `None` while a node with remaining tasks has no finished one.
     #[must_use]
     pub fn seconds(&self) -> Option<f64> {
         let mut total = 0.0;
@@ -85,7 +86,7 @@ impl TaskPace {
     }
 }
 
-/// Returns seconds as people say them: `40 ms`, `1.4 s`, `3 min 20 s`, `2 h 5 min`.
+/// Writes a duration: `40 ms`, `1.4 s`, `3 min 20 s`, `2 h 5 min`.
 #[must_use]
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;

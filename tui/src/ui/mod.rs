@@ -1,4 +1,5 @@
-//! How a run of this process is shown while it goes on: the dashboard, lines, JSON, or nothing but failures.
+//! The display of a run in this process: the dashboard, lines, JSON, or failures only.
+//! Knows nothing of scheduling.
 
 pub mod eta;
 pub mod plain;
@@ -13,7 +14,7 @@ use crate::dashboard::driver::{Dashboard, DashboardSetup};
 use crate::dashboard::messages::Leave;
 use crate::session::variable;
 
-/// Failures that stay on the screen when the dashboard is left.
+/// The most failures that are printed after the dashboard is closed.
 const FAILURES: usize = 20;
 
 /// Shows the events of a run.
@@ -28,21 +29,22 @@ pub enum Viewer {
     Board(Box<Board>),
 }
 
-/// A run on a terminal: the dashboard while something runs, lines where it cannot be.
+/// Shows a run on a terminal: the dashboard while tasks run, lines if the dashboard is closed early or cannot be
+/// opened.
 pub struct Board {
-    /// What it is opened with; none once it was.
+    /// The setup of the dashboard; `None` after the attempt to open it.
     setup: Option<DashboardSetup>,
     open: Option<Dashboard>,
     run: String,
-    /// Follows without a word while the dashboard is open, and speaks when it is left early.
+    /// Counts events silently while the dashboard is open, and writes lines if it is closed early.
     lines: Plain<Stderr>,
-    /// What must not be lost with the dashboard.
+    /// The failures and warnings to print after the dashboard is closed.
     kept: Vec<String>,
     left: Option<Leave>,
 }
 
 impl Viewer {
-    /// Returns what shows events, as asked for. `setup` is what a dashboard would be opened with.
+    /// Makes the viewer that the options ask for. `setup` is for a dashboard.
     #[must_use]
     pub fn new(global: &Global, jobs: usize, setup: DashboardSetup) -> Self {
         let lines = Plain::new(std::io::stderr(), jobs);
@@ -62,7 +64,7 @@ impl Viewer {
         }
     }
 
-    /// A run of this id begins.
+    /// Tells the viewer the id of the run that starts.
     pub fn begin(&mut self, run: &str) {
         if let Self::Board(board) = self {
             run.clone_into(&mut board.run);
@@ -89,19 +91,19 @@ impl Viewer {
         }
     }
 
-    /// Returns whether standard output is for events only.
+    /// Whether standard output is for events only.
     #[must_use]
     pub fn is_json(&self) -> bool {
         matches!(self, Self::Json)
     }
 
-    /// Returns whether the dashboard was open to the end, so that nothing was said yet of how the run ended.
+    /// Whether the dashboard was open to the end: then no line has reported the end of the run yet.
     #[must_use]
     pub fn had_board(&self) -> bool {
         matches!(self, Self::Board(board) if board.left.is_some_and(|left| left != Leave::Lines))
     }
 
-    /// Returns whether the run is to go on in a process of its own.
+    /// Whether the user asked to detach the run.
     #[must_use]
     pub fn is_detached(&self) -> bool {
         matches!(self, Self::Board(board) if board.left == Some(Leave::Detach))
@@ -112,7 +114,7 @@ impl Board {
     fn update(&mut self, event: &Event) {
         self.keep(event);
         match event {
-            // A second turn: its journal is there by now.
+            // The second turn has a run log of its own, which exists by now.
             Event::Planned { .. } if self.open.is_some() => {
                 if let Some(open) = &self.open {
                     open.follow(&self.run);
@@ -131,15 +133,15 @@ impl Board {
         self.lines.update(event);
     }
 
-    /// Opens the dashboard: not before there is something to watch.
+    /// Opens the dashboard; called when there are tasks to run.
     fn show(&mut self) {
         let Some(setup) = self.setup.take() else { return };
-        // A terminal that cannot be drawn on still shows lines.
+        // A terminal that cannot show the dashboard still shows lines.
         self.open = Dashboard::open(setup, &self.run, true).ok();
         self.lines.muted = self.open.is_some();
     }
 
-    /// The run ended: the dashboard is left when the person leaves it, and what must stay is written below it.
+    /// Handles the end of the run: waits until the user closes the dashboard, then prints the failures and warnings.
     fn finish(&mut self, summary: &Summary) {
         let Some(open) = self.open.take() else { return self.lines.update(&Event::Finished(*summary)) };
         open.ended(*summary);
@@ -148,7 +150,7 @@ impl Board {
         tell_advice(summary);
     }
 
-    /// Writes what happened while the dashboard hid it.
+    /// Prints the failures and warnings that the dashboard covered.
     fn tell_kept(&mut self) {
         let kept = std::mem::take(&mut self.kept);
         for line in kept.iter().take(FAILURES) {
@@ -170,7 +172,7 @@ impl Board {
 }
 
 impl Drop for Board {
-    /// An error ends the run: the terminal is given back before anything is said of it.
+    /// After an error, the terminal is restored before the error is printed.
     fn drop(&mut self) {
         if let Some(open) = self.open.take() {
             open.close();
@@ -184,7 +186,7 @@ fn tell_advice(summary: &Summary) {
     }
 }
 
-/// Returns whether a person watches: standard error is a terminal that can be drawn on, standard input one to type on.
+/// Whether a person watches: standard error and input are a terminal that can draw, and the variable `CI` is not set.
 #[must_use]
 pub fn is_watched() -> bool {
     let dumb = variable("TERM").is_none_or(|term| term == "dumb");

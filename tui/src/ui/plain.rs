@@ -1,4 +1,5 @@
-//! A run as lines: one per change of state, with how much is done and how long it still takes.
+//! The display of a run as lines: one per change of a task's state, with the tasks done and the time left.
+//! Knows nothing of the stream it writes to.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,22 +11,22 @@ use fewbits_engine::why::Reason;
 
 use super::eta::{Eta, duration};
 
-/// Writes lines to a stream.
+/// Writes the events of a run as lines.
 pub struct Plain<W> {
     out: W,
     eta: Eta,
     done: usize,
     total: usize,
-    /// Tasks skipped, by the failed task.
+    /// The number of skipped tasks, by the failed task.
     skipped: BTreeMap<String, usize>,
-    /// Whether events are followed without a word, while something else shows them.
+    /// Whether events are only counted, while the dashboard shows them.
     pub muted: bool,
-    /// Whether a line could not be written: nobody reads any more.
+    /// Whether a line could not be written, because the stream is closed.
     pub broken: bool,
 }
 
 impl<W: Write> Plain<W> {
-    /// Makes the view of a run with this many tasks at once.
+    /// Makes the view of a run with `jobs` tasks at once.
     pub fn new(out: W, jobs: usize) -> Self {
         Self {
             out,
@@ -58,7 +59,7 @@ impl<W: Write> Plain<W> {
                     metrics.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
                 self.counted(&format!("{task} {done}/{total} {}", metrics.join(" ")))
             }
-            // A result counts once it is recorded; the line comes then.
+            // A result counts once it is recorded; `Completed` then has the line.
             Event::Computed { .. } => return,
             Event::Postponed { task, because } => self.counted(&format!(
                 "{task} waits until {because}, whose kept artifact is lost, has run again"
@@ -82,14 +83,16 @@ impl<W: Write> Plain<W> {
                 self.counted(&format!("{task} failed: {error}"))
             }
             Event::Skipped { because, .. } => {
-                // One line for all that one failure takes with it, at the end.
+                // All tasks that one failure skips share one line, at the end of the run.
                 self.done += 1;
                 *self.skipped.entry(because.clone()).or_default() += 1;
                 return;
             }
-            Event::Draining => "ending after what is running".to_owned(),
+            Event::Draining => "ending after the running tasks".to_owned(),
             Event::Warned { message } => format!("warning: {message}"),
-            Event::Interrupted => "interrupted: dropping what is in flight, keeping what is done".to_owned(),
+            Event::Interrupted => {
+                "interrupted: running tasks are dropped, finished results are kept".to_owned()
+            }
             Event::Finished(summary) => {
                 for (because, count) in std::mem::take(&mut self.skipped) {
                     self.say(&format!("{count} skipped: {because} failed"));
@@ -105,7 +108,7 @@ impl<W: Write> Plain<W> {
 
     fn say(&mut self, line: &str) {
         if !self.muted {
-            // Progress that cannot be shown must not end the run.
+            // A closed stream must not end the run.
             self.broken |= writeln!(self.out, "{}", printable(line)).is_err();
         }
     }
@@ -119,7 +122,7 @@ impl<W: Write> Plain<W> {
     }
 }
 
-/// Says how a run ended.
+/// Summarizes a run in one sentence.
 #[must_use]
 pub fn sentence(summary: &Summary) -> String {
     format!(
@@ -133,13 +136,13 @@ pub fn sentence(summary: &Summary) -> String {
     )
 }
 
-/// Says what becomes of the failed tasks of a run; nothing where none failed.
+/// Returns the advice about failed tasks; `None` if no task failed.
 #[must_use]
 pub fn advice(summary: &Summary) -> Option<&'static str> {
     (summary.failed > 0).then_some("failed tasks are not kept: the next `run` runs them again")
 }
 
-/// Says why a task runs, in a few words.
+/// Writes the reason for running a task in a few words; empty if the reason is plain.
 #[must_use]
 pub fn because(reason: &Reason) -> String {
     match reason {
@@ -159,7 +162,7 @@ pub fn because(reason: &Reason) -> String {
     }
 }
 
-/// Says what changed in a field.
+/// Describes the change of a field.
 #[must_use]
 pub fn change(change: &Change) -> String {
     let field = change.field.strip_prefix("params.").unwrap_or(&change.field);
@@ -174,7 +177,7 @@ pub fn change(change: &Change) -> String {
     }
 }
 
-/// Returns text that does nothing to a terminal: control characters become visible.
+/// Replaces control characters other than line breaks, so that a text cannot control the terminal.
 #[must_use]
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()

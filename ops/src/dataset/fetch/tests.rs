@@ -10,12 +10,12 @@ use sha2::{Digest, Sha256};
 use super::super::published::PublishedFile;
 use super::*;
 
-/// How the server treats a file.
+/// The server's treatment of a file.
 #[derive(Clone, Copy)]
 enum Manner {
-    /// With ranges.
+    /// Supports ranges.
     Ranges,
-    /// Whole files only.
+    /// Sends whole files only.
     Whole,
     /// Breaks off after this many bytes of the answer.
     Breaks(usize),
@@ -23,7 +23,7 @@ enum Manner {
     Status(u16),
 }
 
-/// A server of one file's content under any name, and the paths and ranges that it was asked for.
+/// A server of one file's content under any name, with the paths and ranges of its requests.
 struct Server {
     url: String,
     asked: Arc<Mutex<Vec<String>>>,
@@ -40,7 +40,7 @@ impl Server {
                 let stream = stream.unwrap();
                 let (path, from) = request(&stream);
                 log.lock().unwrap().push(from.map_or(path.clone(), |from| format!("{path} from {from}")));
-                // A client that leaves early is the client's affair.
+                // A client that disconnects early is not an error of the server.
                 let _ = answer(&stream, &content, manner, from);
             }
         });
@@ -236,7 +236,7 @@ fn the_last_addresss_fault_is_the_error() {
     let gone = Server::start(content.clone(), Manner::Status(404));
     let error = fixture.fetch(&dataset(&content, &[]), Some(&gone.url)).unwrap_err();
     assert!(matches!(error, FetchError::Status { status: 404, .. }), "{error}");
-    // A port that was free a moment ago: nobody listens.
+    // A port that was free a moment ago: no server listens on it.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = fixture.fetch(&dataset(&content, &[]), Some(&format!("http://{free}"))).unwrap_err();
     assert!(matches!(error, FetchError::Connection { .. }), "{error}");

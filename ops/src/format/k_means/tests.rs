@@ -1,4 +1,4 @@
-//! Centres against every way to cut, in whole numbers of the compiler's own 128 bits.
+//! Centres compared with an exhaustive search over every cut, in 128-bit integers.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Returns the least error of ascending whole numbers in k clusters, each around the best of `grid`, by trying every cut
-/// and every centre.
+/// Returns the least error of ascending integers in k clusters, each around the best centre of `grid`, by trying every
+/// cut and every centre.
 fn least_error(numbers: &[i128], k: usize, grid: &[i128]) -> i128 {
     let around = |centre: &i128| numbers.iter().map(|number| (number - centre).pow(2)).sum();
     let one = grid.iter().map(around).min().unwrap_or(0);
@@ -18,14 +18,14 @@ fn least_error(numbers: &[i128], k: usize, grid: &[i128]) -> i128 {
     (1..numbers.len()).map(cut).fold(one, i128::min)
 }
 
-/// Returns the error of whole numbers, each around the nearest centre.
+/// Returns the error of integers, each around the nearest centre.
 fn error(numbers: &[i128], centres: &[i128]) -> i128 {
     let to = |number: &i128| centres.iter().map(|centre| (number - centre).pow(2)).min().unwrap_or(0);
     numbers.iter().map(to).sum()
 }
 
-/// Checks the centres of numbers in a unit that makes binary32 numbers of them. `grid` has every binary32 number that can
-/// be the best centre of some of them.
+/// Checks the centres of numbers in a unit that makes them binary32 numbers. `grid` has every binary32 number that can
+/// be the best centre of some cluster.
 fn check(numbers: &[i128], k: usize, unit: f64, grid: &[i128]) {
     let to_binary32 = |number: &i128| (*number as f64 * unit) as f32;
     let found = centres(&numbers.iter().map(to_binary32).collect::<Vec<_>>(), k);
@@ -46,8 +46,8 @@ fn plain_clusters_are_found() {
     assert_eq!(centres(&[-0.0, 0.0, -0.0], 1).iter().map(|zero| zero.to_bits()).collect::<Vec<_>>(), [0]);
 }
 
-/// A far number on either side takes nothing from the others: four clusters of two beside it, each with its mean in the
-/// middle, 0.0005 from both.
+/// A far number on either side does not affect the others: beside it are four clusters of two, each with its mean in
+/// the middle, 0.0005 from both.
 #[test]
 fn far_numbers_do_no_harm() {
     let near = [0.01, 0.011, 0.02, 0.021, 0.03, 0.031, 0.04, 0.041];
@@ -63,8 +63,9 @@ fn far_numbers_do_no_harm() {
     }
 }
 
-/// By hand, in spacings of binary32 above 1: {2, 2, 3, 3, 5} around 3 has the error 1 + 1 + 4, and {8} none. Around their
-/// means {2, 2, 3, 3} and {5, 8} have only 1 + 4.5, but 2.5 and 6.5 are no binary32 numbers, and around 2 and 6 it is 2 + 5.
+/// By hand, in spacings of binary32 above 1: {2, 2, 3, 3, 5} around 3 has the error 1 + 1 + 4, and {8} has none.
+/// Around their means, {2, 2, 3, 3} and {5, 8} have only 1 + 4.5. But 2.5 and 6.5 are not binary32 numbers, and
+/// around 2 and 6 the error is 2 + 5.
 #[test]
 fn what_counts_is_the_error_around_binary32_centres() {
     let of = |spacings: f32| 1.0 + spacings * f32::EPSILON;
@@ -73,8 +74,8 @@ fn what_counts_is_the_error_around_binary32_centres() {
     assert_eq!(centres(&numbers.map(|number| -number), 2), [-of(8.0), -of(3.0)]);
 }
 
-/// The table of least errors for every end and number of clusters, filled without any shortcut. Sums of squares near 1 and
-/// −1 are 2^60 and more in units of 2^−23, where binary64 has lost the errors of clusters.
+/// The table of least errors for every end and number of clusters, filled without any shortcut. Sums of squares near 1
+/// and −1 are 2^60 and more in units of 2^−23, where binary64 no longer resolves the errors of clusters.
 #[test]
 fn many_numbers_near_one_and_minus_one_are_clustered_exactly() {
     let one = 1_i128 << 23;
@@ -110,7 +111,7 @@ fn many_numbers_near_one_and_minus_one_are_clustered_exactly() {
     assert_eq!(error(&numbers, &found), least[counts.len() - 1]);
 }
 
-/// A range from the least to the largest binary32 number takes numbers of 640 bits.
+/// A range from the least to the largest binary32 number needs integers of 640 bits.
 #[test]
 fn all_of_binary32_is_one_range() {
     let least = f32::from_bits(1);
@@ -157,8 +158,8 @@ proptest! {
         check(&numbers, k, 2.0_f64.powi(-17), &grid);
     }
 
-    /// Numbers of any sign, within a factor of 256 of each other at any size, so that none drowns the others: no set of k
-    /// among the numbers themselves is better than the centres found.
+    /// Numbers of any sign, within a factor of 256 of each other at any size, so that no number dominates: no set of k
+    /// of the numbers themselves is better than the centres found.
     #[test]
     fn no_choice_of_numbers_is_better(
         bits in prop::collection::vec(any::<u32>(), 1..8),

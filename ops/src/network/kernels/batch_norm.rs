@@ -1,26 +1,28 @@
-//! Batch normalization (Ioffe & Szegedy 2015): y = γ (x − mean) / √(variance + eps) + β per channel, in training with
-//! the statistics of the batch. Knows nothing of the layers around it, nor of evaluation, for which it is folded away.
+//! Batch normalization (Ioffe & Szegedy 2015) in training: y = γ (x − mean) / √(variance + eps) + β per
+//! channel, with the mean and variance of the batch. Knows nothing of the layers around it, nor of inference:
+//! folding removes it there.
 //!
-//! Conventions are `PyTorch`'s: the batch is divided by its biased variance, the running variance takes the unbiased
-//! one. A batch of a single number per channel has no variance: `PyTorch` refuses it, and training makes none. Sums are in
-//! binary64: lane by lane over a block's pixels, then over the block's images, then over blocks.
+//! The conventions are `PyTorch`'s: the normalization divides by the biased variance, the running variance
+//! takes the unbiased one. A batch with a single number per channel has no variance: `PyTorch` refuses such a
+//! batch, and training never makes one. Sums are in binary64: per lane over the pixels of a block, then over
+//! the images of the block, then over the blocks.
 
 use rayon::prelude::*;
 
 use crate::network::definition::Layer;
 use crate::network::kernels::lanes::{LANES, Lanes};
 
-/// The sizes of a batch normalization.
+/// The sizes and constants of a batch normalization.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BatchNorm {
     channels: usize,
-    /// Numbers of a channel in one image.
+    /// Numbers of one channel in one image.
     plane: usize,
     eps: f64,
     momentum: f64,
 }
 
-/// What one batch's normalization subtracted from and multiplied a channel by.
+/// Batch statistics of one channel: the mean, and 1 / √(variance + eps).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Statistics {
     mean: f32,
@@ -33,7 +35,7 @@ impl BatchNorm {
         Self { channels, plane, eps, momentum }
     }
 
-    /// Measures a batch of `rows` images and takes it into the running mean and variance.
+    /// Computes the statistics of a batch of `rows` images and updates the running mean and variance.
     pub(crate) fn measure(
         &self,
         rows: usize,
@@ -77,7 +79,7 @@ impl BatchNorm {
         self.clear(rows, y);
     }
 
-    /// Writes the gradients of weight and bias.
+    /// Writes the gradients of the weight and the bias.
     pub(crate) fn parameter_gradients(
         &self,
         rows: usize,
@@ -94,8 +96,8 @@ impl BatchNorm {
         bias.iter_mut().zip(biases).for_each(|(bias, sum)| *bias = sum as f32);
     }
 
-    /// Writes the gradient at the inputs; `sums` are the gradients of weight and bias:
-    /// dx = γ · inverse · (dy − (Σdy + x̂ Σ x̂ dy) / n).
+    /// Writes the gradient at the inputs, where `sums` are the gradients of weight and bias: dx = γ · inverse
+    /// · (dy − (Σdy + x̂ Σ x̂ dy) / n).
     pub(crate) fn input_gradient(
         &self,
         rows: usize,
@@ -116,7 +118,8 @@ impl BatchNorm {
         self.clear(rows, dx);
     }
 
-    /// Writes zeros where there is no image: what a small batch makes of them could become infinite layer by layer.
+    /// Writes zeros to the lanes without an image. Otherwise the statistics of a small batch can scale these
+    /// lanes up, layer by layer, until they are infinite.
     fn clear(&self, rows: usize, lines: &mut [Lanes]) {
         let size = self.channels * self.plane;
         let last = lines.len().saturating_sub(size);
@@ -124,7 +127,7 @@ impl BatchNorm {
         lines[last..].iter_mut().for_each(|line| line.0[images..].fill(0.0));
     }
 
-    /// Sums a term over every channel of all images.
+    /// Sums `term` over all images, for each channel.
     fn sums(
         &self,
         rows: usize,
@@ -175,8 +178,8 @@ mod tests {
     fn running_statistics_take_the_unbiased_variance() {
         let norm = BatchNorm { channels: 2, plane: 2, eps: 0.0, momentum: 0.25 };
         let (mut mean, mut variance, mut batch) = ([1.0, 1.0], [1.0, 1.0], Vec::new());
-        // Channel 0 holds 1, 2, 3, 6: mean 3, biased variance 3.5, unbiased 14/3; channel 1 holds 5 only. The other
-        // lanes have no image.
+        // Channel 0 has 1, 2, 3, 6: mean 3, biased variance 3.5, unbiased 14/3. Channel 1 has only fives. The
+        // other lanes have no image.
         let lanes = |first: f32, second: f32| {
             Lanes(std::array::from_fn(|lane| [first, second].get(lane).copied().unwrap_or(9.0)))
         };

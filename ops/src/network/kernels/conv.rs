@@ -1,7 +1,9 @@
-//! Convolutions, pixel by pixel: a pixel's channels are its taps' weights times the numbers they reach.
-//! Knows nothing of geometry, which is lists of [`taps`](crate::network::kernels::taps), or of the layers around it. The gradient at the
-//! inputs is such a sum too; that of the weight is summed over pixels and images, in parts of the batch that are then added
-//! in order.
+//! Convolutions: each output pixel is the sum, over kernel taps and input channels, of weight times input.
+//! Knows nothing of geometry, which [`taps`](crate::network::kernels::taps) provides as lists, or of the
+//! layers around it.
+//!
+//! The gradient at the inputs is a sum of the same kind. The weight gradient is a sum over pixels and images:
+//! each part of the batch is summed apart, then the parts are added in order.
 
 use std::ops::Range;
 
@@ -15,13 +17,13 @@ use crate::network::kernels::tile::{
     VectorKernel, WeightRows, add_products, compute, load_all, splat, store_all, tiles,
 };
 
-/// Pixels whose gradient is used up before the next: as many as stay in the nearest cache.
+/// Output pixels per step of the weight gradient: as many as stay in the nearest cache.
 const STRIP: usize = 16;
 
-/// Parts of a batch whose gradients are summed apart, at most: each takes as much memory as the weight.
+/// The most parts of a batch with separate gradient sums. Each part takes as much memory as the weight.
 pub(crate) const PARTS: usize = 16;
 
-/// A convolution: its sizes and the lists of what it sums.
+/// A convolution: its sizes and the lists of its sums.
 #[derive(Clone, Debug)]
 pub(crate) struct Conv {
     taps: Taps,
@@ -30,11 +32,11 @@ pub(crate) struct Conv {
     patches: Vec<Patch>,
 }
 
-/// The weights of a convolution, a row for each output channel, in the order in which they are read.
+/// The weights of a convolution, a row for each output channel, in the order of the kernel's reads.
 pub(crate) struct Packed(Vec<f32>);
 
 impl Conv {
-    /// The convolution of a layer; none for any other layer.
+    /// Returns the convolution of a layer; `None` for any other layer.
     pub(crate) fn new(layer: &Layer) -> Option<Self> {
         let taps = Taps::new(layer)?;
         Some(Self { taps, forward: taps.forward(), backward: taps.backward(), patches: taps.patches() })
@@ -52,7 +54,7 @@ impl Conv {
         Packed(packed)
     }
 
-    /// Orders weights by input, kernel row, kernel column from right to left, output; groups apart.
+    /// Orders the weights of each group by input, kernel row, kernel column from right to left, output.
     fn pack_backward(&self, weight: &[f32]) -> Packed {
         let ([inputs, ..], [outputs, ..], taps) = (self.taps.input, self.taps.output, self.window());
         let kernel = self.taps.kernel;
@@ -69,7 +71,8 @@ impl Conv {
         Packed(packed)
     }
 
-    /// Writes the outputs of one block of images, negative ones as 0 if asked to.
+    /// Writes the outputs of one block of images on the calling thread. With `rectify`, negative outputs
+    /// become 0.
     pub(crate) fn apply(
         &self,
         x: &[Lanes],
@@ -98,7 +101,7 @@ impl Conv {
         blocks.for_each(|(x, y)| self.apply(x, &weight, bias, rectify, y));
     }
 
-    /// Writes the gradient at the inputs, from that at the outputs.
+    /// Writes the gradient at the inputs from the gradient at the outputs.
     pub(crate) fn input_gradient(&self, dy: &[Lanes], weight: &[f32], dx: &mut [Lanes]) {
         let weight = &self.pack_backward(weight).0;
         let Taps { input: [inputs, ..], output: [outputs, ..], groups, .. } = self.taps;
@@ -110,7 +113,7 @@ impl Conv {
         });
     }
 
-    /// Writes the gradients of weight and bias.
+    /// Writes the gradients of the weight and the bias.
     pub(crate) fn parameter_gradients(
         &self,
         x: &[Lanes],
@@ -119,7 +122,7 @@ impl Conv {
         db: Option<&mut [f32]>,
     ) {
         let ([inputs, ..], [outputs, ..], taps) = (self.taps.input, self.taps.output, self.window());
-        // The cut depends on the batch alone, as do the bits.
+        // The division depends on the batch size alone, so the bits do not depend on the number of threads.
         let blocks = (x.len() / self.inputs()).div_ceil(PARTS);
         let parts = x.par_chunks(blocks * self.inputs()).zip(dy.par_chunks(blocks * self.outputs()));
         let parts: Vec<[Vec<Lanes>; 2]> = parts.map(|(x, dy)| self.part_gradients(x, dy)).collect();
@@ -138,8 +141,8 @@ impl Conv {
         }
     }
 
-    /// Returns the gradients of some blocks: of the weight, a line per group, 16 outputs and place in a row; and of the bias,
-    /// a line per output.
+    /// Returns the gradients of some blocks. The weight gradient has a line per group, set of 16 outputs and
+    /// position in a row of weights; the bias gradient has a line per output.
     fn part_gradients(&self, x: &[Lanes], dy: &[Lanes]) -> [Vec<Lanes>; 2] {
         let Taps { input: [inputs, ..], output: [outputs, rows, columns], groups, .. } = self.taps;
         let sets = outputs.div_ceil(LANES);
@@ -159,7 +162,7 @@ impl Conv {
         [dw, db]
     }
 
-    /// Returns how many taps a kernel has.
+    /// Returns the number of kernel taps.
     fn window(&self) -> usize {
         self.taps.kernel * self.taps.kernel
     }
@@ -173,11 +176,11 @@ impl Conv {
     }
 }
 
-/// y = start + Σ over runs of weight · x, for every pixel.
+/// The sum for every pixel: y = start + Σ over runs of weight · x.
 struct Correlation<'a> {
     sums: &'a TapSums,
     groups: usize,
-    /// Channels of a group in the target, and weights of one of them.
+    /// Channels of a group in the target, and weights per channel.
     rows: usize,
     width: usize,
     /// Channels of a group in the source.
@@ -228,7 +231,7 @@ impl WeightRows for Pixel<'_> {
     }
 }
 
-/// Adds to dw and db what a rectangle of one block's outputs gives.
+/// Adds the contribution of a rectangle of outputs of one block to dw and db.
 struct ConvGradient<'a> {
     conv: &'a Conv,
     rows: Range<usize>,
@@ -240,14 +243,15 @@ struct ConvGradient<'a> {
     db: &'a mut [Lanes],
 }
 
-/// One patch of a [`ConvGradient`], for 16 outputs: sums of x over pixels and images.
+/// One patch of a [`ConvGradient`], for 16 outputs: sums of x · dy over pixels and images.
 struct Sixteen<'a> {
     patch: &'a Patch,
     rows: Range<usize>,
     columns: Range<usize>,
     steps: [usize; 2],
     x: &'a [Lanes],
-    /// A line of 16 outputs per image, for every pixel of the rectangle; those of one are `apart` lines from the next.
+    /// For every pixel of the rectangle, a line of 16 outputs per image. Neighbouring pixels are `apart`
+    /// lines apart.
     turned: &'a [Lanes],
     apart: usize,
     dw: &'a mut [Lanes],
@@ -305,7 +309,7 @@ impl WeightRows for Sixteen<'_> {
     }
 }
 
-/// Turns every 16 channels of a group from a line per channel to a line per image.
+/// Transposes every 16 channels of a group from a line per channel to a line per image.
 #[inline(always)]
 fn turn_outputs(dy: &[Lanes], outputs: usize, turned: &mut [Lanes]) {
     let mut turned = turned.as_chunks_mut::<LANES>().0.iter_mut();

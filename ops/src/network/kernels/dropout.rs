@@ -1,6 +1,7 @@
-//! Inverted Dropout (Srivastava et al. 2014), in place: an element stays iff u ≥ p, and is then divided by 1 − p.
-//! Knows nothing of the layers around it. u depends on the stream and the element only, never on p: masks nest.
-//! Elements are counted as they lie: block by block, number by number, image by image.
+//! Inverted dropout (Srivastava et al. 2014), in place: an element with u ≥ p stays and is divided by 1 − p.
+//! Knows nothing of the layers around it. u depends on the stream and the element only, not on p: units kept
+//! at a high rate are also kept at a lower one. Elements are numbered in memory order: block by block, line
+//! by line, image by image.
 
 use rayon::prelude::*;
 
@@ -10,10 +11,10 @@ use crate::random::Stream;
 /// Random bits of one u.
 const BITS: u32 = 24;
 
-/// Lines whose random numbers are made together.
+/// Lines whose random numbers are drawn together.
 const BATCH: usize = 16;
 
-/// Drops elements, and remembers in `factors` what each was multiplied by: 0, or 1 / (1 − p).
+/// Drops elements, and writes the factor of each element to `factors`: 0, or 1 / (1 − p).
 pub(crate) fn forward(p: f64, stream: Stream, x: &mut [Lanes], factors: &mut [Lanes]) {
     let (least, scale) = (threshold(p), scale(p));
     let parts = x.par_chunks_mut(LINES).zip(factors.par_chunks_mut(LINES)).enumerate();
@@ -28,7 +29,7 @@ pub(crate) fn forward(p: f64, stream: Stream, x: &mut [Lanes], factors: &mut [La
                     let first = at * LINES + batch * BATCH;
                     stream.fill((first * LANES) as u64, &mut bits[..x.len() * LANES]);
                     for ((x, factors), bits) in x.iter_mut().zip(factors).zip(bits.as_chunks::<LANES>().0) {
-                        // By values and masks, as branches are not made into vector code.
+                        // Masks instead of branches, because the compiler makes no vector code of branches.
                         let factor = |bits: u32| {
                             let kept = u32::from(bits >> (32 - BITS) >= least).wrapping_neg();
                             f32::from_bits(scale.to_bits() & kept)
@@ -43,7 +44,7 @@ pub(crate) fn forward(p: f64, stream: Stream, x: &mut [Lanes], factors: &mut [La
     });
 }
 
-/// Does to the gradient what was done to the numbers.
+/// Multiplies the gradient by the factors of the forward pass.
 pub(crate) fn backward(factors: &[Lanes], gradient: &mut [Lanes]) {
     zip_each(gradient, factors, |gradient, factor| gradient * factor);
 }
@@ -74,7 +75,7 @@ mod tests {
         let masks = [0.1, 0.5, 0.9].map(|p| (p, kept(p, n)));
         for (p, mask) in &masks {
             let share = mask.iter().filter(|kept| !**kept).count() as f64 / n as f64;
-            // Five deviations of a binomial share.
+            // Five standard deviations of a binomial share.
             assert!((share - p).abs() < 5.0 * (p * (1.0 - p) / n as f64).sqrt(), "{p}: {share}");
         }
         for pair in masks.windows(2) {

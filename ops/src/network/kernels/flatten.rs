@@ -1,5 +1,5 @@
-//! Flatten: an image's numbers as a row, channel by channel, where they lie pixel by pixel.
-//! Knows nothing of the layers around it.
+//! Flatten: reorders an image from pixel by pixel to a row of numbers, channel by channel. Knows nothing of
+//! the layers around it.
 
 use rayon::prelude::*;
 
@@ -14,13 +14,13 @@ pub(crate) struct Flatten {
 }
 
 impl Flatten {
-    /// The flattening of a layer; none if the numbers lie in the right order already.
+    /// Returns the flattening of a layer; `None` if the two orders are the same.
     pub(crate) fn new(layer: &Layer) -> Option<Self> {
         let (channels, plane) = layer.input.channels();
         (channels > 1 && plane > 1).then_some(Self { channels, plane })
     }
 
-    /// Writes the numbers of blocks of images in the order of the row.
+    /// Writes the numbers of blocks of images in the order of the row, on the calling thread.
     pub(crate) fn apply(&self, x: &[Lanes], y: &mut [Lanes]) {
         let size = self.channels * self.plane;
         for (x, y) in x.chunks_exact(size).zip(y.chunks_exact_mut(size)) {
@@ -36,9 +36,9 @@ impl Flatten {
         x.par_chunks_exact(size).zip(y.par_chunks_exact_mut(size)).for_each(|(x, y)| self.apply(x, y));
     }
 
-    /// Writes the gradient at the inputs, from that at the outputs.
+    /// Writes the gradient at the inputs from the gradient at the outputs.
     pub(crate) fn backward(&self, dy: &[Lanes], dx: &mut [Lanes]) {
-        // The other way round is the same with channels and pixels exchanged.
+        // The inverse is the same operation with channels and pixels exchanged.
         Self { channels: self.plane, plane: self.channels }.forward(dy, dx);
     }
 }

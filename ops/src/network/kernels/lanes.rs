@@ -1,21 +1,22 @@
-//! Sixteen images side by side: the layout of everything that lies between two layers.
-//! Knows nothing of layers. A batch is cut into blocks of [`LANES`] images; within a block each number of an image is one
-//! [`Lanes`], so that what is done to sixteen images is done by vector instructions whatever the layer's shape, and an
-//! image's numbers never depend on the images beside it. An image of channels × height × width lies row by row, pixel
-//! by pixel, channel by channel. Lanes of the last block that have no image begin as zeros, and what becomes of them
-//! counts nowhere: their gradient is zero.
+//! The memory layout of activations: sixteen images side by side. Knows nothing of layers.
+//!
+//! A batch is divided into blocks of [`LANES`] images. Within a block, each number of an image is one
+//! [`Lanes`], so vector instructions process sixteen images for any shape of layer, and the numbers of an
+//! image never depend on the images beside it. An image of channels × height × width is stored row by row,
+//! pixel by pixel, channel by channel. Lanes of the last block without an image start as zeros. Later values
+//! in them affect no result, because their gradient is zero.
 
 use crate::dataset::images::Images;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Images of a block.
+/// Images per block.
 pub(crate) const LANES: usize = 16;
 
-/// Lines per piece of work handed to a thread; a piece does not depend on how many threads there are.
+/// Lines per unit of parallel work. The size does not depend on the number of threads.
 pub(crate) const LINES: usize = 1 << 10;
 
-/// One number of each image of a block; a cache line.
+/// One number of each image of a block; the size is one cache line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C, align(64))]
 pub(crate) struct Lanes(pub [f32; LANES]);
@@ -24,7 +25,7 @@ impl Lanes {
     pub(crate) const ZERO: Self = Self([0.0; LANES]);
 }
 
-/// Returns the blocks that this many images need.
+/// Returns the number of blocks for this many images.
 pub(crate) fn blocks(images: usize) -> usize {
     images.div_ceil(LANES)
 }
@@ -34,7 +35,8 @@ pub(crate) fn zeros(lines: usize) -> Vec<Lanes> {
     vec![Lanes::ZERO; lines]
 }
 
-/// Writes a line per image from at most 16 lines; what is beyond them in a line stays as it was.
+/// Transposes at most 16 lines to a line per image. Entries of `to` beyond the number of lines stay
+/// unchanged.
 #[inline(always)]
 pub(crate) fn turn(from: &[Lanes], to: &mut [Lanes; LANES]) {
     if let Some(from) = from.first_chunk::<LANES>() {
@@ -50,12 +52,12 @@ pub(crate) fn turn(from: &[Lanes], to: &mut [Lanes; LANES]) {
     }
 }
 
-/// Writes one image's numbers, a line each, as a row.
+/// Writes the numbers of one image, one from each line, to a row.
 pub(crate) fn read_lane(block: &[Lanes], lane: usize, row: &mut [f32]) {
     row.iter_mut().zip(block).for_each(|(number, line)| *number = line.0[lane]);
 }
 
-/// Returns the sum of all numbers: lane by lane first, in the order of the lines.
+/// Returns the sum of all numbers: per lane over the lines in order, then over the lanes.
 #[inline(always)]
 pub(crate) fn sum<'a>(lines: impl Iterator<Item = &'a Lanes>) -> f32 {
     let mut sums = Lanes::ZERO;
@@ -65,7 +67,8 @@ pub(crate) fn sum<'a>(lines: impl Iterator<Item = &'a Lanes>) -> f32 {
     sums.0.iter().fold(0.0, |all, sum| all + sum)
 }
 
-/// Calls `work` compiled for the instructions of this processor; it must be marked `#[inline(always)]`, and all it calls.
+/// Calls `work`, compiled for the instruction set of this processor. `work` and every function it calls must
+/// be `#[inline(always)]`.
 pub(crate) fn vectorized<T>(with: T, work: impl Fn(T)) {
     Arch::new().dispatch(Call(with, work));
 }
@@ -81,7 +84,7 @@ impl<T, F: Fn(T)> WithSimd for Call<T, F> {
     }
 }
 
-/// Changes every number by its place's number in another buffer, in parallel.
+/// Changes every number by the number at the same position in another buffer, in parallel.
 pub(crate) fn zip_each(out: &mut [Lanes], with: &[Lanes], change: impl Fn(f32, f32) -> f32 + Sync) {
     out.par_chunks_mut(LINES).zip(with.par_chunks(LINES)).for_each(|pair| {
         vectorized(
@@ -98,7 +101,8 @@ pub(crate) fn zip_each(out: &mut [Lanes], with: &[Lanes], change: impl Fn(f32, f
     });
 }
 
-/// Writes the numbers of at most 16 images, given as bytes, into a block; lanes without an image become 0.
+/// Converts at most 16 images from bytes to numbers and writes them to a block; lanes without an image become
+/// 0.
 pub(crate) fn fill_block(images: &Images, bytes: &[&[u8]], block: &mut [Lanes]) {
     let [channels, height, width] = images.shape;
     let plane = height * width;

@@ -1,6 +1,6 @@
-//! Linear layers: y = W x + b, with W of outputs × inputs.
-//! Knows nothing of what comes before or after; the gradients are dx = Wᵀ dy, dW = dy xᵀ, summed over the images in
-//! their order, and db = dy, summed over blocks first.
+//! Linear layers: y = W x + b, with W of outputs × inputs. Knows nothing of the layers around it. The
+//! gradients are dx = Wᵀ dy; dW = dy xᵀ, summed in the order of the images; db = dy, summed per lane over the
+//! blocks, then over the lanes.
 
 use std::ops::Range;
 
@@ -13,21 +13,22 @@ use crate::network::kernels::tile::{
     VectorKernel, WeightRows, add_products, compute, load_all, splat, store_all, tiles,
 };
 
-/// Inputs at most that are summed before the next are looked at: a block's lines and a tile's weights stay in the cache.
+/// The most inputs that are summed in one pass, so that the lines of a block and the weights of a tile stay
+/// in the cache.
 const DEPTH: usize = 400;
 
-/// Inputs in a row that are left out if they are 0.
+/// Zero inputs in a row from which on a run of zeros is skipped.
 const GAP: usize = 8;
 
-/// Rows of the weight's gradient per piece of work.
+/// Rows of the weight gradient per unit of parallel work.
 const ROWS: usize = 48;
 
-/// Buffers of a layer in training, so that memory is not asked for anew at every step.
+/// Buffers of a layer in training, allocated once and reused at every step.
 #[derive(Debug, Default)]
 pub(crate) struct LinearScratch {
-    /// The weight, of inputs × outputs.
+    /// The transposed weight, of inputs × outputs.
     turned: Vec<f32>,
-    /// The inputs by panels of 16, a line per image: those of one panel behind each other.
+    /// The inputs in panels of 16: each panel has one line per image, all lines of a panel in a row.
     panels: Vec<Lanes>,
 }
 
@@ -43,7 +44,8 @@ impl Linear {
         Self { inputs: layer.input.len(), outputs: layer.output.len() }
     }
 
-    /// Writes the outputs of blocks of images, negative ones as 0 if asked to, on the calling thread.
+    /// Writes the outputs of blocks of images on the calling thread. With `rectify`, negative outputs become
+    /// 0.
     pub(crate) fn apply(
         &self,
         x: &[Lanes],
@@ -56,7 +58,7 @@ impl Linear {
         compute(Product { weight, inputs, outputs, start: bias, rectify, source: x, out: y });
     }
 
-    /// Writes the outputs of blocks of images, negative ones as 0 if asked to.
+    /// Writes the outputs of blocks of images in parallel. With `rectify`, negative outputs become 0.
     pub(crate) fn forward(
         &self,
         x: &[Lanes],
@@ -66,13 +68,13 @@ impl Linear {
         y: &mut [Lanes],
     ) {
         let weight = Weight { numbers: weight, finite: is_finite(weight) };
-        // No bit depends on how blocks are shared out.
+        // The number of blocks per unit depends on the threads, but no bit of the result depends on it.
         let blocks = share(x.len() / self.inputs);
         let parts = x.par_chunks(blocks * self.inputs).zip(y.par_chunks_mut(blocks * self.outputs));
         parts.for_each(|(x, y)| self.apply(x, weight, bias, rectify, y));
     }
 
-    /// Writes the gradient at the inputs, from that at the outputs.
+    /// Writes the gradient at the inputs from the gradient at the outputs.
     pub(crate) fn input_gradient(
         &self,
         dy: &[Lanes],
@@ -85,7 +87,7 @@ impl Linear {
         back.forward(dy, &scratch.turned, None, false, dx);
     }
 
-    /// Writes the gradients of weight and bias.
+    /// Writes the gradients of the weight and the bias.
     pub(crate) fn parameter_gradients(
         &self,
         [x, dy]: [&[Lanes]; 2],
@@ -98,7 +100,7 @@ impl Linear {
         let panels = &scratch.panels;
         dw.par_chunks_mut(ROWS * self.inputs).enumerate().for_each(|(at, dw)| {
             let outputs = dw.len() / self.inputs;
-            // The gradients of a tile's rows, each in the order of the images.
+            // The output gradients, a row per output, each in the order of the images.
             let mut rows = vec![0.0; outputs * blocks * LANES];
             for (row, out) in rows.chunks_exact_mut(blocks * LANES).zip(at * ROWS..) {
                 for (numbers, block) in row.chunks_exact_mut(LANES).zip(dy.chunks_exact(self.outputs)) {
@@ -113,10 +115,10 @@ impl Linear {
         }
     }
 
-    /// Exchanges rows and columns of the weight.
+    /// Transposes the weight.
     fn turn(&self, weight: &[f32], turned: &mut Vec<f32>) {
         turned.resize(weight.len(), 0.0);
-        // Sixteen rows at a time, so that their ends stay in the cache.
+        // Sixteen rows at a time, so that the ends of the rows stay in the cache.
         turned.par_chunks_mut(LANES * self.outputs).enumerate().for_each(|(at, rows)| {
             for (output, weights) in weight.chunks_exact(self.inputs).enumerate() {
                 let weights = &weights[at * LANES..];
@@ -127,7 +129,7 @@ impl Linear {
         });
     }
 
-    /// Cuts the inputs into panels.
+    /// Copies the inputs into panels.
     fn cut(&self, x: &[Lanes], panels: &mut Vec<Lanes>) {
         let depth = x.len() / self.inputs * LANES;
         panels.resize(self.inputs.div_ceil(LANES) * depth, Lanes::ZERO);
@@ -144,34 +146,36 @@ impl Linear {
     }
 }
 
-/// A layer's weight, of outputs × inputs.
+/// The weight of a layer, of outputs × inputs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Weight<'a> {
     pub(crate) numbers: &'a [f32],
-    /// Whether it [`is_finite`]; if not, nothing is left out, as zero times what is not finite is not zero.
+    /// Result of [`is_finite`]. If false, no zero input is skipped: zero times infinity or NaN is not zero.
     pub(crate) finite: bool,
 }
 
-/// Returns whether every number is finite; this takes as long as some images, so it is asked once for many.
+/// Returns whether every number is finite. The check costs as much as some images, so callers check once for
+/// many images.
 pub(crate) fn is_finite(numbers: &[f32]) -> bool {
     let mut finite = true;
     vectorized(
         &mut finite,
         #[inline(always)]
         |finite: &mut bool| {
-            // Without a way out before the end, so that it is vector code.
+            // The loop has no early exit, so that the compiler makes vector code of it.
             *finite = !numbers.iter().fold(false, |any, number| any | !number.is_finite());
         },
     );
     finite
 }
 
-/// Returns the blocks of a piece of work: two for each thread, so that one that is held up does not hold up the others.
+/// Returns the number of blocks per unit of work: two units per thread, so that one slow thread does not
+/// delay the rest.
 fn share(blocks: usize) -> usize {
     blocks.div_ceil(2 * rayon::current_num_threads()).max(1)
 }
 
-/// out = start + weight · source, for blocks of images.
+/// A matrix product for blocks of images: out = start + weight · source.
 struct Product<'a> {
     weight: Weight<'a>,
     inputs: usize,
@@ -182,10 +186,10 @@ struct Product<'a> {
     out: &'a mut [Lanes],
 }
 
-/// A stretch of inputs of a [`Product`].
+/// The part of a [`Product`] over a range of inputs.
 struct Stretch<'a, 'p> {
     product: &'a mut Product<'p>,
-    /// For each block, the inputs that are worth a look.
+    /// For each block, the ranges of inputs that are not skipped.
     used: &'a [Vec<Range<usize>>],
     first: usize,
     end: usize,
@@ -208,13 +212,14 @@ impl VectorKernel for Product<'_> {
     }
 }
 
-/// Returns the inputs of a block but for those that are 0 in all its images, as most of a drawing is; a few of these
-/// between others are not worth the trouble.
+/// Returns the ranges of inputs without those that are 0 in all images of the block, such as the background
+/// of a drawing. Fewer than [`GAP`] zeros in a row stay in, because splitting a range costs more than it
+/// saves.
 #[inline(always)]
 fn used(block: &[Lanes]) -> Vec<Range<usize>> {
     let mut used: Vec<Range<usize>> = vec![];
     for (at, line) in block.iter().enumerate() {
-        // Without their signs, as −0 is 0.
+        // The shift removes the sign, because −0 is also 0.
         if line.0.iter().fold(0, |any, number| any | number.to_bits() << 1) == 0 {
             continue;
         }
@@ -254,7 +259,7 @@ impl WeightRows for Stretch<'_, '_> {
     }
 }
 
-/// dw = rows · panels.
+/// The weight gradient: dw = rows · panels.
 struct LinearGradient<'a> {
     rows: &'a [f32],
     depth: usize,

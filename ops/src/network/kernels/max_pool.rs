@@ -1,5 +1,5 @@
-//! Max-pooling: the largest number of each window; among equal ones the first, and any that is not a number wins.
-//! Knows nothing of the layers around it. The gradient goes to the number that was chosen.
+//! Max-pooling: the largest number of each window, the first of equal numbers; NaN counts as the largest.
+//! Knows nothing of the layers around it. The gradient goes to the chosen number.
 
 use rayon::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::network::definition::Layer;
 use crate::network::kernels::lanes::{LANES, Lanes, vectorized};
 use crate::network::layer::{ActivationShape, LayerOp};
 
-/// For each image of a block, the place of its largest number within the window.
+/// For each image of a block, the position of the chosen number within the window.
 pub(crate) type MaxPositions = [u32; LANES];
 
 /// The sizes of a max-pooling.
@@ -21,7 +21,7 @@ pub(crate) struct MaxPool {
 }
 
 impl MaxPool {
-    /// The pooling of a layer; none for any other layer.
+    /// Returns the pooling of a layer; `None` for any other layer.
     pub(crate) fn new(layer: &Layer) -> Option<Self> {
         match (layer.op, layer.input, layer.output) {
             (
@@ -49,7 +49,7 @@ impl MaxPool {
         );
     }
 
-    /// Writes the largest numbers of every block, and their places.
+    /// Writes the largest numbers of every block, and their positions.
     pub(crate) fn forward(&self, x: &[Lanes], y: &mut [Lanes], places: &mut [MaxPositions]) {
         let y = y.par_chunks_exact_mut(self.outputs()).zip(places.par_chunks_exact_mut(self.outputs()));
         y.zip(x.par_chunks_exact(self.inputs())).for_each(|block| {
@@ -69,7 +69,7 @@ impl MaxPool {
         });
     }
 
-    /// Writes the gradient at the inputs, from that at the outputs.
+    /// Writes the gradient at the inputs from the gradient at the outputs.
     pub(crate) fn backward(&self, dy: &[Lanes], places: &[MaxPositions], dx: &mut [Lanes]) {
         let dy = dy.par_chunks_exact(self.outputs()).zip(places.par_chunks_exact(self.outputs()));
         dx.par_chunks_exact_mut(self.inputs()).zip(dy).for_each(|block| {
@@ -92,7 +92,7 @@ impl MaxPool {
         });
     }
 
-    /// Returns where the pixels of an output's window begin, row by row.
+    /// Returns the start of each pixel in the window of an output, row by row.
     #[inline(always)]
     fn window(&self, pixel: usize) -> impl Iterator<Item = usize> + Clone {
         let (row, column) = (pixel / self.output[1] * self.stride, pixel % self.output[1] * self.stride);
@@ -111,7 +111,7 @@ impl MaxPool {
     }
 }
 
-/// Returns the largest numbers of some lines, and which line each is from.
+/// Returns the largest numbers of some lines, and for each the index of its line.
 #[inline(always)]
 fn largest<'a>(mut lines: impl Iterator<Item = &'a Lanes>) -> (Lanes, MaxPositions) {
     let (mut best, mut places) = (lines.next().map_or(Lanes::ZERO, |line| *line), [0; LANES]);
@@ -127,10 +127,10 @@ fn largest<'a>(mut lines: impl Iterator<Item = &'a Lanes>) -> (Lanes, MaxPositio
     (best, places)
 }
 
-/// Adds the gradient where this is the place that was chosen.
+/// Adds the gradient in the lanes whose chosen position is `place`.
 #[inline(always)]
 fn give(place: u32, dy: &Lanes, places: &MaxPositions, dx: &mut Lanes) {
-    // By values and masks, as branches are not made into vector code.
+    // Masks instead of branches, because the compiler makes no vector code of branches.
     let (dy, places, mut sums) = (dy.0, *places, dx.0);
     for lane in 0..LANES {
         let mask = u32::from(places[lane] == place).wrapping_neg();

@@ -1,5 +1,5 @@
-//! The kernels that layers are computed with, forward and backward, over sixteen images at a time ([`lanes`]).
-//! A kernel knows its own numbers and shapes, not the layers around it, and runs in the rayon pool of its caller.
+//! The forward and backward passes of the layers, sixteen images at a time ([`lanes`]). A kernel knows its
+//! own numbers and shapes, and nothing of the layers around it. Kernels run in the rayon pool of the caller.
 
 pub(crate) mod batch_norm;
 pub(crate) mod conv;

@@ -1,16 +1,16 @@
-//! The numbers inside a candle tensor, as slices: what every kernel here works on.
-//! Knows nothing of what they mean. Writing goes through candle's in-place operations, so a tensor is a buffer that
-//! is used again at each step.
+//! The numbers of a candle tensor as a slice, for reading and for writing in place. Knows nothing of their
+//! meaning. Writing uses candle's in-place operations, so training reuses the memory of a tensor at each
+//! step.
 
 use std::cell::Cell;
 use std::ops::{Deref, Range};
 
 use candle_core::{CpuStorage, Device, Error, InplaceOp1, Layout, Result, Storage, StorageRef, Tensor};
 
-/// Numbers per piece of work handed to a thread; a piece does not depend on how many threads there are.
+/// Numbers per unit of parallel work. The size does not depend on the number of threads.
 pub(crate) const BLOCK: usize = 1 << 13;
 
-/// A tensor's numbers while they are read.
+/// The numbers of a tensor, open for reading.
 pub(crate) struct TensorNumbers<'a> {
     storage: StorageRef<'a>,
     range: Range<usize>,
@@ -22,7 +22,7 @@ impl Deref for TensorNumbers<'_> {
     fn deref(&self) -> &[f32] {
         match &*self.storage {
             Storage::Cpu(CpuStorage::F32(numbers)) => &numbers[self.range.clone()],
-            // `read` makes no other.
+            // `read_tensor` makes no other storage.
             _ => &[],
         }
     }
@@ -50,7 +50,7 @@ pub(crate) fn zeros(shape: &[usize]) -> Result<Tensor> {
     from(vec![0.0; shape.iter().product()], shape)
 }
 
-/// Makes a tensor of these numbers, without a copy.
+/// Makes a tensor of these numbers without a copy.
 pub(crate) fn from(numbers: Vec<f32>, shape: &[usize]) -> Result<Tensor> {
     Tensor::from_vec(numbers, shape, &Device::Cpu)
 }

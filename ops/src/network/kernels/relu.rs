@@ -1,5 +1,5 @@
-//! max(x, 0) and its gradient, in place. What is not a number stays so.
-//! Knows nothing of the layers around it; one right after a product is done there.
+//! The rectified linear unit max(x, 0) and its gradient, in place; NaN stays NaN. Knows nothing of the layers
+//! around it. A Relu layer directly after a convolution or linear layer is part of that kernel.
 
 use rayon::prelude::*;
 
@@ -17,8 +17,8 @@ pub(crate) fn apply(x: &mut [Lanes]) {
     }
 }
 
-/// Replaces the gradient by 0 where the output is not positive. The output may have gone through Dropout since: a
-/// number dropped has no gradient either way.
+/// Sets the gradient to 0 where the output y is not positive. A Dropout layer may have changed y in place
+/// since then; the gradient of a dropped number is 0 in any case.
 pub(crate) fn backward(y: &[Lanes], gradient: &mut [Lanes]) {
     zip_each(gradient, y, |gradient, y| if y > 0.0 { gradient } else { 0.0 });
 }

@@ -1,47 +1,47 @@
-//! The geometry of a convolution: which numbers of an image each output is made of, and the other way round.
-//! Knows nothing of weights' values or of sums. Stride, padding, dilation and groups are all here: what is outside the
-//! image is in no list, so nobody multiplies by it.
+//! The geometry of a convolution: the input numbers of each output, and the outputs of each input number.
+//! Knows nothing of weight values or of sums. Stride, padding, dilation and groups are all here. No list
+//! contains a position in the padding, so the kernels never multiply by the padding's zeros.
 
 use std::ops::Range;
 
 use crate::network::definition::Layer;
 use crate::network::layer::{ActivationShape, LayerOp};
 
-/// Numbers that lie side by side both in a row of weights and in an image.
+/// A run of numbers that are contiguous both in a row of weights and in an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TapRun {
-    /// The first one's place in a row of weights.
+    /// Position of the first number in a row of weights.
     pub weight: usize,
-    /// The first one's place in the image.
+    /// Position of the first number in the image.
     pub source: usize,
-    /// How many there are.
+    /// Number of elements.
     pub len: usize,
 }
 
-/// What every pixel is a sum of, pixel by pixel.
+/// The runs that each pixel sums over, pixel by pixel.
 #[derive(Clone, Debug)]
 pub(crate) struct TapSums {
     runs: Vec<TapRun>,
     ends: Vec<usize>,
 }
 
-/// Outputs that use the same weights in the same way: a rectangle of them.
+/// A rectangle of outputs that use the same weights at the same relative positions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Patch {
-    /// The first weight's place in a row of weights.
+    /// Position of the first weight in a row of weights.
     pub weight: usize,
-    /// How many weights there are.
+    /// Number of weights.
     pub len: usize,
     /// Rows of the output.
     pub rows: Range<usize>,
     /// Columns of the output.
     pub columns: Range<usize>,
-    /// The place in the image of the first weight's number, for the output at row 0 and the first column; what lies
-    /// above the image is a negative place.
+    /// Position in the image of the number for the first weight and for the output at row 0 and the first
+    /// column; negative if it lies above the image.
     pub source: isize,
 }
 
-/// Along one side: for every target the taps that reach it, each with its place in the source.
+/// Along one side: for each target the taps that reach it, each with its position in the source.
 type TapSide = Vec<Vec<[usize; 2]>>;
 
 /// The sizes of a convolution.
@@ -67,7 +67,7 @@ impl TapSums {
 }
 
 impl Taps {
-    /// The taps of a convolution; none for any other layer.
+    /// Returns the taps of a convolution; `None` for any other layer.
     pub(crate) fn new(layer: &Layer) -> Option<Self> {
         match (layer.op, layer.input, layer.output) {
             (
@@ -87,15 +87,16 @@ impl Taps {
         }
     }
 
-    /// Returns what every output pixel is a sum of; a row of weights goes by kernel row, kernel column, channel.
+    /// Returns the runs of every output pixel. A row of weights has the order kernel row, kernel column,
+    /// input channel.
     pub(crate) fn forward(&self) -> TapSums {
         let [channels, _, width] = self.input;
         let place = |[down, right]: [usize; 2]| down * self.kernel + right;
         self.sums(&self.side(0), &self.side(1), channels, width, place)
     }
 
-    /// Returns what the gradient at every input pixel is a sum of; a row of weights goes by kernel row, kernel column
-    /// from right to left, output channel.
+    /// Returns the runs of the gradient at every input pixel. A row of weights has the order kernel row,
+    /// kernel column from right to left, output channel.
     pub(crate) fn backward(&self) -> TapSums {
         let [channels, _, width] = self.output;
         let turned = |side: TapSide, length: usize| {
@@ -112,7 +113,8 @@ impl Taps {
         self.sums(&rows, &columns, channels, width, place)
     }
 
-    /// Returns the rectangles of outputs by the weights they use; together they hold every use of every weight once.
+    /// Returns rectangles of outputs by the weights they use. Together they contain every use of every weight
+    /// exactly once.
     pub(crate) fn patches(&self) -> Vec<Patch> {
         let [channels, _, width] = self.input;
         let all = channels * self.groups;
@@ -145,7 +147,7 @@ impl Taps {
         patches
     }
 
-    /// Returns how far apart the sources of two outputs are: one below the other, and beside each other.
+    /// Returns the distance between the sources of two outputs: one below the other, and side by side.
     pub(crate) fn steps(&self) -> [usize; 2] {
         let across = self.stride * self.input[0] * self.groups;
         [across * self.input[2], across]
@@ -177,7 +179,7 @@ impl Taps {
         sums
     }
 
-    /// Adds a run, to the last one if it goes on there.
+    /// Appends a run, or extends the last run if the new one continues it.
     fn extend(&self, runs: &mut Vec<TapRun>, next: TapRun) {
         match runs.last_mut() {
             Some(last)
@@ -191,7 +193,8 @@ impl Taps {
         }
     }
 
-    /// Returns the taps of every output along the height (0) or the width (1), with their places in the image.
+    /// Returns the taps of every output along the height (0) or the width (1), with their positions in the
+    /// image.
     fn side(&self, side: usize) -> TapSide {
         let (input, output) = (self.input[1 + side], self.output[1 + side]);
         let taps = |output: usize| {

@@ -1,31 +1,35 @@
-//! The kernel under every product: a few rows of weights times lines of numbers, summed in registers.
-//! Knows nothing of layers. A sum is one chain of fused multiply-adds, each rounded once, from its start in the order
-//! given: it has the same bits on every instruction set, for any width of vectors, any cut of the work and any number
-//! of images beside it. Where there is no fused instruction the same is computed in software, slowly.
+//! The kernel of every matrix product: a few rows of weights times lines of numbers, summed in registers.
+//! Knows nothing of layers.
 //!
-//! The one `unsafe` of this package is in [`add_products`]: rows are read without a check at each step. It asserts itself
-//! that they are long enough.
+//! A sum is one chain of fused multiply-adds, each rounded once, from its start value in the given order. It
+//! has the same bits for every instruction set, vector width, division of the work and number of images
+//! beside it. Processors without a fused instruction compute the same bits in software, slowly.
+//!
+//! The only `unsafe` of this crate is in [`add_products`]: it reads rows without a bounds check at each step,
+//! and asserts beforehand that the rows are long enough.
 
 use pulp::{Arch, Simd, WithSimd, bytemuck};
 
 use crate::network::kernels::lanes::Lanes;
 
-/// Sums of M rows, each over the [`LANES`](crate::network::kernels::lanes::LANES) images of a block in V vectors.
+/// Sums of M rows, each over the [`LANES`](crate::network::kernels::lanes::LANES) images of a block in V
+/// vectors.
 pub(crate) type TileSums<F, const M: usize, const V: usize> = [[F; V]; M];
 
-/// Something to be computed with the widest vectors there are.
+/// A computation that runs with the widest vectors of the processor.
 pub(crate) trait VectorKernel {
-    /// Computes it; a line is V vectors. Must be inlined, as must all it calls: only so is it vector code.
+    /// Runs the computation; a line is V vectors. The method and every function it calls must be inlined,
+    /// because only inlined code is compiled to vector instructions.
     fn run<S: Simd, const V: usize>(self, simd: S);
 }
 
-/// Something to be computed for M rows at once.
+/// A computation over rows that processes M rows at once.
 pub(crate) trait WeightRows {
-    /// Computes the rows from `first` on.
+    /// Processes the M rows from `first` on.
     fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, first: usize);
 }
 
-/// Computes a work with the widest vectors there are.
+/// Runs a computation with the widest vectors of the processor.
 pub(crate) fn compute(work: impl VectorKernel) {
     Arch::new().dispatch(Widest(work));
 }
@@ -37,7 +41,7 @@ impl<W: VectorKernel> WithSimd for Widest<W> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // Only the branch of the instruction set is compiled.
+        // The conditions are constants, so only the branch of the instruction set is compiled.
         if const { S::F32_LANES == 16 } {
             self.0.run::<S, 1>(simd);
         } else if const { S::F32_LANES == 8 } {
@@ -50,7 +54,8 @@ impl<W: VectorKernel> WithSimd for Widest<W> {
     }
 }
 
-/// Computes all rows, in tiles of about equal height that fill the registers: 16 of 8 lanes, or 32 of 16 or 4.
+/// Processes all rows in tiles of about equal height, sized to the registers: 16 of 8 lanes, or 32 of 16 or 4
+/// lanes.
 #[inline(always)]
 pub(crate) fn tiles<S: Simd, const V: usize>(simd: S, rows: usize, each: &mut impl WeightRows) {
     let most = if const { V == 1 } { 12 } else { 6 };
@@ -82,10 +87,9 @@ pub(crate) fn tiles<S: Simd, const V: usize>(simd: S, rows: usize, each: &mut im
     }
 }
 
-/// Adds Σₖ rows[m][k] · source[k] to the sums, k ascending.
+/// Adds Σₖ rows[m][k] · source[k] to the sums, with k ascending.
 ///
-/// # Panics
-/// If a row is shorter than the source.
+/// # Panics If a row is shorter than the source.
 #[inline(always)]
 #[allow(unsafe_code)]
 pub(crate) fn add_products<S: Simd, const M: usize, const V: usize>(
@@ -99,8 +103,9 @@ pub(crate) fn add_products<S: Simd, const M: usize, const V: usize>(
     for (k, line) in source.iter().enumerate() {
         let line = load::<S, V>(line);
         for (sums, row) in all.iter_mut().zip(rows) {
-            // SAFETY: k is below the length of `source`, and every row was cut to that length above. The compiler does
-            // not see it and would check M rows at every step, which takes a tenth to a quarter longer.
+            // SAFETY: k is below the length of `source`, and every row was cut to that length above. The
+            // compiler does not see this and would check M rows at every step, which takes a tenth to a
+            // quarter longer.
             let weight = simd.splat_f32s(unsafe { *row.get_unchecked(k) });
             for (sum, numbers) in sums.iter_mut().zip(line) {
                 *sum = simd.mul_add_f32s(weight, numbers, *sum);
@@ -110,7 +115,7 @@ pub(crate) fn add_products<S: Simd, const M: usize, const V: usize>(
     *sums = all;
 }
 
-/// Returns sums that start at a number each.
+/// Returns sums that start at `number(m)` for row m.
 #[inline(always)]
 pub(crate) fn splat<S: Simd, const M: usize, const V: usize>(
     simd: S,
@@ -119,14 +124,14 @@ pub(crate) fn splat<S: Simd, const M: usize, const V: usize>(
     std::array::from_fn(|m| [simd.splat_f32s(number(m)); V])
 }
 
-/// Returns sums that start at what the lines hold.
+/// Returns sums that start at the numbers of the lines.
 #[inline(always)]
 pub(crate) fn load_all<S: Simd, const M: usize, const V: usize>(lines: &[Lanes]) -> TileSums<S::f32s, M, V> {
     let lines = &lines[..M];
     std::array::from_fn(|m| load::<S, V>(&lines[m]))
 }
 
-/// Writes sums as lines, negative ones as 0 if asked to; what is not a number stays so.
+/// Writes sums as lines. With `rectify`, negative sums become 0; NaN stays NaN.
 #[inline(always)]
 pub(crate) fn store_all<S: Simd, const M: usize, const V: usize>(
     simd: S,
@@ -157,7 +162,7 @@ mod tests {
     use super::*;
     use crate::network::kernels::lanes::LANES;
 
-    /// Products of some rows, as they are defined: one chain of fused operations each.
+    /// Products of some rows by definition: each is one chain of fused multiply-adds.
     fn expected(rows: &[Vec<f32>], start: &[f32], source: &[Lanes]) -> Vec<Lanes> {
         let chain = |row: &Vec<f32>, start: f32, lane: usize| {
             row.iter().zip(source).fold(start, |sum, (weight, line)| weight.mul_add(line.0[lane], sum))
@@ -188,7 +193,7 @@ mod tests {
         #[inline(always)]
         fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, first: usize) {
             let mut sums = splat::<S, M, V>(simd, |m| self.start[first + m]);
-            // In two parts, the second of which goes on where the first one ended.
+            // Two calls: the second continues from the sums of the first.
             let half = self.source.len() / 2;
             let rows = |from: usize, to: usize| std::array::from_fn(|m| &self.rows[first + m][from..to]);
             add_products(simd, &mut sums, rows(0, half), &self.source[..half]);

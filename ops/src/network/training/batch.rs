@@ -1,5 +1,5 @@
-//! The images of one batch as numbers, in the order of an epoch, changed at random if asked to.
-//! Knows nothing of networks. The order depends on (seed, epoch) alone, an image's change on (seed, epoch, image).
+//! The images of one batch as numbers, in the order of the epoch, with augmentation. Knows nothing of
+//! networks. The order depends only on (seed, epoch), the augmentation only on (seed, epoch, image).
 
 use std::ops::Range;
 
@@ -10,18 +10,18 @@ use crate::network::kernels::lanes::{LANES, Lanes, fill_block};
 use crate::network::training::config::Augment;
 use crate::random::Stream;
 
-/// How an epoch's images are cut into batches of `size`; the last batch has the remainder.
+/// The division of an epoch's images into batches of `size`; the last batch has the remainder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Batches {
     images: usize,
     size: usize,
-    /// How many there are.
+    /// Number of batches.
     pub count: usize,
 }
 
 impl Batches {
-    /// Cuts `images` images, at least 1, into batches of `size`, at least 1. Where `joins`, an image that would be alone in
-    /// the last batch joins the batch before it.
+    /// Divides `images` images, at least 1, into batches of `size`, at least 1. With `joins`, an image that
+    /// would be alone in the last batch joins the batch before it.
     pub(crate) fn cut(images: usize, size: usize, joins: bool) -> Self {
         let size = size.min(images);
         let is_alone = images % size == 1 && images > size;
@@ -29,25 +29,25 @@ impl Batches {
         Self { images, size, count }
     }
 
-    /// Returns the places of a batch's images in the order of the epoch.
+    /// Returns the positions of a batch's images in the order of the epoch.
     pub(crate) fn range(self, batch: usize) -> Range<usize> {
         let first = batch * self.size;
         let is_last = batch + 1 == self.count;
         first..if is_last { self.images } else { first + self.size }
     }
 
-    /// Returns how many images the largest batch has.
+    /// Returns the number of images in the largest batch.
     pub(crate) fn largest(self) -> usize {
         self.size.max(self.range(self.count - 1).len())
     }
 
-    /// Returns how many images of an epoch joined the batch before theirs: 1 or 0.
+    /// Returns the number of images that joined the batch before theirs, 0 or 1.
     pub(crate) fn joined(self) -> usize {
         self.largest() - self.size
     }
 }
 
-/// One epoch's order and changes.
+/// The order and the augmentation of one epoch.
 pub(crate) struct Epoch<'a> {
     images: &'a Images,
     order: Vec<u32>,
@@ -56,14 +56,14 @@ pub(crate) struct Epoch<'a> {
 }
 
 impl<'a> Epoch<'a> {
-    /// Draws the order of an epoch, counted from 0.
+    /// Draws the order of an epoch; epochs count from 0.
     pub(crate) fn new(images: &'a Images, augment: Augment, seed: u64, epoch: usize) -> Self {
         let order = Stream::new(seed, "order", &epoch.to_string()).permutation(images.len());
         Self { images, order, augment, stream: Stream::new(seed, "augment", &epoch.to_string()) }
     }
 
-    /// Writes the numbers of one batch's images, block by block, and returns their labels. `batch` are the images' places
-    /// in the order of the epoch.
+    /// Writes the numbers of one batch's images, block by block, and returns their labels. `batch` contains
+    /// the images' positions in the order of the epoch.
     pub(crate) fn gather(&self, batch: Range<usize>, out: &mut [Lanes]) -> Vec<u8> {
         let places = &self.order[batch];
         let blocks = out.par_chunks_exact_mut(self.images.size()).zip(places.par_chunks(LANES));
@@ -80,7 +80,7 @@ impl<'a> Epoch<'a> {
         places.iter().map(|place| self.images.labels[*place as usize]).collect()
     }
 
-    /// Returns an image mirrored and moved; what comes from outside it is black, byte 0.
+    /// Returns an image after flip and crop. Pixels from outside the image are black, byte 0.
     fn changed(&self, place: usize) -> Vec<u8> {
         let [_, height, width] = self.images.shape;
         let [flip, down, right, _] = self.stream.block(place as u64);
@@ -117,7 +117,7 @@ mod tests {
         (0..images).map(row).collect()
     }
 
-    /// Images of 1 × 2 × 3, whose bytes are 1, 2, 3, …; the number of a byte is itself.
+    /// Images of 1 × 2 × 3 with the bytes 1, 2, 3, …; the number of each byte is the byte itself.
     fn images(n: usize) -> Images {
         let pixels = (0..n * 6).map(|i| (i % 6) as u8 + 1).collect();
         let values = vec![std::array::from_fn(|byte| byte as f32)];

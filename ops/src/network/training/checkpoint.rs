@@ -1,5 +1,5 @@
-//! A training that can go on later: everything that changes, at the end of an epoch, as bytes.
-//! Knows nothing of where the bytes are kept. It does not say what was trained: the caller keeps it under a key that
+//! Checkpoints: the state of a training at the end of an epoch, as bytes. Knows nothing of where the bytes
+//! are kept. A checkpoint does not name its configuration or images: the caller keeps it under a key that
 //! does.
 
 use serde::{Deserialize, Serialize};
@@ -9,22 +9,22 @@ use crate::network::definition::Network;
 use crate::network::training::state::TrainingState;
 use crate::network::training::{TrainError, TrainingCurves};
 
-/// The metadata key of what is not a tensor.
+/// The metadata key of the progress.
 const PROGRESS: &str = "progress";
 
-/// How far a training has come.
+/// The progress of a training.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrainingProgress {
-    /// Epochs that are complete.
+    /// Number of completed epochs.
     pub epoch: usize,
-    /// Steps taken, over all epochs.
+    /// Number of steps, over all epochs.
     pub step: usize,
-    /// Curves so far.
+    /// Figures of the completed epochs.
     pub series: TrainingCurves,
 }
 
-/// Writes state and progress.
+/// Writes the state and the progress.
 pub(crate) fn save(
     graph: &Network,
     state: &TrainingState,
@@ -36,7 +36,8 @@ pub(crate) fn save(
     encode(tensors, PROGRESS, text).map_err(|fault| unfit(&fault.to_string()))
 }
 
-/// Takes over state and progress from what [`save`] wrote, for a training of `epochs` of `steps` each.
+/// Restores the state and returns the progress from the output of [`save`], for a training of `epochs` of
+/// `steps` steps each. An error if the checkpoint is damaged or belongs to another training.
 pub(crate) fn load(
     bytes: &[u8],
     graph: &Network,

@@ -1,5 +1,5 @@
-//! How a network is trained, as a person writes it: optimizer, schedule, initialization, augmentation.
-//! Knows nothing of networks or images; its defaults are the design's.
+//! The configuration of a training as an experiment file writes it: optimizer, schedule, initialization,
+//! augmentation. Knows nothing of the network's shapes or of images.
 
 use std::f64::consts::PI;
 
@@ -7,71 +7,73 @@ use serde::Serialize;
 
 use crate::network::architecture::Architecture;
 
-/// Everything a training depends on besides the images.
+/// The full configuration of a training, apart from the images.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TrainConfig {
     /// The network.
     pub model: Architecture,
-    /// How a step follows from a gradient.
+    /// Rule by which gradients change the parameters.
     pub optimizer: Optimizer,
-    /// How the learning rate changes.
+    /// Change of the learning rate over the training.
     pub schedule: LearningRateSchedule,
-    /// How weights begin.
+    /// Distribution of the initial weights.
     pub init: Init,
-    /// Images per step, at least 1; the last batch of an epoch may have fewer, or one more in networks with a batch
-    /// normalization that needs more than one image.
+    /// Images per step, at least 1. The last batch of an epoch may have fewer, or one more in networks with a
+    /// batch normalization that needs more than one image.
     pub batch: usize,
-    /// Times every image is seen, at least 1.
+    /// Number of passes over the training images, at least 1.
     pub epochs: usize,
     /// Random changes to the training images.
     pub augment: Augment,
-    /// Seed of weights, order, `DropOut` and augmentation.
+    /// Seed of weights, order, dropout and augmentation.
     pub seed: u64,
 }
 
-/// How a step follows from a gradient.
+/// Rule by which gradients change the parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum Optimizer {
     /// Stochastic gradient descent: v ← momentum·v + g, w ← w − lr·v.
     Sgd {
         /// Learning rate.
         lr: f64,
-        /// Share of the last step kept, 0 by default.
+        /// Factor of the velocity v in the next step, 0 by default.
         momentum: f64,
     },
-    /// Adam with decoupled weight decay (Loshchilov & Hutter 2019); betas 0.9 and 0.999, eps 1e-8, decay on all
-    /// parameters.
+    /// Adam with decoupled weight decay (Loshchilov & Hutter 2019): betas 0.9 and 0.999, eps 1e-8, decay on
+    /// all parameters.
     AdamW {
         /// Learning rate, 1e-3 by default.
         lr: f64,
-        /// Share of each parameter lost per unit of learning rate, 0.01 by default.
+        /// Share of each parameter lost per step and unit of learning rate, 0.01 by default.
         weight_decay: f64,
     },
 }
 
-/// How the learning rate changes.
+/// Change of the learning rate over the training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum LearningRateSchedule {
-    /// Not at all.
+    /// No change.
     Constant,
     /// Multiplied by `factor` after each `every` epochs.
     Step {
         /// Epochs between changes, at least 1.
         every: usize,
-        /// What the rate is multiplied by.
+        /// Factor of the learning rate at each change.
         factor: f64,
     },
-    /// Half a cosine from the full rate at the first step to 0 after the last (Loshchilov & Hutter 2017, no restarts).
+    /// Half a cosine from the full rate at the first step to 0 after the last (Loshchilov & Hutter 2017,
+    /// without restarts).
     Cosine,
 }
 
-/// How weights begin; fan is inputs (`fan_in`) or outputs (`fan_out`) per number.
+/// Distribution of the initial weights. `fan_in` and `fan_out` are the numbers of inputs and outputs of a
+/// weight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Init {
     /// `PyTorch`'s default: weights and biases uniform in ±1/√`fan_in`.
     #[default]
     KaimingUniform,
-    /// Weights normal with deviation √(2/`fan_in`) (He et al. 2015), biases 0.
+    /// Weights normal with standard deviation √(2/`fan_in`) (He et al. 2015), biases 0.
     HeNormal,
     /// Weights uniform in ±√(6/(`fan_in` + `fan_out`)) (Glorot & Bengio 2010), biases 0.
     XavierUniform,
@@ -80,17 +82,17 @@ pub enum Init {
 /// Random changes to each training image, drawn anew in every epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Augment {
-    /// None.
+    /// No change.
     #[default]
     None,
-    /// Mirrored left to right, every second time.
+    /// Flips the image left to right with probability 1/2.
     Flip,
-    /// A window of the image's size out of the image with a black border.
+    /// Crops a window of the image's size at a random position in the image with a black border.
     Crop {
         /// Width of the border in pixels.
         padding: usize,
     },
-    /// Both.
+    /// Flips and crops.
     FlipCrop {
         /// Width of the border in pixels.
         padding: usize,
@@ -98,7 +100,7 @@ pub enum Augment {
 }
 
 impl Optimizer {
-    /// Returns the learning rate before any schedule.
+    /// Returns the learning rate before the schedule.
     #[must_use]
     pub fn learning_rate(self) -> f64 {
         match self {
@@ -108,7 +110,8 @@ impl Optimizer {
 }
 
 impl LearningRateSchedule {
-    /// Returns what the learning rate is multiplied by at `step` of `steps` in all, in `epoch`; both count from 0.
+    /// Returns the factor of the learning rate at `step` of `steps` steps of the training, in `epoch`. Both
+    /// count from 0.
     #[must_use]
     pub fn factor(self, epoch: usize, step: usize, steps: usize) -> f64 {
         match self {
@@ -120,7 +123,7 @@ impl LearningRateSchedule {
 }
 
 impl Augment {
-    /// Returns the plainest way to say the same: a border of 0 is none.
+    /// Returns the simplest equivalent augmentation: a crop with a border of 0 changes nothing.
     #[must_use]
     pub fn resolved(self) -> Self {
         match self {
@@ -143,7 +146,7 @@ impl Augment {
 }
 
 impl TrainConfig {
-    /// Returns the same training with every default filled in and what cannot matter taken out.
+    /// Returns the same training with every default filled in and every setting without effect removed.
     #[must_use]
     pub fn resolved(&self, classes: usize) -> Self {
         Self { model: self.model.resolved(classes), augment: self.augment.resolved(), ..self.clone() }

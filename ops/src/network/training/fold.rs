@@ -1,7 +1,9 @@
-//! Folding: a network in training becomes its inference network, without Dropout and batch normalization.
-//! Knows nothing of how the parameters came to be. A batch normalization goes into the convolution or linear layer
-//! right before it: W ← W·s and b ← (b − mean)·s + β, with s = γ / √(variance + eps), in binary64 and rounded once. One
-//! that has no such layer before it becomes a weight and a bias per channel.
+//! Folding: turns a network in training into an inference network without Dropout and batch normalization.
+//! Knows nothing of how the parameters were trained.
+//!
+//! A batch normalization is folded into the convolution or linear layer directly before it: W ← W·s and b ←
+//! (b − mean)·s + β, with s = γ / √(variance + eps), in binary64 and rounded once. A batch normalization
+//! without such a layer before it becomes a weight and a bias per channel.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +15,7 @@ use crate::network::layer::LayerOp;
 use crate::network::model::{Model, ModelFileError};
 use crate::network::training::state::TrainingState;
 
-/// A layer of the inference network, with its parameters.
+/// A layer of the inference network with its parameters.
 struct Folded {
     name: String,
     op: LayerOp,
@@ -27,7 +29,7 @@ pub(crate) fn fold(graph: &Network, state: &TrainingState) -> Result<Model, Mode
     let parameters = graph.parameters();
     for (at, layer) in graph.layers.iter().enumerate() {
         let own = parameters.iter().zip(&state.parameters).filter(|(spec, _)| spec.layer == at);
-        // The next step writes into the training's tensors: the model has copies.
+        // The model has copies, because the next step writes to the tensors of the training.
         let mut own =
             own.map(|(_, tensor)| tensor.copy()).collect::<candle_core::Result<Vec<_>>>()?.into_iter();
         let (weight, bias) = (own.next(), own.next());
@@ -56,7 +58,7 @@ pub(crate) fn fold(graph: &Network, state: &TrainingState) -> Result<Model, Mode
     Model::new(graph, tensors)
 }
 
-/// y = scale·x + shift − scale·mean, per channel.
+/// Affine map per channel: y = scale·x + shift − scale·mean.
 struct Affine {
     scale: Vec<f64>,
     mean: Vec<f64>,

@@ -1,6 +1,6 @@
-//! Training: epochs of steps, from initial weights or a checkpoint to the folded network.
-//! Knows nothing of clocks, files or terminals: whoever asks for a training observes it. The result depends on the
-//! configuration and the images alone, bit for bit, whatever the threads and wherever it was interrupted.
+//! Training: epochs of steps, from initial weights or a checkpoint to the folded network. Knows nothing of
+//! clocks, files or terminals: the caller passes an [`Observer`] for these. The result depends only on the
+//! configuration and the images, bit for bit, for any number of threads and any interruption.
 
 mod batch;
 mod checkpoint;
@@ -32,101 +32,102 @@ use crate::network::training::pass::Pass;
 use crate::network::training::single_number::single_number_norm;
 use crate::network::training::state::TrainingState;
 
-/// What a training asks of whoever runs it, who has a clock, a place for checkpoints and someone to tell.
+/// The caller's side of a training: cancellation, reports of epochs, and storage of checkpoints.
 ///
-/// The engine's tasks are one implementer, tests are others.
+/// The engine's tasks are one implementer; tests are others.
 pub trait Observer {
-    /// Returns whether to stop; asked before every batch.
+    /// Returns whether to stop. The training calls this before every batch, and during validation.
     fn cancelled(&self) -> bool;
-    /// Hears of each epoch.
+    /// Receives the figures of each epoch.
     fn epoch_ended(&mut self, figures: &EpochFigures);
-    /// Returns whether a checkpoint is wanted; asked after every epoch but the last.
+    /// Returns whether a checkpoint is due. The training calls this after every epoch but the last.
     fn checkpoint_due(&self) -> bool;
-    /// Takes a checkpoint, to be given back to [`train`].
+    /// Stores a checkpoint; [`train`] continues from such bytes.
     fn checkpoint(&mut self, bytes: Vec<u8>);
 }
 
-/// What is known of an epoch when it ends.
+/// The figures of one epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EpochFigures {
-    /// The epoch, counted from 1.
+    /// The epoch, from 1.
     pub epoch: usize,
-    /// Epochs in all.
+    /// Number of epochs of the training.
     pub epochs: usize,
-    /// Mean loss over the training images, each at its step.
+    /// Mean loss over the training images, in nats; each image counts with its loss at its step.
     pub loss: f64,
-    /// Share of them classified correctly at their step.
+    /// Share of the training images that are correct at their step.
     pub accuracy: f64,
-    /// Mean loss over the validation images, if there are any and their logits are finite.
+    /// Mean loss over the validation images with finite logits, in nats; `None` without such images.
     pub validation_loss: Option<f64>,
-    /// Share of the validation images classified correctly, if there are any.
+    /// Share of the validation images that are correct; `None` without validation images.
     pub validation_accuracy: Option<f64>,
 }
 
-/// Curves over epochs; those of validation are empty where there are no validation images.
+/// Figures by epoch. The lists for validation are empty without validation images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingCurves {
-    /// Mean loss over the training images, each at its step.
+    /// Mean loss over the training images, in nats; each image counts with its loss at its step.
     pub loss: Vec<f64>,
-    /// Share of the training images classified correctly at their step.
+    /// Share of the training images that are correct at their step.
     pub accuracy: Vec<f64>,
-    /// Mean loss over the validation images at the end of the epoch.
+    /// Mean loss over the validation images at the end of the epoch, in nats.
     pub validation_loss: Vec<Option<f64>>,
-    /// Share of the validation images classified correctly at the end of the epoch.
+    /// Share of the validation images that are correct at the end of the epoch.
     pub validation_accuracy: Vec<f64>,
 }
 
-/// What a training gives.
+/// The result of a training.
 #[derive(Clone, Debug)]
 pub struct Trained {
     /// The folded network.
     pub model: Model,
-    /// Its curves.
+    /// Figures by epoch.
     pub series: TrainingCurves,
-    /// Training images that would be alone in the last batch of an epoch and joined the batch before it, 1 or 0; none for
-    /// networks without a batch normalization that needs more than one image.
+    /// Number of training images that would be alone in the last batch of an epoch and joined the batch
+    /// before it, 0 or 1; `None` if no batch normalization of the network needs more than one image.
     pub joined: Option<usize>,
 }
 
-/// Why a training gave nothing.
+/// An error that ends a training.
 #[derive(Debug, Error)]
 pub enum TrainError {
-    /// The observer asked to stop.
+    /// The observer cancelled.
     #[error("cancelled")]
     Cancelled,
-    /// The loss was not finite; both count from 1.
+    /// The loss is not finite. Epoch and step count from 1.
     #[error("the loss is not finite at epoch {epoch}, step {step}; try a smaller learning rate")]
     NotFinite {
         /// The epoch.
         epoch: usize,
-        /// The step within it.
+        /// The step within the epoch.
         step: usize,
     },
-    /// The images or the configuration cannot be trained with.
+    /// The images or the configuration do not allow a training.
     #[error("{what}")]
     Unusable {
-        /// What is wrong.
+        /// Description of the fault.
         what: String,
     },
-    /// The checkpoint is damaged or another training's; a training without it is the way on.
+    /// The checkpoint is damaged or belongs to another training; start without it.
     #[error("checkpoint: {what}")]
     Checkpoint {
-        /// What is wrong.
+        /// Description of the fault.
         what: String,
     },
-    /// The trained network cannot be put together.
+    /// The trained network does not form a model.
     #[error(transparent)]
     Model(#[from] ModelFileError),
     /// The validation images cannot be evaluated.
     #[error("validation: {0}")]
     Validation(InferenceError),
-    /// candle refused.
+    /// candle returned an error.
     #[error("a tensor of the training cannot be used")]
     Tensor(#[from] candle_core::Error),
 }
 
-/// Trains a network, which `graph` must be the resolved form of. Runs in the rayon pool it is called in.
+/// Trains a network from initial weights, or from the checkpoint `resume`. `graph` must be the resolved form
+/// of `config.model`. Runs in the rayon pool of the caller.
 pub fn train(
     config: &TrainConfig,
     graph: &Network,
@@ -166,7 +167,7 @@ fn check(config: &TrainConfig, graph: &Network, images: &Images) -> Result<(), T
     Err(TrainError::Unusable { what })
 }
 
-/// Says why a network with this batch normalization cannot be trained in batches of one image.
+/// Returns the error text for training a network with this batch normalization in batches of one image.
 fn alone(norm: &str) -> String {
     format!(
         "{norm} has one number per channel in a batch of one image, and one number has no variance; train on 2 images or more, in batches of 2 or more"
@@ -180,7 +181,7 @@ struct Training<'a> {
     state: TrainingState,
     pass: Pass,
     progress: TrainingProgress,
-    /// The images of each step of an epoch.
+    /// The division of an epoch into steps.
     batches: Batches,
 }
 
@@ -226,7 +227,7 @@ impl<'a> Training<'a> {
         Ok(figures)
     }
 
-    /// Takes one step; returns the sum of the images' losses and how many were correct.
+    /// Takes one step; returns the sum of the images' losses and the number of correct images.
     fn step(&mut self, epoch: &Epoch, step: usize) -> Result<(f64, usize), TrainError> {
         let labels = epoch.gather(self.batches.range(step), self.pass.input());
         let (at, classes) = (self.progress.epoch, self.graph.classes);

@@ -1,6 +1,6 @@
-//! One step of an optimizer, in one pass over parameter, gradient and moments.
-//! Knows nothing of layers or schedules. The formulas are those of `PyTorch`'s SGD and `AdamW`, coefficients in binary64
-//! and rounded once; a moment that would become subnormal in what follows is 0.
+//! One step of an optimizer, in one pass over parameter, gradient and moments. Knows nothing of layers or
+//! schedules. The formulas are those of `PyTorch`'s SGD and `AdamW`, with coefficients computed in binary64
+//! and rounded once. Tiny moments are set to 0, so that none becomes subnormal.
 
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
@@ -13,10 +13,11 @@ use crate::network::training::state::TrainingState;
 const BETAS: [f64; 2] = [0.9, 0.999];
 const EPS: f32 = 1e-8;
 
-/// A moment that is smaller becomes 0.
+/// A moment of smaller magnitude becomes 0.
 const LEAST_MOMENT: f32 = 1.0 / (1_u128 << 100) as f32;
 
-/// Moves every parameter by its gradient. `step` counts from 1; `factor` is the schedule's.
+/// Updates every parameter by its gradient. `step` counts from 1; `factor` is the factor of the learning rate
+/// schedule.
 pub(crate) fn step(
     optimizer: Optimizer,
     factor: f64,
@@ -47,14 +48,15 @@ pub(crate) fn step(
     Ok(())
 }
 
-/// w ← w − lr·g.
+/// Updates by w ← w − lr·g.
 fn sgd(lr: f32, w: &mut [f32], g: &TensorNumbers) {
     w.par_chunks_mut(BLOCK).zip(g.par_chunks(BLOCK)).for_each(|(w, g)| {
         w.iter_mut().zip(g).for_each(|(w, g)| *w -= lr * g);
     });
 }
 
-/// v ← momentum·v + g, w ← w − lr·v. `PyTorch`'s first step sets v to g, which is the same as v = 0 before it.
+/// Updates by v ← momentum·v + g, w ← w − lr·v. `PyTorch` sets v to g in the first step, which equals
+/// starting at v = 0.
 fn sgd_with_momentum([lr, momentum]: [f32; 2], w: &mut [f32], g: &TensorNumbers, v: &mut [f32]) {
     w.par_chunks_mut(BLOCK).zip(v.par_chunks_mut(BLOCK)).zip(g.par_chunks(BLOCK)).for_each(|((w, v), g)| {
         for ((w, v), g) in w.iter_mut().zip(v).zip(g) {
@@ -64,7 +66,7 @@ fn sgd_with_momentum([lr, momentum]: [f32; 2], w: &mut [f32], g: &TensorNumbers,
     });
 }
 
-/// A stretch of a parameter or a moment.
+/// A contiguous part of a parameter or a moment.
 type ParameterPart<'a> = &'a mut [f32];
 
 /// The coefficients of one step of `AdamW`.
@@ -72,9 +74,9 @@ struct AdamW {
     keep: f32,
     first: f32,
     second: f32,
-    /// Learning rate over the first moment's bias correction.
+    /// Learning rate divided by the bias correction of the first moment.
     rate: f32,
-    /// One over the root of the second moment's bias correction.
+    /// One divided by the square root of the bias correction of the second moment.
     root: f32,
 }
 
@@ -131,9 +133,9 @@ mod tests {
         state
     }
 
-    /// The expected numbers are `PyTorch`'s documented formulas in `NumPy` 2.4 at binary64, not `PyTorch` itself:
-    /// w −= lr·wd·w; m = β₁m + (1−β₁)g; v = β₂v + (1−β₂)g²; w −= lr·(m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + eps), and for
-    /// SGD v = momentum·v + g (first v = g); w −= lr·v.
+    /// The expected numbers come from `PyTorch`'s documented formulas in `NumPy` 2.4 at binary64, not from
+    /// `PyTorch` itself: w −= lr·wd·w; m = β₁m + (1−β₁)g; v = β₂v + (1−β₂)g²; w −= lr·(m/(1−β₁ᵗ)) /
+    /// (√(v/(1−β₂ᵗ)) + eps), and for SGD v = momentum·v + g (first v = g); w −= lr·v.
     #[test]
     fn three_steps_meet_the_formulas() {
         let check = |optimizer: Optimizer, expected: [[f32; 3]; 3]| {

@@ -1,4 +1,4 @@
-//! Tests of the gradients and of the folding: candle's own operations and autograd compute the same networks.
+//! Tests of the gradients and of folding, against candle's own operations and autograd on the same networks.
 
 use candle_core::{DType, Device, Tensor, Var};
 
@@ -21,7 +21,7 @@ use crate::random::Stream;
 const ROWS: usize = 19;
 const CLASSES: usize = 3;
 
-/// A network with everything that a step needs.
+/// A network with the data for one step.
 struct Case {
     graph: Network,
     state: TrainingState,
@@ -53,7 +53,7 @@ impl Case {
                     .unwrap();
             }
         }
-        // One row more than is used: a batch may be smaller than its buffers.
+        // The buffers have room for one more image, because a batch may be smaller than its buffers.
         let pass = Pass::new(&graph, ROWS + 1).unwrap();
         let labels = (0..ROWS).map(|row| (row % CLASSES) as u8).collect();
         Self { graph, state, pass, labels }
@@ -73,7 +73,7 @@ impl Case {
         verdicts.iter().map(|verdict| verdict.loss).sum::<f64>() / ROWS as f64
     }
 
-    /// Computes the mean loss with candle, and its gradient at every parameter.
+    /// Returns the mean loss and its gradient at every parameter, computed by candle.
     fn by_candle(&self) -> (f64, Vec<Vec<f32>>) {
         let vars: Vec<Var> = self.state.parameters.iter().map(|p| Var::from_tensor(p).unwrap()).collect();
         let tensors: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
@@ -99,7 +99,8 @@ impl Case {
     }
 }
 
-/// Computes the logits with candle; batch normalizations take the statistics of the batch, or the running ones.
+/// Returns the logits computed by candle. Batch normalizations use the running statistics if given, else the
+/// statistics of the batch.
 fn forward_by_candle(graph: &Network, parameters: &[Tensor], running: Option<&TrainingState>) -> Tensor {
     let [channels, height, width] = graph.input;
     let mut x = Tensor::from_vec(pixels(), (ROWS, channels, height, width), &Device::Cpu).unwrap();
@@ -148,7 +149,7 @@ fn forward_by_candle(graph: &Network, parameters: &[Tensor], running: Option<&Tr
                 let kept = |e: u64| if f64::from(stream.unit(e)) >= p { 1.0 / (1.0 - p as f32) } else { 0.0 };
                 let size = layer.output.len();
                 let (channels, plane) = layer.output.channels();
-                // Elements are counted block by block, pixel by pixel, channel by channel, image by image.
+                // Elements are numbered block by block, pixel by pixel, channel by channel, image by image.
                 let place = |e: usize| {
                     let (row, number) = (e / size, e % size);
                     let line = number % plane * channels + number / plane;
@@ -163,8 +164,8 @@ fn forward_by_candle(graph: &Network, parameters: &[Tensor], running: Option<&Tr
     x
 }
 
-/// Windows that do not overlap, by reductions: the gradient of candle's own pooling (0.11.1) is the right one divided by
-/// the size of the window.
+/// Max-pooling without overlap, by reductions, because the gradient of candle's own pooling (0.11.1) is too
+/// small by a factor of the window size.
 fn max_pool_by_candle(x: &Tensor, size: usize) -> Tensor {
     let (n, channels, height, width) = x.dims4().unwrap();
     let (rows, columns) = (height / size, width / size);
@@ -198,7 +199,7 @@ fn networks() -> Vec<Vec<LayerSpec>> {
         ],
         vec![LayerSpec::batch_norm(), LayerSpec::Relu, LayerSpec::conv(2, 2)],
         vec![LayerSpec::Relu, dropout(0.2), conv(4, 3, [1, 4, 1, 1], true)],
-        // More inputs than are summed in one go, and more outputs than a tile, a piece of work and a set have.
+        // More inputs than one pass sums, and more outputs than a tile, a unit of work and a set of 16 have.
         vec![conv(36, 3, [1, 8, 1, 2], true), LayerSpec::Relu, LayerSpec::Flatten, LayerSpec::linear(53)],
         vec![conv(20, 3, [1, 7, 1, 1], true), LayerSpec::Relu, conv(18, 2, [1; 4], true)],
     ]
@@ -227,8 +228,8 @@ fn losses_and_gradients_are_those_of_candles_autograd() {
     }
 }
 
-/// The slope along a direction drawn at random, by central differences: in every network, and through pools that
-/// overlap, which candle's autograd does not know.
+/// Compares the slope along a random direction with central differences, for every network, and for
+/// overlapping pools, which candle's autograd does not support.
 #[test]
 fn gradients_are_slopes() {
     let pool = |size, stride| LayerSpec::MaxPool { size, stride: Some(stride) };
@@ -261,7 +262,7 @@ fn gradients_are_slopes() {
     }
 }
 
-/// What a block has no image for begins as zeros, but a bias and a batch of variance 0 make much of that.
+/// Lanes without an image start as zeros, but a bias and a variance of 0 turn the zeros into large numbers.
 #[test]
 fn lanes_without_an_image_count_nowhere() {
     let norm = || LayerSpec::BatchNorm { eps: 1e-12, momentum: 0.1, name: None };
@@ -283,7 +284,7 @@ fn lanes_without_an_image_count_nowhere() {
     }
 }
 
-/// Inputs that are 0 in all images are left out, wherever they lie, unless a weight is not finite.
+/// Inputs that are 0 in all images are skipped at any position, unless a weight is not finite.
 #[test]
 fn zeros_left_out_change_nothing() {
     let inputs = 1000;
@@ -293,7 +294,7 @@ fn zeros_left_out_change_nothing() {
         TrainingState::new(&graph, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3)
             .unwrap();
     let values = vec![std::array::from_fn(|byte| byte as f32 / 255.0)];
-    // Nothing but some stretches, one of them across the place where the sum is put down and taken up.
+    // All zeros but some ranges, one of them across the boundary between two passes of the sum.
     let drawn = |at: usize| matches!(at % inputs, 3..=20 | 29..=31 | 480..=520 | 999);
     let bytes = Stream::new(1, "test", "bytes");
     let pixel = |at: usize| if drawn(at) { 1 + (bytes.bits(at as u64) >> 25) as u8 } else { 0 };
@@ -340,7 +341,7 @@ fn a_folded_network_is_the_network_in_evaluation() {
     }
 }
 
-/// Images whose bytes stand for numbers drawn for each channel.
+/// Images whose bytes map to numbers drawn for each channel.
 fn images() -> Images {
     let drawn = numbers(512, "values");
     let values = drawn.chunks(256).map(|channel| std::array::from_fn(|byte| channel[byte])).collect();
@@ -349,7 +350,7 @@ fn images() -> Images {
     Images { shape: [2, 8, 6], classes: CLASSES, pixels, labels: vec![0; ROWS], values }
 }
 
-/// Returns the numbers of those images, image by image, channel by channel.
+/// Returns the numbers of these images, image by image, channel by channel.
 fn pixels() -> Vec<f32> {
     let images = images();
     let number = |(at, byte): (usize, &u8)| images.values[at % 96 / 48][usize::from(*byte)];

@@ -1,6 +1,6 @@
-//! The way through a network and back: activations forward, gradients backward, for one batch in training.
-//! Knows nothing of losses, optimizers or epochs. What changes numbers one by one (Relu, Dropout) works in place, so
-//! that only the other layers have buffers of their own; every buffer is used again at each step.
+//! The forward pass and the backward pass of a network for one batch in training. Knows nothing of losses,
+//! optimizers or epochs. Relu and Dropout work in place, so only the other layers have buffers of their own;
+//! every step reuses the buffers.
 
 use candle_core::{Result, Tensor};
 
@@ -18,14 +18,14 @@ use crate::network::layer::LayerOp;
 use crate::network::training::state::TrainingState;
 use crate::random::Stream;
 
-/// A layer with what it remembers from forward to backward.
+/// The kernel of a layer with the data that the backward pass needs from the forward pass.
 enum TrainingKernel {
     Conv(Conv),
     Linear(Linear, LinearScratch),
     BatchNorm(BatchNorm, Vec<Statistics>),
     MaxPool(MaxPool, Vec<MaxPositions>),
     Flatten(Flatten),
-    /// After a product that has done it, and otherwise not.
+    /// `done` is true directly after a convolution or linear layer, whose kernel then applies the Relu.
     Relu {
         done: bool,
     },
@@ -40,13 +40,13 @@ enum TrainingKernel {
 struct TrainingStage {
     kernel: TrainingKernel,
     layer: usize,
-    /// The buffer it reads, and the one it writes: the same if it works in place.
+    /// Indices of the buffers that the stage reads and writes, equal if it works in place.
     from: usize,
     to: usize,
-    /// The place of its weight among the parameters; its bias, if any, follows.
+    /// Index of its weight among the parameters; its bias, if any, follows.
     weight: usize,
     bias: bool,
-    /// Whether a product writes negative outputs as 0.
+    /// Whether the kernel also applies the Relu layer that follows it.
     rectify: bool,
 }
 
@@ -105,14 +105,14 @@ impl Pass {
         &mut self.activations[0]
     }
 
-    /// Returns the logits of a batch of `rows` images, and the buffer of the gradient at them.
+    /// Returns the logits of a batch of `rows` images, and the buffer for the gradient at the logits.
     pub(crate) fn output(&mut self, rows: usize) -> (&[Lanes], &mut [Lanes]) {
         let last = self.sizes.len() - 1;
         let size = blocks(rows) * self.sizes[last];
         (&self.activations[last][..size], &mut self.deltas[last][..size])
     }
 
-    /// Computes the logits of the images in the input buffer. `moment` names the step, for Dropout.
+    /// Computes the logits of the images in the input buffer. `moment` identifies the step for Dropout.
     pub(crate) fn forward(
         &mut self,
         state: &TrainingState,
@@ -136,7 +136,7 @@ impl Pass {
         Ok(())
     }
 
-    /// Computes the gradient of every parameter from that at the logits.
+    /// Computes the gradient of every parameter from the gradient at the logits.
     pub(crate) fn backward(&mut self, state: &TrainingState, rows: usize) -> Result<()> {
         for stage in self.stages.iter_mut().rev() {
             let size = |buffer: usize| blocks(rows) * self.sizes[buffer];
@@ -149,7 +149,7 @@ impl Pass {
             }
             let (x, dy) = (&self.activations[stage.from][..from], &after[0][..to]);
             stage.parameter_gradients(rows, [x, dy], &self.gradients)?;
-            // No one asks for the gradient at the images.
+            // No layer needs the gradient at the images.
             if stage.from > 0 {
                 let dx = &mut before[stage.from][..from];
                 stage.input_gradient(rows, [x, dy], state, &self.gradients, dx)?;
@@ -183,7 +183,9 @@ impl TrainingKernel {
     }
 }
 
-/// Names a Dropout by the products before it and the Dropouts since: one put elsewhere moves no other's mask.
+/// Identifies a Dropout layer by the number of convolutions and linear layers before it and the number of
+/// Dropout layers since the last of these, so that adding a Dropout layer elsewhere does not change the mask
+/// of this one.
 fn dropout_number(graph: &Network, at: usize) -> String {
     let product = |layer: &Layer| matches!(layer.op, LayerOp::Conv { .. } | LayerOp::Linear { .. });
     let before = &graph.layers[..at];
@@ -192,7 +194,7 @@ fn dropout_number(graph: &Network, at: usize) -> String {
     format!("{}.{since}", before.iter().filter(|layer| product(layer)).count())
 }
 
-/// Makes the gradients of weight and bias.
+/// A function that writes the gradients of the weight and the bias.
 type Make<'a> = &'a mut dyn FnMut(&mut [f32], Option<&mut [f32]>);
 
 impl TrainingStage {
@@ -253,7 +255,7 @@ impl TrainingStage {
     ) -> Result<()> {
         let Some(weight) = gradients.get(self.weight) else { return Ok(()) };
         let bias = gradients.get(self.weight + 1).filter(|_| self.bias);
-        // Both gradients are made in one go: the bias is opened within the weight.
+        // Both gradients come from one call, so the bias is opened inside the weight.
         let both = |make: Make| match bias {
             Some(bias) => write(weight, |dw| write(bias, |db| make(dw, Some(db))))?,
             None => write(weight, |dw| make(dw, None)),

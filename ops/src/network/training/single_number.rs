@@ -1,12 +1,12 @@
-//! Batch normalizations that have a single number per channel of an image: behind Flatten or Linear, or on images of
-//! 1 x 1. In a batch of one image such a channel has no variance; `PyTorch` refuses such a batch, and so does training.
-//! Knows nothing of batches.
+//! Batch normalizations with a single number per channel of an image: after Flatten or Linear, or on images
+//! of 1 x 1. Knows nothing of batches. In a batch of one image such a channel has no variance; `PyTorch`
+//! refuses such a batch, and so does training.
 
 use crate::network::architecture::{Architecture, LayerSpec};
 use crate::network::definition::{Layer, Network};
 use crate::network::layer::{ActivationShape, LayerOp};
 
-/// Sides of images that are tried; a network that takes none of them takes none at all.
+/// Image sides that are tried. A network that takes none of them takes no image at all.
 const SIDES: std::ops::RangeInclusive<usize> = 1..=4096;
 
 /// Returns the first batch normalization with a single number per channel.
@@ -15,20 +15,22 @@ pub(crate) fn single_number_norm(graph: &Network) -> Option<&Layer> {
     graph.layers.iter().filter(|layer| matches!(layer.op, LayerOp::BatchNorm { .. })).find(is_single)
 }
 
-/// Returns whether images of some size give the network a batch normalization with a single number per channel, for
-/// callers that do not know the images. Sides grow with the image's, so the smallest image that the network takes decides.
+/// Returns whether a batch normalization has a single number per channel for some image size, for callers
+/// that do not know the images. Activation sides grow with the image side, so the smallest image that the
+/// network takes decides.
 pub(crate) fn may_have_single_number_norm(architecture: &Architecture) -> bool {
     let Architecture::Layers(layers) = architecture.resolved(1) else { return false };
     let has_norm = layers.iter().any(|layer| matches!(layer, LayerSpec::BatchNorm { .. }));
     has_norm && SIDES.into_iter().find_map(|side| has_single(&layers, side)).unwrap_or(false)
 }
 
-/// Returns whether images of this side lead to such a normalization; none if the network does not take them.
+/// Returns whether images of this side lead to such a normalization; `None` if the network does not take
+/// them.
 fn has_single(layers: &[LayerSpec], side: usize) -> Option<bool> {
     let (mut shape, mut found) = (ActivationShape::Image([1, side, side]), false);
     for layer in layers {
         let (op, _) = LayerOp::from_spec(layer);
-        // Channels do not matter; those of a convolution must be a multiple of its groups.
+        // The number of channels does not matter, but a convolution needs a multiple of its groups.
         if let (LayerOp::Conv { groups, .. }, ActivationShape::Image([channels, ..])) = (op, &mut shape) {
             *channels = groups;
         }
@@ -68,9 +70,10 @@ mod tests {
         check(&[LayerSpec::Flatten, LayerSpec::linear(8), norm(), LayerSpec::Relu], mnist, true, true);
         check(&[LayerSpec::Flatten, norm()], mnist, true, true);
         check(&[LayerSpec::conv(4, 3), LayerSpec::Relu, pool()], mnist, false, false);
-        // A pool behind the normalization needs at least four numbers of a channel.
+        // A pool after the normalization needs at least four numbers per channel.
         check(&[padded.clone(), norm(), LayerSpec::Relu, pool()], mnist, false, false);
-        // LeNet-5's third convolution leaves 1 x 1 of 28 x 28, and 2 x 2 of 32 x 32 with a window of 4.
+        // The third convolution of LeNet-5 has an output of 1 x 1 for images of 28 x 28, and of 2 x 2 for
+        // images of 32 x 32, with a kernel of 4.
         let deep = |kernel| {
             [
                 LayerSpec::conv(6, 5),
@@ -83,7 +86,7 @@ mod tests {
         };
         check(&deep(4), mnist, true, true);
         check(&deep(4), [3, 32, 32], true, false);
-        // Images of 1 x 1 are images.
+        // Images of 1 x 1 are valid.
         check(&[padded, norm()], mnist, true, false);
     }
 

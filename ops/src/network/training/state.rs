@@ -1,5 +1,5 @@
-//! What training changes: parameters, the optimizer's moments, the running statistics of batch normalizations.
-//! Knows nothing of how they change.
+//! The numbers that training changes: parameters, the optimizer's moments, and running statistics. Knows
+//! nothing of the rules by which they change.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use crate::network::layer::LayerOp;
 use crate::network::training::config::{Init, Optimizer};
 use crate::random::Stream;
 
-/// The tensors of one training; every list but `running` is in the order of [`Network::parameters`].
+/// The tensors of one training; every list but `running` has the order of [`Network::parameters`].
 #[derive(Debug)]
 pub(crate) struct TrainingState {
     pub parameters: Vec<Tensor>,
-    /// First moment of each gradient; none if the optimizer keeps none.
+    /// First moment of each gradient; empty if the optimizer has none.
     pub first: Vec<Tensor>,
-    /// Second moment of each gradient; none if the optimizer keeps none.
+    /// Second moment of each gradient; empty if the optimizer has none.
     pub second: Vec<Tensor>,
-    /// Mean and variance of each batch normalization, by layer.
+    /// Running mean and variance of each batch normalization, by the index of its layer.
     pub running: BTreeMap<usize, [Tensor; 2]>,
 }
 
 impl TrainingState {
-    /// The state before the first step.
+    /// Makes the state before the first step.
     pub(crate) fn new(graph: &Network, init: Init, optimizer: Optimizer, seed: u64) -> Result<Self> {
         let specs = graph.parameters();
         let zeroed = |wanted: bool| -> Result<Vec<Tensor>> {
@@ -46,7 +46,7 @@ impl TrainingState {
         Ok(Self { parameters, first, second, running })
     }
 
-    /// Returns every tensor under a name of its own.
+    /// Returns every tensor with its unique name.
     pub(crate) fn named(&self, graph: &Network) -> Vec<(String, Tensor)> {
         let names: Vec<String> = graph.parameters().into_iter().map(|spec| spec.name).collect();
         let mut all = Vec::new();
@@ -64,7 +64,8 @@ impl TrainingState {
         all
     }
 
-    /// Takes over the numbers of tensors that [`TrainingState::named`] gave; false, and nothing is changed, if they do not fit.
+    /// Copies the numbers of tensors from [`TrainingState::named`]. Returns false and changes nothing if they
+    /// do not fit.
     pub(crate) fn restore(&self, graph: &Network, from: &BTreeMap<String, Tensor>) -> Result<bool> {
         let own = self.named(graph);
         let fits = |(name, tensor): &(String, Tensor)| {
@@ -81,7 +82,7 @@ impl TrainingState {
     }
 }
 
-/// Makes a parameter as it is before the first step.
+/// Makes the initial value of a parameter.
 fn begin(graph: &Network, spec: &Parameter, init: Init, seed: u64) -> Result<Tensor> {
     let tensor = zeros(&spec.shape)?;
     let layer = &graph.layers[spec.layer];
@@ -92,7 +93,7 @@ fn begin(graph: &Network, spec: &Parameter, init: Init, seed: u64) -> Result<Ten
         }
         return Ok(tensor);
     }
-    // Layers are numbered among those that draw, so that no other layer moves their weights.
+    // Only layers with drawn weights are counted, so adding any other layer changes no initial weight.
     let number = graph.layers[..spec.layer].iter().filter(|layer| drawn(layer)).count();
     let word = if spec.role == Role::Weight { "weight" } else { "bias" };
     let stream = Stream::new(seed, "init", &format!("{number}.{word}"));
@@ -111,7 +112,7 @@ fn drawn(layer: &Layer) -> bool {
     matches!(layer.op, LayerOp::Conv { .. } | LayerOp::Linear { .. })
 }
 
-/// Draws from [-bound, bound).
+/// Draws from the uniform distribution on [−bound, bound).
 fn uniform(stream: Stream, bound: f64, numbers: &mut [f32]) {
     for (block, part) in numbers.chunks_mut(4).enumerate() {
         for (number, bits) in part.iter_mut().zip(stream.block(block as u64)) {
@@ -120,7 +121,8 @@ fn uniform(stream: Stream, bound: f64, numbers: &mut [f32]) {
     }
 }
 
-/// Draws by Box & Muller (1958), two numbers from two.
+/// Draws from the normal distribution by the method of Box & Muller (1958), two numbers from two uniform
+/// ones.
 fn normal(stream: Stream, deviation: f64, numbers: &mut [f32]) {
     for (block, part) in numbers.chunks_mut(4).enumerate() {
         let bits = stream.block(block as u64);
@@ -134,7 +136,7 @@ fn normal(stream: Stream, deviation: f64, numbers: &mut [f32]) {
     }
 }
 
-/// A number in [0, 1).
+/// Returns a number in [0, 1).
 fn unit(bits: u32) -> f64 {
     f64::from(bits) / 4_294_967_296.0
 }

@@ -9,7 +9,7 @@ use crate::network::training::config::{Augment, Init, LearningRateSchedule, Opti
 use crate::network::training::{EpochFigures, Observer, TrainError, Trained, train};
 use crate::random::Stream;
 
-/// Notes what it hears, keeps every checkpoint, and stops before batch `stop`.
+/// An observer that records the figures of epochs, keeps every checkpoint, and cancels before batch `stop`.
 #[derive(Default)]
 struct Notes {
     epochs: Vec<EpochFigures>,
@@ -34,7 +34,7 @@ impl Observer for Notes {
     }
 }
 
-/// Noise with a brighter row, whose place is the label.
+/// Images of noise with one brighter row, whose position is the label.
 fn images(n: usize, name: &str) -> Images {
     let noise = Stream::new(5, "test", name);
     let pixel = |at: usize| {
@@ -105,7 +105,7 @@ fn training_learns_and_tells() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    // More than one block of images, and layers that are shared out.
+    // More than one block of images, and layers that several threads share.
     let wide = Architecture::Mlp { hidden: vec![300], dropout: 0.25 };
     for model in [wide, mlp(), cnn()] {
         let config = TrainConfig { batch: 36, ..config(model) };
@@ -158,7 +158,7 @@ fn a_checkpoint_that_does_not_fit_is_refused() {
 
 #[test]
 fn cancelling_stops_at_the_next_batch() {
-    // 5 batches per epoch, then one question for the single batch of validation.
+    // Each epoch has 5 batches and then one call of `cancelled` for the validation.
     for stop in [0, 3, 5, 6] {
         let mut notes = Notes { stop: Some(stop), ..Notes::default() };
         assert!(matches!(run(&config(mlp()), None, &mut notes), Err(TrainError::Cancelled)));
@@ -173,7 +173,8 @@ fn a_loss_that_is_not_finite_says_where() {
     assert!(matches!(error, TrainError::NotFinite { epoch: 1, step: 2 | 3 }), "{error}");
 }
 
-/// 33 images in batches of 32 are one batch of 33 where a batch normalization has one number per channel, to the bit.
+/// 33 images in batches of 32 are trained like one batch of 33, to the bit, if a batch normalization has one
+/// number per channel.
 #[test]
 fn an_image_alone_joins_the_batch_before_it_where_it_would_have_no_variance() {
     let norm = LayerSpec::BatchNorm { eps: 1e-5, momentum: 1.0, name: None };
@@ -189,7 +190,8 @@ fn an_image_alone_joins_the_batch_before_it_where_it_would_have_no_variance() {
     assert_eq!((bytes(&joined.model), &joined.series), (bytes(&one.model), &one.series));
     assert_eq!((joined.joined, one.joined), (Some(1), Some(0)));
     assert_eq!(trained(&row, 34, 32).unwrap().joined, Some(0));
-    // An image has a variance of its own: it stays alone, as in every network without such a normalization.
+    // In this network an image has a variance of its own, so a single image stays alone, as without any
+    // normalization.
     let [alone, one] = [32, 33].map(|batch| trained(&image, 33, batch).unwrap());
     assert_ne!(bytes(&alone.model), bytes(&one.model));
     assert_eq!((alone.joined, one.joined), (None, None));
@@ -202,7 +204,7 @@ fn an_image_alone_joins_the_batch_before_it_where_it_would_have_no_variance() {
 
 #[test]
 fn dropout_moves_neither_weights_nor_order() {
-    // With a learning rate of 0 the network is its initial weights.
+    // At a learning rate of 0 the trained network has its initial weights.
     let still = |dropout, seed| {
         let model = Architecture::Mlp { hidden: vec![24], dropout };
         let optimizer = Optimizer::Sgd { lr: 0.0, momentum: 0.0 };

@@ -1,4 +1,5 @@
-//! A dashboard on a made-up study: events as a run tells them, and asks answered as the clerk does.
+//! A test bench: a dashboard on a made-up study. It sends updates like those of a real run, and answers requests as the
+//! loader does.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -19,12 +20,12 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 
 use crate::dashboard::app::App;
-use crate::dashboard::messages::{Baseline, PastRun, PointName, Request, Update};
+use crate::dashboard::messages::{Baseline, PastRun, PointName, Request, TableFailure, Update};
 use crate::dashboard::run_model::OpenedRun;
 use crate::dashboard::screen;
 use crate::dashboard::theme::{Depth, Theme};
 
-/// 229 tasks: 6 trainings of 9 formats and 2 roundings.
+/// A study of 229 tasks: 6 trainings, each with 9 formats and 2 roundings.
 pub const STUDY: &str = r#"Experiment(
     name: "study",
     axes: {
@@ -49,12 +50,12 @@ pub const STUDY: &str = r#"Experiment(
 )
 "#;
 
-/// When the study's run began, in seconds of Unix time.
+/// The start of the study's run in seconds of Unix time.
 pub const BEGAN: f64 = 1_800_000_000.0;
 /// The id of the study's run.
 pub const RUN: &str = "20270115-080000-000";
 
-/// A dashboard, and what a clerk would know.
+/// A dashboard, and the data that a loader would have.
 pub struct Bench {
     pub app: App,
     pub graph: Arc<TaskGraph<StandardOps>>,
@@ -62,13 +63,13 @@ pub struct Bench {
     results: Results,
 }
 
-/// Reads an experiment.
+/// Parses an experiment.
 pub fn graph(text: &str) -> Arc<TaskGraph<StandardOps>> {
     let ops = StandardOps::new(PathBuf::new(), PathBuf::new());
     Arc::new(TaskGraph::parse(text, &ops, usize::MAX).unwrap_or_else(|faults| panic!("{faults:#?}")))
 }
 
-/// Returns what the run of an experiment sets out from; its first `cached` tasks were cached.
+/// Returns the run of an experiment before its first event; its first `cached` tasks were cached.
 pub fn opened(graph: &Arc<TaskGraph<StandardOps>>, cached: u32) -> OpenedRun {
     let names: HashMap<String, TaskId> = graph.tasks().map(|task| (graph.name(task), task)).collect();
     let header = RunHeader {
@@ -87,7 +88,7 @@ pub fn opened(graph: &Arc<TaskGraph<StandardOps>>, cached: u32) -> OpenedRun {
     }
 }
 
-/// Returns the metrics of a task, made up from its place: more bits are better, up to a point.
+/// Returns made-up metrics of a task, computed from its point: more bits give a higher accuracy.
 pub fn metrics(graph: &TaskGraph<StandardOps>, task: TaskId) -> BTreeMap<String, f64> {
     let level = |name: &str| {
         let label = graph.point(task).find(|(axis, _)| *axis == name).map_or("0", |(_, label)| label);
@@ -118,7 +119,7 @@ fn key(task: TaskId) -> String {
 }
 
 impl Bench {
-    /// A study that has done `done` of its tasks, and runs the next two.
+    /// Creates a study that has completed `done` tasks and runs the next two.
     pub fn new(size: (u16, u16), done: usize) -> Self {
         let mut bench = Self::planned(size);
         let tasks: Vec<TaskId> = bench.graph.tasks().collect();
@@ -131,7 +132,7 @@ impl Bench {
         bench
     }
 
-    /// A study of which the dataset was cached, and all the rest is to be done.
+    /// Creates a study at its start: the dataset is cached, and all other tasks are to be done.
     pub fn planned(size: (u16, u16)) -> Self {
         let graph = graph(STUDY);
         let theme = Theme { depth: Depth::None, ascii: false };
@@ -158,7 +159,7 @@ impl Bench {
         bench
     }
 
-    /// Seconds of the run at a task: each takes a second.
+    /// Returns the start of a task in seconds of the run. Each task takes one second.
     fn at(task: TaskId) -> f64 {
         1.0 + task.index() as f64
     }
@@ -202,7 +203,7 @@ impl Bench {
         self.happen(Self::at(task) + 0.9, event);
     }
 
-    /// The run ends well.
+    /// Ends the run without failures.
     pub fn finish(&mut self) {
         let tasks = self.graph.len();
         let summary = Summary { tasks, ran: tasks - 1, cached: 1, failed: 0, skipped: 0, seconds: 140.0 };
@@ -214,7 +215,7 @@ impl Bench {
         self.tell(Update::Happened(vec![LoggedEvent { at, event }]));
     }
 
-    /// Gives news to the state, and answers what it asks for.
+    /// Applies an update to the state, and answers the requests that follow.
     pub fn tell(&mut self, news: Update) {
         let asks = self.app.update(self.app.now, news);
         for ask in asks {
@@ -233,7 +234,7 @@ impl Bench {
                     wanted,
                     TablePoints::group(&self.graph, &self.results, table)
                         .map(Arc::new)
-                        .map_err(|error| error.to_string()),
+                        .map_err(TableFailure::Results),
                 ))
             }
             Request::Record { task, .. } => Some(Update::Record(task, Some(Arc::new(self.record(task))))),
@@ -278,7 +279,7 @@ impl Bench {
         }
     }
 
-    /// Presses keys, as the key table writes them.
+    /// Presses keys, named as in the key table.
     pub fn press(&mut self, keys: &[&str]) {
         for key in keys {
             self.tell(Update::Key(key_event(key)));
@@ -292,7 +293,7 @@ impl Bench {
         }
     }
 
-    /// Returns what is seen.
+    /// Returns the frame as text.
     pub fn frame(&self) -> String {
         let buf = self.buffer();
         let line = |y: u16| {
@@ -302,7 +303,7 @@ impl Bench {
         (0..buf.area.height).map(line).collect()
     }
 
-    /// Draws a frame.
+    /// Returns the frame as a buffer.
     pub fn buffer(&self) -> Buffer {
         let (width, height) = self.app.size;
         let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
@@ -334,7 +335,7 @@ fn past() -> Vec<PastRun> {
     ]
 }
 
-/// Returns what a terminal sends for a key of the table.
+/// Returns the event that a terminal sends for a key of the table.
 pub fn key_event(name: &str) -> KeyEvent {
     let (name, modifiers) = match name.strip_prefix("Ctrl-") {
         Some(name) => (name.to_lowercase(), KeyModifiers::CONTROL),

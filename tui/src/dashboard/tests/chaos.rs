@@ -1,18 +1,19 @@
-//! Whatever comes, in whatever order, at whatever size: no panic, and the counts add up.
+//! Random updates, in any order and at any screen size: no update causes a panic, and the counts add up.
 
 use std::collections::BTreeMap;
 
 use fewbits_engine::event::{Event, Summary};
+use fewbits_engine::table::error::TableError;
 use fewbits_engine::why::Reason;
 use proptest::prelude::*;
 use ratatui::crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::bench::{Bench, graph, key_event, opened};
 use crate::dashboard::keys::TABLE;
-use crate::dashboard::messages::{TableRequest, Update};
+use crate::dashboard::messages::{TableFailure, TableRequest, Update};
 use crate::dashboard::theme::{Depth, Theme};
 
-/// Something that may come.
+/// A random update.
 #[derive(Clone, Debug)]
 enum Thing {
     Key(usize),
@@ -120,7 +121,9 @@ fn feed(bench: &mut Bench, thing: Thing) {
         }
         Thing::Broken => {
             let wanted = TableRequest { table: 2, other_cost: false };
-            bench.tell(Update::Table(wanted, Err("`e`: it mixes\u{1b}[2J".to_owned())));
+            // A table's name comes from a file, and may hold control characters.
+            let error = TableError::TooManyRows { table: "mixed\u{1b}[2J".to_owned(), most: 7 };
+            bench.tell(Update::Table(wanted, Err(TableFailure::Results(error))));
         }
         Thing::Ends => bench.tell(Update::Ended(Summary::default())),
     }

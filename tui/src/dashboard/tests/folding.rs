@@ -1,4 +1,4 @@
-//! The fold over events: where tasks stand, and what is derived from that.
+//! Updates to the run model: task statuses, and the values derived from them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -69,7 +69,7 @@ fn curves_come_from_events_else_from_the_record() {
     assert_eq!(study.curve(told, "train_loss").len(), 3);
     assert_eq!(study.curve(waiting, "train_loss"), []);
     bench.press(&["2"]);
-    // As in a run in which the training was cached.
+    // The next event is that of a cached training, as in a run that did not train.
     let (record, task) = (bench.graph.task(1, 5), bench.graph.name(waiting));
     bench.happen(5.0, Event::Reused { task, key: String::new(), same_as: None });
     bench.press(&["G"]);
@@ -90,7 +90,7 @@ fn a_task_keeps_its_job_and_the_next_task_gets_the_first_idle_one() {
     assert_eq!((jobs.count(), jobs.task(0), jobs.task(1)), (2, None, Some(tasks[1])));
     jobs.start(tasks[2]);
     assert_eq!(jobs.task(0), Some(tasks[2]));
-    // As in a journal without the ends of jobs.
+    // Run logs of older versions have no event at the end of a job.
     jobs.start(tasks[4]);
     assert_eq!((jobs.count(), jobs.running()), (3, 3));
     jobs.end(tasks[4]);
@@ -124,7 +124,7 @@ fn a_result_that_waits_for_the_disk_does_not_run() {
     assert_eq!((total.done, total.running, total.saving), (10, 1, 1));
 }
 
-/// The journal of a run as the engine writes it, with results that take longer to the disk than to compute.
+/// Reads the run log of a real run, in which writing results takes longer than computing them.
 #[test]
 fn a_real_run_never_shows_more_running_tasks_than_jobs() {
     let text = r#"Experiment(

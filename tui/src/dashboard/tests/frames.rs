@@ -1,4 +1,4 @@
-//! Every view at four sizes, as snapshots.
+//! Snapshots of every view at four sizes.
 
 use insta::assert_snapshot;
 
@@ -7,7 +7,7 @@ use crate::dashboard::theme::{Depth, Theme};
 
 const SIZES: [(u16, u16); 4] = [(120, 40), (80, 24), (60, 20), (40, 10)];
 
-/// Compares what is seen after these keys at each size.
+/// Compares the frame after these keys with its snapshot, at each size.
 fn check(name: &str, done: usize, keys: &[&str]) {
     for size in SIZES {
         let mut bench = Bench::new(size, done);

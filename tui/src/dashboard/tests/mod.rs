@@ -1,4 +1,4 @@
-//! The dashboard without a terminal, a store or a run: frames, keys, and whatever else may come.
+//! Tests of the dashboard without a terminal, a store or a run: frames, keys, and random input.
 
 mod bench;
 mod chaos;

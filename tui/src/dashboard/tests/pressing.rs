@@ -1,4 +1,4 @@
-//! Every key in the table, in every view; and what the keys lead to.
+//! Every key of the table in every view, and the effects of keys.
 
 use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::run::halt::Halt;
@@ -83,7 +83,7 @@ fn leaving_a_run_asks_what_becomes_of_it() {
     check(&["q", "Esc"], None, None);
     check(&["q", "x", "q"], None, None);
     check(&["Ctrl-C"], Some(Halt::Now), Some(Leave::Over));
-    // Nobody touched a key, so nobody is there to leave it.
+    // Without a pressed key, the dashboard closes when the run ends.
     check(&[], None, Some(Leave::Over));
 }
 
@@ -131,7 +131,7 @@ fn a_filter_leaves_what_it_says() {
     assert!(frame.contains("6 of 229 tasks with node=small e=2"), "{frame}");
     bench.press(&["Esc"]);
     assert!(bench.frame().contains("229 tasks"));
-    // Esc while typing brings back the filter before.
+    // Esc in the prompt restores the filter before.
     bench.press(&["/"]);
     bench.type_text("state=failed");
     assert!(bench.frame().contains("0 of 229 tasks"));
@@ -160,7 +160,7 @@ fn a_pinned_cell_is_what_others_differ_from() {
     bench.press(&["3", "p", "Right"]);
     let frame = bench.frame();
     assert!(frame.contains("differences from dropout=0.0 rounding=Nearest e=1 m=0"), "{frame}");
-    // 0.97 − 1/8 against 0.97 − 1/4.
+    // The difference is (0.97 − 1/8) − (0.97 − 1/4) = 1/8.
     assert!(frame.contains("+0.1250"), "{frame}");
     bench.press(&["Left", "p"]);
     assert!(!bench.frame().contains("differences"), "{}", bench.frame());
@@ -203,7 +203,7 @@ fn a_task_says_why_it_ran() {
     let frame = bench.frame();
     assert!(frame.contains("it ran because it differs from the same task in the last"), "{frame}");
     assert!(frame.contains("epochs: 3 → 4"), "{frame}");
-    // From a cell of a table to the tasks behind it.
+    // Enter on a cell of a table opens the tasks behind it.
     bench.press(&["3", "Enter"]);
     assert!(bench.frame().contains("3 of 229 tasks with node=accuracy dropout=0.0"), "{}", bench.frame());
 }
@@ -273,7 +273,7 @@ fn the_mouse_selects_and_scrolls() {
         let kind = MouseEventKind::Down(MouseButton::Left);
         bench.tell(Update::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
     };
-    // Where a text is on the screen.
+    // Returns the position of a text on the screen.
     let find = |bench: &Bench, text: &str| {
         let frame = bench.frame();
         let at = frame.lines().enumerate().find_map(|(row, line)| {

@@ -1,5 +1,5 @@
-//! Everything about one task in words: where it stands, why it ran, its metrics, parameters, inputs and log.
-//! Knows nothing of keys or places on the screen.
+//! The details of one task in words: its status, the reason why it ran, its metrics, parameters, inputs and log.
+//! Knows nothing of keys or positions on the screen.
 
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::why::Reason;
@@ -14,10 +14,10 @@ use crate::render::number::number;
 use crate::ui::eta::duration;
 use crate::ui::plain::change;
 
-/// A line and its look.
+/// A line of text and its style.
 pub type Styled = (Style, String);
 
-/// Returns everything about a task, as lines.
+/// Returns the details of a task as lines.
 #[must_use]
 pub fn details(study: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<Styled> {
     let known = study.task(task);
@@ -28,8 +28,7 @@ pub fn details(study: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<St
     )];
     lines.extend(why(study, task).into_iter().map(|text| (plain, text)));
     if known.detail.as_ref().is_some_and(|detail| detail.rebuilt) {
-        let text =
-            "what it gave is not kept, so it was made again for tasks that read it: its result is as before";
+        let text = "its artifact is not kept, so it was made again for the tasks that read it; its result is unchanged";
         lines.push((plain, text.to_owned()));
     }
     if let Some(error) = known.detail.as_ref().and_then(|detail| detail.error.clone()) {
@@ -98,7 +97,7 @@ fn state(study: &RunModel, task: TaskId, now: f64) -> String {
     }
 }
 
-/// Says why a task ran, or was reused.
+/// Returns the reason why a task ran or was reused.
 fn why(study: &RunModel, task: TaskId) -> Vec<String> {
     let known = study.task(task);
     match known.detail.as_ref().and_then(|detail| detail.reason.as_ref()) {
@@ -146,7 +145,7 @@ fn inputs(study: &RunModel, task: TaskId) -> Vec<String> {
     inputs.iter().map(line).collect()
 }
 
-/// Returns what the record tells: digests that were read, and what made the numbers.
+/// Returns the task's provenance from its record: the digests of its inputs and parts, the time, and the software.
 fn made_of(study: &RunModel, task: TaskId) -> Vec<String> {
     let record = match study.record(task) {
         Some(Some(record)) => record,
@@ -164,7 +163,7 @@ fn made_of(study: &RunModel, task: TaskId) -> Vec<String> {
     lines
 }
 
-/// Returns the key of a task in hex, once it is known.
+/// Returns the key of a task in hex; `None` while it is unknown.
 #[must_use]
 pub fn key(study: &RunModel, task: TaskId) -> Option<String> {
     let told =

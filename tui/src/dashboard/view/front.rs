@@ -1,4 +1,4 @@
-//! The picture of a Pareto table: its points on a chart, the front as steps, and the point under the cursor in words.
+//! The chart of a Pareto table: its points, the front as steps, and the selected point in words.
 //! Knows nothing of keys.
 
 use ratatui::buffer::Buffer;
@@ -16,27 +16,27 @@ use crate::figure::axis::FigureAxis;
 use crate::render::number::{estimate, number};
 use crate::ui::plain::printable;
 
-/// A click this near to a point means it, in columns.
+/// The longest distance, in columns, between a click and the point that it selects.
 const NEAR: u16 = 6;
 
-/// Divides the view: the chart, and the panel.
+/// Divides the view into the chart and the panel.
 fn areas(area: Rect) -> (Rect, Rect) {
     match (area.width, area.height) {
-        // Where there is no room for a chart, the front is a list.
+        // A low area has no room for a chart, so the panel shows the front as a list.
         (_, 0..11) => top(area, 0),
         (90.., _) => left(area, area.width * 2 / 3),
         (_, height) => top(area, height - if height >= 16 { 8 } else { 5 }),
     }
 }
 
-/// Draws a picture.
+/// Draws the chart and the panel.
 pub fn draw(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) {
     let (chart, panel) = areas(area);
     draw_chart(app, picture, chart, buf);
     draw_panel(app, picture, panel, buf);
 }
 
-/// Returns the point that the cursor can walk to and that is nearest to a place on the chart, by its order.
+/// Returns the position, in the order of the cursor, of the selectable point nearest to a position on the chart.
 #[must_use]
 pub fn point_at(app: &App, picture: &ParetoScene<'_>, area: Rect, at: Position) -> Option<usize> {
     let chart = areas(area).0;
@@ -52,7 +52,7 @@ pub fn point_at(app: &App, picture: &ParetoScene<'_>, area: Rect, at: Position) 
     near.filter(|(distance, _)| *distance <= NEAR).min().map(|(_, order)| order)
 }
 
-/// Draws the axes over the points that are shown.
+/// Draws axes that cover the shown points.
 fn plot(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) -> Option<PlotArea> {
     let means = || picture.all.iter().filter_map(|point| picture.means(*point));
     let x = FigureAxis::fit(means().map(|point| point.0), app.pareto.log, usize::from(area.width) / 9);
@@ -97,7 +97,7 @@ fn draw_chart(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer
     }
 }
 
-/// Returns the front as steps: until the next size that buys more, nothing more is bought.
+/// Returns the front as steps. Between two sizes, the value of the smaller one holds.
 fn steps(front: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut steps = vec![];
     for pair in front.windows(2) {
@@ -137,7 +137,7 @@ fn draw_panel(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer
     }
 }
 
-/// Returns the values of a point, and whether it is on the front.
+/// Returns the values of a point as lines, and whether it is on the front.
 fn values(app: &App, picture: &ParetoScene<'_>, selected: usize) -> Vec<Line<'static>> {
     let theme = app.theme;
     let groups = &picture.shown.groups;
@@ -161,7 +161,8 @@ fn values(app: &App, picture: &ParetoScene<'_>, selected: usize) -> Vec<Line<'st
     lines
 }
 
-/// Names the point of the front that is no larger and best, if it is another one.
+/// Names the best point of the front that is no larger than the selected point; `None` if the selected point is on the
+/// front.
 fn better(picture: &ParetoScene<'_>, selected: usize) -> Option<String> {
     if picture.front.contains(&selected) {
         return None;
@@ -173,7 +174,7 @@ fn better(picture: &ParetoScene<'_>, selected: usize) -> Option<String> {
     Some(format!("better: {} ({}, {})", picture.place(better), number(cost), number(gain)))
 }
 
-/// Lists the front, the best buy of each size.
+/// Draws the front as a list.
 fn draw_front(app: &App, picture: &ParetoScene<'_>, selected: usize, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let (title, inside) = top(area, 1);
@@ -186,7 +187,7 @@ fn draw_front(app: &App, picture: &ParetoScene<'_>, selected: usize, area: Rect,
         let means: Vec<String> = (0..2).filter_map(|column| mean(point, column)).map(number).collect();
         let means = means.join("  ");
         let place = picture.place(at);
-        // Where the names of the axes do not fit, the values alone say it: the details above have the names.
+        // If the names of the axes do not fit, only the labels are shown; the details above have the names.
         let fits = means.len() + 2 + place.chars().count() <= usize::from(inside.width);
         let values = || picture.labels(at).into_iter().map(|(_, label)| label).collect::<Vec<_>>().join(" ");
         Line::from(printable(&format!("{means}  {}", if fits { place } else { values() })))

@@ -1,4 +1,4 @@
-//! The grids of a pivot as heat maps: where they lie on the screen, and how a cell looks.
+//! The grids of a pivot as heat maps: their positions on the screen, and the look of a cell.
 //! Knows nothing of keys.
 
 use fewbits_engine::spec::experiment::Experiment;
@@ -14,10 +14,10 @@ use crate::dashboard::paint::put;
 use crate::dashboard::tables::{PivotGrid, ShownTable, mean};
 use crate::ui::plain::printable;
 
-/// A cell: its grid, row and column.
+/// The position of a cell: its grid, row and column.
 pub type CellPosition = (usize, usize, usize);
 
-/// Draws the grids that are seen.
+/// Draws the visible grids.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let Some(map) = Map::new(app, area) else { return };
     for index in 0..map.shown.sheets.len() {
@@ -28,7 +28,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-/// Returns the cell at a place.
+/// Returns the cell at a position on the screen.
 #[must_use]
 pub fn cell_at(app: &App, area: Rect, at: Position) -> Option<CellPosition> {
     let map = Map::new(app, area)?;
@@ -41,21 +41,21 @@ pub fn cell_at(app: &App, area: Rect, at: Position) -> Option<CellPosition> {
     })
 }
 
-/// Where the grids are.
+/// The layout of the grids. Lines are counted from the top of the first grid.
 struct Map<'a> {
     app: &'a App,
     experiment: &'a Experiment,
     shown: &'a ShownTable,
     area: Rect,
     corner: String,
-    /// Columns of a row's label, of a cell, of a grid with the space after it.
+    /// The widths, in terminal columns, of a row's label, of a cell, and of a grid with the space after it.
     label: u16,
     cell: u16,
     grid: u16,
-    /// The first column that is seen, and how many are: of a grid that is wider than the area.
+    /// The first visible column of each grid and the number of visible columns, for grids wider than the area.
     skip: usize,
     fit: usize,
-    /// Grids beside each other; lines of a row of grids; the first line that is seen.
+    /// The number of grids side by side, the height of a row of grids in lines, and the first visible line.
     beside: usize,
     tall: u16,
     first: i32,
@@ -90,18 +90,18 @@ impl<'a> Map<'a> {
         Some(Self { app, experiment, shown, area, corner, label, cell, grid, skip, fit, beside, tall, first })
     }
 
-    /// Returns where a grid begins: its column, and its line below the top of the area.
+    /// Returns the position of a grid: its terminal column, and its line below the top of the area.
     fn place(&self, sheet: usize) -> (u16, i32) {
         let column = self.area.x + (sheet % self.beside) as u16 * self.grid;
         (column, (sheet / self.beside) as i32 * i32::from(self.tall) - self.first)
     }
 
-    /// Returns the row of the screen of a line, if it is seen.
+    /// Returns the terminal row of a line; `None` if the line is not visible.
     fn row(&self, line: i32) -> Option<u16> {
         (0..i32::from(self.area.height)).contains(&line).then(|| self.area.y + line as u16)
     }
 
-    /// Writes a text at a place within the area.
+    /// Writes a text at a position, cut at the right edge of the area.
     fn write(&self, x: u16, y: u16, width: u16, line: Line<'_>, buf: &mut Buffer) {
         put(buf, x, y, width.min(self.area.right().saturating_sub(x)), line);
     }
@@ -158,7 +158,7 @@ fn widest(texts: impl Iterator<Item = String>) -> u16 {
     texts.map(|text| text.chars().count()).max().unwrap_or(0).min(200) as u16
 }
 
-/// Returns the labels of some levels, the first of which belongs to the axis at `from` of the points.
+/// Returns the labels of some levels, the first of which belongs to the points' axis number `from`.
 fn join(experiment: &Experiment, shown: &ShownTable, from: usize, levels: &[usize]) -> String {
     let of = shown.groups.axes.iter().skip(from).zip(levels);
     of.map(|(&axis, &level)| experiment.axes[axis].levels[level].label.as_str()).collect::<Vec<_>>().join(" ")
@@ -171,7 +171,7 @@ fn title(experiment: &Experiment, shown: &ShownTable, levels: &[usize]) -> Strin
         .join(" ")
 }
 
-/// Returns the names of the axes down and across.
+/// Returns the names of the axes along the rows and along the columns.
 fn corner(experiment: &Experiment, table: &Table) -> String {
     let TableKind::Pivot { rows, columns, .. } = &table.shape else { return String::new() };
     let names = |axes: &[usize]| {

@@ -1,4 +1,5 @@
-//! The views: each has a state, what keys do to it, and a drawing that is a function of the state.
+//! The views. Each has a state, functions that apply actions to it, and a drawing that is a function of the state.
+//! A view does not know the keys of its actions or the source of its data.
 
 mod detail;
 mod front;
@@ -23,15 +24,15 @@ use super::task_status::TaskStatus;
 /// A view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
-    /// Progress, nodes, what runs, the log.
+    /// Progress, nodes, running tasks, and the log.
     Run,
-    /// Curves of trainings.
+    /// The curves of trainings.
     Training,
-    /// The file's tables.
+    /// The experiment's tables.
     Tradeoff,
-    /// Accuracy against size.
+    /// Pareto tables: accuracy against size.
     Pareto,
-    /// Everything about one task.
+    /// The details of one task.
     Task,
     /// Past runs.
     Runs,
@@ -40,7 +41,7 @@ pub enum View {
 /// All views, in the order of their tabs.
 pub const ALL: [View; 6] = [View::Run, View::Training, View::Tradeoff, View::Pareto, View::Task, View::Runs];
 
-/// All states of tasks, in the order they are counted.
+/// All task statuses, in the order in which their counts are shown.
 pub const STATUSES: [TaskStatus; 7] = [
     TaskStatus::Done,
     TaskStatus::Cached,
@@ -51,17 +52,17 @@ pub const STATUSES: [TaskStatus; 7] = [
     TaskStatus::Skipped,
 ];
 
-/// Keys and what they do, for the last line of the screen.
+/// Keys with short descriptions of their actions, for the last line of the screen.
 pub type KeyHints = &'static [(&'static str, &'static str)];
 
 impl View {
-    /// Returns its tab's number.
+    /// Returns the number on the view's tab.
     #[must_use]
     pub fn number(self) -> usize {
         ALL.iter().position(|view| *view == self).unwrap_or(0) + 1
     }
 
-    /// Returns its name.
+    /// Returns the view's name.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -74,32 +75,32 @@ impl View {
         }
     }
 
-    /// Says what it shows.
+    /// Returns a short description of the view.
     #[must_use]
     pub fn about(self) -> &'static str {
         match self {
-            Self::Run => "progress, nodes, what runs, what happened",
+            Self::Run => "progress, nodes, running tasks, log",
             Self::Training => "curves of the marked trainings",
             Self::Tradeoff => "the file's tables, as results come in",
-            Self::Pareto => "what each size buys",
+            Self::Pareto => "accuracy against size",
             Self::Task => "everything about one task",
             Self::Runs => "past runs, to replay or compare with",
         }
     }
 
-    /// Returns the view after it.
+    /// Returns the next view.
     #[must_use]
     pub fn next(self) -> Self {
         ALL[self.number() % ALL.len()]
     }
 
-    /// Returns the view before it.
+    /// Returns the previous view.
     #[must_use]
     pub fn previous(self) -> Self {
         ALL[(self.number() + ALL.len() - 2) % ALL.len()]
     }
 
-    /// Does what a key asks for; says what it did, or nothing if it means nothing here.
+    /// Carries out an action; returns a status text, or `None` if the action has no meaning in the view.
     pub fn act(self, app: &mut App, action: Action) -> Option<String> {
         match self {
             Self::Run => run::act(app, action),
@@ -111,7 +112,7 @@ impl View {
         }
     }
 
-    /// Selects what is at a place; says what it is.
+    /// Selects the item at a position; returns a status text, or `None` if there is no item.
     pub fn click(self, app: &mut App, area: Rect, at: Position) -> Option<String> {
         match self {
             Self::Run => run::click(app, area, at),
@@ -123,7 +124,7 @@ impl View {
         }
     }
 
-    /// Draws it.
+    /// Draws the view.
     pub fn draw(self, app: &App, area: Rect, buf: &mut Buffer) {
         match self {
             Self::Run => run::draw(app, area, buf),
@@ -135,7 +136,7 @@ impl View {
         }
     }
 
-    /// Returns its filter, if it has one.
+    /// Returns the view's filter, if it has one.
     pub fn filter(self, app: &mut App) -> Option<&mut Filter> {
         match self {
             Self::Run => None,
@@ -160,7 +161,7 @@ impl View {
         }
     }
 
-    /// Returns the keys that matter most in it.
+    /// Returns the most useful keys of the view.
     #[must_use]
     pub fn hints(self) -> KeyHints {
         match self {

@@ -1,4 +1,5 @@
-//! Accuracy against size: every point of a Pareto table, the front drawn, and a cursor that names the point.
+//! The Pareto view: accuracy against size, with the front and a cursor that names the selected point.
+//! Does not know how its table is made.
 
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::table::TableKind;
@@ -19,7 +20,7 @@ use crate::dashboard::tables::{Pin, ShownTable, labels, value};
 use crate::render::number::estimate;
 use crate::ui::plain::printable;
 
-/// The keys that matter most here.
+/// The most useful keys of the view.
 pub const HINTS: KeyHints = &[
     ("↑↓", "points"),
     ("Space", "all/front"),
@@ -31,26 +32,26 @@ pub const HINTS: KeyHints = &[
     ("Enter", "tasks"),
 ];
 
-/// What is remembered of the view.
+/// The state of the view.
 #[derive(Clone, Debug, Default)]
 pub struct ParetoState {
-    /// Which points are shown.
+    /// The filter of the shown points.
     pub filter: Filter,
     table: usize,
     other_cost: bool,
-    /// Whether the cursor walks over all points, not only those on the front.
+    /// Whether the cursor moves over all points instead of the front only.
     pub(super) all: bool,
     pub(super) log: bool,
     cursor: Cursor,
 }
 
-/// Returns the places of the file's Pareto tables.
+/// Returns the indices of the experiment's Pareto tables.
 fn tables(app: &App) -> Vec<usize> {
     let tables = app.study.iter().flat_map(|study| study.experiment().tables.iter().enumerate());
     tables.filter(|(_, table)| matches!(table.shape, TableKind::Pareto { .. })).map(|(at, _)| at).collect()
 }
 
-/// Returns the table to be made.
+/// Returns the table that the view shows.
 #[must_use]
 pub fn wanted(app: &App) -> Option<TableRequest> {
     let tables = tables(app);
@@ -62,16 +63,16 @@ fn shown(app: &App) -> Option<&ShownTable> {
     app.tables.get(&wanted(app)?)?.as_ref().ok()
 }
 
-/// All that is derived from the state, once for a frame or a key.
+/// The data for one frame or one key, derived from the state.
 pub struct ParetoScene<'a> {
     experiment: &'a Experiment,
-    /// The table.
+    /// The shown table.
     pub shown: &'a ShownTable,
-    /// The points that are shown, in the order of size.
+    /// The shown points, in the order of size.
     pub all: Vec<usize>,
-    /// Those of them that no other beats.
+    /// The shown points that are on the front.
     pub front: Vec<usize>,
-    /// The one under the cursor.
+    /// The point under the cursor.
     pub selected: Option<usize>,
 }
 
@@ -87,25 +88,25 @@ impl<'a> ParetoScene<'a> {
         Some(picture)
     }
 
-    /// Returns the points that the cursor walks over.
+    /// Returns the points that the cursor moves over.
     #[must_use]
     pub fn walked(&self, app: &App) -> &[usize] {
         if app.pareto.all { &self.all } else { &self.front }
     }
 
-    /// Returns the size and the gain of a point.
+    /// Returns the size and the accuracy of a point.
     #[must_use]
     pub fn means(&self, at: usize) -> Option<(f64, f64)> {
         means(self.shown.groups.points.get(at)?)
     }
 
-    /// Returns the axes of a point with the labels of their values.
+    /// Returns the axes of a point, each with the label of its level.
     #[must_use]
     pub fn labels(&self, at: usize) -> Vec<(&'a str, &'a str)> {
         labels(self.experiment, &self.shown.groups, &self.shown.groups.points[at])
     }
 
-    /// Returns the same as text.
+    /// Returns the axes and labels of a point as text.
     #[must_use]
     pub fn place(&self, at: usize) -> String {
         let pairs = self.labels(at).into_iter().map(|(axis, label)| format!("{axis}={label}"));
@@ -113,13 +114,13 @@ impl<'a> ParetoScene<'a> {
     }
 }
 
-/// Returns the point that others of the table are compared with.
+/// Returns the pinned point, if it belongs to the shown table.
 #[must_use]
 pub fn pinned(app: &App) -> Option<&Pin> {
     app.pin.as_ref().filter(|pin| Some(pin.wanted) == wanted(app))
 }
 
-/// Does what a key asks for.
+/// Carries out an action; returns a status text.
 pub fn act(app: &mut App, action: Action) -> Option<String> {
     let count = tables(app).len();
     if count == 0 {
@@ -205,14 +206,14 @@ fn describe(app: &App) -> Option<String> {
     Some(format!("{}: {}", picture.place(at), values.collect::<Vec<_>>().join(", ")))
 }
 
-/// Selects the point that is nearest to a place.
+/// Selects the point nearest to a position.
 pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
     let picture = ParetoScene::new(app)?;
     app.pareto.cursor.at = front::point_at(app, &picture, area, at)?;
     describe(app)
 }
 
-/// Returns the point under the cursor.
+/// Returns the point under the cursor as named values.
 #[must_use]
 pub fn row(app: &App) -> Option<Vec<(String, String)>> {
     let picture = ParetoScene::new(app)?;
@@ -230,7 +231,13 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     match wanted(app).and_then(|wanted| app.tables.get(&wanted)) {
         None => put(buf, area.x, area.y, area.width, Line::from("making the table").style(theme.dim())),
         Some(Err(error)) => {
-            put(buf, area.x, area.y, area.width, Line::from(printable(error)).style(theme.bad()));
+            put(
+                buf,
+                area.x,
+                area.y,
+                area.width,
+                Line::from(printable(&error.to_string())).style(theme.bad()),
+            );
         }
         Some(Ok(_)) => {
             if let Some(picture) = ParetoScene::new(app) {

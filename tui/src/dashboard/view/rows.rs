@@ -1,4 +1,4 @@
-//! A table as a list: a row per point, its axes, then its values, each with its interval.
+//! A table as a list: one row per point, with its axes and then its values, each with its interval.
 //! Knows nothing of keys.
 
 use ratatui::buffer::Buffer;
@@ -30,7 +30,7 @@ pub fn draw(app: &App, shown: &ShownTable, area: Rect, buf: &mut Buffer) {
     });
 }
 
-/// The widths of a list's columns: each axis as wide as its labels, each value as wide as its heading.
+/// The widths of a list's columns: each axis is as wide as its labels, each value as wide as its heading.
 struct Columns {
     axes: Vec<(String, usize)>,
     values: Vec<(String, usize)>,

@@ -1,4 +1,5 @@
-//! The run: how far it is, its nodes as a tree, what runs now, and a log that follows.
+//! The run view: progress, the nodes as a tree, the running tasks, and a log that scrolls with new entries.
+//! Knows nothing of the store.
 
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::ops::MetricRole;
@@ -19,16 +20,16 @@ use crate::dashboard::theme::Theme;
 use crate::ui::eta::duration;
 use crate::ui::plain::{because, printable};
 
-/// The keys that matter most here.
+/// The most useful keys of the view.
 pub const HINTS: KeyHints = &[("Tab", "views"), ("←→", "panes"), ("↑↓", "move"), ("Enter", "its tasks")];
 
-/// What is remembered of the view.
+/// The state of the view.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RunViewState {
     pane: Pane,
     nodes: Cursor,
     job: Cursor,
-    /// Where the log is read; none follows it.
+    /// The selected log entry; `None` while the log scrolls to each new entry.
     log: Option<Cursor>,
 }
 
@@ -52,7 +53,7 @@ impl Pane {
     }
 }
 
-/// Does what a key asks for.
+/// Carries out an action; returns a status text.
 pub fn act(app: &mut App, action: Action) -> Option<String> {
     let page = app.page();
     let study = app.study.as_ref()?;
@@ -127,7 +128,7 @@ fn entry(app: &App) -> Option<&LogEntry> {
     study.log.get(at)
 }
 
-/// Selects what is at a place.
+/// Selects the item at a position.
 pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
     let panes = panes(app.study.as_ref()?, area, app.run.pane);
     let (pane, area) = panes.into_iter().find(|(_, area)| area.contains(at))?;
@@ -149,7 +150,7 @@ pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
     Some(format!("selected in {}", pane.title()))
 }
 
-/// Returns what is under the cursor.
+/// Returns the item under the cursor as named values.
 #[must_use]
 pub fn row(app: &App) -> Option<Vec<(String, String)>> {
     let study = app.study.as_ref()?;
@@ -199,7 +200,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 fn title(study: &RunModel, pane: Pane) -> String {
     match pane {
         Pane::Nodes => "nodes".to_owned(),
-        // Older journals do not say when a job ended, or not how many jobs there were.
+        // Run logs of older versions lack the end of jobs or the number of jobs.
         Pane::Running => match (study.jobs.running(), study.opened.header.jobs) {
             (running, jobs @ 1..) if running <= jobs && study.is_going() => {
                 format!("running: {running} of {jobs} jobs")
@@ -210,7 +211,7 @@ fn title(study: &RunModel, pane: Pane) -> String {
     }
 }
 
-/// Divides what is below the progress; where there is little room, only the pane with the focus is shown.
+/// Divides the area below the progress. A low area shows only the focused pane.
 fn panes(study: &RunModel, area: Rect, focus: Pane) -> Vec<(Pane, Rect)> {
     let area = top(area, 3).1;
     if area.height < 9 {
@@ -248,8 +249,8 @@ fn draw_progress(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     crate::dashboard::paint::put_all(buf, area, lines);
 }
 
-/// Counts the tasks of each state. Counts of zero are left out where there is little room, and that of results on their way
-/// to the disk always: they are there for an instant.
+/// Returns the counts of tasks by status. On a narrow screen, counts of zero are left out. A zero count of results
+/// being saved is always left out, because such results are rare and brief.
 fn counts(total: StatusCounts, theme: Theme, width: u16) -> Vec<Span<'static>> {
     let span = |status: TaskStatus| {
         let count = total.count(status);
@@ -318,7 +319,7 @@ fn draw_running(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     });
 }
 
-/// Returns how far a task is: steps, and the loss of the last.
+/// Returns the progress of a task: its epochs, and the training loss of the last one.
 #[must_use]
 pub fn progress(study: &RunModel, task: TaskId) -> String {
     let Some(detail) = &study.task(task).detail else { return String::new() };
@@ -358,7 +359,7 @@ fn draw_log(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     });
 }
 
-/// Says what a line of the log says.
+/// Returns the text of a log entry.
 #[must_use]
 pub fn words(study: &RunModel, entry: &LogEntry) -> String {
     let task = entry.task.map_or(String::new(), |task| name(study, task));

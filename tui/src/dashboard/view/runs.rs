@@ -1,4 +1,5 @@
-//! Past runs: one can be replayed, or pinned to compare the one shown with.
+//! The view of past runs, from which a run is replayed, or pinned for comparison with the shown run.
+//! Does not know how runs are read.
 
 use std::borrow::Cow;
 
@@ -16,13 +17,13 @@ use crate::dashboard::paint::{heading, item_at, line, list, put, put_all, top, w
 use crate::dashboard::task_status::TaskStatus;
 use crate::ui::plain::{printable, sentence};
 
-/// The keys that matter most here.
+/// The most useful keys of the view.
 pub const HINTS: KeyHints = &[("↑↓", "move"), ("Enter", "replay"), ("p", "compare with"), ("/", "filter")];
 
-/// What is remembered of the view.
+/// The state of the view.
 #[derive(Clone, Debug, Default)]
 pub struct RunsState {
-    /// Which runs are listed.
+    /// The filter of the listed runs.
     pub filter: Filter,
     cursor: Cursor,
 }
@@ -52,7 +53,7 @@ fn ended(past: &PastRun) -> String {
     }
 }
 
-/// Takes in a new list of runs; the cursor stays at its run.
+/// Replaces the list of runs; the cursor stays on its run.
 pub fn renew(app: &mut App, past: Vec<PastRun>) {
     let kept = selected(app).map(|past| past.id.clone());
     app.past = Some(past);
@@ -62,7 +63,7 @@ pub fn renew(app: &mut App, past: Vec<PastRun>) {
     }
 }
 
-/// Does what a key asks for.
+/// Carries out an action; returns a status text.
 pub fn act(app: &mut App, action: Action) -> Option<String> {
     let (len, page) = (listed(app).len(), app.page());
     match action {
@@ -108,14 +109,14 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
     }
 }
 
-/// Selects what is at a place.
+/// Selects the run at a position.
 pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
     let item = item_at(top(areas(app, area).0, 1).1, app.runs.cursor, listed(app).len(), at.y)?;
     app.runs.cursor.at = item;
     selected(app).map(|past| format!("run {} of {}", past.id, past.experiment))
 }
 
-/// Returns the run under the cursor.
+/// Returns the run under the cursor as named values.
 #[must_use]
 pub fn row(app: &App) -> Option<Vec<(String, String)>> {
     let past = selected(app)?;
@@ -126,7 +127,7 @@ pub fn row(app: &App) -> Option<Vec<(String, String)>> {
     ])
 }
 
-/// Divides the view: the list, and the comparison if there is one.
+/// Divides the view into the list and, if there is one, the comparison.
 fn areas(app: &App, area: Rect) -> (Rect, Rect) {
     if app.baseline.is_some() { top(area, area.height / 2) } else { (area, Rect::default()) }
 }
@@ -174,7 +175,7 @@ fn status(past: &PastRun) -> TaskStatus {
     }
 }
 
-/// Returns the time in a run's id as people write it; the id itself if there is none.
+/// Returns the time in a run's id in a readable form, or the id itself if it has no time.
 #[must_use]
 pub fn when(id: &str) -> String {
     let digits =
@@ -198,7 +199,7 @@ fn draw_comparison(app: &App, area: Rect, buf: &mut Buffer) {
         baseline.shared, baseline.other, baseline.only_here, baseline.only_there
     )];
     if baseline.changes.is_empty() {
-        lines.push("what the tasks of the same name are made of is the same".to_owned());
+        lines.push("tasks of the same name have the same parameters and inputs".to_owned());
     }
     lines.extend(baseline.changes.iter().map(|(change, tasks)| format!("  {change}   in {tasks} tasks")));
     lines.push("the tables of the trade-off view show the differences in their values".to_owned());

@@ -1,4 +1,5 @@
-//! Tasks: all of them as a list, and everything about the one under the cursor.
+//! The task view: a list of all tasks, and the details of the selected one.
+//! Does not know how records are read.
 
 use std::borrow::Cow;
 
@@ -19,25 +20,25 @@ use crate::dashboard::screen;
 use crate::ui::eta::duration;
 use crate::ui::plain::printable;
 
-/// The keys that matter most here.
+/// The most useful keys of the view.
 pub const HINTS: KeyHints =
     &[("↑↓", "move"), ("←→", "panes"), ("/", "filter"), ("s S", "sort"), ("c", "copy")];
 
-/// What is remembered of the view.
+/// The state of the view.
 #[derive(Clone, Debug, Default)]
 pub struct TaskViewState {
-    /// Which tasks are listed.
+    /// The filter of the listed tasks.
     pub filter: Filter,
     sort: Sort,
     reverse: bool,
     cursor: Cursor,
-    /// Whether the details have the focus, and how far they are scrolled.
+    /// Whether the details have the keyboard focus, and their scroll offset in lines.
     reading: bool,
     scrolled: usize,
     shown: Vec<TaskId>,
-    /// What the list was made for; it is made again when this changes.
+    /// The settings and the time that the list was made with; the list is made again if they change.
     made_for: Option<(String, Sort, bool, bool, u64)>,
-    /// The version of the run that the list was made of, where the list depends on it.
+    /// The run's version when the list was made; `None` if the list does not depend on the run.
     made_at: Option<u64>,
 }
 
@@ -67,7 +68,7 @@ impl Sort {
     }
 }
 
-/// Returns a named value of a task, as filters see it: an axis, `node`, `op`, `state`, `seconds`, or a metric.
+/// Returns a named value of a task for filters: an axis, `node`, `op`, `state`, `seconds`, or a metric.
 #[must_use]
 pub fn field<'s>(study: &'s RunModel, task: TaskId, name: &str) -> Option<Cow<'s, str>> {
     let graph = &study.opened.graph;
@@ -84,14 +85,14 @@ pub fn field<'s>(study: &'s RunModel, task: TaskId, name: &str) -> Option<Cow<'s
     }
 }
 
-/// Lists the tasks that a filter leaves.
+/// Sets the filter of the list.
 pub fn filter_to(app: &mut App, text: &str) {
     app.task.filter = Filter::parse(text);
     app.task.cursor = Cursor::default();
     refresh(app);
 }
 
-/// Selects a task; if the filter hides it, the filter is dropped.
+/// Selects a task. If the filter hides the task, the filter is cleared.
 pub fn select(app: &mut App, task: TaskId) {
     refresh(app);
     if !app.task.shown.contains(&task) {
@@ -107,13 +108,13 @@ pub fn selected(app: &App) -> Option<TaskId> {
     app.task.shown.get(app.task.cursor.within(app.task.shown.len())).copied()
 }
 
-/// Returns whether the list was made of earlier news than there are by now.
+/// Returns whether the run has changed since the list was made.
 #[must_use]
 pub fn is_old(app: &App) -> bool {
     app.study.as_ref().is_some_and(|study| app.task.made_at.is_some_and(|made| made != study.version))
 }
 
-/// Makes the list again if something it depends on changed.
+/// Makes the list again if its settings or its data changed.
 pub fn refresh(app: &mut App) {
     let Some(study) = &app.study else { return };
     let state = &mut app.task;
@@ -122,11 +123,12 @@ pub fn refresh(app: &mut App) {
         name == "node" || name == "op" || graph.experiment.axes.iter().any(|axis| axis.name == name)
     };
     let living = state.sort != Sort::File || !state.filter.names().all(axis);
-    // What changes as the run goes on is looked at once a second: thousands of tasks are not sorted at every event.
+    // A list that depends on the run is made once a second, because sorting thousands of tasks at every event takes too
+    // long.
     let going = study.is_going();
     let moment = match living {
         true if going => app.now as u64,
-        // After the end, only records that are read change anything.
+        // After the end of the run, the list changes only when records are read.
         true => study.version,
         false => 0,
     };
@@ -154,7 +156,7 @@ pub fn refresh(app: &mut App) {
     if state.reverse {
         shown.reverse();
     }
-    // The cursor stays at its task.
+    // The cursor stays on its task.
     if let Some(at) = kept.and_then(|kept| shown.iter().position(|task| *task == kept)) {
         state.cursor.at = at;
     }
@@ -163,7 +165,7 @@ pub fn refresh(app: &mut App) {
     state.made_at = living.then_some(study.version);
 }
 
-/// Does what a key asks for.
+/// Carries out an action; returns a status text.
 pub fn act(app: &mut App, action: Action) -> Option<String> {
     let page = app.page();
     app.study.as_ref()?;
@@ -211,7 +213,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
     Some(selected(app).map_or("no task".to_owned(), |task| name(app, task)))
 }
 
-/// Goes to the first input of the task: what it was made from.
+/// Selects the first input of the selected task.
 fn open_input(app: &mut App) -> Option<String> {
     let task = selected(app)?;
     let input = app.study.as_ref()?.opened.graph.inputs(task).first().copied();
@@ -224,7 +226,7 @@ fn name(app: &App, task: TaskId) -> String {
     app.study.as_ref().map_or(String::new(), |study| study.opened.graph.name(task))
 }
 
-/// Selects what is at a place.
+/// Selects the task at a position, or focuses the details.
 pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
     let (listed, details) = areas(area);
     if details.contains(at) {
@@ -246,7 +248,7 @@ pub fn row(app: &App) -> Option<Vec<(String, String)>> {
     Some(row_of(app.study.as_ref()?, selected(app)?))
 }
 
-/// Returns a task as named values.
+/// Returns a task as named values: its name, status, key and metrics.
 #[must_use]
 pub fn row_of(study: &RunModel, task: TaskId) -> Vec<(String, String)> {
     let pair = |name: &str, value: String| (name.to_owned(), value);
@@ -260,7 +262,7 @@ pub fn row_of(study: &RunModel, task: TaskId) -> Vec<(String, String)> {
     row
 }
 
-/// Divides the view: the list, and the details.
+/// Divides the view into the list and the details.
 fn areas(area: Rect) -> (Rect, Rect) {
     if area.width >= 80 {
         left(area, (area.width / 2).clamp(30, 64))
@@ -282,7 +284,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     put_all(buf, inside, lines.into_iter().skip(app.task.scrolled.min(most)));
 }
 
-/// Returns everything about the task under the cursor, in lines of this width.
+/// Returns the details of the selected task, in lines of at most `width` characters.
 fn lines(app: &App, width: u16) -> Vec<Line<'static>> {
     let Some((study, task)) = app.study.as_ref().zip(selected(app)) else { return vec![] };
     let wrapped = details(study, task, app.now, app.theme).into_iter().flat_map(|(style, text)| {

@@ -1,5 +1,6 @@
-//! The file's tables, as results come in: pivots as heat maps, all as lists to sort and filter, with the differences
-//! from a pinned cell or a past run.
+//! The view of the experiment's tables, while results arrive: pivots as heat maps, and every table as a list that can
+//! be sorted and filtered. Values can be shown as differences from a pinned cell or a past run.
+//! Does not know how tables are made.
 
 use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::spec::experiment::Experiment;
@@ -24,7 +25,7 @@ use crate::dashboard::tables::{Pin, ShownTable, labels, mean, value};
 use crate::render::number::{estimate, number};
 use crate::ui::plain::printable;
 
-/// The keys that matter most here.
+/// The most useful keys of the view.
 pub const HINTS: KeyHints = &[
     ("t", "table"),
     ("v", "map/list"),
@@ -36,15 +37,15 @@ pub const HINTS: KeyHints = &[
     ("Enter", "tasks"),
 ];
 
-/// What is remembered of the view.
+/// The state of the view.
 #[derive(Clone, Debug, Default)]
 pub struct TradeoffState {
-    /// Which rows are listed.
+    /// The filter of the listed rows.
     pub filter: Filter,
     table: usize,
     list: bool,
     pub(super) cursor: Cursor,
-    /// The first column of the list that is seen.
+    /// The first visible column of the list.
     pub(super) shift: usize,
     pub(super) sort: Option<usize>,
     pub(super) descending: bool,
@@ -52,7 +53,7 @@ pub struct TradeoffState {
     pub(super) cell: CellPosition,
 }
 
-/// Returns the table to be made.
+/// Returns the table that the view shows.
 #[must_use]
 pub fn wanted(app: &App) -> Option<TableRequest> {
     let tables = &app.study.as_ref()?.opened.graph.experiment.tables;
@@ -74,13 +75,13 @@ pub(super) fn shown(app: &App) -> Option<&ShownTable> {
 
 /// Returns whether the table is shown as heat maps.
 fn is_map(app: &App) -> bool {
-    // A filter leaves rows, not a grid.
+    // The points that satisfy a filter do not form a grid.
     !app.tradeoff.list
         && app.tradeoff.filter.is_empty()
         && shown(app).is_some_and(|shown| !shown.sheets.is_empty())
 }
 
-/// Returns the points of the list, filtered and sorted; of a Pareto table those on the front.
+/// Returns the points of the list, filtered and sorted. A Pareto table lists only the points on the front.
 pub(super) fn listed(app: &App) -> Vec<usize> {
     let (Some(study), Some(shown), Some(table)) = (&app.study, shown(app), table(app)) else { return vec![] };
     let state = &app.tradeoff;
@@ -111,7 +112,7 @@ fn point(app: &App) -> Option<usize> {
     rows.get(app.tradeoff.cursor.within(rows.len())).copied()
 }
 
-/// Does what a key asks for.
+/// Carries out an action; returns a status text.
 pub fn act(app: &mut App, action: Action) -> Option<String> {
     let tables = graph(app)?.experiment.tables.len();
     if tables == 0 {
@@ -166,7 +167,7 @@ fn go(app: &mut App, action: Action) -> String {
     describe(app).unwrap_or_else(|| "no result there yet".to_owned())
 }
 
-/// Moves in a heat map: within a grid, over its edge into the next, by grids.
+/// Moves the cursor in a heat map: within a grid, over its edge into the next grid, or by whole grids.
 fn walk(app: &mut App, action: Action) {
     let (mut sheet, mut row, mut column) = app.tradeoff.cell;
     let Some(shown) = shown(app) else { return };
@@ -203,7 +204,7 @@ fn sort(app: &mut App) -> Option<String> {
         .chain(groups.headings.iter().cloned())
         .collect();
     let (axes, state) = (groups.axes.len(), &mut app.tradeoff);
-    // The first press sorts by the first value, the largest on top: that is what people look for.
+    // The first press sorts by the first value with the largest on top, because users mostly look for the best value.
     let next = state.sort.map_or(axes, |column| (column + 1) % names.len().max(1));
     (state.sort, state.descending, state.list) = (Some(next), next >= axes, true);
     state.cursor = Cursor::default();
@@ -227,7 +228,7 @@ fn pin(app: &mut App) -> String {
     said
 }
 
-/// Lists the tasks behind the point under the cursor.
+/// Opens the task view with the tasks behind the point under the cursor.
 fn open(app: &mut App) -> Option<String> {
     let study = app.study.as_ref()?;
     let shown = shown(app)?;
@@ -239,7 +240,8 @@ fn open(app: &mut App) -> Option<String> {
     Some(format!("tasks with {filter}"))
 }
 
-/// Writes the filter that finds the tasks behind a point of a table; labels that hold spaces cannot be typed.
+/// Returns the filter for the tasks behind a point of a table. Labels with spaces or commas are left out, because a
+/// filter cannot contain them.
 #[must_use]
 pub fn task_filter(experiment: &Experiment, table: &Table, point: &[(&str, &str)]) -> String {
     let named = |node: &&Node| table.values().iter().any(|value| value.mentions(&node.name));
@@ -250,7 +252,7 @@ pub fn task_filter(experiment: &Experiment, table: &Table, point: &[(&str, &str)
     [format!("node={}", nodes.join(","))].into_iter().chain(pairs).collect::<Vec<_>>().join(" ")
 }
 
-/// Says what is under the cursor.
+/// Returns the point under the cursor as text.
 fn describe(app: &App) -> Option<String> {
     let study = app.study.as_ref()?;
     let shown = shown(app)?;
@@ -273,7 +275,7 @@ fn describe(app: &App) -> Option<String> {
     Some(format!("{}: {}", place.join(" "), values.collect::<Vec<_>>().join(", ")))
 }
 
-/// Selects what is at a place.
+/// Selects the point at a position.
 pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
     let body = top(area, HEAD).1;
     if is_map(app) {
@@ -286,7 +288,7 @@ pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
     describe(app)
 }
 
-/// Returns the row under the cursor.
+/// Returns the point under the cursor as named values.
 #[must_use]
 pub fn row(app: &App) -> Option<Vec<(String, String)>> {
     let study = app.study.as_ref()?;
@@ -311,10 +313,10 @@ pub fn row_of(study: &RunModel, shown: &ShownTable, at: usize) -> Option<Vec<(St
     Some(row)
 }
 
-/// What is said where a filter leaves nothing.
+/// The text for a filter that no item satisfies.
 pub const NOTHING: &str = "nothing matches: values are matched whole; Esc drops the filter";
 
-/// Lines above the table.
+/// The number of lines above the table.
 const HEAD: u16 = 3;
 
 /// Draws the view.
@@ -329,7 +331,13 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     match wanted(app).and_then(|wanted| app.tables.get(&wanted)) {
         None => put(buf, body.x, body.y, body.width, Line::from("making the table").style(app.theme.dim())),
         Some(Err(error)) => {
-            put(buf, body.x, body.y, body.width, Line::from(printable(error)).style(app.theme.bad()));
+            put(
+                buf,
+                body.x,
+                body.y,
+                body.width,
+                Line::from(printable(&error.to_string())).style(app.theme.bad()),
+            );
         }
         Some(Ok(shown)) if is_map(app) => heat_map::draw(app, body, buf),
         Some(Ok(shown)) => rows::draw(app, shown, body, buf),
@@ -370,7 +378,7 @@ fn draw_head(app: &App, table: &Table, area: Rect, buf: &mut Buffer) {
     put_all(buf, area, lines);
 }
 
-/// Returns what a value is compared with.
+/// Returns the value that the value in a cell is compared with; `None` without a comparison.
 pub(super) fn reference(app: &App, shown: &ShownTable, at: usize, column: usize) -> Option<f64> {
     let wanted = wanted(app)?;
     if let Some(pin) = app.pin.as_ref().filter(|pin| pin.wanted == wanted) {
@@ -387,7 +395,7 @@ pub(super) fn reference(app: &App, shown: &ShownTable, at: usize, column: usize)
         .flatten()
 }
 
-/// Returns a value as the cells show it: itself, or the difference from what it is compared with.
+/// Returns the text of a cell: its value, or the difference from the value that it is compared with.
 pub(super) fn text(app: &App, shown: &ShownTable, at: usize, column: usize) -> String {
     let Some(mean) = shown.groups.points.get(at).and_then(|point| mean(point, column)) else {
         return app.theme.pick("…", "..").to_owned();
@@ -404,7 +412,7 @@ fn signed(value: f64, sign: bool) -> String {
     format!("{plus}{}", number(value))
 }
 
-/// Returns a number in few characters: as many decimals as the largest of its table needs.
+/// Returns a short form of a number, with decimals chosen for the largest value in the range.
 fn short(value: f64, range: Option<(f64, f64)>, sign: bool) -> String {
     let size = range.map_or(value.abs(), |(low, high)| low.abs().max(high.abs()));
     let decimals = match size {
@@ -416,7 +424,7 @@ fn short(value: f64, range: Option<(f64, f64)>, sign: bool) -> String {
     if size < 1e-3 {
         return signed(value, sign);
     }
-    // What rounds to zero has no sign.
+    // A value that rounds to zero is written without a sign.
     let value = if value.abs() < 0.5 * 10_f64.powi(-(decimals as i32)) { 0.0 } else { value };
     if sign { format!("{value:+.decimals$}") } else { format!("{value:.decimals$}") }
 }

@@ -1,4 +1,5 @@
-//! Trainings: loss and accuracy by epoch of those that are marked, or of the one under the cursor.
+//! The training view: loss and accuracy by epoch, of the marked trainings or of the one under the cursor.
+//! Does not know how curves are recorded.
 
 use std::collections::BTreeSet;
 
@@ -20,30 +21,30 @@ use crate::dashboard::run_model::RunModel;
 use crate::dashboard::task_status::TaskStatus;
 use crate::figure::axis::FigureAxis;
 
-/// The keys that matter most here.
+/// The most useful keys of the view.
 pub const HINTS: KeyHints =
     &[("↑↓", "move"), ("Space", "mark"), ("y", "log axis"), ("/", "filter"), ("Enter", "the task")];
 
-/// The most curves at once; more cannot be told apart.
+/// The most curves at once, because more cannot be told apart.
 const MOST: usize = 6;
-/// What is drawn: the heading, the metric as a line, the metric as dots.
+/// The charts: the heading, the metric drawn as a line, and the metric drawn as dots.
 const CHARTS: [(&str, MetricRole, MetricRole); 2] = [
     ("loss", MetricRole::TrainLoss, MetricRole::ValidationLoss),
     ("accuracy", MetricRole::TrainAccuracy, MetricRole::ValidationAccuracy),
 ];
 
-/// What is remembered of the view.
+/// The state of the view.
 #[derive(Clone, Debug, Default)]
 pub struct CurvesState {
-    /// Which trainings are listed.
+    /// The filter of the listed trainings.
     pub filter: Filter,
-    /// Those whose curves are shown.
+    /// The marked trainings, whose curves are shown.
     pub marked: BTreeSet<TaskId>,
     cursor: Cursor,
     log: bool,
 }
 
-/// Returns the trainings that are listed.
+/// Returns the listed trainings.
 fn trainings(app: &App) -> Vec<TaskId> {
     let Some(study) = &app.study else { return vec![] };
     let graph = &study.opened.graph;
@@ -72,7 +73,7 @@ pub fn picked(app: &App) -> Vec<TaskId> {
     all.get(app.training.cursor.within(all.len())).copied().into_iter().collect()
 }
 
-/// Does what a key asks for.
+/// Carries out an action; returns a status text.
 pub fn act(app: &mut App, action: Action) -> Option<String> {
     let page = app.page();
     let all = trainings(app);
@@ -124,7 +125,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
     })
 }
 
-/// Selects what is at a place.
+/// Selects the training at a position.
 pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
     let all = trainings(app);
     let inside = top(areas(area).0, 1).1;
@@ -133,14 +134,14 @@ pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
     Some(app.study.as_ref()?.opened.graph.name(all[item]))
 }
 
-/// Returns the training under the cursor.
+/// Returns the training under the cursor as named values.
 #[must_use]
 pub fn row(app: &App) -> Option<Vec<(String, String)>> {
     let all = trainings(app);
     Some(task::row_of(app.study.as_ref()?, *all.get(app.training.cursor.within(all.len()))?))
 }
 
-/// Divides the view: the list, and the charts.
+/// Divides the view into the list and the charts.
 fn areas(area: Rect) -> (Rect, Rect) {
     if area.width >= 90 {
         left(area, (area.width / 3).clamp(30, 60))
@@ -186,7 +187,7 @@ fn draw_list(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
             None => Span::raw("  "),
         };
         let running = status == TaskStatus::Running;
-        // Of a training that has ended, only where it came out.
+        // A finished training shows only its final loss.
         let progress = if running {
             super::run::progress(study, task)
         } else {
@@ -233,7 +234,7 @@ fn draw_chart(
         put(buf, inside.x, inside.y, inside.width, Line::from(text).style(theme.dim()));
         return;
     }
-    // An epoch is a whole number, so ticks are no finer.
+    // An epoch is a whole number, so there is at most one tick per epoch.
     let last = values(|point| point.0).fold(2.0, f64::max);
     let x =
         FigureAxis::fit([1.0, last].into_iter(), false, (last as usize).min(usize::from(inside.width) / 8));

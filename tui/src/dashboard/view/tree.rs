@@ -1,17 +1,17 @@
-//! The nodes of an experiment as a tree: each below the input that comes last.
-//! Knows nothing of how far they are.
+//! The nodes of an experiment as a tree, in which each node is below one of its inputs.
+//! Knows nothing of the nodes' progress.
 
 use crate::dashboard::run_model::RunModel;
 
-/// A node in the tree, below the input that comes last.
+/// A node in the tree.
 pub struct TreeRow {
     /// The node.
     pub node: usize,
-    /// For each step from the root, whether more nodes follow there.
+    /// For each level below the root, whether a later sibling follows at that level.
     pub open: Vec<bool>,
 }
 
-/// Returns the nodes as a tree, each below the input that is furthest from the roots.
+/// Returns the nodes as a tree. A node with several inputs is below the one that comes last in the order of nodes.
 #[must_use]
 pub fn tree(study: &RunModel) -> Vec<TreeRow> {
     let graph = &study.opened.graph;
@@ -36,7 +36,7 @@ fn grow(below: Option<usize>, parent: &[Option<usize>], open: &[bool], rows: &mu
     }
 }
 
-/// Returns what leads to a node.
+/// Returns the branch symbols before a node's name.
 #[must_use]
 pub fn branches(open: &[bool], ascii: bool) -> String {
     let Some((last, before)) = open.split_last() else { return String::new() };

@@ -1,4 +1,5 @@
-//! Differences for programs: one object.
+//! Differences as JSON, one object each.
+//! Knows nothing of the comparison.
 
 use fewbits_engine::diff::Comparison;
 use fewbits_engine::diff::delta::Delta;
@@ -7,7 +8,7 @@ use fewbits_engine::diff::tables::{CellDelta, TableDiff};
 use fewbits_engine::table::flat::json_number;
 use serde_json::{Map, Value as Json, json};
 
-/// Returns what differs between two experiments.
+/// Renders the differences between two experiments.
 #[must_use]
 pub fn experiments(names: &[String; 2], diff: &Comparison) -> Json {
     json!({
@@ -19,7 +20,7 @@ pub fn experiments(names: &[String; 2], diff: &Comparison) -> Json {
     })
 }
 
-/// Returns what differs between two points.
+/// Renders the differences between two points.
 #[must_use]
 pub fn points(names: &[String; 2], diff: &PointsDiff) -> Json {
     let metric = |name: &str, of: &Delta| {
@@ -62,12 +63,12 @@ fn cell(table: &TableDiff, cell: &CellDelta) -> Json {
     Json::from(object)
 }
 
-/// Returns a number, null where there is none.
+/// Returns a number, or null for `None`.
 fn number(value: Option<f64>) -> Json {
     value.map_or(Json::Null, json_number)
 }
 
-/// Returns a difference; a figure that is not known is null.
+/// Returns the fields of a difference; unknown figures are null.
 fn delta(delta: &Delta) -> Map<String, Json> {
     let (low, high) = delta.change.interval.unzip();
     let fields = [

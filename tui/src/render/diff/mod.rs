@@ -1,4 +1,5 @@
-//! Differences for people: of two experiments, of two points. The first is called A, the second B.
+//! Differences as text: between two experiments, or between two points. The first side is called A, the second B.
+//! Knows nothing of the comparison.
 
 pub mod json;
 
@@ -15,7 +16,7 @@ use fewbits_engine::statistics::SIGNIFICANT;
 use super::number::{estimate, number};
 use crate::command::count;
 
-/// Says what differs between two experiments.
+/// Renders the differences between two experiments.
 #[must_use]
 pub fn experiments(names: &[String; 2], diff: &Comparison) -> String {
     let parameters = if diff.structure.is_empty() {
@@ -27,7 +28,7 @@ pub fn experiments(names: &[String; 2], diff: &Comparison) -> String {
     format!("{}\n{parameters}\n{}{tables}", heading(names), tasks(&diff.tasks))
 }
 
-/// Says what differs between two points.
+/// Renders the differences between two points.
 #[must_use]
 pub fn points(names: &[String; 2], diff: &PointsDiff) -> String {
     let mut text = format!("{}\n", heading(names));
@@ -80,7 +81,7 @@ fn nodes(nodes: &[NodeFields]) -> String {
     lines.map(|(node, of)| format!("  {node}  {}\n", field(of))).collect()
 }
 
-/// Says what a field was and is, in the words of a plan.
+/// Writes the old and the new value of a field.
 fn field(of: &FieldDifference) -> String {
     let name = &of.field;
     if let Some(source) = name.strip_prefix("inputs.") {
@@ -122,7 +123,7 @@ fn table(of: &TableDiff) -> String {
     let values = of.values.join(", ");
     let mut text = format!("{}: {values}; B − A{}\n", of.name, method(&deltas, of.replicate.as_deref()));
     text += &missing(of.missing, "row", "is not there yet", "are not there yet");
-    // A table of one value needs no column for its name.
+    // A table with a single value expression needs no column for its name.
     let several = of.values.len() > 1;
     let mut headings = of.axes.clone();
     headings.extend(several.then(|| "value".to_owned()));
@@ -139,7 +140,7 @@ fn table(of: &TableDiff) -> String {
     text
 }
 
-/// Says how differences are taken, and what marks them.
+/// Describes how differences are taken, and the marks in the table.
 fn method(deltas: &[&Delta], replicate: Option<&str>) -> String {
     let unit = replicate.unwrap_or("unit");
     let sure = |paired: bool| {
@@ -198,7 +199,7 @@ fn plain() -> comfy_table::Table {
     table
 }
 
-/// Returns a table as text, the columns after the labels to the right.
+/// Renders a table as text; the columns behind the labels are right-aligned.
 fn shown(table: &mut comfy_table::Table, labels: usize) -> String {
     for column in table.column_iter_mut().skip(labels) {
         column.set_cell_alignment(CellAlignment::Right);

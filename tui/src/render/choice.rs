@@ -47,14 +47,14 @@ impl Teller<'_> {
         )];
         if self.choose.is_optimistic() {
             said.push(format!(
-                "This is optimistic: {} chose it and reports on it; give `report` images that chose nothing.",
+                "This is optimistic: {} chose it and reports on it; give `report` images that were not used to choose.",
                 self.choose.select.value.text
             ));
         } else if let (Some(most), Some(drop)) = (self.choose.max_drop, candidate.report_drop)
             && drop.upper_bound().is_some_and(|bound| bound > most)
         {
             said.push(format!(
-                "On the images that chose nothing, a loss of more than {} cannot be excluded.",
+                "On images that were not used to choose, a loss of more than {} cannot be excluded.",
                 self.amount(most)
             ));
         }

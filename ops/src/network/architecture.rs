@@ -1,4 +1,4 @@
-//! The network as an experiment file writes it: a multilayer perceptron, or a list of layers. Knows nothing
+//! The network as written in an experiment file: a multilayer perceptron or a list of layers. Knows nothing
 //! of shapes, weights or training.
 
 use serde::Serialize;
@@ -6,15 +6,15 @@ use serde::Serialize;
 /// A network to train.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Architecture {
-    /// A multilayer perceptron: Flatten; for each hidden layer Linear, Relu and Dropout; a Linear layer for
-    /// the logits.
+    /// A multilayer perceptron: Flatten, then Linear, Relu and Dropout for each hidden layer, then a Linear
+    /// layer for the logits.
     Mlp {
         /// Number of outputs of each hidden layer.
         hidden: Vec<usize>,
         /// Probability of dropping a hidden activation, in [0, 1).
         dropout: f64,
     },
-    /// Layers in the order in which they are applied.
+    /// The layers in the order of the forward pass.
     Layers(Vec<LayerSpec>),
 }
 
@@ -41,7 +41,7 @@ pub enum LayerSpec {
         #[serde(skip_serializing_if = "Option::is_none")]
         name: Option<String>,
     },
-    /// Affine map of all numbers of an image.
+    /// Affine map of a row of numbers.
     Linear {
         /// Number of outputs.
         out: usize,
@@ -125,9 +125,9 @@ impl LayerSpec {
 }
 
 impl Architecture {
-    /// Returns this architecture as a list of layers with every default and name filled in and without
-    /// Dropout layers of p = 0. Two networks that compute the same function under the same names resolve to
-    /// the same list, so they serialize to the same text and share a key.
+    /// Returns this architecture as a list of layers with every default and every default name filled in, and
+    /// without Dropout layers of p = 0. Networks that differ only in these spellings resolve to the same
+    /// list, so the networks serialize to the same text and share a key.
     #[must_use]
     pub fn resolved(&self, classes: usize) -> Self {
         let mut layers: Vec<LayerSpec> = match self {
@@ -150,8 +150,9 @@ impl Architecture {
         Self::Layers(layers)
     }
 
-    /// Returns the names of the layers with parameters in the trained network, in order. A batch
-    /// normalization directly after a convolution or linear layer is folded into that layer and has no entry.
+    /// Returns the names of the layers with parameters in the trained network, in order. Folding merges a
+    /// batch normalization directly after a convolution or linear layer, not counting Dropout layers, into
+    /// that layer, so the batch normalization has no entry.
     #[must_use]
     pub fn parameter_layers(&self, classes: usize) -> Vec<String> {
         let Self::Layers(mut layers) = self.resolved(classes) else { return vec![] };
@@ -165,7 +166,7 @@ impl Architecture {
             {
                 names.push(name.clone());
             }
-            // A second batch normalization in a row is folded into the same layer as the first.
+            // Folding merges a second batch normalization in a row into the same layer as the first.
             folds = matches!(layer, LayerSpec::Conv { .. } | LayerSpec::Linear { .. }) || is_norm && folds;
         }
         names

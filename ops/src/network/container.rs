@@ -1,5 +1,5 @@
-//! Named binary32 tensors and one text in the safetensors format; equal content gives equal bytes. Knows
-//! nothing of the meaning of the tensors or of the text.
+//! Encoding of named binary32 tensors and one text in the safetensors format; equal content gives equal
+//! bytes. Knows nothing of networks or of the meaning of the text.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,7 +16,7 @@ pub enum ContainerError {
     /// The bytes are not a safetensors file.
     #[error("not a safetensors file")]
     Format(#[from] SafeTensorError),
-    /// The metadata does not have the text.
+    /// The metadata has no text under the expected key.
     #[error("its metadata has no {key:?}")]
     NoText {
         /// Metadata key of the text.
@@ -41,7 +41,7 @@ pub enum ContainerError {
     },
 }
 
-/// Writes tensors, sorted by name, and a text under a metadata key.
+/// Encodes tensors, sorted by name, and a text under a metadata key.
 pub(crate) fn encode<'a>(
     tensors: impl Iterator<Item = (&'a str, &'a Tensor)>,
     key: &str,
@@ -61,7 +61,7 @@ pub(crate) fn encode<'a>(
     Ok(safetensors::serialize(views?, Some(HashMap::from([(key.to_owned(), text)])))?)
 }
 
-/// Reads the output of [`encode`].
+/// Decodes the output of [`encode`]: the text and the tensors by name.
 pub(crate) fn decode(
     bytes: &[u8],
     key: &'static str,

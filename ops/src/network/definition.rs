@@ -1,5 +1,5 @@
-//! A network with every shape known: the layers in order, their names, parameters and cost. Knows nothing of
-//! weight values or of training.
+//! A network with every shape known: layers in order, names, parameters and cost. Knows nothing of weight
+//! values or of training.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -9,19 +9,19 @@ use crate::network::kernels::conv::PARTS;
 use crate::network::kernels::lanes::{LANES, blocks};
 use crate::network::layer::{ActivationShape, LayerOp};
 
-/// The name of the images in the input list of the first layer.
+/// The name that stands for the images in the input list of the first layer.
 const INPUT: &str = "input";
 
 /// An error in the definition of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{}{what}", place(*layer, kind))]
 pub struct ModelError {
-    /// Index of the faulty layer in the resolved list, from 0; `None` if the fault is in the network as a
-    /// whole.
+    /// Index of the faulty layer, from 0, in the experiment file's list of layers, or in the resolved list
+    /// for a multilayer perceptron or a model file; `None` if the fault is in the network as a whole.
     pub layer: Option<usize>,
     /// Kind of the layer.
     pub kind: &'static str,
-    /// Description of the fault and of its repair.
+    /// Description of the fault and of the fix.
     pub what: String,
 }
 
@@ -51,7 +51,7 @@ pub enum Role {
     Bias,
 }
 
-/// One tensor of parameters.
+/// One parameter tensor of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
     /// Name: `layer.weight` or `layer.bias`.
@@ -75,7 +75,7 @@ pub struct Network {
     pub layers: Vec<Layer>,
 }
 
-/// The form of a network in a model file.
+/// The JSON form of a network in a model file.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     input: [usize; 3],
@@ -92,7 +92,9 @@ struct StoredLayer {
 }
 
 impl Network {
-    /// Computes every shape of a network for images of shape `input` and `classes` classes.
+    /// Computes every shape of a network for images of shape `input` and `classes` classes. Errors at the
+    /// first layer that cannot take its input, has a bad field or has a bad name, or if the last layer does
+    /// not give `classes` numbers.
     pub fn resolve(
         architecture: &Architecture,
         input: [usize; 3],
@@ -102,7 +104,7 @@ impl Network {
         let Architecture::Layers(layers) = &resolved else {
             return Err(whole("it does not resolve to layers"));
         };
-        // A fault names the index in the experiment file, where Dropout layers of p = 0 still count.
+        // A fault carries the layer's index in the experiment file, where Dropout layers of p = 0 count.
         let written: Vec<usize> = match architecture {
             Architecture::Layers(specs) => {
                 (0..specs.len()).filter(|at| !matches!(specs[*at], LayerSpec::Dropout { p: 0.0 })).collect()
@@ -180,7 +182,7 @@ impl Network {
         parameters
     }
 
-    /// Returns the total number of trainable numbers.
+    /// Returns the total count of numbers in all parameters.
     #[must_use]
     pub fn parameter_count(&self) -> u64 {
         self.parameters().iter().map(|parameter| parameter.shape.iter().product::<usize>() as u64).sum()
@@ -193,9 +195,9 @@ impl Network {
         costs.fold(0, u64::saturating_add)
     }
 
-    /// Returns an estimate of the memory of a training, in bytes: parameters, gradients and two moments; the
-    /// partial weight gradients of convolutions; activations and their gradients for a batch, rounded up to
-    /// whole blocks.
+    /// Returns an estimate of the memory of a training, in bytes. The estimate counts parameters, gradients
+    /// and two moments; the partial weight gradients of convolutions; and the outputs of all layers with
+    /// their gradients, for a batch rounded up to whole blocks.
     #[must_use]
     pub fn training_bytes(&self, batch: usize) -> u64 {
         let add = |all: u64, layer: &Layer| all.saturating_add(layer.output.len() as u64);
@@ -222,8 +224,8 @@ impl Network {
         serde_json_canonicalizer::to_string(&stored)
     }
 
-    /// Reads the output of [`Network::to_json`]; any other text is an error, even if it describes the same
-    /// network.
+    /// Decodes the output of [`Network::to_json`]. Errors for any other text, even for another spelling of
+    /// the same network.
     pub fn from_json(text: &str) -> Result<Self, ModelError> {
         let stored: Stored = serde_json::from_str(text).map_err(|fault| whole(&fault.to_string()))?;
         let ops = stored.layers.into_iter().map(|layer| (layer.op, Some(layer.name))).collect();
@@ -258,7 +260,7 @@ mod tests {
         Network::resolve(&Architecture::Layers(specs), [3, 32, 32], 10)
     }
 
-    /// Sizes of LeNet-5 from the literature: 61,706 parameters, 416,520 multiply-accumulates.
+    /// The sizes of LeNet-5 come from the literature: 61,706 parameters, 416,520 multiply-accumulates.
     #[test]
     fn the_cost_of_lenet_5_is_the_known_one() {
         let lenet = Architecture::Layers(vec![
@@ -331,7 +333,8 @@ mod tests {
         assert_eq!(bare.to_string(), "network: it has no parameters to train");
     }
 
-    /// Models in stores have this JSON: every layer with every field.
+    /// The models in existing stores contain this JSON form, so a change makes these models unreadable. The
+    /// text has every kind of layer with every field.
     #[test]
     fn the_stored_form_of_every_layer_is_pinned() {
         let text = concat!(

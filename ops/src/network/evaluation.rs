@@ -7,43 +7,44 @@ use crate::network::inference::{InferenceError, logits};
 use crate::network::loss::Prediction;
 use crate::network::model::Model;
 
-/// The fewest images that one thread evaluates.
+/// The smallest number of images per unit of parallel work.
 const ROWS: usize = 256;
 
-/// Results of a network for each image and for all images.
+/// The results of a network on labelled images, per image, per class and overall.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// For each image the class of the largest logit, the lowest class of equal logits; `None` if a logit is
-    /// not finite.
+    /// For each image, the class of the largest logit, and the lowest class among equal logits; `None` if a
+    /// logit is not finite.
     pub predictions: Vec<Option<u32>>,
-    /// For each image whether the prediction is the label; false if a logit is not finite.
+    /// For each image, whether the prediction equals the label; false if a logit is not finite.
     pub correct: Vec<bool>,
-    /// For each image the cross-entropy in nats; `None` if a logit is not finite.
+    /// For each image, the cross-entropy in nats; `None` if a logit is not finite.
     pub losses: Vec<Option<f64>>,
     /// Mean cross-entropy in nats over the images with finite logits; `None` without such images.
     pub loss: Option<f64>,
-    /// For each class the number of its images that are correct.
+    /// For each class, the number of its images with a correct prediction.
     pub class_correct: Vec<u64>,
-    /// For each class the number of its images.
+    /// For each class, the number of its images.
     pub class_total: Vec<u64>,
     /// Number of images with a logit that is not finite; such images count as wrong.
     pub non_finite: u64,
 }
 
 impl Evaluation {
-    /// Returns the number of correct images.
+    /// Returns the number of images with a correct prediction.
     #[must_use]
     pub fn correct_count(&self) -> u64 {
         self.class_correct.iter().sum()
     }
 
-    /// Returns the share of correct images; `None` without images.
+    /// Returns the share of images with a correct prediction, in [0, 1]; `None` without images.
     #[must_use]
     pub fn accuracy(&self) -> Option<f64> {
         (!self.correct.is_empty()).then(|| self.correct_count() as f64 / self.correct.len() as f64)
     }
 
-    /// Returns the accuracy of always answering the most frequent class; `None` without images.
+    /// Returns the accuracy of a constant prediction of the most frequent class, in [0, 1]; `None` without
+    /// images.
     #[must_use]
     pub fn chance(&self) -> Option<f64> {
         let most = self.class_total.iter().max().copied()?;
@@ -51,8 +52,8 @@ impl Evaluation {
     }
 }
 
-/// Evaluates a network on images. Sums have the order of the images. An error if the caller cancels or if the
-/// images do not fit the network.
+/// Evaluates a network on labelled images. The sum of the losses has the order of the images. Errors if the
+/// caller cancels, the images do not fit the network or a tensor is unusable.
 pub fn evaluate(
     model: &Model,
     images: &Images,

@@ -1,5 +1,5 @@
-//! The logits of images under a trained network. Knows nothing of labels. The logits of an image do not
-//! depend on its position or on the other images, because no sum runs over images.
+//! Inference: the logits of images from a trained network. Knows nothing of labels. The logits of an image
+//! depend neither on its position nor on the other images, because no sum runs over images.
 
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -18,23 +18,24 @@ use crate::network::kernels::relu;
 use crate::network::layer::LayerOp;
 use crate::network::model::Model;
 
-/// Images that one thread computes together: enough to amortize reading the weights, few enough that the
-/// activations stay in the cache.
+/// Number of images that a thread computes together: large enough to amortize reading the weights, small
+/// enough that the activations stay in the cache.
 const GROUP: usize = 4 * LANES;
 
-/// Multiply-accumulates between two calls of `cancelled`: less than a second of work.
+/// Target number of multiply-accumulates between two calls of `cancelled`: less than a second of work.
 const ROUND: u64 = 20_000_000_000;
 
-/// The fewest groups that a thread computes in a row, so that it reuses its buffers.
+/// The smallest number of groups per unit of parallel work, so that a thread reuses its buffers.
 const GROUPS: usize = 8;
 
 /// An error during inference.
 #[derive(Debug, Error)]
 pub enum InferenceError {
-    /// The caller cancelled.
+    /// The caller cancelled the inference.
     #[error("cancelled")]
     Cancelled,
-    /// The shape or the number of classes of the images differs from the network's.
+    /// The shape or the number of classes of the images differs from the shape or the number of classes of
+    /// the network.
     #[error(
         "the network takes images of {expected:?} in {classes} classes, these are {found:?} in {found_classes}"
     )]
@@ -54,7 +55,8 @@ pub enum InferenceError {
 }
 
 /// Returns the logits of every image, `classes` numbers each, in the order of the images. Calls `cancelled`
-/// from time to time and stops if it returns true.
+/// from time to time. Errors if `cancelled` returns true, the images do not fit the network or a tensor is
+/// unusable.
 pub fn logits(
     model: &Model,
     images: &Images,
@@ -92,19 +94,19 @@ fn check(graph: &Network, images: &Images) -> Result<(), InferenceError> {
     })
 }
 
-/// A layer with its kernel, and with its parameters open for reading.
+/// A layer with its kernel, and with the parameters open for reading.
 struct InferenceStage<'a> {
     layer: &'a Layer,
     kernel: InferenceKernel,
     weight: Option<TensorNumbers<'a>>,
     bias: Option<TensorNumbers<'a>>,
-    /// Whether the kernel also applies the Relu layer that follows it.
+    /// Whether the kernel also applies the Relu layer that follows this layer.
     rectify: bool,
 }
 
 enum InferenceKernel {
     Conv(Box<Conv>, Packed),
-    /// The flag tells whether every weight is finite.
+    /// The flag is true if every weight is finite.
     Linear(Linear, bool),
     MaxPool(MaxPool),
     Flatten(Flatten),
@@ -125,7 +127,8 @@ impl InferenceScratch {
         Self { now: zeros(GROUP / LANES * widest), next: zeros(GROUP / LANES * widest) }
     }
 
-    /// Computes the logits of the images from index `first` on, as many as `logits` has room for.
+    /// Computes the logits of the images from index `first` on; the length of `logits` gives the number of
+    /// images.
     fn run(&mut self, stages: &[InferenceStage], images: &Images, first: usize, logits: &mut [f32]) {
         let count = logits.len() / images.classes;
         let places: Vec<usize> = (first..first + count).collect();
@@ -189,8 +192,8 @@ impl<'a> InferenceStage<'a> {
         layers.iter().enumerate().map(stage).collect()
     }
 
-    /// Applies the layer to blocks of images. Returns true if the output is in `y`, false if the layer worked
-    /// in place in `x`.
+    /// Applies the layer to blocks of images. Returns true if the output is in `y`, and false if the output
+    /// is in `x`.
     fn run(&self, x: &mut [Lanes], y: &mut [Lanes]) -> bool {
         let (weight, bias) = (self.weight.as_deref().unwrap_or(&[]), self.bias.as_deref());
         let (from, to) = (self.layer.input.len(), self.layer.output.len());

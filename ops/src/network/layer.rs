@@ -1,11 +1,12 @@
-//! One layer: its operation, the output shape for an input shape, and its cost. Knows nothing of names,
-//! weight values or the layers around it.
+//! One layer: operation, output shape for an input shape, and cost. Knows nothing of names, weight values or
+//! neighbouring layers.
 
 use serde::{Deserialize, Serialize};
 
 use crate::network::architecture::LayerSpec;
 
-/// The most numbers per image that a layer may produce. A larger number is a mistake or a hostile file.
+/// The largest number of outputs per image that a layer may have. A larger output comes from a mistake or a
+/// hostile file.
 const MOST: usize = 1 << 24;
 
 /// The shape of the activations of one image between two layers.
@@ -33,7 +34,8 @@ impl ActivationShape {
         self.len() == 0
     }
 
-    /// Returns the number of channels and the numbers per channel; each number of a row is a channel.
+    /// Returns the number of channels and the count of numbers per channel. Each number of a row is a
+    /// channel.
     #[must_use]
     pub fn channels(self) -> (usize, usize) {
         match self {
@@ -65,8 +67,8 @@ pub enum LayerOp {
         eps: f64,
         momentum: f64,
     },
-    /// A weight and a bias per channel: a batch normalization that follows neither a convolution nor a linear
-    /// layer, after folding.
+    /// A weight and a bias per channel. Folding makes this layer of a batch normalization that follows
+    /// neither a convolution nor a linear layer.
     Affine,
     Relu,
     MaxPool {
@@ -96,7 +98,7 @@ impl LayerOp {
         }
     }
 
-    /// Returns the kind by which layers are counted and named.
+    /// Returns the name of the layer's kind; default layer names consist of the kind and a count.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -125,7 +127,8 @@ impl LayerOp {
         }
     }
 
-    /// Returns the number of multiply-accumulates of convolutions and linear layers for one image.
+    /// Returns the number of multiply-accumulates for one image; 0 for layers other than convolutions and
+    /// linear layers.
     #[must_use]
     pub fn multiply_accumulates(&self, input: ActivationShape, output: ActivationShape) -> u64 {
         let per_output = match *self {
@@ -136,7 +139,8 @@ impl LayerOp {
         (per_output as u64).saturating_mul(output.len() as u64)
     }
 
-    /// Returns the output shape for an input shape; an error explains why the layer cannot take the input.
+    /// Returns the output shape for an input shape. Errors with the reason if the layer cannot take the
+    /// input, a field is out of range or a size is too large.
     pub(crate) fn output(&self, input: ActivationShape) -> Result<ActivationShape, String> {
         let output = self.shape(input)?;
         bounded(output)?;
@@ -209,8 +213,8 @@ impl LayerOp {
     }
 }
 
-/// Returns the number of windows of `size`, spread by `dilation`, that fit on a side with `padding` at both
-/// ends.
+/// Returns the number of windows that fit on a side of `length` pixels with `padding` more pixels at both
+/// ends. A window has `size` taps, `dilation` pixels apart; windows start `stride` pixels apart.
 fn windows(
     length: usize,
     padding: usize,

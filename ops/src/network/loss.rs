@@ -5,8 +5,8 @@ use rayon::prelude::*;
 
 use crate::network::kernels::lanes::{LANES, Lanes, read_lane};
 
-/// A gradient at a logit of smaller magnitude becomes 0, so that the backward pass makes no subnormal
-/// numbers: arithmetic on subnormal numbers is a hundred times slower.
+/// Least magnitude of a nonzero gradient at a logit. A smaller gradient becomes 0, so that the backward pass
+/// rarely meets subnormal numbers, on which arithmetic is a hundred times slower.
 const LEAST_GRADIENT: f32 = 1.0 / (1_u64 << 60) as f32;
 
 /// The prediction and the loss of one row of logits.
@@ -14,7 +14,7 @@ const LEAST_GRADIENT: f32 = 1.0 / (1_u64 << 60) as f32;
 pub(crate) struct Prediction {
     /// Cross-entropy with the label, in nats.
     pub loss: f64,
-    /// Class of the largest logit, the lowest class of equal logits; valid only if `finite`.
+    /// Class of the largest logit, and the lowest class among equal logits; valid only if `finite`.
     class: usize,
     /// Whether every logit is finite.
     pub finite: bool,
@@ -26,7 +26,7 @@ impl Prediction {
         self.finite.then_some(self.class)
     }
 
-    /// Computes the prediction and the loss of a row.
+    /// Computes the prediction and the loss of a row of logits.
     pub(crate) fn new(logits: &[f32], label: u8) -> Self {
         let (class, largest) = largest(logits);
         let total = logits.iter().map(|logit| exponential(*logit, largest)).sum();
@@ -40,8 +40,8 @@ impl Prediction {
     }
 }
 
-/// Returns the prediction of each image and writes the gradient of the mean loss over the images to
-/// `gradient`.
+/// Returns the prediction of each image, and writes the gradient of the mean loss at the logits to
+/// `gradient`. The gradient is 0 in lanes without an image.
 pub(crate) fn backward(
     classes: usize,
     logits: &[Lanes],

@@ -1,5 +1,5 @@
-//! Neural networks: their definition, training, storage, inference and evaluation. Knows nothing of
-//! experiments, number formats or the engine.
+//! Neural networks: definition, training, encoding, inference and evaluation. Knows nothing of experiments,
+//! number formats or the engine.
 //!
 //! An experiment file describes an [`architecture`]. [`layer`] defines the operation, shapes and cost of one
 //! layer, and [`definition`] holds the network with every shape known. [`training`] turns a definition into a
@@ -8,9 +8,9 @@
 //! candle's autograd.
 //!
 //! The same configuration and the same images give the same bits. Random numbers are addressed by element,
-//! not drawn in sequence; work is divided by shape, never by thread; sums have a fixed order; logarithms and
-//! exponentials come from `libm`; no function changes a thread's floating-point environment. All work runs in
-//! the rayon pool of the caller.
+//! not drawn in sequence; the order of every sum depends on shapes, never on the number of threads;
+//! logarithms and exponentials come from `libm`; no function changes a thread's floating-point environment.
+//! All work runs in the rayon pool of the caller.
 
 pub mod architecture;
 pub mod container;

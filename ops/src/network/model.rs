@@ -1,5 +1,5 @@
-//! A trained network: its layers and tensors, and their encoding as bytes. Knows nothing of training or of
-//! number formats: weights are binary32, even after quantization.
+//! A trained network: its layers and tensors, and the encoding of both as bytes. Knows nothing of training or
+//! of number formats: weights are binary32, even after quantization.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::network::layer::LayerOp;
 /// The metadata key of the network's JSON.
 const GRAPH: &str = "graph";
 
-/// A trained network.
+/// A trained network: the inference network and one tensor per parameter.
 #[derive(Clone, Debug)]
 pub struct Model {
     graph: Network,
@@ -33,7 +33,7 @@ pub enum ModelFileError {
     /// The network cannot be written as JSON.
     #[error("model: its graph cannot be written")]
     Json(#[from] serde_json::Error),
-    /// A layer occurs in training only.
+    /// The network has a layer that occurs in training only.
     #[error("model: layer {name:?} is a {kind}, which no trained network has")]
     Layer {
         /// Name of the layer.
@@ -69,8 +69,9 @@ pub enum ModelFileError {
 }
 
 impl Model {
-    /// Makes a model. It is an error if a parameter of the network is missing or has another shape, or if a
-    /// tensor is no parameter.
+    /// Makes a model. Errors if a layer occurs in training only, if a parameter of the network has no tensor
+    /// or a tensor of another shape, if a tensor is not contiguous binary32 on the CPU, or if a tensor
+    /// belongs to no parameter.
     pub fn new(graph: Network, tensors: BTreeMap<String, Tensor>) -> Result<Self, ModelFileError> {
         for layer in &graph.layers {
             if let LayerOp::BatchNorm { .. } | LayerOp::Dropout { .. } = layer.op {
@@ -109,13 +110,14 @@ impl Model {
         &self.tensors
     }
 
-    /// Returns the numbers of one tensor in row-major order.
+    /// Returns the numbers of one tensor in row-major order. Errors if the model has no such tensor.
     pub fn numbers(&self, name: &str) -> Result<Vec<f32>, ModelFileError> {
         let tensor = self.tensors.get(name).ok_or_else(|| ModelFileError::Missing { name: name.into() })?;
         Ok(read_tensor(tensor)?.to_vec())
     }
 
-    /// Returns the same network with new numbers in some tensors. The other tensors are shared, not copied.
+    /// Returns the same network with new numbers in some tensors, and shares the other tensors. Errors if the
+    /// model has no such tensor or the count of numbers differs.
     pub fn with(&self, numbers: BTreeMap<String, Vec<f32>>) -> Result<Self, ModelFileError> {
         let mut tensors = self.tensors.clone();
         for (name, numbers) in numbers {
@@ -128,14 +130,14 @@ impl Model {
         Ok(Self { graph: self.graph.clone(), tensors })
     }
 
-    /// Returns the model as safetensors: tensors sorted by name, and the network as canonical JSON in the
+    /// Encodes the model as safetensors: tensors sorted by name, and the network as canonical JSON in the
     /// metadata. Equal models have equal bytes.
     pub fn encode(&self) -> Result<Vec<u8>, ModelFileError> {
         let tensors = self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
         Ok(encode(tensors, GRAPH, self.graph.to_json()?)?)
     }
 
-    /// Reads and checks the output of [`Model::encode`].
+    /// Decodes and checks the output of [`Model::encode`].
     pub fn decode(bytes: &[u8]) -> Result<Self, ModelFileError> {
         let (graph, tensors) = decode(bytes, GRAPH)?;
         Self::new(Network::from_json(&graph)?, tensors)

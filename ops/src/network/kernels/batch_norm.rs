@@ -1,11 +1,11 @@
 //! Batch normalization (Ioffe & Szegedy 2015) in training: y = γ (x − mean) / √(variance + eps) + β per
-//! channel, with the mean and variance of the batch. Knows nothing of the layers around it, nor of inference:
-//! folding removes it there.
+//! channel, with the mean and variance of the batch. Knows nothing of neighbouring layers or of inference:
+//! folding removes batch normalizations before inference.
 //!
-//! The conventions are `PyTorch`'s: the normalization divides by the biased variance, the running variance
-//! takes the unbiased one. A batch with a single number per channel has no variance: `PyTorch` refuses such a
-//! batch, and training never makes one. Sums are in binary64: per lane over the pixels of a block, then over
-//! the images of the block, then over the blocks.
+//! The conventions are `PyTorch`'s: the normalization uses the biased variance of the batch, and the running
+//! variance averages the unbiased variance. A batch with a single number per channel has no variance:
+//! `PyTorch` refuses such a batch, and training never makes such a batch. Sums are in binary64: per lane over
+//! the pixels of a block, then over the images of the block, then over the blocks.
 
 use rayon::prelude::*;
 
@@ -35,7 +35,8 @@ impl BatchNorm {
         Self { channels, plane, eps, momentum }
     }
 
-    /// Computes the statistics of a batch of `rows` images and updates the running mean and variance.
+    /// Computes the statistics of a batch of `rows` images and updates the running mean and the running
+    /// variance.
     pub(crate) fn measure(
         &self,
         rows: usize,
@@ -61,7 +62,7 @@ impl BatchNorm {
         *batch = means.iter().zip(&variances).map(statistics).collect();
     }
 
-    /// Writes the normalized numbers of `rows` images.
+    /// Writes the normalized numbers of `rows` images, and zeros to the lanes without an image.
     pub(crate) fn forward(
         &self,
         rows: usize,
@@ -96,8 +97,8 @@ impl BatchNorm {
         bias.iter_mut().zip(biases).for_each(|(bias, sum)| *bias = sum as f32);
     }
 
-    /// Writes the gradient at the inputs, where `sums` are the gradients of weight and bias: dx = γ · inverse
-    /// · (dy − (Σdy + x̂ Σ x̂ dy) / n).
+    /// Writes the gradient at the inputs: dx = γ · inverse · (dy − (Σdy + x̂ Σ x̂ dy) / n), with x̂ = (x −
+    /// mean) · inverse. `sums` are the gradients of the weight, Σ x̂ dy, and of the bias, Σ dy.
     pub(crate) fn input_gradient(
         &self,
         rows: usize,
@@ -119,7 +120,7 @@ impl BatchNorm {
     }
 
     /// Writes zeros to the lanes without an image. Otherwise the statistics of a small batch can scale these
-    /// lanes up, layer by layer, until they are infinite.
+    /// lanes up, layer by layer, until the numbers are infinite.
     fn clear(&self, rows: usize, lines: &mut [Lanes]) {
         let size = self.channels * self.plane;
         let last = lines.len().saturating_sub(size);
@@ -127,7 +128,7 @@ impl BatchNorm {
         lines[last..].iter_mut().for_each(|line| line.0[images..].fill(0.0));
     }
 
-    /// Sums `term` over all images, for each channel.
+    /// Returns, for each channel, the sum of `term` over all pixels and images.
     fn sums(
         &self,
         rows: usize,
@@ -178,8 +179,8 @@ mod tests {
     fn running_statistics_take_the_unbiased_variance() {
         let norm = BatchNorm { channels: 2, plane: 2, eps: 0.0, momentum: 0.25 };
         let (mut mean, mut variance, mut batch) = ([1.0, 1.0], [1.0, 1.0], Vec::new());
-        // Channel 0 has 1, 2, 3, 6: mean 3, biased variance 3.5, unbiased 14/3. Channel 1 has only fives. The
-        // other lanes have no image.
+        // Channel 0 has the numbers 1, 2, 3, 6: mean 3, biased variance 3.5, unbiased variance 14/3. Channel
+        // 1 has only fives. The other lanes have no image.
         let lanes = |first: f32, second: f32| {
             Lanes(std::array::from_fn(|lane| [first, second].get(lane).copied().unwrap_or(9.0)))
         };

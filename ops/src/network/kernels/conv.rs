@@ -1,9 +1,9 @@
 //! Convolutions: each output pixel is the sum, over kernel taps and input channels, of weight times input.
-//! Knows nothing of geometry, which [`taps`](crate::network::kernels::taps) provides as lists, or of the
-//! layers around it.
+//! Knows nothing of neighbouring layers, or of geometry, which [`taps`](crate::network::kernels::taps)
+//! provides as lists.
 //!
 //! The gradient at the inputs is a sum of the same kind. The weight gradient is a sum over pixels and images:
-//! each part of the batch is summed apart, then the parts are added in order.
+//! each part of the batch has a sum of its own, and the sums of the parts are added in order.
 
 use std::ops::Range;
 
@@ -17,13 +17,15 @@ use crate::network::kernels::tile::{
     VectorKernel, WeightRows, add_products, compute, load_all, splat, store_all, tiles,
 };
 
-/// Output pixels per step of the weight gradient: as many as stay in the nearest cache.
+/// Output pixels per step of the weight gradient, chosen so that the data of a step stays in the first-level
+/// cache.
 const STRIP: usize = 16;
 
-/// The most parts of a batch with separate gradient sums. Each part takes as much memory as the weight.
+/// The largest number of parts of a batch with separate gradient sums. The sums of a part take as much memory
+/// as a weight whose outputs per group are rounded up to a multiple of 16.
 pub(crate) const PARTS: usize = 16;
 
-/// A convolution: its sizes and the lists of its sums.
+/// A convolution: sizes, and the lists of inputs and weights of its sums.
 #[derive(Clone, Debug)]
 pub(crate) struct Conv {
     taps: Taps,
@@ -32,7 +34,8 @@ pub(crate) struct Conv {
     patches: Vec<Patch>,
 }
 
-/// The weights of a convolution, a row for each output channel, in the order of the kernel's reads.
+/// The weights of a convolution in the order in which the kernel reads weights: one row per output channel in
+/// the forward pass, one row per input channel in the backward pass.
 pub(crate) struct Packed(Vec<f32>);
 
 impl Conv {
@@ -42,7 +45,8 @@ impl Conv {
         Some(Self { taps, forward: taps.forward(), backward: taps.backward(), patches: taps.patches() })
     }
 
-    /// Orders weights of outputs × inputs × kernel × kernel by output, kernel row, kernel column, input.
+    /// Copies weights of outputs × inputs × kernel × kernel in the order output, kernel row, kernel column,
+    /// input.
     pub(crate) fn pack(&self, weight: &[f32]) -> Packed {
         let (inputs, taps) = (self.taps.input[0], self.window());
         let mut packed = vec![0.0; weight.len()];
@@ -54,7 +58,8 @@ impl Conv {
         Packed(packed)
     }
 
-    /// Orders the weights of each group by input, kernel row, kernel column from right to left, output.
+    /// Copies the weights of each group in the order input, kernel row, kernel column from right to left,
+    /// output.
     fn pack_backward(&self, weight: &[f32]) -> Packed {
         let ([inputs, ..], [outputs, ..], taps) = (self.taps.input, self.taps.output, self.window());
         let kernel = self.taps.kernel;
@@ -71,7 +76,7 @@ impl Conv {
         Packed(packed)
     }
 
-    /// Writes the outputs of one block of images on the calling thread. With `rectify`, negative outputs
+    /// Writes the outputs of one block of images, on the calling thread. With `rectify`, negative outputs
     /// become 0.
     pub(crate) fn apply(
         &self,
@@ -87,7 +92,7 @@ impl Conv {
         compute(Correlation { sums, groups, rows, width, step, weight, start: bias, rectify, x, y });
     }
 
-    /// Writes the outputs of every block.
+    /// Writes the outputs of every block, in parallel. With `rectify`, negative outputs become 0.
     pub(crate) fn forward(
         &self,
         x: &[Lanes],
@@ -141,8 +146,9 @@ impl Conv {
         }
     }
 
-    /// Returns the gradients of some blocks. The weight gradient has a line per group, set of 16 outputs and
-    /// position in a row of weights; the bias gradient has a line per output.
+    /// Returns the gradients of a part of the batch. The weight gradient has one line of 16 outputs per
+    /// group, set of 16 outputs and position in a row of weights; the bias gradient has one line of 16 images
+    /// per output.
     fn part_gradients(&self, x: &[Lanes], dy: &[Lanes]) -> [Vec<Lanes>; 2] {
         let Taps { input: [inputs, ..], output: [outputs, rows, columns], groups, .. } = self.taps;
         let sets = outputs.div_ceil(LANES);
@@ -176,12 +182,13 @@ impl Conv {
     }
 }
 
-/// The sum for every pixel: y = start + Σ over runs of weight · x.
+/// The sums of all target pixels of one block: y = start + Σ weight · x, over the runs of each pixel.
 struct Correlation<'a> {
     sums: &'a TapSums,
     groups: usize,
-    /// Channels of a group in the target, and weights per channel.
+    /// Channels of a group in the target.
     rows: usize,
+    /// Weights per target channel.
     width: usize,
     /// Channels of a group in the source.
     step: usize,
@@ -192,7 +199,7 @@ struct Correlation<'a> {
     y: &'a mut [Lanes],
 }
 
-/// One pixel and group of a [`Correlation`].
+/// One target pixel and group of a [`Correlation`].
 struct Pixel<'a> {
     runs: &'a [TapRun],
     width: usize,
@@ -231,7 +238,7 @@ impl WeightRows for Pixel<'_> {
     }
 }
 
-/// Adds the contribution of a rectangle of outputs of one block to dw and db.
+/// The contribution of a rectangle of output pixels of one block to dw and db.
 struct ConvGradient<'a> {
     conv: &'a Conv,
     rows: Range<usize>,
@@ -250,8 +257,8 @@ struct Sixteen<'a> {
     columns: Range<usize>,
     steps: [usize; 2],
     x: &'a [Lanes],
-    /// For every pixel of the rectangle, a line of 16 outputs per image. Neighbouring pixels are `apart`
-    /// lines apart.
+    /// For every pixel of the rectangle, one line of 16 outputs per image. The first lines of neighbouring
+    /// pixels are `apart` lines apart.
     turned: &'a [Lanes],
     apart: usize,
     dw: &'a mut [Lanes],
@@ -309,7 +316,7 @@ impl WeightRows for Sixteen<'_> {
     }
 }
 
-/// Transposes every 16 channels of a group from a line per channel to a line per image.
+/// Transposes each set of 16 channels of a group from one line per channel to one line per image.
 #[inline(always)]
 fn turn_outputs(dy: &[Lanes], outputs: usize, turned: &mut [Lanes]) {
     let mut turned = turned.as_chunks_mut::<LANES>().0.iter_mut();

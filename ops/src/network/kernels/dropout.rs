@@ -1,20 +1,21 @@
-//! Inverted dropout (Srivastava et al. 2014), in place: an element with u ≥ p stays and is divided by 1 − p.
-//! Knows nothing of the layers around it. u depends on the stream and the element only, not on p: units kept
-//! at a high rate are also kept at a lower one. Elements are numbered in memory order: block by block, line
-//! by line, image by image.
+//! Inverted dropout (Srivastava et al. 2014), in place: each element has a random number u in [0, 1);
+//! elements with u ≥ p are multiplied by 1 / (1 − p), and the others become 0. Knows nothing of neighbouring
+//! layers. All rates p share the same u, which depends on the stream and the element only: elements kept at a
+//! high rate are also kept at a lower rate. Elements are numbered in memory order: block by block, line by
+//! line, image by image.
 
 use rayon::prelude::*;
 
 use crate::network::kernels::lanes::{LANES, LINES, Lanes, vectorized, zip_each};
 use crate::random::Stream;
 
-/// Random bits of one u.
+/// Number of random bits of u.
 const BITS: u32 = 24;
 
-/// Lines whose random numbers are drawn together.
+/// Number of lines whose random numbers are drawn together.
 const BATCH: usize = 16;
 
-/// Drops elements, and writes the factor of each element to `factors`: 0, or 1 / (1 − p).
+/// Drops elements with probability p and writes the factor of each element, 0 or 1 / (1 − p), to `factors`.
 pub(crate) fn forward(p: f64, stream: Stream, x: &mut [Lanes], factors: &mut [Lanes]) {
     let (least, scale) = (threshold(p), scale(p));
     let parts = x.par_chunks_mut(LINES).zip(factors.par_chunks_mut(LINES)).enumerate();
@@ -29,7 +30,7 @@ pub(crate) fn forward(p: f64, stream: Stream, x: &mut [Lanes], factors: &mut [La
                     let first = at * LINES + batch * BATCH;
                     stream.fill((first * LANES) as u64, &mut bits[..x.len() * LANES]);
                     for ((x, factors), bits) in x.iter_mut().zip(factors).zip(bits.as_chunks::<LANES>().0) {
-                        // Masks instead of branches, because the compiler makes no vector code of branches.
+                        // The closure uses masks, because the compiler does not vectorize branches.
                         let factor = |bits: u32| {
                             let kept = u32::from(bits >> (32 - BITS) >= least).wrapping_neg();
                             f32::from_bits(scale.to_bits() & kept)

@@ -1,5 +1,5 @@
-//! Flatten: reorders an image from pixel by pixel to a row of numbers, channel by channel. Knows nothing of
-//! the layers around it.
+//! Flatten: reorders the numbers of an image from pixel by pixel to channel by channel. Knows nothing of
+//! neighbouring layers.
 
 use rayon::prelude::*;
 
@@ -14,13 +14,13 @@ pub(crate) struct Flatten {
 }
 
 impl Flatten {
-    /// Returns the flattening of a layer; `None` if the two orders are the same.
+    /// Returns the flattening of a layer; `None` if both orders are equal, as with one channel or one pixel.
     pub(crate) fn new(layer: &Layer) -> Option<Self> {
         let (channels, plane) = layer.input.channels();
         (channels > 1 && plane > 1).then_some(Self { channels, plane })
     }
 
-    /// Writes the numbers of blocks of images in the order of the row, on the calling thread.
+    /// Writes the numbers of blocks of images, channel by channel, on the calling thread.
     pub(crate) fn apply(&self, x: &[Lanes], y: &mut [Lanes]) {
         let size = self.channels * self.plane;
         for (x, y) in x.chunks_exact(size).zip(y.chunks_exact_mut(size)) {
@@ -30,7 +30,7 @@ impl Flatten {
         }
     }
 
-    /// Writes the numbers of every block in the order of the row.
+    /// Writes the numbers of every block, channel by channel, in parallel.
     pub(crate) fn forward(&self, x: &[Lanes], y: &mut [Lanes]) {
         let size = self.channels * self.plane;
         x.par_chunks_exact(size).zip(y.par_chunks_exact_mut(size)).for_each(|(x, y)| self.apply(x, y));
@@ -38,7 +38,7 @@ impl Flatten {
 
     /// Writes the gradient at the inputs from the gradient at the outputs.
     pub(crate) fn backward(&self, dy: &[Lanes], dx: &mut [Lanes]) {
-        // The inverse is the same operation with channels and pixels exchanged.
+        // The inverse permutation is a flattening with the counts of channels and pixels exchanged.
         Self { channels: self.plane, plane: self.channels }.forward(dy, dx);
     }
 }

@@ -1,10 +1,11 @@
 //! The memory layout of activations: sixteen images side by side. Knows nothing of layers.
 //!
-//! A batch is divided into blocks of [`LANES`] images. Within a block, each number of an image is one
-//! [`Lanes`], so vector instructions process sixteen images for any shape of layer, and the numbers of an
-//! image never depend on the images beside it. An image of channels × height × width is stored row by row,
-//! pixel by pixel, channel by channel. Lanes of the last block without an image start as zeros. Later values
-//! in them affect no result, because their gradient is zero.
+//! A batch is divided into blocks of [`LANES`] images. A line of a block, one [`Lanes`], holds the same
+//! number of all images of the block, so vector instructions process sixteen images for any shape of layer,
+//! and the layout mixes no numbers of different images. An image of channels × height × width is stored row
+//! by row, pixel by pixel, channel by channel. Lanes without an image, at the end of the last block, start as
+//! zeros. Later values in these lanes affect no result: inference ignores the lanes, and their gradient at
+//! the logits is zero.
 
 use crate::dataset::images::Images;
 use pulp::{Arch, Simd, WithSimd};
@@ -16,7 +17,7 @@ pub(crate) const LANES: usize = 16;
 /// Lines per unit of parallel work. The size does not depend on the number of threads.
 pub(crate) const LINES: usize = 1 << 10;
 
-/// One number of each image of a block; the size is one cache line.
+/// A line: one number of each image of a block. A line has the size of a cache line, 64 bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C, align(64))]
 pub(crate) struct Lanes(pub [f32; LANES]);
@@ -25,7 +26,7 @@ impl Lanes {
     pub(crate) const ZERO: Self = Self([0.0; LANES]);
 }
 
-/// Returns the number of blocks for this many images.
+/// Returns the number of blocks for `images` images.
 pub(crate) fn blocks(images: usize) -> usize {
     images.div_ceil(LANES)
 }
@@ -35,8 +36,8 @@ pub(crate) fn zeros(lines: usize) -> Vec<Lanes> {
     vec![Lanes::ZERO; lines]
 }
 
-/// Transposes at most 16 lines to a line per image. Entries of `to` beyond the number of lines stay
-/// unchanged.
+/// Transposes at most 16 lines to one line per image. If `from` has fewer lines, the numbers of `to` beyond
+/// that count stay unchanged.
 #[inline(always)]
 pub(crate) fn turn(from: &[Lanes], to: &mut [Lanes; LANES]) {
     if let Some(from) = from.first_chunk::<LANES>() {
@@ -52,7 +53,7 @@ pub(crate) fn turn(from: &[Lanes], to: &mut [Lanes; LANES]) {
     }
 }
 
-/// Writes the numbers of one image, one from each line, to a row.
+/// Copies the numbers of one image from the lines of a block to a row.
 pub(crate) fn read_lane(block: &[Lanes], lane: usize, row: &mut [f32]) {
     row.iter_mut().zip(block).for_each(|(number, line)| *number = line.0[lane]);
 }
@@ -67,8 +68,8 @@ pub(crate) fn sum<'a>(lines: impl Iterator<Item = &'a Lanes>) -> f32 {
     sums.0.iter().fold(0.0, |all, sum| all + sum)
 }
 
-/// Calls `work`, compiled for the instruction set of this processor. `work` and every function it calls must
-/// be `#[inline(always)]`.
+/// Calls `work`, compiled for the instruction set of this processor. `work` and all functions in its body
+/// must be `#[inline(always)]`.
 pub(crate) fn vectorized<T>(with: T, work: impl Fn(T)) {
     Arch::new().dispatch(Call(with, work));
 }
@@ -84,7 +85,8 @@ impl<T, F: Fn(T)> WithSimd for Call<T, F> {
     }
 }
 
-/// Changes every number by the number at the same position in another buffer, in parallel.
+/// Replaces every number of `out` by `change` of that number and the number at the same position in `with`,
+/// in parallel.
 pub(crate) fn zip_each(out: &mut [Lanes], with: &[Lanes], change: impl Fn(f32, f32) -> f32 + Sync) {
     out.par_chunks_mut(LINES).zip(with.par_chunks(LINES)).for_each(|pair| {
         vectorized(
@@ -101,8 +103,8 @@ pub(crate) fn zip_each(out: &mut [Lanes], with: &[Lanes], change: impl Fn(f32, f
     });
 }
 
-/// Converts at most 16 images from bytes to numbers and writes them to a block; lanes without an image become
-/// 0.
+/// Writes at most 16 images as numbers to a block; lanes without an image become 0. `bytes` has the bytes of
+/// each image, and the value table of the images maps bytes to numbers.
 pub(crate) fn fill_block(images: &Images, bytes: &[&[u8]], block: &mut [Lanes]) {
     let [channels, height, width] = images.shape;
     let plane = height * width;

@@ -1,4 +1,4 @@
-//! Linear layers: y = W x + b, with W of outputs × inputs. Knows nothing of the layers around it. The
+//! Linear layers: y = W x + b, with W of outputs × inputs. Knows nothing of neighbouring layers. The
 //! gradients are dx = Wᵀ dy; dW = dy xᵀ, summed in the order of the images; db = dy, summed per lane over the
 //! blocks, then over the lanes.
 
@@ -13,11 +13,11 @@ use crate::network::kernels::tile::{
     VectorKernel, WeightRows, add_products, compute, load_all, splat, store_all, tiles,
 };
 
-/// The most inputs that are summed in one pass, so that the lines of a block and the weights of a tile stay
-/// in the cache.
+/// The largest number of inputs per pass of a sum. The limit keeps the lines of a block and the weights of a
+/// register tile in the cache.
 const DEPTH: usize = 400;
 
-/// Zero inputs in a row from which on a run of zeros is skipped.
+/// Length of the shortest run of zero inputs between two used inputs that a sum skips.
 const GAP: usize = 8;
 
 /// Rows of the weight gradient per unit of parallel work.
@@ -28,7 +28,7 @@ const ROWS: usize = 48;
 pub(crate) struct LinearScratch {
     /// The transposed weight, of inputs × outputs.
     turned: Vec<f32>,
-    /// The inputs in panels of 16: each panel has one line per image, all lines of a panel in a row.
+    /// The inputs in panels of 16 inputs. A panel has one line per image, and its lines are contiguous.
     panels: Vec<Lanes>,
 }
 
@@ -44,7 +44,7 @@ impl Linear {
         Self { inputs: layer.input.len(), outputs: layer.output.len() }
     }
 
-    /// Writes the outputs of blocks of images on the calling thread. With `rectify`, negative outputs become
+    /// Writes the outputs of blocks of images, on the calling thread. With `rectify`, negative outputs become
     /// 0.
     pub(crate) fn apply(
         &self,
@@ -58,7 +58,7 @@ impl Linear {
         compute(Product { weight, inputs, outputs, start: bias, rectify, source: x, out: y });
     }
 
-    /// Writes the outputs of blocks of images in parallel. With `rectify`, negative outputs become 0.
+    /// Writes the outputs of blocks of images, in parallel. With `rectify`, negative outputs become 0.
     pub(crate) fn forward(
         &self,
         x: &[Lanes],
@@ -68,7 +68,8 @@ impl Linear {
         y: &mut [Lanes],
     ) {
         let weight = Weight { numbers: weight, finite: is_finite(weight) };
-        // The number of blocks per unit depends on the threads, but no bit of the result depends on it.
+        // The number of blocks per unit of work depends on the number of threads, but no sum runs over
+        // images, so the bits of the result do not.
         let blocks = share(x.len() / self.inputs);
         let parts = x.par_chunks(blocks * self.inputs).zip(y.par_chunks_mut(blocks * self.outputs));
         parts.for_each(|(x, y)| self.apply(x, weight, bias, rectify, y));
@@ -100,7 +101,7 @@ impl Linear {
         let panels = &scratch.panels;
         dw.par_chunks_mut(ROWS * self.inputs).enumerate().for_each(|(at, dw)| {
             let outputs = dw.len() / self.inputs;
-            // The output gradients, a row per output, each in the order of the images.
+            // The gradients at the outputs: one row per output, in the order of the images.
             let mut rows = vec![0.0; outputs * blocks * LANES];
             for (row, out) in rows.chunks_exact_mut(blocks * LANES).zip(at * ROWS..) {
                 for (numbers, block) in row.chunks_exact_mut(LANES).zip(dy.chunks_exact(self.outputs)) {
@@ -118,7 +119,7 @@ impl Linear {
     /// Transposes the weight.
     fn turn(&self, weight: &[f32], turned: &mut Vec<f32>) {
         turned.resize(weight.len(), 0.0);
-        // Sixteen rows at a time, so that the ends of the rows stay in the cache.
+        // Each unit of work fills sixteen rows, so that the cache holds the current end of every row.
         turned.par_chunks_mut(LANES * self.outputs).enumerate().for_each(|(at, rows)| {
             for (output, weights) in weight.chunks_exact(self.inputs).enumerate() {
                 let weights = &weights[at * LANES..];
@@ -129,7 +130,7 @@ impl Linear {
         });
     }
 
-    /// Copies the inputs into panels.
+    /// Copies the inputs into panels with one line per image.
     fn cut(&self, x: &[Lanes], panels: &mut Vec<Lanes>) {
         let depth = x.len() / self.inputs * LANES;
         panels.resize(self.inputs.div_ceil(LANES) * depth, Lanes::ZERO);
@@ -150,27 +151,28 @@ impl Linear {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Weight<'a> {
     pub(crate) numbers: &'a [f32],
-    /// Result of [`is_finite`]. If false, no zero input is skipped: zero times infinity or NaN is not zero.
+    /// Result of [`is_finite`]. If false, the product skips no zero input, because zero times infinity or NaN
+    /// is NaN.
     pub(crate) finite: bool,
 }
 
-/// Returns whether every number is finite. The check costs as much as some images, so callers check once for
-/// many images.
+/// Returns whether every number is finite. The check costs as much as the outputs of a few images, so callers
+/// check once for many images.
 pub(crate) fn is_finite(numbers: &[f32]) -> bool {
     let mut finite = true;
     vectorized(
         &mut finite,
         #[inline(always)]
         |finite: &mut bool| {
-            // The loop has no early exit, so that the compiler makes vector code of it.
+            // The compiler vectorizes the loop only without an early exit.
             *finite = !numbers.iter().fold(false, |any, number| any | !number.is_finite());
         },
     );
     finite
 }
 
-/// Returns the number of blocks per unit of work: two units per thread, so that one slow thread does not
-/// delay the rest.
+/// Returns the number of blocks per unit of work. Each thread gets two units on average, so that one slow
+/// thread delays the others less.
 fn share(blocks: usize) -> usize {
     blocks.div_ceil(2 * rayon::current_num_threads()).max(1)
 }
@@ -189,7 +191,7 @@ struct Product<'a> {
 /// The part of a [`Product`] over a range of inputs.
 struct Stretch<'a, 'p> {
     product: &'a mut Product<'p>,
-    /// For each block, the ranges of inputs that are not skipped.
+    /// For each block, the ranges of inputs that the sum uses.
     used: &'a [Vec<Range<usize>>],
     first: usize,
     end: usize,
@@ -212,9 +214,9 @@ impl VectorKernel for Product<'_> {
     }
 }
 
-/// Returns the ranges of inputs without those that are 0 in all images of the block, such as the background
-/// of a drawing. Fewer than [`GAP`] zeros in a row stay in, because splitting a range costs more than it
-/// saves.
+/// Returns the ranges of inputs to sum, without runs of inputs that are 0 in all images of the block, such as
+/// the background of a drawing. A range keeps runs of fewer than [`GAP`] zeros inside it, because splitting
+/// the range costs more than skipping the zeros saves.
 #[inline(always)]
 fn used(block: &[Lanes]) -> Vec<Range<usize>> {
     let mut used: Vec<Range<usize>> = vec![];

@@ -1,5 +1,6 @@
-//! Max-pooling: the largest number of each window, the first of equal numbers; NaN counts as the largest.
-//! Knows nothing of the layers around it. The gradient goes to the chosen number.
+//! Max-pooling: each output is the largest number of a window. The first of equal numbers wins, and NaN
+//! counts as the largest number. Knows nothing of neighbouring layers. The backward pass adds the gradient of
+//! an output to the chosen number.
 
 use rayon::prelude::*;
 
@@ -7,7 +8,7 @@ use crate::network::definition::Layer;
 use crate::network::kernels::lanes::{LANES, Lanes, vectorized};
 use crate::network::layer::{ActivationShape, LayerOp};
 
-/// For each image of a block, the position of the chosen number within the window.
+/// For each image of a block, the index of the chosen number in the window, row by row.
 pub(crate) type MaxPositions = [u32; LANES];
 
 /// The sizes of a max-pooling.
@@ -33,7 +34,7 @@ impl MaxPool {
         }
     }
 
-    /// Writes the largest numbers of one block of images.
+    /// Writes the largest number of every window of one block of images.
     pub(crate) fn apply(&self, x: &[Lanes], y: &mut [Lanes]) {
         vectorized(
             y,
@@ -49,7 +50,8 @@ impl MaxPool {
         );
     }
 
-    /// Writes the largest numbers of every block, and their positions.
+    /// Writes the largest number of every window of every block, and the position of that number in the
+    /// window.
     pub(crate) fn forward(&self, x: &[Lanes], y: &mut [Lanes], places: &mut [MaxPositions]) {
         let y = y.par_chunks_exact_mut(self.outputs()).zip(places.par_chunks_exact_mut(self.outputs()));
         y.zip(x.par_chunks_exact(self.inputs())).for_each(|block| {
@@ -92,7 +94,8 @@ impl MaxPool {
         });
     }
 
-    /// Returns the start of each pixel in the window of an output, row by row.
+    /// Returns the index of the first channel of each pixel in the window of output pixel `pixel`, row by
+    /// row.
     #[inline(always)]
     fn window(&self, pixel: usize) -> impl Iterator<Item = usize> + Clone {
         let (row, column) = (pixel / self.output[1] * self.stride, pixel % self.output[1] * self.stride);
@@ -111,7 +114,7 @@ impl MaxPool {
     }
 }
 
-/// Returns the largest numbers of some lines, and for each the index of its line.
+/// Returns, for each lane, the largest number of all lines and the index of its line.
 #[inline(always)]
 fn largest<'a>(mut lines: impl Iterator<Item = &'a Lanes>) -> (Lanes, MaxPositions) {
     let (mut best, mut places) = (lines.next().map_or(Lanes::ZERO, |line| *line), [0; LANES]);
@@ -127,10 +130,10 @@ fn largest<'a>(mut lines: impl Iterator<Item = &'a Lanes>) -> (Lanes, MaxPositio
     (best, places)
 }
 
-/// Adds the gradient in the lanes whose chosen position is `place`.
+/// Adds the gradient dy to dx in the lanes whose chosen position is `place`.
 #[inline(always)]
 fn give(place: u32, dy: &Lanes, places: &MaxPositions, dx: &mut Lanes) {
-    // Masks instead of branches, because the compiler makes no vector code of branches.
+    // The loop uses masks, because the compiler does not vectorize branches.
     let (dy, places, mut sums) = (dy.0, *places, dx.0);
     for lane in 0..LANES {
         let mask = u32::from(places[lane] == place).wrapping_neg();

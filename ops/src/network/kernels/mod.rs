@@ -1,5 +1,6 @@
-//! The forward and backward passes of the layers, sixteen images at a time ([`lanes`]). A kernel knows its
-//! own numbers and shapes, and nothing of the layers around it. Kernels run in the rayon pool of the caller.
+//! The forward and backward passes of the layers, sixteen images at a time ([`lanes`]). A kernel knows the
+//! numbers and shapes of its layer, and nothing of neighbouring layers. Kernels run in the rayon pool of the
+//! caller.
 
 pub(crate) mod batch_norm;
 pub(crate) mod conv;

@@ -1,6 +1,5 @@
-//! The numbers of a candle tensor as a slice, for reading and for writing in place. Knows nothing of their
-//! meaning. Writing uses candle's in-place operations, so training reuses the memory of a tensor at each
-//! step.
+//! The numbers of a candle tensor as a slice, for reading and for writing in place. Knows nothing of layers.
+//! Writing uses candle's in-place operations, so training reuses the memory of a tensor at each step.
 
 use std::cell::Cell;
 use std::ops::{Deref, Range};
@@ -22,13 +21,13 @@ impl Deref for TensorNumbers<'_> {
     fn deref(&self) -> &[f32] {
         match &*self.storage {
             Storage::Cpu(CpuStorage::F32(numbers)) => &numbers[self.range.clone()],
-            // `read_tensor` makes no other storage.
+            // `read_tensor` rejects any other storage.
             _ => &[],
         }
     }
 }
 
-/// Opens a contiguous binary32 tensor on the CPU for reading.
+/// Opens a contiguous binary32 tensor on the CPU for reading; errors for any other tensor.
 pub(crate) fn read_tensor(tensor: &Tensor) -> Result<TensorNumbers<'_>> {
     let (storage, layout) = tensor.storage_and_layout();
     let range = contiguous(layout)?;
@@ -38,7 +37,8 @@ pub(crate) fn read_tensor(tensor: &Tensor) -> Result<TensorNumbers<'_>> {
     }
 }
 
-/// Opens a contiguous binary32 tensor on the CPU for writing; `write` must not open the same tensor again.
+/// Calls `write` with the numbers of a contiguous binary32 tensor on the CPU; errors for any other tensor.
+/// `write` must not open the same tensor again.
 pub(crate) fn write<R>(tensor: &Tensor, write: impl FnOnce(&mut [f32]) -> R) -> Result<R> {
     let op = Write { write: Cell::new(Some(write)), result: Cell::new(None) };
     tensor.inplace_op1(&op)?;
@@ -50,7 +50,7 @@ pub(crate) fn zeros(shape: &[usize]) -> Result<Tensor> {
     from(vec![0.0; shape.iter().product()], shape)
 }
 
-/// Makes a tensor of these numbers without a copy.
+/// Makes a tensor from a vector of numbers without a copy.
 pub(crate) fn from(numbers: Vec<f32>, shape: &[usize]) -> Result<Tensor> {
     Tensor::from_vec(numbers, shape, &Device::Cpu)
 }

@@ -1,11 +1,12 @@
-//! The rectified linear unit max(x, 0) and its gradient, in place; NaN stays NaN. Knows nothing of the layers
-//! around it. A Relu layer directly after a convolution or linear layer is part of that kernel.
+//! The rectified linear unit max(x, 0) and its gradient, in place; NaN stays NaN. Knows nothing of
+//! neighbouring layers. The kernel of a convolution or linear layer also computes the forward pass of a Relu
+//! layer directly after that layer.
 
 use rayon::prelude::*;
 
 use crate::network::kernels::lanes::{LINES, Lanes, zip_each};
 
-/// Replaces negative numbers by 0.
+/// Replaces negative numbers by 0, in parallel.
 pub(crate) fn forward(x: &mut [Lanes]) {
     x.par_chunks_mut(LINES).for_each(apply);
 }
@@ -17,8 +18,9 @@ pub(crate) fn apply(x: &mut [Lanes]) {
     }
 }
 
-/// Sets the gradient to 0 where the output y is not positive. A Dropout layer may have changed y in place
-/// since then; the gradient of a dropped number is 0 in any case.
+/// Sets the gradient to 0 where the output y is not positive. A later Dropout layer may have overwritten y in
+/// place, which changes no gradient: Dropout keeps the sign of kept numbers, and the gradient of a dropped
+/// number is already 0.
 pub(crate) fn backward(y: &[Lanes], gradient: &mut [Lanes]) {
     zip_each(gradient, y, |gradient, y| if y > 0.0 { gradient } else { 0.0 });
 }

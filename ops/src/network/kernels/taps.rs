@@ -1,31 +1,32 @@
-//! The geometry of a convolution: the input numbers of each output, and the outputs of each input number.
-//! Knows nothing of weight values or of sums. Stride, padding, dilation and groups are all here. No list
-//! contains a position in the padding, so the kernels never multiply by the padding's zeros.
+//! The geometry of a convolution: the receptive field of each output pixel, and the output pixels that use
+//! each input pixel. Knows nothing of weight values or arithmetic. Among the files of the convolution kernel,
+//! only this file handles padding and dilation. No list contains a position in the padding, so the kernels
+//! never multiply by the zeros of the padding.
 
 use std::ops::Range;
 
 use crate::network::definition::Layer;
 use crate::network::layer::{ActivationShape, LayerOp};
 
-/// A run of numbers that are contiguous both in a row of weights and in an image.
+/// A run of weight-input pairs that is contiguous both in a row of weights and in an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TapRun {
     /// Position of the first number in a row of weights.
     pub weight: usize,
     /// Position of the first number in the image.
     pub source: usize,
-    /// Number of elements.
+    /// Number of pairs.
     pub len: usize,
 }
 
-/// The runs that each pixel sums over, pixel by pixel.
+/// The runs of every target pixel; the sum of a target pixel is over the pairs of its runs.
 #[derive(Clone, Debug)]
 pub(crate) struct TapSums {
     runs: Vec<TapRun>,
     ends: Vec<usize>,
 }
 
-/// A rectangle of outputs that use the same weights at the same relative positions.
+/// A rectangle of output pixels that use the same weights at the same relative input positions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Patch {
     /// Position of the first weight in a row of weights.
@@ -36,12 +37,13 @@ pub(crate) struct Patch {
     pub rows: Range<usize>,
     /// Columns of the output.
     pub columns: Range<usize>,
-    /// Position in the image of the number for the first weight and for the output at row 0 and the first
-    /// column; negative if it lies above the image.
+    /// Position in the image of the input for the first weight and for the output pixel at row 0 and the
+    /// first column of the rectangle; negative if that input lies above the image.
     pub source: isize,
 }
 
-/// Along one side: for each target the taps that reach it, each with its position in the source.
+/// For each target position along one side of the image, pairs of a kernel tap and the source position for
+/// that tap.
 type TapSide = Vec<Vec<[usize; 2]>>;
 
 /// The sizes of a convolution.
@@ -59,7 +61,7 @@ pub(crate) struct Taps {
 }
 
 impl TapSums {
-    /// Returns the runs of each pixel.
+    /// Returns the runs of each target pixel, row by row.
     pub(crate) fn pixels(&self) -> impl Iterator<Item = &[TapRun]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, end)| &self.runs[start..*end])
@@ -113,8 +115,8 @@ impl Taps {
         self.sums(&rows, &columns, channels, width, place)
     }
 
-    /// Returns rectangles of outputs by the weights they use. Together they contain every use of every weight
-    /// exactly once.
+    /// Returns the rectangles of output pixels that share weights. Together, the rectangles contain every use
+    /// of every weight exactly once.
     pub(crate) fn patches(&self) -> Vec<Patch> {
         let [channels, _, width] = self.input;
         let all = channels * self.groups;
@@ -147,7 +149,8 @@ impl Taps {
         patches
     }
 
-    /// Returns the distance between the sources of two outputs: one below the other, and side by side.
+    /// Returns the distance in the image between the inputs of two adjacent output pixels: one below the
+    /// other, and side by side.
     pub(crate) fn steps(&self) -> [usize; 2] {
         let across = self.stride * self.input[0] * self.groups;
         [across * self.input[2], across]
@@ -179,7 +182,7 @@ impl Taps {
         sums
     }
 
-    /// Appends a run, or extends the last run if the new one continues it.
+    /// Appends a run. With a single group, a run that continues the last run extends the last run instead.
     fn extend(&self, runs: &mut Vec<TapRun>, next: TapRun) {
         match runs.last_mut() {
             Some(last)
@@ -193,8 +196,8 @@ impl Taps {
         }
     }
 
-    /// Returns the taps of every output along the height (0) or the width (1), with their positions in the
-    /// image.
+    /// Returns the taps of every output position along the height (0) or the width (1), each with its
+    /// position in the image.
     fn side(&self, side: usize) -> TapSide {
         let (input, output) = (self.input[1 + side], self.output[1 + side]);
         let taps = |output: usize| {

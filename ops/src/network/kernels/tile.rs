@@ -1,31 +1,32 @@
-//! The kernel of every matrix product: a few rows of weights times lines of numbers, summed in registers.
+//! The kernel of every matrix product: a register tile sums a few rows of weights times lines of numbers.
 //! Knows nothing of layers.
 //!
-//! A sum is one chain of fused multiply-adds, each rounded once, from its start value in the given order. It
-//! has the same bits for every instruction set, vector width, division of the work and number of images
-//! beside it. Processors without a fused instruction compute the same bits in software, slowly.
+//! A sum is one chain of fused multiply-adds in the given order, each rounded once, from a start value. The
+//! bits of a sum do not depend on the instruction set, the vector width, the division of the work or the
+//! other images. Processors without a fused instruction compute the same bits in software, slowly.
 //!
-//! The only `unsafe` of this crate is in [`add_products`]: it reads rows without a bounds check at each step,
-//! and asserts beforehand that the rows are long enough.
+//! The only `unsafe` of this crate is in [`add_products`], which reads rows without a bounds check at each
+//! step. Before the first step, the function slices every row to the length of the source and panics if a row
+//! is shorter.
 
 use pulp::{Arch, Simd, WithSimd, bytemuck};
 
 use crate::network::kernels::lanes::Lanes;
 
-/// Sums of M rows, each over the [`LANES`](crate::network::kernels::lanes::LANES) images of a block in V
-/// vectors.
+/// The sums of a register tile: for each of M rows, V vectors with one sum for each of the
+/// [`LANES`](crate::network::kernels::lanes::LANES) images of a block.
 pub(crate) type TileSums<F, const M: usize, const V: usize> = [[F; V]; M];
 
 /// A computation that runs with the widest vectors of the processor.
 pub(crate) trait VectorKernel {
-    /// Runs the computation; a line is V vectors. The method and every function it calls must be inlined,
-    /// because only inlined code is compiled to vector instructions.
+    /// Runs the computation; a line is V vectors. The method and all functions in its body must be inlined,
+    /// because the compiler makes vector instructions of inlined code only.
     fn run<S: Simd, const V: usize>(self, simd: S);
 }
 
-/// A computation over rows that processes M rows at once.
+/// A computation over rows of weights, a register tile of M rows at a time.
 pub(crate) trait WeightRows {
-    /// Processes the M rows from `first` on.
+    /// Processes M rows, starting at row `first`.
     fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, first: usize);
 }
 
@@ -41,7 +42,7 @@ impl<W: VectorKernel> WithSimd for Widest<W> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // The conditions are constants, so only the branch of the instruction set is compiled.
+        // The conditions are constants, so the compiler keeps only the branch of the instruction set.
         if const { S::F32_LANES == 16 } {
             self.0.run::<S, 1>(simd);
         } else if const { S::F32_LANES == 8 } {
@@ -54,8 +55,8 @@ impl<W: VectorKernel> WithSimd for Widest<W> {
     }
 }
 
-/// Processes all rows in tiles of about equal height, sized to the registers: 16 of 8 lanes, or 32 of 16 or 4
-/// lanes.
+/// Processes all rows in register tiles of about equal height. The sums of a tile fit the registers of the
+/// processor: 16 registers of 8 lanes, or 32 registers of 16 or 4 lanes.
 #[inline(always)]
 pub(crate) fn tiles<S: Simd, const V: usize>(simd: S, rows: usize, each: &mut impl WeightRows) {
     let most = if const { V == 1 } { 12 } else { 6 };
@@ -89,7 +90,9 @@ pub(crate) fn tiles<S: Simd, const V: usize>(simd: S, rows: usize, each: &mut im
 
 /// Adds Σₖ rows[m][k] · source[k] to the sums, with k ascending.
 ///
-/// # Panics If a row is shorter than the source.
+/// # Panics
+///
+/// Panics if a row is shorter than the source.
 #[inline(always)]
 #[allow(unsafe_code)]
 pub(crate) fn add_products<S: Simd, const M: usize, const V: usize>(
@@ -103,9 +106,9 @@ pub(crate) fn add_products<S: Simd, const M: usize, const V: usize>(
     for (k, line) in source.iter().enumerate() {
         let line = load::<S, V>(line);
         for (sums, row) in all.iter_mut().zip(rows) {
-            // SAFETY: k is below the length of `source`, and every row was cut to that length above. The
-            // compiler does not see this and would check M rows at every step, which takes a tenth to a
-            // quarter longer.
+            // SAFETY: k is below the length of `source`, and every row above is a slice of that length. The
+            // compiler does not prove the bound and would check M rows at every step, which takes a tenth to
+            // a quarter longer.
             let weight = simd.splat_f32s(unsafe { *row.get_unchecked(k) });
             for (sum, numbers) in sums.iter_mut().zip(line) {
                 *sum = simd.mul_add_f32s(weight, numbers, *sum);
@@ -162,7 +165,8 @@ mod tests {
     use super::*;
     use crate::network::kernels::lanes::LANES;
 
-    /// Products of some rows by definition: each is one chain of fused multiply-adds.
+    /// Computes the products by definition: each sum is one chain of fused multiply-adds, and negative sums
+    /// become 0.
     fn expected(rows: &[Vec<f32>], start: &[f32], source: &[Lanes]) -> Vec<Lanes> {
         let chain = |row: &Vec<f32>, start: f32, lane: usize| {
             row.iter().zip(source).fold(start, |sum, (weight, line)| weight.mul_add(line.0[lane], sum))
@@ -193,7 +197,7 @@ mod tests {
         #[inline(always)]
         fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, first: usize) {
             let mut sums = splat::<S, M, V>(simd, |m| self.start[first + m]);
-            // Two calls: the second continues from the sums of the first.
+            // The second call continues from the stored sums of the first call.
             let half = self.source.len() / 2;
             let rows = |from: usize, to: usize| std::array::from_fn(|m| &self.rows[first + m][from..to]);
             add_products(simd, &mut sums, rows(0, half), &self.source[..half]);

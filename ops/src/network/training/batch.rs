@@ -1,5 +1,5 @@
-//! The images of one batch as numbers, in the order of the epoch, with augmentation. Knows nothing of
-//! networks. The order depends only on (seed, epoch), the augmentation only on (seed, epoch, image).
+//! The numbers of one batch of images, in the order of the epoch, with augmentation. Knows nothing of
+//! networks. The order depends only on (seed, epoch); the augmentation depends only on (seed, epoch, image).
 
 use std::ops::Range;
 
@@ -20,8 +20,8 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
-    /// Divides `images` images, at least 1, into batches of `size`, at least 1. With `joins`, an image that
-    /// would be alone in the last batch joins the batch before it.
+    /// Divides `images` images into batches of `size`; both are at least 1. With `joins`, a last batch of a
+    /// single image is merged into the batch before it.
     pub(crate) fn cut(images: usize, size: usize, joins: bool) -> Self {
         let size = size.min(images);
         let is_alone = images % size == 1 && images > size;
@@ -29,7 +29,7 @@ impl Batches {
         Self { images, size, count }
     }
 
-    /// Returns the positions of a batch's images in the order of the epoch.
+    /// Returns the positions in the order of the epoch that batch `batch`, from 0, contains.
     pub(crate) fn range(self, batch: usize) -> Range<usize> {
         let first = batch * self.size;
         let is_last = batch + 1 == self.count;
@@ -41,7 +41,7 @@ impl Batches {
         self.size.max(self.range(self.count - 1).len())
     }
 
-    /// Returns the number of images that joined the batch before theirs, 0 or 1.
+    /// Returns the number of images that were merged into the batch before, 0 or 1.
     pub(crate) fn joined(self) -> usize {
         self.largest() - self.size
     }
@@ -62,8 +62,8 @@ impl<'a> Epoch<'a> {
         Self { images, order, augment, stream: Stream::new(seed, "augment", &epoch.to_string()) }
     }
 
-    /// Writes the numbers of one batch's images, block by block, and returns their labels. `batch` contains
-    /// the images' positions in the order of the epoch.
+    /// Writes the numbers of one batch of images, block by block, and returns the labels of these images.
+    /// `batch` is a range of positions in the order of the epoch.
     pub(crate) fn gather(&self, batch: Range<usize>, out: &mut [Lanes]) -> Vec<u8> {
         let places = &self.order[batch];
         let blocks = out.par_chunks_exact_mut(self.images.size()).zip(places.par_chunks(LANES));
@@ -80,7 +80,8 @@ impl<'a> Epoch<'a> {
         places.iter().map(|place| self.images.labels[*place as usize]).collect()
     }
 
-    /// Returns an image after flip and crop. Pixels from outside the image are black, byte 0.
+    /// Returns the bytes of an image after flip and crop. Pixels outside the original image are black, byte
+    /// 0.
     fn changed(&self, place: usize) -> Vec<u8> {
         let [_, height, width] = self.images.shape;
         let [flip, down, right, _] = self.stream.block(place as u64);
@@ -117,7 +118,8 @@ mod tests {
         (0..images).map(row).collect()
     }
 
-    /// Images of 1 × 2 × 3 with the bytes 1, 2, 3, …; the number of each byte is the byte itself.
+    /// Makes `n` images of 1 × 2 × 3 with the bytes 1 to 6 each; every byte stands for the number of equal
+    /// value.
     fn images(n: usize) -> Images {
         let pixels = (0..n * 6).map(|i| (i % 6) as u8 + 1).collect();
         let values = vec![std::array::from_fn(|byte| byte as f32)];

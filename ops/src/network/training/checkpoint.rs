@@ -1,6 +1,6 @@
-//! Checkpoints: the state of a training at the end of an epoch, as bytes. Knows nothing of where the bytes
-//! are kept. A checkpoint does not name its configuration or images: the caller keeps it under a key that
-//! does.
+//! Checkpoints: the state of a training at the end of an epoch, as bytes. Knows nothing of storage. A
+//! checkpoint names neither its configuration nor its images: the caller stores the checkpoint under a key
+//! that identifies both.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::network::definition::Network;
 use crate::network::training::state::TrainingState;
 use crate::network::training::{TrainError, TrainingCurves};
 
-/// The metadata key of the progress.
+/// The metadata key of the progress in the container.
 const PROGRESS: &str = "progress";
 
 /// The progress of a training.
@@ -18,13 +18,13 @@ const PROGRESS: &str = "progress";
 pub(crate) struct TrainingProgress {
     /// Number of completed epochs.
     pub epoch: usize,
-    /// Number of steps, over all epochs.
+    /// Number of completed steps over all epochs.
     pub step: usize,
     /// Figures of the completed epochs.
     pub series: TrainingCurves,
 }
 
-/// Writes the state and the progress.
+/// Encodes the state and the progress as bytes.
 pub(crate) fn save(
     graph: &Network,
     state: &TrainingState,
@@ -36,8 +36,8 @@ pub(crate) fn save(
     encode(tensors, PROGRESS, text).map_err(|fault| unfit(&fault.to_string()))
 }
 
-/// Restores the state and returns the progress from the output of [`save`], for a training of `epochs` of
-/// `steps` steps each. An error if the checkpoint is damaged or belongs to another training.
+/// Restores the state and returns the progress from the output of [`save`], for a training of `epochs` epochs
+/// of `steps` steps each. Errors if the checkpoint is damaged or belongs to another training.
 pub(crate) fn load(
     bytes: &[u8],
     graph: &Network,

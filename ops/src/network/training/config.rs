@@ -1,5 +1,5 @@
-//! The configuration of a training as an experiment file writes it: optimizer, schedule, initialization,
-//! augmentation. Knows nothing of the network's shapes or of images.
+//! The configuration of a training as written in an experiment file: optimizer, schedule, initialization,
+//! augmentation. Knows nothing of shapes or images.
 
 use std::f64::consts::PI;
 
@@ -18,14 +18,14 @@ pub struct TrainConfig {
     pub schedule: LearningRateSchedule,
     /// Distribution of the initial weights.
     pub init: Init,
-    /// Images per step, at least 1. The last batch of an epoch may have fewer, or one more in networks with a
-    /// batch normalization that needs more than one image.
+    /// Images per step, at least 1. The last batch of an epoch may have fewer images. The last batch has one
+    /// more image if a batch normalization needs more than one image and the last image would be alone.
     pub batch: usize,
     /// Number of passes over the training images, at least 1.
     pub epochs: usize,
     /// Random changes to the training images.
     pub augment: Augment,
-    /// Seed of weights, order, dropout and augmentation.
+    /// Seed of the initial weights, the order of the images, dropout and augmentation.
     pub seed: u64,
 }
 
@@ -36,7 +36,7 @@ pub enum Optimizer {
     Sgd {
         /// Learning rate.
         lr: f64,
-        /// Factor of the velocity v in the next step, 0 by default.
+        /// Factor that keeps the velocity v from step to step, 0 by default.
         momentum: f64,
     },
     /// Adam with decoupled weight decay (Loshchilov & Hutter 2019): betas 0.9 and 0.999, eps 1e-8, decay on
@@ -44,7 +44,8 @@ pub enum Optimizer {
     AdamW {
         /// Learning rate, 1e-3 by default.
         lr: f64,
-        /// Share of each parameter lost per step and unit of learning rate, 0.01 by default.
+        /// Weight decay, 0.01 by default: each step multiplies every parameter by 1 − lr·`weight_decay`, with
+        /// the scheduled lr.
         weight_decay: f64,
     },
 }
@@ -52,22 +53,23 @@ pub enum Optimizer {
 /// Change of the learning rate over the training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum LearningRateSchedule {
-    /// No change.
+    /// Keeps the learning rate constant.
     Constant,
-    /// Multiplied by `factor` after each `every` epochs.
+    /// Multiplies the learning rate by `factor` after every `every` epochs.
     Step {
         /// Epochs between changes, at least 1.
         every: usize,
         /// Factor of the learning rate at each change.
         factor: f64,
     },
-    /// Half a cosine from the full rate at the first step to 0 after the last (Loshchilov & Hutter 2017,
-    /// without restarts).
+    /// Follows half a cosine from the full learning rate at the first step to 0 after the last step
+    /// (Loshchilov & Hutter 2017, without restarts).
     Cosine,
 }
 
-/// Distribution of the initial weights. `fan_in` and `fan_out` are the numbers of inputs and outputs of a
-/// weight.
+/// Distribution of the initial weights. `fan_in` is the number of input channels per group times the number
+/// of kernel taps, and `fan_out` the number of output channels times the number of kernel taps. A linear
+/// layer has one tap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Init {
     /// `PyTorch`'s default: weights and biases uniform in ±1/√`fan_in`.
@@ -82,7 +84,7 @@ pub enum Init {
 /// Random changes to each training image, drawn anew in every epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Augment {
-    /// No change.
+    /// Leaves the images unchanged.
     #[default]
     None,
     /// Flips the image left to right with probability 1/2.
@@ -92,7 +94,7 @@ pub enum Augment {
         /// Width of the border in pixels.
         padding: usize,
     },
-    /// Flips and crops.
+    /// Flips the image with probability 1/2, then crops a window as `Crop` does.
     FlipCrop {
         /// Width of the border in pixels.
         padding: usize,
@@ -110,8 +112,8 @@ impl Optimizer {
 }
 
 impl LearningRateSchedule {
-    /// Returns the factor of the learning rate at `step` of `steps` steps of the training, in `epoch`. Both
-    /// count from 0.
+    /// Returns the factor of the learning rate at step `step`, in epoch `epoch`. Both count from 0; `step`
+    /// and `steps` count over the whole training.
     #[must_use]
     pub fn factor(self, epoch: usize, step: usize, steps: usize) -> f64 {
         match self {
@@ -123,7 +125,7 @@ impl LearningRateSchedule {
 }
 
 impl Augment {
-    /// Returns the simplest equivalent augmentation: a crop with a border of 0 changes nothing.
+    /// Returns the simplest equivalent augmentation. A crop with a border of 0 leaves the image unchanged.
     #[must_use]
     pub fn resolved(self) -> Self {
         match self {
@@ -146,7 +148,8 @@ impl Augment {
 }
 
 impl TrainConfig {
-    /// Returns the same training with every default filled in and every setting without effect removed.
+    /// Returns the same training with every default filled in and without settings that have no effect.
+    /// `classes` is the number of logits.
     #[must_use]
     pub fn resolved(&self, classes: usize) -> Self {
         Self { model: self.model.resolved(classes), augment: self.augment.resolved(), ..self.clone() }

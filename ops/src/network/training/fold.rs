@@ -1,9 +1,10 @@
 //! Folding: turns a network in training into an inference network without Dropout and batch normalization.
-//! Knows nothing of how the parameters were trained.
+//! Knows nothing of optimizers or images.
 //!
-//! A batch normalization is folded into the convolution or linear layer directly before it: W ← W·s and b ←
-//! (b − mean)·s + β, with s = γ / √(variance + eps), in binary64 and rounded once. A batch normalization
-//! without such a layer before it becomes a weight and a bias per channel.
+//! Folding merges a batch normalization into the convolution or linear layer directly before it, not counting
+//! Dropout layers: W ← W·s and b ← (b − mean)·s + β, with s = γ / √(variance + eps), in binary64 and rounded
+//! once. A batch normalization after any other layer becomes an affine layer: a weight and a bias per
+//! channel.
 
 use std::collections::BTreeMap;
 
@@ -23,13 +24,14 @@ struct Folded {
     bias: Option<Tensor>,
 }
 
-/// Makes the inference network of a network in training.
+/// Makes the inference network of a network in training. Uses the running statistics of each batch
+/// normalization.
 pub(crate) fn fold(graph: &Network, state: &TrainingState) -> Result<Model, ModelFileError> {
     let mut layers: Vec<Folded> = Vec::new();
     let parameters = graph.parameters();
     for (at, layer) in graph.layers.iter().enumerate() {
         let own = parameters.iter().zip(&state.parameters).filter(|(spec, _)| spec.layer == at);
-        // The model has copies, because the next step writes to the tensors of the training.
+        // The model holds copies, because the next training step overwrites the tensors of the state.
         let mut own =
             own.map(|(_, tensor)| tensor.copy()).collect::<candle_core::Result<Vec<_>>>()?.into_iter();
         let (weight, bias) = (own.next(), own.next());
@@ -58,7 +60,7 @@ pub(crate) fn fold(graph: &Network, state: &TrainingState) -> Result<Model, Mode
     Model::new(graph, tensors)
 }
 
-/// Affine map per channel: y = scale·x + shift − scale·mean.
+/// An affine map per channel: y = scale·(x − mean) + shift.
 struct Affine {
     scale: Vec<f64>,
     mean: Vec<f64>,

@@ -1,6 +1,6 @@
 //! Training: epochs of steps, from initial weights or a checkpoint to the folded network. Knows nothing of
-//! clocks, files or terminals: the caller passes an [`Observer`] for these. The result depends only on the
-//! configuration and the images, bit for bit, for any number of threads and any interruption.
+//! clocks, files or terminals: the caller's [`Observer`] handles these. The configuration and the images
+//! determine every bit of the result, for any number of threads and any interruption.
 
 mod batch;
 mod checkpoint;
@@ -32,17 +32,19 @@ use crate::network::training::pass::Pass;
 use crate::network::training::single_number::single_number_norm;
 use crate::network::training::state::TrainingState;
 
-/// The caller's side of a training: cancellation, reports of epochs, and storage of checkpoints.
+/// The caller's side of a training: cancels the training, receives the figures of epochs and stores
+/// checkpoints.
 ///
-/// The engine's tasks are one implementer; tests are others.
+/// The engine's tasks implement this trait for runs, and tests implement this trait to record calls.
 pub trait Observer {
-    /// Returns whether to stop. The training calls this before every batch, and during validation.
+    /// Returns whether the training must stop. The training calls this method before every batch and during
+    /// validation.
     fn cancelled(&self) -> bool;
-    /// Receives the figures of each epoch.
+    /// Receives the figures of an epoch at its end.
     fn epoch_ended(&mut self, figures: &EpochFigures);
-    /// Returns whether a checkpoint is due. The training calls this after every epoch but the last.
+    /// Returns whether a checkpoint is due. The training calls this method after every epoch but the last.
     fn checkpoint_due(&self) -> bool;
-    /// Stores a checkpoint; [`train`] continues from such bytes.
+    /// Stores the bytes of a checkpoint, from which [`train`] can resume.
     fn checkpoint(&mut self, bytes: Vec<u8>);
 }
 
@@ -53,27 +55,35 @@ pub struct EpochFigures {
     pub epoch: usize,
     /// Number of epochs of the training.
     pub epochs: usize,
-    /// Mean loss over the training images, in nats; each image counts with its loss at its step.
+    /// Mean loss over the training images, in nats. The loss of an image is measured before the update of its
+    /// step.
     pub loss: f64,
-    /// Share of the training images that are correct at their step.
+    /// Share of the training images with a correct prediction, in [0, 1]. A prediction is made before the
+    /// update of its step.
     pub accuracy: f64,
-    /// Mean loss over the validation images with finite logits, in nats; `None` without such images.
+    /// Mean loss over the validation images with finite logits at the end of the epoch, in nats; `None`
+    /// without such images.
     pub validation_loss: Option<f64>,
-    /// Share of the validation images that are correct; `None` without validation images.
+    /// Share of the validation images with a correct prediction at the end of the epoch, in [0, 1]; `None`
+    /// without validation images.
     pub validation_accuracy: Option<f64>,
 }
 
-/// Figures by epoch. The lists for validation are empty without validation images.
+/// The figures of all completed epochs, one entry per epoch. The validation lists are empty without
+/// validation images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingCurves {
-    /// Mean loss over the training images, in nats; each image counts with its loss at its step.
+    /// Mean loss over the training images, in nats. The loss of an image is measured before the update of its
+    /// step.
     pub loss: Vec<f64>,
-    /// Share of the training images that are correct at their step.
+    /// Share of the training images with a correct prediction, in [0, 1]. A prediction is made before the
+    /// update of its step.
     pub accuracy: Vec<f64>,
-    /// Mean loss over the validation images at the end of the epoch, in nats.
+    /// Mean loss over the validation images with finite logits at the end of the epoch, in nats; `None`
+    /// without such images.
     pub validation_loss: Vec<Option<f64>>,
-    /// Share of the validation images that are correct at the end of the epoch.
+    /// Share of the validation images with a correct prediction at the end of the epoch, in [0, 1].
     pub validation_accuracy: Vec<f64>,
 }
 
@@ -82,20 +92,20 @@ pub struct TrainingCurves {
 pub struct Trained {
     /// The folded network.
     pub model: Model,
-    /// Figures by epoch.
+    /// Figures of all epochs.
     pub series: TrainingCurves,
-    /// Number of training images that would be alone in the last batch of an epoch and joined the batch
-    /// before it, 0 or 1; `None` if no batch normalization of the network needs more than one image.
+    /// Number of training images, 0 or 1, that would be alone in the last batch of an epoch and are merged
+    /// into the batch before; `None` if no batch normalization of the network needs more than one image.
     pub joined: Option<usize>,
 }
 
 /// An error that ends a training.
 #[derive(Debug, Error)]
 pub enum TrainError {
-    /// The observer cancelled.
+    /// The observer cancelled the training.
     #[error("cancelled")]
     Cancelled,
-    /// The loss is not finite. Epoch and step count from 1.
+    /// The loss of a step is not finite. Epoch and step count from 1.
     #[error("the loss is not finite at epoch {epoch}, step {step}; try a smaller learning rate")]
     NotFinite {
         /// The epoch.
@@ -109,7 +119,7 @@ pub enum TrainError {
         /// Description of the fault.
         what: String,
     },
-    /// The checkpoint is damaged or belongs to another training; start without it.
+    /// The checkpoint is damaged or belongs to another training; a training without the checkpoint can start.
     #[error("checkpoint: {what}")]
     Checkpoint {
         /// Description of the fault.
@@ -126,8 +136,9 @@ pub enum TrainError {
     Tensor(#[from] candle_core::Error),
 }
 
-/// Trains a network from initial weights, or from the checkpoint `resume`. `graph` must be the resolved form
-/// of `config.model`. Runs in the rayon pool of the caller.
+/// Trains a network from initial weights, or from the checkpoint `resume`, in the rayon pool of the caller.
+/// `graph` must be the resolved form of `config.model`. Errors if the observer cancels, a loss is not finite,
+/// or the images, the configuration or the checkpoint do not fit the network.
 pub fn train(
     config: &TrainConfig,
     graph: &Network,
@@ -167,7 +178,7 @@ fn check(config: &TrainConfig, graph: &Network, images: &Images) -> Result<(), T
     Err(TrainError::Unusable { what })
 }
 
-/// Returns the error text for training a network with this batch normalization in batches of one image.
+/// Returns the error text for a batch normalization that cannot train on batches of one image.
 fn alone(norm: &str) -> String {
     format!(
         "{norm} has one number per channel in a batch of one image, and one number has no variance; train on 2 images or more, in batches of 2 or more"
@@ -227,7 +238,7 @@ impl<'a> Training<'a> {
         Ok(figures)
     }
 
-    /// Takes one step; returns the sum of the images' losses and the number of correct images.
+    /// Runs one step. Returns the sum of the losses and the number of correct predictions of the batch.
     fn step(&mut self, epoch: &Epoch, step: usize) -> Result<(f64, usize), TrainError> {
         let labels = epoch.gather(self.batches.range(step), self.pass.input());
         let (at, classes) = (self.progress.epoch, self.graph.classes);

@@ -1,6 +1,6 @@
 //! One step of an optimizer, in one pass over parameter, gradient and moments. Knows nothing of layers or
 //! schedules. The formulas are those of `PyTorch`'s SGD and `AdamW`, with coefficients computed in binary64
-//! and rounded once. Tiny moments are set to 0, so that none becomes subnormal.
+//! and rounded once. A moment of magnitude below 2⁻¹⁰⁰ becomes 0, so that no moment is subnormal.
 
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
@@ -13,11 +13,11 @@ use crate::network::training::state::TrainingState;
 const BETAS: [f64; 2] = [0.9, 0.999];
 const EPS: f32 = 1e-8;
 
-/// A moment of smaller magnitude becomes 0.
+/// Least magnitude of a nonzero moment; a smaller moment becomes 0.
 const LEAST_MOMENT: f32 = 1.0 / (1_u128 << 100) as f32;
 
-/// Updates every parameter by its gradient. `step` counts from 1; `factor` is the factor of the learning rate
-/// schedule.
+/// Updates every parameter and its moments from the gradient of the parameter. `step` counts from 1 over the
+/// whole training; `factor` is the factor of the learning rate schedule.
 pub(crate) fn step(
     optimizer: Optimizer,
     factor: f64,
@@ -48,15 +48,15 @@ pub(crate) fn step(
     Ok(())
 }
 
-/// Updates by w ← w − lr·g.
+/// Applies w ← w − lr·g.
 fn sgd(lr: f32, w: &mut [f32], g: &TensorNumbers) {
     w.par_chunks_mut(BLOCK).zip(g.par_chunks(BLOCK)).for_each(|(w, g)| {
         w.iter_mut().zip(g).for_each(|(w, g)| *w -= lr * g);
     });
 }
 
-/// Updates by v ← momentum·v + g, w ← w − lr·v. `PyTorch` sets v to g in the first step, which equals
-/// starting at v = 0.
+/// Applies v ← momentum·v + g, w ← w − lr·v. `PyTorch` sets v to g in the first step; v = 0 before the first
+/// step gives the same v.
 fn sgd_with_momentum([lr, momentum]: [f32; 2], w: &mut [f32], g: &TensorNumbers, v: &mut [f32]) {
     w.par_chunks_mut(BLOCK).zip(v.par_chunks_mut(BLOCK)).zip(g.par_chunks(BLOCK)).for_each(|((w, v), g)| {
         for ((w, v), g) in w.iter_mut().zip(v).zip(g) {

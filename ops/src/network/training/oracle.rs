@@ -1,4 +1,4 @@
-//! Tests of the gradients and of folding, against candle's own operations and autograd on the same networks.
+//! Tests of the gradients and of folding against candle's operations and autograd on the same networks.
 
 use candle_core::{DType, Device, Tensor, Var};
 
@@ -53,13 +53,14 @@ impl Case {
                     .unwrap();
             }
         }
-        // The buffers have room for one more image, because a batch may be smaller than its buffers.
+        // The buffers have room for one more image, because a batch in training may be smaller than the
+        // buffers.
         let pass = Pass::new(&graph, ROWS + 1).unwrap();
         let labels = (0..ROWS).map(|row| (row % CLASSES) as u8).collect();
         Self { graph, state, pass, labels }
     }
 
-    /// Runs a step without its update; returns the mean loss.
+    /// Runs the forward and the backward pass of a step. Returns the mean loss.
     fn step(&mut self) -> f64 {
         let images = images();
         let places: Vec<&[u8]> = (0..ROWS).map(|at| images.image(at)).collect();
@@ -73,7 +74,7 @@ impl Case {
         verdicts.iter().map(|verdict| verdict.loss).sum::<f64>() / ROWS as f64
     }
 
-    /// Returns the mean loss and its gradient at every parameter, computed by candle.
+    /// Returns the mean loss and its gradient at every parameter, as computed by candle.
     fn by_candle(&self) -> (f64, Vec<Vec<f32>>) {
         let vars: Vec<Var> = self.state.parameters.iter().map(|p| Var::from_tensor(p).unwrap()).collect();
         let tensors: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
@@ -99,8 +100,8 @@ impl Case {
     }
 }
 
-/// Returns the logits computed by candle. Batch normalizations use the running statistics if given, else the
-/// statistics of the batch.
+/// Returns the logits, as computed by candle. With `running`, batch normalizations use the running statistics
+/// and Dropout is off; otherwise batch normalizations use the statistics of the batch.
 fn forward_by_candle(graph: &Network, parameters: &[Tensor], running: Option<&TrainingState>) -> Tensor {
     let [channels, height, width] = graph.input;
     let mut x = Tensor::from_vec(pixels(), (ROWS, channels, height, width), &Device::Cpu).unwrap();
@@ -164,8 +165,8 @@ fn forward_by_candle(graph: &Network, parameters: &[Tensor], running: Option<&Tr
     x
 }
 
-/// Max-pooling without overlap, by reductions, because the gradient of candle's own pooling (0.11.1) is too
-/// small by a factor of the window size.
+/// Computes max-pooling without overlap by reductions, because the gradient of candle's pooling (0.11.1) is
+/// too small by a factor of the window size.
 fn max_pool_by_candle(x: &Tensor, size: usize) -> Tensor {
     let (n, channels, height, width) = x.dims4().unwrap();
     let (rows, columns) = (height / size, width / size);
@@ -199,7 +200,9 @@ fn networks() -> Vec<Vec<LayerSpec>> {
         ],
         vec![LayerSpec::batch_norm(), LayerSpec::Relu, LayerSpec::conv(2, 2)],
         vec![LayerSpec::Relu, dropout(0.2), conv(4, 3, [1, 4, 1, 1], true)],
-        // More inputs than one pass sums, and more outputs than a tile, a unit of work and a set of 16 have.
+        // The linear layer of 53 outputs has more inputs than one pass of the sum and more outputs than one
+        // unit of work. The convolutions here and below have more outputs per group than a register tile and
+        // a set of 16.
         vec![conv(36, 3, [1, 8, 1, 2], true), LayerSpec::Relu, LayerSpec::Flatten, LayerSpec::linear(53)],
         vec![conv(20, 3, [1, 7, 1, 1], true), LayerSpec::Relu, conv(18, 2, [1; 4], true)],
     ]
@@ -228,8 +231,8 @@ fn losses_and_gradients_are_those_of_candles_autograd() {
     }
 }
 
-/// Compares the slope along a random direction with central differences, for every network, and for
-/// overlapping pools, which candle's autograd does not support.
+/// Compares the slope along a random direction with central differences, for every network and for pools
+/// whose stride differs from their size, which candle's autograd does not support.
 #[test]
 fn gradients_are_slopes() {
     let pool = |size, stride| LayerSpec::MaxPool { size, stride: Some(stride) };
@@ -262,7 +265,8 @@ fn gradients_are_slopes() {
     }
 }
 
-/// Lanes without an image start as zeros, but a bias and a variance of 0 turn the zeros into large numbers.
+/// Lanes without an image start as zeros, but a nonzero bias and a batch variance of 0 can turn the zeros
+/// into large numbers.
 #[test]
 fn lanes_without_an_image_count_nowhere() {
     let norm = || LayerSpec::BatchNorm { eps: 1e-12, momentum: 0.1, name: None };
@@ -284,7 +288,7 @@ fn lanes_without_an_image_count_nowhere() {
     }
 }
 
-/// Inputs that are 0 in all images are skipped at any position, unless a weight is not finite.
+/// The kernel skips long runs of inputs that are 0 in all images of a block, unless a weight is not finite.
 #[test]
 fn zeros_left_out_change_nothing() {
     let inputs = 1000;
@@ -294,7 +298,8 @@ fn zeros_left_out_change_nothing() {
         TrainingState::new(&graph, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3)
             .unwrap();
     let values = vec![std::array::from_fn(|byte| byte as f32 / 255.0)];
-    // All zeros but some ranges, one of them across the boundary between two passes of the sum.
+    // Every input outside four ranges is 0. The sum has three passes of at most 334 inputs: the first two
+    // ranges lie in the first pass, the third in the second pass, and the fourth in the last pass.
     let drawn = |at: usize| matches!(at % inputs, 3..=20 | 29..=31 | 480..=520 | 999);
     let bytes = Stream::new(1, "test", "bytes");
     let pixel = |at: usize| if drawn(at) { 1 + (bytes.bits(at as u64) >> 25) as u8 } else { 0 };
@@ -341,7 +346,7 @@ fn a_folded_network_is_the_network_in_evaluation() {
     }
 }
 
-/// Images whose bytes map to numbers drawn for each channel.
+/// Makes images whose bytes stand for random numbers, drawn separately for each channel.
 fn images() -> Images {
     let drawn = numbers(512, "values");
     let values = drawn.chunks(256).map(|channel| std::array::from_fn(|byte| channel[byte])).collect();
@@ -350,7 +355,7 @@ fn images() -> Images {
     Images { shape: [2, 8, 6], classes: CLASSES, pixels, labels: vec![0; ROWS], values }
 }
 
-/// Returns the numbers of these images, image by image, channel by channel.
+/// Returns the numbers of the test images, image by image, channel by channel.
 fn pixels() -> Vec<f32> {
     let images = images();
     let number = |(at, byte): (usize, &u8)| images.values[at % 96 / 48][usize::from(*byte)];

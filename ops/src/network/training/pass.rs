@@ -1,6 +1,6 @@
 //! The forward pass and the backward pass of a network for one batch in training. Knows nothing of losses,
-//! optimizers or epochs. Relu and Dropout work in place, so only the other layers have buffers of their own;
-//! every step reuses the buffers.
+//! optimizers or epochs. Relu, Dropout and a Flatten that keeps the order of the numbers work in place; every
+//! other layer has buffers of its own. Every step reuses the buffers.
 
 use candle_core::{Result, Tensor};
 
@@ -40,13 +40,15 @@ enum TrainingKernel {
 struct TrainingStage {
     kernel: TrainingKernel,
     layer: usize,
-    /// Indices of the buffers that the stage reads and writes, equal if it works in place.
+    /// Index of the buffer that the forward pass of the stage reads.
     from: usize,
+    /// Index of the buffer that the forward pass of the stage writes; equal to `from` if the stage works in
+    /// place.
     to: usize,
-    /// Index of its weight among the parameters; its bias, if any, follows.
+    /// Index of the layer's weight among the parameters; the index of the bias, if any, is one higher.
     weight: usize,
     bias: bool,
-    /// Whether the kernel also applies the Relu layer that follows it.
+    /// Whether the forward pass of the kernel also applies the Relu layer that follows this layer.
     rectify: bool,
 }
 
@@ -57,12 +59,12 @@ pub(crate) struct Pass {
     sizes: Vec<usize>,
     activations: Vec<Vec<Lanes>>,
     deltas: Vec<Vec<Lanes>>,
-    /// The gradient of each parameter.
+    /// The gradient of each parameter, in the order of the network's parameters.
     pub gradients: Vec<Tensor>,
 }
 
 impl Pass {
-    /// Makes the buffers for batches of at most `batch` images.
+    /// Makes the buffers for batches of at most `batch` images. Errors if a layer does not occur in training.
     pub(crate) fn new(graph: &Network, batch: usize) -> Result<Self> {
         let mut sizes = vec![graph.input.iter().product()];
         let mut stages = Vec::new();
@@ -112,7 +114,8 @@ impl Pass {
         (&self.activations[last][..size], &mut self.deltas[last][..size])
     }
 
-    /// Computes the logits of the images in the input buffer. `moment` identifies the step for Dropout.
+    /// Computes the logits of the `rows` images in the input buffer and updates the running statistics.
+    /// `moment` identifies the step, so that every step has other dropout masks.
     pub(crate) fn forward(
         &mut self,
         state: &TrainingState,
@@ -136,7 +139,8 @@ impl Pass {
         Ok(())
     }
 
-    /// Computes the gradient of every parameter from the gradient at the logits.
+    /// Computes the gradient of every parameter from the gradient at the logits. The forward pass of the same
+    /// batch must precede.
     pub(crate) fn backward(&mut self, state: &TrainingState, rows: usize) -> Result<()> {
         for stage in self.stages.iter_mut().rev() {
             let size = |buffer: usize| blocks(rows) * self.sizes[buffer];
@@ -149,7 +153,7 @@ impl Pass {
             }
             let (x, dy) = (&self.activations[stage.from][..from], &after[0][..to]);
             stage.parameter_gradients(rows, [x, dy], &self.gradients)?;
-            // No layer needs the gradient at the images.
+            // The first buffer holds the images, and no layer needs the gradient at the images.
             if stage.from > 0 {
                 let dx = &mut before[stage.from][..from];
                 stage.input_gradient(rows, [x, dy], state, &self.gradients, dx)?;
@@ -183,9 +187,9 @@ impl TrainingKernel {
     }
 }
 
-/// Identifies a Dropout layer by the number of convolutions and linear layers before it and the number of
-/// Dropout layers since the last of these, so that adding a Dropout layer elsewhere does not change the mask
-/// of this one.
+/// Returns the identifier of a Dropout layer: the number of convolutions and linear layers before it, and the
+/// number of Dropout layers since the last of these layers. A Dropout layer added before the last of these
+/// layers, or after this Dropout layer, does not change the mask.
 fn dropout_number(graph: &Network, at: usize) -> String {
     let product = |layer: &Layer| matches!(layer.op, LayerOp::Conv { .. } | LayerOp::Linear { .. });
     let before = &graph.layers[..at];
@@ -255,7 +259,8 @@ impl TrainingStage {
     ) -> Result<()> {
         let Some(weight) = gradients.get(self.weight) else { return Ok(()) };
         let bias = gradients.get(self.weight + 1).filter(|_| self.bias);
-        // Both gradients come from one call, so the bias is opened inside the weight.
+        // One call of the kernel writes both gradients, so the bias gradient is opened while the weight
+        // gradient is open.
         let both = |make: Make| match bias {
             Some(bias) => write(weight, |dw| write(bias, |db| make(dw, Some(db))))?,
             None => write(weight, |dw| make(dw, None)),

@@ -1,36 +1,37 @@
 //! Batch normalizations with a single number per channel of an image: after Flatten or Linear, or on images
-//! of 1 x 1. Knows nothing of batches. In a batch of one image such a channel has no variance; `PyTorch`
-//! refuses such a batch, and so does training.
+//! of 1 x 1. Knows nothing of batches. In a batch of one image such a channel has no variance, so `PyTorch`
+//! and training refuse the batch.
 
 use crate::network::architecture::{Architecture, LayerSpec};
 use crate::network::definition::{Layer, Network};
 use crate::network::layer::{ActivationShape, LayerOp};
 
-/// Image sides that are tried. A network that takes none of them takes no image at all.
+/// The image sides to try, in pixels. A network that takes larger images only counts as a network without
+/// such a batch normalization.
 const SIDES: std::ops::RangeInclusive<usize> = 1..=4096;
 
-/// Returns the first batch normalization with a single number per channel.
+/// Returns the first batch normalization with a single number per channel; `None` without one.
 pub(crate) fn single_number_norm(graph: &Network) -> Option<&Layer> {
     let is_single = |layer: &&Layer| layer.input.channels().1 == 1;
     graph.layers.iter().filter(|layer| matches!(layer.op, LayerOp::BatchNorm { .. })).find(is_single)
 }
 
 /// Returns whether a batch normalization has a single number per channel for some image size, for callers
-/// that do not know the images. Activation sides grow with the image side, so the smallest image that the
-/// network takes decides.
+/// that do not know the images. A larger image never gives smaller activations, so testing the smallest image
+/// that the network takes suffices.
 pub(crate) fn may_have_single_number_norm(architecture: &Architecture) -> bool {
     let Architecture::Layers(layers) = architecture.resolved(1) else { return false };
     let has_norm = layers.iter().any(|layer| matches!(layer, LayerSpec::BatchNorm { .. }));
     has_norm && SIDES.into_iter().find_map(|side| has_single(&layers, side)).unwrap_or(false)
 }
 
-/// Returns whether images of this side lead to such a normalization; `None` if the network does not take
-/// them.
+/// Returns whether square images of this side give a batch normalization a single number per channel; `None`
+/// if the network does not take these images.
 fn has_single(layers: &[LayerSpec], side: usize) -> Option<bool> {
     let (mut shape, mut found) = (ActivationShape::Image([1, side, side]), false);
     for layer in layers {
         let (op, _) = LayerOp::from_spec(layer);
-        // The number of channels does not matter, but a convolution needs a multiple of its groups.
+        // Any number of channels gives the same answer, but a convolution needs a multiple of its groups.
         if let (LayerOp::Conv { groups, .. }, ActivationShape::Image([channels, ..])) = (op, &mut shape) {
             *channels = groups;
         }
@@ -86,7 +87,7 @@ mod tests {
         };
         check(&deep(4), mnist, true, true);
         check(&deep(4), [3, 32, 32], true, false);
-        // Images of 1 x 1 are valid.
+        // The padded convolution takes images of 1 x 1.
         check(&[padded, norm()], mnist, true, false);
     }
 

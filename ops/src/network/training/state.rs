@@ -1,5 +1,5 @@
-//! The numbers that training changes: parameters, the optimizer's moments, and running statistics. Knows
-//! nothing of the rules by which they change.
+//! The tensors that training changes: parameters, the optimizer's moments, and running statistics. Knows
+//! nothing of update rules.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,16 @@ use crate::network::layer::LayerOp;
 use crate::network::training::config::{Init, Optimizer};
 use crate::random::Stream;
 
-/// The tensors of one training; every list but `running` has the order of [`Network::parameters`].
+/// The tensors of one training. Every list has the order of [`Network::parameters`]; `running` is a map by
+/// layer.
 #[derive(Debug)]
 pub(crate) struct TrainingState {
     pub parameters: Vec<Tensor>,
-    /// First moment of each gradient; empty if the optimizer has none.
+    /// First moment of each gradient, for SGD its velocity; empty for SGD without momentum.
     pub first: Vec<Tensor>,
-    /// Second moment of each gradient; empty if the optimizer has none.
+    /// Second moment of each gradient; empty for SGD.
     pub second: Vec<Tensor>,
-    /// Running mean and variance of each batch normalization, by the index of its layer.
+    /// Running mean and running variance of each batch normalization, by layer index.
     pub running: BTreeMap<usize, [Tensor; 2]>,
 }
 
@@ -46,7 +47,7 @@ impl TrainingState {
         Ok(Self { parameters, first, second, running })
     }
 
-    /// Returns every tensor with its unique name.
+    /// Returns every tensor with a name that is unique in the state.
     pub(crate) fn named(&self, graph: &Network) -> Vec<(String, Tensor)> {
         let names: Vec<String> = graph.parameters().into_iter().map(|spec| spec.name).collect();
         let mut all = Vec::new();
@@ -64,8 +65,8 @@ impl TrainingState {
         all
     }
 
-    /// Copies the numbers of tensors from [`TrainingState::named`]. Returns false and changes nothing if they
-    /// do not fit.
+    /// Copies the numbers of tensors that [`TrainingState::named`] returned. Returns false and changes
+    /// nothing if a name or a shape differs.
     pub(crate) fn restore(&self, graph: &Network, from: &BTreeMap<String, Tensor>) -> Result<bool> {
         let own = self.named(graph);
         let fits = |(name, tensor): &(String, Tensor)| {
@@ -93,7 +94,8 @@ fn begin(graph: &Network, spec: &Parameter, init: Init, seed: u64) -> Result<Ten
         }
         return Ok(tensor);
     }
-    // Only layers with drawn weights are counted, so adding any other layer changes no initial weight.
+    // The stream's number counts only layers with random weights, so adding any other layer changes no
+    // initial weight.
     let number = graph.layers[..spec.layer].iter().filter(|layer| drawn(layer)).count();
     let word = if spec.role == Role::Weight { "weight" } else { "bias" };
     let stream = Stream::new(seed, "init", &format!("{number}.{word}"));
@@ -112,7 +114,7 @@ fn drawn(layer: &Layer) -> bool {
     matches!(layer.op, LayerOp::Conv { .. } | LayerOp::Linear { .. })
 }
 
-/// Draws from the uniform distribution on [−bound, bound).
+/// Fills `numbers` from the uniform distribution on [−bound, bound).
 fn uniform(stream: Stream, bound: f64, numbers: &mut [f32]) {
     for (block, part) in numbers.chunks_mut(4).enumerate() {
         for (number, bits) in part.iter_mut().zip(stream.block(block as u64)) {
@@ -121,8 +123,8 @@ fn uniform(stream: Stream, bound: f64, numbers: &mut [f32]) {
     }
 }
 
-/// Draws from the normal distribution by the method of Box & Muller (1958), two numbers from two uniform
-/// ones.
+/// Fills `numbers` from the normal distribution with mean 0 by the method of Box & Muller (1958), which makes
+/// two normal numbers from two uniform numbers.
 fn normal(stream: Stream, deviation: f64, numbers: &mut [f32]) {
     for (block, part) in numbers.chunks_mut(4).enumerate() {
         let bits = stream.block(block as u64);
@@ -136,7 +138,7 @@ fn normal(stream: Stream, deviation: f64, numbers: &mut [f32]) {
     }
 }
 
-/// Returns a number in [0, 1).
+/// Returns `bits` / 2³², a number in [0, 1).
 fn unit(bits: u32) -> f64 {
     f64::from(bits) / 4_294_967_296.0
 }

@@ -1,4 +1,4 @@
-//! Tests of whole trainings, on images small enough for an unoptimized build.
+//! Tests of complete trainings, on images small enough for an unoptimized build.
 
 use crate::dataset::images::Images;
 use crate::network::architecture::{Architecture, LayerSpec};
@@ -9,7 +9,8 @@ use crate::network::training::config::{Augment, Init, LearningRateSchedule, Opti
 use crate::network::training::{EpochFigures, Observer, TrainError, Trained, train};
 use crate::random::Stream;
 
-/// An observer that records the figures of epochs, keeps every checkpoint, and cancels before batch `stop`.
+/// An observer that records the figures of epochs, keeps every checkpoint, and cancels at call `stop` of
+/// `cancelled`, counted from 0.
 #[derive(Default)]
 struct Notes {
     epochs: Vec<EpochFigures>,
@@ -34,7 +35,7 @@ impl Observer for Notes {
     }
 }
 
-/// Images of noise with one brighter row, whose position is the label.
+/// Makes `n` images of noise with one brighter row; the index of that row is twice the label.
 fn images(n: usize, name: &str) -> Images {
     let noise = Stream::new(5, "test", name);
     let pixel = |at: usize| {
@@ -105,7 +106,7 @@ fn training_learns_and_tells() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    // More than one block of images, and layers that several threads share.
+    // A batch has more than one block of images, and several threads share the work of a layer.
     let wide = Architecture::Mlp { hidden: vec![300], dropout: 0.25 };
     for model in [wide, mlp(), cnn()] {
         let config = TrainConfig { batch: 36, ..config(model) };
@@ -158,7 +159,7 @@ fn a_checkpoint_that_does_not_fit_is_refused() {
 
 #[test]
 fn cancelling_stops_at_the_next_batch() {
-    // Each epoch has 5 batches and then one call of `cancelled` for the validation.
+    // Each epoch calls `cancelled` once for each of its 5 batches and then once for the validation.
     for stop in [0, 3, 5, 6] {
         let mut notes = Notes { stop: Some(stop), ..Notes::default() };
         assert!(matches!(run(&config(mlp()), None, &mut notes), Err(TrainError::Cancelled)));
@@ -173,8 +174,8 @@ fn a_loss_that_is_not_finite_says_where() {
     assert!(matches!(error, TrainError::NotFinite { epoch: 1, step: 2 | 3 }), "{error}");
 }
 
-/// 33 images in batches of 32 are trained like one batch of 33, to the bit, if a batch normalization has one
-/// number per channel.
+/// If a batch normalization has one number per channel, then 33 images in batches of 32 and in one batch of
+/// 33 give the same bits.
 #[test]
 fn an_image_alone_joins_the_batch_before_it_where_it_would_have_no_variance() {
     let norm = LayerSpec::BatchNorm { eps: 1e-5, momentum: 1.0, name: None };
@@ -190,8 +191,8 @@ fn an_image_alone_joins_the_batch_before_it_where_it_would_have_no_variance() {
     assert_eq!((bytes(&joined.model), &joined.series), (bytes(&one.model), &one.series));
     assert_eq!((joined.joined, one.joined), (Some(1), Some(0)));
     assert_eq!(trained(&row, 34, 32).unwrap().joined, Some(0));
-    // In this network an image has a variance of its own, so a single image stays alone, as without any
-    // normalization.
+    // In this network one image has many numbers per channel and thus a variance, so the last batch keeps its
+    // single image.
     let [alone, one] = [32, 33].map(|batch| trained(&image, 33, batch).unwrap());
     assert_ne!(bytes(&alone.model), bytes(&one.model));
     assert_eq!((alone.joined, one.joined), (None, None));

@@ -161,10 +161,12 @@ fn expressions_that_fit_their_results_are_no_faults() {
         r#""q": Quantize(model: "net", format: Axis("f")), "a": Evaluate(model: "q", data: "images")"#;
     let tables = r#""indexed": Table(rows: ["f"], columns: {"v": "[1.0, 2.0, 4.0][int(q.code_bits) - 2]"}),
         "guarded": Table(rows: ["f"], columns: {"v": "a.accuracy == net.train_accuracy ? f.none : 7.0"}),
+        "mixed": Table(rows: ["f"], columns: {"v": "[0, 0, 9, 9, 9][int(q.code_bits)] > 3 ? 7.0 : f.none"}),
         "divided": Table(rows: ["f"], columns: {"v": "double(1000 / int(1000.0 * a.accuracy))"}, interval: Images)"#;
     let bench = done(&experiment(r#""f": [Int(2), Int(4)]"#, "", nodes, tables));
     assert_eq!(column(&bench, "indexed", "v"), [1.0, 4.0]);
     assert_eq!(column(&bench, "guarded", "v"), [7.0, 7.0]);
+    assert_eq!(column(&bench, "mixed", "v"), [7.0, 7.0]);
     assert!(column(&bench, "divided", "v").iter().all(|value| *value >= 1.0));
 }
 

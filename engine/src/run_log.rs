@@ -2,6 +2,7 @@
 //! Knows nothing of where the lines are stored.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::Range;
 
 use fewbits_store::{Digest, Store, StoreError};
@@ -59,8 +60,13 @@ impl RunHeader {
     pub fn newest<O: Ops>(store: &Store, graph: &TaskGraph<O>) -> Result<Option<(String, Self)>, StoreError> {
         let mut namesake = None;
         for run in store.runs()?.into_iter().rev() {
-            // Another process may have deleted the run in the meantime.
-            let Ok(Some(header)) = Self::load(store, &run) else { continue };
+            let header = match Self::load(store, &run) {
+                // Another process has deleted the run in the meantime.
+                Err(StoreError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => continue,
+                // With any other error, `gc` must not take an older run for the newest.
+                loaded => loaded?,
+            };
+            let Some(header) = header else { continue };
             if header.experiment != graph.experiment.name {
                 continue;
             }

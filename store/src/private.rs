@@ -4,14 +4,14 @@
 //! Knows nothing of the meaning of the files.
 
 use std::{
-    fs::{self, DirBuilder, File},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use rustix::fs::{FlockOperation, flock, statvfs};
+use rustix::fs::{FlockOperation, OFlags, flock, statvfs};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::{StoreError, durable, error::IoContext as _, object::names};
@@ -81,7 +81,9 @@ fn remove_orphans(parent: &Path) {
 
 /// Opens a folder and locks it. Returns `None` if another process holds the lock, or the folder is gone.
 fn locked(dir: &Path) -> Option<File> {
-    let lock = File::open(dir).ok()?;
+    // Another user may have put a link or a pipe of this name there: opening a pipe would wait for ever.
+    let flags = (OFlags::DIRECTORY | OFlags::NOFOLLOW).bits() as i32;
+    let lock = OpenOptions::new().read(true).custom_flags(flags).open(dir).ok()?;
     flock(&lock, FlockOperation::NonBlockingLockExclusive).ok()?;
     // The previous holder may have removed the folder between the two calls.
     let is_there = fs::metadata(dir).ok()?.ino() == lock.metadata().ok()?.ino();
@@ -206,8 +208,14 @@ mod tests {
             fs::write(folder.join("db"), "bytes").unwrap();
         }
         let held = locked(&folders[1]).unwrap();
+        // A pipe and a link of such a name are not opened, and stay.
+        let [pipe, link] = ["pipe", "link"].map(|name| parent.path().join(format!("{PREFIX}{name}")));
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        std::os::unix::fs::symlink(&folders[1], &link).unwrap();
         remove_orphans(parent.path());
         assert_eq!(folders.each_ref().map(|folder| folder.exists()), [false, true]);
+        assert!(pipe.exists() && link.is_symlink());
         drop(held);
         remove_orphans(parent.path());
         assert!(!folders[1].exists());

@@ -1,6 +1,7 @@
 //! The trial of table expressions before anything runs: at combinations of axis values, with made-up metrics.
 //! Knows no result.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::NodeTasks;
@@ -30,12 +31,12 @@ pub(super) fn try_out<O: Ops>(experiment: &Experiment, steps: &[NodeTasks<O>], f
         // Most tables span the axes of one node.
         let known = steps.iter().map(|step| &step.points).find(|points| points.axes == axes);
         let points = match known.filter(|points| points.len() <= MOST_ROWS) {
-            Some(points) => Ok(points.clone()),
-            None => Points::enumerate(&axes, &experiment.axes, &experiment.only, MOST_ROWS),
+            Some(points) => Ok(Cow::Borrowed(points)),
+            None => Points::enumerate(&axes, &experiment.axes, &experiment.only, MOST_ROWS).map(Cow::Owned),
         };
         let (message, hint) = match points {
             Ok(points) => {
-                Trial { experiment, points, evaluator: Evaluator::new() }.try_table(table, faults);
+                Trial { experiment, points: &points, evaluator: Evaluator::new() }.try_table(table, faults);
                 continue;
             }
             Err(TooMany::Points(count)) => (
@@ -57,7 +58,7 @@ pub(super) fn try_out<O: Ops>(experiment: &Experiment, steps: &[NodeTasks<O>], f
 /// The context of a trial: the experiment, the points of a table, and an evaluator.
 struct Trial<'t> {
     experiment: &'t Experiment,
-    points: Points,
+    points: &'t Points,
     evaluator: Evaluator,
 }
 
@@ -118,7 +119,7 @@ impl Trial<'_> {
     }
 
     /// Evaluates an expression at a point, in rounds until one returns `true`; returns whether one does. The error is
-    /// that of the first round, if all rounds fail and other metrics could not help.
+    /// that of the first round, if all rounds fail and no other metric could help.
     fn try_at(
         &self,
         expression: &Expression,
@@ -130,17 +131,17 @@ impl Trial<'_> {
             expression.references.iter().any(|reference| axes.iter().all(|axis| axis.name != reference.root));
         let rounds = if has_metrics { ROUNDS.as_slice() } else { &ROUNDS[..1] };
         let mut first = None;
-        let mut is_evaluated = false;
+        let mut may_hold = false;
         for round in rounds {
             match evaluate(&self.evaluator, expression, self.variables(expression, point, *round)) {
                 Ok(true) => return Ok(true),
-                Ok(false) => is_evaluated = true,
+                Ok(false) => may_hold = true,
+                // A number that does not fit may depend on a metric, which is unknown before the run.
+                Err(error) if has_metrics && error.cause == Cause::Number => may_hold = true,
                 Err(error) => drop(first.get_or_insert(error)),
             }
         }
-        // A number that does not fit may depend on a metric, which is unknown before the run.
-        let is_fault = |error: &Unevaluated| !is_evaluated && (!has_metrics || error.cause != Cause::Number);
-        first.filter(is_fault).map_or(Ok(false), Err)
+        first.filter(|_| !may_hold).map_or(Ok(false), Err)
     }
 
     /// Returns the variables of an expression; `metric` maps the scaled index of a metric to its value.

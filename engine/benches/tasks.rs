@@ -92,7 +92,9 @@ fn measure(tasks: usize) {
     let (summary, hit) = run_all(&graph, &ops, &store);
     assert_eq!(summary.cached, graph.len());
     let start = Instant::now();
-    Results::none(graph.len()).check(&graph, &plan, &store, &[0, 1, 2]).expect("records");
+    Results::none(graph.len())
+        .check(&graph, &plan, &store, &graph.steps.ids().collect::<Vec<_>>())
+        .expect("records");
     let checked = start.elapsed().as_secs_f64();
     let nearest = nearest(tasks, &ops, &store) * 1e3;
     let n = graph.len();

@@ -2,6 +2,7 @@
 //! Knows no op: it is generic over [`ops::Ops`]. Touches no terminal, home directory or environment.
 
 pub mod cite;
+pub mod dense;
 pub mod diff;
 pub mod event;
 pub mod graph;

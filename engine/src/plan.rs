@@ -237,7 +237,7 @@ impl<'p, O: Ops> Planner<'p, O> {
     /// Returns the digests of the source files of all tasks; missing files have no entry.
     pub fn sources(&self) -> Result<run_log::SourceDigests, StoreError> {
         let mut all = run_log::SourceDigests::new();
-        for (node, step) in self.graph.steps.iter().enumerate() {
+        for (node, step) in self.graph.steps.pairs() {
             let of = |work: &ResolvedOp<O>| self.ops.sources(&work.op).unwrap_or_default();
             if step.works.iter().all(|work| of(work).is_empty()) {
                 continue;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use fewbits_engine::dense::{DenseId, NodeId, PointId};
 use fewbits_engine::graph::{MOST_TASKS, TaskGraph, TaskId};
 use fewbits_engine::ops::{Ops, Output, SourceContent};
 use fewbits_engine::preimage::preimage;
@@ -38,7 +39,7 @@ fn made() -> String {
     let mut outputs: BTreeMap<TaskId, Output<Artifact>> = BTreeMap::new();
     let mut text = String::new();
     for &node in &graph.order {
-        let task = graph.task(node, 0);
+        let task = graph.task(node, PointId::from_index(0));
         let (work, inputs) = (graph.work(task), graph.inputs(task));
         let node = &graph.experiment.nodes[node];
         let mut read = BTreeMap::new();
@@ -83,7 +84,11 @@ fn versions_are_those_of_the_work() {
         );
         let graph =
             TaskGraph::parse(&text, &ops, MOST_TASKS).unwrap_or_else(|faults| panic!("{node}: {faults:?}"));
-        assert_eq!(graph.work(graph.task(2, 0)).version, expected, "{node}");
+        assert_eq!(
+            graph.work(graph.task(NodeId::from_index(2), PointId::from_index(0))).version,
+            expected,
+            "{node}"
+        );
     };
     let train = |layers: &str| format!(r#"Train(data: "data", model: Layers([{layers}]))"#);
     check(r#"Train(data: "data", model: Mlp(hidden: [8]))"#, 2);

@@ -1,9 +1,10 @@
 //! The usual question about an experiment without a `Choose` table: the smallest quantized network that loses little.
 //! The question is written as a `Choose` table and parsed as one.
 
+use fewbits_engine::dense::NodeId;
 use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::ops::MetricRole;
-use fewbits_engine::spec::node::Node;
+use fewbits_engine::spec::node::{Node, Nodes};
 use fewbits_engine::spec::scope::Scope;
 use fewbits_engine::spec::table::Table;
 use fewbits_engine::text::fault::{Faults, Span};
@@ -39,7 +40,7 @@ pub fn usual(graph: &TaskGraph<StandardOps>) -> Result<Table, String> {
 }
 
 /// Returns the only node that quantizes; an error if there is none or several.
-fn quantized(nodes: &[Node]) -> Result<usize, String> {
+fn quantized(nodes: &Nodes) -> Result<NodeId, String> {
     match having(nodes, MetricRole::Bytes).collect::<Vec<_>>().as_slice() {
         [one] => Ok(*one),
         [] => Err("it quantizes no network".to_owned()),
@@ -50,8 +51,8 @@ fn quantized(nodes: &[Node]) -> Result<usize, String> {
     }
 }
 
-fn having(nodes: &[Node], role: MetricRole) -> impl Iterator<Item = usize> {
-    (0..nodes.len()).filter(move |&at| nodes[at].kind.metric(role).is_some())
+fn having(nodes: &Nodes, role: MetricRole) -> impl Iterator<Item = NodeId> {
+    nodes.ids().filter(move |&at| nodes[at].kind.metric(role).is_some())
 }
 
 /// Returns the metric of a node with a role, as `node.metric`.
@@ -60,7 +61,7 @@ fn metric_of(node: &Node, role: MetricRole) -> Option<String> {
 }
 
 /// Returns the accuracy of a model on a split of images, as `node.metric`; none if no node evaluates it.
-fn judge(nodes: &[Node], model: usize, split: &str) -> Option<String> {
+fn judge(nodes: &Nodes, model: NodeId, split: &str) -> Option<String> {
     let of = |node: &Node| match node.value.field("split") {
         None => split == "Test",
         Some(written) => written.bare_name() == Some(split),
@@ -77,7 +78,7 @@ fn pooled(graph: &TaskGraph<StandardOps>, small: &Node) -> Vec<String> {
     let table = graph.experiment.tables.iter().find(|table| table.replicate.is_some());
     let seeded = |node: &Node| {
         let axis = node.value.field(node.kind.seed?)?.axis()?.to_owned();
-        axes.iter().position(|of| of.name == axis)
+        axes.find(|of| of.name == axis)
     };
     let seed = || graph.experiment.nodes.iter().find_map(seeded);
     let replicate = table.map_or_else(seed, |table| table.replicate).filter(|axis| small.axes.contains(axis));

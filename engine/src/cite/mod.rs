@@ -9,6 +9,7 @@ use std::fmt::Write;
 
 use fewbits_store::{Digest, Key, Record, Store, StoreError};
 
+use crate::dense::AxisId;
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::plan::{Plan, TaskState};
@@ -141,7 +142,7 @@ fn write(key: &Key, record: &Record, text: &mut String) {
 }
 
 fn replications<O: Ops>(graph: &TaskGraph<O>, results: &Results) -> Vec<Replication> {
-    let name = |axis: &usize| graph.experiment.axes[*axis].name.clone();
+    let name = |axis: &AxisId| graph.experiment.axes[*axis].name.clone();
     let mut found: Vec<Replication> = vec![];
     for table in &graph.experiment.tables {
         let Some(axis) = table.replicate.as_ref().map(name) else { continue };
@@ -166,7 +167,7 @@ fn joined(one: Option<(usize, usize)>, other: Option<(usize, usize)>) -> Option<
 }
 
 fn data<O: Ops>(graph: &TaskGraph<O>, plan: &Plan) -> Vec<(String, Vec<(&'static str, Digest)>)> {
-    let nodes = graph.experiment.nodes.iter().enumerate().filter(|(_, node)| node.inputs.is_empty());
+    let nodes = graph.experiment.nodes.pairs().filter(|(_, node)| node.inputs.is_empty());
     let tasks = nodes.flat_map(|(node, _)| graph.tasks_of(node));
     let parts = |task: TaskId| {
         let parts = plan.planned(task).parts.as_ref()?;

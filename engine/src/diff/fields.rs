@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde::Serialize;
 
 use super::ComparedExperiment;
+use crate::dense::NodeId;
 use crate::graph::TaskId;
 use crate::ops::Ops;
 use crate::plan::Preimage;
@@ -25,7 +26,7 @@ pub struct FieldDifference {
 /// A selection of tasks of one node.
 pub(super) struct Tasks<'t, O: Ops> {
     pub(super) side: &'t ComparedExperiment<'t, O>,
-    pub(super) node: usize,
+    pub(super) node: NodeId,
     pub(super) ids: Vec<TaskId>,
 }
 
@@ -70,7 +71,7 @@ fn values<'s>(name: &str, points: impl Iterator<Item = &'s Sets>) -> Vec<String>
 
 impl<'t, O: Ops> Tasks<'t, O> {
     /// Selects all tasks of a node.
-    pub(super) fn all(side: &'t ComparedExperiment<'t, O>, node: usize) -> Self {
+    pub(super) fn all(side: &'t ComparedExperiment<'t, O>, node: NodeId) -> Self {
         Self { side, node, ids: side.graph.tasks_of(node).collect() }
     }
 

@@ -12,6 +12,7 @@ pub mod tasks;
 use error::DiffError;
 use serde::Serialize;
 
+use crate::dense::{AxisId, NodeId};
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::plan::{Plan, Planner};
@@ -87,18 +88,18 @@ impl<O: Ops> ComparedExperiment<'_, O> {
     /// Returns a task's value of an axis as text; `None` if its node does not have the axis.
     fn value(&self, task: TaskId, axis: &str) -> Option<String> {
         let (node, point) = self.graph.place(task);
-        let at = self.graph.experiment.axes.iter().position(|of| of.name == axis)?;
+        let at = self.graph.experiment.axes.find(|of| of.name == axis)?;
         let level = self.graph.steps[node].points.level(point, at)?;
         Some(self.graph.experiment.axes[at].levels[level].value.to_string())
     }
 
     /// Returns the index of a node.
-    fn node(&self, name: &str) -> Option<usize> {
-        self.graph.experiment.nodes.iter().position(|node| node.name == name)
+    fn node(&self, name: &str) -> Option<NodeId> {
+        self.graph.experiment.nodes.find(|node| node.name == name)
     }
 
     /// Returns the names of axes.
-    fn names(&self, axes: &[usize]) -> Vec<&str> {
+    fn names(&self, axes: &[AxisId]) -> Vec<&str> {
         axes.iter().map(|&axis| self.graph.experiment.axes[axis].name.as_str()).collect()
     }
 }

@@ -9,6 +9,7 @@ use super::delta::{self, Delta, ValuesByUnit};
 use super::error::DiffError;
 use super::fields::{FieldDifference, Tasks, differing};
 use super::structure::NodeFields;
+use crate::dense::{AxisId, NodeId};
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::statistics::estimate::mean;
@@ -90,9 +91,9 @@ impl PointsDiff {
 /// A point: the tasks of one node that differ only in the unit of replication and in averaged axes.
 struct PairedPoint<'p, O: Ops> {
     side: &'p ComparedExperiment<'p, O>,
-    node: usize,
+    node: NodeId,
     tasks: Vec<TaskId>,
-    replicate: Option<usize>,
+    replicate: Option<AxisId>,
 }
 
 impl<'p, O: Ops> PairedPoint<'p, O> {
@@ -102,7 +103,7 @@ impl<'p, O: Ops> PairedPoint<'p, O> {
         let (replicate, average) = replication(side.graph, node);
         let point = Self { side, node, tasks, replicate };
         let axes = &side.graph.experiment.nodes[node].axes;
-        let is_open = |axis: &&usize| {
+        let is_open = |axis: &&AxisId| {
             Some(**axis) != replicate && !average.contains(axis) && point.labels(**axis).len() > 1
         };
         let open: Vec<String> = side
@@ -118,7 +119,7 @@ impl<'p, O: Ops> PairedPoint<'p, O> {
     }
 
     /// Returns the labels of an axis at the point.
-    fn labels(&self, axis: usize) -> BTreeSet<&'p str> {
+    fn labels(&self, axis: AxisId) -> BTreeSet<&'p str> {
         let name = &self.side.graph.experiment.axes[axis].name;
         let of =
             |&task: &TaskId| self.side.graph.point(task).find(|(of, _)| of == name).map(|(_, label)| label);
@@ -127,26 +128,26 @@ impl<'p, O: Ops> PairedPoint<'p, O> {
 
     fn axes_apart(&self, other: &Self) -> Vec<FieldDifference> {
         let texts = |labels: BTreeSet<&str>| labels.into_iter().map(str::to_owned).collect::<Vec<_>>();
-        let change = |(at, axis): (usize, &crate::spec::axis::Axis)| {
+        let change = |(at, axis): (AxisId, &crate::spec::axis::Axis)| {
             let [from, to] = [self, other].map(|point| texts(point.labels(at)));
             (from != to).then(|| FieldDifference { field: axis.name.clone(), from, to })
         };
-        self.side.graph.experiment.axes.iter().enumerate().filter_map(change).collect()
+        self.side.graph.experiment.axes.pairs().filter_map(change).collect()
     }
 
     /// Returns pairs of nodes, one per point, whose tasks are compared.
-    fn nodes_with(&self, other: &Self) -> Vec<(usize, usize)> {
+    fn nodes_with(&self, other: &Self) -> Vec<(NodeId, NodeId)> {
         if self.node != other.node {
             return vec![(self.node, other.node)];
         }
         let nodes = &self.side.graph.experiment.nodes;
         let is_here =
-            |node: &usize| nodes[*node].axes.iter().all(|axis| nodes[self.node].axes.contains(axis));
-        (0..nodes.len()).filter(is_here).map(|node| (node, node)).collect()
+            |node: &NodeId| nodes[*node].axes.iter().all(|axis| nodes[self.node].axes.contains(axis));
+        nodes.ids().filter(is_here).map(|node| (node, node)).collect()
     }
 
     /// Returns the tasks of a node at the point; the node's axes are among the point's.
-    fn tasks_of(&self, node: usize) -> Tasks<'p, O> {
+    fn tasks_of(&self, node: NodeId) -> Tasks<'p, O> {
         let graph = self.side.graph;
         let project = |&task: &TaskId| {
             let (own, point) = graph.place(task);
@@ -170,7 +171,7 @@ impl<'p, O: Ops> Tasks<'p, O> {
     }
 
     /// Returns a metric by unit of replication, averaged within each unit.
-    fn units(&self, metric: &str, replicate: Option<usize>) -> ValuesByUnit {
+    fn units(&self, metric: &str, replicate: Option<AxisId>) -> ValuesByUnit {
         let axis = replicate.map(|axis| self.side.graph.experiment.axes[axis].name.as_str());
         let mut units: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for &task in &self.ids {
@@ -185,7 +186,7 @@ impl<'p, O: Ops> Tasks<'p, O> {
 
 /// Returns a node's axis of replication and the averaged axes, as in the first table that names them; else an axis
 /// named `seed`.
-fn replication<O: Ops>(graph: &TaskGraph<O>, node: usize) -> (Option<usize>, Vec<usize>) {
+fn replication<O: Ops>(graph: &TaskGraph<O>, node: NodeId) -> (Option<AxisId>, Vec<AxisId>) {
     let (axes, own) = (&graph.experiment.axes, &graph.experiment.nodes[node].axes);
     let table =
         graph.experiment.tables.iter().find(|table| table.replicate.is_some_and(|axis| own.contains(&axis)));

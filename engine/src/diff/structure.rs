@@ -114,7 +114,7 @@ fn axes(from: &[Axis], to: &[Axis]) -> Vec<AxisChange> {
 /// Returns the nodes of both experiments whose fields differ at points that agree on the common axes.
 fn fields<O: Ops>(from: &ComparedExperiment<'_, O>, to: &ComparedExperiment<'_, O>) -> Vec<NodeFields> {
     let mut found = vec![];
-    for (at, node) in from.graph.experiment.nodes.iter().enumerate() {
+    for (at, node) in from.graph.experiment.nodes.pairs() {
         let Some(other) = to.node(&node.name) else { continue };
         let [one, other] = [(from, at), (to, other)].map(|(side, node)| Tasks::all(side, node));
         let fields = differing(&one, &other, &one.axes_with(&other));

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::ComparedExperiment;
 use super::delta::{self, Delta, ValuesByUnit};
 use super::error::DiffError;
+use crate::dense::AxisId;
 use crate::ops::Ops;
 use crate::spec::table::{Table, TableKind};
 use crate::table::error::TableError;
@@ -63,7 +64,7 @@ pub(super) fn are_alike<O: Ops>(
             side.names(&cell_axes(side.graph, table)).into_iter().map(str::to_owned).collect::<Vec<_>>();
         axes.sort_unstable();
         let names =
-            |axes: &[usize]| axes.iter().map(|&axis| side.names(&[axis]).join("")).collect::<Vec<_>>();
+            |axes: &[AxisId]| axes.iter().map(|&axis| side.names(&[axis]).join("")).collect::<Vec<_>>();
         let (replicate, average) = (names(table.replicate.as_slice()), names(&table.average));
         (texts, table.filter.is_some(), axes, replicate, average)
     };

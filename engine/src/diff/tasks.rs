@@ -7,6 +7,7 @@ use fewbits_store::Key;
 use serde::Serialize;
 
 use super::ComparedExperiment;
+use crate::dense::NodeId;
 use crate::ops::Ops;
 
 /// The task counts of one node: of two nodes with the same name, or of a node that the second experiment renamed.
@@ -34,11 +35,11 @@ pub(super) fn between<O: Ops>(
     to: &ComparedExperiment<'_, O>,
 ) -> Vec<NodeTaskCounts> {
     let [one, other] = [from, to].map(keys);
-    let mut added: Vec<usize> = (0..to.graph.experiment.nodes.len())
-        .filter(|&at| from.node(&to.graph.experiment.nodes[at].name).is_none())
-        .collect();
+    let nodes = &to.graph.experiment.nodes;
+    let mut added: Vec<NodeId> =
+        nodes.ids().filter(|&at| from.node(&to.graph.experiment.nodes[at].name).is_none()).collect();
     let mut found = vec![];
-    for (at, node) in from.graph.experiment.nodes.iter().enumerate() {
+    for (at, node) in from.graph.experiment.nodes.pairs() {
         let renamed = || take_renamed((from, at), to, &mut added);
         let same = to.node(&node.name);
         let in_to = same.or_else(renamed);
@@ -65,12 +66,12 @@ pub(super) fn between<O: Ops>(
 /// Removes and returns the node of `added` (the nodes in the second experiment only) that shares the most tasks with
 /// a node of the first; `None` if no node shares a task.
 fn take_renamed<O: Ops>(
-    (from, at): (&ComparedExperiment<'_, O>, usize),
+    (from, at): (&ComparedExperiment<'_, O>, NodeId),
     to: &ComparedExperiment<'_, O>,
-    added: &mut Vec<usize>,
-) -> Option<usize> {
+    added: &mut Vec<NodeId>,
+) -> Option<NodeId> {
     let own: HashSet<Key> = from.graph.tasks_of(at).filter_map(|task| from.plan.planned(task).key).collect();
-    let shared = |node: usize| count(to, node, &own).0;
+    let shared = |node: NodeId| count(to, node, &own).0;
     let (place, most) = (0..added.len()).map(|place| (place, shared(added[place]))).max_by_key(|of| of.1)?;
     (most > 0).then(|| added.remove(place))
 }
@@ -82,7 +83,7 @@ fn keys<O: Ops>(side: &ComparedExperiment<'_, O>) -> HashSet<Key> {
 /// Counts the tasks of a node by their key: among the others' keys, not among them, not known.
 fn count<O: Ops>(
     side: &ComparedExperiment<'_, O>,
-    node: usize,
+    node: NodeId,
     others: &HashSet<Key>,
 ) -> (usize, usize, usize) {
     let mut counts = (0, 0, 0);

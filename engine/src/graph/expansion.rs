@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use super::points::{Points, TooMany};
 use super::{ENOUGH, NodeTasks, ResolvedOp, trial};
+use crate::dense::{DenseId, DenseMap, NodeId, PointId};
 use crate::ops::{Identity, Misfit, Ops};
 use crate::preimage::canonical;
 use crate::spec::experiment::Experiment;
@@ -24,7 +25,7 @@ pub(super) fn expand<O: Ops>(
     ops: &O,
     most: usize,
     faults: &mut Faults,
-) -> Option<Vec<NodeTasks<O>>> {
+) -> Option<DenseMap<NodeId, NodeTasks<O>>> {
     // Table expressions are evaluated at the values of axes, so those must be free of faults.
     let is_sane = faults.is_empty();
     let mut steps = read_steps(experiment, ops, most, faults)?;
@@ -34,7 +35,7 @@ pub(super) fn expand<O: Ops>(
     if !faults.is_empty() {
         return None;
     }
-    for (at, node) in experiment.nodes.iter().enumerate() {
+    for (at, node) in experiment.nodes.pairs() {
         steps[at].inputs = find_inputs(node, &steps[at].points, &steps);
     }
     check_ports(experiment, &steps, ops, faults);
@@ -47,8 +48,8 @@ fn read_steps<O: Ops>(
     ops: &O,
     most: usize,
     faults: &mut Faults,
-) -> Option<Vec<NodeTasks<O>>> {
-    let mut steps: Vec<NodeTasks<O>> = vec![];
+) -> Option<DenseMap<NodeId, NodeTasks<O>>> {
+    let mut steps: DenseMap<NodeId, NodeTasks<O>> = DenseMap::default();
     let mut total = 0_u128;
     let (mut largest, mut empty) = (None, None);
     // With faults in the names, the number of tasks may be wrong and is not reported. Parameters are still read, so
@@ -131,10 +132,10 @@ fn read_works<O: Ops>(
     experiment: &Experiment,
     ops: &O,
     faults: &mut Faults,
-) -> (Vec<ResolvedOp<O>>, Vec<u32>) {
+) -> (Vec<ResolvedOp<O>>, DenseMap<PointId, u32>) {
     let (first, work_of) = different(node, points);
     let sane = faults.is_empty();
-    let read = |point: &usize| {
+    let read = |point: &PointId| {
         let mut faults = Faults::default();
         let value = written(node, points, *point, experiment);
         // An unknown axis is already reported; the other parameters are still read.
@@ -155,10 +156,10 @@ fn read_works<O: Ops>(
 
 /// Numbers the different combinations of the axes that the node's own parameters name, in the order of their first
 /// points. Returns the first point of each combination, and the combination of each point.
-fn different(node: &Node, points: &Points) -> (Vec<usize>, Vec<u32>) {
+fn different(node: &Node, points: &Points) -> (Vec<PointId>, DenseMap<PointId, u32>) {
     if node.own_axes == points.axes {
         // Each point is a combination of its own.
-        return ((0..points.len()).collect(), (0..points.len() as u32).collect());
+        return (points.ids().collect(), (0..points.len() as u32).collect());
     }
     let mut seen: HashMap<u64, u32> = HashMap::new();
     let mut first = vec![];
@@ -168,18 +169,18 @@ fn different(node: &Node, points: &Points) -> (Vec<usize>, Vec<u32>) {
             first.len() as u32 - 1
         })
     };
-    let numbers = (0..points.len()).map(number).collect();
+    let numbers = points.ids().map(number).collect();
     (first, numbers)
 }
 
 /// Returns a node's value with every `Axis(…)` replaced by the value of the axis at a point.
-fn written(node: &Node, points: &Points, point: usize, experiment: &Experiment) -> Value {
+fn written(node: &Node, points: &Points, point: PointId, experiment: &Experiment) -> Value {
     node.value.substitute(&|path| resolve(path, experiment, points, point))
 }
 
-fn resolve(path: &str, experiment: &Experiment, points: &Points, point: usize) -> Option<Value> {
+fn resolve(path: &str, experiment: &Experiment, points: &Points, point: PointId) -> Option<Value> {
     let (root, field) = path.split_once('.').map_or((path, None), |(root, field)| (root, Some(field)));
-    let axis = experiment.axes.iter().position(|axis| axis.name == root)?;
+    let axis = experiment.axes.find(|axis| axis.name == root)?;
     let level = &experiment.axes[axis].levels[points.level(point, axis)?];
     let value = match field {
         Some(field) => level.field(field)?,
@@ -188,7 +189,7 @@ fn resolve(path: &str, experiment: &Experiment, points: &Points, point: usize) -
     // Values name only axes above their own. The restriction makes the recursion end even in a file with faults.
     let above = |path: &str| {
         let root = path.split('.').next().unwrap_or(path);
-        let is_above = experiment.axes[..axis].iter().any(|axis| axis.name == root);
+        let is_above = experiment.axes.iter().take(axis.index()).any(|axis| axis.name == root);
         is_above.then(|| resolve(path, experiment, points, point)).flatten()
     };
     Some(value.substitute(&above))
@@ -213,33 +214,39 @@ fn read_work<O: Ops>(node: &Node, value: &Value, ops: &O, faults: &mut Faults) -
     }
 }
 
-fn find_inputs<O: Ops>(node: &Node, points: &Points, steps: &[NodeTasks<O>]) -> Vec<u32> {
+fn find_inputs<O: Ops>(node: &Node, points: &Points, steps: &DenseMap<NodeId, NodeTasks<O>>) -> Vec<PointId> {
     let mut inputs = Vec::with_capacity(points.len() * node.inputs.len());
-    for point in 0..points.len() {
+    for point in points.ids() {
         for &input in &node.inputs {
             // The node's points have all axes and constraints of the input, so the projected point exists.
-            inputs.push(steps[input].points.project(points, point).unwrap_or_default() as u32);
+            inputs.extend(steps[input].points.project(points, point));
         }
     }
     inputs
 }
 
 /// Checks every resolved op against the ports of its inputs, once per combination of resolved op and ports.
-fn check_ports<O: Ops>(experiment: &Experiment, steps: &[NodeTasks<O>], ops: &O, faults: &mut Faults) {
+fn check_ports<O: Ops>(
+    experiment: &Experiment,
+    steps: &DenseMap<NodeId, NodeTasks<O>>,
+    ops: &O,
+    faults: &mut Faults,
+) {
     let mut ports: Vec<O::Port> = vec![];
     let mut numbers: HashMap<O::Port, u32> = HashMap::new();
-    let mut of_task: Vec<Vec<Option<u32>>> = steps.iter().map(|step| vec![None; step.points.len()]).collect();
+    let mut of_task: DenseMap<NodeId, DenseMap<PointId, Option<u32>>> =
+        steps.iter().map(|step| vec![None; step.points.len()].into()).collect();
     for at in order(&experiment.nodes) {
         let (node, step) = (&experiment.nodes[at], &steps[at]);
         let is_shared = step.works.len() < step.points.len();
         // The port of each combination: the index of the resolved op, then the indices of its inputs' ports.
         let mut known: HashMap<Vec<u32>, Option<u32>> = HashMap::new();
         let mut combination = vec![];
-        for point in 0..step.points.len() {
+        for point in step.points.ids() {
             combination.clear();
             combination.push(step.work_of[point]);
-            let inputs = node.inputs.iter().zip(&step.inputs[point * node.inputs.len()..]);
-            combination.extend(inputs.filter_map(|(&input, &place)| of_task[input][place as usize]));
+            let inputs = node.inputs.iter().zip(step.inputs_of(point, node.inputs.len()));
+            combination.extend(inputs.filter_map(|(&input, &place)| of_task[input][place]));
             if combination.len() <= node.inputs.len() {
                 // An input with a fault causes no further faults.
                 continue;

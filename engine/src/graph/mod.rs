@@ -9,9 +9,10 @@ mod trial;
 use std::ops::Range;
 use std::path::Path;
 
+use crate::dense::{DenseId, DenseMap, NodeId, PointId};
 use crate::ops::{NodeKind, Ops};
 use crate::spec::experiment::Experiment;
-use crate::spec::node::{Node, order};
+use crate::spec::node::{Nodes, order};
 use crate::text::fault::{Fault, Faults};
 use points::Points;
 
@@ -47,9 +48,9 @@ pub struct TaskGraph<O: Ops> {
     /// The file that the text was read from, if the caller sets it; it distinguishes experiments of the same name.
     pub file: Option<String>,
     /// One step per node, in the order of the file.
-    pub steps: Vec<NodeTasks<O>>,
+    pub steps: DenseMap<NodeId, NodeTasks<O>>,
     /// The steps in topological order: each step follows its inputs.
-    pub order: Vec<usize>,
+    pub order: Vec<NodeId>,
 }
 
 /// The tasks of one node.
@@ -59,9 +60,9 @@ pub struct NodeTasks<O: Ops> {
     /// The resolved ops of the node, each once.
     pub works: Vec<ResolvedOp<O>>,
     first: u32,
-    work_of: Vec<u32>,
+    work_of: DenseMap<PointId, u32>,
     /// The point of each input, per task, in the order of the node's inputs.
-    inputs: Vec<u32>,
+    inputs: Vec<PointId>,
 }
 
 /// An op with its parameters resolved, shared by the tasks that differ in their inputs only.
@@ -112,30 +113,30 @@ impl<O: Ops> TaskGraph<O> {
     }
 
     /// Returns the tasks of a node.
-    pub fn tasks_of(&self, node: usize) -> impl Iterator<Item = TaskId> + use<O> {
+    pub fn tasks_of(&self, node: NodeId) -> impl Iterator<Item = TaskId> + use<O> {
         let Range { start, end } = self.range(node);
         (start..end).map(TaskId)
     }
 
     /// Returns the node of a task.
     #[must_use]
-    pub fn node(&self, task: TaskId) -> usize {
-        self.steps.partition_point(|step| {
+    pub fn node(&self, task: TaskId) -> NodeId {
+        NodeId::from_index(self.steps.partition_point(|step| {
             step.first <= task.0 && step.first as usize + step.points.len() <= task.index()
-        })
+        }))
     }
 
     /// Returns a task's node and its point of that node.
     #[must_use]
-    pub fn place(&self, task: TaskId) -> (usize, usize) {
+    pub fn place(&self, task: TaskId) -> (NodeId, PointId) {
         let node = self.node(task);
-        (node, (task.0 - self.steps[node].first) as usize)
+        (node, PointId::from_index((task.0 - self.steps[node].first) as usize))
     }
 
     /// Returns the task of a node at one of its points.
     #[must_use]
-    pub fn task(&self, node: usize, point: usize) -> TaskId {
-        TaskId(self.steps[node].first + point as u32)
+    pub fn task(&self, node: NodeId, point: PointId) -> TaskId {
+        TaskId(self.steps[node].first + point.index() as u32)
     }
 
     /// Returns the kind of a task's node.
@@ -157,8 +158,8 @@ impl<O: Ops> TaskGraph<O> {
     pub fn inputs(&self, task: TaskId) -> Vec<TaskId> {
         let (node, point) = self.place(task);
         let nodes = &self.experiment.nodes[node].inputs;
-        let points = &self.steps[node].inputs[point * nodes.len()..(point + 1) * nodes.len()];
-        nodes.iter().zip(points).map(|(&input, &at)| self.task(input, at as usize)).collect()
+        let points = self.steps[node].inputs_of(point, nodes.len());
+        nodes.iter().zip(points).map(|(&input, &at)| self.task(input, at)).collect()
     }
 
     /// Returns the depth of each task: the length of the longest path from a task without inputs.
@@ -168,9 +169,16 @@ impl<O: Ops> TaskGraph<O> {
         self.tasks().map(|task| of_node[self.node(task)]).collect()
     }
 
-    fn range(&self, node: usize) -> Range<u32> {
+    fn range(&self, node: NodeId) -> Range<u32> {
         let step = &self.steps[node];
         step.first..step.first + step.points.len() as u32
+    }
+}
+
+impl<O: Ops> NodeTasks<O> {
+    /// Returns the point of each of the node's `count` inputs.
+    fn inputs_of(&self, point: PointId, count: usize) -> &[PointId] {
+        &self.inputs[point.index() * count..][..count]
     }
 }
 
@@ -180,8 +188,8 @@ pub fn base_of(file: &Path) -> &Path {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn depths(nodes: &[Node], order: &[usize]) -> Vec<u32> {
-    let mut depths = vec![0_u32; nodes.len()];
+fn depths(nodes: &Nodes, order: &[NodeId]) -> DenseMap<NodeId, u32> {
+    let mut depths = DenseMap::from(vec![0_u32; nodes.len()]);
     for &node in order {
         let inputs = nodes[node].inputs.iter();
         depths[node] = inputs.map(|&input| depths[input] + 1).max().unwrap_or(0);

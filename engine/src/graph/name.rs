@@ -108,7 +108,7 @@ impl<O: Ops> TaskGraph<O> {
         let (name, rest) = text.split_once('(').map_or((text, ""), |(name, rest)| (name, rest));
         let name = name.trim();
         let nodes = &self.experiment.nodes;
-        let Some(node) = nodes.iter().position(|node| node.name == name) else {
+        let Some(node) = nodes.find(|node| node.name == name) else {
             let hint = suggest(name, nodes.iter().map(|node| node.name.as_str()));
             return Err(TaskNameError::NoNode { text: text.to_owned(), node: name.to_owned(), hint });
         };

@@ -2,14 +2,15 @@
 //! A point is stored as its rank in the full product, so points are ordered and take eight bytes each.
 //! Knows no parameter and no task.
 
-use crate::spec::axis::Axis;
+use crate::dense::{AxisId, DenseId, PointId};
+use crate::spec::axis::Axes;
 use crate::spec::constraint::Constraint;
 
 /// The points of some axes, in order.
 #[derive(Clone, Debug)]
 pub struct Points {
     /// The axes, by their index in the file, ascending; the last varies fastest.
-    pub axes: Vec<usize>,
+    pub axes: Vec<AxisId>,
     /// The levels of each axis that satisfy the constraints over that axis alone, ascending; the same in all points
     /// of an experiment.
     allowed: Vec<Vec<u32>>,
@@ -34,12 +35,7 @@ const MOST_COMBINATIONS: u64 = 50_000_000;
 impl Points {
     /// Enumerates the points that satisfy every constraint whose axes are all among `axes`; more than `most` points
     /// are an error.
-    pub fn enumerate(
-        axes: &[usize],
-        all: &[Axis],
-        only: &[Constraint],
-        most: usize,
-    ) -> Result<Self, TooMany> {
+    pub fn enumerate(axes: &[AxisId], all: &Axes, only: &[Constraint], most: usize) -> Result<Self, TooMany> {
         let search = PointSearch::new(axes, all, only);
         let sizes = search.allowed.iter().map(|levels| levels.len().max(1) as u64);
         let mut strides = vec![];
@@ -81,6 +77,11 @@ impl Points {
         self.ranks.len()
     }
 
+    /// Returns the ids of all points, in order.
+    pub fn ids(&self) -> impl ExactSizeIterator<Item = PointId> + use<> {
+        (0..self.len()).map(PointId::from_index)
+    }
+
     /// Returns whether there is no point.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -89,35 +90,39 @@ impl Points {
 
     /// Returns the level of an axis at a point; `None` if the points do not have that axis.
     #[must_use]
-    pub fn level(&self, point: usize, axis: usize) -> Option<usize> {
+    pub fn level(&self, point: PointId, axis: AxisId) -> Option<usize> {
         let at = self.axes.binary_search(&axis).ok()?;
         Some(self.allowed[at][self.share(point, at) as usize] as usize)
     }
 
     /// Returns the index of a point's level among the allowed levels; `at` is the index of the axis in these points.
-    fn share(&self, point: usize, at: usize) -> u64 {
-        self.ranks[point] / self.strides[at] % self.allowed[at].len() as u64
+    fn share(&self, point: PointId, at: usize) -> u64 {
+        self.ranks[point.index()] / self.strides[at] % self.allowed[at].len() as u64
     }
 
     /// Returns a number that two points share if and only if they agree on these axes; axes that the points lack are
     /// ignored.
     #[must_use]
-    pub fn agreement(&self, point: usize, axes: &[usize]) -> u64 {
+    pub fn agreement(&self, point: PointId, axes: &[AxisId]) -> u64 {
         let places = axes.iter().filter_map(|axis| self.axes.binary_search(axis).ok());
         places.fold(0, |number, at| number * self.allowed[at].len() as u64 + self.share(point, at))
     }
 
     /// Returns the point of `self` that agrees with a point of `other`, which has all axes of `self`.
     #[must_use]
-    pub fn project(&self, other: &Self, point: usize) -> Option<usize> {
+    pub fn project(&self, other: &Self, point: PointId) -> Option<PointId> {
         if self.axes == other.axes {
-            return self.ranks.binary_search(&other.ranks[point]).ok();
+            return self.place_of(other.ranks[point.index()]);
         }
         let mut rank = 0;
         for (axis, stride) in self.axes.iter().zip(&self.strides) {
             rank += other.share(point, other.axes.binary_search(axis).ok()?) * stride;
         }
-        self.ranks.binary_search(&rank).ok()
+        self.place_of(rank)
+    }
+
+    fn place_of(&self, rank: u64) -> Option<PointId> {
+        self.ranks.binary_search(&rank).ok().map(PointId::from_index)
     }
 }
 
@@ -129,7 +134,7 @@ fn sums(one: &[u64], other: &[u64]) -> Vec<u64> {
 /// The search for the combinations of levels that satisfy the constraints. Groups of axes that no constraint connects
 /// are searched separately: the points are the product of the groups' combinations.
 struct PointSearch<'s> {
-    axes: &'s [usize],
+    axes: &'s [AxisId],
     /// The constraints over two or more of the axes.
     constraints: Vec<&'s Constraint>,
     /// The levels of each axis that satisfy the constraints over that axis alone.
@@ -145,11 +150,11 @@ struct GroupPoints {
 }
 
 impl<'s> PointSearch<'s> {
-    fn new(axes: &'s [usize], all: &[Axis], only: &'s [Constraint]) -> Self {
+    fn new(axes: &'s [AxisId], all: &Axes, only: &'s [Constraint]) -> Self {
         let counts = only.iter().filter(|constraint| constraint.axes.iter().all(|axis| axes.contains(axis)));
         let (single, constraints): (Vec<_>, Vec<_>) =
             counts.partition(|constraint| constraint.axes.len() == 1);
-        let allowed = |&axis: &usize| {
+        let allowed = |&axis: &AxisId| {
             let own: Vec<_> = single.iter().filter(|constraint| constraint.axes[0] == axis).collect();
             let holds = |level: &u32| own.iter().all(|constraint| constraint.holds(|_| *level as usize));
             (0..all[axis].levels.len() as u32).filter(holds).collect()
@@ -187,8 +192,9 @@ impl<'s> PointSearch<'s> {
     /// group.
     fn next(&self, group: &[usize], left: &[usize]) -> Option<usize> {
         let value = |at: usize| {
-            let with =
-                |axis: &usize| *axis == self.axes[at] || group.iter().any(|&in_it| self.axes[in_it] == *axis);
+            let with = |axis: &AxisId| {
+                *axis == self.axes[at] || group.iter().any(|&in_it| self.axes[in_it] == *axis)
+            };
             let own =
                 || self.constraints.iter().filter(|constraint| constraint.axes.contains(&self.axes[at]));
             let connected = own().any(|of| group.iter().any(|&in_it| of.axes.contains(&self.axes[in_it])));
@@ -205,7 +211,7 @@ impl<'s> PointSearch<'s> {
         let checks = (0..group.len()).map(|depth| {
             let axis = |place: usize| self.axes[group[place]];
             let is_due = |constraint: &&&Constraint| {
-                let known = |of: &usize| (0..=depth).any(|place| axis(place) == *of);
+                let known = |of: &AxisId| (0..=depth).any(|place| axis(place) == *of);
                 constraint.axes.contains(&axis(depth)) && constraint.axes.iter().all(known)
             };
             self.constraints.iter().filter(is_due).copied().collect()
@@ -252,7 +258,7 @@ impl Walk<'_> {
                 return Err(TooMany::Combinations(search.combinations()));
             }
             levels[at] = level as usize;
-            let place = |axis: usize| search.axes.binary_search(&axis).map_or(0, |at| levels[at]);
+            let place = |axis: AxisId| search.axes.binary_search(&axis).map_or(0, |at| levels[at]);
             if self.checks[depth].iter().all(|constraint| constraint.holds(place)) {
                 self.descend(depth + 1, rank + share as u64 * self.strides[at], levels, part)?;
             }

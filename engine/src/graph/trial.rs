@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::NodeTasks;
 use super::points::{Points, TooMany};
+use crate::dense::{AxisId, DenseMap, NodeId, PointId};
 use crate::ops::Ops;
 use crate::spec::experiment::Experiment;
 use crate::spec::expression::{Cause, Evaluator, Expression, Unevaluated};
@@ -22,7 +23,11 @@ const ROUNDS: [fn(f64) -> f64; 6] =
     [|_| 0.5, |place| place, |place| 1.0 - place, |_| 0.0, |_| -1e300, |_| 1e300];
 
 /// Reports each expression that fails at some point of its table, once, with the point.
-pub(super) fn try_out<O: Ops>(experiment: &Experiment, steps: &[NodeTasks<O>], faults: &mut Faults) {
+pub(super) fn try_out<O: Ops>(
+    experiment: &Experiment,
+    steps: &DenseMap<NodeId, NodeTasks<O>>,
+    faults: &mut Faults,
+) {
     if !experiment.axes.iter().all(crate::spec::axis::Axis::is_readable) {
         return;
     }
@@ -103,12 +108,12 @@ impl Trial<'_> {
     fn report(
         &self,
         expression: &Expression,
-        axes: &[usize],
-        point: usize,
+        axes: &[AxisId],
+        point: PointId,
         error: &Unevaluated,
         faults: &mut Faults,
     ) {
-        let level = |&axis: &usize| {
+        let level = |&axis: &AxisId| {
             let level = self.points.level(point, axis)?;
             let axis = &self.experiment.axes[axis];
             Some(format!("{}={}", axis.name, axis.levels[level].label))
@@ -123,7 +128,7 @@ impl Trial<'_> {
     fn try_at(
         &self,
         expression: &Expression,
-        point: usize,
+        point: PointId,
         evaluate: impl Fn(&Evaluator, &Expression, Vec<(String, cel::Value)>) -> Result<bool, Unevaluated>,
     ) -> Result<bool, Unevaluated> {
         let axes = &self.experiment.axes;
@@ -148,14 +153,14 @@ impl Trial<'_> {
     fn variables(
         &self,
         expression: &Expression,
-        point: usize,
+        point: PointId,
         metric: fn(f64) -> f64,
     ) -> Vec<(String, cel::Value)> {
         let mut variables = vec![];
         let mut metrics: BTreeMap<&str, HashMap<String, cel::Value>> = BTreeMap::new();
         let last = expression.references.len().saturating_sub(1).max(1) as f64;
         for (at, reference) in expression.references.iter().enumerate() {
-            match self.experiment.axes.iter().position(|axis| axis.name == reference.root) {
+            match self.experiment.axes.find(|axis| axis.name == reference.root) {
                 Some(axis) => {
                     let level = self.points.level(point, axis).unwrap_or_default();
                     variables.push((reference.root.clone(), self.experiment.axes[axis].cel(level)));
@@ -173,18 +178,18 @@ impl Trial<'_> {
     }
 
     /// Returns the axes that an expression names.
-    fn axes(&self, expression: &Expression) -> Vec<usize> {
+    fn axes(&self, expression: &Expression) -> Vec<AxisId> {
         let axes = &self.experiment.axes;
-        (0..axes.len()).filter(|&axis| expression.mentions(&axes[axis].name)).collect()
+        axes.ids().filter(|&axis| expression.mentions(&axes[axis].name)).collect()
     }
 
     /// Returns a point for each combination of these axes' levels, at most [`MOST_COMBINATIONS`].
-    fn different(&self, axes: &[usize]) -> Vec<usize> {
+    fn different(&self, axes: &[AxisId]) -> Vec<PointId> {
         let sizes = axes.iter().map(|&axis| self.experiment.axes[axis].levels.len());
         let all = sizes.fold(1_usize, usize::saturating_mul).min(MOST_COMBINATIONS);
         let mut seen = std::collections::HashSet::new();
-        let new = |point: &usize| seen.insert(self.points.agreement(*point, axes));
+        let new = |point: &PointId| seen.insert(self.points.agreement(*point, axes));
         // Once `all` combinations are found, the remaining points cannot add another.
-        (0..self.points.len()).filter(new).take(all).collect()
+        self.points.ids().filter(new).take(all).collect()
     }
 }

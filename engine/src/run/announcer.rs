@@ -70,7 +70,7 @@ impl Announcer {
 }
 
 fn planned<O: Ops>(graph: &TaskGraph<O>, plan: &Plan) -> Event {
-    let nodes = graph.experiment.nodes.iter().enumerate();
+    let nodes = graph.experiment.nodes.pairs();
     Event::Planned {
         experiment: graph.experiment.name.clone(),
         counts: plan.counts(graph.tasks()),

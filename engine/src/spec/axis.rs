@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::expression::{Expression, ITEM, LiteralComparison};
 use super::typing::Typing;
+use crate::dense::{AxisId, DenseMap};
 use crate::text::fault::{Faults, Span};
 use crate::text::fields::FromValue;
 use crate::text::value::{Struct, Value, ValueKind};
@@ -34,6 +35,9 @@ pub struct Level {
     /// The name of the level in headings and task names: its label, else the value as text.
     pub label: String,
 }
+
+/// The axes of an experiment, in the order of the file.
+pub type Axes = DenseMap<AxisId, Axis>;
 
 /// Reports comparisons that can never be true: an axis of structs or of numbers with a text, or any axis with a
 /// misspelt value. Returns whether there is none.

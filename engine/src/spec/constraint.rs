@@ -1,8 +1,9 @@
 //! Constraints over axes: the combinations of levels that make tasks.
 //! Knows nothing of nodes.
 
-use super::axis::{Axis, check_comparisons};
+use super::axis::{Axes, check_comparisons};
 use super::expression::{Evaluator, Expression};
+use crate::dense::AxisId;
 use crate::text::fault::{Fault, Faults, Span, suggest};
 
 /// The maximum number of combinations that one constraint is evaluated for.
@@ -12,7 +13,7 @@ const MOST_COMBINATIONS: usize = 10_000_000;
 #[derive(Debug)]
 pub struct Constraint {
     /// The axes that the constraint names, by their index in the file, ascending.
-    pub axes: Vec<usize>,
+    pub axes: Vec<AxisId>,
     /// The constraint as written.
     pub text: String,
     /// The place of the constraint in the text.
@@ -23,11 +24,11 @@ pub struct Constraint {
 
 impl Constraint {
     /// Compiles a constraint and evaluates it; reports a fault if either fails, or if no combination satisfies it.
-    pub fn compile(text: &str, span: Span, axes: &[Axis], faults: &mut Faults) -> Option<Self> {
+    pub fn compile(text: &str, span: Span, axes: &Axes, faults: &mut Faults) -> Option<Self> {
         let expression = Expression::compile(text, span, faults)?;
         let mut named = vec![];
         for reference in &expression.references {
-            let Some(axis) = axes.iter().position(|axis| axis.name == reference.root) else {
+            let Some(axis) = axes.find(|axis| axis.name == reference.root) else {
                 let valid = axes.iter().map(|axis| axis.name.as_str());
                 let hint = if reference.root.starts_with(|c: char| c.is_ascii_uppercase()) {
                     format!("names of variants stand in single quotes here: `'{}'`", reference.root)
@@ -70,16 +71,16 @@ impl Constraint {
 
     /// Returns whether the constraint holds; `level` returns the level of each axis that it names.
     #[must_use]
-    pub fn holds(&self, level: impl Fn(usize) -> usize) -> bool {
+    pub fn holds(&self, level: impl Fn(AxisId) -> usize) -> bool {
         let place =
             self.axes.iter().zip(&self.sizes).fold(0, |place, (&axis, size)| place * size + level(axis));
         self.holds[place]
     }
 }
 
-fn evaluate(expression: &Expression, named: Vec<usize>, axes: &[Axis]) -> Result<Constraint, Fault> {
+fn evaluate(expression: &Expression, named: Vec<AxisId>, axes: &Axes) -> Result<Constraint, Fault> {
     let fault = |message: String| Fault { span: expression.span, message, hint: String::new() };
-    let combinations = |count: u128, &axis: &usize| count.saturating_mul(axes[axis].levels.len() as u128);
+    let combinations = |count: u128, &axis: &AxisId| count.saturating_mul(axes[axis].levels.len() as u128);
     let combinations = named.iter().fold(1_u128, combinations);
     let sizes: Vec<usize> = named.iter().map(|&axis| axes[axis].levels.len()).collect();
     let count = sizes.iter().try_fold(1_usize, |count, size| count.checked_mul(*size));

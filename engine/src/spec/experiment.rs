@@ -3,12 +3,14 @@
 
 use std::collections::HashSet;
 
-use super::axis::Axis;
+use super::axis::{Axes, Axis};
 use super::constraint::Constraint;
+use super::expression::Expression;
 use super::naming::{check_axes, misspell_axes, nested_axes};
-use super::node::{Node, read_nodes};
+use super::node::{Node, Nodes, read_nodes};
 use super::scope::Scope;
 use super::table::Table;
+use crate::dense::{AxisId, NodeId};
 use crate::ops::NodeKind;
 use crate::text::fault::{Faults, Span};
 use crate::text::fields::{Fields, FromValue};
@@ -48,11 +50,11 @@ pub struct Experiment {
     /// The description, in the author's words.
     pub about: String,
     /// The axes, in the order of the file.
-    pub axes: Vec<Axis>,
+    pub axes: Axes,
     /// The constraints that restrict the combinations.
     pub only: Vec<Constraint>,
     /// The nodes, in the order of the file.
-    pub nodes: Vec<Node>,
+    pub nodes: Nodes,
     /// The tables, in the order of the file.
     pub tables: Vec<Table>,
 }
@@ -77,7 +79,7 @@ impl Experiment {
         let name = fields.required("name", faults).unwrap_or_default();
         let about = fields.optional("about", String::new(), faults).unwrap_or_default();
         let axes = entries(fields.take("axes"), "axis", faults);
-        let axes: Vec<Axis> =
+        let axes: Axes =
             axes.iter().map(|(name, span, value)| Axis::from_value(name, *span, value, faults)).collect();
         check_axes(&axes, faults);
         let only = read_only(fields.take("only"), &axes, faults);
@@ -112,6 +114,45 @@ impl Experiment {
         Some(experiment)
     }
 
+    /// Returns the node with a name.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<NodeId> {
+        self.nodes.find(|node| node.name == name)
+    }
+
+    /// Returns the axis with a name.
+    #[must_use]
+    pub fn axis(&self, name: &str) -> Option<AxisId> {
+        self.axes.find(|axis| axis.name == name)
+    }
+
+    /// Returns the table with a name.
+    #[must_use]
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name == name)
+    }
+
+    /// Returns the names of axes.
+    #[must_use]
+    pub fn axis_names(&self, axes: &[AxisId]) -> Vec<&str> {
+        axes.iter().map(|&axis| self.axes[axis].name.as_str()).collect()
+    }
+
+    /// Returns axes, each with its name and the label of its level at a point; `levels` has a level per axis.
+    pub fn labels(&self, axes: &[AxisId], levels: &[usize]) -> impl Iterator<Item = (&str, &str)> {
+        axes.iter().zip(levels).filter_map(|(&axis, &level)| {
+            let axis = self.axes.get(axis)?;
+            Some((axis.name.as_str(), axis.levels.get(level)?.label.as_str()))
+        })
+    }
+
+    /// Returns the nodes whose metrics some expressions name.
+    #[must_use]
+    pub fn nodes_in(&self, expressions: &[&Expression]) -> Vec<NodeId> {
+        let is_named = |node: &Node| expressions.iter().any(|of| of.mentions(&node.name));
+        self.nodes.pairs().filter(|(_, node)| is_named(node)).map(|(id, _)| id).collect()
+    }
+
     fn report_unused_axes(&self, faults: &mut Faults) {
         // If the name of an axis is misspelt where it is used, that fault is already reported.
         if misspell_axes(&self.nodes, &self.axes) {
@@ -120,7 +161,7 @@ impl Experiment {
         // An axis that is named only by the values of an unused axis is not reported: the fault of the unused axis
         // covers it.
         let nested = nested_axes(&self.axes);
-        for (at, axis) in self.axes.iter().enumerate() {
+        for (at, axis) in self.axes.pairs() {
             let is_used = self.nodes.iter().any(|node| node.own_axes.contains(&at));
             if !is_used && !nested.contains(&at) {
                 let hint = format!("write `Axis(\"{}\")` in a node, or remove the axis", axis.name);
@@ -169,7 +210,7 @@ fn entries(value: Option<&Value>, what: &str, faults: &mut Faults) -> Vec<(Strin
     read
 }
 
-fn read_only(value: Option<&Value>, axes: &[Axis], faults: &mut Faults) -> Vec<Constraint> {
+fn read_only(value: Option<&Value>, axes: &Axes, faults: &mut Faults) -> Vec<Constraint> {
     let Some(value) = value else { return vec![] };
     let ValueKind::List(items) = &value.kind else {
         mismatch(value, "a list of constraints", faults);

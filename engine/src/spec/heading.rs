@@ -4,9 +4,10 @@
 
 use std::collections::HashMap;
 
-use super::axis::Axis;
-use super::node::Node;
+use super::axis::Axes;
+use super::node::Nodes;
 use super::table::{Table, TableKind};
+use crate::dense::AxisId;
 use crate::text::fault::Faults;
 
 /// The suffixes of the columns that exports add for each value, with the contents of each column.
@@ -22,9 +23,9 @@ pub const BESIDE: [(&str, &str); 5] = [
 pub const PART: &str = "part";
 
 /// Reports headings that equal the name of another column of the same table.
-pub(super) fn report_taken(table: &Table, axes: &[Axis], nodes: &[Node], faults: &mut Faults) {
+pub(super) fn report_taken(table: &Table, axes: &Axes, nodes: &Nodes, faults: &mut Faults) {
     let mut taken: HashMap<String, String> = HashMap::new();
-    let pooled: Vec<usize> = table.replicate.iter().chain(&table.average).copied().collect();
+    let pooled: Vec<AxisId> = table.replicate.iter().chain(&table.average).copied().collect();
     for axis in table.axes(axes, nodes).into_iter().filter(|axis| !pooled.contains(axis)) {
         taken.insert(axes[axis].name.clone(), "it is the name of an axis".to_owned());
     }

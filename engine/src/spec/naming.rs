@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::axis::Axis;
 use super::node::Node;
+use crate::dense::{AxisId, DenseId};
 use crate::text::fault::{Faults, suggest};
 use crate::text::value::Value;
 
@@ -36,7 +37,7 @@ pub(super) fn misspell_axes(nodes: &[Node], axes: &[Axis]) -> bool {
 }
 
 /// Returns the axes that a value names and the axes that their values name, ascending; reports unknown names.
-pub(super) fn named_axes(value: &Value, axes: &[Axis], faults: &mut Faults) -> Vec<usize> {
+pub(super) fn named_axes(value: &Value, axes: &[Axis], faults: &mut Faults) -> Vec<AxisId> {
     check(value, axes, axes.len(), faults);
     let mut named = BTreeSet::new();
     reach(value, axes, &mut named);
@@ -44,7 +45,7 @@ pub(super) fn named_axes(value: &Value, axes: &[Axis], faults: &mut Faults) -> V
 }
 
 /// Returns the axes that values of other axes name.
-pub(super) fn nested_axes(axes: &[Axis]) -> BTreeSet<usize> {
+pub(super) fn nested_axes(axes: &[Axis]) -> BTreeSet<AxisId> {
     let mut named = BTreeSet::new();
     for (at, axis) in axes.iter().enumerate() {
         axis.levels.iter().for_each(|level| reach(&level.value, &axes[..at], &mut named));
@@ -53,16 +54,16 @@ pub(super) fn nested_axes(axes: &[Axis]) -> BTreeSet<usize> {
 }
 
 /// Adds the axes that a value names, and the axes named by the values (or their selected fields) of those axes.
-fn reach(value: &Value, axes: &[Axis], named: &mut BTreeSet<usize>) {
+fn reach(value: &Value, axes: &[Axis], named: &mut BTreeSet<AxisId>) {
     value.walk(&mut |value| {
         let Some(path) = value.axis() else {
             // An axis in a malformed `Axis(…)` counts as used, so that its fault is not reported twice.
             let meant = Some(value).filter(|value| value.stands_for_axis()).and_then(meant);
-            named.extend(meant.and_then(|name| place(name, axes)));
+            named.extend(meant.and_then(|name| place(name, axes)).map(AxisId::from_index));
             return;
         };
         let Some(at) = place(path, axes) else { return };
-        named.insert(at);
+        named.insert(AxisId::from_index(at));
         for level in &axes[at].levels {
             let taken = path.split_once('.').map_or(Some(&level.value), |(_, field)| level.field(field));
             if let Some(taken) = taken {

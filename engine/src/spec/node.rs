@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::graph::DiGraph;
 
-use super::axis::Axis;
+use super::axis::Axes;
 use super::expression::{Expression, Reference};
 use super::naming::named_axes;
+use crate::dense::{AxisId, DenseId, DenseMap, NodeId};
 use crate::ops::{Keeping, MetricRole, NodeKind};
 use crate::text::fault::{Faults, Span, suggest};
 use crate::text::fields::{Fields, FromValue, InputName};
@@ -29,15 +30,18 @@ pub struct Node {
     /// Whether the store keeps the artifact.
     pub keep: bool,
     /// The input nodes, in the order of [`NodeKind::inputs`].
-    pub inputs: Vec<usize>,
+    pub inputs: Vec<NodeId>,
     /// The place where each input is named.
     pub input_spans: Vec<Span>,
     /// The axes that the node's own parameters name, directly or through values of axes, by their index in the file,
     /// ascending.
-    pub own_axes: Vec<usize>,
+    pub own_axes: Vec<AxisId>,
     /// The node's own axes and the axes of its inputs: the tasks are the points of these axes.
-    pub axes: Vec<usize>,
+    pub axes: Vec<AxisId>,
 }
+
+/// The nodes of an experiment, in the order of the file.
+pub type Nodes = DenseMap<NodeId, Node>;
 
 /// A node before its inputs are resolved.
 struct UnwiredNode {
@@ -48,10 +52,10 @@ struct UnwiredNode {
 /// Reads the nodes and wires them; returns them in the order of the file, without those that have faults.
 pub fn read_nodes(
     entries: &[(String, Span, Value)],
-    axes: &[Axis],
+    axes: &Axes,
     kinds: &'static [NodeKind],
     faults: &mut Faults,
-) -> Vec<Node> {
+) -> Nodes {
     let drafts: Vec<UnwiredNode> = entries
         .iter()
         .filter_map(|(name, span, value)| read_node(name, *span, value, axes, kinds, faults))
@@ -63,8 +67,9 @@ pub fn read_nodes(
 
 /// Returns a topological order of the nodes: each node follows its inputs. Empty if the nodes form a cycle.
 #[must_use]
-pub fn order(nodes: &[Node]) -> Vec<usize> {
-    toposort(&edges(nodes), None).map_or_else(|_| vec![], |order| order.iter().map(|at| at.index()).collect())
+pub fn order(nodes: &Nodes) -> Vec<NodeId> {
+    toposort(&edges(nodes), None)
+        .map_or_else(|_| vec![], |order| order.iter().map(|at| NodeId::from_index(at.index())).collect())
 }
 
 /// A node's value while it is read: the engine has taken its own fields, the op's parameters are left.
@@ -101,7 +106,7 @@ fn read_node(
     name: &str,
     span: Span,
     value: &Value,
-    axes: &[Axis],
+    axes: &Axes,
     kinds: &'static [NodeKind],
     faults: &mut Faults,
 ) -> Option<UnwiredNode> {
@@ -122,10 +127,10 @@ fn read_node(
     Some(UnwiredNode { node, wanted })
 }
 
-fn wire(drafts: Vec<UnwiredNode>, entries: &[(String, Span, Value)], faults: &mut Faults) -> Vec<Node> {
+fn wire(drafts: Vec<UnwiredNode>, entries: &[(String, Span, Value)], faults: &mut Faults) -> Nodes {
     let names: Vec<(String, Option<&'static str>)> =
         drafts.iter().map(|draft| (draft.node.name.clone(), draft.node.kind.output)).collect();
-    let mut nodes = vec![];
+    let mut nodes = Nodes::default();
     for UnwiredNode { mut node, wanted } in drafts {
         for (input, (_, expected)) in wanted.iter().zip(node.kind.inputs) {
             let Some(input) = input else { continue };
@@ -158,7 +163,7 @@ fn wire(drafts: Vec<UnwiredNode>, entries: &[(String, Span, Value)], faults: &mu
                     suggest(&input.node, valid),
                 );
             }
-            node.inputs.push(at);
+            node.inputs.push(NodeId::from_index(at));
             node.input_spans.push(input.span);
         }
         nodes.push(node);
@@ -167,20 +172,20 @@ fn wire(drafts: Vec<UnwiredNode>, entries: &[(String, Span, Value)], faults: &mu
     nodes
 }
 
-fn edges(nodes: &[Node]) -> DiGraph<(), ()> {
+fn edges(nodes: &Nodes) -> DiGraph<(), ()> {
     let mut graph = DiGraph::new();
     let at: Vec<_> = nodes.iter().map(|_| graph.add_node(())).collect();
     for (to, node) in nodes.iter().enumerate() {
         for &from in &node.inputs {
-            graph.add_edge(at[from], at[to], ());
+            graph.add_edge(at[from.index()], at[to], ());
         }
     }
     graph
 }
 
-fn report_cycles(nodes: &[Node], faults: &mut Faults) {
+fn report_cycles(nodes: &Nodes, faults: &mut Faults) {
     for component in tarjan_scc(&edges(nodes)) {
-        let members: Vec<usize> = component.iter().map(|at| at.index()).collect();
+        let members: Vec<NodeId> = component.iter().map(|at| NodeId::from_index(at.index())).collect();
         let Some(&first) = members.iter().min() else { continue };
         if members.len() == 1 && !nodes[first].inputs.contains(&first) {
             continue;
@@ -208,9 +213,9 @@ fn report_cycles(nodes: &[Node], faults: &mut Faults) {
     }
 }
 
-fn spread_axes(nodes: &mut [Node]) {
+fn spread_axes(nodes: &mut Nodes) {
     for at in order(nodes) {
-        let mut axes: BTreeSet<usize> = nodes[at].own_axes.iter().copied().collect();
+        let mut axes: BTreeSet<AxisId> = nodes[at].own_axes.iter().copied().collect();
         for &input in &nodes[at].inputs {
             axes.extend(&nodes[input].axes);
         }

@@ -1,12 +1,13 @@
 //! The reader of an experiment's tables: resolves the names in them, and checks that every axis has a place.
 //! Knows no result.
 
-use super::axis::{Axis, check_comparisons};
+use super::axis::{Axes, check_comparisons};
 use super::expression::{Expression, Literal, LiteralComparison};
 use super::heading::report_taken;
 use super::naming::misspell_axes;
-use super::node::{Node, with_role};
+use super::node::{Nodes, with_role};
 use super::table::{Column, Interval, Judged, Question, SECONDS, SortKey, Table, TableKind, spanned};
+use crate::dense::AxisId;
 use crate::ops::MetricRole;
 use crate::text::fault::{Faults, Span, suggest};
 use crate::text::fields::{Fields, FromValue};
@@ -16,9 +17,9 @@ use crate::text::variant::{choice, mismatch, variant};
 /// The axes and nodes that names in a table can refer to.
 pub struct Scope<'s> {
     /// The axes of the experiment.
-    pub axes: &'s [Axis],
+    pub axes: &'s Axes,
     /// The nodes of the experiment.
-    pub nodes: &'s [Node],
+    pub nodes: &'s Nodes,
 }
 
 /// The reader of the fields of one kind of table.
@@ -275,7 +276,7 @@ impl Scope<'_> {
             let Some(text) = String::from_value(item, faults) else { continue };
             let key = |name: &str| {
                 let column = columns.iter().position(|column| column.heading == name);
-                let axis = || self.axes.iter().position(|axis| axis.name == name);
+                let axis = || self.axes.find(|axis| axis.name == name);
                 column.map(SortKey::Column).or_else(|| axis().map(SortKey::Axis))
             };
             // A heading may begin with `-`, which otherwise asks for descending order, so the whole text is tried
@@ -296,9 +297,9 @@ impl Scope<'_> {
         keys
     }
 
-    fn axis(&self, value: &Value, faults: &mut Faults) -> Option<usize> {
+    fn axis(&self, value: &Value, faults: &mut Faults) -> Option<AxisId> {
         let name = String::from_value(value, faults)?;
-        let found = self.axes.iter().position(|axis| axis.name == name);
+        let found = self.axes.find(|axis| axis.name == name);
         if found.is_none() {
             let valid = self.axes.iter().map(|axis| axis.name.as_str());
             faults.add(value.span, format!("there is no axis `{name}`"), suggest(&name, valid));
@@ -306,13 +307,13 @@ impl Scope<'_> {
         found
     }
 
-    fn axes(&self, fields: &mut Fields<'_>, name: &'static str, faults: &mut Faults) -> Option<Vec<usize>> {
+    fn axes(&self, fields: &mut Fields<'_>, name: &'static str, faults: &mut Faults) -> Option<Vec<AxisId>> {
         let Some(value) = fields.take(name) else { return Some(vec![]) };
         let ValueKind::List(items) = &value.kind else {
             mismatch(value, "a list of axes", faults);
             return None;
         };
-        let found: Vec<Option<usize>> = items.iter().map(|item| self.axis(item, faults)).collect();
+        let found: Vec<Option<AxisId>> = items.iter().map(|item| self.axis(item, faults)).collect();
         found.into_iter().collect()
     }
 
@@ -326,7 +327,7 @@ impl Scope<'_> {
             faults.add(span, message, "an axis has one place in a table: remove the other");
         }
         let depends = spanned(&table.expressions(), self.axes, self.nodes);
-        let between: &[usize] =
+        let between: &[AxisId] =
             if let TableKind::Contrast { between, .. } = &table.shape { between } else { &[] };
         let pooled = table.replicate.iter().chain(&table.average).chain(between);
         // If the name of an axis is misspelt where it is used, that fault is already reported.

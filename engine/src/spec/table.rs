@@ -1,9 +1,10 @@
 //! The tables of an experiment as asked for: the expressions and the axes that arrange them.
 //! Knows no result; see [`crate::table`] for how tables are made, and [`super::scope`] for how they are read.
 
-use super::axis::Axis;
+use super::axis::Axes;
 use super::expression::Expression;
-use super::node::Node;
+use super::node::Nodes;
+use crate::dense::AxisId;
 use crate::text::fault::Span;
 
 /// The maximum number of rows of a table, before the filter.
@@ -24,9 +25,9 @@ pub struct Table {
     /// The filter: rows that do not satisfy it are left out.
     pub filter: Option<Expression>,
     /// The axis that is the unit of replication.
-    pub replicate: Option<usize>,
+    pub replicate: Option<AxisId>,
     /// The axes averaged within a unit of replication first.
-    pub average: Vec<usize>,
+    pub average: Vec<AxisId>,
     /// The source of variation that its confidence intervals cover.
     pub interval: Interval,
 }
@@ -49,7 +50,7 @@ pub enum TableKind {
     /// A row per combination of axes, a column per expression.
     Table {
         /// The axes that make rows; `None` means all axes that the expressions depend on.
-        rows: Option<Vec<usize>>,
+        rows: Option<Vec<AxisId>>,
         /// The columns of values.
         columns: Vec<Column>,
         /// The columns or axes to sort by, each with whether the order is descending.
@@ -60,11 +61,11 @@ pub enum TableKind {
         /// The value in each cell.
         value: Expression,
         /// The axes that make rows.
-        rows: Vec<usize>,
+        rows: Vec<AxisId>,
         /// The axes that make columns.
-        columns: Vec<usize>,
+        columns: Vec<AxisId>,
         /// The axes that make separate grids, one per combination.
-        each: Vec<usize>,
+        each: Vec<AxisId>,
         /// Cells are marked if their true value is significantly below this; `None` marks no cell.
         margin: Option<f64>,
     },
@@ -80,7 +81,7 @@ pub enum TableKind {
         /// The value.
         value: Expression,
         /// The axes; the first level of each axis that the filter leaves is the baseline of the others.
-        between: Vec<usize>,
+        between: Vec<AxisId>,
     },
     /// The best point under a limit.
     Choose(Box<Question>),
@@ -127,7 +128,7 @@ pub struct Judged {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SortKey {
     /// An axis, in the order of its levels.
-    Axis(usize),
+    Axis(AxisId),
     /// A column, by its index.
     Column(usize),
 }
@@ -178,8 +179,8 @@ impl Table {
 
     /// Returns the axes that the table names, with repetitions.
     #[must_use]
-    pub fn named(&self) -> Vec<usize> {
-        let mut named: Vec<usize> = self.replicate.iter().chain(&self.average).copied().collect();
+    pub fn named(&self) -> Vec<AxisId> {
+        let mut named: Vec<AxisId> = self.replicate.iter().chain(&self.average).copied().collect();
         match &self.shape {
             TableKind::Table { rows, .. } => named.extend(rows.iter().flatten()),
             TableKind::Pivot { rows, columns, each, .. } => {
@@ -200,7 +201,7 @@ impl Table {
     /// Returns the axes that the table spans, ascending: the axes that its expressions depend on, and the axes it
     /// names.
     #[must_use]
-    pub fn axes(&self, axes: &[Axis], nodes: &[Node]) -> Vec<usize> {
+    pub fn axes(&self, axes: &Axes, nodes: &Nodes) -> Vec<AxisId> {
         let mut all = spanned(&self.expressions(), axes, nodes);
         all.extend(self.named());
         all.sort_unstable();
@@ -241,10 +242,10 @@ impl Question {
 }
 
 /// Returns the axes that expressions depend on, ascending.
-pub(super) fn spanned(expressions: &[&Expression], axes: &[Axis], nodes: &[Node]) -> Vec<usize> {
-    let mut all = vec![];
+pub(super) fn spanned(expressions: &[&Expression], axes: &Axes, nodes: &Nodes) -> Vec<AxisId> {
+    let mut all: Vec<AxisId> = vec![];
     for reference in expressions.iter().flat_map(|expression| &expression.references) {
-        all.extend(axes.iter().position(|axis| axis.name == reference.root));
+        all.extend(axes.find(|axis| axis.name == reference.root));
         all.extend(nodes.iter().filter(|node| node.name == reference.root).flat_map(|node| &node.axes));
     }
     all.sort_unstable();

@@ -9,6 +9,7 @@ use super::error::TableError;
 use super::points::{TablePoint, kept};
 use super::results::Results;
 use super::rows::Rows;
+use crate::dense::AxisId;
 use crate::graph::TaskGraph;
 use crate::ops::Ops;
 use crate::spec::table::{Question, Table, TableKind};
@@ -22,7 +23,7 @@ const SAME_SIZE: f64 = 0.01;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// The axes of a candidate's levels, by their index in the file.
-    pub axes: Vec<usize>,
+    pub axes: Vec<AxisId>,
     /// The candidates: every point that has results.
     pub candidates: Vec<Candidate>,
     /// The chosen candidate; `None` if no candidate is good enough.
@@ -81,7 +82,7 @@ impl Answer {
         Some(Self::among(candidates, axes, frame.missing))
     }
 
-    fn among(candidates: Vec<Candidate>, axes: Vec<usize>, missing: usize) -> Self {
+    fn among(candidates: Vec<Candidate>, axes: Vec<AxisId>, missing: usize) -> Self {
         let mut good: Vec<usize> = (0..candidates.len()).filter(|&at| candidates[at].is_good()).collect();
         good.sort_by(|&a, &b| candidates[a].size.mean.total_cmp(&candidates[b].size.mean).then(a.cmp(&b)));
         // Among candidates of one size, the best comes first.

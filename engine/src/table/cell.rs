@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rows::{Row, Rows};
+use crate::dense::AxisId;
 use crate::spec::table::{Interval, Table};
 use crate::statistics::crossed;
 use crate::statistics::estimate::{Estimate, mean, pooled};
@@ -28,8 +29,8 @@ pub(super) struct WeightedValue<'c, 'f> {
 }
 
 /// Gathers rows by the levels of the axes in `kept`, in the order of the levels.
-pub(super) fn cells<'f>(frame: &'f Rows, table: &Table, kept: &[usize]) -> Vec<CellValues<'f>> {
-    let level = |row: &Row, axis: usize| frame.points.level(row.point, axis).unwrap_or_default();
+pub(super) fn cells<'f>(frame: &'f Rows, table: &Table, kept: &[AxisId]) -> Vec<CellValues<'f>> {
+    let level = |row: &Row, axis: AxisId| frame.points.level(row.point, axis).unwrap_or_default();
     let mut cells: BTreeMap<Vec<usize>, BTreeMap<usize, Vec<&Row>>> = BTreeMap::new();
     for row in &frame.rows {
         let levels = kept.iter().map(|&axis| level(row, axis)).collect();

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::cell::{CellValues, WeightedValue, estimate};
 use super::points::TablePoint;
 use super::rows::Rows;
-use crate::spec::axis::Axis;
+use crate::dense::AxisId;
+use crate::spec::axis::Axes;
 use crate::spec::table::Table;
 
 /// A weighted sum over the levels of the axes that are compared.
@@ -19,18 +20,18 @@ pub(super) struct Effect {
 }
 
 /// Returns the levels of each axis that the filter leaves, or may leave once all results are known.
-pub(super) fn compared(frame: &Rows, between: &[usize]) -> Vec<Vec<usize>> {
+pub(super) fn compared(frame: &Rows, between: &[AxisId]) -> Vec<Vec<usize>> {
     let points = || frame.rows.iter().map(|row| row.point).chain(frame.undecided.iter().copied());
-    let of = |&axis: &usize| points().filter_map(|point| frame.points.level(point, axis)).collect();
+    let of = |&axis: &AxisId| points().filter_map(|point| frame.points.level(point, axis)).collect();
     between.iter().map(of).map(|levels: BTreeSet<usize>| levels.into_iter().collect()).collect()
 }
 
 /// Returns the effects of one or two axes at these levels: the main effects of every level against the first,
 /// averaged over the levels of the other axis, then the interactions.
-pub(super) fn effects(between: &[usize], levels: &[Vec<usize>], axes: &[Axis]) -> Vec<Effect> {
-    let name = |axis: usize| axes[axis].name.as_str();
-    let label = |axis: usize, level: usize| axes[axis].levels[level].label.as_str();
-    let against = |axis: usize, (level, first): (usize, usize)| {
+pub(super) fn effects(between: &[AxisId], levels: &[Vec<usize>], axes: &Axes) -> Vec<Effect> {
+    let name = |axis: AxisId| axes[axis].name.as_str();
+    let label = |axis: AxisId, level: usize| axes[axis].levels[level].label.as_str();
+    let against = |axis: AxisId, (level, first): (usize, usize)| {
         format!("{} − {}", label(axis, level), label(axis, first))
     };
     let mut effects = vec![];

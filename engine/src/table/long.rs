@@ -3,6 +3,7 @@
 
 use super::flat::{Datum, DuplicateColumn, Flat};
 use super::results::Results;
+use crate::dense::{AxisId, NodeId};
 use crate::graph::TaskGraph;
 use crate::graph::points::Points;
 use crate::ops::Ops;
@@ -15,17 +16,19 @@ use crate::spec::table::{MOST_ROWS, SECONDS};
 pub fn flat<O: Ops>(graph: &TaskGraph<O>, results: &Results) -> Result<Flat, DuplicateColumn> {
     let experiment = &graph.experiment;
     let mut all = Flat::default();
-    let sets: Vec<&[usize]> = experiment.nodes.iter().map(|node| node.axes.as_slice()).collect();
+    let sets: Vec<&[AxisId]> = experiment.nodes.iter().map(|node| node.axes.as_slice()).collect();
     for axes in maximal(&sets) {
-        let nodes: Vec<usize> = (0..experiment.nodes.len())
+        let nodes: Vec<NodeId> = experiment
+            .nodes
+            .ids()
             .filter(|&node| experiment.nodes[node].axes.iter().all(|axis| axes.contains(axis)))
             .collect();
         let Ok(points) = Points::enumerate(axes, &experiment.axes, &experiment.only, MOST_ROWS) else {
             continue;
         };
-        for point in 0..points.len() {
+        for point in points.ids() {
             let mut row = vec![];
-            for (at, axis) in experiment.axes.iter().enumerate() {
+            for (at, axis) in experiment.axes.pairs() {
                 write_axis(axis, points.level(point, at), &mut row);
             }
             for &node in &nodes {
@@ -44,9 +47,9 @@ pub fn flat<O: Ops>(graph: &TaskGraph<O>, results: &Results) -> Result<Flat, Dup
     Ok(all)
 }
 
-fn maximal<'a>(sets: &[&'a [usize]]) -> Vec<&'a [usize]> {
-    let within = |a: &[usize], b: &[usize]| a.iter().all(|axis| b.contains(axis));
-    let mut found: Vec<&[usize]> = vec![];
+fn maximal<'a>(sets: &[&'a [AxisId]]) -> Vec<&'a [AxisId]> {
+    let within = |a: &[AxisId], b: &[AxisId]| a.iter().all(|axis| b.contains(axis));
+    let mut found: Vec<&[AxisId]> = vec![];
     for &set in sets {
         let larger = sets.iter().any(|other| other.len() > set.len() && within(set, other));
         if !larger && !found.contains(&set) {

@@ -7,6 +7,7 @@ use super::contrast::{self, compared, effects};
 use super::error::TableError;
 use super::results::Results;
 use super::rows::Rows;
+use crate::dense::AxisId;
 use crate::graph::TaskGraph;
 use crate::ops::Ops;
 use crate::spec::table::{Table, TableKind};
@@ -17,7 +18,7 @@ use crate::statistics::holm::holm;
 #[derive(Clone, Debug, PartialEq)]
 pub struct TablePoints {
     /// The axes that the table keeps, by their index in the file, in the order of the levels.
-    pub axes: Vec<usize>,
+    pub axes: Vec<AxisId>,
     /// The headings of the values.
     pub headings: Vec<String>,
     /// The points, ordered by their levels.
@@ -55,7 +56,7 @@ impl TablePoints {
                 (texts(), plain(&cells(frame, table, &axes), table.values().len(), table))
             }
             TableKind::Contrast { between, .. } => {
-                let wide: Vec<usize> = axes.iter().chain(between).copied().collect();
+                let wide: Vec<AxisId> = axes.iter().chain(between).copied().collect();
                 let cells = cells(frame, table, &wide);
                 let effects = effects(between, &compared(frame, between), all);
                 let points = contrast::points(&cells, between.len(), &effects, table);
@@ -72,7 +73,7 @@ impl TablePoints {
 }
 
 /// Returns the axes that a table keeps, in its own order.
-pub(super) fn kept<O: Ops>(graph: &TaskGraph<O>, table: &Table) -> Vec<usize> {
+pub(super) fn kept<O: Ops>(graph: &TaskGraph<O>, table: &Table) -> Vec<AxisId> {
     match &table.shape {
         TableKind::Table { rows: Some(rows), .. } => rows.clone(),
         TableKind::Pivot { rows, columns, each, .. } => {

@@ -8,6 +8,7 @@ use fewbits_store::{Figures, Key, KeyMap, Store, StoreError};
 use rayon::prelude::*;
 
 use super::answers::Bits;
+use crate::dense::NodeId;
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::plan::{Plan, TaskState};
@@ -59,7 +60,7 @@ impl Results {
         graph: &TaskGraph<O>,
         plan: &Plan,
         store: &Store,
-        nodes: &[usize],
+        nodes: &[NodeId],
     ) -> Result<Self, StoreError> {
         let mut results = Self::none(graph.len());
         let with_answers = wants_answers(graph);
@@ -98,7 +99,7 @@ impl Results {
         graph: &TaskGraph<O>,
         plan: &Plan,
         store: &Store,
-        nodes: &[usize],
+        nodes: &[NodeId],
     ) -> Result<(), StoreError> {
         let cached = cached(graph, plan, nodes);
         let keys: Vec<Key> = cached.into_iter().map(|(_, key)| key).collect();
@@ -145,7 +146,7 @@ pub fn wants_answers<O: Ops>(graph: &TaskGraph<O>) -> bool {
 }
 
 /// Returns the cached tasks of these nodes, with their keys.
-fn cached<O: Ops>(graph: &TaskGraph<O>, plan: &Plan, nodes: &[usize]) -> Vec<(TaskId, Key)> {
+fn cached<O: Ops>(graph: &TaskGraph<O>, plan: &Plan, nodes: &[NodeId]) -> Vec<(TaskId, Key)> {
     let tasks = nodes.iter().flat_map(|&node| graph.tasks_of(node));
     let known = |task: TaskId| {
         let planned = plan.planned(task);

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::answers::Answers;
 use super::error::TableError;
 use super::results::Results;
+use crate::dense::{DenseId, PointId};
 use crate::graph::points::Points;
 use crate::graph::{ENOUGH, TaskGraph, TaskId};
 use crate::ops::{MetricRole, NodeKind, Ops};
@@ -26,7 +27,7 @@ pub struct Rows {
     /// The rows that satisfy the table's filter.
     pub rows: Vec<Row>,
     /// The points at which the filter cannot be evaluated because a result is missing.
-    pub undecided: Vec<usize>,
+    pub undecided: Vec<PointId>,
     /// The number of rows with a missing result, undecided points included.
     pub missing: usize,
 }
@@ -34,7 +35,7 @@ pub struct Rows {
 /// One row.
 pub struct Row {
     /// The point of the row.
-    pub point: usize,
+    pub point: PointId,
     /// One value per expression; `None` if it is undefined or a result is missing.
     pub values: Vec<Option<f64>>,
     /// The values image by image, for tables with intervals over images; `None` for a value that is not a weighted
@@ -59,13 +60,13 @@ impl Rows {
         let axes = table.axes(&experiment.axes, &experiment.nodes);
         let points = Points::enumerate(&axes, &experiment.axes, &experiment.only, MOST_ROWS)
             .map_err(|_| TableError::TooManyRows { table: table.name.clone(), most: MOST_ROWS })?;
-        let row = |evaluator: &mut Evaluator, point: usize| {
+        let row = |evaluator: &mut Evaluator, point: PointId| {
             PointScope { graph, results, points: &points, point }.row(table, expressions, evaluator)
         };
-        let all = (0..points.len()).into_par_iter().with_min_len(ENOUGH);
+        let all = (0..points.len()).into_par_iter().with_min_len(ENOUGH).map(PointId::from_index);
         let read: Vec<FoundRow> = all.map_init(Evaluator::new, row).collect::<Result<_, _>>()?;
         let (mut rows, mut undecided) = (Vec::with_capacity(read.len()), vec![]);
-        for (point, found) in read.into_iter().enumerate() {
+        for (point, found) in points.ids().zip(read) {
             match found {
                 FoundRow::Row(row) => rows.push(row),
                 FoundRow::Missing => undecided.push(point),
@@ -82,7 +83,7 @@ struct PointScope<'a, O: Ops> {
     graph: &'a TaskGraph<O>,
     results: &'a Results,
     points: &'a Points,
-    point: usize,
+    point: PointId,
 }
 
 /// The outcome of a table's filter and expressions at a point.
@@ -184,7 +185,7 @@ impl<O: Ops> PointScope<'_, O> {
         let (mut variables, mut undefined) = (vec![], vec![]);
         let mut metrics: BTreeMap<&str, HashMap<String, cel::Value>> = BTreeMap::new();
         for reference in &expression.references {
-            if let Some(axis) = experiment.axes.iter().position(|axis| axis.name == reference.root) {
+            if let Some(axis) = experiment.axes.find(|axis| axis.name == reference.root) {
                 let level = self.points.level(self.point, axis)?;
                 variables.push((reference.root.clone(), experiment.axes[axis].cel(level)));
                 continue;
@@ -208,7 +209,7 @@ impl<O: Ops> PointScope<'_, O> {
 
     /// Returns the task of a node at this point.
     fn task(&self, node: &str) -> Option<TaskId> {
-        let node = self.graph.experiment.nodes.iter().position(|of| of.name == node)?;
+        let node = self.graph.experiment.nodes.find(|of| of.name == node)?;
         let point = self.graph.steps[node].points.project(self.points, self.point)?;
         Some(self.graph.task(node, point))
     }

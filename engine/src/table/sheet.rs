@@ -11,9 +11,10 @@ use super::front::front;
 use super::points::{TablePoint, TablePoints};
 use super::results::Results;
 use super::rows::Rows;
+use crate::dense::{AxisId, NodeId};
 use crate::graph::TaskGraph;
 use crate::ops::Ops;
-use crate::spec::axis::Axis;
+use crate::spec::axis::Axes;
 use crate::spec::heading::{BESIDE, PART};
 use crate::spec::table::{Interval, Question, SortKey, Table, TableKind};
 use crate::statistics::SIGNIFICANT;
@@ -204,7 +205,13 @@ impl<O: Ops> Maker<'_, O> {
         sheet
     }
 
-    fn pivot(&self, points: &[TablePoint], rows: &[usize], columns: &[usize], each: &[usize]) -> Vec<Sheet> {
+    fn pivot(
+        &self,
+        points: &[TablePoint],
+        rows: &[AxisId],
+        columns: &[AxisId],
+        each: &[AxisId],
+    ) -> Vec<Sheet> {
         // The levels of a point are those of `each`, then the rows, then the columns.
         let mut grids: BTreeMap<&[usize], Grid<'_>> = BTreeMap::new();
         for point in points {
@@ -229,8 +236,8 @@ impl<O: Ops> Maker<'_, O> {
     fn grid(
         &self,
         grid: &Grid<'_>,
-        rows: &[usize],
-        columns: &[usize],
+        rows: &[AxisId],
+        columns: &[AxisId],
         of: &dyn Fn(&TablePoint) -> Option<Estimate>,
     ) -> Sheet {
         let mut across: Vec<&[usize]> = grid.values().flat_map(|row| row.keys().copied()).collect();
@@ -257,12 +264,13 @@ impl<O: Ops> Maker<'_, O> {
     /// Returns the ops of the nodes in the table's expressions and of all nodes upstream.
     fn works(&self) -> Vec<&O::Op> {
         let nodes = &self.graph.experiment.nodes;
-        let mut wanted: Vec<usize> = (0..nodes.len())
+        let mut wanted: Vec<NodeId> = nodes
+            .ids()
             .filter(|&node| self.table.expressions().iter().any(|of| of.mentions(&nodes[node].name)))
             .collect();
         let mut at = 0;
         while at < wanted.len() {
-            let new: Vec<usize> =
+            let new: Vec<NodeId> =
                 nodes[wanted[at]].inputs.iter().copied().filter(|input| !wanted.contains(input)).collect();
             wanted.extend(new);
             at += 1;
@@ -276,8 +284,8 @@ impl<O: Ops> Maker<'_, O> {
             TableKind::Choose(choose) => choose_caption(choose, self.table),
             _ => what.join(", "),
         };
-        let named = |axis: usize| format!("`{}`", self.axis(axis));
-        let names = |axes: &[usize]| axes.iter().map(|&axis| self.axis(axis)).collect::<Vec<_>>().join(", ");
+        let named = |axis: AxisId| format!("`{}`", self.axis(axis));
+        let names = |axes: &[AxisId]| axes.iter().map(|&axis| self.axis(axis)).collect::<Vec<_>>().join(", ");
         if let TableKind::Contrast { between, .. } = &self.table.shape {
             let between: Vec<String> = between.iter().map(|&axis| named(axis)).collect();
             let verb = if between.len() == 1 { "changes" } else { "change" };
@@ -333,22 +341,22 @@ impl<O: Ops> Maker<'_, O> {
         format!("standard deviation over {}", names.join(", "))
     }
 
-    fn axis(&self, axis: usize) -> String {
+    fn axis(&self, axis: AxisId) -> String {
         self.graph.experiment.axes[axis].name.clone()
     }
 
-    fn level(&self, axis: usize, level: usize) -> Cell {
+    fn level(&self, axis: AxisId, level: usize) -> Cell {
         let value = Datum::from(&self.graph.experiment.axes[axis].levels[level].value);
         Cell::Level { label: self.label(axis, level), value }
     }
 
-    fn label(&self, axis: usize, level: usize) -> String {
+    fn label(&self, axis: AxisId, level: usize) -> String {
         self.graph.experiment.axes[axis].levels[level].label.clone()
     }
 
-    fn point(&self, axes: &[usize], levels: &[usize]) -> String {
+    fn point(&self, axes: &[AxisId], levels: &[usize]) -> String {
         let pair =
-            |(&axis, &level): (&usize, &usize)| format!("{}={}", self.axis(axis), self.label(axis, level));
+            |(&axis, &level): (&AxisId, &usize)| format!("{}={}", self.axis(axis), self.label(axis, level));
         axes.iter().zip(levels).map(pair).collect::<Vec<_>>().join(", ")
     }
 }
@@ -382,13 +390,13 @@ fn spread(point: &TablePoint, at: usize) -> Option<Estimate> {
 /// without a value, or with NaN, come last in both directions.
 fn sorted(
     mut points: Vec<TablePoint>,
-    kept: &[usize],
+    kept: &[AxisId],
     sort: &[(SortKey, bool)],
-    axes: &[Axis],
+    axes: &Axes,
 ) -> Vec<TablePoint> {
     // Sorting is stable, so the last key is applied first.
     for &(key, descending) in sort.iter().rev() {
-        let place = |axis: usize| kept.iter().position(|&kept| kept == axis);
+        let place = |axis: AxisId| kept.iter().position(|&kept| kept == axis);
         let number = |point: &TablePoint| match key {
             SortKey::Axis(axis) => place(axis).and_then(|at| axes[axis].levels[point.levels[at]].number()),
             SortKey::Column(at) => point.values[at].map(|value| value.mean).filter(|mean| !mean.is_nan()),

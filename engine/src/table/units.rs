@@ -9,6 +9,7 @@ use super::error::TableError;
 use super::points::kept;
 use super::results::Results;
 use super::rows::Rows;
+use crate::dense::AxisId;
 use crate::graph::TaskGraph;
 use crate::ops::Ops;
 use crate::spec::table::{Table, TableKind};
@@ -17,7 +18,7 @@ use crate::spec::table::{Table, TableKind};
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReplicateUnits {
     /// The axes of the cells, by their index in the file.
-    pub axes: Vec<usize>,
+    pub axes: Vec<AxisId>,
     /// The cells, by their levels.
     pub cells: Vec<UnitCell>,
     /// The number of rows with missing results.
@@ -56,7 +57,7 @@ impl ReplicateUnits {
 
 /// Returns the axes that distinguish a table's cells: the axes it keeps, and the axes whose levels it compares.
 #[must_use]
-pub fn cell_axes<O: Ops>(graph: &TaskGraph<O>, table: &Table) -> Vec<usize> {
+pub fn cell_axes<O: Ops>(graph: &TaskGraph<O>, table: &Table) -> Vec<AxisId> {
     let mut axes = kept(graph, table);
     if let TableKind::Contrast { between, .. } = &table.shape {
         axes.extend(between);

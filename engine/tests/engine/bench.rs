@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fewbits_engine::dense::NodeId;
 use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::graph::{MOST_TASKS, TaskGraph};
 use fewbits_engine::plan::{Plan, Planner};
@@ -120,7 +121,7 @@ impl Bench {
     /// Makes the first table of a text from the stored results.
     pub fn table(&self, text: &str, layout: Layout) -> Result<TableSheets, String> {
         self.plan(text, |graph, plan, store| {
-            let nodes: Vec<usize> = (0..graph.steps.len()).collect();
+            let nodes: Vec<NodeId> = graph.steps.ids().collect();
             let results = Results::load(graph, plan, store, &nodes).unwrap();
             make(&*self.ops, graph, &results, &graph.experiment.tables[0], layout)
                 .map_err(|error| error.to_string())
@@ -130,7 +131,7 @@ impl Bench {
     /// Returns the long table as JSON, without seconds.
     pub fn long(&self, text: &str) -> serde_json::Value {
         self.plan(text, |graph, plan, store| {
-            let nodes: Vec<usize> = (0..graph.steps.len()).collect();
+            let nodes: Vec<NodeId> = graph.steps.ids().collect();
             let results = Results::load(graph, plan, store, &nodes).unwrap();
             let mut rows = long::flat(graph, &results).unwrap().objects();
             for row in &mut rows {

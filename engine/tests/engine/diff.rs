@@ -1,5 +1,6 @@
 //! Differences between experiments and between points, compared with values computed by hand and by scipy.
 
+use fewbits_engine::dense::NodeId;
 use fewbits_engine::diff::points::PointsDiff;
 use fewbits_engine::diff::tables::TableDiff;
 use fewbits_engine::diff::{ComparedExperiment, Comparison};
@@ -30,7 +31,7 @@ fn with_side<T>(bench: &Bench, text: &str, with: impl FnOnce(&ComparedExperiment
     let (graph, store) = (bench.graph(text), Store::open_reader(&bench.root()).unwrap());
     let planner = Planner::new(&graph, &*bench.ops, &store);
     let plan = planner.plan().unwrap();
-    let nodes: Vec<usize> = (0..graph.steps.len()).collect();
+    let nodes: Vec<NodeId> = graph.steps.ids().collect();
     let results = Results::load(&graph, &plan, &store, &nodes).unwrap();
     with(&ComparedExperiment { graph: &graph, planner: &planner, plan: &plan, results: &results })
 }

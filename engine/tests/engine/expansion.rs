@@ -1,5 +1,6 @@
 //! The expansion of axes, constraints and nodes to tasks, and the names of tasks.
 
+use fewbits_engine::dense::{AxisId, DenseId, PointId};
 use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::graph::points::{Points, TooMany};
 use proptest::prelude::*;
@@ -177,9 +178,10 @@ proptest! {
             .replace("nodes:", &format!("only: [{}], nodes:", only.join(", ")));
         let graph = Bench::new().graph(&text);
         let spec = &graph.experiment;
-        let enumerate = |bits: u8, most| Points::enumerate(&axes_of(bits), &spec.axes, &spec.only, most);
-        let levels = |points: &Points, point: usize| -> Vec<Option<usize>> {
-            (0..4).map(|axis| points.level(point, axis)).collect()
+        let ids = |bits| axes_of(bits).into_iter().map(AxisId::from_index).collect::<Vec<_>>();
+        let enumerate = |bits: u8, most| Points::enumerate(&ids(bits), &spec.axes, &spec.only, most);
+        let levels = |points: &Points, point: PointId| -> Vec<Option<usize>> {
+            (0..4).map(|axis| points.level(point, AxisId::from_index(axis))).collect()
         };
 
         let mut expected = vec![vec![]];
@@ -197,7 +199,7 @@ proptest! {
             })
         });
         let points = enumerate(asked, usize::MAX).unwrap();
-        let found: Vec<_> = (0..points.len()).map(|point| levels(&points, point)).collect();
+        let found: Vec<_> = points.ids().map(|point| levels(&points, point)).collect();
         prop_assert_eq!(&found, &expected);
         prop_assert!(enumerate(asked, found.len()).is_ok());
         if let Some(fewer) = found.len().checked_sub(1) {
@@ -206,10 +208,10 @@ proptest! {
 
         // Each point projects to a point over fewer axes, which has the same levels on those.
         let fewer = enumerate(asked & within, usize::MAX).unwrap();
-        for (point, found) in found.iter().enumerate() {
+        for (point, found) in points.ids().zip(&found) {
             let below = fewer.project(&points, point).unwrap();
             for axis in axes_of(asked & within) {
-                prop_assert_eq!(fewer.level(below, axis), found[axis]);
+                prop_assert_eq!(fewer.level(below, AxisId::from_index(axis)), found[axis]);
             }
         }
     }

@@ -20,8 +20,8 @@ pub fn check(args: &File, global: &Global) -> Result<Exit> {
         count(experiment.nodes.len(), "node"),
         count(experiment.tables.len(), "table")
     );
-    for (at, node) in experiment.nodes.iter().enumerate() {
-        let axes: Vec<&str> = node.axes.iter().map(|&axis| experiment.axes[axis].name.as_str()).collect();
+    for (at, node) in experiment.nodes.pairs() {
+        let axes = experiment.axis_names(&node.axes);
         let over = if axes.is_empty() { String::new() } else { format!(" over {}", axes.join(", ")) };
         text += &format!("  {}: {}{over}\n", node.name, count(graph.steps[at].points.len(), "task"));
     }

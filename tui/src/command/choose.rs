@@ -2,11 +2,12 @@
 //! Runs nothing.
 
 use anyhow::Result;
+use fewbits_engine::dense::NodeId;
 use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::ops::MetricRole;
 use fewbits_engine::plan::Planner;
 use fewbits_engine::spec::expression::Expression;
-use fewbits_engine::spec::node::{Node, with_role};
+use fewbits_engine::spec::node::{Node, Nodes, with_role};
 use fewbits_engine::spec::table::{Question, Table, TableKind};
 use fewbits_engine::text::fault::{Faults, Span, suggest};
 use fewbits_ops::StandardOps;
@@ -83,7 +84,7 @@ fn asked(args: &ChooseArgs, graph: &TaskGraph<StandardOps>) -> Result<Table> {
 
 /// Returns the metric that an option limits, as `node.metric`: that of the file's own limit, which the option replaces;
 /// else of the network in `minimize`, else of the nearest node upstream of the values that select.
-fn limited_metric(choose: &Question, role: MetricRole, nodes: &[Node]) -> Option<String> {
+fn limited_metric(choose: &Question, role: MetricRole, nodes: &Nodes) -> Option<String> {
     let own = choose.at_most.iter().find_map(|(limited, _)| with_role(limited, nodes, role).next());
     let own = own.and_then(|of| nodes.iter().find(|node| node.name == of.root));
     let values = [&choose.minimize].into_iter().chain(choose.at_most.iter().map(|(limited, _)| limited));
@@ -93,10 +94,10 @@ fn limited_metric(choose: &Question, role: MetricRole, nodes: &[Node]) -> Option
 }
 
 /// Returns the nearest node that has a metric with a role: one that an expression names, or one upstream of it.
-fn nearest_node<'n>(expression: &Expression, role: MetricRole, nodes: &'n [Node]) -> Option<&'n Node> {
+fn nearest_node<'n>(expression: &Expression, role: MetricRole, nodes: &'n Nodes) -> Option<&'n Node> {
     let named = expression.references.iter();
-    let mut found: Vec<usize> =
-        named.filter_map(|reference| nodes.iter().position(|node| node.name == reference.root)).collect();
+    let mut found: Vec<NodeId> =
+        named.filter_map(|reference| nodes.find(|node| node.name == reference.root)).collect();
     let mut at = 0;
     while let Some(&node) = found.get(at) {
         if nodes[node].kind.metric(role).is_some() {

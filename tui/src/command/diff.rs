@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
+use fewbits_engine::dense::NodeId;
 use fewbits_engine::diff::points::PointsDiff;
 use fewbits_engine::diff::{ComparedExperiment, Comparison};
 use fewbits_engine::plan::Planner;
@@ -79,7 +80,7 @@ impl Known {
                 Reach::of_run(&run, store, global)?.map_err(|error| Coded::usage(error.to_string()))?
             }
         };
-        let nodes: Vec<usize> = (0..reach.graph.steps.len()).collect();
+        let nodes: Vec<NodeId> = reach.graph.steps.ids().collect();
         let results = Results::load(&reach.graph, &reach.plan, store, &nodes)?;
         Ok(Self { reach, results })
     }

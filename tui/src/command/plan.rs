@@ -30,7 +30,7 @@ pub fn plan(args: &PlanArgs, global: &Global) -> Result<Exit> {
     );
     if counts.cached < counts.tasks {
         let explainer = Explainer::new(graph, &plan, &planner, &*session.ops, &store);
-        for (at, node) in graph.experiment.nodes.iter().enumerate() {
+        for (at, node) in graph.experiment.nodes.pairs() {
             let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
             for task in graph.tasks_of(at).filter(|task| plan.planned(*task).state != TaskState::Cached) {
                 groups.entry(describe(&explainer.reason(task)?)).or_default().push(graph.name(task));

@@ -79,7 +79,7 @@ fn picture(material: &Material<'_>, name: &str, file: &Path) -> Result<Picture> 
         return drawn(material, table, made).map_err(|error| anyhow!("table `{name}`: {error}"));
     }
     let nodes = &material.graph().experiment.nodes;
-    if let Some(node) = nodes.iter().position(|node| node.name == *name) {
+    if let Some(node) = material.graph().experiment.node(name) {
         let pictures = curves(material, node)?;
         if pictures.is_empty() {
             return Err(anyhow!("{}: `{name}` has no curves; a trained network has", file.display()));

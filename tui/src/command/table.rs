@@ -4,6 +4,7 @@
 use std::io::Write;
 
 use anyhow::{Context, Result, anyhow};
+use fewbits_engine::dense::NodeId;
 use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::plan::{Plan, Planner};
 use fewbits_engine::spec::table::{Table, TableKind};
@@ -81,7 +82,7 @@ pub struct ResultTables<'s> {
 impl<'s> ResultTables<'s> {
     /// Reads all results of the experiment.
     pub fn new(session: &'s Session, plan: &Plan, store: &Store) -> Result<Self> {
-        let every: Vec<usize> = (0..session.graph.steps.len()).collect();
+        let every: Vec<NodeId> = session.graph.steps.ids().collect();
         Ok(Self { session, results: Results::load(&session.graph, plan, store, &every)? })
     }
 
@@ -179,10 +180,8 @@ impl<'s> ResultTables<'s> {
 }
 
 /// Returns the nodes that the tables use, and the other nodes.
-fn mentioned(graph: &TaskGraph<StandardOps>, tables: &[Table]) -> (Vec<usize>, Vec<usize>) {
-    let shown = |node: &usize| {
-        let name = &graph.experiment.nodes[*node].name;
-        tables.iter().flat_map(Table::expressions).any(|expression| expression.mentions(name))
-    };
-    (0..graph.steps.len()).partition(shown)
+fn mentioned(graph: &TaskGraph<StandardOps>, tables: &[Table]) -> (Vec<NodeId>, Vec<NodeId>) {
+    let expressions: Vec<_> = tables.iter().flat_map(Table::expressions).collect();
+    let shown = graph.experiment.nodes_in(&expressions);
+    graph.steps.ids().partition(|node| shown.contains(node))
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use fewbits_engine::dense::NodeId;
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::plan::{Plan, Planner, Preimage};
 use fewbits_engine::preimage::changes;
@@ -71,7 +72,7 @@ fn values(
     plan: &Plan,
 ) -> Result<HashMap<PointName, Vec<Option<f64>>>, StoreError> {
     let graph = &opened.graph;
-    let every: Vec<usize> = (0..graph.steps.len()).collect();
+    let every: Vec<NodeId> = graph.steps.ids().collect();
     let results = Results::load(graph, plan, store, &every)?;
     let mut values = HashMap::new();
     for table in &graph.experiment.tables {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use fewbits_engine::dense::{DenseMap, NodeId};
 use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::plan::Counts;
@@ -64,7 +65,7 @@ pub struct RunModel {
     /// The details of each task.
     pub tasks: Vec<TaskDetail>,
     /// The counts of task statuses for each node.
-    pub nodes: Vec<StatusCounts>,
+    pub nodes: DenseMap<NodeId, StatusCounts>,
     /// The log, oldest entry first.
     pub log: VecDeque<LogEntry>,
     /// The estimate of the remaining time.
@@ -93,7 +94,7 @@ impl RunModel {
                 task.status = TaskStatus::Cached;
             }
         }
-        let nodes = (0..graph.steps.len()).map(|node| tally(&tasks, graph.tasks_of(node))).collect();
+        let nodes = graph.steps.ids().map(|node| tally(&tasks, graph.tasks_of(node))).collect();
         let (eta, jobs) = (Eta::new(opened.header.jobs), Jobs::new(opened.header.jobs));
         Self {
             tasks,
@@ -342,8 +343,8 @@ impl RunModel {
         }
         self.jobs.clear();
         let graph = &self.opened.graph;
-        for (node, counts) in self.nodes.iter_mut().enumerate() {
-            *counts = tally(&self.tasks, graph.tasks_of(node));
+        for node in graph.steps.ids() {
+            self.nodes[node] = tally(&self.tasks, graph.tasks_of(node));
         }
         self.version += 1;
     }

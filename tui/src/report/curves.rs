@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use fewbits_engine::dense::NodeId;
 use fewbits_engine::spec::node::Node;
 use maud::{Markup, html};
 
@@ -21,7 +22,7 @@ const MOST: usize = 60;
 /// Returns the curves of every node that has series along epochs.
 pub fn section(material: &Material<'_>) -> Result<Markup> {
     let mut parts = vec![];
-    for (at, node) in material.graph().experiment.nodes.iter().enumerate() {
+    for (at, node) in material.graph().experiment.nodes.pairs() {
         let pictures = curves(material, at)?;
         if !pictures.is_empty() {
             parts.push(html! {
@@ -33,10 +34,9 @@ pub fn section(material: &Material<'_>) -> Result<Markup> {
     Ok(html! { @for part in parts { (part) } })
 }
 
-fn shown(material: &Material<'_>, at: usize, node: &Node) -> Markup {
+fn shown(material: &Material<'_>, at: NodeId, node: &Node) -> Markup {
     let all = material.graph().tasks_of(at).count();
-    let axes: Vec<&str> =
-        node.axes.iter().map(|&axis| material.graph().experiment.axes[axis].name.as_str()).collect();
+    let axes = material.graph().experiment.axis_names(&node.axes);
     html! {
         @if all > MOST { span.dim { ": the first " (MOST) " of " (all) } }
         @else if !axes.is_empty() { span.dim { ": one line for each of " (axes.join(" × ")) } }
@@ -44,7 +44,7 @@ fn shown(material: &Material<'_>, at: usize, node: &Node) -> Markup {
 }
 
 /// Draws one picture per series of a node's records, with one line per task.
-pub fn curves(material: &Material<'_>, node: usize) -> Result<Vec<Picture>> {
+pub fn curves(material: &Material<'_>, node: NodeId) -> Result<Vec<Picture>> {
     let mut charts: BTreeMap<String, Vec<ChartSeries>> = BTreeMap::new();
     let graph = material.graph();
     for task in graph.tasks_of(node).take(MOST) {

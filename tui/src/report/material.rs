@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
+use fewbits_engine::dense::{NodeId, PointId};
 use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::plan::Plan;
 use fewbits_engine::spec::table::{Table, TableKind};
@@ -37,7 +38,7 @@ impl<'m> Material<'m> {
     /// Reads the results and makes all tables.
     pub fn new(session: &'m Session, plan: &'m Plan, store: &'m Arc<Store>) -> Result<Self> {
         let graph = &*session.graph;
-        let every: Vec<usize> = (0..graph.steps.len()).collect();
+        let every: Vec<NodeId> = graph.steps.ids().collect();
         let results = Results::load(graph, plan, store, &every)?;
         let (mut tables, mut failed) = (vec![], vec![]);
         for table in &graph.experiment.tables {
@@ -93,14 +94,14 @@ impl<'m> Material<'m> {
         let TableKind::Choose(choose) = &table.shape else { return None };
         let candidate = &choice.candidates[choice.chosen.or(choice.closest)?];
         let graph = self.graph();
-        let of = |name: &str| graph.experiment.nodes.iter().position(|node| node.name == name);
-        let node = choose.minimize.references.iter().find_map(|reference| of(&reference.root))?;
+        let node =
+            choose.minimize.references.iter().find_map(|reference| graph.experiment.node(&reference.root))?;
         let points = &graph.steps[node].points;
-        let agrees = |point: &usize| {
+        let agrees = |point: &PointId| {
             let mut pairs = choice.axes.iter().zip(&candidate.levels);
             pairs.all(|(&axis, &level)| points.level(*point, axis).is_none_or(|own| own == level))
         };
-        let mut task = (0..points.len()).find(agrees).map(|point| graph.task(node, point))?;
+        let mut task = points.ids().find(agrees).map(|point| graph.task(node, point))?;
         // If `minimize` names a node that reads the network, follow its inputs to the quantization.
         while !matches!(graph.work(task).op, Op::Quantize(_)) {
             task = *graph.inputs(task).first()?;

@@ -1,6 +1,7 @@
 //! The nodes of an experiment and their inputs, as a drawing and as a table.
 //! Knows nothing of the results' values.
 
+use fewbits_engine::dense::{DenseMap, NodeId};
 use fewbits_engine::spec::node::order;
 use maud::{Markup, html};
 
@@ -25,9 +26,9 @@ pub fn section(material: &Material<'_>) -> Markup {
                     @for heading in ["tasks", "with results", "seconds"] { th scope="col" { (heading) } }
                 } }
                 tbody {
-                    @for (at, node) in graph.experiment.nodes.iter().enumerate() {
-                        @let names = |nodes: &[usize]| nodes.iter().map(|&of| graph.experiment.nodes[of].name.clone()).collect::<Vec<_>>();
-                        @let axes = node.axes.iter().map(|&axis| graph.experiment.axes[axis].name.clone()).collect::<Vec<_>>();
+                    @for (at, node) in graph.experiment.nodes.pairs() {
+                        @let names = |nodes: &[NodeId]| nodes.iter().map(|&of| graph.experiment.nodes[of].name.clone()).collect::<Vec<_>>();
+                        @let axes = graph.experiment.axis_names(&node.axes);
                         @let seconds = graph.tasks_of(at).filter_map(|task| material.results.metrics(task)?.get("seconds").copied());
                         @let known = graph.tasks_of(at).filter(|task| material.results.metrics(*task).is_some()).count();
                         tr {
@@ -48,12 +49,12 @@ pub fn section(material: &Material<'_>) -> Markup {
 
 fn drawing(material: &Material<'_>) -> Picture {
     let nodes = &material.graph().experiment.nodes;
-    let mut depth = vec![0_usize; nodes.len()];
+    let mut depth: DenseMap<NodeId, usize> = vec![0; nodes.len()].into();
     for at in order(nodes) {
         depth[at] = nodes[at].inputs.iter().map(|&input| depth[input] + 1).max().unwrap_or(0);
     }
     let mut filled = vec![0_usize; nodes.len() + 1];
-    let mut places = vec![];
+    let mut places: DenseMap<NodeId, (f64, f64)> = DenseMap::default();
     for &column in &depth {
         places.push((column as f64 * (BOX.0 + GAP.0) + 2.0, filled[column] as f64 * (BOX.1 + GAP.1) + 2.0));
         filled[column] += 1;
@@ -61,7 +62,7 @@ fn drawing(material: &Material<'_>) -> Picture {
     let (columns, lines) =
         (depth.iter().max().map_or(0, |most| most + 1), filled.iter().max().copied().unwrap_or(0));
     let content = html! {
-        @for (at, node) in nodes.iter().enumerate() {
+        @for (at, node) in nodes.pairs() {
             @for &input in &node.inputs {
                 @let (from, to) = (places[input], places[at]);
                 @let (x1, y1) = (from.0 + BOX.0, from.1 + BOX.1 / 2.0);
@@ -71,7 +72,7 @@ fn drawing(material: &Material<'_>) -> Picture {
                     stroke="currentColor" stroke-opacity="0.4" {}
             }
         }
-        @for (at, node) in nodes.iter().enumerate() {
+        @for (at, node) in nodes.pairs() {
             @let (x, y) = places[at];
             @let tasks = material.graph().tasks_of(at).count();
             rect.box x=(x) y=(y) width=(BOX.0) height=(BOX.1) rx="6" stroke="currentColor" {}

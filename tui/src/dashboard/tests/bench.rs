@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use fewbits_engine::dense::{DenseId, NodeId, PointId};
 use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::plan::Counts;
@@ -54,6 +55,11 @@ pub const STUDY: &str = r#"Experiment(
 pub const BEGAN: f64 = 1_800_000_000.0;
 /// The id of the study's run.
 pub const RUN: &str = "20270115-080000-000";
+
+/// Returns the task of a node, by index, at one of its points, by index.
+pub fn task(graph: &TaskGraph<StandardOps>, node: usize, point: usize) -> TaskId {
+    graph.task(NodeId::from_index(node), PointId::from_index(point))
+}
 
 /// A dashboard, and the data that a loader would have.
 pub struct Bench {
@@ -141,20 +147,20 @@ impl Bench {
         let mut bench = Self { app, asked: vec![], results, graph };
         let opened = opened(&bench.graph, 1);
         bench.tell(Update::Opened(Box::new(opened)));
-        let mnist = bench.graph.task(0, 0);
+        let mnist = task(&bench.graph, 0, 0);
         let known = metrics(&bench.graph, mnist);
         bench.results.learn(mnist, known, 0.1);
         let counts = Counts { tasks: bench.graph.len(), cached: 1, run: 6, waiting: bench.graph.len() - 7 };
-        let of = |node: usize| {
+        let of = |node: NodeId| {
             let tasks = bench.graph.steps[node].points.len();
-            match node {
+            match node.index() {
                 0 => Counts { tasks, cached: 1, ..Counts::default() },
                 1 => Counts { tasks, run: tasks, ..Counts::default() },
                 _ => Counts { tasks, waiting: tasks, ..Counts::default() },
             }
         };
         let nodes = &bench.graph.experiment.nodes;
-        let nodes = nodes.iter().enumerate().map(|(at, node)| (node.name.clone(), of(at))).collect();
+        let nodes = nodes.pairs().map(|(at, node)| (node.name.clone(), of(at))).collect();
         bench.happen(0.1, Event::Planned { experiment: "study".to_owned(), counts, nodes });
         bench
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use fewbits_engine::dense::{DenseId, NodeId};
 use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::run::coordinator::{Settings, run};
@@ -12,7 +13,7 @@ use fewbits_ops::StandardOps;
 use fewbits_store::Store;
 use tokio::sync::{mpsc, watch};
 
-use super::bench::{BEGAN, Bench, RUN, STUDY, graph};
+use super::bench::{BEGAN, Bench, RUN, STUDY, graph, task};
 use crate::dashboard::jobs::Jobs;
 use crate::dashboard::messages::Update;
 use crate::dashboard::past_runs::open;
@@ -25,9 +26,9 @@ fn counts_follow_the_events() {
     let study = bench.app.study.as_ref().expect("a study");
     let total = study.total();
     assert_eq!((total.tasks, total.done, total.cached, total.running, total.waiting()), (229, 9, 1, 2, 217));
-    assert_eq!(study.nodes[1].done, 6);
-    assert_eq!(study.task(bench.graph.task(0, 0)).status, TaskStatus::Cached);
-    assert_eq!(study.task(bench.graph.task(1, 0)).seconds, Some(0.9));
+    assert_eq!(study.nodes[NodeId::from_index(1)].done, 6);
+    assert_eq!(study.task(task(&bench.graph, 0, 0)).status, TaskStatus::Cached);
+    assert_eq!(study.task(task(&bench.graph, 1, 0)).seconds, Some(0.9));
 }
 
 #[test]
@@ -64,13 +65,13 @@ fn the_clock_is_an_input() {
 #[test]
 fn curves_come_from_events_else_from_the_record() {
     let mut bench = Bench::new((120, 40), 2);
-    let (told, waiting) = (bench.graph.task(1, 0), bench.graph.task(1, 5));
+    let (told, waiting) = (task(&bench.graph, 1, 0), task(&bench.graph, 1, 5));
     let study = bench.app.study.as_ref().expect("a study");
     assert_eq!(study.curve(told, "train_loss").len(), 3);
     assert_eq!(study.curve(waiting, "train_loss"), []);
     bench.press(&["2"]);
     // The next event is that of a cached training, as in a run that did not train.
-    let (record, task) = (bench.graph.task(1, 5), bench.graph.name(waiting));
+    let (record, task) = (task(&bench.graph, 1, 5), bench.graph.name(waiting));
     bench.happen(5.0, Event::Reused { task, key: String::new(), same_as: None });
     bench.press(&["G"]);
     let study = bench.app.study.as_ref().expect("a study");
@@ -180,11 +181,11 @@ fn a_journal_without_the_ends_of_jobs_is_replayed_as_it_always_was() {
 #[test]
 fn a_task_whose_input_is_lost_waits_again() {
     let mut bench = Bench::new((120, 40), 10);
-    let task = bench.graph.tasks().nth(10).expect("a task");
-    let (name, lost) = (bench.graph.name(task), bench.graph.name(bench.graph.task(1, 0)));
+    let again = bench.graph.tasks().nth(10).expect("a task");
+    let (name, lost) = (bench.graph.name(again), bench.graph.name(task(&bench.graph, 1, 0)));
     bench.happen(20.0, Event::Postponed { task: name.clone(), because: lost.clone() });
     let study = bench.app.study.as_ref().expect("a study");
-    assert_eq!((study.total().running, study.task(task).status), (1, TaskStatus::Waiting));
+    assert_eq!((study.total().running, study.task(again).status), (1, TaskStatus::Waiting));
     let words = format!("{name} waits until {lost}, whose kept artifact is lost, has run again");
     assert!(bench.frame().contains(&words), "{}", bench.frame());
 }

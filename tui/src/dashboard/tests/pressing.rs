@@ -4,7 +4,7 @@ use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::run::halt::Halt;
 use ratatui::crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
-use super::bench::{Bench, RUN};
+use super::bench::{Bench, RUN, task};
 use crate::dashboard::keys::TABLE;
 use crate::dashboard::messages::{Leave, PastRun, Request, Update};
 use crate::dashboard::view::{ALL, View};
@@ -211,10 +211,10 @@ fn a_task_says_why_it_ran() {
 #[test]
 fn a_failure_is_named_with_what_it_takes_along() {
     let mut bench = Bench::new((120, 40), 7);
-    let net = bench.graph.name(bench.graph.task(1, 5));
+    let net = bench.graph.name(task(&bench.graph, 1, 5));
     bench.happen(9.0, Event::Failed { task: net.clone(), error: "loss is not finite in epoch 2".to_owned() });
     for (node, point) in [(2, 5), (3, 90), (4, 90)] {
-        let task = bench.graph.name(bench.graph.task(node, point));
+        let task = bench.graph.name(task(&bench.graph, node, point));
         bench.happen(9.1, Event::Skipped { task, because: net.clone() });
     }
     let frame = bench.frame();

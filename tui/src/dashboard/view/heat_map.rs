@@ -1,6 +1,7 @@
 //! The grids of a pivot as heat maps: their positions on the screen, and the look of a cell.
 //! Knows nothing of keys.
 
+use fewbits_engine::dense::AxisId;
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::table::{Table, TableKind};
 use ratatui::buffer::Buffer;
@@ -174,8 +175,6 @@ fn title(experiment: &Experiment, shown: &ShownTable, levels: &[usize]) -> Strin
 /// Returns the names of the axes along the rows and along the columns.
 fn corner(experiment: &Experiment, table: &Table) -> String {
     let TableKind::Pivot { rows, columns, .. } = &table.shape else { return String::new() };
-    let names = |axes: &[usize]| {
-        axes.iter().map(|&axis| experiment.axes[axis].name.as_str()).collect::<Vec<_>>().join(" ")
-    };
+    let names = |axes: &[AxisId]| experiment.axis_names(axes).join(" ");
     format!("{}\\{}", names(rows), names(columns))
 }

@@ -48,12 +48,8 @@ pub struct CurvesState {
 fn trainings(app: &App) -> Vec<TaskId> {
     let Some(study) = &app.study else { return vec![] };
     let graph = &study.opened.graph;
-    let nodes = graph
-        .experiment
-        .nodes
-        .iter()
-        .enumerate()
-        .filter(|(_, node)| node.kind.metric(MetricRole::TrainLoss).is_some());
+    let nodes =
+        graph.experiment.nodes.pairs().filter(|(_, node)| node.kind.metric(MetricRole::TrainLoss).is_some());
     let tasks = nodes.flat_map(|(node, _)| graph.tasks_of(node));
     tasks
         .filter(|task| {

@@ -1,12 +1,14 @@
 //! The nodes of an experiment as a tree, in which each node is below one of its inputs.
 //! Knows nothing of the nodes' progress.
 
+use fewbits_engine::dense::{DenseMap, NodeId};
+
 use crate::dashboard::run_model::RunModel;
 
 /// A node in the tree.
 pub struct TreeRow {
     /// The node.
-    pub node: usize,
+    pub node: NodeId,
     /// For each level below the root, whether a later sibling follows at that level.
     pub open: Vec<bool>,
 }
@@ -16,16 +18,21 @@ pub struct TreeRow {
 pub fn tree(study: &RunModel) -> Vec<TreeRow> {
     let graph = &study.opened.graph;
     let nodes = &graph.experiment.nodes;
-    let rank = |node: usize| graph.order.iter().position(|at| *at == node).unwrap_or(0);
-    let parent: Vec<Option<usize>> =
+    let rank = |node: NodeId| graph.order.iter().position(|at| *at == node).unwrap_or(0);
+    let parent: DenseMap<NodeId, Option<NodeId>> =
         nodes.iter().map(|node| node.inputs.iter().copied().max_by_key(|input| rank(*input))).collect();
     let mut rows = vec![];
     grow(None, &parent, &[], &mut rows);
     rows
 }
 
-fn grow(below: Option<usize>, parent: &[Option<usize>], open: &[bool], rows: &mut Vec<TreeRow>) {
-    let children: Vec<usize> = (0..parent.len()).filter(|node| parent[*node] == below).collect();
+fn grow(
+    below: Option<NodeId>,
+    parent: &DenseMap<NodeId, Option<NodeId>>,
+    open: &[bool],
+    rows: &mut Vec<TreeRow>,
+) {
+    let children: Vec<NodeId> = parent.ids().filter(|node| parent[*node] == below).collect();
     for (at, &node) in children.iter().enumerate() {
         let mut steps = open.to_vec();
         if below.is_some() {

@@ -13,9 +13,10 @@ use crate::dense::AxisId;
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::plan::{Plan, TaskState};
+use crate::statistics::method::Method;
 use crate::table::results::Results;
 use crate::table::units::ReplicateUnits;
-use method::{Method, methods};
+use method::methods;
 
 /// The facts about an experiment for a citation.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use super::delta::{self, Delta, ValuesByUnit};
 use super::error::DiffError;
 use crate::dense::AxisId;
 use crate::ops::Ops;
-use crate::spec::table::{Table, TableKind};
+use crate::spec::table::Table;
 use crate::table::error::TableError;
 use crate::table::units::{ReplicateUnits, UnitCell, cell_axes};
 
@@ -116,7 +116,7 @@ fn compare<O: Ops>(
     Ok(TableDiff {
         name: table.name.clone(),
         axes: axes.into_iter().map(str::to_owned).collect(),
-        values: headings(table),
+        values: table.value_names().into_iter().map(str::to_owned).collect(),
         replicate: table.replicate.map(|axis| side.graph.experiment.axes[axis].name.clone()),
         equal: compared - all.len(),
         changed: all,
@@ -147,11 +147,4 @@ fn cells<O: Ops>(
         values: cell.values.iter().map(by_unit).collect(),
     };
     Ok((made.cells.iter().map(named).collect(), made.missing))
-}
-
-fn headings(table: &Table) -> Vec<String> {
-    match &table.shape {
-        TableKind::Table { columns, .. } => columns.iter().map(|column| column.heading.clone()).collect(),
-        _ => table.values().into_iter().map(|value| value.text.clone()).collect(),
-    }
 }

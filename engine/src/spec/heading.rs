@@ -29,7 +29,7 @@ pub(super) fn report_taken(table: &Table, axes: &Axes, nodes: &Nodes, faults: &m
     for axis in table.axes(axes, nodes).into_iter().filter(|axis| !pooled.contains(axis)) {
         taken.insert(axes[axis].name.clone(), "it is the name of an axis".to_owned());
     }
-    if matches!(table.shape, TableKind::Choose(_)) {
+    if matches!(table.kind, TableKind::Choose(_)) {
         let other = taken.insert(PART.to_owned(), "`part` says which point is chosen".to_owned());
         if other.is_some() {
             let message = format!("axis `{PART}` has the name of a column of table `{}`", table.name);
@@ -40,12 +40,7 @@ pub(super) fn report_taken(table: &Table, axes: &Axes, nodes: &Nodes, faults: &m
             );
         }
     }
-    let hint = match &table.shape {
-        TableKind::Table { .. } => {
-            "give each column a heading of its own: `columns: {\"heading\": \"value\"}`"
-        }
-        _ => "minimize or show another value, or write `1.0 * value` for another heading",
-    };
+    let hint = table.heading_hint();
     for (heading, span) in table.headings() {
         if let Some(why) = taken.get(&heading) {
             faults.add(span, format!("heading `{heading}` is taken: {why}"), hint);

@@ -41,16 +41,16 @@ impl Scope<'_> {
         let name_of_kind = variant(value, "a kind of table", &names, faults)?;
         let (_, read) = KINDS.iter().find(|(name, _)| *name == name_of_kind)?;
         let mut fields = Fields::open(value, name_of_kind, faults)?;
-        let shape = read(self, &mut fields, faults);
+        let kind = read(self, &mut fields, faults);
         let filter = fields.take("where").map(|value| self.compile(value, faults));
         let replicate = fields.take("replicate").map(|value| self.axis(value, faults));
         let average = self.axes(&mut fields, "average", faults).unwrap_or_default();
-        let interval = fields.take("interval").map(|value| self.interval(value, shape.as_ref(), faults));
+        let interval = fields.take("interval").map(|value| self.interval(value, kind.as_ref(), faults));
         let clean = fields.finish(faults);
         let table = Table {
             name: name.to_owned(),
             span,
-            shape: shape?,
+            kind: kind?,
             filter: filter.map_or(Some(None), |filter| filter.map(Some))?,
             replicate: replicate.map_or(Some(None), |axis| axis.map(Some))?,
             average,
@@ -173,15 +173,10 @@ impl Scope<'_> {
     }
 
     /// Reads the source of variation of confidence intervals; `Images` and `Both` need a value made of accuracies.
-    fn interval(&self, value: &Value, shape: Option<&TableKind>, faults: &mut Faults) -> Option<Interval> {
+    fn interval(&self, value: &Value, kind: Option<&TableKind>, faults: &mut Faults) -> Option<Interval> {
         let choices = [("Seeds", Interval::Seeds), ("Images", Interval::Images), ("Both", Interval::Both)];
         let interval = choice(value, "a kind of interval", &choices, faults)?;
-        let values = match shape? {
-            TableKind::Pivot { value, .. } | TableKind::Contrast { value, .. } => vec![value],
-            TableKind::Table { columns, .. } => columns.iter().map(|column| &column.value).collect(),
-            TableKind::Choose(choose) => vec![&choose.select.value],
-            TableKind::Pareto { .. } => vec![],
-        };
+        let values = kind?.values_over_images();
         let is_share =
             |value: &&Expression| with_role(value, self.nodes, MetricRole::Accuracy).next().is_some();
         if interval != Interval::Seeds && !values.iter().any(is_share) {
@@ -327,9 +322,7 @@ impl Scope<'_> {
             faults.add(span, message, "an axis has one place in a table: remove the other");
         }
         let depends = spanned(&table.expressions(), self.axes, self.nodes);
-        let between: &[AxisId] =
-            if let TableKind::Contrast { between, .. } = &table.shape { between } else { &[] };
-        let pooled = table.replicate.iter().chain(&table.average).chain(between);
+        let pooled = table.replicate.iter().chain(&table.average).chain(table.compared());
         // If the name of an axis is misspelt where it is used, that fault is already reported.
         let is_clear = !misspell_axes(self.nodes, self.axes);
         for axis in pooled.filter(|axis| is_clear && !depends.contains(axis)) {

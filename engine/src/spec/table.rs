@@ -21,7 +21,7 @@ pub struct Table {
     /// The place of the name.
     pub span: Span,
     /// The kind of table with its values and axes.
-    pub shape: TableKind,
+    pub kind: TableKind,
     /// The filter: rows that do not satisfy it are left out.
     pub filter: Option<Expression>,
     /// The axis that is the unit of replication.
@@ -145,11 +145,37 @@ impl Table {
     /// Returns the expressions of the table's values.
     #[must_use]
     pub fn values(&self) -> Vec<&Expression> {
-        match &self.shape {
+        match &self.kind {
             TableKind::Table { columns, .. } => columns.iter().map(|column| &column.value).collect(),
             TableKind::Pivot { value, .. } | TableKind::Contrast { value, .. } => vec![value],
             TableKind::Pareto { minimize, maximize } => vec![minimize, maximize],
             TableKind::Choose(choose) => choose.values(),
+        }
+    }
+
+    /// Returns the names of [`Self::values`]: the headings of columns, else the texts of the expressions.
+    #[must_use]
+    pub fn value_names(&self) -> Vec<&str> {
+        match &self.kind {
+            TableKind::Table { columns, .. } => {
+                columns.iter().map(|column| column.heading.as_str()).collect()
+            }
+            TableKind::Pivot { .. }
+            | TableKind::Pareto { .. }
+            | TableKind::Contrast { .. }
+            | TableKind::Choose(_) => self.values().into_iter().map(|value| value.text.as_str()).collect(),
+        }
+    }
+
+    /// Returns the axes whose levels the table compares with each other.
+    #[must_use]
+    pub fn compared(&self) -> &[AxisId] {
+        match &self.kind {
+            TableKind::Contrast { between, .. } => between,
+            TableKind::Table { .. }
+            | TableKind::Pivot { .. }
+            | TableKind::Pareto { .. }
+            | TableKind::Choose(_) => &[],
         }
     }
 
@@ -166,7 +192,7 @@ impl Table {
     #[must_use]
     pub fn headings(&self) -> Vec<(String, Span)> {
         let text = |expression: &Expression| (expression.text.clone(), expression.span);
-        match &self.shape {
+        match &self.kind {
             TableKind::Table { columns, .. } => {
                 columns.iter().map(|column| (column.heading.clone(), column.span)).collect()
             }
@@ -181,7 +207,7 @@ impl Table {
     #[must_use]
     pub fn named(&self) -> Vec<AxisId> {
         let mut named: Vec<AxisId> = self.replicate.iter().chain(&self.average).copied().collect();
-        match &self.shape {
+        match &self.kind {
             TableKind::Table { rows, .. } => named.extend(rows.iter().flatten()),
             TableKind::Pivot { rows, columns, each, .. } => {
                 named.extend(rows.iter().chain(columns).chain(each));
@@ -192,10 +218,25 @@ impl Table {
         named
     }
 
+    /// Returns what to do about a heading that is taken.
+    pub(super) fn heading_hint(&self) -> &'static str {
+        match &self.kind {
+            TableKind::Table { .. } => {
+                "give each column a heading of its own: `columns: {\"heading\": \"value\"}`"
+            }
+            TableKind::Pivot { .. }
+            | TableKind::Pareto { .. }
+            | TableKind::Contrast { .. }
+            | TableKind::Choose(_) => {
+                "minimize or show another value, or write `1.0 * value` for another heading"
+            }
+        }
+    }
+
     /// Returns whether every axis that the table does not name makes rows of it.
     #[must_use]
     pub fn keeps_the_rest(&self) -> bool {
-        !matches!(&self.shape, TableKind::Table { rows: Some(_), .. } | TableKind::Pivot { .. })
+        !matches!(&self.kind, TableKind::Table { rows: Some(_), .. } | TableKind::Pivot { .. })
     }
 
     /// Returns the axes that the table spans, ascending: the axes that its expressions depend on, and the axes it
@@ -207,6 +248,18 @@ impl Table {
         all.sort_unstable();
         all.dedup();
         all
+    }
+}
+
+impl TableKind {
+    /// Returns the values that an interval over images is for; they must be made of accuracies.
+    pub(super) fn values_over_images(&self) -> Vec<&Expression> {
+        match self {
+            Self::Pivot { value, .. } | Self::Contrast { value, .. } => vec![value],
+            Self::Table { columns, .. } => columns.iter().map(|column| &column.value).collect(),
+            Self::Choose(choose) => vec![&choose.select.value],
+            Self::Pareto { .. } => vec![],
+        }
     }
 }
 

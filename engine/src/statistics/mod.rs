@@ -6,6 +6,7 @@ pub mod crossed;
 pub mod estimate;
 pub mod holm;
 pub mod mcnemar;
+pub mod method;
 pub mod proportion;
 pub mod student;
 pub mod welch;

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use super::cell::{CellValues, WeightedValue, cells, estimate};
 use super::error::TableError;
-use super::points::{TablePoint, kept};
+use super::kind::kept;
+use super::points::TablePoint;
 use super::results::Results;
 use super::rows::Rows;
 use crate::dense::AxisId;
@@ -68,18 +69,18 @@ impl Answer {
         results: &Results,
         table: &Table,
     ) -> Result<Option<Self>, TableError> {
-        if !matches!(table.shape, TableKind::Choose(_)) {
+        if !matches!(table.kind, TableKind::Choose(_)) {
             return Ok(None);
         }
-        Ok(Self::from_frame(graph, &Rows::new(graph, results, table, &table.values())?, table))
+        Ok(Self::from_rows(graph, &Rows::new(graph, results, table, &table.values())?, table))
     }
 
-    pub(super) fn from_frame<O: Ops>(graph: &TaskGraph<O>, frame: &Rows, table: &Table) -> Option<Self> {
-        let TableKind::Choose(choose) = &table.shape else { return None };
+    pub(super) fn from_rows<O: Ops>(graph: &TaskGraph<O>, rows: &Rows, table: &Table) -> Option<Self> {
+        let TableKind::Choose(choose) = &table.kind else { return None };
         let axes = kept(graph, table);
-        let cells = cells(frame, table, &axes);
+        let cells = cells(rows, table, &axes);
         let candidates = candidates(&cells, choose, table);
-        Some(Self::among(candidates, axes, frame.missing))
+        Some(Self::among(candidates, axes, rows.missing))
     }
 
     fn among(candidates: Vec<Candidate>, axes: Vec<AxisId>, missing: usize) -> Self {
@@ -236,7 +237,6 @@ fn mark_best(candidates: &mut [Candidate], cells: &[&CellValues<'_>]) {
 
 /// A column of a `Choose` table: a value, or the drop to its baseline.
 struct AnswerColumn {
-    heading: String,
     value: usize,
     less: Option<usize>,
     is_report: bool,
@@ -254,29 +254,18 @@ impl AnswerColumn {
 
 /// Returns the columns of a `Choose` table, size first, and the index of the first limit among the table's values.
 fn columns(choose: &Question) -> (Vec<AnswerColumn>, usize) {
-    let plain = |heading: &str, value, is_report| AnswerColumn {
-        heading: heading.to_owned(),
-        value,
-        less: None,
-        is_report,
-    };
-    let mut columns = vec![plain(&choose.minimize.text, 0, false)];
+    let mut columns = vec![AnswerColumn { value: 0, less: None, is_report: false }];
     let mut next = 1;
     for (is_report, judged) in [(false, Some(&choose.select)), (true, choose.report.as_ref())] {
         let Some(judged) = judged else { continue };
-        columns.push(plain(&judged.value.text, next, is_report));
-        if let Some(heading) = judged.drop_heading() {
-            columns.push(AnswerColumn { heading, value: next + 1, less: Some(next), is_report });
+        columns.push(AnswerColumn { value: next, less: None, is_report });
+        if judged.baseline.is_some() {
+            columns.push(AnswerColumn { value: next + 1, less: Some(next), is_report });
             next += 1;
         }
         next += 1;
     }
     (columns, next)
-}
-
-/// Returns the headings of the columns.
-pub(super) fn headings(choose: &Question) -> Vec<String> {
-    columns(choose).0.into_iter().map(|column| column.heading).collect()
 }
 
 /// Returns a point for every candidate.

@@ -3,12 +3,16 @@
 
 pub mod answer;
 pub mod answers;
+pub mod caption;
 mod cell;
 mod contrast;
 pub mod error;
 pub mod flat;
 pub mod front;
+pub(crate) mod kind;
+pub mod layout;
 pub mod long;
+pub mod made;
 pub mod points;
 pub mod results;
 pub mod rows;

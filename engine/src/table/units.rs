@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use super::cell::cells;
 use super::error::TableError;
-use super::points::kept;
+use super::kind::kept;
 use super::results::Results;
 use super::rows::Rows;
 use crate::dense::AxisId;
 use crate::graph::TaskGraph;
 use crate::ops::Ops;
-use crate::spec::table::{Table, TableKind};
+use crate::spec::table::Table;
 
 /// The values of a table by unit of replication.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,8 +59,6 @@ impl ReplicateUnits {
 #[must_use]
 pub fn cell_axes<O: Ops>(graph: &TaskGraph<O>, table: &Table) -> Vec<AxisId> {
     let mut axes = kept(graph, table);
-    if let TableKind::Contrast { between, .. } = &table.shape {
-        axes.extend(between);
-    }
+    axes.extend(table.compared());
     axes
 }

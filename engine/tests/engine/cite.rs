@@ -1,7 +1,7 @@
 //! Citations of an experiment: its digests, its units of replication, and its methods.
 
-use fewbits_engine::cite::method::Method;
 use fewbits_engine::cite::{Citation, Replication};
+use fewbits_engine::statistics::method::Method;
 use fewbits_store::Digest;
 
 use crate::bench::{Bench, experiment};

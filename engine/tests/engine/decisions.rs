@@ -2,7 +2,9 @@
 
 use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::table::answer::Answer;
-use fewbits_engine::table::sheet::{Cell, Layout, TableSheets};
+use fewbits_engine::table::layout::Layout;
+use fewbits_engine::table::made::TableSheets;
+use fewbits_engine::table::sheet::Cell;
 
 use crate::bench::{Bench, experiment};
 

@@ -1,6 +1,7 @@
 //! Tables of results, compared with values computed by hand.
 
-use fewbits_engine::table::sheet::{Cell, Layout, Sheet};
+use fewbits_engine::table::layout::Layout;
+use fewbits_engine::table::sheet::{Cell, Sheet};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -38,7 +39,7 @@ fn check(table: &str, headings: &[&str], rows: &[&str]) {
     bench.events(&text);
     let made = bench.table(&text, Layout::Grid).unwrap();
     assert_eq!(
-        (made.sheets[0].headings.as_slice(), made.missing),
+        (made.sheets[0].headings.as_slice(), made.missing()),
         (&*headings.iter().map(ToString::to_string).collect::<Vec<_>>(), 0)
     );
     assert_eq!(cells(&made.sheets[0]), rows, "{table}");
@@ -82,7 +83,7 @@ fn a_pivot_has_a_grid_for_each_and_shows_what_is_not_there() {
     let bench = Bench::new();
     let nothing = bench.table(&text, Layout::Grid).unwrap();
     assert_eq!(
-        (cells(&nothing.sheets[1]), nothing.missing),
+        (cells(&nothing.sheets[1]), nothing.missing()),
         (vec!["100 . - -".to_owned(), "200 - - -".to_owned()], 10)
     );
     bench.events(&text);

@@ -41,7 +41,7 @@ pub fn choose(args: &ChooseArgs, global: &Global) -> Result<Exit> {
 fn asked(args: &ChooseArgs, graph: &TaskGraph<StandardOps>) -> Result<Table> {
     let file = args.file.file.display();
     let tables = &graph.experiment.tables;
-    let mut asking = tables.iter().filter(|table| matches!(table.shape, TableKind::Choose(_)));
+    let mut asking = tables.iter().filter(|table| matches!(table.kind, TableKind::Choose(_)));
     let found = match &args.table {
         Some(name) => Some(tables.iter().find(|table| table.name == *name).ok_or_else(|| {
             let hint = suggest(name, asking.map(|table| table.name.as_str()));
@@ -52,7 +52,7 @@ fn asked(args: &ChooseArgs, graph: &TaskGraph<StandardOps>) -> Result<Table> {
     let mut table = found.cloned().map_or_else(|| usual(graph), Ok).map_err(|error| {
         Coded::usage(format!("{file}: {error}; add a `Choose` table that names the values to compare"))
     })?;
-    let TableKind::Choose(choose) = &mut table.shape else {
+    let TableKind::Choose(choose) = &mut table.kind else {
         return Err(Coded::usage(format!("{file}: table `{}` is no `Choose` table", table.name)));
     };
     if let Some(most) = args.max_drop {

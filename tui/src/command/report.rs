@@ -9,7 +9,8 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 use fewbits_engine::plan::Planner;
 use fewbits_engine::spec::table::{Table, TableKind};
-use fewbits_engine::table::sheet::{Sheet, TableSheets};
+use fewbits_engine::table::made::TableSheets;
+use fewbits_engine::table::sheet::Sheet;
 use fewbits_engine::text::fault::suggest;
 
 use super::{note, print};
@@ -100,7 +101,7 @@ fn drawn(material: &Material<'_>, table: &Table, made: &TableSheets) -> Result<P
     if rows == 0 {
         return Err(anyhow!("there are no results to draw yet"));
     }
-    match &table.shape {
+    match &table.kind {
         TableKind::Pareto { .. } | TableKind::Choose(_) => trade_off(material, table, made),
         TableKind::Pivot { value, .. } => {
             let range = heat_map::range(&made.sheets);

@@ -8,9 +8,10 @@ use fewbits_engine::dense::NodeId;
 use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::plan::{Plan, Planner};
 use fewbits_engine::spec::table::{Table, TableKind};
+use fewbits_engine::table::layout::Layout;
 use fewbits_engine::table::long;
+use fewbits_engine::table::made::{TableSheets, make};
 use fewbits_engine::table::results::Results;
-use fewbits_engine::table::sheet::{Layout, TableSheets, make};
 use fewbits_engine::text::fault::suggest;
 use fewbits_ops::StandardOps;
 use fewbits_store::Store;
@@ -128,7 +129,7 @@ impl<'s> ResultTables<'s> {
     /// Returns a few lines with the best points: the front of the first Pareto table. Empty without such a table.
     pub fn best(&self) -> String {
         let tables = &self.session.graph.experiment.tables;
-        let pareto = tables.iter().find(|table| matches!(table.shape, TableKind::Pareto { .. }));
+        let pareto = tables.iter().find(|table| matches!(table.kind, TableKind::Pareto { .. }));
         let made = pareto.and_then(|table| {
             make(&*self.session.ops, &self.session.graph, &self.results, table, Layout::Flat).ok()
         });

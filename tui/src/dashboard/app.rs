@@ -260,7 +260,7 @@ impl App {
     ) {
         let Some(study) = &self.study else { return };
         let Some(table) = study.opened.graph.experiment.tables.get(wanted.table) else { return };
-        let shown = made.map(|groups| match &table.shape {
+        let shown = made.map(|groups| match &table.kind {
             TableKind::Pivot { rows, each, .. } => ShownTable::pivot(groups, each.len(), rows.len()),
             TableKind::Table { .. }
             | TableKind::Pareto { .. }

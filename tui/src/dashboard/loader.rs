@@ -266,7 +266,7 @@ fn make(
 
 /// Returns a Pareto table over bytes instead of bits per weight, or the other way round.
 fn other_cost(table: &Table, nodes: &[Node]) -> Option<Table> {
-    let TableKind::Pareto { minimize, maximize } = &table.shape else { return None };
+    let TableKind::Pareto { minimize, maximize } = &table.kind else { return None };
     let costs = [MetricRole::BitsPerWeight, MetricRole::Bytes];
     let exchanged = |[from, to]: [MetricRole; 2]| {
         let (root, metric) =
@@ -279,7 +279,7 @@ fn other_cost(table: &Table, nodes: &[Node]) -> Option<Table> {
     Some(Table {
         name: table.name.clone(),
         span: table.span,
-        shape: TableKind::Pareto { minimize: compile(&text)?, maximize: compile(&maximize.text)? },
+        kind: TableKind::Pareto { minimize: compile(&text)?, maximize: compile(&maximize.text)? },
         filter: table.filter.as_ref().and_then(|filter| compile(&filter.text)),
         replicate: table.replicate,
         average: table.average.clone(),

@@ -15,7 +15,7 @@ use super::number::{bytes, estimate, number, with_error};
 /// point.
 #[must_use]
 pub fn answer(choice: &Answer, table: &Table, experiment: &Experiment) -> Vec<String> {
-    let TableKind::Choose(choose) = &table.shape else { return vec![] };
+    let TableKind::Choose(choose) = &table.kind else { return vec![] };
     let teller = Teller { choice, choose, table, experiment };
     let mut said = match (choice.chosen, choice.closest) {
         (Some(chosen), _) => teller.chosen(chosen),

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use fewbits_engine::cite::method::Method;
 use fewbits_engine::cite::{Citation, Replication};
+use fewbits_engine::statistics::method::Method;
 use serde_json::{Value as Json, json};
 
 use crate::command::count;

@@ -3,7 +3,8 @@
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, ContentArrangement, presets};
-use fewbits_engine::table::sheet::{Cell, Sheet, TableSheets};
+use fewbits_engine::table::made::TableSheets;
+use fewbits_engine::table::sheet::{Cell, Sheet};
 
 use super::markdown;
 use super::number::estimate;
@@ -27,8 +28,8 @@ fn grids(made: &TableSheets, is_markdown: bool) -> String {
     } else {
         format!("{}: {}\n", made.name, made.caption)
     };
-    if made.missing > 0 {
-        out += &format!("{} results are not there yet\n", made.missing);
+    if made.missing() > 0 {
+        out += &format!("{} results are not there yet\n", made.missing());
     }
     for sheet in &made.sheets {
         out.push('\n');

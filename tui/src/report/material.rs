@@ -10,9 +10,10 @@ use fewbits_engine::plan::Plan;
 use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::table::answer::Answer;
 use fewbits_engine::table::error::TableError;
+use fewbits_engine::table::layout::Layout;
+use fewbits_engine::table::made::{TableSheets, make};
 use fewbits_engine::table::points::TablePoints;
 use fewbits_engine::table::results::Results;
-use fewbits_engine::table::sheet::{Layout, TableSheets, make};
 use fewbits_ops::{Op, StandardOps};
 use fewbits_store::{Record, Store, StoreError};
 
@@ -91,7 +92,7 @@ impl<'m> Material<'m> {
     /// Returns the task that quantizes the recommended network, else the closest one, in its first replicate.
     pub fn chosen(&self) -> Option<TaskId> {
         let (table, choice) = self.choice.as_ref()?;
-        let TableKind::Choose(choose) = &table.shape else { return None };
+        let TableKind::Choose(choose) = &table.kind else { return None };
         let candidate = &choice.candidates[choice.chosen.or(choice.closest)?];
         let graph = self.graph();
         let node =

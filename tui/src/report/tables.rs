@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::table::front::{front, means};
+use fewbits_engine::table::made::TableSheets;
 use fewbits_engine::table::points::{TablePoint, TablePoints};
-use fewbits_engine::table::sheet::{Cell, Sheet, TableSheets};
+use fewbits_engine::table::sheet::{Cell, Sheet};
 use maud::{Markup, html};
 
 use super::material::Material;
@@ -42,17 +43,17 @@ pub fn section(material: &Material<'_>) -> Result<Markup> {
 
 fn one(material: &Material<'_>, table: &Table, made: &TableSheets) -> Result<Markup> {
     let experiment = &material.graph().experiment;
-    let picture = match &table.shape {
+    let picture = match &table.kind {
         TableKind::Pareto { .. } | TableKind::Choose(_) => Some(trade_off(material, table, made)?),
         TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Contrast { .. } => None,
     };
-    let is_map = matches!(table.shape, TableKind::Pivot { .. });
+    let is_map = matches!(table.kind, TableKind::Pivot { .. });
     let colors = is_map.then(|| range(&made.sheets));
     let rows: usize = made.sheets.iter().map(|sheet| sheet.rows.len()).sum();
     Ok(html! {
         h3 id=(format!("table-{}", table.name)) { (table.name) }
         p.dim { (printable(&made.caption)) }
-        @if made.missing > 0 { p { (made.missing) " results are not there yet." } }
+        @if made.missing() > 0 { p { (made.missing()) " results are not there yet." } }
         @if let Some(choice) = &made.choice {
             div.answer { @for sentence in answer(choice, table, experiment) { p { (printable(&sentence)) } } }
         }

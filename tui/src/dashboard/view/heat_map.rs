@@ -174,7 +174,7 @@ fn title(experiment: &Experiment, shown: &ShownTable, levels: &[usize]) -> Strin
 
 /// Returns the names of the axes along the rows and along the columns.
 fn corner(experiment: &Experiment, table: &Table) -> String {
-    let TableKind::Pivot { rows, columns, .. } = &table.shape else { return String::new() };
+    let TableKind::Pivot { rows, columns, .. } = &table.kind else { return String::new() };
     let names = |axes: &[AxisId]| experiment.axis_names(axes).join(" ");
     format!("{}\\{}", names(rows), names(columns))
 }

@@ -48,7 +48,7 @@ pub struct ParetoState {
 /// Returns the indices of the experiment's Pareto tables.
 fn tables(app: &App) -> Vec<usize> {
     let tables = app.study.iter().flat_map(|study| study.experiment().tables.iter().enumerate());
-    tables.filter(|(_, table)| matches!(table.shape, TableKind::Pareto { .. })).map(|(at, _)| at).collect()
+    tables.filter(|(_, table)| matches!(table.kind, TableKind::Pareto { .. })).map(|(at, _)| at).collect()
 }
 
 /// Returns the table that the view shows.

@@ -86,7 +86,7 @@ pub(super) fn listed(app: &App) -> Vec<usize> {
     let (Some(study), Some(shown), Some(table)) = (&app.study, shown(app), table(app)) else { return vec![] };
     let state = &app.tradeoff;
     let points = shown.points(study, &state.filter, state.sort.map(|column| (column, state.descending)));
-    match table.shape {
+    match table.kind {
         TableKind::Pareto { .. } => {
             let front = shown.front(&points);
             if state.sort.is_none() {

@@ -1,0 +1,53 @@
+//! The caption of a table: one sentence about its values, intervals, tests and filter.
+//! Knows no result.
+
+use super::kind;
+use crate::dense::NodeId;
+use crate::graph::TaskGraph;
+use crate::ops::Ops;
+use crate::spec::table::{Interval, Table};
+
+/// Returns the caption of a table, in one sentence.
+pub fn caption<O: Ops>(ops: &O, graph: &TaskGraph<O>, table: &Table) -> String {
+    let experiment = &graph.experiment;
+    let mut text = kind::subject(experiment, table);
+    let over = table.replicate.map(|axis| experiment.axes[axis].name.as_str());
+    match (table.interval, over) {
+        (Interval::Seeds, Some(over)) => text += &format!("; mean and 95 % t interval over {over}"),
+        (Interval::Seeds, None) => {}
+        (Interval::Images, None) => text += "; 95 % interval over images, for these networks alone",
+        (Interval::Images, Some(over)) => {
+            text += &format!("; mean over {over} and 95 % interval over images, for these networks alone");
+        }
+        (Interval::Both, over) => {
+            let over = over.map_or(String::new(), |over| format!("{over} and "));
+            text += &format!("; mean and 95 % interval over {over}images at once");
+        }
+    }
+    if !table.average.is_empty() {
+        let within = over.map_or(String::new(), |over| format!(" within each {over} first"));
+        text += &format!("; averaged over {}{within}", experiment.axis_names(&table.average).join(", "));
+    }
+    if let Some(filter) = &table.filter {
+        text += &format!("; where {}", filter.text);
+    }
+    text += &kind::marks(table);
+    if let Some(remark) = ops.remark(&upstream_ops(graph, table)) {
+        text += &format!("; {remark}");
+    }
+    text
+}
+
+/// Returns the ops of the nodes in the table's expressions and of all nodes upstream.
+fn upstream_ops<'g, O: Ops>(graph: &'g TaskGraph<O>, table: &Table) -> Vec<&'g O::Op> {
+    let nodes = &graph.experiment.nodes;
+    let mut upstream: Vec<NodeId> = graph.experiment.nodes_in(&table.expressions());
+    let mut at = 0;
+    while at < upstream.len() {
+        let inputs = nodes[upstream[at]].inputs.iter().copied();
+        let new: Vec<NodeId> = inputs.filter(|input| !upstream.contains(input)).collect();
+        upstream.extend(new);
+        at += 1;
+    }
+    upstream.into_iter().flat_map(|node| &graph.steps[node].works).map(|work| &work.op).collect()
+}

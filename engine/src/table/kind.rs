@@ -1,0 +1,187 @@
+//! The kinds of tables: for each, the axes it keeps, its points and sheets, its test, and its words in the caption.
+//! This file and [`crate::spec::table`] are the places to add a kind; a kind that one of them lacks does not compile.
+
+use super::answer::{self, Answer};
+use super::cell::{CellValues, WeightedValue, cells, estimate};
+use super::contrast::{self, compared, effects};
+use super::flat::Datum;
+use super::front::front;
+use super::layout::{self, Layout, list};
+use super::points::{TablePoint, TablePoints};
+use super::rows::Rows;
+use super::sheet::{Cell, Sheet};
+use crate::dense::AxisId;
+use crate::graph::TaskGraph;
+use crate::ops::Ops;
+use crate::spec::experiment::Experiment;
+use crate::spec::heading::PART;
+use crate::spec::table::{Interval, Question, Table, TableKind};
+use crate::statistics::SIGNIFICANT;
+use crate::statistics::estimate::Estimate;
+use crate::statistics::method::Method;
+
+/// Returns the axes that a table keeps, in its own order.
+pub(super) fn kept<O: Ops>(graph: &TaskGraph<O>, table: &Table) -> Vec<AxisId> {
+    match &table.kind {
+        TableKind::Table { rows: Some(rows), .. } => rows.clone(),
+        TableKind::Pivot { rows, columns, each, .. } => {
+            [each, rows, columns].into_iter().flatten().copied().collect()
+        }
+        TableKind::Table { rows: None, .. }
+        | TableKind::Pareto { .. }
+        | TableKind::Contrast { .. }
+        | TableKind::Choose(_) => {
+            let named = table.named();
+            let mut axes = table.axes(&graph.experiment.axes, &graph.experiment.nodes);
+            axes.retain(|axis| !named.contains(axis));
+            axes
+        }
+    }
+}
+
+/// Makes the points of a table over the axes that it keeps, and returns the headings of their values before them.
+pub(super) fn points<O: Ops>(
+    graph: &TaskGraph<O>,
+    rows: &Rows,
+    table: &Table,
+    axes: &[AxisId],
+) -> (Vec<String>, Vec<TablePoint>) {
+    let headings = || table.headings().into_iter().map(|(heading, _)| heading).collect();
+    match &table.kind {
+        TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Pareto { .. } => {
+            (headings(), plain(&cells(rows, table, axes), table.values().len(), table))
+        }
+        TableKind::Contrast { between, .. } => {
+            let wide: Vec<AxisId> = axes.iter().chain(between).copied().collect();
+            let effects = effects(between, &compared(rows, between), &graph.experiment.axes);
+            let points = contrast::points(&cells(rows, table, &wide), between.len(), &effects, table);
+            (effects.into_iter().map(|effect| effect.heading).collect(), points)
+        }
+        TableKind::Choose(choose) => (headings(), answer::points(&cells(rows, table, axes), choose, table)),
+    }
+}
+
+/// Returns the estimates of all values, unchanged.
+fn plain(cells: &[CellValues<'_>], width: usize, table: &Table) -> Vec<TablePoint> {
+    let make = |cell: &CellValues<'_>| TablePoint {
+        levels: cell.levels.clone(),
+        values: (0..width)
+            .map(|value| estimate(&[WeightedValue { weight: 1.0, cell, value }], table))
+            .collect(),
+    };
+    cells.iter().map(make).collect()
+}
+
+/// Returns the p-value of a table's own test of a value; `None` for kinds without a test.
+pub(super) fn test(kind: &TableKind, value: &Estimate) -> Option<f64> {
+    match kind {
+        TableKind::Pivot { margin: Some(margin), .. } => value.p_at_least(*margin),
+        TableKind::Contrast { .. } => value.p_zero(),
+        TableKind::Table { .. }
+        | TableKind::Pivot { .. }
+        | TableKind::Pareto { .. }
+        | TableKind::Choose(_) => None,
+    }
+}
+
+/// Lays out the sheets of a table; `answer` is that of a `Choose` table.
+pub(super) fn sheets<O: Ops>(
+    graph: &TaskGraph<O>,
+    table: &Table,
+    points: &TablePoints,
+    answer: Option<&Answer>,
+    layout: Layout,
+) -> Vec<Sheet> {
+    let every = || (0..points.points.len()).collect::<Vec<_>>();
+    let list = |listed: &[usize]| vec![list(graph, table, points, listed, layout)];
+    match (&table.kind, answer.filter(|_| layout == Layout::Grid)) {
+        (TableKind::Table { sort, .. }, _) => list(&layout::sorted(points, sort, &graph.experiment.axes)),
+        (TableKind::Pivot { rows, columns, each, .. }, _) if layout == Layout::Grid => {
+            layout::pivot(graph, table, points, [each, rows, columns])
+        }
+        (TableKind::Pareto { .. }, _) => list(&front(&points.points)),
+        (TableKind::Choose(_), Some(answer)) => vec![parts(graph, table, points, answer)],
+        (TableKind::Pivot { .. } | TableKind::Contrast { .. } | TableKind::Choose(_), _) => list(&every()),
+    }
+}
+
+/// Lists the points in an answer, each with its part in it.
+fn parts<O: Ops>(graph: &TaskGraph<O>, table: &Table, points: &TablePoints, answer: &Answer) -> Sheet {
+    let parts = [
+        ("chosen", answer.chosen),
+        ("runner-up", answer.runner_up),
+        ("next smaller", answer.smaller),
+        ("closest", answer.closest),
+    ];
+    let place = |candidate: usize| {
+        let levels = &answer.candidates[candidate].levels;
+        points.points.iter().position(|point| point.levels == *levels)
+    };
+    let found: Vec<(&str, usize)> =
+        parts.into_iter().filter_map(|(part, at)| Some((part, place(at?)?))).collect();
+    let listed: Vec<usize> = found.iter().map(|(_, at)| *at).collect();
+    let mut sheet = list(graph, table, points, &listed, Layout::Flat);
+    sheet.headings.insert(0, PART.to_owned());
+    sheet.axes += 1;
+    for (row, (part, _)) in sheet.rows.iter_mut().zip(found) {
+        row.insert(0, Cell::Level { label: part.to_owned(), value: Datum::Text(part.to_owned()) });
+    }
+    sheet
+}
+
+/// Returns the values of a table as the beginning of its caption.
+pub(super) fn subject(experiment: &Experiment, table: &Table) -> String {
+    let values: Vec<&str> = table.values().iter().map(|value| value.text.as_str()).collect();
+    match &table.kind {
+        TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Pareto { .. } => values.join(", "),
+        TableKind::Contrast { between, .. } => {
+            let verb = if between.len() == 1 { "changes" } else { "change" };
+            let names: Vec<String> =
+                experiment.axis_names(between).into_iter().map(|name| format!("`{name}`")).collect();
+            format!("{}; what {} {verb}", values.join(", "), names.join(" and "))
+        }
+        TableKind::Choose(choose) => choose_subject(choose, table),
+    }
+}
+
+fn choose_subject(choose: &Question, table: &Table) -> String {
+    let is_bounded = table.replicate.is_some() || table.interval != Interval::Seeds;
+    let how = if is_bounded { "with 95 % confidence" } else { "in this one training" };
+    let what = match choose.max_drop {
+        Some(most) => format!("that loses at most {most} of {} {how}", choose.select.value.text),
+        None => format!("that cannot be told from the best in {}", choose.select.value.text),
+    };
+    let mut text = format!("the smallest {} {what}", choose.minimize.text);
+    for (limit, most) in &choose.at_most {
+        text += &format!("; {} at most {most}", limit.text);
+    }
+    match &choose.report {
+        Some(report) if !choose.is_optimistic() => text += &format!("; reported on {}", report.value.text),
+        Some(_) | None => text += "; optimistic: chosen and reported on the same images",
+    }
+    text
+}
+
+/// Returns the meaning of the marks in a table, and the rule by which points are left out.
+pub(super) fn marks(table: &Table) -> String {
+    let adjusted = format!("Holm-adjusted over the table, {:.0} %", SIGNIFICANT * 100.0);
+    match &table.kind {
+        TableKind::Pivot { margin: Some(margin), .. } => {
+            format!("; * is below {margin} (one-sided t test, {adjusted})")
+        }
+        TableKind::Contrast { .. } => format!("; * is not zero (two-sided t test, {adjusted})"),
+        TableKind::Pareto { .. } => "; only points that no other beats in both means".to_owned(),
+        TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Choose(_) => String::new(),
+    }
+}
+
+/// Returns the statistical methods that belong to the kind of a table.
+pub(crate) fn methods(kind: &TableKind) -> &'static [Method] {
+    match kind {
+        TableKind::Pivot { margin: Some(_), .. } => &[Method::NonInferiority, Method::Holm],
+        TableKind::Contrast { .. } => &[Method::ZeroEffect, Method::Holm],
+        TableKind::Choose(choose) if choose.max_drop.is_some() => &[Method::NonInferiority],
+        TableKind::Choose(_) => &[Method::MayBeBest],
+        TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Pareto { .. } => &[],
+    }
+}

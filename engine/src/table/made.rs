@@ -1,0 +1,96 @@
+//! A table in its made form: its sheets with a caption, and the points behind them.
+//! Knows nothing of how a sheet is shown.
+
+use super::answer::Answer;
+use super::caption::caption;
+use super::error::TableError;
+use super::flat::{Datum, DuplicateColumn, Flat};
+use super::kind;
+use super::layout::{self, Layout};
+use super::points::TablePoints;
+use super::results::Results;
+use super::rows::Rows;
+use super::sheet::{Cell, Sheet};
+use crate::graph::TaskGraph;
+use crate::ops::Ops;
+use crate::spec::heading::BESIDE;
+use crate::spec::table::Table;
+
+/// A table in its made form.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableSheets {
+    /// The name.
+    pub name: String,
+    /// The caption: one sentence about the values, intervals, tests and the filter.
+    pub caption: String,
+    /// The grids.
+    pub sheets: Vec<Sheet>,
+    /// The points behind the grids.
+    pub points: TablePoints,
+    /// The answer of a `Choose` table; `None` for the other kinds.
+    pub choice: Option<Answer>,
+}
+
+/// Makes a table from results; the error contains the expression that cannot be evaluated.
+pub fn make<O: Ops>(
+    ops: &O,
+    graph: &TaskGraph<O>,
+    results: &Results,
+    table: &Table,
+    layout: Layout,
+) -> Result<TableSheets, TableError> {
+    let rows = Rows::new(graph, results, table, &table.values())?;
+    let points = TablePoints::from_rows(graph, &rows, table);
+    let choice = Answer::from_rows(graph, &rows, table);
+    let sheets = kind::sheets(graph, table, &points, choice.as_ref(), layout);
+    let mut caption = caption(ops, graph, table);
+    let near_chance =
+        |cell: &Cell| matches!(cell, Cell::Value(value) if value.near_chance && value.interval.is_some());
+    if sheets.iter().flat_map(|sheet| sheet.rows.iter().flatten()).any(near_chance) {
+        caption += "; a–b is from the least to the largest, near chance";
+    }
+    Ok(TableSheets { name: table.name.clone(), caption, sheets, points, choice })
+}
+
+impl TableSheets {
+    /// Returns the number of rows with missing results.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        self.points.missing
+    }
+
+    /// Returns a sheet with a row for every point of the table, in the order of their levels, whatever its kind.
+    #[must_use]
+    pub fn every_point<O: Ops>(&self, graph: &TaskGraph<O>, table: &Table) -> Sheet {
+        let all: Vec<usize> = (0..self.points.points.len()).collect();
+        layout::list(graph, table, &self.points, &all, Layout::Grid)
+    }
+
+    /// Returns the table for other programs, with a row per row of each grid. A row has the values of the axes, then
+    /// each value with its interval, standard deviation, p-value and count, as far as they exist.
+    pub fn flat(&self) -> Result<Flat, DuplicateColumn> {
+        let mut flat = Flat::default();
+        for sheet in &self.sheets {
+            for row in &sheet.rows {
+                let cells = sheet.headings.iter().zip(row);
+                flat.add(cells.flat_map(|(heading, cell)| beside(heading, cell)))?;
+            }
+        }
+        Ok(flat)
+    }
+}
+
+/// Returns the exported columns of a cell: its value, interval, standard deviation, p-value and count.
+fn beside(heading: &str, cell: &Cell) -> Vec<(String, Datum)> {
+    let value = match cell {
+        Cell::Level { value, .. } => return vec![(heading.to_owned(), value.clone())],
+        Cell::Absent | Cell::Missing => return vec![(heading.to_owned(), Datum::Null)],
+        Cell::Value(value) => value,
+    };
+    let (low, high) = value.interval.unzip();
+    let real = |number: Option<f64>| number.map(Datum::Real);
+    let more = [low, high, value.spread, value.adjusted].map(real).into_iter();
+    let more = more.chain([Some(Datum::Whole(value.n as i64))]).zip(BESIDE);
+    let more = more.filter_map(|(datum, (suffix, _))| Some((format!("{heading}.{suffix}"), datum?)));
+    std::iter::once((heading.to_owned(), Datum::Real(value.mean))).chain(more).collect()
+}

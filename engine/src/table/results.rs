@@ -39,7 +39,7 @@ impl Results {
     }
 
     /// Adds a task's result from its record, with its answers to images if asked for.
-    pub fn learn_record(&mut self, task: TaskId, figures: Figures, with_answers: bool) {
+    fn learn_record(&mut self, task: TaskId, figures: Figures, with_answers: bool) {
         if let Some(bits) = figures.correct.filter(|_| with_answers) {
             self.answers.insert(task, bits.into());
         }
@@ -63,12 +63,24 @@ impl Results {
         nodes: &[NodeId],
     ) -> Result<Self, StoreError> {
         let mut results = Self::none(graph.len());
-        let with_answers = wants_answers(graph);
-        let cached = cached(graph, plan, nodes);
+        for lost in results.read(store, &cached(graph, plan, nodes), wants_answers(graph))? {
+            results.lose(store, &lost)?;
+        }
+        Ok(results)
+    }
+
+    /// Reads the results of tasks by their keys, with their answers to images if asked for. Returns the keys without a
+    /// sound record.
+    pub fn read(
+        &mut self,
+        store: &Store,
+        tasks: &[(TaskId, Key)],
+        with_answers: bool,
+    ) -> Result<Vec<Key>, StoreError> {
         // A shared record is read once. The keys are in the order of tasks, which is close to the order of the
         // journal.
         let (mut keys, mut places) = (vec![], KeyMap::default());
-        for (_, key) in &cached {
+        for (_, key) in tasks {
             places.entry(*key).or_insert_with(|| {
                 keys.push(*key);
                 keys.len() - 1
@@ -78,18 +90,19 @@ impl Results {
             keys.par_chunks(PART).map(|keys| store.figures(keys)).collect::<Result<_, _>>()?;
         let mut read: Vec<Option<Figures>> = read.into_iter().flatten().collect();
         let mut first: Vec<Option<TaskId>> = vec![None; keys.len()];
-        for (task, key) in cached {
+        let mut lost = vec![];
+        for &(task, key) in tasks {
             let at = places[&key];
             match (first[at], read[at].take()) {
-                (Some(same_as), _) => results.share(task, same_as),
+                (Some(same_as), _) => self.share(task, same_as),
                 (None, Some(figures)) => {
                     first[at] = Some(task);
-                    results.learn_record(task, figures, with_answers);
+                    self.learn_record(task, figures, with_answers);
                 }
-                (None, None) => results.lose(store, &key)?,
+                (None, None) => lost.push(key),
             }
         }
-        Ok(results)
+        Ok(lost)
     }
 
     /// Checks the records of these nodes' tasks without loading them; damaged records are dropped as in

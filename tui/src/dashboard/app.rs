@@ -7,7 +7,6 @@ use std::sync::Arc;
 use fewbits_engine::event::Summary;
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::run::halt::Halt;
-use fewbits_engine::spec::table::TableKind;
 use ratatui::crossterm::event::{KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 
@@ -41,7 +40,7 @@ pub struct App {
     /// The text of the status line, and whether it reports a problem.
     pub status: (String, bool),
     /// The tables made so far, or the reason why a table cannot be made.
-    pub tables: HashMap<TableRequest, Result<ShownTable, TableFailure>>,
+    pub tables: HashMap<TableRequest, Result<Arc<ShownTable>, TableFailure>>,
     /// The point whose values the other points of its table are compared with.
     pub pin: Option<Pin>,
     /// The past run that tables are compared with.
@@ -135,7 +134,7 @@ impl App {
                 self.ask(Request::Open(run));
             }
             Update::Ended(summary) => self.ended(summary),
-            Update::Table(wanted, made) => self.made(wanted, made),
+            Update::Table(wanted, made) => drop(self.tables.insert(wanted, made)),
             Update::Record(task, record) => {
                 // The record may be dropped from memory later; then it is requested again.
                 self.asked.remove(&task);
@@ -251,23 +250,6 @@ impl App {
             }
             None => self.ask(Request::Leave(Leave::Over)),
         }
-    }
-
-    fn made(
-        &mut self,
-        wanted: TableRequest,
-        made: Result<Arc<fewbits_engine::table::points::TablePoints>, TableFailure>,
-    ) {
-        let Some(study) = &self.study else { return };
-        let Some(table) = study.opened.graph.experiment.tables.get(wanted.table) else { return };
-        let shown = made.map(|groups| match &table.kind {
-            TableKind::Pivot { rows, each, .. } => ShownTable::pivot(groups, each.len(), rows.len()),
-            TableKind::Table { .. }
-            | TableKind::Pareto { .. }
-            | TableKind::Contrast { .. }
-            | TableKind::Choose(_) => ShownTable::list(groups),
-        });
-        self.tables.insert(wanted, shown);
     }
 
     fn key(&mut self, key: KeyEvent) {

@@ -10,7 +10,7 @@ use fewbits_engine::plan::Plan;
 use fewbits_engine::run_log::LoggedEvent;
 use fewbits_engine::table::results::{Results, wants_answers};
 use fewbits_ops::StandardOps;
-use fewbits_store::{Key, Record, RunReader, Store, StoreError};
+use fewbits_store::{Key, RunReader, Store, StoreError};
 
 use super::messages::TableRequest;
 use super::past_runs::{is_going, replan};
@@ -46,7 +46,11 @@ pub struct FollowedRun {
     pub results: Results,
     /// The plan of the run, which has the keys of cached tasks; made when it is first needed.
     plan: Option<Plan>,
-    /// Whether the results of cached tasks were read.
+    /// The results to read from the store.
+    unread: Vec<(TaskId, Key)>,
+    /// Tasks with the key of another task of the run.
+    twins: Vec<(TaskId, TaskId)>,
+    /// Whether the results of cached tasks are read, or about to be.
     cached_read: bool,
     /// The table that is kept up to date.
     pub table: Option<TableRequest>,
@@ -74,6 +78,8 @@ impl FollowedRun {
             pause: Duration::ZERO,
             alive: RateLimit::after(now),
             plan: None,
+            unread: vec![],
+            twins: vec![],
             cached_read: false,
             table: None,
             stale: false,
@@ -102,7 +108,7 @@ impl FollowedRun {
         speed: Option<f64>,
         store: &Store,
     ) -> Result<bool, StoreError> {
-        let read = self.take(lines, speed, store);
+        let read = self.take(lines, speed);
         self.looked = Instant::now();
         self.pause = match lines.len() {
             BATCH.. => Duration::ZERO,
@@ -129,17 +135,12 @@ impl FollowedRun {
 
     /// Appends the lines that are due to `lines`, and takes over their results. Lines appended before an error stay
     /// there.
-    fn take(
-        &mut self,
-        lines: &mut Vec<LoggedEvent>,
-        speed: Option<f64>,
-        store: &Store,
-    ) -> Result<(), StoreError> {
+    fn take(&mut self, lines: &mut Vec<LoggedEvent>, speed: Option<f64>) -> Result<(), StoreError> {
         while lines.len() < BATCH {
             let Some(stamped) = self.next(speed)? else { break };
             lines.push(stamped);
             if let Some(stamped) = lines.last() {
-                self.learn(stamped, store)?;
+                self.learn(stamped);
             }
         }
         Ok(())
@@ -171,33 +172,28 @@ impl FollowedRun {
         Ok(Some(line))
     }
 
-    /// Takes over the results that a line reports.
-    fn learn(&mut self, stamped: &LoggedEvent, store: &Store) -> Result<(), StoreError> {
+    /// Takes over the result that a line reports, or remembers to read it.
+    fn learn(&mut self, stamped: &LoggedEvent) {
         let task = |name: &String| self.opened.names.get(name).copied();
         match &stamped.event {
-            Event::Completed { task: name, metrics, seconds, .. } => {
-                if let Some(task) = task(name) {
-                    self.results.learn(task, metrics.clone(), *seconds);
-                    self.stale = true;
+            Event::Completed { task: name, key, metrics, seconds } => {
+                let Some(task) = task(name) else { return };
+                self.results.learn(task, metrics.clone(), *seconds);
+                // The event lacks the answers to images.
+                if wants_answers(&self.opened.graph) {
+                    self.unread.extend(key.parse().ok().map(|key| (task, key)));
                 }
+                self.stale = true;
             }
             Event::Reused { task: name, key, same_as } => {
-                let Some(id) = task(name) else { return Ok(()) };
-                match same_as.as_ref().and_then(task) {
-                    Some(other) => self.results.share(id, other),
-                    None => {
-                        let record = key.parse::<Key>().ok().map(|key| store.record(&key)).transpose()?;
-                        if let Some(Record { metrics, seconds, .. }) = record.flatten() {
-                            self.results.learn(id, metrics, seconds);
-                        }
-                    }
-                }
+                let Some(id) = task(name) else { return };
+                self.unread.extend(key.parse().ok().map(|key| (id, key)));
+                self.twins.extend(same_as.as_ref().and_then(task).map(|other| (id, other)));
                 self.stale = true;
             }
             Event::Finished(_) => self.ended = true,
             _ => {}
         }
-        Ok(())
     }
 
     /// Returns the plan of the run, and makes it when it is first needed.
@@ -209,26 +205,29 @@ impl FollowedRun {
         Ok(self.plan.insert(plan))
     }
 
-    /// Reads the results of the tasks that were cached when the run began, unless that is done already.
-    pub fn read_cached(&mut self, store: &Store, ops: &StandardOps) -> Result<(), StoreError> {
-        if self.cached_read {
-            return Ok(());
+    /// Reads the results that have not been read yet: those of the tasks that were cached when the run began, and those
+    /// that the run log has named since.
+    pub fn read_results(&mut self, store: &Store, ops: &StandardOps) -> Result<(), StoreError> {
+        if !self.cached_read {
+            let cached: Vec<u32> = self.opened.header.cached.iter().flat_map(Clone::clone).collect();
+            let graph = Arc::clone(&self.opened.graph);
+            let plan = self.plan(store, ops)?;
+            let keys: Vec<(TaskId, Key)> = graph
+                .tasks()
+                .filter(|task| cached.binary_search(&(task.index() as u32)).is_ok())
+                .filter_map(|task| Some((task, plan.planned(task).key?)))
+                .collect();
+            self.unread.extend(keys);
+            self.cached_read = true;
         }
-        let cached: Vec<u32> = self.opened.header.cached.iter().flat_map(Clone::clone).collect();
-        let graph = Arc::clone(&self.opened.graph);
-        let plan = self.plan(store, ops)?;
-        let keys: Vec<(TaskId, Key)> = graph
-            .tasks()
-            .filter(|task| cached.binary_search(&(task.index() as u32)).is_ok())
-            .filter_map(|task| Some((task, plan.planned(task).key?)))
-            .collect();
-        let with_answers = wants_answers(&graph);
-        for (task, key) in keys {
-            if let Some(record) = store.record(&key)? {
-                self.results.learn_record(task, record.into(), with_answers);
+        // A result without a record any more is missing, as in every table.
+        self.results.read(store, &self.unread, wants_answers(&self.opened.graph))?;
+        self.unread.clear();
+        for (task, same_as) in self.twins.drain(..) {
+            if self.results.metrics(task).is_none() {
+                self.results.share(task, same_as);
             }
         }
-        self.cached_read = true;
         Ok(())
     }
 }

@@ -10,7 +10,8 @@ use fewbits_engine::ops::MetricRole;
 use fewbits_engine::spec::expression::Expression;
 use fewbits_engine::spec::node::{Node, with_role};
 use fewbits_engine::spec::table::{Table, TableKind};
-use fewbits_engine::table::points::TablePoints;
+use fewbits_engine::table::layout::Layout;
+use fewbits_engine::table::made;
 use fewbits_engine::table::results::Results;
 use fewbits_engine::text::fault::{Faults, Span};
 use fewbits_ops::StandardOps;
@@ -22,6 +23,7 @@ use super::mail::Mail;
 use super::messages::{PastRun, Request, TableFailure, TableRequest, Update};
 use super::past_runs::{is_going, open, past_since};
 use super::rate_limit::RateLimit;
+use super::tables::ShownTable;
 
 /// The wait before a table is made again, as a multiple of the time it took. So tables take at most a hundredth of the
 /// time.
@@ -180,12 +182,12 @@ impl Loader {
         let is_due = Self::until_table(followed).is_some_and(|rest| rest.is_zero());
         let Some(wanted) = followed.table.filter(|_| is_due) else { return Ok(()) };
         let start = Instant::now();
-        let read = followed.read_cached(&self.store, &self.ops);
+        let read = followed.read_results(&self.store, &self.ops);
         followed.failed = read.is_err().then(|| RateLimit::after(start));
         read?;
         followed.stale = false;
         let start = Instant::now();
-        let made = make(&followed.opened.graph, &followed.results, wanted);
+        let made = make(&followed.opened.graph, &self.ops, &followed.results, wanted);
         followed.made = Some(RateLimit::after(start));
         self.tell(Update::Table(wanted, made.map(Arc::new)));
         Ok(())
@@ -250,18 +252,22 @@ impl Loader {
     }
 }
 
-/// Makes a table from results.
-fn make(
+/// Makes a table from results, with the code of `fewbits table`.
+pub fn make(
     graph: &TaskGraph<StandardOps>,
+    ops: &StandardOps,
     results: &Results,
     wanted: TableRequest,
-) -> Result<TablePoints, TableFailure> {
+) -> Result<ShownTable, TableFailure> {
     let table = graph.experiment.tables.get(wanted.table).ok_or(TableFailure::NoTable)?;
-    if !wanted.other_cost {
-        return TablePoints::group(graph, results, table).map_err(TableFailure::Results);
-    }
-    let other = other_cost(table, &graph.experiment.nodes).ok_or(TableFailure::NoOtherSize)?;
-    TablePoints::group(graph, results, &other).map_err(TableFailure::Results)
+    let other = wanted.other_cost.then(|| other_cost(table, &graph.experiment.nodes));
+    let table = match &other {
+        None => table,
+        Some(Some(other)) => other,
+        Some(None) => return Err(TableFailure::NoOtherSize),
+    };
+    let made = made::make(ops, graph, results, table, Layout::Grid).map_err(TableFailure::Results)?;
+    Ok(ShownTable::new(graph, table, made))
 }
 
 /// Returns a Pareto table over bytes instead of bits per weight, or the other way round.

@@ -10,11 +10,11 @@ use fewbits_engine::graph::TaskId;
 use fewbits_engine::run::halt::Halt;
 use fewbits_engine::run_log::LoggedEvent;
 use fewbits_engine::table::error::TableError;
-use fewbits_engine::table::points::TablePoints;
 use fewbits_store::Record;
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 
 use super::run_model::OpenedRun;
+use super::tables::ShownTable;
 
 /// A table to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,7 +67,7 @@ pub enum Update {
     /// The run of this process ended.
     Ended(Summary),
     /// A table was made; an error says why it cannot be made.
-    Table(TableRequest, Result<Arc<TablePoints>, TableFailure>),
+    Table(TableRequest, Result<Arc<ShownTable>, TableFailure>),
     /// The record of a task was read; `None` if the store has no record of it.
     Record(TaskId, Option<Arc<Record>>),
     /// The past runs were listed, newest first.

@@ -87,6 +87,26 @@ pub fn shorten(text: &str, width: usize, theme: Theme) -> String {
     if width == 0 { String::new() } else { format!("{head}{dots}{tail}") }
 }
 
+/// Shortens a text to a width by cutting its end.
+#[must_use]
+pub fn cut(text: &str, width: usize, theme: Theme) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    if width == 0 { String::new() } else { format!("{kept}{}", theme.pick("…", "~")) }
+}
+
+/// Shrinks the widest of some widths until their sum is at most `most`, or all are 3.
+pub fn shrink(widths: &mut [usize], most: usize) {
+    let mut sum: usize = widths.iter().sum();
+    while sum > most {
+        let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > 3) else { return };
+        *widest -= 1;
+        sum -= 1;
+    }
+}
+
 /// Breaks a text into lines of at most `width` characters, at spaces where possible.
 #[must_use]
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
@@ -132,6 +152,19 @@ mod tests {
         check("net(seed=0)", 7, "net…=0)");
         check("net(seed=0)", 1, "…");
         check("net(seed=0)", 0, "");
+    }
+
+    #[test]
+    fn the_widest_column_shrinks_first() {
+        let check = |widths: &[usize], most, expected: &[usize]| {
+            let mut widths = widths.to_vec();
+            shrink(&mut widths, most);
+            assert_eq!(widths, expected);
+        };
+        check(&[10, 4], 20, &[10, 4]);
+        check(&[10, 4], 9, &[5, 4]);
+        check(&[10, 4], 2, &[3, 3]);
+        check(&[], 0, &[]);
     }
 
     #[test]

@@ -13,7 +13,6 @@ use super::overlay::Overlay;
 use super::paint::{line, put, put_all, shorten, top};
 use super::run_model::{RunModel, RunProgress};
 use super::view::{ALL, View};
-use crate::ui::eta::duration;
 use crate::ui::plain::printable;
 
 /// The parts of the screen.
@@ -216,8 +215,8 @@ fn draw_help(app: &App, scrolled: usize, area: Rect, buf: &mut Buffer) {
 fn draw_quit(app: &App, area: Rect, buf: &mut Buffer) {
     let inside = open_box(app, area, 66, 8, "The run goes on", buf);
     let own = app.study.as_ref().filter(|study| app.own.as_ref() == Some(&study.opened.id));
-    let left = own.and_then(|study| study.eta.seconds());
-    let left = left.map_or(String::new(), |seconds| format!(", {} left", duration(seconds)));
+    let left = own.and_then(|study| study.eta.remaining());
+    let left = left.map_or(String::new(), |remaining| format!(", {remaining}"));
     let running = own.map_or(String::new(), |study| format!(" {} running{left}", study.jobs.running()));
     let choice = |key: &'static str, words: &'static str| {
         line([Span::styled(format!(" {key:<5}"), app.theme.strong()), Span::raw(words)])

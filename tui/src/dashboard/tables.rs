@@ -1,163 +1,204 @@
-//! A table as the dashboard shows it: its points as grids (for a pivot), or filtered and sorted as a list.
+//! A table as the dashboard shows it: the sheets that `fewbits table` prints, as texts, and a sheet of all points to
+//! filter and sort.
 //! Knows nothing of colours or keys.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
+use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::spec::experiment::Experiment;
+use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::statistics::estimate::Estimate;
+use fewbits_engine::table::flat::Datum;
 use fewbits_engine::table::front::front;
+use fewbits_engine::table::made::TableSheets;
 use fewbits_engine::table::points::{TablePoint, TablePoints};
+use fewbits_engine::table::sheet::{Cell, Sheet};
+use fewbits_ops::StandardOps;
 
 use super::filter::Filter;
 use super::messages::TableRequest;
 use super::run_model::RunModel;
+use crate::render::choice;
+use crate::render::number::short;
+use crate::render::table::cell_text;
+use crate::ui::plain::printable;
 
 /// A table that the loader has made.
+#[derive(Debug, PartialEq)]
 pub struct ShownTable {
-    /// The table's points.
-    pub groups: Arc<TablePoints>,
-    /// The table's grids; empty if it is shown as a list.
-    pub sheets: Vec<PivotGrid>,
-    ranges: Vec<Option<(f64, f64)>>,
+    /// The caption, as `fewbits table` prints it.
+    pub caption: String,
+    /// The sheets, as `fewbits table` prints them.
+    pub sheets: Vec<ShownSheet>,
+    /// The arrangement of the sheets.
+    pub arrangement: Arrangement,
+    /// A sheet with a row for each point, in the order of the points.
+    pub every: ShownSheet,
+    /// The points.
+    pub points: TablePoints,
+    /// The answer of a `Choose` table in sentences; empty for the other kinds.
+    pub answer: Vec<String>,
 }
 
-/// One grid of a pivot.
-pub struct PivotGrid {
-    /// The levels of the axes in `each`.
-    pub title: Vec<usize>,
-    /// The levels of each row.
-    pub rows: Vec<Vec<usize>>,
-    /// The levels of each column.
-    pub columns: Vec<Vec<usize>>,
-    cells: BTreeMap<(usize, usize), usize>,
+/// The arrangement of a table's sheets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrangement {
+    /// Grids, each with a point in a cell.
+    Grids,
+    /// A list of the points on the front.
+    Front,
+    /// A list of points.
+    List,
+}
+
+/// A sheet with its cells as texts.
+#[derive(Debug, PartialEq)]
+pub struct ShownSheet {
+    /// The sheet.
+    pub sheet: Sheet,
+    /// The text of each cell, as `fewbits table` prints it.
+    pub texts: Vec<Vec<String>>,
+    /// The mean in each cell alone, with as many decimals as the largest one of the sheet needs.
+    pub means: Vec<Vec<String>>,
+    /// The number of characters of the widest text of each column, its heading not counted.
+    pub widths: Vec<usize>,
+    /// The smallest and the largest mean.
+    pub range: Option<(f64, f64)>,
+}
+
+/// Some rows of a sheet, in the order in which they are listed.
+pub struct Listing<'s> {
+    /// The sheet.
+    pub shown: &'s ShownSheet,
+    /// The indices of the rows.
+    pub rows: Vec<usize>,
 }
 
 impl ShownTable {
-    /// Arranges points as a list.
+    /// Prepares a table.
     #[must_use]
-    pub fn list(groups: Arc<TablePoints>) -> Self {
-        Self { ranges: ranges(&groups), groups, sheets: vec![] }
-    }
-
-    /// Arranges points as grids. Of each point's levels, the first `each` select the grid, the next `rows` the row, and
-    /// the rest the column.
-    #[must_use]
-    pub fn pivot(groups: Arc<TablePoints>, each: usize, rows: usize) -> Self {
-        let mut titles: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
-        for (at, point) in groups.points.iter().enumerate() {
-            titles.entry(point.levels[..each].to_vec()).or_default().push(at);
+    pub fn new(graph: &TaskGraph<StandardOps>, table: &Table, made: TableSheets) -> Self {
+        let answer = made.choice.as_ref();
+        let answer = answer.map_or(vec![], |answer| choice::answer(answer, table, &graph.experiment));
+        let arrangement = match table.kind {
+            TableKind::Pivot { .. } => Arrangement::Grids,
+            TableKind::Pareto { .. } => Arrangement::Front,
+            TableKind::Table { .. } | TableKind::Contrast { .. } | TableKind::Choose(_) => Arrangement::List,
+        };
+        Self {
+            every: ShownSheet::new(made.every_point(graph, table)),
+            caption: made.caption,
+            sheets: made.sheets.into_iter().map(ShownSheet::new).collect(),
+            arrangement,
+            points: made.points,
+            answer,
         }
-        let sheets = titles.into_iter().map(|(title, points)| {
-            let levels = |from: usize, to: usize| {
-                let mut all: Vec<Vec<usize>> =
-                    points.iter().map(|&at| groups.points[at].levels[from..to].to_vec()).collect();
-                all.sort_unstable();
-                all.dedup();
-                all
-            };
-            let end = groups.axes.len();
-            let (row_levels, column_levels) = (levels(each, each + rows), levels(each + rows, end));
-            let place = |levels: &[usize], all: &[Vec<usize>]| {
-                all.binary_search_by(|other| other.as_slice().cmp(levels)).unwrap_or(0)
-            };
-            let cells = points.iter().map(|&at| {
-                let levels = &groups.points[at].levels;
-                let row = place(&levels[each..each + rows], &row_levels);
-                ((row, place(&levels[each + rows..], &column_levels)), at)
-            });
-            PivotGrid { title, cells: cells.collect(), rows: row_levels, columns: column_levels }
-        });
-        let sheets = sheets.collect();
-        Self { ranges: ranges(&groups), groups, sheets }
     }
 
-    /// Returns the smallest and the largest mean of a column.
+    /// Returns the rows of the list. Without filter and sorting they are those of the printed table; `all` lists every
+    /// point instead.
     #[must_use]
-    pub fn range(&self, column: usize) -> Option<(f64, f64)> {
-        self.ranges.get(column).copied().flatten()
-    }
-
-    /// Returns the points that satisfy a filter, sorted by a column if `sort` has one. The columns of axes come before
-    /// those of values.
-    #[must_use]
-    pub fn points(&self, study: &RunModel, filter: &Filter, sort: Option<(usize, bool)>) -> Vec<usize> {
-        let points = &self.groups.points;
-        let mut seen: Vec<usize> =
-            (0..points.len()).filter(|&at| self.matches(study, filter, &points[at])).collect();
+    pub fn listing(&self, filter: &Filter, sort: Option<(usize, bool)>, all: bool) -> Listing<'_> {
+        let printed = self.sheets.first().filter(|_| !all);
+        let shown = match self.arrangement {
+            Arrangement::List => printed,
+            // The points that satisfy a filter have a front of their own.
+            Arrangement::Front => printed.filter(|_| filter.is_empty()),
+            Arrangement::Grids => None,
+        };
+        let shown = shown.unwrap_or(&self.every);
+        let mut rows: Vec<usize> =
+            (0..shown.sheet.rows.len()).filter(|&row| shown.matches(row, filter)).collect();
+        if self.arrangement == Arrangement::Front && !all && !filter.is_empty() {
+            rows = self.front(&rows);
+        }
         if let Some((column, descending)) = sort {
-            seen.sort_by(|&a, &b| {
-                let order = self.order(&points[a], &points[b], column);
-                if descending { order.reverse() } else { order }
-            });
+            rows.sort_by(|&a, &b| self.order(&shown.sheet, a, b, column, descending));
         }
-        seen
+        Listing { shown, rows }
     }
 
-    /// Returns the Pareto front of these points, in the order of cost.
+    /// Returns the points that satisfy a filter, by ascending value of their first column.
+    #[must_use]
+    pub fn by_cost(&self, filter: &Filter) -> Vec<usize> {
+        let cost = self.every.sheet.axes;
+        // The rows of this sheet are the points.
+        self.listing(filter, Some((cost, false)), true).rows
+    }
+
+    /// Returns the Pareto front of these points, by ascending cost.
     #[must_use]
     pub fn front(&self, points: &[usize]) -> Vec<usize> {
-        front(points.iter().map(|&at| &self.groups.points[at])).into_iter().map(|at| points[at]).collect()
+        front(points.iter().map(|&at| &self.points.points[at])).into_iter().map(|at| points[at]).collect()
     }
 
-    fn matches(&self, study: &RunModel, filter: &Filter, point: &TablePoint) -> bool {
-        filter.is_empty()
-            || filter.matches(
-                || {
-                    labels(study.experiment(), &self.groups, point)
-                        .into_iter()
-                        .map(|(_, label)| label)
-                        .collect::<Vec<_>>()
-                        .join(" ")
-                },
-                |name| {
-                    let label = labels(study.experiment(), &self.groups, point)
-                        .into_iter()
-                        .find(|(axis, _)| *axis == name);
-                    let value = || {
-                        let column = self
-                            .groups
-                            .headings
-                            .iter()
-                            .position(|heading| heading.eq_ignore_ascii_case(name))?;
-                        Some(Cow::from(mean(point, column)?.to_string()))
-                    };
-                    label.map(|(_, label)| Cow::from(label)).or_else(value)
-                },
-            )
-    }
-
-    fn order(&self, a: &TablePoint, b: &TablePoint, column: usize) -> Ordering {
-        match column.checked_sub(self.groups.axes.len()) {
-            None => a.levels[column].cmp(&b.levels[column]),
-            // A point without a value sorts lowest, so it comes last when the largest values are on top.
-            Some(at) => {
-                mean(a, at).unwrap_or(f64::NEG_INFINITY).total_cmp(&mean(b, at).unwrap_or(f64::NEG_INFINITY))
-            }
+    /// Compares two rows by a column. Missing values and NaN come last in both directions; levels that are not numbers
+    /// keep the order of the file.
+    fn order(&self, sheet: &Sheet, a: usize, b: usize, column: usize, descending: bool) -> Ordering {
+        let number = |row: usize| match sheet.rows[row].get(column)? {
+            Cell::Value(value) => Some(value.mean).filter(|mean| !mean.is_nan()),
+            Cell::Level { value: Datum::Whole(value), .. } => Some(*value as f64),
+            Cell::Level { value: Datum::Real(value), .. } => Some(*value).filter(|value| !value.is_nan()),
+            Cell::Level { .. } | Cell::Absent | Cell::Missing => None,
+        };
+        // The part of a point in an answer is no axis.
+        let own_columns = sheet.axes - self.points.axes.len().min(sheet.axes);
+        let level = |row: usize| {
+            let point = self.points.points.get(sheet.point(row, 0)?)?;
+            point.levels.get(column.checked_sub(own_columns)?).copied()
+        };
+        let directed = |order: Ordering| if descending { order.reverse() } else { order };
+        match (number(a), number(b)) {
+            (Some(a), Some(b)) => directed(a.total_cmp(&b)),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => directed(level(a).cmp(&level(b))),
         }
     }
 }
 
-impl PivotGrid {
-    /// Returns the point in a cell.
+impl ShownSheet {
+    /// Prepares a sheet.
     #[must_use]
-    pub fn cell(&self, row: usize, column: usize) -> Option<usize> {
-        self.cells.get(&(row, column)).copied()
+    pub fn new(sheet: Sheet) -> Self {
+        let (most, range) = (sheet.most_replicates(), sheet.range());
+        let text = |cell: &Cell| printable(&cell_text(cell, most));
+        let mean = |cell: &Cell| match cell {
+            Cell::Value(value) => short(value.mean, range, false),
+            other => text(other),
+        };
+        let texts: Vec<Vec<String>> = sheet.rows.iter().map(|row| row.iter().map(text).collect()).collect();
+        let means = sheet.rows.iter().map(|row| row.iter().map(mean).collect()).collect();
+        let width = |column: usize| {
+            texts.iter().filter_map(|row| row.get(column)).map(|text| text.chars().count()).max().unwrap_or(0)
+        };
+        let widths = (0..sheet.headings.len()).map(width).collect();
+        Self { texts, means, widths, range, sheet }
     }
-}
 
-/// Returns the smallest and the largest mean of each column.
-fn ranges(groups: &TablePoints) -> Vec<Option<(f64, f64)>> {
-    let range = |column: usize| {
-        let means = groups.points.iter().filter_map(|point| mean(point, column));
-        means.fold(None, |range, mean| match range {
-            None => Some((mean, mean)),
-            Some((low, high)) => Some((f64::min(low, mean), f64::max(high, mean))),
+    /// Returns the named levels of a row.
+    fn levels(&self, row: usize) -> impl Iterator<Item = (&str, &str)> {
+        let cells = self.sheet.headings.iter().zip(&self.sheet.rows[row]);
+        cells.filter_map(|(heading, cell)| match cell {
+            Cell::Level { label, .. } => Some((heading.as_str(), label.as_str())),
+            Cell::Absent | Cell::Missing | Cell::Value(_) => None,
         })
-    };
-    (0..groups.headings.len()).map(range).collect()
+    }
+
+    fn matches(&self, row: usize, filter: &Filter) -> bool {
+        let label = |name: &str| self.levels(row).find(|(axis, _)| *axis == name).map(|(_, label)| label);
+        let value = |name: &str| {
+            let column = self.sheet.headings.iter().position(|heading| heading.eq_ignore_ascii_case(name))?;
+            let Cell::Value(value) = &self.sheet.rows[row][column] else { return None };
+            Some(Cow::from(value.mean.to_string()))
+        };
+        filter.is_empty()
+            || filter.matches(
+                || self.levels(row).map(|(_, label)| label).collect::<Vec<_>>().join(" "),
+                |name| label(name).map(Cow::from).or_else(|| value(name)),
+            )
+    }
 }
 
 /// Returns the estimate of a point in a column.
@@ -176,19 +217,10 @@ pub fn mean(point: &TablePoint, column: usize) -> Option<f64> {
 #[must_use]
 pub fn labels<'e>(
     experiment: &'e Experiment,
-    groups: &TablePoints,
+    points: &TablePoints,
     point: &TablePoint,
 ) -> Vec<(&'e str, &'e str)> {
-    let axes = &experiment.axes;
-    groups
-        .axes
-        .iter()
-        .zip(&point.levels)
-        .filter_map(|(&axis, &level)| {
-            let axis = axes.get(axis)?;
-            Some((axis.name.as_str(), axis.levels.get(level)?.label.as_str()))
-        })
-        .collect()
+    experiment.labels(&points.axes, &point.levels).collect()
 }
 
 /// A point that other points are compared with.
@@ -213,9 +245,9 @@ impl Pin {
         wanted: TableRequest,
         at: usize,
     ) -> Option<Self> {
-        let (study, groups) = (study?, &shown?.groups);
-        let point = groups.points.get(at)?;
-        let name = labels(study.experiment(), groups, point)
+        let (study, points) = (study?, &shown?.points);
+        let point = points.points.get(at)?;
+        let name = labels(study.experiment(), points, point)
             .into_iter()
             .map(|(axis, label)| format!("{axis}={label}"));
         let values = (0..point.values.len()).map(|column| mean(point, column)).collect();
@@ -225,6 +257,6 @@ impl Pin {
     /// Returns the point's current index in its table.
     #[must_use]
     pub fn place(&self, shown: &ShownTable) -> Option<usize> {
-        shown.groups.points.iter().position(|point| point.levels == self.levels)
+        shown.points.points.iter().position(|point| point.levels == self.levels)
     }
 }

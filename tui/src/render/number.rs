@@ -56,6 +56,23 @@ pub fn estimate(value: &Estimate) -> String {
     text + mark
 }
 
+/// Writes a number with as many decimals as the largest value of a range needs; `sign` writes `+` before a positive
+/// number.
+#[must_use]
+pub fn short(value: f64, range: Option<(f64, f64)>, sign: bool) -> String {
+    let size = range.map_or(value.abs(), |(low, high)| low.abs().max(high.abs()));
+    let plus = if sign && value > 0.0 { "+" } else { "" };
+    let decimals = match size {
+        1e-3..10.0 => 4,
+        10.0..1e3 => 2,
+        1e3..1e7 => 0,
+        _ => return format!("{plus}{}", number(value)),
+    };
+    // A value that rounds to zero is written without a sign.
+    let value = if value.abs() < 0.5 * 10_f64.powi(-(decimals as i32)) { 0.0 } else { value };
+    if sign { format!("{value:+.decimals$}") } else { format!("{value:.decimals$}") }
+}
+
 /// Writes a number with its error: the error with two digits, the number with the same last decimal. Very small and
 /// large numbers have one exponent for both. The digits do not depend on the unit.
 #[must_use]

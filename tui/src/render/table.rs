@@ -52,30 +52,39 @@ fn grid(sheet: &Sheet, is_markdown: bool) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(if is_markdown { presets::ASCII_MARKDOWN } else { presets::NOTHING });
     table.set_content_arrangement(ContentArrangement::Disabled);
-    // Each axis and each term of a difference gets its own line, because one line would make wide columns.
-    let heading = |text: &String| {
-        if is_markdown {
-            markdown::cell(text)
-        } else {
-            text.replace(", ", "\n").replace(" - ", "\n- ").replace(" × (", "\n× (")
-        }
-    };
+    let heading =
+        |text: &String| if is_markdown { markdown::cell(text) } else { heading_lines(text).join("\n") };
     table.set_header(sheet.headings.iter().map(heading));
-    // A mean over fewer replicates than the others shows its number of replicates.
-    let n = |cell: &Cell| if let Cell::Value(value) = cell { value.n } else { 0 };
-    let most = sheet.rows.iter().flatten().map(n).max().unwrap_or(0);
+    let most = sheet.most_replicates();
     for row in &sheet.rows {
         table.add_row(row.iter().map(|cell| match cell {
-            Cell::Absent => String::new(),
-            Cell::Missing => "…".to_owned(),
             Cell::Level { label, .. } if is_markdown => markdown::cell(label),
-            Cell::Level { label, .. } => label.clone(),
-            Cell::Value(value) if value.n < most => format!("{} (n={})", estimate(value), value.n),
-            Cell::Value(value) => estimate(value),
+            cell => cell_text(cell, most),
         }));
     }
     for (at, column) in table.column_iter_mut().enumerate() {
         column.set_cell_alignment(if at < sheet.axes { CellAlignment::Left } else { CellAlignment::Right });
     }
     table.to_string()
+}
+
+/// Breaks a heading into lines: each axis and each term of a difference gets its own, because one line would make wide
+/// columns.
+#[must_use]
+pub fn heading_lines(text: &str) -> Vec<String> {
+    let broken = text.replace(", ", "\n").replace(" - ", "\n- ").replace(" × (", "\n× (");
+    broken.lines().map(str::to_owned).collect()
+}
+
+/// Writes a cell; `most` is the largest number of replicates in its sheet. A mean over fewer replicates shows their
+/// number.
+#[must_use]
+pub fn cell_text(cell: &Cell, most: usize) -> String {
+    match cell {
+        Cell::Absent => String::new(),
+        Cell::Missing => "…".to_owned(),
+        Cell::Level { label, .. } => label.clone(),
+        Cell::Value(value) if value.n < most => format!("{} (n={})", estimate(value), value.n),
+        Cell::Value(value) => estimate(value),
+    }
 }

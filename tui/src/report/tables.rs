@@ -18,6 +18,7 @@ use crate::figure::picture::Picture;
 use crate::figure::shade;
 use crate::render::choice::answer;
 use crate::render::number::estimate;
+use crate::render::table::cell_text;
 use crate::ui::plain::printable;
 
 /// A table with more rows may be split between printed pages. A figure with more points has no intervals.
@@ -69,8 +70,7 @@ fn one(material: &Material<'_>, table: &Table, made: &TableSheets) -> Result<Mar
 }
 
 fn grid(sheet: &Sheet, colors: Option<(f64, f64)>) -> Markup {
-    let n = |cell: &Cell| if let Cell::Value(value) = cell { value.n } else { 0 };
-    let most = sheet.rows.iter().flatten().map(n).max().unwrap_or(0);
+    let most = sheet.most_replicates();
     html! {
         table.data {
             thead { tr {
@@ -84,22 +84,14 @@ fn grid(sheet: &Sheet, colors: Option<(f64, f64)>) -> Markup {
 }
 
 fn data(cell: &Cell, most: usize, colors: Option<(f64, f64)>) -> Markup {
-    match cell {
-        Cell::Absent => html! { td {} },
-        Cell::Missing => html! { td { "…" } },
-        Cell::Level { label, .. } => html! { td.a { (printable(label)) } },
-        Cell::Value(value) => {
-            let text = estimate(value);
-            // A mean over fewer replicates than the others shows its number of replicates.
-            let text = if value.n < most { format!("{text} (n={})", value.n) } else { text };
-            match colors {
-                None => html! { td { (text) } },
-                Some(range) => {
-                    let (ground, ink) = shade::colors(shade::step(value.mean, range));
-                    html! { td style=(format!("background:{ground};color:{ink}")) { (text) } }
-                }
-            }
+    let text = printable(&cell_text(cell, most));
+    match (cell, colors) {
+        (Cell::Level { .. }, _) => html! { td.a { (text) } },
+        (Cell::Value(value), Some(range)) => {
+            let (ground, ink) = shade::colors(shade::step(value.mean, range));
+            html! { td style=(format!("background:{ground};color:{ink}")) { (text) } }
         }
+        (Cell::Absent | Cell::Missing | Cell::Value(_), _) => html! { td { (text) } },
     }
 }
 

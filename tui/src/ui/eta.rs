@@ -3,8 +3,25 @@
 //! Ignores cached tasks, which take no time.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use fewbits_engine::event::Event;
+
+/// The estimated time to the end of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RemainingTime {
+    /// The seconds.
+    pub seconds: f64,
+    /// Whether a node has remaining tasks of unknown duration, which are not counted.
+    pub is_lower_bound: bool,
+}
+
+impl fmt::Display for RemainingTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.is_lower_bound { "at least" } else { "about" };
+        write!(f, "{word} {} left", duration(self.seconds))
+    }
+}
 
 /// Holds the pace of each node of a run.
 #[derive(Debug, Default)]
@@ -16,7 +33,10 @@ pub struct Eta {
 #[derive(Debug, Default)]
 struct TaskPace {
     left: usize,
+    /// The seconds of finished tasks, ascending.
     seconds: Vec<f64>,
+    /// Whether a task has started.
+    has_started: bool,
     /// The finished share of tasks that are running or wait for their record to reach the disk.
     begun: BTreeMap<String, f64>,
 }
@@ -54,8 +74,8 @@ impl Eta {
             Event::Reused { task, .. } | Event::Failed { task, .. } | Event::Skipped { task, .. } => {
                 self.pace(task).end(task);
             }
-            Event::Started { .. }
-            | Event::Rebuilt { .. }
+            Event::Started { task, .. } => self.pace(task).has_started = true,
+            Event::Rebuilt { .. }
             | Event::Warned { .. }
             | Event::Draining
             | Event::Interrupted
@@ -63,15 +83,22 @@ impl Eta {
         }
     }
 
-    /// Returns the remaining seconds; `None` while a node with remaining tasks has no finished one.
+    /// Returns the remaining time; `None` while no node has finished a task, or a node that has started one has finished
+    /// none. Nodes that have not started yet count only once they have finished a task; until then the time is a lower
+    /// bound.
     #[must_use]
-    pub fn seconds(&self) -> Option<f64> {
-        let mut total = 0.0;
-        for pace in self.nodes.values().filter(|pace| pace.left > 0) {
-            let median = pace.seconds.get(pace.seconds.len() / 2)?;
-            total += median * (pace.left as f64 - pace.begun.values().sum::<f64>()).max(0.0);
+    pub fn remaining(&self) -> Option<RemainingTime> {
+        let left = || self.nodes.values().filter(|pace| pace.left > 0);
+        let is_known = |pace: &TaskPace| !pace.seconds.is_empty();
+        if left().any(|pace| pace.has_started && !is_known(pace)) || !self.nodes.values().any(is_known) {
+            return None;
         }
-        Some(total / self.jobs as f64)
+        let seconds = left().filter_map(|pace| {
+            let median = pace.seconds.get(pace.seconds.len() / 2)?;
+            Some(median * (pace.left as f64 - pace.begun.values().sum::<f64>()).max(0.0))
+        });
+        let seconds = seconds.sum::<f64>() / self.jobs as f64;
+        Some(RemainingTime { seconds, is_lower_bound: !left().all(is_known) })
     }
 
     fn pace(&mut self, task: &str) -> &mut TaskPace {
@@ -105,16 +132,46 @@ mod tests {
 
     use super::*;
 
+    fn about(seconds: f64) -> Option<RemainingTime> {
+        Some(RemainingTime { seconds, is_lower_bound: false })
+    }
+
+    #[test]
+    fn one_finished_task_of_the_slow_node_is_enough() {
+        let mut eta = Eta::new(1);
+        let counts = |run: usize, waiting: usize| Counts { tasks: run + waiting, cached: 0, run, waiting };
+        let nodes = vec![("net".to_owned(), counts(3, 0)), ("accuracy".to_owned(), counts(0, 30))];
+        eta.update(&Event::Planned { experiment: String::new(), counts: counts(3, 30), nodes });
+        let start = |task: &str| {
+            let reason = fewbits_engine::why::Reason::New;
+            Event::Started { task: task.to_owned(), key: String::new(), reason }
+        };
+        let end = |task: &str, seconds: f64| {
+            let (task, key) = (task.to_owned(), String::new());
+            Event::Completed { task, key, metrics: BTreeMap::new(), seconds }
+        };
+        eta.update(&start("net(seed=0)"));
+        assert_eq!(eta.remaining(), None, "nothing has finished");
+        eta.update(&end("net(seed=0)", 60.0));
+        let bound = RemainingTime { seconds: 120.0, is_lower_bound: true };
+        assert_eq!(eta.remaining(), Some(bound), "the short tasks after it are not counted yet");
+        assert_eq!(bound.to_string(), "at least 2 min 0 s left");
+        eta.update(&start("accuracy(e=1,seed=0)"));
+        assert_eq!(eta.remaining(), None, "this node may be the slow one");
+        eta.update(&end("accuracy(e=1,seed=0)", 0.5));
+        assert_eq!(eta.remaining(), about(120.0 + 29.0 * 0.5));
+    }
+
     #[test]
     fn cached_tasks_take_no_time() {
         let mut eta = Eta::new(2);
         let counts = Counts { tasks: 100, cached: 90, run: 10, waiting: 0 };
         let nodes = vec![("net".to_owned(), counts)];
         eta.update(&Event::Planned { experiment: String::new(), counts, nodes });
-        assert_eq!(eta.seconds(), None);
+        assert_eq!(eta.remaining(), None);
         let task = "net(seed=0)".to_owned();
         eta.update(&Event::Completed { task, key: String::new(), metrics: BTreeMap::new(), seconds: 4.0 });
-        assert_eq!(eta.seconds(), Some(4.0 * 9.0 / 2.0));
+        assert_eq!(eta.remaining(), about(4.0 * 9.0 / 2.0));
     }
 
     #[test]
@@ -132,15 +189,15 @@ mod tests {
         };
         eta.update(&Event::Computed { task: task(0) });
         eta.update(&completed(0));
-        assert_eq!(eta.seconds(), Some(8.0));
+        assert_eq!(eta.remaining(), about(8.0));
         eta.update(&Event::Computed { task: task(1) });
-        assert_eq!(eta.seconds(), Some(4.0), "its result waits for the disk");
+        assert_eq!(eta.remaining(), about(4.0), "its result waits for the disk");
         eta.update(&completed(1));
-        assert_eq!(eta.seconds(), Some(4.0), "the record changes nothing");
+        assert_eq!(eta.remaining(), about(4.0), "the record changes nothing");
         eta.update(&Event::Progressed { task: task(2), done: 3, total: 4, metrics: BTreeMap::new() });
-        assert_eq!(eta.seconds(), Some(1.0));
+        assert_eq!(eta.remaining(), about(1.0));
         eta.update(&Event::Postponed { task: task(2), because: task(0) });
-        assert_eq!(eta.seconds(), Some(4.0), "it starts again");
+        assert_eq!(eta.remaining(), about(4.0), "it starts again");
     }
 
     #[test]

@@ -115,8 +115,8 @@ impl<W: Write> Plain<W> {
 
     fn counted(&self, text: &str) -> String {
         let mut line = format!("[{}/{}] {text}", self.done.min(self.total), self.total);
-        if let Some(seconds) = self.eta.seconds().filter(|seconds| *seconds >= 1.0) {
-            let _ = write!(line, " · {} left", duration(seconds));
+        if let Some(remaining) = self.eta.remaining().filter(|remaining| remaining.seconds >= 1.0) {
+            let _ = write!(line, " · {remaining}");
         }
         line
     }

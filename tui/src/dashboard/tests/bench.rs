@@ -11,7 +11,6 @@ use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::plan::Counts;
 use fewbits_engine::preimage::Change;
 use fewbits_engine::run_log::{LoggedEvent, RunHeader};
-use fewbits_engine::table::points::TablePoints;
 use fewbits_engine::table::results::Results;
 use fewbits_engine::why::Reason;
 use fewbits_ops::StandardOps;
@@ -21,9 +20,11 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 
 use crate::dashboard::app::App;
-use crate::dashboard::messages::{Baseline, PastRun, PointName, Request, TableFailure, Update};
+use crate::dashboard::loader::make;
+use crate::dashboard::messages::{Baseline, PastRun, PointName, Request, TableFailure, TableRequest, Update};
 use crate::dashboard::run_model::OpenedRun;
 use crate::dashboard::screen;
+use crate::dashboard::tables::ShownTable;
 use crate::dashboard::theme::{Depth, Theme};
 
 /// A study of 229 tasks: 6 trainings, each with 9 formats and 2 roundings.
@@ -55,6 +56,15 @@ pub const STUDY: &str = r#"Experiment(
 pub const BEGAN: f64 = 1_800_000_000.0;
 /// The id of the study's run.
 pub const RUN: &str = "20270115-080000-000";
+
+/// Makes a table as the loader does.
+pub fn table(
+    graph: &TaskGraph<StandardOps>,
+    results: &Results,
+    wanted: TableRequest,
+) -> Result<ShownTable, TableFailure> {
+    make(graph, &StandardOps::new(PathBuf::new(), PathBuf::new()), results, wanted)
+}
 
 /// Returns the task of a node, by index, at one of its points, by index.
 pub fn task(graph: &TaskGraph<StandardOps>, node: usize, point: usize) -> TaskId {
@@ -140,7 +150,21 @@ impl Bench {
 
     /// Creates a study at its start: the dataset is cached, and all other tasks are to be done.
     pub fn planned(size: (u16, u16)) -> Self {
-        let graph = graph(STUDY);
+        Self::planned_of(STUDY, size)
+    }
+
+    /// Creates the run of an experiment that has completed all of its tasks.
+    pub fn done(text: &str, size: (u16, u16)) -> Self {
+        let mut bench = Self::planned_of(text, size);
+        let tasks: Vec<TaskId> = bench.graph.tasks().collect();
+        for task in tasks {
+            bench.complete(task);
+        }
+        bench
+    }
+
+    fn planned_of(text: &str, size: (u16, u16)) -> Self {
+        let graph = graph(text);
         let theme = Theme { depth: Depth::None, ascii: false };
         let app = App::new(theme, size, Some(RUN.to_owned()));
         let results = Results::none(graph.len());
@@ -150,7 +174,12 @@ impl Bench {
         let mnist = task(&bench.graph, 0, 0);
         let known = metrics(&bench.graph, mnist);
         bench.results.learn(mnist, known, 0.1);
-        let counts = Counts { tasks: bench.graph.len(), cached: 1, run: 6, waiting: bench.graph.len() - 7 };
+        let counts = Counts {
+            tasks: bench.graph.len(),
+            cached: 1,
+            run: 6,
+            waiting: bench.graph.len().saturating_sub(7),
+        };
         let of = |node: NodeId| {
             let tasks = bench.graph.steps[node].points.len();
             match node.index() {
@@ -235,13 +264,8 @@ impl Bench {
     fn answer(&self, ask: Request) -> Option<Update> {
         match ask {
             Request::Table(Some(wanted)) => {
-                let table = &self.graph.experiment.tables[wanted.table];
-                Some(Update::Table(
-                    wanted,
-                    TablePoints::group(&self.graph, &self.results, table)
-                        .map(Arc::new)
-                        .map_err(TableFailure::Results),
-                ))
+                let made = table(&self.graph, &self.results, wanted);
+                Some(Update::Table(wanted, made.map(Arc::new)))
             }
             Request::Record { task, .. } => Some(Update::Record(task, Some(Arc::new(self.record(task))))),
             Request::Runs(true) => Some(Update::Runs(past())),

@@ -6,3 +6,4 @@ mod folding;
 mod frames;
 mod pressing;
 mod speed;
+mod tables;

@@ -14,7 +14,6 @@ use crate::dashboard::messages::{TableRequest, Update};
 use crate::dashboard::screen;
 use crate::dashboard::theme::{Depth, Theme};
 use crate::dashboard::view::ALL;
-use fewbits_engine::table::points::TablePoints;
 use fewbits_engine::table::results::Results;
 
 /// The limit of a frame's time: 20 ms in optimized code. Unoptimized code gets ten times as much, and that still
@@ -51,9 +50,9 @@ fn a_frame_of_ten_thousand_tasks_is_fast() {
     for table in 0..3 {
         let wanted = TableRequest { table, other_cost: false };
         let start = Instant::now();
-        let groups = TablePoints::group(&graph, &results, &graph.experiment.tables[table]).expect("a table");
+        let made = super::bench::table(&graph, &results, wanted).expect("a table");
         println!("table {table}: {:?}", start.elapsed());
-        app.update(3.0, Update::Table(wanted, Ok(std::sync::Arc::new(groups))));
+        app.update(3.0, Update::Table(wanted, Ok(std::sync::Arc::new(made))));
     }
     for view in ALL {
         app.show(view);

@@ -62,7 +62,7 @@ fn plot(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) -> O
 
 fn draw_chart(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let headings = &picture.shown.groups.headings;
+    let headings = &picture.shown.points.headings;
     let scale = if app.pareto.log { ", logarithmic" } else { "" };
     let filter = &app.pareto.filter;
     let only = if filter.is_empty() { String::new() } else { format!("; only {}", filter.text) };
@@ -140,10 +140,10 @@ fn draw_panel(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer
 /// Returns the values of a point as lines, and whether it is on the front.
 fn values(app: &App, picture: &ParetoScene<'_>, selected: usize) -> Vec<Line<'static>> {
     let theme = app.theme;
-    let groups = &picture.shown.groups;
+    let points = &picture.shown.points;
     let mut lines = vec![];
-    for (column, heading) in groups.headings.iter().enumerate() {
-        let Some(value) = value(&groups.points[selected], column) else { continue };
+    for (column, heading) in points.headings.iter().enumerate() {
+        let Some(value) = value(&points.points[selected], column) else { continue };
         let n = if value.n > 1 { format!("  n={}", value.n) } else { String::new() };
         let pinned = pinned(app).and_then(|pin| pin.values.get(column).copied().flatten());
         let difference = pinned.map(|pinned| format!("  {:+.4} from the pinned", value.mean - pinned));
@@ -183,7 +183,7 @@ fn draw_front(app: &App, picture: &ParetoScene<'_>, selected: usize, area: Rect,
     let style = place.map(|_| theme.cursor());
     list(buf, inside, Cursor { at: place.unwrap_or(0) }, picture.front.len(), style, |row| {
         let at = picture.front[row];
-        let point = &picture.shown.groups.points[at];
+        let point = &picture.shown.points.points[at];
         let means: Vec<String> = (0..2).filter_map(|column| mean(point, column)).map(number).collect();
         let means = means.join("  ");
         let place = picture.place(at);

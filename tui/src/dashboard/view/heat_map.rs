@@ -1,22 +1,28 @@
-//! The grids of a pivot as heat maps: their positions on the screen, and the look of a cell.
+//! The grids of a pivot as heat maps: their positions on the screen, and the look of a cell. The labels of rows stay
+//! while the cells scroll.
 //! Knows nothing of keys.
 
-use fewbits_engine::dense::AxisId;
-use fewbits_engine::spec::experiment::Experiment;
-use fewbits_engine::spec::table::{Table, TableKind};
+use fewbits_engine::table::sheet::Cell;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Modifier;
 use ratatui::text::Line;
 
-use super::tradeoff::{shown, table, text};
+use super::difference::{difference, is_compared};
+use super::tradeoff::shown_table;
 use crate::dashboard::app::App;
-use crate::dashboard::paint::put;
-use crate::dashboard::tables::{PivotGrid, ShownTable, mean};
+use crate::dashboard::paint::{cut, put, shorten, shrink};
+use crate::dashboard::tables::{ShownSheet, ShownTable};
 use crate::ui::plain::printable;
 
-/// The position of a cell: its grid, row and column.
+/// The position of a cell: its grid, row, and column of values.
 pub type CellPosition = (usize, usize, usize);
+
+/// The number of cells of the screen in a cell of the grid beside its text: the cursor's brackets, the level, and a
+/// space before the next cell.
+const FRAME: u16 = 4;
+/// The widest heading that widens the cells below it.
+const WIDE_HEADING: u16 = 14;
 
 /// Draws the visible grids.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
@@ -33,26 +39,36 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 #[must_use]
 pub fn cell_at(app: &App, area: Rect, at: Position) -> Option<CellPosition> {
     let map = Map::new(app, area)?;
-    map.shown.sheets.iter().enumerate().find_map(|(index, sheet)| {
+    map.shown.sheets.iter().enumerate().find_map(|(index, shown)| {
         let (x, line) = map.place(index);
-        let row = i32::from(at.y) - i32::from(area.y) - line - 2;
+        let row = i32::from(at.y) - i32::from(area.y) - line - map.head_lines();
         let column = usize::from(at.x.checked_sub(x + map.label)? / map.cell) + map.skip;
-        let inside = row >= 0 && (row as usize) < sheet.rows.len() && column < sheet.columns.len();
+        let inside = row >= 0 && (row as usize) < shown.sheet.rows.len() && column < columns(shown);
         inside.then_some((index, row as usize, column))
     })
+}
+
+/// Returns the number of columns of values.
+#[must_use]
+pub fn columns(shown: &ShownSheet) -> usize {
+    shown.sheet.headings.len() - shown.sheet.axes
 }
 
 /// The layout of the grids. Lines are counted from the top of the first grid.
 struct Map<'a> {
     app: &'a App,
-    experiment: &'a Experiment,
     shown: &'a ShownTable,
     area: Rect,
-    corner: String,
-    /// The widths, in terminal columns, of a row's label, of a cell, and of a grid with the space after it.
+    /// Whether there is room for intervals beside the means.
+    with_intervals: bool,
+    /// The widths of the columns of axes in characters; a space follows each.
+    axes: Vec<usize>,
+    /// The widths, in terminal columns, of the axes together, of a cell, and of a grid with the space after it.
     label: u16,
     cell: u16,
     grid: u16,
+    /// The number of lines of a column's heading.
+    heads: u16,
     /// The first visible column of each grid and the number of visible columns, for grids wider than the area.
     skip: usize,
     fit: usize,
@@ -64,31 +80,71 @@ struct Map<'a> {
 
 impl<'a> Map<'a> {
     fn new(app: &'a App, area: Rect) -> Option<Self> {
-        let (experiment, shown) = (app.study.as_ref()?.experiment(), shown(app)?);
-        let first = shown.sheets.first()?;
-        let (offset, depth) = (first.title.len(), first.rows.first().map_or(0, Vec::len));
-        let all = |of: fn(&PivotGrid) -> &Vec<Vec<usize>>| shown.sheets.iter().flat_map(of);
-        let corner = corner(experiment, table(app)?);
-        let rows = all(|sheet| &sheet.rows).map(|levels| join(experiment, shown, offset, levels));
-        let label = widest(rows).max(corner.chars().count() as u16) + 1;
-        let columns =
-            all(|sheet| &sheet.columns).map(|levels| join(experiment, shown, offset + depth, levels));
-        let values = (0..shown.groups.points.len()).map(|at| text(app, shown, at, 0));
-        let cell = (widest(columns).max(widest(values)) + 4).clamp(4, area.width.max(4));
-        let titles = widest(shown.sheets.iter().map(|sheet| title(experiment, shown, &sheet.title)));
-        let across = shown.sheets.iter().map(|sheet| sheet.columns.len()).max().unwrap_or(0) as u16;
+        let shown = shown_table(app)?;
+        let sheets = &shown.sheets;
+        let axis_count = sheets.first()?.sheet.axes;
+        let across = sheets.iter().map(columns).max().unwrap_or(0) as u16;
+        let mut axes: Vec<usize> = (0..axis_count)
+            .map(|axis| {
+                let of =
+                    |shown: &ShownSheet| shown.widths[axis].max(shown.sheet.headings[axis].chars().count());
+                sheets.iter().map(of).max().unwrap_or(0)
+            })
+            .collect();
+        let headings = sheets.iter().flat_map(|shown| &shown.sheet.headings[axis_count..]);
+        let parts = headings.clone().flat_map(|heading| heading.split(", "));
+        let heads = headings.map(|heading| heading.split(", ").count()).max().unwrap_or(1).min(4) as u16;
+        let heading = widest(parts).min(WIDE_HEADING);
+        let wide = |texts: &dyn Fn(&ShownSheet) -> u16| sheets.iter().map(texts).max().unwrap_or(0);
+        let full = wide(&|shown| widest_cell(shown, &shown.texts));
+        let narrow = if is_compared(app) {
+            wide(&|shown| differences(app, shown).max(widest_cell(shown, &shown.means)))
+        } else {
+            wide(&|shown| widest_cell(shown, &shown.means))
+        };
+        let natural = |axes: &[usize]| axes.iter().map(|width| width + 1).sum::<usize>().min(1_000) as u16;
+        let cell_of = |text: u16| text.max(heading) + FRAME;
+        let total = |text: u16| natural(&axes).saturating_add(cell_of(text).saturating_mul(across));
+        let with_intervals = !is_compared(app) && total(full) <= area.width;
+        let cell = cell_of(if with_intervals { full } else { narrow }).clamp(FRAME, area.width.max(FRAME));
+        // The labels of rows are cut before a value is: they take at most half of the width, unless the values leave more.
+        let left = area.width.saturating_sub(cell.saturating_mul(across));
+        let most = left.max(area.width / 2).min(area.width.saturating_sub(cell));
+        shrink(&mut axes, usize::from(most).saturating_sub(axis_count));
+        let label = natural(&axes);
+        let titles = widest(sheets.iter().map(|shown| shown.sheet.title.as_str()));
         let grid = label.saturating_add(cell.saturating_mul(across)).max(titles.min(60)).saturating_add(3);
-        let beside = usize::from(area.width.saturating_add(3) / grid.max(1)).clamp(1, shown.sheets.len());
-        let tall =
-            shown.sheets.iter().map(|sheet| sheet.rows.len()).max().unwrap_or(0).min(10_000) as u16 + 3;
-        let lines = shown.sheets.len().div_ceil(beside) as i32 * i32::from(tall);
+        let beside = usize::from(area.width.saturating_add(3) / grid.max(1)).clamp(1, sheets.len());
+        let most = sheets.iter().map(|shown| shown.sheet.rows.len()).max().unwrap_or(0).min(10_000) as u16;
+        let tall = most + 2 + heads;
+        let lines = sheets.len().div_ceil(beside) as i32 * i32::from(tall);
         let (sheet, row, column) = app.tradeoff.cell;
         let fit = usize::from(area.width.saturating_sub(label) / cell).max(1);
         let skip = (column + 1).saturating_sub(fit);
-        let at = (sheet / beside) as i32 * i32::from(tall) + row as i32 + 2;
+        let at = (sheet / beside) as i32 * i32::from(tall) + row as i32 + 1 + i32::from(heads);
         let height = i32::from(area.height);
         let first = (at - height / 2).min(lines - height).max(0);
-        Some(Self { app, experiment, shown, area, corner, label, cell, grid, skip, fit, beside, tall, first })
+        Some(Self {
+            app,
+            shown,
+            area,
+            with_intervals,
+            axes,
+            label,
+            cell,
+            grid,
+            heads,
+            skip,
+            fit,
+            beside,
+            tall,
+            first,
+        })
+    }
+
+    /// Returns the number of lines above the rows of a grid: its title and its headings.
+    fn head_lines(&self) -> i32 {
+        1 + i32::from(self.heads)
     }
 
     /// Returns the position of a grid: its terminal column, and its line below the top of the area.
@@ -107,43 +163,89 @@ impl<'a> Map<'a> {
         put(buf, x, y, width.min(self.area.right().saturating_sub(x)), line);
     }
 
+    /// Returns the terminal column of a column of values.
+    fn start(&self, x: u16, column: usize) -> u16 {
+        x + self.label + (column - self.skip) as u16 * self.cell
+    }
+
     fn draw_grid(&self, index: usize, x: u16, line: i32, buf: &mut Buffer) {
-        let (theme, sheet) = (self.app.theme, &self.shown.sheets[index]);
-        let (offset, depth) = (sheet.title.len(), sheet.rows.first().map_or(0, Vec::len));
+        let (theme, shown) = (self.app.theme, &self.shown.sheets[index]);
+        let sheet = &shown.sheet;
         if let Some(y) = self.row(line) {
-            let title = printable(&title(self.experiment, self.shown, &sheet.title));
+            let title = cut(&printable(&sheet.title), usize::from(self.grid) - 1, theme);
             self.write(x, y, self.grid - 1, Line::from(title).style(theme.strong()), buf);
         }
-        let start = |column: usize| x + self.label + (column - self.skip) as u16 * self.cell;
-        if let Some(y) = self.row(line + 1) {
-            self.write(x, y, self.label, Line::from(self.corner.as_str()).style(theme.dim()), buf);
-            for (column, levels) in sheet.columns.iter().enumerate().skip(self.skip).take(self.fit) {
-                let text = printable(&join(self.experiment, self.shown, offset + depth, levels));
-                let text = Line::from(text).right_aligned().style(theme.dim());
-                self.write(start(column), y, self.cell - 1, text, buf);
+        for at in 0..self.heads {
+            if let Some(y) = self.row(line + 1 + i32::from(at)) {
+                self.draw_headings(shown, at, (x, y), buf);
             }
         }
-        for (row, levels) in sheet.rows.iter().enumerate() {
-            let Some(y) = self.row(line + 2 + row as i32) else { continue };
-            let label = printable(&join(self.experiment, self.shown, offset, levels));
-            self.write(x, y, self.label, Line::from(label), buf);
-            for column in (0..sheet.columns.len()).skip(self.skip).take(self.fit) {
-                if let Some(point) = sheet.cell(row, column) {
-                    let here = self.app.tradeoff.cell == (index, row, column);
-                    self.draw_cell(point, here, (start(column), y), buf);
-                }
+        for row in 0..sheet.rows.len() {
+            let Some(y) = self.row(line + self.head_lines() + row as i32) else { continue };
+            self.draw_labels(x, y, |axis| shown.texts[row][axis].clone(), Line::from, buf);
+            for column in (0..columns(shown)).skip(self.skip).take(self.fit) {
+                self.draw_cell(index, row, column, (self.start(x, column), y), buf);
             }
         }
     }
 
-    fn draw_cell(&self, point: usize, here: bool, (x, y): (u16, u16), buf: &mut Buffer) {
-        let theme = self.app.theme;
-        let mean = mean(&self.shown.groups.points[point], 0);
-        let share = mean
-            .zip(self.shown.range(0))
-            .map(|(mean, (low, high))| if high > low { (mean - low) / (high - low) } else { 1.0 });
+    /// Draws a line of the headings; the last line has the names of the axes.
+    fn draw_headings(&self, shown: &ShownSheet, at: u16, (x, y): (u16, u16), buf: &mut Buffer) {
+        let (theme, sheet) = (self.app.theme, &shown.sheet);
+        let dim = |text: String| Line::from(text).style(theme.dim());
+        if at + 1 == self.heads {
+            self.draw_labels(x, y, |axis| printable(&sheet.headings[axis]), dim, buf);
+        }
+        for column in (0..columns(shown)).skip(self.skip).take(self.fit) {
+            let parts: Vec<&str> = sheet.headings[sheet.axes + column].split(", ").collect();
+            let blank = usize::from(self.heads).saturating_sub(parts.len());
+            let Some(text) = usize::from(at).checked_sub(blank).and_then(|at| parts.get(at)) else {
+                continue;
+            };
+            let text = shorten(&printable(text), usize::from(self.cell) - 1, theme);
+            let text = dim(text).right_aligned();
+            self.write(self.start(x, column), y, self.cell - 1, text, buf);
+        }
+    }
+
+    /// Draws a text for each axis.
+    fn draw_labels<'l>(
+        &self,
+        x: u16,
+        y: u16,
+        text: impl Fn(usize) -> String,
+        line: impl Fn(String) -> Line<'l>,
+        buf: &mut Buffer,
+    ) {
+        let mut start = x;
+        for (axis, &width) in self.axes.iter().enumerate() {
+            let width_on_screen = width.min(1_000) as u16;
+            self.write(start, y, width_on_screen, line(shorten(&text(axis), width, self.app.theme)), buf);
+            start = start.saturating_add(width_on_screen + 1);
+        }
+    }
+
+    fn draw_cell(&self, index: usize, row: usize, column: usize, (x, y): (u16, u16), buf: &mut Buffer) {
+        let (theme, shown) = (self.app.theme, &self.shown.sheets[index]);
+        let at = shown.sheet.axes + column;
+        let cell = &shown.sheet.rows[row][at];
+        let here = self.app.tradeoff.cell == (index, row, column);
+        if matches!(cell, Cell::Absent) && !here {
+            return;
+        }
+        let share = match (cell, shown.range) {
+            (Cell::Value(value), Some((low, high))) if high > low => Some((value.mean - low) / (high - low)),
+            (Cell::Value(_), _) => Some(1.0),
+            (Cell::Absent | Cell::Missing | Cell::Level { .. }, _) => None,
+        };
+        let text = match cell {
+            Cell::Missing => theme.pick("…", "..").to_owned(),
+            _ => difference(self.app, shown, row, column).unwrap_or_else(|| {
+                let texts = if self.with_intervals { &shown.texts } else { &shown.means };
+                texts[row][at].clone()
+            }),
+        };
         let (open, close) = if here { ("[", "]") } else { (" ", " ") };
-        let text = text(self.app, self.shown, point, 0);
         let width = usize::from(self.cell).saturating_sub(3);
         let level = share.map_or(" ", |share| theme.level(share));
         let mut style = share.map_or(theme.dim(), |share| theme.heat(share));
@@ -155,26 +257,20 @@ impl<'a> Map<'a> {
     }
 }
 
-fn widest(texts: impl Iterator<Item = String>) -> u16 {
+/// Returns the width of the widest text, at most 200.
+fn widest<'t>(texts: impl Iterator<Item = &'t str>) -> u16 {
     texts.map(|text| text.chars().count()).max().unwrap_or(0).min(200) as u16
 }
 
-/// Returns the labels of some levels, the first of which belongs to the points' axis number `from`.
-fn join(experiment: &Experiment, shown: &ShownTable, from: usize, levels: &[usize]) -> String {
-    let of = shown.groups.axes.iter().skip(from).zip(levels);
-    of.map(|(&axis, &level)| experiment.axes[axis].levels[level].label.as_str()).collect::<Vec<_>>().join(" ")
+/// Returns the width of the widest of these texts of values.
+fn widest_cell(shown: &ShownSheet, texts: &[Vec<String>]) -> u16 {
+    widest(texts.iter().flat_map(|row| &row[shown.sheet.axes..]).map(String::as_str))
 }
 
-fn title(experiment: &Experiment, shown: &ShownTable, levels: &[usize]) -> String {
-    let of = shown.groups.axes.iter().zip(levels).map(|(&axis, &level)| (&experiment.axes[axis], level));
-    of.map(|(axis, level)| format!("{}={}", axis.name, axis.levels[level].label))
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// Returns the names of the axes along the rows and along the columns.
-fn corner(experiment: &Experiment, table: &Table) -> String {
-    let TableKind::Pivot { rows, columns, .. } = &table.kind else { return String::new() };
-    let names = |axes: &[AxisId]| experiment.axis_names(axes).join(" ");
-    format!("{}\\{}", names(rows), names(columns))
+/// Returns the width of the widest difference.
+fn differences(app: &App, shown: &ShownSheet) -> u16 {
+    let cells =
+        (0..shown.sheet.rows.len()).flat_map(|row| (0..columns(shown)).map(move |column| (row, column)));
+    let widths = cells.filter_map(|(row, column)| difference(app, shown, row, column));
+    widths.map(|text| text.chars().count()).max().unwrap_or(0).min(200) as u16
 }

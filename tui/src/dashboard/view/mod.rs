@@ -2,6 +2,7 @@
 //! A view does not know the keys of its actions or the source of its data.
 
 mod detail;
+mod difference;
 mod front;
 mod heat_map;
 pub mod pareto;

@@ -60,7 +60,7 @@ pub fn wanted(app: &App) -> Option<TableRequest> {
 }
 
 fn shown(app: &App) -> Option<&ShownTable> {
-    app.tables.get(&wanted(app)?)?.as_ref().ok()
+    app.tables.get(&wanted(app)?)?.as_deref().ok()
 }
 
 /// The data for one frame or one key, derived from the state.
@@ -79,8 +79,8 @@ pub struct ParetoScene<'a> {
 impl<'a> ParetoScene<'a> {
     fn new(app: &'a App) -> Option<Self> {
         let (study, shown) = (app.study.as_ref()?, shown(app)?);
-        let mut all = shown.points(study, &app.pareto.filter, Some((shown.groups.axes.len(), false)));
-        all.retain(|at| means(&shown.groups.points[*at]).is_some());
+        let mut all = shown.by_cost(&app.pareto.filter);
+        all.retain(|at| means(&shown.points.points[*at]).is_some());
         let front = shown.front(&all);
         let mut picture = Self { experiment: study.experiment(), shown, all, front, selected: None };
         let walked = picture.walked(app);
@@ -97,13 +97,13 @@ impl<'a> ParetoScene<'a> {
     /// Returns the size and the accuracy of a point.
     #[must_use]
     pub fn means(&self, at: usize) -> Option<(f64, f64)> {
-        means(self.shown.groups.points.get(at)?)
+        means(self.shown.points.points.get(at)?)
     }
 
     /// Returns the axes of a point, each with the label of its level.
     #[must_use]
     pub fn labels(&self, at: usize) -> Vec<(&'a str, &'a str)> {
-        labels(self.experiment, &self.shown.groups, &self.shown.groups.points[at])
+        labels(self.experiment, &self.shown.points, &self.shown.points.points[at])
     }
 
     /// Returns the axes and labels of a point as text.
@@ -201,7 +201,7 @@ fn open(app: &mut App) -> Option<String> {
 fn describe(app: &App) -> Option<String> {
     let picture = ParetoScene::new(app)?;
     let at = picture.selected?;
-    let point = &picture.shown.groups.points[at];
+    let point = &picture.shown.points.points[at];
     let values = (0..2).filter_map(|column| value(point, column)).map(|value| estimate(&value));
     Some(format!("{}: {}", picture.place(at), values.collect::<Vec<_>>().join(", ")))
 }
@@ -217,7 +217,7 @@ pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
 #[must_use]
 pub fn row(app: &App) -> Option<Vec<(String, String)>> {
     let picture = ParetoScene::new(app)?;
-    row_of(app.study.as_ref()?, picture.shown, picture.selected?)
+    row_of(app.study.as_ref()?, &picture.shown.points, picture.selected?)
 }
 
 /// Draws the view.

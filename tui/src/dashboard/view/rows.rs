@@ -1,88 +1,165 @@
-//! A table as a list: one row per point, with its axes and then its values, each with its interval.
+//! A table as a list: one row per point, with its axes and then its values, each with its interval. The columns of axes
+//! stay while the values scroll.
 //! Knows nothing of keys.
 
+use std::ops::Range;
+
+use fewbits_engine::table::sheet::Cell;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 
-use super::tradeoff::{NOTHING, listed, reference, text};
+use super::difference::{difference, is_compared};
+use super::tradeoff::{NOTHING, listing};
 use crate::dashboard::app::App;
-use crate::dashboard::paint::{list, put, shorten, top};
-use crate::dashboard::run_model::RunModel;
-use crate::dashboard::tables::{ShownTable, labels, value};
-use crate::render::number::estimate;
+use crate::dashboard::paint::{cut, item_at, list, put, put_all, shorten, shrink, top};
+use crate::dashboard::tables::Listing;
+use crate::render::table::heading_lines;
 use crate::ui::plain::printable;
 
+/// The number of characters for a difference beside a value.
+const DIFFERENCE: usize = 10;
+/// The smallest width of a column of values.
+const NARROW: usize = 8;
+
+/// The columns of a list, each with its width in characters; two spaces follow every column.
+struct Columns<'a> {
+    app: &'a App,
+    listing: Listing<'a>,
+    widths: Vec<usize>,
+    /// The headings, broken into lines.
+    headings: Vec<Vec<String>>,
+    /// The visible columns of values, as indices of columns.
+    visible: Range<usize>,
+}
+
+/// An item of the list at a position on the screen.
+pub enum ListItem {
+    /// The heading of a column.
+    Heading(usize),
+    /// A row, by its index in the list.
+    Row(usize),
+}
+
 /// Draws the list.
-pub fn draw(app: &App, shown: &ShownTable, area: Rect, buf: &mut Buffer) {
-    let Some(study) = app.study.as_ref() else { return };
-    let theme = app.theme;
-    let rows = listed(app);
-    let columns = Columns::new(app, study, shown);
-    let (head, body) = top(area, 1);
-    put(buf, head.x, head.y, head.width, columns.head(app, shown));
+pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
+    let Some(columns) = Columns::new(app, area) else { return };
+    let (head, body) = top(area, columns.head_height());
+    put_all(buf, head, columns.head());
+    let rows = &columns.listing.rows;
     if rows.is_empty() {
         let text = if app.tradeoff.filter.is_empty() { "no result yet" } else { NOTHING };
-        put(buf, body.x, body.y, body.width, Line::from(text).style(theme.dim()));
+        put(buf, body.x, body.y, body.width, Line::from(text).style(app.theme.dim()));
     }
-    list(buf, body, app.tradeoff.cursor, rows.len(), Some(theme.cursor()), |at| {
-        columns.row(app, study, shown, rows[at])
-    });
+    list(buf, body, app.tradeoff.cursor, rows.len(), Some(app.theme.cursor()), |at| columns.row(rows[at]));
 }
 
-/// The widths of a list's columns: each axis is as wide as its labels, each value as wide as its heading.
-struct Columns {
-    axes: Vec<(String, usize)>,
-    values: Vec<(String, usize)>,
+/// Returns the item at a position on the screen.
+#[must_use]
+pub fn item(app: &App, area: Rect, at: Position) -> Option<ListItem> {
+    let columns = Columns::new(app, area)?;
+    let (head, body) = top(area, columns.head_height());
+    if head.contains(at) {
+        return columns.at(usize::from(at.x - head.x)).map(ListItem::Heading);
+    }
+    item_at(body, app.tradeoff.cursor, columns.listing.rows.len(), at.y).map(ListItem::Row)
 }
 
-impl Columns {
-    fn new(app: &App, study: &RunModel, shown: &ShownTable) -> Self {
-        let experiment = study.experiment();
-        let axes = shown.groups.axes.iter().map(|&axis| {
-            let axis = &experiment.axes[axis];
-            let widest = axis.levels.iter().map(|level| level.label.chars().count()).max().unwrap_or(0);
-            (axis.name.clone(), widest.clamp(axis.name.len() + 1, 40.max(axis.name.len() + 1)))
-        });
-        let compared = app.pin.is_some() || app.baseline.is_some();
-        let values = shown.groups.headings.iter().map(|heading| {
-            (heading.clone(), heading.chars().count().clamp(if compared { 28 } else { 18 }, 40))
-        });
-        Self { axes: axes.collect(), values: values.collect() }
+impl<'a> Columns<'a> {
+    fn new(app: &'a App, area: Rect) -> Option<Self> {
+        let listing = listing(app)?;
+        let sheet = &listing.shown.sheet;
+        let headings: Vec<Vec<String>> = sheet.headings.iter().map(|text| heading_lines(text)).collect();
+        let more = if is_compared(app) { DIFFERENCE } else { 0 };
+        let width = |column: usize| {
+            let is_value = column >= sheet.axes;
+            // One more character is for the mark of the sorted column.
+            let heading = headings[column].iter().map(|line| line.chars().count() + 1).max().unwrap_or(0);
+            let cells = listing.shown.widths[column] + if is_value { more } else { 0 };
+            cells.max(heading).max(if is_value { NARROW } else { 1 })
+        };
+        let mut widths: Vec<usize> = (0..sheet.headings.len()).map(width).collect();
+        let room = usize::from(area.width);
+        let first = (sheet.axes + app.tradeoff.shift).min(widths.len().saturating_sub(1)).max(sheet.axes);
+        // Labels of axes are cut before a value is: they take at most half of the width, unless the values leave more.
+        let values: usize = widths.iter().skip(sheet.axes).map(|width| width + 2).sum();
+        let value = widths.get(first).map_or(0, |width| (*width).min(room / 2) + 2);
+        let most = room.saturating_sub(values).max(room / 2).min(room.saturating_sub(value));
+        let (axes, _) = widths.split_at_mut(sheet.axes);
+        shrink(axes, most.saturating_sub(2 * axes.len()));
+        let mut used: usize = axes.iter().map(|width| width + 2).sum();
+        let mut end = first;
+        while end < widths.len() && (end == first || used + widths[end] <= room) {
+            used += widths[end] + 2;
+            end += 1;
+        }
+        if let Some(width) = widths.get_mut(first) {
+            *width = (*width).min(room);
+        }
+        Some(Self { app, listing, widths, headings, visible: first..end })
     }
 
-    fn head(&self, app: &App, shown: &ShownTable) -> Line<'static> {
-        let (theme, state) = (app.theme, &app.tradeoff);
+    fn head_height(&self) -> u16 {
+        self.headings.iter().map(Vec::len).max().unwrap_or(1).min(4) as u16
+    }
+
+    /// Returns the visible columns: those of axes, then some of values.
+    fn columns(&self) -> impl Iterator<Item = usize> {
+        (0..self.listing.shown.sheet.axes).chain(self.visible.clone())
+    }
+
+    /// Returns the column at a horizontal position.
+    fn at(&self, x: usize) -> Option<usize> {
+        let mut start = 0;
+        self.columns().find(|&column| {
+            start += self.widths[column] + 2;
+            x < start
+        })
+    }
+
+    fn head(&self) -> Vec<Line<'static>> {
+        let (theme, state) = (self.app.theme, &self.app.tradeoff);
         let arrow = if state.descending { theme.pick("▼", "v") } else { theme.pick("▲", "^") };
-        let mark = |at: usize| if state.sort == Some(at) { arrow } else { "" };
-        let axes = self.axes.iter().enumerate().skip(state.shift).map(|(at, (name, width))| {
-            let text = format!("{name}{}", mark(at));
-            format!("{text:<width$}  ")
-        });
-        let values = self.values.iter().enumerate().map(|(at, (name, width))| {
-            let text = format!("{name}{}", mark(shown.groups.axes.len() + at));
-            format!("{text:>width$}  ")
-        });
-        Line::from(printable(&axes.chain(values).collect::<String>())).style(theme.dim())
+        let height = usize::from(self.head_height());
+        let line = |at: usize| {
+            let cell = |column: usize| {
+                let lines = &self.headings[column];
+                let blank = height.saturating_sub(lines.len());
+                let is_last = at + 1 == height;
+                let mark = if is_last && state.sort == Some(column) { arrow } else { "" };
+                let text = at.checked_sub(blank).and_then(|line| lines.get(line)).map_or("", String::as_str);
+                let text = cut(text, self.widths[column].saturating_sub(mark.chars().count()), theme);
+                self.pad(column, &format!("{text}{mark}"))
+            };
+            Line::from(printable(&self.columns().map(cell).collect::<String>())).style(theme.dim())
+        };
+        (0..height).map(line).collect()
     }
 
-    fn row(&self, app: &App, study: &RunModel, shown: &ShownTable, at: usize) -> Line<'static> {
-        let point = &shown.groups.points[at];
-        let labels = labels(study.experiment(), &shown.groups, point);
-        let axes = labels
-            .iter()
-            .zip(&self.axes)
-            .skip(app.tradeoff.shift)
-            .map(|((_, label), (_, width))| format!("{:<width$}  ", shorten(label, *width, app.theme)));
-        let values = self.values.iter().enumerate().map(|(column, (_, width))| {
-            let mean =
-                value(point, column).map_or(app.theme.pick("…", "..").to_owned(), |value| estimate(&value));
-            let text = match reference(app, shown, at, column) {
-                Some(_) => format!("{mean}  {}", text(app, shown, at, column)),
-                None => mean,
+    fn row(&self, row: usize) -> Line<'static> {
+        let shown = self.listing.shown;
+        let theme = self.app.theme;
+        let cell = |column: usize| {
+            let width = self.widths[column];
+            let text = match &shown.sheet.rows[row][column] {
+                Cell::Missing => theme.pick("…", "..").to_owned(),
+                Cell::Level { .. } => shorten(&shown.texts[row][column], width, theme),
+                Cell::Absent | Cell::Value(_) => shown.texts[row][column].clone(),
             };
+            let beside =
+                column.checked_sub(shown.sheet.axes).and_then(|at| difference(self.app, shown, row, at));
+            let text = beside.map_or(text.clone(), |beside| format!("{text}  {beside}"));
+            self.pad(column, &cut(&text, width, theme))
+        };
+        Line::from(printable(&self.columns().map(cell).collect::<String>()))
+    }
+
+    fn pad(&self, column: usize, text: &str) -> String {
+        let width = self.widths[column];
+        if column < self.listing.shown.sheet.axes {
+            format!("{text:<width$}  ")
+        } else {
             format!("{text:>width$}  ")
-        });
-        Line::from(printable(&axes.chain(values).collect::<String>()))
+        }
     }
 }

@@ -237,8 +237,8 @@ fn draw_progress(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     let (on, off) = theme.bar(total.share(), usize::from(area.width).saturating_sub(percent.len()));
     let bar = line([Span::styled(on, theme.good()), Span::styled(off, theme.dim()), Span::raw(percent)]);
     let counts = counts(total, theme, area.width);
-    let left = match study.eta.seconds() {
-        Some(seconds) if study.is_going() => format!("about {} left", duration(seconds)),
+    let left = match study.eta.remaining() {
+        Some(remaining) if study.is_going() => remaining.to_string(),
         None if study.is_going() => "no estimate yet".to_owned(),
         _ => String::new(),
     };

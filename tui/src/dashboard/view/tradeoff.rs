@@ -5,7 +5,8 @@
 use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::node::Node;
-use fewbits_engine::spec::table::{Table, TableKind};
+use fewbits_engine::spec::table::Table;
+use fewbits_engine::table::points::TablePoints;
 use fewbits_ops::StandardOps;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -13,22 +14,23 @@ use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 
 use super::heat_map::{self, CellPosition};
-use super::{KeyHints, View, rows, task};
+use super::rows::{self, ListItem};
+use super::{KeyHints, View, task};
 use crate::dashboard::app::App;
 use crate::dashboard::cursor::{Cursor, Motion};
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
-use crate::dashboard::messages::{PointName, TableRequest};
-use crate::dashboard::paint::{item_at, line, put, put_all, top};
+use crate::dashboard::messages::TableRequest;
+use crate::dashboard::paint::{cut, line, put, put_all, top, wrap};
 use crate::dashboard::run_model::RunModel;
-use crate::dashboard::tables::{Pin, ShownTable, labels, mean, value};
+use crate::dashboard::tables::{Arrangement, Listing, Pin, ShownSheet, ShownTable, labels, value};
 use crate::render::number::{estimate, number};
 use crate::ui::plain::printable;
 
 /// The most useful keys of the view.
 pub const HINTS: KeyHints = &[
     ("t", "table"),
-    ("v", "map/list"),
+    ("v", "table/points"),
     ("↑↓←→", "move"),
     ("s S", "sort"),
     ("/", "filter"),
@@ -43,9 +45,10 @@ pub struct TradeoffState {
     /// The filter of the listed rows.
     pub filter: Filter,
     table: usize,
+    /// Whether every point is listed, instead of the table as it is printed.
     list: bool,
     pub(super) cursor: Cursor,
-    /// The first visible column of the list.
+    /// The first visible column of values in the list.
     pub(super) shift: usize,
     pub(super) sort: Option<usize>,
     pub(super) descending: bool,
@@ -69,8 +72,8 @@ pub(super) fn table(app: &App) -> Option<&Table> {
     graph(app)?.experiment.tables.get(wanted(app)?.table)
 }
 
-pub(super) fn shown(app: &App) -> Option<&ShownTable> {
-    app.tables.get(&wanted(app)?)?.as_ref().ok()
+pub(super) fn shown_table(app: &App) -> Option<&ShownTable> {
+    app.tables.get(&wanted(app)?)?.as_deref().ok()
 }
 
 /// Returns whether the table is shown as heat maps.
@@ -78,38 +81,31 @@ fn is_map(app: &App) -> bool {
     // The points that satisfy a filter do not form a grid.
     !app.tradeoff.list
         && app.tradeoff.filter.is_empty()
-        && shown(app).is_some_and(|shown| !shown.sheets.is_empty())
+        && shown_table(app).is_some_and(|shown| shown.arrangement == Arrangement::Grids)
 }
 
-/// Returns the points of the list, filtered and sorted. A Pareto table lists only the points on the front.
-pub(super) fn listed(app: &App) -> Vec<usize> {
-    let (Some(study), Some(shown), Some(table)) = (&app.study, shown(app), table(app)) else { return vec![] };
+/// Returns the rows of the list, filtered and sorted.
+pub(super) fn listing(app: &App) -> Option<Listing<'_>> {
     let state = &app.tradeoff;
-    let points = shown.points(study, &state.filter, state.sort.map(|column| (column, state.descending)));
-    match table.kind {
-        TableKind::Pareto { .. } => {
-            let front = shown.front(&points);
-            if state.sort.is_none() {
-                front
-            } else {
-                points.into_iter().filter(|at| front.contains(at)).collect()
-            }
-        }
-        TableKind::Table { .. }
-        | TableKind::Pivot { .. }
-        | TableKind::Contrast { .. }
-        | TableKind::Choose(_) => points,
+    let sort = state.sort.map(|column| (column, state.descending));
+    Some(shown_table(app)?.listing(&state.filter, sort, state.list))
+}
+
+/// Returns the sheet under the cursor, with the row and the column of values there.
+fn selected(app: &App) -> Option<(&ShownSheet, usize, usize)> {
+    if is_map(app) {
+        let (sheet, row, column) = app.tradeoff.cell;
+        return Some((shown_table(app)?.sheets.get(sheet)?, row, column));
     }
+    let listing = listing(app)?;
+    let row = *listing.rows.get(app.tradeoff.cursor.within(listing.rows.len()))?;
+    Some((listing.shown, row, 0))
 }
 
 /// Returns the point under the cursor.
 fn point(app: &App) -> Option<usize> {
-    if is_map(app) {
-        let (sheet, row, column) = app.tradeoff.cell;
-        return shown(app)?.sheets.get(sheet)?.cell(row, column);
-    }
-    let rows = listed(app);
-    rows.get(app.tradeoff.cursor.within(rows.len())).copied()
+    let (shown, row, column) = selected(app)?;
+    shown.sheet.point(row, column)
 }
 
 /// Carries out an action; returns a status text.
@@ -127,7 +123,9 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
         }
         Action::Layout => {
             app.tradeoff.list = !app.tradeoff.list;
-            Some(if is_map(app) { "heat map".to_owned() } else { "list".to_owned() })
+            (app.tradeoff.sort, app.tradeoff.cursor) = (None, Cursor::default());
+            let words = if app.tradeoff.list { "every point" } else { "the table as the file asks for it" };
+            Some(words.to_owned())
         }
         Action::Go(_) | Action::Left | Action::Right => Some(go(app, action)),
         Action::Sort => sort(app),
@@ -155,7 +153,10 @@ fn go(app: &mut App, action: Action) -> String {
     if is_map(app) {
         walk(app, action);
     } else {
-        let (rows, columns) = (listed(app).len(), shown(app).map_or(0, |shown| shown.groups.axes.len()));
+        let (rows, columns) = listing(app).map_or((0, 0), |listing| {
+            let columns = heat_map::columns(listing.shown);
+            (listing.rows.len(), columns.saturating_sub(1))
+        });
         let state = &mut app.tradeoff;
         match action {
             Action::Left => state.shift = state.shift.saturating_sub(1),
@@ -170,10 +171,11 @@ fn go(app: &mut App, action: Action) -> String {
 /// Moves the cursor in a heat map: within a grid, over its edge into the next grid, or by whole grids.
 fn walk(app: &mut App, action: Action) {
     let (mut sheet, mut row, mut column) = app.tradeoff.cell;
-    let Some(shown) = shown(app) else { return };
+    let Some(shown) = shown_table(app) else { return };
     let last = shown.sheets.len().saturating_sub(1);
     let size = |sheet: usize| {
-        shown.sheets.get(sheet).map_or((1, 1), |sheet| (sheet.rows.len(), sheet.columns.len()))
+        let of = |shown: &ShownSheet| (shown.sheet.rows.len().max(1), heat_map::columns(shown).max(1));
+        shown.sheets.get(sheet).map_or((1, 1), of)
     };
     let (height, width) = size(sheet);
     match action {
@@ -196,19 +198,25 @@ fn walk(app: &mut App, action: Action) {
 }
 
 fn sort(app: &mut App) -> Option<String> {
-    let groups = &shown(app)?.groups;
-    let names: Vec<String> = groups
-        .axes
-        .iter()
-        .map(|axis| graph(app).map_or(String::new(), |graph| graph.experiment.axes[*axis].name.clone()))
-        .chain(groups.headings.iter().cloned())
-        .collect();
-    let (axes, state) = (groups.axes.len(), &mut app.tradeoff);
+    // A grid has no column to sort by, so its points are listed.
+    let list = app.tradeoff.list || is_map(app);
+    app.tradeoff.list = list;
+    let sheet = &listing(app)?.shown.sheet;
+    let (axes, columns) = (sheet.axes, sheet.headings.len());
     // The first press sorts by the first value with the largest on top, because users mostly look for the best value.
-    let next = state.sort.map_or(axes, |column| (column + 1) % names.len().max(1));
-    (state.sort, state.descending, state.list) = (Some(next), next >= axes, true);
-    state.cursor = Cursor::default();
-    Some(format!("sorted by {}", names.get(next)?))
+    let next = app.tradeoff.sort.map_or(axes, |column| (column + 1) % columns.max(1));
+    sort_by(app, next)
+}
+
+/// Sorts by a column: a value with the largest on top; once more reverses the order.
+fn sort_by(app: &mut App, column: usize) -> Option<String> {
+    let sheet = &listing(app)?.shown.sheet;
+    let (is_value, heading) = (column >= sheet.axes, sheet.headings.get(column)?.clone());
+    let state = &mut app.tradeoff;
+    state.descending = if state.sort == Some(column) { !state.descending } else { is_value };
+    (state.sort, state.cursor) = (Some(column), Cursor::default());
+    let order = if state.descending { "largest on top" } else { "smallest on top" };
+    Some(format!("sorted by {heading}, {order}"))
 }
 
 fn pin(app: &mut App) -> String {
@@ -216,11 +224,11 @@ fn pin(app: &mut App) -> String {
         return "nothing to pin there".to_owned();
     };
     let pinned = app.pin.as_ref().filter(|pin| pin.wanted == wanted);
-    if pinned.and_then(|pin| pin.place(shown(app)?)) == Some(at) {
+    if pinned.and_then(|pin| pin.place(shown_table(app)?)) == Some(at) {
         app.pin = None;
         return "no baseline".to_owned();
     }
-    let Some(pin) = Pin::at(app.study.as_ref(), shown(app), wanted, at) else {
+    let Some(pin) = Pin::at(app.study.as_ref(), shown_table(app), wanted, at) else {
         return "nothing to pin there".to_owned();
     };
     let said = format!("baseline: {}; values are differences from it, p again unpins", pin.name);
@@ -231,9 +239,8 @@ fn pin(app: &mut App) -> String {
 /// Opens the task view with the tasks behind the point under the cursor.
 fn open(app: &mut App) -> Option<String> {
     let study = app.study.as_ref()?;
-    let shown = shown(app)?;
-    let point = &shown.groups.points[point(app)?];
-    let place = labels(study.experiment(), &shown.groups, point);
+    let points = &shown_table(app)?.points;
+    let place = labels(study.experiment(), points, points.points.get(point(app)?)?);
     let filter = task_filter(study.experiment(), table(app)?, &place);
     task::filter_to(app, &filter);
     app.open_view(View::Task);
@@ -255,13 +262,13 @@ pub fn task_filter(experiment: &Experiment, table: &Table, point: &[(&str, &str)
 /// Returns the point under the cursor as text.
 fn describe(app: &App) -> Option<String> {
     let study = app.study.as_ref()?;
-    let shown = shown(app)?;
-    let point = &shown.groups.points[point(app)?];
-    let place: Vec<String> = labels(study.experiment(), &shown.groups, point)
+    let points = &shown_table(app)?.points;
+    let point = points.points.get(point(app)?)?;
+    let place: Vec<String> = labels(study.experiment(), points, point)
         .into_iter()
         .map(|(axis, label)| format!("{axis}={label}"))
         .collect();
-    let values = shown.groups.headings.iter().enumerate().map(|(column, heading)| {
+    let values = points.headings.iter().enumerate().map(|(column, heading)| {
         let text = value(point, column).map_or("not there yet".to_owned(), |value| {
             let n = if value.n > 1 {
                 format!(" (n={}, {}–{})", value.n, number(value.least), number(value.most))
@@ -275,34 +282,37 @@ fn describe(app: &App) -> Option<String> {
     Some(format!("{}: {}", place.join(" "), values.collect::<Vec<_>>().join(", ")))
 }
 
-/// Selects the point at a position.
+/// Selects the point at a position, or sorts by the column whose heading is there.
 pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
-    let body = top(area, HEAD).1;
+    let (_, body) = areas(app, area);
     if is_map(app) {
-        let (sheet, row, column) = heat_map::cell_at(app, body, at)?;
-        app.tradeoff.cell = (sheet, row, column);
-    } else {
-        let rows = listed(app);
-        app.tradeoff.cursor.at = item_at(top(body, 1).1, app.tradeoff.cursor, rows.len(), at.y)?;
+        app.tradeoff.cell = heat_map::cell_at(app, body, at)?;
+        return describe(app);
     }
-    describe(app)
+    match rows::item(app, body, at)? {
+        ListItem::Heading(column) => sort_by(app, column),
+        ListItem::Row(row) => {
+            app.tradeoff.cursor.at = row;
+            describe(app)
+        }
+    }
 }
 
 /// Returns the point under the cursor as named values.
 #[must_use]
 pub fn row(app: &App) -> Option<Vec<(String, String)>> {
     let study = app.study.as_ref()?;
-    row_of(study, shown(app)?, point(app)?)
+    row_of(study, &shown_table(app)?.points, point(app)?)
 }
 
 /// Returns a point as named values: its axes, then its means with their intervals.
 #[must_use]
-pub fn row_of(study: &RunModel, shown: &ShownTable, at: usize) -> Option<Vec<(String, String)>> {
-    let point = shown.groups.points.get(at)?;
-    let axes = labels(study.experiment(), &shown.groups, point).into_iter();
+pub fn row_of(study: &RunModel, points: &TablePoints, at: usize) -> Option<Vec<(String, String)>> {
+    let point = points.points.get(at)?;
+    let axes = labels(study.experiment(), points, point).into_iter();
     let mut row: Vec<(String, String)> =
         axes.map(|(axis, label)| (axis.to_owned(), label.to_owned())).collect();
-    for (column, heading) in shown.groups.headings.iter().enumerate() {
+    for (column, heading) in points.headings.iter().enumerate() {
         let Some(value) = value(point, column) else { continue };
         row.push((heading.clone(), value.mean.to_string()));
         if let Some(half) = value.half_width() {
@@ -316,18 +326,25 @@ pub fn row_of(study: &RunModel, shown: &ShownTable, at: usize) -> Option<Vec<(St
 /// The text for a filter that no item satisfies.
 pub const NOTHING: &str = "nothing matches: values are matched whole; Esc drops the filter";
 
-/// The number of lines above the table.
-const HEAD: u16 = 3;
+/// The most lines of a caption.
+const CAPTION: usize = 3;
+
+/// Divides the view into the head and the table.
+fn areas(app: &App, area: Rect) -> (Rect, Rect) {
+    // A low screen shows more of the table.
+    let most = usize::from(area.height / 2);
+    top(area, head(app, usize::from(area.width)).len().min(most.max(2)) as u16)
+}
 
 /// Draws the view.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
-    let (head, body) = top(area, HEAD);
-    let Some(table) = table(app) else {
+    if table(app).is_none() {
         let text = "the file asks for no table; `tables: { \"drop\": Pivot(…) }` would";
         put(buf, area.x, area.y, area.width, Line::from(text).style(app.theme.dim()));
         return;
-    };
-    draw_head(app, table, head, buf);
+    }
+    let (above, body) = areas(app, area);
+    put_all(buf, above, head(app, usize::from(area.width)));
     match wanted(app).and_then(|wanted| app.tables.get(&wanted)) {
         None => put(buf, body.x, body.y, body.width, Line::from("making the table").style(app.theme.dim())),
         Some(Err(error)) => {
@@ -339,12 +356,13 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
                 Line::from(printable(&error.to_string())).style(app.theme.bad()),
             );
         }
-        Some(Ok(shown)) if is_map(app) => heat_map::draw(app, body, buf),
-        Some(Ok(shown)) => rows::draw(app, shown, body, buf),
+        Some(Ok(_)) if is_map(app) => heat_map::draw(app, body, buf),
+        Some(Ok(_)) => rows::draw(app, body, buf),
     }
 }
 
-fn draw_head(app: &App, table: &Table, area: Rect, buf: &mut Buffer) {
+/// Returns the lines above the table: the names of the tables, the state of the view, the answer, and the caption.
+fn head(app: &App, width: usize) -> Vec<Line<'static>> {
     let theme = app.theme;
     let at = wanted(app).map_or(0, |wanted| wanted.table);
     let names = graph(app).into_iter().flat_map(|graph| &graph.experiment.tables).enumerate();
@@ -352,79 +370,42 @@ fn draw_head(app: &App, table: &Table, area: Rect, buf: &mut Buffer) {
         let style = if other == at { theme.strong().add_modifier(Modifier::UNDERLINED) } else { theme.dim() };
         [Span::styled(table.name.clone(), style), Span::raw("  ")]
     });
-    let missing = shown(app).map_or(0, |shown| shown.groups.missing);
-    let mut words =
-        vec![table.values().iter().map(|value| value.text.as_str()).collect::<Vec<_>>().join(", ")];
-    if let Some(axis) = table.replicate.and_then(|axis| graph(app)?.experiment.axes.get(axis)) {
-        words.push(format!("mean and 95 % t interval over {}", axis.name));
+    let mut lines = vec![line(names.flatten())];
+    let state = state(app).join("; ");
+    if !state.is_empty() {
+        lines.push(Line::from(cut(&printable(&state), width, theme)).style(theme.notice()));
     }
+    let Some(shown) = shown_table(app) else { return lines };
+    let answer = shown.answer.iter().flat_map(|sentence| wrap(&printable(sentence), width));
+    lines.extend(answer.map(Line::from));
+    let mut caption = wrap(&printable(&shown.caption), width);
+    if caption.len() > CAPTION {
+        caption.truncate(CAPTION);
+        if let Some(last) = caption.last_mut() {
+            *last = cut(&format!("{last} …"), width, theme);
+        }
+    }
+    lines.extend(caption.into_iter().map(|text| Line::from(text).style(theme.dim())));
+    lines
+}
+
+/// Returns what distinguishes the view from the printed table: missing results, a comparison, a filter.
+fn state(app: &App) -> Vec<String> {
+    let mut state = vec![];
+    let missing = shown_table(app).map_or(0, |shown| shown.points.missing);
     if missing > 0 {
-        words.push(format!("{missing} results are not there yet"));
+        state.push(format!("{missing} results are not there yet"));
     }
-    let mut compared = vec![];
     if let Some(pin) = app.pin.as_ref().filter(|pin| Some(pin.wanted) == wanted(app)) {
-        compared.push(format!("differences from {}", pin.name));
+        state.push(format!("differences from {}", pin.name));
     } else if let Some(baseline) = &app.baseline {
-        compared.push(format!("differences from run {}", baseline.id));
+        state.push(format!("differences from run {}", baseline.id));
+    }
+    if app.tradeoff.list {
+        state.push("every point".to_owned());
     }
     if !app.tradeoff.filter.is_empty() {
-        compared.push(format!("only {}", app.tradeoff.filter.text));
+        state.push(format!("only {}", app.tradeoff.filter.text));
     }
-    let lines = [
-        line(names.flatten()),
-        Line::from(printable(&words.join("; "))).style(theme.dim()),
-        Line::from(printable(&compared.join("; "))).style(theme.notice()),
-    ];
-    put_all(buf, area, lines);
-}
-
-/// Returns the value that the value in a cell is compared with; `None` without a comparison.
-pub(super) fn reference(app: &App, shown: &ShownTable, at: usize, column: usize) -> Option<f64> {
-    let wanted = wanted(app)?;
-    if let Some(pin) = app.pin.as_ref().filter(|pin| pin.wanted == wanted) {
-        return pin.values.get(column).copied().flatten();
-    }
-    let experiment = app.study.as_ref()?.experiment();
-    let place = labels(experiment, &shown.groups, shown.groups.points.get(at)?);
-    app.baseline
-        .as_ref()?
-        .values
-        .get(&PointName::new(&table(app)?.name, place))?
-        .get(column)
-        .copied()
-        .flatten()
-}
-
-/// Returns the text of a cell: its value, or the difference from the value that it is compared with.
-pub(super) fn text(app: &App, shown: &ShownTable, at: usize, column: usize) -> String {
-    let Some(mean) = shown.groups.points.get(at).and_then(|point| mean(point, column)) else {
-        return app.theme.pick("…", "..").to_owned();
-    };
-    match reference(app, shown, at, column) {
-        None => short(mean, shown.range(column), false),
-        Some(reference) if mean == reference => "=".to_owned(),
-        Some(reference) => short(mean - reference, shown.range(column), true),
-    }
-}
-
-fn signed(value: f64, sign: bool) -> String {
-    let plus = if sign && value > 0.0 { "+" } else { "" };
-    format!("{plus}{}", number(value))
-}
-
-/// Returns a short form of a number, with decimals chosen for the largest value in the range.
-fn short(value: f64, range: Option<(f64, f64)>, sign: bool) -> String {
-    let size = range.map_or(value.abs(), |(low, high)| low.abs().max(high.abs()));
-    let decimals = match size {
-        0.0..10.0 => 4,
-        10.0..1e3 => 2,
-        1e3..1e7 => 0,
-        _ => return signed(value, sign),
-    };
-    if size < 1e-3 {
-        return signed(value, sign);
-    }
-    // A value that rounds to zero is written without a sign.
-    let value = if value.abs() < 0.5 * 10_f64.powi(-(decimals as i32)) { 0.0 } else { value };
-    if sign { format!("{value:+.decimals$}") } else { format!("{value:.decimals$}") }
+    state
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use fewbits_store::{Commit, Committer, Key, Store, StoreError};
+use fewbits_store::{Commit, Committer, Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
 use super::announcer::Announcer;
@@ -14,13 +14,13 @@ use super::context::{Context, OnProgress};
 use super::executor::{Assignment, Executor, Outcome};
 use super::halt::Halt;
 use super::job::{Job, JobError, JobResult, Worker};
-use super::state::{Recording, RunState};
+use super::state::RunState;
 use super::supply::Supply;
 use crate::event::{Event, Summary};
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::{OpError, Ops};
 use crate::parts::Parts;
-use crate::plan::{Plan, Planned, Planner, Preimage, TaskState};
+use crate::plan::{Plan, Planner, TaskState};
 use crate::run_log::RunHeader;
 use crate::why::History;
 
@@ -89,7 +89,7 @@ pub async fn run<O: Ops>(
     }
     let artifacts = Arc::new(Artifacts::new());
     let supply = Supply::new(&graph, plan, Arc::clone(&artifacts));
-    let course = RunState::new(&graph, &planner, &store, supply, history, announcer);
+    let state = RunState::new(&graph, &planner, &store, supply, history, announcer);
     let (messages, mut inbox) = mpsc::unbounded_channel();
     let worker = Worker {
         graph: Arc::clone(&graph),
@@ -98,8 +98,8 @@ pub async fn run<O: Ops>(
         artifacts,
         rebuilt: rebuilt(&graph, &messages),
     };
-    let mut coordinator = Coordinator::new((&graph, &store), &planner, course, settings, worker, messages)?;
-    coordinator.course.begin()?;
+    let mut coordinator = Coordinator::new((&graph, &store), &planner, state, settings, worker, messages)?;
+    coordinator.state.begin()?;
     while coordinator.dispatch()? {
         tokio::select! {
             message = inbox.recv() => match message {
@@ -120,7 +120,7 @@ struct Coordinator<'r, O: Ops> {
     planner: &'r Planner<'r, O>,
     store: &'r Arc<Store>,
     settings: Settings,
-    course: RunState<'r, O>,
+    state: RunState<'r, O>,
     executor: Executor,
     committer: Committer,
     cancelled: Arc<AtomicBool>,
@@ -135,7 +135,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
     fn new(
         (graph, store): (&'r Arc<TaskGraph<O>>, &'r Arc<Store>),
         planner: &'r Planner<'r, O>,
-        course: RunState<'r, O>,
+        state: RunState<'r, O>,
         settings: Settings,
         worker: Worker<O>,
         messages: mpsc::UnboundedSender<Message<O::Artifact>>,
@@ -155,7 +155,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
             planner,
             store,
             settings,
-            course,
+            state,
             executor,
             committer,
             cancelled,
@@ -168,52 +168,16 @@ impl<'r, O: Ops> Coordinator<'r, O> {
 
     /// Starts ready tasks up to the number of jobs; returns whether a job or a commit is still under way.
     fn dispatch(&mut self) -> Result<bool, RunError> {
-        while !self.stops() && self.course.schedule.running() < self.settings.jobs {
-            let Some(task) = self.course.schedule.start_next() else { break };
-            self.start(task)?;
+        while !self.stops() && self.state.running() < self.settings.jobs {
+            let Some(job) = self.state.start_next()? else { break };
+            self.assign(job);
         }
-        Ok(self.course.schedule.running() > 0 || !self.course.recording.is_empty())
-    }
-
-    /// Starts a task, unless a result that it needs was lost since it was settled.
-    fn start(&mut self, task: TaskId) -> Result<(), RunError> {
-        let inputs = match self.course.supply.recipes(task) {
-            Ok(inputs) => inputs,
-            Err(lost) => {
-                self.course.send_back(task, Some(lost))?;
-                return Ok(());
-            }
-        };
-        let known = self.planner.preimage(task, |input| self.course.supply.parts(input))?;
-        let preimage = match known {
-            Preimage::Known(preimage)
-                if self.course.supply.planned(task).key == Some(Key::derive(&preimage)) =>
-            {
-                preimage
-            }
-            _ => {
-                self.course.send_back(task, None)?;
-                return Ok(());
-            }
-        };
-        let key = Key::derive(&preimage);
-        let reason = self.course.reason(task, &preimage);
-        self.course.announcer.tell(Event::Started {
-            task: self.graph.name(task),
-            key: key.to_string(),
-            reason,
-        });
-        // One record serves all tasks of the key, so the artifact is kept if any of their nodes keeps it.
-        let keeps = |task: &TaskId| self.graph.experiment.nodes[self.graph.node(*task)].keep;
-        let keep = keeps(&task) || self.course.schedule.followers(task).iter().any(keeps);
-        self.assign(Job { task, key, preimage, keep, inputs });
-        Ok(())
+        Ok(self.state.running() > 0 || self.state.is_recording())
     }
 
     fn assign(&self, job: Job) {
         // Parallel tasks use the cores better than threads within one task; a single task gets all threads.
-        let beside =
-            (self.course.schedule.running() + self.course.schedule.ready()).clamp(1, self.settings.jobs);
+        let beside = (self.state.running() + self.state.ready()).clamp(1, self.settings.jobs);
         let width = (self.settings.threads / beside).max(1);
         let context = Context::new(
             Arc::clone(&self.cancelled),
@@ -226,59 +190,37 @@ impl<'r, O: Ops> Coordinator<'r, O> {
 
     fn receive(&mut self, message: Message<O::Artifact>) -> Result<(), RunError> {
         match message {
-            Message::Reported(event) => self.course.announcer.tell(event),
+            Message::Reported(event) => self.state.tell(event),
             Message::Recorded(tickets, result) => self.recorded(&tickets, &result),
             Message::Ended(job, outcome) => {
                 match outcome {
                     Ok(done) => self.done(&job, done)?,
                     Err(error) => self.undone(&job, &error)?,
                 }
-                self.course.supply.sweep(&job.inputs);
+                self.state.sweep(&job);
             }
         }
         Ok(())
     }
 
-    /// Handles a job's result: submits it to the store; dependent tasks may start from memory.
+    /// Handles a job's result: submits it to the store.
     fn done(&mut self, job: &Job, done: JobResult<O::Artifact>) -> Result<(), RunError> {
-        let task = job.task;
         let JobResult { record, artifact, objects } = done;
-        self.course.computed(task);
-        let completed = Event::Completed {
-            task: self.graph.name(task),
-            key: job.key.to_string(),
-            metrics: record.metrics.clone(),
-            seconds: record.seconds,
-        };
-        let parts = Parts::from_record(self.graph.kind(task).parts, &record.parts);
-        let planned = Planned { state: TaskState::Cached, key: Some(job.key), parts: Some(parts) };
-        let ticket = task.index() as u64;
-        self.course.recording.insert(ticket, Recording { task, kept: job.keep, completed, reused: vec![] });
-        self.committer.submit(Commit { ticket, key: job.key, record, objects });
-        if job.keep {
-            // The objects can only be read once they are on disk; until then the artifact stays in memory.
-            self.course.supply.pin(task);
-        }
-        self.course.known(task, planned)?;
-        if let Some(artifact) = artifact {
-            self.course.supply.offer(task, job.key, artifact);
-        }
-        self.course.supply.let_go(task);
-        Ok(())
+        let (metrics, seconds) = (record.metrics.clone(), record.seconds);
+        let parts = Parts::from_record(self.graph.kind(job.task).parts, &record.parts);
+        self.committer.submit(Commit { ticket: job.task.ticket(), key: job.key, record, objects });
+        Ok(self.state.computed(job, metrics, seconds, parts, artifact)?)
     }
 
     /// Handles a job without a result.
     fn undone(&mut self, job: &Job, error: &JobError) -> Result<(), RunError> {
         match error {
             JobError::Op(OpError::Cancelled) => {
-                self.course.schedule.leave(job.task);
+                self.state.cancelled(job.task);
                 return Ok(());
             }
-            JobError::Lost(input) => return Ok(self.course.lost(job.task, *input)?),
-            JobError::Differs { key, .. } => {
-                self.store.drop_record(key)?;
-                self.course.dropped = true;
-            }
+            JobError::Lost(input) => return Ok(self.state.lost(job.task, *input)?),
+            JobError::Differs { key, .. } => self.state.drop_record(key)?,
             JobError::Store(error) => {
                 // Every further task would fail with the same error.
                 self.store_error.get_or_insert_with(|| error.to_string());
@@ -286,43 +228,22 @@ impl<'r, O: Ops> Coordinator<'r, O> {
             }
             JobError::Op(_) | JobError::Changed(_) => {}
         }
-        self.course.failed(job.task, error.to_string());
+        self.state.failed(job.task, error.to_string());
         Ok(())
     }
 
     /// Handles records that reached the disk or failed to; after a failure their tasks fail and the run stops.
     fn recorded(&mut self, tickets: &[u64], result: &Result<(), String>) {
-        for ticket in tickets {
-            let Some(recording) = self.course.recording.remove(ticket) else { continue };
+        for task in tickets.iter().map(|ticket| TaskId::from_ticket(*ticket)) {
             match result {
-                Ok(()) => self.safe(recording),
-                Err(error) => self.refused(recording, error),
+                Ok(()) => self.state.recorded(task),
+                Err(error) => self.state.refused(task, error),
             }
         }
-    }
-
-    fn safe(&mut self, recording: Recording) {
-        let Recording { task, kept, completed, reused } = recording;
-        self.course.schedule.record(task);
-        if let Some(key) = self.course.supply.planned(task).key {
-            self.store.remove_checkpoint(&key);
+        if let Err(error) = result {
+            self.store_error.get_or_insert_with(|| error.clone());
+            self.stop();
         }
-        if kept {
-            self.course.supply.unpin(task);
-        }
-        self.course.announcer.tell(completed);
-        for (_, event) in reused {
-            self.course.announcer.tell(event);
-        }
-    }
-
-    fn refused(&mut self, recording: Recording, error: &str) {
-        self.course.failed(recording.task, error.to_owned());
-        for (taker, _) in recording.reused {
-            self.course.skip(taker, recording.task);
-        }
-        self.store_error.get_or_insert_with(|| error.to_owned());
-        self.stop();
     }
 
     /// Applies a halt request, if it is stronger than the earlier ones.
@@ -334,18 +255,18 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         match asked {
             Halt::No => {}
             Halt::AfterRunning => {
-                self.course.announcer.tell(Event::Draining);
+                self.state.tell(Event::Draining);
                 self.stopping = true;
             }
             Halt::Now => {
-                self.course.announcer.tell(Event::Interrupted);
+                self.state.tell(Event::Interrupted);
                 self.stop();
             }
         }
     }
 
     fn stops(&self) -> bool {
-        self.stopping || (self.settings.fail_fast && self.course.has_failures())
+        self.stopping || (self.settings.fail_fast && self.state.has_failures())
     }
 
     fn stop(&mut self) {
@@ -354,18 +275,13 @@ impl<'r, O: Ops> Coordinator<'r, O> {
     }
 
     fn finish(mut self, start: Instant) -> Result<(Summary, Plan), RunError> {
-        self.course.schedule.leave_rest();
-        let summary = self.course.schedule.summary(start.elapsed().as_secs_f64());
-        for message in self.store.warnings() {
-            self.course.announcer.tell(Event::Warned { message });
-        }
-        self.course.announcer.tell(Event::Finished(summary));
+        let summary = self.state.finish(start.elapsed().as_secs_f64());
         self.committer.finish();
         match self.store_error {
             Some(message) => Err(RunError::Record { message, summary }),
-            // Other tasks of a dropped record's key still count as cached in this state, so the plan is made again.
-            None if self.course.dropped => Ok((summary, self.planner.plan()?)),
-            None => Ok((summary, self.course.supply.into_plan())),
+            // The final state does not know which tasks a dropped record concerns, so the plan is made again.
+            None if self.state.has_dropped() => Ok((summary, self.planner.plan()?)),
+            None => Ok((summary, self.state.into_plan())),
         }
     }
 

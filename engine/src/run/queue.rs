@@ -34,6 +34,9 @@ enum QueueStatus {
 }
 
 /// The statuses of all tasks and the order of the ready ones.
+///
+/// Between calls, a blocked task is among the dependents of as many tasks as it waits for, a following task among the
+/// followers of the task that is in flight under its key, and a ready task is in the heap once.
 #[derive(Debug)]
 pub struct TaskQueue {
     status: Vec<QueueStatus>,
@@ -196,6 +199,31 @@ impl TaskQueue {
     #[must_use]
     pub fn ready(&self) -> usize {
         self.ready.len()
+    }
+
+    /// Checks the invariants, in debug builds.
+    pub fn check(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        let mut waits: HashMap<TaskId, u32> = HashMap::new();
+        for dependent in self.dependents.values().flatten() {
+            *waits.entry(*dependent).or_default() += 1;
+        }
+        let count = |wanted| self.status.iter().filter(|status| **status == wanted).count();
+        for (task, expected) in waits {
+            if let QueueStatus::Blocked(count) = self.status[task.index()] {
+                debug_assert_eq!(count, expected, "{task:?} waits for other tasks than it is blocked by");
+            }
+        }
+        for (leader, followers) in &self.followers {
+            debug_assert!(self.in_flight.values().any(|task| task == leader), "{leader:?} leads no key");
+            for follower in followers {
+                debug_assert_eq!(self.status[follower.index()], QueueStatus::Following, "{follower:?}");
+            }
+        }
+        debug_assert_eq!(count(QueueStatus::Ready), self.ready.len(), "ready tasks and their heap");
+        debug_assert_eq!(count(QueueStatus::Running), self.running, "running tasks and their count");
     }
 
     /// Counts the tasks by how they ended.

@@ -1,29 +1,39 @@
 //! The state of a run: the known facts of every task, and the effects of results, losses and failures on other tasks.
-//! Every change of a task's state is one function here. Knows neither threads nor commits.
+//! Every change of a task's state is one function here, and no other part of a run changes it. Knows neither threads
+//! nor commits.
+//!
+//! Between two calls these invariants hold:
+//! - A task is in flight under at most one key, and a key has at most one leader; followers share their leader's key.
+//! - A task that waits depends on a result that is not known, and the task of that result can still give it.
+//! - A task holds its inputs' artifacts from the moment it waits until it has a result or is out.
+//! - A recorded task is announced as completed after its record is on disk, and before the tasks that took its result.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod loss;
 
-use fewbits_store::{Store, StoreError};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use fewbits_store::{Key, Store, StoreError};
 
 use super::announcer::Announcer;
+use super::job::Job;
 use super::queue::TaskQueue;
 use super::supply::Supply;
-use crate::event::Event;
+use crate::event::{Event, Summary};
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
-use crate::plan::{Planned, Planner, TaskState};
+use crate::parts::Parts;
+use crate::plan::{Plan, Planned, Planner, Preimage, TaskState};
 use crate::why::{History, Reason};
 
 /// A result that the store is writing.
-pub struct Recording {
-    /// The task that produced it.
-    pub task: TaskId,
+struct Recording {
     /// Whether the store keeps its artifact.
-    pub kept: bool,
+    kept: bool,
     /// The event to send when the result is recorded.
-    pub completed: Event,
+    completed: Event,
     /// The tasks that take the result, each with the event to send then.
-    pub reused: Vec<(TaskId, Event)>,
+    reused: Vec<(TaskId, Event)>,
 }
 
 /// The state of a run.
@@ -32,22 +42,22 @@ pub struct RunState<'r, O: Ops> {
     planner: &'r Planner<'r, O>,
     store: &'r Store,
     /// The status of every task.
-    pub schedule: TaskQueue,
+    queue: TaskQueue,
     /// The known results and the artifacts in memory.
-    pub supply: Supply<'r, O>,
+    supply: Supply<'r, O>,
     /// The preimages of the last run, which the reasons compare with.
     history: Option<History>,
     /// The sender of events.
-    pub announcer: Announcer,
-    /// Results that the store is writing, by ticket.
-    pub recording: HashMap<u64, Recording>,
+    announcer: Announcer,
+    /// Results that the store is writing, by the task that produced them.
+    recording: HashMap<TaskId, Recording>,
     /// Tasks whose kept artifact was found lost in this run.
     lost: HashSet<TaskId>,
     /// Pairs of a task that was sent back and the input whose artifact was lost; a repeated pair fails the task.
     sent_back: HashSet<(TaskId, TaskId)>,
     failures: bool,
     /// Whether a record was dropped from the store in this run.
-    pub dropped: bool,
+    dropped: bool,
 }
 
 impl<'r, O: Ops> RunState<'r, O> {
@@ -64,7 +74,7 @@ impl<'r, O: Ops> RunState<'r, O> {
             graph,
             planner,
             store,
-            schedule: TaskQueue::new(graph.depths()),
+            queue: TaskQueue::new(graph.depths()),
             supply,
             history,
             announcer,
@@ -81,12 +91,38 @@ impl<'r, O: Ops> RunState<'r, O> {
         self.failures
     }
 
+    /// Returns whether a record was dropped from the store. Then other tasks of its key still count as cached in this
+    /// state.
+    pub fn has_dropped(&self) -> bool {
+        self.dropped
+    }
+
+    /// Returns the number of tasks that jobs compute.
+    pub fn running(&self) -> usize {
+        self.queue.running()
+    }
+
+    /// Returns the number of tasks that can start.
+    pub fn ready(&self) -> usize {
+        self.queue.ready()
+    }
+
+    /// Returns whether the store is writing a result.
+    pub fn is_recording(&self) -> bool {
+        !self.recording.is_empty()
+    }
+
+    /// Sends an event that changes no task's state.
+    pub fn tell(&mut self, event: Event) {
+        self.announcer.tell(event);
+    }
+
     /// Puts every task that is not cached into the queue.
     pub fn begin(&mut self) -> Result<(), StoreError> {
         let pending: Vec<TaskId> =
             self.graph.tasks().filter(|task| self.supply.planned(*task).state != TaskState::Cached).collect();
         for &task in &pending {
-            self.schedule.wait(task, &self.supply.unknown_inputs(task));
+            self.queue.wait(task, &self.supply.unknown_inputs(task));
             self.supply.hold(task);
         }
         // Tasks that take another's result come last, so that the same tasks run as in the plan.
@@ -105,20 +141,141 @@ impl<'r, O: Ops> RunState<'r, O> {
         Ok(())
     }
 
-    /// Handles a job's result that is not yet recorded.
-    pub fn computed(&mut self, task: TaskId) {
-        self.schedule.save(task);
-        self.announcer.tell(Event::Computed { task: self.graph.name(task) });
+    /// Starts the next ready task; returns its job. Tasks whose needed results were lost since they were settled are
+    /// sent back.
+    pub fn start_next(&mut self) -> Result<Option<Job>, StoreError> {
+        while let Some(task) = self.queue.start_next() {
+            if let Some(job) = self.start(task)? {
+                return Ok(Some(job));
+            }
+        }
+        Ok(None)
+    }
+
+    fn start(&mut self, task: TaskId) -> Result<Option<Job>, StoreError> {
+        let inputs = match self.supply.recipes(task) {
+            Ok(inputs) => inputs,
+            Err(lost) => {
+                self.send_back(task, Some(lost))?;
+                return Ok(None);
+            }
+        };
+        let known = self.planner.preimage(task, |input| self.supply.parts(input))?;
+        let preimage = match known {
+            Preimage::Known(preimage) if self.supply.planned(task).key == Some(Key::derive(&preimage)) => {
+                preimage
+            }
+            _ => {
+                self.send_back(task, None)?;
+                return Ok(None);
+            }
+        };
+        let key = Key::derive(&preimage);
+        let reason = self.reason(task, &preimage);
+        self.announcer.tell(Event::Started { task: self.graph.name(task), key: key.to_string(), reason });
+        // One record serves all tasks of the key, so the artifact is kept if any of their nodes keeps it.
+        let keeps = |task: &TaskId| self.graph.experiment.nodes[self.graph.node(*task)].keep;
+        let keep = keeps(&task) || self.queue.followers(task).iter().any(keeps);
+        Ok(Some(Job { task, key, preimage, keep, inputs }))
+    }
+
+    /// Handles a job's result, which the store begins to write: dependent tasks may start from memory.
+    pub fn computed(
+        &mut self,
+        job: &Job,
+        metrics: BTreeMap<String, f64>,
+        seconds: f64,
+        parts: Parts,
+        artifact: Option<Arc<O::Artifact>>,
+    ) -> Result<(), StoreError> {
+        let (task, name) = (job.task, self.graph.name(job.task));
+        self.queue.save(task);
+        self.announcer.tell(Event::Computed { task: name.clone() });
+        let completed = Event::Completed { task: name, key: job.key.to_string(), metrics, seconds };
+        self.recording.insert(task, Recording { kept: job.keep, completed, reused: vec![] });
+        if job.keep {
+            // The objects can only be read once they are on disk; until then the artifact stays in memory.
+            self.supply.pin(task);
+        }
+        self.known(task, Planned { state: TaskState::Cached, key: Some(job.key), parts: Some(parts) })?;
+        if let Some(artifact) = artifact {
+            self.supply.offer(task, job.key, artifact);
+        }
+        self.supply.let_go(task);
+        Ok(())
     }
 
     /// Handles a known result: serves the followers of its task, and settles the tasks that waited for it.
-    pub fn known(&mut self, task: TaskId, planned: Planned) -> Result<(), StoreError> {
+    fn known(&mut self, task: TaskId, planned: Planned) -> Result<(), StoreError> {
         self.supply.learn(task, planned);
-        let mut freed = self.schedule.know(task);
-        for follower in self.schedule.take_followers(task) {
+        let mut freed = self.queue.know(task);
+        for follower in self.queue.take_followers(task) {
             freed.extend(self.serve(follower, task));
         }
         self.advance(freed)
+    }
+
+    /// Handles a record that is safe on disk.
+    pub fn recorded(&mut self, task: TaskId) {
+        let Some(Recording { kept, completed, reused }) = self.recording.remove(&task) else { return };
+        self.queue.record(task);
+        if let Some(key) = self.supply.planned(task).key {
+            self.store.remove_checkpoint(&key);
+        }
+        if kept {
+            self.supply.unpin(task);
+        }
+        self.announcer.tell(completed);
+        for (_, event) in reused {
+            self.announcer.tell(event);
+        }
+    }
+
+    /// Handles a record that could not be written: its task fails, and the tasks that took its result are skipped.
+    pub fn refused(&mut self, task: TaskId, error: &str) {
+        let Some(Recording { kept, reused, .. }) = self.recording.remove(&task) else { return };
+        if kept {
+            self.supply.unpin(task);
+        }
+        self.failed(task, error.to_owned());
+        for (taker, _) in reused {
+            self.skip(taker, task);
+        }
+    }
+
+    /// Removes artifacts from memory that were made for an ended job only.
+    pub fn sweep(&mut self, job: &Job) {
+        self.supply.sweep(&job.inputs);
+    }
+
+    /// Handles a job that was cancelled; the tasks that depend on it are left to [`Self::finish`].
+    pub fn cancelled(&mut self, task: TaskId) {
+        self.queue.leave(task);
+    }
+
+    /// Drops a record that contradicts a computation.
+    pub fn drop_record(&mut self, key: &Key) -> Result<(), StoreError> {
+        self.store.drop_record(key)?;
+        self.dropped = true;
+        Ok(())
+    }
+
+    /// Ends the run: unfinished tasks are skipped. Returns the summary.
+    pub fn finish(&mut self, seconds: f64) -> Summary {
+        self.supply.check(self.recording.values().filter(|recording| recording.kept).count());
+        self.queue.check();
+        self.queue.leave_rest();
+        let summary = self.queue.summary(seconds);
+        for message in self.store.warnings() {
+            self.announcer.tell(Event::Warned { message });
+        }
+        self.announcer.tell(Event::Finished(summary));
+        summary
+    }
+
+    /// Returns the final facts of all tasks as a plan.
+    pub fn into_plan(self) -> Plan {
+        self.supply.into_plan()
     }
 
     /// Settles tasks whose inputs became known, and the tasks that this frees in turn. The early cutoff happens here:
@@ -136,22 +293,22 @@ impl<'r, O: Ops> RunState<'r, O> {
     fn settled(&mut self, task: TaskId, planned: Planned) -> Vec<TaskId> {
         let (state, key) = (planned.state.clone(), planned.key);
         // The leader is checked before the store: whether the store has its record already depends on timing.
-        let leader = key.and_then(|key| self.schedule.leader(&key)).filter(|leader| *leader != task);
+        let leader = key.and_then(|key| self.queue.leader(&key)).filter(|leader| *leader != task);
         if let Some(leader) = leader.filter(|leader| self.supply.parts(*leader).is_some()) {
             return self.serve(task, leader);
         }
         self.supply.learn(task, planned);
         match (state, key) {
             (TaskState::Cached, _) => {
-                self.schedule.cache(task);
+                self.queue.cache(task);
                 let key = self.supply.key(task);
                 self.announcer.tell(Event::Reused { task: self.graph.name(task), key, same_as: None });
                 self.supply.reuse(task);
-                return self.schedule.know(task);
+                return self.queue.know(task);
             }
             (TaskState::Missing(what), _) => self.failed(task, what),
             (TaskState::Run | TaskState::Lost | TaskState::SameAs(_), Some(key)) => {
-                self.schedule.make_ready(task, key);
+                self.queue.make_ready(task, key);
             }
             (TaskState::Waiting | TaskState::Run | TaskState::Lost | TaskState::SameAs(_), _) => {
                 let unknown = self.supply.unknown_inputs(task);
@@ -164,101 +321,19 @@ impl<'r, O: Ops> RunState<'r, O> {
     /// Gives a task the result of its leader, which has the same key.
     fn serve(&mut self, task: TaskId, leader: TaskId) -> Vec<TaskId> {
         self.supply.learn(task, self.supply.planned(leader).clone());
-        self.schedule.cache(task);
+        self.queue.cache(task);
         let same_as = Some(self.graph.name(leader));
         let reused = Event::Reused { task: self.graph.name(task), key: self.supply.key(task), same_as };
-        match self.recording.get_mut(&(leader.index() as u64)) {
+        match self.recording.get_mut(&leader) {
             Some(recording) => recording.reused.push((task, reused)),
             None => self.announcer.tell(reused),
         }
         self.supply.reuse(task);
-        self.schedule.know(task)
-    }
-
-    /// Handles a kept artifact that a task found lost: the input runs again, once, and the task after it.
-    pub fn lost(&mut self, task: TaskId, input: TaskId) -> Result<(), StoreError> {
-        if !self.sent_back.insert((task, input)) {
-            let input = self.graph.name(input);
-            self.failed(task, format!("{input}: its kept artifact cannot be read back; check the disk"));
-            return Ok(());
-        }
-        let name = self.graph.name(input);
-        self.announcer.tell(Event::Postponed { task: self.graph.name(task), because: name.clone() });
-        // Other tasks may find the same loss even after the artifact was made again.
-        if self.lost.insert(input) {
-            let message = format!("{name}: its kept artifact is gone or damaged; it runs again");
-            self.announcer.tell(Event::Warned { message });
-            self.supply.hold(input);
-            let mut freed = vec![input];
-            if let Some(key) = self.supply.planned(input).key {
-                self.store.drop_record(&key)?;
-                self.dropped = true;
-                freed.extend(self.schedule.retire(input, key));
-            }
-            self.advance(freed)?;
-        }
-        let unknown = self.supply.parts(input).is_none().then_some(input);
-        self.send_back(task, unknown)
-    }
-
-    /// Settles a task that was about to start again, once a needed result is known.
-    pub fn send_back(&mut self, task: TaskId, needed: Option<TaskId>) -> Result<(), StoreError> {
-        let key = self.supply.planned(task).key;
-        let mut freed = key.map(|key| self.schedule.retire(task, key)).unwrap_or_default();
-        match needed {
-            Some(needed) => self.postpone(task, &[needed]),
-            None => freed.push(task),
-        }
-        self.advance(freed)
-    }
-
-    /// Blocks a task until these results are known; skips or fails it if that is impossible.
-    fn postpone(&mut self, task: TaskId, needed: &[TaskId]) {
-        if let Some(&out) = needed.iter().find(|needed| self.schedule.is_out(**needed)) {
-            self.skip(task, out);
-        } else if needed.is_empty() {
-            self.failed(task, "an input has not the part that is read; please report it".to_owned());
-        } else {
-            self.schedule.wait(task, needed);
-        }
-    }
-
-    /// Fails a task, and skips the tasks that depend on it.
-    pub fn failed(&mut self, task: TaskId, error: String) {
-        self.failures = true;
-        self.announcer.tell(Event::Failed { task: self.graph.name(task), error });
-        let skipped = self.schedule.fail(task);
-        self.out(task);
-        self.skipped(&skipped, task);
-    }
-
-    /// Skips a task, and the tasks that depend on it, because of another task.
-    pub fn skip(&mut self, task: TaskId, because: TaskId) {
-        let skipped = self.schedule.skip(task);
-        self.skipped(&[task], because);
-        self.skipped(&skipped, because);
-    }
-
-    fn skipped(&mut self, tasks: &[TaskId], because: TaskId) {
-        for &task in tasks {
-            let because = self.graph.name(because);
-            self.announcer.tell(Event::Skipped { task: self.graph.name(task), because });
-            self.out(task);
-        }
-    }
-
-    /// Withdraws a task that gives no result in this run: it releases its key and its inputs.
-    fn out(&mut self, task: TaskId) {
-        if let Some(key) = self.supply.planned(task).key {
-            // Its followers were skipped before.
-            self.schedule.retire(task, key);
-        }
-        self.supply.lose(task);
-        self.supply.let_go(task);
+        self.queue.know(task)
     }
 
     /// Returns the reason that a task runs; `preimage` is its preimage.
-    pub fn reason(&self, task: TaskId, preimage: &str) -> Reason {
+    fn reason(&self, task: TaskId, preimage: &str) -> Reason {
         if self.lost.contains(&task) || self.supply.planned(task).state == TaskState::Lost {
             return Reason::Lost;
         }

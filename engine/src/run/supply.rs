@@ -13,6 +13,12 @@ use crate::parts::Parts;
 use crate::plan::{Plan, Planned};
 
 /// The known results of all tasks, and the reference counts of artifacts in memory.
+///
+/// The users of a task's artifact are the tasks that hold it as an input, and the result itself while the store writes
+/// it. They are counted at the first task of their key. Two invariants hold between calls, as long as no task changed
+/// its key; such a task leaves users of its former key behind, whose artifacts then stay in memory until the run ends:
+/// - The counts of all tasks together are the inputs of the tasks that hold theirs, plus the results being written.
+/// - An artifact is in memory only if its count is above 0.
 pub struct Supply<'r, O: Ops> {
     graph: &'r TaskGraph<O>,
     plan: Plan,
@@ -24,13 +30,16 @@ pub struct Supply<'r, O: Ops> {
     /// Whether a task holds the artifacts of its inputs, because it will run or may have to be made again.
     holds: Vec<bool>,
     artifacts: Arc<Artifacts<O::Artifact>>,
+    /// Whether a task changed its key.
+    rekeyed: bool,
 }
 
 impl<'r, O: Ops> Supply<'r, O> {
     /// Starts with the results that a plan knows.
     pub fn new(graph: &'r TaskGraph<O>, plan: Plan, artifacts: Arc<Artifacts<O::Artifact>>) -> Self {
         let (users, holds) = (vec![0; graph.len()], vec![false; graph.len()]);
-        let mut supply = Self { graph, plan, first: KeyMap::default(), users, holds, artifacts };
+        let first = KeyMap::default();
+        let mut supply = Self { graph, plan, first, users, holds, artifacts, rekeyed: false };
         for &node in &graph.order {
             for task in graph.tasks_of(node) {
                 supply.share(task);
@@ -74,6 +83,7 @@ impl<'r, O: Ops> Supply<'r, O> {
     pub fn learn(&mut self, task: TaskId, planned: Planned) {
         let before = self.plan.planned(task).key;
         let changed = before.filter(|key| planned.key != Some(*key));
+        self.rekeyed |= changed.is_some();
         if let Some(key) = changed.filter(|key| self.first.get(key) == Some(&task)) {
             self.first.remove(&key);
         }
@@ -125,6 +135,7 @@ impl<'r, O: Ops> Supply<'r, O> {
     pub fn unpin(&mut self, task: TaskId) {
         let task = self.stand_in(task);
         let users = &mut self.users[task.index()];
+        debug_assert!(*users > 0 || self.rekeyed, "{task:?} is released once more than it is held");
         // The count may be 0 already: a task whose key changed no longer stands in for the others of its former key.
         *users = users.saturating_sub(1);
         if *users == 0 {
@@ -134,6 +145,16 @@ impl<'r, O: Ops> Supply<'r, O> {
             if self.planned(task).parts.is_some() {
                 self.let_go(task);
             }
+        }
+    }
+
+    /// Checks the reference counts, in debug builds; `recording` is the number of pinned results that the store writes.
+    pub fn check(&self, recording: usize) {
+        if cfg!(debug_assertions) && !self.rekeyed {
+            let holding = self.graph.tasks().filter(|task| self.holds[task.index()]);
+            let held: usize = holding.map(|task| self.graph.inputs(task).len()).sum();
+            let users: usize = self.users.iter().map(|users| *users as usize).sum();
+            debug_assert_eq!(users, held + recording, "the counts are the inputs of holding tasks");
         }
     }
 

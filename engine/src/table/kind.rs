@@ -6,7 +6,7 @@ use super::cell::{CellValues, WeightedValue, cells, estimate};
 use super::contrast::{self, compared, effects};
 use super::flat::Datum;
 use super::front::front;
-use super::layout::{self, Layout, list};
+use super::layout::{self, Arrangement, Layout, list};
 use super::points::{TablePoint, TablePoints};
 use super::rows::Rows;
 use super::sheet::{Cell, Sheet};
@@ -81,6 +81,16 @@ pub(super) fn test(kind: &TableKind, value: &Estimate) -> Option<f64> {
         | TableKind::Pivot { .. }
         | TableKind::Pareto { .. }
         | TableKind::Choose(_) => None,
+    }
+}
+
+/// Returns the arrangement of a table's points in its grids.
+pub(super) fn arrangement(kind: &TableKind) -> Arrangement {
+    match kind {
+        TableKind::Pivot { .. } => Arrangement::Grids,
+        TableKind::Pareto { .. } => Arrangement::Front,
+        TableKind::Choose(_) => Arrangement::Answer,
+        TableKind::Table { .. } | TableKind::Contrast { .. } => Arrangement::List,
     }
 }
 

@@ -24,6 +24,19 @@ pub enum Layout {
     Flat,
 }
 
+/// The arrangement of a table's points in its sheets; it decides how the table is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrangement {
+    /// Grids, with a point in each cell.
+    Grids,
+    /// A list of the points on the front.
+    Front,
+    /// A list of the points in an answer.
+    Answer,
+    /// A list of all points.
+    List,
+}
+
 /// Lists some of a table's points, in this order, one row each.
 pub(super) fn list<O: Ops>(
     graph: &TaskGraph<O>,

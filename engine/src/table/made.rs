@@ -6,7 +6,7 @@ use super::caption::caption;
 use super::error::TableError;
 use super::flat::{Datum, DuplicateColumn, Flat};
 use super::kind;
-use super::layout::{self, Layout};
+use super::layout::{self, Arrangement, Layout};
 use super::points::TablePoints;
 use super::results::Results;
 use super::rows::Rows;
@@ -25,6 +25,8 @@ pub struct TableSheets {
     pub caption: String,
     /// The grids.
     pub sheets: Vec<Sheet>,
+    /// The arrangement of the points in grids.
+    pub arrangement: Arrangement,
     /// The points behind the grids.
     pub points: TablePoints,
     /// The answer of a `Choose` table; `None` for the other kinds.
@@ -49,7 +51,8 @@ pub fn make<O: Ops>(
     if sheets.iter().flat_map(|sheet| sheet.rows.iter().flatten()).any(near_chance) {
         caption += "; a–b is from the least to the largest, near chance";
     }
-    Ok(TableSheets { name: table.name.clone(), caption, sheets, points, choice })
+    let arrangement = kind::arrangement(&table.kind);
+    Ok(TableSheets { name: table.name.clone(), caption, sheets, arrangement, points, choice })
 }
 
 impl TableSheets {

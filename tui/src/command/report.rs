@@ -8,20 +8,17 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use fewbits_engine::plan::Planner;
-use fewbits_engine::spec::table::{Table, TableKind};
-use fewbits_engine::table::made::TableSheets;
-use fewbits_engine::table::sheet::Sheet;
 use fewbits_engine::text::fault::suggest;
 
 use super::{note, print};
 use crate::cli::{Global, PlotArgs, ReportArgs};
 use crate::exit::{Coded, Exit};
 use crate::figure::picture::{Picture, stack};
-use crate::figure::{forest, heat_map, image};
+use crate::figure::{self, image};
 use crate::inputs::Inputs;
 use crate::output;
 use crate::render::number::bytes;
-use crate::report::{Material, curves, page, trade_off};
+use crate::report::{Material, curves, page};
 use crate::session::{open, reader};
 use crate::ui::plain::printable;
 
@@ -77,7 +74,8 @@ fn write(path: &Path, inputs: &Inputs, content: &[u8]) -> Result<()> {
 /// Draws a table, or the curves of a node.
 fn picture(material: &Material<'_>, name: &str, file: &Path) -> Result<Picture> {
     if let Some((table, made)) = material.tables.iter().find(|(table, _)| table.name == *name) {
-        return drawn(material, table, made).map_err(|error| anyhow!("table `{name}`: {error}"));
+        return figure::table::draw(&material.graph().experiment, table, made)
+            .map_err(|error| anyhow!("table `{name}`: {error}"));
     }
     let nodes = &material.graph().experiment.nodes;
     if let Some(node) = material.graph().experiment.node(name) {
@@ -94,29 +92,4 @@ fn picture(material: &Material<'_>, name: &str, file: &Path) -> Result<Picture> 
     let names = material.tables.iter().map(|(table, _)| table.name.as_str());
     let hint = suggest(name, names.chain(nodes.iter().map(|node| node.name.as_str())));
     Err(Coded::usage(format!("{}: there is no table or node `{name}`; {hint}", file.display())))
-}
-
-fn drawn(material: &Material<'_>, table: &Table, made: &TableSheets) -> Result<Picture> {
-    let rows: usize = made.sheets.iter().map(|sheet| sheet.rows.len()).sum();
-    if rows == 0 {
-        return Err(anyhow!("there are no results to draw yet"));
-    }
-    match &table.kind {
-        TableKind::Pareto { .. } | TableKind::Choose(_) => trade_off(material, table, made),
-        TableKind::Pivot { value, .. } => {
-            let range = heat_map::range(&made.sheets);
-            let map = |sheet: &Sheet| (printable(&sheet.title), heat_map::draw(sheet, range, &value.text));
-            Ok(stack(&made.sheets.iter().map(map).collect::<Vec<_>>()))
-        }
-        TableKind::Table { .. } | TableKind::Contrast { .. } if rows > forest::MOST_LINES => Err(anyhow!(
-            "{rows} rows are too many for a figure of at most {}; leave some out with `where`",
-            forest::MOST_LINES
-        )),
-        TableKind::Table { .. } | TableKind::Contrast { .. } => {
-            let sheet = &made.sheets[0];
-            let columns = sheet.axes..sheet.headings.len();
-            let each = columns.map(|column| (String::new(), forest::draw(sheet, column)));
-            Ok(stack(&each.collect::<Vec<_>>()))
-        }
-    }
 }

@@ -7,10 +7,11 @@ use std::cmp::Ordering;
 
 use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::spec::experiment::Experiment;
-use fewbits_engine::spec::table::{Table, TableKind};
+use fewbits_engine::spec::table::Table;
 use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::table::flat::Datum;
 use fewbits_engine::table::front::front;
+use fewbits_engine::table::layout::Arrangement;
 use fewbits_engine::table::made::TableSheets;
 use fewbits_engine::table::points::{TablePoint, TablePoints};
 use fewbits_engine::table::sheet::{Cell, Sheet};
@@ -39,17 +40,6 @@ pub struct ShownTable {
     pub points: TablePoints,
     /// The answer of a `Choose` table in sentences; empty for the other kinds.
     pub answer: Vec<String>,
-}
-
-/// The arrangement of a table's sheets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrangement {
-    /// Grids, each with a point in a cell.
-    Grids,
-    /// A list of the points on the front.
-    Front,
-    /// A list of points.
-    List,
 }
 
 /// A sheet with its cells as texts.
@@ -81,16 +71,11 @@ impl ShownTable {
     pub fn new(graph: &TaskGraph<StandardOps>, table: &Table, made: TableSheets) -> Self {
         let answer = made.choice.as_ref();
         let answer = answer.map_or(vec![], |answer| choice::answer(answer, table, &graph.experiment));
-        let arrangement = match table.kind {
-            TableKind::Pivot { .. } => Arrangement::Grids,
-            TableKind::Pareto { .. } => Arrangement::Front,
-            TableKind::Table { .. } | TableKind::Contrast { .. } | TableKind::Choose(_) => Arrangement::List,
-        };
         Self {
             every: ShownSheet::new(made.every_point(graph, table)),
             caption: made.caption,
             sheets: made.sheets.into_iter().map(ShownSheet::new).collect(),
-            arrangement,
+            arrangement: made.arrangement,
             points: made.points,
             answer,
         }
@@ -102,7 +87,7 @@ impl ShownTable {
     pub fn listing(&self, filter: &Filter, sort: Option<(usize, bool)>, all: bool) -> Listing<'_> {
         let printed = self.sheets.first().filter(|_| !all);
         let shown = match self.arrangement {
-            Arrangement::List => printed,
+            Arrangement::List | Arrangement::Answer => printed,
             // The points that satisfy a filter have a front of their own.
             Arrangement::Front => printed.filter(|_| filter.is_empty()),
             Arrangement::Grids => None,

@@ -7,15 +7,21 @@ use maud::{Markup, html};
 use super::chart::px;
 use super::picture::{Picture, text};
 use super::shade::{colors, step};
-use crate::render::number::estimate;
+use crate::render::table::cell_text;
+use crate::ui::plain::printable;
 
 /// The height of a line in pixels.
 const LINE: f64 = 22.0;
 
-/// Draws a grid. `range` is the least and the greatest value of the colour scale, which several grids may share.
+/// Draws a grid; its colours cover its own values.
 #[must_use]
-pub fn draw(sheet: &Sheet, range: (f64, f64), label: &str) -> Picture {
-    let texts: Vec<Vec<String>> = sheet.rows.iter().map(|row| row.iter().map(word).collect()).collect();
+pub fn draw(sheet: &Sheet, label: &str) -> Picture {
+    let (range, most) = (sheet.range().unwrap_or_default(), sheet.most_replicates());
+    let texts: Vec<Vec<String>> = sheet
+        .rows
+        .iter()
+        .map(|row| row.iter().map(|cell| printable(&cell_text(cell, most))).collect())
+        .collect();
     let heads: Vec<Vec<&str>> = sheet.headings.iter().map(|heading| heading.split(", ").collect()).collect();
     let lines = heads.iter().map(Vec::len).max().unwrap_or(1);
     let wide = |text: &str| 14.0 + 6.8 * text.chars().count() as f64;
@@ -51,23 +57,4 @@ fn square(cell: &Cell, word: &str, (left, top): (f64, f64), width: f64, range: (
         rect x=(px(left)) y=(px(top)) width=(px(width - 1.0)) height=(px(LINE - 1.0)) fill=(ground) {}
         text x=(px(left + width / 2.0)) y=(px(top + 15.0)) text-anchor="middle" fill=(ink) { (word) }
     }
-}
-
-fn word(cell: &Cell) -> String {
-    match cell {
-        Cell::Absent => String::new(),
-        Cell::Missing => "…".to_owned(),
-        Cell::Level { label, .. } => label.clone(),
-        Cell::Value(value) => estimate(value),
-    }
-}
-
-/// Returns the least and the greatest finite mean of all grids.
-#[must_use]
-pub fn range(sheets: &[Sheet]) -> (f64, f64) {
-    let cells = sheets.iter().flat_map(|sheet| sheet.rows.iter().flatten());
-    let means = cells.filter_map(|cell| if let Cell::Value(value) = cell { Some(value.mean) } else { None });
-    means
-        .filter(|mean| mean.is_finite())
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), mean| (low.min(mean), high.max(mean)))
 }

@@ -8,6 +8,7 @@ pub mod heat_map;
 pub mod image;
 pub mod picture;
 pub mod shade;
+pub mod table;
 
 /// The colours of series, which all kinds of colour vision distinguish on light and dark ground (Okabe and Ito 2008).
 pub const COLORS: [&str; 6] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];

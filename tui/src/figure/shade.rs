@@ -14,7 +14,7 @@ const SHADES: [(&str, &str); STEPS] = [
     ("#575c6d", "#fff"),
     ("#666970", "#fff"),
     ("#737475", "#fff"),
-    ("#828079", "#fff"),
+    ("#828079", "#000"),
     ("#928c78", "#000"),
     ("#a39874", "#000"),
     ("#b5a66e", "#000"),
@@ -40,6 +40,27 @@ pub fn colors(step: usize) -> (&'static str, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Returns the relative luminance of a colour of two or one hex digits per channel (WCAG 2.2).
+    fn luminance(color: &str) -> f64 {
+        let digits = color.trim_start_matches('#');
+        let width = digits.len() / 3;
+        let channel = |at: usize| {
+            let text = digits[at * width..(at + 1) * width].repeat(2 / width);
+            let share = f64::from(u8::from_str_radix(&text, 16).expect("a colour")) / 255.0;
+            if share <= 0.040_45 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * channel(0) + 0.7152 * channel(1) + 0.0722 * channel(2)
+    }
+
+    #[test]
+    fn texts_have_the_contrast_that_wcag_asks_for() {
+        for (ground, ink) in SHADES {
+            let (one, other) = (luminance(ground), luminance(ink));
+            let contrast = (one.max(other) + 0.05) / (one.min(other) + 0.05);
+            assert!(contrast >= 4.5, "{ground} {ink}: {contrast:.2}");
+        }
+    }
 
     #[test]
     fn steps_cover_the_range() {

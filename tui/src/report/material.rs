@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use fewbits_engine::dense::{NodeId, PointId};
 use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::plan::Plan;
@@ -12,7 +12,6 @@ use fewbits_engine::table::answer::Answer;
 use fewbits_engine::table::error::TableError;
 use fewbits_engine::table::layout::Layout;
 use fewbits_engine::table::made::{TableSheets, make};
-use fewbits_engine::table::points::TablePoints;
 use fewbits_engine::table::results::Results;
 use fewbits_ops::{Op, StandardOps};
 use fewbits_store::{Record, Store, StoreError};
@@ -67,12 +66,6 @@ impl<'m> Material<'m> {
     /// Returns the graph.
     pub fn graph(&self) -> &'m TaskGraph<StandardOps> {
         &self.session.graph
-    }
-
-    /// Makes the points of a table.
-    pub fn groups(&self, table: &Table) -> Result<TablePoints> {
-        TablePoints::group(self.graph(), &self.results, table)
-            .map_err(|error| anyhow!("table `{}`: {error}", table.name))
     }
 
     /// Returns a task's record, if it has one.

@@ -13,4 +13,3 @@ mod wiring;
 pub use curves::curves;
 pub use material::Material;
 pub use page::page;
-pub use tables::trade_off;

@@ -17,7 +17,7 @@ const POLICY: &str =
 pub fn page(material: &Material<'_>) -> Result<String> {
     let experiment = &material.graph().experiment;
     let sections: Vec<(&str, &str, Markup)> = [
-        ("tables", "Tables", tables::section(material)?),
+        ("tables", "Tables", tables::section(material)),
         ("training", "Training", curves::section(material)?),
         ("layers", "Layer by layer", layers::section(material)?),
         ("weights", "Weights and codes", distribution::section(material)?),

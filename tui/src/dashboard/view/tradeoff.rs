@@ -6,6 +6,7 @@ use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::node::Node;
 use fewbits_engine::spec::table::Table;
+use fewbits_engine::table::layout::Arrangement;
 use fewbits_engine::table::points::TablePoints;
 use fewbits_ops::StandardOps;
 use ratatui::buffer::Buffer;
@@ -23,7 +24,7 @@ use crate::dashboard::keys::Action;
 use crate::dashboard::messages::TableRequest;
 use crate::dashboard::paint::{cut, line, put, put_all, top, wrap};
 use crate::dashboard::run_model::RunModel;
-use crate::dashboard::tables::{Arrangement, Listing, Pin, ShownSheet, ShownTable, labels, value};
+use crate::dashboard::tables::{Listing, Pin, ShownSheet, ShownTable, labels, value};
 use crate::render::number::{estimate, number};
 use crate::ui::plain::printable;
 

@@ -71,6 +71,7 @@ impl<I: DenseId, T> DenseMap<I, T> {
     }
 
     /// Returns all items, each with its id.
+    #[must_use]
     pub fn pairs(&self) -> impl DoubleEndedIterator<Item = (I, &T)> + ExactSizeIterator + Clone {
         self.items.iter().enumerate().map(|(index, item)| (I::from_index(index), item))
     }

@@ -44,15 +44,15 @@ fn weights() -> Vec<f32> {
     (0..(SHAPE[0] * SHAPE[1]) as u64).map(|i| 0.1 * (0..4).map(|j| uniform(4 * i + j)).sum::<f32>()).collect()
 }
 
-fn recipe(format: &str, scale: Option<Scale>, rounding: Rounding) -> Quantization {
+fn quantization(format: &str, scale: Option<Scale>, rounding: Rounding) -> Quantization {
     let format = Format::parse(format).unwrap_or_else(|faults| panic!("{format}: {}", faults[0].message));
     Quantization::new(format, rounding, scale).unwrap()
 }
 
-fn round(bencher: Bencher<'_, '_>, recipe: &Quantization) {
+fn round(bencher: Bencher<'_, '_>, quantization: &Quantization) {
     let weights = weights();
     let tensor = Tensor { name: "linear1.weight", shape: &SHAPE, data: &weights };
-    let prepared = Prepared::fit(recipe, &tensor).unwrap();
+    let prepared = Prepared::fit(quantization, &tensor).unwrap();
     let draws = Draws::new(0, tensor.name, RandomBits::default());
     // Every iteration reuses the same memory, so that the time is rounding, not page allocation by the system.
     let mut rounded = weights.clone();
@@ -62,12 +62,12 @@ fn round(bencher: Bencher<'_, '_>, recipe: &Quantization) {
     });
 }
 
-fn fit(bencher: Bencher<'_, '_>, recipe: &Quantization) {
+fn fit(bencher: Bencher<'_, '_>, quantization: &Quantization) {
     let weights = weights();
     let tensor = Tensor { name: "linear1.weight", shape: &SHAPE, data: &weights };
     bencher
         .counter(ItemsCount::new(weights.len()))
-        .bench_local(|| Prepared::fit(recipe, black_box(&tensor)).unwrap());
+        .bench_local(|| Prepared::fit(quantization, black_box(&tensor)).unwrap());
 }
 
 #[divan::bench]
@@ -81,17 +81,17 @@ fn copy_alone(bencher: Bencher<'_, '_>) {
 
 #[divan::bench(args = FORMATS)]
 fn round_nearest(bencher: Bencher<'_, '_>, format: &str) {
-    round(bencher, &recipe(format, None, Rounding::Nearest));
+    round(bencher, &quantization(format, None, Rounding::Nearest));
 }
 
 #[divan::bench(args = FORMATS)]
 fn round_stochastic(bencher: Bencher<'_, '_>, format: &str) {
-    round(bencher, &recipe(format, None, Rounding::Stochastic));
+    round(bencher, &quantization(format, None, Rounding::Stochastic));
 }
 
 #[divan::bench(args = ["E3M2", "Float(e: 3, m: 0)", "Nf4", "Posit(n: 8, es: 2)"])]
 fn round_toward_zero(bencher: Bencher<'_, '_>, format: &str) {
-    round(bencher, &recipe(format, None, Rounding::TowardZero));
+    round(bencher, &quantization(format, None, Rounding::TowardZero));
 }
 
 #[divan::bench(args = ["real tensor", "real channel", "real block 32", "power tensor", "power block 32"])]
@@ -105,22 +105,22 @@ fn round_e3m2_at_scale(bencher: Bencher<'_, '_>, scale: &str) {
         "power tensor" => power(Per::Tensor),
         _ => power(Per::Block(32)),
     };
-    round(bencher, &recipe("E3M2", Some(scale), Rounding::Nearest));
+    round(bencher, &quantization("E3M2", Some(scale), Rounding::Nearest));
 }
 
 /// Fits the default scale; `fit_codebook` measures the formats that take seconds.
 #[divan::bench(args = FORMATS.into_iter().filter(|format| !format.starts_with("KMeans")))]
 fn fit_own_scale(bencher: Bencher<'_, '_>, format: &str) {
-    fit(bencher, &recipe(format, None, Rounding::Nearest));
+    fit(bencher, &quantization(format, None, Rounding::Nearest));
 }
 
 #[divan::bench(args = ["E3M2", "Int(4)", "Posit(n: 4, es: 0)"], sample_count = 3, sample_size = 1)]
 fn fit_least_squares(bencher: Bencher<'_, '_>, format: &str) {
     let scale = Scale::Real { per: Per::Tensor, fit: RealFit::LeastSquares, store: ScaleType::F32 };
-    fit(bencher, &recipe(format, Some(scale), Rounding::Nearest));
+    fit(bencher, &quantization(format, Some(scale), Rounding::Nearest));
 }
 
 #[divan::bench(args = ["KMeans(2)", "KMeans(4)"], sample_count = 1, sample_size = 1)]
 fn fit_codebook(bencher: Bencher<'_, '_>, format: &str) {
-    fit(bencher, &recipe(format, None, Rounding::Nearest));
+    fit(bencher, &quantization(format, None, Rounding::Nearest));
 }

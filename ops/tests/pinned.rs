@@ -119,10 +119,10 @@ fn quantized_weights_are_pinned() {
     for text in FORMATS {
         for rounding in [Rounding::Nearest, Rounding::NearestAway, Rounding::TowardZero, Rounding::Stochastic]
         {
-            let recipe = Quantization::new(Format::parse(text).unwrap(), rounding, None).unwrap();
+            let quantization = Quantization::new(Format::parse(text).unwrap(), rounding, None).unwrap();
             let tensor = Tensor { name: "linear1.weight", shape: &[30, 40], data: &weights };
             let quantizer = Quantizer {
-                recipe,
+                quantization,
                 layers: BTreeMap::new(),
                 seed: 1,
                 random_bits: RandomBits::default(),

@@ -181,38 +181,38 @@ impl<O: Ops> Worker<O> {
     }
 
     /// Returns an artifact: from memory, from the store, or made again. Its digests match the source's.
-    pub fn obtain(&self, recipe: &ArtifactSource, quiet: &Context) -> Result<Arc<O::Artifact>, JobError> {
-        self.artifacts.get_or_make(recipe.key, || match &recipe.way {
-            ArtifactPath::Kept => self.load(recipe),
-            ArtifactPath::Made(inputs) => self.make_again(recipe, inputs, quiet),
+    pub fn obtain(&self, source: &ArtifactSource, quiet: &Context) -> Result<Arc<O::Artifact>, JobError> {
+        self.artifacts.get_or_make(source.key, || match &source.way {
+            ArtifactPath::Kept => self.load(source),
+            ArtifactPath::Made(inputs) => self.make_again(source, inputs, quiet),
         })
     }
 
-    fn load(&self, recipe: &ArtifactSource) -> Result<Arc<O::Artifact>, JobError> {
+    fn load(&self, source: &ArtifactSource) -> Result<Arc<O::Artifact>, JobError> {
         let mut parts = BTreeMap::new();
-        for (name, digest) in recipe.parts.iter() {
-            let bytes = self.store.object(digest)?.ok_or(JobError::Lost(recipe.task))?;
+        for (name, digest) in source.parts.iter() {
+            let bytes = self.store.object(digest)?.ok_or(JobError::Lost(source.task))?;
             parts.insert(name.to_owned(), bytes);
         }
         // The digest of the bytes is right, so bytes that cannot be decoded are of no use: the artifact counts as
         // lost.
-        self.ops.decode(parts).map(Arc::new).map_err(|_| JobError::Lost(recipe.task))
+        self.ops.decode(parts).map(Arc::new).map_err(|_| JobError::Lost(source.task))
     }
 
     fn make_again(
         &self,
-        recipe: &ArtifactSource,
+        source: &ArtifactSource,
         inputs: &[ArtifactSource],
         quiet: &Context,
     ) -> Result<Arc<O::Artifact>, JobError> {
         let inputs = inputs.iter().map(|input| self.obtain(input, quiet)).collect::<Result<Vec<_>, _>>()?;
         let start = Instant::now();
-        let output = self.ops.run(&self.graph.work(recipe.task).op, &inputs, quiet)?;
-        let differs = || JobError::Differs { task: self.graph.name(recipe.task), key: recipe.key };
-        if Parts::from_record(self.graph.kind(recipe.task).parts, &output.parts) != recipe.parts {
+        let output = self.ops.run(&self.graph.work(source.task).op, &inputs, quiet)?;
+        let differs = || JobError::Differs { task: self.graph.name(source.task), key: source.key };
+        if Parts::from_record(self.graph.kind(source.task).parts, &output.parts) != source.parts {
             return Err(differs());
         }
-        (self.rebuilt)(recipe.task, start.elapsed().as_secs_f64());
+        (self.rebuilt)(source.task, start.elapsed().as_secs_f64());
         output.artifact.ok_or_else(differs)
     }
 }

@@ -83,8 +83,8 @@ impl<'r, O: Ops> Rebuilder<'r, O> {
         if graph.kind(task).output.is_none() {
             return Err(RebuildError::NoArtifact { task: graph.name(task) });
         }
-        let recipe = self.supply.recipe(task).map_err(|unknown| self.unknown(unknown))?;
-        self.worker.obtain(&recipe, &Context::silent()).map_err(|error| match error {
+        let source = self.supply.source(task).map_err(|unknown| self.unknown(unknown))?;
+        self.worker.obtain(&source, &Context::silent()).map_err(|error| match error {
             JobError::Store(error) => error.into(),
             JobError::Lost(lost) => RebuildError::Lost { task: graph.name(lost) },
             JobError::Differs { task, .. } => RebuildError::Differs { task },

@@ -67,7 +67,7 @@ fn job<O: Ops>(
 ) -> Result<Option<Job>, StoreError> {
     let known = planner.preimage(task, |input| supply.parts(input))?;
     let (Some(key), Ok(inputs), Preimage::Known(preimage)) =
-        (supply.planned(task).key, supply.recipes(task), known)
+        (supply.planned(task).key, supply.input_sources(task), known)
     else {
         return Ok(None);
     };

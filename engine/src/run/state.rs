@@ -153,7 +153,7 @@ impl<'r, O: Ops> RunState<'r, O> {
     }
 
     fn start(&mut self, task: TaskId) -> Result<Option<Job>, StoreError> {
-        let inputs = match self.supply.recipes(task) {
+        let inputs = match self.supply.input_sources(task) {
             Ok(inputs) => inputs,
             Err(lost) => {
                 self.send_back(task, Some(lost))?;

@@ -75,8 +75,8 @@ impl<'r, O: Ops> Supply<'r, O> {
     }
 
     /// Returns the sources of a task's input artifacts; the error is a task whose result is needed and not known.
-    pub fn recipes(&self, task: TaskId) -> Result<Vec<ArtifactSource>, TaskId> {
-        self.graph.inputs(task).into_iter().map(|input| self.recipe(input)).collect()
+    pub fn input_sources(&self, task: TaskId) -> Result<Vec<ArtifactSource>, TaskId> {
+        self.graph.inputs(task).into_iter().map(|input| self.source(input)).collect()
     }
 
     /// Stores newly known facts of a task.
@@ -168,20 +168,23 @@ impl<'r, O: Ops> Supply<'r, O> {
     /// Removes artifacts that were made on the way to these inputs and have no user.
     pub fn sweep(&self, inputs: &[ArtifactSource]) {
         for input in inputs {
-            input.walk(&mut |recipe| {
-                if self.users[recipe.task.index()] == 0 {
-                    self.artifacts.remove(&recipe.key);
+            input.walk(&mut |source| {
+                if self.users[source.task.index()] == 0 {
+                    self.artifacts.remove(&source.key);
                 }
             });
         }
     }
 
     /// Returns the source of a task's artifact; the error is a task whose result is needed and not known.
-    pub fn recipe(&self, task: TaskId) -> Result<ArtifactSource, TaskId> {
+    pub fn source(&self, task: TaskId) -> Result<ArtifactSource, TaskId> {
         let task = self.stand_in(task);
         let Planned { key: Some(key), parts: Some(parts), .. } = self.planned(task) else { return Err(task) };
-        let way =
-            if self.is_kept(task) { ArtifactPath::Kept } else { ArtifactPath::Made(self.recipes(task)?) };
+        let way = if self.is_kept(task) {
+            ArtifactPath::Kept
+        } else {
+            ArtifactPath::Made(self.input_sources(task)?)
+        };
         Ok(ArtifactSource { task, key: *key, parts: parts.clone(), way })
     }
 

@@ -44,28 +44,28 @@ pub const KIND: ops::NodeKind = ops::NodeKind {
     keeping: Keeping::WhenAsked,
 };
 
-/// The version of ops with any other recipe.
+/// The version of ops with any other quantization.
 const VERSION: u32 = 2;
-/// The version of ops with a recipe whose numbers changed since: see [`is_newer`].
+/// The version of ops with a quantization whose numbers changed since: see [`is_newer`].
 const NEWER: u32 = 3;
 
 /// A quantization of a network.
 #[derive(Debug)]
 pub struct QuantizeOp {
     quantizer: Quantizer,
-    /// The recipes of the network's first and last layer; `None` leaves a layer to the general recipe.
+    /// The quantizations of the network's first and last layer; `None` leaves a layer to the general quantization.
     ends: [Option<Quantization>; 2],
 }
 
 /// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeOp> {
-    let recipe = read_recipe(fields, None, faults);
+    let quantization = read_quantization(fields, None, faults);
     let seed = fields.whole("seed", 0..=i64::MAX, Some(0), faults);
     let random_bits = fields.whole("random_bits", 1..=32, Some(32), faults);
     let tensors = fields.optional("tensors", Tensors::Weights, faults);
     let written = ["first", "last", "layers"].map(|name| fields.take(name));
-    // A layer's override changes the general recipe.
-    let usual = recipe.as_ref();
+    // A layer's override changes the general quantization.
+    let usual = quantization.as_ref();
     let [first, last, layers] = written;
     let [first, last] = [first, last].map(|end| match end {
         // `None` means no override, so that an axis can include it.
@@ -76,11 +76,11 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeO
     fields.otherwise("first", "no exception");
     fields.otherwise("last", "no exception");
     fields.otherwise("layers", "no exception");
-    let recipe = recipe?;
+    let quantization = quantization?;
     Some(QuantizeOp {
         ends: [first?, last?],
         quantizer: Quantizer {
-            recipe,
+            quantization,
             layers: layers?,
             seed: seed? as u64,
             random_bits: RandomBits::new(random_bits? as u32).ok()?,
@@ -90,7 +90,7 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeO
 }
 
 /// Reads format, rounding and scale. Missing fields come from `usual`; a new format comes with its own scale.
-fn read_recipe(
+fn read_quantization(
     fields: &mut Fields<'_>,
     usual: Option<&Quantization>,
     faults: &mut Faults,
@@ -120,7 +120,7 @@ fn read_recipe(
         None => Some(None),
     };
     match Quantization::new(format?, rounding?, scale?) {
-        Ok(recipe) => Some(recipe),
+        Ok(quantization) => Some(quantization),
         Err(error) => {
             faults.add(scale_span, error.to_string(), "");
             None
@@ -141,13 +141,13 @@ fn with_usual_fit(scale: Scale, value: &Value, format: &Format) -> Scale {
     }
 }
 
-/// Reads a layer's override: `(format: Int(8), scale: …)`, or only a format. If the general recipe has faults, reports
+/// Reads a layer's override: `(format: Int(8), scale: …)`, or only a format. If the general quantization has faults, reports
 /// the override's faults that do not depend on it.
 fn read_override(value: &Value, usual: Option<&Quantization>, faults: &mut Faults) -> Option<Quantization> {
     if let ValueKind::Struct(Struct { name: Some(_), .. }) = &value.kind {
         let format = Format::from_value(value, faults)?;
         return match Quantization::new(format, usual?.rounding, None) {
-            Ok(recipe) => Some(recipe),
+            Ok(quantization) => Some(quantization),
             Err(error) => {
                 faults.add(value.span, error.to_string(), "");
                 None
@@ -160,8 +160,8 @@ fn read_override(value: &Value, usual: Option<&Quantization>, faults: &mut Fault
     }
     let usual = usual?;
     let mut fields = Fields::open(value, "(…)", faults)?;
-    let recipe = read_recipe(&mut fields, Some(usual), faults);
-    fields.finish(faults).then_some(recipe?)
+    let quantization = read_quantization(&mut fields, Some(usual), faults);
+    fields.finish(faults).then_some(quantization?)
 }
 
 /// Reads `{"conv1": (format: Int(8))}`.
@@ -177,12 +177,12 @@ fn read_layers(
     let mut layers = BTreeMap::new();
     let mut whole = true;
     for (key, value) in entries {
-        let (name, recipe) = (String::from_value(key, faults), read_override(value, usual, faults));
-        let Some((name, recipe)) = name.zip(recipe) else {
+        let (name, quantization) = (String::from_value(key, faults), read_override(value, usual, faults));
+        let Some((name, quantization)) = name.zip(quantization) else {
             whole = false;
             continue;
         };
-        if layers.insert(name.clone(), recipe).is_some() {
+        if layers.insert(name.clone(), quantization).is_some() {
             faults.add(key.span, format!("layer `{name}` is there twice"), "remove one of the two");
             whole = false;
         }
@@ -201,18 +201,20 @@ impl QuantizeOp {
             params["random_bits"] = json!(quantizer.random_bits);
         }
         for (name, end) in ["first", "last"].into_iter().zip(&self.ends) {
-            if let Some(recipe) = end {
-                params[name] = json!(recipe);
+            if let Some(quantization) = end {
+                params[name] = json!(quantization);
             }
         }
-        let version = if self.recipes().any(is_newer) { NEWER } else { VERSION };
+        let version = if self.quantizations().any(is_newer) { NEWER } else { VERSION };
         Identity { op: "quantize", version, params }
     }
 
-    /// Returns every recipe that can apply to a tensor.
-    fn recipes(&self) -> impl Iterator<Item = &Quantization> {
+    /// Returns every quantization that can apply to a tensor.
+    fn quantizations(&self) -> impl Iterator<Item = &Quantization> {
         let quantizer = &self.quantizer;
-        std::iter::once(&quantizer.recipe).chain(quantizer.layers.values()).chain(self.ends.iter().flatten())
+        std::iter::once(&quantizer.quantization)
+            .chain(quantizer.layers.values())
+            .chain(self.ends.iter().flatten())
     }
 
     /// Checks the names of layers.
@@ -254,7 +256,7 @@ impl QuantizeOp {
 
     /// Returns whether weights are divided by a scale before rounding.
     pub(crate) fn is_scaled(&self) -> bool {
-        self.quantizer.recipe.scale != Scale::None
+        self.quantizer.quantization.scale != Scale::None
     }
 
     /// Returns the quantizer with the overrides of the network's first and last layer; an override by name has
@@ -269,8 +271,8 @@ impl QuantizeOp {
         let (first, last) = (weighted.next(), weighted.next_back());
         // The only layer of a network is both first and last; it counts as the last.
         for (name, end) in [last.or(first), first].into_iter().zip(self.ends.iter().rev()) {
-            if let (Some(name), Some(recipe)) = (name, end) {
-                quantizer.layers.entry(name.clone()).or_insert_with(|| recipe.clone());
+            if let (Some(name), Some(quantization)) = (name, end) {
+                quantizer.layers.entry(name.clone()).or_insert_with(|| quantization.clone());
             }
         }
         quantizer
@@ -293,14 +295,14 @@ impl QuantizeOp {
     }
 }
 
-/// Returns whether a recipe can give other numbers than version 2: zeros of a format without zero, centres of exact
+/// Returns whether a quantization can give other numbers than version 2: zeros of a format without zero, centres of exact
 /// k-means, and percentiles whose rank binary64 arithmetic can get wrong.
-fn is_newer(recipe: &Quantization) -> bool {
-    let is_decimal = match recipe.scale {
+fn is_newer(quantization: &Quantization) -> bool {
+    let is_decimal = match quantization.scale {
         Scale::Real { fit: RealFit::Percentile(percent), .. } => !percent.has_few_bits(),
         Scale::None | Scale::PowerOfTwo { .. } | Scale::Real { .. } => false,
     };
-    recipe.format.lacks_zero() || matches!(recipe.format, Format::KMeans { .. }) || is_decimal
+    quantization.format.lacks_zero() || matches!(quantization.format, Format::KMeans { .. }) || is_decimal
 }
 
 /// Returns the numbers of every tensor of a model.

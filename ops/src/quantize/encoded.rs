@@ -1,9 +1,10 @@
 //! Quantized tensors as codes: the code of every weight, and the scales, zero points and codebook that decode it.
 //! Knows nothing of bytes and files.
 
+use super::addition::Addition;
 use super::fitted::Fitted;
 use super::{Quantization, QuantizeError, Quantizer, Tensor, refuse_infinite, refuse_results};
-use crate::format::{Codec, Format, Range};
+use crate::format::Codec;
 use crate::scale::ScaleGroups;
 
 /// The widest codes with a codebook table; wider codes have none.
@@ -27,7 +28,7 @@ pub struct Encoded {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Codes {
     /// The format, rounding and scale of the tensor.
-    pub recipe: Quantization,
+    pub quantization: Quantization,
     /// The bits of a code, 1 to 32; ternary codes have 2, although five of them are packed into a byte.
     pub bits: u32,
     /// The code of each element, row by row.
@@ -56,38 +57,42 @@ impl Quantizer {
         if !self.tensors.include(tensor.shape) {
             return Ok(Encoded { name, shape, weights: tensor.data.to_vec(), codes: None });
         }
-        let recipe = self.recipe_of(tensor.name);
-        let codec = recipe.format.codec()?;
-        let fitted = Fitted::to(recipe, &codec, tensor)?;
-        let (weights, codes) = self.codes_of(recipe, &codec, &fitted, tensor)?;
-        let codebook = numbers(recipe, &codec, &fitted);
-        let Fitted { groups, scales, zero_points, .. } = fitted;
+        let quantization = self.quantization_of(tensor.name);
+        let codec = quantization.format.codec()?;
+        let fitted = Fitted::to(quantization, &codec, tensor)?;
+        let (weights, codes) = self.codes_of(quantization, &codec, &fitted, tensor)?;
+        let codebook = numbers(&codec, &fitted);
+        let Fitted { groups, scales, addition } = fitted;
+        let zero_points = addition.zero_points().to_vec();
         let bits = codec.bits();
-        let codes = Codes { recipe: recipe.clone(), bits, codes, groups, scales, zero_points, codebook };
+        let codes =
+            Codes { quantization: quantization.clone(), bits, codes, groups, scales, zero_points, codebook };
         Ok(Encoded { name, shape, weights, codes: Some(codes) })
     }
 
     /// Returns a tensor's weights in a format fitted to it, and the code of each weight.
     pub(super) fn codes_of(
         &self,
-        recipe: &Quantization,
+        quantization: &Quantization,
         codec: &Codec,
         fitted: &Fitted,
         tensor: &Tensor<'_>,
     ) -> Result<(Vec<f32>, Vec<u32>), QuantizeError> {
         let draws = self.draws(tensor.name);
-        let rounded = fitted.rounded(codec, tensor.data, recipe.rounding, &draws);
+        let rounded = fitted.rounded(codec, tensor.data, quantization.rounding, &draws);
         refuse_results(tensor, &rounded)?;
-        Ok((rounded, fitted.encode(codec, tensor.data, recipe.rounding, &draws)))
+        Ok((rounded, fitted.encode(codec, tensor.data, quantization.rounding, &draws)))
     }
 }
 
 /// Returns the number of every code, for formats with one table for the whole tensor.
-fn numbers(recipe: &Quantization, codec: &Codec, fitted: &Fitted) -> Vec<f64> {
-    match recipe.format {
-        Format::Int { range: Range::Asymmetric, .. } => vec![],
-        Format::KMeans { .. } => fitted.codebook.iter().copied().map(f64::from).collect(),
-        _ if codec.bits() > MOST_BITS => vec![],
-        _ => codec.table().into_iter().map(|number| number.unwrap_or(f64::NAN)).collect(),
+fn numbers(codec: &Codec, fitted: &Fitted) -> Vec<f64> {
+    match &fitted.addition {
+        Addition::ZeroPoints(..) => vec![],
+        Addition::Codebook(numbers) => numbers.iter().copied().map(f64::from).collect(),
+        Addition::None | Addition::Thresholds(_) if codec.bits() > MOST_BITS => vec![],
+        Addition::None | Addition::Thresholds(_) => {
+            codec.table().into_iter().map(|number| number.unwrap_or(f64::NAN)).collect()
+        }
     }
 }

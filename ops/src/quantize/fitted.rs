@@ -1,28 +1,27 @@
 //! One tensor in one format: the fit of its scales and codebook, its rounded weights, its codes. Fitting and rounding
 //! are separate steps. Knows nothing of networks and of the other tensors; a tensor's name is for errors only.
 
-use std::borrow::Cow;
-
+use super::addition::{Addition, AdditionKind};
 use super::{Quantization, QuantizeError, Tensor};
 use crate::format::codec::CodecNumbers;
-use crate::format::{Codebook, Codec, Draws, Format, Group, Integer, Range, Rounding, k_means, slice};
+use crate::format::{Codec, Draws, Group, Integer, Rounding, k_means, slice};
 use crate::scale::{PowerFit, RealFit, Scale, ScaleGroups, fit};
 
-/// A tensor's recipe, its codec and its fit, ready to round.
+/// A tensor's quantization, its codec and its fit, ready to round.
 #[derive(Debug)]
 pub struct Prepared<'a> {
-    recipe: &'a Quantization,
+    quantization: &'a Quantization,
     codec: Codec,
     fitted: Fitted,
 }
 
 impl<'a> Prepared<'a> {
-    /// Fits a recipe to a tensor of finite weights. It is an error if the format is invalid, or if a group is all zeros
+    /// Fits a quantization to a tensor of finite weights. It is an error if the format is invalid, or if a group is all zeros
     /// and neither the format nor the stored type of its scale has a zero.
-    pub fn fit(recipe: &'a Quantization, tensor: &Tensor<'_>) -> Result<Self, QuantizeError> {
-        let codec = recipe.format.codec()?;
-        let fitted = Fitted::to(recipe, &codec, tensor)?;
-        Ok(Self { recipe, codec, fitted })
+    pub fn fit(quantization: &'a Quantization, tensor: &Tensor<'_>) -> Result<Self, QuantizeError> {
+        let codec = quantization.format.codec()?;
+        let fitted = Fitted::to(quantization, &codec, tensor)?;
+        Ok(Self { quantization, codec, fitted })
     }
 
     /// Returns the scale of every group, as stored; empty for a format without scale.
@@ -33,7 +32,7 @@ impl<'a> Prepared<'a> {
 
     /// Replaces the tensor's weights by the numbers of their codes.
     pub fn round(&self, weights: &mut [f32], draws: &Draws) {
-        self.fitted.round(&self.codec, weights, self.recipe.rounding, draws);
+        self.fitted.round(&self.codec, weights, self.quantization.rounding, draws);
     }
 }
 
@@ -44,39 +43,41 @@ pub(super) struct Fitted {
     /// The scale of each group, as stored; empty for a format without scale. A scale of 0 belongs to a group of zeros
     /// in a format without zero.
     pub(super) scales: Vec<f32>,
-    /// The zero point of each group of asymmetric integers: the code of zero.
-    pub(super) zero_points: Vec<u32>,
-    /// The fitted codebook, one number for each code.
-    pub(super) codebook: Vec<f32>,
-    /// The threshold of each group below which ternary weights are zero; empty where rounding decides instead.
-    thresholds: Vec<f32>,
+    /// The numbers that the format fits beside the scales.
+    pub(super) addition: Addition,
 }
 
 impl Fitted {
-    /// Fits a recipe to a tensor's finite weights; an error if a group is all zeros and neither the format nor the
+    /// Fits a quantization to a tensor's finite weights; an error if a group is all zeros and neither the format nor the
     /// stored type of its scale has a zero.
     pub(super) fn to(
-        recipe: &Quantization,
+        quantization: &Quantization,
         codec: &Codec,
         tensor: &Tensor<'_>,
     ) -> Result<Self, QuantizeError> {
         let weights = tensor.data;
-        let groups = ScaleGroups::new(recipe.scale.per(), tensor.shape);
-        let mut fitted =
-            Self { groups, scales: vec![], zero_points: vec![], codebook: vec![], thresholds: vec![] };
-        if let Format::KMeans { bits } = recipe.format {
-            fitted.codebook = k_means::centres(weights, 1 << bits);
-            let last = fitted.codebook.last().copied().unwrap_or(0.0);
-            fitted.codebook.resize(1 << bits, last);
-        }
-        let Some(store) = recipe.scale.store() else { return Ok(fitted) };
+        let groups = ScaleGroups::new(quantization.scale.per(), tensor.shape);
+        let kind = AdditionKind::of(quantization);
+        let addition = match kind {
+            AdditionKind::Codebook(bits) => {
+                let mut numbers = k_means::centres(weights, 1 << bits);
+                let last = numbers.last().copied().unwrap_or(0.0);
+                numbers.resize(1 << bits, last);
+                Addition::Codebook(numbers)
+            }
+            AdditionKind::ZeroPoints(bits) => Addition::ZeroPoints(bits, vec![]),
+            AdditionKind::Thresholds => Addition::Thresholds(vec![]),
+            AdditionKind::None => Addition::None,
+        };
+        let mut fitted = Self { groups, scales: vec![], addition };
+        let Some(store) = quantization.scale.store() else { return Ok(fitted) };
         // Computed once, not per block.
-        let (numbers, reach, lacks_zero) = (codec.numbers(), codec.reach(), recipe.format.lacks_zero());
+        let (numbers, reach, lacks_zero) = (codec.numbers(), codec.reach(), quantization.format.lacks_zero());
         for range in groups.ranges() {
             let group = &weights[range.clone()];
             if lacks_zero && group.iter().all(|weight| *weight == 0.0) {
                 if !store.holds_zero() {
-                    let (tensor, format) = (tensor.name.to_owned(), recipe.format.name());
+                    let (tensor, format) = (tensor.name.to_owned(), quantization.format.name());
                     return Err(QuantizeError::Zeros {
                         tensor,
                         first: range.start,
@@ -87,31 +88,22 @@ impl Fitted {
                 fitted.scales.push(0.0);
                 continue;
             }
-            match (&recipe.format, recipe.scale, codec) {
-                (Format::Int { range: Range::Asymmetric, bits }, scale, Codec::Integer(integer)) => {
-                    let (scale, zero_point) = asymmetric(scale, group, *bits, *integer);
-                    fitted.scales.push(scale);
-                    fitted.zero_points.push(zero_point);
+            let scale = match (&mut fitted.addition, quantization.scale, codec) {
+                (Addition::ZeroPoints(bits, points), scale, Codec::Integer(integer)) => {
+                    let (scale, point) = asymmetric(scale, group, *bits, *integer);
+                    points.push(point);
+                    scale
                 }
-                (Format::Ternary, Scale::Real { fit: RealFit::Mean, store, .. }, _) => {
+                (Addition::Thresholds(thresholds), Scale::Real { store, .. }, _) => {
                     let (scale, threshold) = fit::ternary(group, store);
-                    fitted.scales.push(scale);
-                    fitted.thresholds.push(threshold);
+                    thresholds.push(threshold);
+                    scale
                 }
-                (_, scale, _) => fitted.scales.push(symmetric(scale, group, reach, numbers)),
-            }
+                (_, scale, _) => symmetric(scale, group, reach, numbers),
+            };
+            fitted.scales.push(scale);
         }
         Ok(fitted)
-    }
-
-    /// Makes the fit from the scales, zero points and codebook of a file.
-    pub(super) fn stored(
-        groups: ScaleGroups,
-        scales: Vec<f32>,
-        zero_points: Vec<u32>,
-        codebook: Vec<f32>,
-    ) -> Self {
-        Self { groups, scales, zero_points, codebook, thresholds: vec![] }
     }
 
     /// Replaces weights by the numbers of their codes. Every zero is +0, in any format: a network computes the same
@@ -120,14 +112,12 @@ impl Fitted {
         let scales = self.scales.iter().copied().chain(std::iter::repeat(1.0));
         let groups = self.groups.split(weights).zip(scales);
         let groups = groups.map(|((first, weights), scale)| Group { weights, first, scale });
-        if matches!(rounding, Rounding::Nearest | Rounding::NearestAway) && !self.thresholds.is_empty() {
-            slice::cut_groups(groups.zip(self.thresholds.iter().copied()));
-        } else if let Codec::Integer(integer) = codec
-            && !self.zero_points.is_empty()
-        {
-            for (group, &zero_point) in groups.zip(&self.zero_points) {
-                let integer = Codec::Integer(integer.with_zero_point(zero_point));
-                integer.round_groups(std::iter::once(group), rounding, draws, 0.0);
+        let thresholds = self.addition.thresholds(rounding);
+        if !thresholds.is_empty() {
+            slice::cut_groups(groups.zip(thresholds.iter().copied()));
+        } else if self.addition.differs_by_group() {
+            for (at, group) in groups.enumerate() {
+                self.addition.codec(codec, at).round_groups(std::iter::once(group), rounding, draws, 0.0);
             }
         } else {
             // A group of zeros can have a scale of 0, which cannot be a divisor.
@@ -138,7 +128,7 @@ impl Fitted {
                 group.weights.fill(0.0);
                 None
             });
-            self.codec(codec).round_groups(groups, rounding, draws, 0.0);
+            self.addition.codec(codec, 0).round_groups(groups, rounding, draws, 0.0);
         }
     }
 
@@ -164,19 +154,18 @@ impl Fitted {
         draws: &Draws,
     ) -> Vec<u32> {
         let mut codes = Vec::with_capacity(weights.len());
-        let codec = self.codec(codec);
+        let usual = self.addition.codec(codec, 0);
+        let thresholds = self.addition.thresholds(rounding);
         for (group, range) in self.groups.ranges().enumerate() {
-            let codec = self.of_group(&codec, group);
+            let own = self.addition.differs_by_group().then(|| self.addition.codec(codec, group));
+            let codec = own.as_ref().unwrap_or(&usual);
             let scale = f64::from(self.scales.get(group).copied().unwrap_or(1.0));
             if scale == 0.0 {
                 // Every code decodes to zero here; the first code is used, so that draws do not matter.
                 codes.resize(range.end, 0);
                 continue;
             }
-            let threshold = self
-                .thresholds
-                .get(group)
-                .filter(|_| !matches!(rounding, Rounding::TowardZero | Rounding::Stochastic));
+            let threshold = thresholds.get(group);
             for element in range {
                 let weight = weights[element];
                 let quotient = match threshold {
@@ -194,9 +183,9 @@ impl Fitted {
     /// Returns the weights of codes.
     pub(super) fn decode(&self, codec: &Codec, codes: &[u32]) -> Vec<f32> {
         let mut weights = vec![0.0; codes.len()];
-        if !self.codebook.is_empty() {
+        if let Addition::Codebook(numbers) = &self.addition {
             for (weight, code) in weights.iter_mut().zip(codes) {
-                *weight = self.codebook.get(*code as usize).copied().unwrap_or(0.0) + 0.0;
+                *weight = numbers.get(*code as usize).copied().unwrap_or(0.0) + 0.0;
             }
             return weights;
         }
@@ -204,7 +193,7 @@ impl Fitted {
         let usual = codec.decoder();
         for (group, range) in self.groups.ranges().enumerate() {
             let scale = f64::from(self.scales.get(group).copied().unwrap_or(1.0));
-            let shifted = self.zero_points.get(group).map(|_| self.of_group(codec, group));
+            let shifted = self.addition.differs_by_group().then(|| self.addition.codec(codec, group));
             let own = shifted.as_ref().map(|codec| codec.decoder());
             for element in range {
                 let value = own.as_ref().map_or_else(|| usual(codes[element]), |own| own(codes[element]));
@@ -216,41 +205,12 @@ impl Fitted {
 
     /// Returns a function from a group to the lowest and the highest number of the format, times the group's scale.
     pub(super) fn limits(&self, codec: &Codec) -> impl Fn(usize) -> (f64, f64) {
-        let usual = self.codec(codec).limits();
+        let usual = self.addition.codec(codec, 0).limits();
         move |group| {
-            let (low, high) = match self.zero_points.get(group) {
-                Some(_) => self.of_group(codec, group).limits(),
-                None => usual,
-            };
+            let is_own = self.addition.differs_by_group();
+            let (low, high) = if is_own { self.addition.codec(codec, group).limits() } else { usual };
             let scale = f64::from(self.scales.get(group).copied().unwrap_or(1.0));
             (low * scale, high * scale)
-        }
-    }
-
-    /// Returns the codec with the tensor's fitted codebook.
-    fn codec<'a>(&self, codec: &'a Codec) -> Cow<'a, Codec> {
-        if self.codebook.is_empty() {
-            return Cow::Borrowed(codec);
-        }
-        let mut values = self.codebook.clone();
-        values.dedup();
-        if values.len() == 1 {
-            // A tensor with a single distinct number: the second codebook value is never used by that tensor.
-            let other = values[0].next_up();
-            values.push(if other.is_finite() { other } else { values[0].next_down() });
-        }
-        match Codebook::new(&values) {
-            Ok(book) => Cow::Owned(Codec::Codebook(Box::new(book))),
-            Err(error) => unreachable!("centres are finite, different and at least two: {error}"),
-        }
-    }
-
-    fn of_group<'a>(&self, codec: &'a Codec, group: usize) -> Cow<'a, Codec> {
-        match (codec, self.zero_points.get(group)) {
-            (Codec::Integer(integer), Some(&zero_point)) => {
-                Cow::Owned(Codec::Integer(integer.with_zero_point(zero_point)))
-            }
-            _ => Cow::Borrowed(codec),
         }
     }
 }

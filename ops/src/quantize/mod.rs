@@ -1,6 +1,7 @@
 //! Quantization of a network's tensors: the choice of tensors, their rounding, the error it adds and the bytes it
 //! saves. Knows nothing of layers and of the source of tensors; a tensor is a name, a shape and binary32 numbers.
 
+mod addition;
 mod distortion;
 mod encoded;
 mod fitted;
@@ -55,8 +56,8 @@ impl Tensors {
 /// equal descriptions mean equal results.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quantizer {
-    /// The recipe of every tensor without a recipe of its own.
-    pub recipe: Quantization,
+    /// The quantization of every tensor without a quantization of its own.
+    pub quantization: Quantization,
     /// Recipes of the tensors of single layers, by the layer's name.
     pub layers: BTreeMap<String, Quantization>,
     /// The seed of stochastic rounding's draws.
@@ -94,7 +95,7 @@ pub struct TensorReport {
 /// The packed size of a network's tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct PackedSize {
-    /// The nominal bits of a weight, for layers without a recipe of their own.
+    /// The nominal bits of a weight, for layers without a quantization of their own.
     pub code_bits: f64,
     /// The bytes of codes, scales, codebooks, unquantized tensors and padding: exactly the packer's output.
     pub bytes: u64,
@@ -175,13 +176,13 @@ impl Quantizer {
                 quantized.data.push(tensor.data.to_vec());
                 continue;
             }
-            let recipe = self.recipe_of(tensor.name);
+            let quantization = self.quantization_of(tensor.name);
             let codec = match last.take() {
-                Some((of, codec)) if of == recipe => codec,
-                _ => recipe.format.codec()?,
+                Some((of, codec)) if of == quantization => codec,
+                _ => quantization.format.codec()?,
             };
-            let (rounded, report, tally) = self.quantize_one(recipe, &codec, tensor)?;
-            last = Some((recipe, codec));
+            let (rounded, report, tally) = self.quantize_one(quantization, &codec, tensor)?;
+            last = Some((quantization, codec));
             overall.add(&tally);
             quantized.reports.push(report);
             quantized.data.push(rounded);
@@ -192,12 +193,12 @@ impl Quantizer {
 
     fn quantize_one(
         &self,
-        recipe: &Quantization,
+        quantization: &Quantization,
         codec: &Codec,
         tensor: &Tensor<'_>,
     ) -> Result<(Vec<f32>, TensorReport, DistortionSums), QuantizeError> {
-        let fitted = Fitted::to(recipe, codec, tensor)?;
-        let rounded = fitted.rounded(codec, tensor.data, recipe.rounding, &self.draws(tensor.name));
+        let fitted = Fitted::to(quantization, codec, tensor)?;
+        let rounded = fitted.rounded(codec, tensor.data, quantization.rounding, &self.draws(tensor.name));
         refuse_results(tensor, &rounded)?;
         let mut tally = DistortionSums::default();
         let limits = fitted.limits(codec);
@@ -212,13 +213,13 @@ impl Quantizer {
     /// Returns the packed size of tensors of these names and shapes; it does not depend on their elements.
     #[must_use]
     pub fn size<'a>(&self, tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> PackedSize {
-        let code_bits = self.recipe.format.code_bits();
+        let code_bits = self.quantization.format.code_bits();
         let (mut bytes, mut elements) = (0, 0);
         for (name, shape) in tensors {
-            let (count, recipe) = (shape.iter().product(), self.recipe_of(name));
+            let (count, quantization) = (shape.iter().product(), self.quantization_of(name));
             elements += count as u64;
             bytes += if self.tensors.include(shape) {
-                recipe.side_bytes(shape) + recipe.code_bytes(count)
+                quantization.side_bytes(shape) + quantization.code_bytes(count)
             } else {
                 4 * count as u64
             };
@@ -227,10 +228,10 @@ impl Quantizer {
         PackedSize { code_bits, bytes, bits_per_weight }
     }
 
-    /// Returns the recipe of a tensor: the recipe of its layer, whose name is the tensor's name up to the last dot.
-    fn recipe_of(&self, tensor: &str) -> &Quantization {
+    /// Returns the quantization of a tensor: the quantization of its layer, whose name is the tensor's name up to the last dot.
+    fn quantization_of(&self, tensor: &str) -> &Quantization {
         let layer = tensor.rsplit_once('.').map_or(tensor, |(layer, _)| layer);
-        self.layers.get(layer).unwrap_or(&self.recipe)
+        self.layers.get(layer).unwrap_or(&self.quantization)
     }
 
     fn draws(&self, tensor: &str) -> Draws {
@@ -264,7 +265,7 @@ impl Serialize for Quantizer {
         #[serde(rename = "Quantizer")]
         struct Described<'a> {
             #[serde(flatten)]
-            recipe: &'a Quantization,
+            quantization: &'a Quantization,
             #[serde(skip_serializing_if = "BTreeMap::is_empty")]
             layers: &'a BTreeMap<String, Quantization>,
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -273,11 +274,11 @@ impl Serialize for Quantizer {
             random_bits: Option<RandomBits>,
             tensors: Tensors,
         }
-        let random = std::iter::once(&self.recipe)
+        let random = std::iter::once(&self.quantization)
             .chain(self.layers.values())
-            .any(|recipe| recipe.rounding.is_random());
+            .any(|quantization| quantization.rounding.is_random());
         Described {
-            recipe: &self.recipe,
+            quantization: &self.quantization,
             layers: &self.layers,
             seed: random.then_some(self.seed),
             random_bits: random.then_some(self.random_bits),

@@ -2,9 +2,10 @@
 //! is its scales, its zero points and its codebook, then its codes, each part padded to a whole byte; any other tensor
 //! is its elements as little-endian binary32. Stores no names and shapes: a reader must know them.
 
+use super::addition::AdditionKind;
 use super::fitted::Fitted;
 use super::{QuantizeError, Quantizer, Tensor, refuse_infinite};
-use crate::format::{Format, Packing, Range, pack};
+use crate::format::{Packing, pack};
 use crate::scale::ScaleGroups;
 
 impl Quantizer {
@@ -33,18 +34,15 @@ impl Quantizer {
     }
 
     fn pack_one(&self, tensor: &Tensor<'_>, bytes: &mut Vec<u8>) -> Result<(), QuantizeError> {
-        let recipe = self.recipe_of(tensor.name);
-        let codec = recipe.format.codec()?;
-        let fitted = Fitted::to(recipe, &codec, tensor)?;
-        if let Some(store) = recipe.scale.store() {
+        let quantization = self.quantization_of(tensor.name);
+        let codec = quantization.format.codec()?;
+        let fitted = Fitted::to(quantization, &codec, tensor)?;
+        if let Some(store) = quantization.scale.store() {
             fitted.scales.iter().for_each(|scale| store.write(*scale, bytes));
         }
-        if let Format::Int { bits, range: Range::Asymmetric } = recipe.format {
-            bytes.extend(pack::pack(fitted.zero_points.iter().copied(), bits));
-        }
-        bytes.extend(fitted.codebook.iter().flat_map(|value| value.to_le_bytes()));
-        let (_, codes) = self.codes_of(recipe, &codec, &fitted, tensor)?;
-        bytes.extend(match recipe.format.packing() {
+        fitted.addition.write(bytes);
+        let (_, codes) = self.codes_of(quantization, &codec, &fitted, tensor)?;
+        bytes.extend(match quantization.format.packing() {
             Packing::Bits(bits) => pack::pack(codes, bits),
             Packing::FiveToAByte => pack::pack_ternary(&codes),
         });
@@ -65,30 +63,22 @@ impl Quantizer {
         if !self.tensors.include(shape) {
             return Ok(binary32(take(4 * count as u64)));
         }
-        let recipe = self.recipe_of(name);
-        let groups = ScaleGroups::new(recipe.scale.per(), shape);
-        let scales = match recipe.scale.store() {
+        let quantization = self.quantization_of(name);
+        let groups = ScaleGroups::new(quantization.scale.per(), shape);
+        let scales = match quantization.scale.store() {
             Some(store) => {
                 let bytes = take((groups.count() * store.bytes()) as u64);
                 bytes.chunks(store.bytes()).map(|bytes| store.decode(bytes)).collect()
             }
             None => vec![],
         };
-        let zero_points = match recipe.format {
-            Format::Int { bits, range: Range::Asymmetric } => {
-                pack::unpack(take(pack::packed_bytes(groups.count(), bits)), bits, groups.count())
-            }
-            _ => vec![],
+        let kind = AdditionKind::of(quantization);
+        let addition = kind.read(groups.count(), take(kind.bytes(groups.count())));
+        let codes = match quantization.format.packing() {
+            Packing::Bits(bits) => pack::unpack(take(quantization.code_bytes(count)), bits, count),
+            Packing::FiveToAByte => pack::unpack_ternary(take(quantization.code_bytes(count)), count),
         };
-        let codebook = match recipe.format {
-            Format::KMeans { bits } => binary32(take(4 << bits)),
-            _ => vec![],
-        };
-        let codes = match recipe.format.packing() {
-            Packing::Bits(bits) => pack::unpack(take(recipe.code_bytes(count)), bits, count),
-            Packing::FiveToAByte => pack::unpack_ternary(take(recipe.code_bytes(count)), count),
-        };
-        let codec = recipe.format.codec()?;
-        Ok(Fitted::stored(groups, scales, zero_points, codebook).decode(&codec, &codes))
+        let codec = quantization.format.codec()?;
+        Ok(Fitted { groups, scales, addition }.decode(&codec, &codes))
     }
 }

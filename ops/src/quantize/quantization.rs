@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::addition::AdditionKind;
 use crate::format::{Format, FormatError, Packing, Rounding, pack};
 use crate::scale::{Scale, ScaleGroups};
 
@@ -17,7 +18,7 @@ pub struct Quantization {
 }
 
 impl Quantization {
-    /// Makes a recipe; `None` stands for the format's own scale. It is an error if the format is invalid, or if it does
+    /// Makes a quantization; `None` stands for the format's own scale. It is an error if the format is invalid, or if it does
     /// not accept the scale.
     pub fn new(format: Format, rounding: Rounding, scale: Option<Scale>) -> Result<Self, FormatError> {
         format.codec()?;
@@ -30,14 +31,7 @@ impl Quantization {
     pub fn side_bytes(&self, shape: &[usize]) -> u64 {
         let groups = ScaleGroups::new(self.scale.per(), shape).count();
         let scales = self.scale.store().map_or(0, |store| groups * store.bytes()) as u64;
-        scales
-            + match self.format {
-                Format::KMeans { bits } => 4 << bits,
-                Format::Int { bits, range: crate::format::Range::Asymmetric } => {
-                    pack::packed_bytes(groups, bits)
-                }
-                _ => 0,
-            }
+        scales + AdditionKind::of(self).bytes(groups)
     }
 
     /// Returns the bytes of `count` codes, the last byte padded.

@@ -13,11 +13,11 @@ fn weights() -> Vec<f32> {
 }
 
 fn rounded(format: &str, scale: Option<Scale>, rounding: Rounding) -> Vec<u32> {
-    let (recipe, weights) = (Quantization::new(parsed(format), rounding, scale).unwrap(), weights());
+    let (quantization, weights) = (Quantization::new(parsed(format), rounding, scale).unwrap(), weights());
     let tensor = Tensor { name: "w", shape: &SHAPE, data: &weights };
     let mut rounded = weights.clone();
     let draws = Draws::new(8, "w", RandomBits::default());
-    Prepared::fit(&recipe, &tensor).unwrap().round(&mut rounded, &draws);
+    Prepared::fit(&quantization, &tensor).unwrap().round(&mut rounded, &draws);
     rounded.into_iter().map(f32::to_bits).collect()
 }
 
@@ -82,9 +82,9 @@ fn a_codebook_of_a_formats_numbers_is_the_format() {
 fn mx_meets_an_example_worked_by_hand() {
     use fewbits_ops::quantize::{Quantizer, Tensors};
     let weights = [0.5, -0.1, 0.025, 0.3125, 0.45];
-    let recipe = Quantization::new(parsed("Mx(E2M1)"), Rounding::Nearest, None).unwrap();
+    let quantization = Quantization::new(parsed("Mx(E2M1)"), Rounding::Nearest, None).unwrap();
     let quantizer = Quantizer {
-        recipe,
+        quantization,
         layers: std::collections::BTreeMap::new(),
         seed: 0,
         random_bits: RandomBits::default(),
@@ -103,11 +103,11 @@ fn mx_meets_an_example_worked_by_hand() {
 #[test]
 fn ternary_and_binary_meet_worked_examples() {
     let of = |format: &str, weights: &[f32]| {
-        let recipe = Quantization::new(parsed(format), Rounding::Nearest, None).unwrap();
+        let quantization = Quantization::new(parsed(format), Rounding::Nearest, None).unwrap();
         let tensor = Tensor { name: "w", shape: &[1, weights.len()], data: weights };
         let mut rounded = weights.to_vec();
         let draws = Draws::new(0, "w", RandomBits::default());
-        Prepared::fit(&recipe, &tensor).unwrap().round(&mut rounded, &draws);
+        Prepared::fit(&quantization, &tensor).unwrap().round(&mut rounded, &draws);
         rounded
     };
     let alpha = ((f64::from(0.4_f32) + f64::from(0.6_f32) + f64::from(0.9_f32)) / 3.0) as f32;
@@ -134,13 +134,13 @@ fn asymmetric_integers_lose_no_more_by_least_squares_than_by_their_range() {
     let error = |low: f32, high: f32, scale: Scale| {
         let weights: Vec<f32> =
             (0..1000).map(|i| low + (high - low) * (i as f32 * 0.618_034).fract()).collect();
-        let recipe =
+        let quantization =
             Quantization::new(parsed("Int(bits: 4, range: Asymmetric)"), Rounding::Nearest, Some(scale))
                 .unwrap();
         let tensor = Tensor { name: "w", shape: &[10, 100], data: &weights };
         let mut rounded = weights.clone();
         let draws = Draws::new(0, "w", RandomBits::default());
-        Prepared::fit(&recipe, &tensor).unwrap().round(&mut rounded, &draws);
+        Prepared::fit(&quantization, &tensor).unwrap().round(&mut rounded, &draws);
         weights.iter().zip(rounded).map(|(w, q)| (f64::from(*w) - f64::from(q)).powi(2)).sum::<f64>()
     };
     for (low, high) in [(-0.85, 0.05), (-0.2, 0.7), (0.1, 0.9), (-1.0, -0.5), (-0.5, 0.5)] {

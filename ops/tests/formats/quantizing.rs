@@ -15,7 +15,7 @@ fn quantizer(e: u32, m: u32) -> Quantizer {
 
 fn of(format: Format, rounding: Rounding, scale: Option<Scale>) -> Quantizer {
     Quantizer {
-        recipe: Quantization::new(format, rounding, scale).unwrap(),
+        quantization: Quantization::new(format, rounding, scale).unwrap(),
         layers: BTreeMap::new(),
         seed: 0,
         random_bits: RandomBits::default(),
@@ -218,7 +218,7 @@ fn zeros_of_other_formats_have_a_scale_of_1() {
 fn a_description_without_randomness_has_no_seed() {
     let text = |quantizer: &Quantizer| serde_json::to_string(quantizer).unwrap();
     let nearest = quantizer(3, 0);
-    let stochastic = of(nearest.recipe.format.clone(), Rounding::Stochastic, None);
+    let stochastic = of(nearest.quantization.format.clone(), Rounding::Stochastic, None);
     let format = r#""format":{"Float":{"e":3,"m":0,"bias":"Ieee"}}"#;
     let rest = r#""tensors":"Weights""#;
     assert_eq!(text(&nearest), format!(r#"{{{format},"rounding":"Nearest","scale":"None",{rest}}}"#));
@@ -288,8 +288,8 @@ fn any_scale() -> impl Strategy<Value = Option<Scale>> {
     ]
 }
 
-/// Returns any recipe; a scale that the format does not accept is dropped.
-fn any_recipe() -> impl Strategy<Value = Quantization> {
+/// Returns any quantization; a scale that the format does not accept is dropped.
+fn any_quantization() -> impl Strategy<Value = Quantization> {
     let roundings = [Rounding::Nearest, Rounding::NearestAway, Rounding::TowardZero, Rounding::Stochastic];
     (any_format(), prop::sample::select(roundings.to_vec()), any_scale()).prop_map(
         |(format, rounding, scale)| {
@@ -301,8 +301,8 @@ fn any_recipe() -> impl Strategy<Value = Quantization> {
 
 fn any_quantizer() -> impl Strategy<Value = Quantizer> {
     let tensors = prop::sample::select(vec![Tensors::Weights, Tensors::All]);
-    (any_recipe(), any_recipe(), tensors).prop_map(|(recipe, other, tensors)| Quantizer {
-        recipe,
+    (any_quantization(), any_quantization(), tensors).prop_map(|(quantization, other, tensors)| Quantizer {
+        quantization,
         layers: BTreeMap::from([("t1".to_owned(), other)]),
         seed: 3,
         random_bits: RandomBits::default(),

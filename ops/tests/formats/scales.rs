@@ -16,10 +16,10 @@ fn error(format: &Float, weights: &[f32], scale: f32) -> f64 {
 }
 
 fn fit(format: Float, scale: Scale, weights: &[f32]) -> f32 {
-    let recipe = Quantization::new(Format::Float(format), Rounding::Nearest, Some(scale)).unwrap();
+    let quantization = Quantization::new(Format::Float(format), Rounding::Nearest, Some(scale)).unwrap();
     let tensor = Tensor { name: "w", shape: &[1, weights.len()], data: weights };
     // A tensor without elements has no group, so no scale.
-    Prepared::fit(&recipe, &tensor).unwrap().scales().first().copied().unwrap_or(1.0)
+    Prepared::fit(&quantization, &tensor).unwrap().scales().first().copied().unwrap_or(1.0)
 }
 
 fn power(format: Float, fit_by: PowerFit, weights: &[f32]) -> i32 {

@@ -69,7 +69,7 @@ fn meta(task: &str, key: Option<Key>, store: &Store, tensors: &[Encoded]) -> Res
     let mut how = Map::new();
     for Encoded { name, codes, .. } in tensors {
         let described = codes.as_ref().map(|codes| {
-            let mut described = json!(codes.recipe);
+            let mut described = json!(codes.quantization);
             described["bits"] = json!(codes.bits);
             described["block"] = json!(codes.groups.block());
             described

@@ -159,7 +159,7 @@ impl ShownSheet {
             texts.iter().filter_map(|row| row.get(column)).map(|text| text.chars().count()).max().unwrap_or(0)
         };
         let widths = (0..sheet.headings.len()).map(width).collect();
-        Self { texts, means, widths, range, sheet }
+        Self { sheet, texts, means, widths, range }
     }
 
     /// Returns the named levels of a row.

@@ -93,7 +93,7 @@ fn measure(tasks: usize) {
     assert_eq!(summary.cached, graph.len());
     let start = Instant::now();
     Results::none(graph.len())
-        .check(&graph, &plan, &store, &graph.steps.ids().collect::<Vec<_>>())
+        .check(&graph, &plan, &store, &graph.node_tasks.ids().collect::<Vec<_>>())
         .expect("records");
     let checked = start.elapsed().as_secs_f64();
     let nearest = nearest(tasks, &ops, &store) * 1e3;

@@ -9,14 +9,14 @@ use std::sync::{Mutex, PoisonError};
 use fewbits_store::{Digest, Hit, Key, KeyMap, SourceState, Stat, Store, StoreError};
 use rayon::prelude::*;
 
-use crate::graph::{ENOUGH, ResolvedOp, TaskGraph, TaskId};
+use crate::graph::{MIN_BATCH, ResolvedOp, TaskGraph, TaskId};
 use crate::ops::{OpError, Ops, SourceContent};
 use crate::parts::Parts;
 use crate::preimage::preimage;
 use crate::run_log;
 
 /// The number of records per parallel batch of checks.
-const CHECKED: usize = 2048;
+const RECORDS_PER_BATCH: usize = 2048;
 
 /// The known facts of a task before it runs.
 #[derive(Clone, Debug)]
@@ -130,7 +130,7 @@ impl<'p, O: Ops> Planner<'p, O> {
             let plan = self.plan()?;
             let cached = plan.tasks.iter().filter(|planned| planned.state == TaskState::Cached);
             let keys: Vec<Key> = cached.filter_map(|planned| planned.key).collect();
-            let sound = keys.par_chunks(CHECKED).map(|keys| self.store.sound(keys));
+            let sound = keys.par_chunks(RECORDS_PER_BATCH).map(|keys| self.store.sound(keys));
             let sound: Vec<Vec<bool>> = sound.collect::<Result<_, _>>()?;
             if sound.iter().flatten().all(|sound| *sound) {
                 return Ok(plan);
@@ -149,17 +149,17 @@ impl<'p, O: Ops> Planner<'p, O> {
             let tasks: Vec<TaskId> = self.graph.tasks_of(node).collect();
             let parts = |input: TaskId| plan.planned(input).parts.as_ref();
             let keyed = |task: &TaskId| match self.preimage(*task, parts)? {
-                Preimage::Known(text) => Ok(Ok(Key::derive(&text))),
-                Preimage::Waiting => Ok(Err(TaskState::Waiting)),
-                Preimage::Missing(what) => Ok(Err(TaskState::Missing(what))),
+                PreimageState::Known(text) => Ok(Ok(Key::derive(&text))),
+                PreimageState::Waiting => Ok(Err(TaskState::Waiting)),
+                PreimageState::Missing(what) => Ok(Err(TaskState::Missing(what))),
             };
             let keys: Vec<Result<Key, TaskState>> =
-                tasks.par_iter().with_min_len(ENOUGH).map(keyed).collect::<Result<_, StoreError>>()?;
+                tasks.par_iter().with_min_len(MIN_BATCH).map(keyed).collect::<Result<_, StoreError>>()?;
             let known: Vec<Key> = keys.iter().filter_map(|key| key.as_ref().ok().copied()).collect();
             let mut hits = self.store.lookup(&known)?.into_iter();
             let hits: Vec<Option<Hit>> =
                 keys.iter().map(|key| key.as_ref().ok().and_then(|_| hits.next().flatten())).collect();
-            let judged = tasks.par_iter().zip(keys).zip(hits).with_min_len(ENOUGH);
+            let judged = tasks.par_iter().zip(keys).zip(hits).with_min_len(MIN_BATCH);
             let judged: Vec<Planned> = judged
                 .map(|((task, key), hit)| match key {
                     Ok(key) => self.judge(*task, key, hit),
@@ -186,9 +186,11 @@ impl<'p, O: Ops> Planner<'p, O> {
         parts: impl Fn(TaskId) -> Option<&'a Parts>,
     ) -> Result<Planned, StoreError> {
         let key = match self.preimage(task, parts)? {
-            Preimage::Known(text) => Key::derive(&text),
-            Preimage::Waiting => return Ok(Planned { state: TaskState::Waiting, key: None, parts: None }),
-            Preimage::Missing(what) => {
+            PreimageState::Known(text) => Key::derive(&text),
+            PreimageState::Waiting => {
+                return Ok(Planned { state: TaskState::Waiting, key: None, parts: None });
+            }
+            PreimageState::Missing(what) => {
                 return Ok(Planned { state: TaskState::Missing(what), key: None, parts: None });
             }
         };
@@ -201,22 +203,22 @@ impl<'p, O: Ops> Planner<'p, O> {
         &self,
         task: TaskId,
         parts: impl Fn(TaskId) -> Option<&'a Parts>,
-    ) -> Result<Preimage, StoreError> {
+    ) -> Result<PreimageState, StoreError> {
         let (node, _) = self.graph.place(task);
         let kind = self.graph.experiment.nodes[node].kind;
-        let work = self.graph.work(task);
+        let work = self.graph.resolved_op(task);
         let mut inputs = BTreeMap::new();
         let tasks = self.graph.inputs(task);
         for &(place, part) in &work.reads {
             let Some(digest) = parts(tasks[place]).and_then(|parts| parts.get(part)) else {
-                return Ok(Preimage::Waiting);
+                return Ok(PreimageState::Waiting);
             };
             inputs.insert(format!("{}.{part}", kind.inputs[place].0), *digest);
         }
         let sources = match self.ops.sources(&work.op) {
             Ok(sources) => sources,
-            Err(OpError::Cancelled) => return Ok(Preimage::Waiting),
-            Err(OpError::Missing(what) | OpError::Failed(what)) => return Ok(Preimage::Missing(what)),
+            Err(OpError::Cancelled) => return Ok(PreimageState::Waiting),
+            Err(OpError::Missing(what) | OpError::Failed(what)) => return Ok(PreimageState::Missing(what)),
         };
         for source in sources {
             let digest = match source.content {
@@ -225,25 +227,25 @@ impl<'p, O: Ops> Planner<'p, O> {
                     Some(digest) => digest,
                     None => match self.file(&path, &missing)? {
                         Ok(digest) => digest,
-                        Err(what) => return Ok(Preimage::Missing(what)),
+                        Err(what) => return Ok(PreimageState::Missing(what)),
                     },
                 },
             };
             inputs.insert(source.name, digest);
         }
-        Ok(Preimage::Known(preimage(work.name, work.version, &work.params, &inputs)))
+        Ok(PreimageState::Known(preimage(work.name, work.version, &work.params, &inputs)))
     }
 
     /// Returns the digests of the source files of all tasks; missing files have no entry.
     pub fn sources(&self) -> Result<run_log::SourceDigests, StoreError> {
         let mut all = run_log::SourceDigests::new();
-        for (node, step) in self.graph.steps.pairs() {
+        for (node, step) in self.graph.node_tasks.pairs() {
             let of = |work: &ResolvedOp<O>| self.ops.sources(&work.op).unwrap_or_default();
-            if step.works.iter().all(|work| of(work).is_empty()) {
+            if step.resolved_ops.iter().all(|work| of(work).is_empty()) {
                 continue;
             }
             for task in self.graph.tasks_of(node) {
-                for source in of(self.graph.work(task)) {
+                for source in of(self.graph.resolved_op(task)) {
                     let SourceContent::File { path, missing } = source.content else { continue };
                     if let Ok(digest) = self.file(&path, &missing)? {
                         all.entry(self.graph.sorted_name(task)).or_default().insert(source.name, digest);
@@ -332,7 +334,7 @@ impl<'p, O: Ops> Planner<'p, O> {
 
 /// The preimage of a task's key, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Preimage {
+pub enum PreimageState {
     /// All inputs are known.
     Known(String),
     /// An input's result is not known yet.

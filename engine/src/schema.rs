@@ -10,7 +10,7 @@ use crate::ops::Ops;
 use crate::spec::axis::{Axes, Axis};
 use crate::spec::experiment::Experiment;
 use crate::spec::node::{Nodes, open};
-use crate::spec::scope::Scope;
+use crate::spec::scope::TableReader;
 use crate::text::fault::{Faults, Span};
 use crate::text::note::{Asked, Need, Note};
 use crate::text::value::{self, Struct, Value, ValueKind};
@@ -105,7 +105,7 @@ impl Schema {
                 }
             },
         });
-        let scope = Scope { axes: &Axes::default(), nodes: &Nodes::default() };
+        let scope = TableReader { axes: &Axes::default(), nodes: &Nodes::default() };
         let read = |value: Value, faults: &mut Faults| drop(scope.read("table", value.span, &value, faults));
         schema.taken(&SchemaPosition { depth: 0, read: &read });
         for variant in schema.choices.iter_mut().flat_map(|choice| &mut choice.variants) {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::graph::{TaskGraph, TaskId};
 use crate::nearest::NearestPreimage;
 use crate::ops::Ops;
-use crate::plan::{Plan, Planner, Preimage, TaskState};
+use crate::plan::{Plan, Planner, PreimageState, TaskState};
 use crate::preimage::{Change, changes};
 use crate::run_log::RunHeader;
 
@@ -103,7 +103,8 @@ impl<'e, O: Ops> Explainer<'e, O> {
             return Ok(reason);
         };
         let mut nearest = NearestPreimage::new(&now);
-        self.store.each_preimage(self.graph.work(task).name, &mut |preimage| nearest.compare(preimage))?;
+        self.store
+            .each_preimage(self.graph.resolved_op(task).name, &mut |preimage| nearest.compare(preimage))?;
         let relative = "the nearest stored result of the same op".to_owned();
         Ok(nearest.into_changes().map_or(Reason::New, |changes| Reason::Changed { relative, changes }))
     }
@@ -111,7 +112,7 @@ impl<'e, O: Ops> Explainer<'e, O> {
     /// Returns the preimage of a task; `None` while it is not known.
     pub fn preimage(&self, task: TaskId) -> Result<Option<String>, StoreError> {
         let known = self.planner.preimage(task, |input| self.plan.planned(input).parts.as_ref())?;
-        Ok(if let Preimage::Known(text) = known { Some(text) } else { None })
+        Ok(if let PreimageState::Known(text) = known { Some(text) } else { None })
     }
 
     fn awaited(&self, task: TaskId) -> String {
@@ -146,7 +147,7 @@ impl History {
         let plan = planner.plan().ok()?;
         let mut preimages = HashMap::new();
         for task in graph.tasks() {
-            if let Ok(Preimage::Known(text)) =
+            if let Ok(PreimageState::Known(text)) =
                 planner.preimage(task, |input| plan.planned(input).parts.as_ref())
             {
                 preimages.insert(graph.sorted_name(task), text);

@@ -40,7 +40,7 @@ fn made() -> String {
     let mut text = String::new();
     for &node in &graph.order {
         let task = graph.task(node, PointId::from_index(0));
-        let (work, inputs) = (graph.work(task), graph.inputs(task));
+        let (work, inputs) = (graph.resolved_op(task), graph.inputs(task));
         let node = &graph.experiment.nodes[node];
         let mut read = BTreeMap::new();
         for &(place, part) in &work.reads {
@@ -85,7 +85,7 @@ fn versions_are_those_of_the_work() {
         let graph =
             TaskGraph::parse(&text, &ops, MOST_TASKS).unwrap_or_else(|faults| panic!("{node}: {faults:?}"));
         assert_eq!(
-            graph.work(graph.task(NodeId::from_index(2), PointId::from_index(0))).version,
+            graph.resolved_op(graph.task(NodeId::from_index(2), PointId::from_index(0))).version,
             expected,
             "{node}"
         );

@@ -40,11 +40,15 @@ fn identity(work: &ResolvedOp<StandardOps>) -> String {
 fn digests(file: &Path) -> String {
     let graph = graph(file);
     let mut lines = String::new();
-    for (node, step) in graph.experiment.nodes.iter().zip(&graph.steps) {
-        let all: String = step.works.iter().map(identity).collect();
+    for (node, step) in graph.experiment.nodes.iter().zip(&graph.node_tasks) {
+        let all: String = step.resolved_ops.iter().map(identity).collect();
         let name = file.file_stem().unwrap().to_string_lossy();
-        lines +=
-            &format!("{name} {} {} {}\n", node.name, step.works.len(), Digest::hash(all.as_bytes()).short());
+        lines += &format!(
+            "{name} {} {} {}\n",
+            node.name,
+            step.resolved_ops.len(),
+            Digest::hash(all.as_bytes()).short()
+        );
     }
     lines
 }
@@ -71,9 +75,9 @@ fn works_of_the_experiments_are_pinned() {
 #[test]
 fn works_of_every_variant_are_pinned() {
     let graph = graph(&folder().join("variants.ron"));
-    let nodes = graph.experiment.nodes.iter().zip(&graph.steps);
+    let nodes = graph.experiment.nodes.iter().zip(&graph.node_tasks);
     let lines = nodes.flat_map(|(node, step)| {
-        step.works.iter().map(|work| format!("{} {}", node.name, identity(work))).collect::<Vec<_>>()
+        step.resolved_ops.iter().map(|work| format!("{} {}", node.name, identity(work))).collect::<Vec<_>>()
     });
     check(&lines.collect::<String>(), "variants.txt");
 }

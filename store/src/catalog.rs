@@ -15,7 +15,7 @@ use crate::{
     index_access::IndexAccess,
     index_card::{Card, Tag},
     journal::{self, Journal},
-    location::{Location, Locations, Slot},
+    location::{EntrySubject, Location, Locations},
     scan::{ScanResult, scan},
 };
 
@@ -51,7 +51,7 @@ pub(crate) struct Contents {
     /// The names of ops; a card holds the position of its op's name.
     pub(crate) ops: Vec<String>,
     /// In the order of the journal, all behind the locations of the cards.
-    pub(crate) places: Vec<(Slot, Location)>,
+    pub(crate) places: Vec<(EntrySubject, Location)>,
     /// The number of records dropped since the journal was started.
     pub(crate) dropped: u64,
 }
@@ -144,7 +144,7 @@ impl Catalog {
     }
 
     /// Finds the locations of many slots.
-    pub(crate) fn find(&self, slots: &[Slot]) -> Result<Located<Vec<Option<Location>>>, StoreError> {
+    pub(crate) fn find(&self, slots: &[EntrySubject]) -> Result<Located<Vec<Option<Location>>>, StoreError> {
         self.follow()?;
         let view = self.view();
         let (journal, complete) = (view.journal.clone(), view.is_complete());
@@ -159,7 +159,7 @@ impl Catalog {
         }
         drop(view);
         if let (false, Some(journal)) = (open.is_empty(), &journal) {
-            let asked: Vec<Slot> = open.iter().map(|&i| slots[i]).collect();
+            let asked: Vec<EntrySubject> = open.iter().map(|&i| slots[i]).collect();
             let Some(answers) = self.hints.ask(&asked, journal)? else {
                 self.complete()?;
                 return self.find(slots);
@@ -179,7 +179,7 @@ impl Catalog {
 
     /// Returns the locations of all live entries, in the order of the journal. Walks over the part that the index
     /// covers.
-    pub(crate) fn all(&self) -> Result<Located<Vec<(Slot, Location)>>, StoreError> {
+    pub(crate) fn all(&self) -> Result<Located<Vec<(EntrySubject, Location)>>, StoreError> {
         self.follow()?;
         self.complete()?;
         let view = self.view();
@@ -195,7 +195,7 @@ impl Catalog {
         let known = if start == journal::START { None } else { self.hints.cards() };
         let Some((mut cards, ops)) = known else {
             let Located { journal, mut places } = self.all()?;
-            places.retain(|(slot, _)| matches!(slot, Slot::Record(_)));
+            places.retain(|(slot, _)| matches!(slot, EntrySubject::Record(_)));
             let contents = Contents { cards: vec![], ops: vec![], places, dropped: self.view().dropped };
             return Ok(Located { journal, places: contents });
         };
@@ -210,7 +210,7 @@ impl Catalog {
         let newer: HashSet<Tag> = newer.map(|(slot, _)| Tag::new(&slot)).collect();
         cards.retain(|card| card.tag.is_record() && !newer.contains(&card.tag));
         let mut places: Vec<_> = view.places.live().collect();
-        places.retain(|(slot, place)| matches!(slot, Slot::Record(_)) && place.offset >= view.start);
+        places.retain(|(slot, place)| matches!(slot, EntrySubject::Record(_)) && place.offset >= view.start);
         places.sort_unstable_by_key(|(_, place)| place.offset);
         let contents = Contents { cards, ops, places, dropped: view.dropped };
         Ok(Located { journal: view.journal.clone(), places: contents })
@@ -233,7 +233,7 @@ impl Catalog {
     }
 
     /// Forgets the location of a damaged entry, unless the slot has a newer one.
-    pub(crate) fn forget(&self, slot: Slot, place: Location) {
+    pub(crate) fn forget(&self, slot: EntrySubject, place: Location) {
         let mut view = self.view_mut();
         if view.places.get(&slot).copied().flatten().is_none_or(|newest| newest.offset == place.offset) {
             view.places.forget(slot);

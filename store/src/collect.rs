@@ -21,7 +21,7 @@ use crate::{
     entry::{EntryHeader, JournalSeal},
     format,
     journal::{self, Journal},
-    location::{Location, Slot},
+    location::{EntrySubject, Location},
     manifest,
     object::names,
 };
@@ -129,9 +129,9 @@ impl Store {
             self.close();
             let Located { journal, places } = self.catalog().all()?;
             if let Some(journal) = journal {
-                let is_wanted = |slot: &Slot| match slot {
-                    Slot::Record(key) => wanted.keys.contains(key),
-                    Slot::Source(_) => true,
+                let is_wanted = |slot: &EntrySubject| match slot {
+                    EntrySubject::Record(key) => wanted.keys.contains(key),
+                    EntrySubject::Source(_) => true,
                 };
                 rewrite(self.root(), &journal, &places, is_wanted)?;
                 durable::remove(&journal.path)?;
@@ -157,7 +157,7 @@ impl Store {
     /// Returns the total length of all entries of source files.
     fn sources_bytes(&self) -> Result<u64, StoreError> {
         let places = self.catalog().all()?.places.into_iter();
-        let sources = places.filter(|(slot, _)| matches!(slot, Slot::Source(_)));
+        let sources = places.filter(|(slot, _)| matches!(slot, EntrySubject::Source(_)));
         Ok(sources.map(|(_, place)| place.entry_bytes()).sum())
     }
 }
@@ -167,8 +167,8 @@ impl Store {
 pub(crate) fn rewrite(
     root: &Path,
     old: &Journal,
-    places: &[(Slot, Location)],
-    is_wanted: impl Fn(&Slot) -> bool,
+    places: &[(EntrySubject, Location)],
+    is_wanted: impl Fn(&EntrySubject) -> bool,
 ) -> Result<(), StoreError> {
     // The cards of the index hold offsets in the old journal.
     manifest::remove(root)?;

@@ -17,7 +17,7 @@ pub(crate) const MAGIC: [u8; 4] = *b"\xfbE1\n";
 const CHECK: usize = 12;
 const SEALED: usize = HEADER_BYTES - CHECK;
 const KEPT: u8 = 1;
-const PART: u8 = 2;
+const HAS_PART: u8 = 2;
 
 /// Identifies the journal that entries belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -85,7 +85,7 @@ impl EntryHeader {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..4].copy_from_slice(&MAGIC);
         bytes[4] = self.kind as u8;
-        bytes[5] = if self.kept { KEPT } else { 0 } | if self.part.is_some() { PART } else { 0 };
+        bytes[5] = if self.kept { KEPT } else { 0 } | if self.part.is_some() { HAS_PART } else { 0 };
         bytes[8..12].copy_from_slice(&self.body_bytes.to_le_bytes());
         bytes[12..44].copy_from_slice(self.key.as_bytes());
         if let Some(part) = self.part {
@@ -114,7 +114,7 @@ impl EntryHeader {
             kind,
             key: Key::from_bytes(array(&bytes[12..44])),
             kept: bytes[5] & KEPT != 0,
-            part: (bytes[5] & PART != 0).then(|| Digest::from_bytes(array(&bytes[44..76]))),
+            part: (bytes[5] & HAS_PART != 0).then(|| Digest::from_bytes(array(&bytes[44..76]))),
             body_bytes,
             body_check: array(&bytes[76..SEALED]),
         })

@@ -177,12 +177,12 @@ fn one_line(error: &impl ToString) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Key, location::Slot};
+    use crate::{Key, location::EntrySubject};
 
     const BITS: u32 = 3;
 
     fn card(n: u32) -> Card {
-        let tag = Tag::new(&Slot::Record(Key::derive(&n.to_string())));
+        let tag = Tag::new(&EntrySubject::Record(Key::derive(&n.to_string())));
         Card { tag, offset: u64::from(n), body_bytes: n, seconds: 0.5, op: 0 }
     }
 

@@ -17,7 +17,7 @@ use crate::{
     index_card::{Card, Tag},
     index_draft::IndexDraft,
     journal::Journal,
-    location::{Location, Slot},
+    location::{EntrySubject, Location},
     manifest::{self, IndexManifest},
     object::names,
     private::PrivateDir,
@@ -88,7 +88,7 @@ impl IndexAccess {
     /// or there is no usable index.
     pub(crate) fn ask(
         &self,
-        slots: &[Slot],
+        slots: &[EntrySubject],
         journal: &Journal,
     ) -> Result<Option<Vec<Option<Location>>>, StoreError> {
         let mut state = self.state();
@@ -242,7 +242,7 @@ impl IndexAccess {
 }
 
 /// Reads the header at a card's offset. Returns its location if the header belongs to this slot.
-fn confirm(journal: &Journal, slot: &Slot, card: &Card) -> Result<Option<Location>, StoreError> {
+fn confirm(journal: &Journal, slot: &EntrySubject, card: &Card) -> Result<Option<Location>, StoreError> {
     let header = journal.header(card.offset)?;
     let found = header.map(|header| Location::from_header(card.offset, &header));
     Ok(found.filter(|(found, _)| found == slot).and_then(|(_, place)| place))

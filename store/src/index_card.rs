@@ -4,7 +4,7 @@
 //! one value of the index: sled writes a few thousand values of some kilobytes in a hundredth of the time that it needs
 //! for a million small ones. Knows nothing of sled.
 
-use crate::{entry::array, id::IdMap, location::Slot};
+use crate::{entry::array, id::IdMap, location::EntrySubject};
 
 /// The length of an encoded card in bytes.
 pub(crate) const CARD_BYTES: usize = 26;
@@ -23,10 +23,10 @@ const SOURCE: u8 = 1;
 pub(crate) struct Tag([u8; TAG_BYTES]);
 
 impl Tag {
-    pub(crate) fn new(slot: &Slot) -> Self {
+    pub(crate) fn new(slot: &EntrySubject) -> Self {
         let (kind, key) = match slot {
-            Slot::Record(key) => (RECORD, key),
-            Slot::Source(key) => (SOURCE, key),
+            EntrySubject::Record(key) => (RECORD, key),
+            EntrySubject::Source(key) => (SOURCE, key),
         };
         let mut tag = [kind; TAG_BYTES];
         tag[..KEY_BYTES].copy_from_slice(&key.as_bytes()[..KEY_BYTES]);
@@ -122,7 +122,7 @@ mod tests {
     use crate::Key;
 
     fn card(n: u32) -> Card {
-        let tag = Tag::new(&Slot::Record(Key::derive(&n.to_string())));
+        let tag = Tag::new(&EntrySubject::Record(Key::derive(&n.to_string())));
         Card { tag, offset: (1 << 40) + u64::from(n), body_bytes: n, seconds: 0.5 + n as f32, op: 3 }
     }
 
@@ -172,7 +172,10 @@ mod tests {
     #[test]
     fn a_record_and_a_source_with_the_same_key_have_two_tags() {
         let key = Key::derive("{}");
-        assert_ne!(Tag::new(&Slot::Record(key)), Tag::new(&Slot::Source(key)));
-        assert!(Tag::new(&Slot::Record(key)).is_record() && !Tag::new(&Slot::Source(key)).is_record());
+        assert_ne!(Tag::new(&EntrySubject::Record(key)), Tag::new(&EntrySubject::Source(key)));
+        assert!(
+            Tag::new(&EntrySubject::Record(key)).is_record()
+                && !Tag::new(&EntrySubject::Source(key)).is_record()
+        );
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     index::{Index, IndexFault},
     index_card::{Card, Tag, shelf_bits, update},
     journal::{self, Journal},
-    location::{Location, Slot},
+    location::{EntrySubject, Location},
     manifest::{IndexExtent, IndexManifest},
     scan::{read_bodies, scan},
     summary::RecordSummary,
@@ -69,7 +69,7 @@ impl IndexDraft {
     }
 
     fn take_in_stretch(&mut self, journal: &Journal, stretch: Range<u64>) -> Result<bool, StoreError> {
-        let mut places: IdMap<Slot, Option<Location>> = IdMap::default();
+        let mut places: IdMap<EntrySubject, Option<Location>> = IdMap::default();
         let mut last = None;
         let scanned = scan(journal, stretch, &mut |offset, header| {
             let (slot, place) = Location::from_header(offset, header);
@@ -117,22 +117,22 @@ impl IndexDraft {
     fn changes(
         &mut self,
         journal: &Journal,
-        places: IdMap<Slot, Option<Location>>,
+        places: IdMap<EntrySubject, Option<Location>>,
     ) -> Result<IdMap<Tag, Option<Card>>, StoreError> {
         let mut changes: IdMap<Tag, Option<Card>> =
             places.keys().map(|slot| (Tag::new(slot), None)).collect();
         let live = places.into_iter().filter_map(|(slot, place)| Some((slot, place?)));
-        let mut live: Vec<(Slot, Location)> = live.collect();
+        let mut live: Vec<(EntrySubject, Location)> = live.collect();
         live.sort_unstable_by_key(|(_, place)| place.offset);
         let entries =
             live.into_iter().map(|(slot, place)| ((slot, place.offset), place.offset, place.body_bytes));
         read_bodies(journal, entries, &mut |(slot, offset), found| {
             let Some((header, body)) = found else { return Ok(ControlFlow::Continue(())) };
             let told = match slot {
-                Slot::Record(_) => {
+                EntrySubject::Record(_) => {
                     RecordSummary::decode(body).map(|brief| (self.op(&brief.op()), brief.seconds()))
                 }
-                Slot::Source(_) => Some((0, 0.0)),
+                EntrySubject::Source(_) => Some((0, 0.0)),
             };
             if let Some((op, seconds)) = told {
                 let (tag, body_bytes) = (Tag::new(&slot), header.body_bytes);

@@ -11,7 +11,7 @@ use crate::{
     catalog::{Contents, Located},
     entry::HEADER_BYTES,
     format::FORMAT,
-    location::Slot,
+    location::EntrySubject,
     object::names,
 };
 
@@ -104,7 +104,7 @@ impl Store {
             }
         }
         let mut tallies: BTreeMap<String, OpTotals> = ops.into_iter().collect();
-        let is_record = |(slot, _)| if let Slot::Record(key) = slot { Some(key) } else { None };
+        let is_record = |(slot, _)| if let EntrySubject::Record(key) = slot { Some(key) } else { None };
         let keys: Vec<Key> = places.into_iter().filter_map(is_record).collect();
         for item in self.items(&keys)?.into_iter().flatten() {
             tallies.entry(item.op).or_default().add(item.bytes, item.seconds);

@@ -74,7 +74,7 @@ pub use self::{
     error::{Holder, StoreError},
     id::{Digest, IdError, IdHasher, Key, KeyMap},
     info::{Info, OpInfo},
-    record::{Figures, Record, Series},
+    record::{Record, RecordValues, Series},
     record_info::RecordInfo,
     run::{RunReader, RunWriter},
     source::{SourceState, Stat},

@@ -10,7 +10,7 @@ use crate::{
 
 /// Identifies the subject of an entry. Records and source files have separate sets of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Slot {
+pub(crate) enum EntrySubject {
     /// The record of a computation.
     Record(Key),
     /// The digest of a source file.
@@ -28,12 +28,12 @@ pub(crate) struct Location {
 
 impl Location {
     /// Returns the slot and the location of an entry. The location of a dropped record is `None`.
-    pub(crate) fn from_header(offset: u64, header: &EntryHeader) -> (Slot, Option<Self>) {
+    pub(crate) fn from_header(offset: u64, header: &EntryHeader) -> (EntrySubject, Option<Self>) {
         let place = Self { offset, body_bytes: header.body_bytes, kept: header.kept, part: header.part };
         match header.kind {
-            EntryKind::Record => (Slot::Record(header.key), Some(place)),
-            EntryKind::Dropped => (Slot::Record(header.key), None),
-            EntryKind::Source => (Slot::Source(header.key), Some(place)),
+            EntryKind::Record => (EntrySubject::Record(header.key), Some(place)),
+            EntryKind::Dropped => (EntrySubject::Record(header.key), None),
+            EntryKind::Source => (EntrySubject::Source(header.key), Some(place)),
         }
     }
 
@@ -46,7 +46,7 @@ impl Location {
 /// Maps slots to locations in memory. A dropped record is present with the value `None`, because the index may still
 /// have its card.
 #[derive(Debug, Default)]
-pub(crate) struct Locations(IdMap<Slot, Option<Location>>);
+pub(crate) struct Locations(IdMap<EntrySubject, Option<Location>>);
 
 impl Locations {
     /// Adds an entry, which replaces an earlier one of the same slot.
@@ -56,27 +56,27 @@ impl Locations {
     }
 
     /// Treats a slot as dropped.
-    pub(crate) fn forget(&mut self, slot: Slot) {
+    pub(crate) fn forget(&mut self, slot: EntrySubject) {
         self.0.insert(slot, None);
     }
 
     /// Adds the index's answer for a slot, unless a newer entry is known.
-    pub(crate) fn learn(&mut self, slot: Slot, place: Option<Location>) {
+    pub(crate) fn learn(&mut self, slot: EntrySubject, place: Option<Location>) {
         self.0.entry(slot).or_insert(place);
     }
 
     /// Returns the known location of a slot: the outer `None` means unknown, the inner one dropped.
-    pub(crate) fn get(&self, slot: &Slot) -> Option<&Option<Location>> {
+    pub(crate) fn get(&self, slot: &EntrySubject) -> Option<&Option<Location>> {
         self.0.get(slot)
     }
 
     /// Iterates over all known slots.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (Slot, Option<Location>)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (EntrySubject, Option<Location>)> {
         self.0.iter().map(|(&slot, &place)| (slot, place))
     }
 
     /// Iterates over the slots that have a location.
-    pub(crate) fn live(&self) -> impl Iterator<Item = (Slot, Location)> {
+    pub(crate) fn live(&self) -> impl Iterator<Item = (EntrySubject, Location)> {
         self.0.iter().filter_map(|(&slot, &place)| place.map(|place| (slot, place)))
     }
 }

@@ -47,7 +47,7 @@ pub struct Record {
 
 /// Holds the fields of a record that tables need.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct Figures {
+pub struct RecordValues {
     /// The metrics by name.
     pub metrics: BTreeMap<String, f64>,
     /// One bit per image, as in [`Record`].
@@ -57,13 +57,13 @@ pub struct Figures {
     pub seconds: f64,
 }
 
-impl From<Record> for Figures {
+impl From<Record> for RecordValues {
     fn from(record: Record) -> Self {
         Self { metrics: record.metrics, correct: record.correct, seconds: record.seconds }
     }
 }
 
-impl Figures {
+impl RecordValues {
     /// Decodes the figures from a record's body. Returns `None` if the bytes are no record.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         rmp_serde::from_slice(bytes).ok()
@@ -172,8 +172,8 @@ mod tests {
         assert_eq!(Record::decode(&record.encode().unwrap()), Some(record.clone()));
         assert_eq!(record.op().as_deref(), Some("train"));
         assert_eq!(Record::decode(b"\xff\xff garbage"), None);
-        assert_eq!(Figures::decode(&record.encode().unwrap()), Some(Figures::from(record)));
-        assert_eq!(Figures::decode(b"\xff\xff garbage"), None);
+        assert_eq!(RecordValues::decode(&record.encode().unwrap()), Some(RecordValues::from(record)));
+        assert_eq!(RecordValues::decode(b"\xff\xff garbage"), None);
     }
 
     #[test]

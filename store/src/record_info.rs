@@ -9,7 +9,7 @@ use crate::{
     catalog::{Contents, Located},
     entry::HEADER_BYTES,
     index_card::Tag,
-    location::{Location, Slot},
+    location::{EntrySubject, Location},
     scan::read_bodies,
     summary::RecordSummary,
 };
@@ -34,7 +34,7 @@ impl Store {
     pub fn contents(&self) -> Result<Vec<RecordInfo>, StoreError> {
         let places = self.catalog().all()?.places.into_iter();
         let keys: Vec<Key> = places
-            .filter_map(|(slot, _)| if let Slot::Record(key) = slot { Some(key) } else { None })
+            .filter_map(|(slot, _)| if let EntrySubject::Record(key) = slot { Some(key) } else { None })
             .collect();
         Ok(self.items(&keys)?.into_iter().flatten().collect())
     }

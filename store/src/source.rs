@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Digest, Key, Store, StoreError, append::NewEntry, durable, entry::EntryKind, error::IoContext as _,
-    location::Slot,
+    location::EntrySubject,
 };
 
 const CONTEXT: &str = "fewbits source path v1";
@@ -111,7 +111,7 @@ impl Store {
     }
 
     fn memo(&self, path: &Path) -> Result<Option<(Stat, Digest)>, StoreError> {
-        let Some((header, body)) = self.entry(Slot::Source(key_of(path)))? else { return Ok(None) };
+        let Some((header, body)) = self.entry(EntrySubject::Source(key_of(path)))? else { return Ok(None) };
         let memo: Option<Memo> = rmp_serde::from_slice(&body).ok();
         Ok(memo.map(|memo| memo.stat).zip(header.part))
     }

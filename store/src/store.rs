@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    Digest, Figures, Key, Record, StoreError,
+    Digest, Key, Record, RecordValues, StoreError,
     append::{Appender, NewEntry},
     catalog::{Catalog, Located, WALK_LIMIT},
     collect::rewrite,
@@ -20,7 +20,7 @@ use crate::{
     error::{IoContext as _, Warnings},
     format::{self, StoreVersion},
     journal::Journal,
-    location::{Location, Slot},
+    location::{EntrySubject, Location},
     lock::{self, Lock},
     object::{ObjectState, Objects, names},
     scan::read_bodies,
@@ -130,7 +130,7 @@ impl Store {
     /// Looks up many keys at once. Does not read the records: a hit turns into a miss if reading its record shows
     /// damage.
     pub fn lookup(&self, keys: &[Key]) -> Result<Vec<Option<Hit>>, StoreError> {
-        let slots: Vec<Slot> = keys.iter().map(|&key| Slot::Record(key)).collect();
+        let slots: Vec<EntrySubject> = keys.iter().map(|&key| EntrySubject::Record(key)).collect();
         let places = self.catalog.find(&slots)?.places;
         let hit = |(&key, place): (&Key, Option<Location>)| {
             place.map(|Location { kept, part, .. }| Hit { key, kept, part })
@@ -140,7 +140,7 @@ impl Store {
 
     /// Reads a record and checks it. A damaged record is `None`, with a warning.
     pub fn record(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        let Some((_, body)) = self.entry(Slot::Record(*key))? else { return Ok(None) };
+        let Some((_, body)) = self.entry(EntrySubject::Record(*key))? else { return Ok(None) };
         let record = Record::decode(&body);
         if record.is_none() {
             self.warnings.push(format!(
@@ -158,7 +158,7 @@ impl Store {
         self.each_body(keys, |at, body| {
             // The second read adds the warning and forgets the location; it succeeds if the journal was replaced
             // meanwhile.
-            sound[at] = body.is_some() || self.entry(Slot::Record(keys[at]))?.is_some();
+            sound[at] = body.is_some() || self.entry(EntrySubject::Record(keys[at]))?.is_some();
             Ok(())
         })?;
         Ok(sound)
@@ -166,13 +166,13 @@ impl Store {
 
     /// Reads the figures of these records and checks them. A damaged record is `None`, with a warning. Cheaper than
     /// reading the records one by one.
-    pub fn figures(&self, keys: &[Key]) -> Result<Vec<Option<Figures>>, StoreError> {
+    pub fn figures(&self, keys: &[Key]) -> Result<Vec<Option<RecordValues>>, StoreError> {
         let mut figures = vec![None; keys.len()];
         self.each_body(keys, |at, body| {
-            figures[at] = match body.and_then(Figures::decode) {
+            figures[at] = match body.and_then(RecordValues::decode) {
                 Some(found) => Some(found),
                 // The second read adds a warning that names the damage.
-                None => self.record(&keys[at])?.map(Figures::from),
+                None => self.record(&keys[at])?.map(RecordValues::from),
             };
             Ok(())
         })?;
@@ -186,7 +186,7 @@ impl Store {
         keys: &[Key],
         mut each: impl FnMut(usize, Option<&[u8]>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let slots: Vec<Slot> = keys.iter().map(|&key| Slot::Record(key)).collect();
+        let slots: Vec<EntrySubject> = keys.iter().map(|&key| EntrySubject::Record(key)).collect();
         let Located { journal, places } = self.catalog.find(&slots)?;
         let Some(journal) = journal else { return Ok(()) };
         let mut found: Vec<(usize, Location)> =
@@ -205,7 +205,7 @@ impl Store {
     /// Calls `each` with every live record, in the order of the journal. Leaves out damaged records.
     pub fn for_each_record(&self, each: &mut dyn FnMut(Key, Record)) -> Result<(), StoreError> {
         for (slot, _) in self.catalog.all()?.places {
-            if let Slot::Record(key) = slot
+            if let EntrySubject::Record(key) = slot
                 && let Some(record) = self.record(&key)?
             {
                 each(key, record);
@@ -281,7 +281,7 @@ impl Store {
     }
 
     /// Reads the entry of a slot and checks it. The location of a damaged entry is forgotten, with a warning.
-    pub(crate) fn entry(&self, slot: Slot) -> Result<Option<(EntryHeader, Vec<u8>)>, StoreError> {
+    pub(crate) fn entry(&self, slot: EntrySubject) -> Result<Option<(EntryHeader, Vec<u8>)>, StoreError> {
         let Located { journal, places } = self.catalog.find(&[slot])?;
         let (Some(journal), Some(Some(place))) = (journal, places.first().copied()) else { return Ok(None) };
         let entry = journal.entry(place.offset, place.body_bytes)?;

@@ -10,7 +10,7 @@ use crate::{
     Digest, Key, Record, Store, StoreError,
     catalog::Located,
     journal,
-    location::{Location, Slot},
+    location::{EntrySubject, Location},
     scan::scan,
 };
 
@@ -104,13 +104,13 @@ impl Store {
                 .filter(|(header, _)| Location::from_header(place.offset, header) == (slot, Some(place)));
             let record = entry.as_ref().and_then(|(_, body)| Record::decode(body));
             match (slot, record) {
-                (Slot::Record(key), Some(record)) if Key::derive(&record.preimage) == key => {
+                (EntrySubject::Record(key), Some(record)) if Key::derive(&record.preimage) == key => {
                     found.records += 1;
                     let parts = record.parts.into_values().filter(|_| record.kept);
                     kept.extend(parts.map(|part| (key, part)));
                 }
-                (Slot::Record(key), _) => found.bad_records.push(key),
-                (Slot::Source(_), _) => found.bad_sources += u64::from(entry.is_none()),
+                (EntrySubject::Record(key), _) => found.bad_records.push(key),
+                (EntrySubject::Source(_), _) => found.bad_sources += u64::from(entry.is_none()),
             }
         }
         Ok(())

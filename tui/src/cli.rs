@@ -98,7 +98,7 @@ pub enum Command {
     Plan(PlanArgs),
     /// Check a file and count its tasks
     #[command(after_help = "Example:\n  fewbits check study.ron")]
-    Check(File),
+    Check(FileArgs),
     /// Explain a task: its key, and the field that made it run
     #[command(
         after_help = "Examples:\n  fewbits why study.ron 'net(seed=0)'\n  fewbits why study.ron 3f9a12"
@@ -185,7 +185,7 @@ pub enum Command {
 }
 
 #[derive(Args, Debug)]
-pub struct File {
+pub struct FileArgs {
     /// The experiment file
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
@@ -194,7 +194,7 @@ pub struct File {
 #[derive(Args, Debug)]
 pub struct RunArgs {
     #[command(flatten)]
-    pub file: File,
+    pub file: FileArgs,
     /// Tasks at once [default: one per core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
@@ -252,7 +252,7 @@ pub struct Round {
 #[derive(Args, Debug)]
 pub struct PlanArgs {
     #[command(flatten)]
-    pub file: File,
+    pub file: FileArgs,
     /// Name every task that would run
     #[arg(long)]
     pub all: bool,
@@ -261,7 +261,7 @@ pub struct PlanArgs {
 #[derive(Args, Debug)]
 pub struct Why {
     #[command(flatten)]
-    pub file: File,
+    pub file: FileArgs,
     /// The task: `small(e=3,m=0)`, any part of it that means one task, or six or more hex digits of its key
     pub task: String,
 }

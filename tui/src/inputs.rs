@@ -32,7 +32,7 @@ impl Inputs {
         global: &Global,
     ) -> Result<Self> {
         let mut files = vec![file.to_path_buf()];
-        for work in graph.steps.iter().flat_map(|step| &step.works) {
+        for work in graph.node_tasks.iter().flat_map(|step| &step.resolved_ops) {
             let sources = ops.sources(&work.op).unwrap_or_default();
             files.extend(sources.into_iter().filter_map(|source| match source.content {
                 SourceContent::File { path, .. } => Some(path),

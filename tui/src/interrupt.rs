@@ -26,7 +26,7 @@ pub struct Signals {
 type Listener = Box<dyn Fn() + Send>;
 
 /// The receivers of the signals.
-struct Heard {
+struct SignalReceivers {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
@@ -46,7 +46,7 @@ impl Signals {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
         // The receivers are registered before the thread starts, so that no signal is missed.
-        let heard = runtime.block_on(async { Heard::register() })?;
+        let heard = runtime.block_on(async { SignalReceivers::register() })?;
         let told = signals.clone();
         thread::Builder::new()
             .name("signals".to_owned())
@@ -99,7 +99,7 @@ impl Signals {
         }
     }
 
-    async fn pass_on(self, mut heard: Heard) {
+    async fn pass_on(self, mut heard: SignalReceivers) {
         let mut before = false;
         loop {
             tokio::select! {
@@ -128,7 +128,7 @@ impl Signals {
     }
 }
 
-impl Heard {
+impl SignalReceivers {
     fn register() -> Result<Self> {
         let on = |kind| signal(kind).context("signals cannot be received");
         Ok(Self {

@@ -5,7 +5,7 @@ use fewbits_engine::dense::NodeId;
 use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::ops::MetricRole;
 use fewbits_engine::spec::node::{Node, Nodes};
-use fewbits_engine::spec::scope::Scope;
+use fewbits_engine::spec::scope::TableReader;
 use fewbits_engine::spec::table::Table;
 use fewbits_engine::text::fault::{Faults, Span};
 use fewbits_engine::text::value::Value;
@@ -92,7 +92,7 @@ fn pooled(graph: &TaskGraph<StandardOps>, small: &Node) -> Vec<String> {
 fn parse(text: &str, graph: &TaskGraph<StandardOps>) -> Result<Table, String> {
     let mut faults = Faults::default();
     let value = Value::parse(text, &mut faults);
-    let scope = Scope { axes: &graph.experiment.axes, nodes: &graph.experiment.nodes };
+    let scope = TableReader { axes: &graph.experiment.axes, nodes: &graph.experiment.nodes };
     let table = scope.read("choice", Span::default(), &value, &mut faults);
     let first = faults.into_sorted().into_iter().next();
     table.filter(|_| first.is_none()).ok_or_else(|| first.map_or(String::new(), |fault| fault.message))

@@ -78,7 +78,12 @@ impl Citation {
         let experiment = &graph.experiment;
         let keys: BTreeSet<Key> = plan.tasks.iter().filter_map(|planned| planned.key).collect();
         let read = read_records(graph, plan, store)?;
-        let works = graph.steps.iter().flat_map(|step| &step.works).map(|work| &work.op).collect::<Vec<_>>();
+        let works = graph
+            .node_tasks
+            .iter()
+            .flat_map(|step| &step.resolved_ops)
+            .map(|work| &work.op)
+            .collect::<Vec<_>>();
         let lines: String = keys.iter().map(|key| format!("{key}\n")).collect();
         Ok(Self {
             experiment: experiment.name.clone(),
@@ -101,21 +106,28 @@ impl Citation {
 }
 
 /// The contents of an experiment's records.
-struct Said {
+struct RecordContents {
     results: Results,
     text: String,
     provenance: BTreeMap<String, BTreeSet<String>>,
 }
 
-fn read_records<O: Ops>(graph: &TaskGraph<O>, plan: &Plan, store: &Store) -> Result<Said, StoreError> {
+fn read_records<O: Ops>(
+    graph: &TaskGraph<O>,
+    plan: &Plan,
+    store: &Store,
+) -> Result<RecordContents, StoreError> {
     let mut tasks: BTreeMap<Key, Vec<TaskId>> = BTreeMap::new();
     for task in graph.tasks().filter(|task| plan.planned(*task).state == TaskState::Cached) {
         if let Some(key) = plan.planned(task).key {
             tasks.entry(key).or_default().push(task);
         }
     }
-    let mut said =
-        Said { results: Results::none(graph.len()), text: String::new(), provenance: BTreeMap::new() };
+    let mut said = RecordContents {
+        results: Results::none(graph.len()),
+        text: String::new(),
+        provenance: BTreeMap::new(),
+    };
     for (key, tasks) in tasks {
         let Some(record) = store.record(&key)? else { continue };
         write(&key, &record, &mut said.text);
@@ -148,19 +160,19 @@ fn replications<O: Ops>(graph: &TaskGraph<O>, results: &Results) -> Vec<Replicat
     for table in &graph.experiment.tables {
         let Some(axis) = table.replicate.as_ref().map(name) else { continue };
         let average: Vec<String> = table.average.iter().map(name).collect();
-        let cells = ReplicateUnits::gather(graph, results, table).map_or(vec![], |units| units.cells);
+        let cells = ReplicateUnits::gather(graph, results, table).map_or(vec![], |units| units.points);
         let counts =
             || cells.iter().flat_map(|cell| &cell.values).map(BTreeMap::len).filter(|count| *count > 0);
         let units = counts().min().zip(counts().max());
         match found.iter_mut().find(|of| of.axis == axis && of.average == average) {
-            Some(same) => same.units = joined(same.units, units),
+            Some(same) => same.units = joined_range(same.units, units),
             None => found.push(Replication { axis, average, units }),
         }
     }
     found
 }
 
-fn joined(one: Option<(usize, usize)>, other: Option<(usize, usize)>) -> Option<(usize, usize)> {
+fn joined_range(one: Option<(usize, usize)>, other: Option<(usize, usize)>) -> Option<(usize, usize)> {
     match (one, other) {
         (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
         (one, other) => one.or(other),

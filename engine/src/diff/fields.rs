@@ -9,7 +9,7 @@ use super::ComparedExperiment;
 use crate::dense::NodeId;
 use crate::graph::TaskId;
 use crate::ops::Ops;
-use crate::plan::Preimage;
+use crate::plan::PreimageState;
 use crate::preimage;
 
 /// A field with its values on both sides, as JSON; an empty list if the field is absent.
@@ -92,7 +92,7 @@ impl<'t, O: Ops> Tasks<'t, O> {
             let point: Vec<String> =
                 axes.iter().map(|axis| self.side.value(task, axis).unwrap_or_default()).collect();
             // Tasks that differ in their inputs only share a resolved op.
-            if seen.insert((point.clone(), std::ptr::from_ref(self.side.graph.work(task)))) {
+            if seen.insert((point.clone(), std::ptr::from_ref(self.side.graph.resolved_op(task)))) {
                 let sets = points.entry(point).or_default();
                 for (field, value) in self.fields(task) {
                     sets.entry(field).or_default().insert(value);
@@ -103,11 +103,11 @@ impl<'t, O: Ops> Tasks<'t, O> {
     }
 
     fn fields(&self, task: TaskId) -> BTreeMap<String, String> {
-        let (node, work) = (&self.side.graph.experiment.nodes[self.node], self.side.graph.work(task));
+        let (node, work) = (&self.side.graph.experiment.nodes[self.node], self.side.graph.resolved_op(task));
         let known =
             if node.inputs.is_empty() { self.side.planner.preimage(task, |_| None).ok() } else { None };
         let text = match known {
-            Some(Preimage::Known(text)) => text,
+            Some(PreimageState::Known(text)) => text,
             _ => preimage::preimage(work.name, work.version, &work.params, &BTreeMap::new()),
         };
         let own = |(name, value): (String, String)| match name.strip_prefix("params.") {

@@ -89,7 +89,7 @@ impl<O: Ops> ComparedExperiment<'_, O> {
     fn value(&self, task: TaskId, axis: &str) -> Option<String> {
         let (node, point) = self.graph.place(task);
         let at = self.graph.experiment.axes.find(|of| of.name == axis)?;
-        let level = self.graph.steps[node].points.level(point, at)?;
+        let level = self.graph.node_tasks[node].points.level(point, at)?;
         Some(self.graph.experiment.axes[at].levels[level].value.to_string())
     }
 

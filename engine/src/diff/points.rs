@@ -151,7 +151,7 @@ impl<'p, O: Ops> PairedPoint<'p, O> {
         let graph = self.side.graph;
         let project = |&task: &TaskId| {
             let (own, point) = graph.place(task);
-            let at = graph.steps[node].points.project(&graph.steps[own].points, point)?;
+            let at = graph.node_tasks[node].points.project(&graph.node_tasks[own].points, point)?;
             Some(graph.task(node, at))
         };
         let tasks: BTreeSet<TaskId> = self.tasks.iter().filter_map(project).collect();

@@ -10,7 +10,7 @@ use crate::dense::AxisId;
 use crate::ops::Ops;
 use crate::spec::table::Table;
 use crate::table::error::TableError;
-use crate::table::units::{ReplicateUnits, UnitCell, cell_axes};
+use crate::table::units::{PointUnits, ReplicateUnits, cell_axes};
 
 /// A table that both experiments have.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +45,7 @@ pub struct CellDelta {
 }
 
 /// A cell with its values by unit of replication, ready for comparison.
-struct Named {
+struct NamedPoint {
     /// The value of each axis, as text.
     point: Vec<String>,
     labels: Vec<String>,
@@ -96,12 +96,12 @@ fn compare<O: Ops>(
     let (one, missing_from) = cells(from, &axes)?;
     let (other, missing_to) = cells(to, &axes)?;
     let count =
-        |cells: &[Named]| cells.iter().flat_map(|cell| &cell.values).filter(|of| !of.is_empty()).count();
+        |cells: &[NamedPoint]| cells.iter().flat_map(|cell| &cell.values).filter(|of| !of.is_empty()).count();
     let mut apart = [count(&one), count(&other)];
     let other: HashMap<Vec<String>, Vec<ValuesByUnit>> =
         other.into_iter().map(|cell| (cell.point, cell.values)).collect();
     let mut all = vec![];
-    for Named { point, labels, values } in one {
+    for NamedPoint { point, labels, values } in one {
         for (value, (from, to)) in values.iter().zip(other.get(&point).into_iter().flatten()).enumerate() {
             if let Some(delta) = Delta::between(from, to) {
                 all.push(CellDelta { labels: labels.clone(), value, delta });
@@ -130,21 +130,21 @@ fn compare<O: Ops>(
 fn cells<O: Ops>(
     (side, table): (&ComparedExperiment<'_, O>, &Table),
     axes: &[&str],
-) -> Result<(Vec<Named>, usize), TableError> {
+) -> Result<(Vec<NamedPoint>, usize), TableError> {
     let made = ReplicateUnits::gather(side.graph, side.results, table)?;
     let all = &side.graph.experiment.axes;
     // The indices of `axes` among the axes of a cell.
     let places: Vec<usize> =
         axes.iter().filter_map(|name| made.axes.iter().position(|&axis| all[axis].name == *name)).collect();
-    let level = |cell: &UnitCell, place: usize| &all[made.axes[place]].levels[cell.levels[place]];
+    let level = |cell: &PointUnits, place: usize| &all[made.axes[place]].levels[cell.levels[place]];
     let unit = |level: &usize| {
         table.replicate.map_or(String::new(), |axis| all[axis].levels[*level].value.to_string())
     };
     let by_unit = |of: &BTreeMap<usize, f64>| of.iter().map(|(at, value)| (unit(at), *value)).collect();
-    let named = |cell: &UnitCell| Named {
+    let named = |cell: &PointUnits| NamedPoint {
         point: places.iter().map(|&place| level(cell, place).value.to_string()).collect(),
         labels: places.iter().map(|&place| level(cell, place).label.clone()).collect(),
         values: cell.values.iter().map(by_unit).collect(),
     };
-    Ok((made.cells.iter().map(named).collect(), made.missing))
+    Ok((made.points.iter().map(named).collect(), made.missing))
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::points::{Points, TooMany};
-use super::{ENOUGH, NodeTasks, ResolvedOp, trial};
+use super::{MIN_BATCH, NodeTasks, ResolvedOp, trial};
 use crate::dense::{DenseId, DenseMap, NodeId, PointId};
 use crate::ops::{Identity, Misfit, Ops};
 use crate::preimage::canonical;
@@ -28,7 +28,7 @@ pub(super) fn expand<O: Ops>(
 ) -> Option<DenseMap<NodeId, NodeTasks<O>>> {
     // Table expressions are evaluated at the values of axes, so those must be free of faults.
     let is_sane = faults.is_empty();
-    let mut steps = read_steps(experiment, ops, most, faults)?;
+    let mut steps = read_node_tasks(experiment, ops, most, faults)?;
     if is_sane {
         trial::try_out(experiment, &steps, faults);
     }
@@ -43,7 +43,7 @@ pub(super) fn expand<O: Ops>(
 }
 
 /// Enumerates the points of every node and reads its resolved ops; returns `None` if there are too many points.
-fn read_steps<O: Ops>(
+fn read_node_tasks<O: Ops>(
     experiment: &Experiment,
     ops: &O,
     most: usize,
@@ -64,9 +64,15 @@ fn read_steps<O: Ops>(
             Ok(points) => {
                 empty = empty.or(points.is_empty().then_some(node));
                 total += points.len() as u128;
-                let (works, work_of) = read_works(node, &points, experiment, ops, faults);
+                let (works, work_of) = read_resolved_ops(node, &points, experiment, ops, faults);
                 let first = steps.last().map_or(0, |step| step.first + step.points.len() as u32);
-                steps.push(NodeTasks { points, works, first, work_of, inputs: vec![] });
+                steps.push(NodeTasks {
+                    points,
+                    resolved_ops: works,
+                    first,
+                    resolved_of: work_of,
+                    inputs: vec![],
+                });
             }
             Err(TooMany::Points(count)) => {
                 total = total.saturating_add(count);
@@ -126,25 +132,25 @@ fn report_empty(experiment: &Experiment, node: &Node, faults: &mut Faults) {
 
 /// Reads the op once per combination of the axes that the node's own parameters name. Returns the resolved ops, and
 /// the index of the resolved op of each point.
-fn read_works<O: Ops>(
+fn read_resolved_ops<O: Ops>(
     node: &Node,
     points: &Points,
     experiment: &Experiment,
     ops: &O,
     faults: &mut Faults,
 ) -> (Vec<ResolvedOp<O>>, DenseMap<PointId, u32>) {
-    let (first, work_of) = different(node, points);
+    let (first, work_of) = distinct_combinations(node, points);
     let sane = faults.is_empty();
     let read = |point: &PointId| {
         let mut faults = Faults::default();
         let value = written(node, points, *point, experiment);
         // An unknown axis is already reported; the other parameters are still read.
         let value = if sane { value } else { value.without_axes() };
-        let work = read_work(node, &value, ops, &mut faults);
+        let work = read_resolved_op(node, &value, ops, &mut faults);
         (work, faults)
     };
     let read: Vec<(Option<ResolvedOp<O>>, Faults)> =
-        first.par_iter().with_min_len(ENOUGH).map(read).collect();
+        first.par_iter().with_min_len(MIN_BATCH).map(read).collect();
     let mut works = Vec::with_capacity(read.len());
     for (work, found) in read {
         // A fault prevents the use of the whole graph, so the numbers of the remaining resolved ops do not matter.
@@ -156,7 +162,7 @@ fn read_works<O: Ops>(
 
 /// Numbers the different combinations of the axes that the node's own parameters name, in the order of their first
 /// points. Returns the first point of each combination, and the combination of each point.
-fn different(node: &Node, points: &Points) -> (Vec<PointId>, DenseMap<PointId, u32>) {
+fn distinct_combinations(node: &Node, points: &Points) -> (Vec<PointId>, DenseMap<PointId, u32>) {
     if node.own_axes == points.axes {
         // Each point is a combination of its own.
         return (points.ids().collect(), (0..points.len() as u32).collect());
@@ -195,7 +201,12 @@ fn resolve(path: &str, experiment: &Experiment, points: &Points, point: PointId)
     Some(value.substitute(&above))
 }
 
-fn read_work<O: Ops>(node: &Node, value: &Value, ops: &O, faults: &mut Faults) -> Option<ResolvedOp<O>> {
+fn read_resolved_op<O: Ops>(
+    node: &Node,
+    value: &Value,
+    ops: &O,
+    faults: &mut Faults,
+) -> Option<ResolvedOp<O>> {
     let mut fields = Fields::open(value, node.kind.name, faults)?;
     for (port, _) in node.kind.inputs {
         fields.take(port);
@@ -238,13 +249,13 @@ fn check_ports<O: Ops>(
         steps.iter().map(|step| vec![None; step.points.len()].into()).collect();
     for at in order(&experiment.nodes) {
         let (node, step) = (&experiment.nodes[at], &steps[at]);
-        let is_shared = step.works.len() < step.points.len();
+        let is_shared = step.resolved_ops.len() < step.points.len();
         // The port of each combination: the index of the resolved op, then the indices of its inputs' ports.
         let mut known: HashMap<Vec<u32>, Option<u32>> = HashMap::new();
         let mut combination = vec![];
         for point in step.points.ids() {
             combination.clear();
-            combination.push(step.work_of[point]);
+            combination.push(step.resolved_of[point]);
             let inputs = node.inputs.iter().zip(step.inputs_of(point, node.inputs.len()));
             combination.extend(inputs.filter_map(|(&input, &place)| of_task[input][place]));
             if combination.len() <= node.inputs.len() {
@@ -256,7 +267,7 @@ fn check_ports<O: Ops>(
                 continue;
             }
             let inputs: Vec<&O::Port> = combination[1..].iter().map(|&port| &ports[port as usize]).collect();
-            let port = match ops.port(&step.works[combination[0] as usize].op, &inputs) {
+            let port = match ops.port(&step.resolved_ops[combination[0] as usize].op, &inputs) {
                 Ok(port) => Some(*numbers.entry(port).or_insert_with_key(|port| {
                     ports.push(port.clone());
                     ports.len() as u32 - 1

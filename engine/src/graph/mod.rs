@@ -20,7 +20,7 @@ use points::Points;
 pub const MOST_TASKS: usize = 100_000;
 
 /// The minimum number of items per parallel batch; for smaller batches a second thread does not pay.
-pub(crate) const ENOUGH: usize = 256;
+pub(crate) const MIN_BATCH: usize = 256;
 
 /// A task, as its index among all tasks of the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,7 +58,7 @@ pub struct TaskGraph<O: Ops> {
     /// The file that the text was read from, if the caller sets it; it distinguishes experiments of the same name.
     pub file: Option<String>,
     /// One step per node, in the order of the file.
-    pub steps: DenseMap<NodeId, NodeTasks<O>>,
+    pub node_tasks: DenseMap<NodeId, NodeTasks<O>>,
     /// The steps in topological order: each step follows its inputs.
     pub order: Vec<NodeId>,
 }
@@ -68,9 +68,9 @@ pub struct NodeTasks<O: Ops> {
     /// The points of the node's axes; the tasks have the same order.
     pub points: Points,
     /// The resolved ops of the node, each once.
-    pub works: Vec<ResolvedOp<O>>,
+    pub resolved_ops: Vec<ResolvedOp<O>>,
     first: u32,
-    work_of: DenseMap<PointId, u32>,
+    resolved_of: DenseMap<PointId, u32>,
     /// The point of each input, per task, in the order of the node's inputs.
     inputs: Vec<PointId>,
 }
@@ -102,13 +102,13 @@ impl<O: Ops> TaskGraph<O> {
         let depths = depths(&experiment.nodes, &order);
         // Nodes of the same depth keep the order of the file.
         order.sort_by_key(|&node| (depths[node], node));
-        Ok(Self { experiment, text: text.to_owned(), file: None, steps, order })
+        Ok(Self { experiment, text: text.to_owned(), file: None, node_tasks: steps, order })
     }
 
     /// Returns the number of tasks.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.steps.iter().map(|step| step.points.len()).sum()
+        self.node_tasks.iter().map(|step| step.points.len()).sum()
     }
 
     /// Returns whether the graph has no task.
@@ -131,7 +131,7 @@ impl<O: Ops> TaskGraph<O> {
     /// Returns the node of a task.
     #[must_use]
     pub fn node(&self, task: TaskId) -> NodeId {
-        NodeId::from_index(self.steps.partition_point(|step| {
+        NodeId::from_index(self.node_tasks.partition_point(|step| {
             step.first <= task.0 && step.first as usize + step.points.len() <= task.index()
         }))
     }
@@ -140,13 +140,13 @@ impl<O: Ops> TaskGraph<O> {
     #[must_use]
     pub fn place(&self, task: TaskId) -> (NodeId, PointId) {
         let node = self.node(task);
-        (node, PointId::from_index((task.0 - self.steps[node].first) as usize))
+        (node, PointId::from_index((task.0 - self.node_tasks[node].first) as usize))
     }
 
     /// Returns the task of a node at one of its points.
     #[must_use]
     pub fn task(&self, node: NodeId, point: PointId) -> TaskId {
-        TaskId(self.steps[node].first + point.index() as u32)
+        TaskId(self.node_tasks[node].first + point.index() as u32)
     }
 
     /// Returns the kind of a task's node.
@@ -157,10 +157,10 @@ impl<O: Ops> TaskGraph<O> {
 
     /// Returns the resolved op of a task.
     #[must_use]
-    pub fn work(&self, task: TaskId) -> &ResolvedOp<O> {
+    pub fn resolved_op(&self, task: TaskId) -> &ResolvedOp<O> {
         let (node, point) = self.place(task);
-        let step = &self.steps[node];
-        &step.works[step.work_of[point] as usize]
+        let step = &self.node_tasks[node];
+        &step.resolved_ops[step.resolved_of[point] as usize]
     }
 
     /// Returns the input tasks of a task, in the order of its node's inputs.
@@ -168,7 +168,7 @@ impl<O: Ops> TaskGraph<O> {
     pub fn inputs(&self, task: TaskId) -> Vec<TaskId> {
         let (node, point) = self.place(task);
         let nodes = &self.experiment.nodes[node].inputs;
-        let points = self.steps[node].inputs_of(point, nodes.len());
+        let points = self.node_tasks[node].inputs_of(point, nodes.len());
         nodes.iter().zip(points).map(|(&input, &at)| self.task(input, at)).collect()
     }
 
@@ -180,7 +180,7 @@ impl<O: Ops> TaskGraph<O> {
     }
 
     fn range(&self, node: NodeId) -> Range<u32> {
-        let step = &self.steps[node];
+        let step = &self.node_tasks[node];
         step.first..step.first + step.points.len() as u32
     }
 }

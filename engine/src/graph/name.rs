@@ -82,7 +82,7 @@ impl<O: Ops> TaskGraph<O> {
     /// Returns the axes of a task with the labels of their levels.
     pub fn point(&self, task: TaskId) -> impl Iterator<Item = (&str, &str)> {
         let (node, point) = self.place(task);
-        let points = &self.steps[node].points;
+        let points = &self.node_tasks[node].points;
         points.axes.iter().filter_map(move |&axis| {
             let level = points.level(point, axis)?;
             let axis = &self.experiment.axes[axis];
@@ -117,7 +117,7 @@ impl<O: Ops> TaskGraph<O> {
             return Ok(vec![task]);
         }
         let wanted = split(rest.strip_suffix(')').unwrap_or(rest));
-        let axes = &self.steps[node].points.axes;
+        let axes = &self.node_tasks[node].points.axes;
         for pair in &wanted {
             let Some((axis, _)) = pair.split_once('=') else {
                 return Err(TaskNameError::NotAPair { text: pair.clone(), node: name.to_owned() });

@@ -75,7 +75,7 @@ impl Trial<'_> {
         let mut kept = Kept::new();
         if let Some(filter) = &table.filter {
             let axes = self.axes(filter);
-            for point in self.different(&axes) {
+            for point in self.distinct_points(&axes) {
                 let tried = self.try_at(filter, point, Evaluator::truth);
                 match tried {
                     Ok(truths) => drop(kept.insert(self.points.agreement(point, &axes), truths)),
@@ -89,7 +89,7 @@ impl Trial<'_> {
             let mut wide = [axes.as_slice(), &filter_axes].concat();
             wide.sort_unstable();
             wide.dedup();
-            for point in self.different(&wide) {
+            for point in self.distinct_points(&wide) {
                 let is_kept = || kept.get(&self.points.agreement(point, &filter_axes)) == Some(&true);
                 if table.filter.is_some() && !is_kept() {
                     continue;
@@ -184,7 +184,7 @@ impl Trial<'_> {
     }
 
     /// Returns a point for each combination of these axes' levels, at most [`MOST_COMBINATIONS`].
-    fn different(&self, axes: &[AxisId]) -> Vec<PointId> {
+    fn distinct_points(&self, axes: &[AxisId]) -> Vec<PointId> {
         let sizes = axes.iter().map(|&axis| self.experiment.axes[axis].levels.len());
         let all = sizes.fold(1_usize, usize::saturating_mul).min(MOST_COMBINATIONS);
         let mut seen = std::collections::HashSet::new();

@@ -140,7 +140,7 @@ impl<O: Ops> Worker<O> {
         let inputs =
             job.inputs.iter().map(|input| self.obtain(input, quiet)).collect::<Result<Vec<_>, _>>()?;
         let start = Instant::now();
-        let output = self.ops.run(&self.graph.work(job.task).op, &inputs, context)?;
+        let output = self.ops.run(&self.graph.resolved_op(job.task).op, &inputs, context)?;
         let seconds = start.elapsed().as_secs_f64();
         self.check_sources(job)?;
         let objects = match (&output.artifact, job.keep) {
@@ -155,14 +155,14 @@ impl<O: Ops> Worker<O> {
             kept: job.keep,
             correct: output.correct,
             seconds,
-            provenance: self.ops.provenance(self.graph.work(job.task).name),
+            provenance: self.ops.provenance(self.graph.resolved_op(job.task).name),
         };
         Ok(JobResult { record, artifact: output.artifact, objects })
     }
 
     /// Checks that the source files still have the digests in the preimage.
     fn check_sources(&self, job: &Job) -> Result<(), JobError> {
-        for source in self.ops.sources(&self.graph.work(job.task).op)? {
+        for source in self.ops.sources(&self.graph.resolved_op(job.task).op)? {
             let SourceContent::File { path, .. } = source.content else { continue };
             let path = std::path::absolute(&path).unwrap_or(path);
             let now = match self.store.source_digest(&path)? {
@@ -207,7 +207,7 @@ impl<O: Ops> Worker<O> {
     ) -> Result<Arc<O::Artifact>, JobError> {
         let inputs = inputs.iter().map(|input| self.obtain(input, quiet)).collect::<Result<Vec<_>, _>>()?;
         let start = Instant::now();
-        let output = self.ops.run(&self.graph.work(source.task).op, &inputs, quiet)?;
+        let output = self.ops.run(&self.graph.resolved_op(source.task).op, &inputs, quiet)?;
         let differs = || JobError::Differs { task: self.graph.name(source.task), key: source.key };
         if Parts::from_record(self.graph.kind(source.task).parts, &output.parts) != source.parts {
             return Err(differs());

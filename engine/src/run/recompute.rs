@@ -12,7 +12,7 @@ use super::job::{Job, JobError, Worker};
 use super::supply::Supply;
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::{OpError, Ops};
-use crate::plan::{Plan, Planner, Preimage};
+use crate::plan::{Plan, Planner, PreimageState};
 
 /// The provenance label of the builds that produce the same bits.
 const NUMERICS: &str = "numerics";
@@ -66,7 +66,7 @@ fn job<O: Ops>(
     planner: &Planner<'_, O>,
 ) -> Result<Option<Job>, StoreError> {
     let known = planner.preimage(task, |input| supply.parts(input))?;
-    let (Some(key), Ok(inputs), Preimage::Known(preimage)) =
+    let (Some(key), Ok(inputs), PreimageState::Known(preimage)) =
         (supply.planned(task).key, supply.input_sources(task), known)
     else {
         return Ok(None);

@@ -23,7 +23,7 @@ use crate::event::{Event, Summary};
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::parts::Parts;
-use crate::plan::{Plan, Planned, Planner, Preimage, TaskState};
+use crate::plan::{Plan, Planned, Planner, PreimageState, TaskState};
 use crate::why::{History, Reason};
 
 /// A result that the store is writing.
@@ -162,7 +162,9 @@ impl<'r, O: Ops> RunState<'r, O> {
         };
         let known = self.planner.preimage(task, |input| self.supply.parts(input))?;
         let preimage = match known {
-            Preimage::Known(preimage) if self.supply.planned(task).key == Some(Key::derive(&preimage)) => {
+            PreimageState::Known(preimage)
+                if self.supply.planned(task).key == Some(Key::derive(&preimage)) =>
+            {
                 preimage
             }
             _ => {

@@ -8,7 +8,7 @@ use super::constraint::Constraint;
 use super::expression::Expression;
 use super::naming::{check_axes, misspell_axes, nested_axes};
 use super::node::{Node, Nodes, read_nodes};
-use super::scope::Scope;
+use super::scope::TableReader;
 use super::table::Table;
 use crate::dense::{AxisId, NodeId};
 use crate::ops::NodeKind;
@@ -100,7 +100,7 @@ impl Experiment {
         let tables = entries(fields.take("tables"), "table", faults);
         // Tables refer to nodes; if a node is missing, faults of the tables would only repeat the fault of the node.
         let whole = nodes.len() == drafts.len();
-        let scope = Scope { axes: &axes, nodes: &nodes };
+        let scope = TableReader { axes: &axes, nodes: &nodes };
         let tables = tables
             .iter()
             .filter(|_| whole)

@@ -11,7 +11,7 @@ use crate::dense::AxisId;
 use crate::text::fault::Faults;
 
 /// The suffixes of the columns that exports add for each value, with the contents of each column.
-pub const BESIDE: [(&str, &str); 5] = [
+pub const VALUE_SUFFIXES: [(&str, &str); 5] = [
     ("low", "lower end"),
     ("high", "upper end"),
     ("sd", "standard deviation"),
@@ -20,7 +20,7 @@ pub const BESIDE: [(&str, &str); 5] = [
 ];
 
 /// The column of a `Choose` table that marks the chosen point.
-pub const PART: &str = "part";
+pub const PART_COLUMN: &str = "part";
 
 /// Reports headings that equal the name of another column of the same table.
 pub(super) fn report_taken(table: &Table, axes: &Axes, nodes: &Nodes, faults: &mut Faults) {
@@ -30,9 +30,9 @@ pub(super) fn report_taken(table: &Table, axes: &Axes, nodes: &Nodes, faults: &m
         taken.insert(axes[axis].name.clone(), "it is the name of an axis".to_owned());
     }
     if matches!(table.kind, TableKind::Choose(_)) {
-        let other = taken.insert(PART.to_owned(), "`part` says which point is chosen".to_owned());
+        let other = taken.insert(PART_COLUMN.to_owned(), "`part` says which point is chosen".to_owned());
         if other.is_some() {
-            let message = format!("axis `{PART}` has the name of a column of table `{}`", table.name);
+            let message = format!("axis `{PART_COLUMN}` has the name of a column of table `{}`", table.name);
             faults.add(
                 table.span,
                 message,
@@ -47,13 +47,15 @@ pub(super) fn report_taken(table: &Table, axes: &Axes, nodes: &Nodes, faults: &m
             continue;
         }
         let name = |suffix: &str| format!("{heading}.{suffix}");
-        if let Some((suffix, what)) = BESIDE.iter().find(|(suffix, _)| taken.contains_key(&name(suffix))) {
+        if let Some((suffix, what)) =
+            VALUE_SUFFIXES.iter().find(|(suffix, _)| taken.contains_key(&name(suffix)))
+        {
             let message =
                 format!("heading `{heading}` needs `{}` for its {what}, which is taken", name(suffix));
             faults.add(span, message, hint);
             continue;
         }
-        for (suffix, what) in BESIDE {
+        for (suffix, what) in VALUE_SUFFIXES {
             taken.insert(name(suffix), format!("exports name the {what} of `{heading}` so"));
         }
         taken.insert(heading, "another column has it".to_owned());

@@ -15,7 +15,7 @@ use crate::text::value::{Struct, Value, ValueKind};
 use crate::text::variant::{choice, mismatch, variant};
 
 /// The axes and nodes that names in a table can refer to.
-pub struct Scope<'s> {
+pub struct TableReader<'s> {
     /// The axes of the experiment.
     pub axes: &'s Axes,
     /// The nodes of the experiment.
@@ -23,10 +23,10 @@ pub struct Scope<'s> {
 }
 
 /// The reader of the fields of one kind of table.
-type TableReader = fn(&Scope<'_>, &mut Fields<'_>, &mut Faults) -> Option<TableKind>;
+type KindReader = fn(&TableReader<'_>, &mut Fields<'_>, &mut Faults) -> Option<TableKind>;
 
 /// The kinds of tables, each with its reader.
-const KINDS: [(&str, TableReader); 5] = [
+const KINDS: [(&str, KindReader); 5] = [
     ("Table", |scope, fields, faults| scope.read_table(fields, faults)),
     ("Pivot", |scope, fields, faults| scope.read_pivot(fields, faults)),
     ("Pareto", |scope, fields, faults| scope.read_pareto(fields, faults)),
@@ -34,7 +34,7 @@ const KINDS: [(&str, TableReader); 5] = [
     ("Choose", |scope, fields, faults| scope.read_choose(fields, faults)),
 ];
 
-impl Scope<'_> {
+impl TableReader<'_> {
     /// Reads one table; returns `None` if it has faults.
     pub fn read(&self, name: &str, span: Span, value: &Value, faults: &mut Faults) -> Option<Table> {
         let names = KINDS.map(|(name, _)| name);
@@ -116,8 +116,8 @@ impl Scope<'_> {
     fn read_choose(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TableKind> {
         let minimize = self.expression(fields, "minimize", faults);
         let select: Option<Value> = fields.required("select", faults);
-        let select = select.and_then(|value| self.judged(&value, faults));
-        let report = fields.take("report").map(|value| self.judged(value, faults));
+        let select = select.and_then(|value| self.read_judged(&value, faults));
+        let report = fields.take("report").map(|value| self.read_judged(value, faults));
         let span = fields.span_of("max_drop");
         let sound = |drop: &Option<f64>| drop.is_none_or(|drop| drop >= 0.0);
         let max_drop =
@@ -139,7 +139,7 @@ impl Scope<'_> {
     }
 
     /// Reads `"node.metric"`, or `(value: "node.metric", baseline: "node.metric")`.
-    fn judged(&self, value: &Value, faults: &mut Faults) -> Option<Judged> {
+    fn read_judged(&self, value: &Value, faults: &mut Faults) -> Option<Judged> {
         if matches!(value.kind, ValueKind::Text(_)) {
             return Some(Judged { value: self.compile(value, faults)?, baseline: None });
         }

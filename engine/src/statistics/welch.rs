@@ -9,14 +9,15 @@ use super::estimate::{Error, Estimate};
 #[must_use]
 pub fn difference(from: &[f64], to: &[f64]) -> Option<Estimate> {
     let (one, other) = (Estimate::from_values(from)?, Estimate::from_values(to)?);
-    let error =
-        Error::from_values(from).zip(Error::from_values(to)).and_then(|(one, other)| joined(one, other));
+    let error = Error::from_values(from)
+        .zip(Error::from_values(to))
+        .and_then(|(one, other)| difference_error(one, other));
     let estimate = Estimate { n: one.n.min(other.n), ..Estimate::from_values(&[other.mean - one.mean])? };
     Some(estimate.with(error))
 }
 
 /// Returns the error of a sum or a difference of two independent means.
-fn joined(one: Error, other: Error) -> Option<Error> {
+fn difference_error(one: Error, other: Error) -> Option<Error> {
     let size = one.size.hypot(other.size);
     // If neither side varies, the values give no estimate of the error.
     if size == 0.0 {

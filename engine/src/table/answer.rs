@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::cell::{CellValues, WeightedValue, cells, estimate};
+use super::cell::{PointRows, WeightedValue, estimate, group_rows};
 use super::error::TableError;
 use super::kind::kept;
 use super::points::TablePoint;
@@ -78,7 +78,7 @@ impl Answer {
     pub(super) fn from_rows<O: Ops>(graph: &TaskGraph<O>, rows: &Rows, table: &Table) -> Option<Self> {
         let TableKind::Choose(choose) = &table.kind else { return None };
         let axes = kept(graph, table);
-        let cells = cells(rows, table, &axes);
+        let cells = group_rows(rows, table, &axes);
         let candidates = candidates(&cells, choose, table);
         Some(Self::among(candidates, axes, rows.missing))
     }
@@ -144,9 +144,9 @@ fn closest(candidates: &[Candidate]) -> Option<usize> {
     (0..candidates.len()).min_by(|&a, &b| order(key(a), key(b)))
 }
 
-fn candidates(cells: &[CellValues<'_>], choose: &Question, table: &Table) -> Vec<Candidate> {
+fn candidates(cells: &[PointRows<'_>], choose: &Question, table: &Table) -> Vec<Candidate> {
     let (columns, limits) = columns(choose);
-    let made = |cell: &CellValues<'_>| {
+    let made = |cell: &PointRows<'_>| {
         let value = |column: &AnswerColumn| column.estimate(cell, table);
         let mut drops = [None; 2];
         let mut judged = [None; 2];
@@ -172,7 +172,7 @@ fn candidates(cells: &[CellValues<'_>], choose: &Question, table: &Table) -> Vec
             is_enough: false,
         })
     };
-    let (mut candidates, of): (Vec<Candidate>, Vec<&CellValues<'_>>) =
+    let (mut candidates, of): (Vec<Candidate>, Vec<&PointRows<'_>>) =
         cells.iter().filter_map(|cell| made(cell).map(|made| (made, cell))).unzip();
     match choose.max_drop {
         Some(most) => mark_small_losses(&mut candidates, most),
@@ -211,7 +211,7 @@ fn mark_small_losses(candidates: &mut [Candidate], most: f64) {
 
 /// Marks the candidates within the limits that are not significantly worse than the best, over the units that all of
 /// them have.
-fn mark_best(candidates: &mut [Candidate], cells: &[&CellValues<'_>]) {
+fn mark_best(candidates: &mut [Candidate], cells: &[&PointRows<'_>]) {
     const SELECT: usize = 1;
     let means: Vec<BTreeMap<usize, f64>> = cells.iter().map(|cell| cell.means(SELECT)).collect();
     let fitting = || (0..candidates.len()).filter(|&at| candidates[at].excess <= 1.0);
@@ -243,7 +243,7 @@ struct AnswerColumn {
 }
 
 impl AnswerColumn {
-    fn estimate(&self, cell: &CellValues<'_>, table: &Table) -> Option<Estimate> {
+    fn estimate(&self, cell: &PointRows<'_>, table: &Table) -> Option<Estimate> {
         let value = WeightedValue { weight: 1.0, cell, value: self.value };
         match self.less {
             None => estimate(&[value], table),
@@ -269,9 +269,9 @@ fn columns(choose: &Question) -> (Vec<AnswerColumn>, usize) {
 }
 
 /// Returns a point for every candidate.
-pub(super) fn points(cells: &[CellValues<'_>], choose: &Question, table: &Table) -> Vec<TablePoint> {
+pub(super) fn points(cells: &[PointRows<'_>], choose: &Question, table: &Table) -> Vec<TablePoint> {
     let (columns, _) = columns(choose);
-    let make = |cell: &CellValues<'_>| TablePoint {
+    let make = |cell: &PointRows<'_>| TablePoint {
         levels: cell.levels.clone(),
         values: columns.iter().map(|column| column.estimate(cell, table)).collect(),
     };

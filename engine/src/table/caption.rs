@@ -49,5 +49,5 @@ fn upstream_ops<'g, O: Ops>(graph: &'g TaskGraph<O>, table: &Table) -> Vec<&'g O
         upstream.extend(new);
         at += 1;
     }
-    upstream.into_iter().flat_map(|node| &graph.steps[node].works).map(|work| &work.op).collect()
+    upstream.into_iter().flat_map(|node| &graph.node_tasks[node].resolved_ops).map(|work| &work.op).collect()
 }

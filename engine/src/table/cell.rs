@@ -12,7 +12,7 @@ use crate::statistics::proportion::wilson;
 use crate::statistics::sum_of;
 
 /// One cell: a combination of levels of the axes that the table keeps.
-pub(super) struct CellValues<'f> {
+pub(super) struct PointRows<'f> {
     /// The level of each of those axes.
     pub(super) levels: Vec<usize>,
     /// The rows of each unit of replication, by its level. Without replication all rows are one unit.
@@ -23,13 +23,13 @@ pub(super) struct CellValues<'f> {
 #[derive(Clone, Copy)]
 pub(super) struct WeightedValue<'c, 'f> {
     pub(super) weight: f64,
-    pub(super) cell: &'c CellValues<'f>,
+    pub(super) cell: &'c PointRows<'f>,
     /// The index of the value.
     pub(super) value: usize,
 }
 
 /// Gathers rows by the levels of the axes in `kept`, in the order of the levels.
-pub(super) fn cells<'f>(frame: &'f Rows, table: &Table, kept: &[AxisId]) -> Vec<CellValues<'f>> {
+pub(super) fn group_rows<'f>(frame: &'f Rows, table: &Table, kept: &[AxisId]) -> Vec<PointRows<'f>> {
     let level = |row: &Row, axis: AxisId| frame.points.level(row.point, axis).unwrap_or_default();
     let mut cells: BTreeMap<Vec<usize>, BTreeMap<usize, Vec<&Row>>> = BTreeMap::new();
     for row in &frame.rows {
@@ -37,10 +37,10 @@ pub(super) fn cells<'f>(frame: &'f Rows, table: &Table, kept: &[AxisId]) -> Vec<
         let unit = table.replicate.map_or(0, |axis| level(row, axis));
         cells.entry(levels).or_default().entry(unit).or_default().push(row);
     }
-    cells.into_iter().map(|(levels, units)| CellValues { levels, units }).collect()
+    cells.into_iter().map(|(levels, units)| PointRows { levels, units }).collect()
 }
 
-impl CellValues<'_> {
+impl PointRows<'_> {
     /// Returns the mean of a value within each unit that has it.
     pub(super) fn means(&self, value: usize) -> BTreeMap<usize, f64> {
         let of_unit =
@@ -125,7 +125,7 @@ pub(super) fn estimate(terms: &[WeightedValue<'_, '_>], table: &Table) -> Option
     }
 }
 
-impl CellValues<'_> {
+impl PointRows<'_> {
     fn is_made_of_answers(&self, value: usize) -> bool {
         self.units.values().flatten().any(|row| row.answers.get(value).is_some_and(Option::is_some))
     }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cell::{CellValues, WeightedValue, estimate};
+use super::cell::{PointRows, WeightedValue, estimate};
 use super::points::TablePoint;
 use super::rows::Rows;
 use crate::dense::AxisId;
@@ -82,17 +82,17 @@ fn against_first(levels: &[usize]) -> impl Iterator<Item = (usize, usize)> {
 /// Returns a point for each combination of the other axes. The levels of `cells` start with those axes and end with
 /// the `compared` ones.
 pub(super) fn points(
-    cells: &[CellValues<'_>],
+    cells: &[PointRows<'_>],
     compared: usize,
     effects: &[Effect],
     table: &Table,
 ) -> Vec<TablePoint> {
-    let mut groups: BTreeMap<&[usize], BTreeMap<&[usize], &CellValues<'_>>> = BTreeMap::new();
+    let mut groups: BTreeMap<&[usize], BTreeMap<&[usize], &PointRows<'_>>> = BTreeMap::new();
     for cell in cells {
         let (rest, levels) = cell.levels.split_at(cell.levels.len() - compared);
         groups.entry(rest).or_default().insert(levels, cell);
     }
-    let value = |group: &BTreeMap<&[usize], &CellValues<'_>>, effect: &Effect| {
+    let value = |group: &BTreeMap<&[usize], &PointRows<'_>>, effect: &Effect| {
         let term = |(levels, weight): &(Vec<usize>, f64)| {
             Some(WeightedValue { weight: *weight, cell: group.get(levels.as_slice())?, value: 0 })
         };

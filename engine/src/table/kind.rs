@@ -2,7 +2,7 @@
 //! This file and [`crate::spec::table`] are the places to add a kind; a kind that one of them lacks does not compile.
 
 use super::answer::{self, Answer};
-use super::cell::{CellValues, WeightedValue, cells, estimate};
+use super::cell::{PointRows, WeightedValue, estimate, group_rows};
 use super::contrast::{self, compared, effects};
 use super::flat::Datum;
 use super::front::front;
@@ -14,7 +14,7 @@ use crate::dense::AxisId;
 use crate::graph::TaskGraph;
 use crate::ops::Ops;
 use crate::spec::experiment::Experiment;
-use crate::spec::heading::PART;
+use crate::spec::heading::PART_COLUMN;
 use crate::spec::table::{Interval, Question, Table, TableKind};
 use crate::statistics::SIGNIFICANT;
 use crate::statistics::estimate::Estimate;
@@ -49,21 +49,23 @@ pub(super) fn points<O: Ops>(
     let headings = || table.headings().into_iter().map(|(heading, _)| heading).collect();
     match &table.kind {
         TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Pareto { .. } => {
-            (headings(), plain(&cells(rows, table, axes), table.values().len(), table))
+            (headings(), plain(&group_rows(rows, table, axes), table.values().len(), table))
         }
         TableKind::Contrast { between, .. } => {
             let wide: Vec<AxisId> = axes.iter().chain(between).copied().collect();
             let effects = effects(between, &compared(rows, between), &graph.experiment.axes);
-            let points = contrast::points(&cells(rows, table, &wide), between.len(), &effects, table);
+            let points = contrast::points(&group_rows(rows, table, &wide), between.len(), &effects, table);
             (effects.into_iter().map(|effect| effect.heading).collect(), points)
         }
-        TableKind::Choose(choose) => (headings(), answer::points(&cells(rows, table, axes), choose, table)),
+        TableKind::Choose(choose) => {
+            (headings(), answer::points(&group_rows(rows, table, axes), choose, table))
+        }
     }
 }
 
 /// Returns the estimates of all values, unchanged.
-fn plain(cells: &[CellValues<'_>], width: usize, table: &Table) -> Vec<TablePoint> {
-    let make = |cell: &CellValues<'_>| TablePoint {
+fn plain(cells: &[PointRows<'_>], width: usize, table: &Table) -> Vec<TablePoint> {
+    let make = |cell: &PointRows<'_>| TablePoint {
         levels: cell.levels.clone(),
         values: (0..width)
             .map(|value| estimate(&[WeightedValue { weight: 1.0, cell, value }], table))
@@ -131,7 +133,7 @@ fn parts<O: Ops>(graph: &TaskGraph<O>, table: &Table, points: &TablePoints, answ
         parts.into_iter().filter_map(|(part, at)| Some((part, place(at?)?))).collect();
     let listed: Vec<usize> = found.iter().map(|(_, at)| *at).collect();
     let mut sheet = list(graph, table, points, &listed, Layout::Flat);
-    sheet.headings.insert(0, PART.to_owned());
+    sheet.headings.insert(0, PART_COLUMN.to_owned());
     sheet.axes += 1;
     for (row, (part, _)) in sheet.rows.iter_mut().zip(found) {
         row.insert(0, Cell::Level { label: part.to_owned(), value: Datum::Text(part.to_owned()) });

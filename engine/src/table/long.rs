@@ -13,7 +13,7 @@ use crate::spec::table::{MOST_ROWS, SECONDS};
 /// Returns the long table. Its columns are the axes, `axis.field` for struct values, and `node.metric`. For each
 /// maximal set of axes among the nodes there is one row per point; a node with fewer axes is repeated over the
 /// others. Missing and undefined values are null.
-pub fn flat<O: Ops>(graph: &TaskGraph<O>, results: &Results) -> Result<Flat, DuplicateColumn> {
+pub fn long_table<O: Ops>(graph: &TaskGraph<O>, results: &Results) -> Result<Flat, DuplicateColumn> {
     let experiment = &graph.experiment;
     let mut all = Flat::default();
     let sets: Vec<&[AxisId]> = experiment.nodes.iter().map(|node| node.axes.as_slice()).collect();
@@ -32,8 +32,10 @@ pub fn flat<O: Ops>(graph: &TaskGraph<O>, results: &Results) -> Result<Flat, Dup
                 write_axis(axis, points.level(point, at), &mut row);
             }
             for &node in &nodes {
-                let task =
-                    graph.steps[node].points.project(&points, point).map(|point| graph.task(node, point));
+                let task = graph.node_tasks[node]
+                    .points
+                    .project(&points, point)
+                    .map(|point| graph.task(node, point));
                 let metrics = task.and_then(|task| results.metrics(task));
                 for metric in experiment.nodes[node].kind.metrics.iter().copied().chain([SECONDS]) {
                     let value = metrics.and_then(|metrics| metrics.get(metric));

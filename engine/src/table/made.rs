@@ -13,7 +13,7 @@ use super::rows::Rows;
 use super::sheet::{Cell, Sheet};
 use crate::graph::TaskGraph;
 use crate::ops::Ops;
-use crate::spec::heading::BESIDE;
+use crate::spec::heading::VALUE_SUFFIXES;
 use crate::spec::table::Table;
 
 /// A table in its made form.
@@ -93,7 +93,7 @@ fn beside(heading: &str, cell: &Cell) -> Vec<(String, Datum)> {
     let (low, high) = value.interval.unzip();
     let real = |number: Option<f64>| number.map(Datum::Real);
     let more = [low, high, value.spread, value.adjusted].map(real).into_iter();
-    let more = more.chain([Some(Datum::Whole(value.n as i64))]).zip(BESIDE);
+    let more = more.chain([Some(Datum::Whole(value.n as i64))]).zip(VALUE_SUFFIXES);
     let more = more.filter_map(|(datum, (suffix, _))| Some((format!("{heading}.{suffix}"), datum?)));
     std::iter::once((heading.to_owned(), Datum::Real(value.mean))).chain(more).collect()
 }

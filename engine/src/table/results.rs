@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use fewbits_store::{Figures, Key, KeyMap, Store, StoreError};
+use fewbits_store::{Key, KeyMap, RecordValues, Store, StoreError};
 use rayon::prelude::*;
 
 use super::answers::Bits;
@@ -15,7 +15,7 @@ use crate::plan::{Plan, TaskState};
 use crate::spec::table::{Interval, SECONDS};
 
 /// The number of records per parallel batch.
-const PART: usize = 2048;
+const RECORDS_PER_BATCH: usize = 2048;
 
 /// The metrics by task, and the answers to images where a table has intervals over images.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ impl Results {
     }
 
     /// Adds a task's result from its record, with its answers to images if asked for.
-    fn learn_record(&mut self, task: TaskId, figures: Figures, with_answers: bool) {
+    fn learn_record(&mut self, task: TaskId, figures: RecordValues, with_answers: bool) {
         if let Some(bits) = figures.correct.filter(|_| with_answers) {
             self.answers.insert(task, bits.into());
         }
@@ -86,9 +86,9 @@ impl Results {
                 keys.len() - 1
             });
         }
-        let read: Vec<Vec<Option<Figures>>> =
-            keys.par_chunks(PART).map(|keys| store.figures(keys)).collect::<Result<_, _>>()?;
-        let mut read: Vec<Option<Figures>> = read.into_iter().flatten().collect();
+        let read: Vec<Vec<Option<RecordValues>>> =
+            keys.par_chunks(RECORDS_PER_BATCH).map(|keys| store.figures(keys)).collect::<Result<_, _>>()?;
+        let mut read: Vec<Option<RecordValues>> = read.into_iter().flatten().collect();
         let mut first: Vec<Option<TaskId>> = vec![None; keys.len()];
         let mut lost = vec![];
         for &(task, key) in tasks {
@@ -116,7 +116,7 @@ impl Results {
     ) -> Result<(), StoreError> {
         let cached = cached(graph, plan, nodes);
         let keys: Vec<Key> = cached.into_iter().map(|(_, key)| key).collect();
-        let parts = keys.par_chunks(PART).map(|keys| store.sound(keys));
+        let parts = keys.par_chunks(RECORDS_PER_BATCH).map(|keys| store.sound(keys));
         let sound: Vec<Vec<bool>> = parts.collect::<Result<_, _>>()?;
         for (key, _) in keys.iter().zip(sound.concat()).filter(|(_, sound)| !sound) {
             self.lose(store, key)?;

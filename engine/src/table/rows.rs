@@ -10,7 +10,7 @@ use super::error::TableError;
 use super::results::Results;
 use crate::dense::{DenseId, PointId};
 use crate::graph::points::Points;
-use crate::graph::{ENOUGH, TaskGraph, TaskId};
+use crate::graph::{MIN_BATCH, TaskGraph, TaskId};
 use crate::ops::{MetricRole, NodeKind, Ops};
 use crate::spec::expression::{Cause, Evaluator, Expression, Unevaluated};
 use crate::spec::node::with_role;
@@ -63,7 +63,7 @@ impl Rows {
         let row = |evaluator: &mut Evaluator, point: PointId| {
             PointScope { graph, results, points: &points, point }.row(table, expressions, evaluator)
         };
-        let all = (0..points.len()).into_par_iter().with_min_len(ENOUGH).map(PointId::from_index);
+        let all = (0..points.len()).into_par_iter().with_min_len(MIN_BATCH).map(PointId::from_index);
         let read: Vec<FoundRow> = all.map_init(Evaluator::new, row).collect::<Result<_, _>>()?;
         let (mut rows, mut undecided) = (Vec::with_capacity(read.len()), vec![]);
         for (point, found) in points.ids().zip(read) {
@@ -210,7 +210,7 @@ impl<O: Ops> PointScope<'_, O> {
     /// Returns the task of a node at this point.
     fn task(&self, node: &str) -> Option<TaskId> {
         let node = self.graph.experiment.nodes.find(|of| of.name == node)?;
-        let point = self.graph.steps[node].points.project(self.points, self.point)?;
+        let point = self.graph.node_tasks[node].points.project(self.points, self.point)?;
         Some(self.graph.task(node, point))
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::cell::cells;
+use super::cell::group_rows;
 use super::error::TableError;
 use super::kind::kept;
 use super::results::Results;
@@ -20,14 +20,14 @@ pub struct ReplicateUnits {
     /// The axes of the cells, by their index in the file.
     pub axes: Vec<AxisId>,
     /// The cells, by their levels.
-    pub cells: Vec<UnitCell>,
+    pub points: Vec<PointUnits>,
     /// The number of rows with missing results.
     pub missing: usize,
 }
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq)]
-pub struct UnitCell {
+pub struct PointUnits {
     /// The level of each axis.
     pub levels: Vec<usize>,
     /// One map per value of the table: from the level of the unit to the mean within it. Without replication there is
@@ -45,13 +45,13 @@ impl ReplicateUnits {
         let values = table.values();
         let frame = Rows::new(graph, results, table, &values)?;
         let axes = cell_axes(graph, table);
-        let cell = |levels: &[usize], values| UnitCell { levels: levels.to_vec(), values };
-        let cells = cells(&frame, table, &axes);
+        let cell = |levels: &[usize], values| PointUnits { levels: levels.to_vec(), values };
+        let cells = group_rows(&frame, table, &axes);
         let cells = cells
             .iter()
             .map(|of| cell(&of.levels, (0..values.len()).map(|value| of.means(value)).collect()))
             .collect();
-        Ok(Self { axes, cells, missing: frame.missing })
+        Ok(Self { axes, points: cells, missing: frame.missing })
     }
 }
 

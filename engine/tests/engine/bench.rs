@@ -122,7 +122,7 @@ impl Bench {
     /// Makes the first table of a text from the stored results.
     pub fn table(&self, text: &str, layout: Layout) -> Result<TableSheets, String> {
         self.plan(text, |graph, plan, store| {
-            let nodes: Vec<NodeId> = graph.steps.ids().collect();
+            let nodes: Vec<NodeId> = graph.node_tasks.ids().collect();
             let results = Results::load(graph, plan, store, &nodes).unwrap();
             make(&*self.ops, graph, &results, &graph.experiment.tables[0], layout)
                 .map_err(|error| error.to_string())
@@ -132,9 +132,9 @@ impl Bench {
     /// Returns the long table as JSON, without seconds.
     pub fn long(&self, text: &str) -> serde_json::Value {
         self.plan(text, |graph, plan, store| {
-            let nodes: Vec<NodeId> = graph.steps.ids().collect();
+            let nodes: Vec<NodeId> = graph.node_tasks.ids().collect();
             let results = Results::load(graph, plan, store, &nodes).unwrap();
-            let mut rows = long::flat(graph, &results).unwrap().objects();
+            let mut rows = long::long_table(graph, &results).unwrap().objects();
             for row in &mut rows {
                 row.retain(|name, _| !name.ends_with(".seconds"));
             }

@@ -31,7 +31,7 @@ fn with_side<T>(bench: &Bench, text: &str, with: impl FnOnce(&ComparedExperiment
     let (graph, store) = (bench.graph(text), Store::open_reader(&bench.root()).unwrap());
     let planner = Planner::new(&graph, &*bench.ops, &store);
     let plan = planner.plan().unwrap();
-    let nodes: Vec<NodeId> = graph.steps.ids().collect();
+    let nodes: Vec<NodeId> = graph.node_tasks.ids().collect();
     let results = Results::load(&graph, &plan, &store, &nodes).unwrap();
     with(&ComparedExperiment { graph: &graph, planner: &planner, plan: &plan, results: &results })
 }

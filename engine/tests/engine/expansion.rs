@@ -40,7 +40,7 @@ fn a_node_has_a_task_for_each_point_of_its_axes_that_no_constraint_leaves_out() 
 fn a_value_of_an_axis_may_name_axes_above_it() {
     let axes = r#""x": [3, 4], "set": {"half": (by: 0.5, of: Axis("x")), "whole": (by: 1, of: 7)}"#;
     let graph = Bench::new().graph(&experiment(axes, r#""n": Number(value: Axis("set.of"))"#));
-    let made = graph.tasks().map(|task| format!("{} {}", graph.name(task), graph.work(task).params));
+    let made = graph.tasks().map(|task| format!("{} {}", graph.name(task), graph.resolved_op(task).params));
     // Tasks that do not depend on `x` have the same parameters, so they share a key.
     let expected = [
         r#"n(x=3,set=half) {"value":3}"#,

@@ -144,7 +144,7 @@ pub enum FetchError {
 
 /// A dataset and its files in the data directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listing {
+pub struct DatasetListing {
     /// The dataset's name on the command line.
     pub name: &'static str,
     /// Whether all files of the dataset are present; their content is not checked.
@@ -159,13 +159,13 @@ pub struct Listing {
 
 /// Lists the datasets and whether they are in the data directory.
 #[must_use]
-pub fn list(data_dir: &Path) -> Vec<Listing> {
+pub fn list(data_dir: &Path) -> Vec<DatasetListing> {
     let sources =
         [DatasetSource::Mnist10k, DatasetSource::Mnist, DatasetSource::FashionMnist, DatasetSource::Cifar10];
     sources.iter().map(|source| listing(source, data_dir)).collect()
 }
 
-fn listing(source: &DatasetSource, data_dir: &Path) -> Listing {
+fn listing(source: &DatasetSource, data_dir: &Path) -> DatasetListing {
     let found = source.files(data_dir, data_dir);
     let present = found.is_ok();
     let files: Vec<PathBuf> = found.unwrap_or_default().into_iter().map(|(_, path)| path).collect();
@@ -174,7 +174,7 @@ fn listing(source: &DatasetSource, data_dir: &Path) -> Listing {
         Some(published) if !present => published.files.iter().map(|file| file.bytes).sum(),
         Some(_) => files.iter().filter_map(|file| fs::metadata(file).ok()).map(|data| data.len()).sum(),
     };
-    Listing { name: source.name(), present, files, bytes, licence: source.licence() }
+    DatasetListing { name: source.name(), present, files, bytes, licence: source.licence() }
 }
 
 /// Downloads the files of a dataset into `data_dir/<name>/`. With a `mirror`, files come only from

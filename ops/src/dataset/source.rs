@@ -34,7 +34,7 @@ pub enum DatasetSource {
 }
 
 /// The parts of a source of IDX files.
-pub const PARTS: [&str; 4] = ["train_images", "train_labels", "test_images", "test_labels"];
+pub const IDX_FIELDS: [&str; 4] = ["train_images", "train_labels", "test_images", "test_labels"];
 
 /// The folder inside CIFAR-10's archive.
 const CIFAR_FOLDER: &str = "cifar-10-batches-bin";
@@ -116,7 +116,7 @@ impl DatasetSource {
             Self::Cifar10 => cifar_files(data_dir),
             Self::Idx { train_images, train_labels, test_images, test_labels } => {
                 let paths = [train_images, train_labels, test_images, test_labels];
-                PARTS
+                IDX_FIELDS
                     .into_iter()
                     .zip(paths)
                     .map(|(part, path)| own_file(part, &base_dir.join(path)))
@@ -134,12 +134,12 @@ impl DatasetSource {
         };
         match self {
             Self::Mnist10k => Vec::new(),
-            Self::Mnist => published(&MNIST, &PARTS),
-            Self::FashionMnist => published(&FASHION_MNIST, &PARTS),
+            Self::Mnist => published(&MNIST, &IDX_FIELDS),
+            Self::FashionMnist => published(&FASHION_MNIST, &IDX_FIELDS),
             Self::Cifar10 => published(&CIFAR10, &["archive"]),
             Self::Idx { train_images, train_labels, test_images, test_labels } => {
                 let paths = [train_images, train_labels, test_images, test_labels];
-                PARTS.into_iter().zip(paths.map(|path| base_dir.join(path))).collect()
+                IDX_FIELDS.into_iter().zip(paths.map(|path| base_dir.join(path))).collect()
             }
         }
     }
@@ -174,7 +174,7 @@ fn idx_files(of: &Published, data_dir: &Path) -> Result<Vec<(&'static str, PathB
         }
         Err(missing(of, format!("{}/{file} (or without .gz)", of.name), data_dir))
     };
-    PARTS.into_iter().zip(of.files.iter().map(|file| file.name)).map(find).collect()
+    IDX_FIELDS.into_iter().zip(of.files.iter().map(|file| file.name)).map(find).collect()
 }
 
 fn cifar_files(data_dir: &Path) -> Result<Vec<(&'static str, PathBuf)>, DatasetError> {

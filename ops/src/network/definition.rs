@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::network::architecture::{Architecture, LayerSpec};
-use crate::network::kernels::conv::PARTS;
+use crate::network::kernels::conv::GRADIENT_PARTS;
 use crate::network::kernels::lanes::{LANES, blocks};
 use crate::network::layer::{ActivationShape, LayerOp};
 
@@ -206,7 +206,7 @@ impl Network {
         let weights = self.layers.iter().filter(|layer| matches!(layer.op, LayerOp::Conv { .. }));
         let weights = weights.filter_map(|layer| Some(layer.op.parameters(layer.input).0?.iter().product()));
         let weights = weights.fold(0, |all: u64, count: usize| all.saturating_add(count as u64));
-        let parts = weights.saturating_mul(blocks(batch).min(PARTS) as u64);
+        let parts = weights.saturating_mul(blocks(batch).min(GRADIENT_PARTS) as u64);
         let parameters = self.parameter_count().saturating_mul(4).saturating_add(parts);
         parameters.saturating_add(activations).saturating_mul(4)
     }

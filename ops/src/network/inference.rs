@@ -62,10 +62,10 @@ pub fn logits(
     images: &Images,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Vec<f32>, InferenceError> {
-    check(model.graph(), images)?;
+    check(model.network(), images)?;
     let stages = InferenceStage::all(model)?;
     let mut logits = vec![0.0; images.len() * images.classes];
-    let each = (ROUND / model.graph().multiply_accumulates().max(1)).clamp(1, images.len().max(1) as u64);
+    let each = (ROUND / model.network().multiply_accumulates().max(1)).clamp(1, images.len().max(1) as u64);
     let each = (each as usize).next_multiple_of(GROUPS * GROUP);
     for (round, logits) in logits.chunks_mut(each * images.classes).enumerate() {
         if cancelled() {
@@ -155,7 +155,7 @@ impl<'a> InferenceStage<'a> {
             let tensor: Option<&'a Tensor> = model.tensors().get(&format!("{}.{word}", layer.name));
             tensor.map(read_tensor).transpose()
         };
-        let layers = &model.graph().layers;
+        let layers = &model.network().layers;
         let stage = |(at, layer): (usize, &'a Layer)| {
             let (weight, bias) = (open(layer, "weight")?, open(layer, "bias")?);
             let is = |at: usize, product: bool| {

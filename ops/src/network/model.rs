@@ -100,7 +100,7 @@ impl Model {
 
     /// Returns the inference network.
     #[must_use]
-    pub fn graph(&self) -> &Network {
+    pub fn network(&self) -> &Network {
         &self.graph
     }
 
@@ -164,7 +164,7 @@ mod tests {
     fn a_model_comes_back_from_its_bytes() {
         let (first, bytes) = (model(), model().encode().unwrap());
         let second = Model::decode(&bytes).unwrap();
-        assert_eq!(first.graph(), second.graph());
+        assert_eq!(first.network(), second.network());
         for name in first.tensors().keys() {
             assert_eq!(first.numbers(name).unwrap(), second.numbers(name).unwrap());
         }
@@ -191,7 +191,7 @@ mod tests {
         let check = |change: &dyn Fn(&mut BTreeMap<String, Tensor>), expected: &str| {
             let mut tensors = good.tensors().clone();
             change(&mut tensors);
-            let error = Model::new(good.graph().clone(), tensors).unwrap_err().to_string();
+            let error = Model::new(good.network().clone(), tensors).unwrap_err().to_string();
             assert_eq!(error, expected);
         };
         let ones = |shape: &[usize]| from(vec![1.0; shape.iter().product()], shape).unwrap();

@@ -142,7 +142,7 @@ impl FromValue for DatasetSource {
             ("Cifar10", |_, _| Some(Self::Cifar10)),
             ("Idx", |fields, faults| {
                 let [train_images, train_labels, test_images, test_labels] =
-                    crate::dataset::source::PARTS.map(|part| fields.required::<String>(part, faults));
+                    crate::dataset::source::IDX_FIELDS.map(|part| fields.required::<String>(part, faults));
                 Some(Self::Idx {
                     train_images: train_images?,
                     train_labels: train_labels?,

@@ -267,7 +267,7 @@ impl QuantizeOp {
         let is_weighted = |name: &&String| {
             model.tensors().get(&format!("{name}.weight")).is_some_and(|weight| weight.dims().len() >= 2)
         };
-        let mut weighted = model.graph().layers.iter().map(|layer| &layer.name).filter(is_weighted);
+        let mut weighted = model.network().layers.iter().map(|layer| &layer.name).filter(is_weighted);
         let (first, last) = (weighted.next(), weighted.next_back());
         // The only layer of a network is both first and last; it counts as the last.
         for (name, end) in [last.or(first), first].into_iter().zip(self.ends.iter().rev()) {

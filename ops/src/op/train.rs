@@ -165,7 +165,7 @@ impl TrainOp {
         let metrics = [
             ("joined_images", trained.joined.map(|joined| joined as f64)),
             ("multiply_accumulates", Some(graph.multiply_accumulates() as f64)),
-            ("parameters", Some(trained.model.graph().parameter_count() as f64)),
+            ("parameters", Some(trained.model.network().parameter_count() as f64)),
             ("train_accuracy", last(&series.accuracy)),
             ("train_loss", last(&series.loss)),
             ("validation_accuracy", last(&series.validation_accuracy)),

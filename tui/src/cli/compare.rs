@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::File;
+use super::FileArgs;
 
 #[derive(Args, Debug)]
 #[command(
@@ -33,7 +33,7 @@ pub struct DiffArgs {
 )]
 pub struct CiteArgs {
     #[command(flatten)]
-    pub file: File,
+    pub file: FileArgs,
     /// The output format
     #[arg(long, value_enum, default_value_t = Form::Text)]
     pub format: Form,

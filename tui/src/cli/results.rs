@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::File;
+use super::FileArgs;
 
 #[derive(Args, Debug)]
 pub struct TableArgs {
     #[command(flatten)]
-    pub file: File,
+    pub file: FileArgs,
     /// The table
     pub name: Option<String>,
     /// The output format
@@ -38,7 +38,7 @@ pub enum OutputFormat {
 #[derive(Args, Debug)]
 pub struct ChooseArgs {
     #[command(flatten)]
-    pub file: File,
+    pub file: FileArgs,
     /// The greatest accepted drop from the baseline, in points (0.5pp) or as a share (0.005)
     #[arg(long, value_name = "DROP", value_parser = drop)]
     pub max_drop: Option<f64>,
@@ -59,7 +59,7 @@ pub struct ChooseArgs {
 #[derive(Args, Debug)]
 pub struct ReportArgs {
     #[command(flatten)]
-    pub file: File,
+    pub file: FileArgs,
     /// The file to write
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
@@ -68,7 +68,7 @@ pub struct ReportArgs {
 #[derive(Args, Debug)]
 pub struct PlotArgs {
     #[command(flatten)]
-    pub file: File,
+    pub file: FileArgs,
     /// The table, or the node of trained networks
     pub name: String,
     /// The file to write: .svg or .png
@@ -79,7 +79,7 @@ pub struct PlotArgs {
 #[derive(Args, Debug)]
 pub struct Weights {
     #[command(flatten)]
-    pub file: File,
+    pub file: FileArgs,
     /// The task of a Train or a Quantize, named as for `why`
     pub task: String,
     /// The file to write

@@ -4,13 +4,13 @@
 use anyhow::Result;
 
 use super::{count, print};
-use crate::cli::{File, Global};
+use crate::cli::{FileArgs, Global};
 use crate::exit::Exit;
 use crate::session::open;
 use crate::ui::plain::printable;
 
 /// Checks a file.
-pub fn check(args: &File, global: &Global) -> Result<Exit> {
+pub fn check(args: &FileArgs, global: &Global) -> Result<Exit> {
     let graph = open(&args.file, global)?.graph;
     let experiment = &graph.experiment;
     let mut text = format!(
@@ -23,7 +23,7 @@ pub fn check(args: &File, global: &Global) -> Result<Exit> {
     for (at, node) in experiment.nodes.pairs() {
         let axes = experiment.axis_names(&node.axes);
         let over = if axes.is_empty() { String::new() } else { format!(" over {}", axes.join(", ")) };
-        text += &format!("  {}: {}{over}\n", node.name, count(graph.steps[at].points.len(), "task"));
+        text += &format!("  {}: {}{over}\n", node.name, count(graph.node_tasks[at].points.len(), "task"));
     }
     print(&text)?;
     Ok(Exit::Done)

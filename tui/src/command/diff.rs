@@ -34,7 +34,10 @@ pub fn diff(args: &DiffArgs, global: &Global) -> Result<Exit> {
 }
 
 fn experiments(args: &DiffArgs, store: &Store, global: &Global) -> Result<String> {
-    let (from, to) = (Known::load(&args.from, store, global)?, Known::load(&args.to, store, global)?);
+    let (from, to) = (
+        LoadedExperiment::load(&args.from, store, global)?,
+        LoadedExperiment::load(&args.to, store, global)?,
+    );
     let planners = [from.planner(store), to.planner(store)];
     let found = Comparison::between(&from.side(&planners[0]), &to.side(&planners[1]));
     let found = found.map_err(|error| anyhow!(error))?;
@@ -47,7 +50,7 @@ fn experiments(args: &DiffArgs, store: &Store, global: &Global) -> Result<String
 }
 
 fn points(args: &DiffArgs, second: &str, store: &Store, global: &Global) -> Result<String> {
-    let known = Known::load(&args.from, store, global)?;
+    let known = LoadedExperiment::load(&args.from, store, global)?;
     let planner = known.planner(store);
     let side = known.side(&planner);
     let name = |text: &str| {
@@ -64,12 +67,12 @@ fn points(args: &DiffArgs, second: &str, store: &Store, global: &Global) -> Resu
 }
 
 /// Holds an experiment with its results.
-struct Known {
+struct LoadedExperiment {
     reach: Reach,
     results: Results,
 }
 
-impl Known {
+impl LoadedExperiment {
     /// Loads an experiment file, or the run with this id prefix if there is no such file.
     fn load(name: &Path, store: &Store, global: &Global) -> Result<Self> {
         let reach = match name.to_str().filter(|_| !is_file(name)) {
@@ -80,7 +83,7 @@ impl Known {
                 Reach::of_run(&run, store, global)?.map_err(|error| Coded::usage(error.to_string()))?
             }
         };
-        let nodes: Vec<NodeId> = reach.graph.steps.ids().collect();
+        let nodes: Vec<NodeId> = reach.graph.node_tasks.ids().collect();
         let results = Results::load(&reach.graph, &reach.plan, store, &nodes)?;
         Ok(Self { reach, results })
     }

@@ -13,7 +13,7 @@ use fewbits_engine::text::fault::suggest;
 use super::{note, print};
 use crate::cli::{Global, PlotArgs, ReportArgs};
 use crate::exit::{Coded, Exit};
-use crate::figure::picture::{Picture, stack};
+use crate::figure::picture::{Figure, stack};
 use crate::figure::{self, image};
 use crate::inputs::Inputs;
 use crate::output;
@@ -72,7 +72,7 @@ fn write(path: &Path, inputs: &Inputs, content: &[u8]) -> Result<()> {
 }
 
 /// Draws a table, or the curves of a node.
-fn picture(material: &Material<'_>, name: &str, file: &Path) -> Result<Picture> {
+fn picture(material: &Material<'_>, name: &str, file: &Path) -> Result<Figure> {
     if let Some((table, made)) = material.tables.iter().find(|(table, _)| table.name == *name) {
         return figure::table::draw(&material.graph().experiment, table, made)
             .map_err(|error| anyhow!("table `{name}`: {error}"));

@@ -67,7 +67,7 @@ fn tell(shown: &[u8], args: &TableArgs, session: &Session, global: &Global) -> R
 }
 
 /// Holds all tables of an experiment as text.
-pub struct Every {
+pub struct RenderedTables {
     /// The tables, one after the other.
     pub text: String,
     /// One sentence for each table that failed.
@@ -83,7 +83,7 @@ pub struct ResultTables<'s> {
 impl<'s> ResultTables<'s> {
     /// Reads all results of the experiment.
     pub fn new(session: &'s Session, plan: &Plan, store: &Store) -> Result<Self> {
-        let every: Vec<NodeId> = session.graph.steps.ids().collect();
+        let every: Vec<NodeId> = session.graph.node_tasks.ids().collect();
         Ok(Self { session, results: Results::load(&session.graph, plan, store, &every)? })
     }
 
@@ -110,7 +110,7 @@ impl<'s> ResultTables<'s> {
 
     /// Renders all tables in a text format; the long table if the experiment has none. A table that fails does not
     /// affect the others.
-    pub fn every(&self, format: OutputFormat) -> Result<Every> {
+    pub fn every(&self, format: OutputFormat) -> Result<RenderedTables> {
         let tables = &self.session.graph.experiment.tables;
         let (mut made, mut failed) = (vec![], vec![]);
         if tables.is_empty() {
@@ -123,7 +123,7 @@ impl<'s> ResultTables<'s> {
             }
         }
         let text = String::from_utf8(made.join(&b'\n')).context("the tables are no text")?;
-        Ok(Every { text, failed })
+        Ok(RenderedTables { text, failed })
     }
 
     /// Returns a few lines with the best points: the front of the first Pareto table. Empty without such a table.
@@ -137,7 +137,7 @@ impl<'s> ResultTables<'s> {
     }
 
     fn rows(&self, format: OutputFormat) -> Result<Vec<u8>> {
-        render::long::render(&long::flat(&self.session.graph, &self.results)?, format)
+        render::long::render(&long::long_table(&self.session.graph, &self.results)?, format)
     }
 
     fn one(&self, table: &Table, format: OutputFormat) -> Result<Vec<u8>> {
@@ -184,5 +184,5 @@ impl<'s> ResultTables<'s> {
 fn mentioned(graph: &TaskGraph<StandardOps>, tables: &[Table]) -> (Vec<NodeId>, Vec<NodeId>) {
     let expressions: Vec<_> = tables.iter().flat_map(Table::expressions).collect();
     let shown = graph.experiment.nodes_in(&expressions);
-    graph.steps.ids().partition(|node| shown.contains(node))
+    graph.node_tasks.ids().partition(|node| shown.contains(node))
 }

@@ -81,7 +81,7 @@ fn sample(share: Percent, args: &Verify, store: &Arc<Store>, global: &Global) ->
     if chosen.number == 0 {
         return Err(Coded::usage("there is no result to compute once more: run an experiment first"));
     }
-    let mut seen = Seen::default();
+    let mut seen = VerdictCounts::default();
     for (reach, tasks) in reached.into_iter().zip(chosen.tasks) {
         let Reach { graph, ops, sources, plan, .. } = reach;
         let planner = Planner::remembering(&graph, &*ops, store, sources);
@@ -101,13 +101,13 @@ fn sample(share: Percent, args: &Verify, store: &Arc<Store>, global: &Global) ->
 
 /// Counts the verdicts so far.
 #[derive(Default)]
-struct Seen {
+struct VerdictCounts {
     same: usize,
     wrong: usize,
     unlike: BTreeMap<String, usize>,
 }
 
-impl Seen {
+impl VerdictCounts {
     /// Adds a verdict. A bad one is printed at once, because the whole sample may take hours.
     fn take(&mut self, task: &str, verdict: &Recomputed, quiet: bool) {
         let wrong = match verdict {

@@ -32,7 +32,7 @@ pub fn weights(args: &Weights, global: &Global) -> Result<Exit> {
     let plan = planner.plan()?;
     let task = find(graph, &plan, &args.task)?;
     let key = plan.planned(task).key;
-    if !matches!(graph.work(task).op, Op::Train(_) | Op::Quantize(_)) {
+    if !matches!(graph.resolved_op(task).op, Op::Train(_) | Op::Quantize(_)) {
         let name = graph.name(task);
         return Err(Coded::usage(format!("{name}: it has no weights; name a task of a Train or a Quantize")));
     }
@@ -50,7 +50,7 @@ pub fn weights(args: &Weights, global: &Global) -> Result<Exit> {
 fn tensors(task: TaskId, rebuilder: &Rebuilder<'_, StandardOps>) -> Result<Vec<Encoded>> {
     let graph = rebuilder.graph();
     let made = plain(&*rebuilder.artifact(task)?)?;
-    let (op, inputs) = (&graph.work(task).op, graph.inputs(task));
+    let (op, inputs) = (&graph.resolved_op(task).op, graph.inputs(task));
     let (Op::Quantize(_), [model]) = (op, &inputs[..]) else { return Ok(made) };
     let coded = encoded(op, &*rebuilder.artifact(*model)?)?;
     let bits = |tensors: &[Encoded]| -> Vec<u32> {

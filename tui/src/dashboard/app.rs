@@ -34,7 +34,7 @@ pub struct App {
     /// The overlay above the view.
     pub overlay: Overlay,
     /// The run that the views show; `None` until it is opened.
-    pub study: Option<RunModel>,
+    pub run: Option<RunModel>,
     /// The id of the run of this process, which can be stopped.
     pub own: Option<String>,
     /// The text of the status line, and whether it reports a problem.
@@ -48,17 +48,17 @@ pub struct App {
     /// The past runs, newest first; `None` until they are read.
     pub past: Option<Vec<PastRun>>,
     /// State of the run view.
-    pub run: run::RunViewState,
+    pub run_view: run::RunViewState,
     /// State of the training view.
-    pub training: training::CurvesState,
+    pub training_view: training::CurvesState,
     /// State of the trade-off view.
-    pub tradeoff: tradeoff::TradeoffState,
+    pub tables_view: tradeoff::TablesState,
     /// State of the Pareto view.
-    pub pareto: pareto::ParetoState,
+    pub pareto_view: pareto::ParetoState,
     /// State of the task view.
-    pub task: task::TaskViewState,
+    pub task_view: task::TaskViewState,
     /// State of the view of runs.
-    pub runs: runs::RunsState,
+    pub runs_view: runs::RunsState,
     /// Whether a key was pressed or the mouse used. If so, the dashboard stays open when the run ends.
     touched: bool,
     came_from: Option<View>,
@@ -68,7 +68,7 @@ pub struct App {
     pub(super) asked: HashSet<TaskId>,
     /// The table that the loader keeps up to date.
     pub(super) table: Option<TableRequest>,
-    asks: Vec<Request>,
+    requests: Vec<Request>,
 }
 
 impl App {
@@ -81,26 +81,26 @@ impl App {
             now: 0.0,
             view: View::Run,
             overlay: Overlay::None,
-            study: None,
+            run: None,
             own,
             status: (format!("{} shows the keys", keys_of(Action::Help)), false),
             tables: HashMap::new(),
             pin: None,
             baseline: None,
             past: None,
-            run: run::RunViewState::default(),
-            training: training::CurvesState::default(),
-            tradeoff: tradeoff::TradeoffState::default(),
-            pareto: pareto::ParetoState::default(),
-            task: task::TaskViewState::default(),
-            runs: runs::RunsState::default(),
+            run_view: run::RunViewState::default(),
+            training_view: training::CurvesState::default(),
+            tables_view: tradeoff::TablesState::default(),
+            pareto_view: pareto::ParetoState::default(),
+            task_view: task::TaskViewState::default(),
+            runs_view: runs::RunsState::default(),
             touched: false,
             came_from: None,
             halted: Halt::No,
             leave: None,
             asked: HashSet::new(),
             table: None,
-            asks: vec![],
+            requests: vec![],
         }
     }
 
@@ -113,14 +113,14 @@ impl App {
             Update::Size(columns, rows) => self.size = (columns, rows),
             Update::Opened(opened) => self.open(RunModel::new(*opened)),
             Update::Happened(lines) => {
-                if let Some(study) = &mut self.study {
+                if let Some(study) = &mut self.run {
                     for line in &lines {
                         study.update(line);
                     }
                 }
             }
             Update::Gone => {
-                if let Some(study) = &mut self.study {
+                if let Some(study) = &mut self.run {
                     study.gone();
                     self.status = (
                         "the run did not finish: its process is gone; run the experiment again to go on"
@@ -138,7 +138,7 @@ impl App {
             Update::Record(task, record) => {
                 // The record may be dropped from memory later; then it is requested again.
                 self.asked.remove(&task);
-                if let Some(study) = &mut self.study {
+                if let Some(study) = &mut self.run {
                     study.remember(task, record);
                 }
             }
@@ -154,7 +154,7 @@ impl App {
             task::refresh(self);
         }
         self.want();
-        std::mem::take(&mut self.asks)
+        std::mem::take(&mut self.requests)
     }
 
     /// Sets the text of the status line.
@@ -164,7 +164,7 @@ impl App {
 
     /// Adds a request for the loader or the driver.
     pub fn ask(&mut self, ask: Request) {
-        self.asks.push(ask);
+        self.requests.push(ask);
     }
 
     /// Switches to a view and remembers the current view, so that [`App::go_back`] returns to it.
@@ -197,20 +197,20 @@ impl App {
         let own = |study: &&RunModel| self.own.as_deref() == Some(study.opened.id.as_str());
         self.own.is_some()
             && self.leave.is_none()
-            && self.study.as_ref().filter(own).is_none_or(RunModel::is_going)
+            && self.run.as_ref().filter(own).is_none_or(RunModel::is_going)
     }
 
     /// Returns whether the frame changes with the clock alone.
     #[must_use]
     pub fn ticks(&self) -> bool {
-        let Some(study) = self.study.as_ref().filter(|study| study.ticks()) else { return false };
+        let Some(study) = self.run.as_ref().filter(|study| study.ticks()) else { return false };
         match self.view {
             View::Run => true,
             View::Task => {
                 let is_running = |task| study.task(task).status == TaskStatus::Running;
                 task::selected(self).is_some_and(is_running) || task::is_old(self)
             }
-            View::Training | View::Tradeoff | View::Pareto | View::Runs => false,
+            View::Training | View::Tables | View::Pareto | View::Runs => false,
         }
     }
 
@@ -223,19 +223,19 @@ impl App {
     fn open(&mut self, study: RunModel) {
         let (id, experiment) = (&study.opened.id, &study.opened.header.experiment);
         self.say(format!("run {id} of {experiment}; {} shows the keys", keys_of(Action::Help)));
-        self.study = Some(study);
+        self.run = Some(study);
         self.tables.clear();
         self.asked.clear();
         self.table = None;
         (self.pin, self.baseline) = (None, None);
-        self.training.marked.clear();
-        self.tradeoff = tradeoff::TradeoffState::default();
-        self.pareto = pareto::ParetoState::default();
-        self.task = task::TaskViewState::default();
+        self.training_view.marked.clear();
+        self.tables_view = tradeoff::TablesState::default();
+        self.pareto_view = pareto::ParetoState::default();
+        self.task_view = task::TaskViewState::default();
     }
 
     fn ended(&mut self, summary: Summary) {
-        if let Some(study) = self.study.as_mut().filter(|study| self.own.as_ref() == Some(&study.opened.id)) {
+        if let Some(study) = self.run.as_mut().filter(|study| self.own.as_ref() == Some(&study.opened.id)) {
             study.ended(summary);
         }
         if self.overlay == Overlay::Quit {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use fewbits_engine::dense::NodeId;
 use fewbits_engine::graph::TaskId;
-use fewbits_engine::plan::{Plan, Planner, Preimage};
+use fewbits_engine::plan::{Plan, Planner, PreimageState};
 use fewbits_engine::preimage::changes;
 use fewbits_engine::table::points::TablePoints;
 use fewbits_engine::table::results::Results;
@@ -35,7 +35,7 @@ pub fn compare(
     let preimage = |opened: &OpenedRun, plan: &Plan, task| {
         let planner = Planner::remembering(&opened.graph, ops, store, opened.header.sources.clone());
         let known = planner.preimage(task, |input| plan.planned(input).parts.as_ref())?;
-        Ok::<_, StoreError>(if let Preimage::Known(text) = known { Some(text) } else { None })
+        Ok::<_, StoreError>(if let PreimageState::Known(text) = known { Some(text) } else { None })
     };
     let mut counted: BTreeMap<String, usize> = BTreeMap::new();
     for task in here.graph.tasks() {
@@ -72,7 +72,7 @@ fn values(
     plan: &Plan,
 ) -> Result<HashMap<PointName, Vec<Option<f64>>>, StoreError> {
     let graph = &opened.graph;
-    let every: Vec<NodeId> = graph.steps.ids().collect();
+    let every: Vec<NodeId> = graph.node_tasks.ids().collect();
     let results = Results::load(graph, plan, store, &every)?;
     let mut values = HashMap::new();
     for table in &graph.experiment.tables {

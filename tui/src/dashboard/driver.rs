@@ -62,18 +62,18 @@ pub struct DashboardSetup {
 pub struct Dashboard {
     mail: Mail<Update>,
     pilot: JoinHandle<io::Result<Leave>>,
-    clerk: JoinHandle<()>,
+    loader: JoinHandle<()>,
     signals: Signals,
     landed: Arc<AtomicBool>,
 }
 
 /// A guard that reports the end of the driver's thread, even by a panic, and wakes the thread that waits for it.
-struct Landing {
+struct EndGuard {
     landed: Arc<AtomicBool>,
     waiter: Thread,
 }
 
-impl Drop for Landing {
+impl Drop for EndGuard {
     fn drop(&mut self) {
         self.landed.store(true, Ordering::SeqCst);
         self.waiter.unpark();
@@ -97,9 +97,9 @@ impl Dashboard {
         let _ = asks.send(Request::Open(run.to_owned()));
         let (panics, signals) = (setup.panics, setup.signals.clone());
         let copies = setup.store.root().join("copied.tsv");
-        let pilot = Pilot { keyboard, screen, app, mailbox, asks, signals: setup.signals, copies, panics };
+        let pilot = UiThread { keyboard, screen, app, mailbox, asks, signals: setup.signals, copies, panics };
         let landed = Arc::new(AtomicBool::new(false));
-        let landing = Landing { landed: Arc::clone(&landed), waiter: thread::current() };
+        let landing = EndGuard { landed: Arc::clone(&landed), waiter: thread::current() };
         let (bell, waiter) = (mail.bell(), thread::current());
         signals.on_signal(move || {
             bell.ring();
@@ -107,10 +107,10 @@ impl Dashboard {
         });
         let fly = move || {
             let _landing = landing;
-            pilot.fly()
+            pilot.run()
         };
         let pilot = thread::Builder::new().name("dashboard".to_owned()).spawn(fly)?;
-        Ok(Self { mail, pilot, clerk, signals, landed })
+        Ok(Self { mail, pilot, loader: clerk, signals, landed })
     }
 
     /// Shows another run of this process.
@@ -155,12 +155,12 @@ impl Dashboard {
         }
         let left = self.pilot.join().ok().and_then(Result::ok);
         // The driver held the only sender of requests, so the loader ends.
-        let _ = self.clerk.join();
+        let _ = self.loader.join();
         left
     }
 }
 
-struct Pilot {
+struct UiThread {
     keyboard: Keyboard,
     screen: Screen,
     app: App,
@@ -201,8 +201,8 @@ impl FrameClock {
     }
 }
 
-impl Pilot {
-    fn fly(mut self) -> io::Result<Leave> {
+impl UiThread {
+    fn run(mut self) -> io::Result<Leave> {
         let mut pace = FrameClock { drawn: Instant::now(), took: Duration::ZERO, dirty: true, pressed: true };
         self.draw(&mut pace)?;
         // Whether the last batch was full, so that more updates may be pending.

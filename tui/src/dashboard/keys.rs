@@ -79,7 +79,7 @@ pub const TABLE: &[Binding] = &[
     key(&["Shift-Tab"], Action::PreviousView, "previous view"),
     key(&["1"], Action::Show(View::Run), "the run: progress, nodes, log"),
     key(&["2"], Action::Show(View::Training), "training curves"),
-    key(&["3"], Action::Show(View::Tradeoff), "the file's tables"),
+    key(&["3"], Action::Show(View::Tables), "the file's tables"),
     key(&["4"], Action::Show(View::Pareto), "accuracy against size"),
     key(&["5"], Action::Show(View::Task), "everything about one task"),
     key(&["6"], Action::Show(View::Runs), "past runs: replay, compare"),

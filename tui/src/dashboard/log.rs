@@ -11,12 +11,12 @@ pub struct LogEntry {
     /// The task of the entry; `None` if the entry is about the run.
     pub task: Option<TaskId>,
     /// The event that the entry reports.
-    pub what: What,
+    pub what: LogEvent,
 }
 
 /// The event that a log entry reports.
 #[derive(Clone, Debug, PartialEq)]
-pub enum What {
+pub enum LogEvent {
     /// The task started.
     Started,
     /// The task ended with a result.

@@ -12,8 +12,8 @@ impl App {
     /// Requests the table and the records that the current view shows and the state lacks.
     pub(super) fn want(&mut self) {
         let table = match self.view {
-            View::Tradeoff => tradeoff::wanted(self),
-            View::Pareto => pareto::wanted(self),
+            View::Tables => tradeoff::table_request(self),
+            View::Pareto => pareto::table_request(self),
             View::Run | View::Training | View::Task | View::Runs => None,
         };
         if table != self.table {
@@ -23,10 +23,10 @@ impl App {
         let tasks: Vec<TaskId> = match self.view {
             View::Task => task::selected(self).into_iter().collect(),
             View::Training => training::picked(self),
-            View::Run | View::Tradeoff | View::Pareto | View::Runs => vec![],
+            View::Run | View::Tables | View::Pareto | View::Runs => vec![],
         };
         for task in tasks {
-            let Some(study) = &self.study else { return };
+            let Some(study) = &self.run else { return };
             let stored = matches!(study.task(task).status, TaskStatus::Done | TaskStatus::Cached);
             if stored && study.record(task).is_none() && self.asked.insert(task) {
                 let detail = study.task(task).detail.as_ref();

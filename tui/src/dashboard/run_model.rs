@@ -14,7 +14,7 @@ use fewbits_ops::StandardOps;
 use fewbits_store::Record;
 
 use super::jobs::Jobs;
-use super::log::{LogEntry, What};
+use super::log::{LogEntry, LogEvent};
 use super::paint::shorten;
 use super::task_status::{Detail, StatusCounts, TaskDetail, TaskStatus, tally};
 use super::theme::Theme;
@@ -71,7 +71,7 @@ pub struct RunModel {
     /// The estimate of the remaining time.
     pub eta: Eta,
     /// The progress of the run as a whole.
-    pub course: RunProgress,
+    pub progress: RunProgress,
     /// The time of the newest event, in seconds since the start of the run.
     pub at: f64,
     /// The jobs and their running tasks.
@@ -94,14 +94,14 @@ impl RunModel {
                 task.status = TaskStatus::Cached;
             }
         }
-        let nodes = graph.steps.ids().map(|node| tally(&tasks, graph.tasks_of(node))).collect();
+        let nodes = graph.node_tasks.ids().map(|node| tally(&tasks, graph.tasks_of(node))).collect();
         let (eta, jobs) = (Eta::new(opened.header.jobs), Jobs::new(opened.header.jobs));
         Self {
             tasks,
             nodes,
             log: VecDeque::new(),
             eta,
-            course: RunProgress::Planning,
+            progress: RunProgress::Planning,
             at: 0.0,
             jobs,
             version: 0,
@@ -124,7 +124,7 @@ impl RunModel {
                 // A task that starts a second time in one run starts from nothing.
                 *self.detail(id) =
                     Detail { key: key.clone(), reason: Some(reason.clone()), ..Detail::default() };
-                self.enter(at, Some(id), What::Started);
+                self.enter(at, Some(id), LogEvent::Started);
             }
             Event::Progressed { task, done, total, metrics } => {
                 let Some(id) = self.find(task) else { return };
@@ -140,38 +140,38 @@ impl RunModel {
                 self.tasks[id.index()].seconds = Some(*seconds);
                 let detail = self.detail(id);
                 (detail.key, detail.metrics) = (key.clone(), metrics.clone());
-                self.enter(at, Some(id), What::Done);
+                self.enter(at, Some(id), LogEvent::Done);
             }
             Event::Reused { task, key, same_as } => {
                 let Some(id) = self.turn(task, TaskStatus::Cached) else { return };
                 let same_as = same_as.as_ref().and_then(|name| self.find(name));
                 let detail = self.detail(id);
                 (detail.key, detail.same_as) = (key.clone(), same_as);
-                self.enter(at, Some(id), What::Reused);
+                self.enter(at, Some(id), LogEvent::Reused);
             }
             Event::Postponed { task, because } => {
                 let Some(id) = self.turn(task, TaskStatus::Waiting) else { return };
                 self.tasks[id.index()].started = None;
-                self.enter(at, Some(id), What::Postponed(self.find(because)));
+                self.enter(at, Some(id), LogEvent::Postponed(self.find(because)));
             }
             Event::Rebuilt { task, seconds } => {
                 let Some(id) = self.find(task) else { return };
                 self.detail(id).rebuilt = true;
-                self.enter(at, Some(id), What::Rebuilt(*seconds));
+                self.enter(at, Some(id), LogEvent::Rebuilt(*seconds));
             }
             Event::Failed { task, error } => {
                 let Some(id) = self.turn(task, TaskStatus::Failed) else { return };
                 self.detail(id).error = Some(error.clone());
-                self.enter(at, Some(id), What::Failed);
+                self.enter(at, Some(id), LogEvent::Failed);
             }
             Event::Skipped { task, because } => self.skipped(at, task, because),
-            Event::Warned { message } => self.enter(at, None, What::Note(message.clone(), true)),
+            Event::Warned { message } => self.enter(at, None, LogEvent::Note(message.clone(), true)),
             Event::Draining => {
-                self.course = RunProgress::Draining;
+                self.progress = RunProgress::Draining;
                 self.note(at, "ending after the running tasks");
             }
             Event::Interrupted => {
-                self.course = RunProgress::Interrupted;
+                self.progress = RunProgress::Interrupted;
                 self.note(at, "interrupted: running tasks are dropped, finished results are kept");
             }
             Event::Finished(summary) => self.finished(at, *summary),
@@ -181,15 +181,15 @@ impl RunModel {
     /// Marks the run as ended, as its process reports. The run log reports the same, unless it could not be written.
     pub fn ended(&mut self, summary: Summary) {
         if self.is_going() {
-            self.course = RunProgress::Ended(summary);
+            self.progress = RunProgress::Ended(summary);
             self.leave_rest();
         }
     }
 
     /// Marks the run as gone: its process ended without finishing the run.
     pub fn gone(&mut self) {
-        if !matches!(self.course, RunProgress::Ended(_)) {
-            self.course = RunProgress::Gone;
+        if !matches!(self.progress, RunProgress::Ended(_)) {
+            self.progress = RunProgress::Gone;
             self.leave_rest();
         }
     }
@@ -243,7 +243,7 @@ impl RunModel {
     /// Returns whether the run is going on.
     #[must_use]
     pub fn is_going(&self) -> bool {
-        !matches!(self.course, RunProgress::Ended(_) | RunProgress::Gone)
+        !matches!(self.progress, RunProgress::Ended(_) | RunProgress::Gone)
     }
 
     /// Returns whether the run's times move with the clock. The times of a replay move with its events instead.
@@ -255,7 +255,7 @@ impl RunModel {
     /// Returns the duration of the run in seconds up to `now`, which is in seconds of Unix time.
     #[must_use]
     pub fn elapsed(&self, now: f64) -> f64 {
-        match (self.course, self.opened.began) {
+        match (self.progress, self.opened.began) {
             (RunProgress::Ended(summary), _) => summary.seconds,
             (RunProgress::Gone, _) | (_, None) => self.at,
             (_, Some(began)) => (now - began).max(self.at),
@@ -307,7 +307,7 @@ impl RunModel {
     }
 
     fn planned(&mut self, at: f64, counts: &Counts) {
-        self.course = RunProgress::Going;
+        self.progress = RunProgress::Going;
         self.note(
             at,
             &format!(
@@ -323,13 +323,13 @@ impl RunModel {
         let culprit = self.find(because);
         // All tasks that are skipped because of the same failure share one log entry.
         match self.log.back_mut() {
-            Some(LogEntry { task, what: What::Skips(count), .. }) if *task == culprit => *count += 1,
-            _ => self.enter(at, culprit, What::Skips(1)),
+            Some(LogEntry { task, what: LogEvent::Skips(count), .. }) if *task == culprit => *count += 1,
+            _ => self.enter(at, culprit, LogEvent::Skips(1)),
         }
     }
 
     fn finished(&mut self, at: f64, summary: Summary) {
-        self.course = RunProgress::Ended(summary);
+        self.progress = RunProgress::Ended(summary);
         self.leave_rest();
         self.note(at, &sentence(&summary));
     }
@@ -343,7 +343,7 @@ impl RunModel {
         }
         self.jobs.clear();
         let graph = &self.opened.graph;
-        for node in graph.steps.ids() {
+        for node in graph.node_tasks.ids() {
             self.nodes[node] = tally(&self.tasks, graph.tasks_of(node));
         }
         self.version += 1;
@@ -369,10 +369,10 @@ impl RunModel {
     }
 
     fn note(&mut self, at: f64, text: &str) {
-        self.enter(at, None, What::Note(text.to_owned(), false));
+        self.enter(at, None, LogEvent::Note(text.to_owned(), false));
     }
 
-    fn enter(&mut self, at: f64, task: Option<TaskId>, what: What) {
+    fn enter(&mut self, at: f64, task: Option<TaskId>, what: LogEvent) {
         if self.log.len() >= LOG {
             self.log.pop_front();
         }

@@ -58,7 +58,7 @@ pub struct ShownSheet {
 }
 
 /// Some rows of a sheet, in the order in which they are listed.
-pub struct Listing<'s> {
+pub struct ListedRows<'s> {
     /// The sheet.
     pub shown: &'s ShownSheet,
     /// The indices of the rows.
@@ -84,7 +84,7 @@ impl ShownTable {
     /// Returns the rows of the list. Without filter and sorting they are those of the printed table; `all` lists every
     /// point instead.
     #[must_use]
-    pub fn listing(&self, filter: &Filter, sort: Option<(usize, bool)>, all: bool) -> Listing<'_> {
+    pub fn listing(&self, filter: &Filter, sort: Option<(usize, bool)>, all: bool) -> ListedRows<'_> {
         let printed = self.sheets.first().filter(|_| !all);
         let shown = match self.arrangement {
             Arrangement::List | Arrangement::Answer => printed,
@@ -101,7 +101,7 @@ impl ShownTable {
         if let Some((column, descending)) = sort {
             rows.sort_by(|&a, &b| self.order(&shown.sheet, a, b, column, descending));
         }
-        Listing { shown, rows }
+        ListedRows { shown, rows }
     }
 
     /// Returns the points that satisfy a filter, by ascending value of their first column.
@@ -212,7 +212,7 @@ pub fn labels<'e>(
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pin {
     /// The point's table.
-    pub wanted: TableRequest,
+    pub request: TableRequest,
     /// The point's levels identify it, because its index changes while results arrive.
     levels: Vec<usize>,
     /// The point's axes and labels, as text.
@@ -236,7 +236,12 @@ impl Pin {
             .into_iter()
             .map(|(axis, label)| format!("{axis}={label}"));
         let values = (0..point.values.len()).map(|column| mean(point, column)).collect();
-        Some(Self { wanted, levels: point.levels.clone(), name: name.collect::<Vec<_>>().join(" "), values })
+        Some(Self {
+            request: wanted,
+            levels: point.levels.clone(),
+            name: name.collect::<Vec<_>>().join(" "),
+            values,
+        })
     }
 
     /// Returns the point's current index in its table.

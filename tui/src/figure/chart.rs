@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::COLORS;
 use super::axis::FigureAxis;
-use super::picture::{Picture, text};
+use super::picture::{Figure, text};
 
 /// The margins for labels around the plot, in pixels: left, top, right, bottom.
 const ROOM: (f64, f64, f64, f64) = (64.0, 12.0, 14.0, 44.0);
@@ -57,7 +57,7 @@ struct ChartFrame<'c> {
 impl Chart {
     /// Draws the chart with this size in pixels.
     #[must_use]
-    pub fn draw(&self, width: f64, height: f64) -> Picture {
+    pub fn draw(&self, width: f64, height: f64) -> Figure {
         let dots = || self.series.iter().flat_map(|series| &series.points);
         let ys = dots().flat_map(|dot| {
             let (low, high) = dot.interval.unwrap_or((dot.y, dot.y));
@@ -75,7 +75,7 @@ impl Chart {
             @for (at, series) in self.series.iter().enumerate() { (frame.series(series, self.color(at))) }
             (self.legend(width, frame.height))
         };
-        Picture { width, height, label: format!("{} against {}", self.y, self.x), content }
+        Figure { width, height, label: format!("{} against {}", self.y, self.x), content }
     }
 
     /// Returns the colour of a series: grey without a name, else the next of [`COLORS`].

@@ -7,7 +7,7 @@ use maud::html;
 use super::COLORS;
 use super::axis::FigureAxis;
 use super::chart::px;
-use super::picture::{Picture, text};
+use super::picture::{Figure, text};
 use crate::render::number::estimate;
 use crate::ui::plain::printable;
 
@@ -23,7 +23,7 @@ pub const MOST_LINES: usize = 200;
 
 /// Draws one column of a list, each row labelled by its axis values.
 #[must_use]
-pub fn draw(sheet: &Sheet, column: usize) -> Picture {
+pub fn draw(sheet: &Sheet, column: usize) -> Figure {
     let rows: Vec<(String, _)> = sheet
         .rows
         .iter()
@@ -66,7 +66,7 @@ pub fn draw(sheet: &Sheet, column: usize) -> Picture {
         }
     };
     let label = format!("{} with its intervals", sheet.headings[column]);
-    Picture { width: left + PLOT + FIGURES, height: bottom + 40.0, label, content }
+    Figure { width: left + PLOT + FIGURES, height: bottom + 40.0, label, content }
 }
 
 fn name(sheet: &Sheet, row: &[Cell]) -> String {

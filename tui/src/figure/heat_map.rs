@@ -5,7 +5,7 @@ use fewbits_engine::table::sheet::{Cell, Sheet};
 use maud::{Markup, html};
 
 use super::chart::px;
-use super::picture::{Picture, text};
+use super::picture::{Figure, text};
 use super::shade::{colors, step};
 use crate::render::table::cell_text;
 use crate::ui::plain::printable;
@@ -15,7 +15,7 @@ const LINE: f64 = 22.0;
 
 /// Draws a grid; its colours cover its own values.
 #[must_use]
-pub fn draw(sheet: &Sheet, label: &str) -> Picture {
+pub fn draw(sheet: &Sheet, label: &str) -> Figure {
     let (range, most) = (sheet.range().unwrap_or_default(), sheet.most_replicates());
     let texts: Vec<Vec<String>> = sheet
         .rows
@@ -47,7 +47,7 @@ pub fn draw(sheet: &Sheet, label: &str) -> Picture {
         }
     };
     let height = top + sheet.rows.len() as f64 * LINE + 4.0;
-    Picture { width: widths.iter().sum::<f64>() + 4.0, height, label: label.to_owned(), content }
+    Figure { width: widths.iter().sum::<f64>() + 4.0, height, label: label.to_owned(), content }
 }
 
 fn square(cell: &Cell, word: &str, (left, top): (f64, f64), width: f64, range: (f64, f64)) -> Markup {

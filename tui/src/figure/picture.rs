@@ -10,7 +10,7 @@ use crate::ui::plain::printable;
 const FONTS: &str = "Roboto, 'Helvetica Neue', Arial, sans-serif";
 
 /// Holds a drawing.
-pub struct Picture {
+pub struct Figure {
     /// The width in pixels.
     pub width: f64,
     /// The height in pixels.
@@ -21,7 +21,7 @@ pub struct Picture {
     pub content: Markup,
 }
 
-impl Picture {
+impl Figure {
     /// Returns the picture as an element of an HTML page, scaled down if the page is narrower.
     #[must_use]
     pub fn on_page(&self) -> Markup {
@@ -53,7 +53,7 @@ impl Picture {
 
 /// Stacks pictures, each below its title.
 #[must_use]
-pub fn stack(pictures: &[(String, Picture)]) -> Picture {
+pub fn stack(pictures: &[(String, Figure)]) -> Figure {
     const TITLE: f64 = 24.0;
     let width = pictures.iter().map(|(_, picture)| picture.width).fold(0.0, f64::max);
     let label = pictures.first().map_or(String::new(), |(_, picture)| picture.label.clone());
@@ -67,7 +67,7 @@ pub fn stack(pictures: &[(String, Picture)]) -> Picture {
             g transform=(format!("translate(0 {})", px(start + room))) { (picture.content) }
         }
     };
-    Picture { width, height: top, label, content }
+    Figure { width, height: top, label, content }
 }
 
 /// Sets a line of text at an anchor. Control characters become visible, because names come from files.

@@ -13,7 +13,7 @@ use fewbits_engine::table::points::{TablePoint, TablePoints};
 use fewbits_engine::table::sheet::Sheet;
 
 use super::chart::{Chart, ChartSeries, Dot};
-use super::picture::{Picture, stack};
+use super::picture::{Figure, stack};
 use super::{forest, heat_map};
 use crate::render::number::estimate;
 use crate::ui::plain::printable;
@@ -25,7 +25,7 @@ const MANY: usize = 40;
 const SIZE: (f64, f64) = (720.0, 380.0);
 
 /// Draws a table; the error says why it cannot be drawn.
-pub fn draw(experiment: &Experiment, table: &Table, made: &TableSheets) -> Result<Picture> {
+pub fn draw(experiment: &Experiment, table: &Table, made: &TableSheets) -> Result<Figure> {
     let rows: usize = made.sheets.iter().map(|sheet| sheet.rows.len()).sum();
     if rows == 0 {
         return Err(anyhow!("there are no results to draw yet"));
@@ -51,7 +51,7 @@ pub fn draw(experiment: &Experiment, table: &Table, made: &TableSheets) -> Resul
 }
 
 /// Draws all points of a table of a size against a gain, and marks the front and the chosen point.
-fn trade_off(experiment: &Experiment, made: &TableSheets) -> Picture {
+fn trade_off(experiment: &Experiment, made: &TableSheets) -> Figure {
     let points = &made.points;
     let best = front(&points.points);
     let on_front: Vec<Dot> = best.iter().filter_map(|&at| dot(experiment, points, at)).collect();

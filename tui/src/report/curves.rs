@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use super::material::Material;
 use crate::figure::chart::{Chart, ChartSeries, Dot};
-use crate::figure::picture::Picture;
+use crate::figure::picture::Figure;
 use crate::ui::plain::printable;
 
 /// The axis of the series that are drawn.
@@ -44,7 +44,7 @@ fn shown(material: &Material<'_>, at: NodeId, node: &Node) -> Markup {
 }
 
 /// Draws one picture per series of a node's records, with one line per task.
-pub fn curves(material: &Material<'_>, node: NodeId) -> Result<Vec<Picture>> {
+pub fn curves(material: &Material<'_>, node: NodeId) -> Result<Vec<Figure>> {
     let mut charts: BTreeMap<String, Vec<ChartSeries>> = BTreeMap::new();
     let graph = material.graph();
     for task in graph.tasks_of(node).take(MOST) {

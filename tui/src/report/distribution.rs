@@ -13,7 +13,7 @@ use super::material::Material;
 use crate::figure::COLORS;
 use crate::figure::axis::FigureAxis;
 use crate::figure::chart::px;
-use crate::figure::picture::{Picture, text};
+use crate::figure::picture::{Figure, text};
 use crate::render::number::number;
 use crate::ui::plain::printable;
 
@@ -75,7 +75,7 @@ fn is_costly(graph: &TaskGraph<StandardOps>, task: TaskId) -> bool {
 fn tensors(material: &Material<'_>, task: TaskId) -> Result<Vec<(Encoded, Encoded)>, RebuildError> {
     let (session, graph) = (material.session, material.graph());
     let failed = |source| RebuildError::Op { task: graph.name(task), source };
-    let op = &graph.work(task).op;
+    let op = &graph.resolved_op(task).op;
     let (Op::Quantize(_), Some(&reads)) = (op, graph.inputs(task).first()) else { return Ok(vec![]) };
     let rebuilder = Rebuilder::new((&session.graph, &session.ops, material.store), material.plan.clone());
     let model: std::sync::Arc<Artifact> = rebuilder.artifact(reads)?;
@@ -89,7 +89,7 @@ fn shape(dims: &[usize]) -> String {
 }
 
 /// Draws two histograms: the weights as trained above, as rounded below.
-fn spread(trained: &[f32], rounded: &[f32]) -> Picture {
+fn spread(trained: &[f32], rounded: &[f32]) -> Figure {
     let reach = trained.iter().chain(rounded).map(|weight| f64::from(weight.abs())).fold(0.0, f64::max);
     let reach = if reach > 0.0 { reach } else { 1.0 };
     let count = |weights: &[f32]| {
@@ -128,11 +128,11 @@ fn spread(trained: &[f32], rounded: &[f32]) -> Picture {
         }
         (text(SIZE.0 / 2.0, bottom + 31.0, "middle", "weight"))
     };
-    Picture { width: SIZE.0, height: SIZE.1, label: "weights before and after rounding".to_owned(), content }
+    Figure { width: SIZE.0, height: SIZE.1, label: "weights before and after rounding".to_owned(), content }
 }
 
 /// Draws the share of weights with each code, sorted by the codes' values. Returns `None` if there are too many codes.
-fn usage(codes: &Codes) -> Option<Picture> {
+fn usage(codes: &Codes) -> Option<Figure> {
     let kinds = 1_usize.checked_shl(codes.bits).filter(|kinds| *kinds <= MOST_CODES)?;
     let mut counts = vec![0_usize; kinds];
     for code in &codes.codes {
@@ -162,7 +162,7 @@ fn usage(codes: &Codes) -> Option<Picture> {
         }
         (text(SIZE.0 / 2.0, bottom + 31.0, "middle", "number of the code, without its scale"))
     };
-    Some(Picture { width: SIZE.0, height: SIZE.1, label: "how often each code is used".to_owned(), content })
+    Some(Figure { width: SIZE.0, height: SIZE.1, label: "how often each code is used".to_owned(), content })
 }
 
 /// Writes a number in few characters. Keeps the sign of zero, because float formats have two zeros.

@@ -38,7 +38,7 @@ impl<'m> Material<'m> {
     /// Reads the results and makes all tables.
     pub fn new(session: &'m Session, plan: &'m Plan, store: &'m Arc<Store>) -> Result<Self> {
         let graph = &*session.graph;
-        let every: Vec<NodeId> = graph.steps.ids().collect();
+        let every: Vec<NodeId> = graph.node_tasks.ids().collect();
         let results = Results::load(graph, plan, store, &every)?;
         let (mut tables, mut failed) = (vec![], vec![]);
         for table in &graph.experiment.tables {
@@ -90,14 +90,14 @@ impl<'m> Material<'m> {
         let graph = self.graph();
         let node =
             choose.minimize.references.iter().find_map(|reference| graph.experiment.node(&reference.root))?;
-        let points = &graph.steps[node].points;
+        let points = &graph.node_tasks[node].points;
         let agrees = |point: &PointId| {
             let mut pairs = choice.axes.iter().zip(&candidate.levels);
             pairs.all(|(&axis, &level)| points.level(*point, axis).is_none_or(|own| own == level))
         };
         let mut task = points.ids().find(agrees).map(|point| graph.task(node, point))?;
         // If `minimize` names a node that reads the network, follow its inputs to the quantization.
-        while !matches!(graph.work(task).op, Op::Quantize(_)) {
+        while !matches!(graph.resolved_op(task).op, Op::Quantize(_)) {
             task = *graph.inputs(task).first()?;
         }
         Some(task)

@@ -6,7 +6,7 @@ use fewbits_engine::spec::node::order;
 use maud::{Markup, html};
 
 use super::material::Material;
-use crate::figure::picture::{Picture, text};
+use crate::figure::picture::{Figure, text};
 use crate::ui::plain::printable;
 
 /// The size of a box, and the gaps between boxes, in pixels.
@@ -47,7 +47,7 @@ pub fn section(material: &Material<'_>) -> Markup {
     }
 }
 
-fn drawing(material: &Material<'_>) -> Picture {
+fn drawing(material: &Material<'_>) -> Figure {
     let nodes = &material.graph().experiment.nodes;
     let mut depth: DenseMap<NodeId, usize> = vec![0; nodes.len()].into();
     for at in order(nodes) {
@@ -80,7 +80,7 @@ fn drawing(material: &Material<'_>) -> Picture {
             (text(x + BOX.0 / 2.0, y + 35.0, "middle", &format!("{} × {tasks}", node.kind.name)))
         }
     };
-    Picture {
+    Figure {
         width: columns as f64 * (BOX.0 + GAP.0) - GAP.0 + 4.0,
         height: lines as f64 * (BOX.1 + GAP.1) - GAP.1 + 4.0,
         label: printable(&format!("the nodes of {}", material.graph().experiment.name)),

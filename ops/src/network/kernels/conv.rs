@@ -23,7 +23,7 @@ const STRIP: usize = 16;
 
 /// The largest number of parts of a batch with separate gradient sums. The sums of a part take as much memory
 /// as a weight whose outputs per group are rounded up to a multiple of 16.
-pub(crate) const PARTS: usize = 16;
+pub(crate) const GRADIENT_PARTS: usize = 16;
 
 /// A convolution: sizes, and the lists of inputs and weights of its sums.
 #[derive(Clone, Debug)]
@@ -128,7 +128,7 @@ impl Conv {
     ) {
         let ([inputs, ..], [outputs, ..], taps) = (self.taps.input, self.taps.output, self.window());
         // The division depends on the batch size alone, so the bits do not depend on the number of threads.
-        let blocks = (x.len() / self.inputs()).div_ceil(PARTS);
+        let blocks = (x.len() / self.inputs()).div_ceil(GRADIENT_PARTS);
         let parts = x.par_chunks(blocks * self.inputs()).zip(dy.par_chunks(blocks * self.outputs()));
         let parts: Vec<[Vec<Lanes>; 2]> = parts.map(|(x, dy)| self.part_gradients(x, dy)).collect();
         let sets = outputs.div_ceil(LANES);

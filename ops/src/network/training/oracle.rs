@@ -333,7 +333,7 @@ fn a_folded_network_is_the_network_in_evaluation() {
         }
         let model = fold(&case.graph, &case.state).unwrap();
         let trained_only = |op: &LayerOp| matches!(op, LayerOp::Dropout { .. } | LayerOp::BatchNorm { .. });
-        assert!(model.graph().layers.iter().all(|layer| !trained_only(&layer.op)));
+        assert!(model.network().layers.iter().all(|layer| !trained_only(&layer.op)));
         let expected = forward_by_candle(&case.graph, &case.state.parameters, Some(&case.state));
         let expected = expected.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let images = images();

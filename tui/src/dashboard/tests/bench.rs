@@ -181,7 +181,7 @@ impl Bench {
             waiting: bench.graph.len().saturating_sub(7),
         };
         let of = |node: NodeId| {
-            let tasks = bench.graph.steps[node].points.len();
+            let tasks = bench.graph.node_tasks[node].points.len();
             match node.index() {
                 0 => Counts { tasks, cached: 1, ..Counts::default() },
                 1 => Counts { tasks, run: tasks, ..Counts::default() },

@@ -148,7 +148,7 @@ proptest! {
             for cell in buf.content() {
                 prop_assert!(!cell.symbol().chars().any(char::is_control), "{:?}", cell.symbol());
             }
-            let study = bench.app.study.as_ref().expect("a study");
+            let study = bench.app.run.as_ref().expect("a study");
             let total = study.total();
             prop_assert_eq!(total.tasks, 229);
             let ended = total.done + total.cached + total.failed + total.skipped;

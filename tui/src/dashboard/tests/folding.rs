@@ -23,7 +23,7 @@ use crate::dashboard::task_status::TaskStatus;
 #[test]
 fn counts_follow_the_events() {
     let bench = Bench::new((80, 24), 10);
-    let study = bench.app.study.as_ref().expect("a study");
+    let study = bench.app.run.as_ref().expect("a study");
     let total = study.total();
     assert_eq!((total.tasks, total.done, total.cached, total.running, total.waiting()), (229, 9, 1, 2, 217));
     assert_eq!(study.nodes[NodeId::from_index(1)].done, 6);
@@ -37,9 +37,9 @@ fn what_an_interrupt_leaves_is_skipped() {
     bench.happen(30.0, Event::Interrupted);
     let summary = Summary { tasks: 229, ran: 9, cached: 1, failed: 0, skipped: 219, seconds: 31.0 };
     bench.happen(31.0, Event::Finished(summary));
-    let study = bench.app.study.as_ref().expect("a study");
+    let study = bench.app.run.as_ref().expect("a study");
     assert_eq!((study.total().skipped, study.total().running), (219, 0));
-    assert_eq!(study.course, RunProgress::Ended(summary));
+    assert_eq!(study.progress, RunProgress::Ended(summary));
     assert_eq!(study.elapsed(BEGAN + 500.0), 31.0);
     assert!(bench.frame().contains("study: interrupted"), "{}", bench.frame());
 }
@@ -50,7 +50,7 @@ fn a_run_whose_process_is_gone_says_so() {
     bench.tell(Update::Gone);
     assert!(bench.frame().contains("study: not finished"), "{}", bench.frame());
     assert!(bench.frame().contains("its process is gone; run the experiment again"), "{}", bench.frame());
-    assert_eq!(bench.app.study.as_ref().expect("a study").total().skipped, 219);
+    assert_eq!(bench.app.run.as_ref().expect("a study").total().skipped, 219);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn the_clock_is_an_input() {
 fn curves_come_from_events_else_from_the_record() {
     let mut bench = Bench::new((120, 40), 2);
     let (told, waiting) = (task(&bench.graph, 1, 0), task(&bench.graph, 1, 5));
-    let study = bench.app.study.as_ref().expect("a study");
+    let study = bench.app.run.as_ref().expect("a study");
     assert_eq!(study.curve(told, "train_loss").len(), 3);
     assert_eq!(study.curve(waiting, "train_loss"), []);
     bench.press(&["2"]);
@@ -74,7 +74,7 @@ fn curves_come_from_events_else_from_the_record() {
     let (record, task) = (task(&bench.graph, 1, 5), bench.graph.name(waiting));
     bench.happen(5.0, Event::Reused { task, key: String::new(), same_as: None });
     bench.press(&["G"]);
-    let study = bench.app.study.as_ref().expect("a study");
+    let study = bench.app.run.as_ref().expect("a study");
     assert_eq!(study.curve(record, "train_loss"), [(1.0, 0.7), (2.0, 0.3), (3.0, 0.2), (4.0, 0.1)]);
 }
 
@@ -114,14 +114,14 @@ fn a_result_that_waits_for_the_disk_does_not_run() {
     assert!(frame.contains("running: 0 of 2 jobs") && frame.matches("  idle").count() == 2, "{frame}");
     let next = bench.graph.tasks().nth(12).expect("a task");
     bench.start(next);
-    let total = bench.app.study.as_ref().expect("a study").total();
+    let total = bench.app.run.as_ref().expect("a study").total();
     assert_eq!((total.running, total.saving, total.waiting()), (1, 2, 216));
     let name = bench.graph.name(running[0]);
     bench.happen(
         21.0,
         Event::Completed { task: name, key: String::new(), metrics: BTreeMap::new(), seconds: 0.1 },
     );
-    let total = bench.app.study.as_ref().expect("a study").total();
+    let total = bench.app.run.as_ref().expect("a study").total();
     assert_eq!((total.done, total.running, total.saving), (10, 1, 1));
 }
 
@@ -152,14 +152,14 @@ fn a_real_run_never_shows_more_running_tasks_than_jobs() {
     let (mut most, mut saving) = (0, 0);
     while let Some(line) = journal.next_line().expect("a line") {
         bench.tell(Update::Happened(vec![serde_json::from_str(&line).expect(&line)]));
-        let study = bench.app.study.as_ref().expect("a study");
+        let study = bench.app.run.as_ref().expect("a study");
         let total = study.total();
         assert_eq!((total.running, study.jobs.count()), (study.jobs.running(), 2), "{line}");
         (most, saving) = (most.max(total.running), saving.max(total.saving));
     }
     assert_eq!(most, 2, "both jobs worked at once");
     assert!(saving > 0, "results are shown on their way to the disk");
-    assert_eq!(bench.app.study.as_ref().expect("a study").total().done, 75);
+    assert_eq!(bench.app.run.as_ref().expect("a study").total().done, 75);
 }
 
 #[test]
@@ -169,11 +169,11 @@ fn a_journal_without_the_ends_of_jobs_is_replayed_as_it_always_was() {
     for &task in &tasks {
         bench.start(task);
     }
-    let study = bench.app.study.as_ref().expect("a study");
+    let study = bench.app.run.as_ref().expect("a study");
     assert_eq!((study.total().running, study.jobs.count()), (3, 3), "three tasks, two jobs");
     assert!(bench.frame().contains("running: 3\n"), "{}", bench.frame());
     bench.complete(tasks[0]);
-    let study = bench.app.study.as_ref().expect("a study");
+    let study = bench.app.run.as_ref().expect("a study");
     assert_eq!((study.total().done, study.total().running), (1, 2));
     assert!(bench.frame().contains("running: 2 of 2 jobs"), "{}", bench.frame());
 }
@@ -184,7 +184,7 @@ fn a_task_whose_input_is_lost_waits_again() {
     let again = bench.graph.tasks().nth(10).expect("a task");
     let (name, lost) = (bench.graph.name(again), bench.graph.name(task(&bench.graph, 1, 0)));
     bench.happen(20.0, Event::Postponed { task: name.clone(), because: lost.clone() });
-    let study = bench.app.study.as_ref().expect("a study");
+    let study = bench.app.run.as_ref().expect("a study");
     assert_eq!((study.total().running, study.task(again).status), (1, TaskStatus::Waiting));
     let words = format!("{name} waits until {lost}, whose kept artifact is lost, has run again");
     assert!(bench.frame().contains(&words), "{}", bench.frame());

@@ -285,7 +285,7 @@ fn the_mouse_selects_and_scrolls() {
     let mut bench = Bench::new((120, 40), 229);
     let tab = find(&bench, "Trade-off");
     click(&mut bench, tab.0, tab.1);
-    assert_eq!(bench.app.view, View::Tradeoff);
+    assert_eq!(bench.app.view, View::Tables);
     let cell = find(&bench, "0.9388");
     click(&mut bench, cell.0, cell.1);
     assert!(

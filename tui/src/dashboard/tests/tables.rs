@@ -61,7 +61,7 @@ fn live_tables_are_those_of_the_stored_results() {
         }
         followed.read_results(&store, &ops).expect("results");
         let plan = Planner::new(&shared, &*ops, &store).plan().expect("a plan");
-        let nodes: Vec<NodeId> = shared.steps.ids().collect();
+        let nodes: Vec<NodeId> = shared.node_tasks.ids().collect();
         let stored = Results::load(&shared, &plan, &store, &nodes).expect("results");
         for (at, asked) in shared.experiment.tables.iter().enumerate() {
             let wanted = TableRequest { table: at, other_cost: false };

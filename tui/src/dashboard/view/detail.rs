@@ -120,7 +120,7 @@ fn why(study: &RunModel, task: TaskId) -> Vec<String> {
 }
 
 fn parameters(study: &RunModel, task: TaskId) -> Vec<String> {
-    let work = study.opened.graph.work(task);
+    let work = study.opened.graph.resolved_op(task);
     let point: Vec<String> =
         study.opened.graph.point(task).map(|(axis, label)| format!("{axis}={label}")).collect();
     let mut lines = vec![];

@@ -3,7 +3,7 @@
 
 use fewbits_engine::table::sheet::Cell;
 
-use super::tradeoff::{shown_table, table, wanted};
+use super::tradeoff::{shown_table, table, table_request};
 use crate::dashboard::app::App;
 use crate::dashboard::messages::PointName;
 use crate::dashboard::tables::{ShownSheet, labels};
@@ -12,18 +12,18 @@ use crate::render::number::short;
 /// Returns whether the shown table is compared with a pinned point or a past run.
 #[must_use]
 pub fn is_compared(app: &App) -> bool {
-    app.baseline.is_some() || app.pin.as_ref().is_some_and(|pin| Some(pin.wanted) == wanted(app))
+    app.baseline.is_some() || app.pin.as_ref().is_some_and(|pin| Some(pin.request) == table_request(app))
 }
 
 /// Returns the value that the value in a cell is compared with; `None` without a comparison. Columns of values are
 /// counted from 0.
 fn reference(app: &App, shown: &ShownSheet, row: usize, column: usize) -> Option<f64> {
-    let wanted = wanted(app)?;
+    let wanted = table_request(app)?;
     let value = shown.sheet.values.get(column).copied().flatten()?;
-    if let Some(pin) = app.pin.as_ref().filter(|pin| pin.wanted == wanted) {
+    if let Some(pin) = app.pin.as_ref().filter(|pin| pin.request == wanted) {
         return pin.values.get(value).copied().flatten();
     }
-    let experiment = app.study.as_ref()?.experiment();
+    let experiment = app.run.as_ref()?.experiment();
     let points = &shown_table(app)?.points;
     let place = labels(experiment, points, points.points.get(shown.sheet.point(row, column)?)?);
     let name = PointName::new(&table(app)?.name, place);

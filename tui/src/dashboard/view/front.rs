@@ -55,7 +55,7 @@ pub fn point_at(app: &App, picture: &ParetoScene<'_>, area: Rect, at: Position) 
 /// Draws axes that cover the shown points.
 fn plot(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) -> Option<PlotArea> {
     let means = || picture.all.iter().filter_map(|point| picture.means(*point));
-    let x = FigureAxis::fit(means().map(|point| point.0), app.pareto.log, usize::from(area.width) / 9);
+    let x = FigureAxis::fit(means().map(|point| point.0), app.pareto_view.log, usize::from(area.width) / 9);
     let y = FigureAxis::fit(means().map(|point| point.1), false, usize::from(area.height) / 3 + 1);
     PlotArea::frame(area, x, y, app.theme, buf)
 }
@@ -63,8 +63,8 @@ fn plot(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) -> O
 fn draw_chart(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let headings = &picture.shown.points.headings;
-    let scale = if app.pareto.log { ", logarithmic" } else { "" };
-    let filter = &app.pareto.filter;
+    let scale = if app.pareto_view.log { ", logarithmic" } else { "" };
+    let filter = &app.pareto_view.filter;
     let only = if filter.is_empty() { String::new() } else { format!("; only {}", filter.text) };
     let title = format!("{} against {}{scale}{only}", headings[1], headings[0]);
     let inside = heading(buf, area, &printable(&title), true, theme);
@@ -112,7 +112,7 @@ fn draw_panel(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer
     let Some(selected) = picture.selected else { return };
     let walked = picture.walked(app);
     let place = walked.iter().position(|other| *other == selected).map_or(0, |at| at + 1);
-    let of = if app.pareto.all { "" } else { " on the front" };
+    let of = if app.pareto_view.all { "" } else { " on the front" };
     let inside = heading(buf, area, &format!("point {place} of {}{of}", walked.len()), false, theme);
     let (upper, lower) = {
         let mut lines = values(app, picture, selected);

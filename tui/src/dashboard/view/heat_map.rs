@@ -118,7 +118,7 @@ impl<'a> Map<'a> {
         let most = sheets.iter().map(|shown| shown.sheet.rows.len()).max().unwrap_or(0).min(10_000) as u16;
         let tall = most + 2 + heads;
         let lines = sheets.len().div_ceil(beside) as i32 * i32::from(tall);
-        let (sheet, row, column) = app.tradeoff.cell;
+        let (sheet, row, column) = app.tables_view.cell;
         let fit = usize::from(area.width.saturating_sub(label) / cell).max(1);
         let skip = (column + 1).saturating_sub(fit);
         let at = (sheet / beside) as i32 * i32::from(tall) + row as i32 + 1 + i32::from(heads);
@@ -229,7 +229,7 @@ impl<'a> Map<'a> {
         let (theme, shown) = (self.app.theme, &self.shown.sheets[index]);
         let at = shown.sheet.axes + column;
         let cell = &shown.sheet.rows[row][at];
-        let here = self.app.tradeoff.cell == (index, row, column);
+        let here = self.app.tables_view.cell == (index, row, column);
         if matches!(cell, Cell::Absent) && !here {
             return;
         }

@@ -30,7 +30,7 @@ pub enum View {
     /// The curves of trainings.
     Training,
     /// The experiment's tables.
-    Tradeoff,
+    Tables,
     /// Pareto tables: accuracy against size.
     Pareto,
     /// The details of one task.
@@ -40,7 +40,7 @@ pub enum View {
 }
 
 /// All views, in the order of their tabs.
-pub const ALL: [View; 6] = [View::Run, View::Training, View::Tradeoff, View::Pareto, View::Task, View::Runs];
+pub const ALL: [View; 6] = [View::Run, View::Training, View::Tables, View::Pareto, View::Task, View::Runs];
 
 /// All task statuses, in the order in which their counts are shown.
 pub const STATUSES: [TaskStatus; 7] = [
@@ -69,7 +69,7 @@ impl View {
         match self {
             Self::Run => "Run",
             Self::Training => "Training",
-            Self::Tradeoff => "Trade-off",
+            Self::Tables => "Trade-off",
             Self::Pareto => "Pareto",
             Self::Task => "Task",
             Self::Runs => "Runs",
@@ -82,7 +82,7 @@ impl View {
         match self {
             Self::Run => "progress, nodes, running tasks, log",
             Self::Training => "curves of the marked trainings",
-            Self::Tradeoff => "the file's tables, as results come in",
+            Self::Tables => "the file's tables, as results come in",
             Self::Pareto => "accuracy against size",
             Self::Task => "everything about one task",
             Self::Runs => "past runs, to replay or compare with",
@@ -106,7 +106,7 @@ impl View {
         match self {
             Self::Run => run::act(app, action),
             Self::Training => training::act(app, action),
-            Self::Tradeoff => tradeoff::act(app, action),
+            Self::Tables => tradeoff::act(app, action),
             Self::Pareto => pareto::act(app, action),
             Self::Task => task::act(app, action),
             Self::Runs => runs::act(app, action),
@@ -118,7 +118,7 @@ impl View {
         match self {
             Self::Run => run::click(app, area, at),
             Self::Training => training::click(app, area, at),
-            Self::Tradeoff => tradeoff::click(app, area, at),
+            Self::Tables => tradeoff::click(app, area, at),
             Self::Pareto => pareto::click(app, area, at),
             Self::Task => task::click(app, area, at),
             Self::Runs => runs::click(app, area, at),
@@ -130,7 +130,7 @@ impl View {
         match self {
             Self::Run => run::draw(app, area, buf),
             Self::Training => training::draw(app, area, buf),
-            Self::Tradeoff => tradeoff::draw(app, area, buf),
+            Self::Tables => tradeoff::draw(app, area, buf),
             Self::Pareto => pareto::draw(app, area, buf),
             Self::Task => task::draw(app, area, buf),
             Self::Runs => runs::draw(app, area, buf),
@@ -141,11 +141,11 @@ impl View {
     pub fn filter(self, app: &mut App) -> Option<&mut Filter> {
         match self {
             Self::Run => None,
-            Self::Training => Some(&mut app.training.filter),
-            Self::Tradeoff => Some(&mut app.tradeoff.filter),
-            Self::Pareto => Some(&mut app.pareto.filter),
-            Self::Task => Some(&mut app.task.filter),
-            Self::Runs => Some(&mut app.runs.filter),
+            Self::Training => Some(&mut app.training_view.filter),
+            Self::Tables => Some(&mut app.tables_view.filter),
+            Self::Pareto => Some(&mut app.pareto_view.filter),
+            Self::Task => Some(&mut app.task_view.filter),
+            Self::Runs => Some(&mut app.runs_view.filter),
         }
     }
 
@@ -155,7 +155,7 @@ impl View {
         match self {
             Self::Run => run::row(app),
             Self::Training => training::row(app),
-            Self::Tradeoff => tradeoff::row(app),
+            Self::Tables => tradeoff::row(app),
             Self::Pareto => pareto::row(app),
             Self::Task => task::row(app),
             Self::Runs => runs::row(app),
@@ -168,7 +168,7 @@ impl View {
         match self {
             Self::Run => run::HINTS,
             Self::Training => training::HINTS,
-            Self::Tradeoff => tradeoff::HINTS,
+            Self::Tables => tradeoff::HINTS,
             Self::Pareto => pareto::HINTS,
             Self::Task => task::HINTS,
             Self::Runs => runs::HINTS,

@@ -47,20 +47,20 @@ pub struct ParetoState {
 
 /// Returns the indices of the experiment's Pareto tables.
 fn tables(app: &App) -> Vec<usize> {
-    let tables = app.study.iter().flat_map(|study| study.experiment().tables.iter().enumerate());
+    let tables = app.run.iter().flat_map(|study| study.experiment().tables.iter().enumerate());
     tables.filter(|(_, table)| matches!(table.kind, TableKind::Pareto { .. })).map(|(at, _)| at).collect()
 }
 
 /// Returns the table that the view shows.
 #[must_use]
-pub fn wanted(app: &App) -> Option<TableRequest> {
+pub fn table_request(app: &App) -> Option<TableRequest> {
     let tables = tables(app);
-    let table = *tables.get(app.pareto.table % tables.len().max(1))?;
-    Some(TableRequest { table, other_cost: app.pareto.other_cost })
+    let table = *tables.get(app.pareto_view.table % tables.len().max(1))?;
+    Some(TableRequest { table, other_cost: app.pareto_view.other_cost })
 }
 
 fn shown(app: &App) -> Option<&ShownTable> {
-    app.tables.get(&wanted(app)?)?.as_deref().ok()
+    app.tables.get(&table_request(app)?)?.as_deref().ok()
 }
 
 /// The data for one frame or one key, derived from the state.
@@ -78,20 +78,20 @@ pub struct ParetoScene<'a> {
 
 impl<'a> ParetoScene<'a> {
     fn new(app: &'a App) -> Option<Self> {
-        let (study, shown) = (app.study.as_ref()?, shown(app)?);
-        let mut all = shown.by_cost(&app.pareto.filter);
+        let (study, shown) = (app.run.as_ref()?, shown(app)?);
+        let mut all = shown.by_cost(&app.pareto_view.filter);
         all.retain(|at| means(&shown.points.points[*at]).is_some());
         let front = shown.front(&all);
         let mut picture = Self { experiment: study.experiment(), shown, all, front, selected: None };
         let walked = picture.walked(app);
-        picture.selected = walked.get(app.pareto.cursor.within(walked.len())).copied();
+        picture.selected = walked.get(app.pareto_view.cursor.within(walked.len())).copied();
         Some(picture)
     }
 
     /// Returns the points that the cursor moves over.
     #[must_use]
     pub fn walked(&self, app: &App) -> &[usize] {
-        if app.pareto.all { &self.all } else { &self.front }
+        if app.pareto_view.all { &self.all } else { &self.front }
     }
 
     /// Returns the size and the accuracy of a point.
@@ -117,7 +117,7 @@ impl<'a> ParetoScene<'a> {
 /// Returns the pinned point, if it belongs to the shown table.
 #[must_use]
 pub fn pinned(app: &App) -> Option<&Pin> {
-    app.pin.as_ref().filter(|pin| Some(pin.wanted) == wanted(app))
+    app.pin.as_ref().filter(|pin| Some(pin.request) == table_request(app))
 }
 
 /// Carries out an action; returns a status text.
@@ -135,13 +135,13 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
                 Action::Left => Motion::Up,
                 _ => Motion::Down,
             };
-            app.pareto.cursor.go(motion, len, page);
+            app.pareto_view.cursor.go(motion, len, page);
             Some(describe(app).unwrap_or_else(|| "no point yet".to_owned()))
         }
         Action::Mark => {
-            app.pareto.all = !app.pareto.all;
-            app.pareto.cursor = Cursor::default();
-            let words = if app.pareto.all {
+            app.pareto_view.all = !app.pareto_view.all;
+            app.pareto_view.cursor = Cursor::default();
+            let words = if app.pareto_view.all {
                 "the cursor walks over all points"
             } else {
                 "the cursor walks on the front"
@@ -149,12 +149,12 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
             Some(words.to_owned())
         }
         Action::Cost => {
-            app.pareto.other_cost = !app.pareto.other_cost;
+            app.pareto_view.other_cost = !app.pareto_view.other_cost;
             Some("the other measure of size".to_owned())
         }
         Action::LogAxis => {
-            app.pareto.log = !app.pareto.log;
-            Some(if app.pareto.log {
+            app.pareto_view.log = !app.pareto_view.log;
+            Some(if app.pareto_view.log {
                 "size on a logarithmic axis".to_owned()
             } else {
                 "size on a linear axis".to_owned()
@@ -162,13 +162,13 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
         }
         Action::NextTable | Action::PreviousTable => {
             let step = if action == Action::NextTable { 1 } else { count - 1 };
-            app.pareto.table = (app.pareto.table + step) % count;
-            app.pareto.cursor = Cursor::default();
-            Some(format!("Pareto table {} of {count}", app.pareto.table + 1))
+            app.pareto_view.table = (app.pareto_view.table + step) % count;
+            app.pareto_view.cursor = Cursor::default();
+            Some(format!("Pareto table {} of {count}", app.pareto_view.table + 1))
         }
         Action::Pin => Some(pin(app)),
         Action::Back => {
-            app.pareto.filter = Filter::default();
+            app.pareto_view.filter = Filter::default();
             Some("no filter".to_owned())
         }
         Action::Open => open(app),
@@ -178,20 +178,20 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
 
 fn pin(app: &mut App) -> String {
     let selected = ParetoScene::new(app).and_then(|picture| picture.selected);
-    let (Some(wanted), Some(at)) = (wanted(app), selected) else {
+    let (Some(wanted), Some(at)) = (table_request(app), selected) else {
         return "no point to pin".to_owned();
     };
     if pinned(app).and_then(|pin| pin.place(shown(app)?)) == Some(at) {
         app.pin = None;
         return "no baseline".to_owned();
     }
-    app.pin = Pin::at(app.study.as_ref(), shown(app), wanted, at);
+    app.pin = Pin::at(app.run.as_ref(), shown(app), wanted, at);
     app.pin.as_ref().map_or("no point to pin".to_owned(), |pin| format!("baseline: {}", pin.name))
 }
 
 fn open(app: &mut App) -> Option<String> {
     let picture = ParetoScene::new(app)?;
-    let table = picture.experiment.tables.get(wanted(app)?.table)?;
+    let table = picture.experiment.tables.get(table_request(app)?.table)?;
     let filter = task_filter(picture.experiment, table, &picture.labels(picture.selected?));
     task::filter_to(app, &filter);
     app.open_view(View::Task);
@@ -209,7 +209,7 @@ fn describe(app: &App) -> Option<String> {
 /// Selects the point nearest to a position.
 pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
     let picture = ParetoScene::new(app)?;
-    app.pareto.cursor.at = front::point_at(app, &picture, area, at)?;
+    app.pareto_view.cursor.at = front::point_at(app, &picture, area, at)?;
     describe(app)
 }
 
@@ -217,7 +217,7 @@ pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
 #[must_use]
 pub fn row(app: &App) -> Option<Vec<(String, String)>> {
     let picture = ParetoScene::new(app)?;
-    row_of(app.study.as_ref()?, &picture.shown.points, picture.selected?)
+    row_of(app.run.as_ref()?, &picture.shown.points, picture.selected?)
 }
 
 /// Draws the view.
@@ -228,7 +228,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         let lines = wrap(text, usize::from(area.width)).into_iter();
         return put_all(buf, area, lines.map(|text| Line::from(text).style(theme.dim())));
     }
-    match wanted(app).and_then(|wanted| app.tables.get(&wanted)) {
+    match table_request(app).and_then(|wanted| app.tables.get(&wanted)) {
         None => put(buf, area.x, area.y, area.width, Line::from("making the table").style(theme.dim())),
         Some(Err(error)) => {
             put(

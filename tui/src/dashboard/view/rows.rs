@@ -13,7 +13,7 @@ use super::difference::{difference, is_compared};
 use super::tradeoff::{NOTHING, listing};
 use crate::dashboard::app::App;
 use crate::dashboard::paint::{cut, item_at, list, put, put_all, shorten, shrink, top};
-use crate::dashboard::tables::Listing;
+use crate::dashboard::tables::ListedRows;
 use crate::render::table::heading_lines;
 use crate::ui::plain::printable;
 
@@ -25,7 +25,7 @@ const NARROW: usize = 8;
 /// The columns of a list, each with its width in characters; two spaces follow every column.
 struct Columns<'a> {
     app: &'a App,
-    listing: Listing<'a>,
+    listing: ListedRows<'a>,
     widths: Vec<usize>,
     /// The headings, broken into lines.
     headings: Vec<Vec<String>>,
@@ -48,10 +48,10 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     put_all(buf, head, columns.head());
     let rows = &columns.listing.rows;
     if rows.is_empty() {
-        let text = if app.tradeoff.filter.is_empty() { "no result yet" } else { NOTHING };
+        let text = if app.tables_view.filter.is_empty() { "no result yet" } else { NOTHING };
         put(buf, body.x, body.y, body.width, Line::from(text).style(app.theme.dim()));
     }
-    list(buf, body, app.tradeoff.cursor, rows.len(), Some(app.theme.cursor()), |at| columns.row(rows[at]));
+    list(buf, body, app.tables_view.cursor, rows.len(), Some(app.theme.cursor()), |at| columns.row(rows[at]));
 }
 
 /// Returns the item at a position on the screen.
@@ -62,7 +62,7 @@ pub fn item(app: &App, area: Rect, at: Position) -> Option<ListItem> {
     if head.contains(at) {
         return columns.at(usize::from(at.x - head.x)).map(ListItem::Heading);
     }
-    item_at(body, app.tradeoff.cursor, columns.listing.rows.len(), at.y).map(ListItem::Row)
+    item_at(body, app.tables_view.cursor, columns.listing.rows.len(), at.y).map(ListItem::Row)
 }
 
 impl<'a> Columns<'a> {
@@ -80,7 +80,7 @@ impl<'a> Columns<'a> {
         };
         let mut widths: Vec<usize> = (0..sheet.headings.len()).map(width).collect();
         let room = usize::from(area.width);
-        let first = (sheet.axes + app.tradeoff.shift).min(widths.len().saturating_sub(1)).max(sheet.axes);
+        let first = (sheet.axes + app.tables_view.shift).min(widths.len().saturating_sub(1)).max(sheet.axes);
         // Labels of axes are cut before a value is: they take at most half of the width, unless the values leave more.
         let values: usize = widths.iter().skip(sheet.axes).map(|width| width + 2).sum();
         let value = widths.get(first).map_or(0, |width| (*width).min(room / 2) + 2);
@@ -118,7 +118,7 @@ impl<'a> Columns<'a> {
     }
 
     fn head(&self) -> Vec<Line<'static>> {
-        let (theme, state) = (self.app.theme, &self.app.tradeoff);
+        let (theme, state) = (self.app.theme, &self.app.tables_view);
         let arrow = if state.descending { theme.pick("▼", "v") } else { theme.pick("▲", "^") };
         let height = usize::from(self.head_height());
         let line = |at: usize| {

@@ -12,7 +12,7 @@ use super::{KeyHints, STATUSES, View, task};
 use crate::dashboard::app::App;
 use crate::dashboard::cursor::{Cursor, Motion};
 use crate::dashboard::keys::Action;
-use crate::dashboard::log::{LogEntry, What};
+use crate::dashboard::log::{LogEntry, LogEvent};
 use crate::dashboard::paint::{heading, item_at, left, line, list, put, shorten, top};
 use crate::dashboard::run_model::RunModel;
 use crate::dashboard::task_status::{StatusCounts, TaskStatus};
@@ -56,8 +56,8 @@ impl Pane {
 /// Carries out an action; returns a status text.
 pub fn act(app: &mut App, action: Action) -> Option<String> {
     let page = app.page();
-    let study = app.study.as_ref()?;
-    let state = &mut app.run;
+    let study = app.run.as_ref()?;
+    let state = &mut app.run_view;
     match action {
         Action::Left | Action::Right => {
             let at = Pane::ALL.iter().position(|pane| *pane == state.pane).unwrap_or(0);
@@ -103,16 +103,16 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
 }
 
 fn open(app: &mut App) -> Option<String> {
-    let study = app.study.as_ref()?;
-    let selected = match app.run.pane {
+    let study = app.run.as_ref()?;
+    let selected = match app.run_view.pane {
         Pane::Nodes => {
-            let row = tree(study).into_iter().nth(app.run.nodes.at)?;
+            let row = tree(study).into_iter().nth(app.run_view.nodes.at)?;
             let node = study.opened.graph.experiment.nodes[row.node].name.clone();
             task::filter_to(app, &format!("node={node}"));
             app.open_view(View::Task);
             return Some(format!("tasks of {node}"));
         }
-        Pane::Running => study.jobs.task(app.run.job.within(study.jobs.count())),
+        Pane::Running => study.jobs.task(app.run_view.job.within(study.jobs.count())),
         Pane::Log => entry(app).and_then(|entry| entry.task),
     };
     let Some(id) = selected else { return Some("no task there".to_owned()) };
@@ -123,28 +123,29 @@ fn open(app: &mut App) -> Option<String> {
 }
 
 fn entry(app: &App) -> Option<&LogEntry> {
-    let study = app.study.as_ref()?;
-    let at = app.run.log.map_or(study.log.len().saturating_sub(1), |cursor| cursor.within(study.log.len()));
+    let study = app.run.as_ref()?;
+    let at =
+        app.run_view.log.map_or(study.log.len().saturating_sub(1), |cursor| cursor.within(study.log.len()));
     study.log.get(at)
 }
 
 /// Selects the item at a position.
 pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
-    let panes = panes(app.study.as_ref()?, area, app.run.pane);
+    let panes = panes(app.run.as_ref()?, area, app.run_view.pane);
     let (pane, area) = panes.into_iter().find(|(_, area)| area.contains(at))?;
-    app.run.pane = pane;
+    app.run_view.pane = pane;
     let list = top(area, 1).1;
-    let study = app.study.as_ref()?;
+    let study = app.run.as_ref()?;
     match pane {
         Pane::Nodes => {
-            app.run.nodes.at = item_at(list, app.run.nodes, study.nodes.len(), at.y)?;
+            app.run_view.nodes.at = item_at(list, app.run_view.nodes, study.nodes.len(), at.y)?;
         }
         Pane::Running => {
-            app.run.job.at = item_at(list, app.run.job, study.jobs.count(), at.y)?;
+            app.run_view.job.at = item_at(list, app.run_view.job, study.jobs.count(), at.y)?;
         }
         Pane::Log => {
-            let cursor = app.run.log.unwrap_or(Cursor { at: study.log.len().saturating_sub(1) });
-            app.run.log = Some(Cursor { at: item_at(list, cursor, study.log.len(), at.y)? });
+            let cursor = app.run_view.log.unwrap_or(Cursor { at: study.log.len().saturating_sub(1) });
+            app.run_view.log = Some(Cursor { at: item_at(list, cursor, study.log.len(), at.y)? });
         }
     }
     Some(format!("selected in {}", pane.title()))
@@ -153,10 +154,10 @@ pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
 /// Returns the item under the cursor as named values.
 #[must_use]
 pub fn row(app: &App) -> Option<Vec<(String, String)>> {
-    let study = app.study.as_ref()?;
-    match app.run.pane {
+    let study = app.run.as_ref()?;
+    match app.run_view.pane {
         Pane::Nodes => {
-            let row = tree(study).into_iter().nth(app.run.nodes.at)?;
+            let row = tree(study).into_iter().nth(app.run_view.nodes.at)?;
             let StatusCounts { tasks, done, cached, running, saving, failed, skipped } =
                 study.nodes[row.node];
             let counts = [
@@ -173,7 +174,7 @@ pub fn row(app: &App) -> Option<Vec<(String, String)>> {
             Some([("node".to_owned(), node)].into_iter().chain(counts).collect())
         }
         Pane::Running => {
-            let task = study.jobs.task(app.run.job.within(study.jobs.count()))?;
+            let task = study.jobs.task(app.run_view.job.within(study.jobs.count()))?;
             Some(vec![("task".to_owned(), name(study, task))])
         }
         Pane::Log => Some(vec![("log".to_owned(), words(study, entry(app)?))]),
@@ -182,13 +183,13 @@ pub fn row(app: &App) -> Option<Vec<(String, String)>> {
 
 /// Draws the view.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
-    let Some(study) = &app.study else {
+    let Some(study) = &app.run else {
         put(buf, area.x, area.y, area.width, Line::from("planning").style(app.theme.dim()));
         return;
     };
     draw_progress(app, study, top(area, 3).0, buf);
-    for (pane, area) in panes(study, area, app.run.pane) {
-        let inside = heading(buf, area, &title(study, pane), app.run.pane == pane, app.theme);
+    for (pane, area) in panes(study, area, app.run_view.pane) {
+        let inside = heading(buf, area, &title(study, pane), app.run_view.pane == pane, app.theme);
         match pane {
             Pane::Nodes => draw_nodes(app, study, inside, buf),
             Pane::Running => draw_running(app, study, inside, buf),
@@ -265,8 +266,8 @@ fn draw_nodes(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let rows = tree(study);
     let wide = area.width >= 64;
-    let style = (app.run.pane == Pane::Nodes).then(|| theme.cursor());
-    list(buf, area, app.run.nodes, rows.len(), style, |at| {
+    let style = (app.run_view.pane == Pane::Nodes).then(|| theme.cursor());
+    list(buf, area, app.run_view.nodes, rows.len(), style, |at| {
         let TreeRow { node, open } = &rows[at];
         let spec = &study.opened.graph.experiment.nodes[*node];
         let tally = study.nodes[*node];
@@ -303,8 +304,8 @@ fn draw_running(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     if !study.is_going() || study.jobs.count() == 0 {
         return put(buf, area.x, area.y, area.width, Line::from("  nothing").style(theme.dim()));
     }
-    let style = (app.run.pane == Pane::Running).then(|| theme.cursor());
-    list(buf, area, app.run.job, study.jobs.count(), style, |at| {
+    let style = (app.run_view.pane == Pane::Running).then(|| theme.cursor());
+    list(buf, area, app.run_view.job, study.jobs.count(), style, |at| {
         let Some(task) = study.jobs.task(at) else { return Line::from("  idle").style(theme.dim()) };
         let progress = progress(study, task);
         let since = study.task(task).started.map_or(0.0, |start| study.elapsed(app.now) - start);
@@ -339,18 +340,20 @@ pub fn last_loss(study: &RunModel, task: TaskId) -> Option<f64> {
 fn draw_log(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let len = study.log.len();
-    let (cursor, style) = match app.run.log {
+    let (cursor, style) = match app.run_view.log {
         Some(cursor) => (cursor, Some(theme.cursor())),
         None => (Cursor { at: len.saturating_sub(1) }, None),
     };
-    let style = style.filter(|_| app.run.pane == Pane::Log);
+    let style = style.filter(|_| app.run_view.pane == Pane::Log);
     list(buf, area, cursor, len, style, |at| {
         let entry = &study.log[at];
         let style = match &entry.what {
-            What::Failed | What::Skips(_) => theme.bad(),
-            What::Note(_, true) => theme.notice(),
-            What::Started | What::Postponed(_) | What::Reused | What::Rebuilt(_) => theme.dim(),
-            What::Done | What::Note(_, false) => ratatui::style::Style::new(),
+            LogEvent::Failed | LogEvent::Skips(_) => theme.bad(),
+            LogEvent::Note(_, true) => theme.notice(),
+            LogEvent::Started | LogEvent::Postponed(_) | LogEvent::Reused | LogEvent::Rebuilt(_) => {
+                theme.dim()
+            }
+            LogEvent::Done | LogEvent::Note(_, false) => ratatui::style::Style::new(),
         };
         line([
             Span::styled(format!("{:>9}  ", duration(entry.at)), theme.dim()),
@@ -365,11 +368,11 @@ pub fn words(study: &RunModel, entry: &LogEntry) -> String {
     let task = entry.task.map_or(String::new(), |task| name(study, task));
     let detail = entry.task.and_then(|task| study.task(task).detail.as_deref());
     match &entry.what {
-        What::Started => {
+        LogEvent::Started => {
             let reason = detail.and_then(|detail| detail.reason.as_ref());
             format!("{task} started{}", reason.map_or(String::new(), because))
         }
-        What::Done => {
+        LogEvent::Done => {
             let seconds = entry.task.and_then(|task| study.task(task).seconds).unwrap_or(0.0);
             let metric =
                 entry.task.and_then(|task| study.opened.graph.kind(task).metric(MetricRole::Accuracy));
@@ -377,22 +380,22 @@ pub fn words(study: &RunModel, entry: &LogEntry) -> String {
             let accuracy = accuracy.map_or(String::new(), |value| format!(", accuracy {value:.4}"));
             format!("{task} done in {}{accuracy}", duration(seconds))
         }
-        What::Postponed(lost) => {
+        LogEvent::Postponed(lost) => {
             let lost = lost.map_or("an input".to_owned(), |lost| name(study, lost));
             format!("{task} waits until {lost}, whose kept artifact is lost, has run again")
         }
-        What::Reused => match detail.and_then(|detail| detail.same_as) {
+        LogEvent::Reused => match detail.and_then(|detail| detail.same_as) {
             Some(other) => format!("{task} same as {}", name(study, other)),
             None => format!("{task} cached"),
         },
-        What::Rebuilt(seconds) => format!("{task} made again in {}", duration(*seconds)),
-        What::Failed => {
+        LogEvent::Rebuilt(seconds) => format!("{task} made again in {}", duration(*seconds)),
+        LogEvent::Failed => {
             let error = detail.and_then(|detail| detail.error.as_deref()).unwrap_or_default();
             format!("{task} failed: {error}")
         }
-        What::Skips(count) => format!("{count} skipped: {task} failed"),
-        What::Note(text, true) => format!("warning: {text}"),
-        What::Note(text, false) => text.clone(),
+        LogEvent::Skips(count) => format!("{count} skipped: {task} failed"),
+        LogEvent::Note(text, true) => format!("warning: {text}"),
+        LogEvent::Note(text, false) => text.clone(),
     }
 }
 

@@ -35,14 +35,14 @@ fn listed(app: &App) -> Vec<&PastRun> {
             "id" => Some(Cow::from(past.id.as_str())),
             _ => None,
         };
-        app.runs.filter.matches(|| format!("{} {} {}", past.id, past.experiment, ended(past)), value)
+        app.runs_view.filter.matches(|| format!("{} {} {}", past.id, past.experiment, ended(past)), value)
     };
     app.past.iter().flatten().filter(matches).collect()
 }
 
 fn selected(app: &App) -> Option<&PastRun> {
     let listed = listed(app);
-    listed.get(app.runs.cursor.within(listed.len())).copied()
+    listed.get(app.runs_view.cursor.within(listed.len())).copied()
 }
 
 fn ended(past: &PastRun) -> String {
@@ -59,7 +59,7 @@ pub fn renew(app: &mut App, past: Vec<PastRun>) {
     app.past = Some(past);
     let place = kept.and_then(|id| listed(app).iter().position(|past| past.id == id));
     if let Some(at) = place {
-        app.runs.cursor.at = at;
+        app.runs_view.cursor.at = at;
     }
 }
 
@@ -68,7 +68,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
     let (len, page) = (listed(app).len(), app.page());
     match action {
         Action::Go(motion) => {
-            app.runs.cursor.go(motion, len, page);
+            app.runs_view.cursor.go(motion, len, page);
             Some(
                 selected(app).map_or("no runs yet".to_owned(), |past| {
                     format!("run {} of {}", past.id, past.experiment)
@@ -91,7 +91,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
             if app.baseline.take().is_some_and(|baseline| baseline.id == id) {
                 return Some("no baseline".to_owned());
             }
-            if app.study.as_ref().is_some_and(|study| study.opened.id == id) {
+            if app.run.as_ref().is_some_and(|study| study.opened.id == id) {
                 return Some(
                     "this run is the one that is shown: choose another to compare it with".to_owned(),
                 );
@@ -101,7 +101,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
             Some(said)
         }
         Action::Back => {
-            app.runs.filter = Filter::default();
+            app.runs_view.filter = Filter::default();
             app.baseline = None;
             Some("no filter, no baseline".to_owned())
         }
@@ -111,8 +111,8 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
 
 /// Selects the run at a position.
 pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
-    let item = item_at(top(areas(app, area).0, 1).1, app.runs.cursor, listed(app).len(), at.y)?;
-    app.runs.cursor.at = item;
+    let item = item_at(top(areas(app, area).0, 1).1, app.runs_view.cursor, listed(app).len(), at.y)?;
+    app.runs_view.cursor.at = item;
     selected(app).map(|past| format!("run {} of {}", past.id, past.experiment))
 }
 
@@ -137,17 +137,17 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let (upper, lower) = areas(app, area);
     let listed = listed(app);
-    let title = if app.runs.filter.is_empty() {
+    let title = if app.runs_view.filter.is_empty() {
         format!("runs: {}, newest first", listed.len())
     } else {
-        format!("runs: {} with {}", listed.len(), app.runs.filter.text)
+        format!("runs: {} with {}", listed.len(), app.runs_view.filter.text)
     };
     let inside = heading(buf, upper, &title, true, theme);
     if app.past.is_none() {
         put(buf, inside.x, inside.y, inside.width, Line::from("reading").style(theme.dim()));
     }
-    let here = app.study.as_ref().map(|study| study.opened.id.as_str());
-    list(buf, inside, app.runs.cursor, listed.len(), Some(theme.cursor()), |at| {
+    let here = app.run.as_ref().map(|study| study.opened.id.as_str());
+    list(buf, inside, app.runs_view.cursor, listed.len(), Some(theme.cursor()), |at| {
         let past = listed[at];
         let status = status(past);
         let shown = if here == Some(past.id.as_str()) { theme.pick("► ", "> ") } else { "  " };
@@ -190,7 +190,7 @@ pub fn when(id: &str) -> String {
 }
 
 fn draw_comparison(app: &App, area: Rect, buf: &mut Buffer) {
-    let (Some(baseline), Some(study)) = (&app.baseline, &app.study) else { return };
+    let (Some(baseline), Some(study)) = (&app.baseline, &app.run) else { return };
     let theme = app.theme;
     let title = format!("run {} against run {}", study.opened.id, baseline.id);
     let inside = heading(buf, area, &title, false, theme);

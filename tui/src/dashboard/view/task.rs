@@ -87,37 +87,37 @@ pub fn field<'s>(study: &'s RunModel, task: TaskId, name: &str) -> Option<Cow<'s
 
 /// Sets the filter of the list.
 pub fn filter_to(app: &mut App, text: &str) {
-    app.task.filter = Filter::parse(text);
-    app.task.cursor = Cursor::default();
+    app.task_view.filter = Filter::parse(text);
+    app.task_view.cursor = Cursor::default();
     refresh(app);
 }
 
 /// Selects a task. If the filter hides the task, the filter is cleared.
 pub fn select(app: &mut App, task: TaskId) {
     refresh(app);
-    if !app.task.shown.contains(&task) {
+    if !app.task_view.shown.contains(&task) {
         filter_to(app, "");
     }
-    app.task.cursor.at = app.task.shown.iter().position(|other| *other == task).unwrap_or(0);
-    app.task.scrolled = 0;
+    app.task_view.cursor.at = app.task_view.shown.iter().position(|other| *other == task).unwrap_or(0);
+    app.task_view.scrolled = 0;
 }
 
 /// Returns the task under the cursor.
 #[must_use]
 pub fn selected(app: &App) -> Option<TaskId> {
-    app.task.shown.get(app.task.cursor.within(app.task.shown.len())).copied()
+    app.task_view.shown.get(app.task_view.cursor.within(app.task_view.shown.len())).copied()
 }
 
 /// Returns whether the run has changed since the list was made.
 #[must_use]
 pub fn is_old(app: &App) -> bool {
-    app.study.as_ref().is_some_and(|study| app.task.made_at.is_some_and(|made| made != study.version))
+    app.run.as_ref().is_some_and(|study| app.task_view.made_at.is_some_and(|made| made != study.version))
 }
 
 /// Makes the list again if its settings or its data changed.
 pub fn refresh(app: &mut App) {
-    let Some(study) = &app.study else { return };
-    let state = &mut app.task;
+    let Some(study) = &app.run else { return };
+    let state = &mut app.task_view;
     let graph = &study.opened.graph;
     let axis = |name: &str| {
         name == "node" || name == "op" || graph.experiment.axes.iter().any(|axis| axis.name == name)
@@ -168,24 +168,24 @@ pub fn refresh(app: &mut App) {
 /// Carries out an action; returns a status text.
 pub fn act(app: &mut App, action: Action) -> Option<String> {
     let page = app.page();
-    app.study.as_ref()?;
+    app.run.as_ref()?;
     match action {
-        Action::Go(motion) if app.task.reading => {
+        Action::Go(motion) if app.task_view.reading => {
             let area = top(areas(screen::areas(app.size).body).1, 1).1;
             let most = lines(app, area.width).len().saturating_sub(usize::from(area.height));
-            let mut cursor = Cursor { at: app.task.scrolled };
+            let mut cursor = Cursor { at: app.task_view.scrolled };
             cursor.go(motion, most + 1, page);
-            app.task.scrolled = cursor.at;
+            app.task_view.scrolled = cursor.at;
             return Some("details".to_owned());
         }
         Action::Go(motion) => {
-            let len = app.task.shown.len();
-            app.task.cursor.go(motion, len, page);
-            app.task.scrolled = 0;
+            let len = app.task_view.shown.len();
+            app.task_view.cursor.go(motion, len, page);
+            app.task_view.scrolled = 0;
         }
         Action::Left | Action::Right => {
-            app.task.reading = !app.task.reading;
-            return Some(if app.task.reading {
+            app.task_view.reading = !app.task_view.reading;
+            return Some(if app.task_view.reading {
                 "the details scroll".to_owned()
             } else {
                 "the list moves".to_owned()
@@ -193,15 +193,15 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
         }
         Action::Open => return open_input(app),
         Action::Sort => {
-            app.task.sort = app.task.sort.next();
-            return Some(format!("sorted by {}", app.task.sort.words()));
+            app.task_view.sort = app.task_view.sort.next();
+            return Some(format!("sorted by {}", app.task_view.sort.words()));
         }
         Action::Reverse => {
-            app.task.reverse = !app.task.reverse;
+            app.task_view.reverse = !app.task_view.reverse;
             return Some("sorted the other way round".to_owned());
         }
         Action::Back => {
-            app.task.reading = false;
+            app.task_view.reading = false;
             if let Some(said) = app.go_back() {
                 return Some(said);
             }
@@ -216,36 +216,36 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
 /// Selects the first input of the selected task.
 fn open_input(app: &mut App) -> Option<String> {
     let task = selected(app)?;
-    let input = app.study.as_ref()?.opened.graph.inputs(task).first().copied();
+    let input = app.run.as_ref()?.opened.graph.inputs(task).first().copied();
     let Some(input) = input else { return Some(format!("{} reads no other task", name(app, task))) };
     select(app, input);
     Some(format!("{}, which {} reads", name(app, input), name(app, task)))
 }
 
 fn name(app: &App, task: TaskId) -> String {
-    app.study.as_ref().map_or(String::new(), |study| study.opened.graph.name(task))
+    app.run.as_ref().map_or(String::new(), |study| study.opened.graph.name(task))
 }
 
 /// Selects the task at a position, or focuses the details.
 pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
     let (listed, details) = areas(area);
     if details.contains(at) {
-        app.task.reading = true;
+        app.task_view.reading = true;
         return Some("the details scroll".to_owned());
     }
     let inside = top(listed, 1).1;
-    let item =
-        item_at(inside, app.task.cursor, app.task.shown.len(), at.y).filter(|_| inside.contains(at))?;
-    app.task.cursor.at = item;
-    app.task.reading = false;
-    app.task.scrolled = 0;
-    Some(name(app, app.task.shown[item]))
+    let item = item_at(inside, app.task_view.cursor, app.task_view.shown.len(), at.y)
+        .filter(|_| inside.contains(at))?;
+    app.task_view.cursor.at = item;
+    app.task_view.reading = false;
+    app.task_view.scrolled = 0;
+    Some(name(app, app.task_view.shown[item]))
 }
 
 /// Returns the task under the cursor as named values.
 #[must_use]
 pub fn row(app: &App) -> Option<Vec<(String, String)>> {
-    Some(row_of(app.study.as_ref()?, selected(app)?))
+    Some(row_of(app.run.as_ref()?, selected(app)?))
 }
 
 /// Returns a task as named values: its name, status, key and metrics.
@@ -273,20 +273,20 @@ fn areas(area: Rect) -> (Rect, Rect) {
 
 /// Draws the view.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
-    let Some(study) = &app.study else { return };
+    let Some(study) = &app.run else { return };
     let (listed, detail) = areas(area);
     draw_list(app, study, listed, buf);
     let Some(task) = selected(app) else { return };
     let name = study.short_name(task, usize::from(detail.width.saturating_sub(2)), app.theme);
-    let inside = heading(buf, detail, &name, app.task.reading, app.theme);
+    let inside = heading(buf, detail, &name, app.task_view.reading, app.theme);
     let lines = lines(app, inside.width);
     let most = lines.len().saturating_sub(usize::from(inside.height));
-    put_all(buf, inside, lines.into_iter().skip(app.task.scrolled.min(most)));
+    put_all(buf, inside, lines.into_iter().skip(app.task_view.scrolled.min(most)));
 }
 
 /// Returns the details of the selected task, in lines of at most `width` characters.
 fn lines(app: &App, width: u16) -> Vec<Line<'static>> {
-    let Some((study, task)) = app.study.as_ref().zip(selected(app)) else { return vec![] };
+    let Some((study, task)) = app.run.as_ref().zip(selected(app)) else { return vec![] };
     let wrapped = details(study, task, app.now, app.theme).into_iter().flat_map(|(style, text)| {
         let lines = wrap(&printable(&text), usize::from(width)).into_iter();
         lines.map(move |line| Line::from(line).style(style))
@@ -296,7 +296,7 @@ fn lines(app: &App, width: u16) -> Vec<Line<'static>> {
 
 fn draw_list(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let state = &app.task;
+    let state = &app.task_view;
     let (shown, all) = (state.shown.len(), study.tasks.len());
     let mut title = if shown == all { format!("{all} tasks") } else { format!("{shown} of {all} tasks") };
     if !state.filter.is_empty() {

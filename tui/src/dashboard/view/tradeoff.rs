@@ -24,7 +24,7 @@ use crate::dashboard::keys::Action;
 use crate::dashboard::messages::TableRequest;
 use crate::dashboard::paint::{cut, line, put, put_all, top, wrap};
 use crate::dashboard::run_model::RunModel;
-use crate::dashboard::tables::{Listing, Pin, ShownSheet, ShownTable, labels, value};
+use crate::dashboard::tables::{ListedRows, Pin, ShownSheet, ShownTable, labels, value};
 use crate::render::number::{estimate, number};
 use crate::ui::plain::printable;
 
@@ -42,7 +42,7 @@ pub const HINTS: KeyHints = &[
 
 /// The state of the view.
 #[derive(Clone, Debug, Default)]
-pub struct TradeoffState {
+pub struct TablesState {
     /// The filter of the listed rows.
     pub filter: Filter,
     table: usize,
@@ -59,35 +59,35 @@ pub struct TradeoffState {
 
 /// Returns the table that the view shows.
 #[must_use]
-pub fn wanted(app: &App) -> Option<TableRequest> {
-    let tables = &app.study.as_ref()?.opened.graph.experiment.tables;
+pub fn table_request(app: &App) -> Option<TableRequest> {
+    let tables = &app.run.as_ref()?.opened.graph.experiment.tables;
     (!tables.is_empty())
-        .then(|| TableRequest { table: app.tradeoff.table.min(tables.len() - 1), other_cost: false })
+        .then(|| TableRequest { table: app.tables_view.table.min(tables.len() - 1), other_cost: false })
 }
 
 fn graph(app: &App) -> Option<&TaskGraph<StandardOps>> {
-    Some(&app.study.as_ref()?.opened.graph)
+    Some(&app.run.as_ref()?.opened.graph)
 }
 
 pub(super) fn table(app: &App) -> Option<&Table> {
-    graph(app)?.experiment.tables.get(wanted(app)?.table)
+    graph(app)?.experiment.tables.get(table_request(app)?.table)
 }
 
 pub(super) fn shown_table(app: &App) -> Option<&ShownTable> {
-    app.tables.get(&wanted(app)?)?.as_deref().ok()
+    app.tables.get(&table_request(app)?)?.as_deref().ok()
 }
 
 /// Returns whether the table is shown as heat maps.
 fn is_map(app: &App) -> bool {
     // The points that satisfy a filter do not form a grid.
-    !app.tradeoff.list
-        && app.tradeoff.filter.is_empty()
+    !app.tables_view.list
+        && app.tables_view.filter.is_empty()
         && shown_table(app).is_some_and(|shown| shown.arrangement == Arrangement::Grids)
 }
 
 /// Returns the rows of the list, filtered and sorted.
-pub(super) fn listing(app: &App) -> Option<Listing<'_>> {
-    let state = &app.tradeoff;
+pub(super) fn listing(app: &App) -> Option<ListedRows<'_>> {
+    let state = &app.tables_view;
     let sort = state.sort.map(|column| (column, state.descending));
     Some(shown_table(app)?.listing(&state.filter, sort, state.list))
 }
@@ -95,11 +95,11 @@ pub(super) fn listing(app: &App) -> Option<Listing<'_>> {
 /// Returns the sheet under the cursor, with the row and the column of values there.
 fn selected(app: &App) -> Option<(&ShownSheet, usize, usize)> {
     if is_map(app) {
-        let (sheet, row, column) = app.tradeoff.cell;
+        let (sheet, row, column) = app.tables_view.cell;
         return Some((shown_table(app)?.sheets.get(sheet)?, row, column));
     }
     let listing = listing(app)?;
-    let row = *listing.rows.get(app.tradeoff.cursor.within(listing.rows.len()))?;
+    let row = *listing.rows.get(app.tables_view.cursor.within(listing.rows.len()))?;
     Some((listing.shown, row, 0))
 }
 
@@ -117,22 +117,23 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
     }
     match action {
         Action::NextTable | Action::PreviousTable => {
-            let at = wanted(app)?.table;
+            let at = table_request(app)?.table;
             let at = if action == Action::NextTable { at + 1 } else { at + tables - 1 } % tables;
-            app.tradeoff = TradeoffState { table: at, list: app.tradeoff.list, ..TradeoffState::default() };
+            app.tables_view = TablesState { table: at, list: app.tables_view.list, ..TablesState::default() };
             Some(format!("table {}", table(app)?.name))
         }
         Action::Layout => {
-            app.tradeoff.list = !app.tradeoff.list;
-            (app.tradeoff.sort, app.tradeoff.cursor) = (None, Cursor::default());
-            let words = if app.tradeoff.list { "every point" } else { "the table as the file asks for it" };
+            app.tables_view.list = !app.tables_view.list;
+            (app.tables_view.sort, app.tables_view.cursor) = (None, Cursor::default());
+            let words =
+                if app.tables_view.list { "every point" } else { "the table as the file asks for it" };
             Some(words.to_owned())
         }
         Action::Go(_) | Action::Left | Action::Right => Some(go(app, action)),
         Action::Sort => sort(app),
         Action::Reverse => {
-            app.tradeoff.descending = !app.tradeoff.descending;
-            Some(if app.tradeoff.descending {
+            app.tables_view.descending = !app.tables_view.descending;
+            Some(if app.tables_view.descending {
                 "largest on top".to_owned()
             } else {
                 "smallest on top".to_owned()
@@ -140,8 +141,8 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
         }
         Action::Pin => Some(pin(app)),
         Action::Back => {
-            app.tradeoff.filter = Filter::default();
-            app.tradeoff.sort = None;
+            app.tables_view.filter = Filter::default();
+            app.tables_view.sort = None;
             Some("no filter, the order of the file".to_owned())
         }
         Action::Open => open(app),
@@ -158,7 +159,7 @@ fn go(app: &mut App, action: Action) -> String {
             let columns = heat_map::columns(listing.shown);
             (listing.rows.len(), columns.saturating_sub(1))
         });
-        let state = &mut app.tradeoff;
+        let state = &mut app.tables_view;
         match action {
             Action::Left => state.shift = state.shift.saturating_sub(1),
             Action::Right => state.shift = (state.shift + 1).min(columns),
@@ -171,7 +172,7 @@ fn go(app: &mut App, action: Action) -> String {
 
 /// Moves the cursor in a heat map: within a grid, over its edge into the next grid, or by whole grids.
 fn walk(app: &mut App, action: Action) {
-    let (mut sheet, mut row, mut column) = app.tradeoff.cell;
+    let (mut sheet, mut row, mut column) = app.tables_view.cell;
     let Some(shown) = shown_table(app) else { return };
     let last = shown.sheets.len().saturating_sub(1);
     let size = |sheet: usize| {
@@ -195,17 +196,17 @@ fn walk(app: &mut App, action: Action) {
         _ => {}
     }
     let (height, width) = size(sheet);
-    app.tradeoff.cell = (sheet, row.min(height.saturating_sub(1)), column.min(width.saturating_sub(1)));
+    app.tables_view.cell = (sheet, row.min(height.saturating_sub(1)), column.min(width.saturating_sub(1)));
 }
 
 fn sort(app: &mut App) -> Option<String> {
     // A grid has no column to sort by, so its points are listed.
-    let list = app.tradeoff.list || is_map(app);
-    app.tradeoff.list = list;
+    let list = app.tables_view.list || is_map(app);
+    app.tables_view.list = list;
     let sheet = &listing(app)?.shown.sheet;
     let (axes, columns) = (sheet.axes, sheet.headings.len());
     // The first press sorts by the first value with the largest on top, because users mostly look for the best value.
-    let next = app.tradeoff.sort.map_or(axes, |column| (column + 1) % columns.max(1));
+    let next = app.tables_view.sort.map_or(axes, |column| (column + 1) % columns.max(1));
     sort_by(app, next)
 }
 
@@ -213,7 +214,7 @@ fn sort(app: &mut App) -> Option<String> {
 fn sort_by(app: &mut App, column: usize) -> Option<String> {
     let sheet = &listing(app)?.shown.sheet;
     let (is_value, heading) = (column >= sheet.axes, sheet.headings.get(column)?.clone());
-    let state = &mut app.tradeoff;
+    let state = &mut app.tables_view;
     state.descending = if state.sort == Some(column) { !state.descending } else { is_value };
     (state.sort, state.cursor) = (Some(column), Cursor::default());
     let order = if state.descending { "largest on top" } else { "smallest on top" };
@@ -221,15 +222,15 @@ fn sort_by(app: &mut App, column: usize) -> Option<String> {
 }
 
 fn pin(app: &mut App) -> String {
-    let (Some(wanted), Some(at)) = (wanted(app), point(app)) else {
+    let (Some(wanted), Some(at)) = (table_request(app), point(app)) else {
         return "nothing to pin there".to_owned();
     };
-    let pinned = app.pin.as_ref().filter(|pin| pin.wanted == wanted);
+    let pinned = app.pin.as_ref().filter(|pin| pin.request == wanted);
     if pinned.and_then(|pin| pin.place(shown_table(app)?)) == Some(at) {
         app.pin = None;
         return "no baseline".to_owned();
     }
-    let Some(pin) = Pin::at(app.study.as_ref(), shown_table(app), wanted, at) else {
+    let Some(pin) = Pin::at(app.run.as_ref(), shown_table(app), wanted, at) else {
         return "nothing to pin there".to_owned();
     };
     let said = format!("baseline: {}; values are differences from it, p again unpins", pin.name);
@@ -239,7 +240,7 @@ fn pin(app: &mut App) -> String {
 
 /// Opens the task view with the tasks behind the point under the cursor.
 fn open(app: &mut App) -> Option<String> {
-    let study = app.study.as_ref()?;
+    let study = app.run.as_ref()?;
     let points = &shown_table(app)?.points;
     let place = labels(study.experiment(), points, points.points.get(point(app)?)?);
     let filter = task_filter(study.experiment(), table(app)?, &place);
@@ -262,7 +263,7 @@ pub fn task_filter(experiment: &Experiment, table: &Table, point: &[(&str, &str)
 
 /// Returns the point under the cursor as text.
 fn describe(app: &App) -> Option<String> {
-    let study = app.study.as_ref()?;
+    let study = app.run.as_ref()?;
     let points = &shown_table(app)?.points;
     let point = points.points.get(point(app)?)?;
     let place: Vec<String> = labels(study.experiment(), points, point)
@@ -287,13 +288,13 @@ fn describe(app: &App) -> Option<String> {
 pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
     let (_, body) = areas(app, area);
     if is_map(app) {
-        app.tradeoff.cell = heat_map::cell_at(app, body, at)?;
+        app.tables_view.cell = heat_map::cell_at(app, body, at)?;
         return describe(app);
     }
     match rows::item(app, body, at)? {
         ListItem::Heading(column) => sort_by(app, column),
         ListItem::Row(row) => {
-            app.tradeoff.cursor.at = row;
+            app.tables_view.cursor.at = row;
             describe(app)
         }
     }
@@ -302,7 +303,7 @@ pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
 /// Returns the point under the cursor as named values.
 #[must_use]
 pub fn row(app: &App) -> Option<Vec<(String, String)>> {
-    let study = app.study.as_ref()?;
+    let study = app.run.as_ref()?;
     row_of(study, &shown_table(app)?.points, point(app)?)
 }
 
@@ -346,7 +347,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     }
     let (above, body) = areas(app, area);
     put_all(buf, above, head(app, usize::from(area.width)));
-    match wanted(app).and_then(|wanted| app.tables.get(&wanted)) {
+    match table_request(app).and_then(|wanted| app.tables.get(&wanted)) {
         None => put(buf, body.x, body.y, body.width, Line::from("making the table").style(app.theme.dim())),
         Some(Err(error)) => {
             put(
@@ -365,7 +366,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 /// Returns the lines above the table: the names of the tables, the state of the view, the answer, and the caption.
 fn head(app: &App, width: usize) -> Vec<Line<'static>> {
     let theme = app.theme;
-    let at = wanted(app).map_or(0, |wanted| wanted.table);
+    let at = table_request(app).map_or(0, |wanted| wanted.table);
     let names = graph(app).into_iter().flat_map(|graph| &graph.experiment.tables).enumerate();
     let names = names.map(|(other, table)| {
         let style = if other == at { theme.strong().add_modifier(Modifier::UNDERLINED) } else { theme.dim() };
@@ -397,16 +398,16 @@ fn state(app: &App) -> Vec<String> {
     if missing > 0 {
         state.push(format!("{missing} results are not there yet"));
     }
-    if let Some(pin) = app.pin.as_ref().filter(|pin| Some(pin.wanted) == wanted(app)) {
+    if let Some(pin) = app.pin.as_ref().filter(|pin| Some(pin.request) == table_request(app)) {
         state.push(format!("differences from {}", pin.name));
     } else if let Some(baseline) = &app.baseline {
         state.push(format!("differences from run {}", baseline.id));
     }
-    if app.tradeoff.list {
+    if app.tables_view.list {
         state.push("every point".to_owned());
     }
-    if !app.tradeoff.filter.is_empty() {
-        state.push(format!("only {}", app.tradeoff.filter.text));
+    if !app.tables_view.filter.is_empty() {
+        state.push(format!("only {}", app.tables_view.filter.text));
     }
     state
 }

@@ -46,15 +46,15 @@ pub struct CurvesState {
 
 /// Returns the listed trainings.
 fn trainings(app: &App) -> Vec<TaskId> {
-    let Some(study) = &app.study else { return vec![] };
+    let Some(study) = &app.run else { return vec![] };
     let graph = &study.opened.graph;
     let nodes =
         graph.experiment.nodes.pairs().filter(|(_, node)| node.kind.metric(MetricRole::TrainLoss).is_some());
     let tasks = nodes.flat_map(|(node, _)| graph.tasks_of(node));
     tasks
         .filter(|task| {
-            app.training.filter.is_empty()
-                || app.training.filter.matches(|| graph.name(*task), |name| field(study, *task, name))
+            app.training_view.filter.is_empty()
+                || app.training_view.filter.matches(|| graph.name(*task), |name| field(study, *task, name))
         })
         .collect()
 }
@@ -62,19 +62,19 @@ fn trainings(app: &App) -> Vec<TaskId> {
 /// Returns the trainings whose curves are shown.
 #[must_use]
 pub fn picked(app: &App) -> Vec<TaskId> {
-    if !app.training.marked.is_empty() {
-        return app.training.marked.iter().copied().take(MOST).collect();
+    if !app.training_view.marked.is_empty() {
+        return app.training_view.marked.iter().copied().take(MOST).collect();
     }
     let all = trainings(app);
-    all.get(app.training.cursor.within(all.len())).copied().into_iter().collect()
+    all.get(app.training_view.cursor.within(all.len())).copied().into_iter().collect()
 }
 
 /// Carries out an action; returns a status text.
 pub fn act(app: &mut App, action: Action) -> Option<String> {
     let page = app.page();
     let all = trainings(app);
-    let graph = std::sync::Arc::clone(&app.study.as_ref()?.opened.graph);
-    let state = &mut app.training;
+    let graph = std::sync::Arc::clone(&app.run.as_ref()?.opened.graph);
+    let state = &mut app.training_view;
     let selected = all.get(state.cursor.within(all.len())).copied();
     let name = |task: Option<TaskId>| task.map_or("there is no training".to_owned(), |task| graph.name(task));
     Some(match action {
@@ -125,16 +125,16 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
 pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
     let all = trainings(app);
     let inside = top(areas(area).0, 1).1;
-    let item = item_at(inside, app.training.cursor, all.len(), at.y).filter(|_| inside.contains(at))?;
-    app.training.cursor.at = item;
-    Some(app.study.as_ref()?.opened.graph.name(all[item]))
+    let item = item_at(inside, app.training_view.cursor, all.len(), at.y).filter(|_| inside.contains(at))?;
+    app.training_view.cursor.at = item;
+    Some(app.run.as_ref()?.opened.graph.name(all[item]))
 }
 
 /// Returns the training under the cursor as named values.
 #[must_use]
 pub fn row(app: &App) -> Option<Vec<(String, String)>> {
     let all = trainings(app);
-    Some(task::row_of(app.study.as_ref()?, *all.get(app.training.cursor.within(all.len()))?))
+    Some(task::row_of(app.run.as_ref()?, *all.get(app.training_view.cursor.within(all.len()))?))
 }
 
 /// Divides the view into the list and the charts.
@@ -148,7 +148,7 @@ fn areas(area: Rect) -> (Rect, Rect) {
 
 /// Draws the view.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
-    let Some(study) = &app.study else { return };
+    let Some(study) = &app.run else { return };
     let (listed, charts) = areas(area);
     draw_list(app, study, listed, buf);
     let picked = picked(app);
@@ -166,7 +166,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 fn draw_list(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let all = trainings(app);
-    let filter = &app.training.filter.text;
+    let filter = &app.training_view.filter.text;
     let title = if filter.is_empty() {
         format!("trainings: {}", all.len())
     } else {
@@ -174,7 +174,7 @@ fn draw_list(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     };
     let inside = heading(buf, area, &title, true, theme);
     let picked = picked(app);
-    list(buf, inside, app.training.cursor, all.len(), Some(theme.cursor()), |at| {
+    list(buf, inside, app.training_view.cursor, all.len(), Some(theme.cursor()), |at| {
         let task = all[at];
         let status = study.task(task).status;
         let order = picked.iter().position(|other| *other == task);
@@ -208,7 +208,7 @@ fn draw_chart(
     buf: &mut Buffer,
 ) {
     let theme = app.theme;
-    let log = app.training.log && train == MetricRole::TrainLoss;
+    let log = app.training_view.log && train == MetricRole::TrainLoss;
     let metric = |task: TaskId, role| study.opened.graph.kind(task).metric(role).unwrap_or_default();
     let curve = |n: usize, task: TaskId, role, dotted: bool| Curve {
         points: study.curve(task, metric(task, role)),

@@ -40,7 +40,7 @@ pub enum Event {
         /// Steps in all.
         total: u64,
         /// The metrics at this step.
-        #[serde(with = "crate::metrics")]
+        #[serde(with = "crate::json_metrics")]
         metrics: BTreeMap<String, f64>,
     },
     /// A task's job ended with a result that is not yet recorded: the task no longer runs, and a crash would lose the
@@ -56,7 +56,7 @@ pub enum Event {
         /// Its key in hex.
         key: String,
         /// Its metrics.
-        #[serde(with = "crate::metrics")]
+        #[serde(with = "crate::json_metrics")]
         metrics: BTreeMap<String, f64>,
         /// The seconds of computing.
         seconds: f64,

@@ -6,7 +6,7 @@ pub mod dense;
 pub mod diff;
 pub mod event;
 pub mod graph;
-mod metrics;
+mod json_metrics;
 pub mod nearest;
 pub mod ops;
 pub mod parts;

@@ -10,7 +10,7 @@ use crate::ops::Ops;
 use crate::spec::axis::{Axes, Axis};
 use crate::spec::experiment::Experiment;
 use crate::spec::node::{Nodes, open};
-use crate::spec::scope::TableReader;
+use crate::spec::table_reader::TableReader;
 use crate::text::fault::{Faults, Span};
 use crate::text::note::{Asked, Need, Note};
 use crate::text::value::{self, Struct, Value, ValueKind};

@@ -144,14 +144,17 @@ impl Catalog {
     }
 
     /// Finds the locations of many slots.
-    pub(crate) fn find(&self, slots: &[EntrySubject]) -> Result<Located<Vec<Option<Location>>>, StoreError> {
+    pub(crate) fn find(
+        &self,
+        subjects: &[EntrySubject],
+    ) -> Result<Located<Vec<Option<Location>>>, StoreError> {
         self.follow()?;
         let view = self.view();
         let (journal, complete) = (view.journal.clone(), view.is_complete());
-        let mut places = Vec::with_capacity(slots.len());
+        let mut places = Vec::with_capacity(subjects.len());
         let mut open = Vec::new();
-        for (i, slot) in slots.iter().enumerate() {
-            let known = view.places.get(slot);
+        for (i, subject) in subjects.iter().enumerate() {
+            let known = view.places.get(subject);
             places.push(known.copied().flatten());
             if known.is_none() && !complete {
                 open.push(i);
@@ -159,10 +162,10 @@ impl Catalog {
         }
         drop(view);
         if let (false, Some(journal)) = (open.is_empty(), &journal) {
-            let asked: Vec<EntrySubject> = open.iter().map(|&i| slots[i]).collect();
+            let asked: Vec<EntrySubject> = open.iter().map(|&i| subjects[i]).collect();
             let Some(answers) = self.hints.ask(&asked, journal)? else {
                 self.complete()?;
-                return self.find(slots);
+                return self.find(subjects);
             };
             let mut view = self.view_mut();
             // Another thread may have switched to a newer journal, where these locations mean nothing.
@@ -170,7 +173,7 @@ impl Catalog {
             for (i, place) in open.into_iter().zip(answers) {
                 places[i] = place;
                 if is_same {
-                    view.places.learn(slots[i], place);
+                    view.places.learn(subjects[i], place);
                 }
             }
         }
@@ -195,7 +198,7 @@ impl Catalog {
         let known = if start == journal::START { None } else { self.hints.cards() };
         let Some((mut cards, ops)) = known else {
             let Located { journal, mut places } = self.all()?;
-            places.retain(|(slot, _)| matches!(slot, EntrySubject::Record(_)));
+            places.retain(|(subject, _)| matches!(subject, EntrySubject::Record(_)));
             let contents = Contents { cards: vec![], ops: vec![], places, dropped: self.view().dropped };
             return Ok(Located { journal, places: contents });
         };
@@ -207,19 +210,21 @@ impl Catalog {
         }
         let is_newer = |place: &Option<Location>| place.is_none_or(|place| place.offset >= view.start);
         let newer = view.places.all().filter(|(_, place)| is_newer(place));
-        let newer: HashSet<Tag> = newer.map(|(slot, _)| Tag::new(&slot)).collect();
+        let newer: HashSet<Tag> = newer.map(|(subject, _)| Tag::new(&subject)).collect();
         cards.retain(|card| card.tag.is_record() && !newer.contains(&card.tag));
         let mut places: Vec<_> = view.places.live().collect();
-        places.retain(|(slot, place)| matches!(slot, EntrySubject::Record(_)) && place.offset >= view.start);
+        places.retain(|(subject, place)| {
+            matches!(subject, EntrySubject::Record(_)) && place.offset >= view.start
+        });
         places.sort_unstable_by_key(|(_, place)| place.offset);
         let contents = Contents { cards, ops, places, dropped: view.dropped };
         Ok(Located { journal: view.journal.clone(), places: contents })
     }
 
     /// Prepares lookups of `slots` slots: walks now if a walk costs less than lookups in the index.
-    pub(crate) fn expect(&self, slots: usize) -> Result<(), StoreError> {
+    pub(crate) fn expect(&self, subjects: usize) -> Result<(), StoreError> {
         self.follow()?;
-        if self.view().is_complete() || self.hints.is_worth(slots) { Ok(()) } else { self.complete() }
+        if self.view().is_complete() || self.hints.is_worth(subjects) { Ok(()) } else { self.complete() }
     }
 
     /// Adds the entries that the writer has appended.
@@ -233,10 +238,10 @@ impl Catalog {
     }
 
     /// Forgets the location of a damaged entry, unless the slot has a newer one.
-    pub(crate) fn forget(&self, slot: EntrySubject, place: Location) {
+    pub(crate) fn forget(&self, subject: EntrySubject, place: Location) {
         let mut view = self.view_mut();
-        if view.places.get(&slot).copied().flatten().is_none_or(|newest| newest.offset == place.offset) {
-            view.places.forget(slot);
+        if view.places.get(&subject).copied().flatten().is_none_or(|newest| newest.offset == place.offset) {
+            view.places.forget(subject);
         }
     }
 

@@ -129,7 +129,7 @@ impl Store {
             self.close();
             let Located { journal, places } = self.catalog().all()?;
             if let Some(journal) = journal {
-                let is_wanted = |slot: &EntrySubject| match slot {
+                let is_wanted = |subject: &EntrySubject| match subject {
                     EntrySubject::Record(key) => wanted.keys.contains(key),
                     EntrySubject::Source(_) => true,
                 };
@@ -157,7 +157,7 @@ impl Store {
     /// Returns the total length of all entries of source files.
     fn sources_bytes(&self) -> Result<u64, StoreError> {
         let places = self.catalog().all()?.places.into_iter();
-        let sources = places.filter(|(slot, _)| matches!(slot, EntrySubject::Source(_)));
+        let sources = places.filter(|(subject, _)| matches!(subject, EntrySubject::Source(_)));
         Ok(sources.map(|(_, place)| place.entry_bytes()).sum())
     }
 }
@@ -178,10 +178,11 @@ pub(crate) fn rewrite(
         let mut file = BufWriter::new(file);
         file.write_all(&journal::first_bytes(&seal))?;
         let mut offset = journal::START;
-        for (slot, place) in places.iter().filter(|(slot, _)| is_wanted(slot)) {
+        for (subject, place) in places.iter().filter(|(subject, _)| is_wanted(subject)) {
             let entry = old.entry(place.offset, place.body_bytes).map_err(io::Error::other)?;
-            let is_it =
-                |header: &EntryHeader| Location::from_header(place.offset, header) == (*slot, Some(*place));
+            let is_it = |header: &EntryHeader| {
+                Location::from_header(place.offset, header) == (*subject, Some(*place))
+            };
             // A damaged entry is a cache miss already.
             let Some((header, body)) = entry.filter(|(header, _)| is_it(header)) else { continue };
             let entry = NewEntry::new(header.kind, header.key, header.kept, header.part, body);

@@ -25,7 +25,7 @@ use crate::{
 
 /// The cost of looking up one slot in the index, in steps of a walk over headers. Measured: 0.8 µs against 0.4 µs; the
 /// factor above that pays for the copy.
-const STEPS_PER_SLOT: u64 = 4;
+const STEPS_PER_LOOKUP: u64 = 4;
 /// The cost of a request of any length, in slots: another thread has to wake up.
 const SLOTS_PER_QUESTION: u64 = 16;
 /// The writer replaces the index when the part of the journal behind it is longer than 1/8 of the part that it covers.
@@ -75,12 +75,12 @@ impl IndexAccess {
     }
 
     /// Whether `slots` more lookups, with those before, cost less than a walk.
-    pub(crate) fn is_worth(&self, slots: usize) -> bool {
-        self.pays(&self.state(), slots)
+    pub(crate) fn is_worth(&self, subjects: usize) -> bool {
+        self.pays(&self.state(), subjects)
     }
 
-    fn pays(&self, state: &IndexState, slots: usize) -> bool {
-        let steps = (state.asked + slots as u64).saturating_mul(STEPS_PER_SLOT);
+    fn pays(&self, state: &IndexState, subjects: usize) -> bool {
+        let steps = (state.asked + subjects as u64).saturating_mul(STEPS_PER_LOOKUP);
         state.manifest.as_ref().is_some_and(|manifest| self.always || steps <= manifest.cards)
     }
 
@@ -88,22 +88,22 @@ impl IndexAccess {
     /// or there is no usable index.
     pub(crate) fn ask(
         &self,
-        slots: &[EntrySubject],
+        subjects: &[EntrySubject],
         journal: &Journal,
     ) -> Result<Option<Vec<Option<Location>>>, StoreError> {
         let mut state = self.state();
-        if !self.pays(&state, slots.len()) {
+        if !self.pays(&state, subjects.len()) {
             return Ok(None);
         }
-        state.asked += slots.len() as u64 + SLOTS_PER_QUESTION;
-        let tags = slots.iter().map(Tag::new).collect();
+        state.asked += subjects.len() as u64 + SLOTS_PER_QUESTION;
+        let tags = subjects.iter().map(Tag::new).collect();
         let cards = self.with(&mut state, |index, manifest| index.find(tags, manifest.shelf_bits));
         let Some(cards) = cards else { return Ok(None) };
-        let mut places = Vec::with_capacity(slots.len());
-        for (slot, card) in slots.iter().zip(cards) {
+        let mut places = Vec::with_capacity(subjects.len());
+        for (subject, card) in subjects.iter().zip(cards) {
             places.push(match card {
                 None => None,
-                Some(card) => match confirm(journal, slot, &card)? {
+                Some(card) => match confirm(journal, subject, &card)? {
                     None => {
                         *state = IndexState::default();
                         self.set_aside(&IndexFault("it disagrees with the journal".into()));
@@ -242,8 +242,8 @@ impl IndexAccess {
 }
 
 /// Reads the header at a card's offset. Returns its location if the header belongs to this slot.
-fn confirm(journal: &Journal, slot: &EntrySubject, card: &Card) -> Result<Option<Location>, StoreError> {
+fn confirm(journal: &Journal, subject: &EntrySubject, card: &Card) -> Result<Option<Location>, StoreError> {
     let header = journal.header(card.offset)?;
     let found = header.map(|header| Location::from_header(card.offset, &header));
-    Ok(found.filter(|(found, _)| found == slot).and_then(|(_, place)| place))
+    Ok(found.filter(|(found, _)| found == subject).and_then(|(_, place)| place))
 }

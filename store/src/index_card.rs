@@ -23,8 +23,8 @@ const SOURCE: u8 = 1;
 pub(crate) struct Tag([u8; TAG_BYTES]);
 
 impl Tag {
-    pub(crate) fn new(slot: &EntrySubject) -> Self {
-        let (kind, key) = match slot {
+    pub(crate) fn new(subject: &EntrySubject) -> Self {
+        let (kind, key) = match subject {
             EntrySubject::Record(key) => (RECORD, key),
             EntrySubject::Source(key) => (SOURCE, key),
         };

@@ -72,10 +72,10 @@ impl IndexDraft {
         let mut places: IdMap<EntrySubject, Option<Location>> = IdMap::default();
         let mut last = None;
         let scanned = scan(journal, stretch, &mut |offset, header| {
-            let (slot, place) = Location::from_header(offset, header);
+            let (subject, place) = Location::from_header(offset, header);
             self.dropped += u64::from(header.kind == EntryKind::Dropped);
             last = Some(offset);
-            places.insert(slot, place);
+            places.insert(subject, place);
         })?;
         let Some(last) = last.filter(|_| scanned.damaged == 0) else { return Ok(false) };
         (self.applied, self.last) = (Some(scanned.end), last);
@@ -120,22 +120,23 @@ impl IndexDraft {
         places: IdMap<EntrySubject, Option<Location>>,
     ) -> Result<IdMap<Tag, Option<Card>>, StoreError> {
         let mut changes: IdMap<Tag, Option<Card>> =
-            places.keys().map(|slot| (Tag::new(slot), None)).collect();
-        let live = places.into_iter().filter_map(|(slot, place)| Some((slot, place?)));
+            places.keys().map(|subject| (Tag::new(subject), None)).collect();
+        let live = places.into_iter().filter_map(|(subject, place)| Some((subject, place?)));
         let mut live: Vec<(EntrySubject, Location)> = live.collect();
         live.sort_unstable_by_key(|(_, place)| place.offset);
-        let entries =
-            live.into_iter().map(|(slot, place)| ((slot, place.offset), place.offset, place.body_bytes));
-        read_bodies(journal, entries, &mut |(slot, offset), found| {
+        let entries = live
+            .into_iter()
+            .map(|(subject, place)| ((subject, place.offset), place.offset, place.body_bytes));
+        read_bodies(journal, entries, &mut |(subject, offset), found| {
             let Some((header, body)) = found else { return Ok(ControlFlow::Continue(())) };
-            let told = match slot {
+            let told = match subject {
                 EntrySubject::Record(_) => {
                     RecordSummary::decode(body).map(|brief| (self.op(&brief.op()), brief.seconds()))
                 }
                 EntrySubject::Source(_) => Some((0, 0.0)),
             };
             if let Some((op, seconds)) = told {
-                let (tag, body_bytes) = (Tag::new(&slot), header.body_bytes);
+                let (tag, body_bytes) = (Tag::new(&subject), header.body_bytes);
                 changes.insert(tag, Some(Card { tag, offset, body_bytes, seconds, op }));
             }
             Ok(ControlFlow::Continue(()))

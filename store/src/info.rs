@@ -104,7 +104,7 @@ impl Store {
             }
         }
         let mut tallies: BTreeMap<String, OpTotals> = ops.into_iter().collect();
-        let is_record = |(slot, _)| if let EntrySubject::Record(key) = slot { Some(key) } else { None };
+        let is_record = |(subject, _)| if let EntrySubject::Record(key) = subject { Some(key) } else { None };
         let keys: Vec<Key> = places.into_iter().filter_map(is_record).collect();
         for item in self.items(&keys)?.into_iter().flatten() {
             tallies.entry(item.op).or_default().add(item.bytes, item.seconds);

@@ -51,32 +51,32 @@ pub(crate) struct Locations(IdMap<EntrySubject, Option<Location>>);
 impl Locations {
     /// Adds an entry, which replaces an earlier one of the same slot.
     pub(crate) fn note(&mut self, offset: u64, header: &EntryHeader) {
-        let (slot, place) = Location::from_header(offset, header);
-        self.0.insert(slot, place);
+        let (subject, place) = Location::from_header(offset, header);
+        self.0.insert(subject, place);
     }
 
     /// Treats a slot as dropped.
-    pub(crate) fn forget(&mut self, slot: EntrySubject) {
-        self.0.insert(slot, None);
+    pub(crate) fn forget(&mut self, subject: EntrySubject) {
+        self.0.insert(subject, None);
     }
 
     /// Adds the index's answer for a slot, unless a newer entry is known.
-    pub(crate) fn learn(&mut self, slot: EntrySubject, place: Option<Location>) {
-        self.0.entry(slot).or_insert(place);
+    pub(crate) fn learn(&mut self, subject: EntrySubject, place: Option<Location>) {
+        self.0.entry(subject).or_insert(place);
     }
 
     /// Returns the known location of a slot: the outer `None` means unknown, the inner one dropped.
-    pub(crate) fn get(&self, slot: &EntrySubject) -> Option<&Option<Location>> {
-        self.0.get(slot)
+    pub(crate) fn get(&self, subject: &EntrySubject) -> Option<&Option<Location>> {
+        self.0.get(subject)
     }
 
     /// Iterates over all known slots.
     pub(crate) fn all(&self) -> impl Iterator<Item = (EntrySubject, Option<Location>)> {
-        self.0.iter().map(|(&slot, &place)| (slot, place))
+        self.0.iter().map(|(&subject, &place)| (subject, place))
     }
 
     /// Iterates over the slots that have a location.
     pub(crate) fn live(&self) -> impl Iterator<Item = (EntrySubject, Location)> {
-        self.0.iter().filter_map(|(&slot, &place)| place.map(|place| (slot, place)))
+        self.0.iter().filter_map(|(&subject, &place)| place.map(|place| (subject, place)))
     }
 }

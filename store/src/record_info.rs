@@ -34,7 +34,7 @@ impl Store {
     pub fn contents(&self) -> Result<Vec<RecordInfo>, StoreError> {
         let places = self.catalog().all()?.places.into_iter();
         let keys: Vec<Key> = places
-            .filter_map(|(slot, _)| if let EntrySubject::Record(key) = slot { Some(key) } else { None })
+            .filter_map(|(subject, _)| if let EntrySubject::Record(key) = subject { Some(key) } else { None })
             .collect();
         Ok(self.items(&keys)?.into_iter().flatten().collect())
     }
@@ -66,9 +66,9 @@ impl Store {
         cards.retain(|card| ops.get(usize::from(card.op)).is_some_and(|name| name == op));
         cards.sort_unstable_by_key(|card| card.offset);
         let known = cards.iter().map(|card| ((card.tag, card.offset, true), card.offset, card.body_bytes));
-        let newer = places
-            .iter()
-            .map(|(slot, place)| ((Tag::new(slot), place.offset, false), place.offset, place.body_bytes));
+        let newer = places.iter().map(|(subject, place)| {
+            ((Tag::new(subject), place.offset, false), place.offset, place.body_bytes)
+        });
         // This test is cheaper than parsing every preimage for its op, and few preimages of other ops mention this one.
         let mention = format!("\"op\":\"{op}\"");
         read_bodies(&journal, known.chain(newer), &mut |(tag, offset, is_of_op), found| {

@@ -130,8 +130,8 @@ impl Store {
     /// Looks up many keys at once. Does not read the records: a hit turns into a miss if reading its record shows
     /// damage.
     pub fn lookup(&self, keys: &[Key]) -> Result<Vec<Option<Hit>>, StoreError> {
-        let slots: Vec<EntrySubject> = keys.iter().map(|&key| EntrySubject::Record(key)).collect();
-        let places = self.catalog.find(&slots)?.places;
+        let subjects: Vec<EntrySubject> = keys.iter().map(|&key| EntrySubject::Record(key)).collect();
+        let places = self.catalog.find(&subjects)?.places;
         let hit = |(&key, place): (&Key, Option<Location>)| {
             place.map(|Location { kept, part, .. }| Hit { key, kept, part })
         };
@@ -186,8 +186,8 @@ impl Store {
         keys: &[Key],
         mut each: impl FnMut(usize, Option<&[u8]>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let slots: Vec<EntrySubject> = keys.iter().map(|&key| EntrySubject::Record(key)).collect();
-        let Located { journal, places } = self.catalog.find(&slots)?;
+        let subjects: Vec<EntrySubject> = keys.iter().map(|&key| EntrySubject::Record(key)).collect();
+        let Located { journal, places } = self.catalog.find(&subjects)?;
         let Some(journal) = journal else { return Ok(()) };
         let mut found: Vec<(usize, Location)> =
             places.into_iter().enumerate().filter_map(|(at, place)| Some((at, place?))).collect();
@@ -195,7 +195,7 @@ impl Store {
         let entries = found.into_iter().map(|(at, place)| ((at, place), place.offset, place.body_bytes));
         read_bodies(&journal, entries, &mut |(at, place), found| {
             let is_it = |header: &EntryHeader| {
-                Location::from_header(place.offset, header) == (slots[at], Some(place))
+                Location::from_header(place.offset, header) == (subjects[at], Some(place))
             };
             each(at, found.filter(|(header, _)| is_it(header)).map(|(_, body)| body))?;
             Ok(ControlFlow::Continue(()))
@@ -204,8 +204,8 @@ impl Store {
 
     /// Calls `each` with every live record, in the order of the journal. Leaves out damaged records.
     pub fn for_each_record(&self, each: &mut dyn FnMut(Key, Record)) -> Result<(), StoreError> {
-        for (slot, _) in self.catalog.all()?.places {
-            if let EntrySubject::Record(key) = slot
+        for (subject, _) in self.catalog.all()?.places {
+            if let EntrySubject::Record(key) = subject
                 && let Some(record) = self.record(&key)?
             {
                 each(key, record);
@@ -281,17 +281,17 @@ impl Store {
     }
 
     /// Reads the entry of a slot and checks it. The location of a damaged entry is forgotten, with a warning.
-    pub(crate) fn entry(&self, slot: EntrySubject) -> Result<Option<(EntryHeader, Vec<u8>)>, StoreError> {
-        let Located { journal, places } = self.catalog.find(&[slot])?;
+    pub(crate) fn entry(&self, subject: EntrySubject) -> Result<Option<(EntryHeader, Vec<u8>)>, StoreError> {
+        let Located { journal, places } = self.catalog.find(&[subject])?;
         let (Some(journal), Some(Some(place))) = (journal, places.first().copied()) else { return Ok(None) };
         let entry = journal.entry(place.offset, place.body_bytes)?;
         let entry =
-            entry.filter(|(header, _)| Location::from_header(place.offset, header) == (slot, Some(place)));
+            entry.filter(|(header, _)| Location::from_header(place.offset, header) == (subject, Some(place)));
         if entry.is_none() {
             let (path, offset) = (journal.path.display(), place.offset);
             self.warnings
                 .push(format!("{path}: the entry at {offset} is damaged; it will be computed again"));
-            self.catalog.forget(slot, place);
+            self.catalog.forget(subject, place);
         }
         Ok(entry)
     }

@@ -98,12 +98,12 @@ impl Store {
         let Located { journal: Some(journal), places } = self.catalog().all()? else { return Ok(()) };
         let bytes = journal.bytes()?.unwrap_or(0);
         found.damaged = scan(&journal, journal::START..bytes, &mut |_, _| {})?.damaged;
-        for (slot, place) in places {
+        for (subject, place) in places {
             let entry = journal.entry(place.offset, place.body_bytes)?;
             let entry = entry
-                .filter(|(header, _)| Location::from_header(place.offset, header) == (slot, Some(place)));
+                .filter(|(header, _)| Location::from_header(place.offset, header) == (subject, Some(place)));
             let record = entry.as_ref().and_then(|(_, body)| Record::decode(body));
-            match (slot, record) {
+            match (subject, record) {
                 (EntrySubject::Record(key), Some(record)) if Key::derive(&record.preimage) == key => {
                     found.records += 1;
                     let parts = record.parts.into_values().filter(|_| record.kept);

@@ -15,7 +15,7 @@ use crate::run_log::{LoggedEvent, RunHeader};
 /// The receivers of events: a channel and the run log.
 pub struct Announcer {
     events: mpsc::UnboundedSender<Event>,
-    journal: Option<RunWriter>,
+    run_log: Option<RunWriter>,
     start: Instant,
 }
 
@@ -28,11 +28,11 @@ impl Announcer {
         start: Instant,
         events: mpsc::UnboundedSender<Event>,
     ) -> Result<Self, StoreError> {
-        let mut journal = store.create_run(id)?;
+        let mut run_log = store.create_run(id)?;
         if let Ok(line) = serde_json::to_string(header) {
-            journal.append_line(&line)?;
+            run_log.append_line(&line)?;
         }
-        Ok(Self { events, journal: Some(journal), start })
+        Ok(Self { events, run_log: Some(run_log), start })
     }
 
     /// Announces the plan, then warnings that are known before anything runs.
@@ -59,10 +59,10 @@ impl Announcer {
     /// Sends one event.
     pub fn tell(&mut self, event: Event) {
         let stamped = LoggedEvent { at: self.start.elapsed().as_secs_f64(), event };
-        if let (Some(journal), Ok(line)) = (&mut self.journal, serde_json::to_string(&stamped)) {
+        if let (Some(run_log), Ok(line)) = (&mut self.run_log, serde_json::to_string(&stamped)) {
             // The results are stored elsewhere, so the run goes on without its log.
-            if journal.append_line(&line).is_err() {
-                self.journal = None;
+            if run_log.append_line(&line).is_err() {
+                self.run_log = None;
             }
         }
         let _ = self.events.send(stamped.event);

@@ -269,13 +269,13 @@ mod tests {
     use super::*;
 
     /// Makes a queue of `depths.len()` pending tasks; each waits for the given inputs.
-    fn schedule(depths: &[u32], inputs: &[&[usize]]) -> (Vec<TaskId>, TaskQueue) {
+    fn queue(depths: &[u32], inputs: &[&[usize]]) -> (Vec<TaskId>, TaskQueue) {
         let tasks: Vec<TaskId> = (0..depths.len()).map(TaskId::from_index).collect();
-        let mut schedule = TaskQueue::new(depths.to_vec());
+        let mut queue = TaskQueue::new(depths.to_vec());
         for (task, inputs) in inputs.iter().enumerate() {
-            schedule.wait(tasks[task], &inputs.iter().map(|&input| tasks[input]).collect::<Vec<_>>());
+            queue.wait(tasks[task], &inputs.iter().map(|&input| tasks[input]).collect::<Vec<_>>());
         }
-        (tasks, schedule)
+        (tasks, queue)
     }
 
     fn key(name: &str) -> Key {
@@ -284,36 +284,36 @@ mod tests {
 
     #[test]
     fn the_deepest_goes_first_and_beside_each_other_the_first() {
-        let (tasks, mut schedule) = schedule(&[0, 1, 2, 1], &[&[], &[], &[], &[]]);
+        let (tasks, mut queue) = queue(&[0, 1, 2, 1], &[&[], &[], &[], &[]]);
         for (task, name) in tasks.iter().zip(["a", "b", "c", "d"]) {
-            schedule.make_ready(*task, key(name));
+            queue.make_ready(*task, key(name));
         }
-        let order: Vec<TaskId> = std::iter::from_fn(|| schedule.start_next()).collect();
+        let order: Vec<TaskId> = std::iter::from_fn(|| queue.start_next()).collect();
         assert_eq!(order, [tasks[2], tasks[1], tasks[3], tasks[0]]);
-        assert_eq!((schedule.running(), schedule.ready()), (4, 0));
+        assert_eq!((queue.running(), queue.ready()), (4, 0));
     }
 
     #[test]
     fn a_task_is_free_when_the_last_of_its_inputs_is_known() {
-        let (tasks, mut schedule) = schedule(&[0, 0, 1], &[&[], &[], &[0, 1, 0]]);
-        assert_eq!(schedule.know(tasks[0]), []);
-        assert_eq!(schedule.know(tasks[0]), [], "known twice is known once");
-        assert_eq!(schedule.know(tasks[1]), [tasks[2]]);
+        let (tasks, mut queue) = queue(&[0, 0, 1], &[&[], &[], &[0, 1, 0]]);
+        assert_eq!(queue.know(tasks[0]), []);
+        assert_eq!(queue.know(tasks[0]), [], "known twice is known once");
+        assert_eq!(queue.know(tasks[1]), [tasks[2]]);
     }
 
     #[test]
     fn a_failure_strands_what_waits_and_what_follows() {
-        let (tasks, mut schedule) = schedule(&[0, 0, 1, 2, 1], &[&[], &[], &[1], &[2], &[]]);
-        schedule.make_ready(tasks[0], key("same"));
-        schedule.make_ready(tasks[1], key("same"));
-        schedule.make_ready(tasks[4], key("other"));
-        assert_eq!((schedule.ready(), schedule.leader(&key("same"))), (2, Some(tasks[0])));
-        let mut skipped = schedule.fail(tasks[0]);
+        let (tasks, mut queue) = queue(&[0, 0, 1, 2, 1], &[&[], &[], &[1], &[2], &[]]);
+        queue.make_ready(tasks[0], key("same"));
+        queue.make_ready(tasks[1], key("same"));
+        queue.make_ready(tasks[4], key("other"));
+        assert_eq!((queue.ready(), queue.leader(&key("same"))), (2, Some(tasks[0])));
+        let mut skipped = queue.fail(tasks[0]);
         skipped.sort_unstable();
         assert_eq!(skipped, [tasks[1], tasks[2], tasks[3]]);
-        assert!(schedule.is_out(tasks[3]) && !schedule.is_out(tasks[4]));
-        schedule.record(tasks[4]);
-        let Summary { tasks, ran, cached, failed, skipped, .. } = schedule.summary(0.0);
+        assert!(queue.is_out(tasks[3]) && !queue.is_out(tasks[4]));
+        queue.record(tasks[4]);
+        let Summary { tasks, ran, cached, failed, skipped, .. } = queue.summary(0.0);
         assert_eq!((tasks, ran, cached, failed, skipped), (5, 1, 0, 1, 3));
     }
 
@@ -324,36 +324,36 @@ mod tests {
             TaskQueue::save,
             TaskQueue::leave,
             TaskQueue::record,
-            |schedule, task| drop(schedule.fail(task)),
-            |schedule, task| drop(schedule.skip(task)),
-            |schedule, task| schedule.wait(task, &[]),
+            |queue, task| drop(queue.fail(task)),
+            |queue, task| drop(queue.skip(task)),
+            |queue, task| queue.wait(task, &[]),
         ];
         for end in ends {
-            let (tasks, mut schedule) = schedule(&[0, 0], &[&[], &[]]);
-            schedule.make_ready(tasks[0], key("a"));
-            schedule.make_ready(tasks[1], key("b"));
-            assert_eq!(schedule.running(), 0);
-            schedule.start_next();
-            schedule.start_next();
-            assert_eq!(schedule.running(), 2);
-            end(&mut schedule, tasks[0]);
-            assert_eq!(schedule.running(), 1);
-            schedule.save(tasks[1]);
-            schedule.record(tasks[1]);
-            assert_eq!(schedule.running(), 0, "saving and recording count once");
+            let (tasks, mut queue) = queue(&[0, 0], &[&[], &[]]);
+            queue.make_ready(tasks[0], key("a"));
+            queue.make_ready(tasks[1], key("b"));
+            assert_eq!(queue.running(), 0);
+            queue.start_next();
+            queue.start_next();
+            assert_eq!(queue.running(), 2);
+            end(&mut queue, tasks[0]);
+            assert_eq!(queue.running(), 1);
+            queue.save(tasks[1]);
+            queue.record(tasks[1]);
+            assert_eq!(queue.running(), 0, "saving and recording count once");
         }
     }
 
     #[test]
     fn who_led_a_key_frees_its_followers() {
-        let (tasks, mut schedule) = schedule(&[0, 0, 0], &[&[], &[], &[]]);
-        schedule.make_ready(tasks[0], key("same"));
-        schedule.make_ready(tasks[1], key("same"));
-        assert_eq!(schedule.retire(tasks[1], key("same")), [], "it does not lead");
-        assert_eq!(schedule.retire(tasks[0], key("same")), [tasks[1]]);
-        schedule.make_ready(tasks[1], key("same"));
-        assert_eq!((schedule.leader(&key("same")), schedule.ready()), (Some(tasks[1]), 2));
-        schedule.leave_rest();
-        assert_eq!(schedule.summary(0.0).skipped, 3);
+        let (tasks, mut queue) = queue(&[0, 0, 0], &[&[], &[], &[]]);
+        queue.make_ready(tasks[0], key("same"));
+        queue.make_ready(tasks[1], key("same"));
+        assert_eq!(queue.retire(tasks[1], key("same")), [], "it does not lead");
+        assert_eq!(queue.retire(tasks[0], key("same")), [tasks[1]]);
+        queue.make_ready(tasks[1], key("same"));
+        assert_eq!((queue.leader(&key("same")), queue.ready()), (Some(tasks[1]), 2));
+        queue.leave_rest();
+        assert_eq!(queue.summary(0.0).skipped, 3);
     }
 }

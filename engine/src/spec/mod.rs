@@ -8,7 +8,7 @@ pub mod expression;
 pub(crate) mod heading;
 mod naming;
 pub mod node;
-pub mod scope;
 mod size_limit;
 pub mod table;
+pub mod table_reader;
 mod typing;

@@ -29,10 +29,10 @@ pub(super) struct WeightedValue<'c, 'f> {
 }
 
 /// Gathers rows by the levels of the axes in `kept`, in the order of the levels.
-pub(super) fn group_rows<'f>(frame: &'f Rows, table: &Table, kept: &[AxisId]) -> Vec<PointRows<'f>> {
-    let level = |row: &Row, axis: AxisId| frame.points.level(row.point, axis).unwrap_or_default();
+pub(super) fn group_rows<'f>(rows_of_table: &'f Rows, table: &Table, kept: &[AxisId]) -> Vec<PointRows<'f>> {
+    let level = |row: &Row, axis: AxisId| rows_of_table.points.level(row.point, axis).unwrap_or_default();
     let mut cells: BTreeMap<Vec<usize>, BTreeMap<usize, Vec<&Row>>> = BTreeMap::new();
-    for row in &frame.rows {
+    for row in &rows_of_table.rows {
         let levels = kept.iter().map(|&axis| level(row, axis)).collect();
         let unit = table.replicate.map_or(0, |axis| level(row, axis));
         cells.entry(levels).or_default().entry(unit).or_default().push(row);

@@ -3,8 +3,8 @@
 use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::table::answer::Answer;
 use fewbits_engine::table::layout::Layout;
-use fewbits_engine::table::made::TableSheets;
 use fewbits_engine::table::sheet::Cell;
+use fewbits_engine::table::table_sheets::TableSheets;
 
 use crate::bench::{Bench, experiment};
 

@@ -111,8 +111,8 @@ impl Network {
             }
             Architecture::Mlp { .. } => (0..layers.len()).collect(),
         };
-        let graph = Self::chain(input, classes, layers.iter().map(LayerOp::from_spec).collect());
-        graph.map_err(|fault| ModelError { layer: fault.layer.map(|at| written[at]), ..fault })
+        let network = Self::chain(input, classes, layers.iter().map(LayerOp::from_spec).collect());
+        network.map_err(|fault| ModelError { layer: fault.layer.map(|at| written[at]), ..fault })
     }
 
     /// Computes every shape of a chain of layers. The default name of a layer is its kind and its count
@@ -136,9 +136,9 @@ impl Network {
             layers.push(Layer { name, op, input: shape, output });
             shape = output;
         }
-        let graph = Self { input, classes, layers };
-        graph.check_end(shape)?;
-        Ok(graph)
+        let network = Self { input, classes, layers };
+        network.check_end(shape)?;
+        Ok(network)
     }
 
     fn check_end(&self, output: ActivationShape) -> Result<(), ModelError> {
@@ -229,9 +229,9 @@ impl Network {
     pub fn from_json(text: &str) -> Result<Self, ModelError> {
         let stored: Stored = serde_json::from_str(text).map_err(|fault| whole(&fault.to_string()))?;
         let ops = stored.layers.into_iter().map(|layer| (layer.op, Some(layer.name))).collect();
-        let graph = Self::chain(stored.input, stored.classes, ops)?;
-        match graph.to_json() {
-            Ok(canonical) if canonical == text => Ok(graph),
+        let network = Self::chain(stored.input, stored.classes, ops)?;
+        match network.to_json() {
+            Ok(canonical) if canonical == text => Ok(network),
             _ => Err(whole("its JSON is not in canonical form, or its layers are not a chain")),
         }
     }
@@ -286,15 +286,15 @@ mod tests {
             LayerSpec::Relu,
             LayerSpec::linear(10),
         ]);
-        let graph = Network::resolve(&lenet, [1, 28, 28], 10).unwrap();
-        assert_eq!((graph.parameter_count(), graph.multiply_accumulates()), (61_706, 416_520));
-        let parameters = graph.parameters();
+        let network = Network::resolve(&lenet, [1, 28, 28], 10).unwrap();
+        assert_eq!((network.parameter_count(), network.multiply_accumulates()), (61_706, 416_520));
+        let parameters = network.parameters();
         assert_eq!(
             (parameters[2].name.as_str(), parameters[2].shape.as_slice()),
             ("conv2.weight", &[16, 6, 5, 5][..])
         );
-        let text = graph.to_json().unwrap();
-        assert_eq!(Network::from_json(&text).unwrap(), graph);
+        let text = network.to_json().unwrap();
+        assert_eq!(Network::from_json(&text).unwrap(), network);
         assert!(
             text.contains(r#"{"bias":true,"inputs":["flatten1"],"name":"linear1","op":"linear","out":120}"#)
         );
@@ -348,16 +348,16 @@ mod tests {
             r#"{"inputs":["flatten1"],"name":"dropout1","op":"dropout","p":0.125},"#,
             r#"{"bias":true,"inputs":["dropout1"],"name":"last","op":"linear","out":10}]}"#
         );
-        let graph = Network::from_json(text).unwrap();
-        assert_eq!(graph.to_json().unwrap(), text);
-        let kinds = graph.layers.iter().map(|layer| layer.op.kind()).collect::<Vec<_>>();
+        let network = Network::from_json(text).unwrap();
+        assert_eq!(network.to_json().unwrap(), text);
+        let kinds = network.layers.iter().map(|layer| layer.op.kind()).collect::<Vec<_>>();
         assert_eq!(kinds, ["conv", "batchnorm", "affine", "relu", "maxpool", "flatten", "dropout", "linear"]);
     }
 
     #[test]
     fn foreign_json_is_refused() {
-        let graph = layers(vec![LayerSpec::Flatten, LayerSpec::linear(10)]).unwrap();
-        let text = graph.to_json().unwrap();
+        let network = layers(vec![LayerSpec::Flatten, LayerSpec::linear(10)]).unwrap();
+        let text = network.to_json().unwrap();
         for (from, to) in [
             ("\"inputs\":[\"flatten1\"]", "\"inputs\":[\"input\"]"),
             ("\"classes\"", "\"more\":1,\"classes\""),

@@ -82,13 +82,13 @@ pub fn logits(
     Ok(logits)
 }
 
-fn check(graph: &Network, images: &Images) -> Result<(), InferenceError> {
-    if graph.input == images.shape && graph.classes == images.classes {
+fn check(network: &Network, images: &Images) -> Result<(), InferenceError> {
+    if network.input == images.shape && network.classes == images.classes {
         return Ok(());
     }
     Err(InferenceError::Images {
-        expected: graph.input,
-        classes: graph.classes,
+        expected: network.input,
+        classes: network.classes,
         found: images.shape,
         found_classes: images.classes,
     })

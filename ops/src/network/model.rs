@@ -17,7 +17,7 @@ const GRAPH: &str = "graph";
 /// A trained network: the inference network and one tensor per parameter.
 #[derive(Clone, Debug)]
 pub struct Model {
-    graph: Network,
+    network: Network,
     tensors: BTreeMap<String, Tensor>,
 }
 
@@ -72,13 +72,13 @@ impl Model {
     /// Makes a model. Errors if a layer occurs in training only, if a parameter of the network has no tensor
     /// or a tensor of another shape, if a tensor is not contiguous binary32 on the CPU, or if a tensor
     /// belongs to no parameter.
-    pub fn new(graph: Network, tensors: BTreeMap<String, Tensor>) -> Result<Self, ModelFileError> {
-        for layer in &graph.layers {
+    pub fn new(network: Network, tensors: BTreeMap<String, Tensor>) -> Result<Self, ModelFileError> {
+        for layer in &network.layers {
             if let LayerOp::BatchNorm { .. } | LayerOp::Dropout { .. } = layer.op {
                 return Err(ModelFileError::Layer { name: layer.name.clone(), kind: layer.op.kind() });
             }
         }
-        let parameters = graph.parameters();
+        let parameters = network.parameters();
         for parameter in &parameters {
             let Some(tensor) = tensors.get(&parameter.name) else {
                 return Err(ModelFileError::Missing { name: parameter.name.clone() });
@@ -94,14 +94,14 @@ impl Model {
         }
         match tensors.keys().find(|name| parameters.iter().all(|parameter| parameter.name != **name)) {
             Some(name) => Err(ModelFileError::Stray { name: name.clone() }),
-            None => Ok(Self { graph, tensors }),
+            None => Ok(Self { network, tensors }),
         }
     }
 
     /// Returns the inference network.
     #[must_use]
     pub fn network(&self) -> &Network {
-        &self.graph
+        &self.network
     }
 
     /// Returns the tensors by name.
@@ -127,20 +127,20 @@ impl Model {
             let tensor = from(numbers, old.dims())?;
             tensors.insert(name, tensor);
         }
-        Ok(Self { graph: self.graph.clone(), tensors })
+        Ok(Self { network: self.network.clone(), tensors })
     }
 
     /// Encodes the model as safetensors: tensors sorted by name, and the network as canonical JSON in the
     /// metadata. Equal models have equal bytes.
     pub fn encode(&self) -> Result<Vec<u8>, ModelFileError> {
         let tensors = self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
-        Ok(encode(tensors, GRAPH, self.graph.to_json()?)?)
+        Ok(encode(tensors, GRAPH, self.network.to_json()?)?)
     }
 
     /// Decodes and checks the output of [`Model::encode`].
     pub fn decode(bytes: &[u8]) -> Result<Self, ModelFileError> {
-        let (graph, tensors) = decode(bytes, GRAPH)?;
-        Self::new(Network::from_json(&graph)?, tensors)
+        let (network, tensors) = decode(bytes, GRAPH)?;
+        Self::new(Network::from_json(&network)?, tensors)
     }
 }
 
@@ -151,13 +151,13 @@ mod tests {
 
     fn model() -> Model {
         let layers = vec![LayerSpec::conv(2, 3), LayerSpec::Relu, LayerSpec::Flatten, LayerSpec::linear(3)];
-        let graph = Network::resolve(&Architecture::Layers(layers), [1, 5, 5], 3).unwrap();
+        let network = Network::resolve(&Architecture::Layers(layers), [1, 5, 5], 3).unwrap();
         let tensor = |(at, parameter): (usize, crate::network::definition::Parameter)| {
             let numbers = (0..parameter.shape.iter().product()).map(|i| (i + 100 * at) as f32).collect();
             (parameter.name, from(numbers, &parameter.shape).unwrap())
         };
-        let tensors = graph.parameters().into_iter().enumerate().map(tensor).collect();
-        Model::new(graph, tensors).unwrap()
+        let tensors = network.parameters().into_iter().enumerate().map(tensor).collect();
+        Model::new(network, tensors).unwrap()
     }
 
     #[test]
@@ -204,8 +204,8 @@ mod tests {
         let training = Architecture::Mlp { hidden: vec![], dropout: 0.0 };
         let Architecture::Layers(mut layers) = training.resolved(3) else { unreachable!() };
         layers.push(LayerSpec::Dropout { p: 0.5 });
-        let graph = Network::resolve(&Architecture::Layers(layers), [1, 5, 5], 3).unwrap();
-        let error = Model::new(graph, BTreeMap::new()).unwrap_err().to_string();
+        let network = Network::resolve(&Architecture::Layers(layers), [1, 5, 5], 3).unwrap();
+        let error = Model::new(network, BTreeMap::new()).unwrap_err().to_string();
         assert_eq!(error, "model: layer \"dropout1\" is a dropout, which no trained network has");
     }
 

@@ -13,7 +13,7 @@ use fewbits_engine::text::fault::suggest;
 use super::{note, print};
 use crate::cli::{Global, PlotArgs, ReportArgs};
 use crate::exit::{Coded, Exit};
-use crate::figure::picture::{Figure, stack};
+use crate::figure::svg::{Figure, stack};
 use crate::figure::{self, image};
 use crate::inputs::Inputs;
 use crate::output;
@@ -44,7 +44,7 @@ pub fn plot(args: &PlotArgs, global: &Global) -> Result<Exit> {
         return Err(Coded::usage(format!("{path}: a figure is written as .svg or .png; name such a file")));
     }
     with_material(&args.file.file, global, |material| {
-        let svg = picture(material, &args.name, &args.file.file)?.alone();
+        let svg = figure(material, &args.name, &args.file.file)?.alone();
         let content = if ending == "png" { image::png(&svg)? } else { svg.into_bytes() };
         write(&args.output, &inputs(material, &args.file.file, global)?, &content)?;
         Ok(Exit::Done)
@@ -72,19 +72,19 @@ fn write(path: &Path, inputs: &Inputs, content: &[u8]) -> Result<()> {
 }
 
 /// Draws a table, or the curves of a node.
-fn picture(material: &Material<'_>, name: &str, file: &Path) -> Result<Figure> {
+fn figure(material: &Material<'_>, name: &str, file: &Path) -> Result<Figure> {
     if let Some((table, made)) = material.tables.iter().find(|(table, _)| table.name == *name) {
         return figure::table::draw(&material.graph().experiment, table, made)
             .map_err(|error| anyhow!("table `{name}`: {error}"));
     }
     let nodes = &material.graph().experiment.nodes;
     if let Some(node) = material.graph().experiment.node(name) {
-        let pictures = curves(material, node)?;
-        if pictures.is_empty() {
+        let figures = curves(material, node)?;
+        if figures.is_empty() {
             return Err(anyhow!("{}: `{name}` has no curves; a trained network has", file.display()));
         }
-        let pictures: Vec<_> = pictures.into_iter().map(|picture| (String::new(), picture)).collect();
-        return Ok(stack(&pictures));
+        let figures: Vec<_> = figures.into_iter().map(|figure| (String::new(), figure)).collect();
+        return Ok(stack(&figures));
     }
     if let Some((_, error)) = material.failed.iter().find(|(table, _)| table.name == *name) {
         return Err(anyhow!("table `{name}`: {error}"));

@@ -16,10 +16,10 @@ use super::messages::{Baseline, Leave, PastRun, Request, TableFailure, TableRequ
 use super::overlay::Overlay;
 use super::run_model::RunModel;
 use super::screen;
-use super::tables::{Pin, ShownTable};
+use super::shown_table::{Pin, ShownTable};
 use super::task_status::TaskStatus;
 use super::theme::Theme;
-use super::view::{View, pareto, run, runs, task, tradeoff, training};
+use super::view::{View, pareto, run, runs, tables, task, training};
 
 /// The state of the dashboard.
 pub struct App {
@@ -52,7 +52,7 @@ pub struct App {
     /// State of the training view.
     pub training_view: training::CurvesState,
     /// State of the trade-off view.
-    pub tables_view: tradeoff::TablesState,
+    pub tables_view: tables::TablesState,
     /// State of the Pareto view.
     pub pareto_view: pareto::ParetoState,
     /// State of the task view.
@@ -90,7 +90,7 @@ impl App {
             past: None,
             run_view: run::RunViewState::default(),
             training_view: training::CurvesState::default(),
-            tables_view: tradeoff::TablesState::default(),
+            tables_view: tables::TablesState::default(),
             pareto_view: pareto::ParetoState::default(),
             task_view: task::TaskViewState::default(),
             runs_view: runs::RunsState::default(),
@@ -105,23 +105,23 @@ impl App {
     }
 
     /// Applies an update that arrived at `now`, in seconds of Unix time, and returns the requests that follow from it.
-    pub fn update(&mut self, now: f64, news: Update) -> Vec<Request> {
+    pub fn update(&mut self, now: f64, update: Update) -> Vec<Request> {
         self.now = now;
-        match news {
+        match update {
             Update::Key(key) => self.key(key),
             Update::Mouse(mouse) => self.mouse(mouse),
             Update::Size(columns, rows) => self.size = (columns, rows),
             Update::Opened(opened) => self.open(RunModel::new(*opened)),
             Update::Happened(lines) => {
-                if let Some(study) = &mut self.run {
+                if let Some(run) = &mut self.run {
                     for line in &lines {
-                        study.update(line);
+                        run.update(line);
                     }
                 }
             }
             Update::Gone => {
-                if let Some(study) = &mut self.run {
-                    study.gone();
+                if let Some(run) = &mut self.run {
+                    run.gone();
                     self.status = (
                         "the run did not finish: its process is gone; run the experiment again to go on"
                             .to_owned(),
@@ -138,8 +138,8 @@ impl App {
             Update::Record(task, record) => {
                 // The record may be dropped from memory later; then it is requested again.
                 self.asked.remove(&task);
-                if let Some(study) = &mut self.run {
-                    study.remember(task, record);
+                if let Some(run) = &mut self.run {
+                    run.remember(task, record);
                 }
             }
             Update::Runs(past) => runs::renew(self, past),
@@ -194,7 +194,7 @@ impl App {
     /// Returns whether this process has a run that is not finished, even if another run is shown.
     #[must_use]
     pub fn is_own_going(&self) -> bool {
-        let own = |study: &&RunModel| self.own.as_deref() == Some(study.opened.id.as_str());
+        let own = |run: &&RunModel| self.own.as_deref() == Some(run.opened.id.as_str());
         self.own.is_some()
             && self.leave.is_none()
             && self.run.as_ref().filter(own).is_none_or(RunModel::is_going)
@@ -203,11 +203,11 @@ impl App {
     /// Returns whether the frame changes with the clock alone.
     #[must_use]
     pub fn ticks(&self) -> bool {
-        let Some(study) = self.run.as_ref().filter(|study| study.ticks()) else { return false };
+        let Some(run) = self.run.as_ref().filter(|run| run.ticks()) else { return false };
         match self.view {
             View::Run => true,
             View::Task => {
-                let is_running = |task| study.task(task).status == TaskStatus::Running;
+                let is_running = |task| run.task(task).status == TaskStatus::Running;
                 task::selected(self).is_some_and(is_running) || task::is_old(self)
             }
             View::Training | View::Tables | View::Pareto | View::Runs => false,
@@ -220,23 +220,23 @@ impl App {
         usize::from(self.size.1.saturating_sub(6)).max(1)
     }
 
-    fn open(&mut self, study: RunModel) {
-        let (id, experiment) = (&study.opened.id, &study.opened.header.experiment);
+    fn open(&mut self, run: RunModel) {
+        let (id, experiment) = (&run.opened.id, &run.opened.header.experiment);
         self.say(format!("run {id} of {experiment}; {} shows the keys", keys_of(Action::Help)));
-        self.run = Some(study);
+        self.run = Some(run);
         self.tables.clear();
         self.asked.clear();
         self.table = None;
         (self.pin, self.baseline) = (None, None);
         self.training_view.marked.clear();
-        self.tables_view = tradeoff::TablesState::default();
+        self.tables_view = tables::TablesState::default();
         self.pareto_view = pareto::ParetoState::default();
         self.task_view = task::TaskViewState::default();
     }
 
     fn ended(&mut self, summary: Summary) {
-        if let Some(study) = self.run.as_mut().filter(|study| self.own.as_ref() == Some(&study.opened.id)) {
-            study.ended(summary);
+        if let Some(run) = self.run.as_mut().filter(|run| self.own.as_ref() == Some(&run.opened.id)) {
+            run.ended(summary);
         }
         if self.overlay == Overlay::Quit {
             self.overlay = Overlay::None;

@@ -15,7 +15,7 @@ use fewbits_store::{Store, StoreError};
 use super::messages::{Baseline, PointName};
 use super::past_runs::replan;
 use super::run_model::OpenedRun;
-use super::tables::{labels, mean};
+use super::shown_table::{labels, mean};
 use crate::ui::plain::change;
 
 /// The most kinds of change in a comparison.

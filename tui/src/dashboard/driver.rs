@@ -209,12 +209,12 @@ impl UiThread {
         let mut more = false;
         loop {
             let patience = if more { Some(Duration::ZERO) } else { pace.patience(self.app.ticks()) };
-            let news = self.take(patience, &mut pace)?;
-            more = news.len() >= BATCH;
-            pace.dirty |= !news.is_empty() || (self.app.ticks() && pace.drawn.elapsed() >= TICK);
-            for news in news {
-                let over = matches!(news, Update::Ended(_));
-                if let Some(leave) = self.take_in(news)? {
+            let update = self.take(patience, &mut pace)?;
+            more = update.len() >= BATCH;
+            pace.dirty |= !update.is_empty() || (self.app.ticks() && pace.drawn.elapsed() >= TICK);
+            for update in update {
+                let over = matches!(update, Update::Ended(_));
+                if let Some(leave) = self.take_in(update)? {
                     return Ok(leave);
                 }
                 if over && self.signals.asked() > Halt::No {
@@ -247,21 +247,21 @@ impl UiThread {
     /// resizes makes one frame.
     fn take(&mut self, patience: Option<Duration>, pace: &mut FrameClock) -> io::Result<Vec<Update>> {
         let woken = self.keyboard.wait(&self.mailbox, patience)?;
-        let mut news = self.keyboard.read_pending(woken, BATCH)?;
-        pace.pressed |= !news.is_empty();
+        let mut update = self.keyboard.read_pending(woken, BATCH)?;
+        pace.pressed |= !update.is_empty();
         assert!(!(self.panics && pace.pressed), "asked for by a test");
         let size = self.screen.size()?;
         if size != self.app.size {
             pace.pressed = true;
-            news.push(Update::Size(size.0, size.1));
+            update.push(Update::Size(size.0, size.1));
         }
-        news.extend(self.mailbox.take(woken.by_other, BATCH));
-        Ok(news)
+        update.extend(self.mailbox.take(woken.by_other, BATCH));
+        Ok(update)
     }
 
     /// Applies an update and carries out the requests that follow; returns how the dashboard closes, if it does.
-    fn take_in(&mut self, news: Update) -> io::Result<Option<Leave>> {
-        for ask in self.app.update(now(), news) {
+    fn take_in(&mut self, update: Update) -> io::Result<Option<Leave>> {
+        for ask in self.app.update(now(), update) {
             match ask {
                 Request::Leave(leave) => return Ok(Some(leave)),
                 Request::Halt(halt) => self.signals.ask(halt),

@@ -137,10 +137,10 @@ impl FollowedRun {
     /// there.
     fn take(&mut self, lines: &mut Vec<LoggedEvent>, speed: Option<f64>) -> Result<(), StoreError> {
         while lines.len() < BATCH {
-            let Some(stamped) = self.next(speed)? else { break };
-            lines.push(stamped);
-            if let Some(stamped) = lines.last() {
-                self.learn(stamped);
+            let Some(logged) = self.next(speed)? else { break };
+            lines.push(logged);
+            if let Some(logged) = lines.last() {
+                self.learn(logged);
             }
         }
         Ok(())
@@ -157,8 +157,8 @@ impl FollowedRun {
                 match self.reader.next_line()? {
                     None => break None,
                     Some(line) => {
-                        if let Ok(stamped) = serde_json::from_str(&line) {
-                            break Some(stamped);
+                        if let Ok(logged) = serde_json::from_str(&line) {
+                            break Some(logged);
                         }
                     }
                 }
@@ -173,9 +173,9 @@ impl FollowedRun {
     }
 
     /// Takes over the result that a line reports, or remembers to read it.
-    fn learn(&mut self, stamped: &LoggedEvent) {
+    fn learn(&mut self, logged: &LoggedEvent) {
         let task = |name: &String| self.opened.names.get(name).copied();
-        match &stamped.event {
+        match &logged.event {
             Event::Completed { task: name, key, metrics, seconds } => {
                 let Some(task) = task(name) else { return };
                 self.results.learn(task, metrics.clone(), *seconds);

@@ -58,16 +58,16 @@ impl Keyboard {
     /// Reads at most `most` pending keys and mouse events. Call this after every wait: if a resize and a key are
     /// pending together, crossterm loses the key unless it has handled the resize before.
     pub fn read_pending(&self, woken: Woken, most: usize) -> io::Result<Vec<Update>> {
-        let mut news = vec![];
-        if !take_all(&mut news, most)? && woken.by_input {
+        let mut update = vec![];
+        if !take_all(&mut update, most)? && woken.by_input {
             // crossterm waits for a change of the terminal's readiness (edge-triggered). It reads 1 KiB per change, and
             // it leaves a key that came together with a resize. Both stay unread until the next change.
             renew_readiness(self)?;
-            if !take_all(&mut news, most)? {
+            if !take_all(&mut update, most)? {
                 std::thread::sleep(PAUSE);
             }
         }
-        Ok(news)
+        Ok(update)
     }
 }
 
@@ -79,11 +79,11 @@ impl AsFd for Keyboard {
 }
 
 /// Reads input until none is left or `most` updates are collected; returns whether there was any input.
-fn take_all(news: &mut Vec<Update>, most: usize) -> io::Result<bool> {
+fn take_all(update: &mut Vec<Update>, most: usize) -> io::Result<bool> {
     let mut any = false;
-    while news.len() < most && event::poll(Duration::ZERO)? {
+    while update.len() < most && event::poll(Duration::ZERO)? {
         any = true;
-        news.extend(told(&event::read()?));
+        update.extend(told(&event::read()?));
     }
     Ok(any)
 }

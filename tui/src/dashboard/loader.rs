@@ -11,8 +11,8 @@ use fewbits_engine::spec::expression::Expression;
 use fewbits_engine::spec::node::{Node, with_role};
 use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::table::layout::Layout;
-use fewbits_engine::table::made;
 use fewbits_engine::table::results::Results;
+use fewbits_engine::table::table_sheets;
 use fewbits_engine::text::fault::{Faults, Span};
 use fewbits_ops::StandardOps;
 use fewbits_store::{Key, Store, StoreError};
@@ -23,7 +23,7 @@ use super::mail::Mail;
 use super::messages::{PastRun, Request, TableFailure, TableRequest, Update};
 use super::past_runs::{is_going, open, past_since};
 use super::rate_limit::RateLimit;
-use super::tables::ShownTable;
+use super::shown_table::ShownTable;
 
 /// The wait before a table is made again, as a multiple of the time it took. So tables take at most a hundredth of the
 /// time.
@@ -42,7 +42,7 @@ pub struct Loader {
     store: Arc<Store>,
     ops: Arc<StandardOps>,
     asks: Receiver<Request>,
-    news: Mail<Update>,
+    update: Mail<Update>,
     followed: Option<FollowedRun>,
     listed: Option<Listed>,
     /// The speed of a replay, as a multiple of the run's own speed; `None` reads all events of a finished run at once.
@@ -63,9 +63,9 @@ impl Loader {
         ops: Arc<StandardOps>,
         speed: Option<f64>,
         asks: Receiver<Request>,
-        news: Mail<Update>,
+        update: Mail<Update>,
     ) -> Self {
-        Self { store, ops, asks, news, followed: None, listed: None, speed }
+        Self { store, ops, asks, update, followed: None, listed: None, speed }
     }
 
     /// Carries out requests until the driver has dropped the sender of requests.
@@ -90,10 +90,10 @@ impl Loader {
     /// Returns the time until the next scheduled work; `None` if only a request can cause work.
     fn patience(&self) -> Option<Duration> {
         let followed = self.followed.as_ref();
-        let journal = followed.and_then(|followed| followed.patience(self.speed));
+        let run_log = followed.and_then(|followed| followed.patience(self.speed));
         let table = followed.and_then(Self::until_table);
         let runs = self.listed.as_ref().map(|listed| listed.read.left(RUNS_AGAIN, RUNS_REST));
-        [journal, table, runs].into_iter().flatten().min()
+        [run_log, table, runs].into_iter().flatten().min()
     }
 
     /// Returns the time until the table must be made again; `None` if the table is up to date.
@@ -103,11 +103,11 @@ impl Loader {
             return Some(failed.left(RETRY, REST));
         }
         let rest = followed.made.filter(|_| !followed.ended);
-        Some(rest.map_or(Duration::ZERO, |made| made.left(Duration::ZERO, REST)))
+        Some(rest.map_or(Duration::ZERO, |made| table_sheets.left(Duration::ZERO, REST)))
     }
 
-    fn tell(&self, news: Update) {
-        self.news.send(news);
+    fn tell(&self, update: Update) {
+        self.update.send(update);
     }
 
     fn trouble(&self, error: &StoreError) {
@@ -189,7 +189,7 @@ impl Loader {
         let start = Instant::now();
         let made = make(&followed.opened.graph, &self.ops, &followed.results, wanted);
         followed.made = Some(RateLimit::after(start));
-        self.tell(Update::Table(wanted, made.map(Arc::new)));
+        self.tell(Update::Table(wanted, table_sheets.map(Arc::new)));
         Ok(())
     }
 
@@ -266,8 +266,8 @@ pub fn make(
         Some(Some(other)) => other,
         Some(None) => return Err(TableFailure::NoOtherSize),
     };
-    let made = made::make(ops, graph, results, table, Layout::Grid).map_err(TableFailure::Results)?;
-    Ok(ShownTable::new(graph, table, made))
+    let made = table_sheets::make(ops, graph, results, table, Layout::Grid).map_err(TableFailure::Results)?;
+    Ok(ShownTable::new(graph, table, table_sheets))
 }
 
 /// Returns a Pareto table over bytes instead of bits per weight, or the other way round.

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// Sends updates to a mailbox.
 pub struct Mail<T> {
-    news: Sender<T>,
+    update: Sender<T>,
     bell: Bell,
 }
 
@@ -23,24 +23,24 @@ pub struct Bell {
 
 /// The receiving end of a mailbox.
 pub struct Mailbox<T> {
-    news: Receiver<T>,
+    update: Receiver<T>,
     rung: Arc<AtomicBool>,
     pipe: PipeReader,
 }
 
 /// Creates a mailbox and its first sender.
 pub fn mailbox<T>() -> io::Result<(Mail<T>, Mailbox<T>)> {
-    let (news, inbox) = channel();
+    let (update, inbox) = channel();
     let (reader, writer) = pipe()?;
     let rung = Arc::new(AtomicBool::new(false));
     let bell = Bell { rung: Arc::clone(&rung), pipe: Arc::new(writer) };
-    Ok((Mail { news, bell }, Mailbox { news: inbox, rung, pipe: reader }))
+    Ok((Mail { update, bell }, Mailbox { update: inbox, rung, pipe: reader }))
 }
 
 impl<T> Mail<T> {
     /// Sends an update and rings the bell. Does nothing if the mailbox is gone, as while the dashboard closes.
-    pub fn send(&self, news: T) {
-        let _ = self.news.send(news);
+    pub fn send(&self, update: T) {
+        let _ = self.update.send(update);
         self.bell.ring();
     }
 
@@ -53,7 +53,7 @@ impl<T> Mail<T> {
 
 impl<T> Clone for Mail<T> {
     fn clone(&self) -> Self {
-        Self { news: self.news.clone(), bell: self.bell.clone() }
+        Self { update: self.update.clone(), bell: self.bell.clone() }
     }
 }
 
@@ -73,7 +73,7 @@ impl<T> Mailbox<T> {
         if rings && (&self.pipe).read(&mut [0]).is_ok() {
             self.rung.swap(false, Ordering::SeqCst);
         }
-        self.news.try_iter().take(most).collect()
+        self.update.try_iter().take(most).collect()
     }
 }
 

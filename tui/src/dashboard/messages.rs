@@ -14,7 +14,7 @@ use fewbits_store::Record;
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 
 use super::run_model::OpenedRun;
-use super::tables::ShownTable;
+use super::shown_table::ShownTable;
 
 /// A table to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

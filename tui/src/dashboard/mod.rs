@@ -25,7 +25,7 @@ pub mod rate_limit;
 mod requests;
 pub mod run_model;
 pub mod screen;
-pub mod tables;
+pub mod shown_table;
 pub mod task_status;
 pub mod terminal;
 pub mod theme;

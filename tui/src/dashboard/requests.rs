@@ -6,13 +6,13 @@ use fewbits_engine::graph::TaskId;
 use super::app::App;
 use super::messages::Request;
 use super::task_status::TaskStatus;
-use super::view::{View, pareto, task, tradeoff, training};
+use super::view::{View, pareto, tables, task, training};
 
 impl App {
     /// Requests the table and the records that the current view shows and the state lacks.
     pub(super) fn want(&mut self) {
         let table = match self.view {
-            View::Tables => tradeoff::table_request(self),
+            View::Tables => tables::table_request(self),
             View::Pareto => pareto::table_request(self),
             View::Run | View::Training | View::Task | View::Runs => None,
         };
@@ -26,12 +26,12 @@ impl App {
             View::Run | View::Tables | View::Pareto | View::Runs => vec![],
         };
         for task in tasks {
-            let Some(study) = &self.run else { return };
-            let stored = matches!(study.task(task).status, TaskStatus::Done | TaskStatus::Cached);
-            if stored && study.record(task).is_none() && self.asked.insert(task) {
-                let detail = study.task(task).detail.as_ref();
+            let Some(run) = &self.run else { return };
+            let stored = matches!(run.task(task).status, TaskStatus::Done | TaskStatus::Cached);
+            if stored && run.record(task).is_none() && self.asked.insert(task) {
+                let detail = run.task(task).detail.as_ref();
                 let key = detail.map_or(String::new(), |detail| detail.key.clone());
-                let run = study.opened.id.clone();
+                let run = run.opened.id.clone();
                 self.ask(Request::Record { run, task, key });
             }
         }

@@ -16,7 +16,7 @@ use fewbits_store::Record;
 use super::jobs::Jobs;
 use super::log::{LogEntry, LogEvent};
 use super::paint::shorten;
-use super::task_status::{Detail, StatusCounts, TaskDetail, TaskStatus, tally};
+use super::task_status::{Detail, StatusCounts, TaskDetail, TaskStatus, status_counts};
 use super::theme::Theme;
 use crate::ui::eta::Eta;
 use crate::ui::plain::{printable, sentence};
@@ -94,7 +94,7 @@ impl RunModel {
                 task.status = TaskStatus::Cached;
             }
         }
-        let nodes = graph.node_tasks.ids().map(|node| tally(&tasks, graph.tasks_of(node))).collect();
+        let nodes = graph.node_tasks.ids().map(|node| status_counts(&tasks, graph.tasks_of(node))).collect();
         let (eta, jobs) = (Eta::new(opened.header.jobs), Jobs::new(opened.header.jobs));
         Self {
             tasks,
@@ -111,12 +111,12 @@ impl RunModel {
     }
 
     /// Applies a line of the run log.
-    pub fn update(&mut self, stamped: &LoggedEvent) {
+    pub fn update(&mut self, logged: &LoggedEvent) {
         self.version += 1;
-        self.at = self.at.max(stamped.at);
-        self.eta.update(&stamped.event);
-        let at = stamped.at;
-        match &stamped.event {
+        self.at = self.at.max(logged.at);
+        self.eta.update(&logged.event);
+        let at = logged.at;
+        match &logged.event {
             Event::Planned { counts, .. } => self.planned(at, counts),
             Event::Started { task, key, reason } => {
                 let Some(id) = self.turn(task, TaskStatus::Running) else { return };
@@ -344,7 +344,7 @@ impl RunModel {
         self.jobs.clear();
         let graph = &self.opened.graph;
         for node in graph.node_tasks.ids() {
-            self.nodes[node] = tally(&self.tasks, graph.tasks_of(node));
+            self.nodes[node] = status_counts(&self.tasks, graph.tasks_of(node));
         }
         self.version += 1;
     }

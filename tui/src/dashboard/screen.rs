@@ -103,9 +103,9 @@ fn draw_tabs(app: &App, area: Rect, buf: &mut Buffer) {
     let tabs = line(spans);
     let used = tabs.width() as u16;
     put(buf, area.x, area.y, area.width, tabs);
-    if let Some(study) = &app.run {
+    if let Some(run) = &app.run {
         let room = usize::from(area.width.saturating_sub(used + 2));
-        let text = shorten(&printable(&title(app, study)), room, app.theme);
+        let text = shorten(&printable(&title(app, run)), room, app.theme);
         let width = Line::from(text.as_str()).width() as u16;
         put(
             buf,
@@ -117,10 +117,10 @@ fn draw_tabs(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-fn title(app: &App, study: &RunModel) -> String {
-    let name = &study.opened.header.experiment;
-    let total = study.total();
-    match study.progress {
+fn title(app: &App, run: &RunModel) -> String {
+    let name = &run.opened.header.experiment;
+    let total = run.total();
+    match run.progress {
         RunProgress::Planning => format!("{name}: planning"),
         RunProgress::Going => format!("{name}: {:.0} %", 100.0 * total.share()),
         RunProgress::Draining => format!("{name}: ending after {} running", total.running),
@@ -214,10 +214,10 @@ fn draw_help(app: &App, scrolled: usize, area: Rect, buf: &mut Buffer) {
 
 fn draw_quit(app: &App, area: Rect, buf: &mut Buffer) {
     let inside = open_box(app, area, 66, 8, "The run goes on", buf);
-    let own = app.run.as_ref().filter(|study| app.own.as_ref() == Some(&study.opened.id));
-    let left = own.and_then(|study| study.eta.remaining());
+    let own = app.run.as_ref().filter(|run| app.own.as_ref() == Some(&run.opened.id));
+    let left = own.and_then(|run| run.eta.remaining());
     let left = left.map_or(String::new(), |remaining| format!(", {remaining}"));
-    let running = own.map_or(String::new(), |study| format!(" {} running{left}", study.jobs.running()));
+    let running = own.map_or(String::new(), |run| format!(" {} running{left}", run.jobs.running()));
     let choice = |key: &'static str, words: &'static str| {
         line([Span::styled(format!(" {key:<5}"), app.theme.strong()), Span::raw(words)])
     };

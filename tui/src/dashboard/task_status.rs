@@ -156,11 +156,11 @@ impl StatusCounts {
 
 /// Counts tasks by status.
 #[must_use]
-pub fn tally(tasks: &[TaskDetail], of: impl Iterator<Item = TaskId>) -> StatusCounts {
-    let mut tally = StatusCounts::default();
+pub fn status_counts(tasks: &[TaskDetail], of: impl Iterator<Item = TaskId>) -> StatusCounts {
+    let mut status_counts = StatusCounts::default();
     for task in of {
-        tally.tasks += 1;
-        tally.update(tasks[task.index()].status, true);
+        status_counts.tasks += 1;
+        status_counts.update(tasks[task.index()].status, true);
     }
-    tally
+    status_counts
 }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::COLORS;
 use super::axis::FigureAxis;
-use super::picture::{Figure, text};
+use super::svg::{Figure, text};
 
 /// The margins for labels around the plot, in pixels: left, top, right, bottom.
 const ROOM: (f64, f64, f64, f64) = (64.0, 12.0, 14.0, 44.0);

@@ -7,7 +7,7 @@ use maud::html;
 use super::COLORS;
 use super::axis::FigureAxis;
 use super::chart::px;
-use super::picture::{Figure, text};
+use super::svg::{Figure, text};
 use crate::render::number::estimate;
 use crate::ui::plain::printable;
 

@@ -6,8 +6,8 @@ pub mod chart;
 pub mod forest;
 pub mod heat_map;
 pub mod image;
-pub mod picture;
 pub mod shade;
+pub mod svg;
 pub mod table;
 
 /// The colours of series, which all kinds of colour vision distinguish on light and dark ground (Okabe and Ito 2008).

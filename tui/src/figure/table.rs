@@ -8,12 +8,12 @@ use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::table::Table;
 use fewbits_engine::table::front::{front, means};
 use fewbits_engine::table::layout::Arrangement;
-use fewbits_engine::table::made::TableSheets;
 use fewbits_engine::table::points::{TablePoint, TablePoints};
 use fewbits_engine::table::sheet::Sheet;
+use fewbits_engine::table::table_sheets::TableSheets;
 
 use super::chart::{Chart, ChartSeries, Dot};
-use super::picture::{Figure, stack};
+use super::svg::{Figure, stack};
 use super::{forest, heat_map};
 use crate::render::number::estimate;
 use crate::ui::plain::printable;

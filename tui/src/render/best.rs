@@ -1,8 +1,8 @@
 //! The best points of an experiment in a few lines, for the end of a run.
 //! Knows nothing of the front's computation.
 
-use fewbits_engine::table::made::TableSheets;
 use fewbits_engine::table::sheet::Cell;
+use fewbits_engine::table::table_sheets::TableSheets;
 
 use super::number::estimate;
 

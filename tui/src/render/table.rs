@@ -3,8 +3,8 @@
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, ContentArrangement, presets};
-use fewbits_engine::table::made::TableSheets;
 use fewbits_engine::table::sheet::{Cell, Sheet};
+use fewbits_engine::table::table_sheets::TableSheets;
 
 use super::markdown;
 use super::number::estimate;

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use super::material::Material;
 use crate::figure::chart::{Chart, ChartSeries, Dot};
-use crate::figure::picture::Figure;
+use crate::figure::svg::Figure;
 use crate::ui::plain::printable;
 
 /// The axis of the series that are drawn.
@@ -23,11 +23,11 @@ const MOST: usize = 60;
 pub fn section(material: &Material<'_>) -> Result<Markup> {
     let mut parts = vec![];
     for (at, node) in material.graph().experiment.nodes.pairs() {
-        let pictures = curves(material, at)?;
-        if !pictures.is_empty() {
+        let figures = curves(material, at)?;
+        if !figures.is_empty() {
             parts.push(html! {
                 h3 { (node.name) (shown(material, at, node)) }
-                div.panels { @for picture in &pictures { figure { (picture.on_page()) } } }
+                div.panels { @for figure in &figures { figure { (figure.on_page()) } } }
             });
         }
     }

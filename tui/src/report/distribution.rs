@@ -13,7 +13,7 @@ use super::material::Material;
 use crate::figure::COLORS;
 use crate::figure::axis::FigureAxis;
 use crate::figure::chart::px;
-use crate::figure::picture::{Figure, text};
+use crate::figure::svg::{Figure, text};
 use crate::render::number::number;
 use crate::ui::plain::printable;
 
@@ -51,7 +51,7 @@ pub fn section(material: &Material<'_>) -> Result<Markup> {
                 h3 { (printable(&rounded.name)) span.dim { " " (shape(&rounded.shape)) ", " (codes.bits) " bits" } }
                 div.panels {
                     figure { (spread(&trained.weights, &rounded.weights).on_page()) }
-                    @if let Some(picture) = usage(codes) { figure { (picture.on_page()) } }
+                    @if let Some(figure) = usage(codes) { figure { (figure.on_page()) } }
                 }
             }
         }

@@ -11,8 +11,8 @@ use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::table::answer::Answer;
 use fewbits_engine::table::error::TableError;
 use fewbits_engine::table::layout::Layout;
-use fewbits_engine::table::made::{TableSheets, make};
 use fewbits_engine::table::results::Results;
+use fewbits_engine::table::table_sheets::{TableSheets, make};
 use fewbits_ops::{Op, StandardOps};
 use fewbits_store::{Record, Store, StoreError};
 

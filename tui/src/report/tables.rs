@@ -3,8 +3,8 @@
 
 use fewbits_engine::spec::table::Table;
 use fewbits_engine::table::layout::Arrangement;
-use fewbits_engine::table::made::TableSheets;
 use fewbits_engine::table::sheet::{Cell, Sheet};
+use fewbits_engine::table::table_sheets::TableSheets;
 use maud::{Markup, html};
 
 use super::material::Material;
@@ -31,7 +31,7 @@ fn one(material: &Material<'_>, table: &Table, made: &TableSheets) -> Markup {
     let experiment = &material.graph().experiment;
     // The sheets of the other tables are pictures themselves.
     let is_trade_off = matches!(made.arrangement, Arrangement::Front | Arrangement::Answer);
-    let picture = if is_trade_off { figure::table::draw(experiment, table, made).ok() } else { None };
+    let figure = if is_trade_off { figure::table::draw(experiment, table, made).ok() } else { None };
     let is_map = made.arrangement == Arrangement::Grids;
     let rows: usize = made.sheets.iter().map(|sheet| sheet.rows.len()).sum();
     html! {
@@ -41,7 +41,7 @@ fn one(material: &Material<'_>, table: &Table, made: &TableSheets) -> Markup {
         @if let Some(choice) = &made.choice {
             div.answer { @for sentence in answer(choice, table, experiment) { p { (printable(&sentence)) } } }
         }
-        @if let Some(picture) = picture { figure { (picture.on_page()) } }
+        @if let Some(figure) = figure { figure { (figure.on_page()) } }
         @for sheet in &made.sheets {
             figure.long[rows > LONG] {
                 @if !sheet.title.is_empty() { figcaption { (printable(&sheet.title)) } }

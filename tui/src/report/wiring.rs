@@ -6,7 +6,7 @@ use fewbits_engine::spec::node::order;
 use maud::{Markup, html};
 
 use super::material::Material;
-use crate::figure::picture::{Figure, text};
+use crate::figure::svg::{Figure, text};
 use crate::ui::plain::printable;
 
 /// The size of a box, and the gaps between boxes, in pixels.

@@ -26,12 +26,12 @@ pub(crate) struct TrainingProgress {
 
 /// Encodes the state and the progress as bytes.
 pub(crate) fn save(
-    graph: &Network,
+    network: &Network,
     state: &TrainingState,
     progress: &TrainingProgress,
 ) -> Result<Vec<u8>, TrainError> {
     let text = serde_json::to_string(progress).map_err(|fault| unfit(&fault.to_string()))?;
-    let tensors = state.named(graph);
+    let tensors = state.named(network);
     let tensors = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
     encode(tensors, PROGRESS, text).map_err(|fault| unfit(&fault.to_string()))
 }
@@ -40,7 +40,7 @@ pub(crate) fn save(
 /// of `steps` steps each. Errors if the checkpoint is damaged or belongs to another training.
 pub(crate) fn load(
     bytes: &[u8],
-    graph: &Network,
+    network: &Network,
     state: &TrainingState,
     epochs: usize,
     steps: usize,
@@ -56,7 +56,7 @@ pub(crate) fn load(
         && curves == [progress.epoch; 2]
         && [0, progress.epoch].contains(&series.validation_loss.len())
         && [0, progress.epoch].contains(&series.validation_accuracy.len());
-    if !sound || !state.restore(graph, &tensors)? {
+    if !sound || !state.restore(network, &tensors)? {
         return Err(unfit("it belongs to another training"));
     }
     Ok(progress)

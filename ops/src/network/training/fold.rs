@@ -26,10 +26,10 @@ struct Folded {
 
 /// Makes the inference network of a network in training. Uses the running statistics of each batch
 /// normalization.
-pub(crate) fn fold(graph: &Network, state: &TrainingState) -> Result<Model, ModelFileError> {
+pub(crate) fn fold(network: &Network, state: &TrainingState) -> Result<Model, ModelFileError> {
     let mut layers: Vec<Folded> = Vec::new();
-    let parameters = graph.parameters();
-    for (at, layer) in graph.layers.iter().enumerate() {
+    let parameters = network.parameters();
+    for (at, layer) in network.layers.iter().enumerate() {
         let own = parameters.iter().zip(&state.parameters).filter(|(spec, _)| spec.layer == at);
         // The model holds copies, because the next training step overwrites the tensors of the state.
         let mut own =
@@ -50,14 +50,14 @@ pub(crate) fn fold(graph: &Network, state: &TrainingState) -> Result<Model, Mode
         }
     }
     let ops = layers.iter().map(|layer| (layer.op, Some(layer.name.clone()))).collect();
-    let graph = Network::chain(graph.input, graph.classes, ops)?;
+    let network = Network::chain(network.input, network.classes, ops)?;
     let mut tensors = BTreeMap::new();
     for layer in layers {
         for (word, tensor) in [("weight", layer.weight), ("bias", layer.bias)] {
             tensors.extend(tensor.map(|tensor| (format!("{}.{word}", layer.name), tensor)));
         }
     }
-    Model::new(graph, tensors)
+    Model::new(network, tensors)
 }
 
 /// An affine map per channel: y = scale·(x − mean) + shift.

@@ -141,36 +141,36 @@ pub enum TrainError {
 /// or the images, the configuration or the checkpoint do not fit the network.
 pub fn train(
     config: &TrainConfig,
-    graph: &Network,
+    network: &Network,
     images: &Images,
     validation: &Images,
     resume: Option<&[u8]>,
     observer: &mut dyn Observer,
 ) -> Result<Trained, TrainError> {
-    check(config, graph, images)?;
-    let mut training = Training::new(config, graph, images)?;
+    check(config, network, images)?;
+    let mut training = Training::new(config, network, images)?;
     if let Some(bytes) = resume {
-        training.progress = load(bytes, graph, &training.state, config.epochs, training.batches.count)?;
+        training.progress = load(bytes, network, &training.state, config.epochs, training.batches.count)?;
     }
     while training.progress.epoch < config.epochs {
         let figures = training.epoch(validation, observer)?;
         observer.epoch_ended(&figures);
         if training.progress.epoch < config.epochs && observer.checkpoint_due() {
-            observer.checkpoint(save(graph, &training.state, &training.progress)?);
+            observer.checkpoint(save(network, &training.state, &training.progress)?);
         }
     }
-    let joined = single_number_norm(graph).map(|_| training.batches.joined());
-    Ok(Trained { model: fold(graph, &training.state)?, series: training.progress.series, joined })
+    let joined = single_number_norm(network).map(|_| training.batches.joined());
+    Ok(Trained { model: fold(network, &training.state)?, series: training.progress.series, joined })
 }
 
-fn check(config: &TrainConfig, graph: &Network, images: &Images) -> Result<(), TrainError> {
+fn check(config: &TrainConfig, network: &Network, images: &Images) -> Result<(), TrainError> {
     let what = if config.batch == 0 || config.epochs == 0 {
         "batch and epochs must be at least 1".to_owned()
     } else if images.is_empty() {
         "there are no training images".to_owned()
-    } else if images.shape != graph.input || images.classes != graph.classes {
-        format!("the network takes images of {:?}, the training images are {:?}", graph.input, images.shape)
-    } else if let (Some(norm), 1) = (single_number_norm(graph), config.batch.min(images.len())) {
+    } else if images.shape != network.input || images.classes != network.classes {
+        format!("the network takes images of {:?}, the training images are {:?}", network.input, images.shape)
+    } else if let (Some(norm), 1) = (single_number_norm(network), config.batch.min(images.len())) {
         alone(&norm.name)
     } else {
         return Ok(());
@@ -187,7 +187,7 @@ fn alone(norm: &str) -> String {
 
 struct Training<'a> {
     config: &'a TrainConfig,
-    graph: &'a Network,
+    network: &'a Network,
     images: &'a Images,
     state: TrainingState,
     pass: Pass,
@@ -197,11 +197,11 @@ struct Training<'a> {
 }
 
 impl<'a> Training<'a> {
-    fn new(config: &'a TrainConfig, graph: &'a Network, images: &'a Images) -> Result<Self, TrainError> {
-        let batches = Batches::cut(images.len(), config.batch, single_number_norm(graph).is_some());
-        let state = TrainingState::new(graph, config.init, config.optimizer, config.seed)?;
-        let pass = Pass::new(graph, batches.largest())?;
-        Ok(Self { config, graph, images, state, pass, progress: TrainingProgress::default(), batches })
+    fn new(config: &'a TrainConfig, network: &'a Network, images: &'a Images) -> Result<Self, TrainError> {
+        let batches = Batches::cut(images.len(), config.batch, single_number_norm(network).is_some());
+        let state = TrainingState::new(network, config.init, config.optimizer, config.seed)?;
+        let pass = Pass::new(network, batches.largest())?;
+        Ok(Self { config, network, images, state, pass, progress: TrainingProgress::default(), batches })
     }
 
     fn epoch(&mut self, validation: &Images, observer: &dyn Observer) -> Result<EpochFigures, TrainError> {
@@ -226,7 +226,7 @@ impl<'a> Training<'a> {
             validation_accuracy: None,
         };
         if !validation.is_empty() {
-            let model = fold(self.graph, &self.state)?;
+            let model = fold(self.network, &self.state)?;
             let evaluation =
                 evaluate(&model, validation, &|| observer.cancelled()).map_err(|fault| match fault {
                     InferenceError::Cancelled => TrainError::Cancelled,
@@ -241,7 +241,7 @@ impl<'a> Training<'a> {
     /// Runs one step. Returns the sum of the losses and the number of correct predictions of the batch.
     fn step(&mut self, epoch: &Epoch, step: usize) -> Result<(f64, usize), TrainError> {
         let labels = epoch.gather(self.batches.range(step), self.pass.input());
-        let (at, classes) = (self.progress.epoch, self.graph.classes);
+        let (at, classes) = (self.progress.epoch, self.network.classes);
         self.pass.forward(&self.state, labels.len(), self.config.seed, &format!("{at}.{step}"))?;
         let (logits, gradient) = self.pass.output(labels.len());
         let verdicts = backward(classes, logits, &labels, gradient);

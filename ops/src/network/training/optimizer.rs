@@ -127,8 +127,8 @@ mod tests {
 
     fn three_weights(optimizer: Optimizer) -> TrainingState {
         let layers = vec![LayerSpec::Flatten, LayerSpec::Linear { out: 1, bias: false, name: None }];
-        let graph = Network::resolve(&Architecture::Layers(layers), [1, 1, 3], 1).unwrap();
-        let state = TrainingState::new(&graph, Init::KaimingUniform, optimizer, 0).unwrap();
+        let network = Network::resolve(&Architecture::Layers(layers), [1, 1, 3], 1).unwrap();
+        let state = TrainingState::new(&network, Init::KaimingUniform, optimizer, 0).unwrap();
         write(&state.parameters[0], |w| w.copy_from_slice(&[1.0, -0.5, 0.25])).unwrap();
         state
     }

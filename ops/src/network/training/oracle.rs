@@ -23,7 +23,7 @@ const CLASSES: usize = 3;
 
 /// A network with the data for one step.
 struct Case {
-    graph: Network,
+    network: Network,
     state: TrainingState,
     pass: Pass,
     labels: Vec<u8>,
@@ -43,10 +43,10 @@ impl Case {
     fn new(layers: &[LayerSpec]) -> Self {
         let mut layers = layers.to_vec();
         layers.extend([LayerSpec::Flatten, LayerSpec::linear(CLASSES)]);
-        let graph = Network::resolve(&Architecture::Layers(layers), [2, 8, 6], CLASSES).unwrap();
+        let network = Network::resolve(&Architecture::Layers(layers), [2, 8, 6], CLASSES).unwrap();
         let optimizer = Optimizer::Sgd { lr: 0.1, momentum: 0.0 };
-        let state = TrainingState::new(&graph, Init::KaimingUniform, optimizer, 3).unwrap();
-        for (spec, tensor) in graph.parameters().iter().zip(&state.parameters) {
+        let state = TrainingState::new(&network, Init::KaimingUniform, optimizer, 3).unwrap();
+        for (spec, tensor) in network.parameters().iter().zip(&state.parameters) {
             if spec.name.starts_with("batchnorm") {
                 let drawn = numbers(tensor.elem_count(), &spec.name);
                 write(tensor, |own| own.iter_mut().zip(drawn).for_each(|(own, drawn)| *own += 0.3 * drawn))
@@ -55,9 +55,9 @@ impl Case {
         }
         // The buffers have room for one more image, because a batch in training may be smaller than the
         // buffers.
-        let pass = Pass::new(&graph, ROWS + 1).unwrap();
+        let pass = Pass::new(&network, ROWS + 1).unwrap();
         let labels = (0..ROWS).map(|row| (row % CLASSES) as u8).collect();
-        Self { graph, state, pass, labels }
+        Self { network, state, pass, labels }
     }
 
     /// Runs the forward and the backward pass of a step. Returns the mean loss.
@@ -78,7 +78,7 @@ impl Case {
     fn by_candle(&self) -> (f64, Vec<Vec<f32>>) {
         let vars: Vec<Var> = self.state.parameters.iter().map(|p| Var::from_tensor(p).unwrap()).collect();
         let tensors: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
-        let logits = forward_by_candle(&self.graph, &tensors, None);
+        let logits = forward_by_candle(&self.network, &tensors, None);
         let largest = logits.max_keepdim(1).unwrap().detach();
         let shifted = logits.broadcast_sub(&largest).unwrap();
         let total = shifted.exp().unwrap().sum_keepdim(1).unwrap().log().unwrap();
@@ -102,12 +102,12 @@ impl Case {
 
 /// Returns the logits, as computed by candle. With `running`, batch normalizations use the running statistics
 /// and Dropout is off; otherwise batch normalizations use the statistics of the batch.
-fn forward_by_candle(graph: &Network, parameters: &[Tensor], running: Option<&TrainingState>) -> Tensor {
-    let [channels, height, width] = graph.input;
+fn forward_by_candle(network: &Network, parameters: &[Tensor], running: Option<&TrainingState>) -> Tensor {
+    let [channels, height, width] = network.input;
     let mut x = Tensor::from_vec(pixels(), (ROWS, channels, height, width), &Device::Cpu).unwrap();
     let mut parameters = parameters.iter();
     let mut dropped = 0;
-    for (at, layer) in graph.layers.iter().enumerate() {
+    for (at, layer) in network.layers.iter().enumerate() {
         let (has_weight, has_bias) = layer.op.parameters(layer.input);
         let weight = has_weight.map(|_| parameters.next().unwrap());
         let bias = has_bias.map(|_| parameters.next().unwrap());
@@ -142,7 +142,7 @@ fn forward_by_candle(graph: &Network, parameters: &[Tensor], running: Option<&Tr
             LayerOp::Flatten => x.flatten_from(1).unwrap(),
             LayerOp::Dropout { .. } if running.is_some() => x,
             LayerOp::Dropout { p } => {
-                let products = graph.layers[..at]
+                let products = network.layers[..at]
                     .iter()
                     .filter(|l| matches!(l.op, LayerOp::Conv { .. } | LayerOp::Linear { .. }));
                 let stream = Stream::new(3, "dropout", &format!("0.0.{}.{dropped}", products.count()));
@@ -216,7 +216,7 @@ fn losses_and_gradients_are_those_of_candles_autograd() {
         let (expected, gradients) = case.by_candle();
         assert!((loss - expected).abs() < 1e-5, "{layers:?}: {loss} {expected}");
         for (spec, (own, theirs)) in
-            case.graph.parameters().iter().zip(case.pass.gradients.iter().zip(gradients))
+            case.network.parameters().iter().zip(case.pass.gradients.iter().zip(gradients))
         {
             let own = read_tensor(own).unwrap();
             let scale = theirs.iter().fold(1e-3_f32, |most, g| most.max(g.abs()));
@@ -242,7 +242,7 @@ fn gradients_are_slopes() {
     for layers in all {
         let mut case = Case::new(&layers);
         case.step();
-        for (at, spec) in case.graph.parameters().iter().enumerate() {
+        for (at, spec) in case.network.parameters().iter().enumerate() {
             let gradient = read_tensor(&case.pass.gradients[at]).unwrap().to_vec();
             let direction = numbers(gradient.len(), "direction");
             let step = 3e-4_f32;
@@ -273,11 +273,11 @@ fn lanes_without_an_image_count_nowhere() {
     let mut layers = vec![LayerSpec::Flatten];
     layers.extend((0..8).flat_map(|_| [LayerSpec::linear(6), norm()]));
     layers.push(LayerSpec::linear(CLASSES));
-    let graph = Network::resolve(&Architecture::Layers(layers), [2, 8, 6], CLASSES).unwrap();
+    let network = Network::resolve(&Architecture::Layers(layers), [2, 8, 6], CLASSES).unwrap();
     let state =
-        TrainingState::new(&graph, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3)
+        TrainingState::new(&network, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3)
             .unwrap();
-    let mut pass = Pass::new(&graph, 1).unwrap();
+    let mut pass = Pass::new(&network, 1).unwrap();
     fill_block(&images(), &[images().image(0)], pass.input());
     pass.forward(&state, 1, 3, "0.0").unwrap();
     let (logits, gradient) = pass.output(1);
@@ -293,9 +293,9 @@ fn lanes_without_an_image_count_nowhere() {
 fn zeros_left_out_change_nothing() {
     let inputs = 1000;
     let layers = vec![LayerSpec::Flatten, LayerSpec::linear(CLASSES)];
-    let graph = Network::resolve(&Architecture::Layers(layers), [1, 25, 40], CLASSES).unwrap();
+    let network = Network::resolve(&Architecture::Layers(layers), [1, 25, 40], CLASSES).unwrap();
     let state =
-        TrainingState::new(&graph, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3)
+        TrainingState::new(&network, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3)
             .unwrap();
     let values = vec![std::array::from_fn(|byte| byte as f32 / 255.0)];
     // Every input outside four ranges is 0. The sum has three passes of at most 334 inputs: the first two
@@ -306,7 +306,7 @@ fn zeros_left_out_change_nothing() {
     let pixels = (0..ROWS * inputs).map(pixel).collect();
     let images = Images { shape: [1, 25, 40], classes: CLASSES, pixels, labels: vec![0; ROWS], values };
     let check = |finite: bool| {
-        let model = fold(&graph, &state).unwrap();
+        let model = fold(&network, &state).unwrap();
         let found = logits(&model, &images, &|| false).unwrap();
         let (weight, bias) =
             (read_tensor(&state.parameters[0]).unwrap(), read_tensor(&state.parameters[1]).unwrap());
@@ -331,10 +331,10 @@ fn a_folded_network_is_the_network_in_evaluation() {
         for _ in 0..3 {
             case.step();
         }
-        let model = fold(&case.graph, &case.state).unwrap();
+        let model = fold(&case.network, &case.state).unwrap();
         let trained_only = |op: &LayerOp| matches!(op, LayerOp::Dropout { .. } | LayerOp::BatchNorm { .. });
         assert!(model.network().layers.iter().all(|layer| !trained_only(&layer.op)));
-        let expected = forward_by_candle(&case.graph, &case.state.parameters, Some(&case.state));
+        let expected = forward_by_candle(&case.network, &case.state.parameters, Some(&case.state));
         let expected = expected.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let images = images();
         let found = logits(&model, &images, &|| false).unwrap();
@@ -365,7 +365,7 @@ fn pixels() -> Vec<f32> {
 #[test]
 fn an_images_logits_do_not_depend_on_the_others() {
     let case = Case::new(&[LayerSpec::conv(4, 3), LayerSpec::Relu, LayerSpec::max_pool(2)]);
-    let model = fold(&case.graph, &case.state).unwrap();
+    let model = fold(&case.network, &case.state).unwrap();
     let all = logits(&model, &images(), &|| false).unwrap();
     let order: Vec<u32> = (0..1003).map(|at| (at % ROWS) as u32).collect();
     let many = logits(&model, &images().select(&order), &|| false).unwrap();

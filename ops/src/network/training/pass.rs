@@ -65,14 +65,14 @@ pub(crate) struct Pass {
 
 impl Pass {
     /// Makes the buffers for batches of at most `batch` images. Errors if a layer does not occur in training.
-    pub(crate) fn new(graph: &Network, batch: usize) -> Result<Self> {
-        let mut sizes = vec![graph.input.iter().product()];
+    pub(crate) fn new(network: &Network, batch: usize) -> Result<Self> {
+        let mut sizes = vec![network.input.iter().product()];
         let mut stages = Vec::new();
-        let specs = graph.parameters();
-        for (at, layer) in graph.layers.iter().enumerate() {
+        let specs = network.parameters();
+        for (at, layer) in network.layers.iter().enumerate() {
             let product = |layer: &Layer| matches!(layer.op, LayerOp::Conv { .. } | LayerOp::Linear { .. });
-            let after_product = at > 0 && product(&graph.layers[at - 1]);
-            let kernel = TrainingKernel::of(graph, at, batch, after_product)?;
+            let after_product = at > 0 && product(&network.layers[at - 1]);
+            let kernel = TrainingKernel::of(network, at, batch, after_product)?;
             let from = sizes.len() - 1;
             if !matches!(
                 kernel,
@@ -83,7 +83,7 @@ impl Pass {
             let weight = specs.iter().take_while(|spec| spec.layer < at).count();
             let bias = layer.op.parameters(layer.input).1.is_some();
             let rectify =
-                product(layer) && graph.layers.get(at + 1).is_some_and(|next| next.op == LayerOp::Relu);
+                product(layer) && network.layers.get(at + 1).is_some_and(|next| next.op == LayerOp::Relu);
             stages.push(TrainingStage {
                 kernel,
                 layer: at,
@@ -164,8 +164,8 @@ impl Pass {
 }
 
 impl TrainingKernel {
-    fn of(graph: &Network, at: usize, batch: usize, after_product: bool) -> Result<Self> {
-        let layer = &graph.layers[at];
+    fn of(network: &Network, at: usize, batch: usize, after_product: bool) -> Result<Self> {
+        let layer = &network.layers[at];
         let unfit = || candle_core::Error::Msg(format!("layer {} cannot be trained", layer.name));
         let (inputs, outputs) = (blocks(batch) * layer.input.len(), blocks(batch) * layer.output.len());
         Ok(match layer.op {
@@ -180,7 +180,7 @@ impl TrainingKernel {
             LayerOp::Flatten => Flatten::new(layer).map_or(Self::Nothing, Self::Flatten),
             LayerOp::Relu => Self::Relu { done: after_product },
             LayerOp::Dropout { p } => {
-                Self::Dropout { p, number: dropout_number(graph, at), factors: zeros(inputs) }
+                Self::Dropout { p, number: dropout_number(network, at), factors: zeros(inputs) }
             }
             LayerOp::Affine => return Err(unfit()),
         })
@@ -190,9 +190,9 @@ impl TrainingKernel {
 /// Returns the identifier of a Dropout layer: the number of convolutions and linear layers before it, and the
 /// number of Dropout layers since the last of these layers. A Dropout layer added before the last of these
 /// layers, or after this Dropout layer, does not change the mask.
-fn dropout_number(graph: &Network, at: usize) -> String {
+fn dropout_number(network: &Network, at: usize) -> String {
     let product = |layer: &Layer| matches!(layer.op, LayerOp::Conv { .. } | LayerOp::Linear { .. });
-    let before = &graph.layers[..at];
+    let before = &network.layers[..at];
     let last = before.iter().rposition(product).unwrap_or(0);
     let since = before[last..].iter().filter(|layer| matches!(layer.op, LayerOp::Dropout { .. })).count();
     format!("{}.{since}", before.iter().filter(|layer| product(layer)).count())

@@ -11,9 +11,9 @@ use crate::network::layer::{ActivationShape, LayerOp};
 const SIDES: std::ops::RangeInclusive<usize> = 1..=4096;
 
 /// Returns the first batch normalization with a single number per channel; `None` without one.
-pub(crate) fn single_number_norm(graph: &Network) -> Option<&Layer> {
+pub(crate) fn single_number_norm(network: &Network) -> Option<&Layer> {
     let is_single = |layer: &&Layer| layer.input.channels().1 == 1;
-    graph.layers.iter().filter(|layer| matches!(layer.op, LayerOp::BatchNorm { .. })).find(is_single)
+    network.layers.iter().filter(|layer| matches!(layer.op, LayerOp::BatchNorm { .. })).find(is_single)
 }
 
 /// Returns whether a batch normalization has a single number per channel for some image size, for callers
@@ -49,9 +49,9 @@ mod tests {
         let mut layers = layers.to_vec();
         layers.extend([LayerSpec::Flatten, LayerSpec::linear(10)]);
         let architecture = Architecture::Layers(layers);
-        let graph = Network::resolve(&architecture, image, 10).unwrap();
+        let network = Network::resolve(&architecture, image, 10).unwrap();
         assert_eq!(may_have_single_number_norm(&architecture), may, "{architecture:?}");
-        assert_eq!(single_number_norm(&graph).is_some(), has, "{architecture:?}");
+        assert_eq!(single_number_norm(&network).is_some(), has, "{architecture:?}");
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub(crate) struct TrainingState {
 
 impl TrainingState {
     /// Makes the state before the first step.
-    pub(crate) fn new(graph: &Network, init: Init, optimizer: Optimizer, seed: u64) -> Result<Self> {
-        let specs = graph.parameters();
+    pub(crate) fn new(network: &Network, init: Init, optimizer: Optimizer, seed: u64) -> Result<Self> {
+        let specs = network.parameters();
         let zeroed = |wanted: bool| -> Result<Vec<Tensor>> {
             specs.iter().filter(|_| wanted).map(|spec| zeros(&spec.shape)).collect()
         };
@@ -35,9 +35,9 @@ impl TrainingState {
             Optimizer::Sgd { momentum, .. } => (zeroed(momentum != 0.0)?, Vec::new()),
             Optimizer::AdamW { .. } => (zeroed(true)?, zeroed(true)?),
         };
-        let parameters = specs.iter().map(|spec| begin(graph, spec, init, seed)).collect::<Result<_>>()?;
+        let parameters = specs.iter().map(|spec| begin(network, spec, init, seed)).collect::<Result<_>>()?;
         let mut running = BTreeMap::new();
-        for (at, layer) in graph.layers.iter().enumerate() {
+        for (at, layer) in network.layers.iter().enumerate() {
             if let LayerOp::BatchNorm { .. } = layer.op {
                 let statistics = [zeros(&[layer.input.channels().0])?, zeros(&[layer.input.channels().0])?];
                 write(&statistics[1], |variance| variance.fill(1.0))?;
@@ -48,8 +48,8 @@ impl TrainingState {
     }
 
     /// Returns every tensor with a name that is unique in the state.
-    pub(crate) fn named(&self, graph: &Network) -> Vec<(String, Tensor)> {
-        let names: Vec<String> = graph.parameters().into_iter().map(|spec| spec.name).collect();
+    pub(crate) fn named(&self, network: &Network) -> Vec<(String, Tensor)> {
+        let names: Vec<String> = network.parameters().into_iter().map(|spec| spec.name).collect();
         let mut all = Vec::new();
         for (kind, tensors) in
             [("parameter", &self.parameters), ("first", &self.first), ("second", &self.second)]
@@ -58,7 +58,7 @@ impl TrainingState {
             all.extend(tensors.map(|(name, tensor)| (format!("{kind}.{name}"), tensor.clone())));
         }
         for (at, [mean, variance]) in &self.running {
-            let name = &graph.layers[*at].name;
+            let name = &network.layers[*at].name;
             all.push((format!("running.{name}.mean"), mean.clone()));
             all.push((format!("running.{name}.variance"), variance.clone()));
         }
@@ -67,8 +67,8 @@ impl TrainingState {
 
     /// Copies the numbers of tensors that [`TrainingState::named`] returned. Returns false and changes
     /// nothing if a name or a shape differs.
-    pub(crate) fn restore(&self, graph: &Network, from: &BTreeMap<String, Tensor>) -> Result<bool> {
-        let own = self.named(graph);
+    pub(crate) fn restore(&self, network: &Network, from: &BTreeMap<String, Tensor>) -> Result<bool> {
+        let own = self.named(network);
         let fits = |(name, tensor): &(String, Tensor)| {
             from.get(name).is_some_and(|other| other.dims() == tensor.dims())
         };
@@ -84,9 +84,9 @@ impl TrainingState {
 }
 
 /// Makes the initial value of a parameter.
-fn begin(graph: &Network, spec: &Parameter, init: Init, seed: u64) -> Result<Tensor> {
+fn begin(network: &Network, spec: &Parameter, init: Init, seed: u64) -> Result<Tensor> {
     let tensor = zeros(&spec.shape)?;
-    let layer = &graph.layers[spec.layer];
+    let layer = &network.layers[spec.layer];
     let (Some(weight), _) = layer.op.parameters(layer.input) else { return Ok(tensor) };
     if !drawn(layer) {
         if spec.role == Role::Weight {
@@ -96,7 +96,7 @@ fn begin(graph: &Network, spec: &Parameter, init: Init, seed: u64) -> Result<Ten
     }
     // The stream's number counts only layers with random weights, so adding any other layer changes no
     // initial weight.
-    let number = graph.layers[..spec.layer].iter().filter(|layer| drawn(layer)).count();
+    let number = network.layers[..spec.layer].iter().filter(|layer| drawn(layer)).count();
     let word = if spec.role == Role::Weight { "weight" } else { "bias" };
     let stream = Stream::new(seed, "init", &format!("{number}.{word}"));
     let taps: usize = weight[2..].iter().product();
@@ -149,10 +149,10 @@ mod tests {
     use crate::network::architecture::{Architecture, LayerSpec};
 
     fn state(layers: Vec<LayerSpec>, init: Init) -> (Network, TrainingState) {
-        let graph = Network::resolve(&Architecture::Layers(layers), [1, 16, 16], 10).unwrap();
+        let network = Network::resolve(&Architecture::Layers(layers), [1, 16, 16], 10).unwrap();
         let state =
-            TrainingState::new(&graph, init, Optimizer::AdamW { lr: 1e-3, weight_decay: 0.01 }, 7).unwrap();
-        (graph, state)
+            TrainingState::new(&network, init, Optimizer::AdamW { lr: 1e-3, weight_decay: 0.01 }, 7).unwrap();
+        (network, state)
     }
 
     fn numbers(tensor: &Tensor) -> Vec<f64> {
@@ -191,8 +191,8 @@ mod tests {
     fn layers_that_draw_nothing_move_no_weight() {
         let plain = state(layers(&[]), Init::KaimingUniform).1;
         let more = [LayerSpec::Relu, LayerSpec::Dropout { p: 0.5 }, LayerSpec::batch_norm()];
-        let (graph, more) = state(layers(&more), Init::KaimingUniform);
-        let at = |name: &str| graph.parameters().iter().position(|spec| spec.name == name).unwrap();
+        let (network, more) = state(layers(&more), Init::KaimingUniform);
+        let at = |name: &str| network.parameters().iter().position(|spec| spec.name == name).unwrap();
         assert_eq!(numbers(&plain.parameters[2]), numbers(&more.parameters[at("linear1.weight")]));
         assert_eq!(numbers(&plain.parameters[3]), numbers(&more.parameters[at("linear1.bias")]));
         assert_ne!(numbers(&plain.parameters[0])[..10], numbers(&plain.parameters[2])[..10]);

@@ -74,8 +74,8 @@ fn config(model: Architecture) -> TrainConfig {
 
 fn run(config: &TrainConfig, resume: Option<&[u8]>, notes: &mut Notes) -> Result<Trained, TrainError> {
     let train_images = images(72, "train");
-    let graph = Network::resolve(&config.model, train_images.shape, train_images.classes).unwrap();
-    train(config, &graph, &train_images, &images(20, "validation"), resume, notes)
+    let network = Network::resolve(&config.model, train_images.shape, train_images.classes).unwrap();
+    train(config, &network, &train_images, &images(20, "validation"), resume, notes)
 }
 
 fn bytes(model: &Model) -> Vec<u8> {
@@ -184,8 +184,8 @@ fn an_image_alone_joins_the_batch_before_it_where_it_would_have_no_variance() {
     let trained = |layers: &[LayerSpec], count, batch| {
         let config = TrainConfig { batch, ..config(Architecture::Layers(layers.to_vec())) };
         let images = images(count, "train");
-        let graph = Network::resolve(&config.model, images.shape, images.classes).unwrap();
-        train(&config, &graph, &images, &images.select(&[]), None, &mut Notes::default())
+        let network = Network::resolve(&config.model, images.shape, images.classes).unwrap();
+        train(&config, &network, &images, &images.select(&[]), None, &mut Notes::default())
     };
     let [joined, one] = [32, 33].map(|batch| trained(&row, 33, batch).unwrap());
     assert_eq!((bytes(&joined.model), &joined.series), (bytes(&one.model), &one.series));

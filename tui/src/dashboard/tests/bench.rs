@@ -24,7 +24,7 @@ use crate::dashboard::loader::make;
 use crate::dashboard::messages::{Baseline, PastRun, PointName, Request, TableFailure, TableRequest, Update};
 use crate::dashboard::run_model::OpenedRun;
 use crate::dashboard::screen;
-use crate::dashboard::tables::ShownTable;
+use crate::dashboard::shown_table::ShownTable;
 use crate::dashboard::theme::{Depth, Theme};
 
 /// A study of 229 tasks: 6 trainings, each with 9 formats and 2 roundings.
@@ -251,8 +251,8 @@ impl Bench {
     }
 
     /// Applies an update to the state, and answers the requests that follow.
-    pub fn tell(&mut self, news: Update) {
-        let asks = self.app.update(self.app.now, news);
+    pub fn tell(&mut self, update: Update) {
+        let asks = self.app.update(self.app.now, update);
         for ask in asks {
             self.asked.push(ask.clone());
             if let Some(answer) = self.answer(ask) {

@@ -148,12 +148,12 @@ proptest! {
             for cell in buf.content() {
                 prop_assert!(!cell.symbol().chars().any(char::is_control), "{:?}", cell.symbol());
             }
-            let study = bench.app.run.as_ref().expect("a study");
-            let total = study.total();
+            let run = bench.app.run.as_ref().expect("a study");
+            let total = run.total();
             prop_assert_eq!(total.tasks, 229);
             let ended = total.done + total.cached + total.failed + total.skipped;
             prop_assert_eq!(ended + total.running + total.saving + total.waiting(), total.tasks);
-            prop_assert_eq!(study.jobs.running(), total.running);
+            prop_assert_eq!(run.jobs.running(), total.running);
         }
     }
 }

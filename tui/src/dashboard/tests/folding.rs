@@ -23,12 +23,12 @@ use crate::dashboard::task_status::TaskStatus;
 #[test]
 fn counts_follow_the_events() {
     let bench = Bench::new((80, 24), 10);
-    let study = bench.app.run.as_ref().expect("a study");
-    let total = study.total();
+    let run = bench.app.run.as_ref().expect("a study");
+    let total = run.total();
     assert_eq!((total.tasks, total.done, total.cached, total.running, total.waiting()), (229, 9, 1, 2, 217));
-    assert_eq!(study.nodes[NodeId::from_index(1)].done, 6);
-    assert_eq!(study.task(task(&bench.graph, 0, 0)).status, TaskStatus::Cached);
-    assert_eq!(study.task(task(&bench.graph, 1, 0)).seconds, Some(0.9));
+    assert_eq!(run.nodes[NodeId::from_index(1)].done, 6);
+    assert_eq!(run.task(task(&bench.graph, 0, 0)).status, TaskStatus::Cached);
+    assert_eq!(run.task(task(&bench.graph, 1, 0)).seconds, Some(0.9));
 }
 
 #[test]
@@ -37,10 +37,10 @@ fn what_an_interrupt_leaves_is_skipped() {
     bench.happen(30.0, Event::Interrupted);
     let summary = Summary { tasks: 229, ran: 9, cached: 1, failed: 0, skipped: 219, seconds: 31.0 };
     bench.happen(31.0, Event::Finished(summary));
-    let study = bench.app.run.as_ref().expect("a study");
-    assert_eq!((study.total().skipped, study.total().running), (219, 0));
-    assert_eq!(study.progress, RunProgress::Ended(summary));
-    assert_eq!(study.elapsed(BEGAN + 500.0), 31.0);
+    let run = bench.app.run.as_ref().expect("a study");
+    assert_eq!((run.total().skipped, run.total().running), (219, 0));
+    assert_eq!(run.progress, RunProgress::Ended(summary));
+    assert_eq!(run.elapsed(BEGAN + 500.0), 31.0);
     assert!(bench.frame().contains("study: interrupted"), "{}", bench.frame());
 }
 
@@ -66,16 +66,16 @@ fn the_clock_is_an_input() {
 fn curves_come_from_events_else_from_the_record() {
     let mut bench = Bench::new((120, 40), 2);
     let (told, waiting) = (task(&bench.graph, 1, 0), task(&bench.graph, 1, 5));
-    let study = bench.app.run.as_ref().expect("a study");
-    assert_eq!(study.curve(told, "train_loss").len(), 3);
-    assert_eq!(study.curve(waiting, "train_loss"), []);
+    let run = bench.app.run.as_ref().expect("a study");
+    assert_eq!(run.curve(told, "train_loss").len(), 3);
+    assert_eq!(run.curve(waiting, "train_loss"), []);
     bench.press(&["2"]);
     // The next event is that of a cached training, as in a run that did not train.
     let (record, task) = (task(&bench.graph, 1, 5), bench.graph.name(waiting));
     bench.happen(5.0, Event::Reused { task, key: String::new(), same_as: None });
     bench.press(&["G"]);
-    let study = bench.app.run.as_ref().expect("a study");
-    assert_eq!(study.curve(record, "train_loss"), [(1.0, 0.7), (2.0, 0.3), (3.0, 0.2), (4.0, 0.1)]);
+    let run = bench.app.run.as_ref().expect("a study");
+    assert_eq!(run.curve(record, "train_loss"), [(1.0, 0.7), (2.0, 0.3), (3.0, 0.2), (4.0, 0.1)]);
 }
 
 #[test]
@@ -152,9 +152,9 @@ fn a_real_run_never_shows_more_running_tasks_than_jobs() {
     let (mut most, mut saving) = (0, 0);
     while let Some(line) = journal.next_line().expect("a line") {
         bench.tell(Update::Happened(vec![serde_json::from_str(&line).expect(&line)]));
-        let study = bench.app.run.as_ref().expect("a study");
-        let total = study.total();
-        assert_eq!((total.running, study.jobs.count()), (study.jobs.running(), 2), "{line}");
+        let run = bench.app.run.as_ref().expect("a study");
+        let total = run.total();
+        assert_eq!((total.running, run.jobs.count()), (run.jobs.running(), 2), "{line}");
         (most, saving) = (most.max(total.running), saving.max(total.saving));
     }
     assert_eq!(most, 2, "both jobs worked at once");
@@ -169,12 +169,12 @@ fn a_journal_without_the_ends_of_jobs_is_replayed_as_it_always_was() {
     for &task in &tasks {
         bench.start(task);
     }
-    let study = bench.app.run.as_ref().expect("a study");
-    assert_eq!((study.total().running, study.jobs.count()), (3, 3), "three tasks, two jobs");
+    let run = bench.app.run.as_ref().expect("a study");
+    assert_eq!((run.total().running, run.jobs.count()), (3, 3), "three tasks, two jobs");
     assert!(bench.frame().contains("running: 3\n"), "{}", bench.frame());
     bench.complete(tasks[0]);
-    let study = bench.app.run.as_ref().expect("a study");
-    assert_eq!((study.total().done, study.total().running), (1, 2));
+    let run = bench.app.run.as_ref().expect("a study");
+    assert_eq!((run.total().done, run.total().running), (1, 2));
     assert!(bench.frame().contains("running: 2 of 2 jobs"), "{}", bench.frame());
 }
 
@@ -184,8 +184,8 @@ fn a_task_whose_input_is_lost_waits_again() {
     let again = bench.graph.tasks().nth(10).expect("a task");
     let (name, lost) = (bench.graph.name(again), bench.graph.name(task(&bench.graph, 1, 0)));
     bench.happen(20.0, Event::Postponed { task: name.clone(), because: lost.clone() });
-    let study = bench.app.run.as_ref().expect("a study");
-    assert_eq!((study.total().running, study.task(again).status), (1, TaskStatus::Waiting));
+    let run = bench.app.run.as_ref().expect("a study");
+    assert_eq!((run.total().running, run.task(again).status), (1, TaskStatus::Waiting));
     let words = format!("{name} waits until {lost}, whose kept artifact is lost, has run again");
     assert!(bench.frame().contains(&words), "{}", bench.frame());
 }

@@ -19,14 +19,14 @@ pub type Styled = (Style, String);
 
 /// Returns the details of a task as lines.
 #[must_use]
-pub fn details(study: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<Styled> {
-    let known = study.task(task);
+pub fn details(run: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<Styled> {
+    let known = run.task(task);
     let plain = Style::new();
     let mut lines = vec![(
         theme.status(known.status),
-        format!("{} {}", theme.glyph(known.status), state(study, task, now)),
+        format!("{} {}", theme.glyph(known.status), state(run, task, now)),
     )];
-    lines.extend(why(study, task).into_iter().map(|text| (plain, text)));
+    lines.extend(why(run, task).into_iter().map(|text| (plain, text)));
     if known.detail.as_ref().is_some_and(|detail| detail.rebuilt) {
         let text = "its artifact is not kept, so it was made again for the tasks that read it; its result is unchanged";
         lines.push((plain, text.to_owned()));
@@ -35,24 +35,24 @@ pub fn details(study: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<St
         lines.push((theme.bad(), format!("error: {error}")));
     }
     let section = |title: &str| (theme.strong(), title.to_owned());
-    if let Some(metrics) = study.metrics(task) {
+    if let Some(metrics) = run.metrics(task) {
         lines.push(section("metrics"));
         lines.extend(metrics.iter().map(|(name, value)| (plain, format!("  {name:<24} {}", number(*value)))));
     }
     lines.push(section("parameters"));
-    lines.extend(parameters(study, task).into_iter().map(|text| (plain, text)));
+    lines.extend(parameters(run, task).into_iter().map(|text| (plain, text)));
     lines.push(section("inputs"));
-    lines.extend(inputs(study, task).into_iter().map(|text| (plain, text)));
+    lines.extend(inputs(run, task).into_iter().map(|text| (plain, text)));
     lines.push(section("made of"));
-    if let Some(key) = key(study, task) {
+    if let Some(key) = key(run, task) {
         lines.push((plain, format!("  key {key}")));
     }
-    lines.extend(made_of(study, task).into_iter().map(|text| (plain, text)));
-    let log: Vec<Styled> = study
+    lines.extend(made_of(run, task).into_iter().map(|text| (plain, text)));
+    let log: Vec<Styled> = run
         .log
         .iter()
         .filter(|entry| entry.task == Some(task))
-        .map(|entry| (plain, format!("  {} {}", duration(entry.at), run::words(study, entry))))
+        .map(|entry| (plain, format!("  {} {}", duration(entry.at), run::words(run, entry))))
         .collect();
     if !log.is_empty() {
         lines.push(section("log"));
@@ -61,8 +61,8 @@ pub fn details(study: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<St
     lines
 }
 
-fn state(study: &RunModel, task: TaskId, now: f64) -> String {
-    let known = study.task(task);
+fn state(run: &RunModel, task: TaskId, now: f64) -> String {
+    let known = run.task(task);
     let detail = known.detail.as_deref();
     match known.status {
         TaskStatus::Done => {
@@ -72,12 +72,12 @@ fn state(study: &RunModel, task: TaskId, now: f64) -> String {
             format!("done{seconds}{since}")
         }
         TaskStatus::Running => {
-            let since = known.started.map_or(0.0, |start| study.elapsed(now) - start);
-            format!("running for {}  {}", duration(since.max(0.0)), run::progress(study, task))
+            let since = known.started.map_or(0.0, |start| run.elapsed(now) - start);
+            format!("running for {}  {}", duration(since.max(0.0)), run::progress(run, task))
         }
         TaskStatus::Saving => "computed: its result is on its way to the disk".to_owned(),
         TaskStatus::Cached => match detail.and_then(|detail| detail.same_as) {
-            Some(other) => format!("cached: the same as {}", study.opened.graph.name(other)),
+            Some(other) => format!("cached: the same as {}", run.opened.graph.name(other)),
             None => "cached: its result was in the store".to_owned(),
         },
         TaskStatus::Skipped => match detail.and_then(|detail| detail.because.clone()) {
@@ -87,9 +87,9 @@ fn state(study: &RunModel, task: TaskId, now: f64) -> String {
         },
         TaskStatus::Waiting => {
             let waits =
-                |input: &TaskId| !matches!(study.task(*input).status, TaskStatus::Done | TaskStatus::Cached);
-            match study.opened.graph.inputs(task).into_iter().find(waits) {
-                Some(input) => format!("waiting for {}", study.opened.graph.name(input)),
+                |input: &TaskId| !matches!(run.task(*input).status, TaskStatus::Done | TaskStatus::Cached);
+            match run.opened.graph.inputs(task).into_iter().find(waits) {
+                Some(input) => format!("waiting for {}", run.opened.graph.name(input)),
                 None => "waiting for its turn".to_owned(),
             }
         }
@@ -98,8 +98,8 @@ fn state(study: &RunModel, task: TaskId, now: f64) -> String {
 }
 
 /// Returns the reason why a task ran or was reused.
-fn why(study: &RunModel, task: TaskId) -> Vec<String> {
-    let known = study.task(task);
+fn why(run: &RunModel, task: TaskId) -> Vec<String> {
+    let known = run.task(task);
     match known.detail.as_ref().and_then(|detail| detail.reason.as_ref()) {
         Some(Reason::Changed { relative, changes }) => {
             let head = format!("it ran because it differs from {relative}:");
@@ -119,10 +119,10 @@ fn why(study: &RunModel, task: TaskId) -> Vec<String> {
     }
 }
 
-fn parameters(study: &RunModel, task: TaskId) -> Vec<String> {
-    let work = study.opened.graph.resolved_op(task);
+fn parameters(run: &RunModel, task: TaskId) -> Vec<String> {
+    let work = run.opened.graph.resolved_op(task);
     let point: Vec<String> =
-        study.opened.graph.point(task).map(|(axis, label)| format!("{axis}={label}")).collect();
+        run.opened.graph.point(task).map(|(axis, label)| format!("{axis}={label}")).collect();
     let mut lines = vec![];
     if !point.is_empty() {
         lines.push(format!("  at {}", point.join(", ")));
@@ -134,20 +134,19 @@ fn parameters(study: &RunModel, task: TaskId) -> Vec<String> {
     lines
 }
 
-fn inputs(study: &RunModel, task: TaskId) -> Vec<String> {
-    let inputs = study.opened.graph.inputs(task);
+fn inputs(run: &RunModel, task: TaskId) -> Vec<String> {
+    let inputs = run.opened.graph.inputs(task);
     if inputs.is_empty() {
         return vec!["  none".to_owned()];
     }
-    let line = |input: &TaskId| {
-        format!("  {}  {}", study.opened.graph.name(*input), study.task(*input).status.word())
-    };
+    let line =
+        |input: &TaskId| format!("  {}  {}", run.opened.graph.name(*input), run.task(*input).status.word());
     inputs.iter().map(line).collect()
 }
 
 /// Returns the task's provenance from its record: the digests of its inputs and parts, the time, and the software.
-fn made_of(study: &RunModel, task: TaskId) -> Vec<String> {
-    let record = match study.record(task) {
+fn made_of(run: &RunModel, task: TaskId) -> Vec<String> {
+    let record = match run.record(task) {
         Some(Some(record)) => record,
         Some(None) => return vec!["  the store has no record of it any more".to_owned()],
         None => return vec![],
@@ -165,11 +164,10 @@ fn made_of(study: &RunModel, task: TaskId) -> Vec<String> {
 
 /// Returns the key of a task in hex; `None` while it is unknown.
 #[must_use]
-pub fn key(study: &RunModel, task: TaskId) -> Option<String> {
-    let told =
-        study.task(task).detail.as_ref().map(|detail| detail.key.clone()).filter(|key| !key.is_empty());
+pub fn key(run: &RunModel, task: TaskId) -> Option<String> {
+    let told = run.task(task).detail.as_ref().map(|detail| detail.key.clone()).filter(|key| !key.is_empty());
     let kept = || {
-        let record = study.record(task)?.as_ref()?;
+        let record = run.record(task)?.as_ref()?;
         Some(fewbits_store::Key::derive(&record.preimage).to_string())
     };
     told.or_else(kept)

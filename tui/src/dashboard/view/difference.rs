@@ -3,10 +3,10 @@
 
 use fewbits_engine::table::sheet::Cell;
 
-use super::tradeoff::{shown_table, table, table_request};
+use super::tables::{shown_table, table, table_request};
 use crate::dashboard::app::App;
 use crate::dashboard::messages::PointName;
-use crate::dashboard::tables::{ShownSheet, labels};
+use crate::dashboard::shown_table::{ShownSheet, labels};
 use crate::render::number::short;
 
 /// Returns whether the shown table is compared with a pinned point or a past run.

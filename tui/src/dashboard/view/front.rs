@@ -11,7 +11,7 @@ use crate::dashboard::app::App;
 use crate::dashboard::chart::{Curve, PlotArea};
 use crate::dashboard::cursor::Cursor;
 use crate::dashboard::paint::{heading, left, line, list, put, put_all, top, wrap};
-use crate::dashboard::tables::{mean, value};
+use crate::dashboard::shown_table::{mean, value};
 use crate::figure::axis::FigureAxis;
 use crate::render::number::{estimate, number};
 use crate::ui::plain::printable;
@@ -30,53 +30,53 @@ fn areas(area: Rect) -> (Rect, Rect) {
 }
 
 /// Draws the chart and the panel.
-pub fn draw(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) {
+pub fn draw(app: &App, scene: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) {
     let (chart, panel) = areas(area);
-    draw_chart(app, picture, chart, buf);
-    draw_panel(app, picture, panel, buf);
+    draw_chart(app, scene, chart, buf);
+    draw_panel(app, scene, panel, buf);
 }
 
 /// Returns the position, in the order of the cursor, of the selectable point nearest to a position on the chart.
 #[must_use]
-pub fn point_at(app: &App, picture: &ParetoScene<'_>, area: Rect, at: Position) -> Option<usize> {
+pub fn point_at(app: &App, scene: &ParetoScene<'_>, area: Rect, at: Position) -> Option<usize> {
     let chart = areas(area).0;
-    let plot = plot(app, picture, top(chart, 1).1, &mut Buffer::empty(chart))?;
+    let plot = plot(app, scene, top(chart, 1).1, &mut Buffer::empty(chart))?;
     let distance = |point: usize| {
-        let (x, y) = picture.means(point)?;
+        let (x, y) = scene.means(point)?;
         let (column, row) = plot.cell(x, y)?;
         // A cell is about twice as high as it is wide.
         Some(column.abs_diff(at.x) + 2 * row.abs_diff(at.y))
     };
     let near =
-        picture.walked(app).iter().enumerate().filter_map(|(order, point)| Some((distance(*point)?, order)));
+        scene.walked(app).iter().enumerate().filter_map(|(order, point)| Some((distance(*point)?, order)));
     near.filter(|(distance, _)| *distance <= NEAR).min().map(|(_, order)| order)
 }
 
 /// Draws axes that cover the shown points.
-fn plot(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) -> Option<PlotArea> {
-    let means = || picture.all.iter().filter_map(|point| picture.means(*point));
+fn plot(app: &App, scene: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) -> Option<PlotArea> {
+    let means = || scene.all.iter().filter_map(|point| scene.means(*point));
     let x = FigureAxis::fit(means().map(|point| point.0), app.pareto_view.log, usize::from(area.width) / 9);
     let y = FigureAxis::fit(means().map(|point| point.1), false, usize::from(area.height) / 3 + 1);
     PlotArea::frame(area, x, y, app.theme, buf)
 }
 
-fn draw_chart(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) {
+fn draw_chart(app: &App, scene: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let headings = &picture.shown.points.headings;
+    let headings = &scene.shown.points.headings;
     let scale = if app.pareto_view.log { ", logarithmic" } else { "" };
     let filter = &app.pareto_view.filter;
     let only = if filter.is_empty() { String::new() } else { format!("; only {}", filter.text) };
     let title = format!("{} against {}{scale}{only}", headings[1], headings[0]);
     let inside = heading(buf, area, &printable(&title), true, theme);
-    let at = |point: usize| picture.means(point).unwrap_or((f64::NAN, f64::NAN));
-    let values: Vec<(f64, f64)> = picture.all.iter().map(|point| at(*point)).collect();
+    let at = |point: usize| scene.means(point).unwrap_or((f64::NAN, f64::NAN));
+    let values: Vec<(f64, f64)> = scene.all.iter().map(|point| at(*point)).collect();
     if values.is_empty() {
-        let nothing = if filter.is_empty() { "  no point yet" } else { super::tradeoff::NOTHING };
+        let nothing = if filter.is_empty() { "  no point yet" } else { super::tables::NOTHING };
         put(buf, inside.x, inside.y, inside.width, Line::from(nothing).style(theme.dim()));
         return;
     }
-    let Some(plot) = plot(app, picture, inside, buf) else { return };
-    let front: Vec<(f64, f64)> = picture.front.iter().map(|point| at(*point)).collect();
+    let Some(plot) = plot(app, scene, inside, buf) else { return };
+    let front: Vec<(f64, f64)> = scene.front.iter().map(|point| at(*point)).collect();
     plot.draw(&[Curve { points: steps(&front), style: theme.good(), dotted: false }], theme, buf);
     let mut dot = |(x, y): (f64, f64), glyph: &'static str, style| {
         if let Some((column, row)) = plot.cell(x, y) {
@@ -89,10 +89,10 @@ fn draw_chart(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer
     for point in front {
         dot(point, theme.pick("●", "o"), theme.good());
     }
-    if let Some(pinned) = pinned(app).and_then(|pin| pin.place(picture.shown)) {
+    if let Some(pinned) = pinned(app).and_then(|pin| pin.place(scene.shown)) {
         dot(at(pinned), theme.pick("◆", "P"), theme.notice());
     }
-    if let Some(selected) = picture.selected {
+    if let Some(selected) = scene.selected {
         dot(at(selected), theme.pick("◉", "@"), theme.strong().add_modifier(Modifier::REVERSED));
     }
 }
@@ -107,16 +107,16 @@ fn steps(front: &[(f64, f64)]) -> Vec<(f64, f64)> {
     steps
 }
 
-fn draw_panel(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) {
+fn draw_panel(app: &App, scene: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let Some(selected) = picture.selected else { return };
-    let walked = picture.walked(app);
+    let Some(selected) = scene.selected else { return };
+    let walked = scene.walked(app);
     let place = walked.iter().position(|other| *other == selected).map_or(0, |at| at + 1);
     let of = if app.pareto_view.all { "" } else { " on the front" };
     let inside = heading(buf, area, &format!("point {place} of {}{of}", walked.len()), false, theme);
     let (upper, lower) = {
-        let mut lines = values(app, picture, selected);
-        let labels = picture.labels(selected);
+        let mut lines = values(app, scene, selected);
+        let labels = scene.labels(selected);
         if inside.height < 7 {
             let text = labels.iter().map(|(axis, label)| format!("{axis}={label}")).collect::<Vec<_>>();
             lines.insert(0, Line::from(printable(&text.join(" "))));
@@ -125,7 +125,7 @@ fn draw_panel(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer
                 |(axis, label): &(&str, &str)| Line::from(format!("  {axis:<12} {}", printable(label)));
             lines.extend(labels.iter().map(pair));
         }
-        let better = better(picture, selected).unwrap_or_default();
+        let better = better(scene, selected).unwrap_or_default();
         let dim = |text: String| Line::from(text).style(theme.dim());
         lines.extend(wrap(&printable(&better), usize::from(inside.width)).into_iter().map(dim));
         let (upper, lower) = top(inside, lines.len() as u16);
@@ -133,14 +133,14 @@ fn draw_panel(app: &App, picture: &ParetoScene<'_>, area: Rect, buf: &mut Buffer
         (upper, lower)
     };
     if lower.height > 2 && upper.height > 0 {
-        draw_front(app, picture, selected, top(lower, 1).1, buf);
+        draw_front(app, scene, selected, top(lower, 1).1, buf);
     }
 }
 
 /// Returns the values of a point as lines, and whether it is on the front.
-fn values(app: &App, picture: &ParetoScene<'_>, selected: usize) -> Vec<Line<'static>> {
+fn values(app: &App, scene: &ParetoScene<'_>, selected: usize) -> Vec<Line<'static>> {
     let theme = app.theme;
-    let points = &picture.shown.points;
+    let points = &scene.shown.points;
     let mut lines = vec![];
     for (column, heading) in points.headings.iter().enumerate() {
         let Some(value) = value(&points.points[selected], column) else { continue };
@@ -153,7 +153,7 @@ fn values(app: &App, picture: &ParetoScene<'_>, selected: usize) -> Vec<Line<'st
             Span::styled(difference.unwrap_or_default(), theme.notice()),
         ]));
     }
-    lines.push(if picture.front.contains(&selected) {
+    lines.push(if scene.front.contains(&selected) {
         Line::from("on the front: nothing shown beats it").style(theme.good())
     } else {
         Line::from("beaten by a point on the front").style(theme.dim())
@@ -163,33 +163,33 @@ fn values(app: &App, picture: &ParetoScene<'_>, selected: usize) -> Vec<Line<'st
 
 /// Names the best point of the front that is no larger than the selected point; `None` if the selected point is on the
 /// front.
-fn better(picture: &ParetoScene<'_>, selected: usize) -> Option<String> {
-    if picture.front.contains(&selected) {
+fn better(scene: &ParetoScene<'_>, selected: usize) -> Option<String> {
+    if scene.front.contains(&selected) {
         return None;
     }
-    let limit = picture.means(selected)?.0;
-    let fits = |at: &usize| picture.means(*at).is_some_and(|(cost, _)| cost <= limit);
-    let better = picture.front.iter().copied().rfind(fits)?;
-    let (cost, gain) = picture.means(better)?;
-    Some(format!("better: {} ({}, {})", picture.place(better), number(cost), number(gain)))
+    let limit = scene.means(selected)?.0;
+    let fits = |at: &usize| scene.means(*at).is_some_and(|(cost, _)| cost <= limit);
+    let better = scene.front.iter().copied().rfind(fits)?;
+    let (cost, gain) = scene.means(better)?;
+    Some(format!("better: {} ({}, {})", scene.place(better), number(cost), number(gain)))
 }
 
 /// Draws the front as a list.
-fn draw_front(app: &App, picture: &ParetoScene<'_>, selected: usize, area: Rect, buf: &mut Buffer) {
+fn draw_front(app: &App, scene: &ParetoScene<'_>, selected: usize, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let (title, inside) = top(area, 1);
     put(buf, title.x, title.y, title.width, Line::from("the front").style(theme.strong()));
-    let place = picture.front.iter().position(|at| *at == selected);
+    let place = scene.front.iter().position(|at| *at == selected);
     let style = place.map(|_| theme.cursor());
-    list(buf, inside, Cursor { at: place.unwrap_or(0) }, picture.front.len(), style, |row| {
-        let at = picture.front[row];
-        let point = &picture.shown.points.points[at];
+    list(buf, inside, Cursor { at: place.unwrap_or(0) }, scene.front.len(), style, |row| {
+        let at = scene.front[row];
+        let point = &scene.shown.points.points[at];
         let means: Vec<String> = (0..2).filter_map(|column| mean(point, column)).map(number).collect();
         let means = means.join("  ");
-        let place = picture.place(at);
+        let place = scene.place(at);
         // If the names of the axes do not fit, only the labels are shown; the details above have the names.
         let fits = means.len() + 2 + place.chars().count() <= usize::from(inside.width);
-        let values = || picture.labels(at).into_iter().map(|(_, label)| label).collect::<Vec<_>>().join(" ");
+        let values = || scene.labels(at).into_iter().map(|(_, label)| label).collect::<Vec<_>>().join(" ");
         Line::from(printable(&format!("{means}  {}", if fits { place } else { values() })))
     });
 }

@@ -9,10 +9,10 @@ use ratatui::style::Modifier;
 use ratatui::text::Line;
 
 use super::difference::{difference, is_compared};
-use super::tradeoff::shown_table;
+use super::tables::shown_table;
 use crate::dashboard::app::App;
 use crate::dashboard::paint::{cut, put, shorten, shrink};
-use crate::dashboard::tables::{ShownSheet, ShownTable};
+use crate::dashboard::shown_table::{ShownSheet, ShownTable};
 use crate::ui::plain::printable;
 
 /// The position of a cell: its grid, row, and column of values.

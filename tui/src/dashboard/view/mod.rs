@@ -9,8 +9,8 @@ pub mod pareto;
 mod rows;
 pub mod run;
 pub mod runs;
+pub mod tables;
 pub mod task;
-pub mod tradeoff;
 pub mod training;
 mod tree;
 
@@ -106,7 +106,7 @@ impl View {
         match self {
             Self::Run => run::act(app, action),
             Self::Training => training::act(app, action),
-            Self::Tables => tradeoff::act(app, action),
+            Self::Tables => tables::act(app, action),
             Self::Pareto => pareto::act(app, action),
             Self::Task => task::act(app, action),
             Self::Runs => runs::act(app, action),
@@ -118,7 +118,7 @@ impl View {
         match self {
             Self::Run => run::click(app, area, at),
             Self::Training => training::click(app, area, at),
-            Self::Tables => tradeoff::click(app, area, at),
+            Self::Tables => tables::click(app, area, at),
             Self::Pareto => pareto::click(app, area, at),
             Self::Task => task::click(app, area, at),
             Self::Runs => runs::click(app, area, at),
@@ -130,7 +130,7 @@ impl View {
         match self {
             Self::Run => run::draw(app, area, buf),
             Self::Training => training::draw(app, area, buf),
-            Self::Tables => tradeoff::draw(app, area, buf),
+            Self::Tables => tables::draw(app, area, buf),
             Self::Pareto => pareto::draw(app, area, buf),
             Self::Task => task::draw(app, area, buf),
             Self::Runs => runs::draw(app, area, buf),
@@ -155,7 +155,7 @@ impl View {
         match self {
             Self::Run => run::row(app),
             Self::Training => training::row(app),
-            Self::Tables => tradeoff::row(app),
+            Self::Tables => tables::row(app),
             Self::Pareto => pareto::row(app),
             Self::Task => task::row(app),
             Self::Runs => runs::row(app),
@@ -168,7 +168,7 @@ impl View {
         match self {
             Self::Run => run::HINTS,
             Self::Training => training::HINTS,
-            Self::Tables => tradeoff::HINTS,
+            Self::Tables => tables::HINTS,
             Self::Pareto => pareto::HINTS,
             Self::Task => task::HINTS,
             Self::Runs => runs::HINTS,

@@ -8,7 +8,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 
-use super::tradeoff::{row_of, task_filter};
+use super::tables::{row_of, task_filter};
 use super::{KeyHints, View, front, task};
 use crate::dashboard::app::App;
 use crate::dashboard::cursor::{Cursor, Motion};
@@ -16,7 +16,7 @@ use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
 use crate::dashboard::messages::TableRequest;
 use crate::dashboard::paint::{put, put_all, wrap};
-use crate::dashboard::tables::{Pin, ShownTable, labels, value};
+use crate::dashboard::shown_table::{Pin, ShownTable, labels, value};
 use crate::render::number::estimate;
 use crate::ui::plain::printable;
 
@@ -47,7 +47,7 @@ pub struct ParetoState {
 
 /// Returns the indices of the experiment's Pareto tables.
 fn tables(app: &App) -> Vec<usize> {
-    let tables = app.run.iter().flat_map(|study| study.experiment().tables.iter().enumerate());
+    let tables = app.run.iter().flat_map(|run| run.experiment().tables.iter().enumerate());
     tables.filter(|(_, table)| matches!(table.kind, TableKind::Pareto { .. })).map(|(at, _)| at).collect()
 }
 
@@ -78,14 +78,14 @@ pub struct ParetoScene<'a> {
 
 impl<'a> ParetoScene<'a> {
     fn new(app: &'a App) -> Option<Self> {
-        let (study, shown) = (app.run.as_ref()?, shown(app)?);
+        let (run, shown) = (app.run.as_ref()?, shown(app)?);
         let mut all = shown.by_cost(&app.pareto_view.filter);
         all.retain(|at| means(&shown.points.points[*at]).is_some());
         let front = shown.front(&all);
-        let mut picture = Self { experiment: study.experiment(), shown, all, front, selected: None };
-        let walked = picture.walked(app);
-        picture.selected = walked.get(app.pareto_view.cursor.within(walked.len())).copied();
-        Some(picture)
+        let mut scene = Self { experiment: run.experiment(), shown, all, front, selected: None };
+        let walked = scene.walked(app);
+        scene.selected = walked.get(app.pareto_view.cursor.within(walked.len())).copied();
+        Some(scene)
     }
 
     /// Returns the points that the cursor moves over.
@@ -129,7 +129,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
     let page = app.page();
     match action {
         Action::Go(_) | Action::Left | Action::Right => {
-            let len = ParetoScene::new(app).map_or(0, |picture| picture.walked(app).len());
+            let len = ParetoScene::new(app).map_or(0, |scene| scene.walked(app).len());
             let motion = match action {
                 Action::Go(motion) => motion,
                 Action::Left => Motion::Up,
@@ -177,7 +177,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
 }
 
 fn pin(app: &mut App) -> String {
-    let selected = ParetoScene::new(app).and_then(|picture| picture.selected);
+    let selected = ParetoScene::new(app).and_then(|scene| scene.selected);
     let (Some(wanted), Some(at)) = (table_request(app), selected) else {
         return "no point to pin".to_owned();
     };
@@ -190,34 +190,34 @@ fn pin(app: &mut App) -> String {
 }
 
 fn open(app: &mut App) -> Option<String> {
-    let picture = ParetoScene::new(app)?;
-    let table = picture.experiment.tables.get(table_request(app)?.table)?;
-    let filter = task_filter(picture.experiment, table, &picture.labels(picture.selected?));
+    let scene = ParetoScene::new(app)?;
+    let table = scene.experiment.tables.get(table_request(app)?.table)?;
+    let filter = task_filter(scene.experiment, table, &scene.labels(scene.selected?));
     task::filter_to(app, &filter);
     app.open_view(View::Task);
     Some(format!("tasks with {filter}"))
 }
 
 fn describe(app: &App) -> Option<String> {
-    let picture = ParetoScene::new(app)?;
-    let at = picture.selected?;
-    let point = &picture.shown.points.points[at];
+    let scene = ParetoScene::new(app)?;
+    let at = scene.selected?;
+    let point = &scene.shown.points.points[at];
     let values = (0..2).filter_map(|column| value(point, column)).map(|value| estimate(&value));
-    Some(format!("{}: {}", picture.place(at), values.collect::<Vec<_>>().join(", ")))
+    Some(format!("{}: {}", scene.place(at), values.collect::<Vec<_>>().join(", ")))
 }
 
 /// Selects the point nearest to a position.
 pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
-    let picture = ParetoScene::new(app)?;
-    app.pareto_view.cursor.at = front::point_at(app, &picture, area, at)?;
+    let scene = ParetoScene::new(app)?;
+    app.pareto_view.cursor.at = front::point_at(app, &scene, area, at)?;
     describe(app)
 }
 
 /// Returns the point under the cursor as named values.
 #[must_use]
 pub fn row(app: &App) -> Option<Vec<(String, String)>> {
-    let picture = ParetoScene::new(app)?;
-    row_of(app.run.as_ref()?, &picture.shown.points, picture.selected?)
+    let scene = ParetoScene::new(app)?;
+    row_of(app.run.as_ref()?, &scene.shown.points, scene.selected?)
 }
 
 /// Draws the view.
@@ -240,8 +240,8 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             );
         }
         Some(Ok(_)) => {
-            if let Some(picture) = ParetoScene::new(app) {
-                front::draw(app, &picture, area, buf);
+            if let Some(scene) = ParetoScene::new(app) {
+                front::draw(app, &scene, area, buf);
             }
         }
     }

@@ -10,10 +10,10 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 
 use super::difference::{difference, is_compared};
-use super::tradeoff::{NOTHING, listing};
+use super::tables::{NOTHING, listing};
 use crate::dashboard::app::App;
 use crate::dashboard::paint::{cut, item_at, list, put, put_all, shorten, shrink, top};
-use crate::dashboard::tables::ListedRows;
+use crate::dashboard::shown_table::ListedRows;
 use crate::render::table::heading_lines;
 use crate::ui::plain::printable;
 

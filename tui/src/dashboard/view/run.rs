@@ -56,7 +56,7 @@ impl Pane {
 /// Carries out an action; returns a status text.
 pub fn act(app: &mut App, action: Action) -> Option<String> {
     let page = app.page();
-    let study = app.run.as_ref()?;
+    let run = app.run.as_ref()?;
     let state = &mut app.run_view;
     match action {
         Action::Left | Action::Right => {
@@ -67,22 +67,22 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
         }
         Action::Go(motion) => Some(match state.pane {
             Pane::Nodes => {
-                state.nodes.go(motion, study.nodes.len(), page);
-                let row = tree(study).into_iter().nth(state.nodes.at);
+                state.nodes.go(motion, run.nodes.len(), page);
+                let row = tree(run).into_iter().nth(state.nodes.at);
                 row.map_or(String::new(), |row| {
-                    format!("node {}", study.opened.graph.experiment.nodes[row.node].name)
+                    format!("node {}", run.opened.graph.experiment.nodes[row.node].name)
                 })
             }
             Pane::Running => {
-                state.job.go(motion, study.jobs.count(), page);
-                match study.jobs.task(state.job.at) {
-                    Some(task) => name(study, task),
-                    None if study.jobs.running() == 0 => "nothing runs".to_owned(),
+                state.job.go(motion, run.jobs.count(), page);
+                match run.jobs.task(state.job.at) {
+                    Some(task) => name(run, task),
+                    None if run.jobs.running() == 0 => "nothing runs".to_owned(),
                     None => "this job is idle".to_owned(),
                 }
             }
             Pane::Log => {
-                let len = study.log.len();
+                let len = run.log.len();
                 let mut cursor = state.log.unwrap_or(Cursor { at: len.saturating_sub(1) });
                 cursor.go(motion, len, page);
                 state.log = (motion != Motion::Last && cursor.at + 1 < len).then_some(cursor);
@@ -103,30 +103,29 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
 }
 
 fn open(app: &mut App) -> Option<String> {
-    let study = app.run.as_ref()?;
+    let run = app.run.as_ref()?;
     let selected = match app.run_view.pane {
         Pane::Nodes => {
-            let row = tree(study).into_iter().nth(app.run_view.nodes.at)?;
-            let node = study.opened.graph.experiment.nodes[row.node].name.clone();
+            let row = tree(run).into_iter().nth(app.run_view.nodes.at)?;
+            let node = run.opened.graph.experiment.nodes[row.node].name.clone();
             task::filter_to(app, &format!("node={node}"));
             app.open_view(View::Task);
             return Some(format!("tasks of {node}"));
         }
-        Pane::Running => study.jobs.task(app.run_view.job.within(study.jobs.count())),
+        Pane::Running => run.jobs.task(app.run_view.job.within(run.jobs.count())),
         Pane::Log => entry(app).and_then(|entry| entry.task),
     };
     let Some(id) = selected else { return Some("no task there".to_owned()) };
-    let name = name(study, id);
+    let name = name(run, id);
     task::select(app, id);
     app.open_view(View::Task);
     Some(name)
 }
 
 fn entry(app: &App) -> Option<&LogEntry> {
-    let study = app.run.as_ref()?;
-    let at =
-        app.run_view.log.map_or(study.log.len().saturating_sub(1), |cursor| cursor.within(study.log.len()));
-    study.log.get(at)
+    let run = app.run.as_ref()?;
+    let at = app.run_view.log.map_or(run.log.len().saturating_sub(1), |cursor| cursor.within(run.log.len()));
+    run.log.get(at)
 }
 
 /// Selects the item at a position.
@@ -135,17 +134,17 @@ pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
     let (pane, area) = panes.into_iter().find(|(_, area)| area.contains(at))?;
     app.run_view.pane = pane;
     let list = top(area, 1).1;
-    let study = app.run.as_ref()?;
+    let run = app.run.as_ref()?;
     match pane {
         Pane::Nodes => {
-            app.run_view.nodes.at = item_at(list, app.run_view.nodes, study.nodes.len(), at.y)?;
+            app.run_view.nodes.at = item_at(list, app.run_view.nodes, run.nodes.len(), at.y)?;
         }
         Pane::Running => {
-            app.run_view.job.at = item_at(list, app.run_view.job, study.jobs.count(), at.y)?;
+            app.run_view.job.at = item_at(list, app.run_view.job, run.jobs.count(), at.y)?;
         }
         Pane::Log => {
-            let cursor = app.run_view.log.unwrap_or(Cursor { at: study.log.len().saturating_sub(1) });
-            app.run_view.log = Some(Cursor { at: item_at(list, cursor, study.log.len(), at.y)? });
+            let cursor = app.run_view.log.unwrap_or(Cursor { at: run.log.len().saturating_sub(1) });
+            app.run_view.log = Some(Cursor { at: item_at(list, cursor, run.log.len(), at.y)? });
         }
     }
     Some(format!("selected in {}", pane.title()))
@@ -154,12 +153,11 @@ pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
 /// Returns the item under the cursor as named values.
 #[must_use]
 pub fn row(app: &App) -> Option<Vec<(String, String)>> {
-    let study = app.run.as_ref()?;
+    let run = app.run.as_ref()?;
     match app.run_view.pane {
         Pane::Nodes => {
-            let row = tree(study).into_iter().nth(app.run_view.nodes.at)?;
-            let StatusCounts { tasks, done, cached, running, saving, failed, skipped } =
-                study.nodes[row.node];
+            let row = tree(run).into_iter().nth(app.run_view.nodes.at)?;
+            let StatusCounts { tasks, done, cached, running, saving, failed, skipped } = run.nodes[row.node];
             let counts = [
                 ("tasks", tasks),
                 ("done", done),
@@ -169,41 +167,41 @@ pub fn row(app: &App) -> Option<Vec<(String, String)>> {
                 ("failed", failed),
                 ("skipped", skipped),
             ];
-            let node = study.opened.graph.experiment.nodes[row.node].name.clone();
+            let node = run.opened.graph.experiment.nodes[row.node].name.clone();
             let counts = counts.map(|(name, count)| (name.to_owned(), count.to_string()));
             Some([("node".to_owned(), node)].into_iter().chain(counts).collect())
         }
         Pane::Running => {
-            let task = study.jobs.task(app.run_view.job.within(study.jobs.count()))?;
-            Some(vec![("task".to_owned(), name(study, task))])
+            let task = run.jobs.task(app.run_view.job.within(run.jobs.count()))?;
+            Some(vec![("task".to_owned(), name(run, task))])
         }
-        Pane::Log => Some(vec![("log".to_owned(), words(study, entry(app)?))]),
+        Pane::Log => Some(vec![("log".to_owned(), words(run, entry(app)?))]),
     }
 }
 
 /// Draws the view.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
-    let Some(study) = &app.run else {
+    let Some(run) = &app.run else {
         put(buf, area.x, area.y, area.width, Line::from("planning").style(app.theme.dim()));
         return;
     };
-    draw_progress(app, study, top(area, 3).0, buf);
-    for (pane, area) in panes(study, area, app.run_view.pane) {
-        let inside = heading(buf, area, &title(study, pane), app.run_view.pane == pane, app.theme);
+    draw_progress(app, run, top(area, 3).0, buf);
+    for (pane, area) in panes(run, area, app.run_view.pane) {
+        let inside = heading(buf, area, &title(run, pane), app.run_view.pane == pane, app.theme);
         match pane {
-            Pane::Nodes => draw_nodes(app, study, inside, buf),
-            Pane::Running => draw_running(app, study, inside, buf),
-            Pane::Log => draw_log(app, study, inside, buf),
+            Pane::Nodes => draw_nodes(app, run, inside, buf),
+            Pane::Running => draw_running(app, run, inside, buf),
+            Pane::Log => draw_log(app, run, inside, buf),
         }
     }
 }
 
-fn title(study: &RunModel, pane: Pane) -> String {
+fn title(run: &RunModel, pane: Pane) -> String {
     match pane {
         Pane::Nodes => "nodes".to_owned(),
         // Run logs of older versions lack the end of jobs or the number of jobs.
-        Pane::Running => match (study.jobs.running(), study.opened.header.jobs) {
-            (running, jobs @ 1..) if running <= jobs && study.is_going() => {
+        Pane::Running => match (run.jobs.running(), run.opened.header.jobs) {
+            (running, jobs @ 1..) if running <= jobs && run.is_going() => {
                 format!("running: {running} of {jobs} jobs")
             }
             (running, _) => format!("running: {running}"),
@@ -213,13 +211,13 @@ fn title(study: &RunModel, pane: Pane) -> String {
 }
 
 /// Divides the area below the progress. A low area shows only the focused pane.
-fn panes(study: &RunModel, area: Rect, focus: Pane) -> Vec<(Pane, Rect)> {
+fn panes(run: &RunModel, area: Rect, focus: Pane) -> Vec<(Pane, Rect)> {
     let area = top(area, 3).1;
     if area.height < 9 {
         return vec![(focus, area)];
     }
-    let nodes = study.nodes.len() as u16 + 1;
-    let running = study.opened.header.jobs.clamp(1, 8) as u16 + 1;
+    let nodes = run.nodes.len() as u16 + 1;
+    let running = run.opened.header.jobs.clamp(1, 8) as u16 + 1;
     if area.width >= 110 {
         let height = nodes.max(running).min(area.height.saturating_sub(5));
         let (upper, log) = top(area, height);
@@ -232,19 +230,19 @@ fn panes(study: &RunModel, area: Rect, focus: Pane) -> Vec<(Pane, Rect)> {
     vec![(Pane::Nodes, upper), (Pane::Running, middle), (Pane::Log, log)]
 }
 
-fn draw_progress(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
-    let (theme, total) = (app.theme, study.total());
+fn draw_progress(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
+    let (theme, total) = (app.theme, run.total());
     let percent = format!(" {:.0} % ", 100.0 * total.share());
     let (on, off) = theme.bar(total.share(), usize::from(area.width).saturating_sub(percent.len()));
     let bar = line([Span::styled(on, theme.good()), Span::styled(off, theme.dim()), Span::raw(percent)]);
     let counts = counts(total, theme, area.width);
-    let left = match study.eta.remaining() {
-        Some(remaining) if study.is_going() => remaining.to_string(),
-        None if study.is_going() => "no estimate yet".to_owned(),
+    let left = match run.eta.remaining() {
+        Some(remaining) if run.is_going() => remaining.to_string(),
+        None if run.is_going() => "no estimate yet".to_owned(),
         _ => String::new(),
     };
-    let taken = duration(study.elapsed(app.now));
-    let times = if study.is_going() { format!("{taken} so far  {left}") } else { format!("took {taken}") };
+    let taken = duration(run.elapsed(app.now));
+    let times = if run.is_going() { format!("{taken} so far  {left}") } else { format!("took {taken}") };
     let times = format!("{} tasks  {times}", total.tasks);
     let lines = [bar, Line::from(counts), Line::from(times.trim_end().to_owned())];
     crate::dashboard::paint::put_all(buf, area, lines);
@@ -262,58 +260,65 @@ fn counts(total: StatusCounts, theme: Theme, width: u16) -> Vec<Span<'static>> {
     STATUSES.into_iter().filter_map(span).collect()
 }
 
-fn draw_nodes(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
+fn draw_nodes(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let rows = tree(study);
+    let rows = tree(run);
     let wide = area.width >= 64;
     let style = (app.run_view.pane == Pane::Nodes).then(|| theme.cursor());
     list(buf, area, app.run_view.nodes, rows.len(), style, |at| {
         let TreeRow { node, open } = &rows[at];
-        let spec = &study.opened.graph.experiment.nodes[*node];
-        let tally = study.nodes[*node];
-        let status = tally.status();
+        let spec = &run.opened.graph.experiment.nodes[*node];
+        let status_counts = run.nodes[*node];
+        let status = status_counts.status();
         let name = format!("{}{}", branches(open, theme.ascii), spec.name);
         let width = if wide { 20 } else { 16 };
-        let (on, off) = theme.bar(tally.share(), if wide { 14 } else { 8 });
+        let (on, off) = theme.bar(status_counts.share(), if wide { 14 } else { 8 });
         let kind = if wide { format!("{:<9}", spec.kind.name) } else { String::new() };
         line([
             Span::raw(format!("{:<width$} ", shorten(&name, width, theme))),
             Span::styled(kind, theme.dim()),
             Span::raw(format!(
                 "{:>11} ",
-                format!("{}/{}", tally.done + tally.cached + tally.failed, tally.tasks)
+                format!(
+                    "{}/{}",
+                    status_counts.done + status_counts.cached + status_counts.failed,
+                    status_counts.tasks
+                )
             )),
             Span::styled(on, theme.status(status)),
             Span::styled(off, theme.dim()),
-            Span::styled(format!(" {} {}", theme.glyph(status), state_words(tally)), theme.status(status)),
+            Span::styled(
+                format!(" {} {}", theme.glyph(status), state_words(status_counts)),
+                theme.status(status),
+            ),
         ])
     });
 }
 
-fn state_words(tally: StatusCounts) -> String {
-    match tally.status() {
-        TaskStatus::Failed => format!("{} failed", tally.failed),
-        TaskStatus::Running => format!("{} running", tally.running),
-        TaskStatus::Saving => format!("{} saving", tally.saving),
+fn state_words(status_counts: StatusCounts) -> String {
+    match status_counts.status() {
+        TaskStatus::Failed => format!("{} failed", status_counts.failed),
+        TaskStatus::Running => format!("{} running", status_counts.running),
+        TaskStatus::Saving => format!("{} saving", status_counts.saving),
         status => status.word().to_owned(),
     }
 }
 
-fn draw_running(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
+fn draw_running(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    if !study.is_going() || study.jobs.count() == 0 {
+    if !run.is_going() || run.jobs.count() == 0 {
         return put(buf, area.x, area.y, area.width, Line::from("  nothing").style(theme.dim()));
     }
     let style = (app.run_view.pane == Pane::Running).then(|| theme.cursor());
-    list(buf, area, app.run_view.job, study.jobs.count(), style, |at| {
-        let Some(task) = study.jobs.task(at) else { return Line::from("  idle").style(theme.dim()) };
-        let progress = progress(study, task);
-        let since = study.task(task).started.map_or(0.0, |start| study.elapsed(app.now) - start);
+    list(buf, area, app.run_view.job, run.jobs.count(), style, |at| {
+        let Some(task) = run.jobs.task(at) else { return Line::from("  idle").style(theme.dim()) };
+        let progress = progress(run, task);
+        let since = run.task(task).started.map_or(0.0, |start| run.elapsed(app.now) - start);
         let since = format!(" {:>8} ", duration(since.max(0.0)));
         let room = usize::from(area.width).saturating_sub(progress.chars().count() + since.len() + 3);
         line([
             Span::styled(format!("{} ", theme.glyph(TaskStatus::Running)), theme.status(TaskStatus::Running)),
-            Span::raw(study.short_name(task, room, theme)),
+            Span::raw(run.short_name(task, room, theme)),
             Span::styled(since, theme.dim()),
             Span::raw(progress),
         ])
@@ -322,31 +327,31 @@ fn draw_running(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
 
 /// Returns the progress of a task: its epochs, and the training loss of the last one.
 #[must_use]
-pub fn progress(study: &RunModel, task: TaskId) -> String {
-    let Some(detail) = &study.task(task).detail else { return String::new() };
+pub fn progress(run: &RunModel, task: TaskId) -> String {
+    let Some(detail) = &run.task(task).detail else { return String::new() };
     let Some((done, total)) = detail.progress else { return String::new() };
-    let loss = last_loss(study, task).map_or(String::new(), |loss| format!(" loss {loss:.4}"));
+    let loss = last_loss(run, task).map_or(String::new(), |loss| format!(" loss {loss:.4}"));
     format!("epoch {done}/{total}{loss}")
 }
 
 /// Returns the training loss of a task's last epoch.
 #[must_use]
-pub fn last_loss(study: &RunModel, task: TaskId) -> Option<f64> {
-    let metric = study.opened.graph.kind(task).metric(MetricRole::TrainLoss)?;
-    let (_, metrics) = study.task(task).detail.as_deref()?.curve.last()?;
+pub fn last_loss(run: &RunModel, task: TaskId) -> Option<f64> {
+    let metric = run.opened.graph.kind(task).metric(MetricRole::TrainLoss)?;
+    let (_, metrics) = run.task(task).detail.as_deref()?.curve.last()?;
     metrics.get(metric).copied()
 }
 
-fn draw_log(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
+fn draw_log(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let len = study.log.len();
+    let len = run.log.len();
     let (cursor, style) = match app.run_view.log {
         Some(cursor) => (cursor, Some(theme.cursor())),
         None => (Cursor { at: len.saturating_sub(1) }, None),
     };
     let style = style.filter(|_| app.run_view.pane == Pane::Log);
     list(buf, area, cursor, len, style, |at| {
-        let entry = &study.log[at];
+        let entry = &run.log[at];
         let style = match &entry.what {
             LogEvent::Failed | LogEvent::Skips(_) => theme.bad(),
             LogEvent::Note(_, true) => theme.notice(),
@@ -357,35 +362,34 @@ fn draw_log(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
         };
         line([
             Span::styled(format!("{:>9}  ", duration(entry.at)), theme.dim()),
-            Span::styled(printable(&words(study, entry)).replace('\n', " "), style),
+            Span::styled(printable(&words(run, entry)).replace('\n', " "), style),
         ])
     });
 }
 
 /// Returns the text of a log entry.
 #[must_use]
-pub fn words(study: &RunModel, entry: &LogEntry) -> String {
-    let task = entry.task.map_or(String::new(), |task| name(study, task));
-    let detail = entry.task.and_then(|task| study.task(task).detail.as_deref());
+pub fn words(run: &RunModel, entry: &LogEntry) -> String {
+    let task = entry.task.map_or(String::new(), |task| name(run, task));
+    let detail = entry.task.and_then(|task| run.task(task).detail.as_deref());
     match &entry.what {
         LogEvent::Started => {
             let reason = detail.and_then(|detail| detail.reason.as_ref());
             format!("{task} started{}", reason.map_or(String::new(), because))
         }
         LogEvent::Done => {
-            let seconds = entry.task.and_then(|task| study.task(task).seconds).unwrap_or(0.0);
-            let metric =
-                entry.task.and_then(|task| study.opened.graph.kind(task).metric(MetricRole::Accuracy));
+            let seconds = entry.task.and_then(|task| run.task(task).seconds).unwrap_or(0.0);
+            let metric = entry.task.and_then(|task| run.opened.graph.kind(task).metric(MetricRole::Accuracy));
             let accuracy = detail.zip(metric).and_then(|(detail, name)| detail.metrics.get(name));
             let accuracy = accuracy.map_or(String::new(), |value| format!(", accuracy {value:.4}"));
             format!("{task} done in {}{accuracy}", duration(seconds))
         }
         LogEvent::Postponed(lost) => {
-            let lost = lost.map_or("an input".to_owned(), |lost| name(study, lost));
+            let lost = lost.map_or("an input".to_owned(), |lost| name(run, lost));
             format!("{task} waits until {lost}, whose kept artifact is lost, has run again")
         }
         LogEvent::Reused => match detail.and_then(|detail| detail.same_as) {
-            Some(other) => format!("{task} same as {}", name(study, other)),
+            Some(other) => format!("{task} same as {}", name(run, other)),
             None => format!("{task} cached"),
         },
         LogEvent::Rebuilt(seconds) => format!("{task} made again in {}", duration(*seconds)),
@@ -399,6 +403,6 @@ pub fn words(study: &RunModel, entry: &LogEntry) -> String {
     }
 }
 
-fn name(study: &RunModel, task: TaskId) -> String {
-    study.opened.graph.name(task)
+fn name(run: &RunModel, task: TaskId) -> String {
+    run.opened.graph.name(task)
 }

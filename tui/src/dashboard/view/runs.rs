@@ -91,7 +91,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
             if app.baseline.take().is_some_and(|baseline| baseline.id == id) {
                 return Some("no baseline".to_owned());
             }
-            if app.run.as_ref().is_some_and(|study| study.opened.id == id) {
+            if app.run.as_ref().is_some_and(|run| run.opened.id == id) {
                 return Some(
                     "this run is the one that is shown: choose another to compare it with".to_owned(),
                 );
@@ -146,7 +146,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     if app.past.is_none() {
         put(buf, inside.x, inside.y, inside.width, Line::from("reading").style(theme.dim()));
     }
-    let here = app.run.as_ref().map(|study| study.opened.id.as_str());
+    let here = app.run.as_ref().map(|run| run.opened.id.as_str());
     list(buf, inside, app.runs_view.cursor, listed.len(), Some(theme.cursor()), |at| {
         let past = listed[at];
         let status = status(past);
@@ -190,9 +190,9 @@ pub fn when(id: &str) -> String {
 }
 
 fn draw_comparison(app: &App, area: Rect, buf: &mut Buffer) {
-    let (Some(baseline), Some(study)) = (&app.baseline, &app.run) else { return };
+    let (Some(baseline), Some(run)) = (&app.baseline, &app.run) else { return };
     let theme = app.theme;
-    let title = format!("run {} against run {}", study.opened.id, baseline.id);
+    let title = format!("run {} against run {}", run.opened.id, baseline.id);
     let inside = heading(buf, area, &title, false, theme);
     let mut lines = vec![format!(
         "{} tasks of the same name, {} of them made of something else; {} only here, {} only there",

@@ -70,8 +70,8 @@ impl Sort {
 
 /// Returns a named value of a task for filters: an axis, `node`, `op`, `state`, `seconds`, or a metric.
 #[must_use]
-pub fn field<'s>(study: &'s RunModel, task: TaskId, name: &str) -> Option<Cow<'s, str>> {
-    let graph = &study.opened.graph;
+pub fn field<'s>(run: &'s RunModel, task: TaskId, name: &str) -> Option<Cow<'s, str>> {
+    let graph = &run.opened.graph;
     if let Some((_, label)) = graph.point(task).find(|(axis, _)| *axis == name) {
         return Some(Cow::from(label));
     }
@@ -79,9 +79,9 @@ pub fn field<'s>(study: &'s RunModel, task: TaskId, name: &str) -> Option<Cow<'s
     match name {
         "node" => Some(Cow::from(node.name.as_str())),
         "op" => Some(Cow::from(node.kind.name)),
-        "state" => Some(Cow::from(study.task(task).status.word())),
-        "seconds" => study.task(task).seconds.map(|seconds| Cow::from(seconds.to_string())),
-        metric => study.metrics(task)?.get(metric).map(|value| Cow::from(value.to_string())),
+        "state" => Some(Cow::from(run.task(task).status.word())),
+        "seconds" => run.task(task).seconds.map(|seconds| Cow::from(seconds.to_string())),
+        metric => run.metrics(task)?.get(metric).map(|value| Cow::from(value.to_string())),
     }
 }
 
@@ -111,29 +111,29 @@ pub fn selected(app: &App) -> Option<TaskId> {
 /// Returns whether the run has changed since the list was made.
 #[must_use]
 pub fn is_old(app: &App) -> bool {
-    app.run.as_ref().is_some_and(|study| app.task_view.made_at.is_some_and(|made| made != study.version))
+    app.run.as_ref().is_some_and(|run| app.task_view.made_at.is_some_and(|made| made != run.version))
 }
 
 /// Makes the list again if its settings or its data changed.
 pub fn refresh(app: &mut App) {
-    let Some(study) = &app.run else { return };
+    let Some(run) = &app.run else { return };
     let state = &mut app.task_view;
-    let graph = &study.opened.graph;
+    let graph = &run.opened.graph;
     let axis = |name: &str| {
         name == "node" || name == "op" || graph.experiment.axes.iter().any(|axis| axis.name == name)
     };
     let living = state.sort != Sort::File || !state.filter.names().all(axis);
     // A list that depends on the run is made once a second, because sorting thousands of tasks at every event takes too
     // long.
-    let going = study.is_going();
+    let going = run.is_going();
     let moment = match living {
         true if going => app.now as u64,
         // After the end of the run, the list changes only when records are read.
-        true => study.version,
+        true => run.version,
         false => 0,
     };
     let made_for = (state.filter.text.clone(), state.sort, state.reverse, going && living, moment);
-    state.made_at = living.then_some(state.made_at.unwrap_or(study.version));
+    state.made_at = living.then_some(state.made_at.unwrap_or(run.version));
     if state.made_for.as_ref() == Some(&made_for) {
         return;
     }
@@ -142,14 +142,14 @@ pub fn refresh(app: &mut App) {
         .tasks()
         .filter(|task| {
             state.filter.is_empty()
-                || state.filter.matches(|| graph.name(*task), |name| field(study, *task, name))
+                || state.filter.matches(|| graph.name(*task), |name| field(run, *task, name))
         })
         .collect();
     match state.sort {
         Sort::File => {}
-        Sort::State => shown.sort_by_key(|task| study.task(*task).status),
+        Sort::State => shown.sort_by_key(|task| run.task(*task).status),
         Sort::Seconds => shown.sort_by(|a, b| {
-            let seconds = |task: &TaskId| study.task(*task).seconds.unwrap_or(-1.0);
+            let seconds = |task: &TaskId| run.task(*task).seconds.unwrap_or(-1.0);
             seconds(b).total_cmp(&seconds(a))
         }),
     }
@@ -162,7 +162,7 @@ pub fn refresh(app: &mut App) {
     }
     state.shown = shown;
     state.made_for = Some(made_for);
-    state.made_at = living.then_some(study.version);
+    state.made_at = living.then_some(run.version);
 }
 
 /// Carries out an action; returns a status text.
@@ -223,7 +223,7 @@ fn open_input(app: &mut App) -> Option<String> {
 }
 
 fn name(app: &App, task: TaskId) -> String {
-    app.run.as_ref().map_or(String::new(), |study| study.opened.graph.name(task))
+    app.run.as_ref().map_or(String::new(), |run| run.opened.graph.name(task))
 }
 
 /// Selects the task at a position, or focuses the details.
@@ -250,14 +250,14 @@ pub fn row(app: &App) -> Option<Vec<(String, String)>> {
 
 /// Returns a task as named values: its name, status, key and metrics.
 #[must_use]
-pub fn row_of(study: &RunModel, task: TaskId) -> Vec<(String, String)> {
+pub fn row_of(run: &RunModel, task: TaskId) -> Vec<(String, String)> {
     let pair = |name: &str, value: String| (name.to_owned(), value);
     let mut row = vec![
-        pair("task", study.opened.graph.name(task)),
-        pair("state", study.task(task).status.word().to_owned()),
+        pair("task", run.opened.graph.name(task)),
+        pair("state", run.task(task).status.word().to_owned()),
     ];
-    row.extend(key(study, task).map(|key| pair("key", key)));
-    let metrics = study.metrics(task).into_iter().flatten();
+    row.extend(key(run, task).map(|key| pair("key", key)));
+    let metrics = run.metrics(task).into_iter().flatten();
     row.extend(metrics.map(|(name, value)| pair(name, value.to_string())));
     row
 }
@@ -273,11 +273,11 @@ fn areas(area: Rect) -> (Rect, Rect) {
 
 /// Draws the view.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
-    let Some(study) = &app.run else { return };
+    let Some(run) = &app.run else { return };
     let (listed, detail) = areas(area);
-    draw_list(app, study, listed, buf);
+    draw_list(app, run, listed, buf);
     let Some(task) = selected(app) else { return };
-    let name = study.short_name(task, usize::from(detail.width.saturating_sub(2)), app.theme);
+    let name = run.short_name(task, usize::from(detail.width.saturating_sub(2)), app.theme);
     let inside = heading(buf, detail, &name, app.task_view.reading, app.theme);
     let lines = lines(app, inside.width);
     let most = lines.len().saturating_sub(usize::from(inside.height));
@@ -286,18 +286,18 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 
 /// Returns the details of the selected task, in lines of at most `width` characters.
 fn lines(app: &App, width: u16) -> Vec<Line<'static>> {
-    let Some((study, task)) = app.run.as_ref().zip(selected(app)) else { return vec![] };
-    let wrapped = details(study, task, app.now, app.theme).into_iter().flat_map(|(style, text)| {
+    let Some((run, task)) = app.run.as_ref().zip(selected(app)) else { return vec![] };
+    let wrapped = details(run, task, app.now, app.theme).into_iter().flat_map(|(style, text)| {
         let lines = wrap(&printable(&text), usize::from(width)).into_iter();
         lines.map(move |line| Line::from(line).style(style))
     });
     wrapped.collect()
 }
 
-fn draw_list(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
+fn draw_list(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let state = &app.task_view;
-    let (shown, all) = (state.shown.len(), study.tasks.len());
+    let (shown, all) = (state.shown.len(), run.tasks.len());
     let mut title = if shown == all { format!("{all} tasks") } else { format!("{shown} of {all} tasks") };
     if !state.filter.is_empty() {
         title += &format!(" with {}", state.filter.text);
@@ -308,12 +308,12 @@ fn draw_list(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     let inside = heading(buf, area, &printable(&title), !state.reading, theme);
     list(buf, inside, state.cursor, shown, Some(theme.cursor()), |at| {
         let task = state.shown[at];
-        let status = study.task(task).status;
-        let seconds = study.task(task).seconds.filter(|_| inside.width >= 50).map_or(String::new(), duration);
+        let status = run.task(task).status;
+        let seconds = run.task(task).seconds.filter(|_| inside.width >= 50).map_or(String::new(), duration);
         let room = usize::from(inside.width).saturating_sub(13 + seconds.len());
         line([
             Span::styled(format!("{} {:<8}", theme.glyph(status), status.word()), theme.status(status)),
-            Span::raw(format!("{:<room$} ", study.short_name(task, room, theme))),
+            Span::raw(format!("{:<room$} ", run.short_name(task, room, theme))),
             Span::styled(seconds, theme.dim()),
         ])
     });

@@ -46,15 +46,15 @@ pub struct CurvesState {
 
 /// Returns the listed trainings.
 fn trainings(app: &App) -> Vec<TaskId> {
-    let Some(study) = &app.run else { return vec![] };
-    let graph = &study.opened.graph;
+    let Some(run) = &app.run else { return vec![] };
+    let graph = &run.opened.graph;
     let nodes =
         graph.experiment.nodes.pairs().filter(|(_, node)| node.kind.metric(MetricRole::TrainLoss).is_some());
     let tasks = nodes.flat_map(|(node, _)| graph.tasks_of(node));
     tasks
         .filter(|task| {
             app.training_view.filter.is_empty()
-                || app.training_view.filter.matches(|| graph.name(*task), |name| field(study, *task, name))
+                || app.training_view.filter.matches(|| graph.name(*task), |name| field(run, *task, name))
         })
         .collect()
 }
@@ -148,9 +148,9 @@ fn areas(area: Rect) -> (Rect, Rect) {
 
 /// Draws the view.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
-    let Some(study) = &app.run else { return };
+    let Some(run) = &app.run else { return };
     let (listed, charts) = areas(area);
-    draw_list(app, study, listed, buf);
+    draw_list(app, run, listed, buf);
     let picked = picked(app);
     let side_by_side = charts.width >= 120;
     let (first, second) = match (side_by_side, charts.height >= 16) {
@@ -159,11 +159,11 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         (false, false) => (charts, Rect::default()),
     };
     for (chart, area) in CHARTS.into_iter().zip([first, second]) {
-        draw_chart(app, study, &picked, chart, area, buf);
+        draw_chart(app, run, &picked, chart, area, buf);
     }
 }
 
-fn draw_list(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
+fn draw_list(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let all = trainings(app);
     let filter = &app.training_view.filter.text;
@@ -176,7 +176,7 @@ fn draw_list(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
     let picked = picked(app);
     list(buf, inside, app.training_view.cursor, all.len(), Some(theme.cursor()), |at| {
         let task = all[at];
-        let status = study.task(task).status;
+        let status = run.task(task).status;
         let order = picked.iter().position(|other| *other == task);
         let mark = match order {
             Some(n) => Span::styled(theme.pick("━ ", "* "), theme.curve(n)),
@@ -185,15 +185,15 @@ fn draw_list(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
         let running = status == TaskStatus::Running;
         // A finished training shows only its final loss.
         let progress = if running {
-            super::run::progress(study, task)
+            super::run::progress(run, task)
         } else {
-            super::run::last_loss(study, task).map_or(String::new(), |loss| format!("{loss:.4}"))
+            super::run::last_loss(run, task).map_or(String::new(), |loss| format!("{loss:.4}"))
         };
         let room = usize::from(inside.width).saturating_sub(progress.chars().count() + 5);
         line([
             mark,
             Span::styled(format!("{} ", theme.glyph(status)), theme.status(status)),
-            Span::raw(study.short_name(task, room, theme)),
+            Span::raw(run.short_name(task, room, theme)),
             Span::styled(format!(" {progress}"), theme.dim()),
         ])
     });
@@ -201,7 +201,7 @@ fn draw_list(app: &App, study: &RunModel, area: Rect, buf: &mut Buffer) {
 
 fn draw_chart(
     app: &App,
-    study: &RunModel,
+    run: &RunModel,
     picked: &[TaskId],
     (title, train, validation): (&str, MetricRole, MetricRole),
     area: Rect,
@@ -209,9 +209,9 @@ fn draw_chart(
 ) {
     let theme = app.theme;
     let log = app.training_view.log && train == MetricRole::TrainLoss;
-    let metric = |task: TaskId, role| study.opened.graph.kind(task).metric(role).unwrap_or_default();
+    let metric = |task: TaskId, role| run.opened.graph.kind(task).metric(role).unwrap_or_default();
     let curve = |n: usize, task: TaskId, role, dotted: bool| Curve {
-        points: study.curve(task, metric(task, role)),
+        points: run.curve(task, metric(task, role)),
         style: theme.curve(n),
         dotted,
     };

@@ -15,8 +15,8 @@ pub struct TreeRow {
 
 /// Returns the nodes as a tree. A node with several inputs is below the one that comes last in the order of nodes.
 #[must_use]
-pub fn tree(study: &RunModel) -> Vec<TreeRow> {
-    let graph = &study.opened.graph;
+pub fn tree(run: &RunModel) -> Vec<TreeRow> {
+    let graph = &run.opened.graph;
     let nodes = &graph.experiment.nodes;
     let rank = |node: NodeId| graph.order.iter().position(|at| *at == node).unwrap_or(0);
     let parent: DenseMap<NodeId, Option<NodeId>> =

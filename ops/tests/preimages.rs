@@ -69,7 +69,7 @@ fn check(found: &str, file: &str) {
 #[test]
 fn works_of_the_experiments_are_pinned() {
     let found: String = experiments().iter().map(|file| digests(file)).collect();
-    check(&found, "works.txt");
+    check(&found, "preimages.txt");
 }
 
 #[test]

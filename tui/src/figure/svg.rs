@@ -34,7 +34,7 @@ impl Figure {
     /// Returns the picture as an SVG file, black on white.
     #[must_use]
     pub fn alone(&self) -> String {
-        let picture = html! {
+        let figure = html! {
             svg xmlns="http://www.w3.org/2000/svg" viewBox=(self.view()) width=(px(self.width)) height=(px(self.height))
                 font-family=(FONTS) font-size="12" color="#000000" {
                 title { (printable(&self.label)) }
@@ -43,7 +43,7 @@ impl Figure {
             }
         };
         let head = PreEscaped("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-        html! { (head) (picture) }.into_string() + "\n"
+        html! { (head) (figure) }.into_string() + "\n"
     }
 
     fn view(&self) -> String {
@@ -53,18 +53,18 @@ impl Figure {
 
 /// Stacks pictures, each below its title.
 #[must_use]
-pub fn stack(pictures: &[(String, Figure)]) -> Figure {
+pub fn stack(figures: &[(String, Figure)]) -> Figure {
     const TITLE: f64 = 24.0;
-    let width = pictures.iter().map(|(_, picture)| picture.width).fold(0.0, f64::max);
-    let label = pictures.first().map_or(String::new(), |(_, picture)| picture.label.clone());
+    let width = figures.iter().map(|(_, figure)| figure.width).fold(0.0, f64::max);
+    let label = figures.first().map_or(String::new(), |(_, figure)| figure.label.clone());
     let mut top = 0.0;
     let content = html! {
-        @for (title, picture) in pictures {
+        @for (title, figure) in figures {
             @let room = if title.is_empty() { 0.0 } else { TITLE };
             @let start = top;
-            @let () = top += room + picture.height;
+            @let () = top += room + figure.height;
             @if room > 0.0 { (text(4.0, start + 16.0, "start", title)) }
-            g transform=(format!("translate(0 {})", px(start + room))) { (picture.content) }
+            g transform=(format!("translate(0 {})", px(start + room))) { (figure.content) }
         }
     };
     Figure { width, height: top, label, content }

@@ -24,7 +24,7 @@ use crate::dashboard::keys::Action;
 use crate::dashboard::messages::TableRequest;
 use crate::dashboard::paint::{cut, line, put, put_all, top, wrap};
 use crate::dashboard::run_model::RunModel;
-use crate::dashboard::tables::{ListedRows, Pin, ShownSheet, ShownTable, labels, value};
+use crate::dashboard::shown_table::{ListedRows, Pin, ShownSheet, ShownTable, labels, value};
 use crate::render::number::{estimate, number};
 use crate::ui::plain::printable;
 
@@ -240,10 +240,10 @@ fn pin(app: &mut App) -> String {
 
 /// Opens the task view with the tasks behind the point under the cursor.
 fn open(app: &mut App) -> Option<String> {
-    let study = app.run.as_ref()?;
+    let run = app.run.as_ref()?;
     let points = &shown_table(app)?.points;
-    let place = labels(study.experiment(), points, points.points.get(point(app)?)?);
-    let filter = task_filter(study.experiment(), table(app)?, &place);
+    let place = labels(run.experiment(), points, points.points.get(point(app)?)?);
+    let filter = task_filter(run.experiment(), table(app)?, &place);
     task::filter_to(app, &filter);
     app.open_view(View::Task);
     Some(format!("tasks with {filter}"))
@@ -263,10 +263,10 @@ pub fn task_filter(experiment: &Experiment, table: &Table, point: &[(&str, &str)
 
 /// Returns the point under the cursor as text.
 fn describe(app: &App) -> Option<String> {
-    let study = app.run.as_ref()?;
+    let run = app.run.as_ref()?;
     let points = &shown_table(app)?.points;
     let point = points.points.get(point(app)?)?;
-    let place: Vec<String> = labels(study.experiment(), points, point)
+    let place: Vec<String> = labels(run.experiment(), points, point)
         .into_iter()
         .map(|(axis, label)| format!("{axis}={label}"))
         .collect();
@@ -303,15 +303,15 @@ pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
 /// Returns the point under the cursor as named values.
 #[must_use]
 pub fn row(app: &App) -> Option<Vec<(String, String)>> {
-    let study = app.run.as_ref()?;
-    row_of(study, &shown_table(app)?.points, point(app)?)
+    let run = app.run.as_ref()?;
+    row_of(run, &shown_table(app)?.points, point(app)?)
 }
 
 /// Returns a point as named values: its axes, then its means with their intervals.
 #[must_use]
-pub fn row_of(study: &RunModel, points: &TablePoints, at: usize) -> Option<Vec<(String, String)>> {
+pub fn row_of(run: &RunModel, points: &TablePoints, at: usize) -> Option<Vec<(String, String)>> {
     let point = points.points.get(at)?;
-    let axes = labels(study.experiment(), points, point).into_iter();
+    let axes = labels(run.experiment(), points, point).into_iter();
     let mut row: Vec<(String, String)> =
         axes.map(|(axis, label)| (axis.to_owned(), label.to_owned())).collect();
     for (column, heading) in points.headings.iter().enumerate() {

@@ -12,9 +12,9 @@ use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::table::flat::Datum;
 use fewbits_engine::table::front::front;
 use fewbits_engine::table::layout::Arrangement;
-use fewbits_engine::table::made::TableSheets;
 use fewbits_engine::table::points::{TablePoint, TablePoints};
 use fewbits_engine::table::sheet::{Cell, Sheet};
+use fewbits_engine::table::table_sheets::TableSheets;
 use fewbits_ops::StandardOps;
 
 use super::filter::Filter;
@@ -225,14 +225,14 @@ impl Pin {
     /// Pins a point of a table.
     #[must_use]
     pub fn at(
-        study: Option<&RunModel>,
+        run: Option<&RunModel>,
         shown: Option<&ShownTable>,
         wanted: TableRequest,
         at: usize,
     ) -> Option<Self> {
-        let (study, points) = (study?, &shown?.points);
+        let (run, points) = (run?, &shown?.points);
         let point = points.points.get(at)?;
-        let name = labels(study.experiment(), points, point)
+        let name = labels(run.experiment(), points, point)
             .into_iter()
             .map(|(axis, label)| format!("{axis}={label}"));
         let values = (0..point.values.len()).map(|column| mean(point, column)).collect();

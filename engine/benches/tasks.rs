@@ -9,10 +9,11 @@ use std::time::Instant;
 use fewbits_engine::event::Summary;
 use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::plan::{Planner, TaskState};
+use fewbits_engine::reason::Reason;
 use fewbits_engine::run::coordinator::{Settings, run};
 use fewbits_engine::run::halt::Halt;
 use fewbits_engine::table::results::Results;
-use fewbits_engine::why::{Explainer, Reason};
+use fewbits_engine::why::Explainer;
 use fewbits_store::Store;
 use tokio::sync::{mpsc, watch};
 

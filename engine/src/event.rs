@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Counts;
-use crate::why::Reason;
+use crate::reason::Reason;
 
 /// An event. Tasks that the plan found cached have no event of their own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

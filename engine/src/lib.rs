@@ -2,16 +2,18 @@
 //! Knows no op: it is generic over [`ops::Ops`]. Touches no terminal, home directory or environment.
 
 pub mod cite;
+pub mod context;
 pub mod dense;
 pub mod diff;
 pub mod event;
 pub mod graph;
-mod json_metrics;
+pub mod json_metrics;
 pub mod nearest;
 pub mod ops;
 pub mod parts;
 pub mod plan;
 pub mod preimage;
+pub mod reason;
 pub mod run;
 pub mod run_log;
 pub mod schema;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fewbits_store::{Digest, Series};
 
-use crate::run::context::Context;
+use crate::context::Context;
 use crate::text::fault::Faults;
 use crate::text::fields::Fields;
 

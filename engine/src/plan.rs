@@ -13,10 +13,12 @@ use crate::graph::{MIN_BATCH, ResolvedOp, TaskGraph, TaskId};
 use crate::ops::{OpError, Ops, SourceContent};
 use crate::parts::Parts;
 use crate::preimage::preimage;
-use crate::run_log;
 
 /// The number of records per parallel batch of checks.
 const RECORDS_PER_BATCH: usize = 2048;
+
+/// The digests of the source files, by the task's name with its axes sorted, then by the source's name.
+pub type SourceDigests = BTreeMap<String, BTreeMap<String, Digest>>;
 
 /// The known facts of a task before it runs.
 #[derive(Clone, Debug)]
@@ -95,7 +97,7 @@ pub struct Planner<'p, O: Ops> {
     ops: &'p O,
     store: &'p Store,
     /// The digests of source files in an earlier run; they take precedence over the files.
-    remembered: run_log::SourceDigests,
+    remembered: SourceDigests,
     /// The digests of the source files read so far, and notes about files that are gone.
     sources: Mutex<SourceCache>,
 }
@@ -109,7 +111,7 @@ struct SourceCache {
 impl<'p, O: Ops> Planner<'p, O> {
     /// Makes a planner that reads the source files as they are now.
     pub fn new(graph: &'p TaskGraph<O>, ops: &'p O, store: &'p Store) -> Self {
-        Self::remembering(graph, ops, store, run_log::SourceDigests::new())
+        Self::remembering(graph, ops, store, SourceDigests::new())
     }
 
     /// Makes a planner of an earlier run, with the digests that source files had then.
@@ -117,7 +119,7 @@ impl<'p, O: Ops> Planner<'p, O> {
         graph: &'p TaskGraph<O>,
         ops: &'p O,
         store: &'p Store,
-        remembered: run_log::SourceDigests,
+        remembered: SourceDigests,
     ) -> Self {
         Self { graph, ops, store, remembered, sources: Mutex::default() }
     }
@@ -237,8 +239,8 @@ impl<'p, O: Ops> Planner<'p, O> {
     }
 
     /// Returns the digests of the source files of all tasks; missing files have no entry.
-    pub fn sources(&self) -> Result<run_log::SourceDigests, StoreError> {
-        let mut all = run_log::SourceDigests::new();
+    pub fn sources(&self) -> Result<SourceDigests, StoreError> {
+        let mut all = SourceDigests::new();
         for (node, step) in self.graph.node_tasks.pairs() {
             let of = |work: &ResolvedOp<O>| self.ops.sources(&work.op).unwrap_or_default();
             if step.resolved_ops.iter().all(|work| of(work).is_empty()) {

@@ -1,20 +1,16 @@
 //! The lines of a run log: a header with the state at the start, then events with their times.
 //! Knows nothing of where the lines are stored.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 
-use fewbits_store::{Digest, Store, StoreError};
+use fewbits_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
-use crate::plan::{Plan, TaskState};
-
-/// The digests of the source files, by the task's name with its axes sorted, then by the source's name.
-pub type SourceDigests = BTreeMap<String, BTreeMap<String, Digest>>;
+use crate::plan::{Plan, SourceDigests, TaskState};
 
 /// The header: the first line of a run log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +104,8 @@ fn ranges(tasks: impl Iterator<Item = TaskId>) -> Vec<Range<u32>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]

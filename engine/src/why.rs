@@ -6,50 +6,14 @@
 use std::collections::HashMap;
 
 use fewbits_store::{Store, StoreError};
-use serde::{Deserialize, Serialize};
 
 use crate::graph::{TaskGraph, TaskId};
 use crate::nearest::NearestPreimage;
 use crate::ops::Ops;
 use crate::plan::{Plan, Planner, PreimageState, TaskState};
-use crate::preimage::{Change, changes};
+use crate::preimage::changes;
+use crate::reason::Reason;
 use crate::run_log::RunHeader;
-
-/// The reason that a task runs or does not.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(tag = "why", rename_all = "snake_case")]
-pub enum Reason {
-    /// The result is in the store.
-    Cached,
-    /// Another task has the same key.
-    SameAs {
-        /// The name of that task.
-        task: String,
-    },
-    /// No earlier result can be compared with the task.
-    New,
-    /// The task differs from an earlier one.
-    Changed {
-        /// The earlier task or result, in words.
-        relative: String,
-        /// The fields that differ.
-        changes: Vec<Change>,
-    },
-    /// The last run had the same task and left it without a result: the run was interrupted, or the task failed.
-    Unfinished,
-    /// The store has the record, but lacks the artifact that the node keeps.
-    Lost,
-    /// Something outside the experiment is missing.
-    Missing {
-        /// The error message.
-        what: String,
-    },
-    /// The key depends on a result that is not known yet.
-    Waiting {
-        /// The name of the task that it waits for.
-        task: String,
-    },
-}
 
 /// The preimages of the tasks of an experiment's last run, by task name.
 pub struct History {

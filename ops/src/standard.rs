@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use fewbits_engine::context::Context;
 use fewbits_engine::ops::{Identity, Misfit, NodeKind, OpError, Ops, Output, TaskSource};
-use fewbits_engine::run::context::Context;
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::Fields;
 use fewbits_engine::text::variant::VariantReader;

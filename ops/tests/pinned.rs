@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use fewbits_engine::context::Context;
 use fewbits_engine::dense::{DenseId, NodeId, PointId};
 use fewbits_engine::graph::{MOST_TASKS, TaskGraph, TaskId};
 use fewbits_engine::ops::{Ops, Output, SourceContent};
 use fewbits_engine::preimage::preimage;
-use fewbits_engine::run::context::Context;
 use fewbits_ops::format::{Format, RandomBits, Rounding};
 use fewbits_ops::quantize::{Quantization, Quantizer, Tensor, Tensors};
 use fewbits_ops::{Artifact, StandardOps};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use fewbits_engine::graph::TaskGraph;
-use fewbits_engine::plan::{Plan, Planner, TaskState};
-use fewbits_engine::run_log::{RunHeader, SourceDigests};
+use fewbits_engine::plan::{Plan, Planner, SourceDigests, TaskState};
+use fewbits_engine::run_log::RunHeader;
 use fewbits_ops::StandardOps;
 use fewbits_store::{Key, Store, StoreError};
 

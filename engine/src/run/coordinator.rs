@@ -10,12 +10,12 @@ use tokio::sync::{mpsc, watch};
 
 use super::announcer::Announcer;
 use super::artifacts::Artifacts;
-use super::context::{Context, OnProgress};
 use super::executor::{Assignment, Executor, Outcome};
 use super::halt::Halt;
 use super::job::{Job, JobError, JobResult, Worker};
 use super::state::RunState;
 use super::supply::Supply;
+use crate::context::{Context, OnProgress};
 use crate::event::{Event, Summary};
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::{OpError, Ops};

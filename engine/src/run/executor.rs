@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 
 use rayon::ThreadPool;
 
-use super::context::Context;
 use super::job::{Job, JobError, JobResult, Worker};
+use crate::context::Context;
 use crate::ops::{OpError, Ops};
 
 /// A job with its width and its contexts.

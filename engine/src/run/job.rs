@@ -10,7 +10,7 @@ use std::time::Instant;
 use fewbits_store::{Digest, Key, Record, SourceState, Store, StoreError};
 
 use super::artifacts::Artifacts;
-use super::context::Context;
+use crate::context::Context;
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::{OpError, Ops, SourceContent};
 use crate::parts::Parts;

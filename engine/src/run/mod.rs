@@ -3,7 +3,6 @@
 
 mod announcer;
 pub mod artifacts;
-pub mod context;
 pub mod coordinator;
 pub mod executor;
 pub mod halt;

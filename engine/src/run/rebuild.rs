@@ -6,9 +6,9 @@ use std::sync::Arc;
 use fewbits_store::{Store, StoreError};
 
 use super::artifacts::Artifacts;
-use super::context::Context;
 use super::job::{JobError, Worker};
 use super::supply::Supply;
+use crate::context::Context;
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::{OpError, Ops};
 use crate::plan::{Plan, TaskState};

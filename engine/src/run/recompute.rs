@@ -7,9 +7,9 @@ use std::sync::Arc;
 use fewbits_store::{Record, Store, StoreError};
 
 use super::artifacts::Artifacts;
-use super::context::Context;
 use super::job::{Job, JobError, Worker};
 use super::supply::Supply;
+use crate::context::Context;
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::{OpError, Ops};
 use crate::plan::{Plan, Planner, PreimageState};

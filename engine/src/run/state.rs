@@ -24,7 +24,8 @@ use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::parts::Parts;
 use crate::plan::{Plan, Planned, Planner, PreimageState, TaskState};
-use crate::why::{History, Reason};
+use crate::reason::Reason;
+use crate::why::History;
 
 /// A result that the store is writing.
 struct Recording {

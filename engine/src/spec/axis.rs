@@ -8,8 +8,8 @@ use super::typing::Typing;
 use crate::dense::{AxisId, DenseMap};
 use crate::text::fault::{Faults, Span};
 use crate::text::fields::FromValue;
+use crate::text::mismatch::mismatch;
 use crate::text::value::{Struct, Value, ValueKind};
-use crate::text::variant::mismatch;
 
 /// The maximum number of values of a `Range`; a longer one is probably a mistake.
 const MOST_VALUES: usize = 1_000_000;

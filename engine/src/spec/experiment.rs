@@ -14,8 +14,8 @@ use crate::dense::{AxisId, NodeId};
 use crate::ops::NodeKind;
 use crate::text::fault::{Faults, Span};
 use crate::text::fields::{Fields, FromValue};
+use crate::text::mismatch::mismatch;
 use crate::text::value::{Struct, Value, ValueKind};
-use crate::text::variant::mismatch;
 
 /// The reserved words of the expression language (CEL).
 const RESERVED: [&str; 21] = [

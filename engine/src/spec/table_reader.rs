@@ -11,8 +11,9 @@ use crate::dense::AxisId;
 use crate::ops::MetricRole;
 use crate::text::fault::{Faults, Span, suggest};
 use crate::text::fields::{Fields, FromValue};
+use crate::text::mismatch::mismatch;
 use crate::text::value::{Struct, Value, ValueKind};
-use crate::text::variant::{choice, mismatch, variant};
+use crate::text::variant::{choice, variant};
 
 /// The axes and nodes that names in a table can refer to.
 pub struct TableReader<'s> {

@@ -5,14 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::cell::{PointRows, WeightedValue, estimate, group_rows};
-use super::error::TableError;
-use super::kind::kept;
 use super::points::TablePoint;
-use super::results::Results;
 use super::rows::Rows;
 use crate::dense::AxisId;
-use crate::graph::TaskGraph;
-use crate::ops::Ops;
 use crate::spec::table::{Question, Table, TableKind};
 use crate::statistics::best::may_be_best;
 use crate::statistics::estimate::Estimate;
@@ -62,25 +57,11 @@ pub struct Candidate {
 }
 
 impl Answer {
-    /// Answers the question of a `Choose` table; returns `None` for the other kinds. The error contains the
-    /// expression that cannot be evaluated.
-    pub fn choose<O: Ops>(
-        graph: &TaskGraph<O>,
-        results: &Results,
-        table: &Table,
-    ) -> Result<Option<Self>, TableError> {
-        if !matches!(table.kind, TableKind::Choose(_)) {
-            return Ok(None);
-        }
-        Ok(Self::from_rows(graph, &Rows::new(graph, results, table, &table.values())?, table))
-    }
-
-    pub(super) fn from_rows<O: Ops>(graph: &TaskGraph<O>, rows: &Rows, table: &Table) -> Option<Self> {
+    /// Answers the question of a `Choose` table over the axes that it keeps; returns `None` for the other kinds.
+    pub(super) fn from_rows(rows: &Rows, table: &Table, axes: &[AxisId]) -> Option<Self> {
         let TableKind::Choose(choose) = &table.kind else { return None };
-        let axes = kept(graph, table);
-        let cells = group_rows(rows, table, &axes);
-        let candidates = candidates(&cells, choose, table);
-        Some(Self::among(candidates, axes, rows.missing))
+        let candidates = candidates(&group_rows(rows, table, axes), choose, table);
+        Some(Self::among(candidates, axes.to_vec(), rows.missing))
     }
 
     fn among(candidates: Vec<Candidate>, axes: Vec<AxisId>, missing: usize) -> Self {

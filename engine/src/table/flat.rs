@@ -1,10 +1,11 @@
 //! Tables for other programs: rows of named values, in columns with unique names.
-//! Knows nothing of files, and only JSON's spelling of infinite numbers and NaN.
+//! Knows nothing of files.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value as Json};
 
+use crate::json_metrics::json_number;
 use crate::text::value::{Value, ValueKind};
 
 /// One value of an exported table.
@@ -122,30 +123,6 @@ impl From<&Value> for Datum {
     }
 }
 
-/// Returns a number as JSON. JSON has no infinite numbers and no NaN: they become the texts `"Infinity"`,
-/// `"-Infinity"` and `"NaN"`, as in JavaScript and Protocol Buffers.
-#[must_use]
-pub fn json_number(value: f64) -> Json {
-    match value {
-        _ if value.is_nan() => Json::from("NaN"),
-        f64::INFINITY => Json::from("Infinity"),
-        f64::NEG_INFINITY => Json::from("-Infinity"),
-        _ => Json::from(value),
-    }
-}
-
-/// Reads a number written by [`json_number`]; returns `None` for any other value.
-#[must_use]
-pub fn number_of(json: &Json) -> Option<f64> {
-    match json.as_str() {
-        Some("NaN") => Some(f64::NAN),
-        Some("Infinity") => Some(f64::INFINITY),
-        Some("-Infinity") => Some(f64::NEG_INFINITY),
-        Some(_) => None,
-        None => json.as_f64(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,15 +147,5 @@ mod tests {
     fn no_value_takes_the_place_of_another() {
         let twice = row(&[("a", Datum::Whole(1)), ("a", Datum::Whole(2))]);
         assert_eq!(Flat::default().add(twice), Err(DuplicateColumn { name: "a".to_owned() }));
-    }
-
-    #[test]
-    fn json_reads_back_every_number() {
-        for value in [0.1, -0.0, 5e-324, f64::MAX, f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
-            let text = json_number(value).to_string();
-            let read = number_of(&serde_json::from_str(&text).unwrap()).unwrap();
-            assert_eq!(read.to_bits(), value.to_bits(), "{text}");
-        }
-        assert_eq!(number_of(&Json::from("inf")), None);
     }
 }

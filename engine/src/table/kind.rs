@@ -4,10 +4,12 @@
 use super::answer::{self, Answer};
 use super::cell::{PointRows, WeightedValue, estimate, group_rows};
 use super::contrast::{self, compared, effects};
+use super::error::TableError;
 use super::flat::Datum;
 use super::front::front;
 use super::layout::{self, Arrangement, Layout, list};
 use super::points::{TablePoint, TablePoints};
+use super::results::Results;
 use super::rows::Rows;
 use super::sheet::{Cell, Sheet};
 use crate::dense::AxisId;
@@ -18,6 +20,7 @@ use crate::spec::heading::PART_COLUMN;
 use crate::spec::table::{Interval, Question, Table, TableKind};
 use crate::statistics::SIGNIFICANT;
 use crate::statistics::estimate::Estimate;
+use crate::statistics::holm::holm;
 use crate::statistics::method::Method;
 
 /// Returns the axes that a table keeps, in its own order.
@@ -39,8 +42,37 @@ pub(super) fn kept<O: Ops>(graph: &TaskGraph<O>, table: &Table) -> Vec<AxisId> {
     }
 }
 
+/// Makes the points of a table from results; the error contains the expression that cannot be evaluated.
+pub fn table_points<O: Ops>(
+    graph: &TaskGraph<O>,
+    results: &Results,
+    table: &Table,
+) -> Result<TablePoints, TableError> {
+    Ok(points_of(graph, &Rows::new(graph, results, table, &table.values())?, table))
+}
+
+/// Answers the question of a `Choose` table; returns `None` for the other kinds. The error contains the expression that
+/// cannot be evaluated.
+pub fn answer<O: Ops>(
+    graph: &TaskGraph<O>,
+    results: &Results,
+    table: &Table,
+) -> Result<Option<Answer>, TableError> {
+    let rows = Rows::new(graph, results, table, &table.values())?;
+    Ok(Answer::from_rows(&rows, table, &kept(graph, table)))
+}
+
+/// Makes the points of a table from its rows.
+pub(super) fn points_of<O: Ops>(graph: &TaskGraph<O>, rows: &Rows, table: &Table) -> TablePoints {
+    let mut axes = kept(graph, table);
+    let (headings, mut points) = points(graph, rows, table, &axes);
+    adjust(&mut points, table);
+    axes.shrink_to_fit();
+    TablePoints { axes, headings, points, missing: rows.missing }
+}
+
 /// Makes the points of a table over the axes that it keeps, and returns the headings of their values before them.
-pub(super) fn points<O: Ops>(
+fn points<O: Ops>(
     graph: &TaskGraph<O>,
     rows: &Rows,
     table: &Table,
@@ -75,7 +107,7 @@ fn plain(cells: &[PointRows<'_>], width: usize, table: &Table) -> Vec<TablePoint
 }
 
 /// Returns the p-value of a table's own test of a value; `None` for kinds without a test.
-pub(super) fn test(kind: &TableKind, value: &Estimate) -> Option<f64> {
+fn test(kind: &TableKind, value: &Estimate) -> Option<f64> {
     match kind {
         TableKind::Pivot { margin: Some(margin), .. } => value.p_at_least(*margin),
         TableKind::Contrast { .. } => value.p_zero(),
@@ -93,6 +125,19 @@ pub(super) fn arrangement(kind: &TableKind) -> Arrangement {
         TableKind::Pareto { .. } => Arrangement::Front,
         TableKind::Choose(_) => Arrangement::Answer,
         TableKind::Table { .. } | TableKind::Contrast { .. } => Arrangement::List,
+    }
+}
+
+/// Makes the table's test of every value, and adjusts for their number.
+fn adjust(points: &mut [TablePoint], table: &Table) {
+    let mut tested: Vec<(&mut Estimate, f64)> = points
+        .iter_mut()
+        .flat_map(|point| point.values.iter_mut().flatten())
+        .filter_map(|value| test(&table.kind, value).map(|p| (value, p)))
+        .collect();
+    let adjusted = holm(&tested.iter().map(|(_, p)| *p).collect::<Vec<_>>());
+    for ((value, _), p) in tested.iter_mut().zip(adjusted) {
+        value.adjusted = Some(p);
     }
 }
 

@@ -9,7 +9,7 @@ mod contrast;
 pub mod error;
 pub mod flat;
 pub mod front;
-pub(crate) mod kind;
+pub mod kind;
 pub mod layout;
 pub mod long;
 pub mod points;

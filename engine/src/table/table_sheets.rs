@@ -42,8 +42,8 @@ pub fn make<O: Ops>(
     layout: Layout,
 ) -> Result<TableSheets, TableError> {
     let rows = Rows::new(graph, results, table, &table.values())?;
-    let points = TablePoints::from_rows(graph, &rows, table);
-    let choice = Answer::from_rows(graph, &rows, table);
+    let points = kind::points_of(graph, &rows, table);
+    let choice = Answer::from_rows(&rows, table, &points.axes);
     let sheets = kind::sheets(graph, table, &points, choice.as_ref(), layout);
     let mut caption = caption(ops, graph, table);
     let near_chance =

@@ -5,9 +5,9 @@ use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
 use super::fault::{Faults, Span, is_misspelt, suggest};
+use super::mismatch::mismatch;
 use super::note::{Asked, Need, Note};
 use super::value::{NamedValue, Struct, Value, ValueKind};
-use super::variant::mismatch;
 
 /// A parameter that can be read from a value. The schema shows its `Debug` form as a default.
 pub trait FromValue: Debug + Sized {

@@ -3,6 +3,7 @@
 
 pub mod fault;
 pub mod fields;
+pub mod mismatch;
 pub mod note;
 mod number;
 mod parse;

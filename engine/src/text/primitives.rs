@@ -3,8 +3,8 @@
 
 use super::fault::Faults;
 use super::fields::FromValue;
+use super::mismatch::mismatch;
 use super::value::{Struct, Value, ValueKind};
-use super::variant::mismatch;
 
 impl FromValue for Value {
     fn from_value(value: &Value, _: &mut Faults) -> Option<Self> {

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use fewbits_engine::context::Context;
 use fewbits_engine::ops::{
     Identity, Keeping, MetricRole, Misfit, NodeKind, OpError, Ops, Output, SourceContent, TaskSource,
 };
-use fewbits_engine::run::context::Context;
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::Fields;
 use fewbits_engine::text::value::Value;

@@ -10,13 +10,13 @@ use fewbits_engine::dense::NodeId;
 use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::graph::{MOST_TASKS, TaskGraph};
 use fewbits_engine::plan::{Plan, Planner};
+use fewbits_engine::reason::Reason;
 use fewbits_engine::run::coordinator::{RunError, Settings, run};
 use fewbits_engine::run::halt::Halt;
 use fewbits_engine::table::layout::Layout;
 use fewbits_engine::table::long;
 use fewbits_engine::table::results::Results;
 use fewbits_engine::table::table_sheets::{TableSheets, make};
-use fewbits_engine::why::Reason;
 use fewbits_store::Store;
 use tokio::sync::{mpsc, watch};
 

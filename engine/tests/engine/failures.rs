@@ -4,9 +4,9 @@ use std::fs;
 use std::sync::Mutex;
 
 use fewbits_engine::event::Event;
+use fewbits_engine::reason::Reason;
 use fewbits_engine::run::coordinator::RunError;
 use fewbits_engine::run::halt::Halt;
-use fewbits_engine::why::Reason;
 use tokio::sync::watch;
 
 use crate::bench::{Bench, experiment, lines, reasons};

@@ -4,7 +4,7 @@ use std::fs;
 
 use fewbits_engine::event::Event;
 use fewbits_engine::preimage::Change;
-use fewbits_engine::why::Reason;
+use fewbits_engine::reason::Reason;
 
 use crate::bench::{Bench, experiment, lines, reasons};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use fewbits_engine::context::Context;
 use fewbits_engine::ops::{Identity, Keeping, MetricRole, Misfit, NodeKind, OpError, Output};
-use fewbits_engine::run::context::Context;
 use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::statistics::mcnemar::mid_p;
 use fewbits_engine::statistics::proportion::{NORMAL_QUANTILE, wilson};

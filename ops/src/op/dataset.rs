@@ -6,8 +6,9 @@ use std::sync::Arc;
 use fewbits_engine::ops::{Identity, Keeping, NodeKind, OpError, Output, SourceContent, TaskSource};
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::{Fields, FromValue};
+use fewbits_engine::text::mismatch::unfit;
 use fewbits_engine::text::value::{Value, ValueKind};
-use fewbits_engine::text::variant::{VariantReader, read_variant, unfit};
+use fewbits_engine::text::variant::{VariantReader, read_variant};
 use fewbits_store::Digest;
 use serde_json::json;
 

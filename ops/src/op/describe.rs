@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use fewbits_engine::ops::{Identity, Keeping, Misfit, NodeKind, OpError, Output};
 use fewbits_engine::text::fault::{Faults, suggest};
 use fewbits_engine::text::fields::{Fields, FromValue};
+use fewbits_engine::text::mismatch::unfit;
 use fewbits_engine::text::value::{self, Value};
-use fewbits_engine::text::variant::unfit;
 use serde_json::json;
 
 use crate::network::model::Model;

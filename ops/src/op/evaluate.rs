@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use fewbits_engine::context::Context;
 use fewbits_engine::ops::{Identity, Keeping, MetricRole, Misfit, NodeKind, OpError, Output};
-use fewbits_engine::run::context::Context;
 use fewbits_engine::statistics::proportion::wilson;
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::{Fields, FromValue};

@@ -4,8 +4,9 @@ use std::ops::RangeInclusive;
 
 use fewbits_engine::text::fault::{Fault, Faults, Span};
 use fewbits_engine::text::fields::{Fields, FromValue};
+use fewbits_engine::text::mismatch::mismatch;
 use fewbits_engine::text::value::Value;
-use fewbits_engine::text::variant::{VariantReader, choice, mismatch, read_variant, variant};
+use fewbits_engine::text::variant::{VariantReader, choice, read_variant, variant};
 
 use crate::format::{
     Bias, Domain, Element, Float, Format, FormatError, NAMES, Overflow, Range, Rounding, Specials, Subnormals,

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use fewbits_engine::ops::{self, Identity, Keeping, MetricRole, Misfit, OpError, Output};
 use fewbits_engine::text::fault::{Faults, suggest};
 use fewbits_engine::text::fields::{Fields, FromValue};
+use fewbits_engine::text::mismatch::mismatch;
 use fewbits_engine::text::value::{Struct, Value, ValueKind};
-use fewbits_engine::text::variant::{choice, mismatch};
+use fewbits_engine::text::variant::choice;
 use fewbits_store::{Digest, Series};
 use serde_json::json;
 

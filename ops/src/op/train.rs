@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use fewbits_engine::context::Context;
 use fewbits_engine::ops::{Identity, Keeping, MetricRole, Misfit, NodeKind, OpError, Output};
-use fewbits_engine::run::context::Context;
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::{Fields, FromValue};
 use fewbits_engine::text::value::Value;

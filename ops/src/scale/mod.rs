@@ -3,6 +3,7 @@
 
 pub(crate) mod fit;
 mod groups;
+mod of_format;
 mod scale_type;
 
 use serde::Serialize;

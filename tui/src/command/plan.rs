@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use fewbits_engine::plan::{Planner, TaskState};
-use fewbits_engine::why::{Explainer, Reason};
+use fewbits_engine::reason::Reason;
+use fewbits_engine::why::Explainer;
 
 use super::{count, note, print};
 use crate::cli::{Global, PlanArgs};

@@ -4,7 +4,8 @@
 use anyhow::Result;
 use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::plan::{Plan, Planner};
-use fewbits_engine::why::{Explainer, Reason};
+use fewbits_engine::reason::Reason;
+use fewbits_engine::why::Explainer;
 use fewbits_ops::StandardOps;
 
 use super::plan::describe;

@@ -12,10 +12,11 @@ use ratatui::layout::Position;
 
 use super::cursor::Motion;
 use super::keys::{Action, action, keys_of};
-use super::messages::{Baseline, Leave, PastRun, Request, TableFailure, TableRequest, Update};
+use super::messages::{Baseline, Leave, PastRun, Request, TableFailure, Update};
 use super::overlay::Overlay;
 use super::run_model::RunModel;
 use super::screen;
+use super::shown_table::TableRequest;
 use super::shown_table::{Pin, ShownTable};
 use super::task_status::TaskStatus;
 use super::theme::Theme;

@@ -7,14 +7,15 @@ use fewbits_engine::dense::NodeId;
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::plan::{Plan, Planner, PreimageState};
 use fewbits_engine::preimage::changes;
-use fewbits_engine::table::points::TablePoints;
+use fewbits_engine::table::kind::table_points;
 use fewbits_engine::table::results::Results;
 use fewbits_ops::StandardOps;
 use fewbits_store::{Store, StoreError};
 
-use super::messages::{Baseline, PointName};
+use super::messages::Baseline;
 use super::past_runs::replan;
 use super::run_model::OpenedRun;
+use super::shown_table::PointName;
 use super::shown_table::{labels, mean};
 use crate::ui::plain::change;
 
@@ -76,7 +77,7 @@ fn values(
     let results = Results::load(graph, plan, store, &every)?;
     let mut values = HashMap::new();
     for table in &graph.experiment.tables {
-        let Ok(groups) = TablePoints::group(graph, &results, table) else { continue };
+        let Ok(groups) = table_points(graph, &results, table) else { continue };
         for point in &groups.points {
             let labels = labels(&graph.experiment, &groups, point);
             let means = (0..point.values.len()).map(|column| mean(point, column)).collect();

@@ -12,10 +12,10 @@ use fewbits_engine::table::results::{Results, wants_answers};
 use fewbits_ops::StandardOps;
 use fewbits_store::{Key, RunReader, Store, StoreError};
 
-use super::messages::TableRequest;
 use super::past_runs::{is_going, replan};
 use super::rate_limit::RateLimit;
 use super::run_model::OpenedRun;
+use super::shown_table::TableRequest;
 
 /// The least pause between two looks at a run log. It doubles with every look that finds no new line, up to [`DOZE`].
 const POLL: Duration = Duration::from_millis(30);

@@ -20,10 +20,11 @@ use fewbits_store::{Key, Store, StoreError};
 use super::comparison;
 use super::followed_run::FollowedRun;
 use super::mail::Mail;
-use super::messages::{PastRun, Request, TableFailure, TableRequest, Update};
+use super::messages::{PastRun, Request, TableFailure, Update};
 use super::past_runs::{is_going, open, past_since};
 use super::rate_limit::RateLimit;
 use super::shown_table::ShownTable;
+use super::shown_table::TableRequest;
 
 /// The wait before a table is made again, as a multiple of the time it took. So tables take at most a hundredth of the
 /// time.
@@ -103,7 +104,7 @@ impl Loader {
             return Some(failed.left(RETRY, REST));
         }
         let rest = followed.made.filter(|_| !followed.ended);
-        Some(rest.map_or(Duration::ZERO, |made| table_sheets.left(Duration::ZERO, REST)))
+        Some(rest.map_or(Duration::ZERO, |made| made.left(Duration::ZERO, REST)))
     }
 
     fn tell(&self, update: Update) {
@@ -189,7 +190,7 @@ impl Loader {
         let start = Instant::now();
         let made = make(&followed.opened.graph, &self.ops, &followed.results, wanted);
         followed.made = Some(RateLimit::after(start));
-        self.tell(Update::Table(wanted, table_sheets.map(Arc::new)));
+        self.tell(Update::Table(wanted, made.map(Arc::new)));
         Ok(())
     }
 
@@ -267,7 +268,7 @@ pub fn make(
         Some(None) => return Err(TableFailure::NoOtherSize),
     };
     let made = table_sheets::make(ops, graph, results, table, Layout::Grid).map_err(TableFailure::Results)?;
-    Ok(ShownTable::new(graph, table, table_sheets))
+    Ok(ShownTable::new(graph, table, made))
 }
 
 /// Returns a Pareto table over bytes instead of bits per weight, or the other way round.

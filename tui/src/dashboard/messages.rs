@@ -14,16 +14,7 @@ use fewbits_store::Record;
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 
 use super::run_model::OpenedRun;
-use super::shown_table::ShownTable;
-
-/// A table to make.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TableRequest {
-    /// The table's position in the experiment file.
-    pub table: usize,
-    /// Whether a Pareto table uses the other measure of size: bytes instead of bits per weight, or the reverse.
-    pub other_cost: bool,
-}
+use super::shown_table::{PointName, ShownTable, TableRequest};
 
 /// The reason why a requested table is not shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,23 +147,4 @@ pub struct Baseline {
     pub changes: Vec<(String, usize)>,
     /// The means of the baseline's tables, one value per column; `None` for a column without a mean.
     pub values: HashMap<PointName, Vec<Option<f64>>>,
-}
-
-/// The name of a point of a table. It does not depend on the order of axes and points, so it finds the point in another
-/// run.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PointName {
-    table: String,
-    axes: Vec<(String, String)>,
-}
-
-impl PointName {
-    /// Creates the name of a point from its axes and their labels.
-    #[must_use]
-    pub fn new<'l>(table: &str, labels: impl IntoIterator<Item = (&'l str, &'l str)>) -> Self {
-        let axes = labels.into_iter().map(|(axis, label)| (axis.to_owned(), label.to_owned()));
-        let mut axes: Vec<(String, String)> = axes.collect();
-        axes.sort_unstable();
-        Self { table: table.to_owned(), axes }
-    }
 }

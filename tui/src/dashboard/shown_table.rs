@@ -18,12 +18,20 @@ use fewbits_engine::table::table_sheets::TableSheets;
 use fewbits_ops::StandardOps;
 
 use super::filter::Filter;
-use super::messages::TableRequest;
 use super::run_model::RunModel;
 use crate::render::choice;
 use crate::render::number::short;
 use crate::render::table::cell_text;
 use crate::ui::plain::printable;
+
+/// A table to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TableRequest {
+    /// The table's position in the experiment file.
+    pub table: usize,
+    /// Whether a Pareto table uses the other measure of size: bytes instead of bits per weight, or the reverse.
+    pub other_cost: bool,
+}
 
 /// A table that the loader has made.
 #[derive(Debug, PartialEq)]
@@ -248,5 +256,24 @@ impl Pin {
     #[must_use]
     pub fn place(&self, shown: &ShownTable) -> Option<usize> {
         shown.points.points.iter().position(|point| point.levels == self.levels)
+    }
+}
+
+/// The name of a point of a table. It does not depend on the order of axes and points, so it finds the point in another
+/// run.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PointName {
+    table: String,
+    axes: Vec<(String, String)>,
+}
+
+impl PointName {
+    /// Creates the name of a point from its axes and their labels.
+    #[must_use]
+    pub fn new<'l>(table: &str, labels: impl IntoIterator<Item = (&'l str, &'l str)>) -> Self {
+        let axes = labels.into_iter().map(|(axis, label)| (axis.to_owned(), label.to_owned()));
+        let mut axes: Vec<(String, String)> = axes.collect();
+        axes.sort_unstable();
+        Self { table: table.to_owned(), axes }
     }
 }

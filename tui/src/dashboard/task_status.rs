@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use fewbits_engine::graph::TaskId;
-use fewbits_engine::why::Reason;
+use fewbits_engine::reason::Reason;
 
 /// The status of a task, ordered by how much attention it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

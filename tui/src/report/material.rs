@@ -10,6 +10,7 @@ use fewbits_engine::plan::Plan;
 use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::table::answer::Answer;
 use fewbits_engine::table::error::TableError;
+use fewbits_engine::table::kind;
 use fewbits_engine::table::layout::Layout;
 use fewbits_engine::table::results::Results;
 use fewbits_engine::table::table_sheets::{TableSheets, make};
@@ -51,7 +52,7 @@ impl<'m> Material<'m> {
         let choice = match asked {
             Some(asked) => Some(asked),
             None => usual(graph).ok().and_then(|table| {
-                let choice = Answer::choose(graph, &results, &table).ok().flatten()?;
+                let choice = kind::answer(graph, &results, &table).ok().flatten()?;
                 Some((table, choice))
             }),
         };

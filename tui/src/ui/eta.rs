@@ -143,7 +143,7 @@ mod tests {
         let nodes = vec![("net".to_owned(), counts(3, 0)), ("accuracy".to_owned(), counts(0, 30))];
         eta.update(&Event::Planned { experiment: String::new(), counts: counts(3, 30), nodes });
         let start = |task: &str| {
-            let reason = fewbits_engine::why::Reason::New;
+            let reason = fewbits_engine::reason::Reason::New;
             Event::Started { task: task.to_owned(), key: String::new(), reason }
         };
         let end = |task: &str, seconds: f64| {

@@ -7,7 +7,7 @@ use std::io::Write;
 
 use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::preimage::Change;
-use fewbits_engine::why::Reason;
+use fewbits_engine::reason::Reason;
 
 use super::eta::{Eta, duration};
 

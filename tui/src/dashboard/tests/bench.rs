@@ -10,9 +10,9 @@ use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::plan::Counts;
 use fewbits_engine::preimage::Change;
+use fewbits_engine::reason::Reason;
 use fewbits_engine::run_log::{LoggedEvent, RunHeader};
 use fewbits_engine::table::results::Results;
-use fewbits_engine::why::Reason;
 use fewbits_ops::StandardOps;
 use fewbits_store::{Record, Series};
 use ratatui::buffer::Buffer;
@@ -21,10 +21,11 @@ use ratatui::layout::Rect;
 
 use crate::dashboard::app::App;
 use crate::dashboard::loader::make;
-use crate::dashboard::messages::{Baseline, PastRun, PointName, Request, TableFailure, TableRequest, Update};
+use crate::dashboard::messages::{Baseline, PastRun, Request, TableFailure, Update};
 use crate::dashboard::run_model::OpenedRun;
 use crate::dashboard::screen;
 use crate::dashboard::shown_table::ShownTable;
+use crate::dashboard::shown_table::{PointName, TableRequest};
 use crate::dashboard::theme::{Depth, Theme};
 
 /// A study of 229 tasks: 6 trainings, each with 9 formats and 2 roundings.

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use fewbits_engine::event::{Event, Summary};
+use fewbits_engine::reason::Reason;
 use fewbits_engine::table::error::TableError;
-use fewbits_engine::why::Reason;
 use proptest::prelude::*;
 use ratatui::crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::bench::{Bench, graph, key_event, opened};
 use crate::dashboard::keys::TABLE;
-use crate::dashboard::messages::{TableFailure, TableRequest, Update};
+use crate::dashboard::messages::{TableFailure, Update};
+use crate::dashboard::shown_table::TableRequest;
 use crate::dashboard::theme::{Depth, Theme};
 
 /// A random update.

@@ -3,15 +3,16 @@
 use std::time::Instant;
 
 use fewbits_engine::event::Event;
+use fewbits_engine::reason::Reason;
 use fewbits_engine::run_log::LoggedEvent;
-use fewbits_engine::why::Reason;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::bench::{STUDY, graph, metrics, opened};
 use crate::dashboard::app::App;
-use crate::dashboard::messages::{TableRequest, Update};
+use crate::dashboard::messages::Update;
 use crate::dashboard::screen;
+use crate::dashboard::shown_table::TableRequest;
 use crate::dashboard::theme::{Depth, Theme};
 use crate::dashboard::view::ALL;
 use fewbits_engine::table::results::Results;

@@ -14,8 +14,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::bench::{Bench, RUN, STUDY, graph, table};
 use crate::dashboard::followed_run::FollowedRun;
-use crate::dashboard::messages::TableRequest;
 use crate::dashboard::past_runs::open;
+use crate::dashboard::shown_table::TableRequest;
 
 /// Each kind of table, with intervals over images, over seeds, and averaged values.
 const EVERY_KIND: &str = r#"Experiment(

@@ -2,7 +2,7 @@
 //! Knows nothing of keys or positions on the screen.
 
 use fewbits_engine::graph::TaskId;
-use fewbits_engine::why::Reason;
+use fewbits_engine::reason::Reason;
 use ratatui::style::Style;
 
 use super::run;

@@ -5,7 +5,7 @@ use fewbits_engine::diff::Comparison;
 use fewbits_engine::diff::delta::Delta;
 use fewbits_engine::diff::points::PointsDiff;
 use fewbits_engine::diff::tables::{CellDelta, TableDiff};
-use fewbits_engine::table::flat::json_number;
+use fewbits_engine::json_metrics::json_number;
 use serde_json::{Map, Value as Json, json};
 
 /// Renders the differences between two experiments.

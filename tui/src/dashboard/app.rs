@@ -1,26 +1,20 @@
-//! The state of the dashboard. Updates and the clock change it, and frames are drawn from it alone.
-//! Does no input or output: it returns requests, which the loader and the driver carry out.
+//! The state of the dashboard; frames are drawn from it alone.
+//! Knows neither keys nor views; `update.rs` changes it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use fewbits_engine::event::Summary;
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::run::halt::Halt;
-use ratatui::crossterm::event::{KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
-use ratatui::layout::Position;
 
-use super::cursor::Motion;
-use super::keys::{Action, action, keys_of};
-use super::messages::{Baseline, Leave, PastRun, Request, TableFailure, Update};
+use super::keys::{Action, keys_of};
+use super::messages::{Baseline, Leave, PastRun, Request, TableFailure};
 use super::overlay::Overlay;
 use super::run_model::RunModel;
-use super::screen;
-use super::shown_table::TableRequest;
-use super::shown_table::{Pin, ShownTable};
-use super::task_status::TaskStatus;
+use super::shown_table::{Pin, ShownTable, TableRequest};
 use super::theme::Theme;
-use super::view::{View, pareto, run, runs, tables, task, training};
+use super::view_name::View;
+use super::view_state::{CurvesState, ParetoState, RunViewState, RunsState, TablesState, TaskViewState};
 
 /// The state of the dashboard.
 pub struct App {
@@ -49,27 +43,27 @@ pub struct App {
     /// The past runs, newest first; `None` until they are read.
     pub past: Option<Vec<PastRun>>,
     /// State of the run view.
-    pub run_view: run::RunViewState,
+    pub run_view: RunViewState,
     /// State of the training view.
-    pub training_view: training::CurvesState,
+    pub training_view: CurvesState,
     /// State of the trade-off view.
-    pub tables_view: tables::TablesState,
+    pub tables_view: TablesState,
     /// State of the Pareto view.
-    pub pareto_view: pareto::ParetoState,
+    pub pareto_view: ParetoState,
     /// State of the task view.
-    pub task_view: task::TaskViewState,
+    pub task_view: TaskViewState,
     /// State of the view of runs.
-    pub runs_view: runs::RunsState,
+    pub runs_view: RunsState,
     /// Whether a key was pressed or the mouse used. If so, the dashboard stays open when the run ends.
-    touched: bool,
-    came_from: Option<View>,
-    halted: Halt,
+    pub(super) touched: bool,
+    pub(super) came_from: Option<View>,
+    pub(super) halted: Halt,
     pub(super) leave: Option<Leave>,
     /// The tasks whose record was requested and has not arrived.
     pub(super) asked: HashSet<TaskId>,
     /// The table that the loader keeps up to date.
     pub(super) table: Option<TableRequest>,
-    requests: Vec<Request>,
+    pub(super) requests: Vec<Request>,
 }
 
 impl App {
@@ -89,12 +83,12 @@ impl App {
             pin: None,
             baseline: None,
             past: None,
-            run_view: run::RunViewState::default(),
-            training_view: training::CurvesState::default(),
-            tables_view: tables::TablesState::default(),
-            pareto_view: pareto::ParetoState::default(),
-            task_view: task::TaskViewState::default(),
-            runs_view: runs::RunsState::default(),
+            run_view: RunViewState::default(),
+            training_view: CurvesState::default(),
+            tables_view: TablesState::default(),
+            pareto_view: ParetoState::default(),
+            task_view: TaskViewState::default(),
+            runs_view: RunsState::default(),
             touched: false,
             came_from: None,
             halted: Halt::No,
@@ -103,59 +97,6 @@ impl App {
             table: None,
             requests: vec![],
         }
-    }
-
-    /// Applies an update that arrived at `now`, in seconds of Unix time, and returns the requests that follow from it.
-    pub fn update(&mut self, now: f64, update: Update) -> Vec<Request> {
-        self.now = now;
-        match update {
-            Update::Key(key) => self.key(key),
-            Update::Mouse(mouse) => self.mouse(mouse),
-            Update::Size(columns, rows) => self.size = (columns, rows),
-            Update::Opened(opened) => self.open(RunModel::new(*opened)),
-            Update::Happened(lines) => {
-                if let Some(run) = &mut self.run {
-                    for line in &lines {
-                        run.update(line);
-                    }
-                }
-            }
-            Update::Gone => {
-                if let Some(run) = &mut self.run {
-                    run.gone();
-                    self.status = (
-                        "the run did not finish: its process is gone; run the experiment again to go on"
-                            .to_owned(),
-                        true,
-                    );
-                }
-            }
-            Update::Own(run) => {
-                self.own = Some(run.clone());
-                self.ask(Request::Open(run));
-            }
-            Update::Ended(summary) => self.ended(summary),
-            Update::Table(wanted, made) => drop(self.tables.insert(wanted, made)),
-            Update::Record(task, record) => {
-                // The record may be dropped from memory later; then it is requested again.
-                self.asked.remove(&task);
-                if let Some(run) = &mut self.run {
-                    run.remember(task, record);
-                }
-            }
-            Update::Runs(past) => runs::renew(self, past),
-            Update::Baseline(baseline) => {
-                self.say(format!("compared with run {}: tables show the differences", baseline.id));
-                (self.baseline, self.pin) = (Some(*baseline), None);
-            }
-            Update::Close => self.ask(Request::Leave(Leave::Over)),
-            Update::Trouble(text) => self.status = (text, true),
-        }
-        if self.view == View::Task {
-            task::refresh(self);
-        }
-        self.want();
-        std::mem::take(&mut self.requests)
     }
 
     /// Sets the text of the status line.
@@ -201,171 +142,9 @@ impl App {
             && self.run.as_ref().filter(own).is_none_or(RunModel::is_going)
     }
 
-    /// Returns whether the frame changes with the clock alone.
-    #[must_use]
-    pub fn ticks(&self) -> bool {
-        let Some(run) = self.run.as_ref().filter(|run| run.ticks()) else { return false };
-        match self.view {
-            View::Run => true,
-            View::Task => {
-                let is_running = |task| run.task(task).status == TaskStatus::Running;
-                task::selected(self).is_some_and(is_running) || task::is_old(self)
-            }
-            View::Training | View::Tables | View::Pareto | View::Runs => false,
-        }
-    }
-
     /// Returns the approximate number of lines that a list shows at once.
     #[must_use]
     pub fn page(&self) -> usize {
         usize::from(self.size.1.saturating_sub(6)).max(1)
-    }
-
-    fn open(&mut self, run: RunModel) {
-        let (id, experiment) = (&run.opened.id, &run.opened.header.experiment);
-        self.say(format!("run {id} of {experiment}; {} shows the keys", keys_of(Action::Help)));
-        self.run = Some(run);
-        self.tables.clear();
-        self.asked.clear();
-        self.table = None;
-        (self.pin, self.baseline) = (None, None);
-        self.training_view.marked.clear();
-        self.tables_view = tables::TablesState::default();
-        self.pareto_view = pareto::ParetoState::default();
-        self.task_view = task::TaskViewState::default();
-    }
-
-    fn ended(&mut self, summary: Summary) {
-        if let Some(run) = self.run.as_mut().filter(|run| self.own.as_ref() == Some(&run.opened.id)) {
-            run.ended(summary);
-        }
-        if self.overlay == Overlay::Quit {
-            self.overlay = Overlay::None;
-        }
-        let stopped = self.halted > Halt::No;
-        self.own = None;
-        match self.leave {
-            Some(leave) => self.ask(Request::Leave(leave)),
-            None if self.touched && !stopped => {
-                self.say(format!("the run is over; {} leaves", keys_of(Action::Quit)));
-            }
-            None => self.ask(Request::Leave(Leave::Over)),
-        }
-    }
-
-    fn key(&mut self, key: KeyEvent) {
-        if key.kind == KeyEventKind::Release {
-            return;
-        }
-        self.touched = true;
-        let asked = action(key);
-        if let Some(action @ (Action::Interrupt | Action::Suspend | Action::Redraw)) = asked {
-            return self.act(action);
-        }
-        match std::mem::take(&mut self.overlay) {
-            Overlay::None => match asked {
-                Some(action) => self.act(action),
-                None => {
-                    let name = super::keys::name(key).unwrap_or_else(|| "this key".to_owned());
-                    self.say(format!("{name} does nothing; {} shows the keys", keys_of(Action::Help)));
-                }
-            },
-            Overlay::Help(scrolled) => self.help_key(asked, scrolled),
-            Overlay::Quit => self.quit_key(key),
-            Overlay::Prompt(text, before) => self.prompt_key(key, text, before),
-        }
-    }
-
-    fn act(&mut self, action: Action) {
-        let said = match action {
-            Action::NextView => self.turn(self.view.next()),
-            Action::PreviousView => self.turn(self.view.previous()),
-            Action::Show(view) => self.turn(view),
-            Action::Help => {
-                self.overlay = Overlay::Help(0);
-                format!("the keys; {} closes them", keys_of(Action::Back))
-            }
-            Action::Quit => self.quit(),
-            Action::Filter => self.prompt(),
-            Action::Copy => self.copy(),
-            Action::Interrupt => self.interrupt(),
-            Action::Suspend => {
-                self.ask(Request::Suspend);
-                "back again".to_owned()
-            }
-            Action::Redraw => {
-                self.ask(Request::Redraw);
-                "drawn anew".to_owned()
-            }
-            other => self.view.act(self, other).unwrap_or_else(|| {
-                format!(
-                    "{} does nothing in this view; {} shows the keys",
-                    keys_of(other),
-                    keys_of(Action::Help)
-                )
-            }),
-        };
-        self.say(said);
-    }
-
-    fn turn(&mut self, view: View) -> String {
-        self.show(view);
-        format!("{}: {}", view.title(), view.about())
-    }
-
-    fn quit(&mut self) -> String {
-        if self.is_own_going() {
-            self.overlay = Overlay::Quit;
-            return "how shall the run go on?".to_owned();
-        }
-        self.ask(Request::Leave(Leave::Over));
-        "leaving".to_owned()
-    }
-
-    fn interrupt(&mut self) -> String {
-        if !self.is_own_going() && self.leave.is_none() {
-            self.ask(Request::Leave(Leave::Over));
-            return "leaving".to_owned();
-        }
-        if self.halted == Halt::Now {
-            self.ask(Request::Abort);
-            return "at once".to_owned();
-        }
-        self.halt(Halt::Now);
-        "stopping: running tasks are dropped, finished results are kept; Ctrl-C again ends at once".to_owned()
-    }
-
-    pub(super) fn halt(&mut self, halt: Halt) {
-        self.halted = self.halted.max(halt);
-        self.ask(Request::Halt(halt));
-    }
-
-    fn copy(&mut self) -> String {
-        let Some(row) = self.view.row(self) else { return "there is no row to copy".to_owned() };
-        let text: Vec<String> = row.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let text = text.join("\t");
-        self.ask(Request::Copy(text.clone()));
-        format!("copied {}", text.replace('\t', " "))
-    }
-
-    fn mouse(&mut self, mouse: MouseEvent) {
-        if self.overlay != Overlay::None {
-            return;
-        }
-        self.touched = true;
-        match mouse.kind {
-            MouseEventKind::ScrollUp => self.act(Action::Go(Motion::Up)),
-            MouseEventKind::ScrollDown => self.act(Action::Go(Motion::Down)),
-            MouseEventKind::Down(MouseButton::Left) => {
-                let at = Position { x: mouse.column, y: mouse.row };
-                if let Some(view) = screen::tab_at(self, at) {
-                    return self.act(Action::Show(view));
-                }
-                let body = screen::areas(self.size).body;
-                let said = if body.contains(at) { self.view.click(self, body, at) } else { None };
-                self.say(said.unwrap_or_else(|| "nothing to select there".to_owned()));
-            }
-            _ => {}
-        }
     }
 }

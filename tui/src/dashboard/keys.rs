@@ -4,7 +4,7 @@
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::cursor::Motion;
-use super::view::View;
+use super::view_name::View;
 
 /// The action of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

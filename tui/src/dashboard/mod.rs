@@ -5,6 +5,7 @@
 //! is an input. So every frame can be tested without a terminal, a store or a run.
 
 pub mod app;
+mod areas;
 pub mod chart;
 pub mod comparison;
 pub mod cursor;
@@ -19,6 +20,7 @@ pub mod log;
 pub mod mail;
 pub mod messages;
 pub mod overlay;
+mod overlay_keys;
 pub mod paint;
 pub mod past_runs;
 pub mod rate_limit;
@@ -29,7 +31,10 @@ pub mod shown_table;
 pub mod task_status;
 pub mod terminal;
 pub mod theme;
+mod update;
 pub mod view;
+pub mod view_name;
+pub mod view_state;
 
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,7 @@
 //! The overlays above a view: the list of keys, the question about the run, and the prompt for a filter.
-//! An open overlay receives all keys except interrupt, suspend and redraw. Does not draw.
+//! Holds data only.
 
-use fewbits_engine::run::halt::Halt;
-use ratatui::crossterm::event::{KeyCode, KeyEvent};
-
-use super::app::App;
-use super::cursor::Cursor;
 use super::filter::Filter;
-use super::keys::{Action, TABLE, keys_of};
-use super::messages::{Leave, Request};
 
 /// The overlay above the view.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,94 +15,4 @@ pub enum Overlay {
     Quit,
     /// The prompt for a filter: the text so far, and the filter before, which Esc restores.
     Prompt(String, Filter),
-}
-
-impl App {
-    pub(super) fn help_key(&mut self, asked: Option<Action>, scrolled: usize) {
-        let most = TABLE.len();
-        match asked {
-            Some(Action::Back | Action::Help | Action::Quit | Action::Open) => self.say("keys closed"),
-            Some(Action::Go(motion)) => {
-                let mut cursor = Cursor { at: scrolled };
-                cursor.go(motion, most, self.page());
-                self.overlay = Overlay::Help(cursor.at);
-                self.say("the keys");
-            }
-            _ => {
-                self.overlay = Overlay::Help(scrolled);
-                self.say(format!("{} closes the keys", keys_of(Action::Back)));
-            }
-        }
-    }
-
-    pub(super) fn quit_key(&mut self, key: KeyEvent) {
-        match key.code {
-            KeyCode::Char('a') => {
-                self.halt(Halt::AfterRunning);
-                self.say("stopping after the running tasks");
-            }
-            KeyCode::Char('n') => {
-                self.halt(Halt::Now);
-                self.say("stopping now: running tasks are dropped, finished results are kept");
-            }
-            KeyCode::Char('d') => {
-                self.leave = Some(Leave::Detach);
-                self.halt(Halt::Now);
-                self.say("handing the run to a process in the background");
-            }
-            KeyCode::Char('l') => {
-                self.ask(Request::Leave(Leave::Lines));
-                self.say("going on with lines");
-            }
-            KeyCode::Esc | KeyCode::Char('q') => self.say("the run goes on"),
-            _ => {
-                self.overlay = Overlay::Quit;
-                self.say("press a, n, d, l, or Esc to go on");
-            }
-        }
-    }
-
-    pub(super) fn prompt(&mut self) -> String {
-        let Some(filter) = self.view.filter(self) else {
-            return "there is nothing to filter in this view".to_owned();
-        };
-        let before = filter.clone();
-        self.overlay = Overlay::Prompt(before.text.clone(), before);
-        "type a filter: e=3 rounding=stochastic; Enter keeps it, Esc drops it".to_owned()
-    }
-
-    pub(super) fn prompt_key(&mut self, key: KeyEvent, mut text: String, before: Filter) {
-        let done = match key.code {
-            KeyCode::Enter => {
-                let words = if text.trim().is_empty() {
-                    "no filter".to_owned()
-                } else {
-                    format!("filter: {}", text.trim())
-                };
-                self.say(words);
-                true
-            }
-            KeyCode::Esc => {
-                text.clone_from(&before.text);
-                self.say("filter as before");
-                true
-            }
-            KeyCode::Backspace => {
-                text.pop();
-                false
-            }
-            KeyCode::Char(c) if !c.is_control() && text.len() < 500 => {
-                text.push(c);
-                false
-            }
-            _ => false,
-        };
-        if let Some(filter) = self.view.filter(self) {
-            *filter = Filter::parse(&text);
-        }
-        if !done {
-            self.overlay = Overlay::Prompt(text, before);
-            self.say("Enter keeps the filter, Esc drops it");
-        }
-    }
 }

@@ -6,14 +6,15 @@ use fewbits_engine::graph::TaskId;
 use super::app::App;
 use super::messages::Request;
 use super::task_status::TaskStatus;
-use super::view::{View, pareto, tables, task, training};
+use super::view::{pareto_scene, selected_table, task, training};
+use super::view_name::View;
 
 impl App {
     /// Requests the table and the records that the current view shows and the state lacks.
     pub(super) fn want(&mut self) {
         let table = match self.view {
-            View::Tables => tables::table_request(self),
-            View::Pareto => pareto::table_request(self),
+            View::Tables => selected_table::table_request(self),
+            View::Pareto => pareto_scene::table_request(self),
             View::Run | View::Training | View::Task | View::Runs => None,
         };
         if table != self.table {

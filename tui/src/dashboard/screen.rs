@@ -8,38 +8,13 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 
 use super::app::App;
+use super::areas::areas;
 use super::keys::{TABLE, keys_of};
 use super::overlay::Overlay;
-use super::paint::{line, put, put_all, shorten, top};
+use super::paint::{line, put, put_all, shorten};
 use super::run_model::{RunModel, RunProgress};
-use super::view::{ALL, View};
+use super::view_name::{ALL, View};
 use crate::ui::plain::printable;
-
-/// The parts of the screen.
-pub struct Areas {
-    /// The tabs.
-    pub tabs: Rect,
-    /// The view.
-    pub body: Rect,
-    /// The status line.
-    pub status: Rect,
-    /// The key hints; empty on a low screen.
-    pub hints: Rect,
-}
-
-/// Divides a screen of `width` columns and `height` rows.
-#[must_use]
-pub fn areas((width, height): (u16, u16)) -> Areas {
-    let (tabs, rest) = top(Rect::new(0, 0, width, height), 1);
-    let below = match rest.height {
-        0 | 1 => 0,
-        2..=7 => 1,
-        _ => 2,
-    };
-    let (body, below) = top(rest, rest.height - below);
-    let (status, hints) = top(below, 1);
-    Areas { tabs, body, status, hints }
-}
 
 /// Draws the screen.
 pub fn draw(app: &App, buf: &mut Buffer) {

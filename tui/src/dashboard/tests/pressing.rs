@@ -7,7 +7,7 @@ use ratatui::crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEven
 use super::bench::{Bench, RUN, task};
 use crate::dashboard::keys::TABLE;
 use crate::dashboard::messages::{Leave, PastRun, Request, Update};
-use crate::dashboard::view::{ALL, View};
+use crate::dashboard::view_name::{ALL, View};
 
 #[test]
 fn every_key_says_what_it_did_in_every_view() {

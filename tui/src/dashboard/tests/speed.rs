@@ -14,7 +14,7 @@ use crate::dashboard::messages::Update;
 use crate::dashboard::screen;
 use crate::dashboard::shown_table::TableRequest;
 use crate::dashboard::theme::{Depth, Theme};
-use crate::dashboard::view::ALL;
+use crate::dashboard::view_name::ALL;
 use fewbits_engine::table::results::Results;
 
 /// The limit of a frame's time: 20 ms in optimized code. Unoptimized code gets ten times as much, and that still

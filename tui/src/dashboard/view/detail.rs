@@ -5,7 +5,7 @@ use fewbits_engine::graph::TaskId;
 use fewbits_engine::reason::Reason;
 use ratatui::style::Style;
 
-use super::run;
+use super::log_words::{progress, words};
 use crate::command::plan::describe;
 use crate::dashboard::run_model::RunModel;
 use crate::dashboard::task_status::TaskStatus;
@@ -52,7 +52,7 @@ pub fn details(run: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<Styl
         .log
         .iter()
         .filter(|entry| entry.task == Some(task))
-        .map(|entry| (plain, format!("  {} {}", duration(entry.at), run::words(run, entry))))
+        .map(|entry| (plain, format!("  {} {}", duration(entry.at), words(run, entry))))
         .collect();
     if !log.is_empty() {
         lines.push(section("log"));
@@ -73,7 +73,7 @@ fn state(run: &RunModel, task: TaskId, now: f64) -> String {
         }
         TaskStatus::Running => {
             let since = known.started.map_or(0.0, |start| run.elapsed(now) - start);
-            format!("running for {}  {}", duration(since.max(0.0)), run::progress(run, task))
+            format!("running for {}  {}", duration(since.max(0.0)), progress(run, task))
         }
         TaskStatus::Saving => "computed: its result is on its way to the disk".to_owned(),
         TaskStatus::Cached => match detail.and_then(|detail| detail.same_as) {

@@ -3,7 +3,7 @@
 
 use fewbits_engine::table::sheet::Cell;
 
-use super::tables::{shown_table, table, table_request};
+use super::selected_table::{shown_table, table, table_request};
 use crate::dashboard::app::App;
 use crate::dashboard::shown_table::PointName;
 use crate::dashboard::shown_table::{ShownSheet, labels};

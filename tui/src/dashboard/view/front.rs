@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 
-use super::pareto::{ParetoScene, pinned};
+use super::pareto_scene::{ParetoScene, pinned};
 use crate::dashboard::app::App;
 use crate::dashboard::chart::{Curve, PlotArea};
 use crate::dashboard::cursor::Cursor;
@@ -71,7 +71,7 @@ fn draw_chart(app: &App, scene: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) 
     let at = |point: usize| scene.means(point).unwrap_or((f64::NAN, f64::NAN));
     let values: Vec<(f64, f64)> = scene.all.iter().map(|point| at(*point)).collect();
     if values.is_empty() {
-        let nothing = if filter.is_empty() { "  no point yet" } else { super::tables::NOTHING };
+        let nothing = if filter.is_empty() { "  no point yet" } else { super::selected_table::NOTHING };
         put(buf, inside.x, inside.y, inside.width, Line::from(nothing).style(theme.dim()));
         return;
     }

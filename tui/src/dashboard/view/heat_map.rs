@@ -9,14 +9,12 @@ use ratatui::style::Modifier;
 use ratatui::text::Line;
 
 use super::difference::{difference, is_compared};
-use super::tables::shown_table;
+use super::selected_table::shown_table;
 use crate::dashboard::app::App;
 use crate::dashboard::paint::{cut, put, shorten, shrink};
 use crate::dashboard::shown_table::{ShownSheet, ShownTable};
+use crate::dashboard::view_state::CellPosition;
 use crate::ui::plain::printable;
-
-/// The position of a cell: its grid, row, and column of values.
-pub type CellPosition = (usize, usize, usize);
 
 /// The number of cells of the screen in a cell of the grid beside its text: the cursor's brackets, the level, and a
 /// space before the next cell.

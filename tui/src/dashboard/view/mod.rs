@@ -5,10 +5,13 @@ mod detail;
 mod difference;
 mod front;
 mod heat_map;
+mod log_words;
 pub mod pareto;
+pub mod pareto_scene;
 mod rows;
 pub mod run;
 pub mod runs;
+pub mod selected_table;
 pub mod tables;
 pub mod task;
 pub mod training;
@@ -21,26 +24,7 @@ use super::app::App;
 use super::filter::Filter;
 use super::keys::Action;
 use super::task_status::TaskStatus;
-
-/// A view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum View {
-    /// Progress, nodes, running tasks, and the log.
-    Run,
-    /// The curves of trainings.
-    Training,
-    /// The experiment's tables.
-    Tables,
-    /// Pareto tables: accuracy against size.
-    Pareto,
-    /// The details of one task.
-    Task,
-    /// Past runs.
-    Runs,
-}
-
-/// All views, in the order of their tabs.
-pub const ALL: [View; 6] = [View::Run, View::Training, View::Tables, View::Pareto, View::Task, View::Runs];
+use super::view_name::View;
 
 /// All task statuses, in the order in which their counts are shown.
 pub const STATUSES: [TaskStatus; 7] = [
@@ -57,50 +41,6 @@ pub const STATUSES: [TaskStatus; 7] = [
 pub type KeyHints = &'static [(&'static str, &'static str)];
 
 impl View {
-    /// Returns the number on the view's tab.
-    #[must_use]
-    pub fn number(self) -> usize {
-        ALL.iter().position(|view| *view == self).unwrap_or(0) + 1
-    }
-
-    /// Returns the view's name.
-    #[must_use]
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Run => "Run",
-            Self::Training => "Training",
-            Self::Tables => "Trade-off",
-            Self::Pareto => "Pareto",
-            Self::Task => "Task",
-            Self::Runs => "Runs",
-        }
-    }
-
-    /// Returns a short description of the view.
-    #[must_use]
-    pub fn about(self) -> &'static str {
-        match self {
-            Self::Run => "progress, nodes, running tasks, log",
-            Self::Training => "curves of the marked trainings",
-            Self::Tables => "the file's tables, as results come in",
-            Self::Pareto => "accuracy against size",
-            Self::Task => "everything about one task",
-            Self::Runs => "past runs, to replay or compare with",
-        }
-    }
-
-    /// Returns the next view.
-    #[must_use]
-    pub fn next(self) -> Self {
-        ALL[self.number() % ALL.len()]
-    }
-
-    /// Returns the previous view.
-    #[must_use]
-    pub fn previous(self) -> Self {
-        ALL[(self.number() + ALL.len() - 2) % ALL.len()]
-    }
-
     /// Carries out an action; returns a status text, or `None` if the action has no meaning in the view.
     pub fn act(self, app: &mut App, action: Action) -> Option<String> {
         match self {

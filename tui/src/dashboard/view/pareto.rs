@@ -1,22 +1,20 @@
 //! The Pareto view: accuracy against size, with the front and a cursor that names the selected point.
 //! Does not know how its table is made.
 
-use fewbits_engine::spec::experiment::Experiment;
-use fewbits_engine::spec::table::TableKind;
-use fewbits_engine::table::front::means;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 
+use super::pareto_scene::{ParetoScene, pinned, shown, table_request, tables};
 use super::tables::{row_of, task_filter};
-use super::{KeyHints, View, front, task};
+use super::{KeyHints, front, task};
 use crate::dashboard::app::App;
 use crate::dashboard::cursor::{Cursor, Motion};
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
 use crate::dashboard::paint::{put, put_all, wrap};
-use crate::dashboard::shown_table::TableRequest;
-use crate::dashboard::shown_table::{Pin, ShownTable, labels, value};
+use crate::dashboard::shown_table::{Pin, value};
+use crate::dashboard::view_name::View;
 use crate::render::number::estimate;
 use crate::ui::plain::printable;
 
@@ -31,94 +29,6 @@ pub const HINTS: KeyHints = &[
     ("c", "copy"),
     ("Enter", "tasks"),
 ];
-
-/// The state of the view.
-#[derive(Clone, Debug, Default)]
-pub struct ParetoState {
-    /// The filter of the shown points.
-    pub filter: Filter,
-    table: usize,
-    other_cost: bool,
-    /// Whether the cursor moves over all points instead of the front only.
-    pub(super) all: bool,
-    pub(super) log: bool,
-    cursor: Cursor,
-}
-
-/// Returns the indices of the experiment's Pareto tables.
-fn tables(app: &App) -> Vec<usize> {
-    let tables = app.run.iter().flat_map(|run| run.experiment().tables.iter().enumerate());
-    tables.filter(|(_, table)| matches!(table.kind, TableKind::Pareto { .. })).map(|(at, _)| at).collect()
-}
-
-/// Returns the table that the view shows.
-#[must_use]
-pub fn table_request(app: &App) -> Option<TableRequest> {
-    let tables = tables(app);
-    let table = *tables.get(app.pareto_view.table % tables.len().max(1))?;
-    Some(TableRequest { table, other_cost: app.pareto_view.other_cost })
-}
-
-fn shown(app: &App) -> Option<&ShownTable> {
-    app.tables.get(&table_request(app)?)?.as_deref().ok()
-}
-
-/// The data for one frame or one key, derived from the state.
-pub struct ParetoScene<'a> {
-    experiment: &'a Experiment,
-    /// The shown table.
-    pub shown: &'a ShownTable,
-    /// The shown points, in the order of size.
-    pub all: Vec<usize>,
-    /// The shown points that are on the front.
-    pub front: Vec<usize>,
-    /// The point under the cursor.
-    pub selected: Option<usize>,
-}
-
-impl<'a> ParetoScene<'a> {
-    fn new(app: &'a App) -> Option<Self> {
-        let (run, shown) = (app.run.as_ref()?, shown(app)?);
-        let mut all = shown.by_cost(&app.pareto_view.filter);
-        all.retain(|at| means(&shown.points.points[*at]).is_some());
-        let front = shown.front(&all);
-        let mut scene = Self { experiment: run.experiment(), shown, all, front, selected: None };
-        let walked = scene.walked(app);
-        scene.selected = walked.get(app.pareto_view.cursor.within(walked.len())).copied();
-        Some(scene)
-    }
-
-    /// Returns the points that the cursor moves over.
-    #[must_use]
-    pub fn walked(&self, app: &App) -> &[usize] {
-        if app.pareto_view.all { &self.all } else { &self.front }
-    }
-
-    /// Returns the size and the accuracy of a point.
-    #[must_use]
-    pub fn means(&self, at: usize) -> Option<(f64, f64)> {
-        means(self.shown.points.points.get(at)?)
-    }
-
-    /// Returns the axes of a point, each with the label of its level.
-    #[must_use]
-    pub fn labels(&self, at: usize) -> Vec<(&'a str, &'a str)> {
-        labels(self.experiment, &self.shown.points, &self.shown.points.points[at])
-    }
-
-    /// Returns the axes and labels of a point as text.
-    #[must_use]
-    pub fn place(&self, at: usize) -> String {
-        let pairs = self.labels(at).into_iter().map(|(axis, label)| format!("{axis}={label}"));
-        pairs.collect::<Vec<_>>().join(" ")
-    }
-}
-
-/// Returns the pinned point, if it belongs to the shown table.
-#[must_use]
-pub fn pinned(app: &App) -> Option<&Pin> {
-    app.pin.as_ref().filter(|pin| Some(pin.request) == table_request(app))
-}
 
 /// Carries out an action; returns a status text.
 pub fn act(app: &mut App, action: Action) -> Option<String> {

@@ -10,7 +10,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 
 use super::difference::{difference, is_compared};
-use super::tables::{NOTHING, listing};
+use super::selected_table::{NOTHING, listing};
 use crate::dashboard::app::App;
 use crate::dashboard::paint::{cut, item_at, list, put, put_all, shorten, shrink, top};
 use crate::dashboard::shown_table::ListedRows;

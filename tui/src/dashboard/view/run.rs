@@ -1,14 +1,13 @@
 //! The run view: progress, the nodes as a tree, the running tasks, and a log that scrolls with new entries.
 //! Knows nothing of the store.
 
-use fewbits_engine::graph::TaskId;
-use fewbits_engine::ops::MetricRole;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
+use super::log_words::{name, progress, words};
 use super::tree::{TreeRow, branches, tree};
-use super::{KeyHints, STATUSES, View, task};
+use super::{KeyHints, STATUSES, task};
 use crate::dashboard::app::App;
 use crate::dashboard::cursor::{Cursor, Motion};
 use crate::dashboard::keys::Action;
@@ -17,41 +16,13 @@ use crate::dashboard::paint::{heading, item_at, left, line, list, put, shorten, 
 use crate::dashboard::run_model::RunModel;
 use crate::dashboard::task_status::{StatusCounts, TaskStatus};
 use crate::dashboard::theme::Theme;
+use crate::dashboard::view_name::View;
+use crate::dashboard::view_state::Pane;
 use crate::ui::eta::duration;
-use crate::ui::plain::{because, printable};
+use crate::ui::plain::printable;
 
 /// The most useful keys of the view.
 pub const HINTS: KeyHints = &[("Tab", "views"), ("←→", "panes"), ("↑↓", "move"), ("Enter", "its tasks")];
-
-/// The state of the view.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RunViewState {
-    pane: Pane,
-    nodes: Cursor,
-    job: Cursor,
-    /// The selected log entry; `None` while the log scrolls to each new entry.
-    log: Option<Cursor>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Pane {
-    #[default]
-    Nodes,
-    Running,
-    Log,
-}
-
-impl Pane {
-    const ALL: [Self; 3] = [Self::Nodes, Self::Running, Self::Log];
-
-    fn title(self) -> &'static str {
-        match self {
-            Self::Nodes => "nodes",
-            Self::Running => "running",
-            Self::Log => "log",
-        }
-    }
-}
 
 /// Carries out an action; returns a status text.
 pub fn act(app: &mut App, action: Action) -> Option<String> {
@@ -325,23 +296,6 @@ fn draw_running(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
     });
 }
 
-/// Returns the progress of a task: its epochs, and the training loss of the last one.
-#[must_use]
-pub fn progress(run: &RunModel, task: TaskId) -> String {
-    let Some(detail) = &run.task(task).detail else { return String::new() };
-    let Some((done, total)) = detail.progress else { return String::new() };
-    let loss = last_loss(run, task).map_or(String::new(), |loss| format!(" loss {loss:.4}"));
-    format!("epoch {done}/{total}{loss}")
-}
-
-/// Returns the training loss of a task's last epoch.
-#[must_use]
-pub fn last_loss(run: &RunModel, task: TaskId) -> Option<f64> {
-    let metric = run.opened.graph.kind(task).metric(MetricRole::TrainLoss)?;
-    let (_, metrics) = run.task(task).detail.as_deref()?.curve.last()?;
-    metrics.get(metric).copied()
-}
-
 fn draw_log(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let len = run.log.len();
@@ -365,44 +319,4 @@ fn draw_log(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
             Span::styled(printable(&words(run, entry)).replace('\n', " "), style),
         ])
     });
-}
-
-/// Returns the text of a log entry.
-#[must_use]
-pub fn words(run: &RunModel, entry: &LogEntry) -> String {
-    let task = entry.task.map_or(String::new(), |task| name(run, task));
-    let detail = entry.task.and_then(|task| run.task(task).detail.as_deref());
-    match &entry.what {
-        LogEvent::Started => {
-            let reason = detail.and_then(|detail| detail.reason.as_ref());
-            format!("{task} started{}", reason.map_or(String::new(), because))
-        }
-        LogEvent::Done => {
-            let seconds = entry.task.and_then(|task| run.task(task).seconds).unwrap_or(0.0);
-            let metric = entry.task.and_then(|task| run.opened.graph.kind(task).metric(MetricRole::Accuracy));
-            let accuracy = detail.zip(metric).and_then(|(detail, name)| detail.metrics.get(name));
-            let accuracy = accuracy.map_or(String::new(), |value| format!(", accuracy {value:.4}"));
-            format!("{task} done in {}{accuracy}", duration(seconds))
-        }
-        LogEvent::Postponed(lost) => {
-            let lost = lost.map_or("an input".to_owned(), |lost| name(run, lost));
-            format!("{task} waits until {lost}, whose kept artifact is lost, has run again")
-        }
-        LogEvent::Reused => match detail.and_then(|detail| detail.same_as) {
-            Some(other) => format!("{task} same as {}", name(run, other)),
-            None => format!("{task} cached"),
-        },
-        LogEvent::Rebuilt(seconds) => format!("{task} made again in {}", duration(*seconds)),
-        LogEvent::Failed => {
-            let error = detail.and_then(|detail| detail.error.as_deref()).unwrap_or_default();
-            format!("{task} failed: {error}")
-        }
-        LogEvent::Skips(count) => format!("{count} skipped: {task} failed"),
-        LogEvent::Note(text, true) => format!("warning: {text}"),
-        LogEvent::Note(text, false) => text.clone(),
-    }
-}
-
-fn name(run: &RunModel, task: TaskId) -> String {
-    run.opened.graph.name(task)
 }

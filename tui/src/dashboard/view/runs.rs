@@ -7,26 +7,18 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
-use super::{KeyHints, View};
+use super::KeyHints;
 use crate::dashboard::app::App;
-use crate::dashboard::cursor::Cursor;
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
 use crate::dashboard::messages::{PastRun, Request};
 use crate::dashboard::paint::{heading, item_at, line, list, put, put_all, top, wrap};
 use crate::dashboard::task_status::TaskStatus;
+use crate::dashboard::view_name::View;
 use crate::ui::plain::{printable, sentence};
 
 /// The most useful keys of the view.
 pub const HINTS: KeyHints = &[("↑↓", "move"), ("Enter", "replay"), ("p", "compare with"), ("/", "filter")];
-
-/// The state of the view.
-#[derive(Clone, Debug, Default)]
-pub struct RunsState {
-    /// The filter of the listed runs.
-    pub filter: Filter,
-    cursor: Cursor,
-}
 
 fn listed(app: &App) -> Vec<&PastRun> {
     let matches = |past: &&PastRun| {

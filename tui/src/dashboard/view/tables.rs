@@ -2,29 +2,29 @@
 //! be sorted and filtered. Values can be shown as differences from a pinned cell or a past run.
 //! Does not know how tables are made.
 
-use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::node::Node;
 use fewbits_engine::spec::table::Table;
 use fewbits_engine::table::layout::Arrangement;
 use fewbits_engine::table::points::TablePoints;
-use fewbits_ops::StandardOps;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 
-use super::heat_map::{self, CellPosition};
+use super::heat_map;
 use super::rows::{self, ListItem};
-use super::{KeyHints, View, task};
+use super::selected_table::{graph, listing, shown_table, table, table_request};
+use super::{KeyHints, task};
 use crate::dashboard::app::App;
 use crate::dashboard::cursor::{Cursor, Motion};
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
 use crate::dashboard::paint::{cut, line, put, put_all, top, wrap};
 use crate::dashboard::run_model::RunModel;
-use crate::dashboard::shown_table::TableRequest;
-use crate::dashboard::shown_table::{ListedRows, Pin, ShownSheet, ShownTable, labels, value};
+use crate::dashboard::shown_table::{Pin, ShownSheet, labels, value};
+use crate::dashboard::view_name::View;
+use crate::dashboard::view_state::TablesState;
 use crate::render::number::{estimate, number};
 use crate::ui::plain::printable;
 
@@ -40,56 +40,12 @@ pub const HINTS: KeyHints = &[
     ("Enter", "tasks"),
 ];
 
-/// The state of the view.
-#[derive(Clone, Debug, Default)]
-pub struct TablesState {
-    /// The filter of the listed rows.
-    pub filter: Filter,
-    table: usize,
-    /// Whether every point is listed, instead of the table as it is printed.
-    list: bool,
-    pub(super) cursor: Cursor,
-    /// The first visible column of values in the list.
-    pub(super) shift: usize,
-    pub(super) sort: Option<usize>,
-    pub(super) descending: bool,
-    /// The cell under the cursor of a heat map: grid, row, column.
-    pub(super) cell: CellPosition,
-}
-
-/// Returns the table that the view shows.
-#[must_use]
-pub fn table_request(app: &App) -> Option<TableRequest> {
-    let tables = &app.run.as_ref()?.opened.graph.experiment.tables;
-    (!tables.is_empty())
-        .then(|| TableRequest { table: app.tables_view.table.min(tables.len() - 1), other_cost: false })
-}
-
-fn graph(app: &App) -> Option<&TaskGraph<StandardOps>> {
-    Some(&app.run.as_ref()?.opened.graph)
-}
-
-pub(super) fn table(app: &App) -> Option<&Table> {
-    graph(app)?.experiment.tables.get(table_request(app)?.table)
-}
-
-pub(super) fn shown_table(app: &App) -> Option<&ShownTable> {
-    app.tables.get(&table_request(app)?)?.as_deref().ok()
-}
-
 /// Returns whether the table is shown as heat maps.
 fn is_map(app: &App) -> bool {
     // The points that satisfy a filter do not form a grid.
     !app.tables_view.list
         && app.tables_view.filter.is_empty()
         && shown_table(app).is_some_and(|shown| shown.arrangement == Arrangement::Grids)
-}
-
-/// Returns the rows of the list, filtered and sorted.
-pub(super) fn listing(app: &App) -> Option<ListedRows<'_>> {
-    let state = &app.tables_view;
-    let sort = state.sort.map(|column| (column, state.descending));
-    Some(shown_table(app)?.listing(&state.filter, sort, state.list))
 }
 
 /// Returns the sheet under the cursor, with the row and the column of values there.
@@ -324,9 +280,6 @@ pub fn row_of(run: &RunModel, points: &TablePoints, at: usize) -> Option<Vec<(St
     }
     Some(row)
 }
-
-/// The text for a filter that no item satisfies.
-pub const NOTHING: &str = "nothing matches: values are matched whole; Esc drops the filter";
 
 /// The most lines of a caption.
 const CAPTION: usize = 3;

@@ -11,62 +11,19 @@ use ratatui::text::{Line, Span};
 use super::KeyHints;
 use super::detail::{details, key};
 use crate::dashboard::app::App;
+use crate::dashboard::areas::areas as screen_areas;
 use crate::dashboard::cursor::Cursor;
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
 use crate::dashboard::paint::{heading, item_at, left, line, list, put_all, top, wrap};
 use crate::dashboard::run_model::RunModel;
-use crate::dashboard::screen;
+use crate::dashboard::view_state::TaskSort;
 use crate::ui::eta::duration;
 use crate::ui::plain::printable;
 
 /// The most useful keys of the view.
 pub const HINTS: KeyHints =
     &[("↑↓", "move"), ("←→", "panes"), ("/", "filter"), ("s S", "sort"), ("c", "copy")];
-
-/// The state of the view.
-#[derive(Clone, Debug, Default)]
-pub struct TaskViewState {
-    /// The filter of the listed tasks.
-    pub filter: Filter,
-    sort: Sort,
-    reverse: bool,
-    cursor: Cursor,
-    /// Whether the details have the keyboard focus, and their scroll offset in lines.
-    reading: bool,
-    scrolled: usize,
-    shown: Vec<TaskId>,
-    /// The settings and the time that the list was made with; the list is made again if they change.
-    made_for: Option<(String, Sort, bool, bool, u64)>,
-    /// The run's version when the list was made; `None` if the list does not depend on the run.
-    made_at: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Sort {
-    #[default]
-    File,
-    State,
-    Seconds,
-}
-
-impl Sort {
-    fn next(self) -> Self {
-        match self {
-            Self::File => Self::State,
-            Self::State => Self::Seconds,
-            Self::Seconds => Self::File,
-        }
-    }
-
-    fn words(self) -> &'static str {
-        match self {
-            Self::File => "the order of the file",
-            Self::State => "state",
-            Self::Seconds => "seconds",
-        }
-    }
-}
 
 /// Returns a named value of a task for filters: an axis, `node`, `op`, `state`, `seconds`, or a metric.
 #[must_use]
@@ -122,7 +79,7 @@ pub fn refresh(app: &mut App) {
     let axis = |name: &str| {
         name == "node" || name == "op" || graph.experiment.axes.iter().any(|axis| axis.name == name)
     };
-    let living = state.sort != Sort::File || !state.filter.names().all(axis);
+    let living = state.sort != TaskSort::File || !state.filter.names().all(axis);
     // A list that depends on the run is made once a second, because sorting thousands of tasks at every event takes too
     // long.
     let going = run.is_going();
@@ -146,9 +103,9 @@ pub fn refresh(app: &mut App) {
         })
         .collect();
     match state.sort {
-        Sort::File => {}
-        Sort::State => shown.sort_by_key(|task| run.task(*task).status),
-        Sort::Seconds => shown.sort_by(|a, b| {
+        TaskSort::File => {}
+        TaskSort::State => shown.sort_by_key(|task| run.task(*task).status),
+        TaskSort::Seconds => shown.sort_by(|a, b| {
             let seconds = |task: &TaskId| run.task(*task).seconds.unwrap_or(-1.0);
             seconds(b).total_cmp(&seconds(a))
         }),
@@ -171,7 +128,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
     app.run.as_ref()?;
     match action {
         Action::Go(motion) if app.task_view.reading => {
-            let area = top(areas(screen::areas(app.size).body).1, 1).1;
+            let area = top(areas(screen_areas(app.size).body).1, 1).1;
             let most = lines(app, area.width).len().saturating_sub(usize::from(area.height));
             let mut cursor = Cursor { at: app.task_view.scrolled };
             cursor.go(motion, most + 1, page);
@@ -302,7 +259,7 @@ fn draw_list(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
     if !state.filter.is_empty() {
         title += &format!(" with {}", state.filter.text);
     }
-    if state.sort != Sort::File || state.reverse {
+    if state.sort != TaskSort::File || state.reverse {
         title += &format!(", by {}{}", state.sort.words(), if state.reverse { " reversed" } else { "" });
     }
     let inside = heading(buf, area, &printable(&title), !state.reading, theme);

@@ -1,24 +1,23 @@
 //! The training view: loss and accuracy by epoch, of the marked trainings or of the one under the cursor.
 //! Does not know how curves are recorded.
 
-use std::collections::BTreeSet;
-
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::ops::MetricRole;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
+use super::log_words::{last_loss, progress};
 use super::task::field;
-use super::{KeyHints, View, task};
+use super::{KeyHints, task};
 use crate::dashboard::app::App;
 use crate::dashboard::chart::{Curve, PlotArea};
-use crate::dashboard::cursor::Cursor;
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
 use crate::dashboard::paint::{heading, item_at, left, line, list, put, top};
 use crate::dashboard::run_model::RunModel;
 use crate::dashboard::task_status::TaskStatus;
+use crate::dashboard::view_name::View;
 use crate::figure::axis::FigureAxis;
 
 /// The most useful keys of the view.
@@ -32,17 +31,6 @@ const CHARTS: [(&str, MetricRole, MetricRole); 2] = [
     ("loss", MetricRole::TrainLoss, MetricRole::ValidationLoss),
     ("accuracy", MetricRole::TrainAccuracy, MetricRole::ValidationAccuracy),
 ];
-
-/// The state of the view.
-#[derive(Clone, Debug, Default)]
-pub struct CurvesState {
-    /// The filter of the listed trainings.
-    pub filter: Filter,
-    /// The marked trainings, whose curves are shown.
-    pub marked: BTreeSet<TaskId>,
-    cursor: Cursor,
-    log: bool,
-}
 
 /// Returns the listed trainings.
 fn trainings(app: &App) -> Vec<TaskId> {
@@ -185,9 +173,9 @@ fn draw_list(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
         let running = status == TaskStatus::Running;
         // A finished training shows only its final loss.
         let progress = if running {
-            super::run::progress(run, task)
+            progress(run, task)
         } else {
-            super::run::last_loss(run, task).map_or(String::new(), |loss| format!("{loss:.4}"))
+            last_loss(run, task).map_or(String::new(), |loss| format!("{loss:.4}"))
         };
         let room = usize::from(inside.width).saturating_sub(progress.chars().count() + 5);
         line([

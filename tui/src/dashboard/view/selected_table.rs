@@ -1,0 +1,39 @@
+//! The table that the view of tables shows, and its listed rows.
+//! Knows nothing of keys and positions.
+
+use fewbits_engine::graph::TaskGraph;
+use fewbits_engine::spec::table::Table;
+use fewbits_ops::StandardOps;
+
+use crate::dashboard::app::App;
+use crate::dashboard::shown_table::{ListedRows, ShownTable, TableRequest};
+
+/// The text for a filter that no item satisfies.
+pub const NOTHING: &str = "nothing matches: values are matched whole; Esc drops the filter";
+
+/// Returns the table that the view shows.
+#[must_use]
+pub fn table_request(app: &App) -> Option<TableRequest> {
+    let tables = &app.run.as_ref()?.opened.graph.experiment.tables;
+    (!tables.is_empty())
+        .then(|| TableRequest { table: app.tables_view.table.min(tables.len() - 1), other_cost: false })
+}
+
+pub(super) fn graph(app: &App) -> Option<&TaskGraph<StandardOps>> {
+    Some(&app.run.as_ref()?.opened.graph)
+}
+
+pub(super) fn table(app: &App) -> Option<&Table> {
+    graph(app)?.experiment.tables.get(table_request(app)?.table)
+}
+
+pub(super) fn shown_table(app: &App) -> Option<&ShownTable> {
+    app.tables.get(&table_request(app)?)?.as_deref().ok()
+}
+
+/// Returns the rows of the list, filtered and sorted.
+pub(super) fn listing(app: &App) -> Option<ListedRows<'_>> {
+    let state = &app.tables_view;
+    let sort = state.sort.map(|column| (column, state.descending));
+    Some(shown_table(app)?.listing(&state.filter, sort, state.list))
+}

@@ -71,7 +71,7 @@ fn told(found: &Collectable, deleted: bool) -> String {
         text += &format!("  {op}: {records}, {}, {seconds} to compute again\n", bytes(of.bytes));
     }
     let objects = count(found.objects.len(), "object");
-    let runs = format!("the journals of {}", count(found.runs.len(), "run"));
+    let runs = format!("the logs of {}", count(found.runs.len(), "run"));
     let rest =
         count(found.rest.len(), "checkpoint or damaged file").replace("checkpoint or", "checkpoints or");
     let kinds = [

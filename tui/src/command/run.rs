@@ -76,7 +76,7 @@ fn view(session: &Session, store: &Arc<Store>, signals: &Signals, jobs: usize, g
         speed: None,
         panics: panics_in().as_deref() == Some("dashboard"),
     };
-    Viewer::new(global, jobs, setup)
+    Viewer::new(global, &session.graph.experiment, jobs, setup)
 }
 
 /// Returns the number of threads that all tasks share: `RAYON_NUM_THREADS` if set, else one per core.

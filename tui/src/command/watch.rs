@@ -85,7 +85,7 @@ pub fn find(store: &Store, wanted: Option<&str>) -> Result<String> {
 /// Shows a run as lines, until it ends, its process is gone, or standard output is closed.
 fn lines(store: &Store, ops: &StandardOps, run: &str, json: bool, signals: &Signals) -> Result<Exit> {
     let (opened, mut run_log) = open(store, ops, run)?.map_err(|error| Coded::usage(error.to_string()))?;
-    let mut plain = Plain::new(std::io::stdout(), opened.header.jobs);
+    let mut plain = Plain::new(std::io::stdout(), &opened.graph.experiment, opened.header.jobs);
     let mut gone = false;
     while signals.asked() == Halt::No && !plain.broken {
         let Some(line) = run_log.next_line()? else {

@@ -61,21 +61,21 @@ pub struct DashboardSetup {
 /// An open dashboard.
 pub struct Dashboard {
     mail: Mail<Update>,
-    pilot: JoinHandle<io::Result<Leave>>,
+    ui_thread: JoinHandle<io::Result<Leave>>,
     loader: JoinHandle<()>,
     signals: Signals,
-    landed: Arc<AtomicBool>,
+    ended: Arc<AtomicBool>,
 }
 
 /// A guard that reports the end of the driver's thread, even by a panic, and wakes the thread that waits for it.
 struct EndGuard {
-    landed: Arc<AtomicBool>,
+    ended: Arc<AtomicBool>,
     waiter: Thread,
 }
 
 impl Drop for EndGuard {
     fn drop(&mut self) {
-        self.landed.store(true, Ordering::SeqCst);
+        self.ended.store(true, Ordering::SeqCst);
         self.waiter.unpark();
     }
 }
@@ -88,29 +88,30 @@ impl Dashboard {
         let screen = Screen::take()?;
         let (mail, mailbox) = mailbox()?;
         let (asks, desk) = channel();
-        let clerk =
+        let loader =
             Loader::new(Arc::clone(&setup.store), Arc::clone(&setup.ops), setup.speed, desk, mail.clone());
-        let clerk = thread::Builder::new().name("clerk".to_owned()).spawn(move || clerk.work())?;
+        let loader = thread::Builder::new().name("loader".to_owned()).spawn(move || loader.work())?;
         let own = own.then(|| run.to_owned());
         let app = App::new(setup.theme, screen.size()?, own);
         // The loader lives until the driver drops its end of the channel.
         let _ = asks.send(Request::Open(run.to_owned()));
         let (panics, signals) = (setup.panics, setup.signals.clone());
         let copies = setup.store.root().join("copied.tsv");
-        let pilot = UiThread { keyboard, screen, app, mailbox, asks, signals: setup.signals, copies, panics };
-        let landed = Arc::new(AtomicBool::new(false));
-        let landing = EndGuard { landed: Arc::clone(&landed), waiter: thread::current() };
+        let ui_thread =
+            UiThread { keyboard, screen, app, mailbox, asks, signals: setup.signals, copies, panics };
+        let ended = Arc::new(AtomicBool::new(false));
+        let end_guard = EndGuard { ended: Arc::clone(&ended), waiter: thread::current() };
         let (bell, waiter) = (mail.bell(), thread::current());
         signals.on_signal(move || {
             bell.ring();
             waiter.unpark();
         });
         let fly = move || {
-            let _landing = landing;
-            pilot.run()
+            let _landing = end_guard;
+            ui_thread.run()
         };
-        let pilot = thread::Builder::new().name("dashboard".to_owned()).spawn(fly)?;
-        Ok(Self { mail, pilot, loader: clerk, signals, landed })
+        let ui_thread = thread::Builder::new().name("dashboard".to_owned()).spawn(fly)?;
+        Ok(Self { mail, ui_thread, loader, signals, ended })
     }
 
     /// Shows another run of this process.
@@ -132,7 +133,7 @@ impl Dashboard {
     /// Returns whether the dashboard was closed or failed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.landed.load(Ordering::SeqCst)
+        self.ended.load(Ordering::SeqCst)
     }
 
     /// Waits until the dashboard is closed; `None` if it failed. After that, both threads have released the store,
@@ -153,7 +154,7 @@ impl Dashboard {
             }
             thread::park_timeout(left);
         }
-        let left = self.pilot.join().ok().and_then(Result::ok);
+        let left = self.ui_thread.join().ok().and_then(Result::ok);
         // The driver held the only sender of requests, so the loader ends.
         let _ = self.loader.join();
         left

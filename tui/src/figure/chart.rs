@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::COLORS;
 use super::axis::FigureAxis;
-use super::svg::{Figure, text};
+use super::svg::{Figure, px, text};
 
 /// The margins for labels around the plot, in pixels: left, top, right, bottom.
 const ROOM: (f64, f64, f64, f64) = (64.0, 12.0, 14.0, 44.0);
@@ -190,10 +190,4 @@ impl ChartFrame<'_> {
             }
         }
     }
-}
-
-/// Writes a pixel coordinate with at most one decimal.
-pub fn px(value: f64) -> String {
-    let text = format!("{value:.1}");
-    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
 }

@@ -6,7 +6,7 @@ use maud::html;
 
 use super::COLORS;
 use super::axis::FigureAxis;
-use super::chart::px;
+use super::svg::px;
 use super::svg::{Figure, text};
 use crate::render::number::estimate;
 use crate::ui::plain::printable;

@@ -4,8 +4,8 @@
 use fewbits_engine::table::sheet::{Cell, Sheet};
 use maud::{Markup, html};
 
-use super::chart::px;
 use super::shade::{colors, step};
+use super::svg::px;
 use super::svg::{Figure, text};
 use crate::render::table::cell_text;
 use crate::ui::plain::printable;

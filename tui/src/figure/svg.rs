@@ -3,7 +3,6 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::chart::px;
 use crate::ui::plain::printable;
 
 /// The font families of text: first the font of PNG images, then fonts that a reader may have.
@@ -74,4 +73,10 @@ pub fn stack(figures: &[(String, Figure)]) -> Figure {
 #[must_use]
 pub fn text(x: f64, y: f64, anchor: &str, content: &str) -> Markup {
     html! { text x=(px(x)) y=(px(y)) text-anchor=(anchor) fill="currentColor" { (printable(content)) } }
+}
+
+/// Writes a pixel coordinate with at most one decimal.
+pub fn px(value: f64) -> String {
+    let text = format!("{value:.1}");
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
 }

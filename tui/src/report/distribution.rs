@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use super::material::Material;
 use crate::figure::COLORS;
 use crate::figure::axis::FigureAxis;
-use crate::figure::chart::px;
+use crate::figure::svg::px;
 use crate::figure::svg::{Figure, text};
 use crate::render::number::number;
 use crate::ui::plain::printable;

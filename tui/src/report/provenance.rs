@@ -3,6 +3,7 @@
 
 use anyhow::Result;
 use fewbits_engine::cite::Citation;
+use fewbits_engine::spec::table::SECONDS;
 use maud::{Markup, html};
 
 use super::material::Material;
@@ -13,7 +14,7 @@ use crate::ui::plain::printable;
 pub fn section(material: &Material<'_>) -> Result<Markup> {
     let (session, graph) = (material.session, material.graph());
     let block = Citation::collect(graph, &*session.ops, material.plan, material.store)?;
-    let seconds: f64 = graph.tasks().filter_map(|task| material.results.metrics(task)?.get("seconds")).sum();
+    let seconds: f64 = graph.tasks().filter_map(|task| material.results.metrics(task)?.get(SECONDS)).sum();
     let chosen = material.chosen().and_then(|task| Some((task, material.plan.planned(task).key?)));
     Ok(html! {
         h3 { "Method" }

@@ -3,6 +3,7 @@
 
 use fewbits_engine::dense::{DenseMap, NodeId};
 use fewbits_engine::spec::node::order;
+use fewbits_engine::spec::table::SECONDS;
 use maud::{Markup, html};
 
 use super::material::Material;
@@ -29,7 +30,7 @@ pub fn section(material: &Material<'_>) -> Markup {
                     @for (at, node) in graph.experiment.nodes.pairs() {
                         @let names = |nodes: &[NodeId]| nodes.iter().map(|&of| graph.experiment.nodes[of].name.clone()).collect::<Vec<_>>();
                         @let axes = graph.experiment.axis_names(&node.axes);
-                        @let seconds = graph.tasks_of(at).filter_map(|task| material.results.metrics(task)?.get("seconds").copied());
+                        @let seconds = graph.tasks_of(at).filter_map(|task| material.results.metrics(task)?.get(SECONDS).copied());
                         @let known = graph.tasks_of(at).filter(|task| material.results.metrics(*task).is_some()).count();
                         tr {
                             td.a { (node.name) }

@@ -7,6 +7,7 @@ pub mod plain;
 use std::io::{IsTerminal, Stderr, Write};
 
 use fewbits_engine::event::{Event, Summary};
+use fewbits_engine::spec::experiment::Experiment;
 use plain::{Plain, advice, printable};
 
 use crate::cli::{Global, Ui};
@@ -46,8 +47,8 @@ pub struct Board {
 impl Viewer {
     /// Makes the viewer that the options ask for. `setup` is for a dashboard.
     #[must_use]
-    pub fn new(global: &Global, jobs: usize, setup: DashboardSetup) -> Self {
-        let lines = Plain::new(std::io::stderr(), jobs);
+    pub fn new(global: &Global, experiment: &Experiment, jobs: usize, setup: DashboardSetup) -> Self {
+        let lines = Plain::new(std::io::stderr(), experiment, jobs);
         match global.ui {
             Ui::Json => Self::Json,
             _ if global.quiet => Self::Quiet,

@@ -6,8 +6,11 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use fewbits_engine::event::{Event, Summary};
+use fewbits_engine::ops::MetricRole;
 use fewbits_engine::preimage::Change;
 use fewbits_engine::reason::Reason;
+use fewbits_engine::spec::experiment::Experiment;
+use fewbits_engine::spec::node::Node;
 
 use super::eta::{Eta, duration};
 
@@ -17,6 +20,8 @@ pub struct Plain<W> {
     eta: Eta,
     done: usize,
     total: usize,
+    /// The names of the nodes with an accuracy, each with the metric.
+    accuracies: Vec<(String, &'static str)>,
     /// The number of skipped tasks, by the failed task.
     skipped: BTreeMap<String, usize>,
     /// Whether events are only counted, while the dashboard shows them.
@@ -26,13 +31,15 @@ pub struct Plain<W> {
 }
 
 impl<W: Write> Plain<W> {
-    /// Makes the view of a run with `jobs` tasks at once.
-    pub fn new(out: W, jobs: usize) -> Self {
+    /// Makes the view of a run of an experiment with `jobs` tasks at once.
+    pub fn new(out: W, experiment: &Experiment, jobs: usize) -> Self {
+        let accuracy = |node: &Node| Some((node.name.clone(), node.kind.metric(MetricRole::Accuracy)?));
         Self {
             out,
             eta: Eta::new(jobs),
             done: 0,
             total: 0,
+            accuracies: experiment.nodes.iter().filter_map(accuracy).collect(),
             skipped: BTreeMap::new(),
             muted: false,
             broken: false,
@@ -66,8 +73,10 @@ impl<W: Write> Plain<W> {
             )),
             Event::Completed { task, metrics, seconds, .. } => {
                 self.done += 1;
-                let accuracy =
-                    metrics.get("accuracy").map_or(String::new(), |value| format!(", accuracy {value:.4}"));
+                let node = task.split('(').next().unwrap_or(task);
+                let metric = self.accuracies.iter().find(|(name, _)| name == node).map(|(_, metric)| *metric);
+                let accuracy = metric.and_then(|metric| metrics.get(metric));
+                let accuracy = accuracy.map_or(String::new(), |value| format!(", accuracy {value:.4}"));
                 self.counted(&format!("{task} done in {}{accuracy}", duration(*seconds)))
             }
             Event::Reused { task, same_as, .. } => {

@@ -14,9 +14,26 @@ use fewbits_ops::StandardOps;
 /// The greatest accepted drop if neither the file nor the user gives one: a point of accuracy.
 const USUAL_DROP: f64 = 0.01;
 
+/// The reason why there is no usual question for an experiment.
+#[derive(Debug, thiserror::Error)]
+pub enum NoQuestion {
+    /// No node evaluates a quantized network.
+    #[error("it evaluates no quantized network")]
+    NoEvaluation,
+    /// No node quantizes.
+    #[error("it quantizes no network")]
+    NoQuantization,
+    /// Several nodes quantize: these.
+    #[error("it quantizes in several nodes ({0})")]
+    SeveralQuantizations(String),
+    /// The question has a fault.
+    #[error("{0}")]
+    Fault(String),
+}
+
 /// Makes the usual question. It selects on validation images if a node evaluates on them, and replicates and averages
 /// as the file's tables do. The error names the missing part.
-pub fn usual(graph: &TaskGraph<StandardOps>) -> Result<Table, String> {
+pub fn usual(graph: &TaskGraph<StandardOps>) -> Result<Table, NoQuestion> {
     let nodes = &graph.experiment.nodes;
     let small = quantized(nodes)?;
     let judged = |split: &str| {
@@ -25,13 +42,13 @@ pub fn usual(graph: &TaskGraph<StandardOps>) -> Result<Table, String> {
         Some((value, baseline))
     };
     let (validation, test) = (judged("Validation"), judged("Test"));
-    let select = validation.as_ref().or(test.as_ref()).ok_or("it judges no quantized network")?;
+    let select = validation.as_ref().or(test.as_ref()).ok_or(NoQuestion::NoEvaluation)?;
     let written = |(value, baseline): &(String, Option<String>)| {
         let baseline = baseline.as_deref();
         let baseline = baseline.map_or(String::new(), |of| format!(", baseline: \"{of}\""));
         format!("(value: \"{value}\"{baseline})")
     };
-    let size = metric_of(&nodes[small], MetricRole::Bytes).ok_or("it quantizes no network")?;
+    let size = metric_of(&nodes[small], MetricRole::Bytes).ok_or(NoQuestion::NoQuantization)?;
     let mut fields = vec![format!("minimize: \"{size}\""), format!("select: {}", written(select))];
     fields.extend(validation.as_ref().and(test.as_ref()).map(|test| format!("report: {}", written(test))));
     fields.extend(select.1.as_ref().map(|_| format!("max_drop: {USUAL_DROP}")));
@@ -40,13 +57,13 @@ pub fn usual(graph: &TaskGraph<StandardOps>) -> Result<Table, String> {
 }
 
 /// Returns the only node that quantizes; an error if there is none or several.
-fn quantized(nodes: &Nodes) -> Result<NodeId, String> {
+fn quantized(nodes: &Nodes) -> Result<NodeId, NoQuestion> {
     match having(nodes, MetricRole::Bytes).collect::<Vec<_>>().as_slice() {
         [one] => Ok(*one),
-        [] => Err("it quantizes no network".to_owned()),
+        [] => Err(NoQuestion::NoQuantization),
         several => {
             let names: Vec<&str> = several.iter().map(|&at| nodes[at].name.as_str()).collect();
-            Err(format!("it quantizes in several nodes ({})", names.join(", ")))
+            Err(NoQuestion::SeveralQuantizations(names.join(", ")))
         }
     }
 }
@@ -89,11 +106,12 @@ fn pooled(graph: &TaskGraph<StandardOps>, small: &Node) -> Vec<String> {
     replicate.into_iter().chain([format!("average: [{}]", average.join(", "))]).collect()
 }
 
-fn parse(text: &str, graph: &TaskGraph<StandardOps>) -> Result<Table, String> {
+fn parse(text: &str, graph: &TaskGraph<StandardOps>) -> Result<Table, NoQuestion> {
     let mut faults = Faults::default();
     let value = Value::parse(text, &mut faults);
     let scope = TableReader { axes: &graph.experiment.axes, nodes: &graph.experiment.nodes };
     let table = scope.read("choice", Span::default(), &value, &mut faults);
     let first = faults.into_sorted().into_iter().next();
-    table.filter(|_| first.is_none()).ok_or_else(|| first.map_or(String::new(), |fault| fault.message))
+    let message = first.as_ref().map_or(String::new(), |fault| fault.message.clone());
+    table.filter(|_| first.is_none()).ok_or(NoQuestion::Fault(message))
 }

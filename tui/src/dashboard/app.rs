@@ -46,7 +46,7 @@ pub struct App {
     pub run_view: RunViewState,
     /// State of the training view.
     pub training_view: CurvesState,
-    /// State of the trade-off view.
+    /// State of the view of tables.
     pub tables_view: TablesState,
     /// State of the Pareto view.
     pub pareto_view: ParetoState,

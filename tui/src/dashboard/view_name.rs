@@ -34,7 +34,7 @@ impl View {
         match self {
             Self::Run => "Run",
             Self::Training => "Training",
-            Self::Tables => "Trade-off",
+            Self::Tables => "Tables",
             Self::Pareto => "Pareto",
             Self::Task => "Task",
             Self::Runs => "Runs",

@@ -132,8 +132,8 @@ mod tests {
 
     use super::*;
 
-    fn about(seconds: f64) -> Option<RemainingTime> {
-        Some(RemainingTime { seconds, is_lower_bound: false })
+    fn about(seconds: f64) -> RemainingTime {
+        RemainingTime { seconds, is_lower_bound: false }
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
         eta.update(&start("accuracy(e=1,seed=0)"));
         assert_eq!(eta.remaining(), None, "this node may be the slow one");
         eta.update(&end("accuracy(e=1,seed=0)", 0.5));
-        assert_eq!(eta.remaining(), about(120.0 + 29.0 * 0.5));
+        assert_eq!(eta.remaining(), Some(about(120.0 + 29.0 * 0.5)));
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(eta.remaining(), None);
         let task = "net(seed=0)".to_owned();
         eta.update(&Event::Completed { task, key: String::new(), metrics: BTreeMap::new(), seconds: 4.0 });
-        assert_eq!(eta.remaining(), about(4.0 * 9.0 / 2.0));
+        assert_eq!(eta.remaining(), Some(about(4.0 * 9.0 / 2.0)));
     }
 
     #[test]
@@ -189,15 +189,15 @@ mod tests {
         };
         eta.update(&Event::Computed { task: task(0) });
         eta.update(&completed(0));
-        assert_eq!(eta.remaining(), about(8.0));
+        assert_eq!(eta.remaining(), Some(about(8.0)));
         eta.update(&Event::Computed { task: task(1) });
-        assert_eq!(eta.remaining(), about(4.0), "its result waits for the disk");
+        assert_eq!(eta.remaining(), Some(about(4.0)), "its result waits for the disk");
         eta.update(&completed(1));
-        assert_eq!(eta.remaining(), about(4.0), "the record changes nothing");
+        assert_eq!(eta.remaining(), Some(about(4.0)), "the record changes nothing");
         eta.update(&Event::Progressed { task: task(2), done: 3, total: 4, metrics: BTreeMap::new() });
-        assert_eq!(eta.remaining(), about(1.0));
+        assert_eq!(eta.remaining(), Some(about(1.0)));
         eta.update(&Event::Postponed { task: task(2), because: task(0) });
-        assert_eq!(eta.remaining(), about(4.0), "it starts again");
+        assert_eq!(eta.remaining(), Some(about(4.0)), "it starts again");
     }
 
     #[test]

@@ -283,7 +283,7 @@ fn the_mouse_selects_and_scrolls() {
         at.unwrap_or_else(|| panic!("{text}\n{frame}"))
     };
     let mut bench = Bench::new((120, 40), 229);
-    let tab = find(&bench, "Trade-off");
+    let tab = find(&bench, "Tables");
     click(&mut bench, tab.0, tab.1);
     assert_eq!(bench.app.view, View::Tables);
     let cell = find(&bench, "0.9388");

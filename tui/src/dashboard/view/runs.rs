@@ -194,7 +194,7 @@ fn draw_comparison(app: &App, area: Rect, buf: &mut Buffer) {
         lines.push("tasks of the same name have the same parameters and inputs".to_owned());
     }
     lines.extend(baseline.changes.iter().map(|(change, tasks)| format!("  {change}   in {tasks} tasks")));
-    lines.push("the tables of the trade-off view show the differences in their values".to_owned());
+    lines.push("the view of tables shows the differences in their values".to_owned());
     let wrapped = lines.iter().flat_map(|text| wrap(&printable(text), usize::from(inside.width)));
     put_all(buf, inside, wrapped.map(Line::from));
 }

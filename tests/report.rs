@@ -196,3 +196,188 @@ fn a_browser_sorts_filters_points_and_prints() {
     let paper = fs::read(paper).expect("a PDF");
     assert!(paper.starts_with(b"%PDF") && paper.len() > 20_000, "{} bytes", paper.len());
 }
+
+/// An experiment in which one of two trainings fails.
+const HALF_FAILING: &str = r#"Experiment(
+    name: "half",
+    axes: { "lr": [0.01, 1e30], "e": [2, 3] },
+    nodes: {
+        "mnist": Dataset(source: Mnist10k, train: 200, test: 100),
+        "net": Train(data: "mnist", model: Mlp(hidden: [8]), optimizer: Sgd(lr: Axis("lr")), epochs: 2),
+        "small": Quantize(model: "net", format: Float(e: Axis("e"), m: 1)),
+        "accuracy": Evaluate(model: "small", data: "mnist"),
+    },
+    tables: {
+        "grid": Pivot(value: "accuracy.accuracy", rows: ["lr"], columns: ["e"]),
+        "list": Table(columns: ["accuracy.accuracy"]),
+    },
+)"#;
+
+#[test]
+fn failures_are_told_with_what_they_take_along() {
+    let bench = Bench::with(HALF_FAILING);
+    let before = bench.stdout(["table", "x.ron", "grid"]);
+    assert!(before.contains("4 results are not there yet") && !before.contains("failed"), "{before}");
+    let ended = bench.fewbits(["run", "x.ron"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let grid = bench.stdout(["table", "x.ron", "grid"]);
+    assert!(grid.contains("2 rows have no result because a task failed\n"), "{grid}");
+    let row = grid.lines().find(|line| line.trim_start().starts_with("1e30")).expect(&grid);
+    assert_eq!(row.matches("failed").count(), 2, "{grid}");
+    assert!(!grid.contains('…') && !grid.contains("not there yet"), "{grid}");
+    let page = report(&bench);
+    let section = page.split("id=\"failures\"").nth(1).and_then(|rest| rest.split("</section>").next());
+    let section = section.expect("a section of failures");
+    assert!(section.contains("net(lr=1e30)") && section.contains("loss"), "{section}");
+    assert!(section.contains("4 more tasks without a result because of it"), "{section}");
+    assert_eq!(page.matches("<td class=\"none\">failed</td>").count(), 4);
+    // A task that has changed since is not a failed one.
+    bench.edit("1e30", "0.02");
+    let page = report(&bench);
+    assert!(!page.contains("id=\"failures\"") && page.contains("<td class=\"none\">…</td>"), "{page}");
+}
+
+/// A page that opens a report in frames of several widths, on the screen and as it is printed, and stores in an attribute
+/// how far its contents go beyond the frame, in pixels.
+const FRAMES: &str = r#"<!DOCTYPE html><html><body><script>
+const page = PAGE;
+const printed = page.replaceAll("@media print", "@media all");
+const seen = {};
+const open = (name, width, html, look) => new Promise((done) => {
+  const frame = document.createElement("iframe");
+  frame.style.cssText = `width: ${width}px; height: 900px; border: 0`;
+  frame.onload = () => { seen[name] = look(frame.contentDocument); done(); };
+  frame.srcdoc = html;
+  document.body.append(frame);
+});
+// What goes beyond the page, though a table may scroll inside its own box.
+const beyond = (doc) => doc.documentElement.scrollWidth - doc.documentElement.clientWidth;
+// What goes beyond the paper; the boxes of tables do not scroll there.
+const lost = (doc) => {
+  // How far the letters of a part go beyond the part or the paper.
+  const past = (part) => {
+    const range = doc.createRange();
+    range.selectNodeContents(part);
+    const right = Math.max(0, ...[...range.getClientRects()].map((line) => line.right));
+    const edge = Math.min(part.getBoundingClientRect().right, doc.documentElement.clientWidth);
+    return Math.max(right, part.getBoundingClientRect().right) - Math.max(edge, 0);
+  };
+  const worst = [...doc.querySelectorAll("th, td, svg, pre, dd, p, h1")].sort((a, b) => past(b) - past(a))[0];
+  seen.worst = worst.outerHTML.slice(0, 200);
+  return past(worst);
+};
+(async () => {
+  await open("phone", 320, page, beyond);
+  await open("zoomed", 640, page, beyond);
+  await open("a4", 718, printed, lost);
+  await open("letter", 739, printed, lost);
+  document.documentElement.dataset.seen = JSON.stringify(seen);
+})();
+</script></body></html>"#;
+
+/// Tables with many columns, and with long names.
+const WIDE: &str = r#"Experiment(
+    name: "a_name_of_an_experiment_that_is_longer_than_a_telephone_is_wide_and_has_no_space_in_it",
+    axes: {
+        "a_name_of_an_axis_that_is_much_longer_than_its_values": { "a label with many words that need more than one line": 2, "b": 3, "c": 4 },
+        "seed": [0, 1],
+        "m": Range(0, 9),
+        "rounding": [Nearest, Stochastic],
+    },
+    nodes: {
+        "mnist": Dataset(source: Mnist10k, train: 100, test: 50),
+        "net": Train(data: "mnist", model: Mlp(hidden: [4]), epochs: 1, seed: Axis("seed")),
+        "small": Quantize(model: "net", format: Float(e: Axis("a_name_of_an_axis_that_is_much_longer_than_its_values"), m: Axis("m")), rounding: Axis("rounding")),
+        "accuracy": Evaluate(model: "small", data: "mnist"),
+    },
+    tables: {
+        "grid": Pivot(value: "accuracy.accuracy", rows: ["a_name_of_an_axis_that_is_much_longer_than_its_values"], columns: ["rounding", "m"], replicate: "seed"),
+        "list": Table(columns: { "bits": "small.bits_per_weight", "accuracy": "accuracy.accuracy", "loss": "accuracy.loss", "mse": "small.mse", "ratio": "accuracy.accuracy / small.bits_per_weight", "flushed": "small.flushed", "bytes": "small.bytes" }, replicate: "seed"),
+    },
+)"#;
+
+/// Returns what a page stored in the attribute `data-seen` of its document.
+fn seen(browser: &str, home: &Path, page: &Path) -> Json {
+    let url = format!("file://{}", page.display());
+    let dom = browse(browser, home, &["--virtual-time-budget=8000", "--dump-dom", &url]);
+    let seen = dom.split("data-seen=\"").nth(1).and_then(|rest| rest.split('"').next()).expect(&dom);
+    serde_json::from_str(&seen.replace("&quot;", "\"").replace("&amp;", "&")).expect(seen)
+}
+
+#[test]
+fn nothing_is_lost_on_paper_and_on_a_small_screen() {
+    let Some(browser) = browser() else {
+        println!("there is no Chromium: the report was not measured");
+        return;
+    };
+    let bench = Bench::with(WIDE);
+    bench.run_well();
+    let page = report(&bench);
+    let text = serde_json::to_string(&page).expect("JSON").replace("</", "<\\/");
+    bench.write("frames.html", FRAMES.replace("PAGE", &text));
+    let seen = seen(&browser, &bench.path("home"), &bench.path("frames.html"));
+    for name in ["phone", "zoomed", "a4", "letter"] {
+        let beyond = seen[name].as_f64().expect(name);
+        assert!(beyond <= 1.0, "{name}: {beyond} pixels of the page cannot be seen: {seen}");
+    }
+}
+
+/// A script that sorts two columns of a table with close, infinite, undefined and missing values.
+const SORTER: &str = r#"<table class="data"><thead><tr><th>x</th></tr></thead><tbody>
+<tr><td data-v="0.21500000000000002">0.215</td></tr><tr><td data-v="0.215">0.215</td></tr><tr><td class="none">failed</td></tr>
+<tr><td data-v="NaN">NaN</td></tr><tr><td data-v="Infinity">inf</td></tr><tr><td data-v="-2">-2</td></tr>
+<tr><td data-v="0.3">0.1–0.5</td></tr><tr><td></td></tr><tr><td class="none">…</td></tr>
+</tbody></table>
+<script>
+addEventListener("load", () => {
+  const table = [...document.querySelectorAll("table.data")].at(-1);
+  const seen = {};
+  for (const way of ["ascending", "descending"]) {
+    table.tHead.rows[0].cells[0].querySelector("button").click();
+    seen[way] = [...table.tBodies[0].rows].map((row) => row.cells[0].dataset.v ?? row.cells[0].textContent);
+  }
+  document.documentElement.dataset.seen = JSON.stringify(seen);
+});
+</script><main>"#;
+
+#[test]
+fn a_report_sorts_by_exact_values() {
+    let bench = done();
+    let page = report(&bench);
+    // The page has the numbers of the exported table, in full.
+    let rows: Vec<Json> =
+        serde_json::from_str(&bench.stdout(["table", "x.ron", "list", "--format", "json"])).expect("rows");
+    for row in &rows {
+        let exact = format!("data-v=\"{}\"", row["small.mse"].as_f64().expect("a number"));
+        assert!(page.contains(&exact), "{exact}");
+    }
+    let Some(browser) = browser() else {
+        println!("there is no Chromium: the report was not sorted");
+        return;
+    };
+    let with_table = page.replacen("<main>", SORTER, 1);
+    // The table of the test comes before the page's own script.
+    let table = SORTER.split("<script>").next().expect("a table");
+    let with_table = with_table.replacen(table, "", 1).replacen("</main>", &format!("{table}</main>"), 1);
+    bench.write("sorted.html", with_table);
+    let seen = seen(&browser, &bench.path("home"), &bench.path("sorted.html"));
+    let values = ["-2", "0.215", "0.21500000000000002", "0.3", "Infinity"];
+    let list = |way: &str| -> Vec<String> {
+        seen[way]
+            .as_array()
+            .expect("rows")
+            .iter()
+            .map(|value| value.as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    assert_eq!(list("ascending")[..5], values, "{seen}");
+    let backwards: Vec<&str> = values.into_iter().rev().collect();
+    assert_eq!(list("descending")[..5], backwards[..], "{seen}");
+    for way in ["ascending", "descending"] {
+        assert_eq!(
+            list(way)[5..],
+            ["failed", "NaN", "", "…"],
+            "{way}: empty cells and NaN come last: {seen}"
+        );
+    }
+}

@@ -6,6 +6,7 @@ pub mod context;
 pub mod dense;
 pub mod diff;
 pub mod event;
+pub mod failures;
 pub mod graph;
 pub mod json_metrics;
 pub mod nearest;

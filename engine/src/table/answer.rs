@@ -32,6 +32,8 @@ pub struct Answer {
     pub closest: Option<usize>,
     /// The number of rows with missing results.
     pub missing: usize,
+    /// The number of those rows that miss a result because a task failed.
+    pub failed: usize,
 }
 
 /// A point that can be chosen.
@@ -61,10 +63,11 @@ impl Answer {
     pub(super) fn from_rows(rows: &Rows, table: &Table, axes: &[AxisId]) -> Option<Self> {
         let TableKind::Choose(choose) = &table.kind else { return None };
         let candidates = candidates(&group_rows(rows, table, axes), choose, table);
-        Some(Self::among(candidates, axes.to_vec(), rows.missing))
+        let among = Self::among(candidates, axes.to_vec());
+        Some(Self { missing: rows.missing, failed: rows.failed, ..among })
     }
 
-    fn among(candidates: Vec<Candidate>, axes: Vec<AxisId>, missing: usize) -> Self {
+    fn among(candidates: Vec<Candidate>, axes: Vec<AxisId>) -> Self {
         let mut good: Vec<usize> = (0..candidates.len()).filter(|&at| candidates[at].is_good()).collect();
         good.sort_by(|&a, &b| candidates[a].size.mean.total_cmp(&candidates[b].size.mean).then(a.cmp(&b)));
         // Among candidates of one size, the best comes first.
@@ -85,7 +88,7 @@ impl Answer {
             .find(|&at| chosen.is_some_and(|chosen| !candidates[at].is_twin_of(&candidates[chosen])));
         let smaller = chosen.and_then(|chosen| smaller(&candidates, candidates[chosen].size.mean));
         let closest = if chosen.is_some() { None } else { closest(&candidates) };
-        Self { axes, candidates, chosen, runner_up, smaller, closest, missing }
+        Self { axes, candidates, chosen, runner_up, smaller, closest, missing: 0, failed: 0 }
     }
 }
 
@@ -255,6 +258,7 @@ pub(super) fn points(cells: &[PointRows<'_>], choose: &Question, table: &Table) 
     let make = |cell: &PointRows<'_>| TablePoint {
         levels: cell.levels.clone(),
         values: columns.iter().map(|column| column.estimate(cell, table)).collect(),
+        is_failed: cell.has_failures(),
     };
     cells.iter().map(make).collect()
 }

@@ -72,6 +72,11 @@ impl PointRows<'_> {
         Some(all)
     }
 
+    /// Returns whether a row misses a result because a task failed.
+    pub(super) fn has_failures(&self) -> bool {
+        self.units.values().flatten().any(|row| row.is_failed)
+    }
+
     fn is_near_chance(&self, value: usize) -> bool {
         self.units.values().flatten().all(|row| row.near_chance[value])
     }

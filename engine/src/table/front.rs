@@ -53,7 +53,11 @@ mod tests {
             let value = |value: f64| Estimate::from_values(&[value]);
             let points: Vec<TablePoint> = points
                 .iter()
-                .map(|&(cost, gain)| TablePoint { levels: vec![], values: vec![value(cost), value(gain)] })
+                .map(|&(cost, gain)| TablePoint {
+                    levels: vec![],
+                    values: vec![value(cost), value(gain)],
+                    is_failed: false,
+                })
                 .collect();
             assert_eq!(front(&points), expected, "{points:?}");
         };

@@ -68,7 +68,7 @@ pub(super) fn points_of<O: Ops>(graph: &TaskGraph<O>, rows: &Rows, table: &Table
     let (headings, mut points) = points(graph, rows, table, &axes);
     adjust(&mut points, table);
     axes.shrink_to_fit();
-    TablePoints { axes, headings, points, missing: rows.missing }
+    TablePoints { axes, headings, points, missing: rows.missing, failed: rows.failed }
 }
 
 /// Makes the points of a table over the axes that it keeps, and returns the headings of their values before them.
@@ -102,6 +102,7 @@ fn plain(cells: &[PointRows<'_>], width: usize, table: &Table) -> Vec<TablePoint
         values: (0..width)
             .map(|value| estimate(&[WeightedValue { weight: 1.0, cell, value }], table))
             .collect(),
+        is_failed: cell.has_failures(),
     };
     cells.iter().map(make).collect()
 }

@@ -48,7 +48,11 @@ pub(super) fn list<O: Ops>(
     let experiment = &graph.experiment;
     let (kept, headings) = (&points.axes, &points.headings);
     // If no result is missing, an absent value is undefined or its task does not exist.
-    let none = if points.missing > 0 { Cell::Missing } else { Cell::Absent };
+    let none = |point: &TablePoint| match points.missing {
+        _ if point.is_failed => Cell::Failed,
+        0 => Cell::Absent,
+        _ => Cell::Missing,
+    };
     let all = || listed.iter().map(|&at| &points.points[at]);
     // In grids, the standard deviation of averaged values has a column of its own.
     let apart: Vec<usize> = (0..headings.len())
@@ -60,7 +64,7 @@ pub(super) fn list<O: Ops>(
     let row = |point: &TablePoint| {
         let labels =
             kept.iter().zip(&point.levels).map(|(&axis, &level)| level_cell(experiment, axis, level));
-        let values = point.values.iter().map(|value| value.map_or(none.clone(), Cell::Value));
+        let values = point.values.iter().map(|value| value.map_or_else(|| none(point), Cell::Value));
         let spreads = apart.iter().map(|&at| spread(point, at).map_or(Cell::Absent, Cell::Value));
         labels.chain(values).chain(spreads).collect()
     };
@@ -124,10 +128,13 @@ fn lay_grid(
     across.dedup();
     let row = |(levels, cells): (&&[usize], &BTreeMap<&[usize], usize>)| {
         let labels = rows.iter().zip(*levels).map(|(&axis, &level)| level_cell(experiment, axis, level));
-        let cell = |column: &&[usize]| match cells.get(column).map(|&at| estimate(&points.points[at])) {
+        let cell = |column: &&[usize]| match cells.get(column).map(|&at| &points.points[at]) {
             None => Cell::Absent,
-            Some(None) => Cell::Missing,
-            Some(Some(value)) => Cell::Value(value),
+            Some(point) => match estimate(point) {
+                Some(value) => Cell::Value(value),
+                None if point.is_failed => Cell::Failed,
+                None => Cell::Missing,
+            },
         };
         labels.chain(across.iter().map(cell)).collect()
     };

@@ -15,6 +15,8 @@ pub struct TablePoints {
     pub points: Vec<TablePoint>,
     /// The number of rows with missing results.
     pub missing: usize,
+    /// The number of those rows that miss a result because a task failed.
+    pub failed: usize,
 }
 
 /// One point.
@@ -24,4 +26,6 @@ pub struct TablePoint {
     pub levels: Vec<usize>,
     /// One value per heading; `None` without a result.
     pub values: Vec<Option<Estimate>>,
+    /// Whether a result behind the values is missing because a task failed.
+    pub is_failed: bool,
 }

@@ -1,7 +1,7 @@
 //! The results of tasks: their metrics, and their answers to images if a table needs them.
 //! Knows nothing of tables.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use fewbits_store::{Key, KeyMap, RecordValues, Store, StoreError};
@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use super::answers::Bits;
 use crate::dense::NodeId;
+use crate::failures::Failures;
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::plan::{Plan, TaskState};
@@ -22,6 +23,8 @@ const RECORDS_PER_BATCH: usize = 2048;
 pub struct Results {
     metrics: Vec<Option<Arc<BTreeMap<String, f64>>>>,
     answers: HashMap<TaskId, Bits>,
+    /// The tasks that have no result because a task failed.
+    failed: HashSet<TaskId>,
     damaged: usize,
 }
 
@@ -29,7 +32,7 @@ impl Results {
     /// Makes empty results for this many tasks.
     #[must_use]
     pub fn none(tasks: usize) -> Self {
-        Self { metrics: vec![None; tasks], answers: HashMap::new(), damaged: 0 }
+        Self { metrics: vec![None; tasks], answers: HashMap::new(), failed: HashSet::new(), damaged: 0 }
     }
 
     /// Adds the metrics of a task, and the seconds it took.
@@ -44,6 +47,17 @@ impl Results {
             self.answers.insert(task, bits.into());
         }
         self.learn(task, figures.metrics, figures.seconds);
+    }
+
+    /// Marks tasks as without a result because a task failed.
+    pub fn mark_failed(&mut self, tasks: impl IntoIterator<Item = TaskId>) {
+        self.failed.extend(tasks);
+    }
+
+    /// Returns whether a task has no result because a task failed.
+    #[must_use]
+    pub fn is_failed(&self, task: TaskId) -> bool {
+        self.metrics[task.index()].is_none() && self.failed.contains(&task)
     }
 
     /// Copies the result of a task to another of the same key.
@@ -66,6 +80,7 @@ impl Results {
         for lost in results.read(store, &cached(graph, plan, nodes), wants_answers(graph))? {
             results.lose(store, &lost)?;
         }
+        results.mark_failed(Failures::load(graph, plan, store)?.tasks());
         Ok(results)
     }
 

@@ -30,6 +30,8 @@ pub struct Rows {
     pub undecided: Vec<PointId>,
     /// The number of rows with a missing result, undecided points included.
     pub missing: usize,
+    /// The number of those rows that miss the result of a failed task, or of a task behind one.
+    pub failed: usize,
 }
 
 /// One row.
@@ -45,6 +47,8 @@ pub struct Row {
     pub near_chance: Vec<bool>,
     /// Whether a result that the row needs is missing.
     pub is_missing: bool,
+    /// Whether the row misses a result because a task failed.
+    pub is_failed: bool,
 }
 
 impl Rows {
@@ -73,8 +77,13 @@ impl Rows {
                 FoundRow::LeftOut => {}
             }
         }
+        let failed_points = undecided.iter().filter(|point| {
+            let scope = PointScope { graph, results, points: &points, point: **point };
+            table.filter.as_ref().is_some_and(|filter| scope.has_failed(filter))
+        });
+        let failed = failed_points.count() + rows.iter().filter(|row| row.is_failed).count();
         let missing = undecided.len() + rows.iter().filter(|row| row.is_missing).count();
-        Ok(Self { points, rows, undecided, missing })
+        Ok(Self { points, rows, undecided, missing, failed })
     }
 }
 
@@ -140,7 +149,8 @@ impl<O: Ops> PointScope<'_, O> {
         let near_chance = expressions.iter().map(|expression| self.is_near_chance(expression)).collect();
         // An undefined metric will not get a value; a missing result may still come.
         let is_missing = values.iter().any(Option::is_none) && expressions.iter().any(|of| self.lacks(of));
-        Ok(FoundRow::Row(Row { point: self.point, values, answers, near_chance, is_missing }))
+        let is_failed = is_missing && expressions.iter().any(|of| self.has_failed(of));
+        Ok(FoundRow::Row(Row { point: self.point, values, answers, near_chance, is_missing, is_failed }))
     }
 
     /// Evaluates an expression at this point; `None` if it is undefined or a result is missing.
@@ -255,6 +265,12 @@ impl<O: Ops> PointScope<'_, O> {
         named
             .map(|of| self.task(&of.root))
             .any(|task| task.is_none_or(|task| self.results.metrics(task).is_none()))
+    }
+
+    /// Returns whether a task that an expression names has no result because a task failed.
+    fn has_failed(&self, expression: &Expression) -> bool {
+        let mut tasks = expression.references.iter().filter_map(|of| self.task(&of.root));
+        tasks.any(|task| self.results.is_failed(task))
     }
 
     /// Returns whether an accuracy in the expression is near chance.

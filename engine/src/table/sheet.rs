@@ -30,6 +30,8 @@ pub enum Cell {
     Absent,
     /// A result is missing; in a pivot, or beside missing results, also an undefined metric.
     Missing,
+    /// A result is missing because a task failed.
+    Failed,
     /// A level of an axis.
     Level {
         /// The label of the level.

@@ -62,6 +62,12 @@ impl TableSheets {
         self.points.missing
     }
 
+    /// Returns the number of rows that miss a result because a task failed.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        self.points.failed
+    }
+
     /// Returns a sheet with a row for every point of the table, in the order of their levels, whatever its kind.
     #[must_use]
     pub fn every_point<O: Ops>(&self, graph: &TaskGraph<O>, table: &Table) -> Sheet {
@@ -87,7 +93,7 @@ impl TableSheets {
 fn beside(heading: &str, cell: &Cell) -> Vec<(String, Datum)> {
     let value = match cell {
         Cell::Level { value, .. } => return vec![(heading.to_owned(), value.clone())],
-        Cell::Absent | Cell::Missing => return vec![(heading.to_owned(), Datum::Null)],
+        Cell::Absent | Cell::Missing | Cell::Failed => return vec![(heading.to_owned(), Datum::Null)],
         Cell::Value(value) => value,
     };
     let (low, high) = value.interval.unzip();

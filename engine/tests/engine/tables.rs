@@ -22,6 +22,7 @@ fn with_table(text: &str, table: &str) -> String {
 /// without a task.
 fn cells(sheet: &Sheet) -> Vec<String> {
     let cell = |cell: &Cell| match cell {
+        Cell::Failed => "!".to_owned(),
         Cell::Absent => ".".to_owned(),
         Cell::Missing => "-".to_owned(),
         Cell::Level { label, .. } => label.clone(),

@@ -6,12 +6,13 @@ use std::collections::HashSet;
 use anyhow::Result;
 use fewbits_store::Key;
 
-use super::{count, note, print};
+use super::{note, print};
 use crate::cli::{Export, Global, Import};
 use crate::exit::{Coded, Exit};
 use crate::inputs::Inputs;
 use crate::reach::Reach;
 use crate::render::number::bytes;
+use crate::render::number::count;
 use crate::session::{reader, store_dir, writer};
 use crate::ui::plain::printable;
 

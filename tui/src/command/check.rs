@@ -3,9 +3,10 @@
 
 use anyhow::Result;
 
-use super::{count, print};
+use super::print;
 use crate::cli::{FileArgs, Global};
 use crate::exit::Exit;
+use crate::render::number::count;
 use crate::session::open;
 use crate::ui::plain::printable;
 

@@ -5,11 +5,12 @@ use anyhow::Result;
 use fewbits_engine::run_log::RunHeader;
 use fewbits_store::{Collectable, Retained, Store};
 
-use super::{count, note, print};
+use super::{note, print};
 use crate::cli::{Gc, Global};
 use crate::exit::{Coded, Exit};
 use crate::reach::Reach;
 use crate::render::number::bytes;
+use crate::render::number::count;
 use crate::session::{reader, writer};
 use crate::ui::eta::duration;
 use crate::ui::plain::printable;

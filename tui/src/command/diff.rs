@@ -13,11 +13,12 @@ use fewbits_ops::StandardOps;
 use fewbits_store::Store;
 
 use super::why::by_key;
-use super::{count, note, print, watch};
+use super::{note, print, watch};
 use crate::cli::{DiffArgs, Form, Global};
 use crate::exit::{Coded, Exit};
 use crate::reach::Reach;
 use crate::render;
+use crate::render::number::count;
 use crate::session::reader;
 use crate::ui::plain::printable;
 

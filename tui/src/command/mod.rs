@@ -50,9 +50,3 @@ pub fn note(messages: impl IntoIterator<Item = String>) {
         sayln!("warning: {}", crate::ui::plain::printable(&message));
     }
 }
-
-/// Returns a count with its noun: `1 task`, `2 tasks`.
-#[must_use]
-pub fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
-}

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{count, print};
+use super::print;
 use crate::cli::{Global, New};
 use crate::exit::{Coded, Exit};
+use crate::render::number::count;
 use crate::session::parse;
 use crate::template::{TEMPLATES, text};
 use crate::ui::plain::printable;

@@ -8,9 +8,10 @@ use fewbits_engine::plan::{Planner, TaskState};
 use fewbits_engine::reason::Reason;
 use fewbits_engine::why::Explainer;
 
-use super::{count, note, print};
+use super::{note, print};
 use crate::cli::{Global, PlanArgs};
 use crate::exit::Exit;
+use crate::render::number::count;
 use crate::session::{open, reader};
 use crate::ui::plain::{change, printable};
 

@@ -27,7 +27,7 @@ pub fn report(args: &ReportArgs, global: &Global) -> Result<Exit> {
     with_material(&args.file.file, global, |material| {
         let written =
             write(&args.output, &inputs(material, &args.file.file, global)?, page(material)?.as_bytes());
-        note(material.failures());
+        note(material.table_failures());
         written.map(|()| if material.failed.is_empty() { Exit::Done } else { Exit::Failed })
     })
 }

@@ -5,9 +5,10 @@ use anyhow::Result;
 use fewbits_ops::format::{Codec, Draw, Format, Packing, Rounding};
 use fewbits_ops::scale::Scale;
 
-use super::{count, print};
+use super::print;
 use crate::cli::{Global, Values};
 use crate::exit::{Coded, Exit};
+use crate::render::number::count;
 use crate::render::number::exact;
 use crate::session::format;
 

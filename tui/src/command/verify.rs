@@ -12,10 +12,11 @@ use fewbits_engine::run::recompute::{Recomputed, recompute};
 use fewbits_ops::scale::Percent;
 use fewbits_store::{Digest, Key, Store, Verification};
 
-use super::{count, note, print};
+use super::{note, print};
 use crate::cli::{Global, Verify};
 use crate::exit::{Coded, Exit};
 use crate::reach::{NewestRun, Reach, newest_runs};
+use crate::render::number::count;
 use crate::session::reader;
 use crate::ui::plain::printable;
 

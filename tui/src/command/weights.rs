@@ -14,11 +14,12 @@ use fewbits_store::{Key, Store};
 use serde_json::{Map, Value as Json, json};
 
 use super::why::find;
-use super::{count, note, print};
+use super::{note, print};
 use crate::cli::{Global, Weights};
 use crate::exit::{Coded, Exit};
 use crate::inputs::Inputs;
 use crate::output;
+use crate::render::number::count;
 use crate::render::{npz, number::bytes};
 use crate::session::{Session, open, reader};
 use crate::ui::plain::printable;

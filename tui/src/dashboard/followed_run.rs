@@ -191,6 +191,10 @@ impl FollowedRun {
                 self.twins.extend(same_as.as_ref().and_then(task).map(|other| (id, other)));
                 self.stale = true;
             }
+            Event::Failed { task: name, .. } | Event::Skipped { task: name, .. } => {
+                self.results.mark_failed(task(name));
+                self.stale = true;
+            }
             Event::Finished(_) => self.ended = true,
             _ => {}
         }

@@ -133,7 +133,7 @@ impl ShownTable {
             Cell::Value(value) => Some(value.mean).filter(|mean| !mean.is_nan()),
             Cell::Level { value: Datum::Whole(value), .. } => Some(*value as f64),
             Cell::Level { value: Datum::Real(value), .. } => Some(*value).filter(|value| !value.is_nan()),
-            Cell::Level { .. } | Cell::Absent | Cell::Missing => None,
+            Cell::Level { .. } | Cell::Absent | Cell::Missing | Cell::Failed => None,
         };
         // The part of a point in an answer is no axis.
         let own_columns = sheet.axes - self.points.axes.len().min(sheet.axes);
@@ -175,7 +175,7 @@ impl ShownSheet {
         let cells = self.sheet.headings.iter().zip(&self.sheet.rows[row]);
         cells.filter_map(|(heading, cell)| match cell {
             Cell::Level { label, .. } => Some((heading.as_str(), label.as_str())),
-            Cell::Absent | Cell::Missing | Cell::Value(_) => None,
+            Cell::Absent | Cell::Missing | Cell::Failed | Cell::Value(_) => None,
         })
     }
 

@@ -72,7 +72,7 @@ pub fn draw(sheet: &Sheet, column: usize) -> Figure {
 fn name(sheet: &Sheet, row: &[Cell]) -> String {
     let words = sheet.headings.iter().zip(row).take(sheet.axes).filter_map(|(heading, cell)| match cell {
         Cell::Level { label, .. } => Some(format!("{heading}={label}")),
-        Cell::Absent | Cell::Missing | Cell::Value(_) => None,
+        Cell::Absent | Cell::Missing | Cell::Failed | Cell::Value(_) => None,
     });
     words.collect::<Vec<_>>().join(" ")
 }

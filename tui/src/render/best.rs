@@ -20,11 +20,11 @@ pub fn best(pareto: &TableSheets) -> String {
     for row in sheet.rows.iter().rev().take(MOST) {
         let means = row.iter().filter_map(|cell| match cell {
             Cell::Value(value) => Some(estimate(value)),
-            Cell::Absent | Cell::Missing | Cell::Level { .. } => None,
+            Cell::Absent | Cell::Missing | Cell::Failed | Cell::Level { .. } => None,
         });
         let place = sheet.headings.iter().zip(row).filter_map(|(heading, cell)| match cell {
             Cell::Level { label, .. } => Some(format!("{heading}={label}")),
-            Cell::Absent | Cell::Missing | Cell::Value(_) => None,
+            Cell::Absent | Cell::Missing | Cell::Failed | Cell::Value(_) => None,
         });
         let (means, place) = (means.collect::<Vec<_>>(), place.collect::<Vec<_>>());
         text += &format!("  {}  {}\n", means.join(" → "), place.join(" "));

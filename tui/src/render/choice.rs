@@ -10,6 +10,7 @@ use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::table::answer::{Answer, Candidate};
 
 use super::number::{bytes, estimate, number, with_error};
+use super::table::missing;
 
 /// Writes an answer, one sentence per element: the chosen point with its confidence, the runner-up, the next smaller
 /// point.
@@ -22,9 +23,8 @@ pub fn answer(choice: &Answer, table: &Table, experiment: &Experiment) -> Vec<St
         (None, Some(closest)) => vec![teller.nothing(closest)],
         (None, None) => return vec!["Nothing can be chosen yet: there are no results.".to_owned()],
     };
-    if choice.missing > 0 {
-        said.push(format!("{} results are not there yet: this may change.", choice.missing));
-    }
+    let missing = missing(choice.missing, choice.failed);
+    said.extend(missing.into_iter().map(|sentence| format!("{sentence}: this may change.")));
     said
 }
 

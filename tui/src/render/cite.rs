@@ -7,7 +7,7 @@ use fewbits_engine::cite::{Citation, Replication};
 use fewbits_engine::statistics::method::Method;
 use serde_json::{Value as Json, json};
 
-use crate::command::count;
+use crate::render::number::count;
 
 /// The version of this program.
 const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -145,6 +145,12 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
+/// Returns a count with its noun: `1 task`, `2 tasks`.
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use fewbits_engine::table::sheet::{Cell, Sheet};
 use fewbits_engine::table::table_sheets::TableSheets;
 
 use super::markdown;
-use super::number::estimate;
+use super::number::{count, estimate};
 use crate::cli::OutputFormat;
 use crate::ui::plain::printable;
 
@@ -28,8 +28,8 @@ fn grids(made: &TableSheets, is_markdown: bool) -> String {
     } else {
         format!("{}: {}\n", made.name, made.caption)
     };
-    if made.missing() > 0 {
-        out += &format!("{} results are not there yet\n", made.missing());
+    for sentence in missing(made.missing(), made.failed()) {
+        out += &format!("{sentence}\n");
     }
     for sheet in &made.sheets {
         out.push('\n');
@@ -68,6 +68,22 @@ fn grid(sheet: &Sheet, is_markdown: bool) -> String {
     table.to_string()
 }
 
+/// Says how many rows lack a result, and why; `failed` of the `missing` rows lack it because a task failed.
+#[must_use]
+pub fn missing(missing: usize, failed: usize) -> Vec<String> {
+    let waiting = missing.saturating_sub(failed);
+    let mut said = vec![];
+    if failed > 0 {
+        let verb = if failed == 1 { "has" } else { "have" };
+        said.push(format!("{} {verb} no result because a task failed", count(failed, "row")));
+    }
+    if waiting > 0 {
+        let verb = if waiting == 1 { "is" } else { "are" };
+        said.push(format!("{} {verb} not there yet", count(waiting, "result")));
+    }
+    said
+}
+
 /// Breaks a heading into lines: each axis and each term of a difference gets its own, because one line would make wide
 /// columns.
 #[must_use]
@@ -83,6 +99,7 @@ pub fn cell_text(cell: &Cell, most: usize) -> String {
     match cell {
         Cell::Absent => String::new(),
         Cell::Missing => "…".to_owned(),
+        Cell::Failed => "failed".to_owned(),
         Cell::Level { label, .. } => label.clone(),
         Cell::Value(value) if value.n < most => format!("{} (n={})", estimate(value), value.n),
         Cell::Value(value) => estimate(value),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use fewbits_engine::dense::{NodeId, PointId};
+use fewbits_engine::failures::Failures;
 use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::plan::Plan;
 use fewbits_engine::spec::table::{Table, TableKind};
@@ -26,6 +27,8 @@ pub struct Material<'m> {
     pub plan: &'m Plan,
     pub store: &'m Arc<Store>,
     pub results: Results,
+    /// The failed tasks of the newest run.
+    pub failures: Failures,
     /// The tables of the file that could be made, as grids.
     pub tables: Vec<(&'m Table, TableSheets)>,
     /// The tables that could not be made, with the error.
@@ -41,6 +44,7 @@ impl<'m> Material<'m> {
         let graph = &*session.graph;
         let every: Vec<NodeId> = graph.node_tasks.ids().collect();
         let results = Results::load(graph, plan, store, &every)?;
+        let failures = Failures::load(graph, plan, store)?;
         let (mut tables, mut failed) = (vec![], vec![]);
         for table in &graph.experiment.tables {
             match make(&*session.ops, graph, &results, table, Layout::Grid) {
@@ -56,11 +60,11 @@ impl<'m> Material<'m> {
                 Some((table, choice))
             }),
         };
-        Ok(Self { session, plan, store, results, tables, failed, choice })
+        Ok(Self { session, plan, store, results, failures, tables, failed, choice })
     }
 
     /// Returns one sentence for each table that failed.
-    pub fn failures(&self) -> Vec<String> {
+    pub fn table_failures(&self) -> Vec<String> {
         self.failed.iter().map(|(table, error)| format!("table `{}`: {error}", table.name)).collect()
     }
 

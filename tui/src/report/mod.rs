@@ -3,6 +3,7 @@
 
 mod curves;
 mod distribution;
+mod failures;
 mod layers;
 mod material;
 mod page;

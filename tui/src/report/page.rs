@@ -5,7 +5,7 @@ use anyhow::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::material::Material;
-use super::{curves, distribution, layers, provenance, tables, wiring};
+use super::{curves, distribution, failures, layers, provenance, tables, wiring};
 use crate::render::choice::answer;
 use crate::ui::plain::printable;
 
@@ -17,6 +17,7 @@ const POLICY: &str =
 pub fn page(material: &Material<'_>) -> Result<String> {
     let experiment = &material.graph().experiment;
     let sections: Vec<(&str, &str, Markup)> = [
+        ("failures", "Failures", failures::section(material)),
         ("tables", "Tables", tables::section(material)),
         ("training", "Training", curves::section(material)?),
         ("layers", "Layer by layer", layers::section(material)?),

@@ -1,17 +1,18 @@
 // Makes tables sortable and filterable, and shows at once what a point of a figure is. Without it, all is there to read.
 "use strict";
 (() => {
-  const number = (text) => { const value = parseFloat(text.replace("−", "-")); return Number.isNaN(value) ? null : value; };
+  // The value of a cell: its exact number, or its text; null if it is empty, NaN, or has no result.
+  const value = (cell) => {
+    if (cell.dataset.v === undefined) return cell.classList.contains("none") || cell.textContent === "" ? null : cell.textContent;
+    const number = Number(cell.dataset.v);
+    return Number.isNaN(number) ? null : number;
+  };
 
-  // Numbers come in their order, before texts; what is not there comes last either way.
+  // Numbers come before texts, and cells without a value last in both directions.
   const compare = (a, b, sign) => {
-    if (a === "" || b === "" || a === "…" || b === "…") {
-      const empty = (text) => text === "" || text === "…";
-      return empty(a) - empty(b);
-    }
-    const [x, y] = [number(a), number(b)];
-    if (x !== null && y !== null) return sign * (x - y);
-    if (x !== null || y !== null) return sign * ((y !== null) - (x !== null));
+    if (a === null || b === null) return (a === null) - (b === null);
+    if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+    if (typeof a === "number") return sign * (a < b ? -1 : a > b ? 1 : 0);
     return sign * a.localeCompare(b, undefined, { numeric: true });
   };
 
@@ -20,27 +21,49 @@
     for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", descending ? "descending" : "ascending");
     const body = table.tBodies[0];
-    const rows = [...body.rows].map((row) => [row.cells[column].textContent, row]);
+    const rows = [...body.rows].map((row) => [value(row.cells[column]), row]);
     rows.sort((a, b) => compare(a[0], b[0], descending ? -1 : 1));
     body.append(...rows.map((pair) => pair[1]));
   };
 
-  // Every word must be in a row: a part of a cell, or `axis=value` for a whole one.
-  const filter = (table, texts, words, count) => {
+  // The terms of the dashboard's filter: a part of a row, or a name, a relation and values, as `e>=3` or `scale=own,none`.
+  const relations = {
+    "=": (order) => order === 0, "!=": (order) => order !== 0, "<": (order) => order < 0, ">": (order) => order > 0,
+    "<=": (order) => order <= 0, ">=": (order) => order >= 0,
+  };
+  const order = (found, wanted) => {
+    const [a, b] = [Number(found), Number(wanted)];
+    if (found !== "" && wanted !== "" && !Number.isNaN(a) && !Number.isNaN(b)) return a - b || 0;
+    return String(found).toLowerCase() === wanted ? 0 : NaN;
+  };
+  const parse = (text) => text.toLowerCase().split(/\s+/).filter(Boolean).map((term) => {
+    const parts = term.match(/^([^=<>!]+)(>=|<=|!=|=|<|>)(.*)$/);
+    return parts ? { name: parts[1], relation: parts[2], values: parts[3].split(",") } : { word: term };
+  });
+  // A name means the column of that name, else the only column that starts with it.
+  const place = (names, name) => {
+    const whole = names.indexOf(name);
+    if (whole >= 0) return whole;
+    const starts = names.map((other, at) => [other, at]).filter(([other]) => other.startsWith(name));
+    return starts.length === 1 ? starts[0][1] : -1;
+  };
+  const holds = (row, names, term) => {
+    if (term.word !== undefined) return [...row.cells].some((cell) => cell.textContent.toLowerCase().includes(term.word));
+    const cell = row.cells[place(names, term.name)];
+    const found = cell ? value(cell) : null;
+    if (found === null) return false;
+    const orders = term.values.map((wanted) => order(found, wanted));
+    return term.relation === "!=" ? orders.every((one) => one !== 0) : orders.some(relations[term.relation]);
+  };
+  const filter = (table, text, count) => {
+    const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.toLowerCase());
+    const terms = parse(text);
     let shown = 0;
-    [...table.tBodies[0].rows].forEach((row) => {
-      if (!texts.has(row)) {
-        const heads = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
-        const cells = [...row.cells].map((cell) => cell.textContent);
-        const named = cells.map((text, at) => ` ${heads[at]}=${text} `);
-        texts.set(row, ` ${cells.join(" ")} ${named.join("")}`.toLowerCase());
-      }
-      const text = texts.get(row);
-      const fits = words.every((word) => text.includes(word.includes("=") ? ` ${word} ` : word));
-      row.hidden = !fits;
-      shown += fits;
-    });
-    count.textContent = words.length ? `${shown} of ${table.tBodies[0].rows.length} rows` : "";
+    for (const row of table.tBodies[0].rows) {
+      row.hidden = !terms.every((term) => holds(row, names, term));
+      shown += !row.hidden;
+    }
+    count.textContent = terms.length ? `${shown} of ${table.tBodies[0].rows.length} rows` : "";
   };
 
   for (const table of document.querySelectorAll("table.data")) {
@@ -55,16 +78,15 @@
     const field = document.createElement("input");
     field.type = "search";
     field.className = "filter";
-    field.placeholder = "filter: words that a row has, or axis=value";
+    field.placeholder = "filter: a word of a row, axis=value, value>0.9";
     field.setAttribute("aria-label", "filter rows");
     const count = document.createElement("span");
     count.className = "count";
     count.setAttribute("role", "status");
-    const texts = new Map();
     let waiting = 0;
     field.addEventListener("input", () => {
       clearTimeout(waiting);
-      waiting = setTimeout(() => filter(table, texts, field.value.toLowerCase().split(/\s+/).filter(Boolean), count), 80);
+      waiting = setTimeout(() => filter(table, field.value, count), 80);
     });
     table.closest("figure").querySelector(".tools").append(field, count);
   }

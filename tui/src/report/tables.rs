@@ -2,6 +2,7 @@
 //! Knows nothing of the statistics.
 
 use fewbits_engine::spec::table::Table;
+use fewbits_engine::table::flat::Datum;
 use fewbits_engine::table::layout::Arrangement;
 use fewbits_engine::table::sheet::{Cell, Sheet};
 use fewbits_engine::table::table_sheets::TableSheets;
@@ -10,7 +11,7 @@ use maud::{Markup, html};
 use super::material::Material;
 use crate::figure::{self, shade};
 use crate::render::choice::answer;
-use crate::render::table::cell_text;
+use crate::render::table::{cell_text, missing};
 use crate::ui::plain::printable;
 
 /// A table with more rows may be split between printed pages.
@@ -37,7 +38,7 @@ fn one(material: &Material<'_>, table: &Table, made: &TableSheets) -> Markup {
     html! {
         h3 id=(format!("table-{}", table.name)) { (table.name) }
         p.dim { (printable(&made.caption)) }
-        @if made.missing() > 0 { p { (made.missing()) " results are not there yet." } }
+        @for sentence in missing(made.missing(), made.failed()) { p { (sentence) "." } }
         @if let Some(choice) = &made.choice {
             div.answer { @for sentence in answer(choice, table, experiment) { p { (printable(&sentence)) } } }
         }
@@ -55,7 +56,7 @@ fn one(material: &Material<'_>, table: &Table, made: &TableSheets) -> Markup {
 fn grid(sheet: &Sheet, colors: Option<(f64, f64)>) -> Markup {
     let most = sheet.most_replicates();
     html! {
-        table.data {
+        table.data style=[fit(sheet, most)] {
             thead { tr {
                 @for (at, heading) in sheet.headings.iter().enumerate() {
                     th scope="col" class=[(at < sheet.axes).then_some("a")] { (printable(&heading.replace(", ", " · "))) }
@@ -66,14 +67,55 @@ fn grid(sheet: &Sheet, colors: Option<(f64, f64)>) -> Markup {
     }
 }
 
+/// The characters of a line of a printed page, at the usual size of letters.
+const LINE: f64 = 96.0;
+
+/// Returns the share of the usual size of letters at which a wide sheet fits on a printed page; at less than 0.4, its
+/// cells are broken into lines.
+fn fit(sheet: &Sheet, most: usize) -> Option<String> {
+    let widest = |column: usize| {
+        let heading =
+            sheet.headings[column].split(", ").map(|part| part.chars().count() + 2).max().unwrap_or(0);
+        let cells =
+            sheet.rows.iter().filter_map(|row| Some(cell_text(row.get(column)?, most).chars().count()));
+        // Labels and headings may take several lines; numbers may not.
+        let cells =
+            if column < sheet.axes { cells.max().unwrap_or(0).min(20) } else { cells.max().unwrap_or(0) };
+        heading.min(20).max(cells) + 2
+    };
+    let total: usize = (0..sheet.headings.len()).map(widest).sum();
+    let share = LINE / total.max(1) as f64;
+    (share < 1.0).then(|| format!("--fit:{:.2}", share.max(0.4)))
+}
+
+/// Returns a cell; `data-v` has the exact value of a number, by which the page sorts and filters.
 fn data(cell: &Cell, most: usize, colors: Option<(f64, f64)>) -> Markup {
     let text = printable(&cell_text(cell, most));
-    match (cell, colors) {
-        (Cell::Level { .. }, _) => html! { td.a { (text) } },
-        (Cell::Value(value), Some(range)) => {
-            let (ground, ink) = shade::colors(shade::step(value.mean, range));
-            html! { td style=(format!("background:{ground};color:{ink}")) { (text) } }
+    match cell {
+        Cell::Level { value, .. } => html! { td.a data-v=[exact(value)] { (text) } },
+        Cell::Value(value) => {
+            let colors = colors.map(|range| shade::colors(shade::step(value.mean, range)));
+            let style = colors.map(|(ground, ink)| format!("background:{ground};color:{ink}"));
+            html! { td data-v=(number_text(value.mean)) style=[style] { (text) } }
         }
-        (Cell::Absent | Cell::Missing | Cell::Value(_), _) => html! { td { (text) } },
+        Cell::Absent => html! { td {} },
+        Cell::Missing | Cell::Failed => html! { td.none { (text) } },
+    }
+}
+
+fn exact(value: &Datum) -> Option<String> {
+    match value {
+        Datum::Whole(value) => Some(value.to_string()),
+        Datum::Real(value) => Some(number_text(*value)),
+        Datum::Null | Datum::Truth(_) | Datum::Text(_) => None,
+    }
+}
+
+/// Writes a number in full, as JavaScript reads it.
+fn number_text(value: f64) -> String {
+    match value {
+        f64::INFINITY => "Infinity".to_owned(),
+        f64::NEG_INFINITY => "-Infinity".to_owned(),
+        _ => value.to_string(),
     }
 }

@@ -234,7 +234,7 @@ impl<'a> Map<'a> {
         let share = match (cell, shown.range) {
             (Cell::Value(value), Some((low, high))) if high > low => Some((value.mean - low) / (high - low)),
             (Cell::Value(_), _) => Some(1.0),
-            (Cell::Absent | Cell::Missing | Cell::Level { .. }, _) => None,
+            (Cell::Absent | Cell::Missing | Cell::Failed | Cell::Level { .. }, _) => None,
         };
         let text = match cell {
             Cell::Missing => theme.pick("…", "..").to_owned(),

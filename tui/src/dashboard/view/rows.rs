@@ -144,7 +144,7 @@ impl<'a> Columns<'a> {
             let text = match &shown.sheet.rows[row][column] {
                 Cell::Missing => theme.pick("…", "..").to_owned(),
                 Cell::Level { .. } => shorten(&shown.texts[row][column], width, theme),
-                Cell::Absent | Cell::Value(_) => shown.texts[row][column].clone(),
+                Cell::Absent | Cell::Failed | Cell::Value(_) => shown.texts[row][column].clone(),
             };
             let beside =
                 column.checked_sub(shown.sheet.axes).and_then(|at| difference(self.app, shown, row, at));

@@ -26,6 +26,7 @@ use crate::dashboard::shown_table::{Pin, ShownSheet, labels, value};
 use crate::dashboard::view_name::View;
 use crate::dashboard::view_state::TablesState;
 use crate::render::number::{estimate, number};
+use crate::render::table::missing;
 use crate::ui::plain::printable;
 
 /// The most useful keys of the view.
@@ -347,9 +348,8 @@ fn head(app: &App, width: usize) -> Vec<Line<'static>> {
 /// Returns what distinguishes the view from the printed table: missing results, a comparison, a filter.
 fn state(app: &App) -> Vec<String> {
     let mut state = vec![];
-    let missing = shown_table(app).map_or(0, |shown| shown.points.missing);
-    if missing > 0 {
-        state.push(format!("{missing} results are not there yet"));
+    if let Some(shown) = shown_table(app) {
+        state.extend(missing(shown.points.missing, shown.points.failed));
     }
     if let Some(pin) = app.pin.as_ref().filter(|pin| Some(pin.request) == table_request(app)) {
         state.push(format!("differences from {}", pin.name));

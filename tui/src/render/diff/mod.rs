@@ -14,7 +14,7 @@ use fewbits_engine::diff::{Apart, Comparison};
 use fewbits_engine::statistics::SIGNIFICANT;
 
 use super::number::{estimate, number};
-use crate::command::count;
+use crate::render::number::count;
 
 /// Renders the differences between two experiments.
 #[must_use]

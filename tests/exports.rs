@@ -179,3 +179,30 @@ fn texts_in_csv_are_harmless() {
         assert!(shown.chars().all(|c| !c.is_control() || c == '\n'), "{shown:?}");
     }
 }
+
+#[test]
+fn a_dash_is_standard_output() {
+    let bench = Bench::with(TINY);
+    bench.run_well();
+    let csv = bench.stdout(["table", "x.ron", "tradeoff", "--format", "csv"]);
+    assert_eq!(bench.stdout(["table", "x.ron", "tradeoff", "--format", "csv", "-o", "-"]), csv);
+    assert!(bench.stdout(["report", "x.ron", "-o", "-"]).starts_with("<!DOCTYPE html>"));
+    assert!(bench.stdout(["plot", "x.ron", "pareto", "-o", "-", "--format", "svg"]).starts_with("<?xml"));
+    let told = bench.fewbits(["plot", "x.ron", "pareto", "-o", "-"]);
+    assert_eq!((told.code, told.stdout.as_str()), (Some(2), ""));
+    assert!(told.stderr.contains("give `--format svg` or `--format png`"), "{told:?}");
+    let told = bench.fewbits(["plot", "x.ron", "pareto", "-o", "x.png", "--format", "svg"]);
+    assert!(told.code == Some(2) && told.stderr.contains("differ"), "{told:?}");
+    for (arguments, start) in [
+        (&["plot", "x.ron", "pareto", "-o", "-", "--format", "png"][..], &b"\x89PNG"[..]),
+        (&["weights", "x.ron", "net(seed=0)", "-o", "-"], b"PK"),
+        (&["table", "x.ron", "tradeoff", "--format", "parquet", "-o", "-"], b"PAR1"),
+    ] {
+        let bytes = bench.command(arguments.iter()).output().expect("fewbits").stdout;
+        assert!(bytes.starts_with(start), "{arguments:?}");
+    }
+    let archive = bench.command(["store", "export", "-o", "-"]).output().expect("fewbits").stdout;
+    bench.stdout(["store", "export", "-o", "all.fbx"]);
+    assert_eq!(archive.len(), std::fs::read(bench.path("all.fbx")).expect("an archive").len());
+    assert!(!bench.path("-").exists(), "no file is named so");
+}

@@ -13,7 +13,7 @@ use clap_complete::Shell;
 
 use crate::template;
 pub use compare::{CiteArgs, DiffArgs, Form};
-pub use results::{ChooseArgs, OutputFormat, PlotArgs, ReportArgs, TableArgs, Weights};
+pub use results::{ChooseArgs, FigureFormat, OutputFormat, PlotArgs, ReportArgs, TableArgs, Weights};
 pub use store::{Export, Gc, Import, StoreCommand, Verify};
 
 /// How few bits per weight does a trained network need, in which number format, and what does each bit buy?

@@ -1,8 +1,8 @@
-//! Output files: each is whole or absent, and never replaces an input of its command.
+//! Output files: each is whole or absent, and never replaces an input of its command. `-` is standard output.
 //! Knows nothing of their content.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Cursor, Seek, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -10,12 +10,47 @@ use anyhow::{Context, Result};
 use crate::exit::Coded;
 use crate::inputs::Inputs;
 
-/// Writes a file under a temporary name beside it and renames it. Returns its length in bytes. An existing file stays
-/// until the rename, also if `fill` fails. An output that is one of `inputs` is an error.
+/// A writer of an output, which can go back.
+pub trait SeekableWriter: Write + Seek {}
+
+impl<W: Write + Seek> SeekableWriter for W {}
+
+/// Returns whether a path stands for standard output.
+#[must_use]
+pub fn is_standard(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Writes an output to a file as [`write_file`] does, or to standard output if the path is `-`. Returns the length of the
+/// file in bytes; `None` for standard output, to which nothing else must be written.
 pub fn write(
     path: &Path,
     inputs: &Inputs,
-    fill: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
+    fill: impl FnOnce(&mut dyn SeekableWriter) -> Result<()>,
+) -> Result<Option<u64>> {
+    if is_standard(path) {
+        let mut content = Cursor::new(vec![]);
+        fill(&mut content)?;
+        return print_bytes(content.get_ref()).map(|()| None);
+    }
+    write_file(path, inputs, fill).map(Some)
+}
+
+/// Writes results to standard output. A reader that has closed it is no error.
+pub fn print_bytes(bytes: &[u8]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Writes a file under a temporary name beside it and renames it. Returns its length in bytes. An existing file stays
+/// until the rename, also if `fill` fails. An output that is one of `inputs` is an error.
+fn write_file(
+    path: &Path,
+    inputs: &Inputs,
+    fill: impl FnOnce(&mut dyn SeekableWriter) -> Result<()>,
 ) -> Result<u64> {
     inputs.refuse(path)?;
     // If the path is a symbolic link, its target is replaced and the link stays.
@@ -39,7 +74,7 @@ pub fn write(
     written.with_context(|| format!("{place}: it cannot be written"))
 }
 
-fn filled(file: File, fill: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<u64> {
+fn filled(file: File, fill: impl FnOnce(&mut dyn SeekableWriter) -> Result<()>) -> Result<u64> {
     let mut writer = BufWriter::new(file);
     fill(&mut writer)?;
     writer.flush()?;
@@ -56,10 +91,11 @@ mod tests {
     fn a_file_that_fails_leaves_what_was_there() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.csv");
-        let whole = |text: &'static str| move |to: &mut BufWriter<File>| Ok(to.write_all(text.as_bytes())?);
+        let whole =
+            |text: &'static str| move |to: &mut dyn SeekableWriter| Ok(to.write_all(text.as_bytes())?);
         let none = Inputs::default();
-        assert_eq!(write(&path, &none, whole("first")).unwrap(), 5);
-        let told = write(&path, &none, |to| {
+        assert_eq!(write_file(&path, &none, whole("first")).unwrap(), 5);
+        let told = write_file(&path, &none, |to| {
             to.write_all(b"half")?;
             anyhow::bail!("the disk is full")
         });
@@ -69,14 +105,14 @@ mod tests {
         );
         assert_eq!(fs::read(&path).unwrap(), b"first");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
-        write(&path, &none, whole("second")).unwrap();
+        write_file(&path, &none, whole("second")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"second");
     }
 
     #[test]
     fn what_is_no_file_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let refused = |path: &Path| write(path, &Inputs::default(), |_| Ok(())).unwrap_err().to_string();
+        let refused = |path: &Path| write_file(path, &Inputs::default(), |_| Ok(())).unwrap_err().to_string();
         assert!(refused(dir.path()).ends_with("this is not a file; name one with -o FILE"));
         assert!(refused(Path::new("/dev/null")).starts_with("/dev/null: this is not a file"));
         let told = refused(&dir.path().join("no/such/folder.csv"));
@@ -93,7 +129,7 @@ mod tests {
         fs::create_dir_all(at("store/journal")).unwrap();
         std::os::unix::fs::symlink(at("store"), at("way")).unwrap();
         let inputs = Inputs { files: vec![at("gone.ron"), at("x.ron")], store: Some(at("store")) };
-        let written = |name: &str| write(&at(name), &inputs, |to| Ok(to.write_all(b"new")?));
+        let written = |name: &str| write_file(&at(name), &inputs, |to| Ok(to.write_all(b"new")?));
         for name in ["x.ron", "hard.csv", "soft.csv"] {
             let told = written(name).unwrap_err().to_string();
             assert!(told.contains("this would replace") && told.contains("x.ron, which"), "{told}");

@@ -16,7 +16,7 @@ pub struct TableArgs {
     /// The output format
     #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
     pub format: OutputFormat,
-    /// The file to write [default: standard output]
+    /// The file to write; `-` for standard output [default: -]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -60,7 +60,7 @@ pub struct ChooseArgs {
 pub struct ReportArgs {
     #[command(flatten)]
     pub file: FileArgs,
-    /// The file to write
+    /// The file to write; `-` for standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
 }
@@ -71,9 +71,19 @@ pub struct PlotArgs {
     pub file: FileArgs,
     /// The table, or the node of trained networks
     pub name: String,
-    /// The file to write: .svg or .png
+    /// The file to write, .svg or .png; `-` for standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
+    /// The format; that of the file's ending by default
+    #[arg(long, value_enum)]
+    pub format: Option<FigureFormat>,
+}
+
+/// The formats of figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FigureFormat {
+    Svg,
+    Png,
 }
 
 #[derive(Args, Debug)]
@@ -82,7 +92,7 @@ pub struct Weights {
     pub file: FileArgs,
     /// The task of a Train or a Quantize, named as for `why`
     pub task: String,
-    /// The file to write
+    /// The file to write; `-` for standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
 }

@@ -2,14 +2,16 @@
 //! Knows nothing of the archive's format.
 
 use std::collections::HashSet;
+use std::fs::File;
 
 use anyhow::Result;
-use fewbits_store::Key;
+use fewbits_store::{Key, Store};
 
 use super::{note, print};
 use crate::cli::{Export, Global, Import};
 use crate::exit::{Coded, Exit};
 use crate::inputs::Inputs;
+use crate::output;
 use crate::reach::Reach;
 use crate::render::number::bytes;
 use crate::render::number::count;
@@ -36,10 +38,13 @@ pub fn export(args: &Export, global: &Global) -> Result<Exit> {
     }
     let wanted = |key: &Key| args.files.is_empty() || keys.contains(key);
     inputs.refuse(&args.output)?;
+    if output::is_standard(&args.output) {
+        return export_to_stdout(&store, &wanted);
+    }
     let done = store.export(&wanted, &args.output)?;
     note(store.warnings());
     let Some(done) = done else {
-        return Err(Coded::usage("there are no results to export: run the experiment first"));
+        return Err(nothing_to_export());
     };
     print(&printable(&format!(
         "{}: {}, {}, {}\n",
@@ -49,6 +54,26 @@ pub fn export(args: &Export, global: &Global) -> Result<Exit> {
         bytes(done.bytes)
     )))?;
     Ok(Exit::Done)
+}
+
+/// Exports results to standard output, through a temporary file.
+fn export_to_stdout(store: &Store, wanted: &dyn Fn(&Key) -> bool) -> Result<Exit> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("export");
+    let done = store.export(&wanted, &path)?;
+    note(store.warnings());
+    if done.is_none() {
+        return Err(nothing_to_export());
+    }
+    let copied = std::io::copy(&mut File::open(path)?, &mut std::io::stdout().lock());
+    match copied {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(_) | Err(_) => Ok(Exit::Done),
+    }
+}
+
+fn nothing_to_export() -> anyhow::Error {
+    Coded::usage("there are no results to export: run the experiment first")
 }
 
 /// Imports the results of a file. Exit code 1 if a part was refused or a record differs.

@@ -12,10 +12,11 @@ use fewbits_engine::spec::table::{Question, Table, TableKind};
 use fewbits_engine::text::fault::{Faults, Span, suggest};
 use fewbits_ops::StandardOps;
 
+use super::note;
 use super::table::ResultTables;
-use super::{note, print_bytes};
 use crate::cli::{ChooseArgs, Global, OutputFormat};
 use crate::exit::{Coded, Exit};
+use crate::output::print_bytes;
 use crate::question::usual;
 use crate::session::{open, reader};
 

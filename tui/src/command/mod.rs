@@ -26,22 +26,13 @@ pub mod watch;
 pub mod weights;
 pub mod why;
 
-use std::io::Write;
-
 use anyhow::Result;
+
+use crate::output;
 
 /// Writes results to standard output. A reader that has closed it (`| head`) is no error.
 pub fn print(text: &str) -> Result<()> {
-    print_bytes(text.as_bytes())
-}
-
-/// Writes results that are bytes to standard output, like [`print`].
-pub fn print_bytes(bytes: &[u8]) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        Ok(()) | Err(_) => Ok(()),
-    }
+    output::print_bytes(text.as_bytes())
 }
 
 /// Writes warnings to standard error, apart from the results.

@@ -2,7 +2,6 @@
 //! Computes no new results.
 
 use std::ffi::OsStr;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use fewbits_engine::plan::Planner;
 use fewbits_engine::text::fault::suggest;
 
 use super::{note, print};
-use crate::cli::{Global, PlotArgs, ReportArgs};
+use crate::cli::{FigureFormat, Global, PlotArgs, ReportArgs};
 use crate::exit::{Coded, Exit};
 use crate::figure::svg::{Figure, stack};
 use crate::figure::{self, image};
@@ -38,17 +37,39 @@ fn inputs(material: &Material<'_>, file: &Path, global: &Global) -> Result<Input
 
 /// Writes one figure.
 pub fn plot(args: &PlotArgs, global: &Global) -> Result<Exit> {
-    let ending = args.output.extension().and_then(OsStr::to_str).unwrap_or_default().to_lowercase();
-    if !["svg", "png"].contains(&ending.as_str()) {
-        let path = args.output.display();
-        return Err(Coded::usage(format!("{path}: a figure is written as .svg or .png; name such a file")));
-    }
+    let format = figure_format(args)?;
     with_material(&args.file.file, global, |material| {
         let svg = figure(material, &args.name, &args.file.file)?.alone();
-        let content = if ending == "png" { image::png(&svg)? } else { svg.into_bytes() };
+        let content = match format {
+            FigureFormat::Svg => svg.into_bytes(),
+            FigureFormat::Png => image::png(&svg)?,
+        };
         write(&args.output, &inputs(material, &args.file.file, global)?, &content)?;
         Ok(Exit::Done)
     })
+}
+
+/// Returns the format of a figure: the one asked for, else that of the file's ending.
+fn figure_format(args: &PlotArgs) -> Result<FigureFormat> {
+    let path = args.output.display();
+    let ending = args.output.extension().and_then(OsStr::to_str).unwrap_or_default().to_lowercase();
+    let of_ending = match ending.as_str() {
+        "svg" => Some(FigureFormat::Svg),
+        "png" => Some(FigureFormat::Png),
+        _ => None,
+    };
+    match (args.format, of_ending) {
+        (Some(asked), Some(named)) if asked != named => {
+            Err(Coded::usage(format!("{path}: the ending and `--format` differ; leave out one of them")))
+        }
+        (Some(format), _) | (None, Some(format)) => Ok(format),
+        (None, None) if output::is_standard(&args.output) => {
+            Err(Coded::usage("-: standard output needs a format: give `--format svg` or `--format png`"))
+        }
+        (None, None) => {
+            Err(Coded::usage(format!("{path}: a figure is written as .svg or .png; name such a file")))
+        }
+    }
 }
 
 fn with_material(
@@ -67,8 +88,10 @@ fn with_material(
 }
 
 fn write(path: &Path, inputs: &Inputs, content: &[u8]) -> Result<()> {
-    let size = output::write(path, inputs, |file| Ok(file.write_all(content)?))?;
-    print(&printable(&format!("{}: {}\n", path.display(), bytes(size))))
+    match output::write(path, inputs, |file| Ok(file.write_all(content)?))? {
+        Some(size) => print(&printable(&format!("{}: {}\n", path.display(), bytes(size)))),
+        None => Ok(()),
+    }
 }
 
 /// Draws a table, or the curves of a node.

@@ -1,8 +1,6 @@
 //! `table`: an experiment's tables from the results in the store.
 //! Runs nothing.
 
-use std::io::Write;
-
 use anyhow::{Context, Result, anyhow};
 use fewbits_engine::dense::NodeId;
 use fewbits_engine::graph::TaskGraph;
@@ -16,11 +14,12 @@ use fewbits_engine::text::fault::suggest;
 use fewbits_ops::StandardOps;
 use fewbits_store::Store;
 
-use super::{note, print, print_bytes};
+use super::{note, print};
 use crate::cli::{Global, OutputFormat, TableArgs};
 use crate::exit::{Coded, Exit};
 use crate::inputs::Inputs;
 use crate::output;
+use crate::output::print_bytes;
 use crate::render::{self, markdown, number::bytes};
 use crate::session::{Session, open, reader};
 use crate::ui::plain::printable;
@@ -62,8 +61,10 @@ pub fn table(args: &TableArgs, global: &Global) -> Result<Exit> {
 fn tell(shown: &[u8], args: &TableArgs, session: &Session, global: &Global) -> Result<()> {
     let Some(path) = &args.output else { return print_bytes(shown) };
     let inputs = Inputs::collect(&session.graph, &session.ops, &args.file.file, global)?;
-    let size = output::write(path, &inputs, |file| Ok(file.write_all(shown)?))?;
-    print(&printable(&format!("{}: {}\n", path.display(), bytes(size))))
+    match output::write(path, &inputs, |file| Ok(file.write_all(shown)?))? {
+        Some(size) => print(&printable(&format!("{}: {}\n", path.display(), bytes(size)))),
+        None => Ok(()),
+    }
 }
 
 /// Holds all tables of an experiment as text.

@@ -42,8 +42,10 @@ pub fn weights(args: &Weights, global: &Global) -> Result<Exit> {
     let inputs = Inputs::collect(&session.graph, &session.ops, &args.file.file, global)?;
     let size = output::write(&args.output, &inputs, |file| npz::write(&tensors, &meta, file))?;
     note(planner.notes().into_iter().chain(store.warnings()));
-    let (path, tensors) = (args.output.display(), count(tensors.len(), "tensor"));
-    print(&printable(&format!("{path}: {tensors} of {}, {}\n", graph.name(task), bytes(size))))?;
+    if let Some(size) = size {
+        let (path, tensors) = (args.output.display(), count(tensors.len(), "tensor"));
+        print(&printable(&format!("{path}: {tensors} of {}, {}\n", graph.name(task), bytes(size))))?;
+    }
     Ok(Exit::Done)
 }
 

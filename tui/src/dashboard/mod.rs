@@ -15,6 +15,7 @@ pub mod followed_run;
 pub mod jobs;
 pub mod keyboard;
 pub mod keys;
+mod line_editor;
 pub mod loader;
 pub mod log;
 pub mod mail;

@@ -2,6 +2,7 @@
 //! Holds data only.
 
 use super::filter::Filter;
+use super::line_editor::LineEditor;
 
 /// The overlay above the view.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,5 +15,5 @@ pub enum Overlay {
     /// The question whether to stop the run, detach it or continue.
     Quit,
     /// The prompt for a filter: the text so far, and the filter before, which Esc restores.
-    Prompt(String, Filter),
+    Prompt(LineEditor, Filter),
 }

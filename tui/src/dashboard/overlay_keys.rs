@@ -8,6 +8,7 @@ use super::app::App;
 use super::cursor::Cursor;
 use super::filter::Filter;
 use super::keys::{Action, TABLE, keys_of};
+use super::line_editor::LineEditor;
 use super::messages::{Leave, Request};
 use super::overlay::Overlay;
 
@@ -61,41 +62,36 @@ impl App {
             return "there is nothing to filter in this view".to_owned();
         };
         let before = filter.clone();
-        self.overlay = Overlay::Prompt(before.text.clone(), before);
+        self.overlay = Overlay::Prompt(LineEditor::new(before.text.clone()), before);
         "type a filter: e=3 rounding=stochastic; Enter keeps it, Esc drops it".to_owned()
     }
 
-    pub(super) fn prompt_key(&mut self, key: KeyEvent, mut text: String, before: Filter) {
+    pub(super) fn prompt_key(&mut self, key: KeyEvent, mut line: LineEditor, before: Filter) {
         let done = match key.code {
             KeyCode::Enter => {
-                let words = if text.trim().is_empty() {
+                let words = if line.text().trim().is_empty() {
                     "no filter".to_owned()
                 } else {
-                    format!("filter: {}", text.trim())
+                    format!("filter: {}", line.text().trim())
                 };
                 self.say(words);
                 true
             }
             KeyCode::Esc => {
-                text.clone_from(&before.text);
+                line = LineEditor::new(before.text.clone());
                 self.say("filter as before");
                 true
             }
-            KeyCode::Backspace => {
-                text.pop();
+            _ => {
+                line.key(key);
                 false
             }
-            KeyCode::Char(c) if !c.is_control() && text.len() < 500 => {
-                text.push(c);
-                false
-            }
-            _ => false,
         };
         if let Some(filter) = self.view.filter(self) {
-            *filter = Filter::parse(&text);
+            *filter = Filter::parse(line.text());
         }
         if !done {
-            self.overlay = Overlay::Prompt(text, before);
+            self.overlay = Overlay::Prompt(line, before);
             self.say("Enter keeps the filter, Esc drops it");
         }
     }

@@ -113,8 +113,10 @@ fn title(app: &App, run: &RunModel) -> String {
 
 fn draw_status(app: &App, area: Rect, buf: &mut Buffer) {
     let line = match &app.overlay {
-        Overlay::Prompt(text, _) => {
-            Line::from(vec![Span::styled("filter: ", app.theme.strong()), printable(text).into(), "_".into()])
+        Overlay::Prompt(line, _) => {
+            let (before, after) = line.parts();
+            let parts = [printable(before), "_".to_owned(), printable(after)].map(Span::from);
+            Line::from_iter([Span::styled("filter: ", app.theme.strong())].into_iter().chain(parts))
         }
         _ => {
             let (text, bad) = &app.status;

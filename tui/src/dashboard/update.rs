@@ -138,7 +138,7 @@ impl App {
             },
             Overlay::Help(scrolled) => self.help_key(asked, scrolled),
             Overlay::Quit => self.quit_key(key),
-            Overlay::Prompt(text, before) => self.prompt_key(key, text, before),
+            Overlay::Prompt(line, before) => self.prompt_key(key, line, before),
         }
     }
 

@@ -328,3 +328,23 @@ fn the_list_of_runs_is_kept_fresh_while_it_is_shown() {
         bench.asked.iter().any(|ask| matches!(ask, Request::Copy(row) if row.contains(&before[1].id)));
     assert!(copied, "the cursor stays at its run: {:?}", bench.asked);
 }
+
+#[test]
+fn chords_edit_the_filter_and_never_type_a_letter() {
+    let mut bench = Bench::new((120, 40), 229);
+    bench.press(&["3", "/"]);
+    bench.type_text("e=2  m=1 ");
+    let shows =
+        |bench: &Bench, text: &str| assert!(bench.frame().contains(text), "{text}: {}", bench.frame());
+    bench.press(&["Ctrl-W"]);
+    shows(&bench, "filter: e=2  _");
+    bench.press(&["Ctrl-A"]);
+    shows(&bench, "filter: _e=2");
+    bench.press(&["Ctrl-E", "Ctrl-G", "Ctrl-X"]);
+    shows(&bench, "filter: e=2  _");
+    bench.press(&["Ctrl-U"]);
+    shows(&bench, "filter: _");
+    bench.type_text("m=2");
+    bench.press(&["Enter"]);
+    shows(&bench, "only m=2");
+}

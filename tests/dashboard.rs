@@ -65,7 +65,7 @@ fn every_view_of_a_past_run_can_be_seen_and_used() {
     terminal.press("e=3 seed>=1", "e=3 seed>=1_");
     let filtered = terminal.press("\r", "only e=3 seed>=1");
     assert_eq!(filtered.lines().filter(|line| line.starts_with("3  ")).count(), 1, "{filtered}");
-    terminal.press("c", "copied to the clipboard");
+    terminal.press("c", "sent to the terminal's clipboard");
     let copied = std::fs::read_to_string(bench.path("store/copied.tsv")).expect("the copy");
     assert!(copied.starts_with("e=3\tseed=1\taccuracy.accuracy="), "{copied}");
     assert_eq!(terminal.copied().len(), 1, "OSC 52");

@@ -7,6 +7,7 @@ mod crash;
 mod dashboard;
 mod data;
 mod diff;
+mod documents;
 mod explain;
 mod exports;
 mod faults;

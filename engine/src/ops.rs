@@ -230,6 +230,12 @@ pub trait Ops: Send + Sync + 'static {
     /// Decodes an artifact from the bytes of its parts.
     fn decode(&self, parts: BTreeMap<String, Vec<u8>>) -> Result<Self::Artifact, OpError>;
 
+    /// Returns which tensors of networks these ops quantize, as a sentence without its end; `None` if they quantize none.
+    fn quantized(&self, ops: &[&Self::Op]) -> Option<&'static str> {
+        let _ = ops;
+        None
+    }
+
     /// Returns a remark for the readers of a table, such as that it compares unlike things; `None` if there is none.
     fn remark(&self, works: &[&Self::Op]) -> Option<String> {
         let _ = works;

@@ -206,6 +206,17 @@ impl Ops for StandardOps {
         train::decode(bytes).map(Artifact::Model)
     }
 
+    fn quantized(&self, ops: &[&Op]) -> Option<&'static str> {
+        let of = |op: &&Op| if let Op::Quantize(op) = op { Some(op.quantizes_biases()) } else { None };
+        let biases: Vec<bool> = ops.iter().filter_map(of).collect();
+        match (biases.contains(&true), biases.contains(&false)) {
+            (true, true) => Some("Weights are quantized, in some networks biases as well"),
+            (true, false) => Some("Weights and biases are quantized"),
+            (false, true) => Some("Weights alone are quantized"),
+            (false, false) => None,
+        }
+    }
+
     fn remark(&self, works: &[&Op]) -> Option<String> {
         let scaled =
             |wanted: bool| works.iter().any(|op| matches!(op, Op::Quantize(op) if op.is_scaled() == wanted));

@@ -37,6 +37,8 @@ pub struct Citation {
     pub replications: Vec<Replication>,
     /// The statistical methods that its tables use.
     pub methods: BTreeSet<Method>,
+    /// The tensors of networks that are quantized, as a sentence without its end.
+    pub quantized: Option<&'static str>,
     /// The ops' remark for the readers of the tables.
     pub remark: Option<String>,
     /// The digest of the experiment's text.
@@ -94,6 +96,7 @@ impl Citation {
             missing: graph.tasks().filter(|task| read.results.metrics(*task).is_none()).count(),
             replications: replications(graph, &read.results),
             methods: experiment.tables.iter().flat_map(|table| methods(table, &experiment.nodes)).collect(),
+            quantized: ops.quantized(&works),
             remark: ops.remark(&works),
             text: Digest::hash(graph.text.as_bytes()),
             keys: Digest::hash(lines.as_bytes()),

@@ -13,7 +13,7 @@ use crate::statistics::best::may_be_best;
 use crate::statistics::estimate::Estimate;
 
 /// Sizes within this relative difference count as equal: the bytes of a scale per tensor do not make a format larger.
-const SAME_SIZE: f64 = 0.01;
+pub(super) const SAME_SIZE: f64 = 0.01;
 
 /// An answer to the question for the best point.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,7 +123,10 @@ fn smaller(candidates: &[Candidate], size: f64) -> Option<usize> {
 /// Returns the candidate with the smallest excess over the limits; among those within the limits, the one with the
 /// smallest bound.
 fn closest(candidates: &[Candidate]) -> Option<usize> {
-    let key = |at: usize| (candidates[at].excess.max(1.0), candidates[at].bound());
+    // A limit that is exceeded by less than the tolerance of sizes counts as kept here: a network of 2.0002 bits is
+    // closer to a limit of 2 than one that loses everything.
+    let over = |excess: f64| if excess <= 1.0 + SAME_SIZE { 1.0 } else { excess };
+    let key = |at: usize| (over(candidates[at].excess), candidates[at].bound());
     let order = |a: (f64, f64), b: (f64, f64)| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1));
     (0..candidates.len()).min_by(|&a, &b| order(key(a), key(b)))
 }

@@ -31,7 +31,7 @@ pub fn caption<O: Ops>(ops: &O, graph: &TaskGraph<O>, table: &Table) -> String {
     if let Some(filter) = &table.filter {
         text += &format!("; where {}", filter.text);
     }
-    text += &kind::marks(table);
+    text += &kind::marks(experiment, table);
     if let Some(remark) = ops.remark(&upstream_ops(graph, table)) {
         text += &format!("; {remark}");
     }

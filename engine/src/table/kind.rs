@@ -1,7 +1,7 @@
 //! The kinds of tables: for each, the axes it keeps, its points and sheets, its test, and its words in the caption.
 //! This file and [`crate::spec::table`] are the places to add a kind; a kind that one of them lacks does not compile.
 
-use super::answer::{self, Answer};
+use super::answer::{self, Answer, SAME_SIZE};
 use super::cell::{PointRows, WeightedValue, estimate, group_rows};
 use super::contrast::{self, compared, effects};
 use super::error::TableError;
@@ -14,9 +14,10 @@ use super::rows::Rows;
 use super::sheet::{Cell, Sheet};
 use crate::dense::AxisId;
 use crate::graph::TaskGraph;
-use crate::ops::Ops;
+use crate::ops::{MetricRole, Ops};
 use crate::spec::experiment::Experiment;
 use crate::spec::heading::PART_COLUMN;
+use crate::spec::node::with_role;
 use crate::spec::table::{Interval, Question, Table, TableKind};
 use crate::statistics::SIGNIFICANT;
 use crate::statistics::estimate::Estimate;
@@ -68,7 +69,8 @@ pub(super) fn points_of<O: Ops>(graph: &TaskGraph<O>, rows: &Rows, table: &Table
     let (headings, mut points) = points(graph, rows, table, &axes);
     adjust(&mut points, table);
     axes.shrink_to_fit();
-    TablePoints { axes, headings, points, missing: rows.missing, failed: rows.failed }
+    let same_cost = same_cost(&graph.experiment, &table.kind);
+    TablePoints { axes, headings, points, same_cost, missing: rows.missing, failed: rows.failed }
 }
 
 /// Makes the points of a table over the axes that it keeps, and returns the headings of their values before them.
@@ -93,6 +95,18 @@ fn points<O: Ops>(
             (headings(), answer::points(&group_rows(rows, table, axes), choose, table))
         }
     }
+}
+
+/// Returns the share by which two costs may differ to count as one: sizes within 1 % are no trade-off, because the bytes of
+/// a scale do not make a format larger.
+fn same_cost(experiment: &Experiment, kind: &TableKind) -> f64 {
+    let cost = match kind {
+        TableKind::Pareto { minimize, .. } => minimize,
+        TableKind::Choose(choose) => &choose.minimize,
+        TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Contrast { .. } => return 0.0,
+    };
+    let is = |role| with_role(cost, &experiment.nodes, role).next().is_some();
+    if is(MetricRole::Bytes) || is(MetricRole::BitsPerWeight) { SAME_SIZE } else { 0.0 }
 }
 
 /// Returns the estimates of all values, unchanged.
@@ -157,7 +171,7 @@ pub(super) fn sheets<O: Ops>(
         (TableKind::Pivot { rows, columns, each, .. }, _) if layout == Layout::Grid => {
             layout::pivot(graph, table, points, [each, rows, columns])
         }
-        (TableKind::Pareto { .. }, _) => list(&front(&points.points)),
+        (TableKind::Pareto { .. }, _) => list(&front(&points.points, points.same_cost)),
         (TableKind::Choose(_), Some(answer)) => vec![parts(graph, table, points, answer)],
         (TableKind::Pivot { .. } | TableKind::Contrast { .. } | TableKind::Choose(_), _) => list(&every()),
     }
@@ -221,14 +235,18 @@ fn choose_subject(choose: &Question, table: &Table) -> String {
 }
 
 /// Returns the meaning of the marks in a table, and the rule by which points are left out.
-pub(super) fn marks(table: &Table) -> String {
+pub(super) fn marks(experiment: &Experiment, table: &Table) -> String {
     let adjusted = format!("Holm-adjusted over the table, {:.0} %", SIGNIFICANT * 100.0);
     match &table.kind {
         TableKind::Pivot { margin: Some(margin), .. } => {
             format!("; * is below {margin} (one-sided t test, {adjusted})")
         }
         TableKind::Contrast { .. } => format!("; * is not zero (two-sided t test, {adjusted})"),
-        TableKind::Pareto { .. } => "; only points that no other beats in both means".to_owned(),
+        TableKind::Pareto { .. } => {
+            let same =
+                if same_cost(experiment, &table.kind) > 0.0 { "; sizes within 1 % count as one" } else { "" };
+            format!("; only points for which no other is as good in both means and better in one{same}")
+        }
         TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Choose(_) => String::new(),
     }
 }

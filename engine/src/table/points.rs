@@ -13,6 +13,8 @@ pub struct TablePoints {
     pub headings: Vec<String>,
     /// The points, ordered by their levels.
     pub points: Vec<TablePoint>,
+    /// The share by which two costs may differ to count as one: 1 % for sizes, 0 for other values.
+    pub same_cost: f64,
     /// The number of rows with missing results.
     pub missing: usize,
     /// The number of those rows that miss a result because a task failed.

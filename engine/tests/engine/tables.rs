@@ -104,7 +104,7 @@ fn a_failed_task_is_missing_in_a_table_and_null_in_the_long_one() {
     let text = with_table(&text, r#"Table(columns: ["f.value", "n.value"])"#);
     let bench = Bench::new();
     bench.events(&text);
-    assert_eq!(cells(&bench.table(&text, Layout::Grid).unwrap().sheets[0]), ["1 1 1", "2 - 2"]);
+    assert_eq!(cells(&bench.table(&text, Layout::Grid).unwrap().sheets[0]), ["1 1 1", "2 ! 2"]);
     assert_eq!(
         bench.long(&text),
         json!([{"x": 1, "n.value": 1.0, "f.value": 1.0}, {"x": 2, "n.value": 2.0, "f.value": null}])

@@ -255,6 +255,11 @@ impl QuantizeOp {
         self.of_network(model).encode(&tensors(model, &numbers)).map_err(failed)
     }
 
+    /// Returns whether biases are quantized as weights are.
+    pub(crate) fn quantizes_biases(&self) -> bool {
+        self.quantizer.tensors == Tensors::All
+    }
+
     /// Returns whether weights are divided by a scale before rounding.
     pub(crate) fn is_scaled(&self) -> bool {
         self.quantizer.quantization.scale != Scale::None

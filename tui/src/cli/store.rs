@@ -16,7 +16,7 @@ pub enum StoreCommand {
         after_help = "Exit code 1 if anything is damaged or differs. Relative paths of a past run's files start from this folder.\n\nExamples:\n  fewbits store verify\n  fewbits store verify --recompute 1%\n  fewbits store verify --recompute 5% study.ron"
     )]
     Verify(Verify),
-    /// Delete the results that no experiment named here and no pinned run reaches
+    /// List or delete the results that no experiment named here and no pinned run reaches
     #[command(
         after_help = "Without --delete, lists the results that would be deleted and the time to compute them again.\n\nExamples:\n  fewbits store gc study.ron other.ron\n  fewbits store gc study.ron --delete"
     )]

@@ -300,8 +300,10 @@ impl UiThread {
         let file = File::options().create(true).append(true).open(&self.copies);
         let written = file.and_then(|mut file| writeln!(file, "{text}"));
         let said = match written {
-            Ok(()) => format!("copied to the clipboard and {}: {text}", self.copies.display()),
-            Err(error) => format!("copied to the clipboard; {}: {error}", self.copies.display()),
+            Ok(()) => {
+                format!("written to {} and sent to the terminal's clipboard: {text}", self.copies.display())
+            }
+            Err(error) => format!("sent to the terminal's clipboard; {}: {error}", self.copies.display()),
         };
         self.app.say(said.replace('\t', " "));
         Ok(())

@@ -18,6 +18,7 @@ use super::log::{LogEntry, LogEvent};
 use super::paint::shorten;
 use super::task_status::{Detail, StatusCounts, TaskDetail, TaskStatus, status_counts};
 use super::theme::Theme;
+use crate::render::number::count;
 use crate::ui::eta::Eta;
 use crate::ui::plain::{printable, sentence};
 
@@ -311,8 +312,11 @@ impl RunModel {
         self.note(
             at,
             &format!(
-                "{} tasks: {} cached, {} to run, {} waiting for their inputs",
-                counts.tasks, counts.cached, counts.run, counts.waiting
+                "{}: {} cached, {} to run, {} waiting for their inputs",
+                count(counts.tasks, "task"),
+                counts.cached,
+                counts.run,
+                counts.waiting
             ),
         );
     }

@@ -116,7 +116,7 @@ fn draw_status(app: &App, area: Rect, buf: &mut Buffer) {
         Overlay::Prompt(line, _) => {
             let (before, after) = line.parts();
             let parts = [printable(before), "_".to_owned(), printable(after)].map(Span::from);
-            Line::from_iter([Span::styled("filter: ", app.theme.strong())].into_iter().chain(parts))
+            [Span::styled("filter: ", app.theme.strong())].into_iter().chain(parts).collect::<Line<'_>>()
         }
         _ => {
             let (text, bad) = &app.status;

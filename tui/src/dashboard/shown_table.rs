@@ -123,7 +123,8 @@ impl ShownTable {
     /// Returns the Pareto front of these points, by ascending cost.
     #[must_use]
     pub fn front(&self, points: &[usize]) -> Vec<usize> {
-        front(points.iter().map(|&at| &self.points.points[at])).into_iter().map(|at| points[at]).collect()
+        let all = points.iter().map(|&at| &self.points.points[at]);
+        front(all, self.points.same_cost).into_iter().map(|at| points[at]).collect()
     }
 
     /// Compares two rows by a column. Missing values and NaN come last in both directions; levels that are not numbers

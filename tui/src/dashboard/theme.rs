@@ -43,6 +43,8 @@ impl Theme {
     pub fn for_terminal(colored: bool, term: &str, colorterm: &str, ascii: bool) -> Self {
         let depth = match (colored, colorterm, term) {
             (false, _, _) => Depth::None,
+            // The terminals of DEC have no colours, and programs that stand for them may show the codes.
+            (_, _, term) if term.starts_with("vt") => Depth::None,
             (_, "truecolor" | "24bit", _) => Depth::True,
             (_, _, term) if term.contains("256color") => Depth::Indexed,
             _ => Depth::Ansi,

@@ -60,8 +60,15 @@ impl App {
             }
             Update::Runs(past) => runs::renew(self, past),
             Update::Baseline(baseline) => {
-                self.say(format!("compared with run {}: tables show the differences", baseline.id));
-                (self.baseline, self.pin) = (Some(*baseline), None);
+                if baseline.shared == 0 {
+                    self.say(format!(
+                        "run {} has no task of the same name: nothing can be compared",
+                        baseline.id
+                    ));
+                } else {
+                    self.say(format!("compared with run {}: tables show the differences", baseline.id));
+                    (self.baseline, self.pin) = (Some(*baseline), None);
+                }
             }
             Update::Close => self.ask(Request::Leave(Leave::Over)),
             Update::Trouble(text) => self.status = (text, true),

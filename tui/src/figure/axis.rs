@@ -10,6 +10,8 @@ pub struct FigureAxis {
     pub high: f64,
     /// Whether positions are logarithms to base 10.
     pub log: bool,
+    /// Whether the axis runs from the largest value to the smallest.
+    pub is_reversed: bool,
     /// The position and the label of each tick.
     pub ticks: Vec<(f64, String)>,
 }
@@ -39,11 +41,49 @@ impl FigureAxis {
             nice(high - low, most)
         };
         let step = if log { step.ceil().max(1.0) } else { step };
-        let (first, last) = ((low / step).floor(), (high / step).ceil());
+        // A tick that the data exceed by little is the last one: 5.0002 bits need no tick at 6.
+        let beyond = |from: f64, to: f64| !log && (to - from).abs() * step < 0.02 * (high - low);
+        let (first, last) = (low / step, high / step);
+        let first = if beyond(first, first.ceil()) { first.ceil() } else { first.floor() };
+        let last = if beyond(last, last.floor()) { last.floor() } else { last.ceil() };
         let count = ((last - first) as usize).min(50);
         let ticks =
             (0..=count).map(|at| (first + at as f64) * step).map(|place| (place, label(place, step, log)));
-        Self { low: first * step, high: last * step, log, ticks: ticks.collect() }
+        let (low, high) = (low.min(first * step), high.max(last * step));
+        Self { low, high, log, is_reversed: false, ticks: ticks.collect() }
+    }
+
+    /// Fits a logarithmic axis closely, with ticks at 1, 2 and 5 times powers of ten; for values within three decades.
+    #[must_use]
+    pub fn fit_decades(values: impl Iterator<Item = f64> + Clone) -> Self {
+        let usable = values.clone().filter(|value| *value > 0.0 && value.is_finite());
+        let (low, high) =
+            usable.fold((f64::INFINITY, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
+        if high <= 0.0 || high / low > 1e3 || high / low < 1.5 {
+            return Self::fit(values, true, 5);
+        }
+        let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
+        let all: Vec<f64> = (first..=last)
+            .flat_map(|power| [1.0, 2.0, 5.0].map(|factor| factor * 10_f64.powi(power)))
+            .collect();
+        let from = all.iter().rposition(|tick| *tick <= low * (1.0 + 1e-9)).unwrap_or(0);
+        let to = all.iter().position(|tick| *tick >= high * (1.0 - 1e-9)).unwrap_or(all.len() - 1);
+        let ticks: Vec<(f64, String)> =
+            all[from..=to].iter().map(|tick| (tick.log10(), tick_text(*tick))).collect();
+        let (low, high) = (all[from].log10(), all[to].log10());
+        Self { low, high, log: true, is_reversed: false, ticks }
+    }
+
+    /// Returns the value at a position, such as that of a tick.
+    #[must_use]
+    pub fn value(&self, place: f64) -> f64 {
+        if self.log { 10_f64.powf(place) } else { place }
+    }
+
+    /// Returns the axis from the largest value to the smallest.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        Self { is_reversed: true, ..self }
     }
 
     /// Returns the position of a value between the ends of the axis, from 0 to 1; `None` if it is outside or has no
@@ -52,7 +92,9 @@ impl FigureAxis {
     pub fn share(&self, value: f64) -> Option<f64> {
         let place = if self.log { value.log10() } else { value };
         let share = (place - self.low) / (self.high - self.low);
-        (place.is_finite() && (-1e-9..=1.0 + 1e-9).contains(&share)).then(|| share.clamp(0.0, 1.0))
+        let inside = place.is_finite() && (-1e-9..=1.0 + 1e-9).contains(&share);
+        let share = if self.is_reversed { 1.0 - share } else { share };
+        inside.then(|| share.clamp(0.0, 1.0))
     }
 }
 
@@ -62,6 +104,15 @@ fn nice(span: f64, most: usize) -> f64 {
     let power = 10_f64.powf(raw.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].into_iter().find(|factor| factor * power >= raw * (1.0 - 1e-9));
     step.unwrap_or(10.0) * power
+}
+
+/// Writes a tick of 1, 2 or 5 times a power of ten.
+fn tick_text(tick: f64) -> String {
+    if !(1e-4..1e5).contains(&tick) {
+        return format!("{tick:e}");
+    }
+    let decimals = (-tick.log10().floor()).clamp(0.0, 6.0) as usize;
+    format!("{tick:.decimals$}")
 }
 
 fn label(place: f64, step: f64, log: bool) -> String {

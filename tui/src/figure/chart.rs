@@ -19,6 +19,8 @@ pub struct Chart {
     pub x: String,
     /// The label of the vertical axis.
     pub y: String,
+    /// Whether the vertical axis is logarithmic and runs downwards: for errors, of which smaller is better.
+    pub is_error: bool,
     /// The series, drawn in this order.
     pub series: Vec<ChartSeries>,
 }
@@ -33,6 +35,8 @@ pub struct ChartSeries {
     pub is_line: bool,
     /// Whether each point has a dot.
     pub has_dots: bool,
+    /// Whether the series is drawn faintly, with the colour of the next named one.
+    pub is_faint: bool,
 }
 
 /// Holds one point.
@@ -43,6 +47,8 @@ pub struct Dot {
     pub interval: Option<(f64, f64)>,
     /// The tooltip; may be empty.
     pub tip: String,
+    /// The name beside the dot, drawn where there is room.
+    pub name: Option<String>,
 }
 
 /// A chart with fitted axes and its size in pixels.
@@ -59,27 +65,40 @@ impl Chart {
     #[must_use]
     pub fn draw(&self, width: f64, height: f64) -> Figure {
         let dots = || self.series.iter().flat_map(|series| &series.points);
-        let ys = dots().flat_map(|dot| {
-            let (low, high) = dot.interval.unwrap_or((dot.y, dot.y));
-            [dot.y, low, high]
-        });
+        let ys: Vec<f64> = dots()
+            .flat_map(|dot| {
+                let (low, high) = dot.interval.unwrap_or((dot.y, dot.y));
+                [dot.y, low, high]
+            })
+            .collect();
+        let ys = ys.iter().copied();
         let frame = ChartFrame {
             chart: self,
             x: FigureAxis::fit(dots().map(|dot| dot.x), false, 7),
-            y: FigureAxis::fit(ys, false, 6),
+            y: if self.is_error {
+                FigureAxis::fit_decades(ys).reversed()
+            } else {
+                FigureAxis::fit(ys, false, 6)
+            },
             width,
             height: height - self.legend_height(width),
         };
         let content = html! {
             (frame.axes())
             @for (at, series) in self.series.iter().enumerate() { (frame.series(series, self.color(at))) }
+            (frame.names())
             (self.legend(width, frame.height))
         };
         Figure { width, height, label: format!("{} against {}", self.y, self.x), content }
     }
 
-    /// Returns the colour of a series: grey without a name, else the next of [`COLORS`].
+    /// Returns the colour of a series: grey without a name, else the next of [`COLORS`]; a faint series
+    /// has that of the next other one.
     fn color(&self, at: usize) -> &'static str {
+        if self.series[at].is_faint {
+            let next = (at + 1..self.series.len()).find(|&next| !self.series[next].is_faint);
+            return next.map_or("#888888", |next| self.color(next));
+        }
         if self.series[at].name.is_none() {
             return "#888888";
         }
@@ -137,14 +156,14 @@ impl ChartFrame<'_> {
         html! {
             g stroke="currentColor" stroke-opacity="0.15" {
                 @for (place, _) in &self.y.ticks {
-                    @if let Some(y) = self.down(*place) { line x1=(px(left)) x2=(px(right)) y1=(px(y)) y2=(px(y)) {} }
+                    @if let Some(y) = self.down(self.y.value(*place)) { line x1=(px(left)) x2=(px(right)) y1=(px(y)) y2=(px(y)) {} }
                 }
                 @for (place, _) in &self.x.ticks {
                     @if let Some(x) = self.across(*place) { line x1=(px(x)) x2=(px(x)) y1=(px(top)) y2=(px(bottom)) {} }
                 }
             }
             @for (place, label) in &self.y.ticks {
-                @if let Some(y) = self.down(*place) { (text(left - 6.0, y + 4.0, "end", label)) }
+                @if let Some(y) = self.down(self.y.value(*place)) { (text(left - 6.0, y + 4.0, "end", label)) }
             }
             @for (place, label) in &self.x.ticks {
                 @if let Some(x) = self.across(*place) { (text(x, bottom + 16.0, self.anchor(x, label), label)) }
@@ -168,7 +187,8 @@ impl ChartFrame<'_> {
             .filter_map(|dot| Some((self.across(dot.x)?, self.down(dot.y)?, dot)))
             .collect();
         let line: Vec<String> = places.iter().map(|(x, y, _)| format!("{},{}", px(*x), px(*y))).collect();
-        let radius = if series.name.is_some() { "3.5" } else { "2.5" };
+        let radius = if series.is_faint { "2.5" } else { "3.5" };
+        let opacity = if series.is_faint { "0.35" } else { "1" };
         html! {
             @if series.is_line {
                 polyline points=(line.join(" ")) fill="none" stroke=(color) stroke-width="1.6" {}
@@ -180,7 +200,7 @@ impl ChartFrame<'_> {
                 }
             }
             @if series.has_dots {
-                g fill=(color) {
+                g fill=(color) fill-opacity=(opacity) {
                     @for (x, y, dot) in &places {
                         circle.dot cx=(px(*x)) cy=(px(*y)) r=(radius) {
                             @if !dot.tip.is_empty() { title { (dot.tip) } }
@@ -189,5 +209,39 @@ impl ChartFrame<'_> {
                 }
             }
         }
+    }
+
+    /// Draws the names of dots, each at one of four places beside its dot, where it covers no other name, no named dot
+    /// and no edge; other names are left out.
+    fn names(&self) -> Markup {
+        let dots =
+            || self.chart.series.iter().flat_map(|series| &series.points).filter(|dot| dot.name.is_some());
+        let place = |dot: &Dot| Some((self.across(dot.x)?, self.down(dot.y)?));
+        let mut taken: Vec<[f64; 4]> =
+            dots().filter_map(place).map(|(x, y)| [x - 4.0, y - 4.0, x + 4.0, y + 4.0]).collect();
+        let mut drawn = vec![];
+        for dot in dots() {
+            let (Some((x, y)), Some(name)) = (place(dot), &dot.name) else { continue };
+            let wide = DIGIT * name.chars().count() as f64;
+            let places =
+                [(7.0, 14.0, "start"), (7.0, -7.0, "start"), (-7.0, -7.0, "end"), (-7.0, 14.0, "end")];
+            let free = places.into_iter().find_map(|(right, down, anchor)| {
+                let left = if anchor == "start" { x + right } else { x + right - wide };
+                let area = [left, y + down - 10.0, left + wide, y + down + 3.0];
+                let inside = area[0] >= ROOM.0
+                    && area[2] <= self.width - ROOM.2
+                    && area[1] >= ROOM.1
+                    && area[3] <= self.height - ROOM.3;
+                let overlaps = |other: &[f64; 4]| {
+                    area[0] < other[2] && other[0] < area[2] && area[1] < other[3] && other[1] < area[3]
+                };
+                (inside && !taken.iter().any(overlaps)).then_some((area, x + right, y + down, anchor))
+            });
+            if let Some((area, x, y, anchor)) = free {
+                taken.push(area);
+                drawn.push((x, y, anchor, name));
+            }
+        }
+        html! { @for (x, y, anchor, name) in drawn { (text(x, y, anchor, name)) } }
     }
 }

@@ -4,8 +4,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
+use fewbits_engine::dense::AxisId;
+use fewbits_engine::ops::MetricRole;
 use fewbits_engine::spec::experiment::Experiment;
-use fewbits_engine::spec::table::Table;
+use fewbits_engine::spec::node::with_role;
+use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::table::front::{front, means};
 use fewbits_engine::table::layout::Arrangement;
 use fewbits_engine::table::points::{TablePoint, TablePoints};
@@ -18,7 +21,7 @@ use super::{forest, heat_map};
 use crate::render::number::estimate;
 use crate::ui::plain::printable;
 
-/// A figure with more points has no intervals.
+/// In a figure with more points, only those on the front have intervals.
 const MANY: usize = 40;
 
 /// The size of a figure in pixels.
@@ -27,11 +30,14 @@ const SIZE: (f64, f64) = (720.0, 380.0);
 /// Draws a table; the error says why it cannot be drawn.
 pub fn draw(experiment: &Experiment, table: &Table, made: &TableSheets) -> Result<Figure> {
     let rows: usize = made.sheets.iter().map(|sheet| sheet.rows.len()).sum();
+    if rows == 0 && !made.points.points.is_empty() && made.missing() == 0 {
+        return Err(anyhow!("no point has both values as numbers, so there is nothing to draw"));
+    }
     if rows == 0 {
         return Err(anyhow!("there are no results to draw yet"));
     }
     match made.arrangement {
-        Arrangement::Front | Arrangement::Answer => Ok(trade_off(experiment, made)),
+        Arrangement::Front | Arrangement::Answer => Ok(trade_off(experiment, table, made)),
         Arrangement::Grids => {
             let label = table.values().first().map_or("", |value| value.text.as_str());
             let map = |sheet: &Sheet| (printable(&sheet.title), heat_map::draw(sheet, label));
@@ -50,46 +56,121 @@ pub fn draw(experiment: &Experiment, table: &Table, made: &TableSheets) -> Resul
     }
 }
 
-/// Draws all points of a table of a size against a gain, and marks the front and the chosen point.
-fn trade_off(experiment: &Experiment, made: &TableSheets) -> Figure {
+/// Draws all points of a table of a size against a gain, and marks the front and the chosen point. A gain that is an
+/// accuracy is drawn as an error on a logarithmic axis, because accuracies near 1 differ little on a linear one.
+fn trade_off(experiment: &Experiment, table: &Table, made: &TableSheets) -> Figure {
     let points = &made.points;
-    let best = front(&points.points);
-    let on_front: Vec<Dot> = best.iter().filter_map(|&at| dot(experiment, points, at)).collect();
-    let others = (0..points.points.len()).filter(|at| !best.contains(at));
-    let mut series = vec![
-        ChartSeries {
-            name: None,
-            points: thinned(others.filter_map(|at| dot(experiment, points, at))),
-            is_line: false,
-            has_dots: true,
-        },
-        ChartSeries {
-            name: Some("nothing beats these in both".to_owned()),
-            points: on_front,
-            is_line: true,
-            has_dots: true,
-        },
-    ];
+    let best = front(&points.points, points.same_cost);
+    let scene = TradeOff { experiment, points, is_error: gain_is_accuracy(experiment, table), best: &best };
+    let mut series = vec![ChartSeries {
+        name: None,
+        points: best.iter().filter_map(|&at| scene.dot(at)).collect(),
+        is_line: true,
+        has_dots: false,
+        is_faint: false,
+    }];
+    series.extend(scene.groups());
     if let Some(choice) = &made.choice {
         let chosen = choice.chosen.map(|at| &choice.candidates[at].levels);
         let place = chosen.and_then(|levels| points.points.iter().position(|point| point.levels == *levels));
-        let points: Vec<Dot> = place.and_then(|at| dot(experiment, points, at)).into_iter().collect();
-        series.push(ChartSeries { name: Some("chosen".to_owned()), points, is_line: false, has_dots: true });
+        let points: Vec<Dot> = place.and_then(|at| scene.dot(at)).into_iter().collect();
+        let name = Some("chosen".to_owned());
+        series.push(ChartSeries { name, points, is_line: false, has_dots: true, is_faint: false });
     }
-    let chart = Chart { x: points.headings[0].clone(), y: points.headings[1].clone(), series };
+    let gain = &points.headings[1];
+    let y = if scene.is_error { format!("1 − {gain}, logarithmic") } else { gain.clone() };
+    let chart = Chart { x: points.headings[0].clone(), y, is_error: scene.is_error, series };
     chart.draw(SIZE.0, SIZE.1)
 }
 
-fn dot(experiment: &Experiment, points: &TablePoints, at: usize) -> Option<Dot> {
-    let point = &points.points[at];
-    let (x, y) = means(point)?;
-    let interval = point.values[1].and_then(|value| value.interval);
-    Some(Dot {
-        x,
-        y,
-        interval: interval.filter(|_| points.points.len() <= MANY),
-        tip: tip(experiment, points, point),
-    })
+/// Returns whether the second value of a table is the accuracy of a network, and nothing else.
+fn gain_is_accuracy(experiment: &Experiment, table: &Table) -> bool {
+    let gain = match &table.kind {
+        TableKind::Pareto { maximize, .. } => maximize,
+        TableKind::Choose(choose) => &choose.select.value,
+        TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Contrast { .. } => return false,
+    };
+    let is_accuracy = with_role(gain, &experiment.nodes, MetricRole::Accuracy).next().is_some();
+    gain.plain().is_some() && is_accuracy
+}
+
+/// The points of a trade-off and what their dots need.
+struct TradeOff<'t> {
+    experiment: &'t Experiment,
+    points: &'t TablePoints,
+    is_error: bool,
+    /// The points on the front.
+    best: &'t [usize],
+}
+
+impl TradeOff<'_> {
+    /// Returns two series for each level of the axis that gives the colours: faint dots of points that are not on the
+    /// front, then those of the front.
+    fn groups(&self) -> Vec<ChartSeries> {
+        let Some(place) = self.color_axis() else {
+            return self.pair("on the front".to_owned(), |_| true).into();
+        };
+        let axis = &self.experiment.axes[self.points.axes[place]];
+        let levels = axis.levels.iter().enumerate();
+        let pairs = levels.map(|(level, of)| {
+            self.pair(format!("{}={}", axis.name, of.label), move |point| point.levels[place] == level)
+        });
+        pairs.flatten().filter(|series| series.name.is_some() || !series.points.is_empty()).collect()
+    }
+
+    fn pair(&self, name: String, is_in: impl Fn(&TablePoint) -> bool) -> [ChartSeries; 2] {
+        let all = || (0..self.points.points.len()).filter(|&at| is_in(&self.points.points[at]));
+        let (on_front, others): (Vec<usize>, Vec<usize>) = all().partition(|at| self.best.contains(at));
+        let dots = |list: Vec<usize>| list.into_iter().filter_map(|at| self.dot(at)).collect::<Vec<_>>();
+        let series =
+            |name, points, is_faint| ChartSeries { name, points, is_line: false, has_dots: true, is_faint };
+        [series(None, thinned(dots(others).into_iter()), true), series(Some(name), dots(on_front), false)]
+    }
+
+    /// Returns the place of the first axis of the points that has two to six levels.
+    fn color_axis(&self) -> Option<usize> {
+        let few = |axis: &AxisId| (2..=6).contains(&self.experiment.axes[*axis].levels.len());
+        self.points.axes.iter().position(few)
+    }
+
+    fn dot(&self, at: usize) -> Option<Dot> {
+        let point = &self.points.points[at];
+        let (x, gain) = means(point)?;
+        let is_on_front = self.best.contains(&at);
+        let place = |gain: f64| if self.is_error { (1.0 - gain).max(self.least_error()) } else { gain };
+        let interval = point.values[1].and_then(|value| value.interval);
+        let interval = interval.filter(|_| is_on_front || self.points.points.len() <= MANY);
+        Some(Dot {
+            x,
+            y: place(gain),
+            interval: interval.map(|(low, high)| (place(low), place(high))),
+            tip: tip(self.experiment, self.points, point),
+            name: is_on_front.then(|| self.name(point)),
+        })
+    }
+
+    /// Returns half of the smallest error above zero: the place of a network without an error.
+    fn least_error(&self) -> f64 {
+        let errors = self.points.points.iter().filter_map(means).map(|(_, gain)| 1.0 - gain);
+        let least = errors.filter(|error| *error > 1e-9).fold(f64::INFINITY, f64::min);
+        if least.is_finite() { least / 2.0 } else { 1e-4 }
+    }
+
+    /// Returns the levels that distinguish a point from others of the front.
+    fn name(&self, point: &TablePoint) -> String {
+        let differs = |place: &usize| {
+            let mut levels = self.best.iter().map(|&at| self.points.points[at].levels[*place]);
+            let first = levels.next();
+            levels.any(|level| Some(level) != first)
+        };
+        let all: Vec<(&str, &str)> = self.experiment.labels(&self.points.axes, &point.levels).collect();
+        let places: Vec<usize> = (0..all.len()).filter(differs).collect();
+        let words: Vec<String> = match places.as_slice() {
+            [one] => vec![all[*one].1.to_owned()],
+            several => several.iter().map(|&place| format!("{}={}", all[place].0, all[place].1)).collect(),
+        };
+        printable(&words.join(" "))
+    }
 }
 
 fn tip(experiment: &Experiment, points: &TablePoints, point: &TablePoint) -> String {

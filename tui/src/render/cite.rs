@@ -106,7 +106,8 @@ pub fn method(cite: &Citation) -> Vec<String> {
     }
     said.extend(cite.methods.iter().map(|method| sentence(*method).to_owned()));
     let remark = cite.remark.as_ref().map_or(String::new(), |remark| format!("; {remark}"));
-    said.push(format!("Weights alone are quantized, activations are binary32{remark}."));
+    let quantized = cite.quantized.unwrap_or("No network is quantized");
+    said.push(format!("{quantized}, activations are binary32{remark}."));
     said
 }
 

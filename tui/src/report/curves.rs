@@ -56,12 +56,14 @@ pub fn curves(material: &Material<'_>, node: NodeId) -> Result<Vec<Figure>> {
                 y: *value,
                 interval: None,
                 tip: format!("{name}\nepoch {}: {value:.4}", epoch + 1),
+                name: None,
             });
             let line = ChartSeries {
                 name: Some(name.clone()),
                 points: dots.collect(),
                 is_line: true,
                 has_dots: true,
+                is_faint: false,
             };
             charts.entry(curve.clone()).or_default().push(line);
         }
@@ -70,8 +72,13 @@ pub fn curves(material: &Material<'_>, node: NodeId) -> Result<Vec<Figure>> {
         // With many lines, tooltips identify a line better than a legend.
         let many = series.len() > 6;
         let plain = |line: ChartSeries| if many { ChartSeries { name: None, ..line } } else { line };
-        Chart { x: EPOCH.to_owned(), y: curve, series: series.into_iter().map(plain).collect() }
-            .draw(420.0, 280.0)
+        Chart {
+            x: EPOCH.to_owned(),
+            y: curve,
+            is_error: false,
+            series: series.into_iter().map(plain).collect(),
+        }
+        .draw(420.0, 280.0)
     };
     Ok(charts.into_iter().map(draw).collect())
 }

@@ -7,6 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::material::Material;
 use super::{curves, distribution, failures, layers, provenance, tables, wiring};
 use crate::render::choice::answer;
+use crate::render::number::count;
 use crate::ui::plain::printable;
 
 /// The content security policy: the page loads nothing from elsewhere, even if a name in it contains markup.
@@ -71,7 +72,7 @@ fn summary(material: &Material<'_>) -> Markup {
                 div.answer { @for sentence in said { p { (printable(&sentence)) } } }
             }
             p.dim {
-                (counts.tasks) " tasks"
+                (count(counts.tasks, "task"))
                 @if missing > 0 { ", " (missing) " of them without a result yet" }
                 "; activations are binary32."
             }

@@ -13,6 +13,7 @@ use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::node::Node;
 
 use super::eta::{Eta, duration};
+use crate::render::number::count;
 
 /// Writes the events of a run as lines.
 pub struct Plain<W> {
@@ -54,8 +55,10 @@ impl<W: Write> Plain<W> {
                 (self.total, self.done) = (counts.tasks, counts.cached);
                 let known = if counts.cached == counts.tasks { "all" } else { &counts.cached.to_string() };
                 format!(
-                    "{experiment}: {} tasks, {known} cached, {} to run, {} waiting for their inputs",
-                    counts.tasks, counts.run, counts.waiting
+                    "{experiment}: {}, {known} cached, {} to run, {} waiting for their inputs",
+                    count(counts.tasks, "task"),
+                    counts.run,
+                    counts.waiting
                 )
             }
             Event::Started { task, reason, .. } => {
@@ -135,8 +138,8 @@ impl<W: Write> Plain<W> {
 #[must_use]
 pub fn sentence(summary: &Summary) -> String {
     format!(
-        "{} tasks: {} ran, {} cached, {} failed, {} skipped in {}",
-        summary.tasks,
+        "{}: {} ran, {} cached, {} failed, {} skipped in {}",
+        count(summary.tasks, "task"),
         summary.ran,
         summary.cached,
         summary.failed,

@@ -13,7 +13,7 @@ use crate::dashboard::cursor::Cursor;
 use crate::dashboard::paint::{heading, left, line, list, put, put_all, top, wrap};
 use crate::dashboard::shown_table::{mean, value};
 use crate::figure::axis::FigureAxis;
-use crate::render::number::{estimate, number};
+use crate::render::number::{count, estimate, number};
 use crate::ui::plain::printable;
 
 /// The longest distance, in columns, between a click and the point that it selects.
@@ -67,6 +67,14 @@ fn draw_chart(app: &App, scene: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) 
     let filter = &app.pareto_view.filter;
     let only = if filter.is_empty() { String::new() } else { format!("; only {}", filter.text) };
     let title = format!("{} against {}{scale}{only}", headings[1], headings[0]);
+    let lost =
+        scene.all.iter().filter(|&&point| scene.means(point).is_some_and(|(cost, _)| cost <= 0.0)).count();
+    let lost = match lost {
+        0 => String::new(),
+        _ if !app.pareto_view.log => String::new(),
+        lost => format!("; {} of size 0 or less cannot be drawn", count(lost, "point")),
+    };
+    let title = format!("{title}{lost}");
     let inside = heading(buf, area, &printable(&title), true, theme);
     let at = |point: usize| scene.means(point).unwrap_or((f64::NAN, f64::NAN));
     let values: Vec<(f64, f64)> = scene.all.iter().map(|point| at(*point)).collect();
@@ -154,7 +162,7 @@ fn values(app: &App, scene: &ParetoScene<'_>, selected: usize) -> Vec<Line<'stat
         ]));
     }
     lines.push(if scene.front.contains(&selected) {
-        Line::from("on the front: nothing shown beats it").style(theme.good())
+        Line::from("on the front: nothing shown is as good in both and better in one").style(theme.good())
     } else {
         Line::from("beaten by a point on the front").style(theme.dim())
     });

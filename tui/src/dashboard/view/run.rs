@@ -18,6 +18,7 @@ use crate::dashboard::task_status::{StatusCounts, TaskStatus};
 use crate::dashboard::theme::Theme;
 use crate::dashboard::view_name::View;
 use crate::dashboard::view_state::Pane;
+use crate::render::number::count;
 use crate::ui::eta::duration;
 use crate::ui::plain::printable;
 
@@ -214,7 +215,7 @@ fn draw_progress(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
     };
     let taken = duration(run.elapsed(app.now));
     let times = if run.is_going() { format!("{taken} so far  {left}") } else { format!("took {taken}") };
-    let times = format!("{} tasks  {times}", total.tasks);
+    let times = format!("{}  {times}", count(total.tasks, "task"));
     let lines = [bar, Line::from(counts), Line::from(times.trim_end().to_owned())];
     crate::dashboard::paint::put_all(buf, area, lines);
 }

@@ -19,6 +19,8 @@ pub struct Chart {
     pub x: String,
     /// The label of the vertical axis.
     pub y: String,
+    /// Whether horizontal values are whole numbers, so that ticks are as well.
+    pub has_whole_x: bool,
     /// Whether the vertical axis is logarithmic and runs downwards: for errors, of which smaller is better.
     pub is_error: bool,
     /// The series, drawn in this order.
@@ -35,6 +37,8 @@ pub struct ChartSeries {
     pub is_line: bool,
     /// Whether each point has a dot.
     pub has_dots: bool,
+    /// Whether the intervals of the points make a band around the line.
+    pub has_band: bool,
     /// Whether the series is drawn faintly, with the colour of the next named one.
     pub is_faint: bool,
 }
@@ -74,7 +78,7 @@ impl Chart {
         let ys = ys.iter().copied();
         let frame = ChartFrame {
             chart: self,
-            x: FigureAxis::fit(dots().map(|dot| dot.x), false, 7),
+            x: self.x_axis(),
             y: if self.is_error {
                 FigureAxis::fit_decades(ys).reversed()
             } else {
@@ -90,6 +94,14 @@ impl Chart {
             (self.legend(width, frame.height))
         };
         Figure { width, height, label: format!("{} against {}", self.y, self.x), content }
+    }
+
+    fn x_axis(&self) -> FigureAxis {
+        let xs = || self.series.iter().flat_map(|series| &series.points).map(|dot| dot.x);
+        let span = xs().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
+        // With at most one tick per whole number, no tick is between two of them.
+        let most = if self.has_whole_x { 7.min((span.1 - span.0) as usize + 1) } else { 7 };
+        FigureAxis::fit(xs(), false, most)
     }
 
     /// Returns the colour of a series: grey without a name, else the next of [`COLORS`]; a faint series
@@ -193,7 +205,8 @@ impl ChartFrame<'_> {
             @if series.is_line {
                 polyline points=(line.join(" ")) fill="none" stroke=(color) stroke-width="1.6" {}
             }
-            @for (x, _, dot) in &places {
+            @if series.has_band { polygon points=(self.band(&places)) fill=(color) fill-opacity="0.15" {} }
+            @for (x, _, dot) in places.iter().filter(|_| !series.has_band) {
                 @if let Some((low, high)) = dot.interval
                     && let (Some(low), Some(high)) = (self.down(low), self.down(high)) {
                     line x1=(px(*x)) x2=(px(*x)) y1=(px(low)) y2=(px(high)) stroke=(color) stroke-opacity="0.5" {}
@@ -209,6 +222,17 @@ impl ChartFrame<'_> {
                 }
             }
         }
+    }
+
+    /// Returns the outline of the intervals of some dots: the upper ends, then the lower ends backwards.
+    fn band(&self, places: &[(f64, f64, &Dot)]) -> String {
+        let end = |(x, y, dot): &(f64, f64, &Dot), upper: bool| {
+            let end = dot.interval.map(|(low, high)| if upper { high } else { low });
+            format!("{},{}", px(*x), px(end.and_then(|end| self.down(end)).unwrap_or(*y)))
+        };
+        let upper = places.iter().map(|place| end(place, true));
+        let lower = places.iter().rev().map(|place| end(place, false));
+        upper.chain(lower).collect::<Vec<_>>().join(" ")
     }
 
     /// Draws the names of dots, each at one of four places beside its dot, where it covers no other name, no named dot

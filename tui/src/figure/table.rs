@@ -67,19 +67,30 @@ fn trade_off(experiment: &Experiment, table: &Table, made: &TableSheets) -> Figu
         points: best.iter().filter_map(|&at| scene.dot(at)).collect(),
         is_line: true,
         has_dots: false,
+        has_band: false,
         is_faint: false,
     }];
     series.extend(scene.groups());
     if let Some(choice) = &made.choice {
         let chosen = choice.chosen.map(|at| &choice.candidates[at].levels);
         let place = chosen.and_then(|levels| points.points.iter().position(|point| point.levels == *levels));
-        let points: Vec<Dot> = place.and_then(|at| scene.dot(at)).into_iter().collect();
+        // The dot beneath has the name of the point.
+        let dot = place.and_then(|at| scene.dot(at)).map(|dot| Dot { name: None, ..dot });
+        let points: Vec<Dot> = dot.into_iter().collect();
         let name = Some("chosen".to_owned());
-        series.push(ChartSeries { name, points, is_line: false, has_dots: true, is_faint: false });
+        series.push(ChartSeries {
+            name,
+            points,
+            is_line: false,
+            has_dots: true,
+            has_band: false,
+            is_faint: false,
+        });
     }
     let gain = &points.headings[1];
     let y = if scene.is_error { format!("1 − {gain}, logarithmic") } else { gain.clone() };
-    let chart = Chart { x: points.headings[0].clone(), y, is_error: scene.is_error, series };
+    let chart =
+        Chart { x: points.headings[0].clone(), y, has_whole_x: false, is_error: scene.is_error, series };
     chart.draw(SIZE.0, SIZE.1)
 }
 
@@ -122,8 +133,14 @@ impl TradeOff<'_> {
         let all = || (0..self.points.points.len()).filter(|&at| is_in(&self.points.points[at]));
         let (on_front, others): (Vec<usize>, Vec<usize>) = all().partition(|at| self.best.contains(at));
         let dots = |list: Vec<usize>| list.into_iter().filter_map(|at| self.dot(at)).collect::<Vec<_>>();
-        let series =
-            |name, points, is_faint| ChartSeries { name, points, is_line: false, has_dots: true, is_faint };
+        let series = |name, points, is_faint| ChartSeries {
+            name,
+            points,
+            is_line: false,
+            has_dots: true,
+            has_band: false,
+            is_faint,
+        };
         [series(None, thinned(dots(others).into_iter()), true), series(Some(name), dots(on_front), false)]
     }
 

@@ -1,10 +1,11 @@
-//! Training curves: one chart per series of a node, one line per task.
+//! Training curves: one chart per series of a node, with a line for each training, or means of several.
 //! Knows nothing of the metrics.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use fewbits_engine::dense::NodeId;
+use fewbits_engine::dense::{AxisId, NodeId};
+use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::node::Node;
 use maud::{Markup, html};
 
@@ -16,8 +17,11 @@ use crate::ui::plain::printable;
 /// The axis of the series that are drawn.
 const EPOCH: &str = "epoch";
 
-/// The most trainings of a node that are drawn: more lines cover each other.
-const MOST: usize = 60;
+/// The most trainings of a node whose curves are read.
+const MOST: usize = 600;
+
+/// The most lines of a chart: more of them cannot be told apart.
+const LINES: usize = 6;
 
 /// Returns the curves of every node that has series along epochs.
 pub fn section(material: &Material<'_>) -> Result<Markup> {
@@ -25,8 +29,10 @@ pub fn section(material: &Material<'_>) -> Result<Markup> {
     for (at, node) in material.graph().experiment.nodes.pairs() {
         let figures = curves(material, at)?;
         if !figures.is_empty() {
+            let grouping =
+                Grouping::choose(&material.graph().experiment, node, material.graph().tasks_of(at).count());
             parts.push(html! {
-                h3 { (node.name) (shown(material, at, node)) }
+                h3 { (node.name) span.dim { (grouping.words(&material.graph().experiment)) } }
                 div.panels { @for figure in &figures { figure { (figure.on_page()) } } }
             });
         }
@@ -34,51 +40,110 @@ pub fn section(material: &Material<'_>) -> Result<Markup> {
     Ok(html! { @for part in parts { (part) } })
 }
 
-fn shown(material: &Material<'_>, at: NodeId, node: &Node) -> Markup {
-    let all = material.graph().tasks_of(at).count();
-    let axes = material.graph().experiment.axis_names(&node.axes);
-    html! {
-        @if all > MOST { span.dim { ": the first " (MOST) " of " (all) } }
-        @else if !axes.is_empty() { span.dim { ": one line for each of " (axes.join(" × ")) } }
+/// The lines of a node's charts: one for each combination of these axes.
+struct Grouping {
+    axes: Vec<AxisId>,
+    /// Whether a line is one training, and not the mean of several.
+    is_each: bool,
+    /// Whether trainings are left out.
+    is_cut: bool,
+}
+
+impl Grouping {
+    /// Chooses the axes of the lines: all axes for few trainings; else those that are not the axis of seeds, if their
+    /// combinations are few; else the first of those with few levels.
+    fn choose(experiment: &Experiment, node: &Node, trainings: usize) -> Self {
+        let is_cut = trainings > MOST;
+        if trainings <= LINES {
+            return Self { axes: node.axes.clone(), is_each: true, is_cut };
+        }
+        let seed = node.kind.seed.and_then(|field| node.value.field(field)?.axis().map(str::to_owned));
+        let seed = seed.and_then(|name| experiment.axis(&name));
+        let replicates = experiment.tables.iter().filter_map(|table| table.replicate).chain(seed);
+        let replicates: Vec<AxisId> = replicates.collect();
+        let levels = |axis: &AxisId| experiment.axes[*axis].levels.len();
+        let axes: Vec<AxisId> = node.axes.iter().copied().filter(|axis| !replicates.contains(axis)).collect();
+        let combinations = axes.iter().map(levels).fold(1, usize::saturating_mul);
+        let axes = if combinations <= LINES {
+            axes
+        } else {
+            axes.into_iter().find(|axis| levels(axis) <= LINES).into_iter().collect()
+        };
+        Self { axes, is_each: false, is_cut }
+    }
+
+    fn words(&self, experiment: &Experiment) -> String {
+        let names = experiment.axis_names(&self.axes).join(" × ");
+        let cut = if self.is_cut { format!(", the first {MOST} trainings") } else { String::new() };
+        match (self.is_each, names.is_empty()) {
+            (true, true) => String::new(),
+            (true, false) => format!(": one line for each of {names}"),
+            (false, true) => format!(": the mean of all trainings, from the least to the largest value{cut}"),
+            (false, false) => {
+                format!(": the mean for each of {names}, from the least to the largest value{cut}")
+            }
+        }
     }
 }
 
-/// Draws one picture per series of a node's records, with one line per task.
+/// The values of one line: for each epoch, those of its trainings.
+type Epochs = Vec<Vec<f64>>;
+
+/// Draws one figure per series of a node's records, with a line for each of a few trainings, or the mean and the range
+/// of several.
 pub fn curves(material: &Material<'_>, node: NodeId) -> Result<Vec<Figure>> {
-    let mut charts: BTreeMap<String, Vec<ChartSeries>> = BTreeMap::new();
     let graph = material.graph();
+    let experiment = &graph.experiment;
+    let grouping = Grouping::choose(experiment, &experiment.nodes[node], graph.tasks_of(node).count());
+    let mut charts: BTreeMap<String, BTreeMap<Vec<usize>, Epochs>> = BTreeMap::new();
     for task in graph.tasks_of(node).take(MOST) {
         let Some(record) = material.record(task)? else { continue };
-        let name = printable(&graph.name(task));
+        let (_, point) = graph.place(task);
+        let points = &graph.node_tasks[node].points;
+        let group: Vec<usize> =
+            grouping.axes.iter().map(|&axis| points.level(point, axis).unwrap_or_default()).collect();
         for (curve, series) in record.series.iter().filter(|(_, series)| series.along == EPOCH) {
-            let dots = series.values.iter().enumerate().map(|(epoch, value)| Dot {
-                x: (epoch + 1) as f64,
-                y: *value,
-                interval: None,
-                tip: format!("{name}\nepoch {}: {value:.4}", epoch + 1),
-                name: None,
-            });
-            let line = ChartSeries {
-                name: Some(name.clone()),
-                points: dots.collect(),
-                is_line: true,
-                has_dots: true,
-                is_faint: false,
-            };
-            charts.entry(curve.clone()).or_default().push(line);
+            let epochs = charts.entry(curve.clone()).or_default().entry(group.clone()).or_default();
+            epochs.resize(epochs.len().max(series.values.len()), vec![]);
+            for (values, value) in epochs.iter_mut().zip(&series.values) {
+                values.push(*value);
+            }
         }
     }
-    let draw = |(curve, series): (String, Vec<ChartSeries>)| {
-        // With many lines, tooltips identify a line better than a legend.
-        let many = series.len() > 6;
-        let plain = |line: ChartSeries| if many { ChartSeries { name: None, ..line } } else { line };
-        Chart {
-            x: EPOCH.to_owned(),
-            y: curve,
-            is_error: false,
-            series: series.into_iter().map(plain).collect(),
+    let line = |(levels, epochs): (Vec<usize>, Epochs)| {
+        let pairs = experiment.labels(&grouping.axes, &levels).map(|(axis, label)| format!("{axis}={label}"));
+        let name = printable(&pairs.collect::<Vec<_>>().join(" "));
+        let name = if name.is_empty() { "mean".to_owned() } else { name };
+        ChartSeries {
+            points: epochs.iter().enumerate().filter_map(|(at, values)| dot(&name, at, values)).collect(),
+            name: Some(name),
+            is_line: true,
+            has_dots: true,
+            has_band: !grouping.is_each,
+            is_faint: false,
         }
-        .draw(420.0, 280.0)
+    };
+    let draw = |(curve, groups): (String, BTreeMap<Vec<usize>, Epochs>)| {
+        let series = groups.into_iter().map(line).collect();
+        let chart = Chart { x: EPOCH.to_owned(), y: curve, has_whole_x: true, is_error: false, series };
+        chart.draw(420.0, 280.0)
     };
     Ok(charts.into_iter().map(draw).collect())
+}
+
+/// Returns the mean of an epoch's finite values, with the range of several; `None` without one.
+fn dot(name: &str, at: usize, values: &[f64]) -> Option<Dot> {
+    let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    let mean = finite.iter().sum::<f64>() / finite.len() as f64;
+    let (low, high) =
+        finite.iter().fold((mean, mean), |(low, high), value| (low.min(*value), high.max(*value)));
+    let of =
+        if finite.len() > 1 { format!(" ({low:.4}–{high:.4}, n={})", finite.len()) } else { String::new() };
+    mean.is_finite().then(|| Dot {
+        x: (at + 1) as f64,
+        y: mean,
+        interval: (finite.len() > 1).then_some((low, high)),
+        tip: format!("{name}\nepoch {}: {mean:.4}{of}", at + 1),
+        name: None,
+    })
 }

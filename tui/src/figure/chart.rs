@@ -33,14 +33,33 @@ pub struct ChartSeries {
     pub name: Option<String>,
     /// The points.
     pub points: Vec<Dot>,
-    /// Whether a line connects the points.
-    pub is_line: bool,
-    /// Whether each point has a dot.
-    pub has_dots: bool,
-    /// Whether the intervals of the points make a band around the line.
-    pub has_band: bool,
-    /// Whether the series is drawn faintly, with the colour of the next named one.
-    pub is_faint: bool,
+    /// The marks of its points.
+    pub marks: SeriesMarks,
+}
+
+/// The marks of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeriesMarks {
+    /// A line, without dots and names.
+    Line,
+    /// Dots.
+    Dots,
+    /// Faint dots, in the colour of the next series that is not faint.
+    FaintDots,
+    /// A line with dots.
+    Curve,
+    /// A line with dots, in a band of the points' intervals.
+    CurveInBand,
+}
+
+impl SeriesMarks {
+    fn has_line(self) -> bool {
+        matches!(self, Self::Line | Self::Curve | Self::CurveInBand)
+    }
+
+    fn has_dots(self) -> bool {
+        self != Self::Line
+    }
 }
 
 /// Holds one point.
@@ -107,8 +126,9 @@ impl Chart {
     /// Returns the colour of a series: grey without a name, else the next of [`COLORS`]; a faint series
     /// has that of the next other one.
     fn color(&self, at: usize) -> &'static str {
-        if self.series[at].is_faint {
-            let next = (at + 1..self.series.len()).find(|&next| !self.series[next].is_faint);
+        if self.series[at].marks == SeriesMarks::FaintDots {
+            let next =
+                (at + 1..self.series.len()).find(|&next| self.series[next].marks != SeriesMarks::FaintDots);
             return next.map_or("#888888", |next| self.color(next));
         }
         if self.series[at].name.is_none() {
@@ -199,20 +219,20 @@ impl ChartFrame<'_> {
             .filter_map(|dot| Some((self.across(dot.x)?, self.down(dot.y)?, dot)))
             .collect();
         let line: Vec<String> = places.iter().map(|(x, y, _)| format!("{},{}", px(*x), px(*y))).collect();
-        let radius = if series.is_faint { "2.5" } else { "3.5" };
-        let opacity = if series.is_faint { "0.35" } else { "1" };
+        let radius = if series.marks == SeriesMarks::FaintDots { "2.5" } else { "3.5" };
+        let opacity = if series.marks == SeriesMarks::FaintDots { "0.35" } else { "1" };
         html! {
-            @if series.is_line {
+            @if series.marks.has_line() {
                 polyline points=(line.join(" ")) fill="none" stroke=(color) stroke-width="1.6" {}
             }
-            @if series.has_band { polygon points=(self.band(&places)) fill=(color) fill-opacity="0.15" {} }
-            @for (x, _, dot) in places.iter().filter(|_| !series.has_band) {
+            @if series.marks == SeriesMarks::CurveInBand { polygon points=(self.band(&places)) fill=(color) fill-opacity="0.15" {} }
+            @for (x, _, dot) in places.iter().filter(|_| series.marks != SeriesMarks::CurveInBand) {
                 @if let Some((low, high)) = dot.interval
                     && let (Some(low), Some(high)) = (self.down(low), self.down(high)) {
                     line x1=(px(*x)) x2=(px(*x)) y1=(px(low)) y2=(px(high)) stroke=(color) stroke-opacity="0.5" {}
                 }
             }
-            @if series.has_dots {
+            @if series.marks.has_dots() {
                 g fill=(color) fill-opacity=(opacity) {
                     @for (x, y, dot) in &places {
                         circle.dot cx=(px(*x)) cy=(px(*y)) r=(radius) {
@@ -238,8 +258,8 @@ impl ChartFrame<'_> {
     /// Draws the names of dots, each at one of four places beside its dot, where it covers no other name, no named dot
     /// and no edge; other names are left out.
     fn names(&self) -> Markup {
-        let dots =
-            || self.chart.series.iter().flat_map(|series| &series.points).filter(|dot| dot.name.is_some());
+        let named = self.chart.series.iter().filter(|series| series.marks.has_dots());
+        let dots = || named.clone().flat_map(|series| &series.points).filter(|dot| dot.name.is_some());
         let place = |dot: &Dot| Some((self.across(dot.x)?, self.down(dot.y)?));
         let mut taken: Vec<[f64; 4]> =
             dots().filter_map(place).map(|(x, y)| [x - 4.0, y - 4.0, x + 4.0, y + 4.0]).collect();

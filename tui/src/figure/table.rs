@@ -15,7 +15,7 @@ use fewbits_engine::table::points::{TablePoint, TablePoints};
 use fewbits_engine::table::sheet::Sheet;
 use fewbits_engine::table::table_sheets::TableSheets;
 
-use super::chart::{Chart, ChartSeries, Dot};
+use super::chart::{Chart, ChartSeries, Dot, SeriesMarks};
 use super::svg::{Figure, stack};
 use super::{forest, heat_map};
 use crate::render::number::estimate;
@@ -65,10 +65,7 @@ fn trade_off(experiment: &Experiment, table: &Table, made: &TableSheets) -> Figu
     let mut series = vec![ChartSeries {
         name: None,
         points: best.iter().filter_map(|&at| scene.dot(at)).collect(),
-        is_line: true,
-        has_dots: false,
-        has_band: false,
-        is_faint: false,
+        marks: SeriesMarks::Line,
     }];
     series.extend(scene.groups());
     if let Some(choice) = &made.choice {
@@ -78,14 +75,7 @@ fn trade_off(experiment: &Experiment, table: &Table, made: &TableSheets) -> Figu
         let dot = place.and_then(|at| scene.dot(at)).map(|dot| Dot { name: None, ..dot });
         let points: Vec<Dot> = dot.into_iter().collect();
         let name = Some("chosen".to_owned());
-        series.push(ChartSeries {
-            name,
-            points,
-            is_line: false,
-            has_dots: true,
-            has_band: false,
-            is_faint: false,
-        });
+        series.push(ChartSeries { name, points, marks: SeriesMarks::Dots });
     }
     let gain = &points.headings[1];
     let y = if scene.is_error { format!("1 − {gain}, logarithmic") } else { gain.clone() };
@@ -133,15 +123,11 @@ impl TradeOff<'_> {
         let all = || (0..self.points.points.len()).filter(|&at| is_in(&self.points.points[at]));
         let (on_front, others): (Vec<usize>, Vec<usize>) = all().partition(|at| self.best.contains(at));
         let dots = |list: Vec<usize>| list.into_iter().filter_map(|at| self.dot(at)).collect::<Vec<_>>();
-        let series = |name, points, is_faint| ChartSeries {
-            name,
-            points,
-            is_line: false,
-            has_dots: true,
-            has_band: false,
-            is_faint,
-        };
-        [series(None, thinned(dots(others).into_iter()), true), series(Some(name), dots(on_front), false)]
+        let series = |name, points, marks| ChartSeries { name, points, marks };
+        [
+            series(None, thinned(dots(others).into_iter()), SeriesMarks::FaintDots),
+            series(Some(name), dots(on_front), SeriesMarks::Dots),
+        ]
     }
 
     /// Returns the place of the first axis of the points that has two to six levels.

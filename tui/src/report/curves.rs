@@ -10,7 +10,7 @@ use fewbits_engine::spec::node::Node;
 use maud::{Markup, html};
 
 use super::material::Material;
-use crate::figure::chart::{Chart, ChartSeries, Dot};
+use crate::figure::chart::{Chart, ChartSeries, Dot, SeriesMarks};
 use crate::figure::svg::Figure;
 use crate::ui::plain::printable;
 
@@ -117,10 +117,7 @@ pub fn curves(material: &Material<'_>, node: NodeId) -> Result<Vec<Figure>> {
         ChartSeries {
             points: epochs.iter().enumerate().filter_map(|(at, values)| dot(&name, at, values)).collect(),
             name: Some(name),
-            is_line: true,
-            has_dots: true,
-            has_band: !grouping.is_each,
-            is_faint: false,
+            marks: if grouping.is_each { SeriesMarks::Curve } else { SeriesMarks::CurveInBand },
         }
     };
     let draw = |(curve, groups): (String, BTreeMap<Vec<usize>, Epochs>)| {

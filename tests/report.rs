@@ -35,6 +35,8 @@ fn a_report_is_one_file_with_everything_in_it() {
         "Recommendation",
         "id=\"table-tradeoff\"",
         "id=\"table-pareto\"",
+        "Which axis matters",
+        "share of the variance of accuracy.accuracy",
         "id=\"training\"",
         "id=\"layers\"",
         "id=\"weights\"",

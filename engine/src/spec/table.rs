@@ -85,6 +85,11 @@ pub enum TableKind {
     },
     /// The best point under a limit.
     Choose(Box<Question>),
+    /// The shares of a value's variance that each axis and pair of axes explain.
+    Importance {
+        /// The value.
+        value: Expression,
+    },
 }
 
 /// A column of a table: a value under a heading.
@@ -147,7 +152,9 @@ impl Table {
     pub fn values(&self) -> Vec<&Expression> {
         match &self.kind {
             TableKind::Table { columns, .. } => columns.iter().map(|column| &column.value).collect(),
-            TableKind::Pivot { value, .. } | TableKind::Contrast { value, .. } => vec![value],
+            TableKind::Pivot { value, .. }
+            | TableKind::Contrast { value, .. }
+            | TableKind::Importance { value } => vec![value],
             TableKind::Pareto { minimize, maximize } => vec![minimize, maximize],
             TableKind::Choose(choose) => choose.values(),
         }
@@ -163,6 +170,7 @@ impl Table {
             TableKind::Pivot { .. }
             | TableKind::Pareto { .. }
             | TableKind::Contrast { .. }
+            | TableKind::Importance { .. }
             | TableKind::Choose(_) => self.values().into_iter().map(|value| value.text.as_str()).collect(),
         }
     }
@@ -175,6 +183,7 @@ impl Table {
             TableKind::Table { .. }
             | TableKind::Pivot { .. }
             | TableKind::Pareto { .. }
+            | TableKind::Importance { .. }
             | TableKind::Choose(_) => &[],
         }
     }
@@ -198,7 +207,7 @@ impl Table {
             }
             TableKind::Pivot { value, .. } => vec![text(value)],
             TableKind::Pareto { minimize, maximize } => vec![text(minimize), text(maximize)],
-            TableKind::Contrast { .. } => vec![],
+            TableKind::Contrast { .. } | TableKind::Importance { .. } => vec![],
             TableKind::Choose(choose) => choose.headings(),
         }
     }
@@ -213,7 +222,7 @@ impl Table {
                 named.extend(rows.iter().chain(columns).chain(each));
             }
             TableKind::Contrast { between, .. } => named.extend(between),
-            TableKind::Pareto { .. } | TableKind::Choose(_) => {}
+            TableKind::Pareto { .. } | TableKind::Choose(_) | TableKind::Importance { .. } => {}
         }
         named
     }
@@ -227,6 +236,7 @@ impl Table {
             TableKind::Pivot { .. }
             | TableKind::Pareto { .. }
             | TableKind::Contrast { .. }
+            | TableKind::Importance { .. }
             | TableKind::Choose(_) => {
                 "minimize or show another value, or write `1.0 * value` for another heading"
             }
@@ -258,7 +268,7 @@ impl TableKind {
             Self::Pivot { value, .. } | Self::Contrast { value, .. } => vec![value],
             Self::Table { columns, .. } => columns.iter().map(|column| &column.value).collect(),
             Self::Choose(choose) => vec![&choose.select.value],
-            Self::Pareto { .. } => vec![],
+            Self::Pareto { .. } | Self::Importance { .. } => vec![],
         }
     }
 }

@@ -27,12 +27,13 @@ pub struct TableReader<'s> {
 type KindReader = fn(&TableReader<'_>, &mut Fields<'_>, &mut Faults) -> Option<TableKind>;
 
 /// The kinds of tables, each with its reader.
-const KINDS: [(&str, KindReader); 5] = [
+const KINDS: [(&str, KindReader); 6] = [
     ("Table", |scope, fields, faults| scope.read_table(fields, faults)),
     ("Pivot", |scope, fields, faults| scope.read_pivot(fields, faults)),
     ("Pareto", |scope, fields, faults| scope.read_pareto(fields, faults)),
     ("Contrast", |scope, fields, faults| scope.read_contrast(fields, faults)),
     ("Choose", |scope, fields, faults| scope.read_choose(fields, faults)),
+    ("Importance", |scope, fields, faults| scope.read_importance(fields, faults)),
 ];
 
 impl TableReader<'_> {
@@ -112,6 +113,10 @@ impl TableReader<'_> {
             return None;
         }
         Some(TableKind::Contrast { value: value?, between })
+    }
+
+    fn read_importance(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TableKind> {
+        Some(TableKind::Importance { value: self.expression(fields, "value", faults)? })
     }
 
     fn read_choose(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TableKind> {

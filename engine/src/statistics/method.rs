@@ -23,6 +23,8 @@ pub enum Method {
     Holm,
     /// The set of points that are not significantly worse than the best.
     MayBeBest,
+    /// The shares of variance of axes and pairs (Sobol' 1993).
+    VarianceShares,
     /// The paired test of two networks on the same images (`McNemar`), in its mid-p form.
     McNemar,
 }

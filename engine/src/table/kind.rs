@@ -12,6 +12,7 @@ use super::points::{TablePoint, TablePoints};
 use super::results::Results;
 use super::rows::Rows;
 use super::sheet::{Cell, Sheet};
+use super::variance::variance_shares;
 use crate::dense::AxisId;
 use crate::graph::TaskGraph;
 use crate::ops::{MetricRole, Ops};
@@ -31,6 +32,8 @@ pub(super) fn kept<O: Ops>(graph: &TaskGraph<O>, table: &Table) -> Vec<AxisId> {
         TableKind::Pivot { rows, columns, each, .. } => {
             [each, rows, columns].into_iter().flatten().copied().collect()
         }
+        // Each row is an axis, not a point.
+        TableKind::Importance { .. } => vec![],
         TableKind::Table { rows: None, .. }
         | TableKind::Pareto { .. }
         | TableKind::Contrast { .. }
@@ -91,9 +94,41 @@ fn points<O: Ops>(
             let points = contrast::points(&group_rows(rows, table, &wide), between.len(), &effects, table);
             (effects.into_iter().map(|effect| effect.heading).collect(), points)
         }
+        TableKind::Importance { .. } => importance(&graph.experiment, rows),
         TableKind::Choose(choose) => {
             (headings(), answer::points(&group_rows(rows, table, axes), choose, table))
         }
+    }
+}
+
+/// Returns one point with the share of variance of each axis and pair, under their names.
+fn importance(experiment: &Experiment, rows: &Rows) -> (Vec<String>, Vec<TablePoint>) {
+    let name = |axes: &[AxisId]| match axes {
+        [] => "the rest".to_owned(),
+        axes => experiment.axis_names(axes).join(" × "),
+    };
+    let shares = variance_shares(rows);
+    let values: Vec<Option<Estimate>> = shares.iter().map(|of| Estimate::from_values(&[of.share])).collect();
+    let is_failed = rows.failed > 0 && values.is_empty();
+    let points =
+        if values.is_empty() { vec![] } else { vec![TablePoint { levels: vec![], values, is_failed }] };
+    (shares.iter().map(|of| name(&of.axes)).collect(), points)
+}
+
+/// Lists the axes and pairs of an `Importance` table, each with its share of the variance.
+fn shares(points: &TablePoints, value: &str) -> Sheet {
+    let values = points.points.first().map_or(&[][..], |point| &point.values);
+    let row = |(name, value): (&String, &Option<Estimate>)| {
+        let label = Cell::Level { label: name.clone(), value: Datum::Text(name.clone()) };
+        vec![label, value.map_or(Cell::Absent, Cell::Value)]
+    };
+    Sheet {
+        title: String::new(),
+        headings: vec!["axes".to_owned(), format!("share of the variance of {value}")],
+        axes: 1,
+        rows: points.headings.iter().zip(values).map(row).collect(),
+        points: vec![vec![Some(0)]; values.len()],
+        values: vec![None],
     }
 }
 
@@ -103,7 +138,10 @@ fn same_cost(experiment: &Experiment, kind: &TableKind) -> f64 {
     let cost = match kind {
         TableKind::Pareto { minimize, .. } => minimize,
         TableKind::Choose(choose) => &choose.minimize,
-        TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Contrast { .. } => return 0.0,
+        TableKind::Table { .. }
+        | TableKind::Pivot { .. }
+        | TableKind::Contrast { .. }
+        | TableKind::Importance { .. } => return 0.0,
     };
     let is = |role| with_role(cost, &experiment.nodes, role).next().is_some();
     if is(MetricRole::Bytes) || is(MetricRole::BitsPerWeight) { SAME_SIZE } else { 0.0 }
@@ -129,6 +167,7 @@ fn test(kind: &TableKind, value: &Estimate) -> Option<f64> {
         TableKind::Table { .. }
         | TableKind::Pivot { .. }
         | TableKind::Pareto { .. }
+        | TableKind::Importance { .. }
         | TableKind::Choose(_) => None,
     }
 }
@@ -139,7 +178,9 @@ pub(super) fn arrangement(kind: &TableKind) -> Arrangement {
         TableKind::Pivot { .. } => Arrangement::Grids,
         TableKind::Pareto { .. } => Arrangement::Front,
         TableKind::Choose(_) => Arrangement::Answer,
-        TableKind::Table { .. } | TableKind::Contrast { .. } => Arrangement::List,
+        TableKind::Table { .. } | TableKind::Contrast { .. } | TableKind::Importance { .. } => {
+            Arrangement::List
+        }
     }
 }
 
@@ -171,6 +212,7 @@ pub(super) fn sheets<O: Ops>(
         (TableKind::Pivot { rows, columns, each, .. }, _) if layout == Layout::Grid => {
             layout::pivot(graph, table, points, [each, rows, columns])
         }
+        (TableKind::Importance { value }, _) => vec![shares(points, &value.text)],
         (TableKind::Pareto { .. }, _) => list(&front(&points.points, points.same_cost)),
         (TableKind::Choose(_), Some(answer)) => vec![parts(graph, table, points, answer)],
         (TableKind::Pivot { .. } | TableKind::Contrast { .. } | TableKind::Choose(_), _) => list(&every()),
@@ -213,6 +255,12 @@ pub(super) fn subject(experiment: &Experiment, table: &Table) -> String {
             format!("{}; what {} {verb}", values.join(", "), names.join(" and "))
         }
         TableKind::Choose(choose) => choose_subject(choose, table),
+        TableKind::Importance { .. } => {
+            format!(
+                "the share of the variance of {} over the sweep that each axis explains, and pairs beyond both",
+                values.join(", ")
+            )
+        }
     }
 }
 
@@ -247,7 +295,10 @@ pub(super) fn marks(experiment: &Experiment, table: &Table) -> String {
                 if same_cost(experiment, &table.kind) > 0.0 { "; sizes within 1 % count as one" } else { "" };
             format!("; only points for which no other is as good in both means and better in one{same}")
         }
-        TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Choose(_) => String::new(),
+        TableKind::Table { .. }
+        | TableKind::Pivot { .. }
+        | TableKind::Choose(_)
+        | TableKind::Importance { .. } => String::new(),
     }
 }
 
@@ -258,6 +309,7 @@ pub(crate) fn methods(kind: &TableKind) -> &'static [Method] {
         TableKind::Contrast { .. } => &[Method::ZeroEffect, Method::Holm],
         TableKind::Choose(choose) if choose.max_drop.is_some() => &[Method::NonInferiority],
         TableKind::Choose(_) => &[Method::MayBeBest],
+        TableKind::Importance { .. } => &[Method::VarianceShares],
         TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Pareto { .. } => &[],
     }
 }

@@ -18,3 +18,4 @@ pub mod rows;
 pub mod sheet;
 pub mod table_sheets;
 pub mod units;
+mod variance;

@@ -282,3 +282,37 @@ fn one_training_has_no_confidence() {
         made.caption
     );
 }
+
+#[test]
+fn an_axis_that_moves_the_value_most_comes_first() {
+    // y = 10 a + b + 2 (a b): over a in {0, 1}, b in {0, 1}, c in {0, 1} the values are 0, 1, 10, 13, each twice. By hand,
+    // with mean 6: var = (36 + 25 + 16 + 49) / 4 = 31.5; a: (5.5² + 5.5²) / 2 = 30.25; b: 1² = 1; a × b: 31.5 − 31.25 =
+    // 0.25; c: 0.
+    let made = made(
+        r#""a": [0, 1], "b": [0, 1], "c": [0, 1]"#,
+        r#""na": Number(value: Axis("a")), "nb": Number(value: Axis("b")), "nc": Number(value: Axis("c"))"#,
+        r#"Importance(value: "10.0 * na.value + nb.value + 2.0 * na.value * nb.value + 0.0 * nc.value")"#,
+    );
+    let sheet = &made.sheets[0];
+    let rows: Vec<(String, f64)> = sheet
+        .rows
+        .iter()
+        .map(|row| match &row[..] {
+            [Cell::Level { label, .. }, Cell::Value(value)] => (label.clone(), value.mean),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expected = [("a", 30.25), ("b", 1.0), ("c", 0.0), ("a × b", 0.25), ("the rest", 0.0)];
+    assert_eq!(rows.len(), expected.len(), "{rows:?}");
+    for ((name, share), (axes, variance)) in rows.iter().zip(expected) {
+        assert!(name == axes && (share - variance / 31.5).abs() < 1e-12, "{rows:?}");
+    }
+    assert!(made.caption.contains("share of the variance"), "{}", made.caption);
+    // A value that does not vary has no shares.
+    let constant = self::made(
+        r#""a": [0, 1]"#,
+        r#""na": Number(value: Axis("a"))"#,
+        r#"Importance(value: "0.0 * na.value + 1.0")"#,
+    );
+    assert!(constant.sheets[0].rows.is_empty(), "{constant:?}");
+}

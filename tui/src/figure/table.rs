@@ -89,7 +89,10 @@ fn gain_is_accuracy(experiment: &Experiment, table: &Table) -> bool {
     let gain = match &table.kind {
         TableKind::Pareto { maximize, .. } => maximize,
         TableKind::Choose(choose) => &choose.select.value,
-        TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Contrast { .. } => return false,
+        TableKind::Table { .. }
+        | TableKind::Pivot { .. }
+        | TableKind::Contrast { .. }
+        | TableKind::Importance { .. } => return false,
     };
     let is_accuracy = with_role(gain, &experiment.nodes, MetricRole::Accuracy).next().is_some();
     gain.plain().is_some() && is_accuracy

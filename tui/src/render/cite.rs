@@ -15,6 +15,10 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const STUDENT: &str = "Student (1908). The probable error of a mean. Biometrika 6(1), 1–25";
 const WILSON: &str = "Wilson, E. B. (1927). Probable inference, the law of succession, and statistical inference. \
                       Journal of the American Statistical Association 22(158), 209–212";
+const SOBOL: &str = "Sobol', I. M. (1993). Sensitivity estimates for nonlinear mathematical models. Mathematical Modelling \
+                     and Computational Experiments 1(4), 407–414";
+const HUTTER: &str = "Hutter, F., Hoos, H., Leyton-Brown, K. (2014). An efficient approach for assessing hyperparameter \
+                      importance. ICML 2014, 754–762";
 const HOLM: &str = "Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scandinavian Journal of \
                     Statistics 6(2), 65–70";
 const PIAGGIO: &str = "Piaggio, G., Elbourne, D. R., Pocock, S. J., Evans, S. J. W., Altman, D. G. (2012). Reporting \
@@ -151,6 +155,10 @@ fn sentence(method: Method) -> &'static str {
             "A point may be the best unless a one-sided paired t test, at 5 % over the number of other points, finds \
              another better (comparison with the best, Hsu 1996)."
         }
+        Method::VarianceShares => {
+            "The share of variance that an axis explains is its main effect's, and that of a pair its interaction's, in \
+             the decomposition of Sobol' (1993), as for hyperparameters (Hutter, Hoos and Leyton-Brown 2014)."
+        }
         Method::McNemar => {
             "Two networks are compared on the same images by McNemar's test in its mid-p form (Fagerland, Lydersen and \
              Laake 2013)."
@@ -170,6 +178,7 @@ pub fn sources(cite: &Citation) -> Vec<&'static str> {
             Method::NonInferiority => &[PIAGGIO],
             Method::Holm => &[HOLM],
             Method::MayBeBest => &[HSU],
+            Method::VarianceShares => &[SOBOL, HUTTER],
             Method::McNemar => &[FAGERLAND],
         }
     };

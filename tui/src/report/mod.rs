@@ -4,6 +4,7 @@
 mod curves;
 mod distribution;
 mod failures;
+mod importance;
 mod layers;
 mod material;
 mod page;

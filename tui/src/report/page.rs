@@ -5,7 +5,7 @@ use anyhow::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::material::Material;
-use super::{curves, distribution, failures, layers, provenance, tables, wiring};
+use super::{curves, distribution, failures, importance, layers, provenance, tables, wiring};
 use crate::render::choice::answer;
 use crate::render::number::count;
 use crate::ui::plain::printable;
@@ -20,6 +20,7 @@ pub fn page(material: &Material<'_>) -> Result<String> {
     let sections: Vec<(&str, &str, Markup)> = [
         ("failures", "Failures", failures::section(material)),
         ("tables", "Tables", tables::section(material)),
+        ("importance", "Which axis matters", importance::section(material)),
         ("training", "Training", curves::section(material)?),
         ("layers", "Layer by layer", layers::section(material)?),
         ("weights", "Weights and codes", distribution::section(material)?),

@@ -28,7 +28,8 @@ pub fn section(material: &Material<'_>) -> Markup {
     }
 }
 
-fn one(material: &Material<'_>, table: &Table, made: &TableSheets) -> Markup {
+/// Returns one table.
+pub(super) fn one(material: &Material<'_>, table: &Table, made: &TableSheets) -> Markup {
     let experiment = &material.graph().experiment;
     // The sheets of the other tables are pictures themselves.
     let is_trade_off = matches!(made.arrangement, Arrangement::Front | Arrangement::Answer);

@@ -42,7 +42,11 @@ pub fn plot(args: &PlotArgs, global: &Global) -> Result<Exit> {
         let svg = figure(material, &args.name, &args.file.file)?.alone();
         let content = match format {
             FigureFormat::Svg => svg.into_bytes(),
-            FigureFormat::Png => image::png(&svg)?,
+            FigureFormat::Png => {
+                let image = image::png(&svg)?;
+                note(image.warnings);
+                image.bytes
+            }
         };
         write(&args.output, &inputs(material, &args.file.file, global)?, &content)?;
         Ok(Exit::Done)

@@ -5,6 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::cursor::Cursor;
 use super::theme::Theme;
@@ -72,29 +73,50 @@ pub fn item_at(area: Rect, cursor: Cursor, len: usize, row: u16) -> Option<usize
     (row < area.bottom() && at < seen.end).then_some(at)
 }
 
+/// Returns the number of terminal columns that a text takes.
+#[must_use]
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
 /// Shortens a text to a width by cutting its middle, because names differ at both ends.
 #[must_use]
 pub fn shorten(text: &str, width: usize, theme: Theme) -> String {
-    let length = text.chars().count();
-    if length <= width {
+    if text.width() <= width {
         return text.to_owned();
     }
     let dots = theme.pick("…", "~");
     let keep = width.saturating_sub(1);
-    let (head, tail) = (keep - keep / 2, keep / 2);
-    let head: String = text.chars().take(head).collect();
-    let tail: String = text.chars().skip(length - tail).collect();
+    let head = start(text.chars(), keep - keep / 2);
+    let tail: String = start(text.chars().rev(), keep / 2).chars().rev().collect();
     if width == 0 { String::new() } else { format!("{head}{dots}{tail}") }
 }
 
 /// Shortens a text to a width by cutting its end.
 #[must_use]
 pub fn cut(text: &str, width: usize, theme: Theme) -> String {
-    if text.chars().count() <= width {
+    if text.width() <= width {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    let kept = start(text.chars(), width.saturating_sub(1));
     if width == 0 { String::new() } else { format!("{kept}{}", theme.pick("…", "~")) }
+}
+
+/// Returns the first letters that fit into a width.
+fn start(letters: impl Iterator<Item = char>, width: usize) -> String {
+    let mut used = 0;
+    let fits = |letter: &char| {
+        used += letter.width().unwrap_or(0);
+        used <= width
+    };
+    letters.take_while(fits).collect()
+}
+
+/// Fills a text with spaces up to a width: after it, or before it for numbers.
+#[must_use]
+pub fn pad(text: &str, width: usize, is_number: bool) -> String {
+    let spaces = " ".repeat(width.saturating_sub(text.width()));
+    if is_number { spaces + text } else { format!("{text}{spaces}") }
 }
 
 /// Shrinks the widest of some widths until their sum is at most `most`, or all are 3.
@@ -152,6 +174,16 @@ mod tests {
         check("net(seed=0)", 7, "net…=0)");
         check("net(seed=0)", 1, "…");
         check("net(seed=0)", 0, "");
+        // East Asian letters take two columns each.
+        check("漢字漢字", 8, "漢字漢字");
+        check("漢字漢字", 7, "漢…字");
+        check("漢字漢字", 6, "漢…字");
+    }
+
+    #[test]
+    fn wide_letters_are_padded_by_their_columns() {
+        assert_eq!((pad("漢字", 6, false), pad("漢字", 6, true)), ("漢字  ".to_owned(), "  漢字".to_owned()));
+        assert_eq!(pad("long", 2, false), "long");
     }
 
     #[test]

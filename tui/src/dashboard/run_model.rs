@@ -213,7 +213,7 @@ impl RunModel {
     pub fn short_name(&self, task: TaskId, width: usize, theme: Theme) -> String {
         let graph = &self.opened.graph;
         let name = printable(&graph.name(task));
-        if name.chars().count() <= width {
+        if super::paint::width(&name) <= width {
             return name;
         }
         let labels: Vec<&str> = graph.point(task).map(|(_, label)| label).collect();

@@ -18,6 +18,7 @@ use fewbits_engine::table::table_sheets::TableSheets;
 use fewbits_ops::StandardOps;
 
 use super::filter::Filter;
+use super::paint::width;
 use super::run_model::RunModel;
 use crate::render::choice;
 use crate::render::number::short;
@@ -59,7 +60,7 @@ pub struct ShownSheet {
     pub texts: Vec<Vec<String>>,
     /// The mean in each cell alone, with as many decimals as the largest one of the sheet needs.
     pub means: Vec<Vec<String>>,
-    /// The number of characters of the widest text of each column, its heading not counted.
+    /// The terminal columns of the widest text of each column, its heading not counted.
     pub widths: Vec<usize>,
     /// The smallest and the largest mean.
     pub range: Option<(f64, f64)>,
@@ -164,10 +165,10 @@ impl ShownSheet {
         };
         let texts: Vec<Vec<String>> = sheet.rows.iter().map(|row| row.iter().map(text).collect()).collect();
         let means = sheet.rows.iter().map(|row| row.iter().map(mean).collect()).collect();
-        let width = |column: usize| {
-            texts.iter().filter_map(|row| row.get(column)).map(|text| text.chars().count()).max().unwrap_or(0)
+        let widest = |column: usize| {
+            texts.iter().filter_map(|row| row.get(column)).map(|text| width(text)).max().unwrap_or(0)
         };
-        let widths = (0..sheet.headings.len()).map(width).collect();
+        let widths = (0..sheet.headings.len()).map(widest).collect();
         Self { sheet, texts, means, widths, range }
     }
 

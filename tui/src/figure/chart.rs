@@ -235,7 +235,8 @@ impl ChartFrame<'_> {
             @if series.marks.has_dots() {
                 g fill=(color) fill-opacity=(opacity) {
                     @for (x, y, dot) in &places {
-                        circle.dot cx=(px(*x)) cy=(px(*y)) r=(radius) {
+                        circle.dot cx=(px(*x)) cy=(px(*y)) r=(radius) role="img" aria-label=(dot.tip.replace('\n', "; "))
+                            tabindex=[(series.marks != SeriesMarks::FaintDots).then_some("0")] {
                             @if !dot.tip.is_empty() { title { (dot.tip) } }
                         }
                     }

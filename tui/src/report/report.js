@@ -107,6 +107,14 @@
     tip.style.left = `${Math.max(4, Math.min(x + 14, innerWidth - tip.offsetWidth - 8))}px`;
     tip.style.top = `${Math.max(4, Math.min(y + 14, innerHeight - tip.offsetHeight - 8))}px`;
   };
+  // Points can be reached with the Tab key; their names for screen readers are in `aria-label`.
+  document.addEventListener("focusin", (event) => {
+    const under = event.target.closest?.(".dot");
+    if (!under) return;
+    const place = under.getBoundingClientRect();
+    show(under, place.right, place.bottom);
+  });
+  document.addEventListener("focusout", () => { tip.style.display = "none"; });
   const dot = (event) => (event.target instanceof Element ? event.target.closest(".dot") : null);
   document.addEventListener("pointermove", (event) => {
     const under = dot(event);

@@ -11,7 +11,7 @@ use ratatui::text::Line;
 use super::difference::{difference, is_compared};
 use super::selected_table::shown_table;
 use crate::dashboard::app::App;
-use crate::dashboard::paint::{cut, put, shorten, shrink};
+use crate::dashboard::paint::{cut, pad, put, shorten, shrink, width as columns_of};
 use crate::dashboard::shown_table::{ShownSheet, ShownTable};
 use crate::dashboard::view_state::CellPosition;
 use crate::ui::plain::printable;
@@ -84,8 +84,7 @@ impl<'a> Map<'a> {
         let across = sheets.iter().map(columns).max().unwrap_or(0) as u16;
         let mut axes: Vec<usize> = (0..axis_count)
             .map(|axis| {
-                let of =
-                    |shown: &ShownSheet| shown.widths[axis].max(shown.sheet.headings[axis].chars().count());
+                let of = |shown: &ShownSheet| shown.widths[axis].max(columns_of(&shown.sheet.headings[axis]));
                 sheets.iter().map(of).max().unwrap_or(0)
             })
             .collect();
@@ -250,14 +249,14 @@ impl<'a> Map<'a> {
         if here {
             style = style.add_modifier(Modifier::BOLD | Modifier::REVERSED);
         }
-        let line = Line::from(format!("{open}{level}{text:>width$}{close}")).style(style);
+        let line = Line::from(format!("{open}{level}{}{close}", pad(&text, width, true))).style(style);
         self.write(x, y, self.cell, line, buf);
     }
 }
 
 /// Returns the width of the widest text, at most 200.
 fn widest<'t>(texts: impl Iterator<Item = &'t str>) -> u16 {
-    texts.map(|text| text.chars().count()).max().unwrap_or(0).min(200) as u16
+    texts.map(columns_of).max().unwrap_or(0).min(200) as u16
 }
 
 /// Returns the width of the widest of these texts of values.
@@ -270,5 +269,5 @@ fn differences(app: &App, shown: &ShownSheet) -> u16 {
     let cells =
         (0..shown.sheet.rows.len()).flat_map(|row| (0..columns(shown)).map(move |column| (row, column)));
     let widths = cells.filter_map(|(row, column)| difference(app, shown, row, column));
-    widths.map(|text| text.chars().count()).max().unwrap_or(0).min(200) as u16
+    widths.map(|text| columns_of(&text)).max().unwrap_or(0).min(200) as u16
 }

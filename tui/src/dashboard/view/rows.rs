@@ -12,7 +12,7 @@ use ratatui::text::Line;
 use super::difference::{difference, is_compared};
 use super::selected_table::{NOTHING, listing};
 use crate::dashboard::app::App;
-use crate::dashboard::paint::{cut, item_at, list, put, put_all, shorten, shrink, top};
+use crate::dashboard::paint::{cut, item_at, list, pad, put, put_all, shorten, shrink, top, width};
 use crate::dashboard::shown_table::ListedRows;
 use crate::render::table::heading_lines;
 use crate::ui::plain::printable;
@@ -21,6 +21,8 @@ use crate::ui::plain::printable;
 const DIFFERENCE: usize = 10;
 /// The smallest width of a column of values.
 const NARROW: usize = 8;
+/// The widest heading that widens a column of values.
+const WIDE_HEADING: usize = 24;
 
 /// The columns of a list, each with its width in characters; two spaces follow every column.
 struct Columns<'a> {
@@ -73,8 +75,9 @@ impl<'a> Columns<'a> {
         let more = if is_compared(app) { DIFFERENCE } else { 0 };
         let width = |column: usize| {
             let is_value = column >= sheet.axes;
-            // One more character is for the mark of the sorted column.
-            let heading = headings[column].iter().map(|line| line.chars().count() + 1).max().unwrap_or(0);
+            // One more column is for the mark of the sorted column. A heading is cut before it takes the room of values.
+            let heading = headings[column].iter().map(|line| width(line) + 1).max().unwrap_or(0);
+            let heading = if is_value { heading.min(WIDE_HEADING) } else { heading };
             let cells = listing.shown.widths[column] + if is_value { more } else { 0 };
             cells.max(heading).max(if is_value { NARROW } else { 1 })
         };
@@ -93,8 +96,10 @@ impl<'a> Columns<'a> {
             used += widths[end] + 2;
             end += 1;
         }
+        // The first value is visible, whatever the room.
+        let left = room.saturating_sub(widths[..sheet.axes].iter().map(|width| width + 2).sum());
         if let Some(width) = widths.get_mut(first) {
-            *width = (*width).min(room);
+            *width = (*width).min(left.max(1));
         }
         Some(Self { app, listing, widths, headings, visible: first..end })
     }
@@ -128,7 +133,7 @@ impl<'a> Columns<'a> {
                 let is_last = at + 1 == height;
                 let mark = if is_last && state.sort == Some(column) { arrow } else { "" };
                 let text = at.checked_sub(blank).and_then(|line| lines.get(line)).map_or("", String::as_str);
-                let text = cut(text, self.widths[column].saturating_sub(mark.chars().count()), theme);
+                let text = cut(text, self.widths[column].saturating_sub(width(mark)), theme);
                 self.pad(column, &format!("{text}{mark}"))
             };
             Line::from(printable(&self.columns().map(cell).collect::<String>())).style(theme.dim())
@@ -155,11 +160,7 @@ impl<'a> Columns<'a> {
     }
 
     fn pad(&self, column: usize, text: &str) -> String {
-        let width = self.widths[column];
-        if column < self.listing.shown.sheet.axes {
-            format!("{text:<width$}  ")
-        } else {
-            format!("{text:>width$}  ")
-        }
+        let is_number = column >= self.listing.shown.sheet.axes;
+        format!("{}  ", pad(text, self.widths[column], is_number))
     }
 }

@@ -12,7 +12,7 @@ use crate::dashboard::app::App;
 use crate::dashboard::cursor::{Cursor, Motion};
 use crate::dashboard::keys::Action;
 use crate::dashboard::log::{LogEntry, LogEvent};
-use crate::dashboard::paint::{heading, item_at, left, line, list, put, shorten, top};
+use crate::dashboard::paint::{heading, item_at, left, line, list, pad, put, shorten, top};
 use crate::dashboard::run_model::RunModel;
 use crate::dashboard::task_status::{StatusCounts, TaskStatus};
 use crate::dashboard::theme::Theme;
@@ -247,7 +247,7 @@ fn draw_nodes(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
         let (on, off) = theme.bar(status_counts.share(), if wide { 14 } else { 8 });
         let kind = if wide { format!("{:<9}", spec.kind.name) } else { String::new() };
         line([
-            Span::raw(format!("{:<width$} ", shorten(&name, width, theme))),
+            Span::raw(pad(&shorten(&name, width, theme), width + 1, false)),
             Span::styled(kind, theme.dim()),
             Span::raw(format!(
                 "{:>11} ",

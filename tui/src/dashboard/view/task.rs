@@ -15,7 +15,7 @@ use crate::dashboard::areas::areas as screen_areas;
 use crate::dashboard::cursor::Cursor;
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
-use crate::dashboard::paint::{heading, item_at, left, line, list, put_all, top, wrap};
+use crate::dashboard::paint::{heading, item_at, left, line, list, pad, put_all, top, wrap};
 use crate::dashboard::run_model::RunModel;
 use crate::dashboard::view_state::TaskSort;
 use crate::ui::eta::duration;
@@ -270,7 +270,7 @@ fn draw_list(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
         let room = usize::from(inside.width).saturating_sub(13 + seconds.len());
         line([
             Span::styled(format!("{} {:<8}", theme.glyph(status), status.word()), theme.status(status)),
-            Span::raw(format!("{:<room$} ", run.short_name(task, room, theme))),
+            Span::raw(pad(&run.short_name(task, room, theme), room + 1, false)),
             Span::styled(seconds, theme.dim()),
         ])
     });

@@ -110,6 +110,18 @@ fn figures_are_files_of_their_own() {
         assert_ne!(ended.code, Some(0), "{ended:?}");
         ended.stderr
     };
+    let wide = ["--width", "900", "--height", "300", "--log", "--title", "a title"];
+    let figure =
+        bench.stdout(["plot", "x.ron", "pareto", "-o", "-", "--format", "svg"].into_iter().chain(wide));
+    assert!(figure.contains("width=\"900\"") && figure.contains("height=\"324\""), "{figure}");
+    assert!(
+        figure.contains(">a title</text>") && figure.contains("bits_per_weight, logarithmic"),
+        "{figure}"
+    );
+    let curves = bench.stdout(["plot", "x.ron", "net", "-o", "-", "--format", "svg", "--log"]);
+    assert!(curves.contains(">epoch</text>"), "{curves}");
+    let ended = bench.fewbits(["plot", "x.ron", "tradeoff", "-o", "x.svg", "--width", "900"]);
+    assert!(ended.code == Some(2) && ended.stderr.contains("are for charts"), "{ended:?}");
     assert!(told(["plot", "x.ron", "paret", "-o", "x.svg"]).contains("did you mean `pareto`?"));
     assert!(told(["plot", "x.ron", "pareto", "-o", "x.pdf"]).contains("as .svg or .png"));
     assert!(told(["plot", "x.ron", "mnist", "-o", "x.svg"]).contains("has no curves"));

@@ -77,6 +77,18 @@ pub struct PlotArgs {
     /// The format; that of the file's ending by default
     #[arg(long, value_enum)]
     pub format: Option<FigureFormat>,
+    /// The width of a chart in pixels
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(200..=5000))]
+    pub width: Option<u32>,
+    /// The height of a chart in pixels
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(150..=5000))]
+    pub height: Option<u32>,
+    /// Draw sizes, or the values of curves, on a logarithmic axis
+    #[arg(long)]
+    pub log: bool,
+    /// A title above the figure
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
 }
 
 /// The formats of figures.

@@ -5,13 +5,14 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use fewbits_engine::plan::Planner;
 use fewbits_engine::text::fault::suggest;
 
 use super::{note, print};
 use crate::cli::{FigureFormat, Global, PlotArgs, ReportArgs};
 use crate::exit::{Coded, Exit};
+use crate::figure::options::FigureOptions;
 use crate::figure::svg::{Figure, stack};
 use crate::figure::{self, image};
 use crate::inputs::Inputs;
@@ -39,7 +40,8 @@ fn inputs(material: &Material<'_>, file: &Path, global: &Global) -> Result<Input
 pub fn plot(args: &PlotArgs, global: &Global) -> Result<Exit> {
     let format = figure_format(args)?;
     with_material(&args.file.file, global, |material| {
-        let svg = figure(material, &args.name, &args.file.file)?.alone();
+        let options = options(args);
+        let svg = figure(material, &args.name, &args.file.file, &options)?.alone();
         let content = match format {
             FigureFormat::Svg => svg.into_bytes(),
             FigureFormat::Png => {
@@ -99,19 +101,20 @@ fn write(path: &Path, inputs: &Inputs, content: &[u8]) -> Result<()> {
 }
 
 /// Draws a table, or the curves of a node.
-fn figure(material: &Material<'_>, name: &str, file: &Path) -> Result<Figure> {
+fn figure(material: &Material<'_>, name: &str, file: &Path, options: &FigureOptions) -> Result<Figure> {
     if let Some((table, made)) = material.tables.iter().find(|(table, _)| table.name == *name) {
-        return figure::table::draw(&material.graph().experiment, table, made)
-            .map_err(|error| anyhow!("table `{name}`: {error}"));
+        let figure = figure::table::draw(&material.graph().experiment, table, made, options)
+            .with_context(|| format!("table `{name}`"))?;
+        return Ok(titled(figure, options));
     }
     let nodes = &material.graph().experiment.nodes;
     if let Some(node) = material.graph().experiment.node(name) {
-        let figures = curves(material, node)?;
+        let figures = curves(material, node, options)?;
         if figures.is_empty() {
             return Err(anyhow!("{}: `{name}` has no curves; a trained network has", file.display()));
         }
         let figures: Vec<_> = figures.into_iter().map(|figure| (String::new(), figure)).collect();
-        return Ok(stack(&figures));
+        return Ok(titled(stack(&figures), options));
     }
     if let Some((_, error)) = material.failed.iter().find(|(table, _)| table.name == *name) {
         return Err(anyhow!("table `{name}`: {error}"));
@@ -119,4 +122,21 @@ fn figure(material: &Material<'_>, name: &str, file: &Path) -> Result<Figure> {
     let names = material.tables.iter().map(|(table, _)| table.name.as_str());
     let hint = suggest(name, names.chain(nodes.iter().map(|node| node.name.as_str())));
     Err(Coded::usage(format!("{}: there is no table or node `{name}`; {hint}", file.display())))
+}
+
+/// Puts the title that a person asks for above a figure.
+fn titled(figure: Figure, options: &FigureOptions) -> Figure {
+    match &options.title {
+        Some(title) => stack(&[(printable(title), figure)]),
+        None => figure,
+    }
+}
+
+fn options(args: &PlotArgs) -> FigureOptions {
+    FigureOptions {
+        width: args.width.map(f64::from),
+        height: args.height.map(f64::from),
+        is_logarithmic: args.log,
+        title: args.title.clone(),
+    }
 }

@@ -15,16 +15,50 @@ const DIGIT: f64 = 6.8;
 
 /// Holds the content of a chart.
 pub struct Chart {
-    /// The label of the horizontal axis.
-    pub x: String,
-    /// The label of the vertical axis.
-    pub y: String,
-    /// Whether horizontal values are whole numbers, so that ticks are as well.
-    pub has_whole_x: bool,
-    /// Whether the vertical axis is logarithmic and runs downwards: for errors, of which smaller is better.
-    pub is_error: bool,
+    /// The horizontal axis.
+    pub x: ChartAxis,
+    /// The vertical axis.
+    pub y: ChartAxis,
     /// The series, drawn in this order.
     pub series: Vec<ChartSeries>,
+}
+
+/// An axis of a chart before it is fitted to values.
+pub struct ChartAxis {
+    /// The label.
+    pub label: String,
+    /// The scale.
+    pub scale: AxisScale,
+}
+
+/// The scale of an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AxisScale {
+    /// Linear.
+    Linear,
+    /// Linear, with ticks at whole numbers.
+    Whole,
+    /// Logarithmic; values of 0 or less are left out.
+    Logarithmic,
+    /// Logarithmic, from the largest value to the smallest: for errors, of which smaller is better.
+    Error,
+}
+
+impl ChartAxis {
+    fn fit(&self, values: impl Iterator<Item = f64> + Clone, most: usize) -> FigureAxis {
+        match self.scale {
+            AxisScale::Linear => FigureAxis::fit(values, false, most),
+            AxisScale::Whole => {
+                let span = values
+                    .clone()
+                    .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
+                // With at most one tick per whole number, no tick is between two of them.
+                FigureAxis::fit(values, false, most.min((span.1 - span.0) as usize + 1))
+            }
+            AxisScale::Logarithmic => FigureAxis::fit_decades(values),
+            AxisScale::Error => FigureAxis::fit_decades(values).reversed(),
+        }
+    }
 }
 
 /// Holds points that share a colour and a name.
@@ -97,12 +131,8 @@ impl Chart {
         let ys = ys.iter().copied();
         let frame = ChartFrame {
             chart: self,
-            x: self.x_axis(),
-            y: if self.is_error {
-                FigureAxis::fit_decades(ys).reversed()
-            } else {
-                FigureAxis::fit(ys, false, 6)
-            },
+            x: self.x.fit(dots().map(|dot| dot.x), 7),
+            y: self.y.fit(ys, 6),
             width,
             height: height - self.legend_height(width),
         };
@@ -112,15 +142,7 @@ impl Chart {
             (frame.names())
             (self.legend(width, frame.height))
         };
-        Figure { width, height, label: format!("{} against {}", self.y, self.x), content }
-    }
-
-    fn x_axis(&self) -> FigureAxis {
-        let xs = || self.series.iter().flat_map(|series| &series.points).map(|dot| dot.x);
-        let span = xs().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
-        // With at most one tick per whole number, no tick is between two of them.
-        let most = if self.has_whole_x { 7.min((span.1 - span.0) as usize + 1) } else { 7 };
-        FigureAxis::fit(xs(), false, most)
+        Figure { width, height, label: format!("{} against {}", self.y.label, self.x.label), content }
     }
 
     /// Returns the colour of a series: grey without a name, else the next of [`COLORS`]; a faint series
@@ -191,17 +213,17 @@ impl ChartFrame<'_> {
                     @if let Some(y) = self.down(self.y.value(*place)) { line x1=(px(left)) x2=(px(right)) y1=(px(y)) y2=(px(y)) {} }
                 }
                 @for (place, _) in &self.x.ticks {
-                    @if let Some(x) = self.across(*place) { line x1=(px(x)) x2=(px(x)) y1=(px(top)) y2=(px(bottom)) {} }
+                    @if let Some(x) = self.across(self.x.value(*place)) { line x1=(px(x)) x2=(px(x)) y1=(px(top)) y2=(px(bottom)) {} }
                 }
             }
             @for (place, label) in &self.y.ticks {
                 @if let Some(y) = self.down(self.y.value(*place)) { (text(left - 6.0, y + 4.0, "end", label)) }
             }
             @for (place, label) in &self.x.ticks {
-                @if let Some(x) = self.across(*place) { (text(x, bottom + 16.0, self.anchor(x, label), label)) }
+                @if let Some(x) = self.across(self.x.value(*place)) { (text(x, bottom + 16.0, self.anchor(x, label), label)) }
             }
-            (text(middle, bottom + 34.0, "middle", &self.chart.x))
-            g transform=(format!("rotate(-90 14 {})", px(center))) { (text(14.0, center, "middle", &self.chart.y)) }
+            (text(middle, bottom + 34.0, "middle", &self.chart.x.label))
+            g transform=(format!("rotate(-90 14 {})", px(center))) { (text(14.0, center, "middle", &self.chart.y.label)) }
         }
     }
 

@@ -6,6 +6,7 @@ pub mod chart;
 pub mod forest;
 pub mod heat_map;
 pub mod image;
+pub mod options;
 pub mod shade;
 pub mod svg;
 pub mod table;

@@ -15,9 +15,11 @@ use fewbits_engine::table::points::{TablePoint, TablePoints};
 use fewbits_engine::table::sheet::Sheet;
 use fewbits_engine::table::table_sheets::TableSheets;
 
-use super::chart::{Chart, ChartSeries, Dot, SeriesMarks};
+use super::chart::{AxisScale, Chart, ChartAxis, ChartSeries, Dot, SeriesMarks};
+use super::options::FigureOptions;
 use super::svg::{Figure, stack};
 use super::{forest, heat_map};
+use crate::exit::Coded;
 use crate::render::number::estimate;
 use crate::ui::plain::printable;
 
@@ -28,7 +30,12 @@ const MANY: usize = 40;
 const SIZE: (f64, f64) = (720.0, 380.0);
 
 /// Draws a table; the error says why it cannot be drawn.
-pub fn draw(experiment: &Experiment, table: &Table, made: &TableSheets) -> Result<Figure> {
+pub fn draw(
+    experiment: &Experiment,
+    table: &Table,
+    made: &TableSheets,
+    options: &FigureOptions,
+) -> Result<Figure> {
     let rows: usize = made.sheets.iter().map(|sheet| sheet.rows.len()).sum();
     if rows == 0 && !made.points.points.is_empty() && made.missing() == 0 {
         return Err(anyhow!("no point has both values as numbers, so there is nothing to draw"));
@@ -36,8 +43,14 @@ pub fn draw(experiment: &Experiment, table: &Table, made: &TableSheets) -> Resul
     if rows == 0 {
         return Err(anyhow!("there are no results to draw yet"));
     }
+    let is_chart = matches!(made.arrangement, Arrangement::Front | Arrangement::Answer);
+    if !is_chart && options.are_for_charts() {
+        return Err(Coded::usage(
+            "this figure is as large as its rows and columns: `--width`, `--height` and `--log` are for charts",
+        ));
+    }
     match made.arrangement {
-        Arrangement::Front | Arrangement::Answer => Ok(trade_off(experiment, table, made)),
+        Arrangement::Front | Arrangement::Answer => Ok(trade_off(experiment, table, made, options)),
         Arrangement::Grids => {
             let label = table.values().first().map_or("", |value| value.text.as_str());
             let map = |sheet: &Sheet| (printable(&sheet.title), heat_map::draw(sheet, label));
@@ -58,7 +71,7 @@ pub fn draw(experiment: &Experiment, table: &Table, made: &TableSheets) -> Resul
 
 /// Draws all points of a table of a size against a gain, and marks the front and the chosen point. A gain that is an
 /// accuracy is drawn as an error on a logarithmic axis, because accuracies near 1 differ little on a linear one.
-fn trade_off(experiment: &Experiment, table: &Table, made: &TableSheets) -> Figure {
+fn trade_off(experiment: &Experiment, table: &Table, made: &TableSheets, options: &FigureOptions) -> Figure {
     let points = &made.points;
     let best = front(&points.points, points.same_cost);
     let scene = TradeOff { experiment, points, is_error: gain_is_accuracy(experiment, table), best: &best };
@@ -78,10 +91,20 @@ fn trade_off(experiment: &Experiment, table: &Table, made: &TableSheets) -> Figu
         series.push(ChartSeries { name, points, marks: SeriesMarks::Dots });
     }
     let gain = &points.headings[1];
-    let y = if scene.is_error { format!("1 − {gain}, logarithmic") } else { gain.clone() };
-    let chart =
-        Chart { x: points.headings[0].clone(), y, has_whole_x: false, is_error: scene.is_error, series };
-    chart.draw(SIZE.0, SIZE.1)
+    let y = if scene.is_error {
+        ChartAxis { label: format!("1 − {gain}, logarithmic"), scale: AxisScale::Error }
+    } else {
+        ChartAxis { label: gain.clone(), scale: AxisScale::Linear }
+    };
+    let cost = &points.headings[0];
+    let x = if options.is_logarithmic {
+        ChartAxis { label: format!("{cost}, logarithmic"), scale: AxisScale::Logarithmic }
+    } else {
+        ChartAxis { label: cost.clone(), scale: AxisScale::Linear }
+    };
+    let chart = Chart { x, y, series };
+    let (width, height) = options.size(SIZE);
+    chart.draw(width, height)
 }
 
 /// Returns whether the second value of a table is the accuracy of a network, and nothing else.

@@ -10,7 +10,8 @@ use fewbits_engine::spec::node::Node;
 use maud::{Markup, html};
 
 use super::material::Material;
-use crate::figure::chart::{Chart, ChartSeries, Dot, SeriesMarks};
+use crate::figure::chart::{AxisScale, Chart, ChartAxis, ChartSeries, Dot, SeriesMarks};
+use crate::figure::options::FigureOptions;
 use crate::figure::svg::Figure;
 use crate::ui::plain::printable;
 
@@ -27,7 +28,7 @@ const LINES: usize = 6;
 pub fn section(material: &Material<'_>) -> Result<Markup> {
     let mut parts = vec![];
     for (at, node) in material.graph().experiment.nodes.pairs() {
-        let figures = curves(material, at)?;
+        let figures = curves(material, at, &FigureOptions::default())?;
         if !figures.is_empty() {
             let grouping =
                 Grouping::choose(&material.graph().experiment, node, material.graph().tasks_of(at).count());
@@ -91,7 +92,7 @@ type Epochs = Vec<Vec<f64>>;
 
 /// Draws one figure per series of a node's records, with a line for each of a few trainings, or the mean and the range
 /// of several.
-pub fn curves(material: &Material<'_>, node: NodeId) -> Result<Vec<Figure>> {
+pub fn curves(material: &Material<'_>, node: NodeId, options: &FigureOptions) -> Result<Vec<Figure>> {
     let graph = material.graph();
     let experiment = &graph.experiment;
     let grouping = Grouping::choose(experiment, &experiment.nodes[node], graph.tasks_of(node).count());
@@ -122,8 +123,10 @@ pub fn curves(material: &Material<'_>, node: NodeId) -> Result<Vec<Figure>> {
     };
     let draw = |(curve, groups): (String, BTreeMap<Vec<usize>, Epochs>)| {
         let series = groups.into_iter().map(line).collect();
-        let chart = Chart { x: EPOCH.to_owned(), y: curve, has_whole_x: true, is_error: false, series };
-        chart.draw(420.0, 280.0)
+        let scale = if options.is_logarithmic { AxisScale::Logarithmic } else { AxisScale::Linear };
+        let x = ChartAxis { label: EPOCH.to_owned(), scale: AxisScale::Whole };
+        let (width, height) = options.size((420.0, 280.0));
+        Chart { x, y: ChartAxis { label: curve, scale }, series }.draw(width, height)
     };
     Ok(charts.into_iter().map(draw).collect())
 }

@@ -9,6 +9,7 @@ use fewbits_engine::table::table_sheets::TableSheets;
 use maud::{Markup, html};
 
 use super::material::Material;
+use crate::figure::options::FigureOptions;
 use crate::figure::{self, shade};
 use crate::render::choice::answer;
 use crate::render::table::{cell_text, missing};
@@ -33,7 +34,11 @@ pub(super) fn one(material: &Material<'_>, table: &Table, made: &TableSheets) ->
     let experiment = &material.graph().experiment;
     // The sheets of the other tables are pictures themselves.
     let is_trade_off = matches!(made.arrangement, Arrangement::Front | Arrangement::Answer);
-    let figure = if is_trade_off { figure::table::draw(experiment, table, made).ok() } else { None };
+    let figure = if is_trade_off {
+        figure::table::draw(experiment, table, made, &FigureOptions::default()).ok()
+    } else {
+        None
+    };
     let is_map = made.arrangement == Arrangement::Grids;
     let rows: usize = made.sheets.iter().map(|sheet| sheet.rows.len()).sum();
     html! {

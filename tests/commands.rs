@@ -114,3 +114,27 @@ fn wrong_usage_is_exit_code_2() {
     );
     check(&["check", "wide.ron"], "a text file in UTF-16; save it as UTF-8");
 }
+
+#[test]
+fn a_command_without_the_results_that_it_needs_fails_with_1() {
+    let bench = Bench::with(TINY);
+    for arguments in [
+        &["choose", "x.ron"][..],
+        &["plot", "x.ron", "pareto", "-o", "x.svg"],
+        &["plot", "x.ron", "net", "-o", "x.svg"],
+        &["weights", "x.ron", "net(seed=0)", "-o", "x.npz"],
+        &["store", "export", "-o", "x.fbx"],
+        &["watch"],
+    ] {
+        let ended = bench.fewbits(arguments);
+        assert_eq!(ended.code, Some(1), "{arguments:?}: {ended:?}");
+        assert!(
+            ended.stderr.contains("yet") || ended.stdout.contains("no results"),
+            "{arguments:?}: {ended:?}"
+        );
+    }
+    // A list of what is known is empty, and no error.
+    for arguments in [&["table", "x.ron"][..], &["cite", "x.ron"], &["runs"], &["store", "info"]] {
+        assert_eq!(bench.fewbits(arguments).code, Some(0), "{arguments:?}");
+    }
+}

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use fewbits_store::{Key, Store};
 
 use super::{note, print};
@@ -73,7 +73,7 @@ fn export_to_stdout(store: &Store, wanted: &dyn Fn(&Key) -> bool) -> Result<Exit
 }
 
 fn nothing_to_export() -> anyhow::Error {
-    Coded::usage("there are no results to export: run the experiment first")
+    anyhow!("there are no results to export yet: run the experiment first")
 }
 
 /// Imports the results of a file. Exit code 1 if a part was refused or a record differs.

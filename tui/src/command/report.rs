@@ -110,6 +110,10 @@ fn figure(material: &Material<'_>, name: &str, file: &Path, options: &FigureOpti
     let nodes = &material.graph().experiment.nodes;
     if let Some(node) = material.graph().experiment.node(name) {
         let figures = curves(material, node, options)?;
+        let has_result = |task| material.results.metrics(task).is_some();
+        if figures.is_empty() && !material.graph().tasks_of(node).any(has_result) {
+            return Err(anyhow!("node `{name}`: there are no results to draw yet"));
+        }
         if figures.is_empty() {
             return Err(anyhow!("{}: `{name}` has no curves; a trained network has", file.display()));
         }

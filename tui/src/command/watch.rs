@@ -65,7 +65,7 @@ pub fn watch(args: &WatchArgs, global: &Global) -> Result<Exit> {
 pub fn find(store: &Store, wanted: Option<&str>) -> Result<String> {
     let runs = store.runs()?;
     let Some(wanted) = wanted else {
-        let none = || Coded::usage("there is no run yet; `fewbits run FILE` makes one");
+        let none = || anyhow!("there is no run yet; `fewbits run FILE` makes one");
         return runs.into_iter().next_back().ok_or_else(none);
     };
     let meant: Vec<&String> = runs.iter().filter(|id| id.starts_with(wanted)).collect();

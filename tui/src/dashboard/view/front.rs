@@ -123,7 +123,7 @@ fn draw_panel(app: &App, scene: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) 
     let of = if app.pareto_view.all { "" } else { " on the front" };
     let inside = heading(buf, area, &format!("point {place} of {}{of}", walked.len()), false, theme);
     let (upper, lower) = {
-        let mut lines = values(app, scene, selected);
+        let mut lines = values(app, scene, selected, usize::from(inside.width));
         let labels = scene.labels(selected);
         if inside.height < 7 {
             let text = labels.iter().map(|(axis, label)| format!("{axis}={label}")).collect::<Vec<_>>();
@@ -146,7 +146,7 @@ fn draw_panel(app: &App, scene: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) 
 }
 
 /// Returns the values of a point as lines, and whether it is on the front.
-fn values(app: &App, scene: &ParetoScene<'_>, selected: usize) -> Vec<Line<'static>> {
+fn values(app: &App, scene: &ParetoScene<'_>, selected: usize, width: usize) -> Vec<Line<'static>> {
     let theme = app.theme;
     let points = &scene.shown.points;
     let mut lines = vec![];
@@ -161,11 +161,12 @@ fn values(app: &App, scene: &ParetoScene<'_>, selected: usize) -> Vec<Line<'stat
             Span::styled(difference.unwrap_or_default(), theme.notice()),
         ]));
     }
-    lines.push(if scene.front.contains(&selected) {
-        Line::from("on the front: nothing shown is as good in both and better in one").style(theme.good())
+    let (words, style) = if scene.front.contains(&selected) {
+        ("on the front: nothing shown is as good in both and better in one", theme.good())
     } else {
-        Line::from("beaten by a point on the front").style(theme.dim())
-    });
+        ("not on the front: a point there is as good in both and better in one", theme.dim())
+    };
+    lines.extend(wrap(words, width).into_iter().map(|text| Line::from(text).style(style)));
     lines
 }
 

@@ -305,7 +305,7 @@ fn sizes_may_change_like_a_storm() {
 fn where_there_is_no_terminal_watching_is_lines() {
     let bench = Bench::with(TINY);
     let none = bench.fewbits(["watch"]);
-    assert_eq!(none.code, Some(2), "{none:?}");
+    assert_eq!(none.code, Some(1), "{none:?}");
     assert!(none.stderr.contains("no run yet"), "{none:?}");
     let told = bench.run_well();
     let lines = bench.stdout(["watch"]);

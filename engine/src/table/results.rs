@@ -80,7 +80,7 @@ impl Results {
         for lost in results.read(store, &cached(graph, plan, nodes), wants_answers(graph))? {
             results.lose(store, &lost)?;
         }
-        results.mark_failed(Failures::load(graph, plan, store)?.tasks());
+        results.mark_failed(Failures::load(graph, plan, store).tasks());
         Ok(results)
     }
 

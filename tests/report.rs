@@ -245,6 +245,16 @@ fn failures_are_told_with_what_they_take_along() {
     assert!(section.contains("net(lr=1e30)") && section.contains("loss"), "{section}");
     assert!(section.contains("4 more tasks without a result because of it"), "{section}");
     assert_eq!(page.matches("<td class=\"none\">failed</td>").count(), 4);
+    // A damaged run log has no failures, and no table fails because of it.
+    for file in fs::read_dir(bench.path("store/runs")).expect("run logs") {
+        let path = file.expect("a file").path();
+        if path.is_file() {
+            let log = fs::read(&path).expect("a run log");
+            fs::write(&path, b"\xff no run log").expect("a damaged run log");
+            assert!(bench.stdout(["table", "x.ron", "grid"]).contains("not there yet"));
+            fs::write(&path, log).expect("the run log");
+        }
+    }
     // A task that has changed since is not a failed one.
     bench.edit("1e30", "0.02");
     let page = report(&bench);

@@ -69,7 +69,7 @@ pub enum TableKind {
         /// Cells are marked if their true value is significantly below this; `None` marks no cell.
         margin: Option<f64>,
     },
-    /// The points that no other point beats in both of two values.
+    /// The points for which no other is as good in both of two values and better in one.
     Pareto {
         /// The value to minimize.
         minimize: Expression,

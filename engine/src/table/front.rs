@@ -1,4 +1,4 @@
-//! The Pareto front: the points that no other point beats in both means.
+//! The Pareto front: the points for which no other is as good in both means and better in one.
 //! Knows nothing of the meaning of the values.
 
 use super::points::TablePoint;

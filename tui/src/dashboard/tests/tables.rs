@@ -33,6 +33,7 @@ const EVERY_KIND: &str = r#"Experiment(
         "grid": Pivot(value: "full.accuracy - accuracy.accuracy", rows: ["e"], columns: ["m"], replicate: "seed", average: ["draw"], interval: Images, margin: 0.5),
         "front": Pareto(minimize: "small.bits_per_weight", maximize: "accuracy.accuracy", replicate: "seed", average: ["draw"]),
         "effects": Contrast(value: "accuracy.accuracy", between: ["e", "m"], replicate: "seed", average: ["draw"], interval: Both),
+        "axes": Importance(value: "accuracy.accuracy"),
         "best": Choose(minimize: "small.bytes", select: (value: "accuracy.accuracy", baseline: "full.accuracy"), max_drop: 0.9, replicate: "seed", average: ["draw"], interval: Both),
     },
 )"#;

@@ -57,7 +57,10 @@ fn limits_that_nothing_keeps_name_the_closest() {
         &bench.fewbits(["choose", "x.ron", "--max-bytes", "1KiB", "--format", "json"]).stdout,
     )
     .expect("JSON");
-    assert_eq!((&json[0]["part"], &json[0]["e"]), (&Json::from("closest"), &Json::from(2)));
+    let closest = &json["points"][0];
+    assert_eq!((&closest["part"], &closest["values"]["e"]), (&Json::from("closest"), &Json::from(2)));
+    let sentence = json["sentences"][0].as_str().expect("a sentence");
+    assert!(json["fits"] == false && ended.stdout.starts_with(sentence), "{json}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ const EVERY_TYPE: &str = r#"Experiment(
                      epochs: 1, seed: Axis("seed")),
         "small": Quantize(model: "net", format: Axis("format"), rounding: Axis("rounding"), scale: Real(per: Channel)),
         "accuracy": Evaluate(model: "small", data: "mnist"),
+        "full": Evaluate(model: "net", data: "mnist"),
         "int": Quantize(model: "net", format: Int(4), scale: Real(per: Channel)),
         "float": Quantize(model: "net", format: Float(e: 2, m: 1), scale: Real(per: Channel), rounding: Stochastic),
         "blocks": Quantize(model: "net", format: Int(bits: 5, range: Asymmetric), scale: Real(per: Block(10)), last: Int(8)),
@@ -30,6 +31,7 @@ const EVERY_TYPE: &str = r#"Experiment(
     },
     tables: {
         "list": Table(rows: ["format", "dropout", "setting", "rounding"], columns: {"=loss": "accuracy.loss"}, replicate: "seed"),
+        "choice": Choose(minimize: "small.bytes", select: (value: "accuracy.accuracy", baseline: "full.accuracy"), replicate: "seed", max_drop: 1),
     },
 )
 "#;
@@ -62,6 +64,7 @@ fn their_readers_open_them() {
         bench.stdout(["table", "x.ron", "--format", format, "-o", &format!("long.{format}")]);
         bench.stdout(["table", "x.ron", "list", "--format", format, "-o", &format!("list.{format}")]);
     }
+    bench.write("choice.json", bench.stdout(["choose", "x.ron", "--format", "json"]));
     for name in ["net", "int", "float", "blocks", "kmeans", "wide"] {
         let task = format!("{name}(seed=1,dropout=0,setting=a)");
         let told = bench.stdout(["weights", "x.ron", &task, "-o", &format!("{name}.npz")]);

@@ -120,6 +120,27 @@ fn figures_are_files_of_their_own() {
     );
     let curves = bench.stdout(["plot", "x.ron", "net", "-o", "-", "--format", "svg", "--log"]);
     assert!(curves.contains(">epoch</text>"), "{curves}");
+    // A smoothed curve is a line, and its values stay as faint dots; `--by` groups trainings.
+    let curves = |more: &[&'static str]| {
+        let arguments = ["plot", "x.ron", "net", "-o", "-", "--format", "svg"];
+        bench.stdout(arguments.iter().chain(more))
+    };
+    let smoothed = curves(&["--smooth", "3"]);
+    assert!(
+        smoothed.contains("mean of 3 epochs") && smoothed.contains("fill-opacity=\"0.35\""),
+        "{smoothed}"
+    );
+    assert!(!curves(&["--smooth", "1"]).contains("mean of"));
+    let grouped = curves(&["--by", "seed"]);
+    assert!(grouped.contains("<polygon") && grouped.contains(">seed=1</text>"), "{grouped}");
+    for (arguments, sentence) in [
+        (&["net", "--smooth", "2"][..], "write an odd number below 1000"),
+        (&["net", "--by", "e"], "--by: `net` has no axis `e`; only `seed` is valid here"),
+        (&["pareto", "--smooth", "3"], "`--smooth` and `--by` are for curves"),
+    ] {
+        let ended = bench.fewbits([&["plot", "x.ron", "-o", "x.svg"], arguments].concat());
+        assert!(ended.code == Some(2) && ended.stderr.contains(sentence), "{ended:?}");
+    }
     let ended = bench.fewbits(["plot", "x.ron", "tradeoff", "-o", "x.svg", "--width", "900"]);
     assert!(ended.code == Some(2) && ended.stderr.contains("are for charts"), "{ended:?}");
     assert!(told(["plot", "x.ron", "paret", "-o", "x.svg"]).contains("did you mean `pareto`?"));
@@ -298,6 +319,37 @@ const lost = (doc) => {
   document.documentElement.dataset.seen = JSON.stringify(seen);
 })();
 </script></body></html>"#;
+
+/// A script that counts the labels of figures which lie on a bar, or on another label.
+const LABELS: &str = r##"<script>
+const overlap = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+  && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1;
+const box = (part) => part.getBoundingClientRect();
+const seen = { figures: 0, covered: [] };
+for (const figure of document.querySelectorAll("#weights ~ svg, #weights svg")) {
+  seen.figures += 1;
+  const labels = [...figure.querySelectorAll("text")];
+  const bars = [...figure.querySelectorAll("rect")];
+  labels.forEach((label, at) => {
+    const others = [...bars, ...labels.slice(at + 1)];
+    if (others.some((other) => overlap(box(label), box(other)))) seen.covered.push(label.textContent);
+  });
+}
+document.documentElement.dataset.seen = JSON.stringify(seen);
+</script></body>"##;
+
+#[test]
+fn labels_of_histograms_lie_on_nothing() {
+    let Some(browser) = browser() else {
+        println!("there is no Chromium: the labels of histograms were not measured");
+        return;
+    };
+    let bench = done();
+    bench.write("labels.html", report(&bench).replace("</body>", LABELS));
+    let seen = seen(&browser, &bench.path("home"), &bench.path("labels.html"));
+    assert!(seen["figures"].as_u64().is_some_and(|figures| figures >= 4), "{seen}");
+    assert_eq!(seen["covered"], serde_json::json!([]), "{seen}");
+}
 
 /// Tables with many columns, and with long names.
 const WIDE: &str = r#"Experiment(

@@ -90,6 +90,16 @@ def check_named():
     jsonschema.Draft202012Validator(schema["$defs"]["named"] | {"$defs": schema["$defs"]}).validate(rows)
 
 
+def check_choice():
+    answer = json.loads((folder / "choice.json").read_text())
+    jsonschema.Draft202012Validator(schema["$defs"]["choice"] | {"$defs": schema["$defs"]}).validate(answer)
+    chosen = answer["points"][0]
+    drops = ["full.accuracy - accuracy.accuracy" + end for end in ("", ".high")]
+    assert answer["fits"] and answer["sentences"][0].startswith("Choose "), answer
+    # The one-sided bound of 95 % lies between the mean and the upper end of the two-sided interval.
+    assert chosen["values"][drops[0]] <= chosen["drop_bound"] <= chosen["values"][drops[1]], chosen
+
+
 def check_schema():
     validator = jsonschema.Draft202012Validator(schema)
     validator.check_schema(schema)
@@ -175,6 +185,7 @@ def check_models():
 
 check_long()
 check_named()
+check_choice()
 check_schema()
 check_models()
 print("good")

@@ -5,7 +5,7 @@ pub mod axis;
 pub mod constraint;
 pub mod experiment;
 pub mod expression;
-pub(crate) mod heading;
+pub mod heading;
 mod naming;
 pub mod node;
 mod size_limit;

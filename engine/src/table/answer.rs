@@ -59,6 +59,18 @@ pub struct Candidate {
 }
 
 impl Answer {
+    /// Returns the candidates that the answer names, each with its part in it.
+    #[must_use]
+    pub fn parts(&self) -> Vec<(&'static str, usize)> {
+        let parts = [
+            ("chosen", self.chosen),
+            ("runner-up", self.runner_up),
+            ("next smaller", self.smaller),
+            ("closest", self.closest),
+        ];
+        parts.into_iter().filter_map(|(part, at)| Some((part, at?))).collect()
+    }
+
     /// Answers the question of a `Choose` table over the axes that it keeps; returns `None` for the other kinds.
     pub(super) fn from_rows(rows: &Rows, table: &Table, axes: &[AxisId]) -> Option<Self> {
         let TableKind::Choose(choose) = &table.kind else { return None };
@@ -93,6 +105,12 @@ impl Answer {
 }
 
 impl Candidate {
+    /// Returns the drop that the answer states: that of the reported value, else that of the selection value.
+    #[must_use]
+    pub fn drop(&self) -> Option<Estimate> {
+        self.report_drop.or(self.select_drop)
+    }
+
     fn is_good(&self) -> bool {
         self.excess <= 1.0 && self.is_enough
     }

@@ -221,18 +221,12 @@ pub(super) fn sheets<O: Ops>(
 
 /// Lists the points in an answer, each with its part in it.
 fn parts<O: Ops>(graph: &TaskGraph<O>, table: &Table, points: &TablePoints, answer: &Answer) -> Sheet {
-    let parts = [
-        ("chosen", answer.chosen),
-        ("runner-up", answer.runner_up),
-        ("next smaller", answer.smaller),
-        ("closest", answer.closest),
-    ];
     let place = |candidate: usize| {
         let levels = &answer.candidates[candidate].levels;
         points.points.iter().position(|point| point.levels == *levels)
     };
     let found: Vec<(&str, usize)> =
-        parts.into_iter().filter_map(|(part, at)| Some((part, place(at?)?))).collect();
+        answer.parts().into_iter().filter_map(|(part, at)| Some((part, place(at)?))).collect();
     let listed: Vec<usize> = found.iter().map(|(_, at)| *at).collect();
     let mut sheet = list(graph, table, points, &listed, Layout::Flat);
     sheet.headings.insert(0, PART_COLUMN.to_owned());

@@ -86,6 +86,12 @@ pub struct PlotArgs {
     /// Draw sizes, or the values of curves, on a logarithmic axis
     #[arg(long)]
     pub log: bool,
+    /// Average curves over this odd number of epochs, and draw the values themselves as faint dots
+    #[arg(long, value_name = "EPOCHS", default_value_t = 1, value_parser = odd)]
+    pub smooth: usize,
+    /// Draw curves as a mean and a range for each value of this axis; may be repeated
+    #[arg(long, value_name = "AXIS")]
+    pub by: Vec<String>,
     /// A title above the figure
     #[arg(long, value_name = "TEXT")]
     pub title: Option<String>,
@@ -107,6 +113,12 @@ pub struct Weights {
     /// The file to write; `-` for standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
+}
+
+/// Reads an odd number of epochs.
+fn odd(text: &str) -> Result<usize, String> {
+    let number = text.parse::<usize>().ok().filter(|number| number % 2 == 1 && *number < 1000);
+    number.ok_or_else(|| "write an odd number below 1000, such as 5".to_owned())
 }
 
 /// Reads a drop: `0.5pp` in points, `0.005` as a share. Returns a share.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use fewbits_engine::plan::Planner;
+use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::text::fault::suggest;
 
 use super::{note, print};
@@ -40,7 +41,7 @@ fn inputs(material: &Material<'_>, file: &Path, global: &Global) -> Result<Input
 pub fn plot(args: &PlotArgs, global: &Global) -> Result<Exit> {
     let format = figure_format(args)?;
     with_material(&args.file.file, global, |material| {
-        let options = options(args);
+        let options = options(args, &material.graph().experiment)?;
         let svg = figure(material, &args.name, &args.file.file, &options)?.alone();
         let content = match format {
             FigureFormat::Svg => svg.into_bytes(),
@@ -136,11 +137,24 @@ fn titled(figure: Figure, options: &FigureOptions) -> Figure {
     }
 }
 
-fn options(args: &PlotArgs) -> FigureOptions {
-    FigureOptions {
+fn options(args: &PlotArgs, experiment: &Experiment) -> Result<FigureOptions> {
+    // A name that is no node's is a table's, or a fault that is found later.
+    let node = experiment.node(&args.name).map(|node| &experiment.nodes[node]);
+    let axes = node.map_or(vec![], |node| node.axes.clone());
+    let axis = |name: &String| {
+        experiment.axis(name).filter(|axis| node.is_none() || axes.contains(axis)).ok_or_else(|| {
+            let hint = suggest(name, experiment.axis_names(&axes).into_iter());
+            let (file, node) = (args.file.file.display(), &args.name);
+            Coded::usage(format!("{file}: --by: `{node}` has no axis `{name}`; {hint}"))
+        })
+    };
+    let by = args.by.iter().map(axis).collect::<Result<Vec<_>>>()?;
+    Ok(FigureOptions {
         width: args.width.map(f64::from),
         height: args.height.map(f64::from),
         is_logarithmic: args.log,
+        smoothing: args.smooth,
+        group_by: Some(by).filter(|by| !by.is_empty()),
         title: args.title.clone(),
-    }
+    })
 }

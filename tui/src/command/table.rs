@@ -153,10 +153,18 @@ impl<'s> ResultTables<'s> {
         Ok(text)
     }
 
-    /// Returns the answer of a `Choose` table in sentences; empty for other tables.
+    /// Returns the sentences of a `Choose` table's answer; none for other tables.
+    fn sentences(&self, made: &TableSheets, table: &Table) -> Vec<String> {
+        let answer = |choice| render::choice::answer(choice, table, &self.session.graph.experiment);
+        made.choice.as_ref().map_or(vec![], answer)
+    }
+
+    /// Returns the answer of a `Choose` table as text; empty for other tables.
     fn answer(&self, made: &TableSheets, table: &Table, format: OutputFormat) -> String {
-        let Some(choice) = &made.choice else { return String::new() };
-        let said = render::choice::answer(choice, table, &self.session.graph.experiment);
+        let said = self.sentences(made, table);
+        if said.is_empty() {
+            return String::new();
+        }
         let said = match format {
             OutputFormat::Md => {
                 said.iter().map(|sentence| markdown::line(sentence)).collect::<Vec<_>>().join("\n\n")
@@ -172,6 +180,10 @@ impl<'s> ResultTables<'s> {
         let made = make(&*self.session.ops, &self.session.graph, &self.results, table, Layout::Grid)
             .map_err(|error| anyhow!("table `{}`: {error}", table.name))?;
         let fits = made.choice.as_ref().is_some_and(|choice| choice.chosen.is_some());
+        if format == OutputFormat::Json {
+            let answer = render::choice::json(&made, &self.sentences(&made, table))?;
+            return Ok(((serde_json::to_string_pretty(&answer)? + "\n").into_bytes(), fits));
+        }
         let figures = render::table::render(&made, format)?;
         if !matches!(format, OutputFormat::Text | OutputFormat::Md) {
             return Ok((figures, fits));

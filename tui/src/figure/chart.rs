@@ -80,6 +80,8 @@ pub enum SeriesMarks {
     Dots,
     /// Faint dots, in the colour of the next series that is not faint.
     FaintDots,
+    /// A line without dots, in a band of the points' intervals.
+    LineInBand,
     /// A line with dots.
     Curve,
     /// A line with dots, in a band of the points' intervals.
@@ -88,11 +90,20 @@ pub enum SeriesMarks {
 
 impl SeriesMarks {
     fn has_line(self) -> bool {
-        matches!(self, Self::Line | Self::Curve | Self::CurveInBand)
+        matches!(self, Self::Line | Self::LineInBand | Self::Curve | Self::CurveInBand)
     }
 
     fn has_dots(self) -> bool {
-        self != Self::Line
+        !matches!(self, Self::Line | Self::LineInBand)
+    }
+
+    fn has_band(self) -> bool {
+        matches!(self, Self::LineInBand | Self::CurveInBand)
+    }
+
+    /// Returns whether the interval of each point is drawn as a bar.
+    fn has_bars(self) -> bool {
+        !self.has_band()
     }
 }
 
@@ -247,8 +258,8 @@ impl ChartFrame<'_> {
             @if series.marks.has_line() {
                 polyline points=(line.join(" ")) fill="none" stroke=(color) stroke-width="1.6" {}
             }
-            @if series.marks == SeriesMarks::CurveInBand { polygon points=(self.band(&places)) fill=(color) fill-opacity="0.15" {} }
-            @for (x, _, dot) in places.iter().filter(|_| series.marks != SeriesMarks::CurveInBand) {
+            @if series.marks.has_band() { polygon points=(self.band(&places)) fill=(color) fill-opacity="0.15" {} }
+            @for (x, _, dot) in places.iter().filter(|_| series.marks.has_bars()) {
                 @if let Some((low, high)) = dot.interval
                     && let (Some(low), Some(high)) = (self.down(low), self.down(high)) {
                     line x1=(px(*x)) x2=(px(*x)) y1=(px(low)) y2=(px(high)) stroke=(color) stroke-opacity="0.5" {}

@@ -43,6 +43,9 @@ pub fn draw(
     if rows == 0 {
         return Err(anyhow!("there are no results to draw yet"));
     }
+    if options.are_for_curves() {
+        return Err(Coded::usage("`--smooth` and `--by` are for curves: name a node of trained networks"));
+    }
     let is_chart = matches!(made.arrangement, Arrangement::Front | Arrangement::Answer);
     if !is_chart && options.are_for_charts() {
         return Err(Coded::usage(

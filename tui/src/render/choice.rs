@@ -4,10 +4,16 @@
 use fewbits_engine::ops::MetricRole;
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::expression::Expression;
+use fewbits_engine::spec::heading::PART_COLUMN;
 use fewbits_engine::spec::node::with_role;
 use fewbits_engine::spec::table::{Interval, Question, Table, TableKind};
 use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::table::answer::{Answer, Candidate};
+
+use anyhow::Result;
+use fewbits_engine::json_metrics::json_number;
+use fewbits_engine::table::table_sheets::TableSheets;
+use serde_json::{Map, Value as Json, json};
 
 use super::number::{bytes, estimate, number, with_error};
 use super::table::missing;
@@ -26,6 +32,23 @@ pub fn answer(choice: &Answer, table: &Table, experiment: &Experiment) -> Vec<St
     let missing = missing(choice.missing, choice.failed);
     said.extend(missing.into_iter().map(|sentence| format!("{sentence}: this may change.")));
     said
+}
+
+/// Writes an answer as one JSON object: whether a point fits, the sentences, and the points that they name, each with
+/// the upper bound of its drop.
+pub fn json(made: &TableSheets, sentences: &[String]) -> Result<Json> {
+    let parts = made
+        .choice
+        .iter()
+        .flat_map(|choice| choice.parts().into_iter().map(|(part, at)| (part, choice.candidates[at].drop())));
+    let point = |((part, drop), mut values): ((&str, Option<Estimate>), Map<String, Json>)| {
+        values.remove(PART_COLUMN);
+        let bound = drop.and_then(|drop| drop.upper_bound()).map_or(Json::Null, json_number);
+        json!({ "part": part, "drop_bound": bound, "values": values })
+    };
+    let points: Vec<Json> = parts.zip(made.flat()?.objects()).map(point).collect();
+    let fits = made.choice.as_ref().is_some_and(|choice| choice.chosen.is_some());
+    Ok(json!({ "fits": fits, "sentences": sentences, "points": points }))
 }
 
 struct Teller<'t> {
@@ -143,7 +166,7 @@ impl Teller<'_> {
 
     /// Writes the drop or gain from the baseline and its confidence bound.
     fn loss(&self, candidate: &Candidate) -> String {
-        let Some(drop) = candidate.report_drop.or(candidate.select_drop) else { return String::new() };
+        let Some(drop) = candidate.drop() else { return String::new() };
         let (verb, mean) = changed(drop.mean);
         let size = match drop.half_width().filter(|half| *half > 0.0) {
             Some(half) => with_error(self.scale() * mean, self.scale() * half) + self.unit(),
@@ -159,7 +182,7 @@ impl Teller<'_> {
     }
 
     fn short_loss(&self, candidate: &Candidate) -> String {
-        let Some(drop) = candidate.report_drop.or(candidate.select_drop) else {
+        let Some(drop) = candidate.drop() else {
             return format!(", {}", self.value(candidate));
         };
         let (verb, mean) = changed(drop.mean);

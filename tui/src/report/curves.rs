@@ -30,8 +30,8 @@ pub fn section(material: &Material<'_>) -> Result<Markup> {
     for (at, node) in material.graph().experiment.nodes.pairs() {
         let figures = curves(material, at, &FigureOptions::default())?;
         if !figures.is_empty() {
-            let grouping =
-                Grouping::choose(&material.graph().experiment, node, material.graph().tasks_of(at).count());
+            let trainings = material.graph().tasks_of(at).count();
+            let grouping = Grouping::choose(&material.graph().experiment, node, trainings, None);
             parts.push(html! {
                 h3 { (node.name) span.dim { (grouping.words(&material.graph().experiment)) } }
                 div.panels { @for figure in &figures { figure { (figure.on_page()) } } }
@@ -52,9 +52,13 @@ struct Grouping {
 
 impl Grouping {
     /// Chooses the axes of the lines: all axes for few trainings; else those that are not the axis of seeds, if their
-    /// combinations are few; else the first of those with few levels.
-    fn choose(experiment: &Experiment, node: &Node, trainings: usize) -> Self {
+    /// combinations are few; else the first of those with few levels. `axes`, where given, are those that a person
+    /// asks for.
+    fn choose(experiment: &Experiment, node: &Node, trainings: usize, axes: Option<&[AxisId]>) -> Self {
         let is_cut = trainings > MOST;
+        if let Some(axes) = axes {
+            return Self { axes: axes.to_vec(), is_each: false, is_cut };
+        }
         if trainings <= LINES {
             return Self { axes: node.axes.clone(), is_each: true, is_cut };
         }
@@ -95,7 +99,9 @@ type Epochs = Vec<Vec<f64>>;
 pub fn curves(material: &Material<'_>, node: NodeId, options: &FigureOptions) -> Result<Vec<Figure>> {
     let graph = material.graph();
     let experiment = &graph.experiment;
-    let grouping = Grouping::choose(experiment, &experiment.nodes[node], graph.tasks_of(node).count());
+    let trainings = graph.tasks_of(node).count();
+    let grouping =
+        Grouping::choose(experiment, &experiment.nodes[node], trainings, options.group_by.as_deref());
     let mut charts: BTreeMap<String, BTreeMap<Vec<usize>, Epochs>> = BTreeMap::new();
     for task in graph.tasks_of(node).take(MOST) {
         let Some(record) = material.record(task)? else { continue };
@@ -111,24 +117,56 @@ pub fn curves(material: &Material<'_>, node: NodeId, options: &FigureOptions) ->
             }
         }
     }
-    let line = |(levels, epochs): (Vec<usize>, Epochs)| {
+    let lines = |(levels, epochs): (Vec<usize>, Epochs)| {
         let pairs = experiment.labels(&grouping.axes, &levels).map(|(axis, label)| format!("{axis}={label}"));
         let name = printable(&pairs.collect::<Vec<_>>().join(" "));
         let name = if name.is_empty() { "mean".to_owned() } else { name };
-        ChartSeries {
-            points: epochs.iter().enumerate().filter_map(|(at, values)| dot(&name, at, values)).collect(),
-            name: Some(name),
-            marks: if grouping.is_each { SeriesMarks::Curve } else { SeriesMarks::CurveInBand },
+        let dots: Vec<Dot> =
+            epochs.iter().enumerate().filter_map(|(at, values)| dot(&name, at, values)).collect();
+        let marks = if grouping.is_each { SeriesMarks::Curve } else { SeriesMarks::CurveInBand };
+        if options.smoothing == 1 {
+            return vec![ChartSeries { points: dots, name: Some(name), marks }];
         }
+        let points = smooth(&dots, options.smoothing);
+        let marks = if grouping.is_each { SeriesMarks::Line } else { SeriesMarks::LineInBand };
+        let bare = dots.into_iter().map(|dot| Dot { interval: None, ..dot }).collect();
+        let exact = ChartSeries { points: bare, name: None, marks: SeriesMarks::FaintDots };
+        vec![exact, ChartSeries { points, name: Some(name), marks }]
     };
     let draw = |(curve, groups): (String, BTreeMap<Vec<usize>, Epochs>)| {
-        let series = groups.into_iter().map(line).collect();
+        let series = groups.into_iter().flat_map(lines).collect();
         let scale = if options.is_logarithmic { AxisScale::Logarithmic } else { AxisScale::Linear };
         let x = ChartAxis { label: EPOCH.to_owned(), scale: AxisScale::Whole };
         let (width, height) = options.size((420.0, 280.0));
-        Chart { x, y: ChartAxis { label: curve, scale }, series }.draw(width, height)
+        let label = match options.smoothing {
+            1 => curve,
+            epochs => format!("{curve}, mean of {epochs} epochs"),
+        };
+        Chart { x, y: ChartAxis { label, scale }, series }.draw(width, height)
     };
     Ok(charts.into_iter().map(draw).collect())
+}
+
+/// Returns the points of a curve, each as the mean of `epochs` points around it; at the ends there are fewer.
+fn smooth(dots: &[Dot], epochs: usize) -> Vec<Dot> {
+    let reach = (epochs / 2) as f64;
+    let averaged = |center: &Dot| {
+        let near: Vec<&Dot> = dots.iter().filter(|dot| (dot.x - center.x).abs() <= reach).collect();
+        let mean =
+            |value: fn(&Dot) -> f64| near.iter().map(|dot| value(dot)).sum::<f64>() / near.len() as f64;
+        let end = |dot: &Dot, pick: fn((f64, f64)) -> f64| dot.interval.map_or(dot.y, pick);
+        Dot {
+            x: center.x,
+            y: mean(|dot| dot.y),
+            interval: center.interval.map(|_| {
+                let sum = |pick: fn((f64, f64)) -> f64| near.iter().map(|dot| end(dot, pick)).sum::<f64>();
+                (sum(|ends| ends.0) / near.len() as f64, sum(|ends| ends.1) / near.len() as f64)
+            }),
+            tip: String::new(),
+            name: None,
+        }
+    };
+    dots.iter().map(averaged).collect()
 }
 
 /// Returns the mean of an epoch's finite values, with the range of several; `None` without one.

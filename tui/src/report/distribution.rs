@@ -24,8 +24,11 @@ const BINS: usize = 61;
 const MOST_CODES: usize = 256;
 
 /// The size of a histogram, and the margins left and right of its bars and below them, in pixels.
-const SIZE: (f64, f64) = (360.0, 170.0);
+const SIZE: (f64, f64) = (360.0, 200.0);
 const ROOM: (f64, f64) = (8.0, 34.0);
+
+/// The height of the line above a histogram that has its name, in pixels.
+const NAME: f64 = 18.0;
 
 /// Returns the histograms of every quantized tensor of the recommended network.
 pub fn section(material: &Material<'_>) -> Result<Markup> {
@@ -112,15 +115,16 @@ fn spread(trained: &[f32], rounded: &[f32]) -> Figure {
         };
         counts.iter().enumerate().filter(|(_, count)| **count > 0).map(bar).collect::<Vec<_>>()
     };
-    let (middle, bottom) = (SIZE.1 / 2.0 - 10.0, SIZE.1 - ROOM.1);
+    let bottom = SIZE.1 - ROOM.1;
+    let middle = bottom / 2.0;
     let axis = FigureAxis::fit([-reach, reach].into_iter(), false, 5);
     let content = html! {
         @for (counts, low, high, color, name) in
-            [(&before, 4.0, middle, COLORS[0], "as trained"), (&after, middle + 6.0, bottom, COLORS[1], "as rounded")] {
-            g fill=(color) { @for (x, y, wide, height) in bars(counts, low, high) {
+            [(&before, 0.0, middle, COLORS[0], "as trained"), (&after, middle, bottom, COLORS[1], "as rounded")] {
+            g fill=(color) { @for (x, y, wide, height) in bars(counts, low + NAME, high) {
                 rect x=(px(x)) y=(px(y)) width=(px(wide)) height=(px(height)) {}
             } }
-            (text(ROOM.0, low + 12.0, "start", name))
+            (text(ROOM.0, low + NAME - 5.0, "start", name))
         }
         line x1=(px(ROOM.0)) x2=(px(SIZE.0 - ROOM.0)) y1=(px(bottom)) y2=(px(bottom)) stroke="currentColor" {}
         @for (tick, label) in axis.ticks.iter().filter(|(tick, _)| tick.abs() <= reach) {

@@ -10,6 +10,7 @@ use fewbits_engine::run::halt::Halt;
 use super::keys::{Action, keys_of};
 use super::messages::{Baseline, Leave, PastRun, Request, TableFailure};
 use super::overlay::Overlay;
+use super::run_curves::RunCurves;
 use super::run_model::RunModel;
 use super::shown_table::{Pin, ShownTable, TableRequest};
 use super::theme::Theme;
@@ -40,6 +41,8 @@ pub struct App {
     pub pin: Option<Pin>,
     /// The past run that tables are compared with.
     pub baseline: Option<Baseline>,
+    /// The past runs whose curves are drawn over those of the shown run, in the order in which they were marked.
+    pub other_curves: Vec<RunCurves>,
     /// The past runs, newest first; `None` until they are read.
     pub past: Option<Vec<PastRun>>,
     /// State of the run view.
@@ -82,6 +85,7 @@ impl App {
             tables: HashMap::new(),
             pin: None,
             baseline: None,
+            other_curves: vec![],
             past: None,
             run_view: RunViewState::default(),
             training_view: CurvesState::default(),

@@ -27,10 +27,18 @@ pub enum Action {
     Back,
     /// Type a filter.
     Filter,
-    /// Sort by the next column.
+    /// Sort by the column under the cursor, or in the next order.
     Sort,
     /// Reverse the sort order.
     Reverse,
+    /// Hide the column under the cursor.
+    HideColumn,
+    /// Show all columns, in the order of the table.
+    ResetColumns,
+    /// Move the column under the cursor to the left.
+    ShiftLeft,
+    /// Move the column under the cursor to the right.
+    ShiftRight,
     /// Mark or unmark the item under the cursor.
     Mark,
     /// Pin the item under the cursor as the baseline of comparisons.
@@ -94,9 +102,13 @@ pub const TABLE: &[Binding] = &[
     key(&["Enter"], Action::Open, "open the item at the cursor"),
     key(&["Esc", "Backspace"], Action::Back, "back; clears a filter"),
     key(&["/"], Action::Filter, "filter: e=3 rounding=stochastic, m>=2, state=failed, a name"),
-    key(&["s"], Action::Sort, "sort by the next column"),
+    key(&["s"], Action::Sort, "sort by the column at the cursor; tasks: by the next order"),
     key(&["S"], Action::Reverse, "sort the other way round"),
-    key(&["Space"], Action::Mark, "mark: the curves to show"),
+    key(&["x"], Action::HideColumn, "hide the column at the cursor"),
+    key(&["X"], Action::ResetColumns, "show all columns again"),
+    key(&["<"], Action::ShiftLeft, "move the column to the left"),
+    key(&[">"], Action::ShiftRight, "move the column to the right"),
+    key(&["Space"], Action::Mark, "mark: the trainings or runs whose curves are shown"),
     key(&["p"], Action::Pin, "pin as baseline: a cell, a point, a past run"),
     key(&["c"], Action::Copy, "copy the row"),
     key(&["y"], Action::LogAxis, "logarithmic axis"),

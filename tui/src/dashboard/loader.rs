@@ -23,6 +23,7 @@ use super::mail::Mail;
 use super::messages::{PastRun, Request, TableFailure, Update};
 use super::past_runs::{is_going, open, past_since};
 use super::rate_limit::RateLimit;
+use super::run_curves::RunCurves;
 use super::shown_table::ShownTable;
 use super::shown_table::TableRequest;
 
@@ -132,6 +133,7 @@ impl Loader {
                 Ok(())
             }
             Request::Baseline(id) => self.baseline(&id),
+            Request::Curves(id) => self.curves(&id),
             // The driver carries out these requests.
             Request::Copy(_)
             | Request::Halt(_)
@@ -237,6 +239,17 @@ impl Loader {
             None => None,
         };
         self.tell(Update::Record(task, record.map(Arc::new)));
+        Ok(())
+    }
+
+    fn curves(&mut self, id: &str) -> Result<(), StoreError> {
+        match open(&self.store, &self.ops, id)? {
+            Ok((run, _)) => {
+                let curves = RunCurves::read(&self.store, &self.ops, &run)?;
+                self.tell(Update::Curves(Box::new(curves)));
+            }
+            Err(why) => self.tell(Update::Trouble(why.to_string())),
+        }
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use fewbits_engine::table::error::TableError;
 use fewbits_store::Record;
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 
+use super::run_curves::RunCurves;
 use super::run_model::OpenedRun;
 use super::shown_table::{PointName, ShownTable, TableRequest};
 
@@ -65,6 +66,8 @@ pub enum Update {
     Runs(Vec<PastRun>),
     /// A past run was read for comparison.
     Baseline(Box<Baseline>),
+    /// The curves of a past run were read, to be drawn over those of the shown run.
+    Curves(Box<RunCurves>),
     /// The dashboard must be closed.
     Close,
     /// A request failed; the text says why.
@@ -91,6 +94,8 @@ pub enum Request {
     Runs(bool),
     /// Read a past run for comparison.
     Baseline(String),
+    /// Read the curves of a past run.
+    Curves(String),
     /// Put a text on the clipboard and into a file.
     Copy(String),
     /// Stop the run of this process.

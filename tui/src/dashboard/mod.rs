@@ -7,6 +7,7 @@
 pub mod app;
 mod areas;
 pub mod chart;
+pub mod column_order;
 pub mod comparison;
 pub mod cursor;
 pub mod driver;
@@ -26,6 +27,7 @@ pub mod paint;
 pub mod past_runs;
 pub mod rate_limit;
 mod requests;
+pub mod run_curves;
 pub mod run_model;
 pub mod screen;
 pub mod shown_table;

@@ -11,7 +11,7 @@ use super::app::App;
 use super::areas::areas;
 use super::keys::{TABLE, keys_of};
 use super::overlay::Overlay;
-use super::paint::{line, put, put_all, shorten};
+use super::paint::{line, put, put_all, shorten, width};
 use super::run_model::{RunModel, RunProgress};
 use super::view_name::{ALL, View};
 use crate::ui::plain::printable;
@@ -128,14 +128,19 @@ fn draw_status(app: &App, area: Rect, buf: &mut Buffer) {
 }
 
 fn draw_hints(app: &App, area: Rect, buf: &mut Buffer) {
-    let mut spans = vec![];
-    // The keys that work in every view come first, so that they are seen where the line is cut.
+    let (mut spans, mut used) = (vec![], 0);
+    // The keys that work in every view come first; the last ones are left out where the line is full.
     for (keys, words) in [("?", "keys"), ("q", "leave")].iter().chain(app.view.hints()) {
         let keys = if app.theme.ascii {
             keys.replace("↑↓←→", "arrows").replace("↑↓", "up down").replace("←→", "left right")
         } else {
             (*keys).to_owned()
         };
+        used += width(&keys) + width(words) + 1;
+        if used > usize::from(area.width) {
+            break;
+        }
+        used += 2;
         spans.push(Span::styled(format!("{keys} "), app.theme.strong()));
         spans.push(Span::styled(format!("{words}  "), app.theme.dim()));
     }
@@ -183,7 +188,8 @@ fn draw_help(app: &App, scrolled: usize, area: Rect, buf: &mut Buffer) {
         + &super::view::STATUSES
             .map(|status| format!("{} {}", app.theme.glyph(status), status.word()))
             .join("  ");
-    let mouse = Line::from(" Mouse: click a tab or a row, the wheel scrolls").style(app.theme.dim());
+    let mouse = Line::from(" Mouse: click a tab, a row, or a heading to sort; the wheel scrolls")
+        .style(app.theme.dim());
     let lines = keys.chain([mouse, Line::from(format!(" {states}")).style(app.theme.dim())]);
     let most = (TABLE.len() + 2).saturating_sub(usize::from(inside.height));
     put_all(buf, inside, lines.skip(scrolled.min(most)));

@@ -17,6 +17,7 @@ use fewbits_engine::table::sheet::{Cell, Sheet};
 use fewbits_engine::table::table_sheets::TableSheets;
 use fewbits_ops::StandardOps;
 
+use super::column_order::ColumnCount;
 use super::filter::Filter;
 use super::paint::width;
 use super::run_model::RunModel;
@@ -170,6 +171,12 @@ impl ShownSheet {
         };
         let widths = (0..sheet.headings.len()).map(widest).collect();
         Self { sheet, texts, means, widths, range }
+    }
+
+    /// Returns the number of columns.
+    #[must_use]
+    pub fn column_count(&self) -> ColumnCount {
+        ColumnCount { axes: self.sheet.axes, all: self.sheet.headings.len() }
     }
 
     /// Returns the named levels of a row.

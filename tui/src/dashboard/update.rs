@@ -70,6 +70,7 @@ impl App {
                     (self.baseline, self.pin) = (Some(*baseline), None);
                 }
             }
+            Update::Curves(curves) => runs::add_curves(self, *curves),
             Update::Close => self.ask(Request::Leave(Leave::Over)),
             Update::Trouble(text) => self.status = (text, true),
         }
@@ -102,6 +103,7 @@ impl App {
         self.asked.clear();
         self.table = None;
         (self.pin, self.baseline) = (None, None);
+        self.other_curves.clear();
         self.training_view.marked.clear();
         self.tables_view = TablesState::default();
         self.pareto_view = ParetoState::default();

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use fewbits_engine::graph::TaskId;
 
+use super::column_order::ColumnOrder;
 use super::cursor::Cursor;
 use super::filter::Filter;
 
@@ -80,8 +81,8 @@ pub struct TablesState {
     /// Whether every point is listed, instead of the table as it is printed.
     pub(super) list: bool,
     pub(super) cursor: Cursor,
-    /// The first visible column of values in the list.
-    pub(super) shift: usize,
+    /// The columns of the list.
+    pub(super) columns: ColumnOrder,
     pub(super) sort: Option<usize>,
     pub(super) descending: bool,
     /// The cell under the cursor of a heat map: grid, row, column.

@@ -22,6 +22,7 @@ use ratatui::layout::Rect;
 use crate::dashboard::app::App;
 use crate::dashboard::loader::make;
 use crate::dashboard::messages::{Baseline, PastRun, Request, TableFailure, Update};
+use crate::dashboard::run_curves::RunCurves;
 use crate::dashboard::run_model::OpenedRun;
 use crate::dashboard::screen;
 use crate::dashboard::shown_table::ShownTable;
@@ -271,6 +272,12 @@ impl Bench {
             Request::Record { task, .. } => Some(Update::Record(task, Some(Arc::new(self.record(task))))),
             Request::Runs(true) => Some(Update::Runs(past())),
             Request::Baseline(id) => Some(Update::Baseline(Box::new(self.baseline(id)))),
+            Request::Curves(id) => {
+                let name = self.graph.sorted_name(task(&self.graph, 1, 0));
+                let series = BTreeMap::from([("train_loss".to_owned(), vec![0.9, 0.8, 0.6])]);
+                let curves = RunCurves { id, trainings: HashMap::from([(name, series)]) };
+                Some(Update::Curves(Box::new(curves)))
+            }
             Request::Open(_)
             | Request::Table(None)
             | Request::Runs(false)

@@ -61,6 +61,50 @@ fn views_turn_in_a_circle() {
 }
 
 #[test]
+fn columns_of_a_list_can_be_hidden_and_moved() {
+    let mut bench = Bench::new((120, 30), 229);
+    bench.press(&["3", "v"]);
+    let heading = |bench: &Bench, name: &str| {
+        let frame = bench.frame();
+        frame.lines().skip(2).find(|line| line.contains("rounding")).and_then(|line| line.find(name))
+    };
+    let rounding = heading(&bench, "rounding").expect("a column");
+    bench.press(&["h", "<"]);
+    assert!(bench.app.status.0.contains("to the left"), "{:?}", bench.app.status);
+    let before = bench.frame();
+    bench.press(&["x"]);
+    assert!(bench.app.status.0.ends_with(": hidden") && bench.frame() != before, "{:?}", bench.app.status);
+    assert!(bench.frame().contains("1 column hidden, X shows them"), "{}", bench.frame());
+    bench.press(&["X"]);
+    assert_eq!(heading(&bench, "rounding"), Some(rounding), "{}", bench.frame());
+    // `s` sorts by the column at the cursor, `x` never hides the last value.
+    bench.press(&["x", "x", "x", "x", "x", "x", "x", "x"]);
+    assert!(bench.frame().contains("hidden"), "{}", bench.frame());
+    bench.press(&["s"]);
+    assert!(bench.app.status.0.starts_with("sorted by"), "{:?}", bench.app.status);
+    bench.press(&["v", "x"]);
+    assert!(!bench.frame().contains("hidden"), "another list starts with its own columns");
+}
+
+#[test]
+fn curves_of_other_runs_lie_over_those_of_the_shown_one() {
+    let mut bench = Bench::new((120, 30), 229);
+    bench.press(&["2"]);
+    let alone = bench.frame();
+    assert!(!alone.contains("from other runs"), "{alone}");
+    bench.press(&["6", "j", "Space"]);
+    assert!(bench.app.status.0.contains("has the curves of run"), "{:?}", bench.app.status);
+    assert!(bench.frame().contains("  curves"), "{}", bench.frame());
+    bench.press(&["2"]);
+    let both = bench.frame();
+    assert!(both.contains("from other runs") && both != alone, "{both}");
+    bench.press(&["j"]);
+    assert!(bench.frame().contains("the marked runs lack this training"), "{}", bench.frame());
+    bench.press(&["6", "Space", "2"]);
+    assert!(!bench.frame().contains("from other runs"), "{}", bench.frame());
+}
+
+#[test]
 fn leaving_a_run_asks_what_becomes_of_it() {
     let check = |keys: &[&str], halt: Option<Halt>, after: Option<Leave>| {
         let mut bench = Bench::new((100, 30), 5);

@@ -7,12 +7,12 @@ use std::ops::Range;
 use fewbits_engine::table::sheet::Cell;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 
 use super::difference::{difference, is_compared};
 use super::selected_table::{NOTHING, listing};
 use crate::dashboard::app::App;
-use crate::dashboard::paint::{cut, item_at, list, pad, put, put_all, shorten, shrink, top, width};
+use crate::dashboard::paint::{cut, item_at, line, list, pad, put, put_all, shorten, shrink, top, width};
 use crate::dashboard::shown_table::ListedRows;
 use crate::render::table::heading_lines;
 use crate::ui::plain::printable;
@@ -31,8 +31,10 @@ struct Columns<'a> {
     widths: Vec<usize>,
     /// The headings, broken into lines.
     headings: Vec<Vec<String>>,
-    /// The visible columns of values, as indices of columns.
-    visible: Range<usize>,
+    /// The visible columns: those of axes, then some of values.
+    visible: Vec<usize>,
+    /// The column under the cursor.
+    cursor: Option<usize>,
 }
 
 /// An item of the list at a position on the screen.
@@ -83,40 +85,39 @@ impl<'a> Columns<'a> {
         };
         let mut widths: Vec<usize> = (0..sheet.headings.len()).map(width).collect();
         let room = usize::from(area.width);
-        let first = (sheet.axes + app.tables_view.shift).min(widths.len().saturating_sub(1)).max(sheet.axes);
+        let order = &app.tables_view.columns;
+        let (axes, values): (Vec<usize>, Vec<usize>) =
+            order.visible(listing.shown.column_count()).into_iter().partition(|&column| column < sheet.axes);
+        let cursor = order.cursor(listing.shown.column_count());
+        let center = values.iter().position(|&column| Some(column) == cursor).unwrap_or(0);
         // Labels of axes are cut before a value is: they take at most half of the width, unless the values leave more.
-        let values: usize = widths.iter().skip(sheet.axes).map(|width| width + 2).sum();
-        let value = widths.get(first).map_or(0, |width| (*width).min(room / 2) + 2);
-        let most = room.saturating_sub(values).max(room / 2).min(room.saturating_sub(value));
-        let (axes, _) = widths.split_at_mut(sheet.axes);
-        shrink(axes, most.saturating_sub(2 * axes.len()));
-        let mut used: usize = axes.iter().map(|width| width + 2).sum();
-        let mut end = first;
-        while end < widths.len() && (end == first || used + widths[end] <= room) {
-            used += widths[end] + 2;
-            end += 1;
+        let all: usize = values.iter().map(|&column| widths[column] + 2).sum();
+        let least = values.get(center).map_or(0, |&column| widths[column].min(room / 2) + 2);
+        let most = room.saturating_sub(all).max(room / 2).min(room.saturating_sub(least));
+        let mut labels: Vec<usize> = axes.iter().map(|&column| widths[column]).collect();
+        shrink(&mut labels, most.saturating_sub(2 * axes.len()));
+        for (&column, width) in axes.iter().zip(labels) {
+            widths[column] = width;
         }
-        // The first value is visible, whatever the room.
-        let left = room.saturating_sub(widths[..sheet.axes].iter().map(|width| width + 2).sum());
-        if let Some(width) = widths.get_mut(first) {
-            *width = (*width).min(left.max(1));
+        let left = room.saturating_sub(axes.iter().map(|&column| widths[column] + 2).sum());
+        // The value under the cursor is visible, whatever the room.
+        if let Some(&column) = values.get(center) {
+            widths[column] = widths[column].min(left.max(1));
         }
-        Some(Self { app, listing, widths, headings, visible: first..end })
+        let shown =
+            window(&values.iter().map(|&column| widths[column] + 2).collect::<Vec<_>>(), center, left);
+        let visible = axes.into_iter().chain(values[shown].iter().copied()).collect();
+        Some(Self { app, listing, widths, headings, visible, cursor })
     }
 
     fn head_height(&self) -> u16 {
         self.headings.iter().map(Vec::len).max().unwrap_or(1).min(4) as u16
     }
 
-    /// Returns the visible columns: those of axes, then some of values.
-    fn columns(&self) -> impl Iterator<Item = usize> {
-        (0..self.listing.shown.sheet.axes).chain(self.visible.clone())
-    }
-
     /// Returns the column at a horizontal position.
     fn at(&self, x: usize) -> Option<usize> {
         let mut start = 0;
-        self.columns().find(|&column| {
+        self.visible.iter().copied().find(|&column| {
             start += self.widths[column] + 2;
             x < start
         })
@@ -126,25 +127,27 @@ impl<'a> Columns<'a> {
         let (theme, state) = (self.app.theme, &self.app.tables_view);
         let arrow = if state.descending { theme.pick("▼", "v") } else { theme.pick("▲", "^") };
         let height = usize::from(self.head_height());
-        let line = |at: usize| {
-            let cell = |column: usize| {
+        let heading = |at: usize| {
+            let cell = |&column: &usize| {
                 let lines = &self.headings[column];
                 let blank = height.saturating_sub(lines.len());
                 let is_last = at + 1 == height;
                 let mark = if is_last && state.sort == Some(column) { arrow } else { "" };
                 let text = at.checked_sub(blank).and_then(|line| lines.get(line)).map_or("", String::as_str);
                 let text = cut(text, self.widths[column].saturating_sub(width(mark)), theme);
-                self.pad(column, &format!("{text}{mark}"))
+                let text = printable(&self.pad(column, &format!("{text}{mark}")));
+                let style = if self.cursor == Some(column) { theme.cursor() } else { theme.dim() };
+                [Span::styled(text, style), Span::raw("  ")]
             };
-            Line::from(printable(&self.columns().map(cell).collect::<String>())).style(theme.dim())
+            line(self.visible.iter().flat_map(cell))
         };
-        (0..height).map(line).collect()
+        (0..height).map(heading).collect()
     }
 
     fn row(&self, row: usize) -> Line<'static> {
         let shown = self.listing.shown;
         let theme = self.app.theme;
-        let cell = |column: usize| {
+        let cell = |&column: &usize| {
             let width = self.widths[column];
             let text = match &shown.sheet.rows[row][column] {
                 Cell::Missing => theme.pick("…", "..").to_owned(),
@@ -154,13 +157,29 @@ impl<'a> Columns<'a> {
             let beside =
                 column.checked_sub(shown.sheet.axes).and_then(|at| difference(self.app, shown, row, at));
             let text = beside.map_or(text.clone(), |beside| format!("{text}  {beside}"));
-            self.pad(column, &cut(&text, width, theme))
+            self.pad(column, &cut(&text, width, theme)) + "  "
         };
-        Line::from(printable(&self.columns().map(cell).collect::<String>()))
+        Line::from(printable(&self.visible.iter().map(cell).collect::<String>()))
     }
 
     fn pad(&self, column: usize, text: &str) -> String {
         let is_number = column >= self.listing.shown.sheet.axes;
-        format!("{}  ", pad(text, self.widths[column], is_number))
+        pad(text, self.widths[column], is_number)
     }
+}
+
+/// Returns the columns that fit into `room` beside the one at `center`: those before it first, then those behind it.
+fn window(widths: &[usize], center: usize, room: usize) -> Range<usize> {
+    let Some(mut used) = widths.get(center).copied() else { return 0..0 };
+    let (mut first, mut end) = (center, center + 1);
+    // The two spaces behind the last column need no room.
+    while first > 0 && used + widths[first - 1] <= room + 2 {
+        first -= 1;
+        used += widths[first];
+    }
+    while end < widths.len() && used + widths[end] <= room + 2 {
+        used += widths[end];
+        end += 1;
+    }
+    first..end
 }

@@ -8,17 +8,20 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::KeyHints;
+use super::training::MOST_CURVES;
 use crate::dashboard::app::App;
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
 use crate::dashboard::messages::{PastRun, Request};
 use crate::dashboard::paint::{heading, item_at, line, list, put, put_all, top, wrap};
+use crate::dashboard::run_curves::RunCurves;
 use crate::dashboard::task_status::TaskStatus;
 use crate::dashboard::view_name::View;
 use crate::ui::plain::{printable, sentence};
 
 /// The most useful keys of the view.
-pub const HINTS: KeyHints = &[("↑↓", "move"), ("Enter", "replay"), ("p", "compare with"), ("/", "filter")];
+pub const HINTS: KeyHints =
+    &[("↑↓", "move"), ("Enter", "replay"), ("p", "compare with"), ("Space", "curves"), ("/", "filter")];
 
 fn listed(app: &App) -> Vec<&PastRun> {
     let matches = |past: &&PastRun| {
@@ -92,12 +95,40 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
             app.ask(Request::Baseline(id));
             Some(said)
         }
+        Action::Mark => Some(mark(app)),
         Action::Back => {
+            app.other_curves.clear();
             app.runs_view.filter = Filter::default();
             app.baseline = None;
-            Some("no filter, no baseline".to_owned())
+            Some("no filter, no baseline, no curves of other runs".to_owned())
         }
         _ => None,
+    }
+}
+
+/// Asks for the curves of the run under the cursor, or removes them.
+fn mark(app: &mut App) -> String {
+    let Some(id) = selected(app).map(|past| past.id.clone()) else { return "no runs yet".to_owned() };
+    if let Some(at) = app.other_curves.iter().position(|curves| curves.id == id) {
+        app.other_curves.remove(at);
+        return format!("no curves of run {id}");
+    }
+    if app.run.as_ref().is_some_and(|run| run.opened.id == id) {
+        return "this run is the one that is shown: choose another to draw its curves".to_owned();
+    }
+    if app.other_curves.len() + 1 >= MOST_CURVES {
+        return format!("{MOST_CURVES} curves are as many as can be told apart");
+    }
+    let said = format!("reading the curves of run {id}");
+    app.ask(Request::Curves(id));
+    said
+}
+
+/// Takes over the curves of a past run.
+pub fn add_curves(app: &mut App, curves: RunCurves) {
+    if app.other_curves.iter().all(|other| other.id != curves.id) {
+        app.say(format!("the training view has the curves of run {}", curves.id));
+        app.other_curves.push(curves);
     }
 }
 
@@ -139,6 +170,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         put(buf, inside.x, inside.y, inside.width, Line::from("reading").style(theme.dim()));
     }
     let here = app.run.as_ref().map(|run| run.opened.id.as_str());
+    let has_curves = |past: &PastRun| app.other_curves.iter().any(|curves| curves.id == past.id);
     list(buf, inside, app.runs_view.cursor, listed.len(), Some(theme.cursor()), |at| {
         let past = listed[at];
         let status = status(past);
@@ -151,6 +183,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             Span::styled(format!("{:<16}  ", printable(&past.experiment)), theme.strong()),
             Span::raw(printable(&ended(past))),
             Span::styled(if baseline { "  baseline" } else { "" }, theme.notice()),
+            Span::styled(if has_curves(past) { "  curves" } else { "" }, theme.notice()),
         ])
     });
     draw_comparison(app, lower, buf);

@@ -17,15 +17,16 @@ use super::rows::{self, ListItem};
 use super::selected_table::{graph, listing, shown_table, table, table_request};
 use super::{KeyHints, task};
 use crate::dashboard::app::App;
+use crate::dashboard::column_order::{ColumnOrder, Side};
 use crate::dashboard::cursor::{Cursor, Motion};
 use crate::dashboard::filter::Filter;
-use crate::dashboard::keys::Action;
+use crate::dashboard::keys::{Action, keys_of};
 use crate::dashboard::paint::{cut, line, put, put_all, top, wrap};
 use crate::dashboard::run_model::RunModel;
 use crate::dashboard::shown_table::{Pin, ShownSheet, labels, value};
 use crate::dashboard::view_name::View;
 use crate::dashboard::view_state::TablesState;
-use crate::render::number::{estimate, number};
+use crate::render::number::{count, estimate, number};
 use crate::render::table::missing;
 use crate::ui::plain::printable;
 
@@ -35,6 +36,7 @@ pub const HINTS: KeyHints = &[
     ("v", "table/points"),
     ("↑↓←→", "move"),
     ("s S", "sort"),
+    ("x", "hide"),
     ("/", "filter"),
     ("p", "pin"),
     ("c", "copy"),
@@ -82,12 +84,16 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
         Action::Layout => {
             app.tables_view.list = !app.tables_view.list;
             (app.tables_view.sort, app.tables_view.cursor) = (None, Cursor::default());
+            app.tables_view.columns = ColumnOrder::default();
             let words =
                 if app.tables_view.list { "every point" } else { "the table as the file asks for it" };
             Some(words.to_owned())
         }
         Action::Go(_) | Action::Left | Action::Right => Some(go(app, action)),
         Action::Sort => sort(app),
+        Action::HideColumn | Action::ResetColumns | Action::ShiftLeft | Action::ShiftRight => {
+            Some(arrange(app, action))
+        }
         Action::Reverse => {
             app.tables_view.descending = !app.tables_view.descending;
             Some(if app.tables_view.descending {
@@ -112,14 +118,14 @@ fn go(app: &mut App, action: Action) -> String {
     if is_map(app) {
         walk(app, action);
     } else {
-        let (rows, columns) = listing(app).map_or((0, 0), |listing| {
-            let columns = heat_map::columns(listing.shown);
-            (listing.rows.len(), columns.saturating_sub(1))
-        });
+        let Some(listing) = listing(app) else { return "no result there yet".to_owned() };
+        let (rows, count) = (listing.rows.len(), listing.shown.column_count());
         let state = &mut app.tables_view;
         match action {
-            Action::Left => state.shift = state.shift.saturating_sub(1),
-            Action::Right => state.shift = (state.shift + 1).min(columns),
+            Action::Left | Action::Right => {
+                state.columns.go(count, if action == Action::Left { Side::Left } else { Side::Right });
+                return at_column(app).unwrap_or_default();
+            }
             Action::Go(motion) => state.cursor.go(motion, rows, page),
             _ => {}
         }
@@ -160,18 +166,52 @@ fn sort(app: &mut App) -> Option<String> {
     // A grid has no column to sort by, so its points are listed.
     let list = app.tables_view.list || is_map(app);
     app.tables_view.list = list;
-    let sheet = &listing(app)?.shown.sheet;
-    let (axes, columns) = (sheet.axes, sheet.headings.len());
-    // The first press sorts by the first value with the largest on top, because users mostly look for the best value.
-    let next = app.tables_view.sort.map_or(axes, |column| (column + 1) % columns.max(1));
-    sort_by(app, next)
+    let column = app.tables_view.columns.cursor(listing(app)?.shown.column_count())?;
+    sort_by(app, column)
 }
 
-/// Sorts by a column: a value with the largest on top; once more reverses the order.
+/// Hides or moves the column under the cursor, or shows all columns.
+fn arrange(app: &mut App, action: Action) -> String {
+    if is_map(app) {
+        return format!("a grid keeps its columns; {} lists its points", keys_of(Action::Layout));
+    }
+    let Some(shown) = listing(app).map(|listing| listing.shown) else {
+        return "no result there yet".to_owned();
+    };
+    let (count, headings) = (shown.column_count(), shown.sheet.headings.clone());
+    let columns = &mut app.tables_view.columns;
+    let (done, column, refusal) = match action {
+        Action::HideColumn => ("hidden", columns.hide(count), "one column of values stays"),
+        Action::ShiftLeft => {
+            ("to the left", columns.shift(count, Side::Left), "the column is the first of its kind")
+        }
+        Action::ShiftRight => {
+            ("to the right", columns.shift(count, Side::Right), "the column is the last of its kind")
+        }
+        _ => {
+            columns.reset();
+            return "all columns, in the order of the table".to_owned();
+        }
+    };
+    let heading = column.and_then(|column| headings.get(column));
+    heading.map_or_else(|| refusal.to_owned(), |heading| format!("{heading}: {done}"))
+}
+
+/// Returns the column under the cursor in words.
+fn at_column(app: &App) -> Option<String> {
+    let shown = listing(app)?.shown;
+    let column = app.tables_view.columns.cursor(shown.column_count())?;
+    let (sort, hide) = (keys_of(Action::Sort), keys_of(Action::HideColumn));
+    Some(format!("column {}; {sort} sorts by it, {hide} hides it", shown.sheet.headings.get(column)?))
+}
+
+/// Sorts by a column: a value with the largest on top, because users mostly look for the best value; once more reverses
+/// the order.
 fn sort_by(app: &mut App, column: usize) -> Option<String> {
     let sheet = &listing(app)?.shown.sheet;
     let (is_value, heading) = (column >= sheet.axes, sheet.headings.get(column)?.clone());
     let state = &mut app.tables_view;
+    state.columns.select(column);
     state.descending = if state.sort == Some(column) { !state.descending } else { is_value };
     (state.sort, state.cursor) = (Some(column), Cursor::default());
     let order = if state.descending { "largest on top" } else { "smallest on top" };
@@ -358,6 +398,10 @@ fn state(app: &App) -> Vec<String> {
     }
     if app.tables_view.list {
         state.push("every point".to_owned());
+    }
+    if app.tables_view.columns.hidden() > 0 && !is_map(app) {
+        let hidden = count(app.tables_view.columns.hidden(), "column");
+        state.push(format!("{hidden} hidden, {} shows them", keys_of(Action::ResetColumns)));
     }
     if !app.tables_view.filter.is_empty() {
         state.push(format!("only {}", app.tables_view.filter.text));

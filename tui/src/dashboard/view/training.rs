@@ -8,13 +8,15 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::log_words::{last_loss, progress};
+use super::runs::when;
 use super::task::field;
 use super::{KeyHints, task};
 use crate::dashboard::app::App;
 use crate::dashboard::chart::{Curve, PlotArea};
 use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
-use crate::dashboard::paint::{heading, item_at, left, line, list, put, top};
+use crate::dashboard::paint::{heading, item_at, left, line, list, put, put_all, top};
+use crate::dashboard::run_curves::RunCurves;
 use crate::dashboard::run_model::RunModel;
 use crate::dashboard::task_status::TaskStatus;
 use crate::dashboard::view_name::View;
@@ -25,7 +27,7 @@ pub const HINTS: KeyHints =
     &[("↑↓", "move"), ("Space", "mark"), ("y", "log axis"), ("/", "filter"), ("Enter", "the task")];
 
 /// The most curves at once, because more cannot be told apart.
-const MOST: usize = 6;
+pub const MOST_CURVES: usize = 6;
 /// The charts: the heading, the metric drawn as a line, and the metric drawn as dots.
 const CHARTS: [(&str, MetricRole, MetricRole); 2] = [
     ("loss", MetricRole::TrainLoss, MetricRole::ValidationLoss),
@@ -51,7 +53,7 @@ fn trainings(app: &App) -> Vec<TaskId> {
 #[must_use]
 pub fn picked(app: &App) -> Vec<TaskId> {
     if !app.training_view.marked.is_empty() {
-        return app.training_view.marked.iter().copied().take(MOST).collect();
+        return app.training_view.marked.iter().copied().take(MOST_CURVES).collect();
     }
     let all = trainings(app);
     all.get(app.training_view.cursor.within(all.len())).copied().into_iter().collect()
@@ -72,8 +74,8 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
         }
         Action::Mark => match selected {
             Some(task) if state.marked.remove(&task) => format!("unmarked {}", name(selected)),
-            Some(_) if state.marked.len() >= MOST => {
-                format!("{MOST} curves are as many as can be told apart")
+            Some(_) if state.marked.len() >= MOST_CURVES => {
+                format!("{MOST_CURVES} curves are as many as can be told apart")
             }
             Some(task) => {
                 state.marked.insert(task);
@@ -112,7 +114,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
 /// Selects the training at a position.
 pub fn click(app: &mut App, area: Rect, at: Position) -> Option<String> {
     let all = trainings(app);
-    let inside = top(areas(area).0, 1).1;
+    let inside = top(list_areas(app, app.run.as_ref()?, areas(area).0).0, 1).1;
     let item = item_at(inside, app.training_view.cursor, all.len(), at.y).filter(|_| inside.contains(at))?;
     app.training_view.cursor.at = item;
     Some(app.run.as_ref()?.opened.graph.name(all[item]))
@@ -134,12 +136,45 @@ fn areas(area: Rect) -> (Rect, Rect) {
     }
 }
 
+/// A training whose curves are drawn.
+struct DrawnTraining<'a> {
+    task: TaskId,
+    /// The past run that its curves are from; `None` for the shown run.
+    other: Option<&'a RunCurves>,
+}
+
+impl DrawnTraining<'_> {
+    fn curve(&self, run: &RunModel, metric: &str) -> Vec<(f64, f64)> {
+        match self.other {
+            None => run.curve(self.task, metric),
+            Some(other) => other.curve(&run.opened.graph.sorted_name(self.task), metric),
+        }
+    }
+}
+
+/// Returns the trainings whose curves are drawn: those of the shown run, then their namesakes in the marked runs.
+fn drawn<'a>(app: &'a App, run: &RunModel) -> Vec<DrawnTraining<'a>> {
+    let picked = picked(app);
+    let own = picked.iter().map(|&task| DrawnTraining { task, other: None });
+    let namesakes = picked.iter().flat_map(|&task| {
+        let name = run.opened.graph.sorted_name(task);
+        let with_it = app.other_curves.iter().filter(move |other| other.has(&name));
+        with_it.map(move |other| DrawnTraining { task, other: Some(other) })
+    });
+    own.chain(namesakes).take(MOST_CURVES).collect()
+}
+
 /// Draws the view.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let Some(run) = &app.run else { return };
     let (listed, charts) = areas(area);
+    let drawn = drawn(app, run);
+    let (listed, others) = list_areas(app, run, listed);
     draw_list(app, run, listed, buf);
-    let picked = picked(app);
+    if others.height > 0 {
+        let inside = heading(buf, others, "from other runs", false, app.theme);
+        put_all(buf, inside, other_names(app, run, &drawn, others.width));
+    }
     let side_by_side = charts.width >= 120;
     let (first, second) = match (side_by_side, charts.height >= 16) {
         (true, _) => left(charts, charts.width / 2),
@@ -147,8 +182,32 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         (false, false) => (charts, Rect::default()),
     };
     for (chart, area) in CHARTS.into_iter().zip([first, second]) {
-        draw_chart(app, run, &picked, chart, area, buf);
+        draw_chart(app, run, &drawn, chart, area, buf);
     }
+}
+
+/// Divides the area of the list into the list and the names of the curves of other runs below it.
+fn list_areas(app: &App, run: &RunModel, area: Rect) -> (Rect, Rect) {
+    let names = other_names(app, run, &drawn(app, run), area.width).len() as u16;
+    let height = if names == 0 { 0 } else { (names + 1).min(area.height / 2) };
+    top(area, area.height - height)
+}
+
+/// Returns a line for each drawn curve of another run.
+fn other_names(app: &App, run: &RunModel, drawn: &[DrawnTraining<'_>], width: u16) -> Vec<Line<'static>> {
+    let theme = app.theme;
+    let name = |(n, training): (usize, &DrawnTraining<'_>)| {
+        let other = training.other?;
+        let mark = Span::styled(theme.pick("━ ", "* "), theme.curve(n));
+        let room = usize::from(width).saturating_sub(when(&other.id).len() + 5);
+        let task = run.short_name(training.task, room, theme);
+        Some(line([mark, Span::raw(format!("{}  {task}", when(&other.id)))]))
+    };
+    let mut lines: Vec<Line<'static>> = drawn.iter().enumerate().filter_map(name).collect();
+    if lines.is_empty() && !app.other_curves.is_empty() {
+        lines.push(Line::from("the marked runs lack this training").style(theme.dim()));
+    }
+    lines
 }
 
 fn draw_list(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
@@ -190,7 +249,7 @@ fn draw_list(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
 fn draw_chart(
     app: &App,
     run: &RunModel,
-    picked: &[TaskId],
+    drawn: &[DrawnTraining<'_>],
     (title, train, validation): (&str, MetricRole, MetricRole),
     area: Rect,
     buf: &mut Buffer,
@@ -198,13 +257,13 @@ fn draw_chart(
     let theme = app.theme;
     let log = app.training_view.log && train == MetricRole::TrainLoss;
     let metric = |task: TaskId, role| run.opened.graph.kind(task).metric(role).unwrap_or_default();
-    let curve = |n: usize, task: TaskId, role, dotted: bool| Curve {
-        points: run.curve(task, metric(task, role)),
+    let curve = |n: usize, training: &DrawnTraining<'_>, role, dotted: bool| Curve {
+        points: training.curve(run, metric(training.task, role)),
         style: theme.curve(n),
         dotted,
     };
     let of = |role: MetricRole, dotted: bool| {
-        let curves = picked.iter().enumerate().map(|(n, task)| curve(n, *task, role, dotted));
+        let curves = drawn.iter().enumerate().map(|(n, training)| curve(n, training, role, dotted));
         curves.filter(|curve| !curve.points.is_empty()).collect::<Vec<_>>()
     };
     let (mut curves, dots) = (of(train, false), of(validation, true));

@@ -143,7 +143,7 @@ fn options(args: &PlotArgs, experiment: &Experiment) -> Result<FigureOptions> {
     let axes = node.map_or(vec![], |node| node.axes.clone());
     let axis = |name: &String| {
         experiment.axis(name).filter(|axis| node.is_none() || axes.contains(axis)).ok_or_else(|| {
-            let hint = suggest(name, experiment.axis_names(&axes).into_iter());
+            let hint = suggest(name, experiment.axis_names(&axes));
             let (file, node) = (args.file.file.display(), &args.name);
             Coded::usage(format!("{file}: --by: `{node}` has no axis `{name}`; {hint}"))
         })

@@ -109,9 +109,8 @@ fn importance(experiment: &Experiment, rows: &Rows) -> (Vec<String>, Vec<TablePo
     };
     let shares = variance_shares(rows);
     let values: Vec<Option<Estimate>> = shares.iter().map(|of| Estimate::from_values(&[of.share])).collect();
-    let is_failed = rows.failed > 0 && values.is_empty();
-    let points =
-        if values.is_empty() { vec![] } else { vec![TablePoint { levels: vec![], values, is_failed }] };
+    let point = TablePoint { levels: vec![], values, is_failed: false };
+    let points = if point.values.is_empty() { vec![] } else { vec![point] };
     (shares.iter().map(|of| name(&of.axes)).collect(), points)
 }
 

@@ -76,6 +76,9 @@ fn grid(sheet: &Sheet, colors: Option<(f64, f64)>) -> Markup {
 /// The characters of a line of a printed page, at the usual size of letters.
 const LINE: f64 = 96.0;
 
+/// The characters of a label or heading from which on it is broken into lines on a printed page.
+const LABEL: usize = 20;
+
 /// Returns the share of the usual size of letters at which a wide sheet fits on a printed page; at less than 0.4, its
 /// cells are broken into lines.
 fn fit(sheet: &Sheet, most: usize) -> Option<String> {
@@ -86,8 +89,8 @@ fn fit(sheet: &Sheet, most: usize) -> Option<String> {
             sheet.rows.iter().filter_map(|row| Some(cell_text(row.get(column)?, most).chars().count()));
         // Labels and headings may take several lines; numbers may not.
         let cells =
-            if column < sheet.axes { cells.max().unwrap_or(0).min(20) } else { cells.max().unwrap_or(0) };
-        heading.min(20).max(cells) + 2
+            if column < sheet.axes { cells.max().unwrap_or(0).min(LABEL) } else { cells.max().unwrap_or(0) };
+        heading.min(LABEL).max(cells) + 2
     };
     let total: usize = (0..sheet.headings.len()).map(widest).sum();
     let share = LINE / total.max(1) as f64;
@@ -98,7 +101,10 @@ fn fit(sheet: &Sheet, most: usize) -> Option<String> {
 fn data(cell: &Cell, most: usize, colors: Option<(f64, f64)>) -> Markup {
     let text = printable(&cell_text(cell, most));
     match cell {
-        Cell::Level { value, .. } => html! { td.a data-v=[exact(value)] { (text) } },
+        Cell::Level { value, .. } => {
+            let is_long = text.chars().count() > LABEL;
+            html! { td.a.long[is_long] data-v=[exact(value)] { (text) } }
+        }
         Cell::Value(value) => {
             let colors = colors.map(|range| shade::colors(shade::step(value.mean, range)));
             let style = colors.map(|(ground, ink)| format!("background:{ground};color:{ink}"));

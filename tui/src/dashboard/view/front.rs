@@ -79,7 +79,7 @@ fn draw_chart(app: &App, scene: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) 
     let at = |point: usize| scene.means(point).unwrap_or((f64::NAN, f64::NAN));
     let values: Vec<(f64, f64)> = scene.all.iter().map(|point| at(*point)).collect();
     if values.is_empty() {
-        let nothing = if filter.is_empty() { "  no point yet" } else { super::selected_table::NOTHING };
+        let nothing = format!("  {}", super::selected_table::why_empty(scene.shown, filter));
         put(buf, inside.x, inside.y, inside.width, Line::from(nothing).style(theme.dim()));
         return;
     }

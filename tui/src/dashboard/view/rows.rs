@@ -10,7 +10,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::difference::{difference, is_compared};
-use super::selected_table::{NOTHING, listing};
+use super::selected_table::{listing, shown_table, why_empty};
 use crate::dashboard::app::App;
 use crate::dashboard::paint::{cut, item_at, line, list, pad, put, put_all, shorten, shrink, top, width};
 use crate::dashboard::shown_table::ListedRows;
@@ -21,7 +21,7 @@ use crate::ui::plain::printable;
 const DIFFERENCE: usize = 10;
 /// The smallest width of a column of values.
 const NARROW: usize = 8;
-/// The widest heading that widens a column of values.
+/// The widest heading that widens a column of values where not all columns fit.
 const WIDE_HEADING: usize = 24;
 
 /// The columns of a list, each with its width in characters; two spaces follow every column.
@@ -52,7 +52,8 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     put_all(buf, head, columns.head());
     let rows = &columns.listing.rows;
     if rows.is_empty() {
-        let text = if app.tables_view.filter.is_empty() { "no result yet" } else { NOTHING };
+        let text =
+            shown_table(app).map_or("no result yet", |shown| why_empty(shown, &app.tables_view.filter));
         put(buf, body.x, body.y, body.width, Line::from(text).style(app.theme.dim()));
     }
     list(buf, body, app.tables_view.cursor, rows.len(), Some(app.theme.cursor()), |at| columns.row(rows[at]));
@@ -75,16 +76,23 @@ impl<'a> Columns<'a> {
         let sheet = &listing.shown.sheet;
         let headings: Vec<Vec<String>> = sheet.headings.iter().map(|text| heading_lines(text)).collect();
         let more = if is_compared(app) { DIFFERENCE } else { 0 };
-        let width = |column: usize| {
+        let width = |column: usize, widest: usize| {
             let is_value = column >= sheet.axes;
-            // One more column is for the mark of the sorted column. A heading is cut before it takes the room of values.
+            // One more column is for the mark of the sorted column.
             let heading = headings[column].iter().map(|line| width(line) + 1).max().unwrap_or(0);
-            let heading = if is_value { heading.min(WIDE_HEADING) } else { heading };
+            let heading = if is_value { heading.min(widest) } else { heading };
             let cells = listing.shown.widths[column] + if is_value { more } else { 0 };
             cells.max(heading).max(if is_value { NARROW } else { 1 })
         };
-        let mut widths: Vec<usize> = (0..sheet.headings.len()).map(width).collect();
+        let all = |widest: usize| -> Vec<usize> {
+            (0..sheet.headings.len()).map(|column| width(column, widest)).collect()
+        };
         let room = usize::from(area.width);
+        // A heading is cut before it takes the room of values.
+        let mut widths = all(usize::MAX);
+        if widths.iter().map(|width| width + 2).sum::<usize>() > room + 2 {
+            widths = all(WIDE_HEADING);
+        }
         let order = &app.tables_view.columns;
         let (axes, values): (Vec<usize>, Vec<usize>) =
             order.visible(listing.shown.column_count()).into_iter().partition(|&column| column < sheet.axes);

@@ -6,10 +6,19 @@ use fewbits_engine::spec::table::Table;
 use fewbits_ops::StandardOps;
 
 use crate::dashboard::app::App;
+use crate::dashboard::filter::Filter;
 use crate::dashboard::shown_table::{ListedRows, ShownTable, TableRequest};
 
-/// The text for a filter that no item satisfies.
-pub const NOTHING: &str = "nothing matches: values are matched whole; Esc drops the filter";
+/// Returns the reason why a table shows no item.
+pub(super) fn why_empty(shown: &ShownTable, filter: &Filter) -> &'static str {
+    if !filter.is_empty() {
+        "nothing matches: values are matched whole; Esc drops the filter"
+    } else if shown.points.failed > 0 {
+        "no result: tasks behind this table failed, see the log"
+    } else {
+        "no result yet"
+    }
+}
 
 /// Returns the table that the view shows.
 #[must_use]

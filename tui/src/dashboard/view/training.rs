@@ -273,7 +273,12 @@ fn draw_chart(
     let inside = heading(buf, area, &format!("{title} by epoch{scale}   {legend}"), false, theme);
     let values = |of: fn(&(f64, f64)) -> f64| curves.iter().flat_map(|curve| &curve.points).map(of);
     if curves.is_empty() {
-        let text = "  no epoch yet: curves come with the first one";
+        let is_failed = |training: &DrawnTraining<'_>| run.task(training.task).status == TaskStatus::Failed;
+        let text = if !drawn.is_empty() && drawn.iter().all(is_failed) {
+            "  no epoch: the training failed before the end of the first one"
+        } else {
+            "  no epoch yet: curves come with the first one"
+        };
         put(buf, inside.x, inside.y, inside.width, Line::from(text).style(theme.dim()));
         return;
     }

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use crate::exports::python;
 use crate::fixture::Bench;
 
 fn repository() -> PathBuf {
@@ -19,16 +21,59 @@ fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
     text.split(start.as_str()).skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }
 
-/// Returns the arguments of the fewbits commands in a document.
-fn commands(text: &str) -> Vec<Vec<String>> {
-    let lines = blocks(text, "sh").into_iter().flat_map(str::lines);
+/// Returns the arguments of the fewbits commands in a block of shell commands.
+fn commands(block: &str) -> Vec<Vec<String>> {
     let command = |line: &str| {
         let line = line.split("  #").next().unwrap_or(line).trim().to_owned();
         let arguments =
             line.strip_prefix("cargo run --release -- ").or_else(|| line.strip_prefix("fewbits "))?;
         Some(arguments.split_whitespace().map(|word| word.trim_matches('\'').to_owned()).collect())
     };
-    lines.filter_map(command).collect()
+    block.lines().filter_map(command).collect()
+}
+
+/// Returns the fenced blocks of a document, each with its language.
+fn fenced(text: &str) -> Vec<(&str, &str)> {
+    // A fence starts a line; every second one ends a block.
+    let parts = text.split("\n```").skip(1).step_by(2);
+    parts.filter_map(|part| part.split_once('\n')).collect()
+}
+
+/// Follows a document in a folder as a reader would: runs its commands (`sh`) in order, compares the outputs that it
+/// shows (`text`) with those of the commands before them, and checks its experiments (`ron`). Blocks of other commands
+/// (`console`) need more than a test has, and so do the outputs behind them. Returns the numbers of commands, outputs
+/// and experiments.
+fn follow(name: &str, bench: &Bench) -> [usize; 3] {
+    let text = document(name);
+    let (mut counts, mut printed) = ([0; 3], None);
+    for (language, block) in fenced(&text) {
+        match language {
+            "sh" => {
+                let mut output = String::new();
+                for arguments in commands(block) {
+                    let ended = bench.fewbits(&arguments);
+                    assert_eq!(ended.code, Some(0), "{name}: {arguments:?}: {ended:?}");
+                    output += &(ended.stdout + &ended.stderr);
+                    counts[0] += 1;
+                }
+                printed = Some(output);
+            }
+            "console" => printed = None,
+            "text" => {
+                let Some(printed) = &printed else { continue };
+                let wrapped = block.lines().collect::<Vec<_>>().join(" ");
+                assert!(shows(printed, &wrapped), "{name}:\n{block}\nis not in\n{printed}");
+                counts[1] += 1;
+            }
+            "ron" if block.starts_with("Experiment(") => {
+                bench.write("block.ron", block);
+                bench.stdout(["check", "block.ron"]);
+                counts[2] += 1;
+            }
+            _ => {}
+        }
+    }
+    counts
 }
 
 /// Returns whether a text contains these lines one after the other; `…` in a line stands for any text.
@@ -48,7 +93,7 @@ fn shows(text: &str, expected: &str) -> bool {
 }
 
 /// Returns a folder with the repository's experiments, in which the quick start has run.
-fn quickstart() -> (Bench, String) {
+fn quickstart() -> Bench {
     let bench = Bench::with("");
     fs::create_dir(bench.path("experiments")).expect("a folder");
     for file in fs::read_dir(repository().join("experiments")).expect("experiments") {
@@ -57,45 +102,71 @@ fn quickstart() -> (Bench, String) {
     }
     let ended = bench.fewbits(["run", "experiments/quickstart.ron", "--ui", "plain"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    (bench, ended.stdout)
+    bench
 }
 
 #[test]
-fn the_commands_of_the_quick_start_work_as_written() {
-    let (bench, printed) = quickstart();
-    for name in ["README.md", "docs/results.md"] {
-        for arguments in commands(&document(name)) {
-            let ended = bench.fewbits(&arguments);
-            assert_eq!(ended.code, Some(0), "{name}: {arguments:?}: {ended:?}");
+fn every_command_output_and_experiment_is_as_written() {
+    let bench = quickstart();
+    let check = |name: &str, least: [usize; 3]| {
+        let counts = follow(name, &bench);
+        let enough = counts.iter().zip(&least).all(|(count, least)| count >= least);
+        assert!(enough, "{name}: {counts:?} commands, outputs and experiments");
+    };
+    check("README.md", [5, 1, 1]);
+    check("docs/results.md", [7, 0, 0]);
+    check("docs/compare.md", [2, 1, 0]);
+    check("docs/formats.md", [1, 0, 0]);
+    check("docs/store.md", [4, 0, 0]);
+    check("docs/experiment.md", [4, 0, 2]);
+}
+
+#[test]
+fn an_edit_is_compared_as_the_document_shows_it() {
+    let text = document("docs/compare.md");
+    let blocks = fenced(&text);
+    let [("console", edit), ("text", output)] = blocks[..2] else {
+        panic!("an edit and its output: {blocks:?}")
+    };
+    let bench = Bench::with("");
+    let mut printed = String::new();
+    for arguments in commands(edit) {
+        if arguments == ["run", "new.ron"] {
+            let old = fs::read_to_string(bench.path("old.ron")).expect("old.ron");
+            let new = old
+                .replace("epochs: 4", "epochs: 6")
+                .replace("\"bits\": [2, 3, 4,", "\"bits\": [2, 3, 4, 5,");
+            assert_eq!(new.lines().zip(old.lines()).filter(|(new, old)| new != old).count(), 2, "{old}");
+            bench.write("new.ron", new);
         }
+        let ended = bench.fewbits(&arguments);
+        assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
+        printed = ended.stdout;
     }
-    let readme = document("README.md");
-    for output in blocks(&readme, "text") {
-        let wrapped = output.lines().collect::<Vec<_>>().join(" ");
-        assert!(shows(&printed, &wrapped), "{output}\nis not in\n{printed}");
-    }
+    let wrapped = output.lines().collect::<Vec<_>>().join(" ");
+    assert!(shows(&printed, &wrapped), "{output}\nis not in\n{printed}");
 }
 
 #[test]
 fn the_experiment_of_the_readme_is_the_one_of_the_exports() {
     let readme = document("README.md");
     let [example] = blocks(&readme, "ron")[..] else { panic!("the README has one experiment") };
-    let bench = Bench::with(example);
-    bench.stdout(["check", "x.ron"]);
     // The same experiment, small enough for a test.
     let small = example
         .replace("source: Mnist10k", "source: Mnist10k, train: 100, test: 50")
         .replace("epochs: 5", "epochs: 1")
         .replace("[256]", "[8]")
         .replace("Range(0, 3),\n        \"e\"", "Range(0, 1),\n        \"e\"");
+    let bench = Bench::with("");
     bench.write("mine.ron", &small);
     assert_eq!(bench.fewbits(["run", "mine.ron"]).code, Some(0));
-    let exports = commands(&document("docs/exports.md"));
-    assert!(exports.len() >= 3, "{exports:?}");
-    for arguments in exports {
-        let ended = bench.fewbits(&arguments);
-        assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
-    }
+    assert!(follow("docs/exports.md", &bench)[0] >= 3);
+    let exports = document("docs/exports.md");
+    let [script] = blocks(&exports, "python")[..] else { panic!("docs/exports.md has one script") };
+    let Some(python) = python("import numpy") else { return };
+    bench.write("read.py", script);
+    let ended = Command::new(python).arg("read.py").current_dir(bench.path("")).output().expect("Python");
+    assert!(ended.status.success(), "{ended:?}");
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn the_schema_has_what_the_readers_take() {
     );
     check("MaxPool", &["stride a whole number from 1 to 1048576 default: the same as `size`"]);
     check("Layers", &["layers a list, each a layer required"]);
-    check("Conv", &["name a text, letters, digits and `_` default None"]);
+    check("Conv", &["name a text, small letters, digits and `_` default None"]);
     check("Pivot", &["value a text required", "replicate a text optional"]);
     check("axis", &["an axis: a list, `Range(first, last)` or a map of labels to values"]);
     check("op", &["Dataset", "Train", "Quantize", "Evaluate", "Compare", "Describe"]);

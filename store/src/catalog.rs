@@ -305,7 +305,7 @@ impl Catalog {
         if damaged > 0 {
             view.damaged = true;
             self.warnings.push(format!(
-                "{}: {damaged_bytes} bytes in {damaged} places are damaged; their results will be computed again",
+                "{}: {damaged_bytes} bytes are damaged, in {damaged} pieces; their results will be computed again",
                 journal.path.display()
             ));
         }

@@ -8,6 +8,7 @@ use super::delta::{self, Delta, ValuesByUnit};
 use super::error::DiffError;
 use crate::dense::AxisId;
 use crate::ops::Ops;
+use crate::spec::expression::Expression;
 use crate::spec::table::Table;
 use crate::table::error::TableError;
 use crate::table::units::{PointUnits, ReplicateUnits, cell_axes};
@@ -100,10 +101,11 @@ fn compare<O: Ops>(
     let mut apart = [count(&one), count(&other)];
     let other: HashMap<Vec<String>, Vec<ValuesByUnit>> =
         other.into_iter().map(|cell| (cell.point, cell.values)).collect();
+    let rounding = rounding(table, one.iter().map(|cell| &cell.values).chain(other.values()));
     let mut all = vec![];
     for NamedPoint { point, labels, values } in one {
         for (value, (from, to)) in values.iter().zip(other.get(&point).into_iter().flatten()).enumerate() {
-            if let Some(delta) = Delta::between(from, to) {
+            if let Some(delta) = Delta::between(from, &without_rounding(from, to, rounding[value])) {
                 all.push(CellDelta { labels: labels.clone(), value, delta });
             }
         }
@@ -123,6 +125,30 @@ fn compare<O: Ops>(
         apart,
         missing: [missing_from, missing_to],
     })
+}
+
+/// Returns the largest difference of each of a table's values that may be the rounding of a calculation: none for a
+/// metric itself, else a small share of the value's largest number.
+fn rounding<'v>(table: &Table, values: impl Iterator<Item = &'v Vec<ValuesByUnit>> + Clone) -> Vec<f64> {
+    const SHARE: f64 = 1e-13;
+    let largest = |value: usize| {
+        let numbers = values.clone().filter_map(|of| of.get(value)).flat_map(BTreeMap::values);
+        numbers
+            .filter(|number| number.is_finite())
+            .fold(0.0, |largest: f64, number| largest.max(number.abs()))
+    };
+    let of = |(value, expression): (usize, &&Expression)| {
+        if expression.plain().is_some() { 0.0 } else { SHARE * largest(value) }
+    };
+    table.values().iter().enumerate().map(of).collect()
+}
+
+/// Returns the values of `to`; one that differs from its counterpart in `from` by `rounding` or less is replaced by it.
+fn without_rounding(from: &ValuesByUnit, to: &ValuesByUnit, rounding: f64) -> ValuesByUnit {
+    let near = |unit: &String, value: f64| {
+        from.get(unit).copied().filter(|other| (other - value).abs() <= rounding).unwrap_or(value)
+    };
+    to.iter().map(|(unit, &value)| (unit.clone(), near(unit, value))).collect()
 }
 
 /// Returns the cells of a table by the values of these axes, in the order of the levels, and the number of rows with

@@ -5,12 +5,31 @@ use super::kind;
 use crate::dense::NodeId;
 use crate::graph::TaskGraph;
 use crate::ops::Ops;
-use crate::spec::table::{Interval, Table};
+use crate::spec::experiment::Experiment;
+use crate::spec::table::{Interval, Table, TableKind};
 
 /// Returns the caption of a table, in one sentence.
 pub fn caption<O: Ops>(ops: &O, graph: &TaskGraph<O>, table: &Table) -> String {
     let experiment = &graph.experiment;
     let mut text = kind::subject(experiment, table);
+    text += &replication(experiment, table);
+    if let Some(filter) = &table.filter {
+        text += &format!("; where {}", filter.text);
+    }
+    text += &kind::marks(experiment, table);
+    if let Some(remark) = ops.remark(&upstream_ops(graph, table)) {
+        text += &format!("; {remark}");
+    }
+    text
+}
+
+/// Returns the words on means, intervals and averages. A table of shares of variance has none of them: its axes of
+/// replication and averaging are axes like the others.
+fn replication(experiment: &Experiment, table: &Table) -> String {
+    let mut text = String::new();
+    if let TableKind::Importance { .. } = table.kind {
+        return text;
+    }
     let over = table.replicate.map(|axis| experiment.axes[axis].name.as_str());
     match (table.interval, over) {
         (Interval::Seeds, Some(over)) => text += &format!("; mean and 95 % t interval over {over}"),
@@ -27,13 +46,6 @@ pub fn caption<O: Ops>(ops: &O, graph: &TaskGraph<O>, table: &Table) -> String {
     if !table.average.is_empty() {
         let within = over.map_or(String::new(), |over| format!(" within each {over} first"));
         text += &format!("; averaged over {}{within}", experiment.axis_names(&table.average).join(", "));
-    }
-    if let Some(filter) = &table.filter {
-        text += &format!("; where {}", filter.text);
-    }
-    text += &kind::marks(experiment, table);
-    if let Some(remark) = ops.remark(&upstream_ops(graph, table)) {
-        text += &format!("; {remark}");
     }
     text
 }

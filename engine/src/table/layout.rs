@@ -96,16 +96,16 @@ pub(super) fn pivot<O: Ops>(
     let mut sheets = vec![];
     for (title, grid) in grids {
         let title = place(experiment, each, title);
-        let lay = |value, estimate: &dyn Fn(&TablePoint) -> Option<Estimate>| {
-            lay_grid(experiment, points, &grid, [rows, columns], value, estimate)
+        let lay = |value, content: &dyn Fn(&TablePoint) -> Cell| {
+            lay_grid(experiment, points, &grid, [rows, columns], value, content)
         };
-        sheets.push(Sheet { title: title.clone(), ..lay(Some(0), &|point| point.values[0]) });
+        sheets.push(Sheet { title: title.clone(), ..lay(Some(0), &|point| result_cell(point, 0)) });
         let of_grid = grid.values().flat_map(BTreeMap::values).map(|&at| &points.points[at]);
         if of_grid.clone().any(|point| spread(point, 0).is_some()) {
             let title =
                 [title, spread_heading(experiment, table)].into_iter().filter(|part| !part.is_empty());
             let title = title.collect::<Vec<_>>().join("; ");
-            sheets.push(Sheet { title, ..lay(None, &|point| spread(point, 0)) });
+            sheets.push(Sheet { title, ..lay(None, &|point| spread_cell(point, 0)) });
         }
     }
     sheets
@@ -121,21 +121,15 @@ fn lay_grid(
     grid: &Grid<'_>,
     [rows, columns]: [&[AxisId]; 2],
     value: Option<usize>,
-    estimate: &dyn Fn(&TablePoint) -> Option<Estimate>,
+    content: &dyn Fn(&TablePoint) -> Cell,
 ) -> Sheet {
     let mut across: Vec<&[usize]> = grid.values().flat_map(|row| row.keys().copied()).collect();
     across.sort_unstable();
     across.dedup();
     let row = |(levels, cells): (&&[usize], &BTreeMap<&[usize], usize>)| {
         let labels = rows.iter().zip(*levels).map(|(&axis, &level)| level_cell(experiment, axis, level));
-        let cell = |column: &&[usize]| match cells.get(column).map(|&at| &points.points[at]) {
-            None => Cell::Absent,
-            Some(point) => match estimate(point) {
-                Some(value) => Cell::Value(value),
-                None if point.is_failed => Cell::Failed,
-                None => Cell::Missing,
-            },
-        };
+        let cell =
+            |column: &&[usize]| cells.get(column).map_or(Cell::Absent, |&at| content(&points.points[at]));
         labels.chain(across.iter().map(cell)).collect()
     };
     let headings = experiment.axis_names(rows).into_iter().map(str::to_owned);
@@ -170,6 +164,24 @@ fn spread(point: &TablePoint, at: usize) -> Option<Estimate> {
     let value = point.values.get(at).copied().flatten()?;
     let spread = value.spread?;
     Some(Estimate { n: value.n, ..Estimate::from_values(&[spread])? })
+}
+
+/// Returns the cell of a point's value in a grid.
+fn result_cell(point: &TablePoint, at: usize) -> Cell {
+    match point.values.get(at).copied().flatten() {
+        Some(value) => Cell::Value(value),
+        None if point.is_failed => Cell::Failed,
+        None => Cell::Missing,
+    }
+}
+
+/// Returns the cell of a value's standard deviation in a grid; a value of one draw has none.
+fn spread_cell(point: &TablePoint, at: usize) -> Cell {
+    match (spread(point, at), result_cell(point, at)) {
+        (Some(spread), _) => Cell::Value(spread),
+        (None, Cell::Value(_)) => Cell::Absent,
+        (None, other) => other,
+    }
 }
 
 /// Sorts points and returns their indices. Axis values that are numbers sort by number, other axis values by their

@@ -109,7 +109,7 @@ fn layer_name(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerName>
     let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let word =
         |name: &LayerName| name.0.as_ref().is_none_or(|name| !name.is_empty() && name.chars().all(valid));
-    fields.such_that("name", Some(LayerName(None)), "letters, digits and `_`", word, faults)
+    fields.such_that("name", Some(LayerName(None)), "small letters, digits and `_`", word, faults)
 }
 
 fn size(

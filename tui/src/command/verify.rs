@@ -55,7 +55,7 @@ fn told(found: &Verification) -> String {
     }
     if !found.orphans.is_empty() {
         text += &format!(
-            "{} belong to no record and only take space; `store gc` deletes them\n",
+            "{} without a record, which only take space; `store gc` deletes them\n",
             count(found.orphans.len(), "object")
         );
     }

@@ -58,15 +58,13 @@ impl PlotArea {
         }
         put(buf, left - 1, top + height, 1, Line::from(corner).style(theme.dim()));
         for (place, text) in &self.y.ticks {
-            let share = (place - self.y.low) / (self.y.high - self.y.low);
-            let row = top + height - 1 - (share * f64::from(height - 1)).round() as u16;
+            let row = top + height - 1 - (self.y.share_of(*place) * f64::from(height - 1)).round() as u16;
             let at = (left - 1).saturating_sub(text.len() as u16);
             put(buf, at.max(left - gutter), row, gutter - 1, Line::from(text.as_str()).style(theme.dim()));
         }
         let mut free = left - 1;
         for (place, text) in &self.x.ticks {
-            let share = (place - self.x.low) / (self.x.high - self.x.low);
-            let column = left + (share * f64::from(width - 1)).round() as u16;
+            let column = left + (self.x.share_of(*place) * f64::from(width - 1)).round() as u16;
             let size = text.len() as u16;
             let start = column.saturating_sub(size / 2).max(left - 1).min(left + width - size.min(width));
             // A label that would touch the label before it is left out.

@@ -91,10 +91,16 @@ impl FigureAxis {
     #[must_use]
     pub fn share(&self, value: f64) -> Option<f64> {
         let place = if self.log { value.log10() } else { value };
-        let share = (place - self.low) / (self.high - self.low);
+        let share = self.share_of(place);
         let inside = place.is_finite() && (-1e-9..=1.0 + 1e-9).contains(&share);
-        let share = if self.is_reversed { 1.0 - share } else { share };
         inside.then(|| share.clamp(0.0, 1.0))
+    }
+
+    /// Returns the place of a position, such as that of a tick, between the ends of the axis: 0 to 1 inside.
+    #[must_use]
+    pub fn share_of(&self, position: f64) -> f64 {
+        let share = (position - self.low) / (self.high - self.low);
+        if self.is_reversed { 1.0 - share } else { share }
     }
 }
 

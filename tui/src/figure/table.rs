@@ -111,7 +111,8 @@ fn trade_off(experiment: &Experiment, table: &Table, made: &TableSheets, options
 }
 
 /// Returns whether the second value of a table is the accuracy of a network, and nothing else.
-fn gain_is_accuracy(experiment: &Experiment, table: &Table) -> bool {
+#[must_use]
+pub fn gain_is_accuracy(experiment: &Experiment, table: &Table) -> bool {
     let gain = match &table.kind {
         TableKind::Pareto { maximize, .. } => maximize,
         TableKind::Choose(choose) => &choose.select.value,

@@ -42,7 +42,7 @@ pub fn point_at(app: &App, scene: &ParetoScene<'_>, area: Rect, at: Position) ->
     let chart = areas(area).0;
     let plot = plot(app, scene, top(chart, 1).1, &mut Buffer::empty(chart))?;
     let distance = |point: usize| {
-        let (x, y) = scene.means(point)?;
+        let (x, y) = scene.drawn(point)?;
         let (column, row) = plot.cell(x, y)?;
         // A cell is about twice as high as it is wide.
         Some(column.abs_diff(at.x) + 2 * row.abs_diff(at.y))
@@ -54,9 +54,14 @@ pub fn point_at(app: &App, scene: &ParetoScene<'_>, area: Rect, at: Position) ->
 
 /// Draws axes that cover the shown points.
 fn plot(app: &App, scene: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) -> Option<PlotArea> {
-    let means = || scene.all.iter().filter_map(|point| scene.means(*point));
-    let x = FigureAxis::fit(means().map(|point| point.0), app.pareto_view.log, usize::from(area.width) / 9);
-    let y = FigureAxis::fit(means().map(|point| point.1), false, usize::from(area.height) / 3 + 1);
+    let drawn = || scene.all.iter().filter_map(|point| scene.drawn(*point));
+    let x = FigureAxis::fit(drawn().map(|point| point.0), app.pareto_view.log, usize::from(area.width) / 9);
+    let gains = drawn().map(|point| point.1);
+    let y = if scene.is_error {
+        FigureAxis::fit_decades(gains).reversed()
+    } else {
+        FigureAxis::fit(gains, false, usize::from(area.height) / 3 + 1)
+    };
     PlotArea::frame(area, x, y, app.theme, buf)
 }
 
@@ -66,17 +71,10 @@ fn draw_chart(app: &App, scene: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) 
     let scale = if app.pareto_view.log { ", logarithmic" } else { "" };
     let filter = &app.pareto_view.filter;
     let only = if filter.is_empty() { String::new() } else { format!("; only {}", filter.text) };
-    let title = format!("{} against {}{scale}{only}", headings[1], headings[0]);
-    let lost =
-        scene.all.iter().filter(|&&point| scene.means(point).is_some_and(|(cost, _)| cost <= 0.0)).count();
-    let lost = match lost {
-        0 => String::new(),
-        _ if !app.pareto_view.log => String::new(),
-        lost => format!("; {} of size 0 or less cannot be drawn", count(lost, "point")),
-    };
-    let title = format!("{title}{lost}");
+    let gain = if scene.is_error { format!("1 − {}", headings[1]) } else { headings[1].clone() };
+    let title = format!("{gain} against {}{scale}{only}{}", headings[0], lost(app, scene));
     let inside = heading(buf, area, &printable(&title), true, theme);
-    let at = |point: usize| scene.means(point).unwrap_or((f64::NAN, f64::NAN));
+    let at = |point: usize| scene.drawn(point).unwrap_or((f64::NAN, f64::NAN));
     let values: Vec<(f64, f64)> = scene.all.iter().map(|point| at(*point)).collect();
     if values.is_empty() {
         let nothing = format!("  {}", super::selected_table::why_empty(scene.shown, filter));
@@ -103,6 +101,18 @@ fn draw_chart(app: &App, scene: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) 
     if let Some(selected) = scene.selected {
         dot(at(selected), theme.pick("◉", "@"), theme.strong().add_modifier(Modifier::REVERSED));
     }
+}
+
+/// Says how many points a logarithmic axis leaves out.
+fn lost(app: &App, scene: &ParetoScene<'_>) -> String {
+    let drawn = || scene.all.iter().filter_map(|&point| scene.drawn(point));
+    let costs = drawn().filter(|(cost, _)| app.pareto_view.log && *cost <= 0.0).count();
+    let gains = drawn().filter(|(_, error)| scene.is_error && *error <= 0.0).count();
+    let of = |number: usize, what: &str| match number {
+        0 => String::new(),
+        number => format!("; {} of {what} cannot be drawn", count(number, "point")),
+    };
+    of(costs, "size 0 or less") + &of(gains, "accuracy 1")
 }
 
 /// Returns the front as steps. Between two sizes, the value of the smaller one holds.

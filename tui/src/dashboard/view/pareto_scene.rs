@@ -7,6 +7,7 @@ use fewbits_engine::table::front::means;
 
 use crate::dashboard::app::App;
 use crate::dashboard::shown_table::{Pin, ShownTable, TableRequest, labels};
+use crate::figure::table::gain_is_accuracy;
 
 /// Returns the indices of the experiment's Pareto tables.
 pub(super) fn tables(app: &App) -> Vec<usize> {
@@ -38,6 +39,8 @@ pub struct ParetoScene<'a> {
     pub front: Vec<usize>,
     /// The point under the cursor.
     pub selected: Option<usize>,
+    /// Whether the gain is an accuracy, which is drawn as an error on a logarithmic axis.
+    pub is_error: bool,
 }
 
 impl<'a> ParetoScene<'a> {
@@ -46,7 +49,10 @@ impl<'a> ParetoScene<'a> {
         let mut all = shown.by_cost(&app.pareto_view.filter);
         all.retain(|at| means(&shown.points.points[*at]).is_some());
         let front = shown.front(&all);
-        let mut scene = Self { experiment: run.experiment(), shown, all, front, selected: None };
+        let experiment = run.experiment();
+        let table = experiment.tables.get(table_request(app)?.table)?;
+        let is_error = gain_is_accuracy(experiment, table);
+        let mut scene = Self { experiment, shown, all, front, selected: None, is_error };
         let walked = scene.walked(app);
         scene.selected = walked.get(app.pareto_view.cursor.within(walked.len())).copied();
         Some(scene)
@@ -62,6 +68,13 @@ impl<'a> ParetoScene<'a> {
     #[must_use]
     pub fn means(&self, at: usize) -> Option<(f64, f64)> {
         means(self.shown.points.points.get(at)?)
+    }
+
+    /// Returns the coordinates of a point in the chart: its size, and its gain or error.
+    #[must_use]
+    pub fn drawn(&self, at: usize) -> Option<(f64, f64)> {
+        let (cost, gain) = self.means(at)?;
+        Some((cost, if self.is_error { 1.0 - gain } else { gain }))
     }
 
     /// Returns the axes of a point, each with the label of its level.

@@ -10,6 +10,9 @@ const PLAIN: std::ops::Range<f64> = 1e-3..1e6;
 /// The absolute values that are written without an exponent if an error follows: the error's digits show the precision.
 const PLAIN_WITH_ERROR: std::ops::Range<f64> = 1e-3..1e9;
 
+/// The share of a number that the rounding of a calculation may change.
+const ROUNDING: f64 = 1e-13;
+
 /// Writes a number: whole ones below 10^9 without decimals; others with four decimals, or more if four significant
 /// digits need them; very small or large ones with four significant digits and an exponent.
 #[must_use]
@@ -47,9 +50,11 @@ pub fn exact(value: f64) -> String {
 #[must_use]
 pub fn estimate(value: &Estimate) -> String {
     let mark = if value.adjusted.is_some_and(|p| p < SIGNIFICANT) { " *" } else { "" };
-    let half = value.half_width().filter(|half| *half > 0.0);
+    // Values that differ by the rounding of a calculation alone are equal.
+    let rounding = ROUNDING * value.least.abs().max(value.most.abs());
+    let half = value.half_width().filter(|half| *half > rounding);
     let text = match half {
-        Some(_) if value.near_chance && value.least < value.most => range(value.least, value.most),
+        Some(_) if value.near_chance && value.most - value.least > rounding => range(value.least, value.most),
         Some(half) => with_error(value.mean, half),
         None => number(value.mean),
     };
@@ -216,6 +221,9 @@ mod tests {
         check(0.098, None, "0.0980");
         let chance = Estimate { near_chance: true, ..Estimate::from_values(&[0.098, 0.102]).unwrap() };
         assert_eq!(estimate(&chance), "0.0980–0.1020");
+        let equal = Estimate::from_values(&[0.215, 0.215 + 3e-17, 0.21500000000000002]).unwrap();
+        assert_eq!(estimate(&equal), "0.2150");
+        assert_eq!(estimate(&Estimate { near_chance: true, ..equal }), "0.2150");
         let marked = Estimate { adjusted: Some(0.01), ..Estimate::from_values(&[0.1, 0.1]).unwrap() };
         assert_eq!(estimate(&marked), "0.1000 *");
     }

@@ -64,6 +64,22 @@ fn limits_that_nothing_keeps_name_the_closest() {
 }
 
 #[test]
+fn a_drop_from_a_bad_baseline_is_told() {
+    let bench = Bench::with(TINY);
+    bench.edit("\"seed\": [0, 1],", "\"seed\": [0, 1], \"lr\": [1e-6, 0.1],");
+    bench.edit("columns: [\"seed\"]", "columns: [\"seed\", \"lr\"]");
+    bench.edit("train: 200, test: 100", "train: 400, test: 200");
+    bench.edit("epochs: 1", "epochs: 5");
+    bench.edit("seed: Axis(\"seed\")", "optimizer: Sgd(lr: Axis(\"lr\")), seed: Axis(\"seed\")");
+    bench.run_well();
+    // A network that learns nothing loses nothing.
+    let text = bench.fewbits(["choose", "x.ron", "--max-drop", "5pp"]).stdout;
+    let is_bad = text.starts_with("Choose lr=1e-6 ");
+    assert_eq!(text.contains("The drop is from a baseline that is not the best: "), is_bad, "{text}");
+    assert!(is_bad && text.contains(" with lr=0.1. Compare the values too."), "{text}");
+}
+
+#[test]
 fn a_table_asks_and_its_answer_ends_the_run() {
     let bench = validated();
     bench.edit(

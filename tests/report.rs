@@ -56,7 +56,7 @@ fn a_report_is_one_file_with_everything_in_it() {
     assert!(report(&bench).contains("would have to be trained again"));
     // The report counts the tasks without a result.
     bench.edit("Range(1, 8)", "Range(0, 8)");
-    assert!(report(&bench).contains("4 of them without a result yet"));
+    assert!(report(&bench).contains("4 of them without a result"));
 }
 
 #[test]

@@ -279,6 +279,7 @@ pub(super) fn points(cells: &[PointRows<'_>], choose: &Question, table: &Table) 
     let make = |cell: &PointRows<'_>| TablePoint {
         levels: cell.levels.clone(),
         values: columns.iter().map(|column| column.estimate(cell, table)).collect(),
+        units: vec![],
         is_failed: cell.has_failures(),
     };
     cells.iter().map(make).collect()

@@ -103,6 +103,7 @@ pub(super) fn points(
     let point = |(levels, group): (&[usize], BTreeMap<_, _>)| TablePoint {
         levels: levels.to_vec(),
         values: effects.iter().map(|effect| value(&group, effect)).collect(),
+        units: vec![],
         is_failed: group.values().any(|cell| cell.has_failures()),
     };
     groups.into_iter().map(point).collect()

@@ -59,6 +59,7 @@ mod tests {
                 .map(|&(cost, gain)| TablePoint {
                     levels: vec![],
                     values: vec![value(cost), value(gain)],
+                    units: vec![],
                     is_failed: false,
                 })
                 .collect();

@@ -101,15 +101,16 @@ fn points<O: Ops>(
     }
 }
 
-/// Returns one point with the share of variance of each axis and pair, under their names.
+/// Returns one point with the share of variance of each axis and pair in percent, under their names.
 fn importance(experiment: &Experiment, rows: &Rows) -> (Vec<String>, Vec<TablePoint>) {
     let name = |axes: &[AxisId]| match axes {
         [] => "the rest".to_owned(),
         axes => experiment.axis_names(axes).join(" × "),
     };
     let shares = variance_shares(rows);
-    let values: Vec<Option<Estimate>> = shares.iter().map(|of| Estimate::from_values(&[of.share])).collect();
-    let point = TablePoint { levels: vec![], values, is_failed: false };
+    let values: Vec<Option<Estimate>> =
+        shares.iter().map(|of| Estimate::from_values(&[100.0 * of.share])).collect();
+    let point = TablePoint { levels: vec![], values, units: vec![], is_failed: false };
     let points = if point.values.is_empty() { vec![] } else { vec![point] };
     (shares.iter().map(|of| name(&of.axes)).collect(), points)
 }
@@ -123,7 +124,7 @@ fn shares(points: &TablePoints, value: &str) -> Sheet {
     };
     Sheet {
         title: String::new(),
-        headings: vec!["axes".to_owned(), format!("share of the variance of {value}")],
+        headings: vec!["axes".to_owned(), format!("% of the variance of {value}")],
         axes: 1,
         rows: points.headings.iter().zip(values).map(row).collect(),
         points: vec![vec![Some(0)]; values.len()],
@@ -153,6 +154,7 @@ fn plain(cells: &[PointRows<'_>], width: usize, table: &Table) -> Vec<TablePoint
         values: (0..width)
             .map(|value| estimate(&[WeightedValue { weight: 1.0, cell, value }], table))
             .collect(),
+        units: (0..width).map(|value| cell.means(value)).collect(),
         is_failed: cell.has_failures(),
     };
     cells.iter().map(make).collect()

@@ -1,6 +1,8 @@
 //! The points of a table: one per combination of the axes it keeps, with values estimated over replicates.
 //! Knows nothing of how points are laid out.
 
+use std::collections::BTreeMap;
+
 use crate::dense::AxisId;
 use crate::statistics::estimate::Estimate;
 
@@ -28,6 +30,20 @@ pub struct TablePoint {
     pub levels: Vec<usize>,
     /// One value per heading; `None` without a result.
     pub values: Vec<Option<Estimate>>,
+    /// For each value that stands for itself, its mean in each unit of replication, by the unit's level. Empty for
+    /// values that are made of several points, such as effects.
+    pub units: Vec<BTreeMap<usize, f64>>,
     /// Whether a result behind the values is missing because a task failed.
     pub is_failed: bool,
+}
+
+impl TablePoint {
+    /// Returns a value minus the same value of another point, with the interval of the mean difference within units;
+    /// `None` without a unit that both have.
+    #[must_use]
+    pub fn minus(&self, other: &Self, value: usize) -> Option<Estimate> {
+        let (own, others) = (self.units.get(value)?, other.units.get(value)?);
+        let differences = own.iter().filter_map(|(unit, value)| Some(value - others.get(unit)?));
+        Estimate::from_values(&differences.collect::<Vec<_>>())
+    }
 }

@@ -45,7 +45,12 @@ impl Filter {
     /// does not matter.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let terms = text.split_whitespace().map(|term| FilterTerm::parse(&term.to_lowercase())).collect();
+        // `&&` joins terms in experiments, and here all terms are joined.
+        let terms = text
+            .split_whitespace()
+            .filter(|term| *term != "&&")
+            .map(|term| FilterTerm::parse(&term.to_lowercase()))
+            .collect();
         Self { text: text.trim().to_owned(), terms }
     }
 

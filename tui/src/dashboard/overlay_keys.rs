@@ -62,8 +62,10 @@ impl App {
             return "there is nothing to filter in this view".to_owned();
         };
         let before = filter.clone();
-        self.overlay = Overlay::Prompt(LineEditor::new(before.text.clone()), before);
-        "type a filter: e=3 rounding=stochastic; Enter keeps it, Esc drops it".to_owned()
+        // A further term begins behind a space.
+        let space = if before.is_empty() { "" } else { " " };
+        self.overlay = Overlay::Prompt(LineEditor::new(format!("{}{space}", before.text)), before);
+        "type a filter: e=3 rounding=stochastic; Enter keeps it, Ctrl-U empties it, Esc drops it".to_owned()
     }
 
     pub(super) fn prompt_key(&mut self, key: KeyEvent, mut line: LineEditor, before: Filter) {

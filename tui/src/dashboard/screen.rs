@@ -11,7 +11,7 @@ use super::app::App;
 use super::areas::areas;
 use super::keys::{TABLE, keys_of};
 use super::overlay::Overlay;
-use super::paint::{line, put, put_all, shorten, width};
+use super::paint::{cut, line, put, put_all, shorten, width};
 use super::run_model::{RunModel, RunProgress};
 use super::view_name::{ALL, View};
 use crate::ui::plain::printable;
@@ -121,7 +121,7 @@ fn draw_status(app: &App, area: Rect, buf: &mut Buffer) {
         _ => {
             let (text, bad) = &app.status;
             let style = if *bad { app.theme.bad() } else { ratatui::style::Style::new() };
-            Line::from(printable(text)).style(style)
+            Line::from(cut(&printable(text), usize::from(area.width), app.theme)).style(style)
         }
     };
     put(buf, area.x, area.y, area.width, line);

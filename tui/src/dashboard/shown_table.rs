@@ -179,6 +179,18 @@ impl ShownSheet {
         ColumnCount { axes: self.sheet.axes, all: self.sheet.headings.len() }
     }
 
+    /// Returns the column with a heading, or the only one whose heading ends in `.` and the name: `accuracy` is the
+    /// column `accuracy.accuracy`. Case does not matter.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<usize> {
+        let headings = || self.sheet.headings.iter().map(|heading| heading.to_lowercase()).enumerate();
+        let ending = format!(".{name}");
+        let exact = headings().find(|(_, heading)| *heading == *name);
+        let mut ends = headings().filter(|(_, heading)| heading.ends_with(&ending));
+        let only = ends.next().filter(|_| ends.next().is_none());
+        exact.or(only).map(|(column, _)| column)
+    }
+
     /// Returns the named levels of a row.
     fn levels(&self, row: usize) -> impl Iterator<Item = (&str, &str)> {
         let cells = self.sheet.headings.iter().zip(&self.sheet.rows[row]);
@@ -191,8 +203,7 @@ impl ShownSheet {
     fn matches(&self, row: usize, filter: &Filter) -> bool {
         let label = |name: &str| self.levels(row).find(|(axis, _)| *axis == name).map(|(_, label)| label);
         let value = |name: &str| {
-            let column = self.sheet.headings.iter().position(|heading| heading.eq_ignore_ascii_case(name))?;
-            let Cell::Value(value) = &self.sheet.rows[row][column] else { return None };
+            let Cell::Value(value) = &self.sheet.rows[row][self.column(name)?] else { return None };
             Some(Cow::from(value.mean.to_string()))
         };
         filter.is_empty()
@@ -230,12 +241,10 @@ pub fn labels<'e>(
 pub struct Pin {
     /// The point's table.
     pub request: TableRequest,
-    /// The point's levels identify it, because its index changes while results arrive.
-    levels: Vec<usize>,
     /// The point's axes and labels, as text.
     pub name: String,
-    /// The point's means when it was pinned.
-    pub values: Vec<Option<f64>>,
+    /// The point when it was pinned.
+    pub point: TablePoint,
 }
 
 impl Pin {
@@ -252,19 +261,14 @@ impl Pin {
         let name = labels(run.experiment(), points, point)
             .into_iter()
             .map(|(axis, label)| format!("{axis}={label}"));
-        let values = (0..point.values.len()).map(|column| mean(point, column)).collect();
-        Some(Self {
-            request: wanted,
-            levels: point.levels.clone(),
-            name: name.collect::<Vec<_>>().join(" "),
-            values,
-        })
+        Some(Self { request: wanted, name: name.collect::<Vec<_>>().join(" "), point: point.clone() })
     }
 
     /// Returns the point's current index in its table.
     #[must_use]
     pub fn place(&self, shown: &ShownTable) -> Option<usize> {
-        shown.points.points.iter().position(|point| point.levels == self.levels)
+        // The levels identify the point, because its index changes while results arrive.
+        shown.points.points.iter().position(|point| point.levels == self.point.levels)
     }
 }
 

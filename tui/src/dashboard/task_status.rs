@@ -118,11 +118,11 @@ impl StatusCounts {
         }
     }
 
-    /// Returns the share of tasks that are done, cached or failed, from 0 to 1; 1 if there are no tasks.
+    /// Returns the share of tasks with a result, from 0 to 1; 1 if there are no tasks.
     #[must_use]
     pub fn share(self) -> f64 {
-        let dealt = self.done + self.cached + self.failed;
-        if self.tasks == 0 { 1.0 } else { dealt as f64 / self.tasks as f64 }
+        let with_result = self.done + self.cached;
+        if self.tasks == 0 { 1.0 } else { with_result as f64 / self.tasks as f64 }
     }
 
     /// Returns one status for all tasks together: the one that needs most attention.

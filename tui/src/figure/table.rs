@@ -146,6 +146,8 @@ impl TradeOff<'_> {
         let pairs = levels.map(|(level, of)| {
             self.pair(format!("{}={}", axis.name, of.label), move |point| point.levels[place] == level)
         });
+        // A level without a point has no place in the legend.
+        let pairs = pairs.filter(|pair| pair.iter().any(|series| !series.points.is_empty()));
         pairs.flatten().filter(|series| series.name.is_some() || !series.points.is_empty()).collect()
     }
 

@@ -11,6 +11,7 @@ use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::table::answer::{Answer, Candidate};
 
 use anyhow::Result;
+use fewbits_engine::dense::AxisId;
 use fewbits_engine::json_metrics::json_number;
 use fewbits_engine::table::table_sheets::TableSheets;
 use serde_json::{Map, Value as Json, json};
@@ -81,6 +82,7 @@ impl Teller<'_> {
                 self.amount(most)
             ));
         }
+        said.extend(self.better_baseline(at));
         if let Some(at) = self.choice.runner_up {
             let other = &self.choice.candidates[at];
             let (place, size) = (self.place(at), self.size(other));
@@ -113,7 +115,13 @@ impl Teller<'_> {
     }
 
     fn place(&self, at: usize) -> String {
+        self.place_along(at, |_| true)
+    }
+
+    /// Writes the levels of a candidate on some axes.
+    fn place_along(&self, at: usize, is_named: impl Fn(AxisId) -> bool) -> String {
         let levels = self.choice.axes.iter().zip(&self.choice.candidates[at].levels);
+        let levels = levels.filter(|(axis, _)| is_named(**axis));
         let words = levels.map(|(&axis, &level)| {
             let axis = &self.experiment.axes[axis];
             format!("{}={}", axis.name, axis.levels[level].label)
@@ -131,6 +139,41 @@ impl Teller<'_> {
         } else {
             format!("{text} {}", number(size))
         }
+    }
+
+    /// Writes the value of a candidate without the unit of its interval.
+    fn plain_value(&self, candidate: &Candidate) -> String {
+        let told = self.choose.report.as_ref().zip(candidate.report);
+        let (of, value) = told.unwrap_or((&self.choose.select, candidate.select));
+        format!("{} {}", of.value.text, estimate(&value))
+    }
+
+    /// Says so if another point has a better baseline by more than the allowed drop: a drop from a bad network is no
+    /// merit.
+    fn better_baseline(&self, chosen: usize) -> Option<String> {
+        let baseline = |candidate: &Candidate| {
+            let reported = candidate.report.zip(candidate.report_drop);
+            let (value, drop) = reported.or(Some((candidate.select, candidate.select_drop?)))?;
+            Some(value.mean + drop.mean).filter(|baseline| baseline.is_finite())
+        };
+        let own = baseline(&self.choice.candidates[chosen])?;
+        let all = self.choice.candidates.iter().enumerate();
+        let (best, most) = all
+            .filter_map(|(at, candidate)| Some((at, baseline(candidate)?)))
+            .max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+        if most - own <= self.choose.max_drop.unwrap_or(0.0) {
+            return None;
+        }
+        let axes = self.experiment.nodes_in(&self.choose.select.baseline.iter().collect::<Vec<_>>());
+        let axes: Vec<AxisId> =
+            axes.into_iter().flat_map(|node| self.experiment.nodes[node].axes.clone()).collect();
+        let place = self.place_along(best, |axis| axes.contains(&axis));
+        let name = self.baseline(&self.choice.candidates[chosen]);
+        Some(format!(
+            "The drop is from a baseline that is not the best: {name} is {}, and {} with {place}. Compare the values too.",
+            number(own),
+            number(most)
+        ))
     }
 
     /// Writes the value of a candidate: the report value, else the selection value.
@@ -174,9 +217,9 @@ impl Teller<'_> {
         };
         let bound = match drop.upper_bound() {
             None => String::new(),
-            Some(bound) if bound <= 0.0 => ", with 95 % confidence it loses nothing".to_owned(),
-            Some(bound) if verb == LOSES => format!(", with 95 % confidence at most {}", self.amount(bound)),
-            Some(bound) => format!(", with 95 % confidence it loses at most {}", self.amount(bound)),
+            Some(bound) if bound <= 0.0 => format!(", and loses nothing with {CONFIDENCE}"),
+            Some(bound) if verb == LOSES => format!(", at most {} with {CONFIDENCE}", self.amount(bound)),
+            Some(bound) => format!(", and loses at most {} with {CONFIDENCE}", self.amount(bound)),
         };
         format!("; it {verb} {size} against {}{bound}", self.baseline(candidate))
     }
@@ -188,11 +231,11 @@ impl Teller<'_> {
         let (verb, mean) = changed(drop.mean);
         let bound = match drop.upper_bound() {
             None => String::new(),
-            Some(bound) if bound <= 0.0 => ", surely loses nothing".to_owned(),
-            Some(bound) if verb == LOSES => format!(", at most {}", self.amount(bound)),
-            Some(bound) => format!(", loses at most {}", self.amount(bound)),
+            Some(bound) if bound <= 0.0 => " (surely no loss)".to_owned(),
+            Some(bound) if verb == LOSES => format!(" (at most {})", self.amount(bound)),
+            Some(bound) => format!(" (at worst a loss of {})", self.amount(bound)),
         };
-        format!(", {verb} {}{bound}", self.amount(mean))
+        format!(", {}, {verb} {}{bound}", self.plain_value(candidate), self.amount(mean))
     }
 
     /// Writes a drop; a drop in accuracy in points.
@@ -223,6 +266,9 @@ impl Teller<'_> {
         if self.is_share() { " points" } else { "" }
     }
 }
+
+/// The confidence of a bound.
+const CONFIDENCE: &str = "95 % confidence (one-sided)";
 
 /// The verb for a value below its baseline.
 const LOSES: &str = "loses";

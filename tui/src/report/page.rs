@@ -74,7 +74,7 @@ fn summary(material: &Material<'_>) -> Markup {
             }
             p.dim {
                 (count(counts.tasks, "task"))
-                @if missing > 0 { ", " (missing) " of them without a result yet" }
+                @if missing > 0 { ", " (missing) " of them without a result" }
                 "; activations are binary32."
             }
         }

@@ -6,11 +6,12 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 
+use super::difference::from_pinned;
 use super::pareto_scene::{ParetoScene, pinned};
 use crate::dashboard::app::App;
 use crate::dashboard::chart::{Curve, PlotArea};
 use crate::dashboard::cursor::Cursor;
-use crate::dashboard::paint::{heading, left, line, list, put, put_all, top, wrap};
+use crate::dashboard::paint::{cut, heading, left, line, list, put, put_all, top, wrap};
 use crate::dashboard::shown_table::{mean, value};
 use crate::figure::axis::FigureAxis;
 use crate::render::number::{count, estimate, number};
@@ -77,8 +78,9 @@ fn draw_chart(app: &App, scene: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) 
     let at = |point: usize| scene.drawn(point).unwrap_or((f64::NAN, f64::NAN));
     let values: Vec<(f64, f64)> = scene.all.iter().map(|point| at(*point)).collect();
     if values.is_empty() {
-        let nothing = format!("  {}", super::selected_table::why_empty(scene.shown, filter));
-        put(buf, inside.x, inside.y, inside.width, Line::from(nothing).style(theme.dim()));
+        let why = super::selected_table::why_empty(scene.shown, filter);
+        let lines = wrap(&printable(&why), usize::from(inside.width)).into_iter();
+        put_all(buf, inside, lines.map(|text| Line::from(text).style(theme.dim())));
         return;
     }
     let Some(plot) = plot(app, scene, inside, buf) else { return };
@@ -163,13 +165,13 @@ fn values(app: &App, scene: &ParetoScene<'_>, selected: usize, width: usize) -> 
     for (column, heading) in points.headings.iter().enumerate() {
         let Some(value) = value(&points.points[selected], column) else { continue };
         let n = if value.n > 1 { format!("  n={}", value.n) } else { String::new() };
-        let pinned = pinned(app).and_then(|pin| pin.values.get(column).copied().flatten());
-        let difference = pinned.map(|pinned| format!("  {:+.4} from the pinned", value.mean - pinned));
-        lines.push(line([
-            Span::raw(format!("{} ", printable(heading))),
-            Span::styled(format!("{}{n}", estimate(&value)), theme.strong()),
-            Span::styled(difference.unwrap_or_default(), theme.notice()),
-        ]));
+        let figures = format!("{}{n}", estimate(&value));
+        let name = cut(&printable(heading), width.saturating_sub(figures.chars().count() + 1), theme);
+        lines.push(line([Span::raw(format!("{name} ")), Span::styled(figures, theme.strong())]));
+        let difference = pinned(app).and_then(|pin| from_pinned(&points.points[selected], pin, column, None));
+        lines.extend(difference.map(|difference| {
+            Line::from(cut(&format!("  {difference} from the pinned"), width, theme)).style(theme.notice())
+        }));
     }
     let (words, style) = if scene.front.contains(&selected) {
         ("on the front: nothing shown is as good in both and better in one", theme.good())

@@ -192,6 +192,7 @@ impl<'a> Map<'a> {
         let dim = |text: String| Line::from(text).style(theme.dim());
         if at + 1 == self.heads {
             self.draw_labels(x, y, |axis| printable(&sheet.headings[axis]), dim, buf);
+            self.mark_more(shown, (x, y), buf);
         }
         for column in (0..columns(shown)).skip(self.skip).take(self.fit) {
             let parts: Vec<&str> = sheet.headings[sheet.axes + column].split(", ").collect();
@@ -202,6 +203,18 @@ impl<'a> Map<'a> {
             let text = shorten(&printable(text), usize::from(self.cell) - 1, theme);
             let text = dim(text).right_aligned();
             self.write(self.start(x, column), y, self.cell - 1, text, buf);
+        }
+    }
+
+    /// Marks where columns are left out: at the left of the cells, and at the right edge of the area.
+    fn mark_more(&self, shown: &ShownSheet, (x, y): (u16, u16), buf: &mut Buffer) {
+        let theme = self.app.theme;
+        let sides = [
+            (self.skip > 0, (x + self.label).saturating_sub(1), theme.pick("◂", "<")),
+            (self.skip + self.fit < columns(shown), self.area.right() - 1, theme.pick("▸", ">")),
+        ];
+        for (_, x, mark) in sides.into_iter().filter(|(is_more, ..)| *is_more) {
+            put(buf, x, y, 1, Line::from(mark).style(theme.notice()));
         }
     }
 

@@ -12,13 +12,15 @@ use ratatui::text::{Line, Span};
 use super::difference::{difference, is_compared};
 use super::selected_table::{listing, shown_table, why_empty};
 use crate::dashboard::app::App;
-use crate::dashboard::paint::{cut, item_at, line, list, pad, put, put_all, shorten, shrink, top, width};
+use crate::dashboard::paint::{
+    cut, item_at, line, list, pad, put, put_all, shorten, shrink, top, width, wrap,
+};
 use crate::dashboard::shown_table::ListedRows;
 use crate::render::table::heading_lines;
 use crate::ui::plain::printable;
 
 /// The number of characters for a difference beside a value.
-const DIFFERENCE: usize = 10;
+const DIFFERENCE: usize = 18;
 /// The smallest width of a column of values.
 const NARROW: usize = 8;
 /// The widest heading that widens a column of values where not all columns fit.
@@ -33,6 +35,8 @@ struct Columns<'a> {
     headings: Vec<Vec<String>>,
     /// The visible columns: those of axes, then some of values.
     visible: Vec<usize>,
+    /// Whether columns of values are left out on the left and on the right.
+    more: [bool; 2],
     /// The column under the cursor.
     cursor: Option<usize>,
 }
@@ -50,11 +54,12 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let Some(columns) = Columns::new(app, area) else { return };
     let (head, body) = top(area, columns.head_height());
     put_all(buf, head, columns.head());
+    columns.mark_more(head, buf);
     let rows = &columns.listing.rows;
     if rows.is_empty() {
-        let text =
-            shown_table(app).map_or("no result yet", |shown| why_empty(shown, &app.tables_view.filter));
-        put(buf, body.x, body.y, body.width, Line::from(text).style(app.theme.dim()));
+        let why = shown_table(app).map(|shown| why_empty(shown, &app.tables_view.filter)).unwrap_or_default();
+        let lines = wrap(&printable(&why), usize::from(body.width)).into_iter();
+        put_all(buf, body, lines.map(|text| Line::from(text).style(app.theme.dim())));
     }
     list(buf, body, app.tables_view.cursor, rows.len(), Some(app.theme.cursor()), |at| columns.row(rows[at]));
 }
@@ -114,8 +119,23 @@ impl<'a> Columns<'a> {
         }
         let shown =
             window(&values.iter().map(|&column| widths[column] + 2).collect::<Vec<_>>(), center, left);
+        let more = [shown.start > 0, shown.end < values.len()];
         let visible = axes.into_iter().chain(values[shown].iter().copied()).collect();
-        Some(Self { app, listing, widths, headings, visible, cursor })
+        Some(Self { app, listing, widths, headings, visible, more, cursor })
+    }
+
+    /// Marks where columns are left out, on the last line of the headings: at the left of the values, and at the right
+    /// edge.
+    fn mark_more(&self, head: Rect, buf: &mut Buffer) {
+        let axes = self.visible.iter().filter(|&&column| column < self.listing.shown.sheet.axes);
+        let left: usize = axes.map(|&column| self.widths[column] + 2).sum();
+        let marks = [(head.x + (left as u16).saturating_sub(1), "◂", "<"), (head.right() - 1, "▸", ">")];
+        for ((x, mark, ascii), is_more) in marks.into_iter().zip(self.more) {
+            if is_more && head.height > 0 {
+                let mark = Line::from(self.app.theme.pick(mark, ascii)).style(self.app.theme.notice());
+                put(buf, x, head.bottom() - 1, 1, mark);
+            }
+        }
     }
 
     fn head_height(&self) -> u16 {

@@ -251,11 +251,7 @@ fn draw_nodes(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
             Span::styled(kind, theme.dim()),
             Span::raw(format!(
                 "{:>11} ",
-                format!(
-                    "{}/{}",
-                    status_counts.done + status_counts.cached + status_counts.failed,
-                    status_counts.tasks
-                )
+                format!("{}/{}", status_counts.done + status_counts.cached, status_counts.tasks)
             )),
             Span::styled(on, theme.status(status)),
             Span::styled(off, theme.dim()),

@@ -10,13 +10,20 @@ use crate::dashboard::filter::Filter;
 use crate::dashboard::shown_table::{ListedRows, ShownTable, TableRequest};
 
 /// Returns the reason why a table shows no item.
-pub(super) fn why_empty(shown: &ShownTable, filter: &Filter) -> &'static str {
-    if !filter.is_empty() {
-        "nothing matches: values are matched whole; Esc drops the filter"
-    } else if shown.points.failed > 0 {
-        "no result: tasks behind this table failed, see the log"
-    } else {
-        "no result yet"
+pub(super) fn why_empty(shown: &ShownTable, filter: &Filter) -> String {
+    let unknown = filter.names().find(|name| shown.every.column(name).is_none());
+    match unknown {
+        Some(name) => {
+            let columns = shown.every.sheet.headings.join(", ");
+            format!("there is no column {name}; Esc drops the filter. Columns: {columns}")
+        }
+        None if !filter.is_empty() => {
+            "nothing matches: values are matched whole; Esc drops the filter".to_owned()
+        }
+        None if shown.points.failed > 0 => {
+            "no result: tasks behind this table failed, see the log".to_owned()
+        }
+        None => "no result yet".to_owned(),
     }
 }
 

@@ -78,7 +78,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
         Action::NextTable | Action::PreviousTable => {
             let at = table_request(app)?.table;
             let at = if action == Action::NextTable { at + 1 } else { at + tables - 1 } % tables;
-            app.tables_view = TablesState { table: at, list: app.tables_view.list, ..TablesState::default() };
+            app.tables_view = TablesState { table: at, ..TablesState::default() };
             Some(format!("table {}", table(app)?.name))
         }
         Action::Layout => {
@@ -181,13 +181,9 @@ fn arrange(app: &mut App, action: Action) -> String {
     let (count, headings) = (shown.column_count(), shown.sheet.headings.clone());
     let columns = &mut app.tables_view.columns;
     let (done, column, refusal) = match action {
-        Action::HideColumn => ("hidden", columns.hide(count), "one column of values stays"),
-        Action::ShiftLeft => {
-            ("to the left", columns.shift(count, Side::Left), "the column is the first of its kind")
-        }
-        Action::ShiftRight => {
-            ("to the right", columns.shift(count, Side::Right), "the column is the last of its kind")
-        }
+        Action::HideColumn => ("hidden", columns.hide(count), "the last column of values cannot be hidden"),
+        Action::ShiftLeft => ("to the left", columns.shift(count, Side::Left), "axes stay before values"),
+        Action::ShiftRight => ("to the right", columns.shift(count, Side::Right), "axes stay before values"),
         _ => {
             columns.reset();
             return "all columns, in the order of the table".to_owned();
@@ -270,7 +266,7 @@ fn describe(app: &App) -> Option<String> {
     let values = points.headings.iter().enumerate().map(|(column, heading)| {
         let text = value(point, column).map_or("not there yet".to_owned(), |value| {
             let n = if value.n > 1 {
-                format!(" (n={}, {}–{})", value.n, number(value.least), number(value.most))
+                format!(" (n={}, from {} to {})", value.n, number(value.least), number(value.most))
             } else {
                 String::new()
             };
@@ -388,8 +384,8 @@ fn head(app: &App, width: usize) -> Vec<Line<'static>> {
 /// Returns what distinguishes the view from the printed table: missing results, a comparison, a filter.
 fn state(app: &App) -> Vec<String> {
     let mut state = vec![];
-    if let Some(shown) = shown_table(app) {
-        state.extend(missing(shown.points.missing, shown.points.failed));
+    if !app.tables_view.filter.is_empty() {
+        state.push(format!("only {}", app.tables_view.filter.text));
     }
     if let Some(pin) = app.pin.as_ref().filter(|pin| Some(pin.request) == table_request(app)) {
         state.push(format!("differences from {}", pin.name));
@@ -403,8 +399,8 @@ fn state(app: &App) -> Vec<String> {
         let hidden = count(app.tables_view.columns.hidden(), "column");
         state.push(format!("{hidden} hidden, {} shows them", keys_of(Action::ResetColumns)));
     }
-    if !app.tables_view.filter.is_empty() {
-        state.push(format!("only {}", app.tables_view.filter.text));
+    if let Some(shown) = shown_table(app) {
+        state.extend(missing(shown.points.missing, shown.points.failed));
     }
     state
 }

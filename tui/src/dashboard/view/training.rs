@@ -215,7 +215,7 @@ fn draw_list(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
     let all = trainings(app);
     let filter = &app.training_view.filter.text;
     let title = if filter.is_empty() {
-        format!("trainings: {}", all.len())
+        format!("trainings: {}, with their last loss", all.len())
     } else {
         format!("trainings: {} with {filter}", all.len())
     };

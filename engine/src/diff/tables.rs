@@ -101,7 +101,7 @@ fn compare<O: Ops>(
     let mut apart = [count(&one), count(&other)];
     let other: HashMap<Vec<String>, Vec<ValuesByUnit>> =
         other.into_iter().map(|cell| (cell.point, cell.values)).collect();
-    let rounding = rounding(table, one.iter().map(|cell| &cell.values).chain(other.values()));
+    let rounding = rounding(table, &one.iter().map(|cell| &cell.values).chain(other.values()));
     let mut all = vec![];
     for NamedPoint { point, labels, values } in one {
         for (value, (from, to)) in values.iter().zip(other.get(&point).into_iter().flatten()).enumerate() {
@@ -129,7 +129,7 @@ fn compare<O: Ops>(
 
 /// Returns the largest difference of each of a table's values that may be the rounding of a calculation: none for a
 /// metric itself, else a small share of the value's largest number.
-fn rounding<'v>(table: &Table, values: impl Iterator<Item = &'v Vec<ValuesByUnit>> + Clone) -> Vec<f64> {
+fn rounding<'v>(table: &Table, values: &(impl Iterator<Item = &'v Vec<ValuesByUnit>> + Clone)) -> Vec<f64> {
     const SHARE: f64 = 1e-13;
     let largest = |value: usize| {
         let numbers = values.clone().filter_map(|of| of.get(value)).flat_map(BTreeMap::values);

@@ -47,3 +47,34 @@ impl TablePoint {
         Estimate::from_values(&differences.collect::<Vec<_>>())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(units: &[(usize, f64)]) -> TablePoint {
+        TablePoint {
+            levels: vec![],
+            values: vec![],
+            units: vec![units.iter().copied().collect()],
+            is_failed: false,
+        }
+    }
+
+    /// By hand: the differences 0.03, 0.04, 0.02 have the standard error 0.01 / √3, and Student's t(0.975, 2) is
+    /// 4.302652730.
+    #[test]
+    fn a_difference_is_paired_within_units() {
+        let (own, other) =
+            (point(&[(0, 0.93), (1, 0.95), (2, 0.91)]), point(&[(0, 0.90), (1, 0.91), (2, 0.89)]));
+        let difference = own.minus(&other, 0).unwrap();
+        assert!((difference.mean - 0.03).abs() < 1e-12 && difference.n == 3);
+        let (low, high) = difference.interval.unwrap();
+        assert!(
+            (low - 0.005_158_622_88).abs() < 1e-9 && (high - 0.054_841_377_11).abs() < 1e-9,
+            "{low} {high}"
+        );
+        assert_eq!(own.minus(&point(&[(1, 0.9)]), 0).map(|difference| difference.n), Some(1));
+        assert!(own.minus(&point(&[(7, 0.9)]), 0).is_none() && own.minus(&other, 1).is_none());
+    }
+}

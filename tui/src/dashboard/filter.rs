@@ -139,6 +139,7 @@ mod tests {
         check("e=3 rounding=nearest", false);
         check("E=3,4 ROUNDING!=Nearest", true);
         check("e>=3 e<4", true);
+        check("e>=3 && e<4", true);
         check("e>3", false);
         check("dropout=0", true);
         check("small", true);

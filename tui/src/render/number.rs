@@ -221,7 +221,7 @@ mod tests {
         check(0.098, None, "0.0980");
         let chance = Estimate { near_chance: true, ..Estimate::from_values(&[0.098, 0.102]).unwrap() };
         assert_eq!(estimate(&chance), "0.0980–0.1020");
-        let equal = Estimate::from_values(&[0.215, 0.215 + 3e-17, 0.21500000000000002]).unwrap();
+        let equal = Estimate::from_values(&[0.215, 0.215 + 3e-17, 0.215 + 6e-17]).unwrap();
         assert_eq!(estimate(&equal), "0.2150");
         assert_eq!(estimate(&Estimate { near_chance: true, ..equal }), "0.2150");
         let marked = Estimate { adjusted: Some(0.01), ..Estimate::from_values(&[0.1, 0.1]).unwrap() };

@@ -87,6 +87,22 @@ fn columns_of_a_list_can_be_hidden_and_moved() {
 }
 
 #[test]
+fn a_filter_takes_the_end_of_a_heading_and_names_unknown_columns() {
+    let mut bench = Bench::new((120, 30), 229);
+    bench.press(&["3", "v", "/"]);
+    bench.type_text("accuracy>0.9 && e=2");
+    bench.press(&["Enter"]);
+    let frame = bench.frame();
+    assert!(frame.contains("only accuracy>0.9 && e=2") && !frame.contains("nothing matches"), "{frame}");
+    // A further term begins behind a space.
+    bench.press(&["/"]);
+    bench.type_text("foo=3");
+    bench.press(&["Enter"]);
+    let frame = bench.frame();
+    assert!(frame.contains("there is no column foo; Esc drops the filter. Columns: "), "{frame}");
+}
+
+#[test]
 fn curves_of_other_runs_lie_over_those_of_the_shown_one() {
     let mut bench = Bench::new((120, 30), 229);
     bench.press(&["2"]);

@@ -211,7 +211,11 @@ impl<'a> Map<'a> {
         let theme = self.app.theme;
         let sides = [
             (self.skip > 0, (x + self.label).saturating_sub(1), theme.pick("◂", "<")),
-            (self.skip + self.fit < columns(shown), self.area.right() - 1, theme.pick("▸", ">")),
+            (
+                self.skip + self.fit < columns(shown),
+                self.area.right().saturating_sub(1),
+                theme.pick("▸", ">"),
+            ),
         ];
         for (_, x, mark) in sides.into_iter().filter(|(is_more, ..)| *is_more) {
             put(buf, x, y, 1, Line::from(mark).style(theme.notice()));

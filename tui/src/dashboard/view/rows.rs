@@ -129,9 +129,12 @@ impl<'a> Columns<'a> {
     fn mark_more(&self, head: Rect, buf: &mut Buffer) {
         let axes = self.visible.iter().filter(|&&column| column < self.listing.shown.sheet.axes);
         let left: usize = axes.map(|&column| self.widths[column] + 2).sum();
-        let marks = [(head.x + (left as u16).saturating_sub(1), "◂", "<"), (head.right() - 1, "▸", ">")];
+        let marks = [
+            (head.x + (left as u16).saturating_sub(1), "◂", "<"),
+            (head.right().saturating_sub(1), "▸", ">"),
+        ];
         for ((x, mark, ascii), is_more) in marks.into_iter().zip(self.more) {
-            if is_more && head.height > 0 {
+            if is_more && !head.is_empty() {
                 let mark = Line::from(self.app.theme.pick(mark, ascii)).style(self.app.theme.notice());
                 put(buf, x, head.bottom() - 1, 1, mark);
             }

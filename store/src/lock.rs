@@ -3,11 +3,7 @@
 //! The lock is the system's `flock`, which ends with its process; the text in the file is for messages only. Knows
 //! nothing of the journal.
 
-use std::{
-    fs::File,
-    io::{Read as _, Write as _},
-    path::Path,
-};
+use std::{fs::File, io::Write as _, os::unix::fs::FileExt as _, path::Path, time::Duration};
 
 use rustix::{
     fs::{FlockOperation, flock},
@@ -17,6 +13,10 @@ use rustix::{
 };
 
 use crate::{StoreError, error::Holder, error::IoContext as _};
+
+/// The number of looks for the holder's text, and the pause between two of them: a tenth of a second in all.
+const LOOKS: usize = 20;
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Holds the lock of a store until it is dropped.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Lock {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
-                return Err(StoreError::InUse { path: root.to_owned(), holder: read_holder(&file) });
+                return Err(StoreError::InUse { path: root.to_owned(), holder: wait_for_holder(&file) });
             }
             Err(error) => return Err(error.into()).at("lock", &path),
         }
@@ -44,11 +44,24 @@ impl Lock {
     }
 }
 
+/// Reads the holder of the lock. Waits a moment for the text, which the holder writes after it has taken the lock.
+fn wait_for_holder(file: &File) -> Holder {
+    let mut holder = read_holder(file);
+    for _ in 0..LOOKS {
+        if holder.pid.is_some() {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        holder = read_holder(file);
+    }
+    holder
+}
+
 /// Reads the holder of the lock from the text, as far as the text is readable.
 fn read_holder(file: &File) -> Holder {
-    let mut bytes = Vec::new();
-    let _ = file.take(1024).read_to_end(&mut bytes);
-    let text = String::from_utf8_lossy(&bytes);
+    let mut bytes = vec![0; 1024];
+    let read = file.read_at(&mut bytes, 0).unwrap_or(0);
+    let text = String::from_utf8_lossy(&bytes[..read]);
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
     let printable = |host: &str| host.chars().filter(|c| !c.is_control()).collect();
     Holder { pid: field("pid ").and_then(|pid| pid.parse().ok()), host: field("host ").map(printable) }

@@ -127,7 +127,10 @@ fn the_schema_has_what_the_readers_take() {
         "rounding",
         &["Quantize", "rounding Nearest, NearestAway, TowardZero or Stochastic default Nearest"],
     );
-    check("MaxPool", &["stride a whole number from 1 to 1048576 default: the same as `size`"]);
+    check(
+        "MaxPool",
+        &["stride a whole number from 1 to 1048576, or [height, width] default: the same as `size`"],
+    );
     check("Layers", &["layers a list, each a layer required"]);
     check("Conv", &["name a text, small letters, digits and `_` default None"]);
     check("Pivot", &["value a text required", "replicate a text optional"]);

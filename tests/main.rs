@@ -20,6 +20,7 @@ mod housekeeping;
 mod idle;
 mod incremental;
 mod kinds;
+mod networks;
 mod numbers;
 mod picture;
 mod report;

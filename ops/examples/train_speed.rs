@@ -14,6 +14,7 @@ use fewbits_ops::dataset::{DatasetConfig, load};
 use fewbits_ops::network::architecture::{Architecture, LayerSpec};
 use fewbits_ops::network::definition::Network;
 use fewbits_ops::network::evaluation::evaluate;
+use fewbits_ops::network::geometry::{Padding, PaddingSpec};
 use fewbits_ops::network::training::config::{Augment, Init, LearningRateSchedule, Optimizer, TrainConfig};
 use fewbits_ops::network::training::{EpochFigures, Observer, train};
 use serde_json::json;
@@ -35,7 +36,7 @@ impl Observer for Silent {
 }
 
 fn conv(out: usize, kernel: usize, padding: usize) -> LayerSpec {
-    LayerSpec::Conv { out, kernel, stride: 1, padding, dilation: 1, groups: 1, bias: true, name: None }
+    LayerSpec::conv(out, kernel).padded(PaddingSpec::Pixels(Padding::all(padding)))
 }
 
 fn cnn() -> Architecture {

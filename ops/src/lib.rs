@@ -1,6 +1,8 @@
 //! The ops of fewbits and their numerics: datasets, networks, number formats.
 //! The only user of candle. Prints nothing and reads no environment.
 
+#[cfg(test)]
+mod backend;
 pub mod dataset;
 pub mod format;
 pub mod network;

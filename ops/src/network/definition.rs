@@ -1,32 +1,33 @@
-//! A network with every shape known: layers in order, names, parameters and cost. Knows nothing of weight
+//! A network with every shape known: a graph of layers, their names, parameters and cost. Knows nothing of weight
 //! values or of training.
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::network::architecture::{Architecture, LayerSpec};
+use crate::network::architecture::Architecture;
 use crate::network::kernels::conv::GRADIENT_PARTS;
 use crate::network::kernels::lanes::{LANES, blocks};
-use crate::network::layer::{ActivationShape, LayerOp};
+use crate::network::layer::LayerOp;
+use crate::network::shape::ActivationShape;
+use crate::network::wiring::{FoldRole, Foldable, Source, WiredSpec, wire};
 
 /// The name that stands for the images in the input list of the first layer.
-const INPUT: &str = "input";
+pub(super) const INPUT: &str = "input";
 
 /// An error in the definition of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{}{what}", place(*layer, kind))]
+#[error("{}{what}", place(layer.as_deref(), kind))]
 pub struct ModelError {
-    /// Index of the faulty layer, from 0, in the experiment file's list of layers, or in the resolved list
-    /// for a multilayer perceptron or a model file; `None` if the fault is in the network as a whole.
-    pub layer: Option<usize>,
+    /// Place of the faulty layer, from 1, in the experiment file's list of layers, such as `3` or `3, body 1`, or its
+    /// number in a model file; `None` if the fault is in the network as a whole.
+    pub layer: Option<String>,
     /// Kind of the layer.
     pub kind: &'static str,
     /// Description of the fault and of the fix.
     pub what: String,
 }
 
-fn place(layer: Option<usize>, kind: &str) -> String {
-    layer.map_or("network: ".into(), |layer| format!("layer {} ({kind}): ", layer + 1))
+fn place(layer: Option<&str>, kind: &str) -> String {
+    layer.map_or("network: ".into(), |layer| format!("layer {layer} ({kind}): "))
 }
 
 /// One layer of a [`Network`].
@@ -36,10 +37,38 @@ pub struct Layer {
     pub name: String,
     /// Operation of the layer.
     pub op: LayerOp,
-    /// Shape of the input.
-    pub input: ActivationShape,
+    /// What the layer reads: one value, or one for each branch that it joins.
+    pub sources: Vec<Source>,
+    /// Shape of each input.
+    pub inputs: Vec<ActivationShape>,
     /// Shape of the output.
     pub output: ActivationShape,
+}
+
+impl Layer {
+    /// Returns the shape of the first input.
+    #[must_use]
+    pub fn input(&self) -> ActivationShape {
+        self.inputs[0]
+    }
+}
+
+impl Foldable for Layer {
+    fn role(&self) -> FoldRole {
+        self.op.fold_role()
+    }
+
+    fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+}
+
+/// A layer before its shapes are known.
+#[derive(Clone, Debug)]
+pub(crate) struct UnshapedLayer {
+    pub name: String,
+    pub op: LayerOp,
+    pub sources: Vec<Source>,
 }
 
 /// The role of a parameter in its layer.
@@ -71,24 +100,9 @@ pub struct Network {
     pub input: [usize; 3],
     /// Number of logits.
     pub classes: usize,
-    /// Layers in order; the input of each layer is the output of the layer before it.
+    /// Layers in the order of the forward pass: each reads the images or layers before it, and the last one gives the
+    /// logits.
     pub layers: Vec<Layer>,
-}
-
-/// The JSON form of a network in a model file.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    input: [usize; 3],
-    classes: usize,
-    layers: Vec<StoredLayer>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct StoredLayer {
-    name: String,
-    inputs: Vec<String>,
-    #[serde(flatten)]
-    op: LayerOp,
 }
 
 impl Network {
@@ -100,51 +114,88 @@ impl Network {
         input: [usize; 3],
         classes: usize,
     ) -> Result<Self, ModelError> {
-        let resolved = architecture.resolved(classes);
-        let Architecture::Layers(layers) = &resolved else {
-            return Err(whole("it does not resolve to layers"));
-        };
-        // A fault carries the layer's index in the experiment file, where Dropout layers of p = 0 count.
-        let written: Vec<usize> = match architecture {
-            Architecture::Layers(specs) => {
-                (0..specs.len()).filter(|at| !matches!(specs[*at], LayerSpec::Dropout { p: 0.0 })).collect()
-            }
-            Architecture::Mlp { .. } => (0..layers.len()).collect(),
-        };
-        let network = Self::chain(input, classes, layers.iter().map(LayerOp::from_spec).collect());
-        network.map_err(|fault| ModelError { layer: fault.layer.map(|at| written[at]), ..fault })
-    }
-
-    /// Computes every shape of a chain of layers. The default name of a layer is its kind and its count
-    /// within that kind.
-    pub(crate) fn chain(
-        input: [usize; 3],
-        classes: usize,
-        ops: Vec<(LayerOp, Option<String>)>,
-    ) -> Result<Self, ModelError> {
-        let mut shape = ActivationShape::Image(input);
-        if input.iter().try_fold(1_usize, |all, side| all.checked_mul(*side)).is_none_or(|all| all == 0) {
-            return Err(whole(&format!("images of {} x {} x {} hold nothing", input[0], input[1], input[2])));
+        let mut network = Self::without_layers(input, classes)?;
+        let wired = wire(architecture, classes);
+        for WiredSpec { spec, name, sources, place } in &wired {
+            let kind = spec.written_kind();
+            let fault = |what: String| ModelError { layer: Some(place.clone()), kind, what };
+            spec.check_branches().map_err(fault)?;
+            let first = network.shapes(sources).map_err(fault)?[0];
+            let op = LayerOp::from_spec(spec, first).map_err(fault)?;
+            network
+                .push(UnshapedLayer { name: name.clone(), op, sources: sources.clone() })
+                .map_err(fault)?;
         }
-        let mut layers: Vec<Layer> = Vec::with_capacity(ops.len());
-        for (at, (op, name)) in ops.into_iter().enumerate() {
-            let fault = |what: String| ModelError { layer: Some(at), kind: op.kind(), what };
-            let count = layers.iter().filter(|layer| layer.op.kind() == op.kind()).count() + 1;
-            let name = name.unwrap_or_else(|| format!("{}{count}", op.kind()));
-            check_name(&name, &layers).map_err(fault)?;
-            let output = op.output(shape).map_err(fault)?;
-            layers.push(Layer { name, op, input: shape, output });
-            shape = output;
-        }
-        let network = Self { input, classes, layers };
-        network.check_end(shape)?;
+        network.check_end(|at| wired[at].place.clone())?;
         Ok(network)
     }
 
-    fn check_end(&self, output: ActivationShape) -> Result<(), ModelError> {
+    /// Computes every shape of some layers. Errors like [`Network::resolve`], and if a layer reads no earlier layer or
+    /// is read by none.
+    pub(crate) fn new(
+        input: [usize; 3],
+        classes: usize,
+        layers: Vec<UnshapedLayer>,
+    ) -> Result<Self, ModelError> {
+        let mut network = Self::without_layers(input, classes)?;
+        for (at, layer) in layers.into_iter().enumerate() {
+            let kind = layer.op.kind();
+            let fault = |what: String| ModelError { layer: Some((at + 1).to_string()), kind, what };
+            network.push(layer).map_err(fault)?;
+        }
+        network.check_end(|at| (at + 1).to_string())?;
+        Ok(network)
+    }
+
+    fn without_layers(input: [usize; 3], classes: usize) -> Result<Self, ModelError> {
+        if input.iter().try_fold(1_usize, |all, side| all.checked_mul(*side)).is_none_or(|all| all == 0) {
+            return Err(whole(&format!("images of {} x {} x {} hold nothing", input[0], input[1], input[2])));
+        }
+        Ok(Self { input, classes, layers: vec![] })
+    }
+
+    /// Returns the shapes of values. Errors without one, or if a layer is not there yet.
+    fn shapes(&self, sources: &[Source]) -> Result<Vec<ActivationShape>, String> {
+        let shape = |source: &Source| match source {
+            Source::Images => Some(ActivationShape::Image(self.input)),
+            Source::Layer(at) => self.layers.get(*at).map(|layer| layer.output),
+        };
+        let shapes: Option<Vec<ActivationShape>> = sources.iter().map(shape).collect();
+        shapes.filter(|shapes| !shapes.is_empty()).ok_or_else(|| "it reads no earlier layer".to_owned())
+    }
+
+    fn push(&mut self, UnshapedLayer { name, op, sources }: UnshapedLayer) -> Result<(), String> {
+        check_name(&name, &self.layers)?;
+        let inputs = self.shapes(&sources)?;
+        let output = op.output(&inputs)?;
+        self.layers.push(Layer { name, op, sources, inputs, output });
+        Ok(())
+    }
+
+    /// Returns the number of layers that read each layer.
+    #[must_use]
+    pub fn readers(&self) -> Vec<usize> {
+        let mut readers = vec![0; self.layers.len()];
+        for source in self.layers.iter().flat_map(|layer| &layer.sources) {
+            if let Source::Layer(at) = source {
+                readers[*at] += 1;
+            }
+        }
+        readers
+    }
+
+    fn check_end(&self, place: impl Fn(usize) -> String) -> Result<(), ModelError> {
         let Some(last) = self.layers.last() else {
             return Err(whole("it has no layers"));
         };
+        let fault = |at: usize, what: String| {
+            Err(ModelError { layer: Some(place(at)), kind: self.layers[at].op.kind(), what })
+        };
+        let unread = self.readers().iter().position(|readers| *readers == 0);
+        if let Some(at) = unread.filter(|at| at + 1 < self.layers.len()) {
+            return fault(at, "no layer reads its output".to_owned());
+        }
+        let output = last.output;
         if output != ActivationShape::Row(self.classes) {
             let what = match output {
                 ActivationShape::Row(n) => {
@@ -154,7 +205,7 @@ impl Network {
                     format!("the last layer gives an image; end with Linear({})", self.classes)
                 }
             };
-            return Err(ModelError { layer: Some(self.layers.len() - 1), kind: last.op.kind(), what });
+            return fault(self.layers.len() - 1, what);
         }
         if self.parameters().is_empty() {
             return Err(whole("it has no parameters to train"));
@@ -167,7 +218,7 @@ impl Network {
     pub fn parameters(&self) -> Vec<Parameter> {
         let mut parameters = Vec::new();
         for (at, layer) in self.layers.iter().enumerate() {
-            let (weight, bias) = layer.op.parameters(layer.input);
+            let (weight, bias) = layer.op.parameters(layer.input());
             for (role, word, shape) in [(Role::Weight, "weight", weight), (Role::Bias, "bias", bias)] {
                 if let Some(shape) = shape {
                     parameters.push(Parameter {
@@ -191,7 +242,8 @@ impl Network {
     /// Returns the number of multiply-accumulates of convolutions and linear layers for one image.
     #[must_use]
     pub fn multiply_accumulates(&self) -> u64 {
-        let costs = self.layers.iter().map(|layer| layer.op.multiply_accumulates(layer.input, layer.output));
+        let costs =
+            self.layers.iter().map(|layer| layer.op.multiply_accumulates(layer.input(), layer.output));
         costs.fold(0, u64::saturating_add)
     }
 
@@ -204,40 +256,16 @@ impl Network {
         let images = (blocks(batch) * LANES) as u64;
         let activations = self.layers.iter().fold(0, add).saturating_mul(2).saturating_mul(images);
         let weights = self.layers.iter().filter(|layer| matches!(layer.op, LayerOp::Conv { .. }));
-        let weights = weights.filter_map(|layer| Some(layer.op.parameters(layer.input).0?.iter().product()));
+        let weights =
+            weights.filter_map(|layer| Some(layer.op.parameters(layer.input()).0?.iter().product()));
         let weights = weights.fold(0, |all: u64, count: usize| all.saturating_add(count as u64));
         let parts = weights.saturating_mul(blocks(batch).min(GRADIENT_PARTS) as u64);
         let parameters = self.parameter_count().saturating_mul(4).saturating_add(parts);
         parameters.saturating_add(activations).saturating_mul(4)
     }
-
-    /// Returns the network as canonical JSON (RFC 8785): input, classes, and a list of layers with named
-    /// inputs.
-    pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        let inputs = std::iter::once(INPUT).chain(self.layers.iter().map(|layer| layer.name.as_str()));
-        let layers = self.layers.iter().zip(inputs).map(|(layer, input)| StoredLayer {
-            name: layer.name.clone(),
-            inputs: vec![input.into()],
-            op: layer.op,
-        });
-        let stored = Stored { input: self.input, classes: self.classes, layers: layers.collect() };
-        serde_json_canonicalizer::to_string(&stored)
-    }
-
-    /// Decodes the output of [`Network::to_json`]. Errors for any other text, even for another spelling of
-    /// the same network.
-    pub fn from_json(text: &str) -> Result<Self, ModelError> {
-        let stored: Stored = serde_json::from_str(text).map_err(|fault| whole(&fault.to_string()))?;
-        let ops = stored.layers.into_iter().map(|layer| (layer.op, Some(layer.name))).collect();
-        let network = Self::chain(stored.input, stored.classes, ops)?;
-        match network.to_json() {
-            Ok(canonical) if canonical == text => Ok(network),
-            _ => Err(whole("its JSON is not in canonical form, or its layers are not a chain")),
-        }
-    }
 }
 
-fn whole(what: &str) -> ModelError {
+pub(super) fn whole(what: &str) -> ModelError {
     ModelError { layer: None, kind: "network", what: what.into() }
 }
 
@@ -255,6 +283,8 @@ fn check_name(name: &str, before: &[Layer]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::architecture::LayerSpec;
+    use crate::network::geometry::{Padding, PaddingSpec};
 
     fn layers(specs: Vec<LayerSpec>) -> Result<Network, ModelError> {
         Network::resolve(&Architecture::Layers(specs), [3, 32, 32], 10)
@@ -264,16 +294,7 @@ mod tests {
     #[test]
     fn the_cost_of_lenet_5_is_the_known_one() {
         let lenet = Architecture::Layers(vec![
-            LayerSpec::Conv {
-                out: 6,
-                kernel: 5,
-                stride: 1,
-                padding: 2,
-                dilation: 1,
-                groups: 1,
-                bias: true,
-                name: None,
-            },
+            LayerSpec::conv(6, 5).padded(PaddingSpec::Pixels(Padding::all(2))),
             LayerSpec::Relu,
             LayerSpec::max_pool(2),
             LayerSpec::conv(16, 5),
@@ -331,45 +352,5 @@ mod tests {
         let bare =
             Network::resolve(&Architecture::Layers(vec![LayerSpec::Flatten]), [1, 2, 5], 10).unwrap_err();
         assert_eq!(bare.to_string(), "network: it has no parameters to train");
-    }
-
-    /// The models in existing stores contain this JSON form, so a change makes these models unreadable. The
-    /// text has every kind of layer with every field.
-    #[test]
-    fn the_stored_form_of_every_layer_is_pinned() {
-        let text = concat!(
-            r#"{"classes":10,"input":[1,12,12],"layers":["#,
-            r#"{"bias":false,"dilation":2,"groups":1,"inputs":["input"],"kernel":3,"name":"first","op":"conv","out":4,"padding":1,"stride":2},"#,
-            r#"{"eps":0.001,"inputs":["first"],"momentum":0.5,"name":"norm","op":"batch_norm"},"#,
-            r#"{"inputs":["norm"],"name":"affine1","op":"affine"},"#,
-            r#"{"inputs":["affine1"],"name":"relu1","op":"relu"},"#,
-            r#"{"inputs":["relu1"],"name":"maxpool1","op":"max_pool","size":2,"stride":1},"#,
-            r#"{"inputs":["maxpool1"],"name":"flatten1","op":"flatten"},"#,
-            r#"{"inputs":["flatten1"],"name":"dropout1","op":"dropout","p":0.125},"#,
-            r#"{"bias":true,"inputs":["dropout1"],"name":"last","op":"linear","out":10}]}"#
-        );
-        let network = Network::from_json(text).unwrap();
-        assert_eq!(network.to_json().unwrap(), text);
-        let kinds = network.layers.iter().map(|layer| layer.op.kind()).collect::<Vec<_>>();
-        assert_eq!(kinds, ["conv", "batchnorm", "affine", "relu", "maxpool", "flatten", "dropout", "linear"]);
-    }
-
-    #[test]
-    fn foreign_json_is_refused() {
-        let network = layers(vec![LayerSpec::Flatten, LayerSpec::linear(10)]).unwrap();
-        let text = network.to_json().unwrap();
-        for (from, to) in [
-            ("\"inputs\":[\"flatten1\"]", "\"inputs\":[\"input\"]"),
-            ("\"classes\"", "\"more\":1,\"classes\""),
-            ("\"classes\"", " \"classes\""),
-            ("[3,32,32]", "[3,32,0]"),
-            ("[3,32,32]", "[4294967296,4294967296,4294967296]"),
-            ("\"out\":10", "\"out\":-10"),
-            ("\"op\":\"linear\"", "\"op\":\"linearr\""),
-        ] {
-            let bad = text.replacen(from, to, 1);
-            assert_ne!(bad, text);
-            assert!(Network::from_json(&bad).is_err(), "{bad}");
-        }
     }
 }

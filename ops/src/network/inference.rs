@@ -1,14 +1,16 @@
 //! Inference: the logits of images from a trained network. Knows nothing of labels. The logits of an image
 //! depend neither on its position nor on the other images, because no sum runs over images.
 
-use candle_core::Tensor;
 use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::dataset::images::Images;
 use crate::network::definition::{Layer, Network};
+use crate::network::kernels::activation::Activation;
+use crate::network::kernels::avg_pool::AvgPool;
 use crate::network::kernels::conv::{Conv, Packed};
 use crate::network::kernels::flatten::Flatten;
+use crate::network::kernels::join::{self, Slot};
 use crate::network::kernels::lanes::fill_block;
 use crate::network::kernels::lanes::{LANES, Lanes, read_lane, zeros};
 use crate::network::kernels::linear::{Linear, Weight, is_finite};
@@ -17,6 +19,7 @@ use crate::network::kernels::numbers::{TensorNumbers, read_tensor};
 use crate::network::kernels::relu;
 use crate::network::layer::LayerOp;
 use crate::network::model::Model;
+use crate::network::wiring::Source;
 
 /// Number of images that a thread computes together: large enough to amortize reading the weights, small
 /// enough that the activations stay in the cache.
@@ -63,7 +66,7 @@ pub fn logits(
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Vec<f32>, InferenceError> {
     check(model.network(), images)?;
-    let stages = InferenceStage::all(model)?;
+    let plan = InferencePlan::new(model)?;
     let mut logits = vec![0.0; images.len() * images.classes];
     let each = (ROUND / model.network().multiply_accumulates().max(1)).clamp(1, images.len().max(1) as u64);
     let each = (each as usize).next_multiple_of(GROUPS * GROUP);
@@ -73,9 +76,9 @@ pub fn logits(
         }
         let groups = logits.par_chunks_mut(GROUP * images.classes).enumerate().with_min_len(GROUPS);
         groups.for_each_init(
-            || InferenceScratch::new(&stages, images.size()),
+            || InferenceScratch::new(&plan),
             |scratch, (group, logits)| {
-                scratch.run(&stages, images, round * each + group * GROUP, logits);
+                scratch.run(&plan, images, round * each + group * GROUP, logits);
             },
         );
     }
@@ -102,6 +105,10 @@ struct InferenceStage<'a> {
     bias: Option<TensorNumbers<'a>>,
     /// Whether the kernel also applies the Relu layer that follows this layer.
     rectify: bool,
+    /// The slot of each input.
+    from: Vec<usize>,
+    /// The slot of the output; equal to that of the first input if the kernel works in place.
+    to: usize,
 }
 
 enum InferenceKernel {
@@ -109,120 +116,212 @@ enum InferenceKernel {
     /// The flag is true if every weight is finite.
     Linear(Linear, bool),
     MaxPool(MaxPool),
+    AvgPool(AvgPool),
     Flatten(Flatten),
     Affine,
     Relu,
+    Activation(Activation),
+    Add,
+    /// The place of each branch.
+    Concat(Vec<Slot>),
     Nothing,
 }
 
-/// Buffers of one thread: the activations of a group of images before and after a layer.
-struct InferenceScratch {
-    now: Vec<Lanes>,
-    next: Vec<Lanes>,
+impl InferenceKernel {
+    /// Returns whether the kernel can work in the buffer of its first input.
+    fn works_in_place(&self) -> bool {
+        matches!(self, Self::Affine | Self::Relu | Self::Activation(_) | Self::Add | Self::Nothing)
+    }
 }
 
+/// The layers of a model, and the buffers that they need.
+struct InferencePlan<'a> {
+    stages: Vec<InferenceStage<'a>>,
+    /// Lines per block of each buffer. A buffer holds one value after another, each until its last reader is done.
+    slots: Vec<usize>,
+}
+
+/// Buffers of one thread, for a group of images.
+struct InferenceScratch(Vec<Vec<Lanes>>);
+
 impl InferenceScratch {
-    fn new(stages: &[InferenceStage], image: usize) -> Self {
-        let widest = stages.iter().map(|stage| stage.layer.output.len()).fold(image, usize::max);
-        Self { now: zeros(GROUP / LANES * widest), next: zeros(GROUP / LANES * widest) }
+    fn new(plan: &InferencePlan) -> Self {
+        Self(plan.slots.iter().map(|lines| zeros(GROUP / LANES * lines)).collect())
     }
 
     /// Computes the logits of the images from index `first` on; the length of `logits` gives the number of
     /// images.
-    fn run(&mut self, stages: &[InferenceStage], images: &Images, first: usize, logits: &mut [f32]) {
+    fn run(&mut self, plan: &InferencePlan, images: &Images, first: usize, logits: &mut [f32]) {
         let count = logits.len() / images.classes;
         let places: Vec<usize> = (first..first + count).collect();
         let blocks = places.chunks(LANES).len();
-        for (places, block) in places.chunks(LANES).zip(self.now.chunks_exact_mut(images.size())) {
+        for (places, block) in places.chunks(LANES).zip(self.0[0].chunks_exact_mut(images.size())) {
             let bytes: Vec<&[u8]> = places.iter().map(|place| images.image(*place)).collect();
             fill_block(images, &bytes, block);
         }
-        for stage in stages {
-            let (from, to) = (blocks * stage.layer.input.len(), blocks * stage.layer.output.len());
-            if stage.run(&mut self.now[..from], &mut self.next[..to]) {
-                std::mem::swap(&mut self.now, &mut self.next);
-            }
+        let mut last = 0;
+        for stage in &plan.stages {
+            let mut y = std::mem::take(&mut self.0[stage.to]);
+            stage.run(blocks, &self.0, &mut y[..blocks * stage.layer.output.len()]);
+            self.0[stage.to] = y;
+            last = stage.to;
         }
         for (row, logits) in logits.chunks_exact_mut(images.classes).enumerate() {
-            read_lane(&self.now[row / LANES * images.classes..], row % LANES, logits);
+            read_lane(&self.0[last][row / LANES * images.classes..], row % LANES, logits);
         }
     }
 }
 
-impl<'a> InferenceStage<'a> {
-    fn all(model: &'a Model) -> candle_core::Result<Vec<Self>> {
-        let open = |layer: &Layer, word: &str| -> candle_core::Result<Option<TensorNumbers<'a>>> {
-            let tensor: Option<&'a Tensor> = model.tensors().get(&format!("{}.{word}", layer.name));
-            tensor.map(read_tensor).transpose()
+impl<'a> InferencePlan<'a> {
+    fn new(model: &'a Model) -> candle_core::Result<Self> {
+        let network = model.network();
+        let (mut stages, mut slots) = (Vec::<InferenceStage>::new(), vec![network.input.iter().product()]);
+        // The readers of each value that are still to come, the images first, and the slots without a value.
+        let index = |source: &Source| match source {
+            Source::Images => 0,
+            Source::Layer(at) => at + 1,
         };
-        let layers = &model.network().layers;
-        let stage = |(at, layer): (usize, &'a Layer)| {
-            let (weight, bias) = (open(layer, "weight")?, open(layer, "bias")?);
-            let is = |at: usize, product: bool| {
-                layers.get(at).is_some_and(|layer| match layer.op {
-                    LayerOp::Conv { .. } | LayerOp::Linear { .. } => product,
-                    LayerOp::Relu => !product,
-                    _ => false,
-                })
-            };
-            let kernel = match layer.op {
-                LayerOp::Conv { .. } => Conv::new(layer).map(|conv| {
-                    let packed = conv.pack(weight.as_deref().unwrap_or(&[]));
-                    InferenceKernel::Conv(Box::new(conv), packed)
-                }),
-                LayerOp::Linear { .. } => Some(InferenceKernel::Linear(
-                    Linear::new(layer),
-                    is_finite(weight.as_deref().unwrap_or(&[])),
-                )),
-                LayerOp::Affine => Some(InferenceKernel::Affine),
-                LayerOp::Relu if at > 0 && is(at - 1, true) => Some(InferenceKernel::Nothing),
-                LayerOp::Relu => Some(InferenceKernel::Relu),
-                LayerOp::MaxPool { .. } => MaxPool::new(layer).map(InferenceKernel::MaxPool),
-                LayerOp::Flatten => {
-                    Some(Flatten::new(layer).map_or(InferenceKernel::Nothing, InferenceKernel::Flatten))
+        let mut readers = vec![0; network.layers.len() + 1];
+        network.layers.iter().flat_map(|layer| &layer.sources).for_each(|source| readers[index(source)] += 1);
+        let (mut places, mut free): (Vec<usize>, Vec<usize>) = (vec![0], vec![]);
+        for (at, layer) in network.layers.iter().enumerate() {
+            let kernel_and_parameters = open(model, at)?;
+            let values: Vec<usize> = layer.sources.iter().map(index).collect();
+            let from: Vec<usize> = values.iter().map(|value| places[*value]).collect();
+            let lines = layer.output.len();
+            let is_in_place = kernel_and_parameters.0.works_in_place() && readers[values[0]] == 1;
+            let to = if is_in_place { from[0] } else { take(&mut free, &mut slots, lines) };
+            slots[to] = slots[to].max(lines);
+            for value in values {
+                readers[value] -= 1;
+                if readers[value] == 0 && places[value] != to {
+                    free.push(places[value]);
                 }
-                LayerOp::Dropout { .. } => Some(InferenceKernel::Nothing),
-                LayerOp::BatchNorm { .. } => None,
-            };
-            let kernel =
-                kernel.ok_or_else(|| candle_core::Error::Msg(format!("layer {} cannot run", layer.name)))?;
-            let rectify = is(at, true) && is(at + 1, false);
-            Ok(Self { layer, kernel, weight, bias, rectify })
-        };
-        layers.iter().enumerate().map(stage).collect()
+            }
+            places.push(to);
+            let (kernel, weight, bias) = kernel_and_parameters;
+            let rectify = is_product(layer) && rectifier(network, at).is_some();
+            stages.push(InferenceStage { layer, kernel, weight, bias, rectify, from, to });
+        }
+        Ok(Self { stages, slots })
     }
+}
 
-    /// Applies the layer to blocks of images. Returns true if the output is in `y`, and false if the output
-    /// is in `x`.
-    fn run(&self, x: &mut [Lanes], y: &mut [Lanes]) -> bool {
+/// Takes a slot for a value: the free one that needs to grow least, else a new one.
+fn take(free: &mut Vec<usize>, slots: &mut Vec<usize>, lines: usize) -> usize {
+    let growth = |slot: &usize| (lines.saturating_sub(slots[*slot]), slots[*slot]);
+    let best = (0..free.len()).min_by_key(|at| growth(&free[*at]));
+    best.map_or_else(
+        || {
+            slots.push(lines);
+            slots.len() - 1
+        },
+        |at| free.remove(at),
+    )
+}
+
+fn is_product(layer: &Layer) -> bool {
+    matches!(layer.op, LayerOp::Conv { .. } | LayerOp::Linear { .. })
+}
+
+/// Returns the Relu layer that is the only reader of a layer.
+fn rectifier(network: &Network, at: usize) -> Option<usize> {
+    let reads = |layer: &Layer| layer.sources.contains(&Source::Layer(at));
+    let mut readers = network.layers.iter().enumerate().filter(|(_, layer)| reads(layer));
+    let (only, layer) = readers.next()?;
+    (readers.next().is_none() && layer.op == LayerOp::Relu).then_some(only)
+}
+
+/// Returns the kernel of a layer and its parameters.
+fn open(
+    model: &Model,
+    at: usize,
+) -> candle_core::Result<(InferenceKernel, Option<TensorNumbers<'_>>, Option<TensorNumbers<'_>>)> {
+    let (network, layer) = (model.network(), &model.network().layers[at]);
+    let read =
+        |word: &str| model.tensors().get(&format!("{}.{word}", layer.name)).map(read_tensor).transpose();
+    let (weight, bias) = (read("weight")?, read("bias")?);
+    let numbers = weight.as_deref().unwrap_or(&[]);
+    let kernel = match layer.op {
+        LayerOp::Conv { .. } => Conv::new(layer).map(|conv| {
+            let packed = conv.pack(numbers);
+            InferenceKernel::Conv(Box::new(conv), packed)
+        }),
+        LayerOp::Linear { .. } => Some(InferenceKernel::Linear(Linear::new(layer), is_finite(numbers))),
+        LayerOp::Affine => Some(InferenceKernel::Affine),
+        LayerOp::Relu => {
+            let is_done =
+                |before: usize| is_product(&network.layers[before]) && rectifier(network, before) == Some(at);
+            match layer.sources[0] {
+                Source::Layer(before) if is_done(before) => Some(InferenceKernel::Nothing),
+                _ => Some(InferenceKernel::Relu),
+            }
+        }
+        LayerOp::Relu6
+        | LayerOp::LeakyRelu { .. }
+        | LayerOp::Sigmoid
+        | LayerOp::Tanh
+        | LayerOp::HardSwish => Activation::new(layer.op).map(InferenceKernel::Activation),
+        LayerOp::MaxPool { .. } => MaxPool::new(layer).map(InferenceKernel::MaxPool),
+        LayerOp::AvgPool { .. } | LayerOp::GlobalAvgPool => AvgPool::new(layer).map(InferenceKernel::AvgPool),
+        LayerOp::Flatten => {
+            Some(Flatten::new(layer).map_or(InferenceKernel::Nothing, InferenceKernel::Flatten))
+        }
+        LayerOp::Add => Some(InferenceKernel::Add),
+        LayerOp::Concat => {
+            let channels: Vec<usize> = layer.inputs.iter().map(|input| input.channels().0).collect();
+            Some(InferenceKernel::Concat(Slot::of(&channels)))
+        }
+        LayerOp::Dropout { .. } => Some(InferenceKernel::Nothing),
+        LayerOp::BatchNorm { .. } => None,
+    };
+    let kernel = kernel.ok_or_else(|| candle_core::Error::Msg(format!("layer {} cannot run", layer.name)))?;
+    Ok((kernel, weight, bias))
+}
+
+impl InferenceStage<'_> {
+    /// Applies the layer to blocks of images. Where the kernel works in place, `y` holds the first input, and its slot
+    /// is empty.
+    fn run(&self, blocks: usize, slots: &[Vec<Lanes>], y: &mut [Lanes]) {
         let (weight, bias) = (self.weight.as_deref().unwrap_or(&[]), self.bias.as_deref());
-        let (from, to) = (self.layer.input.len(), self.layer.output.len());
-        let blocks = x.chunks_exact_mut(from).zip(y.chunks_exact_mut(to));
+        let input = |at: usize| &slots[self.from[at]][..blocks * self.layer.inputs[at].len()];
+        let (from, to) = (self.layer.input().len(), self.layer.output.len());
+        if self.kernel.works_in_place() && self.from[0] != self.to {
+            y.copy_from_slice(input(0));
+        }
         match &self.kernel {
             InferenceKernel::Conv(conv, packed) => {
+                let blocks = input(0).chunks_exact(from).zip(y.chunks_exact_mut(to));
                 blocks.for_each(|(x, y)| conv.apply(x, packed, bias, self.rectify, y));
             }
             InferenceKernel::Linear(linear, finite) => {
-                linear.apply(x, Weight { numbers: weight, finite: *finite }, bias, self.rectify, y);
+                linear.apply(input(0), Weight { numbers: weight, finite: *finite }, bias, self.rectify, y);
             }
-            InferenceKernel::MaxPool(pool) => blocks.for_each(|(x, y)| pool.apply(x, y)),
-            InferenceKernel::Flatten(flatten) => flatten.apply(x, y),
+            InferenceKernel::MaxPool(pool) => {
+                let blocks = input(0).chunks_exact(from).zip(y.chunks_exact_mut(to));
+                blocks.for_each(|(x, y)| pool.apply(x, y));
+            }
+            InferenceKernel::AvgPool(pool) => {
+                let blocks = input(0).chunks_exact(from).zip(y.chunks_exact_mut(to));
+                blocks.for_each(|(x, y)| pool.apply(x, y));
+            }
+            InferenceKernel::Flatten(flatten) => flatten.apply(input(0), y),
+            InferenceKernel::Concat(slots) => {
+                slots.iter().enumerate().for_each(|(at, slot)| slot.apply(input(at), y));
+            }
             InferenceKernel::Affine => {
-                let channels = self.layer.input.channels().0;
-                for pixel in x.chunks_exact_mut(channels) {
+                let channels = self.layer.input().channels().0;
+                for pixel in y.chunks_exact_mut(channels) {
                     let parameters = weight.iter().zip(bias.unwrap_or(&[]));
                     for (line, (weight, bias)) in pixel.iter_mut().zip(parameters) {
                         line.0.iter_mut().for_each(|x| *x = *x * weight + bias);
                     }
                 }
-                return false;
             }
-            InferenceKernel::Relu => {
-                relu::apply(x);
-                return false;
-            }
-            InferenceKernel::Nothing => return false,
+            InferenceKernel::Relu => relu::apply(y),
+            InferenceKernel::Activation(activation) => activation.apply(y),
+            InferenceKernel::Add => (1..self.from.len()).for_each(|at| join::apply_add(input(at), y)),
+            InferenceKernel::Nothing => {}
         }
-        true
     }
 }

@@ -4,10 +4,12 @@ use std::fmt;
 
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::{Fields, FromValue};
-use fewbits_engine::text::value::Value;
+use fewbits_engine::text::mismatch::mismatch;
+use fewbits_engine::text::value::{Struct, Value, ValueKind};
 use fewbits_engine::text::variant::{VariantReader, choice, read_variant};
 
 use crate::network::architecture::{Architecture, LayerSpec};
+use crate::network::geometry::{HeightWidth, Padding, PaddingSpec};
 use crate::network::training::config::{Augment, Init, LearningRateSchedule, Optimizer};
 
 /// The maximum width of a layer; a larger width counts as a mistake.
@@ -34,14 +36,34 @@ fn read_mlp(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Architecture
 
 impl FromValue for LayerSpec {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let variants: [(_, VariantReader<Self>); 7] = [
+        let variants: [(_, VariantReader<Self>); 17] = [
             ("Conv", read_conv),
+            ("DepthwiseConv", read_depthwise_conv),
             ("Linear", read_linear),
             ("BatchNorm", read_batch_norm),
             ("Relu", |_, _| Some(Self::Relu)),
+            ("Relu6", |_, _| Some(Self::Relu6)),
+            ("LeakyRelu", |fields, faults| {
+                let above = |slope: &f64| *slope > 0.0;
+                let slope = fields.such_that("slope", Some(0.01), "above 0", above, faults);
+                Some(Self::LeakyRelu { slope: slope? })
+            }),
+            ("Sigmoid", |_, _| Some(Self::Sigmoid)),
+            ("Tanh", |_, _| Some(Self::Tanh)),
+            ("HardSwish", |_, _| Some(Self::HardSwish)),
             ("MaxPool", read_max_pool),
+            ("AvgPool", read_avg_pool),
+            ("GlobalAvgPool", |_, _| Some(Self::GlobalAvgPool)),
             ("Flatten", |_, _| Some(Self::Flatten)),
             ("Dropout", |fields, faults| probability("p", None, fields, faults).map(|p| Self::Dropout { p })),
+            ("Residual", |fields, faults| {
+                let body = fields.required("body", faults);
+                let shortcut = fields.optional("shortcut", vec![], faults);
+                Some(Self::Residual { body: body?, shortcut: shortcut? })
+            }),
+            ("Concat", |fields, faults| {
+                fields.required("branches", faults).map(|branches| Self::Concat { branches })
+            }),
         ];
         read_variant(value, "a layer", &variants, faults)
     }
@@ -63,18 +85,33 @@ fn read_batch_norm(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Layer
 }
 
 fn read_max_pool(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> {
-    let size = size("size", 1, None, fields, faults);
-    let stride = fields.whole("stride", 1..=WIDEST, size.map(|size| size as i64), faults);
+    let (size, stride) = read_pool_sizes(fields, faults);
+    let padding = read_padding(fields, faults);
+    Some(LayerSpec::MaxPool { size: size?, stride: Some(stride?), padding: padding? })
+}
+
+fn read_avg_pool(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> {
+    let (size, stride) = read_pool_sizes(fields, faults);
+    let padding = read_padding(fields, faults);
+    let count_padding = fields.optional("count_padding", false, faults);
+    let (stride, padding) = (Some(stride?), padding?);
+    Some(LayerSpec::AvgPool { size: size?, stride, padding, count_padding: count_padding? })
+}
+
+/// Reads the size and the stride of a pool.
+fn read_pool_sizes(
+    fields: &mut Fields<'_>,
+    faults: &mut Faults,
+) -> (Option<HeightWidth>, Option<HeightWidth>) {
+    let size = read_sides("size", None, fields, faults);
+    let stride = read_sides("stride", Some(size.unwrap_or(HeightWidth::square(1))), fields, faults);
     fields.otherwise("stride", "the same as `size`");
-    Some(LayerSpec::MaxPool { size: size?, stride: Some(stride? as usize) })
+    (size, stride)
 }
 
 fn read_conv(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> {
     let out = size("out", 1, None, fields, faults);
-    let kernel = size("kernel", 1, None, fields, faults);
-    let stride = size("stride", 1, Some(1), fields, faults);
-    let padding = size("padding", 0, Some(0), fields, faults);
-    let dilation = size("dilation", 1, Some(1), fields, faults);
+    let ConvSizes { kernel, stride, padding, dilation } = read_conv_sizes(fields, faults);
     let groups = size("groups", 1, Some(1), fields, faults);
     let bias = fields.optional("bias", true, faults);
     let name = layer_name(fields, faults);
@@ -88,6 +125,107 @@ fn read_conv(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> 
         bias: bias?,
         name: name?.0,
     })
+}
+
+fn read_depthwise_conv(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> {
+    let ConvSizes { kernel, stride, padding, dilation } = read_conv_sizes(fields, faults);
+    let multiplier = size("multiplier", 1, Some(1), fields, faults);
+    let bias = fields.optional("bias", true, faults);
+    let name = layer_name(fields, faults);
+    Some(LayerSpec::DepthwiseConv {
+        multiplier: multiplier?,
+        kernel: kernel?,
+        stride: stride?,
+        padding: padding?,
+        dilation: dilation?,
+        bias: bias?,
+        name: name?.0,
+    })
+}
+
+/// The sizes that all convolutions have.
+struct ConvSizes {
+    kernel: Option<HeightWidth>,
+    stride: Option<HeightWidth>,
+    padding: Option<PaddingSpec>,
+    dilation: Option<HeightWidth>,
+}
+
+fn read_conv_sizes(fields: &mut Fields<'_>, faults: &mut Faults) -> ConvSizes {
+    let one = Some(HeightWidth::square(1));
+    ConvSizes {
+        kernel: read_sides("kernel", None, fields, faults),
+        stride: read_sides("stride", one, fields, faults),
+        padding: read_padding(fields, faults),
+        dilation: read_sides("dilation", one, fields, faults),
+    }
+}
+
+/// Reads a number along the height and one along the width, each at least 1.
+fn read_sides(
+    name: &'static str,
+    default: Option<HeightWidth>,
+    fields: &mut Fields<'_>,
+    faults: &mut Faults,
+) -> Option<HeightWidth> {
+    let words = format!("a whole number from 1 to {WIDEST}, or [height, width]");
+    let within = |sides: &HeightWidth| sides.both().iter().all(|side| (1..=WIDEST as usize).contains(side));
+    fields.such_that(name, default, &words, within, faults)
+}
+
+fn read_padding(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<PaddingSpec> {
+    let words =
+        format!("a whole number from 0 to {WIDEST}, [height, width], [top, left, bottom, right] or Same");
+    let within = |padding: &PaddingSpec| match padding {
+        PaddingSpec::Pixels(padding) => padding.edges().iter().all(|pixels| *pixels <= WIDEST as usize),
+        PaddingSpec::Same => true,
+    };
+    fields.such_that("padding", Some(PaddingSpec::default()), &words, within, faults)
+}
+
+impl FromValue for HeightWidth {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
+        match whole_numbers(value).as_deref() {
+            Some(&[side]) => Some(Self::square(side)),
+            Some(&[height, width]) => Some(Self { height, width }),
+            _ => {
+                mismatch(value, "a whole number or [height, width]", faults);
+                None
+            }
+        }
+    }
+}
+
+impl FromValue for PaddingSpec {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
+        if matches!(&value.kind, ValueKind::Struct(Struct { name: Some(name), .. }) if **name == *"Same") {
+            return Some(Self::Same);
+        }
+        let pixels = match whole_numbers(value).as_deref() {
+            Some(&[pixels]) => Padding::all(pixels),
+            Some(&[height, width]) => [height, width, height, width].into(),
+            Some(&[top, left, bottom, right]) => [top, left, bottom, right].into(),
+            _ => {
+                let expected = "a whole number, [height, width], [top, left, bottom, right] or `Same`";
+                mismatch(value, expected, faults);
+                return None;
+            }
+        };
+        Some(Self::Pixels(pixels))
+    }
+}
+
+/// Returns a whole number of at least 0, or several in a list; `None` for any other value.
+fn whole_numbers(value: &Value) -> Option<Vec<usize>> {
+    let one = |value: &Value| match value.kind {
+        ValueKind::Int(number) => usize::try_from(number).ok(),
+        _ => None,
+    };
+    match &value.kind {
+        // A list of one number is a mistake.
+        ValueKind::List(values) => values.iter().map(one).collect::<Option<_>>().filter(|_| values.len() > 1),
+        _ => one(value).map(|number| vec![number]),
+    }
 }
 
 /// A layer's name, or the absence of one, which leaves the name to the layer's kind and number.

@@ -31,7 +31,7 @@ pub(crate) struct Statistics {
 
 impl BatchNorm {
     pub(crate) fn new(layer: &Layer, eps: f64, momentum: f64) -> Self {
-        let (channels, plane) = layer.input.channels();
+        let (channels, plane) = layer.input().channels();
         Self { channels, plane, eps, momentum }
     }
 

@@ -62,14 +62,14 @@ impl Conv {
     /// output.
     fn pack_backward(&self, weight: &[f32]) -> Packed {
         let ([inputs, ..], [outputs, ..], taps) = (self.taps.input, self.taps.output, self.window());
-        let kernel = self.taps.kernel;
+        let columns = self.taps.kernel.width;
         let mut packed = vec![0.0; weight.len()];
         let groups = packed.chunks_exact_mut(inputs * outputs * taps);
         for (to, from) in groups.zip(weight.chunks_exact(inputs * outputs * taps)) {
             for (input, row) in to.chunks_exact_mut(outputs * taps).enumerate() {
                 for (at, number) in row.iter_mut().enumerate() {
-                    let (output, down, left) = (at % outputs, at / outputs / kernel, at / outputs % kernel);
-                    *number = from[(output * inputs + input) * taps + down * kernel + kernel - 1 - left];
+                    let (output, down, left) = (at % outputs, at / outputs / columns, at / outputs % columns);
+                    *number = from[(output * inputs + input) * taps + (down + 1) * columns - 1 - left];
                 }
             }
         }
@@ -170,7 +170,7 @@ impl Conv {
 
     /// Returns the number of kernel taps.
     fn window(&self) -> usize {
-        self.taps.kernel * self.taps.kernel
+        self.taps.kernel.area()
     }
 
     fn inputs(&self) -> usize {

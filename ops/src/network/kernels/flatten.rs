@@ -16,7 +16,7 @@ pub(crate) struct Flatten {
 impl Flatten {
     /// Returns the flattening of a layer; `None` if both orders are equal, as with one channel or one pixel.
     pub(crate) fn new(layer: &Layer) -> Option<Self> {
-        let (channels, plane) = layer.input.channels();
+        let (channels, plane) = layer.input().channels();
         (channels > 1 && plane > 1).then_some(Self { channels, plane })
     }
 

@@ -41,7 +41,7 @@ pub(crate) struct Linear {
 
 impl Linear {
     pub(crate) fn new(layer: &Layer) -> Self {
-        Self { inputs: layer.input.len(), outputs: layer.output.len() }
+        Self { inputs: layer.input().len(), outputs: layer.output.len() }
     }
 
     /// Writes the outputs of blocks of images, on the calling thread. With `rectify`, negative outputs become

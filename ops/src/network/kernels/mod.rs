@@ -2,10 +2,14 @@
 //! numbers and shapes of its layer, and nothing of neighbouring layers. Kernels run in the rayon pool of the
 //! caller.
 
+pub(crate) mod activation;
+pub(crate) mod avg_pool;
 pub(crate) mod batch_norm;
 pub(crate) mod conv;
 pub(crate) mod dropout;
+pub(crate) mod exponential;
 pub(crate) mod flatten;
+pub(crate) mod join;
 pub(crate) mod lanes;
 pub(crate) mod linear;
 pub(crate) mod max_pool;
@@ -13,3 +17,4 @@ pub(crate) mod numbers;
 pub(crate) mod relu;
 pub(crate) mod taps;
 pub(crate) mod tile;
+pub(crate) mod windows;

@@ -6,7 +6,9 @@
 use std::ops::Range;
 
 use crate::network::definition::Layer;
-use crate::network::layer::{ActivationShape, LayerOp};
+use crate::network::geometry::{HeightWidth, Padding};
+use crate::network::layer::LayerOp;
+use crate::network::shape::ActivationShape;
 
 /// A run of weight-input pairs that is contiguous both in a row of weights and in an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +56,10 @@ pub(crate) struct Taps {
     /// Channels of one group, height and width of the output.
     pub output: [usize; 3],
     pub groups: usize,
-    pub kernel: usize,
-    pub stride: usize,
-    padding: usize,
-    dilation: usize,
+    pub kernel: HeightWidth,
+    pub stride: HeightWidth,
+    padding: Padding,
+    dilation: HeightWidth,
 }
 
 impl TapSums {
@@ -71,7 +73,7 @@ impl TapSums {
 impl Taps {
     /// Returns the taps of a convolution; `None` for any other layer.
     pub(crate) fn new(layer: &Layer) -> Option<Self> {
-        match (layer.op, layer.input, layer.output) {
+        match (layer.op, layer.input(), layer.output) {
             (
                 LayerOp::Conv { kernel, stride, padding, dilation, groups, .. },
                 ActivationShape::Image([channels, height, width]),
@@ -93,7 +95,7 @@ impl Taps {
     /// input channel.
     pub(crate) fn forward(&self) -> TapSums {
         let [channels, _, width] = self.input;
-        let place = |[down, right]: [usize; 2]| down * self.kernel + right;
+        let place = |[down, right]: [usize; 2]| down * self.kernel.width + right;
         self.sums(&self.side(0), &self.side(1), channels, width, place)
     }
 
@@ -111,7 +113,8 @@ impl Taps {
             turned
         };
         let (rows, columns) = (turned(self.side(0), self.input[1]), turned(self.side(1), self.input[2]));
-        let place = |[down, right]: [usize; 2]| down * self.kernel + self.kernel - 1 - right;
+        let columns_of_kernel = self.kernel.width;
+        let place = |[down, right]: [usize; 2]| (down + 1) * columns_of_kernel - 1 - right;
         self.sums(&rows, &columns, channels, width, place)
     }
 
@@ -122,18 +125,18 @@ impl Taps {
         let all = channels * self.groups;
         let (rows, columns) = (self.side(0), self.side(1));
         let mut patches = vec![];
-        for down in 0..self.kernel {
+        for down in 0..self.kernel.height {
             let reached = |taps: &Vec<[usize; 2]>| taps.iter().any(|[tap, _]| *tap == down);
             let Some(top) = rows.iter().position(reached) else { continue };
             let bottom = rows.iter().rposition(reached).map_or(top, |last| last + 1);
-            let above = (down * self.dilation) as isize - self.padding as isize;
+            let above = (down * self.dilation.height) as isize - self.padding.top as isize;
             let mut from = 0;
             while from < columns.len() {
                 let taps = |column: usize| columns[column].iter().map(|[tap, _]| *tap);
                 let to = (from..columns.len()).find(|to| !taps(*to).eq(taps(from))).unwrap_or(columns.len());
                 let mut runs = vec![];
                 for [right, source] in &columns[from] {
-                    let weight = (down * self.kernel + right) * channels;
+                    let weight = (down * self.kernel.width + right) * channels;
                     self.extend(&mut runs, TapRun { weight, source: source * all, len: channels });
                 }
                 patches.extend(runs.into_iter().map(|TapRun { weight, source, len }| Patch {
@@ -152,8 +155,8 @@ impl Taps {
     /// Returns the distance in the image between the inputs of two adjacent output pixels: one below the
     /// other, and side by side.
     pub(crate) fn steps(&self) -> [usize; 2] {
-        let across = self.stride * self.input[0] * self.groups;
-        [across * self.input[2], across]
+        let pixel = self.input[0] * self.groups;
+        [self.stride.height * self.input[2] * pixel, self.stride.width * pixel]
     }
 
     fn sums(
@@ -200,10 +203,13 @@ impl Taps {
     /// position in the image.
     fn side(&self, side: usize) -> TapSide {
         let (input, output) = (self.input[1 + side], self.output[1 + side]);
+        let of = |pair: HeightWidth| pair.both()[side];
+        let (kernel, stride, dilation) = (of(self.kernel), of(self.stride), of(self.dilation));
+        let [before, _] = self.padding.along(side);
         let taps = |output: usize| {
-            let places = (0..self.kernel).map(move |tap| (tap, output * self.stride + tap * self.dilation));
+            let places = (0..kernel).map(move |tap| (tap, output * stride + tap * dilation));
             places
-                .filter_map(|(tap, place)| Some([tap, place.checked_sub(self.padding)?]))
+                .filter_map(|(tap, place)| Some([tap, place.checked_sub(before)?]))
                 .filter(|[_, place]| *place < input)
                 .collect()
         };
@@ -216,7 +222,9 @@ mod tests {
     use super::*;
 
     fn taps(input: [usize; 3], output: [usize; 3], kernel: usize, padding: usize) -> Taps {
-        Taps { input, output, groups: 1, kernel, stride: 1, padding, dilation: 1 }
+        let (kernel, one) = (HeightWidth::square(kernel), HeightWidth::square(1));
+        let padding = Padding::all(padding);
+        Taps { input, output, groups: 1, kernel, stride: one, padding, dilation: one }
     }
 
     #[test]
@@ -237,15 +245,30 @@ mod tests {
 
     #[test]
     fn every_use_of_a_weight_is_in_one_patch() {
-        for (stride, dilation, groups) in [(1, 1, 1), (2, 1, 1), (1, 2, 1), (2, 1, 2), (3, 2, 1)] {
+        let cases = [
+            // Kernel, stride, padding, dilation, groups.
+            ([3, 3], [1, 1], [1, 1, 1, 1], [1, 1], 1),
+            ([3, 3], [2, 2], [1, 1, 1, 1], [1, 1], 1),
+            ([3, 3], [1, 1], [1, 1, 1, 1], [2, 2], 1),
+            ([3, 3], [2, 2], [1, 1, 1, 1], [1, 1], 2),
+            ([3, 3], [3, 3], [1, 1, 1, 1], [2, 2], 1),
+            ([3, 2], [2, 1], [0, 1, 2, 0], [1, 2], 1),
+            ([1, 4], [1, 3], [0, 0, 0, 3], [1, 1], 3),
+        ];
+        for (kernel, stride, padding, dilation, groups) in cases {
+            let padding = Padding::from(padding);
+            let side = |side: usize, pixels: usize| {
+                let padded = pixels + padding.along(side).iter().sum::<usize>();
+                (padded - (kernel[side] - 1) * dilation[side] - 1) / stride[side] + 1
+            };
             let taps = Taps {
                 input: [2, 7, 6],
-                output: [3, (7 + 2 - 2 * dilation - 1) / stride + 1, (6 + 2 - 2 * dilation - 1) / stride + 1],
+                output: [3, side(0, 7), side(1, 6)],
                 groups,
-                kernel: 3,
-                stride,
-                padding: 1,
-                dilation,
+                kernel: kernel.into(),
+                stride: stride.into(),
+                padding,
+                dilation: dilation.into(),
             };
             let mut uses: Vec<[usize; 3]> = vec![];
             for (pixel, runs) in taps.forward().pixels().enumerate() {

@@ -1,25 +1,25 @@
 //! Folding: turns a network in training into an inference network without Dropout and batch normalization.
 //! Knows nothing of optimizers or images.
 //!
-//! Folding merges a batch normalization into the convolution or linear layer directly before it, not counting
-//! Dropout layers: W ← W·s and b ← (b − mean)·s + β, with s = γ / √(variance + eps), in binary64 and rounded
-//! once. A batch normalization after any other layer becomes an affine layer: a weight and a bias per
+//! Folding merges a batch normalization into the convolution or linear layer that it alone reads, not counting
+//! Dropout layers between them: W ← W·s and b ← (b − mean)·s + β, with s = γ / √(variance + eps), in binary64 and rounded
+//! once. Any other batch normalization becomes an affine layer: a weight and a bias per
 //! channel.
 
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 
-use crate::network::definition::{Layer, Network};
+use crate::network::definition::{Network, UnshapedLayer};
 use crate::network::kernels::numbers::{from, read_tensor};
 use crate::network::layer::LayerOp;
 use crate::network::model::{Model, ModelFileError};
 use crate::network::training::state::TrainingState;
+use crate::network::wiring::{Source, fold_targets};
 
 /// A layer of the inference network with its parameters.
 struct Folded {
-    name: String,
-    op: LayerOp,
+    layer: UnshapedLayer,
     weight: Option<Tensor>,
     bias: Option<Tensor>,
 }
@@ -28,6 +28,9 @@ struct Folded {
 /// normalization.
 pub(crate) fn fold(network: &Network, state: &TrainingState) -> Result<Model, ModelFileError> {
     let mut layers: Vec<Folded> = Vec::new();
+    // The value of the inference network for each layer's output.
+    let mut values: Vec<Source> = Vec::with_capacity(network.layers.len());
+    let targets = fold_targets(&network.layers);
     let parameters = network.parameters();
     for (at, layer) in network.layers.iter().enumerate() {
         let own = parameters.iter().zip(&state.parameters).filter(|(spec, _)| spec.layer == at);
@@ -35,25 +38,36 @@ pub(crate) fn fold(network: &Network, state: &TrainingState) -> Result<Model, Mo
         let mut own =
             own.map(|(_, tensor)| tensor.copy()).collect::<candle_core::Result<Vec<_>>>()?.into_iter();
         let (weight, bias) = (own.next(), own.next());
-        match (layer.op, weight, bias, state.running.get(&at)) {
-            (LayerOp::Dropout { .. }, ..) => {}
+        let value = |source: &Source| match source {
+            Source::Images => Source::Images,
+            Source::Layer(before) => values[*before],
+        };
+        let sources: Vec<Source> = layer.sources.iter().map(value).collect();
+        let unshaped = |op| UnshapedLayer { name: layer.name.clone(), op, sources: sources.clone() };
+        let folded = match (layer.op, weight, bias, state.running.get(&at)) {
+            (LayerOp::Dropout { .. }, ..) => {
+                values.push(sources[0]);
+                continue;
+            }
             (LayerOp::BatchNorm { eps, .. }, Some(weight), Some(bias), Some(running)) => {
                 let affine = Affine::of(eps, [&weight, &bias], running)?;
-                match layers.last_mut() {
-                    Some(last) if matches!(last.op, LayerOp::Conv { .. } | LayerOp::Linear { .. }) => {
-                        affine.fold_into(last)?;
-                    }
-                    _ => layers.push(affine.alone(layer)?),
+                if let (Some(_), Source::Layer(target)) = (targets[at], sources[0]) {
+                    affine.fold_into(&mut layers[target])?;
+                    values.push(sources[0]);
+                    continue;
                 }
+                affine.alone(unshaped(LayerOp::Affine))?
             }
-            (op, weight, bias, _) => layers.push(Folded { name: layer.name.clone(), op, weight, bias }),
-        }
+            (op, weight, bias, _) => Folded { layer: unshaped(op), weight, bias },
+        };
+        values.push(Source::Layer(layers.len()));
+        layers.push(folded);
     }
-    let ops = layers.iter().map(|layer| (layer.op, Some(layer.name.clone()))).collect();
-    let network = Network::chain(network.input, network.classes, ops)?;
+    let unshaped = layers.iter().map(|folded| folded.layer.clone()).collect();
+    let network = Network::new(network.input, network.classes, unshaped)?;
     let mut tensors = BTreeMap::new();
-    for layer in layers {
-        for (word, tensor) in [("weight", layer.weight), ("bias", layer.bias)] {
+    for Folded { layer, weight, bias } in layers {
+        for (word, tensor) in [("weight", weight), ("bias", bias)] {
             tensors.extend(tensor.map(|tensor| (format!("{}.{word}", layer.name), tensor)));
         }
     }
@@ -92,18 +106,18 @@ impl Affine {
         }
         let bias = layer.bias.as_ref().map_or(Ok(vec![0.0; channels]), wide)?;
         layer.bias = Some(self.bias(&bias, channels)?);
-        match &mut layer.op {
+        match &mut layer.layer.op {
             LayerOp::Conv { bias, .. } | LayerOp::Linear { bias, .. } => *bias = true,
             _ => {}
         }
         Ok(())
     }
 
-    fn alone(&self, layer: &Layer) -> candle_core::Result<Folded> {
+    fn alone(&self, layer: UnshapedLayer) -> candle_core::Result<Folded> {
         let channels = self.scale.len();
         let weight = from(self.scale.iter().map(|scale| *scale as f32).collect(), &[channels])?;
         let bias = self.bias(&vec![0.0; channels], channels)?;
-        Ok(Folded { name: layer.name.clone(), op: LayerOp::Affine, weight: Some(weight), bias: Some(bias) })
+        Ok(Folded { layer, weight: Some(weight), bias: Some(bias) })
     }
 
     fn bias(&self, bias: &[f64], channels: usize) -> candle_core::Result<Tensor> {

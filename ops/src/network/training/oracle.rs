@@ -1,17 +1,22 @@
 //! Tests of the gradients and of folding against candle's operations and autograd on the same networks.
 
+use std::collections::BTreeMap;
+
 use candle_core::{DType, Device, Tensor, Var};
 
+use crate::backend::candle::forward::{Mode, Statistics, forward};
 use crate::dataset::images::Images;
 use crate::network::architecture::{Architecture, LayerSpec};
-use crate::network::definition::Network;
+use crate::network::definition::{Layer, Network};
 use crate::network::evaluation::evaluate;
+use crate::network::geometry::{HeightWidth, Padding, PaddingSpec};
 use crate::network::inference::logits;
 use crate::network::kernels::lanes::LANES;
 use crate::network::kernels::lanes::fill_block;
 use crate::network::kernels::numbers::{read_tensor, write};
-use crate::network::layer::{ActivationShape, LayerOp};
+use crate::network::layer::LayerOp;
 use crate::network::loss::backward;
+use crate::network::shape::ActivationShape;
 use crate::network::training::config::{Init, Optimizer};
 use crate::network::training::fold::fold;
 use crate::network::training::pass::Pass;
@@ -36,7 +41,44 @@ fn numbers(n: usize, name: &str) -> Vec<f32> {
 
 fn conv(out: usize, kernel: usize, sides: [usize; 4], bias: bool) -> LayerSpec {
     let [stride, padding, dilation, groups] = sides;
-    LayerSpec::Conv { out, kernel, stride, padding, dilation, groups, bias, name: None }
+    LayerSpec::Conv {
+        out,
+        kernel: HeightWidth::square(kernel),
+        stride: HeightWidth::square(stride),
+        padding: PaddingSpec::Pixels(Padding::all(padding)),
+        dilation: HeightWidth::square(dilation),
+        groups,
+        bias,
+        name: None,
+    }
+}
+
+/// Makes a convolution whose sides differ: kernel, stride, dilation, and padding top, left, bottom, right.
+fn uneven(out: usize, sides: [[usize; 2]; 3], padding: [usize; 4], groups: usize) -> LayerSpec {
+    let [kernel, stride, dilation] = sides.map(HeightWidth::from);
+    let padding = PaddingSpec::Pixels(padding.into());
+    LayerSpec::Conv { out, kernel, stride, padding, dilation, groups, bias: true, name: None }
+}
+
+fn depthwise(multiplier: usize, kernel: usize, stride: usize) -> LayerSpec {
+    LayerSpec::DepthwiseConv {
+        multiplier,
+        kernel: HeightWidth::square(kernel),
+        stride: HeightWidth::square(stride),
+        padding: PaddingSpec::Same,
+        dilation: HeightWidth::square(1),
+        bias: true,
+        name: None,
+    }
+}
+
+fn avg_pool(size: [usize; 2], stride: [usize; 2], padding: [usize; 4], count_padding: bool) -> LayerSpec {
+    LayerSpec::AvgPool {
+        size: size.into(),
+        stride: Some(stride.into()),
+        padding: PaddingSpec::Pixels(padding.into()),
+        count_padding,
+    }
 }
 
 impl Case {
@@ -78,7 +120,9 @@ impl Case {
     fn by_candle(&self) -> (f64, Vec<Vec<f32>>) {
         let vars: Vec<Var> = self.state.parameters.iter().map(|p| Var::from_tensor(p).unwrap()).collect();
         let tensors: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
-        let logits = forward_by_candle(&self.network, &tensors, None);
+        let (mut measured, factors) = (Statistics::new(), factors(&self.network));
+        let mode = Mode::Training { measured: &mut measured, factors: &factors };
+        let logits = forward(&self.network, &tensors, &image_tensor(&self.network), mode).unwrap();
         let largest = logits.max_keepdim(1).unwrap().detach();
         let shifted = logits.broadcast_sub(&largest).unwrap();
         let total = shifted.exp().unwrap().sum_keepdim(1).unwrap().log().unwrap();
@@ -100,79 +144,48 @@ impl Case {
     }
 }
 
-/// Returns the logits, as computed by candle. With `running`, batch normalizations use the running statistics
-/// and Dropout is off; otherwise batch normalizations use the statistics of the batch.
-fn forward_by_candle(network: &Network, parameters: &[Tensor], running: Option<&TrainingState>) -> Tensor {
+fn image_tensor(network: &Network) -> Tensor {
     let [channels, height, width] = network.input;
-    let mut x = Tensor::from_vec(pixels(), (ROWS, channels, height, width), &Device::Cpu).unwrap();
-    let mut parameters = parameters.iter();
-    let mut dropped = 0;
-    for (at, layer) in network.layers.iter().enumerate() {
-        let (has_weight, has_bias) = layer.op.parameters(layer.input);
-        let weight = has_weight.map(|_| parameters.next().unwrap());
-        let bias = has_bias.map(|_| parameters.next().unwrap());
-        let per_channel = |t: &Tensor| match layer.output {
-            ActivationShape::Image(_) => t.reshape((1, (), 1, 1)).unwrap(),
-            ActivationShape::Row(_) => t.reshape((1, ())).unwrap(),
-        };
-        let add_bias =
-            |x: Tensor| bias.map_or(x.clone(), |bias| x.broadcast_add(&per_channel(bias)).unwrap());
-        x = match layer.op {
-            LayerOp::Conv { stride, padding, dilation, groups, .. } => {
-                add_bias(x.conv2d(weight.unwrap(), padding, stride, dilation, groups).unwrap())
-            }
-            LayerOp::Linear { .. } => add_bias(x.matmul(&weight.unwrap().t().unwrap()).unwrap()),
-            LayerOp::BatchNorm { eps, .. } => {
-                let dims: &[usize] = if x.rank() == 4 { &[0, 2, 3] } else { &[0] };
-                let (mean, variance) = if let Some([mean, variance]) =
-                    running.map(|state| &state.running[&at])
-                {
-                    (per_channel(mean), per_channel(variance))
-                } else {
-                    let mean = x.mean_keepdim(dims).unwrap();
-                    let variance = x.broadcast_sub(&mean).unwrap().sqr().unwrap().mean_keepdim(dims).unwrap();
-                    (mean, variance)
-                };
-                let deviation = (variance + eps).unwrap().sqrt().unwrap();
-                let normal = x.broadcast_sub(&mean).unwrap().broadcast_div(&deviation).unwrap();
-                add_bias(normal.broadcast_mul(&per_channel(weight.unwrap())).unwrap())
-            }
-            LayerOp::Relu => x.relu().unwrap(),
-            LayerOp::MaxPool { size, .. } => max_pool_by_candle(&x, size),
-            LayerOp::Flatten => x.flatten_from(1).unwrap(),
-            LayerOp::Dropout { .. } if running.is_some() => x,
-            LayerOp::Dropout { p } => {
-                let products = network.layers[..at]
-                    .iter()
-                    .filter(|l| matches!(l.op, LayerOp::Conv { .. } | LayerOp::Linear { .. }));
-                let stream = Stream::new(3, "dropout", &format!("0.0.{}.{dropped}", products.count()));
-                dropped += 1;
-                let kept = |e: u64| if f64::from(stream.unit(e)) >= p { 1.0 / (1.0 - p as f32) } else { 0.0 };
-                let size = layer.output.len();
-                let (channels, plane) = layer.output.channels();
-                // Elements are numbered block by block, pixel by pixel, channel by channel, image by image.
-                let place = |e: usize| {
-                    let (row, number) = (e / size, e % size);
-                    let line = number % plane * channels + number / plane;
-                    ((row / LANES * size + line) * LANES + row % LANES) as u64
-                };
-                let mask: Vec<f32> = (0..x.elem_count()).map(|e| kept(place(e))).collect();
-                (&x * Tensor::from_vec(mask, x.dims(), &Device::Cpu).unwrap()).unwrap()
-            }
-            LayerOp::Affine => unreachable!("no one trains it"),
-        };
-    }
-    x
+    Tensor::from_vec(pixels(), (ROWS, channels, height, width), &Device::Cpu).unwrap()
 }
 
-/// Computes max-pooling without overlap by reductions, because the gradient of candle's pooling (0.11.1) is
-/// too small by a factor of the window size.
-fn max_pool_by_candle(x: &Tensor, size: usize) -> Tensor {
-    let (n, channels, height, width) = x.dims4().unwrap();
-    let (rows, columns) = (height / size, width / size);
-    let x = x.narrow(2, 0, rows * size).unwrap().narrow(3, 0, columns * size).unwrap();
-    let windows = x.reshape(vec![n, channels, rows, size, columns, size]).unwrap();
-    windows.max(5).unwrap().max(3).unwrap()
+/// Returns the factors of every Dropout layer for the step of these tests, by layer index.
+fn factors(network: &Network) -> BTreeMap<usize, Tensor> {
+    let mut all = BTreeMap::new();
+    for (at, layer) in network.layers.iter().enumerate() {
+        let LayerOp::Dropout { p } = layer.op else { continue };
+        let before = &network.layers[..at];
+        let products = |layers: &[Layer]| {
+            layers.iter().filter(|l| matches!(l.op, LayerOp::Conv { .. } | LayerOp::Linear { .. })).count()
+        };
+        let dropped = before
+            .iter()
+            .rev()
+            .take_while(|l| products(std::slice::from_ref(l)) == 0)
+            .filter(|l| matches!(l.op, LayerOp::Dropout { .. }));
+        let stream = Stream::new(3, "dropout", &format!("0.0.{}.{}", products(before), dropped.count()));
+        let kept = |e: u64| if f64::from(stream.unit(e)) >= p { 1.0 / (1.0 - p as f32) } else { 0.0 };
+        let size = layer.output.len();
+        let (channels, plane) = layer.output.channels();
+        // Elements are numbered block by block, pixel by pixel, channel by channel, image by image.
+        let place = |e: usize| {
+            let (row, number) = (e / size, e % size);
+            let line = number % plane * channels + number / plane;
+            ((row / LANES * size + line) * LANES + row % LANES) as u64
+        };
+        let dims: Vec<usize> = match layer.output {
+            ActivationShape::Image([channels, height, width]) => vec![ROWS, channels, height, width],
+            ActivationShape::Row(n) => vec![ROWS, n],
+        };
+        let mask: Vec<f32> = (0..ROWS * size).map(|e| kept(place(e))).collect();
+        all.insert(at, Tensor::from_vec(mask, dims, &Device::Cpu).unwrap());
+    }
+    all
+}
+
+/// Returns running statistics as the candle backend takes them.
+fn running(state: &TrainingState) -> Statistics {
+    state.running.iter().map(|(at, of)| (*at, of.clone())).collect()
 }
 
 fn networks() -> Vec<Vec<LayerSpec>> {
@@ -208,9 +221,81 @@ fn networks() -> Vec<Vec<LayerSpec>> {
     ]
 }
 
+/// Networks with branches, and with layers whose sides differ.
+fn graphs() -> Vec<Vec<LayerSpec>> {
+    let (norm, relu) = (LayerSpec::batch_norm, || LayerSpec::Relu);
+    let one = || conv(4, 1, [1, 0, 1, 1], true);
+    let residual = |body: Vec<LayerSpec>, shortcut: Vec<LayerSpec>| LayerSpec::Residual { body, shortcut };
+    let same = |out| conv(out, 3, [1, 1, 1, 1], false);
+    let max_pool = |size: [usize; 2], stride: [usize; 2], padding: [usize; 4]| LayerSpec::MaxPool {
+        size: size.into(),
+        stride: Some(stride.into()),
+        padding: PaddingSpec::Pixels(padding.into()),
+    };
+    vec![
+        vec![uneven(5, [[3, 2], [2, 1], [1, 2]], [0, 1, 2, 0], 1), relu()],
+        vec![one(), uneven(6, [[1, 4], [1, 3], [1, 1]], [0, 0, 0, 3], 2)],
+        vec![one(), depthwise(1, 3, 1), relu(), depthwise(2, 3, 2), one()],
+        vec![depthwise(3, 5, 1), norm(), LayerSpec::Relu6, one()],
+        vec![one(), LayerSpec::Sigmoid, one(), LayerSpec::Tanh, LayerSpec::Dropout { p: 0.3 }],
+        vec![one(), norm(), LayerSpec::LeakyRelu { slope: 0.2 }, one(), norm(), LayerSpec::HardSwish],
+        vec![one(), norm(), LayerSpec::Relu6, LayerSpec::Dropout { p: 0.2 }, one()],
+        vec![one(), max_pool([3, 2], [2, 1], [1, 0, 1, 1]), one()],
+        vec![one(), avg_pool([3, 2], [2, 1], [1, 0, 1, 1], false), one()],
+        vec![one(), avg_pool([3, 3], [1, 2], [1, 1, 1, 1], true), relu(), LayerSpec::GlobalAvgPool],
+        // The block of ResNet: a sum with the input itself, then one with a strided shortcut.
+        vec![
+            same(4),
+            norm(),
+            relu(),
+            residual(vec![same(4), norm(), relu(), same(4), norm()], vec![]),
+            relu(),
+            residual(
+                vec![conv(6, 3, [2, 1, 1, 1], true), norm(), relu(), same(6)],
+                vec![conv(6, 1, [2, 0, 1, 1], true)],
+            ),
+            relu(),
+            LayerSpec::GlobalAvgPool,
+        ],
+        // Branches that start with layers that otherwise work in place.
+        vec![one(), residual(vec![relu(), one()], vec![LayerSpec::Dropout { p: 0.4 }]), relu()],
+        vec![
+            one(),
+            residual(vec![norm()], vec![]),
+            LayerSpec::Concat { branches: vec![vec![relu()], vec![], vec![one(), relu()]] },
+        ],
+        vec![
+            LayerSpec::Concat { branches: vec![vec![one()], vec![same(3), relu()]] },
+            residual(
+                vec![LayerSpec::Concat { branches: vec![vec![one()], vec![conv(3, 1, [1, 0, 1, 1], true)]] }],
+                vec![],
+            ),
+            LayerSpec::Flatten,
+            LayerSpec::Concat {
+                branches: vec![vec![LayerSpec::linear(5)], vec![LayerSpec::linear(4), relu()]],
+            },
+        ],
+    ]
+}
+
+/// Replaces Relu by the hyperbolic tangent: with many numbers near the kink, differences are no slopes.
+fn smooth(layers: Vec<LayerSpec>) -> Vec<LayerSpec> {
+    let each = |layer| match layer {
+        LayerSpec::Relu => LayerSpec::Tanh,
+        LayerSpec::Residual { body, shortcut } => {
+            LayerSpec::Residual { body: smooth(body), shortcut: smooth(shortcut) }
+        }
+        LayerSpec::Concat { branches } => {
+            LayerSpec::Concat { branches: branches.into_iter().map(smooth).collect() }
+        }
+        other => other,
+    };
+    layers.into_iter().map(each).collect()
+}
+
 #[test]
 fn losses_and_gradients_are_those_of_candles_autograd() {
-    for layers in networks() {
+    for layers in networks().into_iter().chain(graphs()) {
         let mut case = Case::new(&layers);
         let loss = case.step();
         let (expected, gradients) = case.by_candle();
@@ -235,8 +320,13 @@ fn losses_and_gradients_are_those_of_candles_autograd() {
 /// whose stride differs from their size, which candle's autograd does not support.
 #[test]
 fn gradients_are_slopes() {
-    let pool = |size, stride| LayerSpec::MaxPool { size, stride: Some(stride) };
+    let pool = |size: usize, stride: usize| LayerSpec::MaxPool {
+        size: HeightWidth::square(size),
+        stride: Some(HeightWidth::square(stride)),
+        padding: PaddingSpec::default(),
+    };
     let mut all = networks();
+    all.extend(graphs().into_iter().map(smooth));
     all.push(vec![LayerSpec::conv(4, 3), pool(3, 1), conv(3, 2, [1; 4], true)]);
     all.push(vec![LayerSpec::conv(4, 2), pool(2, 3), LayerSpec::batch_norm()]);
     for layers in all {
@@ -326,7 +416,7 @@ fn zeros_left_out_change_nothing() {
 
 #[test]
 fn a_folded_network_is_the_network_in_evaluation() {
-    for layers in networks() {
+    for layers in networks().into_iter().chain(graphs()) {
         let mut case = Case::new(&layers);
         for _ in 0..3 {
             case.step();
@@ -334,7 +424,10 @@ fn a_folded_network_is_the_network_in_evaluation() {
         let model = fold(&case.network, &case.state).unwrap();
         let trained_only = |op: &LayerOp| matches!(op, LayerOp::Dropout { .. } | LayerOp::BatchNorm { .. });
         assert!(model.network().layers.iter().all(|layer| !trained_only(&layer.op)));
-        let expected = forward_by_candle(&case.network, &case.state.parameters, Some(&case.state));
+        let running = running(&case.state);
+        let images_of_case = image_tensor(&case.network);
+        let mode = Mode::Evaluation(&running);
+        let expected = forward(&case.network, &case.state.parameters, &images_of_case, mode).unwrap();
         let expected = expected.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let images = images();
         let found = logits(&model, &images, &|| false).unwrap();

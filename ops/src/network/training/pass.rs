@@ -1,14 +1,18 @@
 //! The forward pass and the backward pass of a network for one batch in training. Knows nothing of losses,
-//! optimizers or epochs. Relu, Dropout and a Flatten that keeps the order of the numbers work in place; every
-//! other layer has buffers of its own. Every step reuses the buffers.
+//! optimizers or epochs. Relu, Dropout and a Flatten that keeps the order of the numbers work in place where nothing
+//! else reads their input; every other layer has buffers of its own. Every step reuses the buffers. The gradient at a
+//! value that several layers read is the sum of their gradients, from the last reader to the first.
 
 use candle_core::{Result, Tensor};
 
 use crate::network::definition::{Layer, Network};
+use crate::network::kernels::activation::Activation;
+use crate::network::kernels::avg_pool::AvgPool;
 use crate::network::kernels::batch_norm::{BatchNorm, Statistics};
 use crate::network::kernels::conv::Conv;
 use crate::network::kernels::dropout;
 use crate::network::kernels::flatten::Flatten;
+use crate::network::kernels::join::{self, Slot};
 use crate::network::kernels::lanes::{LANES, Lanes, blocks, zeros};
 use crate::network::kernels::linear::{Linear, LinearScratch};
 use crate::network::kernels::max_pool::{MaxPool, MaxPositions};
@@ -16,6 +20,7 @@ use crate::network::kernels::numbers::{read_tensor, write};
 use crate::network::kernels::relu;
 use crate::network::layer::LayerOp;
 use crate::network::training::state::TrainingState;
+use crate::network::wiring::Source;
 use crate::random::Stream;
 
 /// The kernel of a layer with the data that the backward pass needs from the forward pass.
@@ -24,7 +29,9 @@ enum TrainingKernel {
     Linear(Linear, LinearScratch),
     BatchNorm(BatchNorm, Vec<Statistics>),
     MaxPool(MaxPool, Vec<MaxPositions>),
+    AvgPool(AvgPool),
     Flatten(Flatten),
+    Activation(Activation),
     /// `done` is true directly after a convolution or linear layer, whose kernel then applies the Relu.
     Relu {
         done: bool,
@@ -34,17 +41,21 @@ enum TrainingKernel {
         number: String,
         factors: Vec<Lanes>,
     },
+    Add,
+    /// The place of each branch.
+    Concat(Vec<Slot>),
     Nothing,
 }
 
 struct TrainingStage {
     kernel: TrainingKernel,
     layer: usize,
-    /// Index of the buffer that the forward pass of the stage reads.
-    from: usize,
-    /// Index of the buffer that the forward pass of the stage writes; equal to `from` if the stage works in
-    /// place.
+    /// Index of the buffer of each input.
+    from: Vec<usize>,
+    /// Index of the buffer of the output; equal to that of the input if the stage works in place.
     to: usize,
+    /// For each input, whether another stage has written to the gradient before this one in the backward pass.
+    adds: Vec<bool>,
     /// Index of the layer's weight among the parameters; the index of the bias, if any, is one higher.
     weight: usize,
     bias: bool,
@@ -59,6 +70,8 @@ pub(crate) struct Pass {
     sizes: Vec<usize>,
     activations: Vec<Vec<Lanes>>,
     deltas: Vec<Vec<Lanes>>,
+    /// A gradient that is to be added to another; empty without branches.
+    addend: Vec<Lanes>,
     /// The gradient of each parameter, in the order of the network's parameters.
     pub gradients: Vec<Tensor>,
 }
@@ -67,39 +80,60 @@ impl Pass {
     /// Makes the buffers for batches of at most `batch` images. Errors if a layer does not occur in training.
     pub(crate) fn new(network: &Network, batch: usize) -> Result<Self> {
         let mut sizes = vec![network.input.iter().product()];
-        let mut stages = Vec::new();
+        let mut stages: Vec<TrainingStage> = Vec::new();
         let specs = network.parameters();
+        let readers = network.readers();
         for (at, layer) in network.layers.iter().enumerate() {
-            let product = |layer: &Layer| matches!(layer.op, LayerOp::Conv { .. } | LayerOp::Linear { .. });
-            let after_product = at > 0 && product(&network.layers[at - 1]);
+            // A layer whose output nothing else reads.
+            let only_read = |source: &Source| match source {
+                Source::Images => None,
+                Source::Layer(before) => Some(*before).filter(|before| readers[*before] == 1),
+            };
+            let before = only_read(&layer.sources[0]);
+            let after_product = before.is_some_and(|before| is_product(&network.layers[before]));
             let kernel = TrainingKernel::of(network, at, batch, after_product)?;
-            let from = sizes.len() - 1;
-            if !matches!(
-                kernel,
-                TrainingKernel::Relu { .. } | TrainingKernel::Dropout { .. } | TrainingKernel::Nothing
-            ) {
+            let buffer = |source: &Source| match source {
+                Source::Images => 0,
+                Source::Layer(before) => stages[*before].to,
+            };
+            let from: Vec<usize> = layer.sources.iter().map(buffer).collect();
+            let to = if before.is_some() && kernel.works_in_place() {
+                from[0]
+            } else {
                 sizes.push(layer.output.len());
-            }
-            let weight = specs.iter().take_while(|spec| spec.layer < at).count();
-            let bias = layer.op.parameters(layer.input).1.is_some();
-            let rectify =
-                product(layer) && network.layers.get(at + 1).is_some_and(|next| next.op == LayerOp::Relu);
+                sizes.len() - 1
+            };
+            let rectify = is_product(layer)
+                && readers[at] == 1
+                && network.layers[at + 1..]
+                    .iter()
+                    .any(|next| next.sources == [Source::Layer(at)] && next.op == LayerOp::Relu);
             stages.push(TrainingStage {
                 kernel,
                 layer: at,
+                adds: vec![false; from.len()],
                 from,
-                to: sizes.len() - 1,
-                weight,
-                bias,
+                to,
+                weight: specs.iter().take_while(|spec| spec.layer < at).count(),
+                bias: layer.op.parameters(layer.input()).1.is_some(),
                 rectify,
             });
         }
+        let mut written = vec![false; sizes.len()];
+        for stage in stages.iter_mut().rev().filter(|stage| !stage.is_in_place()) {
+            for (from, adds) in stage.from.iter().zip(&mut stage.adds) {
+                *adds = std::mem::replace(&mut written[*from], true);
+            }
+        }
+        let adding = stages.iter().flat_map(|stage| stage.from.iter().zip(&stage.adds));
+        let addend = adding.filter(|(_, adds)| **adds).map(|(from, _)| sizes[*from]).max().unwrap_or(0);
         let buffers = || sizes.iter().map(|size| zeros(blocks(batch) * size)).collect();
         let gradients = specs
             .iter()
             .map(|spec| crate::network::kernels::numbers::zeros(&spec.shape))
             .collect::<Result<_>>()?;
-        Ok(Self { stages, activations: buffers(), deltas: buffers(), sizes, gradients })
+        let addend = zeros(blocks(batch) * addend);
+        Ok(Self { stages, activations: buffers(), deltas: buffers(), sizes, addend, gradients })
     }
 
     /// Returns the buffer for the images of a batch.
@@ -109,7 +143,7 @@ impl Pass {
 
     /// Returns the logits of a batch of `rows` images, and the buffer for the gradient at the logits.
     pub(crate) fn output(&mut self, rows: usize) -> (&[Lanes], &mut [Lanes]) {
-        let last = self.sizes.len() - 1;
+        let last = self.stages.last().map_or(0, |stage| stage.to);
         let size = blocks(rows) * self.sizes[last];
         (&self.activations[last][..size], &mut self.deltas[last][..size])
     }
@@ -125,16 +159,20 @@ impl Pass {
     ) -> Result<()> {
         for stage in &mut self.stages {
             let size = |buffer: usize| blocks(rows) * self.sizes[buffer];
-            let (from, to) = (size(stage.from), size(stage.to));
-            let (before, after) = self.activations.split_at_mut(stage.from + 1);
-            if stage.from == stage.to {
-                let x = &mut before[stage.from][..to];
+            if stage.is_in_place() {
+                let x = &mut self.activations[stage.to][..size(stage.to)];
                 stage.forward_in_place(x, |number| {
                     Stream::new(seed, "dropout", &format!("{moment}.{number}"))
                 });
-            } else {
-                stage.forward(rows, &before[stage.from][..from], &mut after[0][..to], state)?;
+                continue;
             }
+            // Every input has a buffer before that of the output.
+            let (before, after) = self.activations.split_at_mut(stage.to);
+            let inputs: Vec<&[Lanes]> = stage.from.iter().map(|from| &before[*from][..size(*from)]).collect();
+            let y = &mut after[0][..size(stage.to)];
+            stage.forward(rows, &inputs, y, state, |number| {
+                Stream::new(seed, "dropout", &format!("{moment}.{number}"))
+            })?;
         }
         Ok(())
     }
@@ -144,30 +182,46 @@ impl Pass {
     pub(crate) fn backward(&mut self, state: &TrainingState, rows: usize) -> Result<()> {
         for stage in self.stages.iter_mut().rev() {
             let size = |buffer: usize| blocks(rows) * self.sizes[buffer];
-            let (from, to) = (size(stage.from), size(stage.to));
-            let (before, after) = self.deltas.split_at_mut(stage.from + 1);
-            if stage.from == stage.to {
-                let y = &self.activations[stage.to][..to];
-                stage.backward_in_place(y, &mut before[stage.from][..to]);
+            let y = &self.activations[stage.to][..size(stage.to)];
+            if stage.is_in_place() {
+                stage.backward_in_place(y, &mut self.deltas[stage.to][..size(stage.to)]);
                 continue;
             }
-            let (x, dy) = (&self.activations[stage.from][..from], &after[0][..to]);
-            stage.parameter_gradients(rows, [x, dy], &self.gradients)?;
-            // The first buffer holds the images, and no layer needs the gradient at the images.
-            if stage.from > 0 {
-                let dx = &mut before[stage.from][..from];
-                stage.input_gradient(rows, [x, dy], state, &self.gradients, dx)?;
+            let (before, after) = self.deltas.split_at_mut(stage.to);
+            let dy = &mut after[0][..size(stage.to)];
+            // A Relu or Dropout with a buffer of its own changes the gradient at its output first.
+            stage.backward_in_place(y, dy);
+            let first = &self.activations[stage.from[0]][..size(stage.from[0])];
+            stage.parameter_gradients(rows, [first, &*dy], &self.gradients)?;
+            for input in 0..stage.from.len() {
+                let from = stage.from[input];
+                // The first buffer holds the images, and no layer needs the gradient at the images.
+                if from == 0 {
+                    continue;
+                }
+                let (x, dx) = (&self.activations[from][..size(from)], &mut before[from][..size(from)]);
+                if stage.adds[input] {
+                    let addend = &mut self.addend[..size(from)];
+                    stage.input_gradient(rows, input, [x, &*dy], state, &self.gradients, addend)?;
+                    join::add(addend, dx);
+                } else {
+                    stage.input_gradient(rows, input, [x, &*dy], state, &self.gradients, dx)?;
+                }
             }
         }
         Ok(())
     }
 }
 
+fn is_product(layer: &Layer) -> bool {
+    matches!(layer.op, LayerOp::Conv { .. } | LayerOp::Linear { .. })
+}
+
 impl TrainingKernel {
     fn of(network: &Network, at: usize, batch: usize, after_product: bool) -> Result<Self> {
         let layer = &network.layers[at];
         let unfit = || candle_core::Error::Msg(format!("layer {} cannot be trained", layer.name));
-        let (inputs, outputs) = (blocks(batch) * layer.input.len(), blocks(batch) * layer.output.len());
+        let outputs = blocks(batch) * layer.output.len();
         Ok(match layer.op {
             LayerOp::Conv { .. } => Self::Conv(Conv::new(layer).ok_or_else(unfit)?),
             LayerOp::Linear { .. } => Self::Linear(Linear::new(layer), LinearScratch::default()),
@@ -177,13 +231,31 @@ impl TrainingKernel {
             LayerOp::MaxPool { .. } => {
                 Self::MaxPool(MaxPool::new(layer).ok_or_else(unfit)?, vec![[0; LANES]; outputs])
             }
+            LayerOp::AvgPool { .. } | LayerOp::GlobalAvgPool => {
+                Self::AvgPool(AvgPool::new(layer).ok_or_else(unfit)?)
+            }
+            LayerOp::Relu6
+            | LayerOp::LeakyRelu { .. }
+            | LayerOp::Sigmoid
+            | LayerOp::Tanh
+            | LayerOp::HardSwish => Self::Activation(Activation::new(layer.op).ok_or_else(unfit)?),
+            LayerOp::Add => Self::Add,
+            LayerOp::Concat => {
+                let channels: Vec<usize> = layer.inputs.iter().map(|input| input.channels().0).collect();
+                Self::Concat(Slot::of(&channels))
+            }
             LayerOp::Flatten => Flatten::new(layer).map_or(Self::Nothing, Self::Flatten),
             LayerOp::Relu => Self::Relu { done: after_product },
             LayerOp::Dropout { p } => {
-                Self::Dropout { p, number: dropout_number(network, at), factors: zeros(inputs) }
+                Self::Dropout { p, number: dropout_number(network, at), factors: zeros(outputs) }
             }
             LayerOp::Affine => return Err(unfit()),
         })
+    }
+
+    /// Returns whether the kernel can work in the buffer of its input.
+    fn works_in_place(&self) -> bool {
+        matches!(self, Self::Relu { .. } | Self::Dropout { .. } | Self::Nothing)
     }
 }
 
@@ -191,17 +263,20 @@ impl TrainingKernel {
 /// number of Dropout layers since the last of these layers. A Dropout layer added before the last of these
 /// layers, or after this Dropout layer, does not change the mask.
 fn dropout_number(network: &Network, at: usize) -> String {
-    let product = |layer: &Layer| matches!(layer.op, LayerOp::Conv { .. } | LayerOp::Linear { .. });
     let before = &network.layers[..at];
-    let last = before.iter().rposition(product).unwrap_or(0);
+    let last = before.iter().rposition(is_product).unwrap_or(0);
     let since = before[last..].iter().filter(|layer| matches!(layer.op, LayerOp::Dropout { .. })).count();
-    format!("{}.{since}", before.iter().filter(|layer| product(layer)).count())
+    format!("{}.{since}", before.iter().filter(|layer| is_product(layer)).count())
 }
 
 /// A function that writes the gradients of the weight and the bias.
 type Make<'a> = &'a mut dyn FnMut(&mut [f32], Option<&mut [f32]>);
 
 impl TrainingStage {
+    fn is_in_place(&self) -> bool {
+        self.from == [self.to]
+    }
+
     fn forward_in_place(&mut self, x: &mut [Lanes], stream: impl Fn(&str) -> Stream) {
         match &mut self.kernel {
             TrainingKernel::Relu { done: false } => relu::forward(x),
@@ -213,18 +288,44 @@ impl TrainingStage {
         }
     }
 
-    fn forward(&mut self, rows: usize, x: &[Lanes], y: &mut [Lanes], state: &TrainingState) -> Result<()> {
+    fn forward(
+        &mut self,
+        rows: usize,
+        inputs: &[&[Lanes]],
+        y: &mut [Lanes],
+        state: &TrainingState,
+        stream: impl Fn(&str) -> Stream,
+    ) -> Result<()> {
+        let x = inputs[0];
         match &mut self.kernel {
-            TrainingKernel::MaxPool(pool, places) => {
-                pool.forward(x, y, &mut places[..y.len()]);
-                return Ok(());
+            TrainingKernel::MaxPool(pool, places) => pool.forward(x, y, &mut places[..y.len()]),
+            TrainingKernel::AvgPool(pool) => pool.forward(x, y),
+            TrainingKernel::Flatten(flatten) => flatten.forward(x, y),
+            TrainingKernel::Activation(activation) => activation.forward(x, y),
+            TrainingKernel::Add => {
+                join::copy(x, y);
+                inputs[1..].iter().for_each(|x| join::add(x, y));
             }
-            TrainingKernel::Flatten(flatten) => {
-                flatten.forward(x, y);
-                return Ok(());
+            TrainingKernel::Concat(slots) => slots.iter().zip(inputs).for_each(|(slot, x)| slot.apply(x, y)),
+            TrainingKernel::Relu { .. } | TrainingKernel::Dropout { .. } | TrainingKernel::Nothing => {
+                join::copy(x, y);
+                self.forward_in_place(y, stream);
             }
-            _ => {}
+            TrainingKernel::Conv(_) | TrainingKernel::Linear(..) | TrainingKernel::BatchNorm(..) => {
+                return self.forward_parameters(rows, x, y, state);
+            }
         }
+        Ok(())
+    }
+
+    /// Runs the forward pass of a layer with parameters.
+    fn forward_parameters(
+        &mut self,
+        rows: usize,
+        x: &[Lanes],
+        y: &mut [Lanes],
+        state: &TrainingState,
+    ) -> Result<()> {
         let weight = read_tensor(&state.parameters[self.weight])?;
         let bias =
             state.parameters.get(self.weight + 1).filter(|_| self.bias).map(read_tensor).transpose()?;
@@ -277,9 +378,11 @@ impl TrainingStage {
         }
     }
 
+    /// Writes the gradient at an input.
     fn input_gradient(
         &mut self,
         rows: usize,
+        input: usize,
         [x, dy]: [&[Lanes]; 2],
         state: &TrainingState,
         gradients: &[Tensor],
@@ -298,8 +401,14 @@ impl TrainingStage {
                 norm.input_gradient(rows, batch, &weight, [&*sums[0], &*sums[1]], [x, dy], dx);
             }
             TrainingKernel::MaxPool(pool, places) => pool.backward(dy, &places[..dy.len()], dx),
+            TrainingKernel::AvgPool(pool) => pool.backward(dy, dx),
             TrainingKernel::Flatten(flatten) => flatten.backward(dy, dx),
-            TrainingKernel::Relu { .. } | TrainingKernel::Dropout { .. } | TrainingKernel::Nothing => {}
+            TrainingKernel::Activation(activation) => activation.backward(x, dy, dx),
+            TrainingKernel::Concat(slots) => slots[input].backward(dy, dx),
+            TrainingKernel::Add
+            | TrainingKernel::Relu { .. }
+            | TrainingKernel::Dropout { .. }
+            | TrainingKernel::Nothing => join::copy(dy, dx),
         }
         Ok(())
     }

@@ -4,7 +4,9 @@
 
 use crate::network::architecture::{Architecture, LayerSpec};
 use crate::network::definition::{Layer, Network};
-use crate::network::layer::{ActivationShape, LayerOp};
+use crate::network::layer::LayerOp;
+use crate::network::shape::ActivationShape;
+use crate::network::wiring::{Source, WiredSpec, wire};
 
 /// The image sides to try, in pixels. A network that takes larger images only counts as a network without
 /// such a batch normalization.
@@ -12,7 +14,7 @@ const SIDES: std::ops::RangeInclusive<usize> = 1..=4096;
 
 /// Returns the first batch normalization with a single number per channel; `None` without one.
 pub(crate) fn single_number_norm(network: &Network) -> Option<&Layer> {
-    let is_single = |layer: &&Layer| layer.input.channels().1 == 1;
+    let is_single = |layer: &&Layer| layer.input().channels().1 == 1;
     network.layers.iter().filter(|layer| matches!(layer.op, LayerOp::BatchNorm { .. })).find(is_single)
 }
 
@@ -20,23 +22,30 @@ pub(crate) fn single_number_norm(network: &Network) -> Option<&Layer> {
 /// that do not know the images. A larger image never gives smaller activations, so testing the smallest image
 /// that the network takes suffices.
 pub(crate) fn may_have_single_number_norm(architecture: &Architecture) -> bool {
-    let Architecture::Layers(layers) = architecture.resolved(1) else { return false };
-    let has_norm = layers.iter().any(|layer| matches!(layer, LayerSpec::BatchNorm { .. }));
+    let layers = wire(architecture, 1);
+    let has_norm = layers.iter().any(|layer| matches!(layer.spec, LayerSpec::BatchNorm { .. }));
     has_norm && SIDES.into_iter().find_map(|side| has_single(&layers, side)).unwrap_or(false)
 }
 
 /// Returns whether square images of this side give a batch normalization a single number per channel; `None`
 /// if the network does not take these images.
-fn has_single(layers: &[LayerSpec], side: usize) -> Option<bool> {
-    let (mut shape, mut found) = (ActivationShape::Image([1, side, side]), false);
-    for layer in layers {
-        let (op, _) = LayerOp::from_spec(layer);
-        // Any number of channels gives the same answer, but a convolution needs a multiple of its groups.
-        if let (LayerOp::Conv { groups, .. }, ActivationShape::Image([channels, ..])) = (op, &mut shape) {
-            *channels = groups;
+fn has_single(layers: &[WiredSpec], side: usize) -> Option<bool> {
+    let (mut shapes, mut found) = (Vec::with_capacity(layers.len()), false);
+    for WiredSpec { spec, sources, .. } in layers {
+        let shape = |source: &Source| match source {
+            Source::Images => ActivationShape::Image([1, side, side]),
+            Source::Layer(at) => shapes[*at],
+        };
+        let mut input = shape(sources.first()?);
+        // The number of channels of the images is unknown, and any number gives the same answer. A convolution needs
+        // a multiple of its groups.
+        if let (LayerSpec::Conv { groups, .. }, ActivationShape::Image([channels, ..])) = (spec, &mut input) {
+            *channels = *groups;
         }
-        found |= matches!(op, LayerOp::BatchNorm { .. }) && shape.channels().1 == 1;
-        shape = op.output(shape).ok()?;
+        let op = LayerOp::from_spec(spec, input).ok()?;
+        found |= matches!(op, LayerOp::BatchNorm { .. }) && input.channels().1 == 1;
+        // The branches of a sum may have images as one input, whose channels are unknown.
+        shapes.push(if op.is_join() { input } else { op.output(&[input]).ok()? });
     }
     Some(found)
 }
@@ -44,6 +53,7 @@ fn has_single(layers: &[LayerSpec], side: usize) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::geometry::{Padding, PaddingSpec};
 
     fn check(layers: &[LayerSpec], image: [usize; 3], may: bool, has: bool) {
         let mut layers = layers.to_vec();
@@ -56,16 +66,7 @@ mod tests {
 
     #[test]
     fn norms_of_rows_and_of_single_pixels_are_found() {
-        let padded = LayerSpec::Conv {
-            out: 4,
-            kernel: 3,
-            stride: 1,
-            padding: 1,
-            dilation: 1,
-            groups: 1,
-            bias: true,
-            name: None,
-        };
+        let padded = LayerSpec::conv(4, 3).padded(PaddingSpec::Pixels(Padding::all(1)));
         let (norm, pool) = (LayerSpec::batch_norm, || LayerSpec::max_pool(2));
         let mnist = [1, 28, 28];
         check(&[LayerSpec::Flatten, LayerSpec::linear(8), norm(), LayerSpec::Relu], mnist, true, true);
@@ -94,16 +95,10 @@ mod tests {
     #[test]
     fn perceptrons_and_networks_that_take_no_image_have_none() {
         assert!(!may_have_single_number_norm(&Architecture::Mlp { hidden: vec![8], dropout: 0.0 }));
-        let grouped = LayerSpec::Conv {
-            out: 4,
-            kernel: 3,
-            stride: 1,
-            padding: 0,
-            dilation: 1,
-            groups: 3,
-            bias: true,
-            name: None,
-        };
+        let mut grouped = LayerSpec::conv(4, 3);
+        if let LayerSpec::Conv { groups, .. } = &mut grouped {
+            *groups = 3;
+        }
         let none = Architecture::Layers(vec![grouped, LayerSpec::batch_norm()]);
         assert!(!may_have_single_number_norm(&none));
     }

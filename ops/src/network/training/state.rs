@@ -39,7 +39,8 @@ impl TrainingState {
         let mut running = BTreeMap::new();
         for (at, layer) in network.layers.iter().enumerate() {
             if let LayerOp::BatchNorm { .. } = layer.op {
-                let statistics = [zeros(&[layer.input.channels().0])?, zeros(&[layer.input.channels().0])?];
+                let statistics =
+                    [zeros(&[layer.input().channels().0])?, zeros(&[layer.input().channels().0])?];
                 write(&statistics[1], |variance| variance.fill(1.0))?;
                 running.insert(at, statistics);
             }
@@ -87,7 +88,7 @@ impl TrainingState {
 fn begin(network: &Network, spec: &Parameter, init: Init, seed: u64) -> Result<Tensor> {
     let tensor = zeros(&spec.shape)?;
     let layer = &network.layers[spec.layer];
-    let (Some(weight), _) = layer.op.parameters(layer.input) else { return Ok(tensor) };
+    let (Some(weight), _) = layer.op.parameters(layer.input()) else { return Ok(tensor) };
     if !drawn(layer) {
         if spec.role == Role::Weight {
             write(&tensor, |numbers| numbers.fill(1.0))?;

@@ -4,6 +4,7 @@ use crate::dataset::images::Images;
 use crate::network::architecture::{Architecture, LayerSpec};
 use crate::network::definition::Network;
 use crate::network::evaluation::evaluate;
+use crate::network::geometry::{HeightWidth, PaddingSpec};
 use crate::network::model::Model;
 use crate::network::training::config::{Augment, Init, LearningRateSchedule, Optimizer, TrainConfig};
 use crate::network::training::{EpochFigures, Observer, TrainError, Trained, train};
@@ -58,6 +59,31 @@ fn cnn() -> Architecture {
     Architecture::Layers(layers)
 }
 
+/// Makes a network with branches and with layers of most kinds.
+fn branched() -> Architecture {
+    let depthwise = LayerSpec::DepthwiseConv {
+        multiplier: 1,
+        kernel: HeightWidth::square(3),
+        stride: HeightWidth::square(2),
+        padding: PaddingSpec::Same,
+        dilation: HeightWidth::square(1),
+        bias: true,
+        name: None,
+    };
+    let body = vec![depthwise, LayerSpec::batch_norm(), LayerSpec::HardSwish, LayerSpec::conv(6, 1)];
+    let pool = LayerSpec::AvgPool {
+        size: HeightWidth::square(2),
+        stride: None,
+        padding: PaddingSpec::default(),
+        count_padding: false,
+    };
+    let mut layers = vec![LayerSpec::conv(6, 3).padded(PaddingSpec::Same), LayerSpec::batch_norm()];
+    layers.extend([LayerSpec::LeakyRelu { slope: 0.1 }, LayerSpec::Residual { body, shortcut: vec![pool] }]);
+    layers.push(LayerSpec::Concat { branches: vec![vec![], vec![LayerSpec::conv(2, 1), LayerSpec::Relu6]] });
+    layers.extend([LayerSpec::Dropout { p: 0.1 }, LayerSpec::Flatten, LayerSpec::linear(4)]);
+    Architecture::Layers(layers)
+}
+
 fn config(model: Architecture) -> TrainConfig {
     let augment = if model == cnn() { Augment::Crop { padding: 1 } } else { Augment::None };
     TrainConfig {
@@ -84,7 +110,7 @@ fn bytes(model: &Model) -> Vec<u8> {
 
 #[test]
 fn training_learns_and_tells() {
-    for model in [mlp(), cnn()] {
+    for model in [mlp(), cnn(), branched()] {
         for optimizer in [config(mlp()).optimizer, Optimizer::Sgd { lr: 0.1, momentum: 0.9 }] {
             let mut notes = Notes::default();
             let config =
@@ -108,7 +134,7 @@ fn training_learns_and_tells() {
 fn the_number_of_threads_changes_no_bit() {
     // A batch has more than one block of images, and several threads share the work of a layer.
     let wide = Architecture::Mlp { hidden: vec![300], dropout: 0.25 };
-    for model in [wide, mlp(), cnn()] {
+    for model in [wide, mlp(), cnn(), branched()] {
         let config = TrainConfig { batch: 36, ..config(model) };
         let trained = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -123,7 +149,7 @@ fn the_number_of_threads_changes_no_bit() {
 
 #[test]
 fn a_resumed_training_ends_in_the_same_bits() {
-    for model in [mlp(), cnn()] {
+    for model in [mlp(), cnn(), branched()] {
         for optimizer in [config(mlp()).optimizer, Optimizer::Sgd { lr: 0.1, momentum: 0.9 }] {
             let config = TrainConfig { optimizer, ..config(model.clone()) };
             let mut notes = Notes::default();

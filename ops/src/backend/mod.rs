@@ -1,0 +1,3 @@
+//! What computes with networks.
+
+pub(crate) mod candle;

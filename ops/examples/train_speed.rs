@@ -1,7 +1,11 @@
 //! Seconds to train a network on MNIST or CIFAR-10 and to evaluate it on the test images, as one line of JSON: the work
 //! of a `PyTorch` script, for comparison. See docs/performance.md.
 //!
-//! `cargo run --release -p fewbits-ops --example train_speed -- DATASETS_DIR [mlp|lenet|cnn] [EPOCHS] [THREADS] [IMAGES]`
+//! `cargo run --release -p fewbits-ops --example train_speed -- DATASETS_DIR [mlp|lenet|cnn|resnet8|dscnn] [EPOCHS] [THREADS] [IMAGES]`
+
+#[path = "../tests/published/networks.rs"]
+#[allow(dead_code)]
+mod networks;
 
 use std::error::Error;
 use std::path::Path;
@@ -85,7 +89,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         "mlp" => (mlp(), DatasetSource::Mnist),
         "lenet" => (lenet(), DatasetSource::Mnist),
         "cnn" => (cnn(), DatasetSource::Cifar10),
-        other => return Err(format!("{other}: name mlp, lenet or cnn").into()),
+        "resnet8" => (networks::resnet8(), DatasetSource::Cifar10),
+        // There are no spectra among the datasets: the images stand for them, in ten classes.
+        "dscnn" => (networks::ds_cnn(10), DatasetSource::Mnist),
+        other => return Err(format!("{other}: name mlp, lenet, cnn, resnet8 or dscnn").into()),
     };
     let (epochs, threads, images) = (number(2, 1)?, number(3, 2)?, number(4, 0)?);
     let data = load(

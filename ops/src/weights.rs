@@ -3,6 +3,7 @@
 
 use fewbits_engine::ops::OpError;
 
+use crate::network::array::Array;
 use crate::network::model::Model;
 use crate::quantize::Encoded;
 use crate::standard::{Artifact, Op};
@@ -10,11 +11,13 @@ use crate::standard::{Artifact, Op};
 /// Returns every tensor of a model, sorted by name, without codes; an error if the artifact is not a model.
 pub fn plain(artifact: &Artifact) -> Result<Vec<Encoded>, OpError> {
     let model = model(artifact)?;
-    let tensor = |(name, tensor): (&String, &candle_core::Tensor)| {
-        let weights = model.numbers(name).map_err(|error| OpError::Failed(error.to_string()))?;
-        Ok(Encoded { name: name.clone(), shape: tensor.dims().to_vec(), weights, codes: None })
+    let tensor = |(name, tensor): (&String, &Array)| Encoded {
+        name: name.clone(),
+        shape: tensor.shape().to_vec(),
+        weights: tensor.numbers().to_vec(),
+        codes: None,
     };
-    model.tensors().iter().map(tensor).collect()
+    Ok(model.tensors().iter().map(tensor).collect())
 }
 
 /// Returns every tensor of the result of a Quantize op, sorted by name. Its weights equal those of the op's artifact,

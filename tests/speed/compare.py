@@ -6,7 +6,7 @@ DATASETS_DIR, `pip install torch numpy qtorch setuptools ninja`, and ninja for `
 
 usage: compare.py WORK DATASETS_DIR [--rounds 5] [--images N] [--peer torch_speed.py]
 
-WORK is mlp, lenet or cnn (one epoch of training, and the test images evaluated; PEER is a script that takes
+WORK is mlp, lenet, cnn, resnet8 or dscnn (one epoch of training, and the test images evaluated; PEER is a script that takes
 `DATASETS_DIR --work WORK --images N` and prints JSON with train_s, evaluate_s and accuracy), sweep (sweep.ron against
 torch_sweep.py, whole processes), noop (a run with nothing to do against ninja's, whole processes), or edit (from
 starting the program to its first task, after a value was added to an axis of an experiment that had run).
@@ -19,12 +19,15 @@ RELEASE = os.path.join(ROOT, "target", "release")
 FEWBITS = os.path.join(RELEASE, "fewbits")
 
 parser = argparse.ArgumentParser()
-parser.add_argument("work", choices=["mlp", "lenet", "cnn", "sweep", "noop", "edit"])
+parser.add_argument("work", choices=["mlp", "lenet", "cnn", "resnet8", "dscnn", "sweep", "noop", "edit"])
 parser.add_argument("datasets")
 parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--images", type=int, default=0, help="training images; 0 for all")
-parser.add_argument("--peer", default=os.path.join(ROOT, "..", "shared", "peers", "torch_speed.py"))
+parser.add_argument("--peer", help="torch_networks.py for resnet8 and dscnn, else torch_speed.py beside the repository")
 args = parser.parse_args()
+if not args.peer:
+    beside = os.path.join(ROOT, "..", "shared", "peers", "torch_speed.py")
+    args.peer = os.path.join(HERE, "torch_networks.py") if args.work in ("resnet8", "dscnn") else beside
 
 
 def seconds(command, **options):

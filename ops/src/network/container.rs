@@ -3,12 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use candle_core::Tensor;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use thiserror::Error;
 
-use crate::network::kernels::numbers::{from, read_tensor};
+use crate::network::array::Array;
 
 /// An error in the bytes of a container.
 #[derive(Debug, Error)]
@@ -30,29 +29,24 @@ pub enum ContainerError {
         /// Element type of the tensor.
         dtype: String,
     },
-    /// candle returned an error.
+    /// The shape of a tensor does not hold its numbers.
     #[error("tensor {name:?} cannot be read")]
-    Tensor {
+    Shape {
         /// Name of the tensor.
         name: String,
-        /// Error from candle.
-        #[source]
-        source: candle_core::Error,
     },
 }
 
 /// Encodes tensors, sorted by name, and a text under a metadata key.
 pub(crate) fn encode<'a>(
-    tensors: impl Iterator<Item = (&'a str, &'a Tensor)>,
+    tensors: impl Iterator<Item = (&'a str, &'a Array)>,
     key: &str,
     text: String,
 ) -> Result<Vec<u8>, ContainerError> {
     let mut parts = BTreeMap::new();
     for (name, tensor) in tensors {
-        let numbers =
-            read_tensor(tensor).map_err(|source| ContainerError::Tensor { name: name.into(), source })?;
-        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-        parts.insert(name, (tensor.dims().to_vec(), bytes));
+        let bytes: Vec<u8> = tensor.numbers().iter().flat_map(|number| number.to_le_bytes()).collect();
+        parts.insert(name, (tensor.shape().to_vec(), bytes));
     }
     let views: Result<Vec<_>, SafeTensorError> = parts
         .iter()
@@ -65,7 +59,7 @@ pub(crate) fn encode<'a>(
 pub(crate) fn decode(
     bytes: &[u8],
     key: &'static str,
-) -> Result<(String, BTreeMap<String, Tensor>), ContainerError> {
+) -> Result<(String, BTreeMap<String, Array>), ContainerError> {
     let (_, metadata) = SafeTensors::read_metadata(bytes)?;
     let text =
         metadata.metadata().as_ref().and_then(|all| all.get(key)).ok_or(ContainerError::NoText { key })?;
@@ -76,9 +70,9 @@ pub(crate) fn decode(
         }
         let (words, _) = view.data().as_chunks::<4>();
         let numbers = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
-        match from(numbers, view.shape()) {
-            Ok(tensor) => tensors.insert(name, tensor),
-            Err(source) => return Err(ContainerError::Tensor { name, source }),
+        match Array::new(view.shape().to_vec(), numbers) {
+            Some(tensor) => tensors.insert(name, tensor),
+            None => return Err(ContainerError::Shape { name }),
         };
     }
     Ok((text.clone(), tensors))

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::dataset::images::Images;
+use crate::network::array::Array;
 use crate::network::definition::{Layer, Network};
 use crate::network::kernels::activation::Activation;
 use crate::network::kernels::avg_pool::AvgPool;
@@ -15,7 +16,6 @@ use crate::network::kernels::lanes::fill_block;
 use crate::network::kernels::lanes::{LANES, Lanes, read_lane, zeros};
 use crate::network::kernels::linear::{Linear, Weight, is_finite};
 use crate::network::kernels::max_pool::MaxPool;
-use crate::network::kernels::numbers::{TensorNumbers, read_tensor};
 use crate::network::kernels::relu;
 use crate::network::layer::LayerOp;
 use crate::network::model::Model;
@@ -52,9 +52,9 @@ pub enum InferenceError {
         /// Number of classes of the images.
         found_classes: usize,
     },
-    /// candle returned an error.
-    #[error("a tensor of the network cannot be used")]
-    Tensor(#[from] candle_core::Error),
+    /// The network has a layer that occurs in training only.
+    #[error("layer {0} cannot run: only a trained network can")]
+    Layer(String),
 }
 
 /// Returns the logits of every image, `classes` numbers each, in the order of the images. Calls `cancelled`
@@ -101,8 +101,8 @@ fn check(network: &Network, images: &Images) -> Result<(), InferenceError> {
 struct InferenceStage<'a> {
     layer: &'a Layer,
     kernel: InferenceKernel,
-    weight: Option<TensorNumbers<'a>>,
-    bias: Option<TensorNumbers<'a>>,
+    weight: Option<&'a [f32]>,
+    bias: Option<&'a [f32]>,
     /// Whether the kernel also applies the Relu layer that follows this layer.
     rectify: bool,
     /// The slot of each input.
@@ -173,7 +173,7 @@ impl InferenceScratch {
 }
 
 impl<'a> InferencePlan<'a> {
-    fn new(model: &'a Model) -> candle_core::Result<Self> {
+    fn new(model: &'a Model) -> Result<Self, InferenceError> {
         let network = model.network();
         let (mut stages, mut slots) = (Vec::<InferenceStage>::new(), vec![network.input.iter().product()]);
         // The readers of each value that are still to come, the images first, and the slots without a value.
@@ -236,12 +236,11 @@ fn rectifier(network: &Network, at: usize) -> Option<usize> {
 fn open(
     model: &Model,
     at: usize,
-) -> candle_core::Result<(InferenceKernel, Option<TensorNumbers<'_>>, Option<TensorNumbers<'_>>)> {
+) -> Result<(InferenceKernel, Option<&[f32]>, Option<&[f32]>), InferenceError> {
     let (network, layer) = (model.network(), &model.network().layers[at]);
-    let read =
-        |word: &str| model.tensors().get(&format!("{}.{word}", layer.name)).map(read_tensor).transpose();
-    let (weight, bias) = (read("weight")?, read("bias")?);
-    let numbers = weight.as_deref().unwrap_or(&[]);
+    let read = |word: &str| model.tensors().get(&format!("{}.{word}", layer.name)).map(Array::numbers);
+    let (weight, bias) = (read("weight"), read("bias"));
+    let numbers = weight.unwrap_or(&[]);
     let kernel = match layer.op {
         LayerOp::Conv { .. } => Conv::new(layer).map(|conv| {
             let packed = conv.pack(numbers);
@@ -275,7 +274,7 @@ fn open(
         LayerOp::Dropout { .. } => Some(InferenceKernel::Nothing),
         LayerOp::BatchNorm { .. } => None,
     };
-    let kernel = kernel.ok_or_else(|| candle_core::Error::Msg(format!("layer {} cannot run", layer.name)))?;
+    let kernel = kernel.ok_or_else(|| InferenceError::Layer(layer.name.clone()))?;
     Ok((kernel, weight, bias))
 }
 
@@ -283,7 +282,7 @@ impl InferenceStage<'_> {
     /// Applies the layer to blocks of images. Where the kernel works in place, `y` holds the first input, and its slot
     /// is empty.
     fn run(&self, blocks: usize, slots: &[Vec<Lanes>], y: &mut [Lanes]) {
-        let (weight, bias) = (self.weight.as_deref().unwrap_or(&[]), self.bias.as_deref());
+        let (weight, bias) = (self.weight.unwrap_or(&[]), self.bias);
         let input = |at: usize| &slots[self.from[at]][..blocks * self.layer.inputs[at].len()];
         let (from, to) = (self.layer.input().len(), self.layer.output.len());
         if self.kernel.works_in_place() && self.from[0] != self.to {

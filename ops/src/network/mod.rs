@@ -4,8 +4,7 @@
 //! An experiment file describes an [`architecture`]. [`layer`] defines the operation, shapes and cost of one
 //! layer, and [`definition`] holds the network with every shape known. [`training`] turns a definition into a
 //! [`model`]; [`inference`] and [`evaluation`] apply a model to images. `kernels` computes the forward and
-//! backward passes. Weights, gradients and moments are candle tensors, and tests compare every kernel with
-//! candle's autograd.
+//! backward passes, and tests compare every kernel with candle's autograd.
 //!
 //! The same configuration and the same images give the same bits. Random numbers are addressed by element,
 //! not drawn in sequence; the order of every sum depends on shapes, never on the number of threads;
@@ -13,6 +12,7 @@
 //! All work runs in the rayon pool of the caller.
 
 pub mod architecture;
+pub mod array;
 pub mod container;
 pub mod definition;
 pub mod evaluation;

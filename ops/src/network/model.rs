@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::Tensor;
 use thiserror::Error;
 
+use crate::network::array::Array;
 use crate::network::container::{ContainerError, decode, encode};
 use crate::network::definition::{ModelError, Network};
-use crate::network::kernels::numbers::{from, read_tensor};
 use crate::network::layer::LayerOp;
 
 /// The metadata key of the network's JSON.
@@ -18,7 +17,7 @@ const GRAPH: &str = "graph";
 #[derive(Clone, Debug)]
 pub struct Model {
     network: Network,
-    tensors: BTreeMap<String, Tensor>,
+    tensors: BTreeMap<String, Array>,
 }
 
 /// An error in a model or in its encoding.
@@ -63,16 +62,22 @@ pub enum ModelFileError {
         /// Shape of the parameter.
         expected: Vec<usize>,
     },
-    /// candle returned an error.
-    #[error("model: a tensor cannot be read")]
-    Tensor(#[from] candle_core::Error),
+    /// New numbers are not as many as those of the tensor.
+    #[error("model: tensor {name:?} takes {expected} numbers, not {found}")]
+    Count {
+        /// Name of the tensor.
+        name: String,
+        /// Number of new numbers.
+        found: usize,
+        /// Number of numbers of the tensor.
+        expected: usize,
+    },
 }
 
 impl Model {
     /// Makes a model. Errors if a layer occurs in training only, if a parameter of the network has no tensor
-    /// or a tensor of another shape, if a tensor is not contiguous binary32 on the CPU, or if a tensor
-    /// belongs to no parameter.
-    pub fn new(network: Network, tensors: BTreeMap<String, Tensor>) -> Result<Self, ModelFileError> {
+    /// or a tensor of another shape, or if a tensor belongs to no parameter.
+    pub fn new(network: Network, tensors: BTreeMap<String, Array>) -> Result<Self, ModelFileError> {
         for layer in &network.layers {
             if let LayerOp::BatchNorm { .. } | LayerOp::Dropout { .. } = layer.op {
                 return Err(ModelFileError::Layer { name: layer.name.clone(), kind: layer.op.kind() });
@@ -83,11 +88,10 @@ impl Model {
             let Some(tensor) = tensors.get(&parameter.name) else {
                 return Err(ModelFileError::Missing { name: parameter.name.clone() });
             };
-            read_tensor(tensor)?;
-            if tensor.dims() != parameter.shape {
+            if tensor.shape() != parameter.shape {
                 return Err(ModelFileError::Shape {
                     name: parameter.name.clone(),
-                    found: tensor.dims().to_vec(),
+                    found: tensor.shape().to_vec(),
                     expected: parameter.shape.clone(),
                 });
             }
@@ -106,14 +110,8 @@ impl Model {
 
     /// Returns the tensors by name.
     #[must_use]
-    pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
+    pub fn tensors(&self) -> &BTreeMap<String, Array> {
         &self.tensors
-    }
-
-    /// Returns the numbers of one tensor in row-major order. Errors if the model has no such tensor.
-    pub fn numbers(&self, name: &str) -> Result<Vec<f32>, ModelFileError> {
-        let tensor = self.tensors.get(name).ok_or_else(|| ModelFileError::Missing { name: name.into() })?;
-        Ok(read_tensor(tensor)?.to_vec())
     }
 
     /// Returns the same network with new numbers in some tensors, and shares the other tensors. Errors if the
@@ -124,7 +122,10 @@ impl Model {
             let Some(old) = tensors.get(&name) else {
                 return Err(ModelFileError::Missing { name });
             };
-            let tensor = from(numbers, old.dims())?;
+            let (found, expected) = (numbers.len(), old.numbers().len());
+            let Some(tensor) = old.with(numbers) else {
+                return Err(ModelFileError::Count { name, found, expected });
+            };
             tensors.insert(name, tensor);
         }
         Ok(Self { network: self.network.clone(), tensors })
@@ -153,8 +154,9 @@ mod tests {
         let layers = vec![LayerSpec::conv(2, 3), LayerSpec::Relu, LayerSpec::Flatten, LayerSpec::linear(3)];
         let network = Network::resolve(&Architecture::Layers(layers), [1, 5, 5], 3).unwrap();
         let tensor = |(at, parameter): (usize, crate::network::definition::Parameter)| {
-            let numbers = (0..parameter.shape.iter().product()).map(|i| (i + 100 * at) as f32).collect();
-            (parameter.name, from(numbers, &parameter.shape).unwrap())
+            let count = parameter.shape.iter().product();
+            let numbers = (0..count).map(|i: usize| (i + 100 * at) as f32).collect();
+            (parameter.name, Array::new(parameter.shape, numbers).unwrap())
         };
         let tensors = network.parameters().into_iter().enumerate().map(tensor).collect();
         Model::new(network, tensors).unwrap()
@@ -166,7 +168,7 @@ mod tests {
         let second = Model::decode(&bytes).unwrap();
         assert_eq!(first.network(), second.network());
         for name in first.tensors().keys() {
-            assert_eq!(first.numbers(name).unwrap(), second.numbers(name).unwrap());
+            assert_eq!(first.tensors()[name].numbers(), second.tensors()[name].numbers());
         }
         assert_eq!(second.encode().unwrap(), bytes);
         assert_eq!(
@@ -179,8 +181,8 @@ mod tests {
     fn other_numbers_leave_the_rest_as_it_is() {
         let first = model();
         let second = first.with(BTreeMap::from([("conv1.bias".into(), vec![7.0, 8.0])])).unwrap();
-        assert_eq!(second.numbers("conv1.bias").unwrap(), [7.0, 8.0]);
-        assert_eq!(second.numbers("conv1.weight").unwrap(), first.numbers("conv1.weight").unwrap());
+        assert_eq!(second.tensors()["conv1.bias"].numbers(), [7.0, 8.0]);
+        assert_eq!(second.tensors()["conv1.weight"].numbers(), first.tensors()["conv1.weight"].numbers());
         assert!(first.with(BTreeMap::from([("conv1.bias".into(), vec![7.0])])).is_err());
         assert!(first.with(BTreeMap::from([("conv9.bias".into(), vec![7.0])])).is_err());
     }
@@ -188,13 +190,13 @@ mod tests {
     #[test]
     fn tensors_that_do_not_fit_the_graph_are_refused() {
         let good = model();
-        let check = |change: &dyn Fn(&mut BTreeMap<String, Tensor>), expected: &str| {
+        let check = |change: &dyn Fn(&mut BTreeMap<String, Array>), expected: &str| {
             let mut tensors = good.tensors().clone();
             change(&mut tensors);
             let error = Model::new(good.network().clone(), tensors).unwrap_err().to_string();
             assert_eq!(error, expected);
         };
-        let ones = |shape: &[usize]| from(vec![1.0; shape.iter().product()], shape).unwrap();
+        let ones = |shape: &[usize]| Array::new(shape.to_vec(), vec![1.0; shape.iter().product()]).unwrap();
         check(&|all| drop(all.remove("conv1.bias")), "model: tensor \"conv1.bias\" is missing");
         check(&|all| drop(all.insert("x".into(), ones(&[1]))), "model: tensor \"x\" belongs to no layer");
         check(
@@ -223,8 +225,7 @@ mod tests {
                 let _ = Model::decode(&bad);
             }
         }
-        let half =
-            encode([("linear1.weight", &from(vec![1.0], &[1]).unwrap())].into_iter(), "other", "{}".into());
+        let half = encode([("linear1.weight", &Array::row(vec![1.0]))].into_iter(), "other", "{}".into());
         assert!(Model::decode(&half.unwrap()).unwrap_err().to_string().contains("no \"graph\""));
     }
 }

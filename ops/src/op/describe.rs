@@ -89,8 +89,8 @@ impl DescribeOp {
         };
         let mut weights = vec![];
         for (name, tensor) in model.tensors() {
-            if is_asked(name, tensor.dims().len()) {
-                weights.extend(model.numbers(name).map_err(|error| OpError::Failed(error.to_string()))?);
+            if is_asked(name, tensor.shape().len()) {
+                weights.extend(tensor.numbers());
             }
         }
         Ok(Output {

@@ -233,9 +233,8 @@ impl QuantizeOp {
     }
 
     pub(crate) fn run(&self, model: &Model) -> Result<Output<Artifact>, OpError> {
-        let numbers = numbers(model)?;
         let quantizer = self.of_network(model);
-        let mut quantized = quantizer.quantize(&tensors(model, &numbers)).map_err(failed)?;
+        let mut quantized = quantizer.quantize(&tensors(model)).map_err(failed)?;
         let data = std::mem::take(&mut quantized.data);
         let replaced = model.tensors().keys().cloned().zip(data).collect();
         let small = model.with(replaced).map_err(failed)?;
@@ -251,8 +250,7 @@ impl QuantizeOp {
 
     /// Returns the tensors that [`Self::run`] makes of a model, with their codes.
     pub(crate) fn encode(&self, model: &Model) -> Result<Vec<Encoded>, OpError> {
-        let numbers = numbers(model)?;
-        self.of_network(model).encode(&tensors(model, &numbers)).map_err(failed)
+        self.of_network(model).encode(&tensors(model)).map_err(failed)
     }
 
     /// Returns whether biases are quantized as weights are.
@@ -271,7 +269,7 @@ impl QuantizeOp {
         let mut quantizer = self.quantizer.clone();
         // A standalone batch normalization has a weight too, but of one dimension.
         let is_weighted = |name: &&String| {
-            model.tensors().get(&format!("{name}.weight")).is_some_and(|weight| weight.dims().len() >= 2)
+            model.tensors().get(&format!("{name}.weight")).is_some_and(|weight| weight.shape().len() >= 2)
         };
         let mut weighted = model.network().layers.iter().map(|layer| &layer.name).filter(is_weighted);
         let (first, last) = (weighted.next(), weighted.next_back());
@@ -311,15 +309,10 @@ fn is_newer(quantization: &Quantization) -> bool {
     quantization.format.lacks_zero() || matches!(quantization.format, Format::KMeans { .. }) || is_decimal
 }
 
-/// Returns the numbers of every tensor of a model.
-fn numbers(model: &Model) -> Result<Vec<Vec<f32>>, OpError> {
-    model.tensors().keys().map(|name| model.numbers(name).map_err(failed)).collect()
-}
-
-/// Returns the tensors of a model with their numbers.
-fn tensors<'m>(model: &'m Model, numbers: &'m [Vec<f32>]) -> Vec<Tensor<'m>> {
-    let tensors = model.tensors().iter().zip(numbers);
-    tensors.map(|((name, tensor), data)| Tensor { name, shape: tensor.dims(), data }).collect()
+/// Returns the tensors of a model.
+fn tensors(model: &Model) -> Vec<Tensor<'_>> {
+    let tensors = model.tensors().iter();
+    tensors.map(|(name, tensor)| Tensor { name, shape: tensor.shape(), data: tensor.numbers() }).collect()
 }
 
 fn failed(error: impl std::fmt::Display) -> OpError {

@@ -39,7 +39,7 @@ fn resnet_8() {
 /// Keras prints 24,908 parameters for the benchmark's model.
 #[test]
 fn depthwise_separable_network() {
-    let (architecture, network) = (ds_cnn(), network(&ds_cnn(), [1, 49, 10], 12));
+    let (architecture, network) = (ds_cnn(12), network(&ds_cnn(12), [1, 49, 10], 12));
     assert_eq!(keras_parameters(&network), 24_908);
     assert_eq!(folded_parameters(&architecture, &network), 22_604);
     assert_eq!(network.multiply_accumulates(), 2_656_768);

@@ -51,8 +51,8 @@ pub fn resnet8() -> Architecture {
     Architecture::Layers(layers)
 }
 
-/// The depthwise separable network for spoken words: spectra of 1 × 49 × 10 in twelve classes.
-pub fn ds_cnn() -> Architecture {
+/// The depthwise separable network for spoken words: spectra of 1 × 49 × 10, in twelve classes.
+pub fn ds_cnn(classes: usize) -> Architecture {
     let mut layers = normalized(conv(64, [10, 4], 2)).to_vec();
     layers.push(LayerSpec::Dropout { p: 0.2 });
     for _ in 0..4 {
@@ -60,7 +60,7 @@ pub fn ds_cnn() -> Architecture {
         layers.extend(normalized(conv(64, [1, 1], 1)));
     }
     layers.push(LayerSpec::Dropout { p: 0.4 });
-    layers.extend(ending(12));
+    layers.extend(ending(classes));
     Architecture::Layers(layers)
 }
 

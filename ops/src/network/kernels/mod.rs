@@ -13,7 +13,6 @@ pub(crate) mod join;
 pub(crate) mod lanes;
 pub(crate) mod linear;
 pub(crate) mod max_pool;
-pub(crate) mod numbers;
 pub(crate) mod relu;
 pub(crate) mod taps;
 pub(crate) mod tile;

@@ -41,7 +41,7 @@ pub(crate) fn save(
 pub(crate) fn load(
     bytes: &[u8],
     network: &Network,
-    state: &TrainingState,
+    state: &mut TrainingState,
     epochs: usize,
     steps: usize,
 ) -> Result<TrainingProgress, TrainError> {
@@ -56,7 +56,7 @@ pub(crate) fn load(
         && curves == [progress.epoch; 2]
         && [0, progress.epoch].contains(&series.validation_loss.len())
         && [0, progress.epoch].contains(&series.validation_accuracy.len());
-    if !sound || !state.restore(network, &tensors)? {
+    if !sound || !state.restore(network, &tensors) {
         return Err(unfit("it belongs to another training"));
     }
     Ok(progress)

@@ -8,10 +8,8 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::Tensor;
-
+use crate::network::array::Array;
 use crate::network::definition::{Network, UnshapedLayer};
-use crate::network::kernels::numbers::{from, read_tensor};
 use crate::network::layer::LayerOp;
 use crate::network::model::{Model, ModelFileError};
 use crate::network::training::state::TrainingState;
@@ -20,8 +18,8 @@ use crate::network::wiring::{Source, fold_targets};
 /// A layer of the inference network with its parameters.
 struct Folded {
     layer: UnshapedLayer,
-    weight: Option<Tensor>,
-    bias: Option<Tensor>,
+    weight: Option<Array>,
+    bias: Option<Array>,
 }
 
 /// Makes the inference network of a network in training. Uses the running statistics of each batch
@@ -34,9 +32,7 @@ pub(crate) fn fold(network: &Network, state: &TrainingState) -> Result<Model, Mo
     let parameters = network.parameters();
     for (at, layer) in network.layers.iter().enumerate() {
         let own = parameters.iter().zip(&state.parameters).filter(|(spec, _)| spec.layer == at);
-        // The model holds copies, because the next training step overwrites the tensors of the state.
-        let mut own =
-            own.map(|(_, tensor)| tensor.copy()).collect::<candle_core::Result<Vec<_>>>()?.into_iter();
+        let mut own = own.map(|(_, tensor)| tensor.clone());
         let (weight, bias) = (own.next(), own.next());
         let value = |source: &Source| match source {
             Source::Images => Source::Images,
@@ -50,13 +46,13 @@ pub(crate) fn fold(network: &Network, state: &TrainingState) -> Result<Model, Mo
                 continue;
             }
             (LayerOp::BatchNorm { eps, .. }, Some(weight), Some(bias), Some(running)) => {
-                let affine = Affine::of(eps, [&weight, &bias], running)?;
+                let affine = Affine::of(eps, [&weight, &bias], running);
                 if let (Some(_), Source::Layer(target)) = (targets[at], sources[0]) {
-                    affine.fold_into(&mut layers[target])?;
+                    affine.fold_into(&mut layers[target]);
                     values.push(sources[0]);
                     continue;
                 }
-                affine.alone(unshaped(LayerOp::Affine))?
+                affine.alone(unshaped(LayerOp::Affine))
             }
             (op, weight, bias, _) => Folded { layer: unshaped(op), weight, bias },
         };
@@ -82,52 +78,44 @@ struct Affine {
 }
 
 impl Affine {
-    fn of(
-        eps: f64,
-        [weight, bias]: [&Tensor; 2],
-        [mean, variance]: &[Tensor; 2],
-    ) -> candle_core::Result<Self> {
-        let [weight, shift, mean, variance] = [wide(weight)?, wide(bias)?, wide(mean)?, wide(variance)?];
+    fn of(eps: f64, [weight, bias]: [&Array; 2], [mean, variance]: &[Array; 2]) -> Self {
+        let [weight, shift, mean, variance] = [wide(weight), wide(bias), wide(mean), wide(variance)];
         let scale =
             weight.iter().zip(&variance).map(|(weight, variance)| weight / (variance + eps).sqrt()).collect();
-        Ok(Self { scale, mean, shift })
+        Self { scale, mean, shift }
     }
 
-    fn fold_into(&self, layer: &mut Folded) -> candle_core::Result<()> {
+    fn fold_into(&self, layer: &mut Folded) {
         let channels = self.scale.len();
-        if let Some(weight) = &layer.weight {
-            let numbers = wide(weight)?;
+        if let Some(weight) = &mut layer.weight {
+            let numbers = weight.numbers_mut();
             let row = numbers.len() / channels;
-            let folded = numbers
-                .chunks(row)
-                .zip(&self.scale)
-                .flat_map(|(row, scale)| row.iter().map(move |w| w * scale));
-            layer.weight = Some(from(folded.map(|w| w as f32).collect(), weight.dims())?);
+            for (row, scale) in numbers.chunks_mut(row).zip(&self.scale) {
+                row.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
+            }
         }
-        let bias = layer.bias.as_ref().map_or(Ok(vec![0.0; channels]), wide)?;
-        layer.bias = Some(self.bias(&bias, channels)?);
+        let bias = layer.bias.as_ref().map_or(vec![0.0; channels], wide);
+        layer.bias = Some(self.bias(&bias));
         match &mut layer.layer.op {
             LayerOp::Conv { bias, .. } | LayerOp::Linear { bias, .. } => *bias = true,
             _ => {}
         }
-        Ok(())
     }
 
-    fn alone(&self, layer: UnshapedLayer) -> candle_core::Result<Folded> {
-        let channels = self.scale.len();
-        let weight = from(self.scale.iter().map(|scale| *scale as f32).collect(), &[channels])?;
-        let bias = self.bias(&vec![0.0; channels], channels)?;
-        Ok(Folded { layer, weight: Some(weight), bias: Some(bias) })
+    fn alone(&self, layer: UnshapedLayer) -> Folded {
+        let weight = Array::row(self.scale.iter().map(|scale| *scale as f32).collect());
+        let bias = self.bias(&vec![0.0; self.scale.len()]);
+        Folded { layer, weight: Some(weight), bias: Some(bias) }
     }
 
-    fn bias(&self, bias: &[f64], channels: usize) -> candle_core::Result<Tensor> {
+    fn bias(&self, bias: &[f64]) -> Array {
         let centred = bias.iter().zip(&self.mean).map(|(bias, mean)| bias - mean);
         let scaled =
             centred.zip(self.scale.iter().zip(&self.shift)).map(|(b, (scale, shift))| b * scale + shift);
-        from(scaled.map(|b| b as f32).collect(), &[channels])
+        Array::row(scaled.map(|b| b as f32).collect())
     }
 }
 
-fn wide(tensor: &Tensor) -> candle_core::Result<Vec<f64>> {
-    Ok(read_tensor(tensor)?.iter().map(|number| f64::from(*number)).collect())
+fn wide(tensor: &Array) -> Vec<f64> {
+    tensor.numbers().iter().map(|number| f64::from(*number)).collect()
 }

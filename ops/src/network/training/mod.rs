@@ -131,9 +131,6 @@ pub enum TrainError {
     /// The validation images cannot be evaluated.
     #[error("validation: {0}")]
     Validation(InferenceError),
-    /// candle returned an error.
-    #[error("a tensor of the training cannot be used")]
-    Tensor(#[from] candle_core::Error),
 }
 
 /// Trains a network from initial weights, or from the checkpoint `resume`, in the rayon pool of the caller.
@@ -150,7 +147,7 @@ pub fn train(
     check(config, network, images)?;
     let mut training = Training::new(config, network, images)?;
     if let Some(bytes) = resume {
-        training.progress = load(bytes, network, &training.state, config.epochs, training.batches.count)?;
+        training.progress = load(bytes, network, &mut training.state, config.epochs, training.batches.count)?;
     }
     while training.progress.epoch < config.epochs {
         let figures = training.epoch(validation, observer)?;
@@ -199,8 +196,8 @@ struct Training<'a> {
 impl<'a> Training<'a> {
     fn new(config: &'a TrainConfig, network: &'a Network, images: &'a Images) -> Result<Self, TrainError> {
         let batches = Batches::cut(images.len(), config.batch, single_number_norm(network).is_some());
-        let state = TrainingState::new(network, config.init, config.optimizer, config.seed)?;
-        let pass = Pass::new(network, batches.largest())?;
+        let state = TrainingState::new(network, config.init, config.optimizer, config.seed);
+        let pass = Pass::new(network, batches.largest()).map_err(|what| TrainError::Unusable { what })?;
         Ok(Self { config, network, images, state, pass, progress: TrainingProgress::default(), batches })
     }
 
@@ -242,14 +239,14 @@ impl<'a> Training<'a> {
     fn step(&mut self, epoch: &Epoch, step: usize) -> Result<(f64, usize), TrainError> {
         let labels = epoch.gather(self.batches.range(step), self.pass.input());
         let (at, classes) = (self.progress.epoch, self.network.classes);
-        self.pass.forward(&self.state, labels.len(), self.config.seed, &format!("{at}.{step}"))?;
+        self.pass.forward(&mut self.state, labels.len(), self.config.seed, &format!("{at}.{step}"));
         let (logits, gradient) = self.pass.output(labels.len());
         let verdicts = backward(classes, logits, &labels, gradient);
         let loss: f64 = verdicts.iter().map(|verdict| verdict.loss).sum();
         if !loss.is_finite() {
             return Err(TrainError::NotFinite { epoch: at + 1, step: step + 1 });
         }
-        self.pass.backward(&self.state, labels.len())?;
+        self.pass.backward(&self.state, labels.len());
         let factor =
             self.config.schedule.factor(at, self.progress.step, self.batches.count * self.config.epochs);
         self.progress.step += 1;
@@ -257,9 +254,9 @@ impl<'a> Training<'a> {
             self.config.optimizer,
             factor,
             self.progress.step,
-            &self.state,
+            &mut self.state,
             &self.pass.gradients,
-        )?;
+        );
         let right = |(verdict, label): &(&crate::network::loss::Prediction, &u8)| {
             verdict.answer() == Some(usize::from(**label))
         };

@@ -2,13 +2,15 @@
 //! schedules. The formulas are those of `PyTorch`'s SGD and `AdamW`, with coefficients computed in binary64
 //! and rounded once. A moment of magnitude below 2⁻¹⁰⁰ becomes 0, so that no moment is subnormal.
 
-use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
+use crate::network::array::Array;
 use crate::network::kernels::lanes::vectorized;
-use crate::network::kernels::numbers::{BLOCK, TensorNumbers, read_tensor, write};
 use crate::network::training::config::Optimizer;
 use crate::network::training::state::TrainingState;
+
+/// Numbers per unit of parallel work. The size does not depend on the number of threads.
+const BLOCK: usize = 1 << 13;
 
 const BETAS: [f64; 2] = [0.9, 0.999];
 const EPS: f32 = 1e-8;
@@ -22,34 +24,30 @@ pub(crate) fn step(
     optimizer: Optimizer,
     factor: f64,
     step: usize,
-    state: &TrainingState,
-    gradients: &[Tensor],
-) -> Result<()> {
-    for (at, (parameter, gradient)) in state.parameters.iter().zip(gradients).enumerate() {
-        let gradient = read_tensor(gradient)?;
-        let (first, second) = (state.first.get(at), state.second.get(at));
+    state: &mut TrainingState,
+    gradients: &[Vec<f32>],
+) {
+    let (mut first, mut second) = (state.first.iter_mut(), state.second.iter_mut());
+    for (parameter, gradient) in state.parameters.iter_mut().zip(gradients) {
+        let parameter = parameter.numbers_mut();
+        let (first, second) = (first.next().map(Array::numbers_mut), second.next().map(Array::numbers_mut));
         match (optimizer, first, second) {
             (Optimizer::Sgd { lr, momentum }, Some(velocity), _) => {
                 let rates = [(lr * factor) as f32, momentum as f32];
-                write(parameter, |w| write(velocity, |v| sgd_with_momentum(rates, w, &gradient, v)))??;
+                sgd_with_momentum(rates, parameter, gradient, velocity);
             }
-            (Optimizer::Sgd { lr, .. }, None, _) => {
-                write(parameter, |w| sgd((lr * factor) as f32, w, &gradient))?;
-            }
+            (Optimizer::Sgd { lr, .. }, None, _) => sgd((lr * factor) as f32, parameter, gradient),
             (Optimizer::AdamW { lr, weight_decay }, Some(first), Some(second)) => {
-                let adam = AdamW::at(lr * factor, weight_decay, step);
-                write(parameter, |w| write(first, |m| write(second, |v| adam.apply(w, &gradient, m, v))))???;
+                AdamW::at(lr * factor, weight_decay, step).apply(parameter, gradient, first, second);
             }
-            (Optimizer::AdamW { .. }, _, _) => {
-                return Err(candle_core::Error::Msg("AdamW has no moments".into()));
-            }
+            // The state of `AdamW` has both moments.
+            (Optimizer::AdamW { .. }, _, _) => {}
         }
     }
-    Ok(())
 }
 
 /// Applies w ← w − lr·g.
-fn sgd(lr: f32, w: &mut [f32], g: &TensorNumbers) {
+fn sgd(lr: f32, w: &mut [f32], g: &[f32]) {
     w.par_chunks_mut(BLOCK).zip(g.par_chunks(BLOCK)).for_each(|(w, g)| {
         w.iter_mut().zip(g).for_each(|(w, g)| *w -= lr * g);
     });
@@ -57,7 +55,7 @@ fn sgd(lr: f32, w: &mut [f32], g: &TensorNumbers) {
 
 /// Applies v ← momentum·v + g, w ← w − lr·v. `PyTorch` sets v to g in the first step; v = 0 before the first
 /// step gives the same v.
-fn sgd_with_momentum([lr, momentum]: [f32; 2], w: &mut [f32], g: &TensorNumbers, v: &mut [f32]) {
+fn sgd_with_momentum([lr, momentum]: [f32; 2], w: &mut [f32], g: &[f32], v: &mut [f32]) {
     w.par_chunks_mut(BLOCK).zip(v.par_chunks_mut(BLOCK)).zip(g.par_chunks(BLOCK)).for_each(|((w, v), g)| {
         for ((w, v), g) in w.iter_mut().zip(v).zip(g) {
             *v = normal(momentum * *v + g);
@@ -92,7 +90,7 @@ impl AdamW {
         }
     }
 
-    fn apply(&self, w: &mut [f32], g: &TensorNumbers, m: &mut [f32], v: &mut [f32]) {
+    fn apply(&self, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
         let moments = m.par_chunks_mut(BLOCK).zip(v.par_chunks_mut(BLOCK));
         w.par_chunks_mut(BLOCK).zip(moments).zip(g.par_chunks(BLOCK)).for_each(|block| {
             vectorized(
@@ -120,7 +118,6 @@ mod tests {
     use super::*;
     use crate::network::architecture::{Architecture, LayerSpec};
     use crate::network::definition::Network;
-    use crate::network::kernels::numbers::from;
     use crate::network::training::config::Init;
 
     const GRADIENTS: [[f32; 3]; 3] = [[0.5, -2.0, 1e-3], [0.25, 1.0, -3.0], [-1.0, 0.5, 0.125]];
@@ -128,8 +125,8 @@ mod tests {
     fn three_weights(optimizer: Optimizer) -> TrainingState {
         let layers = vec![LayerSpec::Flatten, LayerSpec::Linear { out: 1, bias: false, name: None }];
         let network = Network::resolve(&Architecture::Layers(layers), [1, 1, 3], 1).unwrap();
-        let state = TrainingState::new(&network, Init::KaimingUniform, optimizer, 0).unwrap();
-        write(&state.parameters[0], |w| w.copy_from_slice(&[1.0, -0.5, 0.25])).unwrap();
+        let mut state = TrainingState::new(&network, Init::KaimingUniform, optimizer, 0);
+        state.parameters[0].numbers_mut().copy_from_slice(&[1.0, -0.5, 0.25]);
         state
     }
 
@@ -139,14 +136,14 @@ mod tests {
     #[test]
     fn three_steps_meet_the_formulas() {
         let check = |optimizer: Optimizer, expected: [[f32; 3]; 3]| {
-            let state = three_weights(optimizer);
+            let mut state = three_weights(optimizer);
             for (at, (gradient, expected)) in GRADIENTS.iter().zip(expected).enumerate() {
-                step(optimizer, 1.0, at + 1, &state, &[from(gradient.to_vec(), &[1, 3]).unwrap()]).unwrap();
-                let found = read_tensor(&state.parameters[0]).unwrap();
+                step(optimizer, 1.0, at + 1, &mut state, &[gradient.to_vec()]);
+                let found = state.parameters[0].numbers();
                 assert!(
                     found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 2e-7),
                     "{optimizer:?} {at} {:?}",
-                    &*found
+                    found
                 );
             }
         };
@@ -173,17 +170,12 @@ mod tests {
         for optimizer in
             [Optimizer::Sgd { lr: 0.1, momentum: 0.5 }, Optimizer::AdamW { lr: 0.1, weight_decay: 0.0 }]
         {
-            let state = three_weights(optimizer);
+            let mut state = three_weights(optimizer);
             for at in 0..2000 {
                 let gradient = if at == 0 { [1e-20, -1e-20, 1.0] } else { [0.0; 3] };
-                step(optimizer, 1.0, at + 1, &state, &[from(gradient.to_vec(), &[1, 3]).unwrap()]).unwrap();
+                step(optimizer, 1.0, at + 1, &mut state, &[gradient.to_vec()]);
                 for moment in state.first.iter().chain(&state.second) {
-                    assert!(
-                        read_tensor(moment)
-                            .unwrap()
-                            .iter()
-                            .all(|number| *number == 0.0 || number.is_normal())
-                    );
+                    assert!(moment.numbers().iter().all(|number| *number == 0.0 || number.is_normal()));
                 }
             }
         }

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 
 use crate::backend::candle::forward::{Mode, Statistics, forward};
 use crate::dataset::images::Images;
 use crate::network::architecture::{Architecture, LayerSpec};
+use crate::network::array::Array;
 use crate::network::definition::{Layer, Network};
 use crate::network::evaluation::evaluate;
 use crate::network::geometry::{HeightWidth, Padding, PaddingSpec};
 use crate::network::inference::logits;
 use crate::network::kernels::lanes::LANES;
 use crate::network::kernels::lanes::fill_block;
-use crate::network::kernels::numbers::{read_tensor, write};
 use crate::network::layer::LayerOp;
 use crate::network::loss::backward;
 use crate::network::shape::ActivationShape;
@@ -87,12 +87,11 @@ impl Case {
         layers.extend([LayerSpec::Flatten, LayerSpec::linear(CLASSES)]);
         let network = Network::resolve(&Architecture::Layers(layers), [2, 8, 6], CLASSES).unwrap();
         let optimizer = Optimizer::Sgd { lr: 0.1, momentum: 0.0 };
-        let state = TrainingState::new(&network, Init::KaimingUniform, optimizer, 3).unwrap();
-        for (spec, tensor) in network.parameters().iter().zip(&state.parameters) {
+        let mut state = TrainingState::new(&network, Init::KaimingUniform, optimizer, 3);
+        for (spec, tensor) in network.parameters().iter().zip(&mut state.parameters) {
             if spec.name.starts_with("batchnorm") {
-                let drawn = numbers(tensor.elem_count(), &spec.name);
-                write(tensor, |own| own.iter_mut().zip(drawn).for_each(|(own, drawn)| *own += 0.3 * drawn))
-                    .unwrap();
+                let drawn = numbers(tensor.numbers().len(), &spec.name);
+                tensor.numbers_mut().iter_mut().zip(drawn).for_each(|(own, drawn)| *own += 0.3 * drawn);
             }
         }
         // The buffers have room for one more image, because a batch in training may be smaller than the
@@ -109,16 +108,16 @@ impl Case {
         for (block, places) in self.pass.input().chunks_mut(96).zip(places.chunks(LANES)) {
             fill_block(&images, places, block);
         }
-        self.pass.forward(&self.state, ROWS, 3, "0.0").unwrap();
+        self.pass.forward(&mut self.state, ROWS, 3, "0.0");
         let (logits, gradient) = self.pass.output(ROWS);
         let verdicts = backward(CLASSES, logits, &self.labels, gradient);
-        self.pass.backward(&self.state, ROWS).unwrap();
+        self.pass.backward(&self.state, ROWS);
         verdicts.iter().map(|verdict| verdict.loss).sum::<f64>() / ROWS as f64
     }
 
     /// Returns the mean loss and its gradient at every parameter, as computed by candle.
     fn by_candle(&self) -> (f64, Vec<Vec<f32>>) {
-        let vars: Vec<Var> = self.state.parameters.iter().map(|p| Var::from_tensor(p).unwrap()).collect();
+        let vars: Vec<Var> = tensors(&self.state).iter().map(|p| Var::from_tensor(p).unwrap()).collect();
         let tensors: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
         let (mut measured, factors) = (Statistics::new(), factors(&self.network));
         let mode = Mode::Training { measured: &mut measured, factors: &factors };
@@ -183,9 +182,18 @@ fn factors(network: &Network) -> BTreeMap<usize, Tensor> {
     all
 }
 
+fn tensor(array: &Array) -> Tensor {
+    Tensor::from_slice(array.numbers(), array.shape(), &Device::Cpu).unwrap()
+}
+
+/// Returns the parameters as the candle backend takes them.
+fn tensors(state: &TrainingState) -> Vec<Tensor> {
+    state.parameters.iter().map(tensor).collect()
+}
+
 /// Returns running statistics as the candle backend takes them.
 fn running(state: &TrainingState) -> Statistics {
-    state.running.iter().map(|(at, of)| (*at, of.clone())).collect()
+    state.running.iter().map(|(at, of)| (*at, of.each_ref().map(tensor))).collect()
 }
 
 fn networks() -> Vec<Vec<LayerSpec>> {
@@ -303,7 +311,6 @@ fn losses_and_gradients_are_those_of_candles_autograd() {
         for (spec, (own, theirs)) in
             case.network.parameters().iter().zip(case.pass.gradients.iter().zip(gradients))
         {
-            let own = read_tensor(own).unwrap();
             let scale = theirs.iter().fold(1e-3_f32, |most, g| most.max(g.abs()));
             for (at, (own, theirs)) in own.iter().zip(&theirs).enumerate() {
                 assert!(
@@ -333,12 +340,12 @@ fn gradients_are_slopes() {
         let mut case = Case::new(&layers);
         case.step();
         for (at, spec) in case.network.parameters().iter().enumerate() {
-            let gradient = read_tensor(&case.pass.gradients[at]).unwrap().to_vec();
+            let gradient = case.pass.gradients[at].clone();
             let direction = numbers(gradient.len(), "direction");
             let step = 3e-4_f32;
             let mut moved = |by: f32| {
-                let along = |w: &mut [f32]| w.iter_mut().zip(&direction).for_each(|(w, d)| *w += by * d);
-                write(&case.state.parameters[at], along).unwrap();
+                let weights = case.state.parameters[at].numbers_mut();
+                weights.iter_mut().zip(&direction).for_each(|(w, d)| *w += by * d);
                 case.step()
             };
             let (above, below) = (moved(step), moved(-2.0 * step));
@@ -364,17 +371,16 @@ fn lanes_without_an_image_count_nowhere() {
     layers.extend((0..8).flat_map(|_| [LayerSpec::linear(6), norm()]));
     layers.push(LayerSpec::linear(CLASSES));
     let network = Network::resolve(&Architecture::Layers(layers), [2, 8, 6], CLASSES).unwrap();
-    let state =
-        TrainingState::new(&network, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3)
-            .unwrap();
+    let mut state =
+        TrainingState::new(&network, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3);
     let mut pass = Pass::new(&network, 1).unwrap();
     fill_block(&images(), &[images().image(0)], pass.input());
-    pass.forward(&state, 1, 3, "0.0").unwrap();
+    pass.forward(&mut state, 1, 3, "0.0");
     let (logits, gradient) = pass.output(1);
     backward(CLASSES, logits, &[1], gradient);
-    pass.backward(&state, 1).unwrap();
+    pass.backward(&state, 1);
     for gradient in &pass.gradients {
-        assert!(read_tensor(gradient).unwrap().iter().all(|number| number.is_finite()));
+        assert!(gradient.iter().all(|number| number.is_finite()));
     }
 }
 
@@ -384,9 +390,8 @@ fn zeros_left_out_change_nothing() {
     let inputs = 1000;
     let layers = vec![LayerSpec::Flatten, LayerSpec::linear(CLASSES)];
     let network = Network::resolve(&Architecture::Layers(layers), [1, 25, 40], CLASSES).unwrap();
-    let state =
-        TrainingState::new(&network, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3)
-            .unwrap();
+    let mut state =
+        TrainingState::new(&network, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3);
     let values = vec![std::array::from_fn(|byte| byte as f32 / 255.0)];
     // Every input outside four ranges is 0. The sum has three passes of at most 334 inputs: the first two
     // ranges lie in the first pass, the third in the second pass, and the fourth in the last pass.
@@ -395,11 +400,10 @@ fn zeros_left_out_change_nothing() {
     let pixel = |at: usize| if drawn(at) { 1 + (bytes.bits(at as u64) >> 25) as u8 } else { 0 };
     let pixels = (0..ROWS * inputs).map(pixel).collect();
     let images = Images { shape: [1, 25, 40], classes: CLASSES, pixels, labels: vec![0; ROWS], values };
-    let check = |finite: bool| {
-        let model = fold(&network, &state).unwrap();
+    let check = |state: &TrainingState, finite: bool| {
+        let model = fold(&network, state).unwrap();
         let found = logits(&model, &images, &|| false).unwrap();
-        let (weight, bias) =
-            (read_tensor(&state.parameters[0]).unwrap(), read_tensor(&state.parameters[1]).unwrap());
+        let (weight, bias) = (state.parameters[0].numbers(), state.parameters[1].numbers());
         for (at, found) in found.iter().enumerate() {
             let (row, class) = (at / CLASSES, at % CLASSES);
             let numbers = images.image(row).iter().map(|byte| images.values[0][usize::from(*byte)]);
@@ -409,9 +413,9 @@ fn zeros_left_out_change_nothing() {
             assert_eq!(found.is_nan(), !finite && class == 1);
         }
     };
-    check(true);
-    write(&state.parameters[0], |w| w[inputs + 100] = f32::INFINITY).unwrap();
-    check(false);
+    check(&state, true);
+    state.parameters[0].numbers_mut()[inputs + 100] = f32::INFINITY;
+    check(&state, false);
 }
 
 #[test]
@@ -427,7 +431,7 @@ fn a_folded_network_is_the_network_in_evaluation() {
         let running = running(&case.state);
         let images_of_case = image_tensor(&case.network);
         let mode = Mode::Evaluation(&running);
-        let expected = forward(&case.network, &case.state.parameters, &images_of_case, mode).unwrap();
+        let expected = forward(&case.network, &tensors(&case.state), &images_of_case, mode).unwrap();
         let expected = expected.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let images = images();
         let found = logits(&model, &images, &|| false).unwrap();
@@ -470,5 +474,4 @@ fn an_images_logits_do_not_depend_on_the_others() {
     let other = Images { shape: [2, 6, 8], ..images() };
     assert!(logits(&model, &other, &|| false).unwrap_err().to_string().contains("[2, 8, 6]"));
     assert_eq!(all.len(), ROWS * CLASSES);
-    assert!(case.state.parameters.iter().all(|tensor| tensor.dtype() == DType::F32));
 }

@@ -3,8 +3,7 @@
 //! else reads their input; every other layer has buffers of its own. Every step reuses the buffers. The gradient at a
 //! value that several layers read is the sum of their gradients, from the last reader to the first.
 
-use candle_core::{Result, Tensor};
-
+use crate::network::array::Array;
 use crate::network::definition::{Layer, Network};
 use crate::network::kernels::activation::Activation;
 use crate::network::kernels::avg_pool::AvgPool;
@@ -16,7 +15,6 @@ use crate::network::kernels::join::{self, Slot};
 use crate::network::kernels::lanes::{LANES, Lanes, blocks, zeros};
 use crate::network::kernels::linear::{Linear, LinearScratch};
 use crate::network::kernels::max_pool::{MaxPool, MaxPositions};
-use crate::network::kernels::numbers::{read_tensor, write};
 use crate::network::kernels::relu;
 use crate::network::layer::LayerOp;
 use crate::network::training::state::TrainingState;
@@ -73,12 +71,12 @@ pub(crate) struct Pass {
     /// A gradient that is to be added to another; empty without branches.
     addend: Vec<Lanes>,
     /// The gradient of each parameter, in the order of the network's parameters.
-    pub gradients: Vec<Tensor>,
+    pub gradients: Vec<Vec<f32>>,
 }
 
 impl Pass {
     /// Makes the buffers for batches of at most `batch` images. Errors if a layer does not occur in training.
-    pub(crate) fn new(network: &Network, batch: usize) -> Result<Self> {
+    pub(crate) fn new(network: &Network, batch: usize) -> Result<Self, String> {
         let mut sizes = vec![network.input.iter().product()];
         let mut stages: Vec<TrainingStage> = Vec::new();
         let specs = network.parameters();
@@ -128,10 +126,7 @@ impl Pass {
         let adding = stages.iter().flat_map(|stage| stage.from.iter().zip(&stage.adds));
         let addend = adding.filter(|(_, adds)| **adds).map(|(from, _)| sizes[*from]).max().unwrap_or(0);
         let buffers = || sizes.iter().map(|size| zeros(blocks(batch) * size)).collect();
-        let gradients = specs
-            .iter()
-            .map(|spec| crate::network::kernels::numbers::zeros(&spec.shape))
-            .collect::<Result<_>>()?;
+        let gradients = specs.iter().map(|spec| vec![0.0; spec.shape.iter().product()]).collect();
         let addend = zeros(blocks(batch) * addend);
         Ok(Self { stages, activations: buffers(), deltas: buffers(), sizes, addend, gradients })
     }
@@ -150,13 +145,7 @@ impl Pass {
 
     /// Computes the logits of the `rows` images in the input buffer and updates the running statistics.
     /// `moment` identifies the step, so that every step has other dropout masks.
-    pub(crate) fn forward(
-        &mut self,
-        state: &TrainingState,
-        rows: usize,
-        seed: u64,
-        moment: &str,
-    ) -> Result<()> {
+    pub(crate) fn forward(&mut self, state: &mut TrainingState, rows: usize, seed: u64, moment: &str) {
         for stage in &mut self.stages {
             let size = |buffer: usize| blocks(rows) * self.sizes[buffer];
             if stage.is_in_place() {
@@ -172,14 +161,13 @@ impl Pass {
             let y = &mut after[0][..size(stage.to)];
             stage.forward(rows, &inputs, y, state, |number| {
                 Stream::new(seed, "dropout", &format!("{moment}.{number}"))
-            })?;
+            });
         }
-        Ok(())
     }
 
     /// Computes the gradient of every parameter from the gradient at the logits. The forward pass of the same
     /// batch must precede.
-    pub(crate) fn backward(&mut self, state: &TrainingState, rows: usize) -> Result<()> {
+    pub(crate) fn backward(&mut self, state: &TrainingState, rows: usize) {
         for stage in self.stages.iter_mut().rev() {
             let size = |buffer: usize| blocks(rows) * self.sizes[buffer];
             let y = &self.activations[stage.to][..size(stage.to)];
@@ -192,7 +180,7 @@ impl Pass {
             // A Relu or Dropout with a buffer of its own changes the gradient at its output first.
             stage.backward_in_place(y, dy);
             let first = &self.activations[stage.from[0]][..size(stage.from[0])];
-            stage.parameter_gradients(rows, [first, &*dy], &self.gradients)?;
+            stage.parameter_gradients(rows, [first, &*dy], &mut self.gradients);
             for input in 0..stage.from.len() {
                 let from = stage.from[input];
                 // The first buffer holds the images, and no layer needs the gradient at the images.
@@ -202,14 +190,13 @@ impl Pass {
                 let (x, dx) = (&self.activations[from][..size(from)], &mut before[from][..size(from)]);
                 if stage.adds[input] {
                     let addend = &mut self.addend[..size(from)];
-                    stage.input_gradient(rows, input, [x, &*dy], state, &self.gradients, addend)?;
+                    stage.input_gradient(rows, input, [x, &*dy], state, &self.gradients, addend);
                     join::add(addend, dx);
                 } else {
-                    stage.input_gradient(rows, input, [x, &*dy], state, &self.gradients, dx)?;
+                    stage.input_gradient(rows, input, [x, &*dy], state, &self.gradients, dx);
                 }
             }
         }
-        Ok(())
     }
 }
 
@@ -218,9 +205,9 @@ fn is_product(layer: &Layer) -> bool {
 }
 
 impl TrainingKernel {
-    fn of(network: &Network, at: usize, batch: usize, after_product: bool) -> Result<Self> {
+    fn of(network: &Network, at: usize, batch: usize, after_product: bool) -> Result<Self, String> {
         let layer = &network.layers[at];
-        let unfit = || candle_core::Error::Msg(format!("layer {} cannot be trained", layer.name));
+        let unfit = || format!("layer {} cannot be trained", layer.name);
         let outputs = blocks(batch) * layer.output.len();
         Ok(match layer.op {
             LayerOp::Conv { .. } => Self::Conv(Conv::new(layer).ok_or_else(unfit)?),
@@ -269,9 +256,6 @@ fn dropout_number(network: &Network, at: usize) -> String {
     format!("{}.{since}", before.iter().filter(|layer| is_product(layer)).count())
 }
 
-/// A function that writes the gradients of the weight and the bias.
-type Make<'a> = &'a mut dyn FnMut(&mut [f32], Option<&mut [f32]>);
-
 impl TrainingStage {
     fn is_in_place(&self) -> bool {
         self.from == [self.to]
@@ -293,9 +277,9 @@ impl TrainingStage {
         rows: usize,
         inputs: &[&[Lanes]],
         y: &mut [Lanes],
-        state: &TrainingState,
+        state: &mut TrainingState,
         stream: impl Fn(&str) -> Stream,
-    ) -> Result<()> {
+    ) {
         let x = inputs[0];
         match &mut self.kernel {
             TrainingKernel::MaxPool(pool, places) => pool.forward(x, y, &mut places[..y.len()]),
@@ -312,36 +296,24 @@ impl TrainingStage {
                 self.forward_in_place(y, stream);
             }
             TrainingKernel::Conv(_) | TrainingKernel::Linear(..) | TrainingKernel::BatchNorm(..) => {
-                return self.forward_parameters(rows, x, y, state);
+                self.forward_parameters(rows, x, y, state);
             }
         }
-        Ok(())
     }
 
     /// Runs the forward pass of a layer with parameters.
-    fn forward_parameters(
-        &mut self,
-        rows: usize,
-        x: &[Lanes],
-        y: &mut [Lanes],
-        state: &TrainingState,
-    ) -> Result<()> {
-        let weight = read_tensor(&state.parameters[self.weight])?;
-        let bias =
-            state.parameters.get(self.weight + 1).filter(|_| self.bias).map(read_tensor).transpose()?;
-        let bias = bias.as_deref();
-        match (&mut self.kernel, state.running.get(&self.layer)) {
-            (TrainingKernel::Conv(conv), _) => conv.forward(x, &weight, bias, self.rectify, y),
-            (TrainingKernel::Linear(linear, _), _) => linear.forward(x, &weight, bias, self.rectify, y),
-            (TrainingKernel::BatchNorm(norm, batch), Some([mean, variance])) => {
-                write(mean, |mean| {
-                    write(variance, |variance| norm.measure(rows, x, batch, [mean, variance]))
-                })??;
-                norm.forward(rows, batch, &weight, bias.unwrap_or(&[]), x, y);
+    fn forward_parameters(&mut self, rows: usize, x: &[Lanes], y: &mut [Lanes], state: &mut TrainingState) {
+        let weight = state.parameters[self.weight].numbers();
+        let bias = state.parameters.get(self.weight + 1).filter(|_| self.bias).map(Array::numbers);
+        match (&mut self.kernel, state.running.get_mut(&self.layer)) {
+            (TrainingKernel::Conv(conv), _) => conv.forward(x, weight, bias, self.rectify, y),
+            (TrainingKernel::Linear(linear, _), _) => linear.forward(x, weight, bias, self.rectify, y),
+            (TrainingKernel::BatchNorm(norm, batch), Some(running)) => {
+                norm.measure(rows, x, batch, running.each_mut().map(Array::numbers_mut));
+                norm.forward(rows, batch, weight, bias.unwrap_or(&[]), x, y);
             }
             _ => {}
         }
-        Ok(())
     }
 
     fn backward_in_place(&self, y: &[Lanes], delta: &mut [Lanes]) {
@@ -352,29 +324,16 @@ impl TrainingStage {
         }
     }
 
-    fn parameter_gradients(
-        &mut self,
-        rows: usize,
-        [x, dy]: [&[Lanes]; 2],
-        gradients: &[Tensor],
-    ) -> Result<()> {
-        let Some(weight) = gradients.get(self.weight) else { return Ok(()) };
-        let bias = gradients.get(self.weight + 1).filter(|_| self.bias);
-        // One call of the kernel writes both gradients, so the bias gradient is opened while the weight
-        // gradient is open.
-        let both = |make: Make| match bias {
-            Some(bias) => write(weight, |dw| write(bias, |db| make(dw, Some(db))))?,
-            None => write(weight, |dw| make(dw, None)),
-        };
+    fn parameter_gradients(&mut self, rows: usize, [x, dy]: [&[Lanes]; 2], gradients: &mut [Vec<f32>]) {
+        let Some([dw, more @ ..]) = gradients.get_mut(self.weight..) else { return };
+        let db = more.first_mut().filter(|_| self.bias).map(Vec::as_mut_slice);
         match &mut self.kernel {
-            TrainingKernel::Conv(conv) => both(&mut |dw, db| conv.parameter_gradients(x, dy, dw, db)),
-            TrainingKernel::Linear(linear, scratch) => {
-                both(&mut |dw, db| linear.parameter_gradients([x, dy], scratch, dw, db))
-            }
-            TrainingKernel::BatchNorm(norm, batch) => both(&mut |dw, db| {
+            TrainingKernel::Conv(conv) => conv.parameter_gradients(x, dy, dw, db),
+            TrainingKernel::Linear(linear, scratch) => linear.parameter_gradients([x, dy], scratch, dw, db),
+            TrainingKernel::BatchNorm(norm, batch) => {
                 norm.parameter_gradients(rows, batch, [x, dy], [dw, db.unwrap_or(&mut [])]);
-            }),
-            _ => Ok(()),
+            }
+            _ => {}
         }
     }
 
@@ -385,20 +344,20 @@ impl TrainingStage {
         input: usize,
         [x, dy]: [&[Lanes]; 2],
         state: &TrainingState,
-        gradients: &[Tensor],
+        gradients: &[Vec<f32>],
         dx: &mut [Lanes],
-    ) -> Result<()> {
+    ) {
         match &mut self.kernel {
             TrainingKernel::Conv(conv) => {
-                conv.input_gradient(dy, &read_tensor(&state.parameters[self.weight])?, dx);
+                conv.input_gradient(dy, state.parameters[self.weight].numbers(), dx);
             }
             TrainingKernel::Linear(linear, scratch) => {
-                linear.input_gradient(dy, &read_tensor(&state.parameters[self.weight])?, scratch, dx);
+                linear.input_gradient(dy, state.parameters[self.weight].numbers(), scratch, dx);
             }
             TrainingKernel::BatchNorm(norm, batch) => {
-                let weight = read_tensor(&state.parameters[self.weight])?;
-                let sums = [read_tensor(&gradients[self.weight])?, read_tensor(&gradients[self.weight + 1])?];
-                norm.input_gradient(rows, batch, &weight, [&*sums[0], &*sums[1]], [x, dy], dx);
+                let weight = state.parameters[self.weight].numbers();
+                let sums = [&gradients[self.weight][..], &gradients[self.weight + 1][..]];
+                norm.input_gradient(rows, batch, weight, sums, [x, dy], dx);
             }
             TrainingKernel::MaxPool(pool, places) => pool.backward(dy, &places[..dy.len()], dx),
             TrainingKernel::AvgPool(pool) => pool.backward(dy, dx),
@@ -410,6 +369,5 @@ impl TrainingStage {
             | TrainingKernel::Dropout { .. }
             | TrainingKernel::Nothing => join::copy(dy, dx),
         }
-        Ok(())
     }
 }

@@ -3,10 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Result, Tensor};
-
+use crate::network::array::Array;
 use crate::network::definition::{Layer, Network, Parameter, Role};
-use crate::network::kernels::numbers::{read_tensor, write, zeros};
 use crate::network::layer::LayerOp;
 use crate::network::training::config::{Init, Optimizer};
 use crate::random::Stream;
@@ -15,41 +13,39 @@ use crate::random::Stream;
 /// layer.
 #[derive(Debug)]
 pub(crate) struct TrainingState {
-    pub parameters: Vec<Tensor>,
+    pub parameters: Vec<Array>,
     /// First moment of each gradient, for SGD its velocity; empty for SGD without momentum.
-    pub first: Vec<Tensor>,
+    pub first: Vec<Array>,
     /// Second moment of each gradient; empty for SGD.
-    pub second: Vec<Tensor>,
+    pub second: Vec<Array>,
     /// Running mean and running variance of each batch normalization, by layer index.
-    pub running: BTreeMap<usize, [Tensor; 2]>,
+    pub running: BTreeMap<usize, [Array; 2]>,
 }
 
 impl TrainingState {
     /// Makes the state before the first step.
-    pub(crate) fn new(network: &Network, init: Init, optimizer: Optimizer, seed: u64) -> Result<Self> {
+    pub(crate) fn new(network: &Network, init: Init, optimizer: Optimizer, seed: u64) -> Self {
         let specs = network.parameters();
-        let zeroed = |wanted: bool| -> Result<Vec<Tensor>> {
-            specs.iter().filter(|_| wanted).map(|spec| zeros(&spec.shape)).collect()
+        let zeroed = |wanted: bool| -> Vec<Array> {
+            specs.iter().filter(|_| wanted).map(|spec| Array::zeros(&spec.shape)).collect()
         };
         let (first, second) = match optimizer {
-            Optimizer::Sgd { momentum, .. } => (zeroed(momentum != 0.0)?, Vec::new()),
-            Optimizer::AdamW { .. } => (zeroed(true)?, zeroed(true)?),
+            Optimizer::Sgd { momentum, .. } => (zeroed(momentum != 0.0), Vec::new()),
+            Optimizer::AdamW { .. } => (zeroed(true), zeroed(true)),
         };
-        let parameters = specs.iter().map(|spec| begin(network, spec, init, seed)).collect::<Result<_>>()?;
+        let parameters = specs.iter().map(|spec| begin(network, spec, init, seed)).collect();
         let mut running = BTreeMap::new();
         for (at, layer) in network.layers.iter().enumerate() {
             if let LayerOp::BatchNorm { .. } = layer.op {
-                let statistics =
-                    [zeros(&[layer.input().channels().0])?, zeros(&[layer.input().channels().0])?];
-                write(&statistics[1], |variance| variance.fill(1.0))?;
-                running.insert(at, statistics);
+                let channels = layer.input().channels().0;
+                running.insert(at, [Array::zeros(&[channels]), Array::row(vec![1.0; channels])]);
             }
         }
-        Ok(Self { parameters, first, second, running })
+        Self { parameters, first, second, running }
     }
 
     /// Returns every tensor with a name that is unique in the state.
-    pub(crate) fn named(&self, network: &Network) -> Vec<(String, Tensor)> {
+    pub(crate) fn named(&self, network: &Network) -> Vec<(String, Array)> {
         let names: Vec<String> = network.parameters().into_iter().map(|spec| spec.name).collect();
         let mut all = Vec::new();
         for (kind, tensors) in
@@ -66,34 +62,39 @@ impl TrainingState {
         all
     }
 
-    /// Copies the numbers of tensors that [`TrainingState::named`] returned. Returns false and changes
-    /// nothing if a name or a shape differs.
-    pub(crate) fn restore(&self, network: &Network, from: &BTreeMap<String, Tensor>) -> Result<bool> {
+    /// Takes over tensors that [`TrainingState::named`] returned. Returns false and changes nothing if a name or a
+    /// shape differs.
+    pub(crate) fn restore(&mut self, network: &Network, from: &BTreeMap<String, Array>) -> bool {
         let own = self.named(network);
-        let fits = |(name, tensor): &(String, Tensor)| {
-            from.get(name).is_some_and(|other| other.dims() == tensor.dims())
+        let fits = |(name, tensor): &(String, Array)| {
+            from.get(name).is_some_and(|other| other.shape() == tensor.shape())
         };
         if own.len() != from.len() || !own.iter().all(fits) {
-            return Ok(false);
+            return false;
         }
-        for (name, tensor) in &own {
-            let numbers = read_tensor(&from[name])?;
-            write(tensor, |own| own.copy_from_slice(&numbers))?;
+        // The order is that of `named`.
+        let mut names = own.into_iter().map(|(name, _)| name);
+        let lists = [&mut self.parameters, &mut self.first, &mut self.second].into_iter().flatten();
+        let running = self.running.values_mut().flatten();
+        for tensor in lists.chain(running) {
+            if let Some(read) = names.next().and_then(|name| from.get(&name)) {
+                *tensor = read.clone();
+            }
         }
-        Ok(true)
+        true
     }
 }
 
 /// Makes the initial value of a parameter.
-fn begin(network: &Network, spec: &Parameter, init: Init, seed: u64) -> Result<Tensor> {
-    let tensor = zeros(&spec.shape)?;
+fn begin(network: &Network, spec: &Parameter, init: Init, seed: u64) -> Array {
+    let mut tensor = Array::zeros(&spec.shape);
     let layer = &network.layers[spec.layer];
-    let (Some(weight), _) = layer.op.parameters(layer.input()) else { return Ok(tensor) };
+    let (Some(weight), _) = layer.op.parameters(layer.input()) else { return tensor };
     if !drawn(layer) {
         if spec.role == Role::Weight {
-            write(&tensor, |numbers| numbers.fill(1.0))?;
+            tensor.numbers_mut().fill(1.0);
         }
-        return Ok(tensor);
+        return tensor;
     }
     // The stream's number counts only layers with random weights, so adding any other layer changes no
     // initial weight.
@@ -102,13 +103,14 @@ fn begin(network: &Network, spec: &Parameter, init: Init, seed: u64) -> Result<T
     let stream = Stream::new(seed, "init", &format!("{number}.{word}"));
     let taps: usize = weight[2..].iter().product();
     let (fan_in, fan_out) = ((weight[1] * taps) as f64, (weight[0] * taps) as f64);
-    write(&tensor, |numbers| match (init, spec.role) {
+    let numbers = tensor.numbers_mut();
+    match (init, spec.role) {
         (Init::KaimingUniform, _) => uniform(stream, 1.0 / fan_in.sqrt(), numbers),
         (Init::XavierUniform, Role::Weight) => uniform(stream, (6.0 / (fan_in + fan_out)).sqrt(), numbers),
         (Init::HeNormal, Role::Weight) => normal(stream, (2.0 / fan_in).sqrt(), numbers),
         (Init::XavierUniform | Init::HeNormal, Role::Bias) => {}
-    })?;
-    Ok(tensor)
+    }
+    tensor
 }
 
 fn drawn(layer: &Layer) -> bool {
@@ -151,13 +153,12 @@ mod tests {
 
     fn state(layers: Vec<LayerSpec>, init: Init) -> (Network, TrainingState) {
         let network = Network::resolve(&Architecture::Layers(layers), [1, 16, 16], 10).unwrap();
-        let state =
-            TrainingState::new(&network, init, Optimizer::AdamW { lr: 1e-3, weight_decay: 0.01 }, 7).unwrap();
+        let state = TrainingState::new(&network, init, Optimizer::AdamW { lr: 1e-3, weight_decay: 0.01 }, 7);
         (network, state)
     }
 
-    fn numbers(tensor: &Tensor) -> Vec<f64> {
-        read_tensor(tensor).unwrap().iter().map(|number| f64::from(*number)).collect()
+    fn numbers(tensor: &Array) -> Vec<f64> {
+        tensor.numbers().iter().map(|number| f64::from(*number)).collect()
     }
 
     fn layers(extra: &[LayerSpec]) -> Vec<LayerSpec> {

@@ -2,7 +2,7 @@
 
 use crate::fixture::Bench;
 
-/// A small ResNet and a depthwise separable network, each rounded layer by layer.
+/// A small `ResNet` and a depthwise separable network, each rounded layer by layer.
 const BRANCHED: &str = r#"Experiment(
     name: "branched",
     axes: {
@@ -61,4 +61,48 @@ fn networks_with_branches_go_all_the_way() {
     let other = Bench::with(BRANCHED);
     assert_eq!(other.fewbits(["run", "x.ron", "--jobs", "1"]).code, Some(0));
     assert_eq!(other.stdout(["table", "x.ron", "drop"]), drop);
+}
+
+/// A perceptron on both backends, and on a device that no test has.
+const BACKENDS: &str = r#"Experiment(
+    name: "backends",
+    axes: { "seed": [0, 1, 2], "device": [Cpu, Candle] },
+    nodes: {
+        "data": Dataset(source: Mnist10k, train: 2000, test: 1000),
+        "net": Train(data: "data", model: Mlp(hidden: [32], dropout: 0.2), epochs: 3, seed: Axis("seed"), device: Axis("device")),
+        "small": Quantize(model: "net", format: Int(4), scale: Real(per: Channel)),
+        "own": Evaluate(model: "small", data: "data"),
+        "candle": Evaluate(model: "small", data: "data", device: Candle),
+    },
+    tables: {
+        "accuracy": Table(rows: ["device"], columns: ["own.accuracy", "candle.accuracy"], replicate: "seed"),
+    },
+)"#;
+
+#[test]
+fn candle_is_a_backend_with_records_of_its_own() {
+    let bench = Bench::with(BACKENDS);
+    bench.run_well();
+    let rows: serde_json::Value =
+        serde_json::from_str(&bench.stdout(["table", "x.ron", "accuracy", "--format", "json"]))
+            .expect("JSON");
+    let accuracy = |row: usize, column: &str| rows[row][column].as_f64().expect(column);
+    // Over three seeds, the mean accuracies of the backends differ by less than their noise of about a percent.
+    assert!((accuracy(0, "own.accuracy") - accuracy(1, "own.accuracy")).abs() < 0.03, "{rows}");
+    // The same network is judged alike, but for an image or two whose logits are nearly equal.
+    for row in 0..2 {
+        assert!((accuracy(row, "own.accuracy") - accuracy(row, "candle.accuracy")).abs() < 0.003, "{rows}");
+    }
+    let why = bench.stdout(["why", "x.ron", "net(device=Candle,seed=0)"]);
+    assert!(why.contains("candle-cpu"), "{why}");
+    // Nothing of candle is computed again to be compared bit by bit.
+    let verified = bench.fewbits(["store", "verify", "--recompute", "100%", "x.ron"]);
+    let said = verified.stdout.clone() + &verified.stderr;
+    assert!(verified.code == Some(0) && said.contains("does not give the same bits each time"), "{said}");
+    // A device that is not there is told in a sentence, before anything trains.
+    bench.edit("[Cpu, Candle]", "[Candle(Cuda(0))]");
+    let ended = bench.fewbits(["run", "x.ron", "--ui", "plain"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let said = ended.stdout + &ended.stderr;
+    assert!(said.contains("CUDA device 0 cannot be used") && said.contains("--features cuda"), "{said}");
 }

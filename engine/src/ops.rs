@@ -242,7 +242,13 @@ pub trait Ops: Send + Sync + 'static {
         None
     }
 
-    /// Returns the provenance for records of the op of this name: the libraries and builds that its numbers depend
-    /// on.
-    fn provenance(&self, name: &str) -> BTreeMap<String, String>;
+    /// Returns whether the op gives the same bits whenever and wherever it runs. If not, its artifact must be kept, and
+    /// no record of it is compared with a new computation.
+    fn is_exact(&self, op: &Self::Op) -> bool {
+        let _ = op;
+        true
+    }
+
+    /// Returns the provenance for records of an op of this name: the libraries and builds that its numbers depend on.
+    fn provenance(&self, name: &str, op: &Self::Op) -> BTreeMap<String, String>;
 }

@@ -1,7 +1,7 @@
 //! Seconds to train a network on MNIST or CIFAR-10 and to evaluate it on the test images, as one line of JSON: the work
 //! of a `PyTorch` script, for comparison. See docs/performance.md.
 //!
-//! `cargo run --release -p fewbits-ops --example train_speed -- DATASETS_DIR [mlp|lenet|cnn|resnet8|dscnn] [EPOCHS] [THREADS] [IMAGES]`
+//! `cargo run --release -p fewbits-ops --example train_speed -- DATASETS_DIR [mlp|lenet|cnn|resnet8|dscnn] [EPOCHS] [THREADS] [IMAGES] [cpu|candle|cuda]`
 
 #[path = "../tests/published/networks.rs"]
 #[allow(dead_code)]
@@ -11,16 +11,17 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
+use fewbits_ops::backend::{CandleDevice, Device};
 use fewbits_ops::dataset::normalize::Normalize;
 use fewbits_ops::dataset::source::DatasetSource;
 use fewbits_ops::dataset::split::Count;
 use fewbits_ops::dataset::{DatasetConfig, load};
+use fewbits_ops::evaluation::evaluate;
 use fewbits_ops::network::architecture::{Architecture, LayerSpec};
 use fewbits_ops::network::definition::Network;
-use fewbits_ops::network::evaluation::evaluate;
 use fewbits_ops::network::geometry::{Padding, PaddingSpec};
-use fewbits_ops::network::training::config::{Augment, Init, LearningRateSchedule, Optimizer, TrainConfig};
-use fewbits_ops::network::training::{EpochFigures, Observer, train};
+use fewbits_ops::training::config::{Augment, Init, LearningRateSchedule, Optimizer, TrainConfig};
+use fewbits_ops::training::{EpochFigures, Observer, train};
 use serde_json::json;
 
 /// How many times the test images are evaluated; the median counts.
@@ -66,7 +67,7 @@ fn mlp() -> Architecture {
     Architecture::Mlp { hidden: vec![1000, 500], dropout: 0.5 }
 }
 
-fn config(model: Architecture, epochs: usize) -> TrainConfig {
+fn config(model: Architecture, epochs: usize, device: Device) -> TrainConfig {
     TrainConfig {
         model,
         optimizer: Optimizer::AdamW { lr: 1e-3, weight_decay: 0.01 },
@@ -76,6 +77,7 @@ fn config(model: Architecture, epochs: usize) -> TrainConfig {
         epochs,
         augment: Augment::None,
         seed: 0,
+        device,
     }
 }
 
@@ -94,6 +96,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         "dscnn" => (networks::ds_cnn(10), DatasetSource::Mnist),
         other => return Err(format!("{other}: name mlp, lenet, cnn, resnet8 or dscnn").into()),
     };
+    let device = match arguments.get(5).map_or("cpu", String::as_str) {
+        "cpu" => Device::Cpu,
+        "candle" => Device::Candle(CandleDevice::Cpu),
+        "cuda" => Device::Candle(CandleDevice::Cuda(0)),
+        other => return Err(format!("{other}: name cpu, candle or cuda").into()),
+    };
     let (epochs, threads, images) = (number(2, 1)?, number(3, 2)?, number(4, 0)?);
     let data = load(
         &DatasetConfig {
@@ -110,14 +118,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let graph = Network::resolve(&model, data.train.shape, data.train.classes)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let start = Instant::now();
-    let config = config(model, epochs);
+    let config = config(model, epochs, device);
     let trained =
         pool.install(|| train(&config, &graph, &data.train, &data.validation, None, &mut Silent))?;
     let train_s = start.elapsed().as_secs_f64();
     let (mut seconds, mut accuracy) = (vec![], None);
     for _ in 0..EVALUATIONS {
         let start = Instant::now();
-        accuracy = pool.install(|| evaluate(&trained.model, &data.test, &|| false))?.accuracy();
+        accuracy = pool.install(|| evaluate(device, &trained.model, &data.test, &|| false))?.accuracy();
         seconds.push(start.elapsed().as_secs_f64());
     }
     seconds.sort_by(f64::total_cmp);
@@ -126,6 +134,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "images": data.train.len(),
         "epochs": epochs,
         "threads": threads,
+        "device": device.candle_kind().unwrap_or("own"),
         "train_s": train_s,
         "evaluate_s": seconds[EVALUATIONS / 2],
         "accuracy": accuracy,

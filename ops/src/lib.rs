@@ -2,9 +2,13 @@
 //! The only user of candle. Prints nothing and reads no environment.
 
 #[cfg(test)]
-mod backend;
+extern crate self as fewbits_ops;
+
+pub mod backend;
 pub mod dataset;
+pub mod evaluation;
 pub mod format;
+mod loss;
 pub mod network;
 mod op;
 mod provenance;
@@ -12,6 +16,7 @@ pub mod quantize;
 pub mod random;
 pub mod scale;
 mod standard;
+pub mod training;
 pub mod weights;
 
 pub use standard::{Artifact, DatasetPort, ModelPort, Op, Port, StandardOps};

@@ -11,6 +11,7 @@ use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::Fields;
 use fewbits_engine::text::variant::VariantReader;
 
+use crate::backend::Device;
 use crate::dataset::Dataset;
 use crate::network::model::Model;
 use crate::op::{compare, dataset, describe, evaluate, quantize, train};
@@ -148,7 +149,7 @@ impl Ops for StandardOps {
             Op::Dataset(op) => op.identity(),
             Op::Train(op) => op.identity(),
             Op::Quantize(op) => op.identity(),
-            Op::Evaluate(_) => evaluate::EvaluateOp::identity(),
+            Op::Evaluate(op) => op.identity(),
             Op::Compare(_) => compare::CompareOp::identity(),
             Op::Describe(op) => op.identity(),
         }
@@ -178,7 +179,7 @@ impl Ops for StandardOps {
             (Op::Dataset(op), []) => op.run(self),
             (Op::Train(op), [Artifact::Dataset(data)]) => op.run(data, context),
             (Op::Quantize(op), [Artifact::Model(model)]) => op.run(model),
-            (Op::Describe(op), [Artifact::Model(model)]) => op.run(model),
+            (Op::Describe(op), [Artifact::Model(model)]) => Ok(op.run(model)),
             (Op::Evaluate(op), [Artifact::Model(model), Artifact::Dataset(data)]) => {
                 op.run(model, data, context)
             }
@@ -223,7 +224,20 @@ impl Ops for StandardOps {
         (scaled(true) && scaled(false)).then(|| "scaled and unscaled formats are side by side".to_owned())
     }
 
-    fn provenance(&self, name: &str) -> BTreeMap<String, String> {
-        provenance::provenance(name)
+    fn is_exact(&self, op: &Op) -> bool {
+        device(op) == Device::Cpu
+    }
+
+    fn provenance(&self, name: &str, op: &Op) -> BTreeMap<String, String> {
+        provenance::provenance(name, device(op))
+    }
+}
+
+/// Returns the device that computes an op.
+fn device(op: &Op) -> Device {
+    match op {
+        Op::Train(op) => op.device(),
+        Op::Evaluate(op) => op.device,
+        Op::Dataset(_) | Op::Quantize(_) | Op::Compare(_) | Op::Describe(_) => Device::Cpu,
     }
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::points::{Points, TooMany};
 use super::{MIN_BATCH, NodeTasks, ResolvedOp, trial};
 use crate::dense::{DenseId, DenseMap, NodeId, PointId};
-use crate::ops::{Identity, Misfit, Ops};
+use crate::ops::{Identity, Keeping, Misfit, Ops};
 use crate::preimage::canonical;
 use crate::spec::experiment::Experiment;
 use crate::spec::node::{Node, order};
@@ -215,6 +215,14 @@ fn read_resolved_op<O: Ops>(
     let op = ops.read_op(node.kind.name, &mut fields, faults);
     fields.finish(faults);
     let op = op?;
+    if node.kind.keeping == Keeping::Always && !node.keep && !ops.is_exact(&op) {
+        faults.add(
+            value.span,
+            "its device does not give the same bits each time, so its artifact cannot be made again",
+            "remove `keep: false`",
+        );
+        return None;
+    }
     let Identity { op: name, version, params } = ops.identity(&op);
     match canonical(&params) {
         Ok(params) => Some(ResolvedOp { reads: ops.reads(&op), op, name, version, params }),

@@ -147,6 +147,7 @@ impl<O: Ops> Worker<O> {
             (Some(artifact), true) => self.ops.encode(artifact).into_values().collect(),
             _ => vec![],
         };
+        let resolved = self.graph.resolved_op(job.task);
         let record = Record {
             preimage: job.preimage.clone(),
             metrics: output.metrics,
@@ -155,7 +156,7 @@ impl<O: Ops> Worker<O> {
             kept: job.keep,
             correct: output.correct,
             seconds,
-            provenance: self.ops.provenance(self.graph.resolved_op(job.task).name),
+            provenance: self.ops.provenance(resolved.name, &resolved.op),
         };
         Ok(JobResult { record, artifact: output.artifact, objects })
     }

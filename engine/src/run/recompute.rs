@@ -78,9 +78,15 @@ fn again<O: Ops>(job: &Job, worker: &Worker<O>) -> Result<Recomputed, StoreError
     let Some(recorded) = worker.store.record(&job.key)? else {
         return Ok(Recomputed::Unlike("its record is damaged".to_owned()));
     };
+    let resolved = worker.graph.resolved_op(job.task);
+    if !worker.ops.is_exact(&resolved.op) {
+        let why = "its device does not give the same bits each time";
+        return Ok(Recomputed::Unlike(why.to_owned()));
+    }
     let label = |provenance: &BTreeMap<String, String>| provenance.get(NUMERICS).cloned();
     let is_others = |record: &Record| {
-        let ours = worker.ops.provenance(&record.op().unwrap_or_default());
+        // An input that is made again has an op of its own.
+        let ours = worker.ops.provenance(&record.op().unwrap_or_default(), &resolved.op);
         label(&record.provenance) != label(&ours)
     };
     let other = || Recomputed::Unlike("it was recorded by a build with other numbers".to_owned());

@@ -335,7 +335,7 @@ impl Ops for Arithmetic {
         Ok(self.artifact(numbers))
     }
 
-    fn provenance(&self, _: &str) -> BTreeMap<String, String> {
+    fn provenance(&self, _: &str, _: &Self::Op) -> BTreeMap<String, String> {
         BTreeMap::from([("made_by".to_owned(), "arithmetic".to_owned())])
     }
 }

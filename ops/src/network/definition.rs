@@ -4,8 +4,6 @@
 use thiserror::Error;
 
 use crate::network::architecture::Architecture;
-use crate::network::kernels::conv::GRADIENT_PARTS;
-use crate::network::kernels::lanes::{LANES, blocks};
 use crate::network::layer::LayerOp;
 use crate::network::shape::ActivationShape;
 use crate::network::wiring::{FoldRole, Foldable, Source, WiredSpec, wire};
@@ -245,23 +243,6 @@ impl Network {
         let costs =
             self.layers.iter().map(|layer| layer.op.multiply_accumulates(layer.input(), layer.output));
         costs.fold(0, u64::saturating_add)
-    }
-
-    /// Returns an estimate of the memory of a training, in bytes. The estimate counts parameters, gradients
-    /// and two moments; the partial weight gradients of convolutions; and the outputs of all layers with
-    /// their gradients, for a batch rounded up to whole blocks.
-    #[must_use]
-    pub fn training_bytes(&self, batch: usize) -> u64 {
-        let add = |all: u64, layer: &Layer| all.saturating_add(layer.output.len() as u64);
-        let images = (blocks(batch) * LANES) as u64;
-        let activations = self.layers.iter().fold(0, add).saturating_mul(2).saturating_mul(images);
-        let weights = self.layers.iter().filter(|layer| matches!(layer.op, LayerOp::Conv { .. }));
-        let weights =
-            weights.filter_map(|layer| Some(layer.op.parameters(layer.input()).0?.iter().product()));
-        let weights = weights.fold(0, |all: u64, count: usize| all.saturating_add(count as u64));
-        let parts = weights.saturating_mul(blocks(batch).min(GRADIENT_PARTS) as u64);
-        let parameters = self.parameter_count().saturating_mul(4).saturating_add(parts);
-        parameters.saturating_add(activations).saturating_mul(4)
     }
 }
 

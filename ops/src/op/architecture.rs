@@ -10,7 +10,7 @@ use fewbits_engine::text::variant::{VariantReader, choice, read_variant};
 
 use crate::network::architecture::{Architecture, LayerSpec};
 use crate::network::geometry::{HeightWidth, Padding, PaddingSpec};
-use crate::network::training::config::{Augment, Init, LearningRateSchedule, Optimizer};
+use crate::training::config::{Augment, Init, LearningRateSchedule, Optimizer};
 
 /// The maximum width of a layer; a larger width counts as a mistake.
 const WIDEST: i64 = 1 << 20;

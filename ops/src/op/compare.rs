@@ -12,9 +12,10 @@ use fewbits_engine::text::fields::Fields;
 use serde_json::json;
 
 use super::evaluate::{Split, bits};
+use crate::backend::Device;
+use crate::backend::own::inference::InferenceError;
 use crate::dataset::Dataset;
-use crate::network::evaluation::{Evaluation, evaluate};
-use crate::network::inference::InferenceError;
+use crate::evaluation::{Evaluation, evaluate};
 use crate::network::model::Model;
 use crate::standard::{Artifact, Port};
 
@@ -82,7 +83,7 @@ impl CompareOp {
     ) -> Result<Output<Artifact>, OpError> {
         let images = self.split.images(data);
         let judge = |model: &Model| {
-            evaluate(model, images, &|| context.cancelled()).map_err(|error| match error {
+            evaluate(Device::Cpu, model, images, &|| context.cancelled()).map_err(|error| match error {
                 InferenceError::Cancelled => OpError::Cancelled,
                 other => OpError::Failed(other.to_string()),
             })

@@ -1,4 +1,4 @@
-//! `Evaluate(model, data, split: Test)`.
+//! `Evaluate(model, data, split: Test, device: Cpu)`.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,11 @@ use fewbits_engine::text::variant::choice;
 use fewbits_store::Series;
 use serde_json::json;
 
+use crate::backend::Device;
+use crate::backend::own::inference::InferenceError;
 use crate::dataset::Dataset;
 use crate::dataset::images::Images;
-use crate::network::evaluation::{Evaluation, evaluate};
-use crate::network::inference::InferenceError;
+use crate::evaluation::{Evaluation, evaluate};
 use crate::network::model::Model;
 use crate::standard::{Artifact, DatasetPort, ModelPort, Port};
 
@@ -52,6 +53,7 @@ const VERSION: u32 = 3;
 #[derive(Debug)]
 pub struct EvaluateOp {
     pub(crate) split: Split,
+    pub(crate) device: Device,
 }
 
 /// The split of a dataset.
@@ -115,13 +117,16 @@ impl Split {
 
 /// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<EvaluateOp> {
-    fields.optional("split", Split::Test, faults).map(|split| EvaluateOp { split })
+    let split = fields.optional("split", Split::Test, faults);
+    let device = fields.optional("device", Device::Cpu, faults);
+    Some(EvaluateOp { split: split?, device: device? })
 }
 
 impl EvaluateOp {
-    pub(crate) fn identity() -> Identity {
+    pub(crate) fn identity(&self) -> Identity {
         // The split selects a part, and that part's digest is in the key: equal images, equal result.
-        Identity { op: "evaluate", version: VERSION, params: json!({}) }
+        let params = self.device.candle_kind().map_or(json!({}), |kind| json!({ "device": kind }));
+        Identity { op: "evaluate", version: VERSION, params }
     }
 
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
@@ -135,13 +140,12 @@ impl EvaluateOp {
         data: &Dataset,
         context: &Context,
     ) -> Result<Output<Artifact>, OpError> {
-        let judged =
-            evaluate(model, self.split.images(data), &|| context.cancelled()).map_err(
-                |error| match error {
-                    InferenceError::Cancelled => OpError::Cancelled,
-                    other => OpError::Failed(other.to_string()),
-                },
-            )?;
+        let judged = evaluate(self.device, model, self.split.images(data), &|| context.cancelled()).map_err(
+            |error| match error {
+                InferenceError::Cancelled => OpError::Cancelled,
+                other => OpError::Failed(other.to_string()),
+            },
+        )?;
         Ok(Output {
             artifact: None,
             parts: BTreeMap::new(),

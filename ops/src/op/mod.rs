@@ -9,3 +9,4 @@ pub mod quantize;
 pub mod train;
 
 mod architecture;
+mod device;

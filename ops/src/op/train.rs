@@ -7,20 +7,20 @@ use std::sync::Arc;
 use fewbits_engine::context::Context;
 use fewbits_engine::ops::{Identity, Keeping, MetricRole, Misfit, NodeKind, OpError, Output};
 use fewbits_engine::text::fault::Faults;
-use fewbits_engine::text::fields::{Fields, FromValue};
-use fewbits_engine::text::value::Value;
-use fewbits_engine::text::variant::choice;
+use fewbits_engine::text::fields::Fields;
 use fewbits_store::{Digest, Series};
 use serde_json::{Value as Json, json};
 
+use crate::backend::Device;
+use crate::backend::own::memory::training_bytes;
 use crate::dataset::Dataset;
 use crate::network::architecture::Architecture;
 use crate::network::definition::Network;
 use crate::network::model::Model;
-use crate::network::training::config::{Augment, Init, LearningRateSchedule, Optimizer, TrainConfig};
-use crate::network::training::single_number::{may_have_single_number_norm, single_number_norm};
-use crate::network::training::{self, EpochFigures, Observer, TrainError};
 use crate::standard::{Artifact, ModelPort, Port};
+use crate::training::config::{Augment, Init, LearningRateSchedule, Optimizer, TrainConfig};
+use crate::training::single_number::{may_have_single_number_norm, single_number_norm};
+use crate::training::{self, EpochFigures, Observer, TrainError};
 
 /// The node kind that the engine reads.
 pub const KIND: NodeKind = NodeKind {
@@ -64,12 +64,6 @@ pub struct TrainOp {
     config: TrainConfig,
 }
 
-/// The device of the training.
-#[derive(Clone, Copy, Debug)]
-enum Device {
-    Cpu,
-}
-
 /// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TrainOp> {
     let model: Option<Architecture> = fields.required("model", faults);
@@ -80,7 +74,7 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TrainOp> 
     let epochs = fields.whole("epochs", 1..=1_000_000, Some(10), faults);
     let augment = fields.optional("augment", Augment::None, faults);
     let seed = fields.whole("seed", 0..=i64::MAX, Some(0), faults);
-    fields.optional("device", Device::Cpu, faults)?;
+    let device = fields.optional("device", Device::Cpu, faults);
     let config = TrainConfig {
         model: model?,
         optimizer: optimizer?,
@@ -90,15 +84,23 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TrainOp> 
         epochs: epochs? as usize,
         augment: augment?.resolved(),
         seed: seed? as u64,
+        device: device?,
     };
     Some(TrainOp { config })
 }
 
 impl TrainOp {
+    pub(crate) fn device(&self) -> Device {
+        self.config.device
+    }
+
     pub(crate) fn identity(&self) -> Identity {
-        // The device affects where a training runs, not its result.
         let mut params = json!(self.config);
         params["model"] = canonical(&self.config.model);
+        // The own kernels are not named, so that keys from before there was another backend hold.
+        if let Some(kind) = self.config.device.candle_kind() {
+            params["device"] = json!(kind);
+        }
         let version = if may_have_single_number_norm(&self.config.model) { JOINING } else { VERSION };
         Identity { op: "train", version, params }
     }
@@ -123,7 +125,7 @@ impl TrainOp {
                     hint: "one number per channel has no variance: take batches of 2 or more".to_owned(),
                 });
             }
-            let bytes = graph.training_bytes(self.config.batch.min(MOST_IMAGES));
+            let bytes = training_bytes(&graph, self.config.batch.min(MOST_IMAGES));
             if bytes > MOST_BYTES {
                 let (takes, most) = (bytes.div_ceil(1 << 30), MOST_BYTES >> 30);
                 return Err(Misfit {
@@ -218,12 +220,6 @@ pub(crate) fn encode(model: &Model) -> BTreeMap<String, Vec<u8>> {
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Model, OpError> {
     Model::decode(bytes).map_err(failed)
-}
-
-impl FromValue for Device {
-    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        choice(value, "a device", &[("Cpu", Self::Cpu)], faults)
-    }
 }
 
 fn failed(error: impl std::fmt::Display) -> OpError {

@@ -1,5 +1,6 @@
 //! Published networks have their published sizes.
 
+#[allow(dead_code)]
 mod networks;
 
 use fewbits_ops::network::architecture::Architecture;

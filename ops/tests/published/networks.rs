@@ -1,4 +1,4 @@
-//! The networks of `MLPerf` Tiny, layer by layer as their published training code has them.
+//! `LeNet-5` and the networks of `MLPerf` Tiny, layer by layer as their published training code has them.
 
 use fewbits_ops::network::architecture::{Architecture, LayerSpec};
 use fewbits_ops::network::geometry::{HeightWidth, PaddingSpec};
@@ -36,6 +36,15 @@ fn normalized(layer: LayerSpec) -> [LayerSpec; 3] {
 
 fn ending(classes: usize) -> [LayerSpec; 3] {
     [LayerSpec::GlobalAvgPool, LayerSpec::Flatten, LayerSpec::linear(classes)]
+}
+
+/// LeNet-5 with Relu and max-pooling, for images of 1 × 28 × 28 in ten classes.
+pub fn lenet5() -> Architecture {
+    let relu = || LayerSpec::Relu;
+    let mut layers = vec![conv(6, [5, 5], 1), relu(), LayerSpec::max_pool(2)];
+    layers.extend([LayerSpec::conv(16, 5), relu(), LayerSpec::max_pool(2), LayerSpec::Flatten]);
+    layers.extend([LayerSpec::linear(120), relu(), LayerSpec::linear(84), relu(), LayerSpec::linear(10)]);
+    Architecture::Layers(layers)
 }
 
 /// ResNet-8 for images of 3 × 32 × 32 in ten classes.

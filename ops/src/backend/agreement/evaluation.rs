@@ -1,0 +1,116 @@
+//! Logits of every layer and folding, and what the own backend promises about them.
+
+use super::{CLASSES, Case, ROWS, graphs, image_tensor, images, networks, running, tensors};
+use crate::backend::Device as Backend;
+use crate::backend::candle::forward::{Mode, forward};
+use crate::backend::own::inference::logits;
+use crate::backend::own::kernels::lanes::fill_block;
+use crate::backend::own::loss::backward;
+use crate::backend::own::pass::Pass;
+use crate::dataset::images::Images;
+use crate::evaluation::evaluate;
+use crate::network::architecture::{Architecture, LayerSpec};
+use crate::network::definition::Network;
+use crate::network::fold::fold;
+use crate::network::layer::LayerOp;
+use crate::random::Stream;
+use crate::training::config::{Init, Optimizer};
+use crate::training::state::TrainingState;
+
+/// Lanes without an image start as zeros, but a nonzero bias and a batch variance of 0 can turn the zeros
+/// into large numbers.
+#[test]
+fn lanes_without_an_image_count_nowhere() {
+    let norm = || LayerSpec::BatchNorm { eps: 1e-12, momentum: 0.1, name: None };
+    let mut layers = vec![LayerSpec::Flatten];
+    layers.extend((0..8).flat_map(|_| [LayerSpec::linear(6), norm()]));
+    layers.push(LayerSpec::linear(CLASSES));
+    let network = Network::resolve(&Architecture::Layers(layers), [2, 8, 6], CLASSES).unwrap();
+    let mut state =
+        TrainingState::new(&network, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3);
+    let mut pass = Pass::new(&network, 1).unwrap();
+    fill_block(&images(), &[images().image(0)], pass.input());
+    pass.forward(&mut state, 1, 3, [0, 0]);
+    let (logits, gradient) = pass.output(1);
+    backward(CLASSES, logits, &[1], gradient);
+    pass.backward(&state, 1);
+    for gradient in &pass.gradients {
+        assert!(gradient.iter().all(|number| number.is_finite()));
+    }
+}
+
+/// The kernel skips long runs of inputs that are 0 in all images of a block, unless a weight is not finite.
+#[test]
+fn zeros_left_out_change_nothing() {
+    let inputs = 1000;
+    let layers = vec![LayerSpec::Flatten, LayerSpec::linear(CLASSES)];
+    let network = Network::resolve(&Architecture::Layers(layers), [1, 25, 40], CLASSES).unwrap();
+    let mut state =
+        TrainingState::new(&network, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3);
+    let values = vec![std::array::from_fn(|byte| byte as f32 / 255.0)];
+    // Every input outside four ranges is 0. The sum has three passes of at most 334 inputs: the first two
+    // ranges lie in the first pass, the third in the second pass, and the fourth in the last pass.
+    let drawn = |at: usize| matches!(at % inputs, 3..=20 | 29..=31 | 480..=520 | 999);
+    let bytes = Stream::new(1, "test", "bytes");
+    let pixel = |at: usize| if drawn(at) { 1 + (bytes.bits(at as u64) >> 25) as u8 } else { 0 };
+    let pixels = (0..ROWS * inputs).map(pixel).collect();
+    let images = Images { shape: [1, 25, 40], classes: CLASSES, pixels, labels: vec![0; ROWS], values };
+    let check = |state: &TrainingState, finite: bool| {
+        let model = fold(&network, &state.parameters, &state.running).unwrap();
+        let found = logits(&model, &images, &|| false).unwrap();
+        let (weight, bias) = (state.parameters[0].numbers(), state.parameters[1].numbers());
+        for (at, found) in found.iter().enumerate() {
+            let (row, class) = (at / CLASSES, at % CLASSES);
+            let numbers = images.image(row).iter().map(|byte| images.values[0][usize::from(*byte)]);
+            let weights = &weight[class * inputs..(class + 1) * inputs];
+            let sum = numbers.zip(weights).fold(bias[class], |sum, (x, w)| w.mul_add(x, sum));
+            assert!(found.to_bits() == sum.to_bits() || (found.is_nan() && sum.is_nan()), "{found} {sum}");
+            assert_eq!(found.is_nan(), !finite && class == 1);
+        }
+    };
+    check(&state, true);
+    state.parameters[0].numbers_mut()[inputs + 100] = f32::INFINITY;
+    check(&state, false);
+}
+
+#[test]
+fn a_folded_network_is_the_network_in_evaluation() {
+    for layers in networks().into_iter().chain(graphs()) {
+        let mut case = Case::new(&layers);
+        for _ in 0..3 {
+            case.step();
+        }
+        let model = fold(&case.network, &case.state.parameters, &case.state.running).unwrap();
+        let trained_only = |op: &LayerOp| matches!(op, LayerOp::Dropout { .. } | LayerOp::BatchNorm { .. });
+        assert!(model.network().layers.iter().all(|layer| !trained_only(&layer.op)));
+        let running = running(&case.state);
+        let images_of_case = image_tensor(&case.network);
+        let mode = Mode::Evaluation(&running);
+        let expected = forward(&case.network, &tensors(&case.state), &images_of_case, mode).unwrap();
+        let expected = expected.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let images = images();
+        let found = logits(&model, &images, &|| false).unwrap();
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-4, "{layers:?}: {found} {expected}");
+        }
+        let loss = evaluate(Backend::Cpu, &model, &images, &|| false).unwrap().loss.unwrap();
+        assert!(loss > 0.0 && loss.is_finite());
+    }
+}
+
+#[test]
+fn an_images_logits_do_not_depend_on_the_others() {
+    let case = Case::new(&[LayerSpec::conv(4, 3), LayerSpec::Relu, LayerSpec::max_pool(2)]);
+    let model = fold(&case.network, &case.state.parameters, &case.state.running).unwrap();
+    let all = logits(&model, &images(), &|| false).unwrap();
+    let order: Vec<u32> = (0..1003).map(|at| (at % ROWS) as u32).collect();
+    let many = logits(&model, &images().select(&order), &|| false).unwrap();
+    let bits = |numbers: &[f32]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    for (at, row) in many.chunks(CLASSES).enumerate() {
+        assert_eq!(bits(row), bits(&all[at % ROWS * CLASSES..][..CLASSES]));
+    }
+    assert!(logits(&model, &images(), &|| true).is_err());
+    let other = Images { shape: [2, 6, 8], ..images() };
+    assert!(logits(&model, &other, &|| false).unwrap_err().to_string().contains("[2, 8, 6]"));
+    assert_eq!(all.len(), ROWS * CLASSES);
+}

@@ -1,0 +1,26 @@
+//! The rectified linear unit max(x, 0) and its gradient, in place; NaN stays NaN. Knows nothing of
+//! neighbouring layers. The kernel of a convolution or linear layer also computes the forward pass of a Relu
+//! layer directly after that layer.
+
+use rayon::prelude::*;
+
+use crate::backend::own::kernels::lanes::{LINES, Lanes, zip_each};
+
+/// Replaces negative numbers by 0, in parallel.
+pub(crate) fn forward(x: &mut [Lanes]) {
+    x.par_chunks_mut(LINES).for_each(apply);
+}
+
+/// Replaces negative numbers by 0, on the calling thread.
+pub(crate) fn apply(x: &mut [Lanes]) {
+    for x in x.iter_mut().flat_map(|line| &mut line.0) {
+        *x = if *x < 0.0 { 0.0 } else { *x };
+    }
+}
+
+/// Sets the gradient to 0 where the output y is not positive. A later Dropout layer may have overwritten y in
+/// place, which changes no gradient: Dropout keeps the sign of kept numbers, and the gradient of a dropped
+/// number is already 0.
+pub(crate) fn backward(y: &[Lanes], gradient: &mut [Lanes]) {
+    zip_each(gradient, y, |gradient, y| if y > 0.0 { gradient } else { 0.0 });
+}

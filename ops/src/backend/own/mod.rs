@@ -1,0 +1,9 @@
+//! The own kernels: training and inference on the CPU, in the same bits on every processor. Knows nothing of candle.
+
+pub mod inference;
+pub(crate) mod kernels;
+pub(crate) mod loss;
+pub(crate) mod memory;
+mod optimizer;
+pub(crate) mod pass;
+pub(crate) mod trainer;

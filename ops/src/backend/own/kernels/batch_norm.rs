@@ -1,16 +1,22 @@
 //! Batch normalization (Ioffe & Szegedy 2015) in training: y = γ (x − mean) / √(variance + eps) + β per
-//! channel, with the mean and variance of the batch. Knows nothing of neighbouring layers or of inference:
-//! folding removes batch normalizations before inference.
+//! channel, with the mean and variance of the batch. The kernel also computes a Relu layer directly behind: its
+//! gradient needs no second pass over the numbers, because the sign of an output follows from the input. Knows
+//! nothing of inference: folding removes batch normalizations before inference.
 //!
 //! The conventions are `PyTorch`'s: the normalization uses the biased variance of the batch, and the running
 //! variance averages the unbiased variance. A batch with a single number per channel has no variance:
 //! `PyTorch` refuses such a batch, and training never makes such a batch. Sums are in binary64: per lane over
 //! the pixels of a block, then over the images of the block, then over the blocks.
 
+use std::array::from_fn;
+
 use rayon::prelude::*;
 
-use crate::backend::own::kernels::lanes::{LANES, Lanes};
+use crate::backend::own::kernels::lanes::{LANES, Lanes, vectorized};
 use crate::network::definition::Layer;
+
+/// Pixels whose numbers are summed channel by channel: few enough that they stay in the first-level cache.
+const STRIP: usize = 8;
 
 /// The sizes and constants of a batch normalization.
 #[derive(Clone, Copy, Debug)]
@@ -20,34 +26,60 @@ pub(crate) struct BatchNorm {
     plane: usize,
     eps: f64,
     momentum: f64,
+    /// Whether the kernel also computes the Relu layer behind this layer.
+    rectify: bool,
 }
 
-/// Batch statistics of one channel: the mean, and 1 / √(variance + eps).
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Statistics {
+/// The normalization of one channel for one batch: y = (x − mean) · scale + bias, with scale = γ · inverse and
+/// inverse = 1 / √(variance + eps).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChannelNorm {
     mean: f32,
     inverse: f32,
+    scale: f32,
+    bias: f32,
+}
+
+impl ChannelNorm {
+    #[inline(always)]
+    fn of(self, x: f32) -> f32 {
+        (x - self.mean) * self.scale + self.bias
+    }
 }
 
 impl BatchNorm {
-    pub(crate) fn new(layer: &Layer, eps: f64, momentum: f64) -> Self {
+    pub(crate) fn new(layer: &Layer, eps: f64, momentum: f64, rectify: bool) -> Self {
         let (channels, plane) = layer.input().channels();
-        Self { channels, plane, eps, momentum }
+        Self { channels, plane, eps, momentum, rectify }
     }
 
-    /// Computes the statistics of a batch of `rows` images and updates the running mean and the running
-    /// variance.
+    /// Returns the normalization of every channel for a batch of `rows` images and updates the running mean and
+    /// the running variance.
     pub(crate) fn measure(
         &self,
         rows: usize,
         x: &[Lanes],
-        batch: &mut Vec<Statistics>,
+        [weight, bias]: [&[f32]; 2],
         running: [&mut [f32]; 2],
-    ) {
+    ) -> Vec<ChannelNorm> {
         let n = (rows * self.plane) as f64;
-        let means: Vec<f64> = self.sums(rows, x, x, |_, x, _| x).into_iter().map(|sum| sum / n).collect();
-        let squares = self.sums(rows, x, x, |channel, x, _| (x - means[channel]) * (x - means[channel]));
-        let variances: Vec<f64> = squares.into_iter().map(|sum| sum / n).collect();
+        let no_constants = vec![(); self.channels];
+        let sums = self.sums(
+            rows,
+            &no_constants,
+            [x, x],
+            #[inline(always)]
+            |(), x, _| [x.map(f64::from)],
+        );
+        let means: Vec<f64> = sums.into_iter().map(|[sum]| sum / n).collect();
+        let squares = self.sums(
+            rows,
+            &means,
+            [x, x],
+            #[inline(always)]
+            |mean, x, _| [x.map(|x| (f64::from(x) - mean) * (f64::from(x) - mean))],
+        );
+        let variances: Vec<f64> = squares.into_iter().map(|[sum]| sum / n).collect();
         let [old_means, old_variances] = running;
         let blend = |old: &mut f32, new: f64| {
             *old = ((1.0 - self.momentum) * f64::from(*old) + self.momentum * new) as f32;
@@ -55,67 +87,104 @@ impl BatchNorm {
         old_means.iter_mut().zip(&means).for_each(|(old, mean)| blend(old, *mean));
         let unbiased = n / (n - 1.0).max(1.0);
         old_variances.iter_mut().zip(&variances).for_each(|(old, variance)| blend(old, variance * unbiased));
-        let statistics = |(mean, variance): (&f64, &f64)| Statistics {
-            mean: *mean as f32,
-            inverse: (1.0 / (variance + self.eps).sqrt()) as f32,
+        let channel = |channel: usize| {
+            let inverse = (1.0 / (variances[channel] + self.eps).sqrt()) as f32;
+            let (mean, scale) = (means[channel] as f32, inverse * weight[channel]);
+            ChannelNorm { mean, inverse, scale, bias: bias[channel] }
         };
-        *batch = means.iter().zip(&variances).map(statistics).collect();
+        (0..self.channels).map(channel).collect()
     }
 
     /// Writes the normalized numbers of `rows` images, and zeros to the lanes without an image.
-    pub(crate) fn forward(
-        &self,
-        rows: usize,
-        batch: &[Statistics],
-        weight: &[f32],
-        bias: &[f32],
-        x: &[Lanes],
-        y: &mut [Lanes],
-    ) {
-        self.each_pixel(y, x, |channel, y, x| {
-            let Statistics { mean, inverse } = batch[channel];
-            let (scale, bias) = (inverse * weight[channel], bias[channel]);
-            y.0.iter_mut().zip(x.0).for_each(|(y, x)| *y = (x - mean) * scale + bias);
-        });
+    pub(crate) fn forward(&self, rows: usize, norms: &[ChannelNorm], x: &[Lanes], y: &mut [Lanes]) {
+        if self.rectify {
+            self.each_number(
+                [x, x],
+                y,
+                norms,
+                #[inline(always)]
+                |norm, x, _| {
+                    let y = norm.of(x);
+                    if y < 0.0 { 0.0 } else { y }
+                },
+            );
+        } else {
+            self.each_number(
+                [x, x],
+                y,
+                norms,
+                #[inline(always)]
+                |norm, x, _| norm.of(x),
+            );
+        }
         self.clear(rows, y);
     }
 
-    /// Writes the gradients of the weight and the bias.
+    /// Writes the gradients of the weight, Σ x̂ dy with x̂ = (x − mean) · inverse, and of the bias, Σ dy. Behind a
+    /// Relu layer, dy is 0 where the output is not positive.
     pub(crate) fn parameter_gradients(
         &self,
         rows: usize,
-        batch: &[Statistics],
+        norms: &[ChannelNorm],
         [x, dy]: [&[Lanes]; 2],
         [weight, bias]: [&mut [f32]; 2],
     ) {
-        let weights = self.sums(rows, x, dy, |channel, x, dy| {
-            let Statistics { mean, inverse } = batch[channel];
-            (x - f64::from(mean)) * f64::from(inverse) * dy
-        });
-        weight.iter_mut().zip(weights).for_each(|(weight, sum)| *weight = sum as f32);
-        let biases = self.sums(rows, x, dy, |_, _, dy| dy);
-        bias.iter_mut().zip(biases).for_each(|(bias, sum)| *bias = sum as f32);
+        let sums = if self.rectify {
+            self.sums(
+                rows,
+                norms,
+                [x, dy],
+                #[inline(always)]
+                |norm, x, dy| terms(*norm, x, from_fn(|lane| rectified(*norm, x[lane], dy[lane]))),
+            )
+        } else {
+            self.sums(
+                rows,
+                norms,
+                [x, dy],
+                #[inline(always)]
+                |norm, x, dy| terms(*norm, x, dy),
+            )
+        };
+        for ((weight, bias), sums) in weight.iter_mut().zip(bias).zip(sums) {
+            [*weight, *bias] = sums.map(|sum| sum as f32);
+        }
     }
 
-    /// Writes the gradient at the inputs: dx = γ · inverse · (dy − (Σdy + x̂ Σ x̂ dy) / n), with x̂ = (x −
-    /// mean) · inverse. `sums` are the gradients of the weight, Σ x̂ dy, and of the bias, Σ dy.
+    /// Writes the gradient at the inputs: dx = scale · (dy − (Σ dy + x̂ Σ x̂ dy) / n). `sums` are the gradients of the
+    /// weight, Σ x̂ dy, and of the bias, Σ dy.
     pub(crate) fn input_gradient(
         &self,
         rows: usize,
-        batch: &[Statistics],
-        weight: &[f32],
+        norms: &[ChannelNorm],
         sums: [&[f32]; 2],
         [x, dy]: [&[Lanes]; 2],
         dx: &mut [Lanes],
     ) {
         let n = (rows * self.plane) as f32;
-        dx.copy_from_slice(x);
-        self.each_pixel(dx, dy, |channel, dx, dy| {
-            let Statistics { mean, inverse } = batch[channel];
-            let scale = weight[channel] * inverse;
-            let (slope, shift) = (sums[0][channel] / n * inverse, sums[1][channel] / n);
-            dx.0.iter_mut().zip(dy.0).for_each(|(x, dy)| *x = scale * (dy - shift - (*x - mean) * slope));
-        });
+        let slope = |(norm, (weight, bias)): (&ChannelNorm, (&f32, &f32))| {
+            (*norm, weight / n * norm.inverse, bias / n)
+        };
+        let slopes: Vec<_> = norms.iter().zip(sums[0].iter().zip(sums[1])).map(slope).collect();
+        if self.rectify {
+            self.each_number(
+                [x, dy],
+                dx,
+                &slopes,
+                #[inline(always)]
+                |(norm, slope, shift), x, dy| {
+                    norm.scale * (rectified(*norm, x, dy) - shift - (x - norm.mean) * slope)
+                },
+            );
+        } else {
+            self.each_number(
+                [x, dy],
+                dx,
+                &slopes,
+                #[inline(always)]
+                |(norm, slope, shift), x, dy| norm.scale * (dy - shift - (x - norm.mean) * slope),
+            );
+        }
         self.clear(rows, dx);
     }
 
@@ -125,50 +194,98 @@ impl BatchNorm {
         let size = self.channels * self.plane;
         let last = lines.len().saturating_sub(size);
         let images = rows - last / size * LANES;
-        lines[last..].iter_mut().for_each(|line| line.0[images..].fill(0.0));
+        if images < LANES {
+            lines[last..].iter_mut().for_each(|line| line.0[images..].fill(0.0));
+        }
     }
 
-    /// Returns, for each channel, the sum of `term` over all pixels and images.
-    fn sums(
+    /// Returns, for each channel, sums over all pixels and images of terms of the channel's constants and of two
+    /// numbers at the same place.
+    fn sums<C: Sync, const K: usize>(
         &self,
         rows: usize,
-        a: &[Lanes],
-        b: &[Lanes],
-        term: impl Fn(usize, f64, f64) -> f64 + Sync,
-    ) -> Vec<f64> {
+        constants: &[C],
+        [a, b]: [&[Lanes]; 2],
+        terms: impl Fn(&C, [f32; LANES], [f32; LANES]) -> [[f64; LANES]; K] + Sync,
+    ) -> Vec<[f64; K]> {
         let size = self.channels * self.plane;
         let blocks = a.par_chunks_exact(size).zip(b.par_chunks_exact(size)).enumerate();
-        let sums: Vec<Vec<f64>> = blocks
-            .map(|(block, (a, b))| {
-                let mut sums = vec![[0.0; LANES]; self.channels];
-                for (a, b) in a.chunks_exact(self.channels).zip(b.chunks_exact(self.channels)) {
-                    for (channel, (sums, (a, b))) in sums.iter_mut().zip(a.iter().zip(b)).enumerate() {
-                        for (sum, (a, b)) in sums.iter_mut().zip(a.0.iter().zip(b.0)) {
-                            *sum += term(channel, f64::from(*a), f64::from(b));
+        let sums: Vec<Vec<[f64; K]>> = blocks
+            .map(|(block, lines)| {
+                let mut sums: Vec<[[f64; LANES]; K]> = vec![[[0.0; LANES]; K]; self.channels];
+                vectorized(
+                    (&mut sums[..], lines),
+                    #[inline(always)]
+                    |(sums, (a, b)): (&mut [_], (&[Lanes], &[Lanes]))| {
+                        let strip = self.channels * STRIP;
+                        for (a, b) in a.chunks(strip).zip(b.chunks(strip)) {
+                            for (channel, (sums, constants)) in sums.iter_mut().zip(constants).enumerate() {
+                                let mut all = *sums;
+                                let pixels = a.iter().zip(b).skip(channel).step_by(self.channels);
+                                for (a, b) in pixels {
+                                    for (all, terms) in all.iter_mut().zip(terms(constants, a.0, b.0)) {
+                                        for lane in 0..LANES {
+                                            all[lane] += terms[lane];
+                                        }
+                                    }
+                                }
+                                *sums = all;
+                            }
                         }
-                    }
-                }
+                    },
+                );
                 let images = LANES.min(rows - block * LANES);
-                sums.iter().map(|sums| sums[..images].iter().fold(0.0, |all, sum| all + sum)).collect()
+                let all = |sums: [f64; LANES]| sums[..images].iter().fold(0.0, |all, sum| all + sum);
+                sums.into_iter().map(|sums| sums.map(all)).collect()
             })
             .collect();
-        (0..self.channels)
-            .map(|channel| sums.iter().map(|block| block[channel]).fold(0.0, |all, sum| all + sum))
-            .collect()
+        let channel = |channel: usize| {
+            from_fn(|k| sums.iter().map(|block| block[channel][k]).fold(0.0, |all, sum| all + sum))
+        };
+        (0..self.channels).map(channel).collect()
     }
 
-    fn each_pixel(&self, out: &mut [Lanes], with: &[Lanes], each: impl Fn(usize, &mut Lanes, &Lanes) + Sync) {
+    /// Writes a function of the channel's constants and of two numbers at the same place, in parallel.
+    fn each_number<C: Sync>(
+        &self,
+        [a, b]: [&[Lanes]; 2],
+        out: &mut [Lanes],
+        constants: &[C],
+        function: impl Fn(&C, f32, f32) -> f32 + Sync,
+    ) {
         let size = self.channels * self.plane;
-        out.par_chunks_exact_mut(size).zip(with.par_chunks_exact(size)).for_each(|(out, with)| {
-            let pixels = out.chunks_exact_mut(self.channels).zip(with.chunks_exact(self.channels));
-            for (out, with) in pixels {
-                out.iter_mut()
-                    .zip(with)
-                    .enumerate()
-                    .for_each(|(channel, (out, with))| each(channel, out, with));
-            }
+        let blocks =
+            out.par_chunks_exact_mut(size).zip(a.par_chunks_exact(size).zip(b.par_chunks_exact(size)));
+        blocks.for_each(|block| {
+            vectorized(
+                block,
+                #[inline(always)]
+                |(out, (a, b)): (&mut [Lanes], (&[Lanes], &[Lanes]))| {
+                    let pixels = a.chunks_exact(self.channels).zip(b.chunks_exact(self.channels));
+                    for (out, (a, b)) in out.chunks_exact_mut(self.channels).zip(pixels) {
+                        for ((out, constants), (a, b)) in out.iter_mut().zip(constants).zip(a.iter().zip(b)) {
+                            for lane in 0..LANES {
+                                out.0[lane] = function(constants, a.0[lane], b.0[lane]);
+                            }
+                        }
+                    }
+                },
+            );
         });
     }
+}
+
+/// Returns the gradient in front of a Relu layer: 0 where the output y is not positive.
+#[inline(always)]
+fn rectified(norm: ChannelNorm, x: f32, dy: f32) -> f32 {
+    if norm.of(x) > 0.0 { dy } else { 0.0 }
+}
+
+/// Returns the terms of the gradients of weight and bias.
+#[inline(always)]
+fn terms(norm: ChannelNorm, x: [f32; LANES], dy: [f32; LANES]) -> [[f64; LANES]; 2] {
+    let normalized = x.map(|x| (f64::from(x) - f64::from(norm.mean)) * f64::from(norm.inverse));
+    [from_fn(|lane| normalized[lane] * f64::from(dy[lane])), dy.map(f64::from)]
 }
 
 #[cfg(test)]
@@ -177,16 +294,16 @@ mod tests {
 
     #[test]
     fn running_statistics_take_the_unbiased_variance() {
-        let norm = BatchNorm { channels: 2, plane: 2, eps: 0.0, momentum: 0.25 };
-        let (mut mean, mut variance, mut batch) = ([1.0, 1.0], [1.0, 1.0], Vec::new());
+        let norm = BatchNorm { channels: 2, plane: 2, eps: 0.0, momentum: 0.25, rectify: false };
+        let (mut mean, mut variance) = ([1.0, 1.0], [1.0, 1.0]);
         // Channel 0 has the numbers 1, 2, 3, 6: mean 3, biased variance 3.5, unbiased variance 14/3. Channel
         // 1 has only fives. The other lanes have no image.
         let lanes = |first: f32, second: f32| {
-            Lanes(std::array::from_fn(|lane| [first, second].get(lane).copied().unwrap_or(9.0)))
+            Lanes(from_fn(|lane| [first, second].get(lane).copied().unwrap_or(9.0)))
         };
         let x = [lanes(1.0, 3.0), lanes(5.0, 5.0), lanes(2.0, 6.0), lanes(5.0, 5.0)];
-        norm.measure(2, &x, &mut batch, [&mut mean, &mut variance]);
+        let norms = norm.measure(2, &x, [&[1.0; 2], &[0.0; 2]], [&mut mean, &mut variance]);
         assert_eq!((mean, variance), ([1.5, 2.0], [0.75 + 14.0 / 12.0, 0.75]));
-        assert_eq!((batch[0].mean, batch[0].inverse), (3.0, (1.0 / 3.5_f64.sqrt()) as f32));
+        assert_eq!((norms[0].mean, norms[0].inverse), (3.0, (1.0 / 3.5_f64.sqrt()) as f32));
     }
 }

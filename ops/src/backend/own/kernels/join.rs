@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::backend::own::kernels::lanes::{LANES, LINES, Lanes, vectorized};
+use crate::backend::own::kernels::relu;
 
 /// Adds `x` to `y`, in parallel.
 pub(crate) fn add(x: &[Lanes], y: &mut [Lanes]) {
@@ -22,6 +23,19 @@ pub(crate) fn apply_add(x: &[Lanes], y: &mut [Lanes]) {
             }
         },
     );
+}
+
+/// Writes the sum of all inputs, from the first to the last, in parallel. With `rectify`, negative sums become 0.
+pub(crate) fn sum(inputs: &[&[Lanes]], rectify: bool, y: &mut [Lanes]) {
+    y.par_chunks_mut(LINES).enumerate().for_each(|(part, y)| {
+        // A part stays in the cache while it is written several times.
+        let lines = part * LINES..part * LINES + y.len();
+        y.copy_from_slice(&inputs[0][lines.clone()]);
+        inputs[1..].iter().for_each(|x| apply_add(&x[lines.clone()], y));
+        if rectify {
+            relu::apply(y);
+        }
+    });
 }
 
 /// Copies lines, in parallel.

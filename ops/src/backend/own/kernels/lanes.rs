@@ -36,23 +36,6 @@ pub(crate) fn zeros(lines: usize) -> Vec<Lanes> {
     vec![Lanes::ZERO; lines]
 }
 
-/// Transposes at most 16 lines to one line per image. If `from` has fewer lines, the numbers of `to` beyond
-/// that count stay unchanged.
-#[inline(always)]
-pub(crate) fn turn(from: &[Lanes], to: &mut [Lanes; LANES]) {
-    if let Some(from) = from.first_chunk::<LANES>() {
-        for (lane, line) in to.iter_mut().enumerate() {
-            line.0 = std::array::from_fn(|row| from[row].0[lane]);
-        }
-        return;
-    }
-    for (lane, line) in to.iter_mut().enumerate() {
-        for (number, from) in line.0.iter_mut().zip(from) {
-            *number = from.0[lane];
-        }
-    }
-}
-
 /// Copies the numbers of one image from the lines of a block to a row.
 pub(crate) fn read_lane(block: &[Lanes], lane: usize, row: &mut [f32]) {
     row.iter_mut().zip(block).for_each(|(number, line)| *number = line.0[lane]);
@@ -129,16 +112,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn turning_twice_is_nothing() {
-        let from: [Lanes; LANES] =
-            std::array::from_fn(|i| Lanes(std::array::from_fn(|j| (16 * i + j) as f32)));
-        let (mut once, mut twice) = ([Lanes::ZERO; LANES], [Lanes::ZERO; LANES]);
-        turn(&from, &mut once);
-        assert_eq!((once[3].0[5], once[0].0[15]), (83.0, 240.0));
-        turn(&once, &mut twice);
-        assert_eq!(twice, from);
+    fn a_lane_is_an_image() {
+        let block: [Lanes; 3] = std::array::from_fn(|i| Lanes(std::array::from_fn(|j| (16 * i + j) as f32)));
         let mut row = [0.0; 3];
-        read_lane(&from, 2, &mut row);
+        read_lane(&block, 2, &mut row);
         assert_eq!(row, [2.0, 18.0, 34.0]);
         assert_eq!([0, 1, 16, 17].map(blocks), [0, 1, 1, 2]);
     }

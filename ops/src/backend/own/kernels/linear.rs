@@ -7,10 +7,11 @@ use std::ops::Range;
 use pulp::Simd;
 use rayon::prelude::*;
 
-use crate::backend::own::kernels::lanes::{LANES, Lanes, sum, turn, vectorized};
+use crate::backend::own::kernels::lanes::{LANES, Lanes, sum, vectorized};
 use crate::backend::own::kernels::tile::{
     VectorKernel, WeightRows, add_products, compute, load_all, splat, store_all, tiles,
 };
+use crate::backend::own::kernels::turn::turn;
 use crate::network::definition::Layer;
 
 /// The largest number of inputs per pass of a sum. The limit keeps the lines of a block and the weights of a
@@ -134,16 +135,26 @@ impl Linear {
     fn cut(&self, x: &[Lanes], panels: &mut Vec<Lanes>) {
         let depth = x.len() / self.inputs * LANES;
         panels.resize(self.inputs.div_ceil(LANES) * depth, Lanes::ZERO);
-        panels.par_chunks_exact_mut(depth).enumerate().for_each(|panel| {
-            vectorized(
-                panel,
-                #[inline(always)]
-                |(at, panel): (usize, &mut [Lanes])| {
-                    let blocks = panel.as_chunks_mut::<LANES>().0.iter_mut().zip(x.chunks_exact(self.inputs));
-                    blocks.for_each(|(to, block)| turn(&block[at * LANES..], to));
-                },
-            );
+        panels.par_chunks_exact_mut(depth).enumerate().for_each(|(at, panel)| {
+            compute(Cut { x, inputs: self.inputs, first: at * LANES, panel });
         });
+    }
+}
+
+/// Copies at most sixteen inputs into a panel.
+struct Cut<'a> {
+    x: &'a [Lanes],
+    inputs: usize,
+    first: usize,
+    panel: &'a mut [Lanes],
+}
+
+impl VectorKernel for Cut<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(self, simd: S) {
+        let count = LANES.min(self.inputs - self.first);
+        let blocks = self.panel.as_chunks_mut::<LANES>().0.iter_mut().zip(self.x.chunks_exact(self.inputs));
+        blocks.for_each(|(to, block)| turn::<S, V>(simd, &block[self.first..][..count], to));
     }
 }
 

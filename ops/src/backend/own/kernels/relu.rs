@@ -1,10 +1,10 @@
 //! The rectified linear unit max(x, 0) and its gradient, in place; NaN stays NaN. Knows nothing of
-//! neighbouring layers. The kernel of a convolution or linear layer also computes the forward pass of a Relu
-//! layer directly after that layer.
+//! neighbouring layers. The kernels of products, sums and batch normalizations also compute the forward pass of a
+//! Relu layer directly behind them.
 
 use rayon::prelude::*;
 
-use crate::backend::own::kernels::lanes::{LINES, Lanes, zip_each};
+use crate::backend::own::kernels::lanes::{LINES, Lanes, vectorized, zip_each};
 
 /// Replaces negative numbers by 0, in parallel.
 pub(crate) fn forward(x: &mut [Lanes]) {
@@ -13,9 +13,15 @@ pub(crate) fn forward(x: &mut [Lanes]) {
 
 /// Replaces negative numbers by 0, on the calling thread.
 pub(crate) fn apply(x: &mut [Lanes]) {
-    for x in x.iter_mut().flat_map(|line| &mut line.0) {
-        *x = if *x < 0.0 { 0.0 } else { *x };
-    }
+    vectorized(
+        x,
+        #[inline(always)]
+        |x: &mut [Lanes]| {
+            for x in x.iter_mut().flat_map(|line| &mut line.0) {
+                *x = if *x < 0.0 { 0.0 } else { *x };
+            }
+        },
+    );
 }
 
 /// Sets the gradient to 0 where the output y is not positive. A later Dropout layer may have overwritten y in

@@ -46,7 +46,50 @@ pub(crate) struct Patch {
 
 /// For each target position along one side of the image, pairs of a kernel tap and the source position for
 /// that tap.
-type TapSide = Vec<Vec<[usize; 2]>>;
+pub(crate) type TapSide = Vec<Vec<[usize; 2]>>;
+
+/// Neighbouring target positions along the width that use the same taps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TapGroup {
+    pub positions: Range<usize>,
+    /// The taps of the first position, each with its source position.
+    pub taps: Vec<[usize; 2]>,
+    /// The distance from the sources of a position to those of the next.
+    pub step: usize,
+}
+
+impl TapGroup {
+    /// Returns the groups of all target positions.
+    pub(crate) fn of(side: &TapSide) -> Vec<Self> {
+        let mut groups: Vec<Self> = vec![];
+        for (at, taps) in side.iter().enumerate() {
+            if !groups.last_mut().is_some_and(|last| last.extend(at, taps)) {
+                groups.push(Self { positions: at..at + 1, taps: taps.clone(), step: 0 });
+            }
+        }
+        groups
+    }
+
+    /// Takes the next position into the group, if it fits. The second position fixes the step.
+    fn extend(&mut self, at: usize, taps: &[[usize; 2]]) -> bool {
+        let distance = at - self.positions.start;
+        let moved = |(first, tap): (&[usize; 2], &[usize; 2])| {
+            let moved = tap[1].checked_sub(first[1]).filter(|_| first[0] == tap[0]);
+            moved.filter(|moved| moved % distance == 0).map(|moved| moved / distance)
+        };
+        let mut steps = self.taps.iter().zip(taps).map(moved);
+        let step = steps.next().unwrap_or(Some(0));
+        let fits = taps.len() == self.taps.len()
+            && step.is_some()
+            && steps.all(|other| other == step)
+            && (distance == 1 || step == Some(self.step));
+        if fits {
+            self.positions.end = at + 1;
+            self.step = step.unwrap_or(0);
+        }
+        fits
+    }
+}
 
 /// The sizes of a convolution.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +134,35 @@ impl Taps {
         }
     }
 
+    /// Returns the taps of a convolution of groups of `input` channels to groups of `outputs` channels, with kernel,
+    /// stride and dilation.
+    #[cfg(test)]
+    pub(crate) fn sized(
+        input: [usize; 3],
+        outputs: usize,
+        groups: usize,
+        [kernel, stride, dilation]: [[usize; 2]; 3],
+        padding: Padding,
+    ) -> Self {
+        let side = |side: usize| {
+            let padded = input[1 + side] + padding.along(side).iter().sum::<usize>();
+            (padded - (kernel[side] - 1) * dilation[side] - 1) / stride[side] + 1
+        };
+        let output = [outputs, side(0), side(1)];
+        let [kernel, stride, dilation] = [kernel, stride, dilation].map(HeightWidth::from);
+        Self { input, output, groups, kernel, stride, padding, dilation }
+    }
+
+    /// Returns the numbers of an image, of all groups.
+    pub(crate) fn inputs(&self) -> usize {
+        self.groups * self.input.iter().product::<usize>()
+    }
+
+    /// Returns the numbers of an image's output, of all groups.
+    pub(crate) fn outputs(&self) -> usize {
+        self.groups * self.output.iter().product::<usize>()
+    }
+
     /// Returns the runs of every output pixel. A row of weights has the order kernel row, kernel column,
     /// input channel.
     pub(crate) fn forward(&self) -> TapSums {
@@ -103,16 +175,7 @@ impl Taps {
     /// kernel column from right to left, output channel.
     pub(crate) fn backward(&self) -> TapSums {
         let [channels, _, width] = self.output;
-        let turned = |side: TapSide, length: usize| {
-            let mut turned: TapSide = vec![vec![]; length];
-            for (output, taps) in side.into_iter().enumerate() {
-                for [tap, source] in taps {
-                    turned[source].push([tap, output]);
-                }
-            }
-            turned
-        };
-        let (rows, columns) = (turned(self.side(0), self.input[1]), turned(self.side(1), self.input[2]));
+        let [rows, columns] = [0, 1].map(|side| self.side_backward(side));
         let columns_of_kernel = self.kernel.width;
         let place = |[down, right]: [usize; 2]| (down + 1) * columns_of_kernel - 1 - right;
         self.sums(&rows, &columns, channels, width, place)
@@ -199,9 +262,21 @@ impl Taps {
         }
     }
 
+    /// Returns the taps of every input position along the height (0) or the width (1), each with the output position
+    /// that uses it, in the order of those positions.
+    pub(crate) fn side_backward(&self, side: usize) -> TapSide {
+        let mut turned: TapSide = vec![vec![]; self.input[1 + side]];
+        for (output, taps) in self.side(side).into_iter().enumerate() {
+            for [tap, source] in taps {
+                turned[source].push([tap, output]);
+            }
+        }
+        turned
+    }
+
     /// Returns the taps of every output position along the height (0) or the width (1), each with its
     /// position in the image.
-    fn side(&self, side: usize) -> TapSide {
+    pub(crate) fn side(&self, side: usize) -> TapSide {
         let (input, output) = (self.input[1 + side], self.output[1 + side]);
         let of = |pair: HeightWidth| pair.both()[side];
         let (kernel, stride, dilation) = (of(self.kernel), of(self.stride), of(self.dilation));
@@ -257,19 +332,7 @@ mod tests {
         ];
         for (kernel, stride, padding, dilation, groups) in cases {
             let padding = Padding::from(padding);
-            let side = |side: usize, pixels: usize| {
-                let padded = pixels + padding.along(side).iter().sum::<usize>();
-                (padded - (kernel[side] - 1) * dilation[side] - 1) / stride[side] + 1
-            };
-            let taps = Taps {
-                input: [2, 7, 6],
-                output: [3, side(0, 7), side(1, 6)],
-                groups,
-                kernel: kernel.into(),
-                stride: stride.into(),
-                padding,
-                dilation: dilation.into(),
-            };
+            let taps = Taps::sized([2, 7, 6], 3, groups, [kernel, stride, dilation], padding);
             let mut uses: Vec<[usize; 3]> = vec![];
             for (pixel, runs) in taps.forward().pixels().enumerate() {
                 for run in runs {

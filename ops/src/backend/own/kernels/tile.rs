@@ -17,6 +17,33 @@ use crate::backend::own::kernels::lanes::Lanes;
 /// [`LANES`](crate::backend::own::kernels::lanes::LANES) images of a block.
 pub(crate) type TileSums<F, const M: usize, const V: usize> = [[F; V]; M];
 
+/// Where sums start.
+#[derive(Clone, Copy)]
+pub(crate) enum Start<'a> {
+    Zero,
+    /// One number per row.
+    Bias(&'a [f32]),
+    /// The numbers of the target, which the sums replace.
+    Target,
+}
+
+impl Start<'_> {
+    /// Returns the sums of the rows from `row` on, with their target.
+    #[inline(always)]
+    pub(crate) fn sums<S: Simd, const M: usize, const V: usize>(
+        self,
+        simd: S,
+        row: usize,
+        target: &[Lanes],
+    ) -> TileSums<S::f32s, M, V> {
+        match self {
+            Self::Zero => splat::<S, M, V>(simd, |_| 0.0),
+            Self::Bias(bias) => splat::<S, M, V>(simd, |m| bias[row + m]),
+            Self::Target => load_all::<S, M, V>(target),
+        }
+    }
+}
+
 /// A computation that runs with the widest vectors of the processor.
 pub(crate) trait VectorKernel {
     /// Runs the computation; a line is V vectors. The method and all functions in its body must be inlined,
@@ -26,6 +53,10 @@ pub(crate) trait VectorKernel {
 
 /// A computation over rows of weights, a register tile of M rows at a time.
 pub(crate) trait WeightRows {
+    /// The most rows of a tile on processors with 32 registers of 16 lanes: 16 where the weights of a step lie side by
+    /// side, 12 where each row needs an address register.
+    const MOST: usize = 12;
+
     /// Processes M rows, starting at row `first`.
     fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, first: usize);
 }
@@ -59,7 +90,7 @@ impl<W: VectorKernel> WithSimd for Widest<W> {
 /// processor: 16 registers of 8 lanes, or 32 registers of 16 or 4 lanes.
 #[inline(always)]
 pub(crate) fn tiles<S: Simd, const V: usize>(simd: S, rows: usize, each: &mut impl WeightRows) {
-    let most = if const { V == 1 } { 12 } else { 6 };
+    let most = if const { V == 1 } { most_rows(each) } else { 6 };
     let count = rows.div_ceil(most);
     let mut first = 0;
     for tile in 0..count {
@@ -72,6 +103,10 @@ pub(crate) fn tiles<S: Simd, const V: usize>(simd: S, rows: usize, each: &mut im
                 10 => each.tile::<S, 10, V>(simd, first),
                 11 => each.tile::<S, 11, V>(simd, first),
                 12 => each.tile::<S, 12, V>(simd, first),
+                13 => each.tile::<S, 13, V>(simd, first),
+                14 => each.tile::<S, 14, V>(simd, first),
+                15 => each.tile::<S, 15, V>(simd, first),
+                16 => each.tile::<S, 16, V>(simd, first),
                 _ => {}
             }
         }
@@ -86,6 +121,32 @@ pub(crate) fn tiles<S: Simd, const V: usize>(simd: S, rows: usize, each: &mut im
         }
         first += height;
     }
+}
+
+#[inline(always)]
+fn most_rows<W: WeightRows>(_: &W) -> usize {
+    W::MOST
+}
+
+/// Adds Σₖ columns[k][m] · source[k] to the sums, with k ascending. The shorter of `columns` and `source` ends the sum.
+#[inline(always)]
+pub(crate) fn add_column_products<S: Simd, const M: usize, const V: usize>(
+    simd: S,
+    sums: &mut TileSums<S::f32s, M, V>,
+    columns: &[[f32; M]],
+    source: &[Lanes],
+) {
+    let mut all = *sums;
+    for (column, line) in columns.iter().zip(source) {
+        let line = load::<S, V>(line);
+        for (sums, weight) in all.iter_mut().zip(column) {
+            let weight = simd.splat_f32s(*weight);
+            for (sum, numbers) in sums.iter_mut().zip(line) {
+                *sum = simd.mul_add_f32s(weight, numbers, *sum);
+            }
+        }
+    }
+    *sums = all;
 }
 
 /// Adds Σₖ rows[m][k] · source[k] to the sums, with k ascending.
@@ -151,8 +212,9 @@ pub(crate) fn store_all<S: Simd, const M: usize, const V: usize>(
     }
 }
 
+/// Returns the vectors of a line.
 #[inline(always)]
-fn load<S: Simd, const V: usize>(line: &Lanes) -> [S::f32s; V] {
+pub(crate) fn load<S: Simd, const V: usize>(line: &Lanes) -> [S::f32s; V] {
     let vectors: &[S::f32s] = bytemuck::cast_slice(&line.0);
     let vectors = &vectors[..V];
     std::array::from_fn(|v| vectors[v])

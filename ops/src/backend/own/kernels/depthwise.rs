@@ -1,0 +1,382 @@
+//! Depthwise convolutions, in which every output channel reads one input channel. Knows nothing of neighbouring layers.
+//!
+//! The sums have the terms and the order of [`grouped`](crate::backend::own::kernels::grouped). But channels share no
+//! inputs: so a register tile holds neighbouring pixels instead of output channels, and for the weight gradient a
+//! vector holds sixteen channels instead of the outputs of a group.
+
+use std::array::from_fn;
+use std::ops::Range;
+
+use pulp::Simd;
+
+use crate::backend::own::kernels::conv::{Packed, bias_sums};
+use crate::backend::own::kernels::grouped::STRIP;
+use crate::backend::own::kernels::lanes::{LANES, Lanes, zeros};
+use crate::backend::own::kernels::taps::{TapGroup, TapSide, Taps};
+use crate::backend::own::kernels::tile::{
+    Start, TileSums, VectorKernel, WeightRows, compute, load, store_all, tiles,
+};
+use crate::backend::own::kernels::turn::turn;
+
+/// The taps of a depthwise convolution.
+#[derive(Clone, Debug)]
+pub(crate) struct Depthwise {
+    taps: Taps,
+    forward: Plane,
+    backward: Plane,
+}
+
+/// The taps of every target pixel, by rows and by groups of columns.
+#[derive(Clone, Debug)]
+struct Plane {
+    rows: TapSide,
+    columns: Vec<TapGroup>,
+    /// Columns of the source and of the target.
+    widths: [usize; 2],
+}
+
+impl Depthwise {
+    pub(crate) fn new(taps: Taps) -> Self {
+        let ([.., from], [.., to]) = (taps.input, taps.output);
+        let plane = |rows, columns: TapSide, widths| Plane { rows, columns: TapGroup::of(&columns), widths };
+        let forward = plane(taps.side(0), taps.side(1), [from, to]);
+        let backward = plane(taps.side_backward(0), taps.side_backward(1), [to, from]);
+        Self { taps, forward, backward }
+    }
+
+    /// Copies weights of outputs × kernel × kernel in the order kernel row, kernel column, output.
+    pub(crate) fn pack(&self, weight: &[f32]) -> Packed {
+        let taps = self.taps.kernel.area();
+        let outputs = weight.len() / taps;
+        Packed((0..weight.len()).map(|at| weight[at % outputs * taps + at / outputs]).collect())
+    }
+
+    /// Writes the outputs of one block of images.
+    pub(crate) fn apply(
+        &self,
+        x: &[Lanes],
+        weight: &Packed,
+        start: Start<'_>,
+        rectify: bool,
+        y: &mut [Lanes],
+    ) {
+        let (plane, share) = (&self.forward, self.taps.output[0]);
+        let (taps, weight) = (&self.taps, &weight.0);
+        compute(DepthwiseSums { taps, plane, fan: 1, share, weight, start, rectify, x, y });
+    }
+
+    /// Writes the gradient at the inputs of one block of images.
+    pub(crate) fn apply_backward(&self, dy: &[Lanes], weight: &Packed, start: Start<'_>, dx: &mut [Lanes]) {
+        let (plane, fan) = (&self.backward, self.taps.output[0]);
+        let (taps, weight, rectify) = (&self.taps, &weight.0, false);
+        compute(DepthwiseSums { taps, plane, fan, share: 1, weight, start, rectify, x: dy, y: dx });
+    }
+
+    /// Returns the weight gradient of a part of the batch: one line of 16 outputs per set of 16 outputs and tap. Adds
+    /// to `db` one line of 16 images per output.
+    pub(crate) fn part_gradients(&self, x: &[Lanes], dy: &[Lanes], db: &mut [Lanes]) -> Vec<Lanes> {
+        let Taps { input, output: [share, rows, columns], groups, kernel, .. } = self.taps;
+        let outputs = groups * share;
+        let mut dw = zeros(outputs.div_ceil(LANES) * kernel.area());
+        let high = (STRIP / columns).clamp(1, rows);
+        // The rows of the image that a strip of output rows reads.
+        let reach = |strip: &[Vec<[usize; 2]>]| {
+            let sources = || strip.iter().flatten().map(|[_, source]| *source);
+            Some(sources().min()?..sources().max()? + 1)
+        };
+        let strips: Vec<Option<Range<usize>>> = self.forward.rows.chunks(high).map(reach).collect();
+        let held = strips.iter().flatten().map(Range::len).max().unwrap_or(0);
+        let mut turned = [zeros(held * input[2] * LANES), zeros(high * columns * LANES)];
+        for (x, dy) in x.chunks_exact(self.taps.inputs()).zip(dy.chunks_exact(self.taps.outputs())) {
+            for set in 0..outputs.div_ceil(LANES) {
+                let (conv, strips, turned) = (self, &strips[..], &mut turned);
+                let dw = &mut dw[set * kernel.area()..][..kernel.area()];
+                compute(DepthwiseGradient {
+                    conv,
+                    strips,
+                    high,
+                    held,
+                    first: set * LANES,
+                    x,
+                    dy,
+                    turned,
+                    dw,
+                });
+            }
+            compute(BiasSums(dy, db));
+        }
+        dw
+    }
+
+    /// Returns the line and the lane of a weight in the weight gradient of a part.
+    pub(crate) fn place(&self, out: usize, tap: usize) -> (usize, usize) {
+        (out / LANES * self.taps.kernel.area() + tap, out % LANES)
+    }
+}
+
+/// The sums of all target pixels of one block: y = start + Σ weight · x, over taps and over `fan` source channels.
+/// `share` target channels read the same source channel.
+struct DepthwiseSums<'a> {
+    taps: &'a Taps,
+    plane: &'a Plane,
+    fan: usize,
+    share: usize,
+    weight: &'a [f32],
+    start: Start<'a>,
+    rectify: bool,
+    x: &'a [Lanes],
+    y: &'a mut [Lanes],
+}
+
+impl VectorKernel for DepthwiseSums<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(mut self, simd: S) {
+        let Plane { rows, columns, widths: [from, to] } = self.plane;
+        let (sources, targets) = (self.taps.groups * self.fan, self.taps.groups * self.share);
+        let mut taps: Vec<[usize; 2]> = vec![];
+        for (row, downs) in rows.iter().enumerate() {
+            for TapGroup { positions, taps: rights, step } in columns {
+                taps.clear();
+                for [down, y] in downs {
+                    let tap = |[right, x]: &[usize; 2]| {
+                        [
+                            (down * self.taps.kernel.width + right) * sources.max(targets),
+                            (y * from + x) * sources,
+                        ]
+                    };
+                    taps.extend(rights.iter().map(tap));
+                }
+                let (mut at, apart) = (positions.start, step * sources);
+                while at < positions.end {
+                    let left = positions.end - at;
+                    let moved = (at - positions.start) * apart;
+                    let first = (row * to + at) * targets;
+                    // Sixteen registers hold eight sums of two vectors with their inputs.
+                    if const { V == 1 } && left >= 8 {
+                        self.pixels::<S, 8, V>(simd, &taps, moved, apart, first);
+                        at += 8;
+                    } else if left >= 4 {
+                        self.pixels::<S, 4, V>(simd, &taps, moved, apart, first);
+                        at += 4;
+                    } else {
+                        self.pixels::<S, 1, V>(simd, &taps, moved, apart, first);
+                        at += 1;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl DepthwiseSums<'_> {
+    /// Writes M neighbouring pixels of all channels. `taps` has the first weight and the first source of each tap,
+    /// `moved` is added to the source for the first pixel, and `apart` for every next one.
+    #[inline(always)]
+    fn pixels<S: Simd, const M: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        taps: &[[usize; 2]],
+        moved: usize,
+        apart: usize,
+        first: usize,
+    ) {
+        let Self { fan, share, weight, rectify, x, .. } = *self;
+        let targets = self.taps.groups * share;
+        let y = &mut self.y[first..first + M * targets];
+        for channel in 0..targets {
+            let mut sums: TileSums<S::f32s, M, V> = match self.start {
+                Start::Zero => [[simd.splat_f32s(0.0); V]; M],
+                Start::Bias(bias) => [[simd.splat_f32s(bias[channel]); V]; M],
+                Start::Target => from_fn(|m| load::<S, V>(&y[m * targets + channel])),
+            };
+            let source = if share == 1 { channel * fan } else { channel / share };
+            for [weights, tap] in taps {
+                let weight = &weight[weights + channel * fan..][..fan];
+                for (at, weight) in weight.iter().enumerate() {
+                    let weight = simd.splat_f32s(*weight);
+                    let lines = &x[tap + moved + source + at..][..=(M - 1) * apart];
+                    for (m, sums) in sums.iter_mut().enumerate() {
+                        let line = load::<S, V>(&lines[m * apart]);
+                        for (sum, numbers) in sums.iter_mut().zip(line) {
+                            *sum = simd.mul_add_f32s(weight, numbers, *sum);
+                        }
+                    }
+                }
+            }
+            for (m, sums) in sums.into_iter().enumerate() {
+                store_all::<S, 1, V>(simd, [sums], rectify, &mut y[m * targets + channel..]);
+            }
+        }
+    }
+}
+
+/// The contribution of one block to dw, for 16 outputs.
+struct DepthwiseGradient<'a> {
+    conv: &'a Depthwise,
+    /// For each strip of `high` output rows, the rows of the image that it reads: at most `held`.
+    strips: &'a [Option<Range<usize>>],
+    high: usize,
+    held: usize,
+    /// The first of the outputs.
+    first: usize,
+    x: &'a [Lanes],
+    dy: &'a [Lanes],
+    /// For every pixel of the held rows of the image and of the strip, one line of 16 channels per image.
+    turned: &'a mut [Vec<Lanes>; 2],
+    dw: &'a mut [Lanes],
+}
+
+impl VectorKernel for DepthwiseGradient<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(self, simd: S) {
+        let Self { conv, strips, high, held, first, x, dy, turned: [turned_x, turned_dy], dw } = self;
+        let Taps { input: [.., width], output: [share, _, columns], groups, kernel, .. } = conv.taps;
+        let outputs = groups * share;
+        let count = LANES.min(outputs - first);
+        // The rows of the image below `done` were turned; the last `held` of them are there.
+        let mut done = 0;
+        for ((strip, downs), reach) in conv.forward.rows.chunks(high).enumerate().zip(strips) {
+            let Some(reach) = reach else { continue };
+            for row in done.max(reach.start)..reach.end {
+                let to = &mut turned_x[row % held * width * LANES..][..width * LANES];
+                let pixels = x[row * width * groups..].chunks_exact(groups);
+                for (pixel, to) in pixels.zip(to.as_chunks_mut::<LANES>().0) {
+                    if share == 1 {
+                        turn::<S, V>(simd, &pixel[first..first + count], to);
+                    } else {
+                        let lines: [Lanes; LANES] = from_fn(|at| pixel[(first + at.min(count - 1)) / share]);
+                        turn::<S, V>(simd, &lines[..count], to);
+                    }
+                }
+            }
+            done = done.max(reach.end);
+            let pixels = dy[strip * high * columns * outputs..].chunks_exact(outputs);
+            for (pixel, to) in pixels.zip(turned_dy.as_chunks_mut::<LANES>().0).take(downs.len() * columns) {
+                turn::<S, V>(simd, &pixel[first..first + count], to);
+            }
+            for group in &conv.forward.columns {
+                for (row, downs) in downs.iter().enumerate() {
+                    let tap = |[[down, y], [right, x]]: [&[usize; 2]; 2]| {
+                        [down * kernel.width + right, (y % held * width + x) * LANES]
+                    };
+                    let taps =
+                        downs.iter().flat_map(|down| group.taps.iter().map(move |right| tap([down, right])));
+                    let taps: Vec<[usize; 2]> = taps.collect();
+                    let dy = &turned_dy[(row * columns + group.positions.start) * LANES..];
+                    let dy = &dy[..group.positions.len() * LANES];
+                    let (x, step) = (&turned_x[..], group.step * LANES);
+                    tiles::<S, V>(simd, taps.len(), &mut Sixteen { taps: &taps, step, x, dy, dw });
+                }
+            }
+        }
+    }
+}
+
+/// The columns of a group in one row of a [`DepthwiseGradient`].
+struct Sixteen<'a> {
+    /// The number and the first source of each tap.
+    taps: &'a [[usize; 2]],
+    /// The distance between the sources of neighbouring pixels.
+    step: usize,
+    x: &'a [Lanes],
+    dy: &'a [Lanes],
+    dw: &'a mut [Lanes],
+}
+
+impl WeightRows for Sixteen<'_> {
+    #[inline(always)]
+    fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, first: usize) {
+        let taps: [[usize; 2]; M] = from_fn(|m| self.taps[first + m]);
+        let mut sums: TileSums<S::f32s, M, V> = taps.map(|[tap, _]| load::<S, V>(&self.dw[tap]));
+        for (pixel, dy) in self.dy.as_chunks::<LANES>().0.iter().enumerate() {
+            let x: [&[Lanes; LANES]; M] =
+                taps.map(|[_, source]| self.x[source + pixel * self.step..].first_chunk().unwrap_or(dy));
+            for (image, dy) in dy.iter().enumerate() {
+                let dy = load::<S, V>(dy);
+                for (sums, x) in sums.iter_mut().zip(x) {
+                    for ((sum, x), dy) in sums.iter_mut().zip(load::<S, V>(&x[image])).zip(dy) {
+                        *sum = simd.mul_add_f32s(x, dy, *sum);
+                    }
+                }
+            }
+        }
+        for ([tap, _], sums) in taps.into_iter().zip(sums) {
+            store_all::<S, 1, V>(simd, [sums], false, &mut self.dw[tap..]);
+        }
+    }
+}
+
+/// Adds the gradient at the outputs of one block to one line per output.
+struct BiasSums<'a>(&'a [Lanes], &'a mut [Lanes]);
+
+impl VectorKernel for BiasSums<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(self, _: S) {
+        bias_sums(self.0, self.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::own::kernels::grouped::Grouped;
+    use crate::network::geometry::Padding;
+    use crate::random::Stream;
+
+    fn lines(count: usize, name: &str) -> Vec<Lanes> {
+        let stream = Stream::new(1, "test", name);
+        (0..count as u64).map(|at| Lanes(from_fn(|lane| stream.unit(at * 16 + lane as u64) - 0.5))).collect()
+    }
+
+    /// The kernel for groups of any size is the reference.
+    #[test]
+    fn bits_are_those_of_a_convolution_in_groups() {
+        let cases = [
+            // Channels, height, width; outputs of a channel; kernel; stride; dilation; padding.
+            ([20, 9, 21], 1, [3, 3], [1, 1], [1, 1], [1, 1, 1, 1]),
+            ([3, 8, 8], 1, [3, 3], [2, 2], [1, 1], [0, 0, 1, 1]),
+            ([5, 7, 6], 3, [5, 2], [1, 2], [1, 2], [2, 0, 0, 1]),
+            ([17, 4, 40], 1, [1, 7], [1, 1], [1, 3], [0, 9, 0, 9]),
+            ([2, 10, 5], 2, [2, 2], [3, 3], [1, 1], [0, 0, 0, 0]),
+        ];
+        for ([channels, height, width], share, kernel, stride, dilation, padding) in cases {
+            let (image, sides) = ([1, height, width], [kernel, stride, dilation]);
+            let taps = Taps::sized(image, share, channels, sides, Padding::from(padding));
+            let (own, reference) = (Depthwise::new(taps), Grouped::new(taps));
+            let (x, dy) = (lines(2 * taps.inputs(), "x"), lines(2 * taps.outputs(), "dy"));
+            let channels = channels * share;
+            let stream = Stream::new(1, "test", "weight");
+            let weight: Vec<f32> =
+                (0..channels * kernel[0] * kernel[1]).map(|at| stream.unit(at as u64)).collect();
+            let bias: Vec<f32> = (0..channels).map(|at| at as f32 * 0.1 - 0.3).collect();
+
+            let mut found = [lines(taps.outputs(), "y"), lines(taps.outputs(), "y")];
+            let start = Start::Bias(&bias);
+            own.apply(&x[..taps.inputs()], &own.pack(&weight), start, true, &mut found[0]);
+            reference.apply(&x[..taps.inputs()], &reference.pack(&weight), start, true, &mut found[1]);
+            assert_eq!(found[0], found[1], "{taps:?}");
+
+            let mut found = [lines(taps.inputs(), "dx"), lines(taps.inputs(), "dx")];
+            let (dy_block, start) = (&dy[..taps.outputs()], Start::Target);
+            own.apply_backward(dy_block, &own.pack(&weight), start, &mut found[0]);
+            reference.apply_backward(dy_block, &reference.pack_backward(&weight), start, &mut found[1]);
+            assert_eq!(found[0], found[1], "{taps:?}");
+
+            let mut db = [zeros(channels), zeros(channels)];
+            let dw = own.part_gradients(&x, &dy, &mut db[0]);
+            let reference_dw = reference.part_gradients(&x, &dy, &mut db[1]);
+            assert_eq!(db[0], db[1]);
+            for out in 0..channels {
+                for tap in 0..kernel[0] * kernel[1] {
+                    let number = |dw: &[Lanes], (line, lane): (usize, usize)| dw[line].0[lane];
+                    let expected = number(&reference_dw, reference.place(out, tap));
+                    assert_eq!(
+                        number(&dw, own.place(out, tap)).to_bits(),
+                        expected.to_bits(),
+                        "{taps:?} {out} {tap}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -145,13 +145,24 @@ pub enum SourceContent {
     },
 }
 
+/// A step from a value in an experiment to a part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathStep {
+    /// An entry of a map, by its key.
+    Key(String),
+    /// An item of a list, or of a variant's only list, counted from 0.
+    Item(usize),
+    /// A field of a variant, by its name.
+    Field(&'static str),
+}
+
 /// A fault of the wiring: an input does not fit the op. It is found before anything runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
     /// The field of the node at which the fault is reported.
     pub field: &'static str,
-    /// The entry of the field, if the field is a map and only one entry does not fit.
-    pub entry: Option<String>,
+    /// The way to the part of the field that does not fit; empty if it is the whole field.
+    pub path: Vec<PathStep>,
     /// The message.
     pub message: String,
     /// The hint.

@@ -10,13 +10,13 @@ use rayon::prelude::*;
 use super::points::{Points, TooMany};
 use super::{MIN_BATCH, NodeTasks, ResolvedOp, trial};
 use crate::dense::{DenseId, DenseMap, NodeId, PointId};
-use crate::ops::{Identity, Keeping, Misfit, Ops};
+use crate::ops::{Identity, Keeping, Misfit, Ops, PathStep};
 use crate::preimage::canonical;
 use crate::spec::experiment::Experiment;
 use crate::spec::node::{Node, order};
 use crate::text::fault::{Faults, Span};
 use crate::text::fields::Fields;
-use crate::text::value::{self, Value};
+use crate::text::value::{Value, ValueKind};
 
 /// Expands an experiment into one step per node, and reports every fault of its parameters, sizes and inputs; returns
 /// `None` after a fault. An experiment of more than `most` tasks is a fault.
@@ -298,8 +298,29 @@ fn check_ports<O: Ops>(
 fn misfit_span(value: &Value, misfit: &Misfit) -> Span {
     let Some(mut fields) = Fields::open(value, "", &mut Faults::default()) else { return value.span };
     let span = fields.span_of(misfit.field);
-    let (Some(entry), Some(field)) = (&misfit.entry, fields.take(misfit.field)) else { return span };
-    let value::ValueKind::Map(entries) = &field.kind else { return span };
-    let is_it = |key: &Value| matches!(&key.kind, value::ValueKind::Text(text) if text == entry);
-    entries.iter().find(|(key, _)| is_it(key)).map_or(span, |(key, _)| key.span)
+    fields.take(misfit.field).map_or(span, |field| part_span(field, &misfit.path))
+}
+
+/// Returns where a part of a value is written, or the innermost value around it.
+fn part_span(value: &Value, path: &[PathStep]) -> Span {
+    let [step, rest @ ..] = path else { return value.span };
+    let part = match (step, &value.kind) {
+        (PathStep::Key(name), ValueKind::Map(entries)) => {
+            let is_it = |key: &Value| matches!(&key.kind, ValueKind::Text(text) if text == name);
+            match entries.iter().find(|(key, _)| is_it(key)) {
+                Some((key, _)) if rest.is_empty() => return key.span,
+                entry => entry.map(|(_, value)| value),
+            }
+        }
+        (PathStep::Item(at), ValueKind::List(items)) => items.get(*at),
+        (PathStep::Item(_), ValueKind::Struct(variant)) => match &variant.positional[..] {
+            [list] if matches!(list.kind, ValueKind::List(_)) => return part_span(list, path),
+            _ => None,
+        },
+        (PathStep::Field(name), ValueKind::Struct(variant)) => {
+            variant.fields.iter().find(|field| *field.name == **name).map(|field| &field.value)
+        }
+        _ => None,
+    };
+    part.map_or(value.span, |part| part_span(part, rest))
 }

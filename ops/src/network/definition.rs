@@ -6,25 +6,25 @@ use thiserror::Error;
 use crate::network::architecture::Architecture;
 use crate::network::layer::LayerOp;
 use crate::network::shape::ActivationShape;
-use crate::network::wiring::{FoldRole, Foldable, Source, WiredSpec, wire};
+use crate::network::wiring::{FoldRole, Foldable, LayerPlace, Source, WiredSpec, wire};
 
 /// The name that stands for the images in the input list of the first layer.
 pub(super) const INPUT: &str = "input";
 
 /// An error in the definition of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{}{what}", place(layer.as_deref(), kind))]
+#[error("{}{what}", place(layer.as_ref(), kind))]
 pub struct ModelError {
-    /// Place of the faulty layer, from 1, in the experiment file's list of layers, such as `3` or `3, body 1`, or its
-    /// number in a model file; `None` if the fault is in the network as a whole.
-    pub layer: Option<String>,
+    /// Place of the faulty layer in the experiment file or in a model file; `None` if the fault is in the network as a
+    /// whole.
+    pub layer: Option<LayerPlace>,
     /// Kind of the layer.
     pub kind: &'static str,
     /// Description of the fault and of the fix.
     pub what: String,
 }
 
-fn place(layer: Option<&str>, kind: &str) -> String {
+fn place(layer: Option<&LayerPlace>, kind: &str) -> String {
     layer.map_or("network: ".into(), |layer| format!("layer {layer} ({kind}): "))
 }
 
@@ -138,10 +138,10 @@ impl Network {
         let mut network = Self::without_layers(input, classes)?;
         for (at, layer) in layers.into_iter().enumerate() {
             let kind = layer.op.kind();
-            let fault = |what: String| ModelError { layer: Some((at + 1).to_string()), kind, what };
+            let fault = |what: String| ModelError { layer: Some(LayerPlace::number(at)), kind, what };
             network.push(layer).map_err(fault)?;
         }
-        network.check_end(|at| (at + 1).to_string())?;
+        network.check_end(LayerPlace::number)?;
         Ok(network)
     }
 
@@ -182,7 +182,7 @@ impl Network {
         readers
     }
 
-    fn check_end(&self, place: impl Fn(usize) -> String) -> Result<(), ModelError> {
+    fn check_end(&self, place: impl Fn(usize) -> LayerPlace) -> Result<(), ModelError> {
         let Some(last) = self.layers.last() else {
             return Err(whole("it has no layers"));
         };

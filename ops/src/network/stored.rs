@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::definition::{INPUT, ModelError, Network, UnshapedLayer, whole};
 use crate::network::layer::LayerOp;
+use crate::network::wiring::LayerPlace;
 use crate::network::wiring::Source;
 
 #[derive(Serialize, Deserialize)]
@@ -50,7 +51,7 @@ impl Network {
             let source = |input: &String| {
                 let what = || format!("its input {input:?} is no earlier layer");
                 let fault =
-                    || ModelError { layer: Some((at + 1).to_string()), kind: op.kind(), what: what() };
+                    || ModelError { layer: Some(LayerPlace::number(at)), kind: op.kind(), what: what() };
                 places.get(input).copied().ok_or_else(fault)
             };
             let sources = inputs.iter().map(source).collect::<Result<_, _>>()?;

@@ -1,6 +1,8 @@
 //! The layers of an architecture in the order of the forward pass, each with the values that it reads. Knows
 //! nothing of shapes or weights.
 
+use std::fmt;
+
 use crate::network::architecture::{Architecture, LayerSpec, NameCounts};
 use crate::network::layer::LayerOp;
 
@@ -22,15 +24,67 @@ pub(crate) struct WiredSpec {
     pub name: String,
     /// What it reads: one value, or one for each branch.
     pub sources: Vec<Source>,
-    /// The layer's place in the experiment file, such as `3` or `3, body 1`.
-    pub place: String,
+    /// The layer's place in the experiment file.
+    pub place: LayerPlace,
+}
+
+/// The place of a layer in a list of layers; written with numbers from 1, such as `3` or `3, body 1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerPlace(Vec<PlaceStep>);
+
+/// A step to the place of a layer. Numbers count from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaceStep {
+    /// A layer of a list.
+    Layer(usize),
+    /// The body of a `Residual`.
+    Body,
+    /// The shortcut of a `Residual`.
+    Shortcut,
+    /// A branch of a `Concat`.
+    Branch(usize),
+}
+
+impl LayerPlace {
+    /// Returns the place of a layer in a list without branches, such as that of a model file.
+    pub(crate) fn number(at: usize) -> Self {
+        Self(vec![PlaceStep::Layer(at)])
+    }
+
+    /// Returns the steps from the list of all layers to the layer.
+    #[must_use]
+    pub fn steps(&self) -> &[PlaceStep] {
+        &self.0
+    }
+
+    fn then(&self, step: PlaceStep) -> Self {
+        Self(self.0.iter().copied().chain([step]).collect())
+    }
+}
+
+impl fmt::Display for LayerPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut before = None;
+        for step in &self.0 {
+            match (before, step) {
+                (None, PlaceStep::Layer(at)) => write!(f, "{}", at + 1)?,
+                (Some(PlaceStep::Branch(_)), PlaceStep::Layer(at)) => write!(f, ", layer {}", at + 1)?,
+                (_, PlaceStep::Layer(at)) => write!(f, " {}", at + 1)?,
+                (_, PlaceStep::Body) => f.write_str(", body")?,
+                (_, PlaceStep::Shortcut) => f.write_str(", shortcut")?,
+                (_, PlaceStep::Branch(at)) => write!(f, ", branch {}", at + 1)?,
+            }
+            before = Some(*step);
+        }
+        Ok(())
+    }
 }
 
 /// Returns the layers of an architecture in the order of the forward pass: those of branches one branch after the
 /// other, then the layer that joins them.
 pub(crate) fn wire(architecture: &Architecture, classes: usize) -> Vec<WiredSpec> {
     let mut wiring = Wiring { layers: vec![], counts: NameCounts::default() };
-    wiring.extend(&architecture.layers(classes), Source::Images, "");
+    wiring.extend(&architecture.layers(classes), Source::Images, &LayerPlace(vec![]));
     wiring.layers
 }
 
@@ -41,19 +95,19 @@ struct Wiring {
 
 impl Wiring {
     /// Appends a list of layers that starts at a value. Returns the value at its end.
-    fn extend(&mut self, specs: &[LayerSpec], from: Source, place: &str) -> Source {
+    fn extend(&mut self, specs: &[LayerSpec], from: Source, list: &LayerPlace) -> Source {
         let mut at = from;
         for (index, spec) in specs.iter().enumerate().filter(|(_, spec)| !spec.is_idle()) {
-            let place = format!("{place}{}", index + 1);
+            let place = list.then(PlaceStep::Layer(index));
             let sources = match spec {
                 LayerSpec::Residual { body, shortcut } => vec![
-                    self.extend(body, at, &format!("{place}, body ")),
-                    self.extend(shortcut, at, &format!("{place}, shortcut ")),
+                    self.extend(body, at, &place.then(PlaceStep::Body)),
+                    self.extend(shortcut, at, &place.then(PlaceStep::Shortcut)),
                 ],
                 LayerSpec::Concat { branches } => {
                     let branches = branches.iter().enumerate();
-                    let place = |branch: usize| format!("{place}, branch {}, layer ", branch + 1);
-                    branches.map(|(branch, layers)| self.extend(layers, at, &place(branch))).collect()
+                    let list = |branch: usize| place.then(PlaceStep::Branch(branch));
+                    branches.map(|(branch, layers)| self.extend(layers, at, &list(branch))).collect()
                 }
                 _ => vec![at],
             };
@@ -166,9 +220,11 @@ mod tests {
             shortcut: vec![LayerSpec::conv(4, 1)],
         };
         let wired = wire(&Architecture::Layers(vec![LayerSpec::Relu, residual, LayerSpec::Flatten]), 10);
+        let places: Vec<String> = wired.iter().map(|layer| layer.place.to_string()).collect();
         let found: Vec<(&str, &[Source], &str)> = wired
             .iter()
-            .map(|layer| (layer.name.as_str(), &layer.sources[..], layer.place.as_str()))
+            .zip(&places)
+            .map(|(layer, place)| (layer.name.as_str(), &layer.sources[..], place.as_str()))
             .collect();
         let layer = Source::Layer;
         let expected: [(&str, &[Source], &str); 6] = [

@@ -76,7 +76,7 @@ impl DescribeOp {
         }
         Err(Misfit {
             field: "layer",
-            entry: None,
+            path: vec![],
             message: format!("the network has no layer `{name}` with weights"),
             hint: suggest(name, model.layers.iter().map(String::as_str)),
         })

@@ -86,7 +86,7 @@ impl Split {
     /// Checks whether a model can be evaluated on this split of a dataset.
     pub(crate) fn check(self, trained: &ModelPort, data: &DatasetPort) -> Result<(), Misfit> {
         let misfit = |field, message: String, hint: &str| {
-            Err(Misfit { field, entry: None, message, hint: hint.to_owned() })
+            Err(Misfit { field, path: vec![], message, hint: hint.to_owned() })
         };
         if self == Self::Validation && !data.validated {
             let hint = "set aside some with `validation: 5000` in the Dataset";

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fewbits_engine::ops::{self, Identity, Keeping, MetricRole, Misfit, OpError, Output};
+use fewbits_engine::ops::{self, Identity, Keeping, MetricRole, Misfit, OpError, Output, PathStep};
 use fewbits_engine::text::fault::{Faults, suggest};
 use fewbits_engine::text::fields::{Fields, FromValue};
 use fewbits_engine::text::mismatch::mismatch;
@@ -225,7 +225,7 @@ impl QuantizeOp {
             None => Ok(Port::Model(Arc::clone(model))),
             Some(name) => Err(Misfit {
                 field: "layers",
-                entry: Some(name.clone()),
+                path: vec![PathStep::Key(name.clone())],
                 message: format!("the network has no layer `{name}` with weights"),
                 hint: suggest(name, model.layers.iter().map(String::as_str)),
             }),

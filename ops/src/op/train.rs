@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fewbits_engine::context::Context;
-use fewbits_engine::ops::{Identity, Keeping, MetricRole, Misfit, NodeKind, OpError, Output};
+use fewbits_engine::ops::{Identity, Keeping, MetricRole, Misfit, NodeKind, OpError, Output, PathStep};
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::Fields;
 use fewbits_store::{Digest, Series};
@@ -17,6 +17,7 @@ use crate::dataset::Dataset;
 use crate::network::architecture::Architecture;
 use crate::network::definition::Network;
 use crate::network::model::Model;
+use crate::network::wiring::{LayerPlace, PlaceStep};
 use crate::standard::{Artifact, ModelPort, Port};
 use crate::training::config::{Augment, Init, LearningRateSchedule, Optimizer, TrainConfig};
 use crate::training::single_number::{may_have_single_number_norm, single_number_norm};
@@ -110,7 +111,7 @@ impl TrainOp {
         if let Some((shape, classes)) = data.shape {
             let graph = Network::resolve(&self.config.model, shape, classes).map_err(|error| Misfit {
                 field: "model",
-                entry: None,
+                path: path_of(&self.config.model, error.layer.as_ref()),
                 message: error.to_string(),
                 hint: format!(
                     "the images are {} x {} x {} in {classes} classes",
@@ -120,7 +121,7 @@ impl TrainOp {
             if let (Some(norm), 1) = (single_number_norm(&graph), self.config.batch) {
                 return Err(Misfit {
                     field: "batch",
-                    entry: None,
+                    path: vec![],
                     message: format!("`{}` cannot be trained in batches of one image", norm.name),
                     hint: "one number per channel has no variance: take batches of 2 or more".to_owned(),
                 });
@@ -130,7 +131,7 @@ impl TrainOp {
                 let (takes, most) = (bytes.div_ceil(1 << 30), MOST_BYTES >> 30);
                 return Err(Misfit {
                     field: "model",
-                    entry: None,
+                    path: vec![],
                     message: format!(
                         "training this network in batches of {} takes {takes} GiB",
                         self.config.batch
@@ -254,4 +255,15 @@ impl Observer for TrainingObserver<'_> {
     fn checkpoint(&mut self, bytes: Vec<u8>) {
         self.context.save_checkpoint(&bytes);
     }
+}
+
+/// Returns the way from the field `model` to a layer. A perceptron is written without layers.
+fn path_of(model: &Architecture, layer: Option<&LayerPlace>) -> Vec<PathStep> {
+    let (Architecture::Layers(_), Some(layer)) = (model, layer) else { return vec![] };
+    let step = |step: &PlaceStep| match step {
+        PlaceStep::Layer(at) | PlaceStep::Branch(at) => PathStep::Item(*at),
+        PlaceStep::Body => PathStep::Field("body"),
+        PlaceStep::Shortcut => PathStep::Field("shortcut"),
+    };
+    layer.steps().iter().map(step).collect()
 }

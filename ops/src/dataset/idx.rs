@@ -7,7 +7,7 @@ use super::open::DatasetFile;
 /// The two kinds of IDX file in a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdxKind {
-    /// Images × height × width.
+    /// Images × height × width, or images × channels × height × width.
     Images,
     /// One label per image.
     Labels,
@@ -23,6 +23,11 @@ impl IdxKind {
         }
     }
 
+    /// Returns whether a file of this kind may begin with these four bytes.
+    fn takes(self, magic: u32) -> bool {
+        magic == self.magic() || (self == Self::Images && magic == WITH_CHANNELS)
+    }
+
     /// Returns the word for the content of such a file.
     #[must_use]
     pub fn noun(self) -> &'static str {
@@ -33,12 +38,15 @@ impl IdxKind {
     }
 }
 
+/// The first four bytes of a file of images with channels: four dimensions.
+const WITH_CHANNELS: u32 = 0x0804;
+
 /// The content of an IDX file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Idx {
     /// The bytes before the data.
     pub header: Vec<u8>,
-    /// The dimensions: count, height, width; or count.
+    /// The dimensions: count, height, width; or count, channels, height, width; or count.
     pub dims: Vec<usize>,
     /// The elements, in order.
     pub bytes: Vec<u8>,
@@ -49,11 +57,11 @@ impl Idx {
     pub fn parse(input: &mut DatasetFile, kind: IdxKind) -> Result<Self, FileError> {
         let mut header = input.take(4)?;
         let found = number(&header);
-        if found != kind.magic() {
+        if !kind.takes(found) {
             let (file, hint) = (input.name().to_owned(), hint(found, kind));
             return Err(FileError::Magic { file, found, expected: kind.magic(), wanted: kind.noun(), hint });
         }
-        let rank = kind.magic() & 0xff;
+        let rank = found & 0xff;
         header.extend(input.take(4 * u64::from(rank))?);
         let dims: Vec<usize> = header[4..].chunks_exact(4).map(|bytes| number(bytes) as usize).collect();
         if let Some(place) = dims.iter().position(|&dim| dim == 0) {
@@ -71,10 +79,14 @@ impl Idx {
         self.dims[0]
     }
 
-    /// Returns height and width of a file of images.
+    /// Returns channels, height and width of a file of images.
     #[must_use]
-    pub fn plane(&self) -> [usize; 2] {
-        [self.dims[1], self.dims[2]]
+    pub fn shape(&self) -> [usize; 3] {
+        match self.dims[1..] {
+            [channels, height, width] => [channels, height, width],
+            [height, width] => [1, height, width],
+            _ => [1; 3],
+        }
     }
 
     /// Returns the blake3 hash of the file's decompressed bytes.
@@ -121,9 +133,11 @@ mod tests {
         let (head, tail) = plain.split_at(9);
         for bytes in [&plain, &gzip(&plain), &[gzip(head), gzip(tail)].concat()] {
             let idx = read(bytes, IdxKind::Images).unwrap();
-            assert_eq!((idx.count(), idx.plane(), &idx.bytes[..]), (2, [1, 3], &b"abcdef"[..]));
+            assert_eq!((idx.count(), idx.shape(), &idx.bytes[..]), (2, [1, 1, 3], &b"abcdef"[..]));
             assert_eq!(idx.digest(), blake3::hash(&plain));
         }
+        let colours = read(&file(0x0804, &[1, 3, 1, 2], b"abcdef"), IdxKind::Images).unwrap();
+        assert_eq!((colours.count(), colours.shape()), (1, [3, 1, 2]));
         assert_eq!(read(&file(0x0801, &[2], b"\x05\x00"), IdxKind::Labels).unwrap().bytes, [5, 0]);
     }
 
@@ -145,9 +159,10 @@ mod tests {
                 file(0x0d03, &[2, 1, 3], b""),
                 "0x00000d03, an IDX file of images begins with 0x00000803; only unsigned bytes",
             ),
-            (file(0x0804, &[2, 1, 3], b""), "the last byte is the number of dimensions"),
+            (file(0x0805, &[2, 1, 3], b""), "the last byte is the number of dimensions"),
             (b"<!DOCTYPE html>".to_vec(), "this is no IDX file"),
             (file(0x0803, &[2, 0, 3], b""), "f: byte 8: a dimension is 0"),
+            (file(0x0804, &[2, 1, 3], b""), "f: byte 16: the file ends here, 20 bytes"),
             (file(0x0803, &[2, 1], b""), "f: byte 12: the file ends here, 16 bytes"),
             (good[..20].to_vec(), "f: byte 20: the file ends here, 22 bytes"),
             ([&good[..], b"!"].concat(), "f: byte 22: the data end here by the header"),
@@ -191,7 +206,7 @@ mod tests {
             bytes.truncate(cut.max(1));
             if let Ok(idx) = read(&bytes, IdxKind::Images) {
                 prop_assert_eq!(idx.dims.iter().product::<usize>(), idx.bytes.len());
-                prop_assert_eq!(idx.header.len(), 16);
+                prop_assert_eq!(idx.header.len(), 4 + 4 * idx.dims.len());
             }
         }
     }

@@ -12,7 +12,7 @@ use super::source::DatasetSource;
 use super::{cifar, mnist10k};
 
 const KINDS: [IdxKind; 4] = [IdxKind::Images, IdxKind::Labels, IdxKind::Images, IdxKind::Labels];
-const PLANE: [usize; 2] = [28, 28];
+const SHAPE: [usize; 3] = [1, 28, 28];
 /// Bytes before the labels in an IDX file of labels: the magic number and the count.
 const LABELS_HEADER: usize = 8;
 
@@ -40,8 +40,8 @@ pub fn published(of: &Published, part: usize, path: &Path) -> Result<Idx, FileEr
     if found != expected {
         return Err(FileError::Count { file, dataset, wanted: kind.noun(), found, expected });
     }
-    if kind == IdxKind::Images && idx.plane() != PLANE {
-        let (found, expected) = (show(idx.plane()), show(PLANE));
+    if kind == IdxKind::Images && idx.shape() != SHAPE {
+        let (found, expected) = (show(idx.shape()), show(SHAPE));
         return Err(FileError::Shape { file, dataset, found, expected });
     }
     let digest = idx.digest().to_hex();
@@ -64,7 +64,7 @@ fn own(paths: &[PathBuf]) -> Result<[Images; 2], FileError> {
     let mut train = pair(DatasetFile::file(&paths[0])?, DatasetFile::file(&paths[1])?, None)?;
     let mut test = pair(DatasetFile::file(&paths[2])?, DatasetFile::file(&paths[3])?, None)?;
     if train.shape != test.shape {
-        let [found, expected] = [&test, &train].map(|images| show([images.shape[1], images.shape[2]]));
+        let [found, expected] = [&test, &train].map(|images| show(images.shape));
         return Err(FileError::Mixed { file: paths[2].display().to_string(), found, expected });
     }
     check_classes([&train, &test], [&paths[1], &paths[3]])?;
@@ -114,9 +114,8 @@ fn join(images: (String, Idx), labels: (String, Idx), classes: Option<usize>) ->
         let (offset, label) = ((labels.1.header.len() + place) as u64, labels.1.bytes[place]);
         return Err(FileError::Label { file: labels.0, offset, label, classes });
     }
-    let [height, width] = images.1.plane();
     Ok(Images {
-        shape: [1, height, width],
+        shape: images.1.shape(),
         classes,
         pixels: images.1.bytes,
         labels: labels.1.bytes,
@@ -124,6 +123,9 @@ fn join(images: (String, Idx), labels: (String, Idx), classes: Option<usize>) ->
     })
 }
 
-fn show(plane: [usize; 2]) -> String {
-    format!("{} × {}", plane[0], plane[1])
+fn show(shape: [usize; 3]) -> String {
+    match shape {
+        [1, height, width] => format!("{height} × {width}"),
+        [channels, height, width] => format!("{channels} × {height} × {width}"),
+    }
 }

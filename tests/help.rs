@@ -6,12 +6,13 @@ use serde_json::Value as Json;
 
 use crate::fixture::{Bench, Ended, TINY, end, files};
 
-const TEMPLATES: [&str; 9] = [
+const TEMPLATES: [&str; 10] = [
     "minimal",
     "quickstart",
     "formats",
     "mnist",
     "cifar10",
+    "resnet8",
     "paper-mnist",
     "paper-cifar10",
     "ship-mnist",

@@ -4,7 +4,6 @@ use super::{CLASSES, Case, ROWS, graphs, image_tensor, images, networks, running
 use crate::backend::Device as Backend;
 use crate::backend::candle::forward::{Mode, forward};
 use crate::backend::own::inference::logits;
-use crate::backend::own::kernels::lanes::fill_block;
 use crate::backend::own::loss::backward;
 use crate::backend::own::pass::Pass;
 use crate::dataset::images::Images;
@@ -29,11 +28,10 @@ fn lanes_without_an_image_count_nowhere() {
     let mut state =
         TrainingState::new(&network, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3);
     let mut pass = Pass::new(&network, 1).unwrap();
-    fill_block(&images(), &[images().image(0)], pass.input());
-    pass.forward(&mut state, 1, 3, [0, 0]);
-    let (logits, gradient) = pass.output(1);
-    backward(CLASSES, logits, &[1], gradient);
-    pass.backward(&state, 1);
+    pass.fill(&images(), &[images().image(0)]);
+    pass.forward(&mut state, 3, [0, 0]);
+    backward(pass.outputs(), &[1]);
+    pass.backward(&state);
     for gradient in &pass.gradients {
         assert!(gradient.iter().all(|number| number.is_finite()));
     }

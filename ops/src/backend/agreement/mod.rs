@@ -6,7 +6,6 @@ mod whole_networks;
 
 use crate::backend::candle::forward::{Mode, Statistics, forward};
 use crate::backend::own::kernels::lanes::LANES;
-use crate::backend::own::kernels::lanes::fill_block;
 use crate::backend::own::loss::backward;
 use crate::backend::own::pass::Pass;
 use crate::dataset::images::Images;
@@ -104,13 +103,10 @@ impl Case {
     fn step(&mut self) -> f64 {
         let images = images();
         let places: Vec<&[u8]> = (0..ROWS).map(|at| images.image(at)).collect();
-        for (block, places) in self.pass.input().chunks_mut(96).zip(places.chunks(LANES)) {
-            fill_block(&images, places, block);
-        }
-        self.pass.forward(&mut self.state, ROWS, 3, [0, 0]);
-        let (logits, gradient) = self.pass.output(ROWS);
-        let verdicts = backward(CLASSES, logits, &self.labels, gradient);
-        self.pass.backward(&self.state, ROWS);
+        self.pass.fill(&images, &places);
+        self.pass.forward(&mut self.state, 3, [0, 0]);
+        let verdicts = backward(self.pass.outputs(), &self.labels);
+        self.pass.backward(&self.state);
         verdicts.iter().map(|verdict| verdict.loss).sum::<f64>() / ROWS as f64
     }
 

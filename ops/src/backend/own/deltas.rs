@@ -1,4 +1,4 @@
-//! The gradients at values during a backward pass. Knows nothing of layers.
+//! The gradients at the values of a block during a backward pass. Knows nothing of layers.
 //!
 //! A gradient lives from the backward pass of the value's last reader to that of the layer that computed the value;
 //! then its buffer serves another. So a backward pass needs few buffers, which stay in the cache. The inputs of a sum
@@ -34,6 +34,11 @@ impl Deltas {
         Arc::get_mut(delta).map_or(&mut [], |buffer| &mut buffer[..lines])
     }
 
+    /// Returns the gradient at a value; `None` if no reader gave one.
+    pub(crate) fn get(&self, value: usize) -> Option<&[Lanes]> {
+        self.values[value].as_ref().map(|delta| &delta[..])
+    }
+
     /// Takes the gradient at a value; `None` if no reader gave one.
     pub(crate) fn take(&mut self, value: usize) -> Option<Delta> {
         self.values[value].take()
@@ -51,11 +56,12 @@ impl Deltas {
         self.values[value] = Some(Arc::new(sum));
     }
 
-    /// Returns a buffer of at least `lines` lines with any content.
+    /// Returns a buffer of at least `lines` lines with any content: of those that fit equally the one used last, which
+    /// is still in the cache.
     pub(crate) fn buffer(&mut self, lines: usize) -> Vec<Lanes> {
         let growth = |buffer: &Vec<Lanes>| (lines.saturating_sub(buffer.len()), buffer.len());
-        let best = (0..self.free.len()).min_by_key(|at| growth(&self.free[*at]));
-        let mut buffer = best.map_or_else(Vec::new, |at| self.free.swap_remove(at));
+        let best = (0..self.free.len()).rev().min_by_key(|at| growth(&self.free[*at]));
+        let mut buffer = best.map_or_else(Vec::new, |at| self.free.remove(at));
         if buffer.len() < lines {
             buffer = zeros(lines);
         }
@@ -66,7 +72,7 @@ impl Deltas {
     pub(crate) fn unshared(&mut self, delta: Delta, lines: usize) -> Vec<Lanes> {
         Arc::try_unwrap(delta).unwrap_or_else(|shared| {
             let mut copy = self.buffer(lines);
-            join::copy(&shared[..lines], &mut copy[..lines]);
+            copy[..lines].copy_from_slice(&shared[..lines]);
             copy
         })
     }

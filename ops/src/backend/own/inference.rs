@@ -299,7 +299,9 @@ impl InferenceStage<'_> {
                 blocks.for_each(|(x, y)| conv.apply(x, packed, bias, self.rectify, y));
             }
             InferenceKernel::Linear(linear, finite) => {
-                linear.apply(input(0), Weight { numbers: weight, finite: *finite }, bias, self.rectify, y);
+                let x: Vec<&[Lanes]> = input(0).chunks_exact(from).collect();
+                let mut y: Vec<&mut [Lanes]> = y.chunks_exact_mut(to).collect();
+                linear.apply(&x, Weight { numbers: weight, finite: *finite }, bias, self.rectify, &mut y);
             }
             InferenceKernel::MaxPool(pool) => {
                 let blocks = input(0).chunks_exact(from).zip(y.chunks_exact_mut(to));
@@ -324,7 +326,7 @@ impl InferenceStage<'_> {
             }
             InferenceKernel::Relu => relu::apply(y),
             InferenceKernel::Activation(activation) => activation.apply(y),
-            InferenceKernel::Add => (1..self.from.len()).for_each(|at| join::apply_add(input(at), y)),
+            InferenceKernel::Add => (1..self.from.len()).for_each(|at| join::add(input(at), y)),
             InferenceKernel::Nothing => {}
         }
     }

@@ -10,20 +10,17 @@ use crate::loss::{Prediction, exponential as exponential_of, largest as largest_
 const LEAST_GRADIENT: f32 = 1.0 / (1_u64 << 60) as f32;
 
 /// Returns the prediction of each image, and writes the gradient of the mean loss at the logits to
-/// `gradient`. The gradient is 0 in lanes without an image.
-pub(crate) fn backward(
-    classes: usize,
-    logits: &[Lanes],
+/// the buffer of each block. The gradient is 0 in lanes without an image.
+pub(crate) fn backward<'a>(
+    blocks: impl IndexedParallelIterator<Item = (&'a [Lanes], &'a mut [Lanes])>,
     labels: &[u8],
-    gradient: &mut [Lanes],
 ) -> Vec<Prediction> {
     let share = 1.0 / labels.len() as f64;
-    let blocks = logits.par_chunks_exact(classes).zip(gradient.par_chunks_exact_mut(classes));
     let verdicts: Vec<Vec<Prediction>> = blocks
         .zip(labels.par_chunks(LANES))
         .map(|((logits, gradient), labels)| {
             gradient.fill(Lanes::ZERO);
-            let (mut row, mut exponentials) = (vec![0.0; classes], vec![0.0; classes]);
+            let (mut row, mut exponentials) = (vec![0.0; logits.len()], vec![0.0; logits.len()]);
             let judge = |(lane, label): (usize, &u8)| {
                 read_lane(logits, lane, &mut row);
                 let largest = largest_of(&row);
@@ -54,7 +51,8 @@ mod tests {
             Lanes(std::array::from_fn(|lane| [first, second].get(lane).copied().unwrap_or(f32::NAN)))
         };
         let mut gradient = [line(9.0, 9.0); 2];
-        backward(2, &[line(50.0, 0.0), line(0.0, 40.0)], &[0, 1], &mut gradient);
+        let logits = [line(50.0, 0.0), line(0.0, 40.0)];
+        backward([(&logits[..], &mut gradient[..])].into_par_iter(), &[0, 1]);
         assert_eq!([gradient[0].0[0], gradient[1].0[0], gradient[1].0[2]], [0.0; 3]);
         assert!((f64::from(gradient[0].0[1]) / (0.5 * (-40.0_f64).exp()) - 1.0).abs() < 1e-6);
     }

@@ -4,9 +4,16 @@
 //! layer's kernel; every other layer has a buffer of its own. Every step reuses the buffers. The gradient at a value
 //! that several layers read is the sum of their gradients, from the last reader to the first.
 
-use crate::backend::own::deltas::{Delta, Deltas};
-use crate::backend::own::kernels::lanes::{Lanes, blocks, zeros};
+use std::ops::Deref;
+
+use rayon::prelude::*;
+
+use crate::backend::own::block::Block;
+use crate::backend::own::kernels::conv::{ConvPart, GRADIENT_PARTS};
+use crate::backend::own::kernels::lanes::{LANES, Lanes, blocks, fill_block};
+use crate::backend::own::segment::{self, Segment, SegmentEnd};
 use crate::backend::own::stage::{TrainingKernel, TrainingStage};
+use crate::dataset::images::Images;
 use crate::network::definition::Network;
 use crate::network::layer::LayerOp;
 use crate::network::wiring::Source;
@@ -16,10 +23,11 @@ use crate::training::state::TrainingState;
 /// The buffers of a network in training.
 pub(crate) struct Pass {
     stages: Vec<TrainingStage>,
-    /// Lines per block of each buffer.
-    sizes: Vec<usize>,
-    activations: Vec<Vec<Lanes>>,
-    deltas: Deltas,
+    forward: Vec<Segment>,
+    backward: Vec<Segment>,
+    /// The number of images of the current batch.
+    rows: usize,
+    blocks: Vec<Block>,
     /// The gradient of each parameter, in the order of the network's parameters.
     pub gradients: Vec<Vec<f32>>,
 }
@@ -50,7 +58,7 @@ impl Pass {
                 Source::Layer(before) => places[*before].1,
             };
             let rectify = rectifies(network, at, readers[at]);
-            let kernel = TrainingKernel::of(network, at, batch, rectify)?;
+            let kernel = TrainingKernel::of(network, at, rectify)?;
             let from: Vec<usize> = layer.sources.iter().map(buffer).collect();
             let to = if before.is_some() && kernel.works_in_place() {
                 from[0]
@@ -62,6 +70,7 @@ impl Pass {
             stages.push(TrainingStage {
                 kernel,
                 layer: at,
+                number: stages.len(),
                 from,
                 to,
                 weight: specs.iter().take_while(|spec| spec.layer < at).count(),
@@ -69,87 +78,107 @@ impl Pass {
                 rectify,
             });
         }
-        let activations = sizes.iter().map(|size| zeros(blocks(batch) * size)).collect();
+        let block = |number| {
+            let kept = stages.iter().map(|stage| stage.kernel.kept(sizes[stage.to])).collect();
+            Block::new(number, &sizes, kept)
+        };
+        let blocks = (0..blocks(batch)).map(block).collect();
         let gradients = specs.iter().map(|spec| vec![0.0; spec.shape.iter().product()]).collect();
-        let deltas = Deltas::new(sizes.len());
-        Ok(Self { stages, sizes, activations, deltas, gradients })
+        let (forward, backward) = (segment::forward(&stages), segment::backward(&stages));
+        Ok(Self { stages, forward, backward, rows: 0, blocks, gradients })
     }
 
-    /// Returns the buffer for the images of a batch.
-    pub(crate) fn input(&mut self) -> &mut [Lanes] {
-        &mut self.activations[0]
+    /// Fills the input with the images of a batch, given the bytes of each.
+    pub(crate) fn fill<P: Deref<Target = [u8]> + Sync>(&mut self, images: &Images, pixels: &[P]) {
+        self.rows = pixels.len();
+        self.blocks.par_iter_mut().zip(pixels.par_chunks(LANES)).for_each(|(block, pixels)| {
+            let pixels: Vec<&[u8]> = pixels.iter().map(|pixels| &**pixels).collect();
+            block.images = pixels.len();
+            fill_block(images, &pixels, &mut block.values[0]);
+        });
     }
 
-    /// Returns the logits of a batch of `rows` images, and the buffer for the gradient at the logits.
-    pub(crate) fn output(&mut self, rows: usize) -> (&[Lanes], &mut [Lanes]) {
+    /// Returns the logits of each block, and the buffer for the gradient at these logits.
+    pub(crate) fn outputs(&mut self) -> impl IndexedParallelIterator<Item = (&[Lanes], &mut [Lanes])> {
         let last = self.stages.last().map_or(0, |stage| stage.to);
-        let size = blocks(rows) * self.sizes[last];
-        (&self.activations[last][..size], self.deltas.begin(last, size))
+        self.blocks[..blocks(self.rows)].par_iter_mut().map(move |block| {
+            let logits = &block.values[last];
+            (&logits[..], block.deltas.begin(last, logits.len()))
+        })
     }
 
-    /// Computes the logits of the `rows` images in the input buffer and updates the running statistics.
-    /// `moment` identifies the step, so that every step has other dropout masks.
-    pub(crate) fn forward(&mut self, state: &mut TrainingState, rows: usize, seed: u64, moment: [usize; 2]) {
-        for stage in &mut self.stages {
-            let size = |buffer: usize| blocks(rows) * self.sizes[buffer];
-            if stage.is_in_place() {
-                let x = &mut self.activations[stage.to][..size(stage.to)];
-                stage.forward_in_place(x, |number| dropout_stream(seed, moment, number));
-                continue;
+    /// Computes the logits of the images and updates the running statistics. `moment` identifies the step, so that
+    /// every step has other dropout masks.
+    pub(crate) fn forward(&mut self, state: &mut TrainingState, seed: u64, moment: [usize; 2]) {
+        let Self { stages, blocks: all, rows, .. } = self;
+        let all = &mut all[..blocks(*rows)];
+        for stage in &mut *stages {
+            stage.prepare(state, |number| dropout_stream(seed, moment, number));
+        }
+        for Segment { own, end } in &self.forward {
+            let run = |block: &mut Block| {
+                for stage in own {
+                    stages[*stage].forward(block, state);
+                }
+                match end {
+                    SegmentEnd::Sums(stage) => stages[*stage].sums(block),
+                    SegmentEnd::Squares(stage) => stages[*stage].squares(block),
+                    _ => vec![],
+                }
+            };
+            let found: Vec<Vec<f64>> = all.par_iter_mut().map(run).collect();
+            match end {
+                SegmentEnd::Sums(stage) => stages[*stage].take_sums(*rows, &found),
+                SegmentEnd::Squares(stage) => stages[*stage].take_squares(*rows, &found, state),
+                SegmentEnd::Linear(stage) => stages[*stage].forward_linear(all, state),
+                SegmentEnd::NormGradients(_) | SegmentEnd::Pass => {}
             }
-            // Every input has a buffer before that of the output.
-            let (before, after) = self.activations.split_at_mut(stage.to);
-            let inputs: Vec<&[Lanes]> = stage.from.iter().map(|from| &before[*from][..size(*from)]).collect();
-            let y = &mut after[0][..size(stage.to)];
-            stage.forward(rows, &inputs, y, state, |number| dropout_stream(seed, moment, number));
         }
     }
 
     /// Computes the gradient of every parameter from the gradient at the logits. The forward pass of the same
     /// batch must precede.
-    pub(crate) fn backward(&mut self, state: &TrainingState, rows: usize) {
-        let size = |buffer: usize| blocks(rows) * self.sizes[buffer];
-        let deltas = &mut self.deltas;
-        for stage in self.stages.iter_mut().rev() {
-            let lines = size(stage.to);
-            let Some(mut dy) = deltas.take(stage.to) else { continue };
-            let y = &self.activations[stage.to][..lines];
-            if stage.changes_delta() {
-                let mut own = deltas.unshared(dy, lines);
-                stage.backward_in_place(y, &mut own[..lines]);
-                dy = Delta::new(own);
-            }
-            if stage.is_in_place() {
-                deltas.give(stage.to, lines, dy);
-                continue;
-            }
-            let first = &self.activations[stage.from[0]][..size(stage.from[0])];
-            stage.parameter_gradients(rows, [first, &dy[..lines]], &mut self.gradients);
-            for input in 0..stage.from.len() {
-                let from = stage.from[input];
-                // The first buffer holds the images, and no layer needs the gradient at the images.
-                if from == 0 {
-                    continue;
+    pub(crate) fn backward(&mut self, state: &TrainingState) {
+        let Self { stages, blocks: all, rows, gradients, .. } = self;
+        let all = &mut all[..blocks(*rows)];
+        // The division depends on the batch size alone, so the bits do not depend on the number of threads.
+        let part = all.len().div_ceil(GRADIENT_PARTS).max(1);
+        for Segment { own, end } in &self.backward {
+            let run = |blocks: &mut [Block]| {
+                let mut parts: Vec<Option<ConvPart>> =
+                    own.iter().map(|stage| stages[*stage].part()).collect();
+                let mut sums = vec![];
+                for block in blocks {
+                    for (stage, part) in own.iter().zip(&mut parts) {
+                        stages[*stage].backward(*rows, block, gradients, part);
+                    }
+                    if let SegmentEnd::NormGradients(stage) = end {
+                        sums.push(stages[*stage].norm_gradients(block));
+                    }
                 }
-                let x = &self.activations[from][..size(from)];
-                if stage.passes_on() {
-                    deltas.give(from, x.len(), Delta::clone(&dy));
-                    continue;
-                }
-                let before = if stage.can_add() { deltas.take(from) } else { None };
-                let adds = before.is_some();
-                let mut dx = match before {
-                    Some(delta) => deltas.unshared(delta, x.len()),
-                    None => deltas.buffer(x.len()),
-                };
-                let parameters = (state, &self.gradients[..]);
-                stage.input_gradient(rows, input, [x, &dy[..lines]], parameters, adds, &mut dx[..x.len()]);
-                deltas.give(from, x.len(), Delta::new(dx));
+                (parts, sums)
+            };
+            let found: Vec<PartSums> = all.par_chunks_mut(part).map(run).collect();
+            for (at, stage) in own.iter().enumerate() {
+                let parts: Vec<&ConvPart> =
+                    found.iter().filter_map(|(parts, _)| parts[at].as_ref()).collect();
+                stages[*stage].take_parts(&parts, gradients);
             }
-            deltas.recycle(dy);
+            match end {
+                SegmentEnd::NormGradients(stage) => {
+                    let sums: Vec<Vec<f64>> = found.into_iter().flat_map(|(_, sums)| sums).collect();
+                    stages[*stage].take_norm_gradients(&sums, gradients);
+                }
+                SegmentEnd::Linear(stage) => stages[*stage].backward_linear(all, state, gradients),
+                _ => {}
+            }
         }
     }
 }
+
+/// The gradient sums of a part of the batch: for each stage of a segment those of a convolution, and for each block those
+/// that the segment ends with.
+type PartSums = (Vec<Option<ConvPart>>, Vec<Vec<f64>>);
 
 /// Returns whether the kernel of a layer also computes the Relu layer behind it: the only reader.
 fn rectifies(network: &Network, at: usize, readers: usize) -> bool {

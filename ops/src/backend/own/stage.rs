@@ -1,16 +1,18 @@
-//! One step of a pass: the kernel of a layer, with the data that its backward pass needs from its forward pass. Knows
-//! nothing of other layers or of the order of a pass.
+//! One step of a pass: the kernel of a layer, with the data that all blocks of a batch share, and its work on one block.
+//! Knows nothing of other layers or of the order of a pass.
 
+use crate::backend::own::block::{Block, Kept};
+use crate::backend::own::deltas::Delta;
 use crate::backend::own::kernels::activation::Activation;
 use crate::backend::own::kernels::avg_pool::AvgPool;
 use crate::backend::own::kernels::batch_norm::{BatchNorm, ChannelNorm};
-use crate::backend::own::kernels::conv::Conv;
+use crate::backend::own::kernels::conv::{Conv, ConvPart, Packed};
 use crate::backend::own::kernels::dropout;
 use crate::backend::own::kernels::flatten::Flatten;
 use crate::backend::own::kernels::join::{self, Slot};
-use crate::backend::own::kernels::lanes::{LANES, Lanes, blocks, zeros};
+use crate::backend::own::kernels::lanes::{LANES, Lanes, zeros};
 use crate::backend::own::kernels::linear::{Linear, LinearScratch};
-use crate::backend::own::kernels::max_pool::{MaxPool, MaxPositions};
+use crate::backend::own::kernels::max_pool::MaxPool;
 use crate::backend::own::kernels::relu;
 use crate::network::array::Array;
 use crate::network::definition::Network;
@@ -21,10 +23,10 @@ use crate::training::state::TrainingState;
 
 /// The kernel of a layer in training.
 pub(crate) enum TrainingKernel {
-    Conv(Box<Conv>),
+    Conv(Box<TrainingConv>),
     Linear(Linear, LinearScratch),
-    BatchNorm(BatchNorm, Vec<ChannelNorm>),
-    MaxPool(MaxPool, Vec<MaxPositions>),
+    BatchNorm(BatchNorm, BatchStatistics),
+    MaxPool(MaxPool),
     AvgPool(AvgPool),
     Flatten(Flatten),
     Activation(Activation),
@@ -32,7 +34,8 @@ pub(crate) enum TrainingKernel {
     Dropout {
         p: f64,
         number: String,
-        factors: Vec<Lanes>,
+        /// The random numbers of the current step.
+        stream: Stream,
     },
     Add,
     /// The place of each branch.
@@ -40,13 +43,29 @@ pub(crate) enum TrainingKernel {
     Nothing,
 }
 
-/// A kernel with its place among buffers and parameters.
+/// A convolution with the weights of the current step in the orders of both passes.
+pub(crate) struct TrainingConv {
+    conv: Conv,
+    forward: Packed,
+    backward: Packed,
+}
+
+/// The statistics of a batch normalization at the current step.
+#[derive(Default)]
+pub(crate) struct BatchStatistics {
+    pub(super) means: Vec<f64>,
+    pub(super) norms: Vec<ChannelNorm>,
+}
+
+/// A kernel with its place among stages, values and parameters.
 pub(crate) struct TrainingStage {
     pub kernel: TrainingKernel,
     pub layer: usize,
-    /// Index of the buffer of each input.
+    /// The place among the stages.
+    pub number: usize,
+    /// Index of the value of each input.
     pub from: Vec<usize>,
-    /// Index of the buffer of the output; equal to that of the input if the stage works in place.
+    /// Index of the value of the output; equal to that of the input if the stage works in place.
     pub to: usize,
     /// Index of the layer's weight among the parameters; the index of the bias, if any, is one higher.
     pub weight: usize,
@@ -56,21 +75,21 @@ pub(crate) struct TrainingStage {
 }
 
 impl TrainingKernel {
-    /// Returns the kernel of a layer for batches of at most `batch` images. Errors if the layer does not occur in
-    /// training.
-    pub(crate) fn of(network: &Network, at: usize, batch: usize, rectify: bool) -> Result<Self, String> {
+    /// Returns the kernel of a layer. Errors if the layer does not occur in training.
+    pub(crate) fn of(network: &Network, at: usize, rectify: bool) -> Result<Self, String> {
         let layer = &network.layers[at];
         let unfit = || format!("layer {} cannot be trained", layer.name);
-        let outputs = blocks(batch) * layer.output.len();
+        let empty = || Packed(vec![]);
         Ok(match layer.op {
-            LayerOp::Conv { .. } => Self::Conv(Box::new(Conv::new(layer).ok_or_else(unfit)?)),
+            LayerOp::Conv { .. } => {
+                let conv = Conv::new(layer).ok_or_else(unfit)?;
+                Self::Conv(Box::new(TrainingConv { conv, forward: empty(), backward: empty() }))
+            }
             LayerOp::Linear { .. } => Self::Linear(Linear::new(layer), LinearScratch::default()),
             LayerOp::BatchNorm { eps, momentum } => {
-                Self::BatchNorm(BatchNorm::new(layer, eps, momentum, rectify), Vec::new())
+                Self::BatchNorm(BatchNorm::new(layer, eps, momentum, rectify), BatchStatistics::default())
             }
-            LayerOp::MaxPool { .. } => {
-                Self::MaxPool(MaxPool::new(layer).ok_or_else(unfit)?, vec![[0; LANES]; outputs])
-            }
+            LayerOp::MaxPool { .. } => Self::MaxPool(MaxPool::new(layer).ok_or_else(unfit)?),
             LayerOp::AvgPool { .. } | LayerOp::GlobalAvgPool => {
                 Self::AvgPool(AvgPool::new(layer).ok_or_else(unfit)?)
             }
@@ -87,78 +106,109 @@ impl TrainingKernel {
             LayerOp::Flatten => Flatten::new(layer).map_or(Self::Nothing, Self::Flatten),
             LayerOp::Relu => Self::Relu,
             LayerOp::Dropout { p } => {
-                Self::Dropout { p, number: dropout_address(network, at), factors: zeros(outputs) }
+                let number = dropout_address(network, at);
+                Self::Dropout { p, stream: Stream::new(0, "dropout", &number), number }
             }
             LayerOp::Affine => return Err(unfit()),
         })
     }
 
-    /// Returns whether the kernel can work in the buffer of its input.
+    /// Returns whether the kernel can work on the value of its input.
     pub(crate) fn works_in_place(&self) -> bool {
         matches!(self, Self::Relu | Self::Dropout { .. } | Self::Nothing)
+    }
+
+    /// Returns buffers for the data that the kernel keeps of a block with `lines` lines of output.
+    pub(crate) fn kept(&self, lines: usize) -> Kept {
+        match self {
+            Self::MaxPool(_) => Kept::Positions(vec![[0; LANES]; lines]),
+            Self::Dropout { .. } => Kept::Factors(zeros(lines)),
+            _ => Kept::Nothing,
+        }
     }
 }
 
 impl TrainingStage {
-    pub(crate) fn is_in_place(&self) -> bool {
+    fn is_in_place(&self) -> bool {
         self.from == [self.to]
     }
 
-    pub(crate) fn forward_in_place(&mut self, x: &mut [Lanes], stream: impl Fn(&str) -> Stream) {
+    pub(super) fn weight<'s>(&self, state: &'s TrainingState) -> &'s [f32] {
+        state.parameters[self.weight].numbers()
+    }
+
+    pub(super) fn bias<'s>(&self, state: &'s TrainingState) -> Option<&'s [f32]> {
+        state.parameters.get(self.weight + 1).filter(|_| self.bias).map(Array::numbers)
+    }
+
+    /// Prepares both passes of a step, once for all blocks. `stream` returns the random numbers of a Dropout layer.
+    pub(crate) fn prepare(&mut self, state: &TrainingState, stream_of: impl Fn(&str) -> Stream) {
+        let (weight, reads_images) = (self.weight, self.from == [0]);
         match &mut self.kernel {
-            TrainingKernel::Relu => relu::forward(x),
-            TrainingKernel::Dropout { p, number, factors } => {
-                let factors = &mut factors[..x.len()];
-                dropout::forward(*p, stream(number), x, factors);
+            TrainingKernel::Conv(kernel) => {
+                let numbers = state.parameters[weight].numbers();
+                kernel.forward = kernel.conv.pack(numbers);
+                // No layer needs the gradient at the images.
+                if !reads_images {
+                    kernel.backward = kernel.conv.pack_backward(numbers);
+                }
+            }
+            TrainingKernel::Dropout { number, stream, .. } => *stream = stream_of(number),
+            _ => {}
+        }
+    }
+
+    /// Computes the output of a block.
+    pub(crate) fn forward(&self, block: &mut Block, state: &TrainingState) {
+        let Block { number, images, values, kept, .. } = block;
+        let kept = &mut kept[self.number];
+        if self.is_in_place() {
+            self.forward_in_place(*number, kept, &mut values[self.to]);
+            return;
+        }
+        // Every input comes before the output.
+        let (before, after) = values.split_at_mut(self.to);
+        let (x, y) = (&before[self.from[0]][..], &mut after[0][..]);
+        match (&self.kernel, &mut *kept) {
+            (TrainingKernel::Conv(kernel), _) => {
+                kernel.conv.apply(x, &kernel.forward, self.bias(state), self.rectify, y);
+            }
+            (TrainingKernel::BatchNorm(norm, statistics), _) => {
+                norm.forward(*images, &statistics.norms, x, y);
+            }
+            (TrainingKernel::MaxPool(pool), Kept::Positions(positions)) => pool.forward(x, y, positions),
+            (TrainingKernel::AvgPool(pool), _) => pool.apply(x, y),
+            (TrainingKernel::Flatten(flatten), _) => flatten.apply(x, y),
+            (TrainingKernel::Activation(activation), _) => {
+                y.copy_from_slice(x);
+                activation.apply(y);
+            }
+            (TrainingKernel::Add, _) => {
+                let inputs: Vec<&[Lanes]> = self.from.iter().map(|from| &before[*from][..]).collect();
+                join::sum(&inputs, self.rectify, y);
+            }
+            (TrainingKernel::Concat(slots), _) => {
+                slots.iter().zip(&self.from).for_each(|(slot, from)| slot.apply(&before[*from], y));
+            }
+            _ => {
+                y.copy_from_slice(x);
+                self.forward_in_place(*number, kept, y);
+            }
+        }
+    }
+
+    fn forward_in_place(&self, block: usize, kept: &mut Kept, x: &mut [Lanes]) {
+        match (&self.kernel, kept) {
+            (TrainingKernel::Relu, _) => relu::apply(x),
+            (TrainingKernel::Dropout { p, stream, .. }, Kept::Factors(factors)) => {
+                dropout::forward(*p, *stream, block * x.len(), x, factors);
             }
             _ => {}
         }
     }
 
-    pub(crate) fn forward(
-        &mut self,
-        rows: usize,
-        inputs: &[&[Lanes]],
-        y: &mut [Lanes],
-        state: &mut TrainingState,
-        stream: impl Fn(&str) -> Stream,
-    ) {
-        let x = inputs[0];
-        match &mut self.kernel {
-            TrainingKernel::MaxPool(pool, places) => pool.forward(x, y, &mut places[..y.len()]),
-            TrainingKernel::AvgPool(pool) => pool.forward(x, y),
-            TrainingKernel::Flatten(flatten) => flatten.forward(x, y),
-            TrainingKernel::Activation(activation) => activation.forward(x, y),
-            TrainingKernel::Add => join::sum(inputs, self.rectify, y),
-            TrainingKernel::Concat(slots) => slots.iter().zip(inputs).for_each(|(slot, x)| slot.apply(x, y)),
-            TrainingKernel::Relu | TrainingKernel::Dropout { .. } | TrainingKernel::Nothing => {
-                join::copy(x, y);
-                self.forward_in_place(y, stream);
-            }
-            TrainingKernel::Conv(_) | TrainingKernel::Linear(..) | TrainingKernel::BatchNorm(..) => {
-                self.forward_parameters(rows, x, y, state);
-            }
-        }
-    }
-
-    /// Runs the forward pass of a layer with parameters.
-    fn forward_parameters(&mut self, rows: usize, x: &[Lanes], y: &mut [Lanes], state: &mut TrainingState) {
-        let weight = state.parameters[self.weight].numbers();
-        let bias = state.parameters.get(self.weight + 1).filter(|_| self.bias).map(Array::numbers);
-        match (&mut self.kernel, state.running.get_mut(&self.layer)) {
-            (TrainingKernel::Conv(conv), _) => conv.forward(x, weight, bias, self.rectify, y),
-            (TrainingKernel::Linear(linear, _), _) => linear.forward(x, weight, bias, self.rectify, y),
-            (TrainingKernel::BatchNorm(norm, norms), Some(running)) => {
-                let parameters = [weight, bias.unwrap_or(&[])];
-                *norms = norm.measure(rows, x, parameters, running.each_mut().map(Array::numbers_mut));
-                norm.forward(rows, norms, x, y);
-            }
-            _ => {}
-        }
-    }
-
-    /// Returns whether the backward pass begins with [`Self::backward_in_place`].
-    pub(crate) fn changes_delta(&self) -> bool {
+    /// Returns whether the backward pass begins with a change of the gradient at the output.
+    fn changes_delta(&self) -> bool {
         match self.kernel {
             TrainingKernel::Relu | TrainingKernel::Dropout { .. } => true,
             // Its gradients take the sign of the output from the input.
@@ -167,70 +217,102 @@ impl TrainingStage {
         }
     }
 
-    /// Changes the gradient at the output to that in front of a Relu or Dropout.
-    pub(crate) fn backward_in_place(&self, y: &[Lanes], delta: &mut [Lanes]) {
+    /// Takes the gradient at the output of a block, in front of a Relu or Dropout that the stage computes; `None` if no
+    /// reader gave one.
+    pub(super) fn take_delta(&self, block: &mut Block) -> Option<Delta> {
+        let (y, deltas) = (&block.values[self.to], &mut block.deltas);
+        let delta = deltas.take(self.to)?;
+        if !self.changes_delta() {
+            return Some(delta);
+        }
+        let mut own = deltas.unshared(delta, y.len());
+        match &block.kept[self.number] {
+            Kept::Factors(factors) => dropout::backward(factors, &mut own[..y.len()]),
+            _ => relu::backward(y, &mut own[..y.len()]),
+        }
+        Some(Delta::new(own))
+    }
+
+    /// Returns zeros for the gradient sums of a part of the batch; `None` for a stage other than a convolution.
+    pub(crate) fn part(&self) -> Option<ConvPart> {
         match &self.kernel {
-            TrainingKernel::Dropout { factors, .. } => dropout::backward(&factors[..delta.len()], delta),
-            _ => relu::backward(y, delta),
+            TrainingKernel::Conv(kernel) => Some(kernel.conv.part(self.bias)),
+            _ => None,
         }
     }
 
-    pub(crate) fn parameter_gradients(
-        &mut self,
+    /// Computes the gradients at the inputs of a block, and adds the block's gradients at a convolution's parameters to
+    /// the sums of its part. `rows` is the number of images of the batch, `gradients` has the gradient of each parameter.
+    pub(crate) fn backward(
+        &self,
         rows: usize,
-        [x, dy]: [&[Lanes]; 2],
-        gradients: &mut [Vec<f32>],
+        block: &mut Block,
+        gradients: &[Vec<f32>],
+        part: &mut Option<ConvPart>,
     ) {
-        let Some([dw, more @ ..]) = gradients.get_mut(self.weight..) else { return };
-        let db = more.first_mut().filter(|_| self.bias).map(Vec::as_mut_slice);
-        match &mut self.kernel {
-            TrainingKernel::Conv(conv) => conv.parameter_gradients(x, dy, dw, db),
-            TrainingKernel::Linear(linear, scratch) => linear.parameter_gradients([x, dy], scratch, dw, db),
-            TrainingKernel::BatchNorm(norm, norms) => {
-                norm.parameter_gradients(rows, norms, [x, dy], [dw, db.unwrap_or(&mut [])]);
-            }
-            _ => {}
+        let Some(dy) = self.take_delta(block) else { return };
+        let Block { images, values, kept, deltas, .. } = block;
+        let lines = values[self.to].len();
+        if self.is_in_place() {
+            deltas.give(self.to, lines, dy);
+            return;
         }
+        if let (TrainingKernel::Conv(kernel), Some(part)) = (&self.kernel, part) {
+            kernel.conv.add_gradients(&values[self.from[0]], &dy[..lines], part);
+        }
+        for (input, from) in self.from.iter().enumerate() {
+            // The first value is the images, and no layer needs the gradient at the images.
+            if *from == 0 {
+                continue;
+            }
+            let (x, dy) = (&values[*from][..], &dy);
+            if self.passes_on() {
+                deltas.give(*from, x.len(), Delta::clone(dy));
+                continue;
+            }
+            let is_conv = matches!(self.kernel, TrainingKernel::Conv(_));
+            let before = if is_conv { deltas.take(*from) } else { None };
+            let adds = before.is_some();
+            let mut buffer = match before {
+                Some(delta) => deltas.unshared(delta, x.len()),
+                None => deltas.buffer(x.len()),
+            };
+            let (dx, dy) = (&mut buffer[..x.len()], &dy[..lines]);
+            match (&self.kernel, &kept[self.number]) {
+                (TrainingKernel::Conv(kernel), _) => {
+                    kernel.conv.input_gradient(dy, &kernel.backward, adds, dx);
+                }
+                (TrainingKernel::BatchNorm(norm, statistics), _) => {
+                    let sums = [&gradients[self.weight][..], &gradients[self.weight + 1][..]];
+                    norm.input_gradient([*images, rows], &statistics.norms, sums, [x, dy], dx);
+                }
+                (TrainingKernel::MaxPool(pool), Kept::Positions(positions)) => {
+                    pool.backward(dy, positions, dx);
+                }
+                (TrainingKernel::AvgPool(pool), _) => pool.backward(dy, dx),
+                (TrainingKernel::Flatten(flatten), _) => flatten.backward(dy, dx),
+                (TrainingKernel::Activation(activation), _) => activation.backward(x, dy, dx),
+                (TrainingKernel::Concat(slots), _) => slots[input].backward(dy, dx),
+                _ => {}
+            }
+            deltas.give(*from, x.len(), Delta::new(buffer));
+        }
+        deltas.recycle(dy);
     }
 
-    /// Returns whether the gradient at an input is the gradient at the output.
-    pub(crate) fn passes_on(&self) -> bool {
+    /// Returns whether the gradient at every input is the gradient at the output.
+    fn passes_on(&self) -> bool {
         matches!(self.kernel, TrainingKernel::Add) || self.kernel.works_in_place()
     }
 
-    /// Returns whether [`Self::input_gradient`] can add to a gradient.
-    pub(crate) fn can_add(&self) -> bool {
-        matches!(self.kernel, TrainingKernel::Conv(_))
-    }
-
-    /// Writes the gradient at an input, or adds it to `dx` if `adds` is true.
-    pub(crate) fn input_gradient(
-        &mut self,
-        rows: usize,
-        input: usize,
-        [x, dy]: [&[Lanes]; 2],
-        parameters: (&TrainingState, &[Vec<f32>]),
-        adds: bool,
-        dx: &mut [Lanes],
-    ) {
-        let (state, gradients) = parameters;
-        let weight = || state.parameters[self.weight].numbers();
-        match &mut self.kernel {
-            TrainingKernel::Conv(conv) => conv.input_gradient(dy, weight(), adds, dx),
-            TrainingKernel::Linear(linear, scratch) => linear.input_gradient(dy, weight(), scratch, dx),
-            TrainingKernel::BatchNorm(norm, norms) => {
-                let sums = [&gradients[self.weight][..], &gradients[self.weight + 1][..]];
-                norm.input_gradient(rows, norms, sums, [x, dy], dx);
-            }
-            TrainingKernel::MaxPool(pool, places) => pool.backward(dy, &places[..dy.len()], dx),
-            TrainingKernel::AvgPool(pool) => pool.backward(dy, dx),
-            TrainingKernel::Flatten(flatten) => flatten.backward(dy, dx),
-            TrainingKernel::Activation(activation) => activation.backward(x, dy, dx),
-            TrainingKernel::Concat(slots) => slots[input].backward(dy, dx),
-            TrainingKernel::Add
-            | TrainingKernel::Relu
-            | TrainingKernel::Dropout { .. }
-            | TrainingKernel::Nothing => {}
-        }
+    /// Writes the gradients of a convolution's parameters from the sums of all parts.
+    pub(crate) fn take_parts(&self, parts: &[&ConvPart], gradients: &mut [Vec<f32>]) {
+        let (Some([dw, more @ ..]), TrainingKernel::Conv(kernel)) =
+            (gradients.get_mut(self.weight..), &self.kernel)
+        else {
+            return;
+        };
+        let db = more.first_mut().filter(|_| self.bias).map(Vec::as_mut_slice);
+        kernel.conv.parameter_gradients(parts, dw, db);
     }
 }

@@ -1,10 +1,8 @@
 //! The activation functions other than Relu: each output depends on one input. Knows nothing of neighbouring layers.
 //! Gradients come from the inputs, so a layer behind may overwrite the outputs.
 
-use rayon::prelude::*;
-
 use crate::backend::own::kernels::exponential::{sigmoid, tanh};
-use crate::backend::own::kernels::lanes::{LANES, LINES, Lanes, vectorized};
+use crate::backend::own::kernels::lanes::{LANES, Lanes, vectorized};
 use crate::network::layer::LayerOp;
 
 /// An activation function.
@@ -30,15 +28,7 @@ impl Activation {
         })
     }
 
-    /// Writes the outputs, in parallel.
-    pub(crate) fn forward(self, x: &[Lanes], y: &mut [Lanes]) {
-        x.par_chunks(LINES).zip(y.par_chunks_mut(LINES)).for_each(|(x, y)| {
-            y.copy_from_slice(x);
-            self.apply(y);
-        });
-    }
-
-    /// Replaces numbers by their outputs, on the calling thread.
+    /// Replaces numbers by their outputs.
     pub(crate) fn apply(self, x: &mut [Lanes]) {
         // Each function has a loop of its own, because a choice inside the loop would not become vector instructions.
         match self {
@@ -66,51 +56,47 @@ impl Activation {
 
     /// Writes the gradient at the inputs from the gradient at the outputs.
     pub(crate) fn backward(self, x: &[Lanes], dy: &[Lanes], dx: &mut [Lanes]) {
-        dx.par_chunks_mut(LINES).zip(x.par_chunks(LINES).zip(dy.par_chunks(LINES))).for_each(
-            |(dx, (x, dy))| {
-                dx.copy_from_slice(dy);
-                match self {
-                    Self::Relu6 => pairs(
-                        dx,
-                        x,
-                        #[inline(always)]
-                        |dy, x| if x > 0.0 && x < 6.0 { dy } else { 0.0 },
-                    ),
-                    Self::LeakyRelu(slope) => {
-                        pairs(
-                            dx,
-                            x,
-                            #[inline(always)]
-                            move |dy, x| if x < 0.0 { slope * dy } else { dy },
-                        );
-                    }
-                    Self::Sigmoid => pairs(
-                        dx,
-                        x,
-                        #[inline(always)]
-                        |dy, x| {
-                            let y = sigmoid(x);
-                            dy * (y * (1.0 - y))
-                        },
-                    ),
-                    Self::Tanh => pairs(
-                        dx,
-                        x,
-                        #[inline(always)]
-                        |dy, x| {
-                            let y = tanh(x);
-                            dy * (1.0 - y * y)
-                        },
-                    ),
-                    Self::HardSwish => pairs(
-                        dx,
-                        x,
-                        #[inline(always)]
-                        |dy, x| dy * hard_swish_slope(x),
-                    ),
-                }
-            },
-        );
+        dx.copy_from_slice(dy);
+        match self {
+            Self::Relu6 => pairs(
+                dx,
+                x,
+                #[inline(always)]
+                |dy, x| if x > 0.0 && x < 6.0 { dy } else { 0.0 },
+            ),
+            Self::LeakyRelu(slope) => {
+                pairs(
+                    dx,
+                    x,
+                    #[inline(always)]
+                    move |dy, x| if x < 0.0 { slope * dy } else { dy },
+                );
+            }
+            Self::Sigmoid => pairs(
+                dx,
+                x,
+                #[inline(always)]
+                |dy, x| {
+                    let y = sigmoid(x);
+                    dy * (y * (1.0 - y))
+                },
+            ),
+            Self::Tanh => pairs(
+                dx,
+                x,
+                #[inline(always)]
+                |dy, x| {
+                    let y = tanh(x);
+                    dy * (1.0 - y * y)
+                },
+            ),
+            Self::HardSwish => pairs(
+                dx,
+                x,
+                #[inline(always)]
+                |dy, x| dy * hard_swish_slope(x),
+            ),
+        }
     }
 }
 
@@ -177,8 +163,8 @@ mod tests {
     ];
 
     fn value(activation: Activation, x: f32) -> f32 {
-        let mut y = [Lanes::ZERO];
-        activation.forward(&[Lanes([x; LANES])], &mut y);
+        let mut y = [Lanes([x; LANES])];
+        activation.apply(&mut y);
         y[0].0[7]
     }
 

@@ -2,8 +2,6 @@
 //! nothing of neighbouring layers. The backward pass adds the gradient of an output, divided by the same number, to
 //! every pixel of its window.
 
-use rayon::prelude::*;
-
 use crate::backend::own::kernels::lanes::{LANES, Lanes, vectorized};
 use crate::backend::own::kernels::windows::Windows;
 use crate::network::definition::Layer;
@@ -28,7 +26,7 @@ impl AvgPool {
         Some(Self { windows: Windows::new(layer)?, count_padding })
     }
 
-    /// Writes the means of one block of images, on the calling thread.
+    /// Writes the means of one block of images.
     pub(crate) fn apply(&self, x: &[Lanes], y: &mut [Lanes]) {
         let channels = self.windows.channels;
         vectorized(
@@ -53,35 +51,26 @@ impl AvgPool {
         );
     }
 
-    /// Writes the means of every block, in parallel.
-    pub(crate) fn forward(&self, x: &[Lanes], y: &mut [Lanes]) {
-        let [inputs, outputs] = self.windows.lines();
-        x.par_chunks_exact(inputs).zip(y.par_chunks_exact_mut(outputs)).for_each(|(x, y)| self.apply(x, y));
-    }
-
-    /// Writes the gradient at the inputs from the gradient at the outputs.
+    /// Writes the gradient at the inputs of one block from the gradient at the outputs.
     pub(crate) fn backward(&self, dy: &[Lanes], dx: &mut [Lanes]) {
-        let ([inputs, outputs], channels) = (self.windows.lines(), self.windows.channels);
-        let blocks = dx.par_chunks_exact_mut(inputs).zip(dy.par_chunks_exact(outputs));
-        blocks.for_each(|block| {
-            vectorized(
-                block,
-                #[inline(always)]
-                |(dx, dy): (&mut [Lanes], &[Lanes])| {
-                    dx.fill(Lanes::ZERO);
-                    for (pixel, dy) in dy.chunks_exact(channels).enumerate() {
-                        let count = self.count(pixel);
-                        for first in self.windows.pixels(pixel) {
-                            for (sum, dy) in dx[first..first + channels].iter_mut().zip(dy) {
-                                for lane in 0..LANES {
-                                    sum.0[lane] += dy.0[lane] / count;
-                                }
+        let channels = self.windows.channels;
+        vectorized(
+            (dx, dy),
+            #[inline(always)]
+            |(dx, dy): (&mut [Lanes], &[Lanes])| {
+                dx.fill(Lanes::ZERO);
+                for (pixel, dy) in dy.chunks_exact(channels).enumerate() {
+                    let count = self.count(pixel);
+                    for first in self.windows.pixels(pixel) {
+                        for (sum, dy) in dx[first..first + channels].iter_mut().zip(dy) {
+                            for lane in 0..LANES {
+                                sum.0[lane] += dy.0[lane] / count;
                             }
                         }
                     }
-                },
-            );
-        });
+                }
+            },
+        );
     }
 
     /// Returns the number of pixels that the mean of an output pixel is over.
@@ -115,8 +104,8 @@ mod tests {
         };
         let x: [Lanes; 9] = std::array::from_fn(|at| Lanes([1.0 + at as f32; LANES]));
         let mean = |windows: Windows, count_padding: bool| {
-            let mut y = vec![Lanes::ZERO; windows.lines()[1]];
-            AvgPool { windows, count_padding }.forward(&x, &mut y);
+            let mut y = vec![Lanes::ZERO; windows.output.iter().product()];
+            AvgPool { windows, count_padding }.apply(&x, &mut y);
             y.iter().map(|line| line.0[3]).collect::<Vec<f32>>()
         };
         let padded = windows([2, 2], two, two, Padding::all(1));

@@ -10,8 +10,6 @@
 
 use std::array::from_fn;
 
-use rayon::prelude::*;
-
 use crate::backend::own::kernels::lanes::{LANES, Lanes, vectorized};
 use crate::network::definition::Layer;
 
@@ -53,38 +51,52 @@ impl BatchNorm {
         Self { channels, plane, eps, momentum, rectify }
     }
 
-    /// Returns the normalization of every channel for a batch of `rows` images and updates the running mean and
-    /// the running variance.
-    pub(crate) fn measure(
-        &self,
-        rows: usize,
-        x: &[Lanes],
-        [weight, bias]: [&[f32]; 2],
-        running: [&mut [f32]; 2],
-    ) -> Vec<ChannelNorm> {
-        let n = (rows * self.plane) as f64;
+    /// Returns the sum of each channel over a block of images.
+    pub(crate) fn sums(&self, images: usize, x: &[Lanes]) -> Vec<f64> {
         let no_constants = vec![(); self.channels];
-        let sums = self.sums(
-            rows,
+        self.block_sums(
+            images,
             &no_constants,
             [x, x],
             #[inline(always)]
             |(), x, _| [x.map(f64::from)],
-        );
-        let means: Vec<f64> = sums.into_iter().map(|[sum]| sum / n).collect();
-        let squares = self.sums(
-            rows,
-            &means,
+        )
+    }
+
+    /// Returns the mean of each channel over a batch of `rows` images, from the sums of all blocks.
+    pub(crate) fn means(&self, rows: usize, sums: &[Vec<f64>]) -> Vec<f64> {
+        let n = (rows * self.plane) as f64;
+        total(sums).into_iter().map(|sum| sum / n).collect()
+    }
+
+    /// Returns the sum of each channel's squared differences from its mean over a block of images.
+    pub(crate) fn squares(&self, images: usize, means: &[f64], x: &[Lanes]) -> Vec<f64> {
+        self.block_sums(
+            images,
+            means,
             [x, x],
             #[inline(always)]
             |mean, x, _| [x.map(|x| (f64::from(x) - mean) * (f64::from(x) - mean))],
-        );
-        let variances: Vec<f64> = squares.into_iter().map(|[sum]| sum / n).collect();
+        )
+    }
+
+    /// Returns the normalization of every channel for a batch of `rows` images, from the squares of all blocks, and
+    /// updates the running mean and the running variance.
+    pub(crate) fn norms(
+        &self,
+        rows: usize,
+        means: &[f64],
+        squares: &[Vec<f64>],
+        [weight, bias]: [&[f32]; 2],
+        running: [&mut [f32]; 2],
+    ) -> Vec<ChannelNorm> {
+        let n = (rows * self.plane) as f64;
+        let variances: Vec<f64> = total(squares).into_iter().map(|sum| sum / n).collect();
         let [old_means, old_variances] = running;
         let blend = |old: &mut f32, new: f64| {
             *old = ((1.0 - self.momentum) * f64::from(*old) + self.momentum * new) as f32;
         };
-        old_means.iter_mut().zip(&means).for_each(|(old, mean)| blend(old, *mean));
+        old_means.iter_mut().zip(means).for_each(|(old, mean)| blend(old, *mean));
         let unbiased = n / (n - 1.0).max(1.0);
         old_variances.iter_mut().zip(&variances).for_each(|(old, variance)| blend(old, variance * unbiased));
         let channel = |channel: usize| {
@@ -95,8 +107,8 @@ impl BatchNorm {
         (0..self.channels).map(channel).collect()
     }
 
-    /// Writes the normalized numbers of `rows` images, and zeros to the lanes without an image.
-    pub(crate) fn forward(&self, rows: usize, norms: &[ChannelNorm], x: &[Lanes], y: &mut [Lanes]) {
+    /// Writes the normalized numbers of a block of images, and zeros to the lanes without an image.
+    pub(crate) fn forward(&self, images: usize, norms: &[ChannelNorm], x: &[Lanes], y: &mut [Lanes]) {
         if self.rectify {
             self.each_number(
                 [x, x],
@@ -117,45 +129,45 @@ impl BatchNorm {
                 |norm, x, _| norm.of(x),
             );
         }
-        self.clear(rows, y);
+        clear(images, y);
     }
 
-    /// Writes the gradients of the weight, Σ x̂ dy with x̂ = (x − mean) · inverse, and of the bias, Σ dy. Behind a
-    /// Relu layer, dy is 0 where the output is not positive.
-    pub(crate) fn parameter_gradients(
-        &self,
-        rows: usize,
-        norms: &[ChannelNorm],
-        [x, dy]: [&[Lanes]; 2],
-        [weight, bias]: [&mut [f32]; 2],
-    ) {
-        let sums = if self.rectify {
-            self.sums(
-                rows,
+    /// Returns the contribution of a block of images to the gradients of weight and bias, alternating: Σ x̂ dy with
+    /// x̂ = (x − mean) · inverse, and Σ dy. Behind a Relu layer, dy is 0 where the output is not positive.
+    pub(crate) fn gradients(&self, images: usize, norms: &[ChannelNorm], [x, dy]: [&[Lanes]; 2]) -> Vec<f64> {
+        if self.rectify {
+            self.block_sums(
+                images,
                 norms,
                 [x, dy],
                 #[inline(always)]
                 |norm, x, dy| terms(*norm, x, from_fn(|lane| rectified(*norm, x[lane], dy[lane]))),
             )
         } else {
-            self.sums(
-                rows,
+            self.block_sums(
+                images,
                 norms,
                 [x, dy],
                 #[inline(always)]
                 |norm, x, dy| terms(*norm, x, dy),
             )
-        };
-        for ((weight, bias), sums) in weight.iter_mut().zip(bias).zip(sums) {
+        }
+    }
+
+    /// Writes the gradients of weight and bias, from the contributions of all blocks.
+    pub(crate) fn parameter_gradients(gradients: &[Vec<f64>], [weight, bias]: [&mut [f32]; 2]) {
+        let total = total(gradients);
+        for ((weight, bias), sums) in weight.iter_mut().zip(bias).zip(total.as_chunks().0) {
             [*weight, *bias] = sums.map(|sum| sum as f32);
         }
     }
 
-    /// Writes the gradient at the inputs: dx = scale · (dy − (Σ dy + x̂ Σ x̂ dy) / n). `sums` are the gradients of the
-    /// weight, Σ x̂ dy, and of the bias, Σ dy.
+    /// Writes the gradient at the inputs of a block: dx = scale · (dy − (Σ dy + x̂ Σ x̂ dy) / n), where n counts the
+    /// numbers of a channel in the batch of `rows` images. `sums` are the gradients of the weight, Σ x̂ dy, and of the
+    /// bias, Σ dy.
     pub(crate) fn input_gradient(
         &self,
-        rows: usize,
+        [images, rows]: [usize; 2],
         norms: &[ChannelNorm],
         sums: [&[f32]; 2],
         [x, dy]: [&[Lanes]; 2],
@@ -185,94 +197,83 @@ impl BatchNorm {
                 |(norm, slope, shift), x, dy| norm.scale * (dy - shift - (x - norm.mean) * slope),
             );
         }
-        self.clear(rows, dx);
+        clear(images, dx);
     }
 
-    /// Writes zeros to the lanes without an image. Otherwise the statistics of a small batch can scale these
-    /// lanes up, layer by layer, until the numbers are infinite.
-    fn clear(&self, rows: usize, lines: &mut [Lanes]) {
-        let size = self.channels * self.plane;
-        let last = lines.len().saturating_sub(size);
-        let images = rows - last / size * LANES;
-        if images < LANES {
-            lines[last..].iter_mut().for_each(|line| line.0[images..].fill(0.0));
-        }
-    }
-
-    /// Returns, for each channel, sums over all pixels and images of terms of the channel's constants and of two
-    /// numbers at the same place.
-    fn sums<C: Sync, const K: usize>(
+    /// Returns, for each channel, K sums over all pixels and images of a block, of terms of the channel's constants and
+    /// of two numbers at the same place.
+    fn block_sums<C, const K: usize>(
         &self,
-        rows: usize,
+        images: usize,
         constants: &[C],
-        [a, b]: [&[Lanes]; 2],
-        terms: impl Fn(&C, [f32; LANES], [f32; LANES]) -> [[f64; LANES]; K] + Sync,
-    ) -> Vec<[f64; K]> {
-        let size = self.channels * self.plane;
-        let blocks = a.par_chunks_exact(size).zip(b.par_chunks_exact(size)).enumerate();
-        let sums: Vec<Vec<[f64; K]>> = blocks
-            .map(|(block, lines)| {
-                let mut sums: Vec<[[f64; LANES]; K]> = vec![[[0.0; LANES]; K]; self.channels];
-                vectorized(
-                    (&mut sums[..], lines),
-                    #[inline(always)]
-                    |(sums, (a, b)): (&mut [_], (&[Lanes], &[Lanes]))| {
-                        let strip = self.channels * STRIP;
-                        for (a, b) in a.chunks(strip).zip(b.chunks(strip)) {
-                            for (channel, (sums, constants)) in sums.iter_mut().zip(constants).enumerate() {
-                                let mut all = *sums;
-                                let pixels = a.iter().zip(b).skip(channel).step_by(self.channels);
-                                for (a, b) in pixels {
-                                    for (all, terms) in all.iter_mut().zip(terms(constants, a.0, b.0)) {
-                                        for lane in 0..LANES {
-                                            all[lane] += terms[lane];
-                                        }
-                                    }
+        lines: [&[Lanes]; 2],
+        terms: impl Fn(&C, [f32; LANES], [f32; LANES]) -> [[f64; LANES]; K],
+    ) -> Vec<f64> {
+        let mut sums: Vec<[[f64; LANES]; K]> = vec![[[0.0; LANES]; K]; self.channels];
+        vectorized(
+            (&mut sums[..], lines),
+            #[inline(always)]
+            |(sums, [a, b]): (&mut [_], [&[Lanes]; 2])| {
+                let strip = self.channels * STRIP;
+                for (a, b) in a.chunks(strip).zip(b.chunks(strip)) {
+                    for (channel, (sums, constants)) in sums.iter_mut().zip(constants).enumerate() {
+                        let mut all = *sums;
+                        let pixels = a.iter().zip(b).skip(channel).step_by(self.channels);
+                        for (a, b) in pixels {
+                            for (all, terms) in all.iter_mut().zip(terms(constants, a.0, b.0)) {
+                                for lane in 0..LANES {
+                                    all[lane] += terms[lane];
                                 }
-                                *sums = all;
                             }
                         }
-                    },
-                );
-                let images = LANES.min(rows - block * LANES);
-                let all = |sums: [f64; LANES]| sums[..images].iter().fold(0.0, |all, sum| all + sum);
-                sums.into_iter().map(|sums| sums.map(all)).collect()
-            })
-            .collect();
-        let channel = |channel: usize| {
-            from_fn(|k| sums.iter().map(|block| block[channel][k]).fold(0.0, |all, sum| all + sum))
-        };
-        (0..self.channels).map(channel).collect()
+                        *sums = all;
+                    }
+                }
+            },
+        );
+        let all = |sums: &[f64; LANES]| sums[..images].iter().fold(0.0, |all, sum| all + sum);
+        sums.iter().flatten().map(all).collect()
     }
 
-    /// Writes a function of the channel's constants and of two numbers at the same place, in parallel.
-    fn each_number<C: Sync>(
+    /// Writes a function of the channel's constants and of two numbers at the same place.
+    fn each_number<C>(
         &self,
         [a, b]: [&[Lanes]; 2],
         out: &mut [Lanes],
         constants: &[C],
-        function: impl Fn(&C, f32, f32) -> f32 + Sync,
+        function: impl Fn(&C, f32, f32) -> f32,
     ) {
-        let size = self.channels * self.plane;
-        let blocks =
-            out.par_chunks_exact_mut(size).zip(a.par_chunks_exact(size).zip(b.par_chunks_exact(size)));
-        blocks.for_each(|block| {
-            vectorized(
-                block,
-                #[inline(always)]
-                |(out, (a, b)): (&mut [Lanes], (&[Lanes], &[Lanes]))| {
-                    let pixels = a.chunks_exact(self.channels).zip(b.chunks_exact(self.channels));
-                    for (out, (a, b)) in out.chunks_exact_mut(self.channels).zip(pixels) {
-                        for ((out, constants), (a, b)) in out.iter_mut().zip(constants).zip(a.iter().zip(b)) {
-                            for lane in 0..LANES {
-                                out.0[lane] = function(constants, a.0[lane], b.0[lane]);
-                            }
+        vectorized(
+            (out, [a, b]),
+            #[inline(always)]
+            |(out, [a, b]): (&mut [Lanes], [&[Lanes]; 2])| {
+                let pixels = a.chunks_exact(self.channels).zip(b.chunks_exact(self.channels));
+                for (out, (a, b)) in out.chunks_exact_mut(self.channels).zip(pixels) {
+                    for ((out, constants), (a, b)) in out.iter_mut().zip(constants).zip(a.iter().zip(b)) {
+                        for lane in 0..LANES {
+                            out.0[lane] = function(constants, a.0[lane], b.0[lane]);
                         }
                     }
-                },
-            );
-        });
+                }
+            },
+        );
     }
+}
+
+/// Writes zeros to the lanes without an image. Otherwise the statistics of a small batch can scale these lanes up, layer
+/// by layer, until the numbers are infinite.
+fn clear(images: usize, lines: &mut [Lanes]) {
+    if images < LANES {
+        for line in lines {
+            line.0[images..].fill(0.0);
+        }
+    }
+}
+
+/// Returns the sums over all blocks, in order.
+fn total(blocks: &[Vec<f64>]) -> Vec<f64> {
+    let sums = blocks.first().map_or(0, Vec::len);
+    (0..sums).map(|at| blocks.iter().fold(0.0, |all, block| all + block[at])).collect()
 }
 
 /// Returns the gradient in front of a Relu layer: 0 where the output y is not positive.
@@ -302,7 +303,9 @@ mod tests {
             Lanes(from_fn(|lane| [first, second].get(lane).copied().unwrap_or(9.0)))
         };
         let x = [lanes(1.0, 3.0), lanes(5.0, 5.0), lanes(2.0, 6.0), lanes(5.0, 5.0)];
-        let norms = norm.measure(2, &x, [&[1.0; 2], &[0.0; 2]], [&mut mean, &mut variance]);
+        let means = norm.means(2, &[norm.sums(2, &x)]);
+        let squares = [norm.squares(2, &means, &x)];
+        let norms = norm.norms(2, &means, &squares, [&[1.0; 2], &[0.0; 2]], [&mut mean, &mut variance]);
         assert_eq!((mean, variance), ([1.5, 2.0], [0.75 + 14.0 / 12.0, 0.75]));
         assert_eq!((norms[0].mean, norms[0].inverse), (3.0, (1.0 / 3.5_f64.sqrt()) as f32));
     }

@@ -37,6 +37,14 @@ enum ConvKernel {
 /// The weights of a convolution in the order in which its kernel reads weights.
 pub(crate) struct Packed(pub Vec<f32>);
 
+/// The sums of the gradients over a part of a batch.
+pub(crate) struct ConvPart {
+    /// The weight gradient, in the order of the kernel.
+    pub dw: Vec<Lanes>,
+    /// One line of 16 images per output.
+    pub db: Vec<Lanes>,
+}
+
 impl Conv {
     /// Returns the convolution of a layer; `None` for any other layer.
     pub(crate) fn new(layer: &Layer) -> Option<Self> {
@@ -57,8 +65,7 @@ impl Conv {
         }
     }
 
-    /// Writes the outputs of one block of images, on the calling thread. With `rectify`, negative outputs
-    /// become 0.
+    /// Writes the outputs of one block of images. With `rectify`, negative outputs become 0.
     pub(crate) fn apply(
         &self,
         x: &[Lanes],
@@ -74,57 +81,43 @@ impl Conv {
         }
     }
 
-    /// Writes the outputs of every block, in parallel. With `rectify`, negative outputs become 0.
-    pub(crate) fn forward(
-        &self,
-        x: &[Lanes],
-        weight: &[f32],
-        bias: Option<&[f32]>,
-        rectify: bool,
-        y: &mut [Lanes],
-    ) {
-        let weight = self.pack(weight);
-        let blocks = x.par_chunks_exact(self.taps.inputs()).zip(y.par_chunks_exact_mut(self.taps.outputs()));
-        blocks.for_each(|(x, y)| self.apply(x, &weight, bias, rectify, y));
-    }
-
-    /// Writes the gradient at the inputs from the gradient at the outputs; with `adds`, adds it to `dx`.
-    pub(crate) fn input_gradient(&self, dy: &[Lanes], weight: &[f32], adds: bool, dx: &mut [Lanes]) {
-        let start = if adds { Start::Target } else { Start::Zero };
-        let weight = match &self.kernel {
+    /// Copies weights in the order of the gradient at the inputs.
+    pub(crate) fn pack_backward(&self, weight: &[f32]) -> Packed {
+        match &self.kernel {
             ConvKernel::Grouped(kernel) => kernel.pack_backward(weight),
             ConvKernel::Depthwise(kernel) => kernel.pack(weight),
-        };
-        let blocks =
-            dy.par_chunks_exact(self.taps.outputs()).zip(dx.par_chunks_exact_mut(self.taps.inputs()));
-        blocks.for_each(|(dy, dx)| match &self.kernel {
-            ConvKernel::Grouped(kernel) => kernel.apply_backward(dy, &weight, start, dx),
-            ConvKernel::Depthwise(kernel) => kernel.apply_backward(dy, &weight, start, dx),
-        });
+        }
     }
 
-    /// Writes the gradients of the weight and the bias.
-    pub(crate) fn parameter_gradients(
-        &self,
-        x: &[Lanes],
-        dy: &[Lanes],
-        dw: &mut [f32],
-        db: Option<&mut [f32]>,
-    ) {
-        let (inputs, outputs) = (self.taps.inputs(), self.taps.outputs());
-        // The division depends on the batch size alone, so the bits do not depend on the number of threads.
-        let blocks = (x.len() / inputs).div_ceil(GRADIENT_PARTS);
-        let parts = x.par_chunks(blocks * inputs).zip(dy.par_chunks(blocks * outputs));
-        let biases = db.as_ref().map_or(0, |db| db.len());
-        let gradients = |(x, dy)| {
-            let mut db = zeros(biases);
-            let dw = match &self.kernel {
-                ConvKernel::Grouped(kernel) => kernel.part_gradients(x, dy, &mut db),
-                ConvKernel::Depthwise(kernel) => kernel.part_gradients(x, dy, &mut db),
-            };
-            (dw, db)
+    /// Writes the gradient at the inputs of one block from the gradient at the outputs; with `adds`, adds it to `dx`.
+    pub(crate) fn input_gradient(&self, dy: &[Lanes], weight: &Packed, adds: bool, dx: &mut [Lanes]) {
+        let start = if adds { Start::Target } else { Start::Zero };
+        match &self.kernel {
+            ConvKernel::Grouped(kernel) => kernel.apply_backward(dy, weight, start, dx),
+            ConvKernel::Depthwise(kernel) => kernel.apply_backward(dy, weight, start, dx),
+        }
+    }
+
+    /// Returns zeros for the sums of a part.
+    pub(crate) fn part(&self, has_bias: bool) -> ConvPart {
+        let dw = match &self.kernel {
+            ConvKernel::Grouped(kernel) => kernel.gradient_lines(),
+            ConvKernel::Depthwise(kernel) => kernel.gradient_lines(),
         };
-        let parts: Vec<(Vec<Lanes>, Vec<Lanes>)> = parts.map(gradients).collect();
+        let db = if has_bias { self.taps.output[0] * self.taps.groups } else { 0 };
+        ConvPart { dw: zeros(dw), db: zeros(db) }
+    }
+
+    /// Adds the gradients of one block to the sums of its part.
+    pub(crate) fn add_gradients(&self, x: &[Lanes], dy: &[Lanes], part: &mut ConvPart) {
+        match &self.kernel {
+            ConvKernel::Grouped(kernel) => kernel.add_gradients(x, dy, part),
+            ConvKernel::Depthwise(kernel) => kernel.add_gradients(x, dy, part),
+        }
+    }
+
+    /// Writes the gradients of the weight and the bias from the sums of all parts.
+    pub(crate) fn parameter_gradients(&self, parts: &[&ConvPart], dw: &mut [f32], db: Option<&mut [f32]>) {
         let width = self.taps.input[0] * self.taps.kernel.area();
         dw.par_chunks_exact_mut(width).enumerate().for_each(|(out, dw)| {
             for (at, dw) in dw.iter_mut().enumerate() {
@@ -132,11 +125,11 @@ impl Conv {
                     ConvKernel::Grouped(kernel) => kernel.place(out, at),
                     ConvKernel::Depthwise(kernel) => kernel.place(out, at),
                 };
-                *dw = parts.iter().fold(0.0, |sum, (part, _)| sum + part[line].0[lane]);
+                *dw = parts.iter().fold(0.0, |sum, part| sum + part.dw[line].0[lane]);
             }
         });
         for (at, db) in db.into_iter().flatten().enumerate() {
-            let part = |(_, part): &(_, Vec<Lanes>)| part[at].0.iter().fold(0.0, |sum, number| sum + number);
+            let part = |part: &&ConvPart| part.db[at].0.iter().fold(0.0, |sum, number| sum + number);
             *db = parts.iter().map(part).fold(0.0, |sum, part| sum + part);
         }
     }

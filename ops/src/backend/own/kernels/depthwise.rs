@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use crate::backend::own::kernels::conv::{Packed, bias_sums};
+use crate::backend::own::kernels::conv::{ConvPart, Packed, bias_sums};
 use crate::backend::own::kernels::grouped::STRIP;
 use crate::backend::own::kernels::lanes::{LANES, Lanes, zeros};
 use crate::backend::own::kernels::taps::{TapGroup, TapSide, Taps};
@@ -72,12 +72,15 @@ impl Depthwise {
         compute(DepthwiseSums { taps, plane, fan, share: 1, weight, start, rectify, x: dy, y: dx });
     }
 
-    /// Returns the weight gradient of a part of the batch: one line of 16 outputs per set of 16 outputs and tap. Adds
-    /// to `db` one line of 16 images per output.
-    pub(crate) fn part_gradients(&self, x: &[Lanes], dy: &[Lanes], db: &mut [Lanes]) -> Vec<Lanes> {
-        let Taps { input, output: [share, rows, columns], groups, kernel, .. } = self.taps;
-        let outputs = groups * share;
-        let mut dw = zeros(outputs.div_ceil(LANES) * kernel.area());
+    /// Returns the number of lines of the weight gradient: one line of 16 outputs per set of 16 outputs and tap.
+    pub(crate) fn gradient_lines(&self) -> usize {
+        let Taps { output: [share, ..], groups, kernel, .. } = self.taps;
+        (groups * share).div_ceil(LANES) * kernel.area()
+    }
+
+    /// Adds the gradients of one block.
+    pub(crate) fn add_gradients(&self, x: &[Lanes], dy: &[Lanes], part: &mut ConvPart) {
+        let Taps { input, output: [_, rows, columns], kernel, .. } = self.taps;
         let high = (STRIP / columns).clamp(1, rows);
         // The rows of the image that a strip of output rows reads.
         let reach = |strip: &[Vec<[usize; 2]>]| {
@@ -87,25 +90,11 @@ impl Depthwise {
         let strips: Vec<Option<Range<usize>>> = self.forward.rows.chunks(high).map(reach).collect();
         let held = strips.iter().flatten().map(Range::len).max().unwrap_or(0);
         let mut turned = [zeros(held * input[2] * LANES), zeros(high * columns * LANES)];
-        for (x, dy) in x.chunks_exact(self.taps.inputs()).zip(dy.chunks_exact(self.taps.outputs())) {
-            for set in 0..outputs.div_ceil(LANES) {
-                let (conv, strips, turned) = (self, &strips[..], &mut turned);
-                let dw = &mut dw[set * kernel.area()..][..kernel.area()];
-                compute(DepthwiseGradient {
-                    conv,
-                    strips,
-                    high,
-                    held,
-                    first: set * LANES,
-                    x,
-                    dy,
-                    turned,
-                    dw,
-                });
-            }
-            compute(BiasSums(dy, db));
+        for (set, dw) in part.dw.chunks_exact_mut(kernel.area()).enumerate() {
+            let (conv, strips, first, turned) = (self, &strips[..], set * LANES, &mut turned);
+            compute(DepthwiseGradient { conv, strips, high, held, first, x, dy, turned, dw });
         }
-        dw
+        compute(BiasSums(dy, &mut part.db));
     }
 
     /// Returns the line and the lane of a weight in the weight gradient of a part.
@@ -362,16 +351,20 @@ mod tests {
             reference.apply_backward(dy_block, &reference.pack_backward(&weight), start, &mut found[1]);
             assert_eq!(found[0], found[1], "{taps:?}");
 
-            let mut db = [zeros(channels), zeros(channels)];
-            let dw = own.part_gradients(&x, &dy, &mut db[0]);
-            let reference_dw = reference.part_gradients(&x, &dy, &mut db[1]);
-            assert_eq!(db[0], db[1]);
+            let part = |lines: usize| ConvPart { dw: zeros(lines), db: zeros(channels) };
+            let mut parts = [part(own.gradient_lines()), part(reference.gradient_lines())];
+            for (x, dy) in x.chunks_exact(taps.inputs()).zip(dy.chunks_exact(taps.outputs())) {
+                own.add_gradients(x, dy, &mut parts[0]);
+                reference.add_gradients(x, dy, &mut parts[1]);
+            }
+            let [found, expected] = parts;
+            assert_eq!(found.db, expected.db);
             for out in 0..channels {
                 for tap in 0..kernel[0] * kernel[1] {
                     let number = |dw: &[Lanes], (line, lane): (usize, usize)| dw[line].0[lane];
-                    let expected = number(&reference_dw, reference.place(out, tap));
+                    let expected = number(&expected.dw, reference.place(out, tap));
                     assert_eq!(
-                        number(&dw, own.place(out, tap)).to_bits(),
+                        number(&found.dw, own.place(out, tap)).to_bits(),
                         expected.to_bits(),
                         "{taps:?} {out} {tap}"
                     );

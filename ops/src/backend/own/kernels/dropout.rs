@@ -4,9 +4,7 @@
 //! high rate are also kept at a lower rate. Elements are numbered in memory order: block by block, line by
 //! line, image by image.
 
-use rayon::prelude::*;
-
-use crate::backend::own::kernels::lanes::{LANES, LINES, Lanes, vectorized, zip_each};
+use crate::backend::own::kernels::lanes::{LANES, Lanes, vectorized, zip_each};
 use crate::random::Stream;
 
 /// Number of random bits of u.
@@ -15,34 +13,32 @@ const BITS: u32 = 24;
 /// Number of lines whose random numbers are drawn together.
 const BATCH: usize = 16;
 
-/// Drops elements with probability p and writes the factor of each element, 0 or 1 / (1 − p), to `factors`.
-pub(crate) fn forward(p: f64, stream: Stream, x: &mut [Lanes], factors: &mut [Lanes]) {
+/// Drops elements with probability p and writes the factor of each element, 0 or 1 / (1 − p), to `factors`. The first
+/// line is line `first` of the batch.
+pub(crate) fn forward(p: f64, stream: Stream, first: usize, x: &mut [Lanes], factors: &mut [Lanes]) {
     let (least, scale) = (threshold(p), scale(p));
-    let parts = x.par_chunks_mut(LINES).zip(factors.par_chunks_mut(LINES)).enumerate();
-    parts.for_each(|(at, buffers)| {
-        vectorized(
-            buffers,
-            #[inline(always)]
-            |(x, factors): (&mut [Lanes], &mut [Lanes])| {
-                let mut bits = [0; LANES * BATCH];
-                let batches = x.chunks_mut(BATCH).zip(factors.chunks_mut(BATCH));
-                for (batch, (x, factors)) in batches.enumerate() {
-                    let first = at * LINES + batch * BATCH;
-                    stream.fill((first * LANES) as u64, &mut bits[..x.len() * LANES]);
-                    for ((x, factors), bits) in x.iter_mut().zip(factors).zip(bits.as_chunks::<LANES>().0) {
-                        // The closure uses masks, because the compiler does not vectorize branches.
-                        let factor = |bits: u32| {
-                            let kept = u32::from(bits >> (32 - BITS) >= least).wrapping_neg();
-                            f32::from_bits(scale.to_bits() & kept)
-                        };
-                        let (drawn, numbers) = (bits.map(factor), x.0);
-                        factors.0 = drawn;
-                        x.0 = std::array::from_fn(|lane| numbers[lane] * drawn[lane]);
-                    }
+    vectorized(
+        (x, factors),
+        #[inline(always)]
+        |(x, factors): (&mut [Lanes], &mut [Lanes])| {
+            let mut bits = [0; LANES * BATCH];
+            let batches = x.chunks_mut(BATCH).zip(factors.chunks_mut(BATCH));
+            for (batch, (x, factors)) in batches.enumerate() {
+                let line = first + batch * BATCH;
+                stream.fill((line * LANES) as u64, &mut bits[..x.len() * LANES]);
+                for ((x, factors), bits) in x.iter_mut().zip(factors).zip(bits.as_chunks::<LANES>().0) {
+                    // The closure uses masks, because the compiler does not vectorize branches.
+                    let factor = |bits: u32| {
+                        let kept = u32::from(bits >> (32 - BITS) >= least).wrapping_neg();
+                        f32::from_bits(scale.to_bits() & kept)
+                    };
+                    let (drawn, numbers) = (bits.map(factor), x.0);
+                    factors.0 = drawn;
+                    x.0 = std::array::from_fn(|lane| numbers[lane] * drawn[lane]);
                 }
-            },
-        );
-    });
+            }
+        },
+    );
 }
 
 /// Multiplies the gradient by the factors of the forward pass.
@@ -71,7 +67,7 @@ mod tests {
     fn kept(p: f64, n: usize) -> Vec<bool> {
         let mut factors = zeros(n.div_ceil(LANES));
         let mut ones = vec![Lanes([1.0; LANES]); factors.len()];
-        forward(p, Stream::new(3, "dropout", "0"), &mut ones, &mut factors);
+        forward(p, Stream::new(3, "dropout", "0"), 0, &mut ones, &mut factors);
         factors.iter().flat_map(|line| line.0).map(|factor| factor != 0.0).collect()
     }
 
@@ -92,12 +88,15 @@ mod tests {
     #[test]
     fn an_element_meets_the_definition_wherever_it_lies() {
         let stream = Stream::new(3, "dropout", "0");
-        let lines = LINES + 3;
+        let (first, lines) = (BATCH + 5, 2 * BATCH + 3);
         let mask = kept(0.3, lines * LANES);
         assert!((0..mask.len()).all(|at| mask[at] == (f64::from(stream.unit(at as u64)) >= 0.3)));
         let (mut x, mut gradient) = (vec![Lanes([3.0; LANES]); lines], vec![Lanes([5.0; LANES]); lines]);
         let mut factors = zeros(lines);
-        forward(0.75, stream, &mut x, &mut factors);
+        forward(0.75, stream, first, &mut x, &mut factors);
+        let expected = |at: usize| f64::from(stream.unit((first * LANES + at) as u64)) >= 0.75;
+        let kept = factors.iter().flat_map(|line| line.0).map(|factor| factor != 0.0);
+        assert!(kept.enumerate().all(|(at, kept)| kept == expected(at)));
         backward(&factors, &mut gradient);
         for (at, factors) in factors.iter().enumerate() {
             assert!(factors.0.iter().all(|factor| [0.0, 4.0].contains(factor)));

@@ -1,8 +1,6 @@
 //! Flatten: reorders the numbers of an image from pixel by pixel to channel by channel. Knows nothing of
 //! neighbouring layers.
 
-use rayon::prelude::*;
-
 use crate::backend::own::kernels::lanes::Lanes;
 use crate::network::definition::Layer;
 
@@ -20,7 +18,7 @@ impl Flatten {
         (channels > 1 && plane > 1).then_some(Self { channels, plane })
     }
 
-    /// Writes the numbers of blocks of images, channel by channel, on the calling thread.
+    /// Writes the numbers of blocks of images, channel by channel.
     pub(crate) fn apply(&self, x: &[Lanes], y: &mut [Lanes]) {
         let size = self.channels * self.plane;
         for (x, y) in x.chunks_exact(size).zip(y.chunks_exact_mut(size)) {
@@ -30,15 +28,9 @@ impl Flatten {
         }
     }
 
-    /// Writes the numbers of every block, channel by channel, in parallel.
-    pub(crate) fn forward(&self, x: &[Lanes], y: &mut [Lanes]) {
-        let size = self.channels * self.plane;
-        x.par_chunks_exact(size).zip(y.par_chunks_exact_mut(size)).for_each(|(x, y)| self.apply(x, y));
-    }
-
     /// Writes the gradient at the inputs from the gradient at the outputs.
     pub(crate) fn backward(&self, dy: &[Lanes], dx: &mut [Lanes]) {
         // The inverse permutation is a flattening with the counts of channels and pixels exchanged.
-        Self { channels: self.plane, plane: self.channels }.forward(dy, dx);
+        Self { channels: self.plane, plane: self.channels }.apply(dy, dx);
     }
 }

@@ -6,11 +6,12 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use crate::backend::own::kernels::conv::{Packed, bias_sums};
+use crate::backend::own::kernels::conv::{ConvPart, Packed, bias_sums};
 use crate::backend::own::kernels::lanes::{LANES, Lanes, zeros};
 use crate::backend::own::kernels::taps::{Patch, TapRun, TapSums, Taps};
 use crate::backend::own::kernels::tile::{
-    Start, VectorKernel, WeightRows, add_column_products, add_products, compute, load_all, store_all, tiles,
+    Start, VectorKernel, WeightRows, add_column_products, add_line_products, compute, load_all, store_all,
+    tiles,
 };
 use crate::backend::own::kernels::turn::turn;
 
@@ -86,24 +87,25 @@ impl Grouped {
         compute(Correlation { sums, groups, rows, width, step, weight, start, rectify, x: dy, y: dx });
     }
 
-    /// Returns the weight gradient of a part of the batch: one line of 16 outputs per group, set of 16 outputs and
-    /// position in a row of weights. Adds to `db` one line of 16 images per output.
-    pub(crate) fn part_gradients(&self, x: &[Lanes], dy: &[Lanes], db: &mut [Lanes]) -> Vec<Lanes> {
-        let Taps { input: [inputs, ..], output: [outputs, rows, columns], groups, kernel, .. } = self.taps;
-        let sets = outputs.div_ceil(LANES);
-        let mut dw = zeros(groups * sets * inputs * kernel.area());
+    /// Returns the number of lines of the weight gradient: one line of 16 outputs per group, set of 16 outputs and
+    /// position in a row of weights.
+    pub(crate) fn gradient_lines(&self) -> usize {
+        let Taps { input: [inputs, ..], output: [outputs, ..], groups, kernel, .. } = self.taps;
+        groups * outputs.div_ceil(LANES) * inputs * kernel.area()
+    }
+
+    /// Adds the gradients of one block.
+    pub(crate) fn add_gradients(&self, x: &[Lanes], dy: &[Lanes], part: &mut ConvPart) {
+        let Taps { output: [outputs, rows, columns], groups, .. } = self.taps;
         let (wide, high) = (columns.min(STRIP), (STRIP / columns).clamp(1, rows));
-        let mut turned = zeros(high * wide * groups * sets * LANES);
-        for (x, dy) in x.chunks_exact(self.taps.inputs()).zip(dy.chunks_exact(self.taps.outputs())) {
-            for top in (0..rows).step_by(high) {
-                for left in (0..columns).step_by(wide) {
-                    let (turned, dw, db) = (&mut *turned, &mut *dw, &mut *db);
-                    let (rows, columns) = (top..rows.min(top + high), left..columns.min(left + wide));
-                    compute(GroupedGradient { conv: self, rows, columns, x, dy, turned, dw, db });
-                }
+        let mut turned = zeros(high * wide * groups * outputs.div_ceil(LANES) * LANES);
+        for top in (0..rows).step_by(high) {
+            for left in (0..columns).step_by(wide) {
+                let (turned, part) = (&mut *turned, &mut *part);
+                let (rows, columns) = (top..rows.min(top + high), left..columns.min(left + wide));
+                compute(GroupedGradient { conv: self, rows, columns, x, dy, turned, part });
             }
         }
-        dw
     }
 
     /// Returns the line and the lane of a weight in the weight gradient of a part. `out` counts the outputs of all
@@ -214,7 +216,7 @@ impl WeightRows for Pixel<'_> {
     }
 }
 
-/// The contribution of a rectangle of output pixels of one block to dw and db.
+/// The contribution of a rectangle of output pixels of one block to the gradients.
 struct GroupedGradient<'a> {
     conv: &'a Grouped,
     rows: Range<usize>,
@@ -222,8 +224,7 @@ struct GroupedGradient<'a> {
     x: &'a [Lanes],
     dy: &'a [Lanes],
     turned: &'a mut [Lanes],
-    dw: &'a mut [Lanes],
-    db: &'a mut [Lanes],
+    part: &'a mut ConvPart,
 }
 
 /// One patch of a [`GroupedGradient`], for 16 outputs: sums of x · dy over pixels and images.
@@ -243,7 +244,7 @@ struct Sixteen<'a> {
 impl VectorKernel for GroupedGradient<'_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(self, simd: S) {
-        let Self { conv, rows, columns, x, dy, turned, dw, db } = self;
+        let Self { conv, rows, columns, x, dy, turned, part: ConvPart { dw, db } } = self;
         let Taps { input: [inputs, ..], output: [outputs, _, width], groups, .. } = conv.taps;
         let all = groups * outputs;
         let sets = outputs.div_ceil(LANES);
@@ -266,6 +267,8 @@ impl VectorKernel for GroupedGradient<'_> {
 }
 
 impl WeightRows for Sixteen<'_> {
+    const MOST: usize = 16;
+
     #[inline(always)]
     fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, weight: usize) {
         let patch = self.patch;
@@ -279,9 +282,8 @@ impl WeightRows for Sixteen<'_> {
             let pixels = (row - self.rows.start) * self.columns.len();
             for column in columns.clone() {
                 let lines = &self.x[source + (column - patch.columns.start) * across..][..M];
-                let rows: [&[f32]; M] = std::array::from_fn(|m| &lines[m].0[..]);
                 let turned = &self.turned[(pixels + column - self.columns.start) * self.apart..][..LANES];
-                add_products(simd, &mut sums, rows, turned);
+                add_line_products(simd, &mut sums, lines, turned);
             }
         }
         store_all(simd, sums, false, &mut self.dw[weight..weight + M]);

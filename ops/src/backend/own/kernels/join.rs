@@ -1,17 +1,13 @@
 //! The layers that join branches: sums and concatenations along the channels. Knows nothing of the branches.
 
-use rayon::prelude::*;
-
-use crate::backend::own::kernels::lanes::{LANES, LINES, Lanes, vectorized};
+use crate::backend::own::kernels::lanes::{LANES, Lanes, vectorized};
 use crate::backend::own::kernels::relu;
 
-/// Adds `x` to `y`, in parallel.
-pub(crate) fn add(x: &[Lanes], y: &mut [Lanes]) {
-    y.par_chunks_mut(LINES).zip(x.par_chunks(LINES)).for_each(|(y, x)| apply_add(x, y));
-}
+/// Lines of a sum that stay in the first-level cache.
+const LINES: usize = 1 << 8;
 
-/// Adds `x` to `y`, on the calling thread.
-pub(crate) fn apply_add(x: &[Lanes], y: &mut [Lanes]) {
+/// Adds `x` to `y`.
+pub(crate) fn add(x: &[Lanes], y: &mut [Lanes]) {
     vectorized(
         y,
         #[inline(always)]
@@ -25,22 +21,17 @@ pub(crate) fn apply_add(x: &[Lanes], y: &mut [Lanes]) {
     );
 }
 
-/// Writes the sum of all inputs, from the first to the last, in parallel. With `rectify`, negative sums become 0.
+/// Writes the sum of all inputs, from the first to the last. With `rectify`, negative sums become 0.
 pub(crate) fn sum(inputs: &[&[Lanes]], rectify: bool, y: &mut [Lanes]) {
-    y.par_chunks_mut(LINES).enumerate().for_each(|(part, y)| {
+    y.chunks_mut(LINES).enumerate().for_each(|(part, y)| {
         // A part stays in the cache while it is written several times.
         let lines = part * LINES..part * LINES + y.len();
         y.copy_from_slice(&inputs[0][lines.clone()]);
-        inputs[1..].iter().for_each(|x| apply_add(&x[lines.clone()], y));
+        inputs[1..].iter().for_each(|x| add(&x[lines.clone()], y));
         if rectify {
             relu::apply(y);
         }
     });
-}
-
-/// Copies lines, in parallel.
-pub(crate) fn copy(x: &[Lanes], y: &mut [Lanes]) {
-    y.par_chunks_mut(LINES).zip(x.par_chunks(LINES)).for_each(|(y, x)| y.copy_from_slice(x));
 }
 
 /// The place of one branch among the channels of a concatenation.
@@ -65,14 +56,14 @@ impl Slot {
             .collect()
     }
 
-    /// Writes the numbers of the branch to its channels of the concatenation, on the calling thread.
+    /// Writes the numbers of the branch to its channels of the concatenation.
     pub(crate) fn apply(self, x: &[Lanes], y: &mut [Lanes]) {
         for (x, y) in x.chunks_exact(self.channels).zip(y.chunks_exact_mut(self.all)) {
             y[self.first..self.first + self.channels].copy_from_slice(x);
         }
     }
 
-    /// Writes the gradient at the branch, on the calling thread.
+    /// Writes the gradient at the branch.
     pub(crate) fn backward(self, dy: &[Lanes], dx: &mut [Lanes]) {
         for (dx, dy) in dx.chunks_exact_mut(self.channels).zip(dy.chunks_exact(self.all)) {
             dx.copy_from_slice(&dy[self.first..self.first + self.channels]);

@@ -9,13 +9,9 @@
 
 use crate::dataset::images::Images;
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
 /// Images per block.
 pub(crate) const LANES: usize = 16;
-
-/// Lines per unit of parallel work. The size does not depend on the number of threads.
-pub(crate) const LINES: usize = 1 << 10;
 
 /// A line: one number of each image of a block. A line has the size of a cache line, 64 bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,22 +64,19 @@ impl<T, F: Fn(T)> WithSimd for Call<T, F> {
     }
 }
 
-/// Replaces every number of `out` by `change` of that number and the number at the same position in `with`,
-/// in parallel.
-pub(crate) fn zip_each(out: &mut [Lanes], with: &[Lanes], change: impl Fn(f32, f32) -> f32 + Sync) {
-    out.par_chunks_mut(LINES).zip(with.par_chunks(LINES)).for_each(|pair| {
-        vectorized(
-            pair,
-            #[inline(always)]
-            |(out, with): (&mut [Lanes], &[Lanes])| {
-                for (out, with) in out.iter_mut().zip(with) {
-                    for lane in 0..LANES {
-                        out.0[lane] = change(out.0[lane], with.0[lane]);
-                    }
+/// Replaces every number of `out` by `change` of that number and the number at the same position in `with`.
+pub(crate) fn zip_each(out: &mut [Lanes], with: &[Lanes], change: impl Fn(f32, f32) -> f32) {
+    vectorized(
+        (out, with),
+        #[inline(always)]
+        |(out, with): (&mut [Lanes], &[Lanes])| {
+            for (out, with) in out.iter_mut().zip(with) {
+                for lane in 0..LANES {
+                    out.0[lane] = change(out.0[lane], with.0[lane]);
                 }
-            },
-        );
-    });
+            }
+        },
+    );
 }
 
 /// Writes at most 16 images as numbers to a block; lanes without an image become 0. `bytes` has the bytes of

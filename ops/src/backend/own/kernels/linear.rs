@@ -49,11 +49,11 @@ impl Linear {
     /// 0.
     pub(crate) fn apply(
         &self,
-        x: &[Lanes],
+        x: &[&[Lanes]],
         weight: Weight,
         bias: Option<&[f32]>,
         rectify: bool,
-        y: &mut [Lanes],
+        y: &mut [&mut [Lanes]],
     ) {
         let Self { inputs, outputs } = *self;
         compute(Product { weight, inputs, outputs, start: bias, rectify, source: x, out: y });
@@ -62,27 +62,27 @@ impl Linear {
     /// Writes the outputs of blocks of images, in parallel. With `rectify`, negative outputs become 0.
     pub(crate) fn forward(
         &self,
-        x: &[Lanes],
+        x: &[&[Lanes]],
         weight: &[f32],
         bias: Option<&[f32]>,
         rectify: bool,
-        y: &mut [Lanes],
+        y: &mut [&mut [Lanes]],
     ) {
         let weight = Weight { numbers: weight, finite: is_finite(weight) };
         // The number of blocks per unit of work depends on the number of threads, but no sum runs over
         // images, so the bits of the result do not.
-        let blocks = share(x.len() / self.inputs);
-        let parts = x.par_chunks(blocks * self.inputs).zip(y.par_chunks_mut(blocks * self.outputs));
+        let blocks = share(x.len());
+        let parts = x.par_chunks(blocks).zip(y.par_chunks_mut(blocks));
         parts.for_each(|(x, y)| self.apply(x, weight, bias, rectify, y));
     }
 
     /// Writes the gradient at the inputs from the gradient at the outputs.
     pub(crate) fn input_gradient(
         &self,
-        dy: &[Lanes],
+        dy: &[&[Lanes]],
         weight: &[f32],
         scratch: &mut LinearScratch,
-        dx: &mut [Lanes],
+        dx: &mut [&mut [Lanes]],
     ) {
         self.turn(weight, &mut scratch.turned);
         let back = Self { inputs: self.outputs, outputs: self.inputs };
@@ -92,12 +92,12 @@ impl Linear {
     /// Writes the gradients of the weight and the bias.
     pub(crate) fn parameter_gradients(
         &self,
-        [x, dy]: [&[Lanes]; 2],
+        [x, dy]: [&[&[Lanes]]; 2],
         scratch: &mut LinearScratch,
         dw: &mut [f32],
         db: Option<&mut [f32]>,
     ) {
-        let blocks = x.len() / self.inputs;
+        let blocks = x.len();
         self.cut(x, &mut scratch.panels);
         let panels = &scratch.panels;
         dw.par_chunks_mut(ROWS * self.inputs).enumerate().for_each(|(at, dw)| {
@@ -105,7 +105,7 @@ impl Linear {
             // The gradients at the outputs: one row per output, in the order of the images.
             let mut rows = vec![0.0; outputs * blocks * LANES];
             for (row, out) in rows.chunks_exact_mut(blocks * LANES).zip(at * ROWS..) {
-                for (numbers, block) in row.chunks_exact_mut(LANES).zip(dy.chunks_exact(self.outputs)) {
+                for (numbers, block) in row.chunks_exact_mut(LANES).zip(dy) {
                     numbers.copy_from_slice(&block[out].0);
                 }
             }
@@ -113,7 +113,7 @@ impl Linear {
             compute(LinearGradient { rows: &rows, depth, panels, inputs: self.inputs, dw });
         });
         for (output, db) in db.into_iter().flatten().enumerate() {
-            *db = sum(dy.iter().skip(output).step_by(self.outputs));
+            *db = sum(dy.iter().map(|block| &block[output]));
         }
     }
 
@@ -132,29 +132,28 @@ impl Linear {
     }
 
     /// Copies the inputs into panels with one line per image.
-    fn cut(&self, x: &[Lanes], panels: &mut Vec<Lanes>) {
-        let depth = x.len() / self.inputs * LANES;
+    fn cut(&self, x: &[&[Lanes]], panels: &mut Vec<Lanes>) {
+        let depth = x.len() * LANES;
         panels.resize(self.inputs.div_ceil(LANES) * depth, Lanes::ZERO);
         panels.par_chunks_exact_mut(depth).enumerate().for_each(|(at, panel)| {
-            compute(Cut { x, inputs: self.inputs, first: at * LANES, panel });
+            compute(Cut { x, count: LANES.min(self.inputs - at * LANES), first: at * LANES, panel });
         });
     }
 }
 
 /// Copies at most sixteen inputs into a panel.
 struct Cut<'a> {
-    x: &'a [Lanes],
-    inputs: usize,
+    x: &'a [&'a [Lanes]],
     first: usize,
+    count: usize,
     panel: &'a mut [Lanes],
 }
 
 impl VectorKernel for Cut<'_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(self, simd: S) {
-        let count = LANES.min(self.inputs - self.first);
-        let blocks = self.panel.as_chunks_mut::<LANES>().0.iter_mut().zip(self.x.chunks_exact(self.inputs));
-        blocks.for_each(|(to, block)| turn::<S, V>(simd, &block[self.first..][..count], to));
+        let blocks = self.panel.as_chunks_mut::<LANES>().0.iter_mut().zip(self.x);
+        blocks.for_each(|(to, block)| turn::<S, V>(simd, &block[self.first..][..self.count], to));
     }
 }
 
@@ -189,30 +188,30 @@ fn share(blocks: usize) -> usize {
 }
 
 /// A matrix product for blocks of images: out = start + weight · source.
-struct Product<'a> {
+struct Product<'a, 'y> {
     weight: Weight<'a>,
     inputs: usize,
     outputs: usize,
     start: Option<&'a [f32]>,
     rectify: bool,
-    source: &'a [Lanes],
-    out: &'a mut [Lanes],
+    source: &'a [&'a [Lanes]],
+    out: &'a mut [&'y mut [Lanes]],
 }
 
 /// The part of a [`Product`] over a range of inputs.
-struct Stretch<'a, 'p> {
-    product: &'a mut Product<'p>,
+struct Stretch<'a, 'p, 'y> {
+    product: &'a mut Product<'p, 'y>,
     /// For each block, the ranges of inputs that the sum uses.
     used: &'a [Vec<Range<usize>>],
     first: usize,
     end: usize,
 }
 
-impl VectorKernel for Product<'_> {
+impl VectorKernel for Product<'_, '_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(mut self, simd: S) {
         let mut parts: Vec<Vec<Range<usize>>> = vec![];
-        for block in self.source.chunks_exact(self.inputs) {
+        for block in self.source {
             let all = 0..self.inputs;
             parts.push(if self.weight.finite { used(block) } else { Vec::from([all]) });
         }
@@ -244,16 +243,15 @@ fn used(block: &[Lanes]) -> Vec<Range<usize>> {
     used
 }
 
-impl WeightRows for Stretch<'_, '_> {
+impl WeightRows for Stretch<'_, '_, '_> {
     #[inline(always)]
     fn tile<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, row: usize) {
-        let Product { weight, inputs, outputs, start, rectify, source, ref mut out } = *self.product;
+        let Product { weight, inputs, start, rectify, source, ref mut out, .. } = *self.product;
         let rows: [&[f32]; M] = std::array::from_fn(|m| {
             let row = (row + m) * inputs;
             &weight.numbers[row + self.first..row + self.end]
         });
-        let blocks = source.chunks_exact(inputs).zip(out.chunks_exact_mut(outputs));
-        for ((source, out), used) in blocks.zip(self.used) {
+        for ((source, out), used) in source.iter().zip(out.iter_mut()).zip(self.used) {
             let out = &mut out[row..row + M];
             let mut sums = if self.first > 0 {
                 load_all::<S, M, V>(out)

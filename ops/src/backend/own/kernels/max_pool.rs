@@ -2,8 +2,6 @@
 //! counts as the largest number. Padding is never the largest. Knows nothing of neighbouring layers. The backward pass adds the gradient of
 //! an output to the chosen number.
 
-use rayon::prelude::*;
-
 use crate::backend::own::kernels::lanes::{LANES, Lanes, vectorized};
 use crate::backend::own::kernels::windows::Windows;
 use crate::network::definition::Layer;
@@ -38,50 +36,41 @@ impl MaxPool {
         );
     }
 
-    /// Writes the largest number of every window of every block, and the position of that number in the
-    /// window.
+    /// Writes the largest number of every window of one block, and the position of that number in the window.
     pub(crate) fn forward(&self, x: &[Lanes], y: &mut [Lanes], places: &mut [MaxPositions]) {
-        let [inputs, outputs] = self.0.lines();
-        let y = y.par_chunks_exact_mut(outputs).zip(places.par_chunks_exact_mut(outputs));
-        y.zip(x.par_chunks_exact(inputs)).for_each(|block| {
-            vectorized(
-                block,
-                #[inline(always)]
-                |((y, places), x): ((&mut [Lanes], &mut [MaxPositions]), &[Lanes])| {
-                    let y = y.chunks_exact_mut(self.0.channels).zip(places.chunks_exact_mut(self.0.channels));
-                    for (pixel, (y, places)) in y.enumerate() {
-                        let window = self.0.pixels(pixel);
-                        for (channel, (y, places)) in y.iter_mut().zip(places).enumerate() {
-                            (*y, *places) = largest(window.clone().map(|first| &x[first + channel]));
-                        }
+        vectorized(
+            (y, places),
+            #[inline(always)]
+            |(y, places): (&mut [Lanes], &mut [MaxPositions])| {
+                let y = y.chunks_exact_mut(self.0.channels).zip(places.chunks_exact_mut(self.0.channels));
+                for (pixel, (y, places)) in y.enumerate() {
+                    let window = self.0.pixels(pixel);
+                    for (channel, (y, places)) in y.iter_mut().zip(places).enumerate() {
+                        (*y, *places) = largest(window.clone().map(|first| &x[first + channel]));
                     }
-                },
-            );
-        });
+                }
+            },
+        );
     }
 
-    /// Writes the gradient at the inputs from the gradient at the outputs.
+    /// Writes the gradient at the inputs of one block from the gradient at the outputs.
     pub(crate) fn backward(&self, dy: &[Lanes], places: &[MaxPositions], dx: &mut [Lanes]) {
-        let [inputs, outputs] = self.0.lines();
-        let dy = dy.par_chunks_exact(outputs).zip(places.par_chunks_exact(outputs));
-        dx.par_chunks_exact_mut(inputs).zip(dy).for_each(|block| {
-            vectorized(
-                block,
-                #[inline(always)]
-                |(dx, (dy, places)): (&mut [Lanes], (&[Lanes], &[MaxPositions]))| {
-                    dx.fill(Lanes::ZERO);
-                    let dy = dy.chunks_exact(self.0.channels).zip(places.chunks_exact(self.0.channels));
-                    for (pixel, (dy, places)) in dy.enumerate() {
-                        for (place, first) in (0..).zip(self.0.pixels(pixel)) {
-                            let dx = &mut dx[first..first + self.0.channels];
-                            for (dx, (dy, places)) in dx.iter_mut().zip(dy.iter().zip(places)) {
-                                give(place, dy, places, dx);
-                            }
+        vectorized(
+            dx,
+            #[inline(always)]
+            |dx: &mut [Lanes]| {
+                dx.fill(Lanes::ZERO);
+                let dy = dy.chunks_exact(self.0.channels).zip(places.chunks_exact(self.0.channels));
+                for (pixel, (dy, places)) in dy.enumerate() {
+                    for (place, first) in (0..).zip(self.0.pixels(pixel)) {
+                        let dx = &mut dx[first..first + self.0.channels];
+                        for (dx, (dy, places)) in dx.iter_mut().zip(dy.iter().zip(places)) {
+                            give(place, dy, places, dx);
                         }
                     }
-                },
-            );
-        });
+                }
+            },
+        );
     }
 }
 

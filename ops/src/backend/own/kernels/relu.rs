@@ -2,16 +2,9 @@
 //! neighbouring layers. The kernels of products, sums and batch normalizations also compute the forward pass of a
 //! Relu layer directly behind them.
 
-use rayon::prelude::*;
+use crate::backend::own::kernels::lanes::{Lanes, vectorized, zip_each};
 
-use crate::backend::own::kernels::lanes::{LINES, Lanes, vectorized, zip_each};
-
-/// Replaces negative numbers by 0, in parallel.
-pub(crate) fn forward(x: &mut [Lanes]) {
-    x.par_chunks_mut(LINES).for_each(apply);
-}
-
-/// Replaces negative numbers by 0, on the calling thread.
+/// Replaces negative numbers by 0.
 pub(crate) fn apply(x: &mut [Lanes]) {
     vectorized(
         x,

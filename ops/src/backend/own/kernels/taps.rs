@@ -154,11 +154,13 @@ impl Taps {
     }
 
     /// Returns the numbers of an image, of all groups.
+    #[cfg(test)]
     pub(crate) fn inputs(&self) -> usize {
         self.groups * self.input.iter().product::<usize>()
     }
 
     /// Returns the numbers of an image's output, of all groups.
+    #[cfg(test)]
     pub(crate) fn outputs(&self) -> usize {
         self.groups * self.output.iter().product::<usize>()
     }

@@ -11,7 +11,7 @@
 
 use pulp::{Arch, Simd, WithSimd, bytemuck};
 
-use crate::backend::own::kernels::lanes::Lanes;
+use crate::backend::own::kernels::lanes::{LANES, Lanes};
 
 /// The sums of a register tile: for each of M rows, V vectors with one sum for each of the
 /// [`LANES`](crate::backend::own::kernels::lanes::LANES) images of a block.
@@ -143,6 +143,30 @@ pub(crate) fn add_column_products<S: Simd, const M: usize, const V: usize>(
             let weight = simd.splat_f32s(*weight);
             for (sum, numbers) in sums.iter_mut().zip(line) {
                 *sum = simd.mul_add_f32s(weight, numbers, *sum);
+            }
+        }
+    }
+    *sums = all;
+}
+
+/// Adds Σₖ lines[m][k] · source[k] to the sums, with k ascending over the numbers of a line.
+#[inline(always)]
+pub(crate) fn add_line_products<S: Simd, const M: usize, const V: usize>(
+    simd: S,
+    sums: &mut TileSums<S::f32s, M, V>,
+    lines: &[Lanes],
+    source: &[Lanes],
+) {
+    let (Some(lines), Some(source)) = (lines.first_chunk::<M>(), source.first_chunk::<LANES>()) else {
+        return;
+    };
+    let mut all = *sums;
+    for (k, line) in source.iter().enumerate() {
+        let line = load::<S, V>(line);
+        for (sums, numbers) in all.iter_mut().zip(lines) {
+            let number = simd.splat_f32s(numbers.0[k]);
+            for (sum, numbers) in sums.iter_mut().zip(line) {
+                *sum = simd.mul_add_f32s(number, numbers, *sum);
             }
         }
     }

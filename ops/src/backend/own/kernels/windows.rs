@@ -67,9 +67,4 @@ impl Windows {
         let end = (start + self.size.both()[side]).saturating_sub(before).min(self.input[side]);
         (start.saturating_sub(before), end)
     }
-
-    /// Returns the number of lines of an input and of an output.
-    pub(crate) fn lines(&self) -> [usize; 2] {
-        [self.input, self.output].map(|[height, width]| self.channels * height * width)
-    }
 }

@@ -122,8 +122,8 @@ with torch.no_grad():
     for _ in range(5):
         start = time.perf_counter()
         right = sum(
-            (net(x_test[first : first + 1000]).argmax(1) == y_test[first : first + 1000]).sum().item()
-            for first in range(0, len(x_test), 1000)
+            (net(x_test[first : first + 128]).argmax(1) == y_test[first : first + 128]).sum().item()
+            for first in range(0, len(x_test), 128)
         )
         times.append(time.perf_counter() - start)
 print(json.dumps(line | {"evaluate_s": statistics.median(times), "accuracy": right / len(x_test)}))

@@ -14,7 +14,7 @@ use crate::backend::own::kernels::grouped::STRIP;
 use crate::backend::own::kernels::lanes::{LANES, Lanes, zeros};
 use crate::backend::own::kernels::taps::{TapGroup, TapSide, Taps};
 use crate::backend::own::kernels::tile::{
-    Start, TileSums, VectorKernel, WeightRows, compute, load, store_all, tiles,
+    Start, TileSums, VectorKernel, WeightRows, compute, load, load_all, splat, store_all, tiles,
 };
 use crate::backend::own::kernels::turn::turn;
 
@@ -135,21 +135,22 @@ impl VectorKernel for DepthwiseSums<'_> {
                     };
                     taps.extend(rights.iter().map(tap));
                 }
-                let (mut at, apart) = (positions.start, step * sources);
-                while at < positions.end {
-                    let left = positions.end - at;
-                    let moved = (at - positions.start) * apart;
-                    let first = (row * to + at) * targets;
-                    // Sixteen registers hold eight sums of two vectors with their inputs.
+                let first = (row * to + positions.start) * targets;
+                let pixels = Pixels { taps: &taps, count: positions.len(), apart: step * sources, first };
+                let mut channel = 0;
+                while channel < targets {
+                    // A tile of channels goes along the row, so that the taps of the next pixels find their lines in the
+                    // first-level cache: lines of one channel lie so far apart that they compete for the same places.
+                    let left = targets - channel;
                     if const { V == 1 } && left >= 8 {
-                        self.pixels::<S, 8, V>(simd, &taps, moved, apart, first);
-                        at += 8;
-                    } else if left >= 4 {
-                        self.pixels::<S, 4, V>(simd, &taps, moved, apart, first);
-                        at += 4;
+                        self.row::<S, 8, V>(simd, &pixels, channel);
+                        channel += 8;
+                    } else if left >= 2 {
+                        self.row::<S, 2, V>(simd, &pixels, channel);
+                        channel += 2;
                     } else {
-                        self.pixels::<S, 1, V>(simd, &taps, moved, apart, first);
-                        at += 1;
+                        self.row::<S, 1, V>(simd, &pixels, channel);
+                        channel += 1;
                     }
                 }
             }
@@ -157,46 +158,118 @@ impl VectorKernel for DepthwiseSums<'_> {
     }
 }
 
+/// Neighbouring target pixels that use the same taps.
+struct Pixels<'a> {
+    /// The first weight and the first source of each tap of the first pixel.
+    taps: &'a [[usize; 2]],
+    count: usize,
+    /// The distance between the sources of neighbouring pixels.
+    apart: usize,
+    /// The first line of the first pixel in the target.
+    first: usize,
+}
+
 impl DepthwiseSums<'_> {
-    /// Writes M neighbouring pixels of all channels. `taps` has the first weight and the first source of each tap,
-    /// `moved` is added to the source for the first pixel, and `apart` for every next one.
+    /// Writes C channels of all pixels.
     #[inline(always)]
-    fn pixels<S: Simd, const M: usize, const V: usize>(
+    fn row<S: Simd, const C: usize, const V: usize>(&mut self, simd: S, pixels: &Pixels<'_>, channel: usize) {
+        let mut at = 0;
+        while at + 2 <= pixels.count {
+            self.tile::<S, 2, C, V>(simd, pixels, at, channel);
+            at += 2;
+        }
+        if at < pixels.count {
+            self.tile::<S, 1, C, V>(simd, pixels, at, channel);
+        }
+    }
+
+    /// Writes C channels of P neighbouring pixels, from pixel `at` on.
+    #[inline(always)]
+    fn tile<S: Simd, const P: usize, const C: usize, const V: usize>(
         &mut self,
         simd: S,
-        taps: &[[usize; 2]],
-        moved: usize,
-        apart: usize,
-        first: usize,
+        pixels: &Pixels<'_>,
+        at: usize,
+        channel: usize,
     ) {
         let Self { fan, share, weight, rectify, x, .. } = *self;
         let targets = self.taps.groups * share;
-        let y = &mut self.y[first..first + M * targets];
-        for channel in 0..targets {
-            let mut sums: TileSums<S::f32s, M, V> = match self.start {
-                Start::Zero => [[simd.splat_f32s(0.0); V]; M],
-                Start::Bias(bias) => [[simd.splat_f32s(bias[channel]); V]; M],
-                Start::Target => from_fn(|m| load::<S, V>(&y[m * targets + channel])),
-            };
-            let source = if share == 1 { channel * fan } else { channel / share };
-            for [weights, tap] in taps {
-                let weight = &weight[weights + channel * fan..][..fan];
-                for (at, weight) in weight.iter().enumerate() {
-                    let weight = simd.splat_f32s(*weight);
-                    let lines = &x[tap + moved + source + at..][..=(M - 1) * apart];
-                    for (m, sums) in sums.iter_mut().enumerate() {
-                        let line = load::<S, V>(&lines[m * apart]);
-                        for (sum, numbers) in sums.iter_mut().zip(line) {
+        let first = pixels.first + at * targets + channel;
+        let mut sums: [TileSums<S::f32s, C, V>; P] = [[[simd.splat_f32s(0.0); V]; C]; P];
+        match self.start {
+            Start::Zero => {}
+            Start::Bias(bias) => sums = [splat::<S, C, V>(simd, |c| bias[channel + c]); P],
+            Start::Target => {
+                for (p, sums) in sums.iter_mut().enumerate() {
+                    *sums = load_all::<S, C, V>(&self.y[first + p * targets..]);
+                }
+            }
+        }
+        if fan == 1 && share == 1 {
+            add_taps(simd, &mut sums, pixels, &x[at * pixels.apart + channel..], &weight[channel..]);
+        } else {
+            self.add_fans(simd, &mut sums, pixels, at, channel);
+        }
+        for (p, sums) in sums.into_iter().enumerate() {
+            store_all::<S, C, V>(simd, sums, rectify, &mut self.y[first + p * targets..]);
+        }
+    }
+
+    /// Adds the products of all taps where several source channels reach a target channel, or one reaches several.
+    #[inline(always)]
+    fn add_fans<S: Simd, const P: usize, const C: usize, const V: usize>(
+        &self,
+        simd: S,
+        sums: &mut [TileSums<S::f32s, C, V>; P],
+        pixels: &Pixels<'_>,
+        at: usize,
+        channel: usize,
+    ) {
+        let Self { fan, share, weight, x, .. } = *self;
+        for [weights, tap] in pixels.taps {
+            for (p, sums) in sums.iter_mut().enumerate() {
+                let x = &x[tap + (at + p) * pixels.apart..];
+                for (channel, sums) in (channel..).zip(sums) {
+                    let source = if share == 1 { channel * fan } else { channel / share };
+                    let weights = &weight[weights + channel * fan..][..fan];
+                    for (line, weight) in x[source..].iter().zip(weights) {
+                        let weight = simd.splat_f32s(*weight);
+                        for (sum, numbers) in sums.iter_mut().zip(load::<S, V>(line)) {
                             *sum = simd.mul_add_f32s(weight, numbers, *sum);
                         }
                     }
                 }
             }
-            for (m, sums) in sums.into_iter().enumerate() {
-                store_all::<S, 1, V>(simd, [sums], rectify, &mut y[m * targets + channel..]);
+        }
+    }
+}
+
+/// Adds the products of all taps where each target channel has one source channel. `x` begins at the first channel of the
+/// first pixel, `weight` at the first channel.
+#[inline(always)]
+fn add_taps<S: Simd, const P: usize, const C: usize, const V: usize>(
+    simd: S,
+    sums: &mut [TileSums<S::f32s, C, V>; P],
+    pixels: &Pixels<'_>,
+    x: &[Lanes],
+    weight: &[f32],
+) {
+    // A copy stays in registers.
+    let mut all = *sums;
+    for [weights, tap] in pixels.taps {
+        let weight = &weight[*weights..][..C];
+        let x = &x[*tap..][..(P - 1) * pixels.apart + C];
+        for p in 0..P {
+            let lines = &x[p * pixels.apart..][..C];
+            for c in 0..C {
+                let (weight, line) = (simd.splat_f32s(weight[c]), load::<S, V>(&lines[c]));
+                for v in 0..V {
+                    all[p][c][v] = simd.mul_add_f32s(weight, line[v], all[p][c][v]);
+                }
             }
         }
     }
+    *sums = all;
 }
 
 /// The contribution of one block to dw, for 16 outputs.

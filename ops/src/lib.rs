@@ -8,6 +8,7 @@ pub mod backend;
 pub mod dataset;
 pub mod evaluation;
 pub mod format;
+pub mod import;
 mod loss;
 pub mod network;
 mod op;

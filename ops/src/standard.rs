@@ -1,4 +1,4 @@
-//! The ops of fewbits as the engine sees them: Dataset, Train, Quantize, Evaluate, Compare, Describe.
+//! The ops of fewbits as the engine sees them: Dataset, Import, Train, Quantize, Evaluate, Compare, Describe.
 //! Only dispatches to each op's own file; computes no numbers.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use fewbits_engine::text::variant::VariantReader;
 use crate::backend::Device;
 use crate::dataset::Dataset;
 use crate::network::model::Model;
-use crate::op::{compare, dataset, describe, evaluate, quantize, train};
+use crate::op::{compare, dataset, describe, evaluate, import, quantize, train};
 use crate::provenance;
 
 /// The ops, with the folders of their data.
@@ -33,6 +33,8 @@ pub struct StandardOps {
 pub enum Op {
     /// Loads and splits images and labels.
     Dataset(dataset::DatasetOp),
+    /// Reads a network that others trained.
+    Import(import::ImportOp),
     /// Trains a network.
     Train(train::TrainOp),
     /// Rounds a network's weights to a number format.
@@ -70,10 +72,10 @@ pub struct DatasetPort {
 /// The facts about a model that are known before its training.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ModelPort {
-    /// The dataset that the model is trained on.
+    /// The dataset that the model is trained on, as far as it is known.
     pub data: DatasetPort,
-    /// The model's layers with parameters, in order.
-    pub layers: Vec<String>,
+    /// The model's layers with parameters, in order; `None` if its file is not there.
+    pub layers: Option<Vec<String>>,
 }
 
 /// A task's output in memory.
@@ -86,8 +88,9 @@ pub enum Artifact {
 }
 
 /// The kinds of nodes, each with the reader of its op.
-const KINDS_AND_READERS: [(NodeKind, VariantReader<Op>); 6] = [
+const KINDS_AND_READERS: [(NodeKind, VariantReader<Op>); 7] = [
     (dataset::KIND, |fields, faults| dataset::read_op(fields, faults).map(Op::Dataset)),
+    (import::KIND, |fields, faults| import::read_op(fields, faults).map(Op::Import)),
     (train::KIND, |fields, faults| train::read_op(fields, faults).map(Op::Train)),
     (quantize::KIND, |fields, faults| quantize::read_op(fields, faults).map(Op::Quantize)),
     (evaluate::KIND, |fields, faults| evaluate::read_op(fields, faults).map(Op::Evaluate)),
@@ -136,6 +139,7 @@ impl Ops for StandardOps {
     fn port(&self, op: &Op, inputs: &[&Port]) -> Result<Port, Misfit> {
         match op {
             Op::Dataset(op) => Ok(Port::Dataset(op.port())),
+            Op::Import(op) => op.port(self),
             Op::Train(op) => op.port(inputs),
             Op::Quantize(op) => op.port(inputs),
             Op::Evaluate(op) => op.port(inputs),
@@ -147,6 +151,7 @@ impl Ops for StandardOps {
     fn identity(&self, op: &Op) -> Identity {
         match op {
             Op::Dataset(op) => op.identity(),
+            Op::Import(op) => op.identity(),
             Op::Train(op) => op.identity(),
             Op::Quantize(op) => op.identity(),
             Op::Evaluate(op) => op.identity(),
@@ -157,7 +162,7 @@ impl Ops for StandardOps {
 
     fn reads(&self, op: &Op) -> Vec<(usize, &'static str)> {
         match op {
-            Op::Dataset(_) => vec![],
+            Op::Dataset(_) | Op::Import(_) => vec![],
             Op::Train(_) => vec![(0, "train"), (0, "validation")],
             Op::Quantize(_) | Op::Describe(_) => vec![(0, "model")],
             Op::Evaluate(op) => vec![(0, "model"), (1, op.split.part())],
@@ -168,6 +173,7 @@ impl Ops for StandardOps {
     fn sources(&self, op: &Op) -> Result<Vec<TaskSource>, OpError> {
         match op {
             Op::Dataset(op) => Ok(op.sources(self)),
+            Op::Import(op) => Ok(op.sources(self)),
             Op::Train(_) | Op::Quantize(_) | Op::Evaluate(_) | Op::Compare(_) | Op::Describe(_) => Ok(vec![]),
         }
     }
@@ -177,6 +183,7 @@ impl Ops for StandardOps {
         let inputs: Vec<&Artifact> = inputs.iter().map(AsRef::as_ref).collect();
         match (op, inputs.as_slice()) {
             (Op::Dataset(op), []) => op.run(self),
+            (Op::Import(op), []) => op.run(self),
             (Op::Train(op), [Artifact::Dataset(data)]) => op.run(data, context),
             (Op::Quantize(op), [Artifact::Model(model)]) => op.run(model),
             (Op::Describe(op), [Artifact::Model(model)]) => Ok(op.run(model)),
@@ -238,6 +245,6 @@ fn device(op: &Op) -> Device {
     match op {
         Op::Train(op) => op.device(),
         Op::Evaluate(op) => op.device,
-        Op::Dataset(_) | Op::Quantize(_) | Op::Compare(_) | Op::Describe(_) => Device::Cpu,
+        Op::Dataset(_) | Op::Import(_) | Op::Quantize(_) | Op::Compare(_) | Op::Describe(_) => Device::Cpu,
     }
 }

@@ -9,6 +9,8 @@ pub enum Normalize {
     /// p / 255: 0 to 1.
     #[default]
     UnitRange,
+    /// p: 0 to 255.
+    Bytes,
     /// (p / 255 − mean) / std, with one mean and one standard deviation per channel, in units of p / 255.
     Standard {
         /// Mean per channel.
@@ -50,6 +52,7 @@ impl Normalize {
     pub fn values(&self, channels: usize) -> Result<Vec<[f32; 256]>, NormalizeError> {
         match self {
             Self::UnitRange => Ok(vec![table(0.0, 1.0); channels]),
+            Self::Bytes => Ok(vec![std::array::from_fn(|byte| byte as f32); channels]),
             Self::Standard { mean, std } => {
                 for (field, found) in [("mean", mean.len()), ("std", std.len())] {
                     if found != channels {
@@ -93,6 +96,8 @@ mod tests {
         assert_eq!((values.len(), values[2][0], values[2][255]), (3, 0.0, 1.0));
         // 51 / 255 is one fifth exactly, so the table holds binary32's nearest to it.
         assert_eq!(values[0][51], 0.2);
+        let bytes = Normalize::Bytes.values(2).unwrap();
+        assert_eq!((bytes.len(), bytes[1][0], bytes[1][255]), (2, 0.0, 255.0));
     }
 
     #[test]

@@ -171,8 +171,9 @@ impl FromValue for Count {
 
 impl FromValue for Normalize {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let variants: [(_, VariantReader<Self>); 2] = [
+        let variants: [(_, VariantReader<Self>); 3] = [
             ("UnitRange", |_, _| Some(Self::UnitRange)),
+            ("Bytes", |_, _| Some(Self::Bytes)),
             ("Standard", |fields, faults| {
                 let mean: Option<Vec<f64>> = fields.required("mean", faults);
                 let std: Option<Vec<f64>> = fields.required("std", faults);

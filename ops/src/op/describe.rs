@@ -71,14 +71,15 @@ impl DescribeOp {
         let (LayerChoice::Named(name), [Port::Model(model)]) = (&self.layer, inputs) else {
             return Ok(Port::Nothing);
         };
-        if model.layers.contains(name) {
+        let Some(layers) = &model.layers else { return Ok(Port::Nothing) };
+        if layers.contains(name) {
             return Ok(Port::Nothing);
         }
         Err(Misfit {
             field: "layer",
             path: vec![],
             message: format!("the network has no layer `{name}` with weights"),
-            hint: suggest(name, model.layers.iter().map(String::as_str)),
+            hint: suggest(name, layers.iter().map(String::as_str)),
         })
     }
 

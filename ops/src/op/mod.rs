@@ -5,6 +5,7 @@ pub mod dataset;
 pub mod describe;
 pub mod evaluate;
 mod format;
+pub mod import;
 pub mod quantize;
 pub mod train;
 

@@ -221,13 +221,14 @@ impl QuantizeOp {
     /// Checks the names of layers.
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
         let [Port::Model(model)] = inputs else { return Ok(Port::Nothing) };
-        match self.quantizer.layers.keys().find(|name| !model.layers.contains(name)) {
+        let Some(layers) = &model.layers else { return Ok(Port::Model(Arc::clone(model))) };
+        match self.quantizer.layers.keys().find(|name| !layers.contains(name)) {
             None => Ok(Port::Model(Arc::clone(model))),
             Some(name) => Err(Misfit {
                 field: "layers",
                 path: vec![PathStep::Key(name.clone())],
                 message: format!("the network has no layer `{name}` with weights"),
-                hint: suggest(name, model.layers.iter().map(String::as_str)),
+                hint: suggest(name, layers.iter().map(String::as_str)),
             }),
         }
     }

@@ -70,19 +70,54 @@ pub fn logits(
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Vec<f32>, InferenceError> {
     check(model.network(), images)?;
+    let fill = |first: usize, count: usize, block: &mut [Lanes]| {
+        let bytes: Vec<&[u8]> = (first..first + count).map(|place| images.image(place)).collect();
+        fill_block(images, &bytes, block);
+    };
+    logits_of(model, images.len(), &fill, cancelled)
+}
+
+/// Returns the logits of inputs given as numbers: input by input, channel by channel, row by row. A remainder is left
+/// out. Errors if a tensor is unusable.
+pub(crate) fn logits_of_numbers(model: &Model, numbers: &[f32]) -> Result<Vec<f32>, InferenceError> {
+    let [channels, height, width] = model.network().input;
+    let (size, plane) = (channels * height * width, height * width);
+    let fill = |first: usize, count: usize, block: &mut [Lanes]| {
+        for (at, line) in block.iter_mut().enumerate() {
+            // Lines lie pixel by pixel, channel by channel.
+            let place = at % channels * plane + at / channels;
+            for lane in 0..LANES {
+                line.0[lane] = if lane < count { numbers[(first + lane) * size + place] } else { 0.0 };
+            }
+        }
+    };
+    logits_of(model, numbers.len() / size, &fill, &|| false)
+}
+
+/// Writes some inputs, from a place on, to a block.
+type Fill<'f> = dyn Fn(usize, usize, &mut [Lanes]) + Sync + 'f;
+
+/// Returns the logits of inputs, of which `fill` writes at most sixteen to a block.
+fn logits_of(
+    model: &Model,
+    count: usize,
+    fill: &Fill<'_>,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Vec<f32>, InferenceError> {
     let plan = InferencePlan::new(model)?;
-    let mut logits = vec![0.0; images.len() * images.classes];
-    let each = (ROUND / model.network().multiply_accumulates().max(1)).clamp(1, images.len().max(1) as u64);
+    let classes = model.network().classes;
+    let mut logits = vec![0.0; count * classes];
+    let each = (ROUND / model.network().multiply_accumulates().max(1)).clamp(1, count.max(1) as u64);
     let each = (each as usize).next_multiple_of(GROUPS * GROUP);
-    for (round, logits) in logits.chunks_mut(each * images.classes).enumerate() {
+    for (round, logits) in logits.chunks_mut(each * classes).enumerate() {
         if cancelled() {
             return Err(InferenceError::Cancelled);
         }
-        let groups = logits.par_chunks_mut(GROUP * images.classes).enumerate().with_min_len(GROUPS);
+        let groups = logits.par_chunks_mut(GROUP * classes).enumerate().with_min_len(GROUPS);
         groups.for_each_init(
             || InferenceScratch::new(&plan),
             |scratch, (group, logits)| {
-                scratch.run(&plan, images, round * each + group * GROUP, logits);
+                scratch.run(&plan, fill, round * each + group * GROUP, logits);
             },
         );
     }
@@ -144,6 +179,9 @@ struct InferencePlan<'a> {
     stages: Vec<InferenceStage<'a>>,
     /// Lines per block of each buffer. A buffer holds one value after another, each until its last reader is done.
     slots: Vec<usize>,
+    /// Numbers of an input, and of its logits.
+    size: usize,
+    classes: usize,
 }
 
 /// Buffers of one thread, for a group of images.
@@ -154,15 +192,13 @@ impl InferenceScratch {
         Self(plan.slots.iter().map(|lines| zeros(GROUP / LANES * lines)).collect())
     }
 
-    /// Computes the logits of the images from index `first` on; the length of `logits` gives the number of
-    /// images.
-    fn run(&mut self, plan: &InferencePlan, images: &Images, first: usize, logits: &mut [f32]) {
-        let count = logits.len() / images.classes;
-        let places: Vec<usize> = (first..first + count).collect();
-        let blocks = places.chunks(LANES).len();
-        for (places, block) in places.chunks(LANES).zip(self.0[0].chunks_exact_mut(images.size())) {
-            let bytes: Vec<&[u8]> = places.iter().map(|place| images.image(*place)).collect();
-            fill_block(images, &bytes, block);
+    /// Computes the logits of the inputs from index `first` on; the length of `logits` gives the number of
+    /// inputs.
+    fn run(&mut self, plan: &InferencePlan, fill: &Fill<'_>, first: usize, logits: &mut [f32]) {
+        let count = logits.len() / plan.classes;
+        let blocks = count.div_ceil(LANES);
+        for (at, block) in self.0[0].chunks_exact_mut(plan.size).take(blocks).enumerate() {
+            fill(first + at * LANES, LANES.min(count - at * LANES), block);
         }
         let mut last = 0;
         for stage in &plan.stages {
@@ -171,8 +207,8 @@ impl InferenceScratch {
             self.0[stage.to] = y;
             last = stage.to;
         }
-        for (row, logits) in logits.chunks_exact_mut(images.classes).enumerate() {
-            read_lane(&self.0[last][row / LANES * images.classes..], row % LANES, logits);
+        for (row, logits) in logits.chunks_exact_mut(plan.classes).enumerate() {
+            read_lane(&self.0[last][row / LANES * plan.classes..], row % LANES, logits);
         }
     }
 }
@@ -208,7 +244,7 @@ impl<'a> InferencePlan<'a> {
             let rectify = is_product(layer) && rectifier(network, at).is_some();
             stages.push(InferenceStage { layer, kernel, weight, bias, rectify, from, to });
         }
-        Ok(Self { stages, slots })
+        Ok(Self { stages, slots, size: network.input.iter().product(), classes: network.classes })
     }
 }
 

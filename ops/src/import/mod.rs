@@ -1,0 +1,82 @@
+//! Networks that others trained, from files. Knows nothing of keys or tasks; callers pass every path.
+//!
+//! An ONNX file goes through these steps: `protobuf.rs` checks its lengths, `onnx_file.rs` reads nodes and constants,
+//! `convert.rs` takes the nodes that the output needs through `nodes.rs`, `products.rs` and `constant_nodes.rs`, and
+//! `layers.rs` collects the layers that they become. `golden.rs` compares the network with outputs of another runtime.
+
+use std::path::{Path, PathBuf};
+
+use crate::network::model::Model;
+use convert::{Ends, Imported, convert};
+use error::ImportError;
+use nodes::OPS;
+
+pub mod error;
+
+mod activation;
+mod constant;
+mod constant_nodes;
+mod convert;
+mod golden;
+mod layers;
+mod nodes;
+mod npz;
+mod onnx_file;
+mod products;
+mod protobuf;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+/// An imported network.
+#[derive(Debug)]
+pub struct Import(Imported);
+
+impl Import {
+    /// Reads an ONNX file. `output` names one of several outputs. Errors if the file cannot be read, is no ONNX file, or
+    /// has nodes that fewbits does not compute, all of which are told.
+    pub fn read(path: &Path, output: Option<&str>) -> Result<Self, ImportError> {
+        let graph = onnx_file::read(path)?;
+        convert(&graph, output, Ends::Logits)
+            .map(Self)
+            .map_err(|nodes| ImportError::Unsupported { file: path.display().to_string(), nodes })
+    }
+
+    /// Returns the network with its weights.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.0.model
+    }
+
+    /// Returns the network with its weights.
+    #[must_use]
+    pub fn into_model(self) -> Model {
+        self.0.model
+    }
+
+    /// Runs the network on the array `input` of a NumPy archive. Returns the largest difference from the array `output`,
+    /// relative to its largest number. Errors if the archive does not fit, or if the difference is above 1e-3.
+    pub fn golden_difference(&self, path: &Path) -> Result<f64, ImportError> {
+        golden::compare(&self.0, path)
+    }
+}
+
+impl ImportError {
+    /// Returns what to do, for faults that need more than their sentence.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Unsupported { nodes, .. } if nodes.iter().any(|node| node.contains("is not supported")) => {
+                format!("fewbits reads {}", OPS.join(", "))
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+/// Returns the files beside an ONNX file that hold its weights, each once. Errors if the file cannot be read or is no
+/// ONNX file.
+pub fn files_beside(path: &Path) -> Result<Vec<PathBuf>, ImportError> {
+    onnx_file::files_beside(path)
+}

@@ -1,0 +1,126 @@
+//! The check of a protocol buffer before it is parsed. Knows which fields of an ONNX model are messages, nothing else
+//! of ONNX.
+//!
+//! The parser allocates what a length in the file asks for, and follows nested graphs to any depth. So every length is
+//! first compared with the bytes that are left, and the depth is limited.
+
+/// The greatest depth of messages: models without subgraphs need 7.
+const DEPTH: usize = 16;
+
+/// A message of ONNX (`onnx.proto`), as far as other messages are inside.
+#[derive(Clone, Copy)]
+enum Message {
+    Model,
+    Graph,
+    Node,
+    Attribute,
+    Tensor,
+    ValueInfo,
+    Type,
+    TensorType,
+    Shape,
+    /// A message without messages inside.
+    Plain,
+}
+
+impl Message {
+    /// Returns the message in a field; `None` for a field of numbers, text or bytes.
+    fn inside(self, field: u64) -> Option<Self> {
+        Some(match (self, field) {
+            (Self::Model, 7) => Self::Graph,
+            (Self::Model, 8 | 14) | (Self::Tensor, 13) | (Self::Shape, 1) => Self::Plain,
+            (Self::Graph, 1) => Self::Node,
+            (Self::Graph, 5) | (Self::Attribute, 5) => Self::Tensor,
+            (Self::Graph, 11..=13) => Self::ValueInfo,
+            (Self::Node, 5) => Self::Attribute,
+            (Self::Attribute, 6) => Self::Graph,
+            (Self::ValueInfo, 2) => Self::Type,
+            (Self::Type, 1) => Self::TensorType,
+            (Self::Type, 4) => Self::Type,
+            (Self::TensorType, 2) => Self::Shape,
+            _ => return None,
+        })
+    }
+}
+
+/// Checks the lengths and the depth of the messages of an ONNX model. Errors with the fault and its offset.
+pub(crate) fn check(bytes: &[u8]) -> Result<(), String> {
+    message(bytes, 0, Message::Model, 0)
+}
+
+fn message(mut bytes: &[u8], mut offset: usize, kind: Message, depth: usize) -> Result<(), String> {
+    if depth > DEPTH {
+        return Err(format!("at byte {offset}: messages are nested more than {DEPTH} deep"));
+    }
+    let all = (offset + bytes.len(), bytes.len());
+    let place = |rest: &[u8]| all.0 - rest.len();
+    while !bytes.is_empty() {
+        let tag = varint(&mut bytes).ok_or_else(|| format!("at byte {offset}: no protocol buffer"))?;
+        let length = match tag & 7 {
+            0 => {
+                varint(&mut bytes).ok_or_else(|| format!("at byte {offset}: a number that does not end"))?;
+                0
+            }
+            1 => 8,
+            2 => varint(&mut bytes).ok_or_else(|| format!("at byte {offset}: a length that does not end"))?,
+            5 => 4,
+            _ => return Err(format!("at byte {offset}: no protocol buffer")),
+        };
+        let left = bytes.len() as u64;
+        if length > left {
+            return Err(format!("at byte {offset}: a field of {length} bytes, where {left} are left"));
+        }
+        let (field, rest) = bytes.split_at(length as usize);
+        if let (2, Some(inside)) = (tag & 7, kind.inside(tag >> 3)) {
+            message(field, place(bytes), inside, depth + 1)?;
+        }
+        bytes = rest;
+        offset = place(bytes);
+    }
+    Ok(())
+}
+
+/// Takes a number of seven bits per byte from the front; `None` if it does not end within ten bytes.
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for at in 0..10 {
+        let (first, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(first & 0x7f).checked_shl(7 * at).unwrap_or(0);
+        if first & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_beyond_the_file_and_deep_graphs_are_refused() {
+        assert_eq!(check(&[]), Ok(()));
+        assert_eq!(check(&[0x08, 0x07]), Ok(()));
+        let length = [0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0];
+        assert!(check(&length).unwrap_err().contains("where 1 are left"));
+        // A length inside a graph that reaches beyond the graph.
+        assert_eq!(
+            check(&[0x3a, 3, 0x0a, 9, 0]).unwrap_err(),
+            "at byte 2: a field of 9 bytes, where 1 are left"
+        );
+        assert!(check(&[0x0b]).unwrap_err().starts_with("at byte 0: "));
+        // A graph in an attribute of a node of a graph, again and again.
+        let mut nested = vec![];
+        for _ in 0..12 {
+            for tag in [0x32_u8, 0x2a, 0x0a] {
+                let mut outer = vec![tag, (nested.len() & 0x7f) as u8 | 0x80, (nested.len() >> 7) as u8];
+                outer.append(&mut nested);
+                nested = outer;
+            }
+        }
+        let mut model = vec![0x3a, (nested.len() & 0x7f) as u8 | 0x80, (nested.len() >> 7) as u8];
+        model.append(&mut nested);
+        assert!(check(&model).unwrap_err().contains("nested more than 16 deep"));
+    }
+}

@@ -119,6 +119,7 @@ fn every_command_output_and_experiment_is_as_written() {
     check("docs/formats.md", [1, 0, 0]);
     check("docs/store.md", [4, 0, 0]);
     check("docs/experiment.md", [4, 0, 2]);
+    check("docs/import.md", [0, 0, 1]);
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod help;
 mod housekeeping;
 #[cfg(target_os = "linux")]
 mod idle;
+mod import;
 mod incremental;
 mod kinds;
 mod networks;

@@ -17,6 +17,7 @@ use fewbits_engine::run_log::{LoggedEvent, RunHeader};
 use fewbits_ops::StandardOps;
 use fewbits_ops::dataset::idx::{Idx, IdxKind};
 use fewbits_ops::dataset::{cifar, open::DatasetFile};
+use fewbits_ops::import::{Import, npz};
 use fewbits_ops::network::model::Model;
 use fewbits_store::Store;
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -148,6 +149,27 @@ fn cifar_archive() {
     }
     fuzz(&[archive.into_inner().expect("an archive")], |bytes| {
         let _ = DatasetFile::bytes("fuzzed", bytes).and_then(cifar::archive);
+    });
+}
+
+#[test]
+fn onnx_network() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ops/tests/networks");
+    let networks = ["residual", "inverted", "branches", "channels_last"];
+    let seeds = networks.map(|name| fs::read(folder.join(format!("{name}.onnx"))).expect("a network"));
+    fuzz(&seeds, |bytes| {
+        // A network that can be read can also be stored and read again.
+        if let Ok(imported) = Import::from_bytes(Path::new("fuzzed.onnx"), bytes) {
+            Model::decode(&imported.model().encode().expect("a model")).expect("the same model");
+        }
+    });
+}
+
+#[test]
+fn numpy_archive() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ops/tests/networks/inverted.golden.npz");
+    fuzz(&[fs::read(path).expect("an archive")], |bytes| {
+        let _ = npz::arrays(std::io::Cursor::new(bytes), ["input", "output"]);
     });
 }
 

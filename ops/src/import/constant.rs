@@ -1,8 +1,11 @@
 //! Constant tensors of an ONNX graph, and the operations that exporters leave in front of weights and shapes. Knows
 //! nothing of layers.
 
-/// The most numbers that an operation on constants may give.
+/// The most numbers of a tensor.
 const MOST: usize = 1 << 28;
+
+/// The most numbers of a tensor that is not in the file but computed, whatever the size of the file.
+const MOST_COMPUTED: usize = 1 << 24;
 
 /// The numbers of a constant, the last dimension fastest.
 #[derive(Clone, Debug, PartialEq)]
@@ -158,7 +161,7 @@ impl Constant {
         let (before, behind) = (count(&first.shape[..axis])?, count(&first.shape[axis + 1..])?);
         let mut shape = first.shape.clone();
         shape[axis] = all.iter().map(|each| each.shape[axis]).sum();
-        count(&shape)?;
+        computed(&shape)?;
         let mut numbers = match first.numbers {
             Numbers::Float(_) => Numbers::Float(vec![]),
             Numbers::Int(_) => Numbers::Int(vec![]),
@@ -186,7 +189,7 @@ impl Constant {
         let mut shape = self.shape[..axis].to_vec();
         shape.extend(&places.shape);
         shape.extend(&self.shape[axis + 1..]);
-        count(&shape)?;
+        computed(&shape)?;
         let lines = (0..before).flat_map(|part| wanted.iter().map(move |at| (part * length + at) * behind));
         let numbers = self.numbers.at(lines.flat_map(|from| from..from + behind));
         self.with(shape, numbers)
@@ -216,7 +219,7 @@ impl Constant {
                 _ => return Err("its inputs have different shapes".to_owned()),
             });
         }
-        let all = count(&shape)?;
+        let all = computed(&shape)?;
         let places = |own: &[usize]| -> Vec<usize> {
             let strides = strides(own);
             let place = |at: usize| {
@@ -248,6 +251,16 @@ impl Constant {
 pub(crate) fn count(shape: &[usize]) -> Result<usize, String> {
     let count = shape.iter().try_fold(1_usize, |all, side| all.checked_mul(*side));
     count.filter(|count| *count <= MOST).ok_or_else(|| format!("a shape of more than {MOST} numbers"))
+}
+
+/// Returns the number of numbers of a computed tensor. Errors if they are too many.
+pub(crate) fn computed(shape: &[usize]) -> Result<usize, String> {
+    let count = count(shape)?;
+    if count <= MOST_COMPUTED {
+        Ok(count)
+    } else {
+        Err(format!("it makes more than {MOST_COMPUTED} numbers"))
+    }
 }
 
 /// Returns an axis counted from 0, from an axis that may be negative and so counts from the end.

@@ -1,6 +1,6 @@
 //! The nodes of ONNX that compute constants from constants: shapes, and weights behind a Reshape or Transpose.
 
-use crate::import::constant::{Arithmetic, Constant, Numbers, axis, count};
+use crate::import::constant::{Arithmetic, Constant, Numbers, axis, computed};
 use crate::import::convert::Converter;
 use crate::import::nodes::{is_known, order, shape_slice, unknown, with_ones};
 use crate::import::onnx_file::Node;
@@ -90,7 +90,7 @@ impl Converter<'_> {
                     .iter()
                     .map(|side| usize::try_from(*side).map_err(|_| "its shape has a negative side"))
                     .collect::<Result<_, _>>()?;
-                let count = count(&shape)?;
+                let count = computed(&shape)?;
                 let numbers = match value.numbers {
                     Numbers::Float(number) => {
                         Numbers::Float(vec![number.first().copied().unwrap_or(0.0); count])

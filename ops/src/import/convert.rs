@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::import::activation::{Activation, Dim};
-use crate::import::constant::Constant;
+use crate::import::constant::{Constant, count};
 use crate::import::layers::LayerDrafts;
 use crate::import::onnx_file::{Node, OnnxGraph};
 use crate::network::geometry::Padding;
@@ -28,7 +28,6 @@ pub(crate) enum Ends {
     /// A row of logits.
     Logits,
     /// Anything; images become a row. For tests of nodes by themselves.
-    #[cfg_attr(not(test), expect(dead_code))]
     Anything,
 }
 
@@ -217,7 +216,7 @@ fn wanted_nodes(graph: &OnnxGraph, output: &str) -> Result<Vec<usize>, String> {
         }
         stack.push(at);
         for before in graph.nodes[at].inputs.iter().rev().filter_map(|name| givers.get(name.as_str())) {
-            if met.contains(before) && !done.contains(before) && stack.contains(before) {
+            if met.contains(before) && !done.contains(before) {
                 return Err(format!("{} reads its own output", graph.nodes[*before].title()));
             }
             if !done.contains(before) {
@@ -228,13 +227,26 @@ fn wanted_nodes(graph: &OnnxGraph, output: &str) -> Result<Vec<usize>, String> {
     Ok(order)
 }
 
-/// Returns whether every reader of the input transposes it from channels last to channels first.
+/// Returns whether every path from the input, over operations on each number by itself, comes to a transposition from
+/// channels last to channels first.
 fn is_channels_last(graph: &OnnxGraph, wanted: &[usize], input: &str, rank: usize) -> bool {
+    const EACH: [&str; 9] = ["Add", "Cast", "Clip", "Div", "Dropout", "Identity", "Mul", "Relu", "Sub"];
     let order: &[i64] = if rank == 4 { &[0, 3, 1, 2] } else { &[0, 2, 1] };
-    let reads = |at: &&usize| graph.nodes[**at].inputs.iter().any(|name| name == input);
-    let mut readers = wanted.iter().filter(reads).map(|at| &graph.nodes[*at]).peekable();
-    let turns = |node: &Node| node.op == "Transpose" && node.ints("perm") == Some(order);
-    matches!(rank, 3 | 4) && readers.peek().is_some() && readers.all(turns)
+    let mut last: BTreeSet<&str> = BTreeSet::from([input]);
+    let mut turned = false;
+    for node in wanted.iter().map(|at| &graph.nodes[*at]) {
+        if !node.inputs.iter().any(|name| last.contains(name.as_str())) {
+            continue;
+        }
+        if node.op == "Transpose" && node.ints("perm") == Some(order) {
+            turned = true;
+        } else if EACH.contains(&node.op.as_str()) {
+            last.extend(node.outputs.iter().map(String::as_str));
+        } else {
+            return false;
+        }
+    }
+    matches!(rank, 3 | 4) && turned
 }
 
 /// Returns the value of the images.
@@ -258,6 +270,7 @@ fn images(name: &str, sides: &[Option<usize>], channels_last: bool) -> Result<Ac
             return Err(format!("input {name:?} has {} dimensions; 2 to 4 are expected", sides.len() + 1));
         }
     };
+    count(&shape)?;
     let shape = ActivationShape::Image(shape);
     Ok(Activation { source: Source::Images, shape, dims, batch: batch.unwrap_or(1), shared: false })
 }

@@ -1,6 +1,6 @@
 //! Networks that others trained, from files. Knows nothing of keys or tasks; callers pass every path.
 //!
-//! An ONNX file goes through these steps: `protobuf.rs` checks its lengths, `onnx_file.rs` reads nodes and constants,
+//! An ONNX file goes through these steps: `protobuf.rs` checks its lengths, `onnx_file.rs` reads nodes, `tensor.rs` constants,
 //! `convert.rs` takes the nodes that the output needs through `nodes.rs`, `products.rs` and `constant_nodes.rs`, and
 //! `layers.rs` collects the layers that they become. `golden.rs` compares the network with outputs of another runtime.
 
@@ -10,6 +10,7 @@ use crate::network::model::Model;
 use convert::{Ends, Imported, convert};
 use error::ImportError;
 use nodes::OPS;
+use onnx_file::OnnxGraph;
 
 pub mod error;
 
@@ -20,10 +21,11 @@ mod convert;
 mod golden;
 mod layers;
 mod nodes;
-mod npz;
+pub mod npz;
 mod onnx_file;
 mod products;
 mod protobuf;
+mod tensor;
 mod window;
 
 #[cfg(test)]
@@ -37,8 +39,16 @@ impl Import {
     /// Reads an ONNX file. `output` names one of several outputs. Errors if the file cannot be read, is no ONNX file, or
     /// has nodes that fewbits does not compute, all of which are told.
     pub fn read(path: &Path, output: Option<&str>) -> Result<Self, ImportError> {
-        let graph = onnx_file::read(path)?;
-        convert(&graph, output, Ends::Logits)
+        Self::of(path, &onnx_file::read(path)?, output)
+    }
+
+    /// Reads the bytes of an ONNX file; `path` is the file's place. Errors like [`Import::read`].
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self, ImportError> {
+        Self::of(path, &onnx_file::from_bytes(path, bytes)?, None)
+    }
+
+    fn of(path: &Path, graph: &OnnxGraph, output: Option<&str>) -> Result<Self, ImportError> {
+        convert(graph, output, Ends::Logits)
             .map(Self)
             .map_err(|nodes| ImportError::Unsupported { file: path.display().to_string(), nodes })
     }

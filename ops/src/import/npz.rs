@@ -17,8 +17,10 @@ const HEADER: u64 = 1 << 12;
 
 /// An array, the last dimension fastest.
 #[derive(Debug)]
-pub(crate) struct NumpyArray {
+pub struct NumpyArray {
+    /// The sides.
     pub shape: Vec<usize>,
+    /// The numbers, rounded to binary32.
     pub numbers: Vec<f32>,
 }
 
@@ -30,7 +32,8 @@ pub(crate) fn read<const N: usize>(path: &Path, names: [&str; N]) -> Result<[Num
     arrays(file, names).map_err(|what| ImportError::format(&name, what))
 }
 
-fn arrays<const N: usize>(file: impl Read + Seek, names: [&str; N]) -> Result<[NumpyArray; N], String> {
+/// Reads some arrays of an archive as binary32. Errors with what is wrong.
+pub fn arrays<const N: usize>(file: impl Read + Seek, names: [&str; N]) -> Result<[NumpyArray; N], String> {
     let mut archive =
         ZipArchive::new(file).map_err(|error| format!("no archive of NumPy arrays: {error}"))?;
     let mut found = vec![];

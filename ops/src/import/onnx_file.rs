@@ -2,20 +2,22 @@
 //! nodes compute.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use rten_onnx::onnx::{
-    AttributeProto, AttributeType, DataLocation, DataType, ModelProto, NodeProto, TensorProto,
-};
+use rten_onnx::onnx::{AttributeProto, AttributeType, DataLocation, DataType, ModelProto, NodeProto};
 
-use crate::import::constant::{Constant, Numbers, count};
+use crate::import::constant::{Constant, Numbers};
 use crate::import::error::ImportError;
 use crate::import::protobuf;
+use crate::import::tensor::{location, tensor};
 
 /// The largest file that is read.
 const LIMIT: u64 = 1 << 29;
+
+/// The most nodes of a graph. Networks for microcontrollers have some hundreds.
+const MOST_NODES: usize = 10_000;
 
 /// The oldest set of operators whose nodes are read.
 const OLDEST_OPSET: i64 = 6;
@@ -115,7 +117,8 @@ impl Node {
 
 /// Returns the files beside an ONNX file that hold its weights, each once. Errors like [`read`].
 pub(crate) fn files_beside(path: &Path) -> Result<Vec<PathBuf>, ImportError> {
-    let (file, model) = parse(path)?;
+    let file = path.display().to_string();
+    let model = decode(path, &bytes(path)?)?;
     let tensors = model.graph.iter().flat_map(|graph| &graph.initializer);
     let mut names = BTreeSet::new();
     for tensor in tensors.filter(|tensor| tensor.data_location == Some(DataLocation::EXTERNAL)) {
@@ -127,7 +130,13 @@ pub(crate) fn files_beside(path: &Path) -> Result<Vec<PathBuf>, ImportError> {
 /// Reads an ONNX file. Errors if it is too large, is no ONNX file, has a tensor that is not whole, or names a file with
 /// weights that is not a plain file beside it.
 pub(crate) fn read(path: &Path) -> Result<OnnxGraph, ImportError> {
-    let (file, model) = parse(path)?;
+    from_bytes(path, &bytes(path)?)
+}
+
+/// Reads the bytes of an ONNX file; `path` is the file's place. Errors like [`read`].
+pub(crate) fn from_bytes(path: &Path, bytes: &[u8]) -> Result<OnnxGraph, ImportError> {
+    let file = path.display().to_string();
+    let model = decode(path, bytes)?;
     let fault = |what: String| ImportError::format(&file, what);
     let opset =
         model.opset_import.iter().find(|set| matches!(set.domain.as_deref(), None | Some("" | "ai.onnx")));
@@ -139,6 +148,9 @@ pub(crate) fn read(path: &Path) -> Result<OnnxGraph, ImportError> {
         )));
     }
     let graph = model.graph.ok_or_else(|| fault("it has no graph".into()))?;
+    if graph.node.len() > MOST_NODES {
+        return Err(fault(format!("{} nodes; at most {MOST_NODES} are read", graph.node.len())));
+    }
     let mut constants = BTreeMap::new();
     for proto in &graph.initializer {
         let name = proto.name.clone().unwrap_or_default();
@@ -171,8 +183,7 @@ pub(crate) fn read(path: &Path) -> Result<OnnxGraph, ImportError> {
     Ok(OnnxGraph { nodes, constants, inputs, outputs, opset })
 }
 
-/// Reads and parses a file. Returns its name for messages, too.
-fn parse(path: &Path) -> Result<(String, ModelProto), ImportError> {
+fn bytes(path: &Path) -> Result<Vec<u8>, ImportError> {
     let file = path.display().to_string();
     let read_error = |source| ImportError::Read { file: file.clone(), source };
     let opened = File::open(path).map_err(read_error)?;
@@ -182,15 +193,13 @@ fn parse(path: &Path) -> Result<(String, ModelProto), ImportError> {
     }
     let mut content = vec![];
     opened.take(LIMIT).read_to_end(&mut content).map_err(read_error)?;
-    let model =
-        decode(&content).map_err(|what| ImportError::format(&file, format!("no ONNX file: {what}")))?;
-    Ok((file, model))
+    Ok(content)
 }
 
-/// Decodes the bytes of an ONNX file.
-pub(crate) fn decode(bytes: &[u8]) -> Result<ModelProto, String> {
-    protobuf::check(bytes)?;
-    ModelProto::parse_buf(bytes).map_err(|error| error.to_string())
+fn decode(path: &Path, bytes: &[u8]) -> Result<ModelProto, ImportError> {
+    let model =
+        protobuf::check(bytes).and_then(|()| ModelProto::parse_buf(bytes).map_err(|error| error.to_string()));
+    model.map_err(|what| ImportError::format(&path.display().to_string(), format!("no ONNX file: {what}")))
 }
 
 fn node(path: &Path, proto: NodeProto) -> Result<Node, String> {
@@ -223,160 +232,4 @@ fn node(path: &Path, proto: NodeProto) -> Result<Node, String> {
         node.attributes.insert(name.unwrap_or_default(), value);
     }
     Ok(node)
-}
-
-/// Returns the numbers of a tensor.
-pub(super) fn tensor(path: &Path, proto: &TensorProto) -> Result<Constant, String> {
-    let side = |side: &i64| usize::try_from(*side).map_err(|_| format!("a side of {side}"));
-    let shape: Vec<usize> = proto.dims.iter().map(side).collect::<Result<_, _>>()?;
-    let count = count(&shape)?;
-    let name = proto.name.clone().unwrap_or_default();
-    let kind = proto.data_type.unwrap_or(DataType(0));
-    let external = proto.data_location == Some(DataLocation::EXTERNAL);
-    let raw = if external {
-        let width = width(kind).ok_or_else(|| unread(kind))?;
-        Some(beside(path, proto, count.saturating_mul(width))?)
-    } else {
-        proto.raw_data.as_ref().map(|raw| raw.borrow().clone())
-    };
-    let numbers = match raw {
-        Some(raw) => from_bytes(kind, &raw)?,
-        None => from_fields(kind, proto)?,
-    };
-    Constant::new(&name, shape, numbers)
-}
-
-/// Returns the bytes of a number of a type; `None` for a type that is not read.
-fn width(kind: DataType) -> Option<usize> {
-    Some(match kind {
-        DataType::DOUBLE | DataType::INT64 => 8,
-        DataType::FLOAT | DataType::INT32 => 4,
-        DataType::FLOAT16 | DataType::BFLOAT16 => 2,
-        DataType::INT8 | DataType::UINT8 | DataType::BOOL => 1,
-        _ => return None,
-    })
-}
-
-fn unread(kind: DataType) -> String {
-    format!("numbers of type {} are not read", kind.name().unwrap_or("unknown"))
-}
-
-fn from_bytes(kind: DataType, raw: &[u8]) -> Result<Numbers, String> {
-    let width = width(kind).ok_or_else(|| unread(kind))?;
-    if raw.len() % width != 0 {
-        return Err(format!("{} bytes for numbers of {width}", raw.len()));
-    }
-    let half = |bytes: &[u8; 2]| half_number(u16::from_le_bytes(*bytes));
-    let brain = |bytes: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16);
-    Ok(match kind {
-        DataType::FLOAT => {
-            Numbers::Float(raw.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
-        }
-        DataType::DOUBLE => {
-            Numbers::Float(raw.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect())
-        }
-        DataType::FLOAT16 => Numbers::Float(raw.as_chunks().0.iter().map(half).collect()),
-        DataType::BFLOAT16 => Numbers::Float(raw.as_chunks().0.iter().map(brain).collect()),
-        DataType::INT64 => {
-            Numbers::Int(raw.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect())
-        }
-        DataType::INT32 => {
-            Numbers::Int(raw.as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes).into()).collect())
-        }
-        DataType::INT8 => Numbers::Int(raw.iter().map(|byte| i64::from(*byte as i8)).collect()),
-        _ => Numbers::Int(raw.iter().map(|byte| i64::from(*byte)).collect()),
-    })
-}
-
-fn from_fields(kind: DataType, proto: &TensorProto) -> Result<Numbers, String> {
-    let ints = |numbers: &[i32]| numbers.iter().map(|number| i64::from(*number)).collect();
-    Ok(match kind {
-        DataType::FLOAT => Numbers::Float(proto.float_data.clone()),
-        DataType::DOUBLE => Numbers::Float(proto.double_data.iter().map(|number| *number as f32).collect()),
-        DataType::FLOAT16 => {
-            Numbers::Float(proto.int32_data.iter().map(|bits| half_number(*bits as u16)).collect())
-        }
-        DataType::INT64 => Numbers::Int(proto.int64_data.clone()),
-        DataType::INT32 | DataType::INT8 | DataType::UINT8 | DataType::BOOL => {
-            Numbers::Int(ints(&proto.int32_data))
-        }
-        _ => return Err(unread(kind)),
-    })
-}
-
-/// Returns the number of a binary16 pattern.
-fn half_number(bits: u16) -> f32 {
-    let (exponent, fraction) = (bits >> 10 & 0x1f, f32::from(bits & 0x3ff));
-    let size = match exponent {
-        0 => fraction * 2_f32.powi(-24),
-        0x1f if fraction == 0.0 => f32::INFINITY,
-        0x1f => f32::NAN,
-        exponent => (1.0 + fraction / 1024.0) * 2_f32.powi(i32::from(exponent) - 15),
-    };
-    if bits & 0x8000 == 0 { size } else { -size }
-}
-
-/// Returns the name of the file that has a tensor's bytes, and their offset and length.
-fn location(tensor: &TensorProto) -> Result<(String, u64, Option<u64>), String> {
-    let entry = |key: &str| {
-        let found = tensor.external_data.iter().find(|entry| entry.key.as_deref() == Some(key));
-        found.and_then(|entry| entry.value.clone())
-    };
-    let number = |key: &str| {
-        let text = entry(key);
-        text.map(|text| text.parse().map_err(|_| format!("its {key} {text:?} is no number"))).transpose()
-    };
-    let name = entry("location").ok_or("it lies in a file without a name")?;
-    let is_plain = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0']);
-    if !is_plain {
-        return Err(format!("it lies in {name:?}; only a file beside the ONNX file is read"));
-    }
-    Ok((name, number("offset")?.unwrap_or(0), number("length")?))
-}
-
-/// Returns the bytes of a tensor that lies in another file.
-fn beside(path: &Path, tensor: &TensorProto, needed: usize) -> Result<Vec<u8>, String> {
-    let (name, offset, length) = location(tensor)?;
-    if length.is_some_and(|length| length != needed as u64) {
-        return Err(format!("it takes {needed} bytes, but {} are given in {name}", length.unwrap_or(0)));
-    }
-    let path = path.with_file_name(&name);
-    let told = |error: std::io::Error| format!("{}: {error}", path.display());
-    let about = fs::symlink_metadata(&path).map_err(told)?;
-    if !about.is_file() {
-        return Err(format!("{} is no plain file", path.display()));
-    }
-    if offset.checked_add(needed as u64).is_none_or(|end| end > about.len()) {
-        return Err(format!(
-            "{} has {} bytes, too few for {needed} from {offset} on",
-            path.display(),
-            about.len()
-        ));
-    }
-    let mut bytes = vec![0; needed];
-    let mut file = File::open(&path).map_err(told)?;
-    file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut bytes)).map_err(told)?;
-    Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The expected numbers are NumPy's.
-    #[test]
-    fn half_precision_is_read_as_it_stands() {
-        let expected = [
-            (0x3c00, 1.0),
-            (0xc000, -2.0),
-            (0x0001, 5.960_464_5e-8),
-            (0x7bff, 65504.0),
-            (0x0400, 6.103_515_6e-5),
-        ];
-        for (bits, number) in expected {
-            assert_eq!(half_number(bits), number);
-        }
-        assert_eq!(half_number(0xfc00), f32::NEG_INFINITY);
-        assert!(half_number(0x7e00).is_nan());
-    }
 }

@@ -45,6 +45,35 @@ fn networks_of_others_give_the_outputs_of_other_runtimes() {
     }
 }
 
+/// The networks were exported by `PyTorch`, with the outputs that it computes (`tests/networks/make.py`).
+#[test]
+fn networks_of_pytorch_give_its_outputs() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/networks");
+    for (name, input) in [
+        ("residual", [3, 9, 8]),
+        ("inverted", [1, 10, 8]),
+        ("branches", [2, 7, 6]),
+        ("channels_last", [3, 9, 8]),
+    ] {
+        let imported = Import::read(&folder.join(format!("{name}.onnx")), None).unwrap();
+        assert_eq!(imported.model().network().input, input, "{name}");
+        let difference = imported.golden_difference(&folder.join(format!("{name}.golden.npz"))).unwrap();
+        assert!(difference < MOST, "{name}: {difference}");
+        // Batch normalizations behind convolutions are folded.
+        let is_affine = |name: &&str| name.starts_with("affine");
+        let names: Vec<&str> =
+            imported.model().network().layers.iter().map(|layer| layer.name.as_str()).collect();
+        assert_eq!(
+            names.iter().filter(|name| is_affine(name)).count(),
+            usize::from(name == "channels_last"),
+            "{names:?}"
+        );
+    }
+    let other = Import::read(&folder.join("residual.onnx"), None).unwrap();
+    let told = other.golden_difference(&folder.join("branches.golden.npz")).unwrap_err().to_string();
+    assert!(told.ends_with("`input` has the shape [5, 2, 7, 6]; the network takes 3 x 9 x 8"), "{told}");
+}
+
 /// Returns the folder of the models of the `onnx` package.
 fn onnx_package() -> Option<PathBuf> {
     let python = std::env::var("FEWBITS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
@@ -127,5 +156,5 @@ fn verdict(case: &Path) -> Result<(), String> {
 fn tensor(path: &Path) -> Vec<f32> {
     let bytes = fs::read(path).unwrap();
     let proto = TensorProto::decode(ValueReader::from_buf(&bytes)).unwrap();
-    onnx_file::tensor(path, &proto).unwrap().as_floats()
+    tensor::tensor(path, &proto).unwrap().as_floats()
 }

@@ -13,11 +13,13 @@ const IMPORTED: &str = r#"Experiment(
         "net": Import(file: "net.onnx", golden: "net.npz"),
         "full": Evaluate(model: "net", data: "data"),
         "small": Quantize(model: "net", format: Int(Axis("bits")), scale: Real(per: Channel), layers: {"l0": Int(8)}),
+        "accuracy": Evaluate(model: "small", data: "data"),
         "agreement": Compare(model: "small", baseline: "net", data: "data"),
         "weights": Describe(model: "small", layer: "l8"),
     },
     tables: {
         "net": Table(rows: [], columns: ["net.parameters", "net.golden_difference", "full.accuracy"]),
+        "drop": Pivot(value: "full.accuracy - accuracy.accuracy", rows: ["bits"]),
         "agreement": Pivot(value: "agreement.agreement", rows: ["bits"]),
     },
 )"#;
@@ -56,8 +58,69 @@ fn a_network_of_pytorch_goes_all_the_way() {
     fs::remove_file(bench.path("net.onnx")).expect("the file");
     assert_eq!(bench.stdout(["table", "x.ron", "net"]), table);
     bench.write("y.ron", IMPORTED.replace("[3, 8]", "[3, 4, 8]"));
-    let plan = bench.stdout(["plan", "y.ron"]);
-    assert!(plan.contains("net.onnx is not there; a path starts from the experiment's folder"), "{plan}");
+    let ended = bench.fewbits(["run", "y.ron", "--ui", "plain"]);
+    let told = ended.stderr.contains("net.onnx: the file is gone; results made from it are still shown");
+    assert!(ended.code == Some(1) && told, "{ended:?}");
+}
+
+/// The network of `residual.onnx`, whose weights are also in a safetensors file.
+const WEIGHTS: &str = r#"Import(
+            file: "net.safetensors",
+            golden: "net.npz",
+            input: [3, 9, 8],
+            model: Layers([
+                Conv(out: 4, kernel: 3, padding: 1, name: "l0"), BatchNorm, Relu,
+                Residual(body: [
+                    Conv(out: 4, kernel: 3, padding: 1, bias: false), BatchNorm, Relu,
+                    Conv(out: 4, kernel: 3, padding: 1, bias: false), BatchNorm,
+                ]),
+                Relu,
+                Residual(
+                    body: [
+                        Conv(out: 6, kernel: 3, stride: 2, padding: 1, bias: false), BatchNorm, Relu,
+                        Conv(out: 6, kernel: 3, padding: 1, bias: false), BatchNorm,
+                    ],
+                    shortcut: [Conv(out: 6, kernel: 1, stride: 2, bias: false), BatchNorm],
+                ),
+                Relu, GlobalAvgPool, Flatten, Linear(out: 4, name: "l8"),
+            ]),
+            names: {
+                "l0": "0", "batchnorm1": "1", "conv2": "3.body.0", "batchnorm2": "3.body.1", "conv3": "3.body.3",
+                "batchnorm3": "3.body.4", "conv4": "4.body.0", "batchnorm4": "4.body.1", "conv5": "4.body.3",
+                "batchnorm5": "4.body.4", "conv6": "4.shortcut.0", "batchnorm6": "4.shortcut.1", "l8": "8",
+            },
+        )"#;
+
+#[test]
+fn weights_fill_a_network_that_the_experiment_defines() {
+    let bench = bench();
+    let networks = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ops/tests/networks");
+    fs::copy(networks.join("residual.safetensors"), bench.path("net.safetensors")).expect("weights");
+    let import = r#"Import(file: "net.onnx", golden: "net.npz")"#;
+    let text = IMPORTED.replace(import, WEIGHTS);
+    bench.write("x.ron", &text);
+    bench.run_well();
+    assert!(bench.stdout(["table", "x.ron", "net"]).contains(" 1018 "));
+    let told = |text: String| {
+        bench.write("x.ron", text);
+        let ended = bench.fewbits(["check", "x.ron"]);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        ended.stderr
+    };
+    // All faults of the tensors are told together.
+    let tensors =
+        told(text.replace("\"conv2\": \"3.body.0\", ", "").replace("Linear(out: 4", "Linear(out: 3"));
+    for fault in [
+        "tensor \"conv2.weight\" is missing",
+        "tensor \"8.weight\" has shape [4, 6], its layer wants [3, 6]",
+        "tensor \"3.body.0.weight\" belongs to no layer",
+    ] {
+        assert!(tensors.contains(fault), "{tensors}");
+    }
+    let name = told(text.replace("\"conv2\":", "\"conv9\":"));
+    assert!(name.contains("the network has no layer `conv9`"), "{name}");
+    let half = told(text.replace("input: [3, 9, 8],", ""));
+    assert!(half.contains("need `model` and `input`"), "{half}");
 }
 
 #[test]
@@ -88,7 +151,7 @@ fn outputs_of_another_network_fail_the_task() {
     let ended = bench.fewbits(["run", "x.ron", "--ui", "plain"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(
-        ended.stdout.contains("`input` has the shape [5, 2, 7, 6]; the network takes 3 x 9 x 8"),
+        ended.stderr.contains("`input` has the shape [5, 2, 7, 6]; the network takes 3 x 9 x 8"),
         "{ended:?}"
     );
 }

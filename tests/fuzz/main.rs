@@ -18,6 +18,8 @@ use fewbits_ops::StandardOps;
 use fewbits_ops::dataset::idx::{Idx, IdxKind};
 use fewbits_ops::dataset::{cifar, open::DatasetFile};
 use fewbits_ops::import::{Import, npz};
+use fewbits_ops::network::architecture::{Architecture, LayerSpec};
+use fewbits_ops::network::definition::Network;
 use fewbits_ops::network::model::Model;
 use fewbits_store::Store;
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -162,6 +164,20 @@ fn onnx_network() {
         if let Ok(imported) = Import::from_bytes(Path::new("fuzzed.onnx"), bytes) {
             Model::decode(&imported.model().encode().expect("a model")).expect("the same model");
         }
+    });
+}
+
+#[test]
+fn weights_of_others() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ops/tests/networks/residual.safetensors");
+    let layers =
+        vec![LayerSpec::conv(4, 3), LayerSpec::batch_norm(), LayerSpec::Flatten, LayerSpec::linear(4)];
+    let network = Network::resolve(&Architecture::Layers(layers), [3, 3, 3], 4).expect("a network");
+    let names =
+        [("conv1", "0"), ("batchnorm1", "1"), ("linear1", "8")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let names = names.into_iter().collect();
+    fuzz(&[fs::read(path).expect("weights")], |bytes| {
+        let _ = Import::weights_of_bytes(Path::new("fuzzed"), bytes, &network, &names);
     });
 }
 

@@ -38,13 +38,12 @@ impl Activation {
     pub(crate) fn side(&self, dim: &Dim) -> usize {
         match (dim, self.shape) {
             (Dim::Batch, _) => self.batch,
-            (Dim::One, _) => 1,
             (Dim::Row(order), ActivationShape::Image(_)) => order.iter().map(|dim| self.side(dim)).product(),
             (Dim::Row(_), ActivationShape::Row(n)) => n,
             (Dim::Channel, ActivationShape::Image([channels, ..])) => channels,
             (Dim::Height, ActivationShape::Image([_, height, _])) => height,
             (Dim::Width, ActivationShape::Image([.., width])) => width,
-            (Dim::Channel | Dim::Height | Dim::Width, ActivationShape::Row(_)) => 1,
+            (Dim::One, _) | (Dim::Channel | Dim::Height | Dim::Width, ActivationShape::Row(_)) => 1,
         }
     }
 
@@ -163,9 +162,8 @@ impl Activation {
     /// Returns the position of the dimension that counts channels, or the numbers of a row.
     pub(crate) fn channel_dim(&self) -> Option<usize> {
         self.dims.iter().position(|dim| match (dim, self.shape) {
-            (Dim::Channel, ActivationShape::Image(_)) => true,
             (Dim::Row(order), ActivationShape::Image(_)) => *order == [Dim::Channel],
-            (Dim::Row(_), ActivationShape::Row(_)) => true,
+            (Dim::Channel, ActivationShape::Image(_)) | (Dim::Row(_), ActivationShape::Row(_)) => true,
             _ => false,
         })
     }

@@ -206,7 +206,7 @@ impl Constant {
         self.gathered(&Self::ints(places), axis)
     }
 
-    /// Returns an operation on the numbers of two tensors, the smaller one repeated as NumPy repeats it.
+    /// Returns an operation on the numbers of two tensors, the smaller one repeated as `NumPy` repeats it.
     pub(crate) fn combined(&self, other: &Self, with: Arithmetic) -> Result<Self, String> {
         let rank = self.shape.len().max(other.shape.len());
         let padded = |shape: &[usize]| [vec![1; rank - shape.len()], shape.to_vec()].concat();
@@ -320,7 +320,7 @@ mod tests {
         Constant::new("x", shape.to_vec(), Numbers::Int(numbers)).unwrap()
     }
 
-    /// The expected numbers are those of NumPy 2.
+    /// The expected numbers are those of `NumPy` 2.
     #[test]
     fn operations_are_those_of_numpy() {
         let x = counted(&[2, 3]);

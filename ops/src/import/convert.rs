@@ -44,7 +44,7 @@ pub(crate) enum Ending {
 pub(super) enum Value {
     Activation(Activation),
     Constant(Constant),
-    /// HardSigmoid of a value; only its product with the value is a layer.
+    /// `HardSigmoid` of a value; only its product with the value is a layer.
     HardSigmoid(Activation),
     /// A value with zeros around it.
     Padded(Activation, Padding),

@@ -177,9 +177,8 @@ fn valid(name: &str) -> String {
     let mut valid = String::new();
     for letter in name.chars().map(|letter| letter.to_ascii_lowercase()) {
         match letter {
-            'a'..='z' => valid.push(letter),
             '0'..='9' if valid.is_empty() => valid.extend(['l', letter]),
-            '0'..='9' => valid.push(letter),
+            'a'..='z' | '0'..='9' => valid.push(letter),
             _ if valid.is_empty() || valid.ends_with('_') => {}
             _ => valid.push('_'),
         }

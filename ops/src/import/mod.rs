@@ -4,10 +4,12 @@
 //! `convert.rs` takes the nodes that the output needs through `nodes.rs`, `products.rs` and `constant_nodes.rs`, and
 //! `layers.rs` collects the layers that they become. `golden.rs` compares the network with outputs of another runtime.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::network::definition::Network;
 use crate::network::model::Model;
-use convert::{Ends, Imported, convert};
+use convert::{Ending, Ends, Imported, convert};
 use error::ImportError;
 use nodes::OPS;
 use onnx_file::OnnxGraph;
@@ -26,6 +28,7 @@ mod onnx_file;
 mod products;
 mod protobuf;
 mod tensor;
+mod weights;
 mod window;
 
 #[cfg(test)]
@@ -53,6 +56,29 @@ impl Import {
             .map_err(|nodes| ImportError::Unsupported { file: path.display().to_string(), nodes })
     }
 
+    /// Reads the weights of a network from a safetensors file. `names` has the name in the file for layers that are called
+    /// otherwise there. Errors if the file cannot be read or is no safetensors file, and with all tensors that are missing,
+    /// have another shape or belong to no layer.
+    pub fn weights(
+        path: &Path,
+        network: &Network,
+        names: &BTreeMap<String, String>,
+    ) -> Result<Self, ImportError> {
+        let model = weights::read(path, network, names)?;
+        Ok(Self(Imported { model, channels_last: false, ending: Ending::Logits }))
+    }
+
+    /// Reads the bytes of a safetensors file. Errors like [`Import::weights`].
+    pub fn weights_of_bytes(
+        path: &Path,
+        bytes: &[u8],
+        network: &Network,
+        names: &BTreeMap<String, String>,
+    ) -> Result<Self, ImportError> {
+        let model = weights::from_bytes(path, bytes, network, names)?;
+        Ok(Self(Imported { model, channels_last: false, ending: Ending::Logits }))
+    }
+
     /// Returns the network with its weights.
     #[must_use]
     pub fn model(&self) -> &Model {
@@ -65,7 +91,7 @@ impl Import {
         self.0.model
     }
 
-    /// Runs the network on the array `input` of a NumPy archive. Returns the largest difference from the array `output`,
+    /// Runs the network on the array `input` of a `NumPy` archive. Returns the largest difference from the array `output`,
     /// relative to its largest number. Errors if the archive does not fit, or if the difference is above 1e-3.
     pub fn golden_difference(&self, path: &Path) -> Result<f64, ImportError> {
         golden::compare(&self.0, path)

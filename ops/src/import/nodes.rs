@@ -148,7 +148,7 @@ impl Converter<'_> {
                 let order = order(node, rank)?;
                 Ok(Value::Activation(x.transposed(&order)))
             }
-            "Pad" => self.pad(node, x, ints("pads", 1)?, constant(2)?),
+            "Pad" => padded(node, x, ints("pads", 1)?, constant(2)?),
             "Shape" => {
                 let sides: Vec<i64> = x.sides().iter().map(|side| *side as i64).collect();
                 Ok(Value::Constant(shape_slice(node, &sides)))
@@ -223,30 +223,6 @@ impl Converter<'_> {
         Ok(Value::Activation(Activation { dims, ..pooled }))
     }
 
-    fn pad(
-        &mut self,
-        node: &Node,
-        x: &Activation,
-        pads: Option<Vec<i64>>,
-        value: Option<&Constant>,
-    ) -> Result<Value, String> {
-        let pads = pads.ok_or("it has no pads")?;
-        if pads.iter().all(|pixels| *pixels == 0) {
-            return Ok(Value::Activation(x.clone()));
-        }
-        let value = value.map_or(Ok(node.float("value").unwrap_or(0.0)), Constant::only)?;
-        if node.text("mode").unwrap_or("constant") != "constant" || value != 0.0 {
-            return Err("Pad is read with zeros alone".to_owned());
-        }
-        x.image()?;
-        let rank = x.dims.len();
-        if pads.len() != 2 * rank || [0, 1, rank, rank + 1].iter().any(|at| pads[*at] != 0) {
-            return Err("Pad is read along height and width alone".to_owned());
-        }
-        let space = [&pads[2..rank], &pads[rank + 2..]].concat();
-        Ok(Value::Padded(x.clone(), padding(&space, rank)?))
-    }
-
     fn softmax(&mut self, node: &Node, x: &Activation) -> Result<Value, String> {
         // Before version 13 the default was 1, and all axes behind it counted as one.
         let default = if self.opset() < 13 { 1 } else { -1 };
@@ -259,7 +235,31 @@ impl Converter<'_> {
     }
 }
 
-/// Returns the value whose HardSigmoid is the other one.
+/// Converts a Pad node to a value with zeros around it.
+fn padded(
+    node: &Node,
+    x: &Activation,
+    pads: Option<Vec<i64>>,
+    value: Option<&Constant>,
+) -> Result<Value, String> {
+    let pads = pads.ok_or("it has no pads")?;
+    if pads.iter().all(|pixels| *pixels == 0) {
+        return Ok(Value::Activation(x.clone()));
+    }
+    let value = value.map_or(Ok(node.float("value").unwrap_or(0.0)), Constant::only)?;
+    if node.text("mode").unwrap_or("constant") != "constant" || value != 0.0 {
+        return Err("Pad is read with zeros alone".to_owned());
+    }
+    x.image()?;
+    let rank = x.dims.len();
+    if pads.len() != 2 * rank || [0, 1, rank, rank + 1].iter().any(|at| pads[*at] != 0) {
+        return Err("Pad is read along height and width alone".to_owned());
+    }
+    let space = [&pads[2..rank], &pads[rank + 2..]].concat();
+    Ok(Value::Padded(x.clone(), padding(&space, rank)?))
+}
+
+/// Returns the value whose `HardSigmoid` is the other one.
 fn hard_swish<'v>(a: &'v Value, b: &'v Value) -> Option<&'v Activation> {
     match (a, b) {
         (Value::Activation(x), Value::HardSigmoid(of)) | (Value::HardSigmoid(of), Value::Activation(x)) => {

@@ -1,4 +1,4 @@
-//! Arrays of NumPy archives. Knows nothing of networks.
+//! Arrays of `NumPy` archives. Knows nothing of networks.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -49,7 +49,7 @@ pub fn arrays<const N: usize>(file: impl Read + Seek, names: [&str; N]) -> Resul
     found.try_into().map_err(|_| "an array is missing".to_owned())
 }
 
-/// Reads an array in NumPy's format.
+/// Reads an array in `NumPy`'s format.
 pub(crate) fn array(from: &mut impl Read) -> Result<NumpyArray, String> {
     let mut bytes = vec![];
     from.read_to_end(&mut bytes).map_err(|error| error.to_string())?;

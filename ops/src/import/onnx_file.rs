@@ -96,7 +96,7 @@ impl Node {
         }
     }
 
-    /// Returns the constant of a Constant node, or that of ConstantOfShape.
+    /// Returns the constant of a Constant node, or that of `ConstantOfShape`.
     pub(crate) fn constant(&self) -> Option<Constant> {
         let output = self.outputs.first().map_or("", String::as_str);
         let named = |constant: Constant| Constant { name: output.to_owned(), ..constant };
@@ -183,7 +183,8 @@ pub(crate) fn from_bytes(path: &Path, bytes: &[u8]) -> Result<OnnxGraph, ImportE
     Ok(OnnxGraph { nodes, constants, inputs, outputs, opset })
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, ImportError> {
+/// Returns the bytes of a file. Errors if it cannot be read or is larger than 512 MiB.
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, ImportError> {
     let file = path.display().to_string();
     let read_error = |source| ImportError::Read { file: file.clone(), source };
     let opened = File::open(path).map_err(read_error)?;

@@ -9,7 +9,7 @@ use crate::import::window::Window;
 use crate::network::geometry::{HeightWidth, Padding};
 use crate::network::layer::LayerOp;
 
-/// The default of ONNX's BatchNormalization.
+/// The default of ONNX's `BatchNormalization`.
 const EPS: f32 = 1e-5;
 
 impl Converter<'_> {
@@ -199,7 +199,7 @@ impl Converter<'_> {
     }
 }
 
-/// Returns a constant as one number per channel, as NumPy repeats it beside the value.
+/// Returns a constant as one number per channel, as `NumPy` repeats it beside the value.
 fn per_channel(x: &Activation, constant: &Constant) -> Result<Vec<f32>, String> {
     let (channels, numbers) = (x.shape.channels().0, constant.as_floats());
     if let Some(first) = numbers.first()

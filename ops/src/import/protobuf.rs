@@ -27,16 +27,14 @@ impl Message {
     /// Returns the message in a field; `None` for a field of numbers, text or bytes.
     fn inside(self, field: u64) -> Option<Self> {
         Some(match (self, field) {
-            (Self::Model, 7) => Self::Graph,
+            (Self::Model, 7) | (Self::Attribute, 6) => Self::Graph,
             (Self::Model, 8 | 14) | (Self::Tensor, 13) | (Self::Shape, 1) => Self::Plain,
             (Self::Graph, 1) => Self::Node,
-            (Self::Graph, 5) | (Self::Attribute, 5) => Self::Tensor,
+            (Self::Graph | Self::Attribute, 5) => Self::Tensor,
             (Self::Graph, 11..=13) => Self::ValueInfo,
             (Self::Node, 5) => Self::Attribute,
-            (Self::Attribute, 6) => Self::Graph,
-            (Self::ValueInfo, 2) => Self::Type,
+            (Self::ValueInfo, 2) | (Self::Type, 4) => Self::Type,
             (Self::Type, 1) => Self::TensorType,
-            (Self::Type, 4) => Self::Type,
             (Self::TensorType, 2) => Self::Shape,
             _ => return None,
         })

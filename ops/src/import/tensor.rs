@@ -46,7 +46,7 @@ fn unread(kind: DataType) -> String {
 
 fn of_bytes(kind: DataType, raw: &[u8]) -> Result<Numbers, String> {
     let width = width(kind).ok_or_else(|| unread(kind))?;
-    if raw.len() % width != 0 {
+    if !raw.len().is_multiple_of(width) {
         return Err(format!("{} bytes for numbers of {width}", raw.len()));
     }
     let half = |bytes: &[u8; 2]| half_number(u16::from_le_bytes(*bytes));
@@ -146,7 +146,7 @@ fn beside(path: &Path, tensor: &TensorProto, needed: usize) -> Result<Vec<u8>, S
 mod tests {
     use super::*;
 
-    /// The expected numbers are NumPy's.
+    /// The expected numbers are `NumPy`'s.
     #[test]
     fn half_precision_is_read_as_it_stands() {
         let expected = [

@@ -58,7 +58,7 @@ impl Window {
             let ([before, behind], stride) = (self.padding.along(side), self.stride.both()[side].max(1));
             let free = (image[side] + before + behind).saturating_sub(reach[side]);
             let outputs = free.div_ceil(stride);
-            if free % stride == 0 || outputs * stride >= image[side] + before {
+            if free.is_multiple_of(stride) || outputs * stride >= image[side] + before {
                 0
             } else {
                 outputs * stride - free

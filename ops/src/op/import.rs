@@ -1,17 +1,22 @@
-//! `Import(file, golden: "net.golden.npz", output: "name")`.
+//! `Import(file, golden: "net.golden.npz", output: "name")` of an ONNX file, `Import(file, golden, model: Layers([…]), input:
+//! [3, 32, 32], names: {"conv1": "features.0"})` of a safetensors file.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fewbits_engine::ops::{Identity, Keeping, Misfit, NodeKind, OpError, Output, SourceContent, TaskSource};
-use fewbits_engine::text::fault::Faults;
+use fewbits_engine::text::fault::{Faults, suggest};
 use fewbits_engine::text::fields::{Fields, FromValue};
+use fewbits_engine::text::mismatch::mismatch;
+use fewbits_engine::text::value::{Value, ValueKind};
 use fewbits_store::Digest;
 use serde_json::json;
 
 use crate::import::error::ImportError;
 use crate::import::{Import, files_beside};
+use crate::network::architecture::{Architecture, LayerSpec};
+use crate::network::definition::Network;
 use crate::standard::{Artifact, DatasetPort, ModelPort, Port, StandardOps};
 
 /// The node kind that the engine reads.
@@ -33,7 +38,25 @@ const VERSION: u32 = 1;
 pub struct ImportOp {
     file: String,
     golden: Option<String>,
-    output: Option<String>,
+    network: NetworkSource,
+}
+
+/// What defines the network.
+#[derive(Debug)]
+enum NetworkSource {
+    /// The file; `output` names one of several outputs.
+    File { output: Option<String> },
+    /// The experiment; the file has the weights.
+    Experiment(Box<DefinedNetwork>),
+}
+
+/// A network that the experiment defines.
+#[derive(Debug)]
+struct DefinedNetwork {
+    architecture: Architecture,
+    network: Network,
+    /// The name in the file of each layer that is called otherwise there.
+    names: BTreeMap<String, String>,
 }
 
 /// Reads the parameters of the op.
@@ -43,15 +66,95 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<ImportOp>
         Some(value) => String::from_value(value, faults).map(Some),
         None => Some(None),
     });
+    let written = fields.take("model");
+    let model = written.map(|value| Architecture::from_value(value, faults));
+    let input = fields.take("input").map(|value| Vec::<i64>::from_value(value, faults));
+    let names = fields.take("names").map_or(Some(BTreeMap::new()), |value| read_names(value, faults));
     fields.otherwise("golden", "no comparison");
     fields.otherwise("output", "the only output");
-    Some(ImportOp { file: file?, golden: golden?, output: output? })
+    fields.otherwise("model", "that of the file");
+    fields.otherwise("input", "that of the file");
+    fields.otherwise("names", "the names of the layers");
+    let span = fields.span();
+    let network = match (model, input, output?, names?) {
+        (None, None, output, names) if names.is_empty() => NetworkSource::File { output },
+        (Some(architecture), Some(input), None, names) => {
+            let (architecture, input) = (architecture?, input?);
+            let defined = define(architecture, &input, names);
+            let place = written.map_or(span, |value| value.span);
+            let defined = defined.map_err(|what| faults.add(place, what, "")).ok()?;
+            NetworkSource::Experiment(Box::new(defined))
+        }
+        _ => {
+            let what =
+                "an ONNX file defines its network; weights of a safetensors file need `model` and `input`";
+            faults.add(
+                span,
+                what,
+                "give both of `model: Layers([…])` and `input: [channels, height, width]`, or none",
+            );
+            return None;
+        }
+    };
+    Some(ImportOp { file: file?, golden: golden?, network })
+}
+
+/// Returns a network for inputs of these sides. Errors if it does not fit, or if `names` names no layer.
+fn define(
+    architecture: Architecture,
+    input: &[i64],
+    names: BTreeMap<String, String>,
+) -> Result<DefinedNetwork, String> {
+    let sides: Vec<usize> = input.iter().filter_map(|side| usize::try_from(*side).ok()).collect();
+    let &[channels, height, width] = &sides[..] else {
+        return Err("`input` has three whole numbers: channels, height and width".to_owned());
+    };
+    let last = match &architecture {
+        Architecture::Layers(layers) => layers.iter().rev().find_map(|layer| match layer {
+            LayerSpec::Linear { out, .. } => Some(*out),
+            _ => None,
+        }),
+        Architecture::Mlp { .. } => None,
+    };
+    let classes = last.ok_or("`model` is `Layers([…])` with a linear layer at its end")?;
+    let network = Network::resolve(&architecture, [channels, height, width], classes)
+        .map_err(|error| error.to_string())?;
+    if let Some(name) = names.keys().find(|name| network.layers.iter().all(|layer| layer.name != **name)) {
+        let layers = suggest(name, network.layers.iter().map(|layer| layer.name.as_str()));
+        return Err(format!("`names`: the network has no layer `{name}`: {layers}"));
+    }
+    Ok(DefinedNetwork { architecture, network, names })
+}
+
+fn read_names(value: &Value, faults: &mut Faults) -> Option<BTreeMap<String, String>> {
+    let ValueKind::Map(entries) = &value.kind else {
+        mismatch(value, "a map from layers to names in the file, `{\"conv1\": \"features.0\"}`", faults);
+        return None;
+    };
+    let pair = |(key, value): &(Value, Value), faults: &mut Faults| {
+        String::from_value(key, faults).zip(String::from_value(value, faults))
+    };
+    let read: Vec<Option<(String, String)>> = entries.iter().map(|entry| pair(entry, faults)).collect();
+    read.into_iter().collect()
 }
 
 impl ImportOp {
     /// Paths do not enter a key: files do, by the digests of their content.
     pub(crate) fn identity(&self) -> Identity {
-        let params = self.output.as_ref().map_or(json!({}), |output| json!({ "output": output }));
+        let params = match &self.network {
+            NetworkSource::File { output: None } => json!({}),
+            NetworkSource::File { output: Some(output) } => json!({ "output": output }),
+            NetworkSource::Experiment(defined) => {
+                let mut params = json!({
+                    "input": defined.network.input,
+                    "model": defined.architecture.resolved(defined.network.classes),
+                });
+                if !defined.names.is_empty() {
+                    params["names"] = json!(defined.names);
+                }
+                params
+            }
+        };
         Identity { op: "import", version: VERSION, params }
     }
 
@@ -66,7 +169,10 @@ impl ImportOp {
             TaskSource { name, content: SourceContent::File { path, missing } }
         };
         // A file with a fault names no others; the run or the check tells the fault.
-        let beside = files_beside(&path).unwrap_or_default();
+        let beside = match self.network {
+            NetworkSource::File { .. } => files_beside(&path).unwrap_or_default(),
+            NetworkSource::Experiment(_) => vec![],
+        };
         let mut sources = vec![source("file.network".to_owned(), path)];
         sources
             .extend(self.golden.as_ref().map(|golden| source("file.golden".to_owned(), place(golden, ops))));
@@ -83,10 +189,15 @@ impl ImportOp {
             let data = DatasetPort { source: "an imported network's dataset", shape, validated: false };
             Port::Model(Arc::new(ModelPort { data, layers }))
         };
+        if let (NetworkSource::Experiment(defined), false) = (&self.network, path.exists()) {
+            let DefinedNetwork { architecture, network, .. } = &**defined;
+            let layers = architecture.parameter_layers(network.classes);
+            return Ok(port(Some((network.input, network.classes)), Some(layers)));
+        }
         if !path.exists() {
             return Ok(port(None, None));
         }
-        let imported = Import::read(&path, self.output.as_deref()).map_err(|error| Misfit {
+        let imported = self.read(&path).map_err(|error| Misfit {
             field: "file",
             path: vec![],
             message: error.to_string(),
@@ -98,9 +209,16 @@ impl ImportOp {
         Ok(port(Some((network.input, network.classes)), Some(layers)))
     }
 
+    fn read(&self, path: &Path) -> Result<Import, ImportError> {
+        match &self.network {
+            NetworkSource::File { output } => Import::read(path, output.as_deref()),
+            NetworkSource::Experiment(defined) => Import::weights(path, &defined.network, &defined.names),
+        }
+    }
+
     pub(crate) fn run(&self, ops: &StandardOps) -> Result<Output<Artifact>, OpError> {
         let failed = |error: ImportError| OpError::Failed(error.to_string());
-        let imported = Import::read(&place(&self.file, ops), self.output.as_deref()).map_err(failed)?;
+        let imported = self.read(&place(&self.file, ops)).map_err(failed)?;
         let golden = self.golden.as_ref().map(|golden| imported.golden_difference(&place(golden, ops)));
         let golden = golden.transpose().map_err(failed)?;
         let model = imported.into_model();

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Makes the networks beside this script with PyTorch, each with the outputs that PyTorch computes.
 
-Needs: pip install torch onnx onnxscript
+Needs: pip install torch onnx onnxscript safetensors
 
-usage: make.py        (writes NAME.onnx and NAME.golden.npz into the script's folder)
+usage: make.py        (writes NAME.onnx and NAME.golden.npz into the script's folder, and residual.safetensors)
 """
 import os
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
@@ -110,4 +111,6 @@ for name, (make, shape, any_batch) in NETWORKS.items():
         dynamic_axes={"input": {0: "N"}, "output": {0: "N"}} if any_batch else None, dynamo=False,
         do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE,
     )
+    if name == "residual":
+        save_file(network.state_dict(), os.path.join(FOLDER, "residual.safetensors"))
     np.savez(os.path.join(FOLDER, f"{name}.golden.npz"), input=images.numpy(), output=output.numpy())

@@ -12,7 +12,6 @@ use std::path::Path;
 use std::time::Instant;
 
 use fewbits_ops::backend::{CandleDevice, Device};
-use fewbits_ops::dataset::normalize::Normalize;
 use fewbits_ops::dataset::source::DatasetSource;
 use fewbits_ops::dataset::split::Count;
 use fewbits_ops::dataset::{DatasetConfig, load};
@@ -105,12 +104,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (epochs, threads, images) = (number(2, 1)?, number(3, 2)?, number(4, 0)?);
     let data = load(
         &DatasetConfig {
-            source,
             train: if images > 0 { Count::Exactly(images) } else { Count::All },
-            test: Count::All,
-            validation: 0,
-            seed: 0,
-            normalize: Normalize::UnitRange,
+            ..DatasetConfig::new(source)
         },
         Path::new(folder),
         Path::new("."),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use images::Images;
 use normalize::Normalize;
 use source::DatasetSource;
-use split::{Count, SplitSpec};
+use split::{Count, SplitSpec, ValidationFrom};
 
 pub mod cifar;
 mod download;
@@ -36,8 +36,10 @@ pub struct DatasetConfig {
     pub train: Count,
     /// Test images.
     pub test: Count,
-    /// Validation images, taken from the training images first.
+    /// Validation images, taken first.
     pub validation: usize,
+    /// The images that they are taken from.
+    pub validation_from: ValidationFrom,
     /// The seed of the choice.
     pub seed: u64,
     /// The number that each byte stands for.
@@ -60,7 +62,15 @@ impl DatasetConfig {
     #[must_use]
     pub fn new(source: DatasetSource) -> Self {
         let normalize = Normalize::UnitRange;
-        Self { source, train: Count::All, test: Count::All, validation: 0, seed: 0, normalize }
+        Self {
+            source,
+            train: Count::All,
+            test: Count::All,
+            validation: 0,
+            validation_from: ValidationFrom::Train,
+            seed: 0,
+            normalize,
+        }
     }
 
     /// Checks the configuration without reading files.
@@ -81,7 +91,8 @@ impl DatasetConfig {
     }
 
     fn wanted(&self) -> SplitSpec {
-        SplitSpec { train: self.train, test: self.test, validation: self.validation, seed: self.seed }
+        let Self { train, test, validation, validation_from, seed, .. } = *self;
+        SplitSpec { train, test, validation, validation_from, seed }
     }
 }
 
@@ -92,7 +103,8 @@ pub fn load(config: &DatasetConfig, data_dir: &Path, base_dir: &Path) -> Result<
     let places = config.wanted().choose(&train.labels, &test.labels)?;
     train.values = config.normalize.values(train.shape[0])?;
     test.values.clone_from(&train.values);
-    let validation = Arc::new(train.select(&places.validation));
+    let from = if config.validation_from == ValidationFrom::Train { &train } else { &test };
+    let validation = Arc::new(from.select(&places.validation));
     train.keep(&places.train);
     test.keep(&places.test);
     Ok(Dataset { train: Arc::new(train), validation, test: Arc::new(test) })

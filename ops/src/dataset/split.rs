@@ -15,15 +15,27 @@ pub enum Count {
     Exactly(usize),
 }
 
+/// The images that validation images are taken from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum ValidationFrom {
+    /// The training images.
+    #[default]
+    Train,
+    /// The test images: for networks that others trained, which have seen the training images.
+    Test,
+}
+
 /// The numbers of images to choose, and the seed of the choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SplitSpec {
     /// Training images, out of those left after validation.
     pub train: Count,
-    /// Test images.
+    /// Test images, out of those left after validation.
     pub test: Count,
-    /// Validation images, taken from the training images before anything else.
+    /// Validation images, taken before anything else.
     pub validation: usize,
+    /// The images that they are taken from.
+    pub validation_from: ValidationFrom,
     /// The seed of the choice.
     pub seed: u64,
 }
@@ -32,7 +44,7 @@ pub struct SplitSpec {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SplitError {
     /// A count exceeds the images available.
-    #[error("{part}: {wanted} images wanted, there are {available}{}; ask for fewer", if *part == "train" { " after validation" } else { "" })]
+    #[error("{part}: {wanted} images wanted, there are {available}{}; ask for fewer", if *reduced { " after validation" } else { "" })]
     TooMany {
         /// `train` or `test`.
         part: &'static str,
@@ -40,14 +52,18 @@ pub enum SplitError {
         wanted: usize,
         /// Images there are.
         available: usize,
+        /// Whether validation images come from them.
+        reduced: bool,
     },
-    /// Validation takes every training image.
-    #[error("validation: {validation} of {available} training images leave none to train on; ask for fewer")]
+    /// Validation takes every training or test image.
+    #[error("validation: {validation} of {available} {} images leave none to {} on; ask for fewer", if *from == ValidationFrom::Train { "training" } else { "test" }, if *from == ValidationFrom::Train { "train" } else { "report" })]
     NothingLeft {
         /// Validation images wanted.
         validation: usize,
-        /// Training images there are.
+        /// Images there are.
         available: usize,
+        /// The images that they are taken from.
+        from: ValidationFrom,
     },
     /// A count is zero.
     #[error("{part}: 0 images wanted; ask for 1 or more, or All")]
@@ -62,7 +78,7 @@ pub enum SplitError {
 pub struct ImageSelection {
     /// Positions among the training images.
     pub train: Vec<u32>,
-    /// Positions among the training images, disjoint from `train`.
+    /// Positions among the images that validation images are taken from, disjoint from `train` and `test`.
     pub validation: Vec<u32>,
     /// Positions among the test images.
     pub test: Vec<u32>,
@@ -71,31 +87,47 @@ pub struct ImageSelection {
 impl SplitSpec {
     /// Checks the counts against the available training and test images, and returns the numbers to train and test on.
     pub fn check(&self, available: [usize; 2]) -> Result<[usize; 2], SplitError> {
-        let [train, test] = available;
-        if self.validation >= train {
-            return Err(SplitError::NothingLeft { validation: self.validation, available: train });
+        let Self { validation, validation_from: from, .. } = *self;
+        let mut left = available;
+        let reduced = &mut left[usize::from(from == ValidationFrom::Test)];
+        if validation >= *reduced && (validation > 0 || from == ValidationFrom::Train) {
+            return Err(SplitError::NothingLeft { validation, available: *reduced, from });
         }
-        let count = |part, count, available| match count {
+        *reduced -= validation;
+        let count = |part, count, available, reduced| match count {
             Count::All => Ok(available),
             Count::Exactly(0) => Err(SplitError::Zero { part }),
             Count::Exactly(wanted) if wanted > available => {
-                Err(SplitError::TooMany { part, wanted, available })
+                Err(SplitError::TooMany { part, wanted, available, reduced })
             }
             Count::Exactly(wanted) => Ok(wanted),
         };
-        Ok([count("train", self.train, train - self.validation)?, count("test", self.test, test)?])
+        let [train, test] = left;
+        Ok([
+            count("train", self.train, train, from == ValidationFrom::Train)?,
+            count("test", self.test, test, from == ValidationFrom::Test && validation > 0)?,
+        ])
     }
 
-    /// Chooses the images. Validation depends on seed, `validation` and the training labels alone; test on seed,
-    /// `test` and the test labels alone.
+    /// Chooses the images. Validation depends on seed, `validation` and the labels of the images that it is taken from; test
+    /// on seed, `test` and the labels of the test images that are left.
     pub fn choose(&self, train: &[u8], test: &[u8]) -> Result<ImageSelection, SplitError> {
         let [train_count, test_count] = self.check([train.len(), test.len()])?;
-        let (validation, rest) =
-            Strata::new(train, (0..train.len() as u32).collect(), self.seed, "validation")
-                .cut(self.validation);
-        let (train, _) = Strata::new(train, rest, self.seed, "train").cut(train_count);
-        let (test, _) =
-            Strata::new(test, (0..test.len() as u32).collect(), self.seed, "test").cut(test_count);
+        let all = |labels: &[u8]| (0..labels.len() as u32).collect::<Vec<u32>>();
+        let validated =
+            |labels: &[u8]| Strata::new(labels, all(labels), self.seed, "validation").cut(self.validation);
+        let (validation, train_left, test_left) = match self.validation_from {
+            ValidationFrom::Train => {
+                let (validation, left) = validated(train);
+                (validation, left, all(test))
+            }
+            ValidationFrom::Test => {
+                let (validation, left) = validated(test);
+                (validation, all(train), left)
+            }
+        };
+        let (train, _) = Strata::new(train, train_left, self.seed, "train").cut(train_count);
+        let (test, _) = Strata::new(test, test_left, self.seed, "test").cut(test_count);
         Ok(ImageSelection { train, validation, test })
     }
 }
@@ -169,7 +201,7 @@ mod tests {
     use super::*;
 
     fn wanted(train: Count, test: Count, validation: usize) -> SplitSpec {
-        SplitSpec { train, test, validation, seed: 3 }
+        SplitSpec { train, test, validation, validation_from: ValidationFrom::Train, seed: 3 }
     }
 
     fn labels(count: usize) -> Vec<u8> {
@@ -237,10 +269,31 @@ mod tests {
     }
 
     #[test]
+    fn validation_images_may_come_from_the_test_images() {
+        let (train, test) = (labels(60), labels(40));
+        let wanted =
+            SplitSpec { validation_from: ValidationFrom::Test, ..wanted(Count::All, Count::All, 30) };
+        let chosen = wanted.choose(&train, &test).unwrap();
+        assert_eq!(chosen.train, (0..60).collect::<Vec<u32>>());
+        let mut both = [chosen.validation, chosen.test].concat();
+        both.sort_unstable();
+        assert_eq!(both, (0..40).collect::<Vec<u32>>());
+        let told = |spec: SplitSpec| spec.check([60, 40]).unwrap_err().to_string();
+        assert_eq!(
+            told(SplitSpec { validation: 40, ..wanted }),
+            "validation: 40 of 40 test images leave none to report on; ask for fewer"
+        );
+        assert_eq!(
+            told(SplitSpec { test: Count::Exactly(11), ..wanted }),
+            "test: 11 images wanted, there are 10 after validation; ask for fewer"
+        );
+    }
+
+    #[test]
     fn the_seed_chooses_and_the_choice_is_pinned() {
         let labels = labels(40);
         let choose = |seed| {
-            let wanted = SplitSpec { train: Count::Exactly(4), test: Count::Exactly(3), validation: 5, seed };
+            let wanted = SplitSpec { seed, ..wanted(Count::Exactly(4), Count::Exactly(3), 5) };
             wanted.choose(&labels, &labels).unwrap()
         };
         assert_ne!(choose(0), choose(1));

@@ -102,6 +102,16 @@ fn the_embedded_images_load_in_parts() {
     assert_eq!((&smaller.train, &smaller.validation), (&dataset.train, &dataset.validation));
     let fewer = load(&DatasetConfig { train: Count::Exactly(20), ..config }, nowhere, nowhere).unwrap();
     assert_eq!((&fewer.test, &fewer.validation), (&dataset.test, &dataset.validation));
+    let held_out = DatasetConfig {
+        validation: 700,
+        validation_from: ValidationFrom::Test,
+        ..DatasetConfig::new(DatasetSource::Mnist10k)
+    };
+    let all = load(&DatasetConfig::new(DatasetSource::Mnist10k), nowhere, nowhere).unwrap();
+    let held_out = load(&held_out, nowhere, nowhere).unwrap();
+    assert_eq!((held_out.validation.len(), held_out.test.len()), (700, 1_300));
+    assert_eq!(held_out.train, all.train);
+    assert!((0..700).all(|at| (0..2_000).any(|of| all.test.image(of) == held_out.validation.image(at))));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `Dataset(source, train: All, test: All, validation: 0, seed: 0, normalize: UnitRange)`.
+//! `Dataset(source, train: All, test: All, validation: 0, validation_from: Train, seed: 0, normalize: UnitRange)`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::{Fields, FromValue};
 use fewbits_engine::text::mismatch::unfit;
 use fewbits_engine::text::value::{Value, ValueKind};
-use fewbits_engine::text::variant::{VariantReader, read_variant};
+use fewbits_engine::text::variant::{VariantReader, choice, read_variant};
 use fewbits_store::Digest;
 use serde_json::json;
 
@@ -16,7 +16,7 @@ use crate::dataset::images::Images;
 use crate::dataset::mnist10k;
 use crate::dataset::normalize::Normalize;
 use crate::dataset::source::DatasetSource;
-use crate::dataset::split::Count;
+use crate::dataset::split::{Count, ValidationFrom};
 use crate::dataset::{DatasetConfig, load};
 use crate::standard::{Artifact, DatasetPort, StandardOps};
 
@@ -47,6 +47,7 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DatasetOp
     let train = fields.optional("train", Count::All, faults);
     let test = fields.optional("test", Count::All, faults);
     let validation = fields.whole("validation", 0..=i64::MAX, Some(0), faults);
+    let validation_from = fields.optional("validation_from", ValidationFrom::Train, faults);
     let seed = fields.whole("seed", 0..=i64::MAX, Some(0), faults);
     let normalize = fields.optional("normalize", Normalize::UnitRange, faults);
     let config = DatasetConfig {
@@ -54,6 +55,7 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DatasetOp
         train: train?,
         test: test?,
         validation: validation? as usize,
+        validation_from: validation_from?,
         seed: seed? as u64,
         normalize: normalize?,
     };
@@ -83,6 +85,10 @@ impl DatasetOp {
             "train": config.train,
             "validation": config.validation,
         });
+        // The default is not named, so that keys from before there was another hold.
+        if config.validation > 0 && config.validation_from == ValidationFrom::Test {
+            params["validation_from"] = json!(config.validation_from);
+        }
         if config.seed_matters() {
             params["seed"] = json!(config.seed);
         }
@@ -166,6 +172,17 @@ impl FromValue for Count {
                 None
             }
         }
+    }
+}
+
+impl FromValue for ValidationFrom {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
+        choice(
+            value,
+            "where validation images come from",
+            &[("Train", Self::Train), ("Test", Self::Test)],
+            faults,
+        )
     }
 }
 

@@ -157,7 +157,7 @@ fn cifar_archive() {
 #[test]
 fn onnx_network() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ops/tests/networks");
-    let networks = ["residual", "inverted", "branches", "channels_last"];
+    let networks = ["residual", "inverted", "branches", "channels_last", "pools", "newest"];
     let seeds = networks.map(|name| fs::read(folder.join(format!("{name}.onnx"))).expect("a network"));
     fuzz(&seeds, |bytes| {
         // A network that can be read can also be stored and read again.

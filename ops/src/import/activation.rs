@@ -133,7 +133,7 @@ impl Activation {
     /// Returns for each number of a row its place in the order channels, height, width; `None` if both orders are equal.
     /// Errors if the value is no row: all dimensions but the batch and one have the side 1.
     pub(crate) fn row_order(&self) -> Result<Option<Vec<usize>>, String> {
-        let mut longer = self.dims[1..].iter().filter(|dim| self.side(dim) > 1);
+        let mut longer = self.dims.iter().skip(1).filter(|dim| self.side(dim) > 1);
         let (first, others) = (longer.next(), longer.next());
         if others.is_some() || self.dims.first() != Some(&Dim::Batch) {
             return Err(format!("its input has the sides {:?}; a row of numbers is expected", self.sides()));

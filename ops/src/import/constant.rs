@@ -24,7 +24,7 @@ pub(crate) struct Constant {
 }
 
 impl Numbers {
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Float(numbers) => numbers.len(),
             Self::Int(numbers) => numbers.len(),
@@ -119,6 +119,18 @@ impl Constant {
         }
     }
 
+    /// Returns the numbers as floats, or as whole numbers without their fractions.
+    pub(crate) fn cast(&self, to_float: bool) -> Self {
+        let numbers = match (&self.numbers, to_float) {
+            (Numbers::Int(_), true) => Numbers::Float(self.as_floats()),
+            (Numbers::Float(numbers), false) => {
+                Numbers::Int(numbers.iter().map(|number| *number as i64).collect())
+            }
+            (same, _) => same.clone(),
+        };
+        Self { numbers, ..self.clone() }
+    }
+
     fn with(&self, shape: Vec<usize>, numbers: Numbers) -> Result<Self, String> {
         Self::new(&self.name, shape, numbers)
     }
@@ -161,7 +173,7 @@ impl Constant {
         let (before, behind) = (count(&first.shape[..axis])?, count(&first.shape[axis + 1..])?);
         let mut shape = first.shape.clone();
         shape[axis] = all.iter().map(|each| each.shape[axis]).sum();
-        computed(&shape)?;
+        let before = if computed(&shape)? == 0 { 0 } else { before };
         let mut numbers = match first.numbers {
             Numbers::Float(_) => Numbers::Float(vec![]),
             Numbers::Int(_) => Numbers::Int(vec![]),
@@ -195,14 +207,19 @@ impl Constant {
         self.with(shape, numbers)
     }
 
-    /// Returns every `step`-th part from `start` to before `end` along a dimension, with a step above 0.
+    /// Returns every `step`-th part from `start` to before `end` along a dimension; backwards with a step below 0.
     pub(crate) fn sliced(&self, axis: usize, start: i64, end: i64, step: i64) -> Result<Self, String> {
         let length = *self.shape.get(axis).ok_or("its axis does not exist")? as i64;
-        let clamp = |at: i64| if at < 0 { at.saturating_add(length) } else { at }.clamp(0, length);
-        if step < 1 {
-            return Err("its step is below 1".to_owned());
-        }
-        let places: Vec<i64> = (clamp(start)..clamp(end)).step_by(step as usize).collect();
+        let from_front = |at: i64| if at < 0 { at.saturating_add(length) } else { at };
+        let (start, end) = (from_front(start), from_front(end));
+        let stride =
+            usize::try_from(step.unsigned_abs()).ok().filter(|stride| *stride > 0).ok_or("its step is 0")?;
+        let places: Vec<i64> = if step > 0 {
+            (start.clamp(0, length)..end.clamp(0, length)).step_by(stride).collect()
+        } else {
+            let (last, end) = (start.min(length - 1), end.clamp(-1, length));
+            (end + 1..last + 1).rev().step_by(stride).collect()
+        };
         self.gathered(&Self::ints(places), axis)
     }
 
@@ -253,8 +270,15 @@ pub(crate) fn count(shape: &[usize]) -> Result<usize, String> {
     count.filter(|count| *count <= MOST).ok_or_else(|| format!("a shape of more than {MOST} numbers"))
 }
 
+/// Checks the number of dimensions.
+pub(crate) fn rank(rank: usize) -> Result<(), String> {
+    const MOST: usize = 8;
+    if rank <= MOST { Ok(()) } else { Err(format!("{rank} dimensions; at most {MOST} are read")) }
+}
+
 /// Returns the number of numbers of a computed tensor. Errors if they are too many.
 pub(crate) fn computed(shape: &[usize]) -> Result<usize, String> {
+    rank(shape.len())?;
     let count = count(shape)?;
     if count <= MOST_COMPUTED {
         Ok(count)
@@ -279,6 +303,7 @@ fn place(at: i64, length: usize) -> Result<usize, String> {
 
 /// Returns the shape that ONNX's Reshape asks for: 0 keeps a dimension, −1 takes what is left.
 pub(crate) fn reshaped(from: &[usize], to: &[i64]) -> Result<Vec<usize>, String> {
+    rank(to.len())?;
     let all = count(from)?;
     let mut shape = vec![];
     let mut open = None;
@@ -304,9 +329,9 @@ pub(crate) fn reshaped(from: &[usize], to: &[i64]) -> Result<Vec<usize>, String>
 
 /// Returns the distance of neighbouring numbers along each dimension.
 fn strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
+    let mut strides = vec![1_usize; shape.len()];
     for at in (1..shape.len()).rev() {
-        strides[at - 1] = strides[at] * shape[at];
+        strides[at - 1] = strides[at].saturating_mul(shape[at]);
     }
     strides
 }
@@ -338,6 +363,9 @@ mod tests {
         assert!(x.gathered(&Constant::ints(vec![3]), 1).is_err());
         assert_eq!(ints(x.sliced(1, 1, i64::MAX, 1).unwrap()), (vec![2, 2], vec![1, 2, 4, 5]));
         assert_eq!(ints(x.sliced(1, -3, -1, 2).unwrap()), (vec![2, 1], vec![0, 3]));
+        assert_eq!(ints(x.sliced(1, -1, i64::MIN, -1).unwrap()).1, [2, 1, 0, 5, 4, 3]);
+        assert_eq!(ints(x.sliced(1, 9, 0, -2).unwrap()), (vec![2, 1], vec![2, 5]));
+        assert!(x.sliced(1, 0, 1, 0).is_err());
         let row = Constant::ints(vec![10, 20, 30]);
         assert_eq!(ints(x.combined(&row, Arithmetic::Add).unwrap()).1, [10, 21, 32, 13, 24, 35]);
         let column = row.reshaped(&[3, 1]).unwrap();

@@ -1,15 +1,16 @@
 //! The conversion of an ONNX graph to a network: every node becomes a layer, a layout or a constant. Knows the meaning of
 //! nodes, nothing of files.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::import::activation::{Activation, Dim};
-use crate::import::constant::{Constant, count};
+use crate::import::constant::Constant;
 use crate::import::layers::LayerDrafts;
 use crate::import::onnx_file::{Node, OnnxGraph};
 use crate::network::geometry::Padding;
 use crate::network::model::Model;
-use crate::network::shape::ActivationShape;
+use crate::network::shape::{ActivationShape, bounded};
 use crate::network::wiring::Source;
 
 /// An imported network.
@@ -61,15 +62,22 @@ pub(super) struct Converter<'g> {
     /// The number of readers of each value, the output of the graph among them.
     readers: BTreeMap<&'g str, usize>,
     pub(super) layers: LayerDrafts,
+    /// Whether a node computes with quantized numbers.
+    quantized: bool,
+    /// The numbers of constants that may still be read, so that a small file cannot take much memory.
+    left: Cell<usize>,
 }
+
+/// The numbers of constants that nodes may read or compute, each time counted.
+const MOST_READ: usize = 1 << 27;
 
 impl Value {
     /// Returns the reason why a reader cannot take the value.
     pub(super) fn why_not(&self, reader: &str) -> String {
         let why = match self {
-            Self::HardSigmoid(_) => "HardSigmoid is read as a factor of its own input alone",
-            Self::Padded(..) => "Pad is read in front of a convolution alone",
-            Self::Ended(..) => "a softmax is read at the end alone",
+            Self::HardSigmoid(_) => "HardSigmoid is supported only as a factor of its own input",
+            Self::Padded(..) => "Pad is supported only in front of a convolution or an average pool",
+            Self::Ended(..) => "a softmax is supported only at the end",
             Self::Activation(_) | Self::Constant(_) | Self::Unknown => "it cannot read these values",
         };
         format!("{reader}: {why}")
@@ -94,11 +102,22 @@ impl Converter<'_> {
     pub(super) fn input(&self, node: &Node, at: usize) -> Result<Option<Value>, String> {
         let Some(name) = node.inputs.get(at).filter(|name| !name.is_empty()) else { return Ok(None) };
         if let Some(value) = self.values.get(name.as_str()) {
+            if let Value::Constant(constant) = value {
+                self.spend(constant.numbers.len())?;
+            }
             return Ok(Some(value.clone()));
         }
         let constant =
             self.graph.constants.get(name).ok_or_else(|| format!("nothing gives its input {name:?}"))?;
+        self.spend(constant.numbers.len())?;
         Ok(Some(Value::Constant(Constant { name: name.clone(), ..constant.clone() })))
+    }
+
+    /// Counts numbers of a constant that is read or computed.
+    pub(super) fn spend(&self, numbers: usize) -> Result<(), String> {
+        let left = self.left.get().checked_sub(numbers);
+        self.left.set(left.ok_or_else(|| format!("constants of more than {MOST_READ} numbers are read"))?);
+        Ok(())
     }
 
     fn finish(
@@ -150,12 +169,20 @@ pub(crate) fn convert(graph: &OnnxGraph, output: Option<&str>, ends: Ends) -> Re
     let channels_last = is_channels_last(graph, &wanted, name, sides.len());
     let images = images(name, sides, channels_last).map_err(whole)?;
     let ActivationShape::Image(shape) = images.shape else { return Err(whole("it takes no images".into())) };
-    let mut converter = Converter { graph, values: BTreeMap::new(), readers, layers: LayerDrafts::new() };
+    let mut converter = Converter {
+        graph,
+        values: BTreeMap::new(),
+        readers,
+        layers: LayerDrafts::new(),
+        quantized: false,
+        left: Cell::new(MOST_READ),
+    };
     let shared = converter.readers.get(name.as_str()).is_some_and(|readers| *readers > 1);
     converter.values.insert(name, Value::Activation(Activation { shared, ..images }));
     let mut faults = vec![];
     for at in wanted {
         let node = &graph.nodes[at];
+        converter.quantized |= ["QLinear", "QuantizeLinear"].iter().any(|name| node.op.contains(name));
         let found = converter.node(node).unwrap_or_else(|reason| {
             faults.push(format!("{}: {reason}", node.title()));
             converter.values.extend(node.outputs.iter().map(|name| (name.as_str(), Value::Unknown)));
@@ -168,7 +195,7 @@ pub(crate) fn convert(graph: &OnnxGraph, output: Option<&str>, ends: Ends) -> Re
         }
     }
     if !faults.is_empty() {
-        if faults.iter().any(|fault| fault.contains("Quantize") || fault.contains("QLinear")) {
+        if converter.quantized {
             faults.insert(
                 0,
                 "the file is quantized already: export the network with its float weights".to_owned(),
@@ -270,7 +297,7 @@ fn images(name: &str, sides: &[Option<usize>], channels_last: bool) -> Result<Ac
             return Err(format!("input {name:?} has {} dimensions; 2 to 4 are expected", sides.len() + 1));
         }
     };
-    count(&shape)?;
     let shape = ActivationShape::Image(shape);
+    bounded(shape)?;
     Ok(Activation { source: Source::Images, shape, dims, batch: batch.unwrap_or(1), shared: false })
 }

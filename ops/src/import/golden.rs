@@ -21,7 +21,7 @@ pub(crate) fn compare(imported: &Imported, path: &Path) -> Result<f64, ImportErr
     let classes = imported.model.network().classes;
     let count = input.numbers.len() / size;
     let sides: usize = input.shape.iter().skip(1).product();
-    if count == 0 || sides != size || input.shape[0] != count {
+    if count == 0 || sides != size || input.shape.first() != Some(&count) {
         return Err(ImportError::format(
             &file,
             format!(

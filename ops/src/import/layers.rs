@@ -40,11 +40,13 @@ struct Draft {
 pub(crate) struct LayerDrafts {
     drafts: Vec<Draft>,
     names: BTreeSet<String>,
+    /// The numbers that were tried behind a name.
+    counts: BTreeMap<String, usize>,
 }
 
 impl LayerDrafts {
     pub(crate) fn new() -> Self {
-        Self { drafts: vec![], names: BTreeSet::from(["input".to_owned()]) }
+        Self { drafts: vec![], names: BTreeSet::from(["input".to_owned()]), counts: BTreeMap::new() }
     }
 
     /// Appends a layer that reads some values, and returns its output in the layout of the first. Errors with the reason
@@ -157,17 +159,18 @@ impl LayerDrafts {
         let given = parameters
             .map_or("", |parameters| parameters.name.strip_suffix(".weight").unwrap_or(&parameters.name));
         let name = valid(given);
-        let mut count = 1;
+        let stem = if name.is_empty() { op.kind().to_owned() } else { name.clone() };
         loop {
-            let tried = match (name.as_str(), count) {
-                ("", _) => format!("{}{count}", op.kind()),
-                (name, 1) => name.to_owned(),
-                (name, _) => format!("{name}_{count}"),
+            let count = self.counts.entry(stem.clone()).or_insert(0);
+            *count += 1;
+            let tried = match *count {
+                count if name.is_empty() => format!("{stem}{count}"),
+                1 => stem.clone(),
+                count => format!("{stem}_{count}"),
             };
             if self.names.insert(tried.clone()) {
                 return tried;
             }
-            count += 1;
         }
     }
 }

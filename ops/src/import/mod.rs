@@ -103,7 +103,9 @@ impl ImportError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            Self::Unsupported { nodes, .. } if nodes.iter().any(|node| node.contains("is not supported")) => {
+            Self::Unsupported { nodes, .. }
+                if nodes.iter().any(|node| node.ends_with("is not supported")) =>
+            {
                 format!("fewbits reads {}", OPS.join(", "))
             }
             _ => String::new(),

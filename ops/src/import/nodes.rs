@@ -1,12 +1,18 @@
 //! The nodes of ONNX, each with the layer, layout or constant that it becomes.
 
 use crate::import::activation::{Activation, Dim};
-use crate::import::constant::{Constant, axis};
+use crate::import::constant::{self, Constant, axis};
 use crate::import::convert::{Converter, Ending, Value};
 use crate::import::onnx_file::Node;
 use crate::import::window::{Window, padding};
 use crate::network::geometry::{HeightWidth, Padding};
 use crate::network::layer::LayerOp;
+
+/// Types of numbers as ONNX counts them.
+pub(super) const FLOAT: i64 = 1;
+pub(super) const FLOAT16: i64 = 10;
+pub(super) const DOUBLE: i64 = 11;
+pub(super) const BFLOAT16: i64 = 16;
 
 impl Converter<'_> {
     /// Converts a node to the value of its first output. Errors with the reason if it cannot be converted. A node behind
@@ -18,16 +24,33 @@ impl Converter<'_> {
             // Its own op is told all the same.
             return if is_known(&node.op) { Ok(Value::Unknown) } else { Err(unknown(&node.op)) };
         }
-        let constants: Option<Vec<&Constant>> = inputs
+        let constants: Option<Vec<Option<&Constant>>> = inputs
             .iter()
-            .flatten()
-            .map(|value| if let Value::Constant(constant) = value { Some(constant) } else { None })
+            .map(|value| match value {
+                None => Some(None),
+                Some(Value::Constant(constant)) => Some(Some(constant)),
+                Some(_) => None,
+            })
             .collect();
         if let Some(constants) = constants {
-            return Self::constant(node, &constants).map(Value::Constant);
+            let made = Self::constant(node, &constants)?;
+            self.spend(made.numbers.len())?;
+            return Ok(Value::Constant(made));
         }
         match (node.op.as_str(), &inputs[..]) {
-            ("Identity" | "Dropout" | "Cast", [Some(value), ..]) => Ok(value.clone()),
+            ("Identity", [Some(value), ..]) => Ok(value.clone()),
+            ("Cast", [Some(value), ..]) => match node.int("to", FLOAT) {
+                FLOAT | FLOAT16 | DOUBLE | BFLOAT16 => Ok(value.clone()),
+                _ => Err("it makes whole numbers of its input".to_owned()),
+            },
+            ("Dropout", [Some(value), rest @ ..]) => {
+                let trains = |value: &Option<Value>| matches!(value, Some(Value::Constant(c)) if c.only().is_ok_and(|flag| flag != 0.0));
+                if rest.get(1).is_some_and(trains) || self.opset() < 7 && node.int("is_test", 0) == 0 {
+                    return Err("it is in training mode; export the network after network.eval()".to_owned());
+                }
+                Ok(value.clone())
+            }
+            ("AveragePool", [Some(Value::Padded(x, padding)), ..]) => self.pool(node, x, *padding),
             ("Conv", [Some(Value::Activation(x)), ..]) => self.conv(node, x, Padding::default(), &inputs),
             ("Conv", [Some(Value::Padded(x, padding)), ..]) => self.conv(node, x, *padding, &inputs),
             ("Mul", [Some(a), Some(b)]) if hard_swish(a, b).is_some() => {
@@ -88,7 +111,7 @@ impl Converter<'_> {
             "HardSigmoid" => {
                 let (alpha, beta) = (node.float("alpha").unwrap_or(0.2), node.float("beta").unwrap_or(0.5));
                 if (alpha - 1.0 / 6.0).abs() > 1e-6 || beta != 0.5 {
-                    return Err("HardSigmoid is read with alpha 1/6 and beta 1/2 alone".to_owned());
+                    return Err("HardSigmoid is supported only with alpha 1/6 and beta 1/2".to_owned());
                 }
                 Ok(Value::HardSigmoid(x.clone()))
             }
@@ -102,10 +125,10 @@ impl Converter<'_> {
                 match (low, high) {
                     (Some(0.0), Some(6.0)) => layer(self, LayerOp::Relu6),
                     (Some(0.0), None | Some(f32::MAX..)) => layer(self, LayerOp::Relu),
-                    _ => Err("Clip is read from 0 to 6, or from 0 on".to_owned()),
+                    _ => Err("Clip is supported only from 0 to 6 and from 0 on".to_owned()),
                 }
             }
-            "MaxPool" | "AveragePool" => self.pool(node, x),
+            "MaxPool" | "AveragePool" => self.pool(node, x, Padding::default()),
             "GlobalAveragePool" => {
                 x.image()?;
                 layer(self, LayerOp::GlobalAvgPool)
@@ -117,14 +140,16 @@ impl Converter<'_> {
                 self.batch_norm(node, x, [constant(1)?, constant(2)?, constant(3)?, constant(4)?])
             }
             "Flatten" => {
-                let at = axis(node.int("axis", 1), rank + 1)?;
-                if at != 1 {
-                    return Err("Flatten is read with axis 1 alone".to_owned());
+                if flatten_axis(node, rank)? != 1 {
+                    return Err("Flatten is supported only with axis 1".to_owned());
                 }
                 x.reshaped(&[0, -1]).map(Value::Activation)
             }
             "Reshape" => {
                 let shape = ints("shape", 1)?.ok_or("it has no shape")?;
+                if node.int("allowzero", 0) != 0 && shape.contains(&0) {
+                    return Err("its output is empty".to_owned());
+                }
                 x.reshaped(&shape).map(Value::Activation)
             }
             "Squeeze" => {
@@ -135,6 +160,9 @@ impl Converter<'_> {
                 let goes = |at: usize| {
                     axes.as_ref().map_or(at > 0 && x.side(&x.dims[at]) == 1, |axes| axes.contains(&at))
                 };
+                if axes.as_ref().is_some_and(|axes| axes.iter().any(|at| x.dims[*at] == Dim::Batch)) {
+                    return Err("it removes the dimension of the batch".to_owned());
+                }
                 let sides = x.sides();
                 let left: Vec<usize> = (0..rank).filter(|at| !goes(*at)).map(|at| sides[at]).collect();
                 x.with_sides(&left).map(Value::Activation)
@@ -177,12 +205,15 @@ impl Converter<'_> {
             x.dims.len() == first.dims.len() && x.channel_dim() == Some(at) && x.dims == first.dims
         };
         if !all.iter().all(joins) {
-            return Err("Concat is read along the channels, or along the numbers of rows".to_owned());
+            return Err(
+                "Concat is supported only along the channels, or along the numbers of rows".to_owned()
+            );
         }
         self.layers.push(LayerOp::Concat, &all, None).map(Value::Activation)
     }
 
-    fn pool(&mut self, node: &Node, x: &Activation) -> Result<Value, String> {
+    /// Converts a pool. `extra` has the zeros that a Pad node put around its input; an average counts them.
+    fn pool(&mut self, node: &Node, x: &Activation, extra: Padding) -> Result<Value, String> {
         let [_, height, width] = x.image()?;
         if node.outputs.iter().filter(|name| !name.is_empty()).count() > 1 {
             return Err("the positions of the largest numbers are not computed".to_owned());
@@ -190,27 +221,34 @@ impl Converter<'_> {
         let Window { size, stride, dilation, padding, beyond } =
             Window::of(node, x.dims.len(), [height, width], None)?;
         if dilation != HeightWidth::square(1) {
-            return Err("pools are read without dilation alone".to_owned());
+            return Err("pools are supported only without dilation".to_owned());
         }
+        let is_padded = !extra.is_none();
+        if is_padded && (!padding.is_none() || node.int("ceil_mode", 0) != 0) {
+            return Err("a pool with padding of its own is not supported behind Pad".to_owned());
+        }
+        let counts = node.int("count_include_pad", 0) != 0 && !padding.is_none();
+        if counts && beyond != [0; 2] {
+            return Err("ceil_mode is not supported together with count_include_pad".to_owned());
+        }
+        let padding = if is_padded { extra } else { padding };
+        let padding =
+            Padding { bottom: padding.bottom + beyond[0], right: padding.right + beyond[1], ..padding };
         let op = if node.op == "MaxPool" {
             LayerOp::MaxPool { size, stride, padding }
         } else {
-            let count_padding = node.int("count_include_pad", 0) != 0 && !padding.is_none();
-            if count_padding && beyond {
-                return Err("ceil_mode is not read together with count_include_pad".to_owned());
-            }
-            LayerOp::AvgPool { size, stride, padding, count_padding }
+            LayerOp::AvgPool { size, stride, padding, count_padding: counts || is_padded }
         };
         self.layers.push(op, &[x], None).map(Value::Activation)
     }
 
     fn reduce_mean(&mut self, node: &Node, x: &Activation, axes: Option<Vec<i64>>) -> Result<Value, String> {
-        const OTHER: &str = "ReduceMean is read over height and width alone";
+        const OTHER: &str = "ReduceMean is supported only over height and width";
         let rank = x.dims.len();
         let axes: Vec<usize> =
             axes.ok_or(OTHER)?.iter().map(|at| axis(*at, rank)).collect::<Result<_, _>>()?;
         let is_space = |at: usize| matches!(x.dims[at], Dim::Height | Dim::Width);
-        let is_one = |at: usize| x.side(&x.dims[at]) == 1;
+        let is_one = |at: usize| x.dims[at] != Dim::Batch && x.side(&x.dims[at]) == 1;
         if !axes.iter().all(|at| is_space(*at) || is_one(*at))
             || (0..rank).any(|at| is_space(at) && !is_one(at) && !axes.contains(&at))
         {
@@ -228,7 +266,7 @@ impl Converter<'_> {
         let default = if self.opset() < 13 { 1 } else { -1 };
         let at = axis(node.int("axis", default), x.dims.len())?;
         if x.side(&x.dims[at]) != x.shape.len() {
-            return Err("a softmax is read over the logits alone".to_owned());
+            return Err("a softmax is supported only over the logits".to_owned());
         }
         let ending = if node.op == "Softmax" { Ending::Softmax } else { Ending::LogSoftmax };
         Ok(Value::Ended(x.clone(), ending))
@@ -247,13 +285,16 @@ fn padded(
         return Ok(Value::Activation(x.clone()));
     }
     let value = value.map_or(Ok(node.float("value").unwrap_or(0.0)), Constant::only)?;
+    if node.inputs.len() > 3 {
+        return Err("Pad is supported only without axes".to_owned());
+    }
     if node.text("mode").unwrap_or("constant") != "constant" || value != 0.0 {
-        return Err("Pad is read with zeros alone".to_owned());
+        return Err("Pad is supported only with zeros".to_owned());
     }
     x.image()?;
     let rank = x.dims.len();
     if pads.len() != 2 * rank || [0, 1, rank, rank + 1].iter().any(|at| pads[*at] != 0) {
-        return Err("Pad is read along height and width alone".to_owned());
+        return Err("Pad is supported only along height and width".to_owned());
     }
     let space = [&pads[2..rank], &pads[rank + 2..]].concat();
     Ok(Value::Padded(x.clone(), padding(&space, rank)?))
@@ -286,6 +327,7 @@ fn activations(inputs: &[Option<Value>]) -> Result<Vec<&Activation>, String> {
 /// Returns sides with 1 put in at some places of the result.
 pub(super) fn with_ones(sides: &[usize], axes: &[i64]) -> Result<Vec<usize>, String> {
     let rank = sides.len() + axes.len();
+    constant::rank(rank)?;
     let ones: Vec<usize> = axes.iter().map(|at| axis(*at, rank)).collect::<Result<_, _>>()?;
     let mut own = sides.iter();
     let with: Vec<usize> =
@@ -303,6 +345,14 @@ pub(super) fn order(node: &Node, rank: usize) -> Result<Vec<usize>, String> {
         Ok(order)
     } else {
         Err(format!("its perm {given:?} does not fit"))
+    }
+}
+
+/// Returns the number of dimensions in front of the axis of Flatten, from 0 to all.
+pub(super) fn flatten_axis(node: &Node, rank: usize) -> Result<usize, String> {
+    match node.int("axis", 1) {
+        at if at == rank as i64 => Ok(rank),
+        at => axis(at, rank),
     }
 }
 

@@ -24,8 +24,8 @@ pub struct NumpyArray {
     pub numbers: Vec<f32>,
 }
 
-/// Reads some arrays of an archive as binary32. Errors if one is missing, is too large, or holds no numbers of 8 to 64
-/// bits.
+/// Reads some arrays of an archive as binary32. Errors if one is missing, is too large, or holds
+/// none of float32, float64, int8, uint8, int32 and int64.
 pub(crate) fn read<const N: usize>(path: &Path, names: [&str; N]) -> Result<[NumpyArray; N], ImportError> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|source| ImportError::Read { file: name.clone(), source })?;
@@ -96,6 +96,10 @@ fn checked_shape(bytes: &[u8]) -> Result<Vec<usize>, String> {
     }
     let header = bytes.get(start..start + length as usize).ok_or(NONE)?;
     let header = std::str::from_utf8(header).map_err(|_| NONE)?;
+    // The parser takes the last of several shapes.
+    if header.matches("shape").count() != 1 {
+        return Err(NONE.to_owned());
+    }
     let (_, sides) = header.split_once("'shape'").and_then(|(_, rest)| rest.split_once('(')).ok_or(NONE)?;
     let (sides, _) = sides.split_once(')').ok_or(NONE)?;
     let sides = sides.split(',').map(str::trim).filter(|side| !side.is_empty());

@@ -6,15 +6,15 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use rten_onnx::onnx::{AttributeProto, AttributeType, DataLocation, DataType, ModelProto, NodeProto};
+use rten_onnx::onnx::{AttributeProto, AttributeType, DataType, ModelProto, NodeProto};
 
 use crate::import::constant::{Constant, Numbers};
 use crate::import::error::ImportError;
 use crate::import::protobuf;
-use crate::import::tensor::{location, tensor};
+use crate::import::tensor::{is_beside, location, tensor};
 
 /// The largest file that is read.
-const LIMIT: u64 = 1 << 29;
+pub(super) const LIMIT: u64 = 1 << 29;
 
 /// The most nodes of a graph. Networks for microcontrollers have some hundreds.
 const MOST_NODES: usize = 10_000;
@@ -121,7 +121,7 @@ pub(crate) fn files_beside(path: &Path) -> Result<Vec<PathBuf>, ImportError> {
     let model = decode(path, &bytes(path)?)?;
     let tensors = model.graph.iter().flat_map(|graph| &graph.initializer);
     let mut names = BTreeSet::new();
-    for tensor in tensors.filter(|tensor| tensor.data_location == Some(DataLocation::EXTERNAL)) {
+    for tensor in tensors.filter(|tensor| is_beside(tensor)) {
         names.insert(location(tensor).map_err(|what| ImportError::format(&file, what))?.0);
     }
     Ok(names.into_iter().map(|name| path.with_file_name(name)).collect())
@@ -152,9 +152,18 @@ pub(crate) fn from_bytes(path: &Path, bytes: &[u8]) -> Result<OnnxGraph, ImportE
         return Err(fault(format!("{} nodes; at most {MOST_NODES} are read", graph.node.len())));
     }
     let mut constants = BTreeMap::new();
+    // Numbers beside the file are bounded like those in it.
+    let mut numbers = 0;
     for proto in &graph.initializer {
         let name = proto.name.clone().unwrap_or_default();
         let tensor = tensor(path, proto).map_err(|what| fault(format!("tensor {name:?}: {what}")))?;
+        numbers += tensor.numbers.len() as u64;
+        if numbers * 4 > LIMIT {
+            return Err(fault(format!(
+                "its tensors have more than {} numbers, the most that are read",
+                LIMIT / 4
+            )));
+        }
         constants.insert(name, tensor);
     }
     let mut inputs = vec![];
@@ -220,6 +229,9 @@ fn node(path: &Path, proto: NodeProto) -> Result<Node, String> {
             (Some(number), ..) if of(AttributeType::FLOAT) => Attribute::Float(number),
             (_, Some(text), ..) if of(AttributeType::STRING) => Attribute::Text(text),
             (_, _, Some(number), _) if of(AttributeType::INT) => Attribute::Int(number),
+            (_, _, _, Some(proto)) if of(AttributeType::TENSOR) && is_beside(&proto) => {
+                return Err(format!("{}: a constant that lies in another file is not read", node.title()));
+            }
             (_, _, _, Some(proto)) if of(AttributeType::TENSOR) => {
                 Attribute::Tensor(tensor(path, &proto).map_err(|what| format!("{}: {what}", node.title()))?)
             }

@@ -34,7 +34,8 @@ impl Converter<'_> {
             [out, ins, width] if x.dims.len() == 3 => (out, ins, HeightWidth { height: 1, width }),
             _ => return Err(format!("its weight has {} dimensions", weight.shape.len())),
         };
-        let window = Window::of(node, x.dims.len(), [height, width], Some(size))?;
+        let sides = [height + extra.top + extra.bottom, width + extra.left + extra.right];
+        let window = Window::of(node, x.dims.len(), sides, Some(size))?;
         let groups = usize::try_from(node.int("group", 1))
             .ok()
             .filter(|groups| *groups > 0)
@@ -108,13 +109,12 @@ impl Converter<'_> {
         [outputs, inputs]: [usize; 2],
         bias: Option<Vec<f32>>,
     ) -> Result<Value, String> {
-        let order = x.row_order()?;
         let numbers = x.shape.len();
-        if x.dims.last().map(|dim| x.side(dim)) != Some(numbers) || inputs != numbers {
+        if x.dims.len() < 2 || x.dims.last().map(|dim| x.side(dim)) != Some(numbers) || inputs != numbers {
             return Err(format!("its weight takes {inputs} numbers, its input has {numbers}"));
         }
         let mut weights = weight.as_floats();
-        if let Some(order) = order {
+        if let Some(order) = x.row_order()? {
             let given = weights.clone();
             for (row, given) in weights.chunks_exact_mut(inputs).zip(given.chunks_exact(inputs)) {
                 order.iter().zip(given).for_each(|(place, number)| row[*place] = *number);
@@ -182,12 +182,20 @@ impl Converter<'_> {
         x: &Activation,
         parameters: [Option<&Constant>; 4],
     ) -> Result<Value, String> {
+        let in_training =
+            node.int("training_mode", 0) != 0 || self.opset() < 7 && node.int("is_test", 0) == 0;
+        if in_training {
+            return Err("it is in training mode; export the network after network.eval()".to_owned());
+        }
+        if node.int("spatial", 1) == 0 {
+            return Err("it has a mean per pixel, not per channel".to_owned());
+        }
         let mut own = vec![];
         for parameter in parameters {
             own.push(parameter.ok_or("it lacks a parameter")?.as_floats());
         }
         if x.dims.get(1).is_none_or(|dim| x.channel_dim() != Some(1) && x.side(dim) > 1) {
-            return Err("its input is transposed".to_owned());
+            return Err("the second dimension of its input does not count channels".to_owned());
         }
         let eps = f64::from(node.float("epsilon").unwrap_or(EPS));
         let numbers = |at: usize| own[at].iter().map(|number| f64::from(*number));
@@ -202,17 +210,20 @@ impl Converter<'_> {
 /// Returns a constant as one number per channel, as `NumPy` repeats it beside the value.
 fn per_channel(x: &Activation, constant: &Constant) -> Result<Vec<f32>, String> {
     let (channels, numbers) = (x.shape.channels().0, constant.as_floats());
-    if let Some(first) = numbers.first()
-        && numbers.iter().all(|number| number == first)
-        && constant.shape.len() <= x.dims.len()
-    {
-        return Ok(vec![*first; channels]);
-    }
     let behind = x
         .dims
         .len()
         .checked_sub(constant.shape.len())
         .ok_or("its constant has more dimensions than its input")?;
+    let sides = x.sides();
+    if constant.shape.iter().zip(&sides[behind..]).any(|(own, side)| *own != 1 && own != side) {
+        return Err("its constant is larger than its input".to_owned());
+    }
+    if let Some(first) = numbers.first()
+        && numbers.iter().all(|number| number == first)
+    {
+        return Ok(vec![*first; channels]);
+    }
     let longer = constant.shape.iter().enumerate().filter(|(_, side)| **side > 1).map(|(at, _)| at + behind);
     if longer.collect::<Vec<_>>() != x.channel_dim().into_iter().collect::<Vec<_>>()
         || numbers.len() != channels

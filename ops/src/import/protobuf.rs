@@ -17,6 +17,7 @@ enum Message {
     Tensor,
     ValueInfo,
     Type,
+    Sequence,
     TensorType,
     Shape,
     /// A message without messages inside.
@@ -33,7 +34,8 @@ impl Message {
             (Self::Graph | Self::Attribute, 5) => Self::Tensor,
             (Self::Graph, 11..=13) => Self::ValueInfo,
             (Self::Node, 5) => Self::Attribute,
-            (Self::ValueInfo, 2) | (Self::Type, 4) => Self::Type,
+            (Self::ValueInfo, 2) | (Self::Sequence, 1) => Self::Type,
+            (Self::Type, 4) => Self::Sequence,
             (Self::Type, 1) => Self::TensorType,
             (Self::TensorType, 2) => Self::Shape,
             _ => return None,
@@ -108,17 +110,16 @@ mod tests {
             "at byte 2: a field of 9 bytes, where 1 are left"
         );
         assert!(check(&[0x0b]).unwrap_err().starts_with("at byte 0: "));
-        // A graph in an attribute of a node of a graph, again and again.
-        let mut nested = vec![];
-        for _ in 0..12 {
-            for tag in [0x32_u8, 0x2a, 0x0a] {
-                let mut outer = vec![tag, (nested.len() & 0x7f) as u8 | 0x80, (nested.len() >> 7) as u8];
-                outer.append(&mut nested);
-                nested = outer;
-            }
+        // A graph in an attribute of a node of a graph, and a sequence of sequences as the type of an input, again and again.
+        let within = |tag: u8, mut inner: Vec<u8>| {
+            let mut outer = vec![tag, (inner.len() & 0x7f) as u8 | 0x80, (inner.len() >> 7) as u8];
+            outer.append(&mut inner);
+            outer
+        };
+        let graphs = (0..12).fold(vec![], |inner, _| within(0x0a, within(0x2a, within(0x32, inner))));
+        let types = (0..12).fold(vec![], |inner, _| within(0x22, within(0x0a, inner)));
+        for model in [within(0x3a, graphs), within(0x3a, within(0x5a, within(0x12, types)))] {
+            assert!(check(&model).unwrap_err().contains("nested more than 16 deep"));
         }
-        let mut model = vec![0x3a, (nested.len() & 0x7f) as u8 | 0x80, (nested.len() >> 7) as u8];
-        model.append(&mut nested);
-        assert!(check(&model).unwrap_err().contains("nested more than 16 deep"));
     }
 }

@@ -6,17 +6,18 @@ use std::path::Path;
 
 use rten_onnx::onnx::{DataLocation, DataType, TensorProto};
 
-use crate::import::constant::{Constant, Numbers, count};
+use crate::import::constant::{Constant, Numbers, count, rank};
+use crate::import::onnx_file::LIMIT;
 
 /// Returns the numbers of a tensor.
 pub(super) fn tensor(path: &Path, proto: &TensorProto) -> Result<Constant, String> {
     let side = |side: &i64| usize::try_from(*side).map_err(|_| format!("a side of {side}"));
     let shape: Vec<usize> = proto.dims.iter().map(side).collect::<Result<_, _>>()?;
+    rank(shape.len())?;
     let count = count(&shape)?;
     let name = proto.name.clone().unwrap_or_default();
     let kind = proto.data_type.unwrap_or(DataType(0));
-    let external = proto.data_location == Some(DataLocation::EXTERNAL);
-    let raw = if external {
+    let raw = if is_beside(proto) {
         let width = width(kind).ok_or_else(|| unread(kind))?;
         Some(beside(path, proto, count.saturating_mul(width))?)
     } else {
@@ -27,6 +28,11 @@ pub(super) fn tensor(path: &Path, proto: &TensorProto) -> Result<Constant, Strin
         None => of_fields(kind, proto)?,
     };
     Constant::new(&name, shape, numbers)
+}
+
+/// Returns whether the numbers lie in another file.
+pub(super) fn is_beside(proto: &TensorProto) -> bool {
+    proto.data_location == Some(DataLocation::EXTERNAL)
 }
 
 /// Returns the bytes of a number of a type; `None` for a type that is not read.
@@ -120,6 +126,9 @@ pub(super) fn location(tensor: &TensorProto) -> Result<(String, u64, Option<u64>
 /// Returns the bytes of a tensor that lies in another file.
 fn beside(path: &Path, tensor: &TensorProto, needed: usize) -> Result<Vec<u8>, String> {
     let (name, offset, length) = location(tensor)?;
+    if needed as u64 > LIMIT {
+        return Err(format!("it takes {needed} bytes; at most {LIMIT} are read"));
+    }
     if length.is_some_and(|length| length != needed as u64) {
         return Err(format!("it takes {needed} bytes, but {} are given in {name}", length.unwrap_or(0)));
     }

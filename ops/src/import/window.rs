@@ -10,9 +10,13 @@ pub(crate) struct Window {
     pub stride: HeightWidth,
     pub dilation: HeightWidth,
     pub padding: Padding,
-    /// Whether a pool whose windows do not end at the image's edge has one more output, whose window sees beyond it.
-    pub beyond: bool,
+    /// Pixels behind the image and its padding that the last windows of a pool see, where `ceil_mode` asks for a window
+    /// more: below and on the right.
+    pub beyond: [usize; 2],
 }
+
+/// The largest number of an attribute, so that sums cannot overflow.
+const MOST: usize = 1 << 20;
 
 impl Window {
     /// Reads the attributes of a node for images of this height and width. `size` is the size of the window where the
@@ -44,36 +48,29 @@ impl Window {
             }
             other => return Err(format!("auto_pad {other:?} is not known")),
         };
-        let mut window = Self { size, stride, dilation, padding, beyond: false };
+        let mut window = Self { size, stride, dilation, padding, beyond: [0; 2] };
         if node.int("ceil_mode", 0) != 0 {
             window.round_up(image, reach);
         }
         Ok(window)
     }
 
-    /// Adds the padding behind the image with which one more window fits, where windows do not end at the edge. A window
-    /// that would begin beyond the image is left out.
+    /// Sets the pixels beyond with which one more window fits, where windows do not end at the edge. A window that would
+    /// begin beyond the image is left out.
     fn round_up(&mut self, image: [usize; 2], reach: [usize; 2]) {
         let more = |side: usize| {
-            let ([before, behind], stride) = (self.padding.along(side), self.stride.both()[side].max(1));
+            let ([before, behind], stride) = (self.padding.along(side), self.stride.both()[side]);
             let free = (image[side] + before + behind).saturating_sub(reach[side]);
-            let outputs = free.div_ceil(stride);
-            if free.is_multiple_of(stride) || outputs * stride >= image[side] + before {
-                0
-            } else {
-                outputs * stride - free
-            }
+            let next = free.div_ceil(stride) * stride;
+            if next == free || next >= image[side] + before { 0 } else { next - free }
         };
-        let [bottom, right] = [more(0), more(1)];
-        self.beyond = bottom + right > 0;
-        self.padding.bottom += bottom;
-        self.padding.right += right;
+        self.beyond = [more(0), more(1)];
     }
 }
 
 /// Returns a number for the height and one for the width.
 fn pair(numbers: &[i64], rank: usize, name: &str) -> Result<HeightWidth, String> {
-    let number = |number: i64| usize::try_from(number).ok().filter(|number| *number > 0);
+    let number = |number: i64| usize::try_from(number).ok().filter(|number| (1..=MOST).contains(number));
     let found = match (rank, numbers) {
         (4, &[height, width]) => {
             number(height).zip(number(width)).map(|(height, width)| HeightWidth { height, width })
@@ -86,7 +83,11 @@ fn pair(numbers: &[i64], rank: usize, name: &str) -> Result<HeightWidth, String>
 
 /// Returns the padding of pads in ONNX's order: before each side, then behind each.
 pub(crate) fn padding(pads: &[i64], rank: usize) -> Result<Padding, String> {
-    let number = |number: i64| usize::try_from(number).map_err(|_| "it cuts pixels off".to_owned());
+    let number = |number: i64| match usize::try_from(number) {
+        Ok(number) if number <= MOST => Ok(number),
+        Ok(_) => Err("its pads are too large".to_owned()),
+        Err(_) => Err("it cuts pixels off".to_owned()),
+    };
     Ok(match (rank, pads) {
         (4, &[top, left, bottom, right]) => {
             Padding { top: number(top)?, left: number(left)?, bottom: number(bottom)?, right: number(right)? }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::network::geometry::{HeightWidth, PaddingSpec};
-use crate::network::wiring::{fold_targets, wire};
+use crate::network::wiring::{WiredSpec, fold_targets, wire};
 
 /// A network to train.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -294,6 +294,17 @@ impl Architecture {
             Self::Mlp { hidden, dropout } => mlp(hidden, *dropout, classes),
             Self::Layers(layers) => layers.clone(),
         }
+    }
+
+    /// Returns whether a depthwise convolution has taps that lie apart along the height.
+    #[must_use]
+    pub fn has_dilated_depthwise(&self) -> bool {
+        let is = |layer: &WiredSpec| match layer.spec {
+            LayerSpec::DepthwiseConv { dilation, .. } => dilation.height > 1,
+            LayerSpec::Conv { dilation, groups, .. } => dilation.height > 1 && groups > 1,
+            _ => false,
+        };
+        wire(self, 1).iter().any(is)
     }
 
     /// Returns the names of the layers with parameters in the trained network, in order. Folding merges some

@@ -85,13 +85,17 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<ImportOp>
             let defined = defined.map_err(|what| faults.add(place, what, "")).ok()?;
             NetworkSource::Experiment(Box::new(defined))
         }
+        (Some(_), Some(_), Some(_), _) => {
+            faults.add(span, "weights of a safetensors file have no outputs", "leave out `output`");
+            return None;
+        }
         _ => {
             let what =
                 "an ONNX file defines its network; weights of a safetensors file need `model` and `input`";
             faults.add(
                 span,
                 what,
-                "give both of `model: Layers([…])` and `input: [channels, height, width]`, or none",
+                "give both `model: Layers([…])` and `input: [channels, height, width]`, or none of `model`, `input` and `names`",
             );
             return None;
         }
@@ -105,8 +109,8 @@ fn define(
     input: &[i64],
     names: BTreeMap<String, String>,
 ) -> Result<DefinedNetwork, String> {
-    let sides: Vec<usize> = input.iter().filter_map(|side| usize::try_from(*side).ok()).collect();
-    let &[channels, height, width] = &sides[..] else {
+    let sides: Option<Vec<usize>> = input.iter().map(|side| usize::try_from(*side).ok()).collect();
+    let Some(&[channels, height, width]) = sides.as_deref() else {
         return Err("`input` has three whole numbers: channels, height and width".to_owned());
     };
     let last = match &architecture {

@@ -54,6 +54,9 @@ const VERSION: u32 = 2;
 /// whether such a last batch joins the previous one, and is unknown when the key is made.
 const JOINING: u32 = 3;
 
+/// The version of networks with a depthwise convolution whose taps lie apart: the gradients of its weight were wrong.
+const DILATED_DEPTHWISE: u32 = 4;
+
 /// The maximum memory of one training; a larger need counts as a mistake.
 const MOST_BYTES: u64 = 8 << 30;
 /// The size of the largest published training set, which bounds the batch.
@@ -102,7 +105,13 @@ impl TrainOp {
         if let Some(kind) = self.config.device.candle_kind() {
             params["device"] = json!(kind);
         }
-        let version = if may_have_single_number_norm(&self.config.model) { JOINING } else { VERSION };
+        let version = if self.config.model.has_dilated_depthwise() {
+            DILATED_DEPTHWISE
+        } else if may_have_single_number_norm(&self.config.model) {
+            JOINING
+        } else {
+            VERSION
+        };
         Identity { op: "train", version, params }
     }
 

@@ -71,6 +71,26 @@ class Branches(nn.Module):
         return torch.log_softmax(self.last(reduced.flatten(1)), 1)
 
 
+class Pools(nn.Module):
+    """Pools of every kind, padding by itself, and a convolution that a batch normalization and a sum read."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 4, 3, 2)
+        self.norm = norm(4)
+        self.pools = nn.Sequential(
+            nn.AvgPool2d(3, 1, 1), nn.MaxPool2d(3, 2, 1, ceil_mode=True), nn.AvgPool2d(2, 2, ceil_mode=True),
+        )
+        self.rows = nn.BatchNorm1d(4)
+        self.rows.running_mean.uniform_(-0.5, 0.5)
+        self.last = nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = self.conv(nn.functional.pad(x, (1, 2, 0, 1)))
+        x = self.pools(self.norm(x) + x)
+        return self.last(nn.functional.leaky_relu(self.rows(x.mean((2, 3))), 0.2))
+
+
 class ChannelsLast(nn.Module):
     """A graph as exporters of TensorFlow make it: images and everything but convolutions have the channels last."""
 
@@ -98,6 +118,7 @@ NETWORKS = {
         nn.MaxPool2d(3, 2, 1), nn.Flatten(), nn.Linear(4 * 3 * 2, 3)), (1, 10, 8), False),
     "branches": (Branches, (2, 7, 6), True),
     "channels_last": (ChannelsLast, (9, 8, 3), True),
+    "pools": (Pools, (2, 13, 12), True),
 }
 
 for name, (make, shape, any_batch) in NETWORKS.items():
@@ -112,5 +133,10 @@ for name, (make, shape, any_batch) in NETWORKS.items():
         do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE,
     )
     if name == "residual":
+        # The newer exporter, with the newest operators that it knows.
+        program = torch.onnx.export(
+            network, (images,), input_names=["input"], dynamic_shapes=({0: torch.export.Dim("N")},), dynamo=True,
+        )
+        program.save(os.path.join(FOLDER, "newest.onnx"), external_data=False)
         save_file(network.state_dict(), os.path.join(FOLDER, "residual.safetensors"))
     np.savez(os.path.join(FOLDER, f"{name}.golden.npz"), input=images.numpy(), output=output.numpy())

@@ -123,7 +123,7 @@ impl Pass {
                 match end {
                     SegmentEnd::Sums(stage) => stages[*stage].sums(block),
                     SegmentEnd::Squares(stage) => stages[*stage].squares(block),
-                    _ => vec![],
+                    SegmentEnd::NormGradients(_) | SegmentEnd::Linear(_) | SegmentEnd::Pass => vec![],
                 }
             };
             let found: Vec<Vec<f64>> = all.par_iter_mut().map(run).collect();
@@ -170,7 +170,7 @@ impl Pass {
                     stages[*stage].take_norm_gradients(&sums, gradients);
                 }
                 SegmentEnd::Linear(stage) => stages[*stage].backward_linear(all, state, gradients),
-                _ => {}
+                SegmentEnd::Sums(_) | SegmentEnd::Squares(_) | SegmentEnd::Pass => {}
             }
         }
     }

@@ -82,10 +82,13 @@ impl Depthwise {
     pub(crate) fn add_gradients(&self, x: &[Lanes], dy: &[Lanes], part: &mut ConvPart) {
         let Taps { input, output: [_, rows, columns], kernel, .. } = self.taps;
         let high = (STRIP / columns).clamp(1, rows);
-        // The rows of the image that a strip of output rows reads.
+        // The rows of the image that a strip of output rows reads, to the last row that a strip so far has read: with
+        // dilation, the rows of a strip may begin above those of the strip before.
+        let mut last = 0;
         let reach = |strip: &[Vec<[usize; 2]>]| {
             let sources = || strip.iter().flatten().map(|[_, source]| *source);
-            Some(sources().min()?..sources().max()? + 1)
+            last = last.max(sources().max()? + 1);
+            Some(sources().min()?..last)
         };
         let strips: Vec<Option<Range<usize>>> = self.forward.rows.chunks(high).map(reach).collect();
         let held = strips.iter().flatten().map(Range::len).max().unwrap_or(0);
@@ -299,7 +302,7 @@ impl VectorKernel for DepthwiseGradient<'_> {
         let mut done = 0;
         for ((strip, downs), reach) in conv.forward.rows.chunks(high).enumerate().zip(strips) {
             let Some(reach) = reach else { continue };
-            for row in done.max(reach.start)..reach.end {
+            for row in done..reach.end {
                 let to = &mut turned_x[row % held * width * LANES..][..width * LANES];
                 let pixels = x[row * width * groups..].chunks_exact(groups);
                 for (pixel, to) in pixels.zip(to.as_chunks_mut::<LANES>().0) {
@@ -400,6 +403,10 @@ mod tests {
             ([5, 7, 6], 3, [5, 2], [1, 2], [1, 2], [2, 0, 0, 1]),
             ([17, 4, 40], 1, [1, 7], [1, 1], [1, 3], [0, 9, 0, 9]),
             ([2, 10, 5], 2, [2, 2], [3, 3], [1, 1], [0, 0, 0, 0]),
+            ([17, 24, 20], 1, [3, 3], [1, 1], [2, 2], [1, 1, 1, 1]),
+            ([16, 30, 18], 1, [7, 3], [1, 1], [4, 1], [12, 1, 12, 1]),
+            ([3, 21, 17], 1, [3, 1], [2, 1], [3, 1], [2, 0, 3, 0]),
+            ([4, 19, 16], 2, [2, 2], [1, 1], [2, 3], [1, 1, 1, 2]),
         ];
         for ([channels, height, width], share, kernel, stride, dilation, padding) in cases {
             let (image, sides) = ([1, height, width], [kernel, stride, dilation]);

@@ -218,7 +218,7 @@ impl Constant {
             (start.clamp(0, length)..end.clamp(0, length)).step_by(stride).collect()
         } else {
             let (last, end) = (start.min(length - 1), end.clamp(-1, length));
-            (end + 1..last + 1).rev().step_by(stride).collect()
+            (end + 1..=last).rev().step_by(stride).collect()
         };
         self.gathered(&Self::ints(places), axis)
     }

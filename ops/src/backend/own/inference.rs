@@ -22,9 +22,11 @@ use crate::network::layer::LayerOp;
 use crate::network::model::Model;
 use crate::network::wiring::Source;
 
-/// Number of images that a thread computes together: large enough to amortize reading the weights, small
-/// enough that the activations stay in the cache.
-const GROUP: usize = 4 * LANES;
+/// The most blocks that a thread computes together: enough to amortize reading the weights of linear layers.
+const BLOCKS: usize = 4;
+
+/// Bytes of the widest value of all blocks that a thread computes together, so that values stay in the cache.
+const CACHE: usize = 1 << 19;
 
 /// Target number of multiply-accumulates between two calls of `cancelled`: less than a second of work.
 const ROUND: u64 = 20_000_000_000;
@@ -108,16 +110,17 @@ fn logits_of(
     let classes = model.network().classes;
     let mut logits = vec![0.0; count * classes];
     let each = (ROUND / model.network().multiply_accumulates().max(1)).clamp(1, count.max(1) as u64);
-    let each = (each as usize).next_multiple_of(GROUPS * GROUP);
+    let group = plan.blocks * LANES;
+    let each = (each as usize).next_multiple_of(GROUPS * group);
     for (round, logits) in logits.chunks_mut(each * classes).enumerate() {
         if cancelled() {
             return Err(InferenceError::Cancelled);
         }
-        let groups = logits.par_chunks_mut(GROUP * classes).enumerate().with_min_len(GROUPS);
+        let groups = logits.par_chunks_mut(group * classes).enumerate().with_min_len(GROUPS);
         groups.for_each_init(
             || InferenceScratch::new(&plan),
-            |scratch, (group, logits)| {
-                scratch.run(&plan, fill, round * each + group * GROUP, logits);
+            |scratch, (at, logits)| {
+                scratch.run(&plan, fill, round * each + at * group, logits);
             },
         );
     }
@@ -179,6 +182,8 @@ struct InferencePlan<'a> {
     stages: Vec<InferenceStage<'a>>,
     /// Lines per block of each buffer. A buffer holds one value after another, each until its last reader is done.
     slots: Vec<usize>,
+    /// The blocks that a thread computes together.
+    blocks: usize,
     /// Numbers of an input, and of its logits.
     size: usize,
     classes: usize,
@@ -189,7 +194,7 @@ struct InferenceScratch(Vec<Vec<Lanes>>);
 
 impl InferenceScratch {
     fn new(plan: &InferencePlan) -> Self {
-        Self(plan.slots.iter().map(|lines| zeros(GROUP / LANES * lines)).collect())
+        Self(plan.slots.iter().map(|lines| zeros(plan.blocks * lines)).collect())
     }
 
     /// Computes the logits of the inputs from index `first` on; the length of `logits` gives the number of
@@ -244,7 +249,9 @@ impl<'a> InferencePlan<'a> {
             let rectify = is_product(layer) && rectifier(network, at).is_some();
             stages.push(InferenceStage { layer, kernel, weight, bias, rectify, from, to });
         }
-        Ok(Self { stages, slots, size: network.input.iter().product(), classes: network.classes })
+        let widest = slots.iter().max().map_or(1, |lines| lines * size_of::<Lanes>());
+        let blocks = (CACHE / widest.max(1)).clamp(1, BLOCKS);
+        Ok(Self { stages, slots, blocks, size: network.input.iter().product(), classes: network.classes })
     }
 }
 

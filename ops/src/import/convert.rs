@@ -4,8 +4,8 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::import::activation::{Activation, Dim};
 use crate::import::constant::Constant;
+use crate::import::layer_value::{Dim, LayerValue};
 use crate::import::layers::LayerDrafts;
 use crate::import::onnx_file::{Node, OnnxGraph};
 use crate::network::geometry::Padding;
@@ -20,12 +20,12 @@ pub(crate) struct Imported {
     /// Whether the file's input has the channels last, so that its images must be transposed.
     pub channels_last: bool,
     /// What the file ends with, which the network leaves out.
-    pub ending: Ending,
+    pub ending: FinalOp,
 }
 
 /// What a network may end with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ends {
+pub(crate) enum OutputRule {
     /// A row of logits.
     Logits,
     /// Anything; images become a row. For tests of nodes by themselves.
@@ -34,7 +34,7 @@ pub(crate) enum Ends {
 
 /// What a file computes from the logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum FinalOp {
     Logits,
     Softmax,
     LogSoftmax,
@@ -42,15 +42,15 @@ pub(crate) enum Ending {
 
 /// A value of the graph.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
-    Activation(Activation),
+pub(super) enum OnnxValue {
+    Layer(LayerValue),
     Constant(Constant),
     /// `HardSigmoid` of a value; only its product with the value is a layer.
-    HardSigmoid(Activation),
+    HardSigmoid(LayerValue),
     /// A value with zeros around it.
-    Padded(Activation, Padding),
+    Padded(LayerValue, Padding),
     /// The logits behind a softmax.
-    Ended(Activation, Ending),
+    Ended(LayerValue, FinalOp),
     /// The output of a node that cannot be converted.
     Unknown,
 }
@@ -58,7 +58,7 @@ pub(super) enum Value {
 /// A graph in conversion.
 pub(super) struct Converter<'g> {
     graph: &'g OnnxGraph,
-    values: BTreeMap<&'g str, Value>,
+    values: BTreeMap<&'g str, OnnxValue>,
     /// The number of readers of each value, the output of the graph among them.
     readers: BTreeMap<&'g str, usize>,
     pub(super) layers: LayerDrafts,
@@ -71,23 +71,23 @@ pub(super) struct Converter<'g> {
 /// The numbers of constants that nodes may read or compute, each time counted.
 const MOST_READ: usize = 1 << 27;
 
-impl Value {
+impl OnnxValue {
     /// Returns the reason why a reader cannot take the value.
     pub(super) fn why_not(&self, reader: &str) -> String {
         let why = match self {
             Self::HardSigmoid(_) => "HardSigmoid is supported only as a factor of its own input",
             Self::Padded(..) => "Pad is supported only in front of a convolution or an average pool",
             Self::Ended(..) => "a softmax is supported only at the end",
-            Self::Activation(_) | Self::Constant(_) | Self::Unknown => "it cannot read these values",
+            Self::Layer(_) | Self::Constant(_) | Self::Unknown => "it cannot read these values",
         };
         format!("{reader}: {why}")
     }
 
     /// Returns the value, marked if several nodes read it.
     fn shared(self, shared: bool) -> Self {
-        let mark = |value: Activation| Activation { shared: shared || value.shared, ..value };
+        let mark = |value: LayerValue| LayerValue { shared: shared || value.shared, ..value };
         match self {
-            Self::Activation(value) => Self::Activation(mark(value)),
+            Self::Layer(value) => Self::Layer(mark(value)),
             other => other,
         }
     }
@@ -99,10 +99,10 @@ impl Converter<'_> {
     }
 
     /// Returns an input of a node; `None` if it is left out. Errors if no node gives it.
-    pub(super) fn input(&self, node: &Node, at: usize) -> Result<Option<Value>, String> {
+    pub(super) fn input(&self, node: &Node, at: usize) -> Result<Option<OnnxValue>, String> {
         let Some(name) = node.inputs.get(at).filter(|name| !name.is_empty()) else { return Ok(None) };
         if let Some(value) = self.values.get(name.as_str()) {
-            if let Value::Constant(constant) = value {
+            if let OnnxValue::Constant(constant) = value {
                 self.spend(constant.numbers.len())?;
             }
             return Ok(Some(value.clone()));
@@ -110,7 +110,7 @@ impl Converter<'_> {
         let constant =
             self.graph.constants.get(name).ok_or_else(|| format!("nothing gives its input {name:?}"))?;
         self.spend(constant.numbers.len())?;
-        Ok(Some(Value::Constant(Constant { name: name.clone(), ..constant.clone() })))
+        Ok(Some(OnnxValue::Constant(Constant { name: name.clone(), ..constant.clone() })))
     }
 
     /// Counts numbers of a constant that is read or computed.
@@ -125,17 +125,17 @@ impl Converter<'_> {
         shape: [usize; 3],
         output: &str,
         channels_last: bool,
-        ends: Ends,
+        ends: OutputRule,
     ) -> Result<Imported, String> {
         let (logits, ending) = match self.values.remove(output) {
-            Some(Value::Activation(logits)) => (logits, Ending::Logits),
-            Some(Value::Ended(logits, ending)) => (logits, ending),
-            Some(Value::Constant(_)) | None => {
+            Some(OnnxValue::Layer(logits)) => (logits, FinalOp::Logits),
+            Some(OnnxValue::Ended(logits, ending)) => (logits, ending),
+            Some(OnnxValue::Constant(_)) | None => {
                 return Err(format!("its output {output:?} does not depend on its input"));
             }
             Some(other) => return Err(other.why_not(&format!("its output {output:?}"))),
         };
-        if ends == Ends::Logits {
+        if ends == OutputRule::Logits {
             let order = logits.row_order().map_err(|_| {
                 format!("its output has the sides {:?}; a row of logits is expected", logits.sides())
             })?;
@@ -145,7 +145,7 @@ impl Converter<'_> {
         } else if logits.row_order().is_err() {
             logits.image()?;
         }
-        let logits = if ends == Ends::Anything { self.layers.with_parameters(logits)? } else { logits };
+        let logits = if ends == OutputRule::Anything { self.layers.with_parameters(logits)? } else { logits };
         let row = self.layers.row(&logits)?;
         let model = self.layers.finish(shape, row.shape.len())?;
         Ok(Imported { model, channels_last, ending })
@@ -154,7 +154,11 @@ impl Converter<'_> {
 
 /// Converts a graph. `output` names one of several outputs. Errors with every node that cannot be converted, or with the
 /// fault of the graph as a whole.
-pub(crate) fn convert(graph: &OnnxGraph, output: Option<&str>, ends: Ends) -> Result<Imported, Vec<String>> {
+pub(crate) fn convert(
+    graph: &OnnxGraph,
+    output: Option<&str>,
+    ends: OutputRule,
+) -> Result<Imported, Vec<String>> {
     let whole = |what: String| vec![what];
     let output = output_of(graph, output).map_err(whole)?;
     let wanted = wanted_nodes(graph, output).map_err(whole)?;
@@ -178,15 +182,15 @@ pub(crate) fn convert(graph: &OnnxGraph, output: Option<&str>, ends: Ends) -> Re
         left: Cell::new(MOST_READ),
     };
     let shared = converter.readers.get(name.as_str()).is_some_and(|readers| *readers > 1);
-    converter.values.insert(name, Value::Activation(Activation { shared, ..images }));
+    converter.values.insert(name, OnnxValue::Layer(LayerValue { shared, ..images }));
     let mut faults = vec![];
     for at in wanted {
         let node = &graph.nodes[at];
         converter.quantized |= ["QLinear", "QuantizeLinear"].iter().any(|name| node.op.contains(name));
         let found = converter.node(node).unwrap_or_else(|reason| {
             faults.push(format!("{}: {reason}", node.title()));
-            converter.values.extend(node.outputs.iter().map(|name| (name.as_str(), Value::Unknown)));
-            Value::Unknown
+            converter.values.extend(node.outputs.iter().map(|name| (name.as_str(), OnnxValue::Unknown)));
+            OnnxValue::Unknown
         });
         // What follows an output that no node needs is Dropout's mask and the like.
         if let Some(name) = node.outputs.first() {
@@ -277,7 +281,7 @@ fn is_channels_last(graph: &OnnxGraph, wanted: &[usize], input: &str, rank: usiz
 }
 
 /// Returns the value of the images.
-fn images(name: &str, sides: &[Option<usize>], channels_last: bool) -> Result<Activation, String> {
+fn images(name: &str, sides: &[Option<usize>], channels_last: bool) -> Result<LayerValue, String> {
     use Dim::{Batch, Channel, Height, Width};
     let Some((batch, rest)) = sides.split_first() else { return Err(format!("input {name:?} has no shape")) };
     let rest: Vec<usize> = rest.iter().copied().collect::<Option<_>>().ok_or_else(|| {
@@ -299,5 +303,5 @@ fn images(name: &str, sides: &[Option<usize>], channels_last: bool) -> Result<Ac
     };
     let shape = ActivationShape::Image(shape);
     bounded(shape)?;
-    Ok(Activation { source: Source::Images, shape, dims, batch: batch.unwrap_or(1), shared: false })
+    Ok(LayerValue { source: Source::Images, shape, dims, batch: batch.unwrap_or(1), shared: false })
 }

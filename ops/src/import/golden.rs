@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::backend::own::inference::logits_of_numbers;
-use crate::import::convert::{Ending, Imported};
+use crate::import::convert::{FinalOp, Imported};
 use crate::import::error::ImportError;
 use crate::import::npz;
 use crate::loss::{exponential, largest};
@@ -64,8 +64,8 @@ pub(super) fn relative_difference(found: &[f32], expected: &[f32]) -> f64 {
 }
 
 /// Computes what the file computes from logits.
-pub(super) fn end(row: &mut [f32], ending: Ending) {
-    if ending == Ending::Logits {
+pub(super) fn end(row: &mut [f32], ending: FinalOp) {
+    if ending == FinalOp::Logits {
         return;
     }
     let most = largest(row).1;
@@ -73,7 +73,7 @@ pub(super) fn end(row: &mut [f32], ending: Ending) {
     let total: f64 = exponentials.iter().sum();
     for (number, exponential) in row.iter_mut().zip(exponentials) {
         let share = exponential / total;
-        *number = if ending == Ending::Softmax { share } else { libm::log(share) } as f32;
+        *number = if ending == FinalOp::Softmax { share } else { libm::log(share) } as f32;
     }
 }
 

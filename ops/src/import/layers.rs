@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::import::activation::{Activation, Dim};
+use crate::import::layer_value::{Dim, LayerValue};
 use crate::network::array::Array;
 use crate::network::definition::{Network, UnshapedLayer};
 use crate::network::layer::LayerOp;
@@ -54,9 +54,9 @@ impl LayerDrafts {
     pub(crate) fn push(
         &mut self,
         op: LayerOp,
-        inputs: &[&Activation],
+        inputs: &[&LayerValue],
         parameters: Option<Parameters>,
-    ) -> Result<Activation, String> {
+    ) -> Result<LayerValue, String> {
         let shapes: Vec<ActivationShape> = inputs.iter().map(|input| input.shape).collect();
         let shape = op.output(&shapes)?;
         if let (Some(expected), Some(found)) = (op.parameters(shapes[0]).0, &parameters)
@@ -76,11 +76,11 @@ impl LayerDrafts {
             (ActivationShape::Image(_), ActivationShape::Row(_)) => vec![Dim::Batch, Dim::Row(vec![])],
             _ => first.dims.clone(),
         };
-        Ok(Activation { source, shape, dims, batch: first.batch, shared: false })
+        Ok(LayerValue { source, shape, dims, batch: first.batch, shared: false })
     }
 
     /// Applies a scale and a shift per channel to a value.
-    pub(crate) fn push_affine(&mut self, input: &Activation, affine: Affine) -> Result<Activation, String> {
+    pub(crate) fn push_affine(&mut self, input: &LayerValue, affine: Affine) -> Result<LayerValue, String> {
         if let (Source::Layer(at), false) = (input.source, input.shared)
             && matches!(
                 self.drafts[at].layer.op,
@@ -113,7 +113,7 @@ impl LayerDrafts {
     }
 
     /// Returns a value, behind a layer that changes nothing if no layer has parameters: every network has some.
-    pub(crate) fn with_parameters(&mut self, input: Activation) -> Result<Activation, String> {
+    pub(crate) fn with_parameters(&mut self, input: LayerValue) -> Result<LayerValue, String> {
         if self.drafts.iter().any(|draft| draft.parameters.is_some()) {
             return Ok(input);
         }
@@ -122,7 +122,7 @@ impl LayerDrafts {
     }
 
     /// Returns the value as a row in the order channels, height, width.
-    pub(crate) fn row(&mut self, input: &Activation) -> Result<Activation, String> {
+    pub(crate) fn row(&mut self, input: &LayerValue) -> Result<LayerValue, String> {
         match input.shape {
             ActivationShape::Row(_) => Ok(input.clone()),
             ActivationShape::Image(_) => self.push(LayerOp::Flatten, &[input], None),

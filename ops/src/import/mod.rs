@@ -9,19 +9,20 @@ use std::path::{Path, PathBuf};
 
 use crate::network::definition::Network;
 use crate::network::model::Model;
-use convert::{Ending, Ends, Imported, convert};
+use convert::{FinalOp, Imported, OutputRule, convert};
 use error::ImportError;
 use nodes::OPS;
 use onnx_file::OnnxGraph;
 
 pub mod error;
 
-mod activation;
 mod constant;
 mod constant_nodes;
 mod convert;
 mod golden;
+mod layer_value;
 mod layers;
+mod node_window;
 mod nodes;
 pub mod npz;
 mod onnx_file;
@@ -29,7 +30,6 @@ mod products;
 mod protobuf;
 mod tensor;
 mod weights;
-mod window;
 
 #[cfg(test)]
 mod tests;
@@ -51,7 +51,7 @@ impl Import {
     }
 
     fn of(path: &Path, graph: &OnnxGraph, output: Option<&str>) -> Result<Self, ImportError> {
-        convert(graph, output, Ends::Logits)
+        convert(graph, output, OutputRule::Logits)
             .map(Self)
             .map_err(|nodes| ImportError::Unsupported { file: path.display().to_string(), nodes })
     }
@@ -65,7 +65,7 @@ impl Import {
         names: &BTreeMap<String, String>,
     ) -> Result<Self, ImportError> {
         let model = weights::read(path, network, names)?;
-        Ok(Self(Imported { model, channels_last: false, ending: Ending::Logits }))
+        Ok(Self(Imported { model, channels_last: false, ending: FinalOp::Logits }))
     }
 
     /// Reads the bytes of a safetensors file. Errors like [`Import::weights`].
@@ -76,7 +76,7 @@ impl Import {
         names: &BTreeMap<String, String>,
     ) -> Result<Self, ImportError> {
         let model = weights::from_bytes(path, bytes, network, names)?;
-        Ok(Self(Imported { model, channels_last: false, ending: Ending::Logits }))
+        Ok(Self(Imported { model, channels_last: false, ending: FinalOp::Logits }))
     }
 
     /// Returns the network with its weights.

@@ -1,10 +1,10 @@
 //! The nodes of ONNX, each with the layer, layout or constant that it becomes.
 
-use crate::import::activation::{Activation, Dim};
 use crate::import::constant::{self, Constant, axis};
-use crate::import::convert::{Converter, Ending, Value};
+use crate::import::convert::{Converter, FinalOp, OnnxValue};
+use crate::import::layer_value::{Dim, LayerValue};
+use crate::import::node_window::{NodeWindow, padding};
 use crate::import::onnx_file::Node;
-use crate::import::window::{Window, padding};
 use crate::network::geometry::{HeightWidth, Padding};
 use crate::network::layer::LayerOp;
 
@@ -17,25 +17,25 @@ pub(super) const BFLOAT16: i64 = 16;
 impl Converter<'_> {
     /// Converts a node to the value of its first output. Errors with the reason if it cannot be converted. A node behind
     /// one that could not be converted gives an unknown value without an error.
-    pub(super) fn node(&mut self, node: &Node) -> Result<Value, String> {
-        let inputs: Vec<Option<Value>> =
+    pub(super) fn node(&mut self, node: &Node) -> Result<OnnxValue, String> {
+        let inputs: Vec<Option<OnnxValue>> =
             (0..node.inputs.len()).map(|at| self.input(node, at)).collect::<Result<_, _>>()?;
-        if inputs.iter().flatten().any(|value| matches!(value, Value::Unknown)) {
+        if inputs.iter().flatten().any(|value| matches!(value, OnnxValue::Unknown)) {
             // Its own op is told all the same.
-            return if is_known(&node.op) { Ok(Value::Unknown) } else { Err(unknown(&node.op)) };
+            return if is_known(&node.op) { Ok(OnnxValue::Unknown) } else { Err(unknown(&node.op)) };
         }
         let constants: Option<Vec<Option<&Constant>>> = inputs
             .iter()
             .map(|value| match value {
                 None => Some(None),
-                Some(Value::Constant(constant)) => Some(Some(constant)),
+                Some(OnnxValue::Constant(constant)) => Some(Some(constant)),
                 Some(_) => None,
             })
             .collect();
         if let Some(constants) = constants {
             let made = Self::constant(node, &constants)?;
             self.spend(made.numbers.len())?;
-            return Ok(Value::Constant(made));
+            return Ok(OnnxValue::Constant(made));
         }
         match (node.op.as_str(), &inputs[..]) {
             ("Identity", [Some(value), ..]) => Ok(value.clone()),
@@ -44,38 +44,37 @@ impl Converter<'_> {
                 _ => Err("it makes whole numbers of its input".to_owned()),
             },
             ("Dropout", [Some(value), rest @ ..]) => {
-                let trains = |value: &Option<Value>| matches!(value, Some(Value::Constant(c)) if c.only().is_ok_and(|flag| flag != 0.0));
+                let trains = |value: &Option<OnnxValue>| matches!(value, Some(OnnxValue::Constant(c)) if c.only().is_ok_and(|flag| flag != 0.0));
                 if rest.get(1).is_some_and(trains) || self.opset() < 7 && node.int("is_test", 0) == 0 {
                     return Err("it is in training mode; export the network after network.eval()".to_owned());
                 }
                 Ok(value.clone())
             }
-            ("AveragePool", [Some(Value::Padded(x, padding)), ..]) => self.pool(node, x, *padding),
-            ("Conv", [Some(Value::Activation(x)), ..]) => self.conv(node, x, Padding::default(), &inputs),
-            ("Conv", [Some(Value::Padded(x, padding)), ..]) => self.conv(node, x, *padding, &inputs),
+            ("AveragePool", [Some(OnnxValue::Padded(x, padding)), ..]) => self.pool(node, x, *padding),
+            ("Conv", [Some(OnnxValue::Layer(x)), ..]) => self.conv(node, x, Padding::default(), &inputs),
+            ("Conv", [Some(OnnxValue::Padded(x, padding)), ..]) => self.conv(node, x, *padding, &inputs),
             ("Mul", [Some(a), Some(b)]) if hard_swish(a, b).is_some() => {
                 let x = hard_swish(a, b).ok_or("no input")?;
-                self.layers.push(LayerOp::HardSwish, &[x], None).map(Value::Activation)
+                self.layers.push(LayerOp::HardSwish, &[x], None).map(OnnxValue::Layer)
             }
-            ("Sum" | "Add", [Some(Value::Activation(_)), Some(Value::Activation(_)), ..]) => {
-                self.sum(&inputs)
-            }
+            ("Sum" | "Add", [Some(OnnxValue::Layer(_)), Some(OnnxValue::Layer(_)), ..]) => self.sum(&inputs),
             ("Concat", _) => self.concat(node, &inputs),
-            ("Add" | "Sub" | "Mul" | "Div", [Some(Value::Activation(x)), Some(Value::Constant(c))]) => {
-                self.affine(node, x, c, false).map(Value::Activation)
+            ("Add" | "Sub" | "Mul" | "Div", [Some(OnnxValue::Layer(x)), Some(OnnxValue::Constant(c))]) => {
+                self.affine(node, x, c, false).map(OnnxValue::Layer)
             }
-            ("Add" | "Sub" | "Mul" | "Div", [Some(Value::Constant(c)), Some(Value::Activation(x))]) => {
-                self.affine(node, x, c, true).map(Value::Activation)
+            ("Add" | "Sub" | "Mul" | "Div", [Some(OnnxValue::Constant(c)), Some(OnnxValue::Layer(x))]) => {
+                self.affine(node, x, c, true).map(OnnxValue::Layer)
             }
-            ("Softmax" | "LogSoftmax", [Some(Value::Activation(x))]) => self.softmax(node, x),
-            (_, [Some(Value::Activation(x)), ..]) => self.one(node, x, &inputs),
+            ("Softmax" | "LogSoftmax", [Some(OnnxValue::Layer(x))]) => self.softmax(node, x),
+            (_, [Some(OnnxValue::Layer(x)), ..]) => self.one(node, x, &inputs),
             (op, values) if is_known(op) => {
-                let special = |value: &&Value| !matches!(value, Value::Activation(_) | Value::Constant(_));
+                let special =
+                    |value: &&OnnxValue| !matches!(value, OnnxValue::Layer(_) | OnnxValue::Constant(_));
                 Err(values
                     .iter()
                     .flatten()
                     .find(special)
-                    .unwrap_or(&Value::Unknown)
+                    .unwrap_or(&OnnxValue::Unknown)
                     .why_not(&format!("op {op}")))
             }
             (op, _) => Err(unknown(op)),
@@ -83,9 +82,14 @@ impl Converter<'_> {
     }
 
     /// Converts a node whose first input alone is no constant.
-    fn one(&mut self, node: &Node, x: &Activation, inputs: &[Option<Value>]) -> Result<Value, String> {
+    fn one(
+        &mut self,
+        node: &Node,
+        x: &LayerValue,
+        inputs: &[Option<OnnxValue>],
+    ) -> Result<OnnxValue, String> {
         let constant = |at: usize| match inputs.get(at) {
-            Some(Some(Value::Constant(constant))) => Ok(Some(constant)),
+            Some(Some(OnnxValue::Constant(constant))) => Ok(Some(constant)),
             None | Some(None) => Ok(None),
             Some(Some(_)) => Err("its parameters are not constant".to_owned()),
         };
@@ -97,7 +101,7 @@ impl Converter<'_> {
                 (None, None) => Ok(None),
             }
         };
-        let layer = |own: &mut Self, op| own.layers.push(op, &[x], None).map(Value::Activation);
+        let layer = |own: &mut Self, op| own.layers.push(op, &[x], None).map(OnnxValue::Layer);
         let rank = x.dims.len();
         match node.op.as_str() {
             "Relu" => layer(self, LayerOp::Relu),
@@ -113,7 +117,7 @@ impl Converter<'_> {
                 if (alpha - 1.0 / 6.0).abs() > 1e-6 || beta != 0.5 {
                     return Err("HardSigmoid is supported only with alpha 1/6 and beta 1/2".to_owned());
                 }
-                Ok(Value::HardSigmoid(x.clone()))
+                Ok(OnnxValue::HardSigmoid(x.clone()))
             }
             "Clip" => {
                 let low = node
@@ -143,14 +147,14 @@ impl Converter<'_> {
                 if flatten_axis(node, rank)? != 1 {
                     return Err("Flatten is supported only with axis 1".to_owned());
                 }
-                x.reshaped(&[0, -1]).map(Value::Activation)
+                x.reshaped(&[0, -1]).map(OnnxValue::Layer)
             }
             "Reshape" => {
                 let shape = ints("shape", 1)?.ok_or("it has no shape")?;
                 if node.int("allowzero", 0) != 0 && shape.contains(&0) {
                     return Err("its output is empty".to_owned());
                 }
-                x.reshaped(&shape).map(Value::Activation)
+                x.reshaped(&shape).map(OnnxValue::Layer)
             }
             "Squeeze" => {
                 let axes = ints("axes", 1)?;
@@ -165,43 +169,43 @@ impl Converter<'_> {
                 }
                 let sides = x.sides();
                 let left: Vec<usize> = (0..rank).filter(|at| !goes(*at)).map(|at| sides[at]).collect();
-                x.with_sides(&left).map(Value::Activation)
+                x.with_sides(&left).map(OnnxValue::Layer)
             }
             "Unsqueeze" => {
                 let axes = ints("axes", 1)?.ok_or("it has no axes")?;
                 let sides = with_ones(&x.sides(), &axes)?;
-                x.with_sides(&sides).map(Value::Activation)
+                x.with_sides(&sides).map(OnnxValue::Layer)
             }
             "Transpose" => {
                 let order = order(node, rank)?;
-                Ok(Value::Activation(x.transposed(&order)))
+                Ok(OnnxValue::Layer(x.transposed(&order)))
             }
             "Pad" => padded(node, x, ints("pads", 1)?, constant(2)?),
             "Shape" => {
                 let sides: Vec<i64> = x.sides().iter().map(|side| *side as i64).collect();
-                Ok(Value::Constant(shape_slice(node, &sides)))
+                Ok(OnnxValue::Constant(shape_slice(node, &sides)))
             }
             op if is_known(op) => Err(format!("op {op} cannot read these values")),
             op => Err(unknown(op)),
         }
     }
 
-    fn sum(&mut self, inputs: &[Option<Value>]) -> Result<Value, String> {
+    fn sum(&mut self, inputs: &[Option<OnnxValue>]) -> Result<OnnxValue, String> {
         let all = activations(inputs)?;
         if !all.iter().all(|x| x.lies_like(all[0])) {
             return Err("its inputs have different shapes, or one of them is transposed".to_owned());
         }
-        self.layers.push(LayerOp::Add, &all, None).map(Value::Activation)
+        self.layers.push(LayerOp::Add, &all, None).map(OnnxValue::Layer)
     }
 
-    fn concat(&mut self, node: &Node, inputs: &[Option<Value>]) -> Result<Value, String> {
+    fn concat(&mut self, node: &Node, inputs: &[Option<OnnxValue>]) -> Result<OnnxValue, String> {
         let all = activations(inputs)?;
         let first = all[0];
         let at = axis(node.int("axis", 1), first.dims.len())?;
         if let [only] = all[..] {
-            return Ok(Value::Activation(only.clone()));
+            return Ok(OnnxValue::Layer(only.clone()));
         }
-        let joins = |x: &&Activation| {
+        let joins = |x: &&LayerValue| {
             x.dims.len() == first.dims.len() && x.channel_dim() == Some(at) && x.dims == first.dims
         };
         if !all.iter().all(joins) {
@@ -209,17 +213,17 @@ impl Converter<'_> {
                 "Concat is supported only along the channels, or along the numbers of rows".to_owned()
             );
         }
-        self.layers.push(LayerOp::Concat, &all, None).map(Value::Activation)
+        self.layers.push(LayerOp::Concat, &all, None).map(OnnxValue::Layer)
     }
 
     /// Converts a pool. `extra` has the zeros that a Pad node put around its input; an average counts them.
-    fn pool(&mut self, node: &Node, x: &Activation, extra: Padding) -> Result<Value, String> {
+    fn pool(&mut self, node: &Node, x: &LayerValue, extra: Padding) -> Result<OnnxValue, String> {
         let [_, height, width] = x.image()?;
         if node.outputs.iter().filter(|name| !name.is_empty()).count() > 1 {
             return Err("the positions of the largest numbers are not computed".to_owned());
         }
-        let Window { size, stride, dilation, padding, beyond } =
-            Window::of(node, x.dims.len(), [height, width], None)?;
+        let NodeWindow { size, stride, dilation, padding, beyond } =
+            NodeWindow::of(node, x.dims.len(), [height, width], None)?;
         if dilation != HeightWidth::square(1) {
             return Err("pools are supported only without dilation".to_owned());
         }
@@ -239,10 +243,15 @@ impl Converter<'_> {
         } else {
             LayerOp::AvgPool { size, stride, padding, count_padding: counts || is_padded }
         };
-        self.layers.push(op, &[x], None).map(Value::Activation)
+        self.layers.push(op, &[x], None).map(OnnxValue::Layer)
     }
 
-    fn reduce_mean(&mut self, node: &Node, x: &Activation, axes: Option<Vec<i64>>) -> Result<Value, String> {
+    fn reduce_mean(
+        &mut self,
+        node: &Node,
+        x: &LayerValue,
+        axes: Option<Vec<i64>>,
+    ) -> Result<OnnxValue, String> {
         const OTHER: &str = "ReduceMean is supported only over height and width";
         let rank = x.dims.len();
         let axes: Vec<usize> =
@@ -258,31 +267,31 @@ impl Converter<'_> {
         let keeps = node.int("keepdims", 1) != 0;
         let dims = pooled.dims.iter().enumerate();
         let dims = dims.filter(|(at, _)| keeps || !axes.contains(at)).map(|(_, dim)| dim.clone()).collect();
-        Ok(Value::Activation(Activation { dims, ..pooled }))
+        Ok(OnnxValue::Layer(LayerValue { dims, ..pooled }))
     }
 
-    fn softmax(&mut self, node: &Node, x: &Activation) -> Result<Value, String> {
+    fn softmax(&mut self, node: &Node, x: &LayerValue) -> Result<OnnxValue, String> {
         // Before version 13 the default was 1, and all axes behind it counted as one.
         let default = if self.opset() < 13 { 1 } else { -1 };
         let at = axis(node.int("axis", default), x.dims.len())?;
         if x.side(&x.dims[at]) != x.shape.len() {
             return Err("a softmax is supported only over the logits".to_owned());
         }
-        let ending = if node.op == "Softmax" { Ending::Softmax } else { Ending::LogSoftmax };
-        Ok(Value::Ended(x.clone(), ending))
+        let ending = if node.op == "Softmax" { FinalOp::Softmax } else { FinalOp::LogSoftmax };
+        Ok(OnnxValue::Ended(x.clone(), ending))
     }
 }
 
 /// Converts a Pad node to a value with zeros around it.
 fn padded(
     node: &Node,
-    x: &Activation,
+    x: &LayerValue,
     pads: Option<Vec<i64>>,
     value: Option<&Constant>,
-) -> Result<Value, String> {
+) -> Result<OnnxValue, String> {
     let pads = pads.ok_or("it has no pads")?;
     if pads.iter().all(|pixels| *pixels == 0) {
-        return Ok(Value::Activation(x.clone()));
+        return Ok(OnnxValue::Layer(x.clone()));
     }
     let value = value.map_or(Ok(node.float("value").unwrap_or(0.0)), Constant::only)?;
     if node.inputs.len() > 3 {
@@ -297,13 +306,14 @@ fn padded(
         return Err("Pad is supported only along height and width".to_owned());
     }
     let space = [&pads[2..rank], &pads[rank + 2..]].concat();
-    Ok(Value::Padded(x.clone(), padding(&space, rank)?))
+    Ok(OnnxValue::Padded(x.clone(), padding(&space, rank)?))
 }
 
 /// Returns the value whose `HardSigmoid` is the other one.
-fn hard_swish<'v>(a: &'v Value, b: &'v Value) -> Option<&'v Activation> {
+fn hard_swish<'v>(a: &'v OnnxValue, b: &'v OnnxValue) -> Option<&'v LayerValue> {
     match (a, b) {
-        (Value::Activation(x), Value::HardSigmoid(of)) | (Value::HardSigmoid(of), Value::Activation(x)) => {
+        (OnnxValue::Layer(x), OnnxValue::HardSigmoid(of))
+        | (OnnxValue::HardSigmoid(of), OnnxValue::Layer(x)) => {
             (x.source == of.source && x.lies_like(of)).then_some(x)
         }
         _ => None,
@@ -311,15 +321,15 @@ fn hard_swish<'v>(a: &'v Value, b: &'v Value) -> Option<&'v Activation> {
 }
 
 /// Returns values that must all be activations.
-fn activations(inputs: &[Option<Value>]) -> Result<Vec<&Activation>, String> {
-    let of = |value: &'_ Option<Value>| match value {
-        Some(Value::Activation(_)) => Ok(()),
+fn activations(inputs: &[Option<OnnxValue>]) -> Result<Vec<&LayerValue>, String> {
+    let of = |value: &'_ Option<OnnxValue>| match value {
+        Some(OnnxValue::Layer(_)) => Ok(()),
         _ => Err("it joins values of different kinds".to_owned()),
     };
     inputs.iter().try_for_each(of)?;
-    let all: Vec<&Activation> = inputs
+    let all: Vec<&LayerValue> = inputs
         .iter()
-        .filter_map(|value| if let Some(Value::Activation(x)) = value { Some(x) } else { None })
+        .filter_map(|value| if let Some(OnnxValue::Layer(x)) = value { Some(x) } else { None })
         .collect();
     if all.is_empty() { Err("it has no input".to_owned()) } else { Ok(all) }
 }

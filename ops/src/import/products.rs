@@ -1,11 +1,11 @@
 //! The nodes of ONNX with weights: convolutions, linear layers, and scales and shifts per channel.
 
-use crate::import::activation::{Activation, Dim};
 use crate::import::constant::{Constant, Numbers};
-use crate::import::convert::{Converter, Value};
+use crate::import::convert::{Converter, OnnxValue};
+use crate::import::layer_value::{Dim, LayerValue};
 use crate::import::layers::{Affine, Parameters};
+use crate::import::node_window::NodeWindow;
 use crate::import::onnx_file::Node;
-use crate::import::window::Window;
 use crate::network::geometry::{HeightWidth, Padding};
 use crate::network::layer::LayerOp;
 
@@ -16,15 +16,15 @@ impl Converter<'_> {
     pub(super) fn conv(
         &mut self,
         node: &Node,
-        x: &Activation,
+        x: &LayerValue,
         extra: Padding,
-        inputs: &[Option<Value>],
-    ) -> Result<Value, String> {
-        let Some(Some(Value::Constant(weight))) = inputs.get(1) else {
+        inputs: &[Option<OnnxValue>],
+    ) -> Result<OnnxValue, String> {
+        let Some(Some(OnnxValue::Constant(weight))) = inputs.get(1) else {
             return Err("its weight is not constant".to_owned());
         };
         let bias = match inputs.get(2) {
-            Some(Some(Value::Constant(bias))) => Some(bias.as_floats()),
+            Some(Some(OnnxValue::Constant(bias))) => Some(bias.as_floats()),
             Some(Some(_)) => return Err("its bias is not constant".to_owned()),
             Some(None) | None => None,
         };
@@ -35,7 +35,7 @@ impl Converter<'_> {
             _ => return Err(format!("its weight has {} dimensions", weight.shape.len())),
         };
         let sides = [height + extra.top + extra.bottom, width + extra.left + extra.right];
-        let window = Window::of(node, x.dims.len(), sides, Some(size))?;
+        let window = NodeWindow::of(node, x.dims.len(), sides, Some(size))?;
         let groups = usize::try_from(node.int("group", 1))
             .ok()
             .filter(|groups| *groups > 0)
@@ -65,16 +65,16 @@ impl Converter<'_> {
         };
         let shape = vec![out, ins, size.height, size.width];
         let parameters = Parameters { name: weight.name.clone(), shape, weight: weight.as_floats(), bias };
-        self.layers.push(op, &[x], Some(parameters)).map(Value::Activation)
+        self.layers.push(op, &[x], Some(parameters)).map(OnnxValue::Layer)
     }
 
     pub(super) fn gemm(
         &mut self,
         node: &Node,
-        x: &Activation,
+        x: &LayerValue,
         weight: Option<&Constant>,
         bias: Option<&Constant>,
-    ) -> Result<Value, String> {
+    ) -> Result<OnnxValue, String> {
         let weight = weight.ok_or("it has no weight")?;
         if node.int("transA", 0) != 0 {
             return Err("its input is transposed".to_owned());
@@ -104,11 +104,11 @@ impl Converter<'_> {
     /// Makes a linear layer of a weight of outputs × inputs.
     fn linear(
         &mut self,
-        x: &Activation,
+        x: &LayerValue,
         weight: &Constant,
         [outputs, inputs]: [usize; 2],
         bias: Option<Vec<f32>>,
-    ) -> Result<Value, String> {
+    ) -> Result<OnnxValue, String> {
         let numbers = x.shape.len();
         if x.dims.len() < 2 || x.dims.last().map(|dim| x.side(dim)) != Some(numbers) || inputs != numbers {
             return Err(format!("its weight takes {inputs} numbers, its input has {numbers}"));
@@ -127,11 +127,11 @@ impl Converter<'_> {
         let made = self.layers.push(LayerOp::Linear { out: outputs, bias }, &[&row], Some(parameters))?;
         let ones = x.dims[1..x.dims.len() - 1].iter().map(|_| Dim::One);
         let dims = [Dim::Batch].into_iter().chain(ones).chain([Dim::Row(vec![])]).collect();
-        Ok(Value::Activation(Activation { dims, ..made }))
+        Ok(OnnxValue::Layer(LayerValue { dims, ..made }))
     }
 
     /// Applies a scale and a shift, one per channel.
-    fn scaled(&mut self, x: &Activation, affine: Affine) -> Result<Activation, String> {
+    fn scaled(&mut self, x: &LayerValue, affine: Affine) -> Result<LayerValue, String> {
         let channels = x.shape.channels().0;
         if affine.scale.len() != channels || affine.shift.len() != channels {
             return Err(format!("its parameters do not fit {channels} channels"));
@@ -143,10 +143,10 @@ impl Converter<'_> {
     pub(super) fn affine(
         &mut self,
         node: &Node,
-        x: &Activation,
+        x: &LayerValue,
         constant: &Constant,
         constant_first: bool,
-    ) -> Result<Activation, String> {
+    ) -> Result<LayerValue, String> {
         let channels = x.shape.channels().0;
         let mut constant = constant.clone();
         if self.opset() < 7 && node.int("axis", -1) >= 0 {
@@ -169,7 +169,7 @@ impl Converter<'_> {
         self.scaled(x, affine)
     }
 
-    pub(super) fn mat_mul(&mut self, x: &Activation, weight: Option<&Constant>) -> Result<Value, String> {
+    pub(super) fn mat_mul(&mut self, x: &LayerValue, weight: Option<&Constant>) -> Result<OnnxValue, String> {
         let weight = weight.ok_or("it has no weight")?;
         let &[inputs, outputs] = &weight.shape[..] else { return Err("its weight is no matrix".to_owned()) };
         self.linear(x, &weight.transposed(&[1, 0])?, [outputs, inputs], None)
@@ -179,9 +179,9 @@ impl Converter<'_> {
     pub(super) fn batch_norm(
         &mut self,
         node: &Node,
-        x: &Activation,
+        x: &LayerValue,
         parameters: [Option<&Constant>; 4],
-    ) -> Result<Value, String> {
+    ) -> Result<OnnxValue, String> {
         let in_training =
             node.int("training_mode", 0) != 0 || self.opset() < 7 && node.int("is_test", 0) == 0;
         if in_training {
@@ -203,12 +203,12 @@ impl Converter<'_> {
             numbers(0).zip(numbers(3)).map(|(weight, variance)| weight / (variance + eps).sqrt()).collect();
         let shift =
             numbers(1).zip(numbers(2)).zip(&scale).map(|((bias, mean), scale)| bias - mean * scale).collect();
-        self.scaled(x, Affine { scale, shift }).map(Value::Activation)
+        self.scaled(x, Affine { scale, shift }).map(OnnxValue::Layer)
     }
 }
 
 /// Returns a constant as one number per channel, as `NumPy` repeats it beside the value.
-fn per_channel(x: &Activation, constant: &Constant) -> Result<Vec<f32>, String> {
+fn per_channel(x: &LayerValue, constant: &Constant) -> Result<Vec<f32>, String> {
     let (channels, numbers) = (x.shape.channels().0, constant.as_floats());
     let behind = x
         .dims

@@ -124,7 +124,7 @@ fn verdict(case: &Path) -> Result<(), String> {
         let text = error.to_string();
         text.split_once(".onnx: ").map_or(text.clone(), |(_, what)| what.to_owned())
     })?;
-    let imported = convert(&graph, None, Ends::Anything).map_err(|nodes| {
+    let imported = convert(&graph, None, OutputRule::Anything).map_err(|nodes| {
         let mut nodes = nodes;
         nodes.truncate(3);
         nodes.join("; ")

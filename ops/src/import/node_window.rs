@@ -5,7 +5,7 @@ use crate::network::geometry::{HeightWidth, Padding};
 
 /// The window of a convolution or pool. One-dimensional ones have height 1.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Window {
+pub(crate) struct NodeWindow {
     pub size: HeightWidth,
     pub stride: HeightWidth,
     pub dilation: HeightWidth,
@@ -18,7 +18,7 @@ pub(crate) struct Window {
 /// The largest number of an attribute, so that sums cannot overflow.
 const MOST: usize = 1 << 20;
 
-impl Window {
+impl NodeWindow {
     /// Reads the attributes of a node for images of this height and width. `size` is the size of the window where the
     /// node does not say it.
     pub(crate) fn of(

@@ -23,7 +23,7 @@ pub(crate) enum Dim {
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Activation {
+pub(crate) struct LayerValue {
     pub source: Source,
     pub shape: ActivationShape,
     pub dims: Vec<Dim>,
@@ -33,7 +33,7 @@ pub(crate) struct Activation {
     pub shared: bool,
 }
 
-impl Activation {
+impl LayerValue {
     /// Returns the side of a dimension.
     pub(crate) fn side(&self, dim: &Dim) -> usize {
         match (dim, self.shape) {
@@ -173,8 +173,8 @@ impl Activation {
 mod tests {
     use super::*;
 
-    fn image(sides: [usize; 3]) -> Activation {
-        Activation {
+    fn image(sides: [usize; 3]) -> LayerValue {
+        LayerValue {
             source: Source::Images,
             shape: ActivationShape::Image(sides),
             dims: vec![Dim::Batch, Dim::Channel, Dim::Height, Dim::Width],

@@ -69,7 +69,8 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<ImportOp>
     let written = fields.take("model");
     let model = written.map(|value| Architecture::from_value(value, faults));
     let input = fields.take("input").map(|value| Vec::<i64>::from_value(value, faults));
-    let names = fields.take("names").map_or(Some(BTreeMap::new()), |value| read_names(value, faults));
+    let renamed = fields.take("names");
+    let names = renamed.map_or(Some(BTreeMap::new()), |value| read_names(value, faults));
     fields.otherwise("golden", "no comparison");
     fields.otherwise("output", "the only output");
     fields.otherwise("model", "that of the file");
@@ -80,10 +81,15 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<ImportOp>
         (None, None, output, names) if names.is_empty() => NetworkSource::File { output },
         (Some(architecture), Some(input), None, names) => {
             let (architecture, input) = (architecture?, input?);
-            let defined = define(architecture, &input, names);
             let place = written.map_or(span, |value| value.span);
-            let defined = defined.map_err(|what| faults.add(place, what, "")).ok()?;
-            NetworkSource::Experiment(Box::new(defined))
+            let network = resolve(&architecture, &input).map_err(|what| faults.add(place, what, "")).ok()?;
+            let layers = || network.layers.iter().map(|layer| layer.name.as_str());
+            if let Some(name) = names.keys().find(|name| layers().all(|layer| layer != name.as_str())) {
+                let place = renamed.map_or(span, |value| value.span);
+                faults.add(place, format!("the network has no layer `{name}`"), suggest(name, layers()));
+                return None;
+            }
+            NetworkSource::Experiment(Box::new(DefinedNetwork { architecture, network, names }))
         }
         (Some(_), Some(_), Some(_), _) => {
             faults.add(span, "weights of a safetensors file have no outputs", "leave out `output`");
@@ -103,17 +109,13 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<ImportOp>
     Some(ImportOp { file: file?, golden: golden?, network })
 }
 
-/// Returns a network for inputs of these sides. Errors if it does not fit, or if `names` names no layer.
-fn define(
-    architecture: Architecture,
-    input: &[i64],
-    names: BTreeMap<String, String>,
-) -> Result<DefinedNetwork, String> {
+/// Returns the network for inputs of these sides. Errors if it does not fit.
+fn resolve(architecture: &Architecture, input: &[i64]) -> Result<Network, String> {
     let sides: Option<Vec<usize>> = input.iter().map(|side| usize::try_from(*side).ok()).collect();
     let Some(&[channels, height, width]) = sides.as_deref() else {
         return Err("`input` has three whole numbers: channels, height and width".to_owned());
     };
-    let last = match &architecture {
+    let last = match architecture {
         Architecture::Layers(layers) => layers.iter().rev().find_map(|layer| match layer {
             LayerSpec::Linear { out, .. } => Some(*out),
             _ => None,
@@ -121,13 +123,7 @@ fn define(
         Architecture::Mlp { .. } => None,
     };
     let classes = last.ok_or("`model` is `Layers([…])` with a linear layer at its end")?;
-    let network = Network::resolve(&architecture, [channels, height, width], classes)
-        .map_err(|error| error.to_string())?;
-    if let Some(name) = names.keys().find(|name| network.layers.iter().all(|layer| layer.name != **name)) {
-        let layers = suggest(name, network.layers.iter().map(|layer| layer.name.as_str()));
-        return Err(format!("`names`: the network has no layer `{name}`: {layers}"));
-    }
-    Ok(DefinedNetwork { architecture, network, names })
+    Network::resolve(architecture, [channels, height, width], classes).map_err(|error| error.to_string())
 }
 
 fn read_names(value: &Value, faults: &mut Faults) -> Option<BTreeMap<String, String>> {
@@ -135,11 +131,19 @@ fn read_names(value: &Value, faults: &mut Faults) -> Option<BTreeMap<String, Str
         mismatch(value, "a map from layers to names in the file, `{\"conv1\": \"features.0\"}`", faults);
         return None;
     };
-    let pair = |(key, value): &(Value, Value), faults: &mut Faults| {
-        String::from_value(key, faults).zip(String::from_value(value, faults))
-    };
-    let read: Vec<Option<(String, String)>> = entries.iter().map(|entry| pair(entry, faults)).collect();
-    read.into_iter().collect()
+    let mut names = BTreeMap::new();
+    let mut whole = true;
+    for (key, value) in entries {
+        match (String::from_value(key, faults), String::from_value(value, faults)) {
+            (Some(layer), Some(_)) if names.contains_key(&layer) => {
+                faults.add(key.span, format!("layer `{layer}` is there twice"), "remove one of the two");
+                whole = false;
+            }
+            (Some(layer), Some(name)) => drop(names.insert(layer, name)),
+            _ => whole = false,
+        }
+    }
+    whole.then_some(names)
 }
 
 impl ImportOp {

@@ -7,6 +7,7 @@ pub(crate) mod avg_pool;
 pub(crate) mod batch_norm;
 pub(crate) mod conv;
 mod depthwise;
+mod depthwise_gradient;
 pub(crate) mod dropout;
 pub(crate) mod exponential;
 pub(crate) mod flatten;

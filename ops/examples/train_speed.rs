@@ -110,7 +110,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Path::new(folder),
         Path::new("."),
     )?;
-    let graph = Network::resolve(&model, data.train.shape, data.train.classes)?;
+    let classes = data.train.labels.as_ref().ok_or("no labels")?.classes;
+    let graph = Network::resolve(&model, data.train.shape, classes)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let start = Instant::now();
     let config = config(model, epochs, device);

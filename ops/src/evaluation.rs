@@ -54,15 +54,28 @@ impl Evaluation {
 }
 
 /// Evaluates a network on labelled images. The sum of the losses has the order of the images. Errors if the
-/// caller cancels, the images do not fit the network or a tensor is unusable.
+/// caller cancels, the images have no labels or do not fit the network, or a tensor is unusable.
 pub fn evaluate(
     device: Device,
     model: &Model,
     images: &Images,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Evaluation, InferenceError> {
+    let labels = images.labels.as_ref().ok_or(InferenceError::Unlabelled)?;
     let logits = logits(device, model, images, cancelled)?;
-    Ok(judge(&logits, &images.labels, images.classes))
+    Ok(judge(&logits, &labels.numbers, labels.classes))
+}
+
+/// Returns the class that a network gives each image: that of the largest logit, and the lowest class among equal logits;
+/// `None` if a logit is not finite. Errors if the caller cancels, the images do not fit the network or a tensor is unusable.
+pub fn predict(
+    model: &Model,
+    images: &Images,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Vec<Option<u32>>, InferenceError> {
+    let logits = logits(Device::Cpu, model, images, cancelled)?;
+    let rows = logits.par_chunks_exact(model.network().classes.max(2)).with_min_len(ROWS);
+    Ok(rows.map(|row| Prediction::new(row, 0).answer().map(|class| class as u32)).collect())
 }
 
 fn judge(logits: &[f32], labels: &[u8], classes: usize) -> Evaluation {

@@ -11,6 +11,7 @@ pub mod format;
 pub mod import;
 mod loss;
 pub mod network;
+pub mod numpy;
 mod op;
 mod provenance;
 pub mod quantize;
@@ -20,4 +21,5 @@ mod standard;
 pub mod training;
 pub mod weights;
 
+pub use op::confusion::GIVEN_CLASS;
 pub use standard::{Artifact, DatasetPort, ModelPort, Op, Port, StandardOps};

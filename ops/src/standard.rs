@@ -1,4 +1,5 @@
-//! The ops of fewbits as the engine sees them: Dataset, Import, Train, Quantize, Evaluate, Compare, Describe.
+//! The ops of fewbits as the engine sees them: Dataset, Import, Train, Quantize, Evaluate, Compare,
+//! Confusion, Describe.
 //! Only dispatches to each op's own file; computes no numbers.
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use fewbits_engine::text::variant::VariantReader;
 use crate::backend::Device;
 use crate::dataset::Dataset;
 use crate::network::model::Model;
-use crate::op::{compare, dataset, describe, evaluate, import, quantize, train};
+use crate::op::{compare, confusion, dataset, describe, evaluate, import, quantize, train};
 use crate::provenance;
 
 /// The ops, with the folders of their data.
@@ -43,6 +44,8 @@ pub enum Op {
     Evaluate(evaluate::EvaluateOp),
     /// Compares two networks image by image.
     Compare(compare::CompareOp),
+    /// Counts which classes a network gives to images of each class.
+    Confusion(confusion::ConfusionOp),
     /// Describes a network's weights.
     Describe(describe::DescribeOp),
 }
@@ -67,6 +70,10 @@ pub struct DatasetPort {
     pub shape: Option<([usize; 3], usize)>,
     /// Whether the dataset has validation images.
     pub validated: bool,
+    /// Whether the dataset has test images.
+    pub tested: bool,
+    /// Whether the images have labels, as far as it is known.
+    pub labelled: bool,
 }
 
 /// The facts about a model that are known before its training.
@@ -88,13 +95,14 @@ pub enum Artifact {
 }
 
 /// The kinds of nodes, each with the reader of its op.
-const KINDS_AND_READERS: [(NodeKind, VariantReader<Op>); 7] = [
+const KINDS_AND_READERS: [(NodeKind, VariantReader<Op>); 8] = [
     (dataset::KIND, |fields, faults| dataset::read_op(fields, faults).map(Op::Dataset)),
     (import::KIND, |fields, faults| import::read_op(fields, faults).map(Op::Import)),
     (train::KIND, |fields, faults| train::read_op(fields, faults).map(Op::Train)),
     (quantize::KIND, |fields, faults| quantize::read_op(fields, faults).map(Op::Quantize)),
     (evaluate::KIND, |fields, faults| evaluate::read_op(fields, faults).map(Op::Evaluate)),
     (compare::KIND, |fields, faults| compare::read_op(fields, faults).map(Op::Compare)),
+    (confusion::KIND, |fields, faults| confusion::read_op(fields, faults).map(Op::Confusion)),
     (describe::KIND, |fields, faults| describe::read_op(fields, faults).map(Op::Describe)),
 ];
 
@@ -144,6 +152,7 @@ impl Ops for StandardOps {
             Op::Quantize(op) => op.port(inputs),
             Op::Evaluate(op) => op.port(inputs),
             Op::Compare(op) => op.port(inputs),
+            Op::Confusion(op) => op.port(inputs),
             Op::Describe(op) => op.port(inputs),
         }
     }
@@ -156,6 +165,7 @@ impl Ops for StandardOps {
             Op::Quantize(op) => op.identity(),
             Op::Evaluate(op) => op.identity(),
             Op::Compare(_) => compare::CompareOp::identity(),
+            Op::Confusion(_) => confusion::ConfusionOp::identity(),
             Op::Describe(op) => op.identity(),
         }
     }
@@ -166,6 +176,7 @@ impl Ops for StandardOps {
             Op::Train(_) => vec![(0, "train"), (0, "validation")],
             Op::Quantize(_) | Op::Describe(_) => vec![(0, "model")],
             Op::Evaluate(op) => vec![(0, "model"), (1, op.split.part())],
+            Op::Confusion(op) => vec![(0, "model"), (1, op.split.part())],
             Op::Compare(op) => vec![(0, "model"), (1, "model"), (2, op.split.part())],
         }
     }
@@ -174,7 +185,12 @@ impl Ops for StandardOps {
         match op {
             Op::Dataset(op) => Ok(op.sources(self)),
             Op::Import(op) => Ok(op.sources(self)),
-            Op::Train(_) | Op::Quantize(_) | Op::Evaluate(_) | Op::Compare(_) | Op::Describe(_) => Ok(vec![]),
+            Op::Train(_)
+            | Op::Quantize(_)
+            | Op::Evaluate(_)
+            | Op::Compare(_)
+            | Op::Confusion(_)
+            | Op::Describe(_) => Ok(vec![]),
         }
     }
 
@@ -188,6 +204,9 @@ impl Ops for StandardOps {
             (Op::Quantize(op), [Artifact::Model(model)]) => op.run(model),
             (Op::Describe(op), [Artifact::Model(model)]) => Ok(op.run(model)),
             (Op::Evaluate(op), [Artifact::Model(model), Artifact::Dataset(data)]) => {
+                op.run(model, data, context)
+            }
+            (Op::Confusion(op), [Artifact::Model(model), Artifact::Dataset(data)]) => {
                 op.run(model, data, context)
             }
             (
@@ -245,6 +264,11 @@ fn device(op: &Op) -> Device {
     match op {
         Op::Train(op) => op.device(),
         Op::Evaluate(op) => op.device,
-        Op::Dataset(_) | Op::Import(_) | Op::Quantize(_) | Op::Compare(_) | Op::Describe(_) => Device::Cpu,
+        Op::Dataset(_)
+        | Op::Import(_)
+        | Op::Quantize(_)
+        | Op::Compare(_)
+        | Op::Confusion(_)
+        | Op::Describe(_) => Device::Cpu,
     }
 }

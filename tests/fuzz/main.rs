@@ -6,7 +6,7 @@
 //! runs a coverage-guided fuzzer.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,8 +16,10 @@ use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::run_log::{LoggedEvent, RunHeader};
 use fewbits_ops::StandardOps;
 use fewbits_ops::dataset::idx::{Idx, IdxKind};
-use fewbits_ops::dataset::{cifar, open::DatasetFile};
-use fewbits_ops::import::{Import, npz};
+use fewbits_ops::dataset::source::Layout;
+use fewbits_ops::dataset::{cifar, csv, npz, open::DatasetFile};
+use fewbits_ops::import::Import;
+use fewbits_ops::import::golden::Golden;
 use fewbits_ops::network::architecture::{Architecture, LayerSpec};
 use fewbits_ops::network::definition::Network;
 use fewbits_ops::network::model::Model;
@@ -185,7 +187,29 @@ fn weights_of_others() {
 fn numpy_archive() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ops/tests/networks/inverted.golden.npz");
     fuzz(&[fs::read(path).expect("an archive")], |bytes| {
-        let _ = npz::arrays(std::io::Cursor::new(bytes), ["input", "output"]);
+        let _ = Golden::of(Cursor::new(bytes));
+    });
+}
+
+#[test]
+fn images_of_numpy() {
+    // Six bytes images of 2 x 1 x 3 with labels, numbers in rows with labels that are texts, and both compressed
+    // (`ops/tests/datasets/make.py`).
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ops/tests/datasets");
+    let archives =
+        ["bytes.npz", "rows.npz", "compressed.npz"].map(|name| fs::read(folder.join(name)).expect(name));
+    fuzz(&archives, |bytes| {
+        let _ = npz::images(Cursor::new(bytes), Layout::Nchw);
+        let _ = npz::images(Cursor::new(bytes), Layout::Nhwc);
+    });
+}
+
+#[test]
+fn rows_of_csv() {
+    let text = b"width, kind,height\n1.5,cat,-2\n\"3\",dog,1e2\n\n4,\"a \"\"b\"\"\",0\r\n".to_vec();
+    fuzz(&[text], |bytes| {
+        let _ = csv::rows(&mut &*bytes, Some("kind"));
+        let _ = csv::rows(&mut &*bytes, None);
     });
 }
 

@@ -19,6 +19,7 @@ use crate::backend::own::inference::InferenceError;
 use crate::backend::own::trainer::OwnTrainer;
 use crate::dataset::images::Images;
 use crate::network::definition::Network;
+use crate::network::fit::{self, ImageKind, NetworkMismatch};
 use crate::network::model::Model;
 use crate::training::batch::Batch;
 use crate::training::config::Optimizer;
@@ -113,7 +114,15 @@ pub(crate) fn trainer(
     })
 }
 
-/// Computes the logits of images on a device, one row per image. Errors if the caller cancels, the images do not fit
+/// Checks that a network can take some images.
+pub(crate) fn check(network: &Network, images: &Images) -> Result<(), NetworkMismatch> {
+    let takes = ImageKind { shape: network.input, classes: Some(network.classes) };
+    let classes = images.labels.as_ref().map(|labels| labels.classes);
+    fit::check(takes, ImageKind { shape: images.shape, classes })
+}
+
+/// Computes the logits of images on a device, one row per image, which has two numbers where the network has a single
+/// output: its number is the logit of the second class against the first. Errors if the caller cancels, the images do not fit
 /// the network, or the device fails.
 pub(crate) fn logits(
     device: Device,
@@ -121,9 +130,13 @@ pub(crate) fn logits(
     images: &Images,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Vec<f32>, InferenceError> {
-    own::inference::check(model.network(), images)?;
-    match device {
+    check(model.network(), images)?;
+    let logits = match device {
         Device::Cpu => own::inference::logits(model, images, cancelled),
         Device::Candle(device) => candle::inference::logits(device, model, images, cancelled),
+    }?;
+    if model.network().classes > 1 {
+        return Ok(logits);
     }
+    Ok(logits.into_iter().flat_map(|logit| [0.0, logit]).collect())
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tar::{Archive, Entry, EntryType};
 
 use super::error::FileError;
-use super::images::Images;
+use super::images::{Images, Labels, Pixels};
 use super::open::DatasetFile;
 
 /// Images in a published batch.
@@ -129,10 +129,8 @@ impl CifarImages {
     fn new(records: usize) -> Self {
         let images = [5 * records, records].map(|count| Images {
             shape: SHAPE,
-            classes: CLASSES,
-            pixels: vec![0; count * PIXELS],
-            labels: vec![0; count],
-            values: Vec::new(),
+            pixels: Pixels::Bytes { bytes: vec![0; count * PIXELS], values: vec![] },
+            labels: Some(Labels::numbered(CLASSES, vec![0; count])),
         });
         Self { records, images }
     }
@@ -152,9 +150,14 @@ impl CifarImages {
         mut fill: impl FnMut(&mut [u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let (part, first) = if batch < 5 { (0, batch * self.records) } else { (1, 0) };
-        let Images { pixels, labels, .. } = &mut self.images[part];
-        let pixels = pixels[first * PIXELS..].chunks_exact_mut(PIXELS);
-        for (index, (pixels, label)) in pixels.zip(&mut labels[first..]).take(self.records).enumerate() {
+        let Images { pixels: Pixels::Bytes { bytes, .. }, labels: Some(labels), .. } = &mut self.images[part]
+        else {
+            return Ok(());
+        };
+        let pixels = bytes[first * PIXELS..].chunks_exact_mut(PIXELS);
+        for (index, (pixels, label)) in
+            pixels.zip(&mut labels.numbers[first..]).take(self.records).enumerate()
+        {
             fill(std::slice::from_mut(label))?;
             if usize::from(*label) >= CLASSES {
                 let (offset, label) = ((index * (1 + PIXELS)) as u64, *label);
@@ -207,8 +210,8 @@ mod tests {
     }
 
     fn check_images([train, test]: &[Images; 2]) {
-        assert_eq!(train.labels, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]);
-        assert_eq!((&test.labels[..], test.image(1)), (&[5, 5][..], &[51; PIXELS][..]));
+        assert_eq!(train.classes(), [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]);
+        assert_eq!((test.classes(), test.image(1)), (&[5, 5][..], &[51; PIXELS][..]));
         assert_eq!((train.image(0), train.image(7)), (&[0; PIXELS][..], &[31; PIXELS][..]));
     }
 
@@ -295,7 +298,7 @@ mod tests {
             }
             bytes.truncate(cut.max(1));
             if let Ok([train, test]) = read(&bytes) {
-                prop_assert!(train.labels.iter().chain(&test.labels).all(|&label| label < 10));
+                prop_assert!(train.classes().iter().chain(test.classes()).all(|&label| label < 10));
             }
         }
     }

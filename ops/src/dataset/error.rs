@@ -166,6 +166,14 @@ pub enum FileError {
         /// The number of classes.
         classes: usize,
     },
+    /// The content of a file of one's own is wrong.
+    #[error("{file}: {what}")]
+    Content {
+        /// The file.
+        file: String,
+        /// What is wrong, beginning with its place.
+        what: String,
+    },
     /// A class below the largest label has no training image.
     #[error(
         "{file}: byte {offset}: image {image} has label {label}, the largest there, but no training image has label {missing}; correct the labels: classes are numbered from 0 without gaps"
@@ -259,6 +267,12 @@ pub enum DatasetError {
     /// A file is invalid.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Test images are asked for, and the source has none.
+    #[error("there are no test images to choose from: the source has no `test`")]
+    NoTest,
+    /// The names of classes cannot be used.
+    #[error("classes: {0}")]
+    Classes(String),
     /// The image counts cannot be met.
     #[error(transparent)]
     Split(#[from] SplitError),

@@ -37,14 +37,17 @@ mod tests {
     #[test]
     fn the_embedded_images_are_mnists() {
         let [train, test] = read_embedded().unwrap();
-        assert_eq!((train.len(), test.len(), train.shape, train.classes), (8_000, 2_000, [1, 28, 28], 10));
+        assert_eq!(
+            (train.len(), test.len(), train.shape, train.labels.as_ref().unwrap().classes),
+            (8_000, 2_000, [1, 28, 28], 10)
+        );
         // The first labels of MNIST's training set, as every tutorial prints them.
-        assert_eq!(train.labels[..10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);
+        assert_eq!(train.classes()[..10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);
         // SHA-256 of the decompressed files, as `zcat FILE | sha256sum` gives it.
         let header = [0, 0, 8, 3, 0, 0, 0x27, 0x10, 0, 0, 0, 28, 0, 0, 0, 28];
         let sums = [
-            sha256(&[&header[..], &train.pixels, &test.pixels]),
-            sha256(&[&[0, 0, 8, 1, 0, 0, 0x27, 0x10], &train.labels, &test.labels]),
+            sha256(&[&header[..], train.bytes(), test.bytes()]),
+            sha256(&[&[0, 0, 8, 1, 0, 0, 0x27, 0x10], train.classes(), test.classes()]),
         ];
         assert_eq!(sums[0], "2889698e6bc3614913e76901316712919d1998fc2b44512451bfe65bc1e668b1");
         assert_eq!(sums[1], "651e38e2ac0632f5113ec18f1df4977117f953197819034009971a6675a0df78");

@@ -1,6 +1,7 @@
-//! Datasets: labelled images from a source, split and normalized.
+//! Datasets: images from a source, with or without labels, split and normalized.
 //! Knows nothing of keys, tasks or networks; callers pass every path.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,13 +13,16 @@ use source::DatasetSource;
 use split::{Count, SplitSpec, ValidationFrom};
 
 pub mod cifar;
+pub mod csv;
 mod download;
 mod error;
 pub mod fetch;
 pub mod idx;
 pub mod images;
+mod labels;
 pub mod mnist10k;
 pub mod normalize;
+pub mod npz;
 pub mod open;
 pub mod published;
 mod read;
@@ -42,8 +46,10 @@ pub struct DatasetConfig {
     pub validation_from: ValidationFrom,
     /// The seed of the choice.
     pub seed: u64,
-    /// The number that each byte stands for.
+    /// The number that each stored pixel stands for.
     pub normalize: Normalize,
+    /// The names of the classes; `None` for the labels as they are written.
+    pub classes: Option<Vec<String>>,
 }
 
 /// The three parts of a dataset.
@@ -58,10 +64,9 @@ pub struct Dataset {
 }
 
 impl DatasetConfig {
-    /// Makes the configuration of a whole source: all images, no validation, bytes as 0 to 1.
+    /// Makes the configuration of a whole source: all images, no validation, bytes as 0 to 1 and numbers as they are.
     #[must_use]
     pub fn new(source: DatasetSource) -> Self {
-        let normalize = Normalize::UnitRange;
         Self {
             source,
             train: Count::All,
@@ -69,19 +74,41 @@ impl DatasetConfig {
             validation: 0,
             validation_from: ValidationFrom::Train,
             seed: 0,
-            normalize,
+            normalize: Normalize::Default,
+            classes: None,
         }
     }
 
     /// Checks the configuration without reading files.
     pub fn check(&self) -> Result<(), DatasetError> {
-        if let Some([channels, ..]) = self.source.shape() {
-            self.normalize.values(channels)?;
-        }
+        let channels = self.source.shape().map(|[channels, ..]| channels);
+        self.normalize.check(self.source.are_bytes(), channels)?;
         if let Some(counts) = self.source.counts() {
             self.wanted().check(counts)?;
         }
-        Ok(())
+        if !self.source.has_test()
+            && (self.test != Count::All || self.validation_from == ValidationFrom::Test)
+        {
+            return Err(DatasetError::NoTest);
+        }
+        self.check_classes()
+    }
+
+    fn check_classes(&self) -> Result<(), DatasetError> {
+        let Some(names) = &self.classes else { return Ok(()) };
+        let fault = |what: String| Err(DatasetError::Classes(what));
+        if let Some(name) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+            return fault(format!("{:?} is there twice", name.1));
+        }
+        match self.source.classes() {
+            Some(classes) if classes != names.len() => {
+                fault(format!("{} names for {classes} classes; name each class", names.len()))
+            }
+            None if names.is_empty() || names.len() > 256 => {
+                fault(format!("{} names; 1 to 256 classes are possible", names.len()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns whether the seed affects the choice: it does not if all images are used and none validates.
@@ -99,10 +126,17 @@ impl DatasetConfig {
 /// Loads a dataset. `data_dir` holds the published datasets; the user's relative paths are resolved against `base_dir`.
 pub fn load(config: &DatasetConfig, data_dir: &Path, base_dir: &Path) -> Result<Dataset, DatasetError> {
     config.check()?;
-    let [mut train, mut test] = read::source(&config.source, data_dir, base_dir)?;
-    let places = config.wanted().choose(&train.labels, &test.labels)?;
-    train.values = config.normalize.values(train.shape[0])?;
-    test.values.clone_from(&train.values);
+    let [mut train, mut test] = read::source(&config.source, config.classes.as_deref(), data_dir, base_dir)?;
+    let [train_labels, test_labels] = [&train, &test].map(|images| {
+        // Without labels, all images are of one class.
+        images
+            .labels
+            .as_ref()
+            .map_or_else(|| Cow::Owned(vec![0; images.len()]), |labels| Cow::Borrowed(&labels.numbers))
+    });
+    let places = config.wanted().choose(&train_labels, &test_labels)?;
+    config.normalize.apply(&mut train)?;
+    config.normalize.apply(&mut test)?;
     let from = if config.validation_from == ValidationFrom::Train { &train } else { &test };
     let validation = Arc::new(from.select(&places.validation));
     train.keep(&places.train);

@@ -1,21 +1,27 @@
-//! The normalization of pixels: the number that each byte stands for.
-//! Knows nothing of images; computes one table of 256 numbers per channel.
+//! The normalization of pixels: the number that each byte stands for, or that each stored number becomes.
+//! Knows nothing of files or labels.
 
 use serde::Serialize;
 
-/// The mapping from bytes to numbers. Computed in binary64, rounded to binary32 once.
+use super::images::{Images, Pixels};
+
+/// The mapping from stored pixels p to numbers. Computed in binary64, rounded to binary32 once.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub enum Normalize {
-    /// p / 255: 0 to 1.
+    /// `UnitRange` of bytes, `None` of numbers.
     #[default]
+    Default,
+    /// p / 255 of a byte p: 0 to 1.
     UnitRange,
-    /// p: 0 to 255.
+    /// p of a byte p: 0 to 255.
     Bytes,
-    /// (p / 255 − mean) / std, with one mean and one standard deviation per channel, in units of p / 255.
+    /// p of a number p.
+    None,
+    /// (p / 255 − mean) / std of a byte, (p − mean) / std of a number, with one mean and one standard deviation per channel.
     Standard {
-        /// Mean per channel.
+        /// Mean per channel; for bytes in units of p / 255.
         mean: Vec<f64>,
-        /// Standard deviation per channel, above 0.
+        /// Standard deviation per channel, above 0, in the same units.
         std: Vec<f64>,
     },
 }
@@ -35,7 +41,7 @@ pub enum NormalizeError {
     },
     /// An unusable mean or standard deviation.
     #[error(
-        "normalize.{field}: {value} for channel {channel} cannot be used; means are finite, standard deviations positive, in units where a byte is 0 to 1"
+        "normalize.{field}: {value} for channel {channel} cannot be used; means are finite, standard deviations positive, and a byte counts as 0 to 1"
     )]
     Value {
         /// `mean` or `std`.
@@ -45,20 +51,86 @@ pub enum NormalizeError {
         /// The number.
         value: f64,
     },
+    /// The pixels are numbers, and the normalization is of bytes.
+    #[error(
+        "normalize: UnitRange and Bytes are of bytes, these pixels are floating-point numbers; leave it out, or use Standard(mean: […], std: […])"
+    )]
+    Numbers,
+    /// The pixels are bytes, and the normalization is of numbers.
+    #[error(
+        "normalize: None is of floating-point numbers, these pixels are bytes; `Bytes` keeps them as 0 to 255"
+    )]
+    Bytes,
 }
 
 impl Normalize {
-    /// Returns, per channel, the number that each byte value stands for.
-    pub fn values(&self, channels: usize) -> Result<Vec<[f32; 256]>, NormalizeError> {
+    /// Returns the normalization of stored bytes or numbers that this one stands for.
+    #[must_use]
+    pub fn resolved(&self, are_bytes: bool) -> Self {
         match self {
-            Self::UnitRange => Ok(vec![table(0.0, 1.0); channels]),
-            Self::Bytes => Ok(vec![std::array::from_fn(|byte| byte as f32); channels]),
-            Self::Standard { mean, std } => {
+            Self::Default if are_bytes => Self::UnitRange,
+            Self::Default => Self::None,
+            Self::UnitRange | Self::Bytes | Self::None | Self::Standard { .. } => self.clone(),
+        }
+    }
+
+    /// Checks whether it can be applied to stored bytes or numbers of so many channels; `None` stands for what is not known.
+    pub fn check(&self, are_bytes: Option<bool>, channels: Option<usize>) -> Result<(), NormalizeError> {
+        match (self, are_bytes) {
+            (Self::UnitRange | Self::Bytes, Some(false)) => Err(NormalizeError::Numbers),
+            (Self::None, Some(true)) => Err(NormalizeError::Bytes),
+            (Self::Standard { mean, std }, _) => {
+                let channels = channels.unwrap_or(mean.len());
                 for (field, found) in [("mean", mean.len()), ("std", std.len())] {
                     if found != channels {
                         return Err(NormalizeError::Channels { field, found, channels });
                     }
                 }
+                let mut pairs = mean.iter().zip(std).enumerate();
+                pairs.try_for_each(|(channel, (&mean, &std))| match are_bytes {
+                    Some(true) => standard(channel, mean, std).map(drop),
+                    Some(false) | None => usable(channel, mean, std),
+                })
+            }
+            (Self::Default | Self::UnitRange | Self::Bytes | Self::None, _) => Ok(()),
+        }
+    }
+
+    /// Turns the stored pixels of some images into numbers.
+    pub fn apply(&self, images: &mut Images) -> Result<(), NormalizeError> {
+        let [channels, height, width] = images.shape;
+        let are_bytes = matches!(images.pixels, Pixels::Bytes { .. });
+        self.check(Some(are_bytes), Some(channels))?;
+        match &mut images.pixels {
+            Pixels::Bytes { values, .. } => *values = self.values(channels)?,
+            Pixels::Numbers { numbers, zeros } => {
+                *zeros = vec![0.0; channels];
+                let Self::Standard { mean, std } = self else { return Ok(()) };
+                let normalized =
+                    |channel: usize, number: f32| ((f64::from(number) - mean[channel]) / std[channel]) as f32;
+                for (channel, zero) in zeros.iter_mut().enumerate() {
+                    *zero = normalized(channel, 0.0);
+                }
+                for (at, plane) in numbers.chunks_exact_mut(height * width).enumerate() {
+                    let channel = at % channels;
+                    for number in plane {
+                        *number = normalized(channel, *number);
+                        if !number.is_finite() {
+                            return Err(NormalizeError::Value { field: "std", channel, value: std[channel] });
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns, per channel, the number that each byte value stands for.
+    fn values(&self, channels: usize) -> Result<Vec<[f32; 256]>, NormalizeError> {
+        match self {
+            Self::Default | Self::UnitRange => Ok(vec![table(0.0, 1.0); channels]),
+            Self::Bytes | Self::None => Ok(vec![std::array::from_fn(|byte| byte as f32); channels]),
+            Self::Standard { mean, std } => {
                 let pairs = mean.iter().zip(std).enumerate();
                 pairs.map(|(channel, (&mean, &std))| standard(channel, mean, std)).collect()
             }
@@ -66,17 +138,21 @@ impl Normalize {
     }
 }
 
-fn standard(channel: usize, mean: f64, std: f64) -> Result<[f32; 256], NormalizeError> {
+fn usable(channel: usize, mean: f64, std: f64) -> Result<(), NormalizeError> {
     if !mean.is_finite() {
         return Err(NormalizeError::Value { field: "mean", channel, value: mean });
     }
+    if !std.is_finite() || std <= 0.0 {
+        return Err(NormalizeError::Value { field: "std", channel, value: std });
+    }
+    Ok(())
+}
+
+fn standard(channel: usize, mean: f64, std: f64) -> Result<[f32; 256], NormalizeError> {
+    usable(channel, mean, std)?;
     let values = table(mean, std);
     // A positive standard deviation can still be so small or so large that the image is lost.
-    if !std.is_finite()
-        || std <= 0.0
-        || !values.iter().all(|value| value.is_finite())
-        || values[0] == values[255]
-    {
+    if !values.iter().all(|value| value.is_finite()) || values[0] == values[255] {
         return Err(NormalizeError::Value { field: "std", channel, value: std });
     }
     Ok(values)
@@ -108,9 +184,28 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_kept_or_shifted_and_scaled() {
+        let numbers = |normalize: &Normalize| {
+            let pixels = Pixels::Numbers { numbers: vec![1.0, 2.0, 3.0, 4.0], zeros: vec![] };
+            let mut images = Images { shape: [2, 1, 1], pixels, labels: None };
+            normalize.apply(&mut images).map(|()| images.pixels)
+        };
+        let kept = Pixels::Numbers { numbers: vec![1.0, 2.0, 3.0, 4.0], zeros: vec![0.0; 2] };
+        assert_eq!(numbers(&Normalize::Default).unwrap(), kept);
+        assert_eq!(numbers(&Normalize::None).unwrap(), kept);
+        let standard = Normalize::Standard { mean: vec![1.0, 2.0], std: vec![0.5, 4.0] };
+        let shifted = Pixels::Numbers { numbers: vec![0.0, 0.0, 4.0, 0.5], zeros: vec![-2.0, -0.5] };
+        assert_eq!(numbers(&standard).unwrap(), shifted);
+        assert_eq!(numbers(&Normalize::UnitRange), Err(NormalizeError::Numbers));
+        assert_eq!(numbers(&Normalize::Bytes), Err(NormalizeError::Numbers));
+        assert_eq!(Normalize::None.check(Some(true), None), Err(NormalizeError::Bytes));
+    }
+
+    #[test]
     fn what_does_not_fit_is_refused() {
         let refused = |mean: &[f64], std: &[f64]| {
-            Normalize::Standard { mean: mean.to_vec(), std: std.to_vec() }.values(1).unwrap_err().to_string()
+            let normalize = Normalize::Standard { mean: mean.to_vec(), std: std.to_vec() };
+            normalize.check(Some(true), Some(1)).unwrap_err().to_string()
         };
         assert!(
             refused(&[0.0, 1.0], &[1.0]).starts_with("normalize.mean: 2 numbers for images of 1 channel")

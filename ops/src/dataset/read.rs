@@ -5,19 +5,26 @@ use std::path::{Path, PathBuf};
 
 use super::error::{DatasetError, FileError};
 use super::idx::{Idx, IdxKind};
-use super::images::Images;
+use super::images::{Images, Labels, Pixels};
+use super::labels::resolve;
+use super::npz::UnlabelledImages;
 use super::open::DatasetFile;
 use super::published::{FASHION_MNIST, MNIST, MNIST_CONTENT, MNIST_COUNTS, Published};
 use super::source::DatasetSource;
-use super::{cifar, mnist10k};
+use super::{cifar, csv, mnist10k, npz};
 
 const KINDS: [IdxKind; 4] = [IdxKind::Images, IdxKind::Labels, IdxKind::Images, IdxKind::Labels];
 const SHAPE: [usize; 3] = [1, 28, 28];
 /// Bytes before the labels in an IDX file of labels: the magic number and the count.
 const LABELS_HEADER: usize = 8;
 
-/// Reads training and test images; their `values` are still empty.
-pub fn source(source: &DatasetSource, data_dir: &Path, base_dir: &Path) -> Result<[Images; 2], DatasetError> {
+/// Reads training and test images, which are still without normalization. `classes` are the names of the classes.
+pub fn source(
+    source: &DatasetSource,
+    classes: Option<&[String]>,
+    data_dir: &Path,
+    base_dir: &Path,
+) -> Result<[Images; 2], DatasetError> {
     let paths: Vec<PathBuf> = source.files(data_dir, base_dir)?.into_iter().map(|(_, path)| path).collect();
     let images = match source {
         DatasetSource::Mnist10k => mnist10k::read_embedded(),
@@ -26,8 +33,103 @@ pub fn source(source: &DatasetSource, data_dir: &Path, base_dir: &Path) -> Resul
         DatasetSource::Cifar10 if paths.len() == 1 => cifar::archive(DatasetFile::file(&paths[0])?),
         DatasetSource::Cifar10 => cifar::folder(&paths),
         DatasetSource::Idx { .. } => own(&paths),
+        DatasetSource::Npz { layout, .. } => {
+            let parts = paths.iter().map(|path| npz::read(path, *layout)).collect::<Result<_, _>>()?;
+            return Ok(join_parts(parts, &paths, classes)?);
+        }
+        DatasetSource::Csv { label, .. } => {
+            let parts =
+                paths.iter().map(|path| csv::read(path, label.as_deref())).collect::<Result<Vec<_>, _>>()?;
+            check_columns(&parts, &paths)?;
+            let parts = parts.into_iter().map(|rows| rows.images).collect();
+            return Ok(join_parts(parts, &paths, classes)?);
+        }
     };
-    Ok(images?)
+    let mut images = images?;
+    if let Some(names) = classes {
+        images.iter_mut().try_for_each(|images| rename(images, names))?;
+    }
+    Ok(images)
+}
+
+/// Names the classes of images whose labels are numbers.
+fn rename(images: &mut Images, names: &[String]) -> Result<(), DatasetError> {
+    let Some(labels) = &mut images.labels else { return Ok(()) };
+    if labels.classes != names.len() {
+        let what = format!("{} names for {} classes; name each class", names.len(), labels.classes);
+        return Err(DatasetError::Classes(what));
+    }
+    labels.names = names.to_vec();
+    Ok(())
+}
+
+/// Checks that test rows have the columns of training rows.
+fn check_columns(parts: &[csv::CsvRows], paths: &[PathBuf]) -> Result<(), FileError> {
+    let [train, test] = parts else { return Ok(()) };
+    let differ = train.features.iter().zip(&test.features).find(|(train, test)| train != test);
+    let what = match differ {
+        Some((train, test)) => {
+            format!("line 1: column {test:?} stands where the training rows have {train:?}; the order counts")
+        }
+        None if train.features.len() != test.features.len() => {
+            let [train, test] = [train, test].map(|rows| rows.features.len());
+            format!("line 1: {test} columns with features, the training rows have {train}")
+        }
+        None => return Ok(()),
+    };
+    Err(FileError::Content { file: paths[1].display().to_string(), what })
+}
+
+/// Turns the labels of training images and, if there are any, of test images into classes.
+fn join_parts(
+    parts: Vec<UnlabelledImages>,
+    paths: &[PathBuf],
+    names: Option<&[String]>,
+) -> Result<[Images; 2], FileError> {
+    let file = |at: usize| paths[at].display().to_string();
+    let content = |at: usize, what: &str| FileError::Content { file: file(at), what: what.to_owned() };
+    let mut parts = parts.into_iter();
+    let Some(train) = parts.next() else { return Err(content(0, "it holds no images")) };
+    let test = parts.next();
+    if let Some(test) = &test {
+        if test.shape != train.shape {
+            let [found, expected] = [test.shape, train.shape].map(show);
+            return Err(content(
+                1,
+                &format!("images of {found} pixels, the training images have {expected}"),
+            ));
+        }
+        if std::mem::discriminant(&test.pixels) != std::mem::discriminant(&train.pixels) {
+            return Err(content(
+                1,
+                "one of the two files has bytes, the other has numbers; save both in one type",
+            ));
+        }
+        if test.labels.is_some() != train.labels.is_some() {
+            return Err(content(1, "one of the two files has labels, the other has none"));
+        }
+    }
+    let columns = (train.labels.as_ref(), test.as_ref().and_then(|test| test.labels.as_ref()));
+    let at_place = |(at, what): (usize, String)| content(at, &what);
+    let labels = match columns {
+        (Some(train), Some(test)) => resolve([train, test], names).map_err(at_place)?.map(Some),
+        (Some(train), None) => {
+            let [train] = resolve([train], names).map_err(at_place)?;
+            let none = Labels { numbers: vec![], ..train.clone() };
+            [Some(train), Some(none)]
+        }
+        (None, _) => [None, None],
+    };
+    let empty = match &train.pixels {
+        Pixels::Bytes { .. } => Pixels::Bytes { bytes: vec![], values: vec![] },
+        Pixels::Numbers { .. } => Pixels::Numbers { numbers: vec![], zeros: vec![] },
+    };
+    let (shape, [train_labels, test_labels]) = (train.shape, labels);
+    let test_pixels = test.map_or(empty, |test| test.pixels);
+    Ok([
+        Images { shape, pixels: train.pixels, labels: train_labels },
+        Images { shape, pixels: test_pixels, labels: test_labels },
+    ])
 }
 
 /// Reads one file of MNIST or Fashion-MNIST, the `part`th of its published files.
@@ -67,9 +169,11 @@ fn own(paths: &[PathBuf]) -> Result<[Images; 2], FileError> {
         let [found, expected] = [&test, &train].map(|images| show(images.shape));
         return Err(FileError::Mixed { file: paths[2].display().to_string(), found, expected });
     }
-    check_classes([&train, &test], [&paths[1], &paths[3]])?;
-    let classes = train.classes.max(test.classes);
-    (train.classes, test.classes) = (classes, classes);
+    if let (Some(train), Some(test)) = (&mut train.labels, &mut test.labels) {
+        check_classes([train, test], [&paths[1], &paths[3]])?;
+        let classes = train.classes.max(test.classes);
+        (train.classes, test.classes) = (classes, classes);
+    }
     Ok([train, test])
 }
 
@@ -77,15 +181,15 @@ fn own(paths: &[PathBuf]) -> Result<[Images; 2], FileError> {
 /// largest label of all has an image, because one stray byte in a file of labels would make up to 256 classes. A class
 /// may lack test images; a class only in test images must come after the trained classes. `files` are the two files of
 /// labels.
-fn check_classes(parts: [&Images; 2], files: [&Path; 2]) -> Result<(), FileError> {
+fn check_classes(parts: [&Labels; 2], files: [&Path; 2]) -> Result<(), FileError> {
     let [train, test] = parts;
-    let has = |images: &Images, class| images.labels.iter().any(|&label| usize::from(label) == class);
+    let has = |labels: &Labels, class| labels.numbers.iter().any(|&label| usize::from(label) == class);
     let is_missing = |class: &usize| !has(train, *class) && (*class < train.classes || !has(test, *class));
     let classes = train.classes.max(test.classes);
     let Some(missing) = (0..classes).find(is_missing) else { return Ok(()) };
-    let (images, file) = if missing < train.classes { (train, files[0]) } else { (test, files[1]) };
-    let label = (images.classes - 1) as u8;
-    let image = images.labels.iter().position(|&other| other == label).unwrap_or(0);
+    let (labels, file) = if missing < train.classes { (train, files[0]) } else { (test, files[1]) };
+    let label = (labels.classes - 1) as u8;
+    let image = labels.numbers.iter().position(|&other| other == label).unwrap_or(0);
     let offset = (LABELS_HEADER + image) as u64;
     Err(FileError::Gap { file: file.display().to_string(), offset, image, label, missing })
 }
@@ -116,10 +220,8 @@ fn join(images: (String, Idx), labels: (String, Idx), classes: Option<usize>) ->
     }
     Ok(Images {
         shape: images.1.shape(),
-        classes,
-        pixels: images.1.bytes,
-        labels: labels.1.bytes,
-        values: Vec::new(),
+        pixels: Pixels::Bytes { bytes: images.1.bytes, values: vec![] },
+        labels: Some(Labels::numbered(classes, labels.1.bytes)),
     })
 }
 

@@ -31,6 +31,34 @@ pub enum DatasetSource {
         /// Path of the test labels.
         test_labels: String,
     },
+    /// The user's own `NumPy` archives.
+    Npz {
+        /// Path of the training images.
+        train: String,
+        /// Path of the test images; `None` if there are none.
+        test: Option<String>,
+        /// The order of the sides of images with channels.
+        layout: Layout,
+    },
+    /// The user's own comma-separated files.
+    Csv {
+        /// Path of the training rows.
+        train: String,
+        /// Path of the test rows; `None` if there are none.
+        test: Option<String>,
+        /// The column with the labels; `None` if there are none.
+        label: Option<String>,
+    },
+}
+
+/// The order of the sides of images with channels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Layout {
+    /// Channels, height, width.
+    #[default]
+    Nchw,
+    /// Height, width, channels.
+    Nhwc,
 }
 
 /// The parts of a source of IDX files.
@@ -49,6 +77,8 @@ impl DatasetSource {
             Self::FashionMnist => "FashionMnist",
             Self::Cifar10 => "Cifar10",
             Self::Idx { .. } => "Idx",
+            Self::Npz { .. } => "Npz",
+            Self::Csv { .. } => "Csv",
         }
     }
 
@@ -58,6 +88,8 @@ impl DatasetSource {
         match self {
             Self::Mnist10k => "mnist-10k",
             Self::Idx { .. } => "idx",
+            Self::Npz { .. } => "npz",
+            Self::Csv { .. } => "csv",
             Self::Mnist | Self::FashionMnist | Self::Cifar10 => self.published().map_or("", |p| p.name),
         }
     }
@@ -67,7 +99,7 @@ impl DatasetSource {
     pub fn licence(&self) -> &'static str {
         match self {
             Self::Mnist10k => MNIST_LICENCE,
-            Self::Idx { .. } => "your own files",
+            Self::Idx { .. } | Self::Npz { .. } | Self::Csv { .. } => "your own files",
             Self::Mnist | Self::FashionMnist | Self::Cifar10 => self.published().map_or("", |p| p.licence),
         }
     }
@@ -78,7 +110,7 @@ impl DatasetSource {
         match self {
             Self::Mnist10k | Self::Mnist | Self::FashionMnist => Some([1, 28, 28]),
             Self::Cifar10 => Some([3, 32, 32]),
-            Self::Idx { .. } => None,
+            Self::Idx { .. } | Self::Npz { .. } | Self::Csv { .. } => None,
         }
     }
 
@@ -87,7 +119,7 @@ impl DatasetSource {
     pub fn classes(&self) -> Option<usize> {
         match self {
             Self::Mnist10k | Self::Mnist | Self::FashionMnist | Self::Cifar10 => Some(10),
-            Self::Idx { .. } => None,
+            Self::Idx { .. } | Self::Npz { .. } | Self::Csv { .. } => None,
         }
     }
 
@@ -98,12 +130,43 @@ impl DatasetSource {
             Self::Mnist10k => Some([8_000, 2_000]),
             Self::Mnist | Self::FashionMnist => Some([60_000, 10_000]),
             Self::Cifar10 => Some([50_000, 10_000]),
-            Self::Idx { .. } => None,
+            Self::Idx { .. } | Self::Npz { .. } | Self::Csv { .. } => None,
+        }
+    }
+
+    /// Returns whether the pixels are bytes; `None` for a source whose files determine it.
+    #[must_use]
+    pub fn are_bytes(&self) -> Option<bool> {
+        match self {
+            Self::Mnist10k | Self::Mnist | Self::FashionMnist | Self::Cifar10 | Self::Idx { .. } => {
+                Some(true)
+            }
+            Self::Npz { .. } => None,
+            Self::Csv { .. } => Some(false),
+        }
+    }
+
+    /// Returns whether there are test images.
+    #[must_use]
+    pub fn has_test(&self) -> bool {
+        !matches!(self, Self::Npz { test: None, .. } | Self::Csv { test: None, .. })
+    }
+
+    /// Returns the user's own files, by the fields that name them; `None` for the other sources.
+    fn own_files(&self) -> Option<Vec<(&'static str, &String)>> {
+        match self {
+            Self::Mnist10k | Self::Mnist | Self::FashionMnist | Self::Cifar10 => None,
+            Self::Idx { train_images, train_labels, test_images, test_labels } => Some(
+                IDX_FIELDS.into_iter().zip([train_images, train_labels, test_images, test_labels]).collect(),
+            ),
+            Self::Npz { train, test, .. } | Self::Csv { train, test, .. } => {
+                Some([("train", train)].into_iter().chain(test.iter().map(|test| ("test", test))).collect())
+            }
         }
     }
 
     /// Returns the files with their contents: `train_images`, …; for CIFAR-10 `archive`, or the six batches.
-    /// Paths of `Idx` are relative to `base_dir`, the experiment file's folder. A missing file is an error.
+    /// Own paths are relative to `base_dir`, the experiment file's folder. A missing file is an error.
     pub fn files(
         &self,
         data_dir: &Path,
@@ -114,13 +177,9 @@ impl DatasetSource {
             Self::Mnist => idx_files(&MNIST, data_dir),
             Self::FashionMnist => idx_files(&FASHION_MNIST, data_dir),
             Self::Cifar10 => cifar_files(data_dir),
-            Self::Idx { train_images, train_labels, test_images, test_labels } => {
-                let paths = [train_images, train_labels, test_images, test_labels];
-                IDX_FIELDS
-                    .into_iter()
-                    .zip(paths)
-                    .map(|(part, path)| own_file(part, &base_dir.join(path)))
-                    .collect()
+            Self::Idx { .. } | Self::Npz { .. } | Self::Csv { .. } => {
+                let own = self.own_files().unwrap_or_default().into_iter();
+                own.map(|(part, path)| own_file(part, &base_dir.join(path))).collect()
             }
         }
     }
@@ -137,9 +196,9 @@ impl DatasetSource {
             Self::Mnist => published(&MNIST, &IDX_FIELDS),
             Self::FashionMnist => published(&FASHION_MNIST, &IDX_FIELDS),
             Self::Cifar10 => published(&CIFAR10, &["archive"]),
-            Self::Idx { train_images, train_labels, test_images, test_labels } => {
-                let paths = [train_images, train_labels, test_images, test_labels];
-                IDX_FIELDS.into_iter().zip(paths.map(|path| base_dir.join(path))).collect()
+            Self::Idx { .. } | Self::Npz { .. } | Self::Csv { .. } => {
+                let own = self.own_files().unwrap_or_default().into_iter();
+                own.map(|(part, path)| (part, base_dir.join(path))).collect()
             }
         }
     }
@@ -148,7 +207,7 @@ impl DatasetSource {
     #[must_use]
     pub fn published(&self) -> Option<&'static Published> {
         match self {
-            Self::Mnist10k | Self::Idx { .. } => None,
+            Self::Mnist10k | Self::Idx { .. } | Self::Npz { .. } | Self::Csv { .. } => None,
             Self::Mnist => Some(&MNIST),
             Self::FashionMnist => Some(&FASHION_MNIST),
             Self::Cifar10 => Some(&CIFAR10),

@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use super::images::Labels;
+use super::normalize::Normalize;
 use super::open::gzip;
+use super::source::Layout;
 use super::*;
 
 /// Returns the folder of the real datasets, or prints that the test is skipped. A relative path starts at the
@@ -48,11 +51,10 @@ fn own_files_are_loaded_and_normalized() {
     let folder = tempfile::tempdir().unwrap();
     write_own(folder.path());
     let dataset = load(&DatasetConfig::new(own()), Path::new("/nowhere"), folder.path()).unwrap();
-    assert_eq!((dataset.train.shape, dataset.train.classes, dataset.test.classes), ([1, 2, 1], 4, 4));
-    assert_eq!((&dataset.train.labels[..], &dataset.test.labels[..]), (&[0, 2, 1][..], &[3][..]));
-    let numbers: Vec<f32> =
-        dataset.train.image(1).iter().map(|byte| dataset.train.values[0][usize::from(*byte)]).collect();
-    assert_eq!(numbers, [0.2, 0.4]);
+    let labels = |numbers| Some(Labels::numbered(4, numbers));
+    assert_eq!(dataset.train.shape, [1, 2, 1]);
+    assert_eq!((&dataset.train.labels, &dataset.test.labels), (&labels(vec![0, 2, 1]), &labels(vec![3])));
+    assert_eq!(dataset.train.numbers(&[1]), [0.2, 0.4]);
 }
 
 #[test]
@@ -147,8 +149,8 @@ fn real_mnist() {
     let Some(folder) = data_dir("mnist") else { return };
     let dataset = load(&DatasetConfig::new(DatasetSource::Mnist), &folder, &folder).unwrap();
     assert_eq!([dataset.train.len(), dataset.test.len()], [60_000, 10_000]);
-    assert_eq!(dataset.train.labels[..10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);
-    assert_eq!(dataset.test.labels[..10], [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]);
+    assert_eq!(dataset.train.classes()[..10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);
+    assert_eq!(dataset.test.classes()[..10], [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]);
     let first = load(&DatasetConfig::new(DatasetSource::Mnist10k), &folder, &folder).unwrap();
     assert_eq!(dataset.train.image(7_999), first.train.image(7_999));
     assert_eq!(dataset.train.image(9_999), first.test.image(1_999));
@@ -194,12 +196,122 @@ fn real_cifar10() {
         }
         counts
     };
-    assert_eq!((per_class(&train.labels), per_class(&test.labels)), ([5_000; 10], [1_000; 10]));
+    assert_eq!((per_class(train.classes()), per_class(test.classes())), ([5_000; 10], [1_000; 10]));
     // The channel means that everyone normalizes CIFAR-10 with.
     for (channel, mean) in [0.4914, 0.4822, 0.4465].into_iter().enumerate() {
-        let planes = train.pixels.chunks_exact(1024).skip(channel).step_by(3);
+        let planes = train.bytes().chunks_exact(1024).skip(channel).step_by(3);
         let sum: u64 = planes.map(|plane| plane.iter().map(|&byte| u64::from(byte)).sum::<u64>()).sum();
         let found = sum as f64 / (255.0 * 1024.0 * 50_000.0);
         assert!((found - mean).abs() < 5e-5, "channel {channel}: {found}");
     }
+}
+
+fn npz(train: &str, test: Option<&str>) -> DatasetSource {
+    let name = |name: &str| format!("{name}.npz");
+    DatasetSource::Npz { train: name(train), test: test.map(name), layout: Layout::Nchw }
+}
+
+fn load_npz(config: &DatasetConfig) -> Result<Dataset, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/datasets");
+    load(config, Path::new("/nowhere"), &folder).map_err(|error| error.to_string())
+}
+
+/// The archives were made by `NumPy` (`tests/datasets/make.py`).
+#[test]
+fn archives_of_numpy_are_datasets() {
+    let bytes = load_npz(&DatasetConfig::new(npz("bytes", None))).unwrap();
+    assert_eq!((bytes.train.shape, bytes.train.len(), bytes.test.len()), ([2, 1, 3], 6, 0));
+    assert_eq!(bytes.train.numbers(&[1]), [42.0, 49.0, 56.0, 63.0, 70.0, 77.0].map(|byte: f32| byte / 255.0));
+    assert_eq!(*bytes.train.labels.as_ref().unwrap(), Labels::numbered(3, vec![0, 1, 2, 0, 1, 2]));
+    let channels_last =
+        DatasetSource::Npz { train: "channels_last.npz".to_owned(), test: None, layout: Layout::Nhwc };
+    assert_eq!(load_npz(&DatasetConfig::new(channels_last)).unwrap().train.hash(), bytes.train.hash());
+
+    let rows = load_npz(&DatasetConfig::new(npz("rows", Some("compressed")))).unwrap();
+    assert_eq!((rows.train.shape, &rows.train.pixels), ([4, 1, 1], &rows.test.pixels));
+    assert_eq!(rows.train.numbers(&[0])[1], (-1.0 + 2.0 / 23.0) as f32);
+    let labels = rows.train.labels.as_ref().unwrap();
+    assert_eq!((labels.names.join(" "), &labels.numbers), ("ass hen ox".to_owned(), &vec![2, 0, 2, 1, 0, 2]));
+    let names = Some(["hen", "ox", "cow", "ass"].map(str::to_owned).to_vec());
+    let named = load_npz(&DatasetConfig { classes: names, ..DatasetConfig::new(npz("rows", None)) }).unwrap();
+    let labels = named.train.labels.as_ref().unwrap();
+    assert_eq!((labels.classes, &labels.numbers), (4, &vec![1, 3, 1, 0, 3, 1]));
+    assert_ne!(named.train.hash(), rows.train.hash());
+
+    let held_out = DatasetConfig {
+        validation: 2,
+        train: Count::Exactly(3),
+        ..DatasetConfig::new(npz("unlabelled", None))
+    };
+    let held_out = load_npz(&held_out).unwrap();
+    assert_eq!((held_out.train.len(), held_out.validation.len()), (3, 2));
+    assert_eq!((held_out.train.labels.as_ref(), held_out.train.numbers(&[0]).len()), (None, 4));
+}
+
+#[test]
+fn archives_that_do_not_fit_are_refused() {
+    let check = |config: &DatasetConfig, expected: &str| {
+        let told = load_npz(config).unwrap_err();
+        assert!(told.contains(expected), "{told}\nlacks: {expected}");
+    };
+    let of = |train, test| DatasetConfig::new(npz(train, test));
+    check(
+        &of("bytes", Some("rows")),
+        "rows.npz: images of 4 × 1 × 1 pixels, the training images have 2 × 1 × 3",
+    );
+    check(
+        &of("rows", Some("unlabelled")),
+        "unlabelled.npz: one of the two files has labels, the other has none",
+    );
+    check(&of("rows", Some("none")), "test: ");
+    check(
+        &DatasetConfig { normalize: Normalize::UnitRange, ..of("rows", None) },
+        "normalize: UnitRange and Bytes are of bytes",
+    );
+    check(
+        &DatasetConfig { normalize: Normalize::None, ..of("bytes", None) },
+        "`Bytes` keeps them as 0 to 255",
+    );
+    check(&DatasetConfig { test: Count::Exactly(1), ..of("rows", None) }, "there are no test images");
+    check(
+        &DatasetConfig { classes: Some(vec!["ox".to_owned()]), ..of("rows", None) },
+        "label \"ass\" of image 1 is none of",
+    );
+    let twice = Some(vec!["ox".to_owned(), "ox".to_owned()]);
+    check(&DatasetConfig { classes: twice, ..of("rows", None) }, "classes: \"ox\" is there twice");
+    let names = Some(vec!["a".to_owned()]);
+    check(
+        &DatasetConfig { classes: names, ..DatasetConfig::new(DatasetSource::Mnist10k) },
+        "classes: 1 names for 10 classes",
+    );
+}
+
+#[test]
+fn rows_of_text_are_datasets() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |file: &str, text: &str| fs::write(folder.path().join(file), text).unwrap();
+    write("a.csv", "\u{feff}wide,kind,high\n1,3,2\n3,5,4\n");
+    fs::write(folder.path().join("b.csv"), gzip(b"wide,kind,high\n5,3,-6\n")).unwrap();
+    write("c.csv", "high,kind,wide\n1,3,2\n");
+    let csv = |test: &str| DatasetSource::Csv {
+        train: "a.csv".to_owned(),
+        test: Some(test.to_owned()),
+        label: Some("kind".to_owned()),
+    };
+    let standard = Normalize::Standard { mean: vec![1.0, 2.0], std: vec![2.0, 4.0] };
+    let load = |config: &DatasetConfig| load(config, Path::new("/nowhere"), folder.path());
+    let data = load(&DatasetConfig { normalize: standard, ..DatasetConfig::new(csv("b.csv")) }).unwrap();
+    assert_eq!(
+        (data.train.numbers(&[0, 1]), data.test.numbers(&[0])),
+        (vec![0.0, 0.0, 1.0, 0.5], vec![2.0, -2.0])
+    );
+    let labels = data.train.labels.as_ref().unwrap();
+    assert_eq!((labels.class_names(), data.test.classes()), (vec!["3".to_owned(), "5".to_owned()], &[0][..]));
+    let told = load(&DatasetConfig::new(csv("c.csv"))).unwrap_err().to_string();
+    assert!(
+        told.ends_with(
+            "c.csv: line 1: column \"high\" stands where the training rows have \"wide\"; the order counts"
+        ),
+        "{told}"
+    );
 }

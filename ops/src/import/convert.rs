@@ -38,6 +38,8 @@ pub(crate) enum FinalOp {
     Logits,
     Softmax,
     LogSoftmax,
+    /// Of a single logit.
+    Sigmoid,
 }
 
 /// A value of the graph.
@@ -146,6 +148,9 @@ impl Converter<'_> {
             logits.image()?;
         }
         let logits = if ends == OutputRule::Anything { self.layers.with_parameters(logits)? } else { logits };
+        // The decision between two classes needs the logit only.
+        let before = (ends == OutputRule::Logits).then(|| self.layers.without_sigmoid(&logits)).flatten();
+        let (logits, ending) = before.map_or((logits, ending), |logit| (logit, FinalOp::Sigmoid));
         let row = self.layers.row(&logits)?;
         let model = self.layers.finish(shape, row.shape.len())?;
         Ok(Imported { model, channels_last, ending })

@@ -1,12 +1,18 @@
 //! The comparison of an imported network with outputs that another runtime computed.
 
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::Path;
 
-use crate::backend::own::inference::logits_of_numbers;
+use crate::backend::own::inference::{InferenceError, logits};
+use crate::dataset::images::{Images, Pixels, channels_first};
 use crate::import::convert::{FinalOp, Imported};
 use crate::import::error::ImportError;
-use crate::import::npz;
 use crate::loss::{exponential, largest};
+use crate::numpy::NumpyArchive;
+
+/// The most bytes of one array.
+const LIMIT: u64 = 1 << 30;
 
 /// The largest difference relative to the largest output with which a network counts as the same.
 const MOST: f64 = 1e-3;
@@ -15,23 +21,21 @@ const MOST: f64 = 1e-3;
 /// its largest number. Errors if the archive does not fit the network, or if the difference is above 1e-3.
 pub(crate) fn compare(imported: &Imported, path: &Path) -> Result<f64, ImportError> {
     let file = path.display().to_string();
-    let [input, output] = npz::read(path, ["input", "output"])?;
+    let Golden { input_shape, input, output_shape: shape, output } = Golden::read(path)?;
     let [channels, height, width] = imported.model.network().input;
     let size = channels * height * width;
     let classes = imported.model.network().classes;
-    let count = input.numbers.len() / size;
-    let sides: usize = input.shape.iter().skip(1).product();
-    if count == 0 || sides != size || input.shape.first() != Some(&count) {
+    let count = input.len() / size;
+    let sides: usize = input_shape.iter().skip(1).product();
+    if count == 0 || sides != size || input_shape.first() != Some(&count) {
         return Err(ImportError::format(
             &file,
             format!(
-                "`input` has the shape {:?}; the network takes {channels} x {height} x {width}",
-                input.shape
+                "`input` has the shape {input_shape:?}; the network takes {channels} x {height} x {width}"
             ),
         ));
     }
-    if output.numbers.len() != count * classes {
-        let shape = output.shape;
+    if output.len() != count * classes {
         return Err(ImportError::format(
             &file,
             format!(
@@ -39,18 +43,42 @@ pub(crate) fn compare(imported: &Imported, path: &Path) -> Result<f64, ImportErr
             ),
         ));
     }
-    let numbers =
-        if imported.channels_last { channels_first(&input.numbers, [channels, size]) } else { input.numbers };
-    let mut found = logits_of_numbers(&imported.model, &numbers)
-        .map_err(|error| ImportError::format(&file, error.to_string()))?;
-    for row in found.chunks_exact_mut(classes) {
-        end(row, imported.ending);
-    }
-    let difference = relative_difference(&found, &output.numbers);
+    let found = imported.outputs(input).map_err(|error| ImportError::format(&file, error.to_string()))?;
+    let difference = relative_difference(&found, &output);
     if difference <= MOST {
         return Ok(difference);
     }
     Err(ImportError::Golden { file, difference, limit: MOST })
+}
+
+/// Inputs, and the outputs that another runtime computed.
+#[derive(Debug)]
+pub struct Golden {
+    input_shape: Vec<usize>,
+    input: Vec<f32>,
+    output_shape: Vec<usize>,
+    output: Vec<f32>,
+}
+
+impl Golden {
+    fn read(path: &Path) -> Result<Self, ImportError> {
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|source| ImportError::Read { file: name.clone(), source })?;
+        Self::of(file).map_err(|what| ImportError::format(&name, what))
+    }
+
+    /// Reads the arrays `input` and `output` of an archive. Errors with what is wrong.
+    pub fn of(file: impl Read + Seek) -> Result<Self, String> {
+        let mut archive = NumpyArchive::new(file, LIMIT)?;
+        let mut array = |name: &str| {
+            let array = archive.array(name)?;
+            let shape = array.shape.clone();
+            let numbers = array.into_numbers().ok_or_else(|| format!("array {name:?}: it holds texts"))?;
+            Ok::<_, String>((shape, numbers))
+        };
+        let ((input_shape, input), (output_shape, output)) = (array("input")?, array("output")?);
+        Ok(Self { input_shape, input, output_shape, output })
+    }
 }
 
 /// Returns the largest difference of some numbers from expected ones, relative to the largest of these; infinite if one
@@ -63,24 +91,33 @@ pub(super) fn relative_difference(found: &[f32], expected: &[f32]) -> f64 {
     if largest > 0.0 { worst / largest } else { worst }
 }
 
-/// Computes what the file computes from logits.
-pub(super) fn end(row: &mut [f32], ending: FinalOp) {
-    if ending == FinalOp::Logits {
-        return;
+impl Imported {
+    /// Returns what the file computes from inputs as it takes them.
+    pub(super) fn outputs(&self, input: Vec<f32>) -> Result<Vec<f32>, InferenceError> {
+        let network = self.model.network();
+        let (shape, size) = (network.input, network.input.iter().product());
+        let numbers = if self.channels_last { channels_first(&input, shape[0], size) } else { input };
+        let pixels = Pixels::Numbers { numbers, zeros: vec![0.0; shape[0]] };
+        let mut found = logits(&self.model, &Images { shape, pixels, labels: None }, &|| false)?;
+        for row in found.chunks_exact_mut(network.classes) {
+            end(row, self.ending);
+        }
+        Ok(found)
     }
+}
+
+/// Computes what the file computes from logits.
+fn end(row: &mut [f32], ending: FinalOp) {
     let most = largest(row).1;
     let exponentials: Vec<f64> = row.iter().map(|logit| exponential(*logit, most)).collect();
     let total: f64 = exponentials.iter().sum();
     for (number, exponential) in row.iter_mut().zip(exponentials) {
         let share = exponential / total;
-        *number = if ending == FinalOp::Softmax { share } else { libm::log(share) } as f32;
+        *number = match ending {
+            FinalOp::Logits => *number,
+            FinalOp::Softmax => share as f32,
+            FinalOp::LogSoftmax => libm::log(share) as f32,
+            FinalOp::Sigmoid => (1.0 / (1.0 + libm::exp(-f64::from(*number)))) as f32,
+        };
     }
-}
-
-/// Turns images of `size` numbers from pixel by pixel to channel by channel.
-pub(super) fn channels_first(numbers: &[f32], [channels, size]: [usize; 2]) -> Vec<f32> {
-    let of_image = |image: &[f32]| -> Vec<f32> {
-        (0..channels).flat_map(|channel| image[channel..].iter().step_by(channels)).copied().collect()
-    };
-    numbers.chunks_exact(size).flat_map(of_image).collect()
 }

@@ -121,6 +121,18 @@ impl LayerDrafts {
         self.push_affine(&input, Affine { scale: vec![1.0; channels], shift: vec![0.0; channels] })
     }
 
+    /// Removes a sigmoid that gives a single number and is the last layer. Returns the value in front of it; `None` if there is
+    /// none.
+    pub(crate) fn without_sigmoid(&mut self, output: &LayerValue) -> Option<LayerValue> {
+        let sigmoid = self.drafts.last().filter(|draft| draft.layer.op == LayerOp::Sigmoid)?;
+        let source = sigmoid.layer.sources[0];
+        if output.source != Source::Layer(self.drafts.len() - 1) || output.shape.len() != 1 {
+            return None;
+        }
+        self.drafts.pop();
+        Some(LayerValue { source, ..output.clone() })
+    }
+
     /// Returns the value as a row in the order channels, height, width.
     pub(crate) fn row(&mut self, input: &LayerValue) -> Result<LayerValue, String> {
         match input.shape {

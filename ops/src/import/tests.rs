@@ -10,8 +10,7 @@ use rten_onnx::onnx::TensorProto;
 use rten_onnx::protobuf::{DecodeMessage, ValueReader};
 
 use super::*;
-use crate::backend::own::inference::logits_of_numbers;
-use crate::import::golden::{channels_first, relative_difference};
+use crate::import::golden::relative_difference;
 use crate::network::layer::LayerOp;
 
 /// The largest difference relative to the largest output.
@@ -135,16 +134,7 @@ fn verdict(case: &Path) -> Result<(), String> {
             assert!(set > 0, "{}: no golden outputs", case.display());
             break;
         }
-        let numbers = tensor(&data.join("input_0.pb"));
-        let [channels, height, width] = imported.model.network().input;
-        let numbers = if imported.channels_last {
-            channels_first(&numbers, [channels, channels * height * width])
-        } else {
-            numbers
-        };
-        let mut found = logits_of_numbers(&imported.model, &numbers).unwrap();
-        let classes = imported.model.network().classes;
-        found.chunks_exact_mut(classes).for_each(|row| golden::end(row, imported.ending));
+        let found = imported.outputs(tensor(&data.join("input_0.pb"))).unwrap();
         let expected = tensor(&data.join("output_0.pb"));
         assert_eq!(found.len(), expected.len(), "{}", case.display());
         let difference = relative_difference(&found, &expected);

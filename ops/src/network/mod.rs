@@ -9,6 +9,7 @@ pub mod architecture;
 pub mod array;
 pub mod container;
 pub mod definition;
+pub mod fit;
 pub(crate) mod fold;
 pub mod geometry;
 pub mod layer;

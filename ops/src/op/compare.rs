@@ -15,7 +15,7 @@ use super::evaluate::{Split, bits};
 use crate::backend::Device;
 use crate::backend::own::inference::InferenceError;
 use crate::dataset::Dataset;
-use crate::evaluation::{Evaluation, evaluate};
+use crate::evaluation::{Evaluation, evaluate, predict};
 use crate::network::model::Model;
 use crate::standard::{Artifact, Port};
 
@@ -82,62 +82,90 @@ impl CompareOp {
         context: &Context,
     ) -> Result<Output<Artifact>, OpError> {
         let images = self.split.images(data);
-        let judge = |model: &Model| {
-            evaluate(Device::Cpu, model, images, &|| context.cancelled()).map_err(|error| match error {
-                InferenceError::Cancelled => OpError::Cancelled,
-                other => OpError::Failed(other.to_string()),
-            })
+        let cancelled = || context.cancelled();
+        let failed = |error: InferenceError| match error {
+            InferenceError::Cancelled => OpError::Cancelled,
+            other => OpError::Failed(other.to_string()),
         };
-        let (model, baseline) = (judge(model)?, judge(baseline)?);
-        let agrees = agreements(&model, &baseline);
+        let (metrics, agrees) = if images.labels.is_some() {
+            let judge = |model| evaluate(Device::Cpu, model, images, &cancelled).map_err(failed);
+            let (model, baseline) = (judge(model)?, judge(baseline)?);
+            let answers = Answers { model: &model.predictions, baseline: &baseline.predictions };
+            let agrees = answers.agreements();
+            (answers.metrics(&agrees).into_iter().chain(against_labels(&model, &baseline)).collect(), agrees)
+        } else {
+            let predict = |model| predict(model, images, &cancelled).map_err(failed);
+            let (model, baseline) = (predict(model)?, predict(baseline)?);
+            let answers = Answers { model: &model, baseline: &baseline };
+            let agrees = answers.agreements();
+            (answers.metrics(&agrees), agrees)
+        };
         Ok(Output {
             artifact: None,
             parts: BTreeMap::new(),
-            metrics: metrics(&model, &baseline, &agrees),
+            metrics,
             series: BTreeMap::new(),
             correct: Some(bits(&agrees)),
         })
     }
 }
 
-/// Returns for each image whether both networks answer, and give the same answer.
-fn agreements(model: &Evaluation, baseline: &Evaluation) -> Vec<bool> {
-    let pairs = model.predictions.iter().zip(&baseline.predictions);
-    pairs.map(|(one, other)| one.is_some() && one == other).collect()
+/// The classes that two networks give some images; `None` where a network gives none.
+struct Answers<'a> {
+    model: &'a [Option<u32>],
+    baseline: &'a [Option<u32>],
 }
 
-/// Returns the metrics: how often both networks give the same answer, the images that only one network has right, the
-/// images without an answer from one or both, and the mean loss that the model adds over images with both losses. The
-/// added loss has a 95 % normal interval over images: images are many, and the formula gives the same bits everywhere.
-fn metrics(model: &Evaluation, baseline: &Evaluation, agrees: &[bool]) -> BTreeMap<String, f64> {
-    let total = agrees.len() as f64;
-    let agreement = (total > 0.0).then(|| agrees.iter().filter(|agrees| **agrees).count() as f64 / total);
+impl Answers<'_> {
+    fn pairs(&self) -> impl Iterator<Item = (&Option<u32>, &Option<u32>)> {
+        self.model.iter().zip(self.baseline)
+    }
+
+    /// Returns for each image whether both networks answer, and give the same answer.
+    fn agreements(&self) -> Vec<bool> {
+        self.pairs().map(|(one, other)| one.is_some() && one == other).collect()
+    }
+
+    /// Returns how often both networks give the same answer, and the images without an answer from one or both.
+    fn metrics(&self, agrees: &[bool]) -> BTreeMap<String, f64> {
+        let total = agrees.len() as f64;
+        let agreement = (total > 0.0).then(|| agrees.iter().filter(|agrees| **agrees).count() as f64 / total);
+        let interval = agreement.map(|agreement| wilson(agreement, total));
+        let non_finite = self.pairs().filter(|(one, other)| one.is_none() || other.is_none()).count();
+        defined([
+            ("agreement", agreement),
+            ("agreement_high", interval.map(|(_, high)| high)),
+            ("agreement_low", interval.map(|(low, _)| low)),
+            ("non_finite", Some(non_finite as f64)),
+            ("total", Some(total)),
+        ])
+    }
+}
+
+/// Returns the images that only one network has right, and the mean loss that the model adds over images with both losses.
+/// The added loss has a 95 % normal interval over images: images are many, and the formula gives the same bits everywhere.
+fn against_labels(model: &Evaluation, baseline: &Evaluation) -> BTreeMap<String, f64> {
     let only = |one: &Evaluation, other: &Evaluation| {
         one.correct.iter().zip(&other.correct).filter(|(one, other)| **one && !**other).count() as u64
     };
     let (lost, won) = (only(baseline, model), only(model, baseline));
-    let pairs = model.predictions.iter().zip(&baseline.predictions);
-    let non_finite = pairs.filter(|(one, other)| one.is_none() || other.is_none()).count();
     let losses = model.losses.iter().zip(&baseline.losses);
     let added: Vec<f64> = losses.filter_map(|(model, baseline)| Some((*model)? - (*baseline)?)).collect();
     let added = Estimate::from_values(&added);
     let half = added.and_then(|added| added.error).map(|error| NORMAL_QUANTILE * error.size);
     let end = |sign: f64| Some(added?.mean + sign * half?);
-    let interval = agreement.map(|agreement| wilson(agreement, total));
-    let all = [
-        ("agreement", agreement),
-        ("agreement_high", interval.map(|(_, high)| high)),
-        ("agreement_low", interval.map(|(low, _)| low)),
+    defined([
         ("loss_difference", added.map(|added| added.mean)),
         ("loss_difference_high", end(1.0)),
         ("loss_difference_low", end(-1.0)),
         ("lost", Some(lost as f64)),
         ("mcnemar_p", Some(mid_p(lost, won))),
-        ("non_finite", Some(non_finite as f64)),
-        ("total", Some(total)),
         ("won", Some(won as f64)),
-    ];
-    all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    ])
+}
+
+fn defined<const N: usize>(metrics: [(&str, Option<f64>); N]) -> BTreeMap<String, f64> {
+    metrics.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 #[cfg(test)]
@@ -157,14 +185,21 @@ mod tests {
         }
     }
 
+    fn compared(model: &Evaluation, baseline: &Evaluation) -> (Vec<bool>, BTreeMap<String, f64>) {
+        let answers = Answers { model: &model.predictions, baseline: &baseline.predictions };
+        let agrees = answers.agreements();
+        let metrics = answers.metrics(&agrees).into_iter().chain(against_labels(model, baseline)).collect();
+        (agrees, metrics)
+    }
+
     #[test]
     fn two_networks_are_compared_image_by_image() {
         let labels = [0, 1, 2, 3, 4];
         let model = judged(&[0, 1, 0, -1, 1], &[Some(0.5), Some(1.0), Some(2.0), None, Some(3.0)], &labels);
         let full =
             judged(&[0, 0, 2, 3, 1], &[Some(0.1), Some(1.2), Some(1.0), Some(0.0), Some(3.0)], &labels);
-        assert_eq!(agreements(&model, &full), [true, false, false, false, true]);
-        let metrics = metrics(&model, &full, &agreements(&model, &full));
+        let (agrees, metrics) = compared(&model, &full);
+        assert_eq!(agrees, [true, false, false, false, true]);
         assert_eq!((metrics["agreement"], metrics["lost"], metrics["won"]), (0.4, 2.0, 1.0));
         assert_eq!((metrics["non_finite"], metrics["total"]), (1.0, 5.0));
         // Differences 0.4, −0.2, 1.0, 0.0: scipy 1.17.1, norm.interval(0.95, mean, sem).
@@ -180,12 +215,12 @@ mod tests {
         let labels = [0, 0, 0, 0];
         let model = judged(&[-1, -1, 0, 0], &[None, None, Some(1.0), Some(1.0)], &labels);
         let full = judged(&[0, -1, -1, 0], &[Some(1.0), None, None, Some(1.0)], &labels);
-        assert_eq!(agreements(&model, &full), [false, false, false, true]);
-        let found = metrics(&model, &full, &agreements(&model, &full));
+        let (agrees, found) = compared(&model, &full);
+        assert_eq!(agrees, [false, false, false, true]);
         assert_eq!((found["agreement"], found["non_finite"], found["total"]), (0.25, 3.0, 4.0));
         assert_eq!((found["lost"], found["won"]), (1.0, 1.0));
         let silent = judged(&[-1; 4], &[None; 4], &labels);
-        let found = metrics(&silent, &silent, &agreements(&silent, &silent));
+        let (_, found) = compared(&silent, &silent);
         assert_eq!((found["agreement"], found["agreement_low"], found["non_finite"]), (0.0, 0.0, 4.0));
         assert!(!found.contains_key("loss_difference"));
     }

@@ -1,9 +1,9 @@
-//! `Dataset(source, train: All, test: All, validation: 0, validation_from: Train, seed: 0, normalize: UnitRange)`.
+//! `Dataset(source, train: All, test: All, validation: 0, validation_from: Train, seed: 0, normalize: UnitRange, classes: […])`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fewbits_engine::ops::{Identity, Keeping, NodeKind, OpError, Output, SourceContent, TaskSource};
+use fewbits_engine::ops::{Identity, Keeping, Misfit, NodeKind, OpError, Output, SourceContent, TaskSource};
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::{Fields, FromValue};
 use fewbits_engine::text::mismatch::unfit;
@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::dataset::images::Images;
 use crate::dataset::mnist10k;
 use crate::dataset::normalize::Normalize;
-use crate::dataset::source::DatasetSource;
+use crate::dataset::source::{DatasetSource, Layout};
 use crate::dataset::split::{Count, ValidationFrom};
 use crate::dataset::{DatasetConfig, load};
 use crate::standard::{Artifact, DatasetPort, StandardOps};
@@ -49,7 +49,10 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DatasetOp
     let validation = fields.whole("validation", 0..=i64::MAX, Some(0), faults);
     let validation_from = fields.optional("validation_from", ValidationFrom::Train, faults);
     let seed = fields.whole("seed", 0..=i64::MAX, Some(0), faults);
-    let normalize = fields.optional("normalize", Normalize::UnitRange, faults);
+    let normalize = fields.optional("normalize", Normalize::Default, faults);
+    fields.otherwise("normalize", "UnitRange of bytes, None of floating-point numbers");
+    let classes = fields.take("classes").map(|value| Vec::<String>::from_value(value, faults));
+    fields.otherwise("classes", "the sorted labels");
     let config = DatasetConfig {
         source: source?,
         train: train?,
@@ -58,6 +61,7 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DatasetOp
         validation_from: validation_from?,
         seed: seed? as u64,
         normalize: normalize?,
+        classes: classes.map_or(Some(None), |names| names.map(Some))?,
     };
     if let Err(error) = config.check() {
         faults.add(span, error.to_string(), "");
@@ -73,13 +77,15 @@ impl DatasetOp {
             source: source.kind(),
             shape: source.shape().zip(source.classes()),
             validated: self.config.validation > 0,
+            tested: source.has_test(),
+            labelled: !matches!(source, DatasetSource::Csv { label: None, .. }),
         }
     }
 
     pub(crate) fn identity(&self) -> Identity {
         let config = &self.config;
         let mut params = json!({
-            "normalize": config.normalize,
+            "normalize": config.source.are_bytes().map_or_else(|| config.normalize.clone(), |are_bytes| config.normalize.resolved(are_bytes)),
             "source": config.source.kind(),
             "test": config.test,
             "train": config.train,
@@ -88,6 +94,14 @@ impl DatasetOp {
         // The default is not named, so that keys from before there was another hold.
         if config.validation > 0 && config.validation_from == ValidationFrom::Test {
             params["validation_from"] = json!(config.validation_from);
+        }
+        if let Some(names) = &config.classes {
+            params["classes"] = json!(names);
+        }
+        match &config.source {
+            DatasetSource::Npz { layout: Layout::Nhwc, .. } => params["layout"] = json!(Layout::Nhwc),
+            DatasetSource::Csv { label: Some(label), .. } => params["label"] = json!(label),
+            _ => {}
         }
         if config.seed_matters() {
             params["seed"] = json!(config.seed);
@@ -121,12 +135,14 @@ impl DatasetOp {
             .map_err(|error| OpError::Failed(error.to_string()))?;
         let parts = [("test", &data.test), ("train", &data.train), ("validation", &data.validation)];
         let count = |images: &Images| images.len() as f64;
-        let metrics = BTreeMap::from([
-            ("classes".to_owned(), data.train.classes as f64),
-            ("test_images".to_owned(), count(&data.test)),
-            ("train_images".to_owned(), count(&data.train)),
-            ("validation_images".to_owned(), count(&data.validation)),
-        ]);
+        let metrics = [
+            ("classes", data.train.labels.as_ref().map(|labels| labels.classes as f64)),
+            ("test_images", Some(count(&data.test))),
+            ("train_images", Some(count(&data.train))),
+            ("validation_images", Some(count(&data.validation))),
+        ];
+        let metrics =
+            metrics.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
         Ok(Output {
             parts: parts
                 .iter()
@@ -140,9 +156,22 @@ impl DatasetOp {
     }
 }
 
+impl DatasetPort {
+    /// Checks that images have labels, as far as it is known.
+    pub(crate) fn check_labelled(&self) -> Result<(), Misfit> {
+        if self.labelled {
+            return Ok(());
+        }
+        let (field, path, message) = ("data", vec![], "the images have no labels".to_owned());
+        let hint =
+            "name the column with the labels: `label: \"class\"`; Compare works without labels".to_owned();
+        Err(Misfit { field, path, message, hint })
+    }
+}
+
 impl FromValue for DatasetSource {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let variants: [(_, VariantReader<Self>); 5] = [
+        let variants: [(_, VariantReader<Self>); 7] = [
             ("Mnist10k", |_, _| Some(Self::Mnist10k)),
             ("Mnist", |_, _| Some(Self::Mnist)),
             ("FashionMnist", |_, _| Some(Self::FashionMnist)),
@@ -157,8 +186,38 @@ impl FromValue for DatasetSource {
                     test_labels: test_labels?,
                 })
             }),
+            ("Npz", |fields, faults| {
+                let train = fields.required("train", faults);
+                let test = fields.take("test").map(|value| String::from_value(value, faults));
+                fields.otherwise("test", "no test images");
+                let layout = fields.optional("layout", Layout::Nchw, faults);
+                Some(Self::Npz {
+                    train: train?,
+                    test: test.map_or(Some(None), |path| path.map(Some))?,
+                    layout: layout?,
+                })
+            }),
+            ("Csv", |fields, faults| {
+                let train = fields.required("train", faults);
+                let test = fields.take("test").map(|value| String::from_value(value, faults));
+                fields.otherwise("test", "no test images");
+                let label = fields.take("label").map(|value| String::from_value(value, faults));
+                fields.otherwise("label", "no labels");
+                Some(Self::Csv {
+                    train: train?,
+                    test: test.map_or(Some(None), |path| path.map(Some))?,
+                    label: label.map_or(Some(None), |name| name.map(Some))?,
+                })
+            }),
         ];
         read_variant(value, "a source", &variants, faults)
+    }
+}
+
+impl FromValue for Layout {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
+        let choices = [("Nchw", Self::Nchw), ("Nhwc", Self::Nhwc)];
+        choice(value, "an order of sides", &choices, faults)
     }
 }
 
@@ -188,9 +247,10 @@ impl FromValue for ValidationFrom {
 
 impl FromValue for Normalize {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let variants: [(_, VariantReader<Self>); 3] = [
+        let variants: [(_, VariantReader<Self>); 4] = [
             ("UnitRange", |_, _| Some(Self::UnitRange)),
             ("Bytes", |_, _| Some(Self::Bytes)),
+            ("None", |_, _| Some(Self::None)),
             ("Standard", |fields, faults| {
                 let mean: Option<Vec<f64>> = fields.required("mean", faults);
                 let std: Option<Vec<f64>> = fields.required("std", faults);

@@ -17,6 +17,7 @@ use crate::backend::own::inference::InferenceError;
 use crate::dataset::Dataset;
 use crate::dataset::images::Images;
 use crate::evaluation::{Evaluation, evaluate};
+use crate::network::fit::{self, ImageKind};
 use crate::network::model::Model;
 use crate::standard::{Artifact, DatasetPort, ModelPort, Port};
 
@@ -92,6 +93,10 @@ impl Split {
             let hint = "set aside some with `validation: 5000` in the Dataset";
             return misfit("split", "this dataset has no validation images".to_owned(), hint);
         }
+        if self == Self::Test && !data.tested {
+            let hint = "give the source a file with test images";
+            return misfit("split", "this dataset has no test images".to_owned(), hint);
+        }
         if overlapping(&trained.data, data) {
             return misfit(
                 "data",
@@ -99,17 +104,11 @@ impl Split {
                 "Mnist10k's images are Mnist's training images: judge a model on the dataset it was trained on",
             );
         }
+        let kind = |(shape, classes)| ImageKind { shape, classes: Some(classes) };
         if let (Some(takes), Some(gives)) = (trained.data.shape, data.shape)
-            && takes != gives
+            && let Err(error) = fit::check(kind(takes), kind(gives))
         {
-            let words = |([c, h, w], classes): ([usize; 3], usize)| {
-                format!("{c} x {h} x {w} images in {classes} classes")
-            };
-            return misfit(
-                "data",
-                format!("the model takes {}, this dataset has {}", words(takes), words(gives)),
-                "name the dataset that the model was trained on",
-            );
+            return misfit("data", error.to_string(), "name the dataset that the model was trained on");
         }
         Ok(())
     }
@@ -131,6 +130,7 @@ impl EvaluateOp {
 
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
         let [Port::Model(trained), Port::Dataset(data)] = inputs else { return Ok(Port::Nothing) };
+        data.check_labelled()?;
         self.split.check(trained, data).map(|()| Port::Nothing)
     }
 
@@ -140,17 +140,18 @@ impl EvaluateOp {
         data: &Dataset,
         context: &Context,
     ) -> Result<Output<Artifact>, OpError> {
-        let judged = evaluate(self.device, model, self.split.images(data), &|| context.cancelled()).map_err(
-            |error| match error {
+        let images = self.split.images(data);
+        let judged =
+            evaluate(self.device, model, images, &|| context.cancelled()).map_err(|error| match error {
                 InferenceError::Cancelled => OpError::Cancelled,
                 other => OpError::Failed(other.to_string()),
-            },
-        )?;
+            })?;
+        let names = images.labels.as_ref().map_or(&[][..], |labels| &labels.names);
         Ok(Output {
             artifact: None,
             parts: BTreeMap::new(),
             metrics: metrics(&judged),
-            series: series(&judged),
+            series: series(&judged, names),
             correct: Some(bits(&judged.correct)),
         })
     }
@@ -177,10 +178,10 @@ fn metrics(judged: &Evaluation) -> BTreeMap<String, f64> {
     all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
-fn series(judged: &Evaluation) -> BTreeMap<String, Series> {
+fn series(judged: &Evaluation, names: &[String]) -> BTreeMap<String, Series> {
     let of = |counts: &[u64]| Series {
         along: "class".to_owned(),
-        names: vec![],
+        names: names.to_vec(),
         values: counts.iter().map(|&count| count as f64).collect(),
     };
     BTreeMap::from([

@@ -194,7 +194,13 @@ impl ImportOp {
     pub(crate) fn port(&self, ops: &StandardOps) -> Result<Port, Misfit> {
         let path = place(&self.file, ops);
         let port = |shape, layers| {
-            let data = DatasetPort { source: "an imported network's dataset", shape, validated: false };
+            let data = DatasetPort {
+                source: "an imported network's dataset",
+                shape,
+                validated: false,
+                tested: false,
+                labelled: true,
+            };
             Port::Model(Arc::new(ModelPort { data, layers }))
         };
         if let (NetworkSource::Experiment(defined), false) = (&self.network, path.exists()) {

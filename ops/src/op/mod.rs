@@ -1,6 +1,7 @@
 //! The ops, one per file: parameter reader, identity, inputs and execution.
 
 pub mod compare;
+pub mod confusion;
 pub mod dataset;
 pub mod describe;
 pub mod evaluate;

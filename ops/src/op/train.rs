@@ -117,6 +117,7 @@ impl TrainOp {
 
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
         let [Port::Dataset(data)] = inputs else { return Ok(Port::Nothing) };
+        data.check_labelled()?;
         if let Some((shape, classes)) = data.shape {
             let graph = Network::resolve(&self.config.model, shape, classes).map_err(|error| Misfit {
                 field: "model",
@@ -157,8 +158,10 @@ impl TrainOp {
     }
 
     pub(crate) fn run(&self, data: &Dataset, context: &Context) -> Result<Output<Artifact>, OpError> {
-        let graph =
-            Network::resolve(&self.config.model, data.train.shape, data.train.classes).map_err(failed)?;
+        let labels = data.train.labels.as_ref();
+        let labels =
+            labels.ok_or_else(|| failed("the training images have no labels, and training needs them"))?;
+        let graph = Network::resolve(&self.config.model, data.train.shape, labels.classes).map_err(failed)?;
         let mut watch = TrainingObserver { context };
         let attempt = |resume: Option<&[u8]>, watch: &mut TrainingObserver<'_>| {
             training::train(&self.config, &graph, &data.train, &data.validation, resume, watch)

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::dataset::images::Images;
+use crate::dataset::images::{Images, Pixels};
 use crate::random::Stream;
 use crate::training::config::Augment;
 
@@ -52,10 +52,10 @@ const LEAST: usize = 16;
 
 /// The images of one step, after augmentation.
 pub(crate) struct Batch<'a> {
-    /// The images that the batch is taken from; they map bytes to numbers.
-    pub images: &'a Images,
-    /// The bytes of each image.
-    pub pixels: Vec<Cow<'a, [u8]>>,
+    /// The images that the batch is taken from: all images, or those of the batch after augmentation.
+    pub images: Cow<'a, Images>,
+    /// Their positions in `images`.
+    pub places: Vec<u32>,
     /// The label of each image.
     pub labels: Vec<u8>,
 }
@@ -78,38 +78,62 @@ impl<'a> Epoch<'a> {
     /// Returns the images at a range of positions in the order of the epoch.
     pub(crate) fn batch(&self, positions: Range<usize>) -> Batch<'a> {
         let places = &self.order[positions];
-        let pixels = |place: &u32| match self.augment {
-            Augment::None => Cow::Borrowed(self.images.image(*place as usize)),
-            Augment::Flip | Augment::Crop { .. } | Augment::FlipCrop { .. } => {
-                Cow::Owned(self.changed(*place as usize))
-            }
-        };
-        Batch {
-            images: self.images,
-            pixels: places.par_iter().with_min_len(LEAST).map(pixels).collect(),
-            labels: places.iter().map(|place| self.images.labels[*place as usize]).collect(),
+        let labels = self.images.labels.as_ref().map_or(&[][..], |labels| &labels.numbers);
+        let labels = places.iter().map(|place| labels[*place as usize]).collect();
+        match self.augment {
+            Augment::None => Batch { images: Cow::Borrowed(self.images), places: places.to_vec(), labels },
+            Augment::Flip | Augment::Crop { .. } | Augment::FlipCrop { .. } => Batch {
+                images: Cow::Owned(self.changed(places)),
+                places: (0..places.len() as u32).collect(),
+                labels,
+            },
         }
     }
 
-    /// Returns the bytes of an image after flip and crop. Pixels outside the original image are black, byte
-    /// 0.
-    fn changed(&self, place: usize) -> Vec<u8> {
-        let [_, height, width] = self.images.shape;
-        let [flip, down, right, _] = self.stream.block(place as u64);
-        let flip = self.augment.flips() && flip >> 31 == 1;
-        let padding = self.augment.padding();
-        let drawn = |bits: u32| ((u64::from(bits) * (2 * padding as u64 + 1)) >> 32) as usize;
-        let (down, right) = (drawn(down), drawn(right));
-        let mut changed = Vec::with_capacity(self.images.size());
-        for plane in self.images.image(place).chunks_exact(height * width) {
-            for at in 0..plane.len() {
-                let (y, x) = (at / width, at % width);
-                let x = if flip { width - 1 - x } else { x };
-                let y = (y + down).checked_sub(padding).filter(|y| *y < height);
-                let x = (x + right).checked_sub(padding).filter(|x| *x < width);
-                changed.push(y.zip(x).map_or(0, |(y, x)| plane[y * width + x]));
+    /// Returns images after flip and crop. Pixels outside the original image are black: a stored 0.
+    fn changed(&self, places: &[u32]) -> Images {
+        let pixels = match &self.images.pixels {
+            Pixels::Bytes { bytes, values } => {
+                let bytes = self.changed_pixels(bytes, &vec![0; values.len()], places);
+                Pixels::Bytes { bytes, values: values.clone() }
             }
-        }
+            Pixels::Numbers { numbers, zeros } => {
+                let numbers = self.changed_pixels(numbers, zeros, places);
+                Pixels::Numbers { numbers, zeros: zeros.clone() }
+            }
+        };
+        Images { shape: self.images.shape, pixels, labels: None }
+    }
+
+    /// Returns the pixels of images after flip and crop; `black` has one pixel per channel.
+    fn changed_pixels<T: Copy + Default + Send + Sync>(
+        &self,
+        all: &[T],
+        black: &[T],
+        places: &[u32],
+    ) -> Vec<T> {
+        let [_, height, width] = self.images.shape;
+        let size = self.images.size();
+        let padding = self.augment.padding();
+        let mut changed = vec![T::default(); places.len() * size];
+        let images = changed.par_chunks_exact_mut(size).zip(places).with_min_len(LEAST);
+        images.for_each(|(changed, place)| {
+            let [flip, down, right, _] = self.stream.block(u64::from(*place));
+            let flip = self.augment.flips() && flip >> 31 == 1;
+            let drawn = |bits: u32| ((u64::from(bits) * (2 * padding as u64 + 1)) >> 32) as usize;
+            let (down, right) = (drawn(down), drawn(right));
+            let image = &all[*place as usize * size..][..size];
+            let planes = image.chunks_exact(height * width).zip(black);
+            for ((plane, black), changed) in planes.zip(changed.chunks_exact_mut(height * width)) {
+                for (at, changed) in changed.iter_mut().enumerate() {
+                    let (y, x) = (at / width, at % width);
+                    let x = if flip { width - 1 - x } else { x };
+                    let y = (y + down).checked_sub(padding).filter(|y| *y < height);
+                    let x = (x + right).checked_sub(padding).filter(|x| *x < width);
+                    *changed = y.zip(x).map_or(*black, |(y, x)| plane[y * width + x]);
+                }
+            }
+        });
         changed
     }
 }
@@ -117,19 +141,20 @@ impl<'a> Epoch<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::images::Labels;
 
     /// Makes `n` images of 1 × 2 × 3 with the bytes 1 to 6 each; every byte stands for the number of equal
     /// value.
     fn images(n: usize) -> Images {
-        let pixels = (0..n * 6).map(|i| (i % 6) as u8 + 1).collect();
+        let bytes = (0..n * 6).map(|i| (i % 6) as u8 + 1).collect();
         let values = vec![std::array::from_fn(|byte| byte as f32)];
-        Images {
-            shape: [1, 2, 3],
-            classes: 2,
-            pixels,
-            labels: (0..n).map(|i| (i % 2) as u8).collect(),
-            values,
-        }
+        let numbers = (0..n).map(|i| (i % 2) as u8).collect();
+        Images::of_bytes([1, 2, 3], bytes, values, Labels::numbered(2, numbers))
+    }
+
+    /// Returns the bytes of each image of a batch.
+    fn bytes_of(batch: &Batch) -> Vec<Vec<u8>> {
+        batch.images.select(&batch.places).bytes().chunks(6).map(<[u8]>::to_vec).collect()
     }
 
     #[test]
@@ -163,7 +188,7 @@ mod tests {
             let found: Vec<Batch> =
                 (0..batches.count).map(|batch| epoch.batch(batches.range(batch))).collect();
             assert_eq!(found.iter().map(|batch| batch.labels.len()).collect::<Vec<_>>(), [4, 4, 2]);
-            assert!(found[2].pixels.iter().all(|pixels| **pixels == [1, 2, 3, 4, 5, 6]));
+            assert!(bytes_of(&found[2]).iter().all(|pixels| **pixels == [1, 2, 3, 4, 5, 6]));
             found.iter().flat_map(|batch| batch.labels.clone()).collect::<Vec<u8>>()
         };
         assert_eq!(labels(0).iter().map(|label| u32::from(*label)).sum::<u32>(), 5);
@@ -175,7 +200,7 @@ mod tests {
         let images = images(400);
         let seen = |augment| {
             let batch = Epoch::new(&images, augment, 1, 0).batch(0..400);
-            let mut kinds: Vec<Vec<u8>> = batch.pixels.iter().map(|pixels| pixels.to_vec()).collect();
+            let mut kinds = bytes_of(&batch);
             kinds.sort_unstable();
             kinds.dedup();
             kinds
@@ -187,5 +212,23 @@ mod tests {
         let both = seen(Augment::FlipCrop { padding: 1 });
         assert_eq!(both.len(), 18);
         assert!(moved.iter().all(|image| both.contains(image)));
+    }
+
+    #[test]
+    fn numbers_change_as_bytes_do_and_black_is_what_a_0_became() {
+        let bytes = images(50);
+        let number = |byte: u8| (f32::from(byte) - 2.0) * 0.5;
+        let numbers = bytes.bytes().iter().map(|byte| number(*byte)).collect();
+        let numbers = Images {
+            pixels: Pixels::Numbers { numbers, zeros: vec![number(0)] },
+            labels: bytes.labels.clone(),
+            ..bytes
+        };
+        let augment = Augment::FlipCrop { padding: 2 };
+        let [one, other] = [&bytes, &numbers].map(|images| Epoch::new(images, augment, 1, 0).batch(0..50));
+        let Pixels::Numbers { numbers, .. } = &other.images.pixels else { panic!("no numbers") };
+        let expected: Vec<f32> = bytes_of(&one).concat().into_iter().map(number).collect();
+        assert_eq!(*numbers, expected);
+        assert_eq!(one.labels, other.labels);
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::backend::own::inference::InferenceError;
-use crate::backend::{BackendError, Step, StepFigures, Trainer, trainer};
+use crate::backend::{self, BackendError, Step, StepFigures, Trainer, trainer};
 use crate::dataset::images::Images;
 use crate::evaluation::evaluate;
 use crate::network::definition::Network;
@@ -165,8 +165,10 @@ fn check(config: &TrainConfig, network: &Network, images: &Images) -> Result<(),
         "batch and epochs must be at least 1".to_owned()
     } else if images.is_empty() {
         "there are no training images".to_owned()
-    } else if images.shape != network.input || images.classes != network.classes {
-        format!("the network takes images of {:?}, the training images are {:?}", network.input, images.shape)
+    } else if images.labels.is_none() {
+        "the training images have no labels, and training needs them".to_owned()
+    } else if let Err(error) = backend::check(network, images) {
+        error.to_string()
     } else if let (Some(norm), 1) = (single_number_norm(network), config.batch.min(images.len())) {
         alone(&norm.name)
     } else {

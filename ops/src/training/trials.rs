@@ -1,7 +1,7 @@
 //! Tests of complete trainings, on images small enough for an unoptimized build.
 
 use crate::backend::{CandleDevice, Device};
-use crate::dataset::images::Images;
+use crate::dataset::images::{Images, Labels};
 use crate::evaluation::evaluate;
 use crate::network::architecture::{Architecture, LayerSpec};
 use crate::network::definition::Network;
@@ -46,7 +46,7 @@ fn images(n: usize, name: &str) -> Images {
     };
     let labels = (0..n).map(|at| (at % 4) as u8).collect();
     let values = vec![std::array::from_fn(|byte| byte as f32 / 255.0)];
-    Images { shape: [1, 8, 8], classes: 4, pixels: (0..n * 64).map(pixel).collect(), labels, values }
+    Images::of_bytes([1, 8, 8], (0..n * 64).map(pixel).collect(), values, Labels::numbered(4, labels))
 }
 
 fn mlp() -> Architecture {
@@ -102,7 +102,7 @@ fn config(model: Architecture) -> TrainConfig {
 
 fn run(config: &TrainConfig, resume: Option<&[u8]>, notes: &mut Notes) -> Result<Trained, TrainError> {
     let train_images = images(72, "train");
-    let network = Network::resolve(&config.model, train_images.shape, train_images.classes).unwrap();
+    let network = Network::resolve(&config.model, train_images.shape, 4).unwrap();
     train(config, &network, &train_images, &images(20, "validation"), resume, notes)
 }
 
@@ -212,7 +212,7 @@ fn an_image_alone_joins_the_batch_before_it_where_it_would_have_no_variance() {
     let trained = |layers: &[LayerSpec], count, batch| {
         let config = TrainConfig { batch, ..config(Architecture::Layers(layers.to_vec())) };
         let images = images(count, "train");
-        let network = Network::resolve(&config.model, images.shape, images.classes).unwrap();
+        let network = Network::resolve(&config.model, images.shape, 4).unwrap();
         train(&config, &network, &images, &images.select(&[]), None, &mut Notes::default())
     };
     let [joined, one] = [32, 33].map(|batch| trained(&row, 33, batch).unwrap());

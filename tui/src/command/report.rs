@@ -19,7 +19,7 @@ use crate::figure::{self, image};
 use crate::inputs::Inputs;
 use crate::output;
 use crate::render::number::bytes;
-use crate::report::{Material, curves, page};
+use crate::report::{Material, confusions, curves, page};
 use crate::session::{open, reader};
 use crate::ui::plain::printable;
 
@@ -101,7 +101,7 @@ fn write(path: &Path, inputs: &Inputs, content: &[u8]) -> Result<()> {
     }
 }
 
-/// Draws a table, or the curves of a node.
+/// Draws a table, or the counts or the curves of a node.
 fn figure(material: &Material<'_>, name: &str, file: &Path, options: &FigureOptions) -> Result<Figure> {
     if let Some((table, made)) = material.tables.iter().find(|(table, _)| table.name == *name) {
         let figure = figure::table::draw(&material.graph().experiment, table, made, options)
@@ -110,13 +110,20 @@ fn figure(material: &Material<'_>, name: &str, file: &Path, options: &FigureOpti
     }
     let nodes = &material.graph().experiment.nodes;
     if let Some(node) = material.graph().experiment.node(name) {
+        let (confusions, _) = confusions(material, node)?;
+        if !confusions.is_empty() {
+            return Ok(titled(stack(&confusions), options));
+        }
         let figures = curves(material, node, options)?;
         let has_result = |task| material.results.metrics(task).is_some();
         if figures.is_empty() && !material.graph().tasks_of(node).any(has_result) {
             return Err(anyhow!("node `{name}`: there are no results to draw yet"));
         }
         if figures.is_empty() {
-            return Err(anyhow!("{}: `{name}` has no curves; a trained network has", file.display()));
+            return Err(anyhow!(
+                "{}: `{name}` has no curves and no counts; Train and Confusion have",
+                file.display()
+            ));
         }
         let figures: Vec<_> = figures.into_iter().map(|figure| (String::new(), figure)).collect();
         return Ok(titled(stack(&figures), options));

@@ -3,6 +3,7 @@
 
 pub mod axis;
 pub mod chart;
+pub mod confusion;
 pub mod forest;
 pub mod heat_map;
 pub mod image;

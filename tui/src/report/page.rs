@@ -5,7 +5,7 @@ use anyhow::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::material::Material;
-use super::{curves, distribution, failures, importance, layers, provenance, tables, wiring};
+use super::{confusion, curves, distribution, failures, importance, layers, provenance, tables, wiring};
 use crate::render::choice::answer;
 use crate::render::number::count;
 use crate::ui::plain::printable;
@@ -22,6 +22,7 @@ pub fn page(material: &Material<'_>) -> Result<String> {
         ("tables", "Tables", tables::section(material)),
         ("importance", "Which axis matters", importance::section(material)),
         ("training", "Training", curves::section(material)?),
+        ("confusion", "Confusion", confusion::section(material)?),
         ("layers", "Layer by layer", layers::section(material)?),
         ("weights", "Weights and codes", distribution::section(material)?),
         ("graph", "Computed results", wiring::section(material)),

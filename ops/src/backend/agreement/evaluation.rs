@@ -6,7 +6,7 @@ use crate::backend::candle::forward::{Mode, forward};
 use crate::backend::own::inference::logits;
 use crate::backend::own::loss::backward;
 use crate::backend::own::pass::Pass;
-use crate::dataset::images::Images;
+use crate::dataset::images::{Images, Labels};
 use crate::evaluation::evaluate;
 use crate::network::architecture::{Architecture, LayerSpec};
 use crate::network::definition::Network;
@@ -28,7 +28,7 @@ fn lanes_without_an_image_count_nowhere() {
     let mut state =
         TrainingState::new(&network, Init::KaimingUniform, Optimizer::Sgd { lr: 0.1, momentum: 0.0 }, 3);
     let mut pass = Pass::new(&network, 1).unwrap();
-    pass.fill(&images(), &[images().image(0)]);
+    pass.fill(&images(), &[0]);
     pass.forward(&mut state, 3, [0, 0]);
     backward(pass.outputs(), &[1]);
     pass.backward(&state);
@@ -51,15 +51,15 @@ fn zeros_left_out_change_nothing() {
     let drawn = |at: usize| matches!(at % inputs, 3..=20 | 29..=31 | 480..=520 | 999);
     let bytes = Stream::new(1, "test", "bytes");
     let pixel = |at: usize| if drawn(at) { 1 + (bytes.bits(at as u64) >> 25) as u8 } else { 0 };
-    let pixels = (0..ROWS * inputs).map(pixel).collect();
-    let images = Images { shape: [1, 25, 40], classes: CLASSES, pixels, labels: vec![0; ROWS], values };
+    let labels = Labels::numbered(CLASSES, vec![0; ROWS]);
+    let images = Images::of_bytes([1, 25, 40], (0..ROWS * inputs).map(pixel).collect(), values, labels);
     let check = |state: &TrainingState, finite: bool| {
         let model = fold(&network, &state.parameters, &state.running).unwrap();
         let found = logits(&model, &images, &|| false).unwrap();
         let (weight, bias) = (state.parameters[0].numbers(), state.parameters[1].numbers());
         for (at, found) in found.iter().enumerate() {
             let (row, class) = (at / CLASSES, at % CLASSES);
-            let numbers = images.image(row).iter().map(|byte| images.values[0][usize::from(*byte)]);
+            let numbers = images.numbers(&[row as u32]).into_iter();
             let weights = &weight[class * inputs..(class + 1) * inputs];
             let sum = numbers.zip(weights).fold(bias[class], |sum, (x, w)| w.mul_add(x, sum));
             assert!(found.to_bits() == sum.to_bits() || (found.is_nan() && sum.is_nan()), "{found} {sum}");
@@ -109,6 +109,6 @@ fn an_images_logits_do_not_depend_on_the_others() {
     }
     assert!(logits(&model, &images(), &|| true).is_err());
     let other = Images { shape: [2, 6, 8], ..images() };
-    assert!(logits(&model, &other, &|| false).unwrap_err().to_string().contains("[2, 8, 6]"));
+    assert!(logits(&model, &other, &|| false).unwrap_err().to_string().contains("takes 2 x 8 x 6 images"));
     assert_eq!(all.len(), ROWS * CLASSES);
 }

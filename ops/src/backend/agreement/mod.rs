@@ -8,7 +8,7 @@ use crate::backend::candle::forward::{Mode, Statistics, forward};
 use crate::backend::own::kernels::lanes::LANES;
 use crate::backend::own::loss::backward;
 use crate::backend::own::pass::Pass;
-use crate::dataset::images::Images;
+use crate::dataset::images::{Images, Labels};
 use crate::network::architecture::{Architecture, LayerSpec};
 use crate::network::array::Array;
 use crate::network::definition::{Layer, Network};
@@ -101,9 +101,7 @@ impl Case {
 
     /// Runs the forward and the backward pass of a step. Returns the mean loss.
     fn step(&mut self) -> f64 {
-        let images = images();
-        let places: Vec<&[u8]> = (0..ROWS).map(|at| images.image(at)).collect();
-        self.pass.fill(&images, &places);
+        self.pass.fill(&images(), &(0..ROWS as u32).collect::<Vec<_>>());
         self.pass.forward(&mut self.state, 3, [0, 0]);
         let verdicts = backward(self.pass.outputs(), &self.labels);
         self.pass.backward(&self.state);
@@ -302,12 +300,10 @@ fn images() -> Images {
     let values = drawn.chunks(256).map(|channel| std::array::from_fn(|byte| channel[byte])).collect();
     let bytes = Stream::new(1, "test", "bytes");
     let pixels = (0..ROWS as u64 * 96).map(|at| (bytes.bits(at) >> 24) as u8).collect();
-    Images { shape: [2, 8, 6], classes: CLASSES, pixels, labels: vec![0; ROWS], values }
+    Images::of_bytes([2, 8, 6], pixels, values, Labels::numbered(CLASSES, vec![0; ROWS]))
 }
 
 /// Returns the numbers of the test images, image by image, channel by channel.
 fn pixels() -> Vec<f32> {
-    let images = images();
-    let number = |(at, byte): (usize, &u8)| images.values[at % 96 / 48][usize::from(*byte)];
-    images.pixels.iter().enumerate().map(number).collect()
+    images().numbers(&(0..ROWS as u32).collect::<Vec<_>>())
 }

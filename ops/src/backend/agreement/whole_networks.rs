@@ -4,7 +4,7 @@
 mod networks;
 
 use crate::backend::{CandleDevice, Device as Backend, Step, trainer};
-use crate::dataset::images::Images;
+use crate::dataset::images::{Images, Labels};
 use crate::network::array::Array;
 use crate::network::definition::Network;
 use crate::network::fold::fold;
@@ -20,7 +20,7 @@ fn noise(count: usize, shape: [usize; 3], classes: usize) -> Images {
     let pixels = (0..(count * shape.iter().product::<usize>()) as u64).map(|at| (bytes.bits(at) >> 24) as u8);
     let values = vec![std::array::from_fn(|byte| byte as f32 / 255.0); shape[0]];
     let labels = (0..count).map(|at| (at * 7 % classes) as u8).collect();
-    Images { shape, classes, pixels: pixels.collect(), labels, values }
+    Images::of_bytes(shape, pixels.collect(), values, Labels::numbered(classes, labels))
 }
 
 /// Whole networks on both backends: the weights after a step of plain SGD within 1e-5, the gradients behind it within
@@ -38,8 +38,8 @@ fn whole_networks_agree_on_both_backends() {
         let network = Network::resolve(&architecture, shape, classes).unwrap();
         // Among many numbers one lies so near to the kink of a Relu that rounding decides its side.
         let images = noise(4, shape, classes);
-        let pixels = (0..images.len()).map(|at| Cow::Borrowed(images.image(at))).collect();
-        let batch = Batch { images: &images, pixels, labels: images.labels.clone() };
+        let places = (0..images.len() as u32).collect();
+        let batch = Batch { images: Cow::Borrowed(&images), places, labels: images.classes().to_vec() };
         let before = TrainingState::new(&network, Init::KaimingUniform, rule, 5);
         let after = |device: Backend| {
             let mut training = trainer(device, &network, before.clone(), rule, images.len()).unwrap();

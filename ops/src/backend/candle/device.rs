@@ -39,21 +39,16 @@ pub(crate) fn from_device(tensor: &Tensor) -> candle_core::Result<Array> {
     Array::new(tensor.dims().to_vec(), numbers).ok_or_else(wrong)
 }
 
-/// Makes a tensor of batch × channels × height × width of images as bytes.
-pub(crate) fn images_to_device<'p>(
+/// Makes a tensor of batch × channels × height × width of the images at these places, for a network with inputs of the shape
+/// `input`.
+pub(crate) fn images_to_device(
     images: &Images,
-    pixels: impl Iterator<Item = &'p [u8]>,
+    places: &[u32],
+    input: [usize; 3],
     device: &Device,
 ) -> candle_core::Result<Tensor> {
-    let [channels, height, width] = images.shape;
-    let (mut numbers, mut batch) = (vec![], 0);
-    for bytes in pixels {
-        batch += 1;
-        for (plane, values) in bytes.chunks_exact(height * width).zip(&images.values) {
-            numbers.extend(plane.iter().map(|byte| values[usize::from(*byte)]));
-        }
-    }
-    Tensor::from_vec(numbers, (batch, channels, height, width), device)
+    let [channels, height, width] = input;
+    Tensor::from_vec(images.numbers(places), (places.len(), channels, height, width), device)
 }
 
 impl From<candle_core::Error> for BackendError {

@@ -21,15 +21,15 @@ pub(crate) fn logits(
     let parameters = model.network().parameters().into_iter();
     let tensors = parameters.map(|spec| to_device(&model.tensors()[&spec.name], &device));
     let tensors = tensors.collect::<candle_core::Result<Vec<_>>>().map_err(BackendError::from)?;
-    let mut logits = Vec::with_capacity(images.len() * images.classes);
+    let mut logits = Vec::with_capacity(images.len() * model.network().classes);
     // A trained network has no batch normalization.
     let running = Statistics::new();
     for first in (0..images.len()).step_by(BATCH) {
         if cancelled() {
             return Err(InferenceError::Cancelled);
         }
-        let places = first..images.len().min(first + BATCH);
-        let computed = images_to_device(images, places.map(|place| images.image(place)), &device)
+        let places: Vec<u32> = (first..images.len().min(first + BATCH)).map(|place| place as u32).collect();
+        let computed = images_to_device(images, &places, model.network().input, &device)
             .and_then(|x| forward(model.network(), &tensors, &x, Mode::Evaluation(&running)))
             .and_then(|logits| logits.flatten_all()?.to_vec1::<f32>());
         logits.extend(computed.map_err(BackendError::from)?);

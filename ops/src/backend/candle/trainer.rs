@@ -78,8 +78,7 @@ impl CandleTrainer {
 impl Trainer for CandleTrainer {
     fn step(&mut self, batch: &Batch<'_>, step: Step) -> Result<StepFigures, BackendError> {
         let rows = batch.labels.len();
-        let pixels = batch.pixels.iter().map(|pixels| &**pixels);
-        let images = images_to_device(batch.images, pixels, &self.device)?;
+        let images = images_to_device(&batch.images, &batch.places, self.network.input, &self.device)?;
         let labels: Vec<u32> = batch.labels.iter().map(|label| u32::from(*label)).collect();
         let labels = Tensor::from_vec(labels, rows, &self.device)?;
         let masks = factors(&self.network, rows, step.seed, step.moment, &self.device)?;

@@ -4,7 +4,6 @@
 use rayon::prelude::*;
 use thiserror::Error;
 
-use crate::backend::BackendError;
 use crate::backend::own::kernels::activation::Activation;
 use crate::backend::own::kernels::avg_pool::AvgPool;
 use crate::backend::own::kernels::conv::{Conv, Packed};
@@ -15,9 +14,11 @@ use crate::backend::own::kernels::lanes::{LANES, Lanes, read_lane, zeros};
 use crate::backend::own::kernels::linear::{Linear, Weight, is_finite};
 use crate::backend::own::kernels::max_pool::MaxPool;
 use crate::backend::own::kernels::relu;
+use crate::backend::{BackendError, check};
 use crate::dataset::images::Images;
 use crate::network::array::Array;
 use crate::network::definition::{Layer, Network};
+use crate::network::fit::NetworkMismatch;
 use crate::network::layer::LayerOp;
 use crate::network::model::Model;
 use crate::network::wiring::Source;
@@ -40,21 +41,14 @@ pub enum InferenceError {
     /// The caller cancelled the inference.
     #[error("cancelled")]
     Cancelled,
-    /// The shape or the number of classes of the images differs from the shape or the number of classes of
-    /// the network.
+    /// The images do not fit the network.
+    #[error(transparent)]
+    Images(#[from] NetworkMismatch),
+    /// The images have no labels.
     #[error(
-        "the network takes images of {expected:?} in {classes} classes, these are {found:?} in {found_classes}"
+        "the images have no labels, so nobody knows which answers are right; Compare counts equal answers without labels"
     )]
-    Images {
-        /// Channels, height and width that the network takes.
-        expected: [usize; 3],
-        /// Number of classes of the network.
-        classes: usize,
-        /// Shape of the images.
-        found: [usize; 3],
-        /// Number of classes of the images.
-        found_classes: usize,
-    },
+    Unlabelled,
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -71,45 +65,12 @@ pub fn logits(
     images: &Images,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Vec<f32>, InferenceError> {
-    check(model.network(), images)?;
-    let fill = |first: usize, count: usize, block: &mut [Lanes]| {
-        let bytes: Vec<&[u8]> = (first..first + count).map(|place| images.image(place)).collect();
-        fill_block(images, &bytes, block);
-    };
-    logits_of(model, images.len(), &fill, cancelled)
-}
-
-/// Returns the logits of inputs given as numbers: input by input, channel by channel, row by row. A remainder is left
-/// out. Errors if a tensor is unusable.
-pub(crate) fn logits_of_numbers(model: &Model, numbers: &[f32]) -> Result<Vec<f32>, InferenceError> {
-    let [channels, height, width] = model.network().input;
-    let (size, plane) = (channels * height * width, height * width);
-    let fill = |first: usize, count: usize, block: &mut [Lanes]| {
-        for (at, line) in block.iter_mut().enumerate() {
-            // Lines lie pixel by pixel, channel by channel.
-            let place = at % channels * plane + at / channels;
-            for lane in 0..LANES {
-                line.0[lane] = if lane < count { numbers[(first + lane) * size + place] } else { 0.0 };
-            }
-        }
-    };
-    logits_of(model, numbers.len() / size, &fill, &|| false)
-}
-
-/// Writes some inputs, from a place on, to a block.
-type Fill<'f> = dyn Fn(usize, usize, &mut [Lanes]) + Sync + 'f;
-
-/// Returns the logits of inputs, of which `fill` writes at most sixteen to a block.
-fn logits_of(
-    model: &Model,
-    count: usize,
-    fill: &Fill<'_>,
-    cancelled: &dyn Fn() -> bool,
-) -> Result<Vec<f32>, InferenceError> {
+    let network = model.network();
+    check(network, images)?;
     let plan = InferencePlan::new(model)?;
-    let classes = model.network().classes;
-    let mut logits = vec![0.0; count * classes];
-    let each = (ROUND / model.network().multiply_accumulates().max(1)).clamp(1, count.max(1) as u64);
+    let (classes, places) = (network.classes, (0..images.len() as u32).collect::<Vec<_>>());
+    let mut logits = vec![0.0; places.len() * classes];
+    let each = (ROUND / network.multiply_accumulates().max(1)).clamp(1, places.len().max(1) as u64);
     let group = plan.blocks * LANES;
     let each = (each as usize).next_multiple_of(GROUPS * group);
     for (round, logits) in logits.chunks_mut(each * classes).enumerate() {
@@ -120,24 +81,12 @@ fn logits_of(
         groups.for_each_init(
             || InferenceScratch::new(&plan),
             |scratch, (at, logits)| {
-                scratch.run(&plan, fill, round * each + at * group, logits);
+                let places = &places[round * each + at * group..][..logits.len() / classes];
+                scratch.run(&plan, images, places, logits);
             },
         );
     }
     Ok(logits)
-}
-
-/// Checks that images fit a network.
-pub(crate) fn check(network: &Network, images: &Images) -> Result<(), InferenceError> {
-    if network.input == images.shape && network.classes == images.classes {
-        return Ok(());
-    }
-    Err(InferenceError::Images {
-        expected: network.input,
-        classes: network.classes,
-        found: images.shape,
-        found_classes: images.classes,
-    })
 }
 
 /// A layer with its kernel, and with the parameters open for reading.
@@ -184,8 +133,8 @@ struct InferencePlan<'a> {
     slots: Vec<usize>,
     /// The blocks that a thread computes together.
     blocks: usize,
-    /// Numbers of an input, and of its logits.
-    size: usize,
+    /// Channels, height and width of an input, and the number of its logits.
+    input: [usize; 3],
     classes: usize,
 }
 
@@ -197,13 +146,12 @@ impl InferenceScratch {
         Self(plan.slots.iter().map(|lines| zeros(plan.blocks * lines)).collect())
     }
 
-    /// Computes the logits of the inputs from index `first` on; the length of `logits` gives the number of
-    /// inputs.
-    fn run(&mut self, plan: &InferencePlan, fill: &Fill<'_>, first: usize, logits: &mut [f32]) {
-        let count = logits.len() / plan.classes;
-        let blocks = count.div_ceil(LANES);
-        for (at, block) in self.0[0].chunks_exact_mut(plan.size).take(blocks).enumerate() {
-            fill(first + at * LANES, LANES.min(count - at * LANES), block);
+    /// Computes the logits of the images at these places.
+    fn run(&mut self, plan: &InferencePlan, images: &Images, places: &[u32], logits: &mut [f32]) {
+        let blocks = places.len().div_ceil(LANES);
+        let size = plan.input.iter().product();
+        for (places, block) in places.chunks(LANES).zip(self.0[0].chunks_exact_mut(size)) {
+            fill_block(images, places, plan.input, block);
         }
         let mut last = 0;
         for stage in &plan.stages {
@@ -251,7 +199,7 @@ impl<'a> InferencePlan<'a> {
         }
         let widest = slots.iter().max().map_or(1, |lines| lines * size_of::<Lanes>());
         let blocks = (CACHE / widest.max(1)).clamp(1, BLOCKS);
-        Ok(Self { stages, slots, blocks, size: network.input.iter().product(), classes: network.classes })
+        Ok(Self { stages, slots, blocks, input: network.input, classes: network.classes })
     }
 }
 

@@ -4,8 +4,6 @@
 //! layer's kernel; every other layer has a buffer of its own. Every step reuses the buffers. The gradient at a value
 //! that several layers read is the sum of their gradients, from the last reader to the first.
 
-use std::ops::Deref;
-
 use rayon::prelude::*;
 
 use crate::backend::own::block::Block;
@@ -25,6 +23,8 @@ pub(crate) struct Pass {
     stages: Vec<TrainingStage>,
     forward: Vec<Segment>,
     backward: Vec<Segment>,
+    /// Channels, height and width of an input.
+    input: [usize; 3],
     /// The number of images of the current batch.
     rows: usize,
     blocks: Vec<Block>,
@@ -85,16 +85,16 @@ impl Pass {
         let blocks = (0..blocks(batch)).map(block).collect();
         let gradients = specs.iter().map(|spec| vec![0.0; spec.shape.iter().product()]).collect();
         let (forward, backward) = (segment::forward(&stages), segment::backward(&stages));
-        Ok(Self { stages, forward, backward, rows: 0, blocks, gradients })
+        Ok(Self { stages, forward, backward, input: network.input, rows: 0, blocks, gradients })
     }
 
-    /// Fills the input with the images of a batch, given the bytes of each.
-    pub(crate) fn fill<P: Deref<Target = [u8]> + Sync>(&mut self, images: &Images, pixels: &[P]) {
-        self.rows = pixels.len();
-        self.blocks.par_iter_mut().zip(pixels.par_chunks(LANES)).for_each(|(block, pixels)| {
-            let pixels: Vec<&[u8]> = pixels.iter().map(|pixels| &**pixels).collect();
-            block.images = pixels.len();
-            fill_block(images, &pixels, &mut block.values[0]);
+    /// Fills the input with the images at these places.
+    pub(crate) fn fill(&mut self, images: &Images, places: &[u32]) {
+        self.rows = places.len();
+        let input = self.input;
+        self.blocks.par_iter_mut().zip(places.par_chunks(LANES)).for_each(|(block, places)| {
+            block.images = places.len();
+            fill_block(images, places, input, &mut block.values[0]);
         });
     }
 

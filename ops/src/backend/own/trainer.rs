@@ -25,7 +25,7 @@ impl OwnTrainer {
 
 impl Trainer for OwnTrainer {
     fn step(&mut self, batch: &Batch<'_>, step: Step) -> Result<StepFigures, BackendError> {
-        self.pass.fill(batch.images, &batch.pixels);
+        self.pass.fill(&batch.images, &batch.places);
         self.pass.forward(&mut self.state, step.seed, step.moment);
         let predictions = backward(self.pass.outputs(), &batch.labels);
         let loss: f64 = predictions.iter().map(|prediction| prediction.loss).sum();

@@ -4,61 +4,99 @@
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::reason::Reason;
 use ratatui::style::Style;
+use ratatui::text::{Line, Span};
 
 use super::log_words::{progress, words};
 use crate::command::plan::describe;
+use crate::dashboard::paint::{line, pad, shorten, width};
 use crate::dashboard::run_model::RunModel;
 use crate::dashboard::task_status::TaskStatus;
 use crate::dashboard::theme::Theme;
+use crate::figure::confusion::ConfusionCounts;
 use crate::render::number::number;
 use crate::ui::eta::duration;
-use crate::ui::plain::change;
+use crate::ui::plain::{change, printable};
 
-/// A line of text and its style.
-pub type Styled = (Style, String);
+/// A line of the details.
+pub enum DetailLine {
+    /// A line of text, which is wrapped.
+    Text(Style, String),
+    /// Cells, which are not.
+    Cells(Line<'static>),
+}
 
 /// Returns the details of a task as lines.
 #[must_use]
-pub fn details(run: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<Styled> {
+pub fn details(run: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<DetailLine> {
     let known = run.task(task);
-    let plain = Style::new();
-    let mut lines = vec![(
+    let text = |text: String| DetailLine::Text(Style::new(), text);
+    let mut lines = vec![DetailLine::Text(
         theme.status(known.status),
         format!("{} {}", theme.glyph(known.status), state(run, task, now)),
     )];
-    lines.extend(why(run, task).into_iter().map(|text| (plain, text)));
+    lines.extend(why(run, task).into_iter().map(text));
     if known.detail.as_ref().is_some_and(|detail| detail.rebuilt) {
-        let text = "its artifact is not kept, so it was made again for the tasks that read it; its result is unchanged";
-        lines.push((plain, text.to_owned()));
+        let note = "its artifact is not kept, so it was made again for the tasks that read it; its result is unchanged";
+        lines.push(text(note.to_owned()));
     }
     if let Some(error) = known.detail.as_ref().and_then(|detail| detail.error.clone()) {
-        lines.push((theme.bad(), format!("error: {error}")));
+        lines.push(DetailLine::Text(theme.bad(), format!("error: {error}")));
     }
-    let section = |title: &str| (theme.strong(), title.to_owned());
+    let section = |title: &str| DetailLine::Text(theme.strong(), title.to_owned());
     if let Some(metrics) = run.metrics(task) {
         lines.push(section("metrics"));
-        lines.extend(metrics.iter().map(|(name, value)| (plain, format!("  {name:<24} {}", number(*value)))));
+        lines.extend(metrics.iter().map(|(name, value)| text(format!("  {name:<24} {}", number(*value)))));
+    }
+    let record = run.record(task).and_then(Option::as_ref);
+    if let Some(counts) = record.and_then(|record| ConfusionCounts::of(record)) {
+        lines.push(section("images by true class (rows) and given class (columns)"));
+        lines.extend(confusion(&counts, theme));
     }
     lines.push(section("parameters"));
-    lines.extend(parameters(run, task).into_iter().map(|text| (plain, text)));
+    lines.extend(parameters(run, task).into_iter().map(text));
     lines.push(section("inputs"));
-    lines.extend(inputs(run, task).into_iter().map(|text| (plain, text)));
+    lines.extend(inputs(run, task).into_iter().map(text));
     lines.push(section("made of"));
     if let Some(key) = key(run, task) {
-        lines.push((plain, format!("  key {key}")));
+        lines.push(text(format!("  key {key}")));
     }
-    lines.extend(made_of(run, task).into_iter().map(|text| (plain, text)));
-    let log: Vec<Styled> = run
-        .log
-        .iter()
-        .filter(|entry| entry.task == Some(task))
-        .map(|entry| (plain, format!("  {} {}", duration(entry.at), words(run, entry))))
-        .collect();
+    lines.extend(made_of(run, task).into_iter().map(text));
+    let entries = run.log.iter().filter(|entry| entry.task == Some(task));
+    let log: Vec<DetailLine> =
+        entries.map(|entry| text(format!("  {} {}", duration(entry.at), words(run, entry)))).collect();
     if !log.is_empty() {
         lines.push(section("log"));
         lines.extend(log);
     }
     lines
+}
+
+/// Returns the counts as cells, coloured by the share of each true class's images.
+fn confusion<'c>(
+    counts: &'c ConfusionCounts<'_>,
+    theme: Theme,
+) -> impl Iterator<Item = DetailLine> + use<'c> {
+    /// The most cells of a name.
+    const NAME: usize = 12;
+    let names: Vec<String> =
+        counts.classes.iter().map(|name| shorten(&printable(name), NAME, theme)).collect();
+    let widest = |texts: &[String]| texts.iter().map(|text| width(text)).max().unwrap_or(0);
+    let texts: Vec<Vec<String>> =
+        counts.rows.iter().map(|row| row.iter().map(f64::to_string).collect()).collect();
+    let room = widest(&names);
+    let cell = texts.iter().map(|row| widest(row)).max().unwrap_or(0).max(room);
+    let blank = Span::raw(" ".repeat(room + 3));
+    let given = names.iter().map(|name| Span::styled(format!("{}  ", pad(name, cell, true)), theme.dim()));
+    let head = line([blank].into_iter().chain(given));
+    let rows = names.clone().into_iter().zip(texts).enumerate().map(move |(class, (name, row))| {
+        let name = Span::styled(format!("  {} ", pad(&name, room, false)), theme.dim());
+        let cells = row.into_iter().enumerate().map(|(given, count)| {
+            let share = counts.share(class, given);
+            Span::styled(format!("{}{} ", theme.level(share), pad(&count, cell, true)), theme.heat(share))
+        });
+        line([name].into_iter().chain(cells))
+    });
+    [head].into_iter().chain(rows).map(DetailLine::Cells)
 }
 
 fn state(run: &RunModel, task: TaskId, now: f64) -> String {

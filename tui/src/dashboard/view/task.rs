@@ -9,7 +9,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::KeyHints;
-use super::detail::{details, key};
+use super::detail::{DetailLine, details, key};
 use crate::dashboard::app::App;
 use crate::dashboard::areas::areas as screen_areas;
 use crate::dashboard::cursor::Cursor;
@@ -244,9 +244,12 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 /// Returns the details of the selected task, in lines of at most `width` characters.
 fn lines(app: &App, width: u16) -> Vec<Line<'static>> {
     let Some((run, task)) = app.run.as_ref().zip(selected(app)) else { return vec![] };
-    let wrapped = details(run, task, app.now, app.theme).into_iter().flat_map(|(style, text)| {
-        let lines = wrap(&printable(&text), usize::from(width)).into_iter();
-        lines.map(move |line| Line::from(line).style(style))
+    let wrapped = details(run, task, app.now, app.theme).into_iter().flat_map(|line| match line {
+        DetailLine::Cells(cells) => vec![cells],
+        DetailLine::Text(style, text) => {
+            let lines = wrap(&printable(&text), usize::from(width)).into_iter();
+            lines.map(|line| Line::from(line).style(style)).collect()
+        }
     });
     wrapped.collect()
 }

@@ -7,7 +7,7 @@
 //! zeros. Later values in these lanes affect no result: inference ignores the lanes, and their gradient at
 //! the logits is zero.
 
-use crate::dataset::images::Images;
+use crate::dataset::images::{Images, Pixels};
 use pulp::{Arch, Simd, WithSimd};
 
 /// Images per block.
@@ -79,23 +79,54 @@ pub(crate) fn zip_each(out: &mut [Lanes], with: &[Lanes], change: impl Fn(f32, f
     );
 }
 
-/// Writes at most 16 images as numbers to a block; lanes without an image become 0. `bytes` has the bytes of
-/// each image, and the value table of the images maps bytes to numbers.
-pub(crate) fn fill_block(images: &Images, bytes: &[&[u8]], block: &mut [Lanes]) {
-    let [channels, height, width] = images.shape;
-    let plane = height * width;
-    for (channel, values) in images.values.iter().enumerate() {
-        let lines = block.iter_mut().skip(channel).step_by(channels);
-        let rows: Vec<&[u8]> = bytes.iter().map(|bytes| &bytes[channel * plane..][..plane]).collect();
-        if let Some(rows) = rows.first_chunk::<LANES>() {
-            for (pixel, line) in lines.take(plane).enumerate() {
-                line.0 = std::array::from_fn(|lane| values[usize::from(rows[lane][pixel])]);
-            }
-            continue;
+/// Writes at most 16 images as numbers to a block, for a network with inputs of the shape `input`; lanes without an image
+/// become 0. The images have as many pixels, in the same order: channel by channel, row by row.
+pub(crate) fn fill_block(images: &Images, places: &[u32], input: [usize; 3], block: &mut [Lanes]) {
+    let to = BlockPlaces { shape: images.shape, input, places };
+    match &images.pixels {
+        Pixels::Bytes { bytes, values } => {
+            to.fill(bytes, block, |channel, byte| values[channel][usize::from(byte)]);
         }
-        for (pixel, line) in lines.take(plane).enumerate() {
-            let row = |lane: usize| rows.get(lane).map_or(0.0, |row| values[usize::from(row[pixel])]);
-            line.0 = std::array::from_fn(row);
+        Pixels::Numbers { numbers, .. } => to.fill(numbers, block, |_, number| number),
+    }
+}
+
+/// The places of images in a block.
+struct BlockPlaces<'a> {
+    /// Channels, height and width of the images, and of the network's inputs.
+    shape: [usize; 3],
+    input: [usize; 3],
+    /// The positions of the images.
+    places: &'a [u32],
+}
+
+impl BlockPlaces<'_> {
+    /// Writes the numbers that `value` makes of a channel's pixels.
+    #[inline(always)]
+    fn fill<T: Copy>(&self, all: &[T], block: &mut [Lanes], value: impl Fn(usize, T) -> f32) {
+        let plane = self.shape[1] * self.shape[2];
+        let (channels, input_plane) = (self.input[0], self.input[1] * self.input[2]);
+        let size = self.shape[0] * plane;
+        let images: Vec<&[T]> =
+            self.places.iter().map(|place| &all[*place as usize * size..][..size]).collect();
+        // A run of pixels is in one channel of the image and in one of the input. Lines lie pixel by pixel, channel by
+        // channel.
+        let run = plane.min(input_plane);
+        for first in (0..size).step_by(run) {
+            let channel = first / plane;
+            let line = first % input_plane * channels + first / input_plane;
+            let lines = block[line..].iter_mut().step_by(channels).take(run);
+            if let Some(images) = images.first_chunk::<LANES>() {
+                for (at, line) in (first..).zip(lines) {
+                    line.0 = std::array::from_fn(|lane| value(channel, images[lane][at]));
+                }
+                continue;
+            }
+            for (at, line) in (first..).zip(lines) {
+                line.0 = std::array::from_fn(|lane| {
+                    images.get(lane).map_or(0.0, |image| value(channel, image[at]))
+                });
+            }
         }
     }
 }
@@ -111,5 +142,36 @@ mod tests {
         read_lane(&block, 2, &mut row);
         assert_eq!(row, [2.0, 18.0, 34.0]);
         assert_eq!([0, 1, 16, 17].map(blocks), [0, 1, 1, 2]);
+    }
+
+    #[test]
+    fn pixels_go_to_the_lines_of_their_channels() {
+        let numbers: Vec<f32> = (0..24).map(|at| at as f32).collect();
+        let pixels = Pixels::Numbers { numbers, zeros: vec![0.0; 2] };
+        let images = Images { shape: [2, 1, 3], pixels, labels: None };
+        let filled = |images: &Images, input| {
+            let mut block = [Lanes([-1.0; LANES]); 6];
+            fill_block(images, &[3, 1], input, &mut block);
+            assert!(block.iter().all(|line| line.0[2..].iter().all(|number| *number == 0.0)));
+            [0, 1].map(|lane| block.map(|line| line.0[lane]))
+        };
+        assert_eq!(
+            filled(&images, [2, 1, 3]),
+            [[18.0, 21.0, 19.0, 22.0, 20.0, 23.0], [6.0, 9.0, 7.0, 10.0, 8.0, 11.0]]
+        );
+        // A row, and data along time saved as images of one channel.
+        assert_eq!(filled(&images, [6, 1, 1])[1], [6.0, 7.0, 8.0, 9.0, 10.0, 11.0]);
+        let flat = Images { shape: [1, 2, 3], ..images.clone() };
+        assert_eq!(filled(&flat, [2, 1, 3]), filled(&images, [2, 1, 3]));
+        let bytes = Pixels::Bytes {
+            bytes: (0..24).collect(),
+            values: vec![
+                std::array::from_fn(|byte| byte as f32),
+                std::array::from_fn(|byte| 2.0 * byte as f32),
+            ],
+        };
+        let bytes = Images { pixels: bytes, ..images };
+        assert_eq!(filled(&bytes, [6, 1, 1])[1], [6.0, 7.0, 8.0, 18.0, 20.0, 22.0]);
+        assert_eq!(filled(&bytes, [2, 1, 3])[1], [6.0, 18.0, 7.0, 20.0, 8.0, 22.0]);
     }
 }

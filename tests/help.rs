@@ -6,10 +6,11 @@ use serde_json::Value as Json;
 
 use crate::fixture::{Bench, Ended, TINY, end, files};
 
-const TEMPLATES: [&str; 10] = [
+const TEMPLATES: [&str; 11] = [
     "minimal",
     "quickstart",
     "formats",
+    "own",
     "mnist",
     "cifar10",
     "resnet8",

@@ -23,6 +23,7 @@ mod incremental;
 mod kinds;
 mod networks;
 mod numbers;
+mod own_data;
 mod picture;
 mod report;
 mod same_bits;

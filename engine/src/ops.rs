@@ -217,6 +217,12 @@ pub trait Ops: Send + Sync + 'static {
     /// its artifact.
     fn port(&self, op: &Self::Op, inputs: &[&Self::Port]) -> Result<Self::Port, Misfit>;
 
+    /// Returns what a user should know about an op with these inputs that is no fault; `None` if there is nothing.
+    fn warning(&self, op: &Self::Op, inputs: &[&Self::Port]) -> Option<String> {
+        let _ = (op, inputs);
+        None
+    }
+
     /// Returns the identity of the op: name, version and parameters.
     fn identity(&self, op: &Self::Op) -> Identity;
 

@@ -16,10 +16,12 @@ mod op;
 mod provenance;
 pub mod quantize;
 pub mod random;
+mod range;
 pub mod scale;
 mod standard;
 pub mod training;
 pub mod weights;
 
 pub use op::confusion::GIVEN_CLASS;
+pub use range::InputRange;
 pub use standard::{Artifact, DatasetPort, ModelPort, Op, Port, StandardOps};

@@ -14,9 +14,11 @@ use fewbits_engine::text::variant::VariantReader;
 
 use crate::backend::Device;
 use crate::dataset::Dataset;
+use crate::dataset::split::ValidationFrom;
 use crate::network::model::Model;
 use crate::op::{compare, confusion, dataset, describe, evaluate, import, quantize, train};
 use crate::provenance;
+use crate::range::InputRange;
 
 /// The ops, with the folders of their data.
 #[derive(Debug)]
@@ -68,8 +70,10 @@ pub struct DatasetPort {
     pub source: &'static str,
     /// Channels, height and width, and the number of classes; `None` for the user's own files.
     pub shape: Option<([usize; 3], usize)>,
-    /// Whether the dataset has validation images.
-    pub validated: bool,
+    /// The images that validation images are taken from; `None` if there are no validation images.
+    pub validation: Option<ValidationFrom>,
+    /// The range of the numbers that the images give; `None` if it is not known.
+    pub range: Option<InputRange>,
     /// Whether the dataset has test images.
     pub tested: bool,
     /// Whether the images have labels, as far as it is known.
@@ -83,6 +87,8 @@ pub struct ModelPort {
     pub data: DatasetPort,
     /// The model's layers with parameters, in order; `None` if its file is not there.
     pub layers: Option<Vec<String>>,
+    /// Whether others trained the model.
+    pub is_imported: bool,
 }
 
 /// A task's output in memory.
@@ -154,6 +160,15 @@ impl Ops for StandardOps {
             Op::Compare(op) => op.port(inputs),
             Op::Confusion(op) => op.port(inputs),
             Op::Describe(op) => op.port(inputs),
+        }
+    }
+
+    fn warning(&self, op: &Op, inputs: &[&Port]) -> Option<String> {
+        match op {
+            Op::Evaluate(op) => op.split.warning(inputs),
+            Op::Compare(op) => op.split.warning(inputs),
+            Op::Confusion(op) => op.split.warning(inputs),
+            Op::Dataset(_) | Op::Import(_) | Op::Train(_) | Op::Quantize(_) | Op::Describe(_) => None,
         }
     }
 

@@ -18,6 +18,9 @@ use crate::text::fault::{Faults, Span};
 use crate::text::fields::Fields;
 use crate::text::value::{Value, ValueKind};
 
+/// The steps of an experiment, and the warnings about them.
+pub(super) type Expanded<O> = (DenseMap<NodeId, NodeTasks<O>>, Vec<String>);
+
 /// Expands an experiment into one step per node, and reports every fault of its parameters, sizes and inputs; returns
 /// `None` after a fault. An experiment of more than `most` tasks is a fault.
 pub(super) fn expand<O: Ops>(
@@ -25,7 +28,7 @@ pub(super) fn expand<O: Ops>(
     ops: &O,
     most: usize,
     faults: &mut Faults,
-) -> Option<DenseMap<NodeId, NodeTasks<O>>> {
+) -> Option<Expanded<O>> {
     // Table expressions are evaluated at the values of axes, so those must be free of faults.
     let is_sane = faults.is_empty();
     let mut steps = read_node_tasks(experiment, ops, most, faults)?;
@@ -38,8 +41,8 @@ pub(super) fn expand<O: Ops>(
     for (at, node) in experiment.nodes.pairs() {
         steps[at].inputs = find_inputs(node, &steps[at].points, &steps);
     }
-    check_ports(experiment, &steps, ops, faults);
-    Some(steps)
+    let warnings = check_ports(experiment, &steps, ops, faults);
+    Some((steps, warnings))
 }
 
 /// Enumerates the points of every node and reads its resolved ops; returns `None` if there are too many points.
@@ -244,13 +247,15 @@ fn find_inputs<O: Ops>(node: &Node, points: &Points, steps: &DenseMap<NodeId, No
     inputs
 }
 
-/// Checks every resolved op against the ports of its inputs, once per combination of resolved op and ports.
+/// Checks every resolved op against the ports of its inputs, once per combination of resolved op and ports. Returns the
+/// warnings, each once per node.
 fn check_ports<O: Ops>(
     experiment: &Experiment,
     steps: &DenseMap<NodeId, NodeTasks<O>>,
     ops: &O,
     faults: &mut Faults,
-) {
+) -> Vec<String> {
+    let mut warnings: Vec<String> = vec![];
     let mut ports: Vec<O::Port> = vec![];
     let mut numbers: HashMap<O::Port, u32> = HashMap::new();
     let mut of_task: DenseMap<NodeId, DenseMap<PointId, Option<u32>>> =
@@ -275,7 +280,14 @@ fn check_ports<O: Ops>(
                 continue;
             }
             let inputs: Vec<&O::Port> = combination[1..].iter().map(|&port| &ports[port as usize]).collect();
-            let port = match ops.port(&step.resolved_ops[combination[0] as usize].op, &inputs) {
+            let op = &step.resolved_ops[combination[0] as usize].op;
+            if let Some(warning) = ops.warning(op, &inputs) {
+                let warning = format!("node `{}`: {warning}", node.name);
+                if !warnings.contains(&warning) {
+                    warnings.push(warning);
+                }
+            }
+            let port = match ops.port(op, &inputs) {
                 Ok(port) => Some(*numbers.entry(port).or_insert_with_key(|port| {
                     ports.push(port.clone());
                     ports.len() as u32 - 1
@@ -293,6 +305,7 @@ fn check_ports<O: Ops>(
             of_task[at][point] = port;
         }
     }
+    warnings
 }
 
 fn misfit_span(value: &Value, misfit: &Misfit) -> Span {

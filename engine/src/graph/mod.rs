@@ -59,6 +59,8 @@ pub struct TaskGraph<O: Ops> {
     pub file: Option<String>,
     /// One step per node, in the order of the file.
     pub node_tasks: DenseMap<NodeId, NodeTasks<O>>,
+    /// What a user should know about the experiment, a sentence each.
+    pub warnings: Vec<String>,
     /// The steps in topological order: each step follows its inputs.
     pub order: Vec<NodeId>,
 }
@@ -96,13 +98,15 @@ impl<O: Ops> TaskGraph<O> {
         let Some(experiment) = Experiment::parse(text, ops.kinds(), &mut faults) else {
             return Err(faults.into_sorted());
         };
-        let steps = expansion::expand(&experiment, ops, most, &mut faults);
-        let Some(steps) = steps.filter(|_| faults.is_empty()) else { return Err(faults.into_sorted()) };
+        let expanded = expansion::expand(&experiment, ops, most, &mut faults);
+        let Some((steps, warnings)) = expanded.filter(|_| faults.is_empty()) else {
+            return Err(faults.into_sorted());
+        };
         let mut order = order(&experiment.nodes);
         let depths = depths(&experiment.nodes, &order);
         // Nodes of the same depth keep the order of the file.
         order.sort_by_key(|&node| (depths[node], node));
-        Ok(Self { experiment, text: text.to_owned(), file: None, node_tasks: steps, order })
+        Ok(Self { experiment, text: text.to_owned(), file: None, node_tasks: steps, warnings, order })
     }
 
     /// Returns the number of tasks.

@@ -83,7 +83,8 @@ pub async fn run<O: Ops>(
     let history = if idle { None } else { History::last(&graph, &*ops, &store) };
     let header = RunHeader::new(&graph, &plan, settings.jobs, planner.sources()?);
     let mut announcer = Announcer::open(&header, &store, id, start, events)?;
-    announcer.begin(&graph, &plan, planner.notes().into_iter().chain(store.warnings()));
+    let warnings = graph.warnings.iter().cloned().chain(planner.notes()).chain(store.warnings());
+    announcer.begin(&graph, &plan, warnings);
     if idle {
         return Ok((announcer.end_idle(&plan), plan));
     }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::range::InputRange;
+
 use images::Images;
 use normalize::Normalize;
 use source::DatasetSource;
@@ -92,6 +94,16 @@ impl DatasetConfig {
             return Err(DatasetError::NoTest);
         }
         self.check_classes()
+    }
+
+    /// Returns the range of the numbers that the images give; `None` if it is not known without the files.
+    #[must_use]
+    pub(crate) fn range(&self) -> Option<InputRange> {
+        let are_bytes = match self.normalize {
+            Normalize::UnitRange | Normalize::Bytes => true,
+            Normalize::Default | Normalize::None | Normalize::Standard { .. } => self.source.are_bytes()?,
+        };
+        if are_bytes { self.normalize.resolved(true).range_of_bytes() } else { None }
     }
 
     fn check_classes(&self) -> Result<(), DatasetError> {

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::images::{Images, Pixels};
+use crate::range::InputRange;
 
 /// The mapping from stored pixels p to numbers. Computed in binary64, rounded to binary32 once.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -94,6 +95,13 @@ impl Normalize {
             }
             (Self::Default | Self::UnitRange | Self::Bytes | Self::None, _) => Ok(()),
         }
+    }
+
+    /// Returns the range of the numbers that bytes become.
+    pub(crate) fn range_of_bytes(&self) -> Option<InputRange> {
+        let channels = if let Self::Standard { mean, .. } = self { mean.len() } else { 1 };
+        let values = self.values(channels).ok()?;
+        InputRange::of(values.iter().flat_map(|values| [values[0], values[255]]))
     }
 
     /// Turns the stored pixels of some images into numbers.

@@ -16,7 +16,7 @@ pub enum Count {
 }
 
 /// The images that validation images are taken from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub enum ValidationFrom {
     /// The training images.
     #[default]

@@ -5,13 +5,13 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::import::constant::Constant;
-use crate::import::layer_value::{Dim, LayerValue};
+use crate::import::input_layout::InputLayout;
+use crate::import::layer_value::LayerValue;
 use crate::import::layers::LayerDrafts;
 use crate::import::onnx_file::{Node, OnnxGraph};
 use crate::network::geometry::Padding;
 use crate::network::model::Model;
-use crate::network::shape::{ActivationShape, bounded};
-use crate::network::wiring::Source;
+use crate::network::shape::ActivationShape;
 
 /// An imported network.
 #[derive(Debug)]
@@ -175,8 +175,16 @@ pub(crate) fn convert(
     let [(name, sides)] = input[..] else {
         return Err(whole(format!("it has {} inputs that its output needs; one is expected", input.len())));
     };
-    let channels_last = is_channels_last(graph, &wanted, name, sides.len());
-    let images = images(name, sides, channels_last).map_err(whole)?;
+    let Some((batch, sides)) = sides.split_first() else {
+        return Err(whole(format!("input {name:?} has no shape")));
+    };
+    let sides: Option<Vec<usize>> = sides.iter().copied().collect();
+    let open =
+        || format!("input {name:?} has sides without a number behind the batch: export it with fixed sides");
+    let sides = sides.ok_or_else(open).map_err(whole)?;
+    let layout = InputLayout::of(graph, &wanted, name, &sides);
+    let channels_last = layout == InputLayout::ChannelsLast;
+    let images = layout.images(name, *batch, &sides).map_err(whole)?;
     let ActivationShape::Image(shape) = images.shape else { return Err(whole("it takes no images".into())) };
     let mut converter = Converter {
         graph,
@@ -261,52 +269,4 @@ fn wanted_nodes(graph: &OnnxGraph, output: &str) -> Result<Vec<usize>, String> {
         }
     }
     Ok(order)
-}
-
-/// Returns whether every path from the input, over operations on each number by itself, comes to a transposition from
-/// channels last to channels first.
-fn is_channels_last(graph: &OnnxGraph, wanted: &[usize], input: &str, rank: usize) -> bool {
-    const EACH: [&str; 9] = ["Add", "Cast", "Clip", "Div", "Dropout", "Identity", "Mul", "Relu", "Sub"];
-    let order: &[i64] = if rank == 4 { &[0, 3, 1, 2] } else { &[0, 2, 1] };
-    let mut last: BTreeSet<&str> = BTreeSet::from([input]);
-    let mut turned = false;
-    for node in wanted.iter().map(|at| &graph.nodes[*at]) {
-        if !node.inputs.iter().any(|name| last.contains(name.as_str())) {
-            continue;
-        }
-        if node.op == "Transpose" && node.ints("perm") == Some(order) {
-            turned = true;
-        } else if EACH.contains(&node.op.as_str()) {
-            last.extend(node.outputs.iter().map(String::as_str));
-        } else {
-            return false;
-        }
-    }
-    matches!(rank, 3 | 4) && turned
-}
-
-/// Returns the value of the images.
-fn images(name: &str, sides: &[Option<usize>], channels_last: bool) -> Result<LayerValue, String> {
-    use Dim::{Batch, Channel, Height, Width};
-    let Some((batch, rest)) = sides.split_first() else { return Err(format!("input {name:?} has no shape")) };
-    let rest: Vec<usize> = rest.iter().copied().collect::<Option<_>>().ok_or_else(|| {
-        format!("input {name:?} has sides without a number behind the batch: export it with fixed sides")
-    })?;
-    let (shape, dims) = match (&rest[..], channels_last) {
-        (&[channels, height, width], false) => {
-            ([channels, height, width], vec![Batch, Channel, Height, Width])
-        }
-        (&[height, width, channels], true) => {
-            ([channels, height, width], vec![Batch, Height, Width, Channel])
-        }
-        (&[channels, width], false) => ([channels, 1, width], vec![Batch, Channel, Width]),
-        (&[width, channels], true) => ([channels, 1, width], vec![Batch, Width, Channel]),
-        (&[numbers], _) => ([numbers, 1, 1], vec![Batch, Channel]),
-        (sides, _) => {
-            return Err(format!("input {name:?} has {} dimensions; 2 to 4 are expected", sides.len() + 1));
-        }
-    };
-    let shape = ActivationShape::Image(shape);
-    bounded(shape)?;
-    Ok(LayerValue { source: Source::Images, shape, dims, batch: batch.unwrap_or(1), shared: false })
 }

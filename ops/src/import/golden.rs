@@ -10,6 +10,7 @@ use crate::import::convert::{FinalOp, Imported};
 use crate::import::error::ImportError;
 use crate::loss::{exponential, largest};
 use crate::numpy::NumpyArchive;
+use crate::range::InputRange;
 
 /// The most bytes of one array.
 const LIMIT: u64 = 1 << 30;
@@ -61,10 +62,15 @@ pub struct Golden {
 }
 
 impl Golden {
-    fn read(path: &Path) -> Result<Self, ImportError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, ImportError> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|source| ImportError::Read { file: name.clone(), source })?;
         Self::of(file).map_err(|what| ImportError::format(&name, what))
+    }
+
+    /// Returns the range of the inputs.
+    pub(crate) fn input_range(&self) -> Option<InputRange> {
+        InputRange::of(self.input.iter().copied())
     }
 
     /// Reads the arrays `input` and `output` of an archive. Errors with what is wrong.

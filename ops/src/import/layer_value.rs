@@ -106,18 +106,24 @@ impl LayerValue {
         let ActivationShape::Image(sides) = self.shape else {
             return Err(format!("its input is {}, not images", self.shape));
         };
-        let expected: &[Dim] = match self.dims.len() {
+        if !matches!(self.dims.len(), 3 | 4) {
+            return Err(format!("its input has {} dimensions, not 3 or 4", self.dims.len()));
+        }
+        self.image_dims().map(|_| sides).ok_or_else(|| "its input is transposed".to_owned())
+    }
+
+    /// Returns the dimensions of an image, if the dimensions are these or differ where the side is 1.
+    pub(crate) fn image_dims(&self) -> Option<&'static [Dim]> {
+        let image: &[Dim] = match self.dims.len() {
             4 => &[Dim::Batch, Dim::Channel, Dim::Height, Dim::Width],
             3 => &[Dim::Batch, Dim::Channel, Dim::Width],
-            rank => return Err(format!("its input has {rank} dimensions, not 3 or 4")),
+            _ => return None,
         };
         let stands = |(found, wanted): (&Dim, &Dim)| {
             found == wanted || self.side(found) == 1 && self.side(wanted) == 1
         };
-        if !self.dims.iter().zip(expected).all(stands) {
-            return Err("its input is transposed".to_owned());
-        }
-        Ok(sides)
+        let is_image = matches!(self.shape, ActivationShape::Image(_));
+        (is_image && self.dims.iter().zip(image).all(stands)).then_some(image)
     }
 
     /// Returns whether the value is laid out like another one.

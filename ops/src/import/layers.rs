@@ -74,7 +74,8 @@ impl LayerDrafts {
         let first = inputs[0];
         let dims = match (first.shape, shape) {
             (ActivationShape::Image(_), ActivationShape::Row(_)) => vec![Dim::Batch, Dim::Row(vec![])],
-            _ => first.dims.clone(),
+            // A dimension of side 1 may have another name so far; the output counts channels there.
+            _ => first.image_dims().unwrap_or(&first.dims).to_vec(),
         };
         Ok(LayerValue { source, shape, dims, batch: first.batch, shared: false })
     }

@@ -20,6 +20,7 @@ mod constant;
 mod constant_nodes;
 mod convert;
 pub mod golden;
+mod input_layout;
 mod layer_value;
 mod layers;
 mod node_window;

@@ -65,6 +65,9 @@ impl Converter<'_> {
             ("Add" | "Sub" | "Mul" | "Div", [Some(OnnxValue::Constant(c)), Some(OnnxValue::Layer(x))]) => {
                 self.affine(node, x, c, true).map(OnnxValue::Layer)
             }
+            ("Mul", [Some(OnnxValue::Layer(_)), Some(OnnxValue::Layer(_))]) => {
+                Err("a product of two activations is supported only as x times HardSigmoid(x)".to_owned())
+            }
             ("Softmax" | "LogSoftmax", [Some(OnnxValue::Layer(x))]) => self.softmax(node, x),
             (_, [Some(OnnxValue::Layer(x)), ..]) => self.one(node, x, &inputs),
             (op, values) if is_known(op) => {

@@ -57,6 +57,11 @@ fn networks_of_pytorch_give_its_outputs() {
         ("branches", "branches", [2, 7, 6], 0),
         ("channels_last", "channels_last", [3, 9, 8], 1),
         ("pools", "pools", [2, 13, 12], 2),
+        ("one_channel", "one_channel", [1, 9, 8], 0),
+        ("one_channel_last", "one_channel_last", [1, 9, 8], 0),
+        ("along_time", "along_time", [3, 1, 16], 0),
+        // Its sigmoid is left out, as a softmax is.
+        ("single", "single", [4, 1, 1], 0),
     ] {
         let imported = Import::read(&folder.join(format!("{name}.onnx")), None).unwrap();
         let network = imported.model().network();

@@ -76,7 +76,8 @@ impl DatasetOp {
         DatasetPort {
             source: source.kind(),
             shape: source.shape().zip(source.classes()),
-            validated: self.config.validation > 0,
+            validation: (self.config.validation > 0).then_some(self.config.validation_from),
+            range: self.config.range(),
             tested: source.has_test(),
             labelled: !matches!(source, DatasetSource::Csv { label: None, .. }),
         }

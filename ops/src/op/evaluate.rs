@@ -16,9 +16,11 @@ use crate::backend::Device;
 use crate::backend::own::inference::InferenceError;
 use crate::dataset::Dataset;
 use crate::dataset::images::Images;
+use crate::dataset::split::ValidationFrom;
 use crate::evaluation::{Evaluation, evaluate};
 use crate::network::fit::{self, ImageKind};
 use crate::network::model::Model;
+use crate::range::InputRange;
 use crate::standard::{Artifact, DatasetPort, ModelPort, Port};
 
 /// The node kind that the engine reads.
@@ -84,12 +86,33 @@ impl Split {
         }
     }
 
+    /// Returns what a user should know about models judged on this split of a dataset; the dataset is the last input.
+    pub(crate) fn warning(self, inputs: &[&Port]) -> Option<String> {
+        let [Port::Model(model), .., Port::Dataset(data)] = inputs else { return None };
+        if self == Self::Validation && model.is_imported && data.validation == Some(ValidationFrom::Train) {
+            let text = "the validation images are training images, which the imported network has probably seen: a choice by \
+                        them is too hopeful; `validation_from: Test` takes them from the test images";
+            return Some(text.to_owned());
+        }
+        let (golden, given) = (model.data.range?, data.range?);
+        if !model.is_imported || !golden.is_unlike(given) {
+            return None;
+        }
+        let words = |range: InputRange| format!("{} to {}", range.ends().0, range.ends().1);
+        Some(format!(
+            "the golden inputs of the imported network go from {}, the numbers of this dataset from {}; `golden` does not test \
+             the preparation of images: choose `normalize` as in the network's training",
+            words(golden),
+            words(given)
+        ))
+    }
+
     /// Checks whether a model can be evaluated on this split of a dataset.
     pub(crate) fn check(self, trained: &ModelPort, data: &DatasetPort) -> Result<(), Misfit> {
         let misfit = |field, message: String, hint: &str| {
             Err(Misfit { field, path: vec![], message, hint: hint.to_owned() })
         };
-        if self == Self::Validation && !data.validated {
+        if self == Self::Validation && data.validation.is_none() {
             let hint = "set aside some with `validation: 5000` in the Dataset";
             return misfit("split", "this dataset has no validation images".to_owned(), hint);
         }

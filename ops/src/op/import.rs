@@ -14,6 +14,7 @@ use fewbits_store::Digest;
 use serde_json::json;
 
 use crate::import::error::ImportError;
+use crate::import::golden::Golden;
 use crate::import::{Import, files_beside};
 use crate::network::architecture::{Architecture, LayerSpec};
 use crate::network::definition::Network;
@@ -193,15 +194,19 @@ impl ImportOp {
     /// Returns the layers of the network. A file that is not there is no fault of the experiment.
     pub(crate) fn port(&self, ops: &StandardOps) -> Result<Port, Misfit> {
         let path = place(&self.file, ops);
+        // A golden file with a fault is told when the task runs.
+        let range =
+            self.golden.as_ref().and_then(|golden| Golden::read(&place(golden, ops)).ok()?.input_range());
         let port = |shape, layers| {
             let data = DatasetPort {
                 source: "an imported network's dataset",
                 shape,
-                validated: false,
+                validation: None,
+                range,
                 tested: false,
                 labelled: true,
             };
-            Port::Model(Arc::new(ModelPort { data, layers }))
+            Port::Model(Arc::new(ModelPort { data, layers, is_imported: true }))
         };
         if let (NetworkSource::Experiment(defined), false) = (&self.network, path.exists()) {
             let DefinedNetwork { architecture, network, .. } = &**defined;

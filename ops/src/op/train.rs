@@ -154,7 +154,7 @@ impl TrainOp {
         }
         // Layer names do not depend on the number of classes.
         let layers = self.config.model.parameter_layers(data.shape.map_or(1, |(_, classes)| classes));
-        Ok(Port::Model(Arc::new(ModelPort { data: data.clone(), layers: Some(layers) })))
+        Ok(Port::Model(Arc::new(ModelPort { data: data.clone(), layers: Some(layers), is_imported: false })))
     }
 
     pub(crate) fn run(&self, data: &Dataset, context: &Context) -> Result<Output<Artifact>, OpError> {

@@ -109,6 +109,31 @@ class ChannelsLast(nn.Module):
         return torch.softmax(x.reshape(-1, 6 * 4 * 3) @ self.last, 1)
 
 
+class OneChannel(nn.Module):
+    """Images whose only channel has no side (`[9, 8]`) or is last (`[9, 8, 1]`), as exporters of TensorFlow reshape them."""
+
+    def __init__(self, has_side):
+        super().__init__()
+        self.has_side = has_side
+        self.body = nn.Sequential(nn.Conv2d(1, 3, 3, 2), norm(3), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 4 * 3, 4))
+
+    def forward(self, x):
+        return self.body(x.reshape(-1, 1, 9, 8) if self.has_side else x.unsqueeze(1))
+
+
+class AlongTime(nn.Module):
+    """A one-dimensional convolution as exporters of TensorFlow write it: the channels are last, and the height is added."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 5, (1, 5))
+        self.last = nn.Linear(5, 4)
+
+    def forward(self, x):
+        x = self.conv(x.unsqueeze(1).permute(0, 3, 1, 2)).squeeze(2)
+        return self.last(torch.relu(x).mean(2))
+
+
 NETWORKS = {
     "residual": (lambda: nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1), norm(4), nn.ReLU(), Block(4, 4, 1), Block(4, 6, 2),
@@ -119,6 +144,10 @@ NETWORKS = {
     "branches": (Branches, (2, 7, 6), True),
     "channels_last": (ChannelsLast, (9, 8, 3), True),
     "pools": (Pools, (2, 13, 12), True),
+    "one_channel": (lambda: OneChannel(False), (9, 8), True),
+    "one_channel_last": (lambda: OneChannel(True), (9, 8, 1), True),
+    "along_time": (AlongTime, (16, 3), True),
+    "single": (lambda: nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 1), nn.Sigmoid()), (4,), True),
 }
 
 for name, (make, shape, any_batch) in NETWORKS.items():

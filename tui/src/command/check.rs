@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use super::print;
+use super::{note, print};
 use crate::cli::{FileArgs, Global};
 use crate::exit::Exit;
 use crate::render::number::count;
@@ -27,5 +27,6 @@ pub fn check(args: &FileArgs, global: &Global) -> Result<Exit> {
         text += &format!("  {}: {}{over}\n", node.name, count(graph.node_tasks[at].points.len(), "task"));
     }
     print(&text)?;
+    note(graph.warnings.clone());
     Ok(Exit::Done)
 }

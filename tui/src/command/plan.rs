@@ -46,7 +46,7 @@ pub fn plan(args: &PlanArgs, global: &Global) -> Result<Exit> {
             }
         }
     }
-    note(planner.notes().into_iter().chain(store.warnings()));
+    note(graph.warnings.iter().cloned().chain(planner.notes()).chain(store.warnings()));
     print(&text)?;
     Ok(Exit::Done)
 }

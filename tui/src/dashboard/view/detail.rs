@@ -76,17 +76,21 @@ fn confusion<'c>(
     counts: &'c ConfusionCounts<'_>,
     theme: Theme,
 ) -> impl Iterator<Item = DetailLine> + use<'c> {
-    /// The most cells of a name.
+    /// The most cells of a name in front of a row, and the fewest above a column.
     const NAME: usize = 12;
+    const SHORT: usize = 4;
     let names: Vec<String> =
         counts.classes.iter().map(|name| shorten(&printable(name), NAME, theme)).collect();
     let widest = |texts: &[String]| texts.iter().map(|text| width(text)).max().unwrap_or(0);
     let texts: Vec<Vec<String>> =
         counts.rows.iter().map(|row| row.iter().map(f64::to_string).collect()).collect();
     let room = widest(&names);
-    let cell = texts.iter().map(|row| widest(row)).max().unwrap_or(0).max(room);
+    let cell = texts.iter().map(|row| widest(row)).max().unwrap_or(0).max(room.min(SHORT));
     let blank = Span::raw(" ".repeat(room + 3));
-    let given = names.iter().map(|name| Span::styled(format!("{}  ", pad(name, cell, true)), theme.dim()));
+    let given = names.iter().map(|name| {
+        let name = shorten(name, cell, theme);
+        Span::styled(format!("{}  ", pad(&name, cell, true)), theme.dim())
+    });
     let head = line([blank].into_iter().chain(given));
     let rows = names.clone().into_iter().zip(texts).enumerate().map(move |(class, (name, row))| {
         let name = Span::styled(format!("  {} ", pad(&name, room, false)), theme.dim());

@@ -1,0 +1,150 @@
+//! How the input of an ONNX graph lies in memory: the file gives its sides, and only the nodes behind it tell what they
+//! count.
+
+use std::collections::BTreeMap;
+
+use crate::import::constant::{self, Constant};
+use crate::import::layer_value::{Dim, LayerValue};
+use crate::import::nodes::with_ones;
+use crate::import::onnx_file::{Node, OnnxGraph};
+use crate::network::shape::{ActivationShape, bounded};
+use crate::network::wiring::Source;
+
+/// The order of the sides behind the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InputLayout {
+    /// Channels, then height and width or one of both.
+    ChannelsFirst,
+    /// Channels at the end.
+    ChannelsLast,
+    /// Height and width; the only channel has no side.
+    OneChannel,
+}
+
+/// What the dimensions behind the batch count: a side of the input, or nothing.
+type Sides = Vec<Option<usize>>;
+
+impl InputLayout {
+    /// Returns the layout of an input with these sides behind the batch: the one that every convolution or pool behind it
+    /// asks for, over operations on each number by itself and over nodes that move sides. With a single channel, exporters
+    /// reshape instead of transposing.
+    pub(crate) fn of(graph: &OnnxGraph, wanted: &[usize], input: &str, sides: &[usize]) -> Self {
+        const EACH: [&str; 9] = ["Add", "Cast", "Clip", "Div", "Dropout", "Identity", "Mul", "Relu", "Sub"];
+        let mut reached: BTreeMap<&str, Sides> =
+            BTreeMap::from([(input, (0..sides.len()).map(Some).collect())]);
+        let mut found = None;
+        for node in wanted.iter().map(|at| &graph.nodes[*at]) {
+            let Some(from) = node.inputs.iter().find_map(|name| reached.get(name.as_str())) else { continue };
+            let is_each = EACH.contains(&node.op.as_str());
+            match if is_each { Some(from.clone()) } else { moved(graph, node, from, sides) } {
+                Some(to) => {
+                    reached.extend(node.outputs.first().map(|output| (output.as_str(), to)));
+                }
+                None => {
+                    let layout = Self::wanted(from, sides);
+                    if found.is_some_and(|found| found != layout) {
+                        return Self::ChannelsFirst;
+                    }
+                    found = Some(layout);
+                }
+            }
+        }
+        found.unwrap_or(Self::ChannelsFirst)
+    }
+
+    /// Returns the layout of an input of which a node reads these sides as channels, height and width.
+    fn wanted(read: &[Option<usize>], sides: &[usize]) -> Self {
+        let last = sides.len() - 1;
+        let Some((channel, rest)) = read.split_first() else { return Self::ChannelsFirst };
+        let rest: Vec<usize> = rest.iter().copied().flatten().collect();
+        match channel {
+            Some(at) if *at == last && last > 0 => Self::ChannelsLast,
+            None if sides[last] == 1 && rest.iter().copied().eq(0..last) => Self::ChannelsLast,
+            None if last == 1 && rest == [0, 1] => Self::OneChannel,
+            _ => Self::ChannelsFirst,
+        }
+    }
+
+    /// Returns the value of the images. Errors if the number of sides is not that of images or rows.
+    pub(crate) fn images(
+        self,
+        name: &str,
+        batch: Option<usize>,
+        sides: &[usize],
+    ) -> Result<LayerValue, String> {
+        use Dim::{Batch, Channel, Height, Width};
+        let (shape, dims) = match (sides, self) {
+            (&[channels, height, width], Self::ChannelsFirst | Self::OneChannel) => {
+                ([channels, height, width], vec![Batch, Channel, Height, Width])
+            }
+            (&[height, width, channels], Self::ChannelsLast) => {
+                ([channels, height, width], vec![Batch, Height, Width, Channel])
+            }
+            (&[channels, width], Self::ChannelsFirst) => ([channels, 1, width], vec![Batch, Channel, Width]),
+            (&[width, channels], Self::ChannelsLast) => ([channels, 1, width], vec![Batch, Width, Channel]),
+            (&[height, width], Self::OneChannel) => ([1, height, width], vec![Batch, Height, Width]),
+            (&[numbers], _) => ([numbers, 1, 1], vec![Batch, Channel]),
+            (sides, _) => {
+                return Err(format!(
+                    "input {name:?} has {} dimensions; 2 to 4 are expected",
+                    sides.len() + 1
+                ));
+            }
+        };
+        let shape = ActivationShape::Image(shape);
+        bounded(shape)?;
+        Ok(LayerValue { source: Source::Images, shape, dims, batch: batch.unwrap_or(1), shared: false })
+    }
+}
+
+/// Returns the sides of the output of a node that moves sides, or adds or removes sides of 1.
+fn moved(graph: &OnnxGraph, node: &Node, from: &[Option<usize>], sides: &[usize]) -> Option<Sides> {
+    let ints = |name: &str| {
+        let own = node.ints(name).map(<[i64]>::to_vec);
+        own.or_else(|| constant(graph, node.inputs.get(1)?)?.as_ints().ok().map(<[i64]>::to_vec))
+    };
+    let side = |at: &Option<usize>| at.map_or(1, |at| sides[at]);
+    let all: Vec<usize> = [1].into_iter().chain(from.iter().map(side)).collect();
+    let to: Vec<usize> = match node.op.as_str() {
+        "Transpose" => {
+            let [0, order @ ..] = node.ints("perm")? else { return None };
+            let place = |at: &i64| from.get(usize::try_from(*at).ok()?.checked_sub(1)?).copied();
+            return order.iter().map(place).collect();
+        }
+        "Reshape" => constant::reshaped(&all, &open_batch(&ints("shape")?)?).ok()?,
+        "Unsqueeze" => with_ones(&all, &ints("axes")?).ok()?,
+        "Squeeze" => {
+            let axes: Vec<usize> = ints("axes")?
+                .iter()
+                .map(|at| constant::axis(*at, all.len()))
+                .collect::<Result<_, _>>()
+                .ok()?;
+            all.iter().enumerate().filter(|(at, _)| !axes.contains(at)).map(|(_, side)| *side).collect()
+        }
+        _ => return None,
+    };
+    let mut longer = from.iter().filter(|at| side(at) > 1);
+    let to: Option<Sides> = to[1..]
+        .iter()
+        .map(|wanted| match wanted {
+            1 => Some(None),
+            wanted => longer.next().filter(|at| side(at) == *wanted).copied(),
+        })
+        .collect();
+    to.filter(|_| longer.next().is_none())
+}
+
+/// Returns the shape of a Reshape for a batch of one image; `None` if it has no batch of its own.
+fn open_batch(shape: &[i64]) -> Option<Vec<i64>> {
+    let [_, rest @ ..] = shape else { return None };
+    Some([1].into_iter().chain(rest.iter().copied()).collect())
+}
+
+/// Returns a constant of the graph, or that of a node.
+fn constant(graph: &OnnxGraph, name: &str) -> Option<Constant> {
+    graph.constants.get(name).cloned().or_else(|| {
+        let node =
+            graph.nodes.iter().find(|node| node.outputs.first().is_some_and(|output| output == name))?;
+        (node.op == "Constant").then(|| node.constant())?
+    })
+}

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::fixture::{Bench, TINY, Told, end};
+use crate::fixture::{Bench, TINY, Told, data_dir, end};
 
 #[test]
 fn a_missing_dataset_fails_its_task_alone_and_says_what_to_do() {
@@ -241,14 +241,9 @@ fn files_that_are_wrong_are_named_with_what_is_wrong() {
     check(&idx(119, 0).1, "119");
 }
 
-/// Runs the experiment with a real dataset if `FEWBITS_DATA_DIR` names the data folder. A relative path starts at the
-/// repository.
+/// Runs the experiment with a real dataset if `FEWBITS_DATA_DIR` names the data folder.
 fn real(source: &str, model: &str) -> Option<Told> {
-    let Some(dir) = std::env::var_os("FEWBITS_DATA_DIR") else {
-        println!("skipped: FEWBITS_DATA_DIR is not set");
-        return None;
-    };
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(dir);
+    let dir = data_dir()?;
     let bench = Bench::with(TINY);
     bench.edit("source: Mnist10k, train: 200", source);
     bench.edit("Mlp(hidden: [8])", model);

@@ -187,6 +187,15 @@ impl From<Output> for Ended {
     }
 }
 
+/// Returns the folder of the real datasets, or prints that the test is skipped. A relative path starts at the repository.
+pub fn data_dir() -> Option<PathBuf> {
+    let dir = std::env::var_os("FEWBITS_DATA_DIR");
+    if dir.is_none() {
+        println!("skipped: FEWBITS_DATA_DIR is not set");
+    }
+    Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(dir?))
+}
+
 /// Runs a command until it exits.
 pub fn end(command: &mut Command) -> Ended {
     command.output().expect("the binary").into()

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::fixture::Bench;
+use crate::fixture::{Bench, Told, data_dir, end};
 
 const IMPORTED: &str = r#"Experiment(
     name: "imported",
@@ -154,4 +154,57 @@ fn outputs_of_another_network_fail_the_task() {
         ended.stderr.contains("`input` has the shape [5, 2, 7, 6]; the network takes 3 x 9 x 8"),
         "{ended:?}"
     );
+}
+
+/// Networks of MLPerf Tiny and of qonnx, the first also from its weights alone.
+const PUBLISHED: &str = r#"Experiment(
+    name: "published",
+    nodes: {
+        "mnist": Dataset(source: Mnist, normalize: UnitRange),
+        "cifar": Dataset(source: Cifar10, normalize: Bytes),
+        "qonnx": Import(file: "models/qonnx_mnist_conv.onnx", golden: "models/qonnx_mnist_conv.golden.npz"),
+        "resnet8": Import(file: "models/mlperf_tiny_resnet8.onnx", golden: "models/mlperf_tiny_resnet8.golden.npz"),
+        "weights": Import(
+            file: "models/mlperf_tiny_resnet8.safetensors", golden: "models/mlperf_tiny_resnet8.golden.npz",
+            input: [3, 32, 32],
+            model: Layers([
+                Conv(out: 16, kernel: 3, padding: Same), Relu,
+                Residual([Conv(out: 16, kernel: 3, padding: Same), Relu, Conv(out: 16, kernel: 3, padding: Same)]), Relu,
+                Residual(
+                    body: [
+                        Conv(out: 32, kernel: 3, stride: 2, padding: Same), Relu, Conv(out: 32, kernel: 3, padding: Same),
+                    ],
+                    shortcut: [Conv(out: 32, kernel: 1, stride: 2)],
+                ),
+                Relu,
+                Residual(
+                    body: [
+                        Conv(out: 64, kernel: 3, stride: 2, padding: Same), Relu, Conv(out: 64, kernel: 3, padding: Same),
+                    ],
+                    shortcut: [Conv(out: 64, kernel: 1, stride: 2)],
+                ),
+                Relu, GlobalAvgPool, Flatten, Linear(10),
+            ]),
+            names: {
+                "conv1": "conv2d", "conv2": "conv2d_1", "conv3": "conv2d_2", "conv4": "conv2d_3", "conv5": "conv2d_4",
+                "conv6": "conv2d_5", "conv7": "conv2d_6", "conv8": "conv2d_7", "conv9": "conv2d_8", "linear1": "dense",
+            },
+        ),
+        "digits": Evaluate(model: "qonnx", data: "mnist"),
+        "from_onnx": Evaluate(model: "resnet8", data: "cifar"),
+        "from_weights": Evaluate(model: "weights", data: "cifar"),
+    },
+)"#;
+
+/// The numbers of images that ONNX Runtime has right.
+#[test]
+fn published_networks_are_as_good_as_in_another_runtime() {
+    let Some(dir) = data_dir() else { return };
+    let bench = Bench::with(PUBLISHED);
+    let told = Told::from(end(bench.command(["run", "x.ron", "--ui", "json"]).env("FEWBITS_DATA_DIR", dir)));
+    assert_eq!(told.code, Some(0), "{told:?}");
+    for (task, right) in [("digits", 9_890.0), ("from_onnx", 8_719.0), ("from_weights", 8_719.0)] {
+        let done = told.of("completed").into_iter().find(|event| event["task"] == task).expect(task);
+        assert_eq!(done["metrics"]["correct"], right, "{task}");
+    }
 }

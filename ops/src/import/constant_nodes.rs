@@ -2,10 +2,9 @@
 
 use crate::import::constant::{Arithmetic, Constant, Numbers, axis, computed};
 use crate::import::convert::Converter;
-use crate::import::nodes::{
-    BFLOAT16, DOUBLE, FLOAT, FLOAT16, flatten_axis, is_known, order, shape_slice, unknown, with_ones,
-};
+use crate::import::nodes::{BFLOAT16, DOUBLE, FLOAT, FLOAT16, flatten_axis, order, shape_slice, with_ones};
 use crate::import::onnx_file::Node;
+use crate::import::op_names::{is_known, unknown};
 
 impl Converter<'_> {
     /// Computes a node whose inputs are all constant.

@@ -223,8 +223,8 @@ pub(crate) fn convert(
     converter.finish(shape, output, channels_last, ends).map_err(whole)
 }
 
-/// Returns the output to compute.
-fn output_of<'g>(graph: &'g OnnxGraph, output: Option<&str>) -> Result<&'g str, String> {
+/// Returns the output to compute. Errors if it is not there, or if none is named and there are several.
+pub(crate) fn output_of<'g>(graph: &'g OnnxGraph, output: Option<&str>) -> Result<&'g str, String> {
     let all = || graph.outputs.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
     match (output, &graph.outputs[..]) {
         (None, [only]) => Ok(only),

@@ -39,6 +39,14 @@ pub enum ImportError {
         /// Every such node, with the reason.
         nodes: Vec<String>,
     },
+    /// The output that is asked for is not there, or none is and there are several.
+    #[error("{file}: {what}")]
+    Output {
+        /// Path of the file.
+        file: String,
+        /// What is wrong.
+        what: String,
+    },
     /// The outputs differ from those of another runtime.
     #[error(
         "{file}: the largest difference from its outputs is {difference:.1e} of the largest output; above {limit:.0e} the \

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use crate::network::definition::Network;
 use crate::network::model::Model;
-use convert::{FinalOp, Imported, OutputRule, convert};
+use convert::{FinalOp, Imported, OutputRule, convert, output_of};
 use error::ImportError;
-use nodes::OPS;
 use onnx_file::OnnxGraph;
+use op_names::OPS;
 
 pub mod error;
 
@@ -26,6 +26,7 @@ mod layers;
 mod node_window;
 mod nodes;
 mod onnx_file;
+mod op_names;
 mod products;
 mod protobuf;
 mod tensor;
@@ -51,6 +52,8 @@ impl Import {
     }
 
     fn of(path: &Path, graph: &OnnxGraph, output: Option<&str>) -> Result<Self, ImportError> {
+        output_of(graph, output)
+            .map_err(|what| ImportError::Output { file: path.display().to_string(), what })?;
         convert(graph, output, OutputRule::Logits)
             .map(Self)
             .map_err(|nodes| ImportError::Unsupported { file: path.display().to_string(), nodes })

@@ -5,6 +5,7 @@ use crate::import::convert::{Converter, FinalOp, OnnxValue};
 use crate::import::layer_value::{Dim, LayerValue};
 use crate::import::node_window::{NodeWindow, padding};
 use crate::import::onnx_file::Node;
+use crate::import::op_names::{is_known, unknown};
 use crate::network::geometry::{HeightWidth, Padding};
 use crate::network::layer::LayerOp;
 
@@ -375,54 +376,4 @@ pub(super) fn shape_slice(node: &Node, sides: &[i64]) -> Constant {
     let clamp = |at: i64| if at < 0 { at.saturating_add(rank) } else { at }.clamp(0, rank) as usize;
     let (start, end) = (clamp(node.int("start", 0)), clamp(node.int("end", i64::MAX)));
     Constant::ints(sides[start.min(end)..end].to_vec())
-}
-
-pub(super) fn unknown(op: &str) -> String {
-    format!("op {op} is not supported")
-}
-
-/// The ops that are read, some of them only in part.
-pub(super) const OPS: [&str; 37] = [
-    "Add",
-    "AveragePool",
-    "BatchNormalization",
-    "Cast",
-    "Clip",
-    "Concat",
-    "Constant",
-    "ConstantOfShape",
-    "Conv",
-    "Div",
-    "Dropout",
-    "Flatten",
-    "Gather",
-    "Gemm",
-    "GlobalAveragePool",
-    "HardSigmoid",
-    "HardSwish",
-    "Identity",
-    "LeakyRelu",
-    "LogSoftmax",
-    "MatMul",
-    "MaxPool",
-    "Mul",
-    "Pad",
-    "ReduceMean",
-    "Relu",
-    "Reshape",
-    "Shape",
-    "Sigmoid",
-    "Slice",
-    "Softmax",
-    "Squeeze",
-    "Sub",
-    "Sum",
-    "Tanh",
-    "Transpose",
-    "Unsqueeze",
-];
-
-/// Returns whether an op is one of [`OPS`].
-pub(super) fn is_known(op: &str) -> bool {
-    OPS.contains(&op)
 }

@@ -17,7 +17,8 @@ use crate::import::error::ImportError;
 use crate::import::golden::Golden;
 use crate::import::{Import, files_beside};
 use crate::network::architecture::{Architecture, LayerSpec};
-use crate::network::definition::Network;
+use crate::network::definition::{ModelError, Network};
+use crate::op::train::path_of;
 use crate::standard::{Artifact, DatasetPort, ModelPort, Port, StandardOps};
 
 /// The node kind that the engine reads.
@@ -55,7 +56,11 @@ enum NetworkSource {
 #[derive(Debug)]
 struct DefinedNetwork {
     architecture: Architecture,
-    network: Network,
+    /// Channels, height and width of the images, and the number of outputs.
+    input: [usize; 3],
+    classes: usize,
+    /// The network; an error if its layers do not fit.
+    network: Result<Network, ModelError>,
     /// The name in the file of each layer that is called otherwise there.
     names: BTreeMap<String, String>,
 }
@@ -83,14 +88,24 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<ImportOp>
         (Some(architecture), Some(input), None, names) => {
             let (architecture, input) = (architecture?, input?);
             let place = written.map_or(span, |value| value.span);
-            let network = resolve(&architecture, &input).map_err(|what| faults.add(place, what, "")).ok()?;
-            let layers = || network.layers.iter().map(|layer| layer.name.as_str());
-            if let Some(name) = names.keys().find(|name| layers().all(|layer| layer != name.as_str())) {
-                let place = renamed.map_or(span, |value| value.span);
-                faults.add(place, format!("the network has no layer `{name}`"), suggest(name, layers()));
-                return None;
+            let (input, classes) =
+                sides(&architecture, &input).map_err(|what| faults.add(place, what, "")).ok()?;
+            let network = Network::resolve(&architecture, input, classes);
+            if let Ok(network) = &network {
+                let layers = || network.layers.iter().map(|layer| layer.name.as_str());
+                if let Some(name) = names.keys().find(|name| layers().all(|layer| layer != name.as_str())) {
+                    let place = renamed.map_or(span, |value| value.span);
+                    faults.add(place, format!("the network has no layer `{name}`"), suggest(name, layers()));
+                    return None;
+                }
             }
-            NetworkSource::Experiment(Box::new(DefinedNetwork { architecture, network, names }))
+            NetworkSource::Experiment(Box::new(DefinedNetwork {
+                architecture,
+                input,
+                classes,
+                network,
+                names,
+            }))
         }
         (Some(_), Some(_), Some(_), _) => {
             faults.add(span, "weights of a safetensors file have no outputs", "leave out `output`");
@@ -110,8 +125,8 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<ImportOp>
     Some(ImportOp { file: file?, golden: golden?, network })
 }
 
-/// Returns the network for inputs of these sides. Errors if it does not fit.
-fn resolve(architecture: &Architecture, input: &[i64]) -> Result<Network, String> {
+/// Returns the shape of the images and the number of outputs. Errors if they are not written.
+fn sides(architecture: &Architecture, input: &[i64]) -> Result<([usize; 3], usize), String> {
     let sides: Option<Vec<usize>> = input.iter().map(|side| usize::try_from(*side).ok()).collect();
     let Some(&[channels, height, width]) = sides.as_deref() else {
         return Err("`input` has three whole numbers: channels, height and width".to_owned());
@@ -124,7 +139,7 @@ fn resolve(architecture: &Architecture, input: &[i64]) -> Result<Network, String
         Architecture::Mlp { .. } => None,
     };
     let classes = last.ok_or("`model` is `Layers([…])` with a linear layer at its end")?;
-    Network::resolve(architecture, [channels, height, width], classes).map_err(|error| error.to_string())
+    Ok(([channels, height, width], classes))
 }
 
 fn read_names(value: &Value, faults: &mut Faults) -> Option<BTreeMap<String, String>> {
@@ -155,8 +170,8 @@ impl ImportOp {
             NetworkSource::File { output: Some(output) } => json!({ "output": output }),
             NetworkSource::Experiment(defined) => {
                 let mut params = json!({
-                    "input": defined.network.input,
-                    "model": defined.architecture.resolved(defined.network.classes),
+                    "input": defined.input,
+                    "model": defined.architecture.resolved(defined.classes),
                 });
                 if !defined.names.is_empty() {
                     params["names"] = json!(defined.names);
@@ -208,16 +223,25 @@ impl ImportOp {
             };
             Port::Model(Arc::new(ModelPort { data, layers, is_imported: true }))
         };
-        if let (NetworkSource::Experiment(defined), false) = (&self.network, path.exists()) {
-            let DefinedNetwork { architecture, network, .. } = &**defined;
-            let layers = architecture.parameter_layers(network.classes);
-            return Ok(port(Some((network.input, network.classes)), Some(layers)));
+        if let NetworkSource::Experiment(defined) = &self.network {
+            let DefinedNetwork { architecture, input, classes, network, .. } = &**defined;
+            if let Err(error) = network {
+                return Err(Misfit {
+                    field: "model",
+                    path: path_of(architecture, error.layer.as_ref()),
+                    message: error.to_string(),
+                    hint: format!("the images are {} x {} x {}", input[0], input[1], input[2]),
+                });
+            }
+            if !path.exists() {
+                return Ok(port(Some((*input, *classes)), Some(architecture.parameter_layers(*classes))));
+            }
         }
         if !path.exists() {
             return Ok(port(None, None));
         }
         let imported = self.read(&path).map_err(|error| Misfit {
-            field: "file",
+            field: if matches!(error, ImportError::Output { .. }) { "output" } else { "file" },
             path: vec![],
             message: error.to_string(),
             hint: error.hint(),
@@ -231,7 +255,11 @@ impl ImportOp {
     fn read(&self, path: &Path) -> Result<Import, ImportError> {
         match &self.network {
             NetworkSource::File { output } => Import::read(path, output.as_deref()),
-            NetworkSource::Experiment(defined) => Import::weights(path, &defined.network, &defined.names),
+            NetworkSource::Experiment(defined) => {
+                let network = defined.network.as_ref();
+                let network = network.map_err(|error| ImportError::format("model", error.to_string()))?;
+                Import::weights(path, network, &defined.names)
+            }
         }
     }
 

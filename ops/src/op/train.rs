@@ -270,7 +270,7 @@ impl Observer for TrainingObserver<'_> {
 }
 
 /// Returns the way from the field `model` to a layer. A perceptron is written without layers.
-fn path_of(model: &Architecture, layer: Option<&LayerPlace>) -> Vec<PathStep> {
+pub(super) fn path_of(model: &Architecture, layer: Option<&LayerPlace>) -> Vec<PathStep> {
     let (Architecture::Layers(_), Some(layer)) = (model, layer) else { return vec![] };
     let step = |step: &PlaceStep| match step {
         PlaceStep::Layer(at) | PlaceStep::Branch(at) => PathStep::Item(*at),

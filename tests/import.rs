@@ -156,7 +156,7 @@ fn outputs_of_another_network_fail_the_task() {
     );
 }
 
-/// Networks of MLPerf Tiny and of qonnx, the first also from its weights alone.
+/// Networks of `MLPerf` Tiny and of qonnx, the first also from its weights alone.
 const PUBLISHED: &str = r#"Experiment(
     name: "published",
     nodes: {

@@ -1,4 +1,4 @@
-//! Data of one's own: NumPy archives and CSV files, with words as labels and without labels; what is told about them.
+//! A user's own data: `NumPy` archives and CSV files, with words as labels and without labels; faults and warnings.
 
 use std::fmt::Write as _;
 use std::fs;

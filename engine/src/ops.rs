@@ -217,10 +217,10 @@ pub trait Ops: Send + Sync + 'static {
     /// its artifact.
     fn port(&self, op: &Self::Op, inputs: &[&Self::Port]) -> Result<Self::Port, Misfit>;
 
-    /// Returns what a user should know about an op with these inputs that is no fault; `None` if there is nothing.
-    fn warning(&self, op: &Self::Op, inputs: &[&Self::Port]) -> Option<String> {
+    /// Returns the warnings about an op with these inputs, a sentence each: facts that are no faults.
+    fn warnings(&self, op: &Self::Op, inputs: &[&Self::Port]) -> Vec<String> {
         let _ = (op, inputs);
-        None
+        vec![]
     }
 
     /// Returns the identity of the op: name, version and parameters.

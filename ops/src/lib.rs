@@ -9,6 +9,7 @@ pub mod dataset;
 pub mod evaluation;
 pub mod format;
 pub mod import;
+mod limits;
 mod loss;
 pub mod network;
 pub mod numpy;

@@ -15,6 +15,7 @@ use fewbits_engine::text::variant::VariantReader;
 use crate::backend::Device;
 use crate::dataset::Dataset;
 use crate::dataset::split::ValidationFrom;
+use crate::network::fit::ImageKind;
 use crate::network::model::Model;
 use crate::op::{compare, confusion, dataset, describe, evaluate, import, quantize, train};
 use crate::provenance;
@@ -68,8 +69,8 @@ pub enum Port {
 pub struct DatasetPort {
     /// The kind of the dataset's source: `Mnist`.
     pub source: &'static str,
-    /// Channels, height and width, and the number of classes; `None` for the user's own files.
-    pub shape: Option<([usize; 3], usize)>,
+    /// The shape of the images, and the number of their classes; `None` if it is not known.
+    pub kind: Option<ImageKind>,
     /// The images that validation images are taken from; `None` if there are no validation images.
     pub validation: Option<ValidationFrom>,
     /// The range of the numbers that the images give; `None` if it is not known.
@@ -152,7 +153,7 @@ impl Ops for StandardOps {
 
     fn port(&self, op: &Op, inputs: &[&Port]) -> Result<Port, Misfit> {
         match op {
-            Op::Dataset(op) => Ok(Port::Dataset(op.port())),
+            Op::Dataset(op) => Ok(Port::Dataset(op.port(self))),
             Op::Import(op) => op.port(self),
             Op::Train(op) => op.port(inputs),
             Op::Quantize(op) => op.port(inputs),
@@ -163,12 +164,13 @@ impl Ops for StandardOps {
         }
     }
 
-    fn warning(&self, op: &Op, inputs: &[&Port]) -> Option<String> {
+    fn warnings(&self, op: &Op, inputs: &[&Port]) -> Vec<String> {
         match op {
-            Op::Evaluate(op) => op.split.warning(inputs),
-            Op::Compare(op) => op.split.warning(inputs),
-            Op::Confusion(op) => op.split.warning(inputs),
-            Op::Dataset(_) | Op::Import(_) | Op::Train(_) | Op::Quantize(_) | Op::Describe(_) => None,
+            Op::Dataset(op) => op.warnings(self),
+            Op::Evaluate(op) => op.split.warnings(inputs),
+            Op::Compare(op) => op.split.warnings(inputs),
+            Op::Confusion(op) => op.split.warnings(inputs),
+            Op::Import(_) | Op::Train(_) | Op::Quantize(_) | Op::Describe(_) => vec![],
         }
     }
 

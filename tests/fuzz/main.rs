@@ -16,7 +16,7 @@ use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::run_log::{LoggedEvent, RunHeader};
 use fewbits_ops::StandardOps;
 use fewbits_ops::dataset::idx::{Idx, IdxKind};
-use fewbits_ops::dataset::source::Layout;
+use fewbits_ops::dataset::source::SideOrder;
 use fewbits_ops::dataset::{cifar, csv, npz, open::DatasetFile};
 use fewbits_ops::import::Import;
 use fewbits_ops::import::golden::Golden;
@@ -193,14 +193,14 @@ fn numpy_archive() {
 
 #[test]
 fn images_of_numpy() {
-    // Six bytes images of 2 x 1 x 3 with labels, numbers in rows with labels that are texts, and both compressed
+    // Six images of 2 x 1 x 3 bytes with labels, numbers in rows with labels that are texts, and both compressed
     // (`ops/tests/datasets/make.py`).
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ops/tests/datasets");
     let archives =
         ["bytes.npz", "rows.npz", "compressed.npz"].map(|name| fs::read(folder.join(name)).expect(name));
     fuzz(&archives, |bytes| {
-        let _ = npz::images(Cursor::new(bytes), Layout::Nchw);
-        let _ = npz::images(Cursor::new(bytes), Layout::Nhwc);
+        let _ = npz::images(Cursor::new(bytes), SideOrder::Nchw);
+        let _ = npz::images(Cursor::new(bytes), SideOrder::Nhwc);
     });
 }
 

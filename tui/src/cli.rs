@@ -119,7 +119,7 @@ pub enum Command {
         after_help = "The file needs nothing else: no network, and no script to be read or printed.\n\nExample:\n  fewbits report study.ron -o study.html"
     )]
     Report(ReportArgs),
-    /// Write one figure: a table, or the curves of a trained network
+    /// Write one figure: a table, the curves of a trained network, or the counts of a Confusion
     #[command(
         after_help = "A Pareto or Choose table becomes points with their front, a Pivot a heat map, other tables values with intervals.\n\nExamples:\n  fewbits plot study.ron pareto -o pareto.svg\n  fewbits plot study.ron tradeoff -o tradeoff.png\n  fewbits plot study.ron net -o training.svg"
     )]

@@ -248,14 +248,14 @@ fn find_inputs<O: Ops>(node: &Node, points: &Points, steps: &DenseMap<NodeId, No
 }
 
 /// Checks every resolved op against the ports of its inputs, once per combination of resolved op and ports. Returns the
-/// warnings, each once per node.
+/// warnings, each once with all its nodes.
 fn check_ports<O: Ops>(
     experiment: &Experiment,
     steps: &DenseMap<NodeId, NodeTasks<O>>,
     ops: &O,
     faults: &mut Faults,
 ) -> Vec<String> {
-    let mut warnings: Vec<String> = vec![];
+    let mut warnings: Vec<(String, Vec<&str>)> = vec![];
     let mut ports: Vec<O::Port> = vec![];
     let mut numbers: HashMap<O::Port, u32> = HashMap::new();
     let mut of_task: DenseMap<NodeId, DenseMap<PointId, Option<u32>>> =
@@ -281,10 +281,11 @@ fn check_ports<O: Ops>(
             }
             let inputs: Vec<&O::Port> = combination[1..].iter().map(|&port| &ports[port as usize]).collect();
             let op = &step.resolved_ops[combination[0] as usize].op;
-            if let Some(warning) = ops.warning(op, &inputs) {
-                let warning = format!("node `{}`: {warning}", node.name);
-                if !warnings.contains(&warning) {
-                    warnings.push(warning);
+            for warning in ops.warnings(op, &inputs) {
+                match warnings.iter_mut().find(|(text, _)| *text == warning) {
+                    Some((_, nodes)) if nodes.contains(&node.name.as_str()) => {}
+                    Some((_, nodes)) => nodes.push(&node.name),
+                    None => warnings.push((warning, vec![&node.name])),
                 }
             }
             let port = match ops.port(op, &inputs) {
@@ -305,7 +306,11 @@ fn check_ports<O: Ops>(
             of_task[at][point] = port;
         }
     }
-    warnings
+    let sentence = |(text, nodes): (String, Vec<&str>)| {
+        let names = nodes.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        format!("node{} {names}: {text}", if nodes.len() == 1 { "" } else { "s" })
+    };
+    warnings.into_iter().map(sentence).collect()
 }
 
 fn misfit_span(value: &Value, misfit: &Misfit) -> Span {

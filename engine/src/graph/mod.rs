@@ -59,7 +59,7 @@ pub struct TaskGraph<O: Ops> {
     pub file: Option<String>,
     /// One step per node, in the order of the file.
     pub node_tasks: DenseMap<NodeId, NodeTasks<O>>,
-    /// What a user should know about the experiment, a sentence each.
+    /// The warnings about ops and their inputs, a sentence each.
     pub warnings: Vec<String>,
     /// The steps in topological order: each step follows its inputs.
     pub order: Vec<NodeId>,

@@ -56,6 +56,8 @@ pub struct Candidate {
     /// Whether the drop is significantly within its limit; without such a limit, whether the candidate is not
     /// significantly worse than the best.
     pub is_enough: bool,
+    /// Whether the baseline of the stated drop is near chance; without one, the stated value.
+    pub starts_near_chance: bool,
 }
 
 impl Answer {
@@ -175,6 +177,7 @@ fn candidates(cells: &[PointRows<'_>], choose: &Question, table: &Table) -> Vec<
             report_drop,
             excess,
             is_enough: false,
+            starts_near_chance: columns.last().is_some_and(|column| cell.is_near_chance(column.value)),
         })
     };
     let (mut candidates, of): (Vec<Candidate>, Vec<&PointRows<'_>>) =

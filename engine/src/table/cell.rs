@@ -77,7 +77,8 @@ impl PointRows<'_> {
         self.units.values().flatten().any(|row| row.is_failed)
     }
 
-    fn is_near_chance(&self, value: usize) -> bool {
+    /// Returns whether an accuracy in a value is near chance in every row.
+    pub(super) fn is_near_chance(&self, value: usize) -> bool {
         self.units.values().flatten().all(|row| row.near_chance[value])
     }
 }

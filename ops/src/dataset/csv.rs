@@ -1,71 +1,127 @@
-//! Rows of numbers of one's own in comma-separated files, plain or gzipped, with the names of the columns in the first line.
+//! Rows of numbers of a user in comma-separated files, plain or gzipped, with the names of the columns in the first line.
 //! Knows nothing of splits or normalization.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
-use csv::{ErrorKind, Position, ReaderBuilder, StringRecord};
+use csv::{ErrorKind, Position, Reader, ReaderBuilder, StringRecord};
 
 use super::error::FileError;
+use super::file_images::FileImages;
 use super::images::Pixels;
 use super::labels::LabelColumn;
-use super::npz::UnlabelledImages;
+use super::npz::MOST_FEATURES;
 use super::open::DatasetFile;
 
-/// The most columns of a row.
-const MOST_COLUMNS: usize = 1 << 16;
+/// The most bytes of a file, and of a line: a record is held in memory as a whole.
+const FILE: u64 = 1 << 30;
+const LINE: usize = 1 << 24;
 
 /// The rows of a file.
 pub struct CsvRows {
     /// The rows, each an image of `features` × 1 × 1.
-    pub(super) images: UnlabelledImages,
+    pub(super) images: FileImages,
     /// The names of the columns with features.
     pub(super) features: Vec<String>,
 }
 
 /// Reads a file. `label` names the column with the labels.
 pub(super) fn read(path: &Path, label: Option<&str>) -> Result<CsvRows, FileError> {
-    let mut file = DatasetFile::file(path)?;
-    rows(&mut file, label).map_err(|fault| match fault {
-        CsvFault::Read(error) => file.fault(error),
-        CsvFault::Content(what) => FileError::Content { file: file.name().to_owned(), what },
+    let mut file = DatasetFile::file(path)?.within(FILE);
+    rows(&mut file, label).map_err(|error| match error {
+        CsvError::Read { source } => file.fault(source),
+        CsvError::Content { what } => FileError::Content { file: file.name().to_owned(), what },
     })
 }
 
-/// A fault of a file.
-#[derive(Debug)]
-pub enum CsvFault {
+/// An error in a file.
+#[derive(Debug, thiserror::Error)]
+pub enum CsvError {
     /// The file cannot be read.
-    Read(std::io::Error),
+    #[error(transparent)]
+    Read {
+        /// The system's error.
+        #[from]
+        source: io::Error,
+    },
     /// The content is wrong.
-    Content(String),
+    #[error("{what}")]
+    Content {
+        /// What is wrong, beginning with its line.
+        what: String,
+    },
+}
+
+impl CsvError {
+    fn at(line: u64, what: &str) -> Self {
+        Self::Content { what: format!("line {line}: {what}") }
+    }
 }
 
 /// Reads the text of a file. Errors at the first line that does not fit.
-pub fn rows(text: &mut impl Read, label: Option<&str>) -> Result<CsvRows, CsvFault> {
+pub fn rows(text: &mut impl Read, label: Option<&str>) -> Result<CsvRows, CsvError> {
+    let text = ShortLines { text, length: 0 };
     let mut reader = ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text);
     let names = reader.headers().map_err(|error| fault(error, 1))?.clone();
-    let at = place_of_label(&names, label).map_err(CsvFault::Content)?;
+    let at = check_names(&names, label).map_err(|what| CsvError::at(1, &what))?;
+    let (numbers, labels) = content(&mut reader, &names, at)?;
     let features: Vec<String> = names
         .iter()
         .enumerate()
         .filter(|(column, _)| Some(*column) != at)
         .map(|(_, name)| name.to_owned())
         .collect();
-    if features.is_empty() || names.len() > MOST_COLUMNS {
-        let what = format!("line 1: {} columns; 1 to {MOST_COLUMNS} with features are read", features.len());
-        return Err(CsvFault::Content(what));
+    let pixels = Pixels::Numbers { numbers, zeros: vec![] };
+    let labels = at.map(|_| labels);
+    Ok(CsvRows { images: FileImages { shape: [features.len(), 1, 1], pixels, labels }, features })
+}
+
+/// Checks the names of the columns, and returns the place of the column with the labels.
+fn check_names(names: &StringRecord, label: Option<&str>) -> Result<Option<usize>, String> {
+    if let Some(column) = names.iter().position(str::is_empty) {
+        return Err(format!(
+            "column {} has no name; an index that pandas wrote is left out with to_csv(…, index=False)",
+            column + 1
+        ));
     }
-    let (mut numbers, mut labels, mut record) = (vec![], vec![], StringRecord::new());
+    let place = match label {
+        Some(label) => Some(place_of_label(names, label)?),
+        None => None,
+    };
+    let features = names.len() - usize::from(place.is_some());
+    if features == 0 || features > MOST_FEATURES {
+        return Err(format!("{features} columns with features; 1 to {MOST_FEATURES} are read"));
+    }
+    Ok(place)
+}
+
+fn place_of_label(names: &StringRecord, label: &str) -> Result<usize, String> {
+    let mut places = names.iter().enumerate().filter(|(_, name)| *name == label).map(|(at, _)| at);
+    let what = match (places.next(), places.next()) {
+        (Some(at), None) => return Ok(at),
+        (None, _) => "no column",
+        (Some(_), Some(_)) => "several columns",
+    };
+    let all = names.iter().take(20).collect::<Vec<_>>().join(", ");
+    Err(format!("{what} named {label:?}; the columns are {all}"))
+}
+
+/// Reads the numbers of all rows, and the labels in the column `at`.
+fn content(
+    reader: &mut Reader<impl Read>,
+    names: &StringRecord,
+    at: Option<usize>,
+) -> Result<(Vec<f32>, LabelColumn), CsvError> {
+    let (mut numbers, mut labels, mut record) = (vec![], LabelColumn::default(), StringRecord::new());
     loop {
         let line = reader.position().line();
         if !reader.read_record(&mut record).map_err(|error| fault(error, line))? {
             break;
         }
         let line = record.position().map_or(line, Position::line);
-        let told = |what: String| CsvFault::Content(format!("line {line}: {what}"));
+        let wrong = |what: String| CsvError::at(line, &what);
         if record.len() != names.len() {
-            return Err(told(format!(
+            return Err(wrong(format!(
                 "{} values; the first line names {} columns",
                 record.len(),
                 names.len()
@@ -73,40 +129,71 @@ pub fn rows(text: &mut impl Read, label: Option<&str>) -> Result<CsvRows, CsvFau
         }
         for (column, text) in record.iter().enumerate() {
             if Some(column) == at {
-                labels.push(text.to_owned());
+                labels.push(&label(text).map_err(wrong)?).map_err(wrong)?;
                 continue;
             }
             let number = text.parse().ok().filter(|number: &f32| number.is_finite());
             let name = &names[column];
-            numbers.push(number.ok_or_else(|| told(format!("column {name:?}: {text:?} is no number")))?);
+            numbers.push(number.ok_or_else(|| wrong(format!("column {name:?}: {:?} is no number", start(text))))?);
         }
     }
     if numbers.is_empty() {
-        return Err(CsvFault::Content("no row of numbers".to_owned()));
+        Err(CsvError::at(2, "there is no row of numbers"))
+    } else {
+        Ok((numbers, labels))
     }
-    let labels = at.map(|_| LabelColumn::new(labels.into_iter())).transpose().map_err(CsvFault::Content)?;
-    let pixels = Pixels::Numbers { numbers, zeros: vec![] };
-    Ok(CsvRows { images: UnlabelledImages { shape: [features.len(), 1, 1], pixels, labels }, features })
 }
 
-fn place_of_label(names: &StringRecord, label: Option<&str>) -> Result<Option<usize>, String> {
-    let Some(label) = label else { return Ok(None) };
-    let mut places = names.iter().enumerate().filter(|(_, name)| *name == label).map(|(at, _)| at);
-    let first = places.next();
-    if first.is_none() || places.next().is_some() {
-        let all = names.iter().take(20).collect::<Vec<_>>().join(", ");
-        let what = if first.is_none() { "no column" } else { "several columns" };
-        return Err(format!("line 1: {what} named {label:?}; the columns are {all}"));
-    }
-    Ok(first)
+/// Returns the beginning of a text, for messages.
+fn start(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
-fn fault(error: csv::Error, line: u64) -> CsvFault {
+/// Returns a label; `1.0`, which pandas writes for a 1 beside missing values, is `1`.
+fn label(text: &str) -> Result<String, String> {
+    /// Whole numbers below it are exact in binary64.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if text.is_empty() {
+        return Err("the label is empty".to_owned());
+    }
+    let number = text.parse().ok().filter(|number: &f64| number.fract() == 0.0 && number.abs() < EXACT);
+    Ok(number.map_or_else(|| text.to_owned(), |number| (number as i64).to_string()))
+}
+
+fn fault(error: csv::Error, line: u64) -> CsvError {
     let line = error.position().map_or(line, Position::line);
     match error.into_kind() {
-        ErrorKind::Io(error) => CsvFault::Read(error),
-        ErrorKind::Utf8 { .. } => CsvFault::Content(format!("line {line}: it is no UTF-8 text")),
-        other => CsvFault::Content(format!("line {line}: {other:?}")),
+        ErrorKind::Io(source) if source.kind() == io::ErrorKind::InvalidData && is_long(&source) => {
+            CsvError::at(line, LONG)
+        }
+        ErrorKind::Io(source) => CsvError::Read { source },
+        ErrorKind::Utf8 { .. } => CsvError::at(line, "it is no UTF-8 text"),
+        _ => CsvError::at(line, "it is no row of comma-separated values"),
+    }
+}
+
+/// A text whose lines are not too long.
+struct ShortLines<'t, R> {
+    text: &'t mut R,
+    /// The bytes since the last line break.
+    length: usize,
+}
+
+const LONG: &str = "the line has more than 16 MiB";
+
+fn is_long(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.to_string() == LONG)
+}
+
+impl<R: Read> Read for ShortLines<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.text.read(out)?;
+        let found = &out[..count];
+        self.length = match found.iter().rposition(|byte| *byte == b'\n') {
+            Some(at) => count - at,
+            None => self.length + count,
+        };
+        if self.length > LINE { Err(io::Error::new(io::ErrorKind::InvalidData, LONG)) } else { Ok(count) }
     }
 }
 
@@ -116,10 +203,7 @@ mod tests {
     use crate::dataset::labels::resolve;
 
     fn read(text: &str, label: Option<&str>) -> Result<CsvRows, String> {
-        rows(&mut text.as_bytes(), label).map_err(|fault| match fault {
-            CsvFault::Read(error) => error.to_string(),
-            CsvFault::Content(what) => what,
-        })
+        rows(&mut text.as_bytes(), label).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -134,20 +218,31 @@ mod tests {
         assert_eq!(numbers, [1.5, -2.0, 3.0, 100.0]);
         assert_eq!((labels.names, labels.numbers), (vec!["cat".to_owned(), "dog".to_owned()], vec![0, 1]));
         assert!(read("a,b\n1,2\n", None).unwrap().images.labels.is_none());
+        assert_eq!(
+            ["1.0", "-0", "01", "1.5", "a"].map(|text| label(text).unwrap()),
+            ["1", "0", "1", "1.5", "a"]
+        );
     }
 
     #[test]
     fn faults_name_line_and_column() {
-        let told = |text, label| read(text, label).err().unwrap();
-        assert_eq!(told("a,b\n1,2\n", Some("c")), "line 1: no column named \"c\"; the columns are a, b");
+        let error = |text, label| read(text, label).err().unwrap();
+        assert_eq!(error("a,b\n1,2\n", Some("c")), "line 1: no column named \"c\"; the columns are a, b");
         assert_eq!(
-            told("a,a\n1,2\n", Some("a")),
+            error("a,a\n1,2\n", Some("a")),
             "line 1: several columns named \"a\"; the columns are a, a"
         );
-        assert_eq!(told("a,b\n1,2\n3\n", None), "line 3: 1 values; the first line names 2 columns");
-        assert_eq!(told("a,b\n1,2\n3,x\n", None), "line 3: column \"b\": \"x\" is no number");
-        assert_eq!(told("a,b\n1,NaN\n", None), "line 2: column \"b\": \"NaN\" is no number");
-        assert_eq!(told("a,b\n", None), "no row of numbers");
-        assert_eq!(told("a\nx\n", Some("a")), "line 1: 0 columns; 1 to 65536 with features are read");
+        assert_eq!(error("a,b\n1,2\n3\n", None), "line 3: 1 values; the first line names 2 columns");
+        assert_eq!(error("a,b\n1,2\n3,x\n", None), "line 3: column \"b\": \"x\" is no number");
+        assert_eq!(error("a,b\n1,NaN\n", None), "line 2: column \"b\": \"NaN\" is no number");
+        assert_eq!(error("a,b\n1,\n", Some("b")), "line 2: the label is empty");
+        assert_eq!(
+            error(",b\n0,2\n", None),
+            "line 1: column 1 has no name; an index that pandas wrote is left out with to_csv(…, index=False)"
+        );
+        assert_eq!(error("a,b\n", None), "line 2: there is no row of numbers");
+        assert_eq!(error("a\nx\n", Some("a")), "line 1: 0 columns with features; 1 to 65536 are read");
+        let long = format!("a,b\n1,{}\n", "2".repeat(LINE + (1 << 16)));
+        assert_eq!(error(&long, None), "line 2: the line has more than 16 MiB");
     }
 }

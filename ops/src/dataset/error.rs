@@ -280,3 +280,18 @@ pub enum DatasetError {
     #[error(transparent)]
     Normalize(#[from] NormalizeError),
 }
+
+impl DatasetError {
+    /// Returns the field of the dataset that the error is about; `None` for errors of files.
+    #[must_use]
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing { .. } | Self::MissingOwn { .. } | Self::File(_) => None,
+            Self::NoTest => Some("source"),
+            Self::Classes(_) => Some("classes"),
+            Self::Normalize(_) => Some("normalize"),
+            Self::Split(SplitError::NothingLeft { .. }) => Some("validation"),
+            Self::Split(SplitError::TooMany { part, .. } | SplitError::Zero { part }) => Some(part),
+        }
+    }
+}

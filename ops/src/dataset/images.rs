@@ -10,7 +10,7 @@ pub struct Images {
     pub shape: [usize; 3],
     /// The pixels, image by image, channel by channel, row by row.
     pub pixels: Pixels,
-    /// The classes of the images; `None` if nobody knows them.
+    /// The classes of the images; `None` for unlabelled images.
     pub labels: Option<Labels>,
 }
 
@@ -28,7 +28,7 @@ pub enum Pixels {
     Numbers {
         /// The numbers.
         numbers: Vec<f32>,
-        /// Per channel, the number that a stored 0 became: the color around an image that is moved.
+        /// Per channel, the number of a stored 0: the color around an image that is moved.
         zeros: Vec<f32>,
     },
 }

@@ -1,4 +1,4 @@
-//! The labels of one's own files: texts or numbers, which become classes from 0 on.
+//! The labels of a user's files: texts or numbers, which become classes from 0 on.
 //! Knows nothing of pixels.
 
 use std::collections::{BTreeSet, HashMap};
@@ -9,7 +9,7 @@ use super::images::Labels;
 const MOST: usize = 256;
 
 /// The labels of a file as they are written, each distinct one once.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct LabelColumn {
     /// The distinct labels, in the order of their first image.
     distinct: Vec<String>,
@@ -17,32 +17,27 @@ pub(super) struct LabelColumn {
     first: Vec<usize>,
     /// For each image, the index of its label in `distinct`.
     numbers: Vec<u8>,
+    places: HashMap<String, u8>,
 }
 
 impl LabelColumn {
-    /// Collects the labels of all images. Errors with what is wrong: there are too many distinct ones.
-    pub(super) fn new(labels: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut places: HashMap<String, u8> = HashMap::new();
-        let mut column = Self { distinct: vec![], first: vec![], numbers: vec![] };
-        for (image, label) in labels.enumerate() {
-            let number = match places.get(&label) {
-                Some(number) => *number,
-                None => {
-                    let Ok(number) = u8::try_from(column.distinct.len()) else {
-                        return Err(format!(
-                            "label {label:?} of image {image} is the {}th distinct one; at most {MOST} classes are possible",
-                            MOST + 1
-                        ));
-                    };
-                    column.distinct.push(label.clone());
-                    column.first.push(image);
-                    places.insert(label, number);
-                    number
-                }
-            };
-            column.numbers.push(number);
-        }
-        Ok(column)
+    /// Appends the label of the next image. The error is a sentence: there are too many distinct labels.
+    pub(super) fn push(&mut self, label: &str) -> Result<(), String> {
+        let number = match self.places.get(label) {
+            Some(number) => *number,
+            None => {
+                let image = self.numbers.len();
+                let number = u8::try_from(self.distinct.len()).map_err(|_| {
+                    format!("label {label:?} of image {image} is the {}th distinct one; at most {MOST} classes are possible", MOST + 1)
+                })?;
+                self.distinct.push(label.to_owned());
+                self.first.push(image);
+                self.places.insert(label.to_owned(), number);
+                number
+            }
+        };
+        self.numbers.push(number);
+        Ok(())
     }
 
     fn labels(&self, classes: &HashMap<&str, u8>, names: &[String], count: usize) -> Labels {
@@ -132,7 +127,11 @@ mod tests {
     use super::*;
 
     fn column(labels: &[&str]) -> LabelColumn {
-        LabelColumn::new(labels.iter().map(|label| (*label).to_owned())).unwrap()
+        let mut column = LabelColumn::default();
+        for label in labels {
+            column.push(label).unwrap();
+        }
+        column
     }
 
     #[test]
@@ -154,22 +153,22 @@ mod tests {
         assert_eq!(resolved(&["dog", "cat"], &["dog"], Some(named)), of(3, named, &[1, 2], &[1]));
         assert_eq!(resolved(&["1", "2"], &["0"], Some(named)), of(3, named, &[1, 2], &[0]));
         assert_eq!(resolved(&["5", "3"], &[], Some(&["3", "5"])), of(2, &["3", "5"], &[1, 0], &[]));
-        let told = |train: &[&str], test: &[&str]| resolved(train, test, Some(named)).unwrap_err();
+        let error = |train: &[&str], test: &[&str]| resolved(train, test, Some(named)).unwrap_err();
         assert_eq!(
-            told(&["dog"], &["dog", "hen"]),
+            error(&["dog"], &["dog", "hen"]),
             (
                 1,
                 "label \"hen\" of image 1 is none of the classes ox, dog, cat, nor a number from 0 to 2"
                     .to_owned()
             )
         );
-        assert_eq!(told(&["0", "3"], &[]).0, 0);
+        assert_eq!(error(&["0", "3"], &[]).0, 0);
         assert_eq!(
-            told(&["dog", "2"], &[]).1,
+            error(&["dog", "2"], &[]).1,
             "some labels are names of classes and others numbers; write all in one way"
         );
-        let many: Vec<String> = (0..257).map(|label| label.to_string()).collect();
-        let told = LabelColumn::new(many.into_iter()).unwrap_err();
+        let mut many = LabelColumn::default();
+        let told = (0..257).find_map(|label| many.push(&label.to_string()).err()).unwrap();
         assert!(told.starts_with("label \"256\" of image 256 is the 257th distinct one"), "{told}");
     }
 }

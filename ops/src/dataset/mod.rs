@@ -19,6 +19,7 @@ pub mod csv;
 mod download;
 mod error;
 pub mod fetch;
+mod file_images;
 pub mod idx;
 pub mod images;
 mod labels;
@@ -30,6 +31,7 @@ pub mod published;
 mod read;
 pub mod source;
 pub mod split;
+pub(crate) mod survey;
 
 pub use error::{DatasetError, FileError};
 

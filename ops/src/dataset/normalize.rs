@@ -28,7 +28,7 @@ pub enum Normalize {
 }
 
 /// An invalid normalization.
-#[derive(Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum NormalizeError {
     /// The count of numbers differs from the number of channels.
     #[error("normalize.{field}: {found} numbers for images of {channels} channel(s); give one per channel")]
@@ -75,7 +75,7 @@ impl Normalize {
         }
     }
 
-    /// Checks whether it can be applied to stored bytes or numbers of so many channels; `None` stands for what is not known.
+    /// Checks whether it can be applied to stored bytes or numbers of so many channels, as far as both are known.
     pub fn check(&self, are_bytes: Option<bool>, channels: Option<usize>) -> Result<(), NormalizeError> {
         match (self, are_bytes) {
             (Self::UnitRange | Self::Bytes, Some(false)) => Err(NormalizeError::Numbers),
@@ -109,6 +109,13 @@ impl Normalize {
         let [channels, height, width] = images.shape;
         let are_bytes = matches!(images.pixels, Pixels::Bytes { .. });
         self.check(Some(are_bytes), Some(channels))?;
+        if let Pixels::Bytes { bytes, .. } = &images.pixels
+            && height * width == 1
+        {
+            // A table of values per feature would be larger than the features.
+            images.pixels = self.rows_of_bytes(bytes, channels)?;
+            return Ok(());
+        }
         match &mut images.pixels {
             Pixels::Bytes { values, .. } => *values = self.values(channels)?,
             Pixels::Numbers { numbers, zeros } => {
@@ -131,6 +138,22 @@ impl Normalize {
             }
         }
         Ok(())
+    }
+
+    /// Returns the numbers of rows of bytes.
+    fn rows_of_bytes(&self, bytes: &[u8], features: usize) -> Result<Pixels, NormalizeError> {
+        let (mut numbers, mut zeros) = (vec![0.0; bytes.len()], vec![0.0; features]);
+        for (feature, zero) in zeros.iter_mut().enumerate() {
+            let values = match self {
+                Self::Standard { mean, std } => standard(feature, mean[feature], std[feature])?,
+                Self::Default | Self::UnitRange => table(0.0, 1.0),
+                Self::Bytes | Self::None => std::array::from_fn(|byte| byte as f32),
+            };
+            *zero = values[0];
+            let column = numbers.iter_mut().zip(bytes).skip(feature).step_by(features);
+            column.for_each(|(number, byte)| *number = values[usize::from(*byte)]);
+        }
+        Ok(Pixels::Numbers { numbers, zeros })
     }
 
     /// Returns, per channel, the number that each byte value stands for.
@@ -207,6 +230,23 @@ mod tests {
         assert_eq!(numbers(&Normalize::UnitRange), Err(NormalizeError::Numbers));
         assert_eq!(numbers(&Normalize::Bytes), Err(NormalizeError::Numbers));
         assert_eq!(Normalize::None.check(Some(true), None), Err(NormalizeError::Bytes));
+    }
+
+    #[test]
+    fn rows_of_bytes_become_numbers() {
+        let numbers = |normalize: &Normalize| {
+            let pixels = Pixels::Bytes { bytes: vec![0, 51, 255, 102], values: vec![] };
+            let mut images = Images { shape: [2, 1, 1], pixels, labels: None };
+            normalize.apply(&mut images).unwrap();
+            images.pixels
+        };
+        let of = |numbers: [f32; 4], zeros: [f32; 2]| Pixels::Numbers {
+            numbers: numbers.to_vec(),
+            zeros: zeros.to_vec(),
+        };
+        assert_eq!(numbers(&Normalize::Default), of([0.0, 0.2, 1.0, 0.4], [0.0, 0.0]));
+        let standard = Normalize::Standard { mean: vec![0.0, 0.2], std: vec![0.5, 0.1] };
+        assert_eq!(numbers(&standard), of([0.0, 0.0, 2.0, 2.0], [0.0, -2.0]));
     }
 
     #[test]

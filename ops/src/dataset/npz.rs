@@ -1,4 +1,4 @@
-//! Images of one's own in `NumPy` archives: the arrays `x` and `y`.
+//! Images of a user in `NumPy` archives: the arrays `x` and `y`.
 //! Knows nothing of splits or normalization.
 
 use std::fs::File;
@@ -6,111 +6,78 @@ use std::io::{Read, Seek};
 use std::path::Path;
 
 use super::error::FileError;
+use super::file_images::FileImages;
 use super::images::{Pixels, channels_first};
 use super::labels::LabelColumn;
-use super::source::Layout;
-use crate::numpy::{Elements, NumpyArchive, NumpyArray};
+use super::source::SideOrder;
+use crate::limits::DATA_FILE;
+use crate::numpy::{Numbers, NumpyArchive};
 
-/// The most bytes of one array.
-const LIMIT: u64 = 1 << 32;
-
-/// The images of a file, before their labels are classes and their pixels normalized.
-#[derive(Debug)]
-pub struct UnlabelledImages {
-    /// Channels, height and width.
-    pub(super) shape: [usize; 3],
-    pub(super) pixels: Pixels,
-    pub(super) labels: Option<LabelColumn>,
-}
+/// The most features of a row.
+pub(super) const MOST_FEATURES: usize = 1 << 16;
 
 /// Reads an archive.
-pub(super) fn read(path: &Path, layout: Layout) -> Result<UnlabelledImages, FileError> {
+pub(super) fn read(path: &Path, order: SideOrder) -> Result<FileImages, FileError> {
     let name = path.display().to_string();
     let file =
         File::open(path).map_err(|source| FileError::Read { file: name.clone(), offset: 0, source })?;
-    images(file, layout).map_err(|what| FileError::Content { file: name, what })
+    images(file, order).map_err(|what| FileError::Content { file: name, what })
 }
 
-/// Reads the bytes of an archive. Errors with what is wrong.
-pub fn images(file: impl Read + Seek, layout: Layout) -> Result<UnlabelledImages, String> {
-    let mut archive = NumpyArchive::new(file, LIMIT)?;
-    let NumpyArray { shape, elements } = archive.array("x")?;
-    let sides = sides(&shape, layout)?;
-    let [channels, ..] = sides;
-    let size = sides.iter().product();
-    let is_last = layout == Layout::Nhwc && shape.len() == 4;
-    let numbers = |numbers: Vec<f32>| {
-        if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
-            return Err(format!(
-                "array \"x\": {} at {:?}; every number is finite",
-                numbers[at],
-                place(&shape, at)
-            ));
-        }
-        let numbers = if is_last { channels_first(&numbers, channels, size) } else { numbers };
-        Ok(Pixels::Numbers { numbers, zeros: vec![] })
-    };
-    let pixels = match elements {
-        Elements::Bytes(bytes) => {
+/// Reads the bytes of an archive. The error is a sentence.
+pub fn images(file: impl Read + Seek, order: SideOrder) -> Result<FileImages, String> {
+    let mut archive = NumpyArchive::new(file, DATA_FILE)?;
+    let (shape, numbers) = archive.numbers("x")?;
+    let sentence = |what: String| format!("array \"x\": {what}");
+    let sides = sides(&shape, order).map_err(sentence)?;
+    let (channels, size) = (sides[0], sides.iter().product());
+    let is_last = order == SideOrder::Nhwc;
+    let pixels = match numbers {
+        Numbers::Bytes(bytes) => {
             let bytes = if is_last { channels_first(&bytes, channels, size) } else { bytes };
             Pixels::Bytes { bytes, values: vec![] }
         }
-        Elements::Real(found) => numbers(found)?,
-        Elements::Whole(found) => numbers(found.into_iter().map(|number| number as f32).collect())?,
-        Elements::Words(_) => return Err("array \"x\": it holds texts".to_owned()),
+        Numbers::Floats(floats) => {
+            if let Some(at) = floats.iter().position(|number| !number.is_finite()) {
+                let (number, place) = (floats[at], place(&shape, at));
+                return Err(sentence(format!("{number} at {place:?}; every number must be finite")));
+            }
+            let numbers = if is_last { channels_first(&floats, channels, size) } else { floats };
+            Pixels::Numbers { numbers, zeros: vec![] }
+        }
     };
-    let labels = if archive.has("y") { Some(labels(archive.array("y")?, shape[0])?) } else { None };
-    Ok(UnlabelledImages { shape: sides, pixels, labels })
+    let mut labels = archive.has("y").then(LabelColumn::default);
+    if let Some(labels) = &mut labels {
+        archive.texts("y", shape[0], |label| labels.push(label))?;
+    }
+    Ok(FileImages { shape: sides, pixels, labels })
 }
 
 /// Returns channels, height and width of the images in an array of this shape.
-fn sides(shape: &[usize], layout: Layout) -> Result<[usize; 3], String> {
-    let sides = match (shape, layout) {
-        (&[_, features], _) => [features, 1, 1],
-        (&[_, height, width], _) => [1, height, width],
-        (&[_, channels, height, width], Layout::Nchw) | (&[_, height, width, channels], Layout::Nhwc) => {
-            [channels, height, width]
-        }
-        _ => {
+fn sides(shape: &[usize], order: SideOrder) -> Result<[usize; 3], String> {
+    let sides = match (shape, order) {
+        (&[_, features], SideOrder::Nchw) => [features, 1, 1],
+        (&[_, height, width], SideOrder::Nchw) => [1, height, width],
+        (&[_, channels, height, width], SideOrder::Nchw)
+        | (&[_, height, width, channels], SideOrder::Nhwc) => [channels, height, width],
+        (_, SideOrder::Nchw) => {
             return Err(format!(
-                "array \"x\": its shape is {shape:?}; images are N x C x H x W, N x H x W, N x features, or N x H x W x C with `layout: Nhwc`"
+                "its shape is {shape:?}; images are N x C x H x W, N x H x W or N x features, or N x H x W x C with `layout: Nhwc`"
+            ));
+        }
+        (_, SideOrder::Nhwc) => {
+            return Err(format!(
+                "its shape is {shape:?}; images are N x H x W x C with `layout: Nhwc`, and without it N x C x H x W, N x H x W or N x features"
             ));
         }
     };
     if shape.contains(&0) {
-        return Err(format!("array \"x\": its shape is {shape:?}; it holds nothing"));
+        return Err(format!("its shape is {shape:?}; it holds nothing"));
+    }
+    if sides[0] > MOST_FEATURES {
+        return Err(format!("{} features or channels; at most {MOST_FEATURES} are read", sides[0]));
     }
     Ok(sides)
-}
-
-fn labels(NumpyArray { shape, elements }: NumpyArray, count: usize) -> Result<LabelColumn, String> {
-    let told = |what: String| format!("array \"y\": {what}");
-    if let &[_, width] = shape.as_slice()
-        && width > 1
-    {
-        return Err(told(format!(
-            "{width} numbers per image; give one label per image, such as y.argmax(1)"
-        )));
-    }
-    let found: usize = shape.iter().product();
-    if found != count || shape.len() > 2 {
-        return Err(told(format!("its shape is {shape:?}; there are {count} images in \"x\"")));
-    }
-    let column = match elements {
-        Elements::Bytes(labels) => LabelColumn::new(labels.iter().map(u8::to_string)),
-        Elements::Whole(labels) => LabelColumn::new(labels.iter().map(i64::to_string)),
-        Elements::Words(labels) => LabelColumn::new(labels.into_iter()),
-        Elements::Real(labels) => {
-            if let Some(image) = labels.iter().position(|label| label.fract() != 0.0) {
-                return Err(told(format!(
-                    "label {} of image {image}; classes are whole numbers",
-                    labels[image]
-                )));
-            }
-            LabelColumn::new(labels.iter().map(f32::to_string))
-        }
-    };
-    column.map_err(told)
 }
 
 /// Returns the position of an element in an array.
@@ -126,36 +93,16 @@ fn place(shape: &[usize], mut at: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::labels::resolve;
 
     #[test]
-    fn sides_depend_on_rank_and_layout() {
-        assert_eq!(sides(&[5, 64], Layout::Nchw), Ok([64, 1, 1]));
-        assert_eq!(sides(&[5, 8, 9], Layout::Nhwc), Ok([1, 8, 9]));
-        assert_eq!(sides(&[5, 3, 8, 9], Layout::Nchw), Ok([3, 8, 9]));
-        assert_eq!(sides(&[5, 8, 9, 3], Layout::Nhwc), Ok([3, 8, 9]));
-        assert!(sides(&[5], Layout::Nchw).is_err() && sides(&[0, 4], Layout::Nchw).is_err());
+    fn sides_depend_on_rank_and_order() {
+        assert_eq!(sides(&[5, 64], SideOrder::Nchw), Ok([64, 1, 1]));
+        assert_eq!(sides(&[5, 8, 9], SideOrder::Nchw), Ok([1, 8, 9]));
+        assert_eq!(sides(&[5, 3, 8, 9], SideOrder::Nchw), Ok([3, 8, 9]));
+        assert_eq!(sides(&[5, 8, 9, 3], SideOrder::Nhwc), Ok([3, 8, 9]));
+        let refused = |shape: &[usize], order| sides(shape, order).is_err();
+        assert!(refused(&[5], SideOrder::Nchw) && refused(&[0, 4], SideOrder::Nchw));
+        assert!(refused(&[5, 16, 16], SideOrder::Nhwc) && refused(&[1, 1 << 20], SideOrder::Nchw));
         assert_eq!(place(&[2, 3, 4], 17), [1, 1, 1]);
-    }
-
-    #[test]
-    fn labels_are_one_per_image() {
-        let read = |shape: &[usize], elements| labels(NumpyArray { shape: shape.to_vec(), elements }, 2);
-        let [found] = resolve([&read(&[2, 1], Elements::Real(vec![1.0, 0.0])).unwrap()], None).unwrap();
-        assert_eq!((found.numbers, found.names), (vec![1, 0], vec![]));
-        let told = |shape: &[usize], elements| read(shape, elements).unwrap_err();
-        assert_eq!(
-            told(&[2, 3], Elements::Bytes(vec![0; 6])),
-            "array \"y\": 3 numbers per image; give one label per image, such as y.argmax(1)"
-        );
-        assert_eq!(
-            told(&[3], Elements::Bytes(vec![0; 3])),
-            "array \"y\": its shape is [3]; there are 2 images in \"x\""
-        );
-        assert_eq!(
-            told(&[2], Elements::Real(vec![1.0, 0.5])),
-            "array \"y\": label 0.5 of image 1; classes are whole numbers"
-        );
-        assert!(told(&[2], Elements::Real(vec![f32::NAN, 0.5])).contains("NaN of image 0"));
     }
 }

@@ -9,11 +9,8 @@ use std::path::Path;
 use flate2::bufread::MultiGzDecoder;
 
 use super::error::FileError;
+use crate::limits::{DATA_FILE, DEFLATE_EXPANSION};
 
-/// The default limit of bytes read from one file.
-const LIMIT: u64 = 1 << 32;
-/// The maximum expansion of deflate: 258 bytes from 2 bits, without any overhead.
-const EXPANSION: u64 = 1032;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// The size of the buffers between file, decoder and reader.
 const BUFFER: usize = 64 * 1024;
@@ -55,11 +52,11 @@ impl<'a> DatasetFile<'a> {
         let gzipped = start.starts_with(&GZIP);
         let (body, bound): (Box<dyn Read + 'a>, _) = if gzipped {
             let decoder = BufReader::with_capacity(BUFFER, MultiGzDecoder::new(bytes));
-            (Box::new(decoder), length.saturating_mul(EXPANSION))
+            (Box::new(decoder), length.saturating_mul(DEFLATE_EXPANSION))
         } else {
             (Box::new(bytes), length)
         };
-        Ok(Self { name, body, gzipped, offset: 0, bound, limit: LIMIT, broken: false })
+        Ok(Self { name, body, gzipped, offset: 0, bound, limit: DATA_FILE, broken: false })
     }
 
     /// Lowers the limit of bytes read from the file.

@@ -4,10 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::error::{DatasetError, FileError};
+use super::file_images::{self, show};
 use super::idx::{Idx, IdxKind};
 use super::images::{Images, Labels, Pixels};
-use super::labels::resolve;
-use super::npz::UnlabelledImages;
 use super::open::DatasetFile;
 use super::published::{FASHION_MNIST, MNIST, MNIST_CONTENT, MNIST_COUNTS, Published};
 use super::source::DatasetSource;
@@ -33,16 +32,16 @@ pub fn source(
         DatasetSource::Cifar10 if paths.len() == 1 => cifar::archive(DatasetFile::file(&paths[0])?),
         DatasetSource::Cifar10 => cifar::folder(&paths),
         DatasetSource::Idx { .. } => own(&paths),
-        DatasetSource::Npz { layout, .. } => {
-            let parts = paths.iter().map(|path| npz::read(path, *layout)).collect::<Result<_, _>>()?;
-            return Ok(join_parts(parts, &paths, classes)?);
+        DatasetSource::Npz { order, .. } => {
+            let parts = paths.iter().map(|path| npz::read(path, *order)).collect::<Result<_, _>>()?;
+            return Ok(file_images::join(parts, &paths, classes)?);
         }
         DatasetSource::Csv { label, .. } => {
             let parts =
                 paths.iter().map(|path| csv::read(path, label.as_deref())).collect::<Result<Vec<_>, _>>()?;
             check_columns(&parts, &paths)?;
             let parts = parts.into_iter().map(|rows| rows.images).collect();
-            return Ok(join_parts(parts, &paths, classes)?);
+            return Ok(file_images::join(parts, &paths, classes)?);
         }
     };
     let mut images = images?;
@@ -78,58 +77,6 @@ fn check_columns(parts: &[csv::CsvRows], paths: &[PathBuf]) -> Result<(), FileEr
         None => return Ok(()),
     };
     Err(FileError::Content { file: paths[1].display().to_string(), what })
-}
-
-/// Turns the labels of training images and, if there are any, of test images into classes.
-fn join_parts(
-    parts: Vec<UnlabelledImages>,
-    paths: &[PathBuf],
-    names: Option<&[String]>,
-) -> Result<[Images; 2], FileError> {
-    let file = |at: usize| paths[at].display().to_string();
-    let content = |at: usize, what: &str| FileError::Content { file: file(at), what: what.to_owned() };
-    let mut parts = parts.into_iter();
-    let Some(train) = parts.next() else { return Err(content(0, "it holds no images")) };
-    let test = parts.next();
-    if let Some(test) = &test {
-        if test.shape != train.shape {
-            let [found, expected] = [test.shape, train.shape].map(show);
-            return Err(content(
-                1,
-                &format!("images of {found} pixels, the training images have {expected}"),
-            ));
-        }
-        if std::mem::discriminant(&test.pixels) != std::mem::discriminant(&train.pixels) {
-            return Err(content(
-                1,
-                "one of the two files has bytes, the other has numbers; save both in one type",
-            ));
-        }
-        if test.labels.is_some() != train.labels.is_some() {
-            return Err(content(1, "one of the two files has labels, the other has none"));
-        }
-    }
-    let columns = (train.labels.as_ref(), test.as_ref().and_then(|test| test.labels.as_ref()));
-    let at_place = |(at, what): (usize, String)| content(at, &what);
-    let labels = match columns {
-        (Some(train), Some(test)) => resolve([train, test], names).map_err(at_place)?.map(Some),
-        (Some(train), None) => {
-            let [train] = resolve([train], names).map_err(at_place)?;
-            let none = Labels { numbers: vec![], ..train.clone() };
-            [Some(train), Some(none)]
-        }
-        (None, _) => [None, None],
-    };
-    let empty = match &train.pixels {
-        Pixels::Bytes { .. } => Pixels::Bytes { bytes: vec![], values: vec![] },
-        Pixels::Numbers { .. } => Pixels::Numbers { numbers: vec![], zeros: vec![] },
-    };
-    let (shape, [train_labels, test_labels]) = (train.shape, labels);
-    let test_pixels = test.map_or(empty, |test| test.pixels);
-    Ok([
-        Images { shape, pixels: train.pixels, labels: train_labels },
-        Images { shape, pixels: test_pixels, labels: test_labels },
-    ])
 }
 
 /// Reads one file of MNIST or Fashion-MNIST, the `part`th of its published files.
@@ -223,11 +170,4 @@ fn join(images: (String, Idx), labels: (String, Idx), classes: Option<usize>) ->
         pixels: Pixels::Bytes { bytes: images.1.bytes, values: vec![] },
         labels: Some(Labels::numbered(classes, labels.1.bytes)),
     })
-}
-
-fn show(shape: [usize; 3]) -> String {
-    match shape {
-        [1, height, width] => format!("{height} × {width}"),
-        [channels, height, width] => format!("{channels} × {height} × {width}"),
-    }
 }

@@ -9,7 +9,7 @@ use super::cifar;
 use super::error::{DatasetError, FileError};
 use super::published::{CIFAR10, FASHION_MNIST, MNIST, MNIST_LICENCE, Published};
 
-/// A source of labelled images, already cut into training and test images.
+/// A source of images, cut into training images and, if there are any, test images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum DatasetSource {
     /// The first 10,000 MNIST training images, embedded: 8,000 to train, 2,000 to test.
@@ -38,7 +38,7 @@ pub enum DatasetSource {
         /// Path of the test images; `None` if there are none.
         test: Option<String>,
         /// The order of the sides of images with channels.
-        layout: Layout,
+        order: SideOrder,
     },
     /// The user's own comma-separated files.
     Csv {
@@ -53,7 +53,7 @@ pub enum DatasetSource {
 
 /// The order of the sides of images with channels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub enum Layout {
+pub enum SideOrder {
     /// Channels, height, width.
     #[default]
     Nchw,

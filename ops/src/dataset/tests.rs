@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::images::Labels;
 use super::normalize::Normalize;
 use super::open::gzip;
-use super::source::Layout;
+use super::source::SideOrder;
 use super::*;
 
 /// Returns the folder of the real datasets, or prints that the test is skipped. A relative path starts at the
@@ -208,7 +208,7 @@ fn real_cifar10() {
 
 fn npz(train: &str, test: Option<&str>) -> DatasetSource {
     let name = |name: &str| format!("{name}.npz");
-    DatasetSource::Npz { train: name(train), test: test.map(name), layout: Layout::Nchw }
+    DatasetSource::Npz { train: name(train), test: test.map(name), order: SideOrder::Nchw }
 }
 
 fn load_npz(config: &DatasetConfig) -> Result<Dataset, String> {
@@ -224,7 +224,7 @@ fn archives_of_numpy_are_datasets() {
     assert_eq!(bytes.train.numbers(&[1]), [42.0, 49.0, 56.0, 63.0, 70.0, 77.0].map(|byte: f32| byte / 255.0));
     assert_eq!(*bytes.train.labels.as_ref().unwrap(), Labels::numbered(3, vec![0, 1, 2, 0, 1, 2]));
     let channels_last =
-        DatasetSource::Npz { train: "channels_last.npz".to_owned(), test: None, layout: Layout::Nhwc };
+        DatasetSource::Npz { train: "channels_last.npz".to_owned(), test: None, order: SideOrder::Nhwc };
     assert_eq!(load_npz(&DatasetConfig::new(channels_last)).unwrap().train.hash(), bytes.train.hash());
 
     let rows = load_npz(&DatasetConfig::new(npz("rows", Some("compressed")))).unwrap();

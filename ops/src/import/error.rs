@@ -50,8 +50,8 @@ pub enum ImportError {
     /// The outputs differ from those of another runtime.
     #[error(
         "{file}: the largest difference from its outputs is {difference:.1e} of the largest output; above {limit:.0e} the \
-         imported network is another one: check that `golden` was made from this file, with the inputs as the network \
-         takes them"
+         imported network is another one: check that `golden` was made from this file, after `network.eval()`, with the \
+         inputs as the network takes them and the outputs as the file gives them, with a softmax only if the file has one"
     )]
     Golden {
         /// Path of the file with the outputs.

@@ -18,6 +18,16 @@ const LIMIT: u64 = 1 << 30;
 /// The largest difference relative to the largest output with which a network counts as the same.
 const MOST: f64 = 1e-3;
 
+/// Returns the range of the array `input` of an archive; `None` if it cannot be read, or is so large that a check should not
+/// wait for it.
+pub(crate) fn input_range(path: &Path) -> Option<InputRange> {
+    /// The most bytes of the array.
+    const LIMIT: u64 = 1 << 26;
+    let mut archive = NumpyArchive::new(File::open(path).ok()?, LIMIT).ok()?;
+    let (_, numbers) = archive.numbers("input").ok()?;
+    InputRange::of(numbers.into_floats())
+}
+
 /// Runs a network on the array `input` of an archive. Returns the largest difference from the array `output`, relative to
 /// its largest number. Errors if the archive does not fit the network, or if the difference is above 1e-3.
 pub(crate) fn compare(imported: &Imported, path: &Path) -> Result<f64, ImportError> {
@@ -62,26 +72,17 @@ pub struct Golden {
 }
 
 impl Golden {
-    pub(crate) fn read(path: &Path) -> Result<Self, ImportError> {
+    fn read(path: &Path) -> Result<Self, ImportError> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|source| ImportError::Read { file: name.clone(), source })?;
         Self::of(file).map_err(|what| ImportError::format(&name, what))
     }
 
-    /// Returns the range of the inputs.
-    pub(crate) fn input_range(&self) -> Option<InputRange> {
-        InputRange::of(self.input.iter().copied())
-    }
-
     /// Reads the arrays `input` and `output` of an archive. Errors with what is wrong.
     pub fn of(file: impl Read + Seek) -> Result<Self, String> {
         let mut archive = NumpyArchive::new(file, LIMIT)?;
-        let mut array = |name: &str| {
-            let array = archive.array(name)?;
-            let shape = array.shape.clone();
-            let numbers = array.into_numbers().ok_or_else(|| format!("array {name:?}: it holds texts"))?;
-            Ok::<_, String>((shape, numbers))
-        };
+        let mut array =
+            |name: &str| archive.numbers(name).map(|(shape, numbers)| (shape, numbers.into_floats()));
         let ((input_shape, input), (output_shape, output)) = (array("input")?, array("output")?);
         Ok(Self { input_shape, input, output_shape, output })
     }

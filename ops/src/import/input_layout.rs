@@ -1,5 +1,5 @@
-//! How the input of an ONNX graph lies in memory: the file gives its sides, and only the nodes behind it tell what they
-//! count.
+//! The layout of an ONNX graph's input. The file gives the sides of the input; the nodes behind it show which side counts the
+//! channels.
 
 use std::collections::BTreeMap;
 
@@ -21,13 +21,12 @@ pub(crate) enum InputLayout {
     OneChannel,
 }
 
-/// What the dimensions behind the batch count: a side of the input, or nothing.
+/// The dimensions of a value behind the batch: each is a side of the input, or has the side 1.
 type Sides = Vec<Option<usize>>;
 
 impl InputLayout {
-    /// Returns the layout of an input with these sides behind the batch: the one that every convolution or pool behind it
-    /// asks for, over operations on each number by itself and over nodes that move sides. With a single channel, exporters
-    /// reshape instead of transposing.
+    /// Returns the layout of an input with these sides behind the batch: the one that every reader asks for, behind operations
+    /// on each number by itself and behind nodes that move sides. With a single channel, exporters reshape instead of transposing.
     pub(crate) fn of(graph: &OnnxGraph, wanted: &[usize], input: &str, sides: &[usize]) -> Self {
         const EACH: [&str; 9] = ["Add", "Cast", "Clip", "Div", "Dropout", "Identity", "Mul", "Relu", "Sub"];
         let mut reached: BTreeMap<&str, Sides> =
@@ -35,6 +34,10 @@ impl InputLayout {
         let mut found = None;
         for node in wanted.iter().map(|at| &graph.nodes[*at]) {
             let Some(from) = node.inputs.iter().find_map(|name| reached.get(name.as_str())) else { continue };
+            // The shape of a batch says nothing of its layout.
+            if node.op == "Shape" {
+                continue;
+            }
             let is_each = EACH.contains(&node.op.as_str());
             match if is_each { Some(from.clone()) } else { moved(graph, node, from, sides) } {
                 Some(to) => {
@@ -54,8 +57,9 @@ impl InputLayout {
 
     /// Returns the layout of an input of which a node reads these sides as channels, height and width.
     fn wanted(read: &[Option<usize>], sides: &[usize]) -> Self {
-        let last = sides.len() - 1;
-        let Some((channel, rest)) = read.split_first() else { return Self::ChannelsFirst };
+        let (Some(last), Some((channel, rest))) = (sides.len().checked_sub(1), read.split_first()) else {
+            return Self::ChannelsFirst;
+        };
         let rest: Vec<usize> = rest.iter().copied().flatten().collect();
         match channel {
             Some(at) if *at == last && last > 0 => Self::ChannelsLast,
@@ -101,7 +105,7 @@ impl InputLayout {
 fn moved(graph: &OnnxGraph, node: &Node, from: &[Option<usize>], sides: &[usize]) -> Option<Sides> {
     let ints = |name: &str| {
         let own = node.ints(name).map(<[i64]>::to_vec);
-        own.or_else(|| constant(graph, node.inputs.get(1)?)?.as_ints().ok().map(<[i64]>::to_vec))
+        own.or_else(|| shape_constant(graph, node.inputs.get(1)?))
     };
     let side = |at: &Option<usize>| at.map_or(1, |at| sides[at]);
     let all: Vec<usize> = [1].into_iter().chain(from.iter().map(side)).collect();
@@ -111,20 +115,24 @@ fn moved(graph: &OnnxGraph, node: &Node, from: &[Option<usize>], sides: &[usize]
             let place = |at: &i64| from.get(usize::try_from(*at).ok()?.checked_sub(1)?).copied();
             return order.iter().map(place).collect();
         }
-        "Reshape" => constant::reshaped(&all, &open_batch(&ints("shape")?)?).ok()?,
+        "Reshape" => {
+            let [_, rest @ ..] = &ints("shape")?[..] else { return None };
+            let of_one_image: Vec<i64> = [1].iter().chain(rest).copied().collect();
+            constant::reshaped(&all, &of_one_image).ok()?
+        }
         "Unsqueeze" => with_ones(&all, &ints("axes")?).ok()?,
         "Squeeze" => {
-            let axes: Vec<usize> = ints("axes")?
-                .iter()
-                .map(|at| constant::axis(*at, all.len()))
-                .collect::<Result<_, _>>()
-                .ok()?;
-            all.iter().enumerate().filter(|(at, _)| !axes.contains(at)).map(|(_, side)| *side).collect()
+            let axes = ints("axes")?;
+            let axes: Vec<usize> =
+                axes.iter().map(|at| constant::axis(*at, all.len())).collect::<Result<_, _>>().ok()?;
+            let stays = |at: &usize| !axes.contains(at);
+            (0..all.len()).filter(stays).map(|at| all[at]).collect()
         }
         _ => return None,
     };
     let mut longer = from.iter().filter(|at| side(at) > 1);
-    let to: Option<Sides> = to[1..]
+    let to: Option<Sides> = to
+        .get(1..)?
         .iter()
         .map(|wanted| match wanted {
             1 => Some(None),
@@ -134,17 +142,57 @@ fn moved(graph: &OnnxGraph, node: &Node, from: &[Option<usize>], sides: &[usize]
     to.filter(|_| longer.next().is_none())
 }
 
-/// Returns the shape of a Reshape for a batch of one image; `None` if it has no batch of its own.
-fn open_batch(shape: &[i64]) -> Option<Vec<i64>> {
-    let [_, rest @ ..] = shape else { return None };
-    Some([1].into_iter().chain(rest.iter().copied()).collect())
+/// Returns a constant of whole numbers that is a shape or axes: of the graph, of a node, or joined behind the batch as
+/// `x.view(x.size(0), 1, 28, 28)` does. The batch counts as 1.
+fn shape_constant(graph: &OnnxGraph, name: &str) -> Option<Vec<i64>> {
+    /// The most numbers of such a constant.
+    const MOST: usize = 8;
+    let short = |constant: &Constant| {
+        (constant.numbers.len() <= MOST).then(|| constant.as_ints().ok().map(<[i64]>::to_vec))?
+    };
+    if let Some(constant) = graph.constants.get(name) {
+        return short(constant);
+    }
+    let node = graph.nodes.iter().find(|node| node.outputs.first().is_some_and(|output| output == name))?;
+    match (node.op.as_str(), &node.inputs[..]) {
+        ("Constant", _) => short(&node.constant()?),
+        ("Unsqueeze" | "Cast", [from, ..]) => shape_constant_of_node(graph, from).map(|number| vec![number]),
+        ("Concat", [_, rest @ ..]) if rest.len() < MOST => {
+            let rest = rest.iter().map(|name| shape_constant(graph, name));
+            let rest: Vec<Vec<i64>> = rest.collect::<Option<_>>()?;
+            Some([1].into_iter().chain(rest.concat()).collect())
+        }
+        _ => None,
+    }
 }
 
-/// Returns a constant of the graph, or that of a node.
-fn constant(graph: &OnnxGraph, name: &str) -> Option<Constant> {
-    graph.constants.get(name).cloned().or_else(|| {
+/// Returns a single constant number, which a node with that name gives.
+fn shape_constant_of_node(graph: &OnnxGraph, name: &str) -> Option<i64> {
+    let constant = graph.constants.get(name).cloned().or_else(|| {
         let node =
             graph.nodes.iter().find(|node| node.outputs.first().is_some_and(|output| output == name))?;
         (node.op == "Constant").then(|| node.constant())?
-    })
+    })?;
+    match constant.as_ints().ok()? {
+        [number] => Some(*number),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layout_is_what_a_convolution_reads() {
+        let wanted = |read: &[Option<usize>], sides: &[usize]| InputLayout::wanted(read, sides);
+        assert_eq!(wanted(&[Some(0), Some(1), Some(2)], &[3, 9, 8]), InputLayout::ChannelsFirst);
+        assert_eq!(wanted(&[Some(2), Some(0), Some(1)], &[9, 8, 3]), InputLayout::ChannelsLast);
+        assert_eq!(wanted(&[None, Some(0), Some(1)], &[9, 8, 1]), InputLayout::ChannelsLast);
+        assert_eq!(wanted(&[None, Some(0), Some(1)], &[9, 8]), InputLayout::OneChannel);
+        assert_eq!(wanted(&[Some(1), None, Some(0)], &[16, 3]), InputLayout::ChannelsLast);
+        assert_eq!(wanted(&[Some(0), Some(1)], &[3, 16]), InputLayout::ChannelsFirst);
+        assert_eq!(wanted(&[], &[]), InputLayout::ChannelsFirst);
+        assert_eq!(wanted(&[Some(0)], &[4]), InputLayout::ChannelsFirst);
+    }
 }

@@ -67,7 +67,8 @@ impl Converter<'_> {
                 self.affine(node, x, c, true).map(OnnxValue::Layer)
             }
             ("Mul", [Some(OnnxValue::Layer(_)), Some(OnnxValue::Layer(_))]) => {
-                Err("a product of two activations is supported only as x times HardSigmoid(x)".to_owned())
+                Err("a product of two activations, as in SiLU, is supported only as x times HardSigmoid(x)"
+                    .to_owned())
             }
             ("Softmax" | "LogSoftmax", [Some(OnnxValue::Layer(x))]) => self.softmax(node, x),
             (_, [Some(OnnxValue::Layer(x)), ..]) => self.one(node, x, &inputs),

@@ -21,16 +21,17 @@ pub struct NetworkMismatch {
     given: ImageKind,
 }
 
-/// Checks whether a network that takes images of one kind can take those of another. A row of numbers may be stored as an
-/// image, and data along time (channels × 1 × length) as an image of one channel: the order of the numbers is the same. A
-/// network with a single output has two classes.
+/// Checks whether a network that takes images of one kind can take those of another. Shapes fit if the numbers have the same
+/// order: equal sides but for sides of 1 (data along time may be stored as images of one channel), or a row of numbers for an
+/// image of as many. A network with a single output has two classes.
 pub(crate) fn check(takes: ImageKind, given: ImageKind) -> Result<(), NetworkMismatch> {
-    let ([channels, height, width], [planes, rows, columns]) = (takes.shape, given.shape);
-    let is_row = [height, width] == [1, 1] && channels == planes * rows * columns;
-    let is_along_time = height == 1 && [planes, rows, columns] == [1, channels, width];
-    let shapes_fit = takes.shape == given.shape || is_row || is_along_time;
+    let longer = |shape: [usize; 3]| shape.into_iter().filter(|side| *side > 1).collect::<Vec<_>>();
+    let [channels, height, width] = takes.shape;
+    let is_row = [height, width] == [1, 1] && channels == given.shape.iter().product::<usize>();
+    let shapes_fit = is_row || longer(takes.shape) == longer(given.shape);
     let classes_fit = match (takes.classes, given.classes) {
-        (Some(takes), Some(given)) => takes == given || (takes, given) == (1, 2),
+        (Some(1), Some(given)) => given == 2,
+        (Some(takes), Some(given)) => takes == given,
         (None, _) | (_, None) => true,
     };
     if shapes_fit && classes_fit { Ok(()) } else { Err(NetworkMismatch { takes, given }) }
@@ -44,7 +45,15 @@ fn words(ImageKind { shape: [channels, height, width], classes }: &ImageKind) ->
 }
 
 fn advice(takes: &ImageKind, given: &ImageKind) -> &'static str {
+    let last = |[channels, height, width]: [usize; 3]| [height, width, channels];
     match (takes.classes, given.classes) {
+        _ if takes.shape != given.shape && given.shape == last(takes.shape) => {
+            "; are the channels of the images last? `layout: Nhwc` reads such files"
+        }
+        _ if takes.shape != given.shape && takes.shape == last(given.shape) => {
+            "; the network takes the images as they are stored: leave out `layout: Nhwc`"
+        }
+        (Some(1), Some(_)) => "; a single output tells two classes apart",
         (Some(takes), Some(given)) if given < takes => {
             "; if some classes have no image, name all with `classes: […]`"
         }
@@ -67,6 +76,12 @@ mod tests {
         assert!(fits(kind([3, 1, 8], None), kind([1, 3, 8], None)));
         assert!(fits(kind([4, 1, 1], Some(1)), kind([4, 1, 1], Some(2))));
         assert!(!fits(kind([4, 1, 1], Some(2)), kind([4, 1, 1], Some(1))));
+        assert!(!fits(kind([4, 1, 1], Some(1)), kind([4, 1, 1], Some(1))));
+        assert!(fits(kind([28, 28, 1], None), kind([1, 28, 28], None)));
+        let stored = check(kind([9, 8, 3], None), kind([3, 9, 8], None)).unwrap_err().to_string();
+        assert!(stored.ends_with("leave out `layout: Nhwc`"), "{stored}");
+        let last = check(net, kind([9, 8, 3], Some(4))).unwrap_err().to_string();
+        assert!(last.ends_with("`layout: Nhwc` reads such files"), "{last}");
         let told = check(net, kind([1, 9, 8], Some(3))).unwrap_err().to_string();
         assert_eq!(
             told,

@@ -13,7 +13,6 @@ use serde_json::json;
 
 use super::evaluate::{Split, bits};
 use crate::backend::Device;
-use crate::backend::own::inference::InferenceError;
 use crate::dataset::Dataset;
 use crate::evaluation::{Evaluation, evaluate, predict};
 use crate::network::model::Model;
@@ -83,22 +82,23 @@ impl CompareOp {
     ) -> Result<Output<Artifact>, OpError> {
         let images = self.split.images(data);
         let cancelled = || context.cancelled();
-        let failed = |error: InferenceError| match error {
-            InferenceError::Cancelled => OpError::Cancelled,
-            other => OpError::Failed(other.to_string()),
-        };
         let (metrics, agrees) = if images.labels.is_some() {
-            let judge = |model| evaluate(Device::Cpu, model, images, &cancelled).map_err(failed);
+            let judge = |model| evaluate(Device::Cpu, model, images, &cancelled);
             let (model, baseline) = (judge(model)?, judge(baseline)?);
-            let answers = Answers { model: &model.predictions, baseline: &baseline.predictions };
-            let agrees = answers.agreements();
-            (answers.metrics(&agrees).into_iter().chain(against_labels(&model, &baseline)).collect(), agrees)
+            let pairs = PredictionPairs { model: &model.predictions, baseline: &baseline.predictions };
+            let agrees = pairs.agreements();
+            (pairs.metrics(&agrees).into_iter().chain(against_labels(&model, &baseline)).collect(), agrees)
         } else {
-            let predict = |model| predict(model, images, &cancelled).map_err(failed);
+            let classes = [model, baseline].map(|model| model.network().classes.max(2));
+            if classes[0] != classes[1] {
+                let what = format!("one network has {} classes, the other {}", classes[0], classes[1]);
+                return Err(OpError::Failed(what));
+            }
+            let predict = |model| predict(model, images, &cancelled);
             let (model, baseline) = (predict(model)?, predict(baseline)?);
-            let answers = Answers { model: &model, baseline: &baseline };
-            let agrees = answers.agreements();
-            (answers.metrics(&agrees), agrees)
+            let pairs = PredictionPairs { model: &model, baseline: &baseline };
+            let agrees = pairs.agreements();
+            (pairs.metrics(&agrees), agrees)
         };
         Ok(Output {
             artifact: None,
@@ -111,12 +111,12 @@ impl CompareOp {
 }
 
 /// The classes that two networks give some images; `None` where a network gives none.
-struct Answers<'a> {
+struct PredictionPairs<'a> {
     model: &'a [Option<u32>],
     baseline: &'a [Option<u32>],
 }
 
-impl Answers<'_> {
+impl PredictionPairs<'_> {
     fn pairs(&self) -> impl Iterator<Item = (&Option<u32>, &Option<u32>)> {
         self.model.iter().zip(self.baseline)
     }
@@ -186,9 +186,9 @@ mod tests {
     }
 
     fn compared(model: &Evaluation, baseline: &Evaluation) -> (Vec<bool>, BTreeMap<String, f64>) {
-        let answers = Answers { model: &model.predictions, baseline: &baseline.predictions };
-        let agrees = answers.agreements();
-        let metrics = answers.metrics(&agrees).into_iter().chain(against_labels(model, baseline)).collect();
+        let pairs = PredictionPairs { model: &model.predictions, baseline: &baseline.predictions };
+        let agrees = pairs.agreements();
+        let metrics = pairs.metrics(&agrees).into_iter().chain(against_labels(model, baseline)).collect();
         (agrees, metrics)
     }
 

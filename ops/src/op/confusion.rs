@@ -34,6 +34,9 @@ const VERSION: u32 = 1;
 /// The axis of the counts: the class that the network gives.
 pub const GIVEN_CLASS: &str = "given class";
 
+/// The step of the counts behind the classes: images with a logit that is not finite.
+const NO_ANSWER: &str = "(no answer)";
+
 /// The counts of a split.
 #[derive(Debug)]
 pub struct ConfusionOp {
@@ -64,13 +67,9 @@ impl ConfusionOp {
         context: &Context,
     ) -> Result<Output<Artifact>, OpError> {
         let images = self.split.images(data);
-        let failed = |error: InferenceError| match error {
-            InferenceError::Cancelled => OpError::Cancelled,
-            other => OpError::Failed(other.to_string()),
-        };
-        let labels = images.labels.as_ref().ok_or_else(|| failed(InferenceError::Unlabelled))?;
-        let answers = predict(model, images, &|| context.cancelled()).map_err(failed)?;
-        let counts = Counts::new(labels, &answers);
+        let labels = images.labels.as_ref().ok_or(InferenceError::Unlabelled)?;
+        let answers = predict(model, images, &|| context.cancelled())?;
+        let counts = ClassCounts::new(labels, &answers);
         Ok(Output {
             artifact: None,
             parts: BTreeMap::new(),
@@ -82,14 +81,14 @@ impl ConfusionOp {
 }
 
 /// The number of images of each true class that a network gives each class.
-struct Counts {
+struct ClassCounts {
     /// A row per true class.
     rows: Vec<Vec<u64>>,
     /// The images of each class without an answer.
     silent: Vec<u64>,
 }
 
-impl Counts {
+impl ClassCounts {
     fn new(labels: &Labels, answers: &[Option<u32>]) -> Self {
         let classes = labels.classes;
         let mut counts = Self { rows: vec![vec![0; classes]; classes], silent: vec![0; classes] };
@@ -124,14 +123,18 @@ impl Counts {
         metrics
     }
 
-    /// Returns a series per true class, called as the class, along the classes that the network gives.
+    /// Returns a series per true class, called as the class, along the classes that the network gives, with a last step for
+    /// images without an answer if there are any.
     fn series(&self, names: Vec<String>) -> BTreeMap<String, Series> {
-        let of = |row: &Vec<u64>| Series {
+        let is_silent = self.silent.iter().any(|count| *count > 0);
+        let given: Vec<String> =
+            names.iter().cloned().chain(is_silent.then(|| NO_ANSWER.to_owned())).collect();
+        let of = |(row, silent): (&Vec<u64>, &u64)| Series {
             along: GIVEN_CLASS.to_owned(),
-            names: names.clone(),
-            values: row.iter().map(|count| *count as f64).collect(),
+            names: given.clone(),
+            values: row.iter().chain(is_silent.then_some(silent)).map(|count| *count as f64).collect(),
         };
-        let rows: Vec<Series> = self.rows.iter().map(of).collect();
+        let rows: Vec<Series> = self.rows.iter().zip(&self.silent).map(of).collect();
         names.into_iter().zip(rows).collect()
     }
 }
@@ -145,12 +148,15 @@ mod tests {
     #[test]
     fn images_are_counted_by_true_and_given_class() {
         let labels = Labels::numbered(3, vec![0, 0, 1, 0]);
-        let counts = Counts::new(&labels, &[Some(0), Some(1), None, Some(0)]);
+        let counts = ClassCounts::new(&labels, &[Some(0), Some(1), None, Some(0)]);
         assert_eq!(counts.rows, [[2, 1, 0], [0, 0, 0], [0, 0, 0]]);
         let expected =
             [("balanced_accuracy", 1.0 / 3.0), ("lowest_recall", 0.0), ("non_finite", 1.0), ("total", 4.0)];
         assert_eq!(counts.metrics(), expected.map(|(name, value)| (name.to_owned(), value)).into());
         let series = counts.series(labels.class_names());
-        assert_eq!((series.len(), series["0"].values[1], series["2"].names[2].as_str()), (3, 1.0, "2"));
+        assert_eq!(series.len(), 3);
+        assert_eq!(series["0"].values, [2.0, 1.0, 0.0, 0.0]);
+        assert_eq!(series["1"].values, [0.0, 0.0, 0.0, 1.0]);
+        assert_eq!(series["2"].names, ["0", "1", "2", "(no answer)"]);
     }
 }

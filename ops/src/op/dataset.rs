@@ -15,9 +15,11 @@ use serde_json::json;
 use crate::dataset::images::Images;
 use crate::dataset::mnist10k;
 use crate::dataset::normalize::Normalize;
-use crate::dataset::source::{DatasetSource, Layout};
+use crate::dataset::source::{DatasetSource, SideOrder};
 use crate::dataset::split::{Count, ValidationFrom};
-use crate::dataset::{DatasetConfig, load};
+use crate::dataset::survey::Survey;
+use crate::dataset::{DatasetConfig, DatasetError, load};
+use crate::network::fit::ImageKind;
 use crate::standard::{Artifact, DatasetPort, StandardOps};
 
 /// The node kind that the engine reads.
@@ -42,6 +44,8 @@ pub struct DatasetOp {
 
 /// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DatasetOp> {
+    let spans = ["source", "train", "test", "validation", "normalize", "classes"];
+    let spans = spans.map(|field| (field, fields.span_of(field)));
     let span = fields.span();
     let source: Option<DatasetSource> = fields.required("source", faults);
     let train = fields.optional("train", Count::All, faults);
@@ -64,23 +68,38 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DatasetOp
         classes: classes.map_or(Some(None), |names| names.map(Some))?,
     };
     if let Err(error) = config.check() {
-        faults.add(span, error.to_string(), "");
+        let place = spans.iter().find(|(field, _)| Some(*field) == error.field());
+        faults.add(place.map_or(span, |(_, span)| *span), error.to_string(), "");
         return None;
     }
     Some(DatasetOp { config })
 }
 
 impl DatasetOp {
-    pub(crate) fn port(&self) -> DatasetPort {
+    pub(crate) fn port(&self, ops: &StandardOps) -> DatasetPort {
         let source = &self.config.source;
+        // A file with a fault is warned about, and fails the task.
+        let survey = self.survey(ops).ok().flatten();
+        let published = || Some(ImageKind { shape: source.shape()?, classes: Some(source.classes()?) });
+        let kind = survey.as_ref().map(|survey| survey.kind).or_else(published);
+        let has_labels = !matches!(source, DatasetSource::Csv { label: None, .. });
         DatasetPort {
             source: source.kind(),
-            shape: source.shape().zip(source.classes()),
+            kind,
             validation: (self.config.validation > 0).then_some(self.config.validation_from),
-            range: self.config.range(),
+            range: survey.map_or_else(|| self.config.range(), |survey| survey.range),
             tested: source.has_test(),
-            labelled: !matches!(source, DatasetSource::Csv { label: None, .. }),
+            labelled: kind.map_or(has_labels, |kind| kind.classes.is_some()),
         }
+    }
+
+    /// Returns the fault of a user's files, if they can be read within a moment.
+    pub(crate) fn warnings(&self, ops: &StandardOps) -> Vec<String> {
+        self.survey(ops).err().map(|error| error.to_string()).into_iter().collect()
+    }
+
+    fn survey(&self, ops: &StandardOps) -> Result<Option<Survey>, DatasetError> {
+        Survey::of(&self.config, &ops.data_dir, &ops.base_dir)
     }
 
     pub(crate) fn identity(&self) -> Identity {
@@ -100,7 +119,7 @@ impl DatasetOp {
             params["classes"] = json!(names);
         }
         match &config.source {
-            DatasetSource::Npz { layout: Layout::Nhwc, .. } => params["layout"] = json!(Layout::Nhwc),
+            DatasetSource::Npz { order: SideOrder::Nhwc, .. } => params["layout"] = json!(SideOrder::Nhwc),
             DatasetSource::Csv { label: Some(label), .. } => params["label"] = json!(label),
             _ => {}
         }
@@ -164,8 +183,8 @@ impl DatasetPort {
             return Ok(());
         }
         let (field, path, message) = ("data", vec![], "the images have no labels".to_owned());
-        let hint =
-            "name the column with the labels: `label: \"class\"`; Compare works without labels".to_owned();
+        let hint = "give labels: the array `y` of a NumPy archive, or `label: \"column\"` of a CSV file; Compare works without labels";
+        let hint = hint.to_owned();
         Err(Misfit { field, path, message, hint })
     }
 }
@@ -191,11 +210,11 @@ impl FromValue for DatasetSource {
                 let train = fields.required("train", faults);
                 let test = fields.take("test").map(|value| String::from_value(value, faults));
                 fields.otherwise("test", "no test images");
-                let layout = fields.optional("layout", Layout::Nchw, faults);
+                let order = fields.optional("layout", SideOrder::Nchw, faults);
                 Some(Self::Npz {
                     train: train?,
                     test: test.map_or(Some(None), |path| path.map(Some))?,
-                    layout: layout?,
+                    order: order?,
                 })
             }),
             ("Csv", |fields, faults| {
@@ -215,7 +234,7 @@ impl FromValue for DatasetSource {
     }
 }
 
-impl FromValue for Layout {
+impl FromValue for SideOrder {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let choices = [("Nchw", Self::Nchw), ("Nhwc", Self::Nhwc)];
         choice(value, "an order of sides", &choices, faults)

@@ -18,7 +18,7 @@ use crate::dataset::Dataset;
 use crate::dataset::images::Images;
 use crate::dataset::split::ValidationFrom;
 use crate::evaluation::{Evaluation, evaluate};
-use crate::network::fit::{self, ImageKind};
+use crate::network::fit;
 use crate::network::model::Model;
 use crate::range::InputRange;
 use crate::standard::{Artifact, DatasetPort, ModelPort, Port};
@@ -86,25 +86,25 @@ impl Split {
         }
     }
 
-    /// Returns what a user should know about models judged on this split of a dataset; the dataset is the last input.
-    pub(crate) fn warning(self, inputs: &[&Port]) -> Option<String> {
-        let [Port::Model(model), .., Port::Dataset(data)] = inputs else { return None };
-        if self == Self::Validation && model.is_imported && data.validation == Some(ValidationFrom::Train) {
-            let text = "the validation images are training images, which the imported network has probably seen: a choice by \
-                        them is too hopeful; `validation_from: Test` takes them from the test images";
-            return Some(text.to_owned());
+    /// Returns the warnings about models judged on this split of a dataset; the dataset is the last input.
+    pub(crate) fn warnings(self, inputs: &[&Port]) -> Vec<String> {
+        let [models @ .., Port::Dataset(data)] = inputs else { return vec![] };
+        let mut warnings = vec![];
+        for model in models {
+            let Port::Model(model) = model else { continue };
+            if !model.is_imported {
+                continue;
+            }
+            if self == Self::Validation && data.validation == Some(ValidationFrom::Train) {
+                warnings.push(SEEN.to_owned());
+            }
+            if let Some((golden, given)) = model.data.range.zip(data.range)
+                && golden.is_unlike(given)
+            {
+                warnings.push(unlike(golden, given));
+            }
         }
-        let (golden, given) = (model.data.range?, data.range?);
-        if !model.is_imported || !golden.is_unlike(given) {
-            return None;
-        }
-        let words = |range: InputRange| format!("{} to {}", range.ends().0, range.ends().1);
-        Some(format!(
-            "the golden inputs of the imported network go from {}, the numbers of this dataset from {}; `golden` does not test \
-             the preparation of images: choose `normalize` as in the network's training",
-            words(golden),
-            words(given)
-        ))
+        warnings
     }
 
     /// Checks whether a model can be evaluated on this split of a dataset.
@@ -127,14 +127,28 @@ impl Split {
                 "Mnist10k's images are Mnist's training images: judge a model on the dataset it was trained on",
             );
         }
-        let kind = |(shape, classes)| ImageKind { shape, classes: Some(classes) };
-        if let (Some(takes), Some(gives)) = (trained.data.shape, data.shape)
-            && let Err(error) = fit::check(kind(takes), kind(gives))
+        if let (Some(takes), Some(gives)) = (trained.data.kind, data.kind)
+            && let Err(error) = fit::check(takes, gives)
         {
             return misfit("data", error.to_string(), "name the dataset that the model was trained on");
         }
         Ok(())
     }
+}
+
+/// The warning about validation images that an imported network has probably seen.
+const SEEN: &str = "the validation images are training images, which the imported network has probably seen: a choice by them \
+                    is too hopeful; `validation_from: Test` takes them from the test images";
+
+/// Returns the warning about golden inputs of another range than the images.
+fn unlike(golden: InputRange, given: InputRange) -> String {
+    let words = |range: InputRange| format!("{} to {}", range.ends().0, range.ends().1);
+    format!(
+        "the golden inputs of the imported network go from {}, the numbers of this dataset from {}; `golden` does not test the \
+         preparation of images: choose `normalize` as in the network's training",
+        words(golden),
+        words(given)
+    )
 }
 
 /// Reads the parameters of the op.
@@ -164,11 +178,7 @@ impl EvaluateOp {
         context: &Context,
     ) -> Result<Output<Artifact>, OpError> {
         let images = self.split.images(data);
-        let judged =
-            evaluate(self.device, model, images, &|| context.cancelled()).map_err(|error| match error {
-                InferenceError::Cancelled => OpError::Cancelled,
-                other => OpError::Failed(other.to_string()),
-            })?;
+        let judged = evaluate(self.device, model, images, &|| context.cancelled())?;
         let names = images.labels.as_ref().map_or(&[][..], |labels| &labels.names);
         Ok(Output {
             artifact: None,
@@ -218,6 +228,15 @@ pub(super) fn bits(truths: &[bool]) -> Vec<u8> {
     let byte =
         |eight: &[bool]| eight.iter().enumerate().fold(0, |byte, (at, truth)| byte | u8::from(*truth) << at);
     truths.chunks(8).map(byte).collect()
+}
+
+impl From<InferenceError> for OpError {
+    fn from(error: InferenceError) -> Self {
+        match error {
+            InferenceError::Cancelled => Self::Cancelled,
+            other => Self::Failed(other.to_string()),
+        }
+    }
 }
 
 impl FromValue for Split {

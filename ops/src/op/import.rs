@@ -14,10 +14,11 @@ use fewbits_store::Digest;
 use serde_json::json;
 
 use crate::import::error::ImportError;
-use crate::import::golden::Golden;
+use crate::import::golden;
 use crate::import::{Import, files_beside};
 use crate::network::architecture::{Architecture, LayerSpec};
 use crate::network::definition::{ModelError, Network};
+use crate::network::fit::ImageKind;
 use crate::op::train::path_of;
 use crate::standard::{Artifact, DatasetPort, ModelPort, Port, StandardOps};
 
@@ -33,7 +34,7 @@ pub const KIND: NodeKind = NodeKind {
     keeping: Keeping::Never,
 };
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A network from a file.
 #[derive(Debug)]
@@ -210,12 +211,12 @@ impl ImportOp {
     pub(crate) fn port(&self, ops: &StandardOps) -> Result<Port, Misfit> {
         let path = place(&self.file, ops);
         // A golden file with a fault is told when the task runs.
-        let range =
-            self.golden.as_ref().and_then(|golden| Golden::read(&place(golden, ops)).ok()?.input_range());
-        let port = |shape, layers| {
+        let range = self.golden.as_ref().and_then(|golden| golden::input_range(&place(golden, ops)));
+        let known = |shape, classes| Some(ImageKind { shape, classes: Some(classes) });
+        let port = |kind, layers| {
             let data = DatasetPort {
                 source: "an imported network's dataset",
-                shape,
+                kind,
                 validation: None,
                 range,
                 tested: false,
@@ -234,7 +235,7 @@ impl ImportOp {
                 });
             }
             if !path.exists() {
-                return Ok(port(Some((*input, *classes)), Some(architecture.parameter_layers(*classes))));
+                return Ok(port(known(*input, *classes), Some(architecture.parameter_layers(*classes))));
             }
         }
         if !path.exists() {
@@ -249,7 +250,7 @@ impl ImportOp {
         let network = imported.model().network();
         let has_weights = |name: &&String| imported.model().tensors().contains_key(&format!("{name}.weight"));
         let layers = network.layers.iter().map(|layer| &layer.name).filter(has_weights).cloned().collect();
-        Ok(port(Some((network.input, network.classes)), Some(layers)))
+        Ok(port(known(network.input, network.classes), Some(layers)))
     }
 
     fn read(&self, path: &Path) -> Result<Import, ImportError> {

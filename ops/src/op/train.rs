@@ -16,12 +16,15 @@ use crate::backend::own::memory::training_bytes;
 use crate::dataset::Dataset;
 use crate::network::architecture::Architecture;
 use crate::network::definition::Network;
+use crate::network::fit::ImageKind;
 use crate::network::model::Model;
 use crate::network::wiring::{LayerPlace, PlaceStep};
 use crate::standard::{Artifact, ModelPort, Port};
 use crate::training::config::{Augment, Init, LearningRateSchedule, Optimizer, TrainConfig};
 use crate::training::single_number::{may_have_single_number_norm, single_number_norm};
 use crate::training::{self, EpochFigures, Observer, TrainError};
+
+const ONE_CLASS: &str = "all images are of one class, and a network learns to tell at least two apart";
 
 /// The node kind that the engine reads.
 pub const KIND: NodeKind = NodeKind {
@@ -118,7 +121,11 @@ impl TrainOp {
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
         let [Port::Dataset(data)] = inputs else { return Ok(Port::Nothing) };
         data.check_labelled()?;
-        if let Some((shape, classes)) = data.shape {
+        if let Some(ImageKind { shape, classes: Some(classes) }) = data.kind {
+            if classes < 2 {
+                let (field, path) = ("data", vec![]);
+                return Err(Misfit { field, path, message: ONE_CLASS.to_owned(), hint: String::new() });
+            }
             let graph = Network::resolve(&self.config.model, shape, classes).map_err(|error| Misfit {
                 field: "model",
                 path: path_of(&self.config.model, error.layer.as_ref()),
@@ -153,7 +160,7 @@ impl TrainOp {
             }
         }
         // Layer names do not depend on the number of classes.
-        let layers = self.config.model.parameter_layers(data.shape.map_or(1, |(_, classes)| classes));
+        let layers = self.config.model.parameter_layers(data.kind.and_then(|kind| kind.classes).unwrap_or(1));
         Ok(Port::Model(Arc::new(ModelPort { data: data.clone(), layers: Some(layers), is_imported: false })))
     }
 
@@ -161,6 +168,9 @@ impl TrainOp {
         let labels = data.train.labels.as_ref();
         let labels =
             labels.ok_or_else(|| failed("the training images have no labels, and training needs them"))?;
+        if labels.classes < 2 {
+            return Err(failed(ONE_CLASS));
+        }
         let graph = Network::resolve(&self.config.model, data.train.shape, labels.classes).map_err(failed)?;
         let mut watch = TrainingObserver { context };
         let attempt = |resume: Option<&[u8]>, watch: &mut TrainingObserver<'_>| {

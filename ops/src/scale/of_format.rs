@@ -12,9 +12,9 @@ impl Format {
             (Self::Nf4 { .. } | Self::Mx { .. } | Self::BlockFloat { .. }, Some(_)) => refused(
                 "its scale is part of the format; remove `scale`, or write `scale: Own` beside other formats",
             ),
-            (Self::KMeans { .. }, Some(scale)) if scale != Scale::None => {
-                refused("its codebook is fitted to each tensor and has no scale; remove `scale`")
-            }
+            (Self::KMeans { .. }, Some(scale)) if scale != Scale::None => refused(
+                "its codebook is fitted to each tensor and has no scale; remove `scale`, or write `scale: Own` beside other formats",
+            ),
             (Self::Int { .. } | Self::Ternary | Self::Binary, Some(Scale::None)) => {
                 refused("it needs a scale: remove `scale` for its own, or write `Real(…)` or `PowerOfTwo(…)`")
             }

@@ -69,7 +69,7 @@ pub struct ReportArgs {
 pub struct PlotArgs {
     #[command(flatten)]
     pub file: FileArgs,
-    /// The table, or the node of trained networks
+    /// The table, the node of trained networks, or the node or a task of a Confusion
     pub name: String,
     /// The file to write, .svg or .png; `-` for standard output
     #[arg(long, short, value_name = "FILE")]

@@ -2,17 +2,19 @@
 //! Uses no store.
 
 use anyhow::Result;
+use fewbits_engine::ops::{Ops, SourceContent};
 
 use super::{note, print};
 use crate::cli::{FileArgs, Global};
 use crate::exit::Exit;
 use crate::render::number::count;
-use crate::session::open;
+use crate::session::{Session, open};
 use crate::ui::plain::printable;
 
 /// Checks a file.
 pub fn check(args: &FileArgs, global: &Global) -> Result<Exit> {
-    let graph = open(&args.file, global)?.graph;
+    let session = open(&args.file, global)?;
+    let graph = &session.graph;
     let experiment = &graph.experiment;
     let mut text = format!(
         "{}: {} from {}, {}\n",
@@ -27,6 +29,24 @@ pub fn check(args: &FileArgs, global: &Global) -> Result<Exit> {
         text += &format!("  {}: {}{over}\n", node.name, count(graph.node_tasks[at].points.len(), "task"));
     }
     print(&text)?;
-    note(graph.warnings.clone());
+    note(graph.warnings.iter().cloned().chain(missing(&session)));
     Ok(Exit::Done)
+}
+
+/// Returns a sentence for each file that a node reads and that is not there.
+fn missing(session: &Session) -> Vec<String> {
+    let mut all = vec![];
+    let graph = &session.graph;
+    for (at, node) in graph.experiment.nodes.pairs() {
+        for resolved in &graph.node_tasks[at].resolved_ops {
+            for source in session.ops.sources(&resolved.op).into_iter().flatten() {
+                let SourceContent::File { path, missing } = source.content else { continue };
+                let sentence = format!("node `{}`: {missing}", node.name);
+                if !path.exists() && !all.contains(&sentence) {
+                    all.push(sentence);
+                }
+            }
+        }
+    }
+    all
 }

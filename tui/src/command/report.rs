@@ -10,6 +10,7 @@ use fewbits_engine::plan::Planner;
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::text::fault::suggest;
 
+use super::why::find;
 use super::{note, print};
 use crate::cli::{FigureFormat, Global, PlotArgs, ReportArgs};
 use crate::exit::{Coded, Exit};
@@ -19,7 +20,7 @@ use crate::figure::{self, image};
 use crate::inputs::Inputs;
 use crate::output;
 use crate::render::number::bytes;
-use crate::report::{Material, confusions, curves, page};
+use crate::report::{DrawnConfusions, Material, confusion, confusions, curves, page};
 use crate::session::{open, reader};
 use crate::ui::plain::printable;
 
@@ -110,9 +111,13 @@ fn figure(material: &Material<'_>, name: &str, file: &Path, options: &FigureOpti
     }
     let nodes = &material.graph().experiment.nodes;
     if let Some(node) = material.graph().experiment.node(name) {
-        let (confusions, _) = confusions(material, node)?;
-        if !confusions.is_empty() {
-            return Ok(titled(stack(&confusions), options));
+        let DrawnConfusions { figures, left_out } =
+            confusions(material, node)?.map_err(|why| anyhow!("node `{name}`: {why}"))?;
+        if left_out > 0 {
+            note([format!("{left_out} more tasks of `{name}` are left out; a task's name draws that task")]);
+        }
+        if !figures.is_empty() {
+            return Ok(titled(stack(&figures), options));
         }
         let figures = curves(material, node, options)?;
         let has_result = |task| material.results.metrics(task).is_some();
@@ -127,6 +132,12 @@ fn figure(material: &Material<'_>, name: &str, file: &Path, options: &FigureOpti
         }
         let figures: Vec<_> = figures.into_iter().map(|figure| (String::new(), figure)).collect();
         return Ok(titled(stack(&figures), options));
+    }
+    if let Ok(task) = find(material.graph(), material.plan, name)
+        && let Some(drawn) = confusion(material, task)?
+    {
+        let (_, figure) = drawn.map_err(|why| anyhow!("{name}: {why}"))?;
+        return Ok(titled(figure, options));
     }
     if let Some((_, error)) = material.failed.iter().find(|(table, _)| table.name == *name) {
         return Err(anyhow!("table `{name}`: {error}"));

@@ -33,9 +33,11 @@ pub fn weights(args: &Weights, global: &Global) -> Result<Exit> {
     let plan = planner.plan()?;
     let task = find(graph, &plan, &args.task)?;
     let key = plan.planned(task).key;
-    if !matches!(graph.resolved_op(task).op, Op::Train(_) | Op::Quantize(_)) {
+    if !matches!(graph.resolved_op(task).op, Op::Train(_) | Op::Import(_) | Op::Quantize(_)) {
         let name = graph.name(task);
-        return Err(Coded::usage(format!("{name}: it has no weights; name a task of a Train or a Quantize")));
+        return Err(Coded::usage(format!(
+            "{name}: it has no weights; name a task of a Train, an Import or a Quantize"
+        )));
     }
     let tensors = tensors(task, &Rebuilder::new((graph, ops, &store), plan))?;
     let meta = meta(&graph.name(task), key, &store, &tensors)?;

@@ -16,51 +16,49 @@ const MOST: usize = 64;
 
 /// Holds the counts of a record.
 pub struct ConfusionCounts<'r> {
-    /// The names of the classes.
-    pub classes: &'r [String],
-    /// A row per true class.
-    pub rows: Vec<&'r [f64]>,
+    /// The names of the classes that the network gave, and of no answer if there are such images.
+    pub given: &'r [String],
+    /// The name of each true class, and its counts.
+    pub rows: Vec<(&'r str, &'r [f64])>,
 }
 
 impl<'r> ConfusionCounts<'r> {
     /// Returns the counts; `None` if the record has none.
     #[must_use]
     pub fn of(record: &'r Record) -> Option<Self> {
-        let first = record.series.values().find(|series| series.along == GIVEN_CLASS)?;
-        let row = |class| record.series.get(class).map(|series| series.values.as_slice());
-        let rows = first.names.iter().map(row).collect::<Option<Vec<_>>>()?;
-        Some(Self { classes: &first.names, rows })
+        let given = &record.series.values().find(|series| series.along == GIVEN_CLASS)?.names;
+        let row = |class: &'r String| Some((class.as_str(), record.series.get(class)?.values.as_slice()));
+        Some(Self { given, rows: given.iter().filter_map(row).collect() })
     }
 
     /// Returns the share, 0 to 1, of a true class's images that were given a class.
     #[must_use]
     pub fn share(&self, class: usize, given: usize) -> f64 {
-        let total: f64 = self.rows[class].iter().sum();
-        if total > 0.0 { self.rows[class][given] / total } else { 0.0 }
+        let (_, counts) = self.rows[class];
+        let total: f64 = counts.iter().sum();
+        if total > 0.0 { counts[given] / total } else { 0.0 }
     }
 
-    /// Draws the counts, coloured by the share of each row; `None` if there are too many classes.
-    #[must_use]
-    pub fn draw(&self, label: &str) -> Option<Figure> {
-        if self.classes.len() > MOST {
-            return None;
+    /// Draws the counts, coloured by the share of each row. The error is a sentence: there are too many classes.
+    pub fn draw(&self, label: &str) -> Result<Figure, String> {
+        if self.rows.len() > MOST {
+            return Err(format!("{} classes; pictures show at most {MOST}", self.rows.len()));
         }
         let wide = |text: &str| 14.0 + 6.8 * text.chars().count() as f64;
-        let widest =
-            |texts: &mut dyn Iterator<Item = String>| texts.map(|text| wide(&text)).fold(28.0, f64::max);
-        let names = self.classes.iter().cloned();
-        let counts = self.rows.iter().flat_map(|row| row.iter().map(f64::to_string));
-        let (left, cell) =
-            (widest(&mut names.clone().chain(["true class".to_owned()])), widest(&mut names.chain(counts)));
+        let counts = self.rows.iter().flat_map(|(_, row)| row.iter().map(f64::to_string));
+        let cell = self.given.iter().cloned().chain(counts).map(|text| wide(&text)).fold(28.0, f64::max);
+        let left = self.rows.iter().map(|(name, _)| wide(name)).fold(wide("true class"), f64::max);
         let at = |given: usize| left + given as f64 * cell;
         let top = 40.0;
         let content = html! {
-            (text(left + cell * self.classes.len() as f64 / 2.0, 14.0, "middle", "given class"))
+            (text(left + cell * self.given.len() as f64 / 2.0, 14.0, "middle", "given class"))
             (text(left - 8.0, 32.0, "end", "true class"))
-            @for (class, name) in self.classes.iter().enumerate() {
-                (text(at(class) + cell / 2.0, 32.0, "middle", name))
+            @for (given, name) in self.given.iter().enumerate() {
+                (text(at(given) + cell / 2.0, 32.0, "middle", name))
+            }
+            @for (class, (name, counts)) in self.rows.iter().enumerate() {
                 (text(left - 8.0, top + class as f64 * LINE + 15.0, "end", name))
-                @for (given, count) in self.rows[class].iter().enumerate() {
+                @for (given, count) in counts.iter().enumerate() {
                     @let (ground, ink) = colors(step(self.share(class, given), (0.0, 1.0)));
                     @let y = top + class as f64 * LINE;
                     rect x=(px(at(given))) y=(px(y)) width=(px(cell - 1.0)) height=(px(LINE - 1.0)) fill=(ground) {}
@@ -68,9 +66,9 @@ impl<'r> ConfusionCounts<'r> {
                 }
             }
         };
-        let width = at(self.classes.len()) + 4.0;
+        let width = at(self.given.len()) + 4.0;
         let height = top + self.rows.len() as f64 * LINE + 4.0;
-        Some(Figure { width, height, label: label.to_owned(), content })
+        Ok(Figure { width, height, label: label.to_owned(), content })
     }
 }
 
@@ -82,21 +80,33 @@ mod tests {
 
     use super::*;
 
+    fn record(names: &[&str], rows: &[(&str, &[f64])]) -> Record {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let row = |(name, values): &(&str, &[f64])| {
+            let series =
+                Series { along: GIVEN_CLASS.to_owned(), names: names.clone(), values: values.to_vec() };
+            ((*name).to_owned(), series)
+        };
+        Record { series: rows.iter().map(row).collect::<BTreeMap<_, _>>(), ..Record::default() }
+    }
+
     #[test]
     fn rows_stand_in_the_order_of_the_classes() {
-        let names = vec!["ox".to_owned(), "ass".to_owned()];
-        let row = |values: [f64; 2]| Series {
-            along: GIVEN_CLASS.to_owned(),
-            names: names.clone(),
-            values: values.to_vec(),
-        };
-        let series =
-            BTreeMap::from([("ass".to_owned(), row([1.0, 3.0])), ("ox".to_owned(), row([0.0, 0.0]))]);
-        let record = Record { series, ..Record::default() };
+        let record = record(&["ox", "ass", "none"], &[("ass", &[1.0, 3.0, 4.0]), ("ox", &[0.0, 0.0, 0.0])]);
         let counts = ConfusionCounts::of(&record).expect("counts");
-        assert_eq!(counts.rows, [[0.0, 0.0], [1.0, 3.0]]);
-        assert_eq!((counts.share(1, 1), counts.share(0, 0)), (0.75, 0.0));
+        assert_eq!(counts.rows, [("ox", &[0.0, 0.0, 0.0][..]), ("ass", &[1.0, 3.0, 4.0][..])]);
+        assert_eq!((counts.share(1, 1), counts.share(1, 2), counts.share(0, 0)), (0.375, 0.5, 0.0));
         assert!(counts.draw("counts").expect("a figure").alone().contains(">ass<"));
         assert!(ConfusionCounts::of(&Record::default()).is_none());
+    }
+
+    #[test]
+    fn too_many_classes_are_no_picture() {
+        let names: Vec<String> = (0..65).map(|class| class.to_string()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let rows: Vec<(&str, &[f64])> = names.iter().map(|name| (*name, &[0.0; 65][..])).collect();
+        let record = record(&names, &rows);
+        let told = ConfusionCounts::of(&record).expect("counts").draw("").err();
+        assert_eq!(told.as_deref(), Some("65 classes; pictures show at most 64"));
     }
 }

@@ -52,6 +52,11 @@ pub fn json(made: &TableSheets, sentences: &[String]) -> Result<Json> {
     Ok(json!({ "fits": fits, "sentences": sentences, "points": points }))
 }
 
+/// Returns whether a drop is zero in every unit.
+fn is_same(drop: Estimate) -> bool {
+    drop.mean == 0.0 && drop.error.is_some_and(|error| error.size == 0.0)
+}
+
 struct Teller<'t> {
     choice: &'t Answer,
     choose: &'t Question,
@@ -80,6 +85,12 @@ impl Teller<'_> {
             said.push(format!(
                 "On images that were not used to choose, a loss of more than {} cannot be excluded.",
                 self.amount(most)
+            ));
+        }
+        if candidate.starts_near_chance {
+            said.push(format!(
+                "{} is near chance, so this choice means nothing: are the data, their `normalize` and the order of their classes those of the network's training?",
+                self.baseline_or_value(candidate)
             ));
         }
         said.extend(self.better_baseline(at));
@@ -217,6 +228,7 @@ impl Teller<'_> {
         };
         let bound = match drop.upper_bound() {
             None => String::new(),
+            Some(_) if is_same(drop) => self.without_difference(),
             Some(bound) if bound <= 0.0 => format!(", and loses nothing with {CONFIDENCE}"),
             Some(bound) if verb == LOSES => format!(", at most {} with {CONFIDENCE}", self.amount(bound)),
             Some(bound) => format!(", and loses at most {} with {CONFIDENCE}", self.amount(bound)),
@@ -231,11 +243,27 @@ impl Teller<'_> {
         let (verb, mean) = changed(drop.mean);
         let bound = match drop.upper_bound() {
             None => String::new(),
+            Some(_) if is_same(drop) => self.without_difference(),
             Some(bound) if bound <= 0.0 => " (surely no loss)".to_owned(),
             Some(bound) if verb == LOSES => format!(" (at most {})", self.amount(bound)),
             Some(bound) => format!(" (at worst a loss of {})", self.amount(bound)),
         };
         format!(", {}, {verb} {}{bound}", self.plain_value(candidate), self.amount(mean))
+    }
+
+    /// Describes a drop of zero without any variation, which is no evidence that others would not differ.
+    fn without_difference(&self) -> String {
+        match self.table.interval {
+            Interval::Seeds => " in every training".to_owned(),
+            Interval::Images | Interval::Both => " on these images".to_owned(),
+        }
+    }
+
+    /// Returns the text of the baseline of a candidate's drop, or of its value if there is none.
+    fn baseline_or_value(&self, candidate: &Candidate) -> &str {
+        let report = self.choose.report.as_ref();
+        let value = report.unwrap_or(&self.choose.select);
+        if candidate.drop().is_some() { self.baseline(candidate) } else { &value.value.text }
     }
 
     /// Writes a drop; a drop in accuracy in points.

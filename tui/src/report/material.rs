@@ -87,6 +87,18 @@ impl<'m> Material<'m> {
         if is_chosen { "the recommended network" } else { "the network that comes closest" }
     }
 
+    /// Returns whether a task lies at the recommended point, else at the closest one.
+    pub fn is_recommended(&self, task: TaskId) -> bool {
+        let Some((_, choice)) = &self.choice else { return false };
+        let Some(candidate) = choice.chosen.or(choice.closest).map(|at| &choice.candidates[at]) else {
+            return false;
+        };
+        let (node, point) = self.graph().place(task);
+        let points = &self.graph().node_tasks[node].points;
+        let mut pairs = choice.axes.iter().zip(&candidate.levels);
+        pairs.all(|(&axis, &level)| points.level(point, axis).is_none_or(|own| own == level))
+    }
+
     /// Returns the task that quantizes the recommended network, else the closest one, in its first replicate.
     pub fn chosen(&self) -> Option<TaskId> {
         let (table, choice) = self.choice.as_ref()?;

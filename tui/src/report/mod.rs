@@ -13,7 +13,7 @@ mod provenance;
 mod tables;
 mod wiring;
 
-pub use confusion::confusions;
+pub use confusion::{DrawnConfusions, confusion, confusions};
 pub use curves::curves;
 pub use material::Material;
 pub use page::page;

@@ -46,7 +46,7 @@ pub enum InferenceError {
     Images(#[from] NetworkMismatch),
     /// The images have no labels.
     #[error(
-        "the images have no labels, so nobody knows which answers are right; Compare counts equal answers without labels"
+        "the images have no labels, which tell right answers from wrong ones; Compare counts equal answers without labels"
     )]
     Unlabelled,
     /// The backend failed.

@@ -4,18 +4,18 @@
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::reason::Reason;
 use ratatui::style::Style;
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
+use super::confusion::cells;
 use super::log_words::{progress, words};
 use crate::command::plan::describe;
-use crate::dashboard::paint::{line, pad, shorten, width};
 use crate::dashboard::run_model::RunModel;
 use crate::dashboard::task_status::TaskStatus;
 use crate::dashboard::theme::Theme;
 use crate::figure::confusion::ConfusionCounts;
 use crate::render::number::number;
 use crate::ui::eta::duration;
-use crate::ui::plain::{change, printable};
+use crate::ui::plain::change;
 
 /// A line of the details.
 pub enum DetailLine {
@@ -50,7 +50,7 @@ pub fn details(run: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<Deta
     let record = run.record(task).and_then(Option::as_ref);
     if let Some(counts) = record.and_then(|record| ConfusionCounts::of(record)) {
         lines.push(section("images by true class (rows) and given class (columns)"));
-        lines.extend(confusion(&counts, theme));
+        lines.extend(cells(&counts, theme).into_iter().map(DetailLine::Cells));
     }
     lines.push(section("parameters"));
     lines.extend(parameters(run, task).into_iter().map(text));
@@ -69,38 +69,6 @@ pub fn details(run: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<Deta
         lines.extend(log);
     }
     lines
-}
-
-/// Returns the counts as cells, coloured by the share of each true class's images.
-fn confusion<'c>(
-    counts: &'c ConfusionCounts<'_>,
-    theme: Theme,
-) -> impl Iterator<Item = DetailLine> + use<'c> {
-    /// The most cells of a name in front of a row, and the fewest above a column.
-    const NAME: usize = 12;
-    const SHORT: usize = 4;
-    let names: Vec<String> =
-        counts.classes.iter().map(|name| shorten(&printable(name), NAME, theme)).collect();
-    let widest = |texts: &[String]| texts.iter().map(|text| width(text)).max().unwrap_or(0);
-    let texts: Vec<Vec<String>> =
-        counts.rows.iter().map(|row| row.iter().map(f64::to_string).collect()).collect();
-    let room = widest(&names);
-    let cell = texts.iter().map(|row| widest(row)).max().unwrap_or(0).max(room.min(SHORT));
-    let blank = Span::raw(" ".repeat(room + 3));
-    let given = names.iter().map(|name| {
-        let name = shorten(name, cell, theme);
-        Span::styled(format!("{}  ", pad(&name, cell, true)), theme.dim())
-    });
-    let head = line([blank].into_iter().chain(given));
-    let rows = names.clone().into_iter().zip(texts).enumerate().map(move |(class, (name, row))| {
-        let name = Span::styled(format!("  {} ", pad(&name, room, false)), theme.dim());
-        let cells = row.into_iter().enumerate().map(|(given, count)| {
-            let share = counts.share(class, given);
-            Span::styled(format!("{}{} ", theme.level(share), pad(&count, cell, true)), theme.heat(share))
-        });
-        line([name].into_iter().chain(cells))
-    });
-    [head].into_iter().chain(rows).map(DetailLine::Cells)
 }
 
 fn state(run: &RunModel, task: TaskId, now: f64) -> String {

@@ -1,6 +1,7 @@
 //! The views. Each has a state, functions that apply actions to it, and a drawing that is a function of the state.
 //! A view does not know the keys of its actions or the source of its data.
 
+mod confusion;
 mod detail;
 mod difference;
 mod front;

@@ -17,6 +17,7 @@ use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::Action;
 use crate::dashboard::paint::{heading, item_at, left, line, list, pad, put_all, top, wrap};
 use crate::dashboard::run_model::RunModel;
+use crate::dashboard::theme::Theme;
 use crate::dashboard::view_state::TaskSort;
 use crate::ui::eta::duration;
 use crate::ui::plain::printable;
@@ -245,13 +246,31 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 fn lines(app: &App, width: u16) -> Vec<Line<'static>> {
     let Some((run, task)) = app.run.as_ref().zip(selected(app)) else { return vec![] };
     let wrapped = details(run, task, app.now, app.theme).into_iter().flat_map(|line| match line {
-        DetailLine::Cells(cells) => vec![cells],
+        DetailLine::Cells(cells) => vec![clipped(cells, usize::from(width), app.theme)],
         DetailLine::Text(style, text) => {
             let lines = wrap(&printable(&text), usize::from(width)).into_iter();
             lines.map(|line| Line::from(line).style(style)).collect()
         }
     });
     wrapped.collect()
+}
+
+/// Returns a line, with a mark at its end if it is wider than `width`.
+fn clipped(line: Line<'static>, width: usize, theme: Theme) -> Line<'static> {
+    if line.width() <= width {
+        return line;
+    }
+    let mut room = width.saturating_sub(1);
+    let mut spans: Vec<Span<'static>> = vec![];
+    for span in line.spans {
+        if span.width() > room {
+            break;
+        }
+        room -= span.width();
+        spans.push(span);
+    }
+    spans.push(Span::styled(theme.pick("…", "~"), theme.dim()));
+    Line::from(spans)
 }
 
 fn draw_list(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {

@@ -208,3 +208,11 @@ fn published_networks_are_as_good_as_in_another_runtime() {
         assert_eq!(done["metrics"]["correct"], right, "{task}");
     }
 }
+
+#[test]
+fn weights_of_an_import_are_exported() {
+    let bench = bench();
+    bench.run_well();
+    let told = bench.stdout(["weights", "x.ron", "net", "-o", "w.npz"]);
+    assert!(told.contains("14 tensors of net"), "{told}");
+}

@@ -73,23 +73,48 @@ fn faults_of_own_data_are_told() {
     };
     let no_labels = told("check", 2, r#", label: "kind""#, "");
     assert!(
-        no_labels.contains("the images have no labels") && no_labels.contains("label: \"class\""),
+        no_labels.contains("the images have no labels") && no_labels.contains("`label: \"column\"`"),
         "{no_labels}"
     );
     let no_test = told("check", 2, r#"test: "test.csv", "#, "");
     assert!(no_test.contains("this dataset has no test images"), "{no_test}");
     let bytes = told("check", 2, "Standard(mean: [2.0, 5.0], std: [1.5, 2.5])", "UnitRange");
     assert!(bytes.contains("UnitRange and Bytes are of bytes"), "{bytes}");
-    let label = told("run", 1, r#"label: "kind""#, r#"label: "species""#);
-    assert!(
-        label.contains("train.csv: line 1: no column named \"species\"; the columns are wide, kind, high"),
-        "{label}"
-    );
-    let classes = told("run", 1, "validation: 30", r#"classes: ["rose", "aster"], validation: 30"#);
-    assert!(classes.contains("label \"iris\" of image 2 is none of the classes rose, aster"), "{classes}");
+    // The fault of a file is a warning of `check`, and fails the task.
+    for (from, to, sentence) in [
+        (
+            r#"label: "kind""#,
+            r#"label: "species""#,
+            "train.csv: line 1: no column named \"species\"; the columns are wide, kind, high",
+        ),
+        (
+            "validation: 30",
+            r#"classes: ["rose", "aster"], validation: 30"#,
+            "label \"iris\" of image 2 is none of the classes rose, aster",
+        ),
+    ] {
+        let warned = told("check", 0, from, to);
+        assert!(warned.starts_with("warning: node `data`: ") && warned.contains(sentence), "{warned}");
+        assert!(told("run", 1, from, to).contains(sentence));
+    }
+    let network = told("check", 2, "Mlp(hidden: [8])", "Layers([Flatten, Linear(4)])");
+    assert!(network.contains("the last layer gives 4 numbers, but there are 3 classes"), "{network}");
     fs::remove_file(bench.path("train.csv")).expect("the file");
+    assert!(told("check", 0, "flowers", "gone").contains("warning: node `data`: train: "));
     let gone = told("run", 1, "flowers", "gone");
     assert!(gone.contains("train: ") && gone.contains("train.csv is not there"), "{gone}");
+}
+
+#[test]
+fn images_of_one_class_are_refused() {
+    let bench = flowers();
+    let text = fs::read_to_string(bench.path("train.csv")).expect("rows");
+    for file in ["train.csv", "test.csv"] {
+        bench.write(file, text.replace("aster", "rose").replace("iris", "rose"));
+    }
+    let ended = bench.fewbits(["check", "x.ron"]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("all images are of one class"), "{ended:?}");
 }
 
 /// The network of one output that a sigmoid follows, with rows for it: by its sign it answers with one of two classes.
@@ -116,26 +141,33 @@ fn a_single_output_is_two_classes_and_labels_may_be_absent() {
     ] {
         fs::copy(tests.join(from), bench.path(to)).expect(to);
     }
-    let evaluated = r#""full": Evaluate(model: "net", data: "data"),"#;
-    let text = |nodes: &str, from: &str, classes: &str| {
-        SINGLE.replace("NODES", nodes).replace("FROM", from).replace("CLASSES", classes)
+    let text = |nodes: &str, classes: &str| {
+        SINGLE.replace("NODES", nodes).replace("FROM", "Test").replace("CLASSES", classes)
     };
-    bench.write("x.ron", text("", "Test", r#"["no", "yes"]"#));
+    bench.write("x.ron", text("", r#"["no", "yes"]"#));
     bench.run_well();
     assert!(bench.stdout(["table", "x.ron", "net"]).trim_end().ends_with(" 2"));
-    let run = |nodes: &str, classes: &str| {
-        bench.write("x.ron", text(nodes, "Test", classes));
-        let ended = bench.fewbits(["run", "x.ron", "--ui", "plain"]);
-        assert_eq!(ended.code, Some(1), "{ended:?}");
+    let check = |nodes: &str, classes: &str| {
+        bench.write("x.ron", text(nodes, classes));
+        let ended = bench.fewbits(["check", "x.ron"]);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
         ended.stderr
     };
-    let told = run(evaluated, r#"["no", "yes"]"#);
-    assert!(told.contains("the images have no labels, so nobody knows which answers are right"), "{told}");
+    for node in [
+        r#""full": Evaluate(model: "net", data: "data", split: Train),"#,
+        r#""counts": Confusion(model: "net", data: "data"),"#,
+        r#""other": Train(data: "data", model: Mlp()),"#,
+    ] {
+        let told = check(node, r#"["no", "yes"]"#);
+        assert!(told.contains("the images have no labels") && told.contains("the array `y`"), "{told}");
+    }
     // Three classes are not two.
     fs::copy(tests.join("datasets/rows.npz"), bench.path("rows.npz")).expect("rows");
-    let told = run(evaluated, r#"["ox", "ass", "hen"]"#);
+    let told = check(r#""full": Evaluate(model: "net", data: "data"),"#, r#"["ox", "ass", "hen"]"#);
     assert!(
-        told.contains("takes 4 x 1 x 1 images in 1 class, these are 4 x 1 x 1 images in 3 classes"),
+        told.contains(
+            "takes 4 x 1 x 1 images in 1 class, these are 4 x 1 x 1 images in 3 classes; a single output"
+        ),
         "{told}"
     );
 }
@@ -146,20 +178,30 @@ fn images_that_an_imported_network_has_seen_are_warned_about() {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ops/tests");
     fs::copy(tests.join("networks/single.onnx"), bench.path("net.onnx")).expect("a network");
     fs::copy(tests.join("networks/single.golden.npz"), bench.path("net.npz")).expect("its outputs");
-    let told = |from: &str, normalize: &str| {
+    let text = |from: &str, normalize: &str| {
         let text = SINGLE.replace("NODES", "").replace("FROM", from).replace("CLASSES", r#"["no", "yes"]"#);
-        bench
-            .write("x.ron", text.replace("validation: 2", &format!("normalize: {normalize}, validation: 2")));
-        let ended = bench.fewbits(["check", "x.ron"]);
-        assert_eq!(ended.code, Some(0), "{ended:?}");
-        ended.stderr
+        text.replace("validation: 2", &format!("normalize: {normalize}, validation: 2"))
     };
-    assert_eq!(told("Test", "UnitRange"), "");
-    let seen = told("Train", "UnitRange");
+    let told = |command: &str, code, from: &str, normalize: &str| {
+        bench.write("x.ron", text(from, normalize));
+        let ended = bench.fewbits([command, "x.ron"]);
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        ended.stderr.lines().filter(|line| !line.contains("rows.npz is not there")).collect::<String>()
+    };
+    assert_eq!(told("check", 0, "Test", "UnitRange"), "");
+    let seen = told("check", 0, "Train", "UnitRange");
     assert!(
         seen.starts_with("warning: node `same`: the validation images are training images, which "),
         "{seen}"
     );
-    let range = told("Test", "Bytes");
+    assert!(told("plan", 0, "Train", "UnitRange").contains(&seen));
+    assert!(told("run", 1, "Train", "UnitRange").contains(&seen["warning: ".len()..]));
+    let range = told("check", 0, "Test", "Bytes");
     assert!(range.contains("the numbers of this dataset from 0 to 255; `golden` does not test"), "{range}");
+    // The numbers of a file count, not only how they are normalized.
+    let rows = fs::read(tests.join("datasets/unlabelled.npz")).expect("rows");
+    bench.write("rows.npz", rows);
+    let range =
+        told("check", 0, "Test", "Standard(mean: [900.0, 900.0, 900.0, 900.0], std: [1.0, 1.0, 1.0, 1.0])");
+    assert!(range.contains("the numbers of this dataset from -901 to -899"), "{range}");
 }

@@ -110,6 +110,13 @@ fn store() -> (tempfile::TempDir, PathBuf) {
 }
 
 /// Returns the first file below a folder.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let mut all: Vec<PathBuf> = entries.collect();
+    all.sort();
+    all
+}
+
 fn only_file(dir: &Path) -> PathBuf {
     let path = fs::read_dir(dir).expect("a folder").next().expect("a file").expect("an entry").path();
     if path.is_dir() { only_file(&path) } else { path }
@@ -159,8 +166,8 @@ fn cifar_archive() {
 #[test]
 fn onnx_network() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ops/tests/networks");
-    let networks = ["residual", "inverted", "branches", "channels_last", "pools", "newest"];
-    let seeds = networks.map(|name| fs::read(folder.join(format!("{name}.onnx"))).expect("a network"));
+    let files = files(&folder).into_iter().filter(|path| path.extension().is_some_and(|end| end == "onnx"));
+    let seeds: Vec<Vec<u8>> = files.map(|path| fs::read(path).expect("a network")).collect();
     fuzz(&seeds, |bytes| {
         // A network that can be read can also be stored and read again.
         if let Ok(imported) = Import::from_bytes(Path::new("fuzzed.onnx"), bytes) {

@@ -134,7 +134,9 @@ fn content(
             }
             let number = text.parse().ok().filter(|number: &f32| number.is_finite());
             let name = &names[column];
-            numbers.push(number.ok_or_else(|| wrong(format!("column {name:?}: {:?} is no number", start(text))))?);
+            numbers.push(
+                number.ok_or_else(|| wrong(format!("column {name:?}: {:?} is no number", start(text))))?,
+            );
         }
     }
     if numbers.is_empty() {

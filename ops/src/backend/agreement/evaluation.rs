@@ -1,12 +1,12 @@
 //! Logits of every layer and folding, and what the own backend promises about them.
 
 use super::{CLASSES, Case, ROWS, graphs, image_tensor, images, networks, running, tensors};
-use crate::backend::Device as Backend;
 use crate::backend::candle::forward::{Mode, forward};
 use crate::backend::own::inference::logits;
 use crate::backend::own::loss::backward;
 use crate::backend::own::pass::Pass;
-use crate::dataset::images::{Images, Labels};
+use crate::backend::{CandleDevice, Device as Backend};
+use crate::dataset::images::{Images, Labels, Pixels};
 use crate::evaluation::evaluate;
 use crate::network::architecture::{Architecture, LayerSpec};
 use crate::network::definition::Network;
@@ -111,4 +111,39 @@ fn an_images_logits_do_not_depend_on_the_others() {
     let other = Images { shape: [2, 6, 8], ..images() };
     assert!(logits(&model, &other, &|| false).unwrap_err().to_string().contains("takes 2 x 8 x 6 images"));
     assert_eq!(all.len(), ROWS * CLASSES);
+}
+
+/// Images for networks that take their numbers in another shape, and for a network of one output, on both backends.
+#[test]
+fn numbers_in_another_shape_give_the_same_logits_on_both_backends() {
+    let row = vec![LayerSpec::Flatten, LayerSpec::linear(5), LayerSpec::Relu];
+    let along = vec![LayerSpec::conv(4, 1), LayerSpec::Relu, LayerSpec::Flatten];
+    let cases = [
+        // The network's input, the shape of the images, the layers, the outputs.
+        ([96, 1, 1], [2, 8, 6], row.clone(), CLASSES),
+        ([4, 1, 6], [1, 4, 6], along.clone(), CLASSES),
+        ([4, 6, 1], [1, 4, 6], along, 1),
+        ([2, 8, 6], [2, 8, 6], row, 1),
+    ];
+    for (input, shape, mut layers, outputs) in cases {
+        layers.push(LayerSpec::linear(outputs));
+        let network = Network::resolve(&Architecture::Layers(layers), input, outputs).unwrap();
+        let rule = Optimizer::Sgd { lr: 0.1, momentum: 0.0 };
+        let state = TrainingState::new(&network, Init::KaimingUniform, rule, 3);
+        let model = fold(&network, &state.parameters, &state.running).unwrap();
+        let size: usize = shape.iter().product();
+        let numbers = super::numbers(7 * size, "rows");
+        let pixels = Pixels::Numbers { numbers, zeros: vec![0.0; shape[0]] };
+        let images = Images { shape, pixels, labels: None };
+        let logits = |device| crate::backend::logits(device, &model, &images, &|| false).unwrap();
+        let [own, theirs] = [Backend::Cpu, Backend::Candle(CandleDevice::Cpu)].map(logits);
+        assert_eq!(own.len(), 7 * outputs.max(2));
+        assert!(own.iter().zip(&theirs).all(|(own, theirs)| (own - theirs).abs() < 1e-5), "{input:?}");
+        // The same numbers as images of the network's own shape.
+        let same = Images { shape: input, ..images };
+        assert_eq!(crate::backend::logits(Backend::Cpu, &model, &same, &|| false).unwrap(), own);
+        if outputs == 1 {
+            assert!(own.chunks(2).all(|pair| pair[0] == 0.0));
+        }
+    }
 }

@@ -42,3 +42,39 @@ pub fn cells(counts: &ConfusionCounts<'_>, theme: Theme) -> Vec<Line<'static>> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(given: &[&str], rows: Vec<(&str, &[f64])>) -> Vec<String> {
+        let given: Vec<String> = given.iter().map(|name| (*name).to_owned()).collect();
+        let theme = Theme::for_terminal(false, "linux", "", true);
+        let lines = cells(&ConfusionCounts { given: &given, rows }, theme);
+        lines.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn cells_have_the_level_of_their_share() {
+        let found = text(
+            &["automobile", "ship", "(no answer)"],
+            vec![("automobile", &[120.0, 8.0, 0.0][..]), ("ship", &[0.0, 0.0, 0.0][..])],
+        );
+        assert_eq!(
+            found,
+            [
+                "             au~e  ship  (n~)  ",
+                "  automobile 7 120 0   8 0   0 ",
+                "  ship       0   0 0   0 0   0 ",
+            ]
+        );
+    }
+
+    #[test]
+    fn too_many_classes_are_a_sentence() {
+        let names: Vec<String> = (0..49).map(|class| class.to_string()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let rows = names.iter().map(|name| (*name, &[0.0; 49][..])).collect();
+        assert_eq!(text(&names, rows), ["  49 classes; at most 48 are shown here"]);
+    }
+}

@@ -1,7 +1,8 @@
 //! Fuzz tests of the readers of foreign files: for any bytes, a reader returns an error or a value, in bounded time and
 //! memory.
 //!
-//! `cargo test -p fewbits --test fuzz` takes half a second per reader, and a minute with `FEWBITS_TORTURE=long`.
+//! `cargo test -p fewbits --test fuzz` takes half a second per reader, as many as `FEWBITS_FUZZ_SECONDS` says, and a minute
+//! with `FEWBITS_TORTURE=long`.
 //! `BOLERO_RANDOM_SEED` repeats a failure with the seed that it printed. `cargo bolero test --package fewbits TARGET`
 //! runs a coverage-guided fuzzer.
 
@@ -62,7 +63,9 @@ fn fuzz(seeds: &[Vec<u8>], read: impl Fn(&[u8]) + std::panic::RefUnwindSafe) {
         read(seed);
     }
     let long = std::env::var_os("FEWBITS_TORTURE").is_some_and(|mode| mode == "long");
-    let time = if long { Duration::from_mins(1) } else { Duration::from_millis(500) };
+    let seconds = std::env::var("FEWBITS_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    let time = if long { 60.0 } else { seconds.unwrap_or(0.5) };
+    let time = Duration::from_secs_f64(time);
     let seeds = seeds.to_vec();
     // The time limits the number of inputs.
     let tried = AtomicUsize::new(0);

@@ -19,6 +19,8 @@ pub struct NodeKind {
     pub name: &'static str,
     /// The inputs, as pairs of the field that names the node and the type of artifact that the node must produce.
     pub inputs: &'static [(&'static str, &'static str)],
+    /// An input that a node may leave out. It stands behind the others, and only tasks whose op reads it have it.
+    pub optional_input: Option<(&'static str, &'static str)>,
     /// The type of the artifact; `None` if the kind has no artifact for other nodes.
     pub output: Option<&'static str>,
     /// The names of the artifact's parts.
@@ -67,6 +69,7 @@ impl NodeKind {
     pub(crate) const NONE: Self = Self {
         name: "",
         inputs: &[],
+        optional_input: None,
         output: None,
         parts: &[],
         metrics: &[],
@@ -74,6 +77,11 @@ impl NodeKind {
         seed: None,
         keeping: Keeping::Never,
     };
+
+    /// Returns all inputs, the optional one last.
+    pub fn all_inputs(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
+        self.inputs.iter().copied().chain(self.optional_input)
+    }
 
     /// Returns the metric with a role; the first if several have it.
     #[must_use]
@@ -97,6 +105,8 @@ pub enum Keeping {
     WhenAsked,
     /// Unless the file says `keep: false`: the artifact is costly to make again.
     Always,
+    /// As [`Self::Always`] where [`Ops::is_costly`], else as [`Self::WhenAsked`]; the default in words.
+    WhenCostly(&'static str),
 }
 
 impl Keeping {
@@ -107,6 +117,7 @@ impl Keeping {
             Self::Never => "false, and nothing else",
             Self::WhenAsked => "false",
             Self::Always => "true",
+            Self::WhenCostly(words) => words,
         }
     }
 }
@@ -213,8 +224,8 @@ pub trait Ops: Send + Sync + 'static {
     /// Reads the parameters of a node of this kind; the engine has already taken the inputs and `keep`.
     fn read_op(&self, kind: &str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Self::Op>;
 
-    /// Checks an op against the ports of its inputs (in the order of [`NodeKind::inputs`]) and returns the port of
-    /// its artifact.
+    /// Checks an op against the ports of the inputs that it reads (in the order of [`NodeKind::all_inputs`]) and returns
+    /// the port of its artifact.
     fn port(&self, op: &Self::Op, inputs: &[&Self::Port]) -> Result<Self::Port, Misfit>;
 
     /// Returns the warnings about an op with these inputs, a sentence each: facts that are no faults.
@@ -226,14 +237,20 @@ pub trait Ops: Send + Sync + 'static {
     /// Returns the identity of the op: name, version and parameters.
     fn identity(&self, op: &Self::Op) -> Identity;
 
+    /// Returns whether the op's artifact is costly to make again; only for kinds with [`Keeping::WhenCostly`].
+    fn is_costly(&self, op: &Self::Op) -> bool {
+        let _ = op;
+        false
+    }
+
     /// Returns the parts that the op reads, as pairs of the input's index and the part's name. An op reads at least
-    /// one part of every input.
+    /// one part of every input but the optional one.
     fn reads(&self, op: &Self::Op) -> Vec<(usize, &'static str)>;
 
     /// Returns the sources that the op reads.
     fn sources(&self, op: &Self::Op) -> Result<Vec<TaskSource>, OpError>;
 
-    /// Runs the op. The engine calls this on a thread of the executor, inside its rayon pool.
+    /// Runs the op on the artifacts of the inputs that it reads. The engine calls this on a thread of the executor, inside its rayon pool.
     fn run(
         &self,
         op: &Self::Op,

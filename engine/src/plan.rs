@@ -215,7 +215,9 @@ impl<'p, O: Ops> Planner<'p, O> {
             let Some(digest) = parts(tasks[place]).and_then(|parts| parts.get(part)) else {
                 return Ok(PreimageState::Waiting);
             };
-            inputs.insert(format!("{}.{part}", kind.inputs[place].0), *digest);
+            // The optional input is last, so the places of the others hold without it.
+            let Some((port, _)) = kind.all_inputs().nth(place) else { continue };
+            inputs.insert(format!("{port}.{part}"), *digest);
         }
         let sources = match self.ops.sources(&work.op) {
             Ok(sources) => sources,
@@ -283,7 +285,9 @@ impl<'p, O: Ops> Planner<'p, O> {
                 None => return run(TaskState::Run),
             },
         };
-        if node.keep && !(hit.kept && parts.iter().all(|(_, digest)| self.store.has_object(digest))) {
+        if self.graph.keeps(task)
+            && !(hit.kept && parts.iter().all(|(_, digest)| self.store.has_object(digest)))
+        {
             return run(TaskState::Lost);
         }
         Ok(Planned { state: TaskState::Cached, key: Some(key), parts: Some(parts) })

@@ -117,10 +117,10 @@ impl<'t, O: Ops> Tasks<'t, O> {
         };
         let mut fields: BTreeMap<String, String> =
             preimage::fields(&text).into_iter().filter_map(own).collect();
-        for (&(port, _), &input) in node.kind.inputs.iter().zip(&node.inputs) {
+        for ((port, _), &input) in node.kind.all_inputs().zip(&node.inputs) {
             fields.insert(port.to_owned(), format!("\"{}\"", self.side.graph.experiment.nodes[input].name));
         }
-        fields.insert("keep".to_owned(), node.keep.to_string());
+        fields.insert("keep".to_owned(), self.side.graph.keeps(task).to_string());
         fields
     }
 }

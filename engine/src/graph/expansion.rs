@@ -41,6 +41,10 @@ pub(super) fn expand<O: Ops>(
     for (at, node) in experiment.nodes.pairs() {
         steps[at].inputs = find_inputs(node, &steps[at].points, &steps);
     }
+    check_optional_inputs(experiment, &steps, faults);
+    if !faults.is_empty() {
+        return None;
+    }
     let warnings = check_ports(experiment, &steps, ops, faults);
     Some((steps, warnings))
 }
@@ -211,14 +215,14 @@ fn read_resolved_op<O: Ops>(
     faults: &mut Faults,
 ) -> Option<ResolvedOp<O>> {
     let mut fields = Fields::open(value, node.kind.name, faults)?;
-    for (port, _) in node.kind.inputs {
+    for (port, _) in node.kind.all_inputs() {
         fields.take(port);
     }
     fields.take_named("keep");
     let op = ops.read_op(node.kind.name, &mut fields, faults);
     fields.finish(faults);
     let op = op?;
-    if node.kind.keeping == Keeping::Always && !node.keep && !ops.is_exact(&op) {
+    if node.kind.keeping == Keeping::Always && node.keep == Some(false) && !ops.is_exact(&op) {
         faults.add(
             value.span,
             "its device does not give the same bits each time, so its artifact cannot be made again",
@@ -228,7 +232,14 @@ fn read_resolved_op<O: Ops>(
     }
     let Identity { op: name, version, params } = ops.identity(&op);
     match canonical(&params) {
-        Ok(params) => Some(ResolvedOp { reads: ops.reads(&op), op, name, version, params }),
+        Ok(params) => {
+            let is_kept = match node.kind.keeping {
+                Keeping::Always => true,
+                Keeping::WhenCostly(_) => ops.is_costly(&op),
+                Keeping::Never | Keeping::WhenAsked => false,
+            };
+            Some(ResolvedOp { reads: ops.reads(&op), is_kept, op, name, version, params })
+        }
         Err(error) => {
             faults.add(value.span, format!("these parameters have no canonical form: {error}"), "");
             None
@@ -245,6 +256,28 @@ fn find_inputs<O: Ops>(node: &Node, points: &Points, steps: &DenseMap<NodeId, No
         }
     }
     inputs
+}
+
+/// Reports optional inputs that an op reads and the node leaves out, and those that no op of the node reads.
+fn check_optional_inputs<O: Ops>(
+    experiment: &Experiment,
+    steps: &DenseMap<NodeId, NodeTasks<O>>,
+    faults: &mut Faults,
+) {
+    for (at, node) in experiment.nodes.pairs() {
+        let Some((port, _)) = node.kind.optional_input else { continue };
+        let place = node.kind.inputs.len();
+        let is_given = node.inputs.len() > place;
+        let is_read = steps[at].resolved_ops.iter().any(|work| work.reads_input(place));
+        if is_read && !is_given {
+            let hint = format!("add `{port}: …`");
+            faults.add(node.value.span, format!("`{}` needs `{port}` here", node.kind.name), hint);
+        }
+        if is_given && !is_read {
+            let what = format!("nothing of `{}` reads `{port}`", node.name);
+            faults.add(node.input_spans[place], what, format!("remove `{port}`"));
+        }
+    }
 }
 
 /// Checks every resolved op against the ports of its inputs, once per combination of resolved op and ports. Returns the
@@ -269,12 +302,16 @@ fn check_ports<O: Ops>(
         for point in step.points.ids() {
             combination.clear();
             combination.push(step.resolved_of[point]);
-            let inputs = node.inputs.iter().zip(step.inputs_of(point, node.inputs.len()));
-            combination.extend(inputs.filter_map(|(&input, &place)| of_task[input][place]));
-            if combination.len() <= node.inputs.len() {
+            let work = &step.resolved_ops[step.resolved_of[point] as usize];
+            let inputs = node.inputs.iter().zip(step.inputs_of(point, node.inputs.len())).enumerate();
+            let inputs = inputs.filter(|(place, _)| work.reads_input(*place));
+            let known_ports: Option<Vec<u32>> =
+                inputs.map(|(_, (&input, &place))| of_task[input][place]).collect();
+            let Some(known_ports) = known_ports else {
                 // An input with a fault causes no further faults.
                 continue;
-            }
+            };
+            combination.extend(known_ports);
             if let Some(port) = known.get(&combination) {
                 of_task[at][point] = *port;
                 continue;

@@ -89,6 +89,16 @@ pub struct ResolvedOp<O: Ops> {
     pub params: String,
     /// The parts that the op reads, as pairs of the input's index and the part's name.
     pub reads: Vec<(usize, &'static str)>,
+    /// Whether the store keeps the artifact unless the file says otherwise.
+    pub is_kept: bool,
+}
+
+impl<O: Ops> ResolvedOp<O> {
+    /// Returns whether the op reads an input of its node.
+    #[must_use]
+    pub fn reads_input(&self, input: usize) -> bool {
+        self.reads.iter().any(|(place, _)| *place == input)
+    }
 }
 
 impl<O: Ops> TaskGraph<O> {
@@ -167,13 +177,21 @@ impl<O: Ops> TaskGraph<O> {
         &step.resolved_ops[step.resolved_of[point] as usize]
     }
 
-    /// Returns the input tasks of a task, in the order of its node's inputs.
+    /// Returns whether the store keeps a task's artifact.
+    #[must_use]
+    pub fn keeps(&self, task: TaskId) -> bool {
+        self.experiment.nodes[self.node(task)].keep.unwrap_or_else(|| self.resolved_op(task).is_kept)
+    }
+
+    /// Returns the input tasks that a task reads, in the order of its node's inputs.
     #[must_use]
     pub fn inputs(&self, task: TaskId) -> Vec<TaskId> {
         let (node, point) = self.place(task);
         let nodes = &self.experiment.nodes[node].inputs;
         let points = self.node_tasks[node].inputs_of(point, nodes.len());
-        nodes.iter().zip(points).map(|(&input, &at)| self.task(input, at)).collect()
+        let work = self.resolved_op(task);
+        let inputs = nodes.iter().zip(points).enumerate().filter(|(place, _)| work.reads_input(*place));
+        inputs.map(|(_, (&input, &at))| self.task(input, at)).collect()
     }
 
     /// Returns the depth of each task: the length of the longest path from a task without inputs.

@@ -177,7 +177,7 @@ impl<'r, O: Ops> RunState<'r, O> {
         let reason = self.reason(task, &preimage);
         self.announcer.tell(Event::Started { task: self.graph.name(task), key: key.to_string(), reason });
         // One record serves all tasks of the key, so the artifact is kept if any of their nodes keeps it.
-        let keeps = |task: &TaskId| self.graph.experiment.nodes[self.graph.node(*task)].keep;
+        let keeps = |task: &TaskId| self.graph.keeps(*task);
         let keep = keeps(&task) || self.queue.followers(task).iter().any(keeps);
         Ok(Some(Job { task, key, preimage, keep, inputs }))
     }

@@ -203,6 +203,6 @@ impl<'r, O: Ops> Supply<'r, O> {
     }
 
     fn is_kept(&self, task: TaskId) -> bool {
-        self.graph.experiment.nodes[self.graph.node(task)].keep
+        self.graph.keeps(task)
     }
 }

@@ -27,9 +27,9 @@ pub struct Node {
     pub kind: &'static NodeKind,
     /// The node as written, parameters included.
     pub value: Value,
-    /// Whether the store keeps the artifact.
-    pub keep: bool,
-    /// The input nodes, in the order of [`NodeKind::inputs`].
+    /// Whether the store keeps the artifact, as the file says; `None` if it does not say.
+    pub keep: Option<bool>,
+    /// The input nodes, in the order of [`NodeKind::all_inputs`].
     pub inputs: Vec<NodeId>,
     /// The place where each input is named.
     pub input_spans: Vec<Span>,
@@ -79,7 +79,16 @@ pub struct OpenedNode<'v> {
     /// The remaining fields: the op's parameters.
     pub fields: Fields<'v>,
     wanted: Vec<Option<InputName>>,
-    keep: Option<bool>,
+    keep: AskedKeep,
+}
+
+/// What a node says about keeping its artifact.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AskedKeep {
+    Nothing,
+    Keep(bool),
+    /// The value is no truth value.
+    Faulty,
 }
 
 /// Opens a node's value: reads its kind, its inputs and `keep`.
@@ -88,11 +97,20 @@ pub fn open<'v>(value: &'v Value, kinds: &'static [NodeKind], faults: &mut Fault
     let name = variant(value, "an op", &names, faults)?;
     let kind = kinds.iter().find(|kind| kind.name == name)?;
     let mut fields = Fields::open(value, kind.name, faults)?;
-    let wanted = kind.inputs.iter().map(|(port, gives)| fields.input(port, gives, faults)).collect();
+    let mut wanted: Vec<_> =
+        kind.inputs.iter().map(|(port, gives)| fields.input(port, gives, faults)).collect();
+    if let Some((port, gives)) = kind.optional_input {
+        wanted.push(if fields.has(port) { fields.input(port, gives, faults) } else { None });
+        fields.otherwise(port, "left out");
+    }
     let asked = fields.take_named("keep");
     fields.otherwise("keep", kind.keeping.words());
-    let keep = asked.map_or(Some(kind.keeping == Keeping::Always), |value| bool::from_value(value, faults));
-    if let (Some(value), Some(true), Keeping::Never) = (asked, keep, kind.keeping) {
+    let keep = match asked.map(|value| bool::from_value(value, faults)) {
+        None => AskedKeep::Nothing,
+        Some(Some(keep)) => AskedKeep::Keep(keep),
+        Some(None) => AskedKeep::Faulty,
+    };
+    if let (Some(value), AskedKeep::Keep(true), Keeping::Never) = (asked, keep, kind.keeping) {
         faults.add(
             value.span,
             format!("the result of `{}` cannot be kept", kind.name),
@@ -111,7 +129,11 @@ fn read_node(
     faults: &mut Faults,
 ) -> Option<UnwiredNode> {
     let OpenedNode { kind, wanted, keep, .. } = open(value, kinds, faults)?;
-    let keep = keep?;
+    let keep = match keep {
+        AskedKeep::Nothing => None,
+        AskedKeep::Keep(keep) => Some(keep),
+        AskedKeep::Faulty => return None,
+    };
     let own_axes = named_axes(value, axes, faults);
     let node = Node {
         name: name.to_owned(),
@@ -132,7 +154,7 @@ fn wire(drafts: Vec<UnwiredNode>, entries: &[(String, Span, Value)], faults: &mu
         drafts.iter().map(|draft| (draft.node.name.clone(), draft.node.kind.output)).collect();
     let mut nodes = Nodes::default();
     for UnwiredNode { mut node, wanted } in drafts {
-        for (input, (_, expected)) in wanted.iter().zip(node.kind.inputs) {
+        for (input, (_, expected)) in wanted.iter().zip(node.kind.all_inputs()) {
             let Some(input) = input else { continue };
             let Some(at) = names.iter().position(|(name, _)| *name == input.node) else {
                 // A node that is in the file but could not be read has its own fault.

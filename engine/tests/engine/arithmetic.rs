@@ -21,10 +21,20 @@ const VALUE: &[&str] = &["value"];
 
 const fn number(name: &'static str, inputs: &'static [(&'static str, &'static str)]) -> NodeKind {
     let (metrics, roles, seed, keeping) = (VALUE, &[], None, Keeping::WhenAsked);
-    NodeKind { name, inputs, output: NUMBER, parts: VALUE, metrics, roles, seed, keeping }
+    NodeKind {
+        name,
+        inputs,
+        optional_input: None,
+        output: NUMBER,
+        parts: VALUE,
+        metrics,
+        roles,
+        seed,
+        keeping,
+    }
 }
 
-static KINDS: [NodeKind; 12] = [
+static KINDS: [NodeKind; 13] = [
     number("Number", &[]),
     number("File", &[]),
     // This kind accepts any value; its number is the length of the value's text.
@@ -35,6 +45,12 @@ static KINDS: [NodeKind; 12] = [
     number("Fail", &[("of", "number")]),
     // This kind stands for costly work, so its artifact is kept.
     NodeKind { keeping: Keeping::Always, ..number("Learn", &[("of", "number")]) },
+    // This kind may have a second input, and is costly with it.
+    NodeKind {
+        optional_input: Some(("by", "number")),
+        keeping: Keeping::WhenCostly("true with `shift: true`"),
+        ..number("Shift", &[("of", "number")])
+    },
     // The artifact has two parts.
     NodeKind {
         output: Some("pair"),
@@ -63,18 +79,43 @@ static KINDS: [NodeKind; 12] = [
 
 /// The work of one node.
 pub enum Op {
-    Number { value: f64 },
-    File { path: PathBuf },
-    Length { text: String },
+    Number {
+        value: f64,
+    },
+    File {
+        path: PathBuf,
+    },
+    Length {
+        text: String,
+    },
     Add,
-    Scale { by: f64 },
-    Round { to: f64 },
-    Fail { when: f64, panic: bool },
-    Learn { steps: i64, seed: i64, stop_at: Option<i64> },
+    Scale {
+        by: f64,
+    },
+    Round {
+        to: f64,
+    },
+    Fail {
+        when: f64,
+        panic: bool,
+    },
+    Learn {
+        steps: i64,
+        seed: i64,
+        stop_at: Option<i64>,
+    },
+    /// Adds the second input, if it is used.
+    Shift {
+        is_used: bool,
+    },
     Split,
     Whole,
-    Show { offset: f64 },
-    Judge { answers: String },
+    Show {
+        offset: f64,
+    },
+    Judge {
+        answers: String,
+    },
 }
 
 /// An artifact with one or two numbers, counted while it is in memory.
@@ -140,6 +181,7 @@ impl Op {
             Self::Round { .. } => "Round",
             Self::Fail { .. } => "Fail",
             Self::Learn { .. } => "Learn",
+            Self::Shift { .. } => "Shift",
             Self::Split => "Split",
             Self::Whole => "Whole",
             Self::Show { .. } => "Show",
@@ -168,6 +210,7 @@ impl Arithmetic {
                 return Err(OpError::Failed(format!("{} is too large", inputs[0])));
             }
             Op::Learn { steps, seed, stop_at } => learn(*steps, *stop_at, inputs[0] + *seed as f64, context)?,
+            Op::Shift { is_used } => inputs[0] + if *is_used { inputs[1] } else { 0.0 },
             Op::Show { offset } => inputs[0] + offset,
             Op::Fail { .. } | Op::Whole | Op::Split => inputs[0],
             Op::Judge { answers } => {
@@ -242,6 +285,7 @@ impl Ops for Arithmetic {
                 let seed = fields.optional("seed", 0, faults);
                 Op::Learn { steps: steps?, seed: seed?, stop_at: fields.optional("stop_at", None, faults)? }
             }
+            "Shift" => Op::Shift { is_used: fields.optional("use", true, faults)? },
             "Split" => Op::Split,
             "Whole" => Op::Whole,
             "Judge" => Op::Judge { answers: fields.required("answers", faults)? },
@@ -264,6 +308,7 @@ impl Ops for Arithmetic {
             Op::Fail { when, panic } => ("fail", json!({ "when": when, "panic": panic })),
             // The step at which it stops does not affect its result.
             Op::Learn { steps, seed, .. } => ("learn", json!({ "steps": steps, "seed": seed })),
+            Op::Shift { is_used } => ("shift", json!({ "use": is_used })),
             Op::Split => ("split", json!({})),
             Op::Whole => ("whole", json!({})),
             Op::Show { offset } => ("show", json!({ "offset": offset })),
@@ -275,10 +320,14 @@ impl Ops for Arithmetic {
     fn reads(&self, op: &Op) -> Vec<(usize, &'static str)> {
         match op {
             Op::Number { .. } | Op::File { .. } | Op::Length { .. } | Op::Judge { .. } => vec![],
-            Op::Add => vec![(0, "value"), (1, "value")],
+            Op::Add | Op::Shift { is_used: true } => vec![(0, "value"), (1, "value")],
             Op::Whole => vec![(0, "whole")],
             _ => vec![(0, "value")],
         }
+    }
+
+    fn is_costly(&self, op: &Op) -> bool {
+        matches!(op, Op::Shift { is_used: true })
     }
 
     fn sources(&self, op: &Op) -> Result<Vec<TaskSource>, OpError> {

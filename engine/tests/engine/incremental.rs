@@ -3,9 +3,11 @@
 use std::fs;
 
 use fewbits_engine::event::Event;
+use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::preimage::Change;
 use fewbits_engine::reason::Reason;
 
+use crate::arithmetic::Arithmetic;
 use crate::bench::{Bench, experiment, lines, reasons};
 
 const AXES: &str = r#""by": [1, 2], "to": [1, 10]"#;
@@ -266,4 +268,46 @@ fn tasks_say_why_they_run() {
     assert!(
         matches!(&edited[1], (task, Reason::Changed { changes, .. }) if task == "s" && changes[0].field == "inputs.of.value")
     );
+}
+
+#[test]
+fn an_optional_input_counts_only_where_it_is_read() {
+    let text = |by: &str, value: i64| {
+        let nodes = format!(
+            r#""a": Number(value: 3), "b": Number(value: {value}), "s": Shift(of: "a", {by}use: Axis("use")), "t": Show(of: "s")"#
+        );
+        experiment(r#""use": [false, true]"#, &nodes)
+    };
+    let (bench, first) = (Bench::new(), text(r#"by: "b", "#, 4));
+    let all =
+        ["a = 3", "s(use=false) = 3", "t(use=false) = 3", "b = 4", "s(use=true) = 7", "t(use=true) = 7"];
+    let mut found = bench.events(&first);
+    let mut expected = all.map(str::to_owned).to_vec();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+    // Another second input leaves the task that does not read it.
+    assert_eq!(bench.events(&text(r#"by: "b", "#, 5)), ["b = 5", "s(use=true) = 8", "a rebuilt", "t(use=true) = 8"]);
+    // Only the costly artifact is kept.
+    let graph = bench.graph(&first);
+    let kept: Vec<String> =
+        graph.tasks().filter(|task| graph.keeps(*task)).map(|task| graph.name(task)).collect();
+    assert_eq!(kept, ["s(use=true)"]);
+    let inputs = graph.tasks().map(|task| graph.inputs(task).len()).collect::<Vec<_>>();
+    assert_eq!(inputs, [0, 0, 1, 2, 1, 1]);
+}
+
+#[test]
+fn an_optional_input_must_be_there_where_it_is_read_and_only_there() {
+    let faults = |by: &str, uses: &str| -> Vec<String> {
+        let nodes = format!(r#""a": Number(value: 3), "s": Shift(of: "a", {by}use: Axis("use"))"#);
+        let text = experiment(&format!(r#""use": [{uses}]"#), &nodes);
+        let faults = TaskGraph::parse(&text, &Arithmetic::default(), 100).err().unwrap_or_default();
+        faults.into_iter().map(|fault| format!("{}; {}", fault.message, fault.hint)).collect()
+    };
+    assert_eq!(faults(r#"by: "a", "#, "false, true"), [""; 0]);
+    assert_eq!(faults("", "false"), [""; 0]);
+    assert_eq!(faults("", "false, true"), ["`Shift` needs `by` here; add `by: …`"]);
+    assert_eq!(faults(r#"by: "a", "#, "false"), ["nothing of `s` reads `by`; remove `by`"]);
+    assert!(faults(r#"by: "z", "#, "true")[0].starts_with("there is no node `z`"));
 }

@@ -22,6 +22,7 @@ use crate::standard::{Artifact, Port};
 pub const KIND: NodeKind = NodeKind {
     name: "Compare",
     inputs: &[("model", "model"), ("baseline", "model"), ("data", "dataset")],
+    optional_input: None,
     output: None,
     parts: &[],
     metrics: &[

@@ -21,6 +21,7 @@ use crate::standard::{Artifact, Port};
 pub const KIND: NodeKind = NodeKind {
     name: "Confusion",
     inputs: &[("model", "model"), ("data", "dataset")],
+    optional_input: None,
     output: None,
     parts: &[],
     metrics: &["balanced_accuracy", "lowest_recall", "non_finite", "total"],

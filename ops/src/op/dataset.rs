@@ -26,6 +26,7 @@ use crate::standard::{Artifact, DatasetPort, StandardOps};
 pub const KIND: NodeKind = NodeKind {
     name: "Dataset",
     inputs: &[],
+    optional_input: None,
     output: Some("dataset"),
     parts: &["test", "train", "validation"],
     metrics: &["classes", "test_images", "train_images", "validation_images"],

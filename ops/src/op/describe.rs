@@ -16,6 +16,7 @@ use crate::standard::{Artifact, Port};
 pub const KIND: NodeKind = NodeKind {
     name: "Describe",
     inputs: &[("model", "model")],
+    optional_input: None,
     output: None,
     parts: &[],
     metrics: &[

@@ -27,6 +27,7 @@ use crate::standard::{Artifact, DatasetPort, ModelPort, Port};
 pub const KIND: NodeKind = NodeKind {
     name: "Evaluate",
     inputs: &[("model", "model"), ("data", "dataset")],
+    optional_input: None,
     output: None,
     parts: &[],
     metrics: &[

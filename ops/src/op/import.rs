@@ -26,6 +26,7 @@ use crate::standard::{Artifact, DatasetPort, ModelPort, Port, StandardOps};
 pub const KIND: NodeKind = NodeKind {
     name: "Import",
     inputs: &[],
+    optional_input: None,
     output: Some("model"),
     parts: &["model"],
     metrics: &["golden_difference", "multiply_accumulates", "parameters"],

@@ -23,6 +23,7 @@ use crate::standard::{Artifact, Port};
 pub const KIND: ops::NodeKind = ops::NodeKind {
     name: "Quantize",
     inputs: &[("model", "model")],
+    optional_input: None,
     output: Some("model"),
     parts: &["model"],
     metrics: &[

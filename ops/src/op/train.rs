@@ -30,6 +30,7 @@ const ONE_CLASS: &str = "all images are of one class, and a network learns to te
 pub const KIND: NodeKind = NodeKind {
     name: "Train",
     inputs: &[("data", "dataset")],
+    optional_input: None,
     output: Some("model"),
     parts: &["model"],
     metrics: &[

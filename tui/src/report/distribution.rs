@@ -66,8 +66,8 @@ fn is_costly(graph: &TaskGraph<StandardOps>, task: TaskId) -> bool {
     let mut behind = graph.inputs(task).first().copied();
     while let Some(task) = behind {
         let node = &graph.experiment.nodes[graph.place(task).0];
-        if node.kind.keeping == Keeping::Always {
-            return !node.keep;
+        if node.kind.keeping == Keeping::Always || graph.resolved_op(task).is_kept {
+            return !graph.keeps(task);
         }
         behind = graph.inputs(task).first().copied();
     }

@@ -5,6 +5,7 @@
 extern crate self as fewbits_ops;
 
 pub mod backend;
+pub mod calibration;
 pub mod dataset;
 pub mod evaluation;
 pub mod format;

@@ -174,6 +174,10 @@ impl Ops for StandardOps {
         }
     }
 
+    fn is_costly(&self, op: &Op) -> bool {
+        matches!(op, Op::Quantize(op) if op.is_calibrated())
+    }
+
     fn identity(&self, op: &Op) -> Identity {
         match op {
             Op::Dataset(op) => op.identity(),
@@ -191,6 +195,7 @@ impl Ops for StandardOps {
         match op {
             Op::Dataset(_) | Op::Import(_) => vec![],
             Op::Train(_) => vec![(0, "train"), (0, "validation")],
+            Op::Quantize(op) if op.is_calibrated() => vec![(0, "model"), (1, "train")],
             Op::Quantize(_) | Op::Describe(_) => vec![(0, "model")],
             Op::Evaluate(op) => vec![(0, "model"), (1, op.split.part())],
             Op::Confusion(op) => vec![(0, "model"), (1, op.split.part())],
@@ -218,7 +223,10 @@ impl Ops for StandardOps {
             (Op::Dataset(op), []) => op.run(self),
             (Op::Import(op), []) => op.run(self),
             (Op::Train(op), [Artifact::Dataset(data)]) => op.run(data, context),
-            (Op::Quantize(op), [Artifact::Model(model)]) => op.run(model),
+            (Op::Quantize(op), [Artifact::Model(model)]) => op.run(model, None, context),
+            (Op::Quantize(op), [Artifact::Model(model), Artifact::Dataset(data)]) => {
+                op.run(model, Some(data), context)
+            }
             (Op::Describe(op), [Artifact::Model(model)]) => Ok(op.run(model)),
             (Op::Evaluate(op), [Artifact::Model(model), Artifact::Dataset(data)]) => {
                 op.run(model, data, context)

@@ -20,13 +20,13 @@ pub fn plain(artifact: &Artifact) -> Result<Vec<Encoded>, OpError> {
     Ok(model.tensors().iter().map(tensor).collect())
 }
 
-/// Returns every tensor of the result of a Quantize op, sorted by name. Its weights equal those of the op's artifact,
-/// bit for bit, and quantized tensors have codes. It is an error if the op is not Quantize or the input not a model.
-pub fn encoded(op: &Op, reads: &Artifact) -> Result<Vec<Encoded>, OpError> {
+/// Returns every tensor of the result of a Quantize op, sorted by name. Its weights equal those of the op's artifact
+/// `made`, bit for bit, and quantized tensors have codes. It is an error if the op is not Quantize or the input not a model.
+pub fn encoded(op: &Op, reads: &Artifact, made: &Artifact) -> Result<Vec<Encoded>, OpError> {
     let Op::Quantize(op) = op else {
         return Err(OpError::Failed("only quantized weights have codes".to_owned()));
     };
-    op.encode(model(reads)?)
+    op.encode(model(reads)?, model(made)?)
 }
 
 fn model(artifact: &Artifact) -> Result<&Model, OpError> {

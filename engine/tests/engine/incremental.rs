@@ -287,7 +287,10 @@ fn an_optional_input_counts_only_where_it_is_read() {
     expected.sort();
     assert_eq!(found, expected);
     // Another second input leaves the task that does not read it.
-    assert_eq!(bench.events(&text(r#"by: "b", "#, 5)), ["b = 5", "s(use=true) = 8", "a rebuilt", "t(use=true) = 8"]);
+    assert_eq!(
+        bench.events(&text(r#"by: "b", "#, 5)),
+        ["b = 5", "s(use=true) = 8", "a rebuilt", "t(use=true) = 8"]
+    );
     // Only the costly artifact is kept.
     let graph = bench.graph(&first);
     let kept: Vec<String> =

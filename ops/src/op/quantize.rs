@@ -1,19 +1,25 @@
-//! `Quantize(model, format, rounding: Nearest, scale, seed: 0, random_bits: 32, tensors: Weights, layers: {}, first,
-//! last)`.
+//! `Quantize(model, data, format, rounding: Nearest, scale, seed: 0, random_bits: 32, tensors: Weights, layers: {}, first,
+//! last, method: Direct, calibration: 256, calibration_seed: 0, bias_correction: false)`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use fewbits_engine::context::Context;
 use fewbits_engine::ops::{self, Identity, Keeping, MetricRole, Misfit, OpError, Output, PathStep};
 use fewbits_engine::text::fault::{Faults, suggest};
 use fewbits_engine::text::fields::{Fields, FromValue};
 use fewbits_engine::text::mismatch::mismatch;
 use fewbits_engine::text::value::{Struct, Value, ValueKind};
-use fewbits_engine::text::variant::choice;
+use fewbits_engine::text::variant::{VariantReader, choice, read_variant};
 use fewbits_store::{Digest, Series};
 use serde_json::json;
 
+use crate::calibration::layers::{Calibrated, CalibrationError, calibrate};
+use crate::calibration::{Calibration, DAMPING, Method};
+use crate::dataset::Dataset;
 use crate::format::{Format, RandomBits, Rounding};
+use crate::network::array::Array;
+use crate::network::fit::{self, ImageKind};
 use crate::network::model::Model;
 use crate::quantize::{Distortion, Encoded, Quantization, Quantized, Quantizer, Tensor, Tensors};
 use crate::scale::{RealFit, Scale};
@@ -23,7 +29,7 @@ use crate::standard::{Artifact, Port};
 pub const KIND: ops::NodeKind = ops::NodeKind {
     name: "Quantize",
     inputs: &[("model", "model")],
-    optional_input: None,
+    optional_input: Some(("data", "dataset")),
     output: Some("model"),
     parts: &["model"],
     metrics: &[
@@ -43,7 +49,7 @@ pub const KIND: ops::NodeKind = ops::NodeKind {
         (MetricRole::CodeBits, "code_bits"),
     ],
     seed: None,
-    keeping: Keeping::WhenAsked,
+    keeping: Keeping::WhenCostly("true where `data` is read, else false"),
 };
 
 /// The version of ops with any other quantization.
@@ -57,10 +63,13 @@ pub struct QuantizeOp {
     quantizer: Quantizer,
     /// The quantizations of the network's first and last layer; `None` leaves a layer to the general quantization.
     ends: [Option<Quantization>; 2],
+    /// How training images are used, if they are.
+    calibration: Calibration,
 }
 
 /// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeOp> {
+    let [method_span, tensors_span] = ["method", "tensors"].map(|field| fields.span_of(field));
     let quantization = read_quantization(fields, None, faults);
     let seed = fields.whole("seed", 0..=i64::MAX, Some(0), faults);
     let random_bits = fields.whole("random_bits", 1..=32, Some(32), faults);
@@ -78,16 +87,37 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeO
     fields.otherwise("first", "no exception");
     fields.otherwise("last", "no exception");
     fields.otherwise("layers", "no exception");
-    let quantization = quantization?;
-    Some(QuantizeOp {
+    let calibration = read_calibration(fields, faults);
+    let op = QuantizeOp {
         ends: [first?, last?],
+        calibration: calibration?,
         quantizer: Quantizer {
-            quantization,
+            quantization: quantization?,
             layers: layers?,
             seed: seed? as u64,
             random_bits: RandomBits::new(random_bits? as u32).ok()?,
             tensors: tensors?,
         },
+    };
+    let spans = [method_span, tensors_span];
+    if let Err((at, message, hint)) = op.check() {
+        faults.add(spans[at], message, hint);
+        return None;
+    }
+    Some(op)
+}
+
+/// Reads the fields of a calibration.
+fn read_calibration(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Calibration> {
+    let method = fields.optional("method", Method::Direct, faults);
+    let images = fields.whole("calibration", 1..=1_000_000, Some(256), faults);
+    let seed = fields.whole("calibration_seed", 0..=i64::MAX, Some(0), faults);
+    let bias_correction = fields.optional("bias_correction", false, faults);
+    Some(Calibration {
+        method: method?,
+        images: images? as usize,
+        seed: seed? as u64,
+        bias_correction: bias_correction?,
     })
 }
 
@@ -193,6 +223,26 @@ fn read_layers(
 }
 
 impl QuantizeOp {
+    /// Checks what a calibration can do; the error is the index of the field, the message and the hint.
+    fn check(&self) -> Result<(), (usize, &'static str, &'static str)> {
+        if let (Method::CoordinateDescent { .. }, true) =
+            (self.calibration.method, self.quantizations().any(|each| each.rounding != Rounding::Nearest))
+        {
+            let message = "`CoordinateDescent` goes to the best number of the format, so it takes `rounding: Nearest` only";
+            return Err((0, message, "remove `rounding`, or choose `Gptq`"));
+        }
+        if self.is_calibrated() && self.quantizer.tensors == Tensors::All {
+            let message = "a calibration leaves biases in binary32, so it takes `tensors: Weights` only";
+            return Err((1, message, "remove `tensors`, or calibrate nothing"));
+        }
+        Ok(())
+    }
+
+    /// Returns whether the op reads training images.
+    pub(crate) fn is_calibrated(&self) -> bool {
+        self.calibration.method != Method::Direct || self.calibration.bias_correction
+    }
+
     pub(crate) fn identity(&self) -> Identity {
         // The quantizer omits seed and random bits without stochastic rounding.
         let mut params = json!(self.quantizer);
@@ -207,6 +257,14 @@ impl QuantizeOp {
                 params[name] = json!(quantization);
             }
         }
+        // A quantization that reads no data has the key that it had before there were others.
+        if self.is_calibrated() {
+            let Calibration { method, images, seed, bias_correction } = self.calibration;
+            params["method"] = json!(method);
+            params["calibration"] = json!(images);
+            params["calibration_seed"] = json!(seed);
+            params["bias_correction"] = json!(bias_correction);
+        }
         let version = if self.quantizations().any(is_newer) { NEWER } else { VERSION };
         Identity { op: "quantize", version, params }
     }
@@ -219,9 +277,17 @@ impl QuantizeOp {
             .chain(self.ends.iter().flatten())
     }
 
-    /// Checks the names of layers.
+    /// Checks the names of layers, and that the images fit the network.
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
-        let [Port::Model(model)] = inputs else { return Ok(Port::Nothing) };
+        let [Port::Model(model), data @ ..] = inputs else { return Ok(Port::Nothing) };
+        if let [Port::Dataset(data)] = data
+            && let (Some(takes), Some(gives)) = (model.data.kind, data.kind)
+            && let Err(error) = fit::check(takes, ImageKind { classes: None, ..gives })
+        {
+            let (field, path) = ("data", vec![]);
+            let hint = "name the dataset that the model was trained on".to_owned();
+            return Err(Misfit { field, path, message: error.to_string(), hint });
+        }
         let Some(layers) = &model.layers else { return Ok(Port::Model(Arc::clone(model))) };
         match self.quantizer.layers.keys().find(|name| !layers.contains(name)) {
             None => Ok(Port::Model(Arc::clone(model))),
@@ -234,25 +300,57 @@ impl QuantizeOp {
         }
     }
 
-    pub(crate) fn run(&self, model: &Model) -> Result<Output<Artifact>, OpError> {
+    pub(crate) fn run(
+        &self,
+        model: &Model,
+        data: Option<&Dataset>,
+        context: &Context,
+    ) -> Result<Output<Artifact>, OpError> {
         let quantizer = self.of_network(model);
-        let mut quantized = quantizer.quantize(&tensors(model)).map_err(failed)?;
-        let data = std::mem::take(&mut quantized.data);
-        let replaced = model.tensors().keys().cloned().zip(data).collect();
+        let calibrated = match data {
+            Some(data) => Some(
+                calibrate(self.calibration, &quantizer, model, &data.train, &|| context.cancelled())
+                    .map_err(|error| match error {
+                        CalibrationError::Inference(error) => error.into(),
+                        other => failed(other),
+                    })?,
+            ),
+            None => None,
+        };
+        let none = BTreeMap::new();
+        let (model, rounded) =
+            calibrated.as_ref().map_or((model, &none), |found| (&found.model, &found.rounded));
+        let mut quantized = quantizer.quantize_with(&tensors(model), rounded).map_err(failed)?;
+        let numbers = std::mem::take(&mut quantized.data);
+        let replaced = model.tensors().keys().cloned().zip(numbers).collect();
         let small = model.with(replaced).map_err(failed)?;
         let bytes = small.encode().map_err(failed)?;
+        let mut series = series(&quantized);
+        series.extend(calibrated.map(|found| ("output_error".to_owned(), output_error(&found))));
         Ok(Output {
             parts: BTreeMap::from([("model".to_owned(), Digest::hash(&bytes))]),
             artifact: Some(Arc::new(Artifact::Model(small))),
             metrics: self.metrics(&quantized),
-            series: series(&quantized),
+            series,
             correct: None,
         })
     }
 
-    /// Returns the tensors that [`Self::run`] makes of a model, with their codes.
-    pub(crate) fn encode(&self, model: &Model) -> Result<Vec<Encoded>, OpError> {
-        self.of_network(model).encode(&tensors(model)).map_err(failed)
+    /// Returns the tensors that [`Self::run`] makes of a model, with their codes; `made` is the model that it made.
+    pub(crate) fn encode(&self, model: &Model, made: &Model) -> Result<Vec<Encoded>, OpError> {
+        let quantizer = self.of_network(model);
+        if !self.is_calibrated() {
+            return quantizer.encode(&tensors(model)).map_err(failed);
+        }
+        // Scales belong to the weights before rounding; a bias that the calibration added is not quantized.
+        let made = tensors(made);
+        let before = |tensor: &Tensor<'_>| model.tensors().get(tensor.name).map(Array::numbers);
+        let original: Vec<Tensor<'_>> = made
+            .iter()
+            .map(|tensor| Tensor { data: before(tensor).unwrap_or(tensor.data), ..*tensor })
+            .collect();
+        let rounded: Vec<&[f32]> = made.iter().map(|tensor| tensor.data).collect();
+        quantizer.encode_rounded(&original, &rounded).map_err(failed)
     }
 
     /// Returns whether biases are quantized as weights are.
@@ -321,6 +419,12 @@ fn failed(error: impl std::fmt::Display) -> OpError {
     OpError::Failed(error.to_string())
 }
 
+/// Returns the errors of the outputs per layer.
+fn output_error(calibrated: &Calibrated) -> Series {
+    let (names, values) = calibrated.output_errors.iter().cloned().unzip();
+    Series { along: "layer".to_owned(), names, values }
+}
+
 /// Returns the errors per tensor.
 fn series(quantized: &Quantized) -> BTreeMap<String, Series> {
     let names: Vec<String> = quantized.reports.iter().map(|report| report.name.clone()).collect();
@@ -338,6 +442,24 @@ fn series(quantized: &Quantized) -> BTreeMap<String, Series> {
         ("scale".to_owned(), Series { along: "tensor".to_owned(), names: names.clone(), values: scales }),
         ("sqnr_db".to_owned(), of(|lost| lost.sqnr_db.unwrap_or(f64::NAN))),
     ])
+}
+
+impl FromValue for Method {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
+        let variants: [(_, VariantReader<Self>); 3] = [
+            ("Direct", |_, _| Some(Self::Direct)),
+            ("Gptq", |fields, faults| {
+                let holds = |damping: &f64| *damping > 0.0 && damping.is_finite();
+                let damping = fields.such_that("damping", Some(DAMPING), "a number above 0", holds, faults);
+                Some(Self::Gptq { damping: damping? })
+            }),
+            ("CoordinateDescent", |fields, faults| {
+                let passes = fields.whole("passes", 1..=1000, Some(20), faults);
+                Some(Self::CoordinateDescent { passes: passes? as usize })
+            }),
+        ];
+        read_variant(value, "a method of quantization", &variants, faults)
+    }
 }
 
 impl FromValue for Tensors {

@@ -4,7 +4,7 @@
 use super::addition::Addition;
 use super::fitted::Fitted;
 use super::{Quantization, QuantizeError, Quantizer, Tensor, refuse_infinite, refuse_results};
-use crate::format::Codec;
+use crate::format::{Codec, Rounding};
 use crate::scale::ScaleGroups;
 
 /// The widest codes with a codebook table; wider codes have none.
@@ -48,19 +48,37 @@ pub struct Codes {
 impl Quantizer {
     /// Quantizes tensors as [`Quantizer::quantize`] does, and keeps their codes; errors are the same.
     pub fn encode(&self, tensors: &[Tensor<'_>]) -> Result<Vec<Encoded>, QuantizeError> {
-        tensors.iter().map(|tensor| self.encode_one(tensor)).collect()
+        tensors.iter().map(|tensor| self.encode_one(tensor, None)).collect()
     }
 
-    fn encode_one(&self, tensor: &Tensor<'_>) -> Result<Encoded, QuantizeError> {
+    /// Returns the codes of tensors that are rounded already: `rounded` has the numbers of each. Errors like
+    /// [`Quantizer::quantize`].
+    pub fn encode_rounded(
+        &self,
+        tensors: &[Tensor<'_>],
+        rounded: &[&[f32]],
+    ) -> Result<Vec<Encoded>, QuantizeError> {
+        tensors.iter().zip(rounded).map(|(tensor, rounded)| self.encode_one(tensor, Some(rounded))).collect()
+    }
+
+    fn encode_one(&self, tensor: &Tensor<'_>, rounded: Option<&[f32]>) -> Result<Encoded, QuantizeError> {
         let (name, shape) = (tensor.name.to_owned(), tensor.shape.to_vec());
         refuse_infinite(tensor)?;
         if !self.tensors.include(tensor.shape) {
-            return Ok(Encoded { name, shape, weights: tensor.data.to_vec(), codes: None });
+            let weights = rounded.unwrap_or(tensor.data).to_vec();
+            return Ok(Encoded { name, shape, weights, codes: None });
         }
         let quantization = self.quantization_of(tensor.name);
         let codec = quantization.format.codec()?;
         let fitted = Fitted::to(quantization, &codec, tensor)?;
-        let (weights, codes) = self.codes_of(quantization, &codec, &fitted, tensor)?;
+        let (weights, codes) = match rounded {
+            // The code nearest to the number of a code is that code.
+            Some(rounded) => {
+                let draws = self.draws(tensor.name);
+                (rounded.to_vec(), fitted.encode(&codec, rounded, Rounding::Nearest, &draws))
+            }
+            None => self.codes_of(quantization, &codec, &fitted, tensor)?,
+        };
         let codebook = numbers(&codec, &fitted);
         let Fitted { groups, scales, addition } = fitted;
         let zero_points = addition.zero_points().to_vec();

@@ -6,6 +6,7 @@ mod distortion;
 mod encoded;
 mod fitted;
 mod packer;
+mod place;
 mod quantization;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use distortion::DistortionSums;
 pub use encoded::{Codes, Encoded};
 use fitted::Fitted;
 pub use fitted::Prepared;
+pub use place::PlaceRounder;
 pub use quantization::Quantization;
 
 /// A borrowed tensor.
@@ -161,6 +163,16 @@ impl Quantizer {
     /// Quantizes tensors; an error if a weight, quantized or not, or a result is not finite, or if zeros cannot stay
     /// zero.
     pub fn quantize(&self, tensors: &[Tensor<'_>]) -> Result<Quantized, QuantizeError> {
+        self.quantize_with(tensors, &BTreeMap::new())
+    }
+
+    /// Quantizes tensors, of which some are rounded already: `rounded` has their numbers by name. Errors like
+    /// [`Quantizer::quantize`].
+    pub fn quantize_with(
+        &self,
+        tensors: &[Tensor<'_>],
+        rounded: &BTreeMap<String, Vec<f32>>,
+    ) -> Result<Quantized, QuantizeError> {
         let mut quantized = Quantized {
             data: Vec::with_capacity(tensors.len()),
             reports: Vec::new(),
@@ -181,11 +193,12 @@ impl Quantizer {
                 Some((of, codec)) if of == quantization => codec,
                 _ => quantization.format.codec()?,
             };
-            let (rounded, report, tally) = self.quantize_one(quantization, &codec, tensor)?;
+            let (numbers, report, tally) =
+                self.quantize_one(quantization, &codec, tensor, rounded.get(tensor.name))?;
             last = Some((quantization, codec));
             overall.add(&tally);
             quantized.reports.push(report);
-            quantized.data.push(rounded);
+            quantized.data.push(numbers);
         }
         quantized.overall = overall.distortion();
         Ok(quantized)
@@ -196,9 +209,12 @@ impl Quantizer {
         quantization: &Quantization,
         codec: &Codec,
         tensor: &Tensor<'_>,
+        rounded: Option<&Vec<f32>>,
     ) -> Result<(Vec<f32>, TensorReport, DistortionSums), QuantizeError> {
         let fitted = Fitted::to(quantization, codec, tensor)?;
-        let rounded = fitted.rounded(codec, tensor.data, quantization.rounding, &self.draws(tensor.name));
+        let rounded = rounded.cloned().unwrap_or_else(|| {
+            fitted.rounded(codec, tensor.data, quantization.rounding, &self.draws(tensor.name))
+        });
         refuse_results(tensor, &rounded)?;
         let mut tally = DistortionSums::default();
         let limits = fitted.limits(codec);

@@ -48,6 +48,13 @@ impl ScaleGroups {
         self.block
     }
 
+    /// Returns the group of an element.
+    #[must_use]
+    pub fn group_of(&self, element: usize) -> usize {
+        let [_, of_row] = self.shape();
+        element / self.row * of_row + element % self.row / self.block
+    }
+
     /// Returns the range of elements of each group.
     pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let Self { elements, row, block } = *self;

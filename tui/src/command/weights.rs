@@ -54,10 +54,11 @@ pub fn weights(args: &Weights, global: &Global) -> Result<Exit> {
 /// Returns the tensors of a task's model, with their codes if they are quantized.
 fn tensors(task: TaskId, rebuilder: &Rebuilder<'_, StandardOps>) -> Result<Vec<Encoded>> {
     let graph = rebuilder.graph();
-    let made = plain(&*rebuilder.artifact(task)?)?;
+    let artifact = rebuilder.artifact(task)?;
+    let made = plain(&artifact)?;
     let (op, inputs) = (&graph.resolved_op(task).op, graph.inputs(task));
-    let (Op::Quantize(_), [model]) = (op, &inputs[..]) else { return Ok(made) };
-    let coded = encoded(op, &*rebuilder.artifact(*model)?)?;
+    let (Op::Quantize(_), [model, ..]) = (op, &inputs[..]) else { return Ok(made) };
+    let coded = encoded(op, &*rebuilder.artifact(*model)?, &artifact)?;
     let bits = |tensors: &[Encoded]| -> Vec<u32> {
         tensors.iter().flat_map(|tensor| &tensor.weights).map(|weight| weight.to_bits()).collect()
     };

@@ -63,7 +63,7 @@ pub fn section(material: &Material<'_>) -> Result<Markup> {
 
 /// Whether the network would have to be trained again, which a report does not do.
 fn is_costly(graph: &TaskGraph<StandardOps>, task: TaskId) -> bool {
-    let mut behind = graph.inputs(task).first().copied();
+    let mut behind = Some(task);
     while let Some(task) = behind {
         let node = &graph.experiment.nodes[graph.place(task).0];
         if node.kind.keeping == Keeping::Always || graph.resolved_op(task).is_kept {
@@ -82,8 +82,11 @@ fn tensors(material: &Material<'_>, task: TaskId) -> Result<Vec<(Encoded, Encode
     let (Op::Quantize(_), Some(&reads)) = (op, graph.inputs(task).first()) else { return Ok(vec![]) };
     let rebuilder = Rebuilder::new((&session.graph, &session.ops, material.store), material.plan.clone());
     let model: std::sync::Arc<Artifact> = rebuilder.artifact(reads)?;
-    let (trained, rounded) =
-        (weights::plain(&model).map_err(failed)?, weights::encoded(op, &model).map_err(failed)?);
+    let made = rebuilder.artifact(task)?;
+    let trained = weights::plain(&model).map_err(failed)?;
+    let mut rounded = weights::encoded(op, &model, &made).map_err(failed)?;
+    // A calibration can add biases.
+    rounded.retain(|tensor| trained.iter().any(|other| other.name == tensor.name));
     Ok(trained.into_iter().zip(rounded).collect())
 }
 

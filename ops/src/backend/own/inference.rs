@@ -90,7 +90,7 @@ pub fn logits(
 }
 
 /// A layer with its kernel, and with the parameters open for reading.
-struct InferenceStage<'a> {
+pub(super) struct InferenceStage<'a> {
     layer: &'a Layer,
     kernel: InferenceKernel,
     weight: Option<&'a [f32]>,
@@ -179,11 +179,14 @@ impl<'a> InferencePlan<'a> {
         network.layers.iter().flat_map(|layer| &layer.sources).for_each(|source| readers[index(source)] += 1);
         let (mut places, mut free): (Vec<usize>, Vec<usize>) = (vec![0], vec![]);
         for (at, layer) in network.layers.iter().enumerate() {
-            let kernel_and_parameters = open(model, at)?;
+            let read =
+                |word: &str| model.tensors().get(&format!("{}.{word}", layer.name)).map(Array::numbers);
+            let (weight, bias) = (read("weight"), read("bias"));
+            let kernel = open(network, at, weight.unwrap_or(&[]))?;
             let values: Vec<usize> = layer.sources.iter().map(index).collect();
             let from: Vec<usize> = values.iter().map(|value| places[*value]).collect();
             let lines = layer.output.len();
-            let is_in_place = kernel_and_parameters.0.works_in_place() && readers[values[0]] == 1;
+            let is_in_place = kernel.works_in_place() && readers[values[0]] == 1;
             let to = if is_in_place { from[0] } else { take(&mut free, &mut slots, lines) };
             slots[to] = slots[to].max(lines);
             for value in values {
@@ -193,7 +196,6 @@ impl<'a> InferencePlan<'a> {
                 }
             }
             places.push(to);
-            let (kernel, weight, bias) = kernel_and_parameters;
             let rectify = is_product(layer) && rectifier(network, at).is_some();
             stages.push(InferenceStage { layer, kernel, weight, bias, rectify, from, to });
         }
@@ -228,30 +230,27 @@ fn rectifier(network: &Network, at: usize) -> Option<usize> {
     (readers.next().is_none() && layer.op == LayerOp::Relu).then_some(only)
 }
 
-/// The kernel of a layer, its weight and its bias.
-type Opened<'m> = (InferenceKernel, Option<&'m [f32]>, Option<&'m [f32]>);
+/// Returns the kernel of a layer, given its weight. A Relu layer that the kernel of the layer before it applies has none.
+fn open(network: &Network, at: usize, weight: &[f32]) -> Result<InferenceKernel, InferenceError> {
+    let is_done =
+        |before: usize| is_product(&network.layers[before]) && rectifier(network, before) == Some(at);
+    let layer = &network.layers[at];
+    match (layer.op, layer.sources[0]) {
+        (LayerOp::Relu, Source::Layer(before)) if is_done(before) => Ok(InferenceKernel::Nothing),
+        _ => kernel(layer, weight),
+    }
+}
 
-/// Returns the kernel of a layer and its parameters.
-fn open(model: &Model, at: usize) -> Result<Opened<'_>, InferenceError> {
-    let (network, layer) = (model.network(), &model.network().layers[at]);
-    let read = |word: &str| model.tensors().get(&format!("{}.{word}", layer.name)).map(Array::numbers);
-    let (weight, bias) = (read("weight"), read("bias"));
-    let numbers = weight.unwrap_or(&[]);
+/// Returns the kernel of a layer by itself.
+fn kernel(layer: &Layer, weight: &[f32]) -> Result<InferenceKernel, InferenceError> {
     let kernel = match layer.op {
         LayerOp::Conv { .. } => Conv::new(layer).map(|conv| {
-            let packed = conv.pack(numbers);
+            let packed = conv.pack(weight);
             InferenceKernel::Conv(Box::new(conv), packed)
         }),
-        LayerOp::Linear { .. } => Some(InferenceKernel::Linear(Linear::new(layer), is_finite(numbers))),
+        LayerOp::Linear { .. } => Some(InferenceKernel::Linear(Linear::new(layer), is_finite(weight))),
         LayerOp::Affine => Some(InferenceKernel::Affine),
-        LayerOp::Relu => {
-            let is_done =
-                |before: usize| is_product(&network.layers[before]) && rectifier(network, before) == Some(at);
-            match layer.sources[0] {
-                Source::Layer(before) if is_done(before) => Some(InferenceKernel::Nothing),
-                _ => Some(InferenceKernel::Relu),
-            }
-        }
+        LayerOp::Relu => Some(InferenceKernel::Relu),
         LayerOp::Relu6
         | LayerOp::LeakyRelu { .. }
         | LayerOp::Sigmoid
@@ -270,14 +269,25 @@ fn open(model: &Model, at: usize) -> Result<Opened<'_>, InferenceError> {
         LayerOp::Dropout { .. } => Some(InferenceKernel::Nothing),
         LayerOp::BatchNorm { .. } => None,
     };
-    let kernel = kernel.ok_or_else(|| InferenceError::Layer(layer.name.clone()))?;
-    Ok((kernel, weight, bias))
+    kernel.ok_or_else(|| InferenceError::Layer(layer.name.clone()))
 }
 
-impl InferenceStage<'_> {
+impl<'a> InferenceStage<'a> {
+    /// Makes the stage of a layer by itself, whose values lie in slots of their own.
+    pub(super) fn alone(
+        layer: &'a Layer,
+        weight: &'a [f32],
+        bias: Option<&'a [f32]>,
+        from: Vec<usize>,
+        to: usize,
+    ) -> Result<Self, InferenceError> {
+        let kernel = kernel(layer, weight)?;
+        Ok(Self { layer, kernel, weight: Some(weight), bias, rectify: false, from, to })
+    }
+
     /// Applies the layer to blocks of images. Where the kernel works in place, `y` holds the first input, and its slot
     /// is empty.
-    fn run(&self, blocks: usize, slots: &[Vec<Lanes>], y: &mut [Lanes]) {
+    pub(super) fn run(&self, blocks: usize, slots: &[Vec<Lanes>], y: &mut [Lanes]) {
         let (weight, bias) = (self.weight.unwrap_or(&[]), self.bias);
         let input = |at: usize| &slots[self.from[at]][..blocks * self.layer.inputs[at].len()];
         let (from, to) = (self.layer.input().len(), self.layer.output.len());

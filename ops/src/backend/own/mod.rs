@@ -1,5 +1,6 @@
 //! The own kernels: training and inference on the CPU, in the same bits on every processor. Knows nothing of candle.
 
+pub(crate) mod activations;
 mod block;
 mod deltas;
 pub mod inference;

@@ -1,0 +1,241 @@
+//! The way through the layers of a network: each is quantized on the inputs that the layers before it give, quantized.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use thiserror::Error;
+
+use super::descent::descend;
+use super::gptq::GptqPlan;
+use super::moments::{InputMoments, ROWS};
+use super::rows::LayerRows;
+use super::{Calibration, DAMPING, Method};
+use crate::backend::own::activations::Activations;
+use crate::backend::own::inference::InferenceError;
+use crate::dataset::images::Images;
+use crate::network::array::Array;
+use crate::network::layer::LayerOp;
+use crate::network::model::{Model, ModelFileError};
+use crate::quantize::{PlaceRounder, QuantizeError, Quantizer, Tensor};
+use crate::random::Stream;
+
+/// An error in the calibration of a network.
+#[derive(Debug, Error)]
+pub enum CalibrationError {
+    /// There are fewer training images than the calibration takes.
+    #[error("calibration: {wanted} images wanted, there are {available} training images; ask for fewer")]
+    Images {
+        /// Images wanted.
+        wanted: usize,
+        /// Training images there are.
+        available: usize,
+    },
+    /// The images do not fit the network, or the caller cancelled.
+    #[error(transparent)]
+    Inference(#[from] InferenceError),
+    /// A tensor cannot be quantized.
+    #[error(transparent)]
+    Quantize(#[from] QuantizeError),
+    /// The network with its new biases does not form a model.
+    #[error(transparent)]
+    Model(#[from] ModelFileError),
+}
+
+/// A calibrated network.
+#[derive(Debug)]
+pub struct Calibrated {
+    /// The network before rounding, with the corrected biases.
+    pub model: Model,
+    /// The rounded numbers of every quantized tensor.
+    pub rounded: BTreeMap<String, Vec<f32>>,
+    /// For each layer whose weight is quantized, the squared error of its outputs over their square, on the calibration
+    /// images.
+    pub output_errors: Vec<(String, f64)>,
+}
+
+/// Quantizes a network with regard to some training images. Errors if there are too few images, if they do not fit the
+/// network, if a tensor cannot be quantized, or if `cancelled` returns true.
+pub fn calibrate(
+    calibration: Calibration,
+    quantizer: &Quantizer,
+    model: &Model,
+    training: &Images,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Calibrated, CalibrationError> {
+    let (wanted, available) = (calibration.images, training.len());
+    if wanted > available {
+        return Err(CalibrationError::Images { wanted, available });
+    }
+    let mut places = Stream::new(calibration.seed, "calibration", "").permutation(available);
+    places.truncate(wanted);
+    let model = if calibration.bias_correction { with_biases(model, quantizer)? } else { model.clone() };
+    let mut activations = Activations::new(model.network(), training, &places)?;
+    let mut walk = Walk { calibration, quantizer, rounded: BTreeMap::new(), output_errors: vec![] };
+    let mut corrected = BTreeMap::new();
+    for (at, layer) in model.network().layers.iter().enumerate() {
+        if cancelled() {
+            return Err(InferenceError::Cancelled.into());
+        }
+        let tensor = |word: &str| {
+            Some(format!("{}.{word}", layer.name)).zip(model.tensors().get(&format!("{}.{word}", layer.name)))
+        };
+        let Some((name, weight)) = tensor("weight") else {
+            activations.compute(at, &[], None)?;
+            continue;
+        };
+        let mut bias = tensor("bias").map(|(name, bias)| (name, bias.numbers().to_vec()));
+        let rows = LayerRows::new(layer, at, activations.images(), calibration.seed);
+        let used =
+            walk.weight(&name, weight, rows.as_ref(), &activations, bias.as_mut().map(|(_, bias)| bias))?;
+        let used_bias = match &bias {
+            Some((name, bias)) => {
+                corrected.insert(name.clone(), bias.clone());
+                Some(walk.alone(&Tensor { name, shape: &[bias.len()], data: bias })?)
+            }
+            None => None,
+        };
+        activations.compute(at, &used, used_bias.as_deref())?;
+    }
+    let Walk { rounded, output_errors, .. } = walk;
+    drop(activations);
+    Ok(Calibrated { model: model.with(corrected)?, rounded, output_errors })
+}
+
+/// Returns the network with a bias of zeros in each layer that has a quantized weight and no bias.
+fn with_biases(model: &Model, quantizer: &Quantizer) -> Result<Model, ModelFileError> {
+    let (mut network, mut tensors) = (model.network().clone(), model.tensors().clone());
+    for layer in &mut network.layers {
+        let weight = model.tensors().get(&format!("{}.weight", layer.name));
+        let is_quantized = weight.is_some_and(|weight| quantizer.tensors.include(weight.shape()));
+        if let (LayerOp::Conv { out, bias, .. } | LayerOp::Linear { out, bias }, true) =
+            (&mut layer.op, is_quantized)
+            && !*bias
+        {
+            *bias = true;
+            let zeros = Array::new(vec![*out], vec![0.0; *out]);
+            tensors.extend(zeros.map(|zeros| (format!("{}.bias", layer.name), zeros)));
+        }
+    }
+    Model::new(network, tensors)
+}
+
+/// What the layers so far have become.
+struct Walk<'q> {
+    calibration: Calibration,
+    quantizer: &'q Quantizer,
+    rounded: BTreeMap<String, Vec<f32>>,
+    output_errors: Vec<(String, f64)>,
+}
+
+impl Walk<'_> {
+    /// Rounds a tensor by itself, if it is quantized. Returns the numbers to compute with.
+    fn alone(&mut self, tensor: &Tensor<'_>) -> Result<Vec<f32>, CalibrationError> {
+        let Some(rounder) = self.quantizer.rounder(tensor)? else { return Ok(tensor.data.to_vec()) };
+        let round = |(place, number): (usize, &f32)| rounder.round(place, f64::from(*number));
+        let rounded: Vec<f32> = tensor.data.iter().enumerate().map(round).collect();
+        self.rounded.insert(tensor.name.to_owned(), rounded.clone());
+        Ok(rounded)
+    }
+
+    /// Quantizes the weight of a layer, and corrects its bias. Returns the weight to compute with.
+    fn weight(
+        &mut self,
+        name: &str,
+        weight: &Array,
+        rows: Option<&LayerRows>,
+        activations: &Activations<'_>,
+        bias: Option<&mut Vec<f32>>,
+    ) -> Result<Vec<f32>, CalibrationError> {
+        let tensor = Tensor { name, shape: weight.shape(), data: weight.numbers() };
+        let (Some(rows), Some(rounder)) = (rows, self.quantizer.rounder(&tensor)?) else {
+            return self.alone(&tensor);
+        };
+        let (inputs, outputs) = (rows.inputs(), weight.shape()[0]);
+        let of_group = outputs / rows.groups();
+        let (mut rounded, mut error, mut square) = (Vec::with_capacity(tensor.data.len()), 0.0, 0.0);
+        let mut bias = bias;
+        for group in 0..rows.groups() {
+            let moments = moments(rows, group, activations);
+            let (h, means) = (moments.products(), moments.means());
+            let first = group * of_group;
+            let weights = &tensor.data[first * inputs..][..of_group * inputs];
+            let found = self.rows(&h, weights, inputs, first, &rounder);
+            for (row, (old, new)) in weights.chunks_exact(inputs).zip(found.chunks_exact(inputs)).enumerate()
+            {
+                let change: Vec<f64> =
+                    old.iter().zip(new).map(|(old, new)| f64::from(*new) - f64::from(*old)).collect();
+                let before: Vec<f64> = old.iter().copied().map(f64::from).collect();
+                let (shift, mean) = (dot(&change, &means), dot(&before, &means));
+                let constant = bias.as_ref().map_or(0.0, |bias| f64::from(bias[first + row]));
+                square += form(&h, &before) + constant * (2.0 * mean + constant);
+                error += form(&h, &change);
+                if let (true, Some(bias)) = (self.calibration.bias_correction, bias.as_mut()) {
+                    bias[first + row] = (constant - shift) as f32;
+                    error -= shift * shift;
+                }
+            }
+            rounded.extend(found);
+        }
+        let layer = name.rsplit_once('.').map_or(name, |(layer, _)| layer).to_owned();
+        self.output_errors.push((layer, if square > 0.0 { (error / square).max(0.0) } else { 0.0 }));
+        self.rounded.insert(name.to_owned(), rounded.clone());
+        Ok(rounded)
+    }
+
+    /// Rounds the rows of weights of a group, from the output `first` on.
+    fn rows(
+        &self,
+        h: &[f64],
+        weights: &[f32],
+        inputs: usize,
+        first: usize,
+        rounder: &PlaceRounder,
+    ) -> Vec<f32> {
+        let (damping, passes) = match self.calibration.method {
+            Method::Direct => (None, 0),
+            Method::Gptq { damping } => (Some(damping), 0),
+            Method::CoordinateDescent { passes } => (Some(DAMPING), passes),
+        };
+        let plan = damping.map(|damping| GptqPlan::new(h, inputs, damping));
+        let curved = plan.as_ref().filter(|_| passes > 0).map(|plan| plan.damped(h));
+        let rows = weights.par_chunks_exact(inputs).enumerate().map(|(row, weights)| {
+            let round = |column: usize, number: f64| rounder.round((first + row) * inputs + column, number);
+            let Some(plan) = &plan else {
+                return weights
+                    .iter()
+                    .enumerate()
+                    .map(|(at, number)| round(at, f64::from(*number)))
+                    .collect();
+            };
+            let mut rounded = plan.round(weights, round);
+            if let Some(h) = &curved {
+                descend(h, weights, &mut rounded, passes, round);
+            }
+            rounded
+        });
+        rows.collect::<Vec<Vec<f32>>>().concat()
+    }
+}
+
+/// Sums the inputs of a group over all positions.
+fn moments(rows: &LayerRows, group: usize, activations: &Activations<'_>) -> InputMoments {
+    let mut moments = InputMoments::new(rows.inputs());
+    let width = moments.width();
+    let mut held = vec![0.0; ROWS * width];
+    for first in (0..rows.len()).step_by(ROWS) {
+        let range = first..rows.len().min(first + ROWS);
+        let held = &mut held[..range.len() * width];
+        rows.read(activations, group, range, held, width);
+        moments.add(held);
+    }
+    moments
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).fold(0.0, |sum, (a, b)| a.mul_add(*b, sum))
+}
+
+/// Returns x H xᵀ.
+fn form(h: &[f64], x: &[f64]) -> f64 {
+    h.chunks_exact(x.len()).zip(x).fold(0.0, |sum, (row, x_i)| dot(row, x).mul_add(*x_i, sum))
+}

@@ -1,0 +1,53 @@
+//! Calibrated quantization: weights are rounded with regard to the inputs that their layer gets from some unlabelled images.
+//! Post-training: no labels, and no backpropagation through the network.
+//!
+//! Layers are treated in the order of the forward pass. The inputs of a layer are those that the layers before it give with
+//! their quantized weights; the target are the layer's own outputs with its original weights on these inputs (Frantar et al.,
+//! *GPTQ*, 2022). Scales, zero points and codebooks are fitted to the original weights and stay.
+//!
+//! `rows.rs` reads the inputs of a layer, `moments.rs` sums their products, `factor.rs` factors the inverse of that sum;
+//! `gptq.rs` and `descent.rs` choose the codes of a row of weights; `layers.rs` goes through the layers of a network.
+
+pub mod descent;
+pub mod factor;
+pub mod gptq;
+pub mod layers;
+pub mod moments;
+mod rows;
+
+use serde::Serialize;
+
+/// The algorithm that chooses the code of each weight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub enum Method {
+    /// Each weight is rounded by itself.
+    #[default]
+    Direct,
+    /// Weights are rounded one after the other; the others of the row make up for the error of each (Frantar et al. 2022).
+    Gptq {
+        /// The share of the mean of the diagonal that is added to the diagonal, above 0.
+        damping: f64,
+    },
+    /// Weights are rounded again, one at a time, from GPTQ's result on, each to the best number while the others stay
+    /// (Behdin et al., *`QuantEase`*, 2023).
+    CoordinateDescent {
+        /// The most passes over all weights, at least 1.
+        passes: usize,
+    },
+}
+
+/// The damping of GPTQ's authors, also in front of coordinate descent.
+pub const DAMPING: f64 = 0.01;
+
+/// How a network is calibrated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Calibration {
+    /// The algorithm.
+    pub method: Method,
+    /// The number of images.
+    pub images: usize,
+    /// The seed of their choice.
+    pub seed: u64,
+    /// Whether biases make up for the mean error of the outputs (Nagel et al. 2019).
+    pub bias_correction: bool,
+}

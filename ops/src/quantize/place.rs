@@ -1,0 +1,57 @@
+//! The rounding of single weights of a tensor, each at its place: with the scale of its group, its codec and its draw.
+//! Knows nothing of the order in which weights are rounded.
+
+use super::fitted::Fitted;
+use super::{Quantization, QuantizeError, Quantizer, Tensor, refuse_infinite};
+use crate::format::{Codec, Draws, Rounding};
+
+/// A quantization that is fitted to a tensor, ready to round numbers at the places of its weights.
+#[derive(Debug)]
+pub struct PlaceRounder {
+    rounding: Rounding,
+    draws: Draws,
+    fitted: Fitted,
+    /// The codec of each group; one for all groups, unless they differ.
+    codecs: Vec<Codec>,
+}
+
+impl Quantizer {
+    /// Fits the quantization of a tensor to its weights; `None` if the tensor is not quantized. Errors like
+    /// [`Quantizer::quantize`].
+    pub fn rounder(&self, tensor: &Tensor<'_>) -> Result<Option<PlaceRounder>, QuantizeError> {
+        refuse_infinite(tensor)?;
+        if !self.tensors.include(tensor.shape) {
+            return Ok(None);
+        }
+        PlaceRounder::new(self.quantization_of(tensor.name), tensor, self.draws(tensor.name)).map(Some)
+    }
+}
+
+impl PlaceRounder {
+    fn new(quantization: &Quantization, tensor: &Tensor<'_>, draws: Draws) -> Result<Self, QuantizeError> {
+        let codec = quantization.format.codec()?;
+        let fitted = Fitted::to(quantization, &codec, tensor)?;
+        let groups = if fitted.addition.differs_by_group() { fitted.groups.count() } else { 1 };
+        let codecs = (0..groups).map(|group| fitted.addition.codec(&codec, group).into_owned()).collect();
+        Ok(Self { rounding: quantization.rounding, draws, fitted, codecs })
+    }
+
+    /// Returns the number of the code that a number gets at the place of a weight in the flattened tensor.
+    #[must_use]
+    pub fn round(&self, place: usize, number: f64) -> f32 {
+        let group = self.fitted.groups.group_of(place);
+        let scale = self.fitted.scales.get(group).copied().map_or(1.0, f64::from);
+        if scale == 0.0 {
+            return 0.0;
+        }
+        let thresholds = self.fitted.addition.thresholds(self.rounding);
+        if let Some(threshold) = thresholds.get(group) {
+            let is_zero = number.abs() <= f64::from(*threshold);
+            return if is_zero { 0.0 } else { (number.signum() * scale) as f32 };
+        }
+        let codec = self.codecs.get(group).unwrap_or(&self.codecs[0]);
+        let rounded = codec.round(number / scale, self.rounding, self.draws.draw(place as u64));
+        // Every zero is +0, as in a whole tensor.
+        (rounded * scale) as f32 + 0.0
+    }
+}

@@ -1,4 +1,4 @@
-//! The factor of an inverse: the upper triangular U with H⁻¹ = UᵀU, for a symmetric positive definite H, in binary64.
+//! The factor of an inverse: the upper triangular U with `H⁻¹ = UᵀU`, for a symmetric positive definite H, in binary64.
 //!
 //! H = R Rᵀ with R upper triangular (Cholesky's recursion from the last row on); then H⁻¹ = (R⁻¹)ᵀ R⁻¹, so U = R⁻¹. The
 //! inverse itself is never formed. Plain loops in a fixed order: the bits are the same on every machine.

@@ -66,3 +66,97 @@ impl GptqPlan {
         rounded
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    const X: [[f64; 5]; 6] = [
+        [1.0, 2.0, 0.0, -1.0, 3.0],
+        [2.0, 1.0, 1.0, 0.0, -2.0],
+        [0.0, -1.0, 3.0, 2.0, 1.0],
+        [1.0, 1.0, -2.0, 1.0, 0.0],
+        [3.0, 0.0, 1.0, -1.0, 1.0],
+        [-1.0, 2.0, 2.0, 0.0, 1.0],
+    ];
+
+    fn products() -> Vec<f64> {
+        let mean = |at: usize| X.iter().map(|row| row[at / 5] * row[at % 5]).sum::<f64>() / 6.0;
+        (0..25).map(mean).collect()
+    }
+
+    /// Rounds to a multiple of 1/8 of at most three steps.
+    fn eighths(number: f64) -> f32 {
+        ((number * 8.0).round_ties_even().clamp(-3.0, 3.0) / 8.0) as f32
+    }
+
+    /// The numbers before rounding and the codes are those of `NumPy` 2.4.6, by the published formulas:
+    /// `h = x.T @ x / 6`, 0.01 of the diagonal's mean on the diagonal, `u = cholesky(inv(h[o][:, o])).T`, and
+    /// `w[:, j + 1:] -= outer((w[:, j] - q) / u[j, j], u[j, j + 1:])`.
+    #[test]
+    fn weights_make_up_for_the_errors_before_them() {
+        let plan = GptqPlan::new(&products(), 5, 0.01);
+        assert_eq!(plan.order, [2, 0, 4, 1, 3]);
+        let check = |weights: [f32; 5], before: [f64; 5], codes: [i32; 5]| {
+            let seen = RefCell::new([0.0; 5]);
+            let found = plan.round(&weights, |column, number| {
+                seen.borrow_mut()[column] = number;
+                eighths(number)
+            });
+            for (seen, before) in seen.into_inner().iter().zip(before) {
+                assert!((seen - before).abs() < 1e-9, "{seen} {before}");
+            }
+            let found: Vec<i32> = found.iter().map(|number| (number * 8.0) as i32).collect();
+            assert_eq!(found, codes);
+        };
+        check(
+            [0.31, -0.22, 0.17, 0.43, -0.38],
+            [
+                0.316_859_395_417_275_8,
+                -0.227_806_183_924_347_07,
+                0.170_000_001_788_139_34,
+                0.465_023_821_259_987_8,
+                -0.363_279_765_730_197_16,
+            ],
+            [3, -2, 1, 3, -3],
+        );
+        check(
+            [-0.09, 0.28, -0.41, 0.12, 0.25],
+            [
+                -0.095_335_086_289_327_1,
+                0.281_694_821_458_159_5,
+                -0.409_999_996_423_721_3,
+                0.077_971_420_388_874_4,
+                0.237_640_004_621_174_63,
+            ],
+            [-1, 2, -3, 1, 2],
+        );
+    }
+
+    /// In front of any rounding, the factor alone: exact codes leave every weight as it is.
+    #[test]
+    fn the_factor_is_that_of_numpy() {
+        let plan = GptqPlan::new(&products(), 5, 0.01);
+        let first = [0.611_706_26, -0.093_242_97, -0.194_534_40, 0.020_252_86, -0.342_274_85];
+        assert!(plan.factor[..5].iter().zip(first).all(|(found, expected)| (found - expected).abs() < 1e-8));
+        let weights = [0.31, -0.22, 0.17, 0.43, -0.38];
+        assert_eq!(plan.round(&weights, |_, number| number as f32), weights);
+    }
+
+    #[test]
+    fn inputs_that_are_always_zero_are_no_obstacle() {
+        let zeros = GptqPlan::new(&[0.0; 25], 5, 0.01);
+        let weights = [0.31, -0.22, 0.17, 0.43, -0.38];
+        assert_eq!(
+            zeros.round(&weights, |_, number| eighths(number)),
+            weights.map(|weight| eighths(f64::from(weight)))
+        );
+        // One row of inputs: all but one direction is free.
+        let single: Vec<f64> = (0..25).map(|at| X[0][at / 5] * X[0][at % 5]).collect();
+        let found = GptqPlan::new(&single, 5, 0.01).round(&weights, |_, number| eighths(number));
+        let output = |weights: &[f32]| weights.iter().zip(X[0]).map(|(w, x)| f64::from(*w) * x).sum::<f64>();
+        assert!((output(&found) - output(&weights)).abs() < 0.2);
+    }
+}

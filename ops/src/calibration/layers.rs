@@ -218,7 +218,7 @@ impl Walk<'_> {
 }
 
 /// Sums the inputs of a group over all positions.
-fn moments(rows: &LayerRows, group: usize, activations: &Activations<'_>) -> InputMoments {
+pub(super) fn moments(rows: &LayerRows, group: usize, activations: &Activations<'_>) -> InputMoments {
     let mut moments = InputMoments::new(rows.inputs());
     let width = moments.width();
     let mut held = vec![0.0; ROWS * width];
@@ -231,7 +231,7 @@ fn moments(rows: &LayerRows, group: usize, activations: &Activations<'_>) -> Inp
     moments
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).fold(0.0, |sum, (a, b)| a.mul_add(*b, sum))
 }
 

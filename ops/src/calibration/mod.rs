@@ -15,6 +15,9 @@ pub mod layers;
 pub mod moments;
 mod rows;
 
+#[cfg(test)]
+mod tests;
+
 use serde::Serialize;
 
 /// The algorithm that chooses the code of each weight.

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use crate::backend::own::activations::Activations;
 use crate::backend::own::kernels::lanes::LANES;
 use crate::network::definition::Layer;
+use crate::network::geometry::Padding;
 use crate::network::layer::LayerOp;
 use crate::network::shape::{ActivationShape, Window};
 use crate::random::Stream;
@@ -34,7 +35,7 @@ impl LayerRows {
             }
             LayerOp::Linear { .. } => {
                 let one = [1, 1].into();
-                (Window { size: one, stride: one, padding: Default::default(), dilation: one }, 1)
+                (Window { size: one, stride: one, padding: Padding::default(), dilation: one }, 1)
             }
             _ => return None,
         };

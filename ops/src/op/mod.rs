@@ -12,3 +12,5 @@ pub mod train;
 
 mod architecture;
 mod device;
+mod method;
+mod quantization;

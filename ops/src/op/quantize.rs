@@ -8,19 +8,21 @@ use fewbits_engine::context::Context;
 use fewbits_engine::ops::{self, Identity, Keeping, MetricRole, Misfit, OpError, Output, PathStep};
 use fewbits_engine::text::fault::{Faults, suggest};
 use fewbits_engine::text::fields::{Fields, FromValue};
-use fewbits_engine::text::mismatch::mismatch;
-use fewbits_engine::text::value::{Struct, Value, ValueKind};
-use fewbits_engine::text::variant::{VariantReader, choice, read_variant};
+use fewbits_engine::text::value::Value;
+use fewbits_engine::text::variant::choice;
 use fewbits_store::{Digest, Series};
 use serde_json::json;
 
 use crate::calibration::layers::{Calibrated, CalibrationError, calibrate};
-use crate::calibration::{Calibration, DAMPING, Method};
+use crate::calibration::{Calibration, Method};
+
 use crate::dataset::Dataset;
 use crate::format::{Format, RandomBits, Rounding};
 use crate::network::array::Array;
 use crate::network::fit::{self, ImageKind};
 use crate::network::model::Model;
+use crate::op::method::read_calibration;
+use crate::op::quantization::{read_layers, read_override, read_quantization};
 use crate::quantize::{Distortion, Encoded, Quantization, Quantized, Quantizer, Tensor, Tensors};
 use crate::scale::{RealFit, Scale};
 use crate::standard::{Artifact, Port};
@@ -105,121 +107,6 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeO
         return None;
     }
     Some(op)
-}
-
-/// Reads the fields of a calibration.
-fn read_calibration(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Calibration> {
-    let method = fields.optional("method", Method::Direct, faults);
-    let images = fields.whole("calibration", 1..=1_000_000, Some(256), faults);
-    let seed = fields.whole("calibration_seed", 0..=i64::MAX, Some(0), faults);
-    let bias_correction = fields.optional("bias_correction", false, faults);
-    Some(Calibration {
-        method: method?,
-        images: images? as usize,
-        seed: seed? as u64,
-        bias_correction: bias_correction?,
-    })
-}
-
-/// Reads format, rounding and scale. Missing fields come from `usual`; a new format comes with its own scale.
-fn read_quantization(
-    fields: &mut Fields<'_>,
-    usual: Option<&Quantization>,
-    faults: &mut Faults,
-) -> Option<Quantization> {
-    let owned = usual.cloned();
-    let (has_format, scale_span) = (fields.has("format"), fields.span_of("scale"));
-    let format: Option<Format> = match &owned {
-        Some(usual) => fields.optional("format", usual.format.clone(), faults),
-        None => fields.required("format", faults),
-    };
-    let usual_rounding = owned.as_ref().map_or(Rounding::Nearest, |usual| usual.rounding);
-    let rounding = fields.optional("rounding", usual_rounding, faults);
-    fields.otherwise("scale", "the format's own");
-    let scale = match fields.take("scale") {
-        // `Own` lets one axis hold formats that include a scale and formats that take one.
-        Some(value) if is_named(value, "Own") => {
-            Fields::open(value, "Own", faults)?.finish(faults).then_some(None)
-        }
-        Some(value) => {
-            let scale = Scale::from_value(value, faults);
-            scale.zip(format.as_ref()).map(|(scale, format)| Some(with_usual_fit(scale, value, format)))
-        }
-        // The usual scale was checked together with its format.
-        None if !has_format && let Some(usual) = &owned => {
-            return Some(Quantization { format: format?, rounding: rounding?, scale: usual.scale });
-        }
-        None => Some(None),
-    };
-    match Quantization::new(format?, rounding?, scale?) {
-        Ok(quantization) => Some(quantization),
-        Err(error) => {
-            faults.add(scale_span, error.to_string(), "");
-            None
-        }
-    }
-}
-
-fn is_named(value: &Value, wanted: &str) -> bool {
-    matches!(&value.kind, ValueKind::Struct(Struct { name: Some(name), .. }) if **name == *wanted)
-}
-
-/// Returns a scale with the usual fit of a format, if the text names no fit.
-fn with_usual_fit(scale: Scale, value: &Value, format: &Format) -> Scale {
-    let is_given = matches!(&value.kind, ValueKind::Struct(body) if body.fields.iter().any(|field| &*field.name == "fit"));
-    match scale {
-        Scale::Real { per, store, .. } if !is_given => Scale::Real { per, fit: format.usual_fit(), store },
-        other => other,
-    }
-}
-
-/// Reads a layer's override: `(format: Int(8), scale: …)`, or only a format. If the general quantization has faults, reports
-/// the override's faults that do not depend on it.
-fn read_override(value: &Value, usual: Option<&Quantization>, faults: &mut Faults) -> Option<Quantization> {
-    if let ValueKind::Struct(Struct { name: Some(_), .. }) = &value.kind {
-        let format = Format::from_value(value, faults)?;
-        return match Quantization::new(format, usual?.rounding, None) {
-            Ok(quantization) => Some(quantization),
-            Err(error) => {
-                faults.add(value.span, error.to_string(), "");
-                None
-            }
-        };
-    }
-    if !matches!(value.kind, ValueKind::Struct(_)) {
-        mismatch(value, "a format for this layer, such as `Int(8)`, or `(format: …, scale: …)`", faults);
-        return None;
-    }
-    let usual = usual?;
-    let mut fields = Fields::open(value, "(…)", faults)?;
-    let quantization = read_quantization(&mut fields, Some(usual), faults);
-    fields.finish(faults).then_some(quantization?)
-}
-
-/// Reads `{"conv1": (format: Int(8))}`.
-fn read_layers(
-    value: &Value,
-    usual: Option<&Quantization>,
-    faults: &mut Faults,
-) -> Option<BTreeMap<String, Quantization>> {
-    let ValueKind::Map(entries) = &value.kind else {
-        mismatch(value, "a map from names of layers, `{\"conv1\": (format: …)}`", faults);
-        return None;
-    };
-    let mut layers = BTreeMap::new();
-    let mut whole = true;
-    for (key, value) in entries {
-        let (name, quantization) = (String::from_value(key, faults), read_override(value, usual, faults));
-        let Some((name, quantization)) = name.zip(quantization) else {
-            whole = false;
-            continue;
-        };
-        if layers.insert(name.clone(), quantization).is_some() {
-            faults.add(key.span, format!("layer `{name}` is there twice"), "remove one of the two");
-            whole = false;
-        }
-    }
-    whole.then_some(layers)
 }
 
 impl QuantizeOp {
@@ -442,24 +329,6 @@ fn series(quantized: &Quantized) -> BTreeMap<String, Series> {
         ("scale".to_owned(), Series { along: "tensor".to_owned(), names: names.clone(), values: scales }),
         ("sqnr_db".to_owned(), of(|lost| lost.sqnr_db.unwrap_or(f64::NAN))),
     ])
-}
-
-impl FromValue for Method {
-    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let variants: [(_, VariantReader<Self>); 3] = [
-            ("Direct", |_, _| Some(Self::Direct)),
-            ("Gptq", |fields, faults| {
-                let holds = |damping: &f64| *damping > 0.0 && damping.is_finite();
-                let damping = fields.such_that("damping", Some(DAMPING), "a number above 0", holds, faults);
-                Some(Self::Gptq { damping: damping? })
-            }),
-            ("CoordinateDescent", |fields, faults| {
-                let passes = fields.whole("passes", 1..=1000, Some(20), faults);
-                Some(Self::CoordinateDescent { passes: passes? as usize })
-            }),
-        ];
-        read_variant(value, "a method of quantization", &variants, faults)
-    }
 }
 
 impl FromValue for Tensors {

@@ -75,7 +75,9 @@ impl<'n> Activations<'n> {
             let mut y = zeros(layer.output.len());
             stage.run(1, values, &mut y);
             values[at + 1] = y;
-            unread.iter().for_each(|value| values[*value] = vec![]);
+            for value in &unread {
+                values[*value] = vec![];
+            }
         });
         Ok(())
     }

@@ -1,0 +1,212 @@
+//! Whole networks, calibrated.
+
+use std::collections::BTreeMap;
+
+use super::layers::*;
+use super::rows::LayerRows;
+use super::{Calibration, DAMPING, Method};
+use crate::backend::own::activations::Activations;
+use crate::dataset::images::Images;
+use crate::dataset::images::Pixels;
+use crate::format::{Format, RandomBits, Rounding};
+use crate::network::architecture::{Architecture, LayerSpec};
+use crate::network::array::Array;
+use crate::network::definition::Network;
+use crate::network::geometry::PaddingSpec;
+use crate::network::model::Model;
+use crate::quantize::{Quantization, Tensors};
+use crate::quantize::{Quantizer, Tensor};
+use crate::random::Stream;
+use crate::scale::{Per, RealFit, Scale, ScaleType};
+
+fn images(count: usize) -> Images {
+    let drawn = Stream::new(2, "test", "images");
+    let numbers = (0..count * 2 * 7 * 6).map(|at| drawn.unit(at as u64)).collect();
+    Images { shape: [2, 7, 6], pixels: Pixels::Numbers { numbers, zeros: vec![0.0; 2] }, labels: None }
+}
+
+/// A network with a grouped convolution without bias, a strided one, and a linear layer.
+fn model() -> Model {
+    let mut grouped = LayerSpec::conv(4, 3).padded(PaddingSpec::Same);
+    if let LayerSpec::Conv { groups, bias, .. } = &mut grouped {
+        (*groups, *bias) = (2, false);
+    }
+    let layers = vec![
+        grouped,
+        LayerSpec::Relu,
+        LayerSpec::conv(5, 3),
+        LayerSpec::Relu,
+        LayerSpec::Flatten,
+        LayerSpec::linear(3),
+    ];
+    let network = Network::resolve(&Architecture::Layers(layers), [2, 7, 6], 3).unwrap();
+    let drawn = Stream::new(1, "test", "weights");
+    let tensors = network.parameters().into_iter().enumerate().map(|(at, parameter)| {
+        let count = parameter.shape.iter().product::<usize>();
+        let numbers = (0..count).map(|element| drawn.unit((at * 1000 + element) as u64) - 0.5).collect();
+        (parameter.name, Array::new(parameter.shape, numbers).unwrap())
+    });
+    let tensors = tensors.collect();
+    Model::new(network, tensors).unwrap()
+}
+
+fn quantizer(format: Format) -> Quantizer {
+    let scale = Scale::Real { per: Per::Channel, fit: RealFit::LeastSquares, store: ScaleType::F32 };
+    Quantizer {
+        quantization: Quantization::new(format, Rounding::Nearest, Some(scale)).unwrap(),
+        layers: BTreeMap::new(),
+        seed: 0,
+        random_bits: RandomBits::new(32).unwrap(),
+        tensors: Tensors::Weights,
+    }
+}
+
+const GPTQ: Method = Method::Gptq { damping: DAMPING };
+
+fn calibrated(method: Method, bias_correction: bool) -> Calibrated {
+    let calibration = Calibration { method, images: 40, seed: 3, bias_correction };
+    let quantizer = quantizer(Format::parse("Int(3)").unwrap());
+    calibrate(calibration, &quantizer, &model(), &images(50), &|| false).unwrap()
+}
+
+/// A layer's own outputs on the inputs that the quantized layers give have the same mean with old and with new weights.
+#[test]
+fn corrected_biases_keep_the_mean_of_every_output() {
+    let (before, found) = (model(), calibrated(GPTQ, true));
+    let network = found.model.network();
+    let mut places = Stream::new(3, "calibration", "").permutation(50);
+    places.truncate(40);
+    let means = |old: bool| -> Vec<f32> {
+        let mut activations = Activations::new(network, &images(50), &places).unwrap();
+        let mut means = vec![];
+        for (at, layer) in network.layers.iter().enumerate() {
+            let name = |word: &str| format!("{}.{word}", layer.name);
+            let Some(weight) = found.rounded.get(&name("weight")) else {
+                activations.compute(at, &[], None).unwrap();
+                continue;
+            };
+            let bias = found.model.tensors()[&name("bias")].numbers();
+            let own = before
+                .tensors()
+                .get(&name("bias"))
+                .map_or(vec![0.0; bias.len()], |bias| bias.numbers().to_vec());
+            let rows = LayerRows::new(layer, at, 40, 3).unwrap();
+            let (inputs, of_group) = (rows.inputs(), bias.len() / rows.groups());
+            for output in 0..bias.len() {
+                let input = moments(&rows, output / of_group, &activations).means();
+                let used = if old { before.tensors()[&name("weight")].numbers() } else { weight };
+                let row: Vec<f64> =
+                    used[output * inputs..][..inputs].iter().copied().map(f64::from).collect();
+                let constant = if old { own[output] } else { bias[output] };
+                means.push((dot(&row, &input) + f64::from(constant)) as f32);
+            }
+            activations.compute(at, weight, Some(bias)).unwrap();
+        }
+        means
+    };
+    let (old, new) = (means(true), means(false));
+    assert_eq!(old.len(), 12);
+    assert!(old.iter().zip(&new).all(|(old, new)| (old - new).abs() < 1e-5), "{old:?} {new:?}");
+}
+
+#[test]
+fn each_algorithm_is_better_on_its_images_than_the_one_before() {
+    let error =
+        |method, fix| calibrated(method, fix).output_errors.iter().map(|(_, error)| error).sum::<f64>();
+    let direct = error(Method::Direct, false);
+    assert!(error(Method::Direct, true) < direct);
+    let gptq = error(GPTQ, false);
+    assert!(gptq < direct && error(GPTQ, true) < gptq);
+    assert!(error(Method::CoordinateDescent { passes: 20 }, false) <= gptq * 1.001);
+    // Without an error of the weights there is none of the outputs.
+    let calibration = Calibration { method: GPTQ, images: 9, seed: 0, bias_correction: true };
+    let exact = quantizer(Format::parse("Int(24)").unwrap());
+    let found = calibrate(calibration, &exact, &model(), &images(9), &|| false).unwrap();
+    assert!(found.output_errors.iter().all(|(_, error)| *error < 1e-9), "{:?}", found.output_errors);
+}
+
+/// Products of the inputs of a group with themselves, from the images by hand: the first layer, its second group.
+#[test]
+fn inputs_are_those_of_the_window() {
+    let (model, images) = (model(), images(3));
+    let activations = Activations::new(model.network(), &images, &[2, 0]).unwrap();
+    let rows = LayerRows::new(&model.network().layers[0], 0, 2, 0).unwrap();
+    let found = moments(&rows, 1, &activations).products();
+    let Pixels::Numbers { numbers, .. } = &images.pixels else { panic!("bytes") };
+    let pixel = |image: usize, y: i64, x: i64| {
+        let inside = (0..7).contains(&y) && (0..6).contains(&x);
+        if inside { f64::from(numbers[(image * 2 + 1) * 42 + (y * 6 + x) as usize]) } else { 0.0 }
+    };
+    for (i, j) in [(0, 0), (4, 4), (2, 7), (8, 3)] {
+        let mut sum = 0.0;
+        for (image, y, x) in (0..2 * 42).map(|at| ([2, 0][at / 42], (at / 6 % 7) as i64, (at % 6) as i64)) {
+            let at = |tap: i64| pixel(image, y + tap / 3 - 1, x + tap % 3 - 1);
+            sum += at(i) * at(j);
+        }
+        let found = found[(i * 9 + j) as usize];
+        assert!((found - sum / 84.0).abs() < 1e-12, "{i} {j} {found} {}", sum / 84.0);
+    }
+}
+
+#[test]
+fn every_format_is_the_one_of_its_codes() {
+    for text in [
+        "Int(3)",
+        "E2M1",
+        "Posit(n: 4, es: 1)",
+        "KMeans(2)",
+        "Mx(E2M1)",
+        "Ternary",
+        "Int(bits: 3, range: Asymmetric)",
+        "Nf4",
+    ] {
+        let format = Format::parse(text).unwrap();
+        let mut quantizer = quantizer(Format::parse("Int(3)").unwrap());
+        quantizer.quantization = Quantization::new(format, Rounding::Nearest, None).unwrap();
+        let calibration = Calibration { method: GPTQ, images: 20, seed: 0, bias_correction: false };
+        let found = calibrate(calibration, &quantizer, &model(), &images(20), &|| false).unwrap();
+        for (name, rounded) in &found.rounded {
+            let model = model();
+            let array = &model.tensors()[name];
+            let tensor = Tensor { name, shape: array.shape(), data: array.numbers() };
+            let encoded = quantizer.encode_rounded(&[tensor], &[rounded]).unwrap();
+            let codes = encoded[0].codes.as_ref().unwrap();
+            let value = |at: usize| {
+                let group = codes.groups.group_of(at);
+                let scale = codes.scales.get(group).copied().map_or(1.0, f64::from);
+                let code = codes.codes[at];
+                let number = codes
+                    .zero_points
+                    .get(group)
+                    .map_or_else(|| codes.codebook[code as usize], |zero| f64::from(code) - f64::from(*zero));
+                (number * scale) as f32
+            };
+            assert!(rounded.iter().enumerate().all(|(at, number)| *number == value(at)), "{text} {name}");
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let found = pool.install(|| calibrated(Method::CoordinateDescent { passes: 5 }, true));
+        (found.rounded, found.model.encode().unwrap(), found.output_errors)
+    };
+    assert_eq!(with(1), with(3));
+}
+
+#[test]
+fn too_few_images_and_other_images_are_refused() {
+    let calibration = Calibration { method: GPTQ, images: 51, seed: 0, bias_correction: false };
+    let quantizer = quantizer(Format::parse("Int(3)").unwrap());
+    let told = |images: &Images| {
+        calibrate(calibration, &quantizer, &model(), images, &|| false).unwrap_err().to_string()
+    };
+    assert_eq!(
+        told(&images(50)),
+        "calibration: 51 images wanted, there are 50 training images; ask for fewer"
+    );
+    let other = Images { shape: [2, 6, 7], ..images(60) };
+    assert!(told(&other).starts_with("the network takes 2 x 7 x 6 images"));
+}

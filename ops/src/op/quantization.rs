@@ -1,0 +1,117 @@
+//! The fields of a quantization: `format`, `rounding`, `scale`; and those of single layers, which change the general one.
+
+use std::collections::BTreeMap;
+
+use fewbits_engine::text::fault::Faults;
+use fewbits_engine::text::fields::{Fields, FromValue};
+use fewbits_engine::text::mismatch::mismatch;
+use fewbits_engine::text::value::{Struct, Value, ValueKind};
+
+use crate::format::{Format, Rounding};
+use crate::quantize::Quantization;
+use crate::scale::Scale;
+
+/// Reads format, rounding and scale. Missing fields come from `usual`; a new format comes with its own scale.
+pub(super) fn read_quantization(
+    fields: &mut Fields<'_>,
+    usual: Option<&Quantization>,
+    faults: &mut Faults,
+) -> Option<Quantization> {
+    let owned = usual.cloned();
+    let (has_format, scale_span) = (fields.has("format"), fields.span_of("scale"));
+    let format: Option<Format> = match &owned {
+        Some(usual) => fields.optional("format", usual.format.clone(), faults),
+        None => fields.required("format", faults),
+    };
+    let usual_rounding = owned.as_ref().map_or(Rounding::Nearest, |usual| usual.rounding);
+    let rounding = fields.optional("rounding", usual_rounding, faults);
+    fields.otherwise("scale", "the format's own");
+    let scale = match fields.take("scale") {
+        // `Own` lets one axis hold formats that include a scale and formats that take one.
+        Some(value) if is_named(value, "Own") => {
+            Fields::open(value, "Own", faults)?.finish(faults).then_some(None)
+        }
+        Some(value) => {
+            let scale = Scale::from_value(value, faults);
+            scale.zip(format.as_ref()).map(|(scale, format)| Some(with_usual_fit(scale, value, format)))
+        }
+        // The usual scale was checked together with its format.
+        None if !has_format && let Some(usual) = &owned => {
+            return Some(Quantization { format: format?, rounding: rounding?, scale: usual.scale });
+        }
+        None => Some(None),
+    };
+    match Quantization::new(format?, rounding?, scale?) {
+        Ok(quantization) => Some(quantization),
+        Err(error) => {
+            faults.add(scale_span, error.to_string(), "");
+            None
+        }
+    }
+}
+
+fn is_named(value: &Value, wanted: &str) -> bool {
+    matches!(&value.kind, ValueKind::Struct(Struct { name: Some(name), .. }) if **name == *wanted)
+}
+
+/// Returns a scale with the usual fit of a format, if the text names no fit.
+fn with_usual_fit(scale: Scale, value: &Value, format: &Format) -> Scale {
+    let is_given = matches!(&value.kind, ValueKind::Struct(body) if body.fields.iter().any(|field| &*field.name == "fit"));
+    match scale {
+        Scale::Real { per, store, .. } if !is_given => Scale::Real { per, fit: format.usual_fit(), store },
+        other => other,
+    }
+}
+
+/// Reads a layer's override: `(format: Int(8), scale: …)`, or only a format. If the general quantization has faults, reports
+/// the override's faults that do not depend on it.
+pub(super) fn read_override(
+    value: &Value,
+    usual: Option<&Quantization>,
+    faults: &mut Faults,
+) -> Option<Quantization> {
+    if let ValueKind::Struct(Struct { name: Some(_), .. }) = &value.kind {
+        let format = Format::from_value(value, faults)?;
+        return match Quantization::new(format, usual?.rounding, None) {
+            Ok(quantization) => Some(quantization),
+            Err(error) => {
+                faults.add(value.span, error.to_string(), "");
+                None
+            }
+        };
+    }
+    if !matches!(value.kind, ValueKind::Struct(_)) {
+        mismatch(value, "a format for this layer, such as `Int(8)`, or `(format: …, scale: …)`", faults);
+        return None;
+    }
+    let usual = usual?;
+    let mut fields = Fields::open(value, "(…)", faults)?;
+    let quantization = read_quantization(&mut fields, Some(usual), faults);
+    fields.finish(faults).then_some(quantization?)
+}
+
+/// Reads `{"conv1": (format: Int(8))}`.
+pub(super) fn read_layers(
+    value: &Value,
+    usual: Option<&Quantization>,
+    faults: &mut Faults,
+) -> Option<BTreeMap<String, Quantization>> {
+    let ValueKind::Map(entries) = &value.kind else {
+        mismatch(value, "a map from names of layers, `{\"conv1\": (format: …)}`", faults);
+        return None;
+    };
+    let mut layers = BTreeMap::new();
+    let mut whole = true;
+    for (key, value) in entries {
+        let (name, quantization) = (String::from_value(key, faults), read_override(value, usual, faults));
+        let Some((name, quantization)) = name.zip(quantization) else {
+            whole = false;
+            continue;
+        };
+        if layers.insert(name.clone(), quantization).is_some() {
+            faults.add(key.span, format!("layer `{name}` is there twice"), "remove one of the two");
+            whole = false;
+        }
+    }
+    whole.then_some(layers)
+}

@@ -59,6 +59,9 @@ const VERSION: u32 = 2;
 /// The version of ops with a quantization whose numbers changed since: see [`is_newer`].
 const NEWER: u32 = 3;
 
+/// The axis of the series per layer.
+pub const LAYER: &str = "layer";
+
 /// A quantization of a network.
 #[derive(Debug)]
 pub struct QuantizeOp {
@@ -213,7 +216,9 @@ impl QuantizeOp {
         let small = model.with(replaced).map_err(failed)?;
         let bytes = small.encode().map_err(failed)?;
         let mut series = series(&quantized);
-        series.extend(calibrated.map(|found| ("output_error".to_owned(), output_error(&found))));
+        if let Some(found) = &calibrated {
+            series.extend(layer_series(&quantizer, found, &quantized));
+        }
         Ok(Output {
             parts: BTreeMap::from([("model".to_owned(), Digest::hash(&bytes))]),
             artifact: Some(Arc::new(Artifact::Model(small))),
@@ -306,10 +311,45 @@ fn failed(error: impl std::fmt::Display) -> OpError {
     OpError::Failed(error.to_string())
 }
 
-/// Returns the errors of the outputs per layer.
-fn output_error(calibrated: &Calibrated) -> Series {
-    let (names, values) = calibrated.output_errors.iter().cloned().unzip();
-    Series { along: "layer".to_owned(), names, values }
+/// Returns bytes, multiply-accumulates and errors of each layer whose weight is quantized.
+fn layer_series(
+    quantizer: &Quantizer,
+    calibrated: &Calibrated,
+    quantized: &Quantized,
+) -> BTreeMap<String, Series> {
+    let model = &calibrated.model;
+    let names: Vec<String> = calibrated.output_errors.iter().map(|(name, _)| name.clone()).collect();
+    let of = |value: &dyn Fn(&str) -> f64| Series {
+        along: LAYER.to_owned(),
+        names: names.clone(),
+        values: names.iter().map(|name| value(name)).collect(),
+    };
+    let bytes = |name: &str| {
+        let own = model
+            .tensors()
+            .iter()
+            .filter(|(tensor, _)| tensor.rsplit_once('.').is_some_and(|(of, _)| of == name));
+        quantizer.size(own.map(|(tensor, array)| (tensor.as_str(), array.shape()))).bytes as f64
+    };
+    let layer = |name: &str| model.network().layers.iter().find(|layer| layer.name == name);
+    let cost = |name: &str| {
+        layer(name).map_or(0, |layer| layer.op.multiply_accumulates(layer.input(), layer.output)) as f64
+    };
+    let ratio = |name: &str| {
+        let report = quantized
+            .reports
+            .iter()
+            .find(|report| report.name.rsplit_once('.').is_some_and(|(of, _)| of == name));
+        report.and_then(|report| report.distortion.sqnr_db).unwrap_or(f64::NAN)
+    };
+    let errors: BTreeMap<&str, f64> =
+        calibrated.output_errors.iter().map(|(name, error)| (name.as_str(), *error)).collect();
+    BTreeMap::from([
+        ("layer_bytes".to_owned(), of(&bytes)),
+        ("layer_multiply_accumulates".to_owned(), of(&cost)),
+        ("layer_sqnr_db".to_owned(), of(&ratio)),
+        ("output_error".to_owned(), of(&|name| errors[name])),
+    ])
 }
 
 /// Returns the errors per tensor.

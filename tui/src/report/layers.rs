@@ -1,7 +1,9 @@
-//! The rounding errors of the recommended network, tensor by tensor.
+//! The rounding errors of the recommended network, layer by layer and tensor by tensor.
 //! Knows nothing of the metrics.
 
 use anyhow::Result;
+use fewbits_ops::LAYER;
+use fewbits_store::Record;
 use maud::{Markup, html};
 
 use super::material::Material;
@@ -11,22 +13,33 @@ use crate::ui::plain::printable;
 /// The axis of the series that are shown.
 const TENSOR: &str = "tensor";
 
-/// Returns the errors of the recommended network, a row per tensor.
+/// Returns the errors of the recommended network: a row per layer, if the weights were calibrated, and a row per tensor.
 pub fn section(material: &Material<'_>) -> Result<Markup> {
     let Some(task) = material.chosen() else { return Ok(html! {}) };
     let Some(record) = material.record(task)? else { return Ok(html! {}) };
-    let columns: Vec<_> = record.series.iter().filter(|(_, series)| series.along == TENSOR).collect();
-    let Some((_, first)) = columns.first() else { return Ok(html! {}) };
+    let tables: Vec<Markup> = [LAYER, TENSOR].into_iter().filter_map(|along| table(&record, along)).collect();
+    if tables.is_empty() {
+        return Ok(html! {});
+    }
     Ok(html! {
         p.dim { "Of " (material.title()) ", " (printable(&material.graph().name(task))) ":" }
+        @for table in tables { (table) }
+    })
+}
+
+/// Returns the series along an axis as columns; `None` if there is none.
+fn table(record: &Record, along: &str) -> Option<Markup> {
+    let columns: Vec<_> = record.series.iter().filter(|(_, series)| series.along == along).collect();
+    let (_, first) = columns.first()?;
+    Some(html! {
         figure {
             div.tools {}
             table.data {
-                thead { tr { th.a scope="col" { "tensor" } @for (name, _) in &columns { th scope="col" { (name) } } } }
+                thead { tr { th.a scope="col" { (along) } @for (name, _) in &columns { th scope="col" { (name) } } } }
                 tbody {
-                    @for (at, tensor) in first.names.iter().enumerate() {
+                    @for (at, step) in first.names.iter().enumerate() {
                         tr {
-                            td.a { (printable(tensor)) }
+                            td.a { (printable(step)) }
                             @for (_, series) in &columns {
                                 td { @if let Some(value) = series.values.get(at).filter(|value| !value.is_nan()) { (number(*value)) } }
                             }

@@ -3,6 +3,8 @@
 
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::reason::Reason;
+use fewbits_ops::LAYER;
+use fewbits_store::Record;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
@@ -52,6 +54,9 @@ pub fn details(run: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<Deta
         lines.push(section("images by true class (rows) and given class (columns)"));
         lines.extend(cells(&counts, theme).into_iter().map(DetailLine::Cells));
     }
+    if let Some(record) = record {
+        lines.extend(layers(record).into_iter().map(text));
+    }
     lines.push(section("parameters"));
     lines.extend(parameters(run, task).into_iter().map(text));
     lines.push(section("inputs"));
@@ -67,6 +72,20 @@ pub fn details(run: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<Deta
     if !log.is_empty() {
         lines.push(section("log"));
         lines.extend(log);
+    }
+    lines
+}
+
+/// Returns the bytes of each layer, and the squared error of its outputs over their square; nothing without such a record.
+fn layers(record: &Record) -> Vec<String> {
+    let series = |name: &str| record.series.get(name).filter(|series| series.along == LAYER);
+    let Some((bytes, errors)) = series("layer_bytes").zip(series("output_error")) else { return vec![] };
+    let all: f64 = errors.values.iter().sum();
+    let mut lines = vec![format!("  {:<24} {:>9} {:>13} {:>6}", "layer", "bytes", "output error", "share")];
+    for (at, name) in bytes.names.iter().enumerate() {
+        let (bytes, error) = (bytes.values[at], errors.values[at]);
+        let share = if all > 0.0 { 100.0 * error / all } else { 0.0 };
+        lines.push(format!("  {name:<24} {:>9} {:>13} {share:>5.1}%", number(bytes), number(error)));
     }
     lines
 }

@@ -6,11 +6,12 @@ use serde_json::Value as Json;
 
 use crate::fixture::{Bench, Ended, TINY, end, files};
 
-const TEMPLATES: [&str; 11] = [
+const TEMPLATES: [&str; 12] = [
     "minimal",
     "quickstart",
     "formats",
     "own",
+    "algorithms",
     "mnist",
     "cifar10",
     "resnet8",

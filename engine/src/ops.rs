@@ -276,6 +276,12 @@ pub trait Ops: Send + Sync + 'static {
         None
     }
 
+    /// Returns the sources of the methods of these ops, as a bibliography has them, each once.
+    fn literature(&self, ops: &[&Self::Op]) -> Vec<&'static str> {
+        let _ = ops;
+        vec![]
+    }
+
     /// Returns whether the op gives the same bits whenever and wherever it runs. If not, its artifact must be kept, and
     /// no record of it is compared with a new computation.
     fn is_exact(&self, op: &Self::Op) -> bool {

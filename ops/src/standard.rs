@@ -275,6 +275,14 @@ impl Ops for StandardOps {
         (scaled(true) && scaled(false)).then(|| "scaled and unscaled formats are side by side".to_owned())
     }
 
+    fn literature(&self, ops: &[&Op]) -> Vec<&'static str> {
+        let of = |op: &&Op| if let Op::Quantize(op) = op { op.literature() } else { vec![] };
+        let mut all: Vec<&str> = ops.iter().flat_map(of).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     fn is_exact(&self, op: &Op) -> bool {
         device(op) == Device::Cpu
     }

@@ -43,6 +43,8 @@ pub struct Citation {
     pub remark: Option<String>,
     /// The digest of the experiment's text.
     pub text: Digest,
+    /// The sources of the methods of the ops.
+    pub literature: Vec<&'static str>,
     /// The digest of the known keys: sorted, in hex, each followed by a line feed.
     pub keys: Digest,
     /// The number of different keys.
@@ -98,6 +100,7 @@ impl Citation {
             methods: experiment.tables.iter().flat_map(|table| methods(table, &experiment.nodes)).collect(),
             quantized: ops.quantized(&works),
             remark: ops.remark(&works),
+            literature: ops.literature(&works),
             text: Digest::hash(graph.text.as_bytes()),
             keys: Digest::hash(lines.as_bytes()),
             different: keys.len(),

@@ -39,6 +39,16 @@ pub enum Method {
     },
 }
 
+/// The source of GPTQ, as a bibliography has it.
+pub const GPTQ: &str = "Frantar, E., Ashkboos, S., Hoefler, T., Alistarh, D. (2022). GPTQ: accurate post-training quantization for \
+                        generative pre-trained transformers. arXiv:2210.17323";
+/// The source of coordinate descent.
+pub const QUANT_EASE: &str = "Behdin, K., Acharya, A., Gupta, A., Song, Q., Zhu, S., Keerthi, S., Mazumder, R. (2023). QuantEase: \
+                              optimization-based quantization for language models. arXiv:2309.01885";
+/// The source of bias correction.
+pub const BIAS_CORRECTION: &str = "Nagel, M., van Baalen, M., Blankevoort, T., Welling, M. (2019). Data-free quantization through \
+                                   weight equalization and bias correction. ICCV 2019, 1325–1334";
+
 /// The damping of GPTQ's authors, also in front of coordinate descent.
 pub const DAMPING: f64 = 0.01;
 

@@ -14,7 +14,7 @@ use fewbits_store::{Digest, Series};
 use serde_json::json;
 
 use crate::calibration::layers::{Calibrated, CalibrationError, calibrate};
-use crate::calibration::{Calibration, Method};
+use crate::calibration::{self, Calibration, Method};
 
 use crate::dataset::Dataset;
 use crate::format::{Format, RandomBits, Rounding};
@@ -243,6 +243,17 @@ impl QuantizeOp {
             .collect();
         let rounded: Vec<&[f32]> = made.iter().map(|tensor| tensor.data).collect();
         quantizer.encode_rounded(&original, &rounded).map_err(failed)
+    }
+
+    /// Returns the sources of the algorithms.
+    pub(crate) fn literature(&self) -> Vec<&'static str> {
+        let mut all = match self.calibration.method {
+            Method::Direct => vec![],
+            Method::Gptq { .. } => vec![calibration::GPTQ],
+            Method::CoordinateDescent { .. } => vec![calibration::GPTQ, calibration::QUANT_EASE],
+        };
+        all.extend(self.calibration.bias_correction.then_some(calibration::BIAS_CORRECTION));
+        all
     }
 
     /// Returns whether biases are quantized as weights are.

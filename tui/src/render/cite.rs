@@ -166,7 +166,7 @@ fn sentence(method: Method) -> &'static str {
     }
 }
 
-/// Returns the sources of the methods that the experiment's tables use.
+/// Returns the sources of the methods that the experiment's tables and ops use.
 #[must_use]
 pub fn sources(cite: &Citation) -> Vec<&'static str> {
     let of = |method: &Method| -> &[&'static str] {
@@ -182,7 +182,7 @@ pub fn sources(cite: &Citation) -> Vec<&'static str> {
             Method::McNemar => &[FAGERLAND],
         }
     };
-    let mut all: Vec<&str> = cite.methods.iter().flat_map(of).copied().collect();
+    let mut all: Vec<&str> = cite.methods.iter().flat_map(of).chain(&cite.literature).copied().collect();
     all.sort_unstable();
     all.dedup();
     all

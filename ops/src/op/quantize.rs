@@ -41,6 +41,7 @@ pub const KIND: ops::NodeKind = ops::NodeKind {
         "flushed",
         "max_error",
         "mse",
+        "output_error",
         "saturated",
         "scaled",
         "sqnr_db",
@@ -216,13 +217,15 @@ impl QuantizeOp {
         let small = model.with(replaced).map_err(failed)?;
         let bytes = small.encode().map_err(failed)?;
         let mut series = series(&quantized);
+        let mut metrics = self.metrics(&quantized);
         if let Some(found) = &calibrated {
             series.extend(layer_series(&quantizer, found, &quantized));
+            metrics.extend(mean_error(found).map(|error| ("output_error".to_owned(), error)));
         }
         Ok(Output {
             parts: BTreeMap::from([("model".to_owned(), Digest::hash(&bytes))]),
             artifact: Some(Arc::new(Artifact::Model(small))),
-            metrics: self.metrics(&quantized),
+            metrics,
             series,
             correct: None,
         })
@@ -320,6 +323,13 @@ fn tensors(model: &Model) -> Vec<Tensor<'_>> {
 
 fn failed(error: impl std::fmt::Display) -> OpError {
     OpError::Failed(error.to_string())
+}
+
+/// Returns the mean over layers of the error of their outputs; `None` without a layer.
+fn mean_error(calibrated: &Calibrated) -> Option<f64> {
+    let errors = &calibrated.output_errors;
+    let sum: f64 = errors.iter().map(|(_, error)| error).sum();
+    (!errors.is_empty()).then(|| sum / errors.len() as f64)
 }
 
 /// Returns bytes, multiply-accumulates and errors of each layer whose weight is quantized.

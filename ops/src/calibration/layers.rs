@@ -19,6 +19,9 @@ use crate::network::model::{Model, ModelFileError};
 use crate::quantize::{PlaceRounder, QuantizeError, Quantizer, Tensor};
 use crate::random::Stream;
 
+/// The most inputs of an output: their products are a matrix of as many rows and columns.
+const MOST_INPUTS: usize = 4096;
+
 /// An error in the calibration of a network.
 #[derive(Debug, Error)]
 pub enum CalibrationError {
@@ -29,6 +32,16 @@ pub enum CalibrationError {
         wanted: usize,
         /// Training images there are.
         available: usize,
+    },
+    /// A layer has so many inputs that their products do not fit in memory.
+    #[error(
+        "{name}: {inputs} inputs of an output; a calibration takes at most {MOST_INPUTS}: quantize this network by `method: Direct`"
+    )]
+    Inputs {
+        /// The weight.
+        name: String,
+        /// The inputs of an output.
+        inputs: usize,
     },
     /// The images do not fit the network, or the caller cancelled.
     #[error(transparent)]
@@ -151,6 +164,9 @@ impl Walk<'_> {
             return self.alone(&tensor);
         };
         let (inputs, outputs) = (rows.inputs(), weight.shape()[0]);
+        if inputs > MOST_INPUTS {
+            return Err(CalibrationError::Inputs { name: name.to_owned(), inputs });
+        }
         let of_group = outputs / rows.groups();
         let (mut rounded, mut error, mut square) = (Vec::with_capacity(tensor.data.len()), 0.0, 0.0);
         let mut bias = bias;
@@ -159,22 +175,16 @@ impl Walk<'_> {
             let (h, means) = (moments.products(), moments.means());
             let first = group * of_group;
             let weights = &tensor.data[first * inputs..][..of_group * inputs];
-            let found = self.rows(&h, weights, inputs, first, &rounder);
-            for (row, (old, new)) in weights.chunks_exact(inputs).zip(found.chunks_exact(inputs)).enumerate()
-            {
-                let change: Vec<f64> =
-                    old.iter().zip(new).map(|(old, new)| f64::from(*new) - f64::from(*old)).collect();
-                let before: Vec<f64> = old.iter().copied().map(f64::from).collect();
-                let (shift, mean) = (dot(&change, &means), dot(&before, &means));
+            for (row, found) in self.rows([&h, &means], weights, first, &rounder).into_iter().enumerate() {
                 let constant = bias.as_ref().map_or(0.0, |bias| f64::from(bias[first + row]));
-                square += form(&h, &before) + constant * (2.0 * mean + constant);
-                error += form(&h, &change);
+                square += found.square + constant * (2.0 * found.mean + constant);
+                error += found.error;
                 if let (true, Some(bias)) = (self.calibration.bias_correction, bias.as_mut()) {
-                    bias[first + row] = (constant - shift) as f32;
-                    error -= shift * shift;
+                    bias[first + row] = (constant - found.shift) as f32;
+                    error -= found.shift * found.shift;
                 }
+                rounded.extend(found.rounded);
             }
-            rounded.extend(found);
         }
         let layer = name.rsplit_once('.').map_or(name, |(layer, _)| layer).to_owned();
         self.output_errors.push((layer, if square > 0.0 { (error / square).max(0.0) } else { 0.0 }));
@@ -185,12 +195,12 @@ impl Walk<'_> {
     /// Rounds the rows of weights of a group, from the output `first` on.
     fn rows(
         &self,
-        h: &[f64],
+        [h, means]: [&[f64]; 2],
         weights: &[f32],
-        inputs: usize,
         first: usize,
         rounder: &PlaceRounder,
-    ) -> Vec<f32> {
+    ) -> Vec<RoundedRow> {
+        let inputs = means.len();
         let (damping, passes) = match self.calibration.method {
             Method::Direct => (None, 0),
             Method::Gptq { damping } => (Some(damping), 0),
@@ -200,20 +210,36 @@ impl Walk<'_> {
         let curved = plan.as_ref().filter(|_| passes > 0).map(|plan| plan.damped(h));
         let rows = weights.par_chunks_exact(inputs).enumerate().map(|(row, weights)| {
             let round = |column: usize, number: f64| rounder.round((first + row) * inputs + column, number);
-            let Some(plan) = &plan else {
-                return weights
-                    .iter()
-                    .enumerate()
-                    .map(|(at, number)| round(at, f64::from(*number)))
-                    .collect();
-            };
-            let mut rounded = plan.round(weights, round);
+            let mut rounded = plan.as_ref().map_or_else(
+                || weights.iter().enumerate().map(|(at, number)| round(at, f64::from(*number))).collect(),
+                |plan| plan.round(weights, round),
+            );
             if let Some(h) = &curved {
                 descend(h, weights, &mut rounded, passes, round);
             }
-            rounded
+            RoundedRow::new(rounded, weights, [h, means])
         });
-        rows.collect::<Vec<Vec<f32>>>().concat()
+        rows.collect()
+    }
+}
+
+/// A row of weights after rounding, and what this does to its output.
+struct RoundedRow {
+    rounded: Vec<f32>,
+    /// The means of the squared change of the output, of its square before, of its change and of the output before; all
+    /// without the bias.
+    error: f64,
+    square: f64,
+    shift: f64,
+    mean: f64,
+}
+
+impl RoundedRow {
+    fn new(rounded: Vec<f32>, weights: &[f32], [h, means]: [&[f64]; 2]) -> Self {
+        let before: Vec<f64> = weights.iter().copied().map(f64::from).collect();
+        let change: Vec<f64> = rounded.iter().zip(&before).map(|(new, old)| f64::from(*new) - old).collect();
+        let (error, square) = (form(h, &change), form(h, &before));
+        Self { error, square, shift: dot(&change, means), mean: dot(&before, means), rounded }
     }
 }
 

@@ -210,3 +210,18 @@ fn too_few_images_and_other_images_are_refused() {
     let other = Images { shape: [2, 6, 7], ..images(60) };
     assert!(told(&other).starts_with("the network takes 2 x 7 x 6 images"));
 }
+
+/// The bits on a machine with AVX-512; other instruction sets, and none, must give the same.
+#[test]
+fn the_bits_are_pinned() {
+    let mut hasher = blake3::Hasher::new();
+    for method in [Method::Direct, GPTQ, Method::CoordinateDescent { passes: 20 }] {
+        let found = calibrated(method, true);
+        for (_, rounded) in &found.rounded {
+            rounded.iter().for_each(|number| drop(hasher.update(&number.to_bits().to_le_bytes())));
+        }
+        hasher.update(&found.model.encode().unwrap());
+        found.output_errors.iter().for_each(|(_, error)| drop(hasher.update(&error.to_bits().to_le_bytes())));
+    }
+    assert_eq!(&hasher.finalize().to_hex()[..16], "2ab609dfc6f3f584");
+}

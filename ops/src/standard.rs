@@ -272,7 +272,17 @@ impl Ops for StandardOps {
     fn remark(&self, works: &[&Op]) -> Option<String> {
         let scaled =
             |wanted: bool| works.iter().any(|op| matches!(op, Op::Quantize(op) if op.is_scaled() == wanted));
-        (scaled(true) && scaled(false)).then(|| "scaled and unscaled formats are side by side".to_owned())
+        let imports = works.iter().filter(|op| matches!(op, Op::Import(_))).count();
+        let is_trained = works.iter().any(|op| matches!(op, Op::Train(_)));
+        let network = match (imports, is_trained) {
+            (0, _) | (_, true) => None,
+            (1, false) => Some("values are of this imported network alone"),
+            (_, false) => Some("values are of these imported networks alone"),
+        };
+        let formats =
+            (scaled(true) && scaled(false)).then_some("scaled and unscaled formats are side by side");
+        let remarks: Vec<&str> = network.into_iter().chain(formats).collect();
+        (!remarks.is_empty()).then(|| remarks.join("; "))
     }
 
     fn literature(&self, ops: &[&Op]) -> Vec<&'static str> {

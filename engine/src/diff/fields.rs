@@ -117,7 +117,8 @@ impl<'t, O: Ops> Tasks<'t, O> {
         };
         let mut fields: BTreeMap<String, String> =
             preimage::fields(&text).into_iter().filter_map(own).collect();
-        for ((port, _), &input) in node.kind.all_inputs().zip(&node.inputs) {
+        let inputs = node.kind.all_inputs().zip(&node.inputs).enumerate();
+        for (_, ((port, _), &input)) in inputs.filter(|(place, _)| work.reads_input(*place)) {
             fields.insert(port.to_owned(), format!("\"{}\"", self.side.graph.experiment.nodes[input].name));
         }
         fields.insert("keep".to_owned(), self.side.graph.keeps(task).to_string());

@@ -271,11 +271,15 @@ fn check_optional_inputs<O: Ops>(
         let is_read = steps[at].resolved_ops.iter().any(|work| work.reads_input(place));
         if is_read && !is_given {
             let hint = format!("add `{port}: …`");
-            faults.add(node.value.span, format!("`{}` needs `{port}` here", node.kind.name), hint);
+            faults.add(
+                node.value.span,
+                format!("`{}` with these fields reads `{port}`, which is not given", node.kind.name),
+                hint,
+            );
         }
         if is_given && !is_read {
-            let what = format!("nothing of `{}` reads `{port}`", node.name);
-            faults.add(node.input_spans[place], what, format!("remove `{port}`"));
+            let what = format!("no task of `{}` reads `{port}`", node.name);
+            faults.add(node.input_spans[place], what, format!("remove `{port}`, or let the node use it"));
         }
     }
 }

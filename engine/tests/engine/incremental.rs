@@ -310,7 +310,13 @@ fn an_optional_input_must_be_there_where_it_is_read_and_only_there() {
     };
     assert_eq!(faults(r#"by: "a", "#, "false, true"), [""; 0]);
     assert_eq!(faults("", "false"), [""; 0]);
-    assert_eq!(faults("", "false, true"), ["`Shift` needs `by` here; add `by: …`"]);
-    assert_eq!(faults(r#"by: "a", "#, "false"), ["nothing of `s` reads `by`; remove `by`"]);
+    assert_eq!(
+        faults("", "false, true"),
+        ["`Shift` with these fields reads `by`, which is not given; add `by: …`"]
+    );
+    assert_eq!(
+        faults(r#"by: "a", "#, "false"),
+        ["no task of `s` reads `by`; remove `by`, or let the node use it"]
+    );
     assert!(faults(r#"by: "z", "#, "true")[0].starts_with("there is no node `z`"));
 }

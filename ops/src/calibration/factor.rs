@@ -3,61 +3,43 @@
 //! H = R Rᵀ with R upper triangular (Cholesky's recursion from the last row on); then H⁻¹ = (R⁻¹)ᵀ R⁻¹, so U = R⁻¹. The
 //! inverse itself is never formed. Plain loops in a fixed order: the bits are the same on every machine.
 
-/// Returns U, row by row; `None` if H is not positive definite. `h` has `n` × `n` numbers.
+use super::sums::{add_scaled, dot};
+
+/// Returns U, row by row; `None` if H is not positive definite. `h` has `n` × `n` numbers and becomes the result.
 #[must_use]
-pub fn inverse_factor(h: &[f64], n: usize) -> Option<Vec<f64>> {
-    let r = upper_factor(h, n)?;
-    let mut u = vec![0.0; n * n];
-    // Row by row from the last: U R = 1, and both are upper triangular.
+pub fn inverse_factor(h: Vec<f64>, n: usize) -> Option<Vec<f64>> {
+    let mut r = upper_factor(h, n)?;
+    // R U = 1 gives U's row i from the rows below it, which are U's already.
+    let mut row = vec![0.0; n];
     for i in (0..n).rev() {
         let diagonal = 1.0 / r[i * n + i];
-        u[i * n + i] = diagonal;
-        // R U = 1 gives U's row i from the rows below it.
-        let (above, below) = u.split_at_mut((i + 1) * n);
-        let row = &mut above[i * n..];
+        row.fill(0.0);
+        row[i] = diagonal;
         for k in i + 1..n {
-            let factor = -r[i * n + k] * diagonal;
-            let lower = &below[(k - i - 1) * n..][..n];
-            for j in k..n {
-                row[j] = factor.mul_add(lower[j], row[j]);
-            }
+            add_scaled(&mut row[k..], &r[k * n + k..][..n - k], -r[i * n + k] * diagonal);
         }
-    }
-    Some(u)
-}
-
-/// Returns the upper triangular R with H = R Rᵀ; `None` if H is not positive definite.
-fn upper_factor(h: &[f64], n: usize) -> Option<Vec<f64>> {
-    let mut r = vec![0.0; n * n];
-    for j in (0..n).rev() {
-        let square = dot(&r[j * n + j + 1..][..n - j - 1], &r[j * n + j + 1..][..n - j - 1]);
-        let pivot = h[j * n + j] - square;
-        if pivot.is_nan() || pivot <= 0.0 {
-            return None;
-        }
-        let pivot = pivot.sqrt();
-        r[j * n + j] = pivot;
-        for i in 0..j {
-            let (upper, lower) = r.split_at_mut(j * n);
-            let product = dot(&upper[i * n + j + 1..][..n - j - 1], &lower[j + 1..][..n - j - 1]);
-            upper[i * n + j] = (h[i * n + j] - product) / pivot;
-        }
+        r[i * n..][..n].copy_from_slice(&row);
     }
     Some(r)
 }
 
-/// Returns a sum of products, in eight interleaved sums.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut sums = [0.0; 8];
-    let (a, a_rest) = a.as_chunks::<8>();
-    let (b, b_rest) = b.as_chunks::<8>();
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..8 {
-            sums[lane] = a[lane].mul_add(b[lane], sums[lane]);
+/// Turns H into the upper triangular R with H = R Rᵀ; `None` if H is not positive definite.
+fn upper_factor(mut r: Vec<f64>, n: usize) -> Option<Vec<f64>> {
+    for j in (0..n).rev() {
+        let (upper, lower) = r.split_at_mut(j * n);
+        let own = &mut lower[..n];
+        let pivot = own[j] - dot(&own[j + 1..], &own[j + 1..]);
+        if !pivot.is_finite() || pivot <= 0.0 {
+            return None;
+        }
+        let pivot = pivot.sqrt();
+        own[..j].fill(0.0);
+        own[j] = pivot;
+        for row in upper.chunks_exact_mut(n) {
+            row[j] = (row[j] - dot(&row[j + 1..], &own[j + 1..])) / pivot;
         }
     }
-    let rest = a_rest.iter().zip(b_rest).fold(0.0, |sum, (a, b): (&f64, &f64)| a.mul_add(*b, sum));
-    sums.iter().fold(rest, |all, sum| all + sum)
+    Some(r)
 }
 
 #[cfg(test)]
@@ -78,7 +60,7 @@ mod tests {
                     product + if i == j { 1.0 } else { 0.0 }
                 })
                 .collect();
-            let u = inverse_factor(&h, n).unwrap();
+            let u = inverse_factor(h.clone(), n).unwrap();
             for i in 0..n {
                 for j in 0..n {
                     let inverse =
@@ -90,7 +72,7 @@ mod tests {
                 }
             }
         }
-        assert!(inverse_factor(&[1.0, 2.0, 2.0, 1.0], 2).is_none());
-        assert!(inverse_factor(&[f64::NAN], 1).is_none());
+        assert!(inverse_factor(vec![1.0, 2.0, 2.0, 1.0], 2).is_none());
+        assert!(inverse_factor(vec![f64::NAN], 1).is_none());
     }
 }

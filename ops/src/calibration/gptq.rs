@@ -3,6 +3,10 @@
 //! H, and the columns behind make up for the error of each. Knows nothing of number formats: a function rounds each weight.
 
 use super::factor::inverse_factor;
+use super::sums::add_scaled;
+
+/// The least damping after which a factorization that failed is tried again: below it, rounding decides.
+const LEAST: f64 = 1e-15;
 
 /// The order of columns and the factor of the damped inverse.
 #[derive(Clone, Debug)]
@@ -13,31 +17,31 @@ pub struct GptqPlan {
     order: Vec<usize>,
     /// The upper triangular factor of the inverse, in this order.
     factor: Vec<f64>,
-    /// What is added to the diagonal.
+    /// The number that is added to each number of the diagonal.
     added: f64,
 }
 
 impl GptqPlan {
     /// Prepares H with `n` × `n` numbers, to whose diagonal `damping` times its mean is added. Inputs that are always 0 leave
-    /// the diagonal at the damping; if all are, H counts as 1.
+    /// the diagonal at the damping; if all are, H counts as 1. `None` if H is not finite.
     #[must_use]
-    pub fn new(h: &[f64], n: usize, damping: f64) -> Self {
+    pub fn new(h: &[f64], n: usize, damping: f64) -> Option<Self> {
         let mut order: Vec<usize> = (0..n).collect();
         order.sort_by(|a, b| h[b * n + b].total_cmp(&h[a * n + a]).then(a.cmp(b)));
         let mean = (0..n).map(|at| h[at * n + at]).sum::<f64>() / n.max(1) as f64;
         let mut added = damping * mean;
-        loop {
+        while added.is_finite() {
             let entry = |at: usize| {
                 let (i, j) = (order[at / n], order[at % n]);
                 h[i * n + j] + if i == j { added } else { 0.0 }
             };
-            let damped: Vec<f64> = (0..n * n).map(entry).collect();
-            if let Some(factor) = inverse_factor(&damped, n) {
-                return Self { n, order, factor, added };
+            if let Some(factor) = inverse_factor((0..n * n).map(entry).collect(), n) {
+                return Some(Self { n, order, factor, added });
             }
             // Rounding can leave a matrix of low rank just below zero; a matrix of zeros has no scale.
-            added = if added > 0.0 { 10.0 * added } else { 1.0 };
+            added = if added > 0.0 { 10.0 * added.max(LEAST * mean) } else { 1.0 };
         }
+        None
     }
 
     /// Returns H with the damping on its diagonal.
@@ -59,9 +63,7 @@ impl GptqPlan {
             let used = round(*column, left[at]);
             rounded[*column] = used;
             let error = (left[at] - f64::from(used)) / factor[at];
-            for (left, factor) in left[at + 1..].iter_mut().zip(&factor[at + 1..]) {
-                *left = (-error).mul_add(*factor, *left);
-            }
+            add_scaled(&mut left[at + 1..], &factor[at + 1..], -error);
         }
         rounded
     }
@@ -97,7 +99,7 @@ mod tests {
     /// `w[:, j + 1:] -= outer((w[:, j] - q) / u[j, j], u[j, j + 1:])`.
     #[test]
     fn weights_make_up_for_the_errors_before_them() {
-        let plan = GptqPlan::new(&products(), 5, 0.01);
+        let plan = GptqPlan::new(&products(), 5, 0.01).unwrap();
         assert_eq!(plan.order, [2, 0, 4, 1, 3]);
         let check = |weights: [f32; 5], before: [f64; 5], codes: [i32; 5]| {
             let seen = RefCell::new([0.0; 5]);
@@ -138,7 +140,7 @@ mod tests {
     /// In front of any rounding, the factor alone: exact codes leave every weight as it is.
     #[test]
     fn the_factor_is_that_of_numpy() {
-        let plan = GptqPlan::new(&products(), 5, 0.01);
+        let plan = GptqPlan::new(&products(), 5, 0.01).unwrap();
         let first = [0.611_706_26, -0.093_242_97, -0.194_534_40, 0.020_252_86, -0.342_274_85];
         assert!(plan.factor[..5].iter().zip(first).all(|(found, expected)| (found - expected).abs() < 1e-8));
         let weights = [0.31, -0.22, 0.17, 0.43, -0.38];
@@ -147,7 +149,7 @@ mod tests {
 
     #[test]
     fn inputs_that_are_always_zero_are_no_obstacle() {
-        let zeros = GptqPlan::new(&[0.0; 25], 5, 0.01);
+        let zeros = GptqPlan::new(&[0.0; 25], 5, 0.01).unwrap();
         let weights = [0.31, -0.22, 0.17, 0.43, -0.38];
         assert_eq!(
             zeros.round(&weights, |_, number| eighths(number)),
@@ -155,8 +157,23 @@ mod tests {
         );
         // One row of inputs: all but one direction is free.
         let single: Vec<f64> = (0..25).map(|at| X[0][at / 5] * X[0][at % 5]).collect();
-        let found = GptqPlan::new(&single, 5, 0.01).round(&weights, |_, number| eighths(number));
+        let found = GptqPlan::new(&single, 5, 0.01).unwrap().round(&weights, |_, number| eighths(number));
         let output = |weights: &[f32]| weights.iter().zip(X[0]).map(|(w, x)| f64::from(*w) * x).sum::<f64>();
         assert!((output(&found) - output(&weights)).abs() < 0.2);
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_have_no_plan() {
+        for bad in [f64::NAN, f64::INFINITY] {
+            let mut h = products();
+            h[3] = bad;
+            h[15] = bad;
+            assert!(GptqPlan::new(&h, 5, 0.01).is_none());
+        }
+        assert!(GptqPlan::new(&products(), 5, 1e308).is_none());
+        assert!(GptqPlan::new(&[f64::INFINITY; 25], 5, 0.01).is_none());
+        // Rank one, and a damping that rounding swallows.
+        let single: Vec<f64> = (0..25).map(|at| X[0][at / 5] * X[0][at % 5]).collect();
+        assert!(GptqPlan::new(&single, 5, 1e-300).is_some());
     }
 }

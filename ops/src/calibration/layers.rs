@@ -9,6 +9,7 @@ use super::descent::descend;
 use super::gptq::GptqPlan;
 use super::moments::{InputMoments, ROWS};
 use super::rows::LayerRows;
+use super::sums::{dot, form};
 use super::{Calibration, DAMPING, Method};
 use crate::backend::own::activations::Activations;
 use crate::backend::own::inference::InferenceError;
@@ -21,6 +22,9 @@ use crate::random::Stream;
 
 /// The most inputs of an output: their products are a matrix of as many rows and columns.
 const MOST_INPUTS: usize = 4096;
+
+/// The most bytes of activations.
+const MOST_BYTES: u64 = 8 << 30;
 
 /// An error in the calibration of a network.
 #[derive(Debug, Error)]
@@ -35,13 +39,39 @@ pub enum CalibrationError {
     },
     /// A layer has so many inputs that their products do not fit in memory.
     #[error(
-        "{name}: {inputs} inputs of an output; a calibration takes at most {MOST_INPUTS}: quantize this network by `method: Direct`"
+        "{name}: {inputs} inputs of an output; GPTQ and coordinate descent take at most {MOST_INPUTS}; use `method: Direct`, with or without `bias_correction`"
     )]
     Inputs {
         /// The weight.
         name: String,
         /// The inputs of an output.
         inputs: usize,
+    },
+    /// The activations of the images do not fit in memory.
+    #[error(
+        "calibration: the activations of {images} images take {gib} GiB, and at most {most} GiB are allowed; ask for fewer"
+    )]
+    Memory {
+        /// Images wanted.
+        images: usize,
+        /// The memory that they take.
+        gib: u64,
+        /// The most memory.
+        most: u64,
+    },
+    /// The inputs of a layer are not finite.
+    #[error(
+        "{name}: the inputs of its layer are not finite on the calibration images; weights or images are too large for binary32"
+    )]
+    Activations {
+        /// The weight.
+        name: String,
+    },
+    /// The damping is too large for the inputs of a layer.
+    #[error("{name}: `damping` is too large for the inputs of its layer; choose a smaller one, such as 0.01")]
+    Damping {
+        /// The weight.
+        name: String,
     },
     /// The images do not fit the network, or the caller cancelled.
     #[error(transparent)]
@@ -61,9 +91,9 @@ pub struct Calibrated {
     pub model: Model,
     /// The rounded numbers of every quantized tensor.
     pub rounded: BTreeMap<String, Vec<f32>>,
-    /// For each layer whose weight is quantized, the squared error of its outputs over their square, on the calibration
-    /// images.
-    pub output_errors: Vec<(String, f64)>,
+    /// For each layer whose weight changed, the squared error of its outputs over their square, on the calibration images;
+    /// `None` for outputs that were always 0, and where the products of the inputs were not needed and too many.
+    pub output_errors: Vec<(String, Option<f64>)>,
 }
 
 /// Quantizes a network with regard to some training images. Errors if there are too few images, if they do not fit the
@@ -82,6 +112,11 @@ pub fn calibrate(
     let mut places = Stream::new(calibration.seed, "calibration", "").permutation(available);
     places.truncate(wanted);
     let model = if calibration.bias_correction { with_biases(model, quantizer)? } else { model.clone() };
+    let bytes = Activations::bytes(model.network(), wanted);
+    if bytes > MOST_BYTES {
+        let (gib, most) = (bytes.div_ceil(1 << 30), MOST_BYTES >> 30);
+        return Err(CalibrationError::Memory { images: wanted, gib, most });
+    }
     let mut activations = Activations::new(model.network(), training, &places)?;
     let mut walk = Walk { calibration, quantizer, rounded: BTreeMap::new(), output_errors: vec![] };
     let mut corrected = BTreeMap::new();
@@ -132,12 +167,12 @@ fn with_biases(model: &Model, quantizer: &Quantizer) -> Result<Model, ModelFileE
     Model::new(network, tensors)
 }
 
-/// What the layers so far have become.
+/// The quantization of a network, as far as its layers are treated.
 struct Walk<'q> {
     calibration: Calibration,
     quantizer: &'q Quantizer,
     rounded: BTreeMap<String, Vec<f32>>,
-    output_errors: Vec<(String, f64)>,
+    output_errors: Vec<(String, Option<f64>)>,
 }
 
 impl Walk<'_> {
@@ -164,18 +199,29 @@ impl Walk<'_> {
             return self.alone(&tensor);
         };
         let (inputs, outputs) = (rows.inputs(), weight.shape()[0]);
-        if inputs > MOST_INPUTS {
+        let stays = |(place, number): (usize, &f32)| rounder.round(place, f64::from(*number)) == *number;
+        if tensor.data.iter().enumerate().all(stays) {
+            // The format holds every weight, so there is no error to make up for.
+            return self.alone(&tensor);
+        }
+        let has_products = inputs <= MOST_INPUTS;
+        if !has_products && self.calibration.method != Method::Direct {
             return Err(CalibrationError::Inputs { name: name.to_owned(), inputs });
         }
         let of_group = outputs / rows.groups();
         let (mut rounded, mut error, mut square) = (Vec::with_capacity(tensor.data.len()), 0.0, 0.0);
         let mut bias = bias;
         for group in 0..rows.groups() {
-            let moments = moments(rows, group, activations);
+            let moments = moments(rows, group, activations, has_products);
             let (h, means) = (moments.products(), moments.means());
             let first = group * of_group;
             let weights = &tensor.data[first * inputs..][..of_group * inputs];
-            for (row, found) in self.rows([&h, &means], weights, first, &rounder).into_iter().enumerate() {
+            if !h.iter().chain(&means).all(|mean| mean.is_finite()) {
+                return Err(CalibrationError::Activations { name: name.to_owned() });
+            }
+            let rows = self.rows([&h, &means], weights, first, &rounder);
+            let rows = rows.ok_or_else(|| CalibrationError::Damping { name: name.to_owned() })?;
+            for (row, found) in rows.into_iter().enumerate() {
                 let constant = bias.as_ref().map_or(0.0, |bias| f64::from(bias[first + row]));
                 square += found.square + constant * (2.0 * found.mean + constant);
                 error += found.error;
@@ -187,7 +233,13 @@ impl Walk<'_> {
             }
         }
         let layer = name.rsplit_once('.').map_or(name, |(layer, _)| layer).to_owned();
-        self.output_errors.push((layer, if square > 0.0 { (error / square).max(0.0) } else { 0.0 }));
+        if let Some(place) = rounded.iter().position(|number| !number.is_finite()) {
+            let (tensor, value) = (name.to_owned(), tensor.data[place]);
+            let result = rounded[place];
+            return Err(QuantizeError::Result { tensor, element: place, value, result }.into());
+        }
+        let relative = (has_products && square > 0.0).then(|| (error / square).max(0.0));
+        self.output_errors.push((layer, relative));
         self.rounded.insert(name.to_owned(), rounded.clone());
         Ok(rounded)
     }
@@ -199,14 +251,17 @@ impl Walk<'_> {
         weights: &[f32],
         first: usize,
         rounder: &PlaceRounder,
-    ) -> Vec<RoundedRow> {
+    ) -> Option<Vec<RoundedRow>> {
         let inputs = means.len();
         let (damping, passes) = match self.calibration.method {
             Method::Direct => (None, 0),
             Method::Gptq { damping } => (Some(damping), 0),
             Method::CoordinateDescent { passes } => (Some(DAMPING), passes),
         };
-        let plan = damping.map(|damping| GptqPlan::new(h, inputs, damping));
+        let plan = match damping {
+            Some(damping) => Some(GptqPlan::new(h, inputs, damping)?),
+            None => None,
+        };
         let curved = plan.as_ref().filter(|_| passes > 0).map(|plan| plan.damped(h));
         let rows = weights.par_chunks_exact(inputs).enumerate().map(|(row, weights)| {
             let round = |column: usize, number: f64| rounder.round((first + row) * inputs + column, number);
@@ -219,15 +274,15 @@ impl Walk<'_> {
             }
             RoundedRow::new(rounded, weights, [h, means])
         });
-        rows.collect()
+        Some(rows.collect())
     }
 }
 
-/// A row of weights after rounding, and what this does to its output.
+/// A row of weights after rounding, and the change of its output.
 struct RoundedRow {
     rounded: Vec<f32>,
-    /// The means of the squared change of the output, of its square before, of its change and of the output before; all
-    /// without the bias.
+    /// Means over the positions, without the bias: of the squared change of the output, of the output's square before
+    /// rounding, of the change, and of the output before rounding.
     error: f64,
     square: f64,
     shift: f64,
@@ -238,14 +293,20 @@ impl RoundedRow {
     fn new(rounded: Vec<f32>, weights: &[f32], [h, means]: [&[f64]; 2]) -> Self {
         let before: Vec<f64> = weights.iter().copied().map(f64::from).collect();
         let change: Vec<f64> = rounded.iter().zip(&before).map(|(new, old)| f64::from(*new) - old).collect();
-        let (error, square) = (form(h, &change), form(h, &before));
+        // Without products there is no H.
+        let (error, square) = if h.is_empty() { (0.0, 0.0) } else { (form(h, &change), form(h, &before)) };
         Self { error, square, shift: dot(&change, means), mean: dot(&before, means), rounded }
     }
 }
 
 /// Sums the inputs of a group over all positions.
-pub(super) fn moments(rows: &LayerRows, group: usize, activations: &Activations<'_>) -> InputMoments {
-    let mut moments = InputMoments::new(rows.inputs());
+pub(super) fn moments(
+    rows: &LayerRows,
+    group: usize,
+    activations: &Activations<'_>,
+    has_products: bool,
+) -> InputMoments {
+    let mut moments = InputMoments::new(rows.inputs(), has_products);
     let width = moments.width();
     let mut held = vec![0.0; ROWS * width];
     for first in (0..rows.len()).step_by(ROWS) {
@@ -255,13 +316,4 @@ pub(super) fn moments(rows: &LayerRows, group: usize, activations: &Activations<
         moments.add(held);
     }
     moments
-}
-
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).fold(0.0, |sum, (a, b)| a.mul_add(*b, sum))
-}
-
-/// Returns x H xᵀ.
-fn form(h: &[f64], x: &[f64]) -> f64 {
-    h.chunks_exact(x.len()).zip(x).fold(0.0, |sum, (row, x_i)| dot(row, x).mul_add(*x_i, sum))
 }

@@ -14,6 +14,7 @@ pub mod gptq;
 pub mod layers;
 pub mod moments;
 mod rows;
+mod sums;
 
 #[cfg(test)]
 mod tests;

@@ -26,11 +26,12 @@ pub struct InputMoments {
 }
 
 impl InputMoments {
-    /// Starts with no rows of `inputs` numbers.
+    /// Starts with no rows of `inputs` numbers. Without `has_products`, only the means are summed.
     #[must_use]
-    pub fn new(inputs: usize) -> Self {
+    pub fn new(inputs: usize, has_products: bool) -> Self {
         let width = inputs.next_multiple_of(ACROSS);
-        Self { inputs, width, count: 0, sums: vec![0.0; width], products: vec![0.0; width * width] }
+        let products = if has_products { vec![0.0; width * width] } else { vec![] };
+        Self { inputs, width, count: 0, sums: vec![0.0; width], products }
     }
 
     /// Returns the numbers between the beginnings of two rows.
@@ -66,10 +67,10 @@ impl InputMoments {
         self.sums[..self.inputs].iter().map(|sum| sum / self.count.max(1) as f64).collect()
     }
 
-    /// Returns the mean of all products, `inputs` × `inputs`, row by row.
+    /// Returns the mean of all products, `inputs` × `inputs`, row by row; nothing if they were not summed.
     #[must_use]
     pub fn products(&self) -> Vec<f64> {
-        let n = self.inputs;
+        let n = if self.products.is_empty() { 0 } else { self.inputs };
         let at = |i: usize, j: usize| self.products[i.min(j) * self.width + i.max(j)];
         let mean = |place: usize| at(place / n, place % n) / self.count.max(1) as f64;
         (0..n * n).map(mean).collect()
@@ -107,7 +108,7 @@ mod tests {
         let (inputs, count) = (37, 300);
         let drawn = Stream::new(1, "test", "rows");
         let x = |row: usize, input: usize| f64::from(drawn.bits((row * inputs + input) as u64) >> 28) - 8.0;
-        let mut moments = InputMoments::new(inputs);
+        let mut moments = InputMoments::new(inputs, true);
         let width = moments.width();
         let rows: Vec<f64> = (0..count * width)
             .map(|at| if at % width < inputs { x(at / width, at % width) } else { 0.0 })
@@ -122,6 +123,7 @@ mod tests {
                 assert_eq!(products[i * inputs + j], sum / 300.0);
             }
         }
-        assert_eq!(InputMoments::new(3).products(), [0.0; 9]);
+        assert_eq!(InputMoments::new(3, true).products(), [0.0; 9]);
+        assert_eq!(InputMoments::new(3, false).products(), [0.0; 0]);
     }
 }

@@ -7,6 +7,7 @@ pub mod describe;
 pub mod evaluate;
 mod format;
 pub mod import;
+pub mod layer_errors;
 pub mod quantize;
 pub mod train;
 

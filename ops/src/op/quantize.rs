@@ -10,20 +10,20 @@ use fewbits_engine::text::fault::{Faults, suggest};
 use fewbits_engine::text::fields::{Fields, FromValue};
 use fewbits_engine::text::value::Value;
 use fewbits_engine::text::variant::choice;
-use fewbits_store::{Digest, Series};
+use fewbits_store::Digest;
 use serde_json::json;
 
-use crate::calibration::layers::{Calibrated, CalibrationError, calibrate};
+use crate::calibration::layers::{CalibrationError, calibrate};
 use crate::calibration::{self, Calibration, Method};
-
 use crate::dataset::Dataset;
 use crate::format::{Format, RandomBits, Rounding};
 use crate::network::array::Array;
 use crate::network::fit::{self, ImageKind};
 use crate::network::model::Model;
+use crate::op::layer_errors::{layer_series, mean_error, tensor_series};
 use crate::op::method::read_calibration;
 use crate::op::quantization::{read_layers, read_override, read_quantization};
-use crate::quantize::{Distortion, Encoded, Quantization, Quantized, Quantizer, Tensor, Tensors};
+use crate::quantize::{Encoded, Quantization, Quantized, Quantizer, Tensor, Tensors};
 use crate::scale::{RealFit, Scale};
 use crate::standard::{Artifact, Port};
 
@@ -59,9 +59,6 @@ pub const KIND: ops::NodeKind = ops::NodeKind {
 const VERSION: u32 = 2;
 /// The version of ops with a quantization whose numbers changed since: see [`is_newer`].
 const NEWER: u32 = 3;
-
-/// The axis of the series per layer.
-pub const LAYER: &str = "layer";
 
 /// A quantization of a network.
 #[derive(Debug)]
@@ -124,7 +121,7 @@ impl QuantizeOp {
         }
         if self.is_calibrated() && self.quantizer.tensors == Tensors::All {
             let message = "a calibration leaves biases in binary32, so it takes `tensors: Weights` only";
-            return Err((1, message, "remove `tensors`, or calibrate nothing"));
+            return Err((1, message, "remove `tensors`, or use `method: Direct` without `bias_correction`"));
         }
         Ok(())
     }
@@ -216,7 +213,7 @@ impl QuantizeOp {
         let replaced = model.tensors().keys().cloned().zip(numbers).collect();
         let small = model.with(replaced).map_err(failed)?;
         let bytes = small.encode().map_err(failed)?;
-        let mut series = series(&quantized);
+        let mut series = tensor_series(&quantized);
         let mut metrics = self.metrics(&quantized);
         if let Some(found) = &calibrated {
             series.extend(layer_series(&quantizer, found, &quantized));
@@ -323,73 +320,6 @@ fn tensors(model: &Model) -> Vec<Tensor<'_>> {
 
 fn failed(error: impl std::fmt::Display) -> OpError {
     OpError::Failed(error.to_string())
-}
-
-/// Returns the mean over layers of the error of their outputs; `None` without a layer.
-fn mean_error(calibrated: &Calibrated) -> Option<f64> {
-    let errors = &calibrated.output_errors;
-    let sum: f64 = errors.iter().map(|(_, error)| error).sum();
-    (!errors.is_empty()).then(|| sum / errors.len() as f64)
-}
-
-/// Returns bytes, multiply-accumulates and errors of each layer whose weight is quantized.
-fn layer_series(
-    quantizer: &Quantizer,
-    calibrated: &Calibrated,
-    quantized: &Quantized,
-) -> BTreeMap<String, Series> {
-    let model = &calibrated.model;
-    let names: Vec<String> = calibrated.output_errors.iter().map(|(name, _)| name.clone()).collect();
-    let of = |value: &dyn Fn(&str) -> f64| Series {
-        along: LAYER.to_owned(),
-        names: names.clone(),
-        values: names.iter().map(|name| value(name)).collect(),
-    };
-    let bytes = |name: &str| {
-        let own = model
-            .tensors()
-            .iter()
-            .filter(|(tensor, _)| tensor.rsplit_once('.').is_some_and(|(of, _)| of == name));
-        quantizer.size(own.map(|(tensor, array)| (tensor.as_str(), array.shape()))).bytes as f64
-    };
-    let layer = |name: &str| model.network().layers.iter().find(|layer| layer.name == name);
-    let cost = |name: &str| {
-        layer(name).map_or(0, |layer| layer.op.multiply_accumulates(layer.input(), layer.output)) as f64
-    };
-    let ratio = |name: &str| {
-        let report = quantized
-            .reports
-            .iter()
-            .find(|report| report.name.rsplit_once('.').is_some_and(|(of, _)| of == name));
-        report.and_then(|report| report.distortion.sqnr_db).unwrap_or(f64::NAN)
-    };
-    let errors: BTreeMap<&str, f64> =
-        calibrated.output_errors.iter().map(|(name, error)| (name.as_str(), *error)).collect();
-    BTreeMap::from([
-        ("layer_bytes".to_owned(), of(&bytes)),
-        ("layer_multiply_accumulates".to_owned(), of(&cost)),
-        ("layer_sqnr_db".to_owned(), of(&ratio)),
-        ("output_error".to_owned(), of(&|name| errors[name])),
-    ])
-}
-
-/// Returns the errors per tensor.
-fn series(quantized: &Quantized) -> BTreeMap<String, Series> {
-    let names: Vec<String> = quantized.reports.iter().map(|report| report.name.clone()).collect();
-    let of = |value: fn(&Distortion) -> f64| Series {
-        along: "tensor".to_owned(),
-        names: names.clone(),
-        values: quantized.reports.iter().map(|report| value(&report.distortion)).collect(),
-    };
-    let scales = quantized.reports.iter().map(|report| f64::from(report.scale)).collect();
-    BTreeMap::from([
-        ("flushed".to_owned(), of(|lost| lost.flushed)),
-        ("max_error".to_owned(), of(|lost| lost.max_error)),
-        ("mse".to_owned(), of(|lost| lost.mse)),
-        ("saturated".to_owned(), of(|lost| lost.saturated)),
-        ("scale".to_owned(), Series { along: "tensor".to_owned(), names: names.clone(), values: scales }),
-        ("sqnr_db".to_owned(), of(|lost| lost.sqnr_db.unwrap_or(f64::NAN))),
-    ])
 }
 
 impl FromValue for Tensors {

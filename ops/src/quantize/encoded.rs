@@ -4,7 +4,7 @@
 use super::addition::Addition;
 use super::fitted::Fitted;
 use super::{Quantization, QuantizeError, Quantizer, Tensor, refuse_infinite, refuse_results};
-use crate::format::{Codec, Rounding};
+use crate::format::Codec;
 use crate::scale::ScaleGroups;
 
 /// The widest codes with a codebook table; wider codes have none.
@@ -72,10 +72,9 @@ impl Quantizer {
         let codec = quantization.format.codec()?;
         let fitted = Fitted::to(quantization, &codec, tensor)?;
         let (weights, codes) = match rounded {
-            // The code nearest to the number of a code is that code.
             Some(rounded) => {
-                let draws = self.draws(tensor.name);
-                (rounded.to_vec(), fitted.encode(&codec, rounded, Rounding::Nearest, &draws))
+                let codes = fitted.encode_rounded(&codec, rounded);
+                (fitted.decode(&codec, &codes), codes)
             }
             None => self.codes_of(quantization, &codec, &fitted, tensor)?,
         };

@@ -4,7 +4,7 @@
 use super::addition::{Addition, AdditionKind};
 use super::{Quantization, QuantizeError, Tensor};
 use crate::format::codec::CodecNumbers;
-use crate::format::{Codec, Draws, Group, Integer, Rounding, k_means, slice};
+use crate::format::{Codec, Draw, Draws, Group, Integer, Rounding, k_means, slice};
 use crate::scale::{PowerFit, RealFit, Scale, ScaleGroups, fit};
 
 /// A tensor's quantization, its codec and its fit, ready to round.
@@ -153,9 +153,34 @@ impl Fitted {
         rounding: Rounding,
         draws: &Draws,
     ) -> Vec<u32> {
+        let thresholds = self.addition.thresholds(rounding);
+        self.encode_by(codec, weights, |codec, element, group, scale| {
+            let weight = weights[element];
+            let quotient = match thresholds.get(group) {
+                Some(&threshold) if weight.abs() <= threshold => 0.0,
+                Some(_) => f64::from(weight.signum()),
+                None => f64::from(weight) / scale,
+            };
+            codec.encode(quotient, rounding, draws.draw(element as u64))
+        })
+    }
+
+    /// Returns the codes of weights that are numbers of codes: the code nearest to such a number is its own.
+    pub(super) fn encode_rounded(&self, codec: &Codec, weights: &[f32]) -> Vec<u32> {
+        self.encode_by(codec, weights, |codec, element, _, scale| {
+            codec.encode(f64::from(weights[element]) / scale, Rounding::Nearest, Draw::none())
+        })
+    }
+
+    /// Returns the code that `encode` gives each element, from the codec of its group, its place, its group and its scale.
+    fn encode_by(
+        &self,
+        codec: &Codec,
+        weights: &[f32],
+        encode: impl Fn(&Codec, usize, usize, f64) -> Option<u32>,
+    ) -> Vec<u32> {
         let mut codes = Vec::with_capacity(weights.len());
         let usual = self.addition.codec(codec, 0);
-        let thresholds = self.addition.thresholds(rounding);
         for (group, range) in self.groups.ranges().enumerate() {
             let own = self.addition.differs_by_group().then(|| self.addition.codec(codec, group));
             let codec = own.as_ref().unwrap_or(&usual);
@@ -165,17 +190,8 @@ impl Fitted {
                 codes.resize(range.end, 0);
                 continue;
             }
-            let threshold = thresholds.get(group);
-            for element in range {
-                let weight = weights[element];
-                let quotient = match threshold {
-                    Some(&threshold) if weight.abs() <= threshold => 0.0,
-                    Some(_) => f64::from(weight.signum()),
-                    None => f64::from(weight) / scale,
-                };
-                // Finite weights have a code in every format unless they overflow, and overflow is refused earlier.
-                codes.push(codec.encode(quotient, rounding, draws.draw(element as u64)).unwrap_or(0));
-            }
+            // Finite weights have a code in every format unless they overflow, and overflow is refused earlier.
+            codes.extend(range.map(|element| encode(codec, element, group, scale).unwrap_or(0)));
         }
         codes
     }

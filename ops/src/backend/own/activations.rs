@@ -22,16 +22,31 @@ pub(crate) struct Activations<'n> {
 }
 
 impl<'n> Activations<'n> {
+    /// Returns the most bytes that the activations of so many images take at a time.
+    pub(crate) fn bytes(network: &Network, images: usize) -> u64 {
+        let mut readers = count_readers(network);
+        let lines = |value: usize| match value {
+            0 => network.input.iter().product(),
+            layer => network.layers[layer - 1].output.len(),
+        };
+        let (mut held, mut most) = (lines(0), lines(0));
+        for (at, layer) in network.layers.iter().enumerate() {
+            held += lines(at + 1);
+            most = most.max(held);
+            for source in &layer.sources {
+                let value = index(*source);
+                readers[value] -= 1;
+                held -= if readers[value] == 0 { lines(value) } else { 0 };
+            }
+        }
+        most as u64 * size_of::<Lanes>() as u64 * images.div_ceil(LANES) as u64
+    }
+
     /// Starts with the images at these places. Errors if the images do not fit the network.
     pub(crate) fn new(network: &'n Network, images: &Images, places: &[u32]) -> Result<Self, InferenceError> {
         check(network, &Images { labels: None, ..images.select(&[]) })?;
         let values = network.layers.len() + 1;
-        let mut readers = vec![0; values];
-        network
-            .layers
-            .iter()
-            .flat_map(|layer| &layer.sources)
-            .for_each(|source| readers[index(*source)] += 1);
+        let readers = count_readers(network);
         let block = |places: &[u32]| {
             let mut values = vec![vec![]; values];
             values[0] = zeros(network.input.iter().product());
@@ -81,6 +96,15 @@ impl<'n> Activations<'n> {
         });
         Ok(())
     }
+}
+
+/// Returns the number of readers of each value, the images first.
+fn count_readers(network: &Network) -> Vec<usize> {
+    let mut readers = vec![0; network.layers.len() + 1];
+    for source in network.layers.iter().flat_map(|layer| &layer.sources) {
+        readers[index(*source)] += 1;
+    }
+    readers
 }
 
 fn index(source: Source) -> usize {

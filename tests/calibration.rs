@@ -109,3 +109,31 @@ fn more_images_than_there_are_fail_the_task() {
     let sentence = "calibration: 501 images wanted, there are 500 training images; ask for fewer";
     assert!(ended.stderr.contains(sentence), "{ended:?}");
 }
+
+#[test]
+fn what_is_not_kept_is_made_again_and_a_method_without_data_ignores_it() {
+    let calibrated = DIRECT.replace(
+        "scale: Real(per: Channel)",
+        r#"scale: Real(per: Channel), data: "mnist", method: Gptq, calibration: 50"#,
+    );
+    let bench = Bench::with(&calibrated.replace("calibration: 50", "calibration: 50, keep: false"));
+    bench.run_well();
+    // The trained network alone.
+    assert_eq!(bench.objects().len(), 1);
+    bench.stdout(["weights", "x.ron", "small(bits=2)", "-o", "w.npz"]);
+    bench.stdout(["report", "x.ron", "-o", "x.html"]);
+    let report = fs::read_to_string(bench.path("x.html")).expect("report");
+    assert!(report.contains("would have to be trained or calibrated again"));
+    // Another number of images is another result; without a calibration it is none.
+    let axis = calibrated.replace(r#""bits": [2, 3]"#, r#""bits": [2, 3], "method": [Direct, Gptq]"#);
+    let axis = axis
+        .replace("method: Gptq", r#"method: Axis("method")"#)
+        .replace(r#"rows: ["bits"]"#, r#"rows: ["bits"], columns: ["method"]"#);
+    bench.write("x.ron", &axis);
+    bench.run_well();
+    bench.write("y.ron", axis.replace("calibration: 50", "calibration: 60"));
+    let told = bench.stdout(["plan", "y.ron"]);
+    assert!(told.contains("small: 2 tasks to run: calibration: 50 → 60"), "{told}");
+    let changes = bench.stdout(["diff", "x.ron", "y.ron"]);
+    assert!(changes.contains("calibration"), "{changes}");
+}

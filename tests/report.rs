@@ -53,7 +53,7 @@ fn a_report_is_one_file_with_everything_in_it() {
     }
     assert_eq!(page, report(&bench), "the same results, the same bytes");
     bench.edit("epochs: 1, seed", "epochs: 1, keep: false, seed");
-    assert!(report(&bench).contains("would have to be trained again"));
+    assert!(report(&bench).contains("would have to be trained or calibrated again"));
     // The report counts the tasks without a result.
     bench.edit("Range(1, 8)", "Range(0, 8)");
     assert!(report(&bench).contains("4 of them without a result"));

@@ -34,10 +34,10 @@ const NAME: f64 = 18.0;
 pub fn section(material: &Material<'_>) -> Result<Markup> {
     let Some(task) = material.chosen() else { return Ok(html! {}) };
     let graph = material.graph();
-    // The pictures show the network before and after rounding; a kept network after rounding does not save the one before.
+    // The pictures also need the network before rounding, even where the one after it is kept.
     if std::iter::once(task).chain(graph.inputs(task).first().copied()).any(|task| is_costly(graph, task)) {
         return Ok(
-            html! { p.dim { "The network as trained is not kept (`keep: false`), and would have to be trained again." } },
+            html! { p.dim { "The network before or after rounding is not kept (`keep: false`), and would have to be trained or calibrated again." } },
         );
     }
     let tensors = match tensors(material, task) {
@@ -62,7 +62,7 @@ pub fn section(material: &Material<'_>) -> Result<Markup> {
     })
 }
 
-/// Whether the network would have to be trained again, which a report does not do.
+/// Whether the network would have to be trained or calibrated again, which a report does not do.
 fn is_costly(graph: &TaskGraph<StandardOps>, task: TaskId) -> bool {
     let mut behind = Some(task);
     while let Some(task) = behind {

@@ -59,6 +59,23 @@ fn a_method_is_an_axis_and_what_was_known_stays() {
     bench.stdout(["weights", "x.ron", "small(bits=2, method=Gptq)", "-o", "w.npz"]);
     assert!(bench.stdout(["cite", "x.ron"]).contains("GPTQ: accurate post-training quantization"));
     bench.stdout(["report", "x.ron", "-o", "x.html"]);
+    // What the recommended network consists of.
+    let report = fs::read_to_string(bench.path("x.html")).expect("report");
+    let row = |tensor: &str| {
+        let start = format!("<td class=\"a\">{tensor}</td><td class=\"a\">");
+        report.split(&start).nth(1).and_then(|rest| rest.split("</tr>").next()).unwrap_or_default().to_owned()
+    };
+    // 36 weights of 2 bits, and four scales.
+    assert!(
+        row("conv1.weight").starts_with("Int(2)</td><td>36</td><td>5.5556</td><td>25</td>"),
+        "{}",
+        row("conv1.weight")
+    );
+    assert!(
+        row("linear1.bias").starts_with("F32</td><td>10</td><td>32</td><td>40</td>"),
+        "{}",
+        row("linear1.bias")
+    );
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! Small floats: one sign bit, e exponent bits, m mantissa bits, and optional codes for infinity and NaN.
 //! Knows nothing of scales, tensors and the storage of codes.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::error::FormatError;
 use super::grid::{Magnitudes, power};
+use super::named::NAMES;
 use super::rounding::{Draw, Rounding};
 
 /// The exponents of the least and of the greatest power of two in binary32.
@@ -84,6 +87,29 @@ pub struct Float {
     /// Not serialized: weights are finite, so this field never changes a weight.
     #[serde(skip)]
     of_nan: OfNan,
+}
+
+/// The spelling in an experiment: a name if the float has one, else its fields without those of default value.
+impl fmt::Display for Float {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = NAMES.into_iter().find(|name| Self::named(name) == Some(*self)) {
+            return f.write_str(name);
+        }
+        write!(f, "Float(e: {}, m: {}", self.e, self.m)?;
+        if self.bias != Bias::Ieee {
+            write!(f, ", bias: {:?}", self.bias)?;
+        }
+        if !is_default(&self.specials) {
+            write!(f, ", specials: {:?}", self.specials)?;
+        }
+        if !is_default(&self.subnormals) {
+            write!(f, ", subnormals: {:?}", self.subnormals)?;
+        }
+        if !is_default(&self.overflow) {
+            write!(f, ", overflow: {:?}", self.overflow)?;
+        }
+        f.write_str(")")
+    }
 }
 
 impl Float {

@@ -14,6 +14,7 @@ mod posit;
 pub(crate) mod rounding;
 mod search;
 pub(crate) mod slice;
+mod text;
 mod wide;
 
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! Histograms of the recommended network's weights before and after rounding, and the share of each code.
+//! What each tensor of the recommended network takes and loses, histograms of its weights, and the share of each code.
 //! Trains nothing again.
 
 use anyhow::Result;
@@ -48,10 +48,11 @@ pub fn section(material: &Material<'_>) -> Result<Markup> {
     Ok(html! {
         p.dim {
             "Of " (material.title()) ", " (printable(&graph.name(task)))
-            ": the weights as trained and as rounded, and the share of weights that has each code."
+            ": what each tensor takes and loses, the weights as trained and as rounded, and the share of weights that has each code."
         }
+        (overview(&tensors))
         @for (trained, rounded) in &tensors {
-            @if let Some(codes) = &rounded.codes {
+            @if let (Some(trained), Some(codes)) = (trained, &rounded.codes) {
                 h3 { (printable(&rounded.name)) span.dim { " " (shape(&rounded.shape)) ", " (codes.bits) " bits" } }
                 div.panels {
                     figure { (spread(&trained.weights, &rounded.weights).on_page()) }
@@ -75,8 +76,11 @@ fn is_costly(graph: &TaskGraph<StandardOps>, task: TaskId) -> bool {
     false
 }
 
+/// A tensor before rounding, `None` for a bias that a calibration added, and after.
+type Pair = (Option<Encoded>, Encoded);
+
 /// Rebuilds a network. Returns its tensors as trained and as rounded.
-fn tensors(material: &Material<'_>, task: TaskId) -> Result<Vec<(Encoded, Encoded)>, RebuildError> {
+fn tensors(material: &Material<'_>, task: TaskId) -> Result<Vec<Pair>, RebuildError> {
     let (session, graph) = (material.session, material.graph());
     let failed = |source| RebuildError::Op { task: graph.name(task), source };
     let op = &graph.resolved_op(task).op;
@@ -85,10 +89,57 @@ fn tensors(material: &Material<'_>, task: TaskId) -> Result<Vec<(Encoded, Encode
     let model: std::sync::Arc<Artifact> = rebuilder.artifact(reads)?;
     let made = rebuilder.artifact(task)?;
     let trained = weights::plain(&model).map_err(failed)?;
-    let mut rounded = weights::encoded(op, &model, &made).map_err(failed)?;
-    // A calibration can add biases.
-    rounded.retain(|tensor| trained.iter().any(|other| other.name == tensor.name));
-    Ok(trained.into_iter().zip(rounded).collect())
+    let rounded = weights::encoded(op, &model, &made).map_err(failed)?;
+    let before = |name: &str| trained.iter().find(|tensor| tensor.name == name).cloned();
+    Ok(rounded.into_iter().map(|tensor| (before(&tensor.name), tensor)).collect())
+}
+
+/// Returns a table of the tensors: format, size, and share of the network's bytes and of the squared error of weights.
+fn overview(tensors: &[Pair]) -> Markup {
+    let bytes = |tensor: &Encoded| {
+        let count = tensor.weights.len();
+        tensor.codes.as_ref().map_or(4 * count as u64, |codes| {
+            codes.quantization.side_bytes(&tensor.shape) + codes.quantization.code_bytes(count)
+        }) as f64
+    };
+    // A bias is no weight: the correction of a bias is no error.
+    let error = |(trained, rounded): &Pair| -> f64 {
+        let (Some(trained), Some(_)) = (trained, &rounded.codes) else { return 0.0 };
+        let pairs = trained.weights.iter().zip(&rounded.weights);
+        pairs.map(|(old, new)| (f64::from(*old) - f64::from(*new)).powi(2)).sum()
+    };
+    let all_bytes: f64 = tensors.iter().map(|(_, rounded)| bytes(rounded)).sum();
+    let all_error: f64 = tensors.iter().map(error).sum();
+    let share =
+        |part: f64, all: f64| if all > 0.0 { format!("{:.1} %", 100.0 * part / all) } else { String::new() };
+    html! {
+        figure {
+            div.tools {}
+            table.data {
+                thead { tr {
+                    th.a scope="col" { "tensor" }
+                    th.a scope="col" { "format" }
+                    @for name in ["numbers", "bits each", "bytes", "of all bytes", "of the squared error"] {
+                        th scope="col" { (name) }
+                    }
+                } }
+                tbody {
+                    @for pair in tensors {
+                        @let (name, count, bytes) = (&pair.1.name, pair.1.weights.len(), bytes(&pair.1));
+                        tr {
+                            td.a { (printable(name)) }
+                            td.a { (pair.1.codes.as_ref().map_or_else(|| "F32".to_owned(), |codes| codes.quantization.format.to_string())) }
+                            td { (count) }
+                            td { (number(8.0 * bytes / count.max(1) as f64)) }
+                            td { (number(bytes)) }
+                            td { (share(bytes, all_bytes)) }
+                            td { @if pair.1.codes.is_some() { (share(error(pair), all_error)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn shape(dims: &[usize]) -> String {

@@ -27,6 +27,7 @@ mod numbers;
 mod own_data;
 mod picture;
 mod report;
+mod report_in_browser;
 mod same_bits;
 mod store;
 mod tables;

@@ -123,7 +123,8 @@ fn more_images_than_there_are_fail_the_task() {
     let bench = Bench::with(&every_method().replace("calibration: 100", "calibration: 501"));
     let ended = bench.fewbits(["run", "x.ron", "--ui", "plain"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    let sentence = "calibration: 501 images wanted, there are 500 training images; ask for fewer";
+    let sentence =
+        "calibration: 501 images wanted, there are 500 training images; set `calibration` to at most 500";
     assert!(ended.stderr.contains(sentence), "{ended:?}");
 }
 

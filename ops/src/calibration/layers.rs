@@ -1,4 +1,5 @@
-//! The way through the layers of a network: each is quantized on the inputs that the layers before it give, quantized.
+//! Quantizes the layers of a network in the order of the forward pass: the inputs of a layer come from the quantized layers
+//! before it.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +16,10 @@ use crate::backend::own::activations::Activations;
 use crate::backend::own::inference::InferenceError;
 use crate::dataset::images::Images;
 use crate::network::array::Array;
+use crate::network::definition::Layer;
 use crate::network::layer::LayerOp;
 use crate::network::model::{Model, ModelFileError};
-use crate::quantize::{PlaceRounder, QuantizeError, Quantizer, Tensor};
+use crate::quantize::{PlaceRounder, QuantizeError, Quantizer, Tensor, refuse_results};
 use crate::random::Stream;
 
 /// The most inputs of an output: their products are a matrix of as many rows and columns.
@@ -30,7 +32,9 @@ const MOST_BYTES: u64 = 8 << 30;
 #[derive(Debug, Error)]
 pub enum CalibrationError {
     /// There are fewer training images than the calibration takes.
-    #[error("calibration: {wanted} images wanted, there are {available} training images; ask for fewer")]
+    #[error(
+        "calibration: {wanted} images wanted, there are {available} training images; set `calibration` to at most {available}"
+    )]
     Images {
         /// Images wanted.
         wanted: usize,
@@ -49,7 +53,7 @@ pub enum CalibrationError {
     },
     /// The activations of the images do not fit in memory.
     #[error(
-        "calibration: the activations of {images} images take {gib} GiB, and at most {most} GiB are allowed; ask for fewer"
+        "calibration: the activations of {images} images take {gib} GiB, and at most {most} GiB are allowed; lower `calibration`"
     )]
     Memory {
         /// Images wanted.
@@ -72,6 +76,16 @@ pub enum CalibrationError {
     Damping {
         /// The weight.
         name: String,
+    },
+    /// A weight that makes up for the errors of others is beyond the numbers of its format.
+    #[error(
+        "{name}: element {element} is beyond the numbers of its format once it makes up for the errors of others; choose a format or scale that saturates"
+    )]
+    Overflow {
+        /// The weight.
+        name: String,
+        /// The place of the number in the tensor, counted from 0.
+        element: usize,
     },
     /// The images do not fit the network, or the caller cancelled.
     #[error(transparent)]
@@ -103,7 +117,7 @@ pub fn calibrate(
     quantizer: &Quantizer,
     model: &Model,
     training: &Images,
-    cancelled: &dyn Fn() -> bool,
+    cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<Calibrated, CalibrationError> {
     let (wanted, available) = (calibration.images, training.len());
     if wanted > available {
@@ -118,7 +132,13 @@ pub fn calibrate(
         return Err(CalibrationError::Memory { images: wanted, gib, most });
     }
     let mut activations = Activations::new(model.network(), training, &places)?;
-    let mut walk = Walk { calibration, quantizer, rounded: BTreeMap::new(), output_errors: vec![] };
+    let mut found = NetworkQuantization {
+        calibration,
+        quantizer,
+        cancelled,
+        rounded: BTreeMap::new(),
+        output_errors: vec![],
+    };
     let mut corrected = BTreeMap::new();
     for (at, layer) in model.network().layers.iter().enumerate() {
         if cancelled() {
@@ -132,19 +152,14 @@ pub fn calibrate(
             continue;
         };
         let mut bias = tensor("bias").map(|(name, bias)| (name, bias.numbers().to_vec()));
-        let rows = LayerRows::new(layer, at, activations.images(), calibration.seed);
+        let weight = Tensor { name: &name, shape: weight.shape(), data: weight.numbers() };
         let used =
-            walk.weight(&name, weight, rows.as_ref(), &activations, bias.as_mut().map(|(_, bias)| bias))?;
-        let used_bias = match &bias {
-            Some((name, bias)) => {
-                corrected.insert(name.clone(), bias.clone());
-                Some(walk.alone(&Tensor { name, shape: &[bias.len()], data: bias })?)
-            }
-            None => None,
-        };
-        activations.compute(at, &used, used_bias.as_deref())?;
+            found.quantize_weight((layer, at), &weight, &activations, bias.as_mut().map(|(_, bias)| bias))?;
+        // A calibration leaves biases in binary32.
+        activations.compute(at, &used, bias.as_ref().map(|(_, bias)| bias.as_slice()))?;
+        corrected.extend(bias);
     }
-    let Walk { rounded, output_errors, .. } = walk;
+    let NetworkQuantization { rounded, output_errors, .. } = found;
     drop(activations);
     Ok(Calibrated { model: model.with(corrected)?, rounded, output_errors })
 }
@@ -168,84 +183,101 @@ fn with_biases(model: &Model, quantizer: &Quantizer) -> Result<Model, ModelFileE
 }
 
 /// The quantization of a network, as far as its layers are treated.
-struct Walk<'q> {
+struct NetworkQuantization<'q> {
     calibration: Calibration,
     quantizer: &'q Quantizer,
+    cancelled: &'q (dyn Fn() -> bool + Sync),
     rounded: BTreeMap<String, Vec<f32>>,
     output_errors: Vec<(String, Option<f64>)>,
 }
 
-impl Walk<'_> {
-    /// Rounds a tensor by itself, if it is quantized. Returns the numbers to compute with.
-    fn alone(&mut self, tensor: &Tensor<'_>) -> Result<Vec<f32>, CalibrationError> {
-        let Some(rounder) = self.quantizer.rounder(tensor)? else { return Ok(tensor.data.to_vec()) };
-        let round = |(place, number): (usize, &f32)| rounder.round(place, f64::from(*number));
-        let rounded: Vec<f32> = tensor.data.iter().enumerate().map(round).collect();
-        self.rounded.insert(tensor.name.to_owned(), rounded.clone());
-        Ok(rounded)
-    }
-
+impl NetworkQuantization<'_> {
     /// Quantizes the weight of a layer, and corrects its bias. Returns the weight to compute with.
-    fn weight(
+    fn quantize_weight(
         &mut self,
-        name: &str,
-        weight: &Array,
-        rows: Option<&LayerRows>,
+        (layer, at): (&Layer, usize),
+        weight: &Tensor<'_>,
         activations: &Activations<'_>,
-        bias: Option<&mut Vec<f32>>,
+        mut bias: Option<&mut Vec<f32>>,
     ) -> Result<Vec<f32>, CalibrationError> {
-        let tensor = Tensor { name, shape: weight.shape(), data: weight.numbers() };
-        let (Some(rows), Some(rounder)) = (rows, self.quantizer.rounder(&tensor)?) else {
-            return self.alone(&tensor);
+        let Some(rounder) = self.quantizer.rounder(weight)? else { return Ok(weight.data.to_vec()) };
+        let by_itself: Vec<f32> = weight
+            .data
+            .iter()
+            .enumerate()
+            .map(|(place, number)| rounder.round(place, f64::from(*number)))
+            .collect();
+        // Where the format holds every weight, there is no error to make up for.
+        let changes = by_itself != weight.data;
+        let rows = LayerRows::new(layer, at, activations.images(), self.calibration.seed).filter(|_| changes);
+        let Some(rows) = rows else {
+            self.rounded.insert(weight.name.to_owned(), by_itself.clone());
+            return Ok(by_itself);
         };
-        let (inputs, outputs) = (rows.inputs(), weight.shape()[0]);
-        let stays = |(place, number): (usize, &f32)| rounder.round(place, f64::from(*number)) == *number;
-        if tensor.data.iter().enumerate().all(stays) {
-            // The format holds every weight, so there is no error to make up for.
-            return self.alone(&tensor);
+        let (name, inputs) = (weight.name.to_owned(), rows.inputs());
+        if inputs > MOST_INPUTS && self.calibration.method != Method::Direct {
+            return Err(CalibrationError::Inputs { name, inputs });
         }
-        let has_products = inputs <= MOST_INPUTS;
-        if !has_products && self.calibration.method != Method::Direct {
-            return Err(CalibrationError::Inputs { name: name.to_owned(), inputs });
-        }
-        let of_group = outputs / rows.groups();
-        let (mut rounded, mut error, mut square) = (Vec::with_capacity(tensor.data.len()), 0.0, 0.0);
-        let mut bias = bias;
-        for group in 0..rows.groups() {
-            let moments = moments(rows, group, activations, has_products);
-            let (h, means) = (moments.products(), moments.means());
-            let first = group * of_group;
-            let weights = &tensor.data[first * inputs..][..of_group * inputs];
-            if !h.iter().chain(&means).all(|mean| mean.is_finite()) {
-                return Err(CalibrationError::Activations { name: name.to_owned() });
-            }
-            let rows = self.rows([&h, &means], weights, first, &rounder);
-            let rows = rows.ok_or_else(|| CalibrationError::Damping { name: name.to_owned() })?;
-            for (row, found) in rows.into_iter().enumerate() {
-                let constant = bias.as_ref().map_or(0.0, |bias| f64::from(bias[first + row]));
-                square += found.square + constant * (2.0 * found.mean + constant);
-                error += found.error;
+        let group = |group| self.quantize_group(group, &rows, activations, (weight, &by_itself), &rounder);
+        let groups: Vec<Result<_, _>> = (0..rows.groups()).into_par_iter().map(group).collect();
+        let (mut rounded, mut error, mut square) = (Vec::with_capacity(weight.data.len()), 0.0, 0.0);
+        let mut output = 0;
+        for rows in groups {
+            for row in rows? {
+                let constant = bias.as_ref().map_or(0.0, |bias| f64::from(bias[output]));
+                square += row.square + constant * (2.0 * row.mean + constant);
+                error += row.error;
                 if let (true, Some(bias)) = (self.calibration.bias_correction, bias.as_mut()) {
-                    bias[first + row] = (constant - found.shift) as f32;
-                    error -= found.shift * found.shift;
+                    bias[output] = (constant - row.shift) as f32;
+                    error -= row.shift * row.shift;
                 }
-                rounded.extend(found.rounded);
+                rounded.extend(row.rounded);
+                output += 1;
             }
         }
-        let layer = name.rsplit_once('.').map_or(name, |(layer, _)| layer).to_owned();
-        if let Some(place) = rounded.iter().position(|number| !number.is_finite()) {
-            let (tensor, value) = (name.to_owned(), tensor.data[place]);
-            let result = rounded[place];
-            return Err(QuantizeError::Result { tensor, element: place, value, result }.into());
+        if self.calibration.method == Method::Direct {
+            refuse_results(weight, &rounded)?;
+        } else if let Some(element) = rounded.iter().position(|number: &f32| !number.is_finite()) {
+            return Err(CalibrationError::Overflow { name, element });
         }
-        let relative = (has_products && square > 0.0).then(|| (error / square).max(0.0));
-        self.output_errors.push((layer, relative));
-        self.rounded.insert(name.to_owned(), rounded.clone());
+        let relative = (inputs <= MOST_INPUTS && square > 0.0).then(|| (error / square).max(0.0));
+        self.output_errors.push((layer.name.clone(), relative));
+        self.rounded.insert(name, rounded.clone());
         Ok(rounded)
     }
 
-    /// Rounds the rows of weights of a group, from the output `first` on.
-    fn rows(
+    /// Quantizes the weights of a group of outputs. `by_itself` has the weights of the layer, each rounded by itself.
+    fn quantize_group(
+        &self,
+        group: usize,
+        rows: &LayerRows,
+        activations: &Activations<'_>,
+        (weight, by_itself): (&Tensor<'_>, &[f32]),
+        rounder: &PlaceRounder,
+    ) -> Result<Vec<RoundedRow>, CalibrationError> {
+        if (self.cancelled)() {
+            return Err(InferenceError::Cancelled.into());
+        }
+        let inputs = rows.inputs();
+        let moments = input_moments(rows, group, activations, inputs <= MOST_INPUTS);
+        let (h, means) = (moments.products(), moments.means());
+        if !h.iter().chain(&means).all(|mean| mean.is_finite()) {
+            return Err(CalibrationError::Activations { name: weight.name.to_owned() });
+        }
+        let of_group = weight.data.len() / rows.groups();
+        let places = group * of_group..(group + 1) * of_group;
+        if self.calibration.method == Method::Direct {
+            let pairs =
+                weight.data[places.clone()].chunks_exact(inputs).zip(by_itself[places].chunks_exact(inputs));
+            return Ok(pairs.map(|(old, new)| RoundedRow::new(new.to_vec(), old, [&h, &means])).collect());
+        }
+        self.round_rows([&h, &means], &weight.data[places.clone()], places.start, rounder)
+            .ok_or_else(|| CalibrationError::Damping { name: weight.name.to_owned() })
+    }
+
+    /// Rounds rows of weights that stand from the place `first` of their tensor on, each with regard to its inputs; `None` if
+    /// the damping is too large.
+    fn round_rows(
         &self,
         [h, means]: [&[f64]; 2],
         weights: &[f32],
@@ -254,21 +286,15 @@ impl Walk<'_> {
     ) -> Option<Vec<RoundedRow>> {
         let inputs = means.len();
         let (damping, passes) = match self.calibration.method {
-            Method::Direct => (None, 0),
-            Method::Gptq { damping } => (Some(damping), 0),
-            Method::CoordinateDescent { passes } => (Some(DAMPING), passes),
+            Method::Direct => return None,
+            Method::Gptq { damping } => (damping, 0),
+            Method::CoordinateDescent { passes } => (DAMPING, passes),
         };
-        let plan = match damping {
-            Some(damping) => Some(GptqPlan::new(h, inputs, damping)?),
-            None => None,
-        };
-        let curved = plan.as_ref().filter(|_| passes > 0).map(|plan| plan.damped(h));
+        let plan = GptqPlan::new(h, inputs, damping)?;
+        let curved = (passes > 0).then(|| plan.damped(h));
         let rows = weights.par_chunks_exact(inputs).enumerate().map(|(row, weights)| {
-            let round = |column: usize, number: f64| rounder.round((first + row) * inputs + column, number);
-            let mut rounded = plan.as_ref().map_or_else(
-                || weights.iter().enumerate().map(|(at, number)| round(at, f64::from(*number))).collect(),
-                |plan| plan.round(weights, round),
-            );
+            let round = |column: usize, number: f64| rounder.round(first + row * inputs + column, number);
+            let mut rounded = plan.round(weights, round);
             if let Some(h) = &curved {
                 descend(h, weights, &mut rounded, passes, round);
             }
@@ -300,7 +326,7 @@ impl RoundedRow {
 }
 
 /// Sums the inputs of a group over all positions.
-pub(super) fn moments(
+pub(super) fn input_moments(
     rows: &LayerRows,
     group: usize,
     activations: &Activations<'_>,

@@ -47,7 +47,10 @@ impl InputMoments {
         for row in rows.chunks_exact(width) {
             self.sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
         }
-        self.products.par_chunks_mut(DOWN * width).enumerate().for_each(|(at, products)| {
+        // Products of few inputs are not worth another thread.
+        let strips =
+            self.products.par_chunks_mut(DOWN * width).with_min_len((256 / width).max(1)).enumerate();
+        strips.for_each(|(at, products)| {
             let first = at * DOWN;
             vectorized(
                 (products, rows),

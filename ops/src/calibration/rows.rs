@@ -82,7 +82,9 @@ impl LayerRows {
         width: usize,
     ) {
         let positions = &self.positions[range];
-        rows.par_chunks_mut(width).zip(positions).for_each(|(row, position)| {
+        // Short rows are not worth another thread.
+        let rows = rows.par_chunks_mut(width).with_min_len(1024 / width + 1);
+        rows.zip(positions).for_each(|(row, position)| {
             self.read_row(from, group, *position as usize, row);
         });
     }

@@ -100,7 +100,7 @@ fn corrected_biases_keep_the_mean_of_every_output() {
             let rows = LayerRows::new(layer, at, 40, 3).unwrap();
             let (inputs, of_group) = (rows.inputs(), bias.len() / rows.groups());
             for output in 0..bias.len() {
-                let input = moments(&rows, output / of_group, &activations, true).means();
+                let input = input_moments(&rows, output / of_group, &activations, true).means();
                 let used = if old { before.tensors()[&name("weight")].numbers() } else { weight };
                 let row: Vec<f64> =
                     used[output * inputs..][..inputs].iter().copied().map(f64::from).collect();
@@ -143,7 +143,7 @@ fn inputs_are_those_of_the_window() {
     let (model, images) = (model(), images(3));
     let activations = Activations::new(model.network(), &images, &[2, 0]).unwrap();
     let rows = LayerRows::new(&model.network().layers[0], 0, 2, 0).unwrap();
-    let found = moments(&rows, 1, &activations, true).products();
+    let found = input_moments(&rows, 1, &activations, true).products();
     let Pixels::Numbers { numbers, .. } = &images.pixels else { panic!("bytes") };
     let pixel = |image: usize, y: i64, x: i64| {
         let inside = (0..7).contains(&y) && (0..6).contains(&x);
@@ -294,7 +294,7 @@ fn too_few_images_and_other_images_are_refused() {
     };
     assert_eq!(
         told(&images(50)),
-        "calibration: 51 images wanted, there are 50 training images; ask for fewer"
+        "calibration: 51 images wanted, there are 50 training images; set `calibration` to at most 50"
     );
     let other = Images { shape: [2, 6, 7], ..images(60) };
     assert!(told(&other).starts_with("the network takes 2 x 7 x 6 images"));

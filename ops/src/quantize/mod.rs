@@ -265,7 +265,7 @@ fn refuse_infinite(tensor: &Tensor<'_>) -> Result<(), QuantizeError> {
     }
 }
 
-fn refuse_results(tensor: &Tensor<'_>, rounded: &[f32]) -> Result<(), QuantizeError> {
+pub(crate) fn refuse_results(tensor: &Tensor<'_>, rounded: &[f32]) -> Result<(), QuantizeError> {
     match rounded.iter().position(|result| !result.is_finite()) {
         None => Ok(()),
         Some(element) => {

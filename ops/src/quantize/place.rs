@@ -3,7 +3,7 @@
 
 use super::fitted::Fitted;
 use super::{Quantization, QuantizeError, Quantizer, Tensor, refuse_infinite};
-use crate::format::{Codec, Draws, Rounding};
+use crate::format::{Codec, Draw, Draws, Rounding};
 
 /// A quantization that is fitted to a tensor, ready to round numbers at the places of its weights.
 #[derive(Debug)]
@@ -50,7 +50,8 @@ impl PlaceRounder {
             return if is_zero { 0.0 } else { (number.signum() * scale) as f32 };
         }
         let codec = self.codecs.get(group).unwrap_or(&self.codecs[0]);
-        let rounded = codec.round(number / scale, self.rounding, self.draws.draw(place as u64));
+        let draw = if self.rounding.is_random() { self.draws.draw(place as u64) } else { Draw::none() };
+        let rounded = codec.round(number / scale, self.rounding, draw);
         // Every zero is +0, as in a whole tensor.
         (rounded * scale) as f32 + 0.0
     }

@@ -62,6 +62,20 @@ impl Stream {
         (self.bits(element) >> 8) as f32 * (1.0 / 16_777_216.0)
     }
 
+    /// Returns the first `count` elements of [`Self::permutation`], ascending; all if there are fewer.
+    #[must_use]
+    pub fn sample(&self, n: usize, count: usize) -> Vec<u32> {
+        let mut keyed: Vec<u64> =
+            (0..n as u64).map(|element| u64::from(self.bits(element)) << 32 | element).collect();
+        if count < n {
+            keyed.select_nth_unstable(count);
+            keyed.truncate(count);
+        }
+        let mut sampled: Vec<u32> = keyed.into_iter().map(|key| key as u32).collect();
+        sampled.sort_unstable();
+        sampled
+    }
+
     /// Returns a permutation of `0..n`: the elements sorted by their random number, ties by element.
     #[must_use]
     pub fn permutation(&self, n: usize) -> Vec<u32> {

@@ -170,7 +170,8 @@ impl Ops for StandardOps {
             Op::Evaluate(op) => op.split.warnings(inputs),
             Op::Compare(op) => op.split.warnings(inputs),
             Op::Confusion(op) => op.split.warnings(inputs),
-            Op::Import(_) | Op::Train(_) | Op::Quantize(_) | Op::Describe(_) => vec![],
+            Op::Quantize(_) => quantize::QuantizeOp::warnings(inputs),
+            Op::Import(_) | Op::Train(_) | Op::Describe(_) => vec![],
         }
     }
 

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Digest, summary::op_of};
 
-/// Holds a named list of numbers along epochs, classes or tensors.
+/// Holds a named list of numbers along epochs, classes, layers or tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Series {
-    /// The name of the axis of the values: "epoch", "class", "tensor".
+    /// The name of the axis of the values: "epoch", "class", "layer", "tensor".
     pub along: String,
     /// The name of each step; empty if the steps are 0, 1, 2, ….
     pub names: Vec<String>,

@@ -11,7 +11,7 @@ use crate::network::shape::{ActivationShape, Window};
 use crate::random::Stream;
 
 /// The most positions of a layer.
-const MOST: usize = 24_000;
+const MOST_POSITIONS: usize = 24_000;
 
 /// A weighted layer whose inputs are read.
 pub(super) struct LayerRows {
@@ -45,14 +45,11 @@ impl LayerRows {
         };
         let (input, [_, height, width]) = (side(layer.input()), side(layer.output));
         let all = images * height * width;
-        let mut positions = if all <= MOST {
+        let positions = if all <= MOST_POSITIONS {
             (0..all as u32).collect()
         } else {
-            let mut drawn = Stream::new(seed, "calibration positions", &layer.name).permutation(all);
-            drawn.truncate(MOST);
-            drawn
+            Stream::new(seed, "calibration positions", &layer.name).sample(all, MOST_POSITIONS)
         };
-        positions.sort_unstable();
         Some(Self { at, window, input, groups, outputs: [height, width], positions })
     }
 

@@ -7,6 +7,7 @@ use super::rows::LayerRows;
 use super::sums::dot;
 use super::{Calibration, DAMPING, Method};
 use crate::backend::own::activations::Activations;
+use crate::backend::own::inference::InferenceError;
 use crate::backend::own::kernels::lanes::LANES;
 use crate::dataset::images::Images;
 use crate::dataset::images::Pixels;
@@ -42,11 +43,11 @@ fn model() -> Model {
         LayerSpec::Flatten,
         LayerSpec::linear(3),
     ];
-    model_of(layers)
+    model_of(layers, [2, 7, 6])
 }
 
-fn model_of(layers: Vec<LayerSpec>) -> Model {
-    let network = Network::resolve(&Architecture::Layers(layers), [2, 7, 6], 3).unwrap();
+fn model_of(layers: Vec<LayerSpec>, input: [usize; 3]) -> Model {
+    let network = Network::resolve(&Architecture::Layers(layers), input, 3).unwrap();
     let drawn = Stream::new(1, "test", "weights");
     let tensors = network.parameters().into_iter().enumerate().map(|(at, parameter)| {
         let count = parameter.shape.iter().product::<usize>();
@@ -193,7 +194,7 @@ fn rows_times_weights_are_the_outputs_of_the_layer() {
         LayerSpec::Relu,
         LayerSpec::linear(3),
     ];
-    let model = model_of(layers);
+    let model = model_of(layers, [2, 7, 6]);
     let network = model.network();
     let places: Vec<u32> = (0..19).collect();
     let mut activations = Activations::new(network, &images(19), &places).unwrap();
@@ -298,6 +299,38 @@ fn too_few_images_and_other_images_are_refused() {
     );
     let other = Images { shape: [2, 6, 7], ..images(60) };
     assert!(told(&other).starts_with("the network takes 2 x 7 x 6 images"));
+}
+
+/// Without products of the inputs, biases are corrected and the error of the outputs is not known.
+#[test]
+fn a_layer_of_very_many_inputs_has_no_products() {
+    let model = model_of(vec![LayerSpec::Flatten, LayerSpec::linear(3)], [1, 1, 4097]);
+    let numbers = (0..4 * 4097).map(|at| (at % 7) as f32).collect();
+    let images =
+        Images { shape: [1, 1, 4097], pixels: Pixels::Numbers { numbers, zeros: vec![0.0] }, labels: None };
+    let with = |method| {
+        let calibration = Calibration { method, images: 4, seed: 0, bias_correction: true };
+        calibrate(calibration, &quantizer(Format::parse("Int(3)").unwrap()), &model, &images, &|| false)
+    };
+    let found = with(Method::Direct).unwrap();
+    assert_eq!(found.output_errors, [("linear1".to_owned(), None)]);
+    assert_ne!(found.model.tensors()["linear1.bias"], model.tensors()["linear1.bias"]);
+    assert!(with(GPTQ).unwrap_err().to_string().starts_with("linear1.weight: 4097 inputs of an output"));
+}
+
+#[test]
+fn a_layer_without_outputs_has_no_relative_error() {
+    let calibration = Calibration { method: GPTQ, images: 9, seed: 0, bias_correction: false };
+    let dark =
+        Images { pixels: Pixels::Numbers { numbers: vec![0.0; 9 * 84], zeros: vec![0.0; 2] }, ..images(9) };
+    let found =
+        calibrate(calibration, &quantizer(Format::parse("Int(3)").unwrap()), &model(), &dark, &|| false)
+            .unwrap();
+    assert_eq!(found.output_errors[0], ("conv1".to_owned(), None));
+    assert!(found.output_errors[2].1.is_some());
+    let stopped =
+        calibrate(calibration, &quantizer(Format::parse("Int(3)").unwrap()), &model(), &dark, &|| true);
+    assert!(matches!(stopped, Err(CalibrationError::Inference(InferenceError::Cancelled))));
 }
 
 /// The bits on a machine with AVX-512; other instruction sets, and none, must give the same.

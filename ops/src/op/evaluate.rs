@@ -99,11 +99,7 @@ impl Split {
             if self == Self::Validation && data.validation == Some(ValidationFrom::Train) {
                 warnings.push(SEEN.to_owned());
             }
-            if let Some((golden, given)) = model.data.range.zip(data.range)
-                && golden.is_unlike(given)
-            {
-                warnings.push(unlike(golden, given));
-            }
+            warnings.extend(range_warning(model, data));
         }
         warnings
     }
@@ -150,6 +146,12 @@ fn unlike(golden: InputRange, given: InputRange) -> String {
         words(golden),
         words(given)
     )
+}
+
+/// Returns a warning about images in another range than the golden inputs of an imported model.
+pub(crate) fn range_warning(model: &ModelPort, data: &DatasetPort) -> Option<String> {
+    let (golden, given) = model.data.range.zip(data.range).filter(|_| model.is_imported)?;
+    golden.is_unlike(given).then(|| unlike(golden, given))
 }
 
 /// Reads the parameters of the op.

@@ -1,4 +1,4 @@
-//! What a quantization loses: series per tensor, and per layer where training images calibrate it.
+//! The series of a quantization: errors per tensor, and bytes, cost and output error per calibrated layer.
 
 use std::collections::BTreeMap;
 

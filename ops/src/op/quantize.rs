@@ -20,6 +20,7 @@ use crate::format::{Format, RandomBits, Rounding};
 use crate::network::array::Array;
 use crate::network::fit::{self, ImageKind};
 use crate::network::model::Model;
+use crate::op::evaluate::range_warning;
 use crate::op::layer_errors::{layer_series, mean_error, tensor_series};
 use crate::op::method::read_calibration;
 use crate::op::quantization::{read_layers, read_override, read_quantization};
@@ -186,6 +187,12 @@ impl QuantizeOp {
                 hint: suggest(name, layers.iter().map(String::as_str)),
             }),
         }
+    }
+
+    /// Returns the warnings about the images of a calibration.
+    pub(crate) fn warnings(inputs: &[&Port]) -> Vec<String> {
+        let [Port::Model(model), Port::Dataset(data)] = inputs else { return vec![] };
+        range_warning(model, data).into_iter().collect()
     }
 
     pub(crate) fn run(

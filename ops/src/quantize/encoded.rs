@@ -45,6 +45,17 @@ pub struct Codes {
     pub codebook: Vec<f64>,
 }
 
+impl Encoded {
+    /// Returns the bytes of the packed tensor.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let count = self.weights.len();
+        self.codes.as_ref().map_or(4 * count as u64, |codes| {
+            codes.quantization.side_bytes(&self.shape) + codes.quantization.code_bytes(count)
+        })
+    }
+}
+
 impl Quantizer {
     /// Quantizes tensors as [`Quantizer::quantize`] does, and keeps their codes; errors are the same.
     pub fn encode(&self, tensors: &[Tensor<'_>]) -> Result<Vec<Encoded>, QuantizeError> {

@@ -3,7 +3,6 @@
 
 use anyhow::Result;
 use fewbits_engine::graph::{TaskGraph, TaskId};
-use fewbits_engine::ops::Keeping;
 use fewbits_engine::run::rebuild::{RebuildError, Rebuilder};
 use fewbits_ops::quantize::{Codes, Encoded};
 use fewbits_ops::{Artifact, Op, StandardOps, weights};
@@ -67,8 +66,7 @@ pub fn section(material: &Material<'_>) -> Result<Markup> {
 fn is_costly(graph: &TaskGraph<StandardOps>, task: TaskId) -> bool {
     let mut behind = Some(task);
     while let Some(task) = behind {
-        let node = &graph.experiment.nodes[graph.place(task).0];
-        if node.kind.keeping == Keeping::Always || graph.resolved_op(task).is_kept {
+        if graph.resolved_op(task).is_kept {
             return !graph.keeps(task);
         }
         behind = graph.inputs(task).first().copied();
@@ -96,12 +94,7 @@ fn tensors(material: &Material<'_>, task: TaskId) -> Result<Vec<Pair>, RebuildEr
 
 /// Returns a table of the tensors: format, size, and share of the network's bytes and of the squared error of weights.
 fn overview(tensors: &[Pair]) -> Markup {
-    let bytes = |tensor: &Encoded| {
-        let count = tensor.weights.len();
-        tensor.codes.as_ref().map_or(4 * count as u64, |codes| {
-            codes.quantization.side_bytes(&tensor.shape) + codes.quantization.code_bytes(count)
-        }) as f64
-    };
+    let bytes = |tensor: &Encoded| tensor.bytes() as f64;
     // A bias is no weight: the correction of a bias is no error.
     let error = |(trained, rounded): &Pair| -> f64 {
         let (Some(trained), Some(_)) = (trained, &rounded.codes) else { return 0.0 };
@@ -109,7 +102,8 @@ fn overview(tensors: &[Pair]) -> Markup {
         pairs.map(|(old, new)| (f64::from(*old) - f64::from(*new)).powi(2)).sum()
     };
     let all_bytes: f64 = tensors.iter().map(|(_, rounded)| bytes(rounded)).sum();
-    let all_error: f64 = tensors.iter().map(error).sum();
+    let errors: Vec<f64> = tensors.iter().map(error).collect();
+    let all_error: f64 = errors.iter().sum();
     let share =
         |part: f64, all: f64| if all > 0.0 { format!("{:.1} %", 100.0 * part / all) } else { String::new() };
     html! {
@@ -124,7 +118,7 @@ fn overview(tensors: &[Pair]) -> Markup {
                     }
                 } }
                 tbody {
-                    @for pair in tensors {
+                    @for (pair, error) in tensors.iter().zip(&errors) {
                         @let (name, count, bytes) = (&pair.1.name, pair.1.weights.len(), bytes(&pair.1));
                         tr {
                             td.a { (printable(name)) }
@@ -133,7 +127,7 @@ fn overview(tensors: &[Pair]) -> Markup {
                             td { (number(8.0 * bytes / count.max(1) as f64)) }
                             td { (number(bytes)) }
                             td { (share(bytes, all_bytes)) }
-                            td { @if pair.1.codes.is_some() { (share(error(pair), all_error)) } }
+                            td { @if pair.1.codes.is_some() { (share(*error, all_error)) } }
                         }
                     }
                 }

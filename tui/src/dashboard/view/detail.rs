@@ -1,10 +1,12 @@
 //! The details of one task in words: its status, the reason why it ran, its metrics, parameters, inputs and log.
 //! Knows nothing of keys or positions on the screen.
 
+use std::collections::BTreeMap;
+
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::reason::Reason;
 use fewbits_ops::LAYER;
-use fewbits_store::Record;
+use fewbits_store::Series;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
@@ -55,7 +57,7 @@ pub fn details(run: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<Deta
         lines.extend(cells(&counts, theme).into_iter().map(DetailLine::Cells));
     }
     if let Some(record) = record {
-        lines.extend(layers(record).into_iter().map(text));
+        lines.extend(layers(&record.series).into_iter().map(text));
     }
     lines.push(section("parameters"));
     lines.extend(parameters(run, task).into_iter().map(text));
@@ -77,17 +79,16 @@ pub fn details(run: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<Deta
 }
 
 /// Returns the bytes of each layer, and the squared error of its outputs over their square; nothing without such a record.
-fn layers(record: &Record) -> Vec<String> {
-    let series = |name: &str| record.series.get(name).filter(|series| series.along == LAYER);
+fn layers(series: &BTreeMap<String, Series>) -> Vec<String> {
+    let series = |name: &str| series.get(name).filter(|series| series.along == LAYER);
     let Some((bytes, errors)) = series("layer_bytes").zip(series("output_error")) else { return vec![] };
-    let all: f64 = errors.values.iter().sum();
-    let mut lines = vec![format!("  {:<24} {:>9} {:>13} {:>6}", "layer", "bytes", "output error", "share")];
-    for (at, name) in bytes.names.iter().enumerate() {
-        let (bytes, error) = (bytes.values[at], errors.values[at]);
-        let share = if all > 0.0 { 100.0 * error / all } else { 0.0 };
-        lines.push(format!("  {name:<24} {:>9} {:>13} {share:>5.1}%", number(bytes), number(error)));
-    }
-    lines
+    let rows = bytes.names.iter().zip(&bytes.values).zip(&errors.values);
+    let head = format!("  {:<24} {:>9} {:>13}", "layer", "bytes", "output error");
+    let row = |((name, bytes), error): ((&String, &f64), &f64)| {
+        let error = if error.is_nan() { String::new() } else { number(*error) };
+        format!("  {name:<24} {:>9} {error:>13}", number(*bytes)).trim_end().to_owned()
+    };
+    std::iter::once(head).chain(rows.map(row)).collect()
 }
 
 fn state(run: &RunModel, task: TaskId, now: f64) -> String {
@@ -200,4 +201,27 @@ pub fn key(run: &RunModel, task: TaskId) -> Option<String> {
         Some(fewbits_store::Key::derive(&record.preimage).to_string())
     };
     told.or_else(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_without_an_error_leaves_the_others_as_they_are() {
+        let series = |values: Vec<f64>| Series {
+            along: LAYER.to_owned(),
+            names: vec!["conv1".to_owned(), "dead".to_owned()],
+            values,
+        };
+        let record = [
+            ("layer_bytes".to_owned(), series(vec![30.0, 2615.0])),
+            ("output_error".to_owned(), series(vec![0.25, f64::NAN])),
+        ];
+        let told: Vec<String> = layers(&record.into())
+            .iter()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        assert_eq!(told, ["layer bytes output error", "conv1 30 0.25", "dead 2615"]);
+    }
 }

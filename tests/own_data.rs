@@ -47,7 +47,7 @@ fn rows_with_words_as_labels_go_all_the_way() {
     let bench = flowers();
     bench.run_well();
     let full = bench.stdout(["table", "x.ron", "full"]);
-    assert!(full.contains(" 3 ") && full.contains(" 90 ") && full.trim_end().ends_with('1'), "{full}");
+    assert!(full.contains(" 3 ") && full.contains(" 90 ") && full.trim_end().ends_with(" 1"), "{full}");
     assert!(bench.stdout(["table", "x.ron", "worst"]).contains(" 45"));
     bench.stdout(["report", "x.ron", "-o", "x.html"]);
     let page = fs::read_to_string(bench.path("x.html")).expect("a page");
@@ -198,6 +198,18 @@ fn images_that_an_imported_network_has_seen_are_warned_about() {
     assert!(told("run", 1, "Train", "UnitRange").contains(&seen["warning: ".len()..]));
     let range = told("check", 0, "Test", "Bytes");
     assert!(range.contains("the numbers of this dataset from 0 to 255; `golden` does not test"), "{range}");
+    // So does a calibration on images of another range.
+    let other = r#""other": Dataset(source: Npz(train: "rows.npz"), normalize: Bytes), "net": Import"#;
+    let calibrated = text("Test", "UnitRange").replace(r#""net": Import"#, other).replace(
+        r#"(model: "net", format"#,
+        r#"(model: "net", data: "other", bias_correction: true, format"#,
+    );
+    bench.write("x.ron", calibrated);
+    let errors = bench.fewbits(["check", "x.ron"]).stderr;
+    assert!(
+        errors.contains("node `small`") && errors.contains("from 0 to 255; `golden` does not test"),
+        "{errors}"
+    );
     // The numbers of a file count, not only how they are normalized.
     let rows = fs::read(tests.join("datasets/unlabelled.npz")).expect("rows");
     bench.write("rows.npz", rows);

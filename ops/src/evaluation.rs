@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::backend::own::inference::InferenceError;
 use crate::backend::{Device, logits};
 use crate::dataset::images::Images;
-use crate::loss::Prediction;
+use crate::loss::{Prediction, largest};
 use crate::network::model::Model;
 
 /// The smallest number of images per unit of parallel work.
@@ -75,7 +75,8 @@ pub fn predict(
 ) -> Result<Vec<Option<u32>>, InferenceError> {
     let logits = logits(Device::Cpu, model, images, cancelled)?;
     let rows = logits.par_chunks_exact(model.network().classes.max(2)).with_min_len(ROWS);
-    Ok(rows.map(|row| Prediction::new(row, 0).answer().map(|class| class as u32)).collect())
+    let answer = |row: &[f32]| row.iter().all(|logit| logit.is_finite()).then(|| largest(row).0 as u32);
+    Ok(rows.map(answer).collect())
 }
 
 fn judge(logits: &[f32], labels: &[u8], classes: usize) -> Evaluation {

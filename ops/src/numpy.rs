@@ -52,6 +52,12 @@ impl<R: Read + Seek> NumpyArchive<R> {
         Ok(Self { archive, limit })
     }
 
+    /// Returns the bytes that arrays of these names promise to have, decompressed.
+    pub fn bytes(&mut self, names: &[&str]) -> u64 {
+        let size = |name: &&str| self.archive.by_name(&format!("{name}.npy")).map_or(0, |entry| entry.size());
+        names.iter().map(size).fold(0, u64::saturating_add)
+    }
+
     /// Returns whether there is an array of this name.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
@@ -116,14 +122,14 @@ impl Header {
     fn read(from: &mut dyn Read, size: u64) -> Result<Self, String> {
         let bytes = header(from)?;
         check_shape(&bytes, size)?;
-        let header = NpyHeader::from_reader(&bytes[..]).map_err(words)?;
+        let header = NpyHeader::from_reader(&bytes[..]).map_err(|_| NO_ARRAY)?;
         let shape: Option<Vec<usize>> =
             header.shape().iter().map(|side| usize::try_from(*side).ok()).collect();
         let shape = shape.ok_or(NO_ARRAY)?;
         if header.order() == Order::Fortran && shape.len() > 1 {
             return Err("its columns lie together; save it with numpy.ascontiguousarray".to_owned());
         }
-        let DType::Plain(kind) = header.dtype() else { return Err("it is an array of records".to_owned()) };
+        let DType::Plain(kind) = header.dtype() else { return Err(RECORDS.to_owned()) };
         let text = kind.to_string();
         let size = kind.num_bytes().ok_or_else(|| unread(&text))?;
         let is_little_endian = !text.starts_with('>');
@@ -270,6 +276,7 @@ fn unread(kind: &str) -> String {
     format!("elements of type {kind} are not read; save numbers as float32 or uint8, texts with .astype(str)")
 }
 
+const RECORDS: &str = "it is an array of records";
 const NO_ARRAY: &str = "no NumPy array";
 const SHORT: &str = "its shape does not fit its bytes";
 
@@ -296,11 +303,19 @@ fn header(from: &mut dyn Read) -> Result<Vec<u8>, String> {
     Ok(header)
 }
 
-/// Checks that an array of so many bytes can hold the shape of a header: the parser multiplies the sides unchecked.
+/// Checks that an array of so many bytes can hold the shape of a header: the parser multiplies the sides unchecked, and its
+/// time doubles with each level of nested lists.
 fn check_shape(header: &[u8], size: u64) -> Result<(), String> {
     let start = if header.get(6) == Some(&1) { 10 } else { 12 };
     let header = header.get(start..).ok_or(NO_ARRAY)?;
     let header = std::str::from_utf8(header).map_err(|_| NO_ARRAY)?;
+    if header.contains('[') {
+        return Err(RECORDS.to_owned());
+    }
+    // A dictionary and a tuple.
+    if header.matches(['{', '(']).count() != 2 {
+        return Err(NO_ARRAY.to_owned());
+    }
     // The parser takes the last of several shapes.
     if header.matches("shape").count() != 1 {
         return Err(NO_ARRAY.to_owned());
@@ -308,9 +323,11 @@ fn check_shape(header: &[u8], size: u64) -> Result<(), String> {
     let (_, rest) = header.split_once("'shape':").ok_or(NO_ARRAY)?;
     let sides = rest.trim_start().strip_prefix('(').ok_or(NO_ARRAY)?;
     let (sides, _) = sides.split_once(')').ok_or(NO_ARRAY)?;
-    let mut sides = sides.split(',').map(str::trim).filter(|side| !side.is_empty());
-    let count = sides.try_fold(1_usize, |all, side| all.checked_mul(side.parse().ok()?)).ok_or(NO_ARRAY)?;
-    if count as u64 <= size { Ok(()) } else { Err(SHORT.to_owned()) }
+    let sides = sides.split(',').map(str::trim).filter(|side| !side.is_empty());
+    let sides: Vec<usize> = sides.map(|side| side.parse().ok()).collect::<Option<_>>().ok_or(NO_ARRAY)?;
+    // An empty array must not overflow either.
+    let count = sides.iter().try_fold(1_usize, |all, side| all.checked_mul(*side.max(&1))).ok_or(NO_ARRAY)?;
+    if count as u64 <= size || sides.contains(&0) { Ok(()) } else { Err(SHORT.to_owned()) }
 }
 
 #[cfg(test)]
@@ -375,6 +392,9 @@ mod tests {
             npy("<f4", "False", "18446744073709551615, 18446744073709551615", &[]),
             npy("<f4", "False", "-1,", &[]),
             npy("O", "False", "1,", &[0; 8]),
+            npy("<f4", "False", "0, 4294967296, 4294967296", &[]),
+            npy(&format!("<f4', 'x': {}, 'y': '", "[".repeat(64)), "False", "1,", &[0; 4]),
+            npy(&format!("<f4', 'x': {}, 'y': '", "(".repeat(64)), "False", "1,", &[0; 4]),
             list.concat(),
             b"\x93NUMPY\x01\x00\xff\xff".to_vec(),
             b"\x93NUMPY\x02\x00\xff\xff\xff\xff".to_vec(),

@@ -112,7 +112,7 @@ fn store() -> (tempfile::TempDir, PathBuf) {
     (dir, store)
 }
 
-/// Returns the first file below a folder.
+/// Returns the entries of a folder, sorted.
 fn files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("an entry").path());
     let mut all: Vec<PathBuf> = entries.collect();
@@ -120,6 +120,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     all
 }
 
+/// Returns the first file below a folder.
 fn only_file(dir: &Path) -> PathBuf {
     let path = fs::read_dir(dir).expect("a folder").next().expect("a file").expect("an entry").path();
     if path.is_dir() { only_file(&path) } else { path }

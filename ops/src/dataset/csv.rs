@@ -13,9 +13,9 @@ use super::labels::LabelColumn;
 use super::npz::MOST_FEATURES;
 use super::open::DatasetFile;
 
-/// The most bytes of a file, and of a line: a record is held in memory as a whole.
+/// The most bytes of a file, and of a record, which is held in memory as a whole.
 const FILE: u64 = 1 << 30;
-const LINE: usize = 1 << 24;
+const RECORD: usize = 1 << 24;
 
 /// The rows of a file.
 pub struct CsvRows {
@@ -25,9 +25,9 @@ pub struct CsvRows {
     pub(super) features: Vec<String>,
 }
 
-/// Reads a file. `label` names the column with the labels.
-pub(super) fn read(path: &Path, label: Option<&str>) -> Result<CsvRows, FileError> {
-    let mut file = DatasetFile::file(path)?.within(FILE);
+/// Reads a file of at most `limit` bytes, decompressed. `label` names the column with the labels.
+pub(super) fn read(path: &Path, label: Option<&str>, limit: u64) -> Result<CsvRows, FileError> {
+    let mut file = DatasetFile::file(path)?.within(FILE.min(limit));
     rows(&mut file, label).map_err(|error| match error {
         CsvError::Read { source } => file.fault(source),
         CsvError::Content { what } => FileError::Content { file: file.name().to_owned(), what },
@@ -60,9 +60,10 @@ impl CsvError {
 
 /// Reads the text of a file. Errors at the first line that does not fit.
 pub fn rows(text: &mut impl Read, label: Option<&str>) -> Result<CsvRows, CsvError> {
-    let text = ShortLines { text, length: 0 };
+    let text = ShortRecords { text, length: 0 };
     let mut reader = ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text);
     let names = reader.headers().map_err(|error| fault(error, 1))?.clone();
+    reader.get_mut().length = 0;
     let at = check_names(&names, label).map_err(|what| CsvError::at(1, &what))?;
     let (numbers, labels) = content(&mut reader, &names, at)?;
     let features: Vec<String> = names
@@ -108,7 +109,7 @@ fn place_of_label(names: &StringRecord, label: &str) -> Result<usize, String> {
 
 /// Reads the numbers of all rows, and the labels in the column `at`.
 fn content(
-    reader: &mut Reader<impl Read>,
+    reader: &mut Reader<ShortRecords<'_, impl Read>>,
     names: &StringRecord,
     at: Option<usize>,
 ) -> Result<(Vec<f32>, LabelColumn), CsvError> {
@@ -118,6 +119,7 @@ fn content(
         if !reader.read_record(&mut record).map_err(|error| fault(error, line))? {
             break;
         }
+        reader.get_mut().length = 0;
         let line = record.position().map_or(line, Position::line);
         let wrong = |what: String| CsvError::at(line, &what);
         if record.len() != names.len() {
@@ -151,15 +153,14 @@ fn start(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
-/// Returns a label; `1.0`, which pandas writes for a 1 beside missing values, is `1`.
+/// Returns a label; `1.0`, which pandas writes for a 1 beside missing values, is `1`. Other spellings stay: they may be the
+/// names of classes.
 fn label(text: &str) -> Result<String, String> {
-    /// Whole numbers below it are exact in binary64.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
     if text.is_empty() {
         return Err("the label is empty".to_owned());
     }
-    let number = text.parse().ok().filter(|number: &f64| number.fract() == 0.0 && number.abs() < EXACT);
-    Ok(number.map_or_else(|| text.to_owned(), |number| (number as i64).to_string()))
+    let whole = text.strip_suffix(".0").filter(|whole| whole.parse::<i64>().is_ok());
+    Ok(whole.unwrap_or(text).to_owned())
 }
 
 fn fault(error: csv::Error, line: u64) -> CsvError {
@@ -174,28 +175,24 @@ fn fault(error: csv::Error, line: u64) -> CsvError {
     }
 }
 
-/// A text whose lines are not too long.
-struct ShortLines<'t, R> {
+/// A text whose records are not too long.
+struct ShortRecords<'t, R> {
     text: &'t mut R,
-    /// The bytes since the last line break.
+    /// The bytes read since the last record; its owner sets it to 0.
     length: usize,
 }
 
-const LONG: &str = "the line has more than 16 MiB";
+const LONG: &str = "the row has more than 16 MiB; is a quote not closed?";
 
 fn is_long(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.to_string() == LONG)
 }
 
-impl<R: Read> Read for ShortLines<'_, R> {
+impl<R: Read> Read for ShortRecords<'_, R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let count = self.text.read(out)?;
-        let found = &out[..count];
-        self.length = match found.iter().rposition(|byte| *byte == b'\n') {
-            Some(at) => count - at,
-            None => self.length + count,
-        };
-        if self.length > LINE { Err(io::Error::new(io::ErrorKind::InvalidData, LONG)) } else { Ok(count) }
+        self.length += count;
+        if self.length > RECORD { Err(io::Error::new(io::ErrorKind::InvalidData, LONG)) } else { Ok(count) }
     }
 }
 
@@ -221,8 +218,8 @@ mod tests {
         assert_eq!((labels.names, labels.numbers), (vec!["cat".to_owned(), "dog".to_owned()], vec![0, 1]));
         assert!(read("a,b\n1,2\n", None).unwrap().images.labels.is_none());
         assert_eq!(
-            ["1.0", "-0", "01", "1.5", "a"].map(|text| label(text).unwrap()),
-            ["1", "0", "1", "1.5", "a"]
+            ["1.0", "-0", "01", "1.5", "a.0"].map(|text| label(text).unwrap()),
+            ["1", "-0", "01", "1.5", "a.0"]
         );
     }
 
@@ -244,7 +241,11 @@ mod tests {
         );
         assert_eq!(error("a,b\n", None), "line 2: there is no row of numbers");
         assert_eq!(error("a\nx\n", Some("a")), "line 1: 0 columns with features; 1 to 65536 are read");
-        let long = format!("a,b\n1,{}\n", "2".repeat(LINE + (1 << 16)));
-        assert_eq!(error(&long, None), "line 2: the line has more than 16 MiB");
+        let told = "line 2: the row has more than 16 MiB; is a quote not closed?";
+        for long in ["2".repeat(RECORD + (1 << 16)), format!("\"{}", "2\n".repeat(RECORD / 2 + (1 << 16)))] {
+            assert_eq!(read(&format!("a,b\n1,{long}\n"), None).err().unwrap(), told);
+        }
+        let many = format!("a,b\n{}", "1,2\n".repeat(RECORD / 4 + (1 << 16)));
+        assert_eq!(read(&many, None).unwrap().images.shape, [2, 1, 1]);
     }
 }

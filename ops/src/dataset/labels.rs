@@ -47,9 +47,9 @@ impl LabelColumn {
     }
 }
 
-/// Turns the labels of training and test images into classes. With `names`, a label is one of the names, or, if some are
-/// not, the number of a name, from 0. Without, the classes are the distinct labels, sorted: as numbers if all are whole
-/// numbers, else as texts. Errors with the index of the column, and what is wrong there.
+/// Turns the labels of training and test images into classes. With `names`: if every label is a name, a label's class is the
+/// place of its name; otherwise every label must be a number from 0, and is the class itself. Without `names`, the classes
+/// are the distinct labels, sorted: as numbers if all are whole numbers, else as texts. Errors with the index of the column, and what is wrong there.
 pub(super) fn resolve<const N: usize>(
     columns: [&LabelColumn; N],
     names: Option<&[String]>,
@@ -74,7 +74,9 @@ pub(super) fn resolve<const N: usize>(
 fn named<'l>(all: &BTreeSet<&'l str>, names: &[String]) -> Option<Vec<(&'l str, usize)>> {
     let are_names = all.iter().all(|label| names.iter().any(|name| name == label));
     let class = |label: &str| {
-        if are_names { names.iter().position(|name| name == label) } else { number(label, names) }
+        let name = names.iter().position(|name| name == label);
+        // A label that is the name of one class and the number of another could mean either.
+        if are_names { name } else { number(label, names).filter(|at| name.is_none_or(|name| name == *at)) }
     };
     all.iter().map(|label| Some((*label, class(label)?))).collect()
 }
@@ -167,6 +169,14 @@ mod tests {
             error(&["dog", "2"], &[]).1,
             "some labels are names of classes and others numbers; write all in one way"
         );
+        assert!(
+            resolved(&["0", "1", "2"], &[], Some(&["1", "2", "3"]))
+                .unwrap_err()
+                .1
+                .starts_with("some labels are names")
+        );
+        let padded: &[&str] = &["01", "02", "03"];
+        assert_eq!(resolved(&["02", "01"], &[], Some(padded)), of(3, padded, &[1, 0], &[]));
         let mut many = LabelColumn::default();
         let told = (0..257).find_map(|label| many.push(&label.to_string()).err()).unwrap();
         assert!(told.starts_with("label \"256\" of image 256 is the 257th distinct one"), "{told}");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::limits::DATA_FILE;
 use crate::range::InputRange;
 
 use images::Images;
@@ -139,8 +140,19 @@ impl DatasetConfig {
 
 /// Loads a dataset. `data_dir` holds the published datasets; the user's relative paths are resolved against `base_dir`.
 pub fn load(config: &DatasetConfig, data_dir: &Path, base_dir: &Path) -> Result<Dataset, DatasetError> {
+    load_within(config, data_dir, base_dir, DATA_FILE)
+}
+
+/// Loads a dataset as [`load`] does, if each file of a user's arrays or rows has at most `limit` bytes, decompressed.
+fn load_within(
+    config: &DatasetConfig,
+    data_dir: &Path,
+    base_dir: &Path,
+    limit: u64,
+) -> Result<Dataset, DatasetError> {
     config.check()?;
-    let [mut train, mut test] = read::source(&config.source, config.classes.as_deref(), data_dir, base_dir)?;
+    let [mut train, mut test] =
+        read::source(&config.source, config.classes.as_deref(), data_dir, base_dir, limit)?;
     let [train_labels, test_labels] = [&train, &test].map(|images| {
         // Without labels, all images are of one class.
         images

@@ -40,6 +40,16 @@ pub enum NormalizeError {
         /// The number of channels.
         channels: usize,
     },
+    /// A normalized number is not finite.
+    #[error(
+        "normalize.std: a number of channel {channel} becomes infinite with {std:e}; choose a larger one"
+    )]
+    Infinite {
+        /// The channel.
+        channel: usize,
+        /// Its standard deviation.
+        std: f64,
+    },
     /// An unusable mean or standard deviation.
     #[error(
         "normalize.{field}: {value} for channel {channel} cannot be used; means are finite, standard deviations positive, and a byte counts as 0 to 1"
@@ -131,7 +141,7 @@ impl Normalize {
                     for number in plane {
                         *number = normalized(channel, *number);
                         if !number.is_finite() {
-                            return Err(NormalizeError::Value { field: "std", channel, value: std[channel] });
+                            return Err(NormalizeError::Infinite { channel, std: std[channel] });
                         }
                     }
                 }

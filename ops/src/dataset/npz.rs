@@ -16,17 +16,26 @@ use crate::numpy::{Numbers, NumpyArchive};
 /// The most features of a row.
 pub(super) const MOST_FEATURES: usize = 1 << 16;
 
-/// Reads an archive.
-pub(super) fn read(path: &Path, order: SideOrder) -> Result<FileImages, FileError> {
+/// Reads an archive whose arrays take at most `limit` bytes, decompressed.
+pub(super) fn read(path: &Path, order: SideOrder, limit: u64) -> Result<FileImages, FileError> {
     let name = path.display().to_string();
     let file =
         File::open(path).map_err(|source| FileError::Read { file: name.clone(), offset: 0, source })?;
-    images(file, order).map_err(|what| FileError::Content { file: name, what })
+    let content = |what| FileError::Content { file: name.clone(), what };
+    let mut archive = NumpyArchive::new(file, DATA_FILE).map_err(content)?;
+    let needed = archive.bytes(&["x", "y"]);
+    if needed > limit {
+        return Err(FileError::TooLarge { file: name, needed, limit });
+    }
+    images_of(&mut archive, order).map_err(content)
 }
 
 /// Reads the bytes of an archive. The error is a sentence.
 pub fn images(file: impl Read + Seek, order: SideOrder) -> Result<FileImages, String> {
-    let mut archive = NumpyArchive::new(file, DATA_FILE)?;
+    images_of(&mut NumpyArchive::new(file, DATA_FILE)?, order)
+}
+
+fn images_of(archive: &mut NumpyArchive<impl Read + Seek>, order: SideOrder) -> Result<FileImages, String> {
     let (shape, numbers) = archive.numbers("x")?;
     let sentence = |what: String| format!("array \"x\": {what}");
     let sides = sides(&shape, order).map_err(sentence)?;

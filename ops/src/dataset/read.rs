@@ -17,12 +17,14 @@ const SHAPE: [usize; 3] = [1, 28, 28];
 /// Bytes before the labels in an IDX file of labels: the magic number and the count.
 const LABELS_HEADER: usize = 8;
 
-/// Reads training and test images, which are still without normalization. `classes` are the names of the classes.
+/// Reads training and test images, which are still without normalization. `classes` are the names of the classes; each file
+/// of a user's arrays or rows has at most `limit` bytes, decompressed.
 pub fn source(
     source: &DatasetSource,
     classes: Option<&[String]>,
     data_dir: &Path,
     base_dir: &Path,
+    limit: u64,
 ) -> Result<[Images; 2], DatasetError> {
     let paths: Vec<PathBuf> = source.files(data_dir, base_dir)?.into_iter().map(|(_, path)| path).collect();
     let images = match source {
@@ -33,12 +35,14 @@ pub fn source(
         DatasetSource::Cifar10 => cifar::folder(&paths),
         DatasetSource::Idx { .. } => own(&paths),
         DatasetSource::Npz { order, .. } => {
-            let parts = paths.iter().map(|path| npz::read(path, *order)).collect::<Result<_, _>>()?;
+            let parts = paths.iter().map(|path| npz::read(path, *order, limit)).collect::<Result<_, _>>()?;
             return Ok(file_images::join(parts, &paths, classes)?);
         }
         DatasetSource::Csv { label, .. } => {
-            let parts =
-                paths.iter().map(|path| csv::read(path, label.as_deref())).collect::<Result<Vec<_>, _>>()?;
+            let parts = paths
+                .iter()
+                .map(|path| csv::read(path, label.as_deref(), limit))
+                .collect::<Result<Vec<_>, _>>()?;
             check_columns(&parts, &paths)?;
             let parts = parts.into_iter().map(|rows| rows.images).collect();
             return Ok(file_images::join(parts, &paths, classes)?);

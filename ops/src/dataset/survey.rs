@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use super::error::FileError;
 use super::images::{Images, Pixels};
 use super::source::DatasetSource;
-use super::{DatasetConfig, DatasetError, load};
+use super::{DatasetConfig, DatasetError, load_within};
 use crate::network::fit::ImageKind;
 use crate::range::InputRange;
 
-/// The most bytes of files that a check waits for.
+/// The most bytes of files that a check waits for, as they are and decompressed.
 const MOST: u64 = 1 << 25;
 
 /// The content of files.
@@ -35,7 +36,11 @@ impl Survey {
         if bytes.fold(0, u64::saturating_add) > MOST {
             return Ok(None);
         }
-        let train = load(config, data_dir, base_dir)?.train;
+        let train = match load_within(config, data_dir, base_dir, MOST) {
+            Ok(data) => data.train,
+            Err(DatasetError::File(FileError::TooLarge { .. })) => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let classes = train.labels.as_ref().map(|labels| labels.classes);
         Ok(Some(Self { kind: ImageKind { shape: train.shape, classes }, range: range(&train) }))
     }

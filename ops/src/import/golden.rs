@@ -115,16 +115,20 @@ impl Imported {
 
 /// Computes what the file computes from logits.
 fn end(row: &mut [f32], ending: FinalOp) {
-    let most = largest(row).1;
-    let exponentials: Vec<f64> = row.iter().map(|logit| exponential(*logit, most)).collect();
-    let total: f64 = exponentials.iter().sum();
-    for (number, exponential) in row.iter_mut().zip(exponentials) {
-        let share = exponential / total;
-        *number = match ending {
-            FinalOp::Logits => *number,
-            FinalOp::Softmax => share as f32,
-            FinalOp::LogSoftmax => libm::log(share) as f32,
-            FinalOp::Sigmoid => (1.0 / (1.0 + libm::exp(-f64::from(*number)))) as f32,
-        };
+    match ending {
+        FinalOp::Logits => {}
+        FinalOp::Sigmoid => {
+            for number in row {
+                *number = (1.0 / (1.0 + libm::exp(-f64::from(*number)))) as f32;
+            }
+        }
+        FinalOp::Softmax | FinalOp::LogSoftmax => {
+            let most = largest(row).1;
+            let total: f64 = row.iter().map(|logit| exponential(*logit, most)).sum();
+            for number in row {
+                let share = exponential(*number, most) / total;
+                *number = if ending == FinalOp::Softmax { share } else { libm::log(share) } as f32;
+            }
+        }
     }
 }

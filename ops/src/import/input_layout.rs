@@ -21,6 +21,9 @@ pub(crate) enum InputLayout {
     OneChannel,
 }
 
+/// The most numbers of a constant that is a shape or axes.
+const MOST_SIDES: usize = 8;
+
 /// The dimensions of a value behind the batch: each is a side of the input, or has the side 1.
 type Sides = Vec<Option<usize>>;
 
@@ -145,38 +148,45 @@ fn moved(graph: &OnnxGraph, node: &Node, from: &[Option<usize>], sides: &[usize]
 /// Returns a constant of whole numbers that is a shape or axes: of the graph, of a node, or joined behind the batch as
 /// `x.view(x.size(0), 1, 28, 28)` does. The batch counts as 1.
 fn shape_constant(graph: &OnnxGraph, name: &str) -> Option<Vec<i64>> {
-    /// The most numbers of such a constant.
-    const MOST: usize = 8;
-    let short = |constant: &Constant| {
-        (constant.numbers.len() <= MOST).then(|| constant.as_ints().ok().map(<[i64]>::to_vec))?
-    };
-    if let Some(constant) = graph.constants.get(name) {
-        return short(constant);
+    if let Some(part) = shape_part(graph, name) {
+        return Some(part);
     }
-    let node = graph.nodes.iter().find(|node| node.outputs.first().is_some_and(|output| output == name))?;
+    let node = node_of(graph, name)?;
     match (node.op.as_str(), &node.inputs[..]) {
-        ("Constant", _) => short(&node.constant()?),
-        ("Unsqueeze" | "Cast", [from, ..]) => shape_constant_of_node(graph, from).map(|number| vec![number]),
-        ("Concat", [_, rest @ ..]) if rest.len() < MOST => {
-            let rest = rest.iter().map(|name| shape_constant(graph, name));
-            let rest: Vec<Vec<i64>> = rest.collect::<Option<_>>()?;
+        ("Concat", [_, rest @ ..]) if rest.len() < MOST_SIDES => {
+            // Parts are no joints themselves: a joint of joints could double its length with each node.
+            let rest: Vec<Vec<i64>> =
+                rest.iter().map(|name| shape_part(graph, name)).collect::<Option<_>>()?;
             Some([1].into_iter().chain(rest.concat()).collect())
         }
         _ => None,
     }
 }
 
-/// Returns a single constant number, which a node with that name gives.
-fn shape_constant_of_node(graph: &OnnxGraph, name: &str) -> Option<i64> {
-    let constant = graph.constants.get(name).cloned().or_else(|| {
-        let node =
-            graph.nodes.iter().find(|node| node.outputs.first().is_some_and(|output| output == name))?;
-        (node.op == "Constant").then(|| node.constant())?
-    })?;
-    match constant.as_ints().ok()? {
-        [number] => Some(*number),
+/// Returns a constant of few whole numbers: of the graph, of a node, or one number as a list.
+fn shape_part(graph: &OnnxGraph, name: &str) -> Option<Vec<i64>> {
+    let short = |constant: &Constant| {
+        (constant.numbers.len() <= MOST_SIDES).then(|| constant.as_ints().ok().map(<[i64]>::to_vec))?
+    };
+    if let Some(constant) = graph.constants.get(name) {
+        return short(constant);
+    }
+    let node = node_of(graph, name)?;
+    match (node.op.as_str(), &node.inputs[..]) {
+        ("Constant", _) => short(&node.constant()?),
+        ("Unsqueeze" | "Cast", [from, ..]) => {
+            let number = match graph.constants.get(from) {
+                Some(constant) => short(constant)?,
+                None => short(&node_of(graph, from).filter(|node| node.op == "Constant")?.constant()?)?,
+            };
+            (number.len() == 1).then_some(number)
+        }
         _ => None,
     }
+}
+
+fn node_of<'g>(graph: &'g OnnxGraph, output: &str) -> Option<&'g Node> {
+    graph.nodes.iter().find(|node| node.outputs.first().is_some_and(|first| first == output))
 }
 
 #[cfg(test)]

@@ -72,6 +72,17 @@ impl CompareOp {
         };
         self.split.check(model, data)?;
         self.split.check(baseline, data)?;
+        if let [Some(classes), Some(others)] =
+            [model, baseline].map(|model| model.data.kind.and_then(|kind| kind.classes))
+            && classes.max(2) != others.max(2)
+        {
+            return Err(Misfit {
+                field: "baseline",
+                path: vec![],
+                message: different(classes, others),
+                hint: "compare networks of the same classes".to_owned(),
+            });
+        }
         Ok(Port::Nothing)
     }
 
@@ -92,8 +103,7 @@ impl CompareOp {
         } else {
             let classes = [model, baseline].map(|model| model.network().classes.max(2));
             if classes[0] != classes[1] {
-                let what = format!("one network has {} classes, the other {}", classes[0], classes[1]);
-                return Err(OpError::Failed(what));
+                return Err(OpError::Failed(different(classes[0], classes[1])));
             }
             let predict = |model| predict(model, images, &cancelled);
             let (model, baseline) = (predict(model)?, predict(baseline)?);
@@ -109,6 +119,10 @@ impl CompareOp {
             correct: Some(bits(&agrees)),
         })
     }
+}
+
+fn different(classes: usize, others: usize) -> String {
+    format!("one network has {classes} classes, the other {others}")
 }
 
 /// The classes that two networks give some images; `None` where a network gives none.

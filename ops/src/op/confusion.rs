@@ -56,9 +56,7 @@ impl ConfusionOp {
     }
 
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
-        let [Port::Model(trained), Port::Dataset(data)] = inputs else { return Ok(Port::Nothing) };
-        data.check_labelled()?;
-        self.split.check(trained, data).map(|()| Port::Nothing)
+        self.split.port_of_labelled(inputs)
     }
 
     pub(crate) fn run(

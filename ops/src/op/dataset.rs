@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use fewbits_engine::ops::{Identity, Keeping, Misfit, NodeKind, OpError, Output, SourceContent, TaskSource};
 use fewbits_engine::text::fault::Faults;
@@ -18,7 +19,7 @@ use crate::dataset::normalize::Normalize;
 use crate::dataset::source::{DatasetSource, SideOrder};
 use crate::dataset::split::{Count, ValidationFrom};
 use crate::dataset::survey::Survey;
-use crate::dataset::{DatasetConfig, DatasetError, load};
+use crate::dataset::{DatasetConfig, load};
 use crate::network::fit::ImageKind;
 use crate::standard::{Artifact, DatasetPort, StandardOps};
 
@@ -41,6 +42,8 @@ const VERSION: u32 = 1;
 #[derive(Debug)]
 pub struct DatasetOp {
     config: DatasetConfig,
+    /// What a first look at the user's files showed: ports and warnings need it.
+    survey: OnceLock<Result<Option<Survey>, String>>,
 }
 
 /// Reads the parameters of the op.
@@ -73,16 +76,16 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DatasetOp
         faults.add(place.map_or(span, |(_, span)| *span), error.to_string(), "");
         return None;
     }
-    Some(DatasetOp { config })
+    Some(DatasetOp { config, survey: OnceLock::new() })
 }
 
 impl DatasetOp {
     pub(crate) fn port(&self, ops: &StandardOps) -> DatasetPort {
         let source = &self.config.source;
         // A file with a fault is warned about, and fails the task.
-        let survey = self.survey(ops).ok().flatten();
+        let survey = self.survey(ops).as_ref().ok().and_then(Option::as_ref);
         let published = || Some(ImageKind { shape: source.shape()?, classes: Some(source.classes()?) });
-        let kind = survey.as_ref().map(|survey| survey.kind).or_else(published);
+        let kind = survey.map(|survey| survey.kind).or_else(published);
         let has_labels = !matches!(source, DatasetSource::Csv { label: None, .. });
         DatasetPort {
             source: source.kind(),
@@ -96,11 +99,13 @@ impl DatasetOp {
 
     /// Returns the fault of a user's files, if they can be read within a moment.
     pub(crate) fn warnings(&self, ops: &StandardOps) -> Vec<String> {
-        self.survey(ops).err().map(|error| error.to_string()).into_iter().collect()
+        self.survey(ops).as_ref().err().cloned().into_iter().collect()
     }
 
-    fn survey(&self, ops: &StandardOps) -> Result<Option<Survey>, DatasetError> {
-        Survey::of(&self.config, &ops.data_dir, &ops.base_dir)
+    fn survey(&self, ops: &StandardOps) -> &Result<Option<Survey>, String> {
+        let survey =
+            || Survey::of(&self.config, &ops.data_dir, &ops.base_dir).map_err(|error| error.to_string());
+        self.survey.get_or_init(survey)
     }
 
     pub(crate) fn identity(&self) -> Identity {

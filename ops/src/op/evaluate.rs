@@ -104,6 +104,13 @@ impl Split {
         warnings
     }
 
+    /// Checks whether a model can be evaluated on this split of a dataset with labels. The output is no artifact.
+    pub(crate) fn port_of_labelled(self, inputs: &[&Port]) -> Result<Port, Misfit> {
+        let [Port::Model(trained), Port::Dataset(data)] = inputs else { return Ok(Port::Nothing) };
+        data.check_labelled()?;
+        self.check(trained, data).map(|()| Port::Nothing)
+    }
+
     /// Checks whether a model can be evaluated on this split of a dataset.
     pub(crate) fn check(self, trained: &ModelPort, data: &DatasetPort) -> Result<(), Misfit> {
         let misfit = |field, message: String, hint: &str| {
@@ -169,9 +176,7 @@ impl EvaluateOp {
     }
 
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
-        let [Port::Model(trained), Port::Dataset(data)] = inputs else { return Ok(Port::Nothing) };
-        data.check_labelled()?;
-        self.split.check(trained, data).map(|()| Port::Nothing)
+        self.split.port_of_labelled(inputs)
     }
 
     pub(crate) fn run(

@@ -222,6 +222,6 @@ mod tests {
             .iter()
             .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
             .collect();
-        assert_eq!(told, ["layer bytes output error", "conv1 30 0.25", "dead 2615"]);
+        assert_eq!(told, ["layer bytes output error", "conv1 30 0.2500", "dead 2615"]);
     }
 }

@@ -21,7 +21,7 @@ impl InputRange {
         (f32::from_bits(self.0[0]), f32::from_bits(self.0[1]))
     }
 
-    /// Returns whether numbers of the two ranges are hardly prepared in the same way: one range is more than four times the
+    /// Returns whether the two ranges probably come from different normalizations: one range is more than four times the
     /// other, or only one has negative numbers that count.
     pub(crate) fn is_unlike(self, other: Self) -> bool {
         /// Numbers above this share of the largest count.

@@ -76,9 +76,9 @@ pub struct DatasetPort {
     /// The range of the numbers that the images give; `None` if it is not known.
     pub range: Option<InputRange>,
     /// Whether the dataset has test images.
-    pub tested: bool,
+    pub has_test: bool,
     /// Whether the images have labels, as far as it is known.
-    pub labelled: bool,
+    pub has_labels: bool,
 }
 
 /// The facts about a model that are known before its training.

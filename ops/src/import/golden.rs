@@ -15,15 +15,16 @@ use crate::range::InputRange;
 /// The most bytes of one array.
 const LIMIT: u64 = 1 << 30;
 
+/// The most bytes of an array that a check reads.
+const CHECK_LIMIT: u64 = 1 << 26;
+
 /// The largest difference relative to the largest output with which a network counts as the same.
 const MOST: f64 = 1e-3;
 
 /// Returns the range of the array `input` of an archive; `None` if it cannot be read, or is so large that a check should not
 /// wait for it.
 pub(crate) fn input_range(path: &Path) -> Option<InputRange> {
-    /// The most bytes of the array.
-    const LIMIT: u64 = 1 << 26;
-    let mut archive = NumpyArchive::new(File::open(path).ok()?, LIMIT).ok()?;
+    let mut archive = NumpyArchive::new(File::open(path).ok()?, CHECK_LIMIT).ok()?;
     let (_, numbers) = archive.numbers("input").ok()?;
     InputRange::of(numbers.into_floats())
 }

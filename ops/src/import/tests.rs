@@ -76,6 +76,14 @@ fn networks_of_pytorch_give_its_outputs() {
     assert!(told.ends_with("`input` has the shape [5, 2, 7, 6]; the network takes 3 x 9 x 8"), "{told}");
 }
 
+/// A shape that doubles with each node takes neither time nor memory.
+#[test]
+fn shapes_of_shapes_are_refused_at_once() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/networks/joints.onnx");
+    let told = Import::read(&path, None).unwrap_err().to_string();
+    assert!(told.contains("it makes more than 16777216 numbers"), "{told}");
+}
+
 /// The version of the `onnx` package whose models the list beside this file has.
 const ONNX: &str = "1.23.2";
 

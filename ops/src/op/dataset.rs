@@ -1,4 +1,4 @@
-//! `Dataset(source, train: All, test: All, validation: 0, validation_from: Train, seed: 0, normalize: UnitRange, classes: […])`.
+//! `Dataset(source, train: All, test: All, validation: 0, validation_from: Train, seed: 0, normalize, classes)`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -92,8 +92,8 @@ impl DatasetOp {
             kind,
             validation: (self.config.validation > 0).then_some(self.config.validation_from),
             range: survey.map_or_else(|| self.config.range(), |survey| survey.range),
-            tested: source.has_test(),
-            labelled: kind.map_or(has_labels, |kind| kind.classes.is_some()),
+            has_test: source.has_test(),
+            has_labels: kind.map_or(has_labels, |kind| kind.classes.is_some()),
         }
     }
 
@@ -185,7 +185,7 @@ impl DatasetOp {
 impl DatasetPort {
     /// Checks that images have labels, as far as it is known.
     pub(crate) fn check_labelled(&self) -> Result<(), Misfit> {
-        if self.labelled {
+        if self.has_labels {
             return Ok(());
         }
         let (field, path, message) = ("data", vec![], "the images have no labels".to_owned());

@@ -120,7 +120,7 @@ impl Split {
             let hint = "set aside some with `validation: 5000` in the Dataset";
             return misfit("split", "this dataset has no validation images".to_owned(), hint);
         }
-        if self == Self::Test && !data.tested {
+        if self == Self::Test && !data.has_test {
             let hint = "give the source a file with test images";
             return misfit("split", "this dataset has no test images".to_owned(), hint);
         }

@@ -220,8 +220,8 @@ impl ImportOp {
                 kind,
                 validation: None,
                 range,
-                tested: false,
-                labelled: true,
+                has_test: false,
+                has_labels: true,
             };
             Port::Model(Arc::new(ModelPort { data, layers, is_imported: true }))
         };

@@ -3,12 +3,14 @@
 
 Needs: pip install torch onnx onnxscript safetensors
 
-usage: make.py        (writes NAME.onnx and NAME.golden.npz into the script's folder, and residual.safetensors)
+usage: make.py        (writes NAME.onnx and NAME.golden.npz into the script's folder, residual.safetensors and joints.onnx)
 """
 import os
 
 import numpy as np
+import onnx
 import torch
+from onnx import helper
 from safetensors.torch import save_file
 from torch import nn
 
@@ -169,3 +171,11 @@ for name, (make, shape, any_batch) in NETWORKS.items():
         program.save(os.path.join(FOLDER, "newest.onnx"), external_data=False)
         save_file(network.state_dict(), os.path.join(FOLDER, "residual.safetensors"))
     np.savez(os.path.join(FOLDER, f"{name}.golden.npz"), input=images.numpy(), output=output.numpy())
+
+# A shape of shapes of shapes: with each of the sixty nodes its length doubles.
+joints = [helper.make_node("Concat", ["one", f"s{at}", f"s{at}"], [f"s{at + 1}"], axis=0) for at in range(60)]
+value = lambda name: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 4])
+one = [helper.make_tensor(name, onnx.TensorProto.INT64, [1], [1]) for name in ("one", "s0")]
+graph = helper.make_graph(
+    joints + [helper.make_node("Reshape", ["input", "s60"], ["output"])], "joints", [value("input")], [value("output")], one)
+onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]), os.path.join(FOLDER, "joints.onnx"))

@@ -198,7 +198,7 @@ impl NetworkQuantization<'_> {
         (layer, at): (&Layer, usize),
         weight: &Tensor<'_>,
         activations: &Activations<'_>,
-        mut bias: Option<&mut Vec<f32>>,
+        bias: Option<&mut Vec<f32>>,
     ) -> Result<Vec<f32>, CalibrationError> {
         let Some(rounder) = self.quantizer.rounder(weight)? else { return Ok(weight.data.to_vec()) };
         let by_itself: Vec<f32> = weight
@@ -220,28 +220,15 @@ impl NetworkQuantization<'_> {
         }
         let group = |group| self.quantize_group(group, &rows, activations, (weight, &by_itself), &rounder);
         let groups: Vec<Result<_, _>> = (0..rows.groups()).into_par_iter().map(group).collect();
-        let (mut rounded, mut error, mut square) = (Vec::with_capacity(weight.data.len()), 0.0, 0.0);
-        let mut output = 0;
-        for rows in groups {
-            for row in rows? {
-                let constant = bias.as_ref().map_or(0.0, |bias| f64::from(bias[output]));
-                square += row.square + constant * (2.0 * row.mean + constant);
-                error += row.error;
-                if let (true, Some(bias)) = (self.calibration.bias_correction, bias.as_mut()) {
-                    bias[output] = (constant - row.shift) as f32;
-                    error -= row.shift * row.shift;
-                }
-                rounded.extend(row.rounded);
-                output += 1;
-            }
-        }
+        let rows = groups.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
+        let error = correct_biases(&rows, bias, self.calibration.bias_correction);
+        let rounded: Vec<f32> = rows.into_iter().flat_map(|row| row.rounded).collect();
         if self.calibration.method == Method::Direct {
             refuse_results(weight, &rounded)?;
-        } else if let Some(element) = rounded.iter().position(|number: &f32| !number.is_finite()) {
+        } else if let Some(element) = rounded.iter().position(|number| !number.is_finite()) {
             return Err(CalibrationError::Overflow { name, element });
         }
-        let relative = (inputs <= MOST_INPUTS && square > 0.0).then(|| (error / square).max(0.0));
-        self.output_errors.push((layer.name.clone(), relative));
+        self.output_errors.push((layer.name.clone(), error.filter(|_| inputs <= MOST_INPUTS)));
         self.rounded.insert(name, rounded.clone());
         Ok(rounded)
     }
@@ -305,6 +292,7 @@ impl NetworkQuantization<'_> {
 }
 
 /// A row of weights after rounding, and the change of its output.
+#[derive(Clone)]
 struct RoundedRow {
     rounded: Vec<f32>,
     /// Means over the positions, without the bias: of the squared change of the output, of the output's square before
@@ -323,6 +311,22 @@ impl RoundedRow {
         let (error, square) = if h.is_empty() { (0.0, 0.0) } else { (form(h, &change), form(h, &before)) };
         Self { error, square, shift: dot(&change, means), mean: dot(&before, means), rounded }
     }
+}
+
+/// Takes the mean change of each output from its bias if `is_wanted`. Returns the squared error of the outputs that stays,
+/// over their square; `None` for outputs that were always 0.
+fn correct_biases(rows: &[RoundedRow], mut bias: Option<&mut Vec<f32>>, is_wanted: bool) -> Option<f64> {
+    let (mut error, mut square) = (0.0, 0.0);
+    for (output, row) in rows.iter().enumerate() {
+        let constant = bias.as_ref().map_or(0.0, |bias| f64::from(bias[output]));
+        square += row.square + constant * (2.0 * row.mean + constant);
+        error += row.error;
+        if let (true, Some(bias)) = (is_wanted, bias.as_mut()) {
+            bias[output] = (constant - row.shift) as f32;
+            error -= row.shift * row.shift;
+        }
+    }
+    (square > 0.0).then(|| (error / square).max(0.0))
 }
 
 /// Sums the inputs of a group over all positions.

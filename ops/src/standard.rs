@@ -88,6 +88,8 @@ pub struct ModelPort {
     pub data: DatasetPort,
     /// The model's layers with parameters, in order; `None` if its file is not there.
     pub layers: Option<Vec<String>>,
+    /// The shape of each tensor of the model, by name; `None` if it is not known.
+    pub tensors: Option<BTreeMap<String, Vec<usize>>>,
     /// Whether others trained the model.
     pub is_imported: bool,
 }

@@ -194,6 +194,14 @@ impl<O: Ops> TaskGraph<O> {
         inputs.map(|(_, (&input, &at))| self.task(input, at)).collect()
     }
 
+    /// Returns the port of a task's artifact; `None` if an input's port is not known.
+    #[must_use]
+    pub fn port(&self, task: TaskId, ops: &O) -> Option<O::Port> {
+        let inputs: Option<Vec<O::Port>> =
+            self.inputs(task).into_iter().map(|input| self.port(input, ops)).collect();
+        ops.port(&self.resolved_op(task).op, &inputs?.iter().collect::<Vec<_>>()).ok()
+    }
+
     /// Returns the depth of each task: the length of the longest path from a task without inputs.
     #[must_use]
     pub fn depths(&self) -> Vec<u32> {

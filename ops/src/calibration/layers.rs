@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
-use thiserror::Error;
 
 use super::descent::descend;
+use super::error::{CalibrationError, MOST_INPUTS};
 use super::gptq::GptqPlan;
-use super::moments::{InputMoments, ROWS};
+use super::moments::{InputMoments, Products, ROWS};
 use super::rows::LayerRows;
 use super::sums::{dot, form};
 use super::{Calibration, DAMPING, Method};
@@ -19,92 +19,19 @@ use crate::network::array::Array;
 use crate::network::definition::Layer;
 use crate::network::layer::LayerOp;
 use crate::network::model::{Model, ModelFileError};
-use crate::quantize::{PlaceRounder, QuantizeError, Quantizer, Tensor, refuse_results};
+use crate::quantize::{Fitted, PlaceRounder, Quantizer, RoundedTensor, Tensor, refuse_results};
 use crate::random::Stream;
-
-/// The most inputs of an output: their products are a matrix of as many rows and columns.
-const MOST_INPUTS: usize = 4096;
 
 /// The most bytes of activations.
 const MOST_BYTES: u64 = 8 << 30;
-
-/// An error in the calibration of a network.
-#[derive(Debug, Error)]
-pub enum CalibrationError {
-    /// There are fewer training images than the calibration takes.
-    #[error(
-        "calibration: {wanted} images wanted, there are {available} training images; set `calibration` to at most {available}"
-    )]
-    Images {
-        /// Images wanted.
-        wanted: usize,
-        /// Training images there are.
-        available: usize,
-    },
-    /// A layer has so many inputs that their products do not fit in memory.
-    #[error(
-        "{name}: {inputs} inputs of an output; GPTQ and coordinate descent take at most {MOST_INPUTS}; use `method: Direct`, with or without `bias_correction`"
-    )]
-    Inputs {
-        /// The weight.
-        name: String,
-        /// The inputs of an output.
-        inputs: usize,
-    },
-    /// The activations of the images do not fit in memory.
-    #[error(
-        "calibration: the activations of {images} images take {gib} GiB, and at most {most} GiB are allowed; lower `calibration`"
-    )]
-    Memory {
-        /// Images wanted.
-        images: usize,
-        /// The memory that they take.
-        gib: u64,
-        /// The most memory.
-        most: u64,
-    },
-    /// The inputs of a layer are not finite.
-    #[error(
-        "{name}: the inputs of its layer are not finite on the calibration images; weights or images are too large for binary32"
-    )]
-    Activations {
-        /// The weight.
-        name: String,
-    },
-    /// The damping is too large for the inputs of a layer.
-    #[error("{name}: `damping` is too large for the inputs of its layer; choose a smaller one, such as 0.01")]
-    Damping {
-        /// The weight.
-        name: String,
-    },
-    /// A weight that makes up for the errors of others is beyond the numbers of its format.
-    #[error(
-        "{name}: element {element} is beyond the numbers of its format once it makes up for the errors of others; choose a format or scale that saturates"
-    )]
-    Overflow {
-        /// The weight.
-        name: String,
-        /// The place of the number in the tensor, counted from 0.
-        element: usize,
-    },
-    /// The images do not fit the network, or the caller cancelled.
-    #[error(transparent)]
-    Inference(#[from] InferenceError),
-    /// A tensor cannot be quantized.
-    #[error(transparent)]
-    Quantize(#[from] QuantizeError),
-    /// The network with its new biases does not form a model.
-    #[error(transparent)]
-    Model(#[from] ModelFileError),
-}
 
 /// A calibrated network.
 #[derive(Debug)]
 pub struct Calibrated {
     /// The network before rounding, with the corrected biases.
     pub model: Model,
-    /// The rounded numbers of every quantized tensor.
-    pub rounded: BTreeMap<String, Vec<f32>>,
+    /// Every quantized tensor, rounded.
+    pub rounded: BTreeMap<String, RoundedTensor>,
     /// For each layer whose weight changed, the squared error of its outputs over their square, on the calibration images;
     /// `None` for outputs that were always 0, and where the products of the inputs were not needed and too many.
     pub output_errors: Vec<(String, Option<f64>)>,
@@ -119,19 +46,8 @@ pub fn calibrate(
     training: &Images,
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<Calibrated, CalibrationError> {
-    let (wanted, available) = (calibration.images, training.len());
-    if wanted > available {
-        return Err(CalibrationError::Images { wanted, available });
-    }
-    let mut places = Stream::new(calibration.seed, "calibration", "").permutation(available);
-    places.truncate(wanted);
     let model = if calibration.bias_correction { with_biases(model, quantizer)? } else { model.clone() };
-    let bytes = Activations::bytes(model.network(), wanted);
-    if bytes > MOST_BYTES {
-        let (gib, most) = (bytes.div_ceil(1 << 30), MOST_BYTES >> 30);
-        return Err(CalibrationError::Memory { images: wanted, gib, most });
-    }
-    let mut activations = Activations::new(model.network(), training, &places)?;
+    let mut activations = calibration_images(calibration, &model, training)?;
     let mut found = NetworkQuantization {
         calibration,
         quantizer,
@@ -164,6 +80,70 @@ pub fn calibrate(
     Ok(Calibrated { model: model.with(corrected)?, rounded, output_errors })
 }
 
+/// Returns the fits of the tensors whose scales were fitted to inputs, by name. `model` is the network before rounding, and
+/// `made` is what [`calibrate`] made of it. Errors like [`calibrate`].
+pub fn fits(
+    calibration: Calibration,
+    quantizer: &Quantizer,
+    [model, made]: [&Model; 2],
+    training: &Images,
+) -> Result<BTreeMap<String, Fitted>, CalibrationError> {
+    let mut activations = calibration_images(calibration, made, training)?;
+    let mut fits = BTreeMap::new();
+    for (at, layer) in made.network().layers.iter().enumerate() {
+        let [name, bias] = ["weight", "bias"].map(|word| format!("{}.{word}", layer.name));
+        let made = |name: &str| made.tensors().get(name).map(Array::numbers);
+        if let Some(weight) = model.tensors().get(&name) {
+            let weight = Tensor { name: &name, shape: weight.shape(), data: weight.numbers() };
+            let rows = LayerRows::new(layer, at, activations.images(), calibration.seed);
+            let importance = importance(quantizer, &weight, rows.as_ref(), &activations);
+            if !importance.is_empty()
+                && let Some(rounder) = quantizer.rounder(&weight, &importance)?
+            {
+                fits.insert(name.clone(), rounder.into_fitted());
+            }
+        }
+        activations.compute(at, made(&name).unwrap_or_default(), made(&bias))?;
+    }
+    Ok(fits)
+}
+
+/// Starts with the images of a calibration; an error if they do not fit the network or the memory.
+fn calibration_images<'m>(
+    calibration: Calibration,
+    model: &'m Model,
+    training: &Images,
+) -> Result<Activations<'m>, CalibrationError> {
+    let (wanted, available) = (calibration.images, training.len());
+    if wanted > available {
+        return Err(CalibrationError::Images { wanted, available });
+    }
+    let mut places = Stream::new(calibration.seed, "calibration", "").permutation(available);
+    places.truncate(wanted);
+    let bytes = Activations::bytes(model.network(), wanted);
+    if bytes > MOST_BYTES {
+        let (gib, most) = (bytes.div_ceil(1 << 30), MOST_BYTES >> 30);
+        return Err(CalibrationError::Memory { images: wanted, gib, most });
+    }
+    Ok(Activations::new(model.network(), training, &places)?)
+}
+
+/// Returns the mean square of the input of each weight, which is the diagonal of H; nothing if the fit of the tensor's scales
+/// does not weigh inputs.
+fn importance(
+    quantizer: &Quantizer,
+    weight: &Tensor<'_>,
+    rows: Option<&LayerRows>,
+    activations: &Activations<'_>,
+) -> Vec<f64> {
+    let Some(rows) = rows.filter(|_| quantizer.quantization_of(weight.name).scale.weighs_inputs()) else {
+        return vec![];
+    };
+    let outputs_of_group = weight.data.len() / rows.inputs().max(1) / rows.groups();
+    let squares = |group| input_moments(rows, group, activations, Products::Squares).squares();
+    (0..rows.groups()).flat_map(|group| squares(group).repeat(outputs_of_group)).collect()
+}
+
 /// Returns the network with a bias of zeros in each layer that has a quantized weight and no bias.
 fn with_biases(model: &Model, quantizer: &Quantizer) -> Result<Model, ModelFileError> {
     let (mut network, mut tensors) = (model.network().clone(), model.tensors().clone());
@@ -187,7 +167,7 @@ struct NetworkQuantization<'q> {
     calibration: Calibration,
     quantizer: &'q Quantizer,
     cancelled: &'q (dyn Fn() -> bool + Sync),
-    rounded: BTreeMap<String, Vec<f32>>,
+    rounded: BTreeMap<String, RoundedTensor>,
     output_errors: Vec<(String, Option<f64>)>,
 }
 
@@ -200,7 +180,11 @@ impl NetworkQuantization<'_> {
         activations: &Activations<'_>,
         bias: Option<&mut Vec<f32>>,
     ) -> Result<Vec<f32>, CalibrationError> {
-        let Some(rounder) = self.quantizer.rounder(weight)? else { return Ok(weight.data.to_vec()) };
+        let rows = LayerRows::new(layer, at, activations.images(), self.calibration.seed);
+        let importance = importance(self.quantizer, weight, rows.as_ref(), activations);
+        let Some(rounder) = self.quantizer.rounder(weight, &importance)? else {
+            return Ok(weight.data.to_vec());
+        };
         let by_itself: Vec<f32> = weight
             .data
             .iter()
@@ -209,9 +193,9 @@ impl NetworkQuantization<'_> {
             .collect();
         // Where the format holds every weight, there is no error to make up for.
         let changes = by_itself != weight.data;
-        let rows = LayerRows::new(layer, at, activations.images(), self.calibration.seed).filter(|_| changes);
-        let Some(rows) = rows else {
-            self.rounded.insert(weight.name.to_owned(), by_itself.clone());
+        let Some(rows) = rows.filter(|_| changes) else {
+            let rounded = RoundedTensor { numbers: by_itself.clone(), fitted: rounder.into_fitted() };
+            self.rounded.insert(weight.name.to_owned(), rounded);
             return Ok(by_itself);
         };
         let (name, inputs) = (weight.name.to_owned(), rows.inputs());
@@ -229,7 +213,8 @@ impl NetworkQuantization<'_> {
             return Err(CalibrationError::Overflow { name, element });
         }
         self.output_errors.push((layer.name.clone(), error.filter(|_| inputs <= MOST_INPUTS)));
-        self.rounded.insert(name, rounded.clone());
+        let tensor = RoundedTensor { numbers: rounded.clone(), fitted: rounder.into_fitted() };
+        self.rounded.insert(name, tensor);
         Ok(rounded)
     }
 
@@ -246,7 +231,8 @@ impl NetworkQuantization<'_> {
             return Err(InferenceError::Cancelled.into());
         }
         let inputs = rows.inputs();
-        let moments = input_moments(rows, group, activations, inputs <= MOST_INPUTS);
+        let products = if inputs <= MOST_INPUTS { Products::All } else { Products::None };
+        let moments = input_moments(rows, group, activations, products);
         let (h, means) = (moments.products(), moments.means());
         if !h.iter().chain(&means).all(|mean| mean.is_finite()) {
             return Err(CalibrationError::Activations { name: weight.name.to_owned() });
@@ -334,9 +320,9 @@ pub(super) fn input_moments(
     rows: &LayerRows,
     group: usize,
     activations: &Activations<'_>,
-    has_products: bool,
+    products: Products,
 ) -> InputMoments {
-    let mut moments = InputMoments::new(rows.inputs(), has_products);
+    let mut moments = InputMoments::new(rows.inputs(), products);
     let width = moments.width();
     let mut held = vec![0.0; ROWS * width];
     for first in (0..rows.len()).step_by(ROWS) {

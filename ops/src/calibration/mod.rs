@@ -5,10 +5,11 @@
 //! their quantized weights; the target are the layer's own outputs with its original weights on these inputs (Frantar et al.,
 //! *GPTQ*, 2022). Scales, zero points and codebooks are fitted to the original weights and stay.
 //!
-//! `rows.rs` reads the inputs of a layer, `moments.rs` sums their products, `factor.rs` factors the inverse of that sum;
+//! `rows.rs` reads the inputs of a layer, `moments.rs` sums them and their products, `factor.rs` factors the inverse of that sum;
 //! `gptq.rs` and `descent.rs` choose the codes of a row of weights; `layers.rs` goes through the layers of a network.
 
 pub mod descent;
+pub mod error;
 pub mod factor;
 pub mod gptq;
 pub mod layers;

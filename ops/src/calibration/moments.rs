@@ -12,6 +12,17 @@ const ACROSS: usize = 16;
 /// Rows that are held together.
 pub const ROWS: usize = 128;
 
+/// The products of inputs that are summed beside the inputs themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Products {
+    /// None.
+    None,
+    /// Of each input with itself.
+    Squares,
+    /// Of each pair of inputs.
+    All,
+}
+
 /// The sums over rows of inputs.
 #[derive(Clone, Debug)]
 pub struct InputMoments {
@@ -21,17 +32,20 @@ pub struct InputMoments {
     width: usize,
     count: usize,
     sums: Vec<f64>,
+    /// The sums of squares; nothing if they are not summed by themselves.
+    squares: Vec<f64>,
     /// `width` rows of products; only tiles that touch the diagonal or lie above it are summed.
     products: Vec<f64>,
 }
 
 impl InputMoments {
-    /// Starts with no rows of `inputs` numbers. Without `has_products`, only the means are summed.
+    /// Starts with no rows of `inputs` numbers.
     #[must_use]
-    pub fn new(inputs: usize, has_products: bool) -> Self {
+    pub fn new(inputs: usize, products: Products) -> Self {
         let width = inputs.next_multiple_of(ACROSS);
-        let products = if has_products { vec![0.0; width * width] } else { vec![] };
-        Self { inputs, width, count: 0, sums: vec![0.0; width], products }
+        let of = |wanted, length| if products == wanted { vec![0.0; length] } else { vec![] };
+        let (squares, all) = (of(Products::Squares, width), of(Products::All, width * width));
+        Self { inputs, width, count: 0, sums: vec![0.0; width], squares, products: all }
     }
 
     /// Returns the numbers between the beginnings of two rows.
@@ -46,6 +60,7 @@ impl InputMoments {
         self.count += rows.len() / width;
         for row in rows.chunks_exact(width) {
             self.sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+            self.squares.iter_mut().zip(row).for_each(|(sum, x)| *sum = x.mul_add(*x, *sum));
         }
         // Products of few inputs are not worth another thread.
         let strips =
@@ -68,6 +83,12 @@ impl InputMoments {
     #[must_use]
     pub fn means(&self) -> Vec<f64> {
         self.sums[..self.inputs].iter().map(|sum| sum / self.count.max(1) as f64).collect()
+    }
+
+    /// Returns the mean square of each input; nothing if squares were not summed by themselves.
+    #[must_use]
+    pub fn squares(&self) -> Vec<f64> {
+        self.squares.iter().take(self.inputs).map(|sum| sum / self.count.max(1) as f64).collect()
     }
 
     /// Returns the mean of all products, `inputs` × `inputs`, row by row; nothing if they were not summed.
@@ -111,22 +132,28 @@ mod tests {
         let (inputs, count) = (37, 300);
         let drawn = Stream::new(1, "test", "rows");
         let x = |row: usize, input: usize| f64::from(drawn.bits((row * inputs + input) as u64) >> 28) - 8.0;
-        let mut moments = InputMoments::new(inputs, true);
+        let mut moments = InputMoments::new(inputs, Products::All);
         let width = moments.width();
         let rows: Vec<f64> = (0..count * width)
             .map(|at| if at % width < inputs { x(at / width, at % width) } else { 0.0 })
             .collect();
-        rows.chunks(ROWS * width).for_each(|rows| moments.add(rows));
+        let mut squares = InputMoments::new(inputs, Products::Squares);
+        rows.chunks(ROWS * width).for_each(|rows| {
+            moments.add(rows);
+            squares.add(rows);
+        });
         let (means, products) = (moments.means(), moments.products());
         for i in 0..inputs {
             let sum: f64 = (0..count).map(|row| x(row, i)).sum();
             assert_eq!(means[i], sum / 300.0);
+            assert_eq!(squares.squares()[i], products[i * inputs + i]);
             for j in 0..inputs {
                 let sum: f64 = (0..count).map(|row| x(row, i) * x(row, j)).sum();
                 assert_eq!(products[i * inputs + j], sum / 300.0);
             }
         }
-        assert_eq!(InputMoments::new(3, true).products(), [0.0; 9]);
-        assert_eq!(InputMoments::new(3, false).products(), [0.0; 0]);
+        assert_eq!(InputMoments::new(3, Products::All).products(), [0.0; 9]);
+        assert_eq!(InputMoments::new(3, Products::None).products(), [0.0; 0]);
+        assert_eq!(moments.squares(), [0.0; 0]);
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::error::CalibrationError;
 use super::layers::*;
+use super::moments::Products;
 use super::rows::LayerRows;
 use super::sums::dot;
 use super::{Calibration, DAMPING, Method};
@@ -21,7 +23,7 @@ use crate::network::wiring::Source;
 use crate::quantize::{Quantization, Tensors};
 use crate::quantize::{Quantizer, Tensor};
 use crate::random::Stream;
-use crate::scale::{Per, RealFit, Scale, ScaleType};
+use crate::scale::{Per, PowerFit, RealFit, Scale, ScaleType};
 
 fn images(count: usize) -> Images {
     let drawn = Stream::new(2, "test", "images");
@@ -89,7 +91,7 @@ fn corrected_biases_keep_the_mean_of_every_output() {
         let mut means = vec![];
         for (at, layer) in network.layers.iter().enumerate() {
             let name = |word: &str| format!("{}.{word}", layer.name);
-            let Some(weight) = found.rounded.get(&name("weight")) else {
+            let Some(weight) = found.rounded.get(&name("weight")).map(|tensor| &tensor.numbers) else {
                 activations.compute(at, &[], None).unwrap();
                 continue;
             };
@@ -101,7 +103,7 @@ fn corrected_biases_keep_the_mean_of_every_output() {
             let rows = LayerRows::new(layer, at, 40, 3).unwrap();
             let (inputs, of_group) = (rows.inputs(), bias.len() / rows.groups());
             for output in 0..bias.len() {
-                let input = input_moments(&rows, output / of_group, &activations, true).means();
+                let input = input_moments(&rows, output / of_group, &activations, Products::All).means();
                 let used = if old { before.tensors()[&name("weight")].numbers() } else { weight };
                 let row: Vec<f64> =
                     used[output * inputs..][..inputs].iter().copied().map(f64::from).collect();
@@ -144,7 +146,7 @@ fn inputs_are_those_of_the_window() {
     let (model, images) = (model(), images(3));
     let activations = Activations::new(model.network(), &images, &[2, 0]).unwrap();
     let rows = LayerRows::new(&model.network().layers[0], 0, 2, 0).unwrap();
-    let found = input_moments(&rows, 1, &activations, true).products();
+    let found = input_moments(&rows, 1, &activations, Products::All).products();
     let Pixels::Numbers { numbers, .. } = &images.pixels else { panic!("bytes") };
     let pixel = |image: usize, y: i64, x: i64| {
         let inside = (0..7).contains(&y) && (0..6).contains(&x);
@@ -259,7 +261,8 @@ fn every_format_is_the_one_of_its_codes() {
             let model = model();
             let array = &model.tensors()[name];
             let tensor = Tensor { name, shape: array.shape(), data: array.numbers() };
-            let encoded = quantizer.encode_rounded(&[tensor], &[rounded]).unwrap();
+            let rounded = &rounded.numbers;
+            let encoded = quantizer.encode_rounded(&[tensor], &[rounded], &BTreeMap::new()).unwrap();
             let codes = encoded[0].codes.as_ref().unwrap();
             let value = |at: usize| {
                 let group = codes.groups.group_of(at);
@@ -274,6 +277,35 @@ fn every_format_is_the_one_of_its_codes() {
             assert!(rounded.iter().enumerate().all(|(at, number)| *number == value(at)), "{text} {name}");
         }
     }
+}
+
+/// Scales that are fitted to inputs come again from the quantized network alone, and lose less of the outputs.
+#[test]
+fn scales_are_fitted_to_inputs() {
+    let real = |fit| Scale::Real { per: Per::Channel, fit, store: ScaleType::F32 };
+    let power = |fit| Scale::PowerOfTwo { per: Per::Block(7), fit };
+    let of = |scale, method, bias_correction| {
+        let calibration = Calibration { method, images: 40, seed: 3, bias_correction };
+        let mut quantizer = quantizer(Format::parse("Int(3)").unwrap());
+        quantizer.quantization.scale = scale;
+        let found = calibrate(calibration, &quantizer, &model(), &images(50), &|| false).unwrap();
+        let numbers = found.rounded.iter().map(|(name, tensor)| (name.clone(), tensor.numbers.clone()));
+        let made = found.model.with(numbers.collect()).unwrap();
+        let again = fits(calibration, &quantizer, [&model(), &made], &images(50)).unwrap();
+        (found, again)
+    };
+    for scale in [real(RealFit::HessianDiagonal), power(PowerFit::HessianDiagonal)] {
+        for (method, bias_correction) in [(Method::Direct, false), (Method::Direct, true), (GPTQ, true)] {
+            let (found, again) = of(scale, method, bias_correction);
+            let expected: BTreeMap<_, _> =
+                found.rounded.into_iter().map(|(name, tensor)| (name, tensor.fitted)).collect();
+            assert_eq!(again, expected);
+        }
+    }
+    let (by_inputs, _) = of(real(RealFit::HessianDiagonal), Method::Direct, false);
+    let (alike, again) = of(real(RealFit::LeastSquares), Method::Direct, false);
+    assert!(again.is_empty());
+    assert!(by_inputs.output_errors[0].1 < alike.output_errors[0].1);
 }
 
 #[test]
@@ -339,7 +371,7 @@ fn the_bits_are_pinned() {
     let mut hasher = blake3::Hasher::new();
     for method in [Method::Direct, GPTQ, Method::CoordinateDescent { passes: 20 }] {
         let found = calibrated(method, true);
-        for number in found.rounded.values().flatten() {
+        for number in found.rounded.values().flat_map(|tensor| &tensor.numbers) {
             hasher.update(&number.to_bits().to_le_bytes());
         }
         hasher.update(&found.model.encode().unwrap());

@@ -73,6 +73,25 @@ pub(crate) fn fold(
     Model::new(network, tensors)
 }
 
+/// Returns the shapes of the tensors that [`fold`] makes, by name.
+pub(crate) fn folded_shapes(network: &Network) -> BTreeMap<String, Vec<usize>> {
+    let targets = fold_targets(&network.layers);
+    let mut shapes: BTreeMap<String, Vec<usize>> = network
+        .parameters()
+        .into_iter()
+        .filter(|parameter| targets[parameter.layer].is_none())
+        .map(|parameter| (parameter.name, parameter.shape))
+        .collect();
+    // A layer that takes a normalization in gains a bias.
+    for (layer, target) in network.layers.iter().zip(&targets) {
+        if let Some(target) = target {
+            let (channels, _) = layer.output.channels();
+            shapes.insert(format!("{}.bias", network.layers[*target].name), vec![channels]);
+        }
+    }
+    shapes
+}
+
 /// An affine map per channel: y = scale·(x − mean) + shift.
 struct Affine {
     scale: Vec<f64>,

@@ -275,6 +275,7 @@ impl FromValue for PowerFit {
             ("MaxAbs", Self::MaxAbs),
             ("MaxExponent", Self::MaxExponent),
             ("LeastSquares", Self::LeastSquares),
+            ("HessianDiagonal", Self::HessianDiagonal),
         ];
         choice(value, "a fit", &choices, faults)
     }
@@ -282,7 +283,7 @@ impl FromValue for PowerFit {
 
 impl FromValue for RealFit {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let variants: [(_, VariantReader<Self>); 4] = [
+        let variants: [(_, VariantReader<Self>); 5] = [
             ("MaxAbs", |_, _| Some(Self::MaxAbs)),
             ("Percentile", |fields, faults| {
                 let span = fields.span();
@@ -296,6 +297,7 @@ impl FromValue for RealFit {
                 }
             }),
             ("LeastSquares", |_, _| Some(Self::LeastSquares)),
+            ("HessianDiagonal", |_, _| Some(Self::HessianDiagonal)),
             ("Mean", |_, _| Some(Self::Mean)),
         ];
         read_variant(value, "a fit", &variants, faults)

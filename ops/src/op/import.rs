@@ -19,6 +19,7 @@ use crate::import::{Import, files_beside};
 use crate::network::architecture::{Architecture, LayerSpec};
 use crate::network::definition::{ModelError, Network};
 use crate::network::fit::ImageKind;
+use crate::network::fold::folded_shapes;
 use crate::op::train::path_of;
 use crate::standard::{Artifact, DatasetPort, ModelPort, Port, StandardOps};
 
@@ -214,7 +215,7 @@ impl ImportOp {
         // A golden file with a fault is told when the task runs.
         let range = self.golden.as_ref().and_then(|golden| golden::input_range(&place(golden, ops)));
         let known = |shape, classes| Some(ImageKind { shape, classes: Some(classes) });
-        let port = |kind, layers| {
+        let port = |kind, layers, tensors| {
             let data = DatasetPort {
                 source: "an imported network's dataset",
                 kind,
@@ -223,7 +224,7 @@ impl ImportOp {
                 has_test: false,
                 has_labels: true,
             };
-            Port::Model(Arc::new(ModelPort { data, layers, is_imported: true }))
+            Port::Model(Arc::new(ModelPort { data, layers, tensors, is_imported: true }))
         };
         if let NetworkSource::Experiment(defined) = &self.network {
             let DefinedNetwork { architecture, input, classes, network, .. } = &**defined;
@@ -236,11 +237,16 @@ impl ImportOp {
                 });
             }
             if !path.exists() {
-                return Ok(port(known(*input, *classes), Some(architecture.parameter_layers(*classes))));
+                let layers = architecture.parameter_layers(*classes);
+                return Ok(port(
+                    known(*input, *classes),
+                    Some(layers),
+                    network.as_ref().ok().map(folded_shapes),
+                ));
             }
         }
         if !path.exists() {
-            return Ok(port(None, None));
+            return Ok(port(None, None, None));
         }
         let imported = self.read(&path).map_err(|error| Misfit {
             field: if matches!(error, ImportError::Output { .. }) { "output" } else { "file" },
@@ -251,7 +257,9 @@ impl ImportOp {
         let network = imported.model().network();
         let has_weights = |name: &&String| imported.model().tensors().contains_key(&format!("{name}.weight"));
         let layers = network.layers.iter().map(|layer| &layer.name).filter(has_weights).cloned().collect();
-        Ok(port(known(network.input, network.classes), Some(layers)))
+        let tensors = imported.model().tensors().iter();
+        let tensors = tensors.map(|(name, tensor)| (name.clone(), tensor.shape().to_vec())).collect();
+        Ok(port(known(network.input, network.classes), Some(layers), Some(tensors)))
     }
 
     fn read(&self, path: &Path) -> Result<Import, ImportError> {

@@ -13,7 +13,8 @@ use fewbits_engine::text::variant::choice;
 use fewbits_store::Digest;
 use serde_json::json;
 
-use crate::calibration::layers::{CalibrationError, calibrate};
+use crate::calibration::error::CalibrationError;
+use crate::calibration::layers::{calibrate, fits};
 use crate::calibration::{self, Calibration, Method};
 use crate::dataset::Dataset;
 use crate::format::{Format, RandomBits, Rounding};
@@ -24,9 +25,9 @@ use crate::op::evaluate::range_warning;
 use crate::op::layer_errors::{layer_series, mean_error, tensor_series};
 use crate::op::method::read_calibration;
 use crate::op::quantization::{read_layers, read_override, read_quantization};
-use crate::quantize::{Encoded, Quantization, Quantized, Quantizer, Tensor, Tensors};
+use crate::quantize::{Encoded, Quantization, Quantized, Quantizer, Tensor, TensorSize, Tensors};
 use crate::scale::{RealFit, Scale};
-use crate::standard::{Artifact, Port};
+use crate::standard::{Artifact, ModelPort, Port};
 
 /// The node kind that the engine reads.
 pub const KIND: ops::NodeKind = ops::NodeKind {
@@ -129,7 +130,12 @@ impl QuantizeOp {
 
     /// Returns whether the op reads training images.
     pub(crate) fn is_calibrated(&self) -> bool {
-        self.calibration.method != Method::Direct || self.calibration.bias_correction
+        self.calibration.method != Method::Direct || self.calibration.bias_correction || self.weighs_inputs()
+    }
+
+    /// Returns whether a fit of scales reads the training images.
+    pub(crate) fn weighs_inputs(&self) -> bool {
+        self.quantizations().any(|each| each.scale.weighs_inputs())
     }
 
     pub(crate) fn identity(&self) -> Identity {
@@ -177,16 +183,38 @@ impl QuantizeOp {
             let hint = "name the dataset that the model was trained on".to_owned();
             return Err(Misfit { field, path, message: error.to_string(), hint });
         }
-        let Some(layers) = &model.layers else { return Ok(Port::Model(Arc::clone(model))) };
-        match self.quantizer.layers.keys().find(|name| !layers.contains(name)) {
-            None => Ok(Port::Model(Arc::clone(model))),
-            Some(name) => Err(Misfit {
+        if let Some(layers) = &model.layers
+            && let Some(name) = self.quantizer.layers.keys().find(|name| !layers.contains(name))
+        {
+            return Err(Misfit {
                 field: "layers",
                 path: vec![PathStep::Key(name.clone())],
                 message: format!("the network has no layer `{name}` with weights"),
                 hint: suggest(name, layers.iter().map(String::as_str)),
-            }),
+            });
         }
+        let mut made = Arc::clone(model);
+        if self.calibration.bias_correction
+            && let Some(tensors) = &mut Arc::make_mut(&mut made).tensors
+        {
+            let outputs = |(name, shape): (&String, &Vec<usize>)| {
+                let layer = name.strip_suffix(".weight").filter(|_| shape.len() >= 2)?;
+                Some((format!("{layer}.bias"), vec![shape[0]]))
+            };
+            let biases: Vec<_> = tensors.iter().filter_map(outputs).collect();
+            tensors.extend(biases);
+        }
+        Ok(Port::Model(made))
+    }
+
+    /// Returns the format and the size of each tensor of the network that the op makes, from its port; nothing if the port
+    /// does not know the tensors.
+    pub(crate) fn tensor_sizes(&self, made: &ModelPort) -> Vec<TensorSize> {
+        let (Some(layers), Some(tensors)) = (&made.layers, &made.tensors) else { return vec![] };
+        let is_weighted =
+            |layer: &&String| tensors.get(&format!("{layer}.weight")).is_some_and(|shape| shape.len() >= 2);
+        let quantizer = self.of_layers(layers.iter().filter(is_weighted));
+        tensors.iter().map(|(name, shape)| quantizer.tensor_size(name, shape)).collect()
     }
 
     /// Returns the warnings about the images of a calibration.
@@ -205,10 +233,7 @@ impl QuantizeOp {
         let calibrated = match data {
             Some(data) => Some(
                 calibrate(self.calibration, &quantizer, model, &data.train, &|| context.cancelled())
-                    .map_err(|error| match error {
-                        CalibrationError::Inference(error) => error.into(),
-                        other => failed(other),
-                    })?,
+                    .map_err(calibration_failed)?,
             ),
             None => None,
         };
@@ -235,13 +260,24 @@ impl QuantizeOp {
         })
     }
 
-    /// Returns the tensors that [`Self::run`] makes of a model, with their codes; `made` is the model that it made.
-    pub(crate) fn encode(&self, model: &Model, made: &Model) -> Result<Vec<Encoded>, OpError> {
+    /// Returns the tensors that [`Self::run`] makes of a model, with their codes; `made` is the model that it made. Reads
+    /// `data` only if [`Self::weighs_inputs`].
+    pub(crate) fn encode(
+        &self,
+        [model, made]: [&Model; 2],
+        data: Option<&Dataset>,
+    ) -> Result<Vec<Encoded>, OpError> {
         let quantizer = self.of_network(model);
         if !self.is_calibrated() {
             return quantizer.encode(&tensors(model)).map_err(failed);
         }
         // Scales belong to the weights before rounding; a bias that the calibration added is not quantized.
+        let fits = match data {
+            Some(data) if self.weighs_inputs() => {
+                fits(self.calibration, &quantizer, [model, made], &data.train).map_err(calibration_failed)?
+            }
+            _ => BTreeMap::new(),
+        };
         let made = tensors(made);
         let before = |tensor: &Tensor<'_>| model.tensors().get(tensor.name).map(Array::numbers);
         let original: Vec<Tensor<'_>> = made
@@ -249,7 +285,7 @@ impl QuantizeOp {
             .map(|tensor| Tensor { data: before(tensor).unwrap_or(tensor.data), ..*tensor })
             .collect();
         let rounded: Vec<&[f32]> = made.iter().map(|tensor| tensor.data).collect();
-        quantizer.encode_rounded(&original, &rounded).map_err(failed)
+        quantizer.encode_rounded(&original, &rounded, &fits).map_err(failed)
     }
 
     /// Returns the sources of the algorithms.
@@ -276,12 +312,16 @@ impl QuantizeOp {
     /// Returns the quantizer with the overrides of the network's first and last layer; an override by name has
     /// priority.
     fn of_network(&self, model: &Model) -> Quantizer {
-        let mut quantizer = self.quantizer.clone();
         // A standalone batch normalization has a weight too, but of one dimension.
         let is_weighted = |name: &&String| {
             model.tensors().get(&format!("{name}.weight")).is_some_and(|weight| weight.shape().len() >= 2)
         };
-        let mut weighted = model.network().layers.iter().map(|layer| &layer.name).filter(is_weighted);
+        self.of_layers(model.network().layers.iter().map(|layer| &layer.name).filter(is_weighted))
+    }
+
+    /// Returns the quantizer for a network whose layers with weights these are, in order.
+    fn of_layers<'n>(&self, mut weighted: impl DoubleEndedIterator<Item = &'n String>) -> Quantizer {
+        let mut quantizer = self.quantizer.clone();
         let (first, last) = (weighted.next(), weighted.next_back());
         // The only layer of a network is both first and last; it counts as the last.
         for (name, end) in [last.or(first), first].into_iter().zip(self.ends.iter().rev()) {
@@ -327,6 +367,13 @@ fn tensors(model: &Model) -> Vec<Tensor<'_>> {
 
 fn failed(error: impl std::fmt::Display) -> OpError {
     OpError::Failed(error.to_string())
+}
+
+fn calibration_failed(error: CalibrationError) -> OpError {
+    match error {
+        CalibrationError::Inference(error) => error.into(),
+        other => failed(other),
+    }
 }
 
 impl FromValue for Tensors {

@@ -17,6 +17,7 @@ use crate::dataset::Dataset;
 use crate::network::architecture::Architecture;
 use crate::network::definition::Network;
 use crate::network::fit::ImageKind;
+use crate::network::fold::folded_shapes;
 use crate::network::model::Model;
 use crate::network::wiring::{LayerPlace, PlaceStep};
 use crate::standard::{Artifact, ModelPort, Port};
@@ -122,6 +123,7 @@ impl TrainOp {
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
         let [Port::Dataset(data)] = inputs else { return Ok(Port::Nothing) };
         data.check_labelled()?;
+        let mut tensors = None;
         if let Some(ImageKind { shape, classes: Some(classes) }) = data.kind {
             if classes < 2 {
                 let (field, path) = ("data", vec![]);
@@ -144,6 +146,7 @@ impl TrainOp {
                     hint: "one number per channel has no variance: take batches of 2 or more".to_owned(),
                 });
             }
+            tensors = Some(folded_shapes(&graph));
             let bytes = training_bytes(&graph, self.config.batch.min(MOST_IMAGES));
             if bytes > MOST_BYTES {
                 let (takes, most) = (bytes.div_ceil(1 << 30), MOST_BYTES >> 30);
@@ -162,7 +165,8 @@ impl TrainOp {
         }
         // Layer names do not depend on the number of classes.
         let layers = self.config.model.parameter_layers(data.kind.and_then(|kind| kind.classes).unwrap_or(1));
-        Ok(Port::Model(Arc::new(ModelPort { data: data.clone(), layers: Some(layers), is_imported: false })))
+        let (data, layers) = (data.clone(), Some(layers));
+        Ok(Port::Model(Arc::new(ModelPort { data, layers, tensors, is_imported: false })))
     }
 
     pub(crate) fn run(&self, data: &Dataset, context: &Context) -> Result<Output<Artifact>, OpError> {

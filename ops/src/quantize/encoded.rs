@@ -1,6 +1,8 @@
 //! Quantized tensors as codes: the code of every weight, and the scales, zero points and codebook that decode it.
 //! Knows nothing of bytes and files.
 
+use std::collections::BTreeMap;
+
 use super::addition::Addition;
 use super::fitted::Fitted;
 use super::{Quantization, QuantizeError, Quantizer, Tensor, refuse_infinite, refuse_results};
@@ -59,20 +61,27 @@ impl Encoded {
 impl Quantizer {
     /// Quantizes tensors as [`Quantizer::quantize`] does, and keeps their codes; errors are the same.
     pub fn encode(&self, tensors: &[Tensor<'_>]) -> Result<Vec<Encoded>, QuantizeError> {
-        tensors.iter().map(|tensor| self.encode_one(tensor, None)).collect()
+        tensors.iter().map(|tensor| self.encode_one(tensor, None, None)).collect()
     }
 
-    /// Returns the codes of tensors that are rounded already: `rounded` has the numbers of each. Errors like
-    /// [`Quantizer::quantize`].
+    /// Returns the codes of tensors that are rounded already: `rounded` has the numbers of each, `fits` the fits by name; the
+    /// fit of any other tensor needs its numbers only. Errors like [`Quantizer::quantize`].
     pub fn encode_rounded(
         &self,
         tensors: &[Tensor<'_>],
         rounded: &[&[f32]],
+        fits: &BTreeMap<String, Fitted>,
     ) -> Result<Vec<Encoded>, QuantizeError> {
-        tensors.iter().zip(rounded).map(|(tensor, rounded)| self.encode_one(tensor, Some(rounded))).collect()
+        let pairs = tensors.iter().zip(rounded);
+        pairs.map(|(tensor, rounded)| self.encode_one(tensor, Some(rounded), fits.get(tensor.name))).collect()
     }
 
-    fn encode_one(&self, tensor: &Tensor<'_>, rounded: Option<&[f32]>) -> Result<Encoded, QuantizeError> {
+    fn encode_one(
+        &self,
+        tensor: &Tensor<'_>,
+        rounded: Option<&[f32]>,
+        fitted: Option<&Fitted>,
+    ) -> Result<Encoded, QuantizeError> {
         let (name, shape) = (tensor.name.to_owned(), tensor.shape.to_vec());
         refuse_infinite(tensor)?;
         if !self.tensors.include(tensor.shape) {
@@ -81,7 +90,10 @@ impl Quantizer {
         }
         let quantization = self.quantization_of(tensor.name);
         let codec = quantization.format.codec()?;
-        let fitted = Fitted::to(quantization, &codec, tensor)?;
+        let fitted = match fitted {
+            Some(fitted) => fitted.clone(),
+            None => Fitted::to(quantization, &codec, tensor, &[])?,
+        };
         let (weights, codes) = match rounded {
             Some(rounded) => {
                 let codes = fitted.encode_rounded(&codec, rounded);

@@ -20,7 +20,7 @@ impl<'a> Prepared<'a> {
     /// and neither the format nor the stored type of its scale has a zero.
     pub fn fit(quantization: &'a Quantization, tensor: &Tensor<'_>) -> Result<Self, QuantizeError> {
         let codec = quantization.format.codec()?;
-        let fitted = Fitted::to(quantization, &codec, tensor)?;
+        let fitted = Fitted::to(quantization, &codec, tensor, &[])?;
         Ok(Self { quantization, codec, fitted })
     }
 
@@ -38,7 +38,7 @@ impl<'a> Prepared<'a> {
 
 /// The fit of a tensor: its scales, zero points and codebook, stored beside the codes.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Fitted {
+pub struct Fitted {
     pub(super) groups: ScaleGroups,
     /// The scale of each group, as stored; empty for a format without scale. A scale of 0 belongs to a group of zeros
     /// in a format without zero.
@@ -48,12 +48,14 @@ pub(super) struct Fitted {
 }
 
 impl Fitted {
-    /// Fits a quantization to a tensor's finite weights; an error if a group is all zeros and neither the format nor the
-    /// stored type of its scale has a zero.
+    /// Fits a quantization to a tensor's finite weights. `importance` has a number for each weight, by which a fit can
+    /// weigh errors, or is empty. It is an error if a group is all zeros and neither the format nor the stored type of its
+    /// scale has a zero.
     pub(super) fn to(
         quantization: &Quantization,
         codec: &Codec,
         tensor: &Tensor<'_>,
+        importance: &[f64],
     ) -> Result<Self, QuantizeError> {
         let weights = tensor.data;
         let groups = ScaleGroups::new(quantization.scale.per(), tensor.shape);
@@ -88,9 +90,11 @@ impl Fitted {
                 fitted.scales.push(0.0);
                 continue;
             }
+            let importance = importance.get(range).unwrap_or_default();
+            let weights = fit::Weights { numbers: group, importance };
             let scale = match (&mut fitted.addition, quantization.scale, codec) {
                 (Addition::ZeroPoints(bits, points), scale, Codec::Integer(integer)) => {
-                    let (scale, point) = asymmetric(scale, group, *bits, *integer);
+                    let (scale, point) = asymmetric(scale, weights, *bits, *integer);
                     points.push(point);
                     scale
                 }
@@ -99,7 +103,7 @@ impl Fitted {
                     thresholds.push(threshold);
                     scale
                 }
-                (_, scale, _) => symmetric(scale, group, reach, numbers),
+                (_, scale, _) => symmetric(scale, weights, reach, numbers),
             };
             fitted.scales.push(scale);
         }
@@ -232,8 +236,9 @@ impl Fitted {
 }
 
 /// Returns the scale of a group in a format without zero point.
-fn symmetric(scale: Scale, weights: &[f32], reach: f64, numbers: CodecNumbers<'_>) -> f32 {
-    let greatest = f64::from(weights.iter().fold(0.0_f32, |greatest, weight| greatest.max(weight.abs())));
+fn symmetric(scale: Scale, weights: fit::Weights<'_>, reach: f64, numbers: CodecNumbers<'_>) -> f32 {
+    let greatest =
+        f64::from(weights.numbers.iter().fold(0.0_f32, |greatest, weight| greatest.max(weight.abs())));
     macro_rules! by {
         ($value:ident => $nearest:expr) => {
             fit::fit(
@@ -254,13 +259,15 @@ fn symmetric(scale: Scale, weights: &[f32], reach: f64, numbers: CodecNumbers<'_
 }
 
 /// Returns the scale and zero point of a group of asymmetric integers: its range, extended to zero, in 2^b − 1 steps.
-fn asymmetric(scale: Scale, weights: &[f32], bits: u32, integer: Integer) -> (f32, u32) {
+fn asymmetric(scale: Scale, weights: fit::Weights<'_>, bits: u32, integer: Integer) -> (f32, u32) {
     let count = f64::from((1_u32 << bits) - 1);
-    let (mut low, mut high) =
-        weights.iter().fold((0.0_f32, 0.0_f32), |(low, high), weight| (low.min(*weight), high.max(*weight)));
+    let (mut low, mut high) = weights
+        .numbers
+        .iter()
+        .fold((0.0_f32, 0.0_f32), |(low, high), weight| (low.min(*weight), high.max(*weight)));
     let mut scale = scale;
     if let Scale::Real { fit: RealFit::Percentile(percent), per, store } = scale {
-        let most = fit::percentile(weights, percent);
+        let most = fit::percentile(weights.numbers, percent);
         if most > 0.0 {
             (low, high) = (low.max(-most), high.min(most));
         }
@@ -270,7 +277,7 @@ fn asymmetric(scale: Scale, weights: &[f32], bits: u32, integer: Integer) -> (f3
     // Fits that search shrink the range around zero, so the zero point comes from the whole range.
     let whole = match scale {
         Scale::Real { per, store, .. } => Scale::Real { fit: RealFit::MaxAbs, per, store },
-        Scale::PowerOfTwo { per, fit: PowerFit::LeastSquares } => {
+        Scale::PowerOfTwo { per, fit: PowerFit::LeastSquares | PowerFit::HessianDiagonal } => {
             Scale::PowerOfTwo { per, fit: PowerFit::MaxAbs }
         }
         other => other,

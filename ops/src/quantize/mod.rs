@@ -14,12 +14,11 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
-use crate::format::{Codec, Draws, FormatError, RandomBits};
+use crate::format::{Codec, Draws, Format, FormatError, RandomBits};
 pub use distortion::Distortion;
 use distortion::DistortionSums;
 pub use encoded::{Codes, Encoded};
-use fitted::Fitted;
-pub use fitted::Prepared;
+pub use fitted::{Fitted, Prepared};
 pub use place::PlaceRounder;
 pub use quantization::Quantization;
 
@@ -83,6 +82,15 @@ pub struct Quantized {
     pub size: PackedSize,
 }
 
+/// A tensor that is rounded already.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoundedTensor {
+    /// The numbers of its codes.
+    pub numbers: Vec<f32>,
+    /// The fit that its codes are numbers of.
+    pub fitted: Fitted,
+}
+
 /// The report on one quantized tensor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TensorReport {
@@ -92,6 +100,19 @@ pub struct TensorReport {
     pub scale: f32,
     /// The tensor's distortion.
     pub distortion: Distortion,
+}
+
+/// The format and the packed size of a tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorSize {
+    /// The tensor's name.
+    pub name: String,
+    /// The format of its numbers; `None` for binary32 that is not quantized.
+    pub format: Option<Format>,
+    /// The count of its numbers.
+    pub numbers: usize,
+    /// The bytes of its codes, scales, zero points and codebook, or of its binary32 numbers.
+    pub bytes: u64,
 }
 
 /// The packed size of a network's tensors.
@@ -166,12 +187,12 @@ impl Quantizer {
         self.quantize_with(tensors, &BTreeMap::new())
     }
 
-    /// Quantizes tensors, of which some are rounded already: `rounded` has their numbers by name. Errors like
+    /// Quantizes tensors, of which some are rounded already: `rounded` has them by name. Errors like
     /// [`Quantizer::quantize`].
     pub fn quantize_with(
         &self,
         tensors: &[Tensor<'_>],
-        rounded: &BTreeMap<String, Vec<f32>>,
+        rounded: &BTreeMap<String, RoundedTensor>,
     ) -> Result<Quantized, QuantizeError> {
         let mut quantized = Quantized {
             data: Vec::with_capacity(tensors.len()),
@@ -209,12 +230,17 @@ impl Quantizer {
         quantization: &Quantization,
         codec: &Codec,
         tensor: &Tensor<'_>,
-        rounded: Option<&Vec<f32>>,
+        rounded: Option<&RoundedTensor>,
     ) -> Result<(Vec<f32>, TensorReport, DistortionSums), QuantizeError> {
-        let fitted = Fitted::to(quantization, codec, tensor)?;
-        let rounded = rounded.cloned().unwrap_or_else(|| {
-            fitted.rounded(codec, tensor.data, quantization.rounding, &self.draws(tensor.name))
-        });
+        let RoundedTensor { numbers: rounded, fitted } = match rounded {
+            Some(rounded) => rounded.clone(),
+            None => {
+                let fitted = Fitted::to(quantization, codec, tensor, &[])?;
+                let draws = self.draws(tensor.name);
+                let numbers = fitted.rounded(codec, tensor.data, quantization.rounding, &draws);
+                RoundedTensor { numbers, fitted }
+            }
+        };
         refuse_results(tensor, &rounded)?;
         let mut tally = DistortionSums::default();
         let limits = fitted.limits(codec);
@@ -232,20 +258,27 @@ impl Quantizer {
         let code_bits = self.quantization.format.code_bits();
         let (mut bytes, mut elements) = (0, 0);
         for (name, shape) in tensors {
-            let (count, quantization) = (shape.iter().product(), self.quantization_of(name));
-            elements += count as u64;
-            bytes += if self.tensors.include(shape) {
-                quantization.side_bytes(shape) + quantization.code_bytes(count)
-            } else {
-                4 * count as u64
-            };
+            elements += shape.iter().product::<usize>() as u64;
+            bytes += self.tensor_size(name, shape).bytes;
         }
         let bits_per_weight = if elements == 0 { 0.0 } else { 8.0 * bytes as f64 / elements as f64 };
         PackedSize { code_bits, bytes, bits_per_weight }
     }
 
+    /// Returns the format and the packed size of a tensor.
+    #[must_use]
+    pub fn tensor_size(&self, name: &str, shape: &[usize]) -> TensorSize {
+        let numbers = shape.iter().product();
+        let quantization = self.tensors.include(shape).then(|| self.quantization_of(name));
+        let bytes = quantization.map_or(4 * numbers as u64, |quantization| {
+            quantization.side_bytes(shape) + quantization.code_bytes(numbers)
+        });
+        let format = quantization.map(|quantization| quantization.format.clone());
+        TensorSize { name: name.to_owned(), format, numbers, bytes }
+    }
+
     /// Returns the quantization of a tensor: the quantization of its layer, whose name is the tensor's name up to the last dot.
-    fn quantization_of(&self, tensor: &str) -> &Quantization {
+    pub(crate) fn quantization_of(&self, tensor: &str) -> &Quantization {
         let layer = tensor.rsplit_once('.').map_or(tensor, |(layer, _)| layer);
         self.layers.get(layer).unwrap_or(&self.quantization)
     }

@@ -36,7 +36,7 @@ impl Quantizer {
     fn pack_one(&self, tensor: &Tensor<'_>, bytes: &mut Vec<u8>) -> Result<(), QuantizeError> {
         let quantization = self.quantization_of(tensor.name);
         let codec = quantization.format.codec()?;
-        let fitted = Fitted::to(quantization, &codec, tensor)?;
+        let fitted = Fitted::to(quantization, &codec, tensor, &[])?;
         if let Some(store) = quantization.scale.store() {
             fitted.scales.iter().for_each(|scale| store.write(*scale, bytes));
         }

@@ -2,7 +2,7 @@
 //! Knows nothing of the order in which weights are rounded.
 
 use super::fitted::Fitted;
-use super::{Quantization, QuantizeError, Quantizer, Tensor, refuse_infinite};
+use super::{QuantizeError, Quantizer, Tensor, refuse_infinite};
 use crate::format::{Codec, Draw, Draws, Rounding};
 
 /// A quantization that is fitted to a tensor, ready to round numbers at the places of its weights.
@@ -16,24 +16,35 @@ pub struct PlaceRounder {
 }
 
 impl Quantizer {
-    /// Fits the quantization of a tensor to its weights; `None` if the tensor is not quantized. Errors like
-    /// [`Quantizer::quantize`].
-    pub fn rounder(&self, tensor: &Tensor<'_>) -> Result<Option<PlaceRounder>, QuantizeError> {
+    /// Fits the quantization of a tensor to its weights; `None` if the tensor is not quantized. `importance` has a number
+    /// for each weight, by which [`RealFit::HessianDiagonal`] weighs its error; without any, all weights are alike. Errors
+    /// like [`Quantizer::quantize`].
+    ///
+    /// [`RealFit::HessianDiagonal`]: crate::scale::RealFit::HessianDiagonal
+    pub fn rounder(
+        &self,
+        tensor: &Tensor<'_>,
+        importance: &[f64],
+    ) -> Result<Option<PlaceRounder>, QuantizeError> {
         refuse_infinite(tensor)?;
         if !self.tensors.include(tensor.shape) {
             return Ok(None);
         }
-        PlaceRounder::new(self.quantization_of(tensor.name), tensor, self.draws(tensor.name)).map(Some)
+        let quantization = self.quantization_of(tensor.name);
+        let codec = quantization.format.codec()?;
+        let fitted = Fitted::to(quantization, &codec, tensor, importance)?;
+        let groups = if fitted.addition.differs_by_group() { fitted.groups.count() } else { 1 };
+        let codecs = (0..groups).map(|group| fitted.addition.codec(&codec, group).into_owned()).collect();
+        let draws = self.draws(tensor.name);
+        Ok(Some(PlaceRounder { rounding: quantization.rounding, draws, fitted, codecs }))
     }
 }
 
 impl PlaceRounder {
-    fn new(quantization: &Quantization, tensor: &Tensor<'_>, draws: Draws) -> Result<Self, QuantizeError> {
-        let codec = quantization.format.codec()?;
-        let fitted = Fitted::to(quantization, &codec, tensor)?;
-        let groups = if fitted.addition.differs_by_group() { fitted.groups.count() } else { 1 };
-        let codecs = (0..groups).map(|group| fitted.addition.codec(&codec, group).into_owned()).collect();
-        Ok(Self { rounding: quantization.rounding, draws, fitted, codecs })
+    /// Returns the fit of the tensor.
+    #[must_use]
+    pub fn into_fitted(self) -> Fitted {
+        self.fitted
     }
 
     /// Returns the number of the code that a number gets at the place of a weight in the flattened tensor.

@@ -15,36 +15,56 @@ const LANES: usize = 8;
 /// The threshold of ternary weights as a share of mean|w| (Li et al. 2016, eq. 6); weights within it are zero.
 const TERNARY_SHARE: f64 = 0.7;
 
+/// The weights of a group. A fit of least error sums `importance` · (w − ŵ)².
+#[derive(Clone, Copy)]
+pub(crate) struct Weights<'a> {
+    pub(crate) numbers: &'a [f32],
+    /// The importance of each weight, at least 0; empty if all are alike.
+    pub(crate) importance: &'a [f64],
+}
+
 /// Returns the scale of finite weights; 1 if all of them are zero. The scale maps `extent` to `largest`: `extent` is
-/// max|w|, or a wider range if zero is not its middle. `RealFit::Mean` returns the scale of `mean`.
+/// max|w|, or a wider range if zero is not its middle. `RealFit::Mean` returns the scale of `mean`. Weights without any
+/// importance are fitted as if all were alike.
 pub(crate) fn fit(
     scale: Scale,
-    weights: &[f32],
+    weights: Weights<'_>,
     extent: f64,
     largest: f64,
     nearest: impl Fn(f64) -> f64 + Copy,
 ) -> f32 {
     let zero = extent == 0.0;
+    let numbers = weights.numbers;
+    let is_weighed = weights.importance.iter().any(|importance| *importance > 0.0);
+    let alike = numbers.iter().map(|weight| (f64::from(*weight), 1.0));
+    let weighed =
+        numbers.iter().zip(weights.importance).map(|(weight, importance)| (f64::from(*weight), *importance));
+    let powers = || -> Vec<f32> {
+        let top = covering_exponent(extent, largest) + 1;
+        (0..10).map(|down| stored_power(top - down)).collect()
+    };
     match scale {
         Scale::None => 1.0,
         Scale::PowerOfTwo { .. } | Scale::Real { .. } if zero => 1.0,
         Scale::PowerOfTwo { fit, .. } => match fit {
             PowerFit::MaxAbs => stored_power(covering_exponent(extent, largest)),
             PowerFit::MaxExponent => stored_power(exponent(extent) - exponent(largest)),
-            PowerFit::LeastSquares => {
-                let top = covering_exponent(extent, largest) + 1;
-                let scales: Vec<f32> = (0..10).map(|down| stored_power(top - down)).collect();
-                least_error(weights, &scales, nearest).0
-            }
+            PowerFit::HessianDiagonal if is_weighed => least_error(&weighed, &powers(), nearest).0,
+            PowerFit::LeastSquares | PowerFit::HessianDiagonal => least_error(&alike, &powers(), nearest).0,
         },
         Scale::Real { fit, store, .. } => match fit {
             RealFit::MaxAbs => store.round(extent / largest),
-            RealFit::Percentile(percent) => match percentile(weights, percent) {
+            RealFit::Percentile(percent) => match percentile(numbers, percent) {
                 0.0 => store.round(extent / largest),
                 magnitude => store.round(extent.min(f64::from(magnitude)) / largest),
             },
-            RealFit::LeastSquares => least_squares(weights, extent / largest, store, nearest),
-            RealFit::Mean => mean(weights, 0.0, store).0,
+            RealFit::HessianDiagonal if is_weighed => {
+                least_squares(&weighed, extent / largest, store, nearest)
+            }
+            RealFit::LeastSquares | RealFit::HessianDiagonal => {
+                least_squares(&alike, extent / largest, store, nearest)
+            }
+            RealFit::Mean => mean(numbers, 0.0, store).0,
         },
     }
 }
@@ -89,10 +109,11 @@ pub(crate) fn percentile(weights: &[f32], percent: Percent) -> f32 {
     f32::from_bits(*magnitudes.select_nth_unstable(rank - 1).1)
 }
 
-/// Searches s·2^(−k/16) for k from −16 to 128, then improves the best: ⟨w, q⟩ / ⟨q, q⟩ is the best scale for given
-/// codes, and the step repeats until the error stops falling. The error has many local minima, hence the search.
+/// Searches s·2^(−k/16) for k from −16 to 128, then improves the best: ⟨w, q⟩ / ⟨q, q⟩, each term times its importance, is
+/// the best scale for given codes, and the step repeats until the error stops falling. The error has many local minima,
+/// hence the search.
 fn least_squares(
-    weights: &[f32],
+    weights: &(impl Iterator<Item = (f64, f64)> + Clone),
     greatest: f64,
     store: ScaleType,
     nearest: impl Fn(f64) -> f64 + Copy,
@@ -103,18 +124,17 @@ fn least_squares(
     let (mut scale, mut error) = least_error(weights, &scales, nearest);
     loop {
         let (mut across, mut along) = (0.0, 0.0);
-        for &weight in weights {
-            let weight = f64::from(weight);
+        for (weight, importance) in weights.clone() {
             let code = nearest(weight / f64::from(scale));
-            across += weight * code;
-            along += code * code;
+            across += importance * (weight * code);
+            along += importance * (code * code);
         }
         let next = across / along;
         if !next.is_finite() {
             return scale;
         }
         let next = store.round(next);
-        let [next_error] = errors(weights, [next], nearest);
+        let [next_error] = errors(weights.clone(), [next], nearest);
         if next_error >= error {
             return scale;
         }
@@ -123,12 +143,16 @@ fn least_squares(
 }
 
 /// Returns the first scale of least error, and its error; `scales` is not empty.
-fn least_error(weights: &[f32], scales: &[f32], nearest: impl Fn(f64) -> f64 + Copy) -> (f32, f64) {
+fn least_error(
+    weights: &(impl Iterator<Item = (f64, f64)> + Clone),
+    scales: &[f32],
+    nearest: impl Fn(f64) -> f64 + Copy,
+) -> (f32, f64) {
     let mut best = (scales[0], f64::INFINITY);
     for lot in scales.chunks(LANES) {
         let mut lanes = [lot[0]; LANES];
         lanes[..lot.len()].copy_from_slice(lot);
-        for (scale, error) in lanes.into_iter().zip(errors(weights, lanes, nearest)) {
+        for (scale, error) in lanes.into_iter().zip(errors(weights.clone(), lanes, nearest)) {
             if error < best.1 {
                 best = (scale, error);
             }
@@ -137,9 +161,10 @@ fn least_error(weights: &[f32], scales: &[f32], nearest: impl Fn(f64) -> f64 + C
     best
 }
 
-/// Returns Σ(w − ŵ)² for each scale. Each sum is in the order of elements; scales run side by side for speed.
+/// Returns Σ h·(w − ŵ)² for each scale, over pairs of a weight w and its importance h. Each sum is in the order of elements;
+/// scales run side by side for speed.
 fn errors<const N: usize>(
-    weights: &[f32],
+    weights: impl Iterator<Item = (f64, f64)>,
     scales: [f32; N],
     nearest: impl Fn(f64) -> f64 + Copy,
 ) -> [f64; N] {
@@ -148,14 +173,50 @@ fn errors<const N: usize>(
         #[inline(always)]
         || {
             let mut sums = [0.0; N];
-            for &weight in weights {
-                let weight = f64::from(weight);
+            for (weight, importance) in weights {
                 for (sum, scale) in sums.iter_mut().zip(scales) {
                     let error = weight - f64::from((nearest(weight / scale) * scale) as f32);
-                    *sum += error * error;
+                    *sum += importance * (error * error);
                 }
             }
             sums
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Stream;
+    use crate::scale::Per;
+
+    /// A weight of importance n counts as n equal weights; without any importance, weights are alike.
+    #[test]
+    fn importance_is_a_number_of_weights() {
+        let drawn = Stream::new(1, "test", "weights");
+        let numbers: Vec<f32> = (0..40).map(|at| drawn.unit(at) - 0.5).collect();
+        let counts: Vec<usize> = (0..40).map(|at| (drawn.bits(100 + at) % 5) as usize).collect();
+        let repeated: Vec<f32> =
+            numbers.iter().zip(&counts).flat_map(|(number, count)| vec![*number; *count]).collect();
+        let importance: Vec<f64> = counts.iter().map(|count| *count as f64).collect();
+        let greatest = numbers.iter().fold(0.0_f32, |most, number| most.max(number.abs()));
+        let found = |scale, numbers: &[f32], importance: &[f64]| {
+            let nearest = |x: f64| x.round_ties_even().clamp(-3.0, 3.0);
+            fit(scale, Weights { numbers, importance }, f64::from(greatest), 3.0, nearest)
+        };
+        let real = |fit| Scale::Real { per: Per::Tensor, fit, store: ScaleType::F32 };
+        let power = |fit| Scale::PowerOfTwo { per: Per::Tensor, fit };
+        for [weighed, alike] in [
+            [real(RealFit::HessianDiagonal), real(RealFit::LeastSquares)],
+            [power(PowerFit::HessianDiagonal), power(PowerFit::LeastSquares)],
+        ] {
+            let (one, other) = (found(weighed, &numbers, &importance), found(alike, &repeated, &[]));
+            assert!((one / other - 1.0).abs() < 1e-6, "{one} {other}");
+            for none in [&[][..], &[0.0; 40]] {
+                assert_eq!(found(weighed, &numbers, none), found(alike, &numbers, &[]));
+            }
+        }
+        let by_inputs = found(real(RealFit::HessianDiagonal), &numbers, &importance);
+        assert_ne!(by_inputs, found(real(RealFit::LeastSquares), &numbers, &[]));
+    }
 }

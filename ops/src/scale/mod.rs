@@ -62,6 +62,9 @@ pub enum PowerFit {
     /// The least squared error under rounding to nearest, from one octave above `MaxAbs` to eight below; ties go to the
     /// larger scale.
     LeastSquares,
+    /// Like `LeastSquares`, with the squared error of each weight times the mean square of its input on the calibration
+    /// images: the diagonal of the Hessian of the squared error of the layer's outputs.
+    HessianDiagonal,
 }
 
 /// The rule that chooses a real scale.
@@ -74,6 +77,9 @@ pub enum RealFit {
     /// The least squared error under rounding to nearest, of 145 candidates around `MaxAbs`, then improved iteratively;
     /// ties go to the larger scale.
     LeastSquares,
+    /// Like `LeastSquares`, with the squared error of each weight times the mean square of its input on the calibration
+    /// images: the diagonal of the Hessian of the squared error of the layer's outputs.
+    HessianDiagonal,
     /// For `Binary` mean|w| (Rastegari et al., *XNOR-Net*, 2016). For `Ternary` mean|w| over the weights beyond the
     /// threshold 0.7·mean|w|; the other weights are zero (Li et al., *Ternary Weight Networks*, 2016).
     Mean,
@@ -137,6 +143,16 @@ impl Scale {
         match self {
             Self::None => Per::Tensor,
             Self::PowerOfTwo { per, .. } | Self::Real { per, .. } => per,
+        }
+    }
+
+    /// Returns whether the fit weighs the error of each weight by its input.
+    #[must_use]
+    pub fn weighs_inputs(self) -> bool {
+        match self {
+            Self::None => false,
+            Self::PowerOfTwo { fit, .. } => fit == PowerFit::HessianDiagonal,
+            Self::Real { fit, .. } => fit == RealFit::HessianDiagonal,
         }
     }
 

@@ -8,7 +8,7 @@ use fewbits_engine::graph::TaskId;
 use fewbits_engine::plan::Planner;
 use fewbits_engine::run::rebuild::Rebuilder;
 use fewbits_ops::quantize::Encoded;
-use fewbits_ops::weights::{encoded, plain};
+use fewbits_ops::weights::{encoded, inputs_of_codes, plain};
 use fewbits_ops::{Op, StandardOps};
 use fewbits_store::{Key, Store};
 use serde_json::{Map, Value as Json, json};
@@ -57,8 +57,12 @@ fn tensors(task: TaskId, rebuilder: &Rebuilder<'_, StandardOps>) -> Result<Vec<E
     let artifact = rebuilder.artifact(task)?;
     let made = plain(&artifact)?;
     let (op, inputs) = (&graph.resolved_op(task).op, graph.inputs(task));
-    let (Op::Quantize(_), [model, ..]) = (op, &inputs[..]) else { return Ok(made) };
-    let coded = encoded(op, &*rebuilder.artifact(*model)?, &artifact)?;
+    let reads = inputs.iter().take(inputs_of_codes(op)).map(|input| rebuilder.artifact(*input));
+    let reads = reads.collect::<Result<Vec<_>, _>>()?;
+    if reads.is_empty() {
+        return Ok(made);
+    }
+    let coded = encoded(op, &reads, &artifact)?;
     let bits = |tensors: &[Encoded]| -> Vec<u32> {
         tensors.iter().flat_map(|tensor| &tensor.weights).map(|weight| weight.to_bits()).collect()
     };

@@ -14,7 +14,7 @@ use fewbits_engine::table::layout::Layout;
 use fewbits_engine::table::results::Results;
 use fewbits_engine::table::table_sheets;
 use fewbits_engine::text::fault::{Faults, Span};
-use fewbits_ops::StandardOps;
+use fewbits_ops::{StandardOps, weights};
 use fewbits_store::{Key, Store, StoreError};
 
 use super::comparison;
@@ -238,7 +238,10 @@ impl Loader {
             Some(key) => self.store.record(&key)?,
             None => None,
         };
-        self.tell(Update::Record(task, record.map(Arc::new)));
+        let graph = &followed.opened.graph;
+        let op = &graph.resolved_op(task).op;
+        let tensors = graph.port(task, &self.ops).map_or(vec![], |port| weights::sizes(op, &port));
+        self.tell(Update::Record(task, record.map(Arc::new), tensors));
         Ok(())
     }
 

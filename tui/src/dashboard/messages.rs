@@ -10,6 +10,7 @@ use fewbits_engine::graph::TaskId;
 use fewbits_engine::run::halt::Halt;
 use fewbits_engine::run_log::LoggedEvent;
 use fewbits_engine::table::error::TableError;
+use fewbits_ops::quantize::TensorSize;
 use fewbits_store::Record;
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 
@@ -60,8 +61,9 @@ pub enum Update {
     Ended(Summary),
     /// A table was made; an error says why it cannot be made.
     Table(TableRequest, Result<Arc<ShownTable>, TableFailure>),
-    /// The record of a task was read; `None` if the store has no record of it.
-    Record(TaskId, Option<Arc<Record>>),
+    /// The record of a task was read; `None` if the store has no record of it. The tensors are those of the network that
+    /// the task makes, if it quantizes one.
+    Record(TaskId, Option<Arc<Record>>, Vec<TensorSize>),
     /// The past runs were listed, newest first.
     Runs(Vec<PastRun>),
     /// A past run was read for comparison.

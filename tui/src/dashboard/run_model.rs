@@ -11,6 +11,7 @@ use fewbits_engine::plan::Counts;
 use fewbits_engine::run_log::{LoggedEvent, RunHeader};
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_ops::StandardOps;
+use fewbits_ops::quantize::TensorSize;
 use fewbits_store::Record;
 
 use super::jobs::Jobs;
@@ -80,6 +81,8 @@ pub struct RunModel {
     /// The number of changes so far. A value derived from the model is out of date when this number differs.
     pub version: u64,
     records: HashMap<TaskId, Option<Arc<Record>>>,
+    /// The tensors of the networks that tasks quantize; kept as long as the records.
+    tensors: HashMap<TaskId, Vec<TensorSize>>,
 }
 
 impl RunModel {
@@ -107,6 +110,7 @@ impl RunModel {
             jobs,
             version: 0,
             records: HashMap::new(),
+            tensors: HashMap::new(),
             opened,
         }
     }
@@ -263,12 +267,14 @@ impl RunModel {
         }
     }
 
-    /// Stores the record of a task; `None` if the store has no record of it.
-    pub fn remember(&mut self, task: TaskId, record: Option<Arc<Record>>) {
+    /// Stores the record of a task, `None` if the store has no record of it, and the tensors of the network that it quantizes.
+    pub fn remember(&mut self, task: TaskId, record: Option<Arc<Record>>, tensors: Vec<TensorSize>) {
         if self.records.len() >= RECORDS {
             self.records.clear();
+            self.tensors.clear();
         }
         self.records.insert(task, record);
+        self.tensors.insert(task, tensors);
         self.version += 1;
     }
 
@@ -277,6 +283,12 @@ impl RunModel {
     #[must_use]
     pub fn record(&self, task: TaskId) -> Option<&Option<Arc<Record>>> {
         self.records.get(&task)
+    }
+
+    /// Returns the tensors of the network that a task quantizes; none for other tasks, and before they were read.
+    #[must_use]
+    pub fn tensors(&self, task: TaskId) -> &[TensorSize] {
+        self.tensors.get(&task).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the values of a metric by step, from the progress events or from the record: the longer of the two.

@@ -51,11 +51,11 @@ impl App {
             }
             Update::Ended(summary) => self.ended(summary),
             Update::Table(wanted, made) => drop(self.tables.insert(wanted, made)),
-            Update::Record(task, record) => {
+            Update::Record(task, record, tensors) => {
                 // The record may be dropped from memory later; then it is requested again.
                 self.asked.remove(&task);
                 if let Some(run) = &mut self.run {
-                    run.remember(task, record);
+                    run.remember(task, record, tensors);
                 }
             }
             Update::Runs(past) => runs::renew(self, past),

@@ -1,11 +1,13 @@
 //! What each tensor of the recommended network takes and loses, histograms of its weights, and the share of each code.
 //! Trains nothing again.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::run::rebuild::{RebuildError, Rebuilder};
 use fewbits_ops::quantize::{Codes, Encoded};
-use fewbits_ops::{Artifact, Op, StandardOps, weights};
+use fewbits_ops::{Artifact, StandardOps, weights};
 use maud::{Markup, html};
 
 use super::material::Material;
@@ -82,12 +84,15 @@ fn tensors(material: &Material<'_>, task: TaskId) -> Result<Vec<Pair>, RebuildEr
     let (session, graph) = (material.session, material.graph());
     let failed = |source| RebuildError::Op { task: graph.name(task), source };
     let op = &graph.resolved_op(task).op;
-    let (Op::Quantize(_), Some(&reads)) = (op, graph.inputs(task).first()) else { return Ok(vec![]) };
+    let inputs = graph.inputs(task);
+    let reads = inputs.iter().take(weights::inputs_of_codes(op));
     let rebuilder = Rebuilder::new((&session.graph, &session.ops, material.store), material.plan.clone());
-    let model: std::sync::Arc<Artifact> = rebuilder.artifact(reads)?;
+    let reads: Vec<Arc<Artifact>> =
+        reads.map(|input| rebuilder.artifact(*input)).collect::<Result<_, _>>()?;
+    let Some(model) = reads.first() else { return Ok(vec![]) };
     let made = rebuilder.artifact(task)?;
-    let trained = weights::plain(&model).map_err(failed)?;
-    let rounded = weights::encoded(op, &model, &made).map_err(failed)?;
+    let trained = weights::plain(model).map_err(failed)?;
+    let rounded = weights::encoded(op, &reads, &made).map_err(failed)?;
     let before = |name: &str| trained.iter().find(|tensor| tensor.name == name).cloned();
     Ok(rounded.into_iter().map(|tensor| (before(&tensor.name), tensor)).collect())
 }

@@ -10,7 +10,7 @@ use crate::dataset::images::{Images, Labels, Pixels};
 use crate::evaluation::evaluate;
 use crate::network::architecture::{Architecture, LayerSpec};
 use crate::network::definition::Network;
-use crate::network::fold::fold;
+use crate::network::fold::{fold, folded_shapes};
 use crate::network::layer::LayerOp;
 use crate::random::Stream;
 use crate::training::config::{Init, Optimizer};
@@ -79,6 +79,8 @@ fn a_folded_network_is_the_network_in_evaluation() {
             case.step();
         }
         let model = fold(&case.network, &case.state.parameters, &case.state.running).unwrap();
+        let shapes = model.tensors().iter().map(|(name, tensor)| (name.clone(), tensor.shape().to_vec()));
+        assert_eq!(folded_shapes(&case.network), shapes.collect());
         let trained_only = |op: &LayerOp| matches!(op, LayerOp::Dropout { .. } | LayerOp::BatchNorm { .. });
         assert!(model.network().layers.iter().all(|layer| !trained_only(&layer.op)));
         let running = running(&case.state);

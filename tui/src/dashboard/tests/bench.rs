@@ -269,7 +269,9 @@ impl Bench {
                 let made = table(&self.graph, &self.results, wanted);
                 Some(Update::Table(wanted, made.map(Arc::new)))
             }
-            Request::Record { task, .. } => Some(Update::Record(task, Some(Arc::new(self.record(task))))),
+            Request::Record { task, .. } => {
+                Some(Update::Record(task, Some(Arc::new(self.record(task))), vec![]))
+            }
             Request::Runs(true) => Some(Update::Runs(past())),
             Request::Baseline(id) => Some(Update::Baseline(Box::new(self.baseline(id)))),
             Request::Curves(id) => {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::reason::Reason;
 use fewbits_ops::LAYER;
+use fewbits_ops::quantize::TensorSize;
 use fewbits_store::Series;
 use ratatui::style::Style;
 use ratatui::text::Line;
@@ -57,7 +58,8 @@ pub fn details(run: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<Deta
         lines.extend(cells(&counts, theme).into_iter().map(DetailLine::Cells));
     }
     if let Some(record) = record {
-        lines.extend(layers(&record.series).into_iter().map(text));
+        let rows = tensors(run.tensors(task), &record.series).into_iter();
+        lines.extend(rows.map(|row| DetailLine::Cells(Line::raw(row))));
     }
     lines.push(section("parameters"));
     lines.extend(parameters(run, task).into_iter().map(text));
@@ -78,17 +80,51 @@ pub fn details(run: &RunModel, task: TaskId, now: f64, theme: Theme) -> Vec<Deta
     lines
 }
 
-/// Returns the bytes of each layer, and the squared error of its outputs over their square; nothing without such a record.
-fn layers(series: &BTreeMap<String, Series>) -> Vec<String> {
-    let series = |name: &str| series.get(name).filter(|series| series.along == LAYER);
-    let Some((bytes, errors)) = series("layer_bytes").zip(series("output_error")) else { return vec![] };
-    let rows = bytes.names.iter().zip(&bytes.values).zip(&errors.values);
-    let head = format!("  {:<24} {:>9} {:>13}", "layer", "bytes", "output error");
-    let row = |((name, bytes), error): ((&String, &f64), &f64)| {
-        let error = if error.is_nan() { String::new() } else { number(*error) };
-        format!("  {name:<24} {:>9} {error:>13}", number(*bytes)).trim_end().to_owned()
+/// Returns a table of the tensors: format, bytes and their share of all, share of the squared error of the weights, and the
+/// squared error of the layer's outputs over their square, as far as the record has them.
+fn tensors(tensors: &[TensorSize], series: &BTreeMap<String, Series>) -> Vec<String> {
+    if tensors.is_empty() {
+        return vec![];
+    }
+    let of = |series: Option<&Series>, name: &str| {
+        let at = series?.names.iter().position(|found| found == name)?;
+        series?.values.get(at).copied().filter(|value| !value.is_nan())
     };
-    std::iter::once(head).chain(rows.map(row)).collect()
+    let error =
+        |tensor: &TensorSize| of(series.get("mse"), &tensor.name).map(|error| error * tensor.numbers as f64);
+    let output_error = |tensor: &TensorSize| {
+        let layer = tensor.name.strip_suffix(".weight")?;
+        of(series.get("output_error").filter(|series| series.along == LAYER), layer)
+    };
+    let all_bytes: f64 = tensors.iter().map(|tensor| tensor.bytes as f64).sum();
+    let all_error: f64 = tensors.iter().filter_map(error).sum();
+    let percent =
+        |part: f64, all: f64| if all > 0.0 { format!("{:.1}", 100.0 * part / all) } else { String::new() };
+    let head = ["tensor", "format", "bytes", "% bytes", "% error", "output error"].map(str::to_owned);
+    let row = |tensor: &TensorSize| {
+        [
+            tensor.name.clone(),
+            tensor.format.as_ref().map_or("F32".to_owned(), ToString::to_string),
+            tensor.bytes.to_string(),
+            percent(tensor.bytes as f64, all_bytes),
+            error(tensor).map_or(String::new(), |error| percent(error, all_error)),
+            output_error(tensor).map_or(String::new(), number),
+        ]
+    };
+    aligned(&std::iter::once(head).chain(tensors.iter().map(row)).collect::<Vec<_>>())
+}
+
+/// Returns rows as lines: the first two columns to the left, the others to the right.
+fn aligned(rows: &[[String; 6]]) -> Vec<String> {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 6] = std::array::from_fn(width);
+    let cell = |(column, text): (usize, &String)| {
+        let width = widths[column];
+        if column < 2 { format!(" {text:<width$}") } else { format!(" {text:>width$}") }
+    };
+    rows.iter()
+        .map(|row| format!(" {}", row.iter().enumerate().map(cell).collect::<String>()).trim_end().to_owned())
+        .collect()
 }
 
 fn state(run: &RunModel, task: TaskId, now: f64) -> String {
@@ -205,23 +241,48 @@ pub fn key(run: &RunModel, task: TaskId) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use fewbits_ops::format::Format;
+
     use super::*;
 
     #[test]
-    fn a_layer_without_an_error_leaves_the_others_as_they_are() {
-        let series = |values: Vec<f64>| Series {
-            along: LAYER.to_owned(),
-            names: vec!["conv1".to_owned(), "dead".to_owned()],
-            values,
+    fn what_a_record_does_not_have_leaves_the_rest_of_the_table_as_it_is() {
+        let series = |along: &str, names: &[&str], values: &[f64]| Series {
+            along: along.to_owned(),
+            names: names.iter().map(ToString::to_string).collect(),
+            values: values.to_vec(),
         };
-        let record = [
-            ("layer_bytes".to_owned(), series(vec![30.0, 2615.0])),
-            ("output_error".to_owned(), series(vec![0.25, f64::NAN])),
+        let tensor = |name: &str, format: Option<&str>, numbers, bytes| TensorSize {
+            name: name.to_owned(),
+            format: format.and_then(|text| Format::parse(text).ok()),
+            numbers,
+            bytes,
+        };
+        let network = [
+            tensor("conv1.bias", None, 4, 16),
+            tensor("conv1.weight", Some("Int(3)"), 36, 30),
+            tensor("dead.weight", Some("E2M1"), 12, 54),
         ];
-        let told: Vec<String> = layers(&record.into())
-            .iter()
-            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-            .collect();
-        assert_eq!(told, ["layer bytes output error", "conv1 30 0.2500", "dead 2615"]);
+        let told = |record: &BTreeMap<String, Series>| -> Vec<String> {
+            let lines = tensors(&network, record);
+            lines.iter().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+        };
+        let mut record = BTreeMap::from([
+            ("mse".to_owned(), series("tensor", &["conv1.weight", "dead.weight"], &[0.25, 0.25])),
+            ("output_error".to_owned(), series(LAYER, &["conv1", "dead"], &[0.5, f64::NAN])),
+        ]);
+        let head = "tensor format bytes % bytes % error output error";
+        assert_eq!(
+            told(&record),
+            [
+                head,
+                "conv1.bias F32 16 16.0",
+                "conv1.weight Int(3) 30 30.0 75.0 0.5000",
+                "dead.weight E2M1 54 54.0 25.0"
+            ]
+        );
+        record.clear();
+        assert_eq!(told(&record)[2], "conv1.weight Int(3) 30 30.0");
+        assert!(tensors(&[], &record).is_empty());
     }
 }

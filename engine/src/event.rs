@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Counts;
+use crate::preview::NodePreview;
 use crate::reason::Reason;
 
 /// An event. Tasks that the plan found cached have no event of their own.
@@ -21,6 +22,11 @@ pub enum Event {
         counts: Counts,
         /// The same counts for each node, in the order of the file.
         nodes: Vec<(String, Counts)>,
+    },
+    /// The plan is of an edited text: what changed, node by node. It follows the plan.
+    Edited {
+        /// The nodes, in the order of the file.
+        nodes: Vec<NodePreview>,
     },
     /// A task began.
     Started {
@@ -109,6 +115,9 @@ pub enum Event {
     Draining,
     /// The run was interrupted: running tasks are dropped.
     Interrupted,
+    /// A newer version of the experiment takes over: no further task starts here. Running tasks that the newer version
+    /// wants go on in it.
+    Superseded,
     /// The run ended.
     Finished(Summary),
 }

@@ -14,6 +14,7 @@ pub mod ops;
 pub mod parts;
 pub mod plan;
 pub mod preimage;
+pub mod preview;
 pub mod reason;
 pub mod run;
 pub mod run_log;

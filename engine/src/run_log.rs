@@ -22,6 +22,9 @@ pub struct RunHeader {
     /// The file that the text was read from; absent in run logs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// The run of the version before, if this run is of an edited text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
     /// The number of tasks that run at once.
     #[serde(default)]
     pub jobs: usize,
@@ -82,6 +85,7 @@ impl RunHeader {
             experiment: graph.experiment.name.clone(),
             text: graph.text.clone(),
             file: graph.file.clone(),
+            follows: None,
             jobs,
             cached: ranges(cached),
             sources,

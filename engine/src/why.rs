@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use fewbits_store::{Store, StoreError};
+use fewbits_store::{Key, Store, StoreError};
 
 use crate::graph::{TaskGraph, TaskId};
 use crate::nearest::NearestPreimage;
@@ -103,6 +103,16 @@ impl History {
                 changes: changes(before, now),
             },
         }
+    }
+
+    /// Returns the keys of at most `most` tasks of a node, in the order of their names.
+    #[must_use]
+    pub fn keys_of(&self, node: &str, most: usize) -> Vec<Key> {
+        let is_of =
+            |name: &str| name.strip_prefix(node).is_some_and(|rest| rest.is_empty() || rest.starts_with('('));
+        let mut of: Vec<(&String, &String)> = self.preimages.iter().filter(|(name, _)| is_of(name)).collect();
+        of.sort_unstable();
+        of.into_iter().take(most).map(|(_, preimage)| Key::derive(preimage)).collect()
     }
 
     fn from_header<O: Ops>(header: RunHeader, ops: &O, store: &Store) -> Option<Self> {

@@ -37,16 +37,6 @@ impl TaskId {
     pub fn index(self) -> usize {
         self.0 as usize
     }
-
-    /// Returns the ticket of the task's commit.
-    pub(crate) fn ticket(self) -> u64 {
-        u64::from(self.0)
-    }
-
-    /// Returns the task of a ticket from [`Self::ticket`].
-    pub(crate) fn from_ticket(ticket: u64) -> Self {
-        Self(ticket as u32)
-    }
 }
 
 /// The tasks of an experiment.

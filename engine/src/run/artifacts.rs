@@ -44,6 +44,11 @@ impl<A> Artifacts<A> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
+    /// Removes the artifacts whose keys are not wanted.
+    pub fn retain(&self, is_wanted: impl Fn(&Key) -> bool) {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| is_wanted(key));
+    }
+
     fn slot(&self, key: Key) -> ArtifactSlot<A> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry(key).or_default())

@@ -1,28 +1,25 @@
 //! The coordinator of a run: hands ready tasks to the executor, records their results, and sends events.
 //! It alone appends to the store. It computes nothing, so it never blocks for long. Knows no op.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use fewbits_store::{Commit, Committer, Store, StoreError};
+use fewbits_store::{Commit, Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
-use super::announcer::Announcer;
-use super::artifacts::Artifacts;
-use super::executor::{Assignment, Executor, Outcome};
+use super::executor::Assignment;
 use super::halt::Halt;
 use super::job::{Job, JobError, JobResult, Worker};
+use super::runner::{Crew, Ended, Flight, Message, Progress, Runner};
 use super::state::RunState;
-use super::supply::Supply;
 use crate::context::{Context, OnProgress};
 use crate::event::{Event, Summary};
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::{OpError, Ops};
 use crate::parts::Parts;
-use crate::plan::{Plan, Planner, TaskState};
-use crate::run_log::RunHeader;
-use crate::why::History;
+use crate::plan::{Plan, Planner};
 
 /// The settings of a run.
 #[derive(Clone, Copy, Debug)]
@@ -54,14 +51,14 @@ pub enum RunError {
     Threads(#[from] std::io::Error),
 }
 
-/// The messages from other threads to the coordinator.
-enum Message<A> {
-    /// A job ended.
-    Ended(Job, Outcome<A>),
-    /// These tickets' records are safe from a crash, or could not be written.
-    Recorded(Vec<u64>, Result<(), String>),
-    /// A running task reported its progress, or an artifact was made again.
-    Reported(Event),
+/// A version of an experiment to run.
+pub struct Version<O: Ops> {
+    /// Its tasks.
+    pub graph: Arc<TaskGraph<O>>,
+    /// The id of the run.
+    pub id: String,
+    /// The run of the version before, if this one is an edit of it.
+    pub follows: Option<String>,
 }
 
 /// Runs the tasks whose results are not in the store. Returns the summary and the final state of every task. Events
@@ -73,129 +70,131 @@ pub async fn run<O: Ops>(
     id: &str,
     settings: Settings,
     events: mpsc::UnboundedSender<Event>,
-    mut halt: watch::Receiver<Halt>,
+    halt: watch::Receiver<Halt>,
 ) -> Result<(Summary, Plan), RunError> {
-    let start = Instant::now();
-    let planner = Planner::new(&graph, &*ops, &store);
-    let plan = planner.plan()?;
-    // The last run is only read if something runs. It must be found before this run's own log exists.
-    let idle = plan.tasks.iter().all(|planned| planned.state == TaskState::Cached);
-    let history = if idle { None } else { History::last(&graph, &*ops, &store) };
-    let header = RunHeader::new(&graph, &plan, settings.jobs, planner.sources()?);
-    let mut announcer = Announcer::open(&header, &store, id, start, events)?;
-    let warnings = graph.warnings.iter().cloned().chain(planner.notes()).chain(store.warnings());
-    announcer.begin(&graph, &plan, warnings);
-    if idle {
-        return Ok((announcer.end_idle(&plan), plan));
-    }
-    let artifacts = Arc::new(Artifacts::new());
-    let supply = Supply::new(&graph, plan, Arc::clone(&artifacts));
-    let state = RunState::new(&graph, &planner, &store, supply, history, announcer);
-    let (messages, mut inbox) = mpsc::unbounded_channel();
-    let worker = Worker {
-        graph: Arc::clone(&graph),
-        ops: Arc::clone(&ops),
-        store: Arc::clone(&store),
-        artifacts,
-        rebuilt: rebuilt(&graph, &messages),
-    };
-    let mut coordinator = Coordinator::new((&graph, &store), &planner, state, settings, worker, messages)?;
-    coordinator.state.begin()?;
-    while coordinator.dispatch()? {
-        tokio::select! {
-            message = inbox.recv() => match message {
-                Some(message) => coordinator.receive(message)?,
-                None => break,
-            },
-            Ok(()) = halt.changed(), if coordinator.halted < Halt::Now => {
-                let asked = *halt.borrow_and_update();
-                coordinator.halt(asked);
-            }
-        }
-    }
-    coordinator.finish(start)
+    let version = Version { graph, id: id.to_owned(), follows: None };
+    let newer = watch::channel(0).1;
+    let ended = Runner::new(ops, store, settings).run(version, events, halt, newer).await?;
+    Ok((ended.summary, ended.plan))
 }
 
-struct Coordinator<'r, O: Ops> {
+/// The coordinator of one version.
+pub(super) struct Coordinator<'r, O: Ops> {
     graph: &'r Arc<TaskGraph<O>>,
     planner: &'r Planner<'r, O>,
     store: &'r Arc<Store>,
     settings: Settings,
     state: RunState<'r, O>,
-    executor: Executor,
-    committer: Committer,
-    cancelled: Arc<AtomicBool>,
-    messages: mpsc::UnboundedSender<Message<O::Artifact>>,
+    worker: Arc<Worker<O>>,
+    crew: &'r mut Crew<O>,
+    /// The jobs in flight that this version wants, by their numbers.
+    jobs: HashMap<u64, Job>,
+    /// The tasks whose records are being written, by the numbers of their jobs.
+    saving: HashMap<u64, TaskId>,
     store_error: Option<String>,
     /// Whether no further task starts.
     stopping: bool,
+    /// Whether a newer version takes over.
+    superseded: bool,
     halted: Halt,
 }
 
 impl<'r, O: Ops> Coordinator<'r, O> {
-    fn new(
+    pub(super) fn new(
         (graph, store): (&'r Arc<TaskGraph<O>>, &'r Arc<Store>),
         planner: &'r Planner<'r, O>,
         state: RunState<'r, O>,
         settings: Settings,
-        worker: Worker<O>,
-        messages: mpsc::UnboundedSender<Message<O::Artifact>>,
-    ) -> Result<Self, RunError> {
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let (ended, recorded) = (messages.clone(), messages.clone());
-        let executor =
-            Executor::start(settings.jobs, Arc::clone(&cancelled), worker, move |job, outcome| {
-                let _ = ended.send(Message::Ended(job, outcome));
-            })?;
-        let committer = Committer::start(Arc::clone(store), move |tickets, result| {
-            let result = result.map_err(ToString::to_string);
-            let _ = recorded.send(Message::Recorded(tickets.to_vec(), result));
-        })?;
-        Ok(Self {
+        worker: Arc<Worker<O>>,
+        crew: &'r mut Crew<O>,
+    ) -> Self {
+        Self {
             graph,
             planner,
             store,
             settings,
             state,
-            executor,
-            committer,
-            cancelled,
-            messages,
+            worker,
+            crew,
+            jobs: HashMap::new(),
+            saving: HashMap::new(),
             store_error: None,
             stopping: false,
+            superseded: false,
             halted: Halt::No,
-        })
+        }
+    }
+
+    /// Puts the tasks into the queue, and takes over the jobs in flight that this version wants.
+    pub(super) fn begin(&mut self) -> Result<(), RunError> {
+        self.state.begin()?;
+        let mut numbers: Vec<u64> = self.crew.flights.keys().copied().collect();
+        numbers.sort_unstable();
+        for number in numbers {
+            let flight = &self.crew.flights[&number];
+            if flight.cancelled.load(Ordering::Relaxed) {
+                continue;
+            }
+            let Some(job) = self.state.start_leader(&flight.key)? else {
+                flight.cancelled.store(true, Ordering::Relaxed);
+                continue;
+            };
+            let task = self.graph.name(job.task);
+            for progress in flight.progress.clone() {
+                self.state.tell(progressed(&task, progress));
+            }
+            self.jobs.insert(number, job);
+        }
+        Ok(())
     }
 
     /// Starts ready tasks up to the number of jobs; returns whether a job or a commit is still under way.
-    fn dispatch(&mut self) -> Result<bool, RunError> {
-        while !self.stops() && self.state.running() < self.settings.jobs {
+    pub(super) fn dispatch(&mut self) -> Result<bool, RunError> {
+        // A cancelled job of an earlier version has its thread until it ends.
+        while !self.stops() && self.crew.flights.len() < self.settings.jobs {
             let Some(job) = self.state.start_next()? else { break };
             self.assign(job);
         }
-        Ok(self.state.running() > 0 || self.state.is_recording())
+        let awaits_thread = !self.stops() && self.state.ready() > 0;
+        let runs = self.state.running() > 0 || awaits_thread;
+        Ok((runs && !self.superseded) || self.state.is_recording())
     }
 
-    fn assign(&self, job: Job) {
+    fn assign(&mut self, job: Job) {
         // Parallel tasks use the cores better than threads within one task; a single task gets all threads.
         let beside = (self.state.running() + self.state.ready()).clamp(1, self.settings.jobs);
         let width = (self.settings.threads / beside).max(1);
-        let context = Context::new(
-            Arc::clone(&self.cancelled),
-            self.reporter(self.graph.name(job.task)),
-            Some((Arc::clone(self.store), job.key)),
-        );
-        let quiet = Context::new(Arc::clone(&self.cancelled), Box::new(|_, _, _| ()), None);
-        self.executor.assign(Assignment { job, width, context, quiet });
+        let number = self.crew.next;
+        self.crew.next += 1;
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let place = Some((Arc::clone(self.store), job.key));
+        let context = Context::new(Arc::clone(&cancelled), self.reporter(number), place);
+        let quiet = Context::new(Arc::clone(&cancelled), Box::new(|_, _, _| ()), None);
+        let flight = Flight { key: job.key, keep: job.keep, cancelled, progress: vec![] };
+        self.crew.flights.insert(number, flight);
+        self.jobs.insert(number, job.clone());
+        let worker = Arc::clone(&self.worker);
+        self.crew.executor.assign(Assignment { number, job, worker, width, context, quiet });
     }
 
-    fn receive(&mut self, message: Message<O::Artifact>) -> Result<(), RunError> {
+    pub(super) fn receive(&mut self, message: Message<O::Artifact>) -> Result<(), RunError> {
         match message {
-            Message::Reported(event) => self.state.tell(event),
-            Message::Recorded(tickets, result) => self.recorded(&tickets, &result),
-            Message::Ended(job, outcome) => {
+            Message::Progressed(number, progress) => {
+                if let Some(flight) = self.crew.flights.get_mut(&number) {
+                    flight.progress.push(progress.clone());
+                }
+                if let Some(job) = self.jobs.get(&number) {
+                    self.state.tell(progressed(&self.graph.name(job.task), progress));
+                }
+            }
+            Message::Rebuilt(task, seconds) => self.state.tell(Event::Rebuilt { task, seconds }),
+            Message::Recorded(numbers, result) => self.recorded(&numbers, &result),
+            Message::Ended(number, outcome) => {
+                self.crew.flights.remove(&number);
+                // A job of an earlier version that this one does not want has no task here.
+                let Some(job) = self.jobs.remove(&number) else { return Ok(()) };
                 match outcome {
-                    Ok(done) => self.done(&job, done)?,
+                    Ok(done) => self.done(number, &job, done)?,
                     Err(error) => self.undone(&job, &error)?,
                 }
                 self.state.sweep(&job);
@@ -205,11 +204,12 @@ impl<'r, O: Ops> Coordinator<'r, O> {
     }
 
     /// Handles a job's result: submits it to the store.
-    fn done(&mut self, job: &Job, done: JobResult<O::Artifact>) -> Result<(), RunError> {
+    fn done(&mut self, number: u64, job: &Job, done: JobResult<O::Artifact>) -> Result<(), RunError> {
         let JobResult { record, artifact, objects } = done;
         let (metrics, seconds) = (record.metrics.clone(), record.seconds);
         let parts = Parts::from_record(self.graph.kind(job.task).parts, &record.parts);
-        self.committer.submit(Commit { ticket: job.task.ticket(), key: job.key, record, objects });
+        self.saving.insert(number, job.task);
+        self.crew.committer.submit(Commit { ticket: number, key: job.key, record, objects });
         Ok(self.state.computed(job, metrics, seconds, parts, artifact)?)
     }
 
@@ -234,8 +234,9 @@ impl<'r, O: Ops> Coordinator<'r, O> {
     }
 
     /// Handles records that reached the disk or failed to; after a failure their tasks fail and the run stops.
-    fn recorded(&mut self, tickets: &[u64], result: &Result<(), String>) {
-        for task in tickets.iter().map(|ticket| TaskId::from_ticket(*ticket)) {
+    fn recorded(&mut self, numbers: &[u64], result: &Result<(), String>) {
+        for number in numbers {
+            let Some(task) = self.saving.remove(number) else { continue };
             match result {
                 Ok(()) => self.state.recorded(task),
                 Err(error) => self.state.refused(task, error),
@@ -247,8 +248,26 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         }
     }
 
+    /// Returns whether a stronger request to halt is possible.
+    pub(super) fn is_haltable(&self) -> bool {
+        self.halted < Halt::Now
+    }
+
+    /// Returns whether a newer version takes over.
+    pub(super) fn is_superseded(&self) -> bool {
+        self.superseded
+    }
+
+    /// Lets a newer version take over: no further task starts, and the jobs in flight are left to it.
+    pub(super) fn supersede(&mut self) {
+        if !self.stops() {
+            self.state.tell(Event::Superseded);
+            self.superseded = true;
+        }
+    }
+
     /// Applies a halt request, if it is stronger than the earlier ones.
-    fn halt(&mut self, asked: Halt) {
+    pub(super) fn halt(&mut self, asked: Halt) {
         if asked <= self.halted {
             return;
         }
@@ -267,42 +286,34 @@ impl<'r, O: Ops> Coordinator<'r, O> {
     }
 
     fn stops(&self) -> bool {
-        self.stopping || (self.settings.fail_fast && self.state.has_failures())
+        self.stopping || self.superseded || (self.settings.fail_fast && self.state.has_failures())
     }
 
     fn stop(&mut self) {
         self.stopping = true;
-        self.cancelled.store(true, Ordering::Relaxed);
+        self.crew.cancel();
     }
 
-    fn finish(mut self, start: Instant) -> Result<(Summary, Plan), RunError> {
+    pub(super) fn finish(mut self, start: Instant) -> Result<Ended, RunError> {
         let summary = self.state.finish(start.elapsed().as_secs_f64());
-        self.committer.finish();
-        match self.store_error {
-            Some(message) => Err(RunError::Record { message, summary }),
+        let plan = match self.store_error {
+            Some(message) => return Err(RunError::Record { message, summary }),
             // The final state does not know which tasks a dropped record concerns, so the plan is made again.
-            None if self.state.has_dropped() => Ok((summary, self.planner.plan()?)),
-            None => Ok((summary, self.state.into_plan())),
-        }
+            None if self.state.has_dropped() => self.planner.plan()?,
+            None => self.state.into_plan(),
+        };
+        Ok(Ended { summary, plan, is_superseded: self.superseded })
     }
 
-    fn reporter(&self, task: String) -> Box<OnProgress> {
-        let messages = self.messages.clone();
+    fn reporter(&self, number: u64) -> Box<OnProgress> {
+        let messages = self.crew.messages.clone();
         Box::new(move |done, total, metrics| {
-            let event = Event::Progressed { task: task.clone(), done, total, metrics };
-            let _ = messages.send(Message::Reported(event));
+            let _ = messages.send(Message::Progressed(number, Progress { done, total, metrics }));
         })
     }
 }
 
-/// Returns a callback that sends an event for every artifact that is made again.
-fn rebuilt<O: Ops>(
-    graph: &Arc<TaskGraph<O>>,
-    messages: &mpsc::UnboundedSender<Message<O::Artifact>>,
-) -> Box<dyn Fn(TaskId, f64) + Send + Sync> {
-    let (graph, messages) = (Arc::clone(graph), messages.clone());
-    Box::new(move |task, seconds| {
-        let event = Event::Rebuilt { task: graph.name(task), seconds };
-        let _ = messages.send(Message::Reported(event));
-    })
+fn progressed(task: &str, progress: Progress) -> Event {
+    let Progress { done, total, metrics } = progress;
+    Event::Progressed { task: task.to_owned(), done, total, metrics }
 }

@@ -2,7 +2,6 @@
 //! Knows nothing of which jobs are ready, or how their results are used.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
@@ -12,10 +11,14 @@ use super::job::{Job, JobError, JobResult, Worker};
 use crate::context::Context;
 use crate::ops::{OpError, Ops};
 
-/// A job with its width and its contexts.
-pub struct Assignment {
+/// A job with its worker, its width and its contexts.
+pub struct Assignment<O: Ops> {
+    /// The number that names the job in its outcome.
+    pub number: u64,
     /// The job.
     pub job: Job,
+    /// The worker, which knows the graph of the job's task.
+    pub worker: Arc<Worker<O>>,
     /// The number of threads of the job's rayon pool.
     pub width: usize,
     /// The job's link to the run.
@@ -27,10 +30,9 @@ pub struct Assignment {
 /// The outcome of a job.
 pub type Outcome<A> = Result<JobResult<A>, JobError>;
 
-/// The threads that wait for jobs. Dropping the executor cancels running jobs.
-pub struct Executor {
-    cancelled: Arc<AtomicBool>,
-    queue: Option<mpsc::Sender<Assignment>>,
+/// The threads that wait for jobs. Dropping the executor waits for the running jobs, so they should be cancelled first.
+pub struct Executor<O: Ops> {
+    queue: Option<mpsc::Sender<Assignment<O>>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -38,35 +40,33 @@ pub struct Executor {
 #[derive(Default)]
 struct Pools(Mutex<Vec<ThreadPool>>);
 
-impl Executor {
-    /// Starts `jobs` threads; each calls `done` with the outcome of a job. Jobs check `cancelled` and end early.
-    pub fn start<O: Ops>(
+impl<O: Ops> Executor<O> {
+    /// Starts `jobs` threads; each calls `done` with the number and the outcome of a job.
+    pub fn start(
         jobs: usize,
-        cancelled: Arc<AtomicBool>,
-        worker: Worker<O>,
-        done: impl Fn(Job, Outcome<O::Artifact>) + Send + Sync + 'static,
+        done: impl Fn(u64, Outcome<O::Artifact>) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
-        let (queue, assignments) = mpsc::channel();
-        let shared = Arc::new((Mutex::new(assignments), worker, done, Pools::default()));
+        let (queue, assignments) = mpsc::channel::<Assignment<O>>();
+        let shared = Arc::new((Mutex::new(assignments), done, Pools::default()));
         let threads = (0..jobs)
             .map(|index| {
                 let shared = Arc::clone(&shared);
                 std::thread::Builder::new().name(format!("job-{index}")).spawn(move || {
-                    let (assignments, worker, done, pools) = &*shared;
+                    let (assignments, done, pools) = &*shared;
                     loop {
                         let next = assignments.lock().unwrap_or_else(PoisonError::into_inner).recv();
                         let Ok(assignment) = next else { return };
-                        let outcome = perform(worker, pools, &assignment);
-                        done(assignment.job, outcome);
+                        let outcome = perform(pools, &assignment);
+                        done(assignment.number, outcome);
                     }
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { cancelled, queue: Some(queue), threads })
+        Ok(Self { queue: Some(queue), threads })
     }
 
     /// Hands over a job to the next idle thread.
-    pub fn assign(&self, assignment: Assignment) {
+    pub fn assign(&self, assignment: Assignment<O>) {
         if let Some(queue) = &self.queue {
             // The threads live as long as the executor, so the queue has a receiver.
             let _ = queue.send(assignment);
@@ -74,9 +74,8 @@ impl Executor {
     }
 }
 
-impl Drop for Executor {
+impl<O: Ops> Drop for Executor<O> {
     fn drop(&mut self) {
-        self.cancelled.store(true, Ordering::Relaxed);
         self.queue = None;
         for thread in self.threads.drain(..) {
             let _ = thread.join();
@@ -84,9 +83,9 @@ impl Drop for Executor {
     }
 }
 
-fn perform<O: Ops>(worker: &Worker<O>, pools: &Pools, assignment: &Assignment) -> Outcome<O::Artifact> {
+fn perform<O: Ops>(pools: &Pools, assignment: &Assignment<O>) -> Outcome<O::Artifact> {
     let pool = pools.take(assignment.width)?;
-    let work = || worker.work(&assignment.job, &assignment.context, &assignment.quiet);
+    let work = || assignment.worker.work(&assignment.job, &assignment.context, &assignment.quiet);
     let outcome = catch_unwind(AssertUnwindSafe(|| pool.install(work)));
     pools.put(pool);
     outcome.unwrap_or_else(|panic| {

@@ -101,7 +101,7 @@ pub enum JobError {
     },
 }
 
-/// The worker does jobs; all threads of an executor share it.
+/// The worker does the jobs of a graph; the threads of an executor share it.
 pub struct Worker<O: Ops> {
     /// The graph of the jobs' tasks.
     pub graph: Arc<TaskGraph<O>>,

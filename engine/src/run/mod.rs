@@ -10,5 +10,6 @@ pub mod job;
 mod queue;
 pub mod rebuild;
 pub mod recompute;
+pub mod runner;
 mod state;
 mod supply;

@@ -96,6 +96,14 @@ impl TaskQueue {
         Some(task)
     }
 
+    /// Starts the task that leads a key, if it is ready.
+    pub fn start_leader(&mut self, key: &Key) -> Option<TaskId> {
+        let leader = self.leader(key).filter(|leader| self.status[leader.index()] == QueueStatus::Ready)?;
+        self.ready.retain(|(_, std::cmp::Reverse(task))| *task != leader);
+        self.turn(leader, QueueStatus::Running);
+        Some(leader)
+    }
+
     /// Marks a task's result as known; returns the tasks that have to be settled now.
     pub fn know(&mut self, task: TaskId) -> Vec<TaskId> {
         let mut free = vec![];
@@ -342,6 +350,19 @@ mod tests {
             queue.record(tasks[1]);
             assert_eq!(queue.running(), 0, "saving and recording count once");
         }
+    }
+
+    #[test]
+    fn a_leader_starts_out_of_turn_once() {
+        let (tasks, mut queue) = queue(&[0, 0, 0], &[&[], &[], &[]]);
+        for (task, name) in tasks.iter().zip(["a", "b", "b"]) {
+            queue.make_ready(*task, key(name));
+        }
+        assert_eq!(queue.start_leader(&key("b")), Some(tasks[1]));
+        assert_eq!((queue.start_leader(&key("b")), queue.start_leader(&key("c"))), (None, None));
+        assert_eq!((queue.running(), queue.ready()), (1, 1));
+        queue.check();
+        assert_eq!((queue.start_next(), queue.start_next()), (Some(tasks[0]), None));
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl<'r, O: Ops> Rebuilder<'r, O> {
     pub fn new((graph, ops, store): (&'r Arc<TaskGraph<O>>, &Arc<O>, &Arc<Store>), plan: Plan) -> Self {
         let artifacts = Arc::new(Artifacts::new());
         let worker = Worker::silent((graph, ops, store), Arc::clone(&artifacts));
-        Self { supply: Supply::new(graph, plan, artifacts), worker }
+        Self { supply: Supply::new(graph, plan, artifacts, false), worker }
     }
 
     /// Returns the graph of the tasks.

@@ -41,7 +41,7 @@ pub fn recompute<O: Ops>(
 ) -> Result<(), StoreError> {
     let artifacts = Arc::new(Artifacts::new());
     let worker = Worker::silent((graph, ops, store), Arc::clone(&artifacts));
-    let mut supply = Supply::new(graph, plan, artifacts);
+    let mut supply = Supply::new(graph, plan, artifacts, false);
     for &task in tasks {
         supply.hold(task);
     }

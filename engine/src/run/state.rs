@@ -139,6 +139,7 @@ impl<'r, O: Ops> RunState<'r, O> {
             };
             self.advance(freed)?;
         }
+        self.supply.clear_unwanted();
         Ok(())
     }
 
@@ -151,6 +152,14 @@ impl<'r, O: Ops> RunState<'r, O> {
             }
         }
         Ok(None)
+    }
+
+    /// Starts the task that leads this key, if it is ready; returns its job.
+    pub fn start_leader(&mut self, key: &Key) -> Result<Option<Job>, StoreError> {
+        match self.queue.start_leader(key) {
+            Some(task) => self.start(task),
+            None => Ok(None),
+        }
     }
 
     fn start(&mut self, task: TaskId) -> Result<Option<Job>, StoreError> {

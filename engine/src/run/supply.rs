@@ -18,7 +18,7 @@ use crate::plan::{Plan, Planned};
 /// it. They are counted at the first task of their key. Two invariants hold between calls, as long as no task changed
 /// its key; such a task leaves users of its former key behind, whose artifacts then stay in memory until the run ends:
 /// - The counts of all tasks together are the inputs of the tasks that hold theirs, plus the results being written.
-/// - An artifact is in memory only if its count is above 0.
+/// - An artifact is in memory only if its count is above 0, or if its task has no inputs and such artifacts stay.
 pub struct Supply<'r, O: Ops> {
     graph: &'r TaskGraph<O>,
     plan: Plan,
@@ -30,16 +30,23 @@ pub struct Supply<'r, O: Ops> {
     /// Whether a task holds the artifacts of its inputs, because it will run or may have to be made again.
     holds: Vec<bool>,
     artifacts: Arc<Artifacts<O::Artifact>>,
+    /// Whether artifacts of tasks without inputs, such as datasets, stay in memory once they are there.
+    keeps_sources: bool,
     /// Whether a task changed its key.
     rekeyed: bool,
 }
 
 impl<'r, O: Ops> Supply<'r, O> {
     /// Starts with the results that a plan knows.
-    pub fn new(graph: &'r TaskGraph<O>, plan: Plan, artifacts: Arc<Artifacts<O::Artifact>>) -> Self {
+    pub fn new(
+        graph: &'r TaskGraph<O>,
+        plan: Plan,
+        artifacts: Arc<Artifacts<O::Artifact>>,
+        keeps_sources: bool,
+    ) -> Self {
         let (users, holds) = (vec![0; graph.len()], vec![false; graph.len()]);
         let first = KeyMap::default();
-        let mut supply = Self { graph, plan, first, users, holds, artifacts, rekeyed: false };
+        let mut supply = Self { graph, plan, first, users, holds, artifacts, keeps_sources, rekeyed: false };
         for &node in &graph.order {
             for task in graph.tasks_of(node) {
                 supply.share(task);
@@ -139,7 +146,7 @@ impl<'r, O: Ops> Supply<'r, O> {
         // The count may be 0 already: a task whose key changed no longer stands in for the others of its former key.
         *users = users.saturating_sub(1);
         if *users == 0 {
-            if let Some(key) = self.planned(task).key {
+            if let Some(key) = self.planned(task).key.filter(|_| !self.is_wanted(task)) {
                 self.artifacts.remove(&key);
             }
             if self.planned(task).parts.is_some() {
@@ -158,9 +165,19 @@ impl<'r, O: Ops> Supply<'r, O> {
         }
     }
 
-    /// Puts an artifact into memory if it has a user.
+    /// Removes the artifacts that nothing wants from memory; an earlier version of the experiment may have left some.
+    pub fn clear_unwanted(&self) {
+        self.artifacts.retain(|key| self.first.get(key).is_some_and(|first| self.is_wanted(*first)));
+    }
+
+    /// Returns whether a task's artifact stays in memory.
+    fn is_wanted(&self, task: TaskId) -> bool {
+        self.users[task.index()] > 0 || (self.keeps_sources && self.graph.inputs(task).is_empty())
+    }
+
+    /// Puts an artifact into memory if it is wanted.
     pub fn offer(&self, task: TaskId, key: Key, artifact: Arc<O::Artifact>) {
-        if self.users[self.stand_in(task).index()] > 0 {
+        if self.is_wanted(self.stand_in(task)) {
             self.artifacts.insert(key, artifact);
         }
     }
@@ -169,7 +186,7 @@ impl<'r, O: Ops> Supply<'r, O> {
     pub fn sweep(&self, inputs: &[ArtifactSource]) {
         for input in inputs {
             input.walk(&mut |source| {
-                if self.users[source.task.index()] == 0 {
+                if !self.is_wanted(source.task) {
                     self.artifacts.remove(&source.key);
                 }
             });

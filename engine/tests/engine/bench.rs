@@ -152,7 +152,7 @@ impl Bench {
         self.objects().iter().map(|path| fs::write(path, b"rubbish!").unwrap()).count()
     }
 
-    fn objects(&self) -> Vec<PathBuf> {
+    pub fn objects(&self) -> Vec<PathBuf> {
         let list = |dir: &Path| fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
         let folders = list(&self.root().join("objects")).filter(|path| path.is_dir());
         folders.flat_map(|folder| list(&folder).collect::<Vec<_>>()).collect()
@@ -172,9 +172,11 @@ pub fn lines(events: &[Event]) -> Vec<String> {
     for event in events {
         match event {
             Event::Planned { .. }
+            | Event::Edited { .. }
             | Event::Progressed { .. }
             | Event::Computed { .. }
             | Event::Finished(_) => {}
+            Event::Superseded => lines.push("superseded".to_owned()),
             Event::Started { task, .. } => lines.push(format!("started {task}")),
             Event::Completed { task, metrics, .. } => {
                 let start = format!("started {task}");
@@ -219,6 +221,8 @@ fn working(events: &[Event], jobs: usize) -> usize {
                 saving.remove(task);
             }
             Event::Planned { .. }
+            | Event::Edited { .. }
+            | Event::Superseded
             | Event::Progressed { .. }
             | Event::Reused { .. }
             | Event::Rebuilt { .. }

@@ -16,3 +16,4 @@ mod schema;
 mod spec;
 mod tables;
 mod text;
+mod versions;

@@ -8,6 +8,7 @@ use fewbits_engine::dense::{DenseMap, NodeId};
 use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::plan::Counts;
+use fewbits_engine::preview::NodePreview;
 use fewbits_engine::run_log::{LoggedEvent, RunHeader};
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_ops::StandardOps;
@@ -78,6 +79,8 @@ pub struct RunModel {
     pub at: f64,
     /// The jobs and their running tasks.
     pub jobs: Jobs,
+    /// What the edit means that led to this run, node by node; empty if no edit did.
+    pub preview: Vec<NodePreview>,
     /// The number of changes so far. A value derived from the model is out of date when this number differs.
     pub version: u64,
     records: HashMap<TaskId, Option<Arc<Record>>>,
@@ -108,6 +111,7 @@ impl RunModel {
             progress: RunProgress::Planning,
             at: 0.0,
             jobs,
+            preview: vec![],
             version: 0,
             records: HashMap::new(),
             tensors: HashMap::new(),
@@ -171,6 +175,8 @@ impl RunModel {
             }
             Event::Skipped { task, because } => self.skipped(at, task, because),
             Event::Warned { message } => self.enter(at, None, LogEvent::Note(message.clone(), true)),
+            Event::Edited { nodes } => self.preview.clone_from(nodes),
+            Event::Superseded => self.note(at, "the file has changed: the new version takes over"),
             Event::Draining => {
                 self.progress = RunProgress::Draining;
                 self.note(at, "ending after the running tasks");

@@ -76,6 +76,8 @@ impl Eta {
             }
             Event::Started { task, .. } => self.pace(task).has_started = true,
             Event::Rebuilt { .. }
+            | Event::Edited { .. }
+            | Event::Superseded
             | Event::Warned { .. }
             | Event::Draining
             | Event::Interrupted

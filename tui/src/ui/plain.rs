@@ -8,6 +8,7 @@ use std::io::Write;
 use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::ops::MetricRole;
 use fewbits_engine::preimage::Change;
+use fewbits_engine::preview::{NodePreview, estimate};
 use fewbits_engine::reason::Reason;
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::node::Node;
@@ -15,9 +16,13 @@ use fewbits_engine::spec::node::Node;
 use super::eta::{Eta, duration};
 use crate::render::number::count;
 
+/// The most changes in the line of a node.
+const CHANGES: usize = 4;
+
 /// Writes the events of a run as lines.
 pub struct Plain<W> {
     out: W,
+    jobs: usize,
     eta: Eta,
     done: usize,
     total: usize,
@@ -37,6 +42,7 @@ impl<W: Write> Plain<W> {
         let accuracy = |node: &Node| Some((node.name.clone(), node.kind.metric(MetricRole::Accuracy)?));
         Self {
             out,
+            jobs,
             eta: Eta::new(jobs),
             done: 0,
             total: 0,
@@ -61,6 +67,13 @@ impl<W: Write> Plain<W> {
                     counts.waiting
                 )
             }
+            Event::Edited { nodes } => {
+                for line in edit_lines(nodes, self.jobs) {
+                    self.say(&line);
+                }
+                return;
+            }
+            Event::Superseded => "the file has changed: the new version takes over".to_owned(),
             Event::Started { task, reason, .. } => {
                 self.counted(&format!("{task} started{}", because(reason)))
             }
@@ -132,6 +145,39 @@ impl<W: Write> Plain<W> {
         }
         line
     }
+}
+
+/// Returns a line for each node of which tasks run, and the time that they may take.
+#[must_use]
+pub fn edit_lines(nodes: &[NodePreview], jobs: usize) -> Vec<String> {
+    let line = |node: &NodePreview| {
+        let counts = node.counts;
+        let mut line = format!("  {}: {}, {} cached", node.node, count(counts.tasks, "task"), counts.cached);
+        if counts.run > 0 {
+            let _ = write!(line, ", {} to run", counts.run);
+        }
+        if counts.waiting > 0 {
+            let _ = write!(line, ", {} waiting", counts.waiting);
+        }
+        let mut changes: Vec<String> = node.changes.iter().map(change).collect();
+        let more = changes.len().saturating_sub(CHANGES);
+        changes.truncate(CHANGES);
+        if !changes.is_empty() {
+            let _ = write!(line, ": {}", changes.join(", "));
+        }
+        if more > 0 {
+            let _ = write!(line, " and {more} more");
+        }
+        line
+    };
+    let running: Vec<&NodePreview> = nodes.iter().filter(|node| node.to_run() > 0).collect();
+    if running.is_empty() {
+        return vec!["  every result is there".to_owned()];
+    }
+    let (seconds, is_lower_bound) = estimate(nodes, jobs);
+    let word = if is_lower_bound { "at least" } else { "about" };
+    let time = (seconds > 0.0).then(|| format!("  {word} {} of computing", duration(seconds)));
+    running.into_iter().map(line).chain(time).collect()
 }
 
 /// Summarizes a run in one sentence.

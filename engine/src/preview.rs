@@ -1,0 +1,97 @@
+//! The preview of an edit: for each node, how many results there are, what runs, which fields changed, and how long it may
+//! take. Runs nothing.
+
+use fewbits_store::{Key, Store, StoreError};
+use serde::{Deserialize, Serialize};
+
+use crate::graph::TaskGraph;
+use crate::ops::Ops;
+use crate::plan::{Counts, Plan, Planner, PreimageState, TaskState};
+use crate::preimage::Change;
+use crate::reason::Reason;
+use crate::why::History;
+
+/// The most tasks of a node that are compared with the version before.
+const COMPARED: usize = 100;
+/// The most results of a node whose seconds are read.
+const MEASURED: usize = 9;
+
+/// What an edit means for a node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodePreview {
+    /// The node's name.
+    pub node: String,
+    /// The number of its tasks in each state.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// The fields in which its tasks differ from those of the version before, as far as they are compared; the same
+    /// change of several tasks stands once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// The median seconds of its results; `None` without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+}
+
+impl NodePreview {
+    /// Returns the number of tasks that run, as far as it is known: some that wait may turn out to be cached.
+    #[must_use]
+    pub fn to_run(&self) -> usize {
+        self.counts.run + self.counts.waiting
+    }
+}
+
+/// Previews a plan, node by node, in the order of the file. `history` is the version before.
+pub fn preview<O: Ops>(
+    graph: &TaskGraph<O>,
+    plan: &Plan,
+    planner: &Planner<'_, O>,
+    history: Option<&History>,
+    store: &Store,
+) -> Result<Vec<NodePreview>, StoreError> {
+    let mut nodes = vec![];
+    for (at, node) in graph.experiment.nodes.pairs() {
+        let counts = plan.counts(graph.tasks_of(at));
+        let mut preview = NodePreview { node: node.name.clone(), counts, changes: vec![], seconds: None };
+        if let Some(history) = history.filter(|_| preview.to_run() > 0) {
+            let runs = graph.tasks_of(at).filter(|task| plan.planned(*task).state == TaskState::Run);
+            for task in runs.take(COMPARED) {
+                let known = planner.preimage(task, |input| plan.planned(input).parts.as_ref())?;
+                let PreimageState::Known(now) = known else { continue };
+                if let Reason::Changed { changes, .. } = history.compare(graph, task, &now) {
+                    preview.changes.extend(changes);
+                }
+            }
+            preview.changes.sort_unstable();
+            preview.changes.dedup();
+            let cached = graph.tasks_of(at).filter(|task| plan.planned(*task).state == TaskState::Cached);
+            let mut keys: Vec<Key> =
+                cached.filter_map(|task| plan.planned(task).key).take(MEASURED).collect();
+            if keys.is_empty() {
+                keys = history.keys_of(&node.name, MEASURED);
+            }
+            preview.seconds = median(&keys, store)?;
+        }
+        nodes.push(preview);
+    }
+    Ok(nodes)
+}
+
+/// Returns the sum over the nodes of the tasks to run times their median seconds, divided by the number of jobs; and whether a
+/// node has no median, so that it is missing in the sum.
+#[must_use]
+pub fn estimate(nodes: &[NodePreview], jobs: usize) -> (f64, bool) {
+    let running = || nodes.iter().filter(|node| node.to_run() > 0);
+    let seconds: f64 = running().filter_map(|node| Some(node.seconds? * node.to_run() as f64)).sum::<f64>();
+    (seconds / jobs.max(1) as f64, running().any(|node| node.seconds.is_none()))
+}
+
+/// Returns the median of the seconds of stored results; the upper one of two.
+fn median(keys: &[Key], store: &Store) -> Result<Option<f64>, StoreError> {
+    let mut seconds = vec![];
+    for key in keys {
+        seconds.extend(store.record(key)?.map(|record| record.seconds));
+    }
+    seconds.sort_by(f64::total_cmp);
+    Ok(seconds.get(seconds.len() / 2).copied())
+}

@@ -1,0 +1,234 @@
+//! The runner: what outlives one version of an experiment in a process. It has the threads, the thread that commits, the
+//! artifacts in memory and the jobs in flight. Knows nothing of the states of tasks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use fewbits_store::{Committer, Key, Store};
+use tokio::sync::{mpsc, watch};
+
+use super::announcer::Announcer;
+use super::artifacts::Artifacts;
+use super::coordinator::{Coordinator, RunError, Settings, Version};
+use super::executor::{Executor, Outcome};
+use super::halt::Halt;
+use super::job::Worker;
+use super::state::RunState;
+use super::supply::Supply;
+use crate::event::{Event, Summary};
+use crate::graph::{TaskGraph, TaskId};
+use crate::ops::Ops;
+use crate::plan::{Plan, Planner, TaskState};
+use crate::preview::preview;
+use crate::run_log::RunHeader;
+use crate::why::History;
+
+/// The messages from other threads to the coordinator. Jobs are named by their numbers, because the task of a job has
+/// another place in another version.
+pub(super) enum Message<A> {
+    /// A job ended.
+    Ended(u64, Outcome<A>),
+    /// The records of these jobs are safe from a crash, or could not be written.
+    Recorded(Vec<u64>, Result<(), String>),
+    /// A job reported its progress.
+    Progressed(u64, Progress),
+    /// An artifact was made again: the task's name and the seconds.
+    Rebuilt(String, f64),
+}
+
+/// The progress of a job: steps done, steps in all, and the metrics at this step.
+#[derive(Clone, Debug)]
+pub(super) struct Progress {
+    pub(super) done: u64,
+    pub(super) total: u64,
+    pub(super) metrics: BTreeMap<String, f64>,
+}
+
+/// A job that a thread computes.
+pub(super) struct Flight {
+    pub(super) key: Key,
+    pub(super) keep: bool,
+    pub(super) cancelled: Arc<AtomicBool>,
+    /// The progress so far, so that another version can show it from the beginning.
+    pub(super) progress: Vec<Progress>,
+}
+
+/// The end of a run.
+#[derive(Debug)]
+pub struct Ended {
+    /// The counts of the tasks.
+    pub summary: Summary,
+    /// The final state of every task.
+    pub plan: Plan,
+    /// Whether a newer version took over.
+    pub is_superseded: bool,
+}
+
+/// Runs one version of an experiment after the other. A job that the next version still wants goes on.
+pub struct Runner<O: Ops> {
+    ops: Arc<O>,
+    store: Arc<Store>,
+    settings: Settings,
+    artifacts: Arc<Artifacts<O::Artifact>>,
+    /// Whether artifacts of tasks without inputs stay in memory for the next version.
+    keeps_sources: bool,
+    messages: mpsc::UnboundedSender<Message<O::Artifact>>,
+    inbox: mpsc::UnboundedReceiver<Message<O::Artifact>>,
+    /// Started with the first task that runs.
+    crew: Option<Crew<O>>,
+}
+
+/// The threads of a runner, and what they work on.
+pub(super) struct Crew<O: Ops> {
+    pub(super) executor: Executor<O>,
+    pub(super) committer: Committer,
+    pub(super) messages: mpsc::UnboundedSender<Message<O::Artifact>>,
+    pub(super) flights: HashMap<u64, Flight>,
+    /// The number of the next job.
+    pub(super) next: u64,
+}
+
+impl<O: Ops> Runner<O> {
+    /// Makes a runner; no thread is started before a task runs.
+    #[must_use]
+    pub fn new(ops: Arc<O>, store: Arc<Store>, settings: Settings) -> Self {
+        let (messages, inbox) = mpsc::unbounded_channel();
+        let artifacts = Arc::new(Artifacts::new());
+        Self { ops, store, settings, artifacts, keeps_sources: false, messages, inbox, crew: None }
+    }
+
+    /// Lets artifacts of tasks without inputs, such as datasets, stay in memory for the next version.
+    #[must_use]
+    pub fn keeping_sources(self) -> Self {
+        Self { keeps_sources: true, ..self }
+    }
+
+    /// Runs the tasks of a version whose results are not in the store. Events go to `events` and to the run log; `halt`
+    /// asks the run to end early; a change of `newer` says that there is a newer version: no further task starts, and the
+    /// jobs in flight are left to the next call.
+    pub async fn run(
+        &mut self,
+        version: Version<O>,
+        events: mpsc::UnboundedSender<Event>,
+        mut halt: watch::Receiver<Halt>,
+        mut newer: watch::Receiver<u64>,
+    ) -> Result<Ended, RunError> {
+        let start = Instant::now();
+        let (graph, ops, store) = (version.graph, Arc::clone(&self.ops), Arc::clone(&self.store));
+        let planner = Planner::new(&graph, &*ops, &store);
+        let plan = planner.plan()?;
+        // The last run is only read if something runs. It must be found before this run's own log exists.
+        let idle = plan.tasks.iter().all(|planned| planned.state == TaskState::Cached);
+        let history = if idle { None } else { History::last(&graph, &*ops, &store) };
+        let header = RunHeader {
+            follows: version.follows,
+            ..RunHeader::new(&graph, &plan, self.settings.jobs, planner.sources()?)
+        };
+        let mut announcer = Announcer::open(&header, &store, &version.id, start, events)?;
+        let warnings = graph.warnings.iter().cloned().chain(planner.notes()).chain(store.warnings());
+        announcer.begin(&graph, &plan, warnings);
+        if header.follows.is_some() {
+            let nodes = preview(&graph, &plan, &planner, history.as_ref(), &store)?;
+            announcer.tell(Event::Edited { nodes });
+        }
+        if let Some(crew) = &mut self.crew {
+            crew.cancel_unwanted(&graph, &plan);
+        }
+        if idle {
+            return Ok(Ended { summary: announcer.end_idle(&plan), plan, is_superseded: false });
+        }
+        let supply = Supply::new(&graph, plan, Arc::clone(&self.artifacts), self.keeps_sources);
+        let state = RunState::new(&graph, &planner, &store, supply, history, announcer);
+        let worker = Arc::new(Worker {
+            graph: Arc::clone(&graph),
+            ops: Arc::clone(&ops),
+            store: Arc::clone(&store),
+            artifacts: Arc::clone(&self.artifacts),
+            rebuilt: rebuilt(&graph, &self.messages),
+        });
+        let crew = match &mut self.crew {
+            Some(crew) => crew,
+            none => none.insert(Crew::start(self.settings.jobs, &store, &self.messages)?),
+        };
+        let mut coordinator =
+            Coordinator::new((&graph, &store), &planner, state, self.settings, worker, crew);
+        coordinator.begin()?;
+        while coordinator.dispatch()? {
+            tokio::select! {
+                message = self.inbox.recv() => match message {
+                    Some(message) => coordinator.receive(message)?,
+                    None => break,
+                },
+                Ok(()) = halt.changed(), if coordinator.is_haltable() => {
+                    let asked = *halt.borrow_and_update();
+                    coordinator.halt(asked);
+                }
+                Ok(()) = newer.changed(), if !coordinator.is_superseded() => coordinator.supersede(),
+            }
+        }
+        coordinator.finish(start)
+    }
+}
+
+impl<O: Ops> Crew<O> {
+    fn start(
+        jobs: usize,
+        store: &Arc<Store>,
+        messages: &mpsc::UnboundedSender<Message<O::Artifact>>,
+    ) -> Result<Self, RunError> {
+        let (ended, recorded) = (messages.clone(), messages.clone());
+        let executor = Executor::start(jobs, move |number, outcome| {
+            let _ = ended.send(Message::Ended(number, outcome));
+        })?;
+        let committer = Committer::start(Arc::clone(store), move |tickets, result| {
+            let result = result.map_err(ToString::to_string);
+            let _ = recorded.send(Message::Recorded(tickets.to_vec(), result));
+        })?;
+        Ok(Self { executor, committer, messages: messages.clone(), flights: HashMap::new(), next: 0 })
+    }
+
+    /// Cancels the jobs in flight whose results a plan does not want, or wants kept while they are not.
+    fn cancel_unwanted(&mut self, graph: &TaskGraph<O>, plan: &Plan) {
+        if self.flights.is_empty() {
+            return;
+        }
+        let mut wanted: HashMap<Key, bool> = HashMap::new();
+        for task in graph.tasks() {
+            let planned = plan.planned(task);
+            if let (Some(key), None) = (planned.key, &planned.parts) {
+                *wanted.entry(key).or_default() |= graph.keeps(task);
+            }
+        }
+        for flight in self.flights.values() {
+            if wanted.get(&flight.key).is_none_or(|keep| *keep && !flight.keep) {
+                flight.cancelled.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Cancels all jobs in flight.
+    pub(super) fn cancel(&self) {
+        for flight in self.flights.values() {
+            flight.cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<O: Ops> Drop for Crew<O> {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+/// Returns a callback that sends a message for every artifact that is made again.
+fn rebuilt<O: Ops>(
+    graph: &Arc<TaskGraph<O>>,
+    messages: &mpsc::UnboundedSender<Message<O::Artifact>>,
+) -> Box<dyn Fn(TaskId, f64) + Send + Sync> {
+    let (graph, messages) = (Arc::clone(graph), messages.clone());
+    Box::new(move |task, seconds| {
+        let _ = messages.send(Message::Rebuilt(graph.name(task), seconds));
+    })
+}

@@ -32,3 +32,4 @@ mod same_bits;
 mod store;
 mod tables;
 mod terminal;
+mod versions;

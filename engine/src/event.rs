@@ -115,6 +115,16 @@ pub enum Event {
     Draining,
     /// The run was interrupted: running tasks are dropped.
     Interrupted,
+    /// The file was saved with faults, or cannot be read: the last version stays. Not in run logs.
+    Refused {
+        /// The faults with their places, or the reason.
+        message: String,
+    },
+    /// An edit waits for the user's consent. Not in run logs.
+    Proposed {
+        /// The nodes, in the order of the file.
+        nodes: Vec<NodePreview>,
+    },
     /// A newer version of the experiment takes over: no further task starts here. Running tasks that the newer version
     /// wants go on in it.
     Superseded,

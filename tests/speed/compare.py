@@ -8,8 +8,9 @@ usage: compare.py WORK DATASETS_DIR [--rounds 5] [--images N] [--peer torch_spee
 
 WORK is mlp, lenet, cnn, resnet8 or dscnn (one epoch of training, and the test images evaluated; PEER is a script that takes
 `DATASETS_DIR --work WORK --images N` and prints JSON with train_s, evaluate_s and accuracy), sweep (sweep.ron against
-torch_sweep.py, whole processes), noop (a run with nothing to do against ninja's, whole processes), or edit (from
-starting the program to its first task, after a value was added to an axis of an experiment that had run).
+torch_sweep.py, whole processes), noop (a run with nothing to do against ninja's, whole processes), edit (from
+starting the program to its first task, after a value was added to an axis of an experiment that had run), or save (from
+saving the file of `run --watch` to the first task of the edit).
 """
 import argparse, json, os, statistics, subprocess, sys, tempfile, time
 
@@ -19,7 +20,7 @@ RELEASE = os.path.join(ROOT, "target", "release")
 FEWBITS = os.path.join(RELEASE, "fewbits")
 
 parser = argparse.ArgumentParser()
-parser.add_argument("work", choices=["mlp", "lenet", "cnn", "resnet8", "dscnn", "sweep", "noop", "edit"])
+parser.add_argument("work", choices=["mlp", "lenet", "cnn", "resnet8", "dscnn", "sweep", "noop", "edit", "save"])
 parser.add_argument("datasets")
 parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--images", type=int, default=0, help="training images; 0 for all")
@@ -120,4 +121,41 @@ def edit():
             print(f"first task after an edit, {tasks} tasks: {statistics.median(ours):.3f} s")
 
 
-{"sweep": sweep, "noop": noop, "edit": edit}.get(args.work, train)()
+def save():
+    text = """Experiment(name: "save",
+  axes: {"seed": Range(0, 9), "e": Range(1, 5), "m": Range(0, 9), "draw": Range(1, %d)},
+  nodes: {
+    "mnist": Dataset(source: Mnist10k, train: 200, test: 100),
+    "net": Train(data: "mnist", model: Mlp(hidden: [8]), epochs: %d, seed: Axis("seed")),
+    "small": Quantize(model: "net", format: Float(e: Axis("e"), m: Axis("m")), rounding: Stochastic, seed: Axis("draw")),
+    "accuracy": Evaluate(model: "small", data: "mnist"),
+  })"""
+    for draws in (1, 10):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "x.ron")
+            with open(path, "w") as file:
+                file.write(text % (draws, 1))
+            command = [FEWBITS, "--store", os.path.join(folder, "store"), "run", path, "--watch", "--ui", "json"]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+            def until(kind):
+                for line in process.stdout:
+                    event = json.loads(line)
+                    if event["event"] == kind:
+                        return event
+
+            tasks, seconds = until("finished")["tasks"], []
+            for epochs in range(2, 13):
+                time.sleep(0.5)
+                with open(path + ".new", "w") as file:
+                    file.write(text % (draws, epochs))
+                start = time.perf_counter()
+                os.rename(path + ".new", path)
+                until("started")
+                seconds.append(time.perf_counter() - start)
+                until("finished")
+            process.kill()
+            print(f"{tasks} tasks: {statistics.median(seconds):.3f} s from the save to the first task")
+
+
+{"sweep": sweep, "noop": noop, "edit": edit, "save": save}.get(args.work, train)()

@@ -6,6 +6,7 @@ mod results;
 mod store;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -32,7 +33,7 @@ pub struct Cli {
 }
 
 /// Options that every command takes.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Global {
     /// The store's folder [default: the nearest .fewbits/ in or above this folder, else a new one here]
     #[arg(long, global = true, value_name = "DIR", env = "FEWBITS_STORE", value_parser = folder())]
@@ -55,6 +56,11 @@ pub struct Global {
     /// The most tasks an experiment may have
     #[arg(long, global = true, value_name = "N", default_value_t = fewbits_engine::graph::MOST_TASKS)]
     pub max_tasks: usize,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let time = text.parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+    time.ok_or_else(|| "a time, such as 90s, 10min or 2h".to_owned())
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -90,7 +96,7 @@ pub enum Color {
 pub enum Command {
     /// Run the tasks that have no result yet, then show the tables
     #[command(
-        after_help = "Examples:\n  fewbits run experiments/quickstart.ron\n  fewbits run study.ron --jobs 1 --ui json"
+        after_help = "Examples:\n  fewbits run experiments/quickstart.ron\n  fewbits run study.ron --watch         (save the file: the edit runs)\n  fewbits run study.ron --jobs 1 --ui json"
     )]
     Run(RunArgs),
     /// Show the tasks that would run, and the reasons
@@ -192,6 +198,7 @@ pub struct FileArgs {
 }
 
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct RunArgs {
     #[command(flatten)]
     pub file: FileArgs,
@@ -204,6 +211,12 @@ pub struct RunArgs {
     /// Wait while another process writes to the store, instead of giving up
     #[arg(long)]
     pub wait: bool,
+    /// Follow the file: each saved version runs, and what it still wants goes on
+    #[arg(long)]
+    pub watch: bool,
+    /// Before an edit runs, wait for a key of the dashboard; with a time, such as 10min, only where it may take longer
+    #[arg(long, value_name = "TIME", requires = "watch", num_args = 0..=1, require_equals = true, default_missing_value = "0s", value_parser = time)]
+    pub ask: Option<Duration>,
     /// Take over a run that was detached from its terminal
     #[arg(long, hide = true)]
     pub detached: bool,

@@ -22,6 +22,7 @@ mod dashboard;
 mod diagnose;
 mod exit;
 mod figure;
+mod file_watch;
 mod inputs;
 mod interrupt;
 mod output;

@@ -1,6 +1,7 @@
 //! The common start of most commands: parses the experiment, finds the store, makes the ops.
 //! Knows nothing of the commands.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fewbits_engine::graph::{TaskGraph, base_of};
+use fewbits_engine::ops::{Ops, SourceContent};
 use fewbits_engine::text::fault::Fault;
 use fewbits_ops::StandardOps;
 use fewbits_ops::format::{Codec, Format};
@@ -22,6 +24,9 @@ use crate::ui::plain::printable;
 /// The interval between attempts to open a store in use.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
+/// The most bytes of an experiment file.
+const MOST_BYTES: u64 = 16 << 20;
+
 /// Holds an experiment with its ops.
 pub struct Session {
     pub graph: Arc<TaskGraph<StandardOps>>,
@@ -31,6 +36,12 @@ pub struct Session {
 /// Reads an experiment file. All its faults are in one error.
 pub fn open(file: &Path, global: &Global) -> Result<Session> {
     let path = file.display();
+    if std::fs::metadata(file).is_ok_and(|metadata| metadata.len() > MOST_BYTES) {
+        let most = MOST_BYTES >> 20;
+        return Err(Coded::usage(format!(
+            "{path}: this file is larger than {most} MiB, so it is no experiment"
+        )));
+    }
     let text = match std::fs::read(file) {
         Err(error) => {
             return Err(Coded::usage(format!(
@@ -44,6 +55,21 @@ pub fn open(file: &Path, global: &Global) -> Result<Session> {
         })?,
     };
     parse(&text, file, global)
+}
+
+impl Session {
+    /// Returns the files outside the experiment that its tasks read, sorted.
+    #[must_use]
+    pub fn source_files(&self) -> Vec<PathBuf> {
+        let ops = self.graph.node_tasks.iter().flat_map(|step| &step.resolved_ops);
+        let sources = ops.flat_map(|resolved| self.ops.sources(&resolved.op).unwrap_or_default());
+        let files = sources.filter_map(|source| match source.content {
+            SourceContent::File { path, .. } => Some(path),
+            SourceContent::Embedded(_) => None,
+        });
+        let files: BTreeSet<PathBuf> = files.collect();
+        files.into_iter().collect()
+    }
 }
 
 /// Parses an experiment's text; `file` is the base of relative paths and the name in messages.

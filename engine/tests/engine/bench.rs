@@ -173,6 +173,8 @@ pub fn lines(events: &[Event]) -> Vec<String> {
         match event {
             Event::Planned { .. }
             | Event::Edited { .. }
+            | Event::Refused { .. }
+            | Event::Proposed { .. }
             | Event::Progressed { .. }
             | Event::Computed { .. }
             | Event::Finished(_) => {}
@@ -223,6 +225,8 @@ fn working(events: &[Event], jobs: usize) -> usize {
             Event::Planned { .. }
             | Event::Edited { .. }
             | Event::Superseded
+            | Event::Refused { .. }
+            | Event::Proposed { .. }
             | Event::Progressed { .. }
             | Event::Reused { .. }
             | Event::Rebuilt { .. }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fewbits_engine::event::Event;
+use fewbits_engine::preview::NodePreview;
 use fewbits_engine::run::coordinator::{Settings, Version};
 use fewbits_engine::run::halt::Halt;
 use fewbits_engine::run::runner::{Ended, Runner};
@@ -106,7 +107,7 @@ fn a_running_task_that_the_next_version_wants_goes_on() {
             _ => None,
         });
         let nodes = nodes.expect("an edit is previewed");
-        assert_eq!(nodes.iter().map(|node| node.to_run()).collect::<Vec<_>>(), [0, 1, 1]);
+        assert_eq!(nodes.iter().map(NodePreview::to_run).collect::<Vec<_>>(), [0, 1, 1]);
     });
     assert_eq!(bench.ops.calls.lock().unwrap()["Learn"], 1);
     drop(live);

@@ -12,10 +12,11 @@ use fewbits_store::Store;
 use tokio::sync::mpsc;
 
 use super::detach;
+use super::live;
 use super::table::ResultTables;
 use super::{note, print};
 use crate::cli::{Global, OutputFormat, RunArgs};
-use crate::dashboard::driver::DashboardSetup;
+use crate::dashboard::driver::{DashboardSetup, VersionListener};
 use crate::exit::Exit;
 use crate::interrupt::Signals;
 use crate::session::{Session, open, panics_in, theme, writer};
@@ -25,13 +26,16 @@ use crate::ui::plain::sentence;
 /// Runs an experiment.
 pub fn run(args: &RunArgs, global: &Global) -> Result<Exit> {
     let signals = Signals::listen()?;
+    if args.watch {
+        return live::run(args, global, &signals);
+    }
     let session =
         if args.detached { detach::take_over(args, global)? } else { open(&args.file.file, global)? };
     let store = Arc::new(writer(global, args.wait, || signals.asked() > Halt::No)?);
     let threads = threads();
     let jobs = args.jobs.map_or(threads, usize::from);
     let settings = Settings { jobs, threads, fail_fast: args.fail_fast };
-    let view = view(&session, &store, &signals, jobs, global);
+    let view = view(&session, (&store, &signals), jobs, global, None);
     let mut turn = Turn { session: &session, store, settings, signals: &signals, view };
     let (summary, shown) = turn.run()?;
     turn.view.update(&Event::Finished(summary));
@@ -41,22 +45,7 @@ pub fn run(args: &RunArgs, global: &Global) -> Result<Exit> {
         drop(store);
         return detach::hand_over(args, global, &session.graph.text);
     }
-    let mut failed = vec![];
-    let mut printed = Ok(());
-    if !session.graph.experiment.tables.is_empty() {
-        let every = shown.every(OutputFormat::Text)?;
-        if !view.is_json() {
-            printed = print(&format!("\n{}", every.text));
-        }
-        failed = every.failed;
-    }
-    if view.had_board() {
-        say!("\n{}\n{}", sentence(&summary), shown.best());
-    }
-    let is_whole = failed.is_empty();
-    // Failed tables are reported even if the others cannot be printed.
-    note(failed);
-    printed?;
+    let is_whole = show_tables(&session, &shown, &view, &summary)?;
     // The process ends here. If all tasks are cached, freeing the graph takes as long as the rest of the command. The
     // store is no part of the session: it must be dropped, because that publishes the index.
     std::mem::forget(session);
@@ -67,23 +56,69 @@ pub fn run(args: &RunArgs, global: &Global) -> Result<Exit> {
     })
 }
 
-fn view(session: &Session, store: &Arc<Store>, signals: &Signals, jobs: usize, global: &Global) -> Viewer {
+/// Prints the tables, and after the dashboard the summary and the best points. Returns whether every table could be made.
+pub fn show_tables(
+    session: &Session,
+    shown: &ResultTables<'_>,
+    view: &Viewer,
+    summary: &Summary,
+) -> Result<bool> {
+    let mut failed = vec![];
+    let mut printed = Ok(());
+    if !session.graph.experiment.tables.is_empty() {
+        let every = shown.every(OutputFormat::Text)?;
+        if !view.is_json() {
+            printed = print(&format!("\n{}", every.text));
+        }
+        failed = every.failed;
+    }
+    if view.had_board() {
+        say!("\n{}\n{}", sentence(summary), shown.best());
+    }
+    let is_whole = failed.is_empty();
+    // Failed tables are reported even if the others cannot be printed.
+    note(failed);
+    printed?;
+    Ok(is_whole)
+}
+
+/// Makes the viewer of a run. `versions` receives requests for other versions, if the run follows its file.
+pub fn view(
+    session: &Session,
+    (store, signals): (&Arc<Store>, &Signals),
+    jobs: usize,
+    global: &Global,
+    versions: Option<VersionListener>,
+) -> Viewer {
     let setup = DashboardSetup {
         store: Arc::clone(store),
         ops: Arc::clone(&session.ops),
         theme: theme(global),
         signals: signals.clone(),
         speed: None,
+        versions,
         panics: panics_in().as_deref() == Some("dashboard"),
     };
     Viewer::new(global, &session.graph.experiment, jobs, setup)
 }
 
+/// Returns the id of a run that starts now.
+pub fn run_id() -> String {
+    jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S-%3f").to_string()
+}
+
 /// Returns the number of threads that all tasks share: `RAYON_NUM_THREADS` if set, else one per core.
-fn threads() -> usize {
+pub fn threads() -> usize {
     let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|threads| threads.parse().ok());
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     asked.filter(|threads| *threads > 0).unwrap_or_else(cores)
+}
+
+/// Returns the error of a run that ended early, with what to do.
+pub fn unrecorded(error: RunError) -> anyhow::Error {
+    anyhow::Error::from(error).context(
+        "results recorded before are kept; make room, or give another folder with --store, and run again",
+    )
 }
 
 /// Combines the summaries of two turns of one run.
@@ -119,8 +154,8 @@ impl<'t> Turn<'t> {
     /// Runs the tasks without a result once, and shows every event except the last.
     fn drive(&mut self) -> Result<(Summary, Plan)> {
         let (events, mut inbox) = mpsc::unbounded_channel();
-        let id = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S-%3f").to_string();
-        self.view.begin(&id);
+        let id = run_id();
+        self.view.begin(&id, &self.session.graph.experiment);
         let running = coordinator::run(
             Arc::clone(&self.session.graph),
             Arc::clone(&self.session.ops),
@@ -147,9 +182,7 @@ impl<'t> Turn<'t> {
                 if let RunError::Record { summary, .. } = &error {
                     self.view.update(&Event::Finished(*summary));
                 }
-                Err(anyhow::Error::from(error).context(
-                    "results recorded before are kept; make room, or give another folder with --store, and run again",
-                ))
+                Err(unrecorded(error))
             }
         }
     }

@@ -48,6 +48,7 @@ pub fn watch(args: &WatchArgs, global: &Global) -> Result<Exit> {
         theme: theme(global),
         signals: signals.clone(),
         speed: args.speed,
+        versions: None,
         panics: false,
     };
     let open = Dashboard::open(setup, &run, false)

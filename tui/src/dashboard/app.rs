@@ -8,12 +8,13 @@ use fewbits_engine::graph::TaskId;
 use fewbits_engine::run::halt::Halt;
 
 use super::keys::{Action, keys_of};
-use super::messages::{Baseline, Leave, PastRun, Request, TableFailure};
+use super::messages::{Baseline, Leave, Notice, PastRun, Request, TableFailure};
 use super::overlay::Overlay;
 use super::run_curves::RunCurves;
 use super::run_model::RunModel;
 use super::shown_table::{Pin, ShownTable, TableRequest};
 use super::theme::Theme;
+use super::versions::ValuesBefore;
 use super::view_name::View;
 use super::view_state::{CurvesState, ParetoState, RunViewState, RunsState, TablesState, TaskViewState};
 
@@ -33,6 +34,14 @@ pub struct App {
     pub run: Option<RunModel>,
     /// The id of the run of this process, which can be stopped.
     pub own: Option<String>,
+    /// Whether the run of this process follows its file: each saved version is a run.
+    pub follows_file: bool,
+    /// The notice about the last edit; empty without one.
+    pub notice: Notice,
+    /// The run of the version before the shown one.
+    pub version_before: Option<String>,
+    /// The values of the tables of the version before.
+    pub(super) values_before: Option<ValuesBefore>,
     /// The text of the status line, and whether it reports a problem.
     pub status: (String, bool),
     /// The tables made so far, or the reason why a table cannot be made.
@@ -81,6 +90,10 @@ impl App {
             overlay: Overlay::None,
             run: None,
             own,
+            follows_file: false,
+            notice: Notice::default(),
+            version_before: None,
+            values_before: None,
             status: (format!("{} shows the keys", keys_of(Action::Help)), false),
             tables: HashMap::new(),
             pin: None,

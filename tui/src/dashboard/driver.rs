@@ -21,7 +21,7 @@ use super::app::App;
 use super::keyboard::Keyboard;
 use super::loader::Loader;
 use super::mail::{Mail, Mailbox, mailbox};
-use super::messages::{Leave, Request, Update};
+use super::messages::{Leave, Notice, Request, Update, VersionRequest};
 use super::screen;
 use super::terminal::{Screen, give_back};
 use super::theme::Theme;
@@ -42,6 +42,9 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// The most updates applied between two frames.
 const BATCH: usize = 1000;
 
+/// Receives a request for a version, or `None` when the dashboard ends. It is called on the dashboard's thread.
+pub type VersionListener = Box<dyn Fn(Option<VersionRequest>) + Send + Sync>;
+
 /// The inputs of a dashboard.
 pub struct DashboardSetup {
     /// The store that holds the results.
@@ -54,6 +57,8 @@ pub struct DashboardSetup {
     pub signals: Signals,
     /// The speed of a replay, as a multiple of the run's own speed; `None` shows a finished run without a replay.
     pub speed: Option<f64>,
+    /// Receives requests for versions, and the end of the dashboard, if the run follows its file.
+    pub versions: Option<VersionListener>,
     /// Whether the first key causes a panic, for tests.
     pub panics: bool,
 }
@@ -71,12 +76,16 @@ pub struct Dashboard {
 struct EndGuard {
     ended: Arc<AtomicBool>,
     waiter: Thread,
+    versions: Arc<Option<VersionListener>>,
 }
 
 impl Drop for EndGuard {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::SeqCst);
         self.waiter.unpark();
+        if let Some(versions) = &*self.versions {
+            versions(None);
+        }
     }
 }
 
@@ -92,15 +101,31 @@ impl Dashboard {
             Loader::new(Arc::clone(&setup.store), Arc::clone(&setup.ops), setup.speed, desk, mail.clone());
         let loader = thread::Builder::new().name("loader".to_owned()).spawn(move || loader.work())?;
         let own = own.then(|| run.to_owned());
-        let app = App::new(setup.theme, screen.size()?, own);
+        let mut app = App::new(setup.theme, screen.size()?, own);
+        app.follows_file = setup.versions.is_some();
+        let versions = Arc::new(setup.versions);
         // The loader lives until the driver drops its end of the channel.
         let _ = asks.send(Request::Open(run.to_owned()));
         let (panics, signals) = (setup.panics, setup.signals.clone());
         let copies = setup.store.root().join("copied.tsv");
-        let ui_thread =
-            UiThread { keyboard, screen, app, mailbox, asks, signals: setup.signals, copies, panics };
         let ended = Arc::new(AtomicBool::new(false));
-        let end_guard = EndGuard { ended: Arc::clone(&ended), waiter: thread::current() };
+        let end_guard = EndGuard {
+            ended: Arc::clone(&ended),
+            waiter: thread::current(),
+            versions: Arc::clone(&versions),
+        };
+        let signals_of_ui = setup.signals;
+        let ui_thread = UiThread {
+            keyboard,
+            screen,
+            app,
+            mailbox,
+            asks,
+            signals: signals_of_ui,
+            versions,
+            copies,
+            panics,
+        };
         let (bell, waiter) = (mail.bell(), thread::current());
         signals.on_signal(move || {
             bell.ring();
@@ -117,6 +142,11 @@ impl Dashboard {
     /// Shows another run of this process.
     pub fn follow(&self, run: &str) {
         self.mail.send(Update::Own(run.to_owned()));
+    }
+
+    /// Shows a notice about an edit.
+    pub fn notice(&self, notice: Notice) {
+        self.mail.send(Update::Notice(notice));
     }
 
     /// Reports that the run of this process ended.
@@ -168,6 +198,7 @@ struct UiThread {
     mailbox: Mailbox<Update>,
     asks: Sender<Request>,
     signals: Signals,
+    versions: Arc<Option<VersionListener>>,
     /// The file that collects copied rows.
     copies: PathBuf,
     panics: bool,
@@ -266,6 +297,11 @@ impl UiThread {
             match ask {
                 Request::Leave(leave) => return Ok(Some(leave)),
                 Request::Halt(halt) => self.signals.ask(halt),
+                Request::Version(wanted) => {
+                    if let Some(versions) = &*self.versions {
+                        versions(Some(wanted));
+                    }
+                }
                 Request::Abort => {
                     give_back();
                     std::process::exit(Exit::Interrupted as i32);

@@ -55,6 +55,12 @@ pub enum Action {
     Layout,
     /// Switch between bits per weight and bytes.
     Cost,
+    /// Run the edit that waits, or the newest version again.
+    Newest,
+    /// Run the version before again.
+    Before,
+    /// Pin the version before as the baseline of comparisons.
+    PinBefore,
     /// Show the keys.
     Help,
     /// Leave the dashboard.
@@ -116,6 +122,9 @@ pub const TABLE: &[Binding] = &[
     key(&["T"], Action::PreviousTable, "previous table"),
     key(&["v"], Action::Layout, "heat map or list"),
     key(&["b"], Action::Cost, "bits per weight or bytes"),
+    key(&["r"], Action::Newest, "with --watch: the edit that waits; after u, the newest one"),
+    key(&["u"], Action::Before, "with --watch: the version before again; drops a waiting edit"),
+    key(&["B"], Action::PinBefore, "with --watch: the version before as baseline"),
     key(&["?"], Action::Help, "these keys"),
     key(&["q"], Action::Quit, "leave; while running, asks how the run goes on"),
     key(&["Ctrl-C"], Action::Interrupt, "stop the run; again: at once"),

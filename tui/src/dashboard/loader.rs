@@ -137,6 +137,7 @@ impl Loader {
             // The driver carries out these requests.
             Request::Copy(_)
             | Request::Halt(_)
+            | Request::Version(_)
             | Request::Abort
             | Request::Suspend
             | Request::Redraw

@@ -70,6 +70,8 @@ pub enum Update {
     Baseline(Box<Baseline>),
     /// The curves of a past run were read, to be drawn over those of the shown run.
     Curves(Box<RunCurves>),
+    /// A saved version of the experiment was not run, or waits for consent; the lines say why.
+    Notice(Notice),
     /// The dashboard must be closed.
     Close,
     /// A request failed; the text says why.
@@ -102,6 +104,8 @@ pub enum Request {
     Copy(String),
     /// Stop the run of this process.
     Halt(Halt),
+    /// Run another version of the experiment.
+    Version(VersionRequest),
     /// Exit the process at once.
     Abort,
     /// Suspend the process, as Ctrl-Z does in a shell.
@@ -110,6 +114,24 @@ pub enum Request {
     Redraw,
     /// Close the dashboard.
     Leave(Leave),
+}
+
+/// A version of the experiment that the user asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VersionRequest {
+    /// The edit that waits; else the newest version, after [`Self::Before`].
+    Newest,
+    /// The version before.
+    Before,
+}
+
+/// A notice about an edit, above the status line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notice {
+    /// The lines.
+    pub lines: Vec<String>,
+    /// Whether they report faults.
+    pub is_bad: bool,
 }
 
 /// How the dashboard closes, and how the run continues.

@@ -35,6 +35,7 @@ pub mod task_status;
 pub mod terminal;
 pub mod theme;
 mod update;
+mod versions;
 pub mod view;
 pub mod view_name;
 pub mod view_state;

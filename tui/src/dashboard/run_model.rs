@@ -176,6 +176,8 @@ impl RunModel {
             Event::Skipped { task, because } => self.skipped(at, task, because),
             Event::Warned { message } => self.enter(at, None, LogEvent::Note(message.clone(), true)),
             Event::Edited { nodes } => self.preview.clone_from(nodes),
+            // What was not run is no part of a run.
+            Event::Refused { .. } | Event::Proposed { .. } => {}
             Event::Superseded => self.note(at, "the file has changed: the new version takes over"),
             Event::Draining => {
                 self.progress = RunProgress::Draining;

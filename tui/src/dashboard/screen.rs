@@ -18,7 +18,7 @@ use crate::ui::plain::printable;
 
 /// Draws the screen.
 pub fn draw(app: &App, buf: &mut Buffer) {
-    let areas = areas((buf.area.width, buf.area.height));
+    let areas = areas((buf.area.width, buf.area.height), app.notice.lines.len());
     draw_tabs(app, areas.tabs, buf);
     app.view.draw(app, areas.body, buf);
     match &app.overlay {
@@ -26,6 +26,7 @@ pub fn draw(app: &App, buf: &mut Buffer) {
         Overlay::Help(scrolled) => draw_help(app, *scrolled, areas.body, buf),
         Overlay::Quit => draw_quit(app, areas.body, buf),
     }
+    draw_notice(app, areas.notice, buf);
     draw_status(app, areas.status, buf);
     draw_hints(app, areas.hints, buf);
     if app.theme.ascii {
@@ -51,7 +52,7 @@ fn keep_to_ascii(buf: &mut Buffer) {
 /// Returns the view whose tab is at a position.
 #[must_use]
 pub fn tab_at(app: &App, at: Position) -> Option<View> {
-    let tabs = areas(app.size).tabs;
+    let tabs = areas(app.size, 0).tabs;
     if at.y != tabs.y {
         return None;
     }
@@ -109,6 +110,20 @@ fn title(app: &App, run: &RunModel) -> String {
         }
         RunProgress::Gone => format!("{name}: not finished"),
     }
+}
+
+/// Draws the notice. Where it is cut, the last line says so.
+fn draw_notice(app: &App, area: Rect, buf: &mut Buffer) {
+    let (notice, height) = (&app.notice, usize::from(area.height));
+    let style = if notice.is_bad { app.theme.bad() } else { app.theme.notice() };
+    let more = notice.lines.len() > height;
+    let shown = if more { height.saturating_sub(1) } else { height };
+    let lines = notice.lines.iter().take(shown).enumerate().map(|(at, text)| {
+        let style = if at == 0 { style } else { ratatui::style::Style::new() };
+        Line::from(cut(&printable(text), usize::from(area.width), app.theme)).style(style)
+    });
+    let left = format!("  and {} more lines", notice.lines.len() - shown.min(notice.lines.len()));
+    put_all(buf, area, lines.chain(more.then(|| Line::from(left).style(app.theme.dim()))));
 }
 
 fn draw_status(app: &App, area: Rect, buf: &mut Buffer) {

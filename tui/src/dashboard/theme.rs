@@ -88,6 +88,12 @@ impl Theme {
         self.color(Color::Magenta)
     }
 
+    /// Returns the style of a value that an edit changed.
+    #[must_use]
+    pub fn changed(self) -> Style {
+        self.color(Color::Magenta).add_modifier(Modifier::BOLD | Modifier::UNDERLINED)
+    }
+
     /// Returns the style of the row or tab under the cursor.
     #[must_use]
     #[expect(clippy::unused_self, reason = "all styles are asked of the theme")]

@@ -10,7 +10,7 @@ use super::app::App;
 use super::areas::areas;
 use super::cursor::Motion;
 use super::keys::{Action, action, keys_of};
-use super::messages::{Leave, Request, Update};
+use super::messages::{Leave, Notice, Request, Update, VersionRequest};
 use super::overlay::Overlay;
 use super::run_model::RunModel;
 use super::screen;
@@ -33,6 +33,11 @@ impl App {
                     for line in &lines {
                         run.update(line);
                     }
+                    if self.follows_file {
+                        for line in &lines {
+                            self.follow(&line.event);
+                        }
+                    }
                 }
             }
             Update::Gone => {
@@ -50,7 +55,10 @@ impl App {
                 self.ask(Request::Open(run));
             }
             Update::Ended(summary) => self.ended(summary),
-            Update::Table(wanted, made) => drop(self.tables.insert(wanted, made)),
+            Update::Table(wanted, made) => {
+                self.tables.insert(wanted, made);
+                self.seek_point();
+            }
             Update::Record(task, record, tensors) => {
                 // The record may be dropped from memory later; then it is requested again.
                 self.asked.remove(&task);
@@ -71,6 +79,7 @@ impl App {
                 }
             }
             Update::Curves(curves) => runs::add_curves(self, *curves),
+            Update::Notice(notice) => self.notice = notice,
             Update::Close => self.ask(Request::Leave(Leave::Over)),
             Update::Trouble(text) => self.status = (text, true),
         }
@@ -84,18 +93,24 @@ impl App {
     /// Returns whether the frame changes with the clock alone.
     #[must_use]
     pub fn ticks(&self) -> bool {
-        let Some(run) = self.run.as_ref().filter(|run| run.ticks()) else { return false };
+        let is_marked = self.view == View::Tables && self.marks_changes();
+        let Some(run) = self.run.as_ref().filter(|run| run.ticks() || is_marked) else { return false };
         match self.view {
             View::Run => true,
             View::Task => {
                 let is_running = |task| run.task(task).status == TaskStatus::Running;
                 task::selected(self).is_some_and(is_running) || task::is_old(self)
             }
-            View::Training | View::Tables | View::Pareto | View::Runs => false,
+            View::Training | View::Pareto | View::Runs => false,
+            View::Tables => self.marks_changes(),
         }
     }
 
     fn open(&mut self, run: RunModel) {
+        let follows = run.opened.header.follows.as_ref();
+        if let Some(before) = self.run.take_if(|before| follows == Some(&before.opened.id)) {
+            return self.open_version(&before, run);
+        }
         let (id, experiment) = (&run.opened.id, &run.opened.header.experiment);
         self.say(format!("run {id} of {experiment}; {} shows the keys", keys_of(Action::Help)));
         self.run = Some(run);
@@ -121,6 +136,8 @@ impl App {
         self.own = None;
         match self.leave {
             Some(leave) => self.ask(Request::Leave(leave)),
+            // The end of a version is told when its run log tells it.
+            None if self.follows_file && !stopped => {}
             None if self.touched && !stopped => {
                 self.say(format!("the run is over; {} leaves", keys_of(Action::Quit)));
             }
@@ -163,6 +180,11 @@ impl App {
             Action::Quit => self.quit(),
             Action::Filter => self.prompt(),
             Action::Copy => self.copy(),
+            Action::Back if !self.notice.lines.is_empty() => {
+                self.notice = Notice::default();
+                "the notice is closed".to_owned()
+            }
+            Action::Newest | Action::Before | Action::PinBefore => self.version(action),
             Action::Interrupt => self.interrupt(),
             Action::Suspend => {
                 self.ask(Request::Suspend);
@@ -181,6 +203,24 @@ impl App {
             }),
         };
         self.say(said);
+    }
+
+    /// Asks for another version of the experiment, or pins the version before.
+    fn version(&mut self, action: Action) -> String {
+        let said = match (action, self.version_before.clone()) {
+            _ if !self.follows_file => {
+                return "this run does not follow its file; run --watch does".to_owned();
+            }
+            (Action::PinBefore, Some(before)) => {
+                self.ask(Request::Baseline(before));
+                return "reading the version before".to_owned();
+            }
+            (Action::PinBefore, None) => return "there is no version before".to_owned(),
+            (Action::Before, _) => (VersionRequest::Before, "the version before"),
+            _ => (VersionRequest::Newest, "the newest version"),
+        };
+        self.ask(Request::Version(said.0));
+        said.1.to_owned()
     }
 
     fn turn(&mut self, view: View) -> String {
@@ -236,7 +276,7 @@ impl App {
                 if let Some(view) = screen::tab_at(self, at) {
                     return self.act(Action::Show(view));
                 }
-                let body = areas(self.size).body;
+                let body = areas(self.size, self.notice.lines.len()).body;
                 let said = if body.contains(at) { self.view.click(self, body, at) } else { None };
                 self.say(said.unwrap_or_else(|| "nothing to select there".to_owned()));
             }

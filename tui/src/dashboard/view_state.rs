@@ -8,6 +8,7 @@ use fewbits_engine::graph::TaskId;
 use super::column_order::ColumnOrder;
 use super::cursor::Cursor;
 use super::filter::Filter;
+use super::shown_table::PointName;
 
 /// The state of the run view.
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,6 +88,8 @@ pub struct TablesState {
     pub(super) descending: bool,
     /// The cell under the cursor of a heat map: grid, row, column.
     pub(super) cell: CellPosition,
+    /// The point to which the cursor goes once the table is made: where it was in the version before.
+    pub(super) sought: Option<PointName>,
 }
 
 /// The state of the task view.

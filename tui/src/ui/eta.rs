@@ -78,6 +78,8 @@ impl Eta {
             Event::Rebuilt { .. }
             | Event::Edited { .. }
             | Event::Superseded
+            | Event::Refused { .. }
+            | Event::Proposed { .. }
             | Event::Warned { .. }
             | Event::Draining
             | Event::Interrupted

@@ -8,11 +8,11 @@ use std::io::{IsTerminal, Stderr, Write};
 
 use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::spec::experiment::Experiment;
-use plain::{Plain, advice, printable};
+use plain::{Plain, advice, edit_lines, printable};
 
 use crate::cli::{Global, Ui};
 use crate::dashboard::driver::{Dashboard, DashboardSetup};
-use crate::dashboard::messages::Leave;
+use crate::dashboard::messages::{Leave, Notice};
 use crate::session::variable;
 
 /// The most failures that are printed after the dashboard is closed.
@@ -42,6 +42,10 @@ pub struct Board {
     /// The failures and warnings to print after the dashboard is closed.
     kept: Vec<String>,
     left: Option<Leave>,
+    /// The number of tasks that run at once.
+    jobs: usize,
+    /// Whether the run follows its file: the dashboard stays open between the versions.
+    follows_file: bool,
 }
 
 impl Viewer {
@@ -55,6 +59,8 @@ impl Viewer {
             Ui::Plain => Self::Lines(lines),
             Ui::Auto if !is_watched() => Self::Lines(lines),
             Ui::Auto | Ui::Tui => Self::Board(Box::new(Board {
+                follows_file: setup.versions.is_some(),
+                jobs,
                 setup: Some(setup),
                 open: None,
                 run: String::new(),
@@ -65,10 +71,26 @@ impl Viewer {
         }
     }
 
-    /// Tells the viewer the id of the run that starts.
-    pub fn begin(&mut self, run: &str) {
-        if let Self::Board(board) = self {
-            run.clone_into(&mut board.run);
+    /// Tells the viewer the id of the run that starts, and its experiment.
+    pub fn begin(&mut self, run: &str, experiment: &Experiment) {
+        match self {
+            Self::Board(board) => {
+                run.clone_into(&mut board.run);
+                board.lines.renew(experiment);
+            }
+            Self::Lines(lines) => lines.renew(experiment),
+            Self::Json | Self::Quiet => {}
+        }
+    }
+
+    /// Takes note of the end of the dashboard; returns whether the process goes on with lines.
+    pub fn closed(&mut self) -> bool {
+        match self {
+            Self::Board(board) => {
+                board.close_ended();
+                board.left == Some(Leave::Lines)
+            }
+            Self::Json | Self::Quiet | Self::Lines(_) => true,
         }
     }
 
@@ -81,6 +103,7 @@ impl Viewer {
                 }
             }
             Self::Quiet => match event {
+                Event::Refused { message } => sayln!("{}", printable(message)),
                 Event::Failed { task, error } => {
                     sayln!("{}", printable(&format!("{task} failed: {error}")));
                 }
@@ -89,6 +112,16 @@ impl Viewer {
             },
             Self::Lines(lines) => lines.update(event),
             Self::Board(board) => board.update(event),
+        }
+    }
+
+    /// Waits for a dashboard that closes because the run was asked to end.
+    pub fn join(&mut self) {
+        if let Self::Board(board) = self
+            && let Some(open) = board.open.take()
+        {
+            board.left = open.wait().or(Some(Leave::Over));
+            board.tell_kept();
         }
     }
 
@@ -121,17 +154,37 @@ impl Board {
                     open.follow(&self.run);
                 }
             }
-            Event::Planned { counts, .. } if counts.cached < counts.tasks => self.show(),
-            Event::Finished(summary) => return self.finish(summary),
+            Event::Planned { counts, .. } if counts.cached < counts.tasks || self.follows_file => self.show(),
+            Event::Finished(summary) => match &self.open {
+                Some(open) if self.follows_file => open.ended(*summary),
+                _ => return self.finish(summary),
+            },
+            Event::Refused { message } => self.notify(message.lines().map(str::to_owned).collect(), true),
+            Event::Proposed { nodes } => {
+                let head = "this edit waits: r runs it, u drops it".to_owned();
+                let lines = edit_lines(nodes, self.jobs);
+                self.notify(std::iter::once(head).chain(lines).collect(), false);
+            }
             _ => {}
         }
+        self.close_ended();
+        self.lines.update(event);
+    }
+
+    fn notify(&self, lines: Vec<String>, is_bad: bool) {
+        if let Some(open) = &self.open {
+            open.notice(Notice { lines, is_bad });
+        }
+    }
+
+    /// Takes note of a dashboard that was closed.
+    fn close_ended(&mut self) {
         if let Some(open) = self.open.take_if(|open| open.is_closed()) {
             let left = open.wait().unwrap_or(Leave::Lines);
             self.left = Some(left);
             self.lines.muted = left != Leave::Lines;
             self.tell_kept();
         }
-        self.lines.update(event);
     }
 
     /// Opens the dashboard; called when there are tasks to run.

@@ -39,18 +39,24 @@ pub struct Plain<W> {
 impl<W: Write> Plain<W> {
     /// Makes the view of a run of an experiment with `jobs` tasks at once.
     pub fn new(out: W, experiment: &Experiment, jobs: usize) -> Self {
-        let accuracy = |node: &Node| Some((node.name.clone(), node.kind.metric(MetricRole::Accuracy)?));
         Self {
             out,
             jobs,
             eta: Eta::new(jobs),
             done: 0,
             total: 0,
-            accuracies: experiment.nodes.iter().filter_map(accuracy).collect(),
+            accuracies: accuracies(experiment),
             skipped: BTreeMap::new(),
             muted: false,
             broken: false,
         }
+    }
+
+    /// Shows another version of the experiment from now on.
+    pub fn renew(&mut self, experiment: &Experiment) {
+        self.accuracies = accuracies(experiment);
+        self.eta = Eta::new(self.jobs);
+        self.skipped.clear();
     }
 
     /// Shows an event.
@@ -67,7 +73,13 @@ impl<W: Write> Plain<W> {
                     counts.waiting
                 )
             }
-            Event::Edited { nodes } => {
+            Event::Refused { message } => {
+                for line in message.lines() {
+                    self.say(line);
+                }
+                "the last version stays".to_owned()
+            }
+            Event::Edited { nodes } | Event::Proposed { nodes } => {
                 for line in edit_lines(nodes, self.jobs) {
                     self.say(&line);
                 }
@@ -147,6 +159,12 @@ impl<W: Write> Plain<W> {
     }
 }
 
+/// Returns the nodes with an accuracy, each with the metric.
+fn accuracies(experiment: &Experiment) -> Vec<(String, &'static str)> {
+    let accuracy = |node: &Node| Some((node.name.clone(), node.kind.metric(MetricRole::Accuracy)?));
+    experiment.nodes.iter().filter_map(accuracy).collect()
+}
+
 /// Returns a line for each node of which tasks run, and the time that they may take.
 #[must_use]
 pub fn edit_lines(nodes: &[NodePreview], jobs: usize) -> Vec<String> {
@@ -160,6 +178,9 @@ pub fn edit_lines(nodes: &[NodePreview], jobs: usize) -> Vec<String> {
             let _ = write!(line, ", {} waiting", counts.waiting);
         }
         let mut changes: Vec<String> = node.changes.iter().map(change).collect();
+        // Digests of other content differ, their words do not.
+        changes.sort_unstable();
+        changes.dedup();
         let more = changes.len().saturating_sub(CHANGES);
         changes.truncate(CHANGES);
         if !changes.is_empty() {

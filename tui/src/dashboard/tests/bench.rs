@@ -285,6 +285,7 @@ impl Bench {
             | Request::Runs(false)
             | Request::Copy(_)
             | Request::Halt(_)
+            | Request::Version(_)
             | Request::Abort
             | Request::Suspend
             | Request::Redraw

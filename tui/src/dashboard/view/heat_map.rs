@@ -263,6 +263,9 @@ impl<'a> Map<'a> {
         let width = usize::from(self.cell).saturating_sub(3);
         let level = share.map_or(" ", |share| theme.level(share));
         let mut style = share.map_or(theme.dim(), |share| theme.heat(share));
+        if self.app.is_changed(shown, row, column) {
+            style = style.add_modifier(Modifier::BOLD | Modifier::UNDERLINED);
+        }
         if here {
             style = style.add_modifier(Modifier::BOLD | Modifier::REVERSED);
         }

@@ -188,9 +188,12 @@ impl<'a> Columns<'a> {
             let beside =
                 column.checked_sub(shown.sheet.axes).and_then(|at| difference(self.app, shown, row, at));
             let text = beside.map_or(text.clone(), |beside| format!("{text}  {beside}"));
-            self.pad(column, &cut(&text, width, theme)) + "  "
+            let text = printable(&(self.pad(column, &cut(&text, width, theme)) + "  "));
+            let is_changed =
+                column.checked_sub(shown.sheet.axes).is_some_and(|at| self.app.is_changed(shown, row, at));
+            if is_changed { Span::styled(text, theme.changed()) } else { Span::raw(text) }
         };
-        Line::from(printable(&self.visible.iter().map(cell).collect::<String>()))
+        self.visible.iter().map(cell).collect()
     }
 
     fn pad(&self, column: usize, text: &str) -> String {

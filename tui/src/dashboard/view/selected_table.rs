@@ -39,16 +39,16 @@ pub(super) fn graph(app: &App) -> Option<&TaskGraph<StandardOps>> {
     Some(&app.run.as_ref()?.opened.graph)
 }
 
-pub(super) fn table(app: &App) -> Option<&Table> {
+pub(in crate::dashboard) fn table(app: &App) -> Option<&Table> {
     graph(app)?.experiment.tables.get(table_request(app)?.table)
 }
 
-pub(super) fn shown_table(app: &App) -> Option<&ShownTable> {
+pub(in crate::dashboard) fn shown_table(app: &App) -> Option<&ShownTable> {
     app.tables.get(&table_request(app)?)?.as_deref().ok()
 }
 
 /// Returns the rows of the list, filtered and sorted.
-pub(super) fn listing(app: &App) -> Option<ListedRows<'_>> {
+pub(in crate::dashboard) fn listing(app: &App) -> Option<ListedRows<'_>> {
     let state = &app.tables_view;
     let sort = state.sort.map(|column| (column, state.descending));
     Some(shown_table(app)?.listing(&state.filter, sort, state.list))

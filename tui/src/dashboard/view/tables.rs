@@ -23,7 +23,7 @@ use crate::dashboard::filter::Filter;
 use crate::dashboard::keys::{Action, keys_of};
 use crate::dashboard::paint::{cut, line, put, put_all, top, wrap};
 use crate::dashboard::run_model::RunModel;
-use crate::dashboard::shown_table::{Pin, ShownSheet, labels, value};
+use crate::dashboard::shown_table::{Pin, ShownSheet, ShownTable, labels, value};
 use crate::dashboard::view_name::View;
 use crate::dashboard::view_state::TablesState;
 use crate::render::number::{count, estimate, number};
@@ -45,10 +45,13 @@ pub const HINTS: KeyHints = &[
 
 /// Returns whether the table is shown as heat maps.
 fn is_map(app: &App) -> bool {
+    shown_table(app).is_some_and(|shown| is_grid(shown, &app.tables_view))
+}
+
+/// Returns whether a table is shown as heat maps.
+pub(in crate::dashboard) fn is_grid(shown: &ShownTable, state: &TablesState) -> bool {
     // The points that satisfy a filter do not form a grid.
-    !app.tables_view.list
-        && app.tables_view.filter.is_empty()
-        && shown_table(app).is_some_and(|shown| shown.arrangement == Arrangement::Grids)
+    !state.list && state.filter.is_empty() && shown.arrangement == Arrangement::Grids
 }
 
 /// Returns the sheet under the cursor, with the row and the column of values there.

@@ -1,6 +1,7 @@
 //! The rest of the command line: plain progress, JSON events, escape codes, and wrong usage.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use crate::fixture::{Bench, TINY, end, events};
 
@@ -137,4 +138,35 @@ fn a_command_without_the_results_that_it_needs_fails_with_1() {
     for arguments in [&["table", "x.ron"][..], &["cite", "x.ron"], &["runs"], &["store", "info"]] {
         assert_eq!(bench.fewbits(arguments).code, Some(0), "{arguments:?}");
     }
+}
+
+#[test]
+fn a_layout_keeps_comments_and_keys() {
+    let bench = Bench::with(TINY);
+    bench.run_well();
+    // Another layout of the same experiment.
+    let other = TINY
+        .replace("    ", " ")
+        .replace(", ", ",")
+        .replace("\"seed\": [0,1],", "\"seed\":[0,1,], // both\n\n\n");
+    bench.write("x.ron", &other);
+    let checked = bench.fewbits(["fmt", "--check", "x.ron"]);
+    assert_eq!(
+        (checked.code, checked.stdout.as_str()),
+        (Some(1), "x.ron: would be laid out\n"),
+        "{checked:?}"
+    );
+    assert_eq!(fs::read_to_string(bench.path("x.ron")).expect("the file"), other);
+    assert_eq!(bench.stdout(["fmt", "x.ron"]), "x.ron: laid out\n");
+    let laid = fs::read_to_string(bench.path("x.ron")).expect("the file");
+    assert!(laid.contains("\n        \"seed\": [0, 1],  // both\n\n        \"e\":    [2, 3],\n"), "{laid}");
+    assert_eq!(bench.stdout(["fmt", "x.ron"]), "");
+    bench.fewbits(["fmt", "--check", "x.ron"]).code.filter(|code| *code == 0).expect("laid out");
+    assert_eq!(bench.run_well().count("ran"), 0);
+    // A mistake of syntax is told at its place, and no file is written.
+    bench.write("y.ron", "Experiment(name: \"y\" nodes: {})");
+    bench.write("z.ron", &other);
+    let ended = bench.fewbits(["fmt", "z.ron", "y.ron"]);
+    assert!(ended.code == Some(2) && ended.stderr.contains("y.ron:1:"), "{ended:?}");
+    assert_eq!(fs::read_to_string(bench.path("z.ron")).expect("the file"), other);
 }

@@ -105,6 +105,11 @@ pub enum Command {
     /// Check a file and count its tasks
     #[command(after_help = "Example:\n  fewbits check study.ron")]
     Check(FileArgs),
+    /// Lay out files: spaces, line breaks and trailing commas; comments and values stay
+    #[command(
+        after_help = "Examples:\n  fewbits fmt study.ron\n  fewbits fmt --check study.ron   (exit code 1 if it is not laid out)"
+    )]
+    Fmt(FmtArgs),
     /// Explain a task: its key, and the field that made it run
     #[command(
         after_help = "Examples:\n  fewbits why study.ron 'net(seed=0)'\n  fewbits why study.ron 3f9a12"
@@ -195,6 +200,16 @@ pub struct FileArgs {
     /// The experiment file
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct FmtArgs {
+    /// The experiment files
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Change nothing; exit with 1 if a file is not laid out
+    #[arg(long)]
+    pub check: bool,
 }
 
 #[derive(Args, Debug)]

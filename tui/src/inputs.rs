@@ -1,18 +1,31 @@
 //! The files that a command reads, which its output must not replace.
 //! Knows nothing of their content.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use fewbits_engine::graph::TaskGraph;
-use fewbits_engine::ops::{Ops, SourceContent};
+use fewbits_engine::ops::{Ops, SourceContent, TaskSource};
 use fewbits_ops::StandardOps;
 
 use crate::cli::Global;
 use crate::exit::Coded;
 use crate::session::store_dir;
+
+/// Returns the files outside an experiment that its tasks read, sorted.
+#[must_use]
+pub fn source_files(graph: &TaskGraph<StandardOps>, ops: &StandardOps) -> BTreeSet<PathBuf> {
+    let resolved = graph.node_tasks.iter().flat_map(|step| &step.resolved_ops);
+    let sources = resolved.flat_map(|resolved| ops.sources(&resolved.op).unwrap_or_default());
+    let file = |source: TaskSource| match source.content {
+        SourceContent::File { path, .. } => Some(path),
+        SourceContent::Embedded(_) => None,
+    };
+    sources.filter_map(file).collect()
+}
 
 /// Lists the inputs of a command.
 #[derive(Clone, Debug, Default)]
@@ -31,14 +44,7 @@ impl Inputs {
         file: &Path,
         global: &Global,
     ) -> Result<Self> {
-        let mut files = vec![file.to_path_buf()];
-        for work in graph.node_tasks.iter().flat_map(|step| &step.resolved_ops) {
-            let sources = ops.sources(&work.op).unwrap_or_default();
-            files.extend(sources.into_iter().filter_map(|source| match source.content {
-                SourceContent::File { path, .. } => Some(path),
-                SourceContent::Embedded(_) => None,
-            }));
-        }
+        let files = std::iter::once(file.to_path_buf()).chain(source_files(graph, ops)).collect();
         Ok(Self { files, store: Some(store_dir(global)?) })
     }
 

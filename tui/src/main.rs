@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         Command::Run(args) => command::run::run(args, global),
         Command::Plan(args) => command::plan::plan(args, global),
         Command::Check(args) => command::check::check(args, global),
+        Command::Fmt(args) => command::fmt::fmt(args, global),
         Command::Why(args) => command::why::why(args, global),
         Command::Table(args) => command::table::table(args, global),
         Command::Choose(args) => command::choose::choose(args, global),

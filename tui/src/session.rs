@@ -1,7 +1,6 @@
 //! The common start of most commands: parses the experiment, finds the store, makes the ops.
 //! Knows nothing of the commands.
 
-use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fewbits_engine::graph::{TaskGraph, base_of};
-use fewbits_engine::ops::{Ops, SourceContent};
 use fewbits_engine::text::fault::Fault;
 use fewbits_ops::StandardOps;
 use fewbits_ops::format::{Codec, Format};
@@ -35,6 +33,11 @@ pub struct Session {
 
 /// Reads an experiment file. All its faults are in one error.
 pub fn open(file: &Path, global: &Global) -> Result<Session> {
+    parse(&read(file)?, file, global)
+}
+
+/// Reads the text of an experiment file.
+pub fn read(file: &Path) -> Result<String> {
     let path = file.display();
     if std::fs::metadata(file).is_ok_and(|metadata| metadata.len() > MOST_BYTES) {
         let most = MOST_BYTES >> 20;
@@ -42,33 +45,15 @@ pub fn open(file: &Path, global: &Global) -> Result<Session> {
             "{path}: this file is larger than {most} MiB, so it is no experiment"
         )));
     }
-    let text = match std::fs::read(file) {
-        Err(error) => {
-            return Err(Coded::usage(format!(
-                "{path}: {error}; name an experiment file, such as experiments/quickstart.ron"
-            )));
-        }
+    match std::fs::read(file) {
+        Err(error) => Err(Coded::usage(format!(
+            "{path}: {error}; name an experiment file, such as experiments/quickstart.ron"
+        ))),
         Ok(bytes) => String::from_utf8(bytes).map_err(|error| {
             let is_utf16 = [b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| error.as_bytes().starts_with(*mark));
             let what = if is_utf16 { "a text file in UTF-16" } else { "not a text file in UTF-8" };
             Coded::usage(format!("{path}: this is {what}; save it as UTF-8"))
-        })?,
-    };
-    parse(&text, file, global)
-}
-
-impl Session {
-    /// Returns the files outside the experiment that its tasks read, sorted.
-    #[must_use]
-    pub fn source_files(&self) -> Vec<PathBuf> {
-        let ops = self.graph.node_tasks.iter().flat_map(|step| &step.resolved_ops);
-        let sources = ops.flat_map(|resolved| self.ops.sources(&resolved.op).unwrap_or_default());
-        let files = sources.filter_map(|source| match source.content {
-            SourceContent::File { path, .. } => Some(path),
-            SourceContent::Embedded(_) => None,
-        });
-        let files: BTreeSet<PathBuf> = files.collect();
-        files.into_iter().collect()
+        }),
     }
 }
 

@@ -3,11 +3,13 @@
 
 pub mod fault;
 pub mod fields;
+pub mod layout;
 pub mod mismatch;
 pub mod note;
 mod number;
 mod parse;
 mod primitives;
 pub mod syntax;
+mod tokens;
 pub mod value;
 pub mod variant;

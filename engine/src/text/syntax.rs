@@ -226,7 +226,7 @@ fn is_sound<'b>(brackets: impl Iterator<Item = &'b Bracket>) -> bool {
 }
 
 /// Returns the end of the comment that begins at a place; comments nest.
-fn end_of_comment(text: &str, start: usize) -> Option<usize> {
+pub(super) fn end_of_comment(text: &str, start: usize) -> Option<usize> {
     let (mut depth, mut at) = (1_usize, start + 2);
     while depth > 0 {
         at += text[at..].find(['*', '/'])?;
@@ -240,7 +240,7 @@ fn end_of_comment(text: &str, start: usize) -> Option<usize> {
 }
 
 /// Returns the end of the text that begins at a place; `None` if the closing quote probably opens the next text.
-fn end_of_text(text: &str, start: usize) -> Option<usize> {
+pub(super) fn end_of_text(text: &str, start: usize) -> Option<usize> {
     let raw = text[..start].trim_end_matches('#');
     if raw.ends_with('r') {
         let end = format!("\"{}", &text[raw.len()..start]);

@@ -26,6 +26,7 @@ use crate::cli::{Color, Global, RunArgs, Ui};
 use crate::dashboard::messages::VersionRequest;
 use crate::exit::{Coded, Exit};
 use crate::file_watch::FileWatch;
+use crate::inputs::source_files;
 use crate::interrupt::Signals;
 use crate::session::{Session, open, writer};
 use crate::ui::{Viewer, is_watched};
@@ -121,7 +122,8 @@ fn watch_files(
 }
 
 fn files_of(file: &Path, session: &Session) -> Vec<PathBuf> {
-    std::iter::once(file.to_path_buf()).chain(session.source_files()).collect()
+    let sources = source_files(&session.graph, &session.ops);
+    std::iter::once(file.to_path_buf()).chain(sources).collect()
 }
 
 fn previewed(session: &Session, store: &Store) -> Result<Vec<NodePreview>, StoreError> {

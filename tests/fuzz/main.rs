@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::run_log::{LoggedEvent, RunHeader};
+use fewbits_engine::text::layout::{is_same, layout};
 use fewbits_ops::StandardOps;
 use fewbits_ops::dataset::idx::{Idx, IdxKind};
 use fewbits_ops::dataset::source::SideOrder;
@@ -133,6 +134,19 @@ fn experiment() {
     let ops = std::panic::AssertUnwindSafe(ops);
     fuzz(&[EXPERIMENT.into(), quick], |bytes| {
         let _ = TaskGraph::parse(&String::from_utf8_lossy(bytes), &*ops, 10_000);
+    });
+}
+
+#[test]
+fn layout_of_an_experiment() {
+    let quick = include_bytes!("../../experiments/quickstart.ron").to_vec();
+    fuzz(&[EXPERIMENT.into(), quick], |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        // Whatever has a layout keeps its values and comments, and the layout is its own.
+        if let Some(laid) = layout(&text) {
+            assert!(is_same(&text, &laid), "{text}");
+            assert_eq!(layout(&laid).as_ref(), Some(&laid), "{text}");
+        }
     });
 }
 

@@ -5,6 +5,7 @@
 //! line together stay together as far as they fit, and a list of words fills its lines. In a map each item has its line, and
 //! the values are aligned. So are comments behind items.
 
+use super::syntax::too_deep;
 use super::tokens::{Token, TokenKind, tokens};
 
 /// The widest line.
@@ -55,10 +56,13 @@ struct Comment<'t> {
     is_apart: bool,
 }
 
-/// Returns the text in the layout of experiments; `None` if it has a mistake of syntax. The layout of a laid-out text is
+/// Returns the text in the layout of experiments; `None` if it has a mistake of syntax or nests too deep. The layout of a laid-out text is
 /// itself.
 #[must_use]
 pub fn layout(text: &str) -> Option<String> {
+    if too_deep(text).is_some() {
+        return None;
+    }
     let all = tokens(text)?;
     let mut reader = Reader { tokens: &all, at: 0, breaks: 0 };
     let root = reader.items(None)?;
@@ -146,7 +150,7 @@ impl<'t> Reader<'_, 't> {
                     }
                 }
                 TokenKind::Comma => {
-                    if !has_value {
+                    if !has_value || open.is_none() {
                         return None;
                     }
                     let before = std::mem::take(&mut after);
@@ -155,7 +159,7 @@ impl<'t> Reader<'_, 't> {
                 }
                 TokenKind::Colon => {
                     item.before.append(&mut after);
-                    if !has_value || item.key.is_some() {
+                    if !has_value || item.key.is_some() || open.is_none() {
                         return None;
                     }
                     item.key = Some(std::mem::take(&mut item.value));
@@ -477,9 +481,10 @@ mod tests {
 
     #[test]
     fn mistakes_of_syntax_have_no_layout() {
-        for text in ["A(", "A(b: 1 c: 2)", "A(]", "\"", "A(b:)", "A(,)", "A(b: 1: 2)"] {
+        for text in ["A(", "A(b: 1 c: 2)", "A(]", "\"", "A(b:)", "A(,)", "A(b: 1: 2)", "A(),", "A: 1"] {
             assert_eq!(layout(text), None, "{text}");
         }
+        assert_eq!(layout(&"(".repeat(100_000)), None);
         assert_eq!(layout("").as_deref(), Some("\n"));
     }
 

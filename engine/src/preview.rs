@@ -1,5 +1,5 @@
 //! The preview of an edit: for each node, how many results there are, what runs, which fields changed, and how long it may
-//! take. Runs nothing.
+//! take. Runs nothing, and knows nothing of the file that was edited.
 
 use fewbits_store::{Key, Store, StoreError};
 use serde::{Deserialize, Serialize};
@@ -77,13 +77,14 @@ pub fn preview<O: Ops>(
     Ok(nodes)
 }
 
-/// Returns the sum over the nodes of the tasks to run times their median seconds, divided by the number of jobs; and whether a
-/// node has no median, so that it is missing in the sum.
+/// Returns the sum over the nodes of their median seconds times the rounds that their tasks take with so many jobs, as if no
+/// node ran beside another; and whether a node has no median, so that it is missing in the sum.
 #[must_use]
 pub fn estimate(nodes: &[NodePreview], jobs: usize) -> (f64, bool) {
     let running = || nodes.iter().filter(|node| node.to_run() > 0);
-    let seconds: f64 = running().filter_map(|node| Some(node.seconds? * node.to_run() as f64)).sum::<f64>();
-    (seconds / jobs.max(1) as f64, running().any(|node| node.seconds.is_none()))
+    let rounds = |node: &NodePreview| node.to_run().div_ceil(jobs.max(1)) as f64;
+    let seconds: f64 = running().filter_map(|node| Some(node.seconds? * rounds(node))).sum();
+    (seconds, running().any(|node| node.seconds.is_none()))
 }
 
 /// Returns the median of the seconds of stored results; the upper one of two.
@@ -94,4 +95,23 @@ fn median(keys: &[Key], store: &Store) -> Result<Option<f64>, StoreError> {
     }
     seconds.sort_by(f64::total_cmp);
     Ok(seconds.get(seconds.len() / 2).copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimate_counts_rounds() {
+        let node = |run, seconds| NodePreview {
+            node: "n".to_owned(),
+            counts: Counts { tasks: 40, cached: 40 - run, run, waiting: 0 },
+            changes: vec![],
+            seconds,
+        };
+        // One long task takes its time, however many jobs there are.
+        assert_eq!(estimate(&[node(1, Some(3600.0))], 16), (3600.0, false));
+        assert_eq!(estimate(&[node(17, Some(2.0)), node(0, None)], 16), (4.0, false));
+        assert_eq!(estimate(&[node(4, Some(2.0)), node(1, None)], 2), (4.0, true));
+    }
 }

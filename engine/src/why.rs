@@ -92,6 +92,11 @@ impl History {
         Self::from_header(header, ops, store)
     }
 
+    /// Plans a run again; `None` if its text can no longer be read.
+    pub fn of<O: Ops>(run: &str, ops: &O, store: &Store) -> Option<Self> {
+        Self::from_header(RunHeader::load(store, run).ok()??, ops, store)
+    }
+
     /// Returns the reason that a task without a result runs; `now` is its preimage.
     #[must_use]
     pub fn compare<O: Ops>(&self, graph: &TaskGraph<O>, task: TaskId, now: &str) -> Reason {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use fewbits_store::{Commit, Store, StoreError};
+use fewbits_store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
 use super::executor::Assignment;
 use super::halt::Halt;
 use super::job::{Job, JobError, JobResult, Worker};
-use super::runner::{Crew, Ended, Flight, Message, Progress, Runner};
+use super::runner::{Crew, CrewMessage, Ended, Flight, Progress, Runner, Version};
 use super::state::RunState;
 use crate::context::{Context, OnProgress};
 use crate::event::{Event, Summary};
@@ -49,16 +49,6 @@ pub enum RunError {
     /// Threads cannot be started.
     #[error("cannot start threads: {0}")]
     Threads(#[from] std::io::Error),
-}
-
-/// A version of an experiment to run.
-pub struct Version<O: Ops> {
-    /// Its tasks.
-    pub graph: Arc<TaskGraph<O>>,
-    /// The id of the run.
-    pub id: String,
-    /// The run of the version before, if this one is an edit of it.
-    pub follows: Option<String>,
 }
 
 /// Runs the tasks whose results are not in the store. Returns the summary and the final state of every task. Events
@@ -131,7 +121,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         let mut numbers: Vec<u64> = self.crew.flights.keys().copied().collect();
         numbers.sort_unstable();
         for number in numbers {
-            let flight = &self.crew.flights[&number];
+            let Some(flight) = self.crew.flights.get_mut(&number) else { continue };
             if flight.cancelled.load(Ordering::Relaxed) {
                 continue;
             }
@@ -139,6 +129,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
                 flight.cancelled.store(true, Ordering::Relaxed);
                 continue;
             };
+            flight.is_taken_over = true;
             let task = self.graph.name(job.task);
             for progress in flight.progress.clone() {
                 self.state.tell(progressed(&task, progress));
@@ -170,16 +161,17 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         let place = Some((Arc::clone(self.store), job.key));
         let context = Context::new(Arc::clone(&cancelled), self.reporter(number), place);
         let quiet = Context::new(Arc::clone(&cancelled), Box::new(|_, _, _| ()), None);
-        let flight = Flight { key: job.key, keep: job.keep, cancelled, progress: vec![] };
+        let flight =
+            Flight { key: job.key, keep: job.keep, cancelled, progress: vec![], is_taken_over: false };
         self.crew.flights.insert(number, flight);
         self.jobs.insert(number, job.clone());
         let worker = Arc::clone(&self.worker);
         self.crew.executor.assign(Assignment { number, job, worker, width, context, quiet });
     }
 
-    pub(super) fn receive(&mut self, message: Message<O::Artifact>) -> Result<(), RunError> {
+    pub(super) fn receive(&mut self, message: CrewMessage<O::Artifact>) -> Result<(), RunError> {
         match message {
-            Message::Progressed(number, progress) => {
+            CrewMessage::Progressed(number, progress) => {
                 if let Some(flight) = self.crew.flights.get_mut(&number) {
                     flight.progress.push(progress.clone());
                 }
@@ -187,12 +179,22 @@ impl<'r, O: Ops> Coordinator<'r, O> {
                     self.state.tell(progressed(&self.graph.name(job.task), progress));
                 }
             }
-            Message::Rebuilt(task, seconds) => self.state.tell(Event::Rebuilt { task, seconds }),
-            Message::Recorded(numbers, result) => self.recorded(&numbers, &result),
-            Message::Ended(number, outcome) => {
-                self.crew.flights.remove(&number);
-                // A job of an earlier version that this one does not want has no task here.
-                let Some(job) = self.jobs.remove(&number) else { return Ok(()) };
+            CrewMessage::Rebuilt(task, seconds) => self.state.tell(Event::Rebuilt { task, seconds }),
+            CrewMessage::Recorded(numbers, result) => self.recorded(&numbers, &result),
+            CrewMessage::Ended(number, outcome) => {
+                let flight = self.crew.flights.remove(&number);
+                let Some(job) = self.jobs.remove(&number) else {
+                    // A job of an earlier version that this one does not want: its result is true all the same.
+                    if let (Some(flight), Ok(done)) = (flight, outcome) {
+                        self.crew.commit(number, flight.key, done);
+                    }
+                    self.state.clear_unwanted();
+                    return Ok(());
+                };
+                if flight.is_some_and(|flight| flight.is_taken_over) {
+                    // It may have had other inputs of the same digests.
+                    self.state.clear_unwanted();
+                }
                 match outcome {
                     Ok(done) => self.done(number, &job, done)?,
                     Err(error) => self.undone(&job, &error)?,
@@ -205,11 +207,10 @@ impl<'r, O: Ops> Coordinator<'r, O> {
 
     /// Handles a job's result: submits it to the store.
     fn done(&mut self, number: u64, job: &Job, done: JobResult<O::Artifact>) -> Result<(), RunError> {
-        let JobResult { record, artifact, objects } = done;
-        let (metrics, seconds) = (record.metrics.clone(), record.seconds);
-        let parts = Parts::from_record(self.graph.kind(job.task).parts, &record.parts);
+        let (metrics, seconds) = (done.record.metrics.clone(), done.record.seconds);
+        let parts = Parts::from_record(self.graph.kind(job.task).parts, &done.record.parts);
         self.saving.insert(number, job.task);
-        self.crew.committer.submit(Commit { ticket: number, key: job.key, record, objects });
+        let artifact = self.crew.commit(number, job.key, done);
         Ok(self.state.computed(job, metrics, seconds, parts, artifact)?)
     }
 
@@ -220,7 +221,13 @@ impl<'r, O: Ops> Coordinator<'r, O> {
                 self.state.cancelled(job.task);
                 return Ok(());
             }
-            JobError::Lost(input) => return Ok(self.state.lost(job.task, *input)?),
+            JobError::Lost { key, .. } => {
+                // A job of an earlier version may have had other inputs of the same digests.
+                return Ok(match job.input_of(key) {
+                    Some(input) => self.state.lost(job.task, input)?,
+                    None => self.state.send_back(job.task, None)?,
+                });
+            }
             JobError::Differs { key, .. } => self.state.drop_record(key)?,
             JobError::Store(error) => {
                 // Every further task would fail with the same error.
@@ -260,7 +267,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
 
     /// Lets a newer version take over: no further task starts, and the jobs in flight are left to it.
     pub(super) fn supersede(&mut self) {
-        if !self.stops() {
+        if !self.stopping {
             self.state.tell(Event::Superseded);
             self.superseded = true;
         }
@@ -308,7 +315,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
     fn reporter(&self, number: u64) -> Box<OnProgress> {
         let messages = self.crew.messages.clone();
         Box::new(move |done, total, metrics| {
-            let _ = messages.send(Message::Progressed(number, Progress { done, total, metrics }));
+            let _ = messages.send(CrewMessage::Progressed(number, Progress { done, total, metrics }));
         })
     }
 }

@@ -52,6 +52,22 @@ pub enum ArtifactPath {
     Made(Vec<ArtifactSource>),
 }
 
+impl Job {
+    /// Returns the task on the way to the job's inputs whose result has this key.
+    #[must_use]
+    pub fn input_of(&self, key: &Key) -> Option<TaskId> {
+        let mut found = None;
+        for input in &self.inputs {
+            input.walk(&mut |source| {
+                if source.key == *key {
+                    found = Some(source.task);
+                }
+            });
+        }
+        found
+    }
+}
+
 impl ArtifactSource {
     /// Calls `visit` with this source and, recursively, the sources of its inputs.
     pub fn walk(&self, visit: &mut impl FnMut(&Self)) {
@@ -86,9 +102,14 @@ pub enum JobError {
     /// A source file has changed since the plan. Contains the message.
     #[error("{0}; run again")]
     Changed(String),
-    /// A kept artifact of this task is missing from the store or damaged.
+    /// A kept artifact is missing from the store or damaged.
     #[error("a kept artifact is lost")]
-    Lost(TaskId),
+    Lost {
+        /// The task that made it, in the worker's graph.
+        task: TaskId,
+        /// Its key.
+        key: Key,
+    },
     /// An artifact that was made again does not match its record.
     #[error(
         "{task}: made again, it came out different from its record, which is dropped; run again to compute it anew"
@@ -190,14 +211,15 @@ impl<O: Ops> Worker<O> {
     }
 
     fn load(&self, source: &ArtifactSource) -> Result<Arc<O::Artifact>, JobError> {
+        let lost = || JobError::Lost { task: source.task, key: source.key };
         let mut parts = BTreeMap::new();
         for (name, digest) in source.parts.iter() {
-            let bytes = self.store.object(digest)?.ok_or(JobError::Lost(source.task))?;
+            let bytes = self.store.object(digest)?.ok_or_else(lost)?;
             parts.insert(name.to_owned(), bytes);
         }
         // The digest of the bytes is right, so bytes that cannot be decoded are of no use: the artifact counts as
         // lost.
-        self.ops.decode(parts).map(Arc::new).map_err(|_| JobError::Lost(source.task))
+        self.ops.decode(parts).map(Arc::new).map_err(|_| lost())
     }
 
     fn make_again(

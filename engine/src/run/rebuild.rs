@@ -86,7 +86,7 @@ impl<'r, O: Ops> Rebuilder<'r, O> {
         let source = self.supply.source(task).map_err(|unknown| self.unknown(unknown))?;
         self.worker.obtain(&source, &Context::silent()).map_err(|error| match error {
             JobError::Store(error) => error.into(),
-            JobError::Lost(lost) => RebuildError::Lost { task: graph.name(lost) },
+            JobError::Lost { task, .. } => RebuildError::Lost { task: graph.name(task) },
             JobError::Differs { task, .. } => RebuildError::Differs { task },
             JobError::Op(source) => RebuildError::Op { task: graph.name(task), source },
             JobError::Changed(what) => {

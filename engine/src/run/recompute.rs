@@ -99,7 +99,9 @@ fn again<O: Ops>(job: &Job, worker: &Worker<O>) -> Result<Recomputed, StoreError
             _ => Recomputed::Differs(vec![format!("{task}, made again for it, differs from its record")]),
         },
         Err(JobError::Op(OpError::Missing(what)) | JobError::Changed(what)) => Recomputed::Unlike(what),
-        Err(JobError::Lost(_)) => Recomputed::Unlike("a model that it needs is not in the store".to_owned()),
+        Err(JobError::Lost { .. }) => {
+            Recomputed::Unlike("a model that it needs is not in the store".to_owned())
+        }
         Err(error) => Recomputed::Failed(error.to_string()),
     })
 }

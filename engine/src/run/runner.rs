@@ -1,20 +1,20 @@
 //! The runner: what outlives one version of an experiment in a process. It has the threads, the thread that commits, the
 //! artifacts in memory and the jobs in flight. Knows nothing of the states of tasks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use fewbits_store::{Committer, Key, Store};
+use fewbits_store::{Commit, Committer, Key, Store};
 use tokio::sync::{mpsc, watch};
 
 use super::announcer::Announcer;
 use super::artifacts::Artifacts;
-use super::coordinator::{Coordinator, RunError, Settings, Version};
+use super::coordinator::{Coordinator, RunError, Settings};
 use super::executor::{Executor, Outcome};
 use super::halt::Halt;
-use super::job::Worker;
+use super::job::{JobResult, Worker};
 use super::state::RunState;
 use super::supply::Supply;
 use crate::event::{Event, Summary};
@@ -27,7 +27,7 @@ use crate::why::History;
 
 /// The messages from other threads to the coordinator. Jobs are named by their numbers, because the task of a job has
 /// another place in another version.
-pub(super) enum Message<A> {
+pub(super) enum CrewMessage<A> {
     /// A job ended.
     Ended(u64, Outcome<A>),
     /// The records of these jobs are safe from a crash, or could not be written.
@@ -53,6 +53,18 @@ pub(super) struct Flight {
     pub(super) cancelled: Arc<AtomicBool>,
     /// The progress so far, so that another version can show it from the beginning.
     pub(super) progress: Vec<Progress>,
+    /// Whether a version after the one that started it took it over.
+    pub(super) is_taken_over: bool,
+}
+
+/// A version of an experiment to run.
+pub struct Version<O: Ops> {
+    /// Its tasks.
+    pub graph: Arc<TaskGraph<O>>,
+    /// The id of the run.
+    pub id: String,
+    /// The run of the version before, if this one is an edit of it.
+    pub follows: Option<String>,
 }
 
 /// The end of a run.
@@ -74,8 +86,8 @@ pub struct Runner<O: Ops> {
     artifacts: Arc<Artifacts<O::Artifact>>,
     /// Whether artifacts of tasks without inputs stay in memory for the next version.
     keeps_sources: bool,
-    messages: mpsc::UnboundedSender<Message<O::Artifact>>,
-    inbox: mpsc::UnboundedReceiver<Message<O::Artifact>>,
+    messages: mpsc::UnboundedSender<CrewMessage<O::Artifact>>,
+    inbox: mpsc::UnboundedReceiver<CrewMessage<O::Artifact>>,
     /// Started with the first task that runs.
     crew: Option<Crew<O>>,
 }
@@ -84,7 +96,7 @@ pub struct Runner<O: Ops> {
 pub(super) struct Crew<O: Ops> {
     pub(super) executor: Executor<O>,
     pub(super) committer: Committer,
-    pub(super) messages: mpsc::UnboundedSender<Message<O::Artifact>>,
+    pub(super) messages: mpsc::UnboundedSender<CrewMessage<O::Artifact>>,
     pub(super) flights: HashMap<u64, Flight>,
     /// The number of the next job.
     pub(super) next: u64,
@@ -116,12 +128,17 @@ impl<O: Ops> Runner<O> {
         mut newer: watch::Receiver<u64>,
     ) -> Result<Ended, RunError> {
         let start = Instant::now();
+        self.record_ended().await;
         let (graph, ops, store) = (version.graph, Arc::clone(&self.ops), Arc::clone(&self.store));
         let planner = Planner::new(&graph, &*ops, &store);
         let plan = planner.plan()?;
         // The last run is only read if something runs. It must be found before this run's own log exists.
         let idle = plan.tasks.iter().all(|planned| planned.state == TaskState::Cached);
-        let history = if idle { None } else { History::last(&graph, &*ops, &store) };
+        let history = match &version.follows {
+            _ if idle => None,
+            Some(before) => History::of(before, &*ops, &store),
+            None => History::last(&graph, &*ops, &store),
+        };
         let header = RunHeader {
             follows: version.follows,
             ..RunHeader::new(&graph, &plan, self.settings.jobs, planner.sources()?)
@@ -137,6 +154,7 @@ impl<O: Ops> Runner<O> {
             crew.cancel_unwanted(&graph, &plan);
         }
         if idle {
+            self.keep_sources_of(&graph, &plan);
             return Ok(Ended { summary: announcer.end_idle(&plan), plan, is_superseded: false });
         }
         let supply = Supply::new(&graph, plan, Arc::clone(&self.artifacts), self.keeps_sources);
@@ -172,19 +190,72 @@ impl<O: Ops> Runner<O> {
     }
 }
 
+impl<O: Ops> Runner<O> {
+    /// Records the results of jobs that ended between two versions, so that the next plan knows them.
+    async fn record_ended(&mut self) {
+        let Some(crew) = &mut self.crew else { return };
+        let mut saving = HashSet::new();
+        loop {
+            let message = match self.inbox.try_recv() {
+                Ok(message) => message,
+                Err(_) if saving.is_empty() => return,
+                Err(_) => match self.inbox.recv().await {
+                    Some(message) => message,
+                    None => return,
+                },
+            };
+            match message {
+                CrewMessage::Ended(number, outcome) => {
+                    if let (Some(flight), Ok(done)) = (crew.flights.remove(&number), outcome) {
+                        saving.insert(number);
+                        crew.commit(number, flight.key, done);
+                    }
+                }
+                // A result that could not be written is computed again; the next write tells the error.
+                CrewMessage::Recorded(numbers, _) => saving.retain(|number| !numbers.contains(number)),
+                CrewMessage::Progressed(number, progress) => {
+                    if let Some(flight) = crew.flights.get_mut(&number) {
+                        flight.progress.push(progress);
+                    }
+                }
+                CrewMessage::Rebuilt(..) => {}
+            }
+        }
+    }
+
+    /// Removes the artifacts from memory, but those of tasks without inputs in a plan, if they stay.
+    fn keep_sources_of(&self, graph: &TaskGraph<O>, plan: &Plan) {
+        let sources = graph.tasks().filter(|task| self.keeps_sources && graph.inputs(*task).is_empty());
+        let keys: HashSet<Key> = sources.filter_map(|task| plan.planned(task).key).collect();
+        self.artifacts.retain(|key| keys.contains(key));
+    }
+}
+
 impl<O: Ops> Crew<O> {
+    /// Hands a result to the thread that commits, under the number of its job; returns the artifact.
+    pub(super) fn commit(
+        &self,
+        number: u64,
+        key: Key,
+        done: JobResult<O::Artifact>,
+    ) -> Option<Arc<O::Artifact>> {
+        let JobResult { record, artifact, objects } = done;
+        self.committer.submit(Commit { ticket: number, key, record, objects });
+        artifact
+    }
+
     fn start(
         jobs: usize,
         store: &Arc<Store>,
-        messages: &mpsc::UnboundedSender<Message<O::Artifact>>,
+        messages: &mpsc::UnboundedSender<CrewMessage<O::Artifact>>,
     ) -> Result<Self, RunError> {
         let (ended, recorded) = (messages.clone(), messages.clone());
         let executor = Executor::start(jobs, move |number, outcome| {
-            let _ = ended.send(Message::Ended(number, outcome));
+            let _ = ended.send(CrewMessage::Ended(number, outcome));
         })?;
         let committer = Committer::start(Arc::clone(store), move |tickets, result| {
             let result = result.map_err(ToString::to_string);
-            let _ = recorded.send(Message::Recorded(tickets.to_vec(), result));
+            let _ = recorded.send(CrewMessage::Recorded(tickets.to_vec(), result));
         })?;
         Ok(Self { executor, committer, messages: messages.clone(), flights: HashMap::new(), next: 0 })
     }
@@ -225,10 +296,10 @@ impl<O: Ops> Drop for Crew<O> {
 /// Returns a callback that sends a message for every artifact that is made again.
 fn rebuilt<O: Ops>(
     graph: &Arc<TaskGraph<O>>,
-    messages: &mpsc::UnboundedSender<Message<O::Artifact>>,
+    messages: &mpsc::UnboundedSender<CrewMessage<O::Artifact>>,
 ) -> Box<dyn Fn(TaskId, f64) + Send + Sync> {
     let (graph, messages) = (Arc::clone(graph), messages.clone());
     Box::new(move |task, seconds| {
-        let _ = messages.send(Message::Rebuilt(graph.name(task), seconds));
+        let _ = messages.send(CrewMessage::Rebuilt(graph.name(task), seconds));
     })
 }

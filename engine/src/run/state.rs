@@ -255,6 +255,11 @@ impl<'r, O: Ops> RunState<'r, O> {
         }
     }
 
+    /// Removes artifacts from memory that no task of this version wants.
+    pub fn clear_unwanted(&self) {
+        self.supply.clear_unwanted();
+    }
+
     /// Removes artifacts from memory that were made for an ended job only.
     pub fn sweep(&mut self, job: &Job) {
         self.supply.sweep(&job.inputs);

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use fewbits_engine::event::Event;
 use fewbits_engine::preview::NodePreview;
-use fewbits_engine::run::coordinator::{Settings, Version};
+use fewbits_engine::run::coordinator::Settings;
 use fewbits_engine::run::halt::Halt;
-use fewbits_engine::run::runner::{Ended, Runner};
+use fewbits_engine::run::runner::{Ended, Runner, Version};
 use fewbits_store::Store;
 use proptest::prelude::*;
 use tokio::sync::{mpsc, watch};
@@ -35,8 +35,8 @@ impl<'b> Live<'b> {
     /// Runs a text; `each` sees every event and says whether a newer version takes over then.
     async fn run(&mut self, text: &str, mut each: impl FnMut(&Event) -> bool) -> (Vec<Event>, Ended) {
         let graph = self.bench.graph(text);
-        let follows = self.versions.checked_sub(1).map(|before| format!("run-{before:03}"));
-        let id = format!("run-{:03}", self.versions);
+        let follows = self.versions.checked_sub(1).map(|before| format!("live-{before:03}"));
+        let id = format!("live-{:03}", self.versions);
         self.versions += 1;
         let (events, mut told) = mpsc::unbounded_channel();
         let (halt, newer) = (watch::channel(Halt::No), self.newer.subscribe());
@@ -168,6 +168,10 @@ fn a_version_with_nothing_to_do_stops_what_ran() {
         assert!(ended.is_superseded);
         let (events, ended) = live.run(&experiment("", r#""n": Number(value: 1)"#), |_| false).await;
         assert!(lines(&events).is_empty() && ended.summary.cached == 1);
+        // What has no inputs stays, and nothing else: the job that stops has let go of the rest.
+        while bench.ops.live.now() > 1 {
+            tokio::task::yield_now().await;
+        }
     });
     drop(live);
     assert_eq!(bench.ops.live.now(), 0);
@@ -219,4 +223,63 @@ proptest! {
         alone.summary(&last);
         prop_assert_eq!(bench.results(&last), alone.results(&last));
     }
+}
+
+#[test]
+fn a_failure_with_fail_fast_does_not_hold_up_the_next_version() {
+    let mut bench = Bench::new();
+    (bench.jobs, bench.fail_fast) = (2, true);
+    let text = experiment(
+        "",
+        r#""n": Number(value: 1), "f": Fail(of: "n", when: 0), "l": Learn(of: "n", steps: 5, stop_at: 4)"#,
+    );
+    let mut live = Live::new(&bench, bench.store());
+    block_on(async {
+        let third = |event: &Event| matches!(event, Event::Progressed { done: 3, .. });
+        let (events, ended) = live.run(&text, third).await;
+        assert!(ended.is_superseded, "{:?}", lines(&events));
+        let (events, ended) =
+            live.run(&text.replace("when: 0", "when: 9").replace("5, stop_at: 4", "6"), |_| false).await;
+        assert_eq!(ended.summary.failed + ended.summary.skipped, 0, "{:?}", lines(&events));
+    });
+}
+
+/// The inputs of a job that goes on have other places in the next version.
+#[test]
+fn a_loss_that_a_job_of_the_version_before_finds_is_that_of_its_input() {
+    let bench = Bench::new();
+    let first = experiment("", r#""n": Number(value: 1), "l": Learn(of: "n"), "z": Number(value: 7)"#);
+    bench.summary(&first);
+    // The job of `a` makes `z` again, and waits there. Then it reads `l`, which is gone.
+    let open = Arc::new(AtomicBool::new(false));
+    let gate = Arc::clone(&open);
+    *bench.ops.hook.lock().unwrap() = Some(Box::new(move |kind| {
+        while kind == "Number" && !gate.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+    }));
+    let text = experiment(
+        "",
+        r#""n": Number(value: 1), "l": Learn(of: "n"), "z": Number(value: 7), "a": Add(left: "z", right: "l")"#,
+    );
+    let mut live = Live::new(&bench, bench.store());
+    block_on(async {
+        let (_, ended) = live.run(&text, |event| is_start(event, "a")).await;
+        assert!(ended.is_superseded);
+        let moved = experiment(
+            "",
+            r#""y": Round(of: "z"), "z": Number(value: 7), "n": Number(value: 1), "l": Learn(of: "n"), "a": Add(left: "z", right: "l")"#,
+        );
+        let (events, ended) = live
+            .run(&moved, |event| {
+                if is_start(event, "a") && !open.load(Ordering::SeqCst) {
+                    assert_eq!(bench.lose_objects(), 1);
+                    open.store(true, Ordering::SeqCst);
+                }
+                false
+            })
+            .await;
+        assert_eq!(ended.summary.failed + ended.summary.skipped, 0, "{:?}", lines(&events));
+        assert!(lines(&events).contains(&"a = 11".to_owned()), "{:?}", lines(&events));
+    });
 }

@@ -34,7 +34,7 @@ impl<O: Ops> RunState<'_, O> {
     }
 
     /// Settles a task that was about to start again, once a needed result is known.
-    pub(super) fn send_back(&mut self, task: TaskId, needed: Option<TaskId>) -> Result<(), StoreError> {
+    pub fn send_back(&mut self, task: TaskId, needed: Option<TaskId>) -> Result<(), StoreError> {
         let key = self.supply.planned(task).key;
         let mut freed = key.map(|key| self.queue.retire(task, key)).unwrap_or_default();
         match needed {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::fixture::{Bench, TINY, Told};
+use crate::fixture::{Bench, TINY, Told, files};
 use crate::terminal::Terminal;
 
 /// The longest wait for an event, on a machine that is busy with other work.
@@ -301,4 +301,101 @@ fn an_edit_waits_for_consent() {
     let ended = bench.fewbits(["run", "x.ron", "--watch", "--ask", "--ui", "plain"]);
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(ended.stderr.contains("--ask waits for a key of the dashboard"), "{ended:?}");
+}
+
+#[test]
+fn damaged_records_are_computed_again() {
+    let bench = Bench::with(TINY);
+    bench.run_well();
+    let results = bench.long();
+    let journal = files(&bench.path("store/journal"))
+        .into_iter()
+        .max_by_key(|path| fs::metadata(path).map_or(0, |of| of.len()));
+    let journal = journal.expect("a journal");
+    let mut bytes = fs::read(&journal).expect("the journal");
+    let at = bytes.len() - 30;
+    bytes[at] ^= 1;
+    fs::write(&journal, bytes).expect("damage");
+    let live = Live::start(&bench);
+    // The damage is found when the results are read.
+    live.until("finished");
+    live.until("warned");
+    let events = live.until("finished");
+    assert_eq!(ran(&events).len(), 1, "{events:#?}");
+    drop(live);
+    assert_eq!(bench.long(), results);
+}
+
+#[test]
+fn a_watch_without_a_reader_ends() {
+    let bench = Bench::with(TINY);
+    bench.run_well();
+    let binary = env!("CARGO_BIN_EXE_fewbits");
+    let line = format!("'{binary}' --store store run x.ron --watch --ui json | head -1; echo over");
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &line]).current_dir(bench.path(".")).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut process = shell.spawn().expect("a shell");
+    // The first event after the reader is gone ends the watch.
+    std::thread::sleep(Duration::from_millis(500));
+    bench.edit("epochs: 1", "epochs: 2");
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut process.stdout.take().expect("output"), &mut text).expect("the end");
+    assert!(text.contains("planned") && text.contains("over"), "{text}");
+    process.wait().expect("gone");
+}
+
+#[test]
+fn back_and_forth_in_a_hurry_and_a_dropped_edit() {
+    let bench = Bench::with(TINY);
+    bench.run_well();
+    let terminal = Terminal::open(&bench, 110, 40);
+    terminal.run("fewbits run x.ron --watch --ask=1h");
+    terminal.wait_for_dashboard();
+    terminal.wait_for("the end", |text| text.contains("saving the file runs the edit"));
+    terminal.press("u", "there is no version before");
+    // Less than an hour needs no consent.
+    bench.edit("\"e\": [2, 3]", "\"e\": [2, 3, 4]");
+    terminal.wait_for("the end", |text| text.contains("17 tasks: 4 ran, 13 cached"));
+    // Versions with nothing to do take less than a millisecond each.
+    for _ in 0..15 {
+        terminal.send("ur");
+    }
+    terminal.send("q");
+    assert_eq!(terminal.wait_for_shell(), 0);
+    terminal.clear();
+    terminal.run("fewbits run x.ron --watch --ask");
+    terminal.wait_for_dashboard();
+    terminal.wait_for("the end", |text| text.contains("saving the file runs the edit"));
+    bench.edit("epochs: 1", "epochs: 2");
+    terminal.wait_for("the question", |text| text.contains("this edit waits"));
+    terminal.press("u", "the edit is dropped");
+    // What is saved without a change is no version, and takes the notice away.
+    bench.edit("epochs: 2", "epochs: 3");
+    terminal.wait_for("the question", |text| text.contains("this edit waits"));
+    bench.edit("epochs: 3", "epochs: 1");
+    terminal.wait_for("no notice", |text| !text.contains("this edit waits"));
+    terminal.send("q");
+    assert_eq!(terminal.wait_for_shell(), 0);
+}
+
+#[test]
+fn a_run_that_follows_its_file_can_go_on_in_the_background() {
+    let bench = crate::dashboard::slow();
+    let terminal = Terminal::open(&bench, 110, 40);
+    terminal.run("fewbits run x.ron --watch");
+    terminal.wait_for_dashboard();
+    terminal.wait_for("a training", |text| text.contains("epoch"));
+    bench.edit("\"e\": [2, 3]", "\"e\": [3]");
+    terminal.wait_for("the edit", |text| text.contains("edit of tiny"));
+    terminal.press("q", "how shall the run go on?");
+    let start = std::time::Instant::now();
+    terminal.send("d");
+    assert_eq!(terminal.wait_for_shell(), 0);
+    assert!(start.elapsed() < Duration::from_secs(10), "the store is free at once: {:?}", start.elapsed());
+    let text = terminal.scrollback();
+    assert!(text.contains("the run goes on as process"), "{text}");
+    // The background run has the edited text.
+    bench.stdout(["run", "x.ron", "--wait", "--quiet"]);
+    let runs = bench.stdout(["runs"]);
+    assert!(runs.contains("tiny"), "{runs}");
 }

@@ -115,12 +115,13 @@ pub enum Event {
     Draining,
     /// The run was interrupted: running tasks are dropped.
     Interrupted,
-    /// The file was saved with faults, or cannot be read: the last version stays. Not in run logs.
+    /// The file was saved with faults, or cannot be read: the last version stays. The process that follows the file tells
+    /// it, and no run log has it.
     Refused {
         /// The faults with their places, or the reason.
         message: String,
     },
-    /// An edit waits for the user's consent. Not in run logs.
+    /// An edit waits for the user's consent. The process that follows the file tells it, and no run log has it.
     Proposed {
         /// The nodes, in the order of the file.
         nodes: Vec<NodePreview>,

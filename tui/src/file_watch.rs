@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -16,10 +17,11 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// The time between two looks at the files.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A set of watched files. Dropping it ends the watch.
+/// A set of watched files. Dropping it ends the watch, after the call of `changed` that is under way.
 pub struct FileWatch {
     paths: Arc<Mutex<Vec<PathBuf>>>,
     bell: Sender<Ring>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// The reason that the thread wakes.
@@ -46,10 +48,9 @@ impl FileWatch {
         let told = bell.clone();
         let watcher = notify::recommended_watcher(move |_| drop(told.send(Ring::Look))).ok();
         let mut watched = watched.looked();
-        std::thread::Builder::new()
-            .name("files".to_owned())
-            .spawn(move || watched.work(watcher, &changed))?;
-        Ok(Self { paths, bell })
+        let work = move || watched.work(watcher, &changed);
+        let thread = std::thread::Builder::new().name("files".to_owned()).spawn(work)?;
+        Ok(Self { paths, bell, thread: Some(thread) })
     }
 
     /// Watches other files from now on.
@@ -62,6 +63,8 @@ impl FileWatch {
 impl Drop for FileWatch {
     fn drop(&mut self) {
         let _ = self.bell.send(Ring::End);
+        // What `changed` holds is free after this.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 

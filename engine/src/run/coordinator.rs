@@ -223,10 +223,11 @@ impl<'r, O: Ops> Coordinator<'r, O> {
             }
             JobError::Lost { key, .. } => {
                 // A job of an earlier version may have had other inputs of the same digests.
-                return Ok(match job.input_of(key) {
+                match job.input_of(key) {
                     Some(input) => self.state.lost(job.task, input)?,
                     None => self.state.send_back(job.task, None)?,
-                });
+                }
+                return Ok(());
             }
             JobError::Differs { key, .. } => self.state.drop_record(key)?,
             JobError::Store(error) => {

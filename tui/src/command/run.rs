@@ -32,10 +32,8 @@ pub fn run(args: &RunArgs, global: &Global) -> Result<Exit> {
     let session =
         if args.detached { detach::take_over(args, global)? } else { open(&args.file.file, global)? };
     let store = Arc::new(writer(global, args.wait, || signals.asked() > Halt::No)?);
-    let threads = threads();
-    let jobs = args.jobs.map_or(threads, usize::from);
-    let settings = Settings { jobs, threads, fail_fast: args.fail_fast };
-    let view = view(&session, (&store, &signals), jobs, global, None);
+    let settings = settings(args);
+    let view = view(&session, (&store, &signals), settings.jobs, global, None);
     let mut turn = Turn { session: &session, store, settings, signals: &signals, view };
     let (summary, shown) = turn.run()?;
     turn.view.update(&Event::Finished(summary));
@@ -49,11 +47,16 @@ pub fn run(args: &RunArgs, global: &Global) -> Result<Exit> {
     // The process ends here. If all tasks are cached, freeing the graph takes as long as the rest of the command. The
     // store is no part of the session: it must be dropped, because that publishes the index.
     std::mem::forget(session);
-    Ok(match summary {
+    Ok(exit_of(&summary, is_whole, &signals))
+}
+
+/// Returns the exit code of a run; `is_whole` says whether every table could be made.
+pub fn exit_of(summary: &Summary, is_whole: bool, signals: &Signals) -> Exit {
+    match summary {
         Summary { skipped: 1.., .. } if signals.asked() > Halt::No => Exit::Interrupted,
         Summary { failed: 0, skipped: 0, .. } if is_whole => Exit::Done,
         _ => Exit::Failed,
-    })
+    }
 }
 
 /// Prints the tables, and after the dashboard the summary and the best points. Returns whether every table could be made.
@@ -107,8 +110,14 @@ pub fn run_id() -> String {
     jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S-%3f").to_string()
 }
 
+/// Returns the settings of a run.
+pub fn settings(args: &RunArgs) -> Settings {
+    let threads = threads();
+    Settings { jobs: args.jobs.map_or(threads, usize::from), threads, fail_fast: args.fail_fast }
+}
+
 /// Returns the number of threads that all tasks share: `RAYON_NUM_THREADS` if set, else one per core.
-pub fn threads() -> usize {
+fn threads() -> usize {
     let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|threads| threads.parse().ok());
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     asked.filter(|threads| *threads > 0).unwrap_or_else(cores)

@@ -38,8 +38,8 @@ pub struct App {
     pub follows_file: bool,
     /// The notice about the last edit; empty without one.
     pub notice: Notice,
-    /// The run of the version before the shown one.
-    pub version_before: Option<String>,
+    /// The run of the newest version.
+    pub(super) newest: Option<String>,
     /// The values of the tables of the version before.
     pub(super) values_before: Option<ValuesBefore>,
     /// The text of the status line, and whether it reports a problem.
@@ -92,7 +92,7 @@ impl App {
             own,
             follows_file: false,
             notice: Notice::default(),
-            version_before: None,
+            newest: None,
             values_before: None,
             status: (format!("{} shows the keys", keys_of(Action::Help)), false),
             tables: HashMap::new(),

@@ -103,6 +103,7 @@ impl Dashboard {
         let own = own.then(|| run.to_owned());
         let mut app = App::new(setup.theme, screen.size()?, own);
         app.follows_file = setup.versions.is_some();
+        app.newest.clone_from(&app.own);
         let versions = Arc::new(setup.versions);
         // The loader lives until the driver drops its end of the channel.
         let _ = asks.send(Request::Open(run.to_owned()));

@@ -33,7 +33,8 @@ impl App {
                     for line in &lines {
                         run.update(line);
                     }
-                    if self.follows_file {
+                    let is_newest = self.newest.as_ref() == Some(&run.opened.id);
+                    if self.follows_file && is_newest {
                         for line in &lines {
                             self.follow(&line.event);
                         }
@@ -52,6 +53,7 @@ impl App {
             }
             Update::Own(run) => {
                 self.own = Some(run.clone());
+                self.newest = Some(run.clone());
                 self.ask(Request::Open(run));
             }
             Update::Ended(summary) => self.ended(summary),
@@ -114,6 +116,7 @@ impl App {
         let (id, experiment) = (&run.opened.id, &run.opened.header.experiment);
         self.say(format!("run {id} of {experiment}; {} shows the keys", keys_of(Action::Help)));
         self.run = Some(run);
+        self.values_before = None;
         self.tables.clear();
         self.asked.clear();
         self.table = None;
@@ -207,20 +210,18 @@ impl App {
 
     /// Asks for another version of the experiment, or pins the version before.
     fn version(&mut self, action: Action) -> String {
-        let said = match (action, self.version_before.clone()) {
-            _ if !self.follows_file => {
-                return "this run does not follow its file; run --watch does".to_owned();
-            }
-            (Action::PinBefore, Some(before)) => {
-                self.ask(Request::Baseline(before));
-                return "reading the version before".to_owned();
-            }
-            (Action::PinBefore, None) => return "there is no version before".to_owned(),
-            (Action::Before, _) => (VersionRequest::Before, "the version before"),
-            _ => (VersionRequest::Newest, "the newest version"),
-        };
-        self.ask(Request::Version(said.0));
-        said.1.to_owned()
+        if !self.follows_file {
+            return "this run does not follow its file; run --watch does".to_owned();
+        }
+        if action == Action::PinBefore {
+            let before = self.run.as_ref().and_then(|run| run.opened.header.follows.clone());
+            let Some(before) = before else { return "there is no version before".to_owned() };
+            self.ask(Request::Baseline(before));
+            return "reading the version before".to_owned();
+        }
+        let is_before = action == Action::Before;
+        self.ask(Request::Version(if is_before { VersionRequest::Before } else { VersionRequest::Newest }));
+        "another version is asked for".to_owned()
     }
 
     fn turn(&mut self, view: View) -> String {

@@ -42,7 +42,6 @@ impl App {
     pub(super) fn open_version(&mut self, before: &RunModel, run: RunModel) {
         self.say(format!("run {} follows {}", run.opened.id, before.opened.id));
         self.values_before = Some(self.values(before));
-        self.version_before = Some(before.opened.id.clone());
         let tables = &before.experiment().tables;
         let name = tables.get(self.tables_view.table).map(|table| table.name.as_str());
         let at = run.experiment().tables.iter().position(|table| Some(table.name.as_str()) == name);
@@ -164,7 +163,9 @@ impl App {
 
     /// Returns the means of the tables made so far, by the names of their points.
     fn values(&self, run: &RunModel) -> ValuesBefore {
-        let mut before = ValuesBefore::default();
+        // A table that this version had no time to make was seen in the one before.
+        let mut before = self.values_before.clone().unwrap_or_default();
+        before.until = None;
         for (wanted, made) in &self.tables {
             let (Ok(shown), false) = (made, wanted.other_cost) else { continue };
             let Some(table) = run.experiment().tables.get(wanted.table) else { continue };

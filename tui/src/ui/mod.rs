@@ -20,8 +20,8 @@ const FAILURES: usize = 20;
 
 /// Shows the events of a run.
 pub enum Viewer {
-    /// One JSON event per line on standard output.
-    Json,
+    /// One JSON event per line on standard output; whether it is closed.
+    Json(bool),
     /// Failures only.
     Quiet,
     /// A line per event.
@@ -54,7 +54,7 @@ impl Viewer {
     pub fn new(global: &Global, experiment: &Experiment, jobs: usize, setup: DashboardSetup) -> Self {
         let lines = Plain::new(std::io::stderr(), experiment, jobs);
         match global.ui {
-            Ui::Json => Self::Json,
+            Ui::Json => Self::Json(false),
             _ if global.quiet => Self::Quiet,
             Ui::Plain => Self::Lines(lines),
             Ui::Auto if !is_watched() => Self::Lines(lines),
@@ -77,9 +77,11 @@ impl Viewer {
             Self::Board(board) => {
                 run.clone_into(&mut board.run);
                 board.lines.renew(experiment);
+                // What failed in a version before may be mended in this one.
+                board.kept.clear();
             }
             Self::Lines(lines) => lines.renew(experiment),
-            Self::Json | Self::Quiet => {}
+            Self::Json(_) | Self::Quiet => {}
         }
     }
 
@@ -90,16 +92,16 @@ impl Viewer {
                 board.close_ended();
                 board.left == Some(Leave::Lines)
             }
-            Self::Json | Self::Quiet | Self::Lines(_) => true,
+            Self::Json(_) | Self::Quiet | Self::Lines(_) => true,
         }
     }
 
     /// Shows an event.
     pub fn update(&mut self, event: &Event) {
         match self {
-            Self::Json => {
+            Self::Json(is_closed) => {
                 if let Ok(line) = serde_json::to_string(event) {
-                    let _ = writeln!(std::io::stdout().lock(), "{line}");
+                    *is_closed |= writeln!(std::io::stdout().lock(), "{line}").is_err();
                 }
             }
             Self::Quiet => match event {
@@ -115,20 +117,38 @@ impl Viewer {
         }
     }
 
+    /// Whether nobody reads the events any more.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        match self {
+            Self::Json(is_closed) => *is_closed,
+            Self::Lines(lines) => lines.broken,
+            Self::Quiet | Self::Board(_) => false,
+        }
+    }
+
+    /// Shows lines about an edit above the status line of the dashboard; without lines, closes them.
+    pub fn notify(&self, lines: Vec<String>) {
+        if let Self::Board(board) = self {
+            board.notify(lines, false);
+        }
+    }
+
     /// Waits for a dashboard that closes because the run was asked to end.
-    pub fn join(&mut self) {
+    pub fn join(&mut self, summary: &Summary) {
         if let Self::Board(board) = self
             && let Some(open) = board.open.take()
         {
             board.left = open.wait().or(Some(Leave::Over));
             board.tell_kept();
+            tell_advice(summary);
         }
     }
 
     /// Whether standard output is for events only.
     #[must_use]
     pub fn is_json(&self) -> bool {
-        matches!(self, Self::Json)
+        matches!(self, Self::Json(_))
     }
 
     /// Whether the dashboard was open to the end: then no line has reported the end of the run yet.

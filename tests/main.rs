@@ -22,6 +22,7 @@ mod idle;
 mod import;
 mod incremental;
 mod kinds;
+mod lsp;
 mod networks;
 mod numbers;
 mod own_data;

@@ -15,6 +15,7 @@ pub mod parts;
 pub mod plan;
 pub mod preimage;
 pub mod preview;
+pub mod reading;
 pub mod reason;
 pub mod run;
 pub mod run_log;

@@ -110,6 +110,15 @@ pub enum Command {
         after_help = "Examples:\n  fewbits fmt study.ron\n  fewbits fmt --check study.ron   (exit code 1 if it is not laid out)"
     )]
     Fmt(FmtArgs),
+    /// Serve an editor: faults, completion and explanations while you write (Language Server Protocol)
+    #[command(
+        after_help = "Editors start it; docs/editors.md says how.\n\nExample:\n  fewbits lsp   (an editor starts it)"
+    )]
+    Lsp {
+        /// Speak on standard input and output, as always; some editors give this option
+        #[arg(long)]
+        stdio: bool,
+    },
     /// Explain a task: its key, and the field that made it run
     #[command(
         after_help = "Examples:\n  fewbits why study.ron 'net(seed=0)'\n  fewbits why study.ron 3f9a12"

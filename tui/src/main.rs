@@ -25,6 +25,7 @@ mod figure;
 mod file_watch;
 mod inputs;
 mod interrupt;
+mod lsp;
 mod output;
 mod question;
 mod reach;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => command::plan::plan(args, global),
         Command::Check(args) => command::check::check(args, global),
         Command::Fmt(args) => command::fmt::fmt(args, global),
+        Command::Lsp { .. } => command::lsp::lsp(global),
         Command::Why(args) => command::why::why(args, global),
         Command::Table(args) => command::table::table(args, global),
         Command::Choose(args) => command::choose::choose(args, global),

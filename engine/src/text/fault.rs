@@ -74,6 +74,12 @@ impl Faults {
         self.notes.iter().flatten().filter(move |(of, _)| *of == span).map(|(_, note)| note)
     }
 
+    /// Returns all notes with their places.
+    #[must_use]
+    pub fn into_notes(self) -> Vec<(Span, Note)> {
+        self.notes.unwrap_or_default()
+    }
+
     /// Adds a fault.
     pub fn add(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {
         self.found.push(Fault { span, message: message.into(), hint: hint.into() });

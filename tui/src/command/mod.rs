@@ -12,6 +12,7 @@ pub mod detach;
 pub mod diff;
 pub mod fmt;
 pub mod live;
+pub mod lsp;
 pub mod man;
 pub mod new;
 pub mod plan;

@@ -1,0 +1,401 @@
+//! The language server, asked by a scripted editor over pipes.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value as Json, json};
+
+use crate::fixture::{Bench, TINY, end};
+
+/// An editor with one text open.
+struct Editor {
+    process: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+    uri: String,
+    asked: i64,
+    version: i64,
+    text: String,
+}
+
+impl Editor {
+    fn open(bench: &Bench, encodings: &[&str], text: &str) -> Self {
+        let mut command = bench.command(["lsp"]);
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a server");
+        let (to, from) = (process.stdin.take().expect("input"), process.stdout.take().expect("output"));
+        let uri = format!("file://{}", bench.path("x.ron").display());
+        let mut editor = Self {
+            process,
+            to,
+            from: BufReader::new(from),
+            uri,
+            asked: 0,
+            version: 1,
+            text: text.to_owned(),
+        };
+        let capabilities = json!({ "general": { "positionEncodings": encodings } });
+        let told = editor
+            .ask("initialize", &json!({ "processId": null, "rootUri": null, "capabilities": capabilities }));
+        let expected = if encodings.contains(&"utf-8") { "utf-8" } else { "utf-16" };
+        assert_eq!(told["capabilities"]["positionEncoding"], expected);
+        editor.tell("initialized", &json!({}));
+        let document = json!({ "uri": editor.uri, "languageId": "ron", "version": 1, "text": text });
+        editor.tell("textDocument/didOpen", &json!({ "textDocument": document }));
+        editor
+    }
+
+    fn send(&mut self, message: &Json) {
+        let text = message.to_string();
+        write!(self.to, "Content-Length: {}\r\n\r\n{text}", text.len()).expect("a server that listens");
+        self.to.flush().expect("a server that listens");
+    }
+
+    fn receive(&mut self) -> Json {
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            assert!(self.from.read_line(&mut line).expect("a header") > 0, "the server is gone");
+            match line.trim().split_once(": ") {
+                Some((_, value)) => length = value.parse().expect("a length"),
+                None => break,
+            }
+        }
+        let mut bytes = vec![0; length];
+        self.from.read_exact(&mut bytes).expect("a message");
+        serde_json::from_slice(&bytes).expect("JSON")
+    }
+
+    fn tell(&mut self, method: &str, params: &Json) {
+        self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
+    }
+
+    fn answer(&mut self, method: &str, params: &Json) -> Json {
+        self.asked += 1;
+        self.send(&json!({ "jsonrpc": "2.0", "id": self.asked, "method": method, "params": params }));
+        loop {
+            let told = self.receive();
+            if told["id"] == self.asked {
+                return told;
+            }
+        }
+    }
+
+    fn ask(&mut self, method: &str, params: &Json) -> Json {
+        let answer = self.answer(method, params);
+        assert!(answer["error"].is_null(), "{answer}");
+        answer["result"].clone()
+    }
+
+    /// Asks about the place of a text, `back` bytes before its end.
+    fn ask_at(&mut self, method: &str, text: &str, back: usize, more: &Json) -> Json {
+        let at = self.text.find(text).unwrap_or_else(|| panic!("{text}")) + text.len() - back;
+        let before = &self.text[..at];
+        let character = before.rsplit('\n').next().unwrap_or_default().encode_utf16().count();
+        let position = json!({ "line": before.matches('\n').count(), "character": character });
+        let mut params = json!({ "textDocument": { "uri": self.uri }, "position": position });
+        for (name, value) in more.as_object().into_iter().flatten() {
+            params[name] = value.clone();
+        }
+        self.ask(method, &params)
+    }
+
+    /// Returns the faults of the version.
+    fn faults(&mut self) -> Vec<Json> {
+        loop {
+            let told = self.receive();
+            if told["method"] == "textDocument/publishDiagnostics"
+                && told["params"]["version"] == self.version
+            {
+                return told["params"]["diagnostics"].as_array().expect("faults").clone();
+            }
+        }
+    }
+
+    fn change(&mut self, changes: &Json) {
+        self.version += 1;
+        let document = json!({ "uri": self.uri, "version": self.version });
+        self.tell("textDocument/didChange", &json!({ "textDocument": document, "contentChanges": changes }));
+    }
+
+    fn replace(&mut self, text: &str) -> Vec<Json> {
+        text.clone_into(&mut self.text);
+        self.change(&json!([{ "text": text }]));
+        self.faults()
+    }
+
+    fn close(mut self) {
+        self.ask("shutdown", &Json::Null);
+        self.tell("exit", &Json::Null);
+        assert_eq!(self.process.wait().expect("an end").code(), Some(0));
+    }
+}
+
+fn labels(found: &Json) -> Vec<&str> {
+    found.as_array().into_iter().flatten().filter_map(|item| item["label"].as_str()).collect()
+}
+
+#[test]
+fn every_request_is_answered() {
+    let bench = Bench::new();
+    let mut editor = Editor::open(&bench, &["utf-16"], TINY);
+    assert_eq!(editor.faults(), Vec::<Json>::new());
+    // Faults are those of `check`, with their places and hints.
+    let faulty = TINY.replace("epochs: 1", "epochs: 0").replace("Mlp(", "Mpl(");
+    let faults = editor.replace(&faulty);
+    bench.write("x.ron", &faulty);
+    let checked = bench.fewbits(["check", "x.ron"]).stderr;
+    assert_eq!(faults.len(), checked.matches("error: ").count(), "{faults:#?}\n{checked}");
+    for fault in &faults {
+        let message = fault["message"].as_str().expect("a message").split("; ").next().unwrap_or_default();
+        let line = fault["range"]["start"]["line"].as_u64().expect("a line") + 1;
+        assert!(
+            checked.contains(message) && checked.contains(&format!("x.ron:{line}:")),
+            "{fault}\n{checked}"
+        );
+    }
+    // A quick fix for the misspelt word.
+    let range =
+        faults.iter().find(|fault| fault["message"].as_str().is_some_and(|text| text.contains("Mpl")));
+    let range = range.expect("a fault")["range"].clone();
+    let params =
+        json!({ "textDocument": { "uri": editor.uri }, "range": range, "context": { "diagnostics": [] } });
+    let fixes = editor.ask("textDocument/codeAction", &params);
+    let edit = &fixes[0]["edit"]["changes"][&editor.uri][0];
+    assert_eq!(
+        (&fixes[0]["title"], &edit["newText"]),
+        (&"write `Mlp`".into(), &"Mlp(hidden: [8])".into()),
+        "{fixes}"
+    );
+    editor.replace(TINY);
+    // Completion: what is missing, variants, names, metrics.
+    let found = editor.ask_at("textDocument/completion", "Mnist10k, ", 0, &json!({}));
+    assert!(labels(&found).contains(&"validation") && !labels(&found).contains(&"train"), "{found}");
+    let found = editor.ask_at("textDocument/completion", "scale: PowerOfTwo", 0, &json!({}));
+    assert!(labels(&found).contains(&"Real"), "{found}");
+    let found = editor.ask_at("textDocument/completion", "value: \"accuracy.", 0, &json!({}));
+    assert!(labels(&found).contains(&"loss"), "{found}");
+    let found = editor.ask_at("textDocument/completion", "seed: Axis(\"", 0, &json!({}));
+    assert_eq!(labels(&found), ["seed", "e"]);
+    // Hover: a field, a format, an axis, a node.
+    let mut words = |text: &str, back| {
+        let told = editor.ask_at("textDocument/hover", text, back, &json!({}));
+        told["contents"]["value"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(words("epochs", 2), "`epochs` of `Train`: a whole number from 1 to 1000000; default `10`");
+    assert!(words("scale", 2).starts_with("`scale` of `Quantize`: a scale"), "{}", words("scale", 2));
+    assert_eq!(words("\"seed\"", 2), "axis `seed`: 2 values: 0, 1");
+    assert_eq!(words("\"small\"", 2), "node `small`: `Quantize`, 4 tasks over seed, e");
+    // Definition, references, rename.
+    let defined = editor.ask_at("textDocument/definition", "model: \"small", 1, &json!({}));
+    let line = TINY.lines().position(|line| line.contains("\"small\":")).expect("a line");
+    assert_eq!(defined["range"]["start"]["line"], line);
+    let used = editor.ask_at(
+        "textDocument/references",
+        "\"seed",
+        1,
+        &json!({ "context": { "includeDeclaration": true } }),
+    );
+    assert_eq!(used.as_array().expect("places").len(), 4, "{used}");
+    let renamed = editor.ask_at("textDocument/rename", "\"seed", 1, &json!({ "newName": "training" }));
+    let edits = renamed["changes"][&editor.uri].as_array().expect("edits");
+    let mut text = TINY.to_owned();
+    for edit in edits.iter().rev() {
+        let line = edit["range"]["start"]["line"].as_u64().expect("a line") as usize;
+        let start: usize = TINY.lines().take(line).map(|line| line.len() + 1).sum();
+        let [from, to] = ["start", "end"]
+            .map(|end| start + edit["range"][end]["character"].as_u64().expect("a place") as usize);
+        text.replace_range(from..to, "training");
+    }
+    // A name is no part of a key.
+    bench.write("x.ron", TINY);
+    bench.run_well();
+    bench.write("x.ron", &text);
+    assert_eq!(bench.run_well().count("ran"), 0, "{text}");
+    let refused = json!({ "textDocument": { "uri": editor.uri }, "position": { "line": 3, "character": 10 }, "newName": "e" });
+    assert!(
+        editor.answer("textDocument/rename", &refused)["error"]["message"]
+            .as_str()
+            .is_some_and(|text| text.contains("already"))
+    );
+    // Outline, tasks behind the nodes, layout.
+    let document = json!({ "textDocument": { "uri": editor.uri } });
+    let symbols = editor.ask("textDocument/documentSymbol", &document);
+    assert_eq!(symbols.as_array().expect("symbols").len(), 9, "{symbols}");
+    let mut hints = document.clone();
+    hints["range"] = json!({ "start": { "line": 0, "character": 0 }, "end": { "line": 99, "character": 0 } });
+    let hints = editor.ask("textDocument/inlayHint", &hints);
+    let told: Vec<&str> =
+        hints.as_array().into_iter().flatten().filter_map(|hint| hint["label"].as_str()).collect();
+    assert_eq!(told, ["1 task", "2 tasks", "2 tasks", "4 tasks", "4 tasks"]);
+    let mut format = document;
+    format["options"] = json!({ "tabSize": 4, "insertSpaces": true });
+    let laid = editor.ask("textDocument/formatting", &format);
+    bench.write("y.ron", TINY);
+    bench.stdout(["fmt", "y.ron"]);
+    assert_eq!(laid[0]["newText"], fs::read_to_string(bench.path("y.ron")).expect("the file"));
+    editor.close();
+}
+
+/// Whatever the edits, the faults are those of the text as a whole.
+#[test]
+fn edits_in_any_order_give_the_faults_of_the_whole_text() {
+    let bench = Bench::new();
+    for encodings in [&["utf-16"][..], &["utf-8", "utf-16"]] {
+        let is_utf8 = encodings.contains(&"utf-8");
+        let start = TINY.replace("\"tiny\"", "\"tiny é𝄞\"");
+        let mut editor = Editor::open(&bench, encodings, &start);
+        editor.faults();
+        let mut seed = 11_u64;
+        let mut drawn = |most: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) as usize % most.max(1)
+        };
+        let pieces = ["", "(", ")", "\"", "e", "Axis(\"e\")", ",", "\n", "é𝄞", "// x\n", ": 1", "Int(3)"];
+        for _ in 0..5000 {
+            let boundary = |mut at: usize, text: &str| {
+                while !text.is_char_boundary(at) {
+                    at -= 1;
+                }
+                at
+            };
+            let from = boundary(drawn(editor.text.len() + 1), &editor.text);
+            let to = boundary((from + drawn(6)).min(editor.text.len()), &editor.text).max(from);
+            let piece = pieces[drawn(pieces.len())];
+            let position = |at: usize| {
+                let before = &editor.text[..at];
+                let line = before.rsplit('\n').next().unwrap_or_default();
+                let character = if is_utf8 { line.len() } else { line.encode_utf16().count() };
+                json!({ "line": before.matches('\n').count(), "character": character })
+            };
+            let change =
+                json!([{ "range": { "start": position(from), "end": position(to) }, "text": piece }]);
+            editor.text.replace_range(from..to, piece);
+            editor.change(&change);
+            let edited = editor.faults();
+            let text = editor.text.clone();
+            assert_eq!(edited, editor.replace(&text), "{text}");
+            if drawn(10) == 0 {
+                editor.replace(&start);
+            }
+        }
+        editor.close();
+    }
+}
+
+#[test]
+fn nonsense_is_answered_and_nothing_else() {
+    let bench = Bench::new();
+    let mut editor = Editor::open(&bench, &["utf-16"], TINY);
+    editor.faults();
+    for (method, params) in [
+        ("textDocument/hover", json!({})),
+        (
+            "textDocument/hover",
+            json!({ "textDocument": { "uri": "file:///nowhere" }, "position": { "line": 0, "character": 0 } }),
+        ),
+        ("textDocument/completion", json!([1, 2])),
+        ("textDocument/rename", Json::Null),
+        ("workspace/no_such_thing", json!({})),
+    ] {
+        let answer = editor.answer(method, &params);
+        assert!(answer["result"].is_null(), "{answer}");
+    }
+    editor.tell("textDocument/didChange", &json!({ "textDocument": { "uri": 3 } }));
+    editor.tell("no/such/thing", &json!({}));
+    let far = json!({ "line": 4_000_000_000_u32, "character": 4_000_000_000_u32 });
+    editor.change(&json!([{ "range": { "start": far, "end": { "line": 0, "character": 0 } }, "text": "" }]));
+    assert!(!editor.faults().is_empty());
+    let large = format!("// {}\n{TINY}", "x".repeat(2 << 20));
+    let told = editor.replace(&large);
+    assert!(told[0]["message"].as_str().is_some_and(|text| text.contains("larger than 1 MiB")), "{told:?}");
+    editor.close();
+}
+
+/// Faults of an experiment of 300 lines come fast; the time is that of a debug build on a machine that is busy.
+#[test]
+fn faults_come_while_one_types() {
+    let bench = Bench::new();
+    let nodes: Vec<String> = (0..280)
+        .map(|at| {
+            format!(
+                "\"s{at}\": Quantize(model: \"net\", format: Float(e: Axis(\"e\"), m: {}), seed: {at}),",
+                at % 8
+            )
+        })
+        .collect();
+    let text = TINY.replace("\"small\":", &format!("{}\n\"small\":", nodes.join("\n")));
+    let mut editor = Editor::open(&bench, &["utf-16"], &text);
+    assert_eq!(editor.faults(), Vec::<Json>::new());
+    let mut times = vec![];
+    for epochs in 2..13 {
+        let edited = text.replace("epochs: 1", &format!("epochs: {epochs}"));
+        let start = Instant::now();
+        editor.replace(&edited);
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    assert!(times[5] < Duration::from_secs(1), "{times:?}");
+    editor.close();
+}
+
+/// What a person sees in an editor: Neovim without a screen, if it is there.
+#[test]
+fn neovim_shows_faults_and_completes() {
+    if Command::new("nvim").arg("--version").output().is_err() {
+        eprintln!("left out: there is no nvim");
+        return;
+    }
+    let bench = Bench::new();
+    let quick = include_str!("../experiments/quickstart.ron");
+    bench.write("x.ron", quick.replace("Stochastic]", "Stochastc]").replace("tensors: All", "tens"));
+    bench.write("script.lua", NEOVIM);
+    let mut command = Command::new("timeout");
+    command.args([
+        "60",
+        "nvim",
+        "--headless",
+        "--clean",
+        "-u",
+        "NONE",
+        "-c",
+        "luafile script.lua",
+        "-c",
+        "qall!",
+    ]);
+    command.current_dir(bench.path(".")).stdin(Stdio::null());
+    command.env("FEWBITS", env!("CARGO_BIN_EXE_fewbits")).env("HOME", bench.path("."));
+    let ended = end(&mut command);
+    let told = fs::read_to_string(bench.path("told.txt")).unwrap_or_else(|_| panic!("{ended:?}"));
+    assert!(told.contains("fault: there is no rounding `Stochastc`; did you mean `Stochastic`?"), "{told}");
+    assert!(told.contains("completion: tensors: "), "{told}");
+}
+
+const NEOVIM: &str = r#"
+local out = io.open("told.txt", "w")
+vim.cmd("edit x.ron")
+local id = vim.lsp.start_client({ name = "fewbits", cmd = { os.getenv("FEWBITS"), "lsp" }, root_dir = vim.fn.getcwd() })
+vim.lsp.buf_attach_client(0, id)
+-- A word that is half written is a mistake of syntax, so the fault behind it comes once it is whole.
+vim.wait(20000, function() return #vim.diagnostic.get(0) > 0 end, 20)
+vim.fn.search("tens,")
+vim.cmd("normal! 4l")
+local params = vim.lsp.util.make_position_params(0, "utf-16")
+local answers = vim.lsp.buf_request_sync(0, "textDocument/completion", params, 20000)
+for _, answer in pairs(answers or {}) do
+    for _, item in ipairs(answer.result or {}) do
+        out:write("completion: " .. item.textEdit.newText .. "\n")
+    end
+end
+vim.cmd("%s/tens,/tensors: All,/")
+vim.wait(20000, function()
+    local all = vim.diagnostic.get(0)
+    return #all > 0 and all[1].message:find("Stochastc")
+end, 20)
+for _, fault in ipairs(vim.diagnostic.get(0)) do
+    out:write("fault: " .. fault.message .. "\n")
+end
+out:close()
+vim.cmd("qall!")
+"#;

@@ -1,0 +1,139 @@
+//! A text in an editor: its edits, and the places of bytes as editors count them.
+//! Knows no experiment.
+
+use fewbits_engine::text::fault::Span;
+use lsp_types::{Position, Range, TextDocumentContentChangeEvent};
+
+/// How an editor counts within a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Bytes.
+    Utf8,
+    /// Units of 16 bits.
+    Utf16,
+}
+
+/// A text in an editor.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The text.
+    pub text: String,
+    encoding: Encoding,
+}
+
+impl Document {
+    /// Opens a text.
+    #[must_use]
+    pub fn new(text: String, encoding: Encoding) -> Self {
+        Self { text, encoding }
+    }
+
+    /// Applies an edit. A place behind the end of a line or of the text is that end, and a place within a character is its
+    /// beginning.
+    pub fn edit(&mut self, change: TextDocumentContentChangeEvent) {
+        let Some(range) = change.range else {
+            self.text = change.text;
+            return;
+        };
+        let (start, end) = (self.offset(range.start), self.offset(range.end));
+        self.text.replace_range(start.min(end)..start.max(end), &change.text);
+    }
+
+    /// Returns the byte at a position.
+    #[must_use]
+    pub fn offset(&self, position: Position) -> usize {
+        let mut start = 0;
+        for _ in 0..position.line {
+            match self.text[start..].find('\n') {
+                Some(length) => start += length + 1,
+                None => return self.text.len(),
+            }
+        }
+        let line = self.text[start..].split('\n').next().unwrap_or_default();
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let wanted = position.character as usize;
+        let mut units = 0;
+        for (at, c) in line.char_indices() {
+            units += self.units(c);
+            if units > wanted {
+                return start + at;
+            }
+        }
+        start + line.len()
+    }
+
+    /// Returns the position of a byte.
+    #[must_use]
+    pub fn position(&self, offset: usize) -> Position {
+        let mut offset = offset.min(self.text.len());
+        while !self.text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let before = &self.text[..offset];
+        let line = before.matches('\n').count();
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let character: usize = before[start..].chars().map(|c| self.units(c)).sum();
+        Position::new(line as u32, character as u32)
+    }
+
+    /// Returns the range of a span.
+    #[must_use]
+    pub fn range(&self, span: Span) -> Range {
+        Range::new(self.position(span.start), self.position(span.end))
+    }
+
+    fn units(&self, c: char) -> usize {
+        match self.encoding {
+            Encoding::Utf8 => c.len_utf8(),
+            Encoding::Utf16 => c.len_utf16(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn places_are_counted_in_the_units_of_the_editor() {
+        let text = "aé𝄞b\r\nx";
+        for (encoding, at) in [(Encoding::Utf8, [0, 1, 3, 7]), (Encoding::Utf16, [0, 1, 2, 4])] {
+            let document = Document::new(text.to_owned(), encoding);
+            for (at, offset) in at.into_iter().zip([0, 1, 3, 7]) {
+                assert_eq!(document.position(offset), Position::new(0, at), "{encoding:?}");
+                assert_eq!(document.offset(Position::new(0, at)), offset, "{encoding:?}");
+            }
+            // Within a character, behind the end of a line, behind the text.
+            assert_eq!(document.offset(Position::new(0, at[2] + 1)), 3);
+            assert_eq!(document.offset(Position::new(0, 99)), 8);
+            assert_eq!(document.offset(Position::new(9, 0)), text.len());
+            assert_eq!(document.position(10), Position::new(1, 0));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_edit_is_an_edit_of_the_text(
+            text in "[aé𝄞\r\n]{0,20}",
+            edits in prop::collection::vec((0..4_u32, 0..8_u32, 0..4_u32, 0..8_u32, "[xé\n]{0,3}"), 0..8),
+            is_utf16 in any::<bool>(),
+        ) {
+            let encoding = if is_utf16 { Encoding::Utf16 } else { Encoding::Utf8 };
+            let mut document = Document::new(text, encoding);
+            for (line, character, to_line, to_character, new) in edits {
+                let range = Range::new(Position::new(line, character), Position::new(to_line, to_character));
+                let change = TextDocumentContentChangeEvent { range: Some(range), range_length: None, text: new };
+                let (start, end) = (document.offset(range.start), document.offset(range.end));
+                let before = document.text.clone();
+                document.edit(change.clone());
+                let (start, end) = (start.min(end), start.max(end));
+                prop_assert_eq!(&document.text, &format!("{}{}{}", &before[..start], change.text, &before[end..]));
+                for (offset, _) in document.text.char_indices().filter(|(_, c)| *c != '\r' && *c != '\n') {
+                    prop_assert_eq!(document.offset(document.position(offset)), offset);
+                }
+            }
+        }
+    }
+}

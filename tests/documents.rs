@@ -210,3 +210,20 @@ fn every_experiment_in_a_command_exists_and_is_valid() {
         bench.stdout([Path::new("check"), &path]);
     }
 }
+
+/// The sentences are written where fields are read, so a new field without one fails here.
+#[test]
+fn every_field_of_the_language_has_a_sentence() {
+    let text = Bench::new().stdout(["schema", "--format", "json"]);
+    let schema: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let of = |value: &serde_json::Value, name: &str| value[name].as_array().cloned().unwrap_or_default();
+    let mut seen = 0;
+    for variant in of(&schema, "choices").iter().flat_map(|choice| of(choice, "variants")) {
+        for field in of(&variant, "fields") {
+            let about = field["about"].as_str().unwrap_or_default();
+            assert!(about.ends_with('.') && about.len() > 8, "{}: {field}", variant["name"]);
+            seen += 1;
+        }
+    }
+    assert!(seen > 190, "{seen}");
+}

@@ -267,7 +267,11 @@ fn examples_do_what_they_say() {
     let run = |example: &str| {
         let line = example.split("   (").next().unwrap_or(example);
         // A run that follows its file ends by Ctrl-C.
-        let stop = if line.contains("--watch") { "timeout --preserve-status --signal INT 2 " } else { "" };
+        let stop = if line.contains("--watch") {
+            "timeout --foreground --preserve-status --signal INT 2 "
+        } else {
+            ""
+        };
         let mut command = std::process::Command::new("sh");
         command.args(["-c", &format!("{stop}{line}")]).current_dir(bench.path("")).env_clear();
         command.env("PATH", &path).env("HOME", bench.path("")).env("FEWBITS_STORE", bench.path("store"));

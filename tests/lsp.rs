@@ -183,7 +183,9 @@ fn every_request_is_answered() {
         let told = editor.ask_at("textDocument/hover", text, back, &json!({}));
         told["contents"]["value"].as_str().unwrap_or_default().to_owned()
     };
-    assert_eq!(words("epochs", 2), "`epochs` of `Train`: a whole number from 1 to 1000000; default `10`");
+    let about = "The passes over the training images.";
+    let expected = format!("`epochs` of `Train`: a whole number from 1 to 1000000; default `10`\n\n{about}");
+    assert_eq!(words("epochs", 2), expected);
     assert!(words("scale", 2).starts_with("`scale` of `Quantize`: a scale"), "{}", words("scale", 2));
     assert_eq!(words("\"seed\"", 2), "axis `seed`: 2 values: 0, 1");
     assert_eq!(words("\"small\"", 2), "node `small`: `Quantize`, 4 tasks over seed, e");

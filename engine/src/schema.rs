@@ -57,6 +57,8 @@ pub struct FieldSchema {
     pub must: String,
     /// The default, or whether the field must be given.
     pub need: Need,
+    /// What the field means, in a sentence.
+    pub about: &'static str,
 }
 
 /// The type that a reader expects of a value.
@@ -197,7 +199,7 @@ impl Schema {
         &mut self,
         place: &SchemaPosition<'_>,
         owner: &str,
-        Asked { name, need, must }: Asked,
+        Asked { name, need, must, about }: Asked,
     ) -> FieldSchema {
         let read = |value, faults: &mut Faults| {
             let field = value::NamedValue { name: name.into(), span: Span::default(), value };
@@ -208,7 +210,7 @@ impl Schema {
             place.asked(&within.look(ValueKind::Unreadable)).into_iter().find(|asked| asked.name == name);
         let must = if must.is_empty() { given.map_or(must, |asked| asked.must) } else { must };
         debug_assert!(within.takes(&need), "{owner}.{name}: {need:?} is not written as it is read");
-        FieldSchema { name, value: self.taken(&within), must, need }
+        FieldSchema { name, value: self.taken(&within), must, need, about }
     }
 }
 

@@ -76,6 +76,14 @@ impl Experiment {
             return None;
         }
         let mut fields = Fields::open(value, "Experiment", faults)?;
+        fields.about(&[
+            ("name", "The name of the experiment, in run logs, reports and file names."),
+            ("about", "A description, for reports."),
+            ("axes", "The lists of values that are varied. A node runs once for each combination of the axes that it, or a node it reads, names."),
+            ("only", "Expressions over axes that a combination must satisfy; all others are left out."),
+            ("nodes", "The steps, by names of your choice. A node names the nodes that it reads."),
+            ("tables", "The tables of the results, by names of your choice."),
+        ]);
         let name = fields.required("name", faults).unwrap_or_default();
         let about = fields.optional("about", String::new(), faults).unwrap_or_default();
         let axes = entries(fields.take("axes"), "axis", faults);

@@ -103,6 +103,7 @@ pub fn open<'v>(value: &'v Value, kinds: &'static [NodeKind], faults: &mut Fault
         wanted.push(if fields.has(port) { fields.input(port, gives, faults) } else { None });
         fields.otherwise(port, "left out");
     }
+    fields.about(&[("keep", "Whether the store keeps the artifact, so that it need not be made again.")]);
     let asked = fields.take_named("keep");
     fields.otherwise("keep", kind.keeping.words());
     let keep = match asked.map(|value| bool::from_value(value, faults)) {

@@ -43,6 +43,12 @@ impl TableReader<'_> {
         let name_of_kind = variant(value, "a kind of table", &names, faults)?;
         let (_, read) = KINDS.iter().find(|(name, _)| *name == name_of_kind)?;
         let mut fields = Fields::open(value, name_of_kind, faults)?;
+        fields.about(&[
+            ("where", "An expression over axes: only the points that satisfy it are in the table."),
+            ("replicate", "The axis over which means and intervals are taken, such as the seeds of trainings."),
+            ("average", "Axes over which values are averaged first, within each replicate, such as draws of stochastic rounding."),
+            ("interval", "What the 95 % interval is over: other replicates, other images, or both."),
+        ]);
         let kind = read(self, &mut fields, faults);
         let filter = fields.take("where").map(|value| self.compile(value, faults));
         let replicate = fields.take("replicate").map(|value| self.axis(value, faults));
@@ -67,12 +73,21 @@ impl TableReader<'_> {
     }
 
     fn read_pareto(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TableKind> {
+        fields.about(&[
+            ("minimize", "The cost, such as `small.bytes`: less is better."),
+            ("maximize", "The value, such as `accuracy.accuracy`: more is better."),
+        ]);
         let minimize = self.expression(fields, "minimize", faults);
         let maximize = self.expression(fields, "maximize", faults);
         Some(TableKind::Pareto { minimize: minimize?, maximize: maximize? })
     }
 
     fn read_table(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TableKind> {
+        fields.about(&[
+            ("columns", "The expressions over `node.metric` that the columns have, as a list, or as a map from headings."),
+            ("rows", "The axes that make rows; without it, all axes of the columns."),
+            ("sort", "The axes and headings by which rows are sorted, the first one first."),
+        ]);
         let columns: Option<Value> = fields.required("columns", faults);
         let columns = columns.and_then(|value| self.columns(&value, faults));
         let rows = if fields.has("rows") { Some(self.axes(fields, "rows", faults)?) } else { None };
@@ -83,6 +98,13 @@ impl TableReader<'_> {
     }
 
     fn read_pivot(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TableKind> {
+        fields.about(&[
+            ("value", "The expression over `node.metric` in each cell."),
+            ("rows", "The axes that make rows."),
+            ("columns", "The axes that make columns."),
+            ("each", "The axes for each of whose combinations there is a grid."),
+            ("margin", "A cell is marked if its value is surely below this."),
+        ]);
         let value = self.expression(fields, "value", faults);
         let rows = self.axes(fields, "rows", faults);
         let columns = self.axes(fields, "columns", faults);
@@ -92,6 +114,13 @@ impl TableReader<'_> {
     }
 
     fn read_contrast(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TableKind> {
+        fields.about(&[
+            ("value", "The expression over `node.metric` whose change is measured."),
+            (
+                "between",
+                "One or two axes: the effect of each, and with two whether they depend on each other.",
+            ),
+        ]);
         let value = self.expression(fields, "value", faults);
         let span = fields.span_of("between");
         if !fields.has("between") {
@@ -116,10 +145,21 @@ impl TableReader<'_> {
     }
 
     fn read_importance(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TableKind> {
+        fields.about(&[(
+            "value",
+            "The expression over `node.metric` whose variance is divided among the axes.",
+        )]);
         Some(TableKind::Importance { value: self.expression(fields, "value", faults)? })
     }
 
     fn read_choose(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TableKind> {
+        fields.about(&[
+            ("minimize", "What the chosen point has least of, such as `small.bytes`."),
+            ("select", "The value by which points are judged, and the baseline that it may lose against: measured on validation images."),
+            ("report", "The value that is reported for the chosen point, with its baseline: measured on test images."),
+            ("max_drop", "The most that the value may lose against its baseline, with 95 % confidence: 0.01 is a point of accuracy."),
+            ("at_most", "Expressions, each with the most that it may be, such as a budget of bytes."),
+        ]);
         let minimize = self.expression(fields, "minimize", faults);
         let select: Option<Value> = fields.required("select", faults);
         let select = select.and_then(|value| self.read_judged(&value, faults));
@@ -154,6 +194,10 @@ impl TableReader<'_> {
             return None;
         };
         let mut fields = Fields::open(value, "(…)", faults)?;
+        fields.about(&[
+            ("value", "The expression over `node.metric`."),
+            ("baseline", "The value of the network that it is compared with."),
+        ]);
         let judged = self.expression(&mut fields, "value", faults);
         let baseline = fields.take("baseline").map(|value| self.compile(value, faults));
         let clean = fields.finish(faults);

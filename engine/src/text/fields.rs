@@ -32,6 +32,8 @@ pub struct Fields<'v> {
     crowded: bool,
     /// The notes about each field, for the schema.
     notes: Option<Vec<Asked>>,
+    /// What fields mean, for the schema.
+    about: Vec<(&'static str, &'static str)>,
 }
 
 /// A node's input: the name of another node.
@@ -68,7 +70,15 @@ impl<'v> Fields<'v> {
             taken: false,
             crowded: positional.len() > 1,
             notes: faults.is_noting().then(Vec::new),
+            about: vec![],
         })
+    }
+
+    /// Says what fields mean, each in a sentence. The schema and editors show it.
+    pub fn about(&mut self, words: &[(&'static str, &'static str)]) {
+        if self.notes.is_some() {
+            self.about.extend_from_slice(words);
+        }
     }
 
     /// Returns where the whole struct is written.
@@ -217,7 +227,11 @@ impl<'v> Fields<'v> {
 
     /// Reports the fields that were not asked for; returns whether there was none.
     pub fn finish(self, faults: &mut Faults) -> bool {
-        if let Some(notes) = self.notes {
+        if let Some(mut notes) = self.notes {
+            for asked in &mut notes {
+                let about = self.about.iter().find(|(name, _)| *name == asked.name);
+                asked.about = about.map_or("", |(_, words)| words);
+            }
             faults.note(self.span, || Note::Fields(notes));
         }
         let clean = self.first.is_none() && self.named.is_empty();
@@ -257,7 +271,8 @@ impl<'v> Fields<'v> {
     fn note(&mut self, name: &'static str, say: impl FnOnce(&mut Asked)) {
         let Some(notes) = &mut self.notes else { return };
         let at = notes.iter().position(|asked| asked.name == name).unwrap_or_else(|| {
-            notes.push(Asked { name, need: Need::Otherwise(String::new()), must: String::new() });
+            let need = Need::Otherwise(String::new());
+            notes.push(Asked { name, need, must: String::new(), about: "" });
             notes.len() - 1
         });
         say(&mut notes[at]);

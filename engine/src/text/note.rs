@@ -26,6 +26,8 @@ pub struct Asked {
     pub need: Need,
     /// The condition on the value besides its type, in the words of the message: `above 0`; empty if there is none.
     pub must: String,
+    /// What the field means, in a sentence.
+    pub about: &'static str,
 }
 
 /// How a reader treats a missing field.

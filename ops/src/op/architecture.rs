@@ -19,13 +19,20 @@ impl FromValue for Architecture {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let variants: [(_, VariantReader<Self>); 2] = [
             ("Mlp", read_mlp),
-            ("Layers", |fields, faults| fields.required("layers", faults).map(Self::Layers)),
+            ("Layers", |fields, faults| {
+                fields.about(&[("layers", "The layers, in the order of the forward pass.")]);
+                fields.required("layers", faults).map(Self::Layers)
+            }),
         ];
         read_variant(value, "a model", &variants, faults)
     }
 }
 
 fn read_mlp(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Architecture> {
+    fields.about(&[
+        ("hidden", "The widths of the hidden linear layers, each with a Relu behind it."),
+        ("dropout", "The share of numbers that DropOut makes zero behind each hidden layer, in training."),
+    ]);
     let words = format!("a list of layer widths from 1 to {WIDEST}");
     let within = |hidden: &Vec<i64>| hidden.iter().all(|width| (1..=WIDEST).contains(width));
     let hidden = fields.such_that("hidden", Some(vec![512, 256]), &words, within, faults);
@@ -44,6 +51,7 @@ impl FromValue for LayerSpec {
             ("Relu", |_, _| Some(Self::Relu)),
             ("Relu6", |_, _| Some(Self::Relu6)),
             ("LeakyRelu", |fields, faults| {
+                fields.about(&[("slope", "The factor of negative numbers.")]);
                 let above = |slope: &f64| *slope > 0.0;
                 let slope = fields.such_that("slope", Some(0.01), "above 0", above, faults);
                 Some(Self::LeakyRelu { slope: slope? })
@@ -55,13 +63,21 @@ impl FromValue for LayerSpec {
             ("AvgPool", read_avg_pool),
             ("GlobalAvgPool", |_, _| Some(Self::GlobalAvgPool)),
             ("Flatten", |_, _| Some(Self::Flatten)),
-            ("Dropout", |fields, faults| probability("p", None, fields, faults).map(|p| Self::Dropout { p })),
+            ("Dropout", |fields, faults| {
+                fields.about(&[("p", "The share of numbers that are made zero, in training.")]);
+                probability("p", None, fields, faults).map(|p| Self::Dropout { p })
+            }),
             ("Residual", |fields, faults| {
+                fields.about(&[
+                    ("body", "The layers whose output is added to the shortcut."),
+                    ("shortcut", "The layers beside the body; without any, the input itself."),
+                ]);
                 let body = fields.required("body", faults);
                 let shortcut = fields.optional("shortcut", vec![], faults);
                 Some(Self::Residual { body: body?, shortcut: shortcut? })
             }),
             ("Concat", |fields, faults| {
+                fields.about(&[("branches", "Lists of layers whose outputs are joined channel by channel.")]);
                 fields.required("branches", faults).map(|branches| Self::Concat { branches })
             }),
         ];
@@ -70,6 +86,11 @@ impl FromValue for LayerSpec {
 }
 
 fn read_linear(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> {
+    fields.about(&[
+        ("out", "The number of outputs."),
+        ("bias", "Whether a number is added to each output."),
+        ("name", "The name of the layer; without it, its kind and number, such as `linear1`."),
+    ]);
     let out = size("out", 1, None, fields, faults);
     let bias = fields.optional("bias", true, faults);
     let name = layer_name(fields, faults);
@@ -77,6 +98,11 @@ fn read_linear(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec
 }
 
 fn read_batch_norm(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> {
+    fields.about(&[
+        ("eps", "The number that is added to the variance."),
+        ("momentum", "The share of the batch in the running mean and variance."),
+        ("name", "The name of the layer; without it, its kind and number."),
+    ]);
     let eps = fields.such_that("eps", Some(1e-5), "above 0", |eps: &f64| *eps > 0.0, faults);
     let share = |share: &f64| *share > 0.0 && *share <= 1.0;
     let momentum = fields.such_that("momentum", Some(0.1), "above 0 and at most 1", share, faults);
@@ -85,18 +111,40 @@ fn read_batch_norm(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Layer
 }
 
 fn read_max_pool(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> {
+    fields.about(POOL);
     let (size, stride) = read_pool_sizes(fields, faults);
     let padding = read_padding(fields, faults);
     Some(LayerSpec::MaxPool { size: size?, stride: Some(stride?), padding: padding? })
 }
 
 fn read_avg_pool(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> {
+    fields.about(POOL);
+    fields.about(&[("count_padding", "Whether the padding counts in the mean.")]);
     let (size, stride) = read_pool_sizes(fields, faults);
     let padding = read_padding(fields, faults);
     let count_padding = fields.optional("count_padding", false, faults);
     let (stride, padding) = (Some(stride?), padding?);
     Some(LayerSpec::AvgPool { size: size?, stride, padding, count_padding: count_padding? })
 }
+
+/// What the fields of a pool mean.
+const POOL: &[(&str, &str)] = &[
+    ("size", "The height and width of the window: one number, or `(height, width)`."),
+    ("stride", "The steps of the window down and to the right."),
+    ("padding", "The rows and columns beyond the edges of the image."),
+];
+/// What the fields of a convolution mean.
+const CONV: &[(&str, &str)] = &[
+    ("kernel", "The height and width of the kernel: one number, or `(height, width)`."),
+    ("stride", "The steps of the kernel down and to the right."),
+    (
+        "padding",
+        "The rows and columns of zeros beyond the edges of the image; `Same` keeps its size, divided by the stride.",
+    ),
+    ("dilation", "The distance of neighbouring weights of the kernel in pixels."),
+    ("bias", "Whether a number is added to each output channel."),
+    ("name", "The name of the layer; without it, its kind and number, such as `conv1`."),
+];
 
 /// Reads the size and the stride of a pool.
 fn read_pool_sizes(
@@ -110,6 +158,11 @@ fn read_pool_sizes(
 }
 
 fn read_conv(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> {
+    fields.about(CONV);
+    fields.about(&[
+        ("out", "The number of output channels."),
+        ("groups", "The number of groups of channels that are convolved apart."),
+    ]);
     let out = size("out", 1, None, fields, faults);
     let ConvSizes { kernel, stride, padding, dilation } = read_conv_sizes(fields, faults);
     let groups = size("groups", 1, Some(1), fields, faults);
@@ -128,6 +181,8 @@ fn read_conv(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> 
 }
 
 fn read_depthwise_conv(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<LayerSpec> {
+    fields.about(CONV);
+    fields.about(&[("multiplier", "The number of output channels of each input channel.")]);
     let ConvSizes { kernel, stride, padding, dilation } = read_conv_sizes(fields, faults);
     let multiplier = size("multiplier", 1, Some(1), fields, faults);
     let bias = fields.optional("bias", true, faults);
@@ -277,12 +332,20 @@ impl FromValue for Optimizer {
 }
 
 fn read_sgd(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Optimizer> {
+    fields.about(&[
+        ("lr", "The learning rate."),
+        ("momentum", "The share of the last step that the next one keeps."),
+    ]);
     let lr = fields.such_that("lr", None, "above 0", |rate: &f64| *rate > 0.0, faults);
     let momentum = probability("momentum", Some(0.0), fields, faults);
     Some(Optimizer::Sgd { lr: lr?, momentum: momentum? })
 }
 
 fn read_adamw(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Optimizer> {
+    fields.about(&[
+        ("lr", "The learning rate."),
+        ("weight_decay", "The share by which weights shrink in each step, times the learning rate."),
+    ]);
     let lr = fields.such_that("lr", Some(1e-3), "above 0", |rate: &f64| *rate > 0.0, faults);
     let decays = |decay: &f64| *decay >= 0.0;
     let weight_decay = fields.such_that("weight_decay", Some(0.01), "at least 0", decays, faults);
@@ -294,6 +357,10 @@ impl FromValue for LearningRateSchedule {
         let variants: [(_, VariantReader<Self>); 3] = [
             ("Constant", |_, _| Some(Self::Constant)),
             ("Step", |fields, faults| {
+                fields.about(&[
+                    ("every", "The number of epochs after which the learning rate changes."),
+                    ("factor", "What the learning rate is multiplied by then."),
+                ]);
                 let every = fields.whole("every", 1..=i64::MAX, None, faults);
                 let factor =
                     fields.such_that("factor", None, "above 0", |factor: &f64| *factor > 0.0, faults);
@@ -322,9 +389,17 @@ impl FromValue for Augment {
             ("None", |_, _| Some(Self::None)),
             ("Flip", |_, _| Some(Self::Flip)),
             ("Crop", |fields, faults| {
+                fields.about(&[(
+                    "padding",
+                    "The pixels beyond the edges from which a part of the image's size is cut.",
+                )]);
                 size("padding", 0, None, fields, faults).map(|padding| Self::Crop { padding })
             }),
             ("FlipCrop", |fields, faults| {
+                fields.about(&[(
+                    "padding",
+                    "The pixels beyond the edges from which a part of the image's size is cut.",
+                )]);
                 size("padding", 0, None, fields, faults).map(|padding| Self::FlipCrop { padding })
             }),
         ];

@@ -57,6 +57,12 @@ pub struct CompareOp {
 
 /// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<CompareOp> {
+    fields.about(&[
+        ("model", "The network that is compared."),
+        ("baseline", "The network that it is compared with, image by image."),
+        ("data", "The images."),
+        ("split", "The images: those of the training, for validation, or for the test."),
+    ]);
     fields.optional("split", Split::Test, faults).map(|split| CompareOp { split })
 }
 

@@ -46,6 +46,11 @@ pub struct ConfusionOp {
 
 /// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<ConfusionOp> {
+    fields.about(&[
+        ("model", "The network."),
+        ("data", "The images, with their classes."),
+        ("split", "The images: those of the training, for validation, or for the test."),
+    ]);
     fields.optional("split", Split::Test, faults).map(|split| ConfusionOp { split })
 }
 

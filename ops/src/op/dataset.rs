@@ -51,6 +51,16 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DatasetOp
     let spans = ["source", "train", "test", "validation", "normalize", "classes"];
     let spans = spans.map(|field| (field, fields.span_of(field)));
     let span = fields.span();
+    fields.about(&[
+        ("source", "The images: a published dataset, or your own files."),
+        ("train", "The number of training images, drawn so that all classes keep their shares."),
+        ("test", "The number of test images, drawn likewise."),
+        ("validation", "The number of images that are kept apart to choose by."),
+        ("validation_from", "The images that the validation images are taken from: test images where the network has seen the others."),
+        ("seed", "The seed of the choice of images."),
+        ("normalize", "How pixels become numbers."),
+        ("classes", "The names of the classes, in the order of their numbers."),
+    ]);
     let source: Option<DatasetSource> = fields.required("source", faults);
     let train = fields.optional("train", Count::All, faults);
     let test = fields.optional("test", Count::All, faults);
@@ -203,6 +213,12 @@ impl FromValue for DatasetSource {
             ("FashionMnist", |_, _| Some(Self::FashionMnist)),
             ("Cifar10", |_, _| Some(Self::Cifar10)),
             ("Idx", |fields, faults| {
+                fields.about(&[
+                    ("train_images", "The file of the training images, in the format of MNIST."),
+                    ("train_labels", "The file of their labels."),
+                    ("test_images", "The file of the test images."),
+                    ("test_labels", "The file of their labels."),
+                ]);
                 let [train_images, train_labels, test_images, test_labels] =
                     crate::dataset::source::IDX_FIELDS.map(|part| fields.required::<String>(part, faults));
                 Some(Self::Idx {
@@ -213,6 +229,11 @@ impl FromValue for DatasetSource {
                 })
             }),
             ("Npz", |fields, faults| {
+                fields.about(&[
+                    ("train", "The .npz file of the training images: arrays `x` and `y`."),
+                    ("test", "The .npz file of the test images."),
+                    ("layout", "Where the channels of an image stand."),
+                ]);
                 let train = fields.required("train", faults);
                 let test = fields.take("test").map(|value| String::from_value(value, faults));
                 fields.otherwise("test", "no test images");
@@ -224,6 +245,11 @@ impl FromValue for DatasetSource {
                 })
             }),
             ("Csv", |fields, faults| {
+                fields.about(&[
+                    ("train", "The CSV file of the training rows; its first line names the columns."),
+                    ("test", "The CSV file of the test rows."),
+                    ("label", "The column of the labels."),
+                ]);
                 let train = fields.required("train", faults);
                 let test = fields.take("test").map(|value| String::from_value(value, faults));
                 fields.otherwise("test", "no test images");
@@ -278,6 +304,10 @@ impl FromValue for Normalize {
             ("Bytes", |_, _| Some(Self::Bytes)),
             ("None", |_, _| Some(Self::None)),
             ("Standard", |fields, faults| {
+                fields.about(&[
+                    ("mean", "What is subtracted, per channel, from pixels of 0 to 1 or from numbers."),
+                    ("std", "What the difference is divided by, per channel."),
+                ]);
                 let mean: Option<Vec<f64>> = fields.required("mean", faults);
                 let std: Option<Vec<f64>> = fields.required("std", faults);
                 Some(Self::Standard { mean: mean?, std: std? })

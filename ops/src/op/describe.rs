@@ -55,6 +55,10 @@ enum LayerChoice {
 
 /// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DescribeOp> {
+    fields.about(&[
+        ("model", "The network whose weights are described."),
+        ("layer", "The layer, or `All` weights together."),
+    ]);
     fields.optional("layer", LayerChoice::All, faults).map(|layer| DescribeOp { layer })
 }
 

@@ -14,7 +14,10 @@ impl FromValue for Device {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
         let variants: [(_, VariantReader<Self>); 2] = [
             ("Cpu", |_, _| Some(Self::Cpu)),
-            ("Candle", |fields, faults| fields.optional("on", CandleDevice::Cpu, faults).map(Self::Candle)),
+            ("Candle", |fields, faults| {
+                fields.about(&[("on", "The device that candle uses.")]);
+                fields.optional("on", CandleDevice::Cpu, faults).map(Self::Candle)
+            }),
         ];
         read_variant(value, "a device", &variants, faults)
     }
@@ -32,5 +35,6 @@ impl FromValue for CandleDevice {
 }
 
 fn number(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<usize> {
+    fields.about(&[("number", "The number of the device, from 0.")]);
     fields.whole("number", 0..=MOST, Some(0), faults).map(|number| number as usize)
 }

@@ -163,6 +163,12 @@ pub(crate) fn range_warning(model: &ModelPort, data: &DatasetPort) -> Option<Str
 
 /// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<EvaluateOp> {
+    fields.about(&[
+        ("model", "The network that is evaluated."),
+        ("data", "The images, with their classes."),
+        ("split", "The images: those of the training, for validation, or for the test."),
+        ("device", "What computes: the CPU with the own kernels, or candle."),
+    ]);
     let split = fields.optional("split", Split::Test, faults);
     let device = fields.optional("device", Device::Cpu, faults);
     Some(EvaluateOp { split: split?, device: device? })

@@ -33,18 +33,31 @@ impl Format {
 const FAMILIES: [(&str, VariantReader<Format>); 13] = [
     ("Float", |fields, faults| read_float(fields, faults).map(Format::Float)),
     ("Int", |fields, faults| {
+        fields.about(&[
+            ("bits", "The bits of a code."),
+            (
+                "range",
+                "The codes that are used: as many below 0 as above, one more, or from a zero point on.",
+            ),
+        ]);
         let bits = bits("bits", 2..=24, fields, faults);
         let range = fields.optional("range", Range::Symmetric, faults);
         Some(Format::Int { bits: bits?, range: range? })
     }),
     ("Fixed", |fields, faults| {
+        fields.about(&[
+            ("int", "The bits before the point, without the sign."),
+            ("frac", "The bits behind the point."),
+        ]);
         let [int, frac] = ["int", "frac"].map(|name| fields.whole(name, -200..=200, None, faults));
         Some(Format::Fixed { int: int? as i32, frac: frac? as i32 })
     }),
     ("PowerOfTwo", |fields, faults| {
+        fields.about(&[("bits", "The bits of a code.")]);
         bits("bits", 2..=8, fields, faults).map(|bits| Format::PowerOfTwo { bits })
     }),
     ("Posit", |fields, faults| {
+        fields.about(&[("n", "The bits of a code."), ("es", "The most exponent bits behind the regime.")]);
         let n = bits("n", 2..=16, fields, faults);
         let es = fields.whole("es", 0..=32, None, faults);
         Some(Format::Posit { n: n?, es: es? as u32 })
@@ -52,23 +65,35 @@ const FAMILIES: [(&str, VariantReader<Format>); 13] = [
     ("Ternary", |_, _| Some(Format::Ternary)),
     ("Binary", |_, _| Some(Format::Binary)),
     ("Nf4", |fields, faults| block(64, fields, faults).map(|block| Format::Nf4 { block })),
-    ("KMeans", |fields, faults| bits("bits", 1..=8, fields, faults).map(|bits| Format::KMeans { bits })),
+    ("KMeans", |fields, faults| {
+        fields.about(&[("bits", "The bits of a code.")]);
+        bits("bits", 1..=8, fields, faults).map(|bits| Format::KMeans { bits })
+    }),
     ("Values", |fields, faults| {
+        fields.about(&[("values", "The numbers that weights may have, times the scale.")]);
         let values: Option<Vec<f64>> = fields.required("values", faults);
         Some(Format::Values(values?.into_iter().map(|value| value as f32).collect()))
     }),
     ("Mx", |fields, faults| {
+        fields.about(&[("element", "The format of each weight in a block.")]);
         let element = fields.required("element", faults);
         let block = block(32, fields, faults);
         Some(Format::Mx { element: element?, block: block? })
     }),
     ("BlockFloat", |fields, faults| {
+        fields.about(&[("bits", "The bits of a code.")]);
         let bits = bits("bits", 2..=24, fields, faults);
         let block = block(32, fields, faults);
         Some(Format::BlockFloat { bits: bits?, block: block? })
     }),
     ("P3109", |fields, faults| {
         let span = fields.span();
+        fields.about(&[
+            ("bits", "The bits of a code."),
+            ("precision", "The bits of the significand, the leading one included."),
+            ("domain", "Whether there are infinities."),
+            ("overflow", "What becomes of numbers beyond the largest."),
+        ]);
         let [bits, precision] = ["bits", "precision"].map(|name| bits(name, 1..=15, fields, faults));
         let domain = fields.optional("domain", Domain::Extended, faults);
         let overflow = fields.optional("overflow", Overflow::Saturate, faults);
@@ -107,6 +132,14 @@ fn bits(
 }
 
 fn read_float(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Float> {
+    fields.about(&[
+        ("e", "The exponent bits."),
+        ("m", "The mantissa bits."),
+        ("bias", "What is subtracted from the exponent's code: a larger bias makes numbers smaller."),
+        ("specials", "The codes that stand for infinities and NaN."),
+        ("subnormals", "Whether the least exponent has numbers down to 0, or they are flushed."),
+        ("overflow", "What becomes of numbers beyond the largest."),
+    ]);
     let span = fields.span();
     let e = fields.whole("e", 0..=8, None, faults);
     let m = fields.whole("m", 0..=23, None, faults);
@@ -118,6 +151,7 @@ fn read_float(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Float> {
 }
 
 fn block(usual: i64, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<usize> {
+    fields.about(&[("block", "The weights of a row that share a scale.")]);
     fields.whole("block", 1..=MOST_BLOCK, Some(usual), faults).map(|block| block as usize)
 }
 
@@ -157,6 +191,7 @@ impl FromValue for Bias {
         let variants: [(_, VariantReader<Self>); 2] = [
             ("Ieee", |_, _| Some(Self::Ieee)),
             ("Exactly", |fields, faults| {
+                fields.about(&[("bias", "The bias.")]);
                 fields.whole("bias", -1000..=1000, None, faults).map(|bias| Self::Exactly(bias as i32))
             }),
         ];
@@ -226,11 +261,20 @@ impl FromValue for Scale {
             ("None", |_, _| Some(Self::None)),
             ("PowerOfTwo", |fields, faults| {
                 let per = fields.optional("per", Per::Tensor, faults);
+                fields.about(&[
+                    ("per", "The part of a tensor that shares a scale."),
+                    ("fit", "The rule that chooses the scale."),
+                ]);
                 let fit = fields.optional("fit", PowerFit::MaxAbs, faults);
                 Some(Self::PowerOfTwo { per: per?, fit: fit? })
             }),
             ("Real", |fields, faults| {
                 let per = fields.optional("per", Per::Tensor, faults);
+                fields.about(&[
+                    ("per", "The part of a tensor that shares a scale."),
+                    ("fit", "The rule that chooses the scale."),
+                    ("store", "The type in which the scale is stored."),
+                ]);
                 let fit = fields.optional("fit", RealFit::MaxAbs, faults);
                 // Callers that know the format replace this default by the format's usual fit.
                 fields.otherwise("fit", "MaxAbs; Mean for Ternary and Binary");
@@ -248,6 +292,7 @@ impl FromValue for Per {
             ("Tensor", |_, _| Some(Self::Tensor)),
             ("Channel", |_, _| Some(Self::Channel)),
             ("Block", |fields, faults| {
+                fields.about(&[("size", "The weights of a row that share a scale.")]);
                 let size = fields.whole("size", 1..=MOST_BLOCK, None, faults);
                 size.map(|size| Self::Block(size as usize))
             }),
@@ -287,6 +332,7 @@ impl FromValue for RealFit {
             ("MaxAbs", |_, _| Some(Self::MaxAbs)),
             ("Percentile", |fields, faults| {
                 let span = fields.span();
+                fields.about(&[("p", "The percentile of the magnitudes, above 0 and at most 100.")]);
                 let percent: Option<f64> = fields.required("p", faults);
                 match Percent::new(percent?) {
                     Ok(percent) => Some(Self::Percentile(percent)),

@@ -70,6 +70,20 @@ struct DefinedNetwork {
 
 /// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<ImportOp> {
+    fields.about(&[
+        (
+            "file",
+            "The ONNX or safetensors file of the network, relative to the experiment or in the data folder.",
+        ),
+        (
+            "golden",
+            "An .npz file with an input and the output that the network gave there, to check the import.",
+        ),
+        ("output", "The output of the network that has the logits, if it has several."),
+        ("model", "The layers of a safetensors file, which has weights only."),
+        ("input", "The channels, height and width of the images of a safetensors file's network."),
+        ("names", "The names in the file of layers that have other names here."),
+    ]);
     let file: Option<String> = fields.required("file", faults);
     let [golden, output] = ["golden", "output"].map(|name| match fields.take(name) {
         Some(value) => String::from_value(value, faults).map(Some),

@@ -17,6 +17,11 @@ pub(super) fn read_quantization(
     usual: Option<&Quantization>,
     faults: &mut Faults,
 ) -> Option<Quantization> {
+    fields.about(&[
+        ("format", "The number format of the weights."),
+        ("rounding", "How a number goes to a code."),
+        ("scale", "What weights are divided by before rounding; without it, the format's own."),
+    ]);
     let owned = usual.cloned();
     let (has_format, scale_span) = (fields.has("format"), fields.span_of("scale"));
     let format: Option<Format> = match &owned {

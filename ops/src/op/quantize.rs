@@ -75,6 +75,16 @@ pub struct QuantizeOp {
 /// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeOp> {
     let [method_span, tensors_span] = ["method", "tensors"].map(|field| fields.span_of(field));
+    fields.about(&[
+        ("model", "The network whose weights are quantized."),
+        ("data", "The dataset whose training images a calibration uses."),
+        ("seed", "The seed of stochastic rounding."),
+        ("random_bits", "The random bits of a draw of stochastic rounding."),
+        ("tensors", "The tensors that are quantized: those of two or more dimensions, or all."),
+        ("first", "Another quantization of the first layer."),
+        ("last", "Another quantization of the last layer."),
+        ("layers", "Other quantizations of layers, by their names."),
+    ]);
     let quantization = read_quantization(fields, None, faults);
     let seed = fields.whole("seed", 0..=i64::MAX, Some(0), faults);
     let random_bits = fields.whole("random_bits", 1..=32, Some(32), faults);

@@ -75,6 +75,18 @@ pub struct TrainOp {
 
 /// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TrainOp> {
+    fields.about(&[
+        ("data", "The dataset; its training images are used, and its validation images watched."),
+        ("model", "The network."),
+        ("optimizer", "How weights follow the gradient."),
+        ("schedule", "How the learning rate changes over the epochs."),
+        ("init", "How weights are drawn at first."),
+        ("batch", "The images of a step."),
+        ("epochs", "The passes over the training images."),
+        ("augment", "How training images are varied."),
+        ("seed", "The seed of the weights, the order of images, DropOut and variation."),
+        ("device", "What computes: the CPU with the own kernels, or candle."),
+    ]);
     let model: Option<Architecture> = fields.required("model", faults);
     let optimizer = fields.optional("optimizer", Optimizer::AdamW { lr: 1e-3, weight_decay: 0.01 }, faults);
     let schedule = fields.optional("schedule", LearningRateSchedule::Constant, faults);

@@ -58,9 +58,9 @@ fn variant(variant: &VariantSchema) -> String {
     };
     let (names, values) = (width(0, usize::MAX), width(1, WIDE));
     let mut text = format!("  {}\n", variant.name);
-    for [name, value, need] in &rows {
+    for ([name, value, need], field) in rows.iter().zip(&variant.fields) {
         text += format!("    {name:names$}  {value:values$}  {need}").trim_end();
-        text.push('\n');
+        text += &format!("\n      {}\n", field.about);
     }
     if !variant.metrics.is_empty() {
         text += &wrapped("    metrics: ", variant.metrics);

@@ -23,6 +23,8 @@ pub struct Completion {
     pub kind: CompletionKind,
     /// A few words beside it.
     pub detail: String,
+    /// What it means, in a sentence; empty without one.
+    pub about: String,
 }
 
 /// The kind of a completion.
@@ -73,6 +75,7 @@ pub fn complete(text: &str, offset: usize, ops: &StandardOps) -> (Span, Vec<Comp
             text: name.clone(),
             kind: CompletionKind::Variant,
             detail: what.to_owned(),
+            about: String::new(),
         };
         let is_value = before[..start].trim_end().ends_with(':');
         if is_value {
@@ -122,7 +125,12 @@ fn field(asked: &Asked) -> Completion {
         Need::Otherwise(words) => format!("default: {words}"),
     };
     let detail = if asked.must.is_empty() { detail } else { format!("{}; {detail}", asked.must) };
-    Completion { text: format!("{}: ", asked.name), kind: CompletionKind::Field, detail }
+    Completion {
+        text: format!("{}: ", asked.name),
+        kind: CompletionKind::Field,
+        detail,
+        about: asked.about.to_owned(),
+    }
 }
 
 /// Returns the quote that a place stands behind, if it stands in a text.
@@ -158,6 +166,7 @@ fn in_text(text: &str, word: Span, quote: usize, ops: &StandardOps) -> Vec<Compl
                 NameKind::Table => "a table",
             }
             .to_owned(),
+            about: String::new(),
         })
     };
     let before = text[..quote].trim_end();
@@ -190,6 +199,7 @@ fn metrics(value: &Value, node: &str, ops: &StandardOps) -> Vec<Completion> {
         text: (*metric).to_owned(),
         kind: CompletionKind::Metric,
         detail: format!("a metric of {name}"),
+        about: String::new(),
     };
     kind.map_or(vec![], |kind| kind.metrics.iter().chain([&"seconds"]).map(metric).collect())
 }

@@ -46,7 +46,8 @@ pub fn hover(
                 None => continue,
             };
             let what = if what.is_empty() { String::new() } else { format!(": {what}") };
-            found = Some((field.span, format!("`{}` of `{owner}`{what}; {need}", field.name)));
+            let about = asked.map_or("", |asked| asked.about);
+            found = Some((field.span, format!("`{}` of `{owner}`{what}; {need}\n\n{about}", field.name)));
         }
         if let Some(name) = &body.name {
             let span = Span { start: value.span.start, end: value.span.start + name.len() };

@@ -23,10 +23,10 @@ use lsp_types::request::{
 use lsp_types::{
     CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, CompletionItem, CompletionItemKind,
     CompletionParams, CompletionTextEdit, Diagnostic, DiagnosticSeverity, DocumentSymbol,
-    DocumentSymbolParams, DocumentSymbolResponse, GotoDefinitionParams, GotoDefinitionResponse, Hover,
-    HoverContents, HoverParams, InlayHint, InlayHintLabel, InlayHintParams, Location, MarkupContent,
-    MarkupKind, Position, PublishDiagnosticsParams, Range, ReferenceParams, RenameParams, SymbolKind,
-    TextEdit, Uri, WorkspaceEdit,
+    DocumentSymbolParams, DocumentSymbolResponse, Documentation, GotoDefinitionParams,
+    GotoDefinitionResponse, Hover, HoverContents, HoverParams, InlayHint, InlayHintLabel, InlayHintParams,
+    Location, MarkupContent, MarkupKind, Position, PublishDiagnosticsParams, Range, ReferenceParams,
+    RenameParams, SymbolKind, TextEdit, Uri, WorkspaceEdit,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -361,6 +361,7 @@ fn completions(open: &Open, position: Position) -> Vec<CompletionItem> {
             CompletionKind::Metric => CompletionItemKind::PROPERTY,
         }),
         detail: Some(found.detail),
+        documentation: (!found.about.is_empty()).then_some(Documentation::String(found.about)),
         // The order of the readers: what must be given comes first.
         sort_text: Some(format!("{at:04}")),
         text_edit: Some(CompletionTextEdit::Edit(TextEdit::new(range, found.text))),

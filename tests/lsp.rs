@@ -35,7 +35,11 @@ impl Editor {
             version: 1,
             text: text.to_owned(),
         };
-        let capabilities = json!({ "general": { "positionEncodings": encodings } });
+        let capabilities = json!({
+            "general": { "positionEncodings": encodings },
+            "workspace": { "inlayHint": { "refreshSupport": true } },
+            "textDocument": { "completion": { "completionItem": { "snippetSupport": true } } },
+        });
         let told = editor
             .ask("initialize", &json!({ "processId": null, "rootUri": null, "capabilities": capabilities }));
         let expected = if encodings.contains(&"utf-8") { "utf-8" } else { "utf-16" };
@@ -76,7 +80,8 @@ impl Editor {
         self.send(&json!({ "jsonrpc": "2.0", "id": self.asked, "method": method, "params": params }));
         loop {
             let told = self.receive();
-            if told["id"] == self.asked {
+            // A message with a method is a request of the server.
+            if told["id"] == self.asked && told["method"].is_null() {
                 return told;
             }
         }
@@ -111,6 +116,15 @@ impl Editor {
                 return told["params"]["diagnostics"].as_array().expect("faults").clone();
             }
         }
+    }
+
+    /// Returns the number of tasks behind each node.
+    fn counts(&mut self) -> Vec<String> {
+        let [start, end] = [0, 99].map(|line| json!({ "line": line, "character": 0 }));
+        let params = json!({ "textDocument": { "uri": self.uri }, "range": { "start": start, "end": end } });
+        let hints = self.ask("textDocument/inlayHint", &params);
+        let hints = hints.as_array().expect("hints");
+        hints.iter().map(|hint| hint["label"].as_str().expect("a text").to_owned()).collect()
     }
 
     fn change(&mut self, changes: &Json) {
@@ -184,15 +198,20 @@ fn every_request_is_answered() {
         told["contents"]["value"].as_str().unwrap_or_default().to_owned()
     };
     let about = "The passes over the training images.";
-    let expected = format!("`epochs` of `Train`: a whole number from 1 to 1000000; default `10`\n\n{about}");
+    let expected = format!("`epochs` of `Train`: a whole number from 1 to 1000000; default 10\n\n{about}");
     assert_eq!(words("epochs", 2), expected);
     assert!(words("scale", 2).starts_with("`scale` of `Quantize`: a scale"), "{}", words("scale", 2));
     assert_eq!(words("\"seed\"", 2), "axis `seed`: 2 values: 0, 1");
-    assert_eq!(words("\"small\"", 2), "node `small`: `Quantize`, 4 tasks over seed, e");
+    assert_eq!(words("\"small\"", 2), "node `small`: `Quantize`, 4 tasks over seed, e\n\n0 of 4 cached");
+    assert!(
+        words("\"tradeoff\"", 2).starts_with("table `tradeoff`: accuracy.accuracy"),
+        "{}",
+        words("\"tradeoff\"", 2)
+    );
     // Definition, references, rename.
     let defined = editor.ask_at("textDocument/definition", "model: \"small", 1, &json!({}));
-    let line = TINY.lines().position(|line| line.contains("\"small\":")).expect("a line");
-    assert_eq!(defined["range"]["start"]["line"], line);
+    let lines = |text: &str| TINY.lines().position(|line| line.contains(text)).expect("a line");
+    assert_eq!(defined["range"]["start"]["line"], lines("\"small\":"));
     let used = editor.ask_at(
         "textDocument/references",
         "\"seed",
@@ -225,18 +244,46 @@ fn every_request_is_answered() {
     let document = json!({ "textDocument": { "uri": editor.uri } });
     let symbols = editor.ask("textDocument/documentSymbol", &document);
     assert_eq!(symbols.as_array().expect("symbols").len(), 9, "{symbols}");
-    let mut hints = document.clone();
-    hints["range"] = json!({ "start": { "line": 0, "character": 0 }, "end": { "line": 99, "character": 0 } });
-    let hints = editor.ask("textDocument/inlayHint", &hints);
-    let told: Vec<&str> =
-        hints.as_array().into_iter().flatten().filter_map(|hint| hint["label"].as_str()).collect();
-    assert_eq!(told, ["1 task", "2 tasks", "2 tasks", "4 tasks", "4 tasks"]);
+    assert_eq!(editor.counts(), ["1 task", "2 tasks", "2 tasks", "4 tasks", "4 tasks"].map(all_cached));
+    let folds = editor.ask("textDocument/foldingRange", &document);
+    let nodes = json!({ "startLine": lines("nodes: {"), "endLine": lines("tables: {") - 2 });
+    assert!(folds.as_array().is_some_and(|folds| folds.contains(&nodes)), "{folds}");
     let mut format = document;
     format["options"] = json!({ "tabSize": 4, "insertSpaces": true });
     let laid = editor.ask("textDocument/formatting", &format);
     bench.write("y.ron", TINY);
     bench.stdout(["fmt", "y.ron"]);
     assert_eq!(laid[0]["newText"], fs::read_to_string(bench.path("y.ron")).expect("the file"));
+    editor.close();
+}
+
+fn all_cached(tasks: &str) -> String {
+    let (number, _) = tasks.split_once(' ').expect("a number");
+    format!("{tasks}, {number} cached")
+}
+
+/// An editor knows the store: a run changes the counts, and the time of the rest is that of measured tasks.
+#[test]
+fn results_are_counted_while_they_are_stored() {
+    let bench = Bench::new();
+    bench.write("x.ron", TINY);
+    let mut editor = Editor::open(&bench, &["utf-16"], TINY);
+    editor.faults();
+    assert_eq!(
+        editor.counts(),
+        ["1 task", "2 tasks", "2 tasks", "4 tasks", "4 tasks"].map(|tasks| format!("{tasks}, 0 cached"))
+    );
+    bench.run_well();
+    while editor.receive()["method"] != "workspace/inlayHint/refresh" {}
+    // The number of the request is free for the editor's own.
+    editor.send(&json!({ "jsonrpc": "2.0", "id": 1, "result": null }));
+    assert_eq!(editor.counts(), ["1 task", "2 tasks", "2 tasks", "4 tasks", "4 tasks"].map(all_cached));
+    let more = TINY.replace("\"e\": [", "\"e\": [7, ");
+    editor.replace(&more);
+    assert_eq!(editor.counts()[3], "6 tasks, 4 cached");
+    let told = editor.ask_at("textDocument/hover", "\"small\"", 2, &json!({}));
+    let told = told["contents"]["value"].as_str().expect("words");
+    assert!(told.contains("4 of 6 cached; the others take about ") && told.contains(" a task"), "{told}");
     editor.close();
 }
 

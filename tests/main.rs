@@ -34,3 +34,4 @@ mod store;
 mod tables;
 mod terminal;
 mod versions;
+mod versions_on_screen;

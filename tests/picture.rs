@@ -122,3 +122,36 @@ fn pictures_of_the_readme() {
     let figure = figure.to_str().expect("a path");
     bench.stdout(["plot", "x.ron", "pareto", "-o", figure]);
 }
+
+/// How Neovim of the person who looks at the picture is set up.
+const NEOVIM: &str = r#"
+vim.o.number = true
+vim.o.termguicolors = true
+vim.o.completeopt = "menuone,noselect"
+vim.o.pumheight = 8
+vim.o.cmdheight = 1
+vim.o.laststatus = 0
+vim.cmd("colorscheme slate")
+vim.cmd("set syntax=rust")
+local id = vim.lsp.start_client({ name = "fewbits", cmd = { os.getenv("FEWBITS"), "lsp" }, root_dir = vim.fn.getcwd() })
+vim.lsp.buf_attach_client(0, id)
+vim.bo.omnifunc = "v:lua.vim.lsp.omnifunc"
+"#;
+
+#[test]
+#[ignore = "it writes the picture of an editor, Neovim"]
+fn picture_of_an_editor() {
+    let text = fs::read_to_string(root().join("experiments/quickstart.ron")).expect("the experiment");
+    let text = text.replace("Stochastic]", "Stochastc]");
+    let bench = Bench::with(&text);
+    bench.write("init.lua", NEOVIM);
+    let terminal = Terminal::open(&bench, 118, 26);
+    terminal.run("COLORTERM=truecolor nvim --clean -n x.ron -S init.lua");
+    terminal.wait_for("the fault", |text| text.contains("there is no rounding"));
+    terminal.send("/tensors\r");
+    terminal.press("O\u{18}\u{f}", "calibration");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    fs::write(root().join("docs/pictures/editor.svg"), terminal.with(svg)).expect("a picture");
+    terminal.send("\u{1b}:q!\r");
+    terminal.wait_for_shell();
+}

@@ -10,7 +10,6 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::fixture::{Bench, TINY, Told, files};
-use crate::terminal::Terminal;
 
 /// The longest wait for an event, on a machine that is busy with other work.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -90,6 +89,12 @@ fn every_save_runs_what_it_touches_and_no_more() {
     let expected = ["small", "accuracy"].map(|node| [0, 1].map(|seed| format!("{node}(seed={seed},e=4)")));
     assert_eq!(ran(&events), expected.iter().flatten().map(String::as_str).collect());
     assert_eq!((&preview(&events, "small")["run"], &preview(&events, "net")["run"]), (&2.into(), &0.into()));
+    let runs = bench.stdout(["runs"]);
+    let ids: Vec<&str> = runs.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(
+        runs.lines().nth(1).is_some_and(|line| line.ends_with(&format!("; follows {}", ids[0]))),
+        "{runs}"
+    );
     // A comment, a table, a label: nothing runs, and the file is followed on.
     for (from, to) in
         [("Experiment(", "// why\nExperiment("), ("accuracy.accuracy\"", "100.0 * accuracy.accuracy\"")]
@@ -247,63 +252,6 @@ fn a_kill_at_any_moment_of_the_edits_loses_nothing() {
 }
 
 #[test]
-fn the_dashboard_follows_the_file() {
-    let bench = Bench::with(TINY);
-    let terminal = Terminal::open(&bench, 110, 40);
-    terminal.run("fewbits run x.ron --watch");
-    terminal.wait_for_dashboard();
-    terminal.wait_for("the end", |text| text.contains("saving the file runs the edit"));
-    terminal.press("3", "e    seed=0");
-    terminal.press("\x1b[C", "e=2 seed=1: accuracy.accuracy");
-    // An edit keeps the table and the cell.
-    bench.edit("\"e\": [2, 3]", "\"e\": [1, 2, 3]");
-    let edited = terminal.wait_for("the edit", |text| text.contains("small: 6 tasks, 4 cached, 2 to run"));
-    assert!(edited.contains("edit of tiny:"), "{edited}");
-    terminal.wait_for("the end", |text| text.contains("17 tasks: 4 ran, 13 cached"));
-    terminal.press("\x1b[C", "e=2 seed=1: accuracy.accuracy");
-    // A fault has its place, and the table stays.
-    bench.edit("epochs: 1", "epochs: one");
-    let faulty = terminal.wait_for("the fault", |text| text.contains("^^^"));
-    assert!(faulty.contains("error: ") && faulty.contains("e    seed=0"), "{faulty}");
-    bench.edit("epochs: one", "epochs: 2");
-    terminal.wait_for("the edit", |text| text.contains("net: 2 tasks, 0 cached, 2 to run: epochs: 1 → 2"));
-    terminal.wait_for("the end", |text| text.contains("saving the file runs the edit"));
-    // The version before as baseline: the edit as differences. Then back to it, and forth.
-    terminal.press("B", "differences from run");
-    terminal.press("u", "17 tasks: 0 ran, 17 cached");
-    terminal.wait_for("the notice", |text| text.contains("every result is there"));
-    terminal.press("\x1b", "the notice is closed");
-    terminal.press("r", "every result is there");
-    terminal.send("q");
-    let text = terminal.wait_for("the tables", |text| text.contains("17 tasks: 0 ran, 17 cached"));
-    assert!(text.contains("seed=0"), "{text}");
-    assert_eq!(terminal.wait_for_shell(), 0);
-}
-
-#[test]
-fn an_edit_waits_for_consent() {
-    let bench = Bench::with(TINY);
-    bench.run_well();
-    let terminal = Terminal::open(&bench, 110, 40);
-    terminal.run("fewbits run x.ron --watch --ask");
-    terminal.wait_for_dashboard();
-    terminal.wait_for("the end", |text| text.contains("saving the file runs the edit"));
-    bench.edit("epochs: 1", "epochs: 2");
-    let waits =
-        terminal.wait_for("the question", |text| text.contains("this edit waits: r runs it, u drops it"));
-    assert!(waits.contains("net: 2 tasks, 0 cached, 2 to run: epochs: 1 → 2"), "{waits}");
-    terminal.press("r", "13 tasks: 12 ran, 1 cached");
-    // What is cached needs no consent.
-    bench.edit("epochs: 2", "epochs: 1");
-    terminal.wait_for("the edit", |text| text.contains("every result is there"));
-    terminal.send("q");
-    assert_eq!(terminal.wait_for_shell(), 0);
-    let ended = bench.fewbits(["run", "x.ron", "--watch", "--ask", "--ui", "plain"]);
-    assert_eq!(ended.code, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("--ask waits for a key of the dashboard"), "{ended:?}");
-}
-
-#[test]
 fn damaged_records_are_computed_again() {
     let bench = Bench::with(TINY);
     bench.run_well();
@@ -344,58 +292,20 @@ fn a_watch_without_a_reader_ends() {
     process.wait().expect("gone");
 }
 
+/// A file with faults at the start is waited for, too.
 #[test]
-fn back_and_forth_in_a_hurry_and_a_dropped_edit() {
-    let bench = Bench::with(TINY);
-    bench.run_well();
-    let terminal = Terminal::open(&bench, 110, 40);
-    terminal.run("fewbits run x.ron --watch --ask=1h");
-    terminal.wait_for_dashboard();
-    terminal.wait_for("the end", |text| text.contains("saving the file runs the edit"));
-    terminal.press("u", "there is no version before");
-    // Less than an hour needs no consent.
-    bench.edit("\"e\": [2, 3]", "\"e\": [2, 3, 4]");
-    terminal.wait_for("the end", |text| text.contains("17 tasks: 4 ran, 13 cached"));
-    // Versions with nothing to do take less than a millisecond each.
-    for _ in 0..15 {
-        terminal.send("ur");
-    }
-    terminal.send("q");
-    assert_eq!(terminal.wait_for_shell(), 0);
-    terminal.clear();
-    terminal.run("fewbits run x.ron --watch --ask");
-    terminal.wait_for_dashboard();
-    terminal.wait_for("the end", |text| text.contains("saving the file runs the edit"));
-    bench.edit("epochs: 1", "epochs: 2");
-    terminal.wait_for("the question", |text| text.contains("this edit waits"));
-    terminal.press("u", "the edit is dropped");
-    // What is saved without a change is no version, and takes the notice away.
-    bench.edit("epochs: 2", "epochs: 3");
-    terminal.wait_for("the question", |text| text.contains("this edit waits"));
-    bench.edit("epochs: 3", "epochs: 1");
-    terminal.wait_for("no notice", |text| !text.contains("this edit waits"));
-    terminal.send("q");
-    assert_eq!(terminal.wait_for_shell(), 0);
-}
-
-#[test]
-fn a_run_that_follows_its_file_can_go_on_in_the_background() {
-    let bench = crate::dashboard::slow();
-    let terminal = Terminal::open(&bench, 110, 40);
-    terminal.run("fewbits run x.ron --watch");
-    terminal.wait_for_dashboard();
-    terminal.wait_for("a training", |text| text.contains("epoch"));
-    bench.edit("\"e\": [2, 3]", "\"e\": [3]");
-    terminal.wait_for("the edit", |text| text.contains("edit of tiny"));
-    terminal.press("q", "how shall the run go on?");
-    let start = std::time::Instant::now();
-    terminal.send("d");
-    assert_eq!(terminal.wait_for_shell(), 0);
-    assert!(start.elapsed() < Duration::from_secs(10), "the store is free at once: {:?}", start.elapsed());
-    let text = terminal.scrollback();
-    assert!(text.contains("the run goes on as process"), "{text}");
-    // The background run has the edited text.
-    bench.stdout(["run", "x.ron", "--wait", "--quiet"]);
-    let runs = bench.stdout(["runs"]);
-    assert!(runs.contains("tiny"), "{runs}");
+fn a_file_that_begins_with_a_fault_is_waited_for() {
+    let bench = Bench::with(&TINY.replace("epochs: 1", "epochs: 0"));
+    let mut command = bench.command(["run", "x.ron", "--watch", "--ui", "plain"]);
+    let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("a process");
+    let mut lines = BufReader::new(process.stderr.take().expect("its errors")).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line == "waiting until x.ron is saved without faults"));
+    bench.edit("epochs: 0", "epochs: -1");
+    assert!(lines.any(|line| line.contains("not -1")), "the other fault");
+    bench.edit("epochs: -1", "epochs: 1");
+    assert!(lines.any(|line| line.starts_with("13 tasks: 13 ran")));
+    process.kill().expect("an end");
+    process.wait().expect("gone");
+    // A name that is no file may be misspelt.
+    assert_eq!(bench.fewbits(["run", "y.ron", "--watch"]).code, Some(2));
 }

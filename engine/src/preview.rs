@@ -4,6 +4,7 @@
 use fewbits_store::{Key, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
+use crate::dense::NodeId;
 use crate::graph::TaskGraph;
 use crate::ops::Ops;
 use crate::plan::{Counts, Plan, Planner, PreimageState, TaskState};
@@ -41,7 +42,8 @@ impl NodePreview {
     }
 }
 
-/// Previews a plan, node by node, in the order of the file. `history` is the version before.
+/// Previews a plan, node by node, in the order of the file. `history` is the version before; `None` if there is none to
+/// compare with.
 pub fn preview<O: Ops>(
     graph: &TaskGraph<O>,
     plan: &Plan,
@@ -53,21 +55,14 @@ pub fn preview<O: Ops>(
     for (at, node) in graph.experiment.nodes.pairs() {
         let counts = plan.counts(graph.tasks_of(at));
         let mut preview = NodePreview { node: node.name.clone(), counts, changes: vec![], seconds: None };
-        if let Some(history) = history.filter(|_| preview.to_run() > 0) {
-            let runs = graph.tasks_of(at).filter(|task| plan.planned(*task).state == TaskState::Run);
-            for task in runs.take(COMPARED) {
-                let known = planner.preimage(task, |input| plan.planned(input).parts.as_ref())?;
-                let PreimageState::Known(now) = known else { continue };
-                if let Reason::Changed { changes, .. } = history.compare(graph, task, &now) {
-                    preview.changes.extend(changes);
-                }
+        if preview.to_run() > 0 {
+            if let Some(history) = history {
+                preview.changes = changes(graph, at, plan, planner, history)?;
             }
-            preview.changes.sort_unstable();
-            preview.changes.dedup();
             let cached = graph.tasks_of(at).filter(|task| plan.planned(*task).state == TaskState::Cached);
             let mut keys: Vec<Key> =
                 cached.filter_map(|task| plan.planned(task).key).take(MEASURED).collect();
-            if keys.is_empty() {
+            if let (true, Some(history)) = (keys.is_empty(), history) {
                 keys = history.keys_of(&node.name, MEASURED);
             }
             preview.seconds = median(&keys, store)?;
@@ -75,6 +70,28 @@ pub fn preview<O: Ops>(
         nodes.push(preview);
     }
     Ok(nodes)
+}
+
+/// Returns the fields in which the tasks of a node that run differ from those of the version before.
+fn changes<O: Ops>(
+    graph: &TaskGraph<O>,
+    node: NodeId,
+    plan: &Plan,
+    planner: &Planner<'_, O>,
+    history: &History,
+) -> Result<Vec<Change>, StoreError> {
+    let mut all = vec![];
+    let runs = graph.tasks_of(node).filter(|task| plan.planned(*task).state == TaskState::Run);
+    for task in runs.take(COMPARED) {
+        let known = planner.preimage(task, |input| plan.planned(input).parts.as_ref())?;
+        let PreimageState::Known(now) = known else { continue };
+        if let Reason::Changed { changes, .. } = history.compare(graph, task, &now) {
+            all.extend(changes);
+        }
+    }
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
 }
 
 /// Returns the sum over the nodes of their median seconds times the rounds that their tasks take with so many jobs, as if no

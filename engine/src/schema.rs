@@ -262,6 +262,19 @@ fn variant(name: &str, fields: Vec<value::NamedValue>) -> ValueKind {
     ValueKind::Struct(Struct { name: Some(name.into()), positional: vec![], fields })
 }
 
+impl FieldSchema {
+    /// Returns the type of the value and the condition on it, in words.
+    #[must_use]
+    pub fn type_words(&self) -> String {
+        match &*self.must {
+            "" => self.value.to_string(),
+            // A condition that starts with an article replaces the type; any other follows it.
+            must if must.starts_with("a ") || must.starts_with("the ") => must.to_owned(),
+            must => format!("{}, {must}", self.value),
+        }
+    }
+}
+
 impl fmt::Display for ValueSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -121,6 +121,12 @@ impl Store {
         &self.root
     }
 
+    /// Returns the bytes of the journal as far as it is read: another number than before means that results were added,
+    /// or that others are left after a collection.
+    pub fn journal_bytes(&self) -> Result<u64, StoreError> {
+        Ok(self.catalog.journal()?.map_or(0, |(_, end)| end))
+    }
+
     /// Prepares lookups of up to `keys` keys. For few keys in a long journal, lookups use the index; for many keys,
     /// this walks over the journal now.
     pub fn expect(&self, keys: usize) -> Result<(), StoreError> {

@@ -9,8 +9,9 @@ usage: compare.py WORK DATASETS_DIR [--rounds 5] [--images N] [--peer torch_spee
 WORK is mlp, lenet, cnn, resnet8 or dscnn (one epoch of training, and the test images evaluated; PEER is a script that takes
 `DATASETS_DIR --work WORK --images N` and prints JSON with train_s, evaluate_s and accuracy), sweep (sweep.ron against
 torch_sweep.py, whole processes), noop (a run with nothing to do against ninja's, whole processes), edit (from
-starting the program to its first task, after a value was added to an axis of an experiment that had run), or save (from
-saving the file of `run --watch` to the first task of the edit).
+starting the program to its first task, after a value was added to an axis of an experiment that had run), save (from
+saving the file of `run --watch` to the first task of the edit), or type (from an edit in an editor to the faults of a text of
+300 lines).
 """
 import argparse, json, os, statistics, subprocess, sys, tempfile, time
 
@@ -20,7 +21,7 @@ RELEASE = os.path.join(ROOT, "target", "release")
 FEWBITS = os.path.join(RELEASE, "fewbits")
 
 parser = argparse.ArgumentParser()
-parser.add_argument("work", choices=["mlp", "lenet", "cnn", "resnet8", "dscnn", "sweep", "noop", "edit", "save"])
+parser.add_argument("work", choices=["mlp", "lenet", "cnn", "resnet8", "dscnn", "sweep", "noop", "edit", "save", "type"])
 parser.add_argument("datasets")
 parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--images", type=int, default=0, help="training images; 0 for all")
@@ -158,4 +159,46 @@ def save():
             print(f"{tasks} tasks: {statistics.median(seconds):.3f} s from the save to the first task")
 
 
-{"sweep": sweep, "noop": noop, "edit": edit, "save": save}.get(args.work, train)()
+def typing():
+    nodes = [f'"s{at}": Quantize(model: "net", format: Float(e: Axis("e"), m: {at % 8}), seed: {at}),' for at in range(290)]
+    text = """Experiment(name: "type", axes: {"e": Range(1, 5)}, nodes: {
+    "mnist": Dataset(source: Mnist10k),
+    "net": Train(data: "mnist", model: Mlp(hidden: [8]), epochs: %d),
+    """ + "\n    ".join(nodes) + "})\n"
+    server = subprocess.Popen([FEWBITS, "lsp"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def send(message):
+        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+        server.stdin.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        server.stdin.flush()
+
+    def receive():
+        while header := server.stdout.readline().strip():
+            length = int(header.split()[-1])
+        return json.loads(server.stdout.read(length))
+
+    send({"id": 1, "method": "initialize", "params": {"capabilities": {}}})
+    receive()
+    send({"method": "initialized", "params": {}})
+    document = {"uri": "file:///x.ron", "languageId": "ron", "version": 1, "text": text % 1}
+    send({"method": "textDocument/didOpen", "params": {"textDocument": document}})
+    receive()
+    seconds = []
+    at = (text % 1).split("\n")[2].index("epochs: ") + 8
+    for epochs in range(2, 104):
+        start = time.perf_counter()
+        # A wrong value at every second edit.
+        new = str(epochs if epochs % 2 else -epochs)
+        old = len(str(1 if epochs == 2 else epochs - 1 if epochs % 2 == 0 else -(epochs - 1)))
+        change = {"range": {"start": {"line": 2, "character": at}, "end": {"line": 2, "character": at + old}}, "text": new}
+        document = {"uri": "file:///x.ron", "version": epochs}
+        send({"method": "textDocument/didChange", "params": {"textDocument": document, "contentChanges": [change]}})
+        faults = receive()["params"]["diagnostics"]
+        seconds.append(time.perf_counter() - start)
+        assert len(faults) == (epochs % 2 == 0), faults
+    server.kill()
+    seconds.sort()
+    print(f"{text.count(chr(10))} lines: faults after {statistics.median(seconds):.4f} s, at most {seconds[-1]:.4f} s")
+
+
+{"type": typing, "sweep": sweep, "noop": noop, "edit": edit, "save": save}.get(args.work, train)()

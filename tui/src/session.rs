@@ -94,11 +94,15 @@ pub fn faulty(faults: &[Fault], text: &str, path: &str, global: &Global) -> anyh
 
 /// Opens the store for reading.
 pub fn reader(global: &Global) -> Result<Store> {
-    let dir = store_dir(global)?;
-    Ok(match index_from() {
-        Some(bytes) => Store::open_reader_with(&dir, bytes)?,
-        None => Store::open_reader(&dir)?,
-    })
+    Ok(reader_of(&store_dir(global)?)?)
+}
+
+/// Opens the store in a folder for reading.
+pub fn reader_of(dir: &Path) -> Result<Store, StoreError> {
+    match index_from() {
+        Some(bytes) => Store::open_reader_with(dir, bytes),
+        None => Store::open_reader(dir),
+    }
 }
 
 /// Opens the store for writing and holds its lock until it is dropped. With `wait`, waits while another process is the
@@ -142,8 +146,19 @@ pub fn store_dir(global: &Global) -> Result<PathBuf> {
         return Ok(dir.clone());
     }
     let here = std::env::current_dir().context("this folder cannot be read")?;
-    let nearest = here.ancestors().map(|dir| dir.join(".fewbits")).find(|dir| dir.is_dir());
-    Ok(nearest.unwrap_or_else(|| here.join(".fewbits")))
+    Ok(nearest_store(&here).unwrap_or_else(|| here.join(".fewbits")))
+}
+
+/// Returns the folder of the store of an experiment file: that of [`store_dir`] if it is there, else the nearest
+/// `.fewbits/` above the file. An editor may work in any folder.
+pub fn store_dir_of(file: &Path, global: &Global) -> Result<PathBuf> {
+    let dir = store_dir(global)?;
+    let beside = || nearest_store(base_of(file)).filter(|_| given(global.store.as_ref()).is_none());
+    Ok(if dir.is_dir() { dir } else { beside().unwrap_or(dir) })
+}
+
+fn nearest_store(folder: &Path) -> Option<PathBuf> {
+    folder.ancestors().map(|dir| dir.join(".fewbits")).find(|dir| dir.is_dir())
 }
 
 /// Returns the folder of the datasets: that of `--data-dir`, else the user's cache.
@@ -160,6 +175,13 @@ pub fn data_dir(global: &Global) -> PathBuf {
 
 fn given(dir: Option<&PathBuf>) -> Option<&PathBuf> {
     dir.filter(|dir| !dir.as_os_str().is_empty())
+}
+
+/// Returns the number of threads that all tasks share: `RAYON_NUM_THREADS` if set, else one per core.
+pub fn threads() -> usize {
+    let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|threads| threads.parse().ok());
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    asked.filter(|threads| *threads > 0).unwrap_or_else(cores)
 }
 
 /// Returns an environment variable; `None` if it is unset or empty.

@@ -3,6 +3,7 @@
 
 pub mod fault;
 pub mod fields;
+pub mod fold;
 pub mod layout;
 pub mod mismatch;
 pub mod note;
@@ -10,6 +11,6 @@ mod number;
 mod parse;
 mod primitives;
 pub mod syntax;
-mod tokens;
+pub mod tokens;
 pub mod value;
 pub mod variant;

@@ -1,6 +1,8 @@
 //! The schema notes that parameter readers record: the expected types, the fields and their defaults.
 //! Knows nothing of how the notes are shown; see [`crate::schema`].
 
+use std::fmt;
+
 use serde::Serialize;
 
 /// A reader's note about the value at a place.
@@ -40,4 +42,15 @@ pub enum Need {
     Default(String),
     /// These words describe the default; empty if there is nothing to say.
     Otherwise(String),
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Required => f.write_str("required"),
+            Self::Default(text) => write!(f, "default {text}"),
+            Self::Otherwise(words) if words.is_empty() => f.write_str("optional"),
+            Self::Otherwise(words) => write!(f, "default: {words}"),
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! Knows nothing of scheduling, and of files only that they change.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ use crate::inputs::source_files;
 use crate::interrupt::Signals;
 use crate::session::{Session, open, writer};
 use crate::ui::{Viewer, is_watched};
+
+/// The time between two looks for signals while there is no text to run.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// The most versions to go back to.
 const MOST_VERSIONS: usize = 20;
@@ -67,7 +71,7 @@ pub fn run(args: &RunArgs, global: &Global, signals: &Signals) -> Result<Exit> {
         ));
     }
     // Faults are told before the store is waited for.
-    open(&args.file.file, global)?;
+    wait_for_text(&args.file.file, global, signals)?;
     let store = Arc::new(writer(global, args.wait, || signals.asked() > Halt::No)?);
     let settings = settings(args);
     let (messages, inbox) = unbounded_channel();
@@ -98,6 +102,29 @@ pub fn run(args: &RunArgs, global: &Global, signals: &Signals) -> Result<Exit> {
     let mut live = Live { store, runner, desk, file, files, signals, run, repaired: None };
     let (summary, plan) = live.work()?;
     live.conclude(args, global, &summary, &plan)
+}
+
+/// Waits until the file can be read, and tells its faults each time it is saved with some. A file that does not exist is
+/// an error: the name may be misspelt.
+fn wait_for_text(file: &Path, global: &Global, signals: &Signals) -> Result<()> {
+    let (tell, told) = channel();
+    let saved = FileWatch::start(vec![file.to_path_buf()], move |_| {
+        let _ = tell.send(());
+    });
+    let _watch = saved.context("files cannot be watched")?;
+    loop {
+        match open(file, global) {
+            Ok(_) => return Ok(()),
+            Err(error) if !file.exists() => return Err(error),
+            Err(error) => sayln!("{error:#}\n\nwaiting until {} is saved without faults", file.display()),
+        }
+        while let Err(RecvTimeoutError::Timeout) = told.recv_timeout(BETWEEN_LOOKS) {
+            if signals.asked() > Halt::No {
+                let message = format!("interrupted while it waited for {}", file.display());
+                return Err(Coded { exit: Exit::Interrupted, message }.into());
+            }
+        }
+    }
 }
 
 /// Reads the experiment again whenever one of its files changes. `run` is the last run, whose version an edit is compared with.

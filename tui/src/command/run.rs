@@ -19,7 +19,7 @@ use crate::cli::{Global, OutputFormat, RunArgs};
 use crate::dashboard::driver::{DashboardSetup, VersionListener};
 use crate::exit::Exit;
 use crate::interrupt::Signals;
-use crate::session::{Session, open, panics_in, theme, writer};
+use crate::session::{Session, open, panics_in, theme, threads, writer};
 use crate::ui::Viewer;
 use crate::ui::plain::sentence;
 
@@ -114,13 +114,6 @@ pub fn run_id() -> String {
 pub fn settings(args: &RunArgs) -> Settings {
     let threads = threads();
     Settings { jobs: args.jobs.map_or(threads, usize::from), threads, fail_fast: args.fail_fast }
-}
-
-/// Returns the number of threads that all tasks share: `RAYON_NUM_THREADS` if set, else one per core.
-fn threads() -> usize {
-    let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|threads| threads.parse().ok());
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    asked.filter(|threads| *threads > 0).unwrap_or_else(cores)
 }
 
 /// Returns the error of a run that ended early, with what to do.

@@ -33,8 +33,9 @@ pub fn runs(args: &Runs, global: &Global) -> Result<Exit> {
             None if past.going => "going on".to_owned(),
             None => "not finished".to_owned(),
         };
+        let follows = past.follows.map_or(String::new(), |before| format!("; follows {before}"));
         let pin = if store.is_pinned(&past.id) { "  (pinned)" } else { "" };
-        text += &printable(&format!("{}  {}  {end}{pin}\n", past.id, past.experiment));
+        text += &printable(&format!("{}  {}  {end}{follows}{pin}\n", past.id, past.experiment));
     }
     print(if text.is_empty() { "no runs yet\n" } else { &text })?;
     Ok(Exit::Done)

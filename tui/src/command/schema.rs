@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use anyhow::Result;
 use fewbits_engine::schema::{ChoiceSchema, FieldSchema, Schema, VariantSchema};
 use fewbits_engine::text::fault::suggest;
-use fewbits_engine::text::note::Need;
 use fewbits_ops::StandardOps;
 
 use super::print;
@@ -69,20 +68,7 @@ fn variant(variant: &VariantSchema) -> String {
 }
 
 fn row(field: &FieldSchema) -> [String; 3] {
-    let value = field.value.to_string();
-    let value = match &*field.must {
-        "" => value,
-        // A requirement that starts with an article replaces the type; any other follows it.
-        must if must.starts_with("a ") || must.starts_with("the ") => must.to_owned(),
-        must => format!("{value}, {must}"),
-    };
-    let need = match &field.need {
-        Need::Required => "required".to_owned(),
-        Need::Default(text) => format!("default {text}"),
-        Need::Otherwise(words) if words.is_empty() => "optional".to_owned(),
-        Need::Otherwise(words) => format!("default: {words}"),
-    };
-    [field.name.to_owned(), value, need]
+    [field.name.to_owned(), field.type_words(), field.need.to_string()]
 }
 
 /// Breaks a list of names into lines of at most [`WIDTH`] characters. The first line starts with `start`, the others

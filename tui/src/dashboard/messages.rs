@@ -152,6 +152,8 @@ pub struct PastRun {
     pub id: String,
     /// The name of its experiment.
     pub experiment: String,
+    /// The run of the version before, if the run followed its file.
+    pub follows: Option<String>,
     /// The summary of a finished run; `None` if the run is going on or its process died.
     pub summary: Option<Summary>,
     /// Whether the run is going on.

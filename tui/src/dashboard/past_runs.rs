@@ -64,7 +64,7 @@ pub fn past_since(store: &Store, most: usize, known: &[PastRun]) -> Result<Vec<P
             all.push((*past).clone());
             continue;
         }
-        let experiment = RunHeader::load(store, &id)?;
+        let header = RunHeader::load(store, &id)?;
         let last =
             store.last_line_of_run(&id)?.and_then(|line| serde_json::from_str::<LoggedEvent>(&line).ok());
         let summary = match last.map(|line| line.event) {
@@ -72,8 +72,9 @@ pub fn past_since(store: &Store, most: usize, known: &[PastRun]) -> Result<Vec<P
             _ => None,
         };
         let going = summary.is_none() && is_going(store, &id)?;
-        let experiment = experiment.map_or("?".to_owned(), |header| header.experiment);
-        all.push(PastRun { id, experiment, summary, going });
+        let follows = header.as_ref().and_then(|header| header.follows.clone());
+        let experiment = header.map_or("?".to_owned(), |header| header.experiment);
+        all.push(PastRun { id, experiment, follows, summary, going });
     }
     Ok(all)
 }

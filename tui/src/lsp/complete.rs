@@ -2,23 +2,28 @@
 //! left out or replaced.
 //! Knows no field by name.
 
-use fewbits_engine::ops::Ops;
+use fewbits_engine::ops::{NodeKind, Ops as _};
 use fewbits_engine::reading::Expectations;
+use fewbits_engine::schema::FieldSchema;
 use fewbits_engine::text::fault::{Faults, Span};
-use fewbits_engine::text::note::{Asked, Need};
-use fewbits_engine::text::value::{Struct, Value, ValueKind};
+use fewbits_engine::text::note::Asked;
+use fewbits_engine::text::tokens::{TokenKind, tokens};
+use fewbits_engine::text::value::{Value, ValueKind};
 use fewbits_ops::StandardOps;
 
 use super::names::{NameKind, occurrences};
+use super::template::{Language, Template};
 
 /// The variant that stands at the place while the readers run; no reader knows it.
-const PLACEHOLDER: &str = "fewbits_completes_here";
+pub(super) const PLACEHOLDER: &str = "fewbits_completes_here";
 
 /// A completion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {
+    /// The name in the list.
+    pub label: String,
     /// The text to insert.
-    pub text: String,
+    pub template: Template,
     /// What it is.
     pub kind: CompletionKind,
     /// A few words beside it.
@@ -38,11 +43,26 @@ pub enum CompletionKind {
     Name(NameKind),
     /// A metric of a node.
     Metric,
+    /// A whole node or table.
+    Entry,
+}
+
+impl Completion {
+    fn new(text: &str, kind: CompletionKind, detail: &str) -> Self {
+        let label = text.trim_end_matches([' ', ':']).to_owned();
+        let template = Template { text: text.to_owned(), holes: vec![] };
+        Self { label, template, kind, detail: detail.to_owned(), about: String::new() }
+    }
 }
 
 /// Returns the word before a place, and what can stand for it.
 #[must_use]
-pub fn complete(text: &str, offset: usize, ops: &StandardOps) -> (Span, Vec<Completion>) {
+pub fn complete(
+    text: &str,
+    offset: usize,
+    ops: &StandardOps,
+    language: &Language,
+) -> (Span, Vec<Completion>) {
     let before = &text[..offset];
     let start = before
         .rfind(|c: char| !(c.is_alphanumeric() || c == '_'))
@@ -59,29 +79,43 @@ pub fn complete(text: &str, offset: usize, ops: &StandardOps) -> (Span, Vec<Comp
         None => text.len(),
     };
     let mut found = vec![];
-    // As a field: without the word.
+    // As a field or an entry: without the word.
     let expects = expectations(&text[..start], "", &text[end..], ops);
+    if let Some(map) = map_around(&expects.value, start)
+        && is_key(&text[..start])
+    {
+        return (word, entries(map, &expects.value, ops, language));
+    }
     if let Some(body) = innermost(&expects.value, start) {
         let given = given(body);
-        let asked = expects.fields(body.span);
-        found.extend(asked.into_iter().filter(|asked| !given.contains(&asked.name)).map(field));
+        let asked = expects.fields(body.span).into_iter().filter(|asked| !given.contains(&asked.name));
+        let owner = expects.expected(body.span).map_or("", |(what, _)| what);
+        found.extend(asked.map(|asked| field(asked, language.field(owner, body, asked.name))));
     }
     // As a value: with another word.
     let apart = if text[end..].starts_with(is_word) { ", " } else { "" };
     let expects = expectations(&text[..start], PLACEHOLDER, &format!("{apart}{}", &text[end..]), ops);
-    let place = Span { start, end: start + PLACEHOLDER.len() };
+    // A variant whose fields are written already reaches further than its name.
+    let mut place = Span { start, end: start + PLACEHOLDER.len() };
+    expects.value.walk(&mut |value| {
+        if value.span.start == start {
+            place = value.span;
+        }
+    });
     if let Some((what, variants)) = expects.expected(place) {
-        let variant = |name: &String| Completion {
-            text: name.clone(),
-            kind: CompletionKind::Variant,
-            detail: what.to_owned(),
-            about: String::new(),
-        };
         let is_value = before[..start].trim_end().ends_with(':');
         if is_value {
             found.clear();
         }
-        found.extend(variants.iter().map(variant));
+        let nodes = named_nodes(&expects.value, ops);
+        let is_named = text[end..].starts_with('(');
+        found.extend(variants.iter().map(|name| {
+            let completion = Completion::new(name, CompletionKind::Variant, what);
+            if is_named {
+                return completion;
+            }
+            Completion { template: Template::of(what, name, &nodes, language), ..completion }
+        }));
     }
     (word, found)
 }
@@ -95,42 +129,27 @@ fn expectations(before: &str, word: &str, after: &str, ops: &StandardOps) -> Exp
         return Expectations::new(&whole, ops);
     }
     let mut open = vec![];
-    let mut at = 0;
-    let mut in_text = false;
-    while let Some(c) = before[at..].chars().next() {
-        match c {
-            '"' => in_text = !in_text,
-            _ if in_text => {}
-            '/' if before[at..].starts_with("//") => {
-                at += before[at..].find('\n').unwrap_or(before.len() - at);
-                continue;
-            }
-            '(' => open.push(')'),
-            '[' => open.push(']'),
-            '{' => open.push('}'),
-            ')' | ']' | '}' => drop(open.pop()),
+    for token in tokens(before).unwrap_or_default() {
+        match token.kind {
+            TokenKind::Open => open.push(token.text),
+            TokenKind::Close => drop(open.pop()),
             _ => {}
         }
-        at += c.len_utf8();
     }
-    let closed: String = open.into_iter().rev().collect();
+    let closing = |open: &&str| match *open {
+        "(" => ')',
+        "[" => ']',
+        _ => '}',
+    };
+    let closed: String = open.iter().rev().map(closing).collect();
     Expectations::new(&format!("{before}{word}{closed}"), ops)
 }
 
-fn field(asked: &Asked) -> Completion {
-    let detail = match &asked.need {
-        Need::Required => "required".to_owned(),
-        Need::Default(text) => format!("default {text}"),
-        Need::Otherwise(words) if words.is_empty() => "optional".to_owned(),
-        Need::Otherwise(words) => format!("default: {words}"),
-    };
-    let detail = if asked.must.is_empty() { detail } else { format!("{}; {detail}", asked.must) };
-    Completion {
-        text: format!("{}: ", asked.name),
-        kind: CompletionKind::Field,
-        detail,
-        about: asked.about.to_owned(),
-    }
+fn field(asked: &Asked, described: Option<&FieldSchema>) -> Completion {
+    let words = described.map_or_else(|| asked.must.clone(), FieldSchema::type_words);
+    let detail = if words.is_empty() { asked.need.to_string() } else { format!("{words}; {}", asked.need) };
+    let about = asked.about.to_owned();
+    Completion { about, ..Completion::new(&format!("{}: ", asked.name), CompletionKind::Field, &detail) }
 }
 
 /// Returns the quote that a place stands behind, if it stands in a text.
@@ -157,17 +176,12 @@ fn in_text(text: &str, word: Span, quote: usize, ops: &StandardOps) -> Vec<Compl
     let names = occurrences(&whole, &expects.value, ops.kinds());
     let of = |kind: NameKind| {
         let defined = names.iter().filter(move |name| name.kind == kind && name.defines.is_some());
-        defined.map(move |name| Completion {
-            text: name.name.clone(),
-            kind: CompletionKind::Name(kind),
-            detail: match kind {
-                NameKind::Axis => "an axis",
-                NameKind::Node => "a node",
-                NameKind::Table => "a table",
-            }
-            .to_owned(),
-            about: String::new(),
-        })
+        let detail = match kind {
+            NameKind::Axis => "an axis",
+            NameKind::Node => "a node",
+            NameKind::Table => "a table",
+        };
+        defined.map(move |name| Completion::new(&name.name, CompletionKind::Name(kind), detail))
     };
     let before = text[..quote].trim_end();
     if before.ends_with("Axis(") {
@@ -179,7 +193,13 @@ fn in_text(text: &str, word: Span, quote: usize, ops: &StandardOps) -> Vec<Compl
     }
     let within = |field: &str| expects.value.field(field).is_some_and(|value| contains(value, quote));
     if within("nodes") {
-        return of(NameKind::Node).collect();
+        let gives = port(&expects.value, quote, ops);
+        let nodes = named_nodes(&expects.value, ops);
+        let fits = |found: &Completion| {
+            let kind = nodes.iter().find(|(name, _)| *name == found.label).map(|(_, kind)| kind);
+            gives.is_none_or(|gives| kind.is_none_or(|kind| kind.output == Some(gives)))
+        };
+        return of(NameKind::Node).filter(fits).collect();
     }
     if within("tables") || within("only") {
         return of(NameKind::Axis).chain(of(NameKind::Node)).collect();
@@ -189,27 +209,80 @@ fn in_text(text: &str, word: Span, quote: usize, ops: &StandardOps) -> Vec<Compl
 
 /// Returns the metrics of a node.
 fn metrics(value: &Value, node: &str, ops: &StandardOps) -> Vec<Completion> {
+    let nodes = named_nodes(value, ops);
+    let Some((_, kind)) = nodes.iter().find(|(name, _)| name == node) else { return vec![] };
+    let detail = format!("a metric of {}", kind.name);
+    let metric = |metric: &&str| Completion::new(metric, CompletionKind::Metric, &detail);
+    kind.metrics.iter().chain([&"seconds"]).map(metric).collect()
+}
+
+/// Returns the nodes of an experiment with their kinds, as far as they are written.
+fn named_nodes(value: &Value, ops: &StandardOps) -> Vec<(String, &'static NodeKind)> {
     let Some(ValueKind::Map(nodes)) = value.field("nodes").map(|nodes| &nodes.kind) else { return vec![] };
-    let named = nodes.iter().find(|(key, _)| matches!(&key.kind, ValueKind::Text(name) if name == node));
-    let Some((_, Value { kind: ValueKind::Struct(Struct { name: Some(name), .. }), .. })) = named else {
-        return vec![];
+    let named = |(key, node): &(Value, Value)| {
+        let (ValueKind::Text(key), ValueKind::Struct(body)) = (&key.kind, &node.kind) else { return None };
+        let kind = ops.kinds().iter().find(|kind| body.name.as_deref() == Some(kind.name))?;
+        Some((key.clone(), kind))
     };
-    let kind = ops.kinds().iter().find(|kind| *kind.name == **name);
-    let metric = |metric: &&str| Completion {
-        text: (*metric).to_owned(),
-        kind: CompletionKind::Metric,
-        detail: format!("a metric of {name}"),
-        about: String::new(),
-    };
-    kind.map_or(vec![], |kind| kind.metrics.iter().chain([&"seconds"]).map(metric).collect())
+    nodes.iter().filter_map(named).collect()
 }
 
-fn contains(value: &Value, offset: usize) -> bool {
-    value.span.start < offset && offset < value.span.end
+/// Returns the type of artifact that the input at a place needs; `None` if no input stands there.
+fn port(value: &Value, offset: usize, ops: &StandardOps) -> Option<&'static str> {
+    let ValueKind::Struct(body) = &innermost(value, offset)?.kind else { return None };
+    let kind = ops.kinds().iter().find(|kind| body.name.as_deref() == Some(kind.name))?;
+    let field = body.fields.iter().find(|field| field.value.span.start == offset)?;
+    kind.all_inputs().find(|(port, _)| *port == &*field.name).map(|(_, gives)| gives)
 }
 
-/// Returns the innermost struct around a place.
+/// Returns the field of the experiment that is the map around a place, if no other bracket is between.
+fn map_around(value: &Value, offset: usize) -> Option<&str> {
+    let map = brackets(value, offset).filter(|map| matches!(map.kind, ValueKind::Map(_)))?;
+    let ValueKind::Struct(experiment) = &value.kind else { return None };
+    experiment.fields.iter().find(|field| field.value.span == map.span).map(|field| &*field.name)
+}
+
+/// Whether the key of an entry can stand behind a text.
+fn is_key(before: &str) -> bool {
+    let spaces = [TokenKind::Space, TokenKind::LineComment, TokenKind::BlockComment];
+    let tokens = tokens(before).unwrap_or_default();
+    let last = tokens.iter().rfind(|token| !spaces.contains(&token.kind));
+    last.is_some_and(|last| matches!(last.kind, TokenKind::Open | TokenKind::Comma))
+}
+
+/// Returns templates of the entries that a map of the experiment can have.
+fn entries(field: &str, value: &Value, ops: &StandardOps, language: &Language) -> Vec<Completion> {
+    let alone = format!("Experiment(name: \"x\", {field}: {{\"x\": {PLACEHOLDER}}})");
+    let expects = Expectations::new(&alone, ops);
+    let Some(start) = alone.find(PLACEHOLDER) else { return vec![] };
+    let place = Span { start, end: start + PLACEHOLDER.len() };
+    let Some((what, variants)) = expects.expected(place) else { return vec![] };
+    let nodes = named_nodes(value, ops);
+    let taken: Vec<&str> = match value.field(field).map(|map| &map.kind) {
+        Some(ValueKind::Map(entries)) => entries.iter().filter_map(|(key, _)| text_of(key)).collect(),
+        _ => vec![],
+    };
+    let entry = |variant: &String| {
+        let name = variant.to_lowercase();
+        let mut names = std::iter::once(name.clone()).chain((2..).map(|number| format!("{name}{number}")));
+        let free = names.find(|name| !taken.contains(&name.as_str())).unwrap_or_default();
+        let template = Template::of(what, variant, &nodes, language).entry(&free);
+        Completion { template, ..Completion::new(variant, CompletionKind::Entry, what) }
+    };
+    variants.iter().map(entry).collect()
+}
+
+fn text_of(value: &Value) -> Option<&str> {
+    if let ValueKind::Text(text) = &value.kind { Some(text) } else { None }
+}
+
+/// Returns the innermost struct around a place, if no other bracket is between.
 fn innermost(value: &Value, offset: usize) -> Option<&Value> {
+    brackets(value, offset).filter(|found| matches!(found.kind, ValueKind::Struct(_)))
+}
+
+/// Returns the innermost struct, list or map around a place.
+fn brackets(value: &Value, offset: usize) -> Option<&Value> {
     let mut found: Option<&Value> = None;
     value.walk(&mut |value| {
         let is_inner = || found.is_none_or(|found| found.span.start <= value.span.start);
@@ -220,7 +293,11 @@ fn innermost(value: &Value, offset: usize) -> Option<&Value> {
             found = Some(value);
         }
     });
-    found.filter(|found| matches!(found.kind, ValueKind::Struct(_)))
+    found
+}
+
+fn contains(value: &Value, offset: usize) -> bool {
+    value.span.start < offset && offset < value.span.end
 }
 
 fn given(value: &Value) -> Vec<&str> {
@@ -236,8 +313,8 @@ mod tests {
     fn at(text: &str) -> Vec<String> {
         let offset = text.find('|').expect("a place");
         let ops = StandardOps::new("".into(), "".into());
-        let (_, found) = complete(&text.replace('|', ""), offset, &ops);
-        found.into_iter().map(|found| found.text).collect()
+        let (_, found) = complete(&text.replace('|', ""), offset, &ops, &Language::new(&ops));
+        found.into_iter().map(|found| found.template.snippet()).collect()
     }
 
     fn node(node: &str) -> Vec<String> {
@@ -246,26 +323,35 @@ mod tests {
         ))
     }
 
+    /// Asserts that completions have these texts.
+    fn has(found: &[String], wanted: &[&str]) {
+        for wanted in wanted {
+            assert!(found.iter().any(|text| text == wanted), "{wanted}: {found:?}");
+        }
+    }
+
     #[test]
     fn fields_variants_and_names_are_completed() {
-        let has = |found: Vec<String>, wanted: &[&str]| {
-            for wanted in wanted {
-                assert!(found.iter().any(|text| text == wanted), "{wanted}: {found:?}");
-            }
-            found
-        };
-        has(at("Experiment(|"), &["name: ", "nodes: ", "tables: "]);
-        let fields =
-            has(node(r#"Quantize(model: "net", |)"#), &["format: ", "rounding: ", "data: ", "keep: "]);
+        has(&at("Experiment(|"), &["name: ", "nodes: ", "tables: "]);
+        let fields = node(r#"Quantize(model: "net", |)"#);
+        has(&fields, &["format: ", "rounding: ", "data: ", "keep: "]);
         assert!(!fields.contains(&"model: ".to_owned()), "{fields:?}");
-        has(node(r#"Quantize(model: "net", fo|)"#), &["format: "]);
-        has(node(r#"Quantize(model: "net", format: |)"#), &["Int", "E4M3", "Posit"]);
-        let formats = has(node(r#"Quantize(model: "net", format: E2|, rounding: Nearest)"#), &["E2M1"]);
+        has(&node(r#"Quantize(model: "net", fo|)"#), &["format: "]);
+        has(
+            &node(r#"Quantize(model: "net", format: |)"#),
+            &["Int(bits: $1)", "E4M3", "Posit(n: $1, es: $2)"],
+        );
+        has(&node(r#"Quantize(model: "net", format: Po|(n: 4, es: 0))"#), &["Posit"]);
+        let formats = node(r#"Quantize(model: "net", format: E2|, rounding: Nearest)"#);
+        has(&formats, &["E2M1"]);
         assert!(!formats.contains(&"seed: ".to_owned()), "{formats:?}");
-        has(node(r#"Quantize(model: "net", format: Posit(|))"#), &["n: ", "es: "]);
-        has(node("|"), &["Train", "Quantize", "Evaluate"]);
-        has(node(r#"Train(data: "d", model: Layers([Conv(out: 1, kernel: 3), |]))"#), &["Relu", "Linear"]);
-        assert_eq!(node(r#"Train(data: "|", model: Mlp([8]))"#), ["d", "net", "n"]);
+        has(&node(r#"Quantize(model: "net", format: Posit(|))"#), &["n: ", "es: "]);
+        has(
+            &node(r#"Train(data: "d", model: Layers([Conv(out: 1, kernel: 3), |]))"#),
+            &["Relu", "Linear(out: $1)"],
+        );
+        assert_eq!(node(r#"Train(data: "|", model: Mlp([8]))"#), ["d"]);
+        assert_eq!(node(r#"Evaluate(model: "|", data: "d")"#), ["net"]);
         assert_eq!(node(r#"Quantize(model: "net", format: Int(Axis("|")))"#), ["e"]);
         let table = |value: &str| {
             at(&format!(
@@ -273,7 +359,29 @@ mod tests {
             ))
         };
         assert_eq!(table("|"), ["e", "d"]);
-        has(table("1.0 * d.|"), &["classes", "seconds"]);
+        has(&table("1.0 * d.|"), &["classes", "seconds"]);
         assert_eq!(at("// |"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn whole_nodes_and_tables_are_completed() {
+        let nodes =
+            r#"nodes: {"d": Dataset(source: Mnist10k), "train": Train(data: "d", model: Mlp([8])), // x"#;
+        let text = format!("Experiment(name: \"x\", {nodes}\n |}})");
+        let quantize = r#""quantize": Quantize(model: "train", format: $1),"#;
+        has(
+            &at(&text),
+            &[
+                r#""train2": Train(data: "d", model: $1),"#,
+                quantize,
+                r#""evaluate": Evaluate(model: "train", data: "d"),"#,
+            ],
+        );
+        has(&at(&text.replace('|', "Qua|")), &[quantize]);
+        let value = text.replace('|', "\"q\": |");
+        has(&at(&value), &[r#"Quantize(model: "train", format: $1)"#]);
+        let tables = text.replace('|', "}, tables: {|");
+        has(&at(&tables), &[r#""pareto": Pareto(minimize: "$1", maximize: "$2"),"#]);
+        assert_eq!(at(&text.replace('|', "}, axes: {|")), Vec::<String>::new());
     }
 }

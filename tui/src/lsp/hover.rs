@@ -1,15 +1,18 @@
 //! What stands at a place, in words: a name, a field, a variant, a format with its numbers.
 //! Knows no field by name.
 
+use fewbits_engine::dense::{DenseMap, NodeId};
+use fewbits_engine::preview::NodePreview;
 use fewbits_engine::reading::Reading;
 use fewbits_engine::spec::experiment::Experiment;
+use fewbits_engine::table::caption::caption;
 use fewbits_engine::text::fault::Span;
-use fewbits_engine::text::note::Need;
-use fewbits_engine::text::value::{Value, ValueKind};
+use fewbits_engine::text::value::{NamedValue, Struct, Value, ValueKind};
 use fewbits_ops::StandardOps;
 use fewbits_ops::format::Format;
 
 use super::names::{NameKind, Occurrence};
+use super::results::stored;
 use crate::render::number::{count, number};
 
 /// The most values of an axis that are listed.
@@ -17,72 +20,100 @@ const VALUES: usize = 12;
 /// The widest codes whose numbers are counted.
 const MOST_BITS: u32 = 16;
 
-/// Returns the place of what stands at an offset, and a description of it as Markdown.
-#[must_use]
-pub fn hover(
-    text: &str,
-    offset: usize,
-    reading: &Reading<StandardOps>,
-    names: &[Occurrence],
-) -> Option<(Span, String)> {
-    let holds = |span: Span| span.start <= offset && offset <= span.end;
-    if let Some(name) = names.iter().find(|name| holds(name.span)) {
-        return Some((name.span, named(name, reading)?));
-    }
-    let mut found = None;
-    reading.value.walk(&mut |value| {
-        let ValueKind::Struct(body) = &value.kind else { return };
-        for field in body.fields.iter().filter(|field| holds(field.span)) {
-            let asked = reading.fields(value.span).into_iter().find(|asked| asked.name == &*field.name);
-            let owner = body.name.as_deref().unwrap_or("(…)");
-            let expected = reading.expected(field.value.span);
-            let what = asked.map_or("", |asked| &asked.must);
-            let what = if what.is_empty() { expected.map_or("", |(what, _)| what) } else { what };
-            let need = match asked.map(|asked| &asked.need) {
-                Some(Need::Required) => "required".to_owned(),
-                Some(Need::Default(text)) => format!("default `{text}`"),
-                Some(Need::Otherwise(words)) if !words.is_empty() => format!("default: {words}"),
-                Some(Need::Otherwise(_)) => "optional".to_owned(),
-                None => continue,
-            };
-            let what = if what.is_empty() { String::new() } else { format!(": {what}") };
-            let about = asked.map_or("", |asked| asked.about);
-            found = Some((field.span, format!("`{}` of `{owner}`{what}; {need}\n\n{about}", field.name)));
-        }
-        if let Some(name) = &body.name {
-            let span = Span { start: value.span.start, end: value.span.start + name.len() };
-            if holds(span) && text.get(span.range()) == Some(name) {
-                found = variant(text, value, reading).map(|words| (span, words)).or(found.take());
-            }
-        }
-    });
-    found
+/// A text with all that is known of it.
+pub struct KnownText<'t> {
+    /// The text.
+    pub text: &'t str,
+    /// Its reading.
+    pub reading: &'t Reading<StandardOps>,
+    /// Its names.
+    pub names: &'t [Occurrence],
+    /// The results of its nodes; `None` if they are not known.
+    pub results: Option<&'t DenseMap<NodeId, NodePreview>>,
+    /// The ops that read it.
+    pub ops: &'t StandardOps,
 }
 
-fn named(name: &Occurrence, reading: &Reading<StandardOps>) -> Option<String> {
-    let experiment =
-        reading.graph.as_ref().map_or(reading.experiment.as_ref(), |graph| Some(&graph.experiment))?;
-    match name.kind {
-        NameKind::Axis => {
-            let axis = experiment.axes.iter().find(|axis| axis.name == name.name)?;
-            let labels: Vec<&str> =
-                axis.levels.iter().map(|level| level.label.as_str()).take(VALUES).collect();
-            let more = if axis.levels.len() > VALUES { ", …" } else { "" };
-            Some(format!(
-                "axis `{}`: {}: {}{more}",
-                axis.name,
-                count(axis.levels.len(), "value"),
-                labels.join(", ")
-            ))
+impl KnownText<'_> {
+    /// Returns the place of what stands at an offset, and a description of it as Markdown.
+    #[must_use]
+    pub fn hover(&self, offset: usize) -> Option<(Span, String)> {
+        let holds = |span: Span| span.start <= offset && offset <= span.end;
+        if let Some(name) = self.names.iter().find(|name| holds(name.span)) {
+            return Some((name.span, self.named(name)?));
         }
-        NameKind::Node => {
-            let at = experiment.node(&name.name)?;
-            let node = &experiment.nodes[at];
-            let tasks = reading.graph.as_ref().ok().map(|graph| graph.tasks_of(at).count());
-            let tasks = tasks.map_or(String::new(), |tasks| format!(", {}", count(tasks, "task")));
-            Some(format!("node `{}`: `{}`{tasks}{}", node.name, node.kind.name, over(experiment, &node.name)))
+        let mut found = None;
+        self.reading.value.walk(&mut |value| {
+            let ValueKind::Struct(body) = &value.kind else { return };
+            for field in body.fields.iter().filter(|field| holds(field.span)) {
+                if let Some(words) = self.field(value, body, field) {
+                    found = Some((field.span, words));
+                }
+            }
+            if let Some(name) = &body.name {
+                let span = Span { start: value.span.start, end: value.span.start + name.len() };
+                if holds(span) && self.text.get(span.range()) == Some(name) {
+                    found = self.variant(value).map(|words| (span, words)).or(found.take());
+                }
+            }
+        });
+        found
+    }
+
+    fn named(&self, name: &Occurrence) -> Option<String> {
+        let graph = self.reading.graph.as_ref().ok();
+        let experiment = graph.map_or(self.reading.experiment.as_ref(), |graph| Some(&graph.experiment))?;
+        match name.kind {
+            NameKind::Axis => {
+                let axis = experiment.axes.iter().find(|axis| axis.name == name.name)?;
+                let labels: Vec<&str> =
+                    axis.levels.iter().map(|level| level.label.as_str()).take(VALUES).collect();
+                let more = if axis.levels.len() > VALUES { ", …" } else { "" };
+                Some(format!(
+                    "axis `{}`: {}: {}{more}",
+                    axis.name,
+                    count(axis.levels.len(), "value"),
+                    labels.join(", ")
+                ))
+            }
+            NameKind::Node => {
+                let at = experiment.node(&name.name)?;
+                let node = &experiment.nodes[at];
+                let tasks = graph.map(|graph| count(graph.tasks_of(at).count(), "task"));
+                let tasks = tasks.map_or(String::new(), |tasks| format!(", {tasks}"));
+                let stored = self.results.map_or(String::new(), |results| stored(&results[at]));
+                let over = over(experiment, &node.name);
+                Some(format!("node `{}`: `{}`{tasks}{over}{stored}", node.name, node.kind.name))
+            }
+            NameKind::Table => {
+                let table = experiment.table(&name.name)?;
+                let caption = graph.map(|graph| caption(self.ops, graph, table));
+                let caption = caption.map_or(String::new(), |caption| format!(": {caption}"));
+                Some(format!("table `{}`{caption}", name.name))
+            }
         }
-        NameKind::Table => Some(format!("table `{}`", name.name)),
+    }
+
+    fn field(&self, value: &Value, body: &Struct, field: &NamedValue) -> Option<String> {
+        let asked = self.reading.fields(value.span).into_iter().find(|asked| asked.name == &*field.name)?;
+        let owner = body.name.as_deref().unwrap_or("(…)");
+        let expected = self.reading.expected(field.value.span).map_or("", |(what, _)| what);
+        let what = if asked.must.is_empty() { expected } else { &asked.must };
+        let what = if what.is_empty() { String::new() } else { format!(": {what}") };
+        Some(format!("`{}` of `{owner}`{what}; {}\n\n{}", field.name, asked.need, asked.about))
+    }
+
+    /// Describes a variant: a format by its numbers, any other by the choice that it is one of.
+    fn variant(&self, value: &Value) -> Option<String> {
+        let (what, variants) = self.reading.expected(value.span)?;
+        let written = self.text.get(value.span.range())?;
+        if what == "a format"
+            && let Ok(format) = Format::parse(written)
+        {
+            return Some(numbers(written, &format));
+        }
+        let others: Vec<String> = variants.iter().map(|variant| format!("`{variant}`")).collect();
+        Some(format!("{what}: {}", others.join(", ")))
     }
 }
 
@@ -92,19 +123,6 @@ fn over(experiment: &Experiment, node: &str) -> String {
         Some(axes) if !axes.is_empty() => format!(" over {}", axes.join(", ")),
         _ => String::new(),
     }
-}
-
-/// Describes a variant: a format by its numbers, any other by the choice that it is one of.
-fn variant(text: &str, value: &Value, reading: &Reading<StandardOps>) -> Option<String> {
-    let (what, variants) = reading.expected(value.span)?;
-    let written = text.get(value.span.range())?;
-    if what == "a format"
-        && let Ok(format) = Format::parse(written)
-    {
-        return Some(numbers(written, &format));
-    }
-    let others: Vec<String> = variants.iter().map(|variant| format!("`{variant}`")).collect();
-    Some(format!("{what}: {}", others.join(", ")))
 }
 
 fn numbers(written: &str, format: &Format) -> String {

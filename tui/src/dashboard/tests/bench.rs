@@ -357,6 +357,7 @@ fn past() -> Vec<PastRun> {
     let past = |id: &str, summary, going| PastRun {
         id: id.to_owned(),
         experiment: "study".to_owned(),
+        follows: None,
         summary,
         going,
     };

@@ -132,7 +132,12 @@ vim.o.pumheight = 8
 vim.o.cmdheight = 1
 vim.o.laststatus = 0
 vim.cmd("colorscheme slate")
-vim.cmd("set syntax=rust")
+vim.cmd("highlight Pmenu guibg=#3a3f4b guifg=#dddddd")
+vim.cmd("highlight PmenuThumb guibg=#888888")
+vim.cmd("highlight DiagnosticVirtualTextError guifg=#ff8888")
+vim.cmd("highlight SignColumn guibg=NONE")
+vim.cmd("set syntax=rust nowrap")
+vim.diagnostic.config({ update_in_insert = true })
 local id = vim.lsp.start_client({ name = "fewbits", cmd = { os.getenv("FEWBITS"), "lsp" }, root_dir = vim.fn.getcwd() })
 vim.lsp.buf_attach_client(0, id)
 vim.bo.omnifunc = "v:lua.vim.lsp.omnifunc"
@@ -142,14 +147,19 @@ vim.bo.omnifunc = "v:lua.vim.lsp.omnifunc"
 #[ignore = "it writes the picture of an editor, Neovim"]
 fn picture_of_an_editor() {
     let text = fs::read_to_string(root().join("experiments/quickstart.ron")).expect("the experiment");
-    let text = text.replace("Stochastic]", "Stochastc]");
+    let text = text.replacen(
+        "Evaluate(model: \"net\", data: \"mnist\")",
+        "Evaluate(model: \"net\", data: \"minst\")",
+        1,
+    );
     let bench = Bench::with(&text);
     bench.write("init.lua", NEOVIM);
     let terminal = Terminal::open(&bench, 118, 26);
     terminal.run("COLORTERM=truecolor nvim --clean -n x.ron -S init.lua");
-    terminal.wait_for("the fault", |text| text.contains("there is no rounding"));
+    terminal.wait_for("the editor", |text| text.contains("DropOut"));
     terminal.send("/tensors\r");
-    terminal.press("O\u{18}\u{f}", "calibration");
+    terminal.wait_for("the fault", |text| text.contains("did you mean"));
+    terminal.press("O\u{18}\u{f}", "random_bits");
     std::thread::sleep(std::time::Duration::from_secs(1));
     fs::write(root().join("docs/pictures/editor.svg"), terminal.with(svg)).expect("a picture");
     terminal.send("\u{1b}:q!\r");

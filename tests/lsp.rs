@@ -1,150 +1,14 @@
 //! The language server, asked by a scripted editor over pipes.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
+use crate::editor::Editor;
 use crate::fixture::{Bench, TINY, end};
-
-/// An editor with one text open.
-struct Editor {
-    process: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-    uri: String,
-    asked: i64,
-    version: i64,
-    text: String,
-}
-
-impl Editor {
-    fn open(bench: &Bench, encodings: &[&str], text: &str) -> Self {
-        let mut command = bench.command(["lsp"]);
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a server");
-        let (to, from) = (process.stdin.take().expect("input"), process.stdout.take().expect("output"));
-        let uri = format!("file://{}", bench.path("x.ron").display());
-        let mut editor = Self {
-            process,
-            to,
-            from: BufReader::new(from),
-            uri,
-            asked: 0,
-            version: 1,
-            text: text.to_owned(),
-        };
-        let capabilities = json!({
-            "general": { "positionEncodings": encodings },
-            "workspace": { "inlayHint": { "refreshSupport": true } },
-            "textDocument": { "completion": { "completionItem": { "snippetSupport": true } } },
-        });
-        let told = editor
-            .ask("initialize", &json!({ "processId": null, "rootUri": null, "capabilities": capabilities }));
-        let expected = if encodings.contains(&"utf-8") { "utf-8" } else { "utf-16" };
-        assert_eq!(told["capabilities"]["positionEncoding"], expected);
-        editor.tell("initialized", &json!({}));
-        let document = json!({ "uri": editor.uri, "languageId": "ron", "version": 1, "text": text });
-        editor.tell("textDocument/didOpen", &json!({ "textDocument": document }));
-        editor
-    }
-
-    fn send(&mut self, message: &Json) {
-        let text = message.to_string();
-        write!(self.to, "Content-Length: {}\r\n\r\n{text}", text.len()).expect("a server that listens");
-        self.to.flush().expect("a server that listens");
-    }
-
-    fn receive(&mut self) -> Json {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            assert!(self.from.read_line(&mut line).expect("a header") > 0, "the server is gone");
-            match line.trim().split_once(": ") {
-                Some((_, value)) => length = value.parse().expect("a length"),
-                None => break,
-            }
-        }
-        let mut bytes = vec![0; length];
-        self.from.read_exact(&mut bytes).expect("a message");
-        serde_json::from_slice(&bytes).expect("JSON")
-    }
-
-    fn tell(&mut self, method: &str, params: &Json) {
-        self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
-    }
-
-    fn answer(&mut self, method: &str, params: &Json) -> Json {
-        self.asked += 1;
-        self.send(&json!({ "jsonrpc": "2.0", "id": self.asked, "method": method, "params": params }));
-        loop {
-            let told = self.receive();
-            // A message with a method is a request of the server.
-            if told["id"] == self.asked && told["method"].is_null() {
-                return told;
-            }
-        }
-    }
-
-    fn ask(&mut self, method: &str, params: &Json) -> Json {
-        let answer = self.answer(method, params);
-        assert!(answer["error"].is_null(), "{answer}");
-        answer["result"].clone()
-    }
-
-    /// Asks about the place of a text, `back` bytes before its end.
-    fn ask_at(&mut self, method: &str, text: &str, back: usize, more: &Json) -> Json {
-        let at = self.text.find(text).unwrap_or_else(|| panic!("{text}")) + text.len() - back;
-        let before = &self.text[..at];
-        let character = before.rsplit('\n').next().unwrap_or_default().encode_utf16().count();
-        let position = json!({ "line": before.matches('\n').count(), "character": character });
-        let mut params = json!({ "textDocument": { "uri": self.uri }, "position": position });
-        for (name, value) in more.as_object().into_iter().flatten() {
-            params[name] = value.clone();
-        }
-        self.ask(method, &params)
-    }
-
-    /// Returns the faults of the version.
-    fn faults(&mut self) -> Vec<Json> {
-        loop {
-            let told = self.receive();
-            if told["method"] == "textDocument/publishDiagnostics"
-                && told["params"]["version"] == self.version
-            {
-                return told["params"]["diagnostics"].as_array().expect("faults").clone();
-            }
-        }
-    }
-
-    /// Returns the number of tasks behind each node.
-    fn counts(&mut self) -> Vec<String> {
-        let [start, end] = [0, 99].map(|line| json!({ "line": line, "character": 0 }));
-        let params = json!({ "textDocument": { "uri": self.uri }, "range": { "start": start, "end": end } });
-        let hints = self.ask("textDocument/inlayHint", &params);
-        let hints = hints.as_array().expect("hints");
-        hints.iter().map(|hint| hint["label"].as_str().expect("a text").to_owned()).collect()
-    }
-
-    fn change(&mut self, changes: &Json) {
-        self.version += 1;
-        let document = json!({ "uri": self.uri, "version": self.version });
-        self.tell("textDocument/didChange", &json!({ "textDocument": document, "contentChanges": changes }));
-    }
-
-    fn replace(&mut self, text: &str) -> Vec<Json> {
-        text.clone_into(&mut self.text);
-        self.change(&json!([{ "text": text }]));
-        self.faults()
-    }
-
-    fn close(mut self) {
-        self.ask("shutdown", &Json::Null);
-        self.tell("exit", &Json::Null);
-        assert_eq!(self.process.wait().expect("an end").code(), Some(0));
-    }
-}
 
 fn labels(found: &Json) -> Vec<&str> {
     found.as_array().into_iter().flatten().filter_map(|item| item["label"].as_str()).collect()
@@ -177,11 +41,7 @@ fn every_request_is_answered() {
         json!({ "textDocument": { "uri": editor.uri }, "range": range, "context": { "diagnostics": [] } });
     let fixes = editor.ask("textDocument/codeAction", &params);
     let edit = &fixes[0]["edit"]["changes"][&editor.uri][0];
-    assert_eq!(
-        (&fixes[0]["title"], &edit["newText"]),
-        (&"write `Mlp`".into(), &"Mlp(hidden: [8])".into()),
-        "{fixes}"
-    );
+    assert_eq!((&fixes[0]["title"], &edit["newText"]), (&"write `Mlp`".into(), &"Mlp".into()), "{fixes}");
     editor.replace(TINY);
     // Completion: what is missing, variants, names, metrics.
     let found = editor.ask_at("textDocument/completion", "Mnist10k, ", 0, &json!({}));
@@ -202,7 +62,7 @@ fn every_request_is_answered() {
     assert_eq!(words("epochs", 2), expected);
     assert!(words("scale", 2).starts_with("`scale` of `Quantize`: a scale"), "{}", words("scale", 2));
     assert_eq!(words("\"seed\"", 2), "axis `seed`: 2 values: 0, 1");
-    assert_eq!(words("\"small\"", 2), "node `small`: `Quantize`, 4 tasks over seed, e\n\n0 of 4 cached");
+    assert_eq!(words("\"small\"", 2), "node `small`: `Quantize`, 4 tasks over seed, e");
     assert!(
         words("\"tradeoff\"", 2).starts_with("table `tradeoff`: accuracy.accuracy"),
         "{}",
@@ -240,7 +100,25 @@ fn every_request_is_answered() {
             .as_str()
             .is_some_and(|text| text.contains("already"))
     );
-    // Outline, tasks behind the nodes, layout.
+    for (place, name) in
+        [("\"tradeoff", "accuracies"), ("\"seed", "true"), ("\"seed", "Seed"), ("\"seed", "net")]
+    {
+        let at = TINY.find(place).expect("a place") + 1;
+        let position = json!({ "line": TINY[..at].matches('\n').count(), "character": at - TINY[..at].rfind('\n').map_or(0, |at| at + 1) });
+        let refused = json!({ "textDocument": { "uri": editor.uri }, "position": position, "newName": name });
+        let answer = editor.answer("textDocument/rename", &refused);
+        assert_eq!(answer["error"].is_null(), name == "accuracies", "{name}: {answer}");
+    }
+    editor.close();
+}
+
+#[test]
+fn outline_counts_folds_and_layout_are_those_of_the_text() {
+    let bench = Bench::with(TINY);
+    bench.run_well();
+    let mut editor = Editor::open(&bench, &["utf-16"], TINY);
+    editor.faults();
+    let lines = |text: &str| TINY.lines().position(|line| line.contains(text)).expect("a line");
     let document = json!({ "textDocument": { "uri": editor.uri } });
     let symbols = editor.ask("textDocument/documentSymbol", &document);
     assert_eq!(symbols.as_array().expect("symbols").len(), 9, "{symbols}");
@@ -269,10 +147,7 @@ fn results_are_counted_while_they_are_stored() {
     bench.write("x.ron", TINY);
     let mut editor = Editor::open(&bench, &["utf-16"], TINY);
     editor.faults();
-    assert_eq!(
-        editor.counts(),
-        ["1 task", "2 tasks", "2 tasks", "4 tasks", "4 tasks"].map(|tasks| format!("{tasks}, 0 cached"))
-    );
+    assert_eq!(editor.counts(), ["1 task", "2 tasks", "2 tasks", "4 tasks", "4 tasks"], "there is no store");
     bench.run_well();
     while editor.receive()["method"] != "workspace/inlayHint/refresh" {}
     // The number of the request is free for the editor's own.
@@ -285,6 +160,97 @@ fn results_are_counted_while_they_are_stored() {
     let told = told["contents"]["value"].as_str().expect("words");
     assert!(told.contains("4 of 6 cached; the others take about ") && told.contains(" a task"), "{told}");
     editor.close();
+}
+
+/// A completion takes the place of the whole word at the cursor, and writes no colon or comma twice.
+#[test]
+fn a_completion_replaces_the_word_at_the_cursor() {
+    let bench = Bench::new();
+    let mut editor = Editor::open(&bench, &["utf-16"], TINY);
+    editor.faults();
+    let mut completed = |text: &str, back: usize, label: &str| {
+        let found = editor.ask_at("textDocument/completion", text, back, &json!({}));
+        let item = found.as_array().expect("items").iter().find(|item| item["label"] == label);
+        let edit = &item.unwrap_or_else(|| panic!("{label}: {found}"))["textEdit"];
+        let end = |end: &str| edit["range"][end]["character"].as_u64().expect("a place") as usize;
+        let line = edit["range"]["start"]["line"].as_u64().expect("a line") as usize;
+        let line = TINY.lines().nth(line).expect("a line");
+        format!(
+            "{}{}{}",
+            &line[..end("start")],
+            edit["newText"].as_str().expect("a text"),
+            &line[end("end")..]
+        )
+    };
+    let line = |text: &str| TINY.lines().find(|line| line.contains(text)).expect("a line").to_owned();
+    assert_eq!(completed("Evaluate", 4, "Evaluate"), line("Evaluate"));
+    assert_eq!(
+        completed("epochs", 3, "schedule").trim(),
+        line("epochs").replace("epochs", "schedule").trim()
+    );
+    // No completion in a comment, and none of a node's own name.
+    editor.replace(&TINY.replace("Experiment(", "// Exp\nExperiment("));
+    assert_eq!(
+        labels(&editor.ask_at("textDocument/completion", "// Exp", 0, &json!({}))),
+        Vec::<&str>::new()
+    );
+    editor.replace(TINY);
+    let found = editor.ask_at("textDocument/completion", "Quantize(model: \"", 0, &json!({}));
+    assert_eq!(labels(&found), ["net"], "{found}");
+    editor.close();
+}
+
+/// Edits that come at once are checked together, a closed text has no faults, and the shutdown is the protocol's.
+#[test]
+fn a_session_ends_as_the_protocol_says() {
+    let bench = Bench::new();
+    let mut editor = Editor::open(&bench, &["utf-16"], TINY);
+    editor.faults();
+    let mut edits = String::new();
+    for version in 2..32 {
+        let text = TINY.replace("epochs: 1", &format!("epochs: {version}"));
+        let document = json!({ "uri": editor.uri, "version": version });
+        let params = json!({ "textDocument": document, "contentChanges": [{ "text": text }] });
+        let edit =
+            json!({ "jsonrpc": "2.0", "method": "textDocument/didChange", "params": params }).to_string();
+        edits += &format!("Content-Length: {}\r\n\r\n{edit}", edit.len());
+    }
+    editor.to.write_all(edits.as_bytes()).expect("a server that listens");
+    let mut checks = 0;
+    loop {
+        let told = editor.receive();
+        checks += 1;
+        if told["params"]["version"] == 31 {
+            break;
+        }
+    }
+    assert!(checks < 30, "{checks} checks of 30 edits");
+    // Another text is open beside it; a text that is no experiment has no faults.
+    let other = format!("{}y", editor.uri);
+    let document = json!({ "uri": other, "languageId": "ron", "version": 1, "text": "Settings(volume: 3)" });
+    editor.tell("textDocument/didOpen", &json!({ "textDocument": document }));
+    let told = editor.receive();
+    assert_eq!(
+        (&told["params"]["uri"], &told["params"]["diagnostics"]),
+        (&other.as_str().into(), &json!([]))
+    );
+    editor.version = 31;
+    assert!(!editor.replace("Experiment(").is_empty());
+    let document = json!({ "textDocument": { "uri": editor.uri } });
+    editor.tell("textDocument/didClose", &document);
+    let told = editor.receive();
+    assert_eq!(
+        (&told["params"]["uri"], &told["params"]["diagnostics"]),
+        (&editor.uri.as_str().into(), &json!([]))
+    );
+    assert!(editor.ask("textDocument/documentSymbol", &document).is_null());
+    editor.ask("shutdown", &Json::Null);
+    assert_eq!(editor.answer("textDocument/documentSymbol", &document)["error"]["code"], -32600);
+    editor.tell("exit", &Json::Null);
+    assert_eq!(editor.process.wait().expect("an end").code(), Some(0));
+    let mut editor = Editor::open(&bench, &["utf-16"], TINY);
+    editor.tell("exit", &Json::Null);
+    assert_eq!(editor.process.wait().expect("an end").code(), Some(1), "without a shutdown");
 }
 
 /// Whatever the edits, the faults are those of the text as a whole.

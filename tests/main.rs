@@ -9,6 +9,7 @@ mod dashboard;
 mod data;
 mod diff;
 mod documents;
+mod editor;
 mod explain;
 mod exports;
 mod faults;

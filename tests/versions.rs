@@ -96,9 +96,11 @@ fn every_save_runs_what_it_touches_and_no_more() {
         "{runs}"
     );
     // A comment, a table, a label: nothing runs, and the file is followed on.
-    for (from, to) in
-        [("Experiment(", "// why\nExperiment("), ("accuracy.accuracy\"", "100.0 * accuracy.accuracy\"")]
-    {
+    for (from, to) in [
+        ("Experiment(", "// why\nExperiment("),
+        ("accuracy.accuracy\"", "100.0 * accuracy.accuracy\""),
+        ("\"seed\": [0, 1]", "\"seed\": {\"one\": 0, \"two\": 1}"),
+    ] {
         assert!(ran(&live.edit(from, to)).is_empty());
     }
     // A parameter.
@@ -115,7 +117,7 @@ fn every_save_runs_what_it_touches_and_no_more() {
     // Each version is a run with its text, and names the one before.
     drop(live);
     let runs = bench.stdout(["runs"]);
-    assert_eq!(runs.matches("tiny").count(), 6, "{runs}");
+    assert_eq!(runs.matches("tiny").count(), 7, "{runs}");
 }
 
 #[test]
@@ -299,7 +301,7 @@ fn a_file_that_begins_with_a_fault_is_waited_for() {
     let mut command = bench.command(["run", "x.ron", "--watch", "--ui", "plain"]);
     let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("a process");
     let mut lines = BufReader::new(process.stderr.take().expect("its errors")).lines().map_while(Result::ok);
-    assert!(lines.any(|line| line == "waiting until x.ron is saved without faults"));
+    assert!(lines.any(|line| line == "waiting until x.ron has no faults"));
     bench.edit("epochs: 0", "epochs: -1");
     assert!(lines.any(|line| line.contains("not -1")), "the other fault");
     bench.edit("epochs: -1", "epochs: 1");

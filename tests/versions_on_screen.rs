@@ -24,12 +24,18 @@ fn the_dashboard_follows_the_file() {
     bench.edit("epochs: 1", "epochs: one");
     let faulty = terminal.wait_for("the fault", |text| text.contains("^^^"));
     assert!(faulty.contains("error: ") && faulty.contains("e    seed=0"), "{faulty}");
+    terminal.press("\x1b", "the notice is closed");
+    terminal.wait_for("what stays", |text| text.contains("the file has faults") && !text.contains("^^^"));
+    terminal.press("r", "^^^");
     bench.edit("epochs: one", "epochs: 2");
     terminal.wait_for("the edit", |text| text.contains("net: 2 tasks, 0 cached, 2 to run: epochs: 1 → 2"));
     terminal.wait_for("the end", |text| text.contains("saving the file runs the edit"));
     // The version before as baseline: the edit as differences. Then back to it, and forth.
     terminal.press("B", "differences from run");
     terminal.press("u", "17 tasks: 0 ran, 17 cached");
+    terminal.wait_for("where we are", |text| {
+        text.contains("version 2 of 3, not what the file says: r runs the newest")
+    });
     terminal.wait_for("the notice", |text| text.contains("every result is there"));
     terminal.press("\x1b", "the notice is closed");
     terminal.press("r", "every result is there");
@@ -48,8 +54,8 @@ fn an_edit_waits_for_consent() {
     terminal.wait_for_dashboard();
     terminal.wait_for("the end", |text| text.contains("saving the file runs the edit"));
     bench.edit("epochs: 1", "epochs: 2");
-    let waits =
-        terminal.wait_for("the question", |text| text.contains("this edit waits: r runs it, u drops it"));
+    let waits = terminal
+        .wait_for("the question", |text| text.contains("an edit of the file waits: r runs it, u drops it"));
     assert!(waits.contains("net: 2 tasks, 0 cached, 2 to run: epochs: 1 → 2"), "{waits}");
     terminal.press("r", "13 tasks: 12 ran, 1 cached");
     // What is cached needs no consent.
@@ -112,8 +118,10 @@ fn a_run_that_follows_its_file_can_go_on_in_the_background() {
     assert!(start.elapsed() < Duration::from_secs(10), "the store is free at once: {:?}", start.elapsed());
     let text = terminal.scrollback();
     assert!(text.contains("the run goes on as process"), "{text}");
-    // The background run has the edited text.
+    // The background run has the edited text: the value that the edit took away never ran.
     bench.stdout(["run", "x.ron", "--wait", "--quiet"]);
-    let runs = bench.stdout(["runs"]);
-    assert!(runs.contains("tiny"), "{runs}");
+    bench.edit("\"e\": [3]", "\"e\": [2, 3]");
+    let plan = bench.stdout(["plan", "x.ron", "--all"]);
+    let to_run = |value: &str| plan.lines().filter(|line| line.contains(&format!("e={value})"))).count();
+    assert!(to_run("3") == 0 && to_run("2") > 0, "{plan}");
 }

@@ -4,16 +4,17 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use crate::preimage::{Change, changed_fields, fields};
+use crate::preimage::{Change, changed_fields, changes, fields};
 
 /// The search for the preimage nearest to a given one.
 pub struct NearestPreimage {
+    text: String,
     fields: BTreeMap<String, String>,
     /// The name and value of each field, as text in the preimage. The number of pieces that another preimage's text
     /// lacks is a lower bound on the number of fields that differ, and much cheaper to compute.
     pieces: Vec<String>,
-    /// The changes from the nearest preimage so far; the first of several equally near ones counts.
-    changes: Option<Vec<Change>>,
+    /// The nearest preimage so far, with the number of fields that differ; the first of several equally near ones counts.
+    nearest: Option<(usize, String)>,
 }
 
 impl NearestPreimage {
@@ -31,27 +32,27 @@ impl NearestPreimage {
         pieces.dedup();
         // Canonical JSON may write a number in other digits than the piece.
         pieces.retain(|piece| preimage.contains(piece.as_str()));
-        Self { fields, pieces, changes: None }
+        Self { text: preimage.to_owned(), fields, pieces, nearest: None }
     }
 
     /// Returns the changes from the nearest preimage; `None` if nothing was compared.
     #[must_use]
     pub fn into_changes(self) -> Option<Vec<Change>> {
-        self.changes
+        self.nearest.map(|(_, nearest)| changes(&nearest, &self.text))
     }
 
     /// Compares another preimage; breaks when no later preimage can be nearer.
     pub fn compare(&mut self, preimage: &str) -> ControlFlow<()> {
-        let most = self.changes.as_ref().map_or(usize::MAX, Vec::len);
+        let most = self.nearest.as_ref().map_or(usize::MAX, |(count, _)| *count);
         let missing = self.pieces.iter().filter(|piece| !preimage.contains(piece.as_str()));
         if missing.take(most).count() < most {
-            let changes = changed_fields(&fields(preimage), &self.fields);
-            if changes.len() < most {
-                self.changes = Some(changes);
+            let count = changed_fields(&fields(preimage), &self.fields).len();
+            if count < most {
+                self.nearest = Some((count, preimage.to_owned()));
             }
         }
         // A preimage without a difference has the same key, so one difference is the minimum.
-        let is_nearest = self.changes.as_ref().is_some_and(|changes| changes.len() <= 1);
+        let is_nearest = self.nearest.as_ref().is_some_and(|(count, _)| *count <= 1);
         if is_nearest { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
@@ -85,15 +86,15 @@ mod tests {
             others in prop::collection::vec(preimage(), 0..30),
         ) {
             let mut nearest = NearestPreimage::new(&now);
-            let mut expected: Option<Vec<Change>> = None;
+            let mut expected: Option<(usize, String)> = None;
             for other in &others {
-                let changes = changed_fields(&fields(other), &fields(&now));
-                if expected.as_ref().is_none_or(|fewest| changes.len() < fewest.len()) {
-                    expected = Some(changes);
+                let count = changed_fields(&fields(other), &fields(&now)).len();
+                if expected.as_ref().is_none_or(|(fewest, _)| count < *fewest) {
+                    expected = Some((count, other.clone()));
                 }
-                let is_nearest = expected.as_ref().is_some_and(|fewest| fewest.len() <= 1);
+                let is_nearest = expected.as_ref().is_some_and(|(fewest, _)| *fewest <= 1);
                 prop_assert_eq!(nearest.compare(other).is_break(), is_nearest);
-                prop_assert_eq!(&nearest.changes, &expected);
+                prop_assert_eq!(&nearest.nearest, &expected);
                 if is_nearest {
                     break;
                 }

@@ -243,6 +243,13 @@ pub trait Ops: Send + Sync + 'static {
         false
     }
 
+    /// Returns how much an op computes beside others of its kind, as far as its parameters alone say. The time that a task may
+    /// take is estimated from that of others in proportion.
+    fn work(&self, op: &Self::Op) -> f64 {
+        let _ = op;
+        1.0
+    }
+
     /// Returns the parts that the op reads, as pairs of the input's index and the part's name. An op reads at least
     /// one part of every input but the optional one.
     fn reads(&self, op: &Self::Op) -> Vec<(usize, &'static str)>;

@@ -240,6 +240,12 @@ impl<'p, O: Ops> Planner<'p, O> {
         Ok(PreimageState::Known(preimage(work.name, work.version, &work.params, &inputs)))
     }
 
+    /// Returns the work of a task's op: see [`Ops::work`].
+    #[must_use]
+    pub fn work(&self, task: TaskId) -> f64 {
+        self.ops.work(&self.graph.resolved_op(task).op)
+    }
+
     /// Returns the digests of the source files of all tasks; missing files have no entry.
     pub fn sources(&self) -> Result<SourceDigests, StoreError> {
         let mut all = SourceDigests::new();

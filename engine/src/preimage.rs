@@ -112,16 +112,29 @@ fn write_text(string: &str, text: &mut String) {
 pub struct Change {
     /// The field: `params.epochs`, `inputs.data.train`.
     pub field: String,
-    /// The value before, as JSON; `None` if the field was absent.
+    /// The value before, as JSON, or as in an experiment file where a variant took the place of another; `None` if the
+    /// field was absent.
     pub from: Option<String>,
-    /// The value now, as JSON; `None` if the field is absent.
+    /// The value now; `None` if the field is absent.
     pub to: Option<String>,
 }
 
-/// Returns the fields in which two preimages differ, sorted by name.
+/// Returns the fields in which two preimages differ, sorted by name. Where a variant took the place of another, the whole
+/// values differ: `format: Int(bits: 4) → E2M1`.
 #[must_use]
 pub fn changes(from: &str, to: &str) -> Vec<Change> {
-    changed_fields(&fields(from), &fields(to))
+    let values = [from, to].map(|text| serde_json::from_str(text).unwrap_or(Value::Null));
+    let (mut before, mut after) = (fields(from), fields(to));
+    for (path, values) in replaced("", [&values[0], &values[1]]) {
+        let inside = |field: &str| {
+            field.strip_prefix(&path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        for (value, fields) in values.into_iter().zip([&mut before, &mut after]) {
+            fields.retain(|field, _| !inside(field));
+            fields.insert(path.clone(), in_words(value));
+        }
+    }
+    changed_fields(&before, &after)
 }
 
 /// Returns the differences between the fields of two preimages, sorted by name.
@@ -139,6 +152,58 @@ pub fn changed_fields(before: &BTreeMap<String, String>, after: &BTreeMap<String
             to: after.get(field).cloned(),
         })
         .collect()
+}
+
+/// Returns the paths below `path` at which one variant took the place of another, each with both values.
+fn replaced<'v>(path: &str, [from, to]: [&'v Value; 2]) -> Vec<(String, [&'v Value; 2])> {
+    if let (Some(before), Some(after)) = (variant(from), variant(to))
+        && before != after
+        // Two names without fields are words, which differ as any other values.
+        && (from.is_object() || to.is_object())
+    {
+        return vec![(path.to_owned(), [from, to])];
+    }
+    let (Value::Object(before), Value::Object(after)) = (from, to) else { return vec![] };
+    let shared = before.iter().filter_map(|(name, value)| Some((name, value, after.get(name)?)));
+    shared
+        .flat_map(|(name, before, after)| {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            replaced(&path, [before, after])
+        })
+        .collect()
+}
+
+/// Returns the name of a variant, which begins with a capital; `None` for other values.
+fn variant(value: &Value) -> Option<&str> {
+    let name = match value {
+        Value::String(name) => name.as_str(),
+        Value::Object(fields) if fields.len() == 1 => fields.keys().next()?,
+        _ => return None,
+    };
+    name.starts_with(|first: char| first.is_ascii_uppercase()).then_some(name)
+}
+
+/// Writes a value as an experiment file has it.
+fn in_words(value: &Value) -> String {
+    let fields = |fields: &serde_json::Map<String, Value>| {
+        fields
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", in_words(value)))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    match (value, variant(value)) {
+        (Value::String(_), Some(name)) => name.to_owned(),
+        (Value::Object(object), Some(name)) => match &object[name] {
+            Value::Object(inner) => format!("{name}({})", fields(inner)),
+            other => format!("{name}({})", in_words(other)),
+        },
+        (Value::Object(object), None) => format!("({})", fields(object)),
+        (Value::Array(items), _) => {
+            format!("[{}]", items.iter().map(in_words).collect::<Vec<_>>().join(", "))
+        }
+        (other, _) => other.to_string(),
+    }
 }
 
 /// Returns the fields of a preimage with their values as JSON; structs and lists of structs are flattened.
@@ -265,5 +330,31 @@ mod tests {
         check(json!([{ "k": 3 }, { "k": 5 }]), json!([{ "k": 3 }, { "k": 7 }]), &[("params[1].k", "5", "7")]);
         check(json!({ "a": {} }), json!({ "a": null }), &[("params.a", "{}", "null")]);
         check(json!({ "a": "1" }), json!({ "a": 1 }), &[("params.a", "\"1\"", "1")]);
+    }
+
+    #[test]
+    fn a_variant_that_took_the_place_of_another_is_one_change() {
+        let of = |format: Value, scale: Value| {
+            json!({ "params": { "format": format, "scale": scale, "tensors": "Weights" } }).to_string()
+        };
+        let int = of(
+            json!({ "Int": { "bits": 4 } }),
+            json!({ "Real": { "fit": "MaxAbs", "per": { "Block": 32 } } }),
+        );
+        let posit = of(json!({ "Posit": { "es": 0, "n": 4 } }), json!("None"));
+        let found = changes(&int, &posit);
+        let shown: Vec<String> = found
+            .iter()
+            .map(|c| {
+                format!("{} {} {}", c.field, c.from.as_deref().unwrap_or("-"), c.to.as_deref().unwrap_or("-"))
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "params.format Int(bits: 4) Posit(es: 0, n: 4)",
+                "params.scale Real(fit: MaxAbs, per: Block(32)) None"
+            ]
+        );
     }
 }

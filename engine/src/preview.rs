@@ -5,7 +5,7 @@ use fewbits_store::{Key, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::dense::NodeId;
-use crate::graph::TaskGraph;
+use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::plan::{Counts, Plan, Planner, PreimageState, TaskState};
 use crate::preimage::Change;
@@ -29,7 +29,7 @@ pub struct NodePreview {
     /// change of several tasks stands once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
-    /// The median seconds of its results; `None` without any.
+    /// The seconds that a task may take: the median of its results, in proportion to their work; `None` without any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
 }
@@ -59,13 +59,16 @@ pub fn preview<O: Ops>(
             if let Some(history) = history {
                 preview.changes = changes(graph, at, plan, planner, history)?;
             }
-            let cached = graph.tasks_of(at).filter(|task| plan.planned(*task).state == TaskState::Cached);
-            let mut keys: Vec<Key> =
-                cached.filter_map(|task| plan.planned(task).key).take(MEASURED).collect();
-            if let (true, Some(history)) = (keys.is_empty(), history) {
-                keys = history.keys_of(&node.name, MEASURED);
+            let is_cached = |task: &TaskId| plan.planned(*task).state == TaskState::Cached;
+            let (cached, running): (Vec<TaskId>, Vec<TaskId>) = graph.tasks_of(at).partition(is_cached);
+            let known =
+                cached.into_iter().filter_map(|task| Some((plan.planned(task).key?, planner.work(task))));
+            let mut measured: Vec<(Key, f64)> = known.take(MEASURED).collect();
+            if let (true, Some(history)) = (measured.is_empty(), history) {
+                measured = history.measured(&node.name, MEASURED);
             }
-            preview.seconds = median(&keys, store)?;
+            let work = running.iter().map(|task| planner.work(*task)).sum::<f64>() / running.len() as f64;
+            preview.seconds = median(&measured, store)?.map(|seconds| seconds * work);
         }
         nodes.push(preview);
     }
@@ -104,11 +107,11 @@ pub fn estimate(nodes: &[NodePreview], jobs: usize) -> (f64, bool) {
     (seconds, running().any(|node| node.seconds.is_none()))
 }
 
-/// Returns the median of the seconds of stored results; the upper one of two.
-fn median(keys: &[Key], store: &Store) -> Result<Option<f64>, StoreError> {
+/// Returns the median of the seconds of stored results per unit of their work; the upper one of two.
+fn median(measured: &[(Key, f64)], store: &Store) -> Result<Option<f64>, StoreError> {
     let mut seconds = vec![];
-    for key in keys {
-        seconds.extend(store.record(key)?.map(|record| record.seconds));
+    for (key, work) in measured {
+        seconds.extend(store.record(key)?.map(|record| record.seconds / work));
     }
     seconds.sort_by(f64::total_cmp);
     Ok(seconds.get(seconds.len() / 2).copied())

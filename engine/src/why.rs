@@ -15,9 +15,16 @@ use crate::preimage::changes;
 use crate::reason::Reason;
 use crate::run_log::RunHeader;
 
-/// The preimages of the tasks of an experiment's last run, by task name.
+/// The tasks of an experiment's last run, by name.
 pub struct History {
-    preimages: HashMap<String, String>,
+    tasks: HashMap<String, PastTask>,
+}
+
+/// A task of an earlier run.
+struct PastTask {
+    preimage: String,
+    /// The work of its op: see [`Ops::work`].
+    work: f64,
 }
 
 /// The explainer of a plan's states.
@@ -100,7 +107,7 @@ impl History {
     /// Returns the reason that a task without a result runs; `now` is its preimage.
     #[must_use]
     pub fn compare<O: Ops>(&self, graph: &TaskGraph<O>, task: TaskId, now: &str) -> Reason {
-        match self.preimages.get(&graph.sorted_name(task)) {
+        match self.tasks.get(&graph.sorted_name(task)).map(|past| past.preimage.as_str()) {
             None => Reason::New,
             Some(before) if before == now => Reason::Unfinished,
             Some(before) => Reason::Changed {
@@ -110,28 +117,28 @@ impl History {
         }
     }
 
-    /// Returns the keys of at most `most` tasks of a node, in the order of their names.
+    /// Returns the keys and the work of at most `most` tasks of a node, in the order of their names.
     #[must_use]
-    pub fn keys_of(&self, node: &str, most: usize) -> Vec<Key> {
+    pub fn measured(&self, node: &str, most: usize) -> Vec<(Key, f64)> {
         let is_of =
             |name: &str| name.strip_prefix(node).is_some_and(|rest| rest.is_empty() || rest.starts_with('('));
-        let mut of: Vec<(&String, &String)> = self.preimages.iter().filter(|(name, _)| is_of(name)).collect();
-        of.sort_unstable();
-        of.into_iter().take(most).map(|(_, preimage)| Key::derive(preimage)).collect()
+        let mut of: Vec<(&String, &PastTask)> = self.tasks.iter().filter(|(name, _)| is_of(name)).collect();
+        of.sort_unstable_by_key(|(name, _)| *name);
+        of.into_iter().take(most).map(|(_, past)| (Key::derive(&past.preimage), past.work)).collect()
     }
 
     fn from_header<O: Ops>(header: RunHeader, ops: &O, store: &Store) -> Option<Self> {
         let graph = TaskGraph::parse(&header.text, ops, usize::MAX).ok()?;
         let planner = Planner::remembering(&graph, ops, store, header.sources);
         let plan = planner.plan().ok()?;
-        let mut preimages = HashMap::new();
+        let mut tasks = HashMap::new();
         for task in graph.tasks() {
             if let Ok(PreimageState::Known(text)) =
                 planner.preimage(task, |input| plan.planned(input).parts.as_ref())
             {
-                preimages.insert(graph.sorted_name(task), text);
+                tasks.insert(graph.sorted_name(task), PastTask { preimage: text, work: planner.work(task) });
             }
         }
-        Some(Self { preimages })
+        Some(Self { tasks })
     }
 }

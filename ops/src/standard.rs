@@ -15,6 +15,7 @@ use fewbits_engine::text::variant::VariantReader;
 use crate::backend::Device;
 use crate::dataset::Dataset;
 use crate::dataset::split::ValidationFrom;
+use crate::dataset::survey::Surveys;
 use crate::network::fit::ImageKind;
 use crate::network::model::Model;
 use crate::op::{compare, confusion, dataset, describe, evaluate, import, quantize, train};
@@ -28,6 +29,8 @@ pub struct StandardOps {
     pub(crate) data_dir: PathBuf,
     /// The folder that relative paths in the experiment are resolved against.
     pub(crate) base_dir: PathBuf,
+    /// What first looks at users' data showed.
+    pub(crate) surveys: Surveys,
     /// The op that panics when it runs, for tests.
     panics_in: Option<String>,
 }
@@ -129,7 +132,7 @@ impl StandardOps {
     /// Makes the ops. `data_dir` holds the published datasets; relative paths are resolved against `base_dir`.
     #[must_use]
     pub fn new(data_dir: PathBuf, base_dir: PathBuf) -> Self {
-        Self { data_dir, base_dir, panics_in: None }
+        Self { data_dir, base_dir, surveys: Surveys::default(), panics_in: None }
     }
 
     /// Makes the op of this name in preimages panic when it runs, so that tests see the effect of a panic on a run.
@@ -179,6 +182,10 @@ impl Ops for StandardOps {
 
     fn is_costly(&self, op: &Op) -> bool {
         matches!(op, Op::Quantize(op) if op.is_calibrated())
+    }
+
+    fn work(&self, op: &Op) -> f64 {
+        if let Op::Train(op) = op { op.epochs() } else { 1.0 }
     }
 
     fn identity(&self, op: &Op) -> Identity {

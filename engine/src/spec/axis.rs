@@ -175,7 +175,12 @@ fn read_range(value: &Value, faults: &mut Faults) -> Option<Vec<Level>> {
         faults.add(value.span, format!("the step of a range must be at least 1, not {step}"), "");
         return None;
     }
-    let count = if last < first { 0 } else { (last.abs_diff(first) / step.unsigned_abs()).saturating_add(1) };
+    if last < first {
+        let hint = format!("write the smaller end first: `Range({last}, {first})`");
+        faults.add(value.span, format!("this range ends at {last}, below its beginning {first}"), hint);
+        return None;
+    }
+    let count = (last.abs_diff(first) / step.unsigned_abs()).saturating_add(1);
     if count > MOST_VALUES as u64 {
         faults.add(
             value.span,

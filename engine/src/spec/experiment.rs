@@ -190,20 +190,8 @@ fn entries(value: Option<&Value>, what: &str, faults: &mut Faults) -> Vec<(Strin
     let mut read = vec![];
     for (key, value) in map {
         let Some(name) = String::from_value(key, faults) else { continue };
-        let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(word) {
-            let hint = "names start with a small letter and go on with small letters, digits and `_`";
-            faults.add(
-                key.span,
-                format!("`{name}` cannot name a{} {what}", if what == "axis" { "n" } else { "" }),
-                hint,
-            );
-        } else if RESERVED.contains(&name.as_str()) {
-            faults.add(
-                key.span,
-                format!("`{name}` is a word of the expression language"),
-                "choose another name",
-            );
+        if let Err((message, hint)) = check_name(&name, what) {
+            faults.add(key.span, message, hint);
         }
         if seen.insert(name.clone()) {
             read.push((name, key.span, value.clone()));
@@ -240,4 +228,18 @@ fn report_clashes(axes: &[Axis], nodes: &[(String, Span, Value)], faults: &mut F
             );
         }
     }
+}
+
+/// Checks the name of an axis, node or table (`what`); the error is a message and a hint.
+pub fn check_name(name: &str, what: &str) -> Result<(), (String, &'static str)> {
+    let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(word) {
+        let article = if what == "axis" { "an" } else { "a" };
+        let hint = "names start with a small letter and go on with small letters, digits and `_`";
+        return Err((format!("`{name}` cannot name {article} {what}"), hint));
+    }
+    if RESERVED.contains(&name) {
+        return Err((format!("`{name}` is a word of the expression language"), "choose another name"));
+    }
+    Ok(())
 }

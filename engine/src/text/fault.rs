@@ -41,6 +41,39 @@ pub struct Fault {
     pub hint: String,
 }
 
+impl Fault {
+    /// Returns the misspelt word that [`suggest`] found the right one for, by its place in the text, and the right word;
+    /// `None` if there is none, or if its place is not certain.
+    #[must_use]
+    pub fn respelling(&self, text: &str) -> Option<(Span, &str)> {
+        let right = self.hint.strip_prefix(NEAR)?.strip_suffix("`?")?;
+        let written = text.get(self.span.range())?;
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let mut places = vec![];
+        for wrong in self
+            .message
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|word| *word != right && word.chars().all(is_word))
+        {
+            for (at, _) in written.match_indices(wrong).filter(|_| !wrong.is_empty()) {
+                let (before, after) = (&written[..at], &written[at + wrong.len()..]);
+                if !before.ends_with(is_word)
+                    && !after.starts_with(is_word)
+                    && nearest(wrong, &[right]).is_some()
+                {
+                    let start = self.span.start + at;
+                    places.push(Span { start, end: start + wrong.len() });
+                }
+            }
+        }
+        places.dedup();
+        let [place] = places.as_slice() else { return None };
+        Some((*place, right))
+    }
+}
+
 /// The faults found so far; reading goes on after each fault, so that one check reports all of them. The schema also
 /// lets it collect the notes of parameter readers.
 #[derive(Debug, Default)]
@@ -106,12 +139,15 @@ impl Extend<Fault> for Faults {
     }
 }
 
+/// The beginning of a hint with the nearest valid name.
+const NEAR: &str = "did you mean `";
+
 /// Returns a hint: the nearest valid name, or a list of all valid names.
 #[must_use]
 pub fn suggest<'a>(wrong: &str, valid: impl IntoIterator<Item = &'a str>) -> String {
     let mut valid: Vec<&str> = valid.into_iter().collect();
     if let Some(near) = nearest(wrong, &valid) {
-        return format!("did you mean `{near}`?");
+        return format!("{NEAR}{near}`?");
     }
     valid.sort_unstable();
     valid.dedup();
@@ -155,5 +191,30 @@ mod tests {
         assert_eq!(suggest("Seed", valid), "did you mean `seed`?");
         assert_eq!(suggest("epochs", valid), "valid here: `dropout`, `hidden`, `seed`");
         assert_eq!(suggest("x", []), "there is none here");
+    }
+
+    #[test]
+    fn a_misspelt_word_is_found_where_its_place_is_certain() {
+        let respelling = |written: &str, wrong: &str, right: &str| {
+            let fault = Fault {
+                span: Span { start: 2, end: 2 + written.len() },
+                message: format!("there is no node `{wrong}`"),
+                hint: suggest(wrong, [right]),
+            };
+            let text = format!("  {written}");
+            fault
+                .respelling(&text)
+                .map(|(place, right)| format!("{}{right}{}", &text[2..place.start], &text[place.end..]))
+        };
+        let found = respelling("\"1.0 - acuracy.accuracy\"", "acuracy", "accuracy");
+        assert_eq!(found.as_deref(), Some("\"1.0 - accuracy.accuracy\""));
+        assert_eq!(respelling("Axis(\"sed\")", "sed", "seed").as_deref(), Some("Axis(\"seed\")"));
+        assert_eq!(respelling("r\"nett\"", "nett", "net").as_deref(), Some("r\"net\""));
+        assert_eq!(
+            respelling("Evaluat /* ( */ (a: 1)", "Evaluat", "Evaluate").as_deref(),
+            Some("Evaluate /* ( */ (a: 1)")
+        );
+        assert_eq!(respelling("\"nett + nett\"", "nett", "net"), None, "it stands there twice");
+        assert_eq!(respelling("\"n\"", "nett", "net"), None, "it does not stand there");
     }
 }

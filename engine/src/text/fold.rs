@@ -28,6 +28,8 @@ pub fn folds(text: &str) -> Vec<Fold> {
     let mut folds = vec![];
     let mut open = vec![];
     let mut line = 0;
+    // Whether a token stands before on the line; a comment behind one belongs to that line alone.
+    let mut is_behind = false;
     // The comments on lines that follow each other, so far.
     let mut comment: Option<Fold> = None;
     for token in tokens(text).unwrap_or_default() {
@@ -38,17 +40,24 @@ pub fn folds(text: &str) -> Vec<Fold> {
                 let pair = open.pop().filter(|first| line > first + 1);
                 folds.extend(pair.map(|first| Fold { first, last: line - 1, kind: FoldKind::Brackets }));
             }
+            TokenKind::LineComment | TokenKind::BlockComment if is_behind => {}
             TokenKind::LineComment | TokenKind::BlockComment => match &mut comment {
                 Some(comment) if comment.last + 1 == line => comment.last = last,
                 _ => folds.extend(comment.replace(Fold { first: line, last, kind: FoldKind::Comment })),
             },
             TokenKind::Comma | TokenKind::Colon | TokenKind::Word | TokenKind::Space => {}
         }
+        is_behind = if last > line {
+            token.kind != TokenKind::Space
+        } else {
+            is_behind || token.kind != TokenKind::Space
+        };
         line = last;
     }
     folds.extend(comment);
     folds.retain(|fold| fold.last > fold.first);
     folds.sort_by_key(|fold| (fold.first, fold.last));
+    folds.dedup();
     folds
 }
 
@@ -69,5 +78,7 @@ mod tests {
         ];
         assert_eq!(told, expected);
         assert_eq!(folds("\"without an end"), []);
+        assert_eq!(folds("(a: 1, // x\nb: 2, // y\n)").len(), 1, "comments behind items do not fold");
+        assert_eq!(folds("A(B([\n1\n]))").len(), 1, "equal folds are one");
     }
 }

@@ -113,9 +113,7 @@ impl DatasetOp {
     }
 
     fn survey(&self, ops: &StandardOps) -> &Result<Option<Survey>, String> {
-        let survey =
-            || Survey::of(&self.config, &ops.data_dir, &ops.base_dir).map_err(|error| error.to_string());
-        self.survey.get_or_init(survey)
+        self.survey.get_or_init(|| ops.surveys.of(&self.config, &ops.data_dir, &ops.base_dir))
     }
 
     pub(crate) fn identity(&self) -> Identity {

@@ -115,6 +115,10 @@ impl TrainOp {
         self.config.device
     }
 
+    pub(crate) fn epochs(&self) -> f64 {
+        self.config.epochs as f64
+    }
+
     pub(crate) fn identity(&self) -> Identity {
         let mut params = json!(self.config);
         params["model"] = canonical(&self.config.model);

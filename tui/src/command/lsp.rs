@@ -12,11 +12,12 @@ pub fn lsp(global: &Global) -> Result<Exit> {
     let (connection, threads) = Connection::stdio();
     let served = Server::start(global, &connection).and_then(|server| match server {
         Some(mut server) => server.serve(),
-        None => Ok(()),
+        None => Ok(true),
     });
+    let is_shut_down = served?;
     // The threads end once the connection is gone.
     drop(connection);
     threads.join()?;
-    served?;
-    Ok(Exit::Done)
+    // The protocol wants an error if the editor leaves without asking for the shutdown.
+    Ok(if is_shut_down { Exit::Done } else { Exit::Failed })
 }

@@ -25,6 +25,7 @@ pub mod store;
 pub mod table;
 pub mod values;
 pub mod verify;
+pub mod version_queue;
 pub mod watch;
 pub mod weights;
 pub mod why;

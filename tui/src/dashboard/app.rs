@@ -38,6 +38,8 @@ pub struct App {
     pub follows_file: bool,
     /// The notice about the last edit; empty without one.
     pub notice: Notice,
+    /// How the shown version stands to the file, if it is not what the file says.
+    pub standing: Option<String>,
     /// The run of the newest version.
     pub(super) newest: Option<String>,
     /// The values of the tables of the version before.
@@ -92,6 +94,7 @@ impl App {
             own,
             follows_file: false,
             notice: Notice::default(),
+            standing: None,
             newest: None,
             values_before: None,
             status: (format!("{} shows the keys", keys_of(Action::Help)), false),

@@ -150,6 +150,11 @@ impl Dashboard {
         self.mail.send(Update::Notice(notice));
     }
 
+    /// Shows how the shown version stands to the file, as long as it is not what the file says.
+    pub fn stand(&self, standing: Option<String>) {
+        self.mail.send(Update::Standing(standing));
+    }
+
     /// Reports that the run of this process ended.
     pub fn ended(&self, summary: Summary) {
         self.mail.send(Update::Ended(summary));

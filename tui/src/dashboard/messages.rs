@@ -72,6 +72,8 @@ pub enum Update {
     Curves(Box<RunCurves>),
     /// A saved version of the experiment was not run, or waits for consent; the lines say why.
     Notice(Notice),
+    /// The shown version is not what the file says; the text says how they stand. `None` ends this.
+    Standing(Option<String>),
     /// The dashboard must be closed.
     Close,
     /// A request failed; the text says why.

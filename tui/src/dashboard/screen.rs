@@ -18,7 +18,7 @@ use crate::ui::plain::printable;
 
 /// Draws the screen.
 pub fn draw(app: &App, buf: &mut Buffer) {
-    let areas = areas((buf.area.width, buf.area.height), app.notice.lines.len());
+    let areas = areas((buf.area.width, buf.area.height), app.noticed());
     draw_tabs(app, areas.tabs, buf);
     app.view.draw(app, areas.body, buf);
     match &app.overlay {
@@ -112,18 +112,22 @@ fn title(app: &App, run: &RunModel) -> String {
     }
 }
 
-/// Draws the notice. Where it is cut, the last line says so.
+/// Draws the notice, and below it how the shown version stands to the file. Where the notice is cut, its last line says so.
 fn draw_notice(app: &App, area: Rect, buf: &mut Buffer) {
-    let (notice, height) = (&app.notice, usize::from(area.height));
+    let width = usize::from(area.width);
+    let standing = app.standing.as_ref().filter(|_| area.height > 0);
+    let (notice, height) = (&app.notice, usize::from(area.height) - usize::from(standing.is_some()));
     let style = if notice.is_bad { app.theme.bad() } else { app.theme.notice() };
     let more = notice.lines.len() > height;
     let shown = if more { height.saturating_sub(1) } else { height };
     let lines = notice.lines.iter().take(shown).enumerate().map(|(at, text)| {
         let style = if at == 0 { style } else { ratatui::style::Style::new() };
-        Line::from(cut(&printable(text), usize::from(area.width), app.theme)).style(style)
+        Line::from(cut(&printable(text), width, app.theme)).style(style)
     });
     let left = format!("  and {} more lines", notice.lines.len() - shown.min(notice.lines.len()));
-    put_all(buf, area, lines.chain(more.then(|| Line::from(left).style(app.theme.dim()))));
+    let left = more.then(|| Line::from(left).style(app.theme.dim()));
+    let standing = standing.map(|text| Line::from(cut(text, width, app.theme)).style(app.theme.notice()));
+    put_all(buf, area, lines.chain(left).chain(standing));
 }
 
 fn draw_status(app: &App, area: Rect, buf: &mut Buffer) {
@@ -145,7 +149,9 @@ fn draw_status(app: &App, area: Rect, buf: &mut Buffer) {
 fn draw_hints(app: &App, area: Rect, buf: &mut Buffer) {
     let (mut spans, mut used) = (vec![], 0);
     // The keys that work in every view come first; the last ones are left out where the line is full.
-    for (keys, words) in [("?", "keys"), ("q", "leave")].iter().chain(app.view.hints()) {
+    let versions: &[_] =
+        if app.follows_file { &[("u", "version before"), ("B", "differences")] } else { &[] };
+    for (keys, words) in [("?", "keys"), ("q", "leave")].iter().chain(versions).chain(app.view.hints()) {
         let keys = if app.theme.ascii {
             keys.replace("↑↓←→", "arrows").replace("↑↓", "up down").replace("←→", "left right")
         } else {

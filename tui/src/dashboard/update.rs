@@ -82,6 +82,7 @@ impl App {
             }
             Update::Curves(curves) => runs::add_curves(self, *curves),
             Update::Notice(notice) => self.notice = notice,
+            Update::Standing(standing) => self.standing = standing,
             Update::Close => self.ask(Request::Leave(Leave::Over)),
             Update::Trouble(text) => self.status = (text, true),
         }
@@ -221,7 +222,7 @@ impl App {
         }
         let is_before = action == Action::Before;
         self.ask(Request::Version(if is_before { VersionRequest::Before } else { VersionRequest::Newest }));
-        "another version is asked for".to_owned()
+        String::new()
     }
 
     fn turn(&mut self, view: View) -> String {
@@ -277,7 +278,7 @@ impl App {
                 if let Some(view) = screen::tab_at(self, at) {
                     return self.act(Action::Show(view));
                 }
-                let body = areas(self.size, self.notice.lines.len()).body;
+                let body = areas(self.size, self.noticed()).body;
                 let said = if body.contains(at) { self.view.click(self, body, at) } else { None };
                 self.say(said.unwrap_or_else(|| "nothing to select there".to_owned()));
             }

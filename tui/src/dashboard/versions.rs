@@ -71,6 +71,12 @@ impl App {
         self.notice = Notice::default();
     }
 
+    /// Returns the number of lines above the status line: of the notice, and how the version stands to the file.
+    #[must_use]
+    pub fn noticed(&self) -> usize {
+        self.notice.lines.len() + usize::from(self.standing.is_some())
+    }
+
     /// Tells what an edit means, and the end of its run.
     pub(super) fn follow(&mut self, event: &Event) {
         match event {

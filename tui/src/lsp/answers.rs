@@ -1,12 +1,14 @@
 //! The answers to the requests of an editor about one text, in the types of the protocol.
-//! Knows no experiment, and nothing of the order of messages.
+//! Knows nothing of messages and their order.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fewbits_engine::text::fault::Fault;
+use fewbits_engine::spec::experiment::check_name;
+use fewbits_engine::text::fault::{Fault, is_misspelt};
 use fewbits_engine::text::fold::{Fold, FoldKind, folds};
 use fewbits_engine::text::layout::{is_same, layout};
+use fewbits_engine::text::value::{Struct, Value, ValueKind};
 use lsp_types::{
     CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, CompletionItem, CompletionItemKind,
     CompletionTextEdit, Diagnostic, DiagnosticSeverity, DocumentSymbol, Documentation, FoldingRange,
@@ -16,17 +18,23 @@ use lsp_types::{
 
 use super::complete::{Completion, CompletionKind, complete};
 use super::document::Document;
-use super::hover::KnownText;
+use super::hover::HoverContext;
 use super::names::{NameKind, Occurrence};
 use super::open_text::OpenText;
 use super::results;
 use super::template::Language;
 use crate::render::number::count;
 
+/// The variant that an experiment is.
+const EXPERIMENT: &str = "Experiment";
+
 /// Returns the faults of a text, or its warnings.
 pub fn diagnostics(open: &mut OpenText) -> Vec<Diagnostic> {
     if open.is_too_large() {
         return vec![warning("this text is larger than 1 MiB, so it is not read")];
+    }
+    if !is_experiment(&open.read().value) {
+        return vec![];
     }
     match &open.read().graph {
         Ok(graph) => graph.warnings.iter().map(|message| warning(message)).collect(),
@@ -34,6 +42,17 @@ pub fn diagnostics(open: &mut OpenText) -> Vec<Diagnostic> {
             let faults = faults.clone();
             faults.iter().map(|fault| diagnostic(&open.document, fault)).collect()
         }
+    }
+}
+
+/// Whether a text may be an experiment; editors start the server for every text in RON.
+fn is_experiment(value: &Value) -> bool {
+    match &value.kind {
+        ValueKind::Struct(Struct { name: Some(name), .. }) => {
+            **name == *EXPERIMENT || is_misspelt(name, [EXPERIMENT])
+        }
+        ValueKind::Unreadable => true,
+        _ => false,
     }
 }
 
@@ -61,7 +80,8 @@ fn diagnostic(document: &Document, fault: &Fault) -> Diagnostic {
     }
 }
 
-/// Returns what can stand at a position. An editor with snippets gets the places of missing values as stops.
+/// Returns the fields, variants and names that are valid at a position. An editor with snippets gets the places of missing
+/// values as stops.
 pub fn completions(
     open: &OpenText,
     position: Position,
@@ -95,15 +115,15 @@ pub fn completions(
     found.into_iter().enumerate().map(item).collect()
 }
 
-/// Describes what stands at a position.
-pub fn described(open: &mut OpenText, position: Position) -> Option<Hover> {
+/// Describes the name, field or variant at a position.
+pub fn hover(open: &mut OpenText, position: Position) -> Option<Hover> {
     let names = open.names();
     let offset = open.document.offset(position);
     let text = open.document.text.clone();
     let ops = Arc::clone(&open.ops);
     let (reading, results) = open.read_with_results();
-    let known = KnownText { text: &text, reading, names: &names, results, ops: &ops };
-    let (span, value) = known.hover(offset)?;
+    let context = HoverContext { text: &text, reading, names: &names, results, ops: &ops };
+    let (span, value) = context.hover(offset)?;
     let contents = HoverContents::Markup(MarkupContent { kind: MarkupKind::Markdown, value });
     Some(Hover { contents, range: Some(open.document.range(span)) })
 }
@@ -116,16 +136,16 @@ pub fn definition(open: &mut OpenText, uri: Uri, position: Position) -> Option<L
     Some(Location::new(uri, open.document.range(defined.span)))
 }
 
-/// Returns the places of the name at a position; with `is_whole`, that of its definition too.
+/// Returns the places of the name at a position; with `include_declaration`, that of its definition too.
 pub fn references(
     open: &mut OpenText,
     uri: &Uri,
     position: Position,
-    is_whole: bool,
+    include_declaration: bool,
 ) -> Option<Vec<Location>> {
     let name = open.name_at(position)?;
     let all = open.names().into_iter().filter(|other| is_same_name(other, &name));
-    let used = all.filter(|other| is_whole || other.defines.is_none());
+    let used = all.filter(|other| include_declaration || other.defines.is_none());
     Some(used.map(|other| Location::new(uri.clone(), open.document.range(other.span))).collect())
 }
 
@@ -136,23 +156,20 @@ pub fn renamed(
     position: Position,
     new: &str,
 ) -> Result<WorkspaceEdit, String> {
-    let name = open.name_at(position).ok_or_else(no_name)?;
-    let is_word = new.chars().all(|c| c.is_alphanumeric() || c == '_');
-    if new.is_empty() || !is_word || new.starts_with(|c: char| c.is_numeric()) {
-        return Err(format!("`{new}` is no name: letters, digits and `_`, and no digit first"));
-    }
+    let name = open.name_at(position).ok_or("there is no name of a node, an axis or a table here")?;
+    check_name(new, name.kind.word()).map_err(|(message, hint)| format!("{message}: {hint}"))?;
     let all = open.names();
-    if all.iter().any(|other| other.name == new && other.kind != NameKind::Table && other.defines.is_some()) {
+    // Expressions name axes and nodes alike; tables have names of their own.
+    let is_taken = |other: &Occurrence| {
+        let of_tables = [other.kind, name.kind].map(|kind| kind == NameKind::Table);
+        other.name == new && other.defines.is_some() && of_tables[0] == of_tables[1]
+    };
+    if name.name != new && all.iter().any(is_taken) {
         return Err(format!("there is a `{new}` already"));
     }
     let same = all.into_iter().filter(|other| is_same_name(other, &name));
     let edits = same.map(|other| TextEdit::new(open.document.range(other.span), new.to_owned())).collect();
     Ok(edit_of(uri, edits))
-}
-
-/// Returns the message for a place without a name.
-pub fn no_name() -> String {
-    "there is no name of a node, an axis or a table here".to_owned()
 }
 
 fn is_same_name(one: &Occurrence, other: &Occurrence) -> bool {
@@ -205,8 +222,8 @@ pub fn laid_out(open: &OpenText) -> Option<Vec<TextEdit>> {
     Some(if laid == *text { vec![] } else { vec![TextEdit::new(whole, laid)] })
 }
 
-/// Returns the number of tasks of each node, and of those whose results are stored.
-pub fn hints(open: &mut OpenText) -> Vec<InlayHint> {
+/// Returns the number of tasks of each node in some lines, and of those whose results are stored.
+pub fn hints(open: &mut OpenText, lines: Range) -> Vec<InlayHint> {
     let names = open.names();
     let (reading, results) = open.read_with_results();
     let Ok(graph) = &reading.graph else { return vec![] };
@@ -227,7 +244,8 @@ pub fn hints(open: &mut OpenText) -> Vec<InlayHint> {
         padding_right: None,
         data: None,
     };
-    told.into_iter().map(hint).collect()
+    let is_within = |hint: &InlayHint| (lines.start.line..=lines.end.line).contains(&hint.position.line);
+    told.into_iter().map(hint).filter(is_within).collect()
 }
 
 /// Returns an edit for each fault in a range whose hint names the right word.
@@ -235,21 +253,19 @@ pub fn fixes(open: &mut OpenText, params: &CodeActionParams) -> Vec<CodeActionOr
     let Err(faults) = &open.read().graph else { return vec![] };
     let faults = faults.clone();
     let fix = |fault: &Fault| {
-        let range = open.document.range(fault.span);
-        let is_within = range.start <= params.range.end && params.range.start <= range.end;
-        let right = fault.hint.strip_prefix("did you mean `")?.strip_suffix("`?").filter(|_| is_within)?;
-        let written = open.document.text.get(fault.span.range())?;
-        // A name in a text or before its fields: only the word is replaced.
-        let new = match written.split_once('(') {
-            _ if written.starts_with('"') => format!("\"{right}\""),
-            Some((_, rest)) => format!("{right}({rest}"),
-            None => right.to_owned(),
-        };
+        let (place, right) = fault.respelling(&open.document.text)?;
+        let (range, around) = (open.document.range(place), open.document.range(fault.span));
+        if around.start > params.range.end || params.range.start > around.end {
+            return None;
+        }
         Some(CodeActionOrCommand::CodeAction(CodeAction {
             title: format!("write `{right}`"),
             kind: Some(CodeActionKind::QUICKFIX),
             diagnostics: Some(vec![diagnostic(&open.document, fault)]),
-            edit: Some(edit_of(params.text_document.uri.clone(), vec![TextEdit::new(range, new)])),
+            edit: Some(edit_of(
+                params.text_document.uri.clone(),
+                vec![TextEdit::new(range, right.to_owned())],
+            )),
             is_preferred: Some(true),
             ..CodeAction::default()
         }))

@@ -1,5 +1,5 @@
-//! Completion: what can stand at a place of a text. The readers say it: they are run on the text with the word at the place
-//! left out or replaced.
+//! Completion: the fields, variants and names that are valid at the cursor. The parameter readers name them: they are run on
+//! the text with the word at the cursor left out or replaced.
 //! Knows no field by name.
 
 use fewbits_engine::ops::{NodeKind, Ops as _};
@@ -11,7 +11,8 @@ use fewbits_engine::text::tokens::{TokenKind, tokens};
 use fewbits_engine::text::value::{Value, ValueKind};
 use fewbits_ops::StandardOps;
 
-use super::names::{NameKind, occurrences};
+use super::names::NameKind;
+use super::quoted::{in_text, open_quote};
 use super::template::{Language, Template};
 
 /// The variant that stands at the place while the readers run; no reader knows it.
@@ -48,14 +49,14 @@ pub enum CompletionKind {
 }
 
 impl Completion {
-    fn new(text: &str, kind: CompletionKind, detail: &str) -> Self {
+    pub(super) fn new(text: &str, kind: CompletionKind, detail: &str) -> Self {
         let label = text.trim_end_matches([' ', ':']).to_owned();
         let template = Template { text: text.to_owned(), holes: vec![] };
         Self { label, template, kind, detail: detail.to_owned(), about: String::new() }
     }
 }
 
-/// Returns the word before a place, and what can stand for it.
+/// Returns the word around an offset, and what is valid in its place. Nothing is in a comment.
 #[must_use]
 pub fn complete(
     text: &str,
@@ -65,32 +66,42 @@ pub fn complete(
 ) -> (Span, Vec<Completion>) {
     let before = &text[..offset];
     let start = before
-        .rfind(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .rfind(|c: char| !is_word(c))
         .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
-    let word = Span { start, end: offset };
-    if let Some(quote) = open_quote(before) {
-        return (word, in_text(text, word, quote, ops));
-    }
     // A word that begins here is another one.
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let end = match text[offset..].find(|c| !is_word(c)) {
         _ if start == offset => offset,
         Some(length) => offset + length,
         None => text.len(),
     };
+    let word = Span { start, end };
+    if is_in_comment(before) {
+        return (word, vec![]);
+    }
+    if let Some(quote) = open_quote(before) {
+        return (word, in_text(text, word, quote, ops));
+    }
     let mut found = vec![];
     // As a field or an entry: without the word.
     let expects = expectations(&text[..start], "", &text[end..], ops);
     if let Some(map) = map_around(&expects.value, start)
         && is_key(&text[..start])
     {
-        return (word, entries(map, &expects.value, ops, language));
+        let mut found = entries(map, &expects.value, ops, language);
+        if text[end..].trim_start().starts_with(',') {
+            for entry in &mut found {
+                entry.template.drop_comma();
+            }
+        }
+        return (word, found);
     }
     if let Some(body) = innermost(&expects.value, start) {
         let given = given(body);
         let asked = expects.fields(body.span).into_iter().filter(|asked| !given.contains(&asked.name));
         let owner = expects.expected(body.span).map_or("", |(what, _)| what);
-        found.extend(asked.map(|asked| field(asked, language.field(owner, body, asked.name))));
+        // A field that is written already keeps its colon.
+        let colon = if text[end..].trim_start().starts_with(':') { "" } else { ": " };
+        found.extend(asked.map(|asked| field(asked, language.field(owner, body, asked.name), colon)));
     }
     // As a value: with another word.
     let apart = if text[end..].starts_with(is_word) { ", " } else { "" };
@@ -145,79 +156,33 @@ fn expectations(before: &str, word: &str, after: &str, ops: &StandardOps) -> Exp
     Expectations::new(&format!("{before}{word}{closed}"), ops)
 }
 
-fn field(asked: &Asked, described: Option<&FieldSchema>) -> Completion {
+fn field(asked: &Asked, described: Option<&FieldSchema>, colon: &str) -> Completion {
     let words = described.map_or_else(|| asked.must.clone(), FieldSchema::type_words);
     let detail = if words.is_empty() { asked.need.to_string() } else { format!("{words}; {}", asked.need) };
     let about = asked.about.to_owned();
-    Completion { about, ..Completion::new(&format!("{}: ", asked.name), CompletionKind::Field, &detail) }
+    Completion { about, ..Completion::new(&format!("{}{colon}", asked.name), CompletionKind::Field, &detail) }
 }
 
-/// Returns the quote that a place stands behind, if it stands in a text.
-fn open_quote(before: &str) -> Option<usize> {
-    let line = before.rfind('\n').map_or(0, |at| at + 1);
-    let mut quote = None;
-    for (at, c) in before[line..].char_indices() {
-        match (c, quote) {
-            ('"', None) => quote = Some(line + at),
-            ('"', Some(_)) => quote = None,
-            ('/', None) if before[line + at..].starts_with("//") => return None,
-            _ => {}
-        }
-    }
-    quote
+pub(super) fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
-/// Completes in a text in quotes: the name of an axis in `Axis("…")`, of a node in an input, names in expressions.
-fn in_text(text: &str, word: Span, quote: usize, ops: &StandardOps) -> Vec<Completion> {
-    let end = text[word.end..].find(['"', '\n']).map_or(text.len(), |at| word.end + at);
-    let closed = if text[end..].starts_with('"') { "" } else { "\"" };
-    let whole = format!("{}{closed}{}", &text[..end], &text[end..]);
-    let expects = Expectations::new(&whole, ops);
-    let names = occurrences(&whole, &expects.value, ops.kinds());
-    let of = |kind: NameKind| {
-        let defined = names.iter().filter(move |name| name.kind == kind && name.defines.is_some());
-        let detail = match kind {
-            NameKind::Axis => "an axis",
-            NameKind::Node => "a node",
-            NameKind::Table => "a table",
-        };
-        defined.map(move |name| Completion::new(&name.name, CompletionKind::Name(kind), detail))
-    };
-    let before = text[..quote].trim_end();
-    if before.ends_with("Axis(") {
-        return of(NameKind::Axis).collect();
+/// Whether a text ends in a comment.
+fn is_in_comment(before: &str) -> bool {
+    match tokens(before) {
+        // A line comment reaches to the end of its line.
+        Some(tokens) => tokens
+            .last()
+            .is_some_and(|last| last.kind == TokenKind::LineComment && !last.text.ends_with('\n')),
+        // A text in quotes or a block comment has no end.
+        None => before
+            .rfind("/*")
+            .is_some_and(|at| !before[at..].contains("*/") && tokens(&before[..at]).is_some()),
     }
-    if let Some(node) = text[quote + 1..word.start].strip_suffix('.') {
-        let node = node.rsplit(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or(node);
-        return metrics(&expects.value, node, ops);
-    }
-    let within = |field: &str| expects.value.field(field).is_some_and(|value| contains(value, quote));
-    if within("nodes") {
-        let gives = port(&expects.value, quote, ops);
-        let nodes = named_nodes(&expects.value, ops);
-        let fits = |found: &Completion| {
-            let kind = nodes.iter().find(|(name, _)| *name == found.label).map(|(_, kind)| kind);
-            gives.is_none_or(|gives| kind.is_none_or(|kind| kind.output == Some(gives)))
-        };
-        return of(NameKind::Node).filter(fits).collect();
-    }
-    if within("tables") || within("only") {
-        return of(NameKind::Axis).chain(of(NameKind::Node)).collect();
-    }
-    vec![]
-}
-
-/// Returns the metrics of a node.
-fn metrics(value: &Value, node: &str, ops: &StandardOps) -> Vec<Completion> {
-    let nodes = named_nodes(value, ops);
-    let Some((_, kind)) = nodes.iter().find(|(name, _)| name == node) else { return vec![] };
-    let detail = format!("a metric of {}", kind.name);
-    let metric = |metric: &&str| Completion::new(metric, CompletionKind::Metric, &detail);
-    kind.metrics.iter().chain([&"seconds"]).map(metric).collect()
 }
 
 /// Returns the nodes of an experiment with their kinds, as far as they are written.
-fn named_nodes(value: &Value, ops: &StandardOps) -> Vec<(String, &'static NodeKind)> {
+pub(super) fn named_nodes(value: &Value, ops: &StandardOps) -> Vec<(String, &'static NodeKind)> {
     let Some(ValueKind::Map(nodes)) = value.field("nodes").map(|nodes| &nodes.kind) else { return vec![] };
     let named = |(key, node): &(Value, Value)| {
         let (ValueKind::Text(key), ValueKind::Struct(body)) = (&key.kind, &node.kind) else { return None };
@@ -227,23 +192,15 @@ fn named_nodes(value: &Value, ops: &StandardOps) -> Vec<(String, &'static NodeKi
     nodes.iter().filter_map(named).collect()
 }
 
-/// Returns the type of artifact that the input at a place needs; `None` if no input stands there.
-fn port(value: &Value, offset: usize, ops: &StandardOps) -> Option<&'static str> {
-    let ValueKind::Struct(body) = &innermost(value, offset)?.kind else { return None };
-    let kind = ops.kinds().iter().find(|kind| body.name.as_deref() == Some(kind.name))?;
-    let field = body.fields.iter().find(|field| field.value.span.start == offset)?;
-    kind.all_inputs().find(|(port, _)| *port == &*field.name).map(|(_, gives)| gives)
-}
-
 /// Returns the field of the experiment that is the map around a place, if no other bracket is between.
-fn map_around(value: &Value, offset: usize) -> Option<&str> {
+pub(super) fn map_around(value: &Value, offset: usize) -> Option<&str> {
     let map = brackets(value, offset).filter(|map| matches!(map.kind, ValueKind::Map(_)))?;
     let ValueKind::Struct(experiment) = &value.kind else { return None };
     experiment.fields.iter().find(|field| field.value.span == map.span).map(|field| &*field.name)
 }
 
 /// Whether the key of an entry can stand behind a text.
-fn is_key(before: &str) -> bool {
+pub(super) fn is_key(before: &str) -> bool {
     let spaces = [TokenKind::Space, TokenKind::LineComment, TokenKind::BlockComment];
     let tokens = tokens(before).unwrap_or_default();
     let last = tokens.iter().rfind(|token| !spaces.contains(&token.kind));
@@ -272,12 +229,12 @@ fn entries(field: &str, value: &Value, ops: &StandardOps, language: &Language) -
     variants.iter().map(entry).collect()
 }
 
-fn text_of(value: &Value) -> Option<&str> {
+pub(super) fn text_of(value: &Value) -> Option<&str> {
     if let ValueKind::Text(text) = &value.kind { Some(text) } else { None }
 }
 
 /// Returns the innermost struct around a place, if no other bracket is between.
-fn innermost(value: &Value, offset: usize) -> Option<&Value> {
+pub(super) fn innermost(value: &Value, offset: usize) -> Option<&Value> {
     brackets(value, offset).filter(|found| matches!(found.kind, ValueKind::Struct(_)))
 }
 
@@ -296,7 +253,7 @@ fn brackets(value: &Value, offset: usize) -> Option<&Value> {
     found
 }
 
-fn contains(value: &Value, offset: usize) -> bool {
+pub(super) fn contains(value: &Value, offset: usize) -> bool {
     value.span.start < offset && offset < value.span.end
 }
 

@@ -19,38 +19,36 @@ pub struct Document {
     /// The text.
     pub text: String,
     encoding: Encoding,
+    /// The first byte of each line.
+    lines: Vec<usize>,
 }
 
 impl Document {
     /// Opens a text.
     #[must_use]
     pub fn new(text: String, encoding: Encoding) -> Self {
-        Self { text, encoding }
+        let lines = lines(&text);
+        Self { text, encoding, lines }
     }
 
     /// Applies an edit. A place behind the end of a line or of the text is that end, and a place within a character is its
     /// beginning.
     pub fn edit(&mut self, change: TextDocumentContentChangeEvent) {
-        let Some(range) = change.range else {
-            self.text = change.text;
-            return;
-        };
-        let (start, end) = (self.offset(range.start), self.offset(range.end));
-        self.text.replace_range(start.min(end)..start.max(end), &change.text);
+        match change.range {
+            Some(range) => {
+                let (start, end) = (self.offset(range.start), self.offset(range.end));
+                self.text.replace_range(start.min(end)..start.max(end), &change.text);
+            }
+            None => self.text = change.text,
+        }
+        self.lines = lines(&self.text);
     }
 
     /// Returns the byte at a position.
     #[must_use]
     pub fn offset(&self, position: Position) -> usize {
-        let mut start = 0;
-        for _ in 0..position.line {
-            match self.text[start..].find('\n') {
-                Some(length) => start += length + 1,
-                None => return self.text.len(),
-            }
-        }
-        let line = self.text[start..].split('\n').next().unwrap_or_default();
-        let line = line.strip_suffix('\r').unwrap_or(line);
+        let Some(&start) = self.lines.get(position.line as usize) else { return self.text.len() };
+        let line = self.text[start..].split(['\r', '\n']).next().unwrap_or_default();
         let wanted = position.character as usize;
         let mut units = 0;
         for (at, c) in line.char_indices() {
@@ -69,10 +67,8 @@ impl Document {
         while !self.text.is_char_boundary(offset) {
             offset -= 1;
         }
-        let before = &self.text[..offset];
-        let line = before.matches('\n').count();
-        let start = before.rfind('\n').map_or(0, |at| at + 1);
-        let character: usize = before[start..].chars().map(|c| self.units(c)).sum();
+        let line = self.lines.partition_point(|start| *start <= offset) - 1;
+        let character: usize = self.text[self.lines[line]..offset].chars().map(|c| self.units(c)).sum();
         Position::new(line as u32, character as u32)
     }
 
@@ -88,6 +84,14 @@ impl Document {
             Encoding::Utf16 => c.len_utf16(),
         }
     }
+}
+
+/// Returns the first byte of each line. Lines end with `\\n`, `\\r\\n` or `\\r`.
+fn lines(text: &str) -> Vec<usize> {
+    let bytes = text.as_bytes();
+    let is_end =
+        |at: &usize| bytes[*at] == b'\n' || (bytes[*at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
+    std::iter::once(0).chain((0..bytes.len()).filter(is_end).map(|at| at + 1)).collect()
 }
 
 #[cfg(test)]
@@ -111,6 +115,44 @@ mod tests {
             assert_eq!(document.offset(Position::new(9, 0)), text.len());
             assert_eq!(document.position(10), Position::new(1, 0));
         }
+        // A carriage return alone ends a line too.
+        assert_eq!(Document::new("a\rb\r\nc".to_owned(), Encoding::Utf8).position(5), Position::new(2, 0));
+    }
+
+    /// Applies an edit to lines of characters, as the protocol describes it.
+    fn edited(text: &str, range: Range, new: &str, encoding: Encoding) -> String {
+        let mut lines: Vec<(String, &str)> = vec![];
+        let mut rest = text;
+        loop {
+            let end = rest.find(['\r', '\n']);
+            let (line, tail) = rest.split_at(end.unwrap_or(rest.len()));
+            let ending =
+                ["\r\n", "\n", "\r", ""].into_iter().find(|ending| tail.starts_with(ending)).expect("an end");
+            lines.push((line.to_owned(), ending));
+            rest = &tail[ending.len()..];
+            if ending.is_empty() {
+                break;
+            }
+        }
+        // The characters before a position, counted over the whole text.
+        let count = |position: Position| {
+            let at = position.line as usize;
+            let before: usize =
+                lines.iter().take(at).map(|(line, ending)| line.chars().count() + ending.len()).sum();
+            let Some((line, _)) = lines.get(at) else { return text.chars().count() };
+            let mut left = position.character as usize;
+            let fits = |c: &char| {
+                let units = if encoding == Encoding::Utf8 { c.len_utf8() } else { c.len_utf16() };
+                let fits = units <= left;
+                left = left.saturating_sub(units);
+                fits
+            };
+            before + line.chars().take_while(fits).count()
+        };
+        let (start, end) = (count(range.start), count(range.end));
+        let (start, end) = (start.min(end), start.max(end));
+        let chars: Vec<char> = text.chars().collect();
+        chars[..start].iter().copied().chain(new.chars()).chain(chars[end..].iter().copied()).collect()
     }
 
     proptest! {
@@ -125,11 +167,9 @@ mod tests {
             for (line, character, to_line, to_character, new) in edits {
                 let range = Range::new(Position::new(line, character), Position::new(to_line, to_character));
                 let change = TextDocumentContentChangeEvent { range: Some(range), range_length: None, text: new };
-                let (start, end) = (document.offset(range.start), document.offset(range.end));
-                let before = document.text.clone();
-                document.edit(change.clone());
-                let (start, end) = (start.min(end), start.max(end));
-                prop_assert_eq!(&document.text, &format!("{}{}{}", &before[..start], change.text, &before[end..]));
+                let expected = edited(&document.text, range, &change.text, encoding);
+                document.edit(change);
+                prop_assert_eq!(&document.text, &expected);
                 for (offset, _) in document.text.char_indices().filter(|(_, c)| *c != '\r' && *c != '\n') {
                     prop_assert_eq!(document.offset(document.position(offset)), offset);
                 }

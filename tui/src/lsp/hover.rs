@@ -1,4 +1,4 @@
-//! What stands at a place, in words: a name, a field, a variant, a format with its numbers.
+//! Descriptions of the names, fields, variants and formats of an open text.
 //! Knows no field by name.
 
 use fewbits_engine::dense::{DenseMap, NodeId};
@@ -20,8 +20,8 @@ const VALUES: usize = 12;
 /// The widest codes whose numbers are counted.
 const MOST_BITS: u32 = 16;
 
-/// A text with all that is known of it.
-pub struct KnownText<'t> {
+/// An open text with its reading, names and cached counts.
+pub struct HoverContext<'t> {
     /// The text.
     pub text: &'t str,
     /// Its reading.
@@ -34,8 +34,8 @@ pub struct KnownText<'t> {
     pub ops: &'t StandardOps,
 }
 
-impl KnownText<'_> {
-    /// Returns the place of what stands at an offset, and a description of it as Markdown.
+impl HoverContext<'_> {
+    /// Returns the place of the name, field or variant at an offset, and a description of it as Markdown.
     #[must_use]
     pub fn hover(&self, offset: usize) -> Option<(Span, String)> {
         let holds = |span: Span| span.start <= offset && offset <= span.end;
@@ -103,17 +103,25 @@ impl KnownText<'_> {
         Some(format!("`{}` of `{owner}`{what}; {}\n\n{}", field.name, asked.need, asked.about))
     }
 
-    /// Describes a variant: a format by its numbers, any other by the choice that it is one of.
+    /// Describes a variant: a format by its numbers, and any by its fields; one without fields by the others of its choice.
     fn variant(&self, value: &Value) -> Option<String> {
         let (what, variants) = self.reading.expected(value.span)?;
         let written = self.text.get(value.span.range())?;
-        if what == "a format"
-            && let Ok(format) = Format::parse(written)
-        {
-            return Some(numbers(written, &format));
+        let name = value.bare_name().or_else(|| written.split('(').next())?.trim();
+        let mut words = match Format::parse(written) {
+            Ok(format) if what == "a format" => numbers(written, &format),
+            _ => format!("`{name}`: {what}"),
+        };
+        let fields = self.reading.fields(value.span);
+        for field in &fields {
+            let must = if field.must.is_empty() { String::new() } else { format!("{}; ", field.must) };
+            words += &format!("\n- `{}`: {must}{}. {}", field.name, field.need, field.about);
         }
-        let others: Vec<String> = variants.iter().map(|variant| format!("`{variant}`")).collect();
-        Some(format!("{what}: {}", others.join(", ")))
+        if fields.is_empty() && what != "a format" {
+            let others: Vec<String> = variants.iter().map(|variant| format!("`{variant}`")).collect();
+            words += &format!("; the choice: {}", others.join(", "));
+        }
+        Some(words)
     }
 }
 
@@ -136,7 +144,9 @@ fn numbers(written: &str, format: &Format) -> String {
     if codec.bits() > MOST_BITS {
         return range;
     }
-    let mut all: Vec<f64> = codec.table().into_iter().flatten().filter(|value| value.is_finite()).collect();
+    // A code below the lowest number, as −2 of `Int(2)`, is never written.
+    let is_written = |value: &f64| (low..=high).contains(value);
+    let mut all: Vec<f64> = codec.table().into_iter().flatten().filter(is_written).collect();
     all.sort_by(f64::total_cmp);
     all.dedup();
     let least = all.iter().copied().find(|value| *value > 0.0);

@@ -1,5 +1,5 @@
 //! The language server: it speaks the Language Server Protocol on standard input and output, so that editors show faults,
-//! complete and explain while one writes. What it knows comes from the readers that read the file.
+//! complete and explain while one writes. All answers come from the parameter readers that `check` uses.
 
 mod answers;
 pub mod complete;
@@ -7,6 +7,7 @@ pub mod document;
 mod hover;
 mod names;
 mod open_text;
+mod quoted;
 mod results;
 pub mod server;
 mod template;

@@ -7,7 +7,7 @@ use fewbits_engine::ops::NodeKind;
 use fewbits_engine::text::fault::Span;
 use fewbits_engine::text::value::{Value, ValueKind};
 
-/// What a name stands for.
+/// The kind of a named thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NameKind {
     /// An axis.
@@ -18,10 +18,22 @@ pub enum NameKind {
     Table,
 }
 
+impl NameKind {
+    /// Returns the word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Axis => "axis",
+            Self::Node => "node",
+            Self::Table => "table",
+        }
+    }
+}
+
 /// A name at a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Occurrence {
-    /// What it stands for.
+    /// The kind of what it names.
     pub kind: NameKind,
     /// The name.
     pub name: String,

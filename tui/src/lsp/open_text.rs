@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
 use fewbits_engine::dense::{DenseMap, NodeId};
 use fewbits_engine::graph::base_of;
 use fewbits_engine::ops::Ops as _;
@@ -17,7 +16,7 @@ use super::document::{Document, Encoding};
 use super::names::{Occurrence, occurrences};
 use super::results::Results;
 use crate::cli::Global;
-use crate::session::{data_dir, store_dir_of};
+use crate::session::data_dir;
 
 /// The most bytes of a text that is read.
 const MOST_BYTES: usize = 1 << 20;
@@ -34,21 +33,27 @@ pub struct OpenText {
     reading: Option<Reading<StandardOps>>,
     results: Results,
     /// The most tasks of an experiment.
-    most: usize,
+    max_tasks: usize,
 }
 
 impl OpenText {
     /// Opens the text of a file.
-    pub fn new(file: &Path, text: String, version: i32, encoding: Encoding, global: &Global) -> Result<Self> {
+    pub fn new(file: &Path, text: String, version: i32, encoding: Encoding, global: &Global) -> Self {
         let ops = StandardOps::new(data_dir(global), base_of(file).to_path_buf());
-        Ok(Self {
+        Self {
             document: Document::new(text, encoding),
             version,
             ops: Arc::new(ops),
             reading: None,
-            results: Results::new(store_dir_of(file, global)?),
-            most: global.max_tasks,
-        })
+            results: Results::new(file.to_path_buf(), global.clone()),
+            max_tasks: global.max_tasks,
+        }
+    }
+
+    /// Forgets what was read from files: another file that the text names may have changed.
+    pub fn forget(&mut self) {
+        self.reading = None;
+        self.results.forget();
     }
 
     /// Applies edits, one after the other.
@@ -67,7 +72,7 @@ impl OpenText {
 
     /// Reads the text as it is.
     pub fn read(&mut self) -> &Reading<StandardOps> {
-        let (text, ops, most) = (&self.document.text, &self.ops, self.most);
+        let (text, ops, most) = (&self.document.text, &self.ops, self.max_tasks);
         self.reading.get_or_insert_with(|| Reading::new(text, &**ops, most))
     }
 
@@ -82,11 +87,7 @@ impl OpenText {
 
     /// Forgets the results if the store changed since they were asked for; returns whether it did.
     pub fn forget_outdated(&mut self) -> bool {
-        let is_outdated = self.results.is_outdated();
-        if is_outdated {
-            self.results.forget();
-        }
-        is_outdated
+        self.results.forget_outdated()
     }
 
     /// Returns all names in the text.

@@ -8,10 +8,11 @@ use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::plan::Planner;
 use fewbits_engine::preview::{NodePreview, estimate, preview};
 use fewbits_ops::StandardOps;
-use fewbits_store::{Store, StoreError};
+use fewbits_store::Store;
 
+use crate::cli::Global;
 use crate::render::number::count;
-use crate::session::{reader_of, threads};
+use crate::session::{reader_of, store_dir_of, threads};
 use crate::ui::eta::duration;
 
 /// The most tasks that are looked up: with more, an editor would wait.
@@ -19,17 +20,20 @@ const MOST_TASKS: usize = 100_000;
 
 /// The results of a text's tasks, as the store had them at the last look.
 pub struct Results {
-    dir: PathBuf,
+    /// The experiment's file.
+    file: PathBuf,
+    global: Global,
+    /// The store; `None` while its folder does not exist or cannot be read.
     store: Option<Store>,
-    /// The length of the store's journal at the last look.
+    /// The length of the store's journal when it was asked last.
     bytes: u64,
     nodes: Option<DenseMap<NodeId, NodePreview>>,
 }
 
 impl Results {
-    /// Looks for results in a store's folder, which may not exist yet.
-    pub fn new(dir: PathBuf) -> Self {
-        Self { dir, store: None, bytes: 0, nodes: None }
+    /// Looks for results in the store that a run of the file would use.
+    pub fn new(file: PathBuf, global: Global) -> Self {
+        Self { file, global, store: None, bytes: 0, nodes: None }
     }
 
     /// Forgets the last look: the text changed.
@@ -37,13 +41,18 @@ impl Results {
         self.nodes = None;
     }
 
-    /// Whether the store changed since the last look.
-    pub fn is_outdated(&mut self) -> bool {
-        let before = self.bytes;
-        self.nodes.is_some() && self.journal_bytes().is_ok_and(|bytes| bytes != before)
+    /// Forgets the last look if the store changed, or came to be, since this was asked last; returns whether it did.
+    pub fn forget_outdated(&mut self) -> bool {
+        let Some(bytes) = self.journal_bytes() else { return false };
+        let is_outdated = std::mem::replace(&mut self.bytes, bytes) != bytes;
+        if is_outdated {
+            self.nodes = None;
+        }
+        is_outdated
     }
 
-    /// Looks up the results of a graph's tasks; `None` if the store cannot be read, or the tasks are too many.
+    /// Looks up the results of a graph's tasks; `None` if there is no store, if it cannot be read, or if the tasks are too
+    /// many.
     pub fn of(
         &mut self,
         graph: &TaskGraph<StandardOps>,
@@ -52,8 +61,9 @@ impl Results {
         if graph.len() > MOST_TASKS {
             return None;
         }
-        if self.nodes.is_none() || self.is_outdated() {
-            self.nodes = self.look(graph, ops).ok();
+        self.forget_outdated();
+        if self.nodes.is_none() {
+            self.nodes = self.look(graph, ops);
         }
         self.nodes.as_ref()
     }
@@ -62,23 +72,23 @@ impl Results {
         &mut self,
         graph: &TaskGraph<StandardOps>,
         ops: &StandardOps,
-    ) -> Result<DenseMap<NodeId, NodePreview>, StoreError> {
-        self.bytes = self.journal_bytes()?;
+    ) -> Option<DenseMap<NodeId, NodePreview>> {
         let store = self.store()?;
         let planner = Planner::new(graph, ops, store);
-        let plan = planner.plan()?;
-        Ok(preview(graph, &plan, &planner, None, store)?.into_iter().collect())
+        let plan = planner.plan().ok()?;
+        Some(preview(graph, &plan, &planner, None, store).ok()?.into_iter().collect())
     }
 
-    fn journal_bytes(&mut self) -> Result<u64, StoreError> {
-        self.store()?.journal_bytes()
+    fn journal_bytes(&mut self) -> Option<u64> {
+        self.store()?.journal_bytes().ok()
     }
 
-    fn store(&mut self) -> Result<&Store, StoreError> {
-        match &mut self.store {
-            Some(store) => Ok(store),
-            none => Ok(none.insert(reader_of(&self.dir)?)),
+    fn store(&mut self) -> Option<&Store> {
+        if self.store.is_none() {
+            let dir = store_dir_of(&self.file, &self.global).ok().filter(|dir| dir.is_dir())?;
+            self.store = reader_of(&dir).ok();
         }
+        self.store.as_ref()
     }
 }
 

@@ -1,26 +1,28 @@
 //! The server: it reads the messages of an editor and answers them, one after the other.
-//! Knows the protocol, and nothing of experiments.
+//! Knows the protocol, and no field of experiments.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::Result;
 use fewbits_ops::StandardOps;
 use lsp_server::{Connection, ErrorCode, Message, Notification, Request, Response};
 use lsp_types::notification::{
-    DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, Notification as _, PublishDiagnostics,
+    DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, DidSaveTextDocument, Exit,
+    Notification as _, PublishDiagnostics,
 };
 use lsp_types::request::{
     CodeActionRequest, Completion, DocumentSymbolRequest, FoldingRangeRequest, Formatting, GotoDefinition,
-    HoverRequest, InlayHintRefreshRequest, InlayHintRequest, References, Rename, Request as _,
+    HoverRequest, InlayHintRefreshRequest, InlayHintRequest, References, Rename, Request as _, Shutdown,
 };
 use lsp_types::{
     CodeActionParams, CompletionParams, DidChangeTextDocumentParams, DidCloseTextDocumentParams,
-    DidOpenTextDocumentParams, DocumentFormattingParams, DocumentSymbolParams, DocumentSymbolResponse,
-    FoldingRangeParams, GotoDefinitionParams, GotoDefinitionResponse, HoverParams, InlayHintParams,
-    PublishDiagnosticsParams, ReferenceParams, RenameParams, TextDocumentItem, Uri,
+    DidOpenTextDocumentParams, DidSaveTextDocumentParams, DocumentFormattingParams, DocumentSymbolParams,
+    DocumentSymbolResponse, FoldingRangeParams, GotoDefinitionParams, GotoDefinitionResponse, HoverParams,
+    InlayHintParams, PublishDiagnosticsParams, ReferenceParams, RenameParams, TextDocumentItem, Uri,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,41 +34,44 @@ use super::open_text::OpenText;
 use super::template::Language;
 use crate::cli::Global;
 
-/// The time between two looks at the store, while the editor shows the counts of results.
+/// The time without a message after which the server looks whether the store changed.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The state of a server.
 pub struct Server<'g> {
     global: &'g Global,
     connection: &'g Connection,
+    messages: Receiver<Message>,
     encoding: Encoding,
     language: Arc<Language>,
     /// Whether the editor takes completions with stops for missing values.
     has_snippets: bool,
-    /// Whether the editor asks for hints again if it is told to.
+    /// Whether the editor supports `workspace/inlayHint/refresh`.
     refreshes_hints: bool,
     open: HashMap<String, OpenText>,
     /// The texts that changed since their faults were sent.
     changed: Vec<Uri>,
     /// The number of requests to the editor.
-    asked: i32,
+    requests_sent: i32,
+    /// Whether the editor asked for the shutdown.
+    is_shut_down: bool,
 }
 
 impl<'g> Server<'g> {
-    /// Greets the editor; `None` if there is none.
+    /// Performs the initialize handshake; `None` if the editor closed the connection first.
     pub fn start(global: &'g Global, connection: &'g Connection) -> Result<Option<Self>> {
-        let (id, asked) = match connection.initialize_start() {
+        let (id, params) = match connection.initialize_start() {
             Err(error) if error.channel_is_disconnected() => return Ok(None),
             greeted => greeted?,
         };
-        let client = &asked["capabilities"];
+        let client = &params["capabilities"];
         let encodings = client["general"]["positionEncodings"].as_array();
         let is_utf8 = encodings.is_some_and(|all| all.iter().any(|encoding| encoding == "utf-8"));
         let encoding = if is_utf8 { Encoding::Utf8 } else { Encoding::Utf16 };
         let item = &client["textDocument"]["completion"]["completionItem"];
         let capabilities = json!({
             "positionEncoding": if is_utf8 { "utf-8" } else { "utf-16" },
-            "textDocumentSync": { "openClose": true, "change": 2 },
+            "textDocumentSync": { "openClose": true, "change": 2, "save": true },
             "completionProvider": { "triggerCharacters": ["(", ",", " ", ":", "\"", ".", "[", "{"] },
             "hoverProvider": true,
             "definitionProvider": true,
@@ -83,54 +88,63 @@ impl<'g> Server<'g> {
         Ok(Some(Self {
             global,
             connection,
+            messages: unbounded(connection),
             encoding,
             language: Arc::new(Language::new(&StandardOps::new(PathBuf::new(), PathBuf::new()))),
             has_snippets: item["snippetSupport"] == true,
             refreshes_hints: client["workspace"]["inlayHint"]["refreshSupport"] == true,
             open: HashMap::new(),
             changed: vec![],
-            asked: 0,
+            requests_sent: 0,
+            is_shut_down: false,
         }))
     }
 
-    /// Answers messages until the editor ends the session.
-    pub fn serve(&mut self) -> Result<()> {
+    /// Answers messages until the editor ends the session. Returns whether it asked for the shutdown before, as the protocol
+    /// wants it.
+    pub fn serve(&mut self) -> Result<bool> {
         loop {
-            match self.connection.receiver.recv_timeout(LOOK) {
-                Ok(Message::Request(request)) => {
-                    if self.connection.handle_shutdown(&request)? {
-                        return Ok(());
+            let mut next = match self.messages.recv_timeout(LOOK) {
+                Ok(message) => Some(message),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.refresh_hints()?;
+                    None
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(self.is_shut_down),
+            };
+            while let Some(message) = next {
+                match message {
+                    Message::Request(request) => {
+                        let response = self.answer(request);
+                        self.connection.sender.send(Message::Response(response))?;
                     }
-                    let response = self.answer(request);
-                    self.connection.sender.send(Message::Response(response))?;
+                    Message::Notification(notification) if notification.method == Exit::METHOD => {
+                        return Ok(self.is_shut_down);
+                    }
+                    Message::Notification(notification) => self.note(notification)?,
+                    Message::Response(_) => {}
                 }
-                Ok(Message::Notification(told)) => self.note(told),
-                Ok(Message::Response(_)) => {}
-                Err(error) if error.is_timeout() => self.refresh_hints()?,
-                Err(_) => return Ok(()),
+                next = self.messages.try_recv().ok();
             }
-            // Faults are sent once no edit waits, so that an editor that types fast gets those of the last text.
-            if self.connection.receiver.is_empty() {
-                for uri in std::mem::take(&mut self.changed) {
-                    self.send_faults(uri)?;
-                }
+            // No edit waits: an editor that types fast gets the faults of the last text.
+            for uri in std::mem::take(&mut self.changed) {
+                self.send_faults(uri)?;
             }
         }
     }
 
-    fn note(&mut self, told: Notification) {
-        match told.method.as_str() {
+    fn note(&mut self, notification: Notification) -> Result<()> {
+        let Notification { method, params } = notification;
+        match method.as_str() {
             DidOpenTextDocument::METHOD => {
-                let Some(params) = params::<DidOpenTextDocumentParams>(told.params) else { return };
+                let Ok(params) = read::<DidOpenTextDocumentParams>(params) else { return Ok(()) };
                 let TextDocumentItem { uri, text, version, .. } = params.text_document;
-                let opened = OpenText::new(&path(&uri), text, version, self.encoding, self.global);
-                if let Ok(opened) = opened {
-                    self.open.insert(uri.to_string(), opened);
-                    self.changed.push(uri);
-                }
+                let open = OpenText::new(&path(&uri), text, version, self.encoding, self.global);
+                self.open.insert(uri.to_string(), open);
+                self.changed.push(uri);
             }
             DidChangeTextDocument::METHOD => {
-                let Some(params) = params::<DidChangeTextDocumentParams>(told.params) else { return };
+                let Ok(params) = read::<DidChangeTextDocumentParams>(params) else { return Ok(()) };
                 let uri = params.text_document.uri;
                 if let Some(open) = self.open.get_mut(uri.as_str()) {
                     open.edit(params.content_changes, params.text_document.version);
@@ -139,99 +153,146 @@ impl<'g> Server<'g> {
                     }
                 }
             }
+            DidSaveTextDocument::METHOD => {
+                let Ok(params) = read::<DidSaveTextDocumentParams>(params) else { return Ok(()) };
+                let uri = params.text_document.uri;
+                if let Some(open) = self.open.get_mut(uri.as_str()) {
+                    open.forget();
+                    self.changed.push(uri);
+                }
+            }
             DidCloseTextDocument::METHOD => {
-                let Some(params) = params::<DidCloseTextDocumentParams>(told.params) else { return };
-                self.open.remove(params.text_document.uri.as_str());
+                let Ok(params) = read::<DidCloseTextDocumentParams>(params) else { return Ok(()) };
+                let uri = params.text_document.uri;
+                if self.open.remove(uri.as_str()).is_some() {
+                    self.publish(PublishDiagnosticsParams { uri, diagnostics: vec![], version: None })?;
+                }
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn send_faults(&mut self, uri: Uri) -> Result<()> {
         let Some(open) = self.open.get_mut(uri.as_str()) else { return Ok(()) };
         let (version, diagnostics) = (Some(open.version), answers::diagnostics(open));
-        let told = PublishDiagnosticsParams { uri, diagnostics, version };
-        let told = Notification::new(PublishDiagnostics::METHOD.to_owned(), told);
-        self.connection.sender.send(Message::Notification(told))?;
+        self.publish(PublishDiagnosticsParams { uri, diagnostics, version })
+    }
+
+    fn publish(&self, faults: PublishDiagnosticsParams) -> Result<()> {
+        let notification = Notification::new(PublishDiagnostics::METHOD.to_owned(), faults);
+        self.connection.sender.send(Message::Notification(notification))?;
         Ok(())
     }
 
     /// Lets the editor ask for hints again, if a run stored results meanwhile.
     fn refresh_hints(&mut self) -> Result<()> {
-        if self.refreshes_hints && self.open.values_mut().any(OpenText::forget_outdated) {
-            self.asked += 1;
-            let (id, method) = (self.asked.into(), InlayHintRefreshRequest::METHOD.to_owned());
+        let outdated = self.open.values_mut().filter_map(|open| open.forget_outdated().then_some(())).count();
+        if self.refreshes_hints && outdated > 0 {
+            self.requests_sent += 1;
+            let (id, method) = (self.requests_sent.into(), InlayHintRefreshRequest::METHOD.to_owned());
             self.connection.sender.send(Message::Request(Request::new(id, method, Json::Null)))?;
         }
         Ok(())
     }
 
     fn answer(&mut self, request: Request) -> Response {
-        let Request { id, method, params: asked } = request;
+        let Request { id, method, params } = request;
+        if self.is_shut_down {
+            let message = "the editor asked for the shutdown".to_owned();
+            return Response::new_err(id, ErrorCode::InvalidRequest as i32, message);
+        }
         let (language, has_snippets) = (Arc::clone(&self.language), self.has_snippets);
-        let answered = match method.as_str() {
-            Completion::METHOD => self.on(asked, |open, params: CompletionParams| {
+        let answer = match method.as_str() {
+            Shutdown::METHOD => {
+                self.is_shut_down = true;
+                Ok(Json::Null)
+            }
+            Completion::METHOD => self.on(params, |open, params: CompletionParams| {
                 let position = params.text_document_position.position;
                 Some(answers::completions(open, position, &language, has_snippets))
             }),
-            HoverRequest::METHOD => self.on(asked, |open, params: HoverParams| {
-                answers::described(open, params.text_document_position_params.position)
+            HoverRequest::METHOD => self.on(params, |open, params: HoverParams| {
+                answers::hover(open, params.text_document_position_params.position)
             }),
-            GotoDefinition::METHOD => self.on(asked, |open, params: GotoDefinitionParams| {
+            GotoDefinition::METHOD => self.on(params, |open, params: GotoDefinitionParams| {
                 let at = params.text_document_position_params;
                 answers::definition(open, at.text_document.uri, at.position)
                     .map(GotoDefinitionResponse::Scalar)
             }),
-            References::METHOD => self.on(asked, |open, params: ReferenceParams| {
+            References::METHOD => self.on(params, |open, params: ReferenceParams| {
                 let at = params.text_document_position;
-                let is_whole = params.context.include_declaration;
-                answers::references(open, &at.text_document.uri, at.position, is_whole)
+                let include_declaration = params.context.include_declaration;
+                answers::references(open, &at.text_document.uri, at.position, include_declaration)
             }),
-            Rename::METHOD => match self.rename(asked) {
-                Ok(edit) => Some(edit),
-                Err(message) => return Response::new_err(id, ErrorCode::InvalidParams as i32, message),
-            },
-            DocumentSymbolRequest::METHOD => self.on(asked, |open, _: DocumentSymbolParams| {
+            Rename::METHOD => {
+                let mut refused = None;
+                let answer = self.on(params, |open, params: RenameParams| {
+                    let at = params.text_document_position;
+                    let edit = answers::renamed(open, at.text_document.uri, at.position, &params.new_name);
+                    edit.map_err(|message| refused = Some(message)).ok()
+                });
+                refused.map_or(answer, Err)
+            }
+            DocumentSymbolRequest::METHOD => self.on(params, |open, _: DocumentSymbolParams| {
                 Some(DocumentSymbolResponse::Nested(answers::symbols(open)))
             }),
             FoldingRangeRequest::METHOD => {
-                self.on(asked, |open, _: FoldingRangeParams| Some(answers::folding(open)))
+                self.on(params, |open, _: FoldingRangeParams| Some(answers::folding(open)))
             }
-            Formatting::METHOD => self.on(asked, |open, _: DocumentFormattingParams| answers::laid_out(open)),
-            InlayHintRequest::METHOD => self.on(asked, |open, _: InlayHintParams| Some(answers::hints(open))),
+            Formatting::METHOD => {
+                self.on(params, |open, _: DocumentFormattingParams| answers::laid_out(open))
+            }
+            InlayHintRequest::METHOD => {
+                self.on(params, |open, params: InlayHintParams| Some(answers::hints(open, params.range)))
+            }
             CodeActionRequest::METHOD => {
-                self.on(asked, |open, params: CodeActionParams| Some(answers::fixes(open, &params)))
+                self.on(params, |open, params: CodeActionParams| Some(answers::fixes(open, &params)))
             }
             _ => {
                 let message = format!("{method} is not offered");
                 return Response::new_err(id, ErrorCode::MethodNotFound as i32, message);
             }
         };
-        Response::new_ok(id, answered.unwrap_or(Json::Null))
+        match answer {
+            Ok(answer) => Response::new_ok(id, answer),
+            Err(message) => Response::new_err(id, ErrorCode::InvalidParams as i32, message),
+        }
     }
 
-    /// Answers a request about a text; `None` if it is not open, or if there is nothing to say.
+    /// Answers a request about a text: null if it is not open or too large, or if there is nothing to say. The error says
+    /// what is wrong with the parameters.
     fn on<P: DeserializeOwned, T: Serialize>(
         &mut self,
-        asked: Json,
+        params: Json,
         answer: impl FnOnce(&mut OpenText, P) -> Option<T>,
-    ) -> Option<Json> {
-        let uri = asked["textDocument"]["uri"].as_str()?.to_owned();
-        let open = self.open.get_mut(&uri).filter(|open| !open.is_too_large())?;
-        serde_json::to_value(answer(open, params(asked)?)?).ok()
-    }
-
-    fn rename(&mut self, asked: Json) -> Result<Json, String> {
-        let params = params::<RenameParams>(asked).ok_or_else(answers::no_name)?;
-        let at = params.text_document_position;
-        let open = self.open.get_mut(at.text_document.uri.as_str()).ok_or_else(answers::no_name)?;
-        let edit = answers::renamed(open, at.text_document.uri, at.position, &params.new_name)?;
-        serde_json::to_value(edit).map_err(|error| error.to_string())
+    ) -> Result<Json, String> {
+        let uri = params["textDocument"]["uri"].as_str().unwrap_or_default().to_owned();
+        let params = read::<P>(params)?;
+        let open = self.open.get_mut(&uri).filter(|open| !open.is_too_large());
+        let answer = open.and_then(|open| answer(open, params));
+        serde_json::to_value(answer).map_err(|error| error.to_string())
     }
 }
 
-fn params<P: DeserializeOwned>(params: Json) -> Option<P> {
-    serde_json::from_value(params).ok()
+/// Moves the messages of a connection into a channel without a limit, so that it is known whether one waits: the
+/// connection's own channel holds none.
+fn unbounded(connection: &Connection) -> Receiver<Message> {
+    let (send, messages) = channel();
+    let from = connection.receiver.clone();
+    std::thread::spawn(move || {
+        // The channel of the connection ends with the input, and with the notification `exit`.
+        for message in from {
+            if send.send(message).is_err() {
+                return;
+            }
+        }
+    });
+    messages
+}
+
+fn read<P: DeserializeOwned>(params: Json) -> Result<P, String> {
+    serde_json::from_value(params).map_err(|error| error.to_string())
 }
 
 /// Returns the path of a file's address; percent signs are decoded.

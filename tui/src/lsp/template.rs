@@ -57,6 +57,11 @@ impl Template {
         Self { text: format!("{key}{},", self.text), holes }
     }
 
+    /// Drops the comma behind an entry.
+    pub fn drop_comma(&mut self) {
+        self.text.truncate(self.text.trim_end_matches(',').len());
+    }
+
     fn value(&mut self, value: &ValueSchema, known: Option<&str>) {
         let (open, close) = match value {
             ValueSchema::Words(words) => match words.split(' ').nth(1) {

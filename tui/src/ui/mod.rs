@@ -134,6 +134,15 @@ impl Viewer {
         }
     }
 
+    /// Shows for as long as it holds that the shown version is not what the file says.
+    pub fn stand(&self, standing: Option<String>) {
+        if let Self::Board(board) = self
+            && let Some(open) = &board.open
+        {
+            open.stand(standing);
+        }
+    }
+
     /// Waits for a dashboard that closes because the run was asked to end.
     pub fn join(&mut self, summary: &Summary) {
         if let Self::Board(board) = self
@@ -181,7 +190,7 @@ impl Board {
             },
             Event::Refused { message } => self.notify(message.lines().map(str::to_owned).collect(), true),
             Event::Proposed { nodes } => {
-                let head = "this edit waits: r runs it, u drops it".to_owned();
+                let head = "this edit waits:".to_owned();
                 let lines = edit_lines(nodes, self.jobs);
                 self.notify(std::iter::once(head).chain(lines).collect(), false);
             }

@@ -16,8 +16,8 @@ use fewbits_engine::spec::node::Node;
 use super::eta::{Eta, duration};
 use crate::render::number::count;
 
-/// The most changes in the line of a node.
-const CHANGES: usize = 4;
+/// The most fields in the line of a node.
+const FIELDS: usize = 4;
 
 /// Writes the events of a run as lines.
 pub struct Plain<W> {
@@ -177,17 +177,14 @@ pub fn edit_lines(nodes: &[NodePreview], jobs: usize) -> Vec<String> {
         if counts.waiting > 0 {
             let _ = write!(line, ", {} waiting", counts.waiting);
         }
-        let mut changes: Vec<String> = node.changes.iter().map(change).collect();
-        // Digests of other content differ, their words do not.
-        changes.sort_unstable();
-        changes.dedup();
-        let more = changes.len().saturating_sub(CHANGES);
-        changes.truncate(CHANGES);
-        if !changes.is_empty() {
-            let _ = write!(line, ": {}", changes.join(", "));
+        let mut fields = changed_fields(&node.changes);
+        let more = fields.len().saturating_sub(FIELDS);
+        fields.truncate(FIELDS);
+        if !fields.is_empty() {
+            let _ = write!(line, ": {}", fields.join(", "));
         }
         if more > 0 {
-            let _ = write!(line, " and {more} more");
+            let _ = write!(line, " and {} more", count(more, "field"));
         }
         line
     };
@@ -199,6 +196,21 @@ pub fn edit_lines(nodes: &[NodePreview], jobs: usize) -> Vec<String> {
     let word = if is_lower_bound { "at least" } else { "about" };
     let time = (seconds > 0.0).then(|| format!("  {word} {} of computing", duration(seconds)));
     running.into_iter().map(line).chain(time).collect()
+}
+
+/// Describes the change of each field: one change of it, and how many others there are.
+fn changed_fields(changes: &[Change]) -> Vec<String> {
+    let by_field = changes.chunk_by(|one, other| one.field == other.field);
+    let words = |of: &[Change]| {
+        let mut words: Vec<String> = of.iter().map(change).collect();
+        // Digests of other content differ, their words do not.
+        words.dedup();
+        match words.as_slice() {
+            [one] => one.clone(),
+            all => format!("{} (and {} more like it)", all[0], all.len() - 1),
+        }
+    };
+    by_field.map(words).collect()
 }
 
 /// Summarizes a run in one sentence.

@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 
 use super::pareto_scene::{ParetoScene, pinned, shown, table_request, tables};
-use super::tables::{row_of, task_filter};
+use super::tables::{row_of, task_filter, unpinned};
 use super::{KeyHints, front, task};
 use crate::dashboard::app::App;
 use crate::dashboard::cursor::{Cursor, Motion};
@@ -93,7 +93,7 @@ fn pin(app: &mut App) -> String {
     };
     if pinned(app).and_then(|pin| pin.place(shown(app)?)) == Some(at) {
         app.pin = None;
-        return "no baseline".to_owned();
+        return unpinned(app);
     }
     app.pin = Pin::at(app.run.as_ref(), shown(app), wanted, at);
     app.pin.as_ref().map_or("no point to pin".to_owned(), |pin| format!("baseline: {}", pin.name))

@@ -217,6 +217,13 @@ fn sort_by(app: &mut App, column: usize) -> Option<String> {
     Some(format!("sorted by {heading}, {order}"))
 }
 
+/// Says what values are compared with once no point is pinned.
+pub fn unpinned(app: &App) -> String {
+    app.baseline
+        .as_ref()
+        .map_or("no baseline".to_owned(), |baseline| format!("differences from run {} again", baseline.id))
+}
+
 fn pin(app: &mut App) -> String {
     let (Some(wanted), Some(at)) = (table_request(app), point(app)) else {
         return "nothing to pin there".to_owned();
@@ -224,7 +231,7 @@ fn pin(app: &mut App) -> String {
     let pinned = app.pin.as_ref().filter(|pin| pin.request == wanted);
     if pinned.and_then(|pin| pin.place(shown_table(app)?)) == Some(at) {
         app.pin = None;
-        return "no baseline".to_owned();
+        return unpinned(app);
     }
     let Some(pin) = Pin::at(app.run.as_ref(), shown_table(app), wanted, at) else {
         return "nothing to pin there".to_owned();

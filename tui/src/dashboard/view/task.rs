@@ -129,7 +129,7 @@ pub fn act(app: &mut App, action: Action) -> Option<String> {
     app.run.as_ref()?;
     match action {
         Action::Go(motion) if app.task_view.reading => {
-            let area = top(areas(screen_areas(app.size, app.notice.lines.len()).body).1, 1).1;
+            let area = top(areas(screen_areas(app.size, app.noticed()).body).1, 1).1;
             let most = lines(app, area.width).len().saturating_sub(usize::from(area.height));
             let mut cursor = Cursor { at: app.task_view.scrolled };
             cursor.go(motion, most + 1, page);

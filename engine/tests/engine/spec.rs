@@ -67,7 +67,7 @@ fn an_axis_is_a_list_a_range_or_a_map_of_labels() {
         ("Range(9223372036854775806, 9223372036854775807)", "9223372036854775806 9223372036854775807"),
         ("{\"one\": 1, \"two\": (a: 2)}", "one two"),
         ("[-0.0, 1e21, \"text\", Name, None]", "-0.0 1e21 text Name None"),
-        ("Range(3, 0)", "axis `x` has no value"),
+        ("Range(3, 0)", "this range ends at 0, below its beginning 3"),
         ("Range(0, 3, 0)", "the step of a range must be at least 1, not 0"),
         ("Range(0)", "a range is `Range(first, last)` or `Range(first, last, step)`"),
         ("Range(-9223372036854775808, 9223372036854775807)", "…more than the 1000000 that an axis may have…"),

@@ -33,6 +33,17 @@ pub struct NodeKind {
     pub seed: Option<&'static str>,
     /// Whether the store keeps the artifact.
     pub keeping: Keeping,
+    /// The kind of the probes of a node of this kind, which read the same inputs; `None` if it has none.
+    pub probe: Option<&'static Self>,
+}
+
+/// A task that an op reads beside its inputs, and that no file names.
+#[derive(Debug)]
+pub struct Probe<P> {
+    /// Its name among the probes of the op.
+    pub label: String,
+    /// Its op.
+    pub op: P,
 }
 
 /// The roles of metrics: the engine and the tui know metrics by their roles, never by their names.
@@ -76,6 +87,7 @@ impl NodeKind {
         roles: &[],
         seed: None,
         keeping: Keeping::Never,
+        probe: None,
     };
 
     /// Returns all inputs, the optional one last.
@@ -105,6 +117,8 @@ pub enum Keeping {
     WhenAsked,
     /// Unless the file says `keep: false`: the artifact is costly to make again.
     Always,
+    /// Never, because the record says it all: [`Ops::decode_metrics`] makes the artifact from it.
+    InRecord,
     /// As [`Self::Always`] where [`Ops::is_costly`], else as [`Self::WhenAsked`]; the default in words.
     WhenCostly(&'static str),
 }
@@ -114,7 +128,7 @@ impl Keeping {
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
-            Self::Never => "false, and nothing else",
+            Self::Never | Self::InRecord => "false, and nothing else",
             Self::WhenAsked => "false",
             Self::Always => "true",
             Self::WhenCostly(words) => words,
@@ -234,6 +248,13 @@ pub trait Ops: Send + Sync + 'static {
         vec![]
     }
 
+    /// Returns the probes of an op with these inputs, each once; only for kinds with [`NodeKind::probe`]. `None` if the ports do
+    /// not tell them. A parameter that no probe has stays out of their identities: another value then runs no probe.
+    fn probes(&self, op: &Self::Op, inputs: &[&Self::Port]) -> Option<Vec<Probe<Self::Op>>> {
+        let _ = (op, inputs);
+        None
+    }
+
     /// Returns the identity of the op: name, version and parameters.
     fn identity(&self, op: &Self::Op) -> Identity;
 
@@ -257,7 +278,7 @@ pub trait Ops: Send + Sync + 'static {
     /// Returns the sources that the op reads.
     fn sources(&self, op: &Self::Op) -> Result<Vec<TaskSource>, OpError>;
 
-    /// Runs the op on the artifacts of the inputs that it reads. The engine calls this on a thread of the executor, inside its rayon pool.
+    /// Runs the op on the artifacts of the inputs that it reads, then of its probes. The engine calls this on a thread of the executor, inside its rayon pool.
     fn run(
         &self,
         op: &Self::Op,
@@ -270,6 +291,12 @@ pub trait Ops: Send + Sync + 'static {
 
     /// Decodes an artifact from the bytes of its parts.
     fn decode(&self, parts: BTreeMap<String, Vec<u8>>) -> Result<Self::Artifact, OpError>;
+
+    /// Makes an artifact from the metrics of its record; only for kinds with [`Keeping::InRecord`].
+    fn decode_metrics(&self, metrics: &BTreeMap<String, f64>) -> Result<Self::Artifact, OpError> {
+        let _ = metrics;
+        Err(OpError::Failed("no artifact is in a record".to_owned()))
+    }
 
     /// Returns which tensors of networks these ops quantize, as a sentence without its end; `None` if they quantize none.
     fn quantized(&self, ops: &[&Self::Op]) -> Option<&'static str> {

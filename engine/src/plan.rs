@@ -219,6 +219,16 @@ impl<'p, O: Ops> Planner<'p, O> {
             let Some((port, _)) = kind.all_inputs().nth(place) else { continue };
             inputs.insert(format!("{port}.{part}"), *digest);
         }
+        let Some(probes) = self.graph.probes(task) else {
+            let message = "the layers of its network are not known before the network's file is there";
+            return Ok(PreimageState::Missing(message.to_owned()));
+        };
+        for probe in probes {
+            let Some(digest) = parts(probe).and_then(|parts| parts.iter().next()) else {
+                return Ok(PreimageState::Waiting);
+            };
+            inputs.insert(format!("probe.{}", self.graph.label_of_probe(probe)), *digest.1);
+        }
         let sources = match self.ops.sources(&work.op) {
             Ok(sources) => sources,
             Err(OpError::Cancelled) => return Ok(PreimageState::Waiting),

@@ -4,9 +4,11 @@
 #[cfg(test)]
 extern crate self as fewbits_ops;
 
+mod allocation;
 pub mod backend;
 pub mod calibration;
 pub mod dataset;
+mod divergence;
 pub mod evaluation;
 pub mod format;
 pub mod import;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fewbits_engine::context::Context;
-use fewbits_engine::ops::{Identity, Misfit, NodeKind, OpError, Ops, Output, TaskSource};
+use fewbits_engine::ops::{Identity, Misfit, NodeKind, OpError, Ops, Output, Probe, TaskSource};
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::Fields;
 use fewbits_engine::text::variant::VariantReader;
@@ -18,7 +18,9 @@ use crate::dataset::split::ValidationFrom;
 use crate::dataset::survey::Surveys;
 use crate::network::fit::ImageKind;
 use crate::network::model::Model;
-use crate::op::{compare, confusion, dataset, describe, evaluate, import, quantize, train};
+use crate::op::{
+    allocate, compare, confusion, dataset, describe, evaluate, import, quantize, sensitivity, train,
+};
 use crate::provenance;
 use crate::range::InputRange;
 
@@ -46,6 +48,10 @@ pub enum Op {
     Train(train::TrainOp),
     /// Rounds a network's weights to a number format.
     Quantize(quantize::QuantizeOp),
+    /// Chooses a format for each layer within a number of bytes.
+    Allocate(allocate::AllocateOp),
+    /// Measures the loss of a network with one layer quantized: a probe of `Allocate`.
+    Sensitivity(sensitivity::SensitivityOp),
     /// Evaluates a network on images.
     Evaluate(evaluate::EvaluateOp),
     /// Compares two networks image by image.
@@ -104,14 +110,17 @@ pub enum Artifact {
     Dataset(Dataset),
     /// A model: trained, or trained and quantized.
     Model(Model),
+    /// The loss that a probe measured.
+    Loss(f64),
 }
 
 /// The kinds of nodes, each with the reader of its op.
-const KINDS_AND_READERS: [(NodeKind, VariantReader<Op>); 8] = [
+const KINDS_AND_READERS: [(NodeKind, VariantReader<Op>); 9] = [
     (dataset::KIND, |fields, faults| dataset::read_op(fields, faults).map(Op::Dataset)),
     (import::KIND, |fields, faults| import::read_op(fields, faults).map(Op::Import)),
     (train::KIND, |fields, faults| train::read_op(fields, faults).map(Op::Train)),
     (quantize::KIND, |fields, faults| quantize::read_op(fields, faults).map(Op::Quantize)),
+    (allocate::KIND, |fields, faults| allocate::read_op(fields, faults).map(Op::Allocate)),
     (evaluate::KIND, |fields, faults| evaluate::read_op(fields, faults).map(Op::Evaluate)),
     (compare::KIND, |fields, faults| compare::read_op(fields, faults).map(Op::Compare)),
     (confusion::KIND, |fields, faults| confusion::read_op(fields, faults).map(Op::Confusion)),
@@ -162,6 +171,8 @@ impl Ops for StandardOps {
             Op::Import(op) => op.port(self),
             Op::Train(op) => op.port(inputs),
             Op::Quantize(op) => op.port(inputs),
+            Op::Allocate(op) => op.port(inputs),
+            Op::Sensitivity(_) => Ok(Port::Nothing),
             Op::Evaluate(op) => op.port(inputs),
             Op::Compare(op) => op.port(inputs),
             Op::Confusion(op) => op.port(inputs),
@@ -175,8 +186,8 @@ impl Ops for StandardOps {
             Op::Evaluate(op) => op.split.warnings(inputs),
             Op::Compare(op) => op.split.warnings(inputs),
             Op::Confusion(op) => op.split.warnings(inputs),
-            Op::Quantize(_) => quantize::QuantizeOp::warnings(inputs),
-            Op::Import(_) | Op::Train(_) | Op::Describe(_) => vec![],
+            Op::Quantize(_) | Op::Allocate(_) => quantize::QuantizeOp::warnings(inputs),
+            Op::Import(_) | Op::Train(_) | Op::Sensitivity(_) | Op::Describe(_) => vec![],
         }
     }
 
@@ -194,6 +205,8 @@ impl Ops for StandardOps {
             Op::Import(op) => op.identity(),
             Op::Train(op) => op.identity(),
             Op::Quantize(op) => op.identity(),
+            Op::Allocate(op) => op.identity(),
+            Op::Sensitivity(op) => op.identity(),
             Op::Evaluate(op) => op.identity(),
             Op::Compare(_) => compare::CompareOp::identity(),
             Op::Confusion(_) => confusion::ConfusionOp::identity(),
@@ -206,6 +219,7 @@ impl Ops for StandardOps {
             Op::Dataset(_) | Op::Import(_) => vec![],
             Op::Train(_) => vec![(0, "train"), (0, "validation")],
             Op::Quantize(op) if op.is_calibrated() => vec![(0, "model"), (1, "train")],
+            Op::Allocate(_) | Op::Sensitivity(_) => vec![(0, "model"), (1, "train")],
             Op::Quantize(_) | Op::Describe(_) => vec![(0, "model")],
             Op::Evaluate(op) => vec![(0, "model"), (1, op.split.part())],
             Op::Confusion(op) => vec![(0, "model"), (1, op.split.part())],
@@ -219,6 +233,8 @@ impl Ops for StandardOps {
             Op::Import(op) => Ok(op.sources(self)),
             Op::Train(_)
             | Op::Quantize(_)
+            | Op::Allocate(_)
+            | Op::Sensitivity(_)
             | Op::Evaluate(_)
             | Op::Compare(_)
             | Op::Confusion(_)
@@ -236,6 +252,12 @@ impl Ops for StandardOps {
             (Op::Quantize(op), [Artifact::Model(model)]) => op.run(model, None, context),
             (Op::Quantize(op), [Artifact::Model(model), Artifact::Dataset(data)]) => {
                 op.run(model, Some(data), context)
+            }
+            (Op::Sensitivity(op), [Artifact::Model(model), Artifact::Dataset(data)]) => {
+                op.run(model, data, context)
+            }
+            (Op::Allocate(op), [Artifact::Model(model), Artifact::Dataset(data), probes @ ..]) => {
+                op.run(model, data, &losses(probes.iter().copied()), context)
             }
             (Op::Describe(op), [Artifact::Model(model)]) => Ok(op.run(model)),
             (Op::Evaluate(op), [Artifact::Model(model), Artifact::Dataset(data)]) => {
@@ -256,8 +278,8 @@ impl Ops for StandardOps {
 
     fn encode(&self, artifact: &Artifact) -> BTreeMap<String, Vec<u8>> {
         match artifact {
-            // Datasets are never stored as objects.
-            Artifact::Dataset(_) => BTreeMap::new(),
+            // Datasets and losses are never stored as objects.
+            Artifact::Dataset(_) | Artifact::Loss(_) => BTreeMap::new(),
             Artifact::Model(model) => train::encode(model),
         }
     }
@@ -268,8 +290,23 @@ impl Ops for StandardOps {
         train::decode(bytes).map(Artifact::Model)
     }
 
+    fn decode_metrics(&self, metrics: &BTreeMap<String, f64>) -> Result<Artifact, OpError> {
+        let loss = metrics.get("loss").copied();
+        loss.map(Artifact::Loss).ok_or_else(|| OpError::Failed("the record has no loss".into()))
+    }
+
+    fn probes(&self, op: &Op, inputs: &[&Port]) -> Option<Vec<Probe<Op>>> {
+        let Op::Allocate(op) = op else { return None };
+        let probe = |Probe { label, op }| Probe { label, op: Op::Sensitivity(op) };
+        Some(op.probes(inputs)?.into_iter().map(probe).collect())
+    }
+
     fn quantized(&self, ops: &[&Op]) -> Option<&'static str> {
-        let of = |op: &&Op| if let Op::Quantize(op) = op { Some(op.quantizes_biases()) } else { None };
+        let of = |op: &&Op| match op {
+            Op::Quantize(op) => Some(op.quantizes_biases()),
+            Op::Allocate(_) => Some(false),
+            _ => None,
+        };
         let biases: Vec<bool> = ops.iter().filter_map(of).collect();
         match (biases.contains(&true), biases.contains(&false)) {
             (true, true) => Some("Weights are quantized, in some networks biases as well"),
@@ -296,7 +333,11 @@ impl Ops for StandardOps {
     }
 
     fn literature(&self, ops: &[&Op]) -> Vec<&'static str> {
-        let of = |op: &&Op| if let Op::Quantize(op) = op { op.literature() } else { vec![] };
+        let of = |op: &&Op| match op {
+            Op::Quantize(op) => op.literature(),
+            Op::Allocate(op) => op.literature(),
+            _ => vec![],
+        };
         let mut all: Vec<&str> = ops.iter().flat_map(of).collect();
         all.sort_unstable();
         all.dedup();
@@ -320,8 +361,15 @@ fn device(op: &Op) -> Device {
         Op::Dataset(_)
         | Op::Import(_)
         | Op::Quantize(_)
+        | Op::Allocate(_)
+        | Op::Sensitivity(_)
         | Op::Compare(_)
         | Op::Confusion(_)
         | Op::Describe(_) => Device::Cpu,
     }
+}
+
+/// Returns the losses that probes measured, in order.
+pub(crate) fn losses<'a>(probes: impl Iterator<Item = &'a Artifact>) -> Vec<f64> {
+    probes.filter_map(|probe| if let Artifact::Loss(loss) = probe { Some(*loss) } else { None }).collect()
 }

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use fewbits_engine::ops::OpError;
+use fewbits_store::Record;
 
 use crate::network::array::Array;
 use crate::network::model::Model;
 use crate::quantize::{Encoded, TensorSize};
-use crate::standard::{Artifact, Op, Port};
+use crate::standard::{Artifact, Op, Port, losses};
 
 /// Returns every tensor of a model, sorted by name, without codes; an error if the artifact is not a model.
 pub fn plain(artifact: &Artifact) -> Result<Vec<Encoded>, OpError> {
@@ -22,36 +23,50 @@ pub fn plain(artifact: &Artifact) -> Result<Vec<Encoded>, OpError> {
     Ok(model.tensors().iter().map(tensor).collect())
 }
 
-/// Returns every tensor of the result of a Quantize op, sorted by name. Its weights equal those of the op's artifact
+/// Returns every tensor of the result of a Quantize or Allocate op, sorted by name. Its weights equal those of the op's artifact
 /// `made`, bit for bit, and quantized tensors have codes. `reads` are the first [`inputs_of_codes`] inputs of the op. It is an
-/// error if the op is not Quantize, or if they are not a model and a dataset.
+/// error if the op is neither, or if they are not those of its kind.
 pub fn encoded(op: &Op, reads: &[Arc<Artifact>], made: &Artifact) -> Result<Vec<Encoded>, OpError> {
-    let (Op::Quantize(op), [network, data @ ..]) = (op, reads) else {
-        return Err(OpError::Failed("only quantized weights have codes".to_owned()));
-    };
-    let data = match data {
+    let (network, others) = reads.split_first().ok_or_else(no_codes)?;
+    let models = [model(network)?, model(made)?];
+    let data = match others {
         [data, ..] if let Artifact::Dataset(data) = &**data => Some(data),
         _ => None,
     };
-    op.encode([model(network)?, model(made)?], data)
+    match (op, data) {
+        (Op::Quantize(op), data) => op.encode(models, data),
+        (Op::Allocate(op), Some(data)) => op.encode(models, data, &losses(others.iter().map(AsRef::as_ref))),
+        _ => Err(no_codes()),
+    }
+}
+
+fn no_codes() -> OpError {
+    OpError::Failed("only quantized weights have codes".to_owned())
 }
 
 /// Returns how many of an op's inputs the codes of its weights depend on beside the weights: the network, and the images that
-/// its scales are fitted to; 0 if its weights have no codes.
+/// its scales are fitted to, and probes; 0 if its weights have no codes.
 #[must_use]
 pub fn inputs_of_codes(op: &Op) -> usize {
     match op {
         Op::Quantize(op) => 1 + usize::from(op.weighs_inputs()),
+        // The probes tell the formats.
+        Op::Allocate(_) => usize::MAX,
         _ => 0,
     }
 }
 
 /// Returns the format and the size of each tensor of the network that an op makes, in the order of names; `made` is the op's
-/// port. Nothing if the op is not Quantize, or if the tensors are not known before the task runs.
+/// port, `record` its record, which says what Allocate chose. Nothing if the op quantizes nothing, or if the tensors are not known.
 #[must_use]
-pub fn sizes(op: &Op, made: &Port) -> Vec<TensorSize> {
-    match (op, made) {
-        (Op::Quantize(op), Port::Model(made)) => op.tensor_sizes(made),
+pub fn sizes(op: &Op, made: &Port, record: Option<&Record>) -> Vec<TensorSize> {
+    match (op, made, record) {
+        (Op::Quantize(op), Port::Model(made), _) => op.tensor_sizes(made),
+        (Op::Allocate(op), Port::Model(made), Some(record)) => {
+            let chosen = record.series.get("format").map_or(&[][..], |series| &series.values);
+            let formats: Vec<usize> = chosen.iter().map(|format| *format as usize).collect();
+            op.tensor_sizes(made, &formats)
+        }
         _ => vec![],
     }
 }
@@ -60,5 +75,6 @@ fn model(artifact: &Artifact) -> Result<&Model, OpError> {
     match artifact {
         Artifact::Model(model) => Ok(model),
         Artifact::Dataset(_) => Err(OpError::Failed("a dataset has no weights".to_owned())),
+        Artifact::Loss(_) => Err(OpError::Failed("a loss has no weights".to_owned())),
     }
 }

@@ -44,7 +44,7 @@ fn names_and_sizes_of_tensors_are_known_beforehand() {
         let inputs: Vec<_> =
             graph.inputs(task).iter().map(|input| outputs[input].artifact.clone().unwrap()).collect();
         let output = ops.run(op, &inputs, &context).unwrap();
-        let sizes = weights::sizes(op, &graph.port(task, &ops).unwrap());
+        let sizes = weights::sizes(op, &graph.port(task, &ops).unwrap(), None);
         if let (Some(bytes), Some(made)) = (output.metrics.get("bytes"), &output.artifact) {
             let name = &graph.experiment.nodes[node].name;
             let made: Vec<(String, usize)> = weights::plain(made)

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::points::{Points, TooMany};
+use super::probes::add_probes;
 use super::{MIN_BATCH, NodeTasks, ResolvedOp, trial};
 use crate::dense::{DenseId, DenseMap, NodeId, PointId};
-use crate::ops::{Identity, Keeping, Misfit, Ops, PathStep};
+use crate::ops::{Identity, Keeping, Misfit, NodeKind, Ops, PathStep};
 use crate::preimage::canonical;
 use crate::spec::experiment::Experiment;
 use crate::spec::node::{Node, order};
@@ -22,9 +23,9 @@ use crate::text::value::{Value, ValueKind};
 pub(super) type Expanded<O> = (DenseMap<NodeId, NodeTasks<O>>, Vec<String>);
 
 /// Expands an experiment into one step per node, and reports every fault of its parameters, sizes and inputs; returns
-/// `None` after a fault. An experiment of more than `most` tasks is a fault.
+/// `None` after a fault. An experiment of more than `most` tasks is a fault. Adds the nodes of probes to the experiment.
 pub(super) fn expand<O: Ops>(
-    experiment: &Experiment,
+    experiment: &mut Experiment,
     ops: &O,
     most: usize,
     faults: &mut Faults,
@@ -45,7 +46,16 @@ pub(super) fn expand<O: Ops>(
     if !faults.is_empty() {
         return None;
     }
-    let warnings = check_ports(experiment, &steps, ops, faults);
+    let (ports, warnings) = check_ports(experiment, &steps, ops, faults);
+    if faults.is_empty() {
+        add_probes(experiment, &mut steps, ops, &ports, faults);
+        let total: usize = steps.iter().map(|step| step.points.len()).sum();
+        if total > most {
+            let node = experiment.nodes.iter().find(|node| node.probes.is_some());
+            let span = node.map_or(Span::default(), |node| node.span);
+            report_too_many(span, total as u128, most, faults);
+        }
+    }
     Some((steps, warnings))
 }
 
@@ -79,6 +89,7 @@ fn read_node_tasks<O: Ops>(
                     first,
                     resolved_of: work_of,
                     inputs: vec![],
+                    probes: None,
                 });
             }
             Err(TooMany::Points(count)) => {
@@ -230,20 +241,46 @@ fn read_resolved_op<O: Ops>(
         );
         return None;
     }
+    resolve_op(value.span, op, node.kind, ops, faults)
+}
+
+/// Resolves an op of a kind; the fault of one without an identity is at `span`.
+pub(super) fn resolve_op<O: Ops>(
+    span: Span,
+    op: O::Op,
+    kind: &NodeKind,
+    ops: &O,
+    faults: &mut Faults,
+) -> Option<ResolvedOp<O>> {
     let Identity { op: name, version, params } = ops.identity(&op);
     match canonical(&params) {
         Ok(params) => {
-            let is_kept = match node.kind.keeping {
+            let is_kept = match kind.keeping {
                 Keeping::Always => true,
                 Keeping::WhenCostly(_) => ops.is_costly(&op),
-                Keeping::Never | Keeping::WhenAsked => false,
+                Keeping::Never | Keeping::WhenAsked | Keeping::InRecord => false,
             };
             Some(ResolvedOp { reads: ops.reads(&op), is_kept, op, name, version, params })
         }
         Err(error) => {
-            faults.add(value.span, format!("these parameters have no canonical form: {error}"), "");
+            faults.add(span, format!("these parameters have no canonical form: {error}"), "");
             None
         }
+    }
+}
+
+/// The ports of all tasks.
+pub(super) struct Ports<O: Ops> {
+    /// The different ports.
+    ports: Vec<O::Port>,
+    /// The number of each task's port; `None` after a fault.
+    of_task: DenseMap<NodeId, DenseMap<PointId, Option<u32>>>,
+}
+
+impl<O: Ops> Ports<O> {
+    /// Returns the port of a node's task; `None` after a fault.
+    pub(super) fn of(&self, node: NodeId, point: PointId) -> Option<&O::Port> {
+        self.of_task[node][point].map(|port| &self.ports[port as usize])
     }
 }
 
@@ -285,13 +322,13 @@ fn check_optional_inputs<O: Ops>(
 }
 
 /// Checks every resolved op against the ports of its inputs, once per combination of resolved op and ports. Returns the
-/// warnings, each once with all its nodes.
+/// ports, and the warnings, each once with all its nodes.
 fn check_ports<O: Ops>(
     experiment: &Experiment,
     steps: &DenseMap<NodeId, NodeTasks<O>>,
     ops: &O,
     faults: &mut Faults,
-) -> Vec<String> {
+) -> (Ports<O>, Vec<String>) {
     let mut warnings: Vec<(String, Vec<&str>)> = vec![];
     let mut ports: Vec<O::Port> = vec![];
     let mut numbers: HashMap<O::Port, u32> = HashMap::new();
@@ -351,7 +388,7 @@ fn check_ports<O: Ops>(
         let names = nodes.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         format!("node{} {names}: {text}", if nodes.len() == 1 { "" } else { "s" })
     };
-    warnings.into_iter().map(sentence).collect()
+    (Ports { ports, of_task }, warnings.into_iter().map(sentence).collect())
 }
 
 fn misfit_span(value: &Value, misfit: &Misfit) -> Span {

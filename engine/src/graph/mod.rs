@@ -4,6 +4,7 @@
 mod expansion;
 pub mod name;
 pub mod points;
+mod probes;
 mod trial;
 
 use std::ops::Range;
@@ -15,6 +16,7 @@ use crate::spec::experiment::Experiment;
 use crate::spec::node::{Nodes, order};
 use crate::text::fault::{Fault, Faults};
 use points::Points;
+use probes::Probes;
 
 /// The maximum number of tasks of one experiment, unless the user raises it.
 pub const MOST_TASKS: usize = 100_000;
@@ -65,6 +67,8 @@ pub struct NodeTasks<O: Ops> {
     resolved_of: DenseMap<PointId, u32>,
     /// The point of each input, per task, in the order of the node's inputs.
     inputs: Vec<PointId>,
+    /// The probes of its tasks; `None` if its kind has none.
+    probes: Option<Probes>,
 }
 
 /// An op with its parameters resolved, shared by the tasks that differ in their inputs only.
@@ -95,10 +99,10 @@ impl<O: Ops> TaskGraph<O> {
     /// Parses an experiment and expands it into tasks; the error contains every fault found.
     pub fn parse(text: &str, ops: &O, most: usize) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
-        let Some(experiment) = Experiment::parse(text, ops.kinds(), &mut faults) else {
+        let Some(mut experiment) = Experiment::parse(text, ops.kinds(), &mut faults) else {
             return Err(faults.into_sorted());
         };
-        let expanded = expansion::expand(&experiment, ops, most, &mut faults);
+        let expanded = expansion::expand(&mut experiment, ops, most, &mut faults);
         let Some((steps, warnings)) = expanded.filter(|_| faults.is_empty()) else {
             return Err(faults.into_sorted());
         };
@@ -173,9 +177,30 @@ impl<O: Ops> TaskGraph<O> {
         self.experiment.nodes[self.node(task)].keep.unwrap_or_else(|| self.resolved_op(task).is_kept)
     }
 
-    /// Returns the input tasks that a task reads, in the order of its node's inputs.
+    /// Returns the tasks that a task reads: its inputs in the order of its node's, then its probes.
     #[must_use]
     pub fn inputs(&self, task: TaskId) -> Vec<TaskId> {
+        let mut inputs = self.named_inputs(task);
+        inputs.extend(self.probes(task).into_iter().flatten());
+        inputs
+    }
+
+    /// Returns the probes of a task, in the order of [`Ops::probes`]; `None` if they are not known.
+    #[must_use]
+    pub fn probes(&self, task: TaskId) -> Option<Vec<TaskId>> {
+        let (node, point) = self.place(task);
+        let Some(probes) = &self.node_tasks[node].probes else { return Some(vec![]) };
+        Some(probes.of[point].as_ref()?.iter().map(|&at| self.task(probes.node, at)).collect())
+    }
+
+    /// Returns the label of a task that is a probe: its value on the axis of probes.
+    #[must_use]
+    pub fn label_of_probe(&self, task: TaskId) -> &str {
+        self.point(task).last().map_or("", |(_, label)| label)
+    }
+
+    /// Returns the tasks of the inputs that a task reads, in the order of its node's inputs.
+    fn named_inputs(&self, task: TaskId) -> Vec<TaskId> {
         let (node, point) = self.place(task);
         let nodes = &self.experiment.nodes[node].inputs;
         let points = self.node_tasks[node].inputs_of(point, nodes.len());
@@ -188,7 +213,7 @@ impl<O: Ops> TaskGraph<O> {
     #[must_use]
     pub fn port(&self, task: TaskId, ops: &O) -> Option<O::Port> {
         let inputs: Option<Vec<O::Port>> =
-            self.inputs(task).into_iter().map(|input| self.port(input, ops)).collect();
+            self.named_inputs(task).into_iter().map(|input| self.port(input, ops)).collect();
         ops.port(&self.resolved_op(task).op, &inputs?.iter().collect::<Vec<_>>()).ok()
     }
 
@@ -221,8 +246,7 @@ pub fn base_of(file: &Path) -> &Path {
 fn depths(nodes: &Nodes, order: &[NodeId]) -> DenseMap<NodeId, u32> {
     let mut depths = DenseMap::from(vec![0_u32; nodes.len()]);
     for &node in order {
-        let inputs = nodes[node].inputs.iter();
-        depths[node] = inputs.map(|&input| depths[input] + 1).max().unwrap_or(0);
+        depths[node] = nodes[node].reads().map(|input| depths[input] + 1).max().unwrap_or(0);
     }
     depths
 }

@@ -71,6 +71,21 @@ impl Points {
         Ok(Self { axes: axes.to_vec(), allowed, strides, ranks })
     }
 
+    /// Makes given points of axes with these numbers of levels; `points` have one level of each axis, ascending.
+    #[must_use]
+    pub fn of<'p>(axes: &[AxisId], sizes: &[usize], points: impl Iterator<Item = &'p [usize]>) -> Self {
+        let mut strides = vec![1_u64; sizes.len()];
+        for at in (1..sizes.len()).rev() {
+            strides[at - 1] = strides[at].saturating_mul(sizes[at].max(1) as u64);
+        }
+        let rank = |levels: &[usize]| {
+            levels.iter().zip(&strides).map(|(level, stride)| *level as u64 * stride).sum()
+        };
+        let ranks = points.map(rank).collect();
+        let allowed = sizes.iter().map(|size| (0..*size as u32).collect()).collect();
+        Self { axes: axes.to_vec(), allowed, strides, ranks }
+    }
+
     /// Returns the number of points.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -48,6 +48,8 @@ pub struct ArtifactSource {
 pub enum ArtifactPath {
     /// Its parts are objects of the store.
     Kept,
+    /// Its record says it all.
+    InRecord,
     /// It is made again from these inputs.
     Made(Vec<ArtifactSource>),
 }
@@ -206,6 +208,11 @@ impl<O: Ops> Worker<O> {
     pub fn obtain(&self, source: &ArtifactSource, quiet: &Context) -> Result<Arc<O::Artifact>, JobError> {
         self.artifacts.get_or_make(source.key, || match &source.way {
             ArtifactPath::Kept => self.load(source),
+            ArtifactPath::InRecord => {
+                let lost = || JobError::Lost { task: source.task, key: source.key };
+                let record = self.store.record(&source.key)?.ok_or_else(lost)?;
+                self.ops.decode_metrics(&record.metrics).map(Arc::new).map_err(|_| lost())
+            }
             ArtifactPath::Made(inputs) => self.make_again(source, inputs, quiet),
         })
     }

@@ -8,7 +8,7 @@ use fewbits_store::{Key, KeyMap};
 use super::artifacts::Artifacts;
 use super::job::{ArtifactPath, ArtifactSource};
 use crate::graph::{TaskGraph, TaskId};
-use crate::ops::Ops;
+use crate::ops::{Keeping, Ops};
 use crate::parts::Parts;
 use crate::plan::{Plan, Planned};
 
@@ -124,7 +124,7 @@ impl<'r, O: Ops> Supply<'r, O> {
 
     /// Handles a task that has a result already: it needs its inputs only if its artifact may have to be made again.
     pub fn reuse(&mut self, task: TaskId) {
-        if self.stand_in(task) != task || self.users[task.index()] == 0 || self.is_kept(task) {
+        if self.stand_in(task) != task || self.users[task.index()] == 0 || self.is_stored(task) {
             self.let_go(task);
         }
     }
@@ -133,7 +133,7 @@ impl<'r, O: Ops> Supply<'r, O> {
     pub fn pin(&mut self, task: TaskId) {
         self.users[task.index()] += 1;
         // A known artifact that is not kept may have to be made again, so its inputs are needed too.
-        if self.planned(task).parts.is_some() && !self.is_kept(task) {
+        if self.planned(task).parts.is_some() && !self.is_stored(task) {
             self.hold(task);
         }
     }
@@ -197,8 +197,10 @@ impl<'r, O: Ops> Supply<'r, O> {
     pub fn source(&self, task: TaskId) -> Result<ArtifactSource, TaskId> {
         let task = self.stand_in(task);
         let Planned { key: Some(key), parts: Some(parts), .. } = self.planned(task) else { return Err(task) };
-        let way = if self.is_kept(task) {
+        let way = if self.graph.keeps(task) {
             ArtifactPath::Kept
+        } else if self.is_stored(task) {
+            ArtifactPath::InRecord
         } else {
             ArtifactPath::Made(self.input_sources(task)?)
         };
@@ -219,7 +221,8 @@ impl<'r, O: Ops> Supply<'r, O> {
         }
     }
 
-    fn is_kept(&self, task: TaskId) -> bool {
-        self.graph.keeps(task)
+    /// Returns whether the store has the artifact of a task with a result: its parts, or a record that says it all.
+    fn is_stored(&self, task: TaskId) -> bool {
+        self.graph.keeps(task) || self.graph.kind(task).keeping == Keeping::InRecord
     }
 }

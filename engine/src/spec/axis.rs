@@ -67,6 +67,22 @@ impl Axis {
         })
     }
 
+    /// Makes the axis of probes: its values are their labels.
+    #[must_use]
+    pub fn of_probes(name: &str, labels: &[String]) -> Self {
+        let value = |label: &String| Value { span: Span::default(), kind: ValueKind::Text(label.clone()) };
+        let levels: Vec<Level> =
+            labels.iter().map(|label| Level { value: value(label), label: label.clone() }).collect();
+        let typing = Typing::infer(&levels.iter().map(|level| &level.value).collect::<Vec<_>>());
+        Self { name: name.to_owned(), span: Span::default(), levels, typing }
+    }
+
+    /// Returns whether the axis is that of probes, which no file has.
+    #[must_use]
+    pub fn is_of_probes(&self) -> bool {
+        self.span == Span::default()
+    }
+
     /// Returns whether all values could be read.
     #[must_use]
     pub fn is_readable(&self) -> bool {

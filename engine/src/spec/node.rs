@@ -38,9 +38,18 @@ pub struct Node {
     pub own_axes: Vec<AxisId>,
     /// The node's own axes and the axes of its inputs: the tasks are the points of these axes.
     pub axes: Vec<AxisId>,
+    /// The node of its probes, which stands behind those of the file; `None` if it has none.
+    pub probes: Option<NodeId>,
 }
 
-/// The nodes of an experiment, in the order of the file.
+impl Node {
+    /// Returns the nodes that it reads: its inputs, then that of its probes.
+    pub fn reads(&self) -> impl Iterator<Item = NodeId> {
+        self.inputs.iter().copied().chain(self.probes)
+    }
+}
+
+/// The nodes of an experiment, in the order of the file; nodes of probes stand behind.
 pub type Nodes = DenseMap<NodeId, Node>;
 
 /// A node before its inputs are resolved.
@@ -146,6 +155,7 @@ fn read_node(
         input_spans: vec![],
         axes: own_axes.clone(),
         own_axes,
+        probes: None,
     };
     Some(UnwiredNode { node, wanted })
 }
@@ -199,7 +209,7 @@ fn edges(nodes: &Nodes) -> DiGraph<(), ()> {
     let mut graph = DiGraph::new();
     let at: Vec<_> = nodes.iter().map(|_| graph.add_node(())).collect();
     for (to, node) in nodes.iter().enumerate() {
-        for &from in &node.inputs {
+        for from in node.reads() {
             graph.add_edge(at[from.index()], at[to], ());
         }
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use fewbits_engine::context::Context;
 use fewbits_engine::ops::{
-    Identity, Keeping, MetricRole, Misfit, NodeKind, OpError, Ops, Output, SourceContent, TaskSource,
+    Identity, Keeping, MetricRole, Misfit, NodeKind, OpError, Ops, Output, Probe, SourceContent, TaskSource,
 };
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::Fields;
@@ -31,10 +31,14 @@ const fn number(name: &'static str, inputs: &'static [(&'static str, &'static st
         roles,
         seed,
         keeping,
+        probe: None,
     }
 }
 
-static KINDS: [NodeKind; 13] = [
+/// The kind of the probes of `Pick`.
+static PROBE: NodeKind = NodeKind { keeping: Keeping::InRecord, ..number("Try", &[("of", "number")]) };
+
+static KINDS: [NodeKind; 14] = [
     number("Number", &[]),
     number("File", &[]),
     // This kind accepts any value; its number is the length of the value's text.
@@ -60,6 +64,8 @@ static KINDS: [NodeKind; 13] = [
     },
     // This kind reads one of the two parts.
     number("Whole", &[("of", "pair")]),
+    // This kind has a probe for each of its factors: its number times the factor. It picks the largest within a limit.
+    NodeKind { probe: Some(&PROBE), ..number("Pick", &[("of", "number")]) },
     // This kind has no artifact.
     NodeKind { output: None, parts: &[], keeping: Keeping::Never, ..number("Show", &[("of", "number")]) },
     // This kind has the answers for images as text, in which `1` is a correct answer.
@@ -110,6 +116,13 @@ pub enum Op {
     },
     Split,
     Whole,
+    Pick {
+        among: Vec<f64>,
+        most: f64,
+    },
+    Try {
+        by: f64,
+    },
     Show {
         offset: f64,
     },
@@ -184,6 +197,8 @@ impl Op {
             Self::Shift { .. } => "Shift",
             Self::Split => "Split",
             Self::Whole => "Whole",
+            Self::Pick { .. } => "Pick",
+            Self::Try { .. } => "Try",
             Self::Show { .. } => "Show",
             Self::Judge { .. } => "Judge",
         }
@@ -212,6 +227,12 @@ impl Arithmetic {
             Op::Learn { steps, seed, stop_at } => learn(*steps, *stop_at, inputs[0] + *seed as f64, context)?,
             Op::Shift { is_used } => inputs[0] + if *is_used { inputs[1] } else { 0.0 },
             Op::Show { offset } => inputs[0] + offset,
+            Op::Try { by } if *by < 0.0 => return Err(OpError::Failed(format!("{by} is below 0"))),
+            Op::Try { by } => (inputs[0] * by).floor(),
+            Op::Pick { most, .. } => {
+                let within = inputs[1..].iter().copied().filter(|value| value <= most);
+                within.reduce(f64::max).unwrap_or(0.0)
+            }
             Op::Fail { .. } | Op::Whole | Op::Split => inputs[0],
             Op::Judge { answers } => {
                 right(answers).filter(|right| *right).count() as f64 / answers.len() as f64
@@ -287,6 +308,10 @@ impl Ops for Arithmetic {
             }
             "Shift" => Op::Shift { is_used: fields.optional("use", true, faults)? },
             "Split" => Op::Split,
+            "Pick" => {
+                let (among, most) = (fields.required("among", faults), fields.required("most", faults));
+                Op::Pick { among: among?, most: most? }
+            }
             "Whole" => Op::Whole,
             "Judge" => Op::Judge { answers: fields.required("answers", faults)? },
             _ => Op::Show { offset: fields.optional("offset", 0.0, faults)? },
@@ -310,6 +335,8 @@ impl Ops for Arithmetic {
             Op::Learn { steps, seed, .. } => ("learn", json!({ "steps": steps, "seed": seed })),
             Op::Shift { is_used } => ("shift", json!({ "use": is_used })),
             Op::Split => ("split", json!({})),
+            Op::Pick { among, most } => ("pick", json!({ "among": among, "most": most })),
+            Op::Try { by } => ("try", json!({ "by": by })),
             Op::Whole => ("whole", json!({})),
             Op::Show { offset } => ("show", json!({ "offset": offset })),
             Op::Judge { answers } => ("judge", json!({ "answers": answers })),
@@ -324,6 +351,11 @@ impl Ops for Arithmetic {
             Op::Whole => vec![(0, "whole")],
             _ => vec![(0, "value")],
         }
+    }
+
+    fn probes(&self, op: &Op, _: &[&()]) -> Option<Vec<Probe<Op>>> {
+        let Op::Pick { among, .. } = op else { return None };
+        Some(among.iter().map(|&by| Probe { label: format!("{by}"), op: Op::Try { by } }).collect())
     }
 
     fn is_costly(&self, op: &Op) -> bool {
@@ -382,6 +414,10 @@ impl Ops for Arithmetic {
             }
         }
         Ok(self.artifact(numbers))
+    }
+
+    fn decode_metrics(&self, metrics: &BTreeMap<String, f64>) -> Result<Artifact, OpError> {
+        Ok(self.artifact(BTreeMap::from([("value", metrics["value"])])))
     }
 
     fn provenance(&self, _: &str, _: &Self::Op) -> BTreeMap<String, String> {

@@ -10,6 +10,7 @@ mod failures;
 mod incremental;
 mod losses;
 mod memory;
+mod probes;
 mod properties;
 mod rebuild;
 mod schema;

@@ -20,7 +20,13 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+use serde_json::json;
+
+use crate::format::Rounding;
+use crate::quantize::Quantization;
 
 /// The algorithm that chooses the code of each weight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -65,4 +71,52 @@ pub struct Calibration {
     pub seed: u64,
     /// Whether biases make up for the mean error of the outputs (Nagel et al. 2019).
     pub bias_correction: bool,
+}
+
+impl Calibration {
+    /// Checks that the method accepts these quantizations; the error is a message and a hint.
+    pub(crate) fn check<'q>(
+        self,
+        mut quantizations: impl Iterator<Item = &'q Quantization>,
+    ) -> Result<(), (&'static str, &'static str)> {
+        let is_descent = matches!(self.method, Method::CoordinateDescent { .. });
+        if is_descent && quantizations.any(|each| each.rounding != Rounding::Nearest) {
+            let message = "`CoordinateDescent` goes to the best number of the format, so it takes `rounding: Nearest` only";
+            return Err((message, "remove `rounding`, or choose `Gptq`"));
+        }
+        Ok(())
+    }
+
+    /// Adds the parameters to those of an op.
+    pub(crate) fn describe(self, params: &mut serde_json::Value) {
+        params["method"] = json!(self.method);
+        params["calibration"] = json!(self.images);
+        params["calibration_seed"] = json!(self.seed);
+        params["bias_correction"] = json!(self.bias_correction);
+    }
+
+    /// Returns the shapes of a network's tensors, by name, with the biases that a correction adds: one for each output of a
+    /// layer whose weight has two or more dimensions.
+    pub(crate) fn with_biases(self, tensors: &BTreeMap<String, Vec<usize>>) -> BTreeMap<String, Vec<usize>> {
+        let mut all = tensors.clone();
+        if self.bias_correction {
+            let outputs = |(name, shape): (&String, &Vec<usize>)| {
+                let layer = name.strip_suffix(".weight").filter(|_| shape.len() >= 2)?;
+                Some((format!("{layer}.bias"), vec![shape[0]]))
+            };
+            all.extend(tensors.iter().filter_map(outputs));
+        }
+        all
+    }
+
+    /// Returns the sources of the algorithms.
+    pub(crate) fn literature(self) -> Vec<&'static str> {
+        let mut all = match self.method {
+            Method::Direct => vec![],
+            Method::Gptq { .. } => vec![GPTQ],
+            Method::CoordinateDescent { .. } => vec![GPTQ, QUANT_EASE],
+        };
+        all.extend(self.bias_correction.then_some(BIAS_CORRECTION));
+        all
+    }
 }

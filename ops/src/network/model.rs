@@ -114,6 +114,16 @@ impl Model {
         &self.tensors
     }
 
+    /// Returns the layers with a weight of two or more dimensions, in order. A standalone batch normalization has a weight too,
+    /// but of one dimension.
+    #[must_use]
+    pub fn weighted_layers(&self) -> Vec<String> {
+        let is_weighted = |name: &&String| {
+            self.tensors.get(&format!("{name}.weight")).is_some_and(|weight| weight.shape().len() >= 2)
+        };
+        self.network.layers.iter().map(|layer| &layer.name).filter(is_weighted).cloned().collect()
+    }
+
     /// Returns the same network with new numbers in some tensors, and shares the other tensors. Errors if the
     /// model has no such tensor or the count of numbers differs.
     pub fn with(&self, numbers: BTreeMap<String, Vec<f32>>) -> Result<Self, ModelFileError> {

@@ -45,6 +45,7 @@ pub const KIND: NodeKind = NodeKind {
     ],
     seed: None,
     keeping: Keeping::Never,
+    probe: None,
 };
 
 const VERSION: u32 = 2;

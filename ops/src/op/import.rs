@@ -34,6 +34,7 @@ pub const KIND: NodeKind = NodeKind {
     roles: &[],
     seed: None,
     keeping: Keeping::Never,
+    probe: None,
 };
 
 const VERSION: u32 = 2;

@@ -1,5 +1,6 @@
 //! The ops, one per file: parameter reader, identity, inputs and execution.
 
+pub mod allocate;
 pub mod compare;
 pub mod confusion;
 pub mod dataset;
@@ -9,6 +10,7 @@ mod format;
 pub mod import;
 pub mod layer_errors;
 pub mod quantize;
+pub mod sensitivity;
 pub mod train;
 
 mod architecture;

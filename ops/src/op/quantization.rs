@@ -32,14 +32,7 @@ pub(super) fn read_quantization(
     let rounding = fields.optional("rounding", usual_rounding, faults);
     fields.otherwise("scale", "the format's own");
     let scale = match fields.take("scale") {
-        // `Own` lets one axis hold formats that include a scale and formats that take one.
-        Some(value) if is_named(value, "Own") => {
-            Fields::open(value, "Own", faults)?.finish(faults).then_some(None)
-        }
-        Some(value) => {
-            let scale = Scale::from_value(value, faults);
-            scale.zip(format.as_ref()).map(|(scale, format)| Some(with_usual_fit(scale, value, format)))
-        }
+        Some(value) => read_scale(value, format.as_ref(), faults).ok(),
         // The usual scale was checked together with its format.
         None if !has_format && let Some(usual) = &owned => {
             return Some(Quantization { format: format?, rounding: rounding?, scale: usual.scale });
@@ -50,6 +43,90 @@ pub(super) fn read_quantization(
         Ok(quantization) => Some(quantization),
         Err(error) => {
             faults.add(scale_span, error.to_string(), "");
+            None
+        }
+    }
+}
+
+/// A value with faults, which are told.
+struct Faulty;
+
+/// Reads a scale of a format; `None` stands for the format's own.
+fn read_scale(value: &Value, format: Option<&Format>, faults: &mut Faults) -> Result<Option<Scale>, Faulty> {
+    // `Own` lets one axis hold formats that include a scale and formats that take one.
+    if is_named(value, "Own") {
+        let is_whole = Fields::open(value, "Own", faults).is_some_and(|fields| fields.finish(faults));
+        return if is_whole { Ok(None) } else { Err(Faulty) };
+    }
+    let scale = Scale::from_value(value, faults).ok_or(Faulty)?;
+    Ok(Some(with_usual_fit(scale, value, format.ok_or(Faulty)?)))
+}
+
+/// Reads `formats`, a list of formats to choose from, with the general `rounding` and `scale` of those that have none of their
+/// own: `[Int(3), (format: Int(4), scale: Real(per: Channel))]`.
+pub(super) fn read_list(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Vec<Quantization>> {
+    fields.about(&[
+        ("rounding", "How a number goes to a code, for formats without a rounding of their own."),
+        ("scale", "What weights are divided by before rounding, for formats without a scale of their own."),
+    ]);
+    let span = fields.span_of("formats");
+    let items: Option<Vec<Value>> = fields.required("formats", faults);
+    let rounding: Option<Rounding> = fields.optional("rounding", Rounding::Nearest, faults);
+    fields.otherwise("scale", "each format's own");
+    let scale = fields.take("scale");
+    let items = items?;
+    let rounding = rounding?;
+    let mut all: Vec<Quantization> = vec![];
+    let mut whole = true;
+    for item in &items {
+        match read_item(item, rounding, scale, faults) {
+            Some(quantization) if all.contains(&quantization) => {
+                faults.add(item.span, "this format is there twice", "remove one of the two");
+                whole = false;
+            }
+            Some(quantization) => all.push(quantization),
+            None => whole = false,
+        }
+    }
+    if items.is_empty() {
+        faults.add(span, "there is no format to choose", "list at least one, such as `[Int(3), Int(4)]`");
+        return None;
+    }
+    whole.then_some(all)
+}
+
+/// Reads a format of a list.
+fn read_item(
+    value: &Value,
+    rounding: Rounding,
+    scale: Option<&Value>,
+    faults: &mut Faults,
+) -> Option<Quantization> {
+    let (format, rounding, own) = match &value.kind {
+        ValueKind::Struct(Struct { name: None, .. }) => {
+            let mut fields = Fields::open(value, "(…)", faults)?;
+            fields.about(&[
+                ("format", "The number format."),
+                ("rounding", "How a number goes to a code; without it, the general one."),
+                ("scale", "What weights are divided by before rounding; without it, the general one."),
+            ]);
+            let format: Option<Format> = fields.required("format", faults);
+            let rounding = fields.optional("rounding", rounding, faults);
+            fields.otherwise("scale", "the general one");
+            let own = fields.take("scale");
+            fields.finish(faults);
+            (format?, rounding?, own)
+        }
+        _ => (Format::from_value(value, faults)?, rounding, None),
+    };
+    let scale = match own.or(scale) {
+        Some(scale) => read_scale(scale, Some(&format), faults).ok()?,
+        None => None,
+    };
+    match Quantization::new(format, rounding, scale) {
+        Ok(quantization) => Some(quantization),
+        Err(error) => {
+            faults.add(value.span, error.to_string(), "");
             None
         }
     }

@@ -14,10 +14,10 @@ use fewbits_store::Digest;
 use serde_json::json;
 
 use crate::calibration::error::CalibrationError;
-use crate::calibration::layers::{calibrate, fits};
-use crate::calibration::{self, Calibration, Method};
+use crate::calibration::layers::{Calibrated, calibrate, fits};
+use crate::calibration::{Calibration, Method};
 use crate::dataset::Dataset;
-use crate::format::{Format, RandomBits, Rounding};
+use crate::format::{Format, RandomBits};
 use crate::network::array::Array;
 use crate::network::fit::{self, ImageKind};
 use crate::network::model::Model;
@@ -55,6 +55,7 @@ pub const KIND: ops::NodeKind = ops::NodeKind {
     ],
     seed: None,
     keeping: Keeping::WhenCostly("true where `data` is read, else false"),
+    probe: None,
 };
 
 /// The version of ops with any other quantization.
@@ -122,15 +123,65 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeO
     Some(op)
 }
 
+/// A quantized network.
+pub(super) struct QuantizedModel {
+    /// The network.
+    pub(super) model: Model,
+    /// The reports on its tensors, without their numbers.
+    quantized: Quantized,
+    calibrated: Option<Calibrated>,
+}
+
+/// Quantizes a network, with regard to training images if there are any.
+pub(super) fn quantize(
+    calibration: Calibration,
+    quantizer: &Quantizer,
+    model: &Model,
+    data: Option<&Dataset>,
+    context: &Context,
+) -> Result<QuantizedModel, OpError> {
+    let calibrated = match data {
+        Some(data) => Some(
+            calibrate(calibration, quantizer, model, &data.train, &|| context.cancelled())
+                .map_err(calibration_failed)?,
+        ),
+        None => None,
+    };
+    let none = BTreeMap::new();
+    let (model, rounded) = calibrated.as_ref().map_or((model, &none), |found| (&found.model, &found.rounded));
+    let mut quantized = quantizer.quantize_with(&tensors(model), rounded).map_err(failed)?;
+    let numbers = std::mem::take(&mut quantized.data);
+    let replaced = model.tensors().keys().cloned().zip(numbers).collect();
+    Ok(QuantizedModel { model: model.with(replaced).map_err(failed)?, quantized, calibrated })
+}
+
+/// Checks that the images of a calibration fit the network, and returns its port with the biases that a correction adds.
+pub(super) fn with_corrected_biases(calibration: Calibration, inputs: &[&Port]) -> Result<Port, Misfit> {
+    let [Port::Model(model), data @ ..] = inputs else { return Ok(Port::Nothing) };
+    if let [Port::Dataset(data)] = data
+        && let (Some(takes), Some(gives)) = (model.data.kind, data.kind)
+        && let Err(error) = fit::check(takes, ImageKind { classes: None, ..gives })
+    {
+        let (field, path) = ("data", vec![]);
+        let hint = "name the dataset that the model was trained on".to_owned();
+        return Err(Misfit { field, path, message: error.to_string(), hint });
+    }
+    let mut made = Arc::clone(model);
+    if let Some(tensors) = &mut Arc::make_mut(&mut made).tensors {
+        *tensors = calibration.with_biases(tensors);
+    }
+    Ok(Port::Model(made))
+}
+
 impl QuantizeOp {
+    /// Makes the quantization of a quantizer that has a quantization for each layer.
+    pub(super) fn of(quantizer: Quantizer, calibration: Calibration) -> Self {
+        Self { quantizer, ends: [None, None], calibration }
+    }
+
     /// Checks what a calibration can do; the error is the index of the field, the message and the hint.
     fn check(&self) -> Result<(), (usize, &'static str, &'static str)> {
-        if let (Method::CoordinateDescent { .. }, true) =
-            (self.calibration.method, self.quantizations().any(|each| each.rounding != Rounding::Nearest))
-        {
-            let message = "`CoordinateDescent` goes to the best number of the format, so it takes `rounding: Nearest` only";
-            return Err((0, message, "remove `rounding`, or choose `Gptq`"));
-        }
+        self.calibration.check(self.quantizations()).map_err(|(message, hint)| (0, message, hint))?;
         if self.is_calibrated() && self.quantizer.tensors == Tensors::All {
             let message = "a calibration leaves biases in binary32, so it takes `tensors: Weights` only";
             return Err((1, message, "remove `tensors`, or use `method: Direct` without `bias_correction`"));
@@ -164,11 +215,7 @@ impl QuantizeOp {
         }
         // A quantization that reads no data has the key that it had before there were others.
         if self.is_calibrated() {
-            let Calibration { method, images, seed, bias_correction } = self.calibration;
-            params["method"] = json!(method);
-            params["calibration"] = json!(images);
-            params["calibration_seed"] = json!(seed);
-            params["bias_correction"] = json!(bias_correction);
+            self.calibration.describe(&mut params);
         }
         let version = if self.quantizations().any(is_newer) { NEWER } else { VERSION };
         Identity { op: "quantize", version, params }
@@ -184,15 +231,8 @@ impl QuantizeOp {
 
     /// Checks the names of layers, and that the images fit the network.
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
-        let [Port::Model(model), data @ ..] = inputs else { return Ok(Port::Nothing) };
-        if let [Port::Dataset(data)] = data
-            && let (Some(takes), Some(gives)) = (model.data.kind, data.kind)
-            && let Err(error) = fit::check(takes, ImageKind { classes: None, ..gives })
-        {
-            let (field, path) = ("data", vec![]);
-            let hint = "name the dataset that the model was trained on".to_owned();
-            return Err(Misfit { field, path, message: error.to_string(), hint });
-        }
+        let [Port::Model(model), ..] = inputs else { return Ok(Port::Nothing) };
+        let made = with_corrected_biases(self.calibration, inputs)?;
         if let Some(layers) = &model.layers
             && let Some(name) = self.quantizer.layers.keys().find(|name| !layers.contains(name))
         {
@@ -203,18 +243,7 @@ impl QuantizeOp {
                 hint: suggest(name, layers.iter().map(String::as_str)),
             });
         }
-        let mut made = Arc::clone(model);
-        if self.calibration.bias_correction
-            && let Some(tensors) = &mut Arc::make_mut(&mut made).tensors
-        {
-            let outputs = |(name, shape): (&String, &Vec<usize>)| {
-                let layer = name.strip_suffix(".weight").filter(|_| shape.len() >= 2)?;
-                Some((format!("{layer}.bias"), vec![shape[0]]))
-            };
-            let biases: Vec<_> = tensors.iter().filter_map(outputs).collect();
-            tensors.extend(biases);
-        }
-        Ok(Port::Model(made))
+        Ok(made)
     }
 
     /// Returns the format and the size of each tensor of the network that the op makes, from its port; nothing if the port
@@ -240,20 +269,8 @@ impl QuantizeOp {
         context: &Context,
     ) -> Result<Output<Artifact>, OpError> {
         let quantizer = self.of_network(model);
-        let calibrated = match data {
-            Some(data) => Some(
-                calibrate(self.calibration, &quantizer, model, &data.train, &|| context.cancelled())
-                    .map_err(calibration_failed)?,
-            ),
-            None => None,
-        };
-        let none = BTreeMap::new();
-        let (model, rounded) =
-            calibrated.as_ref().map_or((model, &none), |found| (&found.model, &found.rounded));
-        let mut quantized = quantizer.quantize_with(&tensors(model), rounded).map_err(failed)?;
-        let numbers = std::mem::take(&mut quantized.data);
-        let replaced = model.tensors().keys().cloned().zip(numbers).collect();
-        let small = model.with(replaced).map_err(failed)?;
+        let QuantizedModel { model: small, quantized, calibrated } =
+            quantize(self.calibration, &quantizer, model, data, context)?;
         let bytes = small.encode().map_err(failed)?;
         let mut series = tensor_series(&quantized);
         let mut metrics = self.metrics(&quantized);
@@ -300,13 +317,7 @@ impl QuantizeOp {
 
     /// Returns the sources of the algorithms.
     pub(crate) fn literature(&self) -> Vec<&'static str> {
-        let mut all = match self.calibration.method {
-            Method::Direct => vec![],
-            Method::Gptq { .. } => vec![calibration::GPTQ],
-            Method::CoordinateDescent { .. } => vec![calibration::GPTQ, calibration::QUANT_EASE],
-        };
-        all.extend(self.calibration.bias_correction.then_some(calibration::BIAS_CORRECTION));
-        all
+        self.calibration.literature()
     }
 
     /// Returns whether biases are quantized as weights are.
@@ -322,11 +333,7 @@ impl QuantizeOp {
     /// Returns the quantizer with the overrides of the network's first and last layer; an override by name has
     /// priority.
     fn of_network(&self, model: &Model) -> Quantizer {
-        // A standalone batch normalization has a weight too, but of one dimension.
-        let is_weighted = |name: &&String| {
-            model.tensors().get(&format!("{name}.weight")).is_some_and(|weight| weight.shape().len() >= 2)
-        };
-        self.of_layers(model.network().layers.iter().map(|layer| &layer.name).filter(is_weighted))
+        self.of_layers(model.weighted_layers().iter())
     }
 
     /// Returns the quantizer for a network whose layers with weights these are, in order.

@@ -51,6 +51,7 @@ pub const KIND: NodeKind = NodeKind {
     ],
     seed: Some("seed"),
     keeping: Keeping::Always,
+    probe: None,
 };
 
 /// The version of all networks except those of [`JOINING`].

@@ -241,7 +241,8 @@ impl Loader {
         };
         let graph = &followed.opened.graph;
         let op = &graph.resolved_op(task).op;
-        let tensors = graph.port(task, &self.ops).map_or(vec![], |port| weights::sizes(op, &port));
+        let port = graph.port(task, &self.ops);
+        let tensors = port.map_or(vec![], |port| weights::sizes(op, &port, record.as_ref()));
         self.tell(Update::Record(task, record.map(Arc::new), tensors));
         Ok(())
     }

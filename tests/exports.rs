@@ -112,11 +112,15 @@ fn weights_that_cannot_be_had_are_told_in_a_sentence() {
     };
     check("small(e=2,seed=0)", 1, "mnist: there is no result yet; run the experiment first");
     bench.run_well();
-    check("mnist", 2, "mnist: it has no weights; name a task of a Train, an Import or a Quantize");
+    check(
+        "mnist",
+        2,
+        "mnist: it has no weights; name a task of a Train, an Import, a Quantize or an Allocate",
+    );
     check(
         "full(seed=0)",
         2,
-        "full(seed=0): it has no weights; name a task of a Train, an Import or a Quantize",
+        "full(seed=0): it has no weights; name a task of a Train, an Import, a Quantize or an Allocate",
     );
     for object in bench.objects() {
         fs::remove_file(object).expect("an object");

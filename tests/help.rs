@@ -6,12 +6,13 @@ use serde_json::Value as Json;
 
 use crate::fixture::{Bench, Ended, TINY, end, files};
 
-const TEMPLATES: [&str; 12] = [
+const TEMPLATES: [&str; 13] = [
     "minimal",
     "quickstart",
     "formats",
     "own",
     "algorithms",
+    "per-layer",
     "mnist",
     "cifar10",
     "resnet8",

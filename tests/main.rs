@@ -1,5 +1,6 @@
 //! End-to-end tests: they run the binary as a user does, and check its output, its files and its exit codes.
 
+mod allocate;
 mod calibration;
 mod choose;
 mod cite;

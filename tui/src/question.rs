@@ -23,19 +23,29 @@ pub enum NoQuestion {
     /// No node quantizes.
     #[error("it quantizes no network")]
     NoQuantization,
-    /// Several nodes quantize: these.
-    #[error("it quantizes in several nodes ({0})")]
-    SeveralQuantizations(String),
     /// The question has a fault.
     #[error("{0}")]
     Fault(String),
 }
 
-/// Makes the usual question. It selects on validation images if a node evaluates on them, and replicates and averages
-/// as the file's tables do. The error names the missing part.
-pub fn usual(graph: &TaskGraph<StandardOps>) -> Result<Table, NoQuestion> {
+/// Makes the usual question about each node that quantizes and is evaluated. It selects on validation images if a node
+/// evaluates on them, and replicates and averages as the file's tables do. The error names the missing part.
+pub fn usual(graph: &TaskGraph<StandardOps>) -> Result<Vec<Table>, NoQuestion> {
     let nodes = &graph.experiment.nodes;
-    let small = quantized(nodes)?;
+    let small: Vec<NodeId> = having(nodes, MetricRole::Bytes).collect();
+    let name = |at: NodeId| if small.len() == 1 { "choice" } else { nodes[at].name.as_str() };
+    let questions = small.iter().map(|&small| question(graph, small, name(small)));
+    let (questions, faults): (Vec<_>, Vec<_>) = questions.partition(Result::is_ok);
+    match faults.into_iter().find_map(Result::err) {
+        Some(fault) if questions.is_empty() => Err(fault),
+        None if small.is_empty() => Err(NoQuestion::NoQuantization),
+        _ => Ok(questions.into_iter().flatten().collect()),
+    }
+}
+
+/// Makes the usual question about a node that quantizes, under this name.
+fn question(graph: &TaskGraph<StandardOps>, small: NodeId, name: &str) -> Result<Table, NoQuestion> {
+    let nodes = &graph.experiment.nodes;
     let judged = |split: &str| {
         let value = judge(nodes, small, split)?;
         let baseline = nodes[small].inputs.first().and_then(|&model| judge(nodes, model, split));
@@ -53,19 +63,7 @@ pub fn usual(graph: &TaskGraph<StandardOps>) -> Result<Table, NoQuestion> {
     fields.extend(validation.as_ref().and(test.as_ref()).map(|test| format!("report: {}", written(test))));
     fields.extend(select.1.as_ref().map(|_| format!("max_drop: {USUAL_DROP}")));
     fields.extend(pooled(graph, &nodes[small]));
-    parse(&format!("Choose({})", fields.join(", ")), graph)
-}
-
-/// Returns the only node that quantizes; an error if there is none or several.
-fn quantized(nodes: &Nodes) -> Result<NodeId, NoQuestion> {
-    match having(nodes, MetricRole::Bytes).collect::<Vec<_>>().as_slice() {
-        [one] => Ok(*one),
-        [] => Err(NoQuestion::NoQuantization),
-        several => {
-            let names: Vec<&str> = several.iter().map(|&at| nodes[at].name.as_str()).collect();
-            Err(NoQuestion::SeveralQuantizations(names.join(", ")))
-        }
-    }
+    parse(&format!("Choose({})", fields.join(", ")), name, graph)
 }
 
 fn having(nodes: &Nodes, role: MetricRole) -> impl Iterator<Item = NodeId> {
@@ -106,11 +104,11 @@ fn pooled(graph: &TaskGraph<StandardOps>, small: &Node) -> Vec<String> {
     replicate.into_iter().chain([format!("average: [{}]", average.join(", "))]).collect()
 }
 
-fn parse(text: &str, graph: &TaskGraph<StandardOps>) -> Result<Table, NoQuestion> {
+fn parse(text: &str, name: &str, graph: &TaskGraph<StandardOps>) -> Result<Table, NoQuestion> {
     let mut faults = Faults::default();
     let value = Value::parse(text, &mut faults);
     let scope = TableReader { axes: &graph.experiment.axes, nodes: &graph.experiment.nodes };
-    let table = scope.read("choice", Span::default(), &value, &mut faults);
+    let table = scope.read(name, Span::default(), &value, &mut faults);
     let first = faults.into_sorted().into_iter().next();
     let message = first.as_ref().map_or(String::new(), |fault| fault.message.clone());
     table.filter(|_| first.is_none()).ok_or(NoQuestion::Fault(message))

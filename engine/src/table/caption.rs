@@ -56,8 +56,8 @@ fn upstream_ops<'g, O: Ops>(graph: &'g TaskGraph<O>, table: &Table) -> Vec<&'g O
     let mut upstream: Vec<NodeId> = graph.experiment.nodes_in(&table.expressions());
     let mut at = 0;
     while at < upstream.len() {
-        let inputs = nodes[upstream[at]].inputs.iter().copied();
-        let new: Vec<NodeId> = inputs.filter(|input| !upstream.contains(input)).collect();
+        let new: Vec<NodeId> =
+            nodes[upstream[at]].reads().filter(|input| !upstream.contains(input)).collect();
         upstream.extend(new);
         at += 1;
     }

@@ -20,26 +20,40 @@ use crate::output::print_bytes;
 use crate::question::usual;
 use crate::session::{open, reader};
 
-/// Answers a `Choose` question. Exit code 1 if no point fits.
+/// Answers a `Choose` question. If several nodes quantize, the smallest of their answers comes first. Exit code 1 if no point
+/// fits.
 pub fn choose(args: &ChooseArgs, global: &Global) -> Result<Exit> {
     if args.format == OutputFormat::Parquet {
         return Err(Coded::usage("an answer is not written as Parquet; use text, md, csv or json"));
     }
     let session = open(&args.file.file, global)?;
-    let table = asked(args, &session.graph)?;
+    let tables = asked(args, &session.graph)?;
     let store = reader(global)?;
     let planner = Planner::new(&session.graph, &*session.ops, &store);
     let plan = planner.plan()?;
     let shown = ResultTables::new(&session, &plan, &store)?;
-    let (text, fits) = shown.choice(&table, args.format)?;
+    let answer = |table: &Table| Ok((table.name.clone(), shown.choice(table, args.format)?));
+    let mut answers = tables.iter().map(answer).collect::<Result<Vec<_>>>()?;
+    let size = |(_, (_, size)): &(String, (Vec<u8>, Option<f64>))| size.unwrap_or(f64::INFINITY);
+    answers.sort_by(|one, other| size(one).total_cmp(&size(other)));
     note(planner.notes().into_iter().chain(store.warnings()));
-    print_bytes(&text)?;
+    let is_text = matches!(args.format, OutputFormat::Text | OutputFormat::Md);
+    let several = answers.len() > 1;
+    let fits = answers.first().is_some_and(|(_, (_, size))| size.is_some());
+    // A table or an object for programs is about one network.
+    for (at, (node, (text, _))) in answers.into_iter().take(if is_text { usize::MAX } else { 1 }).enumerate()
+    {
+        if is_text && several {
+            print_bytes(format!("{}{node}\n\n", if at > 0 { "\n" } else { "" }).as_bytes())?;
+        }
+        print_bytes(&text)?;
+    }
     Ok(if fits { Exit::Done } else { Exit::Failed })
 }
 
-/// Returns the question, with the limits of the command line: the file's `Choose` table, else the usual question about
+/// Returns the question, with the limits of the command line: the file's `Choose` table, else the usual questions about
 /// its quantized networks.
-fn asked(args: &ChooseArgs, graph: &TaskGraph<StandardOps>) -> Result<Table> {
+fn asked(args: &ChooseArgs, graph: &TaskGraph<StandardOps>) -> Result<Vec<Table>> {
     let file = args.file.file.display();
     let tables = &graph.experiment.tables;
     let mut asking = tables.iter().filter(|table| matches!(table.kind, TableKind::Choose(_)));
@@ -50,9 +64,19 @@ fn asked(args: &ChooseArgs, graph: &TaskGraph<StandardOps>) -> Result<Table> {
         })?),
         None => asking.next(),
     };
-    let mut table = found.cloned().map_or_else(|| usual(graph), Ok).map_err(|error| {
-        Coded::usage(format!("{file}: {error}; add a `Choose` table that names the values to compare"))
-    })?;
+    let mut tables =
+        found.cloned().map_or_else(|| usual(graph), |table| Ok(vec![table])).map_err(|error| {
+            Coded::usage(format!("{file}: {error}; add a `Choose` table that names the values to compare"))
+        })?;
+    for table in &mut tables {
+        limit(table, args, &graph.experiment.nodes)?;
+    }
+    Ok(tables)
+}
+
+/// Gives a question the limits of the command line.
+fn limit(table: &mut Table, args: &ChooseArgs, nodes: &Nodes) -> Result<()> {
+    let file = args.file.file.display();
     let TableKind::Choose(choose) = &mut table.kind else {
         return Err(Coded::usage(format!("{file}: table `{}` is no `Choose` table", table.name)));
     };
@@ -65,7 +89,6 @@ fn asked(args: &ChooseArgs, graph: &TaskGraph<StandardOps>) -> Result<Table> {
         }
         choose.max_drop = Some(most);
     }
-    let nodes = &graph.experiment.nodes;
     let limits = [
         (MetricRole::Bytes, "--max-bytes", args.max_bytes.map(|bytes| bytes as f64)),
         (MetricRole::CodeBits, "--max-bits", args.max_bits),
@@ -80,7 +103,7 @@ fn asked(args: &ChooseArgs, graph: &TaskGraph<StandardOps>) -> Result<Table> {
         choose.at_most.retain(|(limited, _)| with_role(limited, nodes, role).next().is_none());
         choose.at_most.extend(limit.map(|limit| (limit, most)));
     }
-    Ok(table)
+    Ok(())
 }
 
 /// Returns the metric that an option limits, as `node.metric`: that of the file's own limit, which the option replaces;

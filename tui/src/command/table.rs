@@ -174,22 +174,23 @@ impl<'s> ResultTables<'s> {
         printable(&format!("\n{said}\n"))
     }
 
-    /// Returns the answer to a question, and whether a point fits. Text and Markdown have the sentences above the
-    /// figures.
-    pub fn choice(&self, table: &Table, format: OutputFormat) -> Result<(Vec<u8>, bool)> {
+    /// Returns the answer to a question, and the size of the chosen point; `None` if no point fits. Text and Markdown have the
+    /// sentences above the figures.
+    pub fn choice(&self, table: &Table, format: OutputFormat) -> Result<(Vec<u8>, Option<f64>)> {
         let made = make(&*self.session.ops, &self.session.graph, &self.results, table, Layout::Grid)
             .map_err(|error| anyhow!("table `{}`: {error}", table.name))?;
-        let fits = made.choice.as_ref().is_some_and(|choice| choice.chosen.is_some());
+        let chosen =
+            made.choice.as_ref().and_then(|choice| Some(choice.candidates[choice.chosen?].size.mean));
         if format == OutputFormat::Json {
             let answer = render::choice::json(&made, &self.sentences(&made, table))?;
-            return Ok(((serde_json::to_string_pretty(&answer)? + "\n").into_bytes(), fits));
+            return Ok(((serde_json::to_string_pretty(&answer)? + "\n").into_bytes(), chosen));
         }
         let figures = render::table::render(&made, format)?;
         if !matches!(format, OutputFormat::Text | OutputFormat::Md) {
-            return Ok((figures, fits));
+            return Ok((figures, chosen));
         }
         let said = format!("{}\n", self.answer(&made, table, format).trim_start());
-        Ok(([said.into_bytes(), figures].concat(), fits))
+        Ok(([said.into_bytes(), figures].concat(), chosen))
     }
 }
 

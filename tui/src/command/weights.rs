@@ -7,9 +7,9 @@ use anyhow::{Result, anyhow};
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::plan::Planner;
 use fewbits_engine::run::rebuild::Rebuilder;
+use fewbits_ops::StandardOps;
 use fewbits_ops::quantize::Encoded;
 use fewbits_ops::weights::{encoded, inputs_of_codes, plain};
-use fewbits_ops::{Op, StandardOps};
 use fewbits_store::{Key, Store};
 use serde_json::{Map, Value as Json, json};
 
@@ -33,10 +33,10 @@ pub fn weights(args: &Weights, global: &Global) -> Result<Exit> {
     let plan = planner.plan()?;
     let task = find(graph, &plan, &args.task)?;
     let key = plan.planned(task).key;
-    if !matches!(graph.resolved_op(task).op, Op::Train(_) | Op::Import(_) | Op::Quantize(_)) {
+    if graph.kind(task).output != Some("model") {
         let name = graph.name(task);
         return Err(Coded::usage(format!(
-            "{name}: it has no weights; name a task of a Train, an Import or a Quantize"
+            "{name}: it has no weights; name a task of a Train, an Import, a Quantize or an Allocate"
         )));
     }
     let tensors = tensors(task, &Rebuilder::new((graph, ops, &store), plan))?;

@@ -43,6 +43,7 @@ fn keep_to_ascii(buf: &mut Buffer) {
             "±" | "…" => "~",
             "–" => "-",
             "×" => "x",
+            "▪" => "#",
             _ => "?",
         };
         cell.set_symbol(plain);

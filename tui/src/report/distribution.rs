@@ -129,7 +129,7 @@ fn overview(tensors: &[Pair]) -> Markup {
                             td.a { (printable(name)) }
                             td.a { (pair.1.codes.as_ref().map_or_else(|| "F32".to_owned(), |codes| codes.quantization.format.to_string())) }
                             td { (count) }
-                            td { (number(8.0 * bytes / count.max(1) as f64)) }
+                            td { (bar(8.0 * bytes / count.max(1) as f64)) (number(8.0 * bytes / count.max(1) as f64)) }
                             td { (number(bytes)) }
                             td { (share(bytes, all_bytes)) }
                             td { @if pair.1.codes.is_some() { (share(*error, all_error)) } }
@@ -139,6 +139,12 @@ fn overview(tensors: &[Pair]) -> Markup {
             }
         }
     }
+}
+
+/// Draws the bits of a number, up to those of binary32.
+fn bar(bits: f64) -> Markup {
+    let width = format!("{:.0}", 2.0 * bits.min(32.0));
+    html! { svg width="66" height="8" aria-hidden="true" { rect width=(width) height="8" fill="currentColor" opacity="0.4" {} } " " }
 }
 
 fn shape(dims: &[usize]) -> String {

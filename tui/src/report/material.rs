@@ -55,10 +55,18 @@ impl<'m> Material<'m> {
         let asked = tables.iter().find_map(|(table, made)| Some(((*table).clone(), made.choice.clone()?)));
         let choice = match asked {
             Some(asked) => Some(asked),
-            None => usual(graph).ok().and_then(|table| {
-                let choice = kind::answer(graph, &results, &table).ok().flatten()?;
-                Some((table, choice))
-            }),
+            None => {
+                let questions = usual(graph).unwrap_or_default().into_iter();
+                let answers = questions.filter_map(|table| {
+                    let choice = kind::answer(graph, &results, &table).ok().flatten()?;
+                    Some((table, choice))
+                });
+                // The answers compete: the smallest that is good enough wins.
+                let size = |(_, choice): &(Table, Answer)| {
+                    choice.chosen.map_or(f64::INFINITY, |at| choice.candidates[at].size.mean)
+                };
+                answers.min_by(|one, other| size(one).total_cmp(&size(other)))
+            }
         };
         Ok(Self { session, plan, store, results, failures, tables, failed, choice })
     }
@@ -114,7 +122,7 @@ impl<'m> Material<'m> {
         };
         let mut task = points.ids().find(agrees).map(|point| graph.task(node, point))?;
         // If `minimize` names a node that reads the network, follow its inputs to the quantization.
-        while !matches!(graph.resolved_op(task).op, Op::Quantize(_)) {
+        while !matches!(graph.resolved_op(task).op, Op::Quantize(_) | Op::Allocate(_)) {
             task = *graph.inputs(task).first()?;
         }
         Some(task)

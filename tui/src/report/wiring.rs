@@ -35,7 +35,7 @@ pub fn section(material: &Material<'_>) -> Markup {
                         tr {
                             td.a { (node.name) }
                             td.a { (node.kind.name) }
-                            td.a { (names(&node.inputs).join(", ")) }
+                            td.a { (names(&node.reads().collect::<Vec<_>>()).join(", ")) }
                             td.a { (axes.join(", ")) }
                             td { (graph.tasks_of(at).count()) }
                             td { (known) }
@@ -52,7 +52,7 @@ fn drawing(material: &Material<'_>) -> Figure {
     let nodes = &material.graph().experiment.nodes;
     let mut depth: DenseMap<NodeId, usize> = vec![0; nodes.len()].into();
     for at in order(nodes) {
-        depth[at] = nodes[at].inputs.iter().map(|&input| depth[input] + 1).max().unwrap_or(0);
+        depth[at] = nodes[at].reads().map(|input| depth[input] + 1).max().unwrap_or(0);
     }
     let mut filled = vec![0_usize; nodes.len() + 1];
     let mut places: DenseMap<NodeId, (f64, f64)> = DenseMap::default();
@@ -64,7 +64,7 @@ fn drawing(material: &Material<'_>) -> Figure {
         (depth.iter().max().map_or(0, |most| most + 1), filled.iter().max().copied().unwrap_or(0));
     let content = html! {
         @for (at, node) in nodes.pairs() {
-            @for &input in &node.inputs {
+            @for input in node.reads() {
                 @let (from, to) = (places[input], places[at]);
                 @let (x1, y1) = (from.0 + BOX.0, from.1 + BOX.1 / 2.0);
                 @let (x2, y2) = (to.0, to.1 + BOX.1 / 2.0);

@@ -100,11 +100,12 @@ fn tensors(tensors: &[TensorSize], series: &BTreeMap<String, Series>) -> Vec<Str
     let all_error: f64 = tensors.iter().filter_map(error).sum();
     let percent =
         |part: f64, all: f64| if all > 0.0 { format!("{:.1}", 100.0 * part / all) } else { String::new() };
-    let head = ["tensor", "format", "bytes", "% bytes", "% error", "output error"].map(str::to_owned);
+    let head = ["tensor", "format", "bits", "bytes", "% bytes", "% error", "output error"].map(str::to_owned);
     let row = |tensor: &TensorSize| {
         [
             tensor.name.clone(),
             tensor.format.as_ref().map_or("F32".to_owned(), ToString::to_string),
+            tensor.format.as_ref().map_or(String::new(), |format| bar(format.code_bits())),
             tensor.bytes.to_string(),
             percent(tensor.bytes as f64, all_bytes),
             error(tensor).map_or(String::new(), |error| percent(error, all_error)),
@@ -114,13 +115,18 @@ fn tensors(tensors: &[TensorSize], series: &BTreeMap<String, Series>) -> Vec<Str
     aligned(&std::iter::once(head).chain(tensors.iter().map(row)).collect::<Vec<_>>())
 }
 
-/// Returns rows as lines: the first two columns to the left, the others to the right.
-fn aligned(rows: &[[String; 6]]) -> Vec<String> {
+/// Draws the bits of a code, a mark for each, rounded up.
+fn bar(bits: f64) -> String {
+    "▪".repeat((bits.ceil() as usize).min(16))
+}
+
+/// Returns rows as lines: the first three columns to the left, the others to the right.
+fn aligned(rows: &[[String; 7]]) -> Vec<String> {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 6] = std::array::from_fn(width);
+    let widths: [usize; 7] = std::array::from_fn(width);
     let cell = |(column, text): (usize, &String)| {
         let width = widths[column];
-        if column < 2 { format!(" {text:<width$}") } else { format!(" {text:>width$}") }
+        if column < 3 { format!(" {text:<width$}") } else { format!(" {text:>width$}") }
     };
     rows.iter()
         .map(|row| format!(" {}", row.iter().enumerate().map(cell).collect::<String>()).trim_end().to_owned())
@@ -271,18 +277,18 @@ mod tests {
             ("mse".to_owned(), series("tensor", &["conv1.weight", "dead.weight"], &[0.25, 0.25])),
             ("output_error".to_owned(), series(LAYER, &["conv1", "dead"], &[0.5, f64::NAN])),
         ]);
-        let head = "tensor format bytes % bytes % error output error";
+        let head = "tensor format bits bytes % bytes % error output error";
         assert_eq!(
             told(&record),
             [
                 head,
                 "conv1.bias F32 16 16.0",
-                "conv1.weight Int(3) 30 30.0 75.0 0.5000",
-                "dead.weight E2M1 54 54.0 25.0"
+                "conv1.weight Int(3) ▪▪▪ 30 30.0 75.0 0.5000",
+                "dead.weight E2M1 ▪▪▪▪ 54 54.0 25.0"
             ]
         );
         record.clear();
-        assert_eq!(told(&record)[2], "conv1.weight Int(3) 30 30.0");
+        assert_eq!(told(&record)[2], "conv1.weight Int(3) ▪▪▪ 30 30.0");
         assert!(tensors(&[], &record).is_empty());
     }
 }

@@ -20,7 +20,7 @@ pub fn tree(run: &RunModel) -> Vec<TreeRow> {
     let nodes = &graph.experiment.nodes;
     let rank = |node: NodeId| graph.order.iter().position(|at| *at == node).unwrap_or(0);
     let parent: DenseMap<NodeId, Option<NodeId>> =
-        nodes.iter().map(|node| node.inputs.iter().copied().max_by_key(|input| rank(*input))).collect();
+        nodes.iter().map(|node| node.reads().max_by_key(|input| rank(*input))).collect();
     let mut rows = vec![];
     grow(None, &parent, &[], &mut rows);
     rows

@@ -1,0 +1,150 @@
+//! A format for each layer within a budget of bytes, from the file to codes and report.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::Value as Json;
+
+use crate::fixture::{Bench, Told};
+
+const TEXT: &str = r#"Experiment(
+    name: "allocated",
+    axes: { "budget": [2500, 3100], "draw": [0, 1] },
+    nodes: {
+        "mnist": Dataset(source: Mnist10k, train: 500, test: 200),
+        "net": Train(data: "mnist", model: Mlp(hidden: [8]), epochs: 3),
+        "full": Evaluate(model: "net", data: "mnist"),
+        "mixed": Allocate(
+            model: "net", data: "mnist", formats: [Int(2), Int(4)], max_bytes: Axis("budget"),
+            method: Gptq, calibration: 100, calibration_seed: Axis("draw"), sensitivity_images: 200,
+        ),
+        "accuracy": Evaluate(model: "mixed", data: "mnist"),
+    },
+    tables: { "t": Table(rows: ["budget", "draw"], columns: {"bytes": "mixed.bytes", "loss": "mixed.predicted_loss", "whole": "mixed.measured_loss"}) },
+)"#;
+
+/// Returns the tasks of a node that a run computed.
+fn ran<'t>(told: &'t Told, node: &str) -> BTreeSet<&'t str> {
+    let is_of =
+        |task: &&str| task.strip_prefix(node).is_some_and(|rest| rest.is_empty() || rest.starts_with('('));
+    told.tasks("completed").into_iter().filter(is_of).collect()
+}
+
+fn rows(bench: &Bench) -> Vec<Json> {
+    let text = bench.stdout(["table", "x.ron", "t", "--format", "json"]);
+    serde_json::from_str(&text).expect(&text)
+}
+
+#[test]
+fn an_edit_runs_exactly_what_it_touches() {
+    let bench = Bench::with(TEXT);
+    let told = bench.run_well();
+    // Two layers in two formats, for each draw.
+    assert_eq!(ran(&told, "mixed.probe").len(), 8);
+    assert_eq!((ran(&told, "mixed").len(), ran(&told, "accuracy").len() <= 4), (4, true));
+    let within =
+        |row: &Json| row["bytes"].as_f64() <= row["budget"].as_f64() && row["loss"].as_f64() >= Some(0.0);
+    assert!(rows(&bench).iter().all(within), "{:?}", rows(&bench));
+    assert_eq!(bench.run_well().count("ran"), 0);
+    // Another budget: the choice alone.
+    bench.edit("[2500, 3100]", "[2500, 2800, 3100]");
+    let told = bench.run_well();
+    assert_eq!((ran(&told, "mixed.probe").len(), ran(&told, "mixed").len()), (0, 2));
+    // One format more: its own probes.
+    bench.edit("[Int(2), Int(4)]", "[Int(2), Int(3), Int(4)]");
+    let told = bench.run_well();
+    let probes = ran(&told, "mixed.probe");
+    assert!(probes.len() == 4 && probes.iter().all(|task| task.contains("Int(3)")), "{probes:?}");
+    assert_eq!(ran(&told, "mixed").len(), 6);
+    // Another draw: the probes of this draw.
+    bench.edit("\"draw\": [0, 1]", "\"draw\": [0, 1, 2]");
+    let told = bench.run_well();
+    let probes = ran(&told, "mixed.probe");
+    assert!(probes.len() == 6 && probes.iter().all(|task| task.contains("draw=2")), "{probes:?}");
+    // What a plan says agrees, and why names the probes.
+    bench.edit("[Int(2), Int(3), Int(4)]", "[Int(2), Int(4)]");
+    let told = bench.run_well();
+    let chosen = ran(&told, "mixed");
+    assert!(
+        ran(&told, "mixed.probe").is_empty() && chosen.iter().all(|task| task.contains("draw=2")),
+        "{chosen:?}"
+    );
+    bench.edit("[2500, 2800, 3100]", "[2500, 2800, 3000, 3100]");
+    let plan = bench.stdout(["plan", "x.ron"]);
+    assert!(plan.contains("mixed") && plan.contains("3 to run"), "{plan}");
+    let why = bench.stdout(["why", "x.ron", "mixed(budget=2500,draw=0)"]);
+    assert!(why.contains("probe.linear1 Int(2)"), "{why}");
+}
+
+/// With one format, the network is that of Quantize; a choice between formats is the packer's to the byte.
+#[test]
+fn one_format_is_quantize_and_codes_have_the_bytes() {
+    let bench = Bench::with(
+        &TEXT.replace("[Int(2), Int(4)]", "[Int(4)]").replace("\"accuracy\":", "\"small\": Quantize(model: \"net\", data: \"mnist\", format: Int(4), method: Gptq, calibration: 100, calibration_seed: Axis(\"draw\")), \"same\": Compare(model: \"mixed\", baseline: \"small\", data: \"mnist\"), \"accuracy\":")
+            .replace("\"whole\": \"mixed.measured_loss\"", "\"difference\": \"same.loss_difference\"").replace("2500", "4000").replace("3100", "4100"),
+    );
+    bench.run_well();
+    for row in rows(&bench) {
+        assert_eq!(row["difference"], 0.0, "{row}");
+    }
+    let bench = Bench::with(TEXT);
+    bench.run_well();
+    let metrics = &rows(&bench)[3];
+    bench.stdout(["weights", "x.ron", "mixed(budget=3100,draw=1)", "-o", "w.npz"]);
+    let archive = fs::read(bench.path("w.npz")).expect("an archive");
+    assert!(archive.len() > 1000 && metrics["bytes"].as_f64() <= Some(3100.0), "{metrics}");
+    bench.stdout(["report", "x.ron", "-o", "x.html"]);
+    let report = fs::read_to_string(bench.path("x.html")).expect("a report");
+    assert!(report.contains("linear1.weight") && report.contains("mixed.probe"), "the layers and the probes");
+    assert!(bench.stdout(["cite", "x.ron"]).contains("HAWQ-V3"));
+}
+
+#[test]
+fn answers_of_several_nodes_compete() {
+    let both = TEXT.replace(
+        "\"accuracy\":",
+        "\"small\": Quantize(model: \"net\", format: Int(8)), \"plain\": Evaluate(model: \"small\", data: \"mnist\"), \"accuracy\":",
+    );
+    let bench = Bench::with(
+        &both
+            .replace("max_bytes: Axis(\"budget\")", "max_bytes: 4000")
+            .replace("\"budget\": [2500, 3100], ", "")
+            .replace("[\"budget\", \"draw\"]", "[\"draw\"]"),
+    );
+    bench.run_well();
+    let ended = bench.fewbits(["choose", "x.ron", "--max-drop", "50pp"]);
+    let (mixed, small) = (ended.stdout.find("mixed\n"), ended.stdout.find("small\n"));
+    assert!(mixed < small && mixed.is_some(), "{ended:?}");
+    // Eight bits do not fit here.
+    let ended =
+        bench.fewbits(["choose", "x.ron", "--max-drop", "50pp", "--max-bytes", "4000", "--format", "json"]);
+    assert!(ended.stdout.contains("mixed.bytes") && !ended.stdout.contains("small.bytes"), "{ended:?}");
+}
+
+#[test]
+fn a_budget_below_the_smallest_choice_is_a_fault() {
+    let bench = Bench::with(&TEXT.replace("[2500, 3100]", "[100, 3100]"));
+    let ended = bench.fewbits(["check", "x.ron"]);
+    assert_eq!(ended.code, Some(2));
+    let told = ended.stderr;
+    assert!(
+        told.contains("the network takes at least ")
+            && told.contains(" bytes in these formats, more than 100"),
+        "{told}"
+    );
+    // So many bytes are enough.
+    let least: String =
+        told.split("at least ").nth(1).unwrap_or_default().chars().take_while(char::is_ascii_digit).collect();
+    bench.write("x.ron", TEXT.replace("[2500, 3100]", &format!("[{least}, 3100]")));
+    bench.stdout(["check", "x.ron"]);
+    let below = least.parse::<u64>().expect("a number") - 1;
+    bench.write("x.ron", TEXT.replace("[2500, 3100]", &format!("[{below}, 3100]")));
+    assert_eq!(bench.fewbits(["check", "x.ron"]).code, Some(2));
+}
+
+#[test]
+fn too_few_images_fail_the_probes() {
+    let bench = Bench::with(&TEXT.replace("sensitivity_images: 200", "sensitivity_images: 501"));
+    let told = bench.run();
+    assert!(told.count("failed") == 8 && told.count("skipped") == 8, "{:?}", told.counts());
+}

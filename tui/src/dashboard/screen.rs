@@ -43,7 +43,8 @@ fn keep_to_ascii(buf: &mut Buffer) {
             "±" | "…" => "~",
             "–" => "-",
             "×" => "x",
-            "▪" => "#",
+            "█" => "#",
+            "▌" => "|",
             _ => "?",
         };
         cell.set_symbol(plain);

@@ -115,9 +115,10 @@ fn tensors(tensors: &[TensorSize], series: &BTreeMap<String, Series>) -> Vec<Str
     aligned(&std::iter::once(head).chain(tensors.iter().map(row)).collect::<Vec<_>>())
 }
 
-/// Draws the bits of a code, a mark for each, rounded up.
+/// Draws the bits of a code, rounded up: a block for two bits.
 fn bar(bits: f64) -> String {
-    "▪".repeat((bits.ceil() as usize).min(16))
+    let bits = (bits.ceil() as usize).min(16);
+    "█".repeat(bits / 2) + if bits % 2 == 1 { "▌" } else { "" }
 }
 
 /// Returns rows as lines: the first three columns to the left, the others to the right.
@@ -283,12 +284,12 @@ mod tests {
             [
                 head,
                 "conv1.bias F32 16 16.0",
-                "conv1.weight Int(3) ▪▪▪ 30 30.0 75.0 0.5000",
-                "dead.weight E2M1 ▪▪▪▪ 54 54.0 25.0"
+                "conv1.weight Int(3) █▌ 30 30.0 75.0 0.5000",
+                "dead.weight E2M1 ██ 54 54.0 25.0"
             ]
         );
         record.clear();
-        assert_eq!(told(&record)[2], "conv1.weight Int(3) ▪▪▪ 30 30.0");
+        assert_eq!(told(&record)[2], "conv1.weight Int(3) █▌ 30 30.0");
         assert!(tensors(&[], &record).is_empty());
     }
 }

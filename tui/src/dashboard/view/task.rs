@@ -264,6 +264,8 @@ fn clipped(line: Line<'static>, width: usize, theme: Theme) -> Line<'static> {
     let mut spans: Vec<Span<'static>> = vec![];
     for span in line.spans {
         if span.width() > room {
+            let start: String = span.content.chars().take(room).collect();
+            spans.push(Span::styled(start, span.style));
             break;
         }
         room -= span.width();

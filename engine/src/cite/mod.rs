@@ -93,7 +93,7 @@ impl Citation {
             experiment: experiment.name.clone(),
             about: experiment.about.clone(),
             nodes: experiment.nodes.len(),
-            axes: experiment.axes.iter().map(|axis| (axis.name.clone(), axis.levels.len())).collect(),
+            axes: experiment.written_axes().map(|axis| (axis.name.clone(), axis.levels.len())).collect(),
             tasks: graph.len(),
             missing: graph.tasks().filter(|task| read.results.metrics(*task).is_none()).count(),
             replications: replications(graph, &read.results),

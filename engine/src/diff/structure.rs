@@ -57,7 +57,7 @@ impl Structure {
             same.is_some_and(|of| !are_alike((from, table), (to, of)))
         });
         Self {
-            axes: axes(&one.axes, &other.axes),
+            axes: axes(&one.written_axes().collect::<Vec<_>>(), &other.written_axes().collect::<Vec<_>>()),
             only: apart(
                 one.only.iter().map(|of| &of.text).collect(),
                 other.only.iter().map(|of| &of.text).collect(),
@@ -86,17 +86,17 @@ impl Structure {
     }
 }
 
-fn axes(from: &[Axis], to: &[Axis]) -> Vec<AxisChange> {
+fn axes(from: &[&Axis], to: &[&Axis]) -> Vec<AxisChange> {
     let without = |axis: &Axis, other: Option<&Axis>| -> Vec<String> {
         let texts: Vec<String> =
             other.iter().flat_map(|axis| &axis.levels).map(|level| level.value.to_string()).collect();
         let alone = axis.levels.iter().filter(|level| !texts.contains(&level.value.to_string()));
         alone.map(|level| level.label.clone()).collect()
     };
-    let find = |axes: &'_ [Axis], name: &str| axes.iter().position(|axis| axis.name == name);
+    let find = |axes: &'_ [&Axis], name: &str| axes.iter().position(|axis| axis.name == name);
     let mut found = vec![];
     for axis in from {
-        let other = find(to, &axis.name).map(|at| &to[at]);
+        let other = find(to, &axis.name).map(|at| to[at]);
         let values = Apart {
             from: without(axis, other),
             to: other.map_or(vec![], |other| without(other, Some(axis))),

@@ -60,6 +60,11 @@ pub struct Experiment {
 }
 
 impl Experiment {
+    /// Returns the axes that the file has; the axis of probes is not among them.
+    pub fn written_axes(&self) -> impl Iterator<Item = &Axis> {
+        self.axes.iter().filter(|axis| !axis.is_of_probes())
+    }
+
     /// Parses an experiment and reports every fault found; the result leaves out the parts with faults. Returns
     /// `None` if the text is not an `Experiment(…)`.
     pub fn parse(text: &str, kinds: &'static [NodeKind], faults: &mut Faults) -> Option<Self> {

@@ -28,6 +28,7 @@ mod lsp;
 mod networks;
 mod numbers;
 mod own_data;
+mod packed;
 mod picture;
 mod report;
 mod report_in_browser;

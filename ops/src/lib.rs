@@ -17,6 +17,7 @@ mod loss;
 pub mod network;
 pub mod numpy;
 mod op;
+pub mod packed;
 mod provenance;
 pub mod quantize;
 pub mod random;

@@ -14,7 +14,9 @@ use clap_complete::Shell;
 
 use crate::template;
 pub use compare::{CiteArgs, DiffArgs, Form};
-pub use results::{ChooseArgs, FigureFormat, OutputFormat, PlotArgs, ReportArgs, TableArgs, Weights};
+pub use results::{
+    ChooseArgs, ExportArgs, ExportForm, FigureFormat, OutputFormat, PlotArgs, ReportArgs, TableArgs, Weights,
+};
 pub use store::{Export, Gc, Import, StoreCommand, Verify};
 
 /// How few bits per weight does a trained network need, in which number format, and what does each bit buy?
@@ -149,6 +151,11 @@ pub enum Command {
         after_help = "NumPy opens the file: TENSOR/weight, and TENSOR/codes, /scales, /zero_points and /codebook of quantized ones; docs/exports.md says how they belong together.\n\nExamples:\n  fewbits weights study.ron 'net(seed=0)' -o net.npz\n  fewbits weights study.ron 'small(seed=0,e=3)' -o small.npz"
     )]
     Weights(Weights),
+    /// Write the network of a task for use elsewhere
+    #[command(
+        after_help = "A packed network has exactly the bytes that the metric `bytes` counts; docs/packed.md defines the file, and an Import reads it.\n\nExamples:\n  fewbits export study.ron 'small(seed=0,e=3)' --to packed -o small.safetensors"
+    )]
+    Export(ExportArgs),
     /// Compare two runs, two experiments, or two points of one: parameters, tasks, and metrics with their noise
     Diff(DiffArgs),
     /// Show the facts that a paper needs about an experiment: methods with their sources, versions, digests, BibTeX

@@ -63,6 +63,7 @@ fn main() -> ExitCode {
         Command::Report(args) => command::report::report(args, global),
         Command::Plot(args) => command::report::plot(args, global),
         Command::Weights(args) => command::weights::weights(args, global),
+        Command::Export(args) => command::export::export(args, global),
         Command::Diff(args) => command::diff::diff(args, global),
         Command::Cite(args) => command::cite::cite(args, global),
         Command::Watch(args) => command::watch::watch(args, global),

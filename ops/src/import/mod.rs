@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::network::definition::Network;
 use crate::network::model::Model;
+use crate::packed;
 use convert::{FinalOp, Imported, OutputRule, convert, output_of};
 use error::ImportError;
 use onnx_file::OnnxGraph;
@@ -79,6 +80,13 @@ impl Import {
         names: &BTreeMap<String, String>,
     ) -> Result<Self, ImportError> {
         let model = weights::from_bytes(path, bytes, network, names)?;
+        Ok(Self(Imported { model, channels_last: false, ending: FinalOp::Logits }))
+    }
+
+    /// Reads a packed network. Errors if the file cannot be read or is none.
+    pub fn packed(path: &Path) -> Result<Self, ImportError> {
+        let model = packed::read(&onnx_file::bytes(path)?)
+            .map_err(|error| ImportError::format(&path.display().to_string(), error.to_string()))?;
         Ok(Self(Imported { model, channels_last: false, ending: FinalOp::Logits }))
     }
 

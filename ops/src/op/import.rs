@@ -212,6 +212,7 @@ impl ImportOp {
         };
         // A file with a fault names no others; the run or the check tells the fault.
         let beside = match self.network {
+            NetworkSource::File { .. } if is_packed(&path) => vec![],
             NetworkSource::File { .. } => files_beside(&path).unwrap_or_default(),
             NetworkSource::Experiment(_) => vec![],
         };
@@ -279,6 +280,7 @@ impl ImportOp {
 
     fn read(&self, path: &Path) -> Result<Import, ImportError> {
         match &self.network {
+            NetworkSource::File { output: None } if is_packed(path) => Import::packed(path),
             NetworkSource::File { output } => Import::read(path, output.as_deref()),
             NetworkSource::Experiment(defined) => {
                 let network = defined.network.as_ref();
@@ -312,6 +314,11 @@ impl ImportOp {
             correct: None,
         })
     }
+}
+
+/// Whether a file that defines its network is a packed one: a safetensors file.
+fn is_packed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "safetensors")
 }
 
 /// Returns the path of a file: from the experiment's folder, or from the data directory if it is not there.

@@ -68,15 +68,6 @@ impl AdditionKind {
 }
 
 impl Addition {
-    /// Writes the stored numbers.
-    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Self::None | Self::Thresholds(_) => {}
-            Self::ZeroPoints(bits, points) => bytes.extend(pack::pack(points.iter().copied(), *bits)),
-            Self::Codebook(numbers) => bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes())),
-        }
-    }
-
     /// Returns the zero point of each group; empty without zero points.
     pub(super) fn zero_points(&self) -> &[u32] {
         if let Self::ZeroPoints(_, points) = self { points } else { &[] }

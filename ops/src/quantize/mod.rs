@@ -19,6 +19,7 @@ pub use distortion::Distortion;
 use distortion::DistortionSums;
 pub use encoded::{Codes, Encoded};
 pub use fitted::{Fitted, Prepared};
+pub use packer::PackedTensor;
 pub use place::PlaceRounder;
 pub use quantization::Quantization;
 

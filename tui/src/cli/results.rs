@@ -115,6 +115,27 @@ pub struct Weights {
     pub output: PathBuf,
 }
 
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    pub file: FileArgs,
+    /// The task of a Train, an Import, a Quantize or an Allocate, named as for `why`
+    pub task: String,
+    /// What to write
+    #[arg(long, value_enum)]
+    pub to: ExportForm,
+    /// The file to write; `-` for standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// The form of an exported network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportForm {
+    /// The packed network: codes, scales and formats in a safetensors file
+    Packed,
+}
+
 /// Reads an odd number of epochs.
 fn odd(text: &str) -> Result<usize, String> {
     let number = text.parse::<usize>().ok().filter(|number| number % 2 == 1 && *number < 1000);

@@ -10,6 +10,7 @@ pub mod completions;
 pub mod data;
 pub mod detach;
 pub mod diff;
+pub mod export;
 pub mod fmt;
 pub mod live;
 pub mod lsp;

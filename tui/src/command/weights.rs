@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use fewbits_engine::graph::TaskId;
-use fewbits_engine::plan::Planner;
+use fewbits_engine::graph::{TaskGraph, TaskId};
+use fewbits_engine::plan::{Plan, Planner};
 use fewbits_engine::run::rebuild::Rebuilder;
-use fewbits_ops::StandardOps;
 use fewbits_ops::quantize::Encoded;
 use fewbits_ops::weights::{encoded, inputs_of_codes, plain};
+use fewbits_ops::{Artifact, StandardOps};
 use fewbits_store::{Key, Store};
 use serde_json::{Map, Value as Json, json};
 
@@ -31,15 +31,9 @@ pub fn weights(args: &Weights, global: &Global) -> Result<Exit> {
     let store = Arc::new(reader(global)?);
     let planner = Planner::new(graph, &**ops, &store);
     let plan = planner.plan()?;
-    let task = find(graph, &plan, &args.task)?;
+    let task = find_model(graph, &plan, &args.task)?;
     let key = plan.planned(task).key;
-    if graph.kind(task).output != Some("model") {
-        let name = graph.name(task);
-        return Err(Coded::usage(format!(
-            "{name}: it has no weights; name a task of a Train, an Import, a Quantize or an Allocate"
-        )));
-    }
-    let tensors = tensors(task, &Rebuilder::new((graph, ops, &store), plan))?;
+    let (tensors, _) = tensors(task, &Rebuilder::new((graph, ops, &store), plan))?;
     let meta = meta(&graph.name(task), key, &store, &tensors)?;
     let inputs = Inputs::collect(&session.graph, &session.ops, &args.file.file, global)?;
     let size = output::write(&args.output, &inputs, |file| npz::write(&tensors, &meta, file))?;
@@ -51,8 +45,23 @@ pub fn weights(args: &Weights, global: &Global) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Returns the tensors of a task's model, with their codes if they are quantized.
-fn tensors(task: TaskId, rebuilder: &Rebuilder<'_, StandardOps>) -> Result<Vec<Encoded>> {
+/// Finds the task with a model that a text means.
+pub(super) fn find_model(graph: &TaskGraph<StandardOps>, plan: &Plan, text: &str) -> Result<TaskId> {
+    let task = find(graph, plan, text)?;
+    if graph.kind(task).output == Some("model") {
+        return Ok(task);
+    }
+    let name = graph.name(task);
+    Err(Coded::usage(format!(
+        "{name}: it has no weights; name a task of a Train, an Import, a Quantize or an Allocate"
+    )))
+}
+
+/// Returns the tensors of a task's model, with their codes if they are quantized, and the model.
+pub(super) fn tensors(
+    task: TaskId,
+    rebuilder: &Rebuilder<'_, StandardOps>,
+) -> Result<(Vec<Encoded>, Arc<Artifact>)> {
     let graph = rebuilder.graph();
     let artifact = rebuilder.artifact(task)?;
     let made = plain(&artifact)?;
@@ -60,20 +69,20 @@ fn tensors(task: TaskId, rebuilder: &Rebuilder<'_, StandardOps>) -> Result<Vec<E
     let reads = inputs.iter().take(inputs_of_codes(op)).map(|input| rebuilder.artifact(*input));
     let reads = reads.collect::<Result<Vec<_>, _>>()?;
     if reads.is_empty() {
-        return Ok(made);
+        return Ok((made, artifact));
     }
     let coded = encoded(op, &reads, &artifact)?;
     let bits = |tensors: &[Encoded]| -> Vec<u32> {
         tensors.iter().flat_map(|tensor| &tensor.weights).map(|weight| weight.to_bits()).collect()
     };
     if bits(&coded) == bits(&made) {
-        return Ok(coded);
+        return Ok((coded, artifact));
     }
     Err(anyhow!("a fault in fewbits itself (codes of other weights); please report it"))
 }
 
 /// Describes the weights: the task, its preimage, and the quantization of each tensor.
-fn meta(task: &str, key: Option<Key>, store: &Store, tensors: &[Encoded]) -> Result<Json> {
+pub(super) fn meta(task: &str, key: Option<Key>, store: &Store, tensors: &[Encoded]) -> Result<Json> {
     let record = key.map(|key| store.record(&key)).transpose()?.flatten();
     let made_of = record.map(|record| serde_json::from_str::<Json>(&record.preimage)).transpose()?;
     let mut how = Map::new();

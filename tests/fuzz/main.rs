@@ -6,6 +6,7 @@
 //! `BOLERO_RANDOM_SEED` repeats a failure with the seed that it printed. `cargo bolero test --package fewbits TARGET`
 //! runs a coverage-guided fuzzer.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
@@ -20,11 +21,14 @@ use fewbits_ops::StandardOps;
 use fewbits_ops::dataset::idx::{Idx, IdxKind};
 use fewbits_ops::dataset::source::SideOrder;
 use fewbits_ops::dataset::{cifar, csv, npz, open::DatasetFile};
+use fewbits_ops::format::{Format, RandomBits, Rounding};
 use fewbits_ops::import::Import;
 use fewbits_ops::import::golden::Golden;
 use fewbits_ops::network::architecture::{Architecture, LayerSpec};
 use fewbits_ops::network::definition::Network;
 use fewbits_ops::network::model::Model;
+use fewbits_ops::packed;
+use fewbits_ops::quantize::{Quantization, Quantizer, Tensor, Tensors};
 use fewbits_store::Store;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
@@ -205,6 +209,46 @@ fn weights_of_others() {
     let names = names.into_iter().collect();
     fuzz(&[fs::read(path).expect("weights")], |bytes| {
         let _ = Import::weights_of_bytes(Path::new("fuzzed"), bytes, &network, &names);
+    });
+}
+
+#[test]
+fn packed_network() {
+    let layers = vec![LayerSpec::Flatten, LayerSpec::linear(6), LayerSpec::linear(4)];
+    let network = Network::resolve(&Architecture::Layers(layers), [1, 2, 3], 4).expect("a network");
+    let formats = ["Int(3)", "KMeans(2)", "Int(bits: 4, range: Asymmetric)", "Ternary", "Nf4(block: 3)"];
+    let files: Vec<Vec<u8>> = formats
+        .iter()
+        .map(|format| {
+            let quantization =
+                Quantization::new(Format::parse(format).expect("a format"), Rounding::Nearest, None)
+                    .expect("a quantization");
+            let quantizer = Quantizer {
+                quantization,
+                layers: BTreeMap::new(),
+                seed: 0,
+                random_bits: RandomBits::default(),
+                tensors: Tensors::Weights,
+            };
+            let contents: Vec<(String, Vec<usize>, Vec<f32>)> = network
+                .parameters()
+                .into_iter()
+                .map(|parameter| {
+                    let count = parameter.shape.iter().product::<usize>();
+                    (parameter.name, parameter.shape, (0..count).map(|at| at as f32 / 7.0 - 1.0).collect())
+                })
+                .collect();
+            let tensors: Vec<Tensor<'_>> =
+                contents.iter().map(|(name, shape, data)| Tensor { name, shape, data }).collect();
+            packed::write(&network, &quantizer.encode(&tensors).expect("codes"), "{}".to_owned())
+                .expect("a file")
+        })
+        .collect();
+    for file in &files {
+        packed::read(file).expect("what was written can be read");
+    }
+    fuzz(&files, |bytes| {
+        let _ = packed::read(bytes);
     });
 }
 

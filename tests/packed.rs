@@ -45,7 +45,7 @@ fn experiment() -> String {
 }
 
 /// Returns the sum of the lengths of a safetensors file's tensors.
-fn bytes_of_tensors(file: &[u8]) -> u64 {
+pub fn bytes_of_tensors(file: &[u8]) -> u64 {
     let length = u64::from_le_bytes(file[..8].try_into().expect("a length")) as usize;
     let header: Json = serde_json::from_slice(&file[8..8 + length]).expect("JSON");
     let lengths = header.as_object().expect("tensors").values().filter_map(|tensor| {

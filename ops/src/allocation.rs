@@ -39,7 +39,7 @@ struct State {
 pub fn allocate(items: &[Vec<Choice>], most: u64) -> Option<Vec<usize>> {
     let least: Vec<u64> =
         items.iter().map(|options| options.iter().map(|option| option.bytes).min()).collect::<Option<_>>()?;
-    let mut room = most.checked_sub(least.iter().sum())?;
+    most.checked_sub(least.iter().sum())?;
     let bound = Bound::new(items, most);
     let mut fronts: Vec<Front> =
         vec![Front { states: vec![State { bytes: 0, loss: 0, option: 0, rest: 0 }] }];
@@ -47,7 +47,7 @@ pub fn allocate(items: &[Vec<Choice>], most: u64) -> Option<Vec<usize>> {
     for (at, options) in items.iter().enumerate().rev() {
         let behind = &fronts[fronts.len() - 1];
         // The bytes that the items from here on may take if those before take their least.
-        room = most - least[..at].iter().sum::<u64>();
+        let room = most - least[..at].iter().sum::<u64>();
         let mut states = Vec::with_capacity(options.len() * behind.states.len());
         for (option, choice) in options.iter().enumerate() {
             for (rest, state) in behind.states.iter().enumerate() {
@@ -66,7 +66,6 @@ pub fn allocate(items: &[Vec<Choice>], most: u64) -> Option<Vec<usize>> {
         });
         fronts.push(Front { states });
     }
-    debug_assert!(room <= most);
     // The last state of a front has the least loss.
     let mut place = fronts.last()?.states.len().checked_sub(1)?;
     let mut chosen = vec![];

@@ -44,6 +44,13 @@ fn no_codes() -> OpError {
     OpError::Failed("only quantized weights have codes".to_owned())
 }
 
+/// Returns the names of the formats that an op chooses from: the series `format` of its record has the place of each layer's.
+/// Nothing for ops that choose none.
+#[must_use]
+pub fn listed_formats(op: &Op) -> Vec<String> {
+    if let Op::Allocate(op) = op { op.format_names() } else { vec![] }
+}
+
 /// Returns how many of an op's inputs the codes of its weights depend on beside the weights: the network, and the images that
 /// its scales are fitted to, and probes; 0 if its weights have no codes.
 #[must_use]

@@ -1,6 +1,8 @@
 //! The usual question about an experiment without a `Choose` table: the smallest quantized network that loses little.
 //! The question is written as a `Choose` table and parsed as one.
 
+use std::collections::BTreeSet;
+
 use fewbits_engine::dense::NodeId;
 use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::ops::MetricRole;
@@ -23,6 +25,9 @@ pub enum NoQuestion {
     /// No node quantizes.
     #[error("it quantizes no network")]
     NoQuantization,
+    /// Several nodes quantize different networks: these.
+    #[error("it quantizes different networks in several nodes ({0})")]
+    SeveralNetworks(String),
     /// The question has a fault.
     #[error("{0}")]
     Fault(String),
@@ -33,6 +38,12 @@ pub enum NoQuestion {
 pub fn usual(graph: &TaskGraph<StandardOps>) -> Result<Vec<Table>, NoQuestion> {
     let nodes = &graph.experiment.nodes;
     let small: Vec<NodeId> = having(nodes, MetricRole::Bytes).collect();
+    // Answers about one network compete; those about others have nothing in common.
+    let networks: BTreeSet<Option<&NodeId>> = small.iter().map(|&at| nodes[at].inputs.first()).collect();
+    if networks.len() > 1 {
+        let names: Vec<&str> = small.iter().map(|&at| nodes[at].name.as_str()).collect();
+        return Err(NoQuestion::SeveralNetworks(names.join(", ")));
+    }
     let name = |at: NodeId| if small.len() == 1 { "choice" } else { nodes[at].name.as_str() };
     let questions = small.iter().map(|&small| question(graph, small, name(small)));
     let (questions, faults): (Vec<_>, Vec<_>) = questions.partition(Result::is_ok);

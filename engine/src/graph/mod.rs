@@ -190,7 +190,8 @@ impl<O: Ops> TaskGraph<O> {
     pub fn probes(&self, task: TaskId) -> Option<Vec<TaskId>> {
         let (node, point) = self.place(task);
         let Some(probes) = &self.node_tasks[node].probes else { return Some(vec![]) };
-        Some(probes.of[point].as_ref()?.iter().map(|&at| self.task(probes.node, at)).collect())
+        let ids = probes.of[point].as_ref()?;
+        probes.node.map(|node| ids.iter().map(|&at| self.task(node, at)).collect())
     }
 
     /// Returns the label of a task that is a probe: its value on the axis of probes.

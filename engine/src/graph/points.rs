@@ -71,19 +71,37 @@ impl Points {
         Ok(Self { axes: axes.to_vec(), allowed, strides, ranks })
     }
 
-    /// Makes given points of axes with these numbers of levels; `points` have one level of each axis, ascending.
-    #[must_use]
-    pub fn of<'p>(axes: &[AxisId], sizes: &[usize], points: impl Iterator<Item = &'p [usize]>) -> Self {
-        let mut strides = vec![1_u64; sizes.len()];
-        for at in (1..sizes.len()).rev() {
-            strides[at - 1] = strides[at].saturating_mul(sizes[at].max(1) as u64);
+    /// Returns points of some of the axes, with another axis behind them: `place` has a point of `self` for each of `items`, and
+    /// its level on the other axis, of so many. Sorts the items into the order of the points. `None` if there are more
+    /// combinations than ranks.
+    pub fn beside<T>(
+        &self,
+        axes: &[AxisId],
+        (other, levels): (AxisId, usize),
+        items: &mut [T],
+        place: impl Fn(&T) -> (PointId, usize),
+    ) -> Option<Self> {
+        let own: Vec<usize> = axes.iter().filter_map(|axis| self.axes.binary_search(axis).ok()).collect();
+        let mut strides = vec![1_u64];
+        let sizes = own.iter().map(|&at| self.allowed[at].len()).skip(1).chain([levels]);
+        for size in sizes.collect::<Vec<_>>().into_iter().rev().take(own.len()) {
+            strides.insert(0, strides[0].checked_mul(size.max(1) as u64)?);
         }
-        let rank = |levels: &[usize]| {
-            levels.iter().zip(&strides).map(|(level, stride)| *level as u64 * stride).sum()
+        let rank = |item: &T| {
+            let (point, level) = place(item);
+            let shares = own.iter().map(|&at| self.share(point, at)).chain([level as u64]);
+            shares.zip(&strides).map(|(share, stride)| share * stride).sum::<u64>()
         };
-        let ranks = points.map(rank).collect();
-        let allowed = sizes.iter().map(|size| (0..*size as u32).collect()).collect();
-        Self { axes: axes.to_vec(), allowed, strides, ranks }
+        // The greatest rank fits as well.
+        strides[0].checked_mul(own.first().map_or(levels, |&at| self.allowed[at].len()).max(1) as u64)?;
+        items.sort_by_key(rank);
+        let allowed = own.iter().map(|&at| self.allowed[at].clone()).chain([(0..levels as u32).collect()]);
+        Some(Self {
+            axes: axes.iter().copied().chain([other]).collect(),
+            allowed: allowed.collect(),
+            ranks: items.iter().map(rank).collect(),
+            strides,
+        })
     }
 
     /// Returns the number of points.

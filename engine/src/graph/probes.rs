@@ -20,8 +20,8 @@ const AXIS: &str = "Probe";
 
 /// The probes of a node's tasks.
 pub(super) struct Probes {
-    /// The node that has them.
-    pub(super) node: NodeId,
+    /// The node that has them; `None` if none is known.
+    pub(super) node: Option<NodeId>,
     /// The probes of each task, in the order of [`Ops::probes`]; `None` while they are not known.
     pub(super) of: DenseMap<PointId, Option<Arc<[PointId]>>>,
 }
@@ -41,16 +41,20 @@ pub(super) fn add_probes<O: Ops>(
         .iter()
         .map(|&(at, kind)| ProbeDraft::new(experiment, at, kind, &tasks[at], ops, ports, faults))
         .collect();
-    let mut labels: Vec<String> = drafts.iter().flat_map(|draft| draft.labels.iter().cloned()).collect();
-    let mut seen = std::collections::HashSet::new();
-    labels.retain(|label| seen.insert(label.clone()));
-    if labels.is_empty() {
-        return;
+    let mut labels: Vec<String> = vec![];
+    let mut levels: HashMap<String, usize> = HashMap::new();
+    for label in drafts.iter().flat_map(|draft| &draft.labels) {
+        if !levels.contains_key(label) {
+            levels.insert(label.clone(), labels.len());
+            labels.push(label.clone());
+        }
     }
     let axis = AxisId::from_index(experiment.axes.len());
-    experiment.axes.push(Axis::of_probes(AXIS, &labels));
+    if !labels.is_empty() {
+        experiment.axes.push(Axis::of_probes(AXIS, &labels));
+    }
     for draft in drafts {
-        draft.finish(experiment, tasks, axis, &labels);
+        draft.finish(experiment, tasks, axis, &levels, faults);
     }
 }
 
@@ -116,61 +120,57 @@ impl<O: Ops> ProbeDraft<O> {
         Self { node: at, kind, axes, resolved, labels, of }
     }
 
-    /// Adds the node and its tasks.
+    /// Adds the node and its tasks. A node without known probes has none.
     fn finish(
         self,
         experiment: &mut Experiment,
         tasks: &mut DenseMap<NodeId, NodeTasks<O>>,
         axis: AxisId,
-        labels: &[String],
+        levels: &HashMap<String, usize>,
+        faults: &mut Faults,
     ) {
-        let Self { node: at, kind, axes, resolved, labels: own, of } = self;
-        let level =
-            |probe: u32| labels.iter().position(|label| *label == own[probe as usize]).unwrap_or_default();
-        let (node, owner) = (&experiment.nodes[at], &tasks[at]);
-        // The first task of the node for each combination of the axes; the others share its probes.
+        let Self { node: at, kind, axes, resolved, labels, of } = self;
+        let owner = &tasks[at];
+        let group = |point: PointId| owner.points.agreement(point, &axes);
+        // The first task of the node in each group shares its probes with the others.
         let mut first: HashMap<u64, PointId> = HashMap::new();
         for point in owner.points.ids() {
-            first.entry(owner.points.agreement(point, &axes)).or_insert(point);
+            first.entry(group(point)).or_insert(point);
         }
-        let mut drafts: Vec<(Vec<usize>, u32, PointId)> = vec![];
-        for &point in first.values() {
-            let levels: Vec<usize> =
-                axes.iter().map(|&axis| owner.points.level(point, axis).unwrap_or_default()).collect();
-            for &probe in of[point].iter().flat_map(|list| list.iter()) {
-                drafts.push(([levels.as_slice(), &[level(probe)]].concat(), probe, point));
-            }
-        }
-        drafts.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-        let all_axes: Vec<AxisId> = axes.iter().copied().chain([axis]).collect();
-        let sizes: Vec<usize> = all_axes.iter().map(|&axis| experiment.axes[axis].levels.len()).collect();
-        let points = Points::of(&all_axes, &sizes, drafts.iter().map(|(levels, ..)| levels.as_slice()));
-        let places: HashMap<(u64, u32), PointId> = drafts
+        // Each probe of each group: a task of the group, and the number of the probe.
+        let mut drafts: Vec<(PointId, u32)> = first
+            .values()
+            .flat_map(|&point| {
+                of[point].iter().flat_map(|list| list.iter()).map(move |probe| (point, *probe))
+            })
+            .collect();
+        let place = |(point, probe): &(PointId, u32)| (*point, levels[&labels[*probe as usize]]);
+        let Some(points) = owner.points.beside(&axes, (axis, levels.len()), &mut drafts, place) else {
+            let hint = "shorten an axis";
+            faults.add(
+                experiment.nodes[at].span,
+                "its axes have too many combinations to number its probes",
+                hint,
+            );
+            return;
+        };
+        let ids: HashMap<(u64, u32), PointId> = drafts
             .iter()
             .zip(points.ids())
-            .map(|((_, probe, point), id)| ((owner.points.agreement(*point, &axes), *probe), id))
+            .map(|((point, probe), id)| ((group(*point), *probe), id))
             .collect();
-        let shared = |(point, list): (PointId, &ProbeList)| {
-            let group = owner.points.agreement(point, &axes);
-            list.as_ref().map(|list| list.iter().map(|probe| places[&(group, *probe)]).collect())
-        };
-        let mut known: HashMap<u64, Option<Arc<[PointId]>>> = HashMap::new();
+        let mut shared: HashMap<u64, Option<Arc<[PointId]>>> = HashMap::new();
         let of: DenseMap<PointId, Option<Arc<[PointId]>>> = of
             .pairs()
             .map(|(point, list)| {
-                let group = owner.points.agreement(point, &axes);
-                known.entry(group).or_insert_with(|| shared((point, list))).clone()
+                let group = group(point);
+                let ids =
+                    || list.as_ref().map(|list| list.iter().map(|probe| ids[&(group, *probe)]).collect());
+                shared.entry(group).or_insert_with(ids).clone()
             })
             .collect();
+        let node = &experiment.nodes[at];
         let count = node.inputs.len();
-        let probes = NodeTasks {
-            points,
-            resolved_ops: resolved,
-            first: tasks.last().map_or(0, |last| last.first + last.points.len() as u32),
-            resolved_of: drafts.iter().map(|(_, probe, _)| *probe).collect(),
-            inputs: drafts.iter().flat_map(|(.., point)| owner.inputs_of(*point, count).to_vec()).collect(),
-            probes: None,
-        };
         let added = Node {
             name: format!("{}.probe", node.name),
             span: node.span,
@@ -180,14 +180,24 @@ impl<O: Ops> ProbeDraft<O> {
             inputs: node.inputs.clone(),
             input_spans: node.input_spans.clone(),
             own_axes: vec![axis],
-            axes: all_axes,
+            axes: points.axes.clone(),
             probes: None,
         };
-        let probe_node = NodeId::from_index(tasks.len());
-        tasks.push(probes);
-        experiment.nodes.push(added);
-        tasks[at].probes = Some(Probes { node: probe_node, of });
-        experiment.nodes[at].probes = Some(probe_node);
+        let own = NodeTasks {
+            points,
+            resolved_ops: resolved,
+            first: tasks.last().map_or(0, |last| last.first + last.points.len() as u32),
+            resolved_of: drafts.iter().map(|(_, probe)| *probe).collect(),
+            inputs: drafts.iter().flat_map(|(point, _)| owner.inputs_of(*point, count).to_vec()).collect(),
+            probes: None,
+        };
+        let node = (!drafts.is_empty()).then(|| NodeId::from_index(tasks.len()));
+        tasks[at].probes = Some(Probes { node, of });
+        if node.is_some() {
+            tasks.push(own);
+            experiment.nodes.push(added);
+            experiment.nodes[at].probes = node;
+        }
     }
 }
 

@@ -211,6 +211,9 @@ impl<O: Ops> Worker<O> {
             ArtifactPath::InRecord => {
                 let lost = || JobError::Lost { task: source.task, key: source.key };
                 let record = self.store.record(&source.key)?.ok_or_else(lost)?;
+                if Parts::from_record(self.graph.kind(source.task).parts, &record.parts) != source.parts {
+                    return Err(lost());
+                }
                 self.ops.decode_metrics(&record.metrics).map(Arc::new).map_err(|_| lost())
             }
             ArtifactPath::Made(inputs) => self.make_again(source, inputs, quiet),

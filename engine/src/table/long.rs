@@ -8,6 +8,7 @@ use crate::graph::TaskGraph;
 use crate::graph::points::Points;
 use crate::ops::Ops;
 use crate::spec::axis::{Axis, Level};
+use crate::spec::node::Node;
 use crate::spec::table::{MOST_ROWS, SECONDS};
 
 /// Returns the long table. Its columns are the axes, `axis.field` for struct values, and `node.metric`. For each
@@ -16,7 +17,10 @@ use crate::spec::table::{MOST_ROWS, SECONDS};
 pub fn long_table<O: Ops>(graph: &TaskGraph<O>, results: &Results) -> Result<Flat, DuplicateColumn> {
     let experiment = &graph.experiment;
     let mut all = Flat::default();
-    let sets: Vec<&[AxisId]> = experiment.nodes.iter().map(|node| node.axes.as_slice()).collect();
+    // Probes are not in the file, so their numbers are not in its table.
+    let is_written = |node: &Node| node.axes.iter().all(|axis| !experiment.axes[*axis].is_of_probes());
+    let sets: Vec<&[AxisId]> =
+        experiment.nodes.iter().filter(|node| is_written(node)).map(|node| node.axes.as_slice()).collect();
     for axes in maximal(&sets) {
         let nodes: Vec<NodeId> = experiment
             .nodes
@@ -28,7 +32,7 @@ pub fn long_table<O: Ops>(graph: &TaskGraph<O>, results: &Results) -> Result<Fla
         };
         for point in points.ids() {
             let mut row = vec![];
-            for (at, axis) in experiment.axes.pairs() {
+            for (at, axis) in experiment.axes.pairs().filter(|(_, axis)| !axis.is_of_probes()) {
                 write_axis(axis, points.level(point, at), &mut row);
             }
             for &node in &nodes {

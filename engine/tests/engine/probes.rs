@@ -113,3 +113,39 @@ fn too_many_probes_are_too_many_tasks() {
     let faults = fewbits_engine::graph::TaskGraph::parse(&text, &*bench.ops, 4).err().unwrap();
     assert!(faults[0].message.contains("this experiment has 5 tasks, more than the 4 allowed"), "{faults:?}");
 }
+
+/// Constraints over one axis leave out levels; the probes of a level are those of its number.
+#[test]
+fn probes_keep_to_the_points_that_constraints_leave() {
+    let bench = Bench::new();
+    let text = experiment(r#""value": [7, 1, 2], "most": [9]"#, &nodes("[3, 4]"));
+    let text = text.replace("nodes:", "only: [\"value != 7\"], nodes:");
+    let ran = events(&bench, &text);
+    assert!(
+        ran.contains(&"p.probe(value=2,Probe=4) = 8".to_owned())
+            && ran.iter().all(|line| !line.contains("value=7")),
+        "{ran:?}"
+    );
+    let results = bench.results(&text);
+    assert_eq!(results["p.probe(value=2,Probe=3)"].1["value"], 6.0);
+    // The long table has the file's axes and nodes alone.
+    let long = bench.long(&text).to_string();
+    assert!(!long.contains("Probe") && long.contains("p.value"), "{long}");
+    // Many combinations, of which constraints leave one.
+    let axes: Vec<String> = (0..10).map(|at| format!(r#""x{at}": Range(0, 99)"#)).collect();
+    let only: Vec<String> = (0..10).map(|at| format!(r#""x{at} == 5""#)).collect();
+    let sum = (0..10).map(|at| format!(r#""n{at}": Number(value: Axis("x{at}")),"#)).collect::<String>();
+    let adds = (1..10).map(|at| {
+        format!(
+            r#""s{at}": Add(left: "{}", right: "n{at}"),"#,
+            if at == 1 { "n0".to_owned() } else { format!("s{}", at - 1) }
+        )
+    });
+    let text = experiment(
+        &axes.join(", "),
+        &format!("{sum}{}\"p\": Pick(of: \"s9\", among: [1, 2], most: 99)", adds.collect::<String>()),
+    );
+    let text = text.replace("nodes:", &format!("only: [{}], nodes:", only.join(", ")));
+    // One number, nine sums, two probes and the choice.
+    assert_eq!(bench.summary(&text)[0], 1 + 9 + 2 + 1);
+}

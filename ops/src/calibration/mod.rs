@@ -87,6 +87,13 @@ impl Calibration {
         Ok(())
     }
 
+    /// Returns whether quantizing in these ways reads training images.
+    pub(crate) fn reads_images<'q>(self, mut quantizations: impl Iterator<Item = &'q Quantization>) -> bool {
+        self.method != Method::Direct
+            || self.bias_correction
+            || quantizations.any(|each| each.scale.weighs_inputs())
+    }
+
     /// Adds the parameters to those of an op.
     pub(crate) fn describe(self, params: &mut serde_json::Value) {
         params["method"] = json!(self.method);

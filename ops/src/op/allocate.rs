@@ -50,12 +50,12 @@ pub const KIND: NodeKind = NodeKind {
 
 const VERSION: u32 = 1;
 
-/// The source of the choice under a budget by measured sensitivities.
+/// The source of the choice under a budget as an integer program.
 pub const HAWQ_V3: &str = "Yao, Z., Dong, Z., Zheng, Z., Gholami, A., Yu, J., Tan, E., Wang, L., Huang, Q., Wang, Y., Mahoney, M. W., \
                            Keutzer, K. (2021). HAWQ-V3: dyadic neural network quantization. ICML 2021, PMLR 139, 11875–11886";
 /// The source of sensitivities by the divergence of the outputs.
-pub const MIXED_PRECISION: &str = "Pandey, N. P., Nagel, M., van Baalen, M., Huang, Y., Patel, C., Blankevoort, T. (2023). A practical mixed \
-                                   precision algorithm for post-training quantization. arXiv:2302.05397";
+pub const ZERO_Q: &str = "Cai, Y., Yao, Z., Dong, Z., Gholami, A., Mahoney, M. W., Keutzer, K. (2020). ZeroQ: a novel zero shot quantization \
+                          framework. CVPR 2020, 13169–13178";
 
 /// A choice of formats under a budget.
 #[derive(Debug)]
@@ -153,7 +153,7 @@ impl AllocateOp {
         let labels = labels(&self.formats);
         let of_layer = |layer: &String| {
             let probe = |(quantization, label): (&Quantization, &String)| Probe {
-                label: format!("{layer} {label}"),
+                label: format!("{layer}:{label}"),
                 op: SensitivityOp {
                     layer: layer.clone(),
                     quantization: quantization.clone(),
@@ -183,7 +183,7 @@ impl AllocateOp {
             .map(|(layer, format)| losses[layer * self.formats.len() + format])
             .sum();
         let op = self.quantize_op(model, &chosen);
-        let mut output = op.run(model, Some(data), context)?;
+        let mut output = op.run(model, Some(data).filter(|_| op.is_calibrated()), context)?;
         // A nominal width per weight is a property of one format.
         output.metrics.retain(|name, _| name != "code_bits" && name != "scaled");
         output.metrics.insert("predicted_loss".to_owned(), predicted);
@@ -222,9 +222,14 @@ impl AllocateOp {
         tensors.iter().map(|(name, shape)| quantizer.tensor_size(name, shape)).collect()
     }
 
+    /// Returns the names of the formats, in the order of the list.
+    pub(crate) fn format_names(&self) -> Vec<String> {
+        labels(&self.formats)
+    }
+
     pub(crate) fn literature(&self) -> Vec<&'static str> {
         let mut all = self.calibration.literature();
-        all.extend([HAWQ_V3, MIXED_PRECISION]);
+        all.extend([HAWQ_V3, ZERO_Q]);
         all
     }
 
@@ -233,6 +238,10 @@ impl AllocateOp {
         let shapes =
             model.tensors().iter().map(|(name, tensor)| (name.clone(), tensor.shape().to_vec())).collect();
         let layers = model.weighted_layers();
+        if losses.len() != layers.len() * self.formats.len() {
+            let message = "a fault in fewbits itself (probes of other layers); please report it";
+            return Err(OpError::Failed(message.to_owned()));
+        }
         let sizes = self.sizes_of(&layers, &self.calibration.with_biases(&shapes));
         let options = |(bytes, losses): (&Vec<u64>, &[f64])| -> Vec<Choice> {
             bytes.iter().zip(losses).map(|(bytes, loss)| Choice { bytes: *bytes, loss: *loss }).collect()
@@ -240,7 +249,7 @@ impl AllocateOp {
         let items: Vec<Vec<Choice>> =
             sizes.layers.iter().zip(losses.chunks(self.formats.len())).map(options).collect();
         let room = self.max_bytes.saturating_sub(sizes.fixed);
-        allocate(&items, room).filter(|_| items.len() == layers.len()).ok_or_else(|| {
+        allocate(&items, room).ok_or_else(|| {
             OpError::Failed(format!("no choice of formats fits into {} bytes; allow more", self.max_bytes))
         })
     }
@@ -301,7 +310,7 @@ fn weighted(model: &ModelPort) -> Option<Vec<String>> {
 }
 
 /// Returns a label for each format, all different.
-pub(crate) fn labels(formats: &[Quantization]) -> Vec<String> {
+fn labels(formats: &[Quantization]) -> Vec<String> {
     let text = |of: &Quantization| of.format.to_string();
     let label = |(at, of): (usize, &Quantization)| {
         let name = text(of);

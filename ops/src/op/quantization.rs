@@ -74,10 +74,14 @@ pub(super) fn read_list(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<
     let rounding: Option<Rounding> = fields.optional("rounding", Rounding::Nearest, faults);
     fields.otherwise("scale", "each format's own");
     let scale = fields.take("scale");
+    // A scale with a fault is one even if every format has its own.
+    let is_scale_whole =
+        scale.is_none_or(|scale| is_named(scale, "Own") || Scale::from_value(scale, faults).is_some());
     let items = items?;
-    let rounding = rounding?;
     let mut all: Vec<Quantization> = vec![];
-    let mut whole = true;
+    let mut whole = is_scale_whole && rounding.is_some();
+    // With a fault in the rounding, the other faults are still found.
+    let rounding = rounding.unwrap_or(Rounding::Nearest);
     for item in &items {
         match read_item(item, rounding, scale, faults) {
             Some(quantization) if all.contains(&quantization) => {

@@ -13,9 +13,9 @@ use fewbits_engine::text::variant::choice;
 use fewbits_store::Digest;
 use serde_json::json;
 
+use crate::calibration::Calibration;
 use crate::calibration::error::CalibrationError;
 use crate::calibration::layers::{Calibrated, calibrate, fits};
-use crate::calibration::{Calibration, Method};
 use crate::dataset::Dataset;
 use crate::format::{Format, RandomBits};
 use crate::network::array::Array;
@@ -191,7 +191,7 @@ impl QuantizeOp {
 
     /// Returns whether the op reads training images.
     pub(crate) fn is_calibrated(&self) -> bool {
-        self.calibration.method != Method::Direct || self.calibration.bias_correction || self.weighs_inputs()
+        self.calibration.reads_images(self.quantizations())
     }
 
     /// Returns whether a fit of scales reads the training images.

@@ -75,7 +75,9 @@ impl SensitivityOp {
             random_bits: self.random_bits,
             tensors: Tensors::Weights,
         };
-        let made = quantize(self.calibration, &quantizer, model, Some(data), context)?;
+        let is_calibrated = self.calibration.reads_images(std::iter::once(&self.quantization));
+        let images = Some(data).filter(|_| is_calibrated);
+        let made = quantize(self.calibration, &quantizer, model, images, context)?;
         let loss = loss([model, &made.model], data, self.calibration.seed, self.images, context)?;
         Ok(Output {
             artifact: Some(Arc::new(Artifact::Loss(loss))),

@@ -142,7 +142,7 @@ fn overview(tensors: &[Pair]) -> Markup {
 }
 
 /// Draws the bits of a number, up to those of binary32.
-fn bar(bits: f64) -> Markup {
+pub(super) fn bar(bits: f64) -> Markup {
     let width = format!("{:.0}", 2.0 * bits.min(32.0));
     html! { svg width="66" height="8" aria-hidden="true" { rect width=(width) height="8" fill="currentColor" opacity="0.4" {} } " " }
 }

@@ -27,6 +27,7 @@ mod kinds;
 mod lsp;
 mod networks;
 mod numbers;
+mod onnx;
 mod own_data;
 mod packed;
 mod picture;

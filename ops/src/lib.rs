@@ -10,6 +10,7 @@ pub mod calibration;
 pub mod dataset;
 mod divergence;
 pub mod evaluation;
+pub mod export;
 pub mod format;
 pub mod import;
 mod limits;

@@ -134,6 +134,8 @@ pub struct ExportArgs {
 pub enum ExportForm {
     /// The packed network: codes, scales and formats in a safetensors file
     Packed,
+    /// An ONNX file with binary32 weights, which give the logits of the quantized network
+    Onnx,
 }
 
 /// Reads an odd number of epochs.

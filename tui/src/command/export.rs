@@ -6,6 +6,8 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 use fewbits_engine::plan::Planner;
 use fewbits_engine::run::rebuild::Rebuilder;
+use fewbits_ops::export::onnx;
+use fewbits_ops::quantize::Encoded;
 use fewbits_ops::{Artifact, packed};
 
 use super::weights::{find_model, meta, tensors};
@@ -30,22 +32,22 @@ pub fn export(args: &ExportArgs, global: &Global) -> Result<Exit> {
     let (tensors, artifact) = tensors(task, &Rebuilder::new((graph, ops, &store), plan))?;
     let Artifact::Model(model) = &*artifact else { return Err(anyhow!("only networks are exported")) };
     let name = graph.name(task);
+    let made_of = meta(&name, key, &store, &tensors)?.to_string();
     let content = match args.to {
-        ExportForm::Packed => {
-            packed::write(model.network(), &tensors, meta(&name, key, &store, &tensors)?.to_string())?
-        }
+        ExportForm::Packed => packed::write(model.network(), &tensors, made_of)?,
+        ExportForm::Onnx => onnx::write(model, &made_of).map_err(|what| anyhow!("{name}: {what}"))?,
     };
     let inputs = Inputs::collect(graph, ops, &args.file.file, global)?;
     let size = output::write(&args.output, &inputs, |file| Ok(file.write_all(&content)?))?;
     note(planner.notes().into_iter().chain(store.warnings()));
     if let Some(size) = size {
-        let counted: u64 = tensors.iter().map(fewbits_ops::quantize::Encoded::bytes).sum();
         let path = args.output.display();
-        print(&printable(&format!(
-            "{path}: {name}, {} packed, {} with its description\n",
-            bytes(counted),
-            bytes(size)
-        )))?;
+        let counted: u64 = tensors.iter().map(Encoded::bytes).sum();
+        let size = match args.to {
+            ExportForm::Packed => format!("{} packed, {} with its description", bytes(counted), bytes(size)),
+            ExportForm::Onnx => bytes(size),
+        };
+        print(&printable(&format!("{path}: {name}, {size}\n")))?;
     }
     Ok(Exit::Done)
 }

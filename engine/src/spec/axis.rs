@@ -1,7 +1,7 @@
 //! The axes of an experiment: named lists of values to sweep.
 //! Knows nothing of the nodes that use an axis.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::expression::{Expression, ITEM, LiteralComparison};
 use super::typing::Typing;
@@ -13,6 +13,9 @@ use crate::text::value::{Struct, Value, ValueKind};
 
 /// The maximum number of values of a `Range`; a longer one is probably a mistake.
 const MOST_VALUES: usize = 1_000_000;
+
+/// The most parts of a value, with those of the axes that it names; a codebook may have 65,536.
+const MOST_PARTS: usize = 200_000;
 
 /// A named list of values.
 #[derive(Clone, Debug)]
@@ -56,15 +59,55 @@ pub fn check_comparisons(expression: &Expression, axes: &[Axis], faults: &mut Fa
 }
 
 impl Axis {
+    /// Reads the axes of a file. Values that name other axes, which name others in turn, may grow beyond any bound: such an axis
+    /// is a fault, told once. Returns the axes, and whether there is no such fault.
+    pub fn read_all(entries: &[(String, Span, Value)], faults: &mut Faults) -> (Axes, bool) {
+        let mut axes = Axes::default();
+        // The parts of an axis's largest value, once the axes that it names are put in.
+        let mut parts: HashMap<&str, usize> = HashMap::new();
+        let mut is_told = false;
+        for (name, span, value) in entries {
+            let mut axis = Self::from_value(name, *span, value, faults);
+            let of = |level: &Level| {
+                let mut count = 0_usize;
+                level.value.walk(&mut |part| {
+                    let root = part.axis().map(|path| path.split('.').next().unwrap_or(path));
+                    let named = root.and_then(|root| parts.get(root)).copied().unwrap_or(0);
+                    count = count.saturating_add(1).saturating_add(named);
+                });
+                count
+            };
+            let most = axis.levels.iter().map(of).max().unwrap_or(0);
+            let is_too_large = most > MOST_PARTS;
+            // The others that are too large name this one, or grow in the same way.
+            if is_too_large && !is_told {
+                let message = format!(
+                    "the values of axis `{name}` have more than {MOST_PARTS} parts, with those of the axes that they name"
+                );
+                faults.add(*span, message, "let a value name fewer axes");
+                is_told = true;
+            }
+            if is_too_large {
+                axis = Self::unreadable(name, *span, value.span);
+            }
+            parts.insert(name, most.min(MOST_PARTS));
+            axes.push(axis);
+        }
+        (axes, !is_told)
+    }
+
     /// Reads an axis: a list, a `Range`, or a map of labels to values. An axis with faults gets a single unreadable
     /// value, so that references to it are not reported as unknown.
     pub fn from_value(name: &str, span: Span, value: &Value, faults: &mut Faults) -> Self {
-        Self::read_levels(name, span, value, faults).unwrap_or_else(|| {
-            let unreadable = Value { span: value.span, kind: ValueKind::Unreadable };
-            let levels = vec![Level { value: unreadable, label: "?".to_owned() }];
-            let typing = Typing::infer(&[&levels[0].value]);
-            Self { name: name.to_owned(), span, levels, typing }
-        })
+        Self::read_levels(name, span, value, faults)
+            .unwrap_or_else(|| Self::unreadable(name, span, value.span))
+    }
+
+    fn unreadable(name: &str, span: Span, place: Span) -> Self {
+        let unreadable = Value { span: place, kind: ValueKind::Unreadable };
+        let levels = vec![Level { value: unreadable, label: "?".to_owned() }];
+        let typing = Typing::infer(&[&levels[0].value]);
+        Self { name: name.to_owned(), span, levels, typing }
     }
 
     /// Makes the axis of probes: its values are their labels.

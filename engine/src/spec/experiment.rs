@@ -92,8 +92,7 @@ impl Experiment {
         let name = fields.required("name", faults).unwrap_or_default();
         let about = fields.optional("about", String::new(), faults).unwrap_or_default();
         let axes = entries(fields.take("axes"), "axis", faults);
-        let axes: Axes =
-            axes.iter().map(|(name, span, value)| Axis::from_value(name, *span, value, faults)).collect();
+        let (axes, are_bounded) = Axis::read_all(&axes, faults);
         check_axes(&axes, faults);
         let only = read_only(fields.take("only"), &axes, faults);
         let drafts: Option<Value> = fields.required("nodes", faults);
@@ -121,7 +120,8 @@ impl Experiment {
             .collect();
         fields.finish(faults);
         let experiment = Self { name, about, axes, only, nodes, tables };
-        if whole {
+        // An axis that is too large does not say which ones it names.
+        if whole && are_bounded {
             experiment.report_unused_axes(faults);
         }
         Some(experiment)

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use fewbits_ops::format::{Bias, Format, RandomBits, Range, Rounding};
+use fewbits_ops::network::architecture::{Architecture, LayerSpec};
+use fewbits_ops::network::definition::Network;
+use fewbits_ops::packed;
 use fewbits_ops::quantize::{Codes, Quantization, QuantizeError, Quantizer, Tensor, Tensors};
 use fewbits_ops::scale::{Per, Percent, PowerFit, RealFit, Scale, ScaleType};
 use proptest::prelude::*;
@@ -374,5 +377,38 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Whatever the formats, a packed network is the network again, in as many bytes as its tensors count.
+    #[test]
+    fn a_packed_network_is_read_as_it_was_written(
+        quantizer in any_quantizer(), seed in prop::collection::vec(-2.0_f32..2.0, 70), size in prop::sample::select(vec![1.0_f32, 1e-30, 1e30]),
+    ) {
+        let layers = vec![LayerSpec::Flatten, LayerSpec::linear(6), LayerSpec::linear(4)];
+        let network = Network::resolve(&Architecture::Layers(layers), [1, 2, 3], 4).unwrap();
+        let contents: Vec<(String, Vec<usize>, Vec<f32>)> = network
+            .parameters()
+            .into_iter()
+            .map(|parameter| {
+                let count = parameter.shape.iter().product::<usize>();
+                (parameter.name, parameter.shape, seed.iter().cycle().take(count).map(|number| number * size).collect())
+            })
+            .collect();
+        let tensors: Vec<Tensor<'_>> =
+            contents.iter().map(|(name, shape, data)| Tensor { name, shape, data }).collect();
+        // Some numbers are too large for some formats.
+        let Ok(encoded) = quantizer.encode(&tensors) else { return Ok(()) };
+        let file = packed::write(&network, &encoded, "{}".to_owned()).unwrap();
+        let read = packed::read(&file).unwrap();
+        for tensor in &encoded {
+            let found: Vec<u32> = read.tensors()[&tensor.name].numbers().iter().map(|number| number.to_bits()).collect();
+            let expected: Vec<u32> = tensor.weights.iter().map(|weight| weight.to_bits()).collect();
+            prop_assert_eq!(found, expected, "{}", tensor.name);
+        }
+        prop_assert_eq!(read.network(), &network);
     }
 }

@@ -125,8 +125,7 @@ fn weights_that_cannot_be_had_are_told_in_a_sentence() {
     for object in bench.objects() {
         fs::remove_file(object).expect("an object");
     }
-    let lost =
-        "net(seed=1): its kept artifact is not in the store any more; run the experiment to make it again";
+    let lost = "net(seed=1): its result is not in the store any more; run the experiment to make it again";
     check("small(e=2,seed=1)", 1, lost);
     check("net(seed=1)", 1, lost);
 }

@@ -105,7 +105,7 @@ pub enum JobError {
     #[error("{0}; run again")]
     Changed(String),
     /// A kept artifact is missing from the store or damaged.
-    #[error("a kept artifact is lost")]
+    #[error("a stored result is lost")]
     Lost {
         /// The task that made it, in the worker's graph.
         task: TaskId,

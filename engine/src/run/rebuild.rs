@@ -29,7 +29,7 @@ pub enum RebuildError {
         task: String,
     },
     /// A kept artifact of the task, or of a task it depends on, is missing or damaged.
-    #[error("{task}: its kept artifact is not in the store any more; run the experiment to make it again")]
+    #[error("{task}: its result is not in the store any more; run the experiment to make it again")]
     Lost {
         /// The name of the task that kept it.
         task: String,

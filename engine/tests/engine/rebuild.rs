@@ -76,7 +76,7 @@ fn what_cannot_be_had_is_told_by_the_task_that_is_the_reason() {
         assert_eq!(rebuild(&bench, &text(), &[task]), [Err(expected.to_owned())]);
     };
     let nothing = |_: &Bench| ();
-    let lost = "l: its kept artifact is not in the store any more; run the experiment to make it again";
+    let lost = "l: its result is not in the store any more; run the experiment to make it again";
     check(&nothing, "s(x=2)", "s(x=2): it leaves nothing that other tasks read; name one whose kind does");
     check(&|bench| assert_eq!(bench.lose_objects(), 1), "b(x=2)", lost);
     check(&|bench| assert_eq!(bench.damage_objects(), 1), "b(x=2)", lost);

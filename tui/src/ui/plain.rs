@@ -97,7 +97,7 @@ impl<W: Write> Plain<W> {
             // A result counts once it is recorded; `Completed` then has the line.
             Event::Computed { .. } => return,
             Event::Postponed { task, because } => self.counted(&format!(
-                "{task} waits until {because}, whose kept artifact is lost, has run again"
+                "{task} waits until {because}, whose stored result is lost, has run again"
             )),
             Event::Completed { task, metrics, seconds, .. } => {
                 self.done += 1;

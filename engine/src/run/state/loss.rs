@@ -12,14 +12,14 @@ impl<O: Ops> RunState<'_, O> {
     pub fn lost(&mut self, task: TaskId, input: TaskId) -> Result<(), StoreError> {
         if !self.sent_back.insert((task, input)) {
             let input = self.graph.name(input);
-            self.failed(task, format!("{input}: its kept artifact cannot be read back; check the disk"));
+            self.failed(task, format!("{input}: its stored result cannot be read back; check the disk"));
             return Ok(());
         }
         let name = self.graph.name(input);
         self.announcer.tell(Event::Postponed { task: self.graph.name(task), because: name.clone() });
         // Other tasks may find the same loss even after the artifact was made again.
         if self.lost.insert(input) {
-            let message = format!("{name}: its kept artifact is gone or damaged; it runs again");
+            let message = format!("{name}: its stored result is gone or damaged; it runs again");
             self.announcer.tell(Event::Warned { message });
             self.supply.hold(input);
             let mut freed = vec![input];

@@ -186,7 +186,7 @@ fn a_task_whose_input_is_lost_waits_again() {
     bench.happen(20.0, Event::Postponed { task: name.clone(), because: lost.clone() });
     let run = bench.app.run.as_ref().expect("a study");
     assert_eq!((run.total().running, run.task(again).status), (1, TaskStatus::Waiting));
-    let words = format!("{name} waits until {lost}, whose kept artifact is lost, has run again");
+    let words = format!("{name} waits until {lost}, whose stored result is lost, has run again");
     assert!(bench.frame().contains(&words), "{}", bench.frame());
 }
 

@@ -45,7 +45,7 @@ pub fn words(run: &RunModel, entry: &LogEntry) -> String {
         }
         LogEvent::Postponed(lost) => {
             let lost = lost.map_or("an input".to_owned(), |lost| name(run, lost));
-            format!("{task} waits until {lost}, whose kept artifact is lost, has run again")
+            format!("{task} waits until {lost}, whose stored result is lost, has run again")
         }
         LogEvent::Reused => match detail.and_then(|detail| detail.same_as) {
             Some(other) => format!("{task} same as {}", name(run, other)),

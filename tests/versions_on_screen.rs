@@ -93,6 +93,8 @@ fn back_and_forth_in_a_hurry_and_a_dropped_edit() {
     bench.edit("epochs: 1", "epochs: 2");
     terminal.wait_for("the question", |text| text.contains("this edit waits"));
     terminal.press("u", "the edit is dropped");
+    terminal
+        .wait_for("what stays", |text| text.contains("the file keeps the edit that was dropped: r runs it"));
     // What is saved without a change is no version, and takes the notice away.
     bench.edit("epochs: 2", "epochs: 3");
     terminal.wait_for("the question", |text| text.contains("this edit waits"));

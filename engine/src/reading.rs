@@ -16,13 +16,12 @@ const LEVELS: usize = 64;
 
 /// The reading of a text.
 pub struct Reading<O: Ops> {
-    /// The whole value; unreadable if the text has mistakes that cannot be repaired.
-    pub value: Value,
+    /// What the readers expect in it.
+    pub expects: Expectations,
     /// The experiment, without the parts that have faults.
     pub experiment: Option<Experiment>,
     /// The tasks; the error has the faults, as `check` reports them.
     pub graph: Result<TaskGraph<O>, Vec<Fault>>,
-    notes: Vec<(Span, Note)>,
 }
 
 impl<O: Ops> Reading<O> {
@@ -30,25 +29,13 @@ impl<O: Ops> Reading<O> {
     pub fn new(text: &str, ops: &O, most: usize) -> Self {
         let graph = TaskGraph::parse(text, ops, most);
         let (value, experiment, notes) = noted(text, ops);
-        Self { value, experiment, graph, notes }
-    }
-
-    /// Returns the fields that a reader asks for in the struct at a place; a node has those of its op too.
-    #[must_use]
-    pub fn fields(&self, span: Span) -> Vec<&Asked> {
-        fields_of(&self.notes, span)
-    }
-
-    /// Returns the type that a reader expects of the value at a place, and the names of its variants.
-    #[must_use]
-    pub fn expected(&self, span: Span) -> Option<(&str, &[String])> {
-        expected_of(&self.notes, span)
+        Self { expects: Expectations { value, notes }, experiment, graph }
     }
 }
 
 /// What the readers expect in a text that may have mistakes: its value, and their notes.
 pub struct Expectations {
-    /// The whole value.
+    /// The whole value; unreadable if the text has mistakes that cannot be repaired.
     pub value: Value,
     notes: Vec<(Span, Note)>,
 }

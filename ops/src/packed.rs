@@ -9,6 +9,7 @@ use fewbits_engine::text::value::Value;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use crate::format::{Format, Packing};
 use crate::network::array::Array;
@@ -17,15 +18,10 @@ use crate::network::model::Model;
 use crate::quantize::{Encoded, PackedTensor};
 use crate::scale::{Per, ScaleType};
 
-/// The key of the network in the metadata: its layers as canonical JSON.
-const NETWORK: &str = "network";
-/// The key of the tensors' formats in the metadata.
-const TENSORS: &str = "tensors";
-/// The key of what made the network, for people.
-const MADE_OF: &str = "made_of";
-/// The key of the version of this layout.
-const VERSION_KEY: &str = "fewbits_packed";
-const VERSION: &str = "1";
+/// The key of the description in the metadata. There is one key alone: the order of several would differ from file to file.
+const KEY: &str = "fewbits_packed";
+/// The version of this layout.
+const VERSION: u64 = 1;
 
 /// The parts of a quantized tensor: `conv1.weight.codes`.
 const PARTS: [&str; 4] = ["scales", "zero_points", "codebook", "codes"];
@@ -37,6 +33,18 @@ const MOST_LISTED_BITS: u32 = 16;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct PackedError(String);
+
+/// The description of a packed network, as JSON.
+#[derive(Serialize, Deserialize)]
+struct Description {
+    version: u64,
+    /// The network: its layers in order.
+    network: Json,
+    /// The quantized tensors.
+    tensors: BTreeMap<String, StoredTensor>,
+    /// The task and its parameters, for people.
+    made_of: Json,
+}
 
 /// How a quantized tensor is stored.
 #[derive(Serialize, Deserialize)]
@@ -65,7 +73,7 @@ struct StoredTensor {
 }
 
 /// Writes a network with the codes of its tensors. `made_of` describes its origin, for people.
-pub fn write(network: &Network, tensors: &[Encoded], made_of: String) -> Result<Vec<u8>, PackedError> {
+pub fn write(network: &Network, tensors: &[Encoded], made_of: &Json) -> Result<Vec<u8>, PackedError> {
     let mut stored = BTreeMap::new();
     let mut parts: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
     for tensor in tensors {
@@ -99,12 +107,9 @@ pub fn write(network: &Network, tensors: &[Encoded], made_of: String) -> Result<
         );
     }
     let text = |error: serde_json::Error| PackedError(error.to_string());
-    let metadata = HashMap::from([
-        (VERSION_KEY.to_owned(), VERSION.to_owned()),
-        (NETWORK.to_owned(), network.to_json().map_err(text)?),
-        (TENSORS.to_owned(), serde_json::to_string(&stored).map_err(text)?),
-        (MADE_OF.to_owned(), made_of),
-    ]);
+    let network = serde_json::from_str(&network.to_json().map_err(text)?).map_err(text)?;
+    let description = Description { version: VERSION, network, tensors: stored, made_of: made_of.clone() };
+    let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(&description).map_err(text)?)]);
     let views = parts.iter().map(|(name, (dtype, shape, bytes))| {
         TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name, view))
     });
@@ -119,22 +124,19 @@ pub fn read(bytes: &[u8]) -> Result<Model, PackedError> {
     let file =
         SafeTensors::deserialize(bytes).map_err(|error| fault(format!("no safetensors file: {error}")))?;
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| fault(error.to_string()))?;
-    let texts = metadata.metadata().clone().unwrap_or_default();
-    let text = |key: &str| {
-        texts.get(key).ok_or_else(|| {
-            let hint = "weights of a network that the experiment defines need `model` and `input`";
-            PackedError(format!("its metadata has no `{key}`, so it is no packed network; {hint}"))
-        })
-    };
-    if text(VERSION_KEY)? != VERSION {
-        return Err(fault(format!(
-            "it is of version {}; this program reads version {VERSION}",
-            text(VERSION_KEY)?
-        )));
+    let text = metadata.metadata().as_ref().and_then(|all| all.get(KEY)).ok_or_else(|| {
+        let hint = "weights of a network that the experiment defines need `model` and `input`";
+        fault(format!("its metadata has no `{KEY}`, so it is no packed network; {hint}"))
+    })?;
+    let unread = |error: serde_json::Error| fault(format!("its metadata `{KEY}`: {error}"));
+    let description: Json = serde_json::from_str(text).map_err(unread)?;
+    if description["version"] != VERSION {
+        let found = &description["version"];
+        return Err(fault(format!("it is of version {found}; this program reads version {VERSION}")));
     }
-    let network = Network::from_json(text(NETWORK)?).map_err(|error| fault(error.to_string()))?;
-    let stored: BTreeMap<String, StoredTensor> = serde_json::from_str(text(TENSORS)?)
-        .map_err(|error| fault(format!("its metadata `{TENSORS}`: {error}")))?;
+    let Description { network, tensors: stored, .. } = serde_json::from_value(description).map_err(unread)?;
+    let network = serde_json_canonicalizer::to_string(&network).map_err(unread)?;
+    let network = Network::from_json(&network).map_err(|error| fault(error.to_string()))?;
     let mut used = 0;
     let mut tensors = BTreeMap::new();
     for parameter in network.parameters() {

@@ -240,7 +240,7 @@ fn packed_network() {
                 .collect();
             let tensors: Vec<Tensor<'_>> =
                 contents.iter().map(|(name, shape, data)| Tensor { name, shape, data }).collect();
-            packed::write(&network, &quantizer.encode(&tensors).expect("codes"), "{}".to_owned())
+            packed::write(&network, &quantizer.encode(&tensors).expect("codes"), &serde_json::json!({}))
                 .expect("a file")
         })
         .collect();

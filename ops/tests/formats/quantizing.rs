@@ -402,7 +402,7 @@ proptest! {
             contents.iter().map(|(name, shape, data)| Tensor { name, shape, data }).collect();
         // Some numbers are too large for some formats.
         let Ok(encoded) = quantizer.encode(&tensors) else { return Ok(()) };
-        let file = packed::write(&network, &encoded, "{}".to_owned()).unwrap();
+        let file = packed::write(&network, &encoded, &serde_json::json!({})).unwrap();
         let read = packed::read(&file).unwrap();
         for tensor in &encoded {
             let found: Vec<u32> = read.tensors()[&tensor.name].numbers().iter().map(|number| number.to_bits()).collect();

@@ -68,20 +68,12 @@ fn asked(args: &ChooseArgs, graph: &TaskGraph<StandardOps>) -> Result<Vec<Table>
         found.cloned().map_or_else(|| usual(graph), |table| Ok(vec![table])).map_err(|error| {
             Coded::usage(format!("{file}: {error}; add a `Choose` table that names the values to compare"))
         })?;
-    // Of several networks, those without the metric that an option limits take no part.
-    let is_one = tables.len() == 1;
-    let mut refused = None;
-    tables.retain_mut(|table| match limit(table, args, &graph.experiment.nodes) {
-        Ok(()) => true,
-        Err(error) => {
-            refused = Some(error);
-            is_one
-        }
+    // Of several questions, those about nodes without the metric that an option limits are left out.
+    let mut fault = None;
+    tables.retain_mut(|table| {
+        limit(table, args, &graph.experiment.nodes).map_err(|error| fault = Some(error)).is_ok()
     });
-    match refused {
-        Some(error) if is_one || tables.is_empty() => Err(error),
-        _ => Ok(tables),
-    }
+    fault.filter(|_| tables.is_empty()).map_or(Ok(tables), Err)
 }
 
 /// Gives a question the limits of the command line.

@@ -76,6 +76,7 @@ pub fn run(args: &RunArgs, global: &Global, signals: &Signals) -> Result<Exit> {
         at: 0,
         next: None,
         proposed: None,
+        dropped: None,
         refused: None,
         signals: signals.clone(),
         is_over: false,

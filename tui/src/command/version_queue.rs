@@ -48,6 +48,8 @@ pub struct VersionQueue {
     pub next: Option<usize>,
     /// The version that waits for the user's consent.
     pub proposed: Option<Session>,
+    /// The version that the user dropped, which the file still has.
+    pub dropped: Option<Session>,
     /// The faults of the last saved text, if it was refused.
     pub refused: Option<String>,
     pub signals: Signals,
@@ -90,6 +92,8 @@ impl VersionQueue {
             Some("an edit of the file waits: r runs it, u drops it".to_owned())
         } else if self.refused.is_some() {
             Some("the file has faults, and the last version stays: r shows the faults".to_owned())
+        } else if self.dropped.is_some() {
+            Some("the file keeps the edit that was dropped: r runs it".to_owned())
         } else {
             (at < count)
                 .then(|| format!("version {at} of {count}, not what the file says: r runs the newest"))
@@ -101,7 +105,7 @@ impl VersionQueue {
         let (at, count) = (self.at + 1, self.versions.len());
         let what = if self.refused.is_some() {
             "the file has faults".to_owned()
-        } else if self.proposed.is_some() {
+        } else if self.proposed.is_some() || self.dropped.is_some() {
             "the file has an edit that did not run".to_owned()
         } else if at < count {
             format!("the file has version {count}")
@@ -116,18 +120,24 @@ impl VersionQueue {
         let at = self.next.unwrap_or(self.at);
         match message {
             Message::Saved(Err(message)) => {
-                (self.proposed, self.refused) = (None, Some(message.clone()));
+                (self.proposed, self.dropped, self.refused) = (None, None, Some(message.clone()));
                 self.show(&Event::Refused { message });
             }
             Message::Saved(Ok(saved)) => self.saved(*saved, at),
-            Message::Wanted(VersionRequest::Newest) => match (self.proposed.take(), self.refused.clone()) {
-                (Some(session), _) => self.add(session, at),
-                (None, Some(message)) => self.show(&Event::Refused { message }),
-                (None, None) if at + 1 < self.versions.len() => self.run_next(self.versions.len() - 1),
-                (None, None) => self.view.notify(vec!["this is the newest version".to_owned()]),
-            },
+            Message::Wanted(VersionRequest::Newest) => {
+                let waiting = self.proposed.take().or_else(|| self.dropped.take());
+                match (waiting, self.refused.clone()) {
+                    (Some(session), _) => self.add(session, at),
+                    (None, Some(message)) => self.show(&Event::Refused { message }),
+                    (None, None) if at + 1 < self.versions.len() => self.run_next(self.versions.len() - 1),
+                    (None, None) => self.view.notify(vec!["this is the newest version".to_owned()]),
+                }
+            }
             Message::Wanted(VersionRequest::Before) => match (self.proposed.take(), at.checked_sub(1)) {
-                (Some(_), _) => self.view.notify(vec!["the edit is dropped; the file keeps it".to_owned()]),
+                (Some(session), _) => {
+                    self.dropped = Some(session);
+                    self.view.notify(vec!["the edit is dropped".to_owned()]);
+                }
                 (None, Some(before)) => self.run_next(before),
                 (None, None) => self.view.notify(vec!["there is no version before".to_owned()]),
             },
@@ -144,7 +154,8 @@ impl VersionQueue {
     /// Runs a saved version, or proposes it.
     fn saved(&mut self, saved: Saved, at: usize) {
         let Saved { session, proposal, is_text_alone } = saved;
-        let was_noticed = self.proposed.take().is_some() | self.refused.take().is_some();
+        let was_noticed =
+            self.proposed.take().is_some() | self.dropped.take().is_some() | self.refused.take().is_some();
         if is_text_alone && session.graph.text == self.versions[at].graph.text {
             // The text is as it was: saved without a change, or a change was taken back.
             if was_noticed {

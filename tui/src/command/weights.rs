@@ -1,6 +1,7 @@
 //! `weights`: writes the weights of one task's model, and their codes, to a file.
 //! Knows nothing of the file's format.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
@@ -26,27 +27,56 @@ use crate::ui::plain::printable;
 
 /// Writes the weights of a task.
 pub fn weights(args: &Weights, global: &Global) -> Result<Exit> {
-    let session = open(&args.file.file, global)?;
-    let Session { graph, ops } = &session;
-    let store = Arc::new(reader(global)?);
-    let planner = Planner::new(graph, &**ops, &store);
-    let plan = planner.plan()?;
-    let task = find_model(graph, &plan, &args.task)?;
-    let key = plan.planned(task).key;
-    let (tensors, _) = tensors(task, &Rebuilder::new((graph, ops, &store), plan))?;
-    let meta = meta(&graph.name(task), key, &store, &tensors)?;
-    let inputs = Inputs::collect(&session.graph, &session.ops, &args.file.file, global)?;
-    let size = output::write(&args.output, &inputs, |file| npz::write(&tensors, &meta, file))?;
-    note(planner.notes().into_iter().chain(store.warnings()));
+    let FoundModel { task, tensors, made_of, inputs, notes, .. } =
+        FoundModel::of(&args.file.file, &args.task, global)?;
+    let size = output::write(&args.output, &inputs, |file| npz::write(&tensors, &made_of, file))?;
+    note(notes);
     if let Some(size) = size {
         let (path, tensors) = (args.output.display(), count(tensors.len(), "tensor"));
-        print(&printable(&format!("{path}: {tensors} of {}, {}\n", graph.name(task), bytes(size))))?;
+        print(&printable(&format!("{path}: {tensors} of {task}, {}\n", bytes(size))))?;
     }
     Ok(Exit::Done)
 }
 
+/// The model of a task, with what a file about it needs.
+pub(super) struct FoundModel {
+    /// The task's name.
+    pub task: String,
+    /// The tensors, with their codes if they are quantized.
+    pub tensors: Vec<Encoded>,
+    /// The model.
+    pub model: Arc<Artifact>,
+    /// The task, its preimage, and the quantization of each tensor.
+    pub made_of: Json,
+    /// The files that the command reads, which no output may replace.
+    pub inputs: Inputs,
+    /// Notes for the user, to be shown once the file is written.
+    pub notes: Vec<String>,
+}
+
+impl FoundModel {
+    /// Finds the model of the task that a text means, and makes it again if the store does not keep it.
+    pub(super) fn of(file: &Path, text: &str, global: &Global) -> Result<Self> {
+        let Session { graph, ops } = open(file, global)?;
+        let store = Arc::new(reader(global)?);
+        let planner = Planner::new(&graph, &*ops, &store);
+        let plan = planner.plan()?;
+        let task = find_model(&graph, &plan, text)?;
+        let key = plan.planned(task).key;
+        let (tensors, model) = tensors(task, &Rebuilder::new((&graph, &ops, &store), plan))?;
+        Ok(Self {
+            task: graph.name(task),
+            made_of: meta(&graph.name(task), key, &store, &tensors)?,
+            inputs: Inputs::collect(&graph, &ops, file, global)?,
+            notes: planner.notes().into_iter().chain(store.warnings()).collect(),
+            tensors,
+            model,
+        })
+    }
+}
+
 /// Finds the task with a model that a text means.
-pub(super) fn find_model(graph: &TaskGraph<StandardOps>, plan: &Plan, text: &str) -> Result<TaskId> {
+fn find_model(graph: &TaskGraph<StandardOps>, plan: &Plan, text: &str) -> Result<TaskId> {
     let task = find(graph, plan, text)?;
     if graph.kind(task).output == Some("model") {
         return Ok(task);
@@ -58,10 +88,7 @@ pub(super) fn find_model(graph: &TaskGraph<StandardOps>, plan: &Plan, text: &str
 }
 
 /// Returns the tensors of a task's model, with their codes if they are quantized, and the model.
-pub(super) fn tensors(
-    task: TaskId,
-    rebuilder: &Rebuilder<'_, StandardOps>,
-) -> Result<(Vec<Encoded>, Arc<Artifact>)> {
+fn tensors(task: TaskId, rebuilder: &Rebuilder<'_, StandardOps>) -> Result<(Vec<Encoded>, Arc<Artifact>)> {
     let graph = rebuilder.graph();
     let artifact = rebuilder.artifact(task)?;
     let made = plain(&artifact)?;
@@ -82,7 +109,7 @@ pub(super) fn tensors(
 }
 
 /// Describes the weights: the task, its preimage, and the quantization of each tensor.
-pub(super) fn meta(task: &str, key: Option<Key>, store: &Store, tensors: &[Encoded]) -> Result<Json> {
+fn meta(task: &str, key: Option<Key>, store: &Store, tensors: &[Encoded]) -> Result<Json> {
     let record = key.map(|key| store.record(&key)).transpose()?.flatten();
     let made_of = record.map(|record| serde_json::from_str::<Json>(&record.preimage)).transpose()?;
     let mut how = Map::new();

@@ -33,7 +33,7 @@ pub fn diagnostics(open: &mut OpenText) -> Vec<Diagnostic> {
     if open.is_too_large() {
         return vec![warning("this text is larger than 1 MiB, so it is not read")];
     }
-    if !is_experiment(&open.read().value) {
+    if !is_experiment(&open.read().expects.value) {
         return vec![];
     }
     match &open.read().graph {

@@ -43,7 +43,7 @@ impl HoverContext<'_> {
             return Some((name.span, self.named(name)?));
         }
         let mut found = None;
-        self.reading.value.walk(&mut |value| {
+        self.reading.expects.value.walk(&mut |value| {
             let ValueKind::Struct(body) = &value.kind else { return };
             for field in body.fields.iter().filter(|field| holds(field.span)) {
                 if let Some(words) = self.field(value, body, field) {
@@ -95,9 +95,10 @@ impl HoverContext<'_> {
     }
 
     fn field(&self, value: &Value, body: &Struct, field: &NamedValue) -> Option<String> {
-        let asked = self.reading.fields(value.span).into_iter().find(|asked| asked.name == &*field.name)?;
+        let asked =
+            self.reading.expects.fields(value.span).into_iter().find(|asked| asked.name == &*field.name)?;
         let owner = body.name.as_deref().unwrap_or("(…)");
-        let expected = self.reading.expected(field.value.span).map_or("", |(what, _)| what);
+        let expected = self.reading.expects.expected(field.value.span).map_or("", |(what, _)| what);
         let what = if asked.must.is_empty() { expected } else { &asked.must };
         let what = if what.is_empty() { String::new() } else { format!(": {what}") };
         Some(format!("`{}` of `{owner}`{what}; {}\n\n{}", field.name, asked.need, asked.about))
@@ -105,14 +106,14 @@ impl HoverContext<'_> {
 
     /// Describes a variant: a format by its numbers, and any by its fields; one without fields by the others of its choice.
     fn variant(&self, value: &Value) -> Option<String> {
-        let (what, variants) = self.reading.expected(value.span)?;
+        let (what, variants) = self.reading.expects.expected(value.span)?;
         let written = self.text.get(value.span.range())?;
         let name = value.bare_name().or_else(|| written.split('(').next())?.trim();
         let mut words = match Format::parse(written) {
             Ok(format) if what == "a format" => numbers(written, &format),
             _ => format!("`{name}`: {what}"),
         };
-        let fields = self.reading.fields(value.span);
+        let fields = self.reading.expects.fields(value.span);
         for field in &fields {
             let must = if field.must.is_empty() { String::new() } else { format!("{}; ", field.must) };
             words += &format!("\n- `{}`: {must}{}. {}", field.name, field.need, field.about);

@@ -94,7 +94,7 @@ impl OpenText {
     pub fn names(&mut self) -> Vec<Occurrence> {
         let kinds = self.ops.kinds();
         let text = self.document.text.clone();
-        occurrences(&text, &self.read().value, kinds)
+        occurrences(&text, &self.read().expects.value, kinds)
     }
 
     /// Returns the name at a position.

@@ -172,6 +172,12 @@ impl Float {
         self.m
     }
 
+    /// Returns the meaning of codes with an exponent field of 0.
+    #[must_use]
+    pub fn subnormals(&self) -> Subnormals {
+        self.subnormals
+    }
+
     /// Returns the bias as a number.
     #[must_use]
     pub fn bias(&self) -> i32 {

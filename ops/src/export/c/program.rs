@@ -1,0 +1,264 @@
+//! The files of an exported network: header, source, tables, test, Makefile, manifest and README. Knows nothing of their place on
+//! disk.
+
+use serde_json::{Value as Json, json};
+use thiserror::Error;
+
+use super::literal;
+use super::schedule::Schedule;
+use super::source::{ByteRule, Source};
+use super::table::{Table, Tables};
+use crate::backend::own::inference::{self, InferenceError};
+use crate::dataset::images::{Images, Pixels};
+use crate::dataset::normalize::Normalize;
+use crate::network::layer::LayerOp;
+use crate::network::model::Model;
+use crate::quantize::Encoded;
+
+/// The most letters of a name.
+const MOST_LETTERS: usize = 40;
+
+/// The most numbers in a tensor or a scratch buffer: places are counted in bits, of at most 32 per number, with 32-bit integers.
+const MOST_NUMBERS: usize = 1 << 27;
+
+/// A network to export.
+pub struct Export<'a> {
+    /// The name of the files, and in front of every public name: a C identifier.
+    pub name: &'a str,
+    /// The network.
+    pub model: &'a Model,
+    /// Its tensors, with their codes.
+    pub tensors: &'a [Encoded],
+    /// The images of the test.
+    pub images: &'a Images,
+    /// How the bytes of images become numbers; `None` if images are numbers.
+    pub normalize: Option<&'a Normalize>,
+    /// The names of the classes.
+    pub classes: &'a [String],
+    /// A sentence on the network's origin.
+    pub about: &'a str,
+    /// The facts for the manifest: task, key, parameters, metrics, sources.
+    pub facts: &'a Json,
+}
+
+/// The files of a network in C.
+#[derive(Debug)]
+pub struct Program {
+    /// The names of the files, each with its text.
+    pub files: Vec<(String, String)>,
+    /// The bytes of the constant tables.
+    pub weight_bytes: usize,
+    /// The bytes of the scratch buffer.
+    pub scratch_bytes: usize,
+}
+
+/// An error in the export of a network as C.
+#[derive(Debug, Error)]
+pub enum CError {
+    /// The name cannot be used in C.
+    #[error(
+        "{name:?} cannot be a name in C; choose one of at most {MOST_LETTERS} letters, digits and _ that begins with a letter and is not `test`: --name small"
+    )]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// A tensor has too many numbers.
+    #[error(
+        "{what} has {numbers} numbers; the C code counts the bits of at most {MOST_NUMBERS} with 32-bit integers"
+    )]
+    Size {
+        /// The tensor, or the scratch buffer.
+        what: String,
+        /// Its numbers.
+        numbers: usize,
+    },
+    /// A number is infinite or NaN.
+    #[error("{tensor}: element {element} is {value}; only finite weights are exported")]
+    Weight {
+        /// The tensor.
+        tensor: String,
+        /// The element in the flattened tensor.
+        element: usize,
+        /// The number.
+        value: f32,
+    },
+    /// A layer that occurs in training only.
+    #[error("layer {layer}: {kind} occurs in training only")]
+    Layer {
+        /// The layer's name.
+        layer: String,
+        /// The layer's kind.
+        kind: &'static str,
+    },
+    /// The logits of the test images cannot be computed.
+    #[error(transparent)]
+    Logits(#[from] InferenceError),
+}
+
+impl Export<'_> {
+    /// Checks whether a name can be used in C.
+    pub fn check_name(name: &str) -> Result<(), CError> {
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let is_usable = name.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
+            && name.bytes().all(is_word)
+            && name.len() <= MOST_LETTERS
+            && name != "test";
+        if is_usable { Ok(()) } else { Err(CError::Name { name: name.to_owned() }) }
+    }
+
+    /// Returns the files. Errors if the name is no C identifier, the network has a layer that only training has, a weight that is
+    /// not finite or too many numbers, or if the images do not fit the network.
+    pub fn program(&self) -> Result<Program, CError> {
+        self.check()?;
+        let network = self.model.network();
+        let tables = Tables::of(self.name, self.tensors);
+        let is_coded =
+            |name: &str| tables.tensors.iter().any(|tensor| tensor.name == name && tensor.is_coded);
+        let bytes = match (&self.images.pixels, self.normalize) {
+            (Pixels::Bytes { .. }, Some(normalize)) => ByteRule::of(normalize),
+            _ => vec![],
+        };
+        let schedule = Schedule::of(network, &is_coded, !bytes.is_empty());
+        if schedule.scratch > MOST_NUMBERS {
+            return Err(CError::Size { what: "the scratch buffer".to_owned(), numbers: schedule.scratch });
+        }
+        let logits = inference::logits(self.model, self.images, &|| false)?;
+        let (weight_bytes, scratch_bytes) = (tables.bytes(), 4 * schedule.scratch);
+        let source = Source { name: self.name, network, tables: &tables, schedule: &schedule, bytes: &bytes };
+        let filled = self.template(&bytes, weight_bytes, scratch_bytes);
+        let name = self.name;
+        let files = vec![
+            (format!("{name}.h"), filled(include_str!("template/header.h"))),
+            (format!("{name}.c"), source.text()),
+            (format!("{name}_weights.c"), self.weights(&tables)),
+            (format!("{name}_golden.c"), self.golden(&logits, !bytes.is_empty())),
+            ("test.c".to_owned(), filled(include_str!("template/test.c"))),
+            ("Makefile".to_owned(), filled(include_str!("template/Makefile"))),
+            ("README.md".to_owned(), filled(include_str!("template/README.md"))),
+            ("manifest.json".to_owned(), self.manifest(&tables, scratch_bytes)),
+        ];
+        Ok(Program { files, weight_bytes, scratch_bytes })
+    }
+
+    fn check(&self) -> Result<(), CError> {
+        Self::check_name(self.name)?;
+        for layer in &self.model.network().layers {
+            if let LayerOp::BatchNorm { .. } | LayerOp::Dropout { .. } = layer.op {
+                return Err(CError::Layer { layer: layer.name.clone(), kind: layer.op.kind() });
+            }
+        }
+        for Encoded { name, weights, .. } in self.tensors {
+            if weights.len() > MOST_NUMBERS {
+                return Err(CError::Size { what: name.clone(), numbers: weights.len() });
+            }
+            if let Some(element) = weights.iter().position(|weight| !weight.is_finite()) {
+                return Err(CError::Weight { tensor: name.clone(), element, value: weights[element] });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns a function that fills the gaps of a template.
+    fn template(
+        &self,
+        bytes: &[ByteRule],
+        weight_bytes: usize,
+        scratch_bytes: usize,
+    ) -> impl Fn(&str) -> String {
+        let [channels, height, width] = self.model.network().input;
+        let about = literal::comment(self.about);
+        let takes_bytes = !bytes.is_empty();
+        let mut gaps = vec![
+            ("@ABOUT@", about),
+            ("@SHAPE@", format!("{channels} x {height} x {width}")),
+            ("@INPUTS@", (channels * height * width).to_string()),
+            ("@OUTPUTS@", self.model.network().classes.to_string()),
+            ("@SCRATCH@", scratch_bytes.to_string()),
+            ("@WEIGHTS@", weight_bytes.to_string()),
+            ("@COUNT@", self.images.len().to_string()),
+            ("@TYPE@", if takes_bytes { "uint8_t" } else { "float" }.to_owned()),
+            ("@INFER@", if takes_bytes { "infer_bytes" } else { "infer" }.to_owned()),
+            ("@RULE@", rule(bytes)),
+            ("@GUARD@", format!("{}_H", self.name.to_uppercase())),
+            ("@UPPER@", self.name.to_uppercase()),
+            ("@NAME@", self.name.to_owned()),
+        ];
+        let of_bytes = if takes_bytes { include_str!("template/bytes.h") } else { "" };
+        gaps.insert(0, ("@BYTES@", of_bytes.to_owned()));
+        move |text| gaps.iter().fold(text.to_owned(), |text, (gap, content)| text.replace(gap, content))
+    }
+
+    /// Returns `NAME_weights.c`: the tables, and the names of the classes.
+    fn weights(&self, tables: &Tables) -> String {
+        let name = self.name;
+        let mut text = format!(
+            "/* The weights of the network {name} as constant tables, {} bytes, and the names of its classes. */\n#include \"{name}.h\"\n\n",
+            tables.bytes()
+        );
+        text.extend(tables.tables.iter().map(Table::declaration));
+        text.push('\n');
+        for table in &tables.tables {
+            text.push_str(&table.definition());
+            text.push('\n');
+        }
+        let classes = literal::lines(self.classes.iter().map(|class| literal::text(class)));
+        text + &format!(
+            "const char *const {name}_classes[{}_OUTPUTS] = {{\n{classes}}};\n",
+            name.to_uppercase()
+        )
+    }
+
+    /// Returns `NAME_golden.c`: images, and the bits of their logits.
+    fn golden(&self, logits: &[f32], takes_bytes: bool) -> String {
+        let (name, count, size) = (self.name, self.images.len(), self.images.size());
+        let classes = self.model.network().classes;
+        let kind = if takes_bytes { "uint8_t" } else { "float" };
+        let images: Vec<String> = match &self.images.pixels {
+            Pixels::Bytes { bytes, .. } if takes_bytes => bytes.iter().map(u8::to_string).collect(),
+            _ => {
+                let places: Vec<u32> = (0..count as u32).collect();
+                self.images.numbers(&places).into_iter().map(literal::float).collect()
+            }
+        };
+        let rows = |elements: &[String], of_row: usize| -> String {
+            elements
+                .chunks(of_row.max(1))
+                .map(|row| format!("    {{\n{}    }},\n", literal::lines(row.iter().cloned())))
+                .collect()
+        };
+        let bits: Vec<String> = logits.iter().map(|logit| format!("{:#010x}u", logit.to_bits())).collect();
+        let (images, bits) = (rows(&images, size), rows(&bits, classes));
+        format!(
+            "/* Images, and the bits of their logits as fewbits computes them. */\n#include <stdint.h>\n\nextern const {kind} {name}_golden_images[{count}][{size}];\nextern const uint32_t {name}_golden_logits[{count}][{classes}];\n\nconst {kind} {name}_golden_images[{count}][{size}] = {{\n{images}}};\n\nconst uint32_t {name}_golden_logits[{count}][{classes}] = {{\n{bits}}};\n"
+        )
+    }
+
+    fn manifest(&self, tables: &Tables, scratch_bytes: usize) -> String {
+        let tensors: serde_json::Map<String, Json> =
+            tables.tensors.iter().map(|tensor| (tensor.name.clone(), json!(tensor.format))).collect();
+        let mut manifest = json!({
+            "name": self.name,
+            "weight_bytes": tables.bytes(),
+            "scratch_bytes": scratch_bytes,
+            "input": self.model.network().input,
+            "classes": self.classes,
+            "tensors": tensors,
+        });
+        if let (Some(all), Some(facts)) = (manifest.as_object_mut(), self.facts.as_object()) {
+            all.extend(facts.clone());
+        }
+        format!("{manifest:#}\n")
+    }
+}
+
+/// Returns the rule by which bytes become numbers, in words.
+fn rule(bytes: &[ByteRule]) -> String {
+    let words = |rule: &ByteRule| match rule {
+        ByteRule::Plain => "byte".to_owned(),
+        ByteRule::Unit => "byte / 255".to_owned(),
+        ByteRule::Standard { mean, std } => format!("(byte / 255 - {mean}) / {std}"),
+    };
+    let all: Vec<String> = bytes.iter().map(words).collect();
+    if all.len() > 1 { format!("{} of the channels in order", all.join(", ")) } else { all.concat() }
+}

@@ -1,0 +1,6 @@
+static double wide_of(uint64_t bits)
+{
+    double number;
+    memcpy(&number, &bits, sizeof number);
+    return number;
+}

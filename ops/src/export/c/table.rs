@@ -1,0 +1,206 @@
+//! The constant tables of a network in C: codes, scales, zero points, codebooks and binary32 numbers. Knows nothing of layers
+//! and of the code that reads the tables.
+
+use std::fmt::Write;
+
+use super::decoder::Decoder;
+use super::literal;
+use crate::quantize::{Codes, Encoded, PackedTensor};
+use crate::scale::ScaleType;
+
+/// A constant table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Table {
+    pub name: String,
+    /// The C type of an element, its elements as literals, and the bytes of all.
+    pub element: &'static str,
+    pub elements: Vec<String>,
+    pub bytes: usize,
+}
+
+impl Table {
+    fn of_bytes(name: String, bytes: &[u8]) -> Self {
+        let elements = bytes.iter().map(u8::to_string).collect();
+        Self { name, element: "uint8_t", elements, bytes: bytes.len() }
+    }
+
+    fn of_words(name: String, bytes: &[u8]) -> Self {
+        let words = bytes.as_chunks::<2>().0.iter().map(|two| u16::from_le_bytes(*two).to_string()).collect();
+        Self { name, element: "uint16_t", elements: words, bytes: bytes.len() }
+    }
+
+    pub(super) fn of_numbers(name: String, numbers: &[f32]) -> Self {
+        let elements = numbers.iter().copied().map(literal::float).collect();
+        Self { name, element: "float", elements, bytes: 4 * numbers.len() }
+    }
+
+    /// Returns the declaration, without its content.
+    pub(super) fn declaration(&self) -> String {
+        format!("extern const {} {}[{}];\n", self.element, self.name, self.elements.len())
+    }
+
+    /// Returns the definition.
+    pub(super) fn definition(&self) -> String {
+        let Self { element, name, elements, .. } = self;
+        format!(
+            "const {element} {name}[{}] = {{\n{}}};\n",
+            elements.len(),
+            literal::lines(elements.iter().cloned())
+        )
+    }
+}
+
+/// A tensor in C.
+#[derive(Clone, Debug)]
+pub(super) struct StoredTensor {
+    /// The tensor's name in the network.
+    pub name: String,
+    /// A description of its format, for people.
+    pub format: String,
+    /// The decoder of its rows.
+    pub decoder: Decoder,
+    /// The names of its tables: codes or numbers, then scales, then zero points or a codebook.
+    pub parts: [Option<String>; 3],
+    /// Numbers in a row, numbers in a group, groups in a row (0 if rows share a group).
+    pub rows: [usize; 3],
+    /// Whether the numbers are stored as codes.
+    pub is_coded: bool,
+}
+
+/// The tensors of a network with their tables.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    pub tensors: Vec<StoredTensor>,
+    pub tables: Vec<Table>,
+}
+
+impl Tables {
+    /// Stores tensors in tables whose names begin with `prefix`.
+    pub(super) fn of(prefix: &str, tensors: &[Encoded]) -> Self {
+        let mut all = Self::default();
+        for tensor in tensors {
+            all.add(prefix, tensor);
+        }
+        all.number_decoders();
+        all
+    }
+
+    /// Returns the bytes of all tables.
+    pub(super) fn bytes(&self) -> usize {
+        self.tables.iter().map(|table| table.bytes).sum()
+    }
+
+    /// Returns the tensor of a layer.
+    pub(super) fn tensor(&self, layer: &str, word: &str) -> Option<&StoredTensor> {
+        self.tensors.iter().find(|tensor| tensor.name.strip_prefix(layer) == Some(word))
+    }
+
+    fn add(&mut self, prefix: &str, tensor: &Encoded) {
+        let stem = format!("{prefix}_{}", tensor.name.replace('.', "_"));
+        let elements: usize = tensor.shape.iter().product();
+        let row = match tensor.shape[..] {
+            [rows, _, ..] => elements / rows.max(1),
+            _ => elements,
+        };
+        let Some(codes) = &tensor.codes else {
+            self.tables.push(Table::of_numbers(stem.clone(), &tensor.weights));
+            self.tensors.push(StoredTensor {
+                name: tensor.name.clone(),
+                format: "binary32".to_owned(),
+                decoder: Decoder::of_numbers(),
+                parts: [Some(stem), None, None],
+                rows: [row, row, 0],
+                is_coded: false,
+            });
+            return;
+        };
+        let decoder = Decoder::of(codes);
+        let PackedTensor { scales, zero_points, codebook, codes: packed } = codes.pack();
+        let mut named = |word: &str, table: &dyn Fn(String) -> Table| {
+            let name = format!("{stem}_{word}");
+            self.tables.push(table(name.clone()));
+            Some(name)
+        };
+        let of_codes = named("codes", &|name| Table::of_bytes(name, &packed));
+        let store = codes.quantization.scale.store();
+        let of_scales = store.and_then(|store| match store {
+            ScaleType::F32 => named("scales", &|name| Table::of_numbers(name, &codes.scales)),
+            ScaleType::F16 | ScaleType::Bf16 => named("scales", &|name| Table::of_words(name, &scales)),
+            ScaleType::E4M3 | ScaleType::E8M0 => named("scales", &|name| Table::of_bytes(name, &scales)),
+        });
+        let more = if !zero_points.is_empty() {
+            named("zero_points", &|name| Table::of_bytes(name, &zero_points))
+        } else if !codebook.is_empty() {
+            named("codebook", &|name| Table::of_numbers(name, &numbers(codes)))
+        } else if decoder.reads_codebook {
+            Some(self.shared(prefix, &numbers(codes)))
+        } else {
+            None
+        };
+        let (block, groups) = (codes.groups.block(), codes.groups.shape());
+        let rows = elements / row.max(1);
+        // One group for all rows, or groups in each row.
+        let in_row = if groups[0] == rows && rows > 0 { groups[1] } else { 0 };
+        self.tensors.push(StoredTensor {
+            name: tensor.name.clone(),
+            format: describe(codes),
+            decoder,
+            parts: [of_codes, of_scales, more],
+            rows: [row, block.min(row), in_row],
+            is_coded: true,
+        });
+    }
+
+    /// Returns the name of a codebook that several tensors share, and adds it once.
+    fn shared(&mut self, prefix: &str, numbers: &[f32]) -> String {
+        let count =
+            self.tables.iter().filter(|table| table.name.starts_with(&format!("{prefix}_codebook_"))).count();
+        let table = Table::of_numbers(format!("{prefix}_codebook_{}", count + 1), numbers);
+        if let Some(same) =
+            self.tables.iter().find(|old| old.name.contains("_codebook_") && old.elements == table.elements)
+        {
+            return same.name.clone();
+        }
+        self.tables.push(table);
+        format!("{prefix}_codebook_{}", count + 1)
+    }
+
+    /// Gives decoders of one name but other bodies numbers behind their names.
+    fn number_decoders(&mut self) {
+        let mut seen: Vec<Decoder> = vec![];
+        for tensor in &mut self.tensors {
+            let wanted = tensor.decoder.name.clone();
+            if let Some(same) = seen.iter().find(|old| old.body == tensor.decoder.body) {
+                tensor.decoder.name.clone_from(&same.name);
+                continue;
+            }
+            let mut number = 1;
+            while seen.iter().any(|old| old.name == tensor.decoder.name) {
+                number += 1;
+                tensor.decoder.name.clear();
+                let _ = write!(tensor.decoder.name, "{wanted}_{number}");
+            }
+            seen.push(tensor.decoder.clone());
+        }
+    }
+}
+
+/// Returns the number of each code; codes that stand for none decode to 0.
+fn numbers(codes: &Codes) -> Vec<f32> {
+    codes.codebook.iter().map(|number| if number.is_finite() { *number as f32 } else { 0.0 }).collect()
+}
+
+fn describe(codes: &Codes) -> String {
+    let format = codes.quantization.format.to_string();
+    match codes.quantization.scale.store() {
+        None => format,
+        Some(store) => {
+            let per = match codes.quantization.scale.per() {
+                crate::scale::Per::Tensor => "the tensor".to_owned(),
+                crate::scale::Per::Channel => "each output".to_owned(),
+                crate::scale::Per::Block(block) => format!("each {block} numbers"),
+            };
+            format!("{format}, a scale ({store:?}) for {per}")
+        }
+    }
+}

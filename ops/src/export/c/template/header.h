@@ -1,0 +1,32 @@
+/* The network @NAME@. @ABOUT@
+
+   Images are @SHAPE@: channel by channel (of three channels: red, green, blue), row by row. The scratch buffer is aligned like a
+   float; its content before and after a call does not matter. Both functions only write to their output and scratch. */
+#ifndef @GUARD@
+#define @GUARD@
+
+#include <stdint.h>
+
+#if defined(__FAST_MATH__)
+#error "compile without -ffast-math: it changes the order of sums, and with it the bits of the outputs"
+#endif
+
+#define @UPPER@_INPUTS @INPUTS@
+#define @UPPER@_OUTPUTS @OUTPUTS@
+#define @UPPER@_SCRATCH_BYTES @SCRATCH@
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The names of the classes, in the order of the outputs. */
+extern const char *const @NAME@_classes[@UPPER@_OUTPUTS];
+
+/* Writes the logits of an image of @UPPER@_INPUTS numbers; the largest one is that of the image's class. */
+void @NAME@_infer(const float *input, float *output, void *scratch);
+@BYTES@
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -98,7 +98,9 @@ impl Schedule {
             let inputs: Vec<usize> = layer.sources.iter().map(value_of).collect();
             let first = inputs[0];
             let is_free = reads[first] == 1 && draft.lives[first].place.is_none();
-            inputs.iter().for_each(|input| reads[*input] = reads[*input].saturating_sub(1));
+            for input in &inputs {
+                reads[*input] = reads[*input].saturating_sub(1);
+            }
             let output = if is_idle(network, at) {
                 first
             } else {

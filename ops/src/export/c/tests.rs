@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Export;
 use crate::dataset::images::{Images, Pixels};
 use crate::dataset::normalize::Normalize;
+use crate::format::Bias::{Exactly, Ieee};
 use crate::format::{Element, Float, Format, RandomBits, Range, Rounding};
 use crate::network::architecture::{Architecture, LayerSpec};
 use crate::network::array::Array;
@@ -93,7 +94,6 @@ fn quantizations() -> Vec<Quantization> {
     let int = |bits, range| Format::Int { bits, range };
     let named = |name| Format::Float(Float::named(name).unwrap());
     let float = |e, m, bias| Format::Float(Float::new(e, m, bias).unwrap());
-    use crate::format::Bias::{Exactly, Ieee};
     vec![
         made(int(4, Range::Symmetric), None),
         made(int(3, Range::Full), real(Per::Channel, ScaleType::F16)),

@@ -170,13 +170,19 @@ impl Source<'_> {
         let _ = writeln!(text, "{name}_weights.c. */");
         text.extend(self.tables.tables.iter().map(Table::declaration));
         text.push('\n');
-        let fused = include_str!("runtime/fused.c");
+        // Compilers warn about functions without callers, and the fallback of `fused` is not always compiled.
+        let number = include_str!("runtime/number.c");
+        let calls = |text: &str| text.contains("number_of(");
+        let is_called = decoders.iter().any(|decoder| calls(&decoder.body))
+            || helpers.iter().any(|helper| calls(helper.source()))
+            || parts.iter().any(|part| calls(part.source()));
+        if is_called {
+            let _ = writeln!(text, "{number}");
+        }
         if parts.iter().any(|part| part.is_fused()) {
-            let _ = writeln!(text, "{fused}");
-        } else {
-            // Decoders need the first functions of the file only.
-            let end = fused.find("/* fused(").unwrap_or(fused.len());
-            text.push_str(&fused[..end]);
+            let inner = if is_called { String::new() } else { format!("{number}\n") };
+            let _ =
+                writeln!(text, "{}", include_str!("runtime/fused.c").replace("/* number_of */\n", &inner));
         }
         let _ = writeln!(text, "{}", include_str!("runtime/tensor.c"));
         for helper in &helpers {

@@ -1,22 +1,16 @@
+/* fused(x, y, z) is x * y + z, rounded once to the nearest binary32 number, ties to even. */
+#if defined(FP_FAST_FMAF) || defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)
+#define fused fmaf
+#else
+/* The software fmaf of some C libraries rounds twice, newlib's among them, so this one works on whole numbers. */
+
+/* number_of */
 static uint32_t bits_of(float number)
 {
     uint32_t bits;
     memcpy(&bits, &number, sizeof bits);
     return bits;
 }
-
-static float number_of(uint32_t bits)
-{
-    float number;
-    memcpy(&number, &bits, sizeof number);
-    return number;
-}
-
-/* fused(x, y, z) is x * y + z, rounded once to the nearest binary32 number, ties to even. */
-#if defined(FP_FAST_FMAF) || defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)
-#define fused fmaf
-#else
-/* The software fmaf of some C libraries rounds twice, newlib's among them, so this one works on whole numbers. */
 
 /* Shifts right; the lowest bit becomes 1 if a bit is lost, so that a later rounding knows. */
 static uint64_t shifted(uint64_t bits, int32_t by)

@@ -14,7 +14,7 @@ use crate::text::value::{Struct, Value, ValueKind};
 /// The maximum number of values of a `Range`; a longer one is probably a mistake.
 const MOST_VALUES: usize = 1_000_000;
 
-/// The most parts of a value, with those of the axes that it names; a codebook may have 65,536.
+/// The most parts of a value, the parts of the axes that the value names included; a codebook may have 65,536.
 const MOST_PARTS: usize = 200_000;
 
 /// A named list of values.

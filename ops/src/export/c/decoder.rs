@@ -212,7 +212,8 @@ impl Decoder {
     }
 }
 
-/// Returns the body of a decoder: declarations, the lines at the start of a group, and those of each number.
+/// Returns the body of a decoder. `start` has declarations, `group` the lines at the start of a group (none without scales), and
+/// `lines` the lines that decode one number.
 fn function(start: &str, group: &str, lines: &[String]) -> String {
     let lines = |indent: &str| -> String { lines.iter().map(|line| format!("{indent}{line}\n")).collect() };
     let order = |indent: &str| {

@@ -211,7 +211,7 @@ impl Source<'_> {
         let decoded = [("weight", step.parameters[0]), ("bias", step.parameters[1])];
         for (word, _) in decoded.into_iter().filter(|(_, place)| place.is_some()) {
             if let Some(tensor) = self.tables.tensor(name, &format!(".{word}")) {
-                let _ = writeln!(text, "static const tensor layer_{name}_{word} = {};", initializer(tensor));
+                let _ = writeln!(text, "static const tensor tensor_{name}_{word} = {};", initializer(tensor));
             }
         }
         let rectify = u8::from(step.rectify);
@@ -319,7 +319,7 @@ impl Source<'_> {
             let Some(place) = place else { return tensor.parts[0].clone().unwrap_or_default() };
             let to = pointer(place);
             let _ =
-                writeln!(text, "    decode_{}(&layer_{name}_{word}, 0, 1, 1, {to});", tensor.decoder.name);
+                writeln!(text, "    decode_{}(&tensor_{name}_{word}, 0, 1, 1, {to});", tensor.decoder.name);
             to
         };
         let bias = parameter("bias", step.parameters[1]);

@@ -29,6 +29,7 @@ pub mod training;
 pub mod weights;
 
 pub use op::confusion::GIVEN_CLASS;
+pub use op::evaluate::Split;
 pub use op::layer_errors::LAYER;
 pub use range::InputRange;
 pub use standard::{Artifact, DatasetPort, ModelPort, Op, Port, StandardOps};

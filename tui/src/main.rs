@@ -23,6 +23,7 @@ mod diagnose;
 mod exit;
 mod figure;
 mod file_watch;
+mod found_model;
 mod inputs;
 mod interrupt;
 mod lsp;

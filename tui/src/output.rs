@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Cursor, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -74,6 +74,56 @@ fn write_file(
     written.with_context(|| format!("{place}: it cannot be written"))
 }
 
+/// Checks that an output folder is empty or not there.
+pub fn check_folder(path: &Path) -> Result<()> {
+    let place = path.display();
+    let told =
+        |what: &str| Err(Coded::usage(format!("{place}: {what}; name a new or empty folder with -o DIR")));
+    match fs::read_dir(path).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => told("this folder is not empty"),
+        Ok(false) => Ok(()),
+        Err(_) if path.symlink_metadata().is_ok() => told("this is not a folder that can be read"),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Writes files under temporary names and renames them. The folder must be empty or not there.
+pub fn write_folder(path: &Path, inputs: &Inputs, files: &[(String, String)]) -> Result<()> {
+    check_folder(path)?;
+    inputs.refuse(path)?;
+    let place = path.display();
+    // Components have no `/` at the end.
+    let path: &PathBuf = &path.components().collect();
+    let suffix = format!(".{}.unfinished", std::process::id());
+    // An empty folder stays, as it can be the working folder or a mount.
+    let unfinished = if path.is_dir() {
+        path.join(suffix)
+    } else {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(suffix);
+        PathBuf::from(beside)
+    };
+    fs::create_dir(&unfinished).map_err(|error| {
+        Coded::usage(format!("{place}: no folder can be made here ({error}); name another with -o DIR"))
+    })?;
+    let written = files.iter().try_for_each(|(name, text)| {
+        let mut file = File::create(unfinished.join(name))?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    let written = written.and_then(|()| {
+        if !path.is_dir() {
+            return fs::rename(&unfinished, path);
+        }
+        files.iter().try_for_each(|(name, _)| fs::rename(unfinished.join(name), path.join(name)))?;
+        fs::remove_dir(&unfinished)
+    });
+    if written.is_err() {
+        let _ = fs::remove_dir_all(&unfinished);
+    }
+    written.with_context(|| format!("{place}: it cannot be written"))
+}
+
 fn filled(file: File, fill: impl FnOnce(&mut dyn SeekableWriter) -> Result<()>) -> Result<u64> {
     let mut writer = BufWriter::new(file);
     fill(&mut writer)?;
@@ -107,6 +157,31 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
         write_file(&path, &none, whole("second")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"second");
+    }
+
+    #[test]
+    fn a_folder_is_whole_or_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let none = Inputs::default();
+        let files =
+            |name: &str| vec![("a.c".to_owned(), "int a;".to_owned()), (name.to_owned(), String::new())];
+        fs::create_dir(dir.path().join("empty")).unwrap();
+        for name in ["new", "empty"] {
+            let path = dir.path().join(name);
+            write_folder(&path, &none, &files("b.c")).unwrap();
+            assert_eq!(fs::read(path.join("a.c")).unwrap(), b"int a;");
+            let told = write_folder(&path, &none, &files("b.c")).unwrap_err().to_string();
+            assert!(told.contains("this folder is not empty"), "{told}");
+        }
+        let path = dir.path().join("half");
+        write_folder(&path, &none, &files("no/such/b.c")).unwrap_err();
+        assert!(!path.exists());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left beside it");
+        let told = write_folder(&path.join("in/it"), &none, &files("b.c")).unwrap_err().to_string();
+        assert!(told.contains("no folder can be made here"), "{told}");
+        fs::write(&path, "a file").unwrap();
+        let told = write_folder(&path, &none, &files("b.c")).unwrap_err().to_string();
+        assert!(told.contains("not a folder"), "{told}");
     }
 
     #[test]

@@ -114,6 +114,38 @@ impl DatasetSource {
         }
     }
 
+    /// Returns what the classes are called where the publisher calls them so; the labels are numbers.
+    #[must_use]
+    pub fn class_names(&self) -> Option<[&'static str; 10]> {
+        match self {
+            Self::FashionMnist => Some([
+                "T-shirt/top",
+                "Trouser",
+                "Pullover",
+                "Dress",
+                "Coat",
+                "Sandal",
+                "Shirt",
+                "Sneaker",
+                "Bag",
+                "Ankle boot",
+            ]),
+            Self::Cifar10 => Some([
+                "airplane",
+                "automobile",
+                "bird",
+                "cat",
+                "deer",
+                "dog",
+                "frog",
+                "horse",
+                "ship",
+                "truck",
+            ]),
+            Self::Mnist10k | Self::Mnist | Self::Idx { .. } | Self::Npz { .. } | Self::Csv { .. } => None,
+        }
+    }
+
     /// Returns the number of classes; `None` for a source whose files determine it.
     #[must_use]
     pub fn classes(&self) -> Option<usize> {

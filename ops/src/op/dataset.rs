@@ -13,7 +13,7 @@ use fewbits_engine::text::variant::{VariantReader, choice, read_variant};
 use fewbits_store::Digest;
 use serde_json::json;
 
-use crate::dataset::images::Images;
+use crate::dataset::images::{Images, Labels};
 use crate::dataset::mnist10k;
 use crate::dataset::normalize::Normalize;
 use crate::dataset::source::{DatasetSource, SideOrder};
@@ -91,6 +91,19 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<DatasetOp
 }
 
 impl DatasetOp {
+    /// Returns how the pixels become numbers.
+    #[must_use]
+    pub fn normalize(&self) -> &Normalize {
+        &self.config.normalize
+    }
+
+    /// Returns what the classes are called: as the file says, else as in the labels, else as the publisher calls them.
+    #[must_use]
+    pub fn class_names(&self, labels: &Labels) -> Vec<String> {
+        let published = self.config.source.class_names().filter(|_| labels.names.is_empty());
+        published.map_or_else(|| labels.class_names(), |names| names.map(str::to_owned).to_vec())
+    }
+
     pub(crate) fn port(&self, ops: &StandardOps) -> DatasetPort {
         let source = &self.config.source;
         // A file with a fault is warned about, and fails the task.

@@ -57,15 +57,19 @@ const VERSION: u32 = 3;
 /// An evaluation on a split.
 #[derive(Debug)]
 pub struct EvaluateOp {
-    pub(crate) split: Split,
+    /// The split whose images count.
+    pub split: Split,
     pub(crate) device: Device,
 }
 
 /// The split of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Split {
+pub enum Split {
+    /// Training images.
     Train,
+    /// Images that are kept apart to choose by.
     Validation,
+    /// Images to report on.
     Test,
 }
 
@@ -80,7 +84,8 @@ impl Split {
     }
 
     /// Returns the images of the split.
-    pub(crate) fn images(self, data: &Dataset) -> &Images {
+    #[must_use]
+    pub fn images(self, data: &Dataset) -> &Images {
         match self {
             Self::Train => &data.train,
             Self::Validation => &data.validation,

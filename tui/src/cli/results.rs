@@ -124,9 +124,12 @@ pub struct ExportArgs {
     /// What to write
     #[arg(long, value_enum)]
     pub to: ExportForm,
-    /// The file to write; `-` for standard output
-    #[arg(long, short, value_name = "FILE")]
+    /// The file to write, `-` for standard output; for C a new or empty folder
+    #[arg(long, short, value_name = "PATH")]
     pub output: PathBuf,
+    /// The name of the C files and functions [default: the node's name]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 /// The form of an exported network.
@@ -136,6 +139,8 @@ pub enum ExportForm {
     Packed,
     /// An ONNX file with binary32 weights, which give the logits of the quantized network
     Onnx,
+    /// A folder of C99 files, for microcontrollers too, which compute the logits to the last bit
+    C,
 }
 
 /// Reads an odd number of epochs.

@@ -57,7 +57,7 @@ pub struct Program {
 pub enum CError {
     /// The name cannot be used in C.
     #[error(
-        "{name:?} cannot be a name in C; choose one of at most {MOST_LETTERS} letters, digits and _ that begins with a letter and is not `test`: --name small"
+        "{name:?} cannot name the C files; choose at most {MOST_LETTERS} letters, digits and single _, which begin with a letter, do not end with _ and are not `test`"
     )]
     Name {
         /// The name.
@@ -97,13 +97,30 @@ pub enum CError {
 }
 
 impl Export<'_> {
+    /// Makes a name of another: its letters and digits, with one _ in place of what stands between them.
+    #[must_use]
+    pub fn name_of(text: &str) -> String {
+        let mut words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+        let joined = words.by_ref().collect::<Vec<_>>().join("_");
+        let name: String = joined.chars().take(MOST_LETTERS - 4).collect();
+        let name = name.trim_end_matches('_');
+        if Self::check_name(name).is_ok() {
+            name.to_owned()
+        } else {
+            format!("net_{name}").trim_end_matches('_').to_owned()
+        }
+    }
+
     /// Checks whether a name can be used in C.
     pub fn check_name(name: &str) -> Result<(), CError> {
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let is_usable = name.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
             && name.bytes().all(is_word)
             && name.len() <= MOST_LETTERS
-            && name != "test";
+            && name != "test"
+            // Two underscores separate the network's name from those of its tables.
+            && !name.contains("__")
+            && !name.ends_with('_');
         if is_usable { Ok(()) } else { Err(CError::Name { name: name.to_owned() }) }
     }
 

@@ -96,7 +96,8 @@ impl Tables {
     }
 
     fn add(&mut self, prefix: &str, tensor: &Encoded) {
-        let stem = format!("{prefix}_{}", tensor.name.replace('.', "_"));
+        // Two underscores, which the network's own name cannot have: the tables of two networks have different names.
+        let stem = format!("{prefix}__{}", tensor.name.replace('.', "_"));
         let elements: usize = tensor.shape.iter().product();
         let row = match tensor.shape[..] {
             [rows, _, ..] => elements / rows.max(1),

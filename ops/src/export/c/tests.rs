@@ -192,7 +192,13 @@ fn names_are_identifiers() {
     for good in ["small", "a", "lenet_5"] {
         Export::check_name(good).unwrap();
     }
-    for bad in ["", "5a", "_a", "a-b", "test", "ü", &"a".repeat(41)] {
+    for bad in ["", "5a", "_a", "a-b", "test", "ü", "a__b", "a_", &"a".repeat(41)] {
         assert!(Export::check_name(bad).is_err(), "{bad}");
     }
+    let made =
+        [("small", "small"), ("a-b (c)", "a_b_c"), ("5bit", "net_5bit"), ("test", "net_test"), ("é", "net")];
+    for (text, name) in made.into_iter().chain([("__", "net")]) {
+        assert_eq!(Export::name_of(text), name);
+    }
+    Export::check_name(&Export::name_of(&"ab ".repeat(40))).unwrap();
 }

@@ -1,40 +1,45 @@
 //! `export`: writes the network of one task for use elsewhere.
 //! Knows nothing of the files' layouts.
 
+mod c;
+
 use anyhow::{Result, anyhow};
 use fewbits_ops::export::onnx;
+use fewbits_ops::packed;
 use fewbits_ops::quantize::Encoded;
-use fewbits_ops::{Artifact, packed};
 
-use super::weights::FoundModel;
 use super::{note, print};
 use crate::cli::{ExportArgs, ExportForm, Global};
-use crate::exit::Exit;
+use crate::exit::{Coded, Exit};
+use crate::found_model::FoundModel;
 use crate::output;
 use crate::render::number::bytes;
 use crate::ui::plain::printable;
 
 /// Writes the network of a task.
 pub fn export(args: &ExportArgs, global: &Global) -> Result<Exit> {
+    if args.to == ExportForm::C {
+        return c::export(args, global);
+    }
+    if args.name.is_some() {
+        return Err(Coded::usage("--name names the files and functions of --to c; leave it out"));
+    }
     let found = FoundModel::of(&args.file.file, &args.task, global)?;
-    let FoundModel { task, tensors, model, made_of, inputs, notes } = found;
-    let Artifact::Model(model) = &*model else { return Err(anyhow!("only networks are exported")) };
+    let (task, facts, model) = (found.name(), found.facts()?, found.model()?);
     let content = match args.to {
-        ExportForm::Packed => packed::write(model.network(), &tensors, &made_of)?,
-        ExportForm::Onnx => {
-            onnx::write(model, &made_of.to_string()).map_err(|what| anyhow!("{task}: {what}"))?
-        }
+        ExportForm::Packed => packed::write(model.network(), &found.tensors, &facts)?,
+        _ => onnx::write(model, &facts.to_string()).map_err(|what| anyhow!("{task}: {what}"))?,
     };
-    let size = output::write(&args.output, &inputs, |file| Ok(file.write_all(&content)?))?;
-    note(notes);
+    let size = output::write(&args.output, &found.inputs, |file| Ok(file.write_all(&content)?))?;
     if let Some(size) = size {
         let path = args.output.display();
-        let counted: u64 = tensors.iter().map(Encoded::bytes).sum();
+        let counted: u64 = found.tensors.iter().map(Encoded::bytes).sum();
         let size = match args.to {
             ExportForm::Packed => format!("{} packed, {} with its description", bytes(counted), bytes(size)),
-            ExportForm::Onnx => bytes(size),
+            _ => bytes(size),
         };
         print(&printable(&format!("{path}: {task}, {size}\n")))?;
     }
+    note(found.notes);
     Ok(Exit::Done)
 }

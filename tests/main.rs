@@ -1,6 +1,7 @@
 //! End-to-end tests: they run the binary as a user does, and check its output, its files and its exit codes.
 
 mod allocate;
+mod c;
 mod calibration;
 mod choose;
 mod cite;

@@ -44,12 +44,12 @@ pub enum RebuildError {
         task: String,
     },
     /// The op of the task, or of a task it depends on, failed; something outside may be missing.
-    #[error("{task}: {source}")]
+    #[error("{task}: {error}")]
     Op {
         /// The name of the requested task.
         task: String,
         /// The error of the op.
-        source: OpError,
+        error: OpError,
     },
     /// The store cannot be read.
     #[error(transparent)]
@@ -88,9 +88,9 @@ impl<'r, O: Ops> Rebuilder<'r, O> {
             JobError::Store(error) => error.into(),
             JobError::Lost { task, .. } => RebuildError::Lost { task: graph.name(task) },
             JobError::Differs { task, .. } => RebuildError::Differs { task },
-            JobError::Op(source) => RebuildError::Op { task: graph.name(task), source },
+            JobError::Op(error) => RebuildError::Op { task: graph.name(task), error },
             JobError::Changed(what) => {
-                RebuildError::Op { task: graph.name(task), source: OpError::Missing(what) }
+                RebuildError::Op { task: graph.name(task), error: OpError::Missing(what) }
             }
         })
     }
@@ -104,7 +104,7 @@ impl<'r, O: Ops> Rebuilder<'r, O> {
         match &self.supply.planned(task).state {
             TaskState::Lost => RebuildError::Lost { task: name },
             TaskState::Missing(what) => {
-                RebuildError::Op { task: name, source: OpError::Missing(what.clone()) }
+                RebuildError::Op { task: name, error: OpError::Missing(what.clone()) }
             }
             TaskState::Cached | TaskState::SameAs(_) | TaskState::Run | TaskState::Waiting => {
                 RebuildError::NoResult { task: name }

@@ -82,7 +82,7 @@ type Pair = (Option<Encoded>, Encoded);
 /// Rebuilds a network. Returns its tensors as trained and as rounded.
 fn tensors(material: &Material<'_>, task: TaskId) -> Result<Vec<Pair>, RebuildError> {
     let (session, graph) = (material.session, material.graph());
-    let failed = |source| RebuildError::Op { task: graph.name(task), source };
+    let failed = |error| RebuildError::Op { task: graph.name(task), error };
     let op = &graph.resolved_op(task).op;
     let inputs = graph.inputs(task);
     let reads = inputs.iter().take(weights::inputs_of_codes(op));

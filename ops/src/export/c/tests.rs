@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
+use rayon::prelude::*;
 use serde_json::json;
 
 use super::Export;
@@ -135,57 +137,179 @@ fn normalize() -> Normalize {
     Normalize::Standard { mean: vec![0.49, 0.48, 0.45], std: vec![0.24, 0.25, 0.26] }
 }
 
-#[test]
-fn exported_networks_give_the_bits_of_evaluate() {
-    if Command::new("gcc").arg("--version").output().is_err() {
-        eprintln!("gcc is missing: no exported network is compiled");
-        return;
-    }
-    let model = model(layers());
-    for (at, quantization) in quantizations().into_iter().enumerate() {
-        let folder = tempfile::tempdir().unwrap();
-        let tensors: Vec<Tensor<'_>> = model
-            .tensors()
-            .iter()
-            .map(|(name, array)| Tensor { name, shape: array.shape(), data: array.numbers() })
-            .collect();
-        let quantizer = Quantizer {
-            quantization: quantization.clone(),
-            layers: BTreeMap::new(),
-            seed: 0,
-            random_bits: RandomBits::default(),
-            tensors: if at % 2 == 0 { Tensors::Weights } else { Tensors::All },
-        };
-        let encoded = quantizer.encode(&tensors).unwrap();
-        let weights = encoded.iter().map(|tensor| (tensor.name.clone(), tensor.weights.clone())).collect();
-        let small = model.with(weights).unwrap();
-        let export = Export {
-            name: "small",
-            model: &small,
-            tensors: &encoded,
-            images: &images(),
-            normalize: Some(&normalize()),
-            classes: &["a", "b", "c\"?", "é"].map(str::to_owned),
-            about: "A network of a test.",
-            facts: &json!({"task": "test"}),
-        };
-        let program = export.program().unwrap();
-        for (name, text) in program.files {
-            fs::write(folder.path().join(name), text).unwrap();
+/// Returns the compilers that are there, each with its options; says which are missing.
+fn compilers() -> Vec<(&'static str, &'static [&'static str])> {
+    let all: [(&str, &[&str]); 3] = [
+        ("gcc", &["-O2"]),
+        ("gcc", &["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover"]),
+        ("clang", &["-O2"]),
+    ];
+    let is_there = |(compiler, _): &(&str, _)| {
+        let is_there = Command::new(compiler).arg("--version").output().is_ok();
+        if !is_there {
+            eprintln!("{compiler} is missing: it compiles no exported network");
         }
-        let compiled = Command::new("gcc")
-            .args(["-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-pedantic", "-o", "test"])
-            .args(["small.c", "small_weights.c", "small_golden.c", "test.c", "-lm"])
-            .current_dir(folder.path())
-            .output()
-            .unwrap();
-        let errors = String::from_utf8_lossy(&compiled.stderr);
-        assert!(compiled.status.success(), "{quantization:?}: {errors}");
-        let ran = Command::new(folder.path().join("test")).output().unwrap();
-        let text = String::from_utf8_lossy(&ran.stdout);
-        assert!(text.ends_with("16 of 16 images equal to the bit\n"), "{quantization:?}: {text}");
+        is_there
+    };
+    all.into_iter().filter(is_there).collect()
+}
+
+/// Runs a command that must succeed, and returns its standard output.
+fn done(command: &mut Command) -> String {
+    let ended = command.output().unwrap();
+    assert!(ended.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    String::from_utf8(ended.stdout).unwrap()
+}
+
+/// Writes a network in a format as C into a folder.
+fn export(model: &Model, quantization: &Quantization, tensors: Tensors, folder: &Path) {
+    let arrays: Vec<Tensor<'_>> = model
+        .tensors()
+        .iter()
+        .map(|(name, array)| Tensor { name, shape: array.shape(), data: array.numbers() })
+        .collect();
+    let quantizer = Quantizer {
+        quantization: quantization.clone(),
+        layers: BTreeMap::new(),
+        seed: 0,
+        random_bits: RandomBits::default(),
+        tensors,
+    };
+    let encoded = quantizer.encode(&arrays).unwrap();
+    let weights = encoded.iter().map(|tensor| (tensor.name.clone(), tensor.weights.clone())).collect();
+    let export = Export {
+        name: "small",
+        model: &model.with(weights).unwrap(),
+        tensors: &encoded,
+        images: &images(),
+        normalize: Some(&normalize()),
+        classes: &["a", "b", "c\"?", "é"].map(str::to_owned),
+        about: "A network of a test.",
+        facts: &json!({"task": "test"}),
+    };
+    for (name, text) in export.program().unwrap().files {
+        fs::write(folder.join(name), text).unwrap();
     }
 }
+
+const SOURCES: [&str; 4] = ["small.c", "small_weights.c", "small_golden.c", "test.c"];
+
+#[test]
+fn exported_networks_give_the_bits_of_evaluate() {
+    let (compilers, model) = (compilers(), model(layers()));
+    let is_long = std::env::var("FEWBITS_TORTURE").is_ok_and(|value| value == "long");
+    let board = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/mcu/run");
+    quantizations().into_par_iter().enumerate().for_each(|(at, quantization)| {
+        let folder = tempfile::tempdir().unwrap();
+        let tensors = if at % 2 == 0 { Tensors::Weights } else { Tensors::All };
+        export(&model, &quantization, tensors, folder.path());
+        let equal = |text: &str, which: &str| {
+            assert!(
+                text.ends_with("16 of 16 images equal to the bit\n"),
+                "{quantization:?}, {which}: {text}"
+            );
+        };
+        for (compiler, options) in &compilers {
+            let mut compile = Command::new(compiler);
+            compile
+                .args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-o", "test"])
+                .args(*options);
+            done(compile.args(SOURCES).arg("-lm").current_dir(folder.path()));
+            equal(&done(&mut Command::new(folder.path().join("test"))), compiler);
+        }
+        if is_long && board.exists() {
+            for core in ["m0", "m3", "m4", "m7"] {
+                let mut run = Command::new(&board);
+                run.arg(core).args(SOURCES).env("CFLAGS", "-std=c99 -Wall -Wextra -Werror");
+                equal(&done(run.current_dir(folder.path())), core);
+            }
+        }
+    });
+}
+
+/// A product and a sum, of which newlib's software `fmaf` rounds twice: (1 + 2⁻²³)·(1 − 2⁻²³)·2⁻²⁴ + 1 + 2⁻²³.
+const ROUNDED_TWICE: [u32; 3] = [0x3f80_0001, 0x337f_fffe, 0x3f80_0001];
+
+#[test]
+fn fused_products_are_rounded_once() {
+    if compilers().is_empty() {
+        return;
+    }
+    let mut draws = (0..).map(|at: u64| {
+        // SplitMix64 (Steele, Lea, Flood 2014).
+        let mut bits = at.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (bits ^ bits >> 31) as u32
+    });
+    let mut draw = || draws.next().unwrap();
+    let exponent = |bits: u32, exponent: u32| bits & 0x807f_ffff | exponent << 23;
+    let mut triples = vec![ROUNDED_TWICE];
+    for at in 0..1_000_000 {
+        let [a, b, c] = [draw(), draw(), draw()];
+        triples.push(match at % 5 {
+            // Of one size, so that sums cancel; few bits, so that they tie; among subnormal numbers; near the negated product.
+            1 => [a, b, c].map(|bits| exponent(bits, 120 + bits % 16)),
+            2 => [
+                a & 0xfff8_0007,
+                b & 0xfff8_0007,
+                exponent(
+                    c,
+                    (a >> 23 & 255).wrapping_add(b >> 23 & 255).wrapping_sub(127 + 25 - c % 50) & 255,
+                ),
+            ],
+            3 => [exponent(a, 1 + a % 140), exponent(b, 1 + b % 20), exponent(c, c % 30)],
+            4 => {
+                let [a, b] = [a, b].map(|bits| exponent(bits, 120 + bits % 16));
+                let product = -(f32::from_bits(a) * f32::from_bits(b));
+                [a, b, product.to_bits().wrapping_add(c % 5).wrapping_sub(2)]
+            }
+            _ => [a, b, c],
+        });
+    }
+    let expected = |[a, b, c]: [u32; 3]| f32::from_bits(a).mul_add(f32::from_bits(b), f32::from_bits(c));
+    assert_eq!(expected(ROUNDED_TWICE).to_bits(), 0x3f80_0001);
+    let mut bytes = vec![];
+    for triple in triples {
+        bytes.extend(triple.into_iter().chain([expected(triple).to_bits()]).flat_map(u32::to_ne_bytes));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let fused =
+        include_str!("runtime/fused.c").replace("/* number_of */\n", include_str!("runtime/number.c"));
+    // The fallback, whatever this machine has.
+    let (_, fallback) = fused.split_once("#else").unwrap();
+    let fallback = fallback.trim_end().trim_end_matches("#endif");
+    fs::write(
+        folder.path().join("fused.c"),
+        format!("#include <stdint.h>\n#include <stdio.h>\n#include <string.h>\n{fallback}\n{HARNESS}"),
+    )
+    .unwrap();
+    fs::write(folder.path().join("triples"), bytes).unwrap();
+    let here = folder.path();
+    done(
+        Command::new("cc")
+            .args(["-std=c99", "-O2", "-Wall", "-Werror", "-o", "fused", "fused.c"])
+            .current_dir(here),
+    );
+    assert_eq!(done(Command::new(here.join("fused")).current_dir(here)), "0 of 1000001 differ\n");
+}
+
+const HARNESS: &str = r#"
+int main(void)
+{
+    FILE *file = fopen("triples", "rb");
+    uint32_t of[4];
+    long count = 0, wrong = 0;
+    while (fread(of, sizeof of, 1, file) == 1) {
+        float found = fused(number_of(of[0]), number_of(of[1]), number_of(of[2])), expected = number_of(of[3]);
+        int both_nan = found != found && expected != expected;
+        count++;
+        wrong += bits_of(found) != of[3] && !both_nan;
+    }
+    printf("%ld of %ld differ\n", wrong, count);
+    return 0;
+}
+"#;
 
 #[test]
 fn names_are_identifiers() {

@@ -1,0 +1,360 @@
+//! Networks in C: compiled by gcc and clang, checked by sanitizers, and run on emulated microcontrollers with the files of `docs/c.md`.
+//! Each test says what it leaves out where a compiler or the emulator is missing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value as Json;
+
+use crate::fixture::{Bench, data_dir};
+
+const LENET: &str = r#"Experiment(name: "lenet", axes: {"seed": [0, 1]}, nodes: {
+    "mnist": Dataset(source: Mnist10k, train: 2000, test: 200),
+    "net": Train(
+        data: "mnist", epochs: 1, seed: Axis("seed"),
+        model: Layers([
+            Conv(out: 6, kernel: 5, padding: 2), Relu, MaxPool(2), Conv(out: 16, kernel: 5), Relu, MaxPool(2),
+            Flatten, Linear(120), Relu, Linear(84), Relu, Linear(10),
+        ]),
+    ),
+    "int": Quantize(model: "net", format: Int(4), scale: Real(per: Channel, fit: LeastSquares)),
+    "kmeans": Quantize(model: "net", format: KMeans(4)),
+    "accuracy": Evaluate(model: "int", data: "mnist"),
+    "kmeans_accuracy": Evaluate(model: "kmeans", data: "mnist"),
+}, tables: {"t": Table(rows: [], columns: {"accuracy": "accuracy.accuracy"}, replicate: "seed")})"#;
+
+const RESNET8: &str = r#"Experiment(name: "resnet8", nodes: {
+    "data": Dataset(source: Cifar10, train: 500, test: 100, normalize: Bytes),
+    "net": Import(file: "models/mlperf_tiny_resnet8.onnx"),
+    "int": Quantize(model: "net", format: Int(4), scale: Real(per: Channel, fit: LeastSquares)),
+    "mixed": Allocate(
+        model: "net", data: "data", max_bytes: 40000, sensitivity_images: 32,
+        formats: [Int(3), Int(6), (format: KMeans(4), scale: Own), E2M1, (format: Mx(E2M1), scale: Own)], scale: Real(per: Channel),
+    ),
+    "accuracy": Evaluate(model: "mixed", data: "data"),
+})"#;
+
+/// A processor: its name, the compiler's options, the emulator's board.
+struct Core {
+    name: &'static str,
+    options: &'static [&'static str],
+    board: &'static str,
+}
+
+const CORES: [Core; 4] = [
+    Core { name: "Cortex-M0", options: &["-mcpu=cortex-m0", "-mfloat-abi=soft"], board: "mps2-an385" },
+    Core { name: "Cortex-M3", options: &["-mcpu=cortex-m3", "-mfloat-abi=soft"], board: "mps2-an385" },
+    M4,
+    Core {
+        name: "Cortex-M7",
+        options: &["-mcpu=cortex-m7", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"],
+        board: "mps2-an500",
+    },
+];
+
+const M4: Core = Core {
+    name: "Cortex-M4",
+    options: &["-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"],
+    board: "mps2-an386",
+};
+
+const STRICT: [&str; 5] = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic"];
+
+/// Returns whether a program is there; says so if not.
+fn has(program: &str) -> bool {
+    let is_there = Command::new(program).arg("--version").output().is_ok();
+    if !is_there {
+        eprintln!("not tested: `{program}` is missing");
+    }
+    is_there
+}
+
+/// Runs a command, which must end within a time and succeed, and returns its standard output.
+fn done(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.output().expect("a program");
+    assert!(status.success(), "{command:?}: {status}: {}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).expect("text")
+}
+
+/// Returns a file of `docs/c.md`.
+fn of_manual(name: &str) -> &'static str {
+    let (_, rest) = include_str!("../docs/c.md").split_once(&format!("`{name}`:\n\n```")).expect(name);
+    let (_, text) = rest.split_once('\n').expect(name);
+    text.split_once("```").expect(name).0
+}
+
+/// A folder of C files.
+struct Folder<'a> {
+    path: PathBuf,
+    name: &'a str,
+}
+
+impl Folder<'_> {
+    fn export<'a>(bench: &Bench, task: &str, name: &'a str) -> Folder<'a> {
+        let mut command = bench.command(["export", "x.ron", task, "--to", "c", "-o", name, "--name", name]);
+        command.envs(data_dir().map(|dir| ("FEWBITS_DATA_DIR", dir)));
+        done(&mut command);
+        Folder { path: bench.path(name), name }
+    }
+
+    /// Returns the paths of the network's files, with the test's if wanted.
+    fn sources(&self, with_test: bool) -> Vec<PathBuf> {
+        let name = self.name;
+        let network = [format!("{name}.c"), format!("{name}_weights.c")];
+        let test = [format!("{name}_golden.c"), "test.c".to_owned()];
+        let all = network.into_iter().chain(test.into_iter().filter(|_| with_test));
+        all.map(|file| self.path.join(file)).collect()
+    }
+
+    /// Compiles and runs the test on this machine.
+    fn test_here(&self, compiler: &str, options: &[&str]) {
+        let program = self.path.join("here");
+        let mut compile = Command::new(compiler);
+        compile.args(STRICT).args(options).arg("-o").arg(&program).args(self.sources(true)).arg("-lm");
+        done(&mut compile);
+        all_equal(&done(&mut Command::new(program)), compiler);
+    }
+
+    /// Compiles and runs the test on an emulated processor.
+    fn test_on(&self, core: &Core) {
+        all_equal(&self.run_on(core, &["-O2"], &self.sources(true), &[]), core.name);
+    }
+
+    fn run_on(&self, core: &Core, options: &[&str], sources: &[PathBuf], emulator: &[&str]) -> String {
+        let [startup, script, program] =
+            ["startup.c", "board.ld", "board.elf"].map(|name| self.path.join(name));
+        fs::write(&startup, of_manual("startup.c")).expect("a file");
+        fs::write(&script, of_manual("board.ld")).expect("a file");
+        let mut compile = Command::new("arm-none-eabi-gcc");
+        compile
+            .args(["-std=c99", "-mthumb", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off"])
+            .args(core.options);
+        compile.args(options).args(["--specs=rdimon.specs", "-nostartfiles", "-T"]).arg(&script);
+        compile.arg("-o").arg(&program).arg(&startup).args(sources).arg("-lm");
+        done(&mut compile);
+        let mut run = Command::new("timeout");
+        run.args([
+            "120",
+            "qemu-system-arm",
+            "-M",
+            core.board,
+            "-nographic",
+            "-monitor",
+            "none",
+            "-serial",
+            "none",
+        ]);
+        run.args(["-semihosting-config", "enable=on,target=native"])
+            .args(emulator)
+            .arg("-kernel")
+            .arg(&program);
+        done(&mut run)
+    }
+
+    /// Returns the bytes of tables and of code on a Cortex-M4 with `-Os`.
+    fn sizes(&self) -> [u64; 2] {
+        let size = |file: &PathBuf| {
+            let object = self.path.join("size.o");
+            let mut compile = Command::new("arm-none-eabi-gcc");
+            compile.args(["-std=c99", "-Os", "-mthumb", "-c", "-o"]).arg(&object).args(M4.options).arg(file);
+            done(&mut compile);
+            let text = done(Command::new("arm-none-eabi-size").arg(&object));
+            let numbers = text.lines().nth(1).expect("sizes").split_whitespace();
+            let [text, data, bss] =
+                numbers.take(3).map(|size| size.parse().expect("a size")).collect::<Vec<u64>>()[..]
+            else {
+                panic!("{text}")
+            };
+            assert_eq!([data, bss], [0, 0], "nothing is written to");
+            text
+        };
+        let [code, tables] = &self.sources(false)[..] else { panic!("two files") };
+        [size(tables), size(code)]
+    }
+
+    /// Returns the instructions of one inference on a Cortex-M4, with the network's own code or that of `mcu/plain.c`.
+    fn instructions(&self, plain: Option<&str>) -> u64 {
+        let mcu = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/mcu");
+        let mut sources = self.sources(false);
+        sources.push(mcu.join("count.c"));
+        let infer = match plain {
+            Some(network) => {
+                sources[0] = mcu.join("plain.c");
+                vec!["-DPLAIN".to_owned(), format!("-D{network}")]
+            }
+            None => vec![format!("-DINFER={}_infer", self.name)],
+        };
+        let options: Vec<&str> = infer.iter().map(String::as_str).chain(["-O2"]).collect();
+        let told = self.run_on(&M4, &options, &sources, &["-icount", "shift=0"]);
+        told.split_whitespace().next().and_then(|count| count.parse().ok()).expect("a count")
+    }
+}
+
+fn all_equal(told: &str, which: &str) {
+    assert!(told.ends_with("16 of 16 images equal to the bit\n"), "{which}: {told}");
+}
+
+fn has_boards() -> bool {
+    has("arm-none-eabi-gcc") && has("qemu-system-arm")
+}
+
+#[test]
+fn lenet_gives_the_same_bits_on_every_processor() {
+    let bench = Bench::with(LENET);
+    bench.run_well();
+    let int = Folder::export(&bench, "int(seed=0)", "int");
+    let kmeans = Folder::export(&bench, "kmeans(seed=1)", "kmeans");
+    for folder in [&int, &kmeans] {
+        if has("make") && has("cc") {
+            all_equal(&done(Command::new("make").args(["-s", "test"]).current_dir(&folder.path)), "make");
+        }
+        for compiler in ["gcc", "clang"].into_iter().filter(|compiler| has(compiler)) {
+            folder.test_here(compiler, &["-O2"]);
+        }
+        if has("gcc") {
+            folder.test_here("gcc", &["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover"]);
+        }
+        if has_boards() {
+            CORES.iter().for_each(|core| folder.test_on(core));
+            let [tables, code] = folder.sizes();
+            assert!(tables <= 32 << 10 && code <= 6 << 10, "{}: {tables} + {code}", folder.name);
+        }
+    }
+    if has_boards() {
+        let lenet = Folder::export(&bench, "net(seed=0)", "lenet");
+        let counts = [int.instructions(None), kmeans.instructions(None), lenet.instructions(Some("LENET"))];
+        println!(
+            "instructions of LeNet-5 in Int(4) and KMeans(4), and plain: {counts:?}; sizes {:?}",
+            int.sizes()
+        );
+        assert!(counts[0].max(counts[1]) < counts[2], "{counts:?}");
+    }
+}
+
+#[test]
+fn resnet8_with_formats_of_its_layers_runs_on_a_microcontroller() {
+    let Some(dir) = data_dir() else { return };
+    let bench = Bench::with(RESNET8);
+    done(bench.command(["run", "x.ron", "--ui", "plain"]).env("FEWBITS_DATA_DIR", dir));
+    let mixed = Folder::export(&bench, "mixed", "mixed");
+    if has("gcc") {
+        mixed.test_here("gcc", &["-O2"]);
+    }
+    if has_boards() {
+        mixed.test_on(&M4);
+        let int = Folder::export(&bench, "int", "int");
+        let [tables, code] = int.sizes();
+        assert!(tables <= 42 << 10 && code <= 10 << 10, "{tables} + {code}");
+        let net = Folder::export(&bench, "net", "resnet8");
+        let counts = [int.instructions(None), mixed.instructions(None), net.instructions(Some("RESNET8"))];
+        println!(
+            "instructions of ResNet-8 in Int(4) and by layer, and plain: {counts:?}; sizes {:?}",
+            int.sizes()
+        );
+        assert!(counts[0].max(counts[1]) < counts[2], "{counts:?}");
+    }
+}
+
+#[test]
+fn two_networks_link_into_one_program() {
+    let bench = Bench::with(LENET);
+    bench.run_well();
+    let folders =
+        [Folder::export(&bench, "int(seed=0)", "a"), Folder::export(&bench, "kmeans(seed=0)", "a_b")];
+    if !has("gcc") {
+        return;
+    }
+    bench.write(
+        "both.c",
+        r#"#include "a/a.h"
+#include "a_b/a_b.h"
+#include <stdio.h>
+static float scratch[(A_SCRATCH_BYTES > A_B_SCRATCH_BYTES ? A_SCRATCH_BYTES : A_B_SCRATCH_BYTES) / sizeof(float)];
+int main(void)
+{
+    static const float image[A_INPUTS] = { 0.5f };
+    float one[A_OUTPUTS], other[A_B_OUTPUTS];
+    a_infer(image, one, scratch);
+    a_b_infer(image, other, scratch);
+    printf("%s %s\n", a_classes[9], a_b_classes[0]);
+    return one[0] == other[0];
+}
+"#,
+    );
+    let program = bench.path("both");
+    let mut compile = Command::new("gcc");
+    compile.args(STRICT).arg("-o").arg(&program).arg(bench.path("both.c"));
+    compile.args(folders.iter().flat_map(|folder| folder.sources(false))).arg("-lm");
+    done(&mut compile);
+    assert_eq!(done(&mut Command::new(program)), "9 0\n");
+    // C++ and the option that changes the order of sums.
+    let include = |compiler: &str, option: &str| {
+        Command::new(compiler)
+            .args(["-fsyntax-only", option, "-x", "c++"])
+            .arg(bench.path("a/a.h"))
+            .output()
+            .expect("gcc")
+    };
+    assert!(include("gcc", "-Wall").status.success() || !has("g++"));
+    let refused = Command::new("gcc")
+        .args(["-ffast-math", "-fsyntax-only"])
+        .arg(bench.path("a/a.c"))
+        .output()
+        .expect("gcc");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("compile without -ffast-math"));
+}
+
+#[test]
+fn the_command_says_which_network_it_wrote() {
+    let bench = Bench::with(LENET);
+    bench.run_well();
+    let told = bench.stdout(["export", "x.ron", "int(seed=1)", "--to", "c", "-o", "net"]);
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].starts_with("net: int(seed=1) as C99: 31"), "{told}");
+    assert!(lines[1].starts_with("accuracy(seed=1): accuracy 0."), "{told}");
+    assert_eq!(lines[2], "tables average over several networks; this is the one with seed=1");
+    assert!(lines[3].starts_with("`make -C net test` compiles it here"), "{told}");
+    let manifest: Json =
+        serde_json::from_slice(&fs::read(bench.path("net/manifest.json")).expect("a file")).expect("JSON");
+    assert_eq!(manifest["task"], "int(seed=1)");
+    assert_eq!(manifest["tensors"]["conv1.weight"], "Int(4), a scale (F32) for each output");
+    assert!(manifest["metrics"]["accuracy(seed=1)"]["accuracy"].as_f64().is_some());
+    assert!(manifest["sources"]["mnist"]["embedded"].as_str().is_some(), "{manifest:#}");
+    assert!(manifest["key"].as_str().is_some_and(|key| key.len() == 64));
+}
+
+#[test]
+fn what_is_no_network_and_no_folder_is_refused() {
+    let bench = Bench::with(LENET);
+    bench.run_well();
+    bench.write("file", "x");
+    fs::create_dir(bench.path("full")).expect("a folder");
+    bench.write("full/x", "x");
+    for (task, output, name, expected) in [
+        ("accuracy(seed=0)", "net", "a", "accuracy(seed=0): it has no weights; name a task of a Train"),
+        (
+            "int(seed=0)",
+            "full",
+            "a",
+            "full: this folder is not empty; name a new or empty folder with -o DIR",
+        ),
+        ("int(seed=0)", "file", "a", "file: this is not a folder that can be read"),
+        ("int(seed=0)", "no/such/net", "a", "no/such/net: no folder can be made here"),
+        ("int(seed=0)", "-", "a", "--to c writes several files; name a new folder with -o DIR"),
+        ("int(seed=0)", "net", "5a", "--name: \"5a\" cannot name the C files"),
+        ("int", "net", "a", "`int` means 2 tasks"),
+    ] {
+        let ended = bench.fewbits(["export", "x.ron", task, "--to", "c", "-o", output, "--name", name]);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains(expected), "{ended:?}");
+    }
+    let ended =
+        bench.fewbits(["export", "x.ron", "int(seed=0)", "--to", "onnx", "-o", "x.onnx", "--name", "a"]);
+    assert!(
+        ended.code == Some(2) && ended.stderr.contains("--name names the files and functions of --to c"),
+        "{ended:?}"
+    );
+    assert!(!bench.path("net").exists() && !bench.path("x.onnx").exists());
+    assert_eq!(fs::read_dir(bench.path("full")).expect("a folder").count(), 1);
+}

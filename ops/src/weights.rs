@@ -51,12 +51,12 @@ pub fn listed_formats(op: &Op) -> Vec<String> {
     if let Op::Allocate(op) = op { op.format_names() } else { vec![] }
 }
 
-/// Returns how many of an op's inputs the codes of its weights depend on beside the weights: the network, and the images that
-/// its scales are fitted to, and probes; 0 if its weights have no codes.
+/// Returns how many of an op's inputs the codes of its weights depend on beside the weights: the network, the images that
+/// a calibration reads, and probes; 0 if its weights have no codes.
 #[must_use]
 pub fn inputs_of_codes(op: &Op) -> usize {
     match op {
-        Op::Quantize(op) => 1 + usize::from(op.weighs_inputs()),
+        Op::Quantize(op) => 1 + usize::from(op.codes_read_images()),
         // The probes tell the formats.
         Op::Allocate(_) => usize::MAX,
         _ => 0,

@@ -1,5 +1,5 @@
 //! `Allocate(model, data, formats, max_bytes, rounding: Nearest, scale, seed: 0, random_bits: 32, method: Direct, calibration: 256,
-//! calibration_seed: 0, bias_correction: false, sensitivity_images: 1500)`: a format for each layer, within a number of bytes.
+//! calibration_seed: 0, bias_correction: false, sensitivity_images: 1500, flips: None)`: a format for each layer, within a number of bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +10,7 @@ use fewbits_engine::text::fields::Fields;
 use fewbits_store::Series;
 use serde_json::json;
 
+use super::flips::read_flips;
 use super::layer_errors::LAYER;
 use super::method::read_calibration;
 use super::quantization::read_list;
@@ -20,7 +21,7 @@ use crate::calibration::Calibration;
 use crate::dataset::Dataset;
 use crate::format::RandomBits;
 use crate::network::model::Model;
-use crate::quantize::{Encoded, Quantization, Quantizer, TensorSize, Tensors};
+use crate::quantize::{Encoded, Flips, Quantization, Quantizer, TensorSize, Tensors};
 use crate::standard::{Artifact, ModelPort, Port};
 
 /// The node kind that the engine reads.
@@ -33,6 +34,7 @@ pub const KIND: NodeKind = NodeKind {
     metrics: &[
         "bits_per_weight",
         "bytes",
+        "flipped_bits",
         "flushed",
         "max_error",
         "measured_loss",
@@ -69,6 +71,8 @@ pub struct AllocateOp {
     calibration: Calibration,
     /// The number of training images that sensitivities are measured on.
     images: usize,
+    /// The faults of the memory that holds the packed network.
+    flips: Option<Flips>,
 }
 
 /// Reads the parameters of the op.
@@ -95,6 +99,7 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<AllocateO
     let random_bits = fields.whole("random_bits", 1..=32, Some(32), faults);
     let calibration = read_calibration(fields, faults);
     let images = fields.whole("sensitivity_images", 1..=1_000_000, Some(1500), faults);
+    let flips = read_flips(fields, faults);
     let op = AllocateOp {
         formats: formats?,
         max_bytes: max_bytes? as u64,
@@ -102,6 +107,7 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<AllocateO
         random_bits: RandomBits::new(random_bits? as u32).ok()?,
         calibration: calibration?,
         images: images? as usize,
+        flips: flips?,
     };
     if let Err((message, hint)) = op.calibration.check(op.formats.iter()) {
         faults.add(method_span, message, hint);
@@ -121,6 +127,9 @@ impl AllocateOp {
         if self.formats.iter().any(|format| format.rounding.is_random()) {
             params["seed"] = json!(self.seed);
             params["random_bits"] = json!(self.random_bits);
+        }
+        if let Some(flips) = self.flips {
+            params["flips"] = json!(flips);
         }
         Identity { op: "allocate", version: VERSION, params }
     }
@@ -183,7 +192,8 @@ impl AllocateOp {
             .map(|(layer, format)| losses[layer * self.formats.len() + format])
             .sum();
         let op = self.quantize_op(model, &chosen);
-        let mut output = op.run(model, Some(data).filter(|_| op.is_calibrated()), context)?;
+        let read = Some(data).filter(|_| op.is_calibrated());
+        let mut output = op.run_exactly(model, read, context)?;
         // A nominal width per weight is a property of one format.
         output.metrics.retain(|name, _| name != "code_bits" && name != "scaled");
         output.metrics.insert("predicted_loss".to_owned(), predicted);
@@ -192,6 +202,7 @@ impl AllocateOp {
                 sensitivity::loss([model, small], data, self.calibration.seed, self.images, context)?;
             output.metrics.insert("measured_loss".to_owned(), measured);
         }
+        op.flip(model, read, &mut output)?;
         let layers = model.weighted_layers();
         let of = |value: &dyn Fn(usize) -> f64| Series {
             along: LAYER.to_owned(),
@@ -255,7 +266,7 @@ impl AllocateOp {
     }
 
     fn quantize_op(&self, model: &Model, chosen: &[usize]) -> QuantizeOp {
-        QuantizeOp::of(self.quantizer(&model.weighted_layers(), chosen), self.calibration)
+        QuantizeOp::of(self.quantizer(&model.weighted_layers(), chosen), self.calibration, self.flips)
     }
 
     /// Returns the quantizer of layers in these formats.

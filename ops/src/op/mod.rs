@@ -6,6 +6,7 @@ pub mod confusion;
 pub mod dataset;
 pub mod describe;
 pub mod evaluate;
+mod flips;
 mod format;
 pub mod import;
 pub mod layer_errors;

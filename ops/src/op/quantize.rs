@@ -1,5 +1,5 @@
 //! `Quantize(model, data, format, rounding: Nearest, scale, seed: 0, random_bits: 32, tensors: Weights, layers: {}, first,
-//! last, method: Direct, calibration: 256, calibration_seed: 0, bias_correction: false)`.
+//! last, method: Direct, calibration: 256, calibration_seed: 0, bias_correction: false, flips: None)`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,10 +22,11 @@ use crate::network::array::Array;
 use crate::network::fit::{self, ImageKind};
 use crate::network::model::Model;
 use crate::op::evaluate::range_warning;
+use crate::op::flips::read_flips;
 use crate::op::layer_errors::{layer_series, mean_error, tensor_series};
 use crate::op::method::read_calibration;
 use crate::op::quantization::{read_layers, read_override, read_quantization};
-use crate::quantize::{Encoded, Quantization, Quantized, Quantizer, Tensor, TensorSize, Tensors};
+use crate::quantize::{Encoded, Flips, Quantization, Quantized, Quantizer, Tensor, TensorSize, Tensors};
 use crate::scale::{RealFit, Scale};
 use crate::standard::{Artifact, ModelPort, Port};
 
@@ -40,6 +41,7 @@ pub const KIND: ops::NodeKind = ops::NodeKind {
         "bits_per_weight",
         "bytes",
         "code_bits",
+        "flipped_bits",
         "flushed",
         "max_error",
         "mse",
@@ -71,6 +73,8 @@ pub struct QuantizeOp {
     ends: [Option<Quantization>; 2],
     /// How training images are used, if they are.
     calibration: Calibration,
+    /// The faults of the memory that holds the packed network.
+    flips: Option<Flips>,
 }
 
 /// Reads the parameters of the op.
@@ -104,9 +108,11 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeO
     fields.otherwise("last", "no exception");
     fields.otherwise("layers", "no exception");
     let calibration = read_calibration(fields, faults);
+    let flips = read_flips(fields, faults);
     let op = QuantizeOp {
         ends: [first?, last?],
         calibration: calibration?,
+        flips: flips?,
         quantizer: Quantizer {
             quantization: quantization?,
             layers: layers?,
@@ -175,8 +181,8 @@ pub(super) fn with_corrected_biases(calibration: Calibration, inputs: &[&Port]) 
 
 impl QuantizeOp {
     /// Makes the quantization of a quantizer that has a quantization for each layer.
-    pub(super) fn of(quantizer: Quantizer, calibration: Calibration) -> Self {
-        Self { quantizer, ends: [None, None], calibration }
+    pub(super) fn of(quantizer: Quantizer, calibration: Calibration, flips: Option<Flips>) -> Self {
+        Self { quantizer, ends: [None, None], calibration, flips }
     }
 
     /// Checks what a calibration can do; the error is the index of the field, the message and the hint.
@@ -194,8 +200,13 @@ impl QuantizeOp {
         self.calibration.reads_images(self.quantizations())
     }
 
-    /// Returns whether a fit of scales reads the training images.
-    pub(crate) fn weighs_inputs(&self) -> bool {
+    /// Returns whether the codes of the weights depend on the training images beside the weights: if a fit of scales reads them, or
+    /// if the weights before the flips have to be calibrated again.
+    pub(crate) fn codes_read_images(&self) -> bool {
+        self.weighs_inputs() || (self.flips.is_some() && self.is_calibrated())
+    }
+
+    fn weighs_inputs(&self) -> bool {
         self.quantizations().any(|each| each.scale.weighs_inputs())
     }
 
@@ -216,6 +227,9 @@ impl QuantizeOp {
         // A quantization that reads no data has the key that it had before there were others.
         if self.is_calibrated() {
             self.calibration.describe(&mut params);
+        }
+        if let Some(flips) = self.flips {
+            params["flips"] = json!(flips);
         }
         let version = if self.quantizations().any(is_newer) { NEWER } else { VERSION };
         Identity { op: "quantize", version, params }
@@ -268,6 +282,41 @@ impl QuantizeOp {
         data: Option<&Dataset>,
         context: &Context,
     ) -> Result<Output<Artifact>, OpError> {
+        let mut output = self.run_exactly(model, data, context)?;
+        self.flip(model, data, &mut output)?;
+        Ok(output)
+    }
+
+    /// Flips bits of the network that [`Self::run_exactly`] made. Metrics of the rounding stay those before the flips.
+    pub(super) fn flip(
+        &self,
+        model: &Model,
+        data: Option<&Dataset>,
+        output: &mut Output<Artifact>,
+    ) -> Result<(), OpError> {
+        let (Some(flips), Some(Artifact::Model(made))) = (self.flips, output.artifact.as_deref()) else {
+            return Ok(());
+        };
+        let (mut flipped, mut replaced) = (0, BTreeMap::new());
+        for mut tensor in self.encode_exactly([model, made], data)? {
+            flipped += flips.apply(&mut tensor).map_err(failed)?;
+            replaced.insert(tensor.name, tensor.weights);
+        }
+        let small = made.with(replaced).map_err(failed)?;
+        let bytes = small.encode().map_err(failed)?;
+        output.parts = BTreeMap::from([("model".to_owned(), Digest::hash(&bytes))]);
+        output.artifact = Some(Arc::new(Artifact::Model(small)));
+        output.metrics.insert("flipped_bits".to_owned(), flipped as f64);
+        Ok(())
+    }
+
+    /// Quantizes a network, without flips.
+    pub(super) fn run_exactly(
+        &self,
+        model: &Model,
+        data: Option<&Dataset>,
+        context: &Context,
+    ) -> Result<Output<Artifact>, OpError> {
         let quantizer = self.of_network(model);
         let QuantizedModel { model: small, quantized, calibrated } =
             quantize(self.calibration, &quantizer, model, data, context)?;
@@ -288,8 +337,29 @@ impl QuantizeOp {
     }
 
     /// Returns the tensors that [`Self::run`] makes of a model, with their codes; `made` is the model that it made. Reads
-    /// `data` only if [`Self::weighs_inputs`].
+    /// `data` only if [`Self::codes_read_images`].
     pub(crate) fn encode(
+        &self,
+        [model, made]: [&Model; 2],
+        data: Option<&Dataset>,
+    ) -> Result<Vec<Encoded>, OpError> {
+        let Some(flips) = self.flips else { return self.encode_exactly([model, made], data) };
+        // The weights before the flips have the codes.
+        let exact = if self.is_calibrated() {
+            self.run_exactly(model, data, &Context::silent())?.artifact
+        } else {
+            None
+        };
+        let made = if let Some(Artifact::Model(exact)) = exact.as_deref() { exact } else { made };
+        let mut tensors = self.encode_exactly([model, made], data)?;
+        for tensor in &mut tensors {
+            flips.apply(tensor).map_err(failed)?;
+        }
+        Ok(tensors)
+    }
+
+    /// Returns the tensors that [`Self::run_exactly`] makes of a model, with their codes; `made` is the model that it made.
+    fn encode_exactly(
         &self,
         [model, made]: [&Model; 2],
         data: Option<&Dataset>,

@@ -99,7 +99,11 @@ impl PackedTensor {
     }
 
     /// Returns the weights of parts that have the right lengths.
-    fn decoded(&self, quantization: &Quantization, shape: &[usize]) -> Result<Vec<f32>, QuantizeError> {
+    pub(super) fn decoded(
+        &self,
+        quantization: &Quantization,
+        shape: &[usize],
+    ) -> Result<Vec<f32>, QuantizeError> {
         let count = shape.iter().product();
         let groups = ScaleGroups::new(quantization.scale.per(), shape);
         let scales = quantization.scale.store().map_or(vec![], |store| {

@@ -1,0 +1,46 @@
+//! The field `flips`: `None` or `(rate: 1e-4, seed: 0, bits: All | Codes | Scales)`, and flips of a quantized network's bits.
+
+use fewbits_engine::text::fault::Faults;
+use fewbits_engine::text::fields::{Fields, FromValue};
+use fewbits_engine::text::value::Value;
+use fewbits_engine::text::variant::choice;
+
+use crate::quantize::{FlippedBits, Flips};
+
+/// Reads the field; a rate of 0 is none.
+pub(super) fn read_flips(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Option<Flips>> {
+    fields.about(&[("flips", "Random bit flips of the packed network: `(rate: 1e-4, seed: 0, bits: All)`.")]);
+    let value = fields.take("flips");
+    fields.otherwise("flips", "no flips");
+    match value {
+        Some(value) if value.bare_name() != Some("None") => read(value, faults),
+        // `None` means no flips, so that an axis can include it.
+        Some(_) | None => Some(None),
+    }
+}
+
+fn read(value: &Value, faults: &mut Faults) -> Option<Option<Flips>> {
+    let mut fields = Fields::open(value, "(…)", faults)?;
+    fields.about(&[
+        ("rate", "The probability that a bit flips."),
+        ("seed", "The seed of the draws."),
+        (
+            "bits",
+            "The bits that can flip: all, those of codes, or those of scales, zero points and codebooks.",
+        ),
+    ]);
+    let is_share = |rate: &f64| (0.0..=1.0).contains(rate);
+    let rate = fields.such_that("rate", None, "a number from 0 to 1", is_share, faults);
+    let seed = fields.whole("seed", 0..=i64::MAX, Some(0), faults);
+    let bits = fields.optional("bits", FlippedBits::All, faults);
+    let is_whole = fields.finish(faults);
+    let flips = Flips { rate: rate?, seed: seed? as u64, bits: bits? };
+    is_whole.then_some((flips.rate > 0.0).then_some(flips))
+}
+
+impl FromValue for FlippedBits {
+    fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
+        let choices = [("All", Self::All), ("Codes", Self::Codes), ("Scales", Self::Scales)];
+        choice(value, "a choice of bits", &choices, faults)
+    }
+}

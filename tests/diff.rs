@@ -166,7 +166,7 @@ fn mistakes_are_told_in_a_sentence() {
     check(&["20", "old.ron"], &["`20` means 2 runs", "give more of its id"]);
     check(&["new.ron", "small", "small(e=3)"], &["`small` leaves `e` open", "`small(seed=0,e=3)`"]);
     check(&["new.ron", "smal(e=3)", "small(e=5)"], &["no node `smal`", "did you mean `small`?"]);
-    check(&["new.ron", "small(e=3)", "small(e=9)"], &["no point of `small` has these values"]);
+    check(&["new.ron", "small(e=3)", "small(e=9)"], &["axis `e` has no value `9`"]);
     check(&["new.ron"], &["required", "fewbits diff [OPTIONS] <A> <B>"]);
     bench.write("bad.ron", "Experiment(");
     check(&["bad.ron", "new.ron"], &["bad.ron:1", "error"]);

@@ -123,12 +123,12 @@ fn why_says_what_is_wrong_with_a_name() {
         assert!(words.iter().all(|word| told.stderr.contains(word)), "{name}: {}", told.stderr);
         assert!(told.stderr.starts_with("fewbits: ") && told.stderr.lines().count() == 1, "{}", told.stderr);
     };
-    check("small(e=2)", &["means 2 tasks", "small(seed=0,e=2)", "small(seed=1,e=2)", "name more axes"]);
-    check("small", &["means 4 tasks"]);
+    check("small(e=2)", &["means 2 tasks", "small(seed=0,e=2)", "small(seed=1,e=2)", "name `seed` as well"]);
+    check("small", &["means 4 tasks", "name `seed`, `e` as well"]);
     check("smal(e=2)", &["no node `smal`", "did you mean `small`?"]);
     check("small(f=2)", &["no axis `f`", "did you mean `e`?"]);
     check("net(e=2)", &["no axis `e`", "only `seed` is valid here"]);
-    check("small(e=9,seed=0)", &["no point of `small` has these values"]);
+    check("small(e=9,seed=0)", &["axis `e` has no value `9`"]);
     check("small(3)", &["expected `axis=value`"]);
     check("0123456789", &["no task `0123456789`"]);
 }

@@ -104,6 +104,13 @@ pub fn write_folder(path: &Path, inputs: &Inputs, files: &[(String, String)]) ->
         PathBuf::from(beside)
     };
     fs::create_dir(&unfinished).map_err(|error| {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.exists());
+        if let Some(parent) = parent {
+            return Coded::usage(format!(
+                "{place}: the folder {} is not there; make it, or name another with -o DIR",
+                parent.display()
+            ));
+        }
         Coded::usage(format!("{place}: no folder can be made here ({error}); name another with -o DIR"))
     })?;
     let written = files.iter().try_for_each(|(name, text)| {
@@ -178,7 +185,7 @@ mod tests {
         assert!(!path.exists());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left beside it");
         let told = write_folder(&path.join("in/it"), &none, &files("b.c")).unwrap_err().to_string();
-        assert!(told.contains("no folder can be made here"), "{told}");
+        assert!(told.contains("half/in is not there; make it"), "{told}");
         fs::write(&path, "a file").unwrap();
         let told = write_folder(&path, &none, &files("b.c")).unwrap_err().to_string();
         assert!(told.contains("not a folder"), "{told}");

@@ -9,7 +9,7 @@ use crate::text::fault::suggest;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TaskNameError {
     /// The text fits several tasks where one is needed.
-    #[error("`{text}` means {count} tasks, `{first}` and `{second}` among them: name more axes")]
+    #[error("`{text}` means {count} tasks, `{first}` and `{second}` among them: name {axes} as well")]
     Ambiguous {
         /// The text.
         text: String,
@@ -19,6 +19,8 @@ pub enum TaskNameError {
         first: String,
         /// The name of another.
         second: String,
+        /// The axes on which they differ.
+        axes: String,
     },
     /// The experiment has no such node.
     #[error("there is no task `{text}`: there is no node `{node}`; {hint}")]
@@ -48,8 +50,18 @@ pub enum TaskNameError {
         /// A hint: the nearest valid name, or all valid names.
         hint: String,
     },
-    /// No point of the node has these values.
-    #[error("there is no task `{text}`: no point of `{node}` has these values")]
+    /// The axis does not have the value.
+    #[error("axis `{axis}` has no value `{value}`; {hint}")]
+    NoValue {
+        /// The axis.
+        axis: String,
+        /// The value.
+        value: String,
+        /// A hint: the nearest valid value, or all valid values.
+        hint: String,
+    },
+    /// Each axis has its value, but no point of the node has all of them.
+    #[error("there is no task `{text}`: `only` leaves these values of `{node}` out")]
     NoPoint {
         /// The text.
         text: String,
@@ -57,6 +69,9 @@ pub enum TaskNameError {
         node: String,
     },
 }
+
+/// The most values of an axis that a message lists.
+const FEW: usize = 8;
 
 impl<O: Ops> TaskGraph<O> {
     /// Returns the name of a task: its node, and the values of its axes in the order of the file.
@@ -100,6 +115,7 @@ impl<O: Ops> TaskGraph<O> {
             count: meant.len(),
             first: self.name(*first),
             second: self.name(*second),
+            axes: self.differing(&meant),
         })
     }
 
@@ -128,6 +144,7 @@ impl<O: Ops> TaskGraph<O> {
                 let (node, axis) = (name.to_owned(), axis.trim().to_owned());
                 return Err(TaskNameError::NoAxis { node, axis, hint });
             }
+            self.check_value(pair)?;
         }
         let meant: Vec<TaskId> = self.tasks_of(node).filter(|&task| self.matches(task, &wanted)).collect();
         if meant.is_empty() {
@@ -136,14 +153,44 @@ impl<O: Ops> TaskGraph<O> {
         Ok(meant)
     }
 
+    /// Returns the axes on which some tasks of one node differ, in words.
+    fn differing(&self, tasks: &[TaskId]) -> String {
+        let first: Vec<(&str, &str)> = self.point(tasks[0]).collect();
+        let differs =
+            |at: &usize| tasks.iter().any(|task| self.point(*task).nth(*at) != first.get(*at).copied());
+        let names = (0..first.len()).filter(differs).map(|at| format!("`{}`", first[at].0));
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Checks that an axis has a value, which a text gives as `axis=value`.
+    fn check_value(&self, pair: &str) -> Result<(), TaskNameError> {
+        let Some((axis, value)) = pair.split_once('=') else { return Ok(()) };
+        let axes = &self.experiment.axes;
+        let Some(of) = axes.iter().find(|of| of.name == axis.trim()) else { return Ok(()) };
+        let labels = of.levels.iter().map(|level| level.label.as_str());
+        if labels.clone().any(|label| squeezed(label) == squeezed(value)) {
+            return Ok(());
+        }
+        let hint = if of.levels.len() <= FEW {
+            format!("it has {}", labels.map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", "))
+        } else {
+            suggest(value.trim(), labels)
+        };
+        Err(TaskNameError::NoValue { axis: of.name.clone(), value: value.trim().to_owned(), hint })
+    }
+
     fn matches(&self, task: TaskId, wanted: &[String]) -> bool {
         wanted.iter().all(|pair| {
             pair.split_once('=').is_some_and(|(axis, value)| {
-                let squeeze = |text: &str| text.replace(char::is_whitespace, "");
-                self.point(task).any(|(name, label)| name == axis.trim() && squeeze(label) == squeeze(value))
+                self.point(task)
+                    .any(|(name, label)| name == axis.trim() && squeezed(label) == squeezed(value))
             })
         })
     }
+}
+
+fn squeezed(text: &str) -> String {
+    text.replace(char::is_whitespace, "")
 }
 
 /// Splits at commas and spaces outside of brackets.

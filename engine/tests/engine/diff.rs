@@ -256,5 +256,5 @@ fn a_point_must_name_every_axis_but_the_replication() {
     };
     check("sum", "sum(m=100)", "`sum` leaves `m` open: give a value of each, as in `sum(m=0,seed=1)`");
     check("sum(m=0)", "sun(m=100)", "there is no node `sun`; did you mean `sum`?");
-    check("sum(m=0)", "sum(m=5)", "no point of `sum` has these values");
+    check("sum(m=0)", "sum(m=5)", "axis `m` has no value `5`");
 }

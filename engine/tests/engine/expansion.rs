@@ -80,11 +80,11 @@ fn a_task_is_found_by_any_unambiguous_part_of_its_name() {
         ("s(x)", "`x`: expected `axis=value`, as in `s(e=3)`"),
         (
             "s(x=1",
-            "`s(x=1` means 2 tasks, `s(x=1,y=half scaled)` and `s(x=1,y=f(2))` among them: name more axes",
+            "`s(x=1` means 2 tasks, `s(x=1,y=half scaled)` and `s(x=1,y=f(2))` among them: name `y` as well",
         ),
-        ("n", "`n` means 2 tasks, `n(x=1)` and `n(x=2)` among them: name more axes"),
+        ("n", "`n` means 2 tasks, `n(x=1)` and `n(x=2)` among them: name `x` as well"),
         ("s(z=1)", "node `s` has no axis `z`; did you mean `x`?"),
-        ("s(x=3)", "there is no task `s(x=3)`: no point of `s` has these values"),
+        ("s(x=3)", "axis `x` has no value `3`; it has `1`, `2`"),
         ("q", "there is no task `q`: there is no node `q`; did you mean `n`?"),
     ] {
         assert_eq!(find(text).unwrap_or_else(|error| error.to_string()), expected, "{text}");

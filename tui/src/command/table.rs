@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, anyhow};
 use fewbits_engine::dense::NodeId;
-use fewbits_engine::graph::TaskGraph;
+use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::plan::{Plan, Planner};
 use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::table::layout::Layout;
@@ -190,7 +190,36 @@ impl<'s> ResultTables<'s> {
             return Ok((figures, chosen));
         }
         let said = format!("{}\n", self.answer(&made, table, format).trim_start());
-        Ok(([said.into_bytes(), figures].concat(), chosen))
+        let next = if format == OutputFormat::Text { self.export(&made, table) } else { None };
+        let next = next.map_or(String::new(), |command| printable(&format!("\n{command}\n")));
+        Ok(([said.into_bytes(), figures, next.into_bytes()].concat(), chosen))
+    }
+
+    /// Returns the command that exports a network of the chosen point; `None` if the size is not that of a network.
+    fn export(&self, made: &TableSheets, table: &Table) -> Option<String> {
+        let TableKind::Choose(choose) = &table.kind else { return None };
+        let (graph, answer) = (&self.session.graph, made.choice.as_ref()?);
+        let experiment = &graph.experiment;
+        let node = experiment
+            .nodes_in(&[&choose.minimize])
+            .into_iter()
+            .find(|node| experiment.nodes[*node].kind.output == Some("model"))?;
+        let levels = &answer.candidates[answer.chosen?].levels;
+        let chosen: Vec<(&str, &str)> = experiment.labels(&answer.axes, levels).collect();
+        let is_chosen = |task: &TaskId| {
+            graph
+                .point(*task)
+                .all(|(axis, label)| chosen.iter().all(|(of, value)| *of != axis || *value == label))
+        };
+        let tasks: Vec<TaskId> = graph.tasks_of(node).filter(is_chosen).collect();
+        let (name, task) = (&experiment.nodes[node].name, graph.name(*tasks.first()?));
+        let one = if tasks.len() > 1 {
+            format!("one of these {} networks", tasks.len())
+        } else {
+            "this network".to_owned()
+        };
+        let file = std::path::Path::new(graph.file.as_deref()?).file_name()?.to_string_lossy();
+        Some(format!("C of {one}:  fewbits export {file} '{task}' --to c -o {name}-c"))
     }
 }
 

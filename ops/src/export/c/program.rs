@@ -18,6 +18,13 @@ use crate::quantize::Encoded;
 /// The most letters of a name.
 const MOST_LETTERS: usize = 40;
 
+/// The names of the exported test, of files that programs usually have, and of the headers of C.
+const TAKEN: [&str; 27] = [
+    "test", "main", "startup", "assert", "complex", "ctype", "errno", "fenv", "float", "inttypes", "iso646",
+    "limits", "locale", "math", "setjmp", "signal", "stdarg", "stdbool", "stddef", "stdint", "stdio",
+    "stdlib", "string", "tgmath", "time", "wchar", "wctype",
+];
+
 /// The most numbers in a tensor or a scratch buffer: places are counted in bits, of at most 32 per number, with 32-bit integers.
 const MOST_NUMBERS: usize = 1 << 27;
 
@@ -57,7 +64,7 @@ pub struct Program {
 pub enum CError {
     /// The name cannot be used in C.
     #[error(
-        "{name:?} cannot name the C files; choose at most {MOST_LETTERS} letters, digits and single _, which begin with a letter, do not end with _ and are not `test`"
+        "{name:?} cannot name the C files; choose at most {MOST_LETTERS} letters, digits and single _, which begin with a letter, do not end with _ and are no header of C"
     )]
     Name {
         /// The name.
@@ -117,7 +124,7 @@ impl Export<'_> {
         let is_usable = name.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
             && name.bytes().all(is_word)
             && name.len() <= MOST_LETTERS
-            && name != "test"
+            && !TAKEN.contains(&name.to_ascii_lowercase().as_str())
             // Two underscores separate the network's name from those of its tables.
             && !name.contains("__")
             && !name.ends_with('_');
@@ -202,7 +209,10 @@ impl Export<'_> {
             ("@NAME@", self.name.to_owned()),
         ];
         let of_bytes = if takes_bytes { include_str!("template/bytes.h") } else { "" };
-        gaps.insert(0, ("@BYTES@", of_bytes.to_owned()));
+        let [labelled, labels] = if self.labels().is_some() { [LABELLED, LABELS] } else { [PLAIN, ""] };
+        // These have gaps themselves.
+        let outer = [("@BYTES@", of_bytes), ("@LABELLED@", labelled), ("@LABELS@", labels)];
+        gaps.splice(0..0, outer.map(|(gap, text)| (gap, text.to_owned())));
         move |text| gaps.iter().fold(text.to_owned(), |text, (gap, content)| text.replace(gap, content))
     }
 
@@ -246,9 +256,23 @@ impl Export<'_> {
         };
         let bits: Vec<String> = logits.iter().map(|logit| format!("{:#010x}u", logit.to_bits())).collect();
         let (images, bits) = (rows(&images, size), rows(&bits, classes));
-        format!(
+        let labels = self.labels().map_or(String::new(), |labels| {
+            let numbers = literal::lines(labels.iter().map(u8::to_string));
+            format!(
+                "\nextern const uint8_t {name}_golden_labels[{count}];\nconst uint8_t {name}_golden_labels[{count}] = {{\n{numbers}}};\n"
+            )
+        });
+        let text = format!(
             "/* Images, and the bits of their logits as fewbits computes them. */\n#include <stdint.h>\n\nextern const {kind} {name}_golden_images[{count}][{size}];\nextern const uint32_t {name}_golden_logits[{count}][{classes}];\n\nconst {kind} {name}_golden_images[{count}][{size}] = {{\n{images}}};\n\nconst uint32_t {name}_golden_logits[{count}][{classes}] = {{\n{bits}}};\n"
-        )
+        );
+        text + &labels
+    }
+
+    /// Returns the labels of the images, if they have some.
+    fn labels(&self) -> Option<&[u8]> {
+        let labels = self.images.labels.as_ref()?;
+        let is_known = labels.numbers.iter().all(|label| usize::from(*label) < self.classes.len());
+        is_known.then_some(&labels.numbers[..])
     }
 
     fn manifest(&self, tables: &Tables, scratch_bytes: usize) -> String {
@@ -260,6 +284,7 @@ impl Export<'_> {
             "scratch_bytes": scratch_bytes,
             "input": self.model.network().input,
             "classes": self.classes,
+            "bytes_become": self.normalize.map(|normalize| rule(&ByteRule::of(normalize))),
             "tensors": tensors,
         });
         if let (Some(all), Some(facts)) = (manifest.as_object_mut(), self.facts.as_object()) {
@@ -268,6 +293,11 @@ impl Export<'_> {
         format!("{manifest:#}\n")
     }
 }
+
+/// The lines of the test about images with and without labels.
+const LABELLED: &str = "        printf(\"image %d: %s, labelled %s\\n\", image, @NAME@_classes[best], @NAME@_classes[@NAME@_golden_labels[image]]);";
+const PLAIN: &str = "        printf(\"image %d: %s\\n\", image, @NAME@_classes[best]);";
+const LABELS: &str = "extern const uint8_t @NAME@_golden_labels[@COUNT@];\n";
 
 /// Returns the rule by which bytes become numbers, in words.
 fn rule(bytes: &[ByteRule]) -> String {

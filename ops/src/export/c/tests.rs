@@ -316,7 +316,7 @@ fn names_are_identifiers() {
     for good in ["small", "a", "lenet_5"] {
         Export::check_name(good).unwrap();
     }
-    for bad in ["", "5a", "_a", "a-b", "test", "ü", "a__b", "a_", &"a".repeat(41)] {
+    for bad in ["", "5a", "_a", "a-b", "test", "ü", "a__b", "a_", "Main", "stdint", &"a".repeat(41)] {
         assert!(Export::check_name(bad).is_err(), "{bad}");
     }
     let made =

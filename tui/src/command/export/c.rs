@@ -58,6 +58,9 @@ pub fn export(args: &ExportArgs, global: &Global) -> Result<Exit> {
         bytes(program.weight_bytes as u64),
         bytes(program.scratch_bytes as u64)
     );
+    if found.tensors.iter().all(|tensor| tensor.codes.is_none()) {
+        text += "its weights are binary32: this network is not quantized\n";
+    }
     for reader in readers.evaluations {
         let metrics = found.metrics(reader)?;
         let shown = metrics.iter().filter(|(name, _)| ["accuracy", "loss"].contains(&name.as_str()));

@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-#if defined(__FAST_MATH__)
-#error "compile without -ffast-math: it changes the order of sums, and with it the bits of the outputs"
+#if defined(__FAST_MATH__) || defined(__RECIPROCAL_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__NO_SIGNED_ZEROS__)
+#error "compile without -ffast-math and its parts: they change the bits of the outputs"
 #endif
 
 #define @UPPER@_INPUTS @INPUTS@

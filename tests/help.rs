@@ -6,13 +6,14 @@ use serde_json::Value as Json;
 
 use crate::fixture::{Bench, Ended, TINY, end, files};
 
-const TEMPLATES: [&str; 13] = [
+const TEMPLATES: [&str; 14] = [
     "minimal",
     "quickstart",
     "formats",
     "own",
     "algorithms",
     "per-layer",
+    "faults",
     "mnist",
     "cifar10",
     "resnet8",

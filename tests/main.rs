@@ -16,6 +16,7 @@ mod explain;
 mod exports;
 mod faults;
 mod fixture;
+mod flips;
 mod formats;
 mod golden;
 mod help;

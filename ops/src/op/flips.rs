@@ -2,7 +2,8 @@
 
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::{Fields, FromValue};
-use fewbits_engine::text::value::Value;
+use fewbits_engine::text::mismatch::mismatch;
+use fewbits_engine::text::value::{Value, ValueKind};
 use fewbits_engine::text::variant::choice;
 
 use crate::quantize::{FlippedBits, Flips};
@@ -20,7 +21,11 @@ pub(super) fn read_flips(fields: &mut Fields<'_>, faults: &mut Faults) -> Option
 }
 
 fn read(value: &Value, faults: &mut Faults) -> Option<Option<Flips>> {
-    let mut fields = Fields::open(value, "(…)", faults)?;
+    if !matches!(value.kind, ValueKind::Struct(_)) {
+        mismatch(value, "flips, such as `(rate: 1e-4)`, or `None`", faults);
+        return None;
+    }
+    let mut fields = Fields::open(value, "flips", faults)?;
     fields.about(&[
         ("rate", "The probability that a bit flips."),
         ("seed", "The seed of the draws."),

@@ -256,6 +256,58 @@ fn resnet8_with_formats_of_its_layers_runs_on_a_microcontroller() {
 }
 
 #[test]
+fn footprints_are_those_of_the_export_in_every_format_of_the_same_weights() {
+    let text = LENET.replace(
+        "    \"accuracy\":",
+        r#"    "wide": Quantize(model: "int", format: F32),
+    "mixed": Allocate(model: "net", data: "mnist", max_bytes: 40000, formats: [Int(3), KMeans(5)], sensitivity_images: 50),
+    "accuracy":"#,
+    );
+    let bench = Bench::with(&text.replace("fit: LeastSquares))", "fit: LeastSquares), keep: true)"));
+    bench.run_well();
+    // The networks are in the store when the question comes.
+    bench.edit(
+        "    \"accuracy\":",
+        r#"    "int_footprint": Footprint(model: "int"), "wide_footprint": Footprint(model: "wide"),
+    "mixed_footprint": Footprint(model: "mixed"), "net_footprint": Footprint(model: "net"),
+    "accuracy":"#,
+    );
+    bench.edit(
+        "tables: {",
+        r#"tables: {
+        "choice": Choose(
+            minimize: "int.bytes", select: (value: "accuracy.accuracy"), replicate: "seed", max_drop: None,
+            at_most: {"int_footprint.flash_bytes": 40000, "int_footprint.scratch_bytes": 30000},
+        ),
+        "f": Table(rows: ["seed"], columns: {
+            "int": "int_footprint.table_bytes", "wide": "wide_footprint.table_bytes", "mixed": "mixed_footprint.table_bytes",
+            "net": "net_footprint.table_bytes", "scratch": "int_footprint.scratch_bytes", "flash": "int_footprint.flash_bytes",
+        }),"#,
+    );
+    bench.run_well();
+    let rows: Json =
+        serde_json::from_str(&bench.stdout(["table", "x.ron", "f", "--format", "json"])).expect("JSON");
+    let value = |name: &str| rows[0][name].as_f64().expect(name) as u64;
+    for (task, name) in [("int", "int"), ("wide", "wide"), ("mixed", "mixed"), ("net", "net")] {
+        let folder = Folder::export(&bench, &format!("{task}(seed=0)"), name);
+        let manifest = fs::read(folder.path.join("manifest.json")).expect("a file");
+        let manifest: Json = serde_json::from_slice(&manifest).expect("JSON");
+        assert_eq!(manifest["weight_bytes"].as_u64(), Some(value(name)), "{task}");
+        assert_eq!(
+            manifest["scratch_bytes"].as_u64().filter(|_| name == "int"),
+            (name == "int").then(|| value("scratch"))
+        );
+        if name == "int" && has("arm-none-eabi-gcc") {
+            let compiled = folder.sizes().iter().sum::<u64>() as f64;
+            let share = value("flash") as f64 / compiled;
+            assert!((0.98..1.02).contains(&share), "{share} of {compiled}");
+        }
+    }
+    assert!(value("wide") > 7 * value("int"), "the same weights in another format: {rows}");
+    assert!(bench.stdout(["choose", "x.ron", "--table", "choice"]).contains("31.9 KiB"));
+}
+
+#[test]
 fn two_networks_link_into_one_program() {
     let bench = Bench::with(LENET);
     bench.run_well();

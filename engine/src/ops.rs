@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fewbits_store::{Digest, Series};
+use fewbits_store::{Digest, Record, Series};
 
 use crate::context::Context;
 use crate::text::fault::Faults;
@@ -36,6 +36,10 @@ pub struct NodeKind {
     /// The kind of the probes of a node of this kind, which read the same inputs; `None` if it has none.
     pub probe: Option<&'static Self>,
 }
+
+/// The part that an op reads of an input if its result depends on how the input was made, beside its content: the key of the
+/// input's task.
+pub const KEY_PART: &str = "key";
 
 /// A task that an op reads beside its inputs, and that no file names.
 #[derive(Debug)]
@@ -272,7 +276,7 @@ pub trait Ops: Send + Sync + 'static {
     }
 
     /// Returns the parts that the op reads, as pairs of the input's index and the part's name. An op reads at least
-    /// one part of every input but the optional one.
+    /// one part of every input but the optional one. [`KEY_PART`] is the key of the input's task.
     fn reads(&self, op: &Self::Op) -> Vec<(usize, &'static str)>;
 
     /// Returns the sources that the op reads.
@@ -289,8 +293,13 @@ pub trait Ops: Send + Sync + 'static {
     /// Returns the bytes of each part, as the store keeps them; their digests are those of [`Output::parts`].
     fn encode(&self, artifact: &Self::Artifact) -> BTreeMap<String, Vec<u8>>;
 
-    /// Decodes an artifact from the bytes of its parts.
-    fn decode(&self, parts: BTreeMap<String, Vec<u8>>) -> Result<Self::Artifact, OpError>;
+    /// Decodes the artifact of an op from the bytes of its parts, and from its record.
+    fn decode(
+        &self,
+        op: &Self::Op,
+        record: &Record,
+        parts: BTreeMap<String, Vec<u8>>,
+    ) -> Result<Self::Artifact, OpError>;
 
     /// Makes an artifact from the metrics of its record; only for kinds with [`Keeping::InRecord`].
     fn decode_metrics(&self, metrics: &BTreeMap<String, f64>) -> Result<Self::Artifact, OpError> {

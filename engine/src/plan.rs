@@ -10,7 +10,7 @@ use fewbits_store::{Digest, Hit, Key, KeyMap, SourceState, Stat, Store, StoreErr
 use rayon::prelude::*;
 
 use crate::graph::{MIN_BATCH, ResolvedOp, TaskGraph, TaskId};
-use crate::ops::{OpError, Ops, SourceContent};
+use crate::ops::{KEY_PART, OpError, Ops, SourceContent};
 use crate::parts::Parts;
 use crate::preimage::preimage;
 
@@ -149,8 +149,8 @@ impl<'p, O: Ops> Planner<'p, O> {
         let mut first_with: KeyMap<TaskId> = KeyMap::default();
         for &node in &self.graph.order {
             let tasks: Vec<TaskId> = self.graph.tasks_of(node).collect();
-            let parts = |input: TaskId| plan.planned(input).parts.as_ref();
-            let keyed = |task: &TaskId| match self.preimage(*task, parts)? {
+            let planned = |input: TaskId| Some(plan.planned(input));
+            let keyed = |task: &TaskId| match self.preimage(*task, planned)? {
                 PreimageState::Known(text) => Ok(Ok(Key::derive(&text))),
                 PreimageState::Waiting => Ok(Err(TaskState::Waiting)),
                 PreimageState::Missing(what) => Ok(Err(TaskState::Missing(what))),
@@ -181,13 +181,13 @@ impl<'p, O: Ops> Planner<'p, O> {
         Ok(plan)
     }
 
-    /// Derives the state of one task whose inputs are all known; `parts` returns the known results.
+    /// Derives the state of one task whose inputs are all known; `planned` returns their facts.
     pub fn settle<'a>(
         &self,
         task: TaskId,
-        parts: impl Fn(TaskId) -> Option<&'a Parts>,
+        planned: impl Fn(TaskId) -> Option<&'a Planned>,
     ) -> Result<Planned, StoreError> {
-        let key = match self.preimage(task, parts)? {
+        let key = match self.preimage(task, planned)? {
             PreimageState::Known(text) => Key::derive(&text),
             PreimageState::Waiting => {
                 return Ok(Planned { state: TaskState::Waiting, key: None, parts: None });
@@ -200,24 +200,32 @@ impl<'p, O: Ops> Planner<'p, O> {
         self.judge(task, key, hit)
     }
 
-    /// Returns the preimage of a task's key; `parts` returns the known results.
+    /// Returns the preimage of a task's key; `planned` returns the facts of its inputs, as far as they are known.
     pub fn preimage<'a>(
         &self,
         task: TaskId,
-        parts: impl Fn(TaskId) -> Option<&'a Parts>,
+        planned: impl Fn(TaskId) -> Option<&'a Planned>,
     ) -> Result<PreimageState, StoreError> {
+        let parts = |input: TaskId| planned(input).and_then(|planned| planned.parts.as_ref());
+        let digest = |input: TaskId, part: &str| {
+            let found = parts(input)?;
+            if part != KEY_PART {
+                return found.get(part).copied();
+            }
+            planned(input)?.key.map(|key| Digest::from_bytes(*key.as_bytes()))
+        };
         let (node, _) = self.graph.place(task);
         let kind = self.graph.experiment.nodes[node].kind;
         let work = self.graph.resolved_op(task);
         let mut inputs = BTreeMap::new();
         let tasks = self.graph.inputs(task);
         for &(place, part) in &work.reads {
-            let Some(digest) = parts(tasks[place]).and_then(|parts| parts.get(part)) else {
+            let Some(digest) = digest(tasks[place], part) else {
                 return Ok(PreimageState::Waiting);
             };
             // The optional input is last, so the places of the others hold without it.
             let Some((port, _)) = kind.all_inputs().nth(place) else { continue };
-            inputs.insert(format!("{port}.{part}"), *digest);
+            inputs.insert(format!("{port}.{part}"), digest);
         }
         let Some(probes) = self.graph.probes(task) else {
             let message = "the layers of its network are not known before the network's file is there";

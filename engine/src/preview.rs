@@ -86,7 +86,7 @@ fn changes<O: Ops>(
     let mut all = vec![];
     let runs = graph.tasks_of(node).filter(|task| plan.planned(*task).state == TaskState::Run);
     for task in runs.take(COMPARED) {
-        let known = planner.preimage(task, |input| plan.planned(input).parts.as_ref())?;
+        let known = planner.preimage(task, |input| Some(plan.planned(input)))?;
         let PreimageState::Known(now) = known else { continue };
         if let Reason::Changed { changes, .. } = history.compare(graph, task, &now) {
             all.extend(changes);

@@ -82,7 +82,7 @@ impl<'e, O: Ops> Explainer<'e, O> {
 
     /// Returns the preimage of a task; `None` while it is not known.
     pub fn preimage(&self, task: TaskId) -> Result<Option<String>, StoreError> {
-        let known = self.planner.preimage(task, |input| self.plan.planned(input).parts.as_ref())?;
+        let known = self.planner.preimage(task, |input| Some(self.plan.planned(input)))?;
         Ok(if let PreimageState::Known(text) = known { Some(text) } else { None })
     }
 
@@ -133,8 +133,7 @@ impl History {
         let plan = planner.plan().ok()?;
         let mut tasks = HashMap::new();
         for task in graph.tasks() {
-            if let Ok(PreimageState::Known(text)) =
-                planner.preimage(task, |input| plan.planned(input).parts.as_ref())
+            if let Ok(PreimageState::Known(text)) = planner.preimage(task, |input| Some(plan.planned(input)))
             {
                 tasks.insert(graph.sorted_name(task), PastTask { preimage: text, work: planner.work(task) });
             }

@@ -11,6 +11,7 @@ use fewbits_engine::ops::{Identity, Misfit, NodeKind, OpError, Ops, Output, Prob
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::Fields;
 use fewbits_engine::text::variant::VariantReader;
+use fewbits_store::Record;
 
 use crate::backend::Device;
 use crate::dataset::Dataset;
@@ -19,7 +20,8 @@ use crate::dataset::survey::Surveys;
 use crate::network::fit::ImageKind;
 use crate::network::model::Model;
 use crate::op::{
-    allocate, compare, confusion, dataset, describe, evaluate, import, quantize, sensitivity, train,
+    allocate, compare, confusion, dataset, describe, evaluate, footprint, import, quantize, sensitivity,
+    train,
 };
 use crate::provenance;
 use crate::range::InputRange;
@@ -60,6 +62,8 @@ pub enum Op {
     Confusion(confusion::ConfusionOp),
     /// Describes a network's weights.
     Describe(describe::DescribeOp),
+    /// Tells the flash and RAM of a network as C.
+    Footprint,
 }
 
 /// The facts about an artifact that are known before its task runs.
@@ -115,7 +119,7 @@ pub enum Artifact {
 }
 
 /// The kinds of nodes, each with the reader of its op.
-const KINDS_AND_READERS: [(NodeKind, VariantReader<Op>); 9] = [
+const KINDS_AND_READERS: [(NodeKind, VariantReader<Op>); 10] = [
     (dataset::KIND, |fields, faults| dataset::read_op(fields, faults).map(Op::Dataset)),
     (import::KIND, |fields, faults| import::read_op(fields, faults).map(Op::Import)),
     (train::KIND, |fields, faults| train::read_op(fields, faults).map(Op::Train)),
@@ -125,6 +129,10 @@ const KINDS_AND_READERS: [(NodeKind, VariantReader<Op>); 9] = [
     (compare::KIND, |fields, faults| compare::read_op(fields, faults).map(Op::Compare)),
     (confusion::KIND, |fields, faults| confusion::read_op(fields, faults).map(Op::Confusion)),
     (describe::KIND, |fields, faults| describe::read_op(fields, faults).map(Op::Describe)),
+    (footprint::KIND, |fields, _| {
+        footprint::read_op(fields);
+        Some(Op::Footprint)
+    }),
 ];
 
 static KINDS: [NodeKind; KINDS_AND_READERS.len()] = {
@@ -172,7 +180,7 @@ impl Ops for StandardOps {
             Op::Train(op) => op.port(inputs),
             Op::Quantize(op) => op.port(inputs),
             Op::Allocate(op) => op.port(inputs),
-            Op::Sensitivity(_) => Ok(Port::Nothing),
+            Op::Sensitivity(_) | Op::Footprint => Ok(Port::Nothing),
             Op::Evaluate(op) => op.port(inputs),
             Op::Compare(op) => op.port(inputs),
             Op::Confusion(op) => op.port(inputs),
@@ -187,7 +195,7 @@ impl Ops for StandardOps {
             Op::Compare(op) => op.split.warnings(inputs),
             Op::Confusion(op) => op.split.warnings(inputs),
             Op::Quantize(_) | Op::Allocate(_) => quantize::QuantizeOp::warnings(inputs),
-            Op::Import(_) | Op::Train(_) | Op::Sensitivity(_) | Op::Describe(_) => vec![],
+            Op::Import(_) | Op::Train(_) | Op::Sensitivity(_) | Op::Describe(_) | Op::Footprint => vec![],
         }
     }
 
@@ -211,6 +219,7 @@ impl Ops for StandardOps {
             Op::Compare(_) => compare::CompareOp::identity(),
             Op::Confusion(_) => confusion::ConfusionOp::identity(),
             Op::Describe(op) => op.identity(),
+            Op::Footprint => footprint::identity(),
         }
     }
 
@@ -221,6 +230,7 @@ impl Ops for StandardOps {
             Op::Quantize(op) if op.is_calibrated() => vec![(0, "model"), (1, "train")],
             Op::Allocate(_) | Op::Sensitivity(_) => vec![(0, "model"), (1, "train")],
             Op::Quantize(_) | Op::Describe(_) => vec![(0, "model")],
+            Op::Footprint => footprint::READS.to_vec(),
             Op::Evaluate(op) => vec![(0, "model"), (1, op.split.part())],
             Op::Confusion(op) => vec![(0, "model"), (1, op.split.part())],
             Op::Compare(op) => vec![(0, "model"), (1, "model"), (2, op.split.part())],
@@ -238,7 +248,8 @@ impl Ops for StandardOps {
             | Op::Evaluate(_)
             | Op::Compare(_)
             | Op::Confusion(_)
-            | Op::Describe(_) => Ok(vec![]),
+            | Op::Describe(_)
+            | Op::Footprint => Ok(vec![]),
         }
     }
 
@@ -260,6 +271,7 @@ impl Ops for StandardOps {
                 op.run(model, data, &losses(probes.iter().copied()), context)
             }
             (Op::Describe(op), [Artifact::Model(model)]) => Ok(op.run(model)),
+            (Op::Footprint, [Artifact::Model(model)]) => footprint::run(model),
             (Op::Evaluate(op), [Artifact::Model(model), Artifact::Dataset(data)]) => {
                 op.run(model, data, context)
             }
@@ -284,10 +296,20 @@ impl Ops for StandardOps {
         }
     }
 
-    fn decode(&self, parts: BTreeMap<String, Vec<u8>>) -> Result<Artifact, OpError> {
+    fn decode(
+        &self,
+        op: &Op,
+        record: &Record,
+        parts: BTreeMap<String, Vec<u8>>,
+    ) -> Result<Artifact, OpError> {
         let bytes =
             parts.get("model").ok_or_else(|| OpError::Failed("the kept model has no content".into()))?;
-        train::decode(bytes).map(Artifact::Model)
+        let model = train::decode(bytes)?;
+        Ok(Artifact::Model(match op {
+            Op::Quantize(op) => op.with_quantizations(model),
+            Op::Allocate(op) => op.with_quantizations(model, record),
+            _ => model,
+        }))
     }
 
     fn decode_metrics(&self, metrics: &BTreeMap<String, f64>) -> Result<Artifact, OpError> {
@@ -365,7 +387,8 @@ fn device(op: &Op) -> Device {
         | Op::Sensitivity(_)
         | Op::Compare(_)
         | Op::Confusion(_)
-        | Op::Describe(_) => Device::Cpu,
+        | Op::Describe(_)
+        | Op::Footprint => Device::Cpu,
     }
 }
 

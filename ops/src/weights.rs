@@ -8,6 +8,7 @@ use fewbits_store::Record;
 
 use crate::network::array::Array;
 use crate::network::model::Model;
+use crate::op::allocate::chosen_formats;
 use crate::quantize::{Encoded, TensorSize};
 use crate::standard::{Artifact, Op, Port, losses};
 
@@ -69,11 +70,7 @@ pub fn inputs_of_codes(op: &Op) -> usize {
 pub fn sizes(op: &Op, made: &Port, record: Option<&Record>) -> Vec<TensorSize> {
     match (op, made, record) {
         (Op::Quantize(op), Port::Model(made), _) => op.tensor_sizes(made),
-        (Op::Allocate(op), Port::Model(made), Some(record)) => {
-            let chosen = record.series.get("format").map_or(&[][..], |series| &series.values);
-            let formats: Vec<usize> = chosen.iter().map(|format| *format as usize).collect();
-            op.tensor_sizes(made, &formats)
-        }
+        (Op::Allocate(op), Port::Model(made), Some(record)) => op.tensor_sizes(made, &chosen_formats(record)),
         _ => vec![],
     }
 }

@@ -227,9 +227,11 @@ impl<O: Ops> Worker<O> {
             let bytes = self.store.object(digest)?.ok_or_else(lost)?;
             parts.insert(name.to_owned(), bytes);
         }
+        let record = self.store.record(&source.key)?.ok_or_else(lost)?;
         // The digest of the bytes is right, so bytes that cannot be decoded are of no use: the artifact counts as
         // lost.
-        self.ops.decode(parts).map(Arc::new).map_err(|_| lost())
+        let op = &self.graph.resolved_op(source.task).op;
+        self.ops.decode(op, &record, parts).map(Arc::new).map_err(|_| lost())
     }
 
     fn make_again(

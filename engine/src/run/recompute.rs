@@ -65,7 +65,7 @@ fn job<O: Ops>(
     supply: &Supply<'_, O>,
     planner: &Planner<'_, O>,
 ) -> Result<Option<Job>, StoreError> {
-    let known = planner.preimage(task, |input| supply.parts(input))?;
+    let known = planner.preimage(task, |input| Some(supply.known(input)))?;
     let (Some(key), Ok(inputs), PreimageState::Known(preimage)) =
         (supply.planned(task).key, supply.input_sources(task), known)
     else {

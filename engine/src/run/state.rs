@@ -170,7 +170,7 @@ impl<'r, O: Ops> RunState<'r, O> {
                 return Ok(None);
             }
         };
-        let known = self.planner.preimage(task, |input| self.supply.parts(input))?;
+        let known = self.planner.preimage(task, |input| Some(self.supply.known(input)))?;
         let preimage = match known {
             PreimageState::Known(preimage)
                 if self.supply.planned(task).key == Some(Key::derive(&preimage)) =>
@@ -300,7 +300,7 @@ impl<'r, O: Ops> RunState<'r, O> {
     fn advance(&mut self, freed: Vec<TaskId>) -> Result<(), StoreError> {
         let mut freed = VecDeque::from(freed);
         while let Some(task) = freed.pop_front() {
-            let planned = self.planner.settle(task, |input| self.supply.parts(input))?;
+            let planned = self.planner.settle(task, |input| Some(self.supply.known(input)))?;
             freed.extend(self.settled(task, planned));
         }
         Ok(())
@@ -311,7 +311,7 @@ impl<'r, O: Ops> RunState<'r, O> {
         let (state, key) = (planned.state.clone(), planned.key);
         // The leader is checked before the store: whether the store has its record already depends on timing.
         let leader = key.and_then(|key| self.queue.leader(&key)).filter(|leader| *leader != task);
-        if let Some(leader) = leader.filter(|leader| self.supply.parts(*leader).is_some()) {
+        if let Some(leader) = leader.filter(|leader| self.supply.known(*leader).parts.is_some()) {
             return self.serve(task, leader);
         }
         self.supply.learn(task, planned);

@@ -9,7 +9,6 @@ use super::artifacts::Artifacts;
 use super::job::{ArtifactPath, ArtifactSource};
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::{Keeping, Ops};
-use crate::parts::Parts;
 use crate::plan::{Plan, Planned};
 
 /// The known results of all tasks, and the reference counts of artifacts in memory.
@@ -70,9 +69,9 @@ impl<'r, O: Ops> Supply<'r, O> {
         self.planned(task).key.map_or(String::new(), |key| key.to_string())
     }
 
-    /// Returns the parts of a task's artifact; `None` while its result is not known.
-    pub fn parts(&self, task: TaskId) -> Option<&Parts> {
-        self.planned(self.stand_in(task)).parts.as_ref()
+    /// Returns the known facts of a task, or of the one that stands in for it.
+    pub fn known(&self, task: TaskId) -> &Planned {
+        self.planned(self.stand_in(task))
     }
 
     /// Returns the input tasks whose results are not known.

@@ -13,7 +13,7 @@ use fewbits_engine::ops::{
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::Fields;
 use fewbits_engine::text::value::Value;
-use fewbits_store::Digest;
+use fewbits_store::{Digest, Record};
 use serde_json::json;
 
 const NUMBER: Option<&str> = Some("number");
@@ -405,7 +405,7 @@ impl Ops for Arithmetic {
         artifact.parts.iter().map(bytes).collect()
     }
 
-    fn decode(&self, parts: BTreeMap<String, Vec<u8>>) -> Result<Artifact, OpError> {
+    fn decode(&self, _: &Op, _: &Record, parts: BTreeMap<String, Vec<u8>>) -> Result<Artifact, OpError> {
         let wrong = |_| OpError::Failed("not a number".to_owned());
         let mut numbers = BTreeMap::new();
         for name in ["fraction", "value", "whole"] {

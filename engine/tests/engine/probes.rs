@@ -90,7 +90,7 @@ fn a_plan_and_its_reasons_name_probes() {
     bench.plan(&text, |graph, plan, store| {
         let planner = Planner::new(graph, &*bench.ops, store);
         let task = graph.find("p").unwrap();
-        let preimage = planner.preimage(task, |input| plan.planned(input).parts.as_ref()).unwrap();
+        let preimage = planner.preimage(task, |input| Some(plan.planned(input))).unwrap();
         let text = format!("{preimage:?}");
         assert!(text.contains("probe.3") && text.contains("probe.4") && !text.contains("probe.5"), "{text}");
     });

@@ -1,5 +1,5 @@
-//! A trained network: its layers and tensors, and the encoding of both as bytes. Knows nothing of training or
-//! of number formats: weights are binary32, even after quantization.
+//! A trained network: its layers and tensors, and the encoding of both as bytes. Knows nothing of training. Weights are binary32,
+//! even after quantization, and the encoding has nothing of their formats.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use crate::network::array::Array;
 use crate::network::container::{ContainerError, decode, encode};
 use crate::network::definition::{ModelError, Network};
 use crate::network::layer::LayerOp;
+use crate::quantize::Quantization;
 
 /// The metadata key of the network's JSON.
 const GRAPH: &str = "graph";
@@ -18,6 +19,8 @@ const GRAPH: &str = "graph";
 pub struct Model {
     network: Network,
     tensors: BTreeMap<String, Array>,
+    /// The quantization of each quantized tensor; only the op that made the model knows it.
+    quantizations: BTreeMap<String, Quantization>,
 }
 
 /// An error in a model or in its encoding.
@@ -98,7 +101,7 @@ impl Model {
         }
         match tensors.keys().find(|name| parameters.iter().all(|parameter| parameter.name != **name)) {
             Some(name) => Err(ModelFileError::Stray { name: name.clone() }),
-            None => Ok(Self { network, tensors }),
+            None => Ok(Self { network, tensors, quantizations: BTreeMap::new() }),
         }
     }
 
@@ -114,6 +117,18 @@ impl Model {
         &self.tensors
     }
 
+    /// Returns the quantization of a tensor; `None` if it is not quantized.
+    #[must_use]
+    pub fn quantization(&self, tensor: &str) -> Option<&Quantization> {
+        self.quantizations.get(tensor)
+    }
+
+    /// Returns the model with the quantizations of its tensors.
+    #[must_use]
+    pub(crate) fn quantized(self, quantizations: BTreeMap<String, Quantization>) -> Self {
+        Self { quantizations, ..self }
+    }
+
     /// Returns the layers with a weight of two or more dimensions, in order. A standalone batch normalization has a weight too,
     /// but of one dimension.
     #[must_use]
@@ -124,7 +139,7 @@ impl Model {
         self.network.layers.iter().map(|layer| &layer.name).filter(is_weighted).cloned().collect()
     }
 
-    /// Returns the same network with new numbers in some tensors, and shares the other tensors. Errors if the
+    /// Returns the same network with new numbers in some tensors, not quantized, and shares the other tensors. Errors if the
     /// model has no such tensor or the count of numbers differs.
     pub fn with(&self, numbers: BTreeMap<String, Vec<f32>>) -> Result<Self, ModelFileError> {
         let mut tensors = self.tensors.clone();
@@ -138,7 +153,7 @@ impl Model {
             };
             tensors.insert(name, tensor);
         }
-        Ok(Self { network: self.network.clone(), tensors })
+        Ok(Self { network: self.network.clone(), tensors, quantizations: BTreeMap::new() })
     }
 
     /// Encodes the model as safetensors: tensors sorted by name, and the network as canonical JSON in the

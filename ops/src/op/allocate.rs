@@ -7,7 +7,7 @@ use fewbits_engine::context::Context;
 use fewbits_engine::ops::{Identity, Keeping, MetricRole, Misfit, NodeKind, OpError, Output, Probe};
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::Fields;
-use fewbits_store::Series;
+use fewbits_store::{Record, Series};
 use serde_json::json;
 
 use super::flips::read_flips;
@@ -225,6 +225,12 @@ impl AllocateOp {
         self.quantize_op(model, &chosen).encode([model, made], Some(data))
     }
 
+    /// Returns a model that the op made with the quantizations of its tensors; `record` is that of the op.
+    pub(crate) fn with_quantizations(&self, made: Model, record: &Record) -> Model {
+        let chosen = chosen_formats(record);
+        self.quantize_op(&made, &chosen).with_quantizations(made)
+    }
+
     /// Returns the format and the size of each tensor of the network that the op makes; `formats` has the place of each layer's
     /// format, in the order of the layers.
     pub(crate) fn tensor_sizes(&self, made: &ModelPort, formats: &[usize]) -> Vec<TensorSize> {
@@ -302,6 +308,12 @@ impl AllocateOp {
             fixed: others.map(|(_, shape)| 4 * shape.iter().product::<usize>() as u64).sum(),
         }
     }
+}
+
+/// Returns the place of each layer's format among those to choose from, in the order of the layers.
+pub(crate) fn chosen_formats(record: &Record) -> Vec<usize> {
+    let chosen = record.series.get("format").map_or(&[][..], |series| &series.values);
+    chosen.iter().map(|format| *format as usize).collect()
 }
 
 /// The bytes of a network.

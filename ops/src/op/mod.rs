@@ -7,6 +7,7 @@ pub mod dataset;
 pub mod describe;
 pub mod evaluate;
 mod flips;
+pub mod footprint;
 mod format;
 pub mod import;
 pub mod layer_errors;

@@ -302,7 +302,7 @@ impl QuantizeOp {
             flipped += flips.apply(&mut tensor).map_err(failed)?;
             replaced.insert(tensor.name, tensor.weights);
         }
-        let small = made.with(replaced).map_err(failed)?;
+        let small = self.with_quantizations(made.with(replaced).map_err(failed)?);
         let bytes = small.encode().map_err(failed)?;
         output.parts = BTreeMap::from([("model".to_owned(), Digest::hash(&bytes))]);
         output.artifact = Some(Arc::new(Artifact::Model(small)));
@@ -329,7 +329,7 @@ impl QuantizeOp {
         }
         Ok(Output {
             parts: BTreeMap::from([("model".to_owned(), Digest::hash(&bytes))]),
-            artifact: Some(Arc::new(Artifact::Model(small))),
+            artifact: Some(Arc::new(Artifact::Model(self.with_quantizations(small)))),
             metrics,
             series,
             correct: None,
@@ -417,6 +417,17 @@ impl QuantizeOp {
             }
         }
         quantizer
+    }
+
+    /// Returns a model that the op made with the quantizations of its tensors.
+    pub(crate) fn with_quantizations(&self, made: Model) -> Model {
+        let quantizer = self.of_network(&made);
+        let of = |(name, tensor): (&String, &Array)| {
+            let is_included = quantizer.tensors.include(tensor.shape());
+            is_included.then(|| (name.clone(), quantizer.quantization_of(name).clone()))
+        };
+        let quantizations = made.tensors().iter().filter_map(of).collect();
+        made.quantized(quantizations)
     }
 
     fn metrics(&self, quantized: &Quantized) -> BTreeMap<String, f64> {

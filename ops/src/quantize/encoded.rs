@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::addition::Addition;
+use super::addition::{Addition, AdditionKind};
 use super::fitted::Fitted;
 use super::{Quantization, QuantizeError, Quantizer, Tensor, refuse_infinite, refuse_results};
 use crate::format::Codec;
@@ -54,6 +54,45 @@ impl Encoded {
         let count = self.weights.len();
         self.codes.as_ref().map_or(4 * count as u64, |codes| {
             codes.quantization.side_bytes(&self.shape) + codes.quantization.code_bytes(count)
+        })
+    }
+}
+
+impl Encoded {
+    /// Makes a tensor of zeros: it takes the bytes of any other of its shape and format.
+    pub(crate) fn blank(
+        name: String,
+        shape: Vec<usize>,
+        quantization: Option<&Quantization>,
+    ) -> Result<Self, QuantizeError> {
+        let count = shape.iter().product();
+        let codes = quantization.map(|quantization| Codes::blank(quantization, &shape)).transpose()?;
+        Ok(Self { name, shape, weights: vec![0.0; count], codes })
+    }
+}
+
+impl Codes {
+    fn blank(quantization: &Quantization, shape: &[usize]) -> Result<Self, QuantizeError> {
+        let codec = quantization.format.codec()?;
+        let groups = ScaleGroups::new(quantization.scale.per(), shape);
+        let has_scales = quantization.scale.store().is_some();
+        let kind = AdditionKind::of(quantization);
+        let addition = match kind {
+            AdditionKind::Codebook(bits) => Addition::Codebook(vec![0.0; 1 << bits]),
+            _ => kind.read(groups.count(), &vec![0; kind.bytes(groups.count()) as usize]),
+        };
+        let scales = if has_scales { vec![1.0; groups.count()] } else { vec![] };
+        let fitted = Fitted { groups, scales, addition };
+        let codebook = numbers(&codec, &fitted);
+        let Fitted { groups, scales, addition } = fitted;
+        Ok(Self {
+            quantization: quantization.clone(),
+            bits: codec.bits(),
+            codes: vec![0; shape.iter().product()],
+            groups,
+            scales,
+            zero_points: addition.zero_points().to_vec(),
+            codebook,
         })
     }
 }

@@ -35,7 +35,7 @@ pub fn compare(
         there.graph.tasks().map(|task| (there.graph.sorted_name(task), task)).collect();
     let preimage = |opened: &OpenedRun, plan: &Plan, task| {
         let planner = Planner::remembering(&opened.graph, ops, store, opened.header.sources.clone());
-        let known = planner.preimage(task, |input| plan.planned(input).parts.as_ref())?;
+        let known = planner.preimage(task, |input| Some(plan.planned(input)))?;
         Ok::<_, StoreError>(if let PreimageState::Known(text) = known { Some(text) } else { None })
     };
     let mut counted: BTreeMap<String, usize> = BTreeMap::new();

@@ -29,7 +29,7 @@ impl<O: Ops> RunState<'_, O> {
             }
             self.advance(freed)?;
         }
-        let unknown = self.supply.parts(input).is_none().then_some(input);
+        let unknown = self.supply.known(input).parts.is_none().then_some(input);
         self.send_back(task, unknown)
     }
 

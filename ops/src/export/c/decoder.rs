@@ -28,6 +28,8 @@ pub(super) struct Decoder {
     pub helpers: Vec<Helper>,
     /// Whether a code's number is read from the tensor's codebook.
     pub reads_codebook: bool,
+    /// About how many bytes of flash it takes on a Cortex-M4 with `-Os`.
+    pub code_bytes: usize,
 }
 
 /// A C function that decoders call.
@@ -52,6 +54,19 @@ impl Helper {
             Self::Bf16 => include_str!("runtime/scale_bf16.c"),
             Self::E4M3 => include_str!("runtime/scale_e4m3.c"),
             Self::E8M0 => include_str!("runtime/scale_e8m0.c"),
+        }
+    }
+}
+
+impl Helper {
+    /// Returns about how many bytes of flash it takes on a Cortex-M4 with `-Os`.
+    pub(super) fn code_bytes(self) -> usize {
+        match self {
+            Self::Wide | Self::E8M0 => 12,
+            Self::Posit => 92,
+            Self::BitsAt | Self::F16 => 38,
+            Self::Bf16 => 4,
+            Self::E4M3 => 34,
         }
     }
 }
@@ -159,7 +174,7 @@ impl Decoder {
             "",
             &["out[at] = *codes++;".to_owned()],
         );
-        Self { name: "float32".to_owned(), body, helpers: vec![], reads_codebook: false }
+        Self { name: "float32".to_owned(), body, helpers: vec![], reads_codebook: false, code_bytes: 60 }
     }
 
     /// Returns the decoder of a quantized tensor.
@@ -200,7 +215,18 @@ impl Decoder {
         helpers.sort_unstable();
         helpers.dedup();
         let name = name(codes, store);
-        Self { name, body: function(&start, &group, &lines), helpers, reads_codebook }
+        let of_packing = match packing {
+            Packing::Bits(8) => 0,
+            Packing::Bits(_) => 50,
+            Packing::FiveToAByte => 64,
+        };
+        let of_groups = if group.is_empty() { 0 } else { 40 };
+        let code_bytes = 106
+            + of_packing
+            + of_groups
+            + if has_zero_points { 20 } else { 0 }
+            + if is_wide { 40 } else { 0 };
+        Self { name, body: function(&start, &group, &lines), helpers, reads_codebook, code_bytes }
     }
 
     /// Returns the function's text.

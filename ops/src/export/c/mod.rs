@@ -1,7 +1,9 @@
 //! A network as C99 that computes the bits of Evaluate on any machine. Knows nothing of keys or tasks.
 
 mod decoder;
+mod footprint;
 mod literal;
+mod part;
 mod program;
 mod schedule;
 mod source;
@@ -9,4 +11,5 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use footprint::Footprint;
 pub use program::{CError, Export, Program};

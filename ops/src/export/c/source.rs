@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use super::decoder::{Decoder, Helper};
 use super::literal::{comment, double, float};
+use super::part::Part;
 use super::schedule::{Place, Schedule, Step};
 use super::table::{StoredTensor, Table, Tables};
 use crate::dataset::normalize::Normalize;
@@ -13,78 +14,6 @@ use crate::network::definition::{Layer, Network};
 use crate::network::geometry::{HeightWidth, Padding};
 use crate::network::layer::LayerOp;
 use crate::network::shape::ActivationShape;
-
-/// A part of the runtime: C functions that steps call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
-    Transpose,
-    Conv,
-    Linear,
-    Window,
-    MaxPool,
-    AvgPool,
-    Affine,
-    Within,
-    Relu,
-    Relu6,
-    LeakyRelu,
-    HardSwish,
-    Exponential,
-    Sigmoid,
-    Tanh,
-    Add,
-    Concat,
-}
-
-impl Part {
-    fn source(self) -> &'static str {
-        match self {
-            Self::Transpose => include_str!("runtime/transpose.c"),
-            Self::Conv => include_str!("runtime/conv.c"),
-            Self::Linear => include_str!("runtime/linear.c"),
-            Self::Window => include_str!("runtime/window.c"),
-            Self::MaxPool => include_str!("runtime/max_pool.c"),
-            Self::AvgPool => include_str!("runtime/avg_pool.c"),
-            Self::Affine => include_str!("runtime/affine.c"),
-            Self::Within => include_str!("runtime/within.c"),
-            Self::Relu => include_str!("runtime/relu.c"),
-            Self::Relu6 => include_str!("runtime/relu6.c"),
-            Self::LeakyRelu => include_str!("runtime/leaky_relu.c"),
-            Self::HardSwish => include_str!("runtime/hard_swish.c"),
-            Self::Exponential => include_str!("runtime/exponential.c"),
-            Self::Sigmoid => include_str!("runtime/sigmoid.c"),
-            Self::Tanh => include_str!("runtime/tanh.c"),
-            Self::Add => include_str!("runtime/add.c"),
-            Self::Concat => include_str!("runtime/concat.c"),
-        }
-    }
-
-    /// Returns the parts that the step of a layer calls.
-    fn of(op: &LayerOp) -> &'static [Self] {
-        match op {
-            LayerOp::Conv { .. } => &[Self::Conv],
-            LayerOp::Linear { .. } => &[Self::Linear],
-            LayerOp::Affine => &[Self::Affine],
-            LayerOp::Relu => &[Self::Relu],
-            LayerOp::Relu6 => &[Self::Within, Self::Relu6],
-            LayerOp::LeakyRelu { .. } => &[Self::LeakyRelu],
-            LayerOp::Sigmoid => &[Self::Exponential, Self::Sigmoid],
-            LayerOp::Tanh => &[Self::Exponential, Self::Tanh],
-            LayerOp::HardSwish => &[Self::Within, Self::HardSwish],
-            LayerOp::MaxPool { .. } => &[Self::Window, Self::MaxPool],
-            LayerOp::AvgPool { .. } | LayerOp::GlobalAvgPool => &[Self::Window, Self::AvgPool],
-            LayerOp::Flatten => &[Self::Transpose],
-            LayerOp::Add => &[Self::Add],
-            LayerOp::Concat => &[Self::Concat],
-            LayerOp::BatchNorm { .. } | LayerOp::Dropout { .. } => &[],
-        }
-    }
-
-    /// Returns whether the part multiplies and adds with one rounding.
-    fn is_fused(self) -> bool {
-        matches!(self, Self::Conv | Self::Linear | Self::HardSwish | Self::Exponential)
-    }
-}
 
 /// A network in C, before it is text.
 pub(super) struct Source<'a> {
@@ -282,6 +211,18 @@ impl Source<'_> {
             _ => {}
         }
         text
+    }
+
+    /// Returns the bytes of the constants of a step on a processor of 32 bits.
+    pub(super) fn constant_bytes(&self, step: &Step) -> usize {
+        let Some(layer) = step.layer.map(|at| &self.network.layers[at]) else { return 0 };
+        let of_layer = match layer.op {
+            LayerOp::Conv { .. } => 92,
+            LayerOp::Linear { .. } => 36,
+            LayerOp::MaxPool { .. } | LayerOp::AvgPool { .. } | LayerOp::GlobalAvgPool => 52,
+            _ => 0,
+        };
+        of_layer + 24 * step.parameters.iter().flatten().count()
     }
 
     /// Returns the function that computes the logits of an image.

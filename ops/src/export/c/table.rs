@@ -9,44 +9,62 @@ use crate::quantize::{Codes, Encoded, PackedTensor};
 use crate::scale::ScaleType;
 
 /// A constant table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Table {
     pub name: String,
-    /// The C type of an element, its elements as literals, and the bytes of all.
-    pub element: &'static str,
-    pub elements: Vec<String>,
-    pub bytes: usize,
+    pub content: Content,
+}
+
+/// The content of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Content {
+    Bytes(Vec<u8>),
+    Words(Vec<u16>),
+    Numbers(Vec<f32>),
+}
+
+impl Content {
+    fn words(bytes: &[u8]) -> Self {
+        Self::Words(bytes.as_chunks::<2>().0.iter().map(|two| u16::from_le_bytes(*two)).collect())
+    }
+
+    /// Returns the C type of an element, and how many elements there are.
+    fn shape(&self) -> (&'static str, usize) {
+        match self {
+            Self::Bytes(bytes) => ("uint8_t", bytes.len()),
+            Self::Words(words) => ("uint16_t", words.len()),
+            Self::Numbers(numbers) => ("float", numbers.len()),
+        }
+    }
+
+    fn literals(&self) -> String {
+        match self {
+            Self::Bytes(bytes) => literal::lines(bytes.iter().map(u8::to_string)),
+            Self::Words(words) => literal::lines(words.iter().map(u16::to_string)),
+            Self::Numbers(numbers) => literal::lines(numbers.iter().copied().map(literal::float)),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Words(words) => 2 * words.len(),
+            Self::Numbers(numbers) => 4 * numbers.len(),
+        }
+    }
 }
 
 impl Table {
-    fn of_bytes(name: String, bytes: &[u8]) -> Self {
-        let elements = bytes.iter().map(u8::to_string).collect();
-        Self { name, element: "uint8_t", elements, bytes: bytes.len() }
-    }
-
-    fn of_words(name: String, bytes: &[u8]) -> Self {
-        let words = bytes.as_chunks::<2>().0.iter().map(|two| u16::from_le_bytes(*two).to_string()).collect();
-        Self { name, element: "uint16_t", elements: words, bytes: bytes.len() }
-    }
-
-    pub(super) fn of_numbers(name: String, numbers: &[f32]) -> Self {
-        let elements = numbers.iter().copied().map(literal::float).collect();
-        Self { name, element: "float", elements, bytes: 4 * numbers.len() }
-    }
-
     /// Returns the declaration, without its content.
     pub(super) fn declaration(&self) -> String {
-        format!("extern const {} {}[{}];\n", self.element, self.name, self.elements.len())
+        let (element, count) = self.content.shape();
+        format!("extern const {element} {}[{count}];\n", self.name)
     }
 
     /// Returns the definition.
     pub(super) fn definition(&self) -> String {
-        let Self { element, name, elements, .. } = self;
-        format!(
-            "const {element} {name}[{}] = {{\n{}}};\n",
-            elements.len(),
-            literal::lines(elements.iter().cloned())
-        )
+        let (element, count) = self.content.shape();
+        format!("const {element} {}[{count}] = {{\n{}}};\n", self.name, self.content.literals())
     }
 }
 
@@ -87,7 +105,7 @@ impl Tables {
 
     /// Returns the bytes of all tables.
     pub(super) fn bytes(&self) -> usize {
-        self.tables.iter().map(|table| table.bytes).sum()
+        self.tables.iter().map(|table| table.content.bytes()).sum()
     }
 
     /// Returns the tensor of a layer.
@@ -104,7 +122,7 @@ impl Tables {
             _ => elements,
         };
         let Some(codes) = &tensor.codes else {
-            self.tables.push(Table::of_numbers(stem.clone(), &tensor.weights));
+            self.tables.push(Table { name: stem.clone(), content: Content::Numbers(tensor.weights.clone()) });
             self.tensors.push(StoredTensor {
                 name: tensor.name.clone(),
                 format: "binary32".to_owned(),
@@ -117,22 +135,22 @@ impl Tables {
         };
         let decoder = Decoder::of(codes);
         let PackedTensor { scales, zero_points, codebook, codes: packed } = codes.pack();
-        let mut named = |word: &str, table: &dyn Fn(String) -> Table| {
+        let mut named = |word: &str, content: Content| {
             let name = format!("{stem}_{word}");
-            self.tables.push(table(name.clone()));
+            self.tables.push(Table { name: name.clone(), content });
             Some(name)
         };
-        let of_codes = named("codes", &|name| Table::of_bytes(name, &packed));
+        let of_codes = named("codes", Content::Bytes(packed));
         let store = codes.quantization.scale.store();
         let of_scales = store.and_then(|store| match store {
-            ScaleType::F32 => named("scales", &|name| Table::of_numbers(name, &codes.scales)),
-            ScaleType::F16 | ScaleType::Bf16 => named("scales", &|name| Table::of_words(name, &scales)),
-            ScaleType::E4M3 | ScaleType::E8M0 => named("scales", &|name| Table::of_bytes(name, &scales)),
+            ScaleType::F32 => named("scales", Content::Numbers(codes.scales.clone())),
+            ScaleType::F16 | ScaleType::Bf16 => named("scales", Content::words(&scales)),
+            ScaleType::E4M3 | ScaleType::E8M0 => named("scales", Content::Bytes(scales)),
         });
         let more = if !zero_points.is_empty() {
-            named("zero_points", &|name| Table::of_bytes(name, &zero_points))
+            named("zero_points", Content::Bytes(zero_points))
         } else if !codebook.is_empty() {
-            named("codebook", &|name| Table::of_numbers(name, &numbers(codes)))
+            named("codebook", Content::Numbers(numbers(codes)))
         } else if decoder.reads_codebook {
             Some(self.shared(prefix, &numbers(codes)))
         } else {
@@ -156,14 +174,14 @@ impl Tables {
     fn shared(&mut self, prefix: &str, numbers: &[f32]) -> String {
         let count =
             self.tables.iter().filter(|table| table.name.starts_with(&format!("{prefix}_codebook_"))).count();
-        let table = Table::of_numbers(format!("{prefix}_codebook_{}", count + 1), numbers);
-        if let Some(same) =
-            self.tables.iter().find(|old| old.name.contains("_codebook_") && old.elements == table.elements)
-        {
+        let (name, content) =
+            (format!("{prefix}_codebook_{}", count + 1), Content::Numbers(numbers.to_vec()));
+        let is_same = |old: &&Table| old.name.contains("_codebook_") && old.content == content;
+        if let Some(same) = self.tables.iter().find(is_same) {
             return same.name.clone();
         }
-        self.tables.push(table);
-        format!("{prefix}_codebook_{}", count + 1)
+        self.tables.push(Table { name: name.clone(), content });
+        name
     }
 
     /// Gives decoders of one name but other bodies numbers behind their names.

@@ -8,7 +8,7 @@ use std::process::Command;
 use rayon::prelude::*;
 use serde_json::json;
 
-use super::Export;
+use super::{Export, Footprint};
 use crate::dataset::images::{Images, Pixels};
 use crate::dataset::normalize::Normalize;
 use crate::format::Bias::{Exactly, Ieee};
@@ -224,6 +224,54 @@ fn exported_networks_give_the_bits_of_evaluate() {
                 equal(&done(run.current_dir(folder.path())), core);
             }
         }
+    });
+}
+
+#[test]
+fn footprints_are_those_of_a_compiler() {
+    if Command::new("arm-none-eabi-gcc").arg("--version").output().is_err() {
+        eprintln!("arm-none-eabi-gcc is missing: no footprint is measured");
+        return;
+    }
+    let model = model(layers());
+    quantizations().into_par_iter().enumerate().for_each(|(at, quantization)| {
+        let folder = tempfile::tempdir().unwrap();
+        let tensors = if at % 2 == 0 { Tensors::Weights } else { Tensors::All };
+        export(&model, &quantization, tensors, folder.path());
+        let shape = |name: &str| model.tensors()[name].shape().to_vec();
+        let of = |name: &str| tensors.include(&shape(name)).then_some(&quantization);
+        let Footprint { table_bytes, code_bytes, scratch_bytes } =
+            Footprint::of(model.network(), of).unwrap();
+        let mut compile = Command::new("arm-none-eabi-gcc");
+        compile.args([
+            "-std=c99",
+            "-Os",
+            "-mthumb",
+            "-mcpu=cortex-m4",
+            "-mfpu=fpv4-sp-d16",
+            "-mfloat-abi=hard",
+            "-c",
+        ]);
+        done(compile.args(["small.c", "small_weights.c"]).current_dir(folder.path()));
+        let size = |object: &str| -> usize {
+            let text = done(Command::new("arm-none-eabi-size").arg(folder.path().join(object)));
+            text.lines().nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap()
+        };
+        let [code, tables] = [size("small.o"), size("small_weights.o")];
+        let header = fs::read_to_string(folder.path().join("small.h")).unwrap();
+        assert!(
+            header.contains(&format!("SMALL_SCRATCH_BYTES {scratch_bytes}\n")),
+            "{scratch_bytes}: {header}"
+        );
+        // Beside the tables there are the names of four classes, and padding between tables.
+        let names = tables.checked_sub(table_bytes).unwrap();
+        assert!(names < 96, "{quantization:?}: {tables} of tables, {table_bytes} estimated");
+        let share = code_bytes as f64 / (code + names) as f64;
+        println!("{code} {code_bytes} {share:.2} {quantization:?}");
+        assert!(
+            (0.85..1.15).contains(&share),
+            "{quantization:?}: {code} bytes of code, {code_bytes} estimated"
+        );
     });
 }
 

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use fewbits_engine::context::Context;
 use fewbits_engine::ops::{
-    Identity, Keeping, MetricRole, Misfit, NodeKind, OpError, Ops, Output, Probe, SourceContent, TaskSource,
+    Identity, KEY_PART, Keeping, MetricRole, Misfit, NodeKind, OpError, Ops, Output, Probe, SourceContent,
+    TaskSource,
 };
 use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::Fields;
@@ -123,8 +124,10 @@ pub enum Op {
     Try {
         by: f64,
     },
+    /// Reads how its input was made, if `by_key`.
     Show {
         offset: f64,
+        by_key: bool,
     },
     Judge {
         answers: String,
@@ -226,7 +229,7 @@ impl Arithmetic {
             }
             Op::Learn { steps, seed, stop_at } => learn(*steps, *stop_at, inputs[0] + *seed as f64, context)?,
             Op::Shift { is_used } => inputs[0] + if *is_used { inputs[1] } else { 0.0 },
-            Op::Show { offset } => inputs[0] + offset,
+            Op::Show { offset, .. } => inputs[0] + offset,
             Op::Try { by } if *by < 0.0 => return Err(OpError::Failed(format!("{by} is below 0"))),
             Op::Try { by } => (inputs[0] * by).floor(),
             Op::Pick { most, .. } => {
@@ -314,7 +317,10 @@ impl Ops for Arithmetic {
             }
             "Whole" => Op::Whole,
             "Judge" => Op::Judge { answers: fields.required("answers", faults)? },
-            _ => Op::Show { offset: fields.optional("offset", 0.0, faults)? },
+            _ => Op::Show {
+                offset: fields.optional("offset", 0.0, faults)?,
+                by_key: fields.optional("by_key", false, faults)?,
+            },
         })
     }
 
@@ -338,7 +344,7 @@ impl Ops for Arithmetic {
             Op::Pick { among, most } => ("pick", json!({ "among": among, "most": most })),
             Op::Try { by } => ("try", json!({ "by": by })),
             Op::Whole => ("whole", json!({})),
-            Op::Show { offset } => ("show", json!({ "offset": offset })),
+            Op::Show { offset, .. } => ("show", json!({ "offset": offset })),
             Op::Judge { answers } => ("judge", json!({ "answers": answers })),
         };
         Identity { op: name, version: 1, params }
@@ -349,6 +355,7 @@ impl Ops for Arithmetic {
             Op::Number { .. } | Op::File { .. } | Op::Length { .. } | Op::Judge { .. } => vec![],
             Op::Add | Op::Shift { is_used: true } => vec![(0, "value"), (1, "value")],
             Op::Whole => vec![(0, "whole")],
+            Op::Show { by_key: true, .. } => vec![(0, KEY_PART)],
             _ => vec![(0, "value")],
         }
     }

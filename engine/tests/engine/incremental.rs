@@ -321,3 +321,27 @@ fn an_optional_input_must_be_there_where_it_is_read_and_only_there() {
     let unknown = faults(r#"by: "z", "#, "true");
     assert!(unknown.len() == 1 && unknown[0].starts_with("there is no node `z`"), "{unknown:?}");
 }
+
+#[test]
+fn an_op_that_reads_how_its_input_was_made_runs_for_each_way() {
+    let bench = Bench::new();
+    let text = |value: &str, by: &str| {
+        experiment(
+            "",
+            &format!(
+                r#""a": Number(value: {value}), "b": Scale(of: "a", by: {by}), "s": Show(of: "b", by_key: true), "t": Show(of: "b")"#
+            ),
+        )
+    };
+    let shown = |text: &str| -> Vec<String> {
+        let mut lines = bench.events(text);
+        lines.retain(|line| line.starts_with(['s', 't']));
+        lines.sort();
+        lines
+    };
+    assert_eq!(shown(&text("6", "2")), ["s = 12", "t = 12"]);
+    assert_eq!(shown(&text("6", "2")), [""; 0]);
+    // The same number, made otherwise.
+    assert_eq!(shown(&text("3", "4")), ["s = 12", "t reused"]);
+    assert_eq!(shown(&text("3", "4")), [""; 0]);
+}

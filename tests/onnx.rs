@@ -72,6 +72,69 @@ fn an_exported_network_is_the_same_in_another_runtime() {
     assert!(fs::read(bench.path("net.onnx")).is_ok());
 }
 
+/// Formats with a type in ONNX, in every layout of scales, and whether one of two tensors has none.
+const TYPED: [(&str, &str); 11] = [
+    ("int4", "format: Int(4), scale: Real(per: Channel)"),
+    ("int3", "format: Int(3), scale: Real(per: Tensor, store: F16)"),
+    ("int5", "format: Int(bits: 5, range: Full), scale: Real(per: Block(8))"),
+    ("int6", "format: Int(6), scale: PowerOfTwo(per: Channel)"),
+    ("int8", "format: Int(8), scale: Real(per: Block(24))"),
+    ("uint", "format: Int(bits: 7, range: Asymmetric), scale: Real(per: Block(16))"),
+    ("fixed", "format: Fixed(int: 0, frac: 7)"),
+    ("mx", "format: Mx(Int(8))"),
+    ("e4m3", "format: E4M3, scale: Real(per: Channel)"),
+    ("e5m2", "format: E5M2, tensors: All"),
+    ("mixed", "format: float8_e4m3fnuz, layers: {\"conv1\": KMeans(4)}"),
+];
+
+#[test]
+fn quantized_tensors_keep_their_numbers_in_the_types_of_onnx() {
+    let node = |(name, fields): &(&str, &str)| format!("\"{name}\": Quantize(model: \"net\", {fields}),\n");
+    let bench = Bench::with(&format!(
+        r#"Experiment(name: "typed", nodes: {{
+            "mnist": Dataset(source: Mnist10k, train: 200, test: 100),
+            "net": Train(data: "mnist", epochs: 1, model: Layers([
+                Conv(out: 4, kernel: 3, stride: 2), Relu, Conv(out: 6, kernel: [3, 2]), Relu, MaxPool(2), Flatten, Linear(10),
+            ])),
+            {}
+        }})"#,
+        TYPED.iter().map(node).collect::<String>(),
+    ));
+    bench.run_well();
+    let python = python("import numpy, onnx, onnxruntime");
+    bench.write("typed.py", RUN_TYPED);
+    for (task, _) in TYPED {
+        let told = bench.stdout(["export", "x.ron", task, "--to", "onnx", "--typed", "-o", "typed.onnx"]);
+        assert_eq!(
+            told.contains("binary32, as ONNX has no type for their format: conv1.weight"),
+            task == "mixed",
+            "{told}"
+        );
+        bench.stdout(["export", "x.ron", task, "--to", "onnx", "-o", "plain.onnx"]);
+        let sizes =
+            ["typed.onnx", "plain.onnx"].map(|file| fs::metadata(bench.path(file)).expect("a file").len());
+        assert!(sizes[0] < sizes[1], "{task}: {sizes:?}");
+        let Some(python) = &python else { continue };
+        let ended =
+            Command::new(python).arg("typed.py").current_dir(bench.path(".")).output().expect("Python");
+        assert!(ended.status.success(), "{task}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+    let refused =
+        bench.fewbits(["export", "x.ron", "int4", "--to", "packed", "--typed", "-o", "x.safetensors"]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("--typed is about --to onnx"), "{refused:?}");
+}
+
+/// Compares the logits of both files in ONNX Runtime.
+const RUN_TYPED: &str = r#"
+import numpy as np, onnx, onnxruntime
+onnx.checker.check_model(onnx.load("typed.onnx"), full_check=True)
+images = np.random.default_rng(0).random((5, 1, 28, 28), dtype=np.float32)
+typed, plain = (onnxruntime.InferenceSession(name).run(["logits"], {"input": images})[0] for name in ("typed.onnx", "plain.onnx"))
+assert np.abs(typed - plain).max() <= 1e-4 * np.abs(plain).max(), (typed, plain)
+kinds = {node.op_type for node in onnx.load("typed.onnx").graph.node}
+assert "DequantizeLinear" in kinds, kinds
+"#;
+
 /// Checks the file, and writes an input and the output that ONNX Runtime gives for it.
 const RUN: &str = r#"
 import numpy as np, onnx, onnxruntime

@@ -3,4 +3,5 @@
 pub mod c;
 pub mod onnx;
 
+mod typed;
 mod wire;

@@ -1,7 +1,9 @@
-//! A network as an ONNX file: its layers in order, its weights as binary32 initializers. The output has the logits.
+//! A network as an ONNX file: its layers in order, its weights as binary32 initializers, or in ONNX's types with the nodes that
+//! dequantize them. The output has the logits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::typed::TypedTensor;
 use super::wire::Message;
 use crate::network::array::Array;
 use crate::network::definition::Layer;
@@ -10,23 +12,58 @@ use crate::network::layer::LayerOp;
 use crate::network::model::Model;
 use crate::network::shape::ActivationShape;
 use crate::network::wiring::Source;
+use crate::quantize::Encoded;
 
 /// The version of the file's layout, and of the set of operators: the first with `HardSwish`.
 const IR_VERSION: i64 = 7;
 const OPSET: i64 = 14;
 
+/// The versions of files with quantized tensors: the first with integers of 4 bits and with blocks.
+const TYPED_IR_VERSION: i64 = 10;
+const TYPED_OPSET: i64 = 21;
+
 /// The name of the images, and of the logits.
 const INPUT: &str = "input";
 const OUTPUT: &str = "logits";
 
-/// ONNX's number for binary32.
+/// ONNX's numbers for binary32 and for whole numbers of 64 bits.
 const FLOAT: i64 = 1;
+const INT64: i64 = 7;
+
+/// An ONNX file with quantized tensors.
+pub struct TypedFile {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// The quantized tensors that are binary32 in the file, as ONNX has no type for them.
+    pub plain: Vec<String>,
+}
 
 /// Returns a network as the bytes of an ONNX file. `made_of` describes its origin, for people. The error is a layer that occurs
 /// in training only.
 pub fn write(model: &Model, made_of: &str) -> Result<Vec<u8>, String> {
+    Ok(write_with(model, &[], made_of, [IR_VERSION, OPSET])?.bytes)
+}
+
+/// Returns a network as an ONNX file as [`write`] does, with its quantized tensors in ONNX's types as far as they exist.
+pub fn write_typed(model: &Model, tensors: &[Encoded], made_of: &str) -> Result<TypedFile, String> {
+    write_with(model, tensors, made_of, [TYPED_IR_VERSION, TYPED_OPSET])
+}
+
+fn write_with(
+    model: &Model,
+    tensors: &[Encoded],
+    made_of: &str,
+    [ir_version, opset]: [i64; 2],
+) -> Result<TypedFile, String> {
     let network = model.network();
-    let mut graph = Graph { model, names: Names::default(), nodes: vec![], initializers: vec![] };
+    let mut graph = Graph {
+        model,
+        tensors: tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect(),
+        names: Names::default(),
+        nodes: vec![],
+        initializers: vec![],
+        plain: vec![],
+    };
     let mut values: Vec<String> = vec![];
     for (at, layer) in network.layers.iter().enumerate() {
         let inputs: Vec<String> = layer
@@ -49,16 +86,16 @@ pub fn write(model: &Model, made_of: &str) -> Result<Vec<u8>, String> {
         .messages(5, graph.initializers)
         .messages(11, [value(INPUT, &[channels, height, width])])
         .messages(12, [value(OUTPUT, &[network.classes])]);
-    let operators = Message::default().bytes(1, "").number(2, OPSET);
+    let operators = Message::default().bytes(1, "").number(2, opset);
     let described = Message::default().bytes(1, "made_of").bytes(2, made_of);
     let file = Message::default()
-        .number(1, IR_VERSION)
+        .number(1, ir_version)
         .bytes(2, "fewbits")
         .bytes(3, env!("CARGO_PKG_VERSION"))
         .message(7, &body)
         .message(8, &operators)
         .message(14, &described);
-    Ok(file.into_bytes())
+    Ok(TypedFile { bytes: file.into_bytes(), plain: graph.plain })
 }
 
 /// The names in use, so that every value has one of its own.
@@ -79,9 +116,12 @@ impl Names {
 
 struct Graph<'m> {
     model: &'m Model,
+    /// The quantized tensors by name; none if the file has binary32 alone.
+    tensors: BTreeMap<&'m str, &'m Encoded>,
     names: Names,
     nodes: Vec<Message>,
     initializers: Vec<Message>,
+    plain: Vec<String>,
 }
 
 impl Graph<'_> {
@@ -194,8 +234,47 @@ impl Graph<'_> {
             self.model.tensors().get(&name).ok_or_else(|| format!("there is no tensor {name}"))?;
         let unique = self.names.unique(&name);
         let shape = shape.unwrap_or_else(|| array.shape().to_vec());
+        if let Some(of) = self.tensors.get(name.as_str()).filter(|of| of.codes.is_some()) {
+            match TypedTensor::of(of) {
+                Some(typed) => {
+                    self.dequantize(&typed, &shape, &unique);
+                    return Ok(unique);
+                }
+                None => self.plain.push(name),
+            }
+        }
         self.initializers.push(tensor(&unique, &shape, array.numbers()));
         Ok(unique)
+    }
+
+    /// Adds a quantized tensor and the nodes that make its numbers.
+    fn dequantize(&mut self, typed: &TypedTensor, shape: &[usize], output: &str) {
+        let [rows, in_row] = typed.groups;
+        // One scale, one for each row, or one for each block of a row, in which the shape is rows x numbers.
+        let (of_scales, attributes, is_flat) = match (rows, in_row) {
+            (1, 1) => (vec![], vec![], false),
+            (_, 1) if shape.first() == Some(&rows) => (vec![rows], vec![number("axis", 0)], false),
+            (_, 1) => (vec![rows], vec![number("axis", 0)], true),
+            _ => (vec![rows, in_row], vec![number("axis", 1), number("block_size", typed.block)], true),
+        };
+        let of_codes = if is_flat { vec![rows, typed.row] } else { shape.to_vec() };
+        let [codes, scales, zero_points, made, sides] = ["codes", "scales", "zero_points", "rows", "shape"]
+            .map(|word| self.names.unique(&format!("{output}.{word}")));
+        self.initializers.push(raw(&codes, &of_codes, typed.kind, typed.elements.clone()));
+        self.initializers.push(tensor(&scales, &of_scales, &typed.scales));
+        let mut reads = vec![codes, scales];
+        if !typed.zero_points.is_empty() {
+            self.initializers.push(raw(&zero_points, &of_scales, typed.kind, typed.zero_points.clone()));
+            reads.push(zero_points);
+        }
+        if !is_flat || of_codes == shape {
+            self.node("DequantizeLinear", &reads, output, attributes);
+            return;
+        }
+        self.node("DequantizeLinear", &reads, &made, attributes);
+        let bytes = shape.iter().flat_map(|side| (*side as i64).to_le_bytes()).collect();
+        self.initializers.push(raw(&sides, &[shape.len()], INT64, bytes));
+        self.node("Reshape", &[made, sides], output, []);
     }
 }
 
@@ -210,8 +289,12 @@ fn edges(padding: Padding) -> Vec<usize> {
 }
 
 fn tensor(name: &str, shape: &[usize], data: &[f32]) -> Message {
-    let bytes: Vec<u8> = data.iter().flat_map(|number| number.to_le_bytes()).collect();
-    Message::default().numbers(1, shape.iter().copied()).number(2, FLOAT).bytes(8, name).bytes(9, bytes)
+    raw(name, shape, FLOAT, data.iter().flat_map(|number| number.to_le_bytes()).collect())
+}
+
+/// Returns an initializer of a type with its numbers as bytes.
+fn raw(name: &str, shape: &[usize], kind: i64, bytes: Vec<u8>) -> Message {
+    Message::default().numbers(1, shape.iter().copied()).number(2, kind).bytes(8, name).bytes(9, bytes)
 }
 
 /// Describes an input or output: any number of images, then this shape.

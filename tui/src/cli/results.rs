@@ -127,6 +127,9 @@ pub struct ExportArgs {
     /// The file to write, `-` for standard output; for C a new or empty folder
     #[arg(long, short, value_name = "PATH")]
     pub output: PathBuf,
+    /// Write quantized tensors to ONNX in its own types (INT4, INT8, UINT8, FLOAT8), with the nodes that dequantize them
+    #[arg(long)]
+    pub typed: bool,
     /// The name of the C files and functions [default: the node's name]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,

@@ -18,6 +18,9 @@ use crate::ui::plain::printable;
 
 /// Writes the network of a task.
 pub fn export(args: &ExportArgs, global: &Global) -> Result<Exit> {
+    if args.typed && args.to != ExportForm::Onnx {
+        return Err(Coded::usage("--typed is about --to onnx; leave it out"));
+    }
     if args.to == ExportForm::C {
         return c::export(args, global);
     }
@@ -26,9 +29,14 @@ pub fn export(args: &ExportArgs, global: &Global) -> Result<Exit> {
     }
     let found = FoundModel::of(&args.file.file, &args.task, global)?;
     let (task, facts, model) = (found.name(), found.facts()?, found.model()?);
-    let content = match args.to {
-        ExportForm::Packed => packed::write(model.network(), &found.tensors, &facts)?,
-        _ => onnx::write(model, &facts.to_string()).map_err(|what| anyhow!("{task}: {what}"))?,
+    let (of_layer, made_of) = (|what: String| anyhow!("{task}: {what}"), facts.to_string());
+    let (content, plain) = match args.to {
+        ExportForm::Packed => (packed::write(model.network(), &found.tensors, &facts)?, vec![]),
+        _ if args.typed => {
+            let file = onnx::write_typed(model, &found.tensors, &made_of).map_err(of_layer)?;
+            (file.bytes, file.plain)
+        }
+        _ => (onnx::write(model, &made_of).map_err(of_layer)?, vec![]),
     };
     let size = output::write(&args.output, &found.inputs, |file| Ok(file.write_all(&content)?))?;
     if let Some(size) = size {
@@ -38,7 +46,11 @@ pub fn export(args: &ExportArgs, global: &Global) -> Result<Exit> {
             ExportForm::Packed => format!("{} packed, {} with its description", bytes(counted), bytes(size)),
             _ => bytes(size),
         };
-        print(&printable(&format!("{path}: {task}, {size}\n")))?;
+        let mut text = format!("{path}: {task}, {size}\n");
+        if !plain.is_empty() {
+            text += &format!("binary32, as ONNX has no type for their format: {}\n", plain.join(", "));
+        }
+        print(&printable(&text))?;
     }
     note(found.notes);
     Ok(Exit::Done)

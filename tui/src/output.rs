@@ -81,9 +81,8 @@ pub fn check_folder(path: &Path) -> Result<()> {
         |what: &str| Err(Coded::usage(format!("{place}: {what}; name a new or empty folder with -o DIR")));
     match fs::read_dir(path).map(|mut entries| entries.next().is_some()) {
         Ok(true) => told("this folder is not empty"),
-        Ok(false) => Ok(()),
         Err(_) if path.symlink_metadata().is_ok() => told("this is not a folder that can be read"),
-        Err(_) => Ok(()),
+        Ok(false) | Err(_) => Ok(()),
     }
 }
 

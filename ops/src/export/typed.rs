@@ -46,9 +46,10 @@ impl TypedTensor {
         };
         let groups = codes.groups.shape();
         let scale = |scale: f32| (f64::from(scale) * step) as f32;
-        let scales: Vec<f32> = match codes.scales.is_empty() {
-            true => vec![scale(1.0); groups.iter().product()],
-            false => codes.scales.iter().copied().map(scale).collect(),
+        let scales: Vec<f32> = if codes.scales.is_empty() {
+            vec![scale(1.0); groups.iter().product()]
+        } else {
+            codes.scales.iter().copied().map(scale).collect()
         };
         let exact = |(scale, own): (&f32, &f32)| f64::from(*scale) == f64::from(*own) * step;
         if !scales.iter().zip(&codes.scales).all(exact) {

@@ -107,7 +107,7 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<AllocateO
         random_bits: RandomBits::new(random_bits? as u32).ok()?,
         calibration: calibration?,
         images: images? as usize,
-        flips: flips?,
+        flips: flips?.if_any(),
     };
     if let Err((message, hint)) = op.calibration.check(op.formats.iter()) {
         faults.add(method_span, message, hint);

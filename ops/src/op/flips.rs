@@ -8,19 +8,19 @@ use fewbits_engine::text::variant::choice;
 
 use crate::quantize::{FlippedBits, Flips};
 
-/// Reads the field; a rate of 0 is none.
-pub(super) fn read_flips(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Option<Flips>> {
+/// Reads the field; no flips have a rate of 0.
+pub(super) fn read_flips(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Flips> {
     fields.about(&[("flips", "Random bit flips of the packed network: `(rate: 1e-4, seed: 0, bits: All)`.")]);
     let value = fields.take("flips");
     fields.otherwise("flips", "no flips");
     match value {
         Some(value) if value.bare_name() != Some("None") => read(value, faults),
         // `None` means no flips, so that an axis can include it.
-        Some(_) | None => Some(None),
+        Some(_) | None => Some(Flips { bits: FlippedBits::All, rate: 0.0, seed: 0 }),
     }
 }
 
-fn read(value: &Value, faults: &mut Faults) -> Option<Option<Flips>> {
+fn read(value: &Value, faults: &mut Faults) -> Option<Flips> {
     if !matches!(value.kind, ValueKind::Struct(_)) {
         mismatch(value, "flips, such as `(rate: 1e-4)`, or `None`", faults);
         return None;
@@ -40,7 +40,7 @@ fn read(value: &Value, faults: &mut Faults) -> Option<Option<Flips>> {
     let bits = fields.optional("bits", FlippedBits::All, faults);
     let is_whole = fields.finish(faults);
     let flips = Flips { rate: rate?, seed: seed? as u64, bits: bits? };
-    is_whole.then_some((flips.rate > 0.0).then_some(flips))
+    is_whole.then_some(flips)
 }
 
 impl FromValue for FlippedBits {

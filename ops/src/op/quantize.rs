@@ -112,7 +112,7 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeO
     let op = QuantizeOp {
         ends: [first?, last?],
         calibration: calibration?,
-        flips: flips?,
+        flips: flips?.if_any(),
         quantizer: Quantizer {
             quantization: quantization?,
             layers: layers?,

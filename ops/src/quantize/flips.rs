@@ -16,7 +16,7 @@ const PURPOSE: &str = "flip";
 pub struct Flips {
     /// The bits that can flip.
     pub bits: FlippedBits,
-    /// The probability that a bit flips, above 0, at most 1; in steps of 2⁻³².
+    /// The probability that a bit flips, from 0 to 1; in steps of 2⁻³².
     pub rate: f64,
     /// The seed of the draws.
     pub seed: u64,
@@ -34,6 +34,12 @@ pub enum FlippedBits {
 }
 
 impl Flips {
+    /// Returns the flips if bits can flip at all.
+    #[must_use]
+    pub fn if_any(self) -> Option<Self> {
+        Some(self).filter(|flips| flips.rate > 0.0)
+    }
+
     /// Flips bits of a tensor and decodes its weights again. Returns how many bits flipped.
     ///
     /// Whether a bit flips depends on seed, tensor, part and place alone, so that a higher rate flips the bits of a lower one and
@@ -136,13 +142,13 @@ mod tests {
         Flips { rate, seed: 3, bits }
     }
 
-    fn scaled(store: ScaleType) -> Option<Scale> {
-        Some(Scale::Real { per: Per::Channel, fit: RealFit::MaxAbs, store })
+    fn scaled(store: ScaleType) -> Scale {
+        Scale::Real { per: Per::Channel, fit: RealFit::MaxAbs, store }
     }
 
     #[test]
     fn every_bit_flips_at_rate_1() {
-        let before = encoded(Format::Int { bits: 4, range: Range::Symmetric }, scaled(ScaleType::F32));
+        let before = encoded(Format::Int { bits: 4, range: Range::Symmetric }, Some(scaled(ScaleType::F32)));
         let mut after = before.clone();
         assert_eq!(flips(1.0, FlippedBits::Codes).apply(&mut after).unwrap(), 1600);
         let (old, new) = (before.codes.unwrap(), after.codes.as_ref().unwrap());
@@ -195,11 +201,19 @@ mod tests {
         after.codes.as_mut().unwrap().codes.fill(0);
         flips(1.0, FlippedBits::Codes).apply(&mut after).unwrap();
         assert!(after.weights.iter().all(|weight| weight.to_bits() == nan));
-        let mut after = encoded(Format::Int { bits: 3, range: Range::Full }, scaled(ScaleType::F16));
+        let mut after = encoded(Format::Posit { n: 4, es: 0 }, None);
+        after.codes.as_mut().unwrap().codes.fill(7);
+        flips(1.0, FlippedBits::Codes).apply(&mut after).unwrap();
+        assert!(after.weights.iter().all(|weight| weight.to_bits() == nan), "NaR");
+        let mut after = encoded(Format::Values(vec![-1.0, 0.0, 0.5]), None);
+        after.codes.as_mut().unwrap().codes.fill(0);
+        flips(1.0, FlippedBits::Codes).apply(&mut after).unwrap();
+        assert_eq!(after.weights[0], 0.0, "code 3 of three numbers");
+        let mut after = encoded(Format::Int { bits: 3, range: Range::Full }, Some(scaled(ScaleType::F16)));
         after.codes.as_mut().unwrap().scales.fill(0.0);
         flips(1.0, FlippedBits::Scales).apply(&mut after).unwrap();
         assert!(after.weights.iter().all(|weight| weight.to_bits() == nan));
-        let mut after = encoded(Format::Ternary, scaled(ScaleType::F32));
+        let mut after = encoded(Format::Ternary, Some(scaled(ScaleType::F32)));
         after.codes.as_mut().unwrap().codes.fill(0);
         flips(1.0, FlippedBits::Codes).apply(&mut after).unwrap();
         // A byte above 242 has base-3 digits as any other: 255 = 0 + 1·3 + 1·9 + 0·27 + 3·81, and 3 mod 3 = 0.

@@ -77,14 +77,13 @@ impl Part {
     /// Returns about how many bytes of flash the functions take on a Cortex-M4 with `-Os`.
     pub(super) fn code_bytes(self) -> usize {
         match self {
-            Self::Transpose => 36,
             Self::Conv => 780,
             Self::Linear => 116,
             Self::Window => 30,
             Self::MaxPool => 204,
             Self::AvgPool => 320,
             Self::Affine => 60,
-            Self::Within | Self::Concat => 36,
+            Self::Transpose | Self::Within | Self::Concat => 36,
             Self::Relu | Self::Relu6 => 28,
             Self::LeakyRelu => 40,
             Self::HardSwish => 52,

@@ -215,7 +215,9 @@ fn lenet_gives_the_same_bits_on_every_processor() {
             folder.test_here("gcc", &["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover"]);
         }
         if has_boards() {
-            CORES.iter().for_each(|core| folder.test_on(core));
+            for core in &CORES {
+                folder.test_on(core);
+            }
             let [tables, code] = folder.sizes();
             assert!(tables <= 32 << 10 && code <= 6 << 10, "{}: {tables} + {code}", folder.name);
         }

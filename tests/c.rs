@@ -2,11 +2,11 @@
 //! Each test says what it leaves out where a compiler or the emulator is missing.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use serde_json::Value as Json;
 
+use crate::c_folder::{CORES, Folder, M4, STRICT, all_equal, done, has, has_boards};
 use crate::fixture::{Bench, data_dir};
 
 const LENET: &str = r#"Experiment(name: "lenet", axes: {"seed": [0, 1]}, nodes: {
@@ -34,169 +34,6 @@ const RESNET8: &str = r#"Experiment(name: "resnet8", nodes: {
     ),
     "accuracy": Evaluate(model: "mixed", data: "data"),
 })"#;
-
-/// A processor: its name, the compiler's options, the emulator's board.
-struct Core {
-    name: &'static str,
-    options: &'static [&'static str],
-    board: &'static str,
-}
-
-const CORES: [Core; 4] = [
-    Core { name: "Cortex-M0", options: &["-mcpu=cortex-m0", "-mfloat-abi=soft"], board: "mps2-an385" },
-    Core { name: "Cortex-M3", options: &["-mcpu=cortex-m3", "-mfloat-abi=soft"], board: "mps2-an385" },
-    M4,
-    Core {
-        name: "Cortex-M7",
-        options: &["-mcpu=cortex-m7", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"],
-        board: "mps2-an500",
-    },
-];
-
-const M4: Core = Core {
-    name: "Cortex-M4",
-    options: &["-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"],
-    board: "mps2-an386",
-};
-
-const STRICT: [&str; 5] = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic"];
-
-/// Returns whether a program is there; says so if not.
-fn has(program: &str) -> bool {
-    let is_there = Command::new(program).arg("--version").output().is_ok();
-    if !is_there {
-        eprintln!("not tested: `{program}` is missing");
-    }
-    is_there
-}
-
-/// Runs a command, which must end within a time and succeed, and returns its standard output.
-fn done(command: &mut Command) -> String {
-    let Output { status, stdout, stderr } = command.output().expect("a program");
-    assert!(status.success(), "{command:?}: {status}: {}", String::from_utf8_lossy(&stderr));
-    String::from_utf8(stdout).expect("text")
-}
-
-/// Returns a file of `docs/c.md`.
-fn of_manual(name: &str) -> &'static str {
-    let (_, rest) = include_str!("../docs/c.md").split_once(&format!("`{name}`:\n\n```")).expect(name);
-    let (_, text) = rest.split_once('\n').expect(name);
-    text.split_once("```").expect(name).0
-}
-
-/// A folder of C files.
-struct Folder<'a> {
-    path: PathBuf,
-    name: &'a str,
-}
-
-impl Folder<'_> {
-    fn export<'a>(bench: &Bench, task: &str, name: &'a str) -> Folder<'a> {
-        let mut command = bench.command(["export", "x.ron", task, "--to", "c", "-o", name, "--name", name]);
-        command.envs(data_dir().map(|dir| ("FEWBITS_DATA_DIR", dir)));
-        done(&mut command);
-        Folder { path: bench.path(name), name }
-    }
-
-    /// Returns the paths of the network's files, with the test's if wanted.
-    fn sources(&self, with_test: bool) -> Vec<PathBuf> {
-        let name = self.name;
-        let network = [format!("{name}.c"), format!("{name}_weights.c")];
-        let test = [format!("{name}_golden.c"), "test.c".to_owned()];
-        let all = network.into_iter().chain(test.into_iter().filter(|_| with_test));
-        all.map(|file| self.path.join(file)).collect()
-    }
-
-    /// Compiles and runs the test on this machine.
-    fn test_here(&self, compiler: &str, options: &[&str]) {
-        let program = self.path.join("here");
-        let mut compile = Command::new(compiler);
-        compile.args(STRICT).args(options).arg("-o").arg(&program).args(self.sources(true)).arg("-lm");
-        done(&mut compile);
-        all_equal(&done(&mut Command::new(program)), compiler);
-    }
-
-    /// Compiles and runs the test on an emulated processor.
-    fn test_on(&self, core: &Core) {
-        // Compilers may fuse products and sums of their own accord; it must not change a bit.
-        all_equal(&self.run_on(core, &["-O2", "-ffp-contract=fast"], &self.sources(true), &[]), core.name);
-    }
-
-    fn run_on(&self, core: &Core, options: &[&str], sources: &[PathBuf], emulator: &[&str]) -> String {
-        let [startup, script, program] =
-            ["startup.c", "board.ld", "board.elf"].map(|name| self.path.join(name));
-        fs::write(&startup, of_manual("startup.c")).expect("a file");
-        fs::write(&script, of_manual("board.ld")).expect("a file");
-        let mut compile = Command::new("arm-none-eabi-gcc");
-        compile.args(["-std=c99", "-mthumb", "-Wall", "-Wextra", "-Werror"]).args(core.options);
-        compile.args(options).args(["--specs=rdimon.specs", "-nostartfiles", "-T"]).arg(&script);
-        compile.arg("-o").arg(&program).arg(&startup).args(sources).arg("-lm");
-        done(&mut compile);
-        let mut run = Command::new("timeout");
-        run.args([
-            "120",
-            "qemu-system-arm",
-            "-M",
-            core.board,
-            "-nographic",
-            "-monitor",
-            "none",
-            "-serial",
-            "none",
-        ]);
-        run.args(["-semihosting-config", "enable=on,target=native"])
-            .args(emulator)
-            .arg("-kernel")
-            .arg(&program);
-        done(&mut run)
-    }
-
-    /// Returns the bytes of tables and of code on a Cortex-M4 with `-Os`.
-    fn sizes(&self) -> [u64; 2] {
-        let size = |file: &PathBuf| {
-            let object = self.path.join("size.o");
-            let mut compile = Command::new("arm-none-eabi-gcc");
-            compile.args(["-std=c99", "-Os", "-mthumb", "-c", "-o"]).arg(&object).args(M4.options).arg(file);
-            done(&mut compile);
-            let text = done(Command::new("arm-none-eabi-size").arg(&object));
-            let numbers = text.lines().nth(1).expect("sizes").split_whitespace();
-            let [text, data, bss] =
-                numbers.take(3).map(|size| size.parse().expect("a size")).collect::<Vec<u64>>()[..]
-            else {
-                panic!("{text}")
-            };
-            assert_eq!([data, bss], [0, 0], "nothing is written to");
-            text
-        };
-        let [code, tables] = &self.sources(false)[..] else { panic!("two files") };
-        [size(tables), size(code)]
-    }
-
-    /// Returns the instructions of one inference on a Cortex-M4, with the network's own code or that of `mcu/plain.c`.
-    fn instructions(&self, plain: Option<&str>) -> u64 {
-        let mcu = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/mcu");
-        let mut sources = self.sources(false);
-        sources.push(mcu.join("count.c"));
-        let infer = match plain {
-            Some(network) => {
-                sources[0] = mcu.join("plain.c");
-                vec!["-DPLAIN".to_owned(), format!("-D{network}")]
-            }
-            None => vec![format!("-DINFER={}_infer", self.name)],
-        };
-        let options: Vec<&str> = infer.iter().map(String::as_str).chain(["-O2"]).collect();
-        let told = self.run_on(&M4, &options, &sources, &["-icount", "shift=0"]);
-        told.split_whitespace().next().and_then(|count| count.parse().ok()).expect("a count")
-    }
-}
-
-fn all_equal(told: &str, which: &str) {
-    assert!(told.ends_with("16 of 16 images equal to the bit\n"), "{which}: {told}");
-}
-
-fn has_boards() -> bool {
-    has("arm-none-eabi-gcc") && has("qemu-system-arm")
-}
 
 #[test]
 fn lenet_gives_the_same_bits_on_every_processor() {
@@ -278,7 +115,7 @@ fn footprints_are_those_of_the_export_in_every_format_of_the_same_weights() {
         "tables: {",
         r#"tables: {
         "choice": Choose(
-            minimize: "int.bytes", select: (value: "accuracy.accuracy"), replicate: "seed", max_drop: None,
+            minimize: "int_footprint.flash_bytes", select: (value: "accuracy.accuracy"), replicate: "seed", max_drop: None,
             at_most: {"int_footprint.flash_bytes": 40000, "int_footprint.scratch_bytes": 30000},
         ),
         "f": Table(rows: ["seed"], columns: {
@@ -306,7 +143,11 @@ fn footprints_are_those_of_the_export_in_every_format_of_the_same_weights() {
         }
     }
     assert!(value("wide") > 7 * value("int"), "the same weights in another format: {rows}");
-    assert!(bench.stdout(["choose", "x.ron", "--table", "choice"]).contains("31.9 KiB"));
+    let told = bench.stdout(["choose", "x.ron", "--table", "choice"]);
+    assert!(
+        told.contains("C of one of these 2 networks:  fewbits export x.ron 'int(seed=0)' --to c -o int-c\n"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod allocate;
 mod c;
+mod c_folder;
 mod calibration;
 mod choose;
 mod cite;

@@ -119,6 +119,12 @@ fn quantized_tensors_keep_their_numbers_in_the_types_of_onnx() {
             Command::new(python).arg("typed.py").current_dir(bench.path(".")).output().expect("Python");
         assert!(ended.status.success(), "{task}: {}", String::from_utf8_lossy(&ended.stderr));
     }
+    bench.write("y.ron", r#"Experiment(name: "again", nodes: {"net": Import(file: "typed.onnx")})"#);
+    for task in ["int4", "int6", "e4m3"] {
+        bench.stdout(["export", "x.ron", task, "--to", "onnx", "--typed", "-o", "typed.onnx"]);
+        let refused = bench.fewbits(["check", "y.ron"]);
+        assert!(refused.code == Some(2) && refused.stderr.contains("quantized already"), "{refused:?}");
+    }
     let refused =
         bench.fewbits(["export", "x.ron", "int4", "--to", "packed", "--typed", "-o", "x.safetensors"]);
     assert!(refused.code == Some(2) && refused.stderr.contains("--typed is about --to onnx"), "{refused:?}");

@@ -1,4 +1,4 @@
-//! The model of a task that the user named, from the store or made again, with what files about it need.
+//! The model of a task that the user named, from the store or made again, and the facts about it for files.
 //! Knows nothing of the files' formats.
 
 use std::path::Path;
@@ -67,7 +67,7 @@ impl FoundModel {
         Ok(model)
     }
 
-    /// Returns what another task of the experiment leaves.
+    /// Returns the artifact of another task of the experiment.
     pub fn artifact(&self, task: TaskId) -> Result<Arc<Artifact>> {
         Ok(Rebuilder::new((&self.graph, &self.ops, &self.store), self.plan.clone()).artifact(task)?)
     }

@@ -121,8 +121,13 @@ pub fn write_folder(path: &Path, inputs: &Inputs, files: &[(String, String)]) ->
         if !path.is_dir() {
             return fs::rename(&unfinished, path);
         }
-        files.iter().try_for_each(|(name, _)| fs::rename(unfinished.join(name), path.join(name)))?;
-        fs::remove_dir(&unfinished)
+        let moved = files.iter().try_for_each(|(name, _)| fs::rename(unfinished.join(name), path.join(name)));
+        if moved.is_err() {
+            for (name, _) in files {
+                let _ = fs::remove_file(path.join(name));
+            }
+        }
+        moved.and_then(|()| fs::remove_dir(&unfinished))
     });
     if written.is_err() {
         let _ = fs::remove_dir_all(&unfinished);

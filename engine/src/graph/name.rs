@@ -71,7 +71,7 @@ pub enum TaskNameError {
 }
 
 /// The most values of an axis that a message lists.
-const FEW: usize = 8;
+const MOST_LISTED: usize = 8;
 
 impl<O: Ops> TaskGraph<O> {
     /// Returns the name of a task: its node, and the values of its axes in the order of the file.
@@ -171,7 +171,7 @@ impl<O: Ops> TaskGraph<O> {
         if labels.clone().any(|label| squeezed(label) == squeezed(value)) {
             return Ok(());
         }
-        let hint = if of.levels.len() <= FEW {
+        let hint = if of.levels.len() <= MOST_LISTED {
             format!("it has {}", labels.map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", "))
         } else {
             suggest(value.trim(), labels)

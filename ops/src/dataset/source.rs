@@ -114,7 +114,7 @@ impl DatasetSource {
         }
     }
 
-    /// Returns what the classes are called where the publisher calls them so; the labels are numbers.
+    /// Returns the names of the classes, if the publisher gives some; the labels in the files are numbers.
     #[must_use]
     pub fn class_names(&self) -> Option<[&'static str; 10]> {
         match self {

@@ -51,8 +51,8 @@ impl TypedTensor {
         } else {
             codes.scales.iter().copied().map(scale).collect()
         };
-        let exact = |(scale, own): (&f32, &f32)| f64::from(*scale) == f64::from(*own) * step;
-        if !scales.iter().zip(&codes.scales).all(exact) {
+        let own = codes.scales.iter().copied().chain(std::iter::repeat(1.0));
+        if !scales.iter().zip(own).all(|(scale, own)| f64::from(*scale) == f64::from(own) * step) {
             return None;
         }
         Some(Self {
@@ -103,4 +103,75 @@ fn low(code: u32) -> u8 {
 fn signed(code: u32, bits: u32) -> i8 {
     let half = 1_i32 << (bits - 1);
     ((code as i32 ^ half) - half) as i8
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::format::{RandomBits, Rounding};
+    use crate::quantize::{Quantization, Quantizer, Tensor, Tensors};
+    use crate::scale::{Per, RealFit, Scale, ScaleType};
+
+    /// Returns the numbers that `DequantizeLinear` makes.
+    fn dequantized(typed: &TypedTensor, count: usize) -> Vec<f32> {
+        let element = |at: usize| match typed.kind {
+            INT4 => f32::from(signed(u32::from(typed.elements[at / 2] >> (4 * (at % 2)) & 15), 4)),
+            INT8 => f32::from(typed.elements[at] as i8),
+            UINT8 => f32::from(typed.elements[at]),
+            kind => {
+                let (_, name) = FLOATS.iter().find(|(of, _)| *of == kind).unwrap();
+                Float::named(name).unwrap().value(u32::from(typed.elements[at])) as f32
+            }
+        };
+        let number = |at: usize| {
+            let group = at / typed.row * typed.groups[1] + at % typed.row / typed.block;
+            let zero = typed.zero_points.get(group).map_or(0.0, |zero| f32::from(*zero));
+            (element(at) - zero) * typed.scales[group] + 0.0
+        };
+        (0..count).map(number).collect()
+    }
+
+    #[test]
+    fn dequantized_numbers_are_the_weights() {
+        let real = |per, store| Some(Scale::Real { per, fit: RealFit::MaxAbs, store });
+        let int = |bits, range| Format::Int { bits, range };
+        let float = |name| Format::Float(Float::named(name).unwrap());
+        for (format, scale, kind) in [
+            (int(4, Range::Symmetric), real(Per::Channel, ScaleType::F32), INT4),
+            (int(4, Range::Full), real(Per::Block(6), ScaleType::F16), INT4),
+            (int(2, Range::Symmetric), real(Per::Tensor, ScaleType::Bf16), INT8),
+            (int(7, Range::Asymmetric), real(Per::Block(4), ScaleType::F32), UINT8),
+            (Format::Fixed { int: -2, frac: 9 }, None, INT8),
+            (Format::Mx { element: Element::Int { bits: 4 }, block: 8 }, None, INT4),
+            (float("E4M3"), real(Per::Channel, ScaleType::F32), 17),
+            (float("float8_e5m2fnuz"), None, 20),
+        ] {
+            // Rows of an odd count of numbers, and a row of its own.
+            for shape in [&[3, 5, 3][..], &[15]] {
+                let data: Vec<f32> = (0..shape.iter().product())
+                    .map(|at: usize| (at * 7919 % 401) as f32 / 200.0 - 1.0)
+                    .collect();
+                let quantizer = Quantizer {
+                    quantization: Quantization::new(format.clone(), Rounding::Nearest, scale).unwrap(),
+                    layers: BTreeMap::new(),
+                    seed: 0,
+                    random_bits: RandomBits::default(),
+                    tensors: Tensors::All,
+                };
+                let tensor =
+                    quantizer.encode(&[Tensor { name: "a.weight", shape, data: &data }]).unwrap().remove(0);
+                let typed = TypedTensor::of(&tensor).unwrap();
+                assert_eq!(typed.kind, kind, "{format:?}");
+                let bits =
+                    |numbers: &[f32]| numbers.iter().map(|number| number.to_bits()).collect::<Vec<_>>();
+                assert_eq!(
+                    bits(&dequantized(&typed, data.len())),
+                    bits(&tensor.weights),
+                    "{format:?} {shape:?}"
+                );
+            }
+        }
+    }
 }

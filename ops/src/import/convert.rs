@@ -199,7 +199,8 @@ pub(crate) fn convert(
     let mut faults = vec![];
     for at in wanted {
         let node = &graph.nodes[at];
-        converter.quantized |= ["QLinear", "QuantizeLinear"].iter().any(|name| node.op.contains(name));
+        converter.quantized |=
+            ["QLinear", "QuantizeLinear", "DequantizeLinear"].iter().any(|name| node.op.contains(name));
         let found = converter.node(node).unwrap_or_else(|reason| {
             faults.push(format!("{}: {reason}", node.title()));
             converter.values.extend(node.outputs.iter().map(|name| (name.as_str(), OnnxValue::Unknown)));

@@ -47,7 +47,14 @@ fn width(kind: DataType) -> Option<usize> {
 }
 
 fn unread(kind: DataType) -> String {
-    format!("numbers of type {} are not read", kind.name().unwrap_or("unknown"))
+    let name = kind.name().unwrap_or("unknown");
+    // Networks that are not quantized have no numbers of these types.
+    let hint = if name.starts_with("FLOAT8") || name.ends_with("INT4") {
+        "; the file is quantized already: export the network with its float weights"
+    } else {
+        ""
+    };
+    format!("numbers of type {name} are not read{hint}")
 }
 
 fn of_bytes(kind: DataType, raw: &[u8]) -> Result<Numbers, String> {

@@ -97,7 +97,7 @@ impl DatasetOp {
         &self.config.normalize
     }
 
-    /// Returns what the classes are called: as the file says, else as in the labels, else as the publisher calls them.
+    /// Returns the names of the classes: those of the experiment or of the labels, else those that the publisher gives.
     #[must_use]
     pub fn class_names(&self, labels: &Labels) -> Vec<String> {
         let published = self.config.source.class_names().filter(|_| labels.names.is_empty());

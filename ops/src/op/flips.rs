@@ -8,6 +8,9 @@ use fewbits_engine::text::variant::choice;
 
 use crate::quantize::{FlippedBits, Flips};
 
+/// The smallest rate above 0: one draw of 2^32.
+const LEAST_RATE: f64 = 1.0 / 4_294_967_296.0;
+
 /// Reads the field; no flips have a rate of 0.
 pub(super) fn read_flips(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Flips> {
     fields.about(&[("flips", "Random bit flips of the packed network: `(rate: 1e-4, seed: 0, bits: All)`.")]);
@@ -34,8 +37,9 @@ fn read(value: &Value, faults: &mut Faults) -> Option<Flips> {
             "The bits that can flip: all, those of codes, or those of scales, zero points and codebooks.",
         ),
     ]);
-    let is_share = |rate: &f64| (0.0..=1.0).contains(rate);
-    let rate = fields.such_that("rate", None, "a number from 0 to 1", is_share, faults);
+    // A draw has 32 bits, so that smaller rates would never flip one.
+    let is_share = |rate: &f64| *rate == 0.0 || (LEAST_RATE..=1.0).contains(rate);
+    let rate = fields.such_that("rate", None, "0, or a number from 2^-32 (2.4e-10) to 1", is_share, faults);
     let seed = fields.whole("seed", 0..=i64::MAX, Some(0), faults);
     let bits = fields.optional("bits", FlippedBits::All, faults);
     let is_whole = fields.finish(faults);

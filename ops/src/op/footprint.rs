@@ -32,7 +32,7 @@ pub const READS: [(usize, &str); 1] = [(0, KEY_PART)];
 
 /// Reads the parameters of the op: it has none.
 pub fn read_op(fields: &mut Fields<'_>) {
-    fields.about(&[("model", "The network whose flash and RAM are told.")]);
+    fields.about(&[("model", "The network whose flash and RAM are computed.")]);
 }
 
 pub(crate) fn identity() -> Identity {

@@ -1,6 +1,8 @@
 //! `Quantize(model, data, format, rounding: Nearest, scale, seed: 0, random_bits: 32, tensors: Weights, layers: {}, first,
 //! last, method: Direct, calibration: 256, calibration_seed: 0, bias_correction: false, flips: None)`.
 
+mod codes;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,10 +17,9 @@ use serde_json::json;
 
 use crate::calibration::Calibration;
 use crate::calibration::error::CalibrationError;
-use crate::calibration::layers::{Calibrated, calibrate, fits};
+use crate::calibration::layers::{Calibrated, calibrate};
 use crate::dataset::Dataset;
 use crate::format::{Format, RandomBits};
-use crate::network::array::Array;
 use crate::network::fit::{self, ImageKind};
 use crate::network::model::Model;
 use crate::op::evaluate::range_warning;
@@ -26,7 +27,7 @@ use crate::op::flips::read_flips;
 use crate::op::layer_errors::{layer_series, mean_error, tensor_series};
 use crate::op::method::read_calibration;
 use crate::op::quantization::{read_layers, read_override, read_quantization};
-use crate::quantize::{Encoded, Flips, Quantization, Quantized, Quantizer, Tensor, TensorSize, Tensors};
+use crate::quantize::{Flips, Quantization, Quantized, Quantizer, Tensor, TensorSize, Tensors};
 use crate::scale::{RealFit, Scale};
 use crate::standard::{Artifact, ModelPort, Port};
 
@@ -200,12 +201,6 @@ impl QuantizeOp {
         self.calibration.reads_images(self.quantizations())
     }
 
-    /// Returns whether the codes of the weights depend on the training images beside the weights: if a fit of scales reads them, or
-    /// if the weights before the flips have to be calibrated again.
-    pub(crate) fn codes_read_images(&self) -> bool {
-        self.weighs_inputs() || (self.flips.is_some() && self.is_calibrated())
-    }
-
     fn weighs_inputs(&self) -> bool {
         self.quantizations().any(|each| each.scale.weighs_inputs())
     }
@@ -287,29 +282,6 @@ impl QuantizeOp {
         Ok(output)
     }
 
-    /// Flips bits of the network that [`Self::run_exactly`] made. Metrics of the rounding stay those before the flips.
-    pub(super) fn flip(
-        &self,
-        model: &Model,
-        data: Option<&Dataset>,
-        output: &mut Output<Artifact>,
-    ) -> Result<(), OpError> {
-        let (Some(flips), Some(Artifact::Model(made))) = (self.flips, output.artifact.as_deref()) else {
-            return Ok(());
-        };
-        let (mut flipped, mut replaced) = (0, BTreeMap::new());
-        for mut tensor in self.encode_exactly([model, made], data)? {
-            flipped += flips.apply(&mut tensor).map_err(failed)?;
-            replaced.insert(tensor.name, tensor.weights);
-        }
-        let small = self.with_quantizations(made.with(replaced).map_err(failed)?);
-        let bytes = small.encode().map_err(failed)?;
-        output.parts = BTreeMap::from([("model".to_owned(), Digest::hash(&bytes))]);
-        output.artifact = Some(Arc::new(Artifact::Model(small)));
-        output.metrics.insert("flipped_bits".to_owned(), flipped as f64);
-        Ok(())
-    }
-
     /// Quantizes a network, without flips.
     pub(super) fn run_exactly(
         &self,
@@ -334,55 +306,6 @@ impl QuantizeOp {
             series,
             correct: None,
         })
-    }
-
-    /// Returns the tensors that [`Self::run`] makes of a model, with their codes; `made` is the model that it made. Reads
-    /// `data` only if [`Self::codes_read_images`].
-    pub(crate) fn encode(
-        &self,
-        [model, made]: [&Model; 2],
-        data: Option<&Dataset>,
-    ) -> Result<Vec<Encoded>, OpError> {
-        let Some(flips) = self.flips else { return self.encode_exactly([model, made], data) };
-        // The weights before the flips have the codes.
-        let exact = if self.is_calibrated() {
-            self.run_exactly(model, data, &Context::silent())?.artifact
-        } else {
-            None
-        };
-        let made = if let Some(Artifact::Model(exact)) = exact.as_deref() { exact } else { made };
-        let mut tensors = self.encode_exactly([model, made], data)?;
-        for tensor in &mut tensors {
-            flips.apply(tensor).map_err(failed)?;
-        }
-        Ok(tensors)
-    }
-
-    /// Returns the tensors that [`Self::run_exactly`] makes of a model, with their codes; `made` is the model that it made.
-    fn encode_exactly(
-        &self,
-        [model, made]: [&Model; 2],
-        data: Option<&Dataset>,
-    ) -> Result<Vec<Encoded>, OpError> {
-        let quantizer = self.of_network(model);
-        if !self.is_calibrated() {
-            return quantizer.encode(&tensors(model)).map_err(failed);
-        }
-        // Scales belong to the weights before rounding; a bias that the calibration added is not quantized.
-        let fits = match data {
-            Some(data) if self.weighs_inputs() => {
-                fits(self.calibration, &quantizer, [model, made], &data.train).map_err(calibration_failed)?
-            }
-            _ => BTreeMap::new(),
-        };
-        let made = tensors(made);
-        let before = |tensor: &Tensor<'_>| model.tensors().get(tensor.name).map(Array::numbers);
-        let original: Vec<Tensor<'_>> = made
-            .iter()
-            .map(|tensor| Tensor { data: before(tensor).unwrap_or(tensor.data), ..*tensor })
-            .collect();
-        let rounded: Vec<&[f32]> = made.iter().map(|tensor| tensor.data).collect();
-        quantizer.encode_rounded(&original, &rounded, &fits).map_err(failed)
     }
 
     /// Returns the sources of the algorithms.
@@ -417,17 +340,6 @@ impl QuantizeOp {
             }
         }
         quantizer
-    }
-
-    /// Returns a model that the op made with the quantizations of its tensors.
-    pub(crate) fn with_quantizations(&self, made: Model) -> Model {
-        let quantizer = self.of_network(&made);
-        let of = |(name, tensor): (&String, &Array)| {
-            let is_included = quantizer.tensors.include(tensor.shape());
-            is_included.then(|| (name.clone(), quantizer.quantization_of(name).clone()))
-        };
-        let quantizations = made.tensors().iter().filter_map(of).collect();
-        made.quantized(quantizations)
     }
 
     fn metrics(&self, quantized: &Quantized) -> BTreeMap<String, f64> {

@@ -59,7 +59,7 @@ impl Encoded {
 }
 
 impl Encoded {
-    /// Makes a tensor of zeros: it takes the bytes of any other of its shape and format.
+    /// Makes a tensor of zeros, which has the size of every tensor of this shape and format.
     pub(crate) fn blank(
         name: String,
         shape: Vec<usize>,

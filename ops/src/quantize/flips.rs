@@ -49,7 +49,8 @@ impl Flips {
         let Some(codes) = codes else {
             let mut bytes: Vec<u8> = weights.iter().flat_map(|weight| weight.to_le_bytes()).collect();
             let flipped = self.flip(name, "numbers", self.bits == FlippedBits::All, &mut bytes);
-            *weights = bytes.as_chunks::<4>().0.iter().map(|four| whole(f32::from_le_bytes(*four))).collect();
+            *weights =
+                bytes.as_chunks::<4>().0.iter().map(|four| with_one_nan(f32::from_le_bytes(*four))).collect();
             return Ok(flipped);
         };
         let mut packed = codes.pack();
@@ -60,7 +61,7 @@ impl Flips {
             + self.flip(name, "scales", is_scale, scales)
             + self.flip(name, "zero_points", is_scale, zero_points)
             + self.flip(name, "codebook", is_scale, codebook);
-        *weights = packed.decoded(&codes.quantization, shape)?.into_iter().map(whole).collect();
+        *weights = packed.decoded(&codes.quantization, shape)?.into_iter().map(with_one_nan).collect();
         codes.read(&packed, weights.len());
         Ok(flipped)
     }
@@ -111,8 +112,8 @@ impl Codes {
     }
 }
 
-/// Returns a number; one bit pattern for every NaN, which processors make with different ones.
-fn whole(number: f32) -> f32 {
+/// Returns a number, with one bit pattern for every NaN: processors make NaNs of different patterns.
+fn with_one_nan(number: f32) -> f32 {
     if number.is_nan() { f32::from_bits(0x7fc0_0000) } else { number }
 }
 

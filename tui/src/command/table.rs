@@ -1,6 +1,8 @@
 //! `table`: an experiment's tables from the results in the store.
 //! Runs nothing.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, anyhow};
 use fewbits_engine::dense::NodeId;
 use fewbits_engine::graph::{TaskGraph, TaskId};
@@ -200,10 +202,6 @@ impl<'s> ResultTables<'s> {
         let TableKind::Choose(choose) = &table.kind else { return None };
         let (graph, answer) = (&self.session.graph, made.choice.as_ref()?);
         let experiment = &graph.experiment;
-        let node = experiment
-            .nodes_in(&[&choose.minimize])
-            .into_iter()
-            .find(|node| experiment.nodes[*node].kind.output == Some("model"))?;
         let levels = &answer.candidates[answer.chosen?].levels;
         let chosen: Vec<(&str, &str)> = experiment.labels(&answer.axes, levels).collect();
         let is_chosen = |task: &TaskId| {
@@ -211,16 +209,35 @@ impl<'s> ResultTables<'s> {
                 .point(*task)
                 .all(|(axis, label)| chosen.iter().all(|(of, value)| *of != axis || *value == label))
         };
-        let tasks: Vec<TaskId> = graph.tasks_of(node).filter(is_chosen).collect();
-        let (name, task) = (&experiment.nodes[node].name, graph.name(*tasks.first()?));
-        let one = if tasks.len() > 1 {
-            format!("one of these {} networks", tasks.len())
-        } else {
-            "this network".to_owned()
+        let is_network = |task: &TaskId| graph.kind(*task).output == Some("model");
+        // The size is that of a network, or what a Footprint says of its network.
+        let network =
+            |task: TaskId| Some(task).filter(is_network).or_else(|| graph.inputs(task).first().copied());
+        let sized = experiment.nodes_in(&[&choose.minimize]);
+        let tasks = sized.into_iter().flat_map(|node| graph.tasks_of(node)).filter(is_chosen);
+        let mut networks: Vec<TaskId> = tasks.filter_map(network).filter(is_network).collect();
+        networks.dedup();
+        let first = *networks.first()?;
+        let one = match networks.len() {
+            1 => "this network".to_owned(),
+            several => format!("one of these {several} networks"),
         };
-        let file = std::path::Path::new(graph.file.as_deref()?).file_name()?.to_string_lossy();
-        Some(format!("C of {one}:  fewbits export {file} '{task}' --to c -o {name}-c"))
+        let file = Path::new(graph.file.as_deref()?);
+        let here = std::env::current_dir().ok().and_then(|here| here.canonicalize().ok());
+        let file = here.and_then(|here| file.strip_prefix(here).ok()).unwrap_or(file).to_string_lossy();
+        let (file, task) = (quoted(&file), quoted(&graph.name(first)));
+        let folder = quoted(&format!("{}-c", experiment.nodes[graph.node(first)].name));
+        Some(format!("C of {one}:  fewbits export {file} {task} --to c -o {folder}"))
     }
+}
+
+/// Returns a word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Returns the nodes that the tables use, and the other nodes.

@@ -109,8 +109,9 @@ fn overview(tensors: &[Pair]) -> Markup {
     let all_bytes: f64 = tensors.iter().map(|(_, rounded)| bytes(rounded)).sum();
     let errors: Vec<f64> = tensors.iter().map(error).collect();
     let all_error: f64 = errors.iter().sum();
-    let share =
-        |part: f64, all: f64| if all > 0.0 { format!("{:.1} %", 100.0 * part / all) } else { String::new() };
+    let share = |part: f64, all: f64| {
+        if all > 0.0 && all.is_finite() { format!("{:.1} %", 100.0 * part / all) } else { String::new() }
+    };
     html! {
         figure {
             div.tools {}
@@ -153,11 +154,13 @@ fn shape(dims: &[usize]) -> String {
 
 /// Draws two histograms: the weights as trained above, as rounded below.
 fn spread(trained: &[f32], rounded: &[f32]) -> Figure {
-    let reach = trained.iter().chain(rounded).map(|weight| f64::from(weight.abs())).fold(0.0, f64::max);
+    // Bit flips can make weights infinite or NaN; they have no place on the axis.
+    let finite = trained.iter().chain(rounded).filter(|weight| weight.is_finite());
+    let reach = finite.map(|weight| f64::from(weight.abs())).fold(0.0, f64::max);
     let reach = if reach > 0.0 { reach } else { 1.0 };
     let count = |weights: &[f32]| {
         let mut counts = vec![0_usize; BINS];
-        for weight in weights {
+        for weight in weights.iter().filter(|weight| weight.is_finite()) {
             let share = (f64::from(*weight) + reach) / (2.0 * reach);
             counts[((share * BINS as f64) as usize).min(BINS - 1)] += 1;
         }

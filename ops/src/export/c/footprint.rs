@@ -48,7 +48,8 @@ impl Footprint {
             schedule.steps.iter().map(|step| CALL_BYTES + source.constant_bytes(step)).sum();
         // A pointer and the digits of each class.
         let digits = |class: usize| class.to_string().len() + 1;
-        let classes: usize = (0..network.classes).map(|class| 4 + digits(class)).sum();
+        let names = if network.classes == 1 { 2 } else { network.classes };
+        let classes: usize = (0..names).map(|class| 4 + digits(class)).sum();
         Ok(Self {
             table_bytes: tables.bytes(),
             code_bytes: ENTRY_BYTES + functions + constants + classes,

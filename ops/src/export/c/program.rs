@@ -19,10 +19,40 @@ use crate::quantize::Encoded;
 const MOST_LETTERS: usize = 40;
 
 /// The names of the exported test, of files that programs usually have, and of the headers of C.
-const TAKEN: [&str; 27] = [
-    "test", "main", "startup", "assert", "complex", "ctype", "errno", "fenv", "float", "inttypes", "iso646",
-    "limits", "locale", "math", "setjmp", "signal", "stdarg", "stdbool", "stddef", "stdint", "stdio",
-    "stdlib", "string", "tgmath", "time", "wchar", "wctype",
+const TAKEN: [&str; 33] = [
+    "test",
+    "main",
+    "startup",
+    "assert",
+    "complex",
+    "ctype",
+    "errno",
+    "fenv",
+    "float",
+    "inttypes",
+    "iso646",
+    "limits",
+    "locale",
+    "math",
+    "setjmp",
+    "signal",
+    "stdarg",
+    "stdbool",
+    "stddef",
+    "stdint",
+    "stdio",
+    "stdlib",
+    "string",
+    "tgmath",
+    "time",
+    "wchar",
+    "wctype",
+    "layer",
+    "stdalign",
+    "stdatomic",
+    "stdnoreturn",
+    "threads",
+    "uchar",
 ];
 
 /// The most numbers in a tensor or a scratch buffer: places are counted in bits, of at most 32 per number, with 32-bit integers.
@@ -40,7 +70,7 @@ pub struct Export<'a> {
     pub images: &'a Images,
     /// How the bytes of images become numbers; `None` if images are numbers.
     pub normalize: Option<&'a Normalize>,
-    /// The names of the classes.
+    /// The names of the classes: one for each output, or two for a single output.
     pub classes: &'a [String],
     /// A sentence on the network's origin.
     pub about: &'a str,
@@ -64,7 +94,7 @@ pub struct Program {
 pub enum CError {
     /// The name cannot be used in C.
     #[error(
-        "{name:?} cannot name the C files; choose at most {MOST_LETTERS} letters, digits and single _, which begin with a letter, do not end with _ and are no header of C"
+        "{name:?} cannot name the C files; choose at most {MOST_LETTERS} letters, digits and single _, which begin with a letter, do not end with _ and are neither a header of C nor `test`, `main`, `startup` or `layer`"
     )]
     Name {
         /// The name.
@@ -107,8 +137,8 @@ impl Export<'_> {
     /// Makes a name of another: its letters and digits, with one _ in place of what stands between them.
     #[must_use]
     pub fn name_of(text: &str) -> String {
-        let mut words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-        let joined = words.by_ref().collect::<Vec<_>>().join("_");
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+        let joined = words.collect::<Vec<_>>().join("_");
         let name: String = joined.chars().take(MOST_LETTERS - 4).collect();
         let name = name.trim_end_matches('_');
         if Self::check_name(name).is_ok() {
@@ -198,6 +228,7 @@ impl Export<'_> {
             ("@SHAPE@", format!("{channels} x {height} x {width}")),
             ("@INPUTS@", (channels * height * width).to_string()),
             ("@OUTPUTS@", self.model.network().classes.to_string()),
+            ("@CLASSES@", self.classes.len().to_string()),
             ("@SCRATCH@", scratch_bytes.to_string()),
             ("@WEIGHTS@", weight_bytes.to_string()),
             ("@COUNT@", self.images.len().to_string()),
@@ -211,7 +242,16 @@ impl Export<'_> {
         let of_bytes = if takes_bytes { include_str!("template/bytes.h") } else { "" };
         let [labelled, labels] = if self.labels().is_some() { [LABELLED, LABELS] } else { [PLAIN, ""] };
         // These have gaps themselves.
-        let outer = [("@BYTES@", of_bytes), ("@LABELLED@", labelled), ("@LABELS@", labels)];
+        let [declare, decide, meaning] =
+            if self.model.network().classes == 1 { OF_ONE_OUTPUT } else { OF_OUTPUTS };
+        let outer = [
+            ("@BYTES@", of_bytes),
+            ("@LABELLED@", labelled),
+            ("@LABELS@", labels),
+            ("@DECLARE@", declare),
+            ("@DECIDE@", decide),
+            ("@MEANING@", meaning),
+        ];
         gaps.splice(0..0, outer.map(|(gap, text)| (gap, text.to_owned())));
         move |text| gaps.iter().fold(text.to_owned(), |text, (gap, content)| text.replace(gap, content))
     }
@@ -231,7 +271,7 @@ impl Export<'_> {
         }
         let classes = literal::lines(self.classes.iter().map(|class| literal::text(class)));
         text + &format!(
-            "const char *const {name}_classes[{}_OUTPUTS] = {{\n{classes}}};\n",
+            "const char *const {name}_classes[{}_CLASSES] = {{\n{classes}}};\n",
             name.to_uppercase()
         )
     }
@@ -293,6 +333,15 @@ impl Export<'_> {
         format!("{manifest:#}\n")
     }
 }
+
+/// The lines that find the class of an image: variables, statement, and the rule in words.
+const OF_OUTPUTS: [&str; 3] = [
+    "best = 0, i",
+    "for (i = 1; i < @UPPER@_OUTPUTS; i++) if (logits[i] > logits[best]) best = i;",
+    "the largest one is that of the image's class",
+];
+const OF_ONE_OUTPUT: [&str; 3] =
+    ["best", "best = logits[0] > 0.0f;", "the image is of the second class if the only one is above 0"];
 
 /// The lines of the test about images with and without labels.
 const LABELLED: &str = "        printf(\"image %d: %s, labelled %s\\n\", image, @NAME@_classes[best], @NAME@_classes[@NAME@_golden_labels[image]]);";

@@ -172,11 +172,10 @@ impl Tables {
 
     /// Returns the name of a codebook that several tensors share, and adds it once.
     fn shared(&mut self, prefix: &str, numbers: &[f32]) -> String {
-        let count =
-            self.tables.iter().filter(|table| table.name.starts_with(&format!("{prefix}_codebook_"))).count();
-        let (name, content) =
-            (format!("{prefix}_codebook_{}", count + 1), Content::Numbers(numbers.to_vec()));
-        let is_same = |old: &&Table| old.name.contains("_codebook_") && old.content == content;
+        let stem = format!("{prefix}__codebook_of_format_");
+        let count = self.tables.iter().filter(|table| table.name.starts_with(&stem)).count();
+        let (name, content) = (format!("{stem}{}", count + 1), Content::Numbers(numbers.to_vec()));
+        let is_same = |old: &&Table| old.name.starts_with(&stem) && old.content == content;
         if let Some(same) = self.tables.iter().find(is_same) {
             return same.name.clone();
         }

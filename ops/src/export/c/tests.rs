@@ -1,5 +1,7 @@
 //! Exported networks, compiled by gcc and compared with Evaluate's logits.
 
+mod fused;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -9,7 +11,7 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::{Export, Footprint};
-use crate::dataset::images::{Images, Pixels};
+use crate::dataset::images::{Images, Labels, Pixels};
 use crate::dataset::normalize::Normalize;
 use crate::format::Bias::{Exactly, Ieee};
 use crate::format::{Element, Float, Format, RandomBits, Range, Rounding};
@@ -18,7 +20,7 @@ use crate::network::array::Array;
 use crate::network::definition::Network;
 use crate::network::geometry::{HeightWidth, Padding, PaddingSpec};
 use crate::network::model::Model;
-use crate::quantize::{Quantization, Quantizer, Tensor, Tensors};
+use crate::quantize::{Encoded, Quantization, Quantizer, Tensor, Tensors};
 use crate::scale::{Per, RealFit, Scale, ScaleType};
 
 /// Every kind of layer of a trained network.
@@ -275,89 +277,53 @@ fn footprints_are_those_of_a_compiler() {
     });
 }
 
-/// A product and a sum, of which newlib's software `fmaf` rounds twice: (1 + 2⁻²³)·(1 − 2⁻²³)·2⁻²⁴ + 1 + 2⁻²³.
-const ROUNDED_TWICE: [u32; 3] = [0x3f80_0001, 0x337f_fffe, 0x3f80_0001];
-
 #[test]
-fn fused_products_are_rounded_once() {
+fn a_network_with_one_output_tells_two_classes_apart() {
     if compilers().is_empty() {
         return;
     }
-    let mut draws = (0..).map(|at: u64| {
-        // SplitMix64 (Steele, Lea, Flood 2014).
-        let mut bits = at.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (bits ^ bits >> 31) as u32
+    let layers = Architecture::Layers(vec![LayerSpec::Flatten, LayerSpec::linear(1)]);
+    let network = Network::resolve(&layers, [3, 7, 6], 1).unwrap();
+    let tensors = network.parameters().into_iter().enumerate().map(|(seed, parameter)| {
+        let numbers = drawn(parameter.shape.iter().product(), seed);
+        (parameter.name, Array::new(parameter.shape, numbers).unwrap())
     });
-    let mut draw = || draws.next().unwrap();
-    let exponent = |bits: u32, exponent: u32| bits & 0x807f_ffff | exponent << 23;
-    let mut triples = vec![ROUNDED_TWICE];
-    for at in 0..1_000_000 {
-        let [a, b, c] = [draw(), draw(), draw()];
-        triples.push(match at % 5 {
-            // Of one size, so that sums cancel; few bits, so that they tie; among subnormal numbers; near the negated product.
-            1 => [a, b, c].map(|bits| exponent(bits, 120 + bits % 16)),
-            2 => [
-                a & 0xfff8_0007,
-                b & 0xfff8_0007,
-                exponent(
-                    c,
-                    (a >> 23 & 255).wrapping_add(b >> 23 & 255).wrapping_sub(127 + 25 - c % 50) & 255,
-                ),
-            ],
-            3 => [exponent(a, 1 + a % 140), exponent(b, 1 + b % 20), exponent(c, c % 30)],
-            4 => {
-                let [a, b] = [a, b].map(|bits| exponent(bits, 120 + bits % 16));
-                let product = -(f32::from_bits(a) * f32::from_bits(b));
-                [a, b, product.to_bits().wrapping_add(c % 5).wrapping_sub(2)]
-            }
-            _ => [a, b, c],
-        });
-    }
-    let expected = |[a, b, c]: [u32; 3]| f32::from_bits(a).mul_add(f32::from_bits(b), f32::from_bits(c));
-    assert_eq!(expected(ROUNDED_TWICE).to_bits(), 0x3f80_0001);
-    let mut bytes = vec![];
-    for triple in triples {
-        bytes.extend(triple.into_iter().chain([expected(triple).to_bits()]).flat_map(u32::to_ne_bytes));
-    }
+    let model = Model::new(network.clone(), tensors.collect()).unwrap();
+    let labels = Labels::numbered(2, (0..16).map(|at| at % 2).collect());
+    let export = Export {
+        name: "one",
+        model: &model,
+        tensors: &plain(&model),
+        images: &Images { labels: Some(labels), ..images() },
+        normalize: Some(&normalize()),
+        classes: &["no", "yes"].map(str::to_owned),
+        about: "A network of a test.",
+        facts: &json!({}),
+    };
     let folder = tempfile::tempdir().unwrap();
-    let fused =
-        include_str!("runtime/fused.c").replace("/* number_of */\n", include_str!("runtime/number.c"));
-    // The fallback, whatever this machine has.
-    let (_, fallback) = fused.split_once("#else").unwrap();
-    let fallback = fallback.trim_end().trim_end_matches("#endif");
-    fs::write(
-        folder.path().join("fused.c"),
-        format!("#include <stdint.h>\n#include <stdio.h>\n#include <string.h>\n{fallback}\n{HARNESS}"),
-    )
-    .unwrap();
-    fs::write(folder.path().join("triples"), bytes).unwrap();
-    let here = folder.path();
+    for (name, text) in export.program().unwrap().files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let mut compile = Command::new("cc");
+    compile.args(["-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-pedantic", "-o", "test"]);
     done(
-        Command::new("cc")
-            .args(["-std=c99", "-O2", "-Wall", "-Werror", "-o", "fused", "fused.c"])
-            .current_dir(here),
+        compile.args(["one.c", "one_weights.c", "one_golden.c", "test.c", "-lm"]).current_dir(folder.path()),
     );
-    assert_eq!(done(Command::new(here.join("fused")).current_dir(here)), "0 of 1000001 differ\n");
+    let told = done(&mut Command::new(folder.path().join("test")));
+    assert!(told.contains(": yes, labelled no") || told.contains(": yes, labelled yes"), "{told}");
+    assert!(told.ends_with("16 of 16 images equal to the bit\n"), "{told}");
 }
 
-const HARNESS: &str = r#"
-int main(void)
-{
-    FILE *file = fopen("triples", "rb");
-    uint32_t of[4];
-    long count = 0, wrong = 0;
-    while (fread(of, sizeof of, 1, file) == 1) {
-        float found = fused(number_of(of[0]), number_of(of[1]), number_of(of[2])), expected = number_of(of[3]);
-        int both_nan = found != found && expected != expected;
-        count++;
-        wrong += bits_of(found) != of[3] && !both_nan;
-    }
-    printf("%ld of %ld differ\n", wrong, count);
-    return 0;
+/// Returns the tensors of a network that is not quantized.
+fn plain(model: &Model) -> Vec<Encoded> {
+    let tensor = |(name, array): (&String, &Array)| Encoded {
+        name: name.clone(),
+        shape: array.shape().to_vec(),
+        weights: array.numbers().to_vec(),
+        codes: None,
+    };
+    model.tensors().iter().map(tensor).collect()
 }
-"#;
 
 #[test]
 fn names_are_identifiers() {

@@ -156,7 +156,9 @@ impl TestInputs {
     }
 }
 
-fn numbered(classes: usize) -> Vec<String> {
+/// Returns names for the classes of so many outputs; a single output tells two classes apart.
+fn numbered(outputs: usize) -> Vec<String> {
+    let classes = if outputs == 1 { 2 } else { outputs };
     (0..classes).map(|class| class.to_string()).collect()
 }
 

@@ -13,16 +13,17 @@
 
 #define @UPPER@_INPUTS @INPUTS@
 #define @UPPER@_OUTPUTS @OUTPUTS@
+#define @UPPER@_CLASSES @CLASSES@
 #define @UPPER@_SCRATCH_BYTES @SCRATCH@
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* The names of the classes, in the order of the outputs. */
-extern const char *const @NAME@_classes[@UPPER@_OUTPUTS];
+/* The names of the classes. */
+extern const char *const @NAME@_classes[@UPPER@_CLASSES];
 
-/* Writes the logits of an image of @UPPER@_INPUTS numbers; the largest one is that of the image's class. */
+/* Writes the logits of an image of @UPPER@_INPUTS numbers; @MEANING@. */
 void @NAME@_infer(const float *input, float *output, void *scratch);
 @BYTES@
 #ifdef __cplusplus

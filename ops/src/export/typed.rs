@@ -81,11 +81,14 @@ impl TypedTensor {
                 of_integer(bits, 2_f64.powi(2 - bits as i32))
             }
             Format::Float(float) | Format::Mx { element: Element::Float(float), .. } => {
+                // The numbers of the codes in use: formats differ in their infinities.
+                let has_number = |named: &Float, code: u32| {
+                    let [theirs, ours] = [named.value(code), float.value(code)];
+                    theirs == ours || (theirs.is_nan() && ours.is_nan())
+                };
                 let has_numbers = |(_, name): &&(i64, &str)| {
                     Float::named(name).is_some_and(|named| {
-                        // The numbers of the codes in use: formats differ in their infinities.
-                        codes.bits == BYTE
-                            && codes.codes.iter().all(|code| named.value(*code) == float.value(*code))
+                        codes.bits == BYTE && codes.codes.iter().all(|code| has_number(&named, *code))
                     })
                 };
                 FLOATS.iter().find(has_numbers).map(|(kind, _)| (*kind, 1.0))

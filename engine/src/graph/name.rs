@@ -61,7 +61,9 @@ pub enum TaskNameError {
         hint: String,
     },
     /// Each axis has its value, but no point of the node has all of them.
-    #[error("there is no task `{text}`: `only` leaves these values of `{node}` out")]
+    #[error(
+        "there is no task `{text}`: no point of `{node}` has all of these values; `only` may leave them out"
+    )]
     NoPoint {
         /// The text.
         text: String,

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 use fewbits_engine::dense::NodeId;
 use fewbits_engine::graph::{TaskGraph, TaskId};
+use fewbits_engine::ops::MetricRole;
 use fewbits_engine::plan::{Plan, Planner};
 use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::table::layout::Layout;
@@ -216,8 +217,11 @@ impl<'s> ResultTables<'s> {
         let sized = experiment.nodes_in(&[&choose.minimize]);
         let tasks = sized.into_iter().flat_map(|node| graph.tasks_of(node)).filter(is_chosen);
         let mut networks: Vec<TaskId> = tasks.filter_map(network).filter(is_network).collect();
+        // A size beside that of the network before quantization names both.
+        let is_sized = |task: &&TaskId| graph.kind(**task).metric(MetricRole::Bytes).is_some();
+        let first = *networks.iter().find(is_sized).or(networks.first())?;
+        networks.retain(|task| graph.node(*task) == graph.node(first));
         networks.dedup();
-        let first = *networks.first()?;
         let one = match networks.len() {
             1 => "this network".to_owned(),
             several => format!("one of these {several} networks"),

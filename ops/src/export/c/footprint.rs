@@ -9,7 +9,7 @@ use crate::quantize::{Encoded, Quantization, QuantizeError};
 /// About the bytes of `NAME_infer`, and of the function that takes bytes.
 const ENTRY_BYTES: usize = 130;
 
-/// About the bytes of a step: the call, and the constants that describe its layer.
+/// About the bytes of the call of a step.
 const CALL_BYTES: usize = 24;
 
 /// The flash and RAM of a network in C on a Cortex-M4, compiled with `-Os`.
@@ -24,8 +24,8 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// Returns the footprint of a network; `quantizations` has that of each tensor that is quantized, by name. Errors if a format
-    /// is invalid.
+    /// Returns the footprint of a network; `quantization` returns the quantization of a tensor by its name, `None` if it
+    /// is not quantized. Errors if a format is invalid.
     pub fn of<'a>(
         network: &Network,
         quantization: impl Fn(&str) -> Option<&'a Quantization>,

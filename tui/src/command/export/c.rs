@@ -33,9 +33,9 @@ pub fn export(args: &ExportArgs, global: &Global) -> Result<Exit> {
     let found = FoundModel::of(&args.file.file, &args.task, global)?;
     let node = &found.graph.experiment.nodes[found.graph.node(found.task)].name;
     let name = args.name.clone().unwrap_or_else(|| Export::name_of(node));
-    let (task, readers) = (found.name(), Readers::of(&found));
-    let inputs = TestInputs::of(&found, &readers)?;
-    let facts = facts(&found, &readers)?;
+    let (task, evaluations) = (found.name(), evaluations(&found));
+    let inputs = TestInputs::of(&found, &evaluations)?;
+    let facts = facts(&found, &evaluations)?;
     let experiment = &found.graph.experiment.name;
     let export = Export {
         name: &name,
@@ -61,12 +61,12 @@ pub fn export(args: &ExportArgs, global: &Global) -> Result<Exit> {
     if found.tensors.iter().all(|tensor| tensor.codes.is_none()) {
         text += "its weights are binary32: this network is not quantized\n";
     }
-    for reader in readers.evaluations {
-        let metrics = found.metrics(reader)?;
+    for evaluation in evaluations {
+        let metrics = found.metrics(evaluation)?;
         let shown = metrics.iter().filter(|(name, _)| ["accuracy", "loss"].contains(&name.as_str()));
         let shown: Vec<String> = shown.map(|(name, value)| format!("{name} {}", number(*value))).collect();
         if !shown.is_empty() {
-            text += &format!("{}: {}\n", found.graph.name(reader), shown.join(", "));
+            text += &format!("{}: {}\n", found.graph.name(evaluation), shown.join(", "));
         }
     }
     text += &one_of_several(&found);
@@ -79,18 +79,12 @@ pub fn export(args: &ExportArgs, global: &Global) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The tasks that evaluate the model, in the order of the file.
-struct Readers {
-    evaluations: Vec<TaskId>,
-}
-
-impl Readers {
-    fn of(found: &FoundModel) -> Self {
-        let graph = &found.graph;
-        let reads = |task: &TaskId| graph.inputs(*task).first() == Some(&found.task);
-        let evaluates = |task: &TaskId| graph.kind(*task).name == "Evaluate";
-        Self { evaluations: graph.tasks().filter(evaluates).filter(reads).collect() }
-    }
+/// Returns the tasks that evaluate the model, in the order of the file.
+fn evaluations(found: &FoundModel) -> Vec<TaskId> {
+    let graph = &found.graph;
+    let reads = |task: &TaskId| graph.inputs(*task).first() == Some(&found.task);
+    let evaluates = |task: &TaskId| graph.kind(*task).name == "Evaluate";
+    graph.tasks().filter(evaluates).filter(reads).collect()
 }
 
 /// The images that the C program is tested with, and how bytes become numbers.
@@ -105,9 +99,9 @@ struct TestInputs {
 impl TestInputs {
     /// Takes the first images that an Evaluate judges the model by, else test images of the dataset that the model comes from,
     /// else draws numbers.
-    fn of(found: &FoundModel, readers: &Readers) -> Result<Self> {
+    fn of(found: &FoundModel, evaluations: &[TaskId]) -> Result<Self> {
         let graph = &found.graph;
-        let judged = readers.evaluations.first().and_then(|&task| {
+        let judged = evaluations.first().and_then(|&task| {
             let Op::Evaluate(evaluate) = &graph.resolved_op(task).op else { return None };
             Some((*graph.inputs(task).get(1)?, evaluate.split))
         });
@@ -163,11 +157,10 @@ fn numbered(outputs: usize) -> Vec<String> {
 }
 
 /// Returns the facts of the manifest: the task, its key, what it is made of, its metrics, and the digests of the sources.
-fn facts(found: &FoundModel, readers: &Readers) -> Result<Json> {
+fn facts(found: &FoundModel, evaluations: &[TaskId]) -> Result<Json> {
     let graph = &found.graph;
-    let (key, made_of) = found.made_of(found.task)?;
     let (mut metrics, mut sources) = (Map::new(), Map::new());
-    for task in readers.evaluations.iter().copied().chain([found.task]) {
+    for task in evaluations.iter().copied().chain([found.task]) {
         let of_task: Map<String, Json> =
             found.metrics(task)?.into_iter().map(|(name, value)| (name, json!(value))).collect();
         if !of_task.is_empty() {
@@ -179,15 +172,13 @@ fn facts(found: &FoundModel, readers: &Readers) -> Result<Json> {
             sources.insert(graph.name(task), made_of["inputs"].clone());
         }
     }
-    Ok(json!({
-        "fewbits": env!("CARGO_PKG_VERSION"),
-        "experiment": graph.experiment.name,
-        "task": found.name(),
-        "key": key,
-        "made_of": made_of,
-        "metrics": metrics,
-        "sources": sources,
-    }))
+    let mut facts = found.facts()?;
+    // The manifest describes the tensors as they are in C.
+    facts.as_object_mut().map(|facts| facts.remove("tensors"));
+    facts["experiment"] = json!(graph.experiment.name);
+    facts["metrics"] = metrics.into();
+    facts["sources"] = sources.into();
+    Ok(facts)
 }
 
 /// Says which network this is where tables average over several.

@@ -10,9 +10,7 @@ const ROUNDED_TWICE: [u32; 3] = [0x3f80_0001, 0x337f_fffe, 0x3f80_0001];
 
 #[test]
 fn fused_products_are_rounded_once() {
-    if compilers().is_empty() {
-        return;
-    }
+    let Some((compiler, _)) = compilers().first().copied() else { return };
     let mut draws = (0..).map(|at: u64| {
         // SplitMix64 (Steele, Lea, Flood 2014).
         let mut bits = at.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -65,7 +63,7 @@ fn fused_products_are_rounded_once() {
     fs::write(folder.path().join("triples"), bytes).unwrap();
     let here = folder.path();
     done(
-        Command::new("cc")
+        Command::new(compiler)
             .args(["-std=c99", "-O2", "-Wall", "-Werror", "-o", "fused", "fused.c"])
             .current_dir(here),
     );

@@ -12,6 +12,7 @@ use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fewbits_engine::graph::TaskGraph;
@@ -35,7 +36,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 /// The memory that a reader of such small files may allocate, in bytes.
 const MEMORY: u64 = 4 << 30;
 /// The longest time that a reader may take for one input.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A mutation of a valid input: replaced bytes, an optional cut, and appended bytes; or other bytes instead of the
 /// input.
@@ -58,6 +59,30 @@ fn mutated(seeds: &[Vec<u8>], (which, edits, cut, tail): &Mutation) -> Vec<u8> {
     bytes
 }
 
+/// What a reader reads now, and since when.
+type Current = Mutex<Option<(Instant, Mutation)>>;
+
+/// Ends the process where a reader takes longer than [`PATIENCE`], and shows the mutation: a reader that never returns
+/// would hang the test.
+fn watch(current: Arc<Current>) {
+    let name = std::thread::current().name().unwrap_or("?").to_owned();
+    std::thread::spawn(move || {
+        // The reader's thread holds the other reference.
+        while Arc::strong_count(&current) > 1 {
+            std::thread::sleep(Duration::from_millis(100));
+            let slow = current
+                .lock()
+                .ok()
+                .and_then(|now| now.clone())
+                .filter(|(since, _)| since.elapsed() > PATIENCE);
+            if let Some((_, mutation)) = slow {
+                eprintln!("{name}: a reader takes more than {PATIENCE:?} for {mutation:?}");
+                std::process::abort();
+            }
+        }
+    });
+}
+
 /// Calls a reader with mutated inputs until the time is over.
 fn fuzz(seeds: &[Vec<u8>], read: impl Fn(&[u8]) + std::panic::RefUnwindSafe) {
     // A larger allocation fails and ends the test. The limit is on data and not on address space, because each thread
@@ -74,12 +99,13 @@ fn fuzz(seeds: &[Vec<u8>], read: impl Fn(&[u8]) + std::panic::RefUnwindSafe) {
     let seeds = seeds.to_vec();
     // The time limits the number of inputs.
     let tried = AtomicUsize::new(0);
+    let current = Arc::new(Current::default());
+    watch(Arc::clone(&current));
     let target = bolero::check!().with_test_time(time).with_iterations(usize::MAX);
     target.with_type::<Mutation>().for_each(|mutation| {
         let bytes = mutated(&seeds, mutation);
-        let begin = Instant::now();
+        *current.lock().expect("no panic while it was locked") = Some((Instant::now(), mutation.clone()));
         read(&bytes);
-        assert!(begin.elapsed() < PATIENCE, "{:?} for {} bytes", begin.elapsed(), bytes.len());
         tried.fetch_add(1, Ordering::Relaxed);
     });
     let name = std::thread::current().name().unwrap_or("?").to_owned();

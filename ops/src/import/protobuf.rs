@@ -1,8 +1,9 @@
 //! The check of a protocol buffer before it is parsed. Knows which fields of an ONNX model are messages, nothing else
 //! of ONNX.
 //!
-//! The parser allocates what a length in the file asks for, and follows nested graphs to any depth. So every length is
-//! first compared with the bytes that are left, and the depth is limited.
+//! The parser allocates what a length in the file asks for, follows nested graphs to any depth, never ends at a number of
+//! more than ten bytes, and reads on behind a list whose last number does not end. So every length is first compared with
+//! the bytes that are left, the depth is limited, and lists of numbers are read to their end.
 
 /// The greatest depth of messages: models without subgraphs need 7.
 const DEPTH: usize = 16;
@@ -24,6 +25,14 @@ enum Message {
     Plain,
 }
 
+/// The numbers of a field that holds a list of them.
+#[derive(Clone, Copy)]
+enum Packed {
+    Varints,
+    /// Numbers of this many bytes.
+    Wide(usize),
+}
+
 impl Message {
     /// Returns the message in a field; `None` for a field of numbers, text or bytes.
     fn inside(self, field: u64) -> Option<Self> {
@@ -40,6 +49,33 @@ impl Message {
             (Self::TensorType, 2) => Self::Shape,
             _ => return None,
         })
+    }
+
+    /// Returns the numbers in a field that holds a list of them; `None` for another field.
+    fn packed(self, field: u64) -> Option<Packed> {
+        Some(match (self, field) {
+            (Self::Tensor, 4) => Packed::Wide(4),
+            (Self::Tensor, 1 | 5 | 7) => Packed::Varints,
+            (Self::Tensor, 10) => Packed::Wide(8),
+            _ => return None,
+        })
+    }
+}
+
+impl Packed {
+    /// Returns whether a list of such numbers ends with a whole one.
+    fn is_whole(self, mut list: &[u8]) -> bool {
+        match self {
+            Self::Wide(bytes) => list.len().is_multiple_of(bytes),
+            Self::Varints => {
+                while !list.is_empty() {
+                    if varint(&mut list).is_none() {
+                        return false;
+                    }
+                }
+                true
+            }
+        }
     }
 }
 
@@ -73,6 +109,11 @@ fn message(mut bytes: &[u8], mut offset: usize, kind: Message, depth: usize) -> 
         let (field, rest) = bytes.split_at(length as usize);
         if let (2, Some(inside)) = (tag & 7, kind.inside(tag >> 3)) {
             message(field, place(bytes), inside, depth + 1)?;
+        }
+        if let (2, Some(packed)) = (tag & 7, kind.packed(tag >> 3))
+            && !packed.is_whole(field)
+        {
+            return Err(format!("at byte {offset}: a list of numbers whose last one does not end"));
         }
         bytes = rest;
         offset = place(bytes);
@@ -110,6 +151,16 @@ mod tests {
             "at byte 2: a field of 9 bytes, where 1 are left"
         );
         assert!(check(&[0x0b]).unwrap_err().starts_with("at byte 0: "));
+        // Lists of numbers in a tensor of a graph: a number of eleven bytes, one that does not end, and parts of floats.
+        let tensor = |list: &[u8]| {
+            let tensor = [&[0x2a, list.len() as u8], list].concat();
+            check(&[&[0x3a, tensor.len() as u8], &tensor[..]].concat())
+        };
+        let endless = [&[0x3a, 11][..], &[0xff; 10], &[0]].concat();
+        for list in [&endless[..], &[0x2a, 2, 1, 0x80], &[0x22, 5, 0, 0, 0, 0, 0], &[0x52, 4, 0, 0, 0, 0]] {
+            assert_eq!(tensor(list).unwrap_err(), "at byte 4: a list of numbers whose last one does not end");
+        }
+        assert_eq!(tensor(&[0x3a, 3, 0xff, 1, 0]), Ok(()));
         // A graph in an attribute of a node of a graph, and a sequence of sequences as the type of an input, again and again.
         let within = |tag: u8, mut inner: Vec<u8>| {
             let mut outer = vec![tag, (inner.len() & 0x7f) as u8 | 0x80, (inner.len() >> 7) as u8];

@@ -13,6 +13,7 @@ pub mod evaluation;
 pub mod export;
 pub mod format;
 pub mod import;
+pub mod integer;
 mod limits;
 mod loss;
 pub mod network;

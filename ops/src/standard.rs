@@ -105,6 +105,8 @@ pub struct ModelPort {
     pub tensors: Option<BTreeMap<String, Vec<usize>>>,
     /// Whether others trained the model.
     pub is_imported: bool,
+    /// Whether the model computes with integers.
+    pub is_integer: bool,
 }
 
 /// A task's output in memory.

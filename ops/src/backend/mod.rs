@@ -18,6 +18,7 @@ use crate::backend::candle::trainer::CandleTrainer;
 use crate::backend::own::inference::InferenceError;
 use crate::backend::own::trainer::OwnTrainer;
 use crate::dataset::images::Images;
+use crate::integer;
 use crate::network::definition::Network;
 use crate::network::fit::{self, ImageKind, NetworkMismatch};
 use crate::network::model::Model;
@@ -132,9 +133,11 @@ pub(crate) fn logits(
 ) -> Result<Vec<f32>, InferenceError> {
     check(model.network(), images)?;
     let logits = match device {
-        Device::Cpu => own::inference::logits(model, images, cancelled),
-        Device::Candle(device) => candle::inference::logits(device, model, images, cancelled),
-    }?;
+        // Integers give the same bits on every device.
+        _ if model.integers().is_some() => integer::inference::outputs(model, images, cancelled)?.logits(),
+        Device::Cpu => own::inference::logits(model, images, cancelled)?,
+        Device::Candle(device) => candle::inference::logits(device, model, images, cancelled)?,
+    };
     if model.network().classes > 1 {
         return Ok(logits);
     }

@@ -109,7 +109,7 @@ pub fn fits(
 }
 
 /// Starts with the images of a calibration; an error if they do not fit the network or the memory.
-fn calibration_images<'m>(
+pub(crate) fn calibration_images<'m>(
     calibration: Calibration,
     model: &'m Model,
     training: &Images,

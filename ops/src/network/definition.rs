@@ -9,7 +9,7 @@ use crate::network::shape::ActivationShape;
 use crate::network::wiring::{FoldRole, Foldable, LayerPlace, Source, WiredSpec, wire};
 
 /// The name that stands for the images in the input list of the first layer.
-pub(super) const INPUT: &str = "input";
+pub(crate) const INPUT: &str = "input";
 
 /// An error in the definition of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -9,6 +9,8 @@ pub mod architecture;
 pub mod array;
 pub mod container;
 pub mod definition;
+#[cfg(test)]
+pub(crate) mod every_layer;
 pub mod fit;
 pub(crate) mod fold;
 pub mod geometry;

@@ -1,10 +1,14 @@
 //! A trained network: its layers and tensors, and the encoding of both as bytes. Knows nothing of training. Weights are binary32,
-//! even after quantization, and the encoding has nothing of their formats.
+//! even after quantization, and the encoding has nothing of their formats but what integer arithmetic needs.
 
 use std::collections::BTreeMap;
 
+use serde_json::Value as Json;
 use thiserror::Error;
 
+use crate::integer::error::IntegerError;
+use crate::integer::network::IntegerNetwork;
+use crate::integer::parameters::IntegerParameters;
 use crate::network::array::Array;
 use crate::network::container::{ContainerError, decode, encode};
 use crate::network::definition::{ModelError, Network};
@@ -13,6 +17,8 @@ use crate::quantize::Quantization;
 
 /// The metadata key of the network's JSON.
 const GRAPH: &str = "graph";
+/// The field of that JSON that has the parameters of integer arithmetic.
+const INTEGERS: &str = "integers";
 
 /// A trained network: the inference network and one tensor per parameter.
 #[derive(Clone, Debug)]
@@ -21,6 +27,8 @@ pub struct Model {
     tensors: BTreeMap<String, Array>,
     /// The quantization of each quantized tensor; only the op that made the model knows it.
     quantizations: BTreeMap<String, Quantization>,
+    /// What inference with integers needs; `None` for a network of binary32 arithmetic.
+    integers: Option<IntegerParameters>,
 }
 
 /// An error in a model or in its encoding.
@@ -65,6 +73,9 @@ pub enum ModelFileError {
         /// Shape of the parameter.
         expected: Vec<usize>,
     },
+    /// The parameters of integer arithmetic do not fit.
+    #[error("model: {0}")]
+    Integers(#[from] IntegerError),
     /// New numbers are not as many as those of the tensor.
     #[error("model: tensor {name:?} takes {expected} numbers, not {found}")]
     Count {
@@ -101,7 +112,7 @@ impl Model {
         }
         match tensors.keys().find(|name| parameters.iter().all(|parameter| parameter.name != **name)) {
             Some(name) => Err(ModelFileError::Stray { name: name.clone() }),
-            None => Ok(Self { network, tensors, quantizations: BTreeMap::new() }),
+            None => Ok(Self { network, tensors, quantizations: BTreeMap::new(), integers: None }),
         }
     }
 
@@ -139,7 +150,7 @@ impl Model {
         self.network.layers.iter().map(|layer| &layer.name).filter(is_weighted).cloned().collect()
     }
 
-    /// Returns the same network with new numbers in some tensors, not quantized, and shares the other tensors. Errors if the
+    /// Returns the same network with new numbers in some tensors, not quantized and without integers, and shares the other tensors. Errors if the
     /// model has no such tensor or the count of numbers differs.
     pub fn with(&self, numbers: BTreeMap<String, Vec<f32>>) -> Result<Self, ModelFileError> {
         let mut tensors = self.tensors.clone();
@@ -153,20 +164,50 @@ impl Model {
             };
             tensors.insert(name, tensor);
         }
-        Ok(Self { network: self.network.clone(), tensors, quantizations: BTreeMap::new() })
+        Ok(Self { network: self.network.clone(), tensors, quantizations: BTreeMap::new(), integers: None })
+    }
+
+    /// Returns the parameters of integer arithmetic; `None` for a network of binary32 arithmetic.
+    #[must_use]
+    pub fn integers(&self) -> Option<&IntegerParameters> {
+        self.integers.as_ref()
+    }
+
+    /// Returns the model as one that computes with integers. Errors if its weights are not codes of these parameters.
+    pub fn with_integers(self, integers: IntegerParameters) -> Result<Self, ModelFileError> {
+        IntegerNetwork::new(&self.network, &self.tensors, &integers)?;
+        Ok(Self { integers: Some(integers), ..self })
     }
 
     /// Encodes the model as safetensors: tensors sorted by name, and the network as canonical JSON in the
     /// metadata. Equal models have equal bytes.
     pub fn encode(&self) -> Result<Vec<u8>, ModelFileError> {
         let tensors = self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
-        Ok(encode(tensors, GRAPH, self.network.to_json()?)?)
+        let mut graph = self.network.to_json()?;
+        if let Some(integers) = &self.integers {
+            let mut fields: serde_json::Map<String, Json> = serde_json::from_str(&graph)?;
+            fields.insert(INTEGERS.to_owned(), serde_json::to_value(integers)?);
+            graph = serde_json_canonicalizer::to_string(&fields)?;
+        }
+        Ok(encode(tensors, GRAPH, graph)?)
     }
 
     /// Decodes and checks the output of [`Model::encode`].
     pub fn decode(bytes: &[u8]) -> Result<Self, ModelFileError> {
-        let (network, tensors) = decode(bytes, GRAPH)?;
-        Self::new(Network::from_json(&network)?, tensors)
+        let (mut graph, tensors) = decode(bytes, GRAPH)?;
+        let mut integers = None;
+        // A network without integers has the canonical text of its graph alone.
+        if let Ok(mut fields) = serde_json::from_str::<serde_json::Map<String, Json>>(&graph)
+            && let Some(parameters) = fields.remove(INTEGERS)
+        {
+            graph = serde_json_canonicalizer::to_string(&fields)?;
+            integers = Some(serde_json::from_value(parameters)?);
+        }
+        let model = Self::new(Network::from_json(&graph)?, tensors)?;
+        match integers {
+            Some(integers) => model.with_integers(integers),
+            None => Ok(model),
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! `Allocate(model, data, formats, max_bytes, rounding: Nearest, scale, seed: 0, random_bits: 32, method: Direct, calibration: 256,
-//! calibration_seed: 0, bias_correction: false, sensitivity_images: 1500, flips: None)`: a format for each layer, within a number of bytes.
+//! calibration_seed: 0, bias_correction: false, sensitivity_images: 1500, activations: None, flips: None)`: a format for each layer, within a number of bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,11 +10,12 @@ use fewbits_engine::text::fields::Fields;
 use fewbits_store::{Record, Series};
 use serde_json::json;
 
+use super::activations::{Arithmetic, read_activations};
 use super::flips::read_flips;
 use super::layer_errors::LAYER;
 use super::method::read_calibration;
 use super::quantization::read_list;
-use super::quantize::{QuantizeOp, with_corrected_biases};
+use super::quantize::{QuantizeOp, quantized_port};
 use super::sensitivity::{self, SensitivityOp};
 use crate::allocation::{Choice, allocate};
 use crate::calibration::Calibration;
@@ -71,6 +72,8 @@ pub struct AllocateOp {
     calibration: Calibration,
     /// The number of training images that sensitivities are measured on.
     images: usize,
+    /// What the network computes with; sensitivities are measured in binary32.
+    arithmetic: Arithmetic,
     /// The faults of the memory that holds the packed network.
     flips: Option<Flips>,
 }
@@ -92,13 +95,14 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<AllocateO
             "The number of training images that the sensitivity of a layer is measured on.",
         ),
     ]);
-    let method_span = fields.span_of("method");
+    let [method_span, activations_span] = ["method", "activations"].map(|field| fields.span_of(field));
     let formats = read_list(fields, faults);
     let max_bytes = fields.whole("max_bytes", 1..=i64::MAX, None, faults);
     let seed = fields.whole("seed", 0..=i64::MAX, Some(0), faults);
     let random_bits = fields.whole("random_bits", 1..=32, Some(32), faults);
     let calibration = read_calibration(fields, faults);
     let images = fields.whole("sensitivity_images", 1..=1_000_000, Some(1500), faults);
+    let arithmetic = read_activations(fields, faults);
     let flips = read_flips(fields, faults);
     let op = AllocateOp {
         formats: formats?,
@@ -107,10 +111,15 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<AllocateO
         random_bits: RandomBits::new(random_bits? as u32).ok()?,
         calibration: calibration?,
         images: images? as usize,
+        arithmetic: arithmetic?,
         flips: flips?.if_any(),
     };
     if let Err((message, hint)) = op.calibration.check(op.formats.iter()) {
         faults.add(method_span, message, hint);
+        return None;
+    }
+    if let Err((message, hint)) = op.arithmetic.check(op.formats.iter(), op.flips) {
+        faults.add(activations_span, message, hint);
         return None;
     }
     Some(op)
@@ -128,6 +137,9 @@ impl AllocateOp {
             params["seed"] = json!(self.seed);
             params["random_bits"] = json!(self.random_bits);
         }
+        if let Some(activations) = self.arithmetic.activations() {
+            params["activations"] = json!(activations);
+        }
         if let Some(flips) = self.flips {
             params["flips"] = json!(flips);
         }
@@ -136,7 +148,7 @@ impl AllocateOp {
 
     /// Checks that the images fit the network, and that the smallest formats fit the budget.
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
-        let made = with_corrected_biases(self.calibration, inputs)?;
+        let made = quantized_port(self.calibration, self.arithmetic, inputs)?;
         let Port::Model(model) = &made else { return Ok(made) };
         if let Some(sizes) = self.sizes(model) {
             let smallest = |layer: &Vec<u64>| layer.iter().min().copied().unwrap_or_default();
@@ -272,7 +284,8 @@ impl AllocateOp {
     }
 
     fn quantize_op(&self, model: &Model, chosen: &[usize]) -> QuantizeOp {
-        QuantizeOp::of(self.quantizer(&model.weighted_layers(), chosen), self.calibration, self.flips)
+        let quantizer = self.quantizer(&model.weighted_layers(), chosen);
+        QuantizeOp::of(quantizer, self.calibration, self.arithmetic, self.flips)
     }
 
     /// Returns the quantizer of layers in these formats.

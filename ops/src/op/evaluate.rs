@@ -188,6 +188,13 @@ impl EvaluateOp {
     }
 
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
+        if let ([Port::Model(model), ..], Some(_)) = (inputs, self.device.candle_kind())
+            && model.is_integer
+        {
+            let message = "this network computes with integers, which candle does not".to_owned();
+            let hint = "remove `device`: integers give the same bits on every machine".to_owned();
+            return Err(Misfit { field: "device", path: vec![], message, hint });
+        }
         self.split.port_of_labelled(inputs)
     }
 

@@ -331,21 +331,26 @@ impl FromValue for RealFit {
         let variants: [(_, VariantReader<Self>); 5] = [
             ("MaxAbs", |_, _| Some(Self::MaxAbs)),
             ("Percentile", |fields, faults| {
-                let span = fields.span();
                 fields.about(&[("p", "The percentile of the magnitudes, above 0 and at most 100.")]);
-                let percent: Option<f64> = fields.required("p", faults);
-                match Percent::new(percent?) {
-                    Ok(percent) => Some(Self::Percentile(percent)),
-                    Err(error) => {
-                        faults.add(span, error.to_string(), "");
-                        None
-                    }
-                }
+                read_percent(fields, faults).map(Self::Percentile)
             }),
             ("LeastSquares", |_, _| Some(Self::LeastSquares)),
             ("HessianDiagonal", |_, _| Some(Self::HessianDiagonal)),
             ("Mean", |_, _| Some(Self::Mean)),
         ];
         read_variant(value, "a fit", &variants, faults)
+    }
+}
+
+/// Reads the field `p` of a percentile.
+pub(super) fn read_percent(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Percent> {
+    let span = fields.span();
+    let percent: Option<f64> = fields.required("p", faults);
+    match Percent::new(percent?) {
+        Ok(percent) => Some(percent),
+        Err(error) => {
+            faults.add(span, error.to_string(), "");
+            None
+        }
     }
 }

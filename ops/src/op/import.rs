@@ -240,7 +240,7 @@ impl ImportOp {
                 has_test: false,
                 has_labels: true,
             };
-            Port::Model(Arc::new(ModelPort { data, layers, tensors, is_imported: true }))
+            Port::Model(Arc::new(ModelPort { data, layers, tensors, is_imported: true, is_integer: false }))
         };
         if let NetworkSource::Experiment(defined) = &self.network {
             let DefinedNetwork { architecture, input, classes, network, .. } = &**defined;

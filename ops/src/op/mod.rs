@@ -1,5 +1,6 @@
 //! The ops, one per file: parameter reader, identity, inputs and execution.
 
+mod activations;
 pub mod allocate;
 pub mod compare;
 pub mod confusion;

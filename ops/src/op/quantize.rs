@@ -1,7 +1,8 @@
 //! `Quantize(model, data, format, rounding: Nearest, scale, seed: 0, random_bits: 32, tensors: Weights, layers: {}, first,
-//! last, method: Direct, calibration: 256, calibration_seed: 0, bias_correction: false, flips: None)`.
+//! last, method: Direct, calibration: 256, calibration_seed: 0, bias_correction: false, activations: None, flips: None)`.
 
 mod codes;
+mod integers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::dataset::Dataset;
 use crate::format::{Format, RandomBits};
 use crate::network::fit::{self, ImageKind};
 use crate::network::model::Model;
+use crate::op::activations::{Arithmetic, read_activations};
 use crate::op::evaluate::range_warning;
 use crate::op::flips::read_flips;
 use crate::op::layer_errors::{layer_series, mean_error, tensor_series};
@@ -74,16 +76,18 @@ pub struct QuantizeOp {
     ends: [Option<Quantization>; 2],
     /// How training images are used, if they are.
     calibration: Calibration,
+    /// What the network computes with.
+    arithmetic: Arithmetic,
     /// The faults of the memory that holds the packed network.
     flips: Option<Flips>,
 }
 
 /// Reads the parameters of the op.
 pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeOp> {
-    let [method_span, tensors_span] = ["method", "tensors"].map(|field| fields.span_of(field));
+    let spans = ["method", "tensors", "activations"].map(|field| fields.span_of(field));
     fields.about(&[
         ("model", "The network whose weights are quantized."),
-        ("data", "The dataset whose training images a calibration uses."),
+        ("data", "The dataset whose training images a calibration and the ranges of activations use."),
         ("seed", "The seed of stochastic rounding."),
         ("random_bits", "The random bits of a draw of stochastic rounding."),
         ("tensors", "The tensors that are quantized: those of two or more dimensions, or all."),
@@ -109,10 +113,12 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeO
     fields.otherwise("last", "no exception");
     fields.otherwise("layers", "no exception");
     let calibration = read_calibration(fields, faults);
+    let arithmetic = read_activations(fields, faults);
     let flips = read_flips(fields, faults);
     let op = QuantizeOp {
         ends: [first?, last?],
         calibration: calibration?,
+        arithmetic: arithmetic?,
         flips: flips?.if_any(),
         quantizer: Quantizer {
             quantization: quantization?,
@@ -122,7 +128,6 @@ pub fn read_op(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<QuantizeO
             tensors: tensors?,
         },
     };
-    let spans = [method_span, tensors_span];
     if let Err((at, message, hint)) = op.check() {
         faults.add(spans[at], message, hint);
         return None;
@@ -162,9 +167,19 @@ pub(super) fn quantize(
     Ok(QuantizedModel { model: model.with(replaced).map_err(failed)?, quantized, calibrated })
 }
 
-/// Checks that the images of a calibration fit the network, and returns its port with the biases that a correction adds.
-pub(super) fn with_corrected_biases(calibration: Calibration, inputs: &[&Port]) -> Result<Port, Misfit> {
+/// Checks that the network and the images of a calibration fit, and returns the port of the quantized network.
+pub(super) fn quantized_port(
+    calibration: Calibration,
+    arithmetic: Arithmetic,
+    inputs: &[&Port],
+) -> Result<Port, Misfit> {
     let [Port::Model(model), data @ ..] = inputs else { return Ok(Port::Nothing) };
+    if model.is_integer {
+        let message =
+            "this network computes with integers already, whose weights have their formats".to_owned();
+        let hint = "quantize the network that it is made of".to_owned();
+        return Err(Misfit { field: "model", path: vec![], message, hint });
+    }
     if let [Port::Dataset(data)] = data
         && let (Some(takes), Some(gives)) = (model.data.kind, data.kind)
         && let Err(error) = fit::check(takes, ImageKind { classes: None, ..gives })
@@ -173,32 +188,43 @@ pub(super) fn with_corrected_biases(calibration: Calibration, inputs: &[&Port]) 
         let hint = "name the dataset that the model was trained on".to_owned();
         return Err(Misfit { field, path, message: error.to_string(), hint });
     }
-    let mut made = Arc::clone(model);
-    if let Some(tensors) = &mut Arc::make_mut(&mut made).tensors {
-        *tensors = calibration.with_biases(tensors);
-    }
-    Ok(Port::Model(made))
+    let mut made = ModelPort::clone(model);
+    made.is_integer = arithmetic.activations().is_some();
+    made.tensors = made.tensors.map(|tensors| calibration.with_biases(&tensors));
+    Ok(Port::Model(Arc::new(made)))
 }
 
 impl QuantizeOp {
     /// Makes the quantization of a quantizer that has a quantization for each layer.
-    pub(super) fn of(quantizer: Quantizer, calibration: Calibration, flips: Option<Flips>) -> Self {
-        Self { quantizer, ends: [None, None], calibration, flips }
+    pub(super) fn of(
+        quantizer: Quantizer,
+        calibration: Calibration,
+        arithmetic: Arithmetic,
+        flips: Option<Flips>,
+    ) -> Self {
+        Self { quantizer, ends: [None, None], calibration, arithmetic, flips }
     }
 
-    /// Checks what a calibration can do; the error is the index of the field, the message and the hint.
-    fn check(&self) -> Result<(), (usize, &'static str, &'static str)> {
-        self.calibration.check(self.quantizations()).map_err(|(message, hint)| (0, message, hint))?;
+    /// Checks what a calibration and integer arithmetic can do; the error is the index of the field, the message and the hint.
+    fn check(&self) -> Result<(), (usize, String, &'static str)> {
+        self.calibration
+            .check(self.quantizations())
+            .map_err(|(message, hint)| (0, message.to_owned(), hint))?;
+        self.arithmetic
+            .check(self.quantizations(), self.flips)
+            .map_err(|(message, hint)| (2, message, hint))?;
         if self.is_calibrated() && self.quantizer.tensors == Tensors::All {
-            let message = "a calibration leaves biases in binary32, so it takes `tensors: Weights` only";
-            return Err((1, message, "remove `tensors`, or use `method: Direct` without `bias_correction`"));
+            let message = "a calibration leaves biases in binary32, and integer arithmetic gives them 32 bits, so both take `tensors: Weights` only";
+            let hint =
+                "remove `tensors`, or use `method: Direct` without `bias_correction` and `activations`";
+            return Err((1, message.to_owned(), hint));
         }
         Ok(())
     }
 
     /// Returns whether the op reads training images.
     pub(crate) fn is_calibrated(&self) -> bool {
-        self.calibration.reads_images(self.quantizations())
+        self.calibration.reads_images(self.quantizations()) || self.arithmetic.activations().is_some()
     }
 
     fn weighs_inputs(&self) -> bool {
@@ -223,6 +249,9 @@ impl QuantizeOp {
         if self.is_calibrated() {
             self.calibration.describe(&mut params);
         }
+        if let Some(activations) = self.arithmetic.activations() {
+            params["activations"] = json!(activations);
+        }
         if let Some(flips) = self.flips {
             params["flips"] = json!(flips);
         }
@@ -241,7 +270,7 @@ impl QuantizeOp {
     /// Checks the names of layers, and that the images fit the network.
     pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
         let [Port::Model(model), ..] = inputs else { return Ok(Port::Nothing) };
-        let made = with_corrected_biases(self.calibration, inputs)?;
+        let made = quantized_port(self.calibration, self.arithmetic, inputs)?;
         if let Some(layers) = &model.layers
             && let Some(name) = self.quantizer.layers.keys().find(|name| !layers.contains(name))
         {
@@ -290,8 +319,11 @@ impl QuantizeOp {
         context: &Context,
     ) -> Result<Output<Artifact>, OpError> {
         let quantizer = self.of_network(model);
+        // Ranges of activations alone do not change the weights.
+        let read = data.filter(|_| self.calibration.reads_images(self.quantizations()));
         let QuantizedModel { model: small, quantized, calibrated } =
-            quantize(self.calibration, &quantizer, model, data, context)?;
+            quantize(self.calibration, &quantizer, model, read, context)?;
+        let small = self.with_arithmetic([model, &small], data, context)?;
         let bytes = small.encode().map_err(failed)?;
         let mut series = tensor_series(&quantized);
         let mut metrics = self.metrics(&quantized);

@@ -183,7 +183,7 @@ impl TrainOp {
         // Layer names do not depend on the number of classes.
         let layers = self.config.model.parameter_layers(data.kind.and_then(|kind| kind.classes).unwrap_or(1));
         let (data, layers) = (data.clone(), Some(layers));
-        Ok(Port::Model(Arc::new(ModelPort { data, layers, tensors, is_imported: false })))
+        Ok(Port::Model(Arc::new(ModelPort { data, layers, tensors, is_imported: false, is_integer: false })))
     }
 
     pub(crate) fn run(&self, data: &Dataset, context: &Context) -> Result<Output<Artifact>, OpError> {

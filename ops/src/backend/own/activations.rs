@@ -61,6 +61,17 @@ impl<'n> Activations<'n> {
         })
     }
 
+    /// Returns the numbers of the images, or of a layer's output while later layers read it, block by block.
+    pub(crate) fn numbers(&self, layer: Option<usize>) -> Vec<f32> {
+        let value = layer.map_or(0, |layer| layer + 1);
+        let mut all = vec![];
+        for (block, values) in self.blocks.iter().enumerate() {
+            let used = LANES.min(self.images - block * LANES);
+            all.extend(values[value].iter().flat_map(|line| &line.0[..used]));
+        }
+        all
+    }
+
     /// Returns the number of images.
     pub(crate) fn images(&self) -> usize {
         self.images

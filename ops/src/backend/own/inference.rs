@@ -16,6 +16,7 @@ use crate::backend::own::kernels::max_pool::MaxPool;
 use crate::backend::own::kernels::relu;
 use crate::backend::{BackendError, check};
 use crate::dataset::images::Images;
+use crate::integer::error::IntegerError;
 use crate::network::array::Array;
 use crate::network::definition::{Layer, Network};
 use crate::network::fit::NetworkMismatch;
@@ -55,6 +56,9 @@ pub enum InferenceError {
     /// The network has a layer that occurs in training only.
     #[error("layer {0} cannot run: only a trained network can")]
     Layer(String),
+    /// The integer network has a fault.
+    #[error(transparent)]
+    Integer(#[from] IntegerError),
 }
 
 /// Returns the logits of every image, `classes` numbers each, in the order of the images. Calls `cancelled`
@@ -68,25 +72,45 @@ pub fn logits(
     let network = model.network();
     check(network, images)?;
     let plan = InferencePlan::new(model)?;
-    let (classes, places) = (network.classes, (0..images.len() as u32).collect::<Vec<_>>());
-    let mut logits = vec![0.0; places.len() * classes];
+    in_groups(
+        network,
+        (images.len(), plan.blocks),
+        cancelled,
+        || InferenceScratch::new(&plan),
+        |scratch, places, logits| scratch.run(&plan, images, places, logits),
+    )
+}
+
+/// Computes the outputs of images in groups of some blocks, in parallel: `run` writes those of the images at some places, with the
+/// buffers of its thread. Errors if `cancelled` returns true.
+pub(crate) fn in_groups<T: Clone + Default + Send, S>(
+    network: &Network,
+    (images, blocks): (usize, usize),
+    cancelled: &dyn Fn() -> bool,
+    scratch: impl Fn() -> S + Sync,
+    run: impl Fn(&mut S, &[u32], &mut [T]) + Sync,
+) -> Result<Vec<T>, InferenceError> {
+    let (classes, places) = (network.classes, (0..images as u32).collect::<Vec<_>>());
+    let mut outputs = vec![T::default(); places.len() * classes];
     let each = (ROUND / network.multiply_accumulates().max(1)).clamp(1, places.len().max(1) as u64);
-    let group = plan.blocks * LANES;
+    let group = blocks * LANES;
     let each = (each as usize).next_multiple_of(GROUPS * group);
-    for (round, logits) in logits.chunks_mut(each * classes).enumerate() {
+    for (round, outputs) in outputs.chunks_mut(each * classes).enumerate() {
         if cancelled() {
             return Err(InferenceError::Cancelled);
         }
-        let groups = logits.par_chunks_mut(group * classes).enumerate().with_min_len(GROUPS);
-        groups.for_each_init(
-            || InferenceScratch::new(&plan),
-            |scratch, (at, logits)| {
-                let places = &places[round * each + at * group..][..logits.len() / classes];
-                scratch.run(&plan, images, places, logits);
-            },
-        );
+        let groups = outputs.par_chunks_mut(group * classes).enumerate().with_min_len(GROUPS);
+        groups.for_each_init(&scratch, |scratch, (at, outputs)| {
+            let places = &places[round * each + at * group..][..outputs.len() / classes];
+            run(scratch, places, outputs);
+        });
     }
-    Ok(logits)
+    Ok(outputs)
+}
+
+/// Returns the blocks that a thread computes together, where the widest buffer has so many lines per block.
+pub(crate) fn blocks_together(widest: usize) -> usize {
+    (CACHE / (widest * size_of::<Lanes>()).max(1)).clamp(1, BLOCKS)
 }
 
 /// A layer with its kernel, and with the parameters open for reading.
@@ -199,14 +223,13 @@ impl<'a> InferencePlan<'a> {
             let rectify = is_product(layer) && rectifier(network, at).is_some();
             stages.push(InferenceStage { layer, kernel, weight, bias, rectify, from, to });
         }
-        let widest = slots.iter().max().map_or(1, |lines| lines * size_of::<Lanes>());
-        let blocks = (CACHE / widest.max(1)).clamp(1, BLOCKS);
+        let blocks = blocks_together(slots.iter().max().copied().unwrap_or(1));
         Ok(Self { stages, slots, blocks, input: network.input, classes: network.classes })
     }
 }
 
 /// Takes a slot for a value: the free one that needs to grow least, else a new one.
-fn take(free: &mut Vec<usize>, slots: &mut Vec<usize>, lines: usize) -> usize {
+pub(crate) fn take(free: &mut Vec<usize>, slots: &mut Vec<usize>, lines: usize) -> usize {
     let growth = |slot: &usize| (lines.saturating_sub(slots[*slot]), slots[*slot]);
     let best = (0..free.len()).min_by_key(|at| growth(&free[*at]));
     best.map_or_else(

@@ -11,86 +11,16 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::{Export, Footprint};
-use crate::dataset::images::{Images, Labels, Pixels};
-use crate::dataset::normalize::Normalize;
+use crate::dataset::images::{Images, Labels};
 use crate::format::Bias::{Exactly, Ieee};
 use crate::format::{Element, Float, Format, RandomBits, Range, Rounding};
 use crate::network::architecture::{Architecture, LayerSpec};
 use crate::network::array::Array;
 use crate::network::definition::Network;
-use crate::network::geometry::{HeightWidth, Padding, PaddingSpec};
+use crate::network::every_layer::{drawn, images, layers, model, normalize};
 use crate::network::model::Model;
 use crate::quantize::{Encoded, Quantization, Quantizer, Tensor, Tensors};
 use crate::scale::{Per, RealFit, Scale, ScaleType};
-
-/// Every kind of layer of a trained network.
-fn layers() -> Vec<LayerSpec> {
-    let square = HeightWidth::square;
-    let pixels = |n| PaddingSpec::Pixels(Padding::all(n));
-    let strided = LayerSpec::Conv {
-        out: 8,
-        kernel: HeightWidth { height: 3, width: 2 },
-        stride: HeightWidth { height: 1, width: 2 },
-        padding: pixels(1),
-        dilation: HeightWidth { height: 1, width: 2 },
-        groups: 2,
-        bias: false,
-        name: None,
-    };
-    let depthwise = LayerSpec::DepthwiseConv {
-        multiplier: 1,
-        kernel: square(3),
-        stride: square(1),
-        padding: pixels(1),
-        dilation: square(1),
-        bias: true,
-        name: None,
-    };
-    let pool = |count_padding| LayerSpec::AvgPool {
-        size: square(2),
-        stride: None,
-        padding: pixels(1),
-        count_padding,
-    };
-    vec![
-        LayerSpec::conv(6, 3).padded(pixels(1)),
-        LayerSpec::Relu,
-        LayerSpec::max_pool(2).padded(pixels(1)),
-        strided,
-        LayerSpec::Relu6,
-        LayerSpec::Residual { body: vec![depthwise, LayerSpec::LeakyRelu { slope: 0.1 }], shortcut: vec![] },
-        LayerSpec::Concat {
-            branches: vec![
-                vec![LayerSpec::conv(3, 1), LayerSpec::Sigmoid],
-                vec![LayerSpec::conv(5, 1), LayerSpec::Tanh],
-                vec![],
-            ],
-        },
-        LayerSpec::HardSwish,
-        pool(true),
-        pool(false),
-        LayerSpec::Flatten,
-        LayerSpec::linear(9),
-        LayerSpec::Relu,
-        LayerSpec::linear(4),
-    ]
-}
-
-/// Draws numbers from −1 to 1.
-fn drawn(count: usize, seed: usize) -> Vec<f32> {
-    let number = |at: usize| ((at + seed * 977) * 7919 % 20_011) as f32 / 10_005.5 - 1.0;
-    (0..count).map(number).collect()
-}
-
-fn model(layers: Vec<LayerSpec>) -> Model {
-    let network = Network::resolve(&Architecture::Layers(layers), [3, 7, 6], 4).unwrap();
-    let tensor = |(seed, parameter): (usize, crate::network::definition::Parameter)| {
-        let numbers = drawn(parameter.shape.iter().product(), seed);
-        (parameter.name, Array::new(parameter.shape, numbers).unwrap())
-    };
-    let tensors = network.parameters().into_iter().enumerate().map(tensor).collect();
-    Model::new(network, tensors).unwrap()
-}
 
 fn quantizations() -> Vec<Quantization> {
     let made = |format, scale| Quantization::new(format, Rounding::Nearest, scale).unwrap();
@@ -128,18 +58,6 @@ fn quantizations() -> Vec<Quantization> {
         made(Format::Mx { element: Element::Int { bits: 8 }, block: 32 }, None),
         made(Format::BlockFloat { bits: 5, block: 16 }, None),
     ]
-}
-
-fn images() -> Images {
-    let bytes: Vec<u8> = (0..16 * 126).map(|at| (at * 31 % 251) as u8).collect();
-    let mut images =
-        Images { shape: [3, 7, 6], pixels: Pixels::Bytes { bytes, values: vec![] }, labels: None };
-    normalize().apply(&mut images).unwrap();
-    images
-}
-
-fn normalize() -> Normalize {
-    Normalize::Standard { mean: vec![0.49, 0.48, 0.45], std: vec![0.24, 0.25, 0.26] }
 }
 
 /// Returns the compilers that are there, each with its options; says which are missing.

@@ -37,7 +37,10 @@ impl QuantizeOp {
             flipped += flips.apply(&mut tensor).map_err(failed)?;
             replaced.insert(tensor.name, tensor.weights);
         }
-        let small = self.with_quantizations(made.with(replaced).map_err(failed)?);
+        let mut small = self.with_quantizations(made.with(replaced).map_err(failed)?);
+        if let Some(integers) = made.integers() {
+            small = small.with_integers(integers.clone()).map_err(failed)?;
+        }
         let bytes = small.encode().map_err(failed)?;
         output.parts = BTreeMap::from([("model".to_owned(), Digest::hash(&bytes))]);
         output.artifact = Some(Arc::new(Artifact::Model(small)));
@@ -68,7 +71,7 @@ impl QuantizeOp {
     }
 
     /// Returns the tensors that [`Self::run_exactly`] makes of a model, with their codes; `made` is the model that it made.
-    fn encode_exactly(
+    pub(super) fn encode_exactly(
         &self,
         [model, made]: [&Model; 2],
         data: Option<&Dataset>,

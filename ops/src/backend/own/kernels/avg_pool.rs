@@ -28,6 +28,24 @@ impl AvgPool {
 
     /// Writes the means of one block of images.
     pub(crate) fn apply(&self, x: &[Lanes], y: &mut [Lanes]) {
+        self.sum(x, y);
+        let channels = self.windows.channels;
+        vectorized(
+            y,
+            #[inline(always)]
+            |y: &mut [Lanes]| {
+                for (pixel, y) in y.chunks_exact_mut(channels).enumerate() {
+                    let count = self.count(pixel) as f32;
+                    for sum in y.iter_mut().flat_map(|line| &mut line.0) {
+                        *sum /= count;
+                    }
+                }
+            },
+        );
+    }
+
+    /// Writes the sums of the windows of one block of images.
+    pub(crate) fn sum(&self, x: &[Lanes], y: &mut [Lanes]) {
         let channels = self.windows.channels;
         vectorized(
             y,
@@ -41,10 +59,6 @@ impl AvgPool {
                                 sum.0[lane] += x.0[lane];
                             }
                         }
-                    }
-                    let count = self.count(pixel);
-                    for sum in y.iter_mut().flat_map(|line| &mut line.0) {
-                        *sum /= count;
                     }
                 }
             },
@@ -60,7 +74,7 @@ impl AvgPool {
             |(dx, dy): (&mut [Lanes], &[Lanes])| {
                 dx.fill(Lanes::ZERO);
                 for (pixel, dy) in dy.chunks_exact(channels).enumerate() {
-                    let count = self.count(pixel);
+                    let count = self.count(pixel) as f32;
                     for first in self.windows.pixels(pixel) {
                         for (sum, dy) in dx[first..first + channels].iter_mut().zip(dy) {
                             for lane in 0..LANES {
@@ -75,13 +89,8 @@ impl AvgPool {
 
     /// Returns the number of pixels that the mean of an output pixel is over.
     #[inline(always)]
-    fn count(&self, pixel: usize) -> f32 {
-        let pixels = if self.count_padding {
-            self.windows.padded_len(pixel)
-        } else {
-            self.windows.pixels(pixel).len()
-        };
-        pixels as f32
+    pub(crate) fn count(&self, pixel: usize) -> usize {
+        if self.count_padding { self.windows.padded_len(pixel) } else { self.windows.pixels(pixel).len() }
     }
 }
 

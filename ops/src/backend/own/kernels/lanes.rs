@@ -82,12 +82,25 @@ pub(crate) fn zip_each(out: &mut [Lanes], with: &[Lanes], change: impl Fn(f32, f
 /// Writes at most 16 images as numbers to a block, for a network with inputs of the shape `input`; lanes without an image
 /// become 0. The images have as many pixels, in the same order: channel by channel, row by row.
 pub(crate) fn fill_block(images: &Images, places: &[u32], input: [usize; 3], block: &mut [Lanes]) {
+    let values = if let Pixels::Bytes { values, .. } = &images.pixels { &values[..] } else { &[] };
+    fill_block_with(images, places, input, (values, |number| number), block);
+}
+
+/// Writes images as [`fill_block`] does, with other numbers: `values` has the number of each byte, per channel, and `of_number` makes
+/// one of a number.
+pub(crate) fn fill_block_with(
+    images: &Images,
+    places: &[u32],
+    input: [usize; 3],
+    (values, of_number): (&[[f32; 256]], impl Fn(f32) -> f32),
+    block: &mut [Lanes],
+) {
     let to = BlockPlaces { shape: images.shape, input, places };
     match &images.pixels {
-        Pixels::Bytes { bytes, values } => {
+        Pixels::Bytes { bytes, .. } => {
             to.fill(bytes, block, |channel, byte| values[channel][usize::from(byte)]);
         }
-        Pixels::Numbers { numbers, .. } => to.fill(numbers, block, |_, number| number),
+        Pixels::Numbers { numbers, .. } => to.fill(numbers, block, |_, number| of_number(number)),
     }
 }
 

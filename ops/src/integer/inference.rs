@@ -1,0 +1,415 @@
+//! Inference of integer networks on the own kernels. Knows nothing of files and labels.
+//!
+//! Centered codes are small whole numbers, and the kernels for binary32 add products of whole numbers exactly as long as no sum
+//! exceeds 2^24. Where the codes of a weight allow larger sums, they are divided into digits: each digit has a pass of its own, and
+//! the sums are put together in 32 bits. Everything else is integer arithmetic.
+
+use super::error::IntegerError;
+use super::multiplier::{Multiplier, SharedMultiplier};
+use super::network::{IntegerNetwork, Product, Step, StepOp};
+use super::value_scale::ValueScale;
+use crate::backend::check;
+use crate::backend::own::inference::{InferenceError, blocks_together, in_groups, take};
+use crate::backend::own::kernels::avg_pool::AvgPool;
+use crate::backend::own::kernels::conv::{Conv, Packed};
+use crate::backend::own::kernels::flatten::Flatten;
+use crate::backend::own::kernels::join::Slot;
+use crate::backend::own::kernels::lanes::{LANES, Lanes, fill_block_with, vectorized, zeros};
+use crate::backend::own::kernels::linear::{Linear, Weight};
+use crate::backend::own::kernels::max_pool::MaxPool;
+use crate::dataset::images::{Images, Pixels};
+use crate::network::definition::{Layer, Network};
+use crate::network::model::Model;
+
+/// The largest whole number up to which binary32 holds all.
+const EXACT: i64 = 1 << 24;
+
+/// A line of sums: one for each image of a block.
+type Sums = [i32; LANES];
+
+/// The outputs of an integer network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outputs {
+    /// One row for each image.
+    pub numbers: Vec<i32>,
+    /// The number that a difference of 1 stands for.
+    pub scale: f64,
+}
+
+impl Outputs {
+    /// Returns the logits: outputs times their scale, rounded once.
+    #[must_use]
+    pub fn logits(&self) -> Vec<f32> {
+        self.numbers.iter().map(|number| (f64::from(*number) * self.scale) as f32).collect()
+    }
+}
+
+/// Computes the outputs of images. Errors if the model has no integer parameters, if they do not fit it, if the images do not
+/// fit the network, or if `cancelled` returns true.
+pub fn outputs(
+    model: &Model,
+    images: &Images,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Outputs, InferenceError> {
+    let network = model.network();
+    check(network, images)?;
+    let integers = integer_network(model)?;
+    let plan = IntegerPlan::new(network, &integers, images)?;
+    let numbers = in_groups(
+        network,
+        (images.len(), plan.blocks),
+        cancelled,
+        || IntegerScratch::new(&plan),
+        |scratch, places, outputs| scratch.run(&plan, images, places, outputs),
+    )?;
+    Ok(Outputs { numbers, scale: integers.output_scale })
+}
+
+/// Returns the integer network of a model. Errors like [`outputs`].
+pub fn integer_network(model: &Model) -> Result<IntegerNetwork, IntegerError> {
+    let missing = || IntegerError::Parameters { name: "the model".to_owned(), what: "are missing" };
+    IntegerNetwork::new(model.network(), model.tensors(), model.integers().ok_or_else(missing)?)
+}
+
+/// A step with its kernel.
+struct IntegerStage<'a> {
+    step: &'a Step,
+    kernel: Kernel<'a>,
+    /// The number of lines of each input, and of the output.
+    from: Vec<usize>,
+    to: usize,
+    /// The slot of each input, and of the output.
+    slots: Vec<usize>,
+    slot: usize,
+}
+
+enum Kernel<'a> {
+    /// A kernel for each digit of the codes, the lowest first.
+    Conv(Box<Conv>, Vec<Packed>, &'a Product),
+    Linear(Linear, Vec<Vec<f32>>, &'a Product),
+    Affine(&'a Product),
+    Add(&'a SharedMultiplier),
+    Concat(Vec<(Slot, &'a SharedMultiplier)>),
+    MaxPool(MaxPool),
+    Mean(AvgPool, Vec<Multiplier>),
+    Flatten(Flatten),
+    Table {
+        codes: &'a [i8],
+        least: i32,
+        zero_point: i32,
+    },
+}
+
+/// The steps of a network, and the buffers that they need.
+struct IntegerPlan<'a> {
+    stages: Vec<IntegerStage<'a>>,
+    /// Lines per block of each buffer.
+    slots: Vec<usize>,
+    blocks: usize,
+    input: [usize; 3],
+    classes: usize,
+    images: ValueScale,
+    /// The centered code of each byte, per channel; none for images of numbers.
+    bytes: Vec<[f32; 256]>,
+}
+
+impl<'a> IntegerPlan<'a> {
+    fn new(
+        network: &'a Network,
+        integers: &'a IntegerNetwork,
+        images: &Images,
+    ) -> Result<Self, InferenceError> {
+        let mut readers = vec![0; integers.values.len()];
+        integers.steps.iter().flat_map(|step| &step.inputs).for_each(|value| readers[*value] += 1);
+        let mut slots = vec![network.input.iter().product()];
+        let (mut places, mut free) = (vec![0], vec![]);
+        let mut stages = vec![];
+        for step in &integers.steps {
+            let layer = &network.layers[step.layer];
+            let to = layer.output.len();
+            let slot = take(&mut free, &mut slots, to);
+            slots[slot] = slots[slot].max(to);
+            for value in &step.inputs {
+                readers[*value] -= 1;
+                if readers[*value] == 0 {
+                    free.push(places[*value]);
+                }
+            }
+            stages.push(IntegerStage {
+                step,
+                kernel: Kernel::of(layer, step, integers)
+                    .ok_or_else(|| InferenceError::Layer(layer.name.clone()))?,
+                from: step.inputs.iter().map(|value| integers.values[*value].shape.len()).collect(),
+                to,
+                slots: step.inputs.iter().map(|value| places[*value]).collect(),
+                slot,
+            });
+            places.push(slot);
+        }
+        let images_scale = integers.values[0].scale;
+        let centered = |number: f32| centered(images_scale, number);
+        let bytes = match &images.pixels {
+            Pixels::Bytes { values, .. } => values.iter().map(|values| values.map(centered)).collect(),
+            Pixels::Numbers { .. } => vec![],
+        };
+        let blocks = blocks_together(slots.iter().max().copied().unwrap_or(1));
+        let (input, classes) = (network.input, network.classes);
+        Ok(Self { stages, slots, blocks, input, classes, images: images_scale, bytes })
+    }
+}
+
+/// Returns the centered code of a number.
+fn centered(scale: ValueScale, number: f32) -> f32 {
+    (scale.code(f64::from(number)) - scale.zero_point) as f32
+}
+
+/// Buffers of one thread, for a group of images.
+struct IntegerScratch {
+    values: Vec<Vec<Lanes>>,
+    sums: Vec<Sums>,
+}
+
+impl IntegerScratch {
+    fn new(plan: &IntegerPlan<'_>) -> Self {
+        let most = plan.stages.iter().map(|stage| stage.to).max().unwrap_or(0);
+        Self {
+            values: plan.slots.iter().map(|lines| zeros(plan.blocks * lines)).collect(),
+            sums: vec![[0; LANES]; plan.blocks * most],
+        }
+    }
+
+    /// Computes the outputs of the images at these places.
+    fn run(&mut self, plan: &IntegerPlan<'_>, images: &Images, places: &[u32], outputs: &mut [i32]) {
+        let blocks = places.len().div_ceil(LANES);
+        let size = plan.input.iter().product();
+        for (places, block) in places.chunks(LANES).zip(self.values[0].chunks_exact_mut(size)) {
+            let number = |number| centered(plan.images, number);
+            fill_block_with(images, places, plan.input, (&plan.bytes, number), block);
+        }
+        let Some(last) = plan.stages.last() else { return };
+        for stage in &plan.stages {
+            let mut y = std::mem::take(&mut self.values[stage.slot]);
+            stage.run(blocks, &self.values, &mut self.sums, &mut y[..blocks * stage.to]);
+            self.values[stage.slot] = y;
+        }
+        let is_sum = last.step.output.is_none();
+        for (image, row) in outputs.chunks_exact_mut(plan.classes).enumerate() {
+            let first = image / LANES * plan.classes;
+            for (at, output) in row.iter_mut().enumerate() {
+                *output = if is_sum {
+                    self.sums[first + at][image % LANES]
+                } else {
+                    self.values[last.slot][first + at].0[image % LANES] as i32
+                };
+            }
+        }
+    }
+}
+
+impl<'a> Kernel<'a> {
+    /// Returns the kernel of a step; `None` for a layer of another kind.
+    fn of(layer: &'a Layer, step: &'a Step, integers: &'a IntegerNetwork) -> Option<Self> {
+        let scale_of = |value: usize| integers.values[value].scale;
+        Some(match &step.op {
+            StepOp::Product(product) => {
+                let [low, high] = scale_of(step.inputs[0]).centered_limits();
+                let digits = digits(product, i64::from(low.abs().max(high.abs())));
+                match Conv::new(layer) {
+                    Some(conv) => {
+                        let packed = digits.iter().map(|weight| conv.pack(weight)).collect();
+                        Self::Conv(Box::new(conv), packed, product)
+                    }
+                    None if product.row() == 1 && layer.input() == layer.output => Self::Affine(product),
+                    None => Self::Linear(Linear::new(layer), digits, product),
+                }
+            }
+            StepOp::Add(factors) => Self::Add(factors),
+            StepOp::Concat(factors) => {
+                let channels: Vec<usize> = layer.inputs.iter().map(|input| input.channels().0).collect();
+                Self::Concat(Slot::of(&channels).into_iter().zip(factors).collect())
+            }
+            StepOp::MaxPool => Self::MaxPool(MaxPool::new(layer)?),
+            StepOp::Mean(multipliers) => {
+                let (pool, pixels) = (AvgPool::new(layer)?, layer.output.channels().1);
+                let of = |pixel| multipliers.get(&pool.count(pixel)).copied();
+                Self::Mean(pool, (0..pixels).map(of).collect::<Option<_>>()?)
+            }
+            StepOp::Flatten => Self::Flatten(Flatten::new(layer)?),
+            StepOp::Table(codes) => {
+                let input = scale_of(step.inputs[0]);
+                let zero_point = step.output.map_or(0, |output| scale_of(output).zero_point);
+                Self::Table { codes, least: input.centered_limits()[0], zero_point }
+            }
+        })
+    }
+}
+
+/// Returns the digits of codes as binary32 numbers, the lowest first: one if no sum exceeds 2^24, else as many of as many bits as keep the sums
+/// of each digit below. The highest digit has the sign.
+fn digits(product: &Product, largest: i64) -> Vec<Vec<f32>> {
+    let width = |digits: u32| 8_u32.div_ceil(digits);
+    let digit = |code: i8, at: u32, digits: u32| -> i64 {
+        let shifted = i64::from(code) >> (at * width(digits));
+        if at + 1 == digits { shifted } else { shifted & ((1 << width(digits)) - 1) }
+    };
+    let is_exact = |digits: u32| {
+        (0..digits).all(|at| {
+            let mut rows = product.codes.chunks_exact(product.row().max(1));
+            rows.all(|row| {
+                row.iter().map(|code| digit(*code, at, digits).abs()).sum::<i64>() * largest <= EXACT
+            })
+        })
+    };
+    let count = [1, 2, 4].into_iter().find(|count| is_exact(*count)).unwrap_or(8);
+    let of = |at| product.codes.iter().map(|code| digit(*code, at, count) as f32).collect();
+    (0..count).map(of).collect()
+}
+
+impl IntegerStage<'_> {
+    /// Applies the step to blocks of images.
+    fn run(&self, blocks: usize, slots: &[Vec<Lanes>], sums: &mut [Sums], y: &mut [Lanes]) {
+        let input = |at: usize| &slots[self.slots[at]][..blocks * self.from[at]];
+        let x = || input(0).chunks_exact(self.from[0]);
+        let limits = self.step.limits;
+        match &self.kernel {
+            Kernel::Conv(conv, digits, product) => {
+                let mut pass = |digit: usize, y: &mut [Lanes]| {
+                    for (x, y) in x().zip(y.chunks_exact_mut(self.to)) {
+                        conv.apply(x, &digits[digit], None, false, y);
+                    }
+                };
+                self.product(product, digits.len(), &mut pass, sums, y);
+            }
+            Kernel::Linear(linear, digits, product) => {
+                let x: Vec<&[Lanes]> = x().collect();
+                let mut pass = |digit: usize, y: &mut [Lanes]| {
+                    let mut y: Vec<&mut [Lanes]> = y.chunks_exact_mut(self.to).collect();
+                    let weight = Weight { numbers: &digits[digit], finite: true };
+                    linear.apply(&x, weight, None, false, &mut y);
+                };
+                self.product(product, digits.len(), &mut pass, sums, y);
+            }
+            Kernel::Affine(product) => {
+                let channels = product.codes.len();
+                for (y, x) in y.chunks_exact_mut(channels).zip(input(0).chunks_exact(channels)) {
+                    for ((y, x), code) in y.iter_mut().zip(x).zip(&product.codes) {
+                        y.0 = x.0.map(|number| number * f32::from(*code));
+                    }
+                }
+                self.product(product, 1, &mut |_, _| {}, sums, y);
+            }
+            Kernel::Add(factors) => {
+                let inputs: Vec<&[Lanes]> = (0..self.from.len()).map(input).collect();
+                add(factors, &inputs, limits, y);
+            }
+            Kernel::Concat(branches) => {
+                for (at, (slot, factor)) in branches.iter().enumerate() {
+                    let mut scaled = input(at).to_vec();
+                    add(factor, &[input(at)], limits, &mut scaled);
+                    slot.apply(&scaled, y);
+                }
+            }
+            Kernel::MaxPool(pool) => x().zip(y.chunks_exact_mut(self.to)).for_each(|(x, y)| pool.apply(x, y)),
+            Kernel::Mean(pool, multipliers) => {
+                let channels = self.to / multipliers.len().max(1);
+                for (x, y) in x().zip(y.chunks_exact_mut(self.to)) {
+                    pool.sum(x, y);
+                    for (y, multiplier) in y.chunks_exact_mut(channels).zip(multipliers) {
+                        rescale(y, &[0], std::slice::from_ref(multiplier), limits);
+                    }
+                }
+            }
+            Kernel::Flatten(flatten) => flatten.apply(input(0), y),
+            Kernel::Table { codes, least, zero_point } => {
+                for (y, x) in y.iter_mut().zip(input(0)) {
+                    let code = |u: f32| codes.get((u as i32 - least) as usize).copied().unwrap_or_default();
+                    y.0 = x.0.map(|u| (i32::from(code(u)) - zero_point) as f32);
+                }
+            }
+        }
+    }
+
+    /// Puts the sums of the digits together, and writes the outputs. Logits go to `sums`.
+    fn product(
+        &self,
+        product: &Product,
+        digits: usize,
+        pass: &mut dyn FnMut(usize, &mut [Lanes]),
+        sums: &mut [Sums],
+        y: &mut [Lanes],
+    ) {
+        if digits == 1 && self.step.output.is_some() {
+            pass(0, y);
+            rescale(y, &product.biases, &product.multipliers, self.step.limits);
+            return;
+        }
+        let sums = &mut sums[..y.len()];
+        sums.fill([0; LANES]);
+        let width = 8 / digits;
+        for digit in 0..digits {
+            pass(digit, y);
+            for (sum, y) in sums.iter_mut().zip(&*y) {
+                sum.iter_mut().zip(y.0).for_each(|(sum, y)| *sum += (y as i32) << (digit * width));
+            }
+        }
+        let outputs = product.biases.len();
+        for pixel in sums.chunks_exact_mut(outputs) {
+            for ((output, sums), bias) in pixel.iter_mut().enumerate().zip(&product.biases) {
+                for sum in sums {
+                    *sum += bias;
+                    if let Some(multiplier) = product.multipliers.get(output) {
+                        let [low, high] = self.step.limits.map(i64::from);
+                        *sum = multiplier.apply(*sum).clamp(low, high) as i32;
+                    }
+                }
+            }
+        }
+        if self.step.output.is_some() {
+            for (y, sums) in y.iter_mut().zip(sums) {
+                y.0 = sums.map(|sum| sum as f32);
+            }
+        }
+    }
+}
+
+/// Replaces sums by their outputs: (sum + bias) times multiplier, within limits. Biases and multipliers repeat.
+fn rescale(y: &mut [Lanes], biases: &[i32], multipliers: &[Multiplier], limits: [i32; 2]) {
+    let [low, high] = limits.map(i64::from);
+    vectorized(
+        y,
+        #[inline(always)]
+        |y: &mut [Lanes]| {
+            for pixel in y.chunks_exact_mut(multipliers.len().max(1)) {
+                for ((line, multiplier), bias) in pixel.iter_mut().zip(multipliers).zip(biases.iter().cycle())
+                {
+                    let (factor, shift) = (i64::from(multiplier.factor), multiplier.shift);
+                    for number in &mut line.0 {
+                        let sum = *number as i32 + bias;
+                        let product = (i64::from(sum) * factor + (1_i64 << (shift - 1))) >> shift;
+                        *number = product.clamp(low, high) as i32 as f32;
+                    }
+                }
+            }
+        },
+    );
+}
+
+/// Writes the rounded sums of inputs times factors, within limits.
+fn add(factors: &SharedMultiplier, inputs: &[&[Lanes]], [low, high]: [i32; 2], y: &mut [Lanes]) {
+    let half = 1 << (factors.shift - 1);
+    vectorized(
+        y,
+        #[inline(always)]
+        |y: &mut [Lanes]| {
+            for (at, line) in y.iter_mut().enumerate() {
+                let mut sums: Sums = [half; LANES];
+                for (input, factor) in inputs.iter().zip(&factors.factors) {
+                    for (sum, number) in sums.iter_mut().zip(input[at].0) {
+                        *sum += number as i32 * factor;
+                    }
+                }
+                line.0 = sums.map(|sum| (sum >> factors.shift).clamp(low, high) as f32);
+            }
+        },
+    );
+}

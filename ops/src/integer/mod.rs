@@ -1,0 +1,19 @@
+//! Integer networks: activations of 2 to 8 bits, weights of `Int` formats, sums of 32 bits. docs/integer.md specifies their
+//! arithmetic to the last bit.
+//!
+//! `range_fit.rs` fits the scale and zero point of each value to calibration images, which `parameters.rs` keeps with the model.
+//! `network.rs` makes the steps of the arithmetic from both, with the factors of `multiplier.rs`; `inference.rs` computes them on the
+//! own kernels, and the exports write them for other programs.
+
+pub mod activations;
+pub mod error;
+pub mod inference;
+pub mod multiplier;
+pub mod network;
+pub mod parameters;
+pub mod range_fit;
+mod roles;
+pub mod value_scale;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,354 @@
+//! Integer networks of every kind of layer: the kernels against the arithmetic one number at a time.
+
+use std::collections::BTreeMap;
+
+use super::activations::Activations;
+use super::inference::{integer_network, outputs};
+use super::network::{IntegerNetwork, Product, StepOp};
+use super::parameters::{IntegerParameters, WeightScales};
+use super::range_fit::{RangeFit, value_scales};
+use super::value_scale::ValueScale;
+use crate::backend::own;
+use crate::calibration::{Calibration, Method};
+use crate::dataset::images::{Images, Pixels};
+use crate::format::{Format, RandomBits, Range, Rounding};
+use crate::network::architecture::{Architecture, LayerSpec};
+use crate::network::array::Array;
+use crate::network::definition::{Layer, Network};
+use crate::network::every_layer::{drawn, images, layers, model};
+use crate::network::layer::LayerOp;
+use crate::network::model::Model;
+use crate::network::shape::ActivationShape;
+use crate::quantize::{Quantization, Quantizer, Tensor, Tensors};
+use crate::random::Stream;
+use crate::scale::{Per, RealFit, Scale, ScaleType};
+
+/// Returns a network with weights of some bits and integer activations.
+fn integer_model(model: &Model, bits: u32, per: Per, activations: Activations, images: &Images) -> Model {
+    let scale = Scale::Real { per, fit: RealFit::MaxAbs, store: ScaleType::F32 };
+    let format = Format::Int { bits, range: Range::Symmetric };
+    let quantizer = Quantizer {
+        quantization: Quantization::new(format, Rounding::Nearest, Some(scale)).unwrap(),
+        layers: BTreeMap::new(),
+        seed: 0,
+        random_bits: RandomBits::default(),
+        tensors: Tensors::Weights,
+    };
+    let tensors: Vec<Tensor<'_>> = model
+        .tensors()
+        .iter()
+        .map(|(name, array)| Tensor { name, shape: array.shape(), data: array.numbers() })
+        .collect();
+    let encoded = quantizer.encode(&tensors).unwrap();
+    let weights = encoded
+        .iter()
+        .filter_map(|tensor| {
+            let layer = tensor.name.strip_suffix(".weight")?;
+            Some((layer.to_owned(), WeightScales { bits, scales: tensor.codes.as_ref()?.scales.clone() }))
+        })
+        .collect();
+    let model =
+        model.with(encoded.into_iter().map(|tensor| (tensor.name, tensor.weights)).collect()).unwrap();
+    let calibration =
+        Calibration { method: Method::Direct, images: images.len(), seed: 0, bias_correction: false };
+    let values =
+        value_scales(calibration, (activations.bits, activations.fit), &model, images, &|| false).unwrap();
+    model.with_integers(IntegerParameters { values, weights }).unwrap()
+}
+
+/// Returns the outputs of an image by the arithmetic as it is specified, one number at a time, in checked 32-bit arithmetic. Values
+/// lie channel by channel.
+fn reference(model: &Model, integers: &IntegerNetwork, image: &[f32]) -> Vec<i32> {
+    let network = model.network();
+    let of_images = integers.values[0].scale;
+    let mut values: Vec<Vec<i32>> =
+        vec![image.iter().map(|x| of_images.code(f64::from(*x)) - of_images.zero_point).collect()];
+    for step in &integers.steps {
+        let layer = &network.layers[step.layer];
+        let inputs: Vec<&[i32]> = step.inputs.iter().map(|value| &values[*value][..]).collect();
+        let [low, high] = step.limits.map(i64::from);
+        let made: Vec<i64> = match &step.op {
+            StepOp::Product(product) => products(layer, product, inputs[0]),
+            StepOp::Add(factors) => (0..inputs[0].len())
+                .map(|at| {
+                    let terms = inputs.iter().zip(&factors.factors);
+                    let sum = terms.fold(0_i32, |sum, (input, m)| {
+                        sum.checked_add(input[at].checked_mul(*m).unwrap()).unwrap()
+                    });
+                    i64::from(sum.checked_add(1 << (factors.shift - 1)).unwrap() >> factors.shift)
+                })
+                .collect(),
+            StepOp::Concat(factors) => inputs
+                .iter()
+                .zip(factors)
+                .flat_map(|(input, of)| input.iter().map(|u| i64::from(of.apply([*u].into_iter()))))
+                .collect(),
+            StepOp::MaxPool => windows(layer)
+                .map(|(pixels, _)| pixels.map(|at| i64::from(inputs[0][at])).max().unwrap())
+                .collect(),
+            StepOp::Mean(multipliers) => windows(layer)
+                .map(|(pixels, count)| {
+                    let sum = pixels.fold(0_i32, |sum, at| sum.checked_add(inputs[0][at]).unwrap());
+                    multipliers[&count].apply(sum)
+                })
+                .collect(),
+            // Values lie channel by channel already.
+            StepOp::Flatten => inputs[0].iter().map(|u| i64::from(*u)).collect(),
+            StepOp::Table(codes) => {
+                let (from, to) =
+                    (integers.values[step.inputs[0]].scale, integers.values[step.output.unwrap()].scale);
+                let code = |u: &i32| codes[(u + from.zero_point - from.limits()[0]) as usize];
+                inputs[0].iter().map(|u| i64::from(code(u)) - i64::from(to.zero_point)).collect()
+            }
+        };
+        values.push(made.into_iter().map(|y| y.clamp(low, high) as i32).collect());
+    }
+    values.pop().unwrap()
+}
+
+fn products(layer: &Layer, product: &Product, x: &[i32]) -> Vec<i64> {
+    let row = product.row();
+    let sum = |output: usize, terms: &mut dyn Iterator<Item = (usize, usize)>| {
+        let sum = terms.fold(product.biases[output], |sum, (weight, at)| {
+            let term = i32::from(product.codes[output * row + weight]).checked_mul(x[at]).unwrap();
+            sum.checked_add(term).unwrap()
+        });
+        product.multipliers.get(output).map_or(i64::from(sum), |multiplier| multiplier.apply(sum))
+    };
+    match (layer.op, layer.input(), layer.output) {
+        (
+            LayerOp::Conv { kernel, stride, padding, dilation, groups, .. },
+            ActivationShape::Image([channels, height, width]),
+            ActivationShape::Image([outputs, rows, columns]),
+        ) => {
+            let of_group = channels / groups;
+            let mut all = vec![];
+            for output in 0..outputs {
+                let group = output / (outputs / groups);
+                for pixel in 0..rows * columns {
+                    let place = |at: usize, side: usize, tap: usize| {
+                        (at * stride.both()[side] + tap * dilation.both()[side])
+                            .checked_sub(padding.along(side)[0])
+                    };
+                    let mut terms = (0..row).filter_map(|weight| {
+                        let (channel, tap) = (weight / kernel.area(), weight % kernel.area());
+                        let y = place(pixel / columns, 0, tap / kernel.width).filter(|y| *y < height)?;
+                        let x = place(pixel % columns, 1, tap % kernel.width).filter(|x| *x < width)?;
+                        Some((weight, ((group * of_group + channel) * height + y) * width + x))
+                    });
+                    all.push(sum(output, &mut terms));
+                }
+            }
+            all
+        }
+        (LayerOp::Affine, input, _) => {
+            let (channels, pixels) = input.channels();
+            (0..channels * pixels).map(|at| sum(at / pixels, &mut [(0, at)].into_iter())).collect()
+        }
+        _ => (0..product.biases.len()).map(|output| sum(output, &mut (0..row).map(|at| (at, at)))).collect(),
+    }
+}
+
+/// Returns the windows of a pool, channel by channel: the places of the pixels, and how many count.
+fn windows(layer: &Layer) -> impl Iterator<Item = (impl Iterator<Item = usize>, usize)> {
+    let ActivationShape::Image([_, height, width]) = layer.input() else { panic!("a row") };
+    let ActivationShape::Image([channels, rows, columns]) = layer.output else { panic!("a row") };
+    let (size, stride, padding, counts) = match layer.op {
+        LayerOp::MaxPool { size, stride, padding } => (size.both(), stride.both(), padding, false),
+        LayerOp::AvgPool { size, stride, padding, count_padding } => {
+            (size.both(), stride.both(), padding, count_padding)
+        }
+        _ => ([height, width], [height, width], Default::default(), false),
+    };
+    (0..channels * rows * columns).map(move |at| {
+        let (channel, pixel) = (at / (rows * columns), at % (rows * columns));
+        let range = |side: usize, at: usize, pixels: usize| {
+            let [before, behind] = padding.along(side);
+            let (first, end) = (at * stride[side], at * stride[side] + size[side]);
+            let inside = first.saturating_sub(before)..end.saturating_sub(before).min(pixels);
+            (inside, end.min(pixels + before + behind) - first)
+        };
+        let (y, tall) = range(0, pixel / columns, height);
+        let (x, wide) = range(1, pixel % columns, width);
+        let count = if counts { tall * wide } else { y.len() * x.len() };
+        let places = y.flat_map(move |y| x.clone().map(move |x| (channel * height + y) * width + x));
+        (places, count)
+    })
+}
+
+fn check(model: &Model, images: &Images) {
+    let integers = integer_network(model).unwrap();
+    let found = outputs(model, images, &|| false).unwrap();
+    let classes = model.network().classes;
+    for (image, row) in found.numbers.chunks_exact(classes).enumerate() {
+        assert_eq!(reference(model, &integers, &images.numbers(&[image as u32])), row, "image {image}");
+    }
+    let again = Model::decode(&model.encode().unwrap()).unwrap();
+    assert_eq!(outputs(&again, images, &|| false).unwrap(), found);
+    assert_eq!(again.encode().unwrap(), model.encode().unwrap());
+}
+
+/// Returns the network of every layer, and the same with a weight and a bias for each channel in place of an activation function.
+fn networks() -> [Model; 2] {
+    let first = model(layers());
+    let text = first.network().to_json().unwrap().replace(r#""op":"hard_swish""#, r#""op":"affine""#);
+    let network = Network::from_json(&text).unwrap();
+    let mut tensors = first.tensors().clone();
+    for parameter in network.parameters() {
+        let drawn =
+            || Array::new(parameter.shape.clone(), drawn(parameter.shape.iter().product(), 5)).unwrap();
+        tensors.entry(parameter.name.clone()).or_insert_with(drawn);
+    }
+    [first, Model::new(network, tensors).unwrap()]
+}
+
+#[test]
+fn kernels_give_the_specified_arithmetic() {
+    let images = images();
+    for model in networks() {
+        for (bits, per, activations, fit) in [
+            (8, Per::Channel, 8, RangeFit::MinMax),
+            (4, Per::Channel, 8, RangeFit::LeastSquares),
+            (2, Per::Tensor, 6, RangeFit::MinMax),
+            (5, Per::Tensor, 4, RangeFit::LeastSquares),
+        ] {
+            let activations = Activations { bits: activations, fit };
+            check(&integer_model(&model, bits, per, activations, &images), &images);
+        }
+    }
+}
+
+#[test]
+fn integers_of_8_bits_are_close_to_binary32() {
+    let images = images();
+    for model in networks() {
+        let activations = Activations { bits: 8, fit: RangeFit::MinMax };
+        let small = integer_model(&model, 8, Per::Channel, activations, &images);
+        let exact = own::inference::logits(&model, &images, &|| false).unwrap();
+        let found = outputs(&small, &images, &|| false).unwrap().logits();
+        let most = exact.iter().fold(0.0_f32, |most, logit| most.max(logit.abs()));
+        let error = exact.iter().zip(&found).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
+        assert!(error < 0.1 * most, "{error} of {most}");
+    }
+}
+
+/// Images as rows of numbers.
+fn rows(features: usize, seed: usize) -> Images {
+    let numbers = drawn(20 * features, seed);
+    Images {
+        shape: [features, 1, 1],
+        pixels: Pixels::Numbers { numbers, zeros: vec![0.0; features] },
+        labels: None,
+    }
+}
+
+/// Returns a network of linear layers for rows of numbers.
+fn linear(features: usize, layers: Vec<LayerSpec>, weight: impl Fn(usize) -> f32) -> Model {
+    let network = Network::resolve(&Architecture::Layers(layers), [features, 1, 1], 2).unwrap();
+    let tensors = network.parameters().into_iter().map(|parameter| {
+        let numbers = (0..parameter.shape.iter().product()).map(&weight).collect();
+        (parameter.name, Array::new(parameter.shape, numbers).unwrap())
+    });
+    Model::new(network.clone(), tensors.collect()).unwrap()
+}
+
+/// Sums beyond 2^24, which binary32 does not hold, take one pass for each digit of the codes.
+#[test]
+fn large_sums_are_exact() {
+    let images = rows(3000, 3);
+    let activations = Activations { bits: 8, fit: RangeFit::MinMax };
+    for constant in [true, false] {
+        let draws = Stream::new(1, "test", "weights");
+        let weight = |at: usize| if constant { 1.0 } else { draws.unit(at as u64) - 0.4 };
+        let layers = vec![LayerSpec::Flatten, LayerSpec::linear(3), LayerSpec::Relu, LayerSpec::linear(2)];
+        for per in [Per::Tensor, Per::Channel] {
+            check(
+                &integer_model(&linear(3000, layers.clone(), weight), 8, per, activations, &images),
+                &images,
+            );
+        }
+    }
+}
+
+#[test]
+fn channels_without_weights_and_scales_of_all_sizes_give_their_outputs() {
+    let images = rows(6, 2);
+    let activations = Activations { bits: 8, fit: RangeFit::MinMax };
+    for size in [0.0, 1e-30, 1e-8, 1.0, 1e8, 1e30] {
+        // The first output of each layer has weights of this size, the second none.
+        let layers = vec![LayerSpec::Flatten, LayerSpec::linear(2), LayerSpec::Relu, LayerSpec::linear(2)];
+        let weight = |at: usize| if at < 2 { size * (1.0 - at as f32 / 3.0) } else { 0.0 };
+        let model = linear(6, layers, weight);
+        check(&integer_model(&model, 8, Per::Channel, activations, &images), &images);
+    }
+}
+
+#[test]
+fn a_residual_takes_branches_of_very_different_scales() {
+    let images = rows(6, 2);
+    for size in [1e-6, 1e-3, 1.0, 1e3, 1e6] {
+        let body = vec![LayerSpec::linear(6)];
+        let layers = vec![
+            LayerSpec::Flatten,
+            LayerSpec::Residual { body, shortcut: vec![] },
+            LayerSpec::Relu,
+            LayerSpec::linear(2),
+        ];
+        let model = linear(6, layers, |at| size * ((at * 7 % 5) as f32 - 2.0));
+        let activations = Activations { bits: 8, fit: RangeFit::MinMax };
+        let small = integer_model(&model, 8, Per::Channel, activations, &images);
+        check(&small, &images);
+        let exact = own::inference::logits(&model, &images, &|| false).unwrap();
+        let found = outputs(&small, &images, &|| false).unwrap().logits();
+        let most = exact.iter().fold(0.0_f32, |most, logit| most.max(logit.abs()));
+        let error = exact.iter().zip(&found).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
+        assert!(error < 0.05 * most, "{size}: {error} of {most}");
+    }
+}
+
+#[test]
+fn numbers_beyond_the_range_saturate() {
+    let images = rows(6, 2);
+    let layers = vec![LayerSpec::Flatten, LayerSpec::linear(3), LayerSpec::Relu, LayerSpec::linear(2)];
+    let small = integer_model(
+        &linear(6, layers, |at| (at % 4) as f32 - 1.0),
+        8,
+        Per::Channel,
+        Activations { bits: 8, fit: RangeFit::MinMax },
+        &images,
+    );
+    let Pixels::Numbers { numbers, zeros } = images.pixels.clone() else { panic!("bytes") };
+    let far = numbers.iter().map(|number| number * 1e20).collect();
+    check(&small, &Images { pixels: Pixels::Numbers { numbers: far, zeros }, ..images });
+}
+
+#[test]
+fn parameters_that_do_not_fit_are_refused() {
+    let images = images();
+    let activations = Activations { bits: 8, fit: RangeFit::MinMax };
+    let good = integer_model(&model(layers()), 4, Per::Channel, activations, &images);
+    let parameters = good.integers().unwrap();
+    let refused = |change: &dyn Fn(&mut IntegerParameters), expected: &str| {
+        let mut parameters = parameters.clone();
+        change(&mut parameters);
+        let error = good.clone().with_integers(parameters).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    let value = |scale, zero_point| ValueScale { bits: 8, scale, zero_point };
+    refused(
+        &|all| assert!(all.values.remove("input").is_some()),
+        "the integer parameters of input are missing",
+    );
+    refused(
+        &|all| assert!(all.values.insert("relu1".into(), value(0.0, 0)).is_some()),
+        "of relu1 are out of range",
+    );
+    refused(
+        &|all| assert!(all.values.insert("relu1".into(), value(1.0, 128)).is_some()),
+        "of relu1 are out of range",
+    );
+    refused(&|all| drop(all.weights.remove("conv1")), "of conv1 are missing");
+    refused(&|all| all.weights.get_mut("conv1").unwrap().scales.truncate(2), "of conv1 are out of range");
+    refused(&|all| all.weights.get_mut("conv1").unwrap().scales[0] *= 1.5, "layer conv1: weight");
+    refused(&|all| all.weights.get_mut("conv1").unwrap().bits = 3, "is no code of 3 bits times its scale");
+}

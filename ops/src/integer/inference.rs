@@ -19,6 +19,7 @@ use crate::backend::own::kernels::linear::{Linear, Weight};
 use crate::backend::own::kernels::max_pool::MaxPool;
 use crate::dataset::images::{Images, Pixels};
 use crate::network::definition::{Layer, Network};
+use crate::network::layer::LayerOp;
 use crate::network::model::Model;
 
 /// The largest whole number up to which binary32 holds all.
@@ -85,9 +86,9 @@ struct IntegerStage<'a> {
 
 enum Kernel<'a> {
     /// A kernel for each digit of the codes, the lowest first.
-    Conv(Box<Conv>, Vec<Packed>, &'a Product),
-    Linear(Linear, Vec<Vec<f32>>, &'a Product),
-    Affine(&'a Product),
+    Conv(Box<Conv>, Vec<Packed>, Weighted<'a>),
+    Linear(Linear, Vec<Vec<f32>>, Weighted<'a>),
+    Affine(Weighted<'a>),
     Add(&'a SharedMultiplier),
     Concat(Vec<(Slot, &'a SharedMultiplier)>),
     MaxPool(MaxPool),
@@ -98,6 +99,20 @@ enum Kernel<'a> {
         least: i32,
         zero_point: i32,
     },
+}
+
+/// The numbers of a step with weights.
+struct Weighted<'a> {
+    product: &'a Product,
+    /// The rescaling of each output.
+    factors: Vec<Rescaling>,
+}
+
+impl<'a> Weighted<'a> {
+    fn new(product: &'a Product) -> Self {
+        let pairs = product.biases.iter().zip(&product.multipliers);
+        Self { product, factors: pairs.map(|(bias, of)| Rescaling::new(*bias, *of)).collect() }
+    }
 }
 
 /// The steps of a network, and the buffers that they need.
@@ -127,11 +142,14 @@ impl<'a> IntegerPlan<'a> {
         for step in &integers.steps {
             let layer = &network.layers[step.layer];
             let to = layer.output.len();
-            let slot = take(&mut free, &mut slots, to);
+            let first = step.inputs[0];
+            // A sum can take the place of its first input.
+            let is_in_place = matches!(step.op, StepOp::Add(_)) && readers[first] == 1;
+            let slot = if is_in_place { places[first] } else { take(&mut free, &mut slots, to) };
             slots[slot] = slots[slot].max(to);
             for value in &step.inputs {
                 readers[*value] -= 1;
-                if readers[*value] == 0 {
+                if readers[*value] == 0 && places[*value] != slot {
                     free.push(places[*value]);
                 }
             }
@@ -217,10 +235,10 @@ impl<'a> Kernel<'a> {
                 match Conv::new(layer) {
                     Some(conv) => {
                         let packed = digits.iter().map(|weight| conv.pack(weight)).collect();
-                        Self::Conv(Box::new(conv), packed, product)
+                        Self::Conv(Box::new(conv), packed, Weighted::new(product))
                     }
-                    None if product.row() == 1 && layer.input() == layer.output => Self::Affine(product),
-                    None => Self::Linear(Linear::new(layer), digits, product),
+                    None if layer.op == LayerOp::Affine => Self::Affine(Weighted::new(product)),
+                    None => Self::Linear(Linear::new(layer), digits, Weighted::new(product)),
                 }
             }
             StepOp::Add(factors) => Self::Add(factors),
@@ -272,40 +290,44 @@ impl IntegerStage<'_> {
         let x = || input(0).chunks_exact(self.from[0]);
         let limits = self.step.limits;
         match &self.kernel {
-            Kernel::Conv(conv, digits, product) => {
+            Kernel::Conv(conv, digits, weighted) => {
                 let mut pass = |digit: usize, y: &mut [Lanes]| {
                     for (x, y) in x().zip(y.chunks_exact_mut(self.to)) {
                         conv.apply(x, &digits[digit], None, false, y);
                     }
                 };
-                self.product(product, digits.len(), &mut pass, sums, y);
+                self.product(weighted, digits.len(), &mut pass, sums, y);
             }
-            Kernel::Linear(linear, digits, product) => {
+            Kernel::Linear(linear, digits, weighted) => {
                 let x: Vec<&[Lanes]> = x().collect();
                 let mut pass = |digit: usize, y: &mut [Lanes]| {
                     let mut y: Vec<&mut [Lanes]> = y.chunks_exact_mut(self.to).collect();
                     let weight = Weight { numbers: &digits[digit], finite: true };
                     linear.apply(&x, weight, None, false, &mut y);
                 };
-                self.product(product, digits.len(), &mut pass, sums, y);
+                self.product(weighted, digits.len(), &mut pass, sums, y);
             }
-            Kernel::Affine(product) => {
-                let channels = product.codes.len();
+            Kernel::Affine(weighted) => {
+                let codes = &weighted.product.codes;
+                let channels = codes.len();
                 for (y, x) in y.chunks_exact_mut(channels).zip(input(0).chunks_exact(channels)) {
-                    for ((y, x), code) in y.iter_mut().zip(x).zip(&product.codes) {
-                        y.0 = x.0.map(|number| number * f32::from(*code));
+                    for ((y, x), code) in y.iter_mut().zip(x).zip(codes) {
+                        y.0.iter_mut().zip(x.0).for_each(|(y, x)| *y = x * f32::from(*code));
                     }
                 }
-                self.product(product, 1, &mut |_, _| {}, sums, y);
+                self.product(weighted, 1, &mut |_, _| {}, sums, y);
             }
             Kernel::Add(factors) => {
-                let inputs: Vec<&[Lanes]> = (0..self.from.len()).map(input).collect();
-                add(factors, &inputs, limits, y);
+                if self.slots[0] != self.slot {
+                    y.copy_from_slice(input(0));
+                }
+                let others: Vec<&[Lanes]> = (1..self.from.len()).map(input).collect();
+                add(factors, &others, limits, y);
             }
             Kernel::Concat(branches) => {
                 for (at, (slot, factor)) in branches.iter().enumerate() {
                     let mut scaled = input(at).to_vec();
-                    add(factor, &[input(at)], limits, &mut scaled);
+                    add(factor, &[], limits, &mut scaled);
                     slot.apply(&scaled, y);
                 }
             }
@@ -315,7 +337,7 @@ impl IntegerStage<'_> {
                 for (x, y) in x().zip(y.chunks_exact_mut(self.to)) {
                     pool.sum(x, y);
                     for (y, multiplier) in y.chunks_exact_mut(channels).zip(multipliers) {
-                        rescale(y, &[0], std::slice::from_ref(multiplier), limits);
+                        rescale(y, &[Rescaling::new(0, *multiplier)], limits);
                     }
                 }
             }
@@ -323,7 +345,7 @@ impl IntegerStage<'_> {
             Kernel::Table { codes, least, zero_point } => {
                 for (y, x) in y.iter_mut().zip(input(0)) {
                     let code = |u: f32| codes.get((u as i32 - least) as usize).copied().unwrap_or_default();
-                    y.0 = x.0.map(|u| (i32::from(code(u)) - zero_point) as f32);
+                    y.0.iter_mut().zip(x.0).for_each(|(y, u)| *y = (i32::from(code(u)) - zero_point) as f32);
                 }
             }
         }
@@ -332,7 +354,7 @@ impl IntegerStage<'_> {
     /// Puts the sums of the digits together, and writes the outputs. Logits go to `sums`.
     fn product(
         &self,
-        product: &Product,
+        Weighted { product, factors }: &Weighted<'_>,
         digits: usize,
         pass: &mut dyn FnMut(usize, &mut [Lanes]),
         sums: &mut [Sums],
@@ -340,7 +362,7 @@ impl IntegerStage<'_> {
     ) {
         if digits == 1 && self.step.output.is_some() {
             pass(0, y);
-            rescale(y, &product.biases, &product.multipliers, self.step.limits);
+            rescale(y, factors, self.step.limits);
             return;
         }
         let sums = &mut sums[..y.len()];
@@ -366,27 +388,40 @@ impl IntegerStage<'_> {
         }
         if self.step.output.is_some() {
             for (y, sums) in y.iter_mut().zip(sums) {
-                y.0 = sums.map(|sum| sum as f32);
+                y.0.iter_mut().zip(sums).for_each(|(y, sum)| *y = *sum as f32);
             }
         }
     }
 }
 
-/// Replaces sums by their outputs: (sum + bias) times multiplier, within limits. Biases and multipliers repeat.
-fn rescale(y: &mut [Lanes], biases: &[i32], multipliers: &[Multiplier], limits: [i32; 2]) {
-    let [low, high] = limits.map(i64::from);
+/// A bias and a multiplier in binary64: an output is ⌊sum · factor + offset⌋.
+#[derive(Clone, Copy, Debug)]
+struct Rescaling {
+    factor: f64,
+    /// The bias times the factor, and the half that rounds.
+    offset: f64,
+}
+
+impl Rescaling {
+    /// Both numbers are exact: a bias has 31 bits, a multiplier 22.
+    fn new(bias: i32, multiplier: Multiplier) -> Self {
+        let factor = multiplier.number();
+        Self { factor, offset: f64::from(bias).mul_add(factor, 0.5) }
+    }
+}
+
+/// Replaces sums by their outputs, within limits; the rescalings repeat. Every step is exact, as far as outputs are within limits.
+fn rescale(y: &mut [Lanes], rescalings: &[Rescaling], limits: [i32; 2]) {
+    let [low, high] = limits.map(|limit| limit as f32);
     vectorized(
         y,
         #[inline(always)]
         |y: &mut [Lanes]| {
-            for pixel in y.chunks_exact_mut(multipliers.len().max(1)) {
-                for ((line, multiplier), bias) in pixel.iter_mut().zip(multipliers).zip(biases.iter().cycle())
-                {
-                    let (factor, shift) = (i64::from(multiplier.factor), multiplier.shift);
+            for pixel in y.chunks_exact_mut(rescalings.len().max(1)) {
+                for (line, Rescaling { factor, offset }) in pixel.iter_mut().zip(rescalings) {
                     for number in &mut line.0 {
-                        let sum = *number as i32 + bias;
-                        let product = (i64::from(sum) * factor + (1_i64 << (shift - 1))) >> shift;
-                        *number = product.clamp(low, high) as i32 as f32;
+                        let product = f64::from(*number).mul_add(*factor, *offset).floor() as f32;
+                        *number = within(product, low, high);
                     }
                 }
             }
@@ -394,21 +429,41 @@ fn rescale(y: &mut [Lanes], biases: &[i32], multipliers: &[Multiplier], limits: 
     );
 }
 
-/// Writes the rounded sums of inputs times factors, within limits.
-fn add(factors: &SharedMultiplier, inputs: &[&[Lanes]], [low, high]: [i32; 2], y: &mut [Lanes]) {
+/// Returns a whole number below 2^22 as an integer: the sum with 1.5 · 2^23 has it in its lowest bits.
+#[inline(always)]
+fn whole(number: f32) -> i32 {
+    const SHIFTED: f32 = 12_582_912.0;
+    (number + SHIFTED).to_bits().wrapping_sub(SHIFTED.to_bits()) as i32
+}
+
+/// Returns the number, or the limit beyond which it is. Unlike `clamp`, it is two instructions.
+#[inline(always)]
+fn within<T: PartialOrd>(number: T, low: T, high: T) -> T {
+    let number = if number < low { low } else { number };
+    if number > high { high } else { number }
+}
+
+/// Replaces the first input by the rounded sum of all inputs times their factors, within limits.
+fn add(factors: &SharedMultiplier, others: &[&[Lanes]], [low, high]: [i32; 2], y: &mut [Lanes]) {
     let half = 1 << (factors.shift - 1);
+    let Some((first, of_others)) = factors.factors.split_first() else { return };
     vectorized(
         y,
         #[inline(always)]
         |y: &mut [Lanes]| {
             for (at, line) in y.iter_mut().enumerate() {
                 let mut sums: Sums = [half; LANES];
-                for (input, factor) in inputs.iter().zip(&factors.factors) {
-                    for (sum, number) in sums.iter_mut().zip(input[at].0) {
-                        *sum += number as i32 * factor;
+                for (sum, number) in sums.iter_mut().zip(&line.0) {
+                    *sum += whole(*number) * first;
+                }
+                for (input, factor) in others.iter().zip(of_others) {
+                    for (sum, number) in sums.iter_mut().zip(&input[at].0) {
+                        *sum += whole(*number) * factor;
                     }
                 }
-                line.0 = sums.map(|sum| (sum >> factors.shift).clamp(low, high) as f32);
+                for (number, sum) in line.0.iter_mut().zip(sums) {
+                    *number = within(sum >> factors.shift, low, high) as f32;
+                }
             }
         },
     );

@@ -1,42 +1,36 @@
 //! Multiplication of a 32-bit sum with a real factor in integers: y = ⌊(sum · m + 2^(n−1)) / 2^n⌋, the product rounded once, halves up.
-//! This is the rounding of TensorFlow Lite with `TFLITE_SINGLE_ROUNDING`. Knows nothing of layers.
+//! m has 22 bits, so that binary64 holds every product of a sum: vector units compute what integer units do. Knows nothing of layers.
 
 /// The bits of m.
-const BITS: i32 = 31;
+const BITS: i32 = 22;
 
-/// The largest shift.
-const MOST_SHIFT: i32 = 62;
+/// The largest shift: outputs below 2^9 have at most 53 bits.
+const MOST_SHIFT: i32 = 44;
 
 /// A positive real factor as m / 2^n.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Multiplier {
-    /// m: 2^30 to 2^31 − 1, or 0.
+    /// m: 0 to 2^22 − 1; at least 2^21 where n is below 44.
     pub factor: i32,
-    /// n: 1 to 62.
+    /// n: 1 to 44.
     pub shift: u32,
 }
 
 impl Multiplier {
-    /// Returns the nearest multiplier. Factors below 2^−32 become 0: no sum times such a factor rounds to anything else. Factors of
-    /// 2^30 and more become one just below: both saturate any output but that of 0.
+    /// Returns the multiplier of a factor: n is the largest shift up to 44 with which m has 22 bits, m the nearest whole number, ties to
+    /// even. Factors of 2^21 and more become the largest multiplier: both saturate any output but that of 0.
     #[must_use]
     pub fn of(factor: f64) -> Self {
-        if !(factor >= power(-32)) {
-            return Self { factor: 0, shift: 1 };
+        const MOST: i32 = (1 << BITS) - 1;
+        if factor >= power(BITS - 1) {
+            return Self { factor: MOST, shift: 1 };
         }
-        if factor >= power(30) {
-            return Self { factor: i32::MAX, shift: 1 };
-        }
-        let mut exponent = exponent(factor);
-        let mut whole = (factor * power(BITS - exponent)).round_ties_even();
-        if whole >= power(BITS) {
-            whole /= 2.0;
-            exponent += 1;
-        }
-        // A factor that rounds to 2^30 has no shift left.
-        match BITS - exponent {
-            1.. => Self { factor: whole as i32, shift: (BITS - exponent).min(MOST_SHIFT) as u32 },
-            _ => Self { factor: i32::MAX, shift: 1 },
+        let shift = (BITS - exponent(factor)).min(MOST_SHIFT);
+        match (factor * power(shift)).round_ties_even() as i32 {
+            whole if whole <= MOST => Self { factor: whole, shift: shift as u32 },
+            // The number rounded up to a power of two.
+            whole if shift > 1 => Self { factor: whole / 2, shift: shift as u32 - 1 },
+            _ => Self { factor: MOST, shift: 1 },
         }
     }
 
@@ -45,6 +39,12 @@ impl Multiplier {
     #[inline(always)]
     pub fn apply(self, sum: i32) -> i64 {
         (i64::from(sum) * i64::from(self.factor) + (1_i64 << (self.shift - 1))) >> self.shift
+    }
+
+    /// Returns m / 2^n, exactly.
+    #[must_use]
+    pub fn number(self) -> f64 {
+        f64::from(self.factor) * power(-(self.shift as i32))
     }
 }
 
@@ -99,17 +99,18 @@ mod tests {
         let check = |factor: f64, m: i32, n: u32| {
             assert_eq!(Multiplier::of(factor), Multiplier { factor: m, shift: n }, "{factor}");
         };
-        check(1.0, 1 << 30, 30);
-        check(0.5, 1 << 30, 31);
+        check(1.0, 1 << 21, 21);
+        check(0.5, 1 << 21, 22);
         // Rounds up to the next power of two.
-        check(1.0 - 2_f64.powi(-40), 1 << 30, 30);
-        check(2_f64.powi(-32), 1 << 30, 62);
-        check(2_f64.powi(-32) * (1.0 - f64::EPSILON), 0, 1);
-        check(0.0, 0, 1);
-        check(2_f64.powi(29), 1 << 30, 1);
-        check(2_f64.powi(30), i32::MAX, 1);
-        check(f64::MAX, i32::MAX, 1);
-        check(f64::INFINITY, i32::MAX, 1);
+        check(1.0 - 2_f64.powi(-40), 1 << 21, 21);
+        check(2_f64.powi(-23), 1 << 21, 44);
+        check(2_f64.powi(-30), 1 << 14, 44);
+        check(2_f64.powi(-46), 0, 44);
+        check(0.0, 0, 22);
+        check(2_f64.powi(20), 1 << 21, 1);
+        check(2_f64.powi(21) - 2_f64.powi(-30), (1 << 22) - 1, 1);
+        check(2_f64.powi(21), (1 << 22) - 1, 1);
+        check(f64::INFINITY, (1 << 22) - 1, 1);
         let one = Multiplier::of(1.0);
         assert_eq!(
             [0, 1, -1, i32::MAX, i32::MIN].map(|sum| one.apply(sum)),
@@ -117,21 +118,31 @@ mod tests {
         );
         let half = Multiplier::of(0.5);
         assert_eq!([1, -1, 3, -3].map(|sum| half.apply(sum)), [1, 0, 2, -1], "halves go up");
-        for end in [Multiplier::of(f64::MAX), Multiplier::of(2_f64.powi(-32))] {
-            for sum in [i32::MIN, i32::MAX] {
-                let product = i128::from(sum) * i128::from(end.factor) + (1 << (end.shift - 1)) >> end.shift;
-                assert_eq!(i128::from(end.apply(sum)), product);
-            }
-        }
     }
 
     proptest! {
         #[test]
-        fn products_are_within_half_a_step(sum: i32, exponent in -40..32, fraction in 0.5..1.0) {
+        fn products_are_within_half_a_step(sum: i32, exponent in -50..32, fraction in 0.5..1.0) {
             let factor = fraction * 2_f64.powi(exponent);
             let (found, exact) = (Multiplier::of(factor).apply(sum) as f64, f64::from(sum) * factor);
             // Outputs have 8 bits; beyond them all products saturate alike.
-            prop_assert!((found - exact).abs() <= 0.5 + exact.abs() * 2_f64.powi(-30) || found.abs().min(exact.abs()) > 1e6);
+            prop_assert!(
+                (found - exact).abs() <= 0.5 + exact.abs() * 2_f64.powi(-22) + 2_f64.powi(-14)
+                    || found.abs().min(exact.abs()) > 1e6
+            );
+        }
+
+        /// Binary64 gives every product below 512 as integers do.
+        #[test]
+        fn binary64_is_exact(sum: i32, exponent in -50..32, fraction in 0.5..1.0, near in -600_i32..600) {
+            let multiplier = Multiplier::of(fraction * 2_f64.powi(exponent));
+            // Any sum, and one whose product is near a half.
+            let at_half = (f64::from(near) + 0.5) / multiplier.number().max(1e-9);
+            for sum in [sum, at_half.floor() as i32, at_half.ceil() as i32] {
+                let whole = multiplier.apply(sum);
+                let wide = (f64::from(sum) * multiplier.number() + 0.5).floor();
+                prop_assert!(wide as i64 == whole || wide.abs() >= 512.0 && whole.abs() >= 512, "{sum} {multiplier:?}");
+            }
         }
 
         #[test]

@@ -27,8 +27,10 @@ pub enum IntegerError {
         /// The bias.
         value: f32,
     },
-    /// The sums of a layer can exceed 32 bits.
-    #[error("layer {layer}: its sums can exceed 32 bits; use smaller weights: fewer bits")]
+    /// The sums of a layer can exceed 32 bits, or have too many terms.
+    #[error(
+        "layer {layer}: its sums can exceed 32 bits; integer activations take fewer inputs of an output (at most 65,793), or fewer bits"
+    )]
     Sums {
         /// The layer.
         layer: String,

@@ -17,6 +17,7 @@ use crate::backend::own::kernels::join::Slot;
 use crate::backend::own::kernels::lanes::{LANES, Lanes, fill_block_with, vectorized, zeros};
 use crate::backend::own::kernels::linear::{Linear, Weight};
 use crate::backend::own::kernels::max_pool::MaxPool;
+use crate::backend::own::kernels::rescale::{Finish, Rescaling, rescale, within};
 use crate::dataset::images::{Images, Pixels};
 use crate::network::definition::{Layer, Network};
 use crate::network::layer::LayerOp;
@@ -105,13 +106,13 @@ enum Kernel<'a> {
 struct Weighted<'a> {
     product: &'a Product,
     /// The rescaling of each output.
-    factors: Vec<Rescaling>,
+    rescalings: Vec<Rescaling>,
 }
 
 impl<'a> Weighted<'a> {
     fn new(product: &'a Product) -> Self {
         let pairs = product.biases.iter().zip(&product.multipliers);
-        Self { product, factors: pairs.map(|(bias, of)| Rescaling::new(*bias, *of)).collect() }
+        Self { product, rescalings: pairs.map(|(bias, of)| Rescaling::new(*bias, *of)).collect() }
     }
 }
 
@@ -291,12 +292,17 @@ impl IntegerStage<'_> {
         let limits = self.step.limits;
         match &self.kernel {
             Kernel::Conv(conv, digits, weighted) => {
-                let mut pass = |digit: usize, y: &mut [Lanes]| {
+                let pass = |digit: usize, finish: Finish<'_>, y: &mut [Lanes]| {
                     for (x, y) in x().zip(y.chunks_exact_mut(self.to)) {
-                        conv.apply(x, &digits[digit], None, false, y);
+                        conv.apply(x, &digits[digit], None, finish, y);
                     }
                 };
-                self.product(weighted, digits.len(), &mut pass, sums, y);
+                if digits.len() == 1 && self.step.output.is_some() {
+                    pass(0, Finish::Rescale(&weighted.rescalings, self.limits()), y);
+                } else {
+                    let mut plain = |digit, y: &mut [Lanes]| pass(digit, Finish::Plain, y);
+                    self.product(weighted, digits.len(), &mut plain, sums, y);
+                }
             }
             Kernel::Linear(linear, digits, weighted) => {
                 let x: Vec<&[Lanes]> = x().collect();
@@ -337,7 +343,7 @@ impl IntegerStage<'_> {
                 for (x, y) in x().zip(y.chunks_exact_mut(self.to)) {
                     pool.sum(x, y);
                     for (y, multiplier) in y.chunks_exact_mut(channels).zip(multipliers) {
-                        rescale(y, &[Rescaling::new(0, *multiplier)], limits);
+                        rescale(y, &[Rescaling::new(0, *multiplier)], self.limits());
                     }
                 }
             }
@@ -351,10 +357,15 @@ impl IntegerStage<'_> {
         }
     }
 
+    /// Returns the smallest and the largest output.
+    fn limits(&self) -> [f32; 2] {
+        self.step.limits.map(|limit| limit as f32)
+    }
+
     /// Puts the sums of the digits together, and writes the outputs. Logits go to `sums`.
     fn product(
         &self,
-        Weighted { product, factors }: &Weighted<'_>,
+        Weighted { product, rescalings }: &Weighted<'_>,
         digits: usize,
         pass: &mut dyn FnMut(usize, &mut [Lanes]),
         sums: &mut [Sums],
@@ -362,7 +373,7 @@ impl IntegerStage<'_> {
     ) {
         if digits == 1 && self.step.output.is_some() {
             pass(0, y);
-            rescale(y, factors, self.step.limits);
+            rescale(y, rescalings, self.limits());
             return;
         }
         let sums = &mut sums[..y.len()];
@@ -394,53 +405,11 @@ impl IntegerStage<'_> {
     }
 }
 
-/// A bias and a multiplier in binary64: an output is ⌊sum · factor + offset⌋.
-#[derive(Clone, Copy, Debug)]
-struct Rescaling {
-    factor: f64,
-    /// The bias times the factor, and the half that rounds.
-    offset: f64,
-}
-
-impl Rescaling {
-    /// Both numbers are exact: a bias has 31 bits, a multiplier 22.
-    fn new(bias: i32, multiplier: Multiplier) -> Self {
-        let factor = multiplier.number();
-        Self { factor, offset: f64::from(bias).mul_add(factor, 0.5) }
-    }
-}
-
-/// Replaces sums by their outputs, within limits; the rescalings repeat. Every step is exact, as far as outputs are within limits.
-fn rescale(y: &mut [Lanes], rescalings: &[Rescaling], limits: [i32; 2]) {
-    let [low, high] = limits.map(|limit| limit as f32);
-    vectorized(
-        y,
-        #[inline(always)]
-        |y: &mut [Lanes]| {
-            for pixel in y.chunks_exact_mut(rescalings.len().max(1)) {
-                for (line, Rescaling { factor, offset }) in pixel.iter_mut().zip(rescalings) {
-                    for number in &mut line.0 {
-                        let product = f64::from(*number).mul_add(*factor, *offset).floor() as f32;
-                        *number = within(product, low, high);
-                    }
-                }
-            }
-        },
-    );
-}
-
 /// Returns a whole number below 2^22 as an integer: the sum with 1.5 · 2^23 has it in its lowest bits.
 #[inline(always)]
 fn whole(number: f32) -> i32 {
     const SHIFTED: f32 = 12_582_912.0;
     (number + SHIFTED).to_bits().wrapping_sub(SHIFTED.to_bits()) as i32
-}
-
-/// Returns the number, or the limit beyond which it is. Unlike `clamp`, it is two instructions.
-#[inline(always)]
-fn within<T: PartialOrd>(number: T, low: T, high: T) -> T {
-    let number = if number < low { low } else { number };
-    if number > high { high } else { number }
 }
 
 /// Replaces the first input by the rounded sum of all inputs times their factors, within limits.

@@ -16,4 +16,4 @@ mod roles;
 pub mod value_scale;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

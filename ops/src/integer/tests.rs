@@ -24,7 +24,13 @@ use crate::random::Stream;
 use crate::scale::{Per, RealFit, Scale, ScaleType};
 
 /// Returns a network with weights of some bits and integer activations.
-fn integer_model(model: &Model, bits: u32, per: Per, activations: Activations, images: &Images) -> Model {
+pub(crate) fn integer_model(
+    model: &Model,
+    bits: u32,
+    per: Per,
+    activations: Activations,
+    images: &Images,
+) -> Model {
     let scale = Scale::Real { per, fit: RealFit::MaxAbs, store: ScaleType::F32 };
     let format = Format::Int { bits, range: Range::Symmetric };
     let quantizer = Quantizer {
@@ -189,7 +195,7 @@ fn check(model: &Model, images: &Images) {
 }
 
 /// Returns the network of every layer, and the same with a weight and a bias for each channel in place of an activation function.
-fn networks() -> [Model; 2] {
+pub(crate) fn networks() -> [Model; 2] {
     let first = model(layers());
     let text = first.network().to_json().unwrap().replace(r#""op":"hard_swish""#, r#""op":"affine""#);
     let network = Network::from_json(&text).unwrap();
@@ -233,7 +239,7 @@ fn integers_of_8_bits_are_close_to_binary32() {
 }
 
 /// Images as rows of numbers.
-fn rows(features: usize, seed: usize) -> Images {
+pub(crate) fn rows(features: usize, seed: usize) -> Images {
     let numbers = drawn(20 * features, seed);
     Images {
         shape: [features, 1, 1],
@@ -243,7 +249,7 @@ fn rows(features: usize, seed: usize) -> Images {
 }
 
 /// Returns a network of linear layers for rows of numbers.
-fn linear(features: usize, layers: Vec<LayerSpec>, weight: impl Fn(usize) -> f32) -> Model {
+pub(crate) fn linear(features: usize, layers: Vec<LayerSpec>, weight: impl Fn(usize) -> f32) -> Model {
     let network = Network::resolve(&Architecture::Layers(layers), [features, 1, 1], 2).unwrap();
     let tensors = network.parameters().into_iter().map(|parameter| {
         let numbers = (0..parameter.shape.iter().product()).map(&weight).collect();

@@ -41,9 +41,12 @@ pub(crate) fn identity() -> Identity {
 
 /// Returns the bytes of the network that `export --to c` writes.
 pub(crate) fn run(model: &Model) -> Result<Output<Artifact>, OpError> {
-    let Footprint { table_bytes, code_bytes, scratch_bytes } =
-        Footprint::of(model.network(), |tensor| model.quantization(tensor))
-            .map_err(|error| OpError::Failed(error.to_string()))?;
+    let failed = |error: &dyn std::fmt::Display| OpError::Failed(error.to_string());
+    let Footprint { table_bytes, code_bytes, scratch_bytes } = if model.integers().is_some() {
+        Footprint::of_integers(model).map_err(|error| failed(&error))?
+    } else {
+        Footprint::of(model.network(), |tensor| model.quantization(tensor)).map_err(|error| failed(&error))?
+    };
     let metrics = [
         ("code_bytes", code_bytes),
         ("flash_bytes", table_bytes + code_bytes),

@@ -14,6 +14,7 @@ use crate::backend::own::kernels::lanes::{LANES, Lanes, read_lane, zeros};
 use crate::backend::own::kernels::linear::{Linear, Weight, is_finite};
 use crate::backend::own::kernels::max_pool::MaxPool;
 use crate::backend::own::kernels::relu;
+use crate::backend::own::kernels::rescale::Finish;
 use crate::backend::{BackendError, check};
 use crate::dataset::images::Images;
 use crate::integer::error::IntegerError;
@@ -320,7 +321,7 @@ impl<'a> InferenceStage<'a> {
         match &self.kernel {
             InferenceKernel::Conv(conv, packed) => {
                 let blocks = input(0).chunks_exact(from).zip(y.chunks_exact_mut(to));
-                blocks.for_each(|(x, y)| conv.apply(x, packed, bias, self.rectify, y));
+                blocks.for_each(|(x, y)| conv.apply(x, packed, bias, Finish::relu(self.rectify), y));
             }
             InferenceKernel::Linear(linear, finite) => {
                 let x: Vec<&[Lanes]> = input(0).chunks_exact(from).collect();

@@ -14,6 +14,7 @@ use crate::backend::own::kernels::lanes::{LANES, Lanes, zeros};
 use crate::backend::own::kernels::linear::{Linear, LinearScratch};
 use crate::backend::own::kernels::max_pool::MaxPool;
 use crate::backend::own::kernels::relu;
+use crate::backend::own::kernels::rescale::Finish;
 use crate::network::array::Array;
 use crate::network::definition::Network;
 use crate::network::layer::LayerOp;
@@ -171,7 +172,7 @@ impl TrainingStage {
         let (x, y) = (&before[self.from[0]][..], &mut after[0][..]);
         match (&self.kernel, &mut *kept) {
             (TrainingKernel::Conv(kernel), _) => {
-                kernel.conv.apply(x, &kernel.forward, self.bias(state), self.rectify, y);
+                kernel.conv.apply(x, &kernel.forward, self.bias(state), Finish::relu(self.rectify), y);
             }
             (TrainingKernel::BatchNorm(norm, statistics), _) => {
                 norm.forward(*images, &statistics.norms, x, y);

@@ -7,10 +7,10 @@ use crate::network::definition::Network;
 use crate::quantize::{Encoded, Quantization, QuantizeError};
 
 /// About the bytes of `NAME_infer`, and of the function that takes bytes.
-const ENTRY_BYTES: usize = 130;
+pub(super) const ENTRY_BYTES: usize = 130;
 
 /// About the bytes of the call of a step.
-const CALL_BYTES: usize = 24;
+pub(super) const CALL_BYTES: usize = 24;
 
 /// The flash and RAM of a network in C on a Cortex-M4, compiled with `-Os`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,14 +46,16 @@ impl Footprint {
             + helpers.iter().map(|helper| helper.code_bytes()).sum::<usize>();
         let constants: usize =
             schedule.steps.iter().map(|step| CALL_BYTES + source.constant_bytes(step)).sum();
-        // A pointer and the digits of each class.
-        let digits = |class: usize| class.to_string().len() + 1;
-        let names = if network.classes == 1 { 2 } else { network.classes };
-        let classes: usize = (0..names).map(|class| 4 + digits(class)).sum();
         Ok(Self {
             table_bytes: tables.bytes(),
-            code_bytes: ENTRY_BYTES + functions + constants + classes,
+            code_bytes: ENTRY_BYTES + functions + constants + class_bytes(network.classes),
             scratch_bytes: 4 * schedule.scratch,
         })
     }
+}
+
+/// Returns the bytes of the names of classes that are numbers: a pointer and the digits of each.
+pub(super) fn class_bytes(outputs: usize) -> usize {
+    let names = if outputs == 1 { 2 } else { outputs };
+    (0..names).map(|class: usize| 4 + class.to_string().len() + 1).sum()
 }

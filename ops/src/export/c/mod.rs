@@ -2,6 +2,7 @@
 
 mod decoder;
 mod footprint;
+mod integer;
 mod literal;
 mod part;
 mod program;

@@ -4,6 +4,7 @@
 use serde_json::{Value as Json, json};
 use thiserror::Error;
 
+use super::integer;
 use super::literal;
 use super::schedule::Schedule;
 use super::source::{ByteRule, Source};
@@ -11,6 +12,7 @@ use super::table::{Table, Tables};
 use crate::backend::own::inference::{self, InferenceError};
 use crate::dataset::images::{Images, Pixels};
 use crate::dataset::normalize::Normalize;
+use crate::integer::error::IntegerError;
 use crate::network::layer::LayerOp;
 use crate::network::model::Model;
 use crate::quantize::Encoded;
@@ -56,7 +58,7 @@ const TAKEN: [&str; 33] = [
 ];
 
 /// The most numbers in a tensor or a scratch buffer: places are counted in bits, of at most 32 per number, with 32-bit integers.
-const MOST_NUMBERS: usize = 1 << 27;
+pub(super) const MOST_NUMBERS: usize = 1 << 27;
 
 /// A network to export.
 pub struct Export<'a> {
@@ -128,6 +130,9 @@ pub enum CError {
         /// The layer's kind.
         kind: &'static str,
     },
+    /// The integer parameters have a fault.
+    #[error(transparent)]
+    Integer(#[from] IntegerError),
     /// The logits of the test images cannot be computed.
     #[error(transparent)]
     Logits(#[from] InferenceError),
@@ -165,6 +170,9 @@ impl Export<'_> {
     /// not finite or too many numbers, or if the images do not fit the network.
     pub fn program(&self) -> Result<Program, CError> {
         self.check()?;
+        if self.model.integers().is_some() {
+            return integer::program(self);
+        }
         let network = self.model.network();
         let tables = Tables::of(self.name, self.tensors);
         let is_coded =
@@ -180,17 +188,28 @@ impl Export<'_> {
         let logits = inference::logits(self.model, self.images, &|| false)?;
         let (weight_bytes, scratch_bytes) = (tables.bytes(), 4 * schedule.scratch);
         let source = Source { name: self.name, network, tables: &tables, schedule: &schedule, bytes: &bytes };
-        let filled = self.template(&bytes, weight_bytes, scratch_bytes);
+        let words = Words { decide: OF_OUTPUTS, decide_one: OF_ONE_OUTPUT, takes_bytes: !bytes.is_empty() };
+        let filled = self.template(&words, &bytes, [weight_bytes, scratch_bytes]);
+        let golden = Golden {
+            name: "logits",
+            kind: "uint32_t",
+            about: "Images, and the bits of their logits as fewbits computes them.",
+            elements: logits.iter().map(|logit| format!("{:#010x}u", logit.to_bits())).collect(),
+            takes_bytes: !bytes.is_empty(),
+        };
+        let formats: serde_json::Map<String, Json> =
+            tables.tensors.iter().map(|tensor| (tensor.name.clone(), json!(tensor.format))).collect();
+        let described = json!({ "tensors": formats });
         let name = self.name;
         let files = vec![
             (format!("{name}.h"), filled(include_str!("template/header.h"))),
             (format!("{name}.c"), source.text()),
-            (format!("{name}_weights.c"), self.weights(&tables)),
-            (format!("{name}_golden.c"), self.golden(&logits, !bytes.is_empty())),
+            (format!("{name}_weights.c"), self.weights(&tables.tables)),
+            (format!("{name}_golden.c"), self.golden(&golden)),
             ("test.c".to_owned(), filled(include_str!("template/test.c"))),
             ("Makefile".to_owned(), filled(include_str!("template/Makefile"))),
             ("README.md".to_owned(), filled(include_str!("template/README.md"))),
-            ("manifest.json".to_owned(), self.manifest(&tables, scratch_bytes)),
+            ("manifest.json".to_owned(), self.manifest(&described, [weight_bytes, scratch_bytes])),
         ];
         Ok(Program { files, weight_bytes, scratch_bytes })
     }
@@ -214,15 +233,15 @@ impl Export<'_> {
     }
 
     /// Returns a function that fills the gaps of a template.
-    fn template(
+    pub(super) fn template(
         &self,
+        words: &Words,
         bytes: &[ByteRule],
-        weight_bytes: usize,
-        scratch_bytes: usize,
+        [weight_bytes, scratch_bytes]: [usize; 2],
     ) -> impl Fn(&str) -> String {
         let [channels, height, width] = self.model.network().input;
         let about = literal::comment(self.about);
-        let takes_bytes = !bytes.is_empty();
+        let takes_bytes = words.takes_bytes;
         let mut gaps = vec![
             ("@ABOUT@", about),
             ("@SHAPE@", format!("{channels} x {height} x {width}")),
@@ -243,7 +262,7 @@ impl Export<'_> {
         let [labelled, labels] = if self.labels().is_some() { [LABELLED, LABELS] } else { [PLAIN, ""] };
         // These have gaps themselves.
         let [declare, decide, meaning] =
-            if self.model.network().classes == 1 { OF_ONE_OUTPUT } else { OF_OUTPUTS };
+            if self.model.network().classes == 1 { words.decide_one } else { words.decide };
         let outer = [
             ("@BYTES@", of_bytes),
             ("@LABELLED@", labelled),
@@ -257,15 +276,15 @@ impl Export<'_> {
     }
 
     /// Returns `NAME_weights.c`: the tables, and the names of the classes.
-    fn weights(&self, tables: &Tables) -> String {
+    pub(super) fn weights(&self, tables: &[Table]) -> String {
         let name = self.name;
         let mut text = format!(
             "/* The weights of the network {name} as constant tables, {} bytes, and the names of its classes. */\n#include \"{name}.h\"\n\n",
-            tables.bytes()
+            tables.iter().map(Table::bytes).sum::<usize>()
         );
-        text.extend(tables.tables.iter().map(Table::declaration));
+        text.extend(tables.iter().map(Table::declaration));
         text.push('\n');
-        for table in &tables.tables {
+        for table in tables {
             text.push_str(&table.definition());
             text.push('\n');
         }
@@ -276,10 +295,10 @@ impl Export<'_> {
         )
     }
 
-    /// Returns `NAME_golden.c`: images, and the bits of their logits.
-    fn golden(&self, logits: &[f32], takes_bytes: bool) -> String {
+    /// Returns `NAME_golden.c`: images and what the network makes of them.
+    pub(super) fn golden(&self, golden: &Golden) -> String {
         let (name, count, size) = (self.name, self.images.len(), self.images.size());
-        let classes = self.model.network().classes;
+        let (classes, takes_bytes) = (self.model.network().classes, golden.takes_bytes);
         let kind = if takes_bytes { "uint8_t" } else { "float" };
         let images: Vec<String> = match &self.images.pixels {
             Pixels::Bytes { bytes, .. } if takes_bytes => bytes.iter().map(u8::to_string).collect(),
@@ -294,8 +313,8 @@ impl Export<'_> {
                 .map(|row| format!("    {{\n{}    }},\n", literal::lines(row.iter().cloned())))
                 .collect()
         };
-        let bits: Vec<String> = logits.iter().map(|logit| format!("{:#010x}u", logit.to_bits())).collect();
-        let (images, bits) = (rows(&images, size), rows(&bits, classes));
+        let (images, made) = (rows(&images, size), rows(&golden.elements, classes));
+        let Golden { name: what, kind: made_kind, about, .. } = golden;
         let labels = self.labels().map_or(String::new(), |labels| {
             let numbers = literal::lines(labels.iter().map(u8::to_string));
             format!(
@@ -303,7 +322,7 @@ impl Export<'_> {
             )
         });
         let text = format!(
-            "/* Images, and the bits of their logits as fewbits computes them. */\n#include <stdint.h>\n\nextern const {kind} {name}_golden_images[{count}][{size}];\nextern const uint32_t {name}_golden_logits[{count}][{classes}];\n\nconst {kind} {name}_golden_images[{count}][{size}] = {{\n{images}}};\n\nconst uint32_t {name}_golden_logits[{count}][{classes}] = {{\n{bits}}};\n"
+            "/* {about} */\n#include <stdint.h>\n\nextern const {kind} {name}_golden_images[{count}][{size}];\nextern const {made_kind} {name}_golden_{what}[{count}][{classes}];\n\nconst {kind} {name}_golden_images[{count}][{size}] = {{\n{images}}};\n\nconst {made_kind} {name}_golden_{what}[{count}][{classes}] = {{\n{made}}};\n"
         );
         text + &labels
     }
@@ -315,26 +334,50 @@ impl Export<'_> {
         is_known.then_some(&labels.numbers[..])
     }
 
-    fn manifest(&self, tables: &Tables, scratch_bytes: usize) -> String {
-        let tensors: serde_json::Map<String, Json> =
-            tables.tensors.iter().map(|tensor| (tensor.name.clone(), json!(tensor.format))).collect();
+    /// Returns `manifest.json`; `described` has what the tables do not say.
+    pub(super) fn manifest(&self, described: &Json, [weight_bytes, scratch_bytes]: [usize; 2]) -> String {
         let mut manifest = json!({
             "name": self.name,
-            "weight_bytes": tables.bytes(),
+            "weight_bytes": weight_bytes,
             "scratch_bytes": scratch_bytes,
             "input": self.model.network().input,
             "classes": self.classes,
             "bytes_become": self.normalize.map(|normalize| rule(&ByteRule::of(normalize))),
-            "tensors": tensors,
         });
-        if let (Some(all), Some(facts)) = (manifest.as_object_mut(), self.facts.as_object()) {
-            all.extend(facts.clone());
+        if let Some(all) = manifest.as_object_mut() {
+            for more in [described, self.facts].into_iter().filter_map(Json::as_object) {
+                all.extend(more.clone());
+            }
         }
         format!("{manifest:#}\n")
     }
 }
 
-/// The lines that find the class of an image: variables, statement, and the rule in words.
+/// The words of templates that depend on the arithmetic.
+pub(super) struct Words {
+    /// The lines that find the class of an image: variables, statement, and the rule in words.
+    pub decide: [&'static str; 3],
+    /// The same for a network with one output.
+    pub decide_one: [&'static str; 3],
+    /// Whether images are bytes.
+    pub takes_bytes: bool,
+}
+
+/// What a network makes of images.
+pub(super) struct Golden {
+    /// The last word of the table's name.
+    pub name: &'static str,
+    /// The C type of an element.
+    pub kind: &'static str,
+    /// A sentence on the file.
+    pub about: &'static str,
+    /// The elements, image by image.
+    pub elements: Vec<String>,
+    /// Whether images are bytes.
+    pub takes_bytes: bool,
+}
+
+/// The lines that find the class of an image in binary32.
 const OF_OUTPUTS: [&str; 3] = [
     "best = 0, i",
     "for (i = 1; i < @UPPER@_OUTPUTS; i++) if (logits[i] > logits[best]) best = i;",

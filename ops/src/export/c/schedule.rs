@@ -194,28 +194,18 @@ impl Draft {
 
     /// Gives every value its place.
     fn laid_out(mut self, images: Option<usize>) -> Schedule {
-        let mut order: Vec<usize> =
+        let placed: Vec<usize> =
             (0..self.lives.len()).filter(|value| self.lives[*value].place.is_none()).collect();
-        order.sort_by_key(|value| std::cmp::Reverse(self.lives[*value].numbers));
-        let mut placed: Vec<(usize, usize)> = vec![];
-        let mut scratch = 0;
-        for value in order {
-            let Life { numbers, first, last, .. } = self.lives[value];
-            let overlaps = |(other, _): &&(usize, usize)| {
-                self.lives[*other].first <= last && first <= self.lives[*other].last
-            };
-            let mut taken: Vec<(usize, usize)> = placed
-                .iter()
-                .filter(overlaps)
-                .map(|(other, from)| (*from, from + self.lives[*other].numbers))
-                .collect();
-            taken.sort_unstable();
-            let from = taken
-                .iter()
-                .fold(0, |from, (start, end)| if from + numbers <= *start { from } else { from.max(*end) });
-            placed.push((value, from));
+        let spans: Vec<Span> = placed
+            .iter()
+            .map(|value| {
+                let Life { numbers, first, last, .. } = self.lives[*value];
+                Span { size: numbers, first, last }
+            })
+            .collect();
+        let (places, scratch) = lay_out(&spans);
+        for (value, from) in placed.into_iter().zip(places) {
             self.lives[value].place = Some(Place::Scratch(from));
-            scratch = scratch.max(from + numbers);
         }
         let place = |value: usize| self.lives[value].place.unwrap_or(Place::Input);
         let steps = self.steps.iter().map(|step| Step {
@@ -232,6 +222,39 @@ impl Draft {
         });
         Schedule { steps: steps.collect(), scratch, images }
     }
+}
+
+/// A value's size, and the first and the last step in which it is alive.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub size: usize,
+    pub first: usize,
+    pub last: usize,
+}
+
+/// Returns a place for each value, and the size of the buffer.
+pub(super) fn lay_out(spans: &[Span]) -> (Vec<usize>, usize) {
+    let mut order: Vec<usize> = (0..spans.len()).collect();
+    order.sort_by_key(|value| std::cmp::Reverse(spans[*value].size));
+    let (mut places, mut end) = (vec![0; spans.len()], 0);
+    let mut placed: Vec<usize> = vec![];
+    for value in order {
+        let Span { size, first, last } = spans[value];
+        let overlaps = |other: &&usize| spans[**other].first <= last && first <= spans[**other].last;
+        let mut taken: Vec<(usize, usize)> = placed
+            .iter()
+            .filter(overlaps)
+            .map(|other| (places[*other], places[*other] + spans[*other].size))
+            .collect();
+        taken.sort_unstable();
+        let from = taken
+            .iter()
+            .fold(0, |from, (start, end)| if from + size <= *start { from } else { from.max(*end) });
+        placed.push(value);
+        places[value] = from;
+        end = end.max(from + size);
+    }
+    (places, end)
 }
 
 fn is_product(layer: &Layer) -> bool {

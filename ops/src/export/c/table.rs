@@ -21,6 +21,9 @@ pub(super) enum Content {
     Bytes(Vec<u8>),
     Words(Vec<u16>),
     Numbers(Vec<f32>),
+    SignedBytes(Vec<i8>),
+    Integers(Vec<i32>),
+    Unsigned(Vec<u32>),
 }
 
 impl Content {
@@ -34,6 +37,9 @@ impl Content {
             Self::Bytes(bytes) => ("uint8_t", bytes.len()),
             Self::Words(words) => ("uint16_t", words.len()),
             Self::Numbers(numbers) => ("float", numbers.len()),
+            Self::SignedBytes(bytes) => ("int8_t", bytes.len()),
+            Self::Integers(numbers) => ("int32_t", numbers.len()),
+            Self::Unsigned(numbers) => ("uint32_t", numbers.len()),
         }
     }
 
@@ -42,19 +48,30 @@ impl Content {
             Self::Bytes(bytes) => literal::lines(bytes.iter().map(u8::to_string)),
             Self::Words(words) => literal::lines(words.iter().map(u16::to_string)),
             Self::Numbers(numbers) => literal::lines(numbers.iter().copied().map(literal::float)),
+            Self::SignedBytes(bytes) => literal::lines(bytes.iter().map(i8::to_string)),
+            Self::Integers(numbers) => literal::lines(numbers.iter().map(i32::to_string)),
+            Self::Unsigned(numbers) => literal::lines(numbers.iter().map(|number| format!("{number}u"))),
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
+            Self::SignedBytes(bytes) => bytes.len(),
             Self::Words(words) => 2 * words.len(),
             Self::Numbers(numbers) => 4 * numbers.len(),
+            Self::Integers(numbers) => 4 * numbers.len(),
+            Self::Unsigned(numbers) => 4 * numbers.len(),
         }
     }
 }
 
 impl Table {
+    /// Returns the bytes of the content.
+    pub(super) fn bytes(&self) -> usize {
+        self.content.bytes()
+    }
+
     /// Returns the declaration, without its content.
     pub(super) fn declaration(&self) -> String {
         let (element, count) = self.content.shape();
@@ -105,7 +122,7 @@ impl Tables {
 
     /// Returns the bytes of all tables.
     pub(super) fn bytes(&self) -> usize {
-        self.tables.iter().map(|table| table.content.bytes()).sum()
+        self.tables.iter().map(Table::bytes).sum()
     }
 
     /// Returns the tensor of a layer.

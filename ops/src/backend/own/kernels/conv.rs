@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use crate::backend::own::kernels::depthwise::Depthwise;
 use crate::backend::own::kernels::grouped::Grouped;
 use crate::backend::own::kernels::lanes::{Lanes, zeros};
+use crate::backend::own::kernels::rescale::Finish;
 use crate::backend::own::kernels::taps::Taps;
 use crate::backend::own::kernels::tile::Start;
 use crate::network::definition::Layer;
@@ -65,19 +66,19 @@ impl Conv {
         }
     }
 
-    /// Writes the outputs of one block of images. With `rectify`, negative outputs become 0.
+    /// Writes the outputs of one block of images.
     pub(crate) fn apply(
         &self,
         x: &[Lanes],
         weight: &Packed,
         bias: Option<&[f32]>,
-        rectify: bool,
+        finish: Finish<'_>,
         y: &mut [Lanes],
     ) {
         let start = bias.map_or(Start::Zero, Start::Bias);
         match &self.kernel {
-            ConvKernel::Grouped(kernel) => kernel.apply(x, weight, start, rectify, y),
-            ConvKernel::Depthwise(kernel) => kernel.apply(x, weight, start, rectify, y),
+            ConvKernel::Grouped(kernel) => kernel.apply(x, weight, start, finish, y),
+            ConvKernel::Depthwise(kernel) => kernel.apply(x, weight, start, finish, y),
         }
     }
 

@@ -9,6 +9,7 @@ use pulp::Simd;
 use crate::backend::own::kernels::conv::{ConvPart, Packed};
 use crate::backend::own::kernels::depthwise_gradient;
 use crate::backend::own::kernels::lanes::{LANES, Lanes};
+use crate::backend::own::kernels::rescale::{Finish, rescale};
 use crate::backend::own::kernels::taps::{TapGroup, TapSide, Taps};
 use crate::backend::own::kernels::tile::{
     Start, TileSums, VectorKernel, compute, load, load_all, splat, store_all,
@@ -53,12 +54,16 @@ impl Depthwise {
         x: &[Lanes],
         weight: &Packed,
         start: Start<'_>,
-        rectify: bool,
+        finish: Finish<'_>,
         y: &mut [Lanes],
     ) {
         let (plane, share) = (&self.forward, self.taps.output[0]);
         let (taps, weight) = (&self.taps, &weight.0);
-        compute(DepthwiseSums { taps, plane, fan: 1, share, weight, start, rectify, x, y });
+        let rectify = finish.rectifies();
+        compute(DepthwiseSums { taps, plane, fan: 1, share, weight, start, rectify, x, y: &mut *y });
+        if let Finish::Rescale(rescalings, limits) = finish {
+            rescale(y, rescalings, limits);
+        }
     }
 
     /// Writes the gradient at the inputs of one block of images.
@@ -297,8 +302,14 @@ mod tests {
 
             let mut found = [lines(taps.outputs(), "y"), lines(taps.outputs(), "y")];
             let start = Start::Bias(&bias);
-            own.apply(&x[..taps.inputs()], &own.pack(&weight), start, true, &mut found[0]);
-            reference.apply(&x[..taps.inputs()], &reference.pack(&weight), start, true, &mut found[1]);
+            own.apply(&x[..taps.inputs()], &own.pack(&weight), start, Finish::Rectify, &mut found[0]);
+            reference.apply(
+                &x[..taps.inputs()],
+                &reference.pack(&weight),
+                start,
+                Finish::Rectify,
+                &mut found[1],
+            );
             assert_eq!(found[0], found[1], "{taps:?}");
 
             let mut found = [lines(taps.inputs(), "dx"), lines(taps.inputs(), "dx")];

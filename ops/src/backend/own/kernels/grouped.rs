@@ -8,6 +8,7 @@ use pulp::Simd;
 
 use crate::backend::own::kernels::conv::{ConvPart, Packed, bias_sums};
 use crate::backend::own::kernels::lanes::{LANES, Lanes, zeros};
+use crate::backend::own::kernels::rescale::Finish;
 use crate::backend::own::kernels::taps::{Patch, TapRun, TapSums, Taps};
 use crate::backend::own::kernels::tile::{
     Start, VectorKernel, WeightRows, add_column_products, add_line_products, compute, load_all, store_all,
@@ -71,20 +72,20 @@ impl Grouped {
         x: &[Lanes],
         weight: &Packed,
         start: Start<'_>,
-        rectify: bool,
+        finish: Finish<'_>,
         y: &mut [Lanes],
     ) {
         let Taps { input: [inputs, ..], output: [outputs, ..], groups, kernel, .. } = self.taps;
         let (step, rows, width, sums) = (inputs, outputs, inputs * kernel.area(), &self.forward);
-        compute(Correlation { sums, groups, rows, width, step, weight: &weight.0, start, rectify, x, y });
+        compute(Correlation { sums, groups, rows, width, step, weight: &weight.0, start, finish, x, y });
     }
 
     /// Writes the gradient at the inputs of one block of images.
     pub(crate) fn apply_backward(&self, dy: &[Lanes], weight: &Packed, start: Start<'_>, dx: &mut [Lanes]) {
         let Taps { input: [inputs, ..], output: [outputs, ..], groups, kernel, .. } = self.taps;
         let (step, rows, width, sums) = (outputs, inputs, outputs * kernel.area(), &self.backward);
-        let (weight, rectify) = (&weight.0, false);
-        compute(Correlation { sums, groups, rows, width, step, weight, start, rectify, x: dy, y: dx });
+        let (weight, finish) = (&weight.0, Finish::Plain);
+        compute(Correlation { sums, groups, rows, width, step, weight, start, finish, x: dy, y: dx });
     }
 
     /// Returns the number of lines of the weight gradient: one line of 16 outputs per group, set of 16 outputs and
@@ -167,7 +168,7 @@ struct Correlation<'a> {
     step: usize,
     weight: &'a [f32],
     start: Start<'a>,
-    rectify: bool,
+    finish: Finish<'a>,
     x: &'a [Lanes],
     y: &'a mut [Lanes],
 }
@@ -178,7 +179,7 @@ struct Pixel<'a> {
     width: usize,
     weight: &'a [f32],
     start: Start<'a>,
-    rectify: bool,
+    finish: Finish<'a>,
     x: &'a [Lanes],
     y: &'a mut [Lanes],
 }
@@ -186,7 +187,7 @@ struct Pixel<'a> {
 impl VectorKernel for Correlation<'_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(self, simd: S) {
-        let Self { sums, groups, rows, width, step, weight, start, rectify, x, y } = self;
+        let Self { sums, groups, rows, width, step, weight, start, finish, x, y } = self;
         for (runs, y) in sums.pixels().zip(y.chunks_exact_mut(groups * rows)) {
             for (group, y) in y.chunks_exact_mut(rows).enumerate() {
                 let weight = &weight[group * rows * width..(group + 1) * rows * width];
@@ -194,8 +195,8 @@ impl VectorKernel for Correlation<'_> {
                     Start::Bias(bias) => Start::Bias(&bias[group * rows..(group + 1) * rows]),
                     other => other,
                 };
-                let x = &x[group * step..];
-                tiles::<S, V>(simd, rows, &mut Pixel { runs, width, weight, start, rectify, x, y });
+                let (x, finish) = (&x[group * step..], finish.of_group(group, rows));
+                tiles::<S, V>(simd, rows, &mut Pixel { runs, width, weight, start, finish, x, y });
             }
         }
     }
@@ -212,7 +213,9 @@ impl WeightRows for Pixel<'_> {
             let (columns, x) = (&columns[run.weight..][..run.len], &self.x[run.source..][..run.len]);
             add_column_products(simd, &mut sums, columns, x);
         }
-        store_all(simd, sums, self.rectify, &mut self.y[row..row + M]);
+        let lines = &mut self.y[row..row + M];
+        store_all(simd, sums, self.finish.rectifies(), lines);
+        self.finish.rescale(row, lines);
     }
 }
 

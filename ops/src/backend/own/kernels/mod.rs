@@ -17,6 +17,7 @@ pub(crate) mod lanes;
 pub(crate) mod linear;
 pub(crate) mod max_pool;
 pub(crate) mod relu;
+pub(crate) mod rescale;
 pub(crate) mod taps;
 pub(crate) mod tile;
 mod turn;

@@ -1,0 +1,145 @@
+//! Integer networks in C, compiled and compared with the outputs of fewbits.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use rayon::prelude::*;
+use serde_json::json;
+
+use super::{SOURCES, compilers, done};
+use crate::dataset::images::{Images, Pixels};
+use crate::dataset::normalize::Normalize;
+use crate::export::c::{Export, Footprint};
+use crate::integer::activations::Activations;
+use crate::integer::range_fit::RangeFit;
+use crate::integer::tests::{integer_model, linear, networks, rows};
+use crate::network::architecture::LayerSpec;
+use crate::network::every_layer::{images, normalize};
+use crate::network::model::Model;
+use crate::scale::Per;
+
+/// Writes an integer network as C into a folder.
+fn export(model: &Model, images: &Images, normalize: Option<&Normalize>, folder: &Path) {
+    let classes: Vec<String> = (0..model.network().classes).map(|class| class.to_string()).collect();
+    let export = Export {
+        name: "small",
+        model,
+        tensors: &[],
+        images,
+        normalize,
+        classes: &classes,
+        about: "A network of a test.",
+        facts: &json!({"task": "test"}),
+    };
+    for (name, text) in export.program().unwrap().files {
+        fs::write(folder.join(name), text).unwrap();
+    }
+}
+
+/// Compiles the files of a folder with every compiler that is there, and runs the test.
+fn check(folder: &Path, images: usize, what: &str) {
+    let equal = |text: &str, which: &str| {
+        let end = format!("{images} of {images} images equal to the bit\n");
+        assert!(text.ends_with(&end), "{what}, {which}: {text}");
+    };
+    for (compiler, options) in compilers() {
+        let mut compile = Command::new(compiler);
+        compile.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-o", "test"]).args(options);
+        done(compile.args(SOURCES).current_dir(folder));
+        equal(&done(&mut Command::new(folder.join("test"))), compiler);
+    }
+    let is_long = std::env::var("FEWBITS_TORTURE").is_ok_and(|value| value == "long");
+    let board = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/mcu/run");
+    if is_long && board.exists() {
+        for core in ["m0", "m3", "m4", "m7"] {
+            let mut run = Command::new(&board);
+            run.arg(core).args(SOURCES).env("CFLAGS", "-std=c99 -Wall -Wextra -Werror");
+            equal(&done(run.current_dir(folder)), core);
+        }
+    }
+}
+
+/// Weights of some bits, and activations.
+const WIDTHS: [(u32, Per, u32, RangeFit); 5] = [
+    (8, Per::Channel, 8, RangeFit::MinMax),
+    (4, Per::Tensor, 8, RangeFit::LeastSquares),
+    (3, Per::Channel, 6, RangeFit::MinMax),
+    (7, Per::Channel, 4, RangeFit::LeastSquares),
+    (2, Per::Tensor, 5, RangeFit::MinMax),
+];
+
+#[test]
+fn integer_networks_give_the_outputs_of_fewbits() {
+    let (networks, images) = (networks(), images());
+    WIDTHS.into_par_iter().for_each(|(bits, per, activations, fit)| {
+        for model in &networks {
+            let activations = Activations { bits: activations, fit };
+            let folder = tempfile::tempdir().unwrap();
+            export(
+                &integer_model(model, bits, per, activations, &images),
+                &images,
+                Some(&normalize()),
+                folder.path(),
+            );
+            check(folder.path(), 16, &format!("{bits} bits, {activations:?}"));
+            let code = fs::read_to_string(folder.path().join("small.c")).unwrap();
+            assert!(!code.contains("float") && !code.contains("double"), "{code}");
+        }
+    });
+}
+
+#[test]
+fn images_of_numbers_become_the_same_codes() {
+    let images = rows(6, 2);
+    let layers = vec![
+        LayerSpec::Flatten,
+        LayerSpec::linear(5),
+        LayerSpec::Tanh,
+        LayerSpec::linear(2),
+        LayerSpec::Sigmoid,
+    ];
+    let model = linear(6, layers, |at| (at % 7) as f32 / 3.0 - 1.0);
+    let activations = Activations { bits: 8, fit: RangeFit::MinMax };
+    let folder = tempfile::tempdir().unwrap();
+    export(&integer_model(&model, 8, Per::Channel, activations, &images), &images, None, folder.path());
+    check(folder.path(), 20, "numbers");
+}
+
+#[test]
+fn footprints_of_integer_networks_are_those_of_a_compiler() {
+    if Command::new("arm-none-eabi-gcc").arg("--version").output().is_err() {
+        eprintln!("arm-none-eabi-gcc is missing: no footprint is measured");
+        return;
+    }
+    // Bytes that are codes; a table from bytes to codes depends on the images.
+    let mut images = images();
+    let Pixels::Bytes { values, .. } = &mut images.pixels else { panic!("numbers") };
+    values.fill(std::array::from_fn(|byte| byte as f32));
+    for model in networks() {
+        let activations = Activations { bits: 8, fit: RangeFit::MinMax };
+        let model = integer_model(&model, 4, Per::Channel, activations, &images);
+        let folder = tempfile::tempdir().unwrap();
+        export(&model, &images, Some(&Normalize::Bytes), folder.path());
+        let Footprint { table_bytes, code_bytes, scratch_bytes } = Footprint::of_integers(&model).unwrap();
+        let mut compile = Command::new("arm-none-eabi-gcc");
+        compile.args(["-std=c99", "-Os", "-mthumb", "-mcpu=cortex-m4", "-c"]);
+        done(compile.args(["small.c", "small_weights.c"]).current_dir(folder.path()));
+        let size = |object: &str| -> usize {
+            let text = done(Command::new("arm-none-eabi-size").arg(folder.path().join(object)));
+            text.lines().nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap()
+        };
+        let [code, tables] = [size("small.o"), size("small_weights.o")];
+        let header = fs::read_to_string(folder.path().join("small.h")).unwrap();
+        assert!(
+            header.contains(&format!("SMALL_SCRATCH_BYTES {scratch_bytes}\n")),
+            "{scratch_bytes}: {header}"
+        );
+        // Beside the tables there are the names of four classes, and padding between tables.
+        let names = tables.checked_sub(table_bytes).unwrap();
+        assert!(names < 96, "{tables} of tables, {table_bytes} estimated");
+        let share = code_bytes as f64 / (code + names) as f64;
+        println!("{code} {code_bytes} {share:.2}");
+        assert!((0.85..1.15).contains(&share), "{code} bytes of code, {code_bytes} estimated");
+    }
+}

@@ -20,14 +20,22 @@ const LENET: &str = r#"Experiment(name: "lenet", axes: {"seed": [0, 1]}, nodes: 
     ),
     "int": Quantize(model: "net", format: Int(4), scale: Real(per: Channel, fit: LeastSquares)),
     "kmeans": Quantize(model: "net", format: KMeans(4)),
+    "whole": Quantize(
+        model: "net", data: "mnist", format: Int(4), scale: Real(per: Channel, fit: LeastSquares), activations: Int(8),
+    ),
     "accuracy": Evaluate(model: "int", data: "mnist"),
     "kmeans_accuracy": Evaluate(model: "kmeans", data: "mnist"),
+    "whole_accuracy": Evaluate(model: "whole", data: "mnist"),
 }, tables: {"t": Table(rows: [], columns: {"accuracy": "accuracy.accuracy"}, replicate: "seed")})"#;
 
 const RESNET8: &str = r#"Experiment(name: "resnet8", nodes: {
     "data": Dataset(source: Cifar10, train: 500, test: 100, normalize: Bytes),
     "net": Import(file: "models/mlperf_tiny_resnet8.onnx"),
     "int": Quantize(model: "net", format: Int(4), scale: Real(per: Channel, fit: LeastSquares)),
+    "whole": Quantize(
+        model: "net", data: "data", format: Int(4), scale: Real(per: Channel, fit: LeastSquares), bias_correction: true,
+        activations: Int(8),
+    ),
     "mixed": Allocate(
         model: "net", data: "data", max_bytes: 40000, sensitivity_images: 32,
         formats: [Int(3), Int(6), (format: KMeans(4), scale: Own), E2M1, (format: Mx(E2M1), scale: Own)], scale: Real(per: Channel),
@@ -41,7 +49,8 @@ fn lenet_gives_the_same_bits_on_every_processor() {
     bench.run_well();
     let int = Folder::export(&bench, "int(seed=0)", "int");
     let kmeans = Folder::export(&bench, "kmeans(seed=1)", "kmeans");
-    for folder in [&int, &kmeans] {
+    let whole = Folder::export(&bench, "whole(seed=1)", "whole");
+    for folder in [&int, &kmeans, &whole] {
         if has("make") && has("cc") {
             all_equal(&done(Command::new("make").args(["-s", "test"]).current_dir(&folder.path)), "make");
         }
@@ -61,12 +70,19 @@ fn lenet_gives_the_same_bits_on_every_processor() {
     }
     if has_boards() {
         let lenet = Folder::export(&bench, "net(seed=0)", "lenet");
-        let counts = [int.instructions(None), kmeans.instructions(None), lenet.instructions(Some("LENET"))];
+        let counts = [
+            int.instructions(None),
+            kmeans.instructions(None),
+            whole.instructions(None),
+            lenet.instructions(Some("LENET")),
+        ];
         println!(
-            "instructions of LeNet-5 in Int(4) and KMeans(4), and plain: {counts:?}; sizes {:?}",
-            int.sizes()
+            "instructions of LeNet-5 in Int(4), in KMeans(4), in integers, and plain: {counts:?}; sizes {:?}, in integers {:?} and {} of scratch",
+            int.sizes(),
+            whole.sizes(),
+            whole.scratch_bytes()
         );
-        assert!(counts[0].max(counts[1]) < counts[2], "{counts:?}");
+        assert!(counts[..3].iter().all(|count| *count < counts[3]), "{counts:?}");
     }
 }
 
@@ -85,12 +101,28 @@ fn resnet8_with_formats_of_its_layers_runs_on_a_microcontroller() {
         let [tables, code] = int.sizes();
         assert!(tables <= 42 << 10 && code <= 10 << 10, "{tables} + {code}");
         let net = Folder::export(&bench, "net", "resnet8");
-        let counts = [int.instructions(None), mixed.instructions(None), net.instructions(Some("RESNET8"))];
-        println!(
-            "instructions of ResNet-8 in Int(4) and by layer, and plain: {counts:?}; sizes {:?}",
-            int.sizes()
+        let whole = Folder::export(&bench, "whole", "whole");
+        for core in &CORES {
+            whole.test_on(core);
+        }
+        let [tables, code] = whole.sizes();
+        let scratch = whole.scratch_bytes();
+        assert!(
+            tables <= 42 << 10 && code <= 12 << 10 && scratch <= 52 << 10,
+            "{tables} + {code}, {scratch} of scratch"
         );
-        assert!(counts[0].max(counts[1]) < counts[2], "{counts:?}");
+        let counts = [
+            int.instructions(None),
+            mixed.instructions(None),
+            whole.instructions(None),
+            net.instructions(Some("RESNET8")),
+        ];
+        println!(
+            "instructions of ResNet-8 in Int(4), by layer, in integers, and plain: {counts:?}; sizes {:?}, in integers {:?} and {scratch} of scratch",
+            int.sizes(),
+            whole.sizes()
+        );
+        assert!(counts[..3].iter().all(|count| *count < counts[3]), "{counts:?}");
     }
 }
 

@@ -143,6 +143,23 @@ impl Folder<'_> {
         [size(tables), size(code)]
     }
 
+    /// Returns the text of the header.
+    pub fn header(&self) -> String {
+        fs::read_to_string(self.path.join(format!("{}.h", self.name))).expect("a header")
+    }
+
+    /// Returns whether the network computes with integers.
+    pub fn is_integer(&self) -> bool {
+        self.header().contains("_quantize_input")
+    }
+
+    /// Returns the bytes of the scratch buffer.
+    pub fn scratch_bytes(&self) -> u64 {
+        let header = self.header();
+        let line = header.lines().find(|line| line.contains("_SCRATCH_BYTES ")).expect("a size");
+        line.rsplit(' ').next().and_then(|bytes| bytes.parse().ok()).expect("a size")
+    }
+
     /// Returns the instructions of one inference on a Cortex-M4, with the network's own code or that of `mcu/plain.c`.
     pub fn instructions(&self, plain: Option<&str>) -> u64 {
         let mcu = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/mcu");
@@ -152,6 +169,9 @@ impl Folder<'_> {
             Some(network) => {
                 sources[0] = mcu.join("plain.c");
                 vec!["-DPLAIN".to_owned(), format!("-D{network}")]
+            }
+            None if self.is_integer() => {
+                vec![format!("-DINFER={}_infer", self.name), "-DINTEGER".to_owned()]
             }
             None => vec![format!("-DINFER={}_infer", self.name)],
         };

@@ -6,19 +6,30 @@
 
 #define TIMER ((volatile uint32_t *)0xE000E010)
 
+#ifdef INTEGER
+typedef int8_t number;
+typedef int32_t logit;
+#define NUMBER(byte) (int8_t)((int32_t)(byte) - 128)
+#else
+typedef float number, logit;
+#define NUMBER(byte) (float)(byte) / 255.0f
+#endif
+
 #ifdef PLAIN
 void plain_infer(const float *input, float *output);
 #define INFER(input, output, scratch) plain_infer(input, output)
 #else
-void INFER(const float *input, float *output, void *scratch);
+void INFER(const number *input, logit *output, void *scratch);
 #endif
 
-static float input[3 * 32 * 32], output[16], scratch[64 * 1024];
+static number input[3 * 32 * 32];
+static logit output[16];
+static float scratch[64 * 1024];
 
 int main(void)
 {
     uint32_t before, after, i, bits;
-    for (i = 0; i < 3 * 32 * 32; i++) input[i] = (float)(i * 7919u % 256u) / 255.0f;
+    for (i = 0; i < 3 * 32 * 32; i++) input[i] = NUMBER(i * 7919u % 256u);
     TIMER[1] = 0xFFFFFF;
     TIMER[2] = 0;
     TIMER[0] = 5;

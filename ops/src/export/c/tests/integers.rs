@@ -1,7 +1,7 @@
 //! Integer networks in C, compiled and compared with the outputs of fewbits.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rayon::prelude::*;
@@ -10,8 +10,12 @@ use serde_json::json;
 use super::{SOURCES, compilers, done};
 use crate::dataset::images::{Images, Pixels};
 use crate::dataset::normalize::Normalize;
+use crate::dataset::source::DatasetSource;
+use crate::dataset::{DatasetConfig, load};
 use crate::export::c::{Export, Footprint};
+use crate::import::Import;
 use crate::integer::activations::Activations;
+use crate::integer::inference::outputs;
 use crate::integer::range_fit::RangeFit;
 use crate::integer::tests::{integer_model, linear, networks, rows};
 use crate::network::architecture::LayerSpec;
@@ -142,4 +146,64 @@ fn footprints_of_integer_networks_are_those_of_a_compiler() {
         println!("{code} {code_bytes} {share:.2}");
         assert!((0.85..1.15).contains(&share), "{code} bytes of code, {code_bytes} estimated");
     }
+}
+
+/// Reads images from standard input, and writes their outputs.
+const FILTER: &str = r#"
+#include "small.h"
+#include <stdio.h>
+static uint8_t image[SMALL_INPUTS];
+static int8_t input[SMALL_INPUTS], scratch[SMALL_SCRATCH_BYTES];
+int main(void)
+{
+    int32_t output[SMALL_OUTPUTS];
+    while (fread(image, sizeof image, 1, stdin) == 1) {
+        small_quantize_input(image, input);
+        small_infer(input, output, scratch);
+        fwrite(output, sizeof output, 1, stdout);
+    }
+    return 0;
+}
+"#;
+
+/// ResNet-8 of MLPerf Tiny on 500 test images of CIFAR-10, on all 10,000 with `FEWBITS_TORTURE=long`.
+#[test]
+fn a_network_of_others_gives_the_same_outputs_for_every_image() {
+    let Some(data) = std::env::var_os("FEWBITS_DATA_DIR").map(PathBuf::from) else {
+        eprintln!("FEWBITS_DATA_DIR is not set: no network of others is compared");
+        return;
+    };
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(data);
+    let file = data.join("models/mlperf_tiny_resnet8.onnx");
+    let config = DatasetConfig { normalize: Normalize::Bytes, ..DatasetConfig::new(DatasetSource::Cifar10) };
+    let (true, Ok(dataset), Some((compiler, _))) =
+        (file.exists(), load(&config, &data, &data), compilers().first().copied())
+    else {
+        eprintln!("the network, its images or a compiler is missing: no network of others is compared");
+        return;
+    };
+    let is_long = std::env::var("FEWBITS_TORTURE").is_ok_and(|value| value == "long");
+    let count = if is_long { dataset.test.len() } else { 500 };
+    let [training, images, golden] = [(&dataset.train, 64), (&dataset.test, count), (&dataset.test, 1)]
+        .map(|(images, count)| images.select(&(0..count as u32).collect::<Vec<_>>()));
+    let model = Import::read(&file, None).unwrap().into_model();
+    [(8, 8), (4, 8), (3, 5)].into_par_iter().for_each(|(bits, activations)| {
+        let activations = Activations { bits: activations, fit: RangeFit::MinMax };
+        let model = integer_model(&model, bits, Per::Channel, activations, &training);
+        let folder = tempfile::tempdir().unwrap();
+        export(&model, &golden, Some(&Normalize::Bytes), folder.path());
+        fs::write(folder.path().join("filter.c"), FILTER).unwrap();
+        let mut compile = Command::new(compiler);
+        compile.args(["-std=c99", "-O2", "-o", "filter", "small.c", "small_weights.c", "filter.c"]);
+        done(compile.current_dir(folder.path()));
+        fs::write(folder.path().join("images"), images.bytes()).unwrap();
+        let given = fs::File::open(folder.path().join("images")).unwrap();
+        let ended = Command::new(folder.path().join("filter")).stdin(given).output().unwrap();
+        assert!(ended.status.success());
+        let found: Vec<i32> =
+            ended.stdout.as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect();
+        let expected = outputs(&model, &images, &|| false).unwrap().numbers;
+        assert_eq!(expected.len(), count * 10);
+        assert!(found == expected, "{bits} bits");
+    });
 }

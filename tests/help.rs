@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::fixture::{Bench, Ended, TINY, end, files};
 
-const TEMPLATES: [&str; 14] = [
+const TEMPLATES: [&str; 15] = [
     "minimal",
     "quickstart",
     "formats",
@@ -14,6 +14,7 @@ const TEMPLATES: [&str; 14] = [
     "algorithms",
     "per-layer",
     "faults",
+    "integers",
     "mnist",
     "cifar10",
     "resnet8",

@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 pub const FIRST: &str = TEMPLATES[0].0;
 
 /// The name and text of each template; the first is for beginners.
-pub const TEMPLATES: [(&str, &str); 14] = [
+pub const TEMPLATES: [(&str, &str); 15] = [
     ("minimal", include_str!("../../experiments/minimal.ron")),
     ("quickstart", include_str!("../../experiments/quickstart.ron")),
     ("formats", include_str!("../../experiments/formats.ron")),
@@ -15,6 +15,7 @@ pub const TEMPLATES: [(&str, &str); 14] = [
     ("algorithms", include_str!("../../experiments/algorithms.ron")),
     ("per-layer", include_str!("../../experiments/per-layer.ron")),
     ("faults", include_str!("../../experiments/faults.ron")),
+    ("integers", include_str!("../../experiments/integers.ron")),
     ("mnist", include_str!("../../experiments/mnist.ron")),
     ("cifar10", include_str!("../../experiments/cifar10.ron")),
     ("resnet8", include_str!("../../experiments/resnet8.ron")),

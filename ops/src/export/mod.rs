@@ -2,6 +2,7 @@
 
 pub mod c;
 pub mod onnx;
+pub mod qdq;
 
 mod typed;
 mod wire;

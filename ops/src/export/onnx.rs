@@ -19,12 +19,12 @@ const IR_VERSION: i64 = 7;
 const OPSET: i64 = 14;
 
 /// The versions of files with quantized tensors: the first with integers of 4 bits and with blocks.
-const TYPED_IR_VERSION: i64 = 10;
-const TYPED_OPSET: i64 = 21;
+pub(super) const TYPED_IR_VERSION: i64 = 10;
+pub(super) const TYPED_OPSET: i64 = 21;
 
 /// The name of the images, and of the logits.
-const INPUT: &str = "input";
-const OUTPUT: &str = "logits";
+pub(super) const INPUT: &str = "input";
+pub(super) const OUTPUT: &str = "logits";
 
 /// ONNX's numbers for binary32 and for whole numbers of 64 bits.
 const FLOAT: i64 = 1;
@@ -56,14 +56,7 @@ fn write_with(
     [ir_version, opset]: [i64; 2],
 ) -> Result<TypedFile, String> {
     let network = model.network();
-    let mut graph = Graph {
-        model,
-        tensors: tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect(),
-        names: Names::default(),
-        nodes: vec![],
-        initializers: vec![],
-        plain: vec![],
-    };
+    let mut graph = Graph::new(model, tensors);
     let mut values: Vec<String> = vec![];
     for (at, layer) in network.layers.iter().enumerate() {
         let inputs: Vec<String> = layer
@@ -79,6 +72,12 @@ fn write_with(
         graph.layer(layer, &inputs, &output)?;
         values.push(output);
     }
+    Ok(file(graph, made_of, [ir_version, opset]))
+}
+
+/// Returns the file of a graph.
+pub(super) fn file(graph: Graph<'_>, made_of: &str, [ir_version, opset]: [i64; 2]) -> TypedFile {
+    let network = graph.model.network();
     let [channels, height, width] = network.input;
     let body = Message::default()
         .messages(1, graph.nodes)
@@ -95,16 +94,16 @@ fn write_with(
         .message(7, &body)
         .message(8, &operators)
         .message(14, &described);
-    Ok(TypedFile { bytes: file.into_bytes(), plain: graph.plain })
+    TypedFile { bytes: file.into_bytes(), plain: graph.plain }
 }
 
 /// The names in use, so that every value has one of its own.
 #[derive(Default)]
-struct Names(BTreeSet<String>);
+pub(super) struct Names(BTreeSet<String>);
 
 impl Names {
     /// Returns the name of a value: the wanted one, unless something else has it.
-    fn unique(&mut self, wanted: &str) -> String {
+    pub(super) fn unique(&mut self, wanted: &str) -> String {
         let is_reserved = |name: &str| name == INPUT || name == OUTPUT;
         let mut name = wanted.to_owned();
         while is_reserved(&name) || !self.0.insert(name.clone()) {
@@ -114,19 +113,34 @@ impl Names {
     }
 }
 
-struct Graph<'m> {
-    model: &'m Model,
+/// The nodes and initializers of a file.
+pub(super) struct Graph<'m> {
+    pub model: &'m Model,
     /// The quantized tensors by name; none if the file has binary32 alone.
     tensors: BTreeMap<&'m str, &'m Encoded>,
-    names: Names,
+    /// The values that stand for parameters, by the parameters' names.
+    pub given: BTreeMap<String, String>,
+    pub names: Names,
     nodes: Vec<Message>,
-    initializers: Vec<Message>,
+    pub initializers: Vec<Message>,
     plain: Vec<String>,
 }
 
-impl Graph<'_> {
+impl<'m> Graph<'m> {
+    pub(super) fn new(model: &'m Model, tensors: &'m [Encoded]) -> Self {
+        Self {
+            model,
+            tensors: tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect(),
+            given: BTreeMap::new(),
+            names: Names::default(),
+            nodes: vec![],
+            initializers: vec![],
+            plain: vec![],
+        }
+    }
+
     /// Adds the nodes of a layer.
-    fn layer(&mut self, layer: &Layer, inputs: &[String], output: &str) -> Result<(), String> {
+    pub(super) fn layer(&mut self, layer: &Layer, inputs: &[String], output: &str) -> Result<(), String> {
         let input = inputs[0].as_str();
         match &layer.op {
             LayerOp::Conv { kernel, stride, padding, dilation, groups, .. } => {
@@ -216,7 +230,7 @@ impl Graph<'_> {
         }
     }
 
-    fn node(
+    pub(super) fn node(
         &mut self,
         op: &str,
         inputs: &[String],
@@ -230,6 +244,9 @@ impl Graph<'_> {
     /// Adds a parameter of a layer, in another shape if one is given, and returns its name.
     fn parameter(&mut self, layer: &Layer, word: &str, shape: Option<Vec<usize>>) -> Result<String, String> {
         let name = format!("{}.{word}", layer.name);
+        if let Some(given) = self.given.get(&name) {
+            return Ok(given.clone());
+        }
         let array: &Array =
             self.model.tensors().get(&name).ok_or_else(|| format!("there is no tensor {name}"))?;
         let unique = self.names.unique(&name);
@@ -288,12 +305,12 @@ fn edges(padding: Padding) -> Vec<usize> {
     vec![padding.top, padding.left, padding.bottom, padding.right]
 }
 
-fn tensor(name: &str, shape: &[usize], data: &[f32]) -> Message {
+pub(super) fn tensor(name: &str, shape: &[usize], data: &[f32]) -> Message {
     raw(name, shape, FLOAT, data.iter().flat_map(|number| number.to_le_bytes()).collect())
 }
 
 /// Returns an initializer of a type with its numbers as bytes.
-fn raw(name: &str, shape: &[usize], kind: i64, bytes: Vec<u8>) -> Message {
+pub(super) fn raw(name: &str, shape: &[usize], kind: i64, bytes: Vec<u8>) -> Message {
     Message::default().numbers(1, shape.iter().copied()).number(2, kind).bytes(8, name).bytes(9, bytes)
 }
 
@@ -308,7 +325,7 @@ fn value(name: &str, shape: &[usize]) -> Message {
 
 // The types of attributes are ONNX's: 1 a binary32 number, 2 a whole number, 7 whole numbers.
 
-fn number(name: &str, value: usize) -> Message {
+pub(super) fn number(name: &str, value: usize) -> Message {
     Message::default().bytes(1, name).number(3, value as i64).number(20, 2)
 }
 

@@ -12,7 +12,7 @@ pub mod multiplier;
 pub mod network;
 pub mod parameters;
 pub mod range_fit;
-mod roles;
+pub(crate) mod roles;
 pub mod value_scale;
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::network::wiring::Source;
 
 /// The role of a layer's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ValueRole {
+pub(crate) enum ValueRole {
     /// A value with a scale of its own.
     Own,
     /// A value with the scale of the layer's input: the layer only chooses or moves numbers.
@@ -18,7 +18,7 @@ pub(super) enum ValueRole {
 }
 
 /// Returns the role of each layer's output.
-pub(super) fn value_roles(network: &Network) -> Vec<ValueRole> {
+pub(crate) fn value_roles(network: &Network) -> Vec<ValueRole> {
     (0..network.layers.len()).map(|at| role(network, at)).collect()
 }
 

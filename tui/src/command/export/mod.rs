@@ -4,7 +4,7 @@
 mod c;
 
 use anyhow::{Result, anyhow};
-use fewbits_ops::export::onnx;
+use fewbits_ops::export::{onnx, qdq};
 use fewbits_ops::packed;
 use fewbits_ops::quantize::Encoded;
 
@@ -31,6 +31,14 @@ pub fn export(args: &ExportArgs, global: &Global) -> Result<Exit> {
     let (task, facts, model) = (found.name(), found.facts()?, found.model()?);
     let (of_layer, made_of) = (|what: String| anyhow!("{task}: {what}"), facts.to_string());
     let (content, plain) = match args.to {
+        ExportForm::Packed if model.integers().is_some() => {
+            return Err(anyhow!(
+                "{task}: this network computes with integers, and a packed network has no scales of activations; export it with --to c or --to onnx"
+            ));
+        }
+        ExportForm::Onnx if model.integers().is_some() => {
+            (qdq::write(model, &made_of).map_err(of_layer)?, vec![])
+        }
         ExportForm::Packed => (packed::write(model.network(), &found.tensors, &facts)?, vec![]),
         _ if args.typed => {
             let file = onnx::write_typed(model, &found.tensors, &made_of).map_err(of_layer)?;

@@ -307,6 +307,12 @@ pub trait Ops: Send + Sync + 'static {
         Err(OpError::Failed("no artifact is in a record".to_owned()))
     }
 
+    /// Returns what networks of these ops compute with, as a sentence without its end.
+    fn activations(&self, ops: &[&Self::Op]) -> &'static str {
+        let _ = ops;
+        "activations are binary32"
+    }
+
     /// Returns which tensors of networks these ops quantize, as a sentence without its end; `None` if they quantize none.
     fn quantized(&self, ops: &[&Self::Op]) -> Option<&'static str> {
         let _ = ops;

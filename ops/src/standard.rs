@@ -1,5 +1,5 @@
-//! The ops of fewbits as the engine sees them: Dataset, Import, Train, Quantize, Evaluate, Compare,
-//! Confusion, Describe.
+//! The ops of fewbits as the engine sees them: Dataset, Import, Train, Quantize, Allocate, Evaluate, Compare,
+//! Confusion, Describe, Footprint.
 //! Only dispatches to each op's own file; computes no numbers.
 
 use std::collections::BTreeMap;
@@ -323,6 +323,20 @@ impl Ops for StandardOps {
         let Op::Allocate(op) = op else { return None };
         let probe = |Probe { label, op }| Probe { label, op: Op::Sensitivity(op) };
         Some(op.probes(inputs)?.into_iter().map(probe).collect())
+    }
+
+    fn activations(&self, ops: &[&Op]) -> &'static str {
+        let of = |op: &&Op| match op {
+            Op::Quantize(op) => Some(op.is_integer()),
+            Op::Allocate(op) => Some(op.is_integer()),
+            _ => None,
+        };
+        let integer: Vec<bool> = ops.iter().filter_map(of).collect();
+        match (integer.contains(&true), integer.contains(&false)) {
+            (true, true) => "activations are binary32, or integers where the field `activations` says so",
+            (true, false) => "activations of quantized networks are integers",
+            (false, _) => "activations are binary32",
+        }
     }
 
     fn quantized(&self, ops: &[&Op]) -> Option<&'static str> {

@@ -29,6 +29,7 @@ class Network:
         self.activations = activations
         self.source = {graph.input[0].name: graph.input[0].name}
         self.layers = []
+        self.factors = {}  # the weight of an affine layer, by the name of the product that its Add reads
         for node in graph.node:
             self.add(node)
         self.output = self.source[graph.output[0].name]
@@ -46,14 +47,13 @@ class Network:
         elif node.input[0] in self.source:
             self.source[name] = self.source[node.input[0]]
         if node.op_type == "Mul":
-            # The Add of an affine layer reads the product; its weight is found by the product's name.
-            self.tensors[name + ".weight"] = node.input[1]
+            self.factors[name] = node.input[1]
 
     def inputs(self, node):
         return [self.source[v] for v in node.input if v in self.source]
 
     def is_affine(self, node):
-        return node.op_type == "Add" and node.input[0] + ".weight" in self.tensors
+        return node.op_type == "Add" and node.input[0] in self.factors
 
     def is_dense(self, node):
         return node.op_type in ("Conv", "Gemm") or self.is_affine(node)
@@ -153,7 +153,7 @@ def convolution(u, w, attributes):
 
 def weights(net, node):
     """The codes w and the scales s_c."""
-    name = net.tensors[node.input[0] + ".weight"] if net.is_affine(node) else node.input[1]
+    name = net.factors[node.input[0]] if net.is_affine(node) else node.input[1]
     w = net.tensors[name + ".codes"].astype(np.int64)
     s_c = np.broadcast_to(net.tensors[name + ".scales"].astype(np.float64).ravel(), len(w))
     if net.is_affine(node):
@@ -169,24 +169,19 @@ def bias(net, node):
     return B
 
 
-def check_limits(node, w, largest):
-    w = w.reshape(len(w), -1)
-    assert np.abs(w).sum(axis=1).max() * largest <= 2 ** 30, f"{node.name}: sums beyond 2^30"
-    assert w.shape[1] * largest <= 2 ** 24, f"{node.name}: too many terms"
-
-
 def sums(net, node, value):
     """s of every output, with s_c and whether output c has codes other than 0."""
     w, s_c = weights(net, node)
-    check_limits(node, w, max(-value.low, value.high))
+    rows, largest = w.reshape(len(w), -1), max(-value.low, value.high)
+    assert np.abs(rows).sum(axis=1).max() * largest <= 2 ** 30, f"{node.name}: sums beyond 2^30"
+    assert rows.shape[1] * largest <= 2 ** 24, f"{node.name}: too many terms"
     if node.op_type == "Conv":
         s = convolution(value.u, w, attributes(node))
     elif node.op_type == "Gemm":
         s = value.u @ w.T
     else:
         s = value.u * along_channels(w, value.u)
-    some = np.any(w.reshape(len(w), -1) != 0, axis=1)
-    return fits(s + along_channels(bias(net, node), s)), s_c, some
+    return fits(s + along_channels(bias(net, node), s)), s_c, np.any(rows != 0, axis=1)
 
 
 def dense(net, node, inputs, S_out):
@@ -207,7 +202,7 @@ def last_sums(net, node, value):
     return Value(s, T, None, None)
 
 
-# ---- The other steps. Each gives the integers y, or a value where the codes stay what they are.
+# ---- The other steps. Each gives the integers y.
 
 def sum_of_branches(net, node, inputs, S_out):
     k = len(inputs)
@@ -225,48 +220,44 @@ def concat(net, node, inputs, S_out):
 
 def average(net, node, inputs, S_out):
     value, = inputs
+    a = attributes(node)
     if node.op_type == "GlobalAveragePool":
-        total = value.u.sum(axis=(2, 3), keepdims=True)
-        count = np.int64(value.u.shape[2] * value.u.shape[3])
-    else:
-        a = attributes(node)
-        total = sum(pixels for _, _, pixels in taps(value.u, a, 0))
-        ones = np.ones((1, 1) + value.u.shape[2:], np.int64)
-        count = sum(pixels for _, _, pixels in taps(ones, a, 1 if a.get("count_include_pad", 0) else 0))
+        a = {"kernel_shape": value.u.shape[2:], "strides": (1, 1), "pads": (0, 0, 0, 0)}
+    total = sum(pixels for _, _, pixels in taps(value.u, a, 0))
+    ones = np.ones((1, 1) + value.u.shape[2:], np.int64)
+    count = sum(pixels for _, _, pixels in taps(ones, a, a.get("count_include_pad", 0)))
     return times(total, (value.scale / S_out) / count)
 
 
 FUNCTIONS = {
-    "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "Tanh": np.tanh,
-    "HardSwish": lambda x: x * np.minimum(np.maximum(x + 3, 0), 6) / 6,
-    "Relu": lambda x: np.maximum(x, 0),
-    "Clip": lambda x: np.minimum(np.maximum(x, 0), 6),
+    "Sigmoid": lambda x, slope: 1 / (1 + np.exp(-x)),
+    "Tanh": lambda x, slope: np.tanh(x),
+    "HardSwish": lambda x, slope: x * np.minimum(np.maximum(x + 3, 0), 6) / 6,
+    "LeakyRelu": lambda x, slope: np.where(x < 0, slope * x, x),
+    "Relu": lambda x, slope: np.maximum(x, 0),
+    "Clip": lambda x, slope: np.minimum(np.maximum(x, 0), 6),
 }
 
 
 def table(net, node, inputs, S_out):
     value, = inputs
-    f = FUNCTIONS.get(node.op_type)
-    if node.op_type == "LeakyRelu":
-        slope = float(attributes(node)["alpha"])
-        f = lambda x: np.where(x < 0, slope * x, x)
     _, low, high = net.form(node.output[0])
-    codes = np.arange(value.low, value.high + 1)
-    return centered_code(f(value.scale * codes), S_out, low, high)[value.u - value.low]
+    x = value.scale * np.arange(value.low, value.high + 1)
+    y = FUNCTIONS[node.op_type](x, attributes(node).get("alpha", 0.01))
+    return centered_code(y, S_out, low, high)[value.u - value.low]
 
 
-def max_pool(value, node):
+def moved(node, value):
+    """MaxPool and Flatten leave the codes what they are."""
+    if node.op_type == "Flatten":
+        return value._replace(u=value.u.reshape(len(value.u), -1))
     # Less than every code, so that padding is never the largest.
     windows = taps(value.u, attributes(node), value.low - 1)
     return value._replace(u=np.max([pixels for _, _, pixels in windows], axis=0))
 
 
-def flatten(value):
-    return value._replace(u=value.u.reshape(len(value.u), -1))
-
-
 STEPS = {"Add": sum_of_branches, "Sum": sum_of_branches, "Concat": concat, "AveragePool": average, "GlobalAveragePool": average}
+STEPS |= {name: table for name in FUNCTIONS}
 
 
 def limits(relu, S, low, high):
@@ -280,16 +271,14 @@ def limits(relu, S, low, high):
 def compute(net, node, inputs):
     """The name of the value that a step computes, and the value."""
     name = node.output[0]
-    if node.op_type == "MaxPool":
-        return name, max_pool(inputs[0], node)
-    if node.op_type == "Flatten":
-        return name, flatten(inputs[0])
+    if node.op_type in ("MaxPool", "Flatten"):
+        return name, moved(node, inputs[0])
     if net.is_dense(node) and name == net.output:
         return name, last_sums(net, node, inputs[0])
     relu = net.relu_of(node)
     name = relu.output[0] if relu else name
     S, low, high = net.form(name)
-    y = (dense if net.is_dense(node) else STEPS.get(node.op_type, table))(net, node, inputs, S)
+    y = (dense if net.is_dense(node) else STEPS[node.op_type])(net, node, inputs, S)
     return name, Value(np.clip(y, *limits(relu, S, low, high)), S, low, high)
 
 

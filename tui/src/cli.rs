@@ -153,7 +153,7 @@ pub enum Command {
     Weights(Weights),
     /// Write the network of a task for use elsewhere
     #[command(
-        after_help = "A packed network has exactly the bytes that the metric `bytes` counts; docs/packed.md defines the file, and an Import reads it. An ONNX file has the quantized weights as binary32; with --typed in ONNX's types, where it has some. A folder of C has a test with 16 images and their logits to the last bit; docs/c.md says how to use it on a microcontroller.\n\nExamples:\n  fewbits export study.ron 'small(seed=0,e=3)' --to packed -o small.safetensors\n  fewbits export study.ron 'small(seed=0,e=3)' --to onnx -o small.onnx\n  fewbits export study.ron 'small(seed=0,e=3)' --to onnx --typed -o small.onnx\n  fewbits export study.ron 'small(seed=0,e=3)' --to c -o small-c"
+        after_help = "A packed network has exactly the bytes that the metric `bytes` counts; docs/packed.md defines the file, and an Import reads it. An ONNX file has the quantized weights as binary32; with --typed in ONNX's types, where it has some. A folder of C has a test with 16 images and their logits to the last bit; docs/c.md says how to use it on a microcontroller. A network with `activations` becomes C without floating point, and an ONNX file of quantize-dequantize pairs.\n\nExamples:\n  fewbits export study.ron 'small(seed=0,e=3)' --to packed -o small.safetensors\n  fewbits export study.ron 'small(seed=0,e=3)' --to onnx -o small.onnx\n  fewbits export study.ron 'small(seed=0,e=3)' --to onnx --typed -o small.onnx\n  fewbits export study.ron 'small(seed=0,e=3)' --to c -o small-c"
     )]
     Export(ExportArgs),
     /// Compare two runs, two experiments, or two points of one: parameters, tasks, and metrics with their noise

@@ -39,6 +39,8 @@ pub struct Citation {
     pub methods: BTreeSet<Method>,
     /// The tensors of networks that are quantized, as a sentence without its end.
     pub quantized: Option<&'static str>,
+    /// What networks compute with.
+    pub activations: &'static str,
     /// The ops' remark for the readers of the tables.
     pub remark: Option<String>,
     /// The digest of the experiment's text.
@@ -99,6 +101,7 @@ impl Citation {
             replications: replications(graph, &read.results),
             methods: experiment.tables.iter().flat_map(|table| methods(table, &experiment.nodes)).collect(),
             quantized: ops.quantized(&works),
+            activations: ops.activations(&works),
             remark: ops.remark(&works),
             literature: ops.literature(&works),
             text: Digest::hash(graph.text.as_bytes()),

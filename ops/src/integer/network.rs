@@ -15,7 +15,7 @@ use crate::network::layer::LayerOp;
 use crate::network::shape::ActivationShape;
 use crate::network::wiring::Source;
 
-/// The largest sum of a layer's products and its bias: half of 32 bits each.
+/// The largest sum of a layer's products. A bias is below it, so that both together have 32 bits.
 const MOST_SUM: i64 = 1 << 30;
 
 /// The largest product of the number of terms of a sum and the largest activation: sums of activations alone are exact in binary32.
@@ -354,7 +354,7 @@ impl<'a> Rows<'a> {
         for (scale, empty) in scales.iter_mut().zip(&is_empty) {
             *scale = if *empty { of_empty } else { *scale };
         }
-        let most = MOST_SUM as f64;
+        let most = (MOST_SUM - 1) as f64;
         let bias = |(bias, scale): (&f32, &f64)| {
             (f64::from(*bias) / scale).round_ties_even().clamp(-most, most) as i32
         };

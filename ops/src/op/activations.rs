@@ -11,6 +11,10 @@ use crate::integer::activations::{Activations, MOST_BITS, takes_weights};
 use crate::integer::range_fit::RangeFit;
 use crate::quantize::{FlippedBits, Flips, Quantization};
 
+/// The source of inference with integers, as a bibliography has it.
+const INTEGER_ARITHMETIC: &str = "Jacob, B., Kligys, S., Chen, B., Zhu, M., Tang, M., Howard, A., Adam, H., Kalenichenko, D. (2018). Quantization and \
+                                  training of neural networks for efficient integer-arithmetic-only inference. CVPR 2018, 2704–2713";
+
 /// The arithmetic of a network's inference.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Arithmetic {
@@ -27,6 +31,11 @@ impl Arithmetic {
             Self::Binary32 => None,
             Self::Integer(activations) => Some(activations),
         }
+    }
+
+    /// Returns the source of integer arithmetic.
+    pub(super) fn literature(self) -> Option<&'static str> {
+        self.activations().map(|_| INTEGER_ARITHMETIC)
     }
 
     /// Checks that integer arithmetic can take these weights and flips. The error is a message and a hint.

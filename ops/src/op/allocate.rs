@@ -259,7 +259,13 @@ impl AllocateOp {
     pub(crate) fn literature(&self) -> Vec<&'static str> {
         let mut all = self.calibration.literature();
         all.extend([HAWQ_V3, ZERO_Q]);
+        all.extend(self.arithmetic.literature());
         all
+    }
+
+    /// Returns whether the network computes with integers.
+    pub(crate) fn is_integer(&self) -> bool {
+        self.arithmetic.activations().is_some()
     }
 
     /// Returns the place of each layer's format.

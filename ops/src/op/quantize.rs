@@ -342,7 +342,14 @@ impl QuantizeOp {
 
     /// Returns the sources of the algorithms.
     pub(crate) fn literature(&self) -> Vec<&'static str> {
-        self.calibration.literature()
+        let mut all = self.calibration.literature();
+        all.extend(self.arithmetic.literature());
+        all
+    }
+
+    /// Returns whether the network computes with integers.
+    pub(crate) fn is_integer(&self) -> bool {
+        self.arithmetic.activations().is_some()
     }
 
     /// Returns whether biases are quantized as weights are.

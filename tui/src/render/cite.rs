@@ -111,7 +111,7 @@ pub fn method(cite: &Citation) -> Vec<String> {
     said.extend(cite.methods.iter().map(|method| sentence(*method).to_owned()));
     let remark = cite.remark.as_ref().map_or(String::new(), |remark| format!("; {remark}"));
     let quantized = cite.quantized.unwrap_or("No network is quantized");
-    said.push(format!("{quantized}, activations are binary32{remark}."));
+    said.push(format!("{quantized}, {}{remark}.", cite.activations));
     said
 }
 

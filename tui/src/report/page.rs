@@ -2,6 +2,7 @@
 //! Knows nothing of a section's content.
 
 use anyhow::Result;
+use fewbits_engine::ops::Ops as _;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::material::Material;
@@ -67,6 +68,8 @@ fn summary(material: &Material<'_>) -> Markup {
     let counts = material.plan.counts(graph.tasks());
     let missing = counts.tasks - counts.cached;
     let said = material.choice.as_ref().map(|(table, choice)| answer(choice, table, &graph.experiment));
+    let resolved = graph.node_tasks.iter().flat_map(|node| &node.resolved_ops);
+    let activations = material.session.ops.activations(&resolved.map(|work| &work.op).collect::<Vec<_>>());
     html! {
         section id="summary" {
             @if let Some(said) = said {
@@ -76,7 +79,7 @@ fn summary(material: &Material<'_>) -> Markup {
             p.dim {
                 (count(counts.tasks, "task"))
                 @if missing > 0 { ", " (missing) " of them without a result" }
-                "; activations are binary32."
+                "; " (activations) "."
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::import::Import;
 use crate::integer::activations::Activations;
 use crate::integer::inference::outputs;
 use crate::integer::range_fit::RangeFit;
-use crate::integer::tests::{integer_model, linear, networks, rows};
+use crate::integer::tests::{hostile, integer_model, linear, networks, rows};
 use crate::network::architecture::LayerSpec;
 use crate::network::every_layer::{images, normalize};
 use crate::network::model::Model;
@@ -90,6 +90,16 @@ fn integer_networks_give_the_outputs_of_fewbits() {
             let code = fs::read_to_string(folder.path().join("small.c")).unwrap();
             assert!(!code.contains("float") && !code.contains("double"), "{code}");
         }
+    });
+}
+
+#[test]
+fn hostile_numbers_give_the_outputs_of_fewbits() {
+    (0..6_u64).into_par_iter().for_each(|seed| {
+        let folder = tempfile::tempdir().unwrap();
+        let (model, images) = (hostile::network(seed), hostile::images(seed));
+        export(&model, &images, Some(&hostile::normalize(seed)), folder.path());
+        check(folder.path(), 16, &format!("seed {seed}"));
     });
 }
 

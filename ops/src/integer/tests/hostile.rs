@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 
 use super::networks;
+use crate::calibration::{Calibration, Method};
 use crate::dataset::images::{Images, Pixels};
 use crate::dataset::normalize::Normalize;
 use crate::integer::parameters::{IntegerParameters, WeightScales};
-use crate::integer::roles::{ValueRole, value_roles};
+use crate::integer::range_fit::{RangeFit, value_scales};
 use crate::integer::value_scale::ValueScale;
+use crate::network::architecture::LayerSpec;
 use crate::network::array::Array;
-use crate::network::definition::{INPUT, Parameter, Role};
+use crate::network::definition::{INPUT, Network, Parameter, Role};
 use crate::network::every_layer;
+use crate::network::geometry::{HeightWidth, Padding, PaddingSpec};
 use crate::network::model::Model;
 use crate::random::Stream;
 
@@ -19,6 +22,8 @@ use crate::random::Stream;
 struct Draws {
     stream: Stream,
     next: u64,
+    /// The share of scales that are far away: one is enough to make most outputs equal.
+    far: f32,
 }
 
 impl Draws {
@@ -33,9 +38,9 @@ impl Draws {
         low + ((high - low + 1) as f32 * self.unit()) as i32
     }
 
-    /// Draws a scale near another: a power of two half of the time, so that sums end in halves; far away one time of ten.
+    /// Draws a scale near another: a power of two half of the time, so that sums end in halves.
     fn scale(&mut self, near: f32) -> f32 {
-        let exponent = if self.unit() < 0.1 { self.whole(-45, 45) } else { self.whole(-3, 3) };
+        let exponent = if self.unit() < self.far { self.whole(-45, 45) } else { self.whole(-1, 0) };
         let power = libm::ldexpf(1.0, libm::ilogbf(near) + exponent);
         if self.unit() < 0.5 { power } else { power * (1.0 + self.unit()) }
     }
@@ -55,10 +60,49 @@ pub(crate) fn images(seed: u64) -> Images {
     images
 }
 
+/// Returns the layers of a hostile network: every kind of layer, or few, so that each difference of a code changes the outputs.
+fn definition(seed: u64) -> Network {
+    let conv = |out| LayerSpec::conv(out, 3).padded(PaddingSpec::Pixels(Padding::all(1)));
+    let end = || [LayerSpec::Flatten, LayerSpec::linear(4)];
+    let pool = |count_padding| LayerSpec::AvgPool {
+        size: HeightWidth::square(3),
+        stride: Some(HeightWidth::square(2)),
+        padding: PaddingSpec::Pixels(Padding::all(1)),
+        count_padding,
+    };
+    let residual = || LayerSpec::Residual { body: vec![conv(5)], shortcut: vec![] };
+    let branches = vec![vec![conv(2)], vec![conv(3), LayerSpec::Sigmoid], vec![LayerSpec::Tanh]];
+    let short: Vec<Vec<LayerSpec>> = vec![
+        vec![conv(5), LayerSpec::Relu6],
+        vec![conv(5), residual(), LayerSpec::Relu],
+        vec![conv(5), residual()],
+        vec![conv(4), LayerSpec::Relu, pool(false)],
+        vec![conv(4), pool(true)],
+        vec![LayerSpec::Concat { branches }],
+        vec![conv(4), LayerSpec::LeakyRelu { slope: 0.125 }],
+        // A weight and a bias for each channel takes this layer's place.
+        vec![conv(4), LayerSpec::Relu, LayerSpec::HardSwish],
+        vec![conv(6), LayerSpec::max_pool(2)],
+    ];
+    let at = seed as usize % (short.len() + 3);
+    let Some(layers) = short.get(at) else {
+        return match at - short.len() {
+            0 => every_layer::model(vec![LayerSpec::Flatten, LayerSpec::linear(4), LayerSpec::Sigmoid])
+                .network()
+                .clone(),
+            every => networks()[every - 1].network().clone(),
+        };
+    };
+    let model = every_layer::model(layers.iter().cloned().chain(end()).collect());
+    let text = model.network().to_json().unwrap().replace(r#""op":"hard_swish""#, r#""op":"affine""#);
+    Network::from_json(&text).unwrap()
+}
+
 /// Returns a network with drawn numbers.
 pub(crate) fn network(seed: u64) -> Model {
-    let mut draws = Draws { stream: Stream::new(seed, "test", "hostile"), next: 0 };
-    let network = networks()[seed as usize / 3 % 2].network().clone();
+    let far = if seed % 24 >= 18 { 0.1 } else { 0.0 };
+    let mut draws = Draws { stream: Stream::new(seed, "test", "hostile"), next: 0, far };
+    let network = definition(seed);
     let (mut tensors, mut weights) = (BTreeMap::new(), BTreeMap::new());
     for Parameter { name, shape, layer, role } in network.parameters() {
         let count = shape.iter().product();
@@ -77,7 +121,7 @@ pub(crate) fn network(seed: u64) -> Model {
                 let row = count / shape[0];
                 let mut numbers = vec![];
                 for output in 0..shape[0] {
-                    let is_empty = draws.unit() < 0.2;
+                    let is_empty = draws.unit() < 0.1;
                     let scale = scales[output.min(scales.len() - 1)];
                     numbers.extend((0..row).map(|_| match draws.whole(-half, half - 1) {
                         _ if is_empty => 0.0,
@@ -90,31 +134,32 @@ pub(crate) fn network(seed: u64) -> Model {
         };
         tensors.insert(name, Array::new(shape, numbers).unwrap());
     }
-    let mut value = |bits: u32| {
-        let [low, high] = ValueScale { bits, scale: 1.0, zero_point: 0 }.limits();
-        let zero_point = if draws.unit() < 0.3 { low } else { draws.whole(low, high) };
-        ValueScale { bits, scale: draws.scale(8.0 / (1 << bits) as f32), zero_point }
-    };
-    // The images have the codes of their bytes.
-    let range = match normalize(seed) {
-        Normalize::Bytes => [0.0, 255.0],
-        Normalize::UnitRange => [0.0, 1.0],
-        _ => [-2.0, 2.2],
-    };
-    let mut values = BTreeMap::from([(INPUT.to_owned(), ValueScale::of_range(range, 8))]);
-    let roles = value_roles(&network);
-    for (layer, role) in network.layers.iter().zip(roles) {
-        if role == ValueRole::Own {
-            let bits = [8, 8, 6, 4, 3][(seed as usize + values.len()) % 5];
-            values.insert(layer.name.clone(), value(bits));
-        }
+    let model = Model::new(network, tensors).unwrap();
+    let images = images(seed);
+    let calibration =
+        Calibration { method: Method::Direct, images: images.len(), seed: 0, bias_correction: false };
+    // Ranges near the fitted ones, so that values keep their differences.
+    let mut values = BTreeMap::new();
+    let fitted = value_scales(calibration, (8, RangeFit::MinMax), &model, &images, &|| false).unwrap();
+    for (name, scale) in fitted {
+        let bits = if name == INPUT { 8 } else { [8, 8, 8, 8, 5][draws.whole(0, 4) as usize] };
+        let ([low, high], steps) = (scale.centered_limits().map(f64::from), f64::from(scale.scale));
+        let same = ValueScale::of_range([low * steps, high * steps], bits);
+        let [least, most] = same.limits();
+        let perturbed = ValueScale {
+            scale: draws.scale(same.scale),
+            zero_point: (same.zero_point + draws.whole(-6, 6)).clamp(least, most),
+            ..same
+        };
+        // The codes of the images are their bytes.
+        values.insert(name.clone(), if name == INPUT { scale } else { perturbed });
     }
-    Model::new(network, tensors).unwrap().with_integers(IntegerParameters { values, weights }).unwrap()
+    model.with_integers(IntegerParameters { values, weights }).unwrap()
 }
 
 #[test]
 fn hostile_numbers_give_the_specified_arithmetic() {
-    for seed in 0..60 {
+    for seed in 0..72 {
         super::check(&network(seed), &images(seed));
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use rayon::prelude::*;
 use serde_json::json;
 
 use super::{Activations, RangeFit, hostile, integer_model, networks};
@@ -65,8 +66,8 @@ fn a_reference_from_the_specification_gives_the_same_outputs() {
             check(python, &model, &images(), &normalize(), &format!("{bits} bits"));
         }
     }
-    for seed in 0..12 {
+    (0..36_u64).into_par_iter().for_each(|seed| {
         let (model, images) = (hostile::network(seed), hostile::images(seed));
         check(python, &model, &images, &hostile::normalize(seed), &format!("hostile {seed}"));
-    }
+    });
 }

@@ -8,7 +8,7 @@ use crate::network::shape::ActivationShape;
 
 /// Returns the outputs of an image by the arithmetic as it is specified. Values
 /// lie channel by channel.
-pub(super) fn reference(model: &Model, integers: &IntegerNetwork, image: &[f32]) -> Vec<i32> {
+fn values(model: &Model, integers: &IntegerNetwork, image: &[f32]) -> Vec<Vec<i32>> {
     let network = model.network();
     let of_images = integers.values[0].scale;
     let mut values: Vec<Vec<i32>> =
@@ -53,7 +53,12 @@ pub(super) fn reference(model: &Model, integers: &IntegerNetwork, image: &[f32])
         };
         values.push(made.into_iter().map(|y| y.clamp(low, high) as i32).collect());
     }
-    values.pop().unwrap()
+    values
+}
+
+/// Returns the outputs of an image.
+pub(super) fn reference(model: &Model, integers: &IntegerNetwork, image: &[f32]) -> Vec<i32> {
+    values(model, integers, image).pop().unwrap()
 }
 
 fn products(layer: &Layer, product: &Product, x: &[i32]) -> Vec<i64> {

@@ -95,7 +95,7 @@ fn integer_networks_give_the_outputs_of_fewbits() {
 
 #[test]
 fn hostile_numbers_give_the_outputs_of_fewbits() {
-    (0..6_u64).into_par_iter().for_each(|seed| {
+    (0..12_u64).into_par_iter().for_each(|seed| {
         let folder = tempfile::tempdir().unwrap();
         let (model, images) = (hostile::network(seed), hostile::images(seed));
         export(&model, &images, Some(&hostile::normalize(seed)), folder.path());

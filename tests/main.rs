@@ -26,6 +26,7 @@ mod housekeeping;
 mod idle;
 mod import;
 mod incremental;
+mod integers;
 mod kinds;
 mod lsp;
 mod networks;

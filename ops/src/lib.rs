@@ -28,6 +28,7 @@ pub mod scale;
 mod standard;
 pub mod training;
 pub mod weights;
+mod wording;
 
 pub use op::confusion::GIVEN_CLASS;
 pub use op::evaluate::Split;

@@ -25,6 +25,7 @@ use crate::op::{
 };
 use crate::provenance;
 use crate::range::InputRange;
+use crate::wording;
 
 /// The ops, with the folders of their data.
 #[derive(Debug)]
@@ -326,60 +327,19 @@ impl Ops for StandardOps {
     }
 
     fn activations(&self, ops: &[&Op]) -> &'static str {
-        let of = |op: &&Op| match op {
-            Op::Quantize(op) => Some(op.is_integer()),
-            Op::Allocate(op) => Some(op.is_integer()),
-            _ => None,
-        };
-        let integer: Vec<bool> = ops.iter().filter_map(of).collect();
-        match (integer.contains(&true), integer.contains(&false)) {
-            (true, true) => "activations are binary32, or integers where the field `activations` says so",
-            (true, false) => "activations of quantized networks are integers",
-            (false, _) => "activations are binary32",
-        }
+        wording::activations(ops)
     }
 
     fn quantized(&self, ops: &[&Op]) -> Option<&'static str> {
-        let of = |op: &&Op| match op {
-            Op::Quantize(op) => Some(op.quantizes_biases()),
-            Op::Allocate(_) => Some(false),
-            _ => None,
-        };
-        let biases: Vec<bool> = ops.iter().filter_map(of).collect();
-        match (biases.contains(&true), biases.contains(&false)) {
-            (true, true) => Some("Weights are quantized, in some networks biases as well"),
-            (true, false) => Some("Weights and biases are quantized"),
-            (false, true) => Some("Weights alone are quantized"),
-            (false, false) => None,
-        }
+        wording::quantized(ops)
     }
 
-    fn remark(&self, works: &[&Op]) -> Option<String> {
-        let scaled =
-            |wanted: bool| works.iter().any(|op| matches!(op, Op::Quantize(op) if op.is_scaled() == wanted));
-        let imports = works.iter().filter(|op| matches!(op, Op::Import(_))).count();
-        let is_trained = works.iter().any(|op| matches!(op, Op::Train(_)));
-        let network = match (imports, is_trained) {
-            (0, _) | (_, true) => None,
-            (1, false) => Some("values are of this imported network alone"),
-            (_, false) => Some("values are of these imported networks alone"),
-        };
-        let formats =
-            (scaled(true) && scaled(false)).then_some("scaled and unscaled formats are side by side");
-        let remarks: Vec<&str> = network.into_iter().chain(formats).collect();
-        (!remarks.is_empty()).then(|| remarks.join("; "))
+    fn remark(&self, ops: &[&Op]) -> Option<String> {
+        wording::remark(ops)
     }
 
     fn literature(&self, ops: &[&Op]) -> Vec<&'static str> {
-        let of = |op: &&Op| match op {
-            Op::Quantize(op) => op.literature(),
-            Op::Allocate(op) => op.literature(),
-            _ => vec![],
-        };
-        let mut all: Vec<&str> = ops.iter().flat_map(of).collect();
-        all.sort_unstable();
-        all.dedup();
-        all
+        wording::literature(ops)
     }
 
     fn is_exact(&self, op: &Op) -> bool {

@@ -3,7 +3,8 @@
 
 use super::onnx::{Graph, INPUT, OUTPUT, TYPED_IR_VERSION, TYPED_OPSET, file, number, raw, tensor};
 use crate::integer::inference::integer_network;
-use crate::integer::network::{Product, StepOp};
+use crate::integer::network::StepOp;
+use crate::integer::product::Product;
 use crate::integer::roles::{ValueRole, value_roles};
 use crate::integer::value_scale::ValueScale;
 use crate::network::definition::{INPUT as IMAGES, Layer};

@@ -3,13 +3,14 @@
 
 mod codes;
 mod integers;
+mod port;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fewbits_engine::context::Context;
-use fewbits_engine::ops::{self, Identity, Keeping, MetricRole, Misfit, OpError, Output, PathStep};
-use fewbits_engine::text::fault::{Faults, suggest};
+use fewbits_engine::ops::{self, Identity, Keeping, MetricRole, OpError, Output};
+use fewbits_engine::text::fault::Faults;
 use fewbits_engine::text::fields::{Fields, FromValue};
 use fewbits_engine::text::value::Value;
 use fewbits_engine::text::variant::choice;
@@ -21,17 +22,15 @@ use crate::calibration::error::CalibrationError;
 use crate::calibration::layers::{Calibrated, calibrate};
 use crate::dataset::Dataset;
 use crate::format::{Format, RandomBits};
-use crate::network::fit::{self, ImageKind};
 use crate::network::model::Model;
 use crate::op::activations::{Arithmetic, read_activations};
-use crate::op::evaluate::range_warning;
 use crate::op::flips::read_flips;
 use crate::op::layer_errors::{layer_series, mean_error, tensor_series};
 use crate::op::method::read_calibration;
 use crate::op::quantization::{read_layers, read_override, read_quantization};
-use crate::quantize::{Flips, Quantization, Quantized, Quantizer, Tensor, TensorSize, Tensors};
+use crate::quantize::{Flips, Quantization, Quantized, Quantizer, Tensor, Tensors};
 use crate::scale::{RealFit, Scale};
-use crate::standard::{Artifact, ModelPort, Port};
+use crate::standard::Artifact;
 
 /// The node kind that the engine reads.
 pub const KIND: ops::NodeKind = ops::NodeKind {
@@ -167,32 +166,7 @@ pub(super) fn quantize(
     Ok(QuantizedModel { model: model.with(replaced).map_err(failed)?, quantized, calibrated })
 }
 
-/// Checks that the network and the images of a calibration fit, and returns the port of the quantized network.
-pub(super) fn quantized_port(
-    calibration: Calibration,
-    arithmetic: Arithmetic,
-    inputs: &[&Port],
-) -> Result<Port, Misfit> {
-    let [Port::Model(model), data @ ..] = inputs else { return Ok(Port::Nothing) };
-    if model.is_integer {
-        let message =
-            "this network computes with integers already, whose weights have their formats".to_owned();
-        let hint = "quantize the network that it is made of".to_owned();
-        return Err(Misfit { field: "model", path: vec![], message, hint });
-    }
-    if let [Port::Dataset(data)] = data
-        && let (Some(takes), Some(gives)) = (model.data.kind, data.kind)
-        && let Err(error) = fit::check(takes, ImageKind { classes: None, ..gives })
-    {
-        let (field, path) = ("data", vec![]);
-        let hint = "name the dataset that the model was trained on".to_owned();
-        return Err(Misfit { field, path, message: error.to_string(), hint });
-    }
-    let mut made = ModelPort::clone(model);
-    made.is_integer = arithmetic.activations().is_some();
-    made.tensors = made.tensors.map(|tensors| calibration.with_biases(&tensors));
-    Ok(Port::Model(Arc::new(made)))
-}
+pub(super) use port::quantized_port;
 
 impl QuantizeOp {
     /// Makes the quantization of a quantizer that has a quantization for each layer.
@@ -265,39 +239,6 @@ impl QuantizeOp {
         std::iter::once(&quantizer.quantization)
             .chain(quantizer.layers.values())
             .chain(self.ends.iter().flatten())
-    }
-
-    /// Checks the names of layers, and that the images fit the network.
-    pub(crate) fn port(&self, inputs: &[&Port]) -> Result<Port, Misfit> {
-        let [Port::Model(model), ..] = inputs else { return Ok(Port::Nothing) };
-        let made = quantized_port(self.calibration, self.arithmetic, inputs)?;
-        if let Some(layers) = &model.layers
-            && let Some(name) = self.quantizer.layers.keys().find(|name| !layers.contains(name))
-        {
-            return Err(Misfit {
-                field: "layers",
-                path: vec![PathStep::Key(name.clone())],
-                message: format!("the network has no layer `{name}` with weights"),
-                hint: suggest(name, layers.iter().map(String::as_str)),
-            });
-        }
-        Ok(made)
-    }
-
-    /// Returns the format and the size of each tensor of the network that the op makes, from its port; nothing if the port
-    /// does not know the tensors.
-    pub(crate) fn tensor_sizes(&self, made: &ModelPort) -> Vec<TensorSize> {
-        let (Some(layers), Some(tensors)) = (&made.layers, &made.tensors) else { return vec![] };
-        let is_weighted =
-            |layer: &&String| tensors.get(&format!("{layer}.weight")).is_some_and(|shape| shape.len() >= 2);
-        let quantizer = self.of_layers(layers.iter().filter(is_weighted));
-        tensors.iter().map(|(name, shape)| quantizer.tensor_size(name, shape)).collect()
-    }
-
-    /// Returns the warnings about the images of a calibration.
-    pub(crate) fn warnings(inputs: &[&Port]) -> Vec<String> {
-        let [Port::Model(model), Port::Dataset(data)] = inputs else { return vec![] };
-        range_warning(model, data).into_iter().collect()
     }
 
     pub(crate) fn run(

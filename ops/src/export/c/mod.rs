@@ -4,6 +4,7 @@ mod decoder;
 mod footprint;
 mod integer;
 mod literal;
+mod name;
 mod part;
 mod program;
 mod schedule;

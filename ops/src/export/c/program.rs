@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::integer;
 use super::literal;
+use super::name::MOST_LETTERS;
 use super::schedule::Schedule;
 use super::source::{ByteRule, Source};
 use super::table::{Table, Tables};
@@ -16,46 +17,6 @@ use crate::integer::error::IntegerError;
 use crate::network::layer::LayerOp;
 use crate::network::model::Model;
 use crate::quantize::Encoded;
-
-/// The most letters of a name.
-const MOST_LETTERS: usize = 40;
-
-/// The names of the exported test, of files that programs usually have, and of the headers of C.
-const TAKEN: [&str; 33] = [
-    "test",
-    "main",
-    "startup",
-    "assert",
-    "complex",
-    "ctype",
-    "errno",
-    "fenv",
-    "float",
-    "inttypes",
-    "iso646",
-    "limits",
-    "locale",
-    "math",
-    "setjmp",
-    "signal",
-    "stdarg",
-    "stdbool",
-    "stddef",
-    "stdint",
-    "stdio",
-    "stdlib",
-    "string",
-    "tgmath",
-    "time",
-    "wchar",
-    "wctype",
-    "layer",
-    "stdalign",
-    "stdatomic",
-    "stdnoreturn",
-    "threads",
-    "uchar",
-];
 
 /// The most numbers in a tensor or a scratch buffer: places are counted in bits, of at most 32 per number, with 32-bit integers.
 pub(super) const MOST_NUMBERS: usize = 1 << 27;
@@ -139,33 +100,6 @@ pub enum CError {
 }
 
 impl Export<'_> {
-    /// Makes a name of another: its letters and digits, with one _ in place of what stands between them.
-    #[must_use]
-    pub fn name_of(text: &str) -> String {
-        let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-        let joined = words.collect::<Vec<_>>().join("_");
-        let name: String = joined.chars().take(MOST_LETTERS - 4).collect();
-        let name = name.trim_end_matches('_');
-        if Self::check_name(name).is_ok() {
-            name.to_owned()
-        } else {
-            format!("net_{name}").trim_end_matches('_').to_owned()
-        }
-    }
-
-    /// Checks whether a name can be used in C.
-    pub fn check_name(name: &str) -> Result<(), CError> {
-        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        let is_usable = name.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
-            && name.bytes().all(is_word)
-            && name.len() <= MOST_LETTERS
-            && !TAKEN.contains(&name.to_ascii_lowercase().as_str())
-            // Two underscores separate the network's name from those of its tables.
-            && !name.contains("__")
-            && !name.ends_with('_');
-        if is_usable { Ok(()) } else { Err(CError::Name { name: name.to_owned() }) }
-    }
-
     /// Returns the files. Errors if the name is no C identifier, the network has a layer that only training has, a weight that is
     /// not finite or too many numbers, or if the images do not fit the network.
     pub fn program(&self) -> Result<Program, CError> {

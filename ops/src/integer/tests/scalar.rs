@@ -1,7 +1,9 @@
 //! The arithmetic of docs/integer.md one number at a time, in checked 32-bit arithmetic.
 
-use crate::integer::network::{IntegerNetwork, Product, StepOp};
+use crate::integer::network::{IntegerNetwork, StepOp};
+use crate::integer::product::Product;
 use crate::network::definition::Layer;
+use crate::network::geometry::Padding;
 use crate::network::layer::LayerOp;
 use crate::network::model::Model;
 use crate::network::shape::ActivationShape;
@@ -113,7 +115,7 @@ fn windows(layer: &Layer) -> impl Iterator<Item = (impl Iterator<Item = usize>, 
         LayerOp::AvgPool { size, stride, padding, count_padding } => {
             (size.both(), stride.both(), padding, count_padding)
         }
-        _ => ([height, width], [height, width], Default::default(), false),
+        _ => ([height, width], [height, width], Padding::default(), false),
     };
     (0..channels * rows * columns).map(move |at| {
         let (channel, pixel) = (at / (rows * columns), at % (rows * columns));

@@ -39,7 +39,7 @@ impl Rescaling {
     }
 }
 
-impl<'a> Finish<'a> {
+impl Finish<'_> {
     /// Returns Relu, or nothing.
     pub(crate) fn relu(rectify: bool) -> Self {
         if rectify { Self::Rectify } else { Self::Plain }

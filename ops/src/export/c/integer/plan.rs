@@ -4,7 +4,8 @@ use super::super::schedule::{Span, lay_out};
 use super::super::table::{Content, Table};
 use crate::format::pack;
 use crate::integer::multiplier::Multiplier;
-use crate::integer::network::{IntegerNetwork, Product, Step, StepOp};
+use crate::integer::network::{IntegerNetwork, Step, StepOp};
+use crate::integer::product::Product;
 use crate::network::definition::{Layer, Network};
 use crate::network::layer::LayerOp;
 

@@ -5,13 +5,13 @@ use std::fmt::Write;
 
 use super::super::literal;
 use super::super::table::Table;
+use super::geometry::{geometry, pool};
 use super::plan::{Place, Plan, table_name, word};
 use crate::dataset::images::{Images, Pixels};
-use crate::integer::network::{IntegerNetwork, Product, Step, StepOp};
+use crate::integer::network::{IntegerNetwork, Step, StepOp};
+use crate::integer::product::Product;
 use crate::network::definition::{Layer, Network};
-use crate::network::geometry::{HeightWidth, Padding};
 use crate::network::layer::LayerOp;
-use crate::network::shape::ActivationShape;
 
 /// An integer network in C, before it is text.
 pub(super) struct Source<'a> {
@@ -326,68 +326,6 @@ fn block(terms: &[String], calls: &[String]) -> String {
         "{{\n        const term terms[] = {{ {} }};\n        {}\n    }}",
         terms.join(", "),
         calls.join("\n        ")
-    )
-}
-
-/// Returns the sizes of a step with weights: a linear layer has one pixel, a weight for each channel as many groups.
-fn geometry(layer: &Layer) -> String {
-    let (channels, pixels) = layer.input().channels();
-    let one = HeightWidth::square(1);
-    let (groups, of_group, [height, width], [rows, columns], kernel, stride, padding, dilation) =
-        match (layer.op, layer.input(), layer.output) {
-            (
-                LayerOp::Conv { kernel, stride, padding, dilation, groups, .. },
-                ActivationShape::Image([channels, height, width]),
-                ActivationShape::Image([outputs, rows, columns]),
-            ) => {
-                let of_group = [channels / groups, outputs / groups];
-                (groups, of_group, [height, width], [rows, columns], kernel, stride, padding, dilation)
-            }
-            (LayerOp::Linear { out, .. }, input, _) => {
-                (1, [input.len(), out], [1, 1], [1, 1], one, one, Padding::default(), one)
-            }
-            _ => (channels, [1, 1], [1, pixels], [1, pixels], one, one, Padding::default(), one),
-        };
-    format!(
-        "    .groups = {groups}, .channels = {}, .outputs = {},\n    .height = {height}, .width = {width}, .rows = {rows}, .columns = {columns},\n    .kernel_height = {}, .kernel_width = {}, .stride_height = {}, .stride_width = {},\n    .top = {}, .left = {}, .dilation_height = {}, .dilation_width = {},\n",
-        of_group[0],
-        of_group[1],
-        kernel.height,
-        kernel.width,
-        stride.height,
-        stride.width,
-        padding.top,
-        padding.left,
-        dilation.height,
-        dilation.width,
-    )
-}
-
-/// Returns the sizes of a pool.
-fn pool(layer: &Layer) -> String {
-    let (ActivationShape::Image([channels, height, width]), ActivationShape::Image([_, rows, columns])) =
-        (layer.input(), layer.output)
-    else {
-        return String::new();
-    };
-    let whole = HeightWidth { height, width };
-    let (size, stride, padding) = match layer.op {
-        LayerOp::MaxPool { size, stride, padding } | LayerOp::AvgPool { size, stride, padding, .. } => {
-            (size, stride, padding)
-        }
-        _ => (whole, whole, Padding::default()),
-    };
-    format!(
-        "static const pool_layer layer_{} = {{\n    .channels = {channels}, .height = {height}, .width = {width}, .rows = {rows}, .columns = {columns},\n    .size_height = {}, .size_width = {}, .stride_height = {}, .stride_width = {},\n    .top = {}, .left = {}, .bottom = {}, .right = {}\n}};\n",
-        layer.name,
-        size.height,
-        size.width,
-        stride.height,
-        stride.width,
-        padding.top,
-        padding.left,
-        padding.bottom,
-        padding.right,
     )
 }
 

@@ -176,7 +176,7 @@ int main(void)
 }
 "#;
 
-/// ResNet-8 of MLPerf Tiny on 500 test images of CIFAR-10, on all 10,000 with `FEWBITS_TORTURE=long`.
+/// `ResNet-8` of `MLPerf` Tiny on 500 test images of CIFAR-10, on all 10,000 with `FEWBITS_TORTURE=long`.
 #[test]
 fn a_network_of_others_gives_the_same_outputs_for_every_image() {
     let Some(data) = std::env::var_os("FEWBITS_DATA_DIR").map(PathBuf::from) else {

@@ -144,6 +144,37 @@ fn another_runtime_is_as_accurate() {
     }
 }
 
+/// Pools keep codes within their limits; ONNX Runtime loads such files at its default optimization.
+#[test]
+fn files_with_pools_load_in_another_runtime() {
+    let Some(python) = python("import numpy, onnx, onnxruntime") else { return };
+    let bench = Bench::with(
+        r#"Experiment(name: "pools", axes: {"of": [4, 6, 8]}, nodes: {
+            "mnist": Dataset(source: Mnist10k, train: 1000, test: 200),
+            "net": Train(data: "mnist", epochs: 2, model: Layers([
+                Conv(out: 6, kernel: 5, padding: 2), Relu, MaxPool(2), Conv(out: 10, kernel: 14), Flatten,
+            ])),
+            "small": Quantize(
+                model: "net", data: "mnist", format: Int(4), scale: Real(per: Channel), activations: Int(Axis("of")),
+            ),
+        })"#,
+    );
+    bench.run_well();
+    let script = "import numpy, onnxruntime\nsession = onnxruntime.InferenceSession('net.onnx')\n\
+                  print(session.run(None, {'input': numpy.ones((1, 1, 28, 28), numpy.float32)})[0].shape)\n";
+    bench.write("load.py", script);
+    for of in [4, 6, 8] {
+        bench.stdout(["export", "x.ron", &format!("small(of={of})"), "--to", "onnx", "-o", "net.onnx"]);
+        let ended =
+            Command::new(&python).arg("load.py").current_dir(bench.path(".")).output().expect("Python");
+        assert!(ended.status.success(), "{of}: {}", String::from_utf8_lossy(&ended.stderr));
+        assert_eq!(String::from_utf8_lossy(&ended.stdout).trim(), "(1, 10)");
+    }
+    let refused =
+        bench.fewbits(["export", "x.ron", "small(of=4)", "--to", "onnx", "--typed", "-o", "x.onnx"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+}
+
 const RUN: &str = r#"
 import pathlib, sys, tarfile
 import numpy as np, onnx, onnxruntime

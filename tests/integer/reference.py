@@ -273,7 +273,8 @@ def compute(net, node, inputs):
     name = node.output[0]
     if node.op_type in ("MaxPool", "Flatten"):
         return name, moved(node, inputs[0])
-    if net.is_dense(node) and name == net.output:
+    # The last layer, also in front of a Flatten that moves nothing, has no scale of its own.
+    if net.is_dense(node) and net.relu_of(node) is None and name not in net.activations:
         return name, last_sums(net, node, inputs[0])
     relu = net.relu_of(node)
     name = relu.output[0] if relu else name

@@ -52,6 +52,14 @@ pub enum CalibrationError {
         /// The weight.
         name: String,
     },
+    /// The numbers of a value are not finite.
+    #[error(
+        "{name}: its numbers are not finite on the calibration images; weights or images are too large for binary32"
+    )]
+    Value {
+        /// The value: `input`, or a layer.
+        name: String,
+    },
     /// The damping is too large for the inputs of a layer.
     #[error("{name}: `damping` is too large for the inputs of its layer; choose a smaller one, such as 0.01")]
     Damping {

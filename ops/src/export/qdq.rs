@@ -29,7 +29,7 @@ pub fn write(model: &Model, made_of: &str) -> Result<Vec<u8>, String> {
     let network = model.network();
     let scale = |name: &str| parameters.values.get(name).copied().ok_or(format!("value {name} has no scale"));
     let mut graph = Graph::new(model, &[]);
-    let images = graph.quantized(INPUT, scale(IMAGES)?, None);
+    let images = graph.quantized(INPUT, (scale(IMAGES)?, true), None);
     // The name and the scale of each layer's output.
     let mut values: Vec<(String, ValueScale)> = vec![];
     let roles = value_roles(network);
@@ -59,14 +59,22 @@ pub fn write(model: &Model, made_of: &str) -> Result<Vec<u8>, String> {
         let output = graph.names.unique(&layer.name);
         graph.layer(layer, &names, &output)?;
         let last = is_last.then_some(OUTPUT);
-        values.push((graph.quantized(&output, of_output, last), of_output));
+        // Layers that only choose or move codes keep to the limits; runtimes do not expect a Clip behind them.
+        let form = (of_output, roles[at] == ValueRole::Own);
+        values.push((graph.quantized(&output, form, last), of_output));
     }
     Ok(file(graph, made_of, [TYPED_IR_VERSION, TYPED_OPSET]).bytes)
 }
 
 impl Graph<'_> {
-    /// Adds the nodes that round a value to codes and back, and returns the name of their output: the given one, if one is.
-    fn quantized(&mut self, value: &str, scale: ValueScale, output: Option<&str>) -> String {
+    /// Adds the nodes that round a value to codes and back, and returns the name of their output: the given one, if one is. With `limits`, numbers can
+    /// be beyond the codes.
+    fn quantized(
+        &mut self,
+        value: &str,
+        (scale, limits): (ValueScale, bool),
+        output: Option<&str>,
+    ) -> String {
         let [clipped, scales, zero, codes] = ["clipped", "scale", "zero_point", "codes"]
             .map(|word| self.names.unique(&format!("{value}.{word}")));
         let made = output.map_or_else(|| self.names.unique(&format!("{value}.rounded")), str::to_owned);
@@ -74,7 +82,7 @@ impl Graph<'_> {
         self.initializers.push(raw(&zero, &[], INT8, vec![scale.zero_point as i8 as u8]));
         let mut from = value.to_owned();
         // ONNX's codes have 8 bits; fewer bits have smaller limits.
-        if scale.bits < 8 {
+        if scale.bits < 8 && limits {
             let ends = ["least", "most"].map(|word| self.names.unique(&format!("{value}.{word}")));
             for (end, limit) in ends.iter().zip(scale.centered_limits()) {
                 let limit = (f64::from(limit) * f64::from(scale.scale)) as f32;

@@ -27,10 +27,20 @@ pub enum IntegerError {
         /// The bias.
         value: f32,
     },
-    /// The sums of a layer can exceed 32 bits, or have too many terms.
+    /// The sums of a layer have too many terms.
     #[error(
-        "layer {layer}: its sums can exceed 32 bits; integer activations take fewer inputs of an output (at most 65,793), or fewer bits"
+        "layer {layer}: {terms} inputs of an output; with the range of its inputs, integer arithmetic takes at most {most}"
     )]
+    Terms {
+        /// The layer.
+        layer: String,
+        /// The terms of a sum.
+        terms: usize,
+        /// The most terms.
+        most: usize,
+    },
+    /// The sums of a layer can exceed 32 bits.
+    #[error("layer {layer}: its sums can exceed 2^30; choose weights of fewer bits")]
     Sums {
         /// The layer.
         layer: String,

@@ -5,7 +5,7 @@
 //! `network.rs` makes the steps of the arithmetic from both, with the weights of `product.rs` and the factors of `multiplier.rs`;
 //! `inference.rs` computes them on the own kernels (`stage.rs`), and the exports write them for other programs.
 
-pub mod activations;
+pub mod activation_format;
 pub mod error;
 pub mod inference;
 pub mod multiplier;

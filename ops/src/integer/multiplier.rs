@@ -7,10 +7,10 @@ const BITS: i32 = 22;
 /// The largest shift: outputs below 2^9 have at most 53 bits.
 const MOST_SHIFT: i32 = 44;
 
-/// A positive real factor as m / 2^n.
+/// A real factor, at least 0, as m / 2^n.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Multiplier {
-    /// m: 0 to 2^22 − 1; at least 2^21 where n is below 44.
+    /// m: 0 to 2^22 − 1; at least 2^21 for factors from 2^−23 on.
     pub factor: i32,
     /// n: 1 to 44.
     pub shift: u32,
@@ -153,6 +153,8 @@ mod tests {
             let factors: Vec<f64> = exponents[..terms.len()].iter().map(|e| 0.7 * 2_f64.powi(*e)).collect();
             let shared = SharedMultiplier::of(&factors);
             let exact: f64 = terms.iter().zip(&factors).map(|(term, factor)| f64::from(*term) * factor).sum();
+            let sum: i64 = terms.iter().zip(&shared.factors).map(|(term, m)| i64::from(*term) * i64::from(*m)).sum();
+            prop_assert!(sum.abs() <= 1 << 30, "{sum}");
             let found = f64::from(shared.apply(terms.iter().copied()));
             let largest = factors.iter().copied().fold(0.0, f64::max);
             if largest < 1000.0 {

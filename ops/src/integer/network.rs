@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use super::error::IntegerError;
 use super::multiplier::{Multiplier, SharedMultiplier};
 use super::parameters::IntegerParameters;
-use super::product::{Product, Rows};
+use super::product::{MOST_TERMS, Product, Rows};
 use super::roles::{ValueRole, value_roles};
 use super::value_scale::ValueScale;
 use crate::network::array::Array;
 use crate::network::definition::{INPUT, Layer, Network};
 use crate::network::layer::LayerOp;
 use crate::network::shape::ActivationShape;
+use crate::network::windows::Windows;
 use crate::network::wiring::Source;
 
 /// An integer network.
@@ -172,13 +173,33 @@ impl IntegerNetwork {
             }
             (LayerOp::MaxPool { .. }, _) => StepOp::MaxPool,
             (LayerOp::AvgPool { .. } | LayerOp::GlobalAvgPool, Some(output)) => {
-                let ratio = factor(&inputs[0], output);
-                let multiplier = |count: usize| (count, Multiplier::of(ratio / count as f64));
-                StepOp::Mean(counts(layer).into_iter().map(multiplier).collect())
+                mean(layer, input, factor(&inputs[0], output))?
             }
             (LayerOp::Flatten, _) => StepOp::Flatten,
-            (op, Some(output)) if function(op).is_some() => StepOp::Table(table(op, input, output.scale)),
-            (op, _) => {
+            (
+                op @ (LayerOp::Relu
+                | LayerOp::Relu6
+                | LayerOp::LeakyRelu { .. }
+                | LayerOp::Sigmoid
+                | LayerOp::Tanh
+                | LayerOp::HardSwish),
+                Some(output),
+            ) => StepOp::Table(table(op, input, output.scale)),
+            // Only layers with weights give sums of 32 bits, and no trained network has the last two.
+            (
+                op @ (LayerOp::Add
+                | LayerOp::Concat
+                | LayerOp::AvgPool { .. }
+                | LayerOp::GlobalAvgPool
+                | LayerOp::Relu
+                | LayerOp::Relu6
+                | LayerOp::LeakyRelu { .. }
+                | LayerOp::Sigmoid
+                | LayerOp::Tanh
+                | LayerOp::HardSwish),
+                None,
+            )
+            | (op @ (LayerOp::BatchNorm { .. } | LayerOp::Dropout { .. }), _) => {
                 return Err(IntegerError::Layer { layer: layer.name.clone(), kind: op.kind() });
             }
         };
@@ -207,15 +228,25 @@ fn limits(end: &LayerOp, output: ValueScale) -> [i32; 2] {
     }
 }
 
-/// Returns the numbers of pixels that the windows of an average pool count.
-fn counts(layer: &Layer) -> Vec<usize> {
-    use crate::backend::own::kernels::avg_pool::AvgPool;
-    let pixels = layer.output.channels().1;
-    let Some(pool) = AvgPool::new(layer) else { return vec![] };
-    let mut counts: Vec<usize> = (0..pixels).map(|pixel| pool.count(pixel)).collect();
-    counts.sort_unstable();
-    counts.dedup();
-    counts
+/// Returns the multiplier for each number of pixels that the windows of an average pool count; `ratio` is the scale of the input over
+/// that of the output. Errors if a window has so many pixels that binary32 cannot hold the sum.
+fn mean(layer: &Layer, input: ValueScale, ratio: f64) -> Result<StepOp, IntegerError> {
+    let count_padding = matches!(layer.op, LayerOp::AvgPool { count_padding: true, .. });
+    let windows = Windows::new(layer);
+    let [low, high] = input.centered_limits().map(i64::from);
+    let most = MOST_TERMS / low.abs().max(high);
+    let mut multipliers = BTreeMap::new();
+    for (pixel, windows) in
+        windows.iter().flat_map(|of| (0..layer.output.channels().1).map(move |at| (at, of)))
+    {
+        let terms = windows.pixels(pixel).len();
+        if terms as i64 > most {
+            return Err(IntegerError::Terms { layer: layer.name.clone(), terms, most: most as usize });
+        }
+        let count = windows.count(pixel, count_padding);
+        multipliers.entry(count).or_insert_with(|| Multiplier::of(ratio / count as f64));
+    }
+    Ok(StepOp::Mean(multipliers))
 }
 
 /// Returns the function of a layer that works on each number by itself.

@@ -15,7 +15,7 @@ use crate::network::layer::LayerOp;
 const MOST_SUM: i64 = 1 << 30;
 
 /// The largest product of the number of terms of a sum and the largest activation: sums of activations alone are exact in binary32.
-const MOST_TERMS: i64 = 1 << 24;
+pub(super) const MOST_TERMS: i64 = 1 << 24;
 
 /// The distance between the sums of an output without weights, as a power of two of the output's scale.
 const EMPTY_SCALE: f64 = 1.0 / 65536.0;
@@ -116,7 +116,11 @@ impl<'a> Rows<'a> {
         let largest = low.abs().max(high.abs());
         let rows = || self.codes.chunks_exact(row.max(1));
         let sum = |row: &[i8]| row.iter().map(|code| i64::from(code.unsigned_abs())).sum::<i64>() * largest;
-        if row as i64 * largest > MOST_TERMS || rows().any(|row| sum(row) > MOST_SUM) {
+        let most = (MOST_TERMS / largest) as usize;
+        if row > most {
+            return Err(IntegerError::Terms { layer: self.layer.name.clone(), terms: row, most });
+        }
+        if rows().any(|row| sum(row) > MOST_SUM) {
             return Err(IntegerError::Sums { layer: self.layer.name.clone() });
         }
         let is_empty: Vec<bool> = rows().map(|row| row.iter().all(|code| *code == 0)).collect();

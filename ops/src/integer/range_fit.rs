@@ -1,4 +1,4 @@
-//! Fits the range of each value of a network to calibration images. Knows nothing of integer arithmetic.
+//! Fits the range of each value of a network to calibration images. Knows nothing of steps.
 
 use std::collections::BTreeMap;
 
@@ -139,7 +139,7 @@ fn check(name: &str, numbers: &[f32]) -> Result<(), CalibrationError> {
     if numbers.iter().all(|number| number.is_finite()) {
         return Ok(());
     }
-    Err(CalibrationError::Activations { name: name.to_owned() })
+    Err(CalibrationError::Value { name: name.to_owned() })
 }
 
 #[cfg(test)]

@@ -24,20 +24,50 @@ pub(crate) fn value_roles(network: &Network) -> Vec<ValueRole> {
 
 fn role(network: &Network, at: usize) -> ValueRole {
     let op = &network.layers[at].op;
-    let is_product = matches!(op, LayerOp::Conv { .. } | LayerOp::Linear { .. } | LayerOp::Affine);
-    let mut readers = network.layers.iter().filter(|layer| layer.sources.contains(&Source::Layer(at)));
-    let first = readers.next();
-    let is_only = readers.next().is_none();
-    match (op, first) {
-        (_, None) if is_product => ValueRole::Logits,
-        (_, Some(reader))
-            if is_only
-                && (is_product || matches!(op, LayerOp::Add))
-                && matches!(reader.op, LayerOp::Relu | LayerOp::Relu6) =>
+    let is_product = is_product(op);
+    match (op, only_reader(network, at)) {
+        (LayerOp::Flatten, _) if ends_with_sums(network, at) => ValueRole::Logits,
+        (_, Readers::None) if is_product => ValueRole::Logits,
+        (_, Readers::One(reader)) if is_product && ends_with_sums(network, reader) => ValueRole::Logits,
+        (_, Readers::One(reader))
+            if (is_product || matches!(op, LayerOp::Add))
+                && matches!(network.layers[reader].op, LayerOp::Relu | LayerOp::Relu6) =>
         {
             ValueRole::Fused
         }
         (LayerOp::MaxPool { .. } | LayerOp::Flatten | LayerOp::Dropout { .. }, _) => ValueRole::OfInput,
         _ => ValueRole::Own,
     }
+}
+
+fn is_product(op: &LayerOp) -> bool {
+    matches!(op, LayerOp::Conv { .. } | LayerOp::Linear { .. } | LayerOp::Affine)
+}
+
+/// The layers that read a layer.
+enum Readers {
+    None,
+    One(usize),
+    Several,
+}
+
+fn only_reader(network: &Network, at: usize) -> Readers {
+    let reads = |reader: &usize| network.layers[*reader].sources.contains(&Source::Layer(at));
+    let mut readers = (0..network.layers.len()).filter(reads);
+    match (readers.next(), readers.next()) {
+        (None, _) => Readers::None,
+        (Some(only), None) => Readers::One(only),
+        (Some(_), Some(_)) => Readers::Several,
+    }
+}
+
+/// Returns whether a layer is a last Flatten that moves nothing, and alone reads a layer with weights.
+fn ends_with_sums(network: &Network, at: usize) -> bool {
+    let layer = &network.layers[at];
+    let (channels, pixels) = layer.input().channels();
+    let (LayerOp::Flatten, Source::Layer(before)) = (layer.op, layer.sources[0]) else { return false };
+    at + 1 == network.layers.len()
+        && (channels == 1 || pixels == 1)
+        && is_product(&network.layers[before].op)
+        && matches!(only_reader(network, before), Readers::One(_))
 }

@@ -76,7 +76,7 @@ impl<'a> Kernel<'a> {
         Some(match &step.op {
             StepOp::Product(product) => {
                 let [low, high] = scale_of(step.inputs[0]).centered_limits();
-                let digits = digits(product, i64::from(low.abs().max(high.abs())));
+                let digits = digits(product, [low, high].map(i64::from));
                 match Conv::new(layer) {
                     Some(conv) => {
                         let packed = digits.iter().map(|weight| conv.pack(weight)).collect();
@@ -109,7 +109,7 @@ impl<'a> Kernel<'a> {
 
 /// Returns the digits of codes as binary32 numbers, the lowest first: one if no sum exceeds 2^24, else as many of as many bits as keep the sums
 /// of each digit below. The highest digit has the sign.
-fn digits(product: &Product, largest: i64) -> Vec<Vec<f32>> {
+fn digits(product: &Product, [low, high]: [i64; 2]) -> Vec<Vec<f32>> {
     let width = |digits: u32| 8_u32.div_ceil(digits);
     let digit = |code: i8, at: u32, digits: u32| -> i64 {
         let shifted = i64::from(code) >> (at * width(digits));
@@ -119,7 +119,11 @@ fn digits(product: &Product, largest: i64) -> Vec<Vec<f32>> {
         (0..digits).all(|at| {
             let mut rows = product.codes.chunks_exact(product.row().max(1));
             rows.all(|row| {
-                row.iter().map(|code| digit(*code, at, digits).abs()).sum::<i64>() * largest <= EXACT
+                let digits = || row.iter().map(|code| digit(*code, at, digits));
+                let above: i64 = digits().filter(|digit| *digit > 0).sum();
+                let below: i64 = digits().filter(|digit| *digit < 0).sum();
+                // Every partial sum lies between these two.
+                above * low + below * high >= -EXACT && above * high + below * low <= EXACT
             })
         })
     };

@@ -18,4 +18,5 @@ pub mod layer;
 pub mod model;
 pub mod shape;
 mod stored;
+pub(crate) mod windows;
 pub mod wiring;

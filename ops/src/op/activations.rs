@@ -7,7 +7,7 @@ use fewbits_engine::text::variant::{VariantReader, read_variant};
 
 use super::format::read_percent;
 use crate::format::{Format, Range};
-use crate::integer::activations::{Activations, MOST_BITS, takes_weights};
+use crate::integer::activation_format::{ActivationFormat, MOST_BITS, takes_weights};
 use crate::integer::range_fit::RangeFit;
 use crate::quantize::{FlippedBits, Flips, Quantization};
 
@@ -21,12 +21,12 @@ pub(super) enum Arithmetic {
     /// Activations and sums are binary32.
     Binary32,
     /// Activations are integers of few bits, and sums of 32 bits.
-    Integer(Activations),
+    Integer(ActivationFormat),
 }
 
 impl Arithmetic {
     /// Returns the integer activations; `None` for binary32.
-    pub(super) fn activations(self) -> Option<Activations> {
+    pub(super) fn activations(self) -> Option<ActivationFormat> {
         match self {
             Self::Binary32 => None,
             Self::Integer(activations) => Some(activations),
@@ -84,9 +84,9 @@ pub(super) fn read_activations(fields: &mut Fields<'_>, faults: &mut Faults) -> 
     }
 }
 
-fn read(value: &Value, faults: &mut Faults) -> Option<Activations> {
+fn read(value: &Value, faults: &mut Faults) -> Option<ActivationFormat> {
     if !matches!(&value.kind, ValueKind::Struct(Struct { name: None, .. })) {
-        return Some(Activations { bits: bits(value, faults)?, fit: RangeFit::MinMax });
+        return Some(ActivationFormat { bits: bits(value, faults)?, fit: RangeFit::MinMax });
     }
     let mut fields = Fields::open(value, "(…)", faults)?;
     fields.about(&[
@@ -97,7 +97,7 @@ fn read(value: &Value, faults: &mut Faults) -> Option<Activations> {
     let fit = fields.optional("fit", RangeFit::MinMax, faults);
     let bits = format.and_then(|format| bits(&format, faults));
     let is_whole = fields.finish(faults);
-    let activations = Activations { bits: bits?, fit: fit? };
+    let activations = ActivationFormat { bits: bits?, fit: fit? };
     is_whole.then_some(activations)
 }
 

@@ -6,7 +6,7 @@ use super::program::{CError, Export};
 pub(super) const MOST_LETTERS: usize = 40;
 
 /// The names of the exported test, of files that programs usually have, and of the headers of C.
-const TAKEN: [&str; 33] = [
+const TAKEN: [&str; 35] = [
     "test",
     "main",
     "startup",
@@ -35,6 +35,8 @@ const TAKEN: [&str; 33] = [
     "wchar",
     "wctype",
     "layer",
+    "range",
+    "factors",
     "stdalign",
     "stdatomic",
     "stdnoreturn",

@@ -57,7 +57,7 @@ pub struct Program {
 pub enum CError {
     /// The name cannot be used in C.
     #[error(
-        "{name:?} cannot name the C files; choose at most {MOST_LETTERS} letters, digits and single _, which begin with a letter, do not end with _ and are neither a header of C nor `test`, `main`, `startup` or `layer`"
+        "{name:?} cannot name the C files; choose at most {MOST_LETTERS} letters, digits and single _, which begin with a letter, do not end with _ and are neither a header of C nor `test`, `main`, `startup`, `layer`, `range` or `factors`"
     )]
     Name {
         /// The name.

@@ -224,7 +224,7 @@ impl Draft {
     }
 }
 
-/// A value's size, and the first and the last step in which it is alive.
+/// The size of a part of the buffer, and the first and the last step that use it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     pub size: usize,

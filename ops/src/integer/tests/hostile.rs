@@ -84,14 +84,24 @@ fn definition(seed: u64) -> Network {
         vec![conv(4), LayerSpec::Relu, LayerSpec::HardSwish],
         vec![conv(6), LayerSpec::max_pool(2)],
     ];
-    let at = seed as usize % (short.len() + 3);
+    let at = seed as usize % (short.len() + 4);
     let Some(layers) = short.get(at) else {
-        return match at - short.len() {
-            0 => every_layer::model(vec![LayerSpec::Flatten, LayerSpec::linear(4), LayerSpec::Sigmoid])
-                .network()
-                .clone(),
-            every => networks()[every - 1].network().clone(),
+        let whole = LayerSpec::Conv {
+            out: 4,
+            kernel: HeightWidth { height: 7, width: 6 },
+            stride: HeightWidth::square(1),
+            padding: PaddingSpec::Pixels(Padding::default()),
+            dilation: HeightWidth::square(1),
+            groups: 1,
+            bias: true,
+            name: None,
         };
+        let layers = match at - short.len() {
+            0 => vec![LayerSpec::Flatten, LayerSpec::linear(4), LayerSpec::Sigmoid],
+            1 => vec![whole, LayerSpec::Flatten],
+            every => return networks()[every - 2].network().clone(),
+        };
+        return every_layer::model(layers).network().clone();
     };
     let model = every_layer::model(layers.iter().cloned().chain(end()).collect());
     let text = model.network().to_json().unwrap().replace(r#""op":"hard_swish""#, r#""op":"affine""#);

@@ -6,7 +6,7 @@ mod scalar;
 
 use std::collections::BTreeMap;
 
-use super::activations::Activations;
+use super::activation_format::ActivationFormat;
 use super::inference::{integer_network, outputs};
 use super::parameters::{IntegerParameters, WeightScales};
 use super::range_fit::{RangeFit, value_scales};
@@ -29,7 +29,7 @@ pub(crate) fn integer_model(
     model: &Model,
     bits: u32,
     per: Per,
-    activations: Activations,
+    activations: ActivationFormat,
     images: &Images,
 ) -> Model {
     let scale = Scale::Real { per, fit: RealFit::MaxAbs, store: ScaleType::F32 };
@@ -104,7 +104,7 @@ fn kernels_give_the_specified_arithmetic() {
             (2, Per::Tensor, 6, RangeFit::MinMax),
             (5, Per::Tensor, 4, RangeFit::LeastSquares),
         ] {
-            let activations = Activations { bits: activations, fit };
+            let activations = ActivationFormat { bits: activations, fit };
             check(&integer_model(&model, bits, per, activations, &images), &images);
         }
     }
@@ -114,7 +114,7 @@ fn kernels_give_the_specified_arithmetic() {
 fn integers_of_8_bits_are_close_to_binary32() {
     let images = images();
     for model in networks() {
-        let activations = Activations { bits: 8, fit: RangeFit::MinMax };
+        let activations = ActivationFormat { bits: 8, fit: RangeFit::MinMax };
         let small = integer_model(&model, 8, Per::Channel, activations, &images);
         let exact = own::inference::logits(&model, &images, &|| false).unwrap();
         let found = outputs(&small, &images, &|| false).unwrap().logits();
@@ -148,7 +148,7 @@ pub(crate) fn linear(features: usize, layers: Vec<LayerSpec>, weight: impl Fn(us
 #[test]
 fn large_sums_are_exact() {
     let images = rows(3000, 3);
-    let activations = Activations { bits: 8, fit: RangeFit::MinMax };
+    let activations = ActivationFormat { bits: 8, fit: RangeFit::MinMax };
     for constant in [true, false] {
         let draws = Stream::new(1, "test", "weights");
         let weight = |at: usize| if constant { 1.0 } else { draws.unit(at as u64) - 0.4 };
@@ -162,10 +162,43 @@ fn large_sums_are_exact() {
     }
 }
 
+/// A mean over as many pixels as binary32 can sum is exact; one over more is refused.
+#[test]
+fn means_have_as_many_terms_as_are_exact() {
+    for (width, is_taken) in [(65_793, true), (65_794, false)] {
+        let bytes = vec![255; 2 * width];
+        let images = Images {
+            shape: [1, 1, width],
+            pixels: Pixels::Bytes { bytes, values: vec![std::array::from_fn(|byte| byte as f32)] },
+            labels: None,
+        };
+        let layers = vec![LayerSpec::GlobalAvgPool, LayerSpec::Flatten, LayerSpec::linear(2)];
+        let network = Network::resolve(&Architecture::Layers(layers), [1, 1, width], 2).unwrap();
+        let tensors = network.parameters().into_iter().map(|parameter| {
+            let numbers = vec![1.0; parameter.shape.iter().product()];
+            (parameter.name, Array::new(parameter.shape, numbers).unwrap())
+        });
+        let model = Model::new(network.clone(), tensors.collect()).unwrap();
+        let values = ["input", "globalavgpool1"]
+            .map(|name| (name.to_owned(), ValueScale { bits: 8, scale: 1.0, zero_point: -128 }));
+        let weights = BTreeMap::from([("linear1".to_owned(), WeightScales { bits: 8, scales: vec![1.0] })]);
+        let made = model.with_integers(IntegerParameters { values: values.into(), weights });
+        match made {
+            Ok(model) => {
+                assert!(is_taken);
+                assert_eq!(outputs(&model, &images, &|| false).unwrap().numbers, [256; 4]);
+            }
+            Err(error) => {
+                assert!(!is_taken && error.to_string().contains("65794 inputs of an output"), "{error}");
+            }
+        }
+    }
+}
+
 #[test]
 fn channels_without_weights_and_scales_of_all_sizes_give_their_outputs() {
     let images = rows(6, 2);
-    let activations = Activations { bits: 8, fit: RangeFit::MinMax };
+    let activations = ActivationFormat { bits: 8, fit: RangeFit::MinMax };
     for size in [0.0, 1e-30, 1e-8, 1.0, 1e8, 1e30] {
         // The first output of each layer has weights of this size, the second none.
         let layers = vec![LayerSpec::Flatten, LayerSpec::linear(2), LayerSpec::Relu, LayerSpec::linear(2)];
@@ -187,7 +220,7 @@ fn a_residual_takes_branches_of_very_different_scales() {
             LayerSpec::linear(2),
         ];
         let model = linear(6, layers, |at| size * ((at * 7 % 5) as f32 - 2.0));
-        let activations = Activations { bits: 8, fit: RangeFit::MinMax };
+        let activations = ActivationFormat { bits: 8, fit: RangeFit::MinMax };
         let small = integer_model(&model, 8, Per::Channel, activations, &images);
         check(&small, &images);
         let exact = own::inference::logits(&model, &images, &|| false).unwrap();
@@ -206,18 +239,28 @@ fn numbers_beyond_the_range_saturate() {
         &linear(6, layers, |at| (at % 4) as f32 - 1.0),
         8,
         Per::Channel,
-        Activations { bits: 8, fit: RangeFit::MinMax },
+        ActivationFormat { bits: 8, fit: RangeFit::MinMax },
         &images,
     );
     let Pixels::Numbers { numbers, zeros } = images.pixels.clone() else { panic!("bytes") };
-    let far = numbers.iter().map(|number| number * 1e20).collect();
-    check(&small, &Images { pixels: Pixels::Numbers { numbers: far, zeros }, ..images });
+    let images_of =
+        |numbers| Images { pixels: Pixels::Numbers { numbers, zeros: zeros.clone() }, ..images.clone() };
+    let far = images_of(numbers.iter().map(|number| number * 1e20).collect());
+    check(&small, &far);
+    // The same as the ends of the range; NaN is zero.
+    let scale = small.integers().unwrap().values["input"];
+    let ends = scale.centered_limits().map(|limit| limit as f32 * scale.scale);
+    let end = |number: &f32| if *number < 0.0 { ends[0] } else { ends[1] };
+    let outputs = |images: &Images| outputs(&small, images, &|| false).unwrap();
+    assert_eq!(outputs(&far), outputs(&images_of(numbers.iter().map(end).collect())));
+    let none = vec![f32::NAN; numbers.len()];
+    assert_eq!(outputs(&images_of(none)), outputs(&images_of(vec![0.0; numbers.len()])));
 }
 
 #[test]
 fn parameters_that_do_not_fit_are_refused() {
     let images = images();
-    let activations = Activations { bits: 8, fit: RangeFit::MinMax };
+    let activations = ActivationFormat { bits: 8, fit: RangeFit::MinMax };
     let good = integer_model(&model(layers()), 4, Per::Channel, activations, &images);
     let parameters = good.integers().unwrap();
     let refused = |change: &dyn Fn(&mut IntegerParameters), expected: &str| {

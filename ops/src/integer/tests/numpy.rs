@@ -7,7 +7,7 @@ use std::process::Command;
 use rayon::prelude::*;
 use serde_json::json;
 
-use super::{Activations, RangeFit, hostile, integer_model, networks};
+use super::{ActivationFormat, RangeFit, hostile, integer_model, networks};
 use crate::dataset::images::Images;
 use crate::dataset::normalize::Normalize;
 use crate::export::c::Export;
@@ -61,7 +61,7 @@ fn a_reference_from_the_specification_gives_the_same_outputs() {
         for (bits, per, activations, fit) in
             [(8, Per::Channel, 8, RangeFit::MinMax), (3, Per::Tensor, 5, RangeFit::LeastSquares)]
         {
-            let activations = Activations { bits: activations, fit };
+            let activations = ActivationFormat { bits: activations, fit };
             let model = integer_model(&model, bits, per, activations, &images());
             check(python, &model, &images(), &normalize(), &format!("{bits} bits"));
         }

@@ -36,6 +36,11 @@ pub fn export(args: &ExportArgs, global: &Global) -> Result<Exit> {
                 "{task}: this network computes with integers, and a packed network has no scales of activations; export it with --to c or --to onnx"
             ));
         }
+        ExportForm::Onnx if model.integers().is_some() && args.typed => {
+            return Err(Coded::usage(
+                "--typed: an integer network has ONNX's types in every ONNX file; leave it out",
+            ));
+        }
         ExportForm::Onnx if model.integers().is_some() => {
             (qdq::write(model, &made_of).map_err(of_layer)?, vec![])
         }

@@ -3,9 +3,9 @@
 //! every pixel of its window.
 
 use crate::backend::own::kernels::lanes::{LANES, Lanes, vectorized};
-use crate::backend::own::kernels::windows::Windows;
 use crate::network::definition::Layer;
 use crate::network::layer::LayerOp;
+use crate::network::windows::Windows;
 
 /// An average pooling, also over the whole image.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,12 @@ impl AvgPool {
             _ => return None,
         };
         Some(Self { windows: Windows::new(layer)?, count_padding })
+    }
+
+    /// Returns the number of pixels that the mean of an output pixel is over.
+    #[inline(always)]
+    pub(crate) fn count(&self, pixel: usize) -> usize {
+        self.windows.count(pixel, self.count_padding)
     }
 
     /// Writes the means of one block of images.
@@ -85,12 +91,6 @@ impl AvgPool {
                 }
             },
         );
-    }
-
-    /// Returns the number of pixels that the mean of an output pixel is over.
-    #[inline(always)]
-    pub(crate) fn count(&self, pixel: usize) -> usize {
-        if self.count_padding { self.windows.padded_len(pixel) } else { self.windows.pixels(pixel).len() }
     }
 }
 

@@ -3,9 +3,9 @@
 //! an output to the chosen number.
 
 use crate::backend::own::kernels::lanes::{LANES, Lanes, vectorized};
-use crate::backend::own::kernels::windows::Windows;
 use crate::network::definition::Layer;
 use crate::network::layer::LayerOp;
+use crate::network::windows::Windows;
 
 /// For each image of a block, the index of the chosen number among those of the image in the window, row by row.
 pub(crate) type MaxPositions = [u32; LANES];

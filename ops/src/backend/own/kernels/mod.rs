@@ -21,4 +21,3 @@ pub(crate) mod rescale;
 pub(crate) mod taps;
 pub(crate) mod tile;
 mod turn;
-pub(crate) mod windows;

@@ -53,12 +53,18 @@ pub(super) fn program(export: &Export<'_>) -> Result<Program, CError> {
     let found = outputs(export.model, export.images, &|| false)?;
     let (weight_bytes, scratch_bytes) = (table_bytes(&plan), plan.scratch);
     let takes_bytes = matches!(export.images.pixels, Pixels::Bytes { .. });
-    let [float, pixels] = if takes_bytes { ["", "bytes"] } else { [" but in this function", "numbers"] };
+    let except = format!(" except in {name}_quantize_input, which divides a float in double");
+    let [float, pixels] = if takes_bytes { ["", "bytes"] } else { [except.as_str(), "numbers"] };
+    let guard = if takes_bytes { "" } else { FAST_MATH };
     let words = Words { decide: OF_OUTPUTS, decide_one: OF_ONE_OUTPUT, takes_bytes };
     let filled = export.template(&words, &[], [weight_bytes, scratch_bytes]);
     let scale = literal::double(integers.output_scale);
     let filled = |text: &str| {
-        filled(text).replace("@FLOAT@", float).replace("@PIXELS@", pixels).replace("@OUTPUT_SCALE@", &scale)
+        filled(text)
+            .replace("@FLOAT@", float)
+            .replace("@PIXELS@", pixels)
+            .replace("@GUARD_FLOAT@", guard)
+            .replace("@OUTPUT_SCALE@", &scale)
     };
     let source = Source { name, network, integers: &integers, plan: &plan };
     let golden = Golden {
@@ -113,6 +119,13 @@ fn described(export: &Export<'_>, integers: &IntegerNetwork) -> Json {
         "activations": export.model.integers().map(|integers| json!(integers.values)),
     })
 }
+
+/// The lines of the header that keep `NAME_quantize_input` exact.
+const FAST_MATH: &str = "
+#ifdef __FAST_MATH__
+#error \"compile without -ffast-math, which changes the codes of numbers\"
+#endif
+";
 
 /// The lines that find the class of an image: variables, statement, and the rule in words.
 const OF_OUTPUTS: [&str; 3] = [

@@ -14,7 +14,7 @@ use crate::dataset::source::DatasetSource;
 use crate::dataset::{DatasetConfig, load};
 use crate::export::c::{Export, Footprint};
 use crate::import::Import;
-use crate::integer::activations::Activations;
+use crate::integer::activation_format::ActivationFormat;
 use crate::integer::inference::outputs;
 use crate::integer::range_fit::RangeFit;
 use crate::integer::tests::{hostile, integer_model, linear, networks, rows};
@@ -78,7 +78,7 @@ fn integer_networks_give_the_outputs_of_fewbits() {
     let (networks, images) = (networks(), images());
     WIDTHS.into_par_iter().for_each(|(bits, per, activations, fit)| {
         for model in &networks {
-            let activations = Activations { bits: activations, fit };
+            let activations = ActivationFormat { bits: activations, fit };
             let folder = tempfile::tempdir().unwrap();
             export(
                 &integer_model(model, bits, per, activations, &images),
@@ -114,9 +114,20 @@ fn images_of_numbers_become_the_same_codes() {
         LayerSpec::Sigmoid,
     ];
     let model = linear(6, layers, |at| (at % 7) as f32 / 3.0 - 1.0);
-    let activations = Activations { bits: 8, fit: RangeFit::MinMax };
+    let activations = ActivationFormat { bits: 8, fit: RangeFit::MinMax };
+    let model = integer_model(&model, 8, Per::Channel, activations, &images);
+    // Numbers beyond the range, and halves between two codes.
+    let step = model.integers().unwrap().values["input"].scale;
+    let Pixels::Numbers { numbers, zeros } = images.pixels.clone() else { panic!("bytes") };
+    let other = |(at, number): (usize, &f32)| match at % 3 {
+        0 => *number,
+        1 => (at as f32 - 60.5) * step,
+        _ => number * 10_f32.powi(at as i32 % 36),
+    };
+    let numbers = numbers.iter().enumerate().map(other).collect();
     let folder = tempfile::tempdir().unwrap();
-    export(&integer_model(&model, 8, Per::Channel, activations, &images), &images, None, folder.path());
+    let images = Images { pixels: Pixels::Numbers { numbers, zeros }, ..images };
+    export(&model, &images, None, folder.path());
     check(folder.path(), 20, "numbers");
 }
 
@@ -131,7 +142,7 @@ fn footprints_of_integer_networks_are_those_of_a_compiler() {
     let Pixels::Bytes { values, .. } = &mut images.pixels else { panic!("numbers") };
     values.fill(std::array::from_fn(|byte| byte as f32));
     for model in networks() {
-        let activations = Activations { bits: 8, fit: RangeFit::MinMax };
+        let activations = ActivationFormat { bits: 8, fit: RangeFit::MinMax };
         let model = integer_model(&model, 4, Per::Channel, activations, &images);
         let folder = tempfile::tempdir().unwrap();
         export(&model, &images, Some(&Normalize::Bytes), folder.path());
@@ -198,7 +209,7 @@ fn a_network_of_others_gives_the_same_outputs_for_every_image() {
         .map(|(images, count)| images.select(&(0..count as u32).collect::<Vec<_>>()));
     let model = Import::read(&file, None).unwrap().into_model();
     [(8, 8), (4, 8), (3, 5)].into_par_iter().for_each(|(bits, activations)| {
-        let activations = Activations { bits: activations, fit: RangeFit::MinMax };
+        let activations = ActivationFormat { bits: activations, fit: RangeFit::MinMax };
         let model = integer_model(&model, bits, Per::Channel, activations, &training);
         let folder = tempfile::tempdir().unwrap();
         export(&model, &golden, Some(&Normalize::Bytes), folder.path());

@@ -7,7 +7,7 @@
 #define @GUARD@
 
 #include <stdint.h>
-
+@GUARD_FLOAT@
 #define @UPPER@_INPUTS @INPUTS@
 #define @UPPER@_OUTPUTS @OUTPUTS@
 #define @UPPER@_CLASSES @CLASSES@

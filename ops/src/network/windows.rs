@@ -49,8 +49,14 @@ impl Windows {
         (0..(bottom - top) * wide).map(place)
     }
 
+    /// Returns the number of pixels that the mean of output pixel `pixel` is over.
+    #[inline(always)]
+    pub(crate) fn count(&self, pixel: usize, count_padding: bool) -> usize {
+        if count_padding { self.padded_len(pixel) } else { self.pixels(pixel).len() }
+    }
+
     /// Returns the number of pixels in the window of output pixel `pixel`, those of the padding included.
-    pub(crate) fn padded_len(&self, pixel: usize) -> usize {
+    fn padded_len(&self, pixel: usize) -> usize {
         let len = |side: usize, place: usize| {
             let [before, behind] = self.padding.along(side);
             let start = place * self.stride.both()[side];

@@ -12,7 +12,7 @@ pub const MOST_BITS: u32 = 8;
 
 /// Integer activations.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Activations {
+pub struct ActivationFormat {
     /// The bits of a code, 2 to 8.
     pub bits: u32,
     /// The rule that fits the range of each value.

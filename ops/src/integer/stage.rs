@@ -39,20 +39,21 @@ pub(super) struct IntegerStage<'a> {
 }
 
 enum Kernel<'a> {
-    /// A kernel for each digit of the codes, the lowest first.
-    Conv(Box<Conv>, Vec<Packed>, Weighted<'a>),
-    Linear(Linear, Vec<Vec<f32>>, Weighted<'a>),
-    Affine(Weighted<'a>),
+    Product(ProductKernel<'a>, Weighted<'a>),
     Add(&'a SharedMultiplier),
     Concat(Vec<(Slot, &'a SharedMultiplier)>),
     MaxPool(MaxPool),
     Mean(AvgPool, Vec<Multiplier>),
     Flatten(Flatten),
-    Table {
-        codes: &'a [i8],
-        least: i32,
-        zero_point: i32,
-    },
+    Table { codes: &'a [i8], least: i32, zero_point: i32 },
+}
+
+/// The kernel of a step with weights, with the weight of each digit of the codes, the lowest first.
+enum ProductKernel<'a> {
+    Conv(Box<Conv>, Vec<Packed>),
+    Linear(Linear, Vec<Vec<f32>>),
+    /// The code of each channel.
+    Affine(&'a [i8]),
 }
 
 /// The numbers of a step with weights.
@@ -77,14 +78,15 @@ impl<'a> Kernel<'a> {
             StepOp::Product(product) => {
                 let [low, high] = scale_of(step.inputs[0]).centered_limits();
                 let digits = digits(product, [low, high].map(i64::from));
-                match Conv::new(layer) {
+                let kernel = match Conv::new(layer) {
                     Some(conv) => {
                         let packed = digits.iter().map(|weight| conv.pack(weight)).collect();
-                        Self::Conv(Box::new(conv), packed, Weighted::new(product))
+                        ProductKernel::Conv(Box::new(conv), packed)
                     }
-                    None if layer.op == LayerOp::Affine => Self::Affine(Weighted::new(product)),
-                    None => Self::Linear(Linear::new(layer), digits, Weighted::new(product)),
-                }
+                    None if layer.op == LayerOp::Affine => ProductKernel::Affine(&product.codes),
+                    None => ProductKernel::Linear(Linear::new(layer), digits),
+                };
+                Self::Product(kernel, Weighted::new(product))
             }
             StepOp::Add(factors) => Self::Add(factors),
             StepOp::Concat(factors) => {
@@ -132,6 +134,45 @@ fn digits(product: &Product, [low, high]: [i64; 2]) -> Vec<Vec<f32>> {
     (0..count).map(of).collect()
 }
 
+impl ProductKernel<'_> {
+    /// Returns the number of digits.
+    fn digits(&self) -> usize {
+        match self {
+            Self::Conv(_, digits) => digits.len(),
+            Self::Linear(_, digits) => digits.len(),
+            Self::Affine(_) => 1,
+        }
+    }
+
+    /// Writes the sums of a digit for blocks of `from` lines into blocks of `to` lines.
+    fn pass(&self, digit: usize, finish: Finish<'_>, [from, to]: [usize; 2], x: &[Lanes], y: &mut [Lanes]) {
+        match self {
+            Self::Conv(conv, digits) => {
+                for (x, y) in x.chunks_exact(from).zip(y.chunks_exact_mut(to)) {
+                    conv.apply(x, &digits[digit], None, finish, y);
+                }
+                return;
+            }
+            Self::Linear(linear, digits) => {
+                let x: Vec<&[Lanes]> = x.chunks_exact(from).collect();
+                let mut y: Vec<&mut [Lanes]> = y.chunks_exact_mut(to).collect();
+                let weight = Weight { numbers: &digits[digit], finite: true };
+                linear.apply(&x, weight, None, false, &mut y);
+            }
+            Self::Affine(codes) => {
+                for (y, x) in y.chunks_exact_mut(codes.len()).zip(x.chunks_exact(codes.len())) {
+                    for ((y, x), code) in y.iter_mut().zip(x).zip(*codes) {
+                        y.0.iter_mut().zip(x.0).for_each(|(y, x)| *y = x * f32::from(*code));
+                    }
+                }
+            }
+        }
+        if let Finish::Rescale(rescalings, limits) = finish {
+            rescale(y, rescalings, limits);
+        }
+    }
+}
+
 impl<'a> IntegerStage<'a> {
     /// Makes the stage of a step whose inputs and output lie in these slots; `None` for a layer of another kind than the step's.
     pub(super) fn new(
@@ -151,38 +192,7 @@ impl<'a> IntegerStage<'a> {
         let x = || input(0).chunks_exact(self.from[0]);
         let limits = self.step.limits;
         match &self.kernel {
-            Kernel::Conv(conv, digits, weighted) => {
-                let pass = |digit: usize, finish: Finish<'_>, y: &mut [Lanes]| {
-                    for (x, y) in x().zip(y.chunks_exact_mut(self.to)) {
-                        conv.apply(x, &digits[digit], None, finish, y);
-                    }
-                };
-                if digits.len() == 1 && self.step.output.is_some() {
-                    pass(0, Finish::Rescale(&weighted.rescalings, self.limits()), y);
-                } else {
-                    let mut plain = |digit, y: &mut [Lanes]| pass(digit, Finish::Plain, y);
-                    self.product(weighted, digits.len(), &mut plain, sums, y);
-                }
-            }
-            Kernel::Linear(linear, digits, weighted) => {
-                let x: Vec<&[Lanes]> = x().collect();
-                let mut pass = |digit: usize, y: &mut [Lanes]| {
-                    let mut y: Vec<&mut [Lanes]> = y.chunks_exact_mut(self.to).collect();
-                    let weight = Weight { numbers: &digits[digit], finite: true };
-                    linear.apply(&x, weight, None, false, &mut y);
-                };
-                self.product(weighted, digits.len(), &mut pass, sums, y);
-            }
-            Kernel::Affine(weighted) => {
-                let codes = &weighted.product.codes;
-                let channels = codes.len();
-                for (y, x) in y.chunks_exact_mut(channels).zip(input(0).chunks_exact(channels)) {
-                    for ((y, x), code) in y.iter_mut().zip(x).zip(codes) {
-                        y.0.iter_mut().zip(x.0).for_each(|(y, x)| *y = x * f32::from(*code));
-                    }
-                }
-                self.product(weighted, 1, &mut |_, _| {}, sums, y);
-            }
+            Kernel::Product(kernel, weighted) => self.product(kernel, weighted, input(0), (sums, y)),
             Kernel::Add(factors) => {
                 if self.slots[0] != self.slot {
                     y.copy_from_slice(input(0));
@@ -225,22 +235,22 @@ impl<'a> IntegerStage<'a> {
     /// Puts the sums of the digits together, and writes the outputs. Logits go to `sums`.
     fn product(
         &self,
+        kernel: &ProductKernel<'_>,
         Weighted { product, rescalings }: &Weighted<'_>,
-        digits: usize,
-        pass: &mut dyn FnMut(usize, &mut [Lanes]),
-        sums: &mut [Sums],
-        y: &mut [Lanes],
+        x: &[Lanes],
+        (sums, y): (&mut [Sums], &mut [Lanes]),
     ) {
+        let sizes = [self.from[0], self.to];
+        let digits = kernel.digits();
         if digits == 1 && self.step.output.is_some() {
-            pass(0, y);
-            rescale(y, rescalings, self.limits());
+            kernel.pass(0, Finish::Rescale(rescalings, self.limits()), sizes, x, y);
             return;
         }
         let sums = &mut sums[..y.len()];
         sums.fill([0; LANES]);
         let width = 8 / digits;
         for digit in 0..digits {
-            pass(digit, y);
+            kernel.pass(digit, Finish::Plain, sizes, x, y);
             for (sum, y) in sums.iter_mut().zip(&*y) {
                 sum.iter_mut().zip(y.0).for_each(|(sum, y)| *sum += (y as i32) << (digit * width));
             }

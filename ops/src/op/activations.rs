@@ -49,7 +49,7 @@ impl Arithmetic {
         }
         if let Some(other) = quantizations.find(|quantization| !takes_weights(quantization)) {
             let message = format!(
-                "integer activations cannot be multiplied with weights in {} {}",
+                "integer arithmetic takes no weights in {} {}",
                 other.format,
                 if takes_format(&other.format) { "with a scale per block" } else { "" }
             );
@@ -108,7 +108,7 @@ fn bits(value: &Value, faults: &mut Faults) -> Option<u32> {
         other => {
             let hint =
                 "activations can be `Int(2)` to `Int(8)`; each value has a scale and a zero point of its own";
-            faults.add(value.span, format!("activations in {other} are not computed"), hint);
+            faults.add(value.span, format!("there is no arithmetic for activations in {other}"), hint);
             None
         }
     }

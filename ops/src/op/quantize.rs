@@ -188,9 +188,13 @@ impl QuantizeOp {
             .check(self.quantizations(), self.flips)
             .map_err(|(message, hint)| (2, message, hint))?;
         if self.is_calibrated() && self.quantizer.tensors == Tensors::All {
-            let message = "a calibration leaves biases in binary32, and integer arithmetic gives them 32 bits, so both take `tensors: Weights` only";
-            let hint =
-                "remove `tensors`, or use `method: Direct` without `bias_correction` and `activations`";
+            let (message, hint) = if self.is_integer() {
+                let message = "integer arithmetic gives biases 32 bits, so it takes `tensors: Weights` only";
+                (message, "remove `tensors`")
+            } else {
+                let message = "a calibration leaves biases in binary32, so it takes `tensors: Weights` only";
+                (message, "remove `tensors`, or use `method: Direct` without `bias_correction`")
+            };
             return Err((1, message.to_owned(), hint));
         }
         Ok(())

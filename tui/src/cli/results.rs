@@ -140,9 +140,9 @@ pub struct ExportArgs {
 pub enum ExportForm {
     /// The packed network: codes, scales and formats in a safetensors file
     Packed,
-    /// An ONNX file with binary32 weights, which give the logits of the quantized network
+    /// An ONNX file: binary32 weights that give the logits of the quantized network, or quantize-dequantize pairs of a network in integers
     Onnx,
-    /// A folder of C99 files, for microcontrollers too, which compute the logits to the last bit
+    /// A folder of C99 files, for microcontrollers too, which compute the outputs to the last bit
     C,
 }
 

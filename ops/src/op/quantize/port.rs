@@ -21,9 +21,8 @@ pub(in crate::op) fn quantized_port(
 ) -> Result<Port, Misfit> {
     let [Port::Model(model), data @ ..] = inputs else { return Ok(Port::Nothing) };
     if model.is_integer {
-        let message =
-            "this network computes with integers already, whose weights have their formats".to_owned();
-        let hint = "quantize the network that it is made of".to_owned();
+        let message = "this network computes with integers already: its weights are codes".to_owned();
+        let hint = "quantize the network before it".to_owned();
         return Err(Misfit { field: "model", path: vec![], message, hint });
     }
     if let [Port::Dataset(data)] = data

@@ -249,10 +249,6 @@ impl Source<'_> {
         let y = pointer(place);
         let (channels, pixels) = layer.input().channels();
         let count = layer.output.len();
-        let term = |value: &usize, factor: &i32| {
-            let zero = self.integers.values[*value].scale.zero_point;
-            format!("{{ {}, {zero}, {factor} }}", pointer(self.plan.values[*value]))
-        };
         let lines = match &step.op {
             StepOp::Product(_) => {
                 let rows = pointer(Place::Scratch(self.plan.rows[at].unwrap_or_default()));
@@ -261,6 +257,33 @@ impl Source<'_> {
                     _ => format!("conv(&layer_{name}, {x}, {y}, 0, {rows});"),
                 }
             }
+            StepOp::Add(_) | StepOp::Concat(_) => self.join(step, layer, &y),
+            StepOp::MaxPool => format!("max_pool(&layer_{name}, {x}, {y});"),
+            StepOp::Mean(_) => {
+                let counts = matches!(layer.op, LayerOp::AvgPool { count_padding: true, .. });
+                let zero = self.integers.values[step.inputs[0]].scale.zero_point;
+                format!(
+                    "mean(&layer_{name}, {}, factors_{name}, {zero}, &range_{name}, {x}, {y});",
+                    u8::from(counts)
+                )
+            }
+            StepOp::Flatten => format!("transpose({pixels}, {channels}, {x}, {y});"),
+            StepOp::Table(_) => {
+                let least = self.integers.values[step.inputs[0]].scale.limits()[0];
+                format!("lookup({count}, {}, {least}, {x}, {y});", table_name(self.name, layer, "table"))
+            }
+        };
+        format!("    /* {} */\n    {lines}\n", literal::comment(&self.describe(layer, step)))
+    }
+
+    /// Returns the lines that compute a sum or a concatenation.
+    fn join(&self, step: &Step, layer: &Layer, y: &str) -> String {
+        let (name, count) = (&layer.name, layer.output.len());
+        let term = |value: &usize, factor: &i32| {
+            let zero = self.integers.values[*value].scale.zero_point;
+            format!("{{ {}, {zero}, {factor} }}", pointer(self.plan.values[*value]))
+        };
+        match &step.op {
             StepOp::Add(factors) => {
                 let terms =
                     step.inputs.iter().zip(&factors.factors).map(|(value, factor)| term(value, factor));
@@ -281,7 +304,7 @@ impl Source<'_> {
                 let calls = layer.inputs.iter().zip(factors).enumerate().map(|(at, (shape, of))| {
                     let (channels, pixels) = shape.channels();
                     first += channels;
-                    let to = plus(&y, first - channels);
+                    let to = plus(y, first - channels);
                     format!(
                         "concat({pixels}, {channels}, {all}, terms[{at}], {}, &range_{name}, {to});",
                         of.shift
@@ -289,22 +312,8 @@ impl Source<'_> {
                 });
                 block(&terms, &calls.collect::<Vec<_>>())
             }
-            StepOp::MaxPool => format!("max_pool(&layer_{name}, {x}, {y});"),
-            StepOp::Mean(_) => {
-                let counts = matches!(layer.op, LayerOp::AvgPool { count_padding: true, .. });
-                let zero = self.integers.values[step.inputs[0]].scale.zero_point;
-                format!(
-                    "mean(&layer_{name}, {}, factors_{name}, {zero}, &range_{name}, {x}, {y});",
-                    u8::from(counts)
-                )
-            }
-            StepOp::Flatten => format!("transpose({pixels}, {channels}, {x}, {y});"),
-            StepOp::Table(_) => {
-                let least = self.integers.values[step.inputs[0]].scale.limits()[0];
-                format!("lookup({count}, {}, {least}, {x}, {y});", table_name(self.name, layer, "table"))
-            }
-        };
-        format!("    /* {} */\n    {lines}\n", literal::comment(&self.describe(layer, step)))
+            _ => String::new(),
+        }
     }
 
     fn describe(&self, layer: &Layer, step: &Step) -> String {

@@ -1,6 +1,6 @@
 //! The end of a sum: nothing, Relu, or the rescaling of integer arithmetic. Knows nothing of the sums.
 
-use crate::backend::own::kernels::lanes::{Lanes, vectorized};
+use crate::backend::own::kernels::lanes::{LANES, Lanes, vectorized};
 use crate::integer::multiplier::Multiplier;
 
 /// What becomes of sums before they are stored.
@@ -32,9 +32,19 @@ impl Rescaling {
     /// Replaces sums by their outputs. Every step is exact, as far as outputs are within limits.
     #[inline(always)]
     fn apply(self, [low, high]: [f32; 2], line: &mut Lanes) {
+        // One operation on all lanes after the other becomes vector instructions of full width.
+        let mut wide = [0.0; LANES];
+        for (wide, number) in wide.iter_mut().zip(&line.0) {
+            *wide = f64::from(*number);
+        }
+        for wide in &mut wide {
+            *wide = wide.mul_add(self.factor, self.offset).floor();
+        }
+        for (number, wide) in line.0.iter_mut().zip(wide) {
+            *number = wide as f32;
+        }
         for number in &mut line.0 {
-            let output = f64::from(*number).mul_add(self.factor, self.offset).floor() as f32;
-            *number = within(output, low, high);
+            *number = within(*number, low, high);
         }
     }
 }

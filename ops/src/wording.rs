@@ -4,12 +4,7 @@ use crate::standard::Op;
 
 /// Returns what networks of these ops compute with, as a sentence without its end.
 pub(crate) fn activations(ops: &[&Op]) -> &'static str {
-    let of = |op: &&Op| match op {
-        Op::Quantize(op) => Some(op.is_integer()),
-        Op::Allocate(op) => Some(op.is_integer()),
-        _ => None,
-    };
-    let integer: Vec<bool> = ops.iter().filter_map(of).collect();
+    let integer: Vec<bool> = ops.iter().filter_map(|op| is_integer(op)).collect();
     match (integer.contains(&true), integer.contains(&false)) {
         (true, true) => "activations are binary32, or integers where the field `activations` says so",
         (true, false) => "activations of quantized networks are integers",
@@ -28,6 +23,7 @@ pub(crate) fn quantized(ops: &[&Op]) -> Option<&'static str> {
     match (biases.contains(&true), biases.contains(&false)) {
         (true, true) => Some("Weights are quantized, in some networks biases as well"),
         (true, false) => Some("Weights and biases are quantized"),
+        (false, true) if ops.iter().any(|op| is_integer(op) == Some(true)) => Some("Weights are quantized"),
         (false, true) => Some("Weights alone are quantized"),
         (false, false) => None,
     }
@@ -60,4 +56,13 @@ pub(crate) fn literature(ops: &[&Op]) -> Vec<&'static str> {
     all.sort_unstable();
     all.dedup();
     all
+}
+
+/// Returns whether an op makes networks that compute with integers; `None` if it quantizes none.
+fn is_integer(op: &Op) -> Option<bool> {
+    match op {
+        Op::Quantize(op) => Some(op.is_integer()),
+        Op::Allocate(op) => Some(op.is_integer()),
+        _ => None,
+    }
 }

@@ -17,6 +17,14 @@ from torch import nn
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
+def without_origins(path):
+    """Removes what the exporter writes about the machine: the stack of each node."""
+    model = onnx.load(path)
+    for part in [model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer]:
+        del part.metadata_props[:]
+    onnx.save(model, path)
+
+
 def norm(channels):
     """A batch normalization with statistics other than 0 and 1."""
     layer = nn.BatchNorm2d(channels)
@@ -169,6 +177,7 @@ for name, (make, shape, any_batch) in NETWORKS.items():
             network, (images,), input_names=["input"], dynamic_shapes=({0: torch.export.Dim("N")},), dynamo=True,
         )
         program.save(os.path.join(FOLDER, "newest.onnx"), external_data=False)
+        without_origins(os.path.join(FOLDER, "newest.onnx"))
         save_file(network.state_dict(), os.path.join(FOLDER, "residual.safetensors"))
     np.savez(os.path.join(FOLDER, f"{name}.golden.npz"), input=images.numpy(), output=output.numpy())
 

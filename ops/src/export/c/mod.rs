@@ -2,6 +2,7 @@
 
 mod decoder;
 mod footprint;
+mod geometry;
 mod integer;
 mod literal;
 mod name;
@@ -11,7 +12,7 @@ mod schedule;
 mod source;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use footprint::Footprint;
 pub use program::{CError, Export, Program};

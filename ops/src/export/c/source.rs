@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::decoder::{Decoder, Helper};
+use super::geometry::pool;
 use super::literal::{comment, double, float};
 use super::part::Part;
 use super::schedule::{Place, Schedule, Step};
 use super::table::{StoredTensor, Table, Tables};
 use crate::dataset::normalize::Normalize;
 use crate::network::definition::{Layer, Network};
-use crate::network::geometry::{HeightWidth, Padding};
+use crate::network::geometry::HeightWidth;
 use crate::network::layer::LayerOp;
 use crate::network::shape::ActivationShape;
 
@@ -183,30 +184,8 @@ impl Source<'_> {
                     weight()
                 );
             }
-            (
-                op,
-                ActivationShape::Image([channels, height, width]),
-                ActivationShape::Image([_, rows, columns]),
-            ) => {
-                let whole = HeightWidth { height, width };
-                let (size, stride, padding) = match *op {
-                    LayerOp::MaxPool { size, stride, padding }
-                    | LayerOp::AvgPool { size, stride, padding, .. } => (size, stride, padding),
-                    LayerOp::GlobalAvgPool => (whole, whole, Padding::default()),
-                    _ => return text,
-                };
-                let _ = write!(
-                    text,
-                    "static const pool_layer layer_{name} = {{\n    .channels = {channels}, .height = {height}, .width = {width}, .rows = {rows}, .columns = {columns},\n    .size_height = {}, .size_width = {}, .stride_height = {}, .stride_width = {},\n    .top = {}, .left = {}, .bottom = {}, .right = {}\n}};\n",
-                    size.height,
-                    size.width,
-                    stride.height,
-                    stride.width,
-                    padding.top,
-                    padding.left,
-                    padding.bottom,
-                    padding.right,
-                );
+            (LayerOp::MaxPool { .. } | LayerOp::AvgPool { .. } | LayerOp::GlobalAvgPool, ..) => {
+                text += &pool(layer);
             }
             _ => {}
         }
@@ -374,6 +353,6 @@ fn pointer(place: Place) -> String {
     }
 }
 
-fn plus(pointer: &str, at: usize) -> String {
+pub(super) fn plus(pointer: &str, at: usize) -> String {
     if at == 0 { pointer.to_owned() } else { format!("{pointer} + {at}") }
 }

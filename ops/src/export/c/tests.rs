@@ -1,7 +1,7 @@
 //! Exported networks, compiled by gcc and compared with Evaluate's logits.
 
 mod fused;
-mod integers;
+pub(crate) mod integers;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -5,12 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use rayon::prelude::*;
-use serde_json::json;
 
 use super::{ActivationFormat, RangeFit, hostile, integer_model, networks};
 use crate::dataset::images::Images;
 use crate::dataset::normalize::Normalize;
-use crate::export::c::Export;
+use crate::export::c::tests::integers::export;
 use crate::export::qdq;
 use crate::network::every_layer::{images, normalize};
 use crate::network::model::Model;
@@ -19,20 +18,7 @@ use crate::scale::Per;
 /// Runs the reference on the exported files of a network.
 fn check(python: &Path, model: &Model, images: &Images, normalize: &Normalize, what: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let classes: Vec<String> = (0..model.network().classes).map(|class| class.to_string()).collect();
-    let export = Export {
-        name: "small",
-        model,
-        tensors: &[],
-        images,
-        normalize: Some(normalize),
-        classes: &classes,
-        about: "A network of a test.",
-        facts: &json!({}),
-    };
-    for (name, text) in export.program().unwrap().files {
-        fs::write(folder.path().join(name), text).unwrap();
-    }
+    export(model, images, Some(normalize), folder.path());
     let network = folder.path().join("small.onnx");
     fs::write(&network, qdq::write(model, "{}").unwrap()).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/integer/reference.py");

@@ -2,7 +2,6 @@
 //!
 //! `plan.rs` has the tables and the scratch buffer, `source.rs` the layers and the functions that compute them.
 
-mod geometry;
 mod plan;
 mod source;
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use super::super::geometry::{pool, window};
 use super::super::literal;
+use super::super::source::plus;
 use super::super::table::Table;
-use super::geometry::{geometry, pool};
 use super::plan::{Place, Plan, table_name, word};
 use crate::dataset::images::{Images, Pixels};
 use crate::integer::network::{IntegerNetwork, Step, StepOp};
@@ -169,7 +170,7 @@ impl Source<'_> {
             StepOp::Product(product) => format!(
                 "static const conv_layer layer_{name} = {{\n{}{}    .zero = {}, .to = {range}\n}};\n",
                 self.tables(layer, product),
-                geometry(layer),
+                window(layer),
                 input.zero_point
             ),
             StepOp::MaxPool => pool(layer),
@@ -344,8 +345,4 @@ fn pointer(place: Place) -> String {
         Place::Output => "output".to_owned(),
         Place::Scratch(at) => plus("s", at),
     }
-}
-
-fn plus(pointer: &str, at: usize) -> String {
-    if at == 0 { pointer.to_owned() } else { format!("{pointer} + {at}") }
 }

@@ -24,7 +24,7 @@ use crate::network::model::Model;
 use crate::scale::Per;
 
 /// Writes an integer network as C into a folder.
-fn export(model: &Model, images: &Images, normalize: Option<&Normalize>, folder: &Path) {
+pub(crate) fn export(model: &Model, images: &Images, normalize: Option<&Normalize>, folder: &Path) {
     let classes: Vec<String> = (0..model.network().classes).map(|class| class.to_string()).collect();
     let export = Export {
         name: "small",

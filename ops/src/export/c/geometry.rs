@@ -6,7 +6,7 @@ use crate::network::layer::LayerOp;
 use crate::network::shape::ActivationShape;
 
 /// Returns the sizes of a step with weights: a linear layer has one pixel, a weight for each channel as many groups.
-pub(super) fn geometry(layer: &Layer) -> String {
+pub(super) fn window(layer: &Layer) -> String {
     let (channels, pixels) = layer.input().channels();
     let one = HeightWidth::square(1);
     let (groups, of_group, [height, width], [rows, columns], kernel, stride, padding, dilation) =

@@ -5,14 +5,20 @@
 
 use std::{
     fs::{self, File},
+    hash::{BuildHasher as _, RandomState},
     io::{self, Write as _},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use crate::{StoreError, error::IoContext as _};
 
 const CHECK: usize = 16;
+/// Names this process among all that write to a folder. Process ids of two machines can be the same.
+static PROCESS: LazyLock<u64> = LazyLock::new(random);
 
 /// Returns the store's directory of unfinished files. The next writer deletes its content.
 pub(crate) fn unfinished(root: &Path) -> PathBuf {
@@ -31,7 +37,8 @@ pub(crate) fn write_with(
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<(), StoreError> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    // Processes of several machines write to the folder of an exchange.
+    let name = format!("{:x}-{}", *PROCESS, NEXT.fetch_add(1, Ordering::Relaxed));
     let unfinished = unfinished(root).join(name);
     let written = (|| {
         let mut file = File::create_new(&unfinished)?;
@@ -44,6 +51,12 @@ pub(crate) fn write_with(
     }
     written.at("write", path)?;
     path.parent().map_or(Ok(()), sync)
+}
+
+/// Returns a random number for names.
+pub(crate) fn random() -> u64 {
+    // The hasher has a random seed of the system.
+    RandomState::new().hash_one(std::process::id())
 }
 
 /// Returns the length of a file, or of all files below a folder, in bytes.

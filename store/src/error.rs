@@ -32,6 +32,41 @@ pub enum StoreError {
         /// The process that holds the lock, as far as the lock file names it.
         holder: Holder,
     },
+    /// Another process coordinates the workers of an exchange.
+    #[error("{}: {holder} coordinates the workers here; let it end, or name another folder with --workers-in", path.display())]
+    Claimed {
+        /// The folder of the exchange, or a mailbox in it.
+        path: PathBuf,
+        /// The coordinator, as far as the lock file names it.
+        holder: Holder,
+    },
+    /// The folder of an exchange is not the user's own, or is open to others.
+    #[error("{}: this folder {why}; chmod 700 a folder of your own, or name another one", path.display())]
+    NotPrivate {
+        /// The folder.
+        path: PathBuf,
+        /// The reason, as words behind "this folder".
+        why: &'static str,
+    },
+    /// A message could not be encoded.
+    #[error("{}: a message cannot be encoded: {source}", path.display())]
+    Message {
+        /// The mailbox.
+        path: PathBuf,
+        /// The error of the encoder.
+        #[source]
+        source: rmp_serde::encode::Error,
+    },
+    /// A message is too long.
+    #[error("{}: a message takes {bytes} bytes, more than the limit of {limit}", path.display())]
+    LongMessage {
+        /// The mailbox.
+        path: PathBuf,
+        /// The length of the encoded message.
+        bytes: usize,
+        /// The greatest length of a message.
+        limit: u32,
+    },
     /// The store was written by a newer program.
     #[error("{}: the store has format {found}, this program knows up to {supported}; update fewbits", path.display())]
     Newer {

@@ -42,6 +42,7 @@ mod commit;
 mod durable;
 mod entry;
 mod error;
+mod exchange;
 mod format;
 mod id;
 mod index;
@@ -72,6 +73,7 @@ pub use self::{
     collect::{Collectable, Retained},
     commit::{Commit, Committer},
     error::{Holder, StoreError},
+    exchange::{Claim, Exchange, MailReader, MailWriter},
     id::{Digest, IdError, IdHasher, Key, KeyMap},
     info::{Info, OpInfo},
     record::{Record, RecordValues, Series},

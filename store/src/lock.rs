@@ -25,9 +25,9 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock without waiting for it.
-    pub(crate) fn take(root: &Path) -> Result<Self, StoreError> {
-        let path = root.join("lock");
+    /// Takes the lock in a file of this name without waiting for it.
+    pub(crate) fn take(root: &Path, name: &str) -> Result<Self, StoreError> {
+        let path = root.join(name);
         let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.at("open", &path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -88,8 +88,8 @@ mod tests {
     #[test]
     fn a_second_holder_is_told_who_the_first_is() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Lock::take(dir.path()).unwrap();
-        let second = Lock::take(dir.path()).unwrap_err();
+        let first = Lock::take(dir.path(), "lock").unwrap();
+        let second = Lock::take(dir.path(), "lock").unwrap_err();
         let StoreError::InUse { holder, .. } = &second else { panic!("{second}") };
         assert_eq!(holder.pid, Some(std::process::id()));
         assert!(
@@ -97,7 +97,7 @@ mod tests {
             "{second}"
         );
         drop(first);
-        Lock::take(dir.path()).unwrap();
+        Lock::take(dir.path(), "lock").unwrap();
     }
 
     #[test]

@@ -116,12 +116,13 @@ impl Record {
     }
 
     /// Encodes the record as a `MessagePack` map with named fields, so that later versions can add fields.
-    pub(crate) fn encode(&self) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+    pub fn encode(&self) -> Result<Vec<u8>, rmp_serde::encode::Error> {
         rmp_serde::to_vec_named(self)
     }
 
     /// Decodes a record. Returns `None` if the bytes are no record.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
         rmp_serde::from_slice(bytes).ok()
     }
 }

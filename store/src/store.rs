@@ -69,7 +69,7 @@ impl Store {
         refuse_newer(root)?;
         let warnings = Arc::new(Warnings::default());
         make_root(root)?;
-        let lock = Lock::take(root)?;
+        let lock = Lock::take(root, "lock")?;
         make_dirs(root)?;
         let mut journal = Arc::new(open_journal(root, &warnings)?);
         let mut opened = Catalog::open_writer(root, journal.clone(), walk_limit, warnings.clone())?;

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use fewbits_store::{Key, Store};
+use fewbits_store::Key;
+
+use crate::job_store::JobStore;
 
 /// The minimum time between checkpoints.
 const BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(30);
@@ -18,8 +20,8 @@ pub type OnProgress = dyn Fn(u64, u64, BTreeMap<String, f64>) + Send + Sync;
 pub struct Context {
     cancelled: Arc<AtomicBool>,
     report: Box<OnProgress>,
-    /// The store and the key of checkpoints; `None` for artifacts made again, which leave no trace.
-    place: Option<(Arc<Store>, Key)>,
+    /// The place and the key of checkpoints; `None` for artifacts made again, which leave no trace.
+    place: Option<(Arc<dyn JobStore>, Key)>,
     saved: Mutex<Instant>,
 }
 
@@ -29,7 +31,7 @@ impl Context {
     pub fn new(
         cancelled: Arc<AtomicBool>,
         report: Box<OnProgress>,
-        place: Option<(Arc<Store>, Key)>,
+        place: Option<(Arc<dyn JobStore>, Key)>,
     ) -> Self {
         Self { cancelled, report, place, saved: Mutex::new(Instant::now()) }
     }

@@ -36,6 +36,34 @@ pub enum Event {
         key: String,
         /// The reason that the task runs.
         reason: Reason,
+        /// The place of the worker that runs it; absent if the process of the run does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on: Option<String>,
+    },
+    /// A task left a worker without a result; another worker will get it.
+    Returned {
+        /// The task's name.
+        task: String,
+        /// The place of the worker.
+        from: String,
+        /// The reason, as a clause.
+        because: String,
+    },
+    /// A worker of a cluster joined the run.
+    WorkerJoined {
+        /// Its place.
+        worker: String,
+        /// The number of tasks that it runs at once.
+        jobs: usize,
+    },
+    /// A worker left the run.
+    WorkerLeft {
+        /// Its place.
+        worker: String,
+        /// The number of tasks that it ran at once.
+        jobs: usize,
+        /// The reason, as a clause.
+        because: String,
     },
     /// A task made progress; a training reports each epoch.
     Progressed {
@@ -111,8 +139,15 @@ pub enum Event {
         /// One sentence.
         message: String,
     },
+    /// The run has a fact for the user that is no warning.
+    Noted {
+        /// One sentence.
+        message: String,
+    },
     /// The run was asked to end after the running tasks.
     Draining,
+    /// The run left its tasks to the workers of a cluster; a later run takes over their results.
+    Left,
     /// The run was interrupted: running tasks are dropped.
     Interrupted,
     /// The file was saved with faults, or cannot be read: the last version stays. The process that follows the file tells

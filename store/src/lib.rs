@@ -79,7 +79,7 @@ pub use self::{
     record::{Record, RecordValues, Series},
     record_info::RecordInfo,
     run::{RunReader, RunWriter},
-    source::{SourceState, Stat},
+    source::{SourceMemory, SourceState, Stat},
     store::{Hit, Store},
     verify::Verification,
 };

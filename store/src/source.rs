@@ -3,10 +3,12 @@
 //! Knows nothing of the content of the files, nor of their readers.
 
 use std::{
+    collections::HashMap,
     fs::{self, Metadata},
     io,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -75,18 +77,39 @@ impl Stat {
     }
 }
 
+/// Remembers digests of source files in memory, for a process that has no store.
+#[derive(Debug, Default)]
+pub struct SourceMemory(Mutex<HashMap<PathBuf, (Stat, Digest)>>);
+
+impl SourceMemory {
+    /// Returns the digest of a source file if it is known without reading the file.
+    pub fn source_digest(&self, path: &Path) -> Result<SourceState, StoreError> {
+        let memo = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(path).copied();
+        state_of(path, memo)
+    }
+
+    /// Remembers the digest of a source file. `stat_before` is the file's state before it was read.
+    pub fn remember_source(&self, path: &Path, stat_before: Stat, digest: Digest) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), (stat_before, digest));
+    }
+}
+
+/// Compares a file with what was remembered of it.
+fn state_of(path: &Path, memo: Option<(Stat, Digest)>) -> Result<SourceState, StoreError> {
+    Ok(match durable::present(Stat::read_metadata(path)).at("look at", path)? {
+        None => SourceState::Gone(memo.map(|(_, digest)| digest)),
+        Some(now) => match memo {
+            Some((then, digest)) if then.settled() && then.same_file(&now) => SourceState::Known(digest),
+            _ => SourceState::Unknown,
+        },
+    })
+}
+
 impl Store {
     /// Returns the digest of a source file if it is known without reading the file. The path is used as given, so
     /// callers should pass an absolute one.
     pub fn source_digest(&self, path: &Path) -> Result<SourceState, StoreError> {
-        let memo = self.memo(path)?;
-        Ok(match durable::present(Stat::read_metadata(path)).at("look at", path)? {
-            None => SourceState::Gone(memo.map(|(_, digest)| digest)),
-            Some(now) => match memo {
-                Some((then, digest)) if then.settled() && then.same_file(&now) => SourceState::Known(digest),
-                _ => SourceState::Unknown,
-            },
-        })
+        state_of(path, self.memo(path)?)
     }
 
     /// Stores the digest of a source file. `stat_before` is the file's state before it was read. Stores nothing if the

@@ -29,7 +29,6 @@ pub(crate) const MIN_BATCH: usize = 256;
 pub struct TaskId(u32);
 
 impl TaskId {
-    #[cfg(test)]
     pub(crate) fn from_index(index: usize) -> Self {
         Self(index as u32)
     }

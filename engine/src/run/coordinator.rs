@@ -9,14 +9,15 @@ use std::time::Instant;
 use fewbits_store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
-use super::executor::Assignment;
+use super::executor::{Assignment, Outcome, Report};
 use super::halt::Halt;
-use super::job::{Job, JobError, JobResult, Worker};
+use super::job::{Job, JobError, JobResult, JobRunner};
 use super::runner::{Crew, CrewMessage, Ended, Flight, Progress, Runner, Version};
 use super::state::RunState;
 use crate::context::{Context, OnProgress};
 use crate::event::{Event, Summary};
 use crate::graph::{TaskGraph, TaskId};
+use crate::job_store::JobStore;
 use crate::ops::{OpError, Ops};
 use crate::parts::Parts;
 use crate::plan::{Plan, Planner};
@@ -75,13 +76,15 @@ pub(super) struct Coordinator<'r, O: Ops> {
     store: &'r Arc<Store>,
     settings: Settings,
     state: RunState<'r, O>,
-    worker: Arc<Worker<O>>,
+    runner: Arc<JobRunner<O>>,
     crew: &'r mut Crew<O>,
     /// The jobs in flight that this version wants, by their numbers.
     jobs: HashMap<u64, Job>,
     /// The tasks whose records are being written, by the numbers of their jobs.
     saving: HashMap<u64, TaskId>,
     store_error: Option<String>,
+    /// The number of tasks for which two workers gave different results.
+    differing: usize,
     /// Whether no further task starts.
     stopping: bool,
     /// Whether a newer version takes over.
@@ -95,7 +98,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         planner: &'r Planner<'r, O>,
         state: RunState<'r, O>,
         settings: Settings,
-        worker: Arc<Worker<O>>,
+        runner: Arc<JobRunner<O>>,
         crew: &'r mut Crew<O>,
     ) -> Self {
         Self {
@@ -104,11 +107,12 @@ impl<'r, O: Ops> Coordinator<'r, O> {
             store,
             settings,
             state,
-            worker,
+            runner,
             crew,
             jobs: HashMap::new(),
             saving: HashMap::new(),
             store_error: None,
+            differing: 0,
             stopping: false,
             superseded: false,
             halted: Halt::No,
@@ -117,6 +121,9 @@ impl<'r, O: Ops> Coordinator<'r, O> {
 
     /// Puts the tasks into the queue, and takes over the jobs in flight that this version wants.
     pub(super) fn begin(&mut self) -> Result<(), RunError> {
+        for (worker, jobs) in self.crew.workers.clone() {
+            self.state.tell(Event::WorkerJoined { worker, jobs });
+        }
         self.state.begin()?;
         let mut numbers: Vec<u64> = self.crew.flights.keys().copied().collect();
         numbers.sort_unstable();
@@ -129,9 +136,18 @@ impl<'r, O: Ops> Coordinator<'r, O> {
                 flight.cancelled.store(true, Ordering::Relaxed);
                 continue;
             };
-            flight.is_taken_over = true;
+            let (is_found, cancelled) = (flight.is_found, Arc::clone(&flight.cancelled));
+            (flight.is_taken_over, flight.is_found) = (true, false);
+            let progress = flight.progress.clone();
+            if is_found {
+                let assignment = self.assignment(number, job.clone(), cancelled);
+                self.crew.executor.assign(assignment);
+            } else {
+                let on = flight.on.clone();
+                self.state.began(&job, on);
+            }
             let task = self.graph.name(job.task);
-            for progress in flight.progress.clone() {
+            for progress in progress {
                 self.state.tell(progressed(&task, progress));
             }
             self.jobs.insert(number, job);
@@ -139,34 +155,42 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         Ok(())
     }
 
-    /// Starts ready tasks up to the number of jobs; returns whether a job or a commit is still under way.
+    /// Starts ready tasks up to the capacity of the executor; returns whether a job or a commit is still under way.
     pub(super) fn dispatch(&mut self) -> Result<bool, RunError> {
+        if !self.stops() && self.state.ready() > 0 {
+            self.crew.executor.want();
+        }
         // A cancelled job of an earlier version has its thread until it ends.
-        while !self.stops() && self.crew.flights.len() < self.settings.jobs {
+        while !self.stops() && self.crew.flights.len() < self.crew.executor.capacity() {
             let Some(job) = self.state.start_next()? else { break };
             self.assign(job);
         }
         let awaits_thread = !self.stops() && self.state.ready() > 0;
-        let runs = self.state.running() > 0 || awaits_thread;
+        let runs = (self.state.running() > 0 && self.halted != Halt::Leave) || awaits_thread;
         Ok((runs && !self.superseded) || self.state.is_recording())
     }
 
     fn assign(&mut self, job: Job) {
-        // Parallel tasks use the cores better than threads within one task; a single task gets all threads.
-        let beside = (self.state.running() + self.state.ready()).clamp(1, self.settings.jobs);
-        let width = (self.settings.threads / beside).max(1);
         let number = self.crew.next;
         self.crew.next += 1;
         let cancelled = Arc::new(AtomicBool::new(false));
-        let place = Some((Arc::clone(self.store), job.key));
-        let context = Context::new(Arc::clone(&cancelled), self.reporter(number), place);
-        let quiet = Context::new(Arc::clone(&cancelled), Box::new(|_, _, _| ()), None);
-        let flight =
-            Flight { key: job.key, keep: job.keep, cancelled, progress: vec![], is_taken_over: false };
+        let flight = Flight::new(&job, Arc::clone(&cancelled));
         self.crew.flights.insert(number, flight);
         self.jobs.insert(number, job.clone());
-        let worker = Arc::clone(&self.worker);
-        self.crew.executor.assign(Assignment { number, job, worker, width, context, quiet });
+        let assignment = self.assignment(number, job.clone(), cancelled);
+        if self.crew.executor.assign(assignment) {
+            self.state.began(&job, None);
+        }
+    }
+
+    fn assignment(&self, number: u64, job: Job, cancelled: Arc<AtomicBool>) -> Assignment<O> {
+        // Parallel tasks use the cores better than threads within one task; a single task gets all threads.
+        let beside = (self.state.running() + self.state.ready()).clamp(1, self.settings.jobs);
+        let width = (self.settings.threads / beside).max(1);
+        let place = Some((Arc::clone(self.store) as Arc<dyn JobStore>, job.key));
+        let context = Context::new(Arc::clone(&cancelled), self.reporter(number), place);
+        let quiet = Context::new(cancelled, Box::new(|_, _, _| ()), None);
+        Assignment { number, job, runner: Arc::clone(&self.runner), width, context, quiet }
     }
 
     pub(super) fn receive(&mut self, message: CrewMessage<O::Artifact>) -> Result<(), RunError> {
@@ -181,27 +205,81 @@ impl<'r, O: Ops> Coordinator<'r, O> {
             }
             CrewMessage::Rebuilt(task, seconds) => self.state.tell(Event::Rebuilt { task, seconds }),
             CrewMessage::Recorded(numbers, result) => self.recorded(&numbers, &result),
-            CrewMessage::Ended(number, outcome) => {
-                let flight = self.crew.flights.remove(&number);
-                let Some(job) = self.jobs.remove(&number) else {
-                    // A job of an earlier version that this one does not want: its result is true all the same.
-                    if let (Some(flight), Ok(done)) = (flight, outcome) {
-                        self.crew.commit(number, flight.key, done);
-                    }
-                    self.state.clear_unwanted();
-                    return Ok(());
-                };
-                if flight.is_some_and(|flight| flight.is_taken_over) {
-                    // It may have had other inputs of the same digests.
-                    self.state.clear_unwanted();
+            CrewMessage::Reported(report) => self.reported(report)?,
+        }
+        Ok(())
+    }
+
+    /// Handles a report of the executor.
+    fn reported(&mut self, report: Report<O::Artifact>) -> Result<(), RunError> {
+        match report {
+            Report::Began { number, on } => {
+                if let Some(flight) = self.crew.flights.get_mut(&number) {
+                    flight.on = Some(on.clone());
                 }
-                match outcome {
-                    Ok(done) => self.done(number, &job, done)?,
-                    Err(error) => self.undone(&job, &error)?,
+                if let Some(job) = self.jobs.get(&number) {
+                    self.state.began(job, Some(on));
                 }
-                self.state.sweep(&job);
+            }
+            Report::Returned { number, from, because } => {
+                if let Some(flight) = self.crew.flights.get_mut(&number) {
+                    (flight.on, flight.progress) = (None, vec![]);
+                }
+                if let Some(job) = self.jobs.get(&number) {
+                    let task = self.graph.name(job.task);
+                    self.state.tell(Event::Returned { task, from, because });
+                }
+            }
+            Report::Ended(number, outcome) => self.ended(number, outcome)?,
+            Report::Differing { key, message } => {
+                self.state.drop_record(&key)?;
+                self.differing += 1;
+                self.state.tell(Event::Warned { message });
+            }
+            Report::WorkerJoined { worker, jobs } => {
+                self.crew.workers.push((worker.clone(), jobs));
+                self.state.tell(Event::WorkerJoined { worker, jobs });
+            }
+            Report::WorkerLeft { worker, jobs, because } => {
+                let at = self.crew.workers.iter().position(|(place, _)| *place == worker);
+                at.map(|at| self.crew.workers.swap_remove(at));
+                self.state.tell(Event::WorkerLeft { worker, jobs, because });
+            }
+            // The loop looks at the capacity after every message.
+            Report::CapacityChanged => {}
+            Report::Noted(message) => self.state.tell(Event::Noted { message }),
+            Report::Warned(message) => self.state.tell(Event::Warned { message }),
+            Report::Abandoned(message) => {
+                self.state.tell(Event::Warned { message });
+                self.stop();
+            }
+            Report::Broken(error) => {
+                self.store_error.get_or_insert_with(|| error.to_string());
+                self.stop();
             }
         }
+        Ok(())
+    }
+
+    fn ended(&mut self, number: u64, outcome: Outcome<O::Artifact>) -> Result<(), RunError> {
+        let flight = self.crew.flights.remove(&number);
+        let Some(job) = self.jobs.remove(&number) else {
+            // A job of an earlier version that this one does not want: its result is true all the same.
+            if let (Some(flight), Ok(done)) = (flight, outcome) {
+                self.crew.commit(number, flight.key, done);
+            }
+            self.state.clear_unwanted();
+            return Ok(());
+        };
+        if flight.is_some_and(|flight| flight.is_taken_over) {
+            // It may have had other inputs of the same digests.
+            self.state.clear_unwanted();
+        }
+        match outcome {
+            Ok(done) => self.done(number, &job, done)?,
+            Err(error) => self.undone(&job, &error)?,
+        }
+        self.state.sweep(&job);
         Ok(())
     }
 
@@ -275,9 +353,9 @@ impl<'r, O: Ops> Coordinator<'r, O> {
     }
 
     /// Applies a halt request, if it is stronger than the earlier ones.
-    pub(super) fn halt(&mut self, asked: Halt) {
+    pub(super) fn halt(&mut self, asked: Halt) -> Result<(), RunError> {
         if asked <= self.halted {
-            return;
+            return Ok(());
         }
         self.halted = asked;
         match asked {
@@ -286,11 +364,22 @@ impl<'r, O: Ops> Coordinator<'r, O> {
                 self.state.tell(Event::Draining);
                 self.stopping = true;
             }
+            Halt::Leave => {
+                self.crew.executor.leave();
+                // Workers can go on with every ready task by themselves.
+                while self.crew.flights.len() < self.crew.executor.capacity() {
+                    let Some(job) = self.state.start_next()? else { break };
+                    self.assign(job);
+                }
+                self.state.tell(Event::Left);
+                self.stopping = true;
+            }
             Halt::Now => {
                 self.state.tell(Event::Interrupted);
                 self.stop();
             }
         }
+        Ok(())
     }
 
     fn stops(&self) -> bool {
@@ -303,7 +392,10 @@ impl<'r, O: Ops> Coordinator<'r, O> {
     }
 
     pub(super) fn finish(mut self, start: Instant) -> Result<Ended, RunError> {
-        let summary = self.state.finish(start.elapsed().as_secs_f64());
+        let summary = self.state.finish(start.elapsed().as_secs_f64(), self.differing);
+        if self.store_error.is_none() {
+            self.crew.executor.settle();
+        }
         let plan = match self.store_error {
             Some(message) => return Err(RunError::Record { message, summary }),
             // The final state does not know which tasks a dropped record concerns, so the plan is made again.

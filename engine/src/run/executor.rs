@@ -1,25 +1,24 @@
-//! The in-process executor: threads that do jobs, each job inside a rayon pool of its width.
-//! Knows nothing of which jobs are ready, or how their results are used.
+//! The executors of a run: each does jobs and reports how they end.
+//! A trait, because jobs run in threads of this process or on workers on other machines. Knows no state of a run.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::JoinHandle;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use rayon::ThreadPool;
+use fewbits_store::Key;
 
-use super::job::{Job, JobError, JobResult, Worker};
+use super::job::{Job, JobError, JobResult, JobRunner};
 use crate::context::Context;
-use crate::ops::{OpError, Ops};
+use crate::ops::Ops;
 
-/// A job with its worker, its width and its contexts.
+/// A job with the runner of its graph, its width and its contexts.
 pub struct Assignment<O: Ops> {
-    /// The number that names the job in its outcome.
+    /// The number that names the job in reports.
     pub number: u64,
     /// The job.
     pub job: Job,
-    /// The worker, which knows the graph of the job's task.
-    pub worker: Arc<Worker<O>>,
-    /// The number of threads of the job's rayon pool.
+    /// The runner, which knows the graph of the job's task.
+    pub runner: Arc<JobRunner<O>>,
+    /// The number of threads of the job's rayon pool, if it runs in this process.
     pub width: usize,
     /// The job's link to the run.
     pub context: Context,
@@ -30,85 +29,88 @@ pub struct Assignment<O: Ops> {
 /// The outcome of a job.
 pub type Outcome<A> = Result<JobResult<A>, JobError>;
 
-/// The threads that wait for jobs. Dropping the executor waits for the running jobs, so they should be cancelled first.
-pub struct Executor<O: Ops> {
-    queue: Option<mpsc::Sender<Assignment<O>>>,
-    threads: Vec<JoinHandle<()>>,
+/// A job that workers had in hand when the run began, because an earlier coordinator assigned it.
+pub struct FoundJob {
+    /// The number that names the job in reports.
+    pub number: u64,
+    /// Its key.
+    pub key: Key,
+    /// Whether its artifact goes into the store.
+    pub keep: bool,
+    /// Set by the coordinator if nothing wants the job any more.
+    pub cancelled: Arc<AtomicBool>,
 }
 
-/// The idle rayon pools. They are reused because the width of jobs changes with the number of parallel jobs.
-#[derive(Default)]
-struct Pools(Mutex<Vec<ThreadPool>>);
-
-impl<O: Ops> Executor<O> {
-    /// Starts `jobs` threads; each calls `done` with the number and the outcome of a job.
-    pub fn start(
+/// The reports of an executor to the coordinator.
+pub enum Report<A> {
+    /// A worker started a job.
+    Began {
+        /// The job's number.
+        number: u64,
+        /// The place of the worker.
+        on: String,
+    },
+    /// A job left a worker without an outcome; another worker will get it.
+    Returned {
+        /// The job's number.
+        number: u64,
+        /// The place of the worker.
+        from: String,
+        /// The reason, as a clause.
+        because: String,
+    },
+    /// A job ended.
+    Ended(u64, Outcome<A>),
+    /// Two workers gave different results for one key.
+    Differing {
+        /// The key.
+        key: Key,
+        /// The task, both workers and the differences, as a sentence.
+        message: String,
+    },
+    /// A worker came, or came back.
+    WorkerJoined {
+        /// Its place.
+        worker: String,
+        /// The number of tasks that it runs at once.
         jobs: usize,
-        done: impl Fn(u64, Outcome<O::Artifact>) + Send + Sync + 'static,
-    ) -> std::io::Result<Self> {
-        let (queue, assignments) = mpsc::channel::<Assignment<O>>();
-        let shared = Arc::new((Mutex::new(assignments), done, Pools::default()));
-        let threads = (0..jobs)
-            .map(|index| {
-                let shared = Arc::clone(&shared);
-                std::thread::Builder::new().name(format!("job-{index}")).spawn(move || {
-                    let (assignments, done, pools) = &*shared;
-                    loop {
-                        let next = assignments.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                        let Ok(assignment) = next else { return };
-                        let outcome = perform(pools, &assignment);
-                        done(assignment.number, outcome);
-                    }
-                })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { queue: Some(queue), threads })
-    }
-
-    /// Hands over a job to the next idle thread.
-    pub fn assign(&self, assignment: Assignment<O>) {
-        if let Some(queue) = &self.queue {
-            // The threads live as long as the executor, so the queue has a receiver.
-            let _ = queue.send(assignment);
-        }
-    }
+    },
+    /// A worker left.
+    WorkerLeft {
+        /// Its place.
+        worker: String,
+        /// The number of tasks that it ran at once.
+        jobs: usize,
+        /// The reason, as a clause.
+        because: String,
+    },
+    /// The capacity is another one.
+    CapacityChanged,
+    /// A fact for the user, as a sentence.
+    Noted(String),
+    /// A warning, as a sentence.
+    Warned(String),
+    /// No further job can run, for the reason in this sentence.
+    Abandoned(String),
+    /// The files that jobs and results go through cannot be read or written.
+    Broken(fewbits_store::StoreError),
 }
 
-impl<O: Ops> Drop for Executor<O> {
-    fn drop(&mut self) {
-        self.queue = None;
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
-        }
-    }
-}
+/// Does jobs. Dropping an executor that does not leave its jobs to others ends them.
+pub trait Executor<O: Ops>: Send {
+    /// Returns the number of jobs that it takes at once now.
+    fn capacity(&self) -> usize;
 
-fn perform<O: Ops>(pools: &Pools, assignment: &Assignment<O>) -> Outcome<O::Artifact> {
-    let pool = pools.take(assignment.width)?;
-    let work = || assignment.worker.work(&assignment.job, &assignment.context, &assignment.quiet);
-    let outcome = catch_unwind(AssertUnwindSafe(|| pool.install(work)));
-    pools.put(pool);
-    outcome.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        Err(OpError::Failed(format!("a fault in fewbits itself ({text}); please report it")).into())
-    })
-}
+    /// Tells that tasks are ready to run, whether there is capacity or not.
+    fn want(&mut self) {}
 
-impl Pools {
-    fn take(&self, width: usize) -> Result<ThreadPool, JobError> {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = idle.iter().position(|pool| pool.current_num_threads() == width) {
-            return Ok(idle.swap_remove(at));
-        }
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(width)
-            .thread_name(|index| format!("compute-{index}"))
-            .build()
-            .map_err(|error| OpError::Failed(format!("cannot start threads: {error}")).into())
-    }
+    /// Takes over a job, or the care for a found job. Returns whether the job starts at once; if not, a report tells its start.
+    fn assign(&mut self, assignment: Assignment<O>) -> bool;
 
-    fn put(&self, pool: ThreadPool) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(pool);
-    }
+    /// Leaves the jobs in hand to the workers, where there are any, so that a later run takes over their results. Until the
+    /// executor is dropped, its capacity has no limit.
+    fn leave(&mut self) {}
+
+    /// Tells that every result of this executor is recorded, so that nothing of it needs to stay for a later run.
+    fn settle(&mut self) {}
 }

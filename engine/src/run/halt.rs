@@ -9,6 +9,9 @@ pub enum Halt {
     No,
     /// No further task starts; running tasks end and count.
     AfterRunning,
+    /// No further task starts here; what the workers of a cluster have in hand is left to them. Without workers, running tasks are
+    /// dropped.
+    Leave,
     /// Running tasks are dropped; finished results are kept.
     Now,
 }

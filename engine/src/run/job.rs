@@ -1,5 +1,5 @@
 //! The unit handed to an executor: a task with its preimage, and a source for every input artifact that leads back to
-//! kept objects and sources. It needs nothing else of the run's state, so it could run elsewhere.
+//! kept objects and sources. It needs nothing else of the run's state, so a worker on another machine can do it.
 //! Knows nothing of threads or order.
 
 use std::collections::BTreeMap;
@@ -12,8 +12,10 @@ use fewbits_store::{Digest, Key, Record, SourceState, Store, StoreError};
 use super::artifacts::Artifacts;
 use crate::context::Context;
 use crate::graph::{TaskGraph, TaskId};
+use crate::job_store::JobStore;
 use crate::ops::{OpError, Ops, SourceContent};
 use crate::parts::Parts;
+use crate::reason::Reason;
 
 /// A task to be computed.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub struct Job {
     pub keep: bool,
     /// The sources of its input artifacts.
     pub inputs: Vec<ArtifactSource>,
+    /// The reason that the task runs.
+    pub reason: Reason,
 }
 
 /// The source of an artifact that may not be in memory.
@@ -107,7 +111,7 @@ pub enum JobError {
     /// A kept artifact is missing from the store or damaged.
     #[error("a stored result is lost")]
     Lost {
-        /// The task that made it, in the worker's graph.
+        /// The task that made it, in the runner's graph.
         task: TaskId,
         /// Its key.
         key: Key,
@@ -124,22 +128,22 @@ pub enum JobError {
     },
 }
 
-/// The worker does the jobs of a graph; the threads of an executor share it.
-pub struct Worker<O: Ops> {
+/// Does the jobs of a graph; the threads of an executor share it.
+pub struct JobRunner<O: Ops> {
     /// The graph of the jobs' tasks.
     pub graph: Arc<TaskGraph<O>>,
     /// The ops.
     pub ops: Arc<O>,
-    /// The store of the kept artifacts.
-    pub store: Arc<Store>,
+    /// The kept artifacts.
+    pub store: Arc<dyn JobStore>,
     /// The artifacts in memory.
     pub artifacts: Arc<Artifacts<O::Artifact>>,
     /// The callback for every artifact that was made again, with the seconds it took.
     pub rebuilt: Box<dyn Fn(TaskId, f64) + Send + Sync>,
 }
 
-impl<O: Ops> Worker<O> {
-    /// Makes a worker outside a run, without a callback for artifacts made again.
+impl<O: Ops> JobRunner<O> {
+    /// Makes a runner outside a run, without a callback for artifacts made again.
     pub fn silent(
         (graph, ops, store): (&Arc<TaskGraph<O>>, &Arc<O>, &Arc<Store>),
         artifacts: Arc<Artifacts<O::Artifact>>,
@@ -147,7 +151,7 @@ impl<O: Ops> Worker<O> {
         Self {
             graph: Arc::clone(graph),
             ops: Arc::clone(ops),
-            store: Arc::clone(store),
+            store: Arc::clone(store) as Arc<dyn JobStore>,
             artifacts,
             rebuilt: Box::new(|_, _| ()),
         }

@@ -1,4 +1,4 @@
-//! The execution of a plan: the coordinator knows states and order, the executor knows threads.
+//! The execution of a plan: the coordinator knows states and order, an executor knows threads or workers.
 //! Knows nothing of terminals; signals and keys arrive as a halt request.
 
 mod announcer;
@@ -13,3 +13,4 @@ pub mod recompute;
 pub mod runner;
 mod state;
 mod supply;
+pub mod threads;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fewbits_store::{Store, StoreError};
 
 use super::artifacts::Artifacts;
-use super::job::{JobError, Worker};
+use super::job::{JobError, JobRunner};
 use super::supply::Supply;
 use crate::context::Context;
 use crate::graph::{TaskGraph, TaskId};
@@ -59,21 +59,21 @@ pub enum RebuildError {
 /// Makes artifacts again. Artifacts stay in memory for later requests until the rebuilder is dropped.
 pub struct Rebuilder<'r, O: Ops> {
     supply: Supply<'r, O>,
-    worker: Worker<O>,
+    runner: JobRunner<O>,
 }
 
 impl<'r, O: Ops> Rebuilder<'r, O> {
     /// Makes a rebuilder from a plan's known results.
     pub fn new((graph, ops, store): (&'r Arc<TaskGraph<O>>, &Arc<O>, &Arc<Store>), plan: Plan) -> Self {
         let artifacts = Arc::new(Artifacts::new());
-        let worker = Worker::silent((graph, ops, store), Arc::clone(&artifacts));
-        Self { supply: Supply::new(graph, plan, artifacts, false), worker }
+        let runner = JobRunner::silent((graph, ops, store), Arc::clone(&artifacts));
+        Self { supply: Supply::new(graph, plan, artifacts, false), runner }
     }
 
     /// Returns the graph of the tasks.
     #[must_use]
     pub fn graph(&self) -> &TaskGraph<O> {
-        &self.worker.graph
+        &self.runner.graph
     }
 
     /// Returns a task's artifact, which matches the digests of its record. It runs on all threads of the caller's
@@ -84,7 +84,7 @@ impl<'r, O: Ops> Rebuilder<'r, O> {
             return Err(RebuildError::NoArtifact { task: graph.name(task) });
         }
         let source = self.supply.source(task).map_err(|unknown| self.unknown(unknown))?;
-        self.worker.obtain(&source, &Context::silent()).map_err(|error| match error {
+        self.runner.obtain(&source, &Context::silent()).map_err(|error| match error {
             JobError::Store(error) => error.into(),
             JobError::Lost { task, .. } => RebuildError::Lost { task: graph.name(task) },
             JobError::Differs { task, .. } => RebuildError::Differs { task },

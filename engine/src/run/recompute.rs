@@ -7,12 +7,13 @@ use std::sync::Arc;
 use fewbits_store::{Record, Store, StoreError};
 
 use super::artifacts::Artifacts;
-use super::job::{Job, JobError, Worker};
+use super::job::{Job, JobError, JobRunner};
 use super::supply::Supply;
 use crate::context::Context;
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::{OpError, Ops};
 use crate::plan::{Plan, Planner, PreimageState};
+use crate::reason::Reason;
 
 /// The provenance label of the builds that produce the same bits.
 const NUMERICS: &str = "numerics";
@@ -40,7 +41,7 @@ pub fn recompute<O: Ops>(
     each: &mut dyn FnMut(TaskId, &Recomputed),
 ) -> Result<(), StoreError> {
     let artifacts = Arc::new(Artifacts::new());
-    let worker = Worker::silent((graph, ops, store), Arc::clone(&artifacts));
+    let runner = JobRunner::silent((graph, ops, store), Arc::clone(&artifacts));
     let mut supply = Supply::new(graph, plan, artifacts, false);
     for &task in tasks {
         supply.hold(task);
@@ -48,7 +49,7 @@ pub fn recompute<O: Ops>(
     for &task in tasks {
         let job = job(task, &supply, planner)?;
         let verdict = match &job {
-            Some(job) => again(job, &worker)?,
+            Some(job) => again(job, &runner)?,
             None => {
                 Recomputed::Unlike("its record or an input's record is not in the store any more".to_owned())
             }
@@ -71,30 +72,30 @@ fn job<O: Ops>(
     else {
         return Ok(None);
     };
-    Ok(Some(Job { task, key, preimage, keep: false, inputs }))
+    Ok(Some(Job { task, key, preimage, keep: false, inputs, reason: Reason::New }))
 }
 
-fn again<O: Ops>(job: &Job, worker: &Worker<O>) -> Result<Recomputed, StoreError> {
-    let Some(recorded) = worker.store.record(&job.key)? else {
+fn again<O: Ops>(job: &Job, runner: &JobRunner<O>) -> Result<Recomputed, StoreError> {
+    let Some(recorded) = runner.store.record(&job.key)? else {
         return Ok(Recomputed::Unlike("its record is damaged".to_owned()));
     };
-    let resolved = worker.graph.resolved_op(job.task);
-    if !worker.ops.is_exact(&resolved.op) {
+    let resolved = runner.graph.resolved_op(job.task);
+    if !runner.ops.is_exact(&resolved.op) {
         let why = "its device does not give the same bits each time";
         return Ok(Recomputed::Unlike(why.to_owned()));
     }
     let label = |provenance: &BTreeMap<String, String>| provenance.get(NUMERICS).cloned();
     let is_others = |record: &Record| {
         // An input that is made again has an op of its own.
-        let ours = worker.ops.provenance(&record.op().unwrap_or_default(), &resolved.op);
+        let ours = runner.ops.provenance(&record.op().unwrap_or_default(), &resolved.op);
         label(&record.provenance) != label(&ours)
     };
     let other = || Recomputed::Unlike("it was recorded by a build with other numbers".to_owned());
-    Ok(match worker.work(job, &Context::silent(), &Context::silent()) {
+    Ok(match runner.work(job, &Context::silent(), &Context::silent()) {
         Ok(done) if recorded.says_the_same_as(&done.record) => Recomputed::Same,
         Ok(_) if is_others(&recorded) => other(),
         Ok(done) => Recomputed::Differs(recorded.differences(&done.record)),
-        Err(JobError::Differs { task, key }) => match worker.store.record(&key)? {
+        Err(JobError::Differs { task, key }) => match runner.store.record(&key)? {
             Some(record) if is_others(&record) => other(),
             _ => Recomputed::Differs(vec![format!("{task}, made again for it, differs from its record")]),
         },

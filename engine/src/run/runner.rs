@@ -1,4 +1,4 @@
-//! The runner: what outlives one version of an experiment in a process. It has the threads, the thread that commits, the
+//! The runner: what outlives one version of an experiment in a process. It has the executor, the thread that commits, the
 //! artifacts in memory and the jobs in flight. Knows nothing of the states of tasks.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -12,13 +12,15 @@ use tokio::sync::{mpsc, watch};
 use super::announcer::Announcer;
 use super::artifacts::Artifacts;
 use super::coordinator::{Coordinator, RunError, Settings};
-use super::executor::{Executor, Outcome};
+use super::executor::{Executor, FoundJob, Report};
 use super::halt::Halt;
-use super::job::{JobResult, Worker};
+use super::job::{Job, JobResult, JobRunner};
 use super::state::RunState;
 use super::supply::Supply;
+use super::threads::Threads;
 use crate::event::{Event, Summary};
 use crate::graph::{TaskGraph, TaskId};
+use crate::job_store::JobStore;
 use crate::ops::Ops;
 use crate::plan::{Plan, Planner, TaskState};
 use crate::preview::preview;
@@ -28,8 +30,8 @@ use crate::why::History;
 /// The messages from other threads to the coordinator. Jobs are named by their numbers, because the task of a job has
 /// another place in another version.
 pub(super) enum CrewMessage<A> {
-    /// A job ended.
-    Ended(u64, Outcome<A>),
+    /// The executor reported.
+    Reported(Report<A>),
     /// The records of these jobs are safe from a crash, or could not be written.
     Recorded(Vec<u64>, Result<(), String>),
     /// A job reported its progress.
@@ -46,7 +48,7 @@ pub(super) struct Progress {
     pub(super) metrics: BTreeMap<String, f64>,
 }
 
-/// A job that a thread computes.
+/// A job that the executor has.
 pub(super) struct Flight {
     pub(super) key: Key,
     pub(super) keep: bool,
@@ -55,6 +57,20 @@ pub(super) struct Flight {
     pub(super) progress: Vec<Progress>,
     /// Whether a version after the one that started it took it over.
     pub(super) is_taken_over: bool,
+    /// Whether the job was in the hands of workers before the run began, and no version has adopted it yet.
+    pub(super) is_found: bool,
+    /// The place of the worker that runs it.
+    pub(super) on: Option<String>,
+}
+
+impl Flight {
+    pub(super) fn new(job: &Job, cancelled: Arc<AtomicBool>) -> Self {
+        Self { is_found: false, ..Self::found(FoundJob { number: 0, key: job.key, keep: job.keep, cancelled }) }
+    }
+
+    fn found(FoundJob { key, keep, cancelled, .. }: FoundJob) -> Self {
+        Self { key, keep, cancelled, progress: vec![], is_taken_over: false, is_found: true, on: None }
+    }
 }
 
 /// A version of an experiment to run.
@@ -78,6 +94,9 @@ pub struct Ended {
     pub is_superseded: bool,
 }
 
+/// Receives the reports of an executor, on any thread.
+pub type OnReport<A> = Arc<dyn Fn(Report<A>) + Send + Sync>;
+
 /// Runs one version of an experiment after the other. A job that the next version still wants goes on.
 pub struct Runner<O: Ops> {
     ops: Arc<O>,
@@ -92,12 +111,14 @@ pub struct Runner<O: Ops> {
     crew: Option<Crew<O>>,
 }
 
-/// The threads of a runner, and what they work on.
+/// The executor of a runner, the thread that commits, and the jobs in flight.
 pub(super) struct Crew<O: Ops> {
-    pub(super) executor: Executor<O>,
+    pub(super) executor: Box<dyn Executor<O>>,
     pub(super) committer: Committer,
     pub(super) messages: mpsc::UnboundedSender<CrewMessage<O::Artifact>>,
     pub(super) flights: HashMap<u64, Flight>,
+    /// The places of the workers, each with the number of tasks that it runs at once.
+    pub(super) workers: Vec<(String, usize)>,
     /// The number of the next job.
     pub(super) next: u64,
 }
@@ -109,6 +130,22 @@ impl<O: Ops> Runner<O> {
         let (messages, inbox) = mpsc::unbounded_channel();
         let artifacts = Arc::new(Artifacts::new());
         Self { ops, store, settings, artifacts, keeps_sources: false, messages, inbox, crew: None }
+    }
+
+    /// Runs the jobs with another executor than threads of this process. `start` gets the function that receives its
+    /// reports, and returns the executor with the jobs that it found.
+    pub fn with_executor<E: Into<RunError>>(
+        mut self,
+        start: impl FnOnce(OnReport<O::Artifact>) -> Result<(Box<dyn Executor<O>>, Vec<FoundJob>), E>,
+    ) -> Result<Self, RunError> {
+        let reported = self.messages.clone();
+        let report = move |report| drop(reported.send(CrewMessage::Reported(report)));
+        let (executor, found) = start(Arc::new(report)).map_err(Into::into)?;
+        let mut crew = Crew::start(executor, &self.store, &self.messages)?;
+        crew.next = found.iter().map(|job| job.number + 1).max().unwrap_or(0);
+        crew.flights = found.into_iter().map(|job| (job.number, Flight::found(job))).collect();
+        self.crew = Some(crew);
+        Ok(self)
     }
 
     /// Lets artifacts of tasks without inputs, such as datasets, stay in memory for the next version.
@@ -159,19 +196,19 @@ impl<O: Ops> Runner<O> {
         }
         let supply = Supply::new(&graph, plan, Arc::clone(&self.artifacts), self.keeps_sources);
         let state = RunState::new(&graph, &planner, &store, supply, history, announcer);
-        let worker = Arc::new(Worker {
+        let runner = Arc::new(JobRunner {
             graph: Arc::clone(&graph),
             ops: Arc::clone(&ops),
-            store: Arc::clone(&store),
+            store: Arc::clone(&store) as Arc<dyn JobStore>,
             artifacts: Arc::clone(&self.artifacts),
             rebuilt: rebuilt(&graph, &self.messages),
         });
         let crew = match &mut self.crew {
             Some(crew) => crew,
-            none => none.insert(Crew::start(self.settings.jobs, &store, &self.messages)?),
+            none => none.insert(Crew::of_threads(self.settings.jobs, &store, &self.messages)?),
         };
         let mut coordinator =
-            Coordinator::new((&graph, &store), &planner, state, self.settings, worker, crew);
+            Coordinator::new((&graph, &store), &planner, state, self.settings, runner, crew);
         coordinator.begin()?;
         while coordinator.dispatch()? {
             tokio::select! {
@@ -181,7 +218,7 @@ impl<O: Ops> Runner<O> {
                 },
                 Ok(()) = halt.changed(), if coordinator.is_haltable() => {
                     let asked = *halt.borrow_and_update();
-                    coordinator.halt(asked);
+                    coordinator.halt(asked)?;
                 }
                 Ok(()) = newer.changed(), if !coordinator.is_superseded() => coordinator.supersede(),
             }
@@ -194,18 +231,18 @@ impl<O: Ops> Runner<O> {
     /// Records the results of jobs that ended between two versions, so that the next plan knows them.
     async fn record_ended(&mut self) {
         let Some(crew) = &mut self.crew else { return };
-        let mut saving = HashSet::new();
+        let (mut saving, mut later) = (HashSet::new(), vec![]);
         loop {
             let message = match self.inbox.try_recv() {
                 Ok(message) => message,
-                Err(_) if saving.is_empty() => return,
+                Err(_) if saving.is_empty() => break,
                 Err(_) => match self.inbox.recv().await {
                     Some(message) => message,
-                    None => return,
+                    None => break,
                 },
             };
             match message {
-                CrewMessage::Ended(number, outcome) => {
+                CrewMessage::Reported(Report::Ended(number, outcome)) => {
                     if let (Some(flight), Ok(done)) = (crew.flights.remove(&number), outcome) {
                         saving.insert(number);
                         crew.commit(number, flight.key, done);
@@ -219,7 +256,12 @@ impl<O: Ops> Runner<O> {
                     }
                 }
                 CrewMessage::Rebuilt(..) => {}
+                CrewMessage::Reported(report) => later.push(report),
             }
+        }
+        // What happened to workers meanwhile concerns the next version.
+        for report in later {
+            let _ = crew.messages.send(CrewMessage::Reported(report));
         }
     }
 
@@ -244,20 +286,29 @@ impl<O: Ops> Crew<O> {
         artifact
     }
 
-    fn start(
+    fn of_threads(
         jobs: usize,
         store: &Arc<Store>,
         messages: &mpsc::UnboundedSender<CrewMessage<O::Artifact>>,
     ) -> Result<Self, RunError> {
-        let (ended, recorded) = (messages.clone(), messages.clone());
-        let executor = Executor::start(jobs, move |number, outcome| {
-            let _ = ended.send(CrewMessage::Ended(number, outcome));
+        let ended = messages.clone();
+        let threads = Threads::start(jobs, move |number, outcome| {
+            let _ = ended.send(CrewMessage::Reported(Report::Ended(number, outcome)));
         })?;
+        Self::start(Box::new(threads), store, messages)
+    }
+
+    fn start(
+        executor: Box<dyn Executor<O>>,
+        store: &Arc<Store>,
+        messages: &mpsc::UnboundedSender<CrewMessage<O::Artifact>>,
+    ) -> Result<Self, RunError> {
+        let recorded = messages.clone();
         let committer = Committer::start(Arc::clone(store), move |tickets, result| {
             let result = result.map_err(ToString::to_string);
             let _ = recorded.send(CrewMessage::Recorded(tickets.to_vec(), result));
         })?;
-        Ok(Self { executor, committer, messages: messages.clone(), flights: HashMap::new(), next: 0 })
+        Ok(Self { executor, committer, messages: messages.clone(), flights: HashMap::new(), workers: vec![], next: 0 })
     }
 
     /// Cancels the jobs in flight whose results a plan does not want, or wants kept while they are not.

@@ -184,11 +184,16 @@ impl<'r, O: Ops> RunState<'r, O> {
         };
         let key = Key::derive(&preimage);
         let reason = self.reason(task, &preimage);
-        self.announcer.tell(Event::Started { task: self.graph.name(task), key: key.to_string(), reason });
         // One record serves all tasks of the key, so the artifact is kept if any of their nodes keeps it.
         let keeps = |task: &TaskId| self.graph.keeps(*task);
         let keep = keeps(&task) || self.queue.followers(task).iter().any(keeps);
-        Ok(Some(Job { task, key, preimage, keep, inputs }))
+        Ok(Some(Job { task, key, preimage, keep, inputs, reason }))
+    }
+
+    /// Announces that a job runs: in this process, or on the worker at a place.
+    pub fn began(&mut self, job: &Job, on: Option<String>) {
+        let (task, key, reason) = (self.graph.name(job.task), job.key.to_string(), job.reason.clone());
+        self.announcer.tell(Event::Started { task, key, reason, on });
     }
 
     /// Handles a job's result, which the store begins to write: dependent tasks may start from memory.
@@ -277,12 +282,15 @@ impl<'r, O: Ops> RunState<'r, O> {
         Ok(())
     }
 
-    /// Ends the run: unfinished tasks are skipped. Returns the summary.
-    pub fn finish(&mut self, seconds: f64) -> Summary {
+    /// Ends the run: unfinished tasks are skipped. `differing` recorded tasks count as failed, because two workers gave different
+    /// results for them. Returns the summary.
+    pub fn finish(&mut self, seconds: f64, differing: usize) -> Summary {
         self.supply.check(self.recording.values().filter(|recording| recording.kept).count());
         self.queue.check();
         self.queue.leave_rest();
-        let summary = self.queue.summary(seconds);
+        let mut summary = self.queue.summary(seconds);
+        let differing = differing.min(summary.ran);
+        (summary.ran, summary.failed) = (summary.ran - differing, summary.failed + differing);
         for message in self.store.warnings() {
             self.announcer.tell(Event::Warned { message });
         }

@@ -177,7 +177,14 @@ pub fn lines(events: &[Event]) -> Vec<String> {
             | Event::Proposed { .. }
             | Event::Progressed { .. }
             | Event::Computed { .. }
+            | Event::Noted { .. }
+            | Event::WorkerJoined { .. }
+            | Event::WorkerLeft { .. }
             | Event::Finished(_) => {}
+            Event::Returned { task, from, because } => {
+                lines.push(format!("{task} returned from {from}: {because}"));
+            }
+            Event::Left => lines.push("left".to_owned()),
             Event::Superseded => lines.push("superseded".to_owned()),
             Event::Started { task, .. } => lines.push(format!("started {task}")),
             Event::Completed { task, metrics, .. } => {
@@ -218,6 +225,7 @@ fn working(events: &[Event], jobs: usize) -> usize {
             }
             Event::Completed { task, .. } => assert!(saving.remove(task), "{task} is not computed"),
             Event::Postponed { task, .. } => assert!(running.remove(task), "{task} does not run"),
+            Event::Returned { task, .. } => drop(running.remove(task)),
             Event::Failed { task, .. } => {
                 running.remove(task);
                 saving.remove(task);
@@ -232,6 +240,10 @@ fn working(events: &[Event], jobs: usize) -> usize {
             | Event::Rebuilt { .. }
             | Event::Skipped { .. }
             | Event::Warned { .. }
+            | Event::Noted { .. }
+            | Event::WorkerJoined { .. }
+            | Event::WorkerLeft { .. }
+            | Event::Left
             | Event::Draining
             | Event::Interrupted
             | Event::Finished(_) => {}

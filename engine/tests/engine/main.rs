@@ -3,6 +3,7 @@
 mod arithmetic;
 mod bench;
 mod cite;
+mod cluster;
 mod decisions;
 mod diff;
 mod expansion;

@@ -1,0 +1,424 @@
+//! The dispatcher: the coordinator's thread that assigns jobs to workers, reads their replies and notices their silence.
+//! It alone reads and writes the mailboxes of the coordinator's side. Knows no state of the run.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fewbits_store::{Exchange, Key, MailReader, MailWriter, Record, Store, StoreError};
+
+use super::executor::ClusterSettings;
+use super::message::Order;
+use super::orders::{NoOrder, OrderWriter};
+use super::recruiter::{Outlook, Recruiter};
+use super::roster::{Presence, RosterEntry};
+use super::takeover::Takeover;
+use crate::ops::{OpError, Ops};
+use crate::run::executor::{Assignment, FoundJob, Report};
+use crate::run::job::{JobError, JobResult};
+use crate::run::runner::OnReport;
+
+/// The shortest and the longest pause between two looks at the mailboxes. The pause doubles while nothing happens.
+const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(250)];
+/// The time between two looks for new workers, and between two signs of life to workers.
+const BETWEEN_ROLL_CALLS: Duration = Duration::from_millis(500);
+const BETWEEN_BEATS: Duration = Duration::from_secs(20);
+/// The time after which trouble with the exchange is reported.
+const BRIEF: Duration = Duration::from_secs(5);
+/// The time that workers get at the end of a run to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(3);
+
+/// A command of the coordinator.
+pub(super) enum Command<O: Ops> {
+    /// Tasks are ready.
+    Want,
+    /// Take over a job.
+    Assign(Box<Assignment<O>>),
+    /// Every result is recorded.
+    Settle,
+}
+
+/// A job of the coordinator.
+pub(super) struct OpenJob<O: Ops> {
+    pub(super) assignment: Assignment<O>,
+    /// The workers on which it failed, with the messages.
+    pub(super) failures: Vec<(String, String)>,
+    /// Whether a lost input was published again for it.
+    pub(super) is_resent: bool,
+}
+
+/// A job that an earlier coordinator assigned, before the run cares for it.
+pub(super) struct Found {
+    pub(super) key: Key,
+    pub(super) keep: bool,
+    cancelled: Arc<AtomicBool>,
+    /// The place of the worker that began it.
+    pub(super) began: Option<String>,
+    pub(super) has_ended: bool,
+}
+
+/// A result that another worker may give once more.
+pub(super) struct Closed {
+    pub(super) task: String,
+    pub(super) place: String,
+    pub(super) record: Record,
+}
+
+/// Assigns jobs to workers.
+pub(super) struct Dispatcher<O: Ops> {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) settings: ClusterSettings,
+    pub(super) report: OnReport<O::Artifact>,
+    pub(super) roster: BTreeMap<String, RosterEntry>,
+    pub(super) open: HashMap<u64, OpenJob<O>>,
+    pub(super) found: HashMap<u64, Found>,
+    pub(super) closed: HashMap<u64, Closed>,
+    /// The jobs that no worker has.
+    pub(super) waiting: VecDeque<u64>,
+    /// The results whose objects are not readable yet: the time of arrival, the worker, the job's number there, the record.
+    pub(super) arriving: Vec<(Instant, String, u64, Box<Record>)>,
+    pub(super) orders: OrderWriter,
+    recruiter: Box<dyn Recruiter>,
+    capacity: Arc<AtomicUsize>,
+    has_left: Arc<AtomicBool>,
+    is_wanted: bool,
+    is_settled: bool,
+    /// The time at which operations on the exchange began to fail, and whether this was reported.
+    trouble: Option<(Instant, bool)>,
+    roll_called: Option<Instant>,
+    beaten: Instant,
+    told: Option<String>,
+}
+
+impl<O: Ops> Dispatcher<O> {
+    /// Takes over an exchange. Returns the dispatcher and the jobs of an earlier coordinator.
+    pub(super) fn take_over(
+        exchange: Arc<Exchange>,
+        store: Arc<Store>,
+        recruiter: Box<dyn Recruiter>,
+        settings: ClusterSettings,
+        report: OnReport<O::Artifact>,
+        (capacity, has_left): (Arc<AtomicUsize>, Arc<AtomicBool>),
+    ) -> Result<(Self, Vec<FoundJob>), StoreError> {
+        let Takeover { roster, results, open } = Takeover::read(&exchange, &store)?;
+        if roster.is_empty() && results.is_empty() {
+            exchange.clear()?;
+        }
+        let orders = OrderWriter::new(Arc::clone(&exchange), store);
+        let mut dispatcher = Self {
+            exchange,
+            settings,
+            report,
+            roster,
+            open: HashMap::new(),
+            found: HashMap::new(),
+            closed: HashMap::new(),
+            waiting: VecDeque::new(),
+            arriving: vec![],
+            orders,
+            recruiter,
+            capacity,
+            has_left,
+            is_wanted: false,
+            is_settled: false,
+            trouble: None,
+            roll_called: None,
+            beaten: Instant::now(),
+            told: None,
+        };
+        let mut jobs = vec![];
+        for (_, record) in results {
+            let key = Key::derive(&record.preimage);
+            // A result whose objects are gone is computed again.
+            let Some(objects) = dispatcher.objects_of(&record)? else { continue };
+            let number = dispatcher.find(&mut jobs, key, record.kept, true);
+            dispatcher.orders.note(true, key, &record)?;
+            let result = JobResult { record, artifact: None, objects };
+            (dispatcher.report)(Report::Ended(number, Ok(result)));
+        }
+        for order in open {
+            let number = dispatcher.find(&mut jobs, order.key, order.keep, false);
+            let (worker, at) = order.hand;
+            if let Some(entry) = dispatcher.roster.get_mut(&worker) {
+                entry.hand.insert(at, number);
+            }
+        }
+        Ok((dispatcher, jobs))
+    }
+
+    fn find(&mut self, jobs: &mut Vec<FoundJob>, key: Key, keep: bool, has_ended: bool) -> u64 {
+        let (number, cancelled) = (jobs.len() as u64, Arc::new(AtomicBool::new(false)));
+        jobs.push(FoundJob { number, key, keep, cancelled: Arc::clone(&cancelled) });
+        self.found.insert(number, Found { key, keep, cancelled, began: None, has_ended });
+        number
+    }
+
+    /// Serves the coordinator until it drops the sender of its commands.
+    pub(super) fn serve(mut self, commands: &Receiver<Command<O>>) {
+        let mut pause = PAUSES[0];
+        loop {
+            let mut is_busy = match commands.recv_timeout(pause) {
+                Ok(command) => {
+                    self.obey(command);
+                    true
+                }
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            while let Ok(command) = commands.try_recv() {
+                self.obey(command);
+            }
+            match self.look() {
+                Ok(is_news) => {
+                    is_busy |= is_news;
+                    self.trouble = None;
+                }
+                Err(error) => self.suffer(error),
+            }
+            pause = if is_busy { PAUSES[0] } else { (pause * 2).min(PAUSES[1]) };
+        }
+        self.end();
+    }
+
+    fn obey(&mut self, command: Command<O>) {
+        match command {
+            Command::Want => self.is_wanted = true,
+            Command::Settle => self.is_settled = true,
+            Command::Assign(assignment) => {
+                let number = assignment.number;
+                let found = self.found.remove(&number);
+                if found.as_ref().is_some_and(|found| found.has_ended) {
+                    return;
+                }
+                let job = OpenJob { assignment: *assignment, failures: vec![], is_resent: false };
+                self.open.insert(number, job);
+                match found.and_then(|found| found.began) {
+                    Some(on) => (self.report)(Report::Began { number, on }),
+                    None if self.has_hand(number, |_| true) => {}
+                    None => self.waiting.push_back(number),
+                }
+            }
+        }
+    }
+
+    /// Returns whether a worker that `counts` has a job in hand.
+    pub(super) fn has_hand(&self, number: u64, counts: impl Fn(&RosterEntry) -> bool) -> bool {
+        self.roster.values().any(|entry| counts(entry) && entry.hand.values().any(|job| *job == number))
+    }
+
+    /// Looks at all mailboxes once, and acts on the replies. Returns whether there were any.
+    fn look(&mut self) -> Result<bool, StoreError> {
+        if self.roll_called.is_none_or(|at| at.elapsed() >= BETWEEN_ROLL_CALLS) {
+            self.call_roll()?;
+            self.roll_called = Some(Instant::now());
+        }
+        let mut is_news = self.hear()?;
+        is_news |= self.receive_arriving()?;
+        self.notice_silence();
+        self.cancel();
+        self.place()?;
+        if self.beaten.elapsed() >= BETWEEN_BEATS {
+            self.beaten = Instant::now();
+            for entry in self.roster.values_mut().filter(|entry| entry.presence != Presence::Departed) {
+                entry.outbox.push(Order::Beat);
+            }
+        }
+        self.send()?;
+        let capacity = self.roster.values().map(RosterEntry::capacity).sum();
+        if self.capacity.swap(capacity, Ordering::Relaxed) != capacity {
+            (self.report)(Report::CapacityChanged);
+        }
+        self.recruit();
+        Ok(is_news)
+    }
+
+    /// Finds new workers.
+    fn call_roll(&mut self) -> Result<(), StoreError> {
+        for worker in self.exchange.workers()? {
+            if !self.roster.contains_key(&worker) {
+                let replies = MailReader::new(&self.exchange.results(&worker));
+                // The worker makes its mailboxes one after the other.
+                let orders = MailReader::new(&self.exchange.jobs(&worker));
+                let Ok(writer) = MailWriter::resume(&orders) else { continue };
+                self.roster.insert(worker, RosterEntry::new(replies, Some(writer)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops the jobs that the coordinator cancelled.
+    fn cancel(&mut self) {
+        if self.has_left.load(Ordering::Relaxed) {
+            return;
+        }
+        let open = self.open.iter().filter(|(_, job)| job.assignment.context.cancelled());
+        let found = self.found.iter().filter(|(_, found)| found.cancelled.load(Ordering::Relaxed) && !found.has_ended);
+        let numbers: Vec<u64> = open.map(|(number, _)| *number).chain(found.map(|(number, _)| *number)).collect();
+        for number in numbers {
+            self.open.remove(&number);
+            self.found.remove(&number);
+            self.waiting.retain(|waiting| *waiting != number);
+            self.call_off(number);
+            (self.report)(Report::Ended(number, Err(OpError::Cancelled.into())));
+        }
+    }
+
+    /// Tells every worker that has a job in hand to stop it.
+    pub(super) fn call_off(&mut self, number: u64) {
+        for entry in self.roster.values_mut() {
+            let hands: Vec<u64> =
+                entry.hand.iter().filter(|(_, job)| **job == number).map(|(at, _)| *at).collect();
+            entry.outbox.extend(hands.into_iter().map(Order::Cancel));
+        }
+    }
+
+    /// Gives waiting jobs to workers with room.
+    fn place(&mut self) -> Result<(), StoreError> {
+        for number in std::mem::take(&mut self.waiting) {
+            let Some(open) = self.open.get(&number) else { continue };
+            let is_here = |entry: &RosterEntry| entry.presence == Presence::Present;
+            if self.has_hand(number, is_here) {
+                continue;
+            }
+            let has_failed = |name: &String| open.failures.iter().any(|(worker, _)| worker == name);
+            let mut present = self.roster.iter().filter(|(_, entry)| is_here(entry)).peekable();
+            if present.peek().is_some() && present.all(|(name, _)| has_failed(name)) {
+                self.give_up(number);
+                continue;
+            }
+            let inputs: Vec<Key> = open.assignment.job.inputs.iter().map(|input| input.key).collect();
+            let has_left = self.has_left.load(Ordering::Relaxed);
+            let has_room = |entry: &RosterEntry| entry.hand.len() < entry.capacity() || has_left;
+            let free = self.roster.iter().filter(|(name, entry)| {
+                is_here(entry) && has_room(entry) && !has_failed(name)
+            });
+            let best = free.min_by_key(|(_, entry)| entry.preference(&inputs)).map(|(name, _)| name.clone());
+            match best {
+                Some(worker) => self.hand_out(number, &worker)?,
+                None => self.waiting.push_back(number),
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_out(&mut self, number: u64, worker: &str) -> Result<(), StoreError> {
+        let (Some(open), Some(entry)) = (self.open.get(&number), self.roster.get_mut(worker)) else { return Ok(()) };
+        let Assignment { job, runner, .. } = &open.assignment;
+        match self.orders.order(&runner.graph, job, entry.next) {
+            Ok(order) => {
+                entry.hand.insert(entry.next, number);
+                entry.next += 1;
+                entry.outbox.push(Order::Do(Box::new(order)));
+            }
+            Err(NoOrder::Lost(task, key)) => {
+                self.open.remove(&number);
+                (self.report)(Report::Ended(number, Err(JobError::Lost { task, key })));
+            }
+            Err(NoOrder::Store(error)) => {
+                self.waiting.push_back(number);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the orders of all outboxes.
+    fn send(&mut self) -> Result<(), StoreError> {
+        let mut failed = None;
+        for entry in self.roster.values_mut().filter(|entry| !entry.outbox.is_empty()) {
+            match entry.send() {
+                Ok(()) => {}
+                // The worker gave up and its folder was removed, or is being removed.
+                Err(StoreError::Io { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
+                    entry.outbox.clear();
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Brings workers, and ends the run if none will come.
+    fn recruit(&mut self) {
+        if !self.is_wanted || self.has_left.load(Ordering::Relaxed) {
+            return;
+        }
+        if self.told.is_none() {
+            let recruited = self.recruiter.recruit();
+            self.told = Some(String::new());
+            (self.report)(match recruited {
+                Ok(note) => Report::Noted(note),
+                Err(sentence) => Report::Abandoned(sentence),
+            });
+            return;
+        }
+        let members = |is_wanted: &dyn Fn(Presence) -> bool| {
+            let entries = self.roster.values().filter(|entry| is_wanted(entry.presence));
+            entries.filter_map(|entry| entry.hello.as_ref()?.member.clone()).collect::<Vec<_>>()
+        };
+        let present = members(&|presence| presence == Presence::Present);
+        let departed = members(&|presence| presence == Presence::Departed);
+        let has_any = self.roster.values().any(|entry| matches!(entry.presence, Presence::Present | Presence::Unheard));
+        match self.recruiter.outlook(&present, &departed) {
+            Outlook::Unchanged => {}
+            Outlook::Waiting(sentence) if self.told.as_ref() != Some(&sentence) => {
+                self.told = Some(sentence.clone());
+                (self.report)(Report::Warned(sentence));
+            }
+            Outlook::Waiting(_) => {}
+            Outlook::Nobody(_) if has_any => {}
+            Outlook::Nobody(sentence) => (self.report)(Report::Abandoned(sentence)),
+        }
+    }
+
+    /// Handles an error of the exchange: it may be brief, as on a network file system.
+    fn suffer(&mut self, error: StoreError) {
+        if matches!(error, StoreError::Claimed { .. }) {
+            return (self.report)(Report::Broken(error));
+        }
+        let (since, is_told) = *self.trouble.get_or_insert((Instant::now(), false));
+        if since.elapsed() > self.settings.silence {
+            (self.report)(Report::Broken(error));
+        } else if since.elapsed() > BRIEF && !is_told {
+            self.trouble = Some((since, true));
+            (self.report)(Report::Warned(format!("{error}; the run goes on once this works again")));
+        }
+    }
+
+    /// Ends the workers, or leaves them.
+    fn end(mut self) {
+        if self.has_left.load(Ordering::Relaxed) {
+            // The last assignments arrived just before.
+            let _ = self.place().and_then(|()| self.send());
+            return;
+        }
+        let ends_workers = self.recruiter.ends_workers();
+        let numbers: Vec<u64> = self.open.keys().copied().collect();
+        for number in numbers {
+            self.call_off(number);
+        }
+        for entry in self.roster.values_mut().filter(|entry| entry.presence != Presence::Departed) {
+            entry.outbox.extend(ends_workers.then_some(Order::End));
+        }
+        let _ = self.send();
+        if !ends_workers {
+            return;
+        }
+        self.recruiter.dismiss();
+        let start = Instant::now();
+        let has_any = |dispatcher: &Self| {
+            dispatcher.roster.values().any(|entry| matches!(entry.presence, Presence::Present))
+        };
+        while self.is_settled && has_any(&self) && start.elapsed() < GOODBYE {
+            std::thread::sleep(PAUSES[0] * 4);
+            let _ = self.hear();
+        }
+        if self.is_settled && !has_any(&self) {
+            let workers: Vec<String> = self.roster.keys().cloned().collect();
+            let _ = workers.iter().try_for_each(|worker| self.exchange.dismiss(worker));
+            let _ = self.exchange.clear();
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The effects of workers' replies, of their silence and of their end on the jobs that they have in hand.
+//! Knows neither orders nor recruiters.
+
+use std::time::{Duration, Instant};
+
+use fewbits_store::{Key, Record, StoreError};
+
+use super::dispatcher::{Closed, Dispatcher, OpenJob};
+use super::message::{Hello, Order, Reply, Undone, task_at};
+use super::roster::{Presence, RosterEntry};
+use crate::ops::{Keeping, OpError, Ops};
+use crate::run::executor::Report;
+use crate::run::job::{JobError, JobResult};
+
+/// The number of workers on which a job fails before it counts as failed.
+const TRIES: usize = 2;
+/// The number of jobs that fail on one worker alone before it gets no more.
+const MOST_BLAMED: usize = 3;
+/// The time that an object may take to be readable after the reply that names it.
+const ARRIVAL: Duration = Duration::from_secs(10);
+
+impl<O: Ops> Dispatcher<O> {
+    /// Reads and handles all new replies. Returns whether there were any.
+    pub(super) fn hear(&mut self) -> Result<bool, StoreError> {
+        let (mut is_news, mut failed) = (false, None);
+        let living = self.roster.iter().filter(|(_, entry)| entry.presence != Presence::Departed);
+        let workers: Vec<String> = living.map(|(name, _)| name.clone()).collect();
+        for worker in workers {
+            let Some(entry) = self.roster.get_mut(&worker) else { continue };
+            match entry.hear() {
+                Ok(replies) => {
+                    // A sign of life is no reason to look again at once.
+                    is_news |= replies.iter().any(|reply| !matches!(reply, Some(Reply::Beat)));
+                    if !replies.is_empty() && entry.presence == Presence::Silent {
+                        entry.presence = Presence::Unheard;
+                    }
+                    for reply in replies {
+                        self.handle(&worker, reply)?;
+                    }
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(is_news), Err)
+    }
+
+    fn handle(&mut self, worker: &str, reply: Option<Reply>) -> Result<(), StoreError> {
+        let Some(entry) = self.roster.get_mut(worker) else { return Ok(()) };
+        if entry.presence == Presence::Departed {
+            return Ok(());
+        }
+        if entry.presence == Presence::Unheard {
+            // The first message tells whether the others can be understood.
+            let greeting = if let Some(Reply::Hello(hello)) = &reply { hello.clone() } else { Hello::default() };
+            let hello = entry.hello.get_or_insert(greeting);
+            if let Some(differences) = hello.differences(&self.settings.build) {
+                return self.refuse(worker, &format!("it has another build: {differences}"));
+            }
+            self.welcome(worker);
+        }
+        let number_of = |at: u64| self.roster.get(worker).and_then(|entry| entry.hand.get(&at)).copied();
+        match reply {
+            Some(Reply::Began(at)) => {
+                let Some(number) = number_of(at) else { return Ok(()) };
+                let on = self.place_of(worker);
+                if let Some(found) = self.found.get_mut(&number) {
+                    found.began = Some(on);
+                } else if self.open.contains_key(&number) {
+                    (self.report)(Report::Began { number, on });
+                }
+            }
+            Some(Reply::Progressed { number, done, total, metrics }) => {
+                if let Some(open) = number_of(number).and_then(|number| self.open.get(&number)) {
+                    open.assignment.context.report(done, total, metrics);
+                }
+            }
+            Some(Reply::Rebuilt { number, task, seconds }) => {
+                if let Some(open) = number_of(number).and_then(|number| self.open.get(&number)) {
+                    let runner = &open.assignment.runner;
+                    if let Some(task) = task_at(&runner.graph, task) {
+                        (runner.rebuilt)(task, seconds);
+                    }
+                }
+            }
+            Some(Reply::Done { number, record }) => return self.done(Instant::now(), worker, number, record),
+            Some(Reply::Undone { number, why }) => self.undone(worker, number, why),
+            Some(Reply::Left(because)) => self.depart(worker, &because),
+            Some(Reply::Hello(_) | Reply::Beat) | None => {}
+        }
+        Ok(())
+    }
+
+    /// Tries again to read the objects of results. Returns whether one arrived.
+    pub(super) fn receive_arriving(&mut self) -> Result<bool, StoreError> {
+        let before = self.arriving.len();
+        for (since, worker, at, record) in std::mem::take(&mut self.arriving) {
+            self.done(since, &worker, at, record)?;
+        }
+        Ok(self.arriving.len() < before)
+    }
+
+    /// Returns the contents of a record's kept parts; `None` if one of them is not readable.
+    pub(super) fn objects_of(&self, record: &Record) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
+        if !record.kept {
+            return Ok(Some(vec![]));
+        }
+        record.parts.values().map(|digest| self.exchange.object(digest)).collect()
+    }
+
+    fn done(&mut self, since: Instant, worker: &str, at: u64, record: Box<Record>) -> Result<(), StoreError> {
+        let Some(entry) = self.roster.get_mut(worker) else { return Ok(()) };
+        let Some(&number) = entry.hand.get(&at) else { return Ok(()) };
+        let key = Key::derive(&record.preimage);
+        let wanted = match (self.open.get(&number), self.found.get(&number)) {
+            (Some(open), _) => Some((open.assignment.job.key, open.assignment.job.keep)),
+            (None, Some(found)) => Some((found.key, found.keep)),
+            (None, None) => None,
+        };
+        let Some((wanted, keep)) = wanted else {
+            entry.hand.remove(&at);
+            self.compare(worker, number, &record);
+            return Ok(());
+        };
+        if wanted != key || keep != record.kept {
+            self.undone(worker, at, Undone::Failed("its result is of another task; please report it".to_owned()));
+            return Ok(());
+        }
+        let Some(objects) = self.objects_of(&record)? else {
+            if since.elapsed() < ARRIVAL {
+                self.arriving.push((since, worker.to_owned(), at, record));
+            } else {
+                let message = "the content of its result cannot be read; check the folder of the workers";
+                self.undone(worker, at, Undone::Failed(message.to_owned()));
+            }
+            return Ok(());
+        };
+        if let Some(entry) = self.roster.get_mut(worker) {
+            entry.hand.remove(&at);
+            entry.made(key);
+        }
+        let open = self.open.remove(&number);
+        let is_found = self.found.get_mut(&number).map(|found| found.has_ended = true).is_some();
+        let keeping = open.as_ref().map(|open| open.assignment.runner.graph.kind(open.assignment.job.task).keeping);
+        self.orders.note(is_found || keeping == Some(Keeping::InRecord), key, &record)?;
+        self.exchange.remove_checkpoint(&key);
+        if let Some(open) = open {
+            self.close(worker, number, &open, &record);
+        }
+        let result = JobResult { record: *record, artifact: None, objects };
+        (self.report)(Report::Ended(number, Ok(result)));
+        Ok(())
+    }
+
+    /// Closes a job: other workers that have it in hand stop, and those on which it failed are blamed.
+    fn close(&mut self, worker: &str, number: u64, open: &OpenJob<O>, record: &Record) {
+        let (task, place) = (name_of(open), self.place_of(worker));
+        if self.has_hand(number, |_| true) {
+            self.call_off(number);
+            let closed = Closed { task: task.clone(), place: place.clone(), record: record.clone() };
+            self.closed.insert(number, closed);
+        }
+        for (other, message) in &open.failures {
+            let blamed = self.place_of(other);
+            (self.report)(Report::Warned(format!("{task}: failed on {blamed} ({message}), but not on {place}")));
+            let Some(entry) = self.roster.get_mut(other) else { continue };
+            entry.blamed += 1;
+            if entry.blamed == MOST_BLAMED {
+                let why = format!("{MOST_BLAMED} tasks failed there that others did; check the machine");
+                let _ = self.refuse(other, &why);
+            }
+        }
+    }
+
+    /// Compares a second result with the first one of the same job.
+    fn compare(&mut self, worker: &str, number: u64, record: &Record) {
+        let place = self.place_of(worker);
+        if let Some(closed) = self.closed.get(&number)
+            && !closed.record.says_the_same_as(record)
+        {
+            let (task, first) = (&closed.task, &closed.place);
+            let differences = closed.record.differences(record).join(", ");
+            let message = format!(
+                "{task}: {first} and {place} computed different results ({differences}); the record is dropped, run again, and \
+                 please report it"
+            );
+            (self.report)(Report::Differing { key: Key::derive(&record.preimage), message });
+        }
+        self.let_go(number);
+    }
+
+    /// Forgets a closed job that no worker has in hand any more.
+    fn let_go(&mut self, number: u64) {
+        if !self.has_hand(number, |_| true) {
+            self.closed.remove(&number);
+        }
+    }
+
+    fn undone(&mut self, worker: &str, at: u64, why: Undone) {
+        let number = self.roster.get_mut(worker).and_then(|entry| entry.hand.remove(&at));
+        let Some(number) = number else { return };
+        let place = self.place_of(worker);
+        let Some(open) = self.open.get_mut(&number) else { return self.let_go(number) };
+        let because = match why {
+            Undone::Cancelled => format!("{place} dropped it"),
+            Undone::Failed(message) => {
+                let because = format!("it failed there: {message}");
+                open.failures.push((worker.to_owned(), message));
+                if open.failures.len() >= TRIES {
+                    return self.give_up(number);
+                }
+                because
+            }
+            Undone::Lost(key) if !open.is_resent => {
+                open.is_resent = true;
+                self.orders.forget(&open.assignment.job, &key);
+                "an input was lost".to_owned()
+            }
+            Undone::Lost(key) => {
+                let job = &open.assignment.job;
+                let lost = JobError::Lost { task: job.input_of(&key).unwrap_or(job.task), key };
+                self.open.remove(&number);
+                return (self.report)(Report::Ended(number, Err(lost)));
+            }
+            Undone::Differs { task, key } => {
+                self.open.remove(&number);
+                return (self.report)(Report::Ended(number, Err(JobError::Differs { task, key })));
+            }
+        };
+        self.return_job(number, place, &because);
+    }
+
+    /// Reports the failure of a job that no other worker can try.
+    pub(super) fn give_up(&mut self, number: u64) {
+        let Some(open) = self.open.remove(&number) else { return };
+        let places: Vec<String> = open.failures.iter().map(|(worker, _)| self.place_of(worker)).collect();
+        let message = open.failures.into_iter().next().map_or(String::new(), |(_, message)| message);
+        let error = OpError::Failed(format!("{message} (on {})", places.join(" and on ")));
+        (self.report)(Report::Ended(number, Err(error.into())));
+    }
+
+    /// Returns a job to those that wait for a worker.
+    fn return_job(&mut self, number: u64, from: String, because: &str) {
+        if self.open.contains_key(&number) && !self.waiting.contains(&number) {
+            self.waiting.push_front(number);
+            (self.report)(Report::Returned { number, from, because: because.to_owned() });
+        }
+    }
+
+    /// Returns the jobs of workers that were silent for too long.
+    pub(super) fn notice_silence(&mut self) {
+        let limit = self.settings.silence;
+        let is_lost = |entry: &RosterEntry| {
+            matches!(entry.presence, Presence::Present | Presence::Unheard) && entry.is_silent_for(limit)
+        };
+        let lost: Vec<String> =
+            self.roster.iter().filter(|(_, entry)| is_lost(entry)).map(|(name, _)| name.clone()).collect();
+        for worker in lost {
+            let because = format!("it has been silent for {} s", limit.as_secs());
+            self.part(&worker, Presence::Silent, &because);
+        }
+    }
+
+    /// Handles the end of a worker.
+    fn depart(&mut self, worker: &str, because: &str) {
+        self.part(worker, Presence::Departed, because);
+        if let Some(entry) = self.roster.get_mut(worker) {
+            entry.outbox.clear();
+            let hand = std::mem::take(&mut entry.hand);
+            hand.into_values().for_each(|number| self.let_go(number));
+        }
+    }
+
+    /// Tells a worker to end, because it cannot serve the run.
+    fn refuse(&mut self, worker: &str, why: &str) -> Result<(), StoreError> {
+        let place = self.place_of(worker);
+        (self.report)(Report::Warned(format!("{place}: this worker gets no jobs: {why}")));
+        self.depart(worker, why);
+        match self.roster.get_mut(worker) {
+            Some(entry) => {
+                entry.outbox.push(Order::Refuse(why.to_owned()));
+                entry.send()
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn part(&mut self, worker: &str, presence: Presence, because: &str) {
+        let Some(entry) = self.roster.get_mut(worker) else { return };
+        let (jobs, was_present) = (entry.jobs(), entry.presence == Presence::Present);
+        entry.presence = presence;
+        let (place, hand) = (entry.place().to_owned(), entry.hand.values().copied().collect::<Vec<u64>>());
+        for number in hand.into_iter().rev() {
+            if !self.has_hand(number, |entry| entry.presence == Presence::Present) {
+                self.return_job(number, place.clone(), because);
+            }
+        }
+        if was_present {
+            (self.report)(Report::WorkerLeft { worker: place, jobs, because: because.to_owned() });
+        }
+    }
+
+    /// Counts a worker as present.
+    fn welcome(&mut self, worker: &str) {
+        let Some(entry) = self.roster.get_mut(worker) else { return };
+        entry.presence = Presence::Present;
+        let (worker, jobs) = (entry.place().to_owned(), entry.jobs());
+        (self.report)(Report::WorkerJoined { worker, jobs });
+    }
+
+    fn place_of(&self, worker: &str) -> String {
+        self.roster.get(worker).map_or_else(|| worker.to_owned(), |entry| entry.place().to_owned())
+    }
+}
+
+fn name_of<O: Ops>(open: &OpenJob<O>) -> String {
+    let assignment = &open.assignment;
+    assignment.runner.graph.name(assignment.job.task)
+}

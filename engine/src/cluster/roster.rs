@@ -1,0 +1,124 @@
+//! The roster: the workers of an exchange as the coordinator knows them, with the jobs that each has in hand.
+//! Knows no job's content and no result.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use fewbits_store::{Key, MailReader, MailWriter, StoreError};
+
+use super::message::{Hello, Order, Reply};
+
+/// The number of jobs that a worker has in hand beyond those that it does, so that it never waits for the coordinator.
+const AHEAD: usize = 2;
+/// The number of results that the coordinator supposes in the memory of a worker.
+const RECENT: usize = 64;
+
+/// Whether a worker is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// It has a folder, but has not been heard since the coordinator began.
+    Unheard,
+    /// It has been heard within the time limit.
+    Present,
+    /// It has not been heard for longer.
+    Silent,
+    /// It ended, or was told to end.
+    Departed,
+}
+
+/// A worker of the roster.
+pub(super) struct RosterEntry {
+    /// What the worker said of itself.
+    pub(super) hello: Option<Hello>,
+    pub(super) presence: Presence,
+    /// The jobs in hand: the worker's number of each, and the coordinator's.
+    pub(super) hand: BTreeMap<u64, u64>,
+    /// The number of the next job.
+    pub(super) next: u64,
+    /// The orders that are not written yet.
+    pub(super) outbox: Vec<Order>,
+    /// The number of jobs that failed here alone.
+    pub(super) blamed: usize,
+    replies: MailReader,
+    orders: Option<MailWriter>,
+    heard: Instant,
+    /// The keys of the newest results, whose artifacts the worker may have in memory.
+    recent: VecDeque<Key>,
+}
+
+impl RosterEntry {
+    pub(super) fn new(replies: MailReader, orders: Option<MailWriter>) -> Self {
+        Self {
+            hello: None,
+            presence: Presence::Unheard,
+            hand: BTreeMap::new(),
+            next: 0,
+            outbox: vec![],
+            blamed: 0,
+            replies,
+            orders,
+            heard: Instant::now(),
+            recent: VecDeque::new(),
+        }
+    }
+
+    /// Returns the name of the worker's machine.
+    pub(super) fn place(&self) -> &str {
+        self.hello.as_ref().map_or("a worker", |hello| &hello.place)
+    }
+
+    /// Returns the number of jobs that the worker does at once; 0 unless it is present.
+    pub(super) fn jobs(&self) -> usize {
+        match (&self.hello, self.presence) {
+            (Some(hello), Presence::Present) => (hello.jobs as usize).max(1),
+            _ => 0,
+        }
+    }
+
+    /// Returns the number of jobs that the worker may have in hand.
+    pub(super) fn capacity(&self) -> usize {
+        if self.jobs() == 0 { 0 } else { self.jobs() + AHEAD }
+    }
+
+    /// Returns the number of waiting jobs that stay in the worker's hand when another coordinator takes over.
+    pub(super) fn first_of_queue(&self) -> usize {
+        AHEAD + self.hello.as_ref().map_or(1, |hello| hello.jobs as usize)
+    }
+
+    /// Returns the order of preference of this worker for a job that reads the artifacts of these keys; the least is best. An idle
+    /// worker is better than one with the inputs in memory, because a job that waits costs more than an artifact made again.
+    pub(super) fn preference(&self, inputs: &[Key]) -> (bool, bool, usize) {
+        let has_inputs = inputs.iter().any(|key| self.recent.contains(key));
+        (self.hand.len() >= self.jobs(), !has_inputs, self.hand.len() / self.jobs().max(1))
+    }
+
+    /// Notes that the worker made the artifact of a key.
+    pub(super) fn made(&mut self, key: Key) {
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(key);
+    }
+
+    /// Reads the new replies, and notes that the worker lives if there are any.
+    pub(super) fn hear(&mut self) -> Result<Vec<Option<Reply>>, StoreError> {
+        let replies = self.replies.read()?;
+        if !replies.is_empty() {
+            self.heard = Instant::now();
+        }
+        Ok(replies)
+    }
+
+    /// Returns whether the worker has not been heard for this time.
+    pub(super) fn is_silent_for(&self, limit: Duration) -> bool {
+        self.heard.elapsed() > limit
+    }
+
+    /// Writes the orders of the outbox.
+    pub(super) fn send(&mut self) -> Result<(), StoreError> {
+        let Some(orders) = self.orders.as_mut().filter(|_| !self.outbox.is_empty()) else { return Ok(()) };
+        orders.append(&self.outbox, true)?;
+        self.outbox.clear();
+        Ok(())
+    }
+}

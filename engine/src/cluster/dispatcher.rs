@@ -185,8 +185,14 @@ impl<O: Ops> Dispatcher<O> {
     fn obey(&mut self, command: Command<O>) {
         match command {
             Command::Want => self.is_wanted = true,
-            Command::Settle => self.is_settled = true,
+            Command::Settle => {
+                self.is_settled = true;
+                for entry in self.roster.values_mut().filter(|entry| entry.presence != Presence::Departed) {
+                    entry.settle();
+                }
+            }
             Command::Assign(assignment) => {
+                self.is_settled = false;
                 let number = assignment.number;
                 let found = self.found.remove(&number);
                 if found.as_ref().is_some_and(|found| found.has_ended) {

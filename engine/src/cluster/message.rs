@@ -20,6 +20,8 @@ pub enum Order {
     Cancel(u64),
     /// The coordinator is there.
     Beat,
+    /// Every result of a job with a lower number is recorded or dropped: a later coordinator does not take it over.
+    Settled(u64),
     /// End, for the reason in this sentence: the worker cannot serve this run.
     Refuse(String),
     /// End: there is nothing more to do.

@@ -100,6 +100,12 @@ impl RosterEntry {
         self.recent.push_back(key);
     }
 
+    /// Notes in the worker's mailbox that the results of all jobs but those in hand are recorded or dropped.
+    pub(super) fn settle(&mut self) {
+        let first = self.hand.keys().next().copied().unwrap_or(self.next);
+        self.outbox.push(Order::Settled(first));
+    }
+
     /// Reads the new replies, and notes that the worker lives if there are any.
     pub(super) fn hear(&mut self) -> Result<Vec<Option<Reply>>, StoreError> {
         let replies = self.replies.read()?;

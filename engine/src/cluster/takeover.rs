@@ -35,6 +35,8 @@ struct History {
     open: BTreeMap<u64, (Box<JobOrder>, bool)>,
     results: Vec<Record>,
     next: u64,
+    /// The results of jobs with lower numbers are recorded or dropped.
+    settled: u64,
     has_left: bool,
 }
 
@@ -95,10 +97,12 @@ impl History {
                     history.open.insert(order.number, (order, false));
                 }
                 Order::Cancel(number) => drop(history.open.remove(&number)),
+                Order::Settled(number) => history.settled = number,
                 Order::Refuse(_) | Order::End => history.has_left = true,
                 Order::Beat => {}
             }
         }
+        history.open.retain(|number, _| *number >= history.settled);
         for reply in all::<Reply>(replies)? {
             match reply {
                 Reply::Hello(hello) => history.hello = Some(hello),

@@ -207,7 +207,7 @@ impl<O: Ops> Serving<'_, O> {
             }
             Some(Order::Refuse(why)) => return Some(WorkerEnd::Refused(why)),
             Some(Order::End) => return Some(WorkerEnd::Told),
-            Some(Order::Beat) | None => {}
+            Some(Order::Beat | Order::Settled(_)) | None => {}
         }
         None
     }

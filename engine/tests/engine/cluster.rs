@@ -57,7 +57,7 @@ impl Recruiter for ByHand {
 struct Cluster {
     bench: Bench,
     silence: Duration,
-    workers: Vec<(Arc<AtomicBool>, JoinHandle<Result<WorkerEnd, StoreError>>)>,
+    workers: Mutex<Vec<(Arc<AtomicBool>, JoinHandle<Result<WorkerEnd, StoreError>>)>>,
     said: Arc<Mutex<Vec<String>>>,
 }
 
@@ -65,7 +65,7 @@ impl Cluster {
     fn new() -> Self {
         let bench = Bench::new();
         std::fs::write(bench.path("f"), "10").unwrap();
-        Self { bench, silence: Duration::from_secs(60), workers: vec![], said: Arc::default() }
+        Self { bench, silence: Duration::from_secs(60), workers: Mutex::default(), said: Arc::default() }
     }
 
     fn root(&self) -> PathBuf {
@@ -81,11 +81,11 @@ impl Cluster {
         Arc::new(Arithmetic { base: self.bench.ops.base.clone(), ..Arithmetic::default() })
     }
 
-    fn work(&mut self, place: &str, ops: &Arc<Arithmetic>) {
+    fn work(&self, place: &str, ops: &Arc<Arithmetic>) {
         self.work_as(Hello { place: place.to_owned(), jobs: 1, build: build(), member: None }, ops);
     }
 
-    fn work_as(&mut self, hello: Hello, ops: &Arc<Arithmetic>) {
+    fn work_as(&self, hello: Hello, ops: &Arc<Arithmetic>) {
         let (stop, said) = (Arc::new(AtomicBool::new(false)), Arc::clone(&self.said));
         let (stopped, exchange, ops) = (Arc::clone(&stop), self.exchange(), Arc::clone(ops));
         let settings = WorkerSettings { hello, threads: 1, beat: Duration::from_millis(200), idle: None };
@@ -93,12 +93,12 @@ impl Cluster {
             let stops = || stopped.load(Ordering::SeqCst).then(|| "its time is nearly up".to_owned());
             serve(&exchange, &ops, &settings, &stops, &mut |line| said.lock().unwrap().push(line.to_owned()))
         });
-        self.workers.push((stop, thread));
+        self.workers.lock().unwrap().push((stop, thread));
     }
 
     /// Ends all workers; returns how each ended.
-    fn end(&mut self) -> Vec<WorkerEnd> {
-        let workers = std::mem::take(&mut self.workers);
+    fn end(&self) -> Vec<WorkerEnd> {
+        let workers = std::mem::take(&mut *self.workers.lock().unwrap());
         workers.iter().for_each(|(stop, _)| stop.store(true, Ordering::SeqCst));
         workers.into_iter().map(|(_, thread)| thread.join().unwrap().unwrap()).collect()
     }
@@ -148,7 +148,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        self.workers.iter().for_each(|(stop, _)| stop.store(true, Ordering::SeqCst));
+        self.workers.lock().unwrap().iter().for_each(|(stop, _)| stop.store(true, Ordering::SeqCst));
     }
 }
 
@@ -167,7 +167,7 @@ impl Puppet {
         Self { replies, orders }
     }
 
-    /// Waits for a job; returns its number and preimage.
+    /// Waits for a job, alive; returns its number and preimage.
     fn job(&mut self) -> (u64, String) {
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(30) {
@@ -176,7 +176,8 @@ impl Puppet {
                     return (job.number, job.preimage);
                 }
             }
-            std::thread::sleep(Duration::from_millis(5));
+            self.say(Reply::Beat);
+            std::thread::sleep(Duration::from_millis(50));
         }
         panic!("no job came");
     }
@@ -186,7 +187,8 @@ impl Puppet {
     }
 }
 
-fn result(preimage: String, value: f64) -> Reply {
+/// Returns the result of a job as a worker writes it.
+fn result(number: u64, preimage: String, value: f64) -> Reply {
     let digest = fewbits_store::Digest::hash(&value.to_le_bytes());
     let record = Record {
         preimage,
@@ -194,7 +196,7 @@ fn result(preimage: String, value: f64) -> Reply {
         parts: BTreeMap::from([("value".to_owned(), digest)]),
         ..Record::default()
     };
-    Reply::Done { number: 0, record: Box::new(record) }
+    Reply::Done { number, record: Box::new(record) }
 }
 
 #[test]
@@ -202,7 +204,7 @@ fn workers_give_the_results_of_a_run_in_one_process() {
     let text = experiment(AXES, NODES);
     let local = Cluster::new();
     let expected = local.bench.run(&text).1.unwrap();
-    let mut cluster = Cluster::new();
+    let cluster = Cluster::new();
     for place in ["n1", "n2", "n3"] {
         cluster.work(place, &cluster.ops());
     }
@@ -228,33 +230,181 @@ fn workers_give_the_results_of_a_run_in_one_process() {
     assert!(ends.iter().all(|end| *end == WorkerEnd::Left("its time is nearly up".to_owned())), "{ends:?}");
 }
 
+
+/// A task without an artifact, behind one that two workers can do.
+const TWO: &str = r#""n": Number(value: 7), "s": Show(of: "n")"#;
+
+fn has(events: &[Event], words: &[&str]) -> bool {
+    let lines = lines(events);
+    lines.iter().any(|line| words.iter().all(|word| line.contains(word)))
+}
+
 #[test]
-fn the_jobs_of_a_silent_worker_go_to_others() {
-    let mut cluster = Cluster::new();
-    cluster.silence = Duration::from_secs(1);
-    let mut puppet = Puppet::come(&cluster.exchange(), "mute");
-    let text = experiment("", r#""n": Number(value: 7), "s": Show(of: "n")"#);
-    let waits = std::thread::spawn(move || (puppet.job(), puppet));
-    let ops = cluster.ops();
-    cluster.work("late", &ops);
-    // The job may go to either worker first; a second puppet makes sure that one of them is mute.
+fn the_jobs_of_a_silent_worker_go_to_others_and_a_late_result_is_harmless() {
+    for value in [7.0, 8.0] {
+        let mut cluster = Cluster::new();
+        cluster.silence = Duration::from_secs(1);
+        let mut puppet = Puppet::come(&cluster.exchange(), "mute");
+        let waits = std::thread::spawn(move || (puppet.job(), puppet));
+        let (text, late) = (experiment("", TWO), Mutex::new(Some(waits)));
+        let each = |event: &Event| match event {
+            Event::WorkerLeft { worker, .. } if worker == "mute" => {
+                let ops = cluster.ops();
+                // The second task waits until the late result of the first one is there.
+                *ops.hook.lock().unwrap() = Some(Box::new(|kind| {
+                    if kind == "Show" {
+                        std::thread::sleep(Duration::from_secs(2));
+                    }
+                }));
+                cluster.work("n2", &ops);
+            }
+            Event::Completed { task, .. } if task == "n" => {
+                let ((number, preimage), mut puppet) = late.lock().unwrap().take().unwrap().join().unwrap();
+                puppet.say(result(number, preimage, value));
+            }
+            _ => {}
+        };
+        let (events, summary) = cluster.run_until(&text, watch::channel(Halt::No).1, &each);
+        let summary = summary.unwrap();
+        assert!(has(&events, &["n returned from mute: it has been silent for 1 s"]), "{events:#?}");
+        if value == 7.0 {
+            assert_eq!((summary.ran, summary.failed), (2, 0), "{events:#?}");
+            assert_eq!(lines(&cluster.run(&text).0), [""; 0]);
+        } else {
+            assert_eq!((summary.ran, summary.failed), (1, 1), "{events:#?}");
+            let words = ["warned: n: n2 and mute computed different results (value 8 instead of 7"];
+            assert!(has(&events, &words), "{events:#?}");
+            assert_eq!(lines(&cluster.run(&text).0)[0], "n = 7", "the record was dropped");
+        }
+        cluster.end();
+    }
+}
+
+#[test]
+fn a_job_that_fails_on_one_worker_alone_succeeds_on_another() {
+    let cluster = Cluster::new();
+    let broken = Arc::new(Arithmetic { base: cluster.bench.path("nowhere"), ..Arithmetic::default() });
+    cluster.work("bad", &broken);
+    cluster.work("good", &cluster.ops());
+    let text = experiment(
+        r#""x": [1, 2, 3, 4, 5, 6, 7, 8, 9]"#,
+        r#""f": File(path: "f"), "n": Number(value: Axis("x")), "a": Add(left: "n", right: "f")"#,
+    );
+    let (events, summary) = cluster.run(&text);
+    assert_eq!(summary.unwrap().failed, 0, "{events:#?}");
+    assert!(has(&events, &["warned:", "failed on bad", "but not on good"]), "{events:#?}");
+    // A failure that is the same everywhere is one, and says where it happened.
+    let text = experiment("", r#""n": Number(value: 1), "e": Fail(of: "n", when: 1)"#);
+    let (events, summary) = cluster.run(&text);
+    assert_eq!(summary.unwrap().failed, 1, "{events:#?}");
+    assert!(has(&events, &["e failed: 1 is too large (on "]), "{events:#?}");
     cluster.end();
-    let cluster = Mutex::new(cluster);
-    let comes = |event: &Event| {
-        if matches!(event, Event::WorkerLeft { .. }) {
-            let mut cluster = cluster.lock().unwrap();
-            let ops = cluster.ops();
-            cluster.work("n2", &ops);
+}
+
+#[test]
+fn a_worker_of_another_build_is_refused() {
+    let cluster = Cluster::new();
+    let other = BTreeMap::from([("version".to_owned(), "2".to_owned())]);
+    cluster.work_as(Hello { place: "old".to_owned(), jobs: 1, build: other, member: None }, &cluster.ops());
+    cluster.work("new", &cluster.ops());
+    let (events, summary) = cluster.run(&experiment(AXES, NODES));
+    assert_eq!(summary.unwrap().failed, 0);
+    let refusal = "it has another build: version 2 instead of 1";
+    let on_old = |event: &Event| matches!(event, Event::Started { on: Some(on), .. } if on == "old");
+    assert!(!events.iter().any(on_old), "{events:#?}");
+    let (stop, thread) = cluster.workers.lock().unwrap().remove(0);
+    if !has(&events, &["warned: old: this worker gets no jobs", refusal]) {
+        // The run ended before the worker came.
+        stop.store(true, Ordering::SeqCst);
+    } else {
+        assert_eq!(thread.join().unwrap().unwrap(), WorkerEnd::Refused(refusal.to_owned()));
+    }
+    cluster.end();
+}
+
+#[test]
+fn a_run_that_leaves_comes_back_to_the_results_of_its_workers() {
+    let cluster = Cluster::new();
+    let ops = cluster.ops();
+    *ops.hook.lock().unwrap() = Some(Box::new(|_| std::thread::sleep(Duration::from_millis(20))));
+    cluster.work("n1", &ops);
+    let text = experiment(r#""x": [1, 2, 3, 4, 5, 6, 7, 8, 9]"#, r#""n": Number(value: Axis("x")), "s": Learn(of: "n")"#);
+    let (ask, halt) = watch::channel(Halt::No);
+    let each = |event: &Event| {
+        if matches!(event, Event::Completed { .. }) {
+            ask.send_if_modified(|asked| std::mem::replace(asked, Halt::Leave) == Halt::No);
         }
     };
-    let (text, halt) = (&text, watch::channel(Halt::No).1);
-    let run = || {
-        let root = cluster.lock().unwrap().root();
-        drop(root);
+    let (events, summary) = cluster.run_until(&text, halt, &each);
+    assert!(has(&events, &["left"]) && summary.unwrap().skipped > 0, "{events:#?}");
+    // The worker goes on with all ready tasks while nobody coordinates.
+    std::thread::sleep(Duration::from_secs(1));
+    let before: usize = ops.calls.lock().unwrap().values().sum();
+    assert!(before >= 9, "the worker did {before} jobs by itself");
+    let (events, summary) = cluster.run(&text);
+    let summary = summary.unwrap();
+    assert_eq!((summary.failed, summary.skipped), (0, 0), "{events:#?}");
+    assert_eq!(ops.calls.lock().unwrap().values().sum::<usize>(), 18, "each task was computed once");
+    assert_eq!(cluster.bench.results(&text).len(), 18);
+    cluster.end();
+}
+
+#[test]
+fn a_second_coordinator_is_refused() {
+    let cluster = Cluster::new();
+    let _claim = cluster.exchange().claim().unwrap();
+    let error = cluster.run(&experiment("", TWO)).1.unwrap_err();
+    assert!(matches!(error, RunError::Store(StoreError::Claimed { .. })), "{error}");
+}
+
+#[test]
+fn orders_that_do_not_fit_the_experiment_are_refused() {
+    let cluster = Cluster::new();
+    let exchange = cluster.exchange();
+    cluster.work("n1", &cluster.ops());
+    let start = Instant::now();
+    while exchange.workers().unwrap().is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let worker = exchange.workers().unwrap().remove(0);
+    let orders = MailReader::new(&exchange.jobs(&worker));
+    let mut orders = MailWriter::resume(&orders).unwrap();
+    let digest = exchange.put_object(experiment("", TWO).as_bytes()).unwrap();
+    let job = |number, task, preimage: &str, experiment| {
+        let (preimage, inputs) = (preimage.to_owned(), vec![]);
+        Order::Do(Box::new(fewbits_engine::cluster::message::JobOrder {
+            number,
+            experiment,
+            task,
+            preimage,
+            keep: false,
+            inputs,
+        }))
     };
-    run();
-    let guard = cluster.lock().unwrap();
-    let _ = (&comes, text, halt, &guard);
-    drop(guard);
-    drop(waits);
+    let bad = [
+        job(0, 99, "{}", digest),
+        job(1, 1, "{}", digest),
+        job(2, 0, "{}", digest),
+        job(3, 0, "{}", fewbits_store::Digest::hash(b"no text")),
+        job(4, 0, "{}", exchange.put_object(b"Experiment(").unwrap()),
+    ];
+    orders.append(&bad, true).unwrap();
+    let mut replies = MailReader::new(&exchange.results(&worker));
+    let (mut refused, start) = (vec![], Instant::now());
+    while refused.len() < bad.len() && start.elapsed() < Duration::from_secs(30) {
+        for reply in replies.read::<Reply>().unwrap().into_iter().flatten() {
+            if let Reply::Undone { why, .. } = reply {
+                refused.push(format!("{why:?}"));
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let words = ["does not fit", "does not fit", "its key is another one here", "cannot be read here", "has a fault here"];
+    assert_eq!(refused.len(), words.len());
+    for (refused, words) in refused.iter().zip(words) {
+        assert!(refused.contains(words), "{refused}");
+    }
+    assert_eq!(cluster.said.lock().unwrap().iter().filter(|line| line.contains("failed")).count(), 5);
+    cluster.end();
 }

@@ -190,4 +190,3 @@ impl<'p, O: Ops> Preimages<'p, O> {
         }
     }
 }
-

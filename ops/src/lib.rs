@@ -33,5 +33,6 @@ mod wording;
 pub use op::confusion::GIVEN_CLASS;
 pub use op::evaluate::Split;
 pub use op::layer_errors::LAYER;
+pub use provenance::build;
 pub use range::InputRange;
 pub use standard::{Artifact, DatasetPort, ModelPort, Op, Port, StandardOps};

@@ -26,3 +26,13 @@ pub fn provenance(op: &str, device: Device) -> BTreeMap<String, String> {
         ("numerics".to_owned(), numerics.to_owned()),
     ])
 }
+
+/// Returns the properties of this build that two machines must share to compute the results of one run: the program version and the
+/// `numerics` label.
+#[must_use]
+pub fn build() -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("numerics".to_owned(), WILSON_NUMERICS.to_owned()),
+    ])
+}

@@ -1,6 +1,7 @@
 //! The command line: its commands and options, with the words of `--help`.
 //! Knows nothing of the work behind them.
 
+mod cluster;
 mod compare;
 mod results;
 mod store;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::template;
+pub use cluster::{ClusterArgs, DoctorArgs, WorkerArgs};
 pub use compare::{CiteArgs, DiffArgs, Form};
 pub use results::{
     ChooseArgs, ExportArgs, ExportForm, FigureFormat, OutputFormat, PlotArgs, ReportArgs, TableArgs, Weights,
@@ -98,9 +100,19 @@ pub enum Color {
 pub enum Command {
     /// Run the tasks that have no result yet, then show the tables
     #[command(
-        after_help = "Examples:\n  fewbits run experiments/quickstart.ron\n  fewbits run study.ron --watch         (save the file: the edit runs)\n  fewbits run study.ron --jobs 1 --ui json"
+        after_help = "Examples:\n  fewbits run experiments/quickstart.ron\n  fewbits run study.ron --watch         (save the file: the edit runs)\n  fewbits run study.ron --jobs 1 --ui json\n  fewbits run study.ron --slurm --workers 16 -- --partition=main --time=4:00:00   (on a cluster)"
     )]
     Run(RunArgs),
+    /// Do tasks of a run on this machine, until the run ends it
+    #[command(
+        after_help = "`run --slurm` starts workers by itself; by hand they serve `run --workers-in DIR`. docs/cluster.md says more.\n\nExample:\n  fewbits worker shared/exchange"
+    )]
+    Worker(WorkerArgs),
+    /// Check a site for runs with --slurm, and say what is missing
+    #[command(
+        after_help = "Submits one worker as a job and exchanges a message with it. Exit code 1 if something is missing.\n\nExample:\n  fewbits doctor --slurm -- --partition=main"
+    )]
+    Doctor(DoctorArgs),
     /// Show the tasks that would run, and the reasons
     #[command(after_help = "Example:\n  fewbits plan study.ron")]
     Plan(PlanArgs),
@@ -248,6 +260,8 @@ pub struct RunArgs {
     /// Before an edit runs, wait for a key of the dashboard; with a time, such as 10min, only where it may take longer
     #[arg(long, value_name = "TIME", requires = "watch", num_args = 0..=1, require_equals = true, default_missing_value = "0s", value_parser = time)]
     pub ask: Option<Duration>,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
     /// Take over a run that was detached from its terminal
     #[arg(long, hide = true)]
     pub detached: bool,

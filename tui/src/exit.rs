@@ -62,8 +62,14 @@ pub fn code_of(error: &anyhow::Error) -> Exit {
         if let Some(coded) = cause.downcast_ref::<Coded>() {
             return coded.exit;
         }
-        if matches!(cause.downcast_ref::<StoreError>(), Some(StoreError::InUse { .. })) {
-            return Exit::InUse;
+        let store = match (cause.downcast_ref::<StoreError>(), cause.downcast_ref::<RunError>()) {
+            (Some(error), _) | (None, Some(RunError::Store(error))) => Some(error),
+            _ => None,
+        };
+        match store {
+            Some(StoreError::InUse { .. } | StoreError::Claimed { .. }) => return Exit::InUse,
+            Some(StoreError::NotPrivate { .. }) => return Exit::Usage,
+            _ => {}
         }
         if cause.is::<StoreError>()
             || matches!(cause.downcast_ref::<RunError>(), Some(RunError::Record { .. }))

@@ -1,6 +1,7 @@
 //! Signals: the first one to end is passed to the run, the second ends the process at once.
 //! Its own thread receives them and calls the listener, so they arrive while other threads are busy.
 
+use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -10,7 +11,7 @@ use fewbits_engine::run::halt::Halt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::dashboard::terminal::give_back;
+use crate::dashboard::terminal::{give_back, is_taken};
 use crate::exit::Exit;
 
 /// Holds the requests to end, from signals and from the dashboard.
@@ -19,6 +20,8 @@ pub struct Signals {
     halt: Arc<watch::Sender<Halt>>,
     continued: Arc<AtomicBool>,
     came: Arc<AtomicBool>,
+    /// Whether the first Ctrl-C asks what to do, because the tasks run on workers that can go on.
+    asks_first: Arc<AtomicBool>,
     listener: Arc<Mutex<Option<Listener>>>,
 }
 
@@ -41,6 +44,7 @@ impl Signals {
             halt: Arc::new(watch::channel(Halt::No).0),
             continued: Arc::default(),
             came: Arc::default(),
+            asks_first: Arc::default(),
             listener: Arc::default(),
         };
         let runtime =
@@ -53,6 +57,11 @@ impl Signals {
             .spawn(move || runtime.block_on(told.pass_on(heard)))
             .context("signals cannot be received")?;
         Ok(signals)
+    }
+
+    /// Lets the first Ctrl-C on a terminal ask whether the workers go on. Other signals then leave the tasks to the workers.
+    pub fn ask_first(&self) {
+        self.asks_first.store(true, Ordering::SeqCst);
     }
 
     /// Returns a receiver of requests to end.
@@ -102,8 +111,9 @@ impl Signals {
     async fn pass_on(self, mut heard: SignalReceivers) {
         let mut before = false;
         loop {
+            let mut may_ask = false;
             tokio::select! {
-                _ = heard.interrupt.recv() => (),
+                _ = heard.interrupt.recv() => may_ask = true,
                 _ = heard.terminate.recv() => (),
                 _ = heard.hangup.recv() => (),
                 _ = heard.resume.recv() => {
@@ -122,9 +132,40 @@ impl Signals {
             }
             before = true;
             self.came.store(true, Ordering::SeqCst);
-            self.ask(Halt::Now);
+            if !self.asks_first.load(Ordering::SeqCst) {
+                self.ask(Halt::Now);
+            } else if may_ask && std::io::stdin().is_terminal() && !is_taken() {
+                let signals = self.clone();
+                thread::spawn(move || signals.question());
+            } else {
+                self.ask(Halt::Leave);
+            }
             self.tell();
         }
+    }
+
+    /// Asks on the terminal whether the workers go on.
+    fn question(&self) {
+        sayln!(
+            "\nl  leaves: the workers go on with what they have, and `fewbits run` comes back to it\n\
+             c  cancels: ends the workers; finished results are kept\n\
+             Enter l or c; Ctrl-C again leaves at once"
+        );
+        let mut line = String::new();
+        while std::io::stdin().read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+            match line.trim() {
+                "l" => return self.answered(Halt::Leave),
+                "c" => return self.answered(Halt::Now),
+                _ => sayln!("enter l or c"),
+            }
+            line.clear();
+        }
+        self.answered(Halt::Leave);
+    }
+
+    fn answered(&self, halt: Halt) {
+        self.ask(halt);
+        self.tell();
     }
 }
 

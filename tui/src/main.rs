@@ -16,6 +16,7 @@ macro_rules! sayln {
 }
 
 mod cli;
+mod cluster;
 mod command;
 mod complete;
 mod dashboard;
@@ -54,6 +55,8 @@ fn main() -> ExitCode {
     let global = &cli.global;
     let result = match &cli.command {
         Command::Run(args) => command::run::run(args, global),
+        Command::Worker(args) => command::worker::worker(args, global),
+        Command::Doctor(args) => command::doctor::doctor(args, global),
         Command::Plan(args) => command::plan::plan(args, global),
         Command::Check(args) => command::check::check(args, global),
         Command::Fmt(args) => command::fmt::fmt(args, global),

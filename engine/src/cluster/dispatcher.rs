@@ -2,9 +2,9 @@
 //! It alone reads and writes the mailboxes of the coordinator's side. Knows no state of the run.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fewbits_store::{Exchange, Key, MailReader, MailWriter, Record, Store, StoreError};
@@ -260,8 +260,12 @@ impl<O: Ops> Dispatcher<O> {
             return;
         }
         let open = self.open.iter().filter(|(_, job)| job.assignment.context.cancelled());
-        let found = self.found.iter().filter(|(_, found)| found.cancelled.load(Ordering::Relaxed) && !found.has_ended);
-        let numbers: Vec<u64> = open.map(|(number, _)| *number).chain(found.map(|(number, _)| *number)).collect();
+        let found = self
+            .found
+            .iter()
+            .filter(|(_, found)| found.cancelled.load(Ordering::Relaxed) && !found.has_ended);
+        let numbers: Vec<u64> =
+            open.map(|(number, _)| *number).chain(found.map(|(number, _)| *number)).collect();
         for number in numbers {
             self.open.remove(&number);
             self.found.remove(&number);
@@ -297,9 +301,10 @@ impl<O: Ops> Dispatcher<O> {
             let inputs: Vec<Key> = open.assignment.job.inputs.iter().map(|input| input.key).collect();
             let has_left = self.has_left.load(Ordering::Relaxed);
             let has_room = |entry: &RosterEntry| entry.hand.len() < entry.capacity() || has_left;
-            let free = self.roster.iter().filter(|(name, entry)| {
-                is_here(entry) && has_room(entry) && !has_failed(name)
-            });
+            let free = self
+                .roster
+                .iter()
+                .filter(|(name, entry)| is_here(entry) && has_room(entry) && !has_failed(name));
             let best = free.min_by_key(|(_, entry)| entry.preference(&inputs)).map(|(name, _)| name.clone());
             match best {
                 Some(worker) => self.hand_out(number, &worker)?,
@@ -310,7 +315,9 @@ impl<O: Ops> Dispatcher<O> {
     }
 
     fn hand_out(&mut self, number: u64, worker: &str) -> Result<(), StoreError> {
-        let (Some(open), Some(entry)) = (self.open.get(&number), self.roster.get_mut(worker)) else { return Ok(()) };
+        let (Some(open), Some(entry)) = (self.open.get(&number), self.roster.get_mut(worker)) else {
+            return Ok(());
+        };
         let Assignment { job, runner, .. } = &open.assignment;
         match self.orders.order(&runner.graph, job, entry.next) {
             Ok(order) => {
@@ -366,16 +373,15 @@ impl<O: Ops> Dispatcher<O> {
         };
         let present = members(&|presence| presence == Presence::Present);
         let departed = members(&|presence| presence == Presence::Departed);
-        let has_any = self.roster.values().any(|entry| matches!(entry.presence, Presence::Present | Presence::Unheard));
+        let has_any =
+            self.roster.values().any(|entry| matches!(entry.presence, Presence::Present | Presence::Unheard));
         match self.recruiter.outlook(&present, &departed) {
-            Outlook::Unchanged => {}
             Outlook::Waiting(sentence) if self.told.as_ref() != Some(&sentence) => {
                 self.told = Some(sentence.clone());
                 (self.report)(Report::Warned(sentence));
             }
-            Outlook::Waiting(_) => {}
-            Outlook::Nobody(_) if has_any => {}
-            Outlook::Nobody(sentence) => (self.report)(Report::Abandoned(sentence)),
+            Outlook::Nobody(sentence) if !has_any => (self.report)(Report::Abandoned(sentence)),
+            Outlook::Unchanged | Outlook::Waiting(_) | Outlook::Nobody(_) => {}
         }
     }
 

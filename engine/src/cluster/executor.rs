@@ -12,7 +12,7 @@ use fewbits_store::{Claim, Exchange, Store, StoreError};
 use super::dispatcher::{Command, Dispatcher};
 use super::recruiter::Recruiter;
 use crate::ops::Ops;
-use crate::run::executor::{Assignment, Executor, FoundJob};
+use crate::run::executor::{Assignment, Executor, StartedExecutor};
 use crate::run::runner::OnReport;
 
 /// The settings of a cluster.
@@ -43,7 +43,7 @@ impl<O: Ops> ClusterExecutor<O> {
         recruiter: Box<dyn Recruiter>,
         settings: ClusterSettings,
         report: OnReport<O::Artifact>,
-    ) -> Result<(Box<dyn Executor<O>>, Vec<FoundJob>), StoreError> {
+    ) -> Result<StartedExecutor<O>, StoreError> {
         let claim = exchange.claim()?;
         let (capacity, has_left) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let links = (Arc::clone(&capacity), Arc::clone(&has_left));
@@ -55,7 +55,10 @@ impl<O: Ops> ClusterExecutor<O> {
             .spawn(move || dispatcher.serve(&queue))
             .map_err(|cause| StoreError::Io { what: "start a thread for", path: root, cause })?;
         let (commands, dispatcher) = (Some(commands), Some(thread));
-        Ok((Box::new(Self { commands, capacity, has_left, dispatcher, is_wanted: false, _claim: claim }), found))
+        Ok((
+            Box::new(Self { commands, capacity, has_left, dispatcher, is_wanted: false, _claim: claim }),
+            found,
+        ))
     }
 
     fn tell(&self, command: Command<O>) {

@@ -62,15 +62,13 @@ impl OrderWriter {
     /// Notes a result that a worker put into the exchange, for the jobs that read its artifact. `is_in_record` tells whether the
     /// record may be all of the artifact.
     pub(super) fn note(&mut self, is_in_record: bool, key: Key, record: &Record) -> Result<(), StoreError> {
-        if !record.kept {
-            if is_in_record {
-                self.ways.insert(key, SourceWay::InRecord(record.metrics.clone()));
-            }
-        } else {
+        if record.kept {
             let encoded = record.encode().map_err(|source| StoreError::Encode { key, source })?;
             let digest = self.publish(&encoded)?;
             self.published.extend(record.parts.values());
             self.ways.insert(key, SourceWay::Kept(digest));
+        } else if is_in_record {
+            self.ways.insert(key, SourceWay::InRecord(record.metrics.clone()));
         }
         Ok(())
     }

@@ -51,7 +51,8 @@ impl<O: Ops> Dispatcher<O> {
         }
         if entry.presence == Presence::Unheard {
             // The first message tells whether the others can be understood.
-            let greeting = if let Some(Reply::Hello(hello)) = &reply { hello.clone() } else { Hello::default() };
+            let greeting =
+                if let Some(Reply::Hello(hello)) = &reply { hello.clone() } else { Hello::default() };
             let hello = entry.hello.get_or_insert(greeting);
             if let Some(differences) = hello.differences(&self.settings.build) {
                 return self.refuse(worker, &format!("it has another build: {differences}"));
@@ -122,7 +123,11 @@ impl<O: Ops> Dispatcher<O> {
             return Ok(());
         };
         if wanted != key || keep != record.kept {
-            self.undone(worker, at, Undone::Failed("its result is of another task; please report it".to_owned()));
+            self.undone(
+                worker,
+                at,
+                Undone::Failed("its result is of another task; please report it".to_owned()),
+            );
             return Ok(());
         }
         let Some(objects) = self.objects_of(&record)? else {
@@ -140,7 +145,8 @@ impl<O: Ops> Dispatcher<O> {
         }
         let open = self.open.remove(&number);
         let is_found = self.found.get_mut(&number).map(|found| found.has_ended = true).is_some();
-        let keeping = open.as_ref().map(|open| open.assignment.runner.graph.kind(open.assignment.job.task).keeping);
+        let keeping =
+            open.as_ref().map(|open| open.assignment.runner.graph.kind(open.assignment.job.task).keeping);
         self.orders.note(is_found || keeping == Some(Keeping::InRecord), key, &record)?;
         self.exchange.remove_checkpoint(&key);
         if let Some(open) = open {
@@ -161,7 +167,9 @@ impl<O: Ops> Dispatcher<O> {
         }
         for (other, message) in &open.failures {
             let blamed = self.place_of(other);
-            (self.report)(Report::Warned(format!("{task}: failed on {blamed} ({message}), but not on {place}")));
+            (self.report)(Report::Warned(format!(
+                "{task}: failed on {blamed} ({message}), but not on {place}"
+            )));
             let Some(entry) = self.roster.get_mut(other) else { continue };
             entry.blamed += 1;
             if entry.blamed == MOST_BLAMED {
@@ -266,7 +274,9 @@ impl<O: Ops> Dispatcher<O> {
         if let Some(entry) = self.roster.get_mut(worker) {
             entry.outbox.clear();
             let hand = std::mem::take(&mut entry.hand);
-            hand.into_values().for_each(|number| self.let_go(number));
+            for number in hand.into_values() {
+                self.let_go(number);
+            }
         }
     }
 

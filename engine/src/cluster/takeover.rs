@@ -112,8 +112,9 @@ impl History {
                 Reply::Done { number, record } => {
                     let order = history.open.remove(&number);
                     // A result that is not of its job is no result.
-                    if order.is_some_and(|(order, _)| order.preimage == record.preimage && order.keep == record.kept)
-                    {
+                    if order.is_some_and(|(order, _)| {
+                        order.preimage == record.preimage && order.keep == record.kept
+                    }) {
                         history.results.push(*record);
                     }
                 }

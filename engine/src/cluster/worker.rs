@@ -80,8 +80,11 @@ pub fn serve<O: Ops>(
     let done = move |number, outcome| {
         let _ = ended.lock().unwrap_or_else(PoisonError::into_inner).send(JobMessage::Ended(number, outcome));
     };
-    let threads = Threads::start(settings.hello.jobs as usize, done)
-        .map_err(|cause| StoreError::Io { what: "start threads for", path: exchange.root().to_owned(), cause })?;
+    let threads = Threads::start(settings.hello.jobs as usize, done).map_err(|cause| StoreError::Io {
+        what: "start threads for",
+        path: exchange.root().to_owned(),
+        cause,
+    })?;
     let orders = MailReader::new(&exchange.jobs(&worker));
     let mut serving = Serving {
         exchange,
@@ -339,7 +342,9 @@ impl<O: Ops> Serving<'_, O> {
     /// Writes objects and replies. Returns whether the exchange took them. Fails if the worker's folder is gone.
     fn flush(&mut self) -> Result<bool, StoreError> {
         while let Some((number, result)) = self.unsent.pop() {
-            if let Err(error) = result.objects.iter().try_for_each(|bytes| self.exchange.put_object(bytes).map(drop)) {
+            if let Err(error) =
+                result.objects.iter().try_for_each(|bytes| self.exchange.put_object(bytes).map(drop))
+            {
                 (self.tell)(&format!("job {number}: {error}; tries again"));
                 self.unsent.push((number, result));
                 break;

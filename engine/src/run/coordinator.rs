@@ -163,29 +163,29 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         // A cancelled job of an earlier version has its thread until it ends.
         while !self.stops() && self.crew.flights.len() < self.crew.executor.capacity() {
             let Some(job) = self.state.start_next()? else { break };
-            self.assign(job);
+            self.assign(&job);
         }
         let awaits_thread = !self.stops() && self.state.ready() > 0;
         let runs = (self.state.running() > 0 && self.halted != Halt::Leave) || awaits_thread;
         Ok((runs && !self.superseded) || self.state.is_recording())
     }
 
-    fn assign(&mut self, job: Job) {
+    fn assign(&mut self, job: &Job) {
         let number = self.crew.next;
         self.crew.next += 1;
         let cancelled = Arc::new(AtomicBool::new(false));
-        let flight = Flight::new(&job, Arc::clone(&cancelled));
+        let flight = Flight::new(job, Arc::clone(&cancelled));
         self.crew.flights.insert(number, flight);
         self.jobs.insert(number, job.clone());
         let assignment = self.assignment(number, job.clone(), cancelled);
         if self.crew.executor.assign(assignment) {
-            self.state.began(&job, None);
+            self.state.began(job, None);
         }
     }
 
     fn assignment(&self, number: u64, job: Job, cancelled: Arc<AtomicBool>) -> Assignment<O> {
         // Parallel tasks use the cores better than threads within one task; a single task gets all threads.
-        let beside = (self.state.running() + self.state.ready()).clamp(1, self.settings.jobs);
+        let beside = (self.state.running() + self.state.ready()).clamp(1, self.settings.jobs.max(1));
         let width = (self.settings.threads / beside).max(1);
         let place = Some((Arc::clone(self.store) as Arc<dyn JobStore>, job.key));
         let context = Context::new(Arc::clone(&cancelled), self.reporter(number), place);
@@ -369,7 +369,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
                 // Workers can go on with every ready task by themselves.
                 while self.crew.flights.len() < self.crew.executor.capacity() {
                     let Some(job) = self.state.start_next()? else { break };
-                    self.assign(job);
+                    self.assign(&job);
                 }
                 self.state.tell(Event::Left);
                 self.stopping = true;

@@ -96,6 +96,9 @@ pub enum Report<A> {
     Broken(fewbits_store::StoreError),
 }
 
+/// An executor, with the jobs that it found in the hands of workers.
+pub type StartedExecutor<O> = (Box<dyn Executor<O>>, Vec<FoundJob>);
+
 /// Does jobs. Dropping an executor that does not leave its jobs to others ends them.
 pub trait Executor<O: Ops>: Send {
     /// Returns the number of jobs that it takes at once now.

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::announcer::Announcer;
 use super::artifacts::Artifacts;
 use super::coordinator::{Coordinator, RunError, Settings};
-use super::executor::{Executor, FoundJob, Report};
+use super::executor::{Executor, FoundJob, Report, StartedExecutor};
 use super::halt::Halt;
 use super::job::{Job, JobResult, JobRunner};
 use super::state::RunState;
@@ -65,7 +65,10 @@ pub(super) struct Flight {
 
 impl Flight {
     pub(super) fn new(job: &Job, cancelled: Arc<AtomicBool>) -> Self {
-        Self { is_found: false, ..Self::found(FoundJob { number: 0, key: job.key, keep: job.keep, cancelled }) }
+        Self {
+            is_found: false,
+            ..Self::found(FoundJob { number: 0, key: job.key, keep: job.keep, cancelled })
+        }
     }
 
     fn found(FoundJob { key, keep, cancelled, .. }: FoundJob) -> Self {
@@ -136,7 +139,7 @@ impl<O: Ops> Runner<O> {
     /// reports, and returns the executor with the jobs that it found.
     pub fn with_executor<E: Into<RunError>>(
         mut self,
-        start: impl FnOnce(OnReport<O::Artifact>) -> Result<(Box<dyn Executor<O>>, Vec<FoundJob>), E>,
+        start: impl FnOnce(OnReport<O::Artifact>) -> Result<StartedExecutor<O>, E>,
     ) -> Result<Self, RunError> {
         let reported = self.messages.clone();
         let report = move |report| drop(reported.send(CrewMessage::Reported(report)));
@@ -308,7 +311,14 @@ impl<O: Ops> Crew<O> {
             let result = result.map_err(ToString::to_string);
             let _ = recorded.send(CrewMessage::Recorded(tickets.to_vec(), result));
         })?;
-        Ok(Self { executor, committer, messages: messages.clone(), flights: HashMap::new(), workers: vec![], next: 0 })
+        Ok(Self {
+            executor,
+            committer,
+            messages: messages.clone(),
+            flights: HashMap::new(),
+            workers: vec![],
+            next: 0,
+        })
     }
 
     /// Cancels the jobs in flight whose results a plan does not want, or wants kept while they are not.

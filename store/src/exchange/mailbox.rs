@@ -87,7 +87,10 @@ impl MailWriter {
         let found = file.metadata().at("look at", &self.path)?.len();
         if found != self.end {
             if !self.is_torn || found < self.end {
-                return Err(StoreError::Claimed { path: self.path.clone(), holder: crate::Holder::default() });
+                return Err(StoreError::Claimed {
+                    path: self.path.clone(),
+                    holder: crate::Holder::default(),
+                });
             }
             file.set_len(self.end).at("write", &self.path)?;
         }

@@ -96,8 +96,7 @@ impl Exchange {
     /// Makes the folder of a new worker with both of its mailboxes, and returns the writer of its results. The worker's full name,
     /// [`MailWriter::worker`], starts with the letters, digits, `.`, `_` and `-` of `name`.
     pub fn enlist(&self, name: &str) -> Result<MailWriter, StoreError> {
-        let mut name: String =
-            name.chars().filter(|c| is_name_char(*c)).skip_while(|c| *c == '.').collect();
+        let mut name: String = name.chars().filter(|c| is_name_char(*c)).skip_while(|c| *c == '.').collect();
         name.truncate(NAME_LIMIT - 20);
         // Two machines may have the same name and give two workers the same process id.
         let name = format!("{name}-{:08x}", durable::random() as u32);

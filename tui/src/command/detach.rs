@@ -38,6 +38,18 @@ pub fn hand_over(args: &RunArgs, global: &Global, text: &str) -> Result<Exit> {
     if args.fail_fast {
         command.arg("--fail-fast");
     }
+    if args.cluster.slurm {
+        command.args(["--slurm", "--workers", &args.cluster.workers.to_string()]);
+    }
+    if let Some(folder) = &args.cluster.workers_in {
+        command.arg("--workers-in").arg(folder);
+    }
+    if args.cluster.is_given() {
+        command.args(["--silence", &format!("{}s", args.cluster.silence.as_secs())]);
+    }
+    if !args.cluster.sbatch.is_empty() {
+        command.arg("--").args(&args.cluster.sbatch);
+    }
     command.stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output);
     // In its own process group, the child does not receive the signals that the terminal sends to the foreground.
     command.process_group(0);

@@ -22,7 +22,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
 use super::detach;
-use super::run::{exit_of, run_id, settings, show_tables, unrecorded, view};
+use super::run::{exit_of, run_id, runner, settings, show_tables, unrecorded, view};
 use super::table::ResultTables;
 use super::version_queue::{Message, Saved, VersionQueue};
 use crate::cli::{Color, Global, RunArgs, Ui};
@@ -66,8 +66,8 @@ pub fn run(args: &RunArgs, global: &Global, signals: &Signals) -> Result<Exit> {
     let files = watch_files(args, global, (&store, &run), settings.jobs, messages)?;
     let session = open(&args.file.file, global)?;
     files.set(files_of(&args.file.file, &session));
-    let view = view(&session, (&store, signals), settings.jobs, global, Some(listener));
-    let runner = Runner::new(Arc::clone(&session.ops), Arc::clone(&store), settings).keeping_sources();
+    let view = view(&session, (&store, signals), args, global, Some(listener));
+    let runner = runner(&session, &store, args, global)?.keeping_sources();
     let queue = VersionQueue {
         view,
         inbox,

@@ -10,6 +10,7 @@ pub mod completions;
 pub mod data;
 pub mod detach;
 pub mod diff;
+pub mod doctor;
 pub mod export;
 pub mod fmt;
 pub mod live;
@@ -30,6 +31,7 @@ pub mod version_queue;
 pub mod watch;
 pub mod weights;
 pub mod why;
+pub mod worker;
 
 use anyhow::Result;
 

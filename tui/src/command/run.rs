@@ -6,16 +6,19 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use fewbits_engine::event::{Event, Summary};
 use fewbits_engine::plan::Plan;
-use fewbits_engine::run::coordinator::{self, RunError, Settings};
+use fewbits_engine::run::coordinator::{RunError, Settings};
 use fewbits_engine::run::halt::Halt;
+use fewbits_engine::run::runner::{Runner, Version};
+use fewbits_ops::StandardOps;
 use fewbits_store::Store;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::detach;
 use super::live;
 use super::table::ResultTables;
 use super::{note, print};
 use crate::cli::{Global, OutputFormat, RunArgs};
+use crate::cluster::on_workers;
 use crate::dashboard::driver::{DashboardSetup, VersionListener};
 use crate::exit::Exit;
 use crate::interrupt::Signals;
@@ -26,18 +29,23 @@ use crate::ui::plain::sentence;
 /// Runs an experiment.
 pub fn run(args: &RunArgs, global: &Global) -> Result<Exit> {
     let signals = Signals::listen()?;
+    if args.cluster.is_given() {
+        signals.ask_first();
+    }
     if args.watch {
         return live::run(args, global, &signals);
     }
     let session =
         if args.detached { detach::take_over(args, global)? } else { open(&args.file.file, global)? };
     let store = Arc::new(writer(global, args.wait, || signals.asked() > Halt::No)?);
-    let settings = settings(args);
-    let view = view(&session, (&store, &signals), settings.jobs, global, None);
-    let mut turn = Turn { session: &session, store, settings, signals: &signals, view };
+    let view = view(&session, (&store, &signals), args, global, None);
+    let runner = runner(&session, &store, args, global)?;
+    let mut turn = Turn { session: &session, store, runner, signals: &signals, view };
     let (summary, shown) = turn.run()?;
     turn.view.update(&Event::Finished(summary));
-    let Turn { view, store, .. } = turn;
+    let Turn { view, store, runner, .. } = turn;
+    // The threads of jobs and the exchange end before another process takes over.
+    drop(runner);
     if view.is_detached() && summary.skipped > 0 && !signals.came() {
         // The detached process needs the store's lock.
         drop(store);
@@ -85,11 +93,25 @@ pub fn show_tables(
     Ok(is_whole)
 }
 
+/// Makes the runner of a run: its tasks run in threads of this process, or on workers.
+pub fn runner(
+    session: &Session,
+    store: &Arc<Store>,
+    args: &RunArgs,
+    global: &Global,
+) -> Result<Runner<StandardOps>> {
+    let runner = Runner::new(Arc::clone(&session.ops), Arc::clone(store), settings(args));
+    if args.cluster.is_given() {
+        return on_workers(runner, &args.cluster, global, (store, &args.file.file, args.jobs));
+    }
+    Ok(runner)
+}
+
 /// Makes the viewer of a run. `versions` receives requests for other versions, if the run follows its file.
 pub fn view(
     session: &Session,
     (store, signals): (&Arc<Store>, &Signals),
-    jobs: usize,
+    args: &RunArgs,
     global: &Global,
     versions: Option<VersionListener>,
 ) -> Viewer {
@@ -100,9 +122,10 @@ pub fn view(
         signals: signals.clone(),
         speed: None,
         versions,
+        on_workers: args.cluster.is_given(),
         panics: panics_in().as_deref() == Some("dashboard"),
     };
-    Viewer::new(global, &session.graph.experiment, jobs, setup)
+    Viewer::new(global, &session.graph.experiment, settings(args).jobs, setup)
 }
 
 /// Returns the id of a run that starts now.
@@ -113,7 +136,9 @@ pub fn run_id() -> String {
 /// Returns the settings of a run.
 pub fn settings(args: &RunArgs) -> Settings {
     let threads = threads();
-    Settings { jobs: args.jobs.map_or(threads, usize::from), threads, fail_fast: args.fail_fast }
+    // Workers say by themselves how many tasks they run.
+    let jobs = if args.cluster.is_given() { 0 } else { args.jobs.map_or(threads, usize::from) };
+    Settings { jobs, threads, fail_fast: args.fail_fast }
 }
 
 /// Returns the error of a run that ended early, with what to do.
@@ -131,11 +156,11 @@ fn both(first: Summary, second: Summary) -> Summary {
     Summary { ran, cached, seconds: first.seconds + second.seconds, ..second }
 }
 
-/// One or two turns of the coordinator, with the viewer of their events.
+/// One or two turns of the runner, with the viewer of their events.
 struct Turn<'t> {
     session: &'t Session,
     store: Arc<Store>,
-    settings: Settings,
+    runner: Runner<StandardOps>,
     signals: &'t Signals,
     view: Viewer,
 }
@@ -158,15 +183,9 @@ impl<'t> Turn<'t> {
         let (events, mut inbox) = mpsc::unbounded_channel();
         let id = run_id();
         self.view.begin(&id, &self.session.graph.experiment);
-        let running = coordinator::run(
-            Arc::clone(&self.session.graph),
-            Arc::clone(&self.session.ops),
-            Arc::clone(&self.store),
-            &id,
-            self.settings,
-            events,
-            self.signals.follow(),
-        );
+        let version = Version { graph: Arc::clone(&self.session.graph), id, follows: None };
+        let newer = watch::channel(0).1;
+        let running = self.runner.run(version, events, self.signals.follow(), newer);
         let view = &mut self.view;
         let showing = async {
             while let Some(event) = inbox.recv().await {
@@ -179,7 +198,7 @@ impl<'t> Turn<'t> {
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
         let (ended, ()) = runtime.block_on(async { tokio::join!(running, showing) });
         match ended {
-            Ok(ended) => Ok(ended),
+            Ok(ended) => Ok((ended.summary, ended.plan)),
             Err(error) => {
                 if let RunError::Record { summary, .. } = &error {
                     self.view.update(&Event::Finished(*summary));

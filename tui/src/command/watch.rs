@@ -49,6 +49,7 @@ pub fn watch(args: &WatchArgs, global: &Global) -> Result<Exit> {
         signals: signals.clone(),
         speed: args.speed,
         versions: None,
+        on_workers: false,
         panics: false,
     };
     let open = Dashboard::open(setup, &run, false)

@@ -36,6 +36,8 @@ pub struct App {
     pub own: Option<String>,
     /// Whether the run of this process follows its file: each saved version is a run.
     pub follows_file: bool,
+    /// Whether the tasks of this process's run run on workers.
+    pub on_workers: bool,
     /// The notice about the last edit; empty without one.
     pub notice: Notice,
     /// How the shown version stands to the file, if it is not what the file says.
@@ -93,6 +95,7 @@ impl App {
             run: None,
             own,
             follows_file: false,
+            on_workers: false,
             notice: Notice::default(),
             standing: None,
             newest: None,

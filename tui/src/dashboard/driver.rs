@@ -59,6 +59,8 @@ pub struct DashboardSetup {
     pub speed: Option<f64>,
     /// Receives requests for versions, and the end of the dashboard, if the run follows its file.
     pub versions: Option<VersionListener>,
+    /// Whether the tasks run on workers.
+    pub on_workers: bool,
     /// Whether the first key causes a panic, for tests.
     pub panics: bool,
 }
@@ -103,6 +105,7 @@ impl Dashboard {
         let own = own.then(|| run.to_owned());
         let mut app = App::new(setup.theme, screen.size()?, own);
         app.follows_file = setup.versions.is_some();
+        app.on_workers = setup.on_workers;
         app.newest.clone_from(&app.own);
         let versions = Arc::new(setup.versions);
         // The loader lives until the driver drops its end of the channel.

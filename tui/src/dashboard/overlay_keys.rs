@@ -11,6 +11,7 @@ use super::keys::{Action, TABLE, keys_of};
 use super::line_editor::LineEditor;
 use super::messages::{Leave, Request};
 use super::overlay::Overlay;
+use crate::ui::plain::LEFT;
 
 impl App {
     pub(super) fn help_key(&mut self, asked: Option<Action>, scrolled: usize) {
@@ -40,9 +41,14 @@ impl App {
                 self.halt(Halt::Now);
                 self.say("stopping now: running tasks are dropped, finished results are kept");
             }
+            KeyCode::Char('g') if self.on_workers => {
+                self.halt(Halt::Leave);
+                self.say(LEFT);
+            }
             KeyCode::Char('d') => {
                 self.leave = Some(Leave::Detach);
-                self.halt(Halt::Now);
+                // The process in the background takes over what the workers have in hand.
+                self.halt(if self.on_workers { Halt::Leave } else { Halt::Now });
                 self.say("handing the run to a process in the background");
             }
             KeyCode::Char('l') => {
@@ -52,7 +58,8 @@ impl App {
             KeyCode::Esc | KeyCode::Char('q') => self.say("the run goes on"),
             _ => {
                 self.overlay = Overlay::Quit;
-                self.say("press a, n, d, l, or Esc to go on");
+                let keys = if self.on_workers { "a, g, n, d, l" } else { "a, n, d, l" };
+                self.say(format!("press {keys}, or Esc to go on"));
             }
         }
     }

@@ -22,7 +22,7 @@ use super::task_status::{Detail, StatusCounts, TaskDetail, TaskStatus, status_co
 use super::theme::Theme;
 use crate::render::number::count;
 use crate::ui::eta::Eta;
-use crate::ui::plain::{printable, sentence};
+use crate::ui::plain::{LEFT, joined, printable, sentence};
 
 /// The number of log entries that are kept.
 const LOG: usize = 10_000;
@@ -79,6 +79,8 @@ pub struct RunModel {
     pub at: f64,
     /// The jobs and their running tasks.
     pub jobs: Jobs,
+    /// The workers of a cluster, each with the number of tasks that it runs at once; empty without a cluster.
+    pub workers: Vec<(String, usize)>,
     /// What the edit means that led to this run, node by node; empty if no edit did.
     pub preview: Vec<NodePreview>,
     /// The number of changes so far. A value derived from the model is out of date when this number differs.
@@ -111,6 +113,7 @@ impl RunModel {
             progress: RunProgress::Planning,
             at: 0.0,
             jobs,
+            workers: vec![],
             preview: vec![],
             version: 0,
             records: HashMap::new(),
@@ -127,12 +130,16 @@ impl RunModel {
         let at = logged.at;
         match &logged.event {
             Event::Planned { counts, .. } => self.planned(at, counts),
-            Event::Started { task, key, reason } => {
+            Event::Started { task, key, reason, on } => {
                 let Some(id) = self.turn(task, TaskStatus::Running) else { return };
                 self.tasks[id.index()].started = Some(at);
                 // A task that starts a second time in one run starts from nothing.
-                *self.detail(id) =
-                    Detail { key: key.clone(), reason: Some(reason.clone()), ..Detail::default() };
+                *self.detail(id) = Detail {
+                    key: key.clone(),
+                    reason: Some(reason.clone()),
+                    on: on.clone(),
+                    ..Detail::default()
+                };
                 self.enter(at, Some(id), LogEvent::Started);
             }
             Event::Progressed { task, done, total, metrics } => {
@@ -163,6 +170,20 @@ impl RunModel {
                 self.tasks[id.index()].started = None;
                 self.enter(at, Some(id), LogEvent::Postponed(self.find(because)));
             }
+            Event::Returned { task, from, because } => {
+                let Some(id) = self.turn(task, TaskStatus::Waiting) else { return };
+                self.tasks[id.index()].started = None;
+                self.note(at, &format!("{task} returned from {from}: {because}"));
+            }
+            Event::WorkerJoined { worker, jobs } => {
+                self.workers.push((worker.clone(), *jobs));
+                self.note(at, &joined(worker, *jobs));
+            }
+            Event::WorkerLeft { worker, because, .. } => {
+                let at_list = self.workers.iter().position(|(place, _)| place == worker);
+                at_list.map(|place| self.workers.remove(place));
+                self.enter(at, None, LogEvent::Note(format!("worker {worker} left: {because}"), false));
+            }
             Event::Rebuilt { task, seconds } => {
                 let Some(id) = self.find(task) else { return };
                 self.detail(id).rebuilt = true;
@@ -175,6 +196,11 @@ impl RunModel {
             }
             Event::Skipped { task, because } => self.skipped(at, task, because),
             Event::Warned { message } => self.enter(at, None, LogEvent::Note(message.clone(), true)),
+            Event::Noted { message } => self.note(at, message),
+            Event::Left => {
+                self.progress = RunProgress::Draining;
+                self.note(at, LEFT);
+            }
             Event::Edited { nodes } => self.preview.clone_from(nodes),
             // What was not run is no part of a run.
             Event::Refused { .. } | Event::Proposed { .. } => {}

@@ -219,7 +219,8 @@ fn draw_help(app: &App, scrolled: usize, area: Rect, buf: &mut Buffer) {
 }
 
 fn draw_quit(app: &App, area: Rect, buf: &mut Buffer) {
-    let inside = open_box(app, area, 66, 8, "The run goes on", buf);
+    let height = if app.on_workers { 9 } else { 8 };
+    let inside = open_box(app, area, 66, height, "The run goes on", buf);
     let own = app.run.as_ref().filter(|run| app.own.as_ref() == Some(&run.opened.id));
     let left = own.and_then(|run| run.eta.remaining());
     let left = left.map_or(String::new(), |remaining| format!(", {remaining}"));
@@ -227,13 +228,22 @@ fn draw_quit(app: &App, area: Rect, buf: &mut Buffer) {
     let choice = |key: &'static str, words: &'static str| {
         line([Span::styled(format!(" {key:<5}"), app.theme.strong()), Span::raw(words)])
     };
-    let lines = [
-        Line::from(running),
-        choice("a", "stop after the running tasks"),
-        choice("n", "stop now: drops running tasks, keeps finished results"),
-        choice("d", "go on in the background: running tasks start again"),
+    let mut lines = vec![Line::from(running), choice("a", "stop after the running tasks")];
+    if app.on_workers {
+        lines.extend([
+            choice("g", "leave: the workers go on, `fewbits run` comes back"),
+            choice("n", "stop now: ends the workers, keeps finished results"),
+            choice("d", "go on in the background"),
+        ]);
+    } else {
+        lines.extend([
+            choice("n", "stop now: drops running tasks, keeps finished results"),
+            choice("d", "go on in the background: running tasks start again"),
+        ]);
+    }
+    lines.extend([
         choice("l", "keep running here, as lines"),
         choice(keys_of(super::keys::Action::Back), "go on as before"),
-    ];
+    ]);
     put_all(buf, inside, lines);
 }

@@ -45,6 +45,8 @@ pub struct Detail {
     pub key: String,
     /// The reason why the task ran.
     pub reason: Option<Reason>,
+    /// The place of the worker that runs or ran it; `None` if the process of the run does.
+    pub on: Option<String>,
     /// The number of completed steps, and of all steps.
     pub progress: Option<(u64, u64)>,
     /// The metrics at each reported step.

@@ -111,6 +111,15 @@ impl Drop for Screen {
     }
 }
 
+/// Returns whether the dashboard has the terminal. A terminal that is being drawn counts as taken.
+pub fn is_taken() -> bool {
+    match TAKEN.try_lock() {
+        Ok(taken) => *taken,
+        Err(TryLockError::Poisoned(taken)) => *taken.into_inner(),
+        Err(TryLockError::WouldBlock) => true,
+    }
+}
+
 /// Restores the terminal; does nothing if it is not taken. It can be called from any thread, more than once.
 pub fn give_back() {
     let start = Instant::now();

@@ -244,6 +244,10 @@ impl App {
             self.ask(Request::Leave(Leave::Over));
             return "leaving".to_owned();
         }
+        if self.on_workers && self.halted < Halt::Leave && self.overlay != Overlay::Quit {
+            self.overlay = Overlay::Quit;
+            return "how shall the run go on? Ctrl-C again ends the workers".to_owned();
+        }
         if self.halted == Halt::Now {
             self.ask(Request::Abort);
             return "at once".to_owned();

@@ -26,7 +26,10 @@ impl fmt::Display for RemainingTime {
 /// Holds the pace of each node of a run.
 #[derive(Debug, Default)]
 pub struct Eta {
+    /// The number of tasks that run at once in the process of the run.
     jobs: usize,
+    /// The number of tasks that workers run at once; 0 without workers.
+    at_workers: usize,
     nodes: BTreeMap<String, TaskPace>,
 }
 
@@ -45,7 +48,7 @@ impl Eta {
     /// Makes an estimate for a run with `jobs` tasks at once.
     #[must_use]
     pub fn new(jobs: usize) -> Self {
-        Self { jobs: jobs.max(1), nodes: BTreeMap::new() }
+        Self { jobs, ..Self::default() }
     }
 
     /// Adds an event.
@@ -62,7 +65,7 @@ impl Eta {
             Event::Computed { task } => {
                 self.pace(task).begun.insert(task.clone(), 1.0);
             }
-            Event::Postponed { task, .. } => {
+            Event::Postponed { task, .. } | Event::Returned { task, .. } => {
                 self.pace(task).begun.remove(task);
             }
             Event::Completed { task, seconds, .. } => {
@@ -75,12 +78,16 @@ impl Eta {
                 self.pace(task).end(task);
             }
             Event::Started { task, .. } => self.pace(task).has_started = true,
+            Event::WorkerJoined { jobs, .. } => self.at_workers += jobs,
+            Event::WorkerLeft { jobs, .. } => self.at_workers = self.at_workers.saturating_sub(*jobs),
             Event::Rebuilt { .. }
             | Event::Edited { .. }
             | Event::Superseded
             | Event::Refused { .. }
             | Event::Proposed { .. }
             | Event::Warned { .. }
+            | Event::Noted { .. }
+            | Event::Left
             | Event::Draining
             | Event::Interrupted
             | Event::Finished(_) => {}
@@ -101,7 +108,7 @@ impl Eta {
             let median = pace.seconds.get(pace.seconds.len() / 2)?;
             Some(median * (pace.left as f64 - pace.begun.values().sum::<f64>()).max(0.0))
         });
-        let seconds = seconds.sum::<f64>() / self.jobs as f64;
+        let seconds = seconds.sum::<f64>() / (self.jobs + self.at_workers).max(1) as f64;
         Some(RemainingTime { seconds, is_lower_bound: !left().all(is_known) })
     }
 
@@ -148,7 +155,7 @@ mod tests {
         eta.update(&Event::Planned { experiment: String::new(), counts: counts(3, 30), nodes });
         let start = |task: &str| {
             let reason = fewbits_engine::reason::Reason::New;
-            Event::Started { task: task.to_owned(), key: String::new(), reason }
+            Event::Started { task: task.to_owned(), key: String::new(), reason, on: None }
         };
         let end = |task: &str, seconds: f64| {
             let (task, key) = (task.to_owned(), String::new());

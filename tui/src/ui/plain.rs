@@ -86,9 +86,16 @@ impl<W: Write> Plain<W> {
                 return;
             }
             Event::Superseded => "the file has changed: the new version takes over".to_owned(),
-            Event::Started { task, reason, .. } => {
-                self.counted(&format!("{task} started{}", because(reason)))
+            Event::Started { task, reason, on, .. } => {
+                self.counted(&format!("{task} started{}{}", at(on.as_deref()), because(reason)))
             }
+            Event::Returned { task, from, because } => {
+                self.counted(&format!("{task} returned from {from}: {because}"))
+            }
+            Event::WorkerJoined { worker, jobs } => joined(worker, *jobs),
+            Event::WorkerLeft { worker, because, .. } => format!("worker {worker} left: {because}"),
+            Event::Noted { message } => message.clone(),
+            Event::Left => LEFT.to_owned(),
             Event::Progressed { task, done, total, metrics } => {
                 let metrics: Vec<String> =
                     metrics.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
@@ -157,6 +164,21 @@ impl<W: Write> Plain<W> {
         }
         line
     }
+}
+
+/// The words for a run that leaves its tasks to workers.
+pub const LEFT: &str = "the workers go on with what they have; run again to take over their results";
+
+/// Returns the words for a worker that joined.
+#[must_use]
+pub fn joined(worker: &str, jobs: usize) -> String {
+    format!("worker {worker} joined: {} at once", count(jobs, "task"))
+}
+
+/// Returns the place of a task's worker, as it stands behind `started`.
+#[must_use]
+pub fn at(on: Option<&str>) -> String {
+    on.map_or(String::new(), |on| format!(" on {on}"))
 }
 
 /// Returns the nodes with an accuracy, each with the metric.

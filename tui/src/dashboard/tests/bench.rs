@@ -213,7 +213,7 @@ impl Bench {
         } else {
             Reason::New
         };
-        self.happen(Self::at(task), Event::Started { task: name.clone(), key: key(task), reason });
+        self.happen(Self::at(task), Event::Started { task: name.clone(), key: key(task), reason, on: None });
         if name.starts_with("net") {
             for epoch in 1..=3 {
                 let value = |name: &str, value: f64| (name.to_owned(), value);

@@ -58,7 +58,7 @@ fn metrics() -> impl Strategy<Value = BTreeMap<String, f64>> {
 fn event() -> impl Strategy<Value = Event> {
     let text = "[ -~\\n\\u{1b}é漢🎉]{0,300}";
     prop_oneof![
-        task().prop_map(|task| Event::Started { task, key: "ab".to_owned(), reason: Reason::New }),
+        task().prop_map(|task| Event::Started { task, key: "ab".to_owned(), reason: Reason::New, on: None }),
         (task(), any::<u64>(), any::<u64>(), metrics())
             .prop_map(|(task, done, total, metrics)| Event::Progressed { task, done, total, metrics }),
         task().prop_map(|task| Event::Computed { task }),

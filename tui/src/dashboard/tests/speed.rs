@@ -38,7 +38,7 @@ fn a_frame_of_ten_thousand_tasks_is_fast() {
         let at = task.index() as f64 * 0.01;
         lines.push(LoggedEvent {
             at,
-            event: Event::Started { task: name.clone(), key: String::new(), reason: Reason::New },
+            event: Event::Started { task: name.clone(), key: String::new(), reason: Reason::New, on: None },
         });
         lines.push(LoggedEvent {
             at,

@@ -7,7 +7,7 @@ use fewbits_engine::ops::MetricRole;
 use crate::dashboard::log::{LogEntry, LogEvent};
 use crate::dashboard::run_model::RunModel;
 use crate::ui::eta::duration;
-use crate::ui::plain::because;
+use crate::ui::plain::{at, because};
 
 /// Returns the progress of a task: its epochs, and the training loss of the last one.
 #[must_use]
@@ -34,7 +34,8 @@ pub fn words(run: &RunModel, entry: &LogEntry) -> String {
     match &entry.what {
         LogEvent::Started => {
             let reason = detail.and_then(|detail| detail.reason.as_ref());
-            format!("{task} started{}", reason.map_or(String::new(), because))
+            let on = at(detail.and_then(|detail| detail.on.as_deref()));
+            format!("{task} started{on}{}", reason.map_or(String::new(), because))
         }
         LogEvent::Done => {
             let seconds = entry.task.and_then(|task| run.task(task).seconds).unwrap_or(0.0);

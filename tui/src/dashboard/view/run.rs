@@ -172,6 +172,11 @@ fn title(run: &RunModel, pane: Pane) -> String {
     match pane {
         Pane::Nodes => "nodes".to_owned(),
         // Run logs of older versions lack the end of jobs or the number of jobs.
+        Pane::Running if !run.workers.is_empty() => {
+            let jobs = run.workers.iter().map(|(_, jobs)| jobs).sum();
+            let workers = count(run.workers.len(), "worker");
+            format!("running: {} of {} on {workers}", run.jobs.running(), count(jobs, "job"))
+        }
         Pane::Running => match (run.jobs.running(), run.opened.header.jobs) {
             (running, jobs @ 1..) if running <= jobs && run.is_going() => {
                 format!("running: {running} of {jobs} jobs")
@@ -189,7 +194,8 @@ fn panes(run: &RunModel, area: Rect, focus: Pane) -> Vec<(Pane, Rect)> {
         return vec![(focus, area)];
     }
     let nodes = run.nodes.len() as u16 + 1;
-    let running = run.opened.header.jobs.clamp(1, 8) as u16 + 1;
+    let jobs = run.opened.header.jobs + run.workers.iter().map(|(_, jobs)| jobs).sum::<usize>();
+    let running = jobs.clamp(1, 8) as u16 + 1;
     if area.width >= 110 {
         let height = nodes.max(running).min(area.height.saturating_sub(5));
         let (upper, log) = top(area, height);
@@ -280,7 +286,9 @@ fn draw_running(app: &App, run: &RunModel, area: Rect, buf: &mut Buffer) {
     let style = (app.run_view.pane == Pane::Running).then(|| theme.cursor());
     list(buf, area, app.run_view.job, run.jobs.count(), style, |at| {
         let Some(task) = run.jobs.task(at) else { return Line::from("  idle").style(theme.dim()) };
-        let progress = progress(run, task);
+        let on = run.task(task).detail.as_ref().and_then(|detail| detail.on.as_deref());
+        let on = on.map_or(String::new(), |on| format!("{}  ", printable(on)));
+        let progress = format!("{on}{}", progress(run, task));
         let since = run.task(task).started.map_or(0.0, |start| run.elapsed(app.now) - start);
         let since = format!(" {:>8} ", duration(since.max(0.0)));
         let room = usize::from(area.width).saturating_sub(progress.chars().count() + since.len() + 3);

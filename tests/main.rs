@@ -43,3 +43,4 @@ mod tables;
 mod terminal;
 mod versions;
 mod versions_on_screen;
+mod workers;

@@ -216,6 +216,8 @@ impl<O: Ops> Dispatcher<O> {
 
     /// Looks at all mailboxes once, and acts on the replies. Returns whether there were any.
     fn look(&mut self) -> Result<bool, StoreError> {
+        // A run that stops must end even if the exchange is gone.
+        self.cancel();
         if self.roll_called.is_none_or(|at| at.elapsed() >= BETWEEN_ROLL_CALLS) {
             self.call_roll()?;
             self.roll_called = Some(Instant::now());
@@ -223,7 +225,6 @@ impl<O: Ops> Dispatcher<O> {
         let mut is_news = self.hear()?;
         is_news |= self.receive_arriving()?;
         self.notice_silence();
-        self.cancel();
         self.place()?;
         if self.beaten.elapsed() >= BETWEEN_BEATS {
             self.beaten = Instant::now();

@@ -84,9 +84,12 @@ impl Exchange {
         }
     }
 
-    /// Lists the names of all workers that have a folder, sorted. Folders with other names are ignored.
+    /// Lists the names of all workers that have a folder, sorted. Folders with other names are ignored. Fails if the folder of all
+    /// workers is gone.
     pub fn workers(&self) -> Result<Vec<String>, StoreError> {
-        let mut workers = names(&self.root.join("workers"))?;
+        let folder = self.root.join("workers");
+        fs::metadata(&folder).at("look at", &folder)?;
+        let mut workers = names(&folder)?;
         workers.retain(|name| is_name(name));
         workers.sort_unstable();
         workers.truncate(WORKERS_LIMIT);

@@ -38,6 +38,7 @@ mod picture;
 mod report;
 mod report_in_browser;
 mod same_bits;
+mod slurm;
 mod store;
 mod tables;
 mod terminal;

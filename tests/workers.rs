@@ -113,11 +113,17 @@ fn a_killed_worker_costs_its_tasks_in_hand_alone() {
     });
     first.0.kill().expect("a kill");
     // A clock that is an hour ahead changes nothing, because no time of a worker is compared with one of the run.
-    let faketime = ["/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1"];
+    let faketime = [
+        "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+        "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+    ];
     let ahead = faketime.into_iter().find(|library| Path::new(library).exists());
     let _second = worker(&bench, |command| {
         if let Some(library) = ahead {
-            command.env("LD_PRELOAD", library).env("FAKETIME", "+1h").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+            command
+                .env("LD_PRELOAD", library)
+                .env("FAKETIME", "+1h")
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
     });
     let rest = std::io::read_to_string(rest).expect("events");
@@ -176,7 +182,10 @@ fn a_second_run_in_the_same_folder_is_told_of_the_first() {
     let second = end(on_workers(&bench).env("FEWBITS_STORE", bench.path("other")));
     assert_eq!(second.code, Some(3), "{second:?}");
     let words = format!("process {} on ", first.0.id());
-    assert!(second.stderr.contains(&words) && second.stderr.contains("coordinates the workers here"), "{second:?}");
+    assert!(
+        second.stderr.contains(&words) && second.stderr.contains("coordinates the workers here"),
+        "{second:?}"
+    );
 }
 
 #[test]
@@ -203,7 +212,8 @@ fn a_worker_with_other_files_is_no_danger() {
 fn a_folder_that_fills_up_or_vanishes_ends_the_run_with_its_results() {
     let bench = sweep();
     let _worker = worker(&bench, |_| ());
-    let mut child = on_workers(&bench).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
+    let mut child =
+        on_workers(&bench).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
     let mut done = 0;
     let rest = wait_for(&mut child, |event| {
         done += usize::from(event["event"] == "completed");

@@ -228,20 +228,19 @@ impl Recruiter for SlurmArray {
         if waiting.is_empty() {
             return if present.is_empty() { nobody(" or never came") } else { Outlook::Unchanged };
         }
-        let mut reasons: Vec<String> = waiting
-            .iter()
-            .filter(|member| member.state == "PENDING")
-            .map(|member| member.reason.clone())
-            .collect();
-        reasons.sort_unstable();
-        reasons.dedup();
-        if reasons.is_empty() {
+        let pending: Vec<&Queued> = waiting.into_iter().filter(|member| member.state == "PENDING").collect();
+        if pending.is_empty() {
             return Outlook::Unchanged;
         }
-        let count = waiting.iter().filter(|member| member.state == "PENDING").count();
+        // Slurm gives the reason `None` before its scheduler has looked at a job.
+        let mut reasons: Vec<&str> = pending.iter().map(|member| member.reason.as_str()).collect();
+        reasons.retain(|reason| *reason != "None");
+        reasons.sort_unstable();
+        reasons.dedup();
+        let colon = if reasons.is_empty() { "" } else { ": " };
+        let (count, reasons) = (pending.len(), reasons.join(", "));
         Outlook::Waiting(format!(
-            "Slurm array {id}: {count} of its workers wait in the queue: {}",
-            reasons.join(", ")
+            "Slurm array {id}: {count} of its workers wait in the queue{colon}{reasons}"
         ))
     }
 

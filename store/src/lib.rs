@@ -42,7 +42,7 @@ mod commit;
 mod durable;
 mod entry;
 mod error;
-mod exchange;
+pub mod exchange;
 mod format;
 mod id;
 mod index;

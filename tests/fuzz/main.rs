@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use fewbits_engine::cluster::message::{Hello, JobOrder, Order, Reply, SourceOrder, SourceWay, Undone};
 use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::run_log::{LoggedEvent, RunHeader};
 use fewbits_engine::text::layout::{is_same, layout};
@@ -30,7 +31,8 @@ use fewbits_ops::network::definition::Network;
 use fewbits_ops::network::model::Model;
 use fewbits_ops::packed;
 use fewbits_ops::quantize::{Quantization, Quantizer, Tensor, Tensors};
-use fewbits_store::Store;
+use fewbits_store::exchange::mailbox::{decode, encode};
+use fewbits_store::{Exchange, MailReader, Store};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// The memory that a reader of such small files may allocate, in bytes.
@@ -235,6 +237,50 @@ fn weights_of_others() {
     let names = names.into_iter().collect();
     fuzz(&[fs::read(path).expect("weights")], |bytes| {
         let _ = Import::weights_of_bytes(Path::new("fuzzed"), bytes, &network, &names);
+    });
+}
+
+#[test]
+fn mailboxes_of_workers() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let exchange = Exchange::open(&dir.path().join("exchange")).expect("an exchange");
+    let mut writer = exchange.enlist("seed").expect("a worker");
+    let path = exchange.results(writer.worker());
+    let digest = fewbits_store::Digest::hash(b"text");
+    let source = SourceOrder {
+        task: 1,
+        key: fewbits_store::Key::derive("{}"),
+        parts: BTreeMap::from([("model".to_owned(), digest)]),
+        way: SourceWay::Made(vec![]),
+    };
+    let order = JobOrder {
+        number: 3,
+        experiment: digest,
+        task: 2,
+        preimage: "{}".to_owned(),
+        keep: true,
+        inputs: vec![source.clone(), SourceOrder { way: SourceWay::Made(vec![source.clone()]), ..source }],
+    };
+    let order = Order::Do(Box::new(order));
+    let replies = [
+        Reply::Hello(Hello { place: "n1".to_owned(), jobs: 2, ..Hello::default() }),
+        Reply::Done { number: 3, record: Box::default() },
+        Reply::Undone { number: 3, why: Undone::Failed("no".to_owned()) },
+    ];
+    writer.append(&replies, false).expect("replies");
+    writer.append(&[order.clone(), Order::Cancel(3)], false).expect("orders");
+    let mut seeds = vec![fs::read(&path).expect("a mailbox")];
+    seeds.extend(replies.iter().map(|reply| encode(reply).expect("a reply")));
+    seeds.push(encode(&order).expect("an order"));
+    let path = std::panic::AssertUnwindSafe(path);
+    fuzz(&seeds, |bytes| {
+        fs::write(&*path, bytes).expect("a file");
+        let (mut as_orders, mut as_replies) = (MailReader::new(&path), MailReader::new(&path));
+        while !as_orders.read::<Order>().expect("a file").is_empty() {}
+        while !as_replies.read::<Reply>().expect("a file").is_empty() {}
+        // Behind a right checksum any bytes are decoded: a message of another program.
+        let _ = decode::<Order>(bytes);
+        let _ = decode::<Reply>(bytes);
     });
 }
 

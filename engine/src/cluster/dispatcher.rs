@@ -11,13 +11,13 @@ use fewbits_store::{Exchange, Key, MailReader, MailWriter, Record, Store, StoreE
 
 use super::executor::ClusterSettings;
 use super::message::Order;
-use super::orders::{NoOrder, OrderWriter};
+use super::orders::OrderWriter;
 use super::recruiter::{Outlook, Recruiter};
-use super::roster::{Presence, RosterEntry};
+use super::roster::{InHand, Presence, RosterEntry};
 use super::takeover::Takeover;
 use crate::ops::{OpError, Ops};
 use crate::run::executor::{Assignment, FoundJob, Report};
-use crate::run::job::{JobError, JobResult};
+use crate::run::job::JobResult;
 use crate::run::runner::OnReport;
 
 /// The shortest and the longest pause between two looks at the mailboxes. The pause doubles while nothing happens.
@@ -82,7 +82,7 @@ pub(super) struct Dispatcher<O: Ops> {
     pub(super) orders: OrderWriter,
     recruiter: Box<dyn Recruiter>,
     capacity: Arc<AtomicUsize>,
-    has_left: Arc<AtomicBool>,
+    pub(super) has_left: Arc<AtomicBool>,
     is_wanted: bool,
     is_settled: bool,
     /// The time at which operations on the exchange began to fail, and whether this was reported.
@@ -142,7 +142,7 @@ impl<O: Ops> Dispatcher<O> {
             let number = dispatcher.find(&mut jobs, order.key, order.keep, false);
             let (worker, at) = order.hand;
             if let Some(entry) = dispatcher.roster.get_mut(&worker) {
-                entry.hand.insert(at, number);
+                entry.hand.insert(at, InHand::new(number));
             }
         }
         Ok((dispatcher, jobs))
@@ -209,11 +209,6 @@ impl<O: Ops> Dispatcher<O> {
         }
     }
 
-    /// Returns whether a worker that `counts` has a job in hand.
-    pub(super) fn has_hand(&self, number: u64, counts: impl Fn(&RosterEntry) -> bool) -> bool {
-        self.roster.values().any(|entry| counts(entry) && entry.hand.values().any(|job| *job == number))
-    }
-
     /// Looks at all mailboxes once, and acts on the replies. Returns whether there were any.
     fn look(&mut self) -> Result<bool, StoreError> {
         // A run that stops must end even if the exchange is gone.
@@ -226,6 +221,7 @@ impl<O: Ops> Dispatcher<O> {
         is_news |= self.receive_arriving()?;
         self.notice_silence();
         self.place()?;
+        self.share();
         if self.beaten.elapsed() >= BETWEEN_BEATS {
             self.beaten = Instant::now();
             for entry in self.roster.values_mut().filter(|entry| entry.presence != Presence::Departed) {
@@ -274,68 +270,6 @@ impl<O: Ops> Dispatcher<O> {
             self.call_off(number);
             (self.report)(Report::Ended(number, Err(OpError::Cancelled.into())));
         }
-    }
-
-    /// Tells every worker that has a job in hand to stop it.
-    pub(super) fn call_off(&mut self, number: u64) {
-        for entry in self.roster.values_mut() {
-            let hands: Vec<u64> =
-                entry.hand.iter().filter(|(_, job)| **job == number).map(|(at, _)| *at).collect();
-            entry.outbox.extend(hands.into_iter().map(Order::Cancel));
-        }
-    }
-
-    /// Gives waiting jobs to workers with room.
-    fn place(&mut self) -> Result<(), StoreError> {
-        for number in std::mem::take(&mut self.waiting) {
-            let Some(open) = self.open.get(&number) else { continue };
-            let is_here = |entry: &RosterEntry| entry.presence == Presence::Present;
-            if self.has_hand(number, is_here) {
-                continue;
-            }
-            let has_failed = |name: &String| open.failures.iter().any(|(worker, _)| worker == name);
-            let mut present = self.roster.iter().filter(|(_, entry)| is_here(entry)).peekable();
-            if present.peek().is_some() && present.all(|(name, _)| has_failed(name)) {
-                self.give_up(number);
-                continue;
-            }
-            let inputs: Vec<Key> = open.assignment.job.inputs.iter().map(|input| input.key).collect();
-            let has_left = self.has_left.load(Ordering::Relaxed);
-            let has_room = |entry: &RosterEntry| entry.hand.len() < entry.capacity() || has_left;
-            let free = self
-                .roster
-                .iter()
-                .filter(|(name, entry)| is_here(entry) && has_room(entry) && !has_failed(name));
-            let best = free.min_by_key(|(_, entry)| entry.preference(&inputs)).map(|(name, _)| name.clone());
-            match best {
-                Some(worker) => self.hand_out(number, &worker)?,
-                None => self.waiting.push_back(number),
-            }
-        }
-        Ok(())
-    }
-
-    fn hand_out(&mut self, number: u64, worker: &str) -> Result<(), StoreError> {
-        let (Some(open), Some(entry)) = (self.open.get(&number), self.roster.get_mut(worker)) else {
-            return Ok(());
-        };
-        let Assignment { job, runner, .. } = &open.assignment;
-        match self.orders.order(&runner.graph, job, entry.next) {
-            Ok(order) => {
-                entry.hand.insert(entry.next, number);
-                entry.next += 1;
-                entry.outbox.push(Order::Do(Box::new(order)));
-            }
-            Err(NoOrder::Lost(task, key)) => {
-                self.open.remove(&number);
-                (self.report)(Report::Ended(number, Err(JobError::Lost { task, key })));
-            }
-            Err(NoOrder::Store(error)) => {
-                self.waiting.push_back(number);
-                return Err(error);
-            }
-        }
-        Ok(())
     }
 
     /// Writes the orders of all outboxes.

@@ -10,6 +10,7 @@ pub mod executor;
 mod job_files;
 pub mod message;
 mod orders;
+mod placement;
 pub mod recruiter;
 mod replies;
 mod roster;

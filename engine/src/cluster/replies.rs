@@ -7,7 +7,7 @@ use fewbits_store::{Key, Record, StoreError};
 
 use super::dispatcher::{Closed, Dispatcher, OpenJob};
 use super::message::{Hello, Order, Reply, Undone, task_at};
-use super::roster::{Presence, RosterEntry};
+use super::roster::{InHand, Presence, RosterEntry};
 use crate::ops::{Keeping, OpError, Ops};
 use crate::run::executor::Report;
 use crate::run::job::{JobError, JobResult};
@@ -59,10 +59,13 @@ impl<O: Ops> Dispatcher<O> {
             }
             self.welcome(worker);
         }
-        let number_of = |at: u64| self.roster.get(worker).and_then(|entry| entry.hand.get(&at)).copied();
+        let number_of = |at: u64| self.roster.get(worker).and_then(|entry| entry.hand.get(&at)).map(|job| job.number);
         match reply {
             Some(Reply::Began(at)) => {
                 let Some(number) = number_of(at) else { return Ok(()) };
+                if let Some(job) = self.roster.get_mut(worker).and_then(|entry| entry.hand.get_mut(&at)) {
+                    job.has_begun = true;
+                }
                 let on = self.place_of(worker);
                 if let Some(found) = self.found.get_mut(&number) {
                     found.began = Some(on);
@@ -110,7 +113,7 @@ impl<O: Ops> Dispatcher<O> {
 
     fn done(&mut self, since: Instant, worker: &str, at: u64, record: Box<Record>) -> Result<(), StoreError> {
         let Some(entry) = self.roster.get_mut(worker) else { return Ok(()) };
-        let Some(&number) = entry.hand.get(&at) else { return Ok(()) };
+        let Some(&InHand { number, .. }) = entry.hand.get(&at) else { return Ok(()) };
         let key = Key::derive(&record.preimage);
         let wanted = match (self.open.get(&number), self.found.get(&number)) {
             (Some(open), _) => Some((open.assignment.job.key, open.assignment.job.keep)),
@@ -204,8 +207,8 @@ impl<O: Ops> Dispatcher<O> {
     }
 
     fn undone(&mut self, worker: &str, at: u64, why: Undone) {
-        let number = self.roster.get_mut(worker).and_then(|entry| entry.hand.remove(&at));
-        let Some(number) = number else { return };
+        let job = self.roster.get_mut(worker).and_then(|entry| entry.hand.remove(&at));
+        let Some(InHand { number, has_begun, .. }) = job else { return };
         let place = self.place_of(worker);
         let Some(open) = self.open.get_mut(&number) else { return self.let_go(number) };
         let because = match why {
@@ -234,7 +237,7 @@ impl<O: Ops> Dispatcher<O> {
                 return (self.report)(Report::Ended(number, Err(JobError::Differs { task, key })));
             }
         };
-        self.return_job(number, place, &because);
+        self.return_job(number, has_begun, place, &because);
     }
 
     /// Reports the failure of a job that no other worker can try.
@@ -246,11 +249,13 @@ impl<O: Ops> Dispatcher<O> {
         (self.report)(Report::Ended(number, Err(error.into())));
     }
 
-    /// Returns a job to those that wait for a worker.
-    fn return_job(&mut self, number: u64, from: String, because: &str) {
+    /// Returns a job to those that wait for a worker. The run hears of it only if the worker had begun.
+    fn return_job(&mut self, number: u64, has_begun: bool, from: String, because: &str) {
         if self.open.contains_key(&number) && !self.waiting.contains(&number) {
             self.waiting.push_front(number);
-            (self.report)(Report::Returned { number, from, because: because.to_owned() });
+            if has_begun {
+                (self.report)(Report::Returned { number, from, because: because.to_owned() });
+            }
         }
     }
 
@@ -274,8 +279,8 @@ impl<O: Ops> Dispatcher<O> {
         if let Some(entry) = self.roster.get_mut(worker) {
             entry.outbox.clear();
             let hand = std::mem::take(&mut entry.hand);
-            for number in hand.into_values() {
-                self.let_go(number);
+            for job in hand.into_values() {
+                self.let_go(job.number);
             }
         }
     }
@@ -298,10 +303,10 @@ impl<O: Ops> Dispatcher<O> {
         let Some(entry) = self.roster.get_mut(worker) else { return };
         let (jobs, was_present) = (entry.jobs(), entry.presence == Presence::Present);
         entry.presence = presence;
-        let (place, hand) = (entry.place().to_owned(), entry.hand.values().copied().collect::<Vec<u64>>());
-        for number in hand.into_iter().rev() {
+        let (place, hand) = (entry.place().to_owned(), entry.hand.values().copied().collect::<Vec<InHand>>());
+        for InHand { number, has_begun, .. } in hand.into_iter().rev() {
             if !self.has_hand(number, |entry| entry.presence == Presence::Present) {
-                self.return_job(number, place.clone(), because);
+                self.return_job(number, has_begun, place.clone(), because);
             }
         }
         if was_present {

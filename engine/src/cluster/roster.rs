@@ -13,6 +13,9 @@ const AHEAD: usize = 2;
 /// The number of results that the coordinator supposes in the memory of a worker.
 const RECENT: usize = 64;
 
+/// The time after which a job that waits in a worker's hand may go to an idle one. Short tasks are done by then.
+const LONG: Duration = Duration::from_secs(1);
+
 /// Whether a worker is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
@@ -26,13 +29,31 @@ pub(super) enum Presence {
     Departed,
 }
 
+/// A job in the hand of a worker.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InHand {
+    /// The coordinator's number of the job.
+    pub(super) number: u64,
+    /// Whether the worker has begun it.
+    pub(super) has_begun: bool,
+    /// Whether the worker was told to give it back.
+    is_recalled: bool,
+    since: Instant,
+}
+
+impl InHand {
+    pub(super) fn new(number: u64) -> Self {
+        Self { number, has_begun: false, is_recalled: false, since: Instant::now() }
+    }
+}
+
 /// A worker of the roster.
 pub(super) struct RosterEntry {
     /// What the worker said of itself.
     pub(super) hello: Option<Hello>,
     pub(super) presence: Presence,
-    /// The jobs in hand: the worker's number of each, and the coordinator's.
-    pub(super) hand: BTreeMap<u64, u64>,
+    /// The jobs in hand by the worker's numbers.
+    pub(super) hand: BTreeMap<u64, InHand>,
     /// The number of the next job.
     pub(super) next: u64,
     /// The orders that are not written yet.
@@ -92,6 +113,30 @@ impl RosterEntry {
         (self.hand.len() >= self.jobs(), !has_inputs, self.hand.len() / self.jobs().max(1))
     }
 
+    /// Returns whether the worker has a job in hand.
+    pub(super) fn has(&self, number: u64) -> bool {
+        self.hand.values().any(|job| job.number == number)
+    }
+
+    /// Returns whether the worker could begin a job at once.
+    pub(super) fn is_idle(&self) -> bool {
+        self.hand.len() < self.jobs()
+    }
+
+    /// Returns whether jobs wait in the worker's hand for long, so that an idle worker may have one of them.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.presence == Presence::Present && self.hand.values().any(is_waiting)
+    }
+
+    /// Tells the worker to give back the last job that waits in its hand. Returns whether there is one.
+    pub(super) fn recall(&mut self) -> bool {
+        let last = self.hand.iter_mut().rev().find(|(_, job)| is_waiting(job));
+        let Some((&at, job)) = last else { return false };
+        job.is_recalled = true;
+        self.outbox.push(Order::Cancel(at));
+        true
+    }
+
     /// Notes that the worker made the artifact of a key.
     pub(super) fn made(&mut self, key: Key) {
         if self.recent.len() == RECENT {
@@ -127,4 +172,9 @@ impl RosterEntry {
         self.outbox.clear();
         Ok(())
     }
+}
+
+/// Returns whether a job waits in a worker's hand for long.
+fn is_waiting(job: &InHand) -> bool {
+    !job.has_begun && !job.is_recalled && job.since.elapsed() > LONG
 }

@@ -2,6 +2,7 @@
 //! Changes nothing but the mailboxes' torn ends. Knows nothing of the run that follows.
 
 use std::collections::{BTreeMap, HashSet};
+use std::io::ErrorKind;
 
 use fewbits_store::{Exchange, Key, MailReader, MailWriter, Record, Store, StoreError};
 
@@ -65,7 +66,11 @@ impl Takeover {
                 }
                 continue;
             }
-            let writer = MailWriter::resume(&orders)?;
+            let writer = match MailWriter::resume(&orders) {
+                // The worker is about to make its mailboxes; the next look finds it.
+                Err(StoreError::Io { cause, .. }) if cause.kind() == ErrorKind::NotFound => continue,
+                resumed => resumed?,
+            };
             let mut entry = RosterEntry::new(replies, Some(writer));
             (entry.hello, entry.next) = (history.hello, history.next);
             let mut waiting = 0;

@@ -184,6 +184,8 @@ pub struct Arithmetic {
     /// A number added to the results of `Scale`, which simulates an op whose numbers change although its key does not.
     pub drift: Mutex<f64>,
     pub hook: Mutex<Option<Hook>>,
+    /// Whether the provenance of a record says when its computation ended, in seconds of Unix time.
+    pub is_timed: bool,
 }
 
 impl Op {
@@ -428,6 +430,11 @@ impl Ops for Arithmetic {
     }
 
     fn provenance(&self, _: &str, _: &Self::Op) -> BTreeMap<String, String> {
-        BTreeMap::from([("made_by".to_owned(), "arithmetic".to_owned())])
+        let mut provenance = BTreeMap::from([("made_by".to_owned(), "arithmetic".to_owned())]);
+        if self.is_timed {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+            provenance.insert("ended".to_owned(), now.as_secs_f64().to_string());
+        }
+        provenance
     }
 }

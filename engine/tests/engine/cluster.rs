@@ -259,7 +259,11 @@ fn the_jobs_of_a_silent_worker_go_to_others_and_a_late_result_is_harmless() {
         let mut cluster = Cluster::new();
         cluster.silence = Duration::from_secs(1);
         let mut puppet = Puppet::come(&cluster.exchange(), "mute");
-        let waits = std::thread::spawn(move || (puppet.job(), puppet));
+        let waits = std::thread::spawn(move || {
+            let job = puppet.job();
+            puppet.say(Reply::Began(job.0));
+            (job, puppet)
+        });
         let (text, late) = (experiment("", TWO), Mutex::new(Some(waits)));
         let each = |event: &Event| match event {
             Event::WorkerLeft { worker, .. } if worker == "mute" => {
@@ -429,5 +433,29 @@ fn orders_that_do_not_fit_the_experiment_are_refused() {
         assert!(refused.contains(words), "{refused}");
     }
     assert_eq!(cluster.said.lock().unwrap().iter().filter(|line| line.contains("failed")).count(), 5);
+    cluster.end();
+}
+
+#[test]
+fn a_worker_that_comes_late_gets_jobs_that_wait_elsewhere() {
+    let cluster = Cluster::new();
+    let slow = || {
+        let ops = cluster.ops();
+        *ops.hook.lock().unwrap() = Some(Box::new(|_| std::thread::sleep(Duration::from_millis(1500))));
+        ops
+    };
+    cluster.work("early", &slow());
+    let is_first = AtomicBool::new(true);
+    let each = |event: &Event| {
+        if matches!(event, Event::Started { .. }) && is_first.swap(false, Ordering::SeqCst) {
+            cluster.work("late", &slow());
+        }
+    };
+    let text = experiment(r#""x": [1, 2, 3]"#, r#""n": Number(value: Axis("x"))"#);
+    let (events, summary) = cluster.run_until(&text, watch::channel(Halt::No).1, &each);
+    assert_eq!(summary.unwrap().failed, 0, "{events:#?}");
+    let on_late = |event: &&Event| matches!(event, Event::Started { on: Some(on), .. } if on == "late");
+    assert_eq!(events.iter().filter(on_late).count(), 1, "{events:#?}");
+    assert!(!has(&events, &["returned"]), "a job that nobody had begun moves silently: {events:#?}");
     cluster.end();
 }

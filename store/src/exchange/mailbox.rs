@@ -72,8 +72,8 @@ impl MailWriter {
     pub fn append<M: Serialize>(&mut self, messages: &[M], sync: bool) -> Result<(), StoreError> {
         let mut bytes = Vec::new();
         for message in messages {
-            let body = rmp_serde::to_vec_named(message)
-                .map_err(|source| StoreError::Message { path: self.path.clone(), source })?;
+            let body =
+                encode(message).map_err(|source| StoreError::Message { path: self.path.clone(), source })?;
             if body.len() > BODY_LIMIT as usize {
                 let (bytes, limit) = (body.len(), BODY_LIMIT);
                 return Err(StoreError::LongMessage { path: self.path.clone(), bytes, limit });
@@ -138,7 +138,7 @@ impl MailReader {
                 self.is_damaged = true;
                 break;
             }
-            messages.push(rmp_serde::from_slice(body).ok());
+            messages.push(decode(body));
             self.place += (HEADER + body.len()) as u64;
             rest = behind;
         }
@@ -151,6 +151,17 @@ impl MailReader {
     pub fn is_damaged(&self) -> bool {
         self.is_damaged
     }
+}
+
+/// Encodes the body of a message as a `MessagePack` map with named fields, so that later versions can add fields.
+pub fn encode<M: Serialize>(message: &M) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+    rmp_serde::to_vec_named(message)
+}
+
+/// Decodes the body of a message; `None` if it is another program's.
+#[must_use]
+pub fn decode<M: DeserializeOwned>(body: &[u8]) -> Option<M> {
+    rmp_serde::from_slice(body).ok()
 }
 
 /// Opens a mailbox, but neither a link nor a pipe in its place.

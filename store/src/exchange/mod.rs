@@ -12,7 +12,7 @@
 //! must belong to the user alone, because a process of another user could otherwise feed results to the coordinator. Knows nothing
 //! of jobs and results.
 
-mod mailbox;
+pub mod mailbox;
 
 use std::{
     fs::{self, DirBuilder},

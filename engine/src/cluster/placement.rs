@@ -1,0 +1,98 @@
+//! The placement of jobs: which worker gets which job, and which jobs go to another worker.
+//! Knows no reply.
+
+use std::sync::atomic::Ordering;
+
+use fewbits_store::{Key, StoreError};
+
+use super::dispatcher::Dispatcher;
+use super::message::Order;
+use super::orders::NoOrder;
+use super::roster::{InHand, Presence, RosterEntry};
+use crate::ops::Ops;
+use crate::run::executor::{Assignment, Report};
+use crate::run::job::JobError;
+
+impl<O: Ops> Dispatcher<O> {
+    /// Returns whether a worker that `counts` has a job in hand.
+    pub(super) fn has_hand(&self, number: u64, counts: impl Fn(&RosterEntry) -> bool) -> bool {
+        self.roster.values().any(|entry| counts(entry) && entry.has(number))
+    }
+
+    /// Tells every worker that has a job in hand to stop it.
+    pub(super) fn call_off(&mut self, number: u64) {
+        for entry in self.roster.values_mut() {
+            let hands: Vec<u64> =
+                entry.hand.iter().filter(|(_, job)| job.number == number).map(|(at, _)| *at).collect();
+            entry.outbox.extend(hands.into_iter().map(Order::Cancel));
+        }
+    }
+
+    /// Gives waiting jobs to workers with room.
+    pub(super) fn place(&mut self) -> Result<(), StoreError> {
+        for number in std::mem::take(&mut self.waiting) {
+            let Some(open) = self.open.get(&number) else { continue };
+            let is_here = |entry: &RosterEntry| entry.presence == Presence::Present;
+            if self.has_hand(number, is_here) {
+                continue;
+            }
+            let has_failed = |name: &String| open.failures.iter().any(|(worker, _)| worker == name);
+            let mut present = self.roster.iter().filter(|(_, entry)| is_here(entry)).peekable();
+            if present.peek().is_some() && present.all(|(name, _)| has_failed(name)) {
+                self.give_up(number);
+                continue;
+            }
+            let inputs: Vec<Key> = open.assignment.job.inputs.iter().map(|input| input.key).collect();
+            let has_left = self.has_left.load(Ordering::Relaxed);
+            let has_room = |entry: &RosterEntry| entry.hand.len() < entry.capacity() || has_left;
+            let free = self
+                .roster
+                .iter()
+                .filter(|(name, entry)| is_here(entry) && has_room(entry) && !has_failed(name));
+            let best = free.min_by_key(|(_, entry)| entry.preference(&inputs)).map(|(name, _)| name.clone());
+            match best {
+                Some(worker) => self.hand_out(number, &worker)?,
+                None => self.waiting.push_back(number),
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_out(&mut self, number: u64, worker: &str) -> Result<(), StoreError> {
+        let (Some(open), Some(entry)) = (self.open.get(&number), self.roster.get_mut(worker)) else {
+            return Ok(());
+        };
+        let Assignment { job, runner, .. } = &open.assignment;
+        match self.orders.order(&runner.graph, job, entry.next) {
+            Ok(order) => {
+                entry.hand.insert(entry.next, InHand::new(number));
+                entry.next += 1;
+                entry.outbox.push(Order::Do(Box::new(order)));
+            }
+            Err(NoOrder::Lost(task, key)) => {
+                self.open.remove(&number);
+                (self.report)(Report::Ended(number, Err(JobError::Lost { task, key })));
+            }
+            Err(NoOrder::Store(error)) => {
+                self.waiting.push_back(number);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets idle workers have jobs that wait in the hands of others. Without this, the worker that came first could keep trainings
+    /// of an hour in its queue while later ones have nothing to do.
+    pub(super) fn share(&mut self) {
+        if !self.waiting.is_empty() || self.has_left.load(Ordering::Relaxed) {
+            return;
+        }
+        let idle = self.roster.values().filter(|entry| entry.is_idle()).count();
+        for _ in 0..idle {
+            let busiest = self.roster.values_mut().filter(|entry| entry.has_waiting()).max_by_key(|entry| entry.hand.len());
+            if !busiest.is_some_and(RosterEntry::recall) {
+                return;
+            }
+        }
+    }
+}

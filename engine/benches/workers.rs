@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fewbits_engine::cluster::executor::{ClusterExecutor, ClusterSettings};
-use fewbits_engine::cluster::message::Hello;
+use fewbits_engine::cluster::message::{Hello, Reply};
 use fewbits_engine::cluster::recruiter::{Outlook, Recruiter};
 use fewbits_engine::cluster::worker::{WorkerSettings, serve};
 use fewbits_engine::event::Event;
@@ -18,7 +18,7 @@ use fewbits_engine::graph::TaskGraph;
 use fewbits_engine::run::coordinator::Settings;
 use fewbits_engine::run::halt::Halt;
 use fewbits_engine::run::runner::{Runner, Version};
-use fewbits_store::{Exchange, Key, Store};
+use fewbits_store::{Exchange, Key, MailReader, Store};
 use tokio::sync::{mpsc, watch};
 
 #[allow(dead_code)]
@@ -135,6 +135,24 @@ fn measure(tasks: usize, millis: u64) {
     );
 }
 
+/// Prints the time of one look at the mailboxes of many workers that have nothing to say.
+fn measure_look(workers: usize) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let exchange = Exchange::open(&dir.path().join("exchange")).expect("an exchange");
+    let mut readers: Vec<MailReader> = (0..workers)
+        .map(|_| MailReader::new(&exchange.results(exchange.enlist("worker").expect("a worker").worker())))
+        .collect();
+    let start = Instant::now();
+    for reader in &mut readers {
+        assert!(reader.read::<Reply>().expect("a mailbox").is_empty());
+    }
+    let micros = start.elapsed().as_secs_f64() * 1e6;
+    let start = Instant::now();
+    assert_eq!(exchange.workers().expect("a folder").len(), workers);
+    let listed = start.elapsed().as_secs_f64() * 1e6;
+    println!("a look at {workers} workers: {:.1} us for each, {listed:.0} us for their list", micros / workers as f64);
+}
+
 /// Returns the bytes of all files below a folder.
 fn walk(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -153,4 +171,6 @@ fn main() {
         measure(tasks, 0);
     }
     measure(60, 300);
+    measure_look(10);
+    measure_look(1000);
 }

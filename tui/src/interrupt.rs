@@ -147,16 +147,16 @@ impl Signals {
     /// Asks on the terminal whether the workers go on.
     fn question(&self) {
         sayln!(
-            "\nl  leaves: the workers go on with what they have, and `fewbits run` comes back to it\n\
+            "\ng  lets the workers go on with what they have; `fewbits run` comes back to it\n\
              c  cancels: ends the workers; finished results are kept\n\
-             Enter l or c; Ctrl-C again leaves at once"
+             Enter g or c; Ctrl-C again leaves at once"
         );
         let mut line = String::new();
         while std::io::stdin().read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
             match line.trim() {
-                "l" => return self.answered(Halt::Leave),
+                "g" => return self.answered(Halt::Leave),
                 "c" => return self.answered(Halt::Now),
-                _ => sayln!("enter l or c"),
+                _ => sayln!("enter g or c"),
             }
             line.clear();
         }

@@ -24,7 +24,7 @@ use crate::exit::Exit;
 use crate::interrupt::Signals;
 use crate::session::{Session, open, panics_in, theme, threads, writer};
 use crate::ui::Viewer;
-use crate::ui::plain::sentence;
+use crate::ui::plain::{LEFT, sentence};
 
 /// Runs an experiment.
 pub fn run(args: &RunArgs, global: &Global) -> Result<Exit> {
@@ -52,6 +52,9 @@ pub fn run(args: &RunArgs, global: &Global) -> Result<Exit> {
         return detach::hand_over(args, global, &session.graph.text);
     }
     let is_whole = show_tables(&session, &shown, &view, &summary)?;
+    if signals.asked() == Halt::Leave && view.had_board() {
+        sayln!("{LEFT}");
+    }
     // The process ends here. If all tasks are cached, freeing the graph takes as long as the rest of the command. The
     // store is no part of the session: it must be dropped, because that publishes the index.
     std::mem::forget(session);

@@ -170,8 +170,14 @@ fn state(run: &RunModel, task: TaskId, now: f64) -> String {
     }
 }
 
-/// Returns the reason why a task ran or was reused.
+/// Returns the reason why a task ran or was reused, and the worker that ran it.
 fn why(run: &RunModel, task: TaskId) -> Vec<String> {
+    let on = run.task(task).detail.as_ref().and_then(|detail| detail.on.as_deref());
+    let on = on.map(|on| format!("it ran on {on}"));
+    reason(run, task).into_iter().chain(on).collect()
+}
+
+fn reason(run: &RunModel, task: TaskId) -> Vec<String> {
     let known = run.task(task);
     match known.detail.as_ref().and_then(|detail| detail.reason.as_ref()) {
         Some(Reason::Changed { relative, changes }) => {

@@ -58,8 +58,12 @@ fn work(exchange: &str, millis: u64) {
         *ops.hook.lock().expect("a hook") = Some(Box::new(move |_| std::thread::sleep(pause)));
     }
     let hello = Hello { place: "here".to_owned(), jobs: 1, build: BTreeMap::new(), member: None };
-    let settings =
-        WorkerSettings { hello, threads: 1, beat: Duration::from_secs(2), idle: Some(Duration::from_secs(60)) };
+    let settings = WorkerSettings {
+        hello,
+        threads: 1,
+        beat: Duration::from_secs(2),
+        idle: Some(Duration::from_secs(60)),
+    };
     serve(&exchange, &ops, &settings, &|| None, &mut |_| ()).expect("a worker");
 }
 
@@ -150,17 +154,25 @@ fn measure_look(workers: usize) {
     let start = Instant::now();
     assert_eq!(exchange.workers().expect("a folder").len(), workers);
     let listed = start.elapsed().as_secs_f64() * 1e6;
-    println!("a look at {workers} workers: {:.1} us for each, {listed:.0} us for their list", micros / workers as f64);
+    println!(
+        "a look at {workers} workers: {:.1} us for each, {listed:.0} us for their list",
+        micros / workers as f64
+    );
 }
 
 /// Returns the bytes of all files below a folder.
 fn walk(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.metadata().map_or(0, |meta| if meta.is_dir() { walk(&entry.path()) } else { meta.len() })).sum()
+    entries
+        .map(|entry| {
+            entry.metadata().map_or(0, |meta| if meta.is_dir() { walk(&entry.path()) } else { meta.len() })
+        })
+        .sum()
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let [word, exchange, millis] = &arguments[..]
         && word == "worker"
     {

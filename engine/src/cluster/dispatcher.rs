@@ -63,7 +63,8 @@ pub(super) struct Found {
 pub(super) struct Closed {
     pub(super) task: String,
     pub(super) place: String,
-    pub(super) record: Record,
+    /// The result, to compare a second one with; `None` if the op does not give the same bits on every device.
+    pub(super) record: Option<Record>,
 }
 
 /// Assigns jobs to workers.

@@ -5,6 +5,7 @@
 //! which job, and when a worker counts as lost. A worker cannot harm a run: a result counts only if the preimage that it names has
 //! the key of the job, and objects only if they have their digests.
 
+mod beats;
 mod dispatcher;
 pub mod executor;
 mod job_files;

@@ -89,7 +89,11 @@ impl<O: Ops> Dispatcher<O> {
         }
         let idle = self.roster.values().filter(|entry| entry.is_idle()).count();
         for _ in 0..idle {
-            let busiest = self.roster.values_mut().filter(|entry| entry.has_waiting()).max_by_key(|entry| entry.hand.len());
+            let busiest = self
+                .roster
+                .values_mut()
+                .filter(|entry| entry.has_waiting())
+                .max_by_key(|entry| entry.hand.len());
             if !busiest.is_some_and(RosterEntry::recall) {
                 return;
             }

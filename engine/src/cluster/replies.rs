@@ -9,7 +9,7 @@ use super::dispatcher::{Closed, Dispatcher, OpenJob};
 use super::message::{Hello, Order, Reply, Undone, task_at};
 use super::roster::{InHand, Presence, RosterEntry};
 use crate::ops::{Keeping, OpError, Ops};
-use crate::run::executor::Report;
+use crate::run::executor::{Assignment, Report};
 use crate::run::job::{JobError, JobResult};
 
 /// The number of workers on which a job fails before it counts as failed.
@@ -59,7 +59,8 @@ impl<O: Ops> Dispatcher<O> {
             }
             self.welcome(worker);
         }
-        let number_of = |at: u64| self.roster.get(worker).and_then(|entry| entry.hand.get(&at)).map(|job| job.number);
+        let number_of =
+            |at: u64| self.roster.get(worker).and_then(|entry| entry.hand.get(&at)).map(|job| job.number);
         match reply {
             Some(Reply::Began(at)) => {
                 let Some(number) = number_of(at) else { return Ok(()) };
@@ -165,7 +166,10 @@ impl<O: Ops> Dispatcher<O> {
         let (task, place) = (name_of(open), self.place_of(worker));
         if self.has_hand(number, |_| true) {
             self.call_off(number);
-            let closed = Closed { task: task.clone(), place: place.clone(), record: record.clone() };
+            let Assignment { job, runner, .. } = &open.assignment;
+            let is_exact = runner.ops.is_exact(&runner.graph.resolved_op(job.task).op);
+            let record = is_exact.then(|| record.clone());
+            let closed = Closed { task: task.clone(), place: place.clone(), record };
             self.closed.insert(number, closed);
         }
         for (other, message) in &open.failures {
@@ -185,11 +189,10 @@ impl<O: Ops> Dispatcher<O> {
     /// Compares a second result with the first one of the same job.
     fn compare(&mut self, worker: &str, number: u64, record: &Record) {
         let place = self.place_of(worker);
-        if let Some(closed) = self.closed.get(&number)
-            && !closed.record.says_the_same_as(record)
-        {
+        let closed = self.closed.get(&number).and_then(|closed| Some((closed, closed.record.as_ref()?)));
+        if let Some((closed, first_record)) = closed.filter(|(_, first)| !first.says_the_same_as(record)) {
             let (task, first) = (&closed.task, &closed.place);
-            let differences = closed.record.differences(record).join(", ");
+            let differences = first_record.differences(record).join(", ");
             let message = format!(
                 "{task}: {first} and {place} computed different results ({differences}); the record is dropped, run again, and \
                  please report it"

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use fewbits_store::{Digest, Exchange, Key, MailReader, MailWriter, SourceMemory, StoreError};
 
+use super::beats::Beats;
 use super::job_files::JobFiles;
 use super::message::{Hello, JobOrder, Order, Reply, Undone, decode_all, task_at};
 use super::worker_memory::WorkerMemory;
@@ -376,31 +377,4 @@ impl<O: Ops> Serving<'_, O> {
 
 fn send<A>(messages: &Mutex<mpsc::Sender<JobMessage<A>>>, reply: Reply) {
     let _ = messages.lock().unwrap_or_else(PoisonError::into_inner).send(JobMessage::Reply(reply));
-}
-
-/// The thread that gives signs of life.
-struct Beats {
-    end: mpsc::Sender<()>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Beats {
-    fn start(replies: Arc<Mutex<MailWriter>>, every: Duration) -> Self {
-        let (end, ended) = mpsc::channel();
-        let beat = move || {
-            while ended.recv_timeout(every) == Err(mpsc::RecvTimeoutError::Timeout) {
-                // A sign that cannot be written is missed, which is what it is for.
-                let _ = replies.lock().unwrap_or_else(PoisonError::into_inner).append(&[Reply::Beat], false);
-            }
-        };
-        let thread = std::thread::Builder::new().name("beats".to_owned()).spawn(beat).ok();
-        Self { end, thread }
-    }
-
-    fn end(self) {
-        drop(self.end);
-        if let Some(thread) = self.thread {
-            let _ = thread.join();
-        }
-    }
 }

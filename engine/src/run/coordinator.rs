@@ -1,6 +1,8 @@
 //! The coordinator of a run: hands ready tasks to the executor, records their results, and sends events.
 //! It alone appends to the store. It computes nothing, so it never blocks for long. Knows no op.
 
+mod reports;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,17 +11,16 @@ use std::time::Instant;
 use fewbits_store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
-use super::executor::{Assignment, Outcome, Report};
+use super::executor::Assignment;
 use super::halt::Halt;
-use super::job::{Job, JobError, JobResult, JobRunner};
+use super::job::{Job, JobRunner};
 use super::runner::{Crew, CrewMessage, Ended, Flight, Progress, Runner, Version};
 use super::state::RunState;
 use crate::context::{Context, OnProgress};
 use crate::event::{Event, Summary};
 use crate::graph::{TaskGraph, TaskId};
 use crate::job_store::JobStore;
-use crate::ops::{OpError, Ops};
-use crate::parts::Parts;
+use crate::ops::Ops;
 use crate::plan::{Plan, Planner};
 
 /// The settings of a run.
@@ -208,130 +209,6 @@ impl<'r, O: Ops> Coordinator<'r, O> {
             CrewMessage::Reported(report) => self.reported(report)?,
         }
         Ok(())
-    }
-
-    /// Handles a report of the executor.
-    fn reported(&mut self, report: Report<O::Artifact>) -> Result<(), RunError> {
-        match report {
-            Report::Began { number, on } => {
-                if let Some(flight) = self.crew.flights.get_mut(&number) {
-                    flight.on = Some(on.clone());
-                }
-                if let Some(job) = self.jobs.get(&number) {
-                    self.state.began(job, Some(on));
-                }
-            }
-            Report::Returned { number, from, because } => {
-                if let Some(flight) = self.crew.flights.get_mut(&number) {
-                    (flight.on, flight.progress) = (None, vec![]);
-                }
-                if let Some(job) = self.jobs.get(&number) {
-                    let task = self.graph.name(job.task);
-                    self.state.tell(Event::Returned { task, from, because });
-                }
-            }
-            Report::Ended(number, outcome) => self.ended(number, outcome)?,
-            Report::Differing { key, message } => {
-                self.state.drop_record(&key)?;
-                self.differing += 1;
-                self.state.tell(Event::Warned { message });
-            }
-            Report::WorkerJoined { worker, jobs } => {
-                self.crew.workers.push((worker.clone(), jobs));
-                self.state.tell(Event::WorkerJoined { worker, jobs });
-            }
-            Report::WorkerLeft { worker, jobs, because } => {
-                let at = self.crew.workers.iter().position(|(place, _)| *place == worker);
-                at.map(|at| self.crew.workers.swap_remove(at));
-                self.state.tell(Event::WorkerLeft { worker, jobs, because });
-            }
-            // The loop looks at the capacity after every message.
-            Report::CapacityChanged => {}
-            Report::Noted(message) => self.state.tell(Event::Noted { message }),
-            Report::Warned(message) => self.state.tell(Event::Warned { message }),
-            Report::Abandoned(message) => {
-                self.state.tell(Event::Warned { message });
-                self.stop();
-            }
-            Report::Broken(error) => {
-                self.store_error.get_or_insert_with(|| error.to_string());
-                self.stop();
-            }
-        }
-        Ok(())
-    }
-
-    fn ended(&mut self, number: u64, outcome: Outcome<O::Artifact>) -> Result<(), RunError> {
-        let flight = self.crew.flights.remove(&number);
-        let Some(job) = self.jobs.remove(&number) else {
-            // A job of an earlier version that this one does not want: its result is true all the same.
-            if let (Some(flight), Ok(done)) = (flight, outcome) {
-                self.crew.commit(number, flight.key, done);
-            }
-            self.state.clear_unwanted();
-            return Ok(());
-        };
-        if flight.is_some_and(|flight| flight.is_taken_over) {
-            // It may have had other inputs of the same digests.
-            self.state.clear_unwanted();
-        }
-        match outcome {
-            Ok(done) => self.done(number, &job, done)?,
-            Err(error) => self.undone(&job, &error)?,
-        }
-        self.state.sweep(&job);
-        Ok(())
-    }
-
-    /// Handles a job's result: submits it to the store.
-    fn done(&mut self, number: u64, job: &Job, done: JobResult<O::Artifact>) -> Result<(), RunError> {
-        let (metrics, seconds) = (done.record.metrics.clone(), done.record.seconds);
-        let parts = Parts::from_record(self.graph.kind(job.task).parts, &done.record.parts);
-        self.saving.insert(number, job.task);
-        let artifact = self.crew.commit(number, job.key, done);
-        Ok(self.state.computed(job, metrics, seconds, parts, artifact)?)
-    }
-
-    /// Handles a job without a result.
-    fn undone(&mut self, job: &Job, error: &JobError) -> Result<(), RunError> {
-        match error {
-            JobError::Op(OpError::Cancelled) => {
-                self.state.cancelled(job.task);
-                return Ok(());
-            }
-            JobError::Lost { key, .. } => {
-                // A job of an earlier version may have had other inputs of the same digests.
-                match job.input_of(key) {
-                    Some(input) => self.state.lost(job.task, input)?,
-                    None => self.state.send_back(job.task, None)?,
-                }
-                return Ok(());
-            }
-            JobError::Differs { key, .. } => self.state.drop_record(key)?,
-            JobError::Store(error) => {
-                // Every further task would fail with the same error.
-                self.store_error.get_or_insert_with(|| error.to_string());
-                self.stop();
-            }
-            JobError::Op(_) | JobError::Changed(_) => {}
-        }
-        self.state.failed(job.task, error.to_string());
-        Ok(())
-    }
-
-    /// Handles records that reached the disk or failed to; after a failure their tasks fail and the run stops.
-    fn recorded(&mut self, numbers: &[u64], result: &Result<(), String>) {
-        for number in numbers {
-            let Some(task) = self.saving.remove(number) else { continue };
-            match result {
-                Ok(()) => self.state.recorded(task),
-                Err(error) => self.state.refused(task, error),
-            }
-        }
-        if let Err(error) = result {
-            self.store_error.get_or_insert_with(|| error.clone());
-            self.stop();
-        }
     }
 
     /// Returns whether a stronger request to halt is possible.

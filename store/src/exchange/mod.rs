@@ -35,6 +35,8 @@ use crate::{
 const WORKERS_LIMIT: usize = 10_000;
 /// The greatest length of a worker's name in bytes.
 const NAME_LIMIT: usize = 120;
+/// The greatest length of an object in bytes: that of an array of data in an experiment.
+const OBJECT_LIMIT: u64 = 4 << 30;
 /// The folders of an exchange.
 const FOLDERS: [&str; 5] = ["workers", "objects", "partial", "log", "tmp"];
 
@@ -131,8 +133,13 @@ impl Exchange {
         self.objects.put(bytes, &self.warnings)
     }
 
-    /// Reads an object. Returns `None` if it is missing or does not match its digest.
+    /// Reads an object. Returns `None` if it is missing, too large, no plain file, or does not match its digest.
     pub fn object(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.objects.path(digest);
+        let is_plain = |meta: fs::Metadata| meta.is_file() && meta.len() <= OBJECT_LIMIT;
+        if !durable::present(fs::symlink_metadata(&path)).at("look at", &path)?.is_some_and(is_plain) {
+            return Ok(None);
+        }
         Ok(match self.objects.read_object(digest)? {
             ObjectState::Good(bytes) => Some(bytes),
             ObjectState::Bad | ObjectState::Missing => None,

@@ -62,7 +62,7 @@ fn work(exchange: &str, millis: u64) {
         hello,
         threads: 1,
         beat: Duration::from_secs(2),
-        idle: Some(Duration::from_secs(60)),
+        idle: Some(Duration::from_mins(1)),
     };
     serve(&exchange, &ops, &settings, &|| None, &mut |_| ()).expect("a worker");
 }
@@ -90,7 +90,7 @@ fn measure(tasks: usize, millis: u64) {
     );
     let graph = TaskGraph::parse(&text, &*ops, usize::MAX).unwrap_or_else(|faults| panic!("{faults:?}"));
     let settings = Settings { jobs: 1, threads: 1, fail_fast: false };
-    let cluster = ClusterSettings { build: BTreeMap::new(), silence: Duration::from_secs(60) };
+    let cluster = ClusterSettings { build: BTreeMap::new(), silence: Duration::from_mins(1) };
     let kept = Arc::clone(&store);
     let root = exchange.root().to_owned();
     let runner = Runner::new(ops, Arc::clone(&store), settings)

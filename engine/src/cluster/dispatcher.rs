@@ -85,6 +85,8 @@ pub(super) struct Dispatcher<O: Ops> {
     capacity: Arc<AtomicUsize>,
     pub(super) has_left: Arc<AtomicBool>,
     is_wanted: bool,
+    /// Whether the run was told that no further job can run.
+    is_over: bool,
     is_settled: bool,
     /// The time at which operations on the exchange began to fail, and whether this was reported.
     trouble: Option<(Instant, bool)>,
@@ -123,6 +125,7 @@ impl<O: Ops> Dispatcher<O> {
             capacity,
             has_left,
             is_wanted: false,
+            is_over: false,
             is_settled: false,
             trouble: None,
             roll_called: None,
@@ -143,7 +146,9 @@ impl<O: Ops> Dispatcher<O> {
             let number = dispatcher.find(&mut jobs, order.key, order.keep, false);
             let (worker, at) = order.hand;
             if let Some(entry) = dispatcher.roster.get_mut(&worker) {
-                entry.hand.insert(at, InHand::new(number));
+                entry.hand.insert(at, InHand::new(number, order.has_begun));
+                let on = order.has_begun.then(|| entry.place().to_owned());
+                dispatcher.found.entry(number).and_modify(|found| found.began = on);
             }
         }
         Ok((dispatcher, jobs))
@@ -203,7 +208,9 @@ impl<O: Ops> Dispatcher<O> {
                 self.open.insert(number, job);
                 match found.and_then(|found| found.began) {
                     Some(on) => (self.report)(Report::Began { number, on }),
-                    None if self.has_hand(number, |_| true) => {}
+                    None if self.has_hand(number, |entry| {
+                        matches!(entry.presence, Presence::Present | Presence::Unheard)
+                    }) => {}
                     None => self.waiting.push_back(number),
                 }
             }
@@ -219,7 +226,7 @@ impl<O: Ops> Dispatcher<O> {
             self.roll_called = Some(Instant::now());
         }
         let mut is_news = self.hear()?;
-        is_news |= self.receive_arriving()?;
+        is_news |= self.receive_arriving();
         self.notice_silence();
         self.place()?;
         self.share();
@@ -291,7 +298,7 @@ impl<O: Ops> Dispatcher<O> {
 
     /// Brings workers, and ends the run if none will come.
     fn recruit(&mut self) {
-        if !self.is_wanted || self.has_left.load(Ordering::Relaxed) {
+        if !self.is_wanted || self.is_over || self.has_left.load(Ordering::Relaxed) {
             return;
         }
         if self.told.is_none() {
@@ -299,7 +306,10 @@ impl<O: Ops> Dispatcher<O> {
             self.told = Some(String::new());
             (self.report)(match recruited {
                 Ok(note) => Report::Noted(note),
-                Err(sentence) => Report::Abandoned(sentence),
+                Err(sentence) => {
+                    self.is_over = true;
+                    Report::Abandoned(sentence)
+                }
             });
             return;
         }
@@ -316,18 +326,26 @@ impl<O: Ops> Dispatcher<O> {
                 self.told = Some(sentence.clone());
                 (self.report)(Report::Warned(sentence));
             }
-            Outlook::Nobody(sentence) if !has_any => (self.report)(Report::Abandoned(sentence)),
+            Outlook::Nobody(sentence) if !has_any => {
+                self.is_over = true;
+                (self.report)(Report::Abandoned(sentence));
+            }
             Outlook::Unchanged | Outlook::Waiting(_) | Outlook::Nobody(_) => {}
         }
     }
 
     /// Handles an error of the exchange: it may be brief, as on a network file system.
     fn suffer(&mut self, error: StoreError) {
+        if self.is_over {
+            return;
+        }
         if matches!(error, StoreError::Claimed { .. }) {
+            self.is_over = true;
             return (self.report)(Report::Broken(error));
         }
         let (since, is_told) = *self.trouble.get_or_insert((Instant::now(), false));
         if since.elapsed() > self.settings.silence {
+            self.is_over = true;
             (self.report)(Report::Broken(error));
         } else if since.elapsed() > BRIEF && !is_told {
             self.trouble = Some((since, true));

@@ -11,6 +11,10 @@ use crate::ops::Ops;
 use crate::parts::Parts;
 use crate::run::job::{ArtifactPath, ArtifactSource};
 
+/// The greatest length of the name of a worker's machine in characters, and the most jobs that one worker does at once.
+const PLACE_LIMIT: usize = 64;
+const JOBS_LIMIT: u32 = 4096;
+
 /// A message of the coordinator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Order {
@@ -199,6 +203,12 @@ pub(super) fn task_at<O: Ops>(graph: &TaskGraph<O>, index: u32) -> Option<TaskId
 }
 
 impl Hello {
+    /// Returns what a worker said of itself without names and numbers that no worker has.
+    pub(super) fn within_limits(&self) -> Self {
+        let place = self.place.chars().filter(|c| !c.is_control()).take(PLACE_LIMIT).collect();
+        Self { place, jobs: self.jobs.min(JOBS_LIMIT), ..self.clone() }
+    }
+
     /// Describes how the worker's build differs from another; `None` if it does not.
     pub(super) fn differences(&self, other: &BTreeMap<String, String>) -> Option<String> {
         let names: std::collections::BTreeSet<&String> = self.build.keys().chain(other.keys()).collect();

@@ -30,7 +30,9 @@ impl<O: Ops> Dispatcher<O> {
 
     /// Gives waiting jobs to workers with room.
     pub(super) fn place(&mut self) -> Result<(), StoreError> {
-        for number in std::mem::take(&mut self.waiting) {
+        // An error leaves the rest waiting.
+        for _ in 0..self.waiting.len() {
+            let Some(number) = self.waiting.pop_front() else { break };
             let Some(open) = self.open.get(&number) else { continue };
             let is_here = |entry: &RosterEntry| entry.presence == Presence::Present;
             if self.has_hand(number, is_here) {
@@ -65,8 +67,8 @@ impl<O: Ops> Dispatcher<O> {
         let Assignment { job, runner, .. } = &open.assignment;
         match self.orders.order(&runner.graph, job, entry.next) {
             Ok(order) => {
-                entry.hand.insert(entry.next, InHand::new(number));
-                entry.next += 1;
+                entry.hand.insert(entry.next, InHand::new(number, false));
+                entry.next = entry.next.saturating_add(1);
                 entry.outbox.push(Order::Do(Box::new(order)));
             }
             Err(NoOrder::Lost(task, key)) => {

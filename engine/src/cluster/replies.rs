@@ -35,7 +35,7 @@ impl<O: Ops> Dispatcher<O> {
                         entry.presence = Presence::Unheard;
                     }
                     for reply in replies {
-                        self.handle(&worker, reply)?;
+                        self.handle(&worker, reply);
                     }
                 }
                 Err(error) => failed = Some(error),
@@ -44,15 +44,15 @@ impl<O: Ops> Dispatcher<O> {
         failed.map_or(Ok(is_news), Err)
     }
 
-    fn handle(&mut self, worker: &str, reply: Option<Reply>) -> Result<(), StoreError> {
-        let Some(entry) = self.roster.get_mut(worker) else { return Ok(()) };
+    fn handle(&mut self, worker: &str, reply: Option<Reply>) {
+        let Some(entry) = self.roster.get_mut(worker) else { return };
         if entry.presence == Presence::Departed {
-            return Ok(());
+            return;
         }
         if entry.presence == Presence::Unheard {
             // The first message tells whether the others can be understood.
             let greeting =
-                if let Some(Reply::Hello(hello)) = &reply { hello.clone() } else { Hello::default() };
+                if let Some(Reply::Hello(hello)) = &reply { hello.within_limits() } else { Hello::default() };
             let hello = entry.hello.get_or_insert(greeting);
             if let Some(differences) = hello.differences(&self.settings.build) {
                 return self.refuse(worker, &format!("it has another build: {differences}"));
@@ -63,7 +63,7 @@ impl<O: Ops> Dispatcher<O> {
             |at: u64| self.roster.get(worker).and_then(|entry| entry.hand.get(&at)).map(|job| job.number);
         match reply {
             Some(Reply::Began(at)) => {
-                let Some(number) = number_of(at) else { return Ok(()) };
+                let Some(number) = number_of(at) else { return };
                 if let Some(job) = self.roster.get_mut(worker).and_then(|entry| entry.hand.get_mut(&at)) {
                     job.has_begun = true;
                 }
@@ -87,21 +87,20 @@ impl<O: Ops> Dispatcher<O> {
                     }
                 }
             }
-            Some(Reply::Done { number, record }) => return self.done(Instant::now(), worker, number, record),
+            Some(Reply::Done { number, record }) => self.done(Instant::now(), worker, number, record),
             Some(Reply::Undone { number, why }) => self.undone(worker, number, why),
             Some(Reply::Left(because)) => self.depart(worker, &because),
             Some(Reply::Hello(_) | Reply::Beat) | None => {}
         }
-        Ok(())
     }
 
     /// Tries again to read the objects of results. Returns whether one arrived.
-    pub(super) fn receive_arriving(&mut self) -> Result<bool, StoreError> {
+    pub(super) fn receive_arriving(&mut self) -> bool {
         let before = self.arriving.len();
         for (since, worker, at, record) in std::mem::take(&mut self.arriving) {
-            self.done(since, &worker, at, record)?;
+            self.done(since, &worker, at, record);
         }
-        Ok(self.arriving.len() < before)
+        self.arriving.len() < before
     }
 
     /// Returns the contents of a record's kept parts; `None` if one of them is not readable.
@@ -112,9 +111,10 @@ impl<O: Ops> Dispatcher<O> {
         record.parts.values().map(|digest| self.exchange.object(digest)).collect()
     }
 
-    fn done(&mut self, since: Instant, worker: &str, at: u64, record: Box<Record>) -> Result<(), StoreError> {
-        let Some(entry) = self.roster.get_mut(worker) else { return Ok(()) };
-        let Some(&InHand { number, .. }) = entry.hand.get(&at) else { return Ok(()) };
+    /// Handles a result, which arrived at `since`.
+    fn done(&mut self, since: Instant, worker: &str, at: u64, record: Box<Record>) {
+        let Some(entry) = self.roster.get_mut(worker) else { return };
+        let Some(&InHand { number, .. }) = entry.hand.get(&at) else { return };
         let key = Key::derive(&record.preimage);
         let wanted = match (self.open.get(&number), self.found.get(&number)) {
             (Some(open), _) => Some((open.assignment.job.key, open.assignment.job.keep)),
@@ -124,7 +124,7 @@ impl<O: Ops> Dispatcher<O> {
         let Some((wanted, keep)) = wanted else {
             entry.hand.remove(&at);
             self.compare(worker, number, &record);
-            return Ok(());
+            return;
         };
         if wanted != key || keep != record.kept {
             self.undone(
@@ -132,16 +132,17 @@ impl<O: Ops> Dispatcher<O> {
                 at,
                 Undone::Failed("its result is of another task; please report it".to_owned()),
             );
-            return Ok(());
+            return;
         }
-        let Some(objects) = self.objects_of(&record)? else {
+        // A network file system may show an object late, or fail for a moment.
+        let Ok(Some(objects)) = self.objects_of(&record) else {
             if since.elapsed() < ARRIVAL {
                 self.arriving.push((since, worker.to_owned(), at, record));
             } else {
                 let message = "the content of its result cannot be read; check the folder of the workers";
                 self.undone(worker, at, Undone::Failed(message.to_owned()));
             }
-            return Ok(());
+            return;
         };
         if let Some(entry) = self.roster.get_mut(worker) {
             entry.hand.remove(&at);
@@ -151,14 +152,14 @@ impl<O: Ops> Dispatcher<O> {
         let is_found = self.found.get_mut(&number).map(|found| found.has_ended = true).is_some();
         let keeping =
             open.as_ref().map(|open| open.assignment.runner.graph.kind(open.assignment.job.task).keeping);
-        self.orders.note(is_found || keeping == Some(Keeping::InRecord), key, &record)?;
+        // What cannot be published now is published with the first order that reads it.
+        let _ = self.orders.note(is_found || keeping == Some(Keeping::InRecord), key, &record);
         self.exchange.remove_checkpoint(&key);
         if let Some(open) = open {
             self.close(worker, number, &open, &record);
         }
         let result = JobResult { record: *record, artifact: None, objects };
         (self.report)(Report::Ended(number, Ok(result)));
-        Ok(())
     }
 
     /// Closes a job: other workers that have it in hand stop, and those on which it failed are blamed.
@@ -181,7 +182,7 @@ impl<O: Ops> Dispatcher<O> {
             entry.blamed += 1;
             if entry.blamed == MOST_BLAMED {
                 let why = format!("{MOST_BLAMED} tasks failed there that others did; check the machine");
-                let _ = self.refuse(other, &why);
+                self.refuse(other, &why);
             }
         }
     }
@@ -289,16 +290,12 @@ impl<O: Ops> Dispatcher<O> {
     }
 
     /// Tells a worker to end, because it cannot serve the run.
-    fn refuse(&mut self, worker: &str, why: &str) -> Result<(), StoreError> {
+    fn refuse(&mut self, worker: &str, why: &str) {
         let place = self.place_of(worker);
         (self.report)(Report::Warned(format!("{place}: this worker gets no jobs: {why}")));
         self.depart(worker, why);
-        match self.roster.get_mut(worker) {
-            Some(entry) => {
-                entry.outbox.push(Order::Refuse(why.to_owned()));
-                entry.send()
-            }
-            None => Ok(()),
+        if let Some(entry) = self.roster.get_mut(worker) {
+            entry.outbox.push(Order::Refuse(why.to_owned()));
         }
     }
 

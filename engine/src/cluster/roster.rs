@@ -42,8 +42,8 @@ pub(super) struct InHand {
 }
 
 impl InHand {
-    pub(super) fn new(number: u64) -> Self {
-        Self { number, has_begun: false, is_recalled: false, since: Instant::now() }
+    pub(super) fn new(number: u64, has_begun: bool) -> Self {
+        Self { number, has_begun, is_recalled: false, since: Instant::now() }
     }
 }
 

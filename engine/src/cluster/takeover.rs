@@ -15,6 +15,8 @@ pub(super) struct OpenOrder {
     pub(super) hand: (String, u64),
     pub(super) key: Key,
     pub(super) keep: bool,
+    /// Whether the worker has begun it.
+    pub(super) has_begun: bool,
 }
 
 /// What an earlier coordinator left.
@@ -83,7 +85,12 @@ impl Takeover {
                     continue;
                 }
                 open.insert(key);
-                taken.open.push(OpenOrder { hand: (worker.clone(), number), key, keep: order.keep });
+                taken.open.push(OpenOrder {
+                    hand: (worker.clone(), number),
+                    key,
+                    keep: order.keep,
+                    has_begun,
+                });
             }
             taken.roster.insert(worker, entry);
         }

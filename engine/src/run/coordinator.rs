@@ -3,12 +3,12 @@
 
 mod reports;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use fewbits_store::{Store, StoreError};
+use fewbits_store::{Key, Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
 use super::executor::Assignment;
@@ -84,8 +84,8 @@ pub(super) struct Coordinator<'r, O: Ops> {
     /// The tasks whose records are being written, by the numbers of their jobs.
     saving: HashMap<u64, TaskId>,
     store_error: Option<String>,
-    /// The number of tasks for which two workers gave different results.
-    differing: usize,
+    /// The keys for which two workers gave different results.
+    differing: HashSet<Key>,
     /// Whether no further task starts.
     stopping: bool,
     /// Whether a newer version takes over.
@@ -113,7 +113,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
             jobs: HashMap::new(),
             saving: HashMap::new(),
             store_error: None,
-            differing: 0,
+            differing: HashSet::new(),
             stopping: false,
             superseded: false,
             halted: Halt::No,
@@ -269,8 +269,13 @@ impl<'r, O: Ops> Coordinator<'r, O> {
     }
 
     pub(super) fn finish(mut self, start: Instant) -> Result<Ended, RunError> {
-        let summary = self.state.finish(start.elapsed().as_secs_f64(), self.differing);
-        if self.store_error.is_none() {
+        // Only now all results are recorded, so that a record can be dropped.
+        for key in &self.differing {
+            self.state.drop_record(key)?;
+        }
+        let summary = self.state.finish(start.elapsed().as_secs_f64(), self.differing.len());
+        // What is in flight may have ended a moment ago, and a later run then takes over the result.
+        if self.store_error.is_none() && self.crew.flights.is_empty() {
             self.crew.executor.settle();
         }
         let plan = match self.store_error {

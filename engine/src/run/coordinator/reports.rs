@@ -32,8 +32,7 @@ impl<O: Ops> Coordinator<'_, O> {
             }
             Report::Ended(number, outcome) => self.ended(number, outcome)?,
             Report::Differing { key, message } => {
-                self.state.drop_record(&key)?;
-                self.differing += 1;
+                self.differing.insert(key);
                 self.state.tell(Event::Warned { message });
             }
             Report::WorkerJoined { worker, jobs } => {

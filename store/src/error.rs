@@ -133,7 +133,8 @@ impl fmt::Display for Holder {
 
 impl StoreError {
     /// Whether the error is a missing file.
-    pub(crate) fn is_not_found(&self) -> bool {
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { cause, .. } if cause.kind() == io::ErrorKind::NotFound)
     }
 }

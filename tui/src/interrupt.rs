@@ -85,6 +85,12 @@ impl Signals {
         *self.halt.borrow()
     }
 
+    /// Asks the run to end because nobody looks at it any more: workers go on, threads of this process do not.
+    pub fn ask_unread(&self) {
+        let is_on_workers = self.asks_first.load(Ordering::SeqCst);
+        self.ask(if is_on_workers { Halt::Leave } else { Halt::Now });
+    }
+
     /// Asks the run to end. A weaker request does not replace a stronger one.
     pub fn ask(&self, halt: Halt) {
         self.halt.send_modify(|asked| *asked = halt.max(*asked));

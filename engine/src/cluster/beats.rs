@@ -20,7 +20,7 @@ impl Beats {
         let beat = move || {
             while ended.recv_timeout(every) == Err(mpsc::RecvTimeoutError::Timeout) {
                 // A sign that cannot be written is missed, which is what it is for.
-                let _ = replies.lock().unwrap_or_else(PoisonError::into_inner).append(&[Reply::Beat], false);
+                let _ = replies.lock().unwrap_or_else(PoisonError::into_inner).append(&[Reply::Beat], true);
             }
         };
         let thread = std::thread::Builder::new().name("beats".to_owned()).spawn(beat).ok();

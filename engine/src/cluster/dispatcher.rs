@@ -7,17 +7,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use fewbits_store::{Exchange, Key, MailReader, MailWriter, Record, Store, StoreError};
+use fewbits_store::{Exchange, Key, Record, Store, StoreError};
 
 use super::executor::ClusterSettings;
 use super::message::Order;
 use super::orders::OrderWriter;
-use super::recruiter::{Outlook, Recruiter};
+use super::recruiter::Recruiter;
 use super::roster::{InHand, Presence, RosterEntry};
 use super::takeover::Takeover;
 use crate::ops::{OpError, Ops};
 use crate::run::executor::{Assignment, FoundJob, Report};
-use crate::run::job::JobResult;
 use crate::run::runner::OnReport;
 
 /// The shortest and the longest pause between two looks at the mailboxes. The pause doubles while nothing happens.
@@ -43,10 +42,23 @@ pub(super) enum Command<O: Ops> {
 /// A job of the coordinator.
 pub(super) struct OpenJob<O: Ops> {
     pub(super) assignment: Assignment<O>,
-    /// The workers on which it failed, with the messages.
-    pub(super) failures: Vec<(String, String)>,
+    /// The workers on which it failed, with what happened there.
+    pub(super) failures: Vec<(String, Failure)>,
     /// Whether a lost input was published again for it.
     pub(super) is_resent: bool,
+    /// The number of times that files of the exchange could not be read for it, and the time before which it waits for them.
+    pub(super) unreadable: usize,
+    pub(super) not_before: Option<Instant>,
+    /// The number of workers that fell silent while they did it.
+    pub(super) silenced: usize,
+}
+
+/// The failure of a job on a worker.
+pub(super) enum Failure {
+    /// It failed with this message.
+    Message(String),
+    /// An input that was made again differs from its record: the task that made the input, and its key.
+    Differs(String, Key),
 }
 
 /// A job that an earlier coordinator assigned, before the run cares for it.
@@ -56,6 +68,7 @@ pub(super) struct Found {
     cancelled: Arc<AtomicBool>,
     /// The place of the worker that began it.
     pub(super) began: Option<String>,
+    /// Whether its result was reported before the run cared for it.
     pub(super) has_ended: bool,
 }
 
@@ -65,6 +78,17 @@ pub(super) struct Closed {
     pub(super) place: String,
     /// The result, to compare a second one with; `None` if the op does not give the same bits on every device.
     pub(super) record: Option<Record>,
+}
+
+/// Whether further jobs can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Prospect {
+    /// Workers are there, or may come.
+    Good,
+    /// No worker will come any more.
+    NoWorkers,
+    /// The exchange cannot be used any more: its workers are left to a later coordinator.
+    Broken,
 }
 
 /// Assigns jobs to workers.
@@ -78,21 +102,21 @@ pub(super) struct Dispatcher<O: Ops> {
     pub(super) closed: HashMap<u64, Closed>,
     /// The jobs that no worker has.
     pub(super) waiting: VecDeque<u64>,
-    /// The results whose objects are not readable yet: the time of arrival, the worker, the job's number there, the record.
+    /// The results whose objects are not readable yet: the time of arrival, the worker, the job, the record.
     pub(super) arriving: Vec<(Instant, String, u64, Box<Record>)>,
     pub(super) orders: OrderWriter,
-    recruiter: Box<dyn Recruiter>,
+    pub(super) recruiter: Box<dyn Recruiter>,
     capacity: Arc<AtomicUsize>,
     pub(super) has_left: Arc<AtomicBool>,
-    is_wanted: bool,
-    /// Whether the run was told that no further job can run.
-    is_over: bool,
+    pub(super) is_wanted: bool,
+    pub(super) prospect: Prospect,
+    pub(super) has_recruited: bool,
     is_settled: bool,
     /// The time at which operations on the exchange began to fail, and whether this was reported.
     trouble: Option<(Instant, bool)>,
     roll_called: Option<Instant>,
     beaten: Instant,
-    told: Option<String>,
+    pub(super) told: Option<String>,
 }
 
 impl<O: Ops> Dispatcher<O> {
@@ -105,9 +129,9 @@ impl<O: Ops> Dispatcher<O> {
         report: OnReport<O::Artifact>,
         (capacity, has_left): (Arc<AtomicUsize>, Arc<AtomicBool>),
     ) -> Result<(Self, Vec<FoundJob>), StoreError> {
-        let Takeover { roster, results, open } = Takeover::read(&exchange, &store)?;
-        if roster.is_empty() && results.is_empty() {
-            exchange.clear()?;
+        let Takeover { roster, open, warnings, .. } = Takeover::read(&exchange, &store)?;
+        for message in warnings {
+            report(Report::Warned(message));
         }
         let orders = OrderWriter::new(Arc::clone(&exchange), store);
         let mut dispatcher = Self {
@@ -125,7 +149,8 @@ impl<O: Ops> Dispatcher<O> {
             capacity,
             has_left,
             is_wanted: false,
-            is_over: false,
+            prospect: Prospect::Good,
+            has_recruited: false,
             is_settled: false,
             trouble: None,
             roll_called: None,
@@ -133,17 +158,8 @@ impl<O: Ops> Dispatcher<O> {
             told: None,
         };
         let mut jobs = vec![];
-        for (_, record) in results {
-            let key = Key::derive(&record.preimage);
-            // A result whose objects are gone is computed again.
-            let Some(objects) = dispatcher.objects_of(&record)? else { continue };
-            let number = dispatcher.find(&mut jobs, key, record.kept, true);
-            dispatcher.orders.note(true, key, &record)?;
-            let result = JobResult { record, artifact: None, objects };
-            (dispatcher.report)(Report::Ended(number, Ok(result)));
-        }
         for order in open {
-            let number = dispatcher.find(&mut jobs, order.key, order.keep, false);
+            let number = dispatcher.find(&mut jobs, order.key, order.keep);
             let (worker, at) = order.hand;
             if let Some(entry) = dispatcher.roster.get_mut(&worker) {
                 entry.hand.insert(at, InHand::new(number, order.has_begun));
@@ -154,10 +170,10 @@ impl<O: Ops> Dispatcher<O> {
         Ok((dispatcher, jobs))
     }
 
-    fn find(&mut self, jobs: &mut Vec<FoundJob>, key: Key, keep: bool, has_ended: bool) -> u64 {
+    fn find(&mut self, jobs: &mut Vec<FoundJob>, key: Key, keep: bool) -> u64 {
         let (number, cancelled) = (jobs.len() as u64, Arc::new(AtomicBool::new(false)));
         jobs.push(FoundJob { number, key, keep, cancelled: Arc::clone(&cancelled) });
-        self.found.insert(number, Found { key, keep, cancelled, began: None, has_ended });
+        self.found.insert(number, Found { key, keep, cancelled, began: None, has_ended: false });
         number
     }
 
@@ -190,7 +206,13 @@ impl<O: Ops> Dispatcher<O> {
 
     fn obey(&mut self, command: Command<O>) {
         match command {
-            Command::Want => self.is_wanted = true,
+            Command::Want => {
+                // Another version of the experiment may find other workers.
+                (self.is_wanted, self.told) = (true, None);
+                if self.prospect == Prospect::NoWorkers {
+                    self.prospect = Prospect::Good;
+                }
+            }
             Command::Settle => {
                 self.is_settled = true;
                 for entry in self.roster.values_mut().filter(|entry| entry.presence != Presence::Departed) {
@@ -204,14 +226,22 @@ impl<O: Ops> Dispatcher<O> {
                 if found.as_ref().is_some_and(|found| found.has_ended) {
                     return;
                 }
-                let job = OpenJob { assignment: *assignment, failures: vec![], is_resent: false };
+                let job = OpenJob {
+                    assignment: *assignment,
+                    failures: vec![],
+                    is_resent: false,
+                    unreadable: 0,
+                    not_before: None,
+                    silenced: 0,
+                };
                 self.open.insert(number, job);
+                let is_held = self.has_hand(number, |entry| {
+                    matches!(entry.presence, Presence::Present | Presence::Unheard)
+                });
                 match found.and_then(|found| found.began) {
+                    _ if !is_held => self.waiting.push_back(number),
                     Some(on) => (self.report)(Report::Began { number, on }),
-                    None if self.has_hand(number, |entry| {
-                        matches!(entry.presence, Presence::Present | Presence::Unheard)
-                    }) => {}
-                    None => self.waiting.push_back(number),
+                    None => {}
                 }
             }
         }
@@ -225,7 +255,7 @@ impl<O: Ops> Dispatcher<O> {
             self.call_roll()?;
             self.roll_called = Some(Instant::now());
         }
-        let mut is_news = self.hear()?;
+        let mut is_news = self.hear();
         is_news |= self.receive_arriving();
         self.notice_silence();
         self.place()?;
@@ -243,20 +273,6 @@ impl<O: Ops> Dispatcher<O> {
         }
         self.recruit();
         Ok(is_news)
-    }
-
-    /// Finds new workers.
-    fn call_roll(&mut self) -> Result<(), StoreError> {
-        for worker in self.exchange.workers()? {
-            if !self.roster.contains_key(&worker) {
-                let replies = MailReader::new(&self.exchange.results(&worker));
-                // The worker makes its mailboxes one after the other.
-                let orders = MailReader::new(&self.exchange.jobs(&worker));
-                let Ok(writer) = MailWriter::resume(&orders) else { continue };
-                self.roster.insert(worker, RosterEntry::new(replies, Some(writer)));
-            }
-        }
-        Ok(())
     }
 
     /// Drops the jobs that the coordinator cancelled.
@@ -296,56 +312,18 @@ impl<O: Ops> Dispatcher<O> {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Brings workers, and ends the run if none will come.
-    fn recruit(&mut self) {
-        if !self.is_wanted || self.is_over || self.has_left.load(Ordering::Relaxed) {
-            return;
-        }
-        if self.told.is_none() {
-            let recruited = self.recruiter.recruit();
-            self.told = Some(String::new());
-            (self.report)(match recruited {
-                Ok(note) => Report::Noted(note),
-                Err(sentence) => {
-                    self.is_over = true;
-                    Report::Abandoned(sentence)
-                }
-            });
-            return;
-        }
-        let members = |is_wanted: &dyn Fn(Presence) -> bool| {
-            let entries = self.roster.values().filter(|entry| is_wanted(entry.presence));
-            entries.filter_map(|entry| entry.hello.as_ref()?.member.clone()).collect::<Vec<_>>()
-        };
-        let present = members(&|presence| presence == Presence::Present);
-        let departed = members(&|presence| presence == Presence::Departed);
-        let has_any =
-            self.roster.values().any(|entry| matches!(entry.presence, Presence::Present | Presence::Unheard));
-        match self.recruiter.outlook(&present, &departed) {
-            Outlook::Waiting(sentence) if self.told.as_ref() != Some(&sentence) => {
-                self.told = Some(sentence.clone());
-                (self.report)(Report::Warned(sentence));
-            }
-            Outlook::Nobody(sentence) if !has_any => {
-                self.is_over = true;
-                (self.report)(Report::Abandoned(sentence));
-            }
-            Outlook::Unchanged | Outlook::Waiting(_) | Outlook::Nobody(_) => {}
-        }
-    }
-
     /// Handles an error of the exchange: it may be brief, as on a network file system.
     fn suffer(&mut self, error: StoreError) {
-        if self.is_over {
+        if self.prospect != Prospect::Good {
             return;
         }
         if matches!(error, StoreError::Claimed { .. }) {
-            self.is_over = true;
+            self.prospect = Prospect::Broken;
             return (self.report)(Report::Broken(error));
         }
         let (since, is_told) = *self.trouble.get_or_insert((Instant::now(), false));
         if since.elapsed() > self.settings.silence {
-            self.is_over = true;
+            self.prospect = Prospect::Broken;
             (self.report)(Report::Broken(error));
         } else if since.elapsed() > BRIEF && !is_told {
             self.trouble = Some((since, true));
@@ -355,6 +333,9 @@ impl<O: Ops> Dispatcher<O> {
 
     /// Ends the workers, or leaves them.
     fn end(mut self) {
+        if self.prospect == Prospect::Broken {
+            return;
+        }
         if self.has_left.load(Ordering::Relaxed) {
             // The last assignments arrived just before.
             let _ = self.place().and_then(|()| self.send());
@@ -369,21 +350,27 @@ impl<O: Ops> Dispatcher<O> {
             entry.outbox.extend(ends_workers.then_some(Order::End));
         }
         let _ = self.send();
-        if !ends_workers {
-            return;
+        if ends_workers {
+            self.recruiter.dismiss();
         }
-        self.recruiter.dismiss();
+        if self.is_settled {
+            self.clean_up(ends_workers);
+        }
+    }
+
+    /// Removes what no later run needs. With `waits`, workers that were told to end get a moment for it.
+    fn clean_up(&mut self, waits: bool) {
         let start = Instant::now();
-        let has_any = |dispatcher: &Self| {
-            dispatcher.roster.values().any(|entry| matches!(entry.presence, Presence::Present))
-        };
-        while self.is_settled && has_any(&self) && start.elapsed() < GOODBYE {
+        let is_present = |entry: &RosterEntry| entry.presence == Presence::Present;
+        while waits && self.roster.values().any(is_present) && start.elapsed() < GOODBYE {
             std::thread::sleep(PAUSES[0] * 4);
-            let _ = self.hear();
+            self.hear();
         }
-        if self.is_settled && !has_any(&self) {
-            let workers: Vec<String> = self.roster.keys().cloned().collect();
-            let _ = workers.iter().try_for_each(|worker| self.exchange.dismiss(worker));
+        // Errors leave files that a later run removes.
+        for (worker, _) in self.roster.iter().filter(|(_, entry)| !is_present(entry)) {
+            let _ = self.exchange.dismiss(worker);
+        }
+        if !self.roster.values().any(is_present) {
             let _ = self.exchange.clear();
         }
     }

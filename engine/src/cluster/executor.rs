@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fewbits_store::{Claim, Exchange, Store, StoreError};
 
@@ -14,6 +14,9 @@ use super::recruiter::Recruiter;
 use crate::ops::Ops;
 use crate::run::executor::{Assignment, Executor, StartedExecutor};
 use crate::run::runner::OnReport;
+
+/// The time that the dispatcher gets to tell the workers of the end.
+const END: Duration = Duration::from_secs(30);
 
 /// The settings of a cluster.
 #[derive(Clone, Debug)]
@@ -74,6 +77,10 @@ impl<O: Ops> Executor<O> for ClusterExecutor<O> {
         if self.has_left.load(Ordering::Relaxed) { usize::MAX } else { self.capacity.load(Ordering::Relaxed) }
     }
 
+    fn begin(&mut self) {
+        self.is_wanted = false;
+    }
+
     fn want(&mut self) {
         if !std::mem::replace(&mut self.is_wanted, true) {
             self.tell(Command::Want);
@@ -97,7 +104,13 @@ impl<O: Ops> Executor<O> for ClusterExecutor<O> {
 impl<O: Ops> Drop for ClusterExecutor<O> {
     fn drop(&mut self) {
         self.commands = None;
-        if let Some(dispatcher) = self.dispatcher.take() {
+        let Some(dispatcher) = self.dispatcher.take() else { return };
+        // A file system that hangs must not hold up the end of the process for ever.
+        let start = Instant::now();
+        while !dispatcher.is_finished() && start.elapsed() < END {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if dispatcher.is_finished() {
             let _ = dispatcher.join();
         }
     }

@@ -141,6 +141,8 @@ pub enum Undone {
     Cancelled,
     /// It failed, or the worker refuses it. Contains a sentence.
     Failed(String),
+    /// Files of the exchange could not be read. Contains a sentence.
+    Unreadable(String),
     /// A kept artifact is missing or damaged: the one of this key.
     Lost(Key),
     /// An artifact that was made again does not match its record.

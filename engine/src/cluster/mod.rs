@@ -15,6 +15,7 @@ mod placement;
 pub mod recruiter;
 mod replies;
 mod roster;
+mod staffing;
 mod takeover;
 pub mod worker;
 mod worker_memory;

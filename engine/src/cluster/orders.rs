@@ -75,7 +75,9 @@ impl OrderWriter {
 
     /// Forgets what is known about an artifact that a worker did not find, so that the next order publishes it again.
     pub(super) fn forget(&mut self, job: &Job, key: &Key) {
-        self.ways.remove(key);
+        if let Some(SourceWay::Kept(record)) = self.ways.remove(key) {
+            self.published.remove(&record);
+        }
         for input in &job.inputs {
             input.walk(&mut |source| {
                 if source.key == *key {

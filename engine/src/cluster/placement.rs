@@ -2,6 +2,7 @@
 //! Knows no reply.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use fewbits_store::{Key, StoreError};
 
@@ -12,6 +13,9 @@ use super::roster::{InHand, Presence, RosterEntry};
 use crate::ops::Ops;
 use crate::run::executor::{Assignment, Report};
 use crate::run::job::JobError;
+
+/// The number of jobs per job at once that a worker gets from a coordinator that leaves.
+const ON_LEAVE: usize = 100;
 
 impl<O: Ops> Dispatcher<O> {
     /// Returns whether a worker that `counts` has a job in hand.
@@ -34,6 +38,10 @@ impl<O: Ops> Dispatcher<O> {
         for _ in 0..self.waiting.len() {
             let Some(number) = self.waiting.pop_front() else { break };
             let Some(open) = self.open.get(&number) else { continue };
+            if open.not_before.is_some_and(|moment| Instant::now() < moment) {
+                self.waiting.push_back(number);
+                continue;
+            }
             let is_here = |entry: &RosterEntry| entry.presence == Presence::Present;
             if self.has_hand(number, is_here) {
                 continue;
@@ -46,7 +54,9 @@ impl<O: Ops> Dispatcher<O> {
             }
             let inputs: Vec<Key> = open.assignment.job.inputs.iter().map(|input| input.key).collect();
             let has_left = self.has_left.load(Ordering::Relaxed);
-            let has_room = |entry: &RosterEntry| entry.hand.len() < entry.capacity() || has_left;
+            let most =
+                |entry: &RosterEntry| if has_left { entry.jobs() * ON_LEAVE } else { entry.capacity() };
+            let has_room = |entry: &RosterEntry| entry.hand.len() < most(entry);
             let free = self
                 .roster
                 .iter()
@@ -90,15 +100,14 @@ impl<O: Ops> Dispatcher<O> {
             return;
         }
         let idle = self.roster.values().filter(|entry| entry.is_idle()).count();
-        for _ in 0..idle {
-            let busiest = self
-                .roster
-                .values_mut()
-                .filter(|entry| entry.has_waiting())
-                .max_by_key(|entry| entry.hand.len());
-            if !busiest.is_some_and(RosterEntry::recall) {
-                return;
-            }
+        let recalled: usize = self.roster.values().map(RosterEntry::recalled).sum();
+        // A job that failed somewhere stays where it is, because the idle worker may be the one.
+        let open = &self.open;
+        let may_move = |number: u64| open.get(&number).is_some_and(|job| job.failures.is_empty());
+        for _ in recalled..idle {
+            let with_jobs = self.roster.values_mut().filter(|entry| entry.has_waiting(&may_move));
+            let Some(busiest) = with_jobs.max_by_key(|entry| entry.hand.len()) else { return };
+            busiest.recall(&may_move);
         }
     }
 }

@@ -18,9 +18,9 @@ pub trait Recruiter: Send {
     fn recruit(&mut self) -> Result<String, String>;
 
     /// Returns what is known about workers that are not there. `present` has the members of the scheduler's array that are there,
-    /// `parted` those that ended by themselves. The dispatcher calls this all the time: an answer that costs something is for the
+    /// `ended` those that ended. The dispatcher calls this all the time: an answer that costs something is for the
     /// recruiter to limit.
-    fn outlook(&mut self, present: &[(String, u32)], parted: &[(String, u32)]) -> Outlook;
+    fn outlook(&mut self, present: &[(String, u32)], ended: &[(String, u32)]) -> Outlook;
 
     /// Ends the workers that have not come. Workers that are there have been told to end.
     fn dismiss(&mut self);

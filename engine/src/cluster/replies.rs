@@ -3,11 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use fewbits_store::{Key, Record, StoreError};
+use fewbits_store::{Key, Record};
 
-use super::dispatcher::{Closed, Dispatcher, OpenJob};
+use super::dispatcher::{Closed, Dispatcher, Failure, OpenJob};
 use super::message::{Hello, Order, Reply, Undone, task_at};
 use super::roster::{InHand, Presence, RosterEntry};
+use super::takeover::objects_of;
 use crate::ops::{Keeping, OpError, Ops};
 use crate::run::executor::{Assignment, Report};
 use crate::run::job::{JobError, JobResult};
@@ -16,32 +17,34 @@ use crate::run::job::{JobError, JobResult};
 const TRIES: usize = 2;
 /// The number of jobs that fail on one worker alone before it gets no more.
 const MOST_BLAMED: usize = 3;
-/// The time that an object may take to be readable after the reply that names it.
-const ARRIVAL: Duration = Duration::from_secs(10);
+/// The number of workers that may fall silent while they do a job: one that needs too much memory would end them all.
+const MOST_SILENCED: usize = 3;
+/// The number of times that a job waits for files of the exchange that cannot be read, and the time before the next try.
+const MOST_UNREADABLE: usize = 5;
+const BEFORE_NEXT_TRY: Duration = Duration::from_secs(2);
+/// The time that an object may take to be readable after the reply that names it. A network file system may remember for a
+/// minute that a file is missing.
+const ARRIVAL: Duration = Duration::from_secs(90);
 
 impl<O: Ops> Dispatcher<O> {
-    /// Reads and handles all new replies. Returns whether there were any.
-    pub(super) fn hear(&mut self) -> Result<bool, StoreError> {
-        let (mut is_news, mut failed) = (false, None);
+    /// Reads and handles all new replies. Returns whether there were any beside signs of life. A mailbox that cannot be read counts
+    /// as silence of its worker.
+    pub(super) fn hear(&mut self) -> bool {
+        let mut is_news = false;
         let living = self.roster.iter().filter(|(_, entry)| entry.presence != Presence::Departed);
         let workers: Vec<String> = living.map(|(name, _)| name.clone()).collect();
         for worker in workers {
             let Some(entry) = self.roster.get_mut(&worker) else { continue };
-            match entry.hear() {
-                Ok(replies) => {
-                    // A sign of life is no reason to look again at once.
-                    is_news |= replies.iter().any(|reply| !matches!(reply, Some(Reply::Beat)));
-                    if !replies.is_empty() && entry.presence == Presence::Silent {
-                        entry.presence = Presence::Unheard;
-                    }
-                    for reply in replies {
-                        self.handle(&worker, reply);
-                    }
-                }
-                Err(error) => failed = Some(error),
+            let Ok(replies) = entry.hear() else { continue };
+            is_news |= replies.iter().any(|reply| !matches!(reply, Some(Reply::Beat)));
+            if !replies.is_empty() && entry.presence == Presence::Silent {
+                entry.presence = Presence::Unheard;
+            }
+            for reply in replies {
+                self.handle(&worker, reply);
             }
         }
-        failed.map_or(Ok(is_news), Err)
+        is_news
     }
 
     fn handle(&mut self, worker: &str, reply: Option<Reply>) {
@@ -87,8 +90,18 @@ impl<O: Ops> Dispatcher<O> {
                     }
                 }
             }
-            Some(Reply::Done { number, record }) => self.done(Instant::now(), worker, number, record),
-            Some(Reply::Undone { number, why }) => self.undone(worker, number, why),
+            Some(Reply::Done { number, record }) => {
+                let job = self.roster.get_mut(worker).and_then(|entry| entry.hand.remove(&number));
+                if let Some(job) = job {
+                    self.done(Instant::now(), worker, job.number, record);
+                }
+            }
+            Some(Reply::Undone { number, why }) => {
+                let job = self.roster.get_mut(worker).and_then(|entry| entry.hand.remove(&number));
+                if let Some(job) = job {
+                    self.undone(worker, job.number, job.has_begun, why);
+                }
+            }
             Some(Reply::Left(because)) => self.depart(worker, &because),
             Some(Reply::Hello(_) | Reply::Beat) | None => {}
         }
@@ -97,57 +110,38 @@ impl<O: Ops> Dispatcher<O> {
     /// Tries again to read the objects of results. Returns whether one arrived.
     pub(super) fn receive_arriving(&mut self) -> bool {
         let before = self.arriving.len();
-        for (since, worker, at, record) in std::mem::take(&mut self.arriving) {
-            self.done(since, &worker, at, record);
+        for (since, worker, number, record) in std::mem::take(&mut self.arriving) {
+            self.done(since, &worker, number, record);
         }
         self.arriving.len() < before
     }
 
-    /// Returns the contents of a record's kept parts; `None` if one of them is not readable.
-    pub(super) fn objects_of(&self, record: &Record) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
-        if !record.kept {
-            return Ok(Some(vec![]));
-        }
-        record.parts.values().map(|digest| self.exchange.object(digest)).collect()
-    }
-
-    /// Handles a result, which arrived at `since`.
-    fn done(&mut self, since: Instant, worker: &str, at: u64, record: Box<Record>) {
-        let Some(entry) = self.roster.get_mut(worker) else { return };
-        let Some(&InHand { number, .. }) = entry.hand.get(&at) else { return };
+    /// Handles the result of a job, which arrived at `since`.
+    fn done(&mut self, since: Instant, worker: &str, number: u64, record: Box<Record>) {
         let key = Key::derive(&record.preimage);
         let wanted = match (self.open.get(&number), self.found.get(&number)) {
-            (Some(open), _) => Some((open.assignment.job.key, open.assignment.job.keep)),
-            (None, Some(found)) => Some((found.key, found.keep)),
-            (None, None) => None,
+            (Some(open), _) => (open.assignment.job.key, open.assignment.job.keep),
+            (None, Some(found)) if !found.has_ended => (found.key, found.keep),
+            (None, _) => return self.compare(worker, number, &record),
         };
-        let Some((wanted, keep)) = wanted else {
-            entry.hand.remove(&at);
-            self.compare(worker, number, &record);
-            return;
-        };
-        if wanted != key || keep != record.kept {
-            self.undone(
-                worker,
-                at,
-                Undone::Failed("its result is of another task; please report it".to_owned()),
-            );
-            return;
+        if wanted != (key, record.kept) {
+            let message = "its result is of another task; please report it".to_owned();
+            return self.undone(worker, number, true, Undone::Failed(message));
         }
         // A network file system may show an object late, or fail for a moment.
-        let Ok(Some(objects)) = self.objects_of(&record) else {
+        let Ok(Some(objects)) = objects_of(&self.exchange, &record) else {
             if since.elapsed() < ARRIVAL {
-                self.arriving.push((since, worker.to_owned(), at, record));
+                self.arriving.push((since, worker.to_owned(), number, record));
             } else {
                 let message = "the content of its result cannot be read; check the folder of the workers";
-                self.undone(worker, at, Undone::Failed(message.to_owned()));
+                self.undone(worker, number, true, Undone::Unreadable(message.to_owned()));
             }
             return;
         };
         if let Some(entry) = self.roster.get_mut(worker) {
-            entry.hand.remove(&at);
             entry.made(key);
         }
+        self.waiting.retain(|waiting| *waiting != number);
         let open = self.open.remove(&number);
         let is_found = self.found.get_mut(&number).map(|found| found.has_ended = true).is_some();
         let keeping =
@@ -173,8 +167,8 @@ impl<O: Ops> Dispatcher<O> {
             let closed = Closed { task: task.clone(), place: place.clone(), record };
             self.closed.insert(number, closed);
         }
-        for (other, message) in &open.failures {
-            let blamed = self.place_of(other);
+        for (other, failure) in &open.failures {
+            let (blamed, message) = (self.place_of(other), failure.words());
             (self.report)(Report::Warned(format!(
                 "{task}: failed on {blamed} ({message}), but not on {place}"
             )));
@@ -210,47 +204,63 @@ impl<O: Ops> Dispatcher<O> {
         }
     }
 
-    fn undone(&mut self, worker: &str, at: u64, why: Undone) {
-        let job = self.roster.get_mut(worker).and_then(|entry| entry.hand.remove(&at));
-        let Some(InHand { number, has_begun, .. }) = job else { return };
+    /// Handles a job that a worker ended without a result.
+    fn undone(&mut self, worker: &str, number: u64, has_begun: bool, why: Undone) {
         let place = self.place_of(worker);
         let Some(open) = self.open.get_mut(&number) else { return self.let_go(number) };
-        let because = match why {
-            Undone::Cancelled => format!("{place} dropped it"),
-            Undone::Failed(message) => {
-                let because = format!("it failed there: {message}");
-                open.failures.push((worker.to_owned(), message));
-                if open.failures.len() >= TRIES {
-                    return self.give_up(number);
-                }
-                because
+        let is_input = |key: &Key| open.assignment.job.input_of(key).is_some();
+        let failure = match why {
+            Undone::Cancelled => {
+                return self.return_job(number, has_begun, place.clone(), &format!("{place} dropped it"));
             }
-            Undone::Lost(key) if !open.is_resent => {
+            Undone::Unreadable(message) if open.unreadable < MOST_UNREADABLE => {
+                open.unreadable += 1;
+                open.not_before = Some(Instant::now() + BEFORE_NEXT_TRY);
+                return self.return_job(number, has_begun, place, &message);
+            }
+            Undone::Lost(key) if !open.is_resent && is_input(&key) => {
                 open.is_resent = true;
                 self.orders.forget(&open.assignment.job, &key);
-                "an input was lost".to_owned()
+                return self.return_job(number, has_begun, place, "an input was not readable there");
             }
-            Undone::Lost(key) => {
-                let job = &open.assignment.job;
-                let lost = JobError::Lost { task: job.input_of(&key).unwrap_or(job.task), key };
-                self.open.remove(&number);
-                return (self.report)(Report::Ended(number, Err(lost)));
-            }
-            Undone::Differs { task, key } => {
-                self.open.remove(&number);
-                return (self.report)(Report::Ended(number, Err(JobError::Differs { task, key })));
-            }
+            // The store has the input: the orders see to that.
+            Undone::Lost(_) => Failure::Message("an input is lost or damaged there".to_owned()),
+            Undone::Differs { task, key } if is_input(&key) => Failure::Differs(task, key),
+            Undone::Differs { task, .. } => Failure::Message(format!("{task} came out different there")),
+            Undone::Failed(message) | Undone::Unreadable(message) => Failure::Message(message),
         };
+        let because = format!("it failed there: {}", failure.words());
+        open.failures.push((worker.to_owned(), failure));
+        if open.failures.len() >= TRIES {
+            return self.give_up(number);
+        }
         self.return_job(number, has_begun, place, &because);
     }
 
     /// Reports the failure of a job that no other worker can try.
     pub(super) fn give_up(&mut self, number: u64) {
         let Some(open) = self.open.remove(&number) else { return };
+        self.call_off(number);
         let places: Vec<String> = open.failures.iter().map(|(worker, _)| self.place_of(worker)).collect();
-        let message = open.failures.into_iter().next().map_or(String::new(), |(_, message)| message);
-        let error = OpError::Failed(format!("{message} (on {})", places.join(" and on ")));
-        (self.report)(Report::Ended(number, Err(error.into())));
+        // A record is wrong, and not a worker, only if two workers agree.
+        let error = match &open.failures[..] {
+            [(_, Failure::Differs(task, key)), (_, Failure::Differs(_, other)), ..] if key == other => {
+                JobError::Differs { task: task.clone(), key: *key }
+            }
+            failures => {
+                let message = failures.first().map_or_else(
+                    || {
+                        format!(
+                            "{} workers fell silent while they did it; it may need more memory than they have",
+                            open.silenced
+                        )
+                    },
+                    |(_, failure)| format!("{} (on {})", failure.words(), places.join(" and on ")),
+                );
+                OpError::Failed(message).into()
+            }
+        };
+        (self.report)(Report::Ended(number, Err(error)));
     }
 
     /// Returns a job to those that wait for a worker. The run hears of it only if the worker had begun.
@@ -305,6 +315,15 @@ impl<O: Ops> Dispatcher<O> {
         entry.presence = presence;
         let (place, hand) = (entry.place().to_owned(), entry.hand.values().copied().collect::<Vec<InHand>>());
         for InHand { number, has_begun, .. } in hand.into_iter().rev() {
+            if let Some(open) =
+                self.open.get_mut(&number).filter(|_| has_begun && presence == Presence::Silent)
+            {
+                open.silenced += 1;
+                if open.silenced >= MOST_SILENCED {
+                    self.give_up(number);
+                    continue;
+                }
+            }
             if !self.has_hand(number, |entry| entry.presence == Presence::Present) {
                 self.return_job(number, has_begun, place.clone(), because);
             }
@@ -330,4 +349,13 @@ impl<O: Ops> Dispatcher<O> {
 fn name_of<O: Ops>(open: &OpenJob<O>) -> String {
     let assignment = &open.assignment;
     assignment.runner.graph.name(assignment.job.task)
+}
+
+impl Failure {
+    fn words(&self) -> String {
+        match self {
+            Self::Message(message) => message.clone(),
+            Self::Differs(task, _) => format!("{task}, made again, came out different from its record"),
+        }
+    }
 }

@@ -123,18 +123,24 @@ impl RosterEntry {
         self.hand.len() < self.jobs()
     }
 
-    /// Returns whether jobs wait in the worker's hand for long, so that an idle worker may have one of them.
-    pub(super) fn has_waiting(&self) -> bool {
-        self.presence == Presence::Present && self.hand.values().any(is_waiting)
+    /// Returns whether jobs that may move wait in the worker's hand for long.
+    pub(super) fn has_waiting(&self, may_move: &impl Fn(u64) -> bool) -> bool {
+        self.presence == Presence::Present
+            && self.hand.values().any(|job| is_waiting(job) && may_move(job.number))
     }
 
-    /// Tells the worker to give back the last job that waits in its hand. Returns whether there is one.
-    pub(super) fn recall(&mut self) -> bool {
-        let last = self.hand.iter_mut().rev().find(|(_, job)| is_waiting(job));
-        let Some((&at, job)) = last else { return false };
-        job.is_recalled = true;
-        self.outbox.push(Order::Cancel(at));
-        true
+    /// Returns the number of jobs that the worker was told to give back.
+    pub(super) fn recalled(&self) -> usize {
+        self.hand.values().filter(|job| job.is_recalled).count()
+    }
+
+    /// Tells the worker to give back the last job that waits in its hand and may move.
+    pub(super) fn recall(&mut self, may_move: &impl Fn(u64) -> bool) {
+        let mut jobs = self.hand.iter_mut().rev();
+        if let Some((&at, job)) = jobs.find(|(_, job)| is_waiting(job) && may_move(job.number)) {
+            job.is_recalled = true;
+            self.outbox.push(Order::Cancel(at));
+        }
     }
 
     /// Notes that the worker made the artifact of a key.

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use fewbits_store::exchange::mailbox::fits;
 use fewbits_store::{Digest, Exchange, Key, MailReader, MailWriter, SourceMemory, StoreError};
 
 use super::beats::Beats;
 use super::job_files::JobFiles;
 use super::message::{Hello, JobOrder, Order, Reply, Undone, decode_all, task_at};
-use super::worker_memory::WorkerMemory;
+use super::worker_memory::{MemoryKey, WorkerMemory, inputs_of};
 use crate::context::Context;
 use crate::graph::{TaskGraph, TaskId};
 use crate::job_store::JobStore;
@@ -105,13 +106,19 @@ pub fn serve<O: Ops>(
         tell,
     };
     let end = serving.work(&inbox, stops);
+    // What ended a moment ago is told too.
+    for message in inbox.try_iter() {
+        serving.receive(message);
+    }
+    let _ = serving.flush();
     for job in serving.running.values() {
         job.cancelled.store(true, Ordering::Relaxed);
     }
     beats.end();
-    if let Ok(WorkerEnd::Left(because)) = &end {
-        // The coordinator then need not wait until the worker counts as silent.
-        let _ = serving.lock().append(&[Reply::Left(because.clone())], true);
+    // The coordinator then need not wait until the worker counts as silent.
+    if let Ok(end) = &end {
+        let because = if let WorkerEnd::Left(because) = end { because } else { "the run ended it" };
+        let _ = serving.lock().append(&[Reply::Left(because.to_owned())], true);
     }
     end
 }
@@ -119,9 +126,10 @@ pub fn serve<O: Ops>(
 /// A job that a thread does.
 struct RunningJob {
     cancelled: Arc<AtomicBool>,
-    key: Key,
-    /// Whether its task has no inputs.
-    is_source: bool,
+    /// The artifact that it makes.
+    makes: MemoryKey,
+    /// The artifacts that it reads.
+    reads: Vec<MemoryKey>,
 }
 
 /// A worker that serves.
@@ -220,12 +228,12 @@ impl<O: Ops> Serving<'_, O> {
         match message {
             JobMessage::Reply(reply) => self.outbox.push(reply),
             JobMessage::Ended(number, outcome) => {
-                let Some(RunningJob { key, is_source, .. }) = self.running.remove(&number) else { return };
+                let Some(RunningJob { makes, reads, .. }) = self.running.remove(&number) else { return };
+                let artifact = outcome.as_ref().ok().and_then(|result| result.artifact.as_ref());
+                let others = self.running.values().flat_map(|job| &job.reads).map(|read| read.key).collect();
+                self.memory.end((makes, artifact), &reads, &others);
                 match outcome {
-                    Ok(result) => {
-                        self.memory.made(key, is_source, result.artifact.as_ref());
-                        self.unsent.push((number, result));
-                    }
+                    Ok(result) => self.unsent.push((number, result)),
                     Err(error) => self.fail(number, error),
                 }
             }
@@ -237,7 +245,8 @@ impl<O: Ops> Serving<'_, O> {
             JobError::Op(OpError::Cancelled) => Undone::Cancelled,
             JobError::Lost { key, .. } => Undone::Lost(key),
             JobError::Differs { task, key } => Undone::Differs { task, key },
-            JobError::Op(_) | JobError::Store(_) | JobError::Changed(_) => {
+            JobError::Store(error) => Undone::Unreadable(error.to_string()),
+            JobError::Op(_) | JobError::Changed(_) => {
                 (self.tell)(&format!("job {number} failed: {error}"));
                 Undone::Failed(error.to_string())
             }
@@ -262,7 +271,7 @@ impl<O: Ops> Serving<'_, O> {
         let files: Arc<dyn JobStore> = Arc::new(files);
         let job = self.job(order, &graph, &*files)?;
         (self.tell)(&format!("job {}: {}", order.number, graph.name(job.task)));
-        self.memory.use_inputs(&graph, &job);
+        let reads = inputs_of(&graph, &job);
         let (number, messages) = (order.number, self.messages.clone());
         let rebuilt = Mutex::new(messages.clone());
         let runner = Arc::new(JobRunner {
@@ -284,8 +293,8 @@ impl<O: Ops> Serving<'_, O> {
         let quiet = Context::new(Arc::clone(&cancelled), Box::new(|_, _, _| ()), None);
         let beside = (self.running.len() + 1 + self.waiting.len()).clamp(1, self.threads.capacity());
         let width = (self.settings.threads / beside).max(1);
-        let is_source = job.inputs.is_empty();
-        self.running.insert(number, RunningJob { cancelled, key: job.key, is_source });
+        let makes = MemoryKey { key: job.key, is_source: job.inputs.is_empty() };
+        self.running.insert(number, RunningJob { cancelled, makes, reads });
         self.outbox.push(Reply::Began(number));
         self.threads.assign(Assignment { number, job, runner, width, context, quiet });
         Ok(())
@@ -298,7 +307,10 @@ impl<O: Ops> Serving<'_, O> {
         }
         let failed = |why: String| JobError::Op(OpError::Failed(why));
         let text = self.exchange.object(digest)?.and_then(|bytes| String::from_utf8(bytes).ok());
-        let text = text.ok_or_else(|| failed("the text of the experiment cannot be read here".to_owned()))?;
+        let text = text.ok_or_else(|| {
+            let cause = std::io::Error::other("the text of the experiment is missing or damaged");
+            StoreError::Io { what: "read", path: self.exchange.root().to_owned(), cause }
+        })?;
         let graph = TaskGraph::parse(&text, &**self.ops, usize::MAX).map_err(|faults| {
             let first = faults.into_iter().next().map_or(String::new(), |fault| fault.message);
             failed(format!("the experiment has a fault here, and not where the run began: {first}"))
@@ -358,8 +370,13 @@ impl<O: Ops> Serving<'_, O> {
             let appended = self.lock().append(&self.outbox, sync);
             match appended {
                 Ok(()) => self.outbox.clear(),
-                Err(StoreError::Io { cause, what, path }) if cause.kind() == std::io::ErrorKind::NotFound => {
-                    return Err(StoreError::Io { what, path, cause });
+                Err(StoreError::LongMessage { .. }) => {
+                    self.outbox.iter_mut().for_each(shorten);
+                    return Ok(false);
+                }
+                // The worker was given up: its folder is gone, or in the hands of another process.
+                Err(error) if error.is_not_found() || matches!(error, StoreError::Claimed { .. }) => {
+                    return Err(error);
                 }
                 Err(error) => {
                     (self.tell)(&format!("{error}; tries again"));
@@ -372,6 +389,16 @@ impl<O: Ops> Serving<'_, O> {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, MailWriter> {
         self.replies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Turns a result that is too long for a message into a failure.
+fn shorten(reply: &mut Reply) {
+    if let Reply::Done { number, record } = reply
+        && !fits(&**record)
+    {
+        let message = "its result is longer than a message may be; it has too many numbers".to_owned();
+        *reply = Reply::Undone { number: *number, why: Undone::Failed(message) };
     }
 }
 

@@ -1,7 +1,7 @@
 //! The artifacts in a worker's memory: those that it made or read last, and those of tasks without inputs, such as datasets.
 //! Knows no order.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use fewbits_store::Key;
@@ -15,6 +15,13 @@ use crate::run::job::Job;
 const KEPT: usize = 64;
 /// The number of artifacts of tasks without inputs that stay.
 const SOURCES: usize = 8;
+
+/// The key of an artifact, and whether its task has no inputs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MemoryKey {
+    pub(super) key: Key,
+    pub(super) is_source: bool,
+}
 
 /// The artifacts in a worker's memory.
 pub(super) struct WorkerMemory<O: Ops> {
@@ -36,33 +43,44 @@ impl<O: Ops> WorkerMemory<O> {
         Arc::clone(&self.artifacts)
     }
 
-    /// Notes that a job reads its inputs, which come into memory if they are not there.
-    pub(super) fn use_inputs(&mut self, graph: &TaskGraph<O>, job: &Job) {
-        for input in &job.inputs {
-            input.walk(&mut |source| {
-                self.touch(source.key, graph.inputs(source.task).is_empty());
-            });
+    /// Adds the artifact that a job made, and marks those that it read as used. `running` has the artifacts that other jobs read.
+    pub(super) fn end(
+        &mut self,
+        (made, artifact): (MemoryKey, Option<&Arc<O::Artifact>>),
+        read: &[MemoryKey],
+        running: &HashSet<Key>,
+    ) {
+        for used in read {
+            self.touch(*used);
         }
-    }
-
-    /// Adds the artifact that a job made. `is_source` tells whether its task has no inputs.
-    pub(super) fn made(&mut self, key: Key, is_source: bool, artifact: Option<&Arc<O::Artifact>>) {
         if let Some(artifact) = artifact {
-            self.artifacts.insert(key, Arc::clone(artifact));
-            self.touch(key, is_source);
+            self.artifacts.insert(made.key, Arc::clone(artifact));
+            self.touch(made);
         }
+        // A job may have read more artifacts than stay.
+        let (used, sources) = (&self.used, &self.sources);
+        self.artifacts.retain(|key| used.contains(key) || sources.contains(key) || running.contains(key));
     }
 
-    /// Makes an artifact the last used one, and removes the one whose use is longest ago if there are too many.
-    fn touch(&mut self, key: Key, is_source: bool) {
+    /// Makes an artifact the last used one, and forgets the one whose use is longest ago if there are too many.
+    fn touch(&mut self, MemoryKey { key, is_source }: MemoryKey) {
         let (keys, most) = if is_source { (&mut self.sources, SOURCES) } else { (&mut self.used, KEPT) };
         if let Some(at) = keys.iter().position(|used| *used == key) {
             keys.remove(at);
-        } else if keys.len() == most
-            && let Some(oldest) = keys.pop_front()
-        {
-            self.artifacts.remove(&oldest);
+        } else if keys.len() == most {
+            keys.pop_front();
         }
         keys.push_back(key);
     }
+}
+
+/// Returns the artifacts that a job reads, directly or to make others again.
+pub(super) fn inputs_of<O: Ops>(graph: &TaskGraph<O>, job: &Job) -> Vec<MemoryKey> {
+    let mut keys = vec![];
+    for input in &job.inputs {
+        input.walk(&mut |source| {
+            keys.push(MemoryKey { key: source.key, is_source: graph.inputs(source.task).is_empty() });
+        });
+    }
+    keys
 }

@@ -84,6 +84,8 @@ pub(super) struct Coordinator<'r, O: Ops> {
     /// The tasks whose records are being written, by the numbers of their jobs.
     saving: HashMap<u64, TaskId>,
     store_error: Option<String>,
+    /// Set if another process coordinates the workers.
+    claimed: Option<StoreError>,
     /// The keys for which two workers gave different results.
     differing: HashSet<Key>,
     /// Whether no further task starts.
@@ -113,6 +115,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
             jobs: HashMap::new(),
             saving: HashMap::new(),
             store_error: None,
+            claimed: None,
             differing: HashSet::new(),
             stopping: false,
             superseded: false,
@@ -122,6 +125,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
 
     /// Puts the tasks into the queue, and takes over the jobs in flight that this version wants.
     pub(super) fn begin(&mut self) -> Result<(), RunError> {
+        self.crew.executor.begin();
         for (worker, jobs) in self.crew.workers.clone() {
             self.state.tell(Event::WorkerJoined { worker, jobs });
         }
@@ -213,7 +217,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
 
     /// Returns whether a stronger request to halt is possible.
     pub(super) fn is_haltable(&self) -> bool {
-        self.halted < Halt::Now
+        self.halted < Halt::Leave
     }
 
     /// Returns whether a newer version takes over.
@@ -231,7 +235,8 @@ impl<'r, O: Ops> Coordinator<'r, O> {
 
     /// Applies a halt request, if it is stronger than the earlier ones.
     pub(super) fn halt(&mut self, asked: Halt) -> Result<(), RunError> {
-        if asked <= self.halted {
+        // What was left to workers is not cancelled any more.
+        if asked <= self.halted || self.halted == Halt::Leave {
             return Ok(());
         }
         self.halted = asked;
@@ -275,8 +280,11 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         }
         let summary = self.state.finish(start.elapsed().as_secs_f64(), self.differing.len());
         // What is in flight may have ended a moment ago, and a later run then takes over the result.
-        if self.store_error.is_none() && self.crew.flights.is_empty() {
+        if self.store_error.is_none() && self.claimed.is_none() && self.crew.flights.is_empty() {
             self.crew.executor.settle();
+        }
+        if let Some(error) = self.claimed {
+            return Err(error.into());
         }
         let plan = match self.store_error {
             Some(message) => return Err(RunError::Record { message, summary }),

@@ -104,6 +104,9 @@ pub trait Executor<O: Ops>: Send {
     /// Returns the number of jobs that it takes at once now.
     fn capacity(&self) -> usize;
 
+    /// Tells that a version of the experiment begins.
+    fn begin(&mut self) {}
+
     /// Tells that tasks are ready to run, whether there is capacity or not.
     fn want(&mut self) {}
 

@@ -12,6 +12,7 @@ use std::{
     fs::{File, OpenOptions},
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use rustix::fs::OFlags;
@@ -24,6 +25,9 @@ use crate::{StoreError, durable, entry::BODY_LIMIT, error::IoContext as _};
 const HEADER: usize = 20;
 /// The most bytes that a reader takes at once, unless a single message is longer.
 const PIECE: u64 = 4 << 20;
+
+/// The time that the rest of a message may take.
+const COMPLETION: Duration = Duration::from_secs(10);
 
 /// Writes a mailbox.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub struct MailReader {
     path: PathBuf,
     place: u64,
     is_damaged: bool,
+    /// The length of the file while its last message is incomplete, and the time since it did not grow.
+    incomplete: Option<(u64, Instant)>,
 }
 
 impl MailWriter {
@@ -107,7 +113,7 @@ impl MailReader {
     /// Makes a reader; the file need not exist yet.
     #[must_use]
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), place: 0, is_damaged: false }
+        Self { path: path.to_owned(), place: 0, is_damaged: false, incomplete: None }
     }
 
     /// Returns the messages that were appended since the last call, some megabytes at most. A message of another version of the
@@ -119,6 +125,7 @@ impl MailReader {
         let length = file.metadata().at("look at", &self.path)?.len();
         let fresh = length.saturating_sub(self.place);
         if fresh < HEADER as u64 {
+            self.note_incomplete(length);
             return Ok(vec![]);
         }
         let mut bytes = vec![0; fresh.min(PIECE) as usize];
@@ -142,20 +149,36 @@ impl MailReader {
             self.place += (HEADER + body.len()) as u64;
             rest = behind;
         }
+        self.note_incomplete(length);
         Ok(messages)
     }
 
-    /// Whether the last call of [`Self::read`] met bytes that are no message. A network file system may show such bytes for a
-    /// moment.
+    /// Whether the last call of [`Self::read`] met bytes that are no message, or a message that stays incomplete. A network file
+    /// system may show such bytes for a moment.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
-        self.is_damaged
+        let stays = |(_, since): (u64, Instant)| since.elapsed() > COMPLETION;
+        self.is_damaged || self.incomplete.is_some_and(stays)
+    }
+
+    /// Notes whether the file of this length ends in an incomplete message: a damaged length looks like one.
+    fn note_incomplete(&mut self, length: u64) {
+        self.incomplete = match self.incomplete {
+            _ if length <= self.place => None,
+            Some((before, since)) if before == length => Some((before, since)),
+            _ => Some((length, Instant::now())),
+        };
     }
 }
 
 /// Encodes the body of a message as a `MessagePack` map with named fields, so that later versions can add fields.
 pub fn encode<M: Serialize>(message: &M) -> Result<Vec<u8>, rmp_serde::encode::Error> {
     rmp_serde::to_vec_named(message)
+}
+
+/// Returns whether a message is short enough for a mailbox, with some room for what stands around it.
+pub fn fits<M: Serialize>(message: &M) -> bool {
+    encode(message).is_ok_and(|body| body.len() < BODY_LIMIT as usize - 1024)
 }
 
 /// Decodes the body of a message; `None` if it is another program's.

@@ -20,11 +20,20 @@ pub struct ClusterArgs {
     #[arg(long, value_name = "DIR", value_parser = folder())]
     pub workers_in: Option<PathBuf>,
     /// The time without a sign of life after which a worker's tasks go to others
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = silence)]
     pub silence: Duration,
     /// Arguments for sbatch, such as --partition=main --time=4:00:00
     #[arg(last = true, value_name = "SBATCH", requires = "slurm", allow_hyphen_values = true)]
     pub sbatch: Vec<String>,
+}
+
+/// Reads a time of silence. Workers give a sign of life every two seconds.
+fn silence(text: &str) -> Result<Duration, String> {
+    let limit = time(text)?;
+    if limit < Duration::from_secs(3) {
+        return Err("3s at least, because workers give a sign of life every two seconds".to_owned());
+    }
+    Ok(limit)
 }
 
 impl ClusterArgs {

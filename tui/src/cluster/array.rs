@@ -92,6 +92,8 @@ pub struct SlurmArray {
     answer: Option<Receiver<Result<Vec<Queued>, String>>>,
     /// What the queue last said of the members.
     queue: Option<Vec<Queued>>,
+    /// The reason why the queue could not be read.
+    trouble: Option<String>,
 }
 
 impl SlurmArray {
@@ -99,7 +101,8 @@ impl SlurmArray {
     pub fn new(folder: &Path, args: &ClusterArgs, worker: WorkerCommand) -> Result<Self> {
         for arg in &args.sbatch {
             let name = arg.split('=').next().unwrap_or(arg);
-            if matches!(name, "--array" | "--wrap" | "--parsable") || arg.starts_with("-a") {
+            let is_ours = matches!(name, "--array" | "--wrap" | "--parsable" | "--job-name");
+            if is_ours || arg.starts_with("-a") || arg.starts_with("-J") {
                 return Err(Coded::usage(format!(
                     "{name}: fewbits gives this option to sbatch itself; --workers says how many workers the array has"
                 )));
@@ -108,7 +111,16 @@ impl SlurmArray {
         let name = format!("fewbits-{}", &Digest::hash(folder.as_os_str().as_encoded_bytes()).short()[..8]);
         let note = ArrayNote { name, id: None, workers: args.workers };
         let (folder, sbatch) = (folder.to_owned(), args.sbatch.clone());
-        Ok(Self { folder, note, sbatch, worker, asked: Instant::now(), answer: None, queue: None })
+        Ok(Self {
+            folder,
+            note,
+            sbatch,
+            worker,
+            asked: Instant::now(),
+            answer: None,
+            queue: None,
+            trouble: None,
+        })
     }
 
     /// Returns the file of the note.
@@ -121,15 +133,17 @@ impl SlurmArray {
         let is_small =
             fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() <= MOST_BYTES);
         let note: ArrayNote = serde_json::from_slice(&fs::read(path).ok().filter(|_| is_small)?).ok()?;
-        (note.id.as_deref().is_none_or(slurm::is_id) && note.workers <= 10_000).then_some(note)
+        (note.id.as_deref().is_none_or(slurm::is_id) && (1..=10_000).contains(&note.workers)).then_some(note)
     }
 
     fn write(&self) -> Result<(), String> {
         let path = self.path();
         let written = serde_json::to_vec(&self.note).map_err(std::io::Error::from);
-        written
-            .and_then(|bytes| fs::write(&path, bytes))
-            .map_err(|error| format!("{}: {error}", path.display()))
+        // A torn note would lead to a second array.
+        let unfinished = self.folder.join("tmp/array");
+        let written = written.and_then(|bytes| fs::write(&unfinished, bytes));
+        let written = written.and_then(|()| fs::rename(&unfinished, &path));
+        written.map_err(|error| format!("{}: {error}", path.display()))
     }
 
     /// Finds the array that an earlier run submitted and that is still in the queue.
@@ -178,7 +192,8 @@ impl SlurmArray {
         match self.answer.as_ref().map(Receiver::try_recv) {
             Some(Ok(Ok(queue))) => (self.queue, self.answer) = (Some(queue), None),
             // A controller that does not answer now may do so in a minute.
-            Some(Ok(Err(_)) | Err(TryRecvError::Disconnected)) => self.answer = None,
+            Some(Ok(Err(error))) => (self.trouble, self.answer) = (Some(error), None),
+            Some(Err(TryRecvError::Disconnected)) => self.answer = None,
             None if self.asked.elapsed() >= between_questions() => {
                 let (answer, answered) = channel();
                 self.asked = Instant::now();
@@ -206,27 +221,29 @@ impl Recruiter for SlurmArray {
         Ok(format!("Slurm array {id} {word}: workers 0 to {}", self.note.workers - 1))
     }
 
-    fn outlook(&mut self, present: &[(String, u32)], parted: &[(String, u32)]) -> Outlook {
-        let (present, parted) = (self.members(present), self.members(parted));
-        let missing: Vec<u32> = (0..self.note.workers)
-            .filter(|index| !present.contains(index) && !parted.contains(index))
-            .collect();
-        let id = self.note.id.clone().unwrap_or_default();
-        let log = self.folder.join("log");
-        let nobody = |words: &str| {
-            Outlook::Nobody(format!(
-                "all workers of Slurm array {id} have ended{words}; run again to go on with another array, and see {}",
-                log.display()
-            ))
-        };
+    fn outlook(&mut self, present: &[(String, u32)], ended: &[(String, u32)]) -> Outlook {
+        let (present, ended) = (self.members(present), self.members(ended));
+        // A worker that ended comes back only if Slurm has put it into the queue again, after a preemption.
+        let is_missing =
+            |index: &u32| !present.contains(index) && (present.is_empty() || !ended.contains(index));
+        let missing: Vec<u32> = (0..self.note.workers).filter(is_missing).collect();
         if missing.is_empty() {
-            return if present.is_empty() { nobody("") } else { Outlook::Unchanged };
+            return Outlook::Unchanged;
         }
         self.ask();
+        if let Some(error) = self.trouble.take() {
+            return Outlook::Waiting(format!("Slurm's queue cannot be read: {error}"));
+        }
         let Some(queue) = self.queue.take() else { return Outlook::Unchanged };
+        let id = self.note.id.clone().unwrap_or_default();
         let waiting: Vec<&Queued> = queue.iter().filter(|member| missing.contains(&member.index)).collect();
-        if waiting.is_empty() {
-            return if present.is_empty() { nobody(" or never came") } else { Outlook::Unchanged };
+        if waiting.is_empty() && present.is_empty() {
+            let words = if ended.is_empty() { " before they came" } else { "" };
+            let log = self.folder.join("log");
+            return Outlook::Nobody(format!(
+                "all workers of Slurm array {id} have ended{words}; run again to go on with another array, and see {}",
+                log.display()
+            ));
         }
         let pending: Vec<&Queued> = waiting.into_iter().filter(|member| member.state == "PENDING").collect();
         if pending.is_empty() {

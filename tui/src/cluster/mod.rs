@@ -71,7 +71,7 @@ impl Recruiter for ByHand {
         Ok(format!("waiting for workers; start each with `{}`", self.worker))
     }
 
-    fn outlook(&mut self, _present: &[(String, u32)], _parted: &[(String, u32)]) -> Outlook {
+    fn outlook(&mut self, _present: &[(String, u32)], _ended: &[(String, u32)]) -> Outlook {
         Outlook::Unchanged
     }
 

@@ -45,7 +45,7 @@ pub fn hand_over(args: &RunArgs, global: &Global, text: &str) -> Result<Exit> {
         command.arg("--workers-in").arg(folder);
     }
     if args.cluster.is_given() {
-        command.args(["--silence", &format!("{}s", args.cluster.silence.as_secs())]);
+        command.args(["--silence", &format!("{}ms", args.cluster.silence.as_millis())]);
     }
     if !args.cluster.sbatch.is_empty() {
         command.arg("--").args(&args.cluster.sbatch);
@@ -68,11 +68,9 @@ pub fn hand_over(args: &RunArgs, global: &Global, text: &str) -> Result<Exit> {
         }
         std::thread::sleep(POLL);
     }
-    sayln!(
-        "the run goes on as process {}: `fewbits watch` shows it, `kill {}` stops it",
-        child.id(),
-        child.id()
-    );
+    let stops = if args.cluster.is_given() { "ends it and leaves the workers" } else { "stops it" };
+    let id = child.id();
+    sayln!("the run goes on as process {id}: `fewbits watch` shows it, `kill {id}` {stops}");
     Ok(Exit::Done)
 }
 

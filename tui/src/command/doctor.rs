@@ -80,6 +80,11 @@ fn check(args: &DoctorArgs, global: &Global) -> Result<(), Missing> {
     // A run in the same folder goes on undisturbed.
     let exchange = Exchange::open(&outer.root().join(FOLDER)).map_err(|error| missing(&error, advice))?;
     let _claim = exchange.claim().map_err(|error| missing(&error, "wait for the other check to end"))?;
+    // An earlier check may have left files.
+    for worker in exchange.workers().unwrap_or_default() {
+        let _ = exchange.dismiss(&worker);
+    }
+    let _ = std::fs::remove_file(exchange.root().join("array"));
     let worker = WorkerCommand::new(exchange.root(), Path::new("."), global, Some(1));
     let mut one = args.cluster.clone();
     one.workers = 1;
@@ -148,7 +153,7 @@ fn meet(exchange: &Exchange, array: &mut SlurmArray, patience: Duration) -> Resu
         .iter()
         .any(|reply| matches!(reply, Some(Reply::Undone { .. })))
     {
-        if sent.elapsed() > patience {
+        if signals.asked() > Halt::No || sent.elapsed() > patience {
             let advice = "the file system shows changes of other machines late or never; use another one";
             return Err(missing(&"an answer of the worker", advice));
         }

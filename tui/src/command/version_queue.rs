@@ -76,7 +76,7 @@ impl VersionQueue {
         self.view.update(event);
         if self.view.is_unread() {
             self.is_over = true;
-            self.signals.ask(Halt::Now);
+            self.signals.ask_unread();
         }
     }
 
@@ -145,7 +145,7 @@ impl VersionQueue {
                 if !self.view.closed() {
                     self.is_over = true;
                     // A version may have begun while the dashboard closed.
-                    self.signals.ask(Halt::Now);
+                    self.signals.ask_unread();
                 }
             }
         }

@@ -1,6 +1,8 @@
 //! The effects of the executor's and the committer's reports on a run.
 //! Knows neither threads nor workers.
 
+use fewbits_store::StoreError;
+
 use super::Coordinator;
 use crate::event::Event;
 use crate::ops::{OpError, Ops};
@@ -50,6 +52,10 @@ impl<O: Ops> Coordinator<'_, O> {
             Report::Warned(message) => self.state.tell(Event::Warned { message }),
             Report::Abandoned(message) => {
                 self.state.tell(Event::Warned { message });
+                self.stop();
+            }
+            Report::Broken(error @ StoreError::Claimed { .. }) => {
+                self.claimed = Some(error);
                 self.stop();
             }
             Report::Broken(error) => {

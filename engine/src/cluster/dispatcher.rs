@@ -44,6 +44,8 @@ pub(super) struct OpenJob<O: Ops> {
     pub(super) assignment: Assignment<O>,
     /// The workers on which it failed, with what happened there.
     pub(super) failures: Vec<(String, Failure)>,
+    /// The time of the last failure.
+    pub(super) failed_at: Option<Instant>,
     /// Whether a lost input was published again for it.
     pub(super) is_resent: bool,
     /// The number of times that files of the exchange could not be read for it, and the time before which it waits for them.
@@ -229,6 +231,7 @@ impl<O: Ops> Dispatcher<O> {
                 let job = OpenJob {
                     assignment: *assignment,
                     failures: vec![],
+                    failed_at: None,
                     is_resent: false,
                     unreadable: 0,
                     not_before: None,

@@ -8,6 +8,7 @@
 mod beats;
 mod dispatcher;
 pub mod executor;
+mod graph_memory;
 mod job_files;
 pub mod message;
 mod orders;

@@ -2,7 +2,7 @@
 //! Knows no reply.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fewbits_store::{Key, StoreError};
 
@@ -16,6 +16,9 @@ use crate::run::job::JobError;
 
 /// The number of jobs per job at once that a worker gets from a coordinator that leaves.
 const ON_LEAVE: usize = 100;
+
+/// The time that a job waits for another worker than those on which it failed.
+const GRACE: Duration = Duration::from_secs(5);
 
 impl<O: Ops> Dispatcher<O> {
     /// Returns whether a worker that `counts` has a job in hand.
@@ -48,7 +51,8 @@ impl<O: Ops> Dispatcher<O> {
             }
             let has_failed = |name: &String| open.failures.iter().any(|(worker, _)| worker == name);
             let mut present = self.roster.iter().filter(|(_, entry)| is_here(entry)).peekable();
-            if present.peek().is_some() && present.all(|(name, _)| has_failed(name)) {
+            let is_alone = present.peek().is_some() && present.all(|(name, _)| has_failed(name));
+            if is_alone && open.failed_at.is_some_and(|at| at.elapsed() > GRACE) {
                 self.give_up(number);
                 continue;
             }

@@ -231,6 +231,7 @@ impl<O: Ops> Dispatcher<O> {
         };
         let because = format!("it failed there: {}", failure.words());
         open.failures.push((worker.to_owned(), failure));
+        open.failed_at = Some(Instant::now());
         if open.failures.len() >= TRIES {
             return self.give_up(number);
         }

@@ -7,22 +7,19 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use fewbits_store::exchange::mailbox::fits;
-use fewbits_store::{Digest, Exchange, Key, MailReader, MailWriter, SourceMemory, StoreError};
+use fewbits_store::{Exchange, MailReader, MailWriter, SourceMemory, StoreError};
 
 use super::beats::Beats;
+use super::graph_memory::{GraphMemory, job_of};
 use super::job_files::JobFiles;
-use super::message::{Hello, JobOrder, Order, Reply, Undone, decode_all, task_at};
+use super::message::{Hello, JobOrder, Order, Reply, Undone};
 use super::worker_memory::{MemoryKey, WorkerMemory, inputs_of};
 use crate::context::Context;
-use crate::graph::{TaskGraph, TaskId};
+use crate::graph::TaskId;
 use crate::job_store::JobStore;
 use crate::ops::{OpError, Ops};
-use crate::plan::{Planned, PreimageState, TaskState};
-use crate::preimage::changes;
-use crate::preimages::{Preimages, SourceDigests};
-use crate::reason::Reason;
 use crate::run::executor::{Assignment, Executor, Outcome};
-use crate::run::job::{Job, JobError, JobResult, JobRunner};
+use crate::run::job::{JobError, JobResult, JobRunner};
 use crate::run::threads::Threads;
 
 /// The shortest and the longest pause between two looks for orders. The pause doubles while nothing happens.
@@ -96,7 +93,7 @@ pub fn serve<O: Ops>(
         replies,
         threads,
         messages,
-        graphs: VecDeque::new(),
+        graphs: GraphMemory::default(),
         memory: WorkerMemory::default(),
         sources: Arc::default(),
         waiting: VecDeque::new(),
@@ -141,8 +138,7 @@ struct Serving<'w, O: Ops> {
     replies: Arc<Mutex<MailWriter>>,
     threads: Threads<O>,
     messages: mpsc::Sender<JobMessage<O::Artifact>>,
-    /// The graphs of the newest experiments, by the digest of their texts.
-    graphs: VecDeque<(Digest, Arc<TaskGraph<O>>)>,
+    graphs: GraphMemory<O>,
     memory: WorkerMemory<O>,
     sources: Arc<SourceMemory>,
     waiting: VecDeque<Box<JobOrder>>,
@@ -266,10 +262,10 @@ impl<O: Ops> Serving<'_, O> {
     }
 
     fn start(&mut self, order: &JobOrder) -> Result<(), JobError> {
-        let graph = self.graph(&order.experiment)?;
+        let graph = self.graphs.graph(&order.experiment, self.exchange, &**self.ops)?;
         let files = JobFiles::new(Arc::clone(self.exchange), Arc::clone(&self.sources), &order.inputs);
         let files: Arc<dyn JobStore> = Arc::new(files);
-        let job = self.job(order, &graph, &*files)?;
+        let job = job_of(order, &graph, &**self.ops, &*files)?;
         (self.tell)(&format!("job {}: {}", order.number, graph.name(job.task)));
         let reads = inputs_of(&graph, &job);
         let (number, messages) = (order.number, self.messages.clone());
@@ -298,58 +294,6 @@ impl<O: Ops> Serving<'_, O> {
         self.outbox.push(Reply::Began(number));
         self.threads.assign(Assignment { number, job, runner, width, context, quiet });
         Ok(())
-    }
-
-    /// Reads the text of an experiment, or returns its graph from memory.
-    fn graph(&mut self, digest: &Digest) -> Result<Arc<TaskGraph<O>>, JobError> {
-        if let Some((_, graph)) = self.graphs.iter().find(|(of, _)| of == digest) {
-            return Ok(Arc::clone(graph));
-        }
-        let failed = |why: String| JobError::Op(OpError::Failed(why));
-        let text = self.exchange.object(digest)?.and_then(|bytes| String::from_utf8(bytes).ok());
-        let text = text.ok_or_else(|| {
-            let cause = std::io::Error::other("the text of the experiment is missing or damaged");
-            StoreError::Io { what: "read", path: self.exchange.root().to_owned(), cause }
-        })?;
-        let graph = TaskGraph::parse(&text, &**self.ops, usize::MAX).map_err(|faults| {
-            let first = faults.into_iter().next().map_or(String::new(), |fault| fault.message);
-            failed(format!("the experiment has a fault here, and not where the run began: {first}"))
-        })?;
-        let graph = Arc::new(graph);
-        self.graphs.push_front((*digest, Arc::clone(&graph)));
-        // A run that follows its file has a version before, whose jobs may still come.
-        self.graphs.truncate(2);
-        Ok(graph)
-    }
-
-    /// Makes the job of an order. Its preimage must be the one that the graph gives here.
-    fn job(&self, order: &JobOrder, graph: &TaskGraph<O>, files: &dyn JobStore) -> Result<Job, JobError> {
-        let failed = |why: String| JobError::Op(OpError::Failed(why));
-        let misfit = || failed("the order does not fit its experiment; please report it".to_owned());
-        let task = task_at(graph, order.task).ok_or_else(misfit)?;
-        let inputs = decode_all(&order.inputs, graph, task).ok_or_else(misfit)?;
-        let known = inputs.iter().map(|input| Planned {
-            state: TaskState::Cached,
-            key: Some(input.key),
-            parts: Some(input.parts.clone()),
-        });
-        let known: HashMap<TaskId, Planned> = graph.inputs(task).into_iter().zip(known).collect();
-        let preimages = Preimages::new(graph, &**self.ops, files, SourceDigests::new());
-        match preimages.preimage(task, |input| known.get(&input))? {
-            PreimageState::Known(preimage) if preimage == order.preimage => {}
-            PreimageState::Known(preimage) => {
-                let fields: Vec<String> =
-                    changes(&order.preimage, &preimage).into_iter().map(|change| change.field).collect();
-                return Err(failed(format!(
-                    "its key is another one here, because of {}: the files differ from those where the run began",
-                    fields.join(", ")
-                )));
-            }
-            PreimageState::Missing(what) => return Err(JobError::Op(OpError::Missing(what))),
-            PreimageState::Waiting => return Err(misfit()),
-        }
-        let (key, preimage) = (Key::derive(&order.preimage), order.preimage.clone());
-        Ok(Job { task, key, preimage, keep: order.keep, inputs, reason: Reason::New })
     }
 
     /// Writes objects and replies. Returns whether the exchange took them. Fails if the worker's folder is gone.

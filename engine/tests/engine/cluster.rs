@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fewbits_engine::cluster::executor::{ClusterExecutor, ClusterSettings};
-use fewbits_engine::cluster::message::{Hello, Order, Reply};
+use fewbits_engine::cluster::message::{Hello, Order, Reply, Undone};
 use fewbits_engine::cluster::recruiter::{Outlook, Recruiter};
 use fewbits_engine::cluster::worker::{WorkerEnd, WorkerSettings, serve};
 use fewbits_engine::event::{Event, Summary};
@@ -384,11 +384,15 @@ fn orders_that_do_not_fit_the_experiment_are_refused() {
     let exchange = cluster.exchange();
     cluster.work("n1", &cluster.ops());
     let start = Instant::now();
-    while exchange.workers().unwrap().is_empty() {
+    let worker = loop {
         assert!(start.elapsed() < Duration::from_secs(30));
+        let workers = exchange.workers().unwrap().into_iter();
+        let mut greeted = workers.filter(|worker| exchange.results(worker).exists());
+        if let Some(worker) = greeted.next() {
+            break worker;
+        }
         std::thread::sleep(Duration::from_millis(5));
-    }
-    let worker = exchange.workers().unwrap().remove(0);
+    };
     let orders = MailReader::new(&exchange.jobs(&worker));
     let mut orders = MailWriter::resume(&orders).unwrap();
     let digest = exchange.put_object(experiment("", TWO).as_bytes()).unwrap();
@@ -457,5 +461,123 @@ fn a_worker_that_comes_late_gets_jobs_that_wait_elsewhere() {
     let on_late = |event: &&Event| matches!(event, Event::Started { on: Some(on), .. } if on == "late");
     assert_eq!(events.iter().filter(on_late).count(), 1, "{events:#?}");
     assert!(!has(&events, &["returned"]), "a job that nobody had begun moves silently: {events:#?}");
+    cluster.end();
+}
+
+/// A run whose first task a puppet holds, and what the puppet then says of it.
+fn run_with_puppet(
+    cluster: &Cluster,
+    says: impl FnOnce(&mut Puppet, u64) + Send + 'static,
+) -> (Vec<Event>, Summary) {
+    let mut puppet = Puppet::come(&cluster.exchange(), "puppet");
+    let plays = std::thread::spawn(move || {
+        let (number, _) = puppet.job();
+        puppet.say(Reply::Began(number));
+        says(&mut puppet, number);
+        puppet
+    });
+    let each = |event: &Event| {
+        if matches!(event, Event::Started { on: Some(on), .. } if on == "puppet") {
+            cluster.work("good", &cluster.ops());
+        }
+    };
+    let (events, summary) = cluster.run_until(&experiment("", KEPT), watch::channel(Halt::No).1, &each);
+    drop(plays.join().unwrap());
+    (events, summary.unwrap())
+}
+
+/// A kept artifact, and a task that reads it.
+const KEPT: &str = r#""n": Number(value: 7), "l": Learn(of: "n"), "s": Show(of: "l")"#;
+
+#[test]
+fn a_bad_worker_drops_no_record() {
+    for is_lost in [true, false] {
+        let cluster = Cluster::new();
+        // The store has all but the last result, so the puppet's job reads the kept artifact.
+        cluster.bench.run(&experiment("", &KEPT.replace(r#", "s": Show(of: "l")"#, ""))).1.unwrap();
+        let key: fewbits_store::Key = cluster.bench.results(&experiment("", KEPT))["l"].0.parse().unwrap();
+        let (events, summary) = run_with_puppet(&cluster, move |puppet, number| {
+            let why = if is_lost { Undone::Lost(key) } else { Undone::Differs { task: "l".to_owned(), key } };
+            puppet.say(Reply::Undone { number, why: why.clone() });
+            // The first loss is published again, perhaps for the puppet.
+            for order in (0..40)
+                .flat_map(|_| {
+                    std::thread::sleep(Duration::from_millis(50));
+                    puppet.orders.read::<Order>().unwrap()
+                })
+                .collect::<Vec<_>>()
+            {
+                if let Some(Order::Do(job)) = order {
+                    puppet.say(Reply::Undone { number: job.number, why: why.clone() });
+                }
+            }
+        });
+        assert_eq!((summary.ran, summary.failed), (1, 0), "{is_lost}: {events:#?}");
+        assert!(!has(&events, &["l = "]), "the kept result did not run again: {events:#?}");
+        cluster.end();
+    }
+}
+
+#[test]
+fn a_job_that_silences_its_workers_fails() {
+    let mut cluster = Cluster::new();
+    cluster.silence = Duration::from_secs(1);
+    let (exchange, count) = (cluster.exchange(), AtomicBool::new(false));
+    let come = |exchange: &Arc<Exchange>| {
+        let mut puppet = Puppet::come(exchange, "weak");
+        std::thread::spawn(move || {
+            let (number, _) = puppet.job();
+            puppet.say(Reply::Began(number));
+        })
+    };
+    let players = Mutex::new(vec![come(&exchange)]);
+    let each = |event: &Event| {
+        let _ = count.load(Ordering::SeqCst);
+        if matches!(event, Event::WorkerLeft { .. }) && players.lock().unwrap().len() < 3 {
+            players.lock().unwrap().push(come(&exchange));
+        }
+    };
+    let text = experiment("", r#""n": Number(value: 7)"#);
+    let (events, summary) = cluster.run_until(&text, watch::channel(Halt::No).1, &each);
+    assert_eq!(summary.unwrap().failed, 1, "{events:#?}");
+    assert!(has(&events, &["n failed: 3 workers fell silent while they did it"]), "{events:#?}");
+}
+
+#[test]
+fn a_found_job_whose_worker_leaves_is_done_by_another() {
+    let cluster = Cluster::new();
+    let text = experiment("", r#""n": Number(value: 7)"#);
+    let mut puppet = Puppet::come(&cluster.exchange(), "puppet");
+    let plays = std::thread::spawn(move || {
+        let (number, _) = puppet.job();
+        puppet.say(Reply::Began(number));
+        puppet
+    });
+    // The first run leaves the job to the puppet.
+    let (ask, halt) = watch::channel(Halt::No);
+    let leave = |event: &Event| {
+        if matches!(event, Event::Started { .. }) {
+            ask.send_replace(Halt::Leave);
+            // A stronger request does not cancel what was left.
+            ask.send_replace(Halt::Now);
+        }
+    };
+    let (events, summary) = cluster.run_until(&text, halt, &leave);
+    assert!(summary.unwrap().skipped == 1, "{events:#?}");
+    let mut puppet = plays.join().unwrap();
+    // The second run hears that the puppet leaves while it plans.
+    puppet.say(Reply::Beat);
+    let late = Mutex::new(Some(puppet));
+    let each = |event: &Event| {
+        if matches!(event, Event::Planned { .. }) {
+            if let Some(mut puppet) = late.lock().unwrap().take() {
+                puppet.say(Reply::Left("its time is up".to_owned()));
+            }
+            cluster.work("good", &cluster.ops());
+        }
+    };
+    let (events, summary) = cluster.run_until(&text, watch::channel(Halt::No).1, &each);
+    let summary = summary.unwrap();
+    assert_eq!((summary.ran, summary.failed, summary.skipped), (1, 0, 0), "{events:#?}");
     cluster.end();
 }

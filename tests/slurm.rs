@@ -84,14 +84,11 @@ impl Slurm {
         command
     }
 
-    /// Kills a node: its daemon and the workers on it.
-    fn kill_node(&self, bench: &Bench, node: usize) {
+    /// Kills a node: its daemon and the workers on it. Returns the number of workers.
+    fn kill_node(&self, bench: &Bench, node: usize) -> usize {
         let _ = Command::new(self.path("kill-node")).arg(node.to_string()).status();
-        for (pid, place) in workers(bench) {
-            if place == format!("n{node}") {
-                let _ = kill_process(pid, Signal::KILL);
-            }
-        }
+        let on_node = workers(bench).into_iter().filter(|(_, place)| *place == format!("n{node}"));
+        on_node.filter(|(pid, _)| kill_process(*pid, Signal::KILL).is_ok()).count()
     }
 
     fn start_node(&self, node: usize) {
@@ -169,8 +166,8 @@ fn a_sweep_on_three_nodes_is_a_run_in_one_process() {
         std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(slurm.queue(), "");
-    assert_eq!(crate::fixture::files(&bench.path("store/cluster/workers")), [PathBuf::new(); 0]);
-    assert_eq!(crate::fixture::files(&bench.path("store/cluster/objects")), [PathBuf::new(); 0]);
+    assert!(crate::fixture::files(&bench.path("store/cluster/workers")).is_empty());
+    assert!(crate::fixture::files(&bench.path("store/cluster/objects")).is_empty());
 }
 
 /// A generator of moments and victims (Knuth's, MMIX), so that a failure can be repeated with its seed.
@@ -210,7 +207,7 @@ fn kills_of_workers_nodes_and_the_run_lose_double_and_change_nothing() {
             .expect("the binary")
     };
     let mut run = start();
-    let mut killed = 0;
+    let (mut killed, mut victims) = (0, 0);
     while killed < kills {
         std::thread::sleep(Duration::from_millis(300 + moments.below(1500)));
         match run.0.try_wait().expect("a state") {
@@ -227,22 +224,23 @@ fn kills_of_workers_nodes_and_the_run_lose_double_and_change_nothing() {
             0 => {
                 let workers = workers(&bench);
                 if let Some((pid, _)) = workers.get(moments.below(workers.len().max(1) as u64) as usize) {
-                    let _ = kill_process(*pid, Signal::KILL);
+                    victims += usize::from(kill_process(*pid, Signal::KILL).is_ok());
                 }
             }
             1 => {
                 let node = 1 + moments.below(NODES as u64) as usize;
-                slurm.kill_node(&bench, node);
+                victims += slurm.kill_node(&bench, node);
                 std::thread::sleep(Duration::from_millis(200));
                 slurm.start_node(node);
             }
             _ => {
-                let _ = run.0.kill().and_then(|()| run.0.wait());
+                victims += usize::from(run.0.kill().and_then(|()| run.0.wait()).is_ok());
                 run = start();
             }
         }
     }
-    println!("{killed} kills");
+    println!("{killed} kills of {victims} processes");
+    assert!(victims > 1, "the kills must hit something");
     let begun = Instant::now();
     loop {
         match run.0.try_wait().expect("a state") {
@@ -251,7 +249,7 @@ fn kills_of_workers_nodes_and_the_run_lose_double_and_change_nothing() {
             None => std::thread::sleep(Duration::from_millis(50)),
         }
         let log = || fs::read_to_string(bench.path("run.log")).unwrap_or_default();
-        assert!(begun.elapsed() < Duration::from_secs(600), "the run does not end: {}", log());
+        assert!(begun.elapsed() < Duration::from_mins(10), "the run does not end: {}", log());
     }
     let log = fs::read_to_string(bench.path("run.log")).expect("a log");
     assert!(!log.contains("computed different results"), "{log}");

@@ -169,7 +169,10 @@ fn a_folder_that_others_can_open_is_refused() {
     for arguments in [&["run", "x.ron", "--workers-in", "exchange"][..], &["worker", "exchange"]] {
         let refused = bench.fewbits(arguments);
         assert_eq!(refused.code, Some(2), "{refused:?}");
-        assert!(refused.stderr.contains("this folder is open to other users; chmod 700"), "{refused:?}");
+        assert!(
+            refused.stderr.contains("this folder is open to other users; name a folder of your own"),
+            "{refused:?}"
+        );
     }
 }
 

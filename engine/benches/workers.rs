@@ -42,7 +42,7 @@ impl Recruiter for Started {
         Outlook::Unchanged
     }
 
-    fn dismiss(&mut self) {}
+    fn dismiss(&mut self, _: &[(String, u32)]) {}
 
     fn ends_workers(&self) -> bool {
         true

@@ -41,11 +41,11 @@ pub enum StoreError {
         holder: Holder,
     },
     /// The folder of an exchange is not the user's own, or is open to others.
-    #[error("{}: this folder {why}; chmod 700 a folder of your own, or name another one", path.display())]
+    #[error("{}: this {why}; name a folder of your own with the permissions 0700 (chmod 700)", path.display())]
     NotPrivate {
         /// The folder.
         path: PathBuf,
-        /// The reason, as words behind "this folder".
+        /// The reason, as words behind "this".
         why: &'static str,
     },
     /// A message could not be encoded.

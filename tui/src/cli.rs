@@ -103,7 +103,7 @@ pub enum Command {
         after_help = "Examples:\n  fewbits run experiments/quickstart.ron\n  fewbits run study.ron --watch         (save the file: the edit runs)\n  fewbits run study.ron --jobs 1 --ui json\n  fewbits run study.ron --slurm --workers 16 -- --partition=main --time=4:00:00   (on a cluster)"
     )]
     Run(RunArgs),
-    /// Do tasks of a run on this machine, until the run ends it
+    /// Do tasks of runs on this machine
     #[command(
         after_help = "`run --slurm` starts workers by itself; by hand they serve `run --workers-in DIR`. docs/cluster.md says more.\n\nExample:\n  fewbits worker shared/exchange"
     )]

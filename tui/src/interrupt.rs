@@ -132,7 +132,7 @@ impl Signals {
                     continue;
                 }
             }
-            if before {
+            if before && self.came() {
                 give_back();
                 std::process::exit(Exit::Interrupted as i32);
             }
@@ -155,14 +155,19 @@ impl Signals {
         sayln!(
             "\ng  lets the workers go on with what they have; `fewbits run` comes back to it\n\
              c  cancels: ends the workers; finished results are kept\n\
-             Enter g or c; Ctrl-C again leaves at once"
+             Enter g or c, or nothing to go on as before; Ctrl-C again leaves at once, and the workers go on"
         );
         let mut line = String::new();
         while std::io::stdin().read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
             match line.trim() {
                 "g" => return self.answered(Halt::Leave),
                 "c" => return self.answered(Halt::Now),
-                _ => sayln!("enter g or c"),
+                "" => {
+                    self.came.store(false, Ordering::SeqCst);
+                    sayln!("the run goes on");
+                    return;
+                }
+                _ => sayln!("enter g, c or nothing"),
             }
             line.clear();
         }

@@ -26,8 +26,6 @@ const BETWEEN_ROLL_CALLS: Duration = Duration::from_millis(500);
 const BETWEEN_BEATS: Duration = Duration::from_secs(20);
 /// The time after which trouble with the exchange is reported.
 const BRIEF: Duration = Duration::from_secs(5);
-/// The time that workers get at the end of a run to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(3);
 
 /// A command of the coordinator.
 pub(super) enum Command<O: Ops> {
@@ -35,6 +33,8 @@ pub(super) enum Command<O: Ops> {
     Want,
     /// Take over a job.
     Assign(Box<Assignment<O>>),
+    /// End the jobs that no worker has begun.
+    Drain,
     /// Every result is recorded.
     Settle,
 }
@@ -112,8 +112,11 @@ pub(super) struct Dispatcher<O: Ops> {
     pub(super) has_left: Arc<AtomicBool>,
     pub(super) is_wanted: bool,
     pub(super) prospect: Prospect,
-    pub(super) has_recruited: bool,
-    is_settled: bool,
+    /// The number of times that workers were recruited.
+    pub(super) recruitments: usize,
+    /// Whether jobs that have not begun are dropped.
+    pub(super) is_draining: bool,
+    pub(super) is_settled: bool,
     /// The time at which operations on the exchange began to fail, and whether this was reported.
     trouble: Option<(Instant, bool)>,
     roll_called: Option<Instant>,
@@ -152,7 +155,8 @@ impl<O: Ops> Dispatcher<O> {
             has_left,
             is_wanted: false,
             prospect: Prospect::Good,
-            has_recruited: false,
+            recruitments: 0,
+            is_draining: false,
             is_settled: false,
             trouble: None,
             roll_called: None,
@@ -214,6 +218,13 @@ impl<O: Ops> Dispatcher<O> {
                 if self.prospect == Prospect::NoWorkers {
                     self.prospect = Prospect::Good;
                 }
+            }
+            Command::Drain => {
+                self.is_draining = true;
+                for number in std::mem::take(&mut self.waiting) {
+                    self.drop_job(number);
+                }
+                self.roster.values_mut().for_each(RosterEntry::recall_all);
             }
             Command::Settle => {
                 self.is_settled = true;
@@ -291,16 +302,21 @@ impl<O: Ops> Dispatcher<O> {
         let numbers: Vec<u64> =
             open.map(|(number, _)| *number).chain(found.map(|(number, _)| *number)).collect();
         for number in numbers {
-            self.open.remove(&number);
-            self.found.remove(&number);
-            self.waiting.retain(|waiting| *waiting != number);
-            self.call_off(number);
-            (self.report)(Report::Ended(number, Err(OpError::Cancelled.into())));
+            self.drop_job(number);
         }
     }
 
+    /// Ends a job as cancelled.
+    pub(super) fn drop_job(&mut self, number: u64) {
+        self.open.remove(&number);
+        self.found.remove(&number);
+        self.waiting.retain(|waiting| *waiting != number);
+        self.call_off(number);
+        (self.report)(Report::Ended(number, Err(OpError::Cancelled.into())));
+    }
+
     /// Writes the orders of all outboxes.
-    fn send(&mut self) -> Result<(), StoreError> {
+    pub(super) fn send(&mut self) -> Result<(), StoreError> {
         let mut failed = None;
         for entry in self.roster.values_mut().filter(|entry| !entry.outbox.is_empty()) {
             match entry.send() {
@@ -331,50 +347,6 @@ impl<O: Ops> Dispatcher<O> {
         } else if since.elapsed() > BRIEF && !is_told {
             self.trouble = Some((since, true));
             (self.report)(Report::Warned(format!("{error}; the run goes on once this works again")));
-        }
-    }
-
-    /// Ends the workers, or leaves them.
-    fn end(mut self) {
-        if self.prospect == Prospect::Broken {
-            return;
-        }
-        if self.has_left.load(Ordering::Relaxed) {
-            // The last assignments arrived just before.
-            let _ = self.place().and_then(|()| self.send());
-            return;
-        }
-        let ends_workers = self.recruiter.ends_workers();
-        let numbers: Vec<u64> = self.open.keys().copied().collect();
-        for number in numbers {
-            self.call_off(number);
-        }
-        for entry in self.roster.values_mut().filter(|entry| entry.presence != Presence::Departed) {
-            entry.outbox.extend(ends_workers.then_some(Order::End));
-        }
-        let _ = self.send();
-        if ends_workers {
-            self.recruiter.dismiss();
-        }
-        if self.is_settled {
-            self.clean_up(ends_workers);
-        }
-    }
-
-    /// Removes what no later run needs. With `waits`, workers that were told to end get a moment for it.
-    fn clean_up(&mut self, waits: bool) {
-        let start = Instant::now();
-        let is_present = |entry: &RosterEntry| entry.presence == Presence::Present;
-        while waits && self.roster.values().any(is_present) && start.elapsed() < GOODBYE {
-            std::thread::sleep(PAUSES[0] * 4);
-            self.hear();
-        }
-        // Errors leave files that a later run removes.
-        for (worker, _) in self.roster.iter().filter(|(_, entry)| !is_present(entry)) {
-            let _ = self.exchange.dismiss(worker);
-        }
-        if !self.roster.values().any(is_present) {
-            let _ = self.exchange.clear();
         }
     }
 }

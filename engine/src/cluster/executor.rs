@@ -92,6 +92,10 @@ impl<O: Ops> Executor<O> for ClusterExecutor<O> {
         false
     }
 
+    fn drain(&mut self) {
+        self.tell(Command::Drain);
+    }
+
     fn leave(&mut self) {
         self.has_left.store(true, Ordering::Relaxed);
     }

@@ -22,8 +22,8 @@ pub trait Recruiter: Send {
     /// recruiter to limit.
     fn outlook(&mut self, present: &[(String, u32)], ended: &[(String, u32)]) -> Outlook;
 
-    /// Ends the workers that have not come. Workers that are there have been told to end.
-    fn dismiss(&mut self);
+    /// Ends the workers that have not ended by themselves. `ended` has the members of the scheduler's array that have.
+    fn dismiss(&mut self, ended: &[(String, u32)]);
 
     /// Whether workers end with the run.
     fn ends_workers(&self) -> bool;

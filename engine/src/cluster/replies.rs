@@ -210,6 +210,7 @@ impl<O: Ops> Dispatcher<O> {
         let Some(open) = self.open.get_mut(&number) else { return self.let_go(number) };
         let is_input = |key: &Key| open.assignment.job.input_of(key).is_some();
         let failure = match why {
+            Undone::Cancelled if self.is_draining => return self.drop_job(number),
             Undone::Cancelled => {
                 return self.return_job(number, has_begun, place.clone(), &format!("{place} dropped it"));
             }

@@ -134,6 +134,20 @@ impl RosterEntry {
         self.hand.values().filter(|job| job.is_recalled).count()
     }
 
+    /// Returns whether the worker is there.
+    pub(super) fn is_present(&self) -> bool {
+        self.presence == Presence::Present
+    }
+
+    /// Tells the worker to give back all jobs that it has not begun.
+    pub(super) fn recall_all(&mut self) {
+        let waiting = self.hand.iter_mut().filter(|(_, job)| !job.has_begun && !job.is_recalled);
+        for (&at, job) in waiting {
+            job.is_recalled = true;
+            self.outbox.push(Order::Cancel(at));
+        }
+    }
+
     /// Tells the worker to give back the last job that waits in its hand and may move.
     pub(super) fn recall(&mut self, may_move: &impl Fn(u64) -> bool) {
         let mut jobs = self.hand.iter_mut().rev();

@@ -1,7 +1,8 @@
-//! The staff of a run: finds workers that came, and brings workers as long as tasks are ready.
+//! The staff of a run: finds workers that came, brings workers as long as tasks are ready, and ends them with the run.
 //! Knows no job.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use fewbits_store::{Holder, MailReader, MailWriter, StoreError};
 
@@ -11,6 +12,10 @@ use super::recruiter::Outlook;
 use super::roster::{Presence, RosterEntry};
 use crate::ops::Ops;
 use crate::run::executor::Report;
+
+/// The time that workers get at the end of a run to say goodbye, and the pause between two looks for it.
+const GOODBYE: Duration = Duration::from_secs(3);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 impl<O: Ops> Dispatcher<O> {
     /// Finds new workers.
@@ -42,9 +47,10 @@ impl<O: Ops> Dispatcher<O> {
         }
         let is_there = |entry: &RosterEntry| matches!(entry.presence, Presence::Present | Presence::Unheard);
         let has_any = self.roster.values().any(is_there);
-        if self.told.is_none() && !(self.has_recruited && has_any) {
+        if self.told.is_none() && !(self.recruitments > 0 && has_any) {
             let recruited = self.recruiter.recruit();
-            (self.told, self.has_recruited) = (Some(String::new()), true);
+            self.told = Some(String::new());
+            self.recruitments += 1;
             (self.report)(match recruited {
                 Ok(note) => Report::Noted(note),
                 Err(sentence) => {
@@ -54,12 +60,7 @@ impl<O: Ops> Dispatcher<O> {
             });
             return;
         }
-        let members = |is_wanted: &dyn Fn(Presence) -> bool| {
-            let entries = self.roster.values().filter(|entry| is_wanted(entry.presence));
-            entries.filter_map(|entry| entry.hello.as_ref()?.member.clone()).collect::<Vec<_>>()
-        };
-        let present = members(&|presence| presence == Presence::Present);
-        let departed = members(&|presence| presence == Presence::Departed);
+        let (present, departed) = (self.members(Presence::Present), self.members(Presence::Departed));
         match self.recruiter.outlook(&present, &departed) {
             Outlook::Waiting(sentence) if self.told.as_ref() != Some(&sentence) => {
                 self.told = Some(sentence.clone());
@@ -71,5 +72,61 @@ impl<O: Ops> Dispatcher<O> {
             }
             Outlook::Unchanged | Outlook::Waiting(_) | Outlook::Nobody(_) => {}
         }
+    }
+
+    /// Ends the workers, or leaves them.
+    pub(super) fn end(mut self) {
+        if self.prospect == Prospect::Broken {
+            return;
+        }
+        if self.has_left.load(Ordering::Relaxed) {
+            // The last assignments arrived just before.
+            let _ = self.place().and_then(|()| self.send());
+            return;
+        }
+        let ends_workers = self.recruiter.ends_workers();
+        let numbers: Vec<u64> = self.open.keys().copied().collect();
+        for number in numbers {
+            self.call_off(number);
+        }
+        for entry in self.roster.values_mut().filter(|entry| entry.presence != Presence::Departed) {
+            entry.outbox.extend(ends_workers.then_some(Order::End));
+        }
+        let _ = self.send();
+        if self.is_settled && ends_workers {
+            self.wait_for_goodbyes();
+        }
+        if ends_workers {
+            let ended = self.members(Presence::Departed);
+            self.recruiter.dismiss(&ended);
+        }
+        if self.is_settled {
+            self.clean_up();
+        }
+    }
+
+    /// Gives workers that were told to end a moment for it.
+    fn wait_for_goodbyes(&mut self) {
+        let start = Instant::now();
+        while self.roster.values().any(RosterEntry::is_present) && start.elapsed() < GOODBYE {
+            std::thread::sleep(BETWEEN_LOOKS);
+            self.hear();
+        }
+    }
+
+    /// Removes what no later run needs. Errors leave files that a later run removes.
+    fn clean_up(&self) {
+        for (worker, _) in self.roster.iter().filter(|(_, entry)| !entry.is_present()) {
+            let _ = self.exchange.dismiss(worker);
+        }
+        if !self.roster.values().any(RosterEntry::is_present) {
+            let _ = self.exchange.clear();
+        }
+    }
+
+    /// Returns the members of the scheduler's array that are present, or have departed.
+    pub(super) fn members(&self, presence: Presence) -> Vec<(String, u32)> {
+        let entries = self.roster.values().filter(|entry| entry.presence == presence);
+        entries.filter_map(|entry| entry.hello.as_ref()?.member.clone()).collect()
     }
 }

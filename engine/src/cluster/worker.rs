@@ -68,7 +68,7 @@ pub fn serve<O: Ops>(
     stops: &dyn Fn() -> Option<String>,
     tell: &mut dyn FnMut(&str),
 ) -> Result<WorkerEnd, StoreError> {
-    let mut replies = exchange.enlist(&format!("{}-{}", settings.hello.place, std::process::id()))?;
+    let mut replies = exchange.enlist(&settings.hello.place)?;
     let worker = replies.worker().to_owned();
     replies.append(&[Reply::Hello(settings.hello.clone())], true)?;
     tell(&format!("{worker}: waits for jobs in {}", exchange.root().display()));

@@ -243,6 +243,7 @@ impl<'r, O: Ops> Coordinator<'r, O> {
         match asked {
             Halt::No => {}
             Halt::AfterRunning => {
+                self.crew.executor.drain();
                 self.state.tell(Event::Draining);
                 self.stopping = true;
             }

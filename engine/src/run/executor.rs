@@ -113,6 +113,9 @@ pub trait Executor<O: Ops>: Send {
     /// Takes over a job, or the care for a found job. Returns whether the job starts at once; if not, a report tells its start.
     fn assign(&mut self, assignment: Assignment<O>) -> bool;
 
+    /// Ends the jobs that have not begun; those that run go on.
+    fn drain(&mut self) {}
+
     /// Leaves the jobs in hand to the workers, where there are any, so that a later run takes over their results. Until the
     /// executor is dropped, its capacity has no limit.
     fn leave(&mut self) {}

@@ -46,7 +46,7 @@ impl Recruiter for ByHand {
         Outlook::Unchanged
     }
 
-    fn dismiss(&mut self) {}
+    fn dismiss(&mut self, _: &[(String, u32)]) {}
 
     fn ends_workers(&self) -> bool {
         false

@@ -177,11 +177,11 @@ fn refuse_shared(root: &Path) -> Result<(), StoreError> {
     // The folder itself is looked at, not the target of a link, which another user may own and change.
     let meta = fs::symlink_metadata(root).at("look at", root)?;
     let why = if !meta.is_dir() {
-        "is not a folder"
+        "is no folder"
     } else if meta.uid() != geteuid().as_raw() {
-        "belongs to another user"
+        "folder belongs to another user"
     } else if meta.mode() & 0o077 != 0 {
-        "is open to other users"
+        "folder is open to other users"
     } else {
         return Ok(());
     };
@@ -215,16 +215,16 @@ mod tests {
         for mode in [0o750, 0o701, 0o777] {
             fs::set_permissions(&root, fs::Permissions::from_mode(mode)).unwrap();
             let error = Exchange::open(&root).unwrap_err().to_string();
-            assert!(error.contains("is open to other users; chmod 700"), "{error}");
+            assert!(error.contains("this folder is open to other users; name a folder"), "{error}");
         }
         fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).unwrap();
         Exchange::open(&root).unwrap();
         std::os::unix::fs::symlink(&root, dir.path().join("link")).unwrap();
         let error = Exchange::open(&dir.path().join("link")).unwrap_err().to_string();
-        assert!(error.contains("is not a folder"), "{error}");
+        assert!(error.contains("this is no folder"), "{error}");
         fs::write(dir.path().join("file"), "").unwrap();
         let error = Exchange::open(&dir.path().join("file")).unwrap_err().to_string();
-        assert!(error.contains("is not a folder"), "{error}");
+        assert!(error.contains("this is no folder"), "{error}");
     }
 
     #[test]

@@ -186,6 +186,26 @@ impl SlurmArray {
         self.write()
     }
 
+    /// Finds the array of an earlier run, or submits one. Returns a sentence about it.
+    pub fn start(&mut self) -> Result<String, String> {
+        let wanted = self.note.workers;
+        if self.find().map_err(|error| format!("Slurm's queue cannot be read: {error}"))? {
+            let (id, workers) = (self.id(), self.note.workers);
+            let more = if wanted == workers { "" } else { ", and not as many as --workers says" };
+            return Ok(format!(
+                "Slurm array {id} goes on: workers 0 to {}{more}; arguments for sbatch count for the next array",
+                workers - 1
+            ));
+        }
+        self.submit()?;
+        Ok(format!("Slurm array {} is submitted: workers 0 to {}", self.id(), self.note.workers - 1))
+    }
+
+    /// Returns the id of the array; empty before it is submitted.
+    pub fn id(&self) -> &str {
+        self.note.id.as_deref().unwrap_or_default()
+    }
+
     /// Takes the answer of the queue, or asks it if the last question was long ago.
     fn ask(&mut self) {
         let Some(id) = self.note.id.clone() else { return };
@@ -211,14 +231,7 @@ impl SlurmArray {
 
 impl Recruiter for SlurmArray {
     fn recruit(&mut self) -> Result<String, String> {
-        let again = self.find().map_err(|error| format!("Slurm's queue cannot be read: {error}"))?;
-        if !again {
-            self.submit()
-                .map_err(|error| format!("no workers: {error}; `fewbits doctor --slurm` checks the site"))?;
-        }
-        let id = self.note.id.as_deref().unwrap_or_default();
-        let word = if again { "goes on" } else { "is submitted" };
-        Ok(format!("Slurm array {id} {word}: workers 0 to {}", self.note.workers - 1))
+        self.start().map_err(|error| format!("no workers: {error}; `fewbits doctor --slurm` checks the site"))
     }
 
     fn outlook(&mut self, present: &[(String, u32)], ended: &[(String, u32)]) -> Outlook {
@@ -261,12 +274,15 @@ impl Recruiter for SlurmArray {
         ))
     }
 
-    fn dismiss(&mut self) {
+    fn dismiss(&mut self, ended: &[(String, u32)]) {
+        let ended = self.members(ended);
+        let is_over = (0..self.note.workers).all(|index| ended.contains(&index));
         let id = self.note.id.clone().or_else(|| self.read().and_then(|note| note.id));
-        if let Some(id) = id
-            && slurm::scancel(&id).is_err()
+        if let Some(id) = id.filter(|_| !is_over)
+            && let Err(error) = slurm::scancel(&id)
         {
             // The note stays, so that a later run finds the array.
+            sayln!("warning: Slurm array {id} may still have workers: {error}; end them with `scancel {id}`");
             return;
         }
         let _ = fs::remove_file(self.path());

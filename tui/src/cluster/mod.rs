@@ -75,7 +75,7 @@ impl Recruiter for ByHand {
         Outlook::Unchanged
     }
 
-    fn dismiss(&mut self) {}
+    fn dismiss(&mut self, _ended: &[(String, u32)]) {}
 
     fn ends_workers(&self) -> bool {
         false

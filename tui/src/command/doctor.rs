@@ -17,6 +17,7 @@ use crate::cluster::array::{SlurmArray, WorkerCommand};
 use crate::cluster::{build, folder, slurm};
 use crate::exit::{Coded, Exit};
 use crate::interrupt::Signals;
+use crate::render::number::count;
 use crate::session::store_dir;
 
 /// The folder of the check, in the folder that a run would use.
@@ -91,7 +92,7 @@ fn check(args: &DoctorArgs, global: &Global) -> Result<(), Missing> {
     let array = worker.and_then(|worker| SlurmArray::new(exchange.root(), &one, worker));
     let mut array = array.map_err(|error| missing(&format!("{error:#}"), "mend the command"))?;
     let seen = meet(&exchange, &mut array, args.patience);
-    array.dismiss();
+    array.dismiss(&[]);
     let _ = std::fs::remove_dir_all(exchange.root());
     seen
 }
@@ -100,7 +101,7 @@ fn check(args: &DoctorArgs, global: &Global) -> Result<(), Missing> {
 fn meet(exchange: &Exchange, array: &mut SlurmArray, patience: Duration) -> Result<(), Missing> {
     let signals = Signals::listen().map_err(|error| missing(&error, "see the message"))?;
     let advice = "what follows `--` goes to sbatch: a site may ask for --partition, --account or --time";
-    let note = array.recruit().map_err(|error| missing(&error, advice))?;
+    let note = array.start().map_err(|error| missing(&error, advice))?;
     found(&note)?;
     let start = Instant::now();
     let io = |error| missing(&error, "make the folder readable and writable on this machine");
@@ -114,20 +115,23 @@ fn meet(exchange: &Exchange, array: &mut SlurmArray, patience: Duration) -> Resu
             return Err(missing(&sentence, advice));
         }
         if signals.asked() > Halt::No || start.elapsed() > patience {
-            let queue = if let Outlook::Waiting(sentence) = outlook { sentence } else { String::new() };
-            let what = format!("no worker came within {} s {queue}", start.elapsed().as_secs());
+            let queue = slurm::squeue(array.id()).unwrap_or_default();
+            let reason = queue.first().map_or("Slurm has ended its job".to_owned(), |member| {
+                format!("Slurm says {} because of {}", member.state, member.reason)
+            });
+            let what = format!("no worker came within {} s: {reason}", start.elapsed().as_secs());
             let advice = "wait longer with --patience, or choose a partition with free nodes; if `squeue` shows the job as \
                           running or ended, its log in the folder's log/ says more: the program and the folder must be on \
                           a file system that the node shares";
-            return Err(missing(&what.trim(), advice));
+            return Err(missing(&what, advice));
         }
         std::thread::sleep(PAUSE);
     };
     found(&format!(
-        "a worker on {} after {:.1} s, with {} tasks at once; the folder is shared and writable there",
+        "a worker on {} after {:.1} s, with {} at once; the folder is shared and writable there",
         hello.place,
         start.elapsed().as_secs_f64(),
-        hello.jobs
+        count(hello.jobs as usize, "task")
     ))?;
     let ours = build().map_err(|error| missing(&error, "see the message"))?;
     if hello.build != ours {

@@ -51,7 +51,11 @@ pub fn run(args: &RunArgs, global: &Global) -> Result<Exit> {
         drop(store);
         return detach::hand_over(args, global, &session.graph.text);
     }
-    let is_whole = show_tables(&session, &shown, &view, &summary)?;
+    // Workers that did not come, or that go on by themselves, leave tables without new results.
+    let has_nothing_new = args.cluster.is_given()
+        && summary.skipped > 0
+        && (summary.ran == 0 || signals.asked() == Halt::Leave);
+    let is_whole = has_nothing_new || show_tables(&session, &shown, &view, &summary)?;
     if signals.asked() == Halt::Leave && view.had_board() {
         sayln!("{LEFT}");
     }

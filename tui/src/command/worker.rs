@@ -23,6 +23,12 @@ const BEAT: std::time::Duration = std::time::Duration::from_secs(2);
 /// Serves a folder until the run or a signal ends the worker.
 pub fn worker(args: &WorkerArgs, global: &Global) -> Result<Exit> {
     let signals = Signals::listen()?;
+    if !args.dir.exists() {
+        let dir = args.dir.display();
+        sayln!(
+            "{dir}: no run has used this folder yet; `fewbits run FILE --workers-in {dir}` will find this worker"
+        );
+    }
     let exchange = Arc::new(Exchange::open(&args.dir)?);
     let base = args.base.clone().unwrap_or_else(|| ".".into());
     let ops = Arc::new(StandardOps::new(data_dir(global), base).panicking_in(panics_in()));
@@ -53,9 +59,13 @@ fn cores() -> usize {
     given.filter(|cores| *cores > 0).unwrap_or_else(threads)
 }
 
-/// Returns the name of the machine: Slurm's name of the node, else the host's.
+/// Returns the name of the worker's place: Slurm's name of the node, else the host's with the process id.
 fn place() -> String {
-    let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    // Several workers may be started by hand on one machine.
+    let host = || {
+        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        format!("{name}-{}", std::process::id())
+    };
     variable("SLURMD_NODENAME").unwrap_or_else(host)
 }
 

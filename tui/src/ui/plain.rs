@@ -167,7 +167,7 @@ impl<W: Write> Plain<W> {
 }
 
 /// The words for a run that leaves its tasks to workers.
-pub const LEFT: &str = "the workers go on with what they have; run again to take over their results";
+pub const LEFT: &str = "the workers go on with what they have; run again to take over their results (`scancel` ends a Slurm array)";
 
 /// Returns the words for a worker that joined.
 #[must_use]

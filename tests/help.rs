@@ -255,8 +255,8 @@ fn examples_do_what_they_say() {
     let bench = Bench::new();
     let binary = std::path::Path::new(env!("CARGO_BIN_EXE_fewbits"));
     let path = format!("{}:/usr/bin:/bin", binary.parent().expect("a folder").display());
-    // These examples need a run or a key of the reader, a download, or a file name that is not in use.
-    let skipped = ["20261124", "3f9a12", "fetch", "new study.ron"];
+    // These examples need a run or a key of the reader, a download, a cluster, or a file name that is not in use.
+    let skipped = ["20261124", "3f9a12", "fetch", "--slurm", "fewbits worker", "new study.ron"];
     let mut examples = examples(&bench, &[]);
     examples.retain(|example| !skipped.iter().any(|words| example.contains(words)));
     for folder in

@@ -4,6 +4,8 @@ mod arithmetic;
 mod bench;
 mod cite;
 mod cluster;
+mod cluster_bench;
+mod cluster_failures;
 mod decisions;
 mod diff;
 mod expansion;

@@ -133,13 +133,24 @@ fn meet(exchange: &Exchange, array: &mut SlurmArray, patience: Duration) -> Resu
         start.elapsed().as_secs_f64(),
         count(hello.jobs as usize, "task")
     ))?;
+    exchange_message(exchange, (&name, &hello, &mut replies), &signals, patience)
+}
+
+/// Compares the build of a worker, and exchanges a message with it.
+fn exchange_message(
+    exchange: &Exchange,
+    (name, hello, replies): (&str, &Hello, &mut MailReader),
+    signals: &Signals,
+    patience: Duration,
+) -> Result<(), Missing> {
+    let io = |error| missing(&error, "make the folder readable and writable on this machine");
     let ours = build().map_err(|error| missing(&error, "see the message"))?;
     if hello.build != ours {
         let advice = "start the same program file on all machines, from a file system that they share";
         return Err(missing(&format!("the same build on {}", hello.place), advice));
     }
     found("the same build there")?;
-    let orders = MailReader::new(&exchange.jobs(&name));
+    let orders = MailReader::new(&exchange.jobs(name));
     let mut orders = MailWriter::resume(&orders).map_err(io)?;
     let sent = Instant::now();
     let order = JobOrder {

@@ -22,6 +22,8 @@ pub struct Signals {
     came: Arc<AtomicBool>,
     /// Whether the first Ctrl-C asks what to do, because the tasks run on workers that can go on.
     asks_first: Arc<AtomicBool>,
+    /// Whether the question waits for its answer.
+    is_asking: Arc<AtomicBool>,
     listener: Arc<Mutex<Option<Listener>>>,
 }
 
@@ -45,6 +47,7 @@ impl Signals {
             continued: Arc::default(),
             came: Arc::default(),
             asks_first: Arc::default(),
+            is_asking: Arc::default(),
             listener: Arc::default(),
         };
         let runtime =
@@ -62,6 +65,12 @@ impl Signals {
     /// Lets the first Ctrl-C on a terminal ask whether the workers go on. Other signals then leave the tasks to the workers.
     pub fn ask_first(&self) {
         self.asks_first.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether a question to the user waits for its answer, which lines of progress would push away.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.is_asking.load(Ordering::SeqCst)
     }
 
     /// Returns a receiver of requests to end.
@@ -142,7 +151,11 @@ impl Signals {
                 self.ask(Halt::Now);
             } else if may_ask && std::io::stdin().is_terminal() && !is_taken() {
                 let signals = self.clone();
-                thread::spawn(move || signals.question());
+                signals.is_asking.store(true, Ordering::SeqCst);
+                thread::spawn(move || {
+                    signals.question();
+                    signals.is_asking.store(false, Ordering::SeqCst);
+                });
             } else {
                 self.ask(Halt::Leave);
             }

@@ -193,9 +193,10 @@ impl<'t> Turn<'t> {
         let version = Version { graph: Arc::clone(&self.session.graph), id, follows: None };
         let newer = watch::channel(0).1;
         let running = self.runner.run(version, events, self.signals.follow(), newer);
-        let view = &mut self.view;
+        let (view, signals) = (&mut self.view, self.signals);
         let showing = async {
             while let Some(event) = inbox.recv().await {
+                view.mute(signals.is_asking());
                 if !matches!(event, Event::Finished(_)) {
                     view.update(&event);
                 }

@@ -96,6 +96,13 @@ impl Viewer {
         }
     }
 
+    /// Keeps lines of progress back, or shows them again.
+    pub fn mute(&mut self, is_muted: bool) {
+        if let Self::Lines(lines) = self {
+            lines.muted = is_muted;
+        }
+    }
+
     /// Shows an event.
     pub fn update(&mut self, event: &Event) {
         match self {

@@ -23,9 +23,7 @@ impl<O: Ops> Dispatcher<O> {
         for worker in self.exchange.workers()? {
             if !self.roster.contains_key(&worker) {
                 let replies = MailReader::new(&self.exchange.results(&worker));
-                // The worker makes its mailboxes one after the other.
-                let orders = MailReader::new(&self.exchange.jobs(&worker));
-                let mut orders = orders;
+                let mut orders = MailReader::new(&self.exchange.jobs(&worker));
                 if !orders.read::<Order>()?.is_empty() {
                     // This coordinator has written nothing to this worker.
                     return Err(StoreError::Claimed {
@@ -33,6 +31,7 @@ impl<O: Ops> Dispatcher<O> {
                         holder: Holder::default(),
                     });
                 }
+                // The worker makes its mailboxes one after the other.
                 let Ok(writer) = MailWriter::resume(&orders) else { continue };
                 self.roster.insert(worker, RosterEntry::new(replies, Some(writer)));
             }

@@ -19,7 +19,7 @@ impl Beats {
         let (end, ended) = mpsc::channel();
         let beat = move || {
             while ended.recv_timeout(every) == Err(mpsc::RecvTimeoutError::Timeout) {
-                // A sign that cannot be written is missed, which is what it is for.
+                // A missing sign tells the coordinator that this worker cannot write to the exchange.
                 let _ = replies.lock().unwrap_or_else(PoisonError::into_inner).append(&[Reply::Beat], true);
             }
         };

@@ -38,7 +38,7 @@ pub struct ClusterExecutor<O: Ops> {
 }
 
 impl<O: Ops> ClusterExecutor<O> {
-    /// Becomes the coordinator of an exchange and takes over what an earlier one left there: results are reported at once, the jobs
+    /// Becomes the coordinator of an exchange and takes over what an earlier one left there: results go into the store, the jobs
     /// that workers have in hand are returned. Fails with [`StoreError::Claimed`] if there is a coordinator.
     pub fn start(
         exchange: Arc<Exchange>,

@@ -73,7 +73,7 @@ impl Takeover {
                 Err(error) => return Err(error),
             }
         }
-        taken.open.retain(|order| !taken.results.contains_key(&order.key));
+        taken.call_off_known();
         taken.record(exchange, store)?;
         for worker in &taken.departed {
             exchange.dismiss(worker)?;
@@ -123,6 +123,18 @@ impl Takeover {
             self.open.push(OpenOrder { hand: (worker.clone(), number), key, keep: order.keep, has_begun });
         }
         self.roster.insert(worker, entry);
+    }
+
+    /// Lets workers stop the jobs whose results other workers have given.
+    fn call_off_known(&mut self) {
+        let orders = std::mem::take(&mut self.open).into_iter();
+        let (known, open): (Vec<_>, Vec<_>) = orders.partition(|order| self.results.contains_key(&order.key));
+        self.open = open;
+        for OpenOrder { hand: (worker, number), .. } in known {
+            if let Some(entry) = self.roster.get_mut(&worker) {
+                entry.outbox.push(Order::Cancel(number));
+            }
+        }
     }
 
     /// Records the collected results, some at a time, so that their networks need not fit into memory together.

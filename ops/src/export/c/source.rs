@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::decoder::{Decoder, Helper};
-use super::geometry::pool;
+use super::geometry::{pool, window};
 use super::literal::{comment, double, float};
 use super::part::Part;
 use super::schedule::{Place, Schedule, Step};
@@ -14,7 +14,6 @@ use crate::dataset::normalize::Normalize;
 use crate::network::definition::{Layer, Network};
 use crate::network::geometry::HeightWidth;
 use crate::network::layer::LayerOp;
-use crate::network::shape::ActivationShape;
 
 /// A network in C, before it is text.
 pub(super) struct Source<'a> {
@@ -156,25 +155,12 @@ impl Source<'_> {
             })
         };
         match (&layer.op, layer.input(), layer.output) {
-            (
-                LayerOp::Conv { kernel, stride, padding, dilation, groups, .. },
-                ActivationShape::Image([channels, height, width]),
-                ActivationShape::Image([outputs, rows, columns]),
-            ) => {
+            (LayerOp::Conv { .. }, ..) => {
                 let _ = write!(
                     text,
-                    "static const conv_layer layer_{name} = {{\n{}    .groups = {groups}, .channels = {}, .outputs = {},\n    .height = {height}, .width = {width}, .rows = {rows}, .columns = {columns},\n    .kernel_height = {}, .kernel_width = {}, .stride_height = {}, .stride_width = {},\n    .top = {}, .left = {}, .dilation_height = {}, .dilation_width = {}, .rectify = {rectify}\n}};\n",
+                    "static const conv_layer layer_{name} = {{\n{}{}    .rectify = {rectify}\n}};\n",
                     weight(),
-                    channels / groups,
-                    outputs / groups,
-                    kernel.height,
-                    kernel.width,
-                    stride.height,
-                    stride.width,
-                    padding.top,
-                    padding.left,
-                    dilation.height,
-                    dilation.width,
+                    window(layer)
                 );
             }
             (LayerOp::Linear { out, .. }, ..) => {

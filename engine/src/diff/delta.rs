@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::statistics::estimate::{Estimate, mean};
-use crate::statistics::holm::holm;
+use crate::statistics::holm::{self, Test};
 use crate::statistics::welch;
 
 /// A value by unit of replication; the key is the text of the unit's axis value.
@@ -60,13 +60,12 @@ fn less(to: f64, from: f64) -> f64 {
 }
 
 /// Tests two-sidedly whether each difference is zero, and adjusts the p-values for their number.
-pub(super) fn adjust(deltas: &mut [&mut Delta]) {
-    let mut tested: Vec<(&mut Estimate, f64)> =
-        deltas.iter_mut().filter_map(|delta| delta.change.p_zero().map(|p| (&mut delta.change, p))).collect();
-    let adjusted = holm(&tested.iter().map(|(_, p)| *p).collect::<Vec<_>>());
-    for ((change, _), p) in tested.iter_mut().zip(adjusted) {
-        change.adjusted = Some(p);
-    }
+pub(super) fn adjust<'d>(deltas: impl Iterator<Item = &'d mut Delta>) {
+    let test = |(source, delta): (usize, &'d mut Delta)| {
+        let p = delta.change.p_zero()?;
+        Some(Test { estimate: &mut delta.change, p, source })
+    };
+    holm::adjust(deltas.enumerate().filter_map(test).collect());
 }
 
 #[cfg(test)]

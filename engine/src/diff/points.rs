@@ -74,7 +74,7 @@ impl PointsDiff {
                 all.extend(delta.map(|delta| MetricDelta { metric: format!("{prefix}{metric}"), delta }));
             }
         }
-        delta::adjust(&mut all.iter_mut().map(|metric| &mut metric.delta).collect::<Vec<_>>());
+        delta::adjust(all.iter_mut().map(|metric| &mut metric.delta));
         let compared = all.len();
         all.retain(|metric| !metric.delta.is_equal());
         Ok(Self {

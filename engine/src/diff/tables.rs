@@ -112,7 +112,7 @@ fn compare<O: Ops>(
     }
     // A compared value belongs to both sides.
     apart = apart.map(|count| count - all.len());
-    delta::adjust(&mut all.iter_mut().map(|cell| &mut cell.delta).collect::<Vec<_>>());
+    delta::adjust(all.iter_mut().map(|cell| &mut cell.delta));
     let compared = all.len();
     all.retain(|cell| !cell.delta.is_equal());
     Ok(TableDiff {

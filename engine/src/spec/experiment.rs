@@ -8,11 +8,11 @@ use super::constraint::Constraint;
 use super::expression::Expression;
 use super::naming::{check_axes, misspell_axes, nested_axes};
 use super::node::{Node, Nodes, read_nodes};
-use super::table::Table;
+use super::table::{Table, spanned};
 use super::table_reader::TableReader;
 use crate::dense::{AxisId, NodeId};
 use crate::ops::NodeKind;
-use crate::text::fault::{Faults, Span};
+use crate::text::fault::{Faults, Span, suggest};
 use crate::text::fields::{Fields, FromValue};
 use crate::text::mismatch::mismatch;
 use crate::text::value::{Struct, Value, ValueKind};
@@ -57,7 +57,12 @@ pub struct Experiment {
     pub nodes: Nodes,
     /// The tables, in the order of the file.
     pub tables: Vec<Table>,
+    /// The names of the tables that a run prints; `None` prints the first [`MOST_SHOWN`].
+    pub show: Option<Vec<String>>,
 }
+
+/// The number of tables that a run prints if the experiment does not name any.
+pub const MOST_SHOWN: usize = 5;
 
 impl Experiment {
     /// Returns the axes that the file has; the axis of probes is not among them.
@@ -88,6 +93,7 @@ impl Experiment {
             ("only", "Expressions over axes that a combination must satisfy; all others are left out."),
             ("nodes", "The steps, by names of your choice. A node names the nodes that it reads."),
             ("tables", "The tables of the results, by names of your choice."),
+            ("show", "The names of the tables that `run` prints, in this order."),
         ]);
         let name = fields.required("name", faults).unwrap_or_default();
         let about = fields.optional("about", String::new(), faults).unwrap_or_default();
@@ -110,6 +116,8 @@ impl Experiment {
         report_clashes(&axes, &drafts, faults);
         let nodes = read_nodes(&drafts, &axes, kinds, faults);
         let tables = entries(fields.take("tables"), "table", faults);
+        fields.otherwise("show", "the first five tables");
+        let show = fields.take("show").map(|value| read_show(value, &tables, faults));
         // Tables refer to nodes; if a node is missing, faults of the tables would only repeat the fault of the node.
         let whole = nodes.len() == drafts.len();
         let scope = TableReader { axes: &axes, nodes: &nodes };
@@ -119,7 +127,7 @@ impl Experiment {
             .filter_map(|(name, span, value)| scope.read(name, *span, value, faults))
             .collect();
         fields.finish(faults);
-        let experiment = Self { name, about, axes, only, nodes, tables };
+        let experiment = Self { name, about, axes, only, nodes, tables, show };
         // An axis that is too large does not say which ones it names.
         if whole && are_bounded {
             experiment.report_unused_axes(faults);
@@ -145,6 +153,15 @@ impl Experiment {
         self.tables.iter().find(|table| table.name == name)
     }
 
+    /// Returns the tables that a run prints.
+    #[must_use]
+    pub fn shown_tables(&self) -> Vec<&Table> {
+        match &self.show {
+            Some(names) => names.iter().filter_map(|name| self.table(name)).collect(),
+            None => self.tables.iter().take(MOST_SHOWN).collect(),
+        }
+    }
+
     /// Returns the names of axes.
     #[must_use]
     pub fn axis_names(&self, axes: &[AxisId]) -> Vec<&str> {
@@ -164,6 +181,12 @@ impl Experiment {
     pub fn nodes_in(&self, expressions: &[&Expression]) -> Vec<NodeId> {
         let is_named = |node: &Node| expressions.iter().any(|of| of.mentions(&node.name));
         self.nodes.pairs().filter(|(_, node)| is_named(node)).map(|(id, _)| id).collect()
+    }
+
+    /// Returns the axes that an expression depends on, ascending.
+    #[must_use]
+    pub fn axes_of(&self, expression: &Expression) -> Vec<AxisId> {
+        spanned(&[expression], &self.axes, &self.nodes)
     }
 
     fn report_unused_axes(&self, faults: &mut Faults) {
@@ -209,6 +232,27 @@ fn entries(value: Option<&Value>, what: &str, faults: &mut Faults) -> Vec<(Strin
         }
     }
     read
+}
+
+/// Reads the names of the tables that a run prints; each must be one of `tables`, and stand once.
+fn read_show(value: &Value, tables: &[(String, Span, Value)], faults: &mut Faults) -> Vec<String> {
+    let ValueKind::List(items) = &value.kind else {
+        mismatch(value, "a list of tables, `[\"drop\", \"pareto\"]`", faults);
+        return vec![];
+    };
+    let mut names: Vec<String> = vec![];
+    for item in items {
+        let Some(name) = String::from_value(item, faults) else { continue };
+        if names.contains(&name) {
+            faults.add(item.span, format!("`show` names table `{name}` twice"), "remove the other");
+        } else if tables.iter().any(|(table, ..)| *table == name) {
+            names.push(name);
+        } else {
+            let hint = suggest(&name, tables.iter().map(|(table, ..)| table.as_str()));
+            faults.add(item.span, format!("there is no table `{name}`"), hint);
+        }
+    }
+    names
 }
 
 fn read_only(value: Option<&Value>, axes: &Axes, faults: &mut Faults) -> Vec<Constraint> {

@@ -8,6 +8,7 @@ pub mod expression;
 pub mod heading;
 mod naming;
 pub mod node;
+pub mod question;
 mod size_limit;
 pub mod table;
 pub mod table_reader;

@@ -4,6 +4,7 @@
 use super::axis::Axes;
 use super::expression::Expression;
 use super::node::Nodes;
+use super::question::Question;
 use crate::dense::AxisId;
 use crate::text::fault::Span;
 
@@ -33,10 +34,9 @@ pub struct Table {
 }
 
 /// The source of variation that the confidence interval of a mean covers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interval {
     /// The units of replication: the interval is for other trainings, evaluated on the same images.
-    #[default]
     Seeds,
     /// The images: the interval is for the same networks, evaluated on other images.
     Images,
@@ -75,6 +75,8 @@ pub enum TableKind {
         minimize: Expression,
         /// The value to maximize.
         maximize: Expression,
+        /// The axes that make separate fronts, one per combination.
+        each: Vec<AxisId>,
     },
     /// The effects of the levels of one or two axes on a value, with their interaction.
     Contrast {
@@ -83,7 +85,7 @@ pub enum TableKind {
         /// The axes; the first level of each axis that the filter leaves is the baseline of the others.
         between: Vec<AxisId>,
     },
-    /// The best point under a limit.
+    /// The best point within limits.
     Choose(Box<Question>),
     /// The shares of a value's variance that each axis and pair of axes explain.
     Importance {
@@ -103,32 +105,6 @@ pub struct Column {
     pub value: Expression,
 }
 
-/// The question for the best point: the smallest one with a limited drop, or the smallest that is not significantly
-/// worse than the best.
-#[derive(Clone, Debug)]
-pub struct Question {
-    /// The value to minimize: a size.
-    pub minimize: Expression,
-    /// The value that the choice is based on.
-    pub select: Judged,
-    /// The value reported for the chosen point; `None` reports the value that the choice is based on.
-    pub report: Option<Judged>,
-    /// The drop that a point must be significantly below; `None` asks for the smallest point that is not
-    /// significantly worse than the best.
-    pub max_drop: Option<f64>,
-    /// Upper limits on other values of a point.
-    pub at_most: Vec<(Expression, f64)>,
-}
-
-/// A value of which larger is better, with its baseline.
-#[derive(Clone, Debug)]
-pub struct Judged {
-    /// The value.
-    pub value: Expression,
-    /// The same value of the float32 network.
-    pub baseline: Option<Expression>,
-}
-
 /// A sort key of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SortKey {
@@ -136,14 +112,6 @@ pub enum SortKey {
     Axis(AxisId),
     /// A column, by its index.
     Column(usize),
-}
-
-impl Judged {
-    /// Returns the heading of the drop, baseline minus value; `None` without a baseline.
-    #[must_use]
-    pub fn drop_heading(&self) -> Option<String> {
-        self.baseline.as_ref().map(|baseline| format!("{} - {}", baseline.text, self.value.text))
-    }
 }
 
 impl Table {
@@ -155,7 +123,7 @@ impl Table {
             TableKind::Pivot { value, .. }
             | TableKind::Contrast { value, .. }
             | TableKind::Importance { value } => vec![value],
-            TableKind::Pareto { minimize, maximize } => vec![minimize, maximize],
+            TableKind::Pareto { minimize, maximize, .. } => vec![minimize, maximize],
             TableKind::Choose(choose) => choose.values(),
         }
     }
@@ -206,7 +174,7 @@ impl Table {
                 columns.iter().map(|column| (column.heading.clone(), column.span)).collect()
             }
             TableKind::Pivot { value, .. } => vec![text(value)],
-            TableKind::Pareto { minimize, maximize } => vec![text(minimize), text(maximize)],
+            TableKind::Pareto { minimize, maximize, .. } => vec![text(minimize), text(maximize)],
             TableKind::Contrast { .. } | TableKind::Importance { .. } => vec![],
             TableKind::Choose(choose) => choose.headings(),
         }
@@ -222,7 +190,9 @@ impl Table {
                 named.extend(rows.iter().chain(columns).chain(each));
             }
             TableKind::Contrast { between, .. } => named.extend(between),
-            TableKind::Pareto { .. } | TableKind::Choose(_) | TableKind::Importance { .. } => {}
+            TableKind::Pareto { each, .. } => named.extend(each),
+            TableKind::Choose(choose) => named.extend(&choose.each),
+            TableKind::Importance { .. } => {}
         }
         named
     }
@@ -262,45 +232,35 @@ impl Table {
 }
 
 impl TableKind {
+    /// Returns the axes for each of whose combinations a `Pareto` table has a front and a `Choose` table an answer.
+    #[must_use]
+    pub fn groups(&self) -> &[AxisId] {
+        match self {
+            Self::Pareto { each, .. } => each,
+            Self::Choose(choose) => &choose.each,
+            Self::Table { .. } | Self::Pivot { .. } | Self::Contrast { .. } | Self::Importance { .. } => &[],
+        }
+    }
+
+    /// Returns whether the table tests its values.
+    #[must_use]
+    pub fn makes_tests(&self) -> bool {
+        match self {
+            Self::Pivot { margin, .. } => margin.is_some(),
+            Self::Contrast { .. } => true,
+            Self::Table { .. } | Self::Pareto { .. } | Self::Choose(_) | Self::Importance { .. } => false,
+        }
+    }
+
     /// Returns the values that an interval over images is for; they must be made of accuracies.
     pub(super) fn values_over_images(&self) -> Vec<&Expression> {
         match self {
             Self::Pivot { value, .. } | Self::Contrast { value, .. } => vec![value],
             Self::Table { columns, .. } => columns.iter().map(|column| &column.value).collect(),
             Self::Choose(choose) => vec![&choose.select.value],
-            Self::Pareto { .. } | Self::Importance { .. } => vec![],
+            Self::Pareto { maximize, .. } => vec![maximize],
+            Self::Importance { .. } => vec![],
         }
-    }
-}
-
-impl Question {
-    fn values(&self) -> Vec<&Expression> {
-        let judged = std::iter::once(&self.select).chain(&self.report);
-        let judged = judged.flat_map(|judged| std::iter::once(&judged.value).chain(&judged.baseline));
-        let limits = self.at_most.iter().map(|(expression, _)| expression);
-        std::iter::once(&self.minimize).chain(judged).chain(limits).collect()
-    }
-
-    /// Returns the headings of a point's values: the size, then each judged value with its drop.
-    fn headings(&self) -> Vec<(String, Span)> {
-        let mut headings = vec![(self.minimize.text.clone(), self.minimize.span)];
-        for judged in std::iter::once(&self.select).chain(&self.report) {
-            headings.push((judged.value.text.clone(), judged.value.span));
-            headings.extend(judged.drop_heading().map(|heading| (heading, judged.value.span)));
-        }
-        headings
-    }
-
-    /// Returns whether the report value comes from the same images as the selection value: both use metrics of one
-    /// node.
-    #[must_use]
-    pub fn is_optimistic(&self) -> bool {
-        let nodes = |judged: &Judged| {
-            let named = judged.value.references.iter().filter(|reference| reference.member.is_some());
-            named.map(|reference| reference.root.clone()).collect::<Vec<_>>()
-        };
-        let chose = nodes(&self.select);
-        self.report.as_ref().is_none_or(|report| nodes(report).iter().any(|node| chose.contains(node)))
     }
 }
 

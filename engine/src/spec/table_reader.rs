@@ -6,13 +6,13 @@ use super::expression::{Expression, Literal, LiteralComparison};
 use super::heading::report_taken;
 use super::naming::misspell_axes;
 use super::node::{Nodes, with_role};
-use super::table::{Column, Interval, Judged, Question, SECONDS, SortKey, Table, TableKind, spanned};
+use super::table::{Column, Interval, SECONDS, SortKey, Table, TableKind, spanned};
 use crate::dense::AxisId;
 use crate::ops::MetricRole;
 use crate::text::fault::{Faults, Span, suggest};
 use crate::text::fields::{Fields, FromValue};
 use crate::text::mismatch::mismatch;
-use crate::text::value::{Struct, Value, ValueKind};
+use crate::text::value::{Value, ValueKind};
 use crate::text::variant::{choice, variant};
 
 /// The axes and nodes that names in a table can refer to.
@@ -53,16 +53,24 @@ impl TableReader<'_> {
         let filter = fields.take("where").map(|value| self.compile(value, faults));
         let replicate = fields.take("replicate").map(|value| self.axis(value, faults));
         let average = self.axes(&mut fields, "average", faults).unwrap_or_default();
+        fields.otherwise(
+            "interval",
+            "`Seeds` with `replicate`; without it `Images`, where values are made of accuracies",
+        );
         let interval = fields.take("interval").map(|value| self.interval(value, kind.as_ref(), faults));
+        let has_units = replicate.is_some();
         let clean = fields.finish(faults);
         let table = Table {
             name: name.to_owned(),
             span,
+            interval: match interval {
+                Some(read) => read?,
+                None => self.usual_interval(kind.as_ref()?, has_units),
+            },
             kind: kind?,
             filter: filter.map_or(Some(None), |filter| filter.map(Some))?,
             replicate: replicate.map_or(Some(None), |axis| axis.map(Some))?,
             average,
-            interval: interval.map_or(Some(Interval::default()), |interval| interval)?,
         };
         // With a misspelt field, a missing axis may be named in that field.
         if clean {
@@ -76,10 +84,12 @@ impl TableReader<'_> {
         fields.about(&[
             ("minimize", "The cost, such as `small.bytes`: less is better."),
             ("maximize", "The value, such as `accuracy.accuracy`: more is better."),
+            ("each", "The axes for each of whose combinations there is a front."),
         ]);
         let minimize = self.expression(fields, "minimize", faults);
         let maximize = self.expression(fields, "maximize", faults);
-        Some(TableKind::Pareto { minimize: minimize?, maximize: maximize? })
+        let each = self.axes(fields, "each", faults);
+        Some(TableKind::Pareto { minimize: minimize?, maximize: maximize?, each: each? })
     }
 
     fn read_table(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TableKind> {
@@ -152,84 +162,11 @@ impl TableReader<'_> {
         Some(TableKind::Importance { value: self.expression(fields, "value", faults)? })
     }
 
-    fn read_choose(&self, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<TableKind> {
-        fields.about(&[
-            ("minimize", "What the chosen point has least of, such as `small.bytes`."),
-            ("select", "The value by which points are judged, and the baseline that it may lose against: measured on validation images."),
-            ("report", "The value that is reported for the chosen point, with its baseline: measured on test images."),
-            ("max_drop", "The most that the value may lose against its baseline, with 95 % confidence: 0.01 is a point of accuracy."),
-            ("at_most", "Expressions, each with the most that it may be, such as a budget of bytes."),
-        ]);
-        let minimize = self.expression(fields, "minimize", faults);
-        let select: Option<Value> = fields.required("select", faults);
-        let select = select.and_then(|value| self.read_judged(&value, faults));
-        let report = fields.take("report").map(|value| self.read_judged(value, faults));
-        let span = fields.span_of("max_drop");
-        let sound = |drop: &Option<f64>| drop.is_none_or(|drop| drop >= 0.0);
-        let max_drop =
-            fields.such_that("max_drop", Some(None), "a number of at least 0, such as 0.01", sound, faults);
-        let at_most = fields.take("at_most").map(|value| self.limits(value, faults));
-        let (select, max_drop) = (select?, max_drop?);
-        if max_drop.is_some() && select.baseline.is_none() {
-            let hint = "write `select: (value: \"accuracy.accuracy\", baseline: \"full.accuracy\")`";
-            faults.add(span, "`max_drop` needs a baseline to lose against", hint);
-            return None;
-        }
-        Some(TableKind::Choose(Box::new(Question {
-            minimize: minimize?,
-            select,
-            report: report.map_or(Some(None), |report| report.map(Some))?,
-            max_drop,
-            at_most: at_most.map_or(Some(vec![]), |limits| limits)?,
-        })))
-    }
-
-    /// Reads `"node.metric"`, or `(value: "node.metric", baseline: "node.metric")`.
-    fn read_judged(&self, value: &Value, faults: &mut Faults) -> Option<Judged> {
-        if matches!(value.kind, ValueKind::Text(_)) {
-            return Some(Judged { value: self.compile(value, faults)?, baseline: None });
-        }
-        let ValueKind::Struct(Struct { name: None, .. }) = &value.kind else {
-            mismatch(value, "an expression, or `(value: \"…\", baseline: \"…\")`", faults);
-            return None;
-        };
-        let mut fields = Fields::open(value, "(…)", faults)?;
-        fields.about(&[
-            ("value", "The expression over `node.metric`."),
-            ("baseline", "The value of the network that it is compared with."),
-        ]);
-        let judged = self.expression(&mut fields, "value", faults);
-        let baseline = fields.take("baseline").map(|value| self.compile(value, faults));
-        let clean = fields.finish(faults);
-        let baseline = baseline.map_or(Some(None), |baseline| baseline.map(Some))?;
-        Some(Judged { value: judged?, baseline }).filter(|_| clean)
-    }
-
-    /// Reads `{"small.bytes": 49152}`.
-    fn limits(&self, value: &Value, faults: &mut Faults) -> Option<Vec<(Expression, f64)>> {
-        let ValueKind::Map(entries) = &value.kind else {
-            mismatch(
-                value,
-                "a map of expressions to the most they may be, `{\"small.bytes\": 49152}`",
-                faults,
-            );
-            return None;
-        };
-        let mut limits = vec![];
-        for (key, most) in entries {
-            limits.push((self.compile(key, faults)?, f64::from_value(most, faults)?));
-        }
-        Some(limits)
-    }
-
     /// Reads the source of variation of confidence intervals; `Images` and `Both` need a value made of accuracies.
     fn interval(&self, value: &Value, kind: Option<&TableKind>, faults: &mut Faults) -> Option<Interval> {
         let choices = [("Seeds", Interval::Seeds), ("Images", Interval::Images), ("Both", Interval::Both)];
         let interval = choice(value, "a kind of interval", &choices, faults)?;
-        let values = kind?.values_over_images();
-        let is_share =
-            |value: &&Expression| with_role(value, self.nodes, MetricRole::Accuracy).next().is_some();
-        if interval != Interval::Seeds && !values.iter().any(is_share) {
+        if interval != Interval::Seeds && !self.is_made_of_accuracies(kind?) {
             let message = "an interval over images needs a value made of accuracies";
             faults.add(
                 value.span,
@@ -241,7 +178,19 @@ impl TableReader<'_> {
         Some(interval)
     }
 
-    fn expression(
+    /// Returns the source of variation of a table that names none: the units of replication; without them the images,
+    /// where values are made of accuracies.
+    fn usual_interval(&self, kind: &TableKind, has_units: bool) -> Interval {
+        if !has_units && self.is_made_of_accuracies(kind) { Interval::Images } else { Interval::Seeds }
+    }
+
+    fn is_made_of_accuracies(&self, kind: &TableKind) -> bool {
+        let is_share =
+            |value: &Expression| with_role(value, self.nodes, MetricRole::Accuracy).next().is_some();
+        kind.values_over_images().into_iter().any(is_share)
+    }
+
+    pub(super) fn expression(
         &self,
         fields: &mut Fields<'_>,
         name: &'static str,
@@ -252,7 +201,7 @@ impl TableReader<'_> {
     }
 
     /// Compiles an expression and checks every name in it.
-    fn compile(&self, value: &Value, faults: &mut Faults) -> Option<Expression> {
+    pub(super) fn compile(&self, value: &Value, faults: &mut Faults) -> Option<Expression> {
         let text = String::from_value(value, faults)?;
         let expression = Expression::compile(&text, value.span, faults)?;
         let mut known = check_comparisons(&expression, self.axes, faults);
@@ -352,7 +301,12 @@ impl TableReader<'_> {
         found
     }
 
-    fn axes(&self, fields: &mut Fields<'_>, name: &'static str, faults: &mut Faults) -> Option<Vec<AxisId>> {
+    pub(super) fn axes(
+        &self,
+        fields: &mut Fields<'_>,
+        name: &'static str,
+        faults: &mut Faults,
+    ) -> Option<Vec<AxisId>> {
         let Some(value) = fields.take(name) else { return Some(vec![]) };
         let ValueKind::List(items) = &value.kind else {
             mismatch(value, "a list of axes", faults);
@@ -372,9 +326,14 @@ impl TableReader<'_> {
             faults.add(span, message, "an axis has one place in a table: remove the other");
         }
         let depends = spanned(&table.expressions(), self.axes, self.nodes);
-        let pooled = table.replicate.iter().chain(&table.average).chain(table.compared());
         // If the name of an axis is misspelt where it is used, that fault is already reported.
         let is_clear = !misspell_axes(self.nodes, self.axes);
+        for axis in table.kind.groups().iter().filter(|axis| is_clear && !depends.contains(axis)) {
+            let name = &self.axes[*axis].name;
+            let message = format!("no value of table `{}` depends on axis `{name}`", table.name);
+            faults.add(span, message, "every group would be the same: remove it from `each`");
+        }
+        let pooled = table.replicate.iter().chain(&table.average).chain(table.compared());
         for axis in pooled.filter(|axis| is_clear && !depends.contains(axis)) {
             let name = &self.axes[*axis].name;
             let message = format!("no value of table `{}` depends on axis `{name}`", table.name);

@@ -101,6 +101,12 @@ impl Estimate {
         self.error.map(|error| self.mean + student::quantile(LEVEL, error.freedom) * error.size)
     }
 
+    /// Returns the one-sided 95 % lower confidence bound of the mean, mean − t(0.95) · error.
+    #[must_use]
+    pub fn lower_bound(&self) -> Option<f64> {
+        self.error.map(|error| self.mean - student::quantile(LEVEL, error.freedom) * error.size)
+    }
+
     /// Returns the p-value of the one-sided t test of the null hypothesis that the true mean is at least `margin`. A
     /// small value is evidence that the mean is below: non-inferiority if the mean is a drop (Piaggio et al., JAMA
     /// 2012).

@@ -17,6 +17,8 @@ pub enum Method {
     NetworksAndImages,
     /// The one-sided t test that a drop is below a margin.
     NonInferiority,
+    /// The one-sided lower confidence bound that a value must keep.
+    LowerBound,
     /// The two-sided t test that an effect is zero.
     ZeroEffect,
     /// Holm's adjustment for all tests of a table.

@@ -1,5 +1,6 @@
-//! The answer of a `Choose` table: the smallest point with a limited drop, or the smallest that is not significantly
-//! worse than the best. The choice uses one value, the report may use another.
+//! The answers of a `Choose` table: for each group of points the smallest one within the limits, the smallest that is not
+//! significantly worse than the best, or the best one within the limits. The choice uses one value, the report may use
+//! another.
 //! Knows nothing of the words in which an answer is shown.
 
 use std::collections::BTreeMap;
@@ -8,7 +9,8 @@ use super::cell::{PointRows, WeightedValue, estimate, group_rows};
 use super::points::TablePoint;
 use super::rows::Rows;
 use crate::dense::AxisId;
-use crate::spec::table::{Question, Table, TableKind};
+use crate::spec::question::{Goal, Question};
+use crate::spec::table::{Table, TableKind};
 use crate::statistics::best::may_be_best;
 use crate::statistics::estimate::Estimate;
 
@@ -18,15 +20,19 @@ pub(super) const SAME_SIZE: f64 = 0.01;
 /// An answer to the question for the best point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// The axes of a candidate's levels, by their index in the file.
+    /// The axes of a candidate's levels: first the axes of the groups, then the others.
     pub axes: Vec<AxisId>,
-    /// The candidates: every point that has results.
+    /// The level of each axis of the groups.
+    pub group: Vec<usize>,
+    /// The limit of the value that has several; `None` if none has.
+    pub step: Option<f64>,
+    /// The candidates: every point of the group that has results.
     pub candidates: Vec<Candidate>,
     /// The chosen candidate; `None` if no candidate is good enough.
     pub chosen: Option<usize>,
     /// The runner-up: the candidate that would be chosen instead. It differs from the chosen one in some value.
     pub runner_up: Option<usize>,
-    /// The best candidate of the next smaller size.
+    /// The best candidate of the next smaller size, if the smallest size is the goal.
     pub smaller: Option<usize>,
     /// The candidate that comes closest to the limits; only if none is chosen.
     pub closest: Option<usize>,
@@ -41,7 +47,7 @@ pub struct Answer {
 pub struct Candidate {
     /// The level of each axis.
     pub levels: Vec<usize>,
-    /// The value to minimize.
+    /// The size: the value to minimize, or the first limited value.
     pub size: Estimate,
     /// The value that the choice is based on.
     pub select: Estimate,
@@ -51,10 +57,11 @@ pub struct Candidate {
     pub report: Option<Estimate>,
     /// The drop of the reported value: baseline minus value.
     pub report_drop: Option<Estimate>,
-    /// The largest ratio of a limited value to its limit; the limits hold if it is at most 1.
+    /// The largest ratio of a limited value to its upper limit, and of a lower limit to the confidence bound of its
+    /// value; the limits hold if it is at most 1.
     pub excess: f64,
-    /// Whether the drop is significantly within its limit; without such a limit, whether the candidate is not
-    /// significantly worse than the best.
+    /// Whether the drop is significantly within its limit. Without any limit on the quality, whether the candidate is
+    /// not significantly worse than the best.
     pub is_enough: bool,
     /// Whether the baseline of the stated drop is near chance; without one, the stated value.
     pub starts_near_chance: bool,
@@ -73,26 +80,34 @@ impl Answer {
         parts.into_iter().filter_map(|(part, at)| Some((part, at?))).collect()
     }
 
-    /// Answers the question of a `Choose` table over the axes that it keeps; returns `None` for the other kinds.
-    pub(super) fn from_rows(rows: &Rows, table: &Table, axes: &[AxisId]) -> Option<Self> {
-        let TableKind::Choose(choose) = &table.kind else { return None };
-        let candidates = candidates(&group_rows(rows, table, axes), choose, table);
-        let among = Self::among(candidates, axes.to_vec());
-        Some(Self { missing: rows.missing, failed: rows.failed, ..among })
+    /// Answers the question of a `Choose` table over the axes that it keeps, once for each group of points and each step
+    /// of a limit; returns nothing for the other kinds.
+    pub(super) fn from_rows(rows: &Rows, table: &Table, axes: &[AxisId]) -> Vec<Self> {
+        let TableKind::Choose(choose) = &table.kind else { return vec![] };
+        let cells = group_rows(rows, table, axes);
+        let group = |cell: &PointRows<'_>| cell.levels[..choose.each.len()].to_vec();
+        let mut answers = vec![];
+        for cells in cells.chunk_by(|one, other| group(one) == group(other)) {
+            let measured = measure(cells, choose, table);
+            for step in steps(choose) {
+                let candidates = candidates(&measured, choose, step);
+                let answer = Self::among(candidates, choose.goal, axes.to_vec());
+                let (missing, failed) = (rows.missing, rows.failed);
+                answers.push(Self { group: group(&cells[0]), step, missing, failed, ..answer });
+            }
+        }
+        answers
     }
 
-    fn among(candidates: Vec<Candidate>, axes: Vec<AxisId>) -> Self {
+    fn among(candidates: Vec<Candidate>, goal: Goal, axes: Vec<AxisId>) -> Self {
         let mut good: Vec<usize> = (0..candidates.len()).filter(|&at| candidates[at].is_good()).collect();
-        good.sort_by(|&a, &b| candidates[a].size.mean.total_cmp(&candidates[b].size.mean).then(a.cmp(&b)));
-        // Among candidates of one size, the best comes first.
-        let mut rest = good.as_mut_slice();
-        while let Some(&first) = rest.first() {
-            let least = candidates[first].size.mean;
-            let is_same = |at: &&mut usize| candidates[**at].size.mean - least <= SAME_SIZE * least.abs();
-            let same = rest.iter_mut().take_while(is_same).count();
-            let (of_one_size, larger) = rest.split_at_mut(same);
-            of_one_size.sort_by(|&a, &b| candidates[b].select.mean.total_cmp(&candidates[a].select.mean));
-            rest = larger;
+        match goal {
+            Goal::Smallest => smallest_first(&mut good, &candidates),
+            Goal::Best => good.sort_by(|&a, &b| {
+                let (one, other) = (&candidates[a], &candidates[b]);
+                let best = other.select.mean.total_cmp(&one.select.mean);
+                best.then(one.size.mean.total_cmp(&other.size.mean)).then(a.cmp(&b))
+            }),
         }
         let chosen = good.first().copied();
         // Formats that agree on all weights make one network, so the runner-up must differ in some value.
@@ -100,10 +115,32 @@ impl Answer {
             .iter()
             .copied()
             .find(|&at| chosen.is_some_and(|chosen| !candidates[at].is_twin_of(&candidates[chosen])));
-        let smaller = chosen.and_then(|chosen| smaller(&candidates, candidates[chosen].size.mean));
+        let smaller = chosen
+            .filter(|_| goal == Goal::Smallest)
+            .and_then(|chosen| smaller(&candidates, candidates[chosen].size.mean));
         let closest = if chosen.is_some() { None } else { closest(&candidates) };
-        Self { axes, candidates, chosen, runner_up, smaller, closest, missing: 0, failed: 0 }
+        let (group, step) = (vec![], None);
+        Self { axes, group, step, candidates, chosen, runner_up, smaller, closest, missing: 0, failed: 0 }
     }
+}
+
+/// Sorts candidates by their sizes; among candidates of one size, the best comes first.
+fn smallest_first(good: &mut [usize], candidates: &[Candidate]) {
+    good.sort_by(|&a, &b| candidates[a].size.mean.total_cmp(&candidates[b].size.mean).then(a.cmp(&b)));
+    let mut rest = good;
+    while let Some(&first) = rest.first() {
+        let least = candidates[first].size.mean;
+        let is_same = |at: &&mut usize| candidates[**at].size.mean - least <= SAME_SIZE * least.abs();
+        let same = rest.iter_mut().take_while(is_same).count();
+        let (of_one_size, larger) = rest.split_at_mut(same);
+        of_one_size.sort_by(|&a, &b| candidates[b].select.mean.total_cmp(&candidates[a].select.mean));
+        rest = larger;
+    }
+}
+
+/// Returns the limits of the value that has several; one `None` if no value has.
+fn steps(choose: &Question) -> Vec<Option<f64>> {
+    choose.steps().map_or(vec![None], |limit| limit.most.iter().copied().map(Some).collect())
 }
 
 impl Candidate {
@@ -145,15 +182,27 @@ fn smaller(candidates: &[Candidate], size: f64) -> Option<usize> {
 fn closest(candidates: &[Candidate]) -> Option<usize> {
     // A limit that is exceeded by less than the tolerance of sizes counts as kept here: a network of 2.0002 bits is
     // closer to a limit of 2 than one that loses everything.
-    let over = |excess: f64| if excess <= 1.0 + SAME_SIZE { 1.0 } else { excess };
-    let key = |at: usize| (over(candidates[at].excess), candidates[at].bound());
+    let beyond = |excess: f64| if excess <= 1.0 + SAME_SIZE { 1.0 } else { excess };
+    let key = |at: usize| (beyond(candidates[at].excess), candidates[at].bound());
     let order = |a: (f64, f64), b: (f64, f64)| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1));
     (0..candidates.len()).min_by(|&a, &b| order(key(a), key(b)))
 }
 
-fn candidates(cells: &[PointRows<'_>], choose: &Question, table: &Table) -> Vec<Candidate> {
+/// A candidate with the values that have limits.
+struct Measured {
+    /// The candidate; its limits are not decided yet.
+    candidate: Candidate,
+    /// The mean of each value with an upper limit.
+    upper: Vec<Option<f64>>,
+    /// The estimate of each value with a lower limit.
+    lower: Vec<Option<Estimate>>,
+    /// The selection value by unit of replication.
+    units: BTreeMap<usize, f64>,
+}
+
+fn measure(cells: &[PointRows<'_>], choose: &Question, table: &Table) -> Vec<Measured> {
     let (columns, limits) = columns(choose);
-    let made = |cell: &PointRows<'_>| {
+    let measured = |cell: &PointRows<'_>| {
         let value = |column: &AnswerColumn| column.estimate(cell, table);
         let mut drops = [None; 2];
         let mut judged = [None; 2];
@@ -162,36 +211,80 @@ fn candidates(cells: &[PointRows<'_>], choose: &Question, table: &Table) -> Vec<
             let into = if column.less.is_some() { &mut drops[place] } else { &mut judged[place] };
             *into = value(column);
         }
-        let over = |(limit, (_, most)): (usize, &(_, f64))| {
-            estimate(&[WeightedValue { weight: 1.0, cell, value: limit }], table)
-                .map_or(f64::INFINITY, |v| excess(v.mean, *most))
-        };
-        let excess = (limits..).zip(&choose.at_most).map(over).fold(0.0, f64::max);
+        let limited = |value: usize| estimate(&[WeightedValue { weight: 1.0, cell, value }], table);
+        let lower = limits + choose.at_most.len();
         let [select_drop, report_drop] = drops;
-        Some(Candidate {
+        let candidate = Candidate {
             levels: cell.levels.clone(),
             size: value(&columns[0]).filter(|size| size.mean.is_finite())?,
             select: judged[0].filter(|select| !select.mean.is_nan())?,
             select_drop,
             report: judged[1],
             report_drop,
-            excess,
-            is_enough: false,
+            excess: 1.0,
+            is_enough: true,
             starts_near_chance: columns.last().is_some_and(|column| cell.is_near_chance(column.value)),
+        };
+        Some(Measured {
+            candidate,
+            upper: (limits..lower).map(|at| limited(at).map(|value| value.mean)).collect(),
+            lower: (lower..lower + choose.at_least.len()).map(limited).collect(),
+            units: cell.means(SELECT),
         })
     };
-    let (mut candidates, of): (Vec<Candidate>, Vec<&PointRows<'_>>) =
-        cells.iter().filter_map(|cell| made(cell).map(|made| (made, cell))).unzip();
-    match choose.max_drop {
-        Some(most) => mark_small_losses(&mut candidates, most),
-        None => mark_best(&mut candidates, &of),
+    cells.iter().filter_map(measured).collect()
+}
+
+/// Returns the candidates, each with whether it keeps the limits; `step` is the limit of the value that has several.
+fn candidates(measured: &[Measured], choose: &Question, step: Option<f64>) -> Vec<Candidate> {
+    let units = |at: usize| measured.iter().filter_map(|of| Some(of.lower[at]?.n)).max().unwrap_or(0);
+    let most_units: Vec<usize> = (0..choose.at_least.len()).map(units).collect();
+    let excess = |of: &Measured| {
+        let upper = of.upper.iter().zip(&choose.at_most).map(|(value, limit)| {
+            let most = step.filter(|_| limit.most.len() > 1).unwrap_or(limit.most[0]);
+            value.map_or(f64::INFINITY, |value| over(value, most))
+        });
+        let lower =
+            of.lower.iter().zip(&choose.at_least).zip(&most_units).map(|((value, (_, least)), units)| {
+                let value = value.filter(|value| value.n == *units);
+                value
+                    .and_then(|value| known_bound(value, *units))
+                    .map_or(f64::INFINITY, |bound| under(bound, *least))
+            });
+        upper.chain(lower).fold(0.0, f64::max)
+    };
+    let made = |of: &Measured| Candidate { excess: excess(of), ..of.candidate.clone() };
+    let mut candidates: Vec<Candidate> = measured.iter().map(made).collect();
+    match (choose.max_drop, choose.goal) {
+        (Some(most), _) => mark_small_losses(&mut candidates, most),
+        (None, Goal::Smallest) if choose.at_least.is_empty() => mark_best(&mut candidates, measured),
+        // A lower limit says what is good enough, and the best one is.
+        (None, Goal::Smallest | Goal::Best) => {}
     }
     candidates
 }
 
+/// Returns the lower bound of a value with 95 % confidence. With one unit of replication, only an interval over images
+/// gives a bound; without it the mean counts, and the answer says so. Values that do not vary have no bound.
+fn known_bound(value: Estimate, units: usize) -> Option<f64> {
+    value.lower_bound().or((units == 1).then_some(value.mean))
+}
+
+/// Returns the ratio of a lower limit to a value, and 1 if the value keeps the limit; infinite for NaN, and for other
+/// values of 0 or less.
+fn under(value: f64, least: f64) -> f64 {
+    if value >= least {
+        1.0
+    } else if value > 0.0 && least.is_finite() {
+        least / value
+    } else {
+        f64::INFINITY
+    }
+}
+
 /// Returns the ratio of a value to its limit, and 1 within the limit; infinite for NaN, and for other values above a
 /// limit of 0 or less.
-fn excess(value: f64, most: f64) -> f64 {
+fn over(value: f64, most: f64) -> f64 {
     if value <= most {
         1.0
     } else if value.is_finite() && most > 0.0 {
@@ -219,17 +312,16 @@ fn mark_small_losses(candidates: &mut [Candidate], most: f64) {
 
 /// Marks the candidates within the limits that are not significantly worse than the best, over the units that all of
 /// them have.
-fn mark_best(candidates: &mut [Candidate], cells: &[&PointRows<'_>]) {
-    const SELECT: usize = 1;
-    let means: Vec<BTreeMap<usize, f64>> = cells.iter().map(|cell| cell.means(SELECT)).collect();
+fn mark_best(candidates: &mut [Candidate], measured: &[Measured]) {
+    let means = |at: usize| &measured[at].units;
     let fitting = || (0..candidates.len()).filter(|&at| candidates[at].excess <= 1.0);
-    let most = fitting().map(|at| means[at].len()).max().unwrap_or(0);
-    let fits: Vec<usize> = fitting().filter(|&at| means[at].len() == most).collect();
-    let shared = |unit: &usize| fits.iter().all(|&at| means[at].contains_key(unit));
+    let most = fitting().map(|at| means(at).len()).max().unwrap_or(0);
+    let fits: Vec<usize> = fitting().filter(|&at| means(at).len() == most).collect();
+    let shared = |unit: &usize| fits.iter().all(|&at| means(at).contains_key(unit));
     let units: Vec<usize> =
-        fits.first().map_or(vec![], |&at| means[at].keys().copied().filter(shared).collect());
+        fits.first().map_or(vec![], |&at| means(at).keys().copied().filter(shared).collect());
     let values: Vec<Vec<f64>> =
-        fits.iter().map(|&at| units.iter().map(|unit| means[at][unit]).collect()).collect();
+        fits.iter().map(|&at| units.iter().map(|unit| means(at)[unit]).collect()).collect();
     let best = if units.len() > 1 {
         may_be_best(&values)
     } else {
@@ -238,10 +330,16 @@ fn mark_best(candidates: &mut [Candidate], cells: &[&PointRows<'_>]) {
         let largest = fits.iter().map(mean).fold(f64::NEG_INFINITY, f64::max);
         fits.iter().map(|at| mean(at) == largest).collect()
     };
+    for candidate in candidates.iter_mut() {
+        candidate.is_enough = false;
+    }
     for (&at, best) in fits.iter().zip(best) {
         candidates[at].is_enough = best;
     }
 }
+
+/// The index of the selection value among a table's values.
+const SELECT: usize = 1;
 
 /// A column of a `Choose` table: a value, or the drop to its baseline.
 struct AnswerColumn {
@@ -263,7 +361,7 @@ impl AnswerColumn {
 /// Returns the columns of a `Choose` table, size first, and the index of the first limit among the table's values.
 fn columns(choose: &Question) -> (Vec<AnswerColumn>, usize) {
     let mut columns = vec![AnswerColumn { value: 0, less: None, is_report: false }];
-    let mut next = 1;
+    let mut next = SELECT;
     for (is_report, judged) in [(false, Some(&choose.select)), (true, choose.report.as_ref())] {
         let Some(judged) = judged else { continue };
         columns.push(AnswerColumn { value: next, less: None, is_report });
@@ -283,6 +381,7 @@ pub(super) fn points(cells: &[PointRows<'_>], choose: &Question, table: &Table) 
         levels: cell.levels.clone(),
         values: columns.iter().map(|column| column.estimate(cell, table)).collect(),
         units: vec![],
+        sources: vec![],
         is_failed: cell.has_failures(),
     };
     cells.iter().map(make).collect()

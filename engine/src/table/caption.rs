@@ -6,6 +6,7 @@ use crate::dense::NodeId;
 use crate::graph::TaskGraph;
 use crate::ops::Ops;
 use crate::spec::experiment::Experiment;
+use crate::spec::expression::Expression;
 use crate::spec::table::{Interval, Table, TableKind};
 
 /// Returns the caption of a table, in one sentence.
@@ -16,6 +17,7 @@ pub fn caption<O: Ops>(ops: &O, graph: &TaskGraph<O>, table: &Table) -> String {
     if let Some(filter) = &table.filter {
         text += &format!("; where {}", filter.text);
     }
+    text += &kind::groups(experiment, &table.kind);
     text += &kind::marks(experiment, table);
     if let Some(remark) = ops.remark(&upstream_ops(graph, table)) {
         text += &format!("; {remark}");
@@ -46,6 +48,28 @@ fn replication(experiment: &Experiment, table: &Table) -> String {
     if !table.average.is_empty() {
         let within = over.map_or(String::new(), |over| format!(" within each {over} first"));
         text += &format!("; averaged over {}{within}", experiment.axis_names(&table.average).join(", "));
+    }
+    text + &constants(experiment, table)
+}
+
+/// Returns the words on the values that do not depend on an axis of replication or averaging: each is one result, not
+/// the mean of several.
+fn constants(experiment: &Experiment, table: &Table) -> String {
+    let pooled = || table.replicate.iter().chain(&table.average);
+    let mut text = String::new();
+    for axis in pooled() {
+        let is_constant = |value: &Expression| !experiment.axes_of(value).contains(axis);
+        let mut names: Vec<&str> = vec![];
+        for (value, name) in table.values().iter().zip(table.value_names()) {
+            if is_constant(value) && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if !names.is_empty() {
+            let verb = if names.len() == 1 { "does" } else { "do" };
+            let axis = &experiment.axes[*axis].name;
+            text += &format!("; {} {verb} not depend on {axis}", names.join(" and "));
+        }
     }
     text
 }

@@ -72,6 +72,11 @@ impl PointRows<'_> {
         Some(all)
     }
 
+    /// Returns the source of each row, by unit; empty if the table makes no test.
+    pub(super) fn sources(&self) -> Vec<u64> {
+        self.units.values().flatten().filter_map(|row| row.source).collect()
+    }
+
     /// Returns whether a row misses a result because a task failed.
     pub(super) fn has_failures(&self) -> bool {
         self.units.values().flatten().any(|row| row.is_failed)

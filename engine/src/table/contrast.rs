@@ -100,10 +100,15 @@ pub(super) fn points(
         let terms: Vec<WeightedValue<'_, '_>> = effect.weights.iter().map(term).collect::<Option<_>>()?;
         estimate(&terms, table)
     };
+    let sources = |group: &BTreeMap<&[usize], &PointRows<'_>>, effect: &Effect| {
+        let cells = effect.weights.iter().filter_map(|(levels, _)| group.get(levels.as_slice()));
+        cells.flat_map(|cell| cell.sources()).collect()
+    };
     let point = |(levels, group): (&[usize], BTreeMap<_, _>)| TablePoint {
         levels: levels.to_vec(),
         values: effects.iter().map(|effect| value(&group, effect)).collect(),
         units: vec![],
+        sources: effects.iter().map(|effect| sources(&group, effect)).collect(),
         is_failed: group.values().any(|cell| cell.has_failures()),
     };
     groups.into_iter().map(point).collect()

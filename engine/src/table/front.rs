@@ -60,6 +60,7 @@ mod tests {
                     levels: vec![],
                     values: vec![value(cost), value(gain)],
                     units: vec![],
+                    sources: vec![],
                     is_failed: false,
                 })
                 .collect();

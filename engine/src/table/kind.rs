@@ -6,7 +6,6 @@ use super::cell::{PointRows, WeightedValue, estimate, group_rows};
 use super::contrast::{self, compared, effects};
 use super::error::TableError;
 use super::flat::Datum;
-use super::front::front;
 use super::layout::{self, Arrangement, Layout, list};
 use super::points::{TablePoint, TablePoints};
 use super::results::Results;
@@ -19,10 +18,11 @@ use crate::ops::{MetricRole, Ops};
 use crate::spec::experiment::Experiment;
 use crate::spec::heading::PART_COLUMN;
 use crate::spec::node::with_role;
-use crate::spec::table::{Interval, Question, Table, TableKind};
+use crate::spec::question::{Goal, Question, UpperLimit};
+use crate::spec::table::{Interval, Table, TableKind};
 use crate::statistics::SIGNIFICANT;
 use crate::statistics::estimate::Estimate;
-use crate::statistics::holm::holm;
+use crate::statistics::holm::{self, Test};
 use crate::statistics::method::Method;
 
 /// Returns the axes that a table keeps, in its own order.
@@ -41,7 +41,7 @@ pub(super) fn kept<O: Ops>(graph: &TaskGraph<O>, table: &Table) -> Vec<AxisId> {
             let named = table.named();
             let mut axes = table.axes(&graph.experiment.axes, &graph.experiment.nodes);
             axes.retain(|axis| !named.contains(axis));
-            axes
+            [table.kind.groups(), &axes].concat()
         }
     }
 }
@@ -55,13 +55,13 @@ pub fn table_points<O: Ops>(
     Ok(points_of(graph, &Rows::new(graph, results, table, &table.values())?, table))
 }
 
-/// Answers the question of a `Choose` table; returns `None` for the other kinds. The error contains the expression that
-/// cannot be evaluated.
-pub fn answer<O: Ops>(
+/// Answers the question of a `Choose` table, for each group; returns nothing for the other kinds. The error contains the
+/// expression that cannot be evaluated.
+pub fn answers<O: Ops>(
     graph: &TaskGraph<O>,
     results: &Results,
     table: &Table,
-) -> Result<Option<Answer>, TableError> {
+) -> Result<Vec<Answer>, TableError> {
     let rows = Rows::new(graph, results, table, &table.values())?;
     Ok(Answer::from_rows(&rows, table, &kept(graph, table)))
 }
@@ -73,7 +73,8 @@ pub(super) fn points_of<O: Ops>(graph: &TaskGraph<O>, rows: &Rows, table: &Table
     adjust(&mut points, table);
     axes.shrink_to_fit();
     let same_cost = same_cost(&graph.experiment, &table.kind);
-    TablePoints { axes, headings, points, same_cost, missing: rows.missing, failed: rows.failed }
+    let group_axes = table.kind.groups().len();
+    TablePoints { axes, group_axes, headings, points, same_cost, missing: rows.missing, failed: rows.failed }
 }
 
 /// Makes the points of a table over the axes that it keeps, and returns the headings of their values before them.
@@ -110,7 +111,7 @@ fn importance(experiment: &Experiment, rows: &Rows) -> (Vec<String>, Vec<TablePo
     let shares = variance_shares(rows);
     let values: Vec<Option<Estimate>> =
         shares.iter().map(|of| Estimate::from_values(&[100.0 * of.share])).collect();
-    let point = TablePoint { levels: vec![], values, units: vec![], is_failed: false };
+    let point = TablePoint { levels: vec![], values, units: vec![], sources: vec![], is_failed: false };
     let points = if point.values.is_empty() { vec![] } else { vec![point] };
     (shares.iter().map(|of| name(&of.axes)).collect(), points)
 }
@@ -137,7 +138,7 @@ fn shares(points: &TablePoints, value: &str) -> Sheet {
 fn same_cost(experiment: &Experiment, kind: &TableKind) -> f64 {
     let cost = match kind {
         TableKind::Pareto { minimize, .. } => minimize,
-        TableKind::Choose(choose) => &choose.minimize,
+        TableKind::Choose(choose) => &choose.size,
         TableKind::Table { .. }
         | TableKind::Pivot { .. }
         | TableKind::Contrast { .. }
@@ -155,6 +156,7 @@ fn plain(cells: &[PointRows<'_>], width: usize, table: &Table) -> Vec<TablePoint
             .map(|value| estimate(&[WeightedValue { weight: 1.0, cell, value }], table))
             .collect(),
         units: (0..width).map(|value| cell.means(value)).collect(),
+        sources: (0..width).map(|_| cell.sources()).collect(),
         is_failed: cell.has_failures(),
     };
     cells.iter().map(make).collect()
@@ -187,55 +189,88 @@ pub(super) fn arrangement(kind: &TableKind) -> Arrangement {
 
 /// Makes the table's test of every value, and adjusts for their number.
 fn adjust(points: &mut [TablePoint], table: &Table) {
-    let mut tested: Vec<(&mut Estimate, f64)> = points
-        .iter_mut()
-        .flat_map(|point| point.values.iter_mut().flatten())
-        .filter_map(|value| test(&table.kind, value).map(|p| (value, p)))
-        .collect();
-    let adjusted = holm(&tested.iter().map(|(_, p)| *p).collect::<Vec<_>>());
-    for ((value, _), p) in tested.iter_mut().zip(adjusted) {
-        value.adjusted = Some(p);
+    let mut tests = vec![];
+    for point in points {
+        for (at, value) in point.values.iter_mut().enumerate() {
+            let Some(value) = value else { continue };
+            if let Some(p) = test(&table.kind, value) {
+                // Values in different columns are different questions, whatever results are behind them.
+                tests.push(Test { estimate: value, p, source: (at, point.sources[at].clone()) });
+            }
+        }
     }
+    holm::adjust(tests);
 }
 
-/// Lays out the sheets of a table; `answer` is that of a `Choose` table.
+/// Lays out the sheets of a table; `answers` are those of a `Choose` table.
 pub(super) fn sheets<O: Ops>(
     graph: &TaskGraph<O>,
     table: &Table,
     points: &TablePoints,
-    answer: Option<&Answer>,
+    answers: &[Answer],
     layout: Layout,
 ) -> Vec<Sheet> {
-    let every = || (0..points.points.len()).collect::<Vec<_>>();
     let list = |listed: &[usize]| vec![list(graph, table, points, listed, layout)];
-    match (&table.kind, answer.filter(|_| layout == Layout::Grid)) {
+    match (&table.kind, layout) {
         (TableKind::Table { sort, .. }, _) => list(&layout::sorted(points, sort, &graph.experiment.axes)),
-        (TableKind::Pivot { rows, columns, each, .. }, _) if layout == Layout::Grid => {
+        (TableKind::Pivot { rows, columns, each, .. }, Layout::Grid) => {
             layout::pivot(graph, table, points, [each, rows, columns])
         }
         (TableKind::Importance { value }, _) => vec![shares(points, &value.text)],
-        (TableKind::Pareto { .. }, _) => list(&front(&points.points, points.same_cost)),
-        (TableKind::Choose(_), Some(answer)) => vec![parts(graph, table, points, answer)],
-        (TableKind::Pivot { .. } | TableKind::Contrast { .. } | TableKind::Choose(_), _) => list(&every()),
+        (TableKind::Pareto { .. }, Layout::Grid) => {
+            let fronts = points.fronts(&points.all()).into_iter();
+            fronts.map(|front| layout::list_group(graph, table, points, &front)).collect()
+        }
+        (TableKind::Pareto { .. }, Layout::Flat) => list(&points.fronts(&points.all()).concat()),
+        (TableKind::Choose(choose), Layout::Grid) => vec![parts(graph, table, choose, points, answers)],
+        (TableKind::Pivot { .. } | TableKind::Contrast { .. } | TableKind::Choose(_), _) => {
+            list(&points.all())
+        }
     }
 }
 
-/// Lists the points in an answer, each with its part in it.
-fn parts<O: Ops>(graph: &TaskGraph<O>, table: &Table, points: &TablePoints, answer: &Answer) -> Sheet {
-    let place = |candidate: usize| {
-        let levels = &answer.candidates[candidate].levels;
-        points.points.iter().position(|point| point.levels == *levels)
+/// Lists the points in the answers, each with its part. Of several answers, only the chosen points are listed, or those
+/// that come closest.
+fn parts<O: Ops>(
+    graph: &TaskGraph<O>,
+    table: &Table,
+    choose: &Question,
+    points: &TablePoints,
+    answers: &[Answer],
+) -> Sheet {
+    let place = |levels: &[usize]| points.points.iter().position(|point| point.levels == *levels);
+    let of_answer = |answer: &Answer| {
+        let parts = answer.parts().into_iter().take(if choose.has_groups() { 1 } else { usize::MAX });
+        let found =
+            parts.filter_map(|(part, at)| Some((part, answer.step, place(&answer.candidates[at].levels)?)));
+        found.collect::<Vec<_>>()
     };
-    let found: Vec<(&str, usize)> =
-        answer.parts().into_iter().filter_map(|(part, at)| Some((part, place(at)?))).collect();
-    let listed: Vec<usize> = found.iter().map(|(_, at)| *at).collect();
+    let found: Vec<(&str, Option<f64>, usize)> = answers.iter().flat_map(of_answer).collect();
+    let listed: Vec<usize> = found.iter().map(|(.., at)| *at).collect();
     let mut sheet = list(graph, table, points, &listed, Layout::Flat);
-    sheet.headings.insert(0, PART_COLUMN.to_owned());
-    sheet.axes += 1;
-    for (row, (part, _)) in sheet.rows.iter_mut().zip(found) {
-        row.insert(0, Cell::Level { label: part.to_owned(), value: Datum::Text(part.to_owned()) });
+    let mut insert = |heading: String, cells: Vec<Cell>| {
+        sheet.headings.insert(0, heading);
+        sheet.axes += 1;
+        for (row, cell) in sheet.rows.iter_mut().zip(cells) {
+            row.insert(0, cell);
+        }
+    };
+    if let Some(limit) = choose.steps() {
+        let number = |step: f64| Cell::Level { label: step.to_string(), value: Datum::Real(step) };
+        let cells = found.iter().map(|(_, step, _)| step.map_or(Cell::Absent, number)).collect();
+        insert(step_heading(limit), cells);
     }
+    let cells = found
+        .iter()
+        .map(|(part, ..)| Cell::Level { label: (*part).to_owned(), value: Datum::Text((*part).to_owned()) });
+    insert(PART_COLUMN.to_owned(), cells.collect());
     sheet
+}
+
+/// Returns the heading of a limit with several values: `small.bytes at most`.
+#[must_use]
+pub fn step_heading(limit: &UpperLimit) -> String {
+    format!("{} at most", limit.value.text)
 }
 
 /// Returns the values of a table as the beginning of its caption.
@@ -262,19 +297,46 @@ pub(super) fn subject(experiment: &Experiment, table: &Table) -> String {
 fn choose_subject(choose: &Question, table: &Table) -> String {
     let is_bounded = table.replicate.is_some() || table.interval != Interval::Seeds;
     let how = if is_bounded { "with 95 % confidence" } else { "in this one training" };
-    let what = match choose.max_drop {
-        Some(most) => format!("that loses at most {most} of {} {how}", choose.select.value.text),
-        None => format!("that cannot be told from the best in {}", choose.select.value.text),
+    let (size, select) = (&choose.size.text, &choose.select.value.text);
+    let mut text = match (choose.goal, choose.max_drop) {
+        (Goal::Smallest, Some(most)) => {
+            format!("the smallest {size} that loses at most {most} of {select} {how}")
+        }
+        (Goal::Smallest, None) if choose.at_least.is_empty() => {
+            format!("the smallest {size} that cannot be told from the best in {select}")
+        }
+        (Goal::Smallest, None) => format!("the smallest {size}"),
+        (Goal::Best, Some(most)) => format!("the largest {select}, which loses at most {most} {how}"),
+        (Goal::Best, None) => format!("the largest {select}"),
     };
-    let mut text = format!("the smallest {} {what}", choose.minimize.text);
-    for (limit, most) in &choose.at_most {
-        text += &format!("; {} at most {most}", limit.text);
+    for limit in &choose.at_most {
+        let most: Vec<String> = limit.most.iter().map(f64::to_string).collect();
+        text += &format!("; {} at most {}", limit.value.text, most.join(", "));
+    }
+    for (value, least) in &choose.at_least {
+        text += &format!("; {} at least {least} {how}", value.text);
     }
     match &choose.report {
         Some(report) if !choose.is_optimistic() => text += &format!("; reported on {}", report.value.text),
         Some(_) | None => text += "; optimistic: chosen and reported on the same images",
     }
     text
+}
+
+/// Returns the words on the groups of a table: the axes of its fronts or answers.
+pub(super) fn groups(experiment: &Experiment, kind: &TableKind) -> String {
+    let what = match kind {
+        TableKind::Pareto { .. } => "a front",
+        TableKind::Choose(_) => "an answer",
+        TableKind::Table { .. }
+        | TableKind::Pivot { .. }
+        | TableKind::Contrast { .. }
+        | TableKind::Importance { .. } => return String::new(),
+    };
+    match experiment.axis_names(kind.groups()).as_slice() {
+        [] => String::new(),
+        names => format!("; {what} for each {}", names.join(", ")),
+    }
 }
 
 /// Returns the meaning of the marks in a table, and the rule by which points are left out.
@@ -303,6 +365,8 @@ pub(crate) fn methods(kind: &TableKind) -> &'static [Method] {
         TableKind::Pivot { margin: Some(_), .. } => &[Method::NonInferiority, Method::Holm],
         TableKind::Contrast { .. } => &[Method::ZeroEffect, Method::Holm],
         TableKind::Choose(choose) if choose.max_drop.is_some() => &[Method::NonInferiority],
+        TableKind::Choose(choose) if !choose.at_least.is_empty() => &[Method::LowerBound],
+        TableKind::Choose(choose) if choose.goal == Goal::Best => &[],
         TableKind::Choose(_) => &[Method::MayBeBest],
         TableKind::Importance { .. } => &[Method::VarianceShares],
         TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Pareto { .. } => &[],

@@ -78,6 +78,24 @@ pub(super) fn list<O: Ops>(
     }
 }
 
+/// Lists some points of one group, in this order, one row each. The title has the levels of the group.
+pub(super) fn list_group<O: Ops>(
+    graph: &TaskGraph<O>,
+    table: &Table,
+    points: &TablePoints,
+    listed: &[usize],
+) -> Sheet {
+    let mut sheet = list(graph, table, points, listed, Layout::Grid);
+    let titled = points.group_axes;
+    if let Some(&first) = listed.first() {
+        sheet.title = place(&graph.experiment, &points.axes[..titled], points.group(first));
+    }
+    sheet.headings.drain(..titled);
+    sheet.axes -= titled;
+    sheet.rows.iter_mut().for_each(|row| drop(row.drain(..titled)));
+    sheet
+}
+
 /// Lays the points of a pivot out as grids: one for each combination of the axes in `each`, and one more for standard
 /// deviations of averaged values. The points' axes are `each`, then `rows`, then `columns`.
 pub(super) fn pivot<O: Ops>(

@@ -3,14 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use super::front::front;
 use crate::dense::AxisId;
 use crate::statistics::estimate::Estimate;
 
 /// The points behind a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TablePoints {
-    /// The axes that the table keeps, by their index in the file, in the order of the levels.
+    /// The axes that the table keeps, by their index in the file, in the order of the levels: first those of the groups.
     pub axes: Vec<AxisId>,
+    /// The number of axes of the groups: a `Pareto` table has a front for each combination of their levels, a `Choose`
+    /// table an answer.
+    pub group_axes: usize,
     /// The headings of the values.
     pub headings: Vec<String>,
     /// The points, ordered by their levels.
@@ -33,8 +37,45 @@ pub struct TablePoint {
     /// For each value that stands for itself, its mean in each unit of replication, by the unit's level. Empty for
     /// values that are made of several points, such as effects.
     pub units: Vec<BTreeMap<usize, f64>>,
+    /// For each value that the table tests, the results behind it: for each row a number that rows share if all their
+    /// results come from the same records. Empty for other values.
+    pub sources: Vec<Vec<u64>>,
     /// Whether a result behind the values is missing because a task failed.
     pub is_failed: bool,
+}
+
+impl TablePoints {
+    /// Returns the levels of the group of a point.
+    #[must_use]
+    pub fn group(&self, point: usize) -> &[usize] {
+        &self.points[point].levels[..self.group_axes]
+    }
+
+    /// Splits points, given by their indices, into groups, in the order of the groups' levels.
+    #[must_use]
+    pub fn by_group(&self, points: &[usize]) -> Vec<Vec<usize>> {
+        let mut groups: BTreeMap<&[usize], Vec<usize>> = BTreeMap::new();
+        for &at in points {
+            groups.entry(self.group(at)).or_default().push(at);
+        }
+        groups.into_values().collect()
+    }
+
+    /// Returns the points on the front of each group of `points`, each front by ascending cost.
+    #[must_use]
+    pub fn fronts(&self, points: &[usize]) -> Vec<Vec<usize>> {
+        let of_group = |members: Vec<usize>| {
+            let on_front = front(members.iter().map(|&at| &self.points[at]), self.same_cost);
+            on_front.into_iter().map(|place| members[place]).collect()
+        };
+        self.by_group(points).into_iter().map(of_group).collect()
+    }
+
+    /// Returns the indices of all points.
+    #[must_use]
+    pub fn all(&self) -> Vec<usize> {
+        (0..self.points.len()).collect()
+    }
 }
 
 impl TablePoint {
@@ -57,6 +98,7 @@ mod tests {
             levels: vec![],
             values: vec![],
             units: vec![units.iter().copied().collect()],
+            sources: vec![],
             is_failed: false,
         }
     }

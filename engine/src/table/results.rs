@@ -60,6 +60,12 @@ impl Results {
         self.metrics[task.index()].is_none() && self.failed.contains(&task)
     }
 
+    /// Returns a number that tasks share if their results come from one record; `None` without a result. It is the address
+    /// of the metrics, which tasks of one key share.
+    pub(super) fn record(&self, task: TaskId) -> Option<usize> {
+        self.metrics[task.index()].as_ref().map(|metrics| Arc::as_ptr(metrics).addr())
+    }
+
     /// Copies the result of a task to another of the same key.
     pub fn share(&mut self, task: TaskId, same_as: TaskId) {
         if let Some(bits) = self.answers.get(&same_as) {

@@ -2,6 +2,7 @@
 //! Knows nothing of how rows are grouped.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rayon::prelude::*;
 
@@ -45,6 +46,9 @@ pub struct Row {
     pub answers: Vec<Option<Answers>>,
     /// For each value, whether an accuracy in it is near chance.
     pub near_chance: Vec<bool>,
+    /// A number that two rows share if all results behind their values come from the same records; `None` if the table
+    /// makes no test.
+    pub source: Option<u64>,
     /// Whether a result that the row needs is missing.
     pub is_missing: bool,
     /// Whether the row misses a result because a task failed.
@@ -150,7 +154,9 @@ impl<O: Ops> PointScope<'_, O> {
         // An undefined metric will not get a value; a missing result may still come.
         let is_missing = values.iter().any(Option::is_none) && expressions.iter().any(|of| self.lacks(of));
         let is_failed = is_missing && expressions.iter().any(|of| self.has_failed(of));
-        Ok(FoundRow::Row(Row { point: self.point, values, answers, near_chance, is_missing, is_failed }))
+        let source = table.kind.makes_tests().then(|| self.source(expressions));
+        let point = self.point;
+        Ok(FoundRow::Row(Row { point, values, answers, near_chance, source, is_missing, is_failed }))
     }
 
     /// Evaluates an expression at this point; `None` if it is undefined or a result is missing.
@@ -256,6 +262,18 @@ impl<O: Ops> PointScope<'_, O> {
         // An expression that is not linear in the accuracies is not a mean over images.
         let is_linear = (sum - actual).abs() <= 1e-9 * scale.max(actual.abs());
         Ok(images.filter(|_| is_linear).map(|images| Answers { constant, terms, images }))
+    }
+
+    /// Returns a number that two points share if the results that expressions name come from the same records, and the
+    /// axes that they name have the same levels.
+    fn source(&self, expressions: &[&Expression]) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for reference in expressions.iter().flat_map(|expression| &expression.references) {
+            let axis = self.graph.experiment.axes.find(|axis| axis.name == reference.root);
+            axis.map(|axis| self.points.level(self.point, axis)).hash(&mut hasher);
+            self.task(&reference.root).and_then(|task| self.results.record(task)).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// Returns whether a task that an expression names has no result.

@@ -29,8 +29,8 @@ pub struct TableSheets {
     pub arrangement: Arrangement,
     /// The points behind the grids.
     pub points: TablePoints,
-    /// The answer of a `Choose` table; `None` for the other kinds.
-    pub choice: Option<Answer>,
+    /// The answers of a `Choose` table, one for each group; none for the other kinds.
+    pub answers: Vec<Answer>,
 }
 
 /// Makes a table from results; the error contains the expression that cannot be evaluated.
@@ -43,8 +43,8 @@ pub fn make<O: Ops>(
 ) -> Result<TableSheets, TableError> {
     let rows = Rows::new(graph, results, table, &table.values())?;
     let points = kind::points_of(graph, &rows, table);
-    let choice = Answer::from_rows(&rows, table, &points.axes);
-    let sheets = kind::sheets(graph, table, &points, choice.as_ref(), layout);
+    let answers = Answer::from_rows(&rows, table, &points.axes);
+    let sheets = kind::sheets(graph, table, &points, &answers, layout);
     let mut caption = caption(ops, graph, table);
     let near_chance =
         |cell: &Cell| matches!(cell, Cell::Value(value) if value.near_chance && value.interval.is_some());
@@ -52,7 +52,7 @@ pub fn make<O: Ops>(
         caption += "; a–b is from the least to the largest, near chance";
     }
     let arrangement = kind::arrangement(&table.kind);
-    Ok(TableSheets { name: table.name.clone(), caption, sheets, arrangement, points, choice })
+    Ok(TableSheets { name: table.name.clone(), caption, sheets, arrangement, points, answers })
 }
 
 impl TableSheets {
@@ -71,8 +71,7 @@ impl TableSheets {
     /// Returns a sheet with a row for every point of the table, in the order of their levels, whatever its kind.
     #[must_use]
     pub fn every_point<O: Ops>(&self, graph: &TaskGraph<O>, table: &Table) -> Sheet {
-        let all: Vec<usize> = (0..self.points.points.len()).collect();
-        layout::list(graph, table, &self.points, &all, Layout::Grid)
+        layout::list(graph, table, &self.points, &self.points.all(), Layout::Grid)
     }
 
     /// Returns the table for other programs, with a row per row of each grid. A row has the values of the axes, then

@@ -2,6 +2,7 @@
 
 mod arithmetic;
 mod bench;
+mod choices;
 mod cite;
 mod cluster;
 mod cluster_bench;

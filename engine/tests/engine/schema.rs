@@ -45,6 +45,7 @@ fn every_field_is_told_with_what_holds_without_it() {
             "only: a list of constraints () else ",
             "nodes: a map, `{\"node\": …}` () required",
             "tables: a map, `{\"table\": …}` () else ",
+            "show: a list of tables, `[\"drop\", \"pareto\"]` () else the first five tables",
         ],
     );
 }

@@ -8,12 +8,13 @@ use fewbits_engine::ops::MetricRole;
 use fewbits_engine::plan::Planner;
 use fewbits_engine::spec::expression::Expression;
 use fewbits_engine::spec::node::{Node, Nodes, with_role};
-use fewbits_engine::spec::table::{Question, Table, TableKind};
+use fewbits_engine::spec::question::{Question, UpperLimit};
+use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::text::fault::{Faults, Span, suggest};
 use fewbits_ops::StandardOps;
 
 use super::note;
-use super::table::ResultTables;
+use super::table::{ResultTables, ToldChoice};
 use crate::cli::{ChooseArgs, Global, OutputFormat};
 use crate::exit::{Coded, Exit};
 use crate::output::print_bytes;
@@ -21,7 +22,7 @@ use crate::question::usual;
 use crate::session::{open, reader};
 
 /// Answers a `Choose` question. If several nodes quantize, the smallest of their answers comes first. Exit code 1 if no point
-/// fits.
+/// fits; of a question with several answers, if a group has none.
 pub fn choose(args: &ChooseArgs, global: &Global) -> Result<Exit> {
     if args.format == OutputFormat::Parquet {
         return Err(Coded::usage("an answer is not written as Parquet; use text, md, csv or json"));
@@ -34,19 +35,18 @@ pub fn choose(args: &ChooseArgs, global: &Global) -> Result<Exit> {
     let shown = ResultTables::new(&session, &plan, &store)?;
     let answer = |table: &Table| Ok((table.name.clone(), shown.choice(table, args.format)?));
     let mut answers = tables.iter().map(answer).collect::<Result<Vec<_>>>()?;
-    let size = |(_, (_, size)): &(String, (Vec<u8>, Option<f64>))| size.unwrap_or(f64::INFINITY);
+    let size = |(_, told): &(String, ToldChoice)| told.size.unwrap_or(f64::INFINITY);
     answers.sort_by(|one, other| size(one).total_cmp(&size(other)));
     note(planner.notes().into_iter().chain(store.warnings()));
     let is_text = matches!(args.format, OutputFormat::Text | OutputFormat::Md);
     let several = answers.len() > 1;
-    let fits = answers.first().is_some_and(|(_, (_, size))| size.is_some());
+    let fits = answers.first().is_some_and(|(_, told)| told.size.is_some());
     // A table or an object for programs is about one network.
-    for (at, (node, (text, _))) in answers.into_iter().take(if is_text { usize::MAX } else { 1 }).enumerate()
-    {
+    for (at, (node, told)) in answers.into_iter().take(if is_text { usize::MAX } else { 1 }).enumerate() {
         if is_text && several {
             print_bytes(format!("{}{node}\n\n", if at > 0 { "\n" } else { "" }).as_bytes())?;
         }
-        print_bytes(&text)?;
+        print_bytes(&told.text)?;
     }
     Ok(if fits { Exit::Done } else { Exit::Failed })
 }
@@ -102,18 +102,18 @@ fn limit(table: &mut Table, args: &ChooseArgs, nodes: &Nodes) -> Result<()> {
             return Err(Coded::usage(format!("{file}: {message}; write the limit into its `at_most`")));
         };
         let limit = Expression::compile(&limited, Span::default(), &mut Faults::default());
-        choose.at_most.retain(|(limited, _)| with_role(limited, nodes, role).next().is_none());
-        choose.at_most.extend(limit.map(|limit| (limit, most)));
+        choose.at_most.retain(|limited| with_role(&limited.value, nodes, role).next().is_none());
+        choose.at_most.extend(limit.map(|value| UpperLimit { value, most: vec![most] }));
     }
     Ok(())
 }
 
 /// Returns the metric that an option limits, as `node.metric`: that of the file's own limit, which the option replaces;
-/// else of the network in `minimize`, else of the nearest node upstream of the values that select.
+/// else of the network whose size counts, else of the nearest node upstream of the values that select.
 fn limited_metric(choose: &Question, role: MetricRole, nodes: &Nodes) -> Option<String> {
-    let own = choose.at_most.iter().find_map(|(limited, _)| with_role(limited, nodes, role).next());
+    let own = choose.at_most.iter().find_map(|limit| with_role(&limit.value, nodes, role).next());
     let own = own.and_then(|of| nodes.iter().find(|node| node.name == of.root));
-    let values = [&choose.minimize].into_iter().chain(choose.at_most.iter().map(|(limited, _)| limited));
+    let values = [&choose.size].into_iter().chain(choose.at_most.iter().map(|limit| &limit.value));
     let mut values = values.chain([&choose.select.value]);
     let node = own.or_else(|| values.find_map(|value| nearest_node(value, role, nodes)))?;
     Some(format!("{}.{}", node.name, node.kind.metric(role)?))

@@ -279,7 +279,8 @@ impl Live<'_> {
             sayln!("{standing}");
         }
         let shown = ResultTables::tables(&session, plan, &store)?;
-        let is_whole = if view.had_board() { show_tables(&session, &shown, &view, summary)? } else { true };
+        let is_whole =
+            if view.had_board() { show_tables(&session, &shown, (args, &view), summary)? } else { true };
         Ok(exit_of(summary, is_whole, signals))
     }
 }

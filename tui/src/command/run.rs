@@ -17,7 +17,7 @@ use super::detach;
 use super::live;
 use super::table::ResultTables;
 use super::{note, print};
-use crate::cli::{Global, OutputFormat, RunArgs};
+use crate::cli::{Global, RunArgs};
 use crate::cluster::on_workers;
 use crate::dashboard::driver::{DashboardSetup, VersionListener};
 use crate::exit::Exit;
@@ -55,7 +55,7 @@ pub fn run(args: &RunArgs, global: &Global) -> Result<Exit> {
     let has_nothing_new = args.cluster.is_given()
         && summary.skipped > 0
         && (summary.ran == 0 || signals.asked() == Halt::Leave);
-    let is_whole = has_nothing_new || show_tables(&session, &shown, &view, &summary)?;
+    let is_whole = has_nothing_new || show_tables(&session, &shown, (args, &view), &summary)?;
     if signals.asked() == Halt::Leave && view.had_board() {
         sayln!("{LEFT}");
     }
@@ -74,21 +74,21 @@ pub fn exit_of(summary: &Summary, is_whole: bool, signals: &Signals) -> Exit {
     }
 }
 
-/// Prints the tables, and after the dashboard the summary and the best points. Returns whether every table could be made.
+/// Prints the tables that the experiment shows, and after the dashboard the summary and the best points. Returns whether every table could be made.
 pub fn show_tables(
     session: &Session,
     shown: &ResultTables<'_>,
-    view: &Viewer,
+    (args, view): (&RunArgs, &Viewer),
     summary: &Summary,
 ) -> Result<bool> {
     let mut failed = vec![];
     let mut printed = Ok(());
     if !session.graph.experiment.tables.is_empty() {
-        let every = shown.every(OutputFormat::Text)?;
+        let rendered = shown.shown(&args.file.file)?;
         if !view.is_json() {
-            printed = print(&format!("\n{}", every.text));
+            printed = print(&format!("\n{}", rendered.text));
         }
-        failed = every.failed;
+        failed = rendered.failed;
     }
     if view.had_board() {
         say!("\n{}\n{}", sentence(summary), shown.best());

@@ -9,6 +9,7 @@ use fewbits_engine::graph::{TaskGraph, TaskId};
 use fewbits_engine::ops::MetricRole;
 use fewbits_engine::plan::{Plan, Planner};
 use fewbits_engine::spec::table::{Table, TableKind};
+use fewbits_engine::table::answer::Answer;
 use fewbits_engine::table::layout::Layout;
 use fewbits_engine::table::long;
 use fewbits_engine::table::results::Results;
@@ -78,6 +79,14 @@ pub struct RenderedTables {
     pub failed: Vec<String>,
 }
 
+/// Holds the answers to a question, as told.
+pub struct ToldChoice {
+    /// The answers, in the format asked for.
+    pub text: Vec<u8>,
+    /// The size of the first chosen point; `None` if a group has no point that fits.
+    pub size: Option<f64>,
+}
+
 /// Holds the results of an experiment, for its tables.
 pub struct ResultTables<'s> {
     session: &'s Session,
@@ -112,14 +121,46 @@ impl<'s> ResultTables<'s> {
         self.results.damaged()
     }
 
-    /// Renders all tables in a text format; the long table if the experiment has none. A table that fails does not
-    /// affect the others.
-    pub fn every(&self, format: OutputFormat) -> Result<RenderedTables> {
-        let tables = &self.session.graph.experiment.tables;
-        let (mut made, mut failed) = (vec![], vec![]);
-        if tables.is_empty() {
-            made.push(self.rows(format)?);
+    /// Renders the tables that a run prints, and says how to see the others.
+    pub fn shown(&self, file: &Path) -> Result<RenderedTables> {
+        let experiment = &self.session.graph.experiment;
+        let shown = experiment.shown_tables();
+        let is_shown = |table: &&Table| shown.iter().any(|of| of.name == table.name);
+        let others: Vec<&str> = experiment
+            .tables
+            .iter()
+            .filter(|table| !is_shown(table))
+            .map(|table| table.name.as_str())
+            .collect();
+        let mut rendered = self.rendered(&shown, OutputFormat::Text)?;
+        if !others.is_empty() {
+            let file = quoted(&file.to_string_lossy());
+            let count = if others.len() == 1 {
+                "1 more table".to_owned()
+            } else {
+                format!("{} more tables", others.len())
+            };
+            let names = others.join(", ");
+            rendered.text += &printable(&format!(
+                "\n{count}: {names}. Show one with `fewbits table {file} NAME`, all without a name.\n"
+            ));
         }
+        Ok(rendered)
+    }
+
+    /// Renders all tables in a text format; the long table if the experiment has none.
+    pub fn every(&self, format: OutputFormat) -> Result<RenderedTables> {
+        let tables: Vec<&Table> = self.session.graph.experiment.tables.iter().collect();
+        if tables.is_empty() {
+            let text = String::from_utf8(self.rows(format)?).context("the tables are no text")?;
+            return Ok(RenderedTables { text, failed: vec![] });
+        }
+        self.rendered(&tables, format)
+    }
+
+    /// Renders tables in a text format. A table that fails does not affect the others.
+    fn rendered(&self, tables: &[&Table], format: OutputFormat) -> Result<RenderedTables> {
+        let (mut made, mut failed) = (vec![], vec![]);
         for table in tables {
             match self.one(table, format) {
                 Ok(text) => made.push(text),
@@ -158,8 +199,7 @@ impl<'s> ResultTables<'s> {
 
     /// Returns the sentences of a `Choose` table's answer; none for other tables.
     fn sentences(&self, made: &TableSheets, table: &Table) -> Vec<String> {
-        let answer = |choice| render::choice::answer(choice, table, &self.session.graph.experiment);
-        made.choice.as_ref().map_or(vec![], answer)
+        render::choice::answers(&made.answers, table, &self.session.graph.experiment)
     }
 
     /// Returns the answer of a `Choose` table as text; empty for other tables.
@@ -177,31 +217,34 @@ impl<'s> ResultTables<'s> {
         printable(&format!("\n{said}\n"))
     }
 
-    /// Returns the answer to a question, and the size of the chosen point; `None` if no point fits. Text and Markdown have the
-    /// sentences above the figures.
-    pub fn choice(&self, table: &Table, format: OutputFormat) -> Result<(Vec<u8>, Option<f64>)> {
+    /// Returns the answers to a question. Text and Markdown have the sentences above the figures.
+    pub fn choice(&self, table: &Table, format: OutputFormat) -> Result<ToldChoice> {
         let made = make(&*self.session.ops, &self.session.graph, &self.results, table, Layout::Grid)
             .map_err(|error| anyhow!("table `{}`: {error}", table.name))?;
-        let chosen =
-            made.choice.as_ref().and_then(|choice| Some(choice.candidates[choice.chosen?].size.mean));
+        let first = made.answers.first().filter(|_| render::choice::fit(&made));
+        let size = first.and_then(|choice| Some(choice.candidates[choice.chosen?].size.mean));
         if format == OutputFormat::Json {
             let answer = render::choice::json(&made, &self.sentences(&made, table))?;
-            return Ok(((serde_json::to_string_pretty(&answer)? + "\n").into_bytes(), chosen));
+            return Ok(ToldChoice {
+                text: (serde_json::to_string_pretty(&answer)? + "\n").into_bytes(),
+                size,
+            });
         }
         let figures = render::table::render(&made, format)?;
         if !matches!(format, OutputFormat::Text | OutputFormat::Md) {
-            return Ok((figures, chosen));
+            return Ok(ToldChoice { text: figures, size });
         }
         let said = format!("{}\n", self.answer(&made, table, format).trim_start());
-        let next = if format == OutputFormat::Text { self.export(&made, table) } else { None };
-        let next = next.map_or(String::new(), |command| printable(&format!("\n{command}\n")));
-        Ok(([said.into_bytes(), figures, next.into_bytes()].concat(), chosen))
+        let answers = made.answers.iter().filter(|_| format == OutputFormat::Text);
+        let commands: Vec<String> = answers.filter_map(|answer| self.export(answer, table)).collect();
+        let next = if commands.is_empty() { String::new() } else { format!("\n{}\n", commands.join("\n")) };
+        Ok(ToldChoice { text: [said.into_bytes(), figures, printable(&next).into_bytes()].concat(), size })
     }
 
     /// Returns the command that exports a network of the chosen point; `None` if the size is not that of a network.
-    fn export(&self, made: &TableSheets, table: &Table) -> Option<String> {
+    fn export(&self, answer: &Answer, table: &Table) -> Option<String> {
         let TableKind::Choose(choose) = &table.kind else { return None };
-        let (graph, answer) = (&self.session.graph, made.choice.as_ref()?);
+        let graph = &self.session.graph;
         let experiment = &graph.experiment;
         let levels = &answer.candidates[answer.chosen?].levels;
         let chosen: Vec<(&str, &str)> = experiment.labels(&answer.axes, levels).collect();
@@ -214,7 +257,7 @@ impl<'s> ResultTables<'s> {
         // The size is that of a network, or what a Footprint says of its network.
         let network =
             |task: TaskId| Some(task).filter(is_network).or_else(|| graph.inputs(task).first().copied());
-        let sized = experiment.nodes_in(&[&choose.minimize]);
+        let sized = experiment.nodes_in(&[&choose.size]);
         let tasks = sized.into_iter().flat_map(|node| graph.tasks_of(node)).filter(is_chosen);
         let mut networks: Vec<TaskId> = tasks.filter_map(network).filter(is_network).collect();
         // A size beside that of the network before quantization names both.

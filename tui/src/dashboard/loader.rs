@@ -291,7 +291,7 @@ pub fn make(
 
 /// Returns a Pareto table over bytes instead of bits per weight, or the other way round.
 fn other_cost(table: &Table, nodes: &[Node]) -> Option<Table> {
-    let TableKind::Pareto { minimize, maximize } = &table.kind else { return None };
+    let TableKind::Pareto { minimize, maximize, each } = &table.kind else { return None };
     let costs = [MetricRole::BitsPerWeight, MetricRole::Bytes];
     let exchanged = |[from, to]: [MetricRole; 2]| {
         let (root, metric) =
@@ -304,7 +304,11 @@ fn other_cost(table: &Table, nodes: &[Node]) -> Option<Table> {
     Some(Table {
         name: table.name.clone(),
         span: table.span,
-        kind: TableKind::Pareto { minimize: compile(&text)?, maximize: compile(&maximize.text)? },
+        kind: TableKind::Pareto {
+            minimize: compile(&text)?,
+            maximize: compile(&maximize.text)?,
+            each: each.clone(),
+        },
         filter: table.filter.as_ref().and_then(|filter| compile(&filter.text)),
         replicate: table.replicate,
         average: table.average.clone(),

@@ -10,7 +10,6 @@ use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::table::Table;
 use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::table::flat::Datum;
-use fewbits_engine::table::front::front;
 use fewbits_engine::table::layout::Arrangement;
 use fewbits_engine::table::points::{TablePoint, TablePoints};
 use fewbits_engine::table::sheet::{Cell, Sheet};
@@ -79,8 +78,7 @@ impl ShownTable {
     /// Prepares a table.
     #[must_use]
     pub fn new(graph: &TaskGraph<StandardOps>, table: &Table, made: TableSheets) -> Self {
-        let answer = made.choice.as_ref();
-        let answer = answer.map_or(vec![], |answer| choice::answer(answer, table, &graph.experiment));
+        let answer = choice::answers(&made.answers, table, &graph.experiment);
         Self {
             every: ShownSheet::new(made.every_point(graph, table)),
             caption: made.caption,
@@ -96,16 +94,17 @@ impl ShownTable {
     #[must_use]
     pub fn listing(&self, filter: &Filter, sort: Option<(usize, bool)>, all: bool) -> ListedRows<'_> {
         let printed = self.sheets.first().filter(|_| !all);
+        let is_printed = filter.is_empty() && self.sheets.len() == 1;
         let shown = match self.arrangement {
             Arrangement::List | Arrangement::Answer => printed,
-            // The points that satisfy a filter have a front of their own.
-            Arrangement::Front => printed.filter(|_| filter.is_empty()),
+            // The points that satisfy a filter have a front of their own, and so does each group.
+            Arrangement::Front => printed.filter(|_| is_printed),
             Arrangement::Grids => None,
         };
         let shown = shown.unwrap_or(&self.every);
         let mut rows: Vec<usize> =
             (0..shown.sheet.rows.len()).filter(|&row| shown.matches(row, filter)).collect();
-        if self.arrangement == Arrangement::Front && !all && !filter.is_empty() {
+        if self.arrangement == Arrangement::Front && !all && !is_printed {
             rows = self.front(&rows);
         }
         if let Some((column, descending)) = sort {
@@ -122,11 +121,10 @@ impl ShownTable {
         self.listing(filter, Some((cost, false)), true).rows
     }
 
-    /// Returns the Pareto front of these points, by ascending cost.
+    /// Returns the Pareto front of these points, group by group, each by ascending cost.
     #[must_use]
     pub fn front(&self, points: &[usize]) -> Vec<usize> {
-        let all = points.iter().map(|&at| &self.points.points[at]);
-        front(all, self.points.same_cost).into_iter().map(|at| points[at]).collect()
+        self.points.fronts(points).concat()
     }
 
     /// Compares two rows by a column. Missing values and NaN come last in both directions; levels that are not numbers

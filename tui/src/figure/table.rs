@@ -9,6 +9,7 @@ use fewbits_engine::ops::MetricRole;
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::node::with_role;
 use fewbits_engine::spec::table::{Table, TableKind};
+use fewbits_engine::table::answer::Answer;
 use fewbits_engine::table::front::{front, means};
 use fewbits_engine::table::layout::Arrangement;
 use fewbits_engine::table::points::{TablePoint, TablePoints};
@@ -53,7 +54,7 @@ pub fn draw(
         ));
     }
     match made.arrangement {
-        Arrangement::Front | Arrangement::Answer => Ok(trade_off(experiment, table, made, options)),
+        Arrangement::Front | Arrangement::Answer => Ok(trade_offs(experiment, table, made, options)),
         Arrangement::Grids => {
             let label = table.values().first().map_or("", |value| value.text.as_str());
             let map = |sheet: &Sheet| (printable(&sheet.title), heat_map::draw(sheet, label));
@@ -72,10 +73,34 @@ pub fn draw(
     }
 }
 
+/// Draws a figure for each group of a table, under the levels of the group.
+fn trade_offs(experiment: &Experiment, table: &Table, made: &TableSheets, options: &FigureOptions) -> Figure {
+    let draw = |members: Vec<usize>| {
+        let group = made.points.group(members[0]).to_vec();
+        let axes = &made.points.axes[..made.points.group_axes];
+        let labels = experiment.labels(axes, &group).map(|(axis, label)| format!("{axis}={label}"));
+        let title = printable(&labels.collect::<Vec<_>>().join(", "));
+        let points = members.iter().map(|&at| made.points.points[at].clone()).collect();
+        let points = TablePoints { points, ..made.points.clone() };
+        let answers: Vec<&Answer> = made.answers.iter().filter(|answer| answer.group == group).collect();
+        (title, trade_off(experiment, table, &points, &answers, options))
+    };
+    if made.points.group_axes == 0 {
+        let answers: Vec<&Answer> = made.answers.iter().collect();
+        return trade_off(experiment, table, &made.points, &answers, options);
+    }
+    stack(&made.points.by_group(&made.points.all()).into_iter().map(draw).collect::<Vec<_>>())
+}
+
 /// Draws all points of a table of a size against a gain, and marks the front and the chosen point. A gain that is an
 /// accuracy is drawn as an error on a logarithmic axis, because accuracies near 1 differ little on a linear one.
-fn trade_off(experiment: &Experiment, table: &Table, made: &TableSheets, options: &FigureOptions) -> Figure {
-    let points = &made.points;
+fn trade_off(
+    experiment: &Experiment,
+    table: &Table,
+    points: &TablePoints,
+    answers: &[&Answer],
+    options: &FigureOptions,
+) -> Figure {
     let best = front(&points.points, points.same_cost);
     let scene = TradeOff { experiment, points, is_error: gain_is_accuracy(experiment, table), best: &best };
     let mut series = vec![ChartSeries {
@@ -84,14 +109,14 @@ fn trade_off(experiment: &Experiment, table: &Table, made: &TableSheets, options
         marks: SeriesMarks::Line,
     }];
     series.extend(scene.groups());
-    if let Some(choice) = &made.choice {
-        let chosen = choice.chosen.map(|at| &choice.candidates[at].levels);
-        let place = chosen.and_then(|levels| points.points.iter().position(|point| point.levels == *levels));
+    if !answers.is_empty() {
+        let chosen = answers.iter().filter_map(|answer| Some(&answer.candidates[answer.chosen?].levels));
+        let places =
+            chosen.filter_map(|levels| points.points.iter().position(|point| point.levels == *levels));
         // The dot beneath has the name of the point.
-        let dot = place.and_then(|at| scene.dot(at)).map(|dot| Dot { name: None, ..dot });
-        let points: Vec<Dot> = dot.into_iter().collect();
+        let dots = places.filter_map(|at| scene.dot(at)).map(|dot| Dot { name: None, ..dot });
         let name = Some("chosen".to_owned());
-        series.push(ChartSeries { name, points, marks: SeriesMarks::Dots });
+        series.push(ChartSeries { name, points: dots.collect(), marks: SeriesMarks::Dots });
     }
     let gain = &points.headings[1];
     let y = if scene.is_error {

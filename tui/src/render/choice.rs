@@ -6,9 +6,11 @@ use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::expression::Expression;
 use fewbits_engine::spec::heading::PART_COLUMN;
 use fewbits_engine::spec::node::with_role;
-use fewbits_engine::spec::table::{Interval, Question, Table, TableKind};
+use fewbits_engine::spec::question::Question;
+use fewbits_engine::spec::table::{Interval, Table, TableKind};
 use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::table::answer::{Answer, Candidate};
+use fewbits_engine::table::kind::step_heading;
 
 use anyhow::Result;
 use fewbits_engine::dense::AxisId;
@@ -18,6 +20,32 @@ use serde_json::{Map, Value as Json, json};
 
 use super::number::{bytes, estimate, number, with_error};
 use super::table::missing;
+
+/// Writes the answers of a table, one sentence per element. Of several answers, each begins with its group, and its runner-up
+/// and next smaller point are left out.
+#[must_use]
+pub fn answers(answers: &[Answer], table: &Table, experiment: &Experiment) -> Vec<String> {
+    let TableKind::Choose(choose) = &table.kind else { return vec![] };
+    let of = |choice: &Answer| {
+        let mut said = answer(choice, table, experiment);
+        if let (Some(group), Some(first)) = (group(choice, choose, experiment), said.first_mut()) {
+            *first = format!("{group}: {first}");
+        }
+        said
+    };
+    answers.iter().flat_map(of).collect()
+}
+
+/// Returns the group of an answer in words; `None` for a question with one answer.
+#[must_use]
+pub fn group(choice: &Answer, choose: &Question, experiment: &Experiment) -> Option<String> {
+    let labels =
+        experiment.labels(&choice.axes, &choice.group).map(|(axis, label)| format!("{axis}={label}"));
+    let step = choose.steps().zip(choice.step);
+    let step = step.map(|(limit, most)| format!("{} {}", step_heading(limit), number(most)));
+    let words: Vec<String> = labels.chain(step).collect();
+    choose.has_groups().then(|| words.join(", "))
+}
 
 /// Writes an answer, one sentence per element: the chosen point with its confidence, the runner-up, the next smaller
 /// point.
@@ -35,21 +63,28 @@ pub fn answer(choice: &Answer, table: &Table, experiment: &Experiment) -> Vec<St
     said
 }
 
-/// Writes an answer as one JSON object: whether a point fits, the sentences, and the points that they name, each with
-/// the upper bound of its drop.
+/// Writes answers as one JSON object: whether each has a point that fits, the sentences, and the points that the table
+/// lists, each with the upper bound of its drop.
 pub fn json(made: &TableSheets, sentences: &[String]) -> Result<Json> {
-    let parts = made
-        .choice
-        .iter()
-        .flat_map(|choice| choice.parts().into_iter().map(|(part, at)| (part, choice.candidates[at].drop())));
+    let listed = if made.answers.len() > 1 { 1 } else { usize::MAX };
+    let parts = made.answers.iter().flat_map(|choice| {
+        let parts = choice.parts().into_iter().take(listed);
+        parts.map(|(part, at)| (part, choice.candidates[at].drop()))
+    });
     let point = |((part, drop), mut values): ((&str, Option<Estimate>), Map<String, Json>)| {
         values.remove(PART_COLUMN);
         let bound = drop.and_then(|drop| drop.upper_bound()).map_or(Json::Null, json_number);
         json!({ "part": part, "drop_bound": bound, "values": values })
     };
     let points: Vec<Json> = parts.zip(made.flat()?.objects()).map(point).collect();
-    let fits = made.choice.as_ref().is_some_and(|choice| choice.chosen.is_some());
+    let fits = fit(made);
     Ok(json!({ "fits": fits, "sentences": sentences, "points": points }))
+}
+
+/// Returns whether every answer has a point that fits.
+#[must_use]
+pub fn fit(made: &TableSheets) -> bool {
+    !made.answers.is_empty() && made.answers.iter().all(|choice| choice.chosen.is_some())
 }
 
 /// Returns whether a drop is zero in every unit.
@@ -94,6 +129,9 @@ impl Teller<'_> {
             ));
         }
         said.extend(self.better_baseline(at));
+        if self.choose.has_groups() {
+            return said;
+        }
         if let Some(at) = self.choice.runner_up {
             let other = &self.choice.candidates[at];
             let (place, size) = (self.place(at), self.size(other));
@@ -142,10 +180,10 @@ impl Teller<'_> {
     }
 
     fn size(&self, candidate: &Candidate) -> String {
-        let (text, size) = (&self.choose.minimize.text, candidate.size.mean);
-        if self.is(&self.choose.minimize, MetricRole::Bytes) {
+        let (text, size) = (&self.choose.size.text, candidate.size.mean);
+        if self.is(&self.choose.size, MetricRole::Bytes) {
             bytes(size.round() as u64)
-        } else if self.is(&self.choose.minimize, MetricRole::BitsPerWeight) {
+        } else if self.is(&self.choose.size, MetricRole::BitsPerWeight) {
             format!("{size:.2} bits per weight")
         } else {
             format!("{text} {}", number(size))

@@ -147,10 +147,15 @@ fn sentence(method: Method) -> &'static str {
             "A loss counts as small where a one-sided t test puts it below its margin at 5 % (non-inferiority; Piaggio \
              et al. 2012)."
         }
+        Method::LowerBound => {
+            "A value keeps a lower limit where its one-sided 95 % confidence bound does (Student 1908)."
+        }
         Method::ZeroEffect => {
             "Effects are tested against zero by two-sided t tests within units (Student 1908)."
         }
-        Method::Holm => "Tests are adjusted for all tests of their table (Holm 1979).",
+        Method::Holm => {
+            "Tests are adjusted for all tests of their table (Holm 1979); points of equal networks count as one."
+        }
         Method::MayBeBest => {
             "A point may be the best unless a one-sided paired t test, at 5 % over the number of other points, finds \
              another better (comparison with the best, Hsu 1996)."
@@ -171,7 +176,7 @@ fn sentence(method: Method) -> &'static str {
 pub fn sources(cite: &Citation) -> Vec<&'static str> {
     let of = |method: &Method| -> &[&'static str] {
         match method {
-            Method::TInterval | Method::ZeroEffect => &[STUDENT],
+            Method::TInterval | Method::ZeroEffect | Method::LowerBound => &[STUDENT],
             Method::Wilson => &[WILSON],
             Method::Images => &[STUDENT, WILSON],
             Method::NetworksAndImages => &[DORFMAN, HILLIS],

@@ -24,7 +24,7 @@ pub fn section(material: &Material<'_>) -> Markup {
         filter: None,
         replicate: None,
         average: vec![],
-        interval: Interval::default(),
+        interval: Interval::Seeds,
     };
     // A value that cannot be evaluated without its table's filter has no section.
     let Ok(made) = make(&*material.session.ops, graph, &material.results, &table, Layout::Grid) else {

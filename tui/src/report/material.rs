@@ -33,9 +33,9 @@ pub struct Material<'m> {
     pub tables: Vec<(&'m Table, TableSheets)>,
     /// The tables that could not be made, with the error.
     pub failed: Vec<(&'m Table, TableError)>,
-    /// The question and its answer: that of the first `Choose` table, else the usual question. `None` if the experiment
+    /// The question and its answers: that of the first `Choose` table, else the usual question. `None` if the experiment
     /// has neither.
-    pub choice: Option<(Table, Answer)>,
+    pub choice: Option<(Table, Vec<Answer>)>,
 }
 
 impl<'m> Material<'m> {
@@ -52,18 +52,20 @@ impl<'m> Material<'m> {
                 Err(error) => failed.push((table, error)),
             }
         }
-        let asked = tables.iter().find_map(|(table, made)| Some(((*table).clone(), made.choice.clone()?)));
+        let mut asked = tables.iter().filter(|(_, made)| !made.answers.is_empty());
+        let asked = asked.next().map(|(table, made)| ((*table).clone(), made.answers.clone()));
         let choice = match asked {
             Some(asked) => Some(asked),
             None => {
                 let questions = usual(graph).unwrap_or_default().into_iter();
                 let answers = questions.filter_map(|table| {
-                    let choice = kind::answer(graph, &results, &table).ok().flatten()?;
+                    let choice = kind::answers(graph, &results, &table).ok()?;
                     Some((table, choice))
                 });
                 // The answers compete: the smallest that is good enough wins.
-                let size = |(_, choice): &(Table, Answer)| {
-                    choice.chosen.map_or(f64::INFINITY, |at| choice.candidates[at].size.mean)
+                let size = |(_, choice): &(Table, Vec<Answer>)| {
+                    let chosen = choice.first().and_then(|answer| Some((answer, answer.chosen?)));
+                    chosen.map_or(f64::INFINITY, |(answer, at)| answer.candidates[at].size.mean)
                 };
                 answers.min_by(|one, other| size(one).total_cmp(&size(other)))
             }
@@ -91,13 +93,19 @@ impl<'m> Material<'m> {
 
     /// Returns the phrase for the network of [`Self::chosen`].
     pub fn title(&self) -> &'static str {
-        let is_chosen = self.choice.as_ref().is_some_and(|(_, choice)| choice.chosen.is_some());
+        let is_chosen = self.recommendation().is_some_and(|answer| answer.chosen.is_some());
         if is_chosen { "the recommended network" } else { "the network that comes closest" }
+    }
+
+    /// Returns the answer that recommends a network: the first one with a chosen point, else the first one.
+    fn recommendation(&self) -> Option<&Answer> {
+        let (_, answers) = self.choice.as_ref()?;
+        answers.iter().find(|answer| answer.chosen.is_some()).or(answers.first())
     }
 
     /// Returns whether a task lies at the recommended point, else at the closest one.
     pub fn is_recommended(&self, task: TaskId) -> bool {
-        let Some((_, choice)) = &self.choice else { return false };
+        let Some(choice) = self.recommendation() else { return false };
         let Some(candidate) = choice.chosen.or(choice.closest).map(|at| &choice.candidates[at]) else {
             return false;
         };
@@ -109,19 +117,19 @@ impl<'m> Material<'m> {
 
     /// Returns the task that quantizes the recommended network, else the closest one, in its first replicate.
     pub fn chosen(&self) -> Option<TaskId> {
-        let (table, choice) = self.choice.as_ref()?;
+        let ((table, _), choice) = (self.choice.as_ref()?, self.recommendation()?);
         let TableKind::Choose(choose) = &table.kind else { return None };
         let candidate = &choice.candidates[choice.chosen.or(choice.closest)?];
         let graph = self.graph();
         let node =
-            choose.minimize.references.iter().find_map(|reference| graph.experiment.node(&reference.root))?;
+            choose.size.references.iter().find_map(|reference| graph.experiment.node(&reference.root))?;
         let points = &graph.node_tasks[node].points;
         let agrees = |point: &PointId| {
             let mut pairs = choice.axes.iter().zip(&candidate.levels);
             pairs.all(|(&axis, &level)| points.level(*point, axis).is_none_or(|own| own == level))
         };
         let mut task = points.ids().find(agrees).map(|point| graph.task(node, point))?;
-        // If `minimize` names a node that reads the network, follow its inputs to the quantization.
+        // If the size names a node that reads the network, follow its inputs to the quantization.
         while !matches!(graph.resolved_op(task).op, Op::Quantize(_) | Op::Allocate(_)) {
             task = *graph.inputs(task).first()?;
         }

@@ -7,7 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::material::Material;
 use super::{confusion, curves, distribution, failures, importance, layers, provenance, tables, wiring};
-use crate::render::choice::answer;
+use crate::render::choice::answers;
 use crate::render::number::count;
 use crate::ui::plain::printable;
 
@@ -67,7 +67,7 @@ fn summary(material: &Material<'_>) -> Markup {
     let graph = material.graph();
     let counts = material.plan.counts(graph.tasks());
     let missing = counts.tasks - counts.cached;
-    let said = material.choice.as_ref().map(|(table, choice)| answer(choice, table, &graph.experiment));
+    let said = material.choice.as_ref().map(|(table, choice)| answers(choice, table, &graph.experiment));
     let resolved = graph.node_tasks.iter().flat_map(|node| &node.resolved_ops);
     let activations = material.session.ops.activations(&resolved.map(|work| &work.op).collect::<Vec<_>>());
     html! {

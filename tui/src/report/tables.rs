@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use super::material::Material;
 use crate::figure::options::FigureOptions;
 use crate::figure::{self, shade};
-use crate::render::choice::answer;
+use crate::render::choice::answers;
 use crate::render::table::{cell_text, missing};
 use crate::ui::plain::printable;
 
@@ -45,8 +45,10 @@ pub(super) fn one(material: &Material<'_>, table: &Table, made: &TableSheets) ->
         h3 id=(format!("table-{}", table.name)) { (table.name) }
         p.dim { (printable(&made.caption)) }
         @for sentence in missing(made.missing(), made.failed()) { p { (sentence) "." } }
-        @if let Some(choice) = &made.choice {
-            div.answer { @for sentence in answer(choice, table, experiment) { p { (printable(&sentence)) } } }
+        @if !made.answers.is_empty() {
+            div.answer {
+                @for sentence in answers(&made.answers, table, experiment) { p { (printable(&sentence)) } }
+            }
         }
         @if let Some(figure) = figure { figure { (figure.on_page()) } }
         @for sheet in &made.sheets {

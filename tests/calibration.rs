@@ -68,9 +68,9 @@ fn a_method_is_an_axis_and_what_was_known_stays() {
         let (before, rest) = row.split_once("<svg").unwrap_or((row, ""));
         format!("{before}{}", rest.split_once("</svg> ").map_or("", |(_, rest)| rest))
     };
-    // 36 weights of 2 bits, and four scales.
+    // 36 weights of 3 bits, and four scales.
     assert!(
-        row("conv1.weight").starts_with("Int(2)</td><td>36</td><td>5.5556</td><td>25</td>"),
+        row("conv1.weight").starts_with("Int(3)</td><td>36</td><td>6.6667</td><td>30</td>"),
         "{}",
         row("conv1.weight")
     );

@@ -127,3 +127,44 @@ fn what_cannot_be_asked_is_told() {
     let text = told(&["choose", "x.ron"]);
     assert!(text.contains("it quantizes no network; add a `Choose` table"), "{text}");
 }
+
+/// Two networks and two limits: four answers, each with its row and its sentence.
+#[test]
+fn a_question_with_groups_has_an_answer_for_each() {
+    let bench = Bench::with(TINY);
+    bench.edit(
+        "replicate: \"seed\"),\n    },",
+        "replicate: \"seed\"),\n        \"ship\": Choose(maximize: \"accuracy.accuracy\", at_most: {\"small.bytes\": [10, 100000]}, each: [\"seed\"]),\n                 \"fronts\": Pareto(minimize: \"small.bytes\", maximize: \"accuracy.accuracy\", each: [\"seed\"]),\n    },",
+    );
+    bench.run_well();
+    let ended = bench.fewbits(["choose", "x.ron", "--table", "ship"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let text = &ended.stdout;
+    for seed in [0, 1] {
+        let nothing =
+            format!("\nseed={seed}, small.bytes at most 10: Nothing fits: no point keeps the limits.");
+        let chosen = format!("\nseed={seed}, small.bytes at most 100000: Choose e=");
+        assert!(format!("\n{text}").contains(&nothing) && text.contains(&chosen), "{text}");
+    }
+    assert!(!text.contains("Runner-up"), "{text}");
+    let row = |words: &[&str]| text.lines().any(|line| words.iter().all(|word| line.contains(word)));
+    assert!(row(&["part", "small.bytes at most", "seed", "e"]) && row(&["chosen", "100000"]), "{text}");
+    let json = bench.fewbits(["choose", "x.ron", "--table", "ship", "--format", "json"]).stdout;
+    let json: Json = serde_json::from_str(&json).expect("JSON");
+    let parts: Vec<&str> = json["points"]
+        .as_array()
+        .expect("points")
+        .iter()
+        .filter_map(|point| point["part"].as_str())
+        .collect();
+    assert_eq!((json["fits"].as_bool(), parts), (Some(false), ["closest", "chosen"].repeat(2)));
+    assert_eq!(json["points"][1]["values"]["small.bytes at most"], 100_000.0);
+    // A chart for each network.
+    for table in ["ship", "fronts"] {
+        bench.stdout(["plot", "x.ron", table, "-o", "x.svg"]);
+        let figure = std::fs::read_to_string(bench.path("x.svg")).expect("a figure");
+        assert!(figure.contains(">seed=0<") && figure.contains(">seed=1<"), "{figure}");
+    }
+    let page = bench.stdout(["report", "x.ron", "-o", "x.html"]);
+    assert!(page.contains("x.html"), "{page}");
+}

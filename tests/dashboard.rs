@@ -56,7 +56,7 @@ fn every_view_of_a_past_run_can_be_seen_and_used() {
     }
     assert!(run.contains("✓ 13 done") && run.contains("13 tasks: 13 ran"), "{run}");
     terminal.press("2", "loss by epoch");
-    terminal.press("3", "e    seed=0");
+    terminal.press("3", "e          seed=0");
     terminal.press("p", "baseline: e=2 seed=0");
     terminal.press("\x1b[C", "e=2 seed=1: accuracy.accuracy");
     terminal.press("v", "every point");
@@ -354,7 +354,7 @@ fn tables_hold_what_was_cached_whatever_was_looked_at_before() {
     terminal.press("5", "19 tasks");
     // The record of a cached task is read before the table is made.
     terminal.press("j", "computed in");
-    let table = terminal.press("3", "e    seed=0");
+    let table = terminal.press("3", "e          seed=0");
     assert!(!table.contains("not there yet"), "{table}");
     assert!(!table.contains('…'), "{table}");
     terminal.send("q");

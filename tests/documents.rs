@@ -171,19 +171,19 @@ fn the_experiment_of_the_readme_is_the_one_of_the_exports() {
 }
 
 #[test]
-fn the_question_of_the_results_can_be_asked() {
+fn the_questions_of_the_results_can_be_asked() {
     let results = document("docs/results.md");
-    let [question] = blocks(&results, "ron")[..] else { panic!("docs/results.md has one question") };
+    let questions = blocks(&results, "ron").concat();
     let text = format!(
-        r#"Experiment(name: "x", axes: {{ "seed": [0, 1], "draw": [0, 1], "kind": {{ "a": Int(4), "b": Int(3) }} }}, nodes: {{
+        r#"Experiment(name: "x", axes: {{ "seed": [0, 1], "draw": [0, 1], "kind": {{ "a": Int(4), "b": Int(3) }}, "network": [Mlp(hidden: [8]), Mlp(hidden: [16])] }}, nodes: {{
             "data": Dataset(source: Mnist10k, validation: 100),
-            "net": Train(data: "data", model: Mlp(hidden: [8]), seed: Axis("seed")),
+            "net": Train(data: "data", model: Axis("network"), seed: Axis("seed")),
             "full": Evaluate(model: "net", data: "data"),
             "full_validation": Evaluate(model: "net", data: "data", split: Validation),
             "small": Quantize(model: "net", format: Axis("kind"), rounding: Stochastic, seed: Axis("draw")),
             "accuracy": Evaluate(model: "small", data: "data"),
             "validation": Evaluate(model: "small", data: "data", split: Validation),
-        }}, tables: {{ {question} }})"#
+        }}, tables: {{ {questions} }})"#
     );
     Bench::with(&text).stdout(["check", "x.ron"]);
 }

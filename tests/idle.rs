@@ -57,7 +57,7 @@ fn a_dashboard_that_is_left_open_after_the_end_sleeps() {
     let usage = Usage::during(terminal.front(), 4);
     assert!(usage.sleeps <= 8 && usage.ticks <= 4, "it wakes without a reason: {usage:?} in 4 s");
     // The sleeping dashboard reacts to keys and to a resize.
-    terminal.press("3", "e    seed=0");
+    terminal.press("3", "e          seed=0");
     terminal.resize(90, 30);
     // The key hints are on the last line of the screen: on line 30 only after a redraw at the new size.
     terminal

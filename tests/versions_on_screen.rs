@@ -12,7 +12,7 @@ fn the_dashboard_follows_the_file() {
     terminal.run("fewbits run x.ron --watch");
     terminal.wait_for_dashboard();
     terminal.wait_for("the end", |text| text.contains("saving the file runs the edit"));
-    terminal.press("3", "e    seed=0");
+    terminal.press("3", "e          seed=0");
     terminal.press("\x1b[C", "e=2 seed=1: accuracy.accuracy");
     // An edit keeps the table and the cell.
     bench.edit("\"e\": [2, 3]", "\"e\": [1, 2, 3]");
@@ -23,7 +23,7 @@ fn the_dashboard_follows_the_file() {
     // A fault has its place, and the table stays.
     bench.edit("epochs: 1", "epochs: one");
     let faulty = terminal.wait_for("the fault", |text| text.contains("^^^"));
-    assert!(faulty.contains("error: ") && faulty.contains("e    seed=0"), "{faulty}");
+    assert!(faulty.contains("error: ") && faulty.contains("e          seed=0"), "{faulty}");
     terminal.press("\x1b", "the notice is closed");
     terminal.wait_for("what stays", |text| text.contains("the file has faults") && !text.contains("^^^"));
     terminal.press("r", "^^^");

@@ -162,37 +162,35 @@ impl TableReader<'_> {
         faults: &mut Faults,
     ) -> Option<(Goal, Expression, Judged)> {
         let span = fields.span_of("maximize");
-        let has_maximize = fields.has("maximize");
-        for (field, hint) in [
-            (
-                "minimize",
-                "a choice has one goal: remove one of the two, and write the other value into `at_most` or `at_least`",
-            ),
-            ("select", "`maximize` is the value that selects: remove `select`"),
-        ] {
-            if has_maximize && fields.has(field) {
-                faults.add(span, format!("`maximize` stands in the place of `{field}`"), hint);
-                return None;
-            }
-        }
-        if let Some(value) = fields.take("maximize") {
-            let select = self.read_judged(value, faults)?;
-            let Some(first) = at_most?.first() else {
-                let hint = "write `at_most: {\"small.bytes\": 32768}`";
-                faults.add(span, "`maximize` needs a limit on the size: float32 is the most accurate", hint);
-                return None;
+        let Some(maximize) = fields.take_named("maximize") else {
+            let size = self.expression(fields, "minimize", faults);
+            fields.otherwise("select", "with `at_least`, the value of its first limit");
+            let select = match (fields.take_named("select"), at_least?.first()) {
+                (None, Some((value, _))) => Some(Judged { value: value.clone(), baseline: None }),
+                (None, None) => fields.required::<Value>("select", faults).and(None),
+                (Some(value), _) => self.read_judged(value, faults),
             };
-            return Some((Goal::Best, first.value.clone(), select));
-        }
-        let size = self.expression(fields, "minimize", faults);
-        fields.otherwise("select", "with `at_least`, the value of its first limit");
-        let select = match (fields.has("select"), at_least.and_then(<[_]>::first)) {
-            (false, Some((value, _))) => Some(Judged { value: value.clone(), baseline: None }),
-            _ => {
-                fields.required::<Value>("select", faults).and_then(|value| self.read_judged(&value, faults))
-            }
+            return Some((Goal::Smallest, size?, select?));
         };
-        Some((Goal::Smallest, size?, select?))
+        let taken = ["minimize", "select"].map(|field| (field, fields.take_named(field)));
+        let mut is_alone = true;
+        for (field, _) in taken.iter().filter(|(_, value)| value.is_some()) {
+            let hint = match *field {
+                "select" => "`maximize` is the value that selects: remove `select`",
+                _ => {
+                    "a choice has one goal: remove one of the two, and write the other value into `at_most` or `at_least`"
+                }
+            };
+            faults.add(span, format!("`maximize` stands in the place of `{field}`"), hint);
+            is_alone = false;
+        }
+        let select = self.read_judged(maximize, faults);
+        let Some(first) = at_most?.first() else {
+            let hint = "write `at_most: {\"small.bytes\": 32768}`";
+            faults.add(span, "`maximize` needs a limit on the size: float32 is the most accurate", hint);
+            return None;
+        };
+        Some((Goal::Best, first.value.clone(), select?)).filter(|_| is_alone)
     }
 
     /// Reads `"node.metric"`, or `(value: "node.metric", baseline: "node.metric")`.

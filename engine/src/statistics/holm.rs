@@ -31,7 +31,9 @@ pub fn adjust<S: Ord>(tests: Vec<Test<'_, S>>) {
     }
     let adjusted = holm(&by_source.values().map(|(p, _)| *p).collect::<Vec<_>>());
     for ((_, estimates), p) in by_source.into_values().zip(adjusted) {
-        estimates.into_iter().for_each(|estimate| estimate.adjusted = Some(p));
+        for estimate in estimates {
+            estimate.adjusted = Some(p);
+        }
     }
 }
 

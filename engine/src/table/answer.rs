@@ -381,7 +381,6 @@ pub(super) fn points(cells: &[PointRows<'_>], choose: &Question, table: &Table) 
         levels: cell.levels.clone(),
         values: columns.iter().map(|column| column.estimate(cell, table)).collect(),
         units: vec![],
-        sources: vec![],
         is_failed: cell.has_failures(),
     };
     cells.iter().map(make).collect()

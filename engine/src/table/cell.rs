@@ -28,6 +28,9 @@ pub(super) struct WeightedValue<'c, 'f> {
     pub(super) value: usize,
 }
 
+/// The results behind a value: a number for each row, which rows share if all their results come from the same records.
+pub(super) type Source = Vec<u64>;
+
 /// Gathers rows by the levels of the axes in `kept`, in the order of the levels.
 pub(super) fn group_rows<'f>(rows_of_table: &'f Rows, table: &Table, kept: &[AxisId]) -> Vec<PointRows<'f>> {
     let level = |row: &Row, axis: AxisId| rows_of_table.points.level(row.point, axis).unwrap_or_default();
@@ -72,8 +75,8 @@ impl PointRows<'_> {
         Some(all)
     }
 
-    /// Returns the source of each row, by unit; empty if the table makes no test.
-    pub(super) fn sources(&self) -> Vec<u64> {
+    /// Returns the results behind the values, for tables with tests.
+    pub(super) fn source(&self) -> Source {
         self.units.values().flatten().filter_map(|row| row.source).collect()
     }
 

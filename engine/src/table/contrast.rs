@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cell::{PointRows, WeightedValue, estimate};
+use super::cell::{PointRows, Source, WeightedValue, estimate};
 use super::points::TablePoint;
 use super::rows::Rows;
 use crate::dense::AxisId;
@@ -88,28 +88,41 @@ pub(super) fn points(
     effects: &[Effect],
     table: &Table,
 ) -> Vec<TablePoint> {
-    let mut groups: BTreeMap<&[usize], BTreeMap<&[usize], &PointRows<'_>>> = BTreeMap::new();
-    for cell in cells {
-        let (rest, levels) = cell.levels.split_at(cell.levels.len() - compared);
-        groups.entry(rest).or_default().insert(levels, cell);
-    }
-    let value = |group: &BTreeMap<&[usize], &PointRows<'_>>, effect: &Effect| {
+    let value = |group: &Compared<'_, '_>, effect: &Effect| {
         let term = |(levels, weight): &(Vec<usize>, f64)| {
             Some(WeightedValue { weight: *weight, cell: group.get(levels.as_slice())?, value: 0 })
         };
         let terms: Vec<WeightedValue<'_, '_>> = effect.weights.iter().map(term).collect::<Option<_>>()?;
         estimate(&terms, table)
     };
-    let sources = |group: &BTreeMap<&[usize], &PointRows<'_>>, effect: &Effect| {
-        let cells = effect.weights.iter().filter_map(|(levels, _)| group.get(levels.as_slice()));
-        cells.flat_map(|cell| cell.sources()).collect()
-    };
-    let point = |(levels, group): (&[usize], BTreeMap<_, _>)| TablePoint {
+    let point = |(levels, group): (&[usize], Compared<'_, '_>)| TablePoint {
         levels: levels.to_vec(),
         values: effects.iter().map(|effect| value(&group, effect)).collect(),
         units: vec![],
-        sources: effects.iter().map(|effect| sources(&group, effect)).collect(),
         is_failed: group.values().any(|cell| cell.has_failures()),
     };
-    groups.into_iter().map(point).collect()
+    grouped(cells, compared).into_iter().map(point).collect()
+}
+
+/// Returns the sources of each effect of each point.
+pub(super) fn sources(cells: &[PointRows<'_>], compared: usize, effects: &[Effect]) -> Vec<Vec<Source>> {
+    let source = |group: &Compared<'_, '_>, effect: &Effect| {
+        let cells = effect.weights.iter().filter_map(|(levels, _)| group.get(levels.as_slice()));
+        cells.flat_map(|cell| cell.source()).collect()
+    };
+    let sources = |group: Compared<'_, '_>| effects.iter().map(|effect| source(&group, effect)).collect();
+    grouped(cells, compared).into_values().map(sources).collect()
+}
+
+/// The cells of one point by the levels of the compared axes.
+type Compared<'c, 'f> = BTreeMap<&'c [usize], &'c PointRows<'f>>;
+
+/// Gathers cells by the levels of the axes that are not compared.
+fn grouped<'c, 'f>(cells: &'c [PointRows<'f>], compared: usize) -> BTreeMap<&'c [usize], Compared<'c, 'f>> {
+    let mut groups: BTreeMap<&[usize], Compared<'_, '_>> = BTreeMap::new();
+    for cell in cells {
+        let (rest, levels) = cell.levels.split_at(cell.levels.len() - compared);
+        groups.entry(rest).or_default().insert(levels, cell);
+    }
+    groups
 }

@@ -60,7 +60,6 @@ mod tests {
                     levels: vec![],
                     values: vec![value(cost), value(gain)],
                     units: vec![],
-                    sources: vec![],
                     is_failed: false,
                 })
                 .collect();

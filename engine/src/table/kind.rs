@@ -2,7 +2,7 @@
 //! This file and [`crate::spec::table`] are the places to add a kind; a kind that one of them lacks does not compile.
 
 use super::answer::{self, Answer, SAME_SIZE};
-use super::cell::{PointRows, WeightedValue, estimate, group_rows};
+use super::cell::{PointRows, Source, WeightedValue, estimate, group_rows};
 use super::contrast::{self, compared, effects};
 use super::error::TableError;
 use super::flat::Datum;
@@ -69,35 +69,46 @@ pub fn answers<O: Ops>(
 /// Makes the points of a table from its rows.
 pub(super) fn points_of<O: Ops>(graph: &TaskGraph<O>, rows: &Rows, table: &Table) -> TablePoints {
     let mut axes = kept(graph, table);
-    let (headings, mut points) = points(graph, rows, table, &axes);
-    adjust(&mut points, table);
+    let Made { headings, mut points, sources } = made(graph, rows, table, &axes);
+    adjust(&mut points, sources, table);
     axes.shrink_to_fit();
     let same_cost = same_cost(&graph.experiment, &table.kind);
     let group_axes = table.kind.groups().len();
     TablePoints { axes, group_axes, headings, points, same_cost, missing: rows.missing, failed: rows.failed }
 }
 
-/// Makes the points of a table over the axes that it keeps, and returns the headings of their values before them.
-fn points<O: Ops>(
-    graph: &TaskGraph<O>,
-    rows: &Rows,
-    table: &Table,
-    axes: &[AxisId],
-) -> (Vec<String>, Vec<TablePoint>) {
-    let headings = || table.headings().into_iter().map(|(heading, _)| heading).collect();
+/// The points of a table before its tests are adjusted.
+struct Made {
+    headings: Vec<String>,
+    points: Vec<TablePoint>,
+    /// The results behind each value of each point; empty for kinds without tests.
+    sources: Vec<Vec<Source>>,
+}
+
+/// Makes the points of a table over the axes that it keeps.
+fn made<O: Ops>(graph: &TaskGraph<O>, rows: &Rows, table: &Table, axes: &[AxisId]) -> Made {
+    let headings = table.headings().into_iter().map(|(heading, _)| heading).collect();
+    let untested = |headings, points| Made { headings, points, sources: vec![] };
     match &table.kind {
         TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Pareto { .. } => {
-            (headings(), plain(&group_rows(rows, table, axes), table.values().len(), table))
+            let cells = group_rows(rows, table, axes);
+            let sources = cells.iter().map(|cell| vec![cell.source()]).collect();
+            Made { sources, ..untested(headings, plain(&cells, table.values().len(), table)) }
         }
         TableKind::Contrast { between, .. } => {
             let wide: Vec<AxisId> = axes.iter().chain(between).copied().collect();
             let effects = effects(between, &compared(rows, between), &graph.experiment.axes);
-            let points = contrast::points(&group_rows(rows, table, &wide), between.len(), &effects, table);
-            (effects.into_iter().map(|effect| effect.heading).collect(), points)
+            let cells = group_rows(rows, table, &wide);
+            let points = contrast::points(&cells, between.len(), &effects, table);
+            let sources = contrast::sources(&cells, between.len(), &effects);
+            Made { headings: effects.into_iter().map(|effect| effect.heading).collect(), points, sources }
         }
-        TableKind::Importance { .. } => importance(&graph.experiment, rows),
+        TableKind::Importance { .. } => {
+            let (headings, points) = importance(&graph.experiment, rows);
+            untested(headings, points)
+        }
         TableKind::Choose(choose) => {
-            (headings(), answer::points(&group_rows(rows, table, axes), choose, table))
+            untested(headings, answer::points(&group_rows(rows, table, axes), choose, table))
         }
     }
 }
@@ -111,7 +122,7 @@ fn importance(experiment: &Experiment, rows: &Rows) -> (Vec<String>, Vec<TablePo
     let shares = variance_shares(rows);
     let values: Vec<Option<Estimate>> =
         shares.iter().map(|of| Estimate::from_values(&[100.0 * of.share])).collect();
-    let point = TablePoint { levels: vec![], values, units: vec![], sources: vec![], is_failed: false };
+    let point = TablePoint { levels: vec![], values, units: vec![], is_failed: false };
     let points = if point.values.is_empty() { vec![] } else { vec![point] };
     (shares.iter().map(|of| name(&of.axes)).collect(), points)
 }
@@ -156,7 +167,6 @@ fn plain(cells: &[PointRows<'_>], width: usize, table: &Table) -> Vec<TablePoint
             .map(|value| estimate(&[WeightedValue { weight: 1.0, cell, value }], table))
             .collect(),
         units: (0..width).map(|value| cell.means(value)).collect(),
-        sources: (0..width).map(|_| cell.sources()).collect(),
         is_failed: cell.has_failures(),
     };
     cells.iter().map(make).collect()
@@ -188,14 +198,14 @@ pub(super) fn arrangement(kind: &TableKind) -> Arrangement {
 }
 
 /// Makes the table's test of every value, and adjusts for their number.
-fn adjust(points: &mut [TablePoint], table: &Table) {
+fn adjust(points: &mut [TablePoint], sources: Vec<Vec<Source>>, table: &Table) {
     let mut tests = vec![];
-    for point in points {
-        for (at, value) in point.values.iter_mut().enumerate() {
+    for (point, sources) in points.iter_mut().zip(sources) {
+        for (at, (value, source)) in point.values.iter_mut().zip(sources).enumerate() {
             let Some(value) = value else { continue };
             if let Some(p) = test(&table.kind, value) {
-                // Values in different columns are different questions, whatever results are behind them.
-                tests.push(Test { estimate: value, p, source: (at, point.sources[at].clone()) });
+                // Effects in different columns are different hypotheses, even about the same results.
+                tests.push(Test { estimate: value, p, source: (at, source) });
             }
         }
     }

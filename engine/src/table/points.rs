@@ -37,9 +37,6 @@ pub struct TablePoint {
     /// For each value that stands for itself, its mean in each unit of replication, by the unit's level. Empty for
     /// values that are made of several points, such as effects.
     pub units: Vec<BTreeMap<usize, f64>>,
-    /// For each value that the table tests, the results behind it: for each row a number that rows share if all their
-    /// results come from the same records. Empty for other values.
-    pub sources: Vec<Vec<u64>>,
     /// Whether a result behind the values is missing because a task failed.
     pub is_failed: bool,
 }
@@ -98,7 +95,6 @@ mod tests {
             levels: vec![],
             values: vec![],
             units: vec![units.iter().copied().collect()],
-            sources: vec![],
             is_failed: false,
         }
     }

@@ -163,8 +163,9 @@ impl Teller<'_> {
         )
     }
 
+    /// Writes the levels of a candidate; those of its group stand before the answer.
     fn place(&self, at: usize) -> String {
-        self.place_along(at, |_| true)
+        self.place_along(at, |axis| !self.choose.each.contains(&axis))
     }
 
     /// Writes the levels of a candidate on some axes.

@@ -40,12 +40,6 @@ pub fn both(scores: &[Vec<f64>]) -> Option<Error> {
     Some(Error { size: (total / (n * m) as f64).sqrt(), freedom })
 }
 
-/// Returns the error of the mean over images, for the given networks; `None` for fewer than two images.
-#[must_use]
-pub fn images(scores: &[Vec<f64>]) -> Option<Error> {
-    super::estimate::Estimate::from_values(&over_networks(scores))?.error
-}
-
 /// Returns each image's mean over the networks.
 fn over_networks(scores: &[Vec<f64>]) -> Vec<f64> {
     let m = scores.first().map_or(0, Vec::len);
@@ -75,9 +69,6 @@ mod tests {
         assert!((error.size.powi(2) - 0.013_640_873_015_873_018).abs() < 1e-12, "{error:?}");
         assert!((error.freedom - 2.519_783_423_573_512_6).abs() < 1e-9, "{error:?}");
         assert!((error.half_width() - 0.415_162_881_602_866_63).abs() < 1e-9, "{error:?}");
-        // scipy: t.ppf(0.975, 7) * sem(first row).
-        let alone = images(&scores[..1]).unwrap();
-        assert!((alone.half_width() - 0.387_002_486_537_579_8).abs() < 1e-9, "{alone:?}");
         assert_eq!(both(&scores[..1]), None);
     }
 }

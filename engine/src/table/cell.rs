@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::answers::Answers;
 use super::rows::{Row, Rows};
 use crate::dense::AxisId;
 use crate::spec::table::{Interval, Table};
@@ -30,6 +31,14 @@ pub(super) struct WeightedValue<'c, 'f> {
 
 /// The results behind a value: a number for each row, which rows share if all their results come from the same records.
 pub(super) type Source = Vec<u64>;
+
+impl<'f> WeightedValue<'_, 'f> {
+    /// Returns the rows of a unit that have the value.
+    fn rows(&self, unit: usize) -> Vec<&'f Row> {
+        let rows = self.cell.units.get(&unit).into_iter().flatten().copied();
+        rows.filter(|row| row.values[self.value].is_some()).collect()
+    }
+}
 
 /// Gathers rows by the levels of the axes in `kept`, in the order of the levels.
 pub(super) fn group_rows<'f>(rows_of_table: &'f Rows, table: &Table, kept: &[AxisId]) -> Vec<PointRows<'f>> {
@@ -120,23 +129,38 @@ pub(super) fn estimate(terms: &[WeightedValue<'_, '_>], table: &Table) -> Option
     if !terms.iter().all(|term| term.cell.is_made_of_answers(term.value)) {
         return Some(estimate);
     }
-    let scores = scores(terms, &units).unwrap_or_default();
-    let error = match table.interval {
-        Interval::Both => crossed::both(&scores),
-        Interval::Images | Interval::Seeds => crossed::images(&scores),
-    };
-    let estimate = estimate.with(error);
-    match (terms, scores.as_slice()) {
-        // The accuracy of a single network has Wilson's interval.
-        ([WeightedValue { weight: 1.0, .. }], [scores])
-            if scores.iter().all(|score| [0.0, 1.0].contains(score)) =>
-        {
-            let interval =
-                (table.interval == Interval::Images).then(|| wilson(estimate.mean, scores.len() as f64));
-            Some(Estimate { interval, ..estimate })
-        }
-        _ => Some(estimate),
+    if table.interval == Interval::Both {
+        return Some(estimate.with(crossed::both(&scores(terms, &units).unwrap_or_default())));
     }
+    let sum = sum_of_units(terms, &units);
+    let error = sum.as_ref().and_then(Answers::error);
+    Some(match sum.filter(Answers::is_share) {
+        // The accuracy of a single network has Wilson's interval.
+        Some(share) => {
+            let interval = Some(wilson(estimate.mean, share.images as f64));
+            Estimate { interval, ..estimate.with(error) }
+        }
+        None => estimate.with(error),
+    })
+}
+
+/// Returns the mean of a weighted sum over units and the rows within each, image by image; `None` if the number of images
+/// differs or a row lacks the answers.
+fn sum_of_units(terms: &[WeightedValue<'_, '_>], units: &BTreeSet<usize>) -> Option<Answers> {
+    // As in the estimate, a unit that lacks a term is ignored.
+    let whole = units.iter().filter(|unit| terms.iter().all(|term| !term.rows(**unit).is_empty()));
+    let whole: Vec<usize> = whole.copied().collect();
+    let mut parts = vec![];
+    for &unit in &whole {
+        for term in terms {
+            let rows = term.rows(unit);
+            let weight = term.weight / rows.len() as f64 / whole.len() as f64;
+            for row in rows {
+                parts.push((weight, row.answers.get(term.value)?.as_ref()?));
+            }
+        }
+    }
+    Answers::sum(parts)
 }
 
 impl PointRows<'_> {

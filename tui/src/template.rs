@@ -18,6 +18,7 @@ pub const TEMPLATES: [(&str, &str); 15] = [
     ("integers", include_str!("../../experiments/integers.ron")),
     ("mnist", include_str!("../../experiments/mnist.ron")),
     ("cifar10", include_str!("../../experiments/cifar10.ron")),
+    ("mlperf-tiny", include_str!("../../experiments/mlperf-tiny.ron")),
     ("resnet8", include_str!("../../experiments/resnet8.ron")),
     ("paper-mnist", include_str!("../../experiments/paper-mnist.ron")),
     ("paper-cifar10", include_str!("../../experiments/paper-cifar10.ron")),

@@ -61,9 +61,9 @@ fn less(to: f64, from: f64) -> f64 {
 
 /// Tests two-sidedly whether each difference is zero, and adjusts the p-values for their number.
 pub(super) fn adjust<'d>(deltas: impl Iterator<Item = &'d mut Delta>) {
-    let test = |(source, delta): (usize, &'d mut Delta)| {
+    let test = |(origin, delta): (usize, &'d mut Delta)| {
         let p = delta.change.p_zero()?;
-        Some(Test { estimate: &mut delta.change, p, source })
+        Some(Test { estimate: &mut delta.change, p, origin })
     };
     holm::adjust(deltas.enumerate().filter_map(test).collect());
 }

@@ -12,11 +12,11 @@ pub struct Test<'t, S> {
     pub estimate: &'t mut Estimate,
     /// The p-value of the test.
     pub p: f64,
-    /// The source of the estimate's values: tests with the same source are one test.
-    pub source: S,
+    /// The origin of the estimate's values: tests with the same origin are one test.
+    pub origin: S,
 }
 
-/// Adjusts the p-values of estimates for the number of tests. Tests with the same source count once: two formats that
+/// Adjusts the p-values of estimates for the number of tests. Tests with the same origin count once: two formats that
 /// give the same networks are one hypothesis. An estimate that is the same in every unit keeps its p-value and does not
 /// count, because nothing about it is left to chance.
 pub fn adjust<S: Ord>(tests: Vec<Test<'_, S>>) {
@@ -25,12 +25,12 @@ pub fn adjust<S: Ord>(tests: Vec<Test<'_, S>>) {
     for test in constant {
         test.estimate.adjusted = Some(test.p);
     }
-    let mut by_source: BTreeMap<S, (f64, Vec<&mut Estimate>)> = BTreeMap::new();
+    let mut by_origin: BTreeMap<S, (f64, Vec<&mut Estimate>)> = BTreeMap::new();
     for test in varying {
-        by_source.entry(test.source).or_insert((test.p, vec![])).1.push(test.estimate);
+        by_origin.entry(test.origin).or_insert((test.p, vec![])).1.push(test.estimate);
     }
-    let adjusted = holm(&by_source.values().map(|(p, _)| *p).collect::<Vec<_>>());
-    for ((_, estimates), p) in by_source.into_values().zip(adjusted) {
+    let adjusted = holm(&by_origin.values().map(|(p, _)| *p).collect::<Vec<_>>());
+    for ((_, estimates), p) in by_origin.into_values().zip(adjusted) {
         for estimate in estimates {
             estimate.adjusted = Some(p);
         }
@@ -56,7 +56,7 @@ pub fn holm(values: &[f64]) -> Vec<f64> {
 mod tests {
     use super::*;
 
-    /// Three hypotheses: two sources, and an estimate that never varies. statsmodels 0.15.0:
+    /// Three hypotheses: two origins, and an estimate that never varies. statsmodels 0.15.0:
     /// `multipletests([0.02, 0.03], method="holm")[1]` = 0.04, 0.04; of three tests they would be 0.06.
     #[test]
     fn equal_networks_are_one_test_and_constants_are_none() {
@@ -64,7 +64,7 @@ mod tests {
             .map(|values| Estimate::from_values(&values).unwrap());
         let p = [0.02, 0.02, 0.03, 1.0];
         let tests = estimates.iter_mut().zip(p).zip([7, 7, 8, 9]);
-        adjust(tests.map(|((estimate, p), source)| Test { estimate, p, source }).collect());
+        adjust(tests.map(|((estimate, p), origin)| Test { estimate, p, origin }).collect());
         assert_eq!(estimates.map(|estimate| estimate.adjusted), [0.04, 0.04, 0.04, 1.0].map(Some));
     }
 

@@ -30,7 +30,7 @@ pub(super) struct WeightedValue<'c, 'f> {
 }
 
 /// The results behind a value: a number for each row, which rows share if all their results come from the same records.
-pub(super) type Source = Vec<u64>;
+pub(super) type Origin = Vec<u64>;
 
 impl<'f> WeightedValue<'_, 'f> {
     /// Returns the rows of a unit that have the value.
@@ -85,8 +85,8 @@ impl PointRows<'_> {
     }
 
     /// Returns the results behind the values, for tables with tests.
-    pub(super) fn source(&self) -> Source {
-        self.units.values().flatten().filter_map(|row| row.source).collect()
+    pub(super) fn origin(&self) -> Origin {
+        self.units.values().flatten().filter_map(|row| row.origin).collect()
     }
 
     /// Returns whether a row misses a result because a task failed.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cell::{PointRows, Source, WeightedValue, estimate};
+use super::cell::{Origin, PointRows, WeightedValue, estimate};
 use super::points::TablePoint;
 use super::rows::Rows;
 use crate::dense::AxisId;
@@ -104,14 +104,14 @@ pub(super) fn points(
     grouped(cells, compared).into_iter().map(point).collect()
 }
 
-/// Returns the sources of each effect of each point.
-pub(super) fn sources(cells: &[PointRows<'_>], compared: usize, effects: &[Effect]) -> Vec<Vec<Source>> {
-    let source = |group: &Compared<'_, '_>, effect: &Effect| {
+/// Returns the origins of each effect of each point.
+pub(super) fn origins(cells: &[PointRows<'_>], compared: usize, effects: &[Effect]) -> Vec<Vec<Origin>> {
+    let origin = |group: &Compared<'_, '_>, effect: &Effect| {
         let cells = effect.weights.iter().filter_map(|(levels, _)| group.get(levels.as_slice()));
-        cells.flat_map(|cell| cell.source()).collect()
+        cells.flat_map(|cell| cell.origin()).collect()
     };
-    let sources = |group: Compared<'_, '_>| effects.iter().map(|effect| source(&group, effect)).collect();
-    grouped(cells, compared).into_values().map(sources).collect()
+    let origins = |group: Compared<'_, '_>| effects.iter().map(|effect| origin(&group, effect)).collect();
+    grouped(cells, compared).into_values().map(origins).collect()
 }
 
 /// The cells of one point by the levels of the compared axes.

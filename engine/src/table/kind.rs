@@ -2,7 +2,7 @@
 //! This file and [`crate::spec::table`] are the places to add a kind; a kind that one of them lacks does not compile.
 
 use super::answer::{self, Answer, SAME_SIZE};
-use super::cell::{PointRows, Source, WeightedValue, estimate, group_rows};
+use super::cell::{Origin, PointRows, WeightedValue, estimate, group_rows};
 use super::contrast::{self, compared, effects};
 use super::error::TableError;
 use super::flat::Datum;
@@ -69,8 +69,8 @@ pub fn answers<O: Ops>(
 /// Makes the points of a table from its rows.
 pub(super) fn points_of<O: Ops>(graph: &TaskGraph<O>, rows: &Rows, table: &Table) -> TablePoints {
     let mut axes = kept(graph, table);
-    let Made { headings, mut points, sources } = made(graph, rows, table, &axes);
-    adjust(&mut points, sources, table);
+    let Made { headings, mut points, origins } = made(graph, rows, table, &axes);
+    adjust(&mut points, origins, table);
     axes.shrink_to_fit();
     let same_cost = same_cost(&graph.experiment, &table.kind);
     let group_axes = table.kind.groups().len();
@@ -82,26 +82,26 @@ struct Made {
     headings: Vec<String>,
     points: Vec<TablePoint>,
     /// The results behind each value of each point; empty for kinds without tests.
-    sources: Vec<Vec<Source>>,
+    origins: Vec<Vec<Origin>>,
 }
 
 /// Makes the points of a table over the axes that it keeps.
 fn made<O: Ops>(graph: &TaskGraph<O>, rows: &Rows, table: &Table, axes: &[AxisId]) -> Made {
     let headings = table.headings().into_iter().map(|(heading, _)| heading).collect();
-    let untested = |headings, points| Made { headings, points, sources: vec![] };
+    let untested = |headings, points| Made { headings, points, origins: vec![] };
     match &table.kind {
         TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Pareto { .. } => {
             let cells = group_rows(rows, table, axes);
-            let sources = cells.iter().map(|cell| vec![cell.source()]).collect();
-            Made { sources, ..untested(headings, plain(&cells, table.values().len(), table)) }
+            let origins = cells.iter().map(|cell| vec![cell.origin()]).collect();
+            Made { origins, ..untested(headings, plain(&cells, table.values().len(), table)) }
         }
         TableKind::Contrast { between, .. } => {
             let wide: Vec<AxisId> = axes.iter().chain(between).copied().collect();
             let effects = effects(between, &compared(rows, between), &graph.experiment.axes);
             let cells = group_rows(rows, table, &wide);
             let points = contrast::points(&cells, between.len(), &effects, table);
-            let sources = contrast::sources(&cells, between.len(), &effects);
-            Made { headings: effects.into_iter().map(|effect| effect.heading).collect(), points, sources }
+            let origins = contrast::origins(&cells, between.len(), &effects);
+            Made { headings: effects.into_iter().map(|effect| effect.heading).collect(), points, origins }
         }
         TableKind::Importance { .. } => {
             let (headings, points) = importance(&graph.experiment, rows);
@@ -198,14 +198,14 @@ pub(super) fn arrangement(kind: &TableKind) -> Arrangement {
 }
 
 /// Makes the table's test of every value, and adjusts for their number.
-fn adjust(points: &mut [TablePoint], sources: Vec<Vec<Source>>, table: &Table) {
+fn adjust(points: &mut [TablePoint], origins: Vec<Vec<Origin>>, table: &Table) {
     let mut tests = vec![];
-    for (point, sources) in points.iter_mut().zip(sources) {
-        for (at, (value, source)) in point.values.iter_mut().zip(sources).enumerate() {
+    for (point, origins) in points.iter_mut().zip(origins) {
+        for (at, (value, origin)) in point.values.iter_mut().zip(origins).enumerate() {
             let Some(value) = value else { continue };
             if let Some(p) = test(&table.kind, value) {
                 // Effects in different columns are different hypotheses, even about the same results.
-                tests.push(Test { estimate: value, p, source: (at, source) });
+                tests.push(Test { estimate: value, p, origin: (at, origin) });
             }
         }
     }

@@ -48,7 +48,7 @@ pub struct Row {
     pub near_chance: Vec<bool>,
     /// A number that two rows share if all results behind their values come from the same records; `None` if the table
     /// makes no test.
-    pub source: Option<u64>,
+    pub origin: Option<u64>,
     /// Whether a result that the row needs is missing.
     pub is_missing: bool,
     /// Whether the row misses a result because a task failed.
@@ -154,9 +154,9 @@ impl<O: Ops> PointScope<'_, O> {
         // An undefined metric will not get a value; a missing result may still come.
         let is_missing = values.iter().any(Option::is_none) && expressions.iter().any(|of| self.lacks(of));
         let is_failed = is_missing && expressions.iter().any(|of| self.has_failed(of));
-        let source = table.kind.makes_tests().then(|| self.source(expressions));
+        let origin = table.kind.makes_tests().then(|| self.origin(expressions));
         let point = self.point;
-        Ok(FoundRow::Row(Row { point, values, answers, near_chance, source, is_missing, is_failed }))
+        Ok(FoundRow::Row(Row { point, values, answers, near_chance, origin, is_missing, is_failed }))
     }
 
     /// Evaluates an expression at this point; `None` if it is undefined or a result is missing.
@@ -266,7 +266,7 @@ impl<O: Ops> PointScope<'_, O> {
 
     /// Returns a number that two points share if the results that expressions name come from the same records, and the
     /// axes that they name have the same levels.
-    fn source(&self, expressions: &[&Expression]) -> u64 {
+    fn origin(&self, expressions: &[&Expression]) -> u64 {
         let mut hasher = DefaultHasher::new();
         for reference in expressions.iter().flat_map(|expression| &expression.references) {
             let axis = self.graph.experiment.axes.find(|axis| axis.name == reference.root);

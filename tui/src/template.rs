@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 pub const FIRST: &str = TEMPLATES[0].0;
 
 /// The name and text of each template; the first is for beginners.
-pub const TEMPLATES: [(&str, &str); 15] = [
+pub const TEMPLATES: [(&str, &str); 16] = [
     ("minimal", include_str!("../../experiments/minimal.ron")),
     ("quickstart", include_str!("../../experiments/quickstart.ron")),
     ("formats", include_str!("../../experiments/formats.ron")),

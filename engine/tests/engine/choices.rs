@@ -1,20 +1,9 @@
 //! Questions with groups, steps of a limit, lower limits and the best as their goal.
 
 use fewbits_engine::table::answer::Answer;
-use fewbits_engine::table::layout::Layout;
 use fewbits_engine::table::sheet::Cell;
-use fewbits_engine::table::table_sheets::TableSheets;
 
-use crate::bench::{Bench, experiment};
-
-/// Runs an experiment and makes a table of its results.
-fn made(axes: &str, nodes: &str, table: &str) -> TableSheets {
-    let text = experiment(axes, nodes);
-    let text = format!("{}, tables: {{\"t\": {table}}})", text.strip_suffix(')').unwrap());
-    let bench = Bench::new();
-    bench.events(&text);
-    bench.table(&text, Layout::Grid).unwrap()
-}
+use crate::decisions::made;
 
 /// Formats with their sizes and their values by network: the value is `base` of the network plus `gain` of the format plus
 /// the seed.

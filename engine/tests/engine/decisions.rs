@@ -9,7 +9,7 @@ use fewbits_engine::table::table_sheets::TableSheets;
 use crate::bench::{Bench, experiment};
 
 /// Runs an experiment and makes a table of its results.
-fn made(axes: &str, nodes: &str, table: &str) -> TableSheets {
+pub fn made(axes: &str, nodes: &str, table: &str) -> TableSheets {
     let text = experiment(axes, nodes);
     let text = format!("{}, tables: {{\"t\": {table}}})", text.strip_suffix(')').unwrap());
     let bench = Bench::new();

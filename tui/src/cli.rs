@@ -145,7 +145,7 @@ pub enum Command {
     Table(TableArgs),
     /// Recommend a point: the smallest network that loses little, with the confidence of that
     #[command(
-        after_help = "Asks what the file's first `Choose` table asks; without one, for the smallest quantized network that loses at most a point of accuracy, with 95 % confidence. Exit code 1 if nothing fits.\n\nExamples:\n  fewbits choose study.ron\n  fewbits choose study.ron --max-drop 0.5pp --max-bits 4\n  fewbits choose study.ron --max-bytes 48KiB"
+        after_help = "Answers the question of the file's first `Choose` table. Without such a table, the question is the smallest quantized network that loses at most a point of accuracy, with 95 % confidence. Exit code 1 if nothing fits.\n\nExamples:\n  fewbits choose study.ron\n  fewbits choose study.ron --max-drop 0.5pp --max-bits 4\n  fewbits choose study.ron --max-bytes 48KiB"
     )]
     Choose(ChooseArgs),
     /// Write a report: one HTML file with every table, figures, the recommendation and the provenance
@@ -203,7 +203,7 @@ pub enum Command {
     New(New),
     /// Show the language of experiments: fields, values, defaults
     #[command(
-        after_help = "It is told by the code that reads experiments. A value without a name is that of the first field; `Axis(\"x\")` may stand for any value in a node but the name of another.\n\nExamples:\n  fewbits schema                   (everything)\n  fewbits schema Train             (a kind of node, or any other name with its fields)\n  fewbits schema format            (all formats)\n  fewbits schema rounding          (a field, wherever it is)\n  fewbits schema --format json"
+        after_help = "The list comes from the code that reads experiments. A value without a name is that of the first field; `Axis(\"x\")` may stand for any value in a node except the name of another node.\n\nExamples:\n  fewbits schema                   (everything)\n  fewbits schema Train             (a kind of node, or any other name with its fields)\n  fewbits schema format            (all formats)\n  fewbits schema rounding          (a field, wherever it is)\n  fewbits schema --format json"
     )]
     Schema(SchemaArgs),
     /// Print a completion script for a shell; the script asks this program for names of tasks, tables and runs

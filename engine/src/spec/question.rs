@@ -124,6 +124,10 @@ impl TableReader<'_> {
             ("at_least", "Expressions, each with the least that it must surely be, with 95 % confidence, such as an accuracy."),
             ("each", "The axes for each of whose combinations there is an answer."),
         ]);
+        // The schema lists fields in the order in which they are asked for.
+        for name in ["minimize", "maximize", "select", "report"] {
+            fields.has(name);
+        }
         let span = fields.span_of("max_drop");
         let sound = |drop: &Option<f64>| drop.is_none_or(|drop| drop >= 0.0);
         let max_drop =
@@ -164,12 +168,13 @@ impl TableReader<'_> {
         let span = fields.span_of("maximize");
         let Some(maximize) = fields.take_named("maximize") else {
             let size = self.expression(fields, "minimize", faults);
-            fields.otherwise("select", "with `at_least`, the value of its first limit");
             let select = match (fields.take_named("select"), at_least?.first()) {
                 (None, Some((value, _))) => Some(Judged { value: value.clone(), baseline: None }),
                 (None, None) => fields.required::<Value>("select", faults).and(None),
                 (Some(value), _) => self.read_judged(value, faults),
             };
+            fields.otherwise("minimize", "`maximize` is required");
+            fields.otherwise("select", "`maximize`, or the first value of `at_least`");
             return Some((Goal::Smallest, size?, select?));
         };
         let taken = ["minimize", "select"].map(|field| (field, fields.take_named(field)));

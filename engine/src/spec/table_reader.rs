@@ -44,7 +44,7 @@ impl TableReader<'_> {
         let (_, read) = KINDS.iter().find(|(name, _)| *name == name_of_kind)?;
         let mut fields = Fields::open(value, name_of_kind, faults)?;
         fields.about(&[
-            ("where", "An expression over axes: only the points that satisfy it are in the table."),
+            ("where", "An expression over axes and metrics: only the results that satisfy it are in the table."),
             ("replicate", "The axis over which means and intervals are taken, such as the seeds of trainings."),
             ("average", "Axes over which values are averaged first, within each replicate, such as draws of stochastic rounding."),
             ("interval", "What the 95 % interval is over: other replicates, other images, or both."),
@@ -171,7 +171,7 @@ impl TableReader<'_> {
             faults.add(
                 value.span,
                 message,
-                "as in `full.accuracy - accuracy.accuracy`, in a Table, Pivot, Contrast or Choose",
+                "as in `full.accuracy - accuracy.accuracy`, in a Table, Pivot, Pareto, Contrast or Choose",
             );
             return None;
         }

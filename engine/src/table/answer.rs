@@ -259,7 +259,7 @@ fn candidates(measured: &[Measured], choose: &Question, step: Option<f64>) -> Ve
         (Some(most), _) => mark_small_losses(&mut candidates, most),
         (None, Goal::Smallest) if choose.at_least.is_empty() => mark_best(&mut candidates, measured),
         // A lower limit says what is good enough, and the best one is.
-        (None, Goal::Smallest | Goal::Best) => {}
+        (None, Goal::Smallest | Goal::Best) => mark_replicated(&mut candidates),
     }
     candidates
 }
@@ -307,6 +307,15 @@ fn mark_small_losses(candidates: &mut [Candidate], most: f64) {
             let bound = drop.upper_bound().or((replications == 1).then_some(drop.mean));
             drop.n == replications && bound.is_some_and(|bound| bound <= most)
         });
+    }
+}
+
+/// Marks the candidates with as many units of replication as any within the limits: the mean of fewer trainings may be luck.
+fn mark_replicated(candidates: &mut [Candidate]) {
+    let fits = candidates.iter().filter(|candidate| candidate.excess <= 1.0);
+    let most = fits.map(|candidate| candidate.select.n).max().unwrap_or(0);
+    for candidate in candidates {
+        candidate.is_enough = candidate.select.n == most;
     }
 }
 

@@ -54,9 +54,9 @@ pub(super) fn list<O: Ops>(
         _ => Cell::Missing,
     };
     let all = || listed.iter().map(|&at| &points.points[at]);
-    // In grids, the standard deviation of averaged values has a column of its own.
+    // In grids, the standard deviation of averaged values has a column of its own, if they differ.
     let apart: Vec<usize> = (0..headings.len())
-        .filter(|&at| layout == Layout::Grid && all().any(|point| spread(point, at).is_some()))
+        .filter(|&at| layout == Layout::Grid && all().any(|point| varies(point, at)))
         .collect();
     let of_spread = spread_heading(experiment, table);
     let axes = experiment.axis_names(kept).into_iter().map(str::to_owned);
@@ -119,7 +119,7 @@ pub(super) fn pivot<O: Ops>(
         };
         sheets.push(Sheet { title: title.clone(), ..lay(Some(0), &|point| result_cell(point, 0)) });
         let of_grid = grid.values().flat_map(BTreeMap::values).map(|&at| &points.points[at]);
-        if of_grid.clone().any(|point| spread(point, 0).is_some()) {
+        if of_grid.clone().any(|point| varies(point, 0)) {
             let title =
                 [title, spread_heading(experiment, table)].into_iter().filter(|part| !part.is_empty());
             let title = title.collect::<Vec<_>>().join("; ");
@@ -182,6 +182,11 @@ fn spread(point: &TablePoint, at: usize) -> Option<Estimate> {
     let value = point.values.get(at).copied().flatten()?;
     let spread = value.spread?;
     Some(Estimate { n: value.n, ..Estimate::from_values(&[spread])? })
+}
+
+/// Returns whether a value differs between the repetitions that are averaged.
+fn varies(point: &TablePoint, at: usize) -> bool {
+    spread(point, at).is_some_and(|spread| spread.mean != 0.0)
 }
 
 /// Returns the cell of a point's value in a grid.

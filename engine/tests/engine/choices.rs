@@ -97,3 +97,10 @@ fn without_replicates_the_interval_is_over_images() {
     assert!((low - 0.409_275).abs() < 1e-6 && (high - 0.928_521).abs() < 1e-6, "{low} {high}");
     assert!(made.caption.contains("95 % interval over images"), "{}", made.caption);
 }
+
+/// The best point has one seed less than the others.
+#[test]
+fn the_best_of_fewer_seeds_is_not_chosen() {
+    let table = r#"Choose(maximize: "small.value", at_most: {"size.value": 4}, each: ["net"], replicate: "seed", where: "f.size != 3 || seed > 0")"#;
+    assert_eq!(chosen(&made(AXES, NODES, table).answers), [Some(4.0), Some(4.0)]);
+}

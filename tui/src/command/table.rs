@@ -141,8 +141,9 @@ impl<'s> ResultTables<'s> {
                 format!("{} more tables", others.len())
             };
             let names = others.join(", ");
+            let line = if rendered.text.is_empty() { "" } else { "\n" };
             rendered.text += &printable(&format!(
-                "\n{count}: {names}. Show one with `fewbits table {file} NAME`, all without a name.\n"
+                "{line}{count}: {names}. Show one with `fewbits table {file} NAME`, all without a name.\n"
             ));
         }
         Ok(rendered)
@@ -274,7 +275,9 @@ impl<'s> ResultTables<'s> {
         let file = here.and_then(|here| file.strip_prefix(here).ok()).unwrap_or(file).to_string_lossy();
         let (file, task) = (quoted(&file), quoted(&graph.name(first)));
         let folder = quoted(&format!("{}-c", experiment.nodes[graph.node(first)].name));
-        Some(format!("C of {one}:  fewbits export {file} {task} --to c -o {folder}"))
+        let group = render::choice::group(answer, choose, experiment)
+            .map_or(String::new(), |group| format!("{group}: "));
+        Some(format!("{group}C of {one}:  fewbits export {file} {task} --to c -o {folder}"))
     }
 }
 

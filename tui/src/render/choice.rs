@@ -72,7 +72,7 @@ pub fn json(made: &TableSheets, sentences: &[String]) -> Result<Json> {
         parts.map(|(part, at)| (part, choice.candidates[at].drop()))
     });
     let point = |((part, drop), mut values): ((&str, Option<Estimate>), Map<String, Json>)| {
-        values.remove(PART_COLUMN);
+        values.shift_remove(PART_COLUMN);
         let bound = drop.and_then(|drop| drop.upper_bound()).map_or(Json::Null, json_number);
         json!({ "part": part, "drop_bound": bound, "values": values })
     };

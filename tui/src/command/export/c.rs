@@ -120,7 +120,7 @@ impl TestInputs {
         let count = images.len().min(GOLDEN_IMAGES);
         let chosen = images.select(&(0..count as u32).collect::<Vec<_>>());
         Ok(Self {
-            origin: format!("{count} images of {}", graph.name(task)),
+            origin: format!("{count} images of `{}`", graph.name(task)),
             normalize: matches!(chosen.pixels, Pixels::Bytes { .. }).then(|| op.normalize().clone()),
             classes: match &images.labels {
                 Some(labels) => op.class_names(labels),

@@ -21,7 +21,7 @@ static uint64_t shifted(uint64_t bits, int32_t by)
 }
 
 /* Returns the 24 bits of a nonzero finite number, the first of them 1, and its exponent: number = bits * 2^(exponent - 150). */
-static uint32_t significand(uint32_t number, int32_t *exponent)
+static uint32_t significand_of(uint32_t number, int32_t *exponent)
 {
     uint32_t bits = number & 0x7fffffu;
     *exponent = (int32_t)(number >> 23 & 0xffu);
@@ -43,8 +43,8 @@ static float fused(float x, float y, float z)
     if ((c & infinite) == infinite) return z;
     if (c << 1 == 0) return x * y; /* One rounding, with the sign of the product. */
     /* The product and z as 61 to 62 bits, each times a power of two; their lowest bits are 0. */
-    product = (uint64_t)significand(a, &of_a) * significand(b, &of_b) << 14;
-    sum = (uint64_t)significand(c, &of_c) << 37;
+    product = (uint64_t)significand_of(a, &of_a) * significand_of(b, &of_b) << 14;
+    sum = (uint64_t)significand_of(c, &of_c) << 37;
     of_a += of_b - 314;
     of_c -= 187;
     if (of_a > of_c) {

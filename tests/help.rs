@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::fixture::{Bench, Ended, TINY, end, files};
 
-const TEMPLATES: [&str; 15] = [
+const TEMPLATES: [&str; 16] = [
     "minimal",
     "quickstart",
     "formats",
@@ -17,6 +17,7 @@ const TEMPLATES: [&str; 15] = [
     "integers",
     "mnist",
     "cifar10",
+    "mlperf-tiny",
     "resnet8",
     "paper-mnist",
     "paper-cifar10",
@@ -193,7 +194,7 @@ fn a_shell_is_told_what_can_stand_at_the_cursor() {
     check("bash", &["watch", "--store", "other", ""], &[]);
     check("bash", &["values", "E2"], &["E2M1", "E2M3"]);
     check("bash", &["round", "--rounding", "Near"], &["Nearest", "NearestAway"]);
-    check("bash", &["new", "y.ron", "--template", "m"], &["minimal", "mnist"]);
+    check("bash", &["new", "y.ron", "--template", "m"], &["minimal", "mnist", "mlperf-tiny"]);
     check("bash", &["schema", "opt"], &["optimizer"]);
     check("bash", &["data", "fetch", ""], &["mnist", "fashion-mnist", "cifar10"]);
     check("bash", &["table", "nowhere.ron", ""], &[]);

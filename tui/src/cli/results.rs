@@ -108,7 +108,7 @@ pub enum FigureFormat {
 pub struct Weights {
     #[command(flatten)]
     pub file: FileArgs,
-    /// The task of a Train or a Quantize, named as for `why`
+    /// The task of a network, named as for `why`
     pub task: String,
     /// The file to write; `-` for standard output
     #[arg(long, short, value_name = "FILE")]

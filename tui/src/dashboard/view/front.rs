@@ -85,7 +85,13 @@ fn draw_chart(app: &App, scene: &ParetoScene<'_>, area: Rect, buf: &mut Buffer) 
     }
     let Some(plot) = plot(app, scene, inside, buf) else { return };
     let front: Vec<(f64, f64)> = scene.front.iter().map(|point| at(*point)).collect();
-    plot.draw(&[Curve { points: steps(&front), style: theme.good(), dotted: false }], theme, buf);
+    let line = |members: Vec<usize>| {
+        let points = steps(&members.into_iter().map(at).collect::<Vec<_>>());
+        Curve { points, style: theme.good(), dotted: false }
+    };
+    // Each group has a front of its own.
+    let groups = scene.shown.points.by_group(&scene.front).into_iter();
+    plot.draw(&groups.map(line).collect::<Vec<_>>(), theme, buf);
     let mut dot = |(x, y): (f64, f64), glyph: &'static str, style| {
         if let Some((column, row)) = plot.cell(x, y) {
             put(buf, column, row, 1, Line::from(glyph).style(style));
@@ -173,8 +179,12 @@ fn values(app: &App, scene: &ParetoScene<'_>, selected: usize, width: usize) -> 
             Line::from(cut(&format!("  {difference} from the pinned"), width, theme)).style(theme.notice())
         }));
     }
+    let on_front = match scene.shown.points.group_axes {
+        0 => "on the front: nothing shown is as good in both and better in one",
+        _ => "on the front of its group: nothing shown of the group is as good in both and better in one",
+    };
     let (words, style) = if scene.front.contains(&selected) {
-        ("on the front: nothing shown is as good in both and better in one", theme.good())
+        (on_front, theme.good())
     } else {
         ("not on the front: a point there is as good in both and better in one", theme.dim())
     };
@@ -182,20 +192,23 @@ fn values(app: &App, scene: &ParetoScene<'_>, selected: usize, width: usize) -> 
     lines
 }
 
-/// Names the best point of the front that is no larger than the selected point; `None` if the selected point is on the
-/// front.
+/// Names the best point of the group's front that is no larger than the selected point; `None` if the selected point is
+/// on the front.
 fn better(scene: &ParetoScene<'_>, selected: usize) -> Option<String> {
     if scene.front.contains(&selected) {
         return None;
     }
     let limit = scene.means(selected)?.0;
-    let fits = |at: &usize| scene.means(*at).is_some_and(|(cost, _)| cost <= limit);
+    let points = &scene.shown.points;
+    let fits = |at: &usize| {
+        points.group(*at) == points.group(selected) && scene.means(*at).is_some_and(|(cost, _)| cost <= limit)
+    };
     let better = scene.front.iter().copied().rfind(fits)?;
     let (cost, gain) = scene.means(better)?;
     Some(format!("better: {} ({}, {})", scene.place(better), number(cost), number(gain)))
 }
 
-/// Draws the front as a list.
+/// Draws the front as a list, group by group.
 fn draw_front(app: &App, scene: &ParetoScene<'_>, selected: usize, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let (title, inside) = top(area, 1);

@@ -48,7 +48,7 @@ fn limits_that_nothing_keeps_name_the_closest() {
     let ended = bench.fewbits(["choose", "x.ron", "--max-bytes", "1KiB"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(
-        ended.stdout.starts_with("Nothing fits: no point keeps the limits. Closest is e=2: "),
+        ended.stdout.starts_with("Nothing fits: no point keeps small.bytes at most 1024. Closest is e=2: "),
         "{}",
         ended.stdout
     );
@@ -141,8 +141,9 @@ fn a_question_with_groups_has_an_answer_for_each() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     let text = &ended.stdout;
     for seed in [0, 1] {
-        let nothing =
-            format!("\nseed={seed}, small.bytes at most 10: Nothing fits: no point keeps the limits.");
+        let nothing = format!(
+            "\nseed={seed}, small.bytes at most 10: Nothing fits: no point keeps small.bytes at most 10."
+        );
         let chosen = format!("\nseed={seed}, small.bytes at most 100000: Choose e=");
         assert!(format!("\n{text}").contains(&nothing) && text.contains(&chosen), "{text}");
     }
@@ -163,8 +164,24 @@ fn a_question_with_groups_has_an_answer_for_each() {
     for table in ["ship", "fronts"] {
         bench.stdout(["plot", "x.ron", table, "-o", "x.svg"]);
         let figure = std::fs::read_to_string(bench.path("x.svg")).expect("a figure");
-        assert!(figure.contains(">seed=0<") && figure.contains(">seed=1<"), "{figure}");
+        let charts = figure.matches("<g transform=\"translate(0 ").count();
+        assert_eq!(
+            (charts, figure.matches(">seed=0<").count(), figure.matches(">seed=1<").count()),
+            (2, 1, 1),
+            "{figure}"
+        );
     }
-    let page = bench.stdout(["report", "x.ron", "-o", "x.html"]);
-    assert!(page.contains("x.html"), "{page}");
+    bench.stdout(["report", "x.ron", "-o", "x.html"]);
+    let page = std::fs::read_to_string(bench.path("x.html")).expect("a page");
+    assert_eq!(page.matches("seed=1, small.bytes at most 100000: Choose e=").count(), 2, "{page}");
+    assert_eq!(text.matches("  fewbits export x.ron ").count(), 2, "{text}");
+    let [md, csv] = ["md", "csv"]
+        .map(|format| bench.fewbits(["choose", "x.ron", "--table", "ship", "--format", format]).stdout);
+    assert!(md.contains("seed=0, small.bytes at most 10: Nothing fits"), "{md}");
+    assert_eq!(
+        (csv.lines().count(), csv.starts_with("part,small.bytes at most,seed,e,")),
+        (5, true),
+        "{csv}"
+    );
+    assert_eq!(bench.fewbits(["choose", "x.ron", "--table", "ship", "--max-bytes", "100kB"]).code, Some(0));
 }

@@ -21,7 +21,7 @@ pub fn methods(table: &Table, nodes: &[Node]) -> BTreeSet<Method> {
         (Interval::Images, _) => drop(found.insert(Method::Images)),
         (Interval::Both, _) => drop(found.insert(Method::NetworksAndImages)),
     }
-    found.extend(kind::methods(&table.kind));
+    found.extend(kind::methods(table));
     found.extend(has(MetricRole::WilsonBound).then_some(Method::Wilson));
     found.extend(has(MetricRole::McNemarP).then_some(Method::McNemar));
     found

@@ -166,11 +166,16 @@ fn cells<O: Ops>(
     let unit = |level: &usize| {
         table.replicate.map_or(String::new(), |axis| all[axis].levels[*level].value.to_string())
     };
-    let by_unit = |of: &BTreeMap<usize, f64>| of.iter().map(|(at, value)| (unit(at), *value)).collect();
+    // A question names some values twice, such as the size that is limited; each is compared once.
+    let texts: Vec<&str> = table.values().iter().map(|value| value.text.as_str()).collect();
+    let by_unit = |(value, of): (usize, &BTreeMap<usize, f64>)| {
+        let is_first = !texts[..value].contains(&texts[value]);
+        of.iter().filter(|_| is_first).map(|(at, value)| (unit(at), *value)).collect()
+    };
     let named = |cell: &PointUnits| NamedPoint {
         point: places.iter().map(|&place| level(cell, place).value.to_string()).collect(),
         labels: places.iter().map(|&place| level(cell, place).label.clone()).collect(),
-        values: cell.values.iter().map(by_unit).collect(),
+        values: cell.values.iter().enumerate().map(by_unit).collect(),
     };
     Ok((made.points.iter().map(named).collect(), made.missing))
 }

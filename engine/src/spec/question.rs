@@ -25,8 +25,8 @@ pub struct Question {
     pub max_drop: Option<f64>,
     /// Upper limits on the means of other values of a point.
     pub at_most: Vec<UpperLimit>,
-    /// Lower limits that the one-sided 95 % confidence bound of a value must keep.
-    pub at_least: Vec<(Expression, f64)>,
+    /// Lower limits on other values of a point.
+    pub at_least: Vec<LowerLimit>,
     /// The axes of the groups: one answer for each combination of their levels.
     pub each: Vec<AxisId>,
 }
@@ -47,6 +47,15 @@ pub struct UpperLimit {
     pub value: Expression,
     /// The limits: the table has an answer for each of them. There is at least one.
     pub most: Vec<f64>,
+}
+
+/// A lower limit, which the one-sided 95 % confidence bound of the value must keep.
+#[derive(Clone, Debug)]
+pub struct LowerLimit {
+    /// The value.
+    pub value: Expression,
+    /// The limit.
+    pub least: f64,
 }
 
 /// A value of which larger is better, with its baseline.
@@ -73,8 +82,14 @@ impl Question {
         let judged = std::iter::once(&self.select).chain(&self.report);
         let judged = judged.flat_map(|judged| std::iter::once(&judged.value).chain(&judged.baseline));
         let upper = self.at_most.iter().map(|limit| &limit.value);
-        let lower = self.at_least.iter().map(|(value, _)| value);
+        let lower = self.at_least.iter().map(|limit| &limit.value);
         std::iter::once(&self.size).chain(judged).chain(upper).chain(lower).collect()
+    }
+
+    /// Returns the values that are judged, reported or have a lower limit.
+    pub(super) fn judged_values(&self) -> Vec<&Expression> {
+        let judged = std::iter::once(&self.select).chain(&self.report).map(|judged| &judged.value);
+        judged.chain(self.at_least.iter().map(|limit| &limit.value)).collect()
     }
 
     /// Returns the headings of a point's values: the size, then each judged value with its drop.
@@ -140,7 +155,9 @@ impl TableReader<'_> {
         let each = self.axes(fields, "each", faults);
         let ((goal, size, select), max_drop) = (goal?, max_drop?);
         if max_drop.is_some() && select.baseline.is_none() {
-            let hint = "write `select: (value: \"accuracy.accuracy\", baseline: \"full.accuracy\")`";
+            let field = if goal == Goal::Best { "maximize" } else { "select" };
+            let hint =
+                format!("write `{field}: (value: \"accuracy.accuracy\", baseline: \"full.accuracy\")`");
             faults.add(span, "`max_drop` needs a baseline to lose against", hint);
             return None;
         }
@@ -162,14 +179,14 @@ impl TableReader<'_> {
         &self,
         fields: &mut Fields<'_>,
         at_most: Option<&[UpperLimit]>,
-        at_least: Option<&[(Expression, f64)]>,
+        at_least: Option<&[LowerLimit]>,
         faults: &mut Faults,
     ) -> Option<(Goal, Expression, Judged)> {
         let span = fields.span_of("maximize");
         let Some(maximize) = fields.take_named("maximize") else {
             let size = self.expression(fields, "minimize", faults);
             let select = match (fields.take_named("select"), at_least?.first()) {
-                (None, Some((value, _))) => Some(Judged { value: value.clone(), baseline: None }),
+                (None, Some(limit)) => Some(Judged { value: limit.value.clone(), baseline: None }),
                 (None, None) => fields.required::<Value>("select", faults).and(None),
                 (Some(value), _) => self.read_judged(value, faults),
             };
@@ -234,6 +251,10 @@ impl TableReader<'_> {
                 faults.add(most.span, "this list has no limit", "write one, as in `[16384, 32768]`");
                 return None;
             }
+            if let Some(twice) = (1..read.len()).find(|&at| read[..at].contains(&read[at])) {
+                faults.add(list[twice].span, "this limit stands in the list already", "remove it");
+                return None;
+            }
             if read.len() > 1 && limits.iter().any(|limit| limit.most.len() > 1) {
                 faults.add(most.span, "two values have a list of limits", "give one of them a single limit");
                 return None;
@@ -244,10 +265,13 @@ impl TableReader<'_> {
     }
 
     /// Reads `{"validation.accuracy": 0.85}`.
-    fn lower_limits(&self, value: &Value, faults: &mut Faults) -> Option<Vec<(Expression, f64)>> {
+    fn lower_limits(&self, value: &Value, faults: &mut Faults) -> Option<Vec<LowerLimit>> {
         let form = "a map of expressions to the least they must be, `{\"validation.accuracy\": 0.85}`";
         let limits = self.limits(value, form, faults)?;
-        limits.into_iter().map(|(value, least)| Some((value, f64::from_value(least, faults)?))).collect()
+        limits
+            .into_iter()
+            .map(|(value, least)| Some(LowerLimit { value, least: f64::from_value(least, faults)? }))
+            .collect()
     }
 
     /// Reads a map of expressions to limits; `form` describes it in messages.

@@ -257,7 +257,7 @@ impl TableKind {
         match self {
             Self::Pivot { value, .. } | Self::Contrast { value, .. } => vec![value],
             Self::Table { columns, .. } => columns.iter().map(|column| &column.value).collect(),
-            Self::Choose(choose) => vec![&choose.select.value],
+            Self::Choose(choose) => choose.judged_values(),
             Self::Pareto { maximize, .. } => vec![maximize],
             Self::Importance { .. } => vec![],
         }

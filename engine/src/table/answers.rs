@@ -49,7 +49,13 @@ impl Answers {
                 return None;
             }
             total.constant += weight * part.constant;
-            total.terms.extend(part.terms.iter().map(|(own, bits)| (weight * own, bits.clone())));
+            for (own, bits) in &part.terms {
+                // Terms of one network are one term: a network minus itself is exactly 0.
+                match total.terms.iter_mut().find(|(_, of)| Arc::ptr_eq(of, bits)) {
+                    Some((sum, _)) => *sum += weight * own,
+                    None => total.terms.push((weight * own, bits.clone())),
+                }
+            }
         }
         total
     }
@@ -68,14 +74,19 @@ impl Answers {
             return None;
         }
         let alone: Vec<f64> = self.terms.iter().map(|(_, bits)| both(bits, bits, self.images)).collect();
-        let mut squares = 0.0;
+        let (mut squares, mut magnitude) = (0.0_f64, 0.0_f64);
         for (i, (weight, bits)) in self.terms.iter().enumerate() {
             for (j, (other, others)) in self.terms[..i].iter().enumerate() {
-                squares += 2.0 * weight * other * (n * both(bits, others, self.images) - alone[i] * alone[j]);
+                let (shared, apart) = (n * both(bits, others, self.images), alone[i] * alone[j]);
+                squares += 2.0 * weight * other * (shared - apart);
+                magnitude += 2.0 * (weight * other).abs() * (shared + apart);
             }
             squares += weight * weight * alone[i] * (n - alone[i]);
+            magnitude += weight * weight * alone[i] * n;
         }
-        let size = (squares.max(0.0) / (n * n * (n - 1.0))).sqrt();
+        // What rounding leaves of squares that cancel is no variance.
+        let squares = if squares <= NOISE * magnitude { 0.0 } else { squares };
+        let size = (squares / (n * n * (n - 1.0))).sqrt();
         let largest = self.constant.abs() + self.terms.iter().map(|(weight, _)| weight.abs()).sum::<f64>();
         if size > NOISE * largest {
             return Some(Error { size, freedom: n - 1.0 });
@@ -146,6 +157,11 @@ mod tests {
         check(&[(0.5, a), (0.5, b), (-0.25, a)]);
         let long = "1011".repeat(33) + "011";
         check(&[(100.0, &long), (-100.0, &"0".repeat(135))]);
+        for weight in [1.0, 100.0, 1.0 / 3.0, 100.0 / 3.0, 0.1] {
+            // Other bits with the same content, as two records of equal networks have them.
+            let same = answers(&[(weight, a), (-weight, a)]);
+            assert_eq!(same.error().map(|error| error.size), Some(0.0), "{weight}");
+        }
         assert_eq!(answers(&[(1.0, a), (-1.0, a)]).error().map(|error| error.size), Some(0.0));
         assert_eq!(answers(&[(1.0, "11111111")]).error(), None);
     }

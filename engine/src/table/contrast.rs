@@ -21,8 +21,13 @@ pub(super) struct Effect {
 
 /// Returns the levels of each axis that the filter leaves, or may leave once all results are known.
 pub(super) fn compared(rows_of_table: &Rows, between: &[AxisId]) -> Vec<Vec<usize>> {
-    let points =
-        || rows_of_table.rows.iter().map(|row| row.point).chain(rows_of_table.undecided.iter().copied());
+    let points = || {
+        rows_of_table
+            .rows
+            .iter()
+            .map(|row| row.point)
+            .chain(rows_of_table.undecided.iter().map(|of| of.point))
+    };
     let of = |&axis: &AxisId| points().filter_map(|point| rows_of_table.points.level(point, axis)).collect();
     between.iter().map(of).map(|levels: BTreeSet<usize>| levels.into_iter().collect()).collect()
 }

@@ -1,7 +1,8 @@
 //! The kinds of tables: for each, the axes it keeps, its points and sheets, its test, and its words in the caption.
 //! This file and [`crate::spec::table`] are the places to add a kind; a kind that one of them lacks does not compile.
 
-use super::answer::{self, Answer, SAME_SIZE};
+use super::answer::{Answer, SAME_SIZE};
+use super::candidate;
 use super::cell::{Origin, PointRows, WeightedValue, estimate, group_rows};
 use super::contrast::{self, compared, effects};
 use super::error::TableError;
@@ -16,9 +17,10 @@ use crate::dense::AxisId;
 use crate::graph::TaskGraph;
 use crate::ops::{MetricRole, Ops};
 use crate::spec::experiment::Experiment;
+use crate::spec::expression::Expression;
 use crate::spec::heading::PART_COLUMN;
 use crate::spec::node::with_role;
-use crate::spec::question::{Goal, Question, UpperLimit};
+use crate::spec::question::{Goal, LowerLimit, Question, UpperLimit};
 use crate::spec::table::{Interval, Table, TableKind};
 use crate::statistics::SIGNIFICANT;
 use crate::statistics::estimate::Estimate;
@@ -63,7 +65,7 @@ pub fn answers<O: Ops>(
     table: &Table,
 ) -> Result<Vec<Answer>, TableError> {
     let rows = Rows::new(graph, results, table, &table.values())?;
-    Ok(Answer::from_rows(&rows, table, &kept(graph, table)))
+    Ok(Answer::from_rows(&graph.experiment, &rows, table, &kept(graph, table)))
 }
 
 /// Makes the points of a table from its rows.
@@ -108,7 +110,7 @@ fn made<O: Ops>(graph: &TaskGraph<O>, rows: &Rows, table: &Table, axes: &[AxisId
             untested(headings, points)
         }
         TableKind::Choose(choose) => {
-            untested(headings, answer::points(&group_rows(rows, table, axes), choose, table))
+            untested(headings, candidate::points(&group_rows(rows, table, axes), choose, table))
         }
     }
 }
@@ -250,7 +252,7 @@ fn parts<O: Ops>(
 ) -> Sheet {
     let place = |levels: &[usize]| points.points.iter().position(|point| point.levels == *levels);
     let of_answer = |answer: &Answer| {
-        let parts = answer.parts().into_iter().take(if choose.has_groups() { 1 } else { usize::MAX });
+        let parts = answer.listed(choose).into_iter();
         let found =
             parts.filter_map(|(part, at)| Some((part, answer.step, place(&answer.candidates[at].levels)?)));
         found.collect::<Vec<_>>()
@@ -294,7 +296,7 @@ pub(super) fn subject(experiment: &Experiment, table: &Table) -> String {
                 experiment.axis_names(between).into_iter().map(|name| format!("`{name}`")).collect();
             format!("{}; what {} {verb}", values.join(", "), names.join(" and "))
         }
-        TableKind::Choose(choose) => choose_subject(choose, table),
+        TableKind::Choose(choose) => choose_subject(experiment, choose, table),
         TableKind::Importance { .. } => {
             format!(
                 "the share of the variance of {} over the sweep that each axis explains, and pairs beyond both",
@@ -304,27 +306,32 @@ pub(super) fn subject(experiment: &Experiment, table: &Table) -> String {
     }
 }
 
-fn choose_subject(choose: &Question, table: &Table) -> String {
-    let is_bounded = table.replicate.is_some() || table.interval != Interval::Seeds;
-    let how = if is_bounded { "with 95 % confidence" } else { "in this one training" };
+fn choose_subject(experiment: &Experiment, choose: &Question, table: &Table) -> String {
+    let how = |value: &Expression| {
+        let is_of_images = with_role(value, &experiment.nodes, MetricRole::Accuracy).next().is_some();
+        let is_bounded = table.replicate.is_some() || table.interval != Interval::Seeds && is_of_images;
+        if is_bounded { "with 95 % confidence" } else { "in this one training" }
+    };
+    let of_drop = how(&choose.select.value);
     let (size, select) = (&choose.size.text, &choose.select.value.text);
     let mut text = match (choose.goal, choose.max_drop) {
         (Goal::Smallest, Some(most)) => {
-            format!("the smallest {size} that loses at most {most} of {select} {how}")
+            format!("the smallest {size} that loses at most {most} of {select} {of_drop}")
         }
-        (Goal::Smallest, None) if choose.at_least.is_empty() => {
-            format!("the smallest {size} that cannot be told from the best in {select}")
-        }
+        (Goal::Smallest, None) if choose.at_least.is_empty() => match table.replicate {
+            Some(_) => format!("the smallest {size} that cannot be told from the best in {select}"),
+            None => format!("the smallest {size} of those with the largest {select}"),
+        },
         (Goal::Smallest, None) => format!("the smallest {size}"),
-        (Goal::Best, Some(most)) => format!("the largest {select}, which loses at most {most} {how}"),
+        (Goal::Best, Some(most)) => format!("the largest {select}, which loses at most {most} {of_drop}"),
         (Goal::Best, None) => format!("the largest {select}"),
     };
     for limit in &choose.at_most {
         let most: Vec<String> = limit.most.iter().map(f64::to_string).collect();
         text += &format!("; {} at most {}", limit.value.text, most.join(", "));
     }
-    for (value, least) in &choose.at_least {
-        text += &format!("; {} at least {least} {how}", value.text);
+    for LowerLimit { value, least } in &choose.at_least {
+        text += &format!("; {} at least {least} {}", value.text, how(value));
     }
     match &choose.report {
         Some(report) if !choose.is_optimistic() => text += &format!("; reported on {}", report.value.text),
@@ -370,15 +377,19 @@ pub(super) fn marks(experiment: &Experiment, table: &Table) -> String {
 }
 
 /// Returns the statistical methods that belong to the kind of a table.
-pub(crate) fn methods(kind: &TableKind) -> &'static [Method] {
-    match kind {
-        TableKind::Pivot { margin: Some(_), .. } => &[Method::NonInferiority, Method::Holm],
-        TableKind::Contrast { .. } => &[Method::ZeroEffect, Method::Holm],
-        TableKind::Choose(choose) if choose.max_drop.is_some() => &[Method::NonInferiority],
-        TableKind::Choose(choose) if !choose.at_least.is_empty() => &[Method::LowerBound],
-        TableKind::Choose(choose) if choose.goal == Goal::Best => &[],
-        TableKind::Choose(_) => &[Method::MayBeBest],
-        TableKind::Importance { .. } => &[Method::VarianceShares],
-        TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Pareto { .. } => &[],
+pub(crate) fn methods(table: &Table) -> Vec<Method> {
+    match &table.kind {
+        TableKind::Pivot { margin: Some(_), .. } => vec![Method::NonInferiority, Method::Holm],
+        TableKind::Contrast { .. } => vec![Method::ZeroEffect, Method::Holm],
+        TableKind::Choose(choose) => {
+            let is_open =
+                choose.goal == Goal::Smallest && choose.max_drop.is_none() && choose.at_least.is_empty();
+            let drop = choose.max_drop.map(|_| Method::NonInferiority);
+            let lower = (!choose.at_least.is_empty()).then_some(Method::LowerBound);
+            let best = (is_open && table.replicate.is_some()).then_some(Method::MayBeBest);
+            [drop, lower, best].into_iter().flatten().collect()
+        }
+        TableKind::Importance { .. } => vec![Method::VarianceShares],
+        TableKind::Table { .. } | TableKind::Pivot { .. } | TableKind::Pareto { .. } => vec![],
     }
 }

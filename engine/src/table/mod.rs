@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod answers;
+pub mod candidate;
 pub mod caption;
 mod cell;
 mod contrast;
@@ -11,6 +12,7 @@ pub mod flat;
 pub mod front;
 pub mod kind;
 pub mod layout;
+mod limits;
 pub mod long;
 pub mod points;
 pub mod results;

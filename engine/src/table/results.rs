@@ -13,7 +13,7 @@ use crate::failures::Failures;
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::plan::{Plan, TaskState};
-use crate::spec::table::{Interval, SECONDS};
+use crate::spec::table::{Interval, SECONDS, Table};
 
 /// The number of records per parallel batch.
 const RECORDS_PER_BATCH: usize = 2048;
@@ -74,16 +74,17 @@ impl Results {
         self.metrics[task.index()] = self.metrics[same_as.index()].clone();
     }
 
-    /// Reads the results of these nodes' tasks. A damaged record is dropped if the store is writable, so that its
+    /// Reads the results of these nodes' tasks, for these tables. A damaged record is dropped if the store is writable, so that its
     /// task runs again.
     pub fn load<O: Ops>(
         graph: &TaskGraph<O>,
         plan: &Plan,
         store: &Store,
         nodes: &[NodeId],
+        tables: &[Table],
     ) -> Result<Self, StoreError> {
         let mut results = Self::none(graph.len());
-        for lost in results.read(store, &cached(graph, plan, nodes), wants_answers(graph))? {
+        for lost in results.read(store, &cached(graph, plan, nodes), want_answers(tables))? {
             results.lose(store, &lost)?;
         }
         results.mark_failed(Failures::load(graph, plan, store).tasks());
@@ -173,10 +174,10 @@ impl Results {
     }
 }
 
-/// Returns whether a table of the experiment has intervals over images.
+/// Returns whether a table has intervals over images, which need the answers to them.
 #[must_use]
-pub fn wants_answers<O: Ops>(graph: &TaskGraph<O>) -> bool {
-    graph.experiment.tables.iter().any(|table| table.interval != Interval::Seeds)
+pub fn want_answers(tables: &[Table]) -> bool {
+    tables.iter().any(|table| table.interval != Interval::Seeds)
 }
 
 /// Returns the cached tasks of these nodes, with their keys.

@@ -28,11 +28,19 @@ pub struct Rows {
     /// The rows that satisfy the table's filter.
     pub rows: Vec<Row>,
     /// The points at which the filter cannot be evaluated because a result is missing.
-    pub undecided: Vec<PointId>,
+    pub undecided: Vec<UndecidedPoint>,
     /// The number of rows with a missing result, undecided points included.
     pub missing: usize,
     /// The number of those rows that miss the result of a failed task, or of a task behind one.
     pub failed: usize,
+}
+
+/// A point at which the filter cannot be evaluated.
+pub struct UndecidedPoint {
+    /// The point.
+    pub point: PointId,
+    /// Whether the result is missing because a task failed.
+    pub is_failed: bool,
 }
 
 /// One row.
@@ -77,14 +85,15 @@ impl Rows {
         for (point, found) in points.ids().zip(read) {
             match found {
                 FoundRow::Row(row) => rows.push(row),
-                FoundRow::Missing => undecided.push(point),
+                FoundRow::Missing => {
+                    let scope = PointScope { graph, results, points: &points, point };
+                    let is_failed = table.filter.as_ref().is_some_and(|filter| scope.has_failed(filter));
+                    undecided.push(UndecidedPoint { point, is_failed });
+                }
                 FoundRow::LeftOut => {}
             }
         }
-        let failed_points = undecided.iter().filter(|point| {
-            let scope = PointScope { graph, results, points: &points, point: **point };
-            table.filter.as_ref().is_some_and(|filter| scope.has_failed(filter))
-        });
+        let failed_points = undecided.iter().filter(|undecided| undecided.is_failed);
         let failed = failed_points.count() + rows.iter().filter(|row| row.is_failed).count();
         let missing = undecided.len() + rows.iter().filter(|row| row.is_missing).count();
         Ok(Self { points, rows, undecided, missing, failed })

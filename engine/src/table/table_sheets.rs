@@ -43,7 +43,7 @@ pub fn make<O: Ops>(
 ) -> Result<TableSheets, TableError> {
     let rows = Rows::new(graph, results, table, &table.values())?;
     let points = kind::points_of(graph, &rows, table);
-    let answers = Answer::from_rows(&rows, table, &points.axes);
+    let answers = Answer::from_rows(&graph.experiment, &rows, table, &points.axes);
     let sheets = kind::sheets(graph, table, &points, &answers, layout);
     let mut caption = caption(ops, graph, table);
     let near_chance =

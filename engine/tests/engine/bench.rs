@@ -123,7 +123,7 @@ impl Bench {
     pub fn table(&self, text: &str, layout: Layout) -> Result<TableSheets, String> {
         self.plan(text, |graph, plan, store| {
             let nodes: Vec<NodeId> = graph.node_tasks.ids().collect();
-            let results = Results::load(graph, plan, store, &nodes).unwrap();
+            let results = Results::load(graph, plan, store, &nodes, &graph.experiment.tables).unwrap();
             make(&*self.ops, graph, &results, &graph.experiment.tables[0], layout)
                 .map_err(|error| error.to_string())
         })
@@ -133,7 +133,7 @@ impl Bench {
     pub fn long(&self, text: &str) -> serde_json::Value {
         self.plan(text, |graph, plan, store| {
             let nodes: Vec<NodeId> = graph.node_tasks.ids().collect();
-            let results = Results::load(graph, plan, store, &nodes).unwrap();
+            let results = Results::load(graph, plan, store, &nodes, &graph.experiment.tables).unwrap();
             let mut rows = long::long_table(graph, &results).unwrap().objects();
             for row in &mut rows {
                 row.retain(|name, _| !name.ends_with(".seconds"));

@@ -1,8 +1,10 @@
 //! Questions with groups, steps of a limit, lower limits and the best as their goal.
 
 use fewbits_engine::table::answer::Answer;
+use fewbits_engine::table::layout::Layout;
 use fewbits_engine::table::sheet::Cell;
 
+use crate::bench::{Bench, experiment};
 use crate::decisions::made;
 
 /// Formats with their sizes and their values by network: the value is `base` of the network plus `gain` of the format plus
@@ -103,4 +105,54 @@ fn without_replicates_the_interval_is_over_images() {
 fn the_best_of_fewer_seeds_is_not_chosen() {
     let table = r#"Choose(maximize: "small.value", at_most: {"size.value": 4}, each: ["net"], replicate: "seed", where: "f.size != 3 || seed > 0")"#;
     assert_eq!(chosen(&made(AXES, NODES, table).answers), [Some(4.0), Some(4.0)]);
+}
+
+/// A size cannot vary over seeds, so it has no bound and needs none.
+#[test]
+fn a_size_keeps_its_lower_limit() {
+    let table = r#"Choose(maximize: "small.value", at_most: {"size.value": 4}, at_least: {"size.value": 4}, each: ["net"], replicate: "seed")"#;
+    assert_eq!(chosen(&made(AXES, NODES, table).answers), [Some(4.0), Some(4.0)]);
+}
+
+/// The point beyond the budget has three seeds, those within it two.
+#[test]
+fn points_beyond_a_budget_do_not_set_the_number_of_seeds() {
+    let table = r#"Choose(minimize: "size.value", at_most: {"size.value": 3}, at_least: {"small.value": 1.0}, each: ["net"], replicate: "seed", where: "f.size == 4 || seed > 0")"#;
+    assert_eq!(chosen(&made(AXES, NODES, table).answers), [Some(1.0), Some(1.0)]);
+}
+
+/// 3 of 8 and 6 of 8 images right: statsmodels 0.15.0 has the standard error of the mean sqrt(p (1 - p) / 7) = 0.1637 for 6 of
+/// 8; the one-sided bound 0.75 - t.ppf(0.95, 7) * 0.1637 = 0.4399.
+#[test]
+fn without_replicates_a_lower_limit_is_kept_by_the_bound_over_images() {
+    let (axes, nodes) = (
+        r#""net": ["00111111"], "size": [1, 2]"#,
+        r#""judge": Judge(answers: Axis("net")), "s": Number(value: Axis("size"))"#,
+    );
+    let smallest = |least: f64| {
+        let table = format!("Choose(minimize: \"s.value\", at_least: {{\"judge.accuracy\": {least}}})");
+        let made = made(axes, nodes, &table);
+        assert!(made.caption.contains("with 95 % confidence; optimistic"), "{}", made.caption);
+        chosen(&made.answers)[0]
+    };
+    assert_eq!((smallest(0.43), smallest(0.45)), (Some(1.0), None));
+}
+
+#[test]
+fn a_group_without_results_has_an_answer_that_says_so() {
+    let text = experiment(AXES, NODES);
+    let table =
+        r#"Choose(maximize: "small.value", at_most: {"size.value": 4}, each: ["net"], replicate: "seed")"#;
+    let text = format!("{}, tables: {{\"t\": {table}}})", text.strip_suffix(')').unwrap());
+    let bench = Bench::new();
+    let before = bench.table(&text, Layout::Grid).unwrap();
+    let told =
+        |answers: &[Answer]| answers.iter().map(|of| (of.candidates.len(), of.missing)).collect::<Vec<_>>();
+    assert_eq!(told(&before.answers), [(0, 12), (0, 12)]);
+    // A run with one network leaves the results of the other missing.
+    bench.events(&text.replace("[(name: 1, base: 10), (name: 2, base: 20)]", "[(name: 2, base: 20)]"));
+    let after = bench.table(&text, Layout::Grid).unwrap();
+    assert_eq!(told(&after.answers), [(0, 12), (4, 0)]);
+    let nothing = made(AXES, NODES, &table.replace(", each", ", where: \"net.name > 2\", each"));
+    assert_eq!(told(&nothing.answers), [(0, 0)]);
 }

@@ -32,7 +32,7 @@ fn with_side<T>(bench: &Bench, text: &str, with: impl FnOnce(&ComparedExperiment
     let planner = Planner::new(&graph, &*bench.ops, &store);
     let plan = planner.plan().unwrap();
     let nodes: Vec<NodeId> = graph.node_tasks.ids().collect();
-    let results = Results::load(&graph, &plan, &store, &nodes).unwrap();
+    let results = Results::load(&graph, &plan, &store, &nodes, &[]).unwrap();
     with(&ComparedExperiment { graph: &graph, planner: &planner, plan: &plan, results: &results })
 }
 

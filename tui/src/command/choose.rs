@@ -8,7 +8,7 @@ use fewbits_engine::ops::MetricRole;
 use fewbits_engine::plan::Planner;
 use fewbits_engine::spec::expression::Expression;
 use fewbits_engine::spec::node::{Node, Nodes, with_role};
-use fewbits_engine::spec::question::{Question, UpperLimit};
+use fewbits_engine::spec::question::{Goal, Question, UpperLimit};
 use fewbits_engine::spec::table::{Table, TableKind};
 use fewbits_engine::text::fault::{Faults, Span, suggest};
 use fewbits_ops::StandardOps;
@@ -32,7 +32,7 @@ pub fn choose(args: &ChooseArgs, global: &Global) -> Result<Exit> {
     let store = reader(global)?;
     let planner = Planner::new(&session.graph, &*session.ops, &store);
     let plan = planner.plan()?;
-    let shown = ResultTables::new(&session, &plan, &store)?;
+    let shown = ResultTables::new(&session, &plan, &store, &tables)?;
     let answer = |table: &Table| Ok((table.name.clone(), shown.choice(table, args.format)?));
     let mut answers = tables.iter().map(answer).collect::<Result<Vec<_>>>()?;
     let size = |(_, told): &(String, ToldChoice)| told.size.unwrap_or(f64::INFINITY);
@@ -85,8 +85,9 @@ fn limit(table: &mut Table, args: &ChooseArgs, nodes: &Nodes) -> Result<()> {
     if let Some(most) = args.max_drop {
         if choose.select.baseline.is_none() {
             let message = "a drop is from a baseline, and the table names none";
+            let field = if choose.goal == Goal::Best { "maximize" } else { "select" };
             return Err(Coded::usage(format!(
-                "{file}: --max-drop: {message}; write `select: (value: …, baseline: …)`"
+                "{file}: --max-drop: {message}; write `{field}: (value: …, baseline: …)`"
             )));
         }
         choose.max_drop = Some(most);

@@ -85,7 +85,7 @@ impl LoadedExperiment {
             }
         };
         let nodes: Vec<NodeId> = reach.graph.node_tasks.ids().collect();
-        let results = Results::load(&reach.graph, &reach.plan, store, &nodes)?;
+        let results = Results::load(&reach.graph, &reach.plan, store, &nodes, &[])?;
         Ok(Self { reach, results })
     }
 

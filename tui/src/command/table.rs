@@ -52,7 +52,7 @@ pub fn table(args: &TableArgs, global: &Global) -> Result<Exit> {
             failed = every.failed;
             every.text.into_bytes()
         }
-        (None, format) => ResultTables::new(&session, &plan, &store)?.rows(format)?,
+        (None, format) => ResultTables::new(&session, &plan, &store, &[])?.rows(format)?,
     };
     let told = tell(&shown, args, &session, global);
     let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
@@ -94,24 +94,24 @@ pub struct ResultTables<'s> {
 }
 
 impl<'s> ResultTables<'s> {
-    /// Reads all results of the experiment.
-    pub fn new(session: &'s Session, plan: &Plan, store: &Store) -> Result<Self> {
+    /// Reads all results of the experiment, for these tables.
+    pub fn new(session: &'s Session, plan: &Plan, store: &Store, tables: &[Table]) -> Result<Self> {
         let every: Vec<NodeId> = session.graph.node_tasks.ids().collect();
-        Ok(Self { session, results: Results::load(&session.graph, plan, store, &every)? })
+        Ok(Self { session, results: Results::load(&session.graph, plan, store, &every, tables)? })
     }
 
     /// Reads the results that these tables use.
     fn load(session: &'s Session, plan: &Plan, store: &Store, tables: &[Table]) -> Result<Self> {
         let graph = &*session.graph;
         let (shown, _) = mentioned(graph, tables);
-        Ok(Self { session, results: Results::load(graph, plan, store, &shown)? })
+        Ok(Self { session, results: Results::load(graph, plan, store, &shown, tables)? })
     }
 
     /// Reads the results that the experiment's tables use, and checks the others for damage.
     pub fn tables(session: &'s Session, plan: &Plan, store: &Store) -> Result<Self> {
         let graph = &*session.graph;
         let (shown, rest) = mentioned(graph, &graph.experiment.tables);
-        let mut results = Results::load(graph, plan, store, &shown)?;
+        let mut results = Results::load(graph, plan, store, &shown, &graph.experiment.tables)?;
         results.check(graph, plan, store, &rest)?;
         Ok(Self { session, results })
     }
@@ -177,7 +177,7 @@ impl<'s> ResultTables<'s> {
         let tables = &self.session.graph.experiment.tables;
         let pareto = tables.iter().find(|table| matches!(table.kind, TableKind::Pareto { .. }));
         let made = pareto.and_then(|table| {
-            make(&*self.session.ops, &self.session.graph, &self.results, table, Layout::Flat).ok()
+            make(&*self.session.ops, &self.session.graph, &self.results, table, Layout::Grid).ok()
         });
         printable(&made.map_or(String::new(), |made| render::best::best(&made)))
     }
@@ -225,7 +225,10 @@ impl<'s> ResultTables<'s> {
         let first = made.answers.first().filter(|_| render::choice::fit(&made));
         let size = first.and_then(|choice| Some(choice.candidates[choice.chosen?].size.mean));
         if format == OutputFormat::Json {
-            let answer = render::choice::json(&made, &self.sentences(&made, table))?;
+            let TableKind::Choose(choose) = &table.kind else {
+                return Err(anyhow!("`{}` is no question", table.name));
+            };
+            let answer = render::choice::json(&made, choose, &self.sentences(&made, table))?;
             return Ok(ToldChoice {
                 text: (serde_json::to_string_pretty(&answer)? + "\n").into_bytes(),
                 size,
@@ -236,14 +239,39 @@ impl<'s> ResultTables<'s> {
             return Ok(ToldChoice { text: figures, size });
         }
         let said = format!("{}\n", self.answer(&made, table, format).trim_start());
-        let answers = made.answers.iter().filter(|_| format == OutputFormat::Text);
-        let commands: Vec<String> = answers.filter_map(|answer| self.export(answer, table)).collect();
+        let commands = if format == OutputFormat::Text { self.exports(&made.answers, table) } else { vec![] };
         let next = if commands.is_empty() { String::new() } else { format!("\n{}\n", commands.join("\n")) };
         Ok(ToldChoice { text: [said.into_bytes(), figures, printable(&next).into_bytes()].concat(), size })
     }
 
-    /// Returns the command that exports a network of the chosen point; `None` if the size is not that of a network.
-    fn export(&self, answer: &Answer, table: &Table) -> Option<String> {
+    /// Returns the commands that export a network of each chosen point, each network once.
+    fn exports(&self, answers: &[Answer], table: &Table) -> Vec<String> {
+        let graph = &self.session.graph;
+        let mut seen: Vec<TaskId> = vec![];
+        let mut commands = vec![];
+        for (first, networks) in answers.iter().filter_map(|answer| self.chosen_network(answer, table)) {
+            if seen.contains(&first) {
+                continue;
+            }
+            seen.push(first);
+            let Some(file) = graph.file.as_deref() else { continue };
+            let file = Path::new(file);
+            let here = std::env::current_dir().ok().and_then(|here| here.canonicalize().ok());
+            let file = here.and_then(|here| file.strip_prefix(here).ok()).unwrap_or(file).to_string_lossy();
+            let one = match networks {
+                1 => "this network".to_owned(),
+                several => format!("one of these {several} networks"),
+            };
+            let number = if seen.len() > 1 { format!("-{}", seen.len()) } else { String::new() };
+            let folder = quoted(&format!("{}-c{number}", graph.experiment.nodes[graph.node(first)].name));
+            let (file, task) = (quoted(&file), quoted(&graph.name(first)));
+            commands.push(format!("C of {one}:  fewbits export {file} {task} --to c -o {folder}"));
+        }
+        commands
+    }
+
+    /// Returns a network of the chosen point, and how many there are; `None` if the size is not that of a network.
+    fn chosen_network(&self, answer: &Answer, table: &Table) -> Option<(TaskId, usize)> {
         let TableKind::Choose(choose) = &table.kind else { return None };
         let graph = &self.session.graph;
         let experiment = &graph.experiment;
@@ -266,18 +294,7 @@ impl<'s> ResultTables<'s> {
         let first = *networks.iter().find(is_sized).or(networks.first())?;
         networks.retain(|task| graph.node(*task) == graph.node(first));
         networks.dedup();
-        let one = match networks.len() {
-            1 => "this network".to_owned(),
-            several => format!("one of these {several} networks"),
-        };
-        let file = Path::new(graph.file.as_deref()?);
-        let here = std::env::current_dir().ok().and_then(|here| here.canonicalize().ok());
-        let file = here.and_then(|here| file.strip_prefix(here).ok()).unwrap_or(file).to_string_lossy();
-        let (file, task) = (quoted(&file), quoted(&graph.name(first)));
-        let folder = quoted(&format!("{}-c", experiment.nodes[graph.node(first)].name));
-        let group = render::choice::group(answer, choose, experiment)
-            .map_or(String::new(), |group| format!("{group}: "));
-        Some(format!("{group}C of {one}:  fewbits export {file} {task} --to c -o {folder}"))
+        Some((first, networks.len()))
     }
 }
 

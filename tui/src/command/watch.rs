@@ -134,6 +134,6 @@ fn farewell(store: &Store, ops: Arc<StandardOps>, run: &str) -> Result<String> {
     };
     let plan = replan(store, &ops, &opened)?;
     let session = Session { graph: Arc::clone(&opened.graph), ops };
-    let best = ResultTables::new(&session, &plan, store)?.best();
+    let best = ResultTables::new(&session, &plan, store, &session.graph.experiment.tables)?.best();
     Ok(crate::ui::plain::printable(&format!("{name}: {state}\n{best}")))
 }

@@ -74,7 +74,7 @@ fn values(
 ) -> Result<HashMap<PointName, Vec<Option<f64>>>, StoreError> {
     let graph = &opened.graph;
     let every: Vec<NodeId> = graph.node_tasks.ids().collect();
-    let results = Results::load(graph, plan, store, &every)?;
+    let results = Results::load(graph, plan, store, &every, &[])?;
     let mut values = HashMap::new();
     for table in &graph.experiment.tables {
         let Ok(groups) = table_points(graph, &results, table) else { continue };

@@ -8,7 +8,7 @@ use fewbits_engine::event::Event;
 use fewbits_engine::graph::TaskId;
 use fewbits_engine::plan::Plan;
 use fewbits_engine::run_log::LoggedEvent;
-use fewbits_engine::table::results::{Results, wants_answers};
+use fewbits_engine::table::results::{Results, want_answers};
 use fewbits_ops::StandardOps;
 use fewbits_store::{Key, RunReader, Store, StoreError};
 
@@ -180,7 +180,7 @@ impl FollowedRun {
                 let Some(task) = task(name) else { return };
                 self.results.learn(task, metrics.clone(), *seconds);
                 // The event lacks the answers to images.
-                if wants_answers(&self.opened.graph) {
+                if want_answers(&self.opened.graph.experiment.tables) {
                     self.unread.extend(key.parse().ok().map(|key| (task, key)));
                 }
                 self.stale = true;
@@ -225,7 +225,7 @@ impl FollowedRun {
             self.cached_read = true;
         }
         // A result without a record any more is missing, as in every table.
-        self.results.read(store, &self.unread, wants_answers(&self.opened.graph))?;
+        self.results.read(store, &self.unread, want_answers(&self.opened.graph.experiment.tables))?;
         self.unread.clear();
         for (task, same_as) in self.twins.drain(..) {
             if self.results.metrics(task).is_none() {

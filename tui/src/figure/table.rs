@@ -89,7 +89,10 @@ fn trade_offs(experiment: &Experiment, table: &Table, made: &TableSheets, option
         let answers: Vec<&Answer> = made.answers.iter().collect();
         return trade_off(experiment, table, &made.points, &answers, options);
     }
-    stack(&made.points.by_group(&made.points.all()).into_iter().map(draw).collect::<Vec<_>>())
+    // A group without results has no chart.
+    let known: Vec<usize> =
+        made.points.all().into_iter().filter(|&at| means(&made.points.points[at]).is_some()).collect();
+    stack(&made.points.by_group(&known).into_iter().map(draw).collect::<Vec<_>>())
 }
 
 /// Draws all points of a table of a size against a gain, and marks the front and the chosen point. A gain that is an
@@ -187,10 +190,11 @@ impl TradeOff<'_> {
         ]
     }
 
-    /// Returns the place of the first axis of the points that has two to six levels.
+    /// Returns the place of the first axis within a group that has two to six levels.
     fn color_axis(&self) -> Option<usize> {
         let few = |axis: &AxisId| (2..=6).contains(&self.experiment.axes[*axis].levels.len());
-        self.points.axes.iter().position(few)
+        let own = &self.points.axes[self.points.group_axes..];
+        own.iter().position(few).map(|place| place + self.points.group_axes)
     }
 
     fn dot(&self, at: usize) -> Option<Dot> {

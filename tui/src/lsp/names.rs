@@ -66,6 +66,10 @@ pub fn occurrences(text: &str, value: &Value, kinds: &'static [NodeKind]) -> Vec
         names.axes_in(node, &mut found);
         names.inputs_of(node, kinds, &mut found);
     }
+    if let Some(ValueKind::List(shown)) = value.field("show").map(|shown| &shown.kind) {
+        let spans = shown.iter().filter_map(|item| inside(text, item.span));
+        found.extend(spans.map(|span| names.used(NameKind::Table, span)).collect::<Vec<_>>());
+    }
     let expressions = entries(value, "tables").map(|(_, table)| table).chain(value.field("only"));
     for expression in expressions {
         expression.walk(&mut |value| {

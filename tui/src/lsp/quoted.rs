@@ -65,6 +65,9 @@ pub fn in_text(text: &str, word: Span, quote: usize, ops: &StandardOps) -> Vec<C
         };
         return of(NameKind::Node).filter(fits).collect();
     }
+    if within("show") {
+        return of(NameKind::Table).collect();
+    }
     if within("tables") || within("only") {
         return of(NameKind::Axis).chain(of(NameKind::Node)).collect();
     }

@@ -1,7 +1,7 @@
 //! The best points of an experiment in a few lines, for the end of a run.
 //! Knows nothing of the front's computation.
 
-use fewbits_engine::table::sheet::Cell;
+use fewbits_engine::table::sheet::{Cell, Sheet};
 use fewbits_engine::table::table_sheets::TableSheets;
 
 use super::number::estimate;
@@ -9,15 +9,15 @@ use super::number::estimate;
 /// The most points in the list.
 const MOST: usize = 5;
 
-/// Lists the points on the front of a Pareto table, one per line, from the last row on, which has the greatest gain.
+/// Lists the points on the fronts of a Pareto table, one per line, from the last row of each front on, which has the
+/// greatest gain.
 #[must_use]
 pub fn best(pareto: &TableSheets) -> String {
-    let Some(sheet) = pareto.sheets.first().filter(|sheet| !sheet.rows.is_empty()) else {
-        return String::new();
-    };
-    let values = sheet.headings[sheet.axes..].join(" → ");
+    let sheets: Vec<&Sheet> = pareto.sheets.iter().filter(|sheet| !sheet.rows.is_empty()).collect();
+    let Some(first) = sheets.first() else { return String::new() };
+    let values = first.headings[first.axes..].join(" → ");
     let mut text = format!("best of `{}`, {values}:\n", pareto.name);
-    for row in sheet.rows.iter().rev().take(MOST) {
+    for (sheet, row) in sheets.iter().flat_map(|sheet| best_rows(sheet, sheets.len())) {
         let means = row.iter().filter_map(|cell| match cell {
             Cell::Value(value) => Some(estimate(value)),
             Cell::Absent | Cell::Missing | Cell::Failed | Cell::Level { .. } => None,
@@ -26,8 +26,15 @@ pub fn best(pareto: &TableSheets) -> String {
             Cell::Level { label, .. } => Some(format!("{heading}={label}")),
             Cell::Absent | Cell::Missing | Cell::Failed | Cell::Value(_) => None,
         });
-        let (means, place) = (means.collect::<Vec<_>>(), place.collect::<Vec<_>>());
+        let title = Some(sheet.title.clone()).filter(|title| !title.is_empty());
+        let (means, place) = (means.collect::<Vec<_>>(), title.into_iter().chain(place).collect::<Vec<_>>());
         text += &format!("  {}  {}\n", means.join(" → "), place.join(" "));
     }
     text
+}
+
+/// Returns the best rows of one of several fronts, each with its sheet.
+fn best_rows(sheet: &Sheet, fronts: usize) -> impl Iterator<Item = (&Sheet, &Vec<Cell>)> {
+    let share = (MOST / fronts).max(1);
+    sheet.rows.iter().rev().take(share).map(move |row| (sheet, row))
 }

@@ -9,7 +9,8 @@ use fewbits_engine::spec::node::with_role;
 use fewbits_engine::spec::question::Question;
 use fewbits_engine::spec::table::{Interval, Table, TableKind};
 use fewbits_engine::statistics::estimate::Estimate;
-use fewbits_engine::table::answer::{Answer, Candidate};
+use fewbits_engine::table::answer::Answer;
+use fewbits_engine::table::candidate::Candidate;
 use fewbits_engine::table::kind::step_heading;
 
 use anyhow::Result;
@@ -65,10 +66,9 @@ pub fn answer(choice: &Answer, table: &Table, experiment: &Experiment) -> Vec<St
 
 /// Writes answers as one JSON object: whether each has a point that fits, the sentences, and the points that the table
 /// lists, each with the upper bound of its drop.
-pub fn json(made: &TableSheets, sentences: &[String]) -> Result<Json> {
-    let listed = if made.answers.len() > 1 { 1 } else { usize::MAX };
+pub fn json(made: &TableSheets, choose: &Question, sentences: &[String]) -> Result<Json> {
     let parts = made.answers.iter().flat_map(|choice| {
-        let parts = choice.parts().into_iter().take(listed);
+        let parts = choice.listed(choose).into_iter();
         parts.map(|(part, at)| (part, choice.candidates[at].drop()))
     });
     let point = |((part, drop), mut values): ((&str, Option<Estimate>), Map<String, Json>)| {
@@ -148,19 +148,32 @@ impl Teller<'_> {
     fn nothing(&self, at: usize) -> String {
         let candidate = &self.choice.candidates[at];
         let why = if candidate.excess > 1.0 {
-            "no point keeps the limits".to_owned()
+            format!("no point keeps {}", self.limits())
         } else {
             match self.choose.max_drop {
                 Some(most) => format!("no point surely loses at most {}", self.amount(most)),
                 None => "no point has results".to_owned(),
             }
         };
+        let value =
+            if candidate.drop().is_some() { String::new() } else { format!(", {}", self.value(candidate)) };
         format!(
-            "Nothing fits: {why}. Closest is {}: {}{}.",
+            "Nothing fits: {why}. Closest is {}: {}{value}{}.",
             self.place(at),
             self.size(candidate),
             self.loss(candidate)
         )
+    }
+
+    /// Writes the limits of the question.
+    fn limits(&self) -> String {
+        let upper = self.choose.at_most.iter().map(|limit| {
+            let most = self.choice.step.filter(|_| limit.most.len() > 1).unwrap_or(limit.most[0]);
+            format!("{} at most {}", limit.value.text, number(most))
+        });
+        let lower = self.choose.at_least.iter();
+        let lower = lower.map(|limit| format!("{} at least {}", limit.value.text, number(limit.least)));
+        upper.chain(lower).collect::<Vec<_>>().join(" and ")
     }
 
     /// Writes the levels of a candidate; those of its group stand before the answer.

@@ -43,7 +43,11 @@ impl<'m> Material<'m> {
     pub fn new(session: &'m Session, plan: &'m Plan, store: &'m Arc<Store>) -> Result<Self> {
         let graph = &*session.graph;
         let every: Vec<NodeId> = graph.node_tasks.ids().collect();
-        let results = Results::load(graph, plan, store, &every)?;
+        let asks = |table: &&Table| matches!(table.kind, TableKind::Choose(_));
+        let asked = graph.experiment.tables.iter().find(asks);
+        let usual = if asked.is_none() { usual(graph).unwrap_or_default() } else { vec![] };
+        let read = [graph.experiment.tables.as_slice(), &usual].concat();
+        let results = Results::load(graph, plan, store, &every, &read)?;
         let failures = Failures::load(graph, plan, store);
         let (mut tables, mut failed) = (vec![], vec![]);
         for table in &graph.experiment.tables {
@@ -52,13 +56,13 @@ impl<'m> Material<'m> {
                 Err(error) => failed.push((table, error)),
             }
         }
-        let mut asked = tables.iter().filter(|(_, made)| !made.answers.is_empty());
-        let asked = asked.next().map(|(table, made)| ((*table).clone(), made.answers.clone()));
         let choice = match asked {
-            Some(asked) => Some(asked),
+            Some(asked) => {
+                let made = tables.iter().find(|(table, _)| table.name == asked.name);
+                made.map(|(table, made)| ((*table).clone(), made.answers.clone()))
+            }
             None => {
-                let questions = usual(graph).unwrap_or_default().into_iter();
-                let answers = questions.filter_map(|table| {
+                let answers = usual.into_iter().filter_map(|table| {
                     let choice = kind::answers(graph, &results, &table).ok()?;
                     Some((table, choice))
                 });

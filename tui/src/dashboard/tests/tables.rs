@@ -63,7 +63,8 @@ fn live_tables_are_those_of_the_stored_results() {
         followed.read_results(&store, &ops).expect("results");
         let plan = Planner::new(&shared, &*ops, &store).plan().expect("a plan");
         let nodes: Vec<NodeId> = shared.node_tasks.ids().collect();
-        let stored = Results::load(&shared, &plan, &store, &nodes).expect("results");
+        let stored =
+            Results::load(&shared, &plan, &store, &nodes, &shared.experiment.tables).expect("results");
         for (at, asked) in shared.experiment.tables.iter().enumerate() {
             let wanted = TableRequest { table: at, other_cost: false };
             let live = table(&shared, &followed.results, wanted).expect("a table");

@@ -13,8 +13,8 @@ const PLAIN_WITH_ERROR: std::ops::Range<f64> = 1e-3..1e9;
 /// The share of a number that the rounding of a calculation may change.
 const ROUNDING: f64 = 1e-13;
 
-/// Writes a number: whole ones below 10^9 without decimals; others with four decimals, or more if four significant
-/// digits need them; very small or large ones with four significant digits and an exponent.
+/// Writes a number: whole ones below 10^9 without decimals; others from 1,000 on with one decimal, below with four, or more
+/// if four significant digits need them; very small or large ones with four significant digits and an exponent.
 #[must_use]
 pub fn number(value: f64) -> String {
     let size = value.abs();
@@ -22,6 +22,8 @@ pub fn number(value: f64) -> String {
         "0".to_owned()
     } else if !value.is_finite() || (value.fract() == 0.0 && size < 1e9) {
         format!("{value:.0}")
+    } else if PLAIN.contains(&size) && size >= 1e3 {
+        format!("{value:.1}")
     } else if PLAIN.contains(&size) {
         let digits = (3 - magnitude(size)).max(4) as usize;
         let text = format!("{value:.digits$}");
@@ -188,6 +190,7 @@ mod tests {
         check(0.098, "0.0980");
         check(0.012_34, "0.01234");
         check(12.345_678, "12.3457");
+        check(28_063.2, "28063.2");
         check(1e300, "1.000e300");
         check(f64::INFINITY, "inf");
         check(f64::NAN, "NaN");

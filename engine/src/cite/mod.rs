@@ -13,6 +13,7 @@ use crate::dense::AxisId;
 use crate::graph::{TaskGraph, TaskId};
 use crate::ops::Ops;
 use crate::plan::{Plan, TaskState};
+use crate::spec::experiment::Experiment;
 use crate::statistics::method::Method;
 use crate::table::results::Results;
 use crate::table::units::ReplicateUnits;
@@ -35,6 +36,8 @@ pub struct Citation {
     pub missing: usize,
     /// The units of replication of its tables.
     pub replications: Vec<Replication>,
+    /// The axes that tables without replication average over.
+    pub averaged: BTreeSet<String>,
     /// The statistical methods that its tables use.
     pub methods: BTreeSet<Method>,
     /// The tensors of networks that are quantized, as a sentence without its end.
@@ -99,6 +102,7 @@ impl Citation {
             tasks: graph.len(),
             missing: graph.tasks().filter(|task| read.results.metrics(*task).is_none()).count(),
             replications: replications(graph, &read.results),
+            averaged: averaged(&graph.experiment),
             methods: experiment.tables.iter().flat_map(|table| methods(table, &experiment.nodes)).collect(),
             quantized: ops.quantized(&works),
             activations: ops.activations(&works),
@@ -179,6 +183,12 @@ fn replications<O: Ops>(graph: &TaskGraph<O>, results: &Results) -> Vec<Replicat
         }
     }
     found
+}
+
+/// Returns the axes that tables without replication average over.
+fn averaged(experiment: &Experiment) -> BTreeSet<String> {
+    let alone = experiment.tables.iter().filter(|table| table.replicate.is_none());
+    alone.flat_map(|table| &table.average).map(|&axis| experiment.axes[axis].name.clone()).collect()
 }
 
 fn joined_range(one: Option<(usize, usize)>, other: Option<(usize, usize)>) -> Option<(usize, usize)> {

@@ -106,7 +106,11 @@ pub fn method(cite: &Citation) -> Vec<String> {
     let mut said = vec![format!("The experiment has {tasks} in {nodes}{over}.")];
     said.extend(cite.replications.iter().map(replication));
     if cite.replications.is_empty() {
-        said.push("No table replicates anything: values are of single tasks.".to_owned());
+        said.push("No table replicates anything: values are of single networks.".to_owned());
+    }
+    if !cite.averaged.is_empty() {
+        let axes: Vec<&str> = cite.averaged.iter().map(String::as_str).collect();
+        said.push(format!("Tables without replication average over {}.", axes.join(", ")));
     }
     said.extend(cite.methods.iter().map(|method| sentence(*method).to_owned()));
     let remark = cite.remark.as_ref().map_or(String::new(), |remark| format!("; {remark}"));

@@ -203,7 +203,7 @@ impl TableReader<'_> {
                     "a choice has one goal: remove one of the two, and write the other value into `at_most` or `at_least`"
                 }
             };
-            faults.add(span, format!("`maximize` stands in the place of `{field}`"), hint);
+            faults.add(span, format!("a `Choose` has `maximize` or `{field}`, not both"), hint);
             is_alone = false;
         }
         let select = self.read_judged(maximize, faults);
@@ -246,6 +246,14 @@ impl TableReader<'_> {
         )? {
             let list =
                 if let ValueKind::List(items) = &most.kind { items } else { std::slice::from_ref(most) };
+            if let Some(text) = list.iter().find(|item| matches!(item.kind, ValueKind::Text(_))) {
+                faults.add(
+                    text.span,
+                    format!("a limit is a number, not {text}"),
+                    "write bytes without a unit: `16384`",
+                );
+                return None;
+            }
             let read = list.iter().map(|item| f64::from_value(item, faults)).collect::<Option<Vec<f64>>>()?;
             if read.is_empty() {
                 faults.add(most.span, "this list has no limit", "write one, as in `[16384, 32768]`");

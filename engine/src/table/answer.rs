@@ -3,6 +3,7 @@
 //! another.
 //! Knows nothing of the words in which an answer is shown.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::candidate::{Candidate, measure};
@@ -32,6 +33,9 @@ pub struct Answer {
     pub chosen: Option<usize>,
     /// The runner-up: the candidate that would be chosen instead. It differs from the chosen one in some value.
     pub runner_up: Option<usize>,
+    /// The number of different candidates beside the chosen one that keep the limits and are not significantly worse than the
+    /// best.
+    pub rivals: usize,
     /// The best candidate of the next smaller size, if the smallest size is the goal.
     pub smaller: Option<usize>,
     /// The candidate that comes closest to the limits; only if none is chosen.
@@ -117,8 +121,9 @@ impl Answer {
         let smaller = chosen
             .filter(|_| goal == Goal::Smallest)
             .and_then(|chosen| smaller(&candidates, candidates[chosen].size.mean));
+        let rivals = chosen.map_or(0, |chosen| rivals(&candidates, chosen));
         let closest = if chosen.is_some() { None } else { closest(&candidates) };
-        Self { candidates, chosen, runner_up, smaller, closest, ..Self::default() }
+        Self { candidates, chosen, runner_up, rivals, smaller, closest, ..Self::default() }
     }
 }
 
@@ -184,13 +189,29 @@ fn smaller(candidates: &[Candidate], size: f64) -> Option<usize> {
         .max_by(|&a, &b| candidates[a].select.mean.total_cmp(&candidates[b].select.mean).then(b.cmp(&a)))
 }
 
-/// Returns the candidate with the smallest excess over the limits; among those within the limits, the one with the
-/// smallest bound.
+/// Returns the number of different candidates beside the chosen one that may be the best. Formats that agree on all weights
+/// make one network and count once.
+fn rivals(candidates: &[Candidate], chosen: usize) -> usize {
+    let mut different = vec![chosen];
+    for at in 0..candidates.len() {
+        let is_new = || different.iter().all(|&other| !candidates[at].is_twin_of(&candidates[other]));
+        if candidates[at].may_be_best && is_new() {
+            different.push(at);
+        }
+    }
+    different.len() - 1
+}
+
+/// Returns the candidate with the smallest excess over the upper limits; among those that keep them, the one with the
+/// smallest shortfall below the lower limits, then with the smallest bound.
 fn closest(candidates: &[Candidate]) -> Option<usize> {
     // A limit that is exceeded by less than the tolerance of sizes counts as kept here: a network of 2.0002 bits is
     // closer to a limit of 2 than one that loses everything.
     let beyond = |excess: f64| if excess <= 1.0 + SAME_SIZE { 1.0 } else { excess };
-    let key = |at: usize| (beyond(candidates[at].excess), candidates[at].bound());
-    let order = |a: (f64, f64), b: (f64, f64)| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1));
+    let key = |at: usize| [beyond(candidates[at].excess), candidates[at].shortfall, candidates[at].bound()];
+    let order = |a: [f64; 3], b: [f64; 3]| {
+        let pairs = a.iter().zip(&b).map(|(a, b)| a.total_cmp(b));
+        pairs.fold(Ordering::Equal, Ordering::then)
+    };
     (0..candidates.len()).min_by(|&a, &b| order(key(a), key(b)))
 }

@@ -27,13 +27,19 @@ pub struct Candidate {
     pub report: Option<Estimate>,
     /// The drop of the reported value: baseline minus value.
     pub report_drop: Option<Estimate>,
-    /// The largest ratio of a limited value to its upper limit, and of a lower limit to the confidence bound of its
-    /// value; the limits hold if it is at most 1.
+    /// The largest ratio of a limited value to its upper limit; the limits hold if it is at most 1.
     pub excess: f64,
+    /// The confidence bound of each value with a lower limit; `None` if there is no bound.
+    pub bounds: Vec<Option<f64>>,
+    /// The largest ratio of a lower limit to the bound of its value; the limits hold if it is at most 1.
+    pub shortfall: f64,
     /// Whether the candidate may be chosen among those that keep the limits: its drop is significantly within `max_drop`;
     /// else it has as many replicates as the others; without a limit on the quality it is not significantly worse than the
     /// best.
     pub is_enough: bool,
+    /// Whether the candidate keeps the limits and is not significantly worse than the best that does; `false` without
+    /// replicates, of which there must be two.
+    pub may_be_best: bool,
     /// Whether the baseline of the stated drop is near chance; without one, the stated value.
     pub starts_near_chance: bool,
 }
@@ -45,8 +51,15 @@ impl Candidate {
         self.report_drop.or(self.select_drop)
     }
 
+    /// Returns whether the candidate may be chosen.
     pub(super) fn is_good(&self) -> bool {
-        self.excess <= 1.0 && self.is_enough
+        self.keeps_limits() && self.is_enough
+    }
+
+    /// Returns whether the upper and the lower limits hold.
+    #[must_use]
+    pub fn keeps_limits(&self) -> bool {
+        self.excess <= 1.0 && self.shortfall <= 1.0
     }
 
     /// Returns a number that is smaller for better candidates: the upper bound of the drop, or minus the selection
@@ -96,7 +109,10 @@ pub(super) fn measure(cells: &[&PointRows<'_>], choose: &Question, table: &Table
             report: judged[1],
             report_drop,
             excess: 1.0,
+            bounds: vec![],
+            shortfall: 1.0,
             is_enough: true,
+            may_be_best: false,
             starts_near_chance: columns.last().is_some_and(|column| cell.is_near_chance(column.value)),
         };
         Some(Measured {

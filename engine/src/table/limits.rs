@@ -23,20 +23,30 @@ pub(super) fn candidates(
     let fitting: Vec<&Measured> = measured.iter().filter(|of| upper(of) <= 1.0).collect();
     let units = |at: usize| fitting.iter().filter_map(|of| Some(of.lower[at]?.n)).max().unwrap_or(0);
     let units: Vec<usize> = (0..choose.at_least.len()).map(units).collect();
-    let lower = |of: &Measured| {
-        let excess = of.lower.iter().enumerate().map(|(at, value)| {
-            let value = value.filter(|value| value.n >= units[at]);
-            let bound = value.and_then(|value| known_bound(value, is_constant[at]));
-            bound.map_or(f64::INFINITY, |bound| under(bound, choose.at_least[at].least))
-        });
-        excess.fold(0.0, f64::max)
+    let made = |of: &Measured| {
+        let bounds: Vec<Option<f64>> = of
+            .lower
+            .iter()
+            .enumerate()
+            .map(|(at, value)| {
+                let value = value.filter(|value| value.n >= units[at]);
+                value.and_then(|value| known_bound(value, is_constant[at]))
+            })
+            .collect();
+        let shortfall = bounds
+            .iter()
+            .zip(&choose.at_least)
+            .map(|(bound, limit)| bound.map_or(f64::INFINITY, |bound| under(bound, limit.least)));
+        let shortfall = shortfall.fold(0.0, f64::max);
+        Candidate { excess: upper(of), shortfall, bounds, ..of.candidate.clone() }
     };
-    let excess = |of: &Measured| upper(of).max(lower(of));
-    let made = |of: &Measured| Candidate { excess: excess(of), ..of.candidate.clone() };
     let mut candidates: Vec<Candidate> = measured.iter().map(made).collect();
+    for (at, is_best) in best(&candidates, measured) {
+        candidates[at].may_be_best = is_best;
+    }
     match (choose.max_drop, choose.goal) {
         (Some(most), _) => mark_small_losses(&mut candidates, most),
-        (None, Goal::Smallest) if choose.at_least.is_empty() => mark_best(&mut candidates, measured),
+        (None, Goal::Smallest) if choose.at_least.is_empty() => mark_best(&mut candidates),
         // A lower limit says what is good enough, and the best one is.
         (None, Goal::Smallest | Goal::Best) => mark_replicated(&mut candidates),
     }
@@ -78,7 +88,7 @@ fn over(value: f64, most: f64) -> f64 {
 /// replication than another within the limits is not marked: a bound over few seeds, or no bound, is not comparable
 /// with one over many.
 fn mark_small_losses(candidates: &mut [Candidate], most: f64) {
-    let fits = candidates.iter().filter(|candidate| candidate.excess <= 1.0);
+    let fits = candidates.iter().filter(|candidate| candidate.keeps_limits());
     let replications = fits.filter_map(|candidate| Some(candidate.select_drop?.n)).max().unwrap_or(0);
     for candidate in candidates {
         candidate.is_enough = candidate.select_drop.is_some_and(|drop| {
@@ -92,37 +102,39 @@ fn mark_small_losses(candidates: &mut [Candidate], most: f64) {
 
 /// Marks the candidates with as many units of replication as any within the limits: the mean of fewer trainings may be luck.
 fn mark_replicated(candidates: &mut [Candidate]) {
-    let fits = candidates.iter().filter(|candidate| candidate.excess <= 1.0);
+    let fits = candidates.iter().filter(|candidate| candidate.keeps_limits());
     let most = fits.map(|candidate| candidate.select.n).max().unwrap_or(0);
     for candidate in candidates {
         candidate.is_enough = candidate.select.n == most;
     }
 }
 
-/// Marks the candidates within the limits that are not significantly worse than the best, over the units that all of
-/// them have.
-fn mark_best(candidates: &mut [Candidate], measured: &[Measured]) {
+/// Marks the candidates that are not significantly worse than the best. With one training, which gives no estimate of the
+/// variation, the largest mean wins.
+fn mark_best(candidates: &mut [Candidate]) {
+    let has_test = candidates.iter().any(|candidate| candidate.may_be_best);
+    let fits = candidates.iter().filter(|candidate| candidate.keeps_limits());
+    let largest = fits.map(|candidate| candidate.select.mean).fold(f64::NEG_INFINITY, f64::max);
+    for candidate in candidates {
+        candidate.is_enough = if has_test { candidate.may_be_best } else { candidate.select.mean == largest };
+    }
+}
+
+/// Returns the candidates within the limits that have the most units of replication, each with whether it is not
+/// significantly worse than the best, over the units that all of them have; nothing below two units.
+fn best(candidates: &[Candidate], measured: &[Measured]) -> Vec<(usize, bool)> {
     let means = |at: usize| &measured[at].units;
-    let fitting = || (0..candidates.len()).filter(|&at| candidates[at].excess <= 1.0);
+    let fitting = || (0..candidates.len()).filter(|&at| candidates[at].keeps_limits());
     let most = fitting().map(|at| means(at).len()).max().unwrap_or(0);
     let fits: Vec<usize> = fitting().filter(|&at| means(at).len() == most).collect();
     let shared = |unit: &usize| fits.iter().all(|&at| means(at).contains_key(unit));
     let units: Vec<usize> =
         fits.first().map_or(vec![], |&at| means(at).keys().copied().filter(shared).collect());
+    if units.len() < 2 {
+        return vec![];
+    }
     let values: Vec<Vec<f64>> =
         fits.iter().map(|&at| units.iter().map(|unit| means(at)[unit]).collect()).collect();
-    let best = if units.len() > 1 {
-        may_be_best(&values)
-    } else {
-        // One training gives no estimate of the variation: the largest mean wins.
-        let mean = |at: &usize| candidates[*at].select.mean;
-        let largest = fits.iter().map(mean).fold(f64::NEG_INFINITY, f64::max);
-        fits.iter().map(|at| mean(at) == largest).collect()
-    };
-    for candidate in candidates.iter_mut() {
-        candidate.is_enough = false;
-    }
-    for (&at, best) in fits.iter().zip(best) {
-        candidates[at].is_enough = best;
-    }
+    let best = may_be_best(&values);
+    fits.into_iter().zip(best).collect()
 }

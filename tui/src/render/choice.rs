@@ -6,7 +6,7 @@ use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::expression::Expression;
 use fewbits_engine::spec::heading::PART_COLUMN;
 use fewbits_engine::spec::node::with_role;
-use fewbits_engine::spec::question::Question;
+use fewbits_engine::spec::question::{Goal, LowerLimit, Question};
 use fewbits_engine::spec::table::{Interval, Table, TableKind};
 use fewbits_engine::statistics::estimate::Estimate;
 use fewbits_engine::table::answer::Answer;
@@ -19,7 +19,7 @@ use fewbits_engine::json_metrics::json_number;
 use fewbits_engine::table::table_sheets::TableSheets;
 use serde_json::{Map, Value as Json, json};
 
-use super::number::{bytes, estimate, number, with_error};
+use super::number::{bytes, count, estimate, number, with_error};
 use super::table::missing;
 
 /// Writes the answers of a table, one sentence per element. Of several answers, each begins with its group, and its runner-up
@@ -103,11 +103,12 @@ impl Teller<'_> {
     fn chosen(&self, at: usize) -> Vec<String> {
         let candidate = &self.choice.candidates[at];
         let mut said = vec![format!(
-            "Choose {}: {}, {}{}.",
+            "Choose {}: {}, {}{}{}.",
             self.place(at),
             self.size(candidate),
             self.value(candidate),
             self.loss(candidate),
+            self.bounds(candidate),
         )];
         if self.choose.is_optimistic() {
             said.push(format!(
@@ -129,6 +130,10 @@ impl Teller<'_> {
             ));
         }
         said.extend(self.better_baseline(at));
+        if self.choose.goal == Goal::Best && self.choice.rivals > 0 {
+            let others = count(self.choice.rivals, "other point");
+            said.push(format!("{others} within the limits cannot be told from the best."));
+        }
         if self.choose.has_groups() {
             return said;
         }
@@ -147,22 +152,33 @@ impl Teller<'_> {
 
     fn nothing(&self, at: usize) -> String {
         let candidate = &self.choice.candidates[at];
-        let why = if candidate.excess > 1.0 {
-            format!("no point keeps {}", self.limits())
-        } else {
-            match self.choose.max_drop {
-                Some(most) => format!("no point surely loses at most {}", self.amount(most)),
-                None => "no point has results".to_owned(),
+        let why = match self.choose.max_drop {
+            _ if !candidate.keeps_limits() => {
+                let surely = if self.choose.at_least.is_empty() { "" } else { "surely " };
+                format!("no point {surely}keeps {}", self.limits())
             }
+            Some(most) => format!("no point surely loses at most {}", self.amount(most)),
+            None => "no point has results".to_owned(),
         };
         let value =
             if candidate.drop().is_some() { String::new() } else { format!(", {}", self.value(candidate)) };
         format!(
-            "Nothing fits: {why}. Closest is {}: {}{value}{}.",
+            "Nothing fits: {why}. Closest is {}: {}{value}{}{}.",
             self.place(at),
             self.size(candidate),
-            self.loss(candidate)
+            self.loss(candidate),
+            self.bounds(candidate),
         )
+    }
+
+    /// Writes the confidence bounds of the values with a lower limit.
+    fn bounds(&self, candidate: &Candidate) -> String {
+        let limits = self.choose.at_least.iter().zip(&candidate.bounds);
+        let of = |(limit, bound): (&LowerLimit, &Option<f64>)| match bound {
+            Some(bound) => format!("; {} is at least {} with {CONFIDENCE}", limit.value.text, number(*bound)),
+            None => format!("; {} has no bound", limit.value.text),
+        };
+        limits.map(of).collect()
     }
 
     /// Writes the limits of the question.

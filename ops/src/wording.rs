@@ -31,8 +31,10 @@ pub(crate) fn quantized(ops: &[&Op]) -> Option<&'static str> {
 
 /// Returns what a reader of values of these ops must know.
 pub(crate) fn remark(works: &[&Op]) -> Option<String> {
-    let scaled =
-        |wanted: bool| works.iter().any(|op| matches!(op, Op::Quantize(op) if op.is_scaled() == wanted));
+    let is_scaled = |op: &&Op| matches!(op, Op::Quantize(op) if op.is_scaled());
+    let is_unscaled = |op: &&Op| matches!(op, Op::Quantize(op) if op.is_unscaled());
+    let (has_scaled, has_unscaled) =
+        (works.iter().any(|op| is_scaled(op)), works.iter().any(|op| is_unscaled(op)));
     let imports = works.iter().filter(|op| matches!(op, Op::Import(_))).count();
     let is_trained = works.iter().any(|op| matches!(op, Op::Train(_)));
     let network = match (imports, is_trained) {
@@ -40,7 +42,7 @@ pub(crate) fn remark(works: &[&Op]) -> Option<String> {
         (1, false) => Some("values are of this imported network alone"),
         (_, false) => Some("values are of these imported networks alone"),
     };
-    let formats = (scaled(true) && scaled(false)).then_some("scaled and unscaled formats are side by side");
+    let formats = (has_scaled && has_unscaled).then_some("scaled and unscaled formats are side by side");
     let remarks: Vec<&str> = network.into_iter().chain(formats).collect();
     (!remarks.is_empty()).then(|| remarks.join("; "))
 }

@@ -307,6 +307,11 @@ impl QuantizeOp {
         self.quantizer.quantization.scale != Scale::None
     }
 
+    /// Returns whether the numbers of the format are neither scaled nor fitted to the weights, as a codebook is.
+    pub(crate) fn is_unscaled(&self) -> bool {
+        !self.is_scaled() && !matches!(self.quantizer.quantization.format, Format::KMeans { .. })
+    }
+
     /// Returns the quantizer with the overrides of the network's first and last layer; an override by name has
     /// priority.
     fn of_network(&self, model: &Model) -> Quantizer {

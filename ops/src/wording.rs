@@ -33,8 +33,7 @@ pub(crate) fn quantized(ops: &[&Op]) -> Option<&'static str> {
 pub(crate) fn remark(works: &[&Op]) -> Option<String> {
     let is_scaled = |op: &&Op| matches!(op, Op::Quantize(op) if op.is_scaled());
     let is_unscaled = |op: &&Op| matches!(op, Op::Quantize(op) if op.is_unscaled());
-    let (has_scaled, has_unscaled) =
-        (works.iter().any(|op| is_scaled(op)), works.iter().any(|op| is_unscaled(op)));
+    let (has_scaled, has_unscaled) = (works.iter().any(is_scaled), works.iter().any(is_unscaled));
     let imports = works.iter().filter(|op| matches!(op, Op::Import(_))).count();
     let is_trained = works.iter().any(|op| matches!(op, Op::Train(_)));
     let network = match (imports, is_trained) {

@@ -240,7 +240,10 @@ impl Teller<'_> {
         let (best, most) = all
             .filter_map(|(at, candidate)| Some((at, baseline(candidate)?)))
             .max_by(|(_, a), (_, b)| a.total_cmp(b))?;
-        if most - own <= self.choose.max_drop.unwrap_or(0.0) {
+        // Means of sums differ by rounding errors.
+        let noise = 1e-9 * most.abs();
+        // With `maximize`, the value counts, and not its drop.
+        if self.choose.goal == Goal::Best || most - own <= self.choose.max_drop.unwrap_or(0.0) + noise {
             return None;
         }
         let axes = self.experiment.nodes_in(&self.choose.select.baseline.iter().collect::<Vec<_>>());

@@ -1,10 +1,9 @@
 //! The figures of tables: grids as heat maps, fronts and answers as a trade-off, lists as intervals.
 //! Knows nothing of the statistics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, anyhow};
-use fewbits_engine::dense::AxisId;
 use fewbits_engine::ops::MetricRole;
 use fewbits_engine::spec::experiment::Experiment;
 use fewbits_engine::spec::node::with_role;
@@ -190,11 +189,14 @@ impl TradeOff<'_> {
         ]
     }
 
-    /// Returns the place of the first axis within a group that has two to six levels.
+    /// Returns the place of the first axis within a group of which the points have two to six levels.
     fn color_axis(&self) -> Option<usize> {
-        let few = |axis: &AxisId| (2..=6).contains(&self.experiment.axes[*axis].levels.len());
-        let own = &self.points.axes[self.points.group_axes..];
-        own.iter().position(few).map(|place| place + self.points.group_axes)
+        let few = |place: &usize| {
+            let levels: BTreeSet<usize> =
+                self.points.points.iter().map(|point| point.levels[*place]).collect();
+            (2..=6).contains(&levels.len())
+        };
+        (self.points.group_axes..self.points.axes.len()).find(few)
     }
 
     fn dot(&self, at: usize) -> Option<Dot> {

@@ -102,6 +102,12 @@ impl Question {
         headings
     }
 
+    /// Returns whether the question is for the smallest point and sets no limit on its quality.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.goal == Goal::Smallest && self.max_drop.is_none() && self.at_least.is_empty()
+    }
+
     /// Returns whether the table has several answers.
     #[must_use]
     pub fn has_groups(&self) -> bool {

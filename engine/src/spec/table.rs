@@ -1,5 +1,5 @@
 //! The tables of an experiment as asked for: the expressions and the axes that arrange them.
-//! Knows no result; see [`crate::table`] for how tables are made, and [`super::scope`] for how they are read.
+//! Knows no result; see [`crate::table`] for how tables are made, and [`super::table_reader`] for how they are read.
 
 use super::axis::Axes;
 use super::expression::Expression;

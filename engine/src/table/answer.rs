@@ -33,8 +33,7 @@ pub struct Answer {
     pub chosen: Option<usize>,
     /// The runner-up: the candidate that would be chosen instead. It differs from the chosen one in some value.
     pub runner_up: Option<usize>,
-    /// The number of different candidates beside the chosen one that keep the limits and are not significantly worse than the
-    /// best.
+    /// The number of different candidates beside the chosen one that may be the best, where the best one is the goal.
     pub rivals: usize,
     /// The best candidate of the next smaller size, if the smallest size is the goal.
     pub smaller: Option<usize>,
@@ -178,7 +177,7 @@ fn steps(choose: &Question) -> Vec<Option<f64>> {
     choose.steps().map_or(vec![None], |limit| limit.most.iter().copied().map(Some).collect())
 }
 
-/// Returns the best candidate of the next smaller size, among those that satisfy the limits.
+/// Returns the best candidate of the next smaller size, among those that keep the upper limits.
 fn smaller(candidates: &[Candidate], size: f64) -> Option<usize> {
     let fits = |at: usize| candidates[at].excess <= 1.0;
     let below =

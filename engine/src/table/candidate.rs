@@ -37,8 +37,8 @@ pub struct Candidate {
     /// else it has as many replicates as the others; without a limit on the quality it is not significantly worse than the
     /// best.
     pub is_enough: bool,
-    /// Whether the candidate keeps the limits and is not significantly worse than the best that does; `false` without
-    /// replicates, of which there must be two.
+    /// Whether the candidate keeps the limits and is not significantly worse than the best that does; `false` below two
+    /// replicates, and for questions that do not compare with the best.
     pub may_be_best: bool,
     /// Whether the baseline of the stated drop is near chance; without one, the stated value.
     pub starts_near_chance: bool,

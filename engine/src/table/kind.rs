@@ -382,11 +382,9 @@ pub(crate) fn methods(table: &Table) -> Vec<Method> {
         TableKind::Pivot { margin: Some(_), .. } => vec![Method::NonInferiority, Method::Holm],
         TableKind::Contrast { .. } => vec![Method::ZeroEffect, Method::Holm],
         TableKind::Choose(choose) => {
-            let is_open =
-                choose.goal == Goal::Smallest && choose.max_drop.is_none() && choose.at_least.is_empty();
             let drop = choose.max_drop.map(|_| Method::NonInferiority);
             let lower = (!choose.at_least.is_empty()).then_some(Method::LowerBound);
-            let best = (is_open && table.replicate.is_some()).then_some(Method::MayBeBest);
+            let best = (choose.is_open() && table.replicate.is_some()).then_some(Method::MayBeBest);
             [drop, lower, best].into_iter().flatten().collect()
         }
         TableKind::Importance { .. } => vec![Method::VarianceShares],

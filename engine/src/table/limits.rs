@@ -41,12 +41,15 @@ pub(super) fn candidates(
         Candidate { excess: upper(of), shortfall, bounds, ..of.candidate.clone() }
     };
     let mut candidates: Vec<Candidate> = measured.iter().map(made).collect();
-    for (at, is_best) in best(&candidates, measured) {
-        candidates[at].may_be_best = is_best;
+    // The comparison with the best takes time with many candidates, and other questions do not need it.
+    if choose.goal == Goal::Best || choose.is_open() {
+        for (at, is_best) in best(&candidates, measured) {
+            candidates[at].may_be_best = is_best;
+        }
     }
     match (choose.max_drop, choose.goal) {
         (Some(most), _) => mark_small_losses(&mut candidates, most),
-        (None, Goal::Smallest) if choose.at_least.is_empty() => mark_best(&mut candidates),
+        _ if choose.is_open() => mark_best(&mut candidates),
         // A lower limit says what is good enough, and the best one is.
         (None, Goal::Smallest | Goal::Best) => mark_replicated(&mut candidates),
     }

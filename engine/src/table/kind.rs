@@ -318,7 +318,7 @@ fn choose_subject(experiment: &Experiment, choose: &Question, table: &Table) -> 
         (Goal::Smallest, Some(most)) => {
             format!("the smallest {size} that loses at most {most} of {select} {of_drop}")
         }
-        (Goal::Smallest, None) if choose.at_least.is_empty() => match table.replicate {
+        (Goal::Smallest, None) if choose.is_open() => match table.replicate {
             Some(_) => format!("the smallest {size} that cannot be told from the best in {select}"),
             None => format!("the smallest {size} of those with the largest {select}"),
         },

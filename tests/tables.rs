@@ -155,10 +155,23 @@ fn structs_on_an_axis_have_a_column_per_field() {
     let told = bench.run_well();
     assert!(told.tasks("completed").contains(&"net(setting=long)"), "{told:?}");
     let rows = json(&bench, &[]);
-    assert_eq!(rows[0]["setting"], "(batch:50,seed:3)");
+    assert_eq!(rows[0]["setting"], "short");
     assert_eq!((&rows[0]["setting.batch"], &rows[2]["setting.seed"]), (&Json::from(50), &Json::from(4)));
     let text = bench.stdout(["table", "x.ron", "tradeoff"]);
     assert!(text.contains("setting=short"), "{text}");
+}
+
+#[test]
+fn columns_of_a_value_stand_side_by_side() {
+    let bench = Bench::with(TINY);
+    // The first row has the same value in each training, and so no interval.
+    bench.edit(
+        "    tables: {",
+        "    tables: {\n        \"list\": Table(rows: [\"e\"], columns: {\"a\": \"e == 2 ? 1.0 : accuracy.loss\", \"b\": \"e\"}, replicate: \"seed\"),",
+    );
+    bench.run_well();
+    let csv = bench.stdout(["table", "x.ron", "list", "--format", "csv"]);
+    assert_eq!(csv.lines().next(), Some("e,a,a.low,a.high,a.n,b,b.n"), "{csv}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value as Json};
 
 use crate::json_metrics::json_number;
+use crate::spec::axis::Level;
 use crate::text::value::{Value, ValueKind};
 
 /// One value of an exported table.
@@ -40,7 +41,14 @@ pub struct DuplicateColumn {
 }
 
 impl Flat {
-    /// Adds a row; the columns are in the order in which their names first occur.
+    /// Returns a table without rows that has these columns first, in this order.
+    #[must_use]
+    pub fn with_columns(columns: Vec<String>) -> Self {
+        let places = columns.iter().cloned().zip(0..).collect();
+        Self { columns, places, rows: vec![] }
+    }
+
+    /// Adds a row; other columns follow in the order in which their names first occur.
     pub fn add(&mut self, row: impl IntoIterator<Item = (String, Datum)>) -> Result<(), DuplicateColumn> {
         let mut values: Vec<Option<Datum>> = vec![None; self.columns.len()];
         for (name, datum) in row {
@@ -119,6 +127,16 @@ impl From<&Value> for Datum {
             ValueKind::List(_) | ValueKind::Map(_) | ValueKind::Struct(_) | ValueKind::Unreadable => {
                 Self::Text(value.to_string())
             }
+        }
+    }
+}
+
+/// Converts a level to its number or truth value, and any other level to its label.
+impl From<&Level> for Datum {
+    fn from(level: &Level) -> Self {
+        match Self::from(&level.value) {
+            Self::Text(_) => Self::Text(level.label.clone()),
+            number_or_truth => number_or_truth,
         }
     }
 }

@@ -163,7 +163,7 @@ fn lay_grid(
 
 fn level_cell(experiment: &Experiment, axis: AxisId, level: usize) -> Cell {
     let level = &experiment.axes[axis].levels[level];
-    Cell::Level { label: level.label.clone(), value: Datum::from(&level.value) }
+    Cell::Level { label: level.label.clone(), value: Datum::from(level) }
 }
 
 /// Returns axes with their levels as text: `e=3, m=0`.

@@ -67,7 +67,7 @@ fn maximal<'a>(sets: &[&'a [AxisId]]) -> Vec<&'a [AxisId]> {
 
 fn write_axis(axis: &Axis, level: Option<usize>, row: &mut Vec<(String, Datum)>) {
     let level = level.map(|level| &axis.levels[level]);
-    row.push((axis.name.clone(), level.map_or(Datum::Null, |level| Datum::from(&level.value))));
+    row.push((axis.name.clone(), level.map_or(Datum::Null, Datum::from)));
     // A field that stands for another axis is in that axis's own column.
     let is_own =
         |level: &Level, field: &str| level.field(field).is_some_and(|value| !value.stands_for_axis());

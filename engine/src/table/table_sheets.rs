@@ -1,6 +1,8 @@
 //! A table in its made form: its sheets with a caption, and the points behind them.
 //! Knows nothing of how a sheet is shown.
 
+use std::collections::HashSet;
+
 use super::answer::Answer;
 use super::caption::caption;
 use super::error::TableError;
@@ -74,31 +76,55 @@ impl TableSheets {
         layout::list(graph, table, &self.points, &self.points.all(), Layout::Grid)
     }
 
-    /// Returns the table for other programs, with a row per row of each grid. A row has the values of the axes, then
+    /// Returns the table for other programs, with a row per row of each grid. A row has the levels of the axes, then
     /// each value with its interval, standard deviation, p-value and count, as far as they exist.
     pub fn flat(&self) -> Result<Flat, DuplicateColumn> {
-        let mut flat = Flat::default();
+        let mut flat = Flat::with_columns(self.columns());
         for sheet in &self.sheets {
             for row in &sheet.rows {
                 let cells = sheet.headings.iter().zip(row);
-                flat.add(cells.flat_map(|(heading, cell)| beside(heading, cell)))?;
+                flat.add(cells.flat_map(|(heading, cell)| exported(heading, cell)))?;
             }
         }
         Ok(flat)
     }
+
+    /// Returns the names of the exported columns: those of a heading side by side, whichever row has them first.
+    fn columns(&self) -> Vec<String> {
+        let mut columns: Vec<String> = vec![];
+        for sheet in &self.sheets {
+            for (column, heading) in sheet.headings.iter().enumerate() {
+                let cells = || sheet.rows.iter().map(|row| &row[column]);
+                let has = |place: usize| cells().any(|cell| companions(cell)[place].is_some());
+                let places = VALUE_SUFFIXES.iter().enumerate().filter(|&(place, _)| has(place));
+                columns.push(heading.clone());
+                columns.extend(places.map(|(_, (suffix, _))| format!("{heading}.{suffix}")));
+            }
+        }
+        let mut known = HashSet::new();
+        columns.retain(|column| known.insert(column.clone()));
+        columns
+    }
 }
 
 /// Returns the exported columns of a cell: its value, interval, standard deviation, p-value and count.
-fn beside(heading: &str, cell: &Cell) -> Vec<(String, Datum)> {
+fn exported(heading: &str, cell: &Cell) -> Vec<(String, Datum)> {
     let value = match cell {
-        Cell::Level { value, .. } => return vec![(heading.to_owned(), value.clone())],
-        Cell::Absent | Cell::Missing | Cell::Failed => return vec![(heading.to_owned(), Datum::Null)],
-        Cell::Value(value) => value,
+        Cell::Level { value, .. } => value.clone(),
+        Cell::Absent | Cell::Missing | Cell::Failed => Datum::Null,
+        Cell::Value(value) => Datum::Real(value.mean),
     };
+    let companions = companions(cell).into_iter().zip(VALUE_SUFFIXES);
+    let companions =
+        companions.filter_map(|(datum, (suffix, _))| Some((format!("{heading}.{suffix}"), datum?)));
+    std::iter::once((heading.to_owned(), value)).chain(companions).collect()
+}
+
+/// Returns what is exported beside the value of a cell, in the order of [`VALUE_SUFFIXES`].
+fn companions(cell: &Cell) -> [Option<Datum>; 5] {
+    let Cell::Value(value) = cell else { return [const { None }; 5] };
     let (low, high) = value.interval.unzip();
-    let real = |number: Option<f64>| number.map(Datum::Real);
-    let more = [low, high, value.spread, value.adjusted].map(real).into_iter();
-    let more = more.chain([Some(Datum::Whole(value.n as i64))]).zip(VALUE_SUFFIXES);
-    let more = more.filter_map(|(datum, (suffix, _))| Some((format!("{heading}.{suffix}"), datum?)));
-    std::iter::once((heading.to_owned(), Datum::Real(value.mean))).chain(more).collect()
+    let [low, high, spread, adjusted] =
+        [low, high, value.spread, value.adjusted].map(|real| real.map(Datum::Real));
+    [low, high, spread, adjusted, Some(Datum::Whole(value.n as i64))]
 }

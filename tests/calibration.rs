@@ -162,10 +162,16 @@ fn what_is_not_kept_is_made_again_and_a_method_without_data_ignores_it() {
 /// `weights` compares the codes' numbers with the network's bits, so it sees any other scale.
 #[test]
 fn scales_that_were_fitted_to_inputs_are_found_again() {
-    let fit = r#"scale: Real(per: Channel, fit: HessianDiagonal), data: "mnist", calibration: 50"#;
-    let bench = Bench::with(&DIRECT.replace("scale: Real(per: Channel)", fit));
-    bench.run_well();
-    bench.stdout(["weights", "x.ron", "small(bits=3)", "-o", "by_inputs.npz"]);
-    bench.stdout(["report", "x.ron", "-o", "x.html"]);
-    assert_eq!(bench.run_well().count("ran"), 0);
+    for fit in [
+        "Real(per: Channel, fit: HessianDiagonal)",
+        "Real(per: Channel, fit: OutputError, store: F16), method: Gptq, bias_correction: true",
+        "PowerOfTwo(per: Channel, fit: OutputError), method: CoordinateDescent",
+    ] {
+        let fields = format!(r#"scale: {fit}, data: "mnist", calibration: 50"#);
+        let bench = Bench::with(&DIRECT.replace("scale: Real(per: Channel)", &fields));
+        bench.run_well();
+        bench.stdout(["weights", "x.ron", "small(bits=3)", "-o", "by_inputs.npz"]);
+        bench.stdout(["report", "x.ron", "-o", "x.html"]);
+        assert_eq!(bench.run_well().count("ran"), 0);
+    }
 }

@@ -75,7 +75,7 @@ mod tests {
                 |number: usize| -> Vec<f32> { (0..N).map(|at| grid[number >> (2 * at) & 3]).collect() };
             let best = (0..1 << (2 * N)).map(|number| error(&choice(number))).fold(f64::INFINITY, f64::min);
             let mut rounded =
-                GptqPlan::new(&h, N, 0.01).unwrap().round(&weights, |_, number| nearest(number));
+                GptqPlan::new(&h, N, 0.01).unwrap().round(&weights, |_, number| nearest(number)).0;
             let before = error(&rounded);
             descend(&h, &weights, &mut rounded, 20, |_, number| nearest(number));
             let after = error(&rounded);

@@ -52,20 +52,22 @@ impl GptqPlan {
         damped
     }
 
-    /// Rounds a row of weights. `round` returns the number of the code that a number gets in a column.
+    /// Rounds a row of weights, and returns it with the squared error of its output, e H eᵀ for the change e and the damped H.
+    /// `round` returns the number of the code that a number gets in a column.
     #[must_use]
-    pub fn round(&self, weights: &[f32], round: impl Fn(usize, f64) -> f32) -> Vec<f32> {
+    pub fn round(&self, weights: &[f32], round: impl Fn(usize, f64) -> f32) -> (Vec<f32>, f64) {
         let n = self.n;
         let mut left: Vec<f64> = self.order.iter().map(|column| f64::from(weights[*column])).collect();
-        let mut rounded = vec![0.0; n];
+        let (mut rounded, mut sum) = (vec![0.0; n], 0.0);
         for (at, column) in self.order.iter().enumerate() {
             let factor = &self.factor[at * n..][..n];
             let used = round(*column, left[at]);
             rounded[*column] = used;
             let error = (left[at] - f64::from(used)) / factor[at];
+            sum += error * error;
             add_scaled(&mut left[at + 1..], &factor[at + 1..], -error);
         }
-        rounded
+        (rounded, sum)
     }
 }
 
@@ -73,6 +75,7 @@ impl GptqPlan {
 mod tests {
     use std::cell::RefCell;
 
+    use super::super::sums::form;
     use super::*;
 
     const X: [[f64; 5]; 6] = [
@@ -103,10 +106,13 @@ mod tests {
         assert_eq!(plan.order, [2, 0, 4, 1, 3]);
         let check = |weights: [f32; 5], before: [f64; 5], codes: [i32; 5]| {
             let seen = RefCell::new([0.0; 5]);
-            let found = plan.round(&weights, |column, number| {
+            let (found, error) = plan.round(&weights, |column, number| {
                 seen.borrow_mut()[column] = number;
                 eighths(number)
             });
+            let change: Vec<f64> =
+                found.iter().zip(weights).map(|(q, w)| f64::from(*q) - f64::from(w)).collect();
+            assert!((error / form(&plan.damped(&products()), &change) - 1.0).abs() < 1e-9);
             for (seen, before) in seen.into_inner().iter().zip(before) {
                 assert!((seen - before).abs() < 1e-9, "{seen} {before}");
             }
@@ -144,7 +150,7 @@ mod tests {
         let first = [0.611_706_26, -0.093_242_97, -0.194_534_40, 0.020_252_86, -0.342_274_85];
         assert!(plan.factor[..5].iter().zip(first).all(|(found, expected)| (found - expected).abs() < 1e-8));
         let weights = [0.31, -0.22, 0.17, 0.43, -0.38];
-        assert_eq!(plan.round(&weights, |_, number| number as f32), weights);
+        assert_eq!(plan.round(&weights, |_, number| number as f32).0, weights);
     }
 
     #[test]
@@ -152,12 +158,12 @@ mod tests {
         let zeros = GptqPlan::new(&[0.0; 25], 5, 0.01).unwrap();
         let weights = [0.31, -0.22, 0.17, 0.43, -0.38];
         assert_eq!(
-            zeros.round(&weights, |_, number| eighths(number)),
+            zeros.round(&weights, |_, number| eighths(number)).0,
             weights.map(|weight| eighths(f64::from(weight)))
         );
         // One row of inputs: all but one direction is free.
         let single: Vec<f64> = (0..25).map(|at| X[0][at / 5] * X[0][at % 5]).collect();
-        let found = GptqPlan::new(&single, 5, 0.01).unwrap().round(&weights, |_, number| eighths(number));
+        let found = GptqPlan::new(&single, 5, 0.01).unwrap().round(&weights, |_, number| eighths(number)).0;
         let output = |weights: &[f32]| weights.iter().zip(X[0]).map(|(w, x)| f64::from(*w) * x).sum::<f64>();
         assert!((output(&found) - output(&weights)).abs() < 0.2);
     }

@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::descent::descend;
 use super::error::{CalibrationError, MOST_INPUTS};
-use super::gptq::GptqPlan;
 use super::moments::{InputMoments, Products, ROWS};
+use super::row_rounder::{RoundedRow, RowRounder};
 use super::rows::LayerRows;
-use super::sums::{dot, form};
-use super::{Calibration, DAMPING, Method};
+use super::{Calibration, Method};
 use crate::backend::own::activations::Activations;
 use crate::backend::own::inference::InferenceError;
 use crate::dataset::images::Images;
@@ -48,13 +46,7 @@ pub fn calibrate(
 ) -> Result<Calibrated, CalibrationError> {
     let model = if calibration.bias_correction { with_biases(model, quantizer)? } else { model.clone() };
     let mut activations = calibration_images(calibration, &model, training)?;
-    let mut found = NetworkQuantization {
-        calibration,
-        quantizer,
-        cancelled,
-        rounded: BTreeMap::new(),
-        output_errors: vec![],
-    };
+    let mut found = NetworkQuantization::new(calibration, quantizer, cancelled);
     let mut corrected = BTreeMap::new();
     for (at, layer) in model.network().layers.iter().enumerate() {
         if cancelled() {
@@ -95,6 +87,11 @@ pub fn fits(
         let made = |name: &str| made.tensors().get(name).map(Array::numbers);
         if let Some(weight) = model.tensors().get(&name) {
             let weight = Tensor { name: &name, shape: weight.shape(), data: weight.numbers() };
+            if quantizer.quantization_of(&name).scale.tries_scales() {
+                let mut again = NetworkQuantization::new(calibration, quantizer, &|| false);
+                again.quantize_weight((layer, at), &weight, &activations, None)?;
+                fits.extend(again.rounded.into_iter().map(|(name, tensor)| (name, tensor.fitted)));
+            }
             let rows = LayerRows::new(layer, at, activations.images(), calibration.seed);
             let importance = importance(quantizer, &weight, rows.as_ref(), &activations);
             if !importance.is_empty()
@@ -171,7 +168,15 @@ struct NetworkQuantization<'q> {
     output_errors: Vec<(String, Option<f64>)>,
 }
 
-impl NetworkQuantization<'_> {
+impl<'q> NetworkQuantization<'q> {
+    fn new(
+        calibration: Calibration,
+        quantizer: &'q Quantizer,
+        cancelled: &'q (dyn Fn() -> bool + Sync),
+    ) -> Self {
+        Self { calibration, quantizer, cancelled, rounded: BTreeMap::new(), output_errors: vec![] }
+    }
+
     /// Quantizes the weight of a layer, and corrects its bias. Returns the weight to compute with.
     fn quantize_weight(
         &mut self,
@@ -199,13 +204,16 @@ impl NetworkQuantization<'_> {
             return Ok(by_itself);
         };
         let (name, inputs) = (weight.name.to_owned(), rows.inputs());
-        if inputs > MOST_INPUTS && self.calibration.method != Method::Direct {
+        let needs_products = self.calibration.method != Method::Direct
+            || self.quantizer.quantization_of(weight.name).scale.tries_scales();
+        if inputs > MOST_INPUTS && needs_products {
             return Err(CalibrationError::Inputs { name, inputs });
         }
-        let group = |group| self.quantize_group(group, &rows, activations, (weight, &by_itself), &rounder);
+        let group = |group| self.quantize_group(group, &rows, activations, weight, &rounder);
         let groups: Vec<Result<_, _>> = (0..rows.groups()).into_par_iter().map(group).collect();
         let rows = groups.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
         let error = correct_biases(&rows, bias, self.calibration.bias_correction);
+        let scales: Option<Vec<f32>> = rows.iter().map(|row| row.scale).collect();
         let rounded: Vec<f32> = rows.into_iter().flat_map(|row| row.rounded).collect();
         if self.calibration.method == Method::Direct {
             refuse_results(weight, &rounded)?;
@@ -213,18 +221,22 @@ impl NetworkQuantization<'_> {
             return Err(CalibrationError::Overflow { name, element });
         }
         self.output_errors.push((layer.name.clone(), error.filter(|_| inputs <= MOST_INPUTS)));
-        let tensor = RoundedTensor { numbers: rounded.clone(), fitted: rounder.into_fitted() };
+        let fitted = match scales {
+            Some(scales) => rounder.into_fitted_with(scales),
+            None => rounder.into_fitted(),
+        };
+        let tensor = RoundedTensor { numbers: rounded.clone(), fitted };
         self.rounded.insert(name, tensor);
         Ok(rounded)
     }
 
-    /// Quantizes the weights of a group of outputs. `by_itself` has the weights of the layer, each rounded by itself.
+    /// Quantizes the weights of a group of outputs.
     fn quantize_group(
         &self,
         group: usize,
         rows: &LayerRows,
         activations: &Activations<'_>,
-        (weight, by_itself): (&Tensor<'_>, &[f32]),
+        weight: &Tensor<'_>,
         rounder: &PlaceRounder,
     ) -> Result<Vec<RoundedRow>, CalibrationError> {
         if (self.cancelled)() {
@@ -239,63 +251,10 @@ impl NetworkQuantization<'_> {
         }
         let of_group = weight.data.len() / rows.groups();
         let places = group * of_group..(group + 1) * of_group;
-        if self.calibration.method == Method::Direct {
-            let pairs =
-                weight.data[places.clone()].chunks_exact(inputs).zip(by_itself[places].chunks_exact(inputs));
-            return Ok(pairs.map(|(old, new)| RoundedRow::new(new.to_vec(), old, [&h, &means])).collect());
-        }
-        self.round_rows([&h, &means], &weight.data[places.clone()], places.start, rounder)
-            .ok_or_else(|| CalibrationError::Damping { name: weight.name.to_owned() })
-    }
-
-    /// Rounds rows of weights that stand from the place `first` of their tensor on, each with regard to its inputs; `None` if
-    /// the damping is too large.
-    fn round_rows(
-        &self,
-        [h, means]: [&[f64]; 2],
-        weights: &[f32],
-        first: usize,
-        rounder: &PlaceRounder,
-    ) -> Option<Vec<RoundedRow>> {
-        let inputs = means.len();
-        let (damping, passes) = match self.calibration.method {
-            Method::Direct => return None,
-            Method::Gptq { damping } => (damping, 0),
-            Method::CoordinateDescent { passes } => (DAMPING, passes),
-        };
-        let plan = GptqPlan::new(h, inputs, damping)?;
-        let curved = (passes > 0).then(|| plan.damped(h));
-        let rows = weights.par_chunks_exact(inputs).enumerate().map(|(row, weights)| {
-            let round = |column: usize, number: f64| rounder.round(first + row * inputs + column, number);
-            let mut rounded = plan.round(weights, round);
-            if let Some(h) = &curved {
-                descend(h, weights, &mut rounded, passes, round);
-            }
-            RoundedRow::new(rounded, weights, [h, means])
-        });
-        Some(rows.collect())
-    }
-}
-
-/// A row of weights after rounding, and the change of its output.
-#[derive(Clone)]
-struct RoundedRow {
-    rounded: Vec<f32>,
-    /// Means over the positions, without the bias: of the squared change of the output, of the output's square before
-    /// rounding, of the change, and of the output before rounding.
-    error: f64,
-    square: f64,
-    shift: f64,
-    mean: f64,
-}
-
-impl RoundedRow {
-    fn new(rounded: Vec<f32>, weights: &[f32], [h, means]: [&[f64]; 2]) -> Self {
-        let before: Vec<f64> = weights.iter().copied().map(f64::from).collect();
-        let change: Vec<f64> = rounded.iter().zip(&before).map(|(new, old)| f64::from(*new) - old).collect();
-        // Without products there is no H.
-        let (error, square) = if h.is_empty() { (0.0, 0.0) } else { (form(h, &change), form(h, &before)) };
-        Self { error, square, shift: dot(&change, means), mean: dot(&before, means), rounded }
+        let row_rounder = RowRounder::new(self.calibration, [&h, &means], rounder)
+            .ok_or_else(|| CalibrationError::Damping { name: weight.name.to_owned() })?;
+        let weights = weight.data[places.clone()].par_chunks_exact(inputs).enumerate();
+        Ok(weights.map(|(row, weights)| row_rounder.round(weights, places.start + row * inputs)).collect())
     }
 }
 

@@ -6,7 +6,8 @@
 //! *GPTQ*, 2022). Scales, zero points and codebooks are fitted to the original weights and stay.
 //!
 //! `rows.rs` reads the inputs of a layer, `moments.rs` sums them and their products, `factor.rs` factors the inverse of that sum;
-//! `gptq.rs` and `descent.rs` choose the codes of a row of weights; `layers.rs` goes through the layers of a network.
+//! `gptq.rs` and `descent.rs` choose the codes of a row of weights, `row_rounder.rs` its scale, where the fit tries scales;
+//! `layers.rs` goes through the layers of a network.
 
 pub mod descent;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod factor;
 pub mod gptq;
 pub mod layers;
 pub mod moments;
+mod row_rounder;
 mod rows;
 mod sums;
 
@@ -91,7 +93,7 @@ impl Calibration {
     pub(crate) fn reads_images<'q>(self, mut quantizations: impl Iterator<Item = &'q Quantization>) -> bool {
         self.method != Method::Direct
             || self.bias_correction
-            || quantizations.any(|each| each.scale.weighs_inputs())
+            || quantizations.any(|each| each.scale.reads_inputs())
     }
 
     /// Adds the parameters to those of an op.

@@ -294,7 +294,10 @@ fn scales_are_fitted_to_inputs() {
         let again = fits(calibration, &quantizer, [&model(), &made], &images(50)).unwrap();
         (found, again)
     };
-    for scale in [real(RealFit::HessianDiagonal), power(PowerFit::HessianDiagonal)] {
+    let tried = Scale::PowerOfTwo { per: Per::Channel, fit: PowerFit::OutputError };
+    for scale in
+        [real(RealFit::HessianDiagonal), power(PowerFit::HessianDiagonal), real(RealFit::OutputError), tried]
+    {
         for (method, bias_correction) in [(Method::Direct, false), (Method::Direct, true), (GPTQ, true)] {
             let (found, again) = of(scale, method, bias_correction);
             let expected: BTreeMap<_, _> =
@@ -306,6 +309,8 @@ fn scales_are_fitted_to_inputs() {
     let (alike, again) = of(real(RealFit::LeastSquares), Method::Direct, false);
     assert!(again.is_empty());
     assert!(by_inputs.output_errors[0].1 < alike.output_errors[0].1);
+    let (by_outputs, _) = of(real(RealFit::OutputError), Method::Direct, false);
+    assert!(by_outputs.output_errors[0].1 < by_inputs.output_errors[0].1);
 }
 
 #[test]

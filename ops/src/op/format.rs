@@ -265,8 +265,9 @@ impl FromValue for Scale {
                     ("per", "The part of a tensor that shares a scale."),
                     ("fit", "The rule that chooses the scale."),
                 ]);
+                let span = fields.span_of("fit");
                 let fit = fields.optional("fit", PowerFit::MaxAbs, faults);
-                Some(Self::PowerOfTwo { per: per?, fit: fit? })
+                of_one_output(Self::PowerOfTwo { per: per?, fit: fit? }, span, faults)
             }),
             ("Real", |fields, faults| {
                 let per = fields.optional("per", Per::Tensor, faults);
@@ -275,15 +276,26 @@ impl FromValue for Scale {
                     ("fit", "The rule that chooses the scale."),
                     ("store", "The type in which the scale is stored."),
                 ]);
+                let span = fields.span_of("fit");
                 let fit = fields.optional("fit", RealFit::MaxAbs, faults);
                 // Callers that know the format replace this default by the format's usual fit.
                 fields.otherwise("fit", "MaxAbs; Mean for Ternary and Binary");
                 let store = fields.optional("store", ScaleType::F32, faults);
-                Some(Self::Real { per: per?, fit: fit?, store: store? })
+                of_one_output(Self::Real { per: per?, fit: fit?, store: store? }, span, faults)
             }),
         ];
         read_variant(value, "a scale", &variants, faults)
     }
+}
+
+/// Reports a fit that compares outputs, if several outputs share the scale.
+fn of_one_output(scale: Scale, fit: Span, faults: &mut Faults) -> Option<Scale> {
+    if scale.tries_scales() && scale.per() != Per::Channel {
+        let message = "`OutputError` looks for the scale of an output, so it takes `per: Channel` only";
+        faults.add(fit, message, "write `per: Channel`, or choose another `fit`");
+        return None;
+    }
+    Some(scale)
 }
 
 impl FromValue for Per {
@@ -321,6 +333,7 @@ impl FromValue for PowerFit {
             ("MaxExponent", Self::MaxExponent),
             ("LeastSquares", Self::LeastSquares),
             ("HessianDiagonal", Self::HessianDiagonal),
+            ("OutputError", Self::OutputError),
         ];
         choice(value, "a fit", &choices, faults)
     }
@@ -328,7 +341,7 @@ impl FromValue for PowerFit {
 
 impl FromValue for RealFit {
     fn from_value(value: &Value, faults: &mut Faults) -> Option<Self> {
-        let variants: [(_, VariantReader<Self>); 5] = [
+        let variants: [(_, VariantReader<Self>); 6] = [
             ("MaxAbs", |_, _| Some(Self::MaxAbs)),
             ("Percentile", |fields, faults| {
                 fields.about(&[("p", "The percentile of the magnitudes, above 0 and at most 100.")]);
@@ -336,6 +349,7 @@ impl FromValue for RealFit {
             }),
             ("LeastSquares", |_, _| Some(Self::LeastSquares)),
             ("HessianDiagonal", |_, _| Some(Self::HessianDiagonal)),
+            ("OutputError", |_, _| Some(Self::OutputError)),
             ("Mean", |_, _| Some(Self::Mean)),
         ];
         read_variant(value, "a fit", &variants, faults)

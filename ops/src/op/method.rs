@@ -12,7 +12,7 @@ use crate::calibration::{Calibration, DAMPING, Method};
 pub(super) fn read_calibration(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Calibration> {
     fields.about(&[
         ("method", "The algorithm that chooses the code of each weight."),
-        ("calibration", "The number of training images that the method, the bias correction and `HessianDiagonal` use; labels are not read."),
+        ("calibration", "The number of training images that the method, the bias correction, `HessianDiagonal` and `OutputError` use; labels are not read."),
         ("calibration_seed", "The seed of their choice."),
         ("bias_correction", "Whether biases make up for the mean error of the outputs."),
     ]);

@@ -205,8 +205,8 @@ impl QuantizeOp {
         self.calibration.reads_images(self.quantizations()) || self.arithmetic.activations().is_some()
     }
 
-    fn weighs_inputs(&self) -> bool {
-        self.quantizations().any(|each| each.scale.weighs_inputs())
+    fn fits_read_inputs(&self) -> bool {
+        self.quantizations().any(|each| each.scale.reads_inputs())
     }
 
     pub(crate) fn identity(&self) -> Identity {

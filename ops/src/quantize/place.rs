@@ -4,11 +4,18 @@
 use super::fitted::Fitted;
 use super::{QuantizeError, Quantizer, Tensor, refuse_infinite};
 use crate::format::{Codec, Draw, Draws, Rounding};
+use crate::scale::Scale;
+
+/// The octaves below the scale of `MaxAbs` in which a fit tries scales.
+const OCTAVES: u32 = 4;
+/// The real scales of an octave.
+const STEPS: u32 = 8;
 
 /// A quantization that is fitted to a tensor, ready to round numbers at the places of its weights.
 #[derive(Debug)]
 pub struct PlaceRounder {
     rounding: Rounding,
+    scale: Scale,
     draws: Draws,
     fitted: Fitted,
     /// The codec of each group; one for all groups, unless they differ.
@@ -36,7 +43,8 @@ impl Quantizer {
         let groups = if fitted.addition.differs_by_group() { fitted.groups.count() } else { 1 };
         let codecs = (0..groups).map(|group| fitted.addition.codec(&codec, group).into_owned()).collect();
         let draws = self.draws(tensor.name);
-        Ok(Some(PlaceRounder { rounding: quantization.rounding, draws, fitted, codecs }))
+        let (rounding, scale) = (quantization.rounding, quantization.scale);
+        Ok(Some(PlaceRounder { rounding, scale, draws, fitted, codecs }))
     }
 }
 
@@ -47,11 +55,40 @@ impl PlaceRounder {
         self.fitted
     }
 
+    /// Returns the fit of the tensor, with other scales, one for each group.
+    #[must_use]
+    pub fn into_fitted_with(self, scales: Vec<f32>) -> Fitted {
+        Fitted { scales, ..self.fitted }
+    }
+
+    /// Returns the scales to try for the group at the place of a weight, the largest first; `None` unless the fit tries scales.
+    #[must_use]
+    pub fn scales_to_try(&self, place: usize) -> Option<Vec<f32>> {
+        let steps = if matches!(self.scale, Scale::PowerOfTwo { .. }) { 1 } else { STEPS };
+        let store = self.scale.store().filter(|_| self.scale.tries_scales())?;
+        let largest = f64::from(self.scale_at(place));
+        // Zeros of a format without zero.
+        if largest == 0.0 {
+            return Some(vec![0.0]);
+        }
+        let below = |i: u32| store.round(largest * libm::exp2(-f64::from(i) / f64::from(steps)));
+        Some((0..=OCTAVES * steps).map(below).collect())
+    }
+
+    fn scale_at(&self, place: usize) -> f32 {
+        self.fitted.scales.get(self.fitted.groups.group_of(place)).copied().unwrap_or(1.0)
+    }
+
     /// Returns the number of the code that a number gets at the place of a weight in the flattened tensor.
     #[must_use]
     pub fn round(&self, place: usize, number: f64) -> f32 {
-        let group = self.fitted.groups.group_of(place);
-        let scale = self.fitted.scales.get(group).copied().map_or(1.0, f64::from);
+        self.round_by(self.scale_at(place), place, number)
+    }
+
+    /// Returns the number of the code that a number gets at a place with another scale.
+    #[must_use]
+    pub fn round_by(&self, scale: f32, place: usize, number: f64) -> f32 {
+        let (group, scale) = (self.fitted.groups.group_of(place), f64::from(scale));
         if scale == 0.0 {
             return 0.0;
         }

@@ -47,13 +47,13 @@ pub(crate) fn fit(
         Scale::None => 1.0,
         Scale::PowerOfTwo { .. } | Scale::Real { .. } if zero => 1.0,
         Scale::PowerOfTwo { fit, .. } => match fit {
-            PowerFit::MaxAbs => stored_power(covering_exponent(extent, largest)),
+            PowerFit::MaxAbs | PowerFit::OutputError => stored_power(covering_exponent(extent, largest)),
             PowerFit::MaxExponent => stored_power(exponent(extent) - exponent(largest)),
             PowerFit::HessianDiagonal if is_weighed => least_error(&weighed, &powers(), nearest).0,
             PowerFit::LeastSquares | PowerFit::HessianDiagonal => least_error(&alike, &powers(), nearest).0,
         },
         Scale::Real { fit, store, .. } => match fit {
-            RealFit::MaxAbs => store.round(extent / largest),
+            RealFit::MaxAbs | RealFit::OutputError => store.round(extent / largest),
             RealFit::Percentile(percent) => match percentile(numbers, percent) {
                 0.0 => store.round(extent / largest),
                 magnitude => store.round(extent.min(f64::from(magnitude)) / largest),

@@ -65,6 +65,9 @@ pub enum PowerFit {
     /// Like `LeastSquares`, with the squared error of each weight times the mean square of its input on the calibration
     /// images: the diagonal of the Hessian of the squared error of the layer's outputs.
     HessianDiagonal,
+    /// The scale with which the method of rounding changes the output of a channel least on the calibration images: of that of
+    /// `MaxAbs` and the four octaves below. Ties go to the larger scale.
+    OutputError,
 }
 
 /// The rule that chooses a real scale.
@@ -80,6 +83,9 @@ pub enum RealFit {
     /// Like `LeastSquares`, with the squared error of each weight times the mean square of its input on the calibration
     /// images: the diagonal of the Hessian of the squared error of the layer's outputs.
     HessianDiagonal,
+    /// The scale with which the method of rounding changes the output of a channel least on the calibration images: of that of
+    /// `MaxAbs` times 2^(−i/8), for i from 0 to 32. Ties go to the larger scale.
+    OutputError,
     /// For `Binary` mean|w| (Rastegari et al., *XNOR-Net*, 2016). For `Ternary` mean|w| over the weights beyond the
     /// threshold 0.7·mean|w|; the other weights are zero (Li et al., *Ternary Weight Networks*, 2016).
     Mean,
@@ -154,6 +160,22 @@ impl Scale {
             Self::PowerOfTwo { fit, .. } => fit == PowerFit::HessianDiagonal,
             Self::Real { fit, .. } => fit == RealFit::HessianDiagonal,
         }
+    }
+
+    /// Returns whether the fit rounds with several scales, to compare the outputs of the layer.
+    #[must_use]
+    pub fn tries_scales(self) -> bool {
+        match self {
+            Self::None => false,
+            Self::PowerOfTwo { fit, .. } => fit == PowerFit::OutputError,
+            Self::Real { fit, .. } => fit == RealFit::OutputError,
+        }
+    }
+
+    /// Returns whether the fit depends on the inputs of the layer.
+    #[must_use]
+    pub fn reads_inputs(self) -> bool {
+        self.weighs_inputs() || self.tries_scales()
     }
 
     /// Returns the stored type of scales; `None` if no scale is stored.

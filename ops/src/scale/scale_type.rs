@@ -43,7 +43,7 @@ impl ScaleType {
     }
 
     /// Returns the stored number nearest to a scale that is positive or NaN.
-    pub(super) fn round(self, scale: f64) -> f32 {
+    pub(crate) fn round(self, scale: f64) -> f32 {
         match self.float() {
             Some(float) => {
                 let rounded = float.round(scale, Rounding::Nearest, Draw::none());

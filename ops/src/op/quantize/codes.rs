@@ -19,7 +19,7 @@ impl QuantizeOp {
     /// Returns whether the codes of the weights depend on the training images beside the weights: if a fit of scales reads them, or
     /// if the weights before the flips have to be calibrated again.
     pub(crate) fn codes_read_images(&self) -> bool {
-        self.weighs_inputs() || (self.flips.is_some() && self.is_calibrated())
+        self.fits_read_inputs() || (self.flips.is_some() && self.is_calibrated())
     }
 
     /// Flips bits of the network that [`Self::run_exactly`] made. Metrics of the rounding stay those before the flips.
@@ -82,7 +82,7 @@ impl QuantizeOp {
         }
         // Scales belong to the weights before rounding; a bias that the calibration added is not quantized.
         let fits = match data {
-            Some(data) if self.weighs_inputs() => {
+            Some(data) if self.fits_read_inputs() => {
                 fits(self.calibration, &quantizer, [model, made], &data.train).map_err(calibration_failed)?
             }
             _ => BTreeMap::new(),

@@ -24,7 +24,7 @@ pub enum CalibrationError {
     },
     /// A layer has so many inputs that their products do not fit in memory.
     #[error(
-        "{name}: {inputs} inputs of an output; GPTQ, coordinate descent and `fit: OutputError` take at most {MOST_INPUTS}; use `method: Direct` with another fit"
+        "{name}: {inputs} inputs of an output; GPTQ, coordinate descent and `fit: OutputError` take at most {MOST_INPUTS}; use `method: Direct`, and a fit other than `OutputError`"
     )]
     Inputs {
         /// The weight.

@@ -52,7 +52,7 @@ impl GptqPlan {
         damped
     }
 
-    /// Rounds a row of weights, and returns it with the squared error of its output, e H eᵀ for the change e and the damped H.
+    /// Rounds a row of weights, and returns it with e H eᵀ for the change e and the damped H, nearly the squared error of the output.
     /// `round` returns the number of the code that a number gets in a column.
     #[must_use]
     pub fn round(&self, weights: &[f32], round: impl Fn(usize, f64) -> f32) -> (Vec<f32>, f64) {

@@ -88,16 +88,17 @@ pub fn fits(
         if let Some(weight) = model.tensors().get(&name) {
             let weight = Tensor { name: &name, shape: weight.shape(), data: weight.numbers() };
             if quantizer.quantization_of(&name).scale.tries_scales() {
-                let mut again = NetworkQuantization::new(calibration, quantizer, &|| false);
-                again.quantize_weight((layer, at), &weight, &activations, None)?;
-                fits.extend(again.rounded.into_iter().map(|(name, tensor)| (name, tensor.fitted)));
-            }
-            let rows = LayerRows::new(layer, at, activations.images(), calibration.seed);
-            let importance = importance(quantizer, &weight, rows.as_ref(), &activations);
-            if !importance.is_empty()
-                && let Some(rounder) = quantizer.rounder(&weight, &importance)?
-            {
-                fits.insert(name.clone(), rounder.into_fitted());
+                let mut network = NetworkQuantization::new(calibration, quantizer, &|| false);
+                network.quantize_weight((layer, at), &weight, &activations, None)?;
+                fits.extend(network.rounded.into_iter().map(|(name, tensor)| (name, tensor.fitted)));
+            } else {
+                let rows = LayerRows::new(layer, at, activations.images(), calibration.seed);
+                let importance = importance(quantizer, &weight, rows.as_ref(), &activations);
+                if !importance.is_empty()
+                    && let Some(rounder) = quantizer.rounder(&weight, &importance)?
+                {
+                    fits.insert(name.clone(), rounder.into_fitted());
+                }
             }
         }
         activations.compute(at, made(&name).unwrap_or_default(), made(&bias))?;

@@ -239,6 +239,7 @@ fn rows_times_weights_are_the_outputs_of_the_layer() {
 #[test]
 fn every_format_is_the_one_of_its_codes() {
     let coarse = Some(Scale::Real { per: Per::Block(5), fit: RealFit::MaxAbs, store: ScaleType::E8M0 });
+    let tried = |store| Some(Scale::Real { per: Per::Channel, fit: RealFit::OutputError, store });
     let (nearest, drawn) = (Rounding::Nearest, Rounding::Stochastic);
     for (text, rounding, scale) in [
         ("Int(3)", nearest, None),
@@ -251,18 +252,27 @@ fn every_format_is_the_one_of_its_codes() {
         ("Ternary", nearest, None),
         ("Int(bits: 3, range: Asymmetric)", nearest, None),
         ("Nf4", nearest, None),
+        ("Int(bits: 3, range: Asymmetric)", nearest, tried(ScaleType::F16)),
+        ("Int(bits: 3, range: Full)", nearest, tried(ScaleType::E4M3)),
+        ("Int(3)", drawn, tried(ScaleType::F32)),
+        ("Ternary", nearest, tried(ScaleType::F32)),
+        ("Binary", nearest, tried(ScaleType::E8M0)),
+        ("E2M1", nearest, tried(ScaleType::Bf16)),
     ] {
         let format = Format::parse(text).unwrap();
         let mut quantizer = quantizer(Format::parse("Int(3)").unwrap());
         quantizer.quantization = Quantization::new(format, rounding, scale).unwrap();
         let calibration = Calibration { method: GPTQ, images: 20, seed: 0, bias_correction: false };
         let found = calibrate(calibration, &quantizer, &model(), &images(20), &|| false).unwrap();
+        let numbers = found.rounded.iter().map(|(name, tensor)| (name.clone(), tensor.numbers.clone()));
+        let made = found.model.with(numbers.collect()).unwrap();
+        let fits = fits(calibration, &quantizer, [&model(), &made], &images(20)).unwrap();
         for (name, rounded) in &found.rounded {
             let model = model();
             let array = &model.tensors()[name];
             let tensor = Tensor { name, shape: array.shape(), data: array.numbers() };
             let rounded = &rounded.numbers;
-            let encoded = quantizer.encode_rounded(&[tensor], &[rounded], &BTreeMap::new()).unwrap();
+            let encoded = quantizer.encode_rounded(&[tensor], &[rounded], &fits).unwrap();
             let codes = encoded[0].codes.as_ref().unwrap();
             let value = |at: usize| {
                 let group = codes.groups.group_of(at);
@@ -315,12 +325,19 @@ fn scales_are_fitted_to_inputs() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    let with = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let found = pool.install(|| calibrated(Method::CoordinateDescent { passes: 5 }, true));
-        (found.rounded, found.model.encode().unwrap(), found.output_errors)
-    };
-    assert_eq!(with(1), with(3));
+    let mut quantizer = quantizer(Format::parse("Int(3)").unwrap());
+    for fit in [RealFit::LeastSquares, RealFit::OutputError] {
+        quantizer.quantization.scale = Scale::Real { per: Per::Channel, fit, store: ScaleType::F32 };
+        let method = Method::CoordinateDescent { passes: 5 };
+        let calibration = Calibration { method, images: 40, seed: 3, bias_correction: true };
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let calibrate = || calibrate(calibration, &quantizer, &model(), &images(50), &|| false);
+            let found = pool.install(calibrate).unwrap();
+            (found.rounded, found.model.encode().unwrap(), found.output_errors)
+        };
+        assert_eq!(with(1), with(3));
+    }
 }
 
 #[test]
@@ -345,10 +362,15 @@ fn a_layer_of_very_many_inputs_has_no_products() {
     let numbers = (0..4 * 4097).map(|at| (at % 7) as f32).collect();
     let images =
         Images { shape: [1, 1, 4097], pixels: Pixels::Numbers { numbers, zeros: vec![0.0] }, labels: None };
-    let with = |method| {
+    let with_fit = |method, fit| {
         let calibration = Calibration { method, images: 4, seed: 0, bias_correction: true };
-        calibrate(calibration, &quantizer(Format::parse("Int(3)").unwrap()), &model, &images, &|| false)
+        let mut quantizer = quantizer(Format::parse("Int(3)").unwrap());
+        quantizer.quantization.scale = Scale::Real { per: Per::Channel, fit, store: ScaleType::F32 };
+        calibrate(calibration, &quantizer, &model, &images, &|| false)
     };
+    let with = |method| with_fit(method, RealFit::LeastSquares);
+    let refused = with_fit(Method::Direct, RealFit::OutputError).unwrap_err().to_string();
+    assert!(refused.ends_with("use `method: Direct`, and a fit other than `OutputError`"), "{refused}");
     let found = with(Method::Direct).unwrap();
     assert_eq!(found.output_errors, [("linear1".to_owned(), None)]);
     assert_ne!(found.model.tensors()["linear1.bias"], model.tensors()["linear1.bias"]);

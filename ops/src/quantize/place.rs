@@ -1,15 +1,11 @@
-//! The rounding of single weights of a tensor, each at its place: with the scale of its group, its codec and its draw.
+//! The rounding of single weights of a tensor, each at its place: with the scale of its group or another one, its codec and
+//! its draw.
 //! Knows nothing of the order in which weights are rounded.
 
 use super::fitted::Fitted;
 use super::{QuantizeError, Quantizer, Tensor, refuse_infinite};
 use crate::format::{Codec, Draw, Draws, Rounding};
-use crate::scale::Scale;
-
-/// The octaves below the scale of `MaxAbs` in which a fit tries scales.
-const OCTAVES: u32 = 4;
-/// The real scales of an octave.
-const STEPS: u32 = 8;
+use crate::scale::{Scale, fit};
 
 /// A quantization that is fitted to a tensor, ready to round numbers at the places of its weights.
 #[derive(Debug)]
@@ -58,21 +54,14 @@ impl PlaceRounder {
     /// Returns the fit of the tensor, with other scales, one for each group.
     #[must_use]
     pub fn into_fitted_with(self, scales: Vec<f32>) -> Fitted {
+        debug_assert_eq!(scales.len(), self.fitted.groups.count(), "a scale for each group");
         Fitted { scales, ..self.fitted }
     }
 
     /// Returns the scales to try for the group at the place of a weight, the largest first; `None` unless the fit tries scales.
     #[must_use]
     pub fn scales_to_try(&self, place: usize) -> Option<Vec<f32>> {
-        let steps = if matches!(self.scale, Scale::PowerOfTwo { .. }) { 1 } else { STEPS };
-        let store = self.scale.store().filter(|_| self.scale.tries_scales())?;
-        let largest = f64::from(self.scale_at(place));
-        // Zeros of a format without zero.
-        if largest == 0.0 {
-            return Some(vec![0.0]);
-        }
-        let below = |i: u32| store.round(largest * libm::exp2(-f64::from(i) / f64::from(steps)));
-        Some((0..=OCTAVES * steps).map(below).collect())
+        fit::scales_to_try(self.scale, self.scale_at(place))
     }
 
     fn scale_at(&self, place: usize) -> f32 {
@@ -82,12 +71,12 @@ impl PlaceRounder {
     /// Returns the number of the code that a number gets at the place of a weight in the flattened tensor.
     #[must_use]
     pub fn round(&self, place: usize, number: f64) -> f32 {
-        self.round_by(self.scale_at(place), place, number)
+        self.round_with_scale(self.scale_at(place), place, number)
     }
 
     /// Returns the number of the code that a number gets at a place with another scale.
     #[must_use]
-    pub fn round_by(&self, scale: f32, place: usize, number: f64) -> f32 {
+    pub fn round_with_scale(&self, scale: f32, place: usize, number: f64) -> f32 {
         let (group, scale) = (self.fitted.groups.group_of(place), f64::from(scale));
         if scale == 0.0 {
             return 0.0;

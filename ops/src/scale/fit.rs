@@ -1,5 +1,5 @@
-//! Fits the scale of a group of weights. Knows a format only by its largest magnitude and its rounding to nearest,
-//! which the fits use even if the weights are rounded in another mode. Sums are binary64, in the order of elements.
+//! Fits the scale of a group of weights, or lists the scales to try. Knows a format only by its largest magnitude and its
+//! rounding to nearest, which the fits use even if the weights are rounded in another mode. Sums are binary64, in the order of elements.
 
 use pulp::Arch;
 
@@ -14,6 +14,10 @@ const LANES: usize = 8;
 
 /// The threshold of ternary weights as a share of mean|w| (Li et al. 2016, eq. 6); weights within it are zero.
 const TERNARY_SHARE: f64 = 0.7;
+
+/// The octaves below the scale of `MaxAbs` in which `OutputError` tries scales, and the real scales of an octave.
+const OCTAVES: u32 = 4;
+const STEPS: u32 = 8;
 
 /// The weights of a group. A fit of least error sums `importance` · (w − ŵ)².
 #[derive(Clone, Copy)]
@@ -47,6 +51,7 @@ pub(crate) fn fit(
         Scale::None => 1.0,
         Scale::PowerOfTwo { .. } | Scale::Real { .. } if zero => 1.0,
         Scale::PowerOfTwo { fit, .. } => match fit {
+            // The largest of the scales to try.
             PowerFit::MaxAbs | PowerFit::OutputError => stored_power(covering_exponent(extent, largest)),
             PowerFit::MaxExponent => stored_power(exponent(extent) - exponent(largest)),
             PowerFit::HessianDiagonal if is_weighed => least_error(&weighed, &powers(), nearest).0,
@@ -67,6 +72,21 @@ pub(crate) fn fit(
             RealFit::Mean => mean(numbers, 0.0, store).0,
         },
     }
+}
+
+/// Returns the scales that a fit of least error of the outputs tries, the largest first; `None` for other fits. `largest` is the
+/// scale that [`fit`] gives, that of `MaxAbs`.
+pub(crate) fn scales_to_try(scale: Scale, largest: f32) -> Option<Vec<f32>> {
+    let store = scale.store().filter(|_| scale.tries_scales())?;
+    // Zeros of a format without zero.
+    if largest == 0.0 {
+        return Some(vec![0.0]);
+    }
+    let steps = if matches!(scale, Scale::PowerOfTwo { .. }) { 1 } else { STEPS };
+    let below = |i: u32| store.round(f64::from(largest) * libm::exp2(-f64::from(i) / f64::from(steps)));
+    let mut scales: Vec<f32> = (0..=OCTAVES * steps).map(below).collect();
+    scales.dedup();
+    Some(scales)
 }
 
 /// Returns the scale of ternary weights, and the threshold: the largest binary32 within 0.7·mean|w|.

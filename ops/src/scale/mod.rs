@@ -65,8 +65,7 @@ pub enum PowerFit {
     /// Like `LeastSquares`, with the squared error of each weight times the mean square of its input on the calibration
     /// images: the diagonal of the Hessian of the squared error of the layer's outputs.
     HessianDiagonal,
-    /// The scale with which the method of rounding changes the output of a channel least on the calibration images: of that of
-    /// `MaxAbs` and the four octaves below. Ties go to the larger scale.
+    /// Like the real fit of this name: the scale of `MaxAbs`, or one of the four octaves below.
     OutputError,
 }
 
@@ -83,8 +82,8 @@ pub enum RealFit {
     /// Like `LeastSquares`, with the squared error of each weight times the mean square of its input on the calibration
     /// images: the diagonal of the Hessian of the squared error of the layer's outputs.
     HessianDiagonal,
-    /// The scale with which the method of rounding changes the output of a channel least on the calibration images: of that of
-    /// `MaxAbs` times 2^(−i/8), for i from 0 to 32. Ties go to the larger scale.
+    /// The scale with which the method of rounding changes the output of a channel least on the calibration images, by the damped
+    /// H of GPTQ: of that of `MaxAbs` times 2^(−i/8), for i from 0 to 32. Ties go to the larger scale.
     OutputError,
     /// For `Binary` mean|w| (Rastegari et al., *XNOR-Net*, 2016). For `Ternary` mean|w| over the weights beyond the
     /// threshold 0.7·mean|w|; the other weights are zero (Li et al., *Ternary Weight Networks*, 2016).

@@ -18,6 +18,9 @@ impl Format {
             (Self::Int { .. } | Self::Ternary | Self::Binary, Some(Scale::None)) => {
                 refused("it needs a scale: remove `scale` for its own, or write `Real(…)` or `PowerOfTwo(…)`")
             }
+            (_, Some(scale)) if scale.tries_scales() && scale.per() != Per::Channel => refused(
+                "`fit: OutputError` looks for the scale of an output; write `per: Channel`, or choose another fit",
+            ),
             (Self::Ternary | Self::Binary, Some(scale)) => Ok(scale),
             (_, Some(Scale::Real { fit: RealFit::Mean, .. })) => refused(
                 "`fit: Mean` is for `Ternary` and `Binary`; choose `MaxAbs`, `Percentile` or `LeastSquares`",

@@ -166,6 +166,8 @@ fn scales_that_were_fitted_to_inputs_are_found_again() {
         "Real(per: Channel, fit: HessianDiagonal)",
         "Real(per: Channel, fit: OutputError, store: F16), method: Gptq, bias_correction: true",
         "PowerOfTwo(per: Channel, fit: OutputError), method: CoordinateDescent",
+        "Real(per: Channel, fit: OutputError), activations: Int(8)",
+        "Real(per: Channel, fit: OutputError), method: Gptq, flips: (rate: 1e-3)",
     ] {
         let fields = format!(r#"scale: {fit}, data: "mnist", calibration: 50"#);
         let bench = Bench::with(&DIRECT.replace("scale: Real(per: Channel)", &fields));

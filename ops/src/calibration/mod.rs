@@ -3,7 +3,8 @@
 //!
 //! Layers are treated in the order of the forward pass. The inputs of a layer are those that the layers before it give with
 //! their quantized weights; the target are the layer's own outputs with its original weights on these inputs (Frantar et al.,
-//! *GPTQ*, 2022). Scales (but those of `OutputError`), zero points and codebooks are fitted to the original weights and stay.
+//! *GPTQ*, 2022). Scales, zero points and codebooks are fitted to the original weights and stay; only
+//! `OutputError` chooses scales during the rounding.
 //!
 //! `rows.rs` reads the inputs of a layer, `moments.rs` sums them and their products, `factor.rs` factors the inverse of that sum;
 //! `gptq.rs` and `descent.rs` choose the codes of a row of weights, `row_rounder.rs` its scale, where the fit tries scales;

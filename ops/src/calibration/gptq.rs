@@ -72,13 +72,14 @@ impl GptqPlan {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::cell::RefCell;
 
     use super::super::sums::form;
     use super::*;
 
-    const X: [[f64; 5]; 6] = [
+    /// Six rows of inputs.
+    pub(in super::super) const X: [[f64; 5]; 6] = [
         [1.0, 2.0, 0.0, -1.0, 3.0],
         [2.0, 1.0, 1.0, 0.0, -2.0],
         [0.0, -1.0, 3.0, 2.0, 1.0],
@@ -87,7 +88,8 @@ mod tests {
         [-1.0, 2.0, 2.0, 0.0, 1.0],
     ];
 
-    fn products() -> Vec<f64> {
+    /// H of these inputs.
+    pub(in super::super) fn products() -> Vec<f64> {
         let mean = |at: usize| X.iter().map(|row| row[at / 5] * row[at % 5]).sum::<f64>() / 6.0;
         (0..25).map(mean).collect()
     }

@@ -154,20 +154,20 @@ impl Scale {
     /// Returns whether the fit weighs the error of each weight by its input.
     #[must_use]
     pub fn weighs_inputs(self) -> bool {
-        match self {
-            Self::None => false,
-            Self::PowerOfTwo { fit, .. } => fit == PowerFit::HessianDiagonal,
-            Self::Real { fit, .. } => fit == RealFit::HessianDiagonal,
-        }
+        self.has_fit(PowerFit::HessianDiagonal, RealFit::HessianDiagonal)
     }
 
     /// Returns whether the fit rounds with several scales, to compare the outputs of the layer.
     #[must_use]
     pub fn tries_scales(self) -> bool {
+        self.has_fit(PowerFit::OutputError, RealFit::OutputError)
+    }
+
+    fn has_fit(self, power: PowerFit, real: RealFit) -> bool {
         match self {
             Self::None => false,
-            Self::PowerOfTwo { fit, .. } => fit == PowerFit::OutputError,
-            Self::Real { fit, .. } => fit == RealFit::OutputError,
+            Self::PowerOfTwo { fit, .. } => fit == power,
+            Self::Real { fit, .. } => fit == real,
         }
     }
 

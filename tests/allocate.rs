@@ -95,17 +95,37 @@ fn an_edit_runs_exactly_what_it_touches() {
     assert!(why.contains("probe.linear1:Int(2)"), "{why}");
 }
 
-/// With one format, the network is that of Quantize; a choice between formats is the packer's to the byte.
+/// With one format, the network is that of Quantize: also with scales that the method finds, and with integer activations.
 #[test]
-fn one_format_is_quantize_and_codes_have_the_bytes() {
-    let bench = Bench::with(
-        &TEXT.replace("[Int(2), Int(4)]", "[Int(4)]").replace("\"accuracy\":", "\"small\": Quantize(model: \"net\", data: \"mnist\", format: Int(4), method: Gptq, calibration: 100, calibration_seed: Axis(\"draw\")), \"same\": Compare(model: \"mixed\", baseline: \"small\", data: \"mnist\"), \"accuracy\":")
-            .replace("\"whole\": \"mixed.measured_loss\"", "\"difference\": \"same.loss_difference\"").replace("1670", "4000").replace("1690", "4050").replace("3300", "4100"),
-    );
-    bench.run_well();
-    for row in rows(&bench) {
-        assert_eq!(row["difference"], 0.0, "{row}");
+fn one_format_is_quantize() {
+    let by_output = "method: CoordinateDescent, bias_correction: true, scale: Real(per: Channel, fit: OutputError, store: F16)";
+    let fields =
+        ["method: Gptq".to_owned(), by_output.to_owned(), format!("{by_output}, activations: Int(8)")];
+    for fields in fields {
+        let quantize = format!(
+            "\"small\": Quantize(model: \"net\", data: \"mnist\", format: Int(4), {fields}, calibration: 100, \
+             calibration_seed: Axis(\"draw\")), \"same\": Compare(model: \"mixed\", baseline: \"small\", data: \"mnist\"), \
+             \"accuracy\":"
+        );
+        let text = TEXT
+            .replace("[Int(2), Int(4)]", "[Int(4)]")
+            .replace("method: Gptq", &fields)
+            .replace("\"accuracy\":", &quantize)
+            .replace("\"whole\": \"mixed.measured_loss\"", "\"difference\": \"same.loss_difference\"")
+            .replace("[1670, 1690, 3300]", "[4000, 4050]");
+        let bench = Bench::with(&text);
+        bench.run_well();
+        let rows = rows(&bench);
+        assert_eq!(rows.len(), 4);
+        for row in rows {
+            assert_eq!(row["difference"], 0.0, "{fields}: {row}");
+        }
     }
+}
+
+/// The bytes of a choice are those of its packed file.
+#[test]
+fn a_choice_has_the_bytes_of_its_codes() {
     let bench = Bench::with(TEXT);
     bench.run_well();
     let metrics = rows(&bench).pop().expect("a row");

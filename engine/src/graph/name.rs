@@ -170,7 +170,7 @@ impl<O: Ops> TaskGraph<O> {
         let axes = &self.experiment.axes;
         let Some(of) = axes.iter().find(|of| of.name == axis.trim()) else { return Ok(()) };
         let labels = of.levels.iter().map(|level| level.label.as_str());
-        if labels.clone().any(|label| squeezed(label) == squeezed(value)) {
+        if labels.clone().any(|label| squeezed(label) == squeezed(unquoted(value))) {
             return Ok(());
         }
         let hint = if of.levels.len() <= MOST_LISTED {
@@ -185,7 +185,7 @@ impl<O: Ops> TaskGraph<O> {
         wanted.iter().all(|pair| {
             pair.split_once('=').is_some_and(|(axis, value)| {
                 self.point(task)
-                    .any(|(name, label)| name == axis.trim() && squeezed(label) == squeezed(value))
+                    .any(|(name, label)| name == axis.trim() && squeezed(label) == squeezed(unquoted(value)))
             })
         })
     }
@@ -195,25 +195,41 @@ fn squeezed(text: &str) -> String {
     text.replace(char::is_whitespace, "")
 }
 
-/// Splits at commas and spaces outside of brackets.
+/// Returns a value without the quotes around it, which a text may need.
+fn unquoted(value: &str) -> &str {
+    let value = value.trim();
+    value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value)
+}
+
+/// Splits into pairs `axis=value` at commas and spaces outside of brackets and quotes. A label may have commas and spaces, so a
+/// pair ends only where the next one begins, or the text.
 fn split(text: &str) -> Vec<String> {
-    let (mut parts, mut part, mut depth) = (vec![], String::new(), 0_usize);
-    let text = text.replace(" =", "=").replace("= ", "=");
-    for c in text.chars() {
+    let (mut parts, mut part) = (Vec::new(), String::new());
+    let (mut depth, mut is_quoted) = (0_usize, false);
+    for (at, c) in text.char_indices() {
         match c {
+            '"' => is_quoted = !is_quoted,
             '(' | '[' | '{' => depth += 1,
             ')' | ']' | '}' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth == 0 && (c == ',' || c.is_whitespace()) {
+        let is_separator = depth == 0 && !is_quoted && (c == ',' || c.is_whitespace());
+        if is_separator && begins_pair(&text[at..]) {
             parts.push(std::mem::take(&mut part));
         } else {
             part.push(c);
         }
     }
     parts.push(part);
-    parts.retain(|part| !part.is_empty());
-    parts
+    let is_blank = |c: char| c == ',' || c.is_whitespace();
+    parts.iter().map(|part| part.trim_matches(is_blank).to_owned()).filter(|part| !part.is_empty()).collect()
+}
+
+/// Returns whether a text begins with an axis and `=`, after commas and spaces.
+fn begins_pair(text: &str) -> bool {
+    let text = text.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
+    let rest = text.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
+    rest.len() < text.len() && rest.trim_start().starts_with('=')
 }
 
 #[cfg(test)]
@@ -221,9 +237,12 @@ mod tests {
     use super::split;
 
     #[test]
-    fn values_with_brackets_stay_whole() {
+    fn values_stay_whole() {
         assert_eq!(split("e=3, m=0 format=Float(e:2,m:1)"), ["e=3", "m=0", "format=Float(e:2,m:1)"]);
-        assert_eq!(split("e = 3 m= 0"), ["e=3", "m=0"]);
-        assert_eq!(split(""), Vec::<String>::new());
+        assert_eq!(split("e = 3 m= 0"), ["e = 3", "m= 0"]);
+        assert_eq!(split("by=8 bits, x=gptq, bias ,e=1"), ["by=8 bits", "x=gptq, bias", "e=1"]);
+        assert_eq!(split("by=\"a, e=2\" e=1,"), ["by=\"a, e=2\"", "e=1"]);
+        assert_eq!(split("x"), ["x"]);
+        assert_eq!(split(" , "), Vec::<String>::new());
     }
 }

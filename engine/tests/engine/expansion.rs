@@ -77,6 +77,9 @@ fn a_task_is_found_by_any_unambiguous_part_of_its_name() {
         ("n x=1", "there is no task `n x=1`: there is no node `n x=1`; valid here: `n`, `s`, `t`"),
         ("s(y=f(2), x=1)", "s(x=1,y=f(2))"),
         ("s( x = 1  y=f(2) )", "s(x=1,y=f(2))"),
+        ("s(y=half scaled, x=1)", "s(x=1,y=half scaled)"),
+        ("s(y=\"half scaled\" x=1)", "s(x=1,y=half scaled)"),
+        ("s(y=third, x=1)", "axis `y` has no value `third`; it has `half scaled`, `f(2)`"),
         ("s(x)", "`x`: expected `axis=value`, as in `s(e=3)`"),
         (
             "s(x=1",

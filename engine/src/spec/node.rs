@@ -43,6 +43,11 @@ pub struct Node {
 }
 
 impl Node {
+    /// Returns whether the nodes that it must read are known. If not, a fault says so, and the node lacks their axes.
+    pub fn is_wired(&self) -> bool {
+        self.inputs.len() >= self.kind.inputs.len()
+    }
+
     /// Returns the nodes that it reads: its inputs, then that of its probes.
     pub fn reads(&self) -> impl Iterator<Item = NodeId> {
         self.inputs.iter().copied().chain(self.probes)

@@ -5,7 +5,7 @@ use super::axis::{Axes, check_comparisons};
 use super::expression::{Expression, Literal, LiteralComparison};
 use super::heading::report_taken;
 use super::naming::misspell_axes;
-use super::node::{Nodes, with_role};
+use super::node::{Node, Nodes, with_role};
 use super::table::{Column, Interval, SECONDS, SortKey, Table, TableKind, spanned};
 use crate::dense::AxisId;
 use crate::ops::MetricRole;
@@ -326,8 +326,8 @@ impl TableReader<'_> {
             faults.add(span, message, "an axis has one place in a table: remove the other");
         }
         let depends = spanned(&table.expressions(), self.axes, self.nodes);
-        // If the name of an axis is misspelt where it is used, that fault is already reported.
-        let is_clear = !misspell_axes(self.nodes, self.axes);
+        // If the name of an axis is misspelt where it is used, or the input of a node, that fault is already reported.
+        let is_clear = !misspell_axes(self.nodes, self.axes) && self.nodes.iter().all(Node::is_wired);
         for axis in table.kind.groups().iter().filter(|axis| is_clear && !depends.contains(axis)) {
             let name = &self.axes[*axis].name;
             let message = format!("no value of table `{}` depends on axis `{name}`", table.name);

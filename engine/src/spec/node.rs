@@ -44,7 +44,7 @@ pub struct Node {
 
 impl Node {
     /// Returns whether the nodes that it must read are known. If not, a fault says so, and the node lacks their axes.
-    pub fn is_wired(&self) -> bool {
+    pub(super) fn is_wired(&self) -> bool {
         self.inputs.len() >= self.kind.inputs.len()
     }
 
